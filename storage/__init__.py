@@ -1,0 +1,1 @@
+"""Remembers: associations, nights, observations, evidence and decisions. Imports `probes` only."""

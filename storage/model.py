@@ -1,0 +1,214 @@
+"""The nouns of remembering: plain, frozen, free of SQL. `Store` takes and gives these and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from enum import StrEnum
+
+from probes.model import Activity, Finding, FoundLink, Identity, Presence, Reason, Scalar
+
+
+@dataclass(frozen=True, slots=True)
+class AccountRow:
+    """A registered link: what was typed, whom it names, and when the sheet last listed it.
+
+    `id` is None until stored. `withdrawn_at` is set when a re-import no longer lists it: it is kept
+    and reported, and only `--prune` removes it.
+    """
+
+    association: str
+    typed: str
+    identity: Identity
+    id: int | None = None
+    added_at: datetime | None = None
+    withdrawn_at: datetime | None = None
+
+    @property
+    def channel(self) -> str:
+        """The channel that owns the link."""
+        return self.identity.channel
+
+
+@dataclass(frozen=True, slots=True)
+class Association:
+    """One organisation of the network. `id` is the coordinator's own key, stable over imports.
+
+    `none_by_choice` lists the channels the association decided not to have; `language` is a code of the
+    words (`ar`, `fr`, `en`); `name` is the one to show where its own language's is not given.
+    """
+
+    id: str
+    name: str
+    name_ar: str | None = None
+    name_fr: str | None = None
+    region: str | None = None
+    city: str | None = None
+    language: str = "ar"
+    email: str | None = None
+    phone: str | None = None
+    tags: tuple[str, ...] = ()
+    none_by_choice: tuple[str, ...] = ()
+    media_officer: str | None = None
+    note: str | None = None
+
+    def shown(self, language: str) -> str:
+        """The name in a language, or the one we have."""
+        return {"ar": self.name_ar, "fr": self.name_fr}.get(language) or self.name
+
+
+class NightState(StrEnum):
+    """Where a night stands. `skipped`: we had no connectivity, nothing was concluded."""
+
+    RUNNING = "running"
+    DONE = "done"
+    INCOMPLETE = "incomplete"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class Night:
+    """One look at every account. `day` (UTC) is its name and unique. `blind` lists channels that could not be trusted."""
+
+    day: date
+    state: NightState
+    started_at: datetime
+    finished_at: datetime | None = None
+    blind: tuple[str, ...] = ()
+    receipt: Mapping[str, object] = field(default_factory=dict)
+    id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One exchange of a look: what was asked, what came, and the digest of its body in the archive (if kept)."""
+
+    url: str
+    status: int | None
+    final_url: str | None
+    reason: Reason | None = None
+    digest: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    hops: tuple[tuple[str, int], ...] = ()
+    detail: str = ""
+    truncated: bool = False
+    insecure: bool = False
+    seconds: float = 0.0
+    certificate_expires: date | None = None
+    fetched_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """A finding with its account, night, moment, probe version and evidence. Append-only."""
+
+    account_id: int
+    night_id: int
+    observed_at: datetime
+    finding: Finding
+    evidence: tuple[Evidence, ...] = ()
+    probe_version: int = 1
+    id: int | None = None
+
+
+class State(StrEnum):
+    """What we hold true of an account, folded from observations and decisions."""
+
+    UNKNOWN = "unknown"
+    PRESENT = "present"
+    GONE = "gone"
+
+
+@dataclass(frozen=True, slots=True)
+class Streak:
+    """Decided nights in a row that said the same: the cause, since when, the last one, how many."""
+
+    cause: str
+    since: datetime
+    last: datetime
+    nights: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What is held true of one account.
+
+    `state` moves only as `[confirm]` says. `reason` and `since` belong to `state`. `known` is the last decided
+    finding (never an unknown one), `latest` tonight's presence and reason. `doubt` is the run of
+    contrary decided nights not yet confirmed; `trouble` the run of same-cause failures to reach it (health, not absence);
+    `sightings` counts for each gap code how long its fact has held (see auditor.rules).
+    """
+
+    account_id: int
+    state: State = State.UNKNOWN
+    reason: Reason | None = None
+    since: datetime | None = None
+    checked_at: datetime | None = None
+    decided_at: datetime | None = None
+    latest: Presence | None = None
+    latest_reason: Reason | None = None
+    known: Finding | None = None
+    last_activity: Activity | None = None
+    platform_id: str | None = None
+    doubt: Streak | None = None
+    trouble: Streak | None = None
+    sightings: Mapping[str, Streak] = field(default_factory=dict)
+
+
+class DecisionKind(StrEnum):
+    """What a person may decide of an account or channel."""
+
+    ATTEST = "attest"
+    NONE_BY_CHOICE = "none_by_choice"
+    NOT_OURS = "not_ours"
+    MOVED = "moved"
+    WAIVE = "waive"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A person's word, with who, why, since when and until when. `code` names the gap that `waive` covers."""
+
+    association: str
+    channel: str
+    kind: DecisionKind
+    who: str
+    why: str
+    decided_at: datetime
+    until: datetime | None = None
+    account_id: int | None = None
+    code: str | None = None
+    value: str | None = None
+    id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """An account seen on an association's own site that nobody registered. Proposes, never edits."""
+
+    association: str
+    link: FoundLink
+    first_seen: datetime
+    last_seen: datetime
+    nights: int = 1
+    id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A rule that holds for a standing. `channel` is empty for a gap of the whole association; `subject` tells two accounts of one channel apart (a key, or empty).
+
+    `params` are facts for the sentence, never a sentence.
+    """
+
+    association: str
+    channel: str
+    code: str
+    severity: str
+    opened_at: datetime
+    closed_at: datetime | None = None
+    subject: str = ""
+    params: Mapping[str, Scalar] = field(default_factory=dict)
+    evidence: Mapping[str, Scalar] = field(default_factory=dict)
+    id: int | None = None
