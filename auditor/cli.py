@@ -1,1 +1,5 @@
-def main() -> None: ...
+"""The command line."""
+
+
+def main() -> None:
+    """Run the command that was typed."""

@@ -15,6 +15,7 @@ from typing import Any, Protocol, TypeVar, cast
 
 Scalar = str | int | float | bool
 R = TypeVar("R")
+NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 class Presence(StrEnum):
@@ -129,7 +130,7 @@ class Page:
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
-    fetched_at: datetime = datetime.min.replace(tzinfo=UTC)
+    fetched_at: datetime = NEVER
     hops: tuple[Hop, ...] = ()
     truncated: bool = False
     seconds: float = 0.0
@@ -294,7 +295,10 @@ def ask(
     insecure: bool = False,
     headers: Mapping[str, str] | None = None,
 ) -> Generator[Ask, Page, tuple[Page, R]]:
-    """Ask for a page and what a reader makes of it: `page, reading = yield from ask(url, read)`."""
+    """Yield the ask, give back the page and what the reader made of it.
+
+    In a probe: `page, reading = yield from ask(url, read)`.
+    """
     page = yield Ask(url, read, registered=registered, insecure=insecure, headers=headers or {})
     return page, cast("R", page.reading)
 
@@ -319,7 +323,7 @@ Answers = Callable[[Ask], Page | NoPage]
 
 
 def drive(steps: Steps, answers: Answers) -> Look:
-    """Play a probe's steps with answers that are already there (a test's, an archive's); no I/O, no waiting."""
+    """Play a probe's steps with answers already there (a test's, an archive's): no I/O, no waiting."""
     exchanges: list[Exchange] = []
     try:
         wanted = next(steps)

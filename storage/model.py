@@ -12,7 +12,7 @@ from probes.model import Activity, Finding, FoundLink, Identity, Presence, Reaso
 
 @dataclass(frozen=True, slots=True)
 class AccountRow:
-    """A registered link: what was typed, whom it names, and when the sheet last listed it.
+    """A registered link: what was typed in which column, whom it names, and when the sheet listed it.
 
     `id` is None until stored. `withdrawn_at` is set when a re-import no longer lists it: it is kept
     and reported, and only `--prune` removes it.
@@ -21,6 +21,7 @@ class AccountRow:
     association: str
     typed: str
     identity: Identity
+    column: str = ""
     id: int | None = None
     added_at: datetime | None = None
     withdrawn_at: datetime | None = None
@@ -69,7 +70,7 @@ class NightState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Night:
-    """One look at every account. `day` (UTC) is its name and unique. `blind` lists channels that could not be trusted."""
+    """One look at every account. `day` (UTC) is its name and unique; `blind` lists distrusted channels."""
 
     day: date
     state: NightState
@@ -82,7 +83,7 @@ class Night:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """One exchange of a look: what was asked, what came, and the digest of its body in the archive (if kept)."""
+    """One exchange of a look: what was asked, what came, and its body's digest in the archive (if kept)."""
 
     url: str
     status: int | None
@@ -134,10 +135,10 @@ class Streak:
 class Standing:
     """What is held true of one account.
 
-    `state` moves only as `[confirm]` says. `reason` and `since` belong to `state`. `known` is the last decided
-    finding (never an unknown one), `latest` tonight's presence and reason. `doubt` is the run of
-    contrary decided nights not yet confirmed; `trouble` the run of same-cause failures to reach it (health, not absence);
-    `sightings` counts for each gap code how long its fact has held (see auditor.rules).
+    `state` moves only as `[confirm]` says. `reason` and `since` belong to `state`. `known` is the last
+    decided finding (never an unknown one), `latest` the newest presence and reason. `doubt` is the
+    run of contrary decided nights not yet confirmed; `trouble` the run of failures with one cause to
+    reach it (health, not absence).
     """
 
     account_id: int
@@ -153,7 +154,6 @@ class Standing:
     platform_id: str | None = None
     doubt: Streak | None = None
     trouble: Streak | None = None
-    sightings: Mapping[str, Streak] = field(default_factory=dict)
 
 
 class DecisionKind(StrEnum):
@@ -197,16 +197,21 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """A rule that holds for a standing. `channel` is empty for a gap of the whole association; `subject` tells two accounts of one channel apart (a key, or empty).
+    """A rule that holds for a standing, from the first night it held.
 
-    `params` are facts for the sentence, never a sentence.
+    `channel` is empty for a gap of the whole association; `subject` tells two accounts of one channel
+    apart (a key, or empty). `nights` counts the decided nights it has held; `opened_at` is None until
+    that confirms it; `closed_at` is when it stopped holding. `params` are facts for the sentence, never
+    a sentence.
     """
 
     association: str
     channel: str
     code: str
     severity: str
-    opened_at: datetime
+    first_seen: datetime
+    nights: int = 1
+    opened_at: datetime | None = None
     closed_at: datetime | None = None
     subject: str = ""
     params: Mapping[str, Scalar] = field(default_factory=dict)
