@@ -1,0 +1,294 @@
+"""Dates as Moroccan sites and platforms write them, in Arabic, French and English: a closed grammar.
+
+A text that does not say a whole date ("2024", «غشت», "samedi", a Hijri date) gives nothing: a general
+parser fills such holes from today's date, and then a silent association looks alive. Why the grammar is
+our own stands in docs/decisions/0004-own-date-grammar.md.
+"""
+
+from __future__ import annotations
+
+import re
+from calendar import monthrange
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, timezone
+
+from .model import Precision
+
+LONGEST = 200_000
+"""Characters of a text that are looked at; a longer one is a page, not a sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dated:
+    """A date found in a text: when (aware UTC), how exact, and whether the text counted back from now.
+
+    A date to the day is its midnight, to the month its first day; one counted back ("2 months ago") is
+    the day that many units ago, exact to the unit.
+    """
+
+    when: datetime
+    precision: Precision
+    relative: bool = False
+
+
+_DIGITS = {ord(digit): str(value % 10) for value, digit in enumerate("٠١٢٣٤٥٦٧٨٩۰۱۲۳۴۵۶۷۸۹")}
+_LETTERS = str.maketrans("أإآٱىéèêëÉÈÊËàâÀÂîïÎÏôÔûùüÛÙÜçÇ’ʼ،", "اااايeeeeeeeeaaaaiiiioouuuuuucc'',")
+_SPACES = dict.fromkeys([0xA0, 0x202F, 0x2009, 0x2007, 0x3000, 0x9, 0xA, 0xD], " ")
+_DROPPED = dict.fromkeys(
+    [
+        *range(0x300, 0x370),  # accents written apart
+        *range(0x64B, 0x660),  # Arabic vowel signs, and hamza written apart
+        0x670,
+        0x640,  # the stretching stroke
+        0x61C,
+        *range(0x200B, 0x2010),  # bidi marks and joiners, which sites paste between digits and month
+        *range(0x202A, 0x202F),
+        *range(0x2066, 0x206A),
+        0xFEFF,
+    ]
+)
+_FOLD = {**_LETTERS, **_DIGITS, **_SPACES, **_DROPPED}
+
+
+def _folded(text: str) -> str:
+    return text[:LONGEST].translate(_FOLD).lower()
+
+
+# Every month in the spellings seen: Moroccan first, then Mashreqi (Egyptian and Levantine), then
+# Algerian and Tunisian, then common misspellings; French and English with their abbreviations.
+_MONTH_NAMES = (
+    "يناير كانون_الثاني جانفي january janvier jan janv",
+    "فبراير شباط فيفري february fevrier feb fev fevr",
+    "مارس آذار اذار march mars mar",
+    "أبريل نيسان أفريل إبريل april avril apr avr",
+    "ماي مايو أيار ايار may mai",
+    "يونيو حزيران جوان يونية يونيه june juin jun",
+    "يوليوز يوليو تموز جويلية جويليه يولية يوليه july juillet jul juil",
+    "غشت أغسطس آب أوت august aout aug",
+    "شتنبر سبتمبر أيلول september septembre sep sept",
+    "أكتوبر تشرين_الأول october octobre oct",
+    "نونبر نوفمبر تشرين_الثاني نوفبر november novembre nov",
+    "دجنبر ديسمبر كانون_الأول december decembre dec",
+)
+_MONTHS = {
+    _folded(name).replace("_", " "): number
+    for number, names in enumerate(_MONTH_NAMES, 1)
+    for name in names.split()
+}
+
+
+def _any_of(words: Iterator[str] | dict[str, int]) -> str:
+    return "|".join(re.escape(word).replace(r"\ ", " +") for word in sorted(words, key=len, reverse=True))
+
+
+_YEAR = r"(?:19|20)\d\d"
+_CLOCK = (
+    r"(?:(?: ?t ?|,? {1,2})(?P<hour>\d\d):(?P<minute>\d\d)(?::(?P<second>\d\d)(?:[.,]\d{1,9})?)?"
+    r" ?(?P<zone>z|gmt|utc|ut|[+-]\d\d:?\d\d)(?![\d:]))?"
+)
+_MONTH = rf"(?P<month>{_any_of(_MONTHS)})"
+_OTHER_NAME = (
+    rf"(?: ?[/(\-–] ?(?P<again>{_any_of(_MONTHS)})\)?)?"  # «آب/أغسطس», as the UN and the press write
+)
+
+_ISO = re.compile(
+    rf"(?<![\d./-])(?P<year>{_YEAR})(?P<mark>[-/.])(?P<month>\d\d?)(?P=mark)(?P<day>\d\d?)(?!\d|[./-]\d){_CLOCK}"
+)
+_NUMERIC = re.compile(
+    r"(?<![\d./:-])(?P<day>\d\d?) ?(?P<mark>[/.\-]) ?(?P<month>\d\d?) ?(?P=mark)"
+    rf" ?(?P<year>{_YEAR})(?!\d|[./-]\d)"
+)
+_WORDED = re.compile(
+    r"(?:(?<![\d/.:])(?P<day>\d\d?|(?:ال)?فاتح)(?:er|st|nd|rd|th)?[ .,/\-]{0,3}(?:(?:of|de|من)? )?(?:شهر )?"
+    rf"|(?<![^\W\d_])){_MONTH}(?![^\W\d_]){_OTHER_NAME}"
+    r"(?:[ .,]{1,3}(?P<after>\d\d?)(?:er|st|nd|rd|th)?(?=[ ,]))?"
+    rf"[ .,/\-]{{0,3}}(?:من )?(?:سنة |عام |لسنة )?(?P<year>{_YEAR})(?!\d){_CLOCK}"
+)
+
+_UNITS = {
+    "second": "second seconds sec secs seconde secondes s ثانية ثانيتين ثوان ثواني",
+    "minute": "minute minutes min mins mn m دقيقة دقيقتين دقائق",
+    "hour": "hour hours hr hrs h heure heures ساعة ساعتين ساعات",
+    "day": "day days d jour jours j يوم يومين أيام يوما",
+    "week": "week weeks wk wks w semaine semaines sem أسبوع أسبوعين أسابيع أسبوعا",
+    "month": "month months mo mos mois شهر شهرين أشهر شهور شهرا",
+    "year": "year years yr yrs y an ans annee annees سنة سنتين سنوات سنين عام عامين أعوام عاما",
+}
+_UNIT = {_folded(word): unit for unit, words in _UNITS.items() for word in words.split()}
+_DUALS = frozenset(
+    _folded(word) for word in ["ثانيتين", "دقيقتين", "ساعتين", "يومين", "أسبوعين", "شهرين", "سنتين", "عامين"]
+)
+_SINGLES = frozenset(
+    _folded(word) for word in ["ثانية", "دقيقة", "ساعة", "يوم", "أسبوع", "شهر", "سنة", "عام"]
+)
+_COUNTS = {
+    _folded(word): count
+    for count, words in enumerate(
+        (
+            "a an one un une واحد واحدة",
+            "two deux اثنين",
+            "three trois ثلاثة ثلاث",
+            "four quatre أربعة أربع",
+            "five cinq خمسة خمس",
+            "six ستة ست",
+            "seven sept سبعة سبع",
+            "eight huit ثمانية ثماني",
+            "nine neuf تسعة تسع",
+            "ten dix عشرة عشر",
+        ),
+        1,
+    )
+    for word in words.split()
+}
+_COUNT = rf"(?P<count>\d{{1,4}}|{_any_of(_COUNTS)})"
+_WORD = rf"(?P<unit>{_any_of(iter(_UNIT))})(?![^\W\d_])\.?"
+_AGO = (
+    re.compile(rf"(?<![\w.,]){_COUNT} ?{_WORD} ago\b"),
+    re.compile(rf"\bil y a (?:environ |plus de |pres de |presque )?{_COUNT} ?{_WORD}"),
+    # «قبل» also means "before": «قبل 3 أيام من» counts back from something else.
+    re.compile(
+        rf"(?<!\w)(?:منذ|قبل) (?:حوالي |نحو |اكثر من )?(?:{_COUNT} )?{_WORD}"
+        r"(?: \(\d\)| واحد[ةه]?)?(?! من(?!\w))"
+    ),
+    re.compile(rf"(?<![\w.,]){_COUNT} {_WORD} (?:مضت|مضى|مضي|خلت)(?!\w)"),
+)
+_SHORT_AGO = re.compile(rf"{_COUNT}{_WORD}(?: ?[•·].*)?")  # "3w", "2mo": the whole text, as LinkedIn writes
+_AT = r"(?:[ ,]*(?:a|at|على|في|-)?[ ,]*(?:الساعة )?\d\d?[:h ]+\d\d)?"
+_TODAY = re.compile(rf"(?:aujourd'hui|today|اليوم|just now|a l'instant|الان){_AT}")
+_YESTERDAY = re.compile(rf"(?:hier|yesterday|امس|البارحة){_AT}")
+
+
+def parse(text: str, now: datetime) -> Dated | None:
+    """The first date a text says, or None. `now` is what "ago" counts from.
+
+    Words that mean a day only when they stand alone (today, hier, أمس, "3w") are read here and not by
+    `find`: «اليوم العالمي» is a World Day of something, not today.
+    """
+    folded = _folded(text).strip(" .")
+    return _alone(folded, now) or next(_dates(folded, now), None)
+
+
+def find(text: str, now: datetime) -> list[Dated]:
+    """Every date within a longer text, in the order of the text."""
+    return list(_dates(_folded(text), now))
+
+
+def _alone(folded: str, now: datetime) -> Dated | None:
+    if len(folded) > 40:
+        return None
+    if _TODAY.fullmatch(folded):
+        return _back(now, 0, "day")
+    if _YESTERDAY.fullmatch(folded):
+        return _back(now, 1, "day")
+    short = _SHORT_AGO.fullmatch(folded)
+    return _from_ago(short, now) if short and short["count"].isdigit() and short["unit"].isascii() else None
+
+
+def _dates(folded: str, now: datetime) -> Iterator[Dated]:
+    found: list[tuple[int, Dated]] = []
+    for pattern, reading in _GRAMMAR:
+        for match in pattern.finditer(folded):
+            dated = reading(match, now)
+            if dated is not None:
+                found.append((match.start(), dated))
+    found.sort(key=lambda item: item[0])
+    return (dated for _, dated in found)
+
+
+def _from_iso(match: re.Match[str], _now: datetime) -> Dated | None:
+    return _dated(match, int(match["month"]), int(match["day"]))
+
+
+def _from_numbers(match: re.Match[str], _now: datetime) -> Dated | None:
+    """Day first, as Morocco and France write; month first only where nothing else can be meant."""
+    day, month = int(match["day"]), int(match["month"])
+    if month > 12 >= day:
+        day, month = month, day
+    return _moment(int(match["year"]), month, day)
+
+
+def _from_words(match: re.Match[str], _now: datetime) -> Dated | None:
+    month = _MONTHS[_one_space(match["month"])]
+    if match["again"] and _MONTHS[_one_space(match["again"])] != month:
+        return None
+    day = match["day"] or match["after"]
+    if day is None:
+        first = _moment(int(match["year"]), month, 1)
+        return first and Dated(first.when, Precision.MONTH)
+    return _dated(match, month, int(day) if day.isdigit() else 1)
+
+
+def _one_space(name: str) -> str:
+    return " ".join(name.split())
+
+
+def _dated(match: re.Match[str], month: int, day: int) -> Dated | None:
+    """A date, and its time only where the text also says the zone."""
+    dated = _moment(int(match["year"]), month, day)
+    if dated is None or match["zone"] is None:
+        return dated
+    clock = {name: int(match[name] or 0) for name in ("hour", "minute", "second")}
+    try:
+        local = dated.when.replace(**clock, tzinfo=_zone(match["zone"]))
+    except ValueError:
+        return dated
+    return Dated(local.astimezone(UTC), Precision.SECOND)
+
+
+def _zone(said: str) -> timezone:
+    if said[0] not in "+-":
+        return UTC
+    minutes = int(said[1:3]) * 60 + int(said[-2:])
+    return timezone(timedelta(minutes=-minutes if said[0] == "-" else minutes))
+
+
+def _moment(year: int, month: int, day: int) -> Dated | None:
+    try:
+        return Dated(datetime(year, month, day, tzinfo=UTC), Precision.DAY)
+    except ValueError:
+        return None
+
+
+def _from_ago(match: re.Match[str], now: datetime) -> Dated | None:
+    """Counts back; a plural without its number («منذ أيام») says nothing."""
+    count, word = match["count"], match["unit"]
+    if count is not None:
+        back = int(count) if count.isdigit() else _COUNTS[count]
+    elif word in _DUALS or word in _SINGLES:
+        back = 2 if word in _DUALS else 1
+    else:
+        return None
+    return _back(now, back, _UNIT[word])
+
+
+_EXACT = {"week": Precision.WEEK, "month": Precision.MONTH, "year": Precision.YEAR}
+
+
+def _back(now: datetime, count: int, unit: str) -> Dated | None:
+    """The day that lies so many units before now."""
+    try:
+        when = (
+            _months_before(now, count * 12 if unit == "year" else count)
+            if unit in ("month", "year")
+            else None
+        )
+        when = when or now - timedelta(**{f"{unit}s": count})
+    except (ValueError, OverflowError):
+        return None
+    when = when.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    return Dated(when, _EXACT.get(unit, Precision.DAY), relative=True)
+
+
+def _months_before(now: datetime, count: int) -> datetime:
+    year, month = divmod(now.year * 12 + now.month - 1 - count, 12)
+    return now.replace(year=year, month=month + 1, day=min(now.day, monthrange(year, month + 1)[1]))
+
+
+_Reading = Callable[[re.Match[str], datetime], Dated | None]
+_GRAMMAR: tuple[tuple[re.Pattern[str], _Reading], ...] = (
+    (_ISO, _from_iso),
+    (_NUMERIC, _from_numbers),
+    (_WORDED, _from_words),
+    *((pattern, _from_ago) for pattern in _AGO),
+)
