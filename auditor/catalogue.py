@@ -1,4 +1,4 @@
-"""The catalogue of gaps: for each code its severity, patience and consequences, and the words in each language.
+"""The catalogue of gaps: for each code its severity, patience, consequences, and words in each language.
 
 It is `words/gaps.toml`, read once. Rules name its codes; faces take their sentences from it.
 """

@@ -1,0 +1,107 @@
+"""A case: everything a rule may look at to judge one association on one night. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from probes.model import Finding, FoundLink, Kind, Presence, Scalar
+from storage.model import AccountRow, Association, Proposal, Standing, State
+
+ACCOUNT_KINDS = frozenset({Kind.PROFILE, Kind.PAGE, Kind.GROUP, Kind.PERSON})
+"""What a typed link must be to be somebody's account (a short link may turn out to be one)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A registered account and what is held true of it.
+
+    `tonight` says that this night's look at it was decided, on a channel that was not blind.
+    `aliases` are the keys that name the same account: its own, its platform's id, the one it moved to.
+    """
+
+    row: AccountRow
+    standing: Standing
+    tonight: bool = False
+    aliases: frozenset[str] = frozenset()
+
+    @property
+    def subject(self) -> str:
+        """What tells this account from another on its channel."""
+        return self.row.identity.key or self.row.typed
+
+    @property
+    def url(self) -> str:
+        """The address to show."""
+        return self.row.identity.canonical or self.row.identity.url or self.row.typed
+
+    @property
+    def is_account(self) -> bool:
+        """Whether the link names an account at all."""
+        return self.row.identity.key is not None and self.row.identity.kind in ACCOUNT_KINDS
+
+    @property
+    def seen(self) -> Finding | None:
+        """The last decided finding, where it was of a present account and none has confirmed its loss."""
+        known = self.standing.known
+        if known is None or known.presence is not Presence.PRESENT or self.standing.state is State.GONE:
+            return None
+        return known
+
+    def names(self, link: FoundLink) -> bool:
+        """Whether a link found on a page leads to this account."""
+        return link.channel == self.row.channel and (
+            link.key == self.row.identity.key or link.key in self.aliases
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """What a rule sees in a case. What is not seen does not hold.
+
+    `holds` is None where it cannot be told tonight: the gap stays as it was. `decided` says whether
+    tonight counts. `confirmed` is the rule's own word on opening; None leaves it to the catalogue's nights,
+    counted from `nights` where the rule knows them better than the gap's row.
+    """
+
+    channel: str
+    subject: str = ""
+    holds: bool | None = True
+    decided: bool = True
+    confirmed: bool | None = None
+    nights: int | None = None
+    params: Mapping[str, Scalar] = field(default_factory=dict)
+    evidence: Mapping[str, Scalar] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One association, its accounts (withdrawn and disowned ones left out), its proposals, this night.
+
+    `began` is when the night began; `none_by_choice` are channels it decided not to have; `shared`
+    gives, for (channel, key), the other associations that register it; `disowned` are the (channel, key)
+    pairs a person said are not theirs.
+    """
+
+    association: Association
+    accounts: tuple[Held, ...]
+    now: datetime
+    began: datetime
+    proposals: tuple[Proposal, ...] = ()
+    none_by_choice: frozenset[str] = frozenset()
+    shared: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
+    disowned: frozenset[tuple[str, str]] = frozenset()
+
+    def on(self, channel: str) -> Iterator[Held]:
+        """The accounts on a channel."""
+        return (held for held in self.accounts if held.row.channel == channel)
+
+    def sites(self) -> list[Held]:
+        """The association's websites whose pages were read the last time anything could be told."""
+        return [held for held in self.on("website") if held.seen is not None and was_read(held.seen)]
+
+
+def was_read(finding: Finding) -> bool:
+    """Whether a website's page was really parsed: it then has the facts that every reading has."""
+    return bool(finding.links) or "viewport" in finding.facts
