@@ -1,0 +1,115 @@
+"""Gaps over the nights: candidates are believed after a while, opened, and closed when they stop. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from auditor.catalogue import Catalogue
+from auditor.rules import Candidate
+from storage.model import Gap
+
+Key = tuple[str, str, str, str]
+
+
+def key(gap: Gap) -> Key:
+    """What makes a gap the same gap from night to night."""
+    return (gap.association, gap.channel, gap.code, gap.subject)
+
+
+def fold(
+    rows: Iterable[Gap],
+    candidates: Iterable[Candidate],
+    catalogue: Catalogue,
+    now: datetime,
+    *,
+    blind: Collection[str] = (),
+) -> list[Gap]:
+    """The rows of one association after a night: those still running, those that stopped, the new ones.
+
+    Closed rows are history and are not touched. On a blind channel nothing moves. A candidate that
+    cannot be told keeps its row as it was; one that is not seen any more closes it.
+    """
+    seen = {candidate.key: candidate for candidate in candidates}
+    running = {key(row): row for row in rows if row.closed_at is None}
+    kept = [_next(row, seen.get(at), catalogue, now, blind) for at, row in running.items()]
+    return kept + [
+        _opened(_new(candidate, now), candidate, catalogue, now)
+        for at, candidate in seen.items()
+        if at not in running and candidate.sign.channel not in blind and _is_news(candidate)
+    ]
+
+
+def _is_news(candidate: Candidate) -> bool:
+    sign = candidate.sign
+    return sign.holds is True and (sign.decided or sign.confirmed is True)
+
+
+def _next(
+    row: Gap, candidate: Candidate | None, catalogue: Catalogue, now: datetime, blind: Collection[str]
+) -> Gap:
+    if row.channel in blind:
+        return row
+    if candidate is None:
+        return replace(row, closed_at=now)
+    sign = candidate.sign
+    if sign.holds is None:
+        return row
+    if row.opened_at is None or sign.decided:
+        row = replace(row, params=sign.params, evidence=sign.evidence, severity=candidate.severity)
+    nights = sign.nights if sign.nights is not None else row.nights + sign.decided
+    return _opened(replace(row, nights=nights), candidate, catalogue, now)
+
+
+def _new(candidate: Candidate, now: datetime) -> Gap:
+    sign = candidate.sign
+    return Gap(
+        association=candidate.association,
+        channel=sign.channel,
+        code=candidate.code,
+        severity=candidate.severity,
+        first_seen=now,
+        nights=sign.nights if sign.nights is not None else int(sign.decided),
+        subject=sign.subject,
+        params=sign.params,
+        evidence=sign.evidence,
+    )
+
+
+def _opened(row: Gap, candidate: Candidate, catalogue: Catalogue, now: datetime) -> Gap:
+    sign = candidate.sign
+    if row.opened_at is not None or sign.confirmed is False:
+        return row
+    if sign.confirmed or (sign.decided and row.nights >= catalogue[row.code].confirm_nights):
+        return replace(row, opened_at=now)
+    return row
+
+
+def is_open(gap: Gap) -> bool:
+    """Whether a gap is believed and still there."""
+    return gap.opened_at is not None and gap.closed_at is None
+
+
+def visible(rows: Sequence[Gap], catalogue: Catalogue) -> list[Gap]:
+    """The open gaps of one association that no other open gap hides, gravest first.
+
+    A gap hides its consequences on its own channel; one that speaks of the website or of the whole
+    association hides them on every channel (a lost domain explains why nothing is linked).
+    """
+    opened = [row for row in rows if is_open(row)]
+    shown = [row for row in opened if not any(_hides(other, row, catalogue) for other in opened)]
+    ranks = {name: rank for rank, name in enumerate(("urgent", "high", "medium", "low", "info"))}
+    return sorted(
+        shown, key=lambda row: (ranks[row.severity], catalogue[row.code].order, row.channel, row.subject)
+    )
+
+
+def _hides(other: Gap, row: Gap, catalogue: Catalogue) -> bool:
+    entry = catalogue[other.code]
+    if row.code not in entry.hides or other is row:
+        return False
+    if entry.scope == "association":
+        return True
+    same_account = not row.subject or not other.subject or row.subject == other.subject
+    return other.channel == row.channel and (same_account or other.code == "channel_unlisted")
