@@ -51,7 +51,8 @@ _DROPPED = dict.fromkeys(
 _FOLD = {**_LETTERS, **_DIGITS, **_SPACES, **_DROPPED}
 
 
-def _folded(text: str) -> str:
+def folded(text: str) -> str:
+    """Lower case, Western digits, plain spaces; no accents, vowel signs or marks of direction."""
     return text[:LONGEST].translate(_FOLD).lower()
 
 
@@ -72,7 +73,7 @@ _MONTH_NAMES = (
     "دجنبر ديسمبر كانون_الأول december decembre dec",
 )
 _MONTHS = {
-    _folded(name).replace("_", " "): number
+    folded(name).replace("_", " "): number
     for number, names in enumerate(_MONTH_NAMES, 1)
     for name in names.split()
 }
@@ -115,15 +116,13 @@ _UNITS = {
     "month": "month months mo mos mois شهر شهرين أشهر شهور شهرا",
     "year": "year years yr yrs y an ans annee annees سنة سنتين سنوات سنين عام عامين أعوام عاما",
 }
-_UNIT = {_folded(word): unit for unit, words in _UNITS.items() for word in words.split()}
+_UNIT = {folded(word): unit for unit, words in _UNITS.items() for word in words.split()}
 _DUALS = frozenset(
-    _folded(word) for word in ["ثانيتين", "دقيقتين", "ساعتين", "يومين", "أسبوعين", "شهرين", "سنتين", "عامين"]
+    folded(word) for word in ["ثانيتين", "دقيقتين", "ساعتين", "يومين", "أسبوعين", "شهرين", "سنتين", "عامين"]
 )
-_SINGLES = frozenset(
-    _folded(word) for word in ["ثانية", "دقيقة", "ساعة", "يوم", "أسبوع", "شهر", "سنة", "عام"]
-)
+_SINGLES = frozenset(folded(word) for word in ["ثانية", "دقيقة", "ساعة", "يوم", "أسبوع", "شهر", "سنة", "عام"])
 _COUNTS = {
-    _folded(word): count
+    folded(word): count
     for count, words in enumerate(
         (
             "a an one un une واحد واحدة",
@@ -165,30 +164,30 @@ def parse(text: str, now: datetime) -> Dated | None:
     Words that mean a day only when they stand alone (today, hier, أمس, "3w") are read here and not by
     `find`: «اليوم العالمي» is a World Day of something, not today.
     """
-    folded = _folded(text).strip(" .")
-    return _alone(folded, now) or next(_dates(folded, now), None)
+    said = folded(text).strip(" .")
+    return _alone(said, now) or next(_dates(said, now), None)
 
 
 def find(text: str, now: datetime) -> list[Dated]:
     """Every date within a longer text, in the order of the text."""
-    return list(_dates(_folded(text), now))
+    return list(_dates(folded(text), now))
 
 
-def _alone(folded: str, now: datetime) -> Dated | None:
-    if len(folded) > 40:
+def _alone(said: str, now: datetime) -> Dated | None:
+    if len(said) > 40:
         return None
-    if _TODAY.fullmatch(folded):
+    if _TODAY.fullmatch(said):
         return _back(now, 0, "day")
-    if _YESTERDAY.fullmatch(folded):
+    if _YESTERDAY.fullmatch(said):
         return _back(now, 1, "day")
-    short = _SHORT_AGO.fullmatch(folded)
+    short = _SHORT_AGO.fullmatch(said)
     return _from_ago(short, now) if short and short["count"].isdigit() and short["unit"].isascii() else None
 
 
-def _dates(folded: str, now: datetime) -> Iterator[Dated]:
+def _dates(said: str, now: datetime) -> Iterator[Dated]:
     found: list[tuple[int, Dated]] = []
     for pattern, reading in _GRAMMAR:
-        for match in pattern.finditer(folded):
+        for match in pattern.finditer(said):
             dated = reading(match, now)
             if dated is not None:
                 found.append((match.start(), dated))
