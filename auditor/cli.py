@@ -1,5 +1,99 @@
-"""The command line."""
+"""The command line: the commands' names, the options common to all, and how a trouble ends.
+
+Exit codes: 0 done · 1 unexpected · 2 usage · 3 configuration or input invalid · 4 night incomplete
+or stale · 5 another run holds the lock · 130 interrupted, state kept.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Annotated
+
+import typer
+
+from auditor import __version__
+from auditor.commands import look
+from auditor.commands.session import Session
+from auditor.errors import AuditorError
+from auditor.output import say
+
+INTERRUPTED = 130
+
+cli = typer.Typer(
+    name="auditor",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Looks every night at the public presence of a network of associations.",
+)
+cli.command()(look.identify)
+cli.command()(look.check)
 
 
-def main() -> None:
-    """Run the command that was typed."""
+def _tell_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"auditor {__version__}")
+        raise typer.Exit
+
+
+@cli.callback()
+def common(
+    context: typer.Context,
+    config: Annotated[Path | None, typer.Option(help="The configuration file.")] = None,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Say nothing unless something is wrong.")
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show a traceback when something goes wrong.")
+    ] = False,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Keep the options that every command understands."""
+    context.obj = Session(config, quiet, debug)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command that was typed; give its exit code."""
+    words = common_first(list(sys.argv[1:] if argv is None else argv))
+    debug = "--debug" in words or bool(os.environ.get("AUDITOR_DEBUG"))
+    sys.excepthook = sys.__excepthook__ if debug else _unexpected
+    try:
+        cli(words, prog_name="auditor")
+    except SystemExit as end:
+        if end.code == INTERRUPTED:
+            say("interrupted; what was done is kept")
+        return end.code if isinstance(end.code, int) else 0 if end.code is None else 1
+    except AuditorError as trouble:
+        if debug:
+            traceback.print_exc()
+        say(f"error: {trouble}")
+        return trouble.code
+    return 0
+
+
+def common_first(words: list[str]) -> list[str]:
+    """The same words with the common options before the command, wherever they were typed."""
+    common, rest = [], []
+    while words:
+        word = words.pop(0)
+        if word == "--":
+            return [*common, *rest, word, *words]
+        if word in {"--quiet", "-q", "--debug"} or word.startswith("--config="):
+            common.append(word)
+        elif word == "--config" and words:
+            common += [word, words.pop(0)]
+        else:
+            rest.append(word)
+    return [*common, *rest]
+
+
+def _unexpected(kind: type[BaseException], error: BaseException, _trace: TracebackType | None) -> None:
+    say(f"error: unexpected {kind.__name__}: {error}; try: the same with --debug, and report what it prints")

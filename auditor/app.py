@@ -1,0 +1,67 @@
+"""The composition root: from a configuration to the store, the archive, the fetcher and the readers."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from auditor.config import Config
+from probes.fetch import Fetcher
+from probes.readers import ReaderPool
+from storage.archive import Archive
+from storage.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """What a command works with. Close it, or use it as a context."""
+
+    config: Config
+    store: Store
+    archive: Archive
+
+    @classmethod
+    def open(cls, config: Config) -> App:
+        """Open the database (made or migrated where needed) and the archive. Raises ConfigError."""
+        folder = config.storage.folder
+        folder.mkdir(parents=True, exist_ok=True)
+        return cls(config, Store.open(config.storage.url), Archive(folder / "archive"))
+
+    @property
+    def folder(self) -> Path:
+        """Where the lock and the archive lie."""
+        return self.config.storage.folder
+
+    def fetcher(self, now: datetime) -> Fetcher:
+        """A polite fetcher whose pages are dated from `now`."""
+        return fetcher(self.config, now)
+
+    def readers(self) -> ReaderPool:
+        """The workers that parse bodies, where a hung one can be stopped."""
+        return readers()
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self.store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def fetcher(config: Config, now: datetime) -> Fetcher:
+    """A polite fetcher without a store: what `auditor check` uses."""
+    return Fetcher(config.fetch, now)
+
+
+def readers() -> ReaderPool:
+    """One worker for each core but one: parsing is what costs, the loop needs the rest."""
+    return ReaderPool(max(1, (os.cpu_count() or 2) - 1))

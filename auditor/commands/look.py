@@ -1,0 +1,154 @@
+"""`identify` and `check`: whose account a link is, and what is found there now. Neither needs a registry."""
+# ruff: noqa: PLC0415 - `--help` stays quick
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from auditor.commands.session import Json, Session, clock, session
+from auditor.errors import InputError, UsageError
+from auditor.output import document, give, give_table, progress
+
+if TYPE_CHECKING:
+    from auditor.look import Checked
+    from probes.model import Finding, Identity
+
+
+def identify(
+    file: Annotated[
+        str, typer.Argument(metavar="[FILE|-]", help="Links, one a line; - reads them here.")
+    ] = "-",
+    channel: Annotated[str | None, typer.Option(help="The column the values were typed in.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Tell whose account each link is, without asking anyone.
+
+    A line is a link, or a channel, a tab and the value typed in that channel's column.
+    """
+    from probes import links
+
+    _refuse_unknown(channel)
+    told = [
+        (typed, links.identify(typed, column))
+        for column, typed in (_split(line, channel) for line in _lines(file))
+    ]
+    items = (identified(typed, identity) for typed, identity in told)
+    if as_json:
+        give(document(items, clock()))
+    else:
+        columns = ("channel", "kind", "key", "note", "input")
+        give_table(columns, ([item[column] for column in columns] for item in items))
+
+
+def check(
+    context: typer.Context,
+    links: Annotated[
+        list[str], typer.Argument(metavar="LINK…", help="Links; - reads them here, one a line.")
+    ],
+    channel: Annotated[str | None, typer.Option(help="The column the values were typed in.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Look at links now, without a registry or a database."""
+    _refuse_unknown(channel)
+    typed = [line for link in links for line in (_lines("-") if link == "-" else [link])]
+    checked = asyncio.run(_check(session(context), [_split(line, channel) for line in typed]))
+    if as_json:
+        give(document(map(seen, checked), clock()))
+    else:
+        columns = ("channel", "presence", "reason", "last_activity", "input", "name")
+        give_table(columns, ([item[column] for column in columns] for item in map(seen, checked)))
+
+
+async def _check(asked: Session, typed: list[tuple[str | None, str]]) -> list[Checked]:
+    from auditor.app import fetcher, readers
+    from auditor.look import check as look_at
+    from probes import links
+
+    known = [(text, links.identify(text, column)) for column, text in typed]
+    config = asked.config()
+    with progress("looking", quiet=asked.quiet) as step:
+        async with fetcher(config, clock()) as fetch, readers() as pool:
+            done = iter(range(1, len(known) + 1))
+            return await look_at(known, fetch, pool, lambda: step(next(done), len(known)))
+
+
+def identified(typed: str, identity: Identity) -> dict[str, Any]:
+    """One item of `identify` (DESIGN §6)."""
+    return {
+        "input": typed,
+        "channel": identity.channel,
+        "kind": str(identity.kind),
+        "key": identity.key,
+        "canonical": identity.canonical,
+        "note": identity.note,
+    }
+
+
+def seen(checked: Checked) -> dict[str, Any]:
+    """One item of `check` (DESIGN §6)."""
+    told = identified(checked.typed, checked.identity)
+    return {**told, **_found(checked.look.finding), "requests": checked.requests}
+
+
+def _found(finding: Finding) -> Mapping[str, Any]:
+    activity = finding.last_activity
+    return {
+        "presence": str(finding.presence),
+        "reason": str(finding.reason) if finding.reason else None,
+        "status": finding.status,
+        "final_url": finding.final_url,
+        "name": finding.name,
+        "platform_id": finding.platform_id,
+        "last_activity": activity.iso() if activity else None,
+        "activity_source": activity.source if activity else None,
+        "followers": finding.followers,
+        "links": [
+            {"channel": link.channel, "key": link.key, "canonical": link.canonical, "source": link.source}
+            for link in finding.links
+        ],
+        "detail": finding.detail,
+    }
+
+
+def _split(line: str, column: str | None) -> tuple[str | None, str]:
+    """A line's column and value: what stands before a tab is a column where it names a channel."""
+    from probes import links
+
+    before, tab, after = line.partition("\t")
+    name = before.strip().lower()
+    return (name, after) if tab and name in links.channels() else (column, line)
+
+
+def _refuse_unknown(channel: str | None) -> None:
+    from probes import links
+
+    if channel is not None and channel not in links.channels():
+        known = ", ".join(sorted(links.channels()))
+        raise UsageError(f"--channel {channel}", "there is no such channel", f"one of {known}")
+
+
+def _lines(file: str) -> Iterable[str]:
+    """The lines of a file, of standard input (`-`), or a link typed in place of a file."""
+    if file == "-":
+        return _cut(sys.stdin.buffer.read() if hasattr(sys.stdin, "buffer") else sys.stdin.read().encode())
+    if "://" in file:
+        return [file]
+    try:
+        return _cut(Path(file).read_bytes())
+    except OSError as trouble:
+        raise InputError(
+            file, (trouble.strerror or "cannot be read").lower(), "a file of links, or -"
+        ) from None
+
+
+def _cut(data: bytes) -> Iterator[str]:
+    """Lines end with a line feed and nothing else; each is an item, even an empty one."""
+    text = data.decode("utf-8-sig", errors="replace")
+    lines = text.split("\n")
+    yield from (line.removesuffix("\r") for line in (lines[:-1] if lines[-1] == "" else lines))

@@ -1,0 +1,49 @@
+"""What every command knows of how it was started: the configuration, how much to say, what time it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from auditor.app import App
+    from auditor.config import Config
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """The options that stand before or after any command."""
+
+    config_path: Path | None = None
+    quiet: bool = False
+    debug: bool = False
+
+    def config(self) -> Config:
+        """The configuration. Raises ConfigError."""
+        from auditor.config import load  # noqa: PLC0415  # pydantic is not needed to print help
+
+        return load(self.config_path)
+
+    def open(self) -> App:
+        """The store, archive and the rest. Raises ConfigError."""
+        from auditor.app import App  # noqa: PLC0415  # the database engine is not needed to print help
+
+        return App.open(self.config())
+
+
+def session(context: typer.Context) -> Session:
+    """The session of a command's context."""
+    found = context.find_root().obj
+    return found if isinstance(found, Session) else Session()
+
+
+def clock() -> datetime:
+    """The wall clock: only commands, the web and the schedule read it."""
+    return datetime.now(UTC)
+
+
+Json = Annotated[bool, typer.Option("--json", help="Give JSON instead of a table.")]

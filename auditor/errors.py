@@ -1,0 +1,53 @@
+"""What the auditor says when it cannot do what was asked: one line of what, why and what to try.
+
+The web's misbehaviour is never one of these: it is a finding. These are the operator's troubles.
+"""
+
+from __future__ import annotations
+
+
+class AuditorError(Exception):
+    """An ending that a person can mend. `code` is the exit code (DESIGN §6)."""
+
+    code = 1
+
+    def __init__(self, what: str, why: str = "", remedy: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.why = why
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        said = f"{self.what}: {self.why}" if self.why else self.what
+        said = f"{said}; try: {self.remedy}" if self.remedy else said
+        return " ".join(said.split())
+
+
+class UsageError(AuditorError):
+    """The command was typed in a way that means nothing."""
+
+    code = 2
+
+
+class ConfigError(AuditorError):
+    """The configuration cannot be used."""
+
+    code = 3
+
+
+class InputError(AuditorError):
+    """A file that was handed in cannot be used; nothing was changed."""
+
+    code = 3
+
+
+class IncompleteError(AuditorError):
+    """The night did not end, or is too old."""
+
+    code = 4
+
+
+class LockedError(AuditorError):
+    """Another run holds the lock."""
+
+    code = 5

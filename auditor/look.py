@@ -1,0 +1,105 @@
+"""A look at links: whose account each is, following a short one first, and what is found there."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from probes import links
+from probes.fetch import Fetcher, look
+from probes.model import (
+    Account,
+    Ask,
+    Exchange,
+    Finding,
+    Identity,
+    Kind,
+    Look,
+    Page,
+    Presence,
+    Reason,
+    Steps,
+)
+from probes.readers import ReaderPool
+
+ACCOUNTS = frozenset({Kind.PROFILE, Kind.PAGE, Kind.GROUP, Kind.PERSON})
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """One link after a look. `identity` is the followed one where the link was short."""
+
+    typed: str
+    identity: Identity
+    look: Look
+
+    @property
+    def requests(self) -> int:
+        """How many requests the look took, redirects counted, robots.txt not."""
+        return sum(_asked(exchange) for exchange in self.look.exchanges)
+
+
+def steps(account: Account) -> Steps:
+    """The steps of looking at a registered link. One that names no account asks for nothing at all."""
+    identity = account.identity
+    if identity.kind is Kind.SHORT and (identity.url or identity.canonical):
+        page = yield Ask(identity.url or identity.canonical or "", registered=True)
+        identity = links.identify(page.url)
+        if not _is_account(identity):
+            return _wrong_target(identity, page)
+        account = replace(account, identity=identity)
+    if not _is_account(identity):
+        return _wrong_target(identity)
+    return (yield from links.channel(identity.channel).probe(account))
+
+
+def _is_account(identity: Identity) -> bool:
+    return identity.key is not None and identity.kind in ACCOUNTS
+
+
+def _wrong_target(identity: Identity, page: Page | None = None) -> Finding:
+    return Finding(
+        Presence.UNKNOWN,
+        Reason.WRONG_TARGET,
+        status=page.status if page else None,
+        final_url=page.url if page else None,
+        detail=f"{identity.kind}: names no account",
+    )
+
+
+def followed(typed: Identity, seen: Look) -> Identity:
+    """The identity a look ended with: a short link's is the one its redirect told."""
+    if typed.kind is not Kind.SHORT or not seen.exchanges:
+        return typed
+    first = seen.exchanges[0].answer
+    return links.identify(first.url) if isinstance(first, Page) else typed
+
+
+def _asked(exchange: Exchange) -> int:
+    answer = exchange.answer
+    if isinstance(answer, Page):
+        return max(1, len(answer.hops))
+    refused = answer.reason in {Reason.ROBOTS, Reason.UNSAFE_ADDRESS, Reason.NOT_CONFIGURED}
+    return len(answer.hops) if refused else max(1, len(answer.hops))
+
+
+async def check(
+    typed: Sequence[tuple[str, Identity]],
+    fetcher: Fetcher,
+    readers: ReaderPool,
+    done: Callable[[], None] = lambda: None,
+    at_once: int = 64,
+) -> list[Checked]:
+    """Look at links at the same time, politeness being the host's; the answers keep the links' order."""
+    turns = asyncio.Semaphore(at_once)
+
+    async def one(text: str, identity: Identity) -> Checked:
+        async with turns:
+            seen = await look(steps(Account("", text, identity)), fetcher, readers)
+        done()
+        return Checked(text, followed(identity, seen), seen)
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(one(text, identity)) for text, identity in typed]
+    return [task.result() for task in tasks]

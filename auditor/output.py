@@ -1,0 +1,99 @@
+"""How an answer is written: data on standard output, everything else on standard error."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any, TextIO
+
+SCHEMA = 1
+CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2028\u2029\u2066-\u2069]+")
+
+
+def document(items: Iterable[Mapping[str, Any]], now: datetime) -> str:
+    """The JSON of every reading command: `{"schema": 1, "generated_at": …, "items": […]}`, an item a line."""
+    lines = ",\n".join(json.dumps(item, ensure_ascii=False, default=_plain) for item in items)
+    head = f'{{"schema": {SCHEMA}, "generated_at": "{stamp(now)}", "items": ['
+    return f"{head}\n{lines}\n]}}" if lines else f"{head}]}}"
+
+
+def stamp(moment: datetime) -> str:
+    """A moment in ISO 8601, UTC, to the second."""
+    return moment.astimezone(UTC).replace(microsecond=0).isoformat().replace("+00:00", "Z")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return stamp(value)
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)
+
+
+def give(text: str) -> None:
+    """Write data. UTF-8 whatever the locale; what cannot be encoded is escaped, never fatal."""
+    out = _utf8(sys.stdout)
+    out.write(text + "\n")
+    out.flush()
+
+
+def say(text: str) -> None:
+    """Tell a person something, beside the data."""
+    err = _utf8(sys.stderr)
+    err.write(one_line(text) + "\n")
+    err.flush()
+
+
+def _utf8(stream: TextIO) -> TextIO:
+    reconfigure = getattr(stream, "reconfigure", None)
+    if reconfigure is not None:
+        reconfigure(encoding="utf-8", errors="backslashreplace")
+    return stream
+
+
+def one_line(value: object) -> str:
+    """A cell as text without line breaks, tabs, terminal controls or direction overrides."""
+    return "" if value is None else CONTROLS.sub(" ", str(value)).strip()
+
+
+def give_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """A table on a terminal, tab-separated values into a pipe. Names last: terminals do no bidi."""
+    cells = [[one_line(cell) for cell in row] for row in rows]
+    if sys.stdout.isatty():
+        _draw(columns, cells)
+    else:
+        give("\n".join("\t".join(row) for row in [list(columns), *cells]))
+
+
+def _draw(columns: Sequence[str], cells: list[list[str]]) -> None:
+    from rich.box import SIMPLE_HEAD  # noqa: PLC0415  # only a terminal needs Rich
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        table.add_column(column.replace("_", " "), overflow="fold")
+    for row in cells:
+        table.add_row(*map(Text, row))
+    Console().print(table)
+
+
+Step = Callable[[int, int], None]
+
+
+@contextmanager
+def progress(title: str, *, quiet: bool) -> Iterator[Step]:
+    """A bar on a terminal only. It is moved by `step(done, total)`."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda _done, _total: None
+        return
+    from rich.console import Console  # noqa: PLC0415  # only a terminal needs Rich
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(title, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
