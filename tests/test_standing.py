@@ -1,0 +1,240 @@
+"""Standings: folded from nights and people's words."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from auditor.standing import Bands, Confirm, advance, age, decided
+from probes.model import Activity, Finding, Precision, Presence, Reason
+from storage.model import Decision, DecisionKind, Observation, Standing, State
+
+START = datetime(2026, 3, 1, 1, tzinfo=UTC)
+CONFIRM = Confirm()
+
+SEEN = Finding(Presence.PRESENT)
+LOST = Finding(Presence.ABSENT, Reason.NOT_FOUND)
+WALL = Finding(Presence.UNKNOWN, Reason.LOGIN_WALL)
+SLOW = Finding(Presence.UNKNOWN, Reason.TIMEOUT)
+
+
+def nights(*findings, blind=()):
+    """The standing after one finding a night; None is a night without a look."""
+    standing = Standing(1)
+    for at, finding in enumerate(findings):
+        if finding is not None:
+            seen = Observation(1, at, START + timedelta(days=at), finding)
+            standing = advance(standing, seen, CONFIRM, blind=at in blind)
+    return standing
+
+
+def test_one_good_look_makes_an_account_present():
+    standing = nights(SEEN)
+    assert (standing.state, standing.since) == (State.PRESENT, START)
+
+
+def test_one_bad_night_changes_nothing():
+    standing = nights(SEEN, LOST)
+    assert standing.state is State.PRESENT
+    assert (standing.doubt.nights, standing.doubt.cause) == (1, "not_found")
+    assert nights(SEEN, LOST, SEEN).doubt is None
+
+
+def test_three_absences_over_six_days_are_believed_and_date_from_the_first():
+    assert nights(SEEN, *[LOST] * 6).state is State.PRESENT
+    standing = nights(SEEN, *[LOST] * 7)
+    assert (standing.state, standing.reason) == (State.GONE, Reason.NOT_FOUND)
+    assert standing.since == START + timedelta(days=1)
+
+
+def test_three_absences_far_apart_are_enough():
+    assert nights(LOST, None, None, LOST, None, None, LOST).state is State.GONE
+
+
+def test_six_days_are_counted_in_dates_not_in_hours():
+    standing = Standing(1)
+    for day, hour in ((0, 2), (3, 1), (6, 1)):
+        seen = Observation(1, day, START.replace(hour=hour) + timedelta(days=day), LOST)
+        standing = advance(standing, seen, CONFIRM)
+    assert standing.state is State.GONE
+
+
+def test_an_unknown_night_neither_counts_nor_resets():
+    assert nights(LOST, WALL, WALL, LOST, WALL, WALL, WALL).doubt.nights == 2
+    assert nights(LOST, WALL, WALL, LOST, WALL, WALL, LOST).state is State.GONE
+
+
+def test_an_unknown_night_keeps_the_last_decided_word_with_its_date():
+    standing = nights(SEEN, WALL)
+    assert standing.known is SEEN
+    assert standing.decided_at == START
+    assert standing.checked_at == START + timedelta(days=1)
+    assert (standing.latest, standing.latest_reason) == (Presence.UNKNOWN, Reason.LOGIN_WALL)
+
+
+def test_a_lost_account_is_back_after_two_good_nights():
+    gone = [LOST] * 7
+    assert nights(*gone, SEEN).state is State.GONE
+    back = nights(*gone, SEEN, SEEN)
+    assert (back.state, back.since) == (State.PRESENT, START + timedelta(days=7))
+    assert nights(*gone, SEEN, LOST, SEEN).state is State.GONE
+
+
+def test_another_reason_for_being_gone_is_another_date():
+    ended = Finding(Presence.ABSENT, Reason.SUSPENDED)
+    standing = nights(*[LOST] * 7, ended)
+    assert (standing.reason, standing.since) == (Reason.SUSPENDED, START + timedelta(days=7))
+
+
+def test_a_blind_night_moves_nothing_but_the_memory_of_having_looked():
+    before = nights(SEEN, LOST)
+    after = nights(SEEN, LOST, LOST, blind={2})
+    assert after == replace(
+        before, checked_at=START + timedelta(days=2), latest=Presence.ABSENT, latest_reason=Reason.NOT_FOUND
+    )
+
+
+def test_a_night_folded_twice_counts_once():
+    standing = nights(SEEN, LOST)
+    again = advance(standing, Observation(1, 1, START + timedelta(days=1), LOST), CONFIRM)
+    assert again == standing
+
+
+def test_trouble_is_the_run_of_one_cause():
+    tls = Finding(Presence.UNKNOWN, Reason.TLS, facts={"tls": "expired"})
+    assert nights(SLOW, SLOW, SLOW).trouble.nights == 3
+    assert nights(SLOW, tls).trouble.cause == "tls/expired"
+    assert nights(SLOW, tls).trouble.nights == 1
+    assert nights(SLOW, WALL, SLOW).trouble.nights == 2
+    assert nights(SLOW, SEEN).trouble is None
+
+
+def test_the_newest_publication_is_kept_when_a_page_shows_an_older_one():
+    new = Activity(START, "feed")
+    old = Activity(START - timedelta(days=50), "sitemap")
+    standing = nights(
+        Finding(Presence.PRESENT, last_activity=new), Finding(Presence.PRESENT, last_activity=old), SEEN
+    )
+    assert standing.last_activity == new
+
+
+def test_an_account_without_posts_has_no_publication():
+    dated = Finding(Presence.PRESENT, last_activity=Activity(START, "feed"))
+    standing = nights(dated, Finding(Presence.PRESENT, Reason.EMPTY))
+    assert standing.last_activity is None
+    assert Bands().band(standing, START) == "never"
+
+
+@pytest.mark.parametrize(
+    ("days", "word"),
+    [(0, "active"), (30, "active"), (31, "slow"), (90, "slow"), (91, "inactive"), (181, "dormant")],
+)
+def test_bands_follow_the_age_of_the_newest_publication(days, word):
+    standing = nights(Finding(Presence.PRESENT, last_activity=Activity(START - timedelta(days=days), "feed")))
+    assert Bands().band(standing, START) == word
+
+
+def test_a_date_to_the_month_is_read_in_the_association_s_favour():
+    assert age(Activity(START - timedelta(days=40), "page", Precision.MONTH), START) == 9
+
+
+def test_bands_that_do_not_rise_are_refused():
+    with pytest.raises(ValidationError, match="must rise"):
+        Bands(active=90, slow=30)
+
+
+def word(kind=DecisionKind.ATTEST, at=8, **more):
+    return Decision(
+        "a", "facebook", kind, "Amina", "I see it", START + timedelta(days=at), account_id=1, **more
+    )
+
+
+def test_a_person_outweighs_an_unchanged_absence_for_180_days():
+    gone = nights(*[LOST] * 7)
+    held = decided(gone, "facebook", [word()], START + timedelta(days=9))
+    assert held.state is State.PRESENT
+    late = decided(gone, "facebook", [word()], START + timedelta(days=8 + 180))
+    assert late.state is State.GONE
+
+
+def test_an_absence_that_changes_after_the_word_outweighs_it():
+    gone = nights(*[LOST] * 10, Finding(Presence.ABSENT, Reason.SUSPENDED))
+    assert decided(gone, "facebook", [word()], START + timedelta(days=11)).state is State.GONE
+
+
+def test_what_people_attest_of_a_walled_account_holds_a_year():
+    walled = nights(*[WALL] * 3)
+    said = word(value="2026-02-20")
+    held = decided(walled, "facebook", [said], START + timedelta(days=9))
+    assert held.state is State.PRESENT
+    assert held.last_activity.when.date().isoformat() == "2026-02-20"
+    assert held.last_activity.source == "attested"
+    assert decided(walled, "facebook", [said], START + timedelta(days=8 + 365)).state is State.UNKNOWN
+
+
+def test_a_word_speaks_of_its_own_account_and_moment_only():
+    walled = nights(WALL)
+    assert decided(walled, "facebook", [word()], START).state is State.UNKNOWN
+    other = replace(word(), account_id=2)
+    assert decided(walled, "facebook", [other], START + timedelta(days=9)).state is State.UNKNOWN
+
+
+UNKNOWNS = st.builds(
+    Finding,
+    st.just(Presence.UNKNOWN),
+    st.sampled_from([reason for reason in Reason if reason not in {Reason.NOT_FOUND, Reason.EMPTY}]),
+)
+ANY = st.one_of(UNKNOWNS, st.sampled_from([SEEN, LOST]))
+
+
+@given(st.lists(ANY, max_size=6), st.lists(st.one_of(UNKNOWNS, st.none()), max_size=20))
+def test_no_run_of_unknowns_moves_a_standing(before, after):
+    start = nights(*before)
+    for at, finding in enumerate(after, start=len(before)):
+        if finding is not None:
+            standing = advance(start, Observation(1, at, START + timedelta(days=at), finding), CONFIRM)
+            assert (standing.state, standing.reason, standing.since) == (
+                start.state,
+                start.reason,
+                start.since,
+            )
+            assert (standing.known, standing.doubt, standing.decided_at) == (
+                start.known,
+                start.doubt,
+                start.decided_at,
+            )
+            start = standing
+
+
+@given(st.lists(st.tuples(ANY, st.booleans()), max_size=30))
+def test_blind_nights_move_no_state(nightly):
+    standing = Standing(1)
+    for at, (finding, blind) in enumerate(nightly):
+        after = advance(
+            standing, Observation(1, at, START + timedelta(days=at), finding), CONFIRM, blind=blind
+        )
+        if blind:
+            assert (after.state, after.doubt, after.trouble) == (
+                standing.state,
+                standing.doubt,
+                standing.trouble,
+            )
+        standing = after
+
+
+@given(st.lists(ANY, max_size=40))
+def test_nothing_is_gone_before_three_absences_over_six_days(findings):
+    standing, absences = Standing(1), []
+    for at, finding in enumerate(findings):
+        standing = advance(standing, Observation(1, at, START + timedelta(days=at), finding), CONFIRM)
+        absences = (
+            []
+            if finding is SEEN and standing.state is not State.GONE
+            else absences + [at] * (finding is LOST)
+        )
+        if standing.state is State.GONE:
+            assert len(absences) >= 3
+            assert absences[-1] - absences[0] >= 6
