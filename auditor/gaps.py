@@ -94,8 +94,8 @@ def is_open(gap: Gap) -> bool:
 def visible(rows: Sequence[Gap], catalogue: Catalogue) -> list[Gap]:
     """The open gaps of one association that no other open gap hides, gravest first.
 
-    A gap hides its consequences on its own channel; one that speaks of the website or of the whole
-    association hides them on every channel (a lost domain explains why nothing is linked).
+    A gap hides the consequences for its own account; one of the website hides them on other channels
+    too (a lost domain explains why nothing is linked).
     """
     opened = [row for row in rows if is_open(row)]
     shown = [row for row in opened if not any(_hides(other, row, catalogue) for other in opened)]
@@ -109,7 +109,7 @@ def _hides(other: Gap, row: Gap, catalogue: Catalogue) -> bool:
     entry = catalogue[other.code]
     if row.code not in entry.hides or other is row:
         return False
-    if entry.scope == "association":
-        return True
     same_account = not row.subject or not other.subject or row.subject == other.subject
-    return other.channel == row.channel and (same_account or other.code == "channel_unlisted")
+    if other.channel != row.channel:
+        return entry.scope == "association"
+    return same_account or other.code == "channel_unlisted"

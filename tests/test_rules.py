@@ -1,0 +1,292 @@
+"""The rules, each check on small cases of an invented association."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
+from auditor.case import Case, Held
+from auditor.catalogue import catalogue
+from auditor.rules import Rule, dry_run, judge
+from probes.model import Activity, Finding, FoundLink, Identity, Kind, Presence, Reason
+from storage.model import AccountRow, Association, Proposal, Standing, State, Streak
+
+NOW = datetime(2026, 3, 20, 1, tzinfo=UTC)
+BEGAN = NOW - timedelta(minutes=5)
+NOUR = Association("nour", "Association Nour")
+RULE = TypeAdapter(Rule)
+
+
+def held(channel, key, *, kind=Kind.PAGE, column=None, tonight=True, known=None, aliases=(), **standing):
+    standing.setdefault("state", State.PRESENT if known else State.UNKNOWN)
+    identity = Identity(channel, kind, key, f"https://{channel}.example/{key}")
+    row = AccountRow("nour", key or "typed", identity, channel if column is None else column, id=1)
+    return Held(row, Standing(1, known=known, checked_at=NOW, **standing), tonight, frozenset(aliases))
+
+
+def signs(rule, *accounts, **case):
+    """What one rule sees, by channel: (holds, decided, confirmed, params)."""
+    told = judge(Case(NOUR, accounts, NOW, BEGAN, **case), [RULE.validate_python(rule)], catalogue())
+    return {(one.sign.channel, one.sign.subject): one.sign for one in told}
+
+
+MISSING = {"code": "channel_missing", "check": "undeclared", "channels": ["facebook", "youtube"]}
+
+
+def test_a_channel_without_an_account_is_missing():
+    seen = signs(MISSING, held("facebook", "u:nour"))
+    assert list(seen) == [("youtube", "")]
+
+
+def test_a_typed_none_registers_nothing_and_a_choice_is_no_gap():
+    nothing = held("youtube", None, kind=Kind.NONE)
+    assert ("youtube", "") in signs(MISSING, nothing)
+    assert ("youtube", "") not in signs(MISSING, nothing, none_by_choice=frozenset({"youtube"}))
+
+
+@pytest.mark.parametrize("kind", [Kind.INVALID, Kind.SHORT])
+def test_a_cell_that_may_mean_an_account_is_not_missing(kind):
+    assert ("youtube", "") not in signs(MISSING, held("youtube", None, kind=kind))
+
+
+DEAD = {"code": "channel_dead", "check": "absent", "reasons": ["not_found"], "channels": ["facebook"]}
+
+
+def test_a_doubted_absence_is_seen_and_not_confirmed():
+    doubt = Streak("not_found", NOW - timedelta(days=2), NOW, 2)
+    one = signs(DEAD, held("facebook", "u:nour", state=State.PRESENT, doubt=doubt))["facebook", "u:nour"]
+    assert (one.holds, one.confirmed) == (True, False)
+
+
+def test_a_confirmed_absence_is_a_gap_whatever_tonight_told():
+    gone = held("facebook", "u:nour", state=State.GONE, reason=Reason.NOT_FOUND, tonight=False)
+    one = signs(DEAD, gone)["facebook", "u:nour"]
+    assert (one.holds, one.confirmed) == (True, True)
+
+
+def test_an_absence_of_another_reason_is_another_gap():
+    assert not signs(DEAD, held("facebook", "u:nour", state=State.GONE, reason=Reason.SUSPENDED))
+
+
+DOWN = {"code": "website_down", "check": "unreachable", "reasons": ["timeout", "network"]}
+
+
+def trouble(cause, nights, days):
+    return held("website", "nour.example", trouble=Streak(cause, NOW - timedelta(days=days), NOW, nights))
+
+
+def test_trouble_that_spans_too_few_days_is_not_confirmed():
+    assert signs(DOWN, trouble("timeout", 3, 2))["website", "nour.example"].confirmed is False
+
+
+def test_lasting_trouble_is_left_to_the_catalogue_s_nights():
+    one = signs(DOWN, trouble("timeout", 4, 3))["website", "nour.example"]
+    assert (one.confirmed, one.nights) == (None, 4)
+
+
+def test_a_bad_certificate_tells_its_cause():
+    rule = {"code": "website_insecure", "check": "unreachable", "reasons": ["tls"]}
+    assert signs(rule, trouble("tls/expired", 4, 3))["website", "nour.example"].params["cause"] == "expired"
+    assert not signs(DOWN, trouble("tls/expired", 4, 3))
+
+
+def test_while_an_absence_is_doubted_the_trouble_cannot_be_told():
+    doubted = held("website", "nour.example", doubt=Streak("parked", NOW, NOW))
+    assert signs(DOWN, doubted)["website", "nour.example"].holds is None
+
+
+EMPTY = {"code": "channel_empty", "check": "present_as", "reasons": ["empty"]}
+
+
+def test_an_empty_account_is_told():
+    empty = held("youtube", "@nour", known=Finding(Presence.PRESENT, Reason.EMPTY))
+    assert signs(EMPTY, empty)["youtube", "@nour"].holds is True
+    assert not signs(EMPTY, held("youtube", "@nour", known=Finding(Presence.PRESENT)))
+
+
+def test_a_renamed_account_tells_its_new_address():
+    rule = {"code": "channel_renamed", "check": "present_as", "reasons": ["renamed"]}
+    known = Finding(Presence.PRESENT, Reason.RENAMED, final_url="https://youtube.example/@new")
+    one = signs(rule, held("youtube", "@nour", known=known))["youtube", "@nour"]
+    assert one.params["new_url"] == "https://youtube.example/@new"
+
+
+STALE = {"code": "channel_stale", "check": "older_than", "days": 90}
+
+
+def dated(days, *, shown=True, **more):
+    newest = Activity(NOW - timedelta(days=days), "feed")
+    known = Finding(Presence.PRESENT, last_activity=newest if shown else None)
+    return held("facebook", "u:nour", known=known, last_activity=newest, **more)
+
+
+def test_a_silent_account_is_stale_after_its_days():
+    assert not signs(STALE, dated(90))
+    one = signs(STALE, dated(91))["facebook", "u:nour"]
+    assert (one.params["age"], one.params["limit"], one.decided) == (91, 90, True)
+
+
+def test_a_page_that_stopped_showing_dates_has_not_fallen_silent():
+    assert signs(STALE, dated(200, shown=False))["facebook", "u:nour"].holds is None
+
+
+def test_an_unknown_night_does_not_count_for_silence():
+    assert signs(STALE, dated(91, tonight=False))["facebook", "u:nour"].decided is False
+
+
+def test_a_person_and_a_group_are_the_wrong_type():
+    rule = {"code": "channel_wrong_type", "check": "kind_is", "kinds": ["person", "group"]}
+    assert signs(rule, held("linkedin", "in/nour", kind=Kind.PERSON))
+    assert not signs(rule, held("linkedin", "company/nour"))
+
+
+def test_a_platform_in_the_website_column_is_told_there():
+    rule = {"code": "website_is_social", "check": "column_holds_channel"}
+    one = signs(rule, held("facebook", "u:nour", column="website"))["website", "u:nour"]
+    assert one.params["channel"] == "facebook"
+    assert not signs(rule, held("website", "nour.example"))
+
+
+def test_a_platform_in_the_website_column_counts_as_that_platform_and_not_as_a_website():
+    rule = {"code": "no_website", "check": "undeclared", "channels": ["website"]}
+    social = held("facebook", "u:nour", column="website")
+    assert signs(rule, social)
+    assert ("facebook", "") not in signs(MISSING, social)
+
+
+def fact(**test):
+    return {"code": "website_http_only", "check": "fact", "channels": ["website"], **test}
+
+
+@pytest.mark.parametrize(
+    ("test", "value", "holds"),
+    [
+        ({"fact": "https", "is": False}, False, True),
+        ({"fact": "https", "is": False}, True, False),
+        ({"fact": "certificate_days", "below": 14}, 13, True),
+        ({"fact": "certificate_days", "below": 14}, 14, False),
+        ({"fact": "seconds", "above": 8}, 8.1, True),
+        ({"fact": "seconds", "above": 8}, 8.0, False),
+        ({"fact": "moved_to", "present": True}, "other.example", True),
+    ],
+)
+def test_a_fact_is_compared(test, value, holds):
+    known = Finding(Presence.PRESENT, facts={test["fact"]: value})
+    assert bool(signs(fact(**test), held("website", "nour.example", known=known))) is holds
+
+
+def test_a_fact_not_measured_cannot_be_told():
+    unmeasured = held("website", "nour.example", known=Finding(Presence.PRESENT))
+    assert signs(fact(fact="https", **{"is": False}), unmeasured)["website", "nour.example"].holds is None
+    assert not signs(fact(fact="moved_to", present=True), unmeasured)
+
+
+def test_the_last_day_of_a_certificate_is_told():
+    known = Finding(Presence.PRESENT, facts={"certificate_days": 5})
+    rule = fact(fact="certificate_days", below=14) | {"code": "website_cert_expiring"}
+    told = signs(rule, held("website", "nour.example", known=known))["website", "nour.example"]
+    assert told.params["expires_on"] == "2026-03-25"
+
+
+@pytest.mark.parametrize("test", [{"fact": "a"}, {"fact": "a", "below": 1, "above": 2}, {"below": 1}])
+def test_a_fact_rule_has_exactly_one_test(test):
+    with pytest.raises(ValidationError):
+        RULE.validate_python(fact(**test))
+
+
+FACEBOOK = FoundLink("facebook", "u:nour", "https://facebook.example/nour", "anchor", "https://nour.example/")
+UNLISTED = {"code": "channel_unlisted", "check": "proposed"}
+
+
+def site(*links, **more):
+    known = Finding(Presence.PRESENT, links=links, facts={"viewport": True})
+    return held("website", "nour.example", known=known, **more)
+
+
+def test_an_account_on_the_site_that_nobody_registered_is_proposed():
+    proposal = Proposal("nour", FACEBOOK, BEGAN, NOW)
+    one = signs(UNLISTED, site(FACEBOOK), proposals=(proposal,))["facebook", "u:nour"]
+    assert (one.decided, one.params["found_on"]) == (True, "https://nour.example/")
+
+
+def test_a_proposal_ends_when_registered_disowned_or_gone_from_the_site():
+    proposal = Proposal("nour", FACEBOOK, BEGAN, NOW)
+    assert not signs(UNLISTED, site(), held("facebook", "u:nour"), proposals=(proposal,))
+    assert not signs(UNLISTED, site(), proposals=(proposal,), disowned=frozenset({("facebook", "u:nour")}))
+    old = Proposal("nour", FACEBOOK, BEGAN, BEGAN - timedelta(days=1))
+    assert not signs(UNLISTED, site(), proposals=(old,))
+    assert signs(UNLISTED, site(tonight=False), proposals=(old,))["facebook", "u:nour"].decided is False
+
+
+NOT_LINKED = {"code": "channel_not_linked", "check": "not_linked"}
+
+
+def test_a_site_that_does_not_lead_to_an_account_is_told():
+    assert ("facebook", "u:nour") in signs(NOT_LINKED, site(), held("facebook", "u:nour"))
+    assert not signs(NOT_LINKED, site(FACEBOOK), held("facebook", "u:nour"))
+    assert not signs(NOT_LINKED, site(FACEBOOK), held("facebook", "id:12", aliases=["u:nour"]))
+    assert not signs(NOT_LINKED, held("facebook", "u:nour"))
+
+
+def test_a_site_that_was_not_read_says_nothing_of_links():
+    walled = held("website", "nour.example", known=Finding(Presence.PRESENT))
+    assert signs(NOT_LINKED, walled, held("facebook", "u:nour"))["facebook", "u:nour"].holds is None
+
+
+def test_two_accounts_on_a_channel_are_a_duplicate_unless_they_are_one():
+    rule = {"code": "channel_duplicate", "check": "duplicate", "channels": ["youtube"]}
+    assert signs(rule, held("youtube", "@nour"), held("youtube", "@nour2"))
+    assert not signs(rule, held("youtube", "@nour"), held("youtube", "UCx", aliases=["@nour"]))
+    assert not signs(rule, held("youtube", "@nour"), held("youtube", "@old", state=State.GONE))
+
+
+def test_an_account_of_two_associations_is_shared():
+    rule = {"code": "channel_shared", "check": "shared"}
+    shared = {("facebook", "u:nour"): ("amal",)}
+    assert (
+        signs(rule, held("facebook", "u:nour"), shared=shared)["facebook", "u:nour"].params["other"] == "amal"
+    )
+
+
+def test_two_rules_of_one_gap_are_one_candidate_the_clearest():
+    rules = [
+        RULE.validate_python(DOWN),
+        RULE.validate_python({**DEAD, "code": "website_down", "channels": []}),
+    ]
+    gone = held(
+        "website",
+        "nour.example",
+        state=State.GONE,
+        reason=Reason.NOT_FOUND,
+        doubt=Streak("present", NOW, NOW),
+    )
+    told = judge(Case(NOUR, (gone,), NOW, BEGAN), rules, catalogue())
+    assert [one.sign.confirmed for one in told] == [True]
+
+
+@pytest.mark.parametrize(
+    ("rule", "says"),
+    [
+        ({"code": "no_such_gap", "check": "shared"}, "no such gap"),
+        ({"code": "channel_unknown", "check": "shared"}, "a status"),
+        ({"code": "channel_missing", "check": "undeclared"}, "say which channels"),
+    ],
+)
+def test_rules_that_could_not_be_judged_are_refused_at_load(rule, says):
+    with pytest.raises(ValueError, match=says):
+        dry_run([RULE.validate_python(rule)], catalogue())
+
+
+@pytest.mark.parametrize(
+    "rule", [{"code": "a", "check": "eval"}, {"code": "a", "check": "shared", "when": "x"}]
+)
+def test_the_set_of_checks_is_closed(rule):
+    with pytest.raises(ValidationError):
+        RULE.validate_python(rule)
+
+
+def test_only_what_is_certain_is_said_of_a_walled_account():
+    """Nothing is told of an account that no look could decide, by any check that looks at it."""
+    walled = held("facebook", "u:nour", tonight=False)
+    looks = [DEAD, DOWN, EMPTY, STALE, fact(fact="https", **{"is": False}) | {"channels": ["facebook"]}]
+    assert all(one.holds is None for rule in looks for one in signs(rule, walled).values())
