@@ -1,0 +1,246 @@
+"""When something was last published: the clues of a page, a feed and a sitemap, ranked by how far they can be trusted.
+
+A date must be a publication's. Modification dates, footer years, clocks, default posts and a sitemap
+rewritten today say nothing of an association (DESIGN §5.8).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from probes import feeds
+from probes.model import Activity, Precision
+from probes.read import Document, Stamp
+
+EARLIEST = datetime(1995, 1, 1, tzinfo=UTC)
+AHEAD = timedelta(days=2)  # a time zone, and a clock that is a day fast
+_ASIDE = frozenset({"footer", "aside", "comments", "nav", "embed", "share"})
+
+# What publishing systems write of a page's first publication; the modified twin of each is left out.
+# Collected from the documentation of Open Graph, Dublin Core, Parse.ly, Sailthru, Highwire, 2026-11.
+PUBLISHED_META = (
+    "article:published_time article:published og:article:published_time og:published_time datepublished "
+    "parsely-pub-date sailthru.date citation_publication_date citation_online_date citation_date "
+    "dc.date.issued dcterms.issued dc.date.created dcterms.created dc.date dcterms.date dc.date.published "
+    "cxenseparse:recs:publishtime bt:pubdate rnews:datepublished article.published article_date_original "
+    "originalpublicationdate publication_date publication-date publish_date publish-date publishdate pubdate "
+    "date_published published_at published published_time published-date publishtime displaydate "
+    "vr:published_time iso-8601-publish-date article:publicationdate release_date news_publishdate date"
+).split()
+_PAGES = frozenset({"webpage", "collectionpage", "aboutpage", "itempage", "contactpage", "profilepage"})
+_NOT_PAGES = frozenset(
+    {
+        "website",
+        "organization",
+        "person",
+        "imageobject",
+        "comment",
+        "review",
+        "event",
+        "offer",
+        "product",
+        "jobposting",
+    }
+)
+# The post every new WordPress, Joomla or Ghost opens with, in our languages (seen in installers, 2026-11).
+DEFAULT_POSTS = re.compile(
+    r"hello,?\s+world|bonjour tout le monde|أهلا(?:ً)?\s+بالعالم|مرحبا(?:ً)?\s+(?:أيها\s+ال|بال)عالم|hola,? mundo|hallo welt"
+    r"|sample (?:page|post)|page d.exemple|getting started(?: with (?:joomla|ghost))?$|coming soon|lorem ipsum",
+    re.IGNORECASE,
+)
+
+
+def credible(when: datetime, now: datetime) -> bool:
+    """Neither before the web's associations were on it nor after tomorrow."""
+    return EARLIEST <= when <= now + AHEAD
+
+
+def in_feed(feed: feeds.Feed | None, now: datetime, source: str = "feed") -> Activity | None:
+    """The newest publication of a feed. One of comments, or holding only a default post, tells nothing."""
+    if feed is None or feed.comments:
+        return None
+    own = [entry for entry in feed.entries if not DEFAULT_POSTS.match(entry.title)]
+    told = [(entry.when, entry.precision) for entry in own if entry.when and credible(entry.when, now)]
+    if not told:
+        return None
+    when, precision = max(told, key=lambda pair: pair[0])
+    return Activity(when, source, precision)
+
+
+def in_sitemap(sitemap: feeds.Sitemap | None, now: datetime) -> Activity | None:
+    """The newest `lastmod`, where they differ by more than a day: else a machine wrote them all at once."""
+    if sitemap is None:
+        return None
+    told = sorted(when for _, when in sitemap.pages if when and credible(when, now))
+    if len(told) < 2 or told[-1] - told[0] <= timedelta(days=2):
+        return None
+    if now - told[-1] < timedelta(hours=1):
+        return None  # written as we asked
+    return Activity(told[-1], "sitemap", Precision.DAY)
+
+
+def of_page(document: Document, now: datetime, markup: Callable[[], str] | None = None) -> Activity | None:
+    """When this one page was published, by the most trustworthy clue it gives.
+
+    `markup` gives the page's HTML to the last resort, htmldate; without it that one is left out.
+    """
+    return _first(document, now) or (_guessed(document, now, markup()) if markup else None)
+
+
+def _first(document: Document, now: datetime) -> Activity | None:
+    for clue in (_in_schemas, _in_meta, _in_stamps, _in_address, _in_times, _in_words):
+        for text, source in clue(document):
+            found = _dated(text, source, now)
+            if found and (clue not in (_in_times, _in_words) or _fits(document.url, found)):
+                return found
+    return None
+
+
+def _fits(url: str, found: Activity) -> bool:
+    """Whether a weak clue agrees with the month in the address, /2024/03/, if there is one."""
+    month = re.search(r"/((?:19|20)\d\d)/(0?[1-9]|1[0-2])(?=/)", urlsplit(url).path)
+    if not month:
+        return True
+    return abs((int(month[1]) - found.when.year) * 12 + int(month[2]) - found.when.month) <= 1
+
+
+def newest(document: Document, now: datetime) -> Activity | None:
+    """The newest publication a home page shows: articles' own dates, `<time>`, dates beside titles."""
+    told = [
+        found
+        for clue in (_in_articles, _in_times, _in_words)
+        for text, source in clue(document)
+        if (found := _dated(text, source, now))
+    ]
+    return max(told, key=lambda activity: activity.when, default=None)
+
+
+def _dated(text: str, source: str, now: datetime) -> Activity | None:
+    found = feeds.moment(text, now)
+    if found is None or not credible(found[0], now) or found[1] in (Precision.YEAR, Precision.MONTH):
+        return None
+    return Activity(found[0], source, found[1])
+
+
+Clues = Iterable[tuple[str, str]]
+
+
+def _kinds(schema: Mapping[str, Any]) -> set[str]:
+    kind = schema.get("@type", "")
+    return {str(one).lower() for one in (kind if isinstance(kind, list) else [kind])}
+
+
+def _in_articles(document: Document) -> Iterator[tuple[str, str]]:
+    for schema in document.schemas:
+        kinds = _kinds(schema)
+        if not kinds & _NOT_PAGES and not kinds & _PAGES:
+            for name in ("datePublished", "uploadDate", "dateCreated"):
+                if isinstance(schema.get(name), str):
+                    yield schema[name], "json-ld"
+
+
+def _in_schemas(document: Document) -> Iterator[tuple[str, str]]:
+    yield from _in_articles(document)
+    for schema in document.schemas:
+        if _kinds(schema) & _PAGES and isinstance(schema.get("datePublished"), str):
+            yield schema["datePublished"], "json-ld"
+
+
+def _in_meta(document: Document) -> Iterator[tuple[str, str]]:
+    for name in PUBLISHED_META:
+        if name in document.meta:
+            yield document.meta[name], name
+
+
+def _in_stamps(document: Document) -> Iterator[tuple[str, str]]:
+    """Microdata and microformats: they name themselves published."""
+    for mark, source in ((_MICRODATA, "microdata"), (_MICROFORMAT, "time")):
+        for stamp in _by_nearness(document):
+            if mark.search(stamp.hint) and not ("updated" in stamp.hint and "published" not in stamp.hint):
+                yield stamp.value, source
+
+
+_MICRODATA = re.compile(r"datepublished|\bpubdate\b|datecreated", re.IGNORECASE)
+_MICROFORMAT = re.compile(r"\bpublished\b|dt-published|entry-date|post-date|publication", re.IGNORECASE)
+
+
+def _by_nearness(document: Document) -> list[Stamp]:
+    """The page's own stamps, those after its title first: what precedes a title is often a ticker."""
+    own = [stamp for stamp in document.stamps if stamp.place not in _ASIDE]
+    return sorted(own, key=lambda stamp: not stamp.titled)
+
+
+_ADDRESS = re.compile(r"(?<!\d)((?:19|20)\d{2})[/_.-]?([01]\d)[/_.-]?([0-3]\d)(?!\d)")
+
+
+def _in_address(document: Document) -> Iterator[tuple[str, str]]:
+    """A date in the address, /2024/03/17/ or 20240317."""
+    parts = urlsplit(document.url)
+    match = _ADDRESS.search(unquote(parts.path))
+    if match:
+        yield "-".join(match.groups()), "address"
+
+
+def _in_times(document: Document) -> Iterator[tuple[str, str]]:
+    for stamp in _by_nearness(document):
+        if stamp.hint.startswith("time") and not _MODIFIED.search(stamp.hint):
+            yield stamp.value, "time"
+
+
+_MODIFIED = re.compile(r"updat|modif|expire|event|clock|current|today", re.IGNORECASE)
+_BESIDE = re.compile(
+    r"(?:^|[\s_-])(?:date|datum|fecha|dato|published?|publi\w*|posted|meta|byline|time(?:stamp)?|info|created?|تاريخ)",
+    re.IGNORECASE,
+)
+_LABEL = re.compile(
+    r"publi|posted|mis en ligne|le \d|paru|par .{3,40} le|veröffentlicht|erstellt|publicado|fecha|نشر|تاريخ|date\s*:",
+    re.IGNORECASE,
+)
+_CHANGED = re.compile(
+    r"updat|modif|mise? [àa] jour|aktualisiert|actualizad|letzte|last|تحديث|آخر|©|copyright", re.IGNORECASE
+)
+
+
+def _in_words(document: Document) -> Iterator[tuple[str, str]]:
+    """A date that is all an element says, where the element or the words before it call it a date."""
+    called, labelled = [], []
+    before = ""
+    for chunk in document.chunks[:4_000]:
+        text = chunk.text
+        around = f"{before[-30:]} {text}"
+        if (
+            len(text) <= 80
+            and chunk.place not in _ASIDE
+            and _YEAR.search(text)
+            and not _CHANGED.search(around)
+        ):
+            if _BESIDE.search(chunk.hint):
+                called.append(text)
+            elif _LABEL.search(around) or len(text) <= 20:
+                labelled.append(text)
+        before = text
+    yield from ((text, "text") for text in called)
+    yield from ((text, "text") for text in labelled if len(text) <= 50)
+
+
+_YEAR = re.compile(r"(?:19|20)\d\d|[٠-٩]{4}|\d{1,2}[./]\d{1,2}[./]\d{2}")
+
+
+def _guessed(document: Document, now: datetime, markup: str) -> Activity | None:
+    """htmldate's word, asked last, on a page freed of its footer; a bare year's 1 January is refused."""
+    from htmldate import find_date  # noqa: PLC0415  # half a second to load, for the pages that say nothing else
+
+    body = re.sub(r"<footer\b.*?</footer\s*>", "", markup, flags=re.DOTALL | re.IGNORECASE)
+    latest = (now + AHEAD).strftime("%Y-%m-%d")
+    try:
+        said = find_date(body, original_date=True, url=document.url, max_date=latest, min_date="1995-01-01")
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        return None
+    found = _dated(said, "htmldate", now) if said else None
+    if found and ((found.when.month, found.when.day) == (1, 1) or not _fits(document.url, found)):
+        return None
+    return found

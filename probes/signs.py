@@ -1,0 +1,378 @@
+"""Markers that tell what a website's page really is: suspended, parked, a default page, hijacked, a soft 404 …
+
+Each table is matched against the title, the main headings and the visible text of a page, and means
+something only within the bound named beside it: "coming soon" is a shop's banner on a long page and an
+unfinished site on a short one. Sources: the fact sheet's survey of hosting panels and parking services
+(can-i-take-over-xyz 2025-02, webappanalyzer 2026-08, WhatsMyName 2026-08), WordPress's and ISPConfig's
+own strings; Arabic and French wordings as their panels translate them, 2026-11.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from probes.model import Reason
+from probes.read import Document
+
+SHORT = 1_200  # characters of visible text: a page this short has little else to say
+TINY = 400
+
+
+def _any(*words: str) -> re.Pattern[str]:
+    return re.compile("|".join(words), re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """A page that matches, where it says little else, is this. `where` is `title`, `text` or `address`."""
+
+    reason: Reason
+    words: re.Pattern[str]
+    where: str = "text"
+    within: int = SHORT
+
+
+ABSENCES = (
+    # cPanel redirects to this address and serves it with 200 (fact sheet, seen 2026-08).
+    Sign(
+        Reason.SUSPENDED, _any(r"/cgi-sys/suspendedpage\.cgi", r"/suspended\.page/", r"/suspendu"), "address"
+    ),
+    Sign(
+        Reason.DEFAULT_PAGE,
+        _any(r"/cgi-sys/defaultwebpage\.cgi", r"/wp-admin/(?:install|setup-config)\.php"),
+        "address",
+    ),
+    Sign(
+        Reason.SUSPENDED,
+        _any(
+            r"this account has been suspended",
+            r"^account (?:has been )?suspended",
+            r"(?:web)?site (?:has been |is |temporarily )*(?:suspended|disabled|deactivated)",
+            r"(?:your|the) (?:hosting )?account (?:has been|is) (?:suspended|disabled|deactivated)",
+            r"suspended (?:page|website|domain|account|hosting)",
+            r"domain (?:name )?(?:has been |is )?suspended",
+            r"sorry, the (?:web)?site has been stopped",
+            r"website expired",
+            r"please renew your subscription",
+            r"this shop is currently unavailable",
+            r"website is no longer available",
+            r"hosting account owner, please contact",
+            r"(?:hosting|service|abonnement).{0,20}(?:has )?expired",
+            r"(?:ce |votre )?compte (?:d.hébergement )?(?:a été |est )?suspendu",
+            r"site (?:web |internet )?(?:a été |est )?(?:temporairement )?(?:suspendu|désactivé)(?! (?:par|depuis) )",
+            r"hébergement (?:a été |est )?(?:suspendu|expiré|désactivé)",
+            r"تم (?:تعليق|إيقاف|ايقاف) (?:هذا )?(?:الحساب|الموقع|الاستضافة)",
+            r"(?:الحساب|هذا الموقع|الموقع) (?:معلق|موقوف|متوقف)",
+            r"cuenta (?:ha sido )?suspendida",
+            r"bandwidth limit exceeded",
+            r"limite de bande passante (?:est )?(?:dépassée|atteinte)",
+        ),
+    ),
+    Sign(
+        Reason.PARKED,
+        _any(
+            r"(?:domain|website|site)(?: name)?(?: \S+)? (?:is |may ?be |might be )?for sale",
+            r"buy this domain",
+            r"\S+\.[a-z]{2,12} (?:is|may ?be) for sale",
+            r"hugedomains\.com",
+            r"domain (?:name )?(?:is |has been )?parked",
+            r"parked (?:domain|page|for free)",
+            r"(?:web ?page|domain) is parked",
+            r"namecheap parking",
+            r"parking page",
+            r"sponsored listings displayed above",
+            r"dan\.com|afternic|sedo(?:parking)?\.com",
+            r"interested in (?:this|buying this) domain",
+            r"this domain (?:name )?(?:is|may be) available",
+            r"(?:domain|registration) (?:name )?(?:has )?expired",
+            r"expired domain",
+            r"(?:nom de )?domaine (?:\S+ )?(?:est )?(?:à vendre|parqué|expiré)",
+            r"ce (?:nom de )?domaine (?:est|a été|vient d.être) (?:enregistré|réservé|déposé)",
+            r"acheter ce (?:nom de )?domaine",
+            r"(?:هذا )?(?:النطاق|الدومين|نطاق) (?:معروض )?للبيع",
+            r"انتهت صلاحية (?:هذا )?(?:النطاق|الدومين)",
+            r"steht zum verkauf",
+            r"dominio (?:está )?(?:en venta|aparcado)",
+        ),
+    ),
+    Sign(
+        Reason.DEFAULT_PAGE,
+        _any(
+            r"default (?:web ?site|web|index|server|home|landing)? ?page",
+            r"apache2? (?:\w+ )?default page",
+            r"test page for (?:the )?(?:apache|nginx|http server)",
+            r"^(?:it works!?)(?: it works!?)?$",
+            r"welcome to (?:nginx|centos|openresty|litespeed|caddy|your (?:new )?website)",
+            r"^iis(?:7|8|10)?\b|iis windows server|internet information services",
+            r"web server.s default page|domain default page",
+            r"congratulations?! your (?:web)?(?:site|account)",
+            r"if you are the (?:web)?site (?:owner|administrator)",
+            r"owner of this website, please contact your hosting provider",
+            r"(?:this|the) (?:web)?site (?:is )?(?:currently )?(?:under|in) construction",
+            r"under (?:construction|maintenance and construction)",
+            r"^(?:our |the )?(?:web ?)?site.{0,30}(?:coming soon|opening soon|launching soon)",
+            r"^(?:we.re )?(?:coming soon|launching soon|opening soon)\b",
+            r"future home of",
+            r"votre (?:nom de )?domaine a bien été créé",
+            r"page d.(?:index|accueil) (?:standard|par défaut)",
+            r"bienvenue sur votre (?:nouveau )?site",
+            r"(?:page|site) (?:web |internet )?(?:est )?(?:actuellement )?en (?:cours de )?construction",
+            r"(?:site|page) (?:web )?(?:bientôt|prochainement) (?:en ligne|disponible)",
+            r"(?:bientôt|prochainement) (?:en ligne|disponible)$",
+            r"(?:bienvenido|bienvenida) a su sitio|página principal del sitio|p[áa]gina por defecto",
+            r"sitio (?:web )?en construcci[óo]n|em constru[çc][ãa]o",
+            r"(?:webseite|seite|website) (?:befindet sich |ist )?(?:derzeit )?im aufbau",
+            r"(?:الموقع|الصفحة) (?:قيد|تحت) (?:الإنشاء|الانشاء|التطوير|البناء)",
+            r"^(?:قريبا|قريباً|الموقع قريبا)\b",
+            r"file may be deleted or overwritten|place your files in",
+            r"wordpress › (?:setup|installation)|bienvenue dans (?:la célèbre installation de )?wordpress",
+            r"i.m a paragraph\. click here to add your own text",
+        ),
+    ),
+    # A CMS that says itself that nothing was ever published.
+    Sign(
+        Reason.EMPTY,
+        _any(
+            r"no front page content has been created yet",
+            r"aucun contenu (?:de|en) page d.accueil n.a (?:été|encore été) créé",
+            r"لم يتم إنشاء محتوى (?:ل|في )?الصفحة",
+        ),
+        within=3_000,
+    ),
+    Sign(
+        Reason.DIRECTORY_LISTING,
+        _any(r"^index of /", r"^directory listing (?:for|of) /", r"^index de /"),
+        "title",
+        200_000,
+    ),
+    # A platform's own words for a site that is no more (can-i-take-over-xyz 2025-02, WhatsMyName 2026-08).
+    Sign(
+        Reason.NOT_FOUND,
+        _any(
+            r"do you want to register \S+\.wordpress\.com",
+            r"blog (?:not found|has been removed)",
+            r"(?:looks like )?this domain isn.t connected to a website",
+            r"there isn.t a github pages site here",
+            r"^no such app|deployment_not_found|not found - request id|fastly error: unknown domain",
+            r"nosuchbucket|the specified bucket does not exist",
+            r"404 error unknown site|no site for domain|404 web site not found|failed to resolve dns path",
+            r"ce (?:site|blog) n.existe (?:pas|plus)|ce (?:site|blog) a été (?:supprimé|fermé)",
+            r"this (?:web)?site (?:does not exist|no longer exists|has been (?:deleted|removed|archived or suspended))",
+            r"(?:tilda|weebly|squarespace).{0,60}(?:site|domain) (?:not found|not claimed)",
+        ),
+    ),
+)
+
+# Whole segments of a title (or a heading) that say the page is not there.
+_GONE_WORDS = (
+    r"(?:(?:whoops|oops|oups|ups|sorry|désolé|ooops|uh oh|http|error|erreur|fehler|oh no)\W*){0,2}"
+    r"(?:status |code )?"
+    r"(?:404(?: ?[\W_]? ?(?:(?:http )?(?:error|erreur|fehler)(?: page)?|not found|page not found|page|seite|"
+    r"page (?:introuvable|non trouvée)|file not found))?"
+    r"|not found|page (?:\S+ )?(?:not|cannot be|can.?t be|could not be|could.t be|wasn.?t) found"
+    r"|(?:that|the|this|requested) page (?:can.?t|cannot|could not) be found|file not found|page missing"
+    r"|(?:this |the )?(?:page|content|article|post|item|moment|file|document) (?:you requested )?"
+    r"(?:does not|doesn.?t|no longer) exists?"
+    r"|there is no page at this url|nothing (?:was )?found(?: here)?|page (?:has been |was )?(?:removed|deleted)"
+    r"|(?:cette )?page (?:est )?(?:introuvable|inexistante|inconnue|non[ -]trouvée?|manquante|supprimée)"
+    r"|(?:cette )?page (?:que vous .{3,30} )?n.existe (?:pas|plus)|(?:document|contenu|article) (?:introuvable|supprimé)"
+    r"|aucun (?:résultat|contenu) trouvé"
+    r"|(?:error )?p[áa]gina (?:no|n[ãa]o) encontrada|p[áa]gina de error|(?:esta |la )?p[áa]gina no existe"
+    r"|(?:diese |die )?seite (?:wurde )?(?:leider )?nicht gefunden|seite existiert nicht|pagina non trovata|pagina niet gevonden"
+    r"|(?:عفوا|عذرا|عفواً|عذراً)?\W*(?:(?:هذه )?الصفحة (?:غير موجودة|التي تبحث عنها غير موجودة|المطلوبة غير موجودة)"
+    r"|لم يتم العثور على (?:الصفحة|هذه الصفحة|شيء|أي شيء)|صفحة غير موجودة|خطأ 404)"
+    r")(?: ?[\W_]? ?(?:404|error|erreur|page|!))*"
+)
+_GONE_SEGMENT = re.compile(_GONE_WORDS + r"\W*", re.IGNORECASE)
+_GONE_TEXT = _any(
+    r"(?:page|site|document|file|article|content|url|link|resource)\W+(?:\w+\W+){0,8}?"
+    r"(?:doesn.?t exist|does not exist|no longer exists?|was not found|could not be found|cannot be found|can.?t be found"
+    r"|has been (?:deleted|removed)|was deleted|not be found on this server)",
+    r"(?:requested|404) (?:page|url|file)? ?not found",
+    r"404 (?:page )?not found|error 404|erreur 404|404 error",
+    r"page (?:demandée|recherchée|que vous (?:cherchez|recherchez|demandez)).{0,40}(?:introuvable|n.existe|pas été trouvée)",
+    r"page not found|page introuvable",
+    r"الصفحة (?:التي تبحث عنها |المطلوبة )?غير موجودة|لم يتم العثور على الصفحة",
+)
+_GONE_PATH = re.compile(
+    r"(?:^|/)(?:error[_-]?)?(?:404|not-?_?found|page-introuvable|page-non-trouvee|erreur-?404|pagenotfound|404_not_found)"
+    r"(?:\.\w{2,5})?/?$",
+    re.IGNORECASE,
+)
+
+# Texts of servers and guards that answer 200 with "not now" or "not you"; nothing can be concluded.
+TROUBLES = (
+    Sign(
+        Reason.SERVER_ERROR,
+        _any(
+            r"error establishing a database connection|connexion à la base de données|الاتصال بقاعدة البيانات",
+            r"データベース(?:接続)?(?:確立)?エラー|database (?:connection )?(?:error|failed)|could not connect to (?:the )?(?:database|mysql)",
+            r"critical error on (?:this|your) website|erreur critique sur (?:ce|votre) site|خطأ فادح في هذا الموقع",
+            r"scheduled maintenance|(?:down|offline|closed|unavailable) for (?:\w+ )?(?:maintenance|a tune)|maintenance mode",
+            r"(?:site|page|server|service|website|mode|travaux de|en cours de|undergoing|en) ?(?:est |is |is under |en )?(?:en )?maintenance",
+            r"(?:under|pour) maintenance|الصيانة",
+            r"(?:site|service|page|website|server) (?:\w+ ){0,3}(?:temporarily |currently |momentarily )?(?:unavailable|not available|down)",
+            r"(?:service|site|page) (?:\w+ ){0,3}(?:temporairement |actuellement |momentanément )?(?:indisponible|inaccessible)",
+            r"service interruption|interruption (?:\w+ )?du service",
+            r"(?:50[0-4]|internal) ?[\W_]{0,3}(?:internal )?(?:server error|bad gateway|gateway|service unavailable|web server received)",
+            r"bad gateway|gateway time-?out|internal server error|service unavailable|server error",
+            r"an? (?:unexpected )?error has occur|error has occurred|some error (?:has )?occurr?ed|une erreur (?:est survenue|s.est produite)|حدث خطأ",
+            r"(?:fatal error|warning|parse error|notice|deprecated) ?: .{5,400} (?:on line|à la ligne) \d+",
+            r"encountered an unexpected error|unexpected error|something went wrong|incident (?:number|id)",
+            r"joomla! debug|application error|runtime error|whoops, looks like",
+        ),
+    ),
+    Sign(
+        Reason.BLOCKED,
+        _any(
+            r"captcha|are you a (?:robot|human)|not a robot|robot check|you are a bot|bot verification|unusual (?:activity|traffic)",
+            r"access (?:is |to this \w+ (?:is|has been) )?(?:denied|forbidden|blocked|restricted|limited)",
+            r"accès (?:\w+ )?(?:refusé|interdit|bloqué|limité)|تم رفض الوصول|الوصول مرفوض|acceso denegado|zugriff verweigert",
+            r"\b(?:401|403|406|429)\b.{0,5}(?:access|forbidden|unauthori[sz]ed|not acceptable|error|too many)|not acceptable",
+            r"^\W*(?:403 )?forbidd?en\W*(?:forbidd?en)?",
+            r"don.t have (?:permission|authori[sz]ation)|pas (?:la permission|l.autorisation)",
+            r"too many requests|rate limit|trop de requêtes|malware detected|mod_?security|web application firewall",
+            r"(?:site|page|domain|request|ip|address) (?:\S+ ){0,3}(?:is|has been|was) (?:blocked|seized|restricted)|site blocked|blocked site",
+            r"has been seized|just a moment|attention required|checking your browser|one moment, please|verify (?:you are|that you.re) human",
+            r"waiting room|high traffic|heavy traffic|please wait (?:briefly )?while|ddos protection",
+            r"not available (?:to|in|for) (?:\w+ ){0,4}(?:outside|your (?:country|region|area|location))|(?:in|from|for) your (?:country|region|area)\b",
+            r"(?:enable|activate|turn on|requires?|activer|activez) (?:javascript|cookies|js)|no cookies|cookies (?:are )?(?:disabled|required)",
+            r"page can(?:'|’)?t be displayed|cannot be displayed|incident id|reference #\d",
+            r"security check|please stand by|vérification de sécurité|humain",
+        ),
+    ),
+    Sign(
+        Reason.LOGIN_WALL,
+        _any(
+            r"^(?:please )?(?:log ?in|sign in|connexion|se connecter|تسجيل الدخول)\W*$",
+            r"authentication required",
+        ),
+        "title",
+        600,
+    ),
+)
+# The same, where a title says it whatever follows: a wall dressed as the site keeps its long menu.
+_WALL_TITLE = re.compile(
+    r"(?:no cookies|access denied|forbidden|captcha|robot check|just a moment\W*|attention required\W*|are you a robot\??"
+    r"|too many requests|accès refusé|403(?: forbidden)?|(?:site )?maintenance|down for maintenance|bad gateway"
+    r"|service unavailable|internal server error|server error|database error|erreur (?:50\d|serveur)|(?:http )?error 50\d.*)",
+    re.IGNORECASE,
+)
+
+# Gambling, pharma and counterfeit spam on a stolen site or a lapsed domain (SEO spam reports, 2024-2026).
+HIJACK = re.compile(
+    r"slot gacor|slot online|situs (?:slot|judi)|judi (?:online|bola)|togel|maxwin|scatter hitam|rtp (?:live|slot)|"
+    r"bandar (?:togel|judi|slot|qq)|agen (?:slot|judi|togel)|link alternatif|mahjong ways|gates of olympus|pragmatic play|"
+    r"deposit (?:pulsa|dana|qris)|bonus new member|toto macau|slot(?:88|777|gacor|thailand)|joker123|sbobet|poker online|"
+    r"online casino|casino (?:online|en ligne|bonus|sites?)|1xbet|bet365|melbet|mostbet|betting (?:site|odds)|free spins|"
+    r"مراهنات|كازينو|سلوتس|激安|送料無料|スーパーコピー|ブランドコピー|메이저놀이터|토토사이트|카지노|바카라|먹튀|安全놀이터|"
+    r"viagra|cialis|levitra|kamagra|tadalafil|sildenafil|replica watch|buy essay|博彩|百家乐|娱乐城|สล็อต|บาคาร่า|казино",
+    re.IGNORECASE,
+)
+_SPAM_LANGUAGES = frozenset({"id", "ms", "ja", "zh", "ko", "th", "vi", "ru", "tr"})
+
+
+def segments(title: str) -> list[str]:
+    """The parts of a title between its separators, spaces folded."""
+    return [
+        part.strip() for part in re.split(r"\s[|–—\-·•»›:]+\s|\s?[|»›]\s?|\s[-–]$|: ", title) if part.strip()
+    ]
+
+
+def absence(document: Document, *, root: bool) -> tuple[Reason, str] | None:
+    """Why the page is no website of anybody, with the words that say so; None if nothing says so.
+
+    `root` tells that the address is a site's front page, where an error heading alone proves less.
+    """
+    text = document.text
+    for sign in ABSENCES:
+        words = _seen(sign, document, text)
+        if words:
+            return sign.reason, words
+    return _gone(document, text, root=root) or _hijacked(document, text)
+
+
+def _seen(sign: Sign, document: Document, text: str) -> str | None:
+    """The words of a sign on a page that says little else."""
+    if sign.where == "address":
+        found = sign.words.search(document.url) or next(
+            filter(None, map(sign.words.search, document.frames)), None
+        )
+        return found[0] if found else None
+    if len(text) > sign.within:
+        return None
+    places = (document.title,) if sign.where == "title" else (document.title, *document.headings, text)
+    return next((found[0] for place in places if (found := sign.words.search(place))), None)
+
+
+def _gone(document: Document, text: str, *, root: bool) -> tuple[Reason, str] | None:
+    """A soft 404: the title says so, or the headings of a page that has little else, or a tiny text."""
+    for part in (document.title, *segments(document.title)):
+        if _GONE_SEGMENT.fullmatch(part):
+            return Reason.NOT_FOUND, part
+    path = _GONE_PATH.search(document.url.partition("?")[0])
+    if path and not root:
+        return Reason.NOT_FOUND, path[0]
+    limit = SHORT if root else 3 * SHORT
+    for heading in document.headings[:3] if len(text) < limit else ():
+        if (
+            _GONE_SEGMENT.match(heading)
+            and len(heading) < 120
+            and _GONE_SEGMENT.match(heading)[0].strip(" !.404")
+        ):  # type: ignore[index]
+            return Reason.NOT_FOUND, heading
+        if len(text) < TINY and _GONE_TEXT.search(heading):
+            return Reason.NOT_FOUND, heading
+    tiny = _GONE_TEXT.search(text) if len(text) < TINY else None
+    return (Reason.NOT_FOUND, tiny[0]) if tiny else None
+
+
+def _hijacked(document: Document, text: str) -> tuple[Reason, str] | None:
+    """Spam: two different words of it in what the page says of itself, and one strong signal more."""
+    said = " ".join((document.title, document.meta.get("description", ""), *document.headings[:3]))
+    loud = {word.lower() for word in HIJACK.findall(said)}
+    linked = {word.lower() for anchor in document.anchors for word in HIJACK.findall(anchor.text)}
+    if len(loud) < 2 and not (loud and len(linked) >= 3):
+        return None
+    dense = len(HIJACK.findall(text)) >= 8
+    foreign = document.language[:2] in _SPAM_LANGUAGES
+    away = bool(document.rel("canonical")) and _elsewhere(document, document.rel("canonical") or "")
+    amp = bool(document.rel("amphtml")) and _elsewhere(document, document.rel("amphtml") or "")
+    if len(loud) >= 3 or dense or foreign or away or amp:
+        return Reason.HIJACKED, ", ".join(sorted(loud | linked)[:4])
+    return None
+
+
+def _elsewhere(document: Document, url: str) -> bool:
+    from probes.read import host  # noqa: PLC0415
+
+    return host(url).removeprefix("www.") != host(document.url).removeprefix("www.")
+
+
+def trouble(document: Document) -> tuple[Reason, str] | None:
+    """Why the page lets nothing be concluded, with the words that say so; None if it can be read."""
+    text = document.text
+    for part in (document.title, *segments(document.title)):
+        if _WALL_TITLE.fullmatch(part):
+            return (
+                Reason.SERVER_ERROR
+                if re.search(r"maint|50\d|gateway|serv|database", part, re.IGNORECASE)
+                else Reason.BLOCKED
+            ), part
+    for sign in TROUBLES:
+        words = _seen(sign, document, text) if len(text) <= sign.within else None
+        if words and (len(text) <= 700 or len(document.anchors) <= 10):
+            return sign.reason, words
+    return _bare(document, text)
+
+
+def _bare(document: Document, text: str) -> tuple[Reason, str] | None:
+    """A page without words: frames, scripts, or nothing at all."""
+    if document.frames and len(text) < TINY:
+        return Reason.UNREADABLE, "frames only"
+    if len(text) >= 60 or document.images > 2 or len(document.anchors) > 3:
+        return None
+    if document.scripts or document.forms:
+        return Reason.SCRIPT_ONLY, "no text without scripts"
+    return (Reason.EMPTY, "no text") if len(text) < 20 and not document.images else None
