@@ -1,0 +1,158 @@
+"""Codes and facts into words, in Arabic, French and English: the only place that makes sentences.
+
+A sentence is one template of `words/gaps.toml` or `words/terms.toml` with its facts filled in, each fact in
+the language's own form (Moroccan month names with Western digits, French spaces) and isolated, so
+that an address or a name in the other direction cannot disturb the line.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from babel.dates import format_date, format_timedelta
+from babel.numbers import format_decimal
+from markupsafe import Markup, escape
+
+from auditor.catalogue import catalogue
+from probes.model import Scalar
+
+LOCALES = {"ar": "ar_MA", "fr": "fr_MA", "en": "en_GB"}
+"""Plain `ar` would write أغسطس and Arabic-Indic digits; Morocco writes غشت and Western ones."""
+
+NOTHING = "—"
+DATES = frozenset({"since", "checked_at", "last_date", "expires_on"})
+AGES = frozenset({"age", "limit"})
+ALIASES = {"target": "kind", "raw": "typed", "other_org": "other"}
+"""What a template calls a fact, and what the rules call it."""
+CODES = {"cause": "cause", "kind": "kind", "target": "kind", "found_on": "place"}
+
+BDI = Markup("<bdi>{}</bdi>")
+LTR = Markup('<bdi dir="ltr">{}</bdi>')
+
+Isolate = Callable[[str, bool], str]
+
+
+def plain(text: str, _foreign: bool) -> str:
+    """A fact inside plain text."""
+    return text
+
+
+def isolated(text: str, foreign: bool) -> Markup:
+    """A fact inside HTML: escaped and isolated; left to right where it is an address or a handle."""
+    return LTR.format(text) if foreign else BDI.format(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A gap in words. Each text is safe for the medium its wording was made for."""
+
+    code: str
+    title: str
+    definition: str
+    why: str
+    evidence: str
+    steps: tuple[str, ...]
+    severity: str
+    who: str
+    time: str
+
+
+class Wording:
+    """The words of one language for one medium."""
+
+    def __init__(self, language: str, isolate: Isolate = plain) -> None:
+        self.language = language
+        self.locale = LOCALES[language]
+        self.direction = "rtl" if language == "ar" else "ltr"
+        self._isolate = isolate
+        self._html = isolate is isolated
+
+    def term(self, group: str, code: str) -> str:
+        """A short word of `terms.toml`; the code itself where there is none."""
+        return terms().get(group, {}).get(code, {}).get(self.language, code)
+
+    def label(self, group: str, name: str, **facts: Scalar | None) -> str:
+        """A label of the catalogue, its facts filled in."""
+        return self._fill(catalogue().label(group, name, self.language), facts)
+
+    def ui(self, name: str, **facts: Scalar | None) -> str:
+        """A word of the faces themselves."""
+        return self._fill(self.term("ui", name), facts)
+
+    def channel(self, name: str) -> str:
+        """A channel's name."""
+        return catalogue().label("channel", name, self.language)
+
+    def date(self, day: date | datetime | str | None) -> str:
+        """A day, long: "20 غشت 2024". An ISO text is read first; nothing gives a dash."""
+        if not day:
+            return NOTHING
+        when = date.fromisoformat(day[:10]) if isinstance(day, str) else day
+        return str(format_date(when, "long", locale=self.locale))
+
+    def days(self, count: float) -> str:
+        """A span of days as one says it: "11 months"."""
+        return str(format_timedelta(timedelta(days=float(count)), threshold=1.5, locale=self.locale))
+
+    def percent(self, share: float) -> str:
+        """A share of one as percent, at most one decimal."""
+        number = format_decimal(round(100 * share, 1), locale=self.locale)
+        return f"{number}\u00a0%" if self.language == "fr" else f"{number}%"
+
+    def gap(self, code: str, channel: str, severity: str, params: Mapping[str, Scalar]) -> Told:
+        """A gap (or a status) in words."""
+        book = catalogue()
+        entry, text = book[code], book[code].words[self.language]
+        facts: dict[str, Scalar | None] = {"channel": channel, **params}
+        facts |= {new: params[old] for new, old in ALIASES.items() if old in params and new not in params}
+        return Told(
+            code=code,
+            title=self._fill(text["title"], facts),
+            definition=self._fill(text["definition"], facts),
+            why=self._fill(text["why"], facts),
+            evidence=self._fill(text["evidence"], facts),
+            steps=tuple(self._fill(step, facts) for step in entry.steps(channel, self.language)),
+            severity=book.label("severity", severity, self.language),
+            who=book.label("actor", entry.actor, self.language),
+            time=book.label("effort", entry.effort, self.language),
+        )
+
+    def _fill(self, template: str, facts: Mapping[str, Scalar | None]) -> str:
+        values = _Facts({name: self._fact(name, value) for name, value in facts.items()})
+        return escape(template).format_map(values) if self._html else template.format_map(values)
+
+    def _fact(self, name: str, value: Scalar | None) -> str:
+        if value is None or value == "":
+            return NOTHING
+        if name in DATES:
+            return self._isolate(self.date(str(value)), False)
+        if name in AGES and not isinstance(value, str):
+            return self._isolate(self.days(value), False)
+        if name == "channel":
+            return self._isolate(self.channel(str(value)), False)
+        said = self.term(CODES[name], str(value)) if name in CODES else str(value)
+        return self._isolate(said, _is_foreign(said))
+
+
+class _Facts(dict[str, str]):
+    """Facts by name; one that is missing shows as a dash, never as a brace."""
+
+    def __missing__(self, key: str) -> str:
+        return NOTHING
+
+
+def _is_foreign(text: str) -> bool:
+    return "://" in text or text.startswith(("@", "www."))
+
+
+@cache
+def terms() -> Mapping[str, Mapping[str, Mapping[str, str]]]:
+    """The short words that ship with the package."""
+    data: dict[str, Any] = tomllib.loads(files("auditor.words").joinpath("terms.toml").read_text("utf-8"))
+    return data
