@@ -1,0 +1,72 @@
+"""Makes nouns fit to be stored: text without what no database or page should carry, instants in UTC.
+
+It is the one place where foreign text is cleaned on its way in, so SQLite and PostgreSQL keep the same.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass, replace
+from datetime import UTC, datetime
+from enum import Enum
+from typing import Any, TypeVar, cast
+
+T = TypeVar("T")
+
+UNFIT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
+"""C0 and C1 controls but tab and line ends (PostgreSQL refuses NUL), lone surrogates (no UTF-8 holds
+them), bidirectional embeddings, overrides and isolates (they make a name read backwards). The plain marks
+LRM, RLM and ALM stay: they are part of good Arabic typing."""
+
+
+def clean(value: T) -> T:
+    """The same noun, fit to be stored; the very same object where nothing had to change.
+
+    Facts that are no finite number are dropped: JSON has no word for them. Raises ValueError for an
+    instant without a time zone.
+    """
+    return cast("T", _clean(value))
+
+
+def text(value: str) -> str:
+    """The text without control characters, lone surrogates and bidirectional overrides."""
+    return UNFIT.sub("", value) if UNFIT.search(value) else value
+
+
+def instant(value: datetime) -> datetime:
+    """The instant in UTC. Raises ValueError where it has no time zone."""
+    if value.tzinfo is UTC:
+        return value
+    if value.utcoffset() is None:
+        raise ValueError(f"an instant without a time zone cannot be stored: {value!r}")
+    return value.astimezone(UTC)
+
+
+def _clean(value: Any) -> Any:
+    if isinstance(value, str):
+        return value if isinstance(value, Enum) else text(value)
+    if isinstance(value, datetime):
+        return instant(value)
+    if isinstance(value, tuple | list):
+        return type(value)(map(_clean, value))
+    if isinstance(value, Mapping):
+        return {_clean(key): _clean(inner) for key, inner in value.items() if _writable(inner)}
+    if is_dataclass(value) and not isinstance(value, type):
+        return _clean_fields(value)
+    return value
+
+
+def _clean_fields(noun: Any) -> Any:
+    changes = {}
+    for field in fields(noun):
+        old = getattr(noun, field.name)
+        new = _clean(old)
+        if new is not old and new != old:
+            changes[field.name] = new
+    return replace(noun, **changes) if changes else noun
+
+
+def _writable(value: Any) -> bool:
+    return not isinstance(value, float) or math.isfinite(value)

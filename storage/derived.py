@@ -1,0 +1,170 @@
+"""What was concluded (standings, gaps, proposals: it can be rebuilt) and what people decided (it cannot)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, delete, insert, select
+
+from storage.clean import clean, instant
+from storage.database import Database
+from storage.model import Decision, DecisionKind, Gap, Proposal, Standing
+from storage.tables import ACCOUNT, DECISION, GAP, PROPOSAL, STANDING
+
+GAP_KEY = ("association", "channel", "subject", "code", "first_seen")
+PROPOSAL_KEY = ("association", "channel", "key")
+
+
+class Derived:
+    """The queries of conclusions and decisions. A part of `Store`."""
+
+    _database: Database
+
+    def standings(self, association: str | None = None) -> Iterator[Standing]:
+        """The standing of every account that has one, or of an association's accounts, by account id."""
+        query = select(STANDING)
+        if association is not None:
+            query = query.join(ACCOUNT, ACCOUNT.c.id == STANDING.c.account_id).where(
+                ACCOUNT.c.association == association
+            )
+        return (row.standing for row in self._database.rows(query, STANDING.c.account_id))
+
+    def standing(self, account_id: int) -> Standing | None:
+        """What is held true of this account."""
+        with self._database.reading() as connection:
+            query = select(STANDING.c.standing).where(STANDING.c.account_id == account_id)
+            return connection.execute(query).scalar()
+
+    def put_standings(self, standings: Iterable[Standing]) -> None:
+        """Keep the standings, each in place of its account's old one."""
+        with self._database.writing() as connection:
+            self._put_standings(connection, standings)
+
+    def gaps(
+        self,
+        association: str | None = None,
+        *,
+        channel: str | None = None,
+        code: str | None = None,
+        open_only: bool = False,
+        unclosed_only: bool = False,
+    ) -> Iterator[Gap]:
+        """The gaps, in the order they were first kept.
+
+        `open_only` leaves out candidates and closed ones, `unclosed_only` only the closed.
+        """
+        wanted = {"association": association, "channel": channel, "code": code}
+        query = select(GAP)
+        for name, value in wanted.items():
+            query = query if value is None else query.where(GAP.c[name] == value)
+        if open_only or unclosed_only:
+            query = query.where(GAP.c.closed_at.is_(None))
+        if open_only:
+            query = query.where(GAP.c.opened_at.is_not(None))
+        return map(_gap, self._database.rows(query, GAP.c.id))
+
+    def put_gaps(self, gaps: Iterable[Gap]) -> None:
+        """Keep the gaps; one of the same association, channel, subject, code and first night is replaced."""
+        with self._database.writing() as connection:
+            self._put_gaps(connection, gaps)
+
+    def proposals(self, association: str | None = None) -> Iterator[Proposal]:
+        """The accounts nobody registered, in the order they were first kept."""
+        query = select(PROPOSAL)
+        if association is not None:
+            query = query.where(PROPOSAL.c.association == association)
+        return map(_proposal, self._database.rows(query, PROPOSAL.c.id))
+
+    def put_proposals(self, proposals: Iterable[Proposal]) -> None:
+        """Keep the proposals; one of the same association, channel and key is replaced."""
+        with self._database.writing() as connection:
+            self._put_proposals(connection, proposals)
+
+    def put_derived(
+        self, standings: Iterable[Standing], gaps: Iterable[Gap], proposals: Iterable[Proposal]
+    ) -> None:
+        """Keep a night's conclusions in one transaction: all of them, or none."""
+        with self._database.writing() as connection:
+            self._put_standings(connection, standings)
+            self._put_gaps(connection, gaps)
+            self._put_proposals(connection, proposals)
+
+    def replace_derived(
+        self, standings: Iterable[Standing], gaps: Iterable[Gap], proposals: Iterable[Proposal]
+    ) -> None:
+        """Put these conclusions in place of every old one, in one transaction (`rejudge`)."""
+        with self._database.writing() as connection:
+            for table in (STANDING, GAP, PROPOSAL):
+                connection.execute(delete(table))
+            self._put_standings(connection, standings)
+            self._put_gaps(connection, gaps)
+            self._put_proposals(connection, proposals)
+
+    def decisions(
+        self, as_of: datetime | None = None, *, association: str | None = None
+    ) -> Iterator[Decision]:
+        """The decisions taken until a moment, in the order they were taken down, expired ones too."""
+        query = select(DECISION)
+        if as_of is not None:
+            query = query.where(DECISION.c.decided_at <= instant(as_of))
+        if association is not None:
+            query = query.where(DECISION.c.association == association)
+        return map(_decision, self._database.rows(query, DECISION.c.id))
+
+    def add_decision(self, decision: Decision) -> Decision:
+        """Keep a person's decision and give it back with its id."""
+        fit = clean(decision)
+        values = {name: value for name, value in asdict(fit).items() if name != "id"}
+        with self._database.writing() as connection:
+            key = connection.execute(insert(DECISION).values(values)).inserted_primary_key
+        return replace(fit, id=key[0] if key else None)
+
+    def _put_standings(self, connection: Connection, standings: Iterable[Standing]) -> None:
+        rows = [{"account_id": s.account_id, "standing": clean(s)} for s in standings]
+        self._database.upsert(connection, STANDING, rows, ("account_id",))
+
+    def _put_gaps(self, connection: Connection, gaps: Iterable[Gap]) -> None:
+        self._database.upsert(connection, GAP, map(_gap_columns, gaps), GAP_KEY)
+
+    def _put_proposals(self, connection: Connection, proposals: Iterable[Proposal]) -> None:
+        self._database.upsert(connection, PROPOSAL, map(_proposal_columns, proposals), PROPOSAL_KEY)
+
+
+def _gap_columns(gap: Gap) -> dict[str, Any]:
+    return {name: value for name, value in asdict(clean(gap)).items() if name != "id"}
+
+
+def _gap(row: Any) -> Gap:
+    return Gap(**row._mapping)  # noqa: SLF001  # public, named so to leave columns their names
+
+
+def _proposal_columns(proposal: Proposal) -> dict[str, Any]:
+    fit = clean(proposal)
+    return {
+        "association": fit.association,
+        "channel": fit.link.channel,
+        "key": fit.link.key,
+        "link": fit.link,
+        "first_seen": fit.first_seen,
+        "last_seen": fit.last_seen,
+        "nights": fit.nights,
+    }
+
+
+def _proposal(row: Any) -> Proposal:
+    return Proposal(
+        association=row.association,
+        link=row.link,
+        first_seen=row.first_seen,
+        last_seen=row.last_seen,
+        nights=row.nights,
+        id=row.id,
+    )
+
+
+def _decision(row: Any) -> Decision:
+    values = dict(row._mapping)  # noqa: SLF001  # public, named so to leave columns their names
+    return Decision(**{**values, "kind": DecisionKind(row.kind)})

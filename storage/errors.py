@@ -1,0 +1,46 @@
+"""What storage says when it cannot keep or find what was asked: what, why and what to try, in one line."""
+
+from __future__ import annotations
+
+
+class StoreError(Exception):
+    """A trouble of the database or the archive that an operator can mend. The run that meets it stops."""
+
+    def __init__(self, what: str, why: str = "", remedy: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.why = why
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        said = f"{self.what}: {self.why}" if self.why else self.what
+        said = f"{said}; try: {self.remedy}" if self.remedy else said
+        return " ".join(said.split())
+
+
+class MissingDatabaseError(StoreError):
+    """There is no database where one was expected."""
+
+
+class ForeignDatabaseError(StoreError):
+    """The file is no database of ours: empty, not SQLite, or another program's. It is left untouched."""
+
+
+class DamagedDatabaseError(StoreError):
+    """The database is ours and damaged. It is left untouched, never made anew."""
+
+
+class NewerDatabaseError(StoreError):
+    """A newer auditor wrote the database; this one would misread it."""
+
+
+class NightDoneError(StoreError):
+    """The day's night is done already."""
+
+
+class MissingEvidenceError(StoreError):
+    """The archive does not hold this digest (thinned away, or never kept)."""
+
+
+class DamagedEvidenceError(StoreError):
+    """A body in the archive no longer has its digest."""

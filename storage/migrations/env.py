@@ -1,0 +1,28 @@
+"""Alembic's entry: runs the revisions on the connection that storage/migrate.py hands over."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from alembic import context
+from sqlmodel.sql.sqltypes import AutoString, UTCDateTime
+
+from storage.tables import METADATA, Noun
+
+PLAIN = {AutoString: "sa.String()", UTCDateTime: "sa.DateTime(timezone=True)", Noun: "sa.Text()"}
+
+
+def render(kind: str, item: Any, _: object) -> str | Literal[False]:
+    """Name types as SQLAlchemy does, so that an old revision never depends on a class of today."""
+    return PLAIN.get(type(item), False) if kind == "type" else False
+
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=METADATA,
+    render_as_batch=True,
+    render_item=render,
+    transactional_ddl=True,
+)
+with context.begin_transaction():
+    context.run_migrations()

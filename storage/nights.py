@@ -1,0 +1,183 @@
+"""What was seen: nights and their observations, append-only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import Select, and_, func, select, update
+
+from probes.model import Presence
+from storage.clean import clean, instant
+from storage.database import Database
+from storage.errors import NightDoneError, StoreError
+from storage.model import AccountRow, Night, NightState, Observation
+from storage.registry import account_of
+from storage.tables import ACCOUNT, NIGHT, OBSERVATION
+
+
+class Nights:
+    """The queries of nights and observations. A part of `Store`."""
+
+    _database: Database
+
+    def begin_night(self, day: date, now: datetime, *, again: bool = False) -> Night:
+        """Begin the night of this UTC day, or go on with it where it was left; it is then running.
+
+        Raises NightDoneError where it is done, unless `again` asks to look at the accounts registered since.
+        """
+        with self._database.writing() as connection:
+            fresh = _night_columns(Night(day, NightState.RUNNING, instant(now)))
+            connection.execute(self._database.insert(NIGHT).values(fresh).on_conflict_do_nothing())
+            night = _night(connection.execute(select(NIGHT).where(NIGHT.c.day == day)).one())
+            if night.state is NightState.DONE and not again:
+                raise NightDoneError(f"the night of {day}", "it is done already", "wait for tomorrow's")
+            running = replace(night, state=NightState.RUNNING, finished_at=None)
+            connection.execute(update(NIGHT).where(NIGHT.c.id == night.id).values(_night_columns(running)))
+        return running
+
+    def pending(self, night: Night) -> Iterator[AccountRow]:
+        """The listed links that this night has not seen yet."""
+        seen = and_(OBSERVATION.c.account_id == ACCOUNT.c.id, OBSERVATION.c.night_id == night.id)
+        query = (
+            select(ACCOUNT)
+            .outerjoin(OBSERVATION, seen)
+            .where(OBSERVATION.c.id.is_(None), ACCOUNT.c.withdrawn_at.is_(None))
+        )
+        return map(account_of, self._database.rows(query, ACCOUNT.c.id))
+
+    def record(self, observations: Iterable[Observation]) -> int:
+        """Keep the observations in one transaction and tell how many were new.
+
+        One that the night already has of the account stands; the later one is dropped.
+        """
+        rows = [_observation_columns(observation) for observation in observations]
+        if not rows:
+            return 0
+        statement = self._database.insert(OBSERVATION).on_conflict_do_nothing(
+            index_elements=["account_id", "night_id"]
+        )
+        with self._database.writing() as connection:
+            return connection.execute(statement, rows).rowcount
+
+    def finish_night(
+        self,
+        night: Night,
+        state: NightState,
+        now: datetime,
+        *,
+        blind: Iterable[str] = (),
+        receipt: Mapping[str, object] | None = None,
+    ) -> Night:
+        """Close the night with its outcome. Raises StoreError where it is not running."""
+        done = replace(
+            night, state=state, finished_at=instant(now), blind=tuple(blind), receipt=clean(receipt or {})
+        )
+        running = and_(NIGHT.c.id == night.id, NIGHT.c.state == NightState.RUNNING.value)
+        with self._database.writing() as connection:
+            moved = connection.execute(update(NIGHT).where(running).values(_night_columns(done))).rowcount
+            if moved != 1:
+                raise StoreError(f"the night of {night.day}", "it is not running, so it cannot end")
+        return done
+
+    def nights(self) -> Iterator[Night]:
+        """Every night, the oldest first."""
+        return map(_night, self._database.rows(select(NIGHT), NIGHT.c.day))
+
+    def night(self, day: date) -> Night | None:
+        """The night of this UTC day."""
+        return self._one_night(select(NIGHT).where(NIGHT.c.day == day))
+
+    def last_night(self, *states: NightState) -> Night | None:
+        """The newest night, or the newest in one of these states."""
+        query = select(NIGHT).order_by(NIGHT.c.day.desc()).limit(1)
+        return self._one_night(query.where(NIGHT.c.state.in_(states)) if states else query)
+
+    def observations(
+        self, *, night_id: int | None = None, account_id: int | None = None, association: str | None = None
+    ) -> Iterator[Observation]:
+        """The observations of a night, an account or an association, in the order of recording.
+
+        All of them without any. They are streamed; the store may be written to meanwhile.
+        """
+        query = select(OBSERVATION)
+        if night_id is not None:
+            query = query.where(OBSERVATION.c.night_id == night_id)
+        if account_id is not None:
+            query = query.where(OBSERVATION.c.account_id == account_id)
+        if association is not None:
+            query = query.join(ACCOUNT, ACCOUNT.c.id == OBSERVATION.c.account_id).where(
+                ACCOUNT.c.association == association
+            )
+        return map(_observation, self._database.rows(query, OBSERVATION.c.id))
+
+    def observation(self, night_id: int, account_id: int) -> Observation | None:
+        """What this night saw of this account."""
+        return next(self.observations(night_id=night_id, account_id=account_id), None)
+
+    def counts(self, night_id: int) -> Mapping[tuple[str, Presence], int]:
+        """How many accounts a night found in each presence, by channel."""
+        query = (
+            select(ACCOUNT.c.channel, OBSERVATION.c.presence, func.count())
+            .join(ACCOUNT, ACCOUNT.c.id == OBSERVATION.c.account_id)
+            .where(OBSERVATION.c.night_id == night_id)
+            .group_by(ACCOUNT.c.channel, OBSERVATION.c.presence)
+            .order_by(ACCOUNT.c.channel, OBSERVATION.c.presence)
+        )
+        with self._database.reading() as connection:
+            return {(channel, Presence(p)): count for channel, p, count in connection.execute(query)}
+
+    def _one_night(self, query: Select[Any]) -> Night | None:
+        with self._database.reading() as connection:
+            row = connection.execute(query).first()
+        return _night(row) if row else None
+
+
+def _night_columns(night: Night) -> dict[str, Any]:
+    return {
+        "day": night.day,
+        "state": night.state.value,
+        "started_at": night.started_at,
+        "finished_at": night.finished_at,
+        "blind": list(night.blind),
+        "receipt": dict(night.receipt),
+    }
+
+
+def _night(row: Any) -> Night:
+    return Night(
+        day=row.day,
+        state=NightState(row.state),
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+        blind=tuple(row.blind),
+        receipt=row.receipt,
+        id=row.id,
+    )
+
+
+def _observation_columns(observation: Observation) -> dict[str, Any]:
+    fit = clean(observation)
+    return {
+        "account_id": fit.account_id,
+        "night_id": fit.night_id,
+        "observed_at": fit.observed_at,
+        "presence": fit.finding.presence.value,
+        "finding": fit.finding,
+        "evidence": fit.evidence,
+        "probe_version": fit.probe_version,
+    }
+
+
+def _observation(row: Any) -> Observation:
+    return Observation(
+        account_id=row.account_id,
+        night_id=row.night_id,
+        observed_at=row.observed_at,
+        finding=row.finding,
+        evidence=row.evidence,
+        probe_version=row.probe_version,
+        id=row.id,
+    )

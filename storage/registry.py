@@ -1,0 +1,240 @@
+"""Who is audited: associations and their registered links, as the newest sheet lists them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy import Connection, Table, delete, insert, select, update
+
+from probes.model import Identity, Kind
+from storage.clean import clean, instant
+from storage.database import Database
+from storage.model import AccountRow, Association
+from storage.tables import ACCOUNT, ASSOCIATION
+
+Mark = tuple[str, str, str, str]
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What an import changed. `added` holds also the links that are listed again after a withdrawal."""
+
+    added: tuple[AccountRow, ...] = ()
+    changed: tuple[AccountRow, ...] = ()
+    withdrawn: tuple[AccountRow, ...] = ()
+    pruned: tuple[AccountRow, ...] = ()
+    associations_added: tuple[str, ...] = ()
+    associations_changed: tuple[str, ...] = ()
+    associations_withdrawn: tuple[str, ...] = ()
+    associations_pruned: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return any(asdict(self).values())
+
+
+class Registry:
+    """The queries of the registry. A part of `Store`."""
+
+    _database: Database
+
+    def save_registry(
+        self,
+        associations: Iterable[Association],
+        accounts: Iterable[AccountRow],
+        now: datetime,
+        *,
+        prune: bool = False,
+        dry_run: bool = False,
+    ) -> Changes:
+        """Make the registry what the sheet says, in one transaction; the same sheet again changes nothing.
+
+        A link is the same one as long as its association, column, channel and key (or typed text, where it
+        has no key) are. One the sheet no longer lists is withdrawn, and with `prune` removed with everything
+        seen of it. New links in the answer have no id yet. `dry_run` tells the changes and makes none.
+        """
+        with self._database.writing() as connection:
+            sheet = _Sheet([clean(a) for a in associations], [clean(a) for a in accounts])
+            changes = sheet.saved(connection, instant(now), prune=prune)
+            if dry_run:
+                connection.rollback()
+        return changes
+
+    def associations(self, *, include_withdrawn: bool = False) -> Iterator[Association]:
+        """The associations, in the order of their ids."""
+        query = select(ASSOCIATION)
+        if not include_withdrawn:
+            query = query.where(ASSOCIATION.c.withdrawn_at.is_(None))
+        return map(_association, self._database.rows(query, ASSOCIATION.c.id))
+
+    def association(self, association: str) -> Association | None:
+        """The association of this id, also a withdrawn one."""
+        with self._database.reading() as connection:
+            row = connection.execute(select(ASSOCIATION).where(ASSOCIATION.c.id == association)).first()
+        return _association(row) if row else None
+
+    def accounts(
+        self, association: str | None = None, *, include_withdrawn: bool = False
+    ) -> Iterator[AccountRow]:
+        """The registered links, in the order they were first listed."""
+        query = select(ACCOUNT)
+        if association is not None:
+            query = query.where(ACCOUNT.c.association == association)
+        if not include_withdrawn:
+            query = query.where(ACCOUNT.c.withdrawn_at.is_(None))
+        return map(account_of, self._database.rows(query, ACCOUNT.c.id))
+
+    def account(self, account_id: int) -> AccountRow | None:
+        """The link of this id, also a withdrawn one."""
+        with self._database.reading() as connection:
+            row = connection.execute(select(ACCOUNT).where(ACCOUNT.c.id == account_id)).first()
+        return account_of(row) if row else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Difference(Generic[K, V]):
+    """What a sheet says beside what is stored: `back` was withdrawn before, `left` is not listed now."""
+
+    new: dict[K, V]
+    back: dict[K, V]
+    changed: dict[K, V]
+    left: dict[K, V]
+
+    @classmethod
+    def between(
+        cls, stored: Mapping[K, V], withdrawn: Collection[K], listed: Mapping[K, V]
+    ) -> _Difference[K, V]:
+        """Compare by key, then by value."""
+        known = {key: value for key, value in listed.items() if key in stored}
+        return cls(
+            new={key: value for key, value in listed.items() if key not in stored},
+            back={key: value for key, value in known.items() if key in withdrawn},
+            changed={k: v for k, v in known.items() if k not in withdrawn and stored[k] != v},
+            left={key: value for key, value in stored.items() if key not in listed},
+        )
+
+
+class _Sheet:
+    """A sheet on its way into the store. Of a link listed twice in one column, the first counts."""
+
+    def __init__(self, associations: Iterable[Association], accounts: Iterable[AccountRow]) -> None:
+        self._associations = {association.id: association for association in associations}
+        self._accounts: dict[Mark, AccountRow] = {}
+        for account in accounts:
+            self._accounts.setdefault(_mark(account), _bare(account))
+
+    def saved(self, connection: Connection, now: datetime, *, prune: bool) -> Changes:
+        """Write the sheet and tell what that changed."""
+        rows = connection.execute(select(ASSOCIATION)).all()
+        closed = {row.id for row in rows if row.withdrawn_at}
+        people = _Difference.between({row.id: _association(row) for row in rows}, closed, self._associations)
+        stored = {_mark(row): row for row in map(account_of, connection.execute(select(ACCOUNT)))}
+        gone = {mark for mark, row in stored.items() if row.withdrawn_at}
+        bare = {mark: _bare(row) for mark, row in stored.items()}
+        links = _Difference.between(bare, gone, self._accounts)
+        _write(connection, ASSOCIATION, people, {i: i for i in people.left | self._associations}, {})
+        ids = {mark: row.id for mark, row in stored.items()}
+        _write(connection, ACCOUNT, links, ids, {"added_at": now})
+        _leave(connection, ACCOUNT, [ids[m] for m in links.left if prune or m not in gone], now, prune=prune)
+        _leave(
+            connection, ASSOCIATION, [i for i in people.left if prune or i not in closed], now, prune=prune
+        )
+        return _changes(people, closed, links, stored, prune=prune)
+
+
+def _write(
+    connection: Connection,
+    table: Table,
+    difference: _Difference[Any, Any],
+    ids: Mapping[Any, Any],
+    born: Mapping[str, Any],
+) -> None:
+    fresh = [{**_columns(noun), **born} for noun in difference.new.values()]
+    if fresh:
+        connection.execute(insert(table), fresh)
+    for mark, noun in (difference.back | difference.changed).items():
+        values = {**_columns(noun), "withdrawn_at": None}
+        connection.execute(update(table).where(table.c.id == ids[mark]).values(values))
+
+
+def _leave(connection: Connection, table: Table, ids: list[Any], now: datetime, *, prune: bool) -> None:
+    for i in ids:
+        where = table.c.id == i
+        connection.execute(
+            delete(table).where(where) if prune else update(table).where(where).values(withdrawn_at=now)
+        )
+
+
+def _changes(
+    people: _Difference[str, Association],
+    closed: Collection[str],
+    links: _Difference[Mark, AccountRow],
+    stored: Mapping[Mark, AccountRow],
+    *,
+    prune: bool,
+) -> Changes:
+    def numbered(rows: Mapping[Mark, AccountRow]) -> tuple[AccountRow, ...]:
+        return tuple(
+            replace(row, id=stored[mark].id, added_at=stored[mark].added_at) if mark in stored else row
+            for mark, row in rows.items()
+        )
+
+    left = tuple(stored[mark] for mark in links.left if prune or not stored[mark].withdrawn_at)
+    gone = tuple(i for i in people.left if prune or i not in closed)
+    return Changes(
+        added=numbered(links.new | links.back),
+        changed=numbered(links.changed),
+        withdrawn=() if prune else left,
+        pruned=left if prune else (),
+        associations_added=tuple(people.new | people.back),
+        associations_changed=tuple(people.changed),
+        associations_withdrawn=() if prune else gone,
+        associations_pruned=gone if prune else (),
+    )
+
+
+def _mark(account: AccountRow) -> Mark:
+    return account.association, account.column, account.channel, account.identity.key or account.typed
+
+
+def _bare(account: AccountRow) -> AccountRow:
+    """The link as a sheet says it, without what only the store knows."""
+    return replace(account, id=None, added_at=None, withdrawn_at=None)
+
+
+def _columns(noun: Association | AccountRow) -> dict[str, Any]:
+    if isinstance(noun, Association):
+        return asdict(noun)
+    identity = asdict(noun.identity)
+    mark = _mark(noun)[-1]
+    return {
+        "association": noun.association,
+        "typed": noun.typed,
+        "column": noun.column,
+        "mark": mark,
+        **identity,
+    }
+
+
+def _association(row: Any) -> Association:
+    values = {name: value for name, value in row._mapping.items() if name != "withdrawn_at"}  # noqa: SLF001  # public, named so to leave columns their names
+    values |= {"tags": tuple(row.tags), "none_by_choice": tuple(row.none_by_choice)}
+    return Association(**values)
+
+
+def account_of(row: Any) -> AccountRow:
+    """The link that a row of the account table holds."""
+    identity = Identity(row.channel, Kind(row.kind), row.key, row.canonical, row.url, row.note)
+    return AccountRow(
+        association=row.association,
+        typed=row.typed,
+        identity=identity,
+        column=row.column,
+        id=row.id,
+        added_at=row.added_at,
+        withdrawn_at=row.withdrawn_at,
+    )

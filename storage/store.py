@@ -1,0 +1,63 @@
+"""The store: everything that is remembered, behind the nouns. SQL never leaves this package.
+
+Any SQLite or PostgreSQL address; each method is one transaction, and every reader streams. A store may be
+used from several threads and, with other processes, on the same database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from storage.database import Database
+from storage.derived import Derived
+from storage.nights import Nights
+from storage.registry import Registry
+from storage.writer import Writer
+
+
+class Store(Registry, Nights, Derived):
+    """The registry, the nights, the conclusions and the decisions of one network."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @classmethod
+    def open(cls, url: str, *, create: bool = True) -> Store:
+        """Open the database at a SQLAlchemy address and bring it to the newest schema.
+
+        Raises a StoreError: there is none and `create` is False, the file is empty, another program's,
+        damaged or a newer auditor's. Nothing is ever made anew in its place.
+        """
+        return cls(Database.open(url, create=create))
+
+    def writer(
+        self, *, size: int = 200, seconds: float = 5.0, committed: Callable[[int], None] | None = None
+    ) -> Writer:
+        """A writer that commits observations in batches: `async with store.writer() as writer`."""
+        return Writer(self.record, size=size, seconds=seconds, committed=committed)
+
+    def check(self) -> None:
+        """Read the whole database for damage (SQLite). Raises DamagedDatabaseError."""
+        self._database.check()
+
+    def copy(self, target: Path) -> None:
+        """Write a consistent copy of a SQLite database while it is in use, in place of an older copy."""
+        self._database.copy(target)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        problem: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
