@@ -1,0 +1,59 @@
+"""`python -m auditor.practice --ca FILE`: the practice web in a process of its own.
+
+The port it listens on is its first line of output. Each line of its input is a night to play
+(`{"night": 3, "nights": 14, "moment": "2026-11-14T00:30:00+00:00"}`), answered by the line `ready`; it ends
+with its input, so it never outlives the one who started it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from auditor.practice.authority import Authority
+from auditor.practice.model import Tonight
+from auditor.practice.web import Proxy
+from auditor.practice.world import PracticeWorld
+
+
+def options() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m auditor.practice", description=(__doc__ or "").splitlines()[0]
+    )
+    parser.add_argument("--port", type=int, default=0, help="the port on loopback; 0 lets the system choose")
+    parser.add_argument(
+        "--ca", type=Path, required=True, help="where to write the authority's root certificate"
+    )
+    parser.add_argument("--night", type=int, default=1, help="the night to play until told otherwise")
+    return parser.parse_args()
+
+
+async def play(port: int, ca: Path, night: int) -> None:
+    """Serve until the input ends."""
+    authority = Authority()
+    authority.write(ca)
+    proxy = Proxy(PracticeWorld(), authority, Tonight(night, 14, datetime.now(UTC)))
+    server = await proxy.listen(port)
+    gc.freeze()  # the world never goes away, so the collector need not walk it again
+    _say(str(server.sockets[0].getsockname()[1]))
+    reader = asyncio.StreamReader()
+    loop = asyncio.get_running_loop()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    while line := await reader.readline():
+        proxy.tonight = Tonight.read(line.decode())
+        _say("ready")
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    given = options()
+    asyncio.run(play(given.port, given.ca, given.night))

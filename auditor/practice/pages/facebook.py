@@ -1,0 +1,102 @@
+"""Facebook as it answers without an account: mostly walls and shells, sometimes a page with its meta tags.
+
+A page that is restricted, deleted or merely hidden from strangers gets one and the same text.
+"""
+
+from __future__ import annotations
+
+import json
+from html import escape
+from urllib.parse import quote
+
+from auditor.practice.cast import Member
+from auditor.practice.model import Answer, Request, Tonight, page, plain, redirect
+
+ROBOTS = (
+    "# Notice: Collection of data on Facebook through automated means is prohibited unless you have express\n"
+    "# written permission from Facebook and may only be conducted for the limited purpose contained in it.\n"
+    "User-agent: *\nDisallow: /\n"
+)
+LOGIN = (
+    '<html lang="fr"><head><title>Se connecter à Facebook</title></head><body><form '
+    'id="login_form" action="/login/">'
+    '<input name="email" placeholder="Adresse e-mail ou numéro de téléphone"><input '
+    'type="password" name="pass">'
+    "</form></body></html>"
+)
+SHELL = (
+    '<html lang="en"><head><title>Facebook</title></head><body><div id="mount"></div>'
+    '<script>requireLazy(["CometRoot"])</script></body></html>'
+)
+RESTRICTED = (
+    '<html lang="ar" dir="rtl"><head><title>فيسبوك</title></head><body><h2>هذا المحتوى غير متوفر حاليًا</h2>'
+    "<p>عادةً ما يحدث هذا عندما يقوم المالك بمشاركة المحتوى مع مجموعة صغيرة من الأشخاص أو يغيّر من يمكنه رؤيته "
+    "أو يحذفه.</p></body></html>"
+)
+CHALLENGE = (
+    "<html><head><title>Client challenge</title></head><body><script>"
+    'location.href="/__rd_verify_7f?challenge=1"</script></body></html>'
+)
+RENAMED_SUFFIX = "Maroc"
+
+
+def answer(member: Member, request: Request, tonight: Tonight) -> Answer:
+    """What the member's page answers tonight."""
+    situation = member.facebook
+    if situation == "walled_later":
+        situation = "login_wall" if tonight.number >= 8 else "plain"  # the script's night
+    elif situation == "challenged_later":
+        situation = "challenge" if tonight.number >= 10 else "plain"  # the script's night
+    if situation == "login_wall":
+        return redirect(f"https://www.facebook.com/login/?next={quote(request.url, safe='')}", 302)
+    if situation in WALLS:
+        return page(WALLS[situation], 403 if situation == "challenge" else 200)
+    if situation == "renamed" and not request.path.strip("/").endswith(RENAMED_SUFFIX):
+        return redirect(f"https://www.facebook.com/{member.handle}{RENAMED_SUFFIX}")
+    age = {"active": 2, "slow": 60, "dormant": 400}.get(situation)
+    return page(_page(member, request, tonight, age))
+
+
+WALLS = {"shell": SHELL, "restricted": RESTRICTED, "challenge": CHALLENGE, "group": SHELL}
+
+
+def other(request: Request) -> Answer:
+    """What Facebook answers where no page of the cast is asked for."""
+    if request.path == "/robots.txt":
+        return plain(ROBOTS)
+    if request.path.startswith("/login"):
+        return page(LOGIN)
+    return page(RESTRICTED)
+
+
+def canary(name: str, request: Request, tonight: Tonight) -> Answer:
+    """A page that has always been there."""
+    return page(_markup(name, "615500000000777", request.url, tonight, 1))
+
+
+def _page(member: Member, request: Request, tonight: Tonight, age: int | None) -> str:
+    return _markup(member.name, member.page_id, request.url, tonight, age)
+
+
+def _markup(name: str, page_id: str, url: str, tonight: Tonight, age: int | None) -> str:
+    story = ""
+    if age is not None:
+        newest = tonight.moment if age <= 2 else tonight.last  # an active page posts on; the others stopped
+        when = int(newest.timestamp()) - age * 86400
+        node = {"__typename": "Story", "post_id": str(when * 7), "creation_time": when}
+        data = {"timeline_list_feed_units": {"edges": [{"node": node}]}}
+        story = f'<script type="application/json">{json.dumps(data)}</script>'
+    profile = {
+        "__isProfile": "User",
+        "userID": page_id,
+        "delegate_page": {"id": page_id, "is_business_page_active": False},
+    }
+    return (
+        f'<!DOCTYPE html><html lang="fr"><head><title>{escape(name)} | Facebook</title>'
+        f'<meta property="og:title" content="{escape(name)}"><meta property="og:url" content="{url}">'
+        '<meta property="og:type" content="video.other"><meta property="og:description" '
+        f'content="{escape(name)}. '
+        f'1 284 J’aime · 31 en parlent. Association à but non lucratif">'
+        f'<meta property="al:android:url" content="fb://profile/{page_id}"></head><body>'
+        f'<script type="application/json">{json.dumps(profile)}</script>{story}</body></html>'
+    )

@@ -1,0 +1,291 @@
+"""The scripts of the sites: what each shows on which night, and what a careful reader concludes.
+
+An absence is believed after three decisive nights spread over six days: lost on night n, it is held
+gone from night n + 6. Trouble that visitors meet too is told when it has lasted three days.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from auditor.practice.cast import Member
+from auditor.practice.model import Answer, Request, Tonight, page, plain, redirect
+from auditor.practice.pages import engines, trouble
+from auditor.practice.pages.site import Frame, Habit
+from auditor.practice.situations import LAST, Situation, steady
+
+Site = Callable[[Member, Request, Tonight], Answer]
+
+USUAL = engines.wordpress()
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A site's truth beside what it shows.
+
+    `missing` are the first and last night on which its name does not resolve, `expired` those of a
+    certificate that has ended. `days` is how long its certificate is good after the last night.
+    """
+
+    truth: Situation
+    show: Site = USUAL
+    missing: tuple[int, int] | None = None
+    expired: tuple[int, int] | None = None
+    days: int = 80
+    https: bool = True
+
+
+def during(nights: tuple[int, int] | None, tonight: Tonight) -> bool:
+    """Whether tonight is among these nights, both ends included."""
+    return nights is not None and nights[0] <= tonight.number <= nights[1]
+
+
+def between(first: int, last: int, then: Site, otherwise: Site | None = None) -> Site:
+    """A site that shows something else from the first to the last night."""
+    usual = otherwise or USUAL
+
+    def show(member: Member, request: Request, tonight: Tonight) -> Answer:
+        return (then if during((first, last), tonight) else usual)(member, request, tonight)
+
+    return show
+
+
+def lost(tells: str, reason: str, code: str, first: int = 1) -> Situation:
+    """A site that is gone from that night on, in the way the reason says."""
+    before = {1: "present"} if first > 1 else {1: "unknown"}
+    sees = {1: "present"} if first > 1 else {}
+    return Situation(
+        tells,
+        {**sees, first: f"absent {reason}"},
+        {**before, first + 6: f"gone {reason}"},
+        {code: (first + 6, LAST)},
+    )
+
+
+def slow(member: Member, request: Request, tonight: Tonight) -> Answer:
+    """A site that thinks for a second before its home page."""
+    answer = USUAL(member, request, tonight)
+    return replace(answer, delay=1.0) if request.path == "/" else answer
+
+
+def huge(member: Member, request: Request, tonight: Tonight) -> Answer:
+    """A home page of 20 MB: the whole archive on one page, the newest first."""
+    answer = USUAL(member, request, tonight)
+    if request.path != "/":
+        return answer
+    filler = b"<p>" + b"archive " * 8190 + b"</p>\n"
+    return replace(
+        answer, body=answer.body + filler * 5, repeats=1 + 20_000_000 // (len(answer.body) + 5 * len(filler))
+    )
+
+
+def closed_to_robots(member: Member, request: Request, tonight: Tonight) -> Answer:
+    """A site whose robots.txt forbids everything: its registered link alone is asked for."""
+    if request.path == "/robots.txt":
+        return plain("User-agent: *\nDisallow: /\n")
+    if request.path == "/":
+        return USUAL(member, request, tonight)
+    return page("<title>403 Forbidden</title>", 403)
+
+
+def with_footer(footer: Callable[[Member], str], head: Callable[[Member], str] = lambda _: "") -> Site:
+    """A WordPress with something more in its footer or its head."""
+
+    def show(member: Member, request: Request, tonight: Tonight) -> Answer:
+        frame = Frame(footer=footer(member), head=head(member))
+        return engines.wordpress(frame=frame)(member, request, tonight)
+
+    return show
+
+
+def unlinked(member: Member, request: Request, tonight: Tonight) -> Answer:
+    """A site that leads to nobody's account but to one of its own articles."""
+    nowhere = Frame(profiles={"articles": f"https://{member.host}/about"})
+    return engines.wordpress(frame=nowhere)(member, request, tonight)
+
+
+def moved(member: Member, request: Request, tonight: Tonight) -> Answer:
+    """An address that leads to the site's new one."""
+    if request.host == member.host:
+        return redirect(f"https://{new_home(member)}{request.target}")
+    return USUAL(member, request, tonight)
+
+
+def new_home(member: Member) -> str:
+    """The host to which a moved site moved."""
+    return f"espace-{member.slug}.org"
+
+
+def _youtube_icon(member: Member) -> str:
+    return (
+        f'<p><a class="yt" href="https://www.youtube.com/@{member.handle}"><img alt="YouTube" '
+        'src="/yt.png"></a></p>'
+    )
+
+
+def _same_as(member: Member) -> str:
+    return (
+        '<script type="application/ld+json">{"@context": "https://schema.org", "@type": "NGO", '
+        f'"name": "{member.name_fr}", "url": "{member.site}", '
+        f'"sameAs": ["https://www.linkedin.com/company/{member.slug}"]}}</script>\n'
+    )
+
+
+def _credit(_member: Member) -> str:
+    return (
+        '<p class="site-info">Fièrement propulsé par <a '
+        'href="https://www.facebook.com/WordPresscom">WordPress</a> – '
+        'Thème Aneme, réalisé par <a href="https://www.facebook.com/StudioTafrawtPixel">'
+        "Studio Tafrawt Pixel</a></p>"
+    )
+
+
+SITES = {
+    "wordpress_active": Script(steady("a WordPress that publishes every week", "present")),
+    "wordpress_slow": Script(
+        steady("a WordPress whose newest article is two months old", "present"),
+        engines.wordpress(Habit(12, ended=60)),
+    ),
+    "wordpress_dormant": Script(
+        steady("a WordPress that has been silent for over a year", "present", website_stale=3),
+        engines.wordpress(Habit(12, ended=400)),
+    ),
+    "wordpress_hello": Script(
+        steady("a WordPress with the installer's article only: nothing was ever published", "present"),
+        engines.hello_world,
+    ),
+    "spip_active": Script(steady("a SPIP that publishes", "present"), engines.spip(Habit(7))),
+    "spip_dormant": Script(
+        steady("a SPIP that has been silent for over two years", "present", website_stale=3),
+        engines.spip(Habit(30, ended=800)),
+    ),
+    "wix_active": Script(steady("a Wix site with a blog", "present"), engines.wix),
+    "blogger_active": Script(steady("a blog on Blogger", "present"), engines.blogger),
+    "static_1256": Script(
+        steady(
+            "one page of 2009 in windows-1256",
+            "present",
+            mobile_unfriendly=2,
+            share_preview_missing=2,
+            feed_missing=2,
+        ),
+        engines.static_1256,
+    ),
+    "dead": Script(
+        lost("a domain that was lost before the first night", "no_such_host", "website_domain_lost"),
+        missing=(1, LAST),
+    ),
+    "dead_later": Script(
+        lost("a domain that is lost on the fourth night", "no_such_host", "website_domain_lost", 4),
+        missing=(4, LAST),
+    ),
+    "dead_renewed": Script(
+        Situation(
+            "a domain lost on the second night and renewed on the eleventh; two good nights bring it back",
+            {1: "present", 2: "absent no_such_host", 11: "present"},
+            {1: "present", 8: "gone no_such_host", 12: "present"},
+            {"website_domain_lost": (8, 11)},
+        ),
+        missing=(2, 10),
+    ),
+    "parked": Script(
+        lost("a seller's page at the address", "parked", "website_parked"), between(1, LAST, trouble.parked)
+    ),
+    "suspended": Script(
+        lost("the hosting is suspended on the third night, with status 200", "suspended", "website_down", 3),
+        between(3, LAST, trouble.suspended),
+    ),
+    "default_page": Script(
+        lost("the hosting's own first page", "default_page", "website_placeholder"),
+        between(1, LAST, trouble.default_page),
+    ),
+    "under_construction": Script(
+        lost("a page that promises a site", "default_page", "website_placeholder"),
+        between(1, LAST, trouble.under_construction),
+    ),
+    "hijacked": Script(
+        lost("gambling advertising from the fifth night on", "hijacked", "website_suspect_content", 5),
+        between(5, LAST, trouble.gambling),
+    ),
+    "soft_404": Script(
+        lost("status 200 for a page that says it is not there", "not_found", "website_down"),
+        between(1, LAST, trouble.soft_404),
+    ),
+    "tls_renewed": Script(
+        Situation(
+            "a certificate that had expired, renewed on the ninth night",
+            {1: "unknown tls", 9: "present"},
+            {1: "unknown", 9: "present"},
+            {"website_insecure": (4, 8)},
+        ),
+        expired=(1, 8),
+    ),
+    "redirect_loop": Script(
+        Situation(
+            "redirects that lead to each other from the sixth night on",
+            {1: "present", 6: "unknown server_error"},
+            {1: "present"},
+            {"website_down": (9, LAST)},
+        ),
+        between(6, LAST, trouble.loop),
+    ),
+    "unwell": Script(
+        Situation(
+            "503 for two nights, then well",
+            {1: "present", 5: "unknown server_error", 7: "present"},
+            {1: "present"},
+        ),
+        between(5, 6, trouble.unavailable),
+    ),
+    "down_mended": Script(
+        Situation(
+            "a database that is gone from the third night and back on the tenth",
+            {1: "present", 3: "unknown server_error", 10: "present"},
+            {1: "present"},
+            {"website_down": (6, 9)},
+        ),
+        between(3, 9, trouble.broken),
+    ),
+    "rate_limited": Script(
+        Situation(
+            "429 with an hour to wait, from the fourth night on: our limit",
+            {1: "present", 4: "unknown rate_limited"},
+            {1: "present"},
+        ),
+        between(4, LAST, trouble.too_many),
+    ),
+    "captcha": Script(steady("a wall that lets browsers think", "unknown blocked"), trouble.captcha),
+    "robots_forbid": Script(steady("a robots.txt that forbids everything", "present"), closed_to_robots),
+    "slow": Script(steady("a site that thinks for a second", "present"), slow),
+    "huge": Script(steady("a home page of 20 MB", "present"), huge),
+    "http_only": Script(
+        steady("a site without a secure address", "present", website_http_only=2), https=False
+    ),
+    "cert_expiring": Script(
+        Situation(
+            "a certificate with less than 14 days left from the tenth night on",
+            {1: "present"},
+            {1: "present"},
+            {"website_cert_expiring": (11, LAST)},
+        ),
+        days=9,
+    ),
+    "noindex": Script(
+        steady("a site that asks search engines to leave it out", "present", website_hidden_from_search=2),
+        engines.wordpress(frame=Frame(head='<meta name="robots" content="noindex, nofollow">\n')),
+    ),
+    "footer_unlisted": Script(
+        steady("its footer leads to a channel that nobody registered", "present"), with_footer(_youtube_icon)
+    ),
+    "jsonld_unlisted": Script(
+        steady("its JSON-LD names a page that nobody registered", "present"),
+        with_footer(lambda _: "", _same_as),
+    ),
+    "theme_credit": Script(
+        steady("a footer that credits the theme and its maker: nobody's channel", "present"),
+        with_footer(_credit),
+    ),
+    "not_linked": Script(steady("a site that leads to none of its accounts", "present"), unlinked),
+    "moved": Script(steady("an address that leads to a new one", "present", website_moved=3), moved),
+}

@@ -1,0 +1,130 @@
+"""The careful reader's table: for every association, night and account, what is seen, held and open.
+
+It is written from what the situations declare and from the sheet, never from the auditor's output. As a
+file (`expected.csv`) it has one row for each run of nights that say the same; to write it anew:
+`python -m auditor.practice.table`.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator
+from dataclasses import astuple, dataclass
+from itertools import groupby
+from pathlib import Path
+
+from auditor.practice.cast import CHANNELS, Member, cast
+from auditor.practice.sites import SITES
+from auditor.practice.situations import (
+    FACEBOOK,
+    IMPORT_NIGHT,
+    LAST,
+    LINKEDIN,
+    TWITTER,
+    YOUTUBE,
+    Situation,
+)
+
+PATH = Path(__file__).with_name("expected.csv")
+HEAD = ("association", "channel", "what", "value", "first", "last")
+SOCIAL = {"facebook": FACEBOOK, "twitter": TWITTER, "linkedin": LINKEDIN, "youtube": YOUTUBE}
+NO_ACCOUNT = {"none_typed"}
+NAMELESS = {"share_button", "intent"}
+"""Links that name nobody: the channel is missing, whatever stands in the cell."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One cell of the table: on that night, `what` (seen, held or gap) has that value."""
+
+    association: str
+    channel: str
+    what: str
+    value: str
+    night: int
+
+
+def cells() -> set[Cell]:
+    """Every cell, from the scripts."""
+    return {cell for member in cast() for cell in _of(member)}
+
+
+def rows(found: Iterable[Cell]) -> Iterator[tuple[str, str, str, str, int, int]]:
+    """The cells as runs of nights, sorted."""
+    ordered = sorted(found, key=lambda c: (*astuple(c)[:4], c.night))
+    for key, run in groupby(
+        enumerate(ordered), key=lambda pair: (*astuple(pair[1])[:4], pair[1].night - pair[0])
+    ):
+        nights = [cell.night for _, cell in run]
+        yield (*key[:4], nights[0], nights[-1])
+
+
+def read(path: Path = PATH) -> set[Cell]:
+    """The cells of the committed file."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return {
+            Cell(row["association"], row["channel"], row["what"], row["value"], night)
+            for row in csv.DictReader(file)
+            for night in range(int(row["first"]), int(row["last"]) + 1)
+        }
+
+
+def write(path: Path = PATH) -> None:
+    """Write the file anew from the scripts."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        out = csv.writer(file, lineterminator="\n")
+        out.writerow(HEAD)
+        out.writerows(rows(cells()))
+
+
+def situation(member: Member, channel: str) -> Situation | None:
+    """The script of a member's account on a channel, None where it has no account there."""
+    name = member.situation(channel)
+    if channel == "website":
+        return SITES[name].truth if name else None
+    if channel == "youtube" and member.website == "footer_unlisted":
+        return YOUTUBE["added"]
+    return SOCIAL[channel][name] if name and name not in NO_ACCOUNT else None
+
+
+def _of(member: Member) -> Iterator[Cell]:
+    for night in range(1, LAST + 1):
+        for channel in CHANNELS:
+            if script := situation(member, channel):
+                yield from _account(member, channel, script, night)
+        for channel, code in _of_the_sheet(member, night):
+            yield Cell(member.id, channel, "gap", code, night)
+
+
+def _account(member: Member, channel: str, script: Situation, night: int) -> Iterator[Cell]:
+    seen, held = script.at(night)
+    if seen:
+        yield Cell(member.id, channel, "seen", seen, night)
+        yield Cell(member.id, channel, "held", held, night)
+    for code, (first, last) in script.gaps.items():
+        if first <= night <= last:
+            yield Cell(member.id, channel, "gap", code, night)
+
+
+def _of_the_sheet(member: Member, night: int) -> Iterator[tuple[str, str]]:
+    """The gaps that follow from who is registered where, and from what the site says of it."""
+    if not member.website:
+        yield "website", "no_website"
+    if member.facebook == "in_site_column":
+        yield "website", "website_is_social"
+    for channel in CHANNELS[1:]:
+        name = member.situation(channel)
+        late = channel == "youtube" and member.website == "footer_unlisted" and night >= IMPORT_NIGHT
+        if not late and (not name or name in NO_ACCOUNT | NAMELESS):
+            yield channel, "channel_missing"
+    if member.website == "footer_unlisted" and 2 <= night < IMPORT_NIGHT:
+        yield "youtube", "channel_unlisted"
+    if member.website == "jsonld_unlisted" and night >= 2:  # it is confirmed on the second night
+        yield "linkedin", "channel_unlisted"
+    if member.website == "not_linked" and night >= 2:  # it is confirmed on the second night
+        for channel in member.profiles():
+            yield channel, "channel_not_linked"
+
+
+if __name__ == "__main__":
+    write()

@@ -1,0 +1,174 @@
+"""The practice web: what its proxy answers, over real sockets and real TLS."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from datetime import UTC, datetime
+
+import httpx
+import pytest
+
+from auditor.practice import sheet, sites, table
+from auditor.practice.authority import Authority
+from auditor.practice.cast import CHANNELS, Member, cast
+from auditor.practice.model import Tonight
+from auditor.practice.situations import BLIND_NIGHT, FACEBOOK, LINKEDIN, TWITTER, YOUTUBE
+from auditor.practice.web import Proxy
+from auditor.practice.world import PracticeWorld
+
+NOW = datetime.now(UTC)  # OpenSSL judges certificates by the clock of the machine
+
+
+def member(channel: str, situation: str) -> Member:
+    return next(one for one in cast() if one.situation(channel) == situation)
+
+
+@pytest.fixture
+async def web(tmp_path):
+    """A proxy that plays a night, and a client that trusts its authority: `await web(night, url)`."""
+    authority = Authority()
+    authority.write(tmp_path / "ca.pem")
+    proxy = Proxy(PracticeWorld(), authority, Tonight(1, 14, NOW))
+    server = await proxy.listen()
+    port = server.sockets[0].getsockname()[1]
+    trust = ssl.create_default_context(cafile=str(tmp_path / "ca.pem"))
+    async with httpx.AsyncClient(proxy=f"http://127.0.0.1:{port}", verify=trust, trust_env=False) as client:
+
+        async def get(night: int, url: str) -> httpx.Response:
+            proxy.tonight = Tonight(night, 14, NOW)
+            return await client.get(url)
+
+        get.proxy, get.port = proxy, port
+        yield get
+    server.close()
+    await server.wait_closed()
+
+
+async def connect(port: int, host: str) -> bytes:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(f"CONNECT {host}:443 HTTP/1.1\r\nHost: {host}:443\r\n\r\n".encode())
+    answer = await reader.readuntil(b"\r\n\r\n")
+    writer.close()
+    await writer.wait_closed()
+    return answer
+
+
+async def test_a_site_answers_over_tls_of_the_authority(web):
+    answer = await web(1, member("website", "wordpress_active").site)
+    assert answer.status_code == 200
+    assert "WordPress" in answer.text
+
+
+async def test_a_missing_name_is_proved_as_rfc_9209_says_on_a_tunnel_and_on_a_plain_request(web):
+    host = member("website", "dead").host
+    assert b"error=dns_error; rcode=NXDOMAIN" in await connect(web.port, host)
+    answer = await web(1, f"http://{host}/")
+    assert answer.status_code == 502
+    assert "rcode=NXDOMAIN" in answer.headers["proxy-status"]
+
+
+async def test_a_host_that_nobody_invented_does_not_exist(web):
+    assert (await web(1, "http://www.personne-du-tout.ma/")).status_code == 502
+
+
+async def test_a_lost_domain_resolves_until_its_night(web):
+    host = member("website", "dead_later").host
+    assert (await web(3, f"http://www.{host}/")).status_code == 301
+    assert (await web(4, f"http://www.{host}/")).status_code == 502
+
+
+async def test_an_expired_certificate_is_refused_and_its_renewal_is_not(web):
+    site = member("website", "tls_renewed").site
+    with pytest.raises(httpx.ConnectError, match="certificate has expired"):
+        await web(8, site)
+    assert (await web(9, site)).status_code == 200
+
+
+async def test_a_site_without_tls_refuses_the_tunnel_and_answers_plainly(web):
+    one = member("website", "http_only")
+    assert b"connection_refused" in await connect(web.port, one.host)
+    assert (await web(1, one.site)).status_code == 200
+
+
+async def test_a_page_of_twenty_megabytes_is_streamed(web):
+    answer = await web(1, member("website", "huge").site)
+    assert len(answer.content) == int(answer.headers["content-length"]) > 20_000_000
+
+
+async def test_a_client_that_leaves_in_the_middle_of_a_page_harms_nobody(web):
+    host = member("website", "huge").host
+    with socket.create_connection(("127.0.0.1", web.port)) as client:
+        client.sendall(f"GET http://{host}/ HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+    assert (await web(1, member("website", "slow").site + "about")).status_code == 404
+
+
+async def test_one_tunnel_carries_many_requests(web):
+    site = member("website", "spip_active").site
+    answers = [await web(1, f"{site}{path}") for path in ("", "spip.php?page=backend", "robots.txt")]
+    assert [answer.status_code for answer in answers] == [200, 200, 200]
+    assert "<pubDate>" in answers[1].text
+
+
+async def test_youtube_denies_everybody_on_the_blind_night(web):
+    one = member("youtube", "active")
+    assert (await web(BLIND_NIGHT - 1, one.profile("youtube"))).status_code == 200
+    assert (await web(BLIND_NIGHT, one.profile("youtube"))).status_code == 404
+
+
+async def test_a_page_in_windows_1256_says_so_only_in_its_head(web):
+    answer = await web(1, member("website", "static_1256").site)
+    assert answer.headers["content-type"] == "text/html"
+    assert "جمعية" in answer.content.decode("windows-1256")
+
+
+def test_the_cast_has_the_figures_of_the_survey():
+    def having(channel: str) -> int:
+        return sum(bool(one.profile(channel)) for one in cast() if one.situation(channel))
+
+    assert len(cast()) == 100
+    assert [having(channel) for channel in CHANNELS[1:]] == [83, 13, 18, 4]
+    assert 45 <= sum(bool(one.website) for one in cast()) <= 55
+    assert len({one.region for one in cast()}) == 12
+
+
+def test_names_and_addresses_are_nobody_elses():
+    for told in ("name_fr", "slug", "host", "handle", "twitter_handle", "page_id"):
+        assert len({getattr(one, told) for one in cast()}) == 100
+    assert all(len(one.twitter_handle) <= 15 for one in cast())
+
+
+@pytest.mark.parametrize(
+    ("channel", "scripts"),
+    [
+        ("website", sites.SITES),
+        ("facebook", FACEBOOK),
+        ("twitter", TWITTER),
+        ("linkedin", LINKEDIN),
+        ("youtube", {name: script for name, script in YOUTUBE.items() if name != "added"}),
+    ],
+)
+def test_every_situation_happens_to_somebody(channel, scripts):
+    assert {one.situation(channel) for one in cast()} - {"", "none_typed"} == set(scripts)
+
+
+def test_the_committed_table_is_what_the_scripts_say():
+    assert table.read() == table.cells()
+
+
+def test_the_sheet_is_corrected_in_one_cell():
+    before = [sheet.row(one) for one in cast()]
+    after = [sheet.row(one, corrected=True) for one in cast()]
+    changed = [
+        (a, b)
+        for was, now in zip(before, after, strict=True)
+        for a, b in zip(was, now, strict=True)
+        if a != b
+    ]
+    assert len(changed) == 1
+
+
+def test_the_last_night_is_the_one_that_everything_is_dated_from():
+    assert Tonight(3, 14, NOW).last == Tonight(14, 14, NOW + (Tonight(3, 14, NOW).last - NOW)).last
+    assert Tonight.read(Tonight(3, 14, NOW).line()) == Tonight(3, 14, NOW)
