@@ -37,11 +37,10 @@ def text(value: str) -> str:
 
 def instant(value: datetime) -> datetime:
     """The instant in UTC. Raises ValueError where it has no time zone."""
-    if value.tzinfo is UTC:
-        return value
-    if value.utcoffset() is None:
+    offset = value.utcoffset()
+    if offset is None:
         raise ValueError(f"an instant without a time zone cannot be stored: {value!r}")
-    return value.astimezone(UTC)
+    return value.astimezone(UTC) if offset else value
 
 
 def _clean(value: Any) -> Any:
@@ -50,12 +49,24 @@ def _clean(value: Any) -> Any:
     if isinstance(value, datetime):
         return instant(value)
     if isinstance(value, tuple | list):
-        return type(value)(map(_clean, value))
+        return _clean_sequence(value)
     if isinstance(value, Mapping):
-        return {_clean(key): _clean(inner) for key, inner in value.items() if _writable(inner)}
+        return _clean_mapping(value)
     if is_dataclass(value) and not isinstance(value, type):
         return _clean_fields(value)
     return value
+
+
+def _clean_sequence(value: tuple[Any, ...] | list[Any]) -> Any:
+    fit = [_clean(inner) for inner in value]
+    same = all(new is old for new, old in zip(fit, value, strict=True))
+    return value if same else type(value)(fit)
+
+
+def _clean_mapping(value: Mapping[Any, Any]) -> Mapping[Any, Any]:
+    fit = {_clean(key): _clean(inner) for key, inner in value.items() if _writable(inner)}
+    same = len(fit) == len(value) and all(fit.get(key) is inner for key, inner in value.items())
+    return value if same else fit
 
 
 def _clean_fields(noun: Any) -> Any:
@@ -63,7 +74,7 @@ def _clean_fields(noun: Any) -> Any:
     for field in fields(noun):
         old = getattr(noun, field.name)
         new = _clean(old)
-        if new is not old and new != old:
+        if new is not old:
             changes[field.name] = new
     return replace(noun, **changes) if changes else noun
 

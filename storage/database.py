@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -201,11 +202,13 @@ def _begin(connection: Connection) -> None:
 def _make(file: Path) -> None:
     """Make the database beside its place and put it there whole: a death half-way leaves nothing behind.
 
-    Where another process was faster, its database stands.
+    Where another process was faster, its database stands. It holds people's addresses, so only its owner
+    may read it.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
-    new = file.with_name(f".{file.name}.{os.getpid()}.new")
-    new.unlink(missing_ok=True)
+    descriptor, name = tempfile.mkstemp(prefix=f".{file.name}.", suffix=".new", dir=file.parent)
+    os.close(descriptor)
+    new = Path(name)
     engine = _engine(URL.create("sqlite", database=str(new)))
     try:
         with _told(new), engine.execution_options(**WRITES).connect() as connection:

@@ -10,6 +10,7 @@ import sys
 import tempfile
 from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from alembic import command
@@ -21,6 +22,7 @@ from sqlalchemy import Connection, create_engine
 from storage.errors import DamagedDatabaseError, NewerDatabaseError
 
 FOLDER = Path(__file__).parent / "migrations"
+ONE_AT_A_TIME = Lock()  # Alembic keeps what it is doing in a global
 
 
 def head() -> str:
@@ -48,7 +50,7 @@ def upgrade(connection: Connection) -> None:
     if sqlite:
         _foreign_keys(connection, "OFF")
     try:
-        with connection.begin():
+        with ONE_AT_A_TIME, connection.begin():
             command.upgrade(config(connection), "head")
             if sqlite and (broken := connection.exec_driver_sql("PRAGMA foreign_key_check").all()):
                 raise DamagedDatabaseError(
