@@ -1,0 +1,561 @@
+"""YouTube: whose channel a link names, whether it is there, and when it last showed something.
+
+Without a key we ask for the channel's own page and its Videos and Live tabs, which robots.txt allows
+(read 2026-09); never for the feed, which it forbids and which has answered 404 for healthy channels
+since 2025-12. Upload dates on these pages are relative and coarse, and shorts carry none.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+from unicodedata import normalize
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
+
+from . import dates, links, read, walls
+from .model import (
+    Account,
+    Activity,
+    Finding,
+    FoundLink,
+    Identity,
+    Kind,
+    NoPage,
+    Page,
+    Presence,
+    Reason,
+    Steps,
+    absent,
+    ask,
+    present,
+    unknown,
+)
+
+NAME = "youtube"
+VERSION = 1
+
+# Countries where youtube.<c>, youtube.co.<c> or youtube.com.<c> leads to YouTube (ural's list, 2025-03).
+_PLAIN = "ae at be bg ca ch cl cz de dk dz ee es fi fr gr hr hu ie in it jp lt lu lv ma md me mk mx"
+_PLAIN += " nl no pe pk pl pt ro rs ru se sg si sk sn tn ug vn"
+_CO = "ae at cr hu id il in jp ke kr ma nz th tz ug uk ve za zw"
+_COM = "ar au bd bh bo br by co do ec ee eg es gh gr gt hk hn hr jm jo kw lb lv ly mk mt mx my ng ni om pa"
+_COM += " pe ph pk pr pt py qa ro sa sg sv tn tr tw ua uy ve"
+HOSTS = frozenset(
+    {"youtube.com", "youtu.be", "y2u.be", "youtube-nocookie.com", "youtubekids.com", "youtube.googleapis.com"}
+    | {f"youtube.{country}" for country in _PLAIN.split()}
+    | {f"youtube.co.{country}" for country in _CO.split()}
+    | {f"youtube.com.{country}" for country in _COM.split()}
+)
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_UC = re.compile(r"UC[A-Za-z0-9_-]{22}(?![A-Za-z0-9_-])")
+_UPLOADS = re.compile(r"UU(?:LF|SH|LV)?([A-Za-z0-9_-]{22})")  # UU + the channel's tail: its uploads
+# Letters of 75 scripts, digits and _ - . · (support.google.com/youtube/answer/11585688, read 2026).
+_HANDLE = re.compile(r"(?=.*[^\W_])(?!.*\.\.)[\w.·-]{1,30}")
+_CUSTOM = re.compile(r"(?=.*[^\W_])[\w.·'&:-]{1,40}")
+
+_TABS = _words(
+    "featured videos shorts streams live playlists community posts channels home about podcasts releases"
+    " courses store membership search join discussion feed favorites"
+)
+_VIDEOS = _words(
+    "watch shorts live embed v e vi clip playlist post shared watch_popup ytscreeningroom get_video"
+)
+_SEARCHES = _words("results hashtag search explore")
+_WRAPPERS = {"attribution_link": "u", "signin": "next", "m": "continue", "ml": "continue", "redirect": "q"}
+# First segments that are YouTube's own (yt-dlp, NewPipe, Invidious, 2026), compared whole: /watchismo is a
+# channel's name.
+_RESERVED = _words(
+    "about account ads api attribution_link browse c channel channels comment course courses create_channel"
+    " creators dashboard download feed feeds file_download gaming get_video_info getpremium howyoutubeworks"
+    " iframe_api img index intl jobs kids live_chat live_dashboard login logout money movies music new"
+    " oembed oops originals personalization premium pressroom privacy profile profile_redirector qr redirect"
+    " reporthistory s select_site signin signup sitemaps source static storefront subscribe_widget"
+    " subscription_center subscriptions supported_browsers t testtube trending trends tv upload user verify view_play_list w yt"
+    " youtubei"
+)
+_MARKS = re.compile("[\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
+_BARE = "bare"
+
+
+# --- Whose link is it? ---------------------------------------------------------------------------
+
+
+def identify(url: str, typed: str) -> Identity:
+    """Tell whose channel a cleaned address on one of HOSTS is."""
+    try:
+        parts, fragment = urlsplit(url), typed.partition("#")[2]
+    except ValueError:
+        return Identity(NAME, Kind.INVALID, url=url)
+    route = unquote(parts.fragment or fragment)
+    if parts.path in ("", "/") and route.startswith("/"):  # m.youtube.com/#/user/name, until 2019
+        parts = urlsplit(f"https://www.youtube.com{route}")
+    return replace(_named(parts, depth=0), url=url)
+
+
+def identify_bare(text: str) -> Identity | None:
+    """Tell a handle, an id or `user/name` typed in the YouTube column without an address."""
+    text = _segment(text.strip())
+    if _UC.fullmatch(text):
+        return _by_id(text)
+    if text.startswith("@") or ("/" not in text and re.fullmatch(r"[\w.·-]{3,30}", text)):
+        found = _by_handle(text.removeprefix("@"))
+    elif re.match(r"@|(?:channel|c|user)/", text):
+        found = _named(urlsplit(f"https://www.youtube.com/{text}"), depth=0)
+    else:
+        return None
+    return found if found.key else None
+
+
+def _named(parts: SplitResult, depth: int) -> Identity:
+    segments = [_segment(segment) for segment in parts.path.split("/") if segment]
+    query = {name: values[0] for name, values in parse_qs(parts.query).items()}
+    if not segments:
+        return Identity(NAME, Kind.POST if query.keys() & {"v", "vi"} else Kind.HOME)
+    if (parts.hostname or "").endswith(("youtu.be", "y2u.be")):
+        return Identity(NAME, Kind.POST)
+    first = segments[0].lower()
+    if first in _WRAPPERS and depth < 3 and (inner := _unwrapped(parts, query, _WRAPPERS[first])):
+        return _named(inner, depth + 1)
+    return _owner(query) or _by_path(first, segments, query)
+
+
+def _unwrapped(parts: SplitResult, query: dict[str, str], name: str) -> SplitResult | None:
+    """The YouTube address that a sharing, sign-in or consent address carries."""
+    inner = query.get(name) or (parts.query if parts.query.startswith("/") else "")
+    try:
+        target = urlsplit(inner if "://" in inner else f"https://www.youtube.com{inner}")
+    except ValueError:
+        return None
+    return target if inner and (target.hostname or "").endswith("youtube.com") else None
+
+
+def _owner(query: dict[str, str]) -> Identity | None:
+    """The channel that a subscription button, a feed or an embedded player names."""
+    for name in ("channel_id", "channel"):
+        if _UC.fullmatch(query.get(name, "")):
+            return _by_id(query[name], note="derived")
+    user = query.get("add_user") or query.get("p") or query.get("user")
+    if query.get("listType") == "user_uploads":
+        user = query.get("list")
+    return _by_name("user", user, note="derived") if user and _CUSTOM.fullmatch(user) else None
+
+
+def _by_path(first: str, segments: list[str], query: dict[str, str]) -> Identity:
+    second = segments[1] if len(segments) > 1 else ""
+    handle = segments[0] if first.startswith("@") else second
+    if first.startswith("@") or (first == "c" and second.startswith("@")):
+        return _by_handle(handle[1:])
+    if first in ("channel", "browse") or _UC.fullmatch(second):
+        found = _by_id(second)
+        return replace(found, kind=Kind.POST) if found.key and "lb" in query else found  # a community post
+    if first in ("c", "user"):
+        return _by_name(first, second)
+    if first in _VIDEOS or first in _SEARCHES:
+        return _by_uploads(query) or Identity(NAME, Kind.POST if first in _VIDEOS else Kind.SEARCH)
+    if first in _RESERVED or (second and second.lower() not in _TABS):
+        return Identity(NAME, Kind.INVALID)
+    return _by_name("c", segments[0], note=_BARE)
+
+
+def _by_uploads(query: dict[str, str]) -> Identity | None:
+    """The list of a channel's uploads names its owner; it is a list all the same."""
+    uploads = _UPLOADS.fullmatch(query.get("list", ""))
+    return replace(_by_id(f"UC{uploads[1]}"), kind=Kind.POST) if uploads else None
+
+
+def _segment(text: str) -> str:
+    """One path segment as a person reads it, without invisible marks and trailing punctuation."""
+    return normalize("NFC", _MARKS.sub("", unquote(text))).strip().rstrip(".,;)]}>\"'»،؛")
+
+
+def _by_id(text: str, note: str | None = None) -> Identity:
+    """An id is case-sensitive: one that a site lowered (`uc…`) can no longer be told."""
+    match = _UC.match(text)
+    if match is None:
+        return Identity(NAME, Kind.INVALID, note="case_damaged" if re.match(r"uc[\w-]{22}", text) else None)
+    key = match[0]
+    return Identity(NAME, Kind.PROFILE, key, f"https://www.youtube.com/channel/{key}", note=note)
+
+
+def _by_handle(handle: str) -> Identity:
+    if not _HANDLE.fullmatch(handle) or (handle.isascii() and len(handle) < 3):
+        return Identity(NAME, Kind.INVALID)
+    return Identity(NAME, Kind.PROFILE, f"@{handle.lower()}", f"https://www.youtube.com/@{handle}")
+
+
+def _by_name(form: str, name: str, note: str | None = None) -> Identity:
+    """A name from before handles (2022). It need not be the `@handle` of the same spelling."""
+    if not _CUSTOM.fullmatch(name):
+        return Identity(NAME, Kind.INVALID)
+    key = f"{form}/{name.lower()}"
+    if re.fullmatch(r"your[-._]?(?:custom|channel|user)?[-._]?name", name.lower()):
+        note = "placeholder"
+    return Identity(NAME, Kind.PROFILE, key, f"https://www.youtube.com/{form}/{name}", note=note)
+
+
+# --- What does a page say? (pure, run where it can be stopped) -------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What a YouTube page says of a channel.
+
+    `tabs` are the ends of the tabs' addresses, `newest` is the latest upload of the open one.
+    """
+
+    title: str = ""
+    name: str = ""
+    channel: str = ""
+    handle: str = ""
+    followers: int | None = None
+    videos: int | None = None
+    alert: str = ""
+    tabs: tuple[str, ...] = ()
+    open_tab: str = ""
+    newest: Activity | None = None
+    sites: tuple[str, ...] = ()
+    modern: bool = False
+    age_gate: bool = False
+    home: bool = False
+
+
+def read_channel(page: Page) -> Read:
+    """Read a channel's page: its `ytInitialData`, else the meta elements that all layouts since 2013 have."""
+    text = read.decoded(page)
+    head = read.head(page)
+    found = _in_data(_data(text), page)
+    canonical = head.rel("canonical") or ""
+    uc = _UC.search(
+        " ".join((canonical, head.meta.get("al:ios:url", ""), head.meta.get("al:android:url", "")))
+    )
+    return replace(
+        found,
+        title=head.title,
+        name=found.name or head.meta.get("og:title", ""),
+        channel=found.channel or (uc[0] if uc else ""),
+        followers=_old_count(text) if found.followers is None and not found.modern else found.followers,
+    )
+
+
+_DATA = re.compile(r"""ytInitialData(?:"\]|'\])?\s*=\s*(?=\{)""")
+
+
+def _data(text: str) -> dict[str, Any]:
+    match = _DATA.search(text)
+    if match is None:
+        return {}
+    try:
+        data = json.JSONDecoder().raw_decode(text, match.end())[0]
+    except (ValueError, RecursionError):  # cut at the size cap, or made to exhaust us
+        return {}
+    return data if isinstance(data, dict) else {}
+
+
+def _in_data(data: dict[str, Any], page: Page) -> Read:
+    meta = _at(data, "metadata", "channelMetadataRenderer")
+    about = _at(meta, "description")
+    tabs = [tab for item in _list(_at(_columns(data), "tabs")) for tab in _dicts(item)]
+    opened = next((tab for tab in tabs if tab.get("selected") is True), {})
+    told = list(_texts(_at(data, "header")))
+    return Read(
+        name=read.clean(_text(_at(meta, "title"))),
+        channel=_whole_id(_at(meta, "externalId")),
+        handle=_handle(_at(meta, "vanityChannelUrl")),
+        followers=_first_count(told, _FOLLOWERS),
+        videos=_first_count(told, _UPLOADED),
+        alert=next(iter(_alerts(data)), ""),
+        tabs=tuple(dict.fromkeys(_tab(tab) for tab in tabs)),
+        open_tab=_tab(opened),
+        newest=_newest(opened, page),
+        sites=tuple(dict.fromkeys([*_linked(data), *_URL.findall(about if isinstance(about, str) else "")])),
+        modern="pageHeaderRenderer" in _dict(data.get("header")),
+        age_gate=any(
+            "channelAgeGateRenderer" in node for node in _walk([data.get("header"), _columns(data)])
+        ),
+        home=any(tab.get("tabIdentifier") == "FEwhat_to_watch" for tab in tabs),
+    )
+
+
+def _columns(data: dict[str, Any]) -> Any:
+    return _at(data, "contents", "twoColumnBrowseResultsRenderer")
+
+
+def _dict(node: Any) -> dict[str, Any]:
+    return node if isinstance(node, dict) else {}
+
+
+def _list(node: Any) -> list[Any]:
+    return node if isinstance(node, list) else []
+
+
+def _dicts(node: Any) -> list[dict[str, Any]]:
+    return [value for value in _dict(node).values() if isinstance(value, dict)]
+
+
+def _at(node: Any, *path: str) -> Any:
+    for name in path:
+        node = _dict(node).get(name)
+    return node
+
+
+def _walk(root: Any) -> Iterator[dict[str, Any]]:
+    """Every JSON object below, in the order of the page."""
+    waiting = [root]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, dict):
+            yield node
+            waiting.extend(reversed(node.values()))
+        elif isinstance(node, list):
+            waiting.extend(reversed(node))
+
+
+def _text(node: Any) -> str:
+    """The words of a text node in any of its shapes: a string, simpleText, content, runs."""
+    if isinstance(node, str):
+        return node
+    whole = _at(node, "simpleText") or _at(node, "content")
+    if isinstance(whole, str):
+        return whole
+    return "".join(run["text"] for run in _list(_at(node, "runs")) if isinstance(_at(run, "text"), str))
+
+
+def _texts(root: Any) -> Iterator[str]:
+    for node in _walk(root):
+        if text := _text(node):
+            yield text
+
+
+def _whole_id(value: Any) -> str:
+    return value if isinstance(value, str) and _UC.fullmatch(value) else ""
+
+
+def _handle(url: Any) -> str:
+    found = re.search(r"/(@[^/?#]+)", unquote(url) if isinstance(url, str) else "")
+    return normalize("NFC", found[1]).lower() if found else ""
+
+
+def _alerts(data: dict[str, Any]) -> Iterator[str]:
+    for item in _list(data.get("alerts")):
+        alert = _at(item, "alertRenderer")
+        if _at(alert, "type") == "ERROR":
+            yield read.clean(_text(_at(alert, "text")))
+
+
+def _tab(tab: dict[str, Any]) -> str:
+    url = _at(tab, "endpoint", "commandMetadata", "webCommandMetadata", "url")
+    return url.partition("?")[0].rpartition("/")[2] if isinstance(url, str) else ""
+
+
+def _newest(tab: dict[str, Any], page: Page) -> Activity | None:
+    """The newest dated item of a Videos or Live tab. Other tabs show other people's videos too."""
+    source = _tab(tab)
+    if source not in ("videos", "streams"):
+        return None
+    said = [dated for words in _ages(tab) if (dated := dates.parse(words, page.fetched_at))]
+    told = [dated for dated in said if dated.relative and dated.when <= page.fetched_at]
+    newest = max(told, key=lambda dated: dated.when, default=None)
+    return Activity(newest.when, source, newest.precision) if newest else None
+
+
+def _ages(tab: dict[str, Any]) -> Iterator[str]:
+    """Where items say how old they are: `videoRenderer`, and since 2026-05-14 `lockupViewModel`."""
+    for node in _walk(tab):
+        if "publishedTimeText" in node:
+            yield _text(node["publishedTimeText"])
+        lockup = _at(node, "lockupViewModel")
+        if _at(lockup, "contentType") in (None, "LOCKUP_CONTENT_TYPE_VIDEO"):
+            for part in _walk(_at(lockup, "metadata", "lockupMetadataViewModel", "metadata")):
+                if "text" in part:
+                    yield _text(part["text"])
+
+
+_URL = re.compile(r"""https?://[^\s<>"'()،]{3,300}""")
+
+
+def _linked(data: dict[str, Any]) -> Iterator[str]:
+    """The links of the channel's header and About panel, out of YouTube's redirector."""
+    for node in _walk([data.get("header"), data.get("onResponseReceivedEndpoints")]):
+        url = _at(node, "urlEndpoint", "url")
+        if isinstance(url, str) and "/redirect?" in url:
+            yield from parse_qs(url.partition("?")[2]).get("q", [])[:1]
+        elif isinstance(url, str) and not url.startswith("/"):
+            yield url
+
+
+_NUMBER = r"(?P<number>\d[\d.,٫ ]*)(?P<scale> ?(?:k|m|b|md|mrd|الف|الاف|مليون|ملايين|مليار)\b)?"
+_FOLLOWERS = re.compile(
+    rf"{_NUMBER} ?(?:subscribers?|(?:d'|de )?abonnes?|(?:من )?(?:ال)?مشترك(?:ين|ا)?)(?!\w)"
+)
+_UPLOADED = re.compile(rf"{_NUMBER} ?(?:videos?|(?:من )?(?:ال)?فيديو(?:هات|هاتا)?|مقاطع فيديو)(?!\w)")
+_SCALES = {"k": 10**3, "الف": 10**3, "الاف": 10**3, "m": 10**6, "مليون": 10**6, "ملايين": 10**6}
+_SCALES |= dict.fromkeys(("b", "md", "mrd", "مليار"), 10**9)
+
+
+def _first_count(told: list[str], counted: re.Pattern[str]) -> int | None:
+    for words in told:
+        match = counted.search(dates.folded(words)) if len(words) < 200 else None
+        if match is not None:
+            return _number(match["number"], (match["scale"] or "").strip())
+    return None
+
+
+def _number(digits: str, scale: str) -> int | None:
+    """1.23K and 1,23 k are the same; without a scale, marks between digits group thousands."""
+    digits = digits.strip(" .,٫").replace(" ", "")
+    plain = re.sub("[,٫]", ".", digits) if scale else re.sub("[.,٫]", "", digits)
+    try:
+        return round(float(plain) * _SCALES.get(scale, 1)) if len(plain) < 16 else None
+    except ValueError:
+        return None
+
+
+def _old_count(text: str) -> int | None:
+    """Subscribers as the layouts of 2013 to 2018 wrote them."""
+    match = re.search(r'subscriber-count-branded-horizontal[^>]{0,80} title="([\d.,]{1,15})"', text)
+    return _number(match[1], "") if match else None
+
+
+# --- What does it mean? ----------------------------------------------------------------------------
+
+# YouTube's own words, matched as prefixes (NewPipe, Invidious, FreeTube, 2026). The French and Arabic ones
+# are from translations in those projects; an alert we do not know is no verdict.
+_MISSING = (
+    "this channel does not exist",
+    "this channel doesn't exist",
+    "cette chaine n'existe pas",
+    "هذه القناه غير موجوده",
+)
+_TERMINATED = (
+    "this account has been terminated",
+    "this channel was removed because it violated",
+    "ce compte a ete resilie",
+    "ce compte a ete cloture",
+    "تم انهاء هذا الحساب",
+)
+_EMPTY_TABS = frozenset(("", "featured", "home", "about", "search", "channels", "playlists"))
+_RECENT = timedelta(days=30)
+_SHORTS_MAY_BE_NEWER = timedelta(days=90)
+
+
+def probe(account: Account) -> Steps:
+    """Look at the channel's page, then at its Videos and Live tabs for the newest upload.
+
+    Facts: `videos`, the public uploads that the header tells.
+    """
+    address = _address(account.identity)
+    if address is None:
+        return Finding(Presence.UNKNOWN, Reason.WRONG_TARGET, detail="the link names no channel")
+    page, seen = yield from ask(address, read_channel, registered=True)
+    if not _is_channel(page, seen):
+        return _refused(page, seen)
+    newest = yield from _activity(address, seen)
+    return _described(account, page, seen, newest)
+
+
+def _address(identity: Identity) -> str | None:
+    """The canonical address, but a bare name as it was typed: /name may be what /c/name is not."""
+    if identity.key is None or identity.kind is not Kind.PROFILE or identity.canonical is None:
+        return None
+    if identity.note == _BARE:
+        return identity.canonical.replace("/c/", "/", 1)
+    return identity.canonical
+
+
+def _is_channel(page: Page, seen: Read) -> bool:
+    at_youtube = read.host(page.url).endswith("youtube.com") and not read.host(page.url).startswith(
+        "consent."
+    )
+    found = bool(seen.channel) or seen.age_gate
+    return page.status == 200 and at_youtube and found and not seen.alert and not seen.home
+
+
+def _refused(page: Page, seen: Read) -> Finding:
+    """No channel in the page: gone only by YouTube's own words, else unknown."""
+    alert = dates.folded(seen.alert).replace("ة", "ه")
+    if page.status in (200, 404, 410) and alert.startswith(_TERMINATED):
+        return absent(page, Reason.SUSPENDED, detail=seen.alert)
+    if page.status in (200, 404, 410) and alert.startswith(_MISSING):
+        return absent(page, Reason.NOT_FOUND, detail=seen.alert)
+    if page.status == 404 and seen.title.startswith(
+        "404 Not Found"
+    ):  # WhatsMyName 2023 to 2026, maigret 2026-05
+        return absent(page, Reason.NOT_FOUND, detail=seen.title)
+    if seen.alert:
+        return unknown(page, Reason.UNREADABLE, detail=seen.alert)
+    wall = walls.refusal(page)
+    if wall is not None:
+        return unknown(page, wall)
+    home = seen.home or urlsplit(page.url).path in ("", "/")
+    return unknown(
+        page, Reason.UNREADABLE, detail="YouTube's home page came instead" if home else "no channel data"
+    )
+
+
+def _activity(address: str, seen: Read) -> Any:
+    """The newest upload over the tabs that carry dates, at most two pages more."""
+    newest = seen.newest
+    for tab in ("videos", "streams"):
+        if tab not in seen.tabs or tab == seen.open_tab:
+            continue
+        try:
+            page, other = yield from ask(f"{address}/{tab}", read_channel)
+        except NoPage:
+            continue
+        newest = _later(newest, other.newest if other.channel == seen.channel else None)
+        if newest is not None and newest.when > page.fetched_at - _RECENT:
+            break
+    return newest
+
+
+def _later(one: Activity | None, other: Activity | None) -> Activity | None:
+    return max((found for found in (one, other) if found), key=lambda found: found.when, default=None)
+
+
+def _described(account: Account, page: Page, seen: Read, newest: Activity | None) -> Finding:
+    detail = ""
+    if newest and "shorts" in seen.tabs and newest.when < page.fetched_at - _SHORTS_MAY_BE_NEWER:
+        newest, detail = None, "the Shorts tab carries no dates and may be newer than the newest video"
+    reason = _renamed(account.identity.key or "", seen) or _empty(seen)
+    return replace(
+        present(page, name=seen.name or None, platform_id=seen.channel or None, followers=seen.followers),
+        reason=reason,
+        last_activity=newest,
+        links=_websites(page, seen),
+        facts={} if seen.videos is None else {"videos": seen.videos},
+        detail=f"answers as {seen.channel} {seen.handle}".strip() if reason is Reason.RENAMED else detail,
+    )
+
+
+def _renamed(key: str, seen: Read) -> Reason | None:
+    """Another id or handle answers. `c/` and `user/` names always lead to one: that is no renaming."""
+    other_id = key.startswith("UC") and seen.channel not in ("", key)
+    other_handle = key.startswith("@") and seen.handle not in ("", key)
+    return Reason.RENAMED if other_id or other_handle else None
+
+
+def _empty(seen: Read) -> Reason | None:
+    """Provably without publications: today's layout hides tabs that hold nothing, and the count agrees."""
+    proved = seen.modern and seen.tabs and _EMPTY_TABS.issuperset(seen.tabs) and not seen.age_gate
+    return Reason.EMPTY if proved and not seen.videos else None
+
+
+def _websites(page: Page, seen: Read) -> tuple[FoundLink, ...]:
+    """The websites that the channel points at."""
+    found: dict[str, FoundLink] = {}
+    for url in seen.sites:
+        named = links.identify(url)
+        if named.channel == "website" and named.key and named.canonical:
+            found.setdefault(
+                named.key, FoundLink("website", named.key, named.canonical, "channel_links", page.url, url)
+            )
+    return tuple(found.values())
