@@ -74,13 +74,13 @@ _WRAPPERS = {"attribution_link": "u", "signin": "next", "m": "continue", "ml": "
 # First segments that are YouTube's own (yt-dlp, NewPipe, Invidious, 2026), compared whole: /watchismo is a
 # channel's name.
 _RESERVED = _words(
-    "about account ads api attribution_link browse c channel channels comment course courses create_channel"
-    " creators dashboard download feed feeds file_download gaming get_video_info getpremium howyoutubeworks"
-    " iframe_api img index intl jobs kids live_chat live_dashboard login logout money movies music new"
-    " oembed oops originals personalization premium pressroom privacy profile profile_redirector qr redirect"
-    " reporthistory s select_site signin signup sitemaps source static storefront subscribe_widget"
-    " subscription_center subscriptions supported_browsers t testtube trending trends tv upload user verify view_play_list w yt"
-    " youtubei"
+    "about account ads api attribution_link browse c channel channels comment course courses"
+    " create_channel creators dashboard download feed feeds file_download gaming get_video_info"
+    " getpremium howyoutubeworks iframe_api img index intl jobs kids live_chat live_dashboard login"
+    " logout money movies music new oembed oops originals personalization premium pressroom privacy"
+    " profile profile_redirector qr redirect reporthistory s select_site signin signup sitemaps source"
+    " static storefront subscribe_widget subscription_center subscriptions supported_browsers t testtube"
+    " trending trends tv upload user verify view_play_list w yt youtubei"
 )
 _MARKS = re.compile("[\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
 _BARE = "bare"
