@@ -9,7 +9,7 @@ from openpyxl import Workbook
 from auditor.practice.cast import CHANNELS, Member, cast
 
 HEADERS = (
-    "id", "name", "الاسم بالعربية", "Nom", "الجهة", "Ville", "langue", "email",
+    "id", "name", "الاسم بالعربية", "Nom en français", "الجهة", "Ville", "langue", "email",
     "Site web", "فيسبوك", "Twitter / X", "LinkedIn", "يوتيوب",
 )  # fmt: skip
 """Arabic, French and English heads, as one finds them side by side in one sheet."""

@@ -93,7 +93,7 @@ TWITTER = {
     "blocked": steady("Cloudflare stands before X", "unknown blocked"),
     "intent": steady("the address of a tweet button", "unknown wrong_target", wrong_target=2),
     "malformed": steady(
-        "a name that X cannot have, for the dot in it", "unknown wrong_target", link_malformed=1
+        "a name that X cannot have, for the dot in it: nothing to look at", "", link_malformed=1
     ),
 }
 

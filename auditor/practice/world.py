@@ -123,7 +123,8 @@ class PracticeWorld:
             return youtube.other(request)
         name = request.path.removeprefix("/channel").strip("/").split("/", 1)[0].removeprefix("@").lower()
         if name in CANARY_NAMES:
-            return youtube.channel_page(youtube.Channel(name, "UC" + name.ljust(22, "x")[:22], name))
+            canary = youtube.Channel(name, "UC" + name.ljust(22, "x")[:22], name)
+            return youtube.channel_page(canary, request.path)
         member = self._channels.get(name)
         if member is None:
             return youtube.other(request)

@@ -59,7 +59,7 @@ def answer(member: Member, request: Request, tonight: Tonight) -> Answer:
         return redirect(f"https://consent.youtube.com/m?continue={quote(request.url, safe='')}", 302)
     if situation == "renamed" and "Officiel" not in request.path:
         return redirect(f"https://www.youtube.com/@{member.handle}Officiel")
-    return channel_page(_channel(member))
+    return channel_page(_channel(member), request.path)
 
 
 def other(request: Request) -> Answer:
@@ -83,9 +83,10 @@ def api(members: dict[str, Member], request: Request, tonight: Tonight) -> Answe
     )
 
 
-def channel_page(channel: Channel) -> Answer:
-    """The page of a channel, the same for its tabs."""
-    return page(_html(f"{channel.title} - YouTube", _initial(channel), _links(channel)))
+def channel_page(channel: Channel, path: str) -> Answer:
+    """The page of a channel, with the tab open that the path names."""
+    opened = "Videos" if path.endswith("/videos") else "Home"
+    return page(_html(f"{channel.title} - YouTube", _initial(channel, opened), _links(channel)))
 
 
 def _channel(member: Member) -> Channel:
@@ -113,7 +114,7 @@ def _links(channel: Channel) -> str:
     )
 
 
-def _initial(channel: Channel) -> dict[str, object]:
+def _initial(channel: Channel, opened: str) -> dict[str, object]:
     at = f"http://www.youtube.com/@{channel.handle}"
     metadata = {
         "title": channel.title,
@@ -124,7 +125,7 @@ def _initial(channel: Channel) -> dict[str, object]:
         "rssUrl": f"https://www.youtube.com/feeds/videos.xml?channel_id={channel.id}",
     }
     return {
-        "contents": {"twoColumnBrowseResultsRenderer": {"tabs": _tabs(channel)}},
+        "contents": {"twoColumnBrowseResultsRenderer": {"tabs": _tabs(channel, opened)}},
         "header": {"pageHeaderRenderer": {"content": {"pageHeaderViewModel": _header(channel)}}},
         "metadata": {"channelMetadataRenderer": metadata},
         "microformat": {"microformatDataRenderer": {"urlCanonical": metadata["channelUrl"]}},
@@ -139,20 +140,28 @@ def _header(channel: Channel) -> dict[str, object]:
     return {"metadata": {"contentMetadataViewModel": {"metadataRows": parts}}}
 
 
-def _tabs(channel: Channel) -> list[dict[str, object]]:
+def _tabs(channel: Channel, opened: str) -> list[dict[str, object]]:
+    """The tabs by title; only the open one has its content. Without videos there is no Videos tab."""
     base = f"/@{channel.handle}"
     if not channel.videos:
         message = {"messageRenderer": {"text": {"simpleText": EMPTY[channel.language]}}}
-        content = {"sectionListRenderer": {"contents": [{"itemSectionRenderer": {"contents": [message]}}]}}
-        return [_tab("Home", f"{base}/featured", content)]
+        section = {"itemSectionRenderer": {"contents": [message]}}
+        return [_tab("Home", f"{base}/featured", {"sectionListRenderer": {"contents": [section]}})]
     grid = {"richGridRenderer": {"contents": [_video(channel, number) for number in range(3)]}}
-    return [_tab("Home", f"{base}/featured", {}), _tab("Videos", f"{base}/videos", grid)]
+    shown: dict[str, tuple[str, Mapping[str, object]]] = {
+        "Home": ("featured", {}),
+        "Videos": ("videos", grid),
+    }
+    return [
+        _tab(title, f"{base}/{name}", content if title == opened else None)
+        for title, (name, content) in shown.items()
+    ]
 
 
-def _tab(title: str, url: str, content: Mapping[str, object]) -> dict[str, object]:
+def _tab(title: str, url: str, content: Mapping[str, object] | None) -> dict[str, object]:
     endpoint = {"commandMetadata": {"webCommandMetadata": {"url": url}}}
-    inner = {"title": title, "endpoint": endpoint, "selected": title == "Videos", "content": content}
-    return {"tabRenderer": inner}
+    shown = {} if content is None else {"selected": True, "content": content}
+    return {"tabRenderer": {"title": title, "endpoint": endpoint, **shown}}
 
 
 def _video(channel: Channel, number: int) -> dict[str, object]:

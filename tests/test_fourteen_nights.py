@@ -1,0 +1,83 @@
+"""Fourteen nights on the practice web, every standing and every gap beside the careful reader's table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, time
+
+import pytest
+
+from auditor import night
+from auditor.app import App
+from auditor.gaps import is_open
+from auditor.practice import demo, table
+from auditor.practice.model import Tonight
+from auditor.practice.situations import BLIND_NIGHT, LAST
+from auditor.practice.table import Cell
+from storage.model import NightState, Standing
+
+
+@dataclass
+class Fortnight:
+    """What the auditor held after each night, in the cells of the table."""
+
+    cells: set[Cell] = field(default_factory=set)
+    blind: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    states: set[NightState] = field(default_factory=set)
+
+
+def after(app: App, number: int) -> set[Cell]:
+    """Every cell of one night: what was seen, what is held, what is open."""
+    standings = {standing.account_id: standing for standing in app.store.standings()}
+    cells = set()
+    for row in app.store.accounts():
+        standing = standings.get(row.id)
+        if standing is not None and standing.checked_at is not None:
+            cells.add(Cell(row.association, row.channel, "seen", seen(standing), number))
+            cells.add(Cell(row.association, row.channel, "held", held(standing), number))
+    opened = (gap for gap in app.store.gaps() if is_open(gap))
+    return cells | {Cell(gap.association, gap.channel, "gap", gap.code, number) for gap in opened}
+
+
+def seen(standing: Standing) -> str:
+    return " ".join(str(word) for word in (standing.latest, standing.latest_reason) if word)
+
+
+def held(standing: Standing) -> str:
+    return " ".join(str(word) for word in (standing.state, standing.reason) if word)
+
+
+@pytest.fixture(scope="module")
+async def fortnight(tmp_path_factory):
+    """The whole demo, once; its last night is today, as OpenSSL judges certificates by today."""
+    folder, told = tmp_path_factory.mktemp("demo"), Fortnight()
+    now = datetime.combine(datetime.now(UTC).date(), time(0, 30), UTC)
+    demo.prepare(folder)
+    async with demo.PracticeWeb(folder / "ca.pem") as web:
+        with App.open(demo.configured(folder, web.port)) as app:
+            for tonight in demo.calendar(LAST, now):
+                await play(app, web, folder, tonight, told)
+    return told
+
+
+async def play(app: App, web: demo.PracticeWeb, folder, tonight: Tonight, told: Fortnight) -> None:
+    demo.import_tonight(app, folder, tonight)
+    await web.play(tonight)
+    done = await night.run(app, tonight.moment)
+    told.states.add(done.state)
+    told.blind[tonight.number] = done.blind
+    told.cells |= after(app, tonight.number)
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_every_standing_and_every_gap_of_every_night_is_the_careful_reader_s(fortnight):
+    expected = table.read()
+    missed = [f"- {row}" for row in table.rows(expected - fortnight.cells)]
+    invented = [f"+ {row}" for row in table.rows(fortnight.cells - expected)]
+    assert not missed + invented, "\n" + "\n".join(sorted(missed + invented, key=lambda line: line[2:]))
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_only_the_night_of_the_failing_canary_is_blind(fortnight):
+    assert fortnight.states == {NightState.DONE}
+    assert fortnight.blind == {n: ("youtube",) if n == BLIND_NIGHT else () for n in range(1, LAST + 1)}
