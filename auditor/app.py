@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from filelock import FileLock, Timeout
+
 from auditor.config import Config
+from auditor.errors import LockedError
 from probes.fetch import Fetcher
 from probes.readers import ReaderPool
 from storage.archive import Archive
@@ -43,6 +48,24 @@ class App:
     def readers(self) -> ReaderPool:
         """The workers that parse bodies, where a hung one can be stopped."""
         return readers()
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the night's lock, or raise LockedError at once.
+
+        The file is never removed: whoever deleted it would let a second holder in (tried 2026-10).
+        """
+        held = FileLock(self.folder / "night.lock")
+        try:
+            held.acquire(timeout=0)
+        except Timeout:
+            raise LockedError(
+                "another run is going on", f"{held.lock_file} is held", "wait for its end"
+            ) from None
+        try:
+            yield
+        finally:
+            held.release()
 
     def close(self) -> None:
         """Let go of the database."""

@@ -17,10 +17,12 @@ from typing import Annotated
 import typer
 
 from auditor import __version__
-from auditor.commands import look
+from auditor.commands import look, night, setup, tell
+from auditor.commands.registry import registry
 from auditor.commands.session import Session
-from auditor.errors import AuditorError
+from auditor.errors import AuditorError, ConfigError
 from auditor.output import say
+from storage.errors import StoreError
 
 INTERRUPTED = 130
 
@@ -32,8 +34,23 @@ cli = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Looks every night at the public presence of a network of associations.",
 )
-cli.command()(look.identify)
-cli.command()(look.check)
+cli.add_typer(registry, name="registry")
+for command in (
+    tell.demo,
+    setup.init,
+    look.check,
+    look.identify,
+    night.run,
+    night.serve,
+    night.status,
+    tell.gaps,
+    tell.report,
+    tell.export,
+    tell.publish,
+    night.rejudge,
+    setup.doctor,
+):
+    cli.command()(command)
 
 
 def _tell_version(asked: bool) -> None:
@@ -71,11 +88,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         if end.code == INTERRUPTED:
             say("interrupted; what was done is kept")
         return end.code if isinstance(end.code, int) else 0 if end.code is None else 1
-    except AuditorError as trouble:
+    except (AuditorError, StoreError) as trouble:
         if debug:
             traceback.print_exc()
         say(f"error: {trouble}")
-        return trouble.code
+        return trouble.code if isinstance(trouble, AuditorError) else ConfigError.code
     return 0
 
 

@@ -27,7 +27,7 @@ def identify(
     channel: Annotated[str | None, typer.Option(help="The column the values were typed in.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Tell whose account each link is, without asking anyone.
+    """Tell whose accounts links are, asking nobody.
 
     A line is a link, or a channel, a tab and the value typed in that channel's column.
     """
@@ -54,7 +54,7 @@ def check(
     channel: Annotated[str | None, typer.Option(help="The column the values were typed in.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Look at links now, without a registry or a database."""
+    """Look at links now, without a registry."""
     _refuse_unknown(channel)
     typed = [line for link in links for line in (_lines("-") if link == "-" else [link])]
     checked = asyncio.run(_check(session(context), [_split(line, channel) for line in typed]))

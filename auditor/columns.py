@@ -1,0 +1,101 @@
+"""The columns of a registry sheet and what people call them in Arabic, French and English."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Collection, Sequence
+
+LINKS = "links"
+"""A column for links of any kind, for sheets that keep "other networks" in one."""
+
+FACTS = (
+    "id",
+    "name",
+    "name_ar",
+    "name_fr",
+    "region",
+    "city",
+    "language",
+    "email",
+    "phone",
+    "tags",
+)
+AFTER = ("none_by_choice", "media_officer", "note")
+
+CALLED = {
+    "id": "id, code, ref, reference, no, num, number, numero, n, identifiant, identifier, رقم, الرقم, "
+    "رقم التسجيل, المعرف, الرمز",
+    "name": "name, association, association name, name of the association, organisation, organization, "
+    "organisation name, title, nom, nom de l association, denomination, intitule, raison sociale, "
+    "اسم الجمعية, الاسم, الجمعية, التسمية, اسم المنظمة",
+    "name_ar": "name ar, arabic name, name in arabic, nom arabe, nom en arabe, nom ar, الاسم بالعربية, "
+    "اسم الجمعية بالعربية, الاسم العربي",
+    "name_fr": "name fr, french name, name in french, nom francais, nom en francais, nom fr, "
+    "الاسم بالفرنسية, اسم الجمعية بالفرنسية",
+    "region": "region, province, state, الجهة, جهة, الاقليم, المنطقة",
+    "city": "city, town, ville, commune, localite, المدينة, مدينة, الجماعة",
+    "language": "language, lang, langue, اللغة, لغة",
+    "email": "email, e mail, mail, courriel, adresse electronique, adresse email, البريد الالكتروني, "
+    "البريد, بريد الكتروني, الايميل",
+    "phone": "phone, phone number, telephone, tel, gsm, mobile, الهاتف, رقم الهاتف, هاتف",
+    "tags": "tags, tag, category, categories, field, domaine, domaines, categorie, theme, themes, "
+    "thematique, activite, المجال, مجال العمل, التصنيف, الوسوم, النشاط",
+    "website": "website, web site, web, site, site web, site internet, url, homepage, adresse du site, "
+    "الموقع, الموقع الالكتروني, موقع الويب, رابط الموقع, موقع الكتروني",
+    "facebook": "facebook, fb, facebook page, page facebook, compte facebook, lien facebook, facebook url, "
+    "فيسبوك, الفيسبوك, فايسبوك, الفايسبوك, صفحة فيسبوك, صفحة الفيسبوك",
+    "twitter": "twitter, x, twitter x, x twitter, compte twitter, twitter url, twitter handle, "
+    "تويتر, اكس, منصة اكس, حساب تويتر, تويتر اكس, اكس تويتر",
+    "linkedin": "linkedin, linked in, page linkedin, compte linkedin, linkedin url, "
+    "لينكد ان, لينكدان, لينكدين, لينكد",
+    "youtube": "youtube, you tube, youtube channel, chaine youtube, youtube url, "
+    "يوتيوب, اليوتيوب, قناة يوتيوب, القناة",
+    "instagram": "instagram, insta, compte instagram, انستغرام, انستاغرام, انستجرام",
+    "tiktok": "tiktok, tik tok, تيك توك, تيكتوك",
+    "telegram": "telegram, تيليغرام, تلغرام, تيليجرام",
+    "whatsapp": "whatsapp, whats app, واتساب, واتس اب",
+    LINKS: "links, other links, other, other media, other social media, social media, social networks, "
+    "liens, "
+    "autres liens, autres, reseaux sociaux, autres reseaux, "
+    "روابط, روابط اخرى, "
+    "مواقع التواصل, وسائل التواصل الاجتماعي",
+    "none_by_choice": "none by choice, by choice, not wanted, sans par choix, pas souhaite, "
+    "absent par choix, "
+    "بدون اختيارا, لا نريد, غياب بالاختيار, قنوات لا تريدها",
+    "media_officer": "media officer, communication officer, contact, contact person, "
+    "responsable communication, "
+    "responsable de la communication, responsable media, "
+    "charge de communication, "
+    "مسؤول التواصل, مسؤول الاعلام, "
+    "المكلف بالتواصل, المكلف بالاعلام",
+    "note": "note, notes, remark, remarks, comment, comments, remarque, remarques, commentaire, observations, "
+    "ملاحظة, ملاحظات",
+}
+
+LETTERS = str.maketrans("أإآٱىة_", "اااايه ", "\u0640")
+
+
+def bare(text: str) -> str:
+    """A heading without case, accents, vowel marks, letter variants and punctuation."""
+    spread = unicodedata.normalize("NFKD", text.casefold().translate(LETTERS))
+    letters = "".join(c for c in spread if not unicodedata.combining(c)).translate(LETTERS)
+    return " ".join(re.findall(r"\w+", letters))
+
+
+NAMES = {bare(called): column for column, names in CALLED.items() for called in names.split(",")}
+NAMES |= {bare(column): column for column in CALLED}
+
+
+def column_of(heading: str, channels: Collection[str]) -> str | None:
+    """The column a heading means, or None: what stands in brackets may be an explanation."""
+    for said in (heading, re.sub(r"[(\[].*?[)\]]", " ", heading)):
+        column = NAMES.get(bare(said)) or (bare(said) if bare(said) in channels else None)
+        if column is not None:
+            return column if column in {*FACTS, *AFTER, LINKS} or column in channels else None
+    return None
+
+
+def in_order(channels: Sequence[str]) -> list[str]:
+    """The columns of a sheet we write, in the order of DESIGN §6."""
+    return [*FACTS, *channels, *AFTER]

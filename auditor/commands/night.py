@@ -1,0 +1,140 @@
+"""`run`, `serve`, `status` and `rejudge`: the night, by hand, by schedule, and what it left."""
+# ruff: noqa: PLC0415 - `--help` stays quick
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from auditor.commands.session import Json, clock, session
+from auditor.errors import IncompleteError
+from auditor.output import document, give, give_table, progress, say, stamp
+
+if TYPE_CHECKING:
+    from storage.model import Night
+    from storage.store import Store
+
+CHANGE = ("what", "association", "channel", "subject", "before", "after")
+PRESENCES = ("present", "absent", "unknown")
+
+
+def run(context: typer.Context, as_json: Json = False) -> None:
+    """Look at every account, once a night.
+
+    A night that was interrupted is gone on with; one that is done is left as it is.
+    """
+    from auditor import night
+    from auditor.app import App
+
+    asked = session(context)
+    with App.open(asked.config()) as app, app.lock():
+        with progress("the night", quiet=asked.quiet) as step:
+            done = asyncio.run(night.run(app, clock(), progress=step))
+        counts = counted(app.store, done)
+    if as_json:
+        give(document([done.receipt], clock()))
+    elif not asked.quiet:
+        say(_summary(done, counts))
+    if done.state != "done":
+        raise IncompleteError(
+            f"the night of {done.day} is {done.state}", _why(done), "`auditor run` again, `auditor doctor`"
+        )
+    if done.blind and asked.quiet:
+        say(f"warning: blind tonight on {', '.join(done.blind)}; nothing on it moved")
+
+
+def serve(context: typer.Context) -> None:
+    """Run the night on its schedule until told to stop."""
+    from auditor import schedule
+
+    with session(context).open() as app:
+        asyncio.run(schedule.serve(app))
+
+
+def status(
+    context: typer.Context,
+    max_age: Annotated[
+        float | None, typer.Option("--max-age", help="Hours after which the last night is too old: exit 4.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Tell how the last night went."""
+    with session(context).open() as app:
+        night = app.store.last_night()
+        item = status_of(night, counted(app.store, night) if night else {}, clock())
+    if as_json:
+        give(document([item] if item else [], clock()))
+    elif item:
+        give_table(("", ""), ((key, _shown(value)) for key, value in item.items()))
+    else:
+        say("no night yet; `auditor run` makes one")
+    if max_age is not None and (item is None or item["age_hours"] > max_age):
+        why = f"it is {item['age_hours']} hours old" if item else "there is none"
+        raise IncompleteError("the last night is too old", why, "`auditor run`, and look at the schedule")
+
+
+def rejudge(
+    context: typer.Context,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Tell what would change; change nothing.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Conclude anew from what was seen and decided."""
+    from auditor.rejudge import rejudge as again
+
+    asked = session(context)
+    with asked.open() as app, app.lock(), progress("judging again", quiet=asked.quiet) as step:
+        rebuilt = again(app, dry_run=dry_run, progress=step)
+    if as_json:
+        give(document(map(asdict, rebuilt.changes), clock()))
+    elif rebuilt.changes:
+        give_table(CHANGE, ([getattr(change, column) for column in CHANGE] for change in rebuilt.changes))
+    if not asked.quiet:
+        counts = f"{rebuilt.nights} nights, {rebuilt.replayed} looks played again, {rebuilt.kept} as recorded"
+        say(f"{counts}; {len(rebuilt.changes)} conclusions {'would change' if dry_run else 'changed'}")
+
+
+def status_of(night: Night | None, counts: Mapping[str, int], now: datetime) -> dict[str, Any]:
+    """The one item of `status` (DESIGN §6); empty before the first night."""
+    if night is None:
+        return {}
+    age = (now - (night.finished_at or night.started_at)).total_seconds() / 3600
+    return {
+        "night": night.day.isoformat(),
+        "started_at": stamp(night.started_at),
+        "finished_at": stamp(night.finished_at) if night.finished_at else None,
+        "state": str(night.state),
+        "accounts": sum(counts.values()),
+        **{presence: counts.get(presence, 0) for presence in PRESENCES},
+        "blind": list(night.blind),
+        "age_hours": round(age, 1),
+    }
+
+
+def counted(store: Store, night: Night) -> Mapping[str, int]:
+    """How many accounts a night found in each presence."""
+    total: Counter[str] = Counter()
+    for (_, presence), count in store.counts(night.id).items() if night.id is not None else ():
+        total[str(presence)] += count
+    return total
+
+
+def _shown(value: object) -> object:
+    return ", ".join(map(str, value)) if isinstance(value, list) else value
+
+
+def _summary(night: Night, counts: Mapping[str, int]) -> str:
+    said = ", ".join(f"{counts.get(presence, 0)} {presence}" for presence in PRESENCES)
+    blind = f"; blind on {', '.join(night.blind)}" if night.blind else ""
+    return f"the night of {night.day} is {night.state}: {sum(counts.values())} accounts, {said}{blind}"
+
+
+def _why(night: Night) -> str:
+    return "there is no connectivity" if night.state == "skipped" else "it was interrupted"

@@ -1,0 +1,174 @@
+"""`registry import`, `export` and `validate`: the coordinator's spreadsheet, in and out."""
+# ruff: noqa: PLC0415 - `--help` stays quick
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from auditor.commands.session import Json, clock, session
+from auditor.errors import InputError
+from auditor.output import document, give, give_table, say
+
+if TYPE_CHECKING:
+    from auditor.registry import Problem, Reading
+    from storage.registry import Changes
+
+registry = typer.Typer(no_args_is_help=True, help="The spreadsheet of associations and their links.")
+SheetFile = Annotated[Path, typer.Argument(metavar="SHEET", help="A CSV or XLSX file.")]
+PROBLEM = ("line", "column", "problem", "severity", "value")
+
+
+@registry.command("validate")
+def validate(context: typer.Context, sheet: SheetFile, as_json: Json = False) -> None:
+    """Tell every problem of a sheet with its line and column; change nothing."""
+    from auditor.registry import read
+
+    reading = read(sheet, session(context).config().network.language)
+    if as_json:
+        give(document((problem.item() for problem in reading.problems), clock()))
+    elif reading.problems:
+        _give_problems(reading.problems)
+    if not session(context).quiet:
+        say(_counted(reading))
+    if any(problem.severity == "error" for problem in reading.problems):
+        raise typer.Exit(InputError.code)
+
+
+@registry.command("import")
+def import_(
+    context: typer.Context,
+    sheet: SheetFile,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Tell what would change; change nothing.")
+    ] = False,
+    prune: Annotated[
+        bool,
+        typer.Option("--prune", help="Remove what the sheet no longer lists, with all that was seen of it."),
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Make the registry what a sheet says. The same sheet again changes nothing."""
+    from auditor.app import App
+    from auditor.registry import read
+
+    asked = session(context)
+    config = asked.config()
+    reading = read(sheet, config.network.language)
+    if not reading.associations:
+        raise InputError(
+            str(sheet), "it names no association, so nothing was changed", "fill the sheet first"
+        )
+    with App.open(config) as app:
+        changes = app.store.save_registry(
+            reading.associations, reading.accounts, clock(), prune=prune, dry_run=dry_run
+        )
+    if as_json:
+        give(document([_receipt(reading, changes, dry_run=dry_run)], clock()))
+        return
+    for problem in reading.problems:
+        say(f"{problem.severity}: line {problem.line}, {problem.column}: {problem.trouble}: {problem.value}")
+    if not asked.quiet:
+        _tell(reading, changes, dry_run=dry_run)
+
+
+@registry.command("export")
+def export(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE|-", help="A .csv or .xlsx file, or - for CSV here.")],
+    bom: Annotated[bool, typer.Option(help="Begin CSV with the mark by which Excel knows UTF-8.")] = True,
+    delimiter: Annotated[
+        str, typer.Option(help="What parts the cells of CSV; French Excel wants a semicolon.")
+    ] = ",",
+) -> None:
+    """Write the registry as a sheet that, imported again, changes nothing."""
+    from auditor.registry import table
+
+    asked = session(context)
+    with asked.open() as app:
+        lines = list(table(app.store.associations(), app.store.accounts()))
+        write(lines, file, bom=bom, delimiter=delimiter, right_to_left=app.config.network.language == "ar")
+    if not asked.quiet and str(file) != "-":
+        say(f"{file}: {len(lines) - 1} associations")
+
+
+def write(
+    lines: Iterable[list[object]], file: Path, *, bom: bool, delimiter: str, right_to_left: bool = False
+) -> None:
+    """Write a table where it is wanted, as its name says. Raises InputError."""
+    from auditor import sheet
+
+    if str(file) == "-":
+        sys.stdout.buffer.write(sheet.to_csv(lines, bom=False, delimiter=delimiter))
+        sys.stdout.flush()
+        return
+    if file.suffix.lower() not in {".csv", ".xlsx"}:
+        raise InputError(str(file), "its name ends neither in .csv nor in .xlsx", f"{file.stem}.csv")
+    if file.suffix.lower() == ".xlsx":
+        data = sheet.to_xlsx(lines, title=file.stem, right_to_left=right_to_left)
+    else:
+        data = sheet.to_csv(lines, bom=bom, delimiter=delimiter)
+    try:
+        file.write_bytes(data)
+    except OSError as trouble:
+        raise InputError(
+            str(file), (trouble.strerror or "cannot be written").lower(), "another path"
+        ) from None
+
+
+def _give_problems(problems: list[Problem]) -> None:
+    give_table(PROBLEM, ([problem.item()[name] for name in PROBLEM] for problem in problems))
+
+
+def _counted(reading: Reading) -> str:
+    errors = sum(problem.severity == "error" for problem in reading.problems)
+    return (
+        f"{len(reading.associations)} associations, {len(reading.accounts)} links, "
+        f"{errors} errors, {len(reading.problems) - errors} warnings"
+    )
+
+
+def _receipt(reading: Reading, changes: Changes, *, dry_run: bool) -> dict[str, Any]:
+    told = {key: list(map(_link, rows)) for key, rows in _by_kind(changes).items()}
+    people = {key: list(ids) for key, ids in asdict(changes).items() if key.startswith("associations_")}
+    return {
+        "associations": len(reading.associations),
+        "accounts": len(reading.accounts),
+        "dry_run": dry_run,
+        **told,
+        **people,
+        "problems": [problem.item() for problem in reading.problems],
+    }
+
+
+def _by_kind(changes: Changes) -> dict[str, tuple[Any, ...]]:
+    names = ("added", "changed", "withdrawn", "pruned")
+    return {name: getattr(changes, name) for name in names}
+
+
+def _link(row: Any) -> dict[str, Any]:
+    return {"association": row.association, "column": row.column, "typed": row.typed}
+
+
+def _tell(reading: Reading, changes: Changes, *, dry_run: bool) -> None:
+    say(_counted(reading))
+    for row in changes.withdrawn:
+        say(f"no longer listed, kept: {row.association} {row.column}: {row.typed}")
+    people = {
+        key.removeprefix("associations_"): len(ids) for key, ids in asdict(changes).items() if "_" in key
+    }
+    counts = {name: len(rows) for name, rows in _by_kind(changes).items()}
+    words = [
+        f"{people[name]} associations and {counts[name]} links {name}"
+        for name in counts
+        if people[name] or counts[name]
+    ]
+    outcome = ", ".join(words) or "nothing changed"
+    say(f"would be: {outcome}; nothing was written" if dry_run else outcome)
+    if changes.withdrawn and not dry_run:
+        say("what is no longer listed is kept, not audited; --prune removes it and all that was seen of it")

@@ -1,0 +1,293 @@
+"""The registry: from a coordinator's spreadsheet to associations and their links, and back.
+
+Nothing in a sheet is lost silently: what cannot be used is a problem with its line and column.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from auditor import sheet
+from auditor.columns import AFTER, FACTS, LINKS, bare, column_of, in_order
+from auditor.errors import InputError
+from auditor.sheet import Row, Sheet
+from probes import links
+from probes.model import Identity, Kind
+from storage.model import AccountRow, Association
+
+SEPARATORS = re.compile(r"[,;/|\n،؛]+")
+EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+")
+LANGUAGES = {
+    **dict.fromkeys(("ar", "arabic", "arabe", "العربيه", "عربيه", "عربي"), "ar"),
+    **dict.fromkeys(("fr", "french", "francais", "الفرنسيه", "فرنسيه"), "fr"),
+    **dict.fromkeys(("en", "english", "anglais", "الانجليزيه", "انجليزيه"), "en"),
+}
+FIRST_LINES = 15
+"""A heading is looked for in so many lines: sheets often begin with a title."""
+
+
+class Trouble(StrEnum):
+    """What can be wrong in a sheet. A closed set."""
+
+    NO_NAME = "no_name"
+    DUPLICATE_ID = "duplicate_id"
+    DUPLICATE_NAME = "duplicate_name"
+    DUPLICATE_COLUMN = "duplicate_column"
+    UNKNOWN_COLUMN = "unknown_column"
+    UNKNOWN_LANGUAGE = "unknown_language"
+    UNKNOWN_CHANNEL = "unknown_channel"
+    BAD_EMAIL = "bad_email"
+    UNREADABLE_LINK = "unreadable_link"
+    NOT_AN_ACCOUNT = "not_an_account"
+    PERSON_OR_GROUP = "person_or_group"
+    OTHER_CHANNEL = "other_channel"
+    REPEATED_ACCOUNT = "repeated_account"
+    SHARED_ACCOUNT = "shared_account"
+    CHOSEN_AND_LISTED = "chosen_and_listed"
+    GUESSED_ENCODING = "guessed_encoding"
+
+
+ERRORS = frozenset({Trouble.NO_NAME, Trouble.DUPLICATE_ID})
+"""The troubles that need a person before the sheet says what it means. The others are warnings."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something wrong in a sheet: where, and what stood there."""
+
+    line: int
+    column: str
+    value: str
+    trouble: Trouble
+
+    @property
+    def severity(self) -> str:
+        """`error` or `warning`."""
+        return "error" if self.trouble in ERRORS else "warning"
+
+    def item(self) -> dict[str, object]:
+        """The item of `registry validate` (DESIGN §6)."""
+        return {
+            "line": self.line,
+            "column": self.column,
+            "value": self.value,
+            "problem": str(self.trouble),
+            "severity": self.severity,
+        }
+
+
+@dataclass(slots=True)
+class Reading:
+    """A sheet as it was understood."""
+
+    associations: list[Association] = field(default_factory=list)
+    accounts: list[AccountRow] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+
+def read(path: Path, language: str = "ar") -> Reading:
+    """Understand a spreadsheet. `language` is of an association that states none.
+
+    Raises InputError: the file cannot be read, or no line of it names the columns.
+    """
+    for table in sheet.read(path):
+        for at, row in enumerate(table.rows[:FIRST_LINES]):
+            columns = _columns(row)
+            if columns & {"name", "name_ar", "name_fr"}:
+                return _Reader(row, language).read(table, table.rows[at + 1 :])
+    raise InputError(str(path), "no column is called name", "`auditor init` writes a sheet to begin with")
+
+
+def _columns(heading: Row) -> set[str | None]:
+    return {column_of(cell, links.channels()) for cell in heading.cells}
+
+
+class _Reader:
+    """Reads the rows under one heading. What rows say of each other is told once all are read."""
+
+    def __init__(self, heading: Row, language: str) -> None:
+        self._heading = heading
+        self._language = language
+        self._reading = Reading()
+        self._columns: dict[int, str] = {}
+        self._titles: dict[str, str] = {}
+        self._ids: Counter[str] = Counter()
+        self._names: dict[str, int] = {}
+        self._owners: dict[tuple[str, str], str] = {}
+
+    def read(self, table: Sheet, rows: Sequence[Row]) -> Reading:
+        """Understand every row."""
+        if table.encoding:
+            self._tell(1, "", table.encoding, Trouble.GUESSED_ENCODING)
+        self._name_columns()
+        for row in rows:
+            self._row(row)
+        return self._reading
+
+    def _tell(self, line: int, column: str, value: str, trouble: Trouble) -> None:
+        title = self._titles.get(column, column)
+        self._reading.problems.append(Problem(line, title, value[:200], trouble))
+
+    def _name_columns(self) -> None:
+        for at, title in enumerate(self._heading.cells):
+            column = column_of(title, links.channels())
+            if column is None:
+                if title:
+                    self._tell(self._heading.line, title, title, Trouble.UNKNOWN_COLUMN)
+            elif column in self._titles and column in {*FACTS, *AFTER}:
+                self._tell(self._heading.line, title, title, Trouble.DUPLICATE_COLUMN)
+            else:
+                self._columns[at] = column
+                self._titles.setdefault(column, title)
+
+    def _row(self, row: Row) -> None:
+        cells = [(column, row.cells[at]) for at, column in self._columns.items() if at < len(row.cells)]
+        facts = {column: text for column, text in cells if text and column in {*FACTS, *AFTER}}
+        name = self._name(facts)
+        if name is None:
+            self._tell(row.line, "name", " ".join(text for _, text in cells if text), Trouble.NO_NAME)
+            return
+        association = self._association(row.line, name, facts)
+        self._reading.associations.append(association)
+        keys: set[tuple[str, str, str]] = set()
+        for column, text in cells:
+            if text and column not in {*FACTS, *AFTER}:
+                self._links(row.line, association, column, text, keys)
+
+    def _name(self, facts: Mapping[str, str]) -> str | None:
+        order = ("name", f"name_{self._language}", "name_ar", "name_fr")
+        return next((" ".join(facts[key].split()) for key in order if facts.get(key)), None)
+
+    def _association(self, line: int, name: str, facts: Mapping[str, str]) -> Association:
+        email = facts.get("email")
+        if email and not EMAIL.search(email):
+            self._tell(line, "email", email, Trouble.BAD_EMAIL)
+        return Association(
+            id=self._identified(line, name, facts.get("id")),
+            name=name,
+            name_ar=facts.get("name_ar"),
+            name_fr=facts.get("name_fr"),
+            region=facts.get("region"),
+            city=facts.get("city"),
+            language=self._spoken(line, facts.get("language")),
+            email=email,
+            phone=facts.get("phone"),
+            tags=tuple(split(facts.get("tags", ""))),
+            none_by_choice=tuple(self._chosen(line, facts.get("none_by_choice", ""))),
+            media_officer=facts.get("media_officer"),
+            note=facts.get("note"),
+        )
+
+    def _identified(self, line: int, name: str, given: str | None) -> str:
+        if bare(name) in self._names:
+            self._tell(line, "name", name, Trouble.DUPLICATE_NAME)
+        self._names.setdefault(bare(name), line)
+        wanted = given or identifier(name)
+        self._ids[wanted] += 1
+        if self._ids[wanted] == 1:
+            return wanted
+        if given:
+            self._tell(line, "id", given, Trouble.DUPLICATE_ID)
+        return self._free(wanted)
+
+    def _free(self, wanted: str) -> str:
+        """An id beside one that is taken: both associations are kept, and the problem says so."""
+        free = next(f"{wanted}-{n}" for n in range(2, 1_000_000) if f"{wanted}-{n}" not in self._ids)
+        self._ids[free] += 1
+        return free
+
+    def _spoken(self, line: int, said: str | None) -> str:
+        if not said:
+            return self._language
+        if (code := LANGUAGES.get(bare(said))) is None:
+            self._tell(line, "language", said, Trouble.UNKNOWN_LANGUAGE)
+        return code or self._language
+
+    def _chosen(self, line: int, said: str) -> Iterator[str]:
+        for word in split(said):
+            channel = column_of(word, links.channels())
+            if channel in links.channels():
+                yield channel
+            else:
+                self._tell(line, "none_by_choice", word, Trouble.UNKNOWN_CHANNEL)
+
+    def _links(
+        self, line: int, of: Association, column: str, text: str, keys: set[tuple[str, str, str]]
+    ) -> None:
+        for typed in links.cells(text) or [text]:
+            identity = links.identify(typed, None if column == LINKS else column)
+            if identity.kind is Kind.NONE:
+                continue
+            mark = (column, identity.channel, identity.key or typed)
+            if mark in keys:
+                self._tell(line, column, typed, Trouble.REPEATED_ACCOUNT)
+                continue
+            keys.add(mark)
+            self._judge(line, of, column, typed, identity)
+            self._reading.accounts.append(AccountRow(of.id, typed, identity, column))
+
+    def _judge(self, line: int, of: Association, column: str, typed: str, identity: Identity) -> None:
+        if (trouble := _doubted(column, identity)) is not None:
+            self._tell(line, column, typed, trouble)
+        if identity.channel in of.none_by_choice and identity.key:
+            self._tell(line, column, typed, Trouble.CHOSEN_AND_LISTED)
+        if identity.key and self._owners.setdefault((identity.channel, identity.key), of.id) != of.id:
+            self._tell(line, column, typed, Trouble.SHARED_ACCOUNT)
+
+
+def _doubted(column: str, identity: Identity) -> Trouble | None:
+    if identity.kind is Kind.INVALID:
+        return Trouble.UNREADABLE_LINK
+    if identity.kind in {Kind.POST, Kind.SHARE, Kind.SEARCH, Kind.HOME, Kind.FILE}:
+        return Trouble.NOT_AN_ACCOUNT
+    if column not in {LINKS, identity.channel} and identity.kind is not Kind.SHORT:
+        return Trouble.OTHER_CHANNEL
+    return Trouble.PERSON_OR_GROUP if identity.kind in {Kind.PERSON, Kind.GROUP} else None
+
+
+def split(cell: str) -> list[str]:
+    """The words of a cell that lists several."""
+    return [word.strip() for word in SEPARATORS.split(cell) if word.strip()]
+
+
+def identifier(name: str) -> str:
+    """An id made from a name alone, so that every import makes the same: readable where it is Latin."""
+    plain = bare(name)
+    latin = "-".join(re.findall(r"[a-z0-9]+", plain))
+    if plain.isascii() and len(latin) > 2:
+        return latin[:60].rstrip("-")
+    return f"a-{hashlib.sha256(plain.encode()).hexdigest()[:10]}"
+
+
+Line = list[object]
+
+
+def table(associations: Iterable[Association], accounts: Iterable[AccountRow]) -> Iterator[Line]:
+    """The registry as a sheet that, imported again, changes nothing."""
+    held: dict[str, dict[str, list[str]]] = {}
+    for account in accounts:
+        held.setdefault(account.association, {}).setdefault(account.column or LINKS, []).append(account.typed)
+    used = {column for cells in held.values() for column in cells}
+    columns = in_order(_shown_channels(used))
+    yield list(columns)
+    for association in associations:
+        cells = held.get(association.id, {})
+        yield [_cell(association, column, cells) for column in columns]
+
+
+def _shown_channels(used: set[str]) -> list[str]:
+    usual = ["website", "facebook", "twitter", "linkedin", "youtube"]
+    return [*usual, *sorted(used - {*usual})]
+
+
+def _cell(association: Association, column: str, cells: Mapping[str, list[str]]) -> object:
+    if column not in {*FACTS, *AFTER}:
+        return "\n".join(cells.get(column, ()))
+    value = getattr(association, column)
+    return ", ".join(value) if isinstance(value, tuple) else value

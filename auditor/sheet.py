@@ -1,0 +1,204 @@
+"""Spreadsheets as people keep them: CSV in any of four encodings and XLSX, read to text and written safely.
+
+It knows nothing of associations. A line is counted as a spreadsheet shows it, from 1.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import warnings
+import zipfile
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+from auditor.errors import InputError
+
+MOST_BYTES = 64 * 1024 * 1024
+MOST_UNPACKED = 512 * 1024 * 1024
+MOST_COLUMNS = 300
+MOST_CELL = 20_000
+ARABIC_WORD = re.compile(r"[\u0621-\u064a]{3,}")
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+SAVE_AS = "save it as XLSX or as CSV"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A line of a sheet that is not empty: where it begins and its cells as text."""
+
+    line: int
+    cells: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """A table of a file. `encoding` is the one that was guessed, where one had to be."""
+
+    rows: tuple[Row, ...]
+    title: str = ""
+    encoding: str | None = None
+
+
+def read(path: Path) -> Iterator[Sheet]:
+    """Every table of a file, the first first. Raises InputError."""
+    data = _bytes(path)
+    if data.startswith(b"PK\x03\x04"):
+        yield from _workbook(data, path)
+    elif data.startswith(b"\xd0\xcf\x11\xe0"):
+        raise InputError(str(path), "the Excel format of before 2007 cannot be read", SAVE_AS)
+    elif b"\0" in data[:4096] and not data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise InputError(str(path), "this is not a spreadsheet", SAVE_AS)
+    else:
+        yield _text(data, path)
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise InputError(str(path), "larger than 64 MB", "a sheet with the associations alone")
+        return path.read_bytes()
+    except OSError as trouble:
+        raise InputError(str(path), (trouble.strerror or "cannot be read").lower(), "another path") from None
+
+
+def _text(data: bytes, path: Path) -> Sheet:
+    text, guessed = decoded(data)
+    first, _, rest = text.partition("\n")
+    if re.fullmatch(r"sep=.\r?", first):
+        return Sheet(tuple(_rows(rest, first[4], path, after=1)), encoding=guessed)
+    return Sheet(tuple(_rows(text, _delimiter(text), path)), encoding=guessed)
+
+
+def decoded(data: bytes) -> tuple[str, str | None]:
+    """The text of a file, and the encoding where it was a guess.
+
+    cp1256 has the small accented letters of French where cp1252 has them, so what tells the two apart
+    is whether reading the bytes as cp1256 gives Arabic words.
+    """
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return data.decode("utf-16", errors="replace"), None
+    try:
+        return data.decode("utf-8-sig"), None
+    except UnicodeDecodeError:
+        arabic = data.decode("cp1256", errors="replace")
+        if ARABIC_WORD.search(arabic):
+            return arabic, "cp1256"
+        return data.decode("cp1252", errors="replace"), "cp1252"
+
+
+def _delimiter(text: str) -> str:
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    unquoted = re.sub(r'"[^"]*"', "", first)
+    return max(",;\t", key=unquoted.count)
+
+
+def _rows(text: str, delimiter: str, path: Path, after: int = 0) -> Iterator[Row]:
+    lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    line = after + 1
+    try:
+        for cells in lines:
+            if any(cell.strip() for cell in cells):
+                yield Row(line, _tidy(cells))
+            line = after + lines.line_num + 1
+    except csv.Error as trouble:
+        raise InputError(f"{path}, line {line}", str(trouble), "a closing quote is often missing") from None
+
+
+def _tidy(cells: Iterable[str]) -> tuple[str, ...]:
+    """Cells without what surrounds their text, nor the apostrophe that keeps a formula from running."""
+    return tuple(_without_apostrophe(cell.replace("\xa0", " ").replace("\0", "").strip()) for cell in cells)
+
+
+def _without_apostrophe(cell: str) -> str:
+    return cell[1:] if cell[:1] == "'" and cell[1:].startswith(FORMULA) else cell
+
+
+def _workbook(data: bytes, path: Path) -> Iterator[Sheet]:
+    from openpyxl import load_workbook  # noqa: PLC0415  # slow to load, and only workbooks need it
+
+    _refuse_bomb(data, path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of features that reading values does not need
+        try:
+            book = load_workbook(io.BytesIO(data), read_only=True, data_only=True)
+            for page in book.worksheets:
+                page.reset_dimensions()
+                yield Sheet(tuple(_page(page)), page.title)
+        except (KeyError, ValueError, TypeError, AttributeError, SyntaxError, OSError, zipfile.BadZipFile):
+            raise InputError(str(path), "this workbook is damaged", SAVE_AS) from None
+
+
+def _refuse_bomb(data: bytes, path: Path) -> None:
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as packed:
+            names = packed.namelist()
+            unpacked = sum(member.file_size for member in packed.infolist())
+    except zipfile.BadZipFile:
+        raise InputError(str(path), "this workbook is damaged", SAVE_AS) from None
+    if "xl/workbook.xml" not in names:
+        raise InputError(str(path), "this is not an Excel workbook", SAVE_AS)
+    if unpacked > MOST_UNPACKED:
+        raise InputError(str(path), "it unpacks to more than 512 MB", "a sheet with the associations alone")
+
+
+def _page(page: Any) -> Iterator[Row]:
+    for line, values in enumerate(page.iter_rows(values_only=True, max_col=MOST_COLUMNS), 1):
+        cells = _tidy(_said(value) for value in values)
+        if any(cells):
+            yield Row(line, cells)
+
+
+def _said(value: object) -> str:
+    """What a cell shows: 20857.0 is a postcode that a spreadsheet took for a number."""
+    if value is None:
+        return ""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    if isinstance(value, datetime) and not (value.hour or value.minute or value.second):
+        return value.date().isoformat()
+    return value.isoformat() if isinstance(value, date) else str(value)
+
+
+def to_csv(table: Iterable[Sequence[object]], *, bom: bool = True, delimiter: str = ",") -> bytes:
+    """A table as CSV that no spreadsheet takes for formulas. The BOM lets Excel read Arabic."""
+    out = io.StringIO()
+    writer = csv.writer(out, delimiter=delimiter, lineterminator="\r\n")
+    writer.writerows([_harmless(_said(cell)) for cell in row] for row in table)
+    return out.getvalue().encode("utf-8-sig" if bom else "utf-8", errors="replace")
+
+
+def _harmless(cell: str) -> str:
+    return f"'{cell}" if cell.startswith(FORMULA) else cell
+
+
+def to_xlsx(
+    table: Iterable[Sequence[object]], *, title: str = "registry", right_to_left: bool = False
+) -> bytes:
+    """A table as a workbook whose every cell is text, its header frozen and filtered."""
+    from openpyxl import Workbook  # noqa: PLC0415  # slow to load, and only workbooks need it
+    from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE  # noqa: PLC0415
+    from openpyxl.styles import Font  # noqa: PLC0415
+
+    book = Workbook()
+    page = book.active
+    assert page is not None
+    page.title = title[:31]
+    page.sheet_view.rightToLeft = right_to_left
+    page.freeze_panes = "A2"
+    for line, row in enumerate(table, 1):
+        for at, value in enumerate(row, 1):
+            cell = page.cell(line, at)
+            cell.value = ILLEGAL_CHARACTERS_RE.sub("", _said(value))[:MOST_CELL] or None
+            if cell.value is not None:
+                cell.data_type = "s"
+            cell.number_format = "@"
+            cell.font = Font(bold=line == 1)
+    page.auto_filter.ref = page.dimensions
+    out = io.BytesIO()
+    book.save(out)
+    return out.getvalue()
