@@ -205,7 +205,8 @@ class Fact(Check):
         if held.seen is None or (value is None and self.present is None):
             yield _untold(held)
         elif value is not None and self._says(value):
-            yield _sign(held, {**_shown(held, case), **_fact_words(self.fact, value, case.now)})
+            shown = {**_shown(held, case), "pages": held.url}
+            yield _sign(held, {**shown, **_fact_words(self.fact, value, case.now)})
 
     def _says(self, value: Scalar) -> bool:
         if self.present:
@@ -373,9 +374,8 @@ def _titles(held: Held) -> dict[str, Scalar]:
     known = held.standing.known
     if known is None:
         return {}
-    title = known.facts.get("title") or known.name or ""
-    words = {"page_title": title, "marker": known.detail or title, "markers": known.detail or title}
-    return {name: value for name, value in words.items() if value}
+    title = known.facts.get("title") or known.name or held.url
+    return {"page_title": title, "marker": known.detail or title, "markers": known.detail or title}
 
 
 def _proof(held: Held) -> dict[str, Scalar]:

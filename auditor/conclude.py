@@ -1,0 +1,121 @@
+"""The conclusions of a night: which channels were blind, and every standing, proposal and gap after it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from auditor.canary import Canary, Turn, blindness
+from auditor.catalogue import catalogue
+from auditor.config import Config
+from auditor.settle import Dossier, Moment, Policy, owners_of, settle
+from probes.model import Finding
+from storage.model import Association, Gap, Night, NightState, Observation, Proposal, Standing
+from storage.store import Store
+
+
+@dataclass(slots=True)
+class Derived:
+    """What is to be kept: only what changed."""
+
+    standings: list[Standing] = field(default_factory=list)
+    gaps: list[Gap] = field(default_factory=list)
+    proposals: list[Proposal] = field(default_factory=list)
+
+    def take(self, before: Dossier, after: Dossier) -> None:
+        """Take what a night changed in one dossier."""
+        old = before.standings
+        self.standings += [new for account, new in after.standings.items() if old.get(account) != new]
+        self.gaps += [row for row in after.gaps if row not in before.gaps]
+        self.proposals += [row for row in after.proposals if row not in before.proposals]
+
+
+def conclude(
+    store: Store, config: Config, night: Night, readings: Sequence[tuple[Canary, Finding]]
+) -> tuple[Night, Mapping[str, str]]:
+    """Conclude a night whose accounts have all been looked at; give the blind channels, each with its reason.
+
+    Blindness is kept first, because it is told from the standings before this night; then all
+    conclusions in one transaction. So a night that dies in between concludes the same when gone on with.
+    """
+    night, blind = _blind(store, config, night, readings)
+    owners = owners_of(store.accounts(include_withdrawn=True), night.started_at)
+    derived = Derived()
+    if not _concluded(store, night):
+        for before in dossiers(store, store.associations()):
+            seen = _seen(store, night, before.association)
+            after = settle(before, seen, moment(night, blind), policy(config), owners)
+            derived.take(before, after)
+        store.put_derived(derived.standings, derived.gaps, derived.proposals)
+    return night, blind
+
+
+def policy(config: Config) -> Policy:
+    """By what a configuration judges."""
+    return Policy(config.confirm, config.rules, catalogue(), frozenset(config.channels))
+
+
+def moment(night: Night, blind: Iterable[str]) -> Moment:
+    """A night as the judge sees it. It is judged as of its beginning, so that a rebuild judges the same."""
+    return Moment(night.started_at, night.started_at, frozenset(blind))
+
+
+def dossiers(store: Store, associations: Iterable[Association], *, whole: bool = False) -> Iterator[Dossier]:
+    """Everything held of each association, one at a time; closed gaps too where it is to be `whole`."""
+    for association in associations:
+        yield Dossier(
+            association=association,
+            accounts=tuple(store.accounts(association.id, include_withdrawn=True)),
+            standings={standing.account_id: standing for standing in store.standings(association.id)},
+            proposals=tuple(store.proposals(association.id)),
+            gaps=tuple(store.gaps(association.id, unclosed_only=not whole)),
+            decisions=tuple(store.decisions(association=association.id)),
+        )
+
+
+def _seen(store: Store, night: Night, association: Association) -> dict[int, Observation]:
+    looks = store.observations(night_id=night.id, association=association.id)
+    return {look.account_id: look for look in looks}
+
+
+def _blind(
+    store: Store, config: Config, night: Night, readings: Sequence[tuple[Canary, Finding]]
+) -> tuple[Night, Mapping[str, str]]:
+    kept = night.receipt.get("blind")
+    if isinstance(kept, dict):
+        return night, kept
+    blind = blindness(readings, _turns(store, night), config.channels)
+    told = {**night.receipt, "blind": blind}
+    store.finish_night(night, NightState.INCOMPLETE, night.started_at, blind=sorted(blind), receipt=told)
+    return store.begin_night(night.day, night.started_at), blind
+
+
+def _turns(store: Store, night: Night) -> Iterator[Turn]:
+    channels = {row.id: row.channel for row in store.accounts()}
+    before = {standing.account_id: _lighter(standing) for standing in store.standings()}
+    for look in store.observations(night_id=night.id):
+        if look.account_id in channels:
+            held = before.get(look.account_id) or Standing(look.account_id)
+            yield Turn(channels[look.account_id], held, look.finding)
+
+
+def _lighter(standing: Standing) -> Standing:
+    """The part of a standing that blindness looks at: a register has a million of them."""
+    known = standing.known
+    return Standing(
+        standing.account_id,
+        latest=standing.latest,
+        latest_reason=standing.latest_reason,
+        known=Finding(known.presence, known.reason) if known else None,
+    )
+
+
+def _concluded(store: Store, night: Night) -> bool:
+    """Whether this night's conclusions are kept already: its first observation is part of a standing."""
+    first = next(store.observations(night_id=night.id), None)
+    if first is None:
+        return False
+    standing = store.standing(first.account_id)
+    return (
+        standing is not None and standing.checked_at is not None and standing.checked_at >= first.observed_at
+    )

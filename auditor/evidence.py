@@ -1,0 +1,96 @@
+"""Evidence: what a look asked and got, as it is kept, and as it is played to a probe again."""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import Sequence
+from typing import Protocol
+
+from probes.model import Answers, Ask, Exchange, Hop, NoPage, Page
+from storage.model import Evidence
+
+
+class Bodies(Protocol):
+    """Where bodies lie, by digest."""
+
+    def put(self, body: bytes) -> str:
+        """Keep a body; give its digest."""
+        ...
+
+    def get(self, digest: str) -> bytes:
+        """The body of a digest. Raises a StoreError where it is not there."""
+        ...
+
+
+UNKEPT = frozenset({"set-cookie", "set-cookie2"})
+"""Headers that are never kept: a session that was offered to us is nobody's evidence."""
+
+
+def kept(exchange: Exchange, bodies: Bodies) -> Evidence:
+    """One exchange as evidence; its body goes to the archive."""
+    ask, answer = exchange.ask, exchange.answer
+    if isinstance(answer, NoPage):
+        return Evidence(
+            url=ask.url,
+            status=answer.status,
+            final_url=answer.url,
+            reason=answer.reason,
+            hops=_hops(answer.hops),
+            detail=answer.detail,
+            insecure=ask.insecure,
+        )
+    return Evidence(
+        url=ask.url,
+        status=answer.status,
+        final_url=answer.url,
+        digest=bodies.put(answer.body) if answer.body else None,
+        headers={name: value for name, value in answer.headers.items() if name not in UNKEPT},
+        hops=_hops(answer.hops),
+        truncated=answer.truncated,
+        insecure=ask.insecure,
+        seconds=answer.seconds,
+        certificate_expires=answer.certificate_expires,
+        fetched_at=answer.fetched_at,
+    )
+
+
+def _hops(hops: Sequence[Hop]) -> tuple[tuple[str, int], ...]:
+    return tuple((hop.url, hop.status) for hop in hops)
+
+
+class NotKeptError(LookupError):
+    """A probe asks for a page that was not asked for then: this night cannot be played again."""
+
+
+def replay(evidence: Sequence[Evidence], bodies: Bodies) -> Answers:
+    """The answers of one look, given again in the order they came. Raises NotKeptError, StoreError."""
+    waiting: dict[tuple[str, bool], deque[Evidence]] = defaultdict(deque)
+    for piece in evidence:
+        waiting[piece.url, piece.insecure].append(piece)
+
+    def answer(ask: Ask) -> Page | NoPage:
+        line = waiting[ask.url, ask.insecure]
+        if not line:
+            raise NotKeptError(ask.url)
+        return _again(line.popleft(), bodies)
+
+    return answer
+
+
+def _again(piece: Evidence, bodies: Bodies) -> Page | NoPage:
+    hops = tuple(Hop(url, status) for url, status in piece.hops)
+    if piece.reason is not None or piece.fetched_at is None:
+        assert piece.reason is not None
+        return NoPage(piece.reason, piece.detail, status=piece.status, url=piece.final_url, hops=hops)
+    return Page(
+        url=piece.final_url or piece.url,
+        status=piece.status or 0,
+        headers=piece.headers,
+        body=bodies.get(piece.digest) if piece.digest else b"",
+        fetched_at=piece.fetched_at,
+        hops=hops,
+        truncated=piece.truncated,
+        seconds=piece.seconds,
+        certificate_expires=piece.certificate_expires,
+        insecure=piece.insecure,
+    )

@@ -1,0 +1,139 @@
+"""The JSON items of the reading commands, to the letter of their contract. Pure functions of the Overview."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from auditor.overview import AccountView, AssociationView, Overview
+from probes.model import Presence
+from storage.model import Gap
+
+Item = dict[str, Any]
+
+
+def instant(moment: datetime | None) -> str | None:
+    """A moment as ISO 8601 in UTC, with a Z."""
+    return moment.isoformat().replace("+00:00", "Z") if moment else None
+
+
+def envelope(items: Iterable[Item], now: datetime) -> Item:
+    """What every reading command prints with `--json`."""
+    return {"schema": 1, "generated_at": instant(now), "items": list(items)}
+
+
+def status_items(overview: Overview) -> list[Item]:
+    """One item: the newest night, what it found, how old it is. Nulls where there was none yet."""
+    night = overview.night
+    return [
+        {
+            "night": night.day.isoformat() if night else None,
+            "started_at": instant(night.started_at) if night else None,
+            "finished_at": instant(night.finished_at) if night else None,
+            "state": night.state.value if night else None,
+            "accounts": sum(overview.counts.values()),
+            "present": overview.count(Presence.PRESENT),
+            "absent": overview.count(Presence.ABSENT),
+            "unknown": overview.count(Presence.UNKNOWN),
+            "blind": list(night.blind) if night else [],
+            "age_hours": overview.age_hours,
+        }
+    ]
+
+
+def gap_items(overview: Overview) -> list[Item]:
+    """Every open gap that no other hides, association by association, gravest first."""
+    return [_gap(gap, view.association.name) for view in overview.associations for gap in view.gaps]
+
+
+def moved_items(overview: Overview, rows: Iterable[Gap]) -> list[Item]:
+    """Any gaps as items: what opened or closed since a moment, hidden ones too."""
+    names = {view.association.id: view.association.name for view in overview.associations}
+    return [_gap(gap, names.get(gap.association, gap.association)) for gap in rows]
+
+
+def _gap(gap: Gap, name: str) -> Item:
+    return {"association": gap.association, "name": name, **_told(gap)}
+
+
+def _told(gap: Gap) -> Item:
+    return {
+        "channel": gap.channel,
+        "code": gap.code,
+        "severity": gap.severity,
+        "opened_at": instant(gap.opened_at),
+        "closed_at": instant(gap.closed_at),
+        "params": dict(gap.params),
+        "evidence": dict(gap.evidence),
+    }
+
+
+def report_items(overview: Overview, only: str | None = None) -> list[Item]:
+    """One item for each association, or the one that is asked for."""
+    return [report_item(view) for view in overview.associations if only in (None, view.association.id)]
+
+
+def report_item(view: AssociationView) -> Item:
+    """One association's report."""
+    association = view.association
+    return {
+        "association": association.id,
+        "name": association.name,
+        "region": association.region,
+        "language": association.language,
+        "level": view.score.level,
+        "score": view.score.percent,
+        "score_detail": _score(view),
+        "accounts": [account_item(account) for account in view.accounts],
+        "gaps": [_told(gap) for gap in view.gaps],
+        "unchecked": [
+            {"channel": one.channel, "code": one.code, "params": dict(one.params)} for one in view.unchecked
+        ],
+    }
+
+
+def _score(view: AssociationView) -> Mapping[str, Any]:
+    told = view.score
+    return {
+        "earned": told.earned,
+        "known": told.known,
+        "low": told.low,
+        "high": told.high,
+        "version": told.version,
+    }
+
+
+def account_item(account: AccountView) -> Item:
+    """One account of a report."""
+    return {
+        "channel": account.channel,
+        "url": account.url,
+        "key": account.key,
+        "state": account.state.value,
+        "since": instant(account.since),
+        "reason": account.reason.value if account.reason else None,
+        "last_activity": account.last_activity.iso() if account.last_activity else None,
+        "activity": account.activity,
+        "linked": account.linked,
+        "checked_at": instant(account.checked_at),
+    }
+
+
+def coverage_items(overview: Overview) -> list[Item]:
+    """The network's figures: percent confirmed to percent possible, the counts, and the survey's figure."""
+    return [
+        {
+            "channel": one.channel,
+            "associations": one.associations,
+            "confirmed": one.confirmed,
+            "unknown": one.unknown,
+            "gone": one.gone,
+            "missing": one.missing,
+            "by_choice": one.by_choice,
+            "low": one.low,
+            "high": one.high,
+            "survey": one.survey,
+        }
+        for one in overview.coverage
+    ]

@@ -1,0 +1,259 @@
+"""The night: looks once at every account, and concludes. The write side of the auditor.
+
+Canaries first (with no line of our own the night is skipped), then every account, host by host, then a
+second pass over what failed for a passing reason; then blindness, standings, proposals and gaps in one
+transaction, and the receipt. What is seen is committed in batches as it comes, so a night that is
+killed is gone on with: its observations stand, and only the accounts it had not seen are looked at.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from auditor import conclude, receipt
+from auditor.canary import Canary, canaries, offline
+from auditor.config import Config
+from auditor.evidence import Bodies, kept
+from auditor.look import steps
+from auditor.standing import in_force
+from probes import links
+from probes.fetch import Fetcher, look
+from probes.model import Account, Finding, Kind, Look, NoPage, Page, Presence, Reason
+from probes.readers import ReaderPool
+from storage.errors import NightDoneError, StoreError
+from storage.model import AccountRow, DecisionKind, Night, NightState, Observation
+from storage.store import Store
+from storage.writer import Writer
+
+log = logging.getLogger(__name__)
+
+PASSING = frozenset({Reason.TIMEOUT, Reason.NETWORK, Reason.SERVER_ERROR, Reason.RATE_LIMITED})
+"""Troubles that may be over in half an hour: their accounts get a second look at the end."""
+
+NO_LOOK = frozenset({Kind.NONE, Kind.INVALID})
+
+Progress = Callable[[int, int], None]
+"""Is told, after each account, how many are done and how many there are."""
+
+
+class Tools(Protocol):
+    """What a night works with; `auditor.app.App` is one."""
+
+    @property
+    def config(self) -> Config:
+        """By what it is done."""
+        ...
+
+    @property
+    def store(self) -> Store:
+        """Where it is remembered."""
+        ...
+
+    @property
+    def archive(self) -> Bodies:
+        """Where bodies are kept."""
+        ...
+
+    def fetcher(self, now: datetime) -> Fetcher:
+        """What asks for pages."""
+        ...
+
+    def readers(self) -> ReaderPool:
+        """What parses them."""
+        ...
+
+
+async def run(
+    app: Tools, now: datetime, *, day: date | None = None, progress: Progress | None = None
+) -> Night:
+    """Do the night of a UTC day (today's, unless one is given), or go on with it where it was left.
+
+    A night that is done is given back as it is. Raises StoreError where the storage fails: what cannot be
+    kept must not be counted. An interrupted night is left `incomplete`.
+    """
+    try:
+        night = app.store.begin_night(day or now.date(), now)
+    except NightDoneError:
+        done = app.store.night(day or now.date())
+        assert done is not None
+        return done
+    session = _Session(app, night, now, progress or (lambda _done, _all: None))
+    try:
+        return await session.whole()
+    except BaseException:
+        with contextlib.suppress(StoreError):
+            app.store.finish_night(night, NightState.INCOMPLETE, session.clock(), receipt=session.spent())
+        raise
+
+
+@dataclass(slots=True)
+class _Session:
+    """One run of one night; a night that was interrupted has several."""
+
+    app: Tools
+    night: Night
+    now: datetime
+    progress: Progress
+    began: float = field(default_factory=time.monotonic)
+    fetcher: Fetcher | None = None
+    done: int = 0
+    later: list[AccountRow] = field(default_factory=list)
+    failed_at: float = 0.0
+
+    def clock(self) -> datetime:
+        """The moment, counted from `now` by the monotonic clock: a night has no other."""
+        return self.now + timedelta(seconds=time.monotonic() - self.began)
+
+    def spent(self) -> dict[str, object]:
+        """What this session and the ones before it have cost."""
+        requests, hosts = (self.fetcher.requests, self.fetcher.by_host) if self.fetcher else (0, {})
+        return receipt.spent(self.night.receipt, requests, hosts, time.monotonic() - self.began)
+
+    async def whole(self) -> Night:
+        """Canaries, accounts, conclusions."""
+        async with self.app.fetcher(self.now) as fetcher, self.app.readers() as readers:
+            self.fetcher = fetcher
+            eyes = _Eyes(fetcher, readers)
+            readings = await self._canaries(eyes)
+            if offline(readings):
+                return self._skipped(readings)
+            await self._accounts(eyes)
+        return self._concluded(readings)
+
+    async def _canaries(self, eyes: _Eyes) -> list[tuple[Canary, Finding]]:
+        config = self.app.config
+        named = [
+            canary
+            for name, channel in config.channels.items()
+            for canary in canaries(name, channel.canaries, channel.impossible, self.night.day)
+        ]
+        looks = await asyncio.gather(*(eyes.look(canary.account) for canary in named))
+        return [(canary, seen.finding) for canary, seen in zip(named, looks, strict=True)]
+
+    async def _accounts(self, eyes: _Eyes) -> None:
+        rows = audited(self.app, self.night)
+        self.progress(0, len(rows))
+        async with self.app.store.writer() as writer:
+            await self._pass(rows, eyes, writer, len(rows), last=False)
+            if self.later:
+                passed = time.monotonic() - self.failed_at
+                await asyncio.sleep(max(0.0, self.app.config.fetch.second_pass_after - passed))
+                again, self.later = self.later[::-1], []
+                await self._pass(again, eyes, writer, len(rows), last=True)
+
+    async def _pass(
+        self, rows: Sequence[AccountRow], eyes: _Eyes, writer: Writer, total: int, *, last: bool
+    ) -> None:
+        """Look at accounts host by host: one that answers slowly holds one worker, never all of them."""
+        waiting = shards(rows)
+
+        async def work() -> None:
+            while waiting:
+                for row in waiting.pop():
+                    await self._one(row, eyes, writer, total, last=last)
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(min(len(waiting), self.app.config.fetch.concurrency)):
+                    group.create_task(work())
+        except ExceptionGroup as troubles:
+            raise troubles.exceptions[0] from None
+
+    async def _one(self, row: AccountRow, eyes: _Eyes, writer: Writer, total: int, *, last: bool) -> None:
+        seen = await eyes.look(Account(row.association, row.typed, row.identity))
+        if not last and seen.finding.presence is Presence.UNKNOWN and seen.finding.reason in PASSING:
+            self.later.append(row)
+            self.failed_at = time.monotonic()
+            return
+        await writer.add(await asyncio.to_thread(self._observation, row, seen, self.clock()))
+        self.done += 1
+        self.progress(self.done, total)
+
+    def _observation(self, row: AccountRow, seen: Look, now: datetime) -> Observation:
+        assert row.id is not None
+        assert self.night.id is not None
+        pages = [exchange.answer for exchange in seen.exchanges if isinstance(exchange.answer, Page)]
+        return Observation(
+            account_id=row.id,
+            night_id=self.night.id,
+            observed_at=pages[-1].fetched_at if pages else now,
+            finding=seen.finding,
+            evidence=tuple(kept(exchange, self.app.archive) for exchange in seen.exchanges),
+            probe_version=version(row),
+        )
+
+    def _skipped(self, readings: Sequence[tuple[Canary, Finding]]) -> Night:
+        log.warning("no connectivity: both ordinary websites are out of reach; the night is skipped")
+        told = receipt.skipped(self.app.store, self.night, readings, self.app.config, spent=self.spent())
+        return self.app.store.finish_night(self.night, NightState.SKIPPED, self.clock(), receipt=told)
+
+    def _concluded(self, readings: Sequence[tuple[Canary, Finding]]) -> Night:
+        store, config = self.app.store, self.app.config
+        self.night, blind = conclude.conclude(store, config, self.night, readings)
+        for channel, why in blind.items():
+            log.warning("blind on %s tonight: %s; nothing on it moves", channel, why)
+        told = receipt.done(store, self.night, readings, config, blind=blind, spent=self.spent())
+        return store.finish_night(
+            self.night, NightState.DONE, self.clock(), blind=sorted(blind), receipt=told
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Eyes:
+    """What looks: a fetcher and its readers."""
+
+    fetcher: Fetcher
+    readers: ReaderPool
+
+    async def look(self, account: Account) -> Look:
+        """Look at an account; a probe that crashes says so in its finding, and the night goes on."""
+        try:
+            return await look(steps(account), self.fetcher, self.readers)
+        except NoPage as trouble:
+            return Look(Finding(Presence.UNKNOWN, trouble.reason, detail=trouble.detail))
+        except Exception as bug:  # the only one: a bug in one probe must not cost the others' night
+            log.exception("the probe of %s crashed on %r", account.channel, account.typed)
+            return Look(Finding(Presence.UNKNOWN, Reason.CRASHED, detail=f"{type(bug).__name__}: {bug}"))
+
+
+def audited(app: Tools, night: Night) -> list[AccountRow]:
+    """The accounts this night has still to look at: on audited channels, linked, and not disowned."""
+    said = {DecisionKind.NOT_OURS, DecisionKind.MOVED}
+    words = in_force(app.store.decisions(night.started_at), night.started_at)
+    disowned = {word.account_id for word in words if word.kind in said}
+    return [
+        row
+        for row in app.store.pending(night)
+        if row.channel in app.config.channels and row.identity.kind not in NO_LOOK and row.id not in disowned
+    ]
+
+
+def shards(rows: Sequence[AccountRow]) -> list[list[AccountRow]]:
+    """The accounts by the host they are asked of, the host with the most at the end, to be taken first."""
+    by_host: dict[str, list[AccountRow]] = defaultdict(list)
+    for row in rows:
+        by_host[_host(row)].append(row)
+    return sorted(by_host.values(), key=len)
+
+
+def _host(row: AccountRow) -> str:
+    platform = row.identity.canonical if row.channel != "website" else row.identity.url
+    try:
+        return urlsplit(platform or row.identity.canonical or "").hostname or ""
+    except ValueError:
+        return ""
+
+
+def version(row: AccountRow) -> int:
+    """The version of the probe that looks at an account."""
+    channel = links.channels().get(row.channel)
+    return channel.VERSION if channel else 0

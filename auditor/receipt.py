@@ -1,0 +1,119 @@
+"""The receipt of a night: what was counted, what it cost, by which versions, chained to the one before."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from auditor import __version__, rules, score
+from auditor.canary import Canary
+from auditor.config import Config
+from probes import links
+from probes.model import Finding, Presence
+from storage.model import Night, NightState
+from storage.store import Store
+
+SHOWN_HOSTS = 50
+"""A register's night asks hundreds of thousands of hosts; the receipt names the busiest."""
+
+Readings = Sequence[tuple[Canary, Finding]]
+
+
+def done(
+    store: Store,
+    night: Night,
+    readings: Readings,
+    config: Config,
+    *,
+    blind: Mapping[str, str],
+    spent: Mapping[str, Any],
+) -> dict[str, Any]:
+    """The receipt of a night that was concluded."""
+    assert night.id is not None
+    gaps = list(store.gaps())
+    opened = Counter(gap.code for gap in gaps if gap.opened_at == night.started_at)
+    closed = Counter(gap.code for gap in gaps if gap.opened_at and gap.closed_at == night.started_at)
+    return {
+        **_head(store, night, readings, config),
+        **counted(store.counts(night.id)),
+        "blind": dict(blind),
+        "opened": opened.total(),
+        "closed": closed.total(),
+        "opened_by_code": dict(sorted(opened.items())),
+        "closed_by_code": dict(sorted(closed.items())),
+        **spent,
+    }
+
+
+def skipped(
+    store: Store, night: Night, readings: Readings, config: Config, *, spent: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The receipt of a night without connectivity: nothing was concluded."""
+    return {**_head(store, night, readings, config), "skipped": "no connectivity", **spent}
+
+
+def _head(store: Store, night: Night, readings: Readings, config: Config) -> dict[str, Any]:
+    return {
+        "night": night.day.isoformat(),
+        "started_at": night.started_at.isoformat().replace("+00:00", "Z"),
+        "canaries": [_canary(canary, finding) for canary, finding in readings],
+        "software": __version__,
+        "rules": {
+            "version": rules.VERSION,
+            "digest": digest([rule.model_dump(mode="json") for rule in config.rules]),
+        },
+        "score": score.VERSION,
+        "probes": {name: links.channel(name).VERSION for name in sorted(config.channels)},
+        "proxy": config.fetch.proxy is not None,
+        "allow_networks": [str(network) for network in config.fetch.allow_networks],
+        "previous": previous(store, night),
+    }
+
+
+def _canary(canary: Canary, finding: Finding) -> dict[str, Any]:
+    return {
+        "channel": canary.channel,
+        "link": canary.account.typed,
+        "exists": canary.exists,
+        "presence": finding.presence.value,
+        "reason": finding.reason.value if finding.reason else None,
+    }
+
+
+def counted(counts: Mapping[tuple[str, Presence], int]) -> dict[str, Any]:
+    """How many accounts were found how, in all and by channel."""
+    channels: dict[str, dict[str, int]] = {}
+    for (channel, presence), count in counts.items():
+        channels.setdefault(channel, {one.value: 0 for one in Presence})[presence.value] = count
+    totals = {one.value: sum(row[one.value] for row in channels.values()) for one in Presence}
+    return {"accounts": sum(totals.values()), **totals, "channels": channels}
+
+
+def spent(
+    before: Mapping[str, Any], requests: int, hosts: Mapping[str, int], seconds: float
+) -> dict[str, Any]:
+    """What a night has cost: this session's requests and seconds on top of earlier sessions'."""
+    by_host = Counter(hosts)
+    by_host.update(before.get("requests_by_host") or {})
+    return {
+        **{name: value for name, value in before.items() if name == "blind"},
+        "requests": requests + int(before.get("requests") or 0),
+        "requests_by_host": dict(by_host.most_common(SHOWN_HOSTS)),
+        "seconds": round(seconds + float(before.get("seconds") or 0), 2),
+    }
+
+
+def previous(store: Store, night: Night) -> str | None:
+    """The digest of the receipt before: a receipt that is changed later no longer fits the next one."""
+    ended = {NightState.DONE, NightState.SKIPPED}
+    earlier = [one for one in store.nights() if one.day < night.day and one.state in ended]
+    return digest(earlier[-1].receipt) if earlier else None
+
+
+def digest(value: Mapping[str, Any] | Iterable[Any]) -> str:
+    """The SHA-256 of a value's canonical JSON."""
+    text = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,237 @@
+"""Rebuilds every standing, gap and proposal from observations, archived evidence and decisions.
+
+The archived pages of each look are played to today's probes; where a body was thinned away, or a probe now
+asks for a page that nobody fetched then, the recorded finding stands. Observations are never changed.
+A rebuild of an unchanged history, by unchanged probes and rules, changes nothing.
+"""
+
+from __future__ import annotations
+
+import bisect
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from auditor import gaps
+from auditor.conclude import Derived, moment, policy
+from auditor.config import Config
+from auditor.evidence import Bodies, NotKeptError, replay
+from auditor.look import steps
+from auditor.settle import Dossier, Owners, owners_of, settle
+from probes.model import Account, Finding, Reason, drive
+from storage.clean import clean
+from storage.errors import DamagedEvidenceError, MissingEvidenceError
+from storage.model import AccountRow, Association, Gap, Night, NightState, Observation, Proposal, Standing
+from storage.store import Store
+
+log = logging.getLogger(__name__)
+
+Progress = Callable[[int, int], None]
+
+OUR_ACCIDENTS = frozenset({Reason.CRASHED, Reason.UNREADABLE})
+"""Findings of a probe or reader that broke. Their pages are not played: what hung once may hang again."""
+
+
+FAR = datetime.max.replace(tzinfo=UTC)
+
+
+class Tools(Protocol):
+    """What a rebuild works with; `auditor.app.App` is one."""
+
+    @property
+    def config(self) -> Config:
+        """By what it is judged."""
+        ...
+
+    @property
+    def store(self) -> Store:
+        """What is remembered."""
+        ...
+
+    @property
+    def archive(self) -> Bodies:
+        """Where bodies are kept."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One conclusion that a rebuild changes: `what` is standing, gap or proposal; None is not there."""
+
+    what: str
+    association: str
+    channel: str
+    subject: str
+    before: str | None
+    after: str | None
+
+
+@dataclass(slots=True)
+class Rebuild:
+    """What a rebuild did: how many looks were played again, how many stood as recorded, what changed."""
+
+    nights: int = 0
+    replayed: int = 0
+    kept: int = 0
+    changes: list[Change] = field(default_factory=list)
+
+
+def rejudge(app: Tools, *, dry_run: bool = False, progress: Progress | None = None) -> Rebuild:
+    """Rebuild every conclusion and tell what changed; with `dry_run` only tell."""
+    nights = [night for night in app.store.nights() if night.state is NightState.DONE]
+    result = Rebuild(nights=len(nights))
+    history = History(app.store, app.config, nights, bodies=app.archive, result=result)
+    associations = list(app.store.associations(include_withdrawn=True))
+    derived = Derived()
+    for at, association in enumerate(associations, start=1):
+        derived.take(Dossier(association), history.rebuilt(association))
+        if progress:
+            progress(at, len(associations))
+    result.changes = _difference(app.store, derived)
+    if not dry_run:
+        app.store.replace_derived(derived.standings, derived.gaps, derived.proposals)
+    return result
+
+
+class History:
+    """The nights of a network, played again for one association after another."""
+
+    def __init__(
+        self,
+        store: Store,
+        config: Config,
+        nights: Sequence[Night],
+        *,
+        bodies: Bodies | None = None,
+        result: Rebuild | None = None,
+    ) -> None:
+        """Without `bodies` the recorded findings are folded as they are."""
+        self._store = store
+        self._nights = nights
+        self._bodies = bodies
+        self._result = result or Rebuild()
+        self._policy = policy(config)
+        self._accounts = list(store.accounts(include_withdrawn=True))
+        self._listed = {association.id for association in store.associations()}
+        moves = {row.added_at for row in self._accounts} | {row.withdrawn_at for row in self._accounts}
+        self._moves = sorted(moment for moment in moves if moment)
+        self._owners: dict[int, Owners] = {}
+
+    def rebuilt(self, association: Association) -> Dossier:
+        """Everything held of an association after its nights."""
+        store = self._store
+        rows = tuple(store.accounts(association.id, include_withdrawn=True))
+        dossier = Dossier(association, rows, decisions=tuple(store.decisions(association=association.id)))
+        first, last = self._membership(association, rows)
+        looks = self._looks(association, rows)
+        for night in self._nights:
+            if first <= night.started_at < last:
+                seen = looks.get(night.id or 0, {})
+                dossier = settle(dossier, seen, moment(night, night.blind), self._policy, self._owned(night))
+        return dossier
+
+    def _membership(self, association: Association, rows: Sequence[AccountRow]) -> tuple[datetime, datetime]:
+        """From when to when an association was on the sheet, as far as its links and gaps can tell."""
+        starts = [row.added_at for row in rows if row.added_at]
+        starts += [gap.first_seen for gap in self._store.gaps(association.id)]
+        ends = [row.withdrawn_at for row in rows if row.withdrawn_at]
+        first = min(starts, default=self._nights[-1].started_at if self._nights else FAR)
+        return first, FAR if association.id in self._listed else max(ends, default=FAR)
+
+    def _owned(self, night: Night) -> Owners:
+        at = bisect.bisect_right(self._moves, night.started_at)
+        if at not in self._owners:
+            self._owners[at] = owners_of(self._accounts, night.started_at)
+        return self._owners[at]
+
+    def _looks(
+        self, association: Association, rows: Sequence[AccountRow]
+    ) -> Mapping[int, dict[int, Observation]]:
+        by_id = {row.id: row for row in rows}
+        looks: dict[int, dict[int, Observation]] = defaultdict(dict)
+        for look in self._store.observations(association=association.id):
+            looks[look.night_id][look.account_id] = self._again(by_id[look.account_id], look)
+        return looks
+
+    def _again(self, row: AccountRow, look: Observation) -> Observation:
+        finding = played(row, look, self._bodies) if self._bodies else None
+        if finding is None:
+            self._result.kept += 1
+            return look
+        self._result.replayed += 1
+        return replace(look, finding=finding)
+
+
+def played(row: AccountRow, look: Observation, bodies: Bodies) -> Finding | None:
+    """What today's probe finds in a look's evidence, or None where the recorded finding must stand."""
+    if look.finding.reason in OUR_ACCIDENTS:
+        return None
+    try:
+        seen = drive(steps(Account(row.association, row.typed, row.identity)), replay(look.evidence, bodies))
+    except (NotKeptError, MissingEvidenceError, DamagedEvidenceError) as reason:
+        log.debug("observation %s stands as recorded: %s", look.id, reason)
+        return None
+    return clean(seen.finding)
+
+
+def _difference(store: Store, derived: Derived) -> list[Change]:
+    rows = {row.id: row for row in store.accounts(include_withdrawn=True)}
+    return [
+        *_changes(
+            {standing.account_id: standing for standing in store.standings()},
+            {standing.account_id: clean(standing) for standing in derived.standings},
+            lambda standing: _standing(standing, rows),
+        ),
+        *_changes(
+            {(gaps.key(gap), gap.first_seen): replace(gap, id=None) for gap in store.gaps()},
+            {(gaps.key(gap), gap.first_seen): clean(gap) for gap in derived.gaps},
+            _gap,
+        ),
+        *_changes(
+            {_place(one): replace(one, id=None) for one in store.proposals()},
+            {_place(one): clean(one) for one in derived.proposals},
+            _proposal,
+        ),
+    ]
+
+
+def _place(proposal: Proposal) -> tuple[str, str, str]:
+    return (proposal.association, proposal.link.channel, proposal.link.key)
+
+
+def _changes(
+    before: Mapping[Any, Any], after: Mapping[Any, Any], told: Callable[[Any], tuple[str, str, str, str, str]]
+) -> list[Change]:
+    changes = []
+    for at in [*before, *(at for at in after if at not in before)]:
+        old, new = before.get(at), after.get(at)
+        if old != new:
+            what, association, channel, subject, _ = told(old or new)
+            said = [told(one)[4] if one is not None else None for one in (old, new)]
+            changes.append(Change(what, association, channel, subject, *said))
+    return changes
+
+
+def _standing(standing: Standing, rows: Mapping[int | None, AccountRow]) -> tuple[str, str, str, str, str]:
+    row = rows[standing.account_id]
+    newest = standing.last_activity.iso() if standing.last_activity else "no date"
+    held = f"{standing.state}/{standing.reason or '-'}, {newest}"
+    return "standing", row.association, row.channel, row.identity.key or row.typed, held
+
+
+def _gap(gap: Gap) -> tuple[str, str, str, str, str]:
+    state = "closed" if gap.closed_at else "open" if gap.opened_at else "candidate"
+    return (
+        "gap",
+        gap.association,
+        gap.channel,
+        f"{gap.code} {gap.subject}".strip(),
+        f"{state}, {gap.nights} nights",
+    )
+
+
+def _proposal(proposal: Proposal) -> tuple[str, str, str, str, str]:
+    return "proposal", *_place(proposal), f"{proposal.nights} nights"

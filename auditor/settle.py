@@ -1,0 +1,219 @@
+"""What one night makes of one association: its standings, proposals and gaps, from what was seen. Pure.
+
+The night and `rejudge` both settle with this, so that a rebuild of an unchanged history changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from auditor import gaps
+from auditor.case import Case, Held
+from auditor.catalogue import Catalogue
+from auditor.rules import Check, judge
+from auditor.standing import Confirm, advance, decided, in_force
+from probes import links
+from probes.model import Presence
+from storage.model import (
+    AccountRow,
+    Association,
+    Decision,
+    DecisionKind,
+    Gap,
+    Observation,
+    Proposal,
+    Standing,
+)
+
+Owners = Mapping[tuple[str, str], tuple[str, ...]]
+"""Which associations register an account, by (channel, key)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dossier:
+    """Everything held of one association. `gaps` are all its rows, closed ones too."""
+
+    association: Association
+    accounts: tuple[AccountRow, ...] = ()
+    standings: Mapping[int, Standing] = field(default_factory=dict)
+    proposals: tuple[Proposal, ...] = ()
+    gaps: tuple[Gap, ...] = ()
+    decisions: tuple[Decision, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """By what everything is judged."""
+
+    confirm: Confirm
+    rules: tuple[Check, ...]
+    catalogue: Catalogue
+    channels: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One night as the judge sees it: when it began, when it is judged, which channels were blind."""
+
+    began: datetime
+    now: datetime
+    blind: frozenset[str] = frozenset()
+
+
+def settle(
+    dossier: Dossier, seen: Mapping[int, Observation], moment: Moment, policy: Policy, owners: Owners
+) -> Dossier:
+    """The dossier after a night in which `seen` was observed, by account."""
+    standings = {
+        row.id: _advanced(dossier, row, seen, moment, policy)
+        for row in dossier.accounts
+        if row.id is not None
+    }
+    moved = replace(dossier, standings={**dossier.standings, **standings})
+    moved = replace(moved, proposals=_proposed(moved, seen, moment, policy, owners))
+    tonight = frozenset(account for account, one in seen.items() if _told(one))
+    told = judge(case(moved, moment, owners, tonight), policy.rules, policy.catalogue)
+    rows = gaps.fold(moved.gaps, told, policy.catalogue, moment.now, blind=moment.blind)
+    closed = tuple(row for row in moved.gaps if row.closed_at is not None)
+    return replace(moved, gaps=closed + tuple(rows))
+
+
+def _told(observation: Observation) -> bool:
+    return observation.finding.presence is not Presence.UNKNOWN
+
+
+def _advanced(
+    dossier: Dossier, row: AccountRow, seen: Mapping[int, Observation], moment: Moment, policy: Policy
+) -> Standing:
+    assert row.id is not None
+    before = dossier.standings.get(row.id) or Standing(row.id)
+    observation = seen.get(row.id)
+    if observation is None:
+        return before
+    return advance(before, observation, policy.confirm, blind=row.channel in moment.blind)
+
+
+def case(dossier: Dossier, moment: Moment, owners: Owners, tonight: Collection[int] = ()) -> Case:
+    """The association as a rule may look at it: people's words laid over, disowned accounts left out."""
+    words = in_force(dossier.decisions, moment.now)
+    disowned = _disowned(dossier, words)
+    accounts = [
+        _held(dossier, row, moment, words, tonight)
+        for row in dossier.accounts
+        if live(row, moment.now) and (row.channel, row.identity.key or row.typed) not in disowned
+    ]
+    chosen = {word.channel for word in words if word.kind is DecisionKind.NONE_BY_CHOICE}
+    return Case(
+        association=dossier.association,
+        accounts=tuple(accounts),
+        now=moment.now,
+        began=moment.began,
+        proposals=dossier.proposals,
+        none_by_choice=frozenset(chosen | set(dossier.association.none_by_choice)),
+        shared=_shared(dossier, owners),
+        disowned=disowned,
+    )
+
+
+def _held(
+    dossier: Dossier, row: AccountRow, moment: Moment, words: Iterable[Decision], tonight: Collection[int]
+) -> Held:
+    standing = dossier.standings.get(row.id or 0) or Standing(row.id or 0)
+    held = decided(standing, row.channel, words, moment.now)
+    fresh = row.id in tonight and row.channel not in moment.blind
+    return Held(row, held, fresh, aliases(row, standing))
+
+
+def _shared(dossier: Dossier, owners: Owners) -> dict[tuple[str, str], tuple[str, ...]]:
+    keys = [(row.channel, row.identity.key) for row in dossier.accounts if row.identity.key is not None]
+    others = {
+        (channel, key): tuple(one for one in owners.get((channel, key), ()) if one != dossier.association.id)
+        for channel, key in keys
+    }
+    return {at: names for at, names in others.items() if names}
+
+
+def _disowned(dossier: Dossier, words: Iterable[Decision]) -> frozenset[tuple[str, str]]:
+    """The accounts a person said are not theirs, or have moved: neither is judged."""
+    keys = {row.id: (row.channel, row.identity.key or row.typed) for row in dossier.accounts}
+    said = [word for word in words if word.kind in {DecisionKind.NOT_OURS, DecisionKind.MOVED}]
+    by_account = {keys[word.account_id] for word in said if word.account_id in keys}
+    by_key = {
+        (word.channel, word.value)
+        for word in said
+        if word.kind is DecisionKind.NOT_OURS and word.account_id is None and word.value
+    }
+    return frozenset(by_account | by_key)
+
+
+def aliases(row: AccountRow, standing: Standing) -> frozenset[str]:
+    """Every key that names the same account: the registered one, the platform's id, the address it led to."""
+    known, names = standing.known, {row.identity.key} - {None}
+    if standing.platform_id:
+        names |= {standing.platform_id, f"id:{standing.platform_id}"}
+    if (
+        known is not None
+        and known.presence is Presence.PRESENT
+        and known.final_url
+        and row.channel != "website"
+    ):
+        led_to = links.identify(known.final_url)
+        if led_to.channel == row.channel:
+            names |= {led_to.key} - {None}
+    return frozenset(name for name in names if name)
+
+
+def _proposed(
+    dossier: Dossier, seen: Mapping[int, Observation], moment: Moment, policy: Policy, owners: Owners
+) -> tuple[Proposal, ...]:
+    """The proposals after tonight: accounts the association's own sites lead to that nobody registered."""
+    rows = {(row.link.channel, row.link.key): row for row in dossier.proposals}
+    if "website" in moment.blind:
+        return dossier.proposals
+    known = _registered(dossier, moment.now)
+    for observation in _sites(dossier, seen, moment.now):
+        for link in observation.finding.links:
+            at = (link.channel, link.key)
+            theirs = any(name != dossier.association.id for name in owners.get(at, ()))
+            if link.channel not in policy.channels or link.channel == "website" or at in known or theirs:
+                continue
+            before = rows.get(at)
+            when = observation.observed_at
+            if before is None:
+                rows[at] = Proposal(dossier.association.id, link, when, when)
+            elif before.last_seen < moment.began:
+                rows[at] = replace(before, link=link, last_seen=when, nights=before.nights + 1)
+    return tuple(rows.values())
+
+
+def _registered(dossier: Dossier, now: datetime) -> set[tuple[str, str]]:
+    return {
+        (row.channel, name)
+        for row in dossier.accounts
+        if live(row, now)
+        for name in aliases(row, dossier.standings.get(row.id or 0) or Standing(row.id or 0))
+    }
+
+
+def _sites(dossier: Dossier, seen: Mapping[int, Observation], now: datetime) -> list[Observation]:
+    ids = [row.id for row in dossier.accounts if row.channel == "website" and live(row, now)]
+    looks = [seen[account] for account in ids if account is not None and account in seen]
+    return [look for look in looks if look.finding.presence is Presence.PRESENT]
+
+
+def live(row: AccountRow, now: datetime) -> bool:
+    """Whether the sheet listed a link at a moment."""
+    added = row.added_at is None or row.added_at <= now
+    return added and (row.withdrawn_at is None or row.withdrawn_at > now)
+
+
+def owners_of(accounts: Iterable[AccountRow], now: datetime) -> dict[tuple[str, str], tuple[str, ...]]:
+    """Who registers each account at a moment. What a cell says of nobody (a home page) is left out."""
+    owners: dict[tuple[str, str], tuple[str, ...]] = {}
+    for row in accounts:
+        at = (row.channel, row.identity.key or "")
+        if at[1] and live(row, now) and row.association not in owners.get(at, ()):
+            owners[at] = (*owners.get(at, ()), row.association)
+    return owners
