@@ -1,0 +1,168 @@
+"""`auditor serve`: the night, every day at its hour (UTC), until told to stop.
+
+UTC, because in Casablanca a local 02:30 happens twice on the first Sunday of Ramadan. Jobs live in memory:
+APScheduler's database store unpickles, which is code for whoever can write there, and what a stored job
+would tell is asked of the store instead: has the day's night been done? So a night that was missed, killed
+or skipped is caught up at start and every half hour, as long as its window is open.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+from typing import Protocol
+
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.triggers.cron import CronTrigger
+from apscheduler.triggers.interval import IntervalTrigger
+
+from auditor.app import App
+from auditor.config import Schedule
+from auditor.errors import AuditorError, LockedError
+from auditor.night import run
+from storage.errors import StoreError
+from storage.model import Night, NightState
+
+log = logging.getLogger(__name__)
+
+LOOK_AGAIN = timedelta(minutes=30)
+"""A sleeping laptop's timers stand still, and a line may come back: how often the watch looks by itself."""
+
+Clock = Callable[[], datetime]
+
+
+class RunNight(Protocol):
+    """What does a night; `auditor.night.run` is one. Cancelled, it keeps what it has seen."""
+
+    def __call__(self, app: App, now: datetime, *, day: date) -> Awaitable[Night]:
+        """Do the night of a UTC day, or go on with it."""
+        ...
+
+
+def clock() -> datetime:
+    """The wall clock, in UTC."""
+    return datetime.now(UTC)
+
+
+async def serve(
+    app: App, *, night: RunNight = run, clock: Clock = clock, stop: asyncio.Event | None = None
+) -> None:
+    """Do every night at its hour until SIGTERM (or `stop`), then commit what is seen and return.
+
+    An interrupted night stays incomplete and is gone on with at the next start.
+    """
+    stop = stop or asyncio.Event()
+    watch = Watch(app, night, clock)
+    scheduler = scheduler_of(watch, app.config.schedule)
+    with _terminated_by(stop):
+        scheduler.start()
+        log.info("serving: the night begins at %s UTC", app.config.schedule.at.isoformat("minutes"))
+        try:
+            await stop.wait()
+        finally:
+            # APScheduler 3.11's shutdown waits for nothing and cancels what runs: first we end the night.
+            scheduler.pause()
+            await watch.drain()
+            scheduler.shutdown(wait=False)
+            await asyncio.sleep(0)
+    log.info("stopped")
+
+
+def scheduler_of(watch: Watch, schedule: Schedule) -> AsyncIOScheduler:
+    """The timers: at the night's hour, and at once and every half hour for what was missed.
+
+    APScheduler's own grace is one second: a loop busy at the hour would lose the night with a warning.
+    """
+    ways = {"coalesce": True, "max_instances": 1, "misfire_grace_time": int(schedule.grace_hours * 3600)}
+    scheduler = AsyncIOScheduler(timezone=UTC, job_defaults=ways)
+    at = schedule.at
+    hour = CronTrigger(hour=at.hour, minute=at.minute, second=at.second, timezone=UTC)
+    scheduler.add_job(watch.look, hour, id="night")
+    again = IntervalTrigger(seconds=int(LOOK_AGAIN.total_seconds()), timezone=UTC)
+    scheduler.add_job(watch.look, again, id="catch up", next_run_time=datetime.now(UTC))
+    return scheduler
+
+
+def due(schedule: Schedule, now: datetime) -> date | None:
+    """The UTC day whose night may be begun now: its hour has come, its grace is not over."""
+    begins = datetime.combine(now.date(), schedule.at, UTC)
+    if begins > now:
+        begins -= timedelta(days=1)
+    return begins.date() if now - begins < timedelta(hours=schedule.grace_hours) else None
+
+
+class Watch:
+    """Does the night that is due, one at a time."""
+
+    def __init__(self, app: App, night: RunNight, clock: Clock) -> None:
+        self._app = app
+        self._night = night
+        self._clock = clock
+        self._running: asyncio.Task[Night] | None = None
+        self._one = asyncio.Lock()
+        self._stopped = False
+
+    async def look(self) -> None:
+        """Do the night that is due, unless it is done or going on."""
+        if self._stopped or self._one.locked():
+            return
+        async with self._one:
+            day = due(self._app.config.schedule, self._clock())
+            if day is not None and not self._done(day):
+                await self._do(day)
+
+    async def drain(self) -> None:
+        """Begin no other night, interrupt the one that runs, and wait until what it saw is committed."""
+        self._stopped = True
+        if self._running:
+            self._running.cancel()
+        async with self._one:
+            pass
+
+    def _done(self, day: date) -> bool:
+        night = self._app.store.night(day)
+        return night is not None and night.state is NightState.DONE
+
+    async def _do(self, day: date) -> None:
+        log.info("the night of %s begins", day)
+        self._running = asyncio.create_task(self._locked(day))
+        try:
+            await asyncio.wait([self._running])
+            _tell(day, self._running)
+        finally:
+            self._running = None
+
+    async def _locked(self, day: date) -> Night:
+        with self._app.lock():
+            return await self._night(self._app, self._clock(), day=day)
+
+
+def _tell(day: date, ended: asyncio.Task[Night]) -> None:
+    """Log how a night ended. A bug is logged with its trace and the service goes on to the next night."""
+    if ended.cancelled():
+        log.warning("the night of %s is interrupted; it is gone on with at the next start", day)
+        return
+    match ended.exception():
+        case None:
+            log.info("the night of %s is %s", day, ended.result().state)
+        case LockedError():
+            log.warning("the night of %s is not begun: another run holds the lock", day)
+        case AuditorError() | StoreError() as trouble:
+            log.error("the night of %s failed: %s", day, trouble)
+        case bug:
+            log.error("the night of %s crashed", day, exc_info=bug)
+
+
+@contextmanager
+def _terminated_by(stop: asyncio.Event) -> Iterator[None]:
+    """SIGTERM sets the flag. SIGINT stays Python's: it cancels, and the command exits with 130."""
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGTERM)

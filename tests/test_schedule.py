@@ -1,0 +1,250 @@
+"""The service does each night once, catches up what was missed, and stops without losing anything."""
+
+import asyncio
+import itertools
+import logging
+import os
+import signal
+from datetime import UTC, date, datetime, time, timedelta
+
+import pytest
+from apscheduler.triggers.cron import CronTrigger
+
+from auditor.app import App
+from auditor.config import Config, Schedule, Storage
+from auditor.errors import LockedError
+from auditor.schedule import Watch, due, scheduler_of, serve
+from probes.model import Finding, Identity, Kind, Presence
+from storage.errors import StoreError
+from storage.model import AccountRow, Association, NightState, Observation
+
+DAY = date(2026, 11, 25)
+NOW = datetime(2026, 11, 25, 0, 30, tzinfo=UTC)
+
+
+@pytest.fixture
+def app(tmp_path):
+    storage = Storage.model_validate({"folder": tmp_path / "data"})
+    with App.open(Config(storage=storage, schedule=Schedule(at=time(0, 30), grace_hours=6))) as opened:
+        yield opened
+
+
+class Clock:
+    """A clock that stands where it was put."""
+
+    def __init__(self, now=NOW):
+        self.now = now
+
+    def __call__(self):
+        return self.now
+
+
+class Nights:
+    """Does nights without looking at anything; `hold` keeps one going, `ends` says how they end."""
+
+    def __init__(self, ends=NightState.DONE):
+        self.begun = []
+        self.ends = ends
+        self.hold = None
+        self.started = asyncio.Event()
+
+    async def __call__(self, app, now, *, day):
+        self.begun.append((day, now))
+        self.started.set()
+        night = app.store.begin_night(day, now)
+        if self.hold:
+            await self.hold.wait()
+        if isinstance(self.ends, Exception):
+            raise self.ends
+        return app.store.finish_night(night, self.ends, now)
+
+
+@pytest.mark.parametrize(
+    ("at", "now", "day"),
+    [
+        ("00:30", "2026-11-25T00:29:59", None),
+        ("00:30", "2026-11-25T00:30:00", "2026-11-25"),
+        ("00:30", "2026-11-25T06:29:59", "2026-11-25"),
+        ("00:30", "2026-11-25T06:30:00", None),
+        ("23:00", "2026-11-25T23:30:00", "2026-11-25"),
+        ("23:00", "2026-11-26T02:00:00", "2026-11-25"),
+        ("23:00", "2026-11-26T05:00:00", None),
+        ("02:30", "2027-02-07T01:30:00", None),
+        ("02:30", "2027-02-07T02:30:00", "2027-02-07"),
+    ],
+)
+def test_a_night_is_due_from_its_hour_until_its_grace_is_over(at, now, day):
+    schedule = Schedule(at=time.fromisoformat(at), grace_hours=6)
+    found = due(schedule, datetime.fromisoformat(now).replace(tzinfo=UTC))
+    assert found == (date.fromisoformat(day) if day else None)
+
+
+def fires(trigger, start, count):
+    moments, moment = [], None
+    now = start
+    for _ in range(count):
+        moment = trigger.get_next_fire_time(moment, now)
+        moments.append(moment)
+        now = moment + timedelta(seconds=1)
+    return moments
+
+
+def test_the_hour_comes_once_a_day_also_when_ramadan_turns_the_clocks(app):
+    scheduler = scheduler_of(Watch(app, Nights(), Clock()), Schedule(at=time(2, 30)))
+    trigger = scheduler._pending_jobs[0][0].trigger
+    assert isinstance(trigger, CronTrigger)
+    moments = fires(trigger, datetime(2027, 2, 5, 12, tzinfo=UTC), 60)
+    assert {later - sooner for sooner, later in itertools.pairwise(moments)} == {timedelta(days=1)}
+    assert {moment.astimezone(UTC).time() for moment in moments} == {time(2, 30)}
+
+
+async def test_the_timers_have_hours_of_grace_and_never_overlap(app):
+    scheduler = scheduler_of(Watch(app, Nights(), Clock()), app.config.schedule)
+    scheduler.start(paused=True)
+    for job in scheduler.get_jobs():
+        assert (job.misfire_grace_time, job.max_instances, job.coalesce) == (6 * 3600, 1, True)
+    scheduler.shutdown(wait=False)
+    await asyncio.sleep(0)
+
+
+async def test_a_night_that_is_due_is_done_once(app):
+    nights, clock = Nights(), Clock()
+    watch = Watch(app, nights, clock)
+    await watch.look()
+    await watch.look()
+    assert nights.begun == [(DAY, NOW)]
+    assert app.store.night(DAY).state is NightState.DONE
+    clock.now += timedelta(days=1)
+    await watch.look()
+    assert [day for day, _ in nights.begun] == [DAY, DAY + timedelta(days=1)]
+
+
+async def test_no_night_is_begun_outside_its_window(app):
+    nights = Nights()
+    await Watch(app, nights, Clock(NOW - timedelta(minutes=1))).look()
+    await Watch(app, nights, Clock(NOW + timedelta(hours=7))).look()
+    assert not nights.begun
+
+
+async def test_a_night_after_midnight_belongs_to_the_day_it_was_due(app):
+    app = App(
+        app.config.model_copy(update={"schedule": Schedule(at=time(23), grace_hours=6)}),
+        app.store,
+        app.archive,
+    )
+    nights = Nights()
+    await Watch(app, nights, Clock(datetime(2026, 11, 26, 1, tzinfo=UTC))).look()
+    assert [day for day, _ in nights.begun] == [DAY]
+
+
+@pytest.mark.parametrize("state", [NightState.INCOMPLETE, NightState.SKIPPED])
+async def test_an_interrupted_or_skipped_night_is_tried_again_within_its_window(app, state):
+    nights = Nights(ends=state)
+    watch = Watch(app, nights, Clock())
+    await watch.look()
+    nights.ends = NightState.DONE
+    await watch.look()
+    assert len(nights.begun) == 2
+    assert app.store.night(DAY).state is NightState.DONE
+
+
+async def test_a_second_look_does_not_begin_the_night_that_is_going_on(app):
+    nights = Nights()
+    nights.hold = asyncio.Event()
+    watch = Watch(app, nights, Clock())
+    first = asyncio.create_task(watch.look())
+    await nights.started.wait()
+    await watch.look()
+    nights.hold.set()
+    await first
+    assert len(nights.begun) == 1
+
+
+async def test_a_night_that_another_process_runs_is_left_to_it(app, caplog):
+    nights = Nights()
+    with app.lock():
+        await Watch(app, nights, Clock()).look()
+    assert not nights.begun
+    assert "another run holds the lock" in caplog.text
+
+
+def test_the_lock_has_one_holder_and_its_file_stays(app):
+    with app.lock():
+        assert refused(app)
+    with app.lock():
+        assert refused(app)
+    assert (app.folder / "night.lock").exists()
+
+
+def refused(app):
+    try:
+        with app.lock():
+            return False
+    except LockedError as problem:
+        return problem.code == 5
+
+
+@pytest.mark.parametrize(
+    ("trouble", "said", "traced"),
+    [
+        (StoreError("the disk", "it is full"), "the disk: it is full", False),
+        (ZeroDivisionError(), "crashed", True),
+    ],
+)
+async def test_a_night_that_fails_is_told_and_the_service_lives(app, caplog, trouble, said, traced):
+    nights = Nights(ends=trouble)
+    watch = Watch(app, nights, Clock())
+    await watch.look()
+    (record,) = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert said in record.getMessage()
+    assert bool(record.exc_info) is traced
+    nights.ends = NightState.DONE
+    await watch.look()
+    assert app.store.night(DAY).state is NightState.DONE
+
+
+async def test_a_missed_night_is_caught_up_at_start(app):
+    nights, stop = Nights(), asyncio.Event()
+    serving = asyncio.create_task(serve(app, night=nights, clock=Clock(NOW + timedelta(hours=5)), stop=stop))
+    async with asyncio.timeout(5):
+        await nights.started.wait()
+        stop.set()
+        await serving
+    assert [day for day, _ in nights.begun] == [DAY]
+
+
+async def test_sigterm_commits_what_was_seen_and_the_next_start_goes_on(app):
+    page = Identity("website", Kind.PAGE, "amal.example", "https://amal.example/")
+    links = [AccountRow("amal", f"{n}", page, column=f"{n}") for n in range(3)]
+    app.store.save_registry([Association("amal", "Amal")], links, NOW)
+    seen = asyncio.Event()
+
+    async def endless(app, now, *, day):
+        night = app.store.begin_night(day, now)
+        async with app.store.writer(seconds=60) as writer:
+            await writer.add(Observation(1, night.id, now, Finding(Presence.PRESENT)))
+            seen.set()
+            await asyncio.Event().wait()
+
+    serving = asyncio.create_task(serve(app, night=endless, clock=Clock()))
+    async with asyncio.timeout(5):
+        await seen.wait()
+        os.kill(os.getpid(), signal.SIGTERM)
+        await serving
+    assert [o.account_id for o in app.store.observations()] == [1]
+    with app.lock():
+        assert len(list(app.store.pending(app.store.night(DAY)))) == 2
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+async def test_an_interrupt_drains_too(app):
+    nights = Nights()
+    nights.hold = asyncio.Event()
+    serving = asyncio.create_task(serve(app, night=nights, clock=Clock()))
+    async with asyncio.timeout(5):
+        await nights.started.wait()
+        serving.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await serving
+    with app.lock():
+        assert app.store.night(DAY).state is NightState.RUNNING
