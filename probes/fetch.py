@@ -1,0 +1,393 @@
+"""The polite Fetcher, and `look`, the one loop that awaits. Nothing else in the project speaks HTTP.
+
+A request takes its host's turn, so a probe cannot be impolite. Every address and every hop goes through
+the guard, redirects are followed here without reading their bodies, bodies are capped while they are
+unpacked, and every failure leaves as one `NoPage`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import ssl
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+from types import TracebackType
+from typing import Any, Self, cast
+
+import httpx
+from tenacity import AsyncRetrying, RetryCallState, stop_after_attempt, wait_exponential_jitter
+
+from probes.decode import Body
+from probes.dns import Names
+from probes.guard import Guard, port_of
+from probes.host import Host, Robots, retry_after, robots_of
+from probes.model import Ask, Exchange, Hop, Look, NoPage, Page, Reason, Steps, untold
+from probes.options import PRODUCT, FetchOptions
+from probes.readers import ReaderPool
+from probes.trouble import NETWORK_ERRORS, trouble
+from probes.wire import Connections, proxy_trouble
+
+__all__ = ["FetchOptions", "Fetcher", "look"]
+
+ACCEPT = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.5"
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+TRANSIENT = frozenset({Reason.TIMEOUT, Reason.NETWORK})
+TRANSIENT_STATUSES = frozenset({408, 500, 502, 503, 504, *range(520, 528)})  # 520 to 527 are Cloudflare's
+FEW_RETRIES = 10  # allowed whatever the budget: a run of one link has no tenth
+LONGEST_RETRY_WAIT = 30.0
+ROBOTS_BYTES = 500 * 1024  # as much as RFC 9309 asks to be read
+LONGEST_HEADER = 4096
+MOST_HEADERS = 200
+HOST_DOWN = "host down"
+_LOGIN = re.compile(r"(?i)/(log_?in|sign_?in|checkpoint|authwall)\b")  # it wants a cookie, and we send none
+
+
+@dataclass(slots=True)
+class _Chain:
+    """One try at an ask: the hops so far, and the network time they took."""
+
+    url: httpx.URL
+    headers: Mapping[str, str]
+    insecure: bool
+    cap: int
+    hops: list[Hop] = field(default_factory=list)
+    seen: set[str] = field(default_factory=set)
+    seconds: float = 0.0
+
+
+class Fetcher:
+    """Pages from the web, politely. Use it as an async context; one Fetcher is one run.
+
+    `now` dates the pages (with the monotonic time since), and is the only clock a page knows.
+    `requests` counts what was sent, `by_host` to whom; robots.txt counts too. `sleep` and `clock`
+    stand in for asyncio's and the monotonic one in tests.
+    """
+
+    def __init__(
+        self,
+        options: FetchOptions,
+        now: datetime,
+        *,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.options = options
+        self.requests = 0
+        self.by_host: Counter[str] = Counter()
+        self.asks = 0
+        self.retries = 0
+        self._now = now
+        self._sleep = sleep
+        self._clock = clock
+        self._started = clock()
+        self._guard = Guard(options.allow_networks)
+        self._names = Names(options.nameservers, options.dns_timeout)
+        self._slots = asyncio.Semaphore(options.concurrency)
+        self._hosts: dict[str, Host] = {}
+        self._connections = Connections(self._guard, self._names, options.proxy, options.ca_file)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._connections.aclose()
+        await self._names.close()
+
+    async def get(self, ask: Ask) -> Page:
+        """The page that answers the ask, tried again where that may help.
+
+        Error pages are pages: their status is for the channel to judge. Raises NoPage.
+        """
+        self.asks += 1
+        retrying = AsyncRetrying(
+            sleep=self._sleep,
+            stop=stop_after_attempt(1 + self.options.retries),
+            wait=self._wait,
+            retry=self._worth_another,
+            before_sleep=self._count_retry,
+            retry_error_callback=_last_outcome,
+        )
+        return cast("Page", await retrying(self._try, ask))
+
+    def new_pass(self) -> None:
+        """Give the hosts that were down another chance: the second pass of a run."""
+        for host in self._hosts.values():
+            host.failures = 0
+
+    # One try
+
+    async def _try(self, ask: Ask) -> Page:
+        chain = _Chain(
+            self._guard.check_url(ask.url), dict(ask.headers), ask.insecure, self.options.max_bytes
+        )
+        obey = not ask.registered or self.options.robots == "strict"
+        return await self._follow(chain, obey_robots=obey)
+
+    async def _follow(self, chain: _Chain, *, obey_robots: bool) -> Page:
+        """Ask hop by hop until an answer is no redirect."""
+        while True:
+            chain.seen.add(str(chain.url))
+            try:
+                if obey_robots:
+                    await self._obey_robots(chain)
+                page = await self._ask(chain)
+                if page is not None:
+                    return page
+            except NoPage as none:
+                raise self._placed(none, chain) from none
+
+    @staticmethod
+    def _placed(none: NoPage, chain: _Chain) -> NoPage:
+        """The same trouble, with where on the way it happened."""
+        status = none.status or (chain.hops[-1].status if chain.hops else None)
+        return NoPage(
+            none.reason,
+            none.detail,
+            status=status,
+            url=none.url or str(chain.url),
+            hops=tuple(chain.hops),
+            retry_after=none.retry_after,
+        )
+
+    async def _ask(self, chain: _Chain) -> Page | None:
+        """Send one request in its host's turn. None where it was a redirect: the chain has moved on."""
+        host = self._host(chain.url)
+        async with self._turn(host):
+            started = self._clock()
+            try:
+                async with asyncio.timeout(max(0.0, self.options.timeout - chain.seconds)):
+                    page = await self._exchange(chain)
+            except NETWORK_ERRORS as error:
+                none = trouble(error)
+                host.failures += none.reason in TRANSIENT
+                raise none from error
+            except NoPage as none:
+                host.failures += none.reason in TRANSIENT
+                raise
+            finally:
+                chain.seconds += self._clock() - started
+            host.answered()
+        return replace(page, seconds=chain.seconds) if page else None
+
+    async def _exchange(self, chain: _Chain) -> Page | None:
+        request = httpx.Request(
+            "GET",
+            chain.url,
+            headers={
+                "User-Agent": self.options.agent,
+                "Accept": ACCEPT,
+                "Accept-Encoding": "gzip, deflate",
+                **chain.headers,
+            },
+            extensions={
+                "timeout": {"connect": self.options.connect_timeout},
+                "insecure": chain.insecure,
+            },
+        )
+        response = await self._connections.handle_async_request(request)
+        try:
+            return await self._read(chain, response)
+        finally:
+            await response.aclose()
+
+    async def _read(self, chain: _Chain, response: httpx.Response) -> Page | None:
+        chain.hops.append(Hop(str(chain.url), response.status_code))
+        if self._from_proxy(chain, response):
+            raise proxy_trouble(response.headers)
+        location = (response.headers.get_list("location") or [""])[0].strip()
+        if response.status_code in REDIRECTS and location:
+            if response.headers.get("content-length") == "0":
+                await response.aread()  # nothing to read, and the connection can be kept
+            self._redirect(chain, location)
+            return None
+        body = await self._body(chain, response)
+        return Page(
+            url=str(chain.url),
+            status=response.status_code,
+            headers=_headers(response),
+            body=bytes(body.data),
+            fetched_at=self._time(),
+            hops=tuple(chain.hops),
+            truncated=body.truncated,
+            certificate_expires=_certificate_expires(response),
+            insecure=chain.insecure,
+        )
+
+    def _from_proxy(self, chain: _Chain, response: httpx.Response) -> bool:
+        """Whether the proxy itself says that it could not reach the host (only plain HTTP shows it here)."""
+        forwarded = self.options.proxy is not None and chain.url.scheme == "http"
+        said = response.headers.get("proxy-status", "")
+        return forwarded and response.status_code in {502, 504} and "error=" in said
+
+    async def _body(self, chain: _Chain, response: httpx.Response) -> Body:
+        status = response.status_code
+        try:
+            body = Body(response.headers.get("content-encoding", ""), chain.cap)
+            async for chunk in cast("httpx.AsyncByteStream", response.stream):
+                body.feed(chunk)
+                if body.full:
+                    break
+        except NETWORK_ERRORS as error:
+            raise trouble(error, status=status) from error
+        except NoPage as none:
+            none.status = status
+            raise
+        return body
+
+    def _redirect(self, chain: _Chain, location: str) -> None:
+        """Move the chain to where it is sent. Headers of the ask (a key, perhaps) stay with its host."""
+        before = chain.url
+        if re.search(r"[\\\x00-\x1f\x7f]", location):
+            raise NoPage(Reason.UNSAFE_ADDRESS, "redirect", url=location[:LONGEST_HEADER])
+        try:
+            target = str(before.join(location).copy_with(fragment=None))
+        except (httpx.InvalidURL, ValueError) as error:
+            raise NoPage(Reason.UNSAFE_ADDRESS, "redirect", url=location[:LONGEST_HEADER]) from error
+        chain.url = self._guard.check_url(target)
+        if str(chain.url) in chain.seen or len(chain.hops) > self.options.max_redirects:
+            wants_login = _LOGIN.search(chain.url.path)
+            raise NoPage(Reason.LOGIN_WALL if wants_login else Reason.SERVER_ERROR, "redirects")
+        if chain.url.host != before.host or chain.url.scheme != before.scheme:
+            chain.headers = {}
+
+    # The host's turn
+
+    def _host(self, url: httpx.URL) -> Host:
+        name = url.raw_host.decode()
+        if name not in self._hosts:
+            self._hosts[name] = Host(name, self.options.host_delay, self.options.breaker_failures)
+        return self._hosts[name]
+
+    @asynccontextmanager
+    async def _turn(self, host: Host) -> AsyncIterator[None]:
+        """Wait for the host, then for a free place among all requests; never the other way round."""
+        async with host.turn:
+            if host.down:
+                raise NoPage(Reason.NETWORK, HOST_DOWN)
+            wait = host.free_at - self._clock()
+            if wait > 0:
+                await self._sleep(wait)
+            async with self._slots:
+                self.requests += 1
+                self.by_host[host.name] += 1
+                try:
+                    yield
+                finally:
+                    host.asked(self._clock())
+
+    async def _obey_robots(self, chain: _Chain) -> None:
+        host = self._host(chain.url)
+        origin = f"{chain.url.scheme}:{port_of(chain.url)}"
+        async with host.asking_robots:
+            if origin not in host.robots:
+                host.robots[origin] = await self._robots(chain)
+                host.slow_down(host.robots[origin].crawl_delay)
+        if not host.robots[origin].allows(str(chain.url)):
+            raise NoPage(Reason.ROBOTS, "robots.txt")
+
+    async def _robots(self, chain: _Chain) -> Robots:
+        """The rules of one origin, asked once a run.
+
+        Out of reach, they forbid all (RFC 9309). A name that does not exist, a bad certificate or a
+        forbidden address is no matter of robots and is told as what it is.
+        """
+        url = chain.url.copy_with(path="/robots.txt", query=None, fragment=None)
+        try:
+            page = await self._follow(_Chain(url, {}, chain.insecure, ROBOTS_BYTES), obey_robots=False)
+        except NoPage as none:
+            if none.reason in TRANSIENT or none.reason is Reason.SERVER_ERROR:
+                return Robots(PRODUCT, closed=True)
+            if none.reason in {Reason.NO_SUCH_HOST, Reason.TLS}:
+                raise
+            return Robots(PRODUCT)
+        return robots_of(page.status, page.body, PRODUCT)
+
+    # Trying again
+
+    def _worth_another(self, state: RetryCallState) -> bool:
+        allowed = max(FEW_RETRIES, self.options.retry_budget * self.asks)
+        if state.outcome is None or self.retries >= allowed:
+            return False
+        error = state.outcome.exception()
+        if isinstance(error, NoPage):
+            return error.reason in TRANSIENT and error.detail != HOST_DOWN
+        return error is None and self._passing(state.outcome.result())
+
+    def _passing(self, page: Page) -> bool:
+        """Whether an error page may be gone in a while: 429 only where it says when."""
+        wait = retry_after(page.headers.get("retry-after"), self._time())
+        if wait is not None and wait > self.options.retry_after_limit:
+            self._host(httpx.URL(page.url)).rest(self._clock(), self.options.retry_after_limit)
+            return False
+        return page.status in TRANSIENT_STATUSES or (page.status == 429 and wait is not None)
+
+    def _wait(self, state: RetryCallState) -> float:
+        """Seconds before the next try: growing and jittered, never less than the server asked for."""
+        base = self.options.retry_wait
+        wait: float = wait_exponential_jitter(initial=base, max=LONGEST_RETRY_WAIT, jitter=base)(state)
+        if state.outcome is None or state.outcome.failed:
+            return wait
+        asked = retry_after(state.outcome.result().headers.get("retry-after"), self._time())
+        return wait if asked is None else asked + min(wait, base)
+
+    def _count_retry(self, _: RetryCallState) -> None:
+        self.retries += 1
+
+    def _time(self) -> datetime:
+        """Now, by the run's own date and the monotonic clock."""
+        return (self._now + timedelta(seconds=self._clock() - self._started)).astimezone(UTC)
+
+
+def _last_outcome(state: RetryCallState) -> Any:
+    assert state.outcome is not None
+    return state.outcome.result()
+
+
+def _headers(response: httpx.Response) -> dict[str, str]:
+    """Lower-case names; of a flood, what a reader of evidence needs."""
+    items = list(response.headers.items())[:MOST_HEADERS]
+    return {name: value[:LONGEST_HEADER] for name, value in items}
+
+
+def _certificate_expires(response: httpx.Response) -> date | None:
+    stream = response.extensions["network_stream"]
+    connection = stream.get_extra_info("ssl_object")
+    certificate = connection.getpeercert() if connection else None
+    if not certificate or "notAfter" not in certificate:
+        return None
+    return datetime.fromtimestamp(ssl.cert_time_to_seconds(certificate["notAfter"]), UTC).date()
+
+
+async def look(steps: Steps, fetcher: Fetcher, readers: ReaderPool) -> Look:
+    """Let a probe look: fetch what it asks for, read it where a reader can be stopped, give it back.
+
+    `probes.model.drive` is the same loop over pages that are already there.
+    """
+    exchanges: list[Exchange] = []
+    try:
+        wanted = next(steps)
+        while True:
+            answer = await _answer(wanted, fetcher, readers)
+            exchanges.append(Exchange(wanted, answer))
+            wanted = steps.throw(answer) if isinstance(answer, NoPage) else steps.send(answer)
+    except StopIteration as end:
+        return Look(end.value, tuple(exchanges))
+    except NoPage as none:
+        return Look(untold(none), tuple(exchanges))
+
+
+async def _answer(wanted: Ask, fetcher: Fetcher, readers: ReaderPool) -> Page | NoPage:
+    try:
+        page = await fetcher.get(wanted)
+        if wanted.read is None:
+            return page
+        return replace(page, reading=await readers.read(wanted.read, page))
+    except NoPage as none:
+        return none

@@ -1,0 +1,93 @@
+"""A host: its one turn at a time, its spacing, its breaker, and what its robots.txt says.
+
+Politeness belongs here, so that no probe can be impolite. Time is the monotonic clock's, in seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+from protego import Protego
+
+LONGEST_WAIT = 3600.0  # seconds; more than any server may ask of us
+LONGEST_CRAWL_DELAY = 30.0
+
+
+@dataclass(slots=True)
+class Host:
+    """One host of a run. `free_at` is when it may next be asked; `failures` are consecutive ones."""
+
+    name: str
+    delay: float
+    patience: int
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    asking_robots: asyncio.Lock = field(default_factory=asyncio.Lock)
+    free_at: float = float("-inf")
+    failures: int = 0
+    robots: dict[str, Robots] = field(default_factory=dict)
+
+    @property
+    def down(self) -> bool:
+        """Whether so many requests failed in a row that the host is left alone for this pass."""
+        return self.failures >= self.patience
+
+    def asked(self, now: float) -> None:
+        """A request has ended: the next one waits."""
+        self.free_at = max(self.free_at, now + self.delay)
+
+    def answered(self) -> None:
+        """Any answer, be it an error page, shows that the host is up."""
+        self.failures = 0
+
+    def slow_down(self, seconds: float | None) -> None:
+        """Keep the Crawl-delay of robots.txt, up to 30 s. A delay of 0 is a bench's, and stays."""
+        if seconds and self.delay:
+            self.delay = max(self.delay, min(float(seconds), LONGEST_CRAWL_DELAY))
+
+    def rest(self, now: float, seconds: float) -> None:
+        """The host asked for quiet, with Retry-After."""
+        if self.delay:
+            self.free_at = max(self.free_at, now + seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Robots:
+    """What a robots.txt allows us. RFC 9309: absent, all is allowed; out of order, nothing is."""
+
+    agent: str
+    rules: Protego | None = None
+    closed: bool = False
+
+    def allows(self, url: str) -> bool:
+        """Tell whether the address may be asked."""
+        if self.rules is None:
+            return not self.closed
+        return bool(self.rules.can_fetch(url, self.agent))
+
+    @property
+    def crawl_delay(self) -> float | None:
+        """Seconds the site asks for between requests."""
+        return self.rules.crawl_delay(self.agent) if self.rules else None
+
+
+def robots_of(status: int, body: bytes, agent: str) -> Robots:
+    """Read an answer to /robots.txt. 429 is counted with the 5xx, as search engines do."""
+    if 200 <= status < 300:
+        return Robots(agent, Protego.parse(body.decode("utf-8", "replace")))
+    return Robots(agent, closed=status >= 500 or status == 429)
+
+
+def retry_after(value: str | None, now: datetime) -> float | None:
+    """Seconds a Retry-After header asks for, 0 to 3600, or None for what RFC 9110 does not know."""
+    text = (value or "").strip()[:64]
+    if text.isascii() and text.isdigit():
+        return min(float(text), LONGEST_WAIT)
+    try:
+        when = parsedate_to_datetime(text)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    aware = when if when.tzinfo else when.replace(tzinfo=UTC)
+    return min(max(0.0, (aware - now).total_seconds()), LONGEST_WAIT)

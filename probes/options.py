@@ -1,0 +1,77 @@
+"""How to fetch: the `[fetch]` table of the configuration."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Annotated, Literal
+
+import httpx
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    IPvAnyNetwork,
+    NonNegativeFloat,
+    PositiveFloat,
+)
+
+PRODUCT = "presence-auditor"  # the name that robots.txt files can speak to
+
+
+def _proxy(text: str | None) -> str | None:
+    if text is None or text == "":
+        return None
+    url = httpx.URL(text)
+    if url.scheme != "http" or not url.host:
+        raise ValueError("a proxy is written http://host:port")
+    return text
+
+
+def _version() -> str:
+    try:
+        return version(PRODUCT)
+    except PackageNotFoundError:  # run from a bare checkout
+        return "0"
+
+
+class FetchOptions(BaseModel):
+    """What `[fetch]` may say. Times are in seconds, sizes in bytes.
+
+    `timeout` bounds all the network time of one try, redirects counted; waiting for a host's turn is
+    not network time. `robots = "links"` asks for a registered link once, as a link checker does, and
+    obeys robots.txt for the rest; `"strict"` obeys it for all. `allow_networks` is the only exemption
+    from the address guard.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    proxy: Annotated[str | None, AfterValidator(_proxy)] = None
+    ca_file: Path | None = None
+    contact: str = ""
+    user_agent: str = ""
+    robots: Literal["links", "strict"] = "links"
+    allow_networks: tuple[IPvAnyNetwork, ...] = ()
+    nameservers: tuple[str, ...] = ()
+    host_delay: NonNegativeFloat = 1.0
+    concurrency: int = Field(default=50, ge=1)
+    timeout: PositiveFloat = 20.0
+    connect_timeout: PositiveFloat = 5.0
+    dns_timeout: PositiveFloat = 2.0
+    max_bytes: int = Field(default=2 * 1024 * 1024, ge=1)
+    max_redirects: int = Field(default=8, ge=0)
+    retries: int = Field(default=2, ge=0)
+    retry_wait: NonNegativeFloat = 1.0
+    retry_after_limit: NonNegativeFloat = 30.0
+    retry_budget: float = Field(default=0.1, ge=0, le=1)
+    breaker_failures: int = Field(default=3, ge=1)
+    second_pass_after: NonNegativeFloat = 1800.0
+
+    @property
+    def agent(self) -> str:
+        """The honest User-Agent: who we are, and how to reach whoever runs us."""
+        if self.user_agent:
+            return self.user_agent
+        contact = f"+{self.contact}" if self.contact else "link audit of a network of associations"
+        return f"{PRODUCT}/{_version()} ({contact})"

@@ -1,0 +1,96 @@
+"""Worker processes that read bodies, where a reader that hangs or swells can be stopped.
+
+A thread cannot be killed and would hold the interpreter: 400,000 nested tags cost seconds in any parser.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import os
+import resource
+import signal
+from collections.abc import Callable
+from concurrent.futures import TimeoutError as FutureTimeout
+from types import TracebackType
+from typing import Self, TypeVar
+
+from pebble import ProcessExpired, ProcessPool
+
+from probes.model import NoPage, Page, Reason
+
+R = TypeVar("R")
+DEADLINE = 5.0  # seconds for one body
+MEMORY = 1 << 30  # bytes of address space for one worker
+MOST_WORKERS = 8
+PRELOADED = ["probes.read", "probes.feeds", "bs4", "lxml.etree"]
+
+
+class ReaderPool:
+    """Readers at work. Use it as an async context; the workers start with it and end with it.
+
+    `workers=0` reads in this process, for tests: nothing is stopped then. `deadline` is for one body,
+    in seconds.
+    """
+
+    def __init__(
+        self, workers: int | None = None, *, deadline: float = DEADLINE, memory: int = MEMORY
+    ) -> None:
+        self._workers = min(os.cpu_count() or 1, MOST_WORKERS) if workers is None else workers
+        self._deadline = deadline
+        self._memory = memory
+        self._pool: ProcessPool | None = None
+
+    async def __aenter__(self) -> Self:
+        if self._workers:
+            context = multiprocessing.get_context("forkserver")
+            context.set_forkserver_preload(PRELOADED)
+            self._pool = ProcessPool(
+                max_workers=self._workers, initializer=_settle, initargs=(self._memory,), context=context
+            )
+            self._pool.schedule(_settled)  # the workers start while the first pages are on their way
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._pool is None:
+            return
+        pool, self._pool = self._pool, None
+        stop = pool.close if kind is None else pool.stop
+        stop()  # type: ignore[no-untyped-call]  # pebble leaves it untyped
+        await asyncio.to_thread(pool.join)
+
+    async def read(self, read: Callable[[Page], R], page: Page) -> R:
+        """What the reader makes of the page.
+
+        Raises NoPage `unreadable`, with the page's status, where the reader took too long, too much
+        memory, or its process with it. A reader's own exception is a bug and comes through.
+        """
+        try:
+            if self._pool is None:
+                return read(page)
+            future = self._pool.schedule(read, args=(page,), timeout=self._deadline)
+            return await asyncio.wrap_future(future)
+        except (FutureTimeout, ProcessExpired, MemoryError, RecursionError) as error:
+            raise NoPage(
+                Reason.UNREADABLE, _why(error), status=page.status, url=page.url, hops=page.hops
+            ) from error
+
+
+def _why(error: BaseException) -> str:
+    if isinstance(error, FutureTimeout):
+        return "reading took too long"
+    return (
+        "the reader's process ended" if isinstance(error, ProcessExpired) else "reading took too much memory"
+    )
+
+
+def _settle(memory: int) -> None:
+    """Bound a new worker. Ctrl-C is the parent's to answer: it ends its workers itself."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+
+
+def _settled() -> bool:
+    return True
