@@ -1,4 +1,4 @@
-"""When something was last published: the clues of a page, a feed and a sitemap, ranked by how far they can be trusted.
+"""When something was last published: the clues of pages, feeds and sitemaps, the most trustworthy first.
 
 A date must be a publication's. Modification dates, footer years, clocks, default posts and a sitemap
 rewritten today say nothing of an association (DESIGN §5.8).
@@ -7,6 +7,7 @@ rewritten today say nothing of an association (DESIGN §5.8).
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,23 +15,62 @@ from urllib.parse import unquote, urlsplit
 
 from probes import feeds
 from probes.model import Activity, Precision
-from probes.read import Document, Stamp
+from probes.read import Chunk, Document, Stamp
+
+Clues = Iterable[tuple[str, str]]
+"""Texts that may be a date, with the clue that gave each."""
 
 EARLIEST = datetime(1995, 1, 1, tzinfo=UTC)
 AHEAD = timedelta(days=2)  # a time zone, and a clock that is a day fast
+_NEAR = 12  # pieces of text after a title within which a date is that title's
 _ASIDE = frozenset({"footer", "aside", "comments", "nav", "embed", "share"})
 
 # What publishing systems write of a page's first publication; the modified twin of each is left out.
 # Collected from the documentation of Open Graph, Dublin Core, Parse.ly, Sailthru, Highwire, 2026-11.
-PUBLISHED_META = (
-    "article:published_time article:published og:article:published_time og:published_time datepublished "
-    "parsely-pub-date sailthru.date citation_publication_date citation_online_date citation_date "
-    "dc.date.issued dcterms.issued dc.date.created dcterms.created dc.date dcterms.date dc.date.published "
-    "cxenseparse:recs:publishtime bt:pubdate rnews:datepublished article.published article_date_original "
-    "originalpublicationdate publication_date publication-date publish_date publish-date publishdate pubdate "
-    "date_published published_at published published_time published-date publishtime displaydate "
-    "vr:published_time iso-8601-publish-date article:publicationdate release_date news_publishdate date"
-).split()
+PUBLISHED_META = [
+    "article:published_time",
+    "article:published",
+    "og:article:published_time",
+    "og:published_time",
+    "datepublished",
+    "parsely-pub-date",
+    "sailthru.date",
+    "citation_publication_date",
+    "citation_online_date",
+    "citation_date",
+    "dc.date.issued",
+    "dcterms.issued",
+    "dc.date.created",
+    "dcterms.created",
+    "dc.date",
+    "dcterms.date",
+    "dc.date.published",
+    "cxenseparse:recs:publishtime",
+    "bt:pubdate",
+    "rnews:datepublished",
+    "article.published",
+    "article_date_original",
+    "originalpublicationdate",
+    "publication_date",
+    "publication-date",
+    "publish_date",
+    "publish-date",
+    "publishdate",
+    "pubdate",
+    "date_published",
+    "published_at",
+    "published",
+    "published_time",
+    "published-date",
+    "publishtime",
+    "displaydate",
+    "vr:published_time",
+    "iso-8601-publish-date",
+    "article:publicationdate",
+    "release_date",
+    "news_publishdate",
+    "date",
+]
 _PAGES = frozenset({"webpage", "collectionpage", "aboutpage", "itempage", "contactpage", "profilepage"})
 _NOT_PAGES = frozenset(
     {
@@ -48,8 +88,10 @@ _NOT_PAGES = frozenset(
 )
 # The post every new WordPress, Joomla or Ghost opens with, in our languages (seen in installers, 2026-11).
 DEFAULT_POSTS = re.compile(
-    r"hello,?\s+world|bonjour tout le monde|أهلا(?:ً)?\s+بالعالم|مرحبا(?:ً)?\s+(?:أيها\s+ال|بال)عالم|hola,? mundo|hallo welt"
-    r"|sample (?:page|post)|page d.exemple|getting started(?: with (?:joomla|ghost))?$|coming soon|lorem ipsum",
+    r"hello,?\s+world|bonjour tout le monde|أهلا(?:ً)?\s+بالعالم|مرحبا(?:ً)?\s+(?:أيها\s+ال|بال)عالم|"
+    r"hola,? mundo|hallo welt"
+    r"|sample (?:page|post)|page d.exemple|getting started(?: with (?:joomla|ghost))?$|coming soon|"
+    r"lorem ipsum",
     re.IGNORECASE,
 )
 
@@ -88,14 +130,18 @@ def of_page(document: Document, now: datetime, markup: Callable[[], str] | None 
 
     `markup` gives the page's HTML to the last resort, htmldate; without it that one is left out.
     """
-    return _first(document, now) or (_guessed(document, now, markup()) if markup else None)
+    found = _first(document, now, _in_schemas, _in_meta, _in_stamps, _in_address, _in_times, _in_own_words)
+    if found is None and markup is not None and document.language[:2] != "ar":
+        found = _guessed(document, now, markup())  # it takes a footer's year where a month is Moroccan
+    return found or _first(document, now, _in_loose_words)
 
 
-def _first(document: Document, now: datetime) -> Activity | None:
-    for clue in (_in_schemas, _in_meta, _in_stamps, _in_address, _in_times, _in_words):
+def _first(document: Document, now: datetime, *clues: Callable[[Document], Clues]) -> Activity | None:
+    """The first credible date that the clues give, in their order."""
+    for clue in clues:
         for text, source in clue(document):
             found = _dated(text, source, now)
-            if found and (clue not in (_in_times, _in_words) or _fits(document.url, found)):
+            if found and (clue not in _WEAK or _fits(document.url, found)):
                 return found
     return None
 
@@ -126,9 +172,6 @@ def _dated(text: str, source: str, now: datetime) -> Activity | None:
     return Activity(found[0], source, found[1])
 
 
-Clues = Iterable[tuple[str, str]]
-
-
 def _kinds(schema: Mapping[str, Any]) -> set[str]:
     kind = schema.get("@type", "")
     return {str(one).lower() for one in (kind if isinstance(kind, list) else [kind])}
@@ -157,11 +200,15 @@ def _in_meta(document: Document) -> Iterator[tuple[str, str]]:
 
 
 def _in_stamps(document: Document) -> Iterator[tuple[str, str]]:
-    """Microdata and microformats: they name themselves published."""
+    """Microdata and microformats: they name themselves published. Where many do, they are a list of others."""
     for mark, source in ((_MICRODATA, "microdata"), (_MICROFORMAT, "time")):
-        for stamp in _by_nearness(document):
-            if mark.search(stamp.hint) and not ("updated" in stamp.hint and "published" not in stamp.hint):
-                yield stamp.value, source
+        named = [
+            stamp.value
+            for stamp in _by_nearness(document)
+            if mark.search(stamp.hint) and not ("updated" in stamp.hint and "published" not in stamp.hint)
+        ]
+        if len({value[:10] for value in named}) <= 3:
+            yield from ((value, source) for value in named)
 
 
 _MICRODATA = re.compile(r"datepublished|\bpubdate\b|datecreated", re.IGNORECASE)
@@ -193,11 +240,13 @@ def _in_times(document: Document) -> Iterator[tuple[str, str]]:
 
 _MODIFIED = re.compile(r"updat|modif|expire|event|clock|current|today", re.IGNORECASE)
 _BESIDE = re.compile(
-    r"(?:^|[\s_-])(?:date|datum|fecha|dato|published?|publi\w*|posted|meta|byline|time(?:stamp)?|info|created?|تاريخ)",
+    r"(?:^|[\s_-])(?:date|datum|fecha|dato|published?|publi\w*|posted|meta|byline|time(?:stamp)?|info|"
+    r"created?|تاريخ)",
     re.IGNORECASE,
 )
 _LABEL = re.compile(
-    r"publi|posted|mis en ligne|le \d|paru|par .{3,40} le|veröffentlicht|erstellt|publicado|fecha|نشر|تاريخ|date\s*:",
+    r"publi|posted|mis en ligne|paru le|par .{3,40} le|veröffentlicht|erstellt|publicado|fecha|نشر|تاريخ|"
+    r"date\s*:",
     re.IGNORECASE,
 )
 _CHANGED = re.compile(
@@ -206,33 +255,76 @@ _CHANGED = re.compile(
 
 
 def _in_words(document: Document) -> Iterator[tuple[str, str]]:
-    """A date that is all an element says, where the element or the words before it call it a date."""
+    """Every date that is all an element says and is called a date."""
+    yield from ((chunk.text, "text") for chunk in _worded(document))
+
+
+def _in_own_words(document: Document) -> Iterator[tuple[str, str]]:
+    """The same, without elements of one kind that give three dates or more: a list of other pages."""
+    worded = _worded(document)
+    kinds = Counter(hint for hint, _ in {(chunk.hint, chunk.text) for chunk in worded})
+    near = _after_title(document)[:_NEAR]
+    yield from ((c.text, "text") for c in worded if c in near or not c.hint or kinds[c.hint] < 3)
+
+
+def _worded(document: Document) -> list[Chunk]:
+    """Short texts with a date: those in elements that call themselves a date, then those that words before do."""
     called, labelled = [], []
     before = ""
-    for chunk in document.chunks[:4_000]:
-        text = chunk.text
-        around = f"{before[-30:]} {text}"
+    for chunk in _after_title(document):
+        around = f"{before[-30:]} {chunk.text}"
+        before = chunk.text
         if (
-            len(text) <= 80
-            and chunk.place not in _ASIDE
-            and _YEAR.search(text)
-            and not _CHANGED.search(around)
+            len(chunk.text) > 80
+            or chunk.place in _ASIDE
+            or not _YEAR.search(chunk.text)
+            or _CHANGED.search(around)
         ):
-            if _BESIDE.search(chunk.hint):
-                called.append(text)
-            elif _LABEL.search(around) or len(text) <= 20:
-                labelled.append(text)
-        before = text
-    yield from ((text, "text") for text in called)
-    yield from ((text, "text") for text in labelled if len(text) <= 50)
+            continue
+        if not _ours(document, chunk.text):
+            continue
+        if _BESIDE.search(chunk.hint) or chunk.tag == "time":
+            called.append(chunk)
+        elif _LABEL.search(around):
+            labelled.append(chunk)
+    return called + labelled
+
+
+def _after_title(document: Document) -> list[Chunk]:
+    """The text from the page's title on, then what stands before it.
+
+    The title is what the head repeats of the body; else the first `<h1>`, which may be only the logo.
+    """
+    chunks = document.chunks[:4_000]
+    named = f"{document.title} {document.meta.get('og:title', '')}"
+    said = [n for n, chunk in enumerate(chunks) if len(chunk.text) > 15 and chunk.text in named]
+    headed = [n for n, chunk in enumerate(chunks) if chunk.tag == "h1" and chunk.place != "header"]
+    start = next(iter(headed if set(headed) & set(said) else said or headed), 0)
+    return [*chunks[start:], *chunks[:start]]
+
+
+def _in_loose_words(document: Document) -> Iterator[tuple[str, str]]:
+    """A date that stands alone, unnamed: the weakest clue."""
+    for chunk in document.chunks[:4_000]:
+        alone = len(chunk.text) <= 25 and chunk.place not in _ASIDE and _YEAR.search(chunk.text)
+        if alone and not _CHANGED.search(chunk.text) and _ours(document, chunk.text):
+            yield chunk.text, "text"
+
+
+def _ours(document: Document, text: str) -> bool:
+    """Whether the page's language is one whose months we know; elsewhere "Mai" may be ours and "Juli" not."""
+    return document.language[:2] in ("", "ar", "fr", "en") or not re.search(r"[^\W\d_]{3}", text)
 
 
 _YEAR = re.compile(r"(?:19|20)\d\d|[٠-٩]{4}|\d{1,2}[./]\d{1,2}[./]\d{2}")
 
 
+_WEAK = (_in_times, _in_own_words, _in_loose_words)
+
+
 def _guessed(document: Document, now: datetime, markup: str) -> Activity | None:
-    """htmldate's word, asked last, on a page freed of its footer; a bare year's 1 January is refused."""
-    from htmldate import find_date  # noqa: PLC0415  # half a second to load, for the pages that say nothing else
+    """The word of htmldate, asked last, on a page freed of its footer; a bare year's 1 January is refused."""
+    from htmldate import find_date  # half a second to load, for the pages that say nothing else
 
     body = re.sub(r"<footer\b.*?</footer\s*>", "", markup, flags=re.DOTALL | re.IGNORECASE)
     latest = (now + AHEAD).strftime("%Y-%m-%d")

@@ -21,8 +21,8 @@ from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
 from probes import dates
+from probes.charset import clean, decoded
 from probes.model import Page, Precision
-from probes.read import PARSED, clean, decoded
 
 ENTRIES = 500
 LOCATIONS = 5_000
@@ -68,7 +68,8 @@ def moment(text: str, now: datetime) -> tuple[datetime, Precision] | None:
 
 
 _ISO = re.compile(
-    r"(\d{4})-(\d{1,2})-(\d{1,2})(?:[T ]+(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,]\d+)?)?\s*(Z|[+-]\d{2}:?\d{2}|[+-]\d{2})?)?"
+    r"(\d{4})-(\d{1,2})-(\d{1,2})"
+    r"(?:[T ]+(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,]\d+)?)?\s*(Z|[+-]\d{2}:?\d{2}|[+-]\d{2})?)?"
 )
 
 
@@ -228,21 +229,22 @@ def _posts(told: list[Any], now: datetime) -> Iterator[Entry]:
         )
 
 
+_LOCATION = re.compile(r"<(?:\w+:)?loc>\s*(?:<!\[CDATA\[)?([^<\]]+)")
+_LASTMOD = re.compile(r"<(?:\w+:)?lastmod>\s*(?:<!\[CDATA\[)?([^<\]]+)")
+
+
 def sitemap(page: Page) -> Sitemap | None:
-    """Read a sitemap or an index of sitemaps; None for anything else."""
+    """Read a sitemap or an index of sitemaps; None for anything else. Three tags need no XML parser."""
     text = decoded(page)
     if not re.search(r"<(?:\w+:)?(?:urlset|sitemapindex)[\s>]", text[:3_000]):
         return None
-    pages, maps = [], []
-    for block in re.finditer(r"<(?:\w+:)?(url|sitemap)>(.{0,4000}?)</(?:\w+:)?\1>", text, re.DOTALL):
-        if len(pages) + len(maps) >= LOCATIONS:
-            break
-        place = re.search(r"<(?:\w+:)?loc>\s*(?:<!\[CDATA\[)?([^<\]]+)", block[2])
-        changed = re.search(r"<(?:\w+:)?lastmod>\s*(?:<!\[CDATA\[)?([^<\]]+)", block[2])
+    pages: list[tuple[str, datetime | None]] = []
+    maps: list[tuple[str, datetime | None]] = []
+    _, *parts = re.split(r"<(?:\w+:)?(url|sitemap)>", text, maxsplit=LOCATIONS)
+    for kind, block in zip(parts[::2], parts[1::2], strict=True):
+        place = _LOCATION.search(block[:4_000])
+        changed = _LASTMOD.search(block[:4_000])
         found = moment(changed[1], page.fetched_at) if changed else None
         row = (html.unescape(place[1]).strip() if place else "", found[0] if found else None)
-        (pages if block[1] == "url" else maps).append(row)
+        (pages if kind == "url" else maps).append(row)
     return Sitemap(tuple(pages), tuple(maps))
-
-
-__all__ = ["PARSED", "Entry", "Feed", "Sitemap", "feed", "moment", "posts", "sitemap"]

@@ -1,4 +1,4 @@
-"""Markers that tell what a website's page really is: suspended, parked, a default page, hijacked, a soft 404 …
+"""Markers that tell what a page really is: suspended, parked, a default page, hijacked, a soft 404.
 
 Each table is matched against the title, the main headings and the visible text of a page, and means
 something only within the bound named beside it: "coming soon" is a shop's banner on a long page and an
@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass
 
 from probes.model import Reason
-from probes.read import Document
+from probes.read import Document, host
 
 SHORT = 1_200  # characters of visible text: a page this short has little else to say
 TINY = 400
@@ -60,7 +60,8 @@ ABSENCES = (
             r"hosting account owner, please contact",
             r"(?:hosting|service|abonnement).{0,20}(?:has )?expired",
             r"(?:ce |votre )?compte (?:d.hébergement )?(?:a été |est )?suspendu",
-            r"site (?:web |internet )?(?:a été |est )?(?:temporairement )?(?:suspendu|désactivé)(?! (?:par|depuis) )",
+            r"site (?:web |internet )?(?:a été |est )?(?:temporairement )?(?:suspendu|"
+            r"désactivé)(?! (?:par|depuis) )",
             r"hébergement (?:a été |est )?(?:suspendu|expiré|désactivé)",
             r"تم (?:تعليق|إيقاف|ايقاف) (?:هذا )?(?:الحساب|الموقع|الاستضافة)",
             r"(?:الحساب|هذا الموقع|الموقع) (?:معلق|موقوف|متوقف)",
@@ -158,7 +159,8 @@ ABSENCES = (
             r"nosuchbucket|the specified bucket does not exist",
             r"404 error unknown site|no site for domain|404 web site not found|failed to resolve dns path",
             r"ce (?:site|blog) n.existe (?:pas|plus)|ce (?:site|blog) a été (?:supprimé|fermé)",
-            r"this (?:web)?site (?:does not exist|no longer exists|has been (?:deleted|removed|archived or suspended))",
+            r"this (?:web)?site (?:does not exist|no longer exists|has been (?:deleted|removed|"
+            r"archived or suspended))",
             r"(?:tilda|weebly|squarespace).{0,60}(?:site|domain) (?:not found|not claimed)",
         ),
     ),
@@ -174,29 +176,36 @@ _GONE_WORDS = (
     r"|(?:that|the|this|requested) page (?:can.?t|cannot|could not) be found|file not found|page missing"
     r"|(?:this |the )?(?:page|content|article|post|item|moment|file|document) (?:you requested )?"
     r"(?:does not|doesn.?t|no longer) exists?"
-    r"|there is no page at this url|nothing (?:was )?found(?: here)?|page (?:has been |was )?(?:removed|deleted)"
+    r"|there is no page at this url|nothing (?:was )?found(?: here)?|page (?:has been |was )?(?:removed|"
+    r"deleted)"
     r"|(?:cette )?page (?:est )?(?:introuvable|inexistante|inconnue|non[ -]trouvée?|manquante|supprimée)"
-    r"|(?:cette )?page (?:que vous .{3,30} )?n.existe (?:pas|plus)|(?:document|contenu|article) (?:introuvable|supprimé)"
+    r"|(?:cette )?page (?:que vous .{3,30} )?n.existe (?:pas|plus)|(?:document|contenu|"
+    r"article) (?:introuvable|supprimé)"
     r"|aucun (?:résultat|contenu) trouvé"
     r"|(?:error )?p[áa]gina (?:no|n[ãa]o) encontrada|p[áa]gina de error|(?:esta |la )?p[áa]gina no existe"
-    r"|(?:diese |die )?seite (?:wurde )?(?:leider )?nicht gefunden|seite existiert nicht|pagina non trovata|pagina niet gevonden"
-    r"|(?:عفوا|عذرا|عفواً|عذراً)?\W*(?:(?:هذه )?الصفحة (?:غير موجودة|التي تبحث عنها غير موجودة|المطلوبة غير موجودة)"
+    r"|(?:diese |die )?seite (?:wurde )?(?:leider )?nicht gefunden|seite existiert nicht|"
+    r"pagina non trovata|pagina niet gevonden"
+    r"|(?:عفوا|عذرا|عفواً|عذراً)?\W*(?:(?:هذه )?الصفحة (?:غير موجودة|التي تبحث عنها غير موجودة|"
+    r"المطلوبة غير موجودة)"
     r"|لم يتم العثور على (?:الصفحة|هذه الصفحة|شيء|أي شيء)|صفحة غير موجودة|خطأ 404)"
     r")(?: ?[\W_]? ?(?:404|error|erreur|page|!))*"
 )
 _GONE_SEGMENT = re.compile(_GONE_WORDS + r"\W*", re.IGNORECASE)
 _GONE_TEXT = _any(
     r"(?:page|site|document|file|article|content|url|link|resource)\W+(?:\w+\W+){0,8}?"
-    r"(?:doesn.?t exist|does not exist|no longer exists?|was not found|could not be found|cannot be found|can.?t be found"
+    r"(?:doesn.?t exist|does not exist|no longer exists?|was not found|could not be found|cannot be found|"
+    r"can.?t be found"
     r"|has been (?:deleted|removed)|was deleted|not be found on this server)",
     r"(?:requested|404) (?:page|url|file)? ?not found",
     r"404 (?:page )?not found|error 404|erreur 404|404 error",
-    r"page (?:demandée|recherchée|que vous (?:cherchez|recherchez|demandez)).{0,40}(?:introuvable|n.existe|pas été trouvée)",
+    r"page (?:demandée|recherchée|que vous (?:cherchez|recherchez|demandez)).{0,40}(?:introuvable|"
+    r"n.existe|pas été trouvée)",
     r"page not found|page introuvable",
     r"الصفحة (?:التي تبحث عنها |المطلوبة )?غير موجودة|لم يتم العثور على الصفحة",
 )
 _GONE_PATH = re.compile(
-    r"(?:^|/)(?:error[_-]?)?(?:404|not-?_?found|page-introuvable|page-non-trouvee|erreur-?404|pagenotfound|404_not_found)"
+    r"(?:^|/)(?:error[_-]?)?(?:404|not-?_?found|page-introuvable|page-non-trouvee|erreur-?404|"
+    r"pagenotfound|404_not_found)"
     r"(?:\.\w{2,5})?/?$",
     re.IGNORECASE,
 )
@@ -206,18 +215,27 @@ TROUBLES = (
     Sign(
         Reason.SERVER_ERROR,
         _any(
-            r"error establishing a database connection|connexion à la base de données|الاتصال بقاعدة البيانات",
-            r"データベース(?:接続)?(?:確立)?エラー|database (?:connection )?(?:error|failed)|could not connect to (?:the )?(?:database|mysql)",
-            r"critical error on (?:this|your) website|erreur critique sur (?:ce|votre) site|خطأ فادح في هذا الموقع",
-            r"scheduled maintenance|(?:down|offline|closed|unavailable) for (?:\w+ )?(?:maintenance|a tune)|maintenance mode",
-            r"(?:site|page|server|service|website|mode|travaux de|en cours de|undergoing|en) ?(?:est |is |is under |en )?(?:en )?maintenance",
+            r"error establishing a database connection|connexion à la base de données|"
+            r"الاتصال بقاعدة البيانات",
+            r"データベース(?:接続)?(?:確立)?エラー|database (?:connection )?(?:error|failed)|"
+            r"could not connect to (?:the )?(?:database|mysql)",
+            r"critical error on (?:this|your) website|erreur critique sur (?:ce|votre) site|"
+            r"خطأ فادح في هذا الموقع",
+            r"scheduled maintenance|(?:down|offline|closed|unavailable) for (?:\w+ )?(?:maintenance|"
+            r"a tune)|maintenance mode",
+            r"(?:site|page|server|service|website|mode|travaux de|en cours de|undergoing|en) ?(?:est |is |"
+            r"is under |en )?(?:en )?maintenance",
             r"(?:under|pour) maintenance|الصيانة",
-            r"(?:site|service|page|website|server) (?:\w+ ){0,3}(?:temporarily |currently |momentarily )?(?:unavailable|not available|down)",
-            r"(?:service|site|page) (?:\w+ ){0,3}(?:temporairement |actuellement |momentanément )?(?:indisponible|inaccessible)",
+            r"(?:site|service|page|website|server) (?:\w+ ){0,3}(?:temporarily |currently |"
+            r"momentarily )?(?:unavailable|not available|down)",
+            r"(?:service|site|page) (?:\w+ ){0,3}(?:temporairement |actuellement |"
+            r"momentanément )?(?:indisponible|inaccessible)",
             r"service interruption|interruption (?:\w+ )?du service",
-            r"(?:50[0-4]|internal) ?[\W_]{0,3}(?:internal )?(?:server error|bad gateway|gateway|service unavailable|web server received)",
+            r"(?:50[0-4]|internal) ?[\W_]{0,3}(?:internal )?(?:server error|bad gateway|gateway|"
+            r"service unavailable|web server received)",
             r"bad gateway|gateway time-?out|internal server error|service unavailable|server error",
-            r"an? (?:unexpected )?error has occur|error has occurred|some error (?:has )?occurr?ed|une erreur (?:est survenue|s.est produite)|حدث خطأ",
+            r"an? (?:unexpected )?error has occur|error has occurred|some error (?:has )?occurr?ed|"
+            r"une erreur (?:est survenue|s.est produite)|حدث خطأ",
             r"(?:fatal error|warning|parse error|notice|deprecated) ?: .{5,400} (?:on line|à la ligne) \d+",
             r"encountered an unexpected error|unexpected error|something went wrong|incident (?:number|id)",
             r"joomla! debug|application error|runtime error|whoops, looks like",
@@ -226,18 +244,26 @@ TROUBLES = (
     Sign(
         Reason.BLOCKED,
         _any(
-            r"captcha|are you a (?:robot|human)|not a robot|robot check|you are a bot|bot verification|unusual (?:activity|traffic)",
+            r"captcha|are you a (?:robot|human)|not a robot|robot check|you are a bot|bot verification|"
+            r"unusual (?:activity|traffic)",
             r"access (?:is |to this \w+ (?:is|has been) )?(?:denied|forbidden|blocked|restricted|limited)",
-            r"accès (?:\w+ )?(?:refusé|interdit|bloqué|limité)|تم رفض الوصول|الوصول مرفوض|acceso denegado|zugriff verweigert",
-            r"\b(?:401|403|406|429)\b.{0,5}(?:access|forbidden|unauthori[sz]ed|not acceptable|error|too many)|not acceptable",
+            r"accès (?:\w+ )?(?:refusé|interdit|bloqué|limité)|تم رفض الوصول|الوصول مرفوض|acceso denegado|"
+            r"zugriff verweigert",
+            r"\b(?:401|403|406|429)\b.{0,5}(?:access|forbidden|unauthori[sz]ed|not acceptable|error|"
+            r"too many)|not acceptable",
             r"^\W*(?:403 )?forbidd?en\W*(?:forbidd?en)?",
             r"don.t have (?:permission|authori[sz]ation)|pas (?:la permission|l.autorisation)",
-            r"too many requests|rate limit|trop de requêtes|malware detected|mod_?security|web application firewall",
-            r"(?:site|page|domain|request|ip|address) (?:\S+ ){0,3}(?:is|has been|was) (?:blocked|seized|restricted)|site blocked|blocked site",
-            r"has been seized|just a moment|attention required|checking your browser|one moment, please|verify (?:you are|that you.re) human",
+            r"too many requests|rate limit|trop de requêtes|malware detected|mod_?security|"
+            r"web application firewall",
+            r"(?:site|page|domain|request|ip|address) (?:\S+ ){0,3}(?:is|has been|was) (?:blocked|seized|"
+            r"restricted)|site blocked|blocked site",
+            r"has been seized|just a moment|attention required|checking your browser|one moment, please|"
+            r"verify (?:you are|that you.re) human",
             r"waiting room|high traffic|heavy traffic|please wait (?:briefly )?while|ddos protection",
-            r"not available (?:to|in|for) (?:\w+ ){0,4}(?:outside|your (?:country|region|area|location))|(?:in|from|for) your (?:country|region|area)\b",
-            r"(?:enable|activate|turn on|requires?|activer|activez) (?:javascript|cookies|js)|no cookies|cookies (?:are )?(?:disabled|required)",
+            r"not available (?:to|in|for) (?:\w+ ){0,9}(?:outside (?:of )?|your (?:country|region|area|"
+            r"location))|(?:in|from|for) your (?:country|region|area)\b",
+            r"(?:enable|activate|turn on|requires?|activer|activez) (?:javascript|cookies|js)|no cookies|"
+            r"cookies (?:are )?(?:disabled|required)",
             r"page can(?:'|’)?t be displayed|cannot be displayed|incident id|reference #\d",
             r"security check|please stand by|vérification de sécurité|humain",
         ),
@@ -254,20 +280,28 @@ TROUBLES = (
 )
 # The same, where a title says it whatever follows: a wall dressed as the site keeps its long menu.
 _WALL_TITLE = re.compile(
-    r"(?:no cookies|access denied|forbidden|captcha|robot check|just a moment\W*|attention required\W*|are you a robot\??"
-    r"|too many requests|accès refusé|403(?: forbidden)?|(?:site )?maintenance|down for maintenance|bad gateway"
-    r"|service unavailable|internal server error|server error|database error|erreur (?:50\d|serveur)|(?:http )?error 50\d.*)",
+    r"(?:no cookies|access denied|forbidden|captcha|robot check|just a moment\W*|attention required\W*|"
+    r"are you a robot\??"
+    r"|too many requests|accès refusé|403(?: forbidden)?|(?:site )?maintenance|down for maintenance|"
+    r"bad gateway"
+    r"|service unavailable|internal server error|server error|database error|erreur (?:50\d|serveur)|"
+    r"(?:http )?error 50\d.*)",
     re.IGNORECASE,
 )
 
 # Gambling, pharma and counterfeit spam on a stolen site or a lapsed domain (SEO spam reports, 2024-2026).
 HIJACK = re.compile(
-    r"slot gacor|slot online|situs (?:slot|judi)|judi (?:online|bola)|togel|maxwin|scatter hitam|rtp (?:live|slot)|"
-    r"bandar (?:togel|judi|slot|qq)|agen (?:slot|judi|togel)|link alternatif|mahjong ways|gates of olympus|pragmatic play|"
-    r"deposit (?:pulsa|dana|qris)|bonus new member|toto macau|slot(?:88|777|gacor|thailand)|joker123|sbobet|poker online|"
-    r"online casino|casino (?:online|en ligne|bonus|sites?)|1xbet|bet365|melbet|mostbet|betting (?:site|odds)|free spins|"
+    r"slot gacor|slot online|situs (?:slot|judi)|judi (?:online|bola)|togel|maxwin|scatter hitam|"
+    r"rtp (?:live|slot)|"
+    r"bandar (?:togel|judi|slot|qq)|agen (?:slot|judi|togel)|link alternatif|mahjong ways|"
+    r"gates of olympus|pragmatic play|"
+    r"deposit (?:pulsa|dana|qris)|bonus new member|toto macau|slot(?:88|777|gacor|thailand)|joker123|"
+    r"sbobet|poker online|"
+    r"online casino|casino (?:online|en ligne|bonus|sites?)|1xbet|bet365|melbet|mostbet|betting (?:site|"
+    r"odds)|free spins|"
     r"مراهنات|كازينو|سلوتس|激安|送料無料|スーパーコピー|ブランドコピー|메이저놀이터|토토사이트|카지노|바카라|먹튀|安全놀이터|"
-    r"viagra|cialis|levitra|kamagra|tadalafil|sildenafil|replica watch|buy essay|博彩|百家乐|娱乐城|สล็อต|บาคาร่า|казино",
+    r"viagra|cialis|levitra|kamagra|tadalafil|sildenafil|replica watch|buy essay|博彩|百家乐|娱乐城|สล็อต|บาคาร่า|"
+    r"казино",
     re.IGNORECASE,
 )
 _SPAM_LANGUAGES = frozenset({"id", "ms", "ja", "zh", "ko", "th", "vi", "ru", "tr"})
@@ -316,14 +350,11 @@ def _gone(document: Document, text: str, *, root: bool) -> tuple[Reason, str] | 
         return Reason.NOT_FOUND, path[0]
     limit = SHORT if root else 3 * SHORT
     for heading in document.headings[:3] if len(text) < limit else ():
-        if (
-            _GONE_SEGMENT.match(heading)
-            and len(heading) < 120
-            and _GONE_SEGMENT.match(heading)[0].strip(" !.404")
-        ):  # type: ignore[index]
-            return Reason.NOT_FOUND, heading
-        if len(text) < TINY and _GONE_TEXT.search(heading):
-            return Reason.NOT_FOUND, heading
+        said = _GONE_SEGMENT.match(heading)
+        if (said and said[0].strip(" !.04")) or (len(text) < TINY and _GONE_TEXT.search(heading)):
+            # A front page that lists nothing says so with the words of an empty search.
+            empty = root and heading.lower().startswith("nothing")
+            return (Reason.EMPTY if empty else Reason.NOT_FOUND), heading[:120]
     tiny = _GONE_TEXT.search(text) if len(text) < TINY else None
     return (Reason.NOT_FOUND, tiny[0]) if tiny else None
 
@@ -332,10 +363,12 @@ def _hijacked(document: Document, text: str) -> tuple[Reason, str] | None:
     """Spam: two different words of it in what the page says of itself, and one strong signal more."""
     said = " ".join((document.title, document.meta.get("description", ""), *document.headings[:3]))
     loud = {word.lower() for word in HIJACK.findall(said)}
-    linked = {word.lower() for anchor in document.anchors for word in HIJACK.findall(anchor.text)}
-    if len(loud) < 2 and not (loud and len(linked) >= 3):
+    if not loud:
         return None
-    dense = len(HIJACK.findall(text)) >= 8
+    linked = {word.lower() for anchor in document.anchors for word in HIJACK.findall(anchor.text)}
+    if len(loud) < 2 and len(linked) < 3:
+        return None
+    dense = len(HIJACK.findall(text[:20_000])) >= 8
     foreign = document.language[:2] in _SPAM_LANGUAGES
     away = bool(document.rel("canonical")) and _elsewhere(document, document.rel("canonical") or "")
     amp = bool(document.rel("amphtml")) and _elsewhere(document, document.rel("amphtml") or "")
@@ -345,8 +378,6 @@ def _hijacked(document: Document, text: str) -> tuple[Reason, str] | None:
 
 
 def _elsewhere(document: Document, url: str) -> bool:
-    from probes.read import host  # noqa: PLC0415
-
     return host(url).removeprefix("www.") != host(document.url).removeprefix("www.")
 
 
@@ -376,3 +407,9 @@ def _bare(document: Document, text: str) -> tuple[Reason, str] | None:
     if document.scripts or document.forms:
         return Reason.SCRIPT_ONLY, "no text without scripts"
     return (Reason.EMPTY, "no text") if len(text) < 20 and not document.images else None
+
+
+def doubtful(document: Document) -> bool:
+    """Whether a longer page speaks of a missing page somewhere: worth asking for one that nobody made."""
+    text = document.text
+    return len(text) < 5 * SHORT and bool(_GONE_TEXT.search(text))

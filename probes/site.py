@@ -1,0 +1,171 @@
+"""What one page of a website says: read whole in one parse, for the website probe to judge.
+
+Everything that touches the body happens here, in a process that can be stopped; what comes back is small.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from urllib.parse import urljoin, urlsplit
+
+from probes import activity, discover, read, signs
+from probes.model import Activity, FoundLink, Page, Reason, Scalar
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What the reader makes of one page of a site: all that is judged, and nothing else of it."""
+
+    title: str = ""
+    name: str = ""
+    is_page: bool = True
+    absence: tuple[Reason, str] | None = None
+    trouble: tuple[Reason, str] | None = None
+    doubtful: bool = False
+    print: str = ""
+    feeds: tuple[str, ...] = ()
+    platform: str = ""
+    own: Activity | None = None
+    shown: Activity | None = None
+    links: tuple[FoundLink, ...] = ()
+    facts: Mapping[str, Scalar] = field(default_factory=dict)
+
+
+def read_site(page: Page) -> Site:
+    """Read a page of a website whole: parsed once, in one process."""
+    if not read.looks_like_html(page):
+        return Site(is_page=False)
+    markup = read.decoded(page)
+    document = read.parse(markup, page.url)
+    home = is_home(page.url)
+    title = document.title or next(iter(document.headings), "")
+    return Site(
+        title=title,
+        name=document.meta.get("og:site_name") or title,
+        absence=signs.absence(document, root=home),
+        trouble=signs.trouble(document),
+        doubtful=signs.doubtful(document),
+        print=_print(document),
+        feeds=_feeds(document),
+        platform=_platform(document, markup, page.headers),
+        own=None if home else activity.of_page(document, page.fetched_at, lambda: markup),
+        shown=activity.newest(document, page.fetched_at) if home else None,
+        links=discover.channels(document),
+        facts=_page_facts(document, page),
+    )
+
+
+def is_home(url: str) -> bool:
+    """Whether an address is a site's front page, in whatever language, and not one page of it."""
+    parts = urlsplit(url)
+    return bool(_HOME.fullmatch(parts.path)) and not re.search(
+        r"(?:^|&)(?:p|page_id|id|article|post)=", parts.query
+    )
+
+
+_HOME = re.compile(
+    r"/*(?:(?:index|default|home|accueil|welcome|site|web|www)(?:\.\w{3,5})?|[a-z]{2}(?:[-_][a-z]{2})?)?/*"
+    r"(?:(?:index|home|accueil)(?:\.\w{3,5})?/?)?",
+    re.IGNORECASE,
+)
+
+
+def _print(document: read.Document) -> str:
+    """A fingerprint of what the page says, numbers aside: two missing pages say the same."""
+    return sha256(
+        re.sub(r"\d+", "", f"{document.title} {document.text}").encode("utf-8", "replace")
+    ).hexdigest()[:16]
+
+
+def _feeds(document: read.Document) -> tuple[str, ...]:
+    """The feeds a page announces, those of comments and of single pages left out, then those it links to."""
+    announced = [
+        href
+        for rel, kind, href, title in document.rels
+        if "alternate" in rel.split()
+        and re.search(r"rss|atom|feed\+json|^(?:application|text)/(?:rdf\+)?xml", kind)
+        and not re.search(r"comment|kommentar|تعليق", f"{title} {href}", re.IGNORECASE)
+    ]
+    linked = [
+        anchor.url
+        for anchor in document.anchors
+        if _FEED_ADDRESS.search(anchor.url) and read.host(anchor.url) == read.host(document.url)
+    ]
+    return tuple(dict.fromkeys(url for url in announced + linked if url.startswith("http")))[:4]
+
+
+_FEED_ADDRESS = re.compile(
+    r"^http.*(?:[/.](?:rss|atom)(?:\.xml|/|$)|/feed/?$|page=backend|/feed\.xml$|/index\.rdf$)"
+)
+
+# What betrays a publishing system in its pages, and where it keeps its feed (each system's documentation, 2026-11).
+_PLATFORMS = (
+    ("wordpress", ("/wp-content/", "/wp-includes/", "/wp-json/", "generator wordpress")),
+    ("wix", ("static.wixstatic.com", "generator wix.com")),
+    ("blogger", ("_widgetmanager", "generator blogger", ".blogspot.com/feeds")),
+    ("spip", ("spip.php", "generator spip")),
+    ("joomla", ("generator joomla", "/media/jui/", "/media/system/js/")),
+    ("drupal", ("generator drupal", "/sites/default/", "/sites/all/", "data-drupal-")),
+    ("squarespace", ("static1.squarespace.com", "static.squarespace.com")),
+    ("ghost", ("generator ghost",)),
+    ("overblog", ("over-blog.", "overblog.")),
+    (
+        "static",
+        ("generator jekyll", "generator hugo", "generator hexo", "generator eleventy", "generator astro"),
+    ),
+    ("shell", ("sites.google.com", "my.canva.site", "notion.site", "strikingly")),
+)
+_USUAL = {
+    "wordpress": ("/feed/",),
+    "wix": ("/blog-feed.xml",),
+    "blogger": ("/feeds/posts/default",),
+    "spip": ("/spip.php?page=backend",),
+    "joomla": ("/?format=feed&type=rss",),
+    "drupal": ("/rss.xml",),
+    "squarespace": ("/blog?format=rss",),
+    "ghost": ("/rss/",),
+    "overblog": ("/rss",),
+    "static": ("/feed.xml", "/index.xml"),
+    "shell": (),
+    "": ("/feed/", "/rss.xml"),
+}
+
+
+def _platform(document: read.Document, markup: str, headers: Mapping[str, str]) -> str:
+    if "api.w.org" in headers.get("link", ""):
+        return "wordpress"
+    if "x-wix-request-id" in headers:
+        return "wix"
+    said = f"generator {document.meta.get('generator', '')} {markup[:60_000]} {document.url}".lower()
+    return next((name for name, marks in _PLATFORMS if any(mark in said for mark in marks)), "")
+
+
+_CONTACT = re.compile(
+    r"contact|mailto|nous[- ]joindre|اتصل|تواصل|للاتصال|kontakt|contatti|wa\.me", re.IGNORECASE
+)
+_REACH = re.compile(
+    r"[\w.+-]+(?:@|\[at\]|\(at\))[\w-]+\.\w{2,}|(?:\+|00)\d{2,3}[\s.-]?(?:\d[\s.-]?){7,}|\b0[5-7](?:[\s.-]?\d{2}){4}"
+)
+
+
+def _page_facts(document: read.Document, page: Page) -> dict[str, Scalar]:
+    """The health of a page: fits a phone, can be reached, may be found, shows itself when shared."""
+    robots = f"{document.meta.get('robots', '')} {page.headers.get('x-robots-tag', '')}".lower()
+    reachable = any(
+        a.url.startswith(("mailto:", "tel:")) or _CONTACT.search(a.url) or _CONTACT.search(a.text)
+        for a in document.anchors
+    )
+    return {
+        "viewport": "width" in document.meta.get("viewport", ""),
+        "contact": reachable or bool(_REACH.search(document.text)),
+        "noindex": "noindex" in robots or "none" in robots.replace(",", " ").split(),
+        "preview": bool(document.meta.get("og:title") and document.meta.get("og:image")),
+    }
+
+
+def usual_feeds(url: str, platform: str) -> list[str]:
+    """Where a publishing system keeps its feed, seen from a page of it."""
+    return [urljoin(url, path) for path in _USUAL[platform]]
