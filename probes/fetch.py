@@ -34,7 +34,10 @@ from probes.wire import Connections, proxy_trouble
 
 __all__ = ["FetchOptions", "Fetcher", "look"]
 
-ACCEPT = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.5"
+HEADERS = {
+    "Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.5",
+    "Accept-Encoding": "gzip, deflate",  # the codings that probes.decode can unpack in small steps
+}
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 TRANSIENT = frozenset({Reason.TIMEOUT, Reason.NETWORK})
 TRANSIENT_STATUSES = frozenset({408, 500, 502, 503, 504, *range(520, 528)})  # 520 to 527 are Cloudflare's
@@ -85,6 +88,7 @@ class Fetcher:
         self._sleep = sleep
         self._clock = clock
         self._started = clock()
+        self._headers = {"User-Agent": options.agent, **HEADERS}
         self._guard = Guard(options.allow_networks)
         self._names = Names(options.nameservers, options.dns_timeout)
         self._slots = asyncio.Semaphore(options.concurrency)
@@ -177,19 +181,12 @@ class Fetcher:
         return replace(page, seconds=chain.seconds) if page else None
 
     async def _exchange(self, chain: _Chain) -> Page | None:
+        timeout = {"connect": self.options.connect_timeout}
         request = httpx.Request(
             "GET",
             chain.url,
-            headers={
-                "User-Agent": self.options.agent,
-                "Accept": ACCEPT,
-                "Accept-Encoding": "gzip, deflate",
-                **chain.headers,
-            },
-            extensions={
-                "timeout": {"connect": self.options.connect_timeout},
-                "insecure": chain.insecure,
-            },
+            headers={**self._headers, **chain.headers},
+            extensions={"timeout": timeout, "insecure": chain.insecure},
         )
         response = await self._connections.handle_async_request(request)
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated, Literal
@@ -29,6 +30,7 @@ def _proxy(text: str | None) -> str | None:
     return text
 
 
+@cache
 def _version() -> str:
     try:
         return version(PRODUCT)

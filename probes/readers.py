@@ -12,6 +12,7 @@ import resource
 import signal
 from collections.abc import Callable
 from concurrent.futures import TimeoutError as FutureTimeout
+from concurrent.futures.process import BrokenProcessPool
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -43,13 +44,16 @@ class ReaderPool:
 
     async def __aenter__(self) -> Self:
         if self._workers:
-            context = multiprocessing.get_context("forkserver")
-            context.set_forkserver_preload(PRELOADED)
-            self._pool = ProcessPool(
-                max_workers=self._workers, initializer=_settle, initargs=(self._memory,), context=context
-            )
-            self._pool.schedule(_settled)  # the workers start while the first pages are on their way
+            self._start()
         return self
+
+    def _start(self) -> None:
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(PRELOADED)
+        self._pool = ProcessPool(
+            max_workers=self._workers, initializer=_settle, initargs=(self._memory,), context=context
+        )
+        self._pool.schedule(_settled)  # the workers start while the first pages are on their way
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -72,7 +76,9 @@ class ReaderPool:
                 return read(page)
             future = self._pool.schedule(read, args=(page,), timeout=self._deadline)
             return await asyncio.wrap_future(future)
-        except (FutureTimeout, ProcessExpired, MemoryError, RecursionError) as error:
+        except (FutureTimeout, ProcessExpired, BrokenProcessPool, MemoryError, RecursionError) as error:
+            if isinstance(error, BrokenProcessPool):
+                self._start()
             raise NoPage(
                 Reason.UNREADABLE, _why(error), status=page.status, url=page.url, hops=page.hops
             ) from error
