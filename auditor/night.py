@@ -148,6 +148,7 @@ class _Session:
                 passed = time.monotonic() - self.failed_at
                 await asyncio.sleep(max(0.0, self.app.config.fetch.second_pass_after - passed))
                 again, self.later = self.later[::-1], []
+                eyes.fetcher.new_pass()
                 await self._pass(again, eyes, writer, len(rows), last=True)
 
     async def _pass(

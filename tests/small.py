@@ -1,0 +1,151 @@
+"""A small network and a small web for the tests of the night: invented associations, one simple probe."""
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from pydantic import TypeAdapter
+
+from auditor.config import ChannelConfig, Config
+from auditor.rules import Rule
+from probes.fetch import FetchOptions
+from probes.model import (
+    Ask,
+    Finding,
+    FoundLink,
+    Identity,
+    Kind,
+    Page,
+    Presence,
+    Reason,
+    absent,
+    present,
+)
+from storage.archive import Archive
+from storage.model import AccountRow, Association
+from storage.store import Store
+
+START = datetime(2026, 3, 1, 0, 30, tzinfo=UTC)
+RULES = TypeAdapter(tuple[Rule, ...]).validate_python(
+    [
+        {"code": "channel_missing", "check": "undeclared", "channels": ["facebook", "youtube"]},
+        {"code": "channel_dead", "check": "absent", "channels": ["facebook"], "reasons": ["not_found"]},
+        {"code": "website_down", "check": "unreachable", "channels": ["website"], "reasons": ["network"]},
+        {"code": "channel_unlisted", "check": "proposed"},
+        {
+            "code": "mobile_unfriendly",
+            "check": "fact",
+            "channels": ["website"],
+            "fact": "viewport",
+            "is": False,
+        },
+    ]
+)
+PROFILE = FoundLink("youtube", "@nour", "https://www.youtube.com/@nour", "anchor", "https://nour.example/")
+
+
+def night_of(day):
+    return START + timedelta(days=day)
+
+
+def steps(account):
+    """A probe for tests: the page's one word says what it is."""
+    page = yield Ask(account.identity.canonical, registered=True)
+    word = page.body.decode()
+    if word == "bug":
+        raise ZeroDivisionError("a bug in a probe")
+    if word == "gone":
+        return absent(page, Reason.NOT_FOUND)
+    if word == "wall":
+        return Finding(Presence.UNKNOWN, Reason.LOGIN_WALL, status=page.status)
+    links = (PROFILE,) if word == "linked" else ()
+    return present(page, links=links, facts={"viewport": word != "wide"})
+
+
+def link(association, channel, name):
+    url = f"https://{channel}.example/{name}" if channel != "website" else f"https://{name}.example/"
+    identity = Identity(
+        channel, Kind.PAGE, f"u:{name}" if channel != "website" else f"{name}.example", url, url
+    )
+    return AccountRow(association, url, identity, channel)
+
+
+@dataclass
+class Web:
+    """What each address answers tonight: a word, a NoPage, or an exception; by default `alive`."""
+
+    answers: dict[str, object] = field(default_factory=dict)
+    now: datetime = START
+    requests: int = 0
+    by_host: Counter = field(default_factory=Counter)
+    asked: list[str] = field(default_factory=list)
+    passes: int = 1
+
+    async def __aenter__(self):
+        return self
+
+    async def __aexit__(self, *_):
+        return None
+
+    def new_pass(self):
+        self.passes += 1
+
+    async def get(self, ask):
+        self.requests += 1
+        self.asked.append(ask.url)
+        answer = self.answers.get(ask.url, "alive")
+        if isinstance(answer, list):
+            answer = answer.pop(0) if len(answer) > 1 else answer[0]
+        if answer == "hang":
+            await asyncio.Event().wait()
+        if isinstance(answer, BaseException):
+            raise answer
+        self.now += timedelta(seconds=1)
+        return Page(ask.url, 200, {"set-cookie": "a=b", "server": "x"}, str(answer).encode(), self.now)
+
+
+class Readers:
+    """Readers in this very process."""
+
+    async def __aenter__(self):
+        return self
+
+    async def __aexit__(self, *_):
+        return None
+
+    async def read(self, read, page):
+        return read(page)
+
+
+@dataclass
+class Small:
+    """An auditor with a small web instead of the real one."""
+
+    config: Config
+    store: Store
+    archive: Archive
+    web: Web
+
+    def fetcher(self, now):
+        self.web.now, self.web.requests, self.web.by_host = now, 0, Counter()
+        return self.web
+
+    def readers(self):
+        return Readers()
+
+
+def configured(channels=("website", "facebook", "youtube"), **canaries):
+    named = {name: ChannelConfig(canaries=canaries.get(name, ())) for name in channels}
+    fetch = FetchOptions(second_pass_after=0, concurrency=4)
+    return Config(channels=named, rules=RULES, fetch=fetch)
+
+
+def opened(folder, config=None):
+    store = Store.open(f"sqlite:///{folder}/auditor.db")
+    return Small(config or configured(), store, Archive(folder / "archive"), Web())
+
+
+def register(app, *rows, now=START - timedelta(hours=1), names=()):
+    names = sorted({row.association for row in rows} | set(names))
+    app.store.save_registry([Association(name, name.title()) for name in names], list(rows), now)

@@ -1,0 +1,355 @@
+"""The night: every account once, whatever breaks; what is seen is kept, what is kept is concluded."""
+
+import asyncio
+import logging
+from datetime import timedelta
+
+import pytest
+from small import PROFILE, START, configured, link, night_of, opened, register, steps
+
+from auditor import conclude, night
+from auditor.canary import Canary
+from auditor.gaps import is_open
+from auditor.night import run, shards
+from auditor.receipt import digest
+from probes.fetch import Fetcher, FetchOptions
+from probes.model import Account, Identity, Kind, NoPage, Presence, Reason
+from probes.readers import ReaderPool
+from storage.errors import StoreError
+from storage.model import AccountRow, Decision, DecisionKind, NightState, State
+
+
+@pytest.fixture(autouse=True)
+def simple_probe(monkeypatch):
+    monkeypatch.setattr(night, "steps", steps)
+
+
+@pytest.fixture
+def app(tmp_path):
+    small = opened(tmp_path)
+    yield small
+    small.store.close()
+
+
+def seen(app, done):
+    rows = {row.id: row.typed for row in app.store.accounts(include_withdrawn=True)}
+    looks = app.store.observations(night_id=done.id)
+    return {rows[look.account_id]: (look.finding.presence, look.finding.reason) for look in looks}
+
+
+def standing(app, typed):
+    row = next(row for row in app.store.accounts() if row.typed == typed)
+    return app.store.standing(row.id)
+
+
+NOUR, AMAL = link("nour", "facebook", "nour"), link("amal", "facebook", "amal")
+SITE = link("nour", "website", "nour")
+
+
+async def test_a_night_looks_at_every_account_once_and_says_what_it_found(app):
+    register(app, NOUR, AMAL, SITE)
+    app.web.answers = {NOUR.typed: "gone", SITE.typed: "wall"}
+    done = await run(app, START)
+    assert done.state is NightState.DONE
+    assert seen(app, done) == {
+        NOUR.typed: (Presence.ABSENT, Reason.NOT_FOUND),
+        AMAL.typed: (Presence.PRESENT, None),
+        SITE.typed: (Presence.UNKNOWN, Reason.LOGIN_WALL),
+    }
+    assert (done.receipt["present"], done.receipt["absent"], done.receipt["unknown"]) == (1, 1, 1)
+    assert done.receipt["channels"]["facebook"] == {"present": 1, "absent": 1, "unknown": 0}
+    assert done.receipt["requests"] == 3
+    assert sorted(app.web.asked) == sorted([NOUR.typed, AMAL.typed, SITE.typed])
+
+
+async def test_a_night_that_is_done_is_not_done_again(app):
+    register(app, NOUR)
+    first = await run(app, START)
+    assert await run(app, START + timedelta(hours=1)) == first
+    assert app.web.asked == [NOUR.typed]
+
+
+async def test_a_probe_that_crashes_is_recorded_and_the_night_goes_on(app, caplog):
+    register(app, NOUR, AMAL)
+    app.web.answers = {NOUR.typed: "bug"}
+    with caplog.at_level(logging.CRITICAL):
+        done = await run(app, START)
+    assert done.state is NightState.DONE
+    assert seen(app, done)[NOUR.typed] == (Presence.UNKNOWN, Reason.CRASHED)
+    assert seen(app, done)[AMAL.typed] == (Presence.PRESENT, None)
+    assert standing(app, NOUR.typed).state is State.UNKNOWN
+
+
+async def test_a_storage_failure_stops_the_night_and_is_told_as_it_is(app, monkeypatch):
+    register(app, NOUR, AMAL)
+    record = app.store.record
+    monkeypatch.setattr(
+        app.store, "record", lambda _: (_ for _ in ()).throw(StoreError("the disk", "is full"))
+    )
+    with pytest.raises(StoreError, match="is full"):
+        await run(app, START)
+    left = app.store.night(START.date())
+    assert left.state is NightState.INCOMPLETE
+    monkeypatch.setattr(app.store, "record", record)
+    done = await run(app, START + timedelta(minutes=1))
+    assert done.state is NightState.DONE
+    assert len(seen(app, done)) == 2
+
+
+async def test_an_interrupted_night_is_gone_on_with_where_it_was_left(app):
+    rows = [link(name, "website", name) for name in (f"a{number}" for number in range(9))]
+    register(app, *rows)
+    app.web.answers = {row.typed: "hang" for row in rows[7:]}
+    seven = asyncio.Event()
+    going = asyncio.create_task(run(app, START, progress=lambda done, _: seven.set() if done == 7 else None))
+    await seven.wait()
+    going.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await going
+    left = app.store.night(START.date())
+    before = set(seen(app, left))
+    assert left.state is NightState.INCOMPLETE
+    assert before == {row.typed for row in rows[:7]}
+    app.web.answers, app.web.asked = {}, []
+    done = await run(app, START + timedelta(minutes=5))
+    assert done.state is NightState.DONE
+    assert done.started_at == START
+    assert before.isdisjoint(app.web.asked)
+    assert len(seen(app, done)) == 9
+    assert done.receipt["requests"] > len(app.web.asked)
+
+
+@pytest.mark.parametrize("stage", ["put_derived", "finish"])
+async def test_a_night_that_dies_while_concluding_concludes_the_same(app, monkeypatch, stage):
+    register(app, SITE, NOUR)
+    app.web.answers = {SITE.typed: "linked"}
+    target = (app.store, "put_derived") if stage == "put_derived" else (night.receipt, "done")
+    whole = getattr(*target)
+
+    def die(*given, **named):
+        if stage == "finish":
+            whole(*given, **named)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(*target, die)
+    with pytest.raises(KeyboardInterrupt):
+        await run(app, START)
+    monkeypatch.setattr(*target, whole)
+    done = await run(app, START + timedelta(minutes=5))
+    assert done.state is NightState.DONE
+    assert [(gap.code, gap.nights) for gap in app.store.gaps()] == [
+        ("channel_missing", 1),
+        ("channel_unlisted", 1),
+    ]
+    assert [proposal.nights for proposal in app.store.proposals()] == [1]
+
+
+async def test_a_passing_trouble_gets_a_second_look(app):
+    register(app, NOUR, AMAL)
+    app.web.answers = {
+        NOUR.typed: [NoPage(Reason.TIMEOUT), "alive"],
+        AMAL.typed: NoPage(Reason.NETWORK, "host down"),
+    }
+    done = await run(app, START)
+    assert seen(app, done)[NOUR.typed] == (Presence.PRESENT, None)
+    assert seen(app, done)[AMAL.typed] == (Presence.UNKNOWN, Reason.NETWORK)
+    assert app.web.passes == 2
+    assert app.web.asked.count(AMAL.typed) == 2
+
+
+async def test_what_is_final_gets_one_look(app):
+    register(app, NOUR, AMAL)
+    app.web.answers = {NOUR.typed: "gone", AMAL.typed: NoPage(Reason.BLOCKED)}
+    await run(app, START)
+    assert (app.web.asked.count(NOUR.typed), app.web.asked.count(AMAL.typed)) == (1, 1)
+
+
+async def test_cells_that_name_nobody_and_channels_not_audited_are_not_looked_at(app):
+    nothing = AccountRow("nour", "لا يوجد", Identity("facebook", Kind.NONE), "facebook")
+    register(app, NOUR, nothing, link("nour", "telegram", "nour"))
+    await run(app, START)
+    assert app.web.asked == [NOUR.typed]
+
+
+async def test_an_account_that_is_not_theirs_is_neither_looked_at_nor_judged(app):
+    register(app, NOUR)
+    row = next(app.store.accounts())
+    app.store.add_decision(
+        Decision("nour", "facebook", DecisionKind.NOT_OURS, "Amina", "a namesake", START, account_id=row.id)
+    )
+    await run(app, START)
+    assert app.web.asked == []
+    assert ("channel_missing", "facebook") in {(gap.code, gap.channel) for gap in app.store.gaps()}
+
+
+async def test_a_gone_account_opens_its_gap_after_three_nights_over_six_days(app):
+    register(app, NOUR)
+    app.web.answers = {NOUR.typed: "gone"}
+    opened_after = []
+    for day in (0, 3, 6):
+        await run(app, night_of(day))
+        opened_after.append({gap.code for gap in app.store.gaps() if is_open(gap)} - {"channel_missing"})
+    assert opened_after == [set(), set(), {"channel_dead"}]
+    app.web.answers = {}
+    for day in (7, 8):
+        await run(app, night_of(day))
+    dead = next(gap for gap in app.store.gaps() if gap.code == "channel_dead")
+    assert (dead.opened_at, dead.closed_at) == (night_of(6), night_of(8))
+
+
+async def test_an_unlisted_account_is_proposed_and_its_registration_closes_the_gap(app):
+    register(app, SITE)
+    app.web.answers = {SITE.typed: "linked"}
+    for day in (0, 1):
+        await run(app, night_of(day))
+    unlisted = next(gap for gap in app.store.gaps() if gap.code == "channel_unlisted")
+    assert (unlisted.subject, unlisted.opened_at) == ("@nour", night_of(1))
+    assert [proposal.nights for proposal in app.store.proposals()] == [2]
+    taken = AccountRow("nour", "@nour", Identity("youtube", Kind.PAGE, "@nour", PROFILE.canonical), "youtube")
+    register(app, SITE, taken, now=night_of(1) + timedelta(hours=5))
+    await run(app, night_of(2))
+    unlisted = next(gap for gap in app.store.gaps() if gap.code == "channel_unlisted")
+    assert unlisted.closed_at == night_of(2)
+
+
+def many(count):
+    return [link(f"a{number}", "facebook", f"a{number}") for number in range(count)]
+
+
+async def test_when_five_accounts_turn_in_one_night_the_channel_is_blind_and_nothing_moves(app, caplog):
+    rows = many(9)
+    register(app, *rows)
+    await run(app, START)
+    app.web.answers = {row.typed: "gone" for row in rows[:6]}
+    with caplog.at_level(logging.CRITICAL):
+        done = await run(app, night_of(1))
+    assert done.blind == ("facebook",)
+    assert "not_found" in done.receipt["blind"]["facebook"]
+    assert all(one.doubt is None and one.state is State.PRESENT for one in app.store.standings())
+
+
+async def test_a_blind_night_that_is_gone_on_with_stays_blind(app, monkeypatch, caplog):
+    rows = many(9)
+    register(app, *rows)
+    await run(app, START)
+    app.web.answers = {row.typed: "gone" for row in rows}
+    monkeypatch.setattr(night.receipt, "done", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+    with caplog.at_level(logging.CRITICAL):
+        with pytest.raises(KeyboardInterrupt):
+            await run(app, night_of(1))
+        monkeypatch.undo()
+        monkeypatch.setattr(night, "steps", steps)
+        done = await run(app, night_of(1) + timedelta(hours=1))
+    assert done.blind == ("facebook",)
+    assert all(one.doubt is None for one in app.store.standings())
+
+
+def watched(monkeypatch, *canaries):
+    """Use these canaries: (channel, url, exists)."""
+    told = [
+        Canary(Account("", url, Identity(channel, Kind.PAGE, url, url, url)), exists)
+        for channel, url, exists in canaries
+    ]
+    monkeypatch.setattr(
+        night, "canaries", lambda channel, *_: [one for one in told if one.channel == channel]
+    )
+
+
+async def test_without_connectivity_the_night_is_skipped_and_can_be_done_later(app, monkeypatch, caplog):
+    register(app, NOUR)
+    sites = ["https://one.example/", "https://two.example/"]
+    watched(monkeypatch, *(("website", url, True) for url in sites))
+    app.web.answers = dict.fromkeys(sites, NoPage(Reason.NETWORK))
+    with caplog.at_level(logging.CRITICAL):
+        skipped = await run(app, START)
+    assert (skipped.state, seen(app, skipped), list(app.store.gaps())) == (NightState.SKIPPED, {}, [])
+    app.web.answers = {}
+    assert (await run(app, START + timedelta(hours=1))).state is NightState.DONE
+
+
+async def test_a_canary_that_reads_wrong_blinds_its_channel(app, monkeypatch, caplog):
+    register(app, NOUR, SITE)
+    watched(monkeypatch, ("facebook", "https://facebook.example/known", True))
+    app.web.answers = {"https://facebook.example/known": "gone", NOUR.typed: "gone"}
+    with caplog.at_level(logging.CRITICAL):
+        done = await run(app, START)
+    assert done.blind == ("facebook",)
+    assert done.receipt["canaries"][0]["presence"] == "absent"
+    assert standing(app, NOUR.typed).doubt is None
+    assert standing(app, SITE.typed).state is State.PRESENT
+
+
+async def test_receipts_are_chained(app):
+    register(app, NOUR)
+    first, second = await run(app, START), await run(app, night_of(1))
+    assert first.receipt["previous"] is None
+    assert second.receipt["previous"] == digest(first.receipt)
+
+
+async def test_the_receipt_counts_what_opened_and_closed(app):
+    register(app, NOUR)
+    first = await run(app, START)
+    assert (first.receipt["opened_by_code"], first.receipt["closed"]) == ({"channel_missing": 1}, 0)
+    register(app, NOUR, link("nour", "youtube", "nour"), now=START + timedelta(hours=5))
+    second = await run(app, night_of(1))
+    assert second.receipt["closed_by_code"] == {"channel_missing": 1}
+
+
+async def test_evidence_is_kept_without_cookies(app):
+    register(app, NOUR)
+    done = await run(app, START)
+    look = next(app.store.observations(night_id=done.id))
+    assert dict(look.evidence[0].headers) == {"server": "x"}
+    assert app.archive.get(look.evidence[0].digest) == b"alive"
+
+
+async def test_progress_counts_to_the_end(app):
+    register(app, *many(5))
+    told = []
+    await run(app, START, progress=lambda done, whole: told.append((done, whole)))
+    assert told == [(number, 5) for number in range(6)]
+
+
+def test_the_busiest_host_is_begun_with_and_holds_one_worker():
+    rows = [*many(3), SITE]
+    assert [len(shard) for shard in shards(rows)] == [1, 3]
+
+
+async def test_a_night_over_real_sockets(tmp_path, monkeypatch):
+    """A real Fetcher, real readers, a server on loopback that the guard is told to allow."""
+
+    async def answer(reader, writer):
+        path = (await reader.readuntil(b"\r\n\r\n")).split()[1]
+        word = {b"/gone": b"gone", b"/robots.txt": b""}.get(path, b"alive")
+        head = (
+            b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
+        )
+        writer.write(head % len(word) + word)
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    fetch = FetchOptions(allow_networks=("127.0.0.0/8",), host_delay=0, second_pass_after=0, retries=0)
+    app = opened(tmp_path, configured().model_copy(update={"fetch": fetch}))
+    monkeypatch.setattr(app, "fetcher", lambda now: Fetcher(fetch, now), raising=False)
+    monkeypatch.setattr(app, "readers", lambda: ReaderPool(1), raising=False)
+    urls = [f"http://127.0.0.1:{port}/{name}" for name in ("gone", "here")]
+    register(
+        app,
+        *(AccountRow("nour", url, Identity("website", Kind.PAGE, url, url, url), "website") for url in urls),
+    )
+    async with server:
+        done = await run(app, START)
+    app.store.close()
+    assert done.receipt["requests"] >= 2
+    assert (done.receipt["present"], done.receipt["absent"]) == (1, 1)
+
+
+async def test_conclusions_are_kept_only_where_something_changed(app):
+    register(app, NOUR)
+    await run(app, START)
+    before = next(conclude.dossiers(app.store, app.store.associations()))
+    derived = conclude.Derived()
+    derived.take(before, before)
+    assert derived == conclude.Derived()
