@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 
-from .model import Precision
+from probes.model import Precision
 
 LONGEST = 200_000
 """Characters of a text that are looked at; a longer one is a page, not a sentence."""

@@ -16,8 +16,8 @@ from typing import Any
 from unicodedata import normalize
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
-from . import dates, links, read, walls
-from .model import (
+from probes import dates, links, read, walls
+from probes.model import (
     Account,
     Activity,
     Finding,
