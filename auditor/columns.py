@@ -69,7 +69,8 @@ CALLED = {
     "charge de communication, "
     "مسؤول التواصل, مسؤول الاعلام, "
     "المكلف بالتواصل, المكلف بالاعلام",
-    "note": "note, notes, remark, remarks, comment, comments, remarque, remarques, commentaire, observations, "
+    "note": "note, notes, remark, remarks, comment, comments, remarque, remarques, commentaire, "
+    "observations, "
     "ملاحظة, ملاحظات",
 }
 

@@ -12,13 +12,24 @@ import difflib
 import os
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import time
 from pathlib import Path
 from typing import Any, Literal, get_args
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 
+from auditor.catalogue import catalogue
 from auditor.errors import ConfigError
 from auditor.rules import Rule
 from auditor.standing import Bands, Confirm
@@ -47,6 +58,16 @@ class Network(Table):
     name_fr: str | None = None
     language: Language = "ar"
     zone: str = "Africa/Casablanca"
+
+    @field_validator("zone")
+    @classmethod
+    def _is_known(cls, zone: str) -> str:
+        try:
+            ZoneInfo(zone)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            told = {"zone": f'"{zone}"', "near": "a name such as Africa/Casablanca"}
+            raise PydanticCustomError("nameless", "no time zone is called {zone}", told) from None
+        return zone
 
 
 class Storage(Table):
@@ -118,13 +139,18 @@ class Config(Table):
     report: Report = Report()
     rules: tuple[Rule, ...] = ()
 
-    @model_validator(mode="after")
-    def _rules_speak_of_channels(self) -> Config:
-        for code, named in ((rule.code, rule.channels) for rule in self.rules):
-            for channel in named:
-                if self.channels and channel not in self.channels and channel not in _known_channels():
-                    raise ValueError(f"rule {code!r} names the channel {channel!r}, which nobody probes")
-        return self
+    @field_validator("rules")
+    @classmethod
+    def _have_words(cls, rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
+        known = catalogue().entries
+        for number, rule in enumerate(rules, 1):
+            if rule.code not in known:
+                raise PydanticCustomError(
+                    "nameless",
+                    "no gap is called {code}",
+                    {"code": f'"{rule.code}"', "at": number, "near": _near(rule.code, known)},
+                )
+        return rules
 
 
 def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> Config:
@@ -253,7 +279,11 @@ def _told(problem: ValidationError, origin: str, overrides: Mapping[tuple[str, .
     first = problem.errors(include_url=False)[0]
     place = first["loc"]
     by_environment = next((o for o in overrides if place and place[: len(o)] == o[: len(place)]), None)
-    where = PREFIX + "__".join(by_environment).upper() if by_environment else f"{origin}: {_written(place)}"
+    context = first.get("ctx", {})
+    written = _written((*place, context["at"] - 1) if "at" in context else place)
+    where = PREFIX + "__".join(by_environment).upper() if by_environment else f"{origin}: {written}"
+    if "near" in context:
+        return ConfigError(where, first["msg"], context["near"])
     return ConfigError(where.rstrip(": "), *_cause(first["type"], _lower(first["msg"]), place))
 
 
@@ -309,10 +339,9 @@ def _models(annotation: Any) -> Iterator[type[BaseModel]]:
         yield from _models(inner)
 
 
-def _known_channels() -> frozenset[str]:
-    from probes import links  # noqa: PLC0415  # only a rule about an unlisted channel needs them
-
-    return frozenset(links.channels())
+def _near(word: str, known: Collection[str]) -> str:
+    """The known word most like one that is not known, or where to find them all."""
+    return next(iter(difflib.get_close_matches(word, known, 1)), EXAMPLE)
 
 
 def _lower(message: str) -> str:

@@ -10,9 +10,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from auditor import __version__, catalogue, config
+from auditor import __version__, config
 from auditor.config import Config
 from auditor.errors import ConfigError
 from probes import links
@@ -53,7 +52,6 @@ def examine(path: Path | None, now: datetime) -> Iterator[Examined]:
     yield from _egress(settings)
     yield from _channels(settings)
     yield from _rules(settings)
-    yield _zone(settings.network.zone)
     yield _folder(settings.storage.folder)
     yield from _store(settings.storage.url, now)
 
@@ -88,22 +86,7 @@ def _channels(settings: Config) -> Iterator[Examined]:
 
 
 def _rules(settings: Config) -> Iterator[Examined]:
-    known = catalogue.catalogue().entries
-    wordless = sorted({rule.code for rule in settings.rules} - set(known))
-    if wordless:
-        yield Examined("rules", "fail", f"no words for {', '.join(wordless)}")
-    else:
-        yield Examined("rules", "ok" if settings.rules else "warn", f"{len(settings.rules)} rules")
-
-
-def _zone(zone: str) -> Examined:
-    try:
-        ZoneInfo(zone)
-    except (ZoneInfoNotFoundError, ValueError):
-        return Examined(
-            "time zone", "fail", f"{zone} is not known here; install tzdata or mend [network] zone"
-        )
-    return Examined("time zone", "ok", zone)
+    yield Examined("rules", "ok" if settings.rules else "warn", f"{len(settings.rules)} rules")
 
 
 def _folder(folder: Path) -> Examined:

@@ -69,13 +69,13 @@ def status(
         night = app.store.last_night()
         item = status_of(night, counted(app.store, night) if night else {}, clock())
     if as_json:
-        give(document([item] if item else [], clock()))
-    elif item:
+        give(document([item], clock()))
+    elif night:
         give_table(("", ""), ((key, _shown(value)) for key, value in item.items()))
     else:
         say("no night yet; `auditor run` makes one")
-    if max_age is not None and (item is None or item["age_hours"] > max_age):
-        why = f"it is {item['age_hours']} hours old" if item else "there is none"
+    if max_age is not None and (item["age_hours"] is None or item["age_hours"] > max_age):
+        why = f"it is {item['age_hours']} hours old" if night else "there is none"
         raise IncompleteError("the last night is too old", why, "`auditor run`, and look at the schedule")
 
 
@@ -102,19 +102,20 @@ def rejudge(
 
 
 def status_of(night: Night | None, counts: Mapping[str, int], now: datetime) -> dict[str, Any]:
-    """The one item of `status` (DESIGN §6); empty before the first night."""
-    if night is None:
-        return {}
-    age = (now - (night.finished_at or night.started_at)).total_seconds() / 3600
+    """The one item of `status` (DESIGN §6), with nulls before the first night.
+
+    It asks the store for a night's counts alone, so that a monitor may ask every minute.
+    """
+    ended = (night.finished_at or night.started_at) if night else None
     return {
-        "night": night.day.isoformat(),
-        "started_at": stamp(night.started_at),
-        "finished_at": stamp(night.finished_at) if night.finished_at else None,
-        "state": str(night.state),
+        "night": night.day.isoformat() if night else None,
+        "started_at": stamp(night.started_at) if night else None,
+        "finished_at": stamp(night.finished_at) if night and night.finished_at else None,
+        "state": str(night.state) if night else None,
         "accounts": sum(counts.values()),
         **{presence: counts.get(presence, 0) for presence in PRESENCES},
-        "blind": list(night.blind),
-        "age_hours": round(age, 1),
+        "blind": list(night.blind) if night else [],
+        "age_hours": round(max(0.0, (now - ended).total_seconds()) / 3600, 1) if ended else None,
     }
 
 

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,13 +12,13 @@ import typer
 from auditor.commands.registry import write
 from auditor.commands.session import Json, clock, session
 from auditor.errors import InputError
-from auditor.output import document, give, give_table, progress, say, stamp
+from auditor.output import document, give, give_table, progress, say
 
 if TYPE_CHECKING:
     from auditor.app import App
-    from storage.model import Gap
 
 GAP = ("severity", "code", "channel", "opened_at", "association", "name")
+SHEET = ("association", "name", "channel", "code", "severity", "opened_at", "params")
 Language = Annotated[str | None, typer.Option(help="ar, fr or en; the association's own otherwise.")]
 
 
@@ -27,12 +26,13 @@ def gaps(
     context: typer.Context,
     association: Annotated[str | None, typer.Option(help="Only this association's, by its id.")] = None,
     channel: Annotated[str | None, typer.Option(help="Only this channel's.")] = None,
-    closed: Annotated[bool, typer.Option("--closed", help="Those that were mended too.")] = False,
+    code: Annotated[str | None, typer.Option(help="Only those of this code.")] = None,
     as_json: Json = False,
 ) -> None:
     """List the gaps that are open, the gravest first."""
+    wanted = {"association": association, "channel": channel, "code": code}
     with session(context).open() as app:
-        found = list(gap_items(app, association, channel, closed=closed))
+        found = [item for item in _gaps(app, association) if _is_wanted(item, wanted)]
     if as_json:
         give(document(found, clock()))
     else:
@@ -42,17 +42,23 @@ def gaps(
 def report(
     context: typer.Context,
     association: Annotated[str | None, typer.Argument(help="Its id; every association without one.")] = None,
-    language: Language = None,
+    language: SHEET = ("association", "name", "channel", "code", "severity", "opened_at", "params")
+Language = None,
     as_json: Json = False,
 ) -> None:
     """Tell an association where it stands."""
-    from auditor.report import items, text
+    from auditor.faces import report_items
+    from auditor.overview import overview
+    from auditor.report import text
 
+    now = clock()
     with session(context).open() as app:
+        _refuse_unknown(app, association)
+        seen = overview(app.store, app.config, now)
         if as_json:
-            give(document(items(app, clock(), association), clock()))
+            give(document(report_items(seen, association), now))
         else:
-            give(text(app, clock(), association, language))
+            give(text.told(seen, app.config, association, language))
 
 
 def export(
@@ -63,11 +69,10 @@ def export(
 ) -> None:
     """Write every open gap as a sheet."""
     with session(context).open() as app:
-        found = list(gap_items(app))
+        found = _gaps(app)
         right_to_left = app.config.network.language == "ar"
-    columns = ("association", "name", "channel", "code", "severity", "opened_at", "params")
-    lines: list[list[object]] = [list(columns)]
-    lines += [[_flat(item[column]) for column in columns] for item in found]
+    lines: list[list[object]] = [list(SHEET)]
+    lines += [[_flat(item[column]) for column in SHEET] for item in found]
     write(lines, file, bom=bom, delimiter=delimiter, right_to_left=right_to_left)
     if not session(context).quiet and str(file) != "-":
         say(f"{file}: {len(found)} gaps")
@@ -106,51 +111,23 @@ def demo(
         say(f"{folder}: {len(played.nights)} nights; next: `auditor --config {folder}/config.toml gaps`")
 
 
-def gap_items(
-    app: App, association: str | None = None, channel: str | None = None, *, closed: bool = False
-) -> Iterator[dict[str, Any]]:
-    """The items of `gaps` (DESIGN §6): confirmed ones, without those that a graver one explains."""
-    from auditor.catalogue import catalogue
+def _gaps(app: App, association: str | None = None) -> list[dict[str, Any]]:
+    from auditor.catalogue import SEVERITIES
+    from auditor.faces import gap_items
+    from auditor.overview import overview
 
-    names = {one.id: one.name for one in app.store.associations(include_withdrawn=True)}
-    if association is not None and association not in names:
+    _refuse_unknown(app, association)
+    found = gap_items(overview(app.store, app.config, clock()))
+    return sorted(found, key=lambda item: SEVERITIES.index(item["severity"]))
+
+
+def _is_wanted(item: dict[str, Any], wanted: dict[str, str | None]) -> bool:
+    return all(value is None or item[name] == value for name, value in wanted.items())
+
+
+def _refuse_unknown(app: App, association: str | None) -> None:
+    if association is not None and app.store.association(association) is None:
         raise InputError(association, "no association has this id", "`auditor registry export -` lists them")
-    known = catalogue()
-    rows = [gap for gap in app.store.gaps(association) if gap.opened_at and (closed or not gap.closed_at)]
-    told = [gap for gap in rows if gap.closed_at or not _hidden(gap, rows)]
-    for gap in sorted(
-        told, key=lambda gap: (known[gap.code].order, gap.association, gap.channel, gap.subject)
-    ):
-        if channel is None or gap.channel == channel:
-            yield gap_item(gap, names.get(gap.association, ""))
-
-
-def _hidden(gap: Gap, rows: list[Gap]) -> bool:
-    from auditor.catalogue import catalogue
-
-    known = catalogue()
-    return any(
-        gap.code in known[other.code].hides
-        for other in rows
-        if other.association == gap.association
-        and not other.closed_at
-        and (other.channel == gap.channel or not gap.channel)
-    )
-
-
-def gap_item(gap: Gap, name: str) -> dict[str, Any]:
-    """One item of `gaps`."""
-    return {
-        "association": gap.association,
-        "name": name,
-        "channel": gap.channel,
-        "code": gap.code,
-        "severity": gap.severity,
-        "opened_at": stamp(gap.opened_at) if gap.opened_at else None,
-        "closed_at": stamp(gap.closed_at) if gap.closed_at else None,
-        "params": dict(gap.params),
-        "evidence": dict(gap.evidence),
-    }
 
 
 def _flat(value: object) -> object:
