@@ -58,7 +58,7 @@ class Database:
         """
         address = _address(url)
         if address.get_backend_name() != "sqlite":
-            return cls._opened(address, None)
+            return cls._opened(address, None, create=create)
         file = _file(address)
         if not file.exists():
             if not create:
@@ -67,22 +67,25 @@ class Database:
                 )
             _make(file)
         _inspect(file)
-        return cls._opened(address, file)
+        return cls._opened(address, file, create=create)
 
     @classmethod
-    def _opened(cls, address: URL, file: Path | None) -> Database:
+    def _opened(cls, address: URL, file: Path | None, *, create: bool) -> Database:
         database = cls(_engine(address), file)
         try:
-            database._upgrade()
+            database._upgrade(create=create)
         except BaseException:
             database.close()
             raise
         return database
 
-    def _upgrade(self) -> None:
+    def _upgrade(self, *, create: bool) -> None:
         with _told(self.file), self._engine.connect() as connection:
-            if not migrate.behind(connection):
-                return
+            found = migrate.current(connection)
+        if found == migrate.head():
+            return
+        if found is None and not create:
+            raise MissingDatabaseError("the database", "it is empty", "`auditor registry import` fills it")
         if self.file:
             self.copy(self.file.with_name(f"{self.file.name}.before-{migrate.head()}"))
         with _told(self.file), self._writes.connect() as connection:

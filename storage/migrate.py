@@ -30,14 +30,14 @@ def head() -> str:
     return _script().get_current_head() or ""
 
 
-def behind(connection: Connection) -> bool:
-    """Whether the database waits for revisions. Raises NewerDatabaseError for one we do not know."""
-    current = MigrationContext.configure(connection).get_current_revision()
+def current(connection: Connection) -> str | None:
+    """The revision of the database, None where it has none. Raises NewerDatabaseError for an unknown one."""
+    found = MigrationContext.configure(connection).get_current_revision()
     known = {revision.revision for revision in _script().walk_revisions()}
-    if current is not None and current not in known:
-        why = f"a newer auditor wrote it (schema {current}, this one knows {head()})"
+    if found is not None and found not in known:
+        why = f"a newer auditor wrote it (schema {found}, this one knows {head()})"
         raise NewerDatabaseError("the database", why, "install the newer auditor, or restore a backup")
-    return current != head()
+    return found
 
 
 def upgrade(connection: Connection) -> None:

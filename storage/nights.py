@@ -56,11 +56,11 @@ class Nights:
         rows = [_observation_columns(observation) for observation in observations]
         if not rows:
             return 0
-        statement = self._database.insert(OBSERVATION).on_conflict_do_nothing(
+        once = self._database.insert(OBSERVATION).on_conflict_do_nothing(
             index_elements=["account_id", "night_id"]
         )
         with self._database.writing() as connection:
-            return connection.execute(statement, rows).rowcount
+            return len(connection.execute(once.returning(OBSERVATION.c.id), rows).all())
 
     def finish_night(
         self,
@@ -98,9 +98,10 @@ class Nights:
     def observations(
         self, *, night_id: int | None = None, account_id: int | None = None, association: str | None = None
     ) -> Iterator[Observation]:
-        """The observations of a night, an account or an association, in the order of recording.
+        """The observations of a night, an account or an association; all of them without any.
 
-        All of them without any. They are streamed; the store may be written to meanwhile.
+        They come in the order of recording, those of an association account by account. They are streamed;
+        the store may be written to meanwhile.
         """
         query = select(OBSERVATION)
         if night_id is not None:
@@ -108,9 +109,11 @@ class Nights:
         if account_id is not None:
             query = query.where(OBSERVATION.c.account_id == account_id)
         if association is not None:
-            query = query.join(ACCOUNT, ACCOUNT.c.id == OBSERVATION.c.account_id).where(
-                ACCOUNT.c.association == association
-            )
+            own = select(ACCOUNT.c.id).where(ACCOUNT.c.association == association)
+            query = query.where(OBSERVATION.c.account_id.in_(own))
+            # By the unique key: in the order of ids SQLite would walk the whole night for each association.
+            by_account = self._database.rows(query, OBSERVATION.c.account_id, OBSERVATION.c.night_id)
+            return map(_observation, by_account)
         return map(_observation, self._database.rows(query, OBSERVATION.c.id))
 
     def observation(self, night_id: int, account_id: int) -> Observation | None:

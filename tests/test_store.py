@@ -4,13 +4,15 @@ import asyncio
 import itertools
 import sqlite3
 import threading
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta, timezone
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import event
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from probes.model import Activity, Finding, FoundLink, Identity, Kind, Precision, Presence, Reason
 from storage.clean import clean
@@ -599,6 +601,64 @@ def test_a_full_disk_is_told_and_loses_nothing_committed(peopled):
         peopled.record([heavy])
     assert not list(peopled.observations())
     assert len(list(peopled.accounts())) == 3
+
+
+def test_a_failure_at_any_statement_leaves_all_or_nothing(peopled):
+    night = peopled.begin_night(DAY, NOW)
+    writes = [
+        lambda: peopled.save_registry([replace(AMAL, name="A"), Association("new", "N")], LINKS[:1], NOW),
+        lambda: peopled.record([seen(1, night)]),
+        lambda: peopled.put_derived([Standing(1)], [GAP], [PROPOSAL]),
+        lambda: peopled.replace_derived([Standing(2)], [], []),
+        lambda: peopled.finish_night(night, NightState.DONE, NOW),
+    ]
+    for write in writes:
+        before = everything(peopled)
+        for n in itertools.count(1):
+            with failing(peopled, n) as reached:
+                try:
+                    write()
+                except StoreError:
+                    pass
+                else:
+                    break
+            assert reached
+            assert everything(peopled) == before
+        assert n > 1
+        assert everything(peopled) != before
+
+
+@contextmanager
+def failing(store, n):
+    """The n-th statement and the commit after the last fail as a broken disk would make them."""
+    reached, count = [], itertools.count(1)
+
+    def strike(connection, *_):
+        if next(count) == n:
+            reached.append(n)
+            raise OperationalError("", {}, sqlite3.OperationalError("disk I/O error"))
+
+    engine = store._database._engine
+    for name in ("before_cursor_execute", "commit"):
+        event.listen(engine, name, strike)
+    try:
+        yield reached
+    finally:
+        for name in ("before_cursor_execute", "commit"):
+            event.remove(engine, name, strike)
+
+
+def everything(store):
+    parts = (
+        store.associations(include_withdrawn=True),
+        store.accounts(include_withdrawn=True),
+        store.nights(),
+        store.observations(),
+        store.standings(),
+        store.gaps(),
+        store.proposals(),
+    )
+    return [list(part) for part in parts]
 
 
 # --- the writer
