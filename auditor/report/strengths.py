@@ -1,0 +1,66 @@
+"""What to say before the gaps: what works, and the standing advice that fits. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from auditor.overview import AssociationView
+from probes.model import Scalar
+from storage.model import State
+
+LATELY = timedelta(days=30)
+ALWAYS = ("dedicated_person", "two_admins", "few_but_alive")
+SHOWN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Strength:
+    """A label of the catalogue and its facts; `code` names the gap that was settled, if it is one."""
+
+    label: str
+    facts: dict[str, Scalar] = field(default_factory=dict)
+    code: str = ""
+    channel: str = ""
+
+
+def strengths(view: AssociationView, as_of: datetime) -> list[Strength]:
+    """What works well, and what was settled in the last 30 days."""
+    found = [*_accounts(view), *_settled(view, as_of)]
+    return found if found or view.gaps else [Strength("no_gap")]
+
+
+def _accounts(view: AssociationView) -> Iterator[Strength]:
+    for account in view.accounts:
+        if account.state is not State.PRESENT:
+            continue
+        if account.channel == "website":
+            yield Strength("website_ok")
+        elif account.activity == "active" and account.last_activity:
+            day = account.last_activity.when.date().isoformat()
+            yield Strength("channel_active", {"channel": account.channel, "last_date": day})
+        if account.linked == "reciprocal" and account.channel != "website":
+            yield Strength("channel_linked", {"channel": account.channel})
+
+
+def _settled(view: AssociationView, as_of: datetime) -> Iterator[Strength]:
+    still = {(gap.code, gap.channel) for gap in view.gaps}
+    for gap in view.all_gaps:
+        lately = gap.closed_at is not None and gap.closed_at >= as_of - LATELY
+        if gap.opened_at and lately and (gap.code, gap.channel) not in still:
+            yield Strength("gap_fixed", dict(gap.params), gap.code, gap.channel)
+
+
+def advice(view: AssociationView) -> list[str]:
+    """At most three standing pieces of advice, those that fit its gaps first."""
+    codes = {(gap.code, gap.channel) for gap in view.gaps}
+    fitting = [
+        name
+        for name, gap in (
+            ("own_website", ("no_website", "website")),
+            ("archive_videos", ("channel_missing", "youtube")),
+        )
+        if gap in codes
+    ]
+    return [*fitting, *ALWAYS][:SHOWN]

@@ -1,0 +1,147 @@
+"""What a terminal shows: the network in one screen, or one association's report in plain text. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from auditor.config import Config
+from auditor.overview import AssociationView, Coverage, Overview
+from auditor.report.strengths import strengths
+from auditor.wording import NOTHING, Wording
+from storage.model import Gap
+
+FULL = 5
+"""Gaps told whole; more than five things to do is a list nobody starts (see docs/decisions)."""
+
+
+def told(overview: Overview, config: Config, association: str | None, language: str | None) -> str:
+    """One association's report, or the network's summary; in the language asked for, or its own."""
+    if association is None:
+        return summary(overview, Wording(language or "en"), config)
+    view = overview.association(association)
+    assert view is not None, association
+    words = Wording(language or view.association.language)
+    return "\n".join(_report(view, overview, words))
+
+
+def summary(overview: Overview, words: Wording, config: Config) -> str:
+    """Coverage beside the survey, what opened, what closed, what could not be told."""
+    parts = [
+        _headline(overview, config, words),
+        _table(_coverage(overview.coverage, words)),
+        words.term("ui", "survey_caveat"),
+        _moved(words.term("ui", "opened"), overview.opened, words),
+        _moved(words.term("ui", "closed"), overview.closed, words),
+        _untold(overview, words),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _headline(overview: Overview, config: Config, words: Wording) -> str:
+    names = {"ar": config.network.name_ar, "fr": config.network.name_fr}
+    name = names.get(words.language) or config.network.name
+    return f"{name} · {words.ui('as_of', date=words.date(overview.as_of))}"
+
+
+def _coverage(figures: Iterable[Coverage], words: Wording) -> Iterator[tuple[str, ...]]:
+    heads = ("channel", "tonight", "counted", "survey")
+    yield tuple(words.term("ui", head) for head in heads)
+    for one in figures:
+        survey = words.percent(one.survey / 100) if one.survey is not None else NOTHING
+        yield words.channel(one.channel), interval(one, words), f"{one.confirmed}/{one.associations}", survey
+
+
+def interval(one: Coverage, words: Wording) -> str:
+    """The confirmed share, and how far the unknown ones could take it: "31–35 %"."""
+    low, high = words.percent(one.low / 100), words.percent(one.high / 100)
+    return low if low == high else f"{low} – {high}"
+
+
+def _moved(title: str, rows: Iterable[Gap], words: Wording) -> str:
+    counts = Counter((gap.code, gap.channel, gap.severity) for gap in rows)
+    if not counts:
+        return f"{title}: {words.term('ui', 'none_seen')}"
+    lines = [
+        (str(count), words.gap(code, channel, severity, {}).title)
+        for (code, channel, severity), count in counts.most_common()
+    ]
+    return f"{title}\n{_table(lines, numbers=True)}"
+
+
+def _untold(overview: Overview, words: Wording) -> str:
+    title = words.term("ui", "untold")
+    if not overview.untold:
+        return f"{title}: {words.term('ui', 'none_seen')}"
+    ranked = sorted(overview.untold.items(), key=lambda pair: (-pair[1], pair[0][0], str(pair[0][1])))
+    lines = [
+        (str(count), f"{words.channel(channel)}: {words.term('cause', str(reason))}")
+        for (channel, reason), count in ranked
+    ]
+    return f"{title}\n{_table(lines, numbers=True)}"
+
+
+def _table(rows: Iterable[tuple[str, ...]], *, numbers: bool = False) -> str:
+    listed = list(rows)
+    widths = [max(map(len, column)) for column in zip(*listed, strict=True)]
+    return "\n".join(_line(row, widths, numbers=numbers) for row in listed)
+
+
+def _line(row: tuple[str, ...], widths: list[int], *, numbers: bool) -> str:
+    first = row[0].rjust(widths[0]) if numbers else row[0].ljust(widths[0])
+    rest = (cell.ljust(width) for cell, width in zip(row[1:], widths[1:], strict=True))
+    return "  " + "  ".join([first, *rest]).rstrip()
+
+
+def _report(view: AssociationView, overview: Overview, words: Wording) -> Iterator[str]:
+    yield view.association.shown(words.language)
+    yield words.ui("as_of", date=words.date(overview.as_of))
+    yield words.label("ui", "not_judgement")
+    yield ""
+    yield words.label("ui", "strengths")
+    yield from (f"  + {said}" for said in spoken_strengths(view, overview, words))
+    yield from _todo(view, words)
+    yield from _unchecked(view, words)
+
+
+def spoken_strengths(view: AssociationView, overview: Overview, words: Wording) -> Iterator[str]:
+    """The strengths as sentences."""
+    for one in strengths(view, overview.as_of):
+        facts = dict(one.facts)
+        if one.code:
+            facts["title"] = words.gap(one.code, one.channel, "info", facts).title
+        yield words.label("strength", one.label, **facts)
+
+
+def _todo(view: AssociationView, words: Wording) -> Iterator[str]:
+    if not view.gaps:
+        return
+    yield ""
+    yield words.label("ui", "todo")
+    for number, gap in enumerate(view.gaps[:FULL], 1):
+        told = words.gap(gap.code, gap.channel, gap.severity, gap.params)
+        yield ""
+        yield f"{number}. {told.title} [{told.severity}]"
+        yield f"   {told.why}"
+        yield f"   {told.evidence}"
+        yield f"   {words.label('ui', 'who')}: {told.who} · {words.label('ui', 'time')}: {told.time}"
+        yield from (f"   ☐ {step}" for step in told.steps)
+    yield from _further(view.gaps[FULL:], words)
+
+
+def _further(rows: Iterable[Gap], words: Wording) -> Iterator[str]:
+    titles = [words.gap(gap.code, gap.channel, gap.severity, gap.params).title for gap in rows]
+    if titles:
+        yield ""
+        yield words.term("ui", "further")
+        yield from (f"  - {title}" for title in titles)
+
+
+def _unchecked(view: AssociationView, words: Wording) -> Iterator[str]:
+    if not view.unchecked:
+        return
+    yield ""
+    yield words.label("ui", "unknowns")
+    for one in view.unchecked:
+        told = words.gap(one.code, one.channel, "info", one.params)
+        yield f"  ? {told.title}. {told.evidence}"
