@@ -1,0 +1,216 @@
+"""The read model: coverage as an interval, what moved, how accounts are linked, the items of faces."""
+
+import json
+from datetime import timedelta
+
+import pytest
+from small import PROFILE, START, configured, link, night_of, opened, register, steps
+
+from auditor import faces, night
+from auditor.config import Survey
+from auditor.night import run
+from auditor.overview import linked, overview
+from auditor.settle import Dossier, Moment, case
+from probes.model import Finding, FoundLink, Identity, Kind, NoPage, Presence, Reason
+from storage.model import AccountRow, Association, Decision, DecisionKind, Standing, State
+
+
+@pytest.fixture(autouse=True)
+def simple_probe(monkeypatch):
+    monkeypatch.setattr(night, "steps", steps)
+
+
+@pytest.fixture
+def app(tmp_path):
+    survey = Survey(figures={"facebook": 83.0})
+    small = opened(tmp_path, configured().model_copy(update={"survey": survey}))
+    yield small
+    small.store.close()
+
+
+NOUR, AMAL, WALL = (link(name, "facebook", name) for name in ("nour", "amal", "wall"))
+SITE = link("nour", "website", "nour")
+
+
+async def network(app, days=1, **answers):
+    register(app, NOUR, AMAL, WALL, SITE, names=["bare"])
+    app.web.answers = {WALL.typed: "wall", SITE.typed: "linked"} | answers
+    for day in range(days):
+        await run(app, night_of(day))
+    return overview(app.store, app.config, night_of(days - 1) + timedelta(hours=6))
+
+
+async def test_coverage_is_what_is_confirmed_and_how_far_the_unknown_could_take_it(app):
+    seen = await network(app)
+    facebook = next(one for one in seen.coverage if one.channel == "facebook")
+    assert (facebook.confirmed, facebook.unknown, facebook.missing) == (2, 1, 1)
+    assert (facebook.low, facebook.high, facebook.survey) == (50.0, 75.0, 83.0)
+
+
+async def test_a_channel_given_up_by_choice_is_neither_missing_nor_asked_for(app):
+    await network(app)
+    app.store.add_decision(
+        Decision("bare", "facebook", DecisionKind.NONE_BY_CHOICE, "Amina", "no need", night_of(0))
+    )
+    await run(app, night_of(1))
+    seen = overview(app.store, app.config, night_of(1))
+    facebook = next(one for one in seen.coverage if one.channel == "facebook")
+    assert (facebook.missing, facebook.by_choice) == (0, 1)
+    bare = seen.association("bare")
+    assert [(one.channel, one.code) for one in bare.unchecked] == [("facebook", "channel_waived")]
+    assert {gap.channel for gap in bare.gaps} == {"youtube"}
+
+
+async def test_what_opened_and_closed_since_the_last_night_is_told(app):
+    first = await network(app)
+    assert {gap.code for gap in first.opened} == {"channel_missing"}
+    later = await network(app, days=2)
+    assert {(gap.association, gap.code) for gap in later.opened} == {("nour", "channel_unlisted")}
+
+
+async def test_the_past_is_folded_anew_as_of_its_moment(app):
+    first = await network(app)
+    register(app, NOUR, AMAL, WALL, SITE, link("bare", "facebook", "bare"), now=START + timedelta(hours=9))
+    await run(app, night_of(1))
+    now = overview(app.store, app.config, night_of(1))
+    assert {gap.code for gap in now.closed} == {"channel_missing"}
+    past = overview(app.store, app.config, first.as_of)
+    assert past.coverage == first.coverage
+    assert [view.gaps for view in past.associations] != [view.gaps for view in now.associations]
+    assert faces.gap_items(past) == faces.gap_items(first)
+
+
+async def test_what_could_not_be_told_is_a_status_and_never_a_gap(app):
+    seen = await network(app)
+    wall = seen.association("wall")
+    assert [(one.code, one.params["cause"]) for one in wall.unchecked] == [("channel_unknown", "login_wall")]
+    assert {gap.code for gap in wall.gaps} == {"channel_missing"}
+    assert seen.untold == {("facebook", Reason.LOGIN_WALL): 1}
+
+
+async def test_an_account_that_no_night_has_seen_yet_is_not_checked(app):
+    await network(app)
+    register(app, NOUR, AMAL, WALL, SITE, link("bare", "youtube", "bare"), now=START + timedelta(hours=5))
+    seen = overview(app.store, app.config, START + timedelta(hours=6))
+    assert [one.code for one in seen.association("bare").unchecked] == ["not_checked"]
+
+
+async def test_a_waived_gap_is_not_shown_until_the_waiver_ends(app):
+    await network(app)
+    word = Decision(
+        "bare",
+        "facebook",
+        DecisionKind.WAIVE,
+        "Amina",
+        "next year",
+        night_of(0),
+        until=night_of(5),
+        code="channel_missing",
+    )
+    app.store.add_decision(word)
+    during = overview(app.store, app.config, night_of(1)).association("bare")
+    after = overview(app.store, app.config, night_of(6)).association("bare")
+    assert [gap.channel for gap in during.gaps] == ["youtube"]
+    assert {gap.channel for gap in after.gaps} == {"facebook", "youtube"}
+
+
+async def test_a_proposal_hides_the_missing_channel_and_is_shown_until_it_is_settled(app):
+    seen = await network(app, days=2)
+    nour = seen.association("nour")
+    assert [gap.code for gap in nour.gaps] == ["channel_unlisted"]
+    assert [one.link.key for one in nour.proposals] == ["@nour"]
+
+
+def pair(site_links=(), profile_links=(), site="nour.example"):
+    """How a YouTube account and a site are linked, when each says these links."""
+    read = Finding(Presence.PRESENT, links=site_links, facts={"viewport": True})
+    profile = Finding(Presence.PRESENT, links=profile_links)
+    rows = (
+        AccountRow("nour", "", Identity("website", Kind.PAGE, site), "website", id=1),
+        AccountRow("nour", "", Identity("youtube", Kind.PAGE, "@nour"), "youtube", id=2),
+    )
+    standings = {
+        1: Standing(1, State.PRESENT, known=read),
+        2: Standing(2, State.PRESENT, known=profile),
+    }
+    known = case(Dossier(Association("nour", "Nour"), rows, standings), Moment(START, START), {})
+    return linked(known.accounts[1], known)
+
+
+HOME = FoundLink("website", "nour.example/ar", "https://nour.example/ar", "about")
+OTHER_SITE = FoundLink("website", "other.example", "https://other.example/", "about")
+OTHER = FoundLink("youtube", "@other", "https://www.youtube.com/@other", "anchor")
+
+
+@pytest.mark.parametrize(
+    ("site", "profile", "word"),
+    [
+        ((PROFILE,), (HOME,), "reciprocal"),
+        ((PROFILE,), (), "site_only"),
+        ((), (HOME,), "profile_only"),
+        ((), (), "registry_only"),
+        ((OTHER,), (), "contradicted"),
+        ((), (OTHER_SITE,), "contradicted"),
+    ],
+)
+def test_links_are_followed_both_ways(site, profile, word):
+    assert pair(site, profile) == word
+
+
+async def test_status_is_one_item_to_the_letter(app):
+    seen = await network(app)
+    assert faces.status_items(seen) == [
+        {
+            "night": "2026-03-01",
+            "started_at": "2026-03-01T00:30:00Z",
+            "finished_at": faces.instant(seen.night.finished_at),
+            "state": "done",
+            "accounts": 4,
+            "present": 3,
+            "absent": 0,
+            "unknown": 1,
+            "blind": [],
+            "age_hours": seen.age_hours,
+        }
+    ]
+    assert 5.9 < seen.age_hours <= 6
+
+
+def test_before_the_first_night_the_status_is_empty(app):
+    assert faces.status_items(overview(app.store, app.config, START))[0]["night"] is None
+
+
+GAP = {"association", "name", "channel", "code", "severity", "opened_at", "closed_at", "params", "evidence"}
+REPORT = {"association", "name", "region", "language", "level", "score", "accounts", "gaps", "unchecked"}
+ACCOUNT = {
+    "channel",
+    "url",
+    "key",
+    "state",
+    "since",
+    "reason",
+    "last_activity",
+    "activity",
+    "linked",
+    "checked_at",
+}
+
+
+async def test_gaps_and_reports_are_items_to_the_letter(app):
+    seen = await network(app, days=2)
+    items = faces.report_items(seen)
+    assert all(set(item) == GAP for item in faces.gap_items(seen))
+    assert all(set(item) >= REPORT for item in items)
+    assert all(set(account) == ACCOUNT for item in items for account in item["accounts"])
+    assert [item["association"] for item in faces.report_items(seen, "nour")] == ["nour"]
+    whole = faces.envelope(items + faces.gap_items(seen) + faces.coverage_items(seen), seen.as_of)
+    assert json.loads(json.dumps(whole))["schema"] == 1
+
+
+async def test_a_bad_night_moves_no_score(app):
+    before = await network(app)
+    app.web.answers = dict.fromkeys((row.typed for row in (NOUR, SITE, AMAL, WALL)), NoPage(Reason.BLOCKED))
+    await run(app, night_of(1))
+    after = overview(app.store, app.config, night_of(1))
+    assert [view.score for view in after.associations] == [view.score for view in before.associations]
+    assert after.coverage == before.coverage
