@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -20,6 +20,7 @@ from probes import dates, links, read, walls
 from probes.model import (
     Account,
     Activity,
+    Ask,
     Finding,
     FoundLink,
     Identity,
@@ -501,7 +502,7 @@ def _refused(page: Page, seen: Read) -> Finding:
     )
 
 
-def _activity(address: str, seen: Read) -> Any:
+def _activity(address: str, seen: Read) -> Generator[Ask, Page, Activity | None]:
     """The newest upload over the tabs that carry dates, at most two pages more."""
     newest = seen.newest
     for tab in ("videos", "streams"):
