@@ -88,10 +88,23 @@ NAMES = {bare(called): column for column, names in CALLED.items() for called in 
 NAMES |= {bare(column): column for column in CALLED}
 
 
+ABOUT = frozenset(
+    bare(
+        "url urls link links lien liens page pages compte account profile profil handle username address "
+        "adresse official officiel officielle de du la le l of the our "
+        "رابط صفحة حساب قناة عنوان على منصة الرسمية الرسمي"
+    ).split()
+)
+"""Words that say nothing of which column a heading means: "url website", "lien de la page Facebook"."""
+
+
 def column_of(heading: str, channels: Collection[str]) -> str | None:
     """The column a heading means, or None: what stands in brackets may be an explanation."""
-    for said in (heading, re.sub(r"[(\[].*?[)\]]", " ", heading)):
-        column = NAMES.get(bare(said)) or (bare(said) if bare(said) in channels else None)
+    whole = bare(heading)
+    outside = bare(re.sub(r"[(\[].*?[)\]]", " ", heading))
+    pith = " ".join(word for word in outside.split() if word not in ABOUT)
+    for said in (whole, outside, pith, pith.removeprefix("ال")):
+        column = NAMES.get(said) or (said if said in channels else None)
         if column is not None:
             return column if column in {*FACTS, *AFTER, LINKS} or column in channels else None
     return None

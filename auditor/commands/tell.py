@@ -42,8 +42,7 @@ def gaps(
 def report(
     context: typer.Context,
     association: Annotated[str | None, typer.Argument(help="Its id; every association without one.")] = None,
-    language: SHEET = ("association", "name", "channel", "code", "severity", "opened_at", "params")
-Language = None,
+    language: Language = None,
     as_json: Json = False,
 ) -> None:
     """Tell an association where it stands."""
