@@ -1,0 +1,295 @@
+"""Typed text to an address: what people and their spreadsheets do to links, undone and never guessed at.
+
+Repairs change how an address is written, never where it leads: a host with a password before it, a
+backslash or a lone percent sign is refused, because a reader and a browser see two different hosts in it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from html import unescape
+from unicodedata import normalize
+from urllib.parse import parse_qsl, quote, unquote, urljoin, urlsplit, urlunsplit
+
+LONGEST = 4_096  # characters of a cell that are read
+
+_PLAIN = re.compile(r"https?://(?:[a-z0-9-]+\.)+[a-z]{2,}(?:/[A-Za-z0-9._~/@-]*[A-Za-z0-9_/])?", re.ASCII)
+_INVISIBLE = re.compile("[\u00ad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\x00-\x08\x0e-\x1f\x7f]")
+_SPACES = re.compile(r"[\s\u00a0\u3000]+")
+_WIDE = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {0x3002: ord("."), 0xFF61: ord(".")}
+_MOJIBAKE = re.compile("[ÃÂØÙ][\u0080-\u00bf\u2010-\u203a\u0152-\u0192\u02c6\u02dc\u20ac\u2122]")
+
+# =HYPERLINK("address";"words"), LIEN_HYPERTEXTE in French sheets; Access writes words#address#.
+_FORMULA = re.compile(r"""(?i)^[=+@]*\s*(?:hyperlink|lien_hypertexte)\s*\(\s*["']([^"']*)["']""")
+_ACCESS = re.compile(r"^[^#]*#((?:https?://|www\.)[^#\s]+)#[^#]*$")
+_MARKDOWN = re.compile(r"\[[^\]]*\]\(\s*<?([^)\s>]+)>?[^)]*\)")
+_ANCHOR = re.compile(r"""(?i)<a\s[^>]*href\s*=\s*["']?([^"'\s>]+)""")
+_ENTITY = re.compile(r"(?i)&(?:amp|nbsp|quot|lt|gt|#\d+|#x[0-9a-f]+);")
+
+# https// http:/ htpp:// ttps:// http;// http.// hhttp:// https::// http: //
+_SCHEME = re.compile(
+    r"(?i)^(?:h{1,3}t{1,3}p{1,3}s?|t{1,2}ps?|h{1,2}t{0,1}ps?|hpt{1,2}ps?|httsp|htpts|hxxps?)\s*"
+    r"(?:[:;.,]{1,3}\s*[/\\]{1,4}|[:;]{1,2}\s*(?=www\.)|/{2,3})\s*"
+)
+_SECURE = re.compile(r"(?i)^[a-z]*s[a-z]{0,1}\s*[:;.,/\\]")
+_OTHER_SCHEME = re.compile(r"(?i)^(?!(?:www|localhost)\b)([a-z][a-z0-9+.-]*):(?!//)(?!\d+(?:/|$))")
+_WITH_SCHEME = re.compile(r"(?i)\bh?t{1,2}ps?\s?[:;]\s?/{1,3}\s?[^\s/]")
+_WWW = re.compile(r"(?i)^w{2,5}(?:\s*[.,]\s*|\.{2,})(?=[^\s.,])")
+_OPENING, _CLOSING = "<([{\"'«“‘`*|", ">)]}\"'»”’`*|.,;:!،؛؟…·•"
+_LABEL = re.compile(r"(?i)[a-z0-9_\u00a1-\uffff](?:[a-z0-9_\u00a1-\uffff-]{0,61}[a-z0-9\u00a1-\uffff])?")
+_NUMBERS = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}")
+_TRACKING = re.compile(
+    r"(?i)(?:utm_\w+|fbclid|gclid|gclsrc|dclid|msclkid|yclid|twclid|igshid|igsh|mibextid|mc_cid|mc_eid|_ga|_gl"
+    r"|ref_src|ref_url|srsltid|wbraid|gbraid|li_fat_id|_hsenc|_hsmi|mkt_tok|spm|trk)"
+)
+
+
+def repaired(typed: str) -> str:
+    """The text of one cell without what is no part of a link: marks, formulas, quotes, a label before it."""
+    text = typed[:LONGEST].strip()
+    if _PLAIN.fullmatch(text):
+        return text
+    text = _remade(text).translate(_WIDE)
+    text = _SPACES.sub(" ", _INVISIBLE.sub("", _ENTITY.sub(lambda found: unescape(found[0]), text))).strip()
+    for form in (_FORMULA, _ACCESS, _MARKDOWN, _ANCHOR):
+        found = form.search(text)
+        text = found[1].strip() if found else text
+    return trimmed(normalize("NFC", text))
+
+
+def _remade(text: str) -> str:
+    """Text that was UTF-8 and read as windows-1252 on its way (`Ã©` for é), read again."""
+    if not _MOJIBAKE.search(text):
+        return text
+    for charset in ("cp1252", "latin-1"):
+        try:
+            return text.encode(charset).decode("utf-8")
+        except UnicodeError:
+            continue
+    return text
+
+
+def trimmed(text: str) -> str:
+    """Without quotes, brackets and punctuation around it; a bracket opened inside keeps its end."""
+    text = text.strip().lstrip(_OPENING).strip()
+    while text and text[-1] in _CLOSING and not (text[-1] == ")" and text.count("(") >= text.count(")")):
+        text = text[:-1].rstrip()
+    return text
+
+
+def address(text: str, *, loosely: bool = True) -> str | None:
+    """The address in a repaired text, or None where there is none.
+
+    `loosely` also takes `example.ma/page` without a scheme, as long as the top-level domain exists.
+    """
+    if _PLAIN.fullmatch(text):
+        return text
+    text = _begun(text)
+    scheme = _SCHEME.match(text)
+    if scheme:
+        secure = _SECURE.match(scheme[0]) is not None
+        rest = text[scheme.end() :]
+        while inner := _SCHEME.match(rest):  # http://https://…
+            secure, rest = _SECURE.match(inner[0]) is not None, rest[inner.end() :]
+    elif text.startswith("//"):
+        secure, rest = True, text.lstrip("/")
+    elif _OTHER_SCHEME.match(text) or not (loosely and _looks_like_host(text)):
+        return None
+    else:
+        secure, rest = True, text
+    return _built("https" if secure else "http", _WWW.sub("www.", rest))
+
+
+def _begun(text: str) -> str:
+    """From where the address begins: `Site web : https://…`, `our page www.…`."""
+    found = _WITH_SCHEME.search(text)
+    if found and found.start() and (text[found.start() - 1] in " :>=|-(\"'،" or " " in text[: found.start()]):
+        text = text[found.start() :]
+    elif not found and " " in text and (www := re.search(r"(?i)(?:^|[\s:(>])(www\.\S+)", text)):
+        text = www[1]
+    if not _SCHEME.match(text):
+        return text
+    return trimmed(text)
+
+
+def _looks_like_host(text: str) -> bool:
+    host = re.split(r"[/?#\s]", _WWW.sub("www.", text), maxsplit=1)[0].rpartition("@")[2].partition(":")[0]
+    return "." in host.strip(".") and (host.rpartition(".")[2].lower() in tlds() or bool(_WWW.match(text)))
+
+
+def _built(scheme: str, rest: str) -> str | None:
+    """Scheme, host and the rest as one address, or None where two readers could see two hosts in it."""
+    authority, cut, path = _parted(rest)
+    host, colon, port = authority.partition(":")
+    host = told_host(host)
+    if host is None or "\\" in rest or (colon and not (port.isdigit() and 0 < int(port[:6]) < 65_536)):
+        return None
+    if path.strip() and " " in (tail := path.strip()):
+        found = re.match(r"[^ ]*", tail)
+        kept = found[0] if found else ""
+        if not _prose(tail[len(kept) :]):
+            kept = tail.replace(" ", "%20")
+        path = kept
+    shown = "" if port in ("", {"http": "80", "https": "443"}[scheme]) else f":{port}"
+    return f"{scheme}://{host}{shown}{cut}{path.strip()}"
+
+
+def _parted(rest: str) -> tuple[str, str, str]:
+    """The authority, and what follows it with its first mark."""
+    found = re.search(r"[/?#]", rest)
+    authority, path = (rest[: found.start()], rest[found.start() :]) if found else (rest, "")
+    authority = authority.strip()
+    if " " in authority and not path:
+        authority = authority.partition(" ")[0]  # words after the address
+    return authority.replace(" ", "") if re.search(r"\.\s|\s\.", authority) else authority, path[:1], path[1:]
+
+
+def _prose(words: str) -> bool:
+    """Whether what follows a space is talk after the address, not a part of it that was typed with spaces."""
+    return bool(
+        re.search(r"(?i)^\s+(?:[-–(&|/]|and\b|et\b|ou\b|or\b|\(|و|https?:|www\.|@|[a-z]+\s*:)", words)
+    )
+
+
+@lru_cache(maxsize=16_384)
+def told_host(host: str) -> str | None:
+    """A host in lower-case Unicode, or None where it is none: `xn--…` decoded, dots and commas mended."""
+    host = re.sub(r"\.{2,}", ".", host.strip().lower().replace(",", ".")).strip(".")
+    if not host or "." not in host or len(host) > 253:
+        return None
+    labels = [_decoded(label) for label in host.split(".")]
+    if not all(_LABEL.fullmatch(label) for label in labels):
+        return None
+    if _NUMBERS.fullmatch(host):
+        return host if all(int(part) < 256 for part in host.split(".")) else None
+    return ".".join(labels) if labels[-1] in tlds() or labels[-1] in _RESERVED else None
+
+
+_RESERVED = frozenset({"example", "test", "invalid", "localhost", "onion", "local", "internal"})
+
+
+def _decoded(label: str) -> str:
+    if not label.startswith("xn--"):
+        return label
+    try:
+        return label[4:].encode("ascii").decode("punycode")
+    except UnicodeError:
+        return label
+
+
+@lru_cache(maxsize=1)
+def tlds() -> frozenset[str]:
+    """Every top-level domain of the public suffix list that tldextract ships, in Unicode; no network."""
+    from tldextract import TLDExtract  # noqa: PLC0415  # a fifth of a second, for texts without a scheme
+
+    suffixes = TLDExtract(suffix_list_urls=(), cache_dir=None).tlds
+    ends = {suffix.rpartition(".")[2] for suffix in suffixes}
+    return frozenset(ends | {_decoded(end) for end in ends} | _RESERVED)
+
+
+# --- Addresses that carry another --------------------------------------------------------------
+
+# The host's end, what its path begins with, and the query names that may hold the other address.
+_WRAPPERS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
+    (
+        "facebook.com",
+        r"/l\.php|/flx/warn|/login|/plugins/(?:page|like|follow|likebox|fan)",
+        ("u", "next", "href"),
+    ),
+    ("fb.com", r"/login|/l\.php", ("u", "next")),
+    (
+        "linkedin.com",
+        r"/authwall|/uas/login|/login|/signup|/checkpoint|/redir|/safety/go",
+        ("sessionRedirect", "session_redirect", "url"),
+    ),
+    ("twitter.com", r"/i/flow/|/login|/account/", ("redirect_after_login",)),
+    ("x.com", r"/i/flow/|/login|/account/", ("redirect_after_login",)),
+    ("l.instagram.com", r"/", ("u",)),
+    ("instagram.com", r"/accounts/login|/linkshim", ("next", "u")),
+    ("consent.youtube.com", r"/", ("continue",)),
+    ("consent.google.com", r"/", ("continue",)),
+    ("accounts.google.com", r"/", ("continue",)),
+    ("accounts.youtube.com", r"/", ("continue",)),
+    ("youtube.com", r"/redirect", ("q",)),
+    ("safelinks.protection.outlook.com", r"/", ("url",)),
+    ("urldefense.com", r"/v[12]", ("u",)),
+    ("urldefense.proofpoint.com", r"/v[12]", ("u",)),
+    ("translate.google.com", r"/", ("u",)),
+    ("out.reddit.com", r"/", ("url",)),
+    ("slack-redir.net", r"/link", ("url",)),
+    ("vk.com", r"/away", ("to",)),
+    ("href.li", r"/", ("",)),
+)
+_GOOGLE = re.compile(r"(?:www\.)?google(?:\.[a-z]{2,3}){1,2}")
+_ARCHIVE = re.compile(r"(?i)^/web/[0-9a-z_*]+/(.+)$")
+_DEPTH = 5
+
+
+def unwrapped(url: str) -> str:
+    """The address that a redirector, sign-in, consent or archive address carries, to any depth of five."""
+    for _ in range(_DEPTH):
+        inner = next(_carried(url), None)
+        if inner is None:
+            break
+        url = inner
+    return url
+
+
+def _carried(url: str) -> Iterator[str]:
+    host, path, query, _ = split(url)
+    if host in ("web.archive.org", "archive.org"):
+        found = _ARCHIVE.match(f"{path}?{query}" if query else path)
+        yield from _inner(url, found[1] if found else "")
+    if not query:
+        return
+    for end, start, names in _wrappers(host):
+        if re.match(start, path):
+            pairs = dict(parse_qsl(query))
+            for name in names:
+                yield from _inner(url, pairs.get(name, "") if name else unquote(query))
+            if end == "urldefense":
+                return
+
+
+@lru_cache(maxsize=4_096)
+def _wrappers(host: str) -> tuple[tuple[str, str, tuple[str, ...]], ...]:
+    if _GOOGLE.fullmatch(host):
+        return (("google", r"/url|/imgres|/amp/", ("q", "url", "imgrefurl")),)
+    return tuple(row for row in _WRAPPERS if host == row[0] or host.endswith("." + row[0]))
+
+
+def _inner(url: str, value: str) -> Iterator[str]:
+    value = value.strip()
+    if not value:
+        return
+    whole = urljoin(url, value) if value.startswith("/") and not value.startswith("//") else value
+    found = address(unquote(whole) if "%3A%2F%2F" in whole[:16] else whole)
+    if found is not None and found != url:
+        yield found
+
+
+# --- Parts ---------------------------------------------------------------------------------------
+
+
+def split(url: str) -> tuple[str, str, str, str]:
+    """Host with its port, path, query and fragment of a cleaned address."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # brackets that pretend to be an IPv6 address
+        return "", "", "", ""
+    return parts.netloc, parts.path, parts.query, parts.fragment
+
+
+def untracked(url: str) -> str:
+    """The address without the names that only tell where a visitor came from, and without its fragment."""
+    scheme, host, path, query, _ = urlsplit(url)
+    kept = "&".join(
+        pair for pair in query.split("&") if pair and not _TRACKING.fullmatch(pair.partition("=")[0])
+    )
+    return urlunsplit((scheme, host, quote(path, safe="/%:@!$&'()*+,;=~-._" + _beyond(path)), kept, ""))
+
+
+def _beyond(path: str) -> str:
+    return "".join(sorted({letter for letter in path if letter > "\x7f"}))

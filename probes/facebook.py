@@ -1,0 +1,258 @@
+"""Facebook: whose page a link names, and what its public page shows to someone without an account.
+
+Since 2023 a visitor without an account mostly meets a login wall or a page without content, and the words
+"this content isn't available" stand on pages that exist too: so Facebook never proves an absence here, and
+only its own markers on the page prove that it is there (fact sheet, measured 2026-09 and 2026-10).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
+
+from probes import read, shown
+from probes.model import Account, Identity, Kind, Page, Steps
+from probes.shown import Shown
+
+NAME = "facebook"
+VERSION = 1
+HOSTS = frozenset(
+    {
+        "facebook.com",
+        "fb.com",
+        "fb.me",
+        "m.me",
+        "fb.watch",
+        "messenger.com",
+        "facebook.fr",
+        "facebookwkhpilnemxj7asaniu7vnjjbiltxjqhye3mhbshg7kx5tfyd.onion",
+        "facebookcorewwwi.onion",
+    }
+)
+
+# Facebook's own first segments (ytdlp, iframely, lorey, social-links 2022 to 2026).
+_RESERVED = frozenset(
+    "sharer share dialog plugins groups events watch marketplace gaming messages messenger me help search hashtag"
+    " photo photos video videos reel reels stories permalink posts media notes login recover reg r checkpoint home"
+    " l tr ads adsmanager ad_campaign business policies privacy legal terms settings pages people pg p public"
+    " places fundraisers donate jobs live directory ajax flx feed friends bookmarks games apps developers careers"
+    " community campaign lookaside badges unsupportedbrowser sem_campaigns cookie cookies dyi notifications"
+    " profile story login.php about mobile signup saved memories onthisday offers find-friends pages_feed".split()
+)
+_POSTS = frozenset(
+    "posts videos photos permalink reels story notes events photo video media_set note activity".split()
+)
+_TOP_POSTS = frozenset(
+    "watch reel reels photo photos video videos story permalink hashtag events media stories notes note live".split()
+)
+_LOCALE_HOST = re.compile(
+    r"(?:www|m|mbasic|touch|web|mobile|business|free|d|p|upload|[a-z]{2}(?:-[a-z]{2})?)"
+)
+# A-Z, digits and full stops, at most 50 (help article 105399436216001, read 2026); `_`, `-` and other
+# scripts are old slugs or slips, kept as typed and marked.
+_USERNAME = re.compile(r"[A-Za-z0-9.]{1,50}")
+_SLUG = re.compile(r"[\w.\-\u0300-\u036f]{1,100}")
+_NAMED_ID = re.compile(r".*?-(\d{10,})")
+_ID = re.compile(r"\d{1,20}")
+_ROUTE = re.compile(r"^(?:#|%23)?!?(/.*)$")
+_NOBODY = frozenset(
+    "facebook meta wix wordpress wordpresscom squarespace weebly elementor envato themeforest shopify jimdo"
+    " your-page yourpage username example".split()
+)
+_TO_ACCOUNT = frozenset({"posts", "videos", "photos"})
+
+
+# --- Whose link is it? ---------------------------------------------------------------------------
+
+
+def identify(url: str, typed: str) -> Identity:
+    """Tell whose page a cleaned address on one of HOSTS is."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return Identity(NAME, Kind.INVALID, url=url)
+    return replace(_on_host(_routed(parts, typed)), url=url)
+
+
+def identify_bare(text: str) -> Identity | None:
+    """Tell a username, an id or `pages/Name/123` typed in the Facebook column without an address."""
+    text = text.strip().lstrip("/").removeprefix("@").rstrip("/")
+    if re.fullmatch(r"(?i)(?:pages|people|groups|p|pg)/\S+", text):
+        found = _by_path(urlsplit(f"https://www.facebook.com/{text}"))
+    elif _SLUG.fullmatch(text) and "//" not in text:
+        found = _named(text)
+        if text.isdigit() and len(text) < 8:
+            found = Identity(NAME, Kind.INVALID)  # a count or a phone's end, hardly an id
+    else:
+        return None
+    return found if found.key else None
+
+
+def _routed(parts: SplitResult, typed: str) -> SplitResult:
+    """Addresses of 2009 to 2012 carry the page behind `#!`: /home.php#!/name, /%23!/name."""
+    whole = unquote(parts.path)
+    fragment = parts.fragment or (typed.partition("#")[2] if "#!" in typed else "")
+    if "#" in whole:
+        _, _, fragment = whole.partition("#")
+    route = _ROUTE.match(unquote(fragment))
+    return urlsplit(f"https://www.facebook.com{route[1]}") if route and len(route[1]) > 1 else parts
+
+
+def _on_host(parts: SplitResult) -> Identity:
+    host = (parts.hostname or "").removeprefix("www.")
+    segments = [segment for segment in parts.path.split("/") if segment]
+    if host == "fb.me":
+        return Identity(NAME, Kind.SHORT) if segments else Identity(NAME, Kind.HOME)
+    if host == "fb.watch":
+        return Identity(NAME, Kind.POST)
+    if host in ("m.me", "messenger.com"):
+        name = segments[-1] if segments and segments[0] != "g" else ""
+        return replace(_named(name), note="derived") if name else Identity(NAME, Kind.HOME)
+    before = host.removesuffix("facebook.com").removesuffix("fb.com").removesuffix(".")
+    if before not in HOSTS and before and not _LOCALE_HOST.fullmatch(before):
+        return Identity(NAME, Kind.INVALID)  # developers., l., graph. … have no pages of people's
+    return _by_path(parts)
+
+
+def _by_path(parts: SplitResult) -> Identity:
+    segments = [unquote(segment).strip() for segment in parts.path.split("/") if segment.strip()]
+    query = {name: values[0] for name, values in parse_qs(parts.query).items()}
+    if not segments:
+        return Identity(NAME, Kind.HOME)
+    first = segments[0].lower().removesuffix(".php")
+    rest = segments[1:]
+    if first in ("profile", "people", "pages", "p", "pg", "groups", "share", "sharer", "dialog", "plugins"):
+        return _by_form(first, rest, query)
+    if first in ("ads", "permalink", "story", "photo", "media") and (owner := _owner(query)):
+        return owner
+    if first in _TOP_POSTS:
+        return (
+            Identity(NAME, Kind.SEARCH if first == "hashtag" else Kind.POST) if rest or query else _invalid()
+        )
+    if first in ("search", "home", "login"):
+        return Identity(NAME, Kind.SEARCH if first == "search" else Kind.HOME)
+    if first in _RESERVED or segments[0].lower().endswith(".php"):
+        return _invalid()
+    found = _named(segments[0])
+    if found.key and rest and rest[0].lower() in _POSTS and len(rest) > 1:
+        return replace(found, kind=Kind.POST, note="derived")
+    return found
+
+
+def _by_form(first: str, rest: list[str], query: dict[str, str]) -> Identity:
+    if first == "groups":
+        return _group(rest)
+    if first == "profile":
+        return _by_id(query.get("id", "") or (rest[0] if rest else ""), Kind.PROFILE)
+    if first == "share":
+        return _shared(rest, query)
+    if first in ("sharer", "dialog", "plugins"):
+        return Identity(NAME, Kind.POST if rest[:1] in (["video.php"], ["post.php"]) else Kind.SHARE)
+    if first == "pg":
+        return replace(_named(rest[0]), kind=Kind.PAGE) if rest else _invalid()
+    numbers = [segment for segment in rest if _ID.fullmatch(segment)]
+    tails = [found[1] for segment in rest[-1:] if (found := re.fullmatch(r".*-(\d{5,})", segment))]
+    told = (numbers or tails or [""])[0]
+    return _by_id(told, Kind.PROFILE if first == "people" else Kind.PAGE)
+
+
+def _shared(rest: list[str], query: dict[str, str]) -> Identity:
+    """`/share/<code>` hides a page or a post behind a redirect; `/share.php?u=` is a button."""
+    if not rest:
+        return Identity(NAME, Kind.SHARE) if query else _invalid()
+    return Identity(NAME, Kind.POST if rest[0] in ("p", "r", "v") else Kind.SHORT)
+
+
+def _group(rest: list[str]) -> Identity:
+    if not rest or not _SLUG.fullmatch(rest[0]):
+        return _invalid()
+    slug = rest[0].lower()
+    found = Identity(NAME, Kind.GROUP, f"group:{slug}", f"https://www.facebook.com/groups/{rest[0]}")
+    return replace(found, note="derived") if len(rest) > 2 else found
+
+
+def _owner(query: dict[str, str]) -> Identity | None:
+    """Who published the post that an address names by numbers."""
+    told = query.get("view_all_page_id")
+    if told:
+        return _by_id(told, Kind.PAGE)
+    number = query.get("id", "") if {"story_fbid", "fbid"} & query.keys() else ""
+    return replace(_by_id(number, Kind.POST), note="derived") if _ID.fullmatch(number) else None
+
+
+def _named(segment: str) -> Identity:
+    """A first segment: digits, a slug that ends with an id, or a username."""
+    segment = unquote(segment).strip().rstrip(".,;:!)\"'")
+    if segment.isascii() and segment.isdigit():
+        return _by_id(segment, Kind.PROFILE)
+    slug = _NAMED_ID.fullmatch(segment)
+    if slug:
+        return _by_id(slug[1], Kind.PAGE)
+    if segment.lower() in _RESERVED or segment.lower().endswith(".php") or not segment.strip("._-"):
+        return _invalid()
+    if not _SLUG.fullmatch(segment) or (segment.isascii() and len(segment) > 50):
+        return _invalid()
+    key = f"u:{segment.lower().replace('.', '')}"
+    note = None if _USERNAME.fullmatch(segment) else "suspicious"
+    if segment.lower() in _NOBODY:
+        note = "placeholder"
+    return Identity(NAME, Kind.PROFILE, key, f"https://www.facebook.com/{segment}", note=note)
+
+
+def _by_id(number: str, kind: Kind) -> Identity:
+    if not _ID.fullmatch(number):
+        return _invalid()
+    return Identity(NAME, kind, f"id:{number}", f"https://www.facebook.com/profile.php?id={number}")
+
+
+def _invalid() -> Identity:
+    return Identity(NAME, Kind.INVALID)
+
+
+# --- What does a page say? (pure, run where it can be stopped) -------------------------------------
+
+
+_IDS = re.compile(
+    r"\"delegate_page\":\{\"id\":\"(\d+)\"|\"userID\":\"([1-9]\d+)\"|fb://(?:page|profile|group)/(?:\?id=)?(\d+)"
+)
+_MARKS = re.compile(r"\"__isProfile\"|\"delegate_page\"|\"is_business_page_active\"|\"userVanity\":\"[^\"]")
+_SHELL = re.compile(
+    r"(?i)^(?:facebook|log in.*|log into.*|error|page not found.*|content not found.*|leaving facebook.*"
+    r"|se connecter.*|connexion.*|تسجيل الدخول.*|فيسبوك|welcome to facebook.*)?$"
+)
+# The same words stand on deleted, restricted and perfectly good pages (gallery-dl, facebook-scraper).
+_UNAVAILABLE = re.compile(
+    r"(?i)this (?:content|page) isn.t available|the link you followed may be broken|page not found"
+    r"|(?:ce contenu|cette page) n.est pas disponible|هذا المحتوى غير متوفر|هذه الصفحة غير متوفرة"
+)
+_FOLLOWERS = "followers|abonnés|people follow|personnes suivent|متابع"
+_TAIL = re.compile(r"(?i)\s*[|–-]\s*(?:[^|]*\|\s*)?facebook$")
+
+
+def read_page(page: Page) -> Shown:
+    """The markers of a page that exists, and the words of one that is not shown."""
+    text = read.decoded(page)
+    head = read.parse(text, page.url)
+    title = head.meta.get("og:title", "")
+    ids = _IDS.search(text)
+    canonical = head.meta.get("og:url") or head.rel("canonical") or ""
+    described = f"{head.meta.get('og:description', '')} {head.meta.get('description', '')}"
+    titled = not _SHELL.match(title) and not _UNAVAILABLE.search(title)
+    marked = titled or (bool(_MARKS.search(text)) and not _SHELL.match(head.title))
+    unavailable = _UNAVAILABLE.search(f"{head.title} {text[:200_000]}")
+    return Shown(
+        name=_TAIL.sub("", title or head.title) if marked else "",
+        platform_id=next(filter(None, ids.groups()), "") if ids and marked else "",
+        followers=shown.counted(described, _FOLLOWERS) if marked else None,
+        key=(identify(canonical, canonical).key or "") if marked else "",
+        told=unavailable[0] if unavailable and not marked else "",
+    )
+
+
+# --- Is it there? --------------------------------------------------------------------------------
+
+
+def probe(account: Account) -> Steps:
+    """Ask once for the page's own address, and believe only positive markers."""
+    return shown.look(account, NAME, read_page)

@@ -1,0 +1,218 @@
+"""LinkedIn: whose page a link names, and what its guest page shows on the rare days it shows one.
+
+Robots get 999 or a sign-in page whether or not the page exists, since 2015; a 404 or /company/unavailable/
+was seen for pages that are there (fact sheet, 2026-10). So absence is never told here, and presence only
+by the guest page's own `Organization`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+from unicodedata import normalize
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
+
+from probes import read, shown
+from probes.model import Account, Identity, Kind, Page, Steps
+from probes.shown import Shown
+
+NAME = "linkedin"
+VERSION = 1
+HOSTS = frozenset({"linkedin.com", "lnkd.in"})
+
+_FRONT = re.compile(r"(?:www|m|touch|mobile|[a-z]{2})")
+_PAGES = {
+    **{
+        name: "company"
+        for name in ("company", "companies", "organization", "organization-guest", "company-beta")
+    },
+    "school": "school",
+    "showcase": "showcase",
+    "in": "in",
+    "pub": "in",
+}
+# Letters of all scripts, digits and what real slugs were seen to hold (lorey, joeyism 2022 to 2026).
+_SLUG = re.compile(r"[\w.&'’,+#–—-]{1,150}")
+_PERSON = re.compile(r"[\w.&'’#-]{3,100}")
+_SEARCHES = frozenset({"search", "vsearch", "directory"})
+_POSTS = frozenset({"posts", "pulse", "embed", "events", "learning", "newsletters", "video", "slink"})
+_SHARES = frozenset({"sharearticle", "sharing", "cws", "share"})
+_HOMES = frozenset({"feed", "home", "login", "signup", "authwall", "uas", "checkpoint", "mynetwork"})
+
+
+# --- Whose link is it? ---------------------------------------------------------------------------
+
+
+def identify(url: str, typed: str) -> Identity:  # noqa: ARG001  # every channel is asked with both
+    """Tell whose page a cleaned address on one of HOSTS is."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return Identity(NAME, Kind.INVALID, url=url)
+    return replace(_on_host(parts), url=url)
+
+
+def identify_bare(text: str) -> Identity | None:
+    """Tell `company/amal`, or a name alone, which LinkedIn's own short form takes for a person's."""
+    text = text.strip().strip("/")
+    if "/" in text:
+        found = _by_path(urlsplit(f"https://www.linkedin.com/{text}"))
+        return found if found.key else None
+    name = text.removeprefix("@")
+    found = _page("in", name) if _PERSON.fullmatch(name) else _invalid()
+    return replace(found, note="assumed_person") if found.key else None
+
+
+def _on_host(parts: SplitResult) -> Identity:
+    host = (parts.hostname or "").removesuffix(".")
+    if host.endswith("lnkd.in"):
+        return Identity(NAME, Kind.SHORT if len(parts.path) > 1 else Kind.HOME)
+    front = host.removesuffix("linkedin.com").removesuffix(".")
+    if front and not all(_FRONT.fullmatch(label) for label in front.split(".")):
+        return _invalid()  # developer., business., media. …
+    return _by_path(parts)
+
+
+def _by_path(parts: SplitResult) -> Identity:
+    segments = [_segment(segment) for segment in parts.path.split("/") if segment.strip()]
+    query = {name: values[0] for name, values in parse_qs(parts.query).items()}
+    while segments and (
+        segments[0].lower() == "mwlite"
+        or (len(segments) > 2 and len(segments[0]) == 2 and segments[1].lower() in _PAGES)
+    ):
+        segments = segments[1:]  # the mobile site; a language before the page
+    if not segments:
+        return Identity(NAME, Kind.HOME)
+    first, rest = segments[0].lower(), segments[1:]
+    if first == "organization-guest":
+        first, rest = (rest[0].lower(), rest[1:]) if rest else ("company", [])
+    if first in _PAGES and first != "pub":
+        return _page(_PAGES[first], rest[0]) if rest else _invalid()
+    return _by_form(first, rest, query)
+
+
+def _by_form(first: str, rest: list[str], query: dict[str, str]) -> Identity:
+    if first == "pub":
+        return _old_person(rest)
+    if first == "profile":
+        number = query.get("id", "")
+        return (
+            _keyed(Kind.PERSON, f"in/{number.lower()}", note="old_id")
+            if _SLUG.fullmatch(number)
+            else _invalid()
+        )
+    if first in ("groups", "grp"):
+        number = next((part for part in [*rest, query.get("gid", "")] if part.isdigit()), "")
+        return _keyed(Kind.GROUP, f"groups/{number}") if number else _invalid()
+    if first == "edu" and query.get("id", "").isdigit():
+        return _page("school", query["id"])
+    if first in _SHARES:
+        return Identity(NAME, Kind.SHARE)
+    if first in _SEARCHES:
+        return Identity(NAME, Kind.SEARCH)
+    if first == "posts":
+        return _posted(rest)
+    if first in _POSTS or (first == "feed" and rest[:1] == ["update"]):
+        return Identity(NAME, Kind.POST) if rest else _invalid()
+    return Identity(NAME, Kind.HOME) if first in _HOMES else _invalid()
+
+
+def _posted(rest: list[str]) -> Identity:
+    """`/posts/<slug>_<words>-activity-<number>`: a page's or a person's; the slug does not say which."""
+    return Identity(NAME, Kind.POST, note="owner_unclear") if rest and "_" in rest[0] else _invalid()
+
+
+def _old_person(rest: list[str]) -> Identity:
+    """`/pub/name/1/2/3` became `/in/name-3-2-1`, zeros filled in, when LinkedIn dropped it in 2015."""
+    if not rest:
+        return _invalid()
+    if len(rest) >= 4 and all(re.fullmatch(r"[0-9a-f]{1,3}", part) for part in rest[1:4]):
+        tail = f"{rest[3]}{rest[2]:0>3}{rest[1]:0>3}" if rest[3] != "0" else f"{rest[2]}{rest[1]:0>3}"
+        return replace(_page("in", f"{rest[0]}-{tail}"), note="derived")
+    return _page("in", rest[0])
+
+
+def _page(form: str, slug: str) -> Identity:
+    slug = slug.removeprefix("@").lower() if form == "in" else slug.lower()
+    wanted = _PERSON if form == "in" else _SLUG
+    if not wanted.fullmatch(slug) or not slug.strip("._-–—") or (slug.isascii() and len(slug) > 100):
+        return _invalid()
+    if slug == "unavailable":
+        return Identity(NAME, Kind.INVALID, note="placeholder")
+    kind = Kind.PERSON if form == "in" else Kind.PAGE
+    return _keyed(kind, f"{form}/{slug}")
+
+
+def _keyed(kind: Kind, key: str, note: str | None = None) -> Identity:
+    shown_key = key.replace("#", "%23")
+    return Identity(NAME, kind, key, f"https://www.linkedin.com/{shown_key}", note=note)
+
+
+def _segment(text: str) -> str:
+    return normalize("NFC", unquote(text)).strip()
+
+
+def _invalid() -> Identity:
+    return Identity(NAME, Kind.INVALID)
+
+
+# --- What does a page say? (pure, run where it can be stopped) -------------------------------------
+
+_TITLE = re.compile(r"(?i)(.+?)(?:\s*[:|].*)?\s*\|\s*linkedin$")
+_TYPES = frozenset(
+    {
+        "Organization",
+        "Corporation",
+        "EducationalOrganization",
+        "CollegeOrUniversity",
+        "NGO",
+        "Person",
+        "ProfilePage",
+    }
+)
+_FOLLOWERS = "followers|abonnés|متابع"
+_TOLD = re.compile(r"(?i)page not found|this page doesn.t exist|page introuvable|the page you.re looking for")
+_NUMBER = re.compile(r"urn:li:(?:fsd_)?(?:company|organization|school):(\d+)")
+
+
+def read_page(page: Page) -> Shown:
+    """The guest page's organisation: its JSON-LD, or a title that only a rendered page has."""
+    text = read.decoded(page)
+    head = read.parse(text, page.url)
+    thing: Mapping[str, Any] = next((schema for schema in head.schemas if _is_one(schema)), {})
+    named = thing.get("name")
+    if not isinstance(named, str) or not named.strip():
+        told = _TOLD.search(f"{head.title} {text[:50_000]}")
+        return Shown(told=told[0] if told else "")
+    number = _NUMBER.search(text)
+    described = (
+        f"{head.meta.get('description', '')} {head.meta.get('og:description', '')} {head.text[:20_000]}"
+    )
+    address = thing.get("url") if isinstance(thing.get("url"), str) else head.rel("canonical")
+    return Shown(
+        name=read.clean(named),
+        platform_id=number[1] if number else "",
+        followers=shown.counted(described, _FOLLOWERS),
+        key=_key(address or ""),
+    )
+
+
+def _is_one(schema: Mapping[str, Any]) -> bool:
+    kind = schema.get("@type")
+    return bool(_TYPES & set(kind if isinstance(kind, list) else [kind] if isinstance(kind, str) else []))
+
+
+def _key(address: str) -> str:
+    """The key of the page that the organisation calls its own, where it is on LinkedIn at all."""
+    found = identify(address, address) if "linkedin.com/" in address else None
+    return (found.key or "") if found else ""
+
+
+# --- Is it there? --------------------------------------------------------------------------------
+
+
+def probe(account: Account) -> Steps:
+    """Ask once for the page's own address, and believe only positive markers."""
+    return shown.look(account, NAME, read_page)

@@ -1,0 +1,244 @@
+"""Whose account is it? Any typed text becomes a cleaned address, and the channel that owns its host answers.
+
+Channels are the modules of this package that have HOSTS: there is no list to keep. Nothing here asks
+anyone; `follow` alone takes a step onto the web, to see where a short link leads.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import re
+from collections.abc import Generator, Mapping
+from dataclasses import replace
+from functools import lru_cache
+from types import MappingProxyType
+from typing import cast
+
+import probes
+from probes import clean as cleaning
+from probes.model import Account, Ask, Channel, Identity, Kind, Page, ask
+
+SITE = "website"
+
+# Shorteners: whose account such a link names only its redirect tells.
+SHORTENERS = frozenset(
+    "bit.ly bitly.com tinyurl.com goo.gl ow.ly buff.ly is.gd v.gd cutt.ly rb.gy shorturl.at dlvr.it tiny.cc"
+    " rebrand.ly s.id urlz.fr t.ly x.co wp.me trib.al amzn.to adf.ly soo.gd bit.do lc.chat shorte.st urly.fr"
+    " rebrandly.com short.gy tny.im qr.ae aka.ms g.co forms.gle maps.app.goo.gl page.link l.ead.me po.st"
+    " t2m.io lstu.fr frama.link link.tl ouo.io u.to clck.ru vu.fr miniurl.be qrco.de me-qr.com qr1.be".split()
+)
+
+# What people write where there is nothing. Compared whole, without case, marks and punctuation.
+_NONE = frozenset(
+    "none no non nope nil null na nan nd ns nc sans aucun aucune rien neant néant vide nothing no_website no_page"
+    " pas_encore not_yet tba tbd en_cours unknown inconnu inconnue n_existe_pas inexistant inexistante absent"
+    " absente not_available not_applicable non_disponible non_applicable non_renseigné non_renseigne no_one"
+    " pas_de_site pas_de_page pas_de_compte pas_de_site_web pas_de_chaine pas_de_chaîne pas_de_facebook"
+    " sans_site sans_objet aucun_site aucune_page aucun_compte does_not_exist does_not_have ninguno no_tiene"
+    " لا لايوجد لا_يوجد لا_توجد لاتوجد غير_موجود غير_موجودة غير_متوفر غير_متوفرة غير_متاح ليس_لدينا لا_شيء"
+    " بدون ليس_بعد ليس_هناك لم_يتم_بعد معدوم منعدم غير_محدد لا_نتوفر لا_نتوفر_عليه ما_عندناش ماكاينش والو"
+    " ulac ur_illi none_yet no_facebook no_twitter no_youtube no_linkedin we_dont_have_one n/a n/d s/o".split()
+)
+_MARKS = re.compile(r"[\W_]+|[\u064b-\u0652\u0640]")
+
+_BRANDS = ("facebook", "twitter", "linkedin", "youtube", "instagram")
+_NAMES: Mapping[str, str] = {
+    **{
+        name: "facebook"
+        for name in ("facebook", "fb", "face book", "facebook page", "page facebook", "فيسبوك")
+    },
+    **{name: "twitter" for name in ("twitter", "x", "twitter x", "x twitter", "تويتر", "إكس")},
+    **{name: "linkedin" for name in ("linkedin", "linked in", "لينكدإن", "لينكد إن")},
+    **{
+        name: "youtube"
+        for name in ("youtube", "you tube", "yt", "chaine youtube", "chaîne youtube", "يوتيوب")
+    },
+    **{name: SITE for name in ("website", "site", "site web", "web", "url", "site internet", "الموقع")},
+    **{
+        name: ""
+        for name in ("instagram", "insta", "ig", "tiktok", "pinterest", "snapchat", "whatsapp", "telegram")
+    },
+}
+_LABELLED = re.compile(
+    r"(?i)^("
+    + "|".join(sorted(map(re.escape, _NAMES), key=len, reverse=True))
+    + r")\s*(?:[:=>|]|[-–—]+>?\s|\s@)+\s*(.+)$"
+)
+_SEPARATED = re.compile(r"[\r\n\v\f\u2028\u2029]+|\s*;\s*(?!/)|\s*،\s*|\s+[|/]\s+|\s*,\s*(?=\S*\.\S|@|\s*$)")
+_AGAIN = re.compile(
+    r"(?i)(?<=[^\s/:=?&(#'\"])(?=https?:/{1,2})|\s+(?:and|et|ou|or|&|و|-|–)?\s*(?=https?:/{1,2}|www\.|@\w)"
+)
+
+
+def channels() -> Mapping[str, Channel]:
+    """Every channel by name: the modules of `probes` that have HOSTS."""
+    return _channels()
+
+
+@lru_cache(maxsize=1)
+def _channels() -> Mapping[str, Channel]:
+    found: dict[str, Channel] = {}
+    for module in pkgutil.iter_modules(probes.__path__):
+        loaded = importlib.import_module(f"probes.{module.name}")
+        if hasattr(loaded, "HOSTS"):
+            found[loaded.NAME] = cast("Channel", loaded)
+    return MappingProxyType(dict(sorted(found.items())))
+
+
+def channel(name: str) -> Channel:
+    """The channel of that name. Raises KeyError where there is none."""
+    return channels()[name]
+
+
+@lru_cache(maxsize=16_384)
+def owner(host: str) -> str:
+    """The name of the channel that a host belongs to: the longest of the HOSTS it ends with."""
+    host = host.partition(":")[0]
+    while "." in host:
+        if host in (owners := _owners()):
+            return owners[host]
+        host = host.partition(".")[2]
+    return SITE
+
+
+@lru_cache(maxsize=1)
+def _owners() -> Mapping[str, str]:
+    return {host: name for name, module in channels().items() for host in module.HOSTS}
+
+
+def clean(typed: str) -> str | None:
+    """The address a typed text means, repaired and unwrapped, or None where it holds none."""
+    url = cleaning.address(cleaning.repaired(typed))
+    return None if url is None else cleaning.unwrapped(url)
+
+
+def identify(typed: str, column: str | None = None) -> Identity:
+    """Whose account a typed text names. `column` is the channel whose column it was typed in, if any.
+
+    Pure, and raises nothing whatever the text. A name alone (`@amal`) means something only in a column.
+    """
+    text = cleaning.repaired(typed)
+    if not text or nothing(text):
+        return Identity(
+            column or SITE, Kind.NONE if typed.strip() else Kind.INVALID, note=None if text else "empty"
+        )
+    column, text = _labelled(text, column)
+    if column == "":
+        return Identity(SITE, Kind.INVALID, note="other_network")
+    url = None if _is_handle(text, column) else cleaning.address(text)
+    if url is None:
+        return _bare(text, column)
+    inner = cleaning.unwrapped(url)
+    found = _addressed(inner, typed, column)
+    wrapped = inner != url and found.note is None and found.key is not None
+    return replace(found, note="wrapped") if wrapped else found
+
+
+def nothing(text: str) -> bool:
+    """Whether the text says that there is none: `N/A`, `aucun`, `لا يوجد`, a dash."""
+    if len(text) > 40:
+        return False
+    words = _MARKS.sub(" ", text.lower()).split()
+    return not words or "_".join(words) in _NONE or "".join(words) == "na"
+
+
+def _labelled(text: str, column: str | None) -> tuple[str | None, str]:
+    """`Facebook: amal` without its label, and the channel it names; "" is a network that is no channel here."""
+    found = _LABELLED.match(text)
+    if found is None or found[2].startswith("//"):
+        return column, text
+    return _NAMES[found[1].lower()], found[2]
+
+
+def _is_handle(text: str, column: str | None) -> bool:
+    """A name with a dot (`amal.rabat`) in a platform's column, unless it ends like a site's host."""
+    if column in (None, SITE) or "/" in text or text.lower().startswith(("http", "www.")):
+        return text.startswith("@")
+    return text.startswith("@") or text.rpartition(".")[2].lower() not in _COMMON
+
+
+_COMMON = frozenset(
+    "com net org info ma fr be ca ch de es it uk us eu dz tn eg ly mr sn ml asso ngo ong edu gov biz africa"
+    " me io co tv pt nl".split()
+)
+
+
+def _bare(text: str, column: str | None) -> Identity:
+    """A text without an address: a handle in its own column, or nothing that can be told."""
+    if column is None or column not in channels():
+        return Identity(SITE, Kind.INVALID, note="no_address")
+    found = channels()[column].identify_bare(text)
+    return found or Identity(column, Kind.INVALID, note="email" if _EMAIL.fullmatch(text) else "no_address")
+
+
+_EMAIL = re.compile(r"(?i)(?:mailto:)?[^\s@/]+@[^\s@/]+\.[a-z]{2,}")
+
+
+def _addressed(url: str, typed: str, column: str | None) -> Identity:
+    """A cleaned address: short, a lookalike's, a platform's or a site's."""
+    authority = cleaning.split(url)[0]
+    host = authority.partition(":")[0].removeprefix("www.")
+    if host in SHORTENERS:
+        return Identity(column or SITE, Kind.SHORT, canonical=None, url=url)
+    name = owner(host)
+    if name != SITE:
+        return channels()[name].identify(url, typed)
+    if brand := lookalike(host):
+        return Identity(brand if brand in channels() else SITE, Kind.INVALID, url=url, note="lookalike")
+    if column not in (None, SITE):
+        return Identity(column or SITE, Kind.INVALID, url=url, note="other_site")
+    return channels()[SITE].identify(url, typed)
+
+
+@lru_cache(maxsize=16_384)
+def lookalike(host: str) -> str | None:
+    """The platform that a host is one slip away from (`twiter.com`, `facebook.co`, `wwwfacebook.com`)."""
+    labels = host.split(".")
+    name = labels[-2] if len(labels) < 3 or len(labels[-2]) > 3 else labels[-3]
+    return next((brand for brand in _BRANDS if _one_slip(name, brand)), None)
+
+
+def _one_slip(name: str, brand: str) -> bool:
+    """Whether a letter is missing, doubled or swapped. Another letter makes another word (`twister`)."""
+    if name in (brand, f"www{brand}"):
+        return True
+    if abs(len(name) - len(brand)) > 1 or len(name) < 6:
+        return False
+    if len(name) == len(brand):
+        return any(
+            brand[:i] + brand[i + 1] + brand[i] + brand[i + 2 :] == name for i in range(len(brand) - 1)
+        )
+    longer, shorter = sorted((name, brand), key=len, reverse=True)
+    return any(longer[:i] + longer[i + 1 :] == shorter for i in range(len(longer)))
+
+
+def cells(text: str) -> list[str]:
+    """The links of a cell that holds several: one a line, or apart by `;`, a comma or a space before another."""
+    parts = (part for line in _SEPARATED.split(text) for part in _AGAIN.split(line))
+    return [part for part in (part.strip(" \t,;،|") for part in parts) if part]
+
+
+def follow(account: Account) -> Generator[Ask, Page, Account]:
+    """The account that a short link leads to; any other is given back as it is, without a request.
+
+    In a probe or a look: `account = yield from follow(account)`. Where the end names no account, the
+    identity says so by its kind.
+    """
+    short = account.identity
+    if short.kind is not Kind.SHORT or short.url is None:
+        return account
+    page, beyond = yield from ask(short.url, read_leaving, registered=True)
+    return replace(account, identity=identify(beyond or page.url))
+
+
+_LEAVING = re.compile(
+    rb"""(?i)http-equiv=["']?refresh["']?[^>]*url=["']?(https?://[^"'>\s]+)"""
+    rb"""|data-tracking-control-name=["']external_url_click["'][^>]*href=["'](https?://[^"']+)"""
+)
+
+
+def read_leaving(page: Page) -> str | None:
+    """Where an interstitial leads on: t.co answers with a refresh, lnkd.in with a page about leaving."""
+    found = _LEAVING.search(page.body[:65_536])
+    return (found[1] or found[2]).decode("utf-8", "replace").replace("&amp;", "&") if found else None

@@ -1,0 +1,102 @@
+"""What a platform shows to someone without an account: one look, believed only where it says something.
+
+Facebook, X and LinkedIn answer existing and missing accounts with the same walls and shells (fact sheet,
+measured 2026-08 to 2026-10), so without a key a look there can say `present` or nothing at all.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from probes import links, walls
+from probes.model import (
+    Account,
+    Finding,
+    Identity,
+    Kind,
+    Page,
+    Presence,
+    Reason,
+    Steps,
+    ask,
+    present,
+    unknown,
+)
+
+ACCOUNTS = frozenset({Kind.PROFILE, Kind.PAGE, Kind.GROUP, Kind.PERSON})
+_SOFT = frozenset({Reason.CONSENT, Reason.SCRIPT_ONLY, Reason.LOGIN_WALL})  # these may stand over a page
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a page shows. A `name` is there only where the platform's own markers prove an account.
+
+    `key` is the account the page itself names; `told` is what it says instead of showing one.
+    """
+
+    name: str = ""
+    platform_id: str = ""
+    followers: int | None = None
+    key: str = ""
+    told: str = ""
+
+
+def look(account: Account, channel: str, read: Callable[[Page], Shown]) -> Steps:
+    """Ask once for the account's own address, as a link checker does. A short link is followed first."""
+    account = yield from links.follow(account)
+    identity = account.identity
+    if identity.channel != channel or identity.kind not in ACCOUNTS or not identity.canonical:
+        return wrong_target(identity)
+    page, shown = yield from ask(identity.canonical, read, registered=True)
+    return judged(identity, page, shown)
+
+
+def wrong_target(identity: Identity) -> Finding:
+    """A link that names no account is asked nothing, and claims nothing."""
+    return Finding(Presence.UNKNOWN, Reason.WRONG_TARGET, detail=f"{identity.kind}: names no account")
+
+
+def judged(identity: Identity, page: Page, shown: Shown) -> Finding:
+    """Present by positive markers on a page that answered 200; else unknown, with the wall that stood there."""
+    wall = walls.refusal(page)
+    if wall is not None and not (wall in _SOFT and shown.name and page.status == 200):
+        return unknown(page, wall, detail=shown.told)
+    if page.status != 200 or not shown.name:
+        return unknown(page, Reason.UNREADABLE, detail=shown.told or "nothing that proves an account")
+    found = present(page, name=shown.name, platform_id=shown.platform_id or None, followers=shown.followers)
+    return replace(found, reason=Reason.RENAMED) if _renamed(identity, page, shown) else found
+
+
+def _renamed(identity: Identity, page: Page, shown: Shown) -> bool:
+    """Whether another name answered. An id that leads to its name has not moved, nor has a country's host."""
+    led_to = links.identify(page.url)
+    key = led_to.key if led_to.channel == identity.channel and led_to.kind in ACCOUNTS else shown.key
+    if not key or not identity.key or _numeric(key) or _numeric(identity.key):
+        return False
+    return key != identity.key
+
+
+def _numeric(key: str) -> bool:
+    return re.fullmatch(r"(?:id:|group:|[a-z]+/)?\d+", key) is not None
+
+
+_COUNT = r"(\d[\d.,\s\u00a0\u202f٬]*)\s*(k|m|b|millions?|mille|ألف|آلاف|مليون)?\s*"
+_SCALES = {"k": 10**3, "m": 10**6, "b": 10**9, "mille": 10**3, "ألف": 10**3, "آلاف": 10**3, "مليون": 10**6}
+
+
+def counted(text: str, words: str) -> int | None:
+    """A localised count before one of `words` (a regular expression): `1,234`, `4.2K`, `1,2 million`, `٣`."""
+    found = re.search(rf"(?i){_COUNT}(?:{words})", text)
+    if found is None:
+        return None
+    digits, scale = found[1].strip(), (found[2] or "").lower()
+    if not scale:
+        whole = re.sub(r"\D", "", digits)
+        return int(whole) if len(whole) < 15 else None
+    try:
+        number = float(re.sub(r"[\s٬]", "", digits).replace(",", "."))
+    except ValueError:  # 1.234.567K
+        return None
+    return round(number * _SCALES.get(scale, 10**6))

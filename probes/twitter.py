@@ -1,0 +1,172 @@
+"""X, once Twitter: whose account a link names. What its pages show without a key is hardly ever anything.
+
+x.com answers existing and missing accounts with the same script shell, and robots.txt forbids all of it
+(fact sheet, 2026-08): without an API key only the link itself can be judged. Posts tell their own date.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
+
+from probes import read, shown
+from probes.model import Account, Identity, Kind, Page, Steps
+from probes.shown import Shown
+
+NAME = "twitter"
+VERSION = 1
+# Mirrors and embedders carry the same paths (yt-dlp, FxEmbed, nitter 2026-08).
+_MIRRORS = frozenset(
+    "fxtwitter.com vxtwitter.com fixupx.com fixvx.com twstalker.com nitter.net nitter.poast.org xcancel.com".split()
+)
+HOSTS = frozenset({"twitter.com", "x.com", "t.co", "twimg.com"}) | _MIRRORS
+
+_FRONT = frozenset({"", "www", "mobile", "m", "api", "0"})
+_HANDLE = re.compile(r"[A-Za-z0-9_]{1,15}")  # the API's own pattern (openapi 2.167, 2026-08)
+# X's own first segments (nitter, lorey, ural, social-links 2022 to 2026).
+_RESERVED = frozenset(
+    "home explore search search-advanced notifications messages settings i intent share hashtag hashtags compose"
+    " login logout signup account tos privacy about jobs download who_to_follow widgets oauth status statuses pic"
+    " gif video lists bookmarks topics communities spaces moments events premium business en fr ar timeline"
+    " followers following personalization oct help rules invitations favorites session sessions users".split()
+)
+_PLACEHOLDERS = frozenset("twitter x username yourname yourusername example wix wordpress envato".split())
+_POSTS = frozenset({"status", "statuses"})
+_ROUTE = re.compile(r"^!?(/.+)$")
+
+
+# --- Whose link is it? ---------------------------------------------------------------------------
+
+
+def identify(url: str, typed: str) -> Identity:
+    """Tell whose account a cleaned address on one of HOSTS is."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return Identity(NAME, Kind.INVALID, url=url)
+    return replace(_on_host(_routed(parts, typed)), url=url)
+
+
+def identify_bare(text: str) -> Identity | None:
+    """Tell a handle typed in the X column without an address."""
+    found = _named(text.strip().lstrip("/").removeprefix("@").strip().rstrip("/"))
+    return found if found.key else None
+
+
+def _routed(parts: SplitResult, typed: str) -> SplitResult:
+    """Addresses of 2010 to 2012 carry the account behind `#!`."""
+    whole = unquote(parts.path)
+    fragment = parts.fragment or (typed.partition("#")[2] if "#!" in typed else "")
+    if "#" in whole:
+        fragment = whole.partition("#")[2]
+    route = _ROUTE.match(unquote(fragment))
+    return urlsplit(f"https://x.com{route[1]}") if route else parts
+
+
+def _on_host(parts: SplitResult) -> Identity:
+    host = parts.hostname or ""
+    if host == "t.co":
+        return Identity(NAME, Kind.SHORT if len(parts.path) > 1 else Kind.HOME)
+    if host.endswith("twimg.com") or host.startswith("pic."):
+        return Identity(NAME, Kind.FILE)
+    if host.startswith("platform.") and "tweet" in parts.path.lower():
+        return Identity(NAME, Kind.POST)
+    front = next((host.removesuffix(own).removesuffix(".") for own in HOSTS if host.endswith(own)), "")
+    if host not in HOSTS and front not in _FRONT:
+        return Identity(NAME, Kind.INVALID)  # help., developer., analytics. …
+    return _by_path(parts)
+
+
+def _by_path(parts: SplitResult) -> Identity:
+    segments = [unquote(segment).strip() for segment in parts.path.split("/") if segment.strip()]
+    query = {name: values[0] for name, values in parse_qs(parts.query).items()}
+    if not segments:
+        return Identity(NAME, Kind.HOME)
+    first, second = segments[0].lower(), segments[1].lower() if len(segments) > 1 else ""
+    if first == "intent" and second in ("user", "follow"):
+        return _by_query(query)
+    if first in ("intent", "share"):
+        return Identity(NAME, Kind.SHARE)
+    if first == "i":
+        return _inside(second, segments[2:])
+    if first in ("hashtag", "search", "explore", "search-advanced"):
+        return Identity(NAME, Kind.SEARCH)
+    if first == "home":
+        return Identity(NAME, Kind.HOME)
+    if first in ("users", "statuses", "status") and second.isdigit():
+        return Identity(NAME, Kind.POST)
+    return _of(_named(segments[0].removeprefix("@")), second, segments[2:])
+
+
+def _of(found: Identity, second: str, rest: list[str]) -> Identity:
+    """An account's own page or one of its tabs; a post, whose handle X does not check, is its owner's."""
+    if second not in _POSTS or not found.key:
+        return found
+    number = re.match(r"\d+", rest[0]) if rest else None
+    return replace(found, kind=Kind.POST, note="derived") if number else Identity(NAME, Kind.INVALID)
+
+
+def _by_query(query: dict[str, str]) -> Identity:
+    number = query.get("user_id", "")
+    if "screen_name" in query:
+        return _named(query["screen_name"].removeprefix("@"))
+    return _by_id(number) if number.isdigit() else Identity(NAME, Kind.INVALID)
+
+
+def _inside(second: str, rest: list[str]) -> Identity:
+    """`/i/…` is X's own, but for `/i/user/<id>`."""
+    if second == "user" and rest and rest[0].isascii() and rest[0].isdigit():
+        return _by_id(rest[0])
+    posts = {"status", "web", "events", "spaces", "broadcasts", "cards", "videos", "moments", "articles"}
+    return Identity(NAME, Kind.POST if second in posts and rest else Kind.INVALID)
+
+
+def _by_id(number: str) -> Identity:
+    return Identity(NAME, Kind.PROFILE, f"id:{number}", f"https://x.com/i/user/{number}")
+
+
+def _named(handle: str) -> Identity:
+    handle = handle.strip().rstrip(".,;:)\"'")
+    if not _HANDLE.fullmatch(handle) or handle.lower() in _RESERVED:
+        return Identity(NAME, Kind.INVALID)
+    note = "placeholder" if handle.lower() in _PLACEHOLDERS else None
+    return Identity(NAME, Kind.PROFILE, handle.lower(), f"https://x.com/{handle}", note=note)
+
+
+# --- What does a page say? (pure, run where it can be stopped) -------------------------------------
+
+# "Amal (@amal_rabat) / X" or "… on X": the title of a page that was rendered for us.
+_TITLE = re.compile(
+    r"(.{1,100}?) \(@([A-Za-z0-9_]{1,15})\)(?: (?:/|on|sur|على) (?:X|Twitter)| \| (?:X|Twitter))?"
+)
+_PERSON_ID = re.compile(r"\"(?:identifier|rest_id)\"\s*:\s*\"(\d+)\"")
+_TOLD = re.compile(
+    r"(?i)this account doesn.t exist|account suspended|ce compte n.existe pas|compte suspendu|هذا الحساب غير موجود"
+)
+_FOLLOWERS = "followers|abonnés|متابع"
+
+
+def read_page(page: Page) -> Shown:
+    """The account's name and handle where the server's page says them; almost always a shell says neither."""
+    text = read.decoded(page)
+    head = read.parse(text, page.url)
+    found = next(filter(None, map(_TITLE.match, (head.meta.get("og:title", ""), head.title))), None)
+    told = _TOLD.search(text[:100_000])
+    if found is None:
+        return Shown(told=told[0] if told else "")
+    number = _PERSON_ID.search(text)
+    return Shown(
+        name=found[1].strip(),
+        platform_id=number[1] if number else "",
+        followers=shown.counted(head.meta.get("og:description", ""), _FOLLOWERS),
+        key=found[2].lower(),
+    )
+
+
+# --- Is it there? --------------------------------------------------------------------------------
+
+
+def probe(account: Account) -> Steps:
+    """Ask once for the account's own address, and believe only positive markers."""
+    return shown.look(account, NAME, read_page)
