@@ -6,13 +6,14 @@ or stale · 5 another run holds the lock · 130 interrupted, state kept.
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -21,10 +22,11 @@ from auditor.commands import look, night, setup, tell
 from auditor.commands.registry import registry
 from auditor.commands.session import Session
 from auditor.errors import AuditorError, ConfigError
-from auditor.output import say
+from auditor.output import one_line, say
 from storage.errors import StoreError
 
 INTERRUPTED = 130
+LOG = "%(levelname)s: %(message)s"
 
 cli = typer.Typer(
     name="auditor",
@@ -51,6 +53,23 @@ for command in (
     setup.doctor,
 ):
     cli.command()(command)
+
+
+class Line(logging.Formatter):
+    """A log line for a person: no traceback unless it is asked for, and no terminal controls."""
+
+    def __init__(self, form: str, *, traces: bool) -> None:
+        super().__init__(form)
+        self._traces = traces
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802  # logging names it so
+        """The traceback, or the last line of it."""
+        return super().formatException(ei) if self._traces else f"{ei[0].__name__}: {ei[1]}"
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line."""
+        said = super().format(record)
+        return said if self._traces else one_line(said)
 
 
 def _tell_version(asked: bool) -> None:
@@ -82,8 +101,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = common_first(list(sys.argv[1:] if argv is None else argv))
     debug = "--debug" in words or bool(os.environ.get("AUDITOR_DEBUG"))
     sys.excepthook = sys.__excepthook__ if debug else _unexpected
+    lines = logging.StreamHandler()
+    lines.setFormatter(Line(LOG, traces=debug))
+    logging.basicConfig(level=logging.INFO if debug else logging.WARNING, handlers=[lines])
     try:
-        cli(words, prog_name="auditor")
+        typer.main.get_command(cli)(args=words, prog_name="auditor")
     except SystemExit as end:
         if end.code == INTERRUPTED:
             say("interrupted; what was done is kept")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -22,6 +23,8 @@ from probes.model import (
     Steps,
 )
 from probes.readers import ReaderPool
+
+log = logging.getLogger(__name__)
 
 ACCOUNTS = frozenset({Kind.PROFILE, Kind.PAGE, Kind.GROUP, Kind.PERSON})
 
@@ -91,15 +94,29 @@ async def check(
     done: Callable[[], None] = lambda: None,
     at_once: int = 64,
 ) -> list[Checked]:
-    """Look at links at the same time, politeness being the host's; the answers keep the links' order."""
+    """Look at links at the same time, politeness being the host's; the answers keep the links' order.
+
+    A probe that crashes costs the other links nothing: its own is unknown, `crashed`.
+    """
     turns = asyncio.Semaphore(at_once)
 
-    async def one(text: str, identity: Identity) -> Checked:
+    async def one(text: str, identity: Identity) -> Look:
         async with turns:
             seen = await look(steps(Account("", text, identity)), fetcher, readers)
         done()
-        return Checked(text, followed(identity, seen), seen)
+        return seen
 
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(one(text, identity)) for text, identity in typed]
-    return [task.result() for task in tasks]
+    looks = await asyncio.gather(*(one(*link) for link in typed), return_exceptions=True)
+    return [
+        Checked(text, followed(identity, seen), seen)
+        for (text, identity), seen in zip(typed, map(_survived, looks), strict=True)
+    ]
+
+
+def _survived(ended: Look | BaseException) -> Look:
+    if isinstance(ended, Look):
+        return ended
+    if not isinstance(ended, Exception):
+        raise ended
+    log.error("a probe crashed", exc_info=ended)
+    return Look(Finding(Presence.UNKNOWN, Reason.CRASHED, detail=f"{type(ended).__name__}: {ended}"))
