@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from auditor.case import Case, Held, Sign
-from auditor.catalogue import Catalogue
+from auditor.catalogue import Catalogue, catalogue
 from auditor.standing import age, days_between
 from probes.model import Identity, Kind, Presence, Reason, Scalar
 from storage.model import AccountRow, Association, Standing, State
@@ -29,10 +29,15 @@ class Check(BaseModel):
     """What every rule has: the code of the gap it tells of, and the channels it looks at (none: all)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    registry_only: ClassVar[bool] = False
 
     code: str
     channels: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _can_be_judged(self) -> Check:
+        if self.code in catalogue().entries:  # else the configuration refuses it, and says which was meant
+            dry_run((self,), catalogue())
+        return self
 
     def signs(self, case: Case) -> Iterator[Sign]:
         """What this rule sees in a case."""
@@ -334,12 +339,12 @@ class Candidate:
         return (self.association, self.sign.channel, self.code, self.sign.subject)
 
 
-def judge(case: Case, rules: Iterable[Check], catalogue: Catalogue) -> list[Candidate]:
+def judge(case: Case, rules: Iterable[Check], words: Catalogue) -> list[Candidate]:
     """What the rules see in a case: one candidate for each gap, the clearest where several rules see it."""
     best: dict[tuple[str, str, str, str], Candidate] = {}
     for rule in rules:
         for sign in rule.signs(case):
-            severity = catalogue[rule.code].severity_on(sign.channel)
+            severity = words[rule.code].severity_on(sign.channel)
             candidate = Candidate(case.association.id, rule.code, severity, sign)
             before = best.get(candidate.key)
             if before is None or _clearness(candidate) > _clearness(before):
@@ -390,20 +395,20 @@ def _day(moment: datetime | None) -> str:
     return moment.date().isoformat() if moment else ""
 
 
-def dry_run(rules: Iterable[Check], catalogue: Catalogue) -> None:
+def dry_run(rules: Iterable[Check], words: Catalogue) -> None:
     """Refuse rules that could not be judged: unknown codes, statuses, or a check that fails on a small case.
 
-    Raises ValueError, one line.
+    Every rule is tried so when it is loaded. Raises ValueError, one line.
     """
     for rule in rules:
-        entry = catalogue.entries.get(rule.code)
+        entry = words.entries.get(rule.code)
         if entry is None:
-            raise ValueError(f"rule {rule.code!r}: no such gap in words/gaps.toml")
+            raise ValueError(f"rule {rule.code!r}: there is no such gap in words/gaps.toml")
         if not entry.is_gap:
             raise ValueError(f"rule {rule.code!r}: this is a status, not a gap; no rule may raise it")
         if isinstance(rule, Undeclared) and not rule.channels:
             raise ValueError(f"rule {rule.code!r}: say which channels an association should have")
-        judge(_rehearsal(), (rule,), catalogue)
+        judge(_rehearsal(), (rule,), words)
 
 
 def _rehearsal() -> Case:

@@ -267,7 +267,7 @@ def test_two_rules_of_one_gap_are_one_candidate_the_clearest():
 @pytest.mark.parametrize(
     ("rule", "says"),
     [
-        ({"code": "no_such_gap", "check": "shared"}, "no such gap"),
+        ({"code": "no_such_gap", "check": "shared"}, "no such gap in"),
         ({"code": "channel_unknown", "check": "shared"}, "a status"),
         ({"code": "channel_missing", "check": "undeclared"}, "say which channels"),
     ],

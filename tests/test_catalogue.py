@@ -1,0 +1,50 @@
+"""The catalogue and the rules of the packaged configuration, in step with each other."""
+
+import re
+from itertools import chain
+
+import pytest
+
+from auditor.catalogue import LANGUAGES, SEVERITIES, catalogue
+from auditor.config import load
+from auditor.rules import dry_run
+
+WORDS = catalogue()
+PLACEHOLDER = re.compile(r"{(\w+)}")
+
+
+@pytest.mark.parametrize("code", sorted(WORDS.entries))
+def test_every_code_speaks_three_languages_with_the_same_facts(code):
+    entry = WORDS[code]
+    told = {}
+    for language in LANGUAGES:
+        words = entry.words[language]
+        texts = [words["title"], words["definition"], words["why"], words["evidence"], *words["steps"]]
+        told[language] = set(chain.from_iterable(map(PLACEHOLDER.findall, texts)))
+        assert all(texts)
+    assert told["ar"] == told["fr"] == told["en"]
+    assert told["en"] <= set(entry.placeholders)
+    assert {len(entry.words[language]["steps"]) for language in LANGUAGES} == {
+        len(entry.words["en"]["steps"])
+    }
+
+
+def test_what_a_gap_hides_exists():
+    for entry in WORDS.entries.values():
+        assert entry.hides <= set(WORDS.entries)
+        assert {entry.severity, *entry.severity_by_channel.values()} <= set(SEVERITIES)
+
+
+def test_a_channel_may_have_its_own_steps_and_severity():
+    missing = WORDS["channel_missing"]
+    assert (missing.severity_on("facebook"), missing.severity_on("twitter")) == ("high", "low")
+    assert missing.steps("youtube", "fr") != missing.steps("facebook", "fr")
+
+
+def test_the_packaged_rules_can_all_be_judged():
+    dry_run(load(None, {}).rules, WORDS)
+
+
+def test_a_label_without_words_is_shown_as_it_is():
+    assert WORDS.label("channel", "instagram", "ar") == "instagram"
+    assert WORDS.label("channel", "facebook", "ar") == "فيسبوك"
