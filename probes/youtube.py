@@ -231,7 +231,7 @@ class Read:
 
 def read_channel(page: Page) -> Read:
     """Read a channel's page: its `ytInitialData`, else the meta elements that all layouts since 2013 have."""
-    text = read.decoded(page)
+    text = page.body.decode("utf-8", "replace")  # whole: the data may lie beyond what is parsed as HTML
     head = read.head(page)
     found = _in_data(_data(text), page)
     canonical = head.rel("canonical") or ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -158,6 +159,16 @@ def test_only_the_first_page_is_the_registered_link() -> None:
 
     drive(youtube.probe(_account(f"https://www.youtube.com/channel/{UC}")), answer)
     assert [(ask.url.rpartition("/")[2], ask.registered) for ask in asked] == [(UC, True), ("videos", False)]
+
+
+def test_the_data_is_found_in_the_second_half_of_a_large_page() -> None:
+    page = _page(
+        "https://www.youtube.com/@annour", {"metadata": {"channelMetadataRenderer": {"title": "Annour"}}}
+    )
+    large = replace(
+        page, body=page.body.replace(b"<script>", b"<style>" + b"a{}" * 250_000 + b"</style><script>")
+    )
+    assert youtube.read_channel(large).name == "Annour"
 
 
 def test_two_alerts_of_warning_are_no_absence() -> None:
