@@ -40,30 +40,35 @@ class ReaderPool:
         self._workers = min(os.cpu_count() or 1, MOST_WORKERS) if workers is None else workers
         self._deadline = deadline
         self._memory = memory
-        self._pool: ProcessPool | None = None
+        self._pools: list[ProcessPool] = []  # the last one works; those before it broke
 
     async def __aenter__(self) -> Self:
         if self._workers:
             self._start()
         return self
 
-    def _start(self) -> None:
+    def _start(self) -> ProcessPool:
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(PRELOADED)
-        self._pool = ProcessPool(
+        pool = ProcessPool(
             max_workers=self._workers, initializer=_settle, initargs=(self._memory,), context=context
         )
-        self._pool.schedule(_settled)  # the workers start while the first pages are on their way
+        pool.schedule(_settled)  # the workers start while the first pages are on their way
+        self._pools.append(pool)
+        return pool
+
+    def _working(self) -> ProcessPool:
+        """The pool at work. Where an idle worker is killed, pebble gives its whole pool up: start another."""
+        return self._pools[-1] if self._pools[-1].active else self._start()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._pool is None:
-            return
-        pool, self._pool = self._pool, None
-        stop = pool.close if kind is None else pool.stop
-        stop()  # type: ignore[no-untyped-call]  # pebble leaves it untyped
-        await asyncio.to_thread(pool.join)
+        for pool in self._pools:
+            stop = pool.close if kind is None and pool.active else pool.stop
+            stop()  # type: ignore[no-untyped-call]  # pebble leaves it untyped
+            await asyncio.to_thread(pool.join)
+        self._pools.clear()
 
     async def read(self, read: Callable[[Page], R], page: Page) -> R:
         """What the reader makes of the page.
@@ -72,13 +77,11 @@ class ReaderPool:
         memory, or its process with it. A reader's own exception is a bug and comes through.
         """
         try:
-            if self._pool is None:
+            if not self._pools:
                 return read(page)
-            future = self._pool.schedule(read, args=(page,), timeout=self._deadline)
+            future = self._working().schedule(read, args=(page,), timeout=self._deadline)
             return await asyncio.wrap_future(future)
         except (FutureTimeout, ProcessExpired, BrokenProcessPool, MemoryError, RecursionError) as error:
-            if isinstance(error, BrokenProcessPool):
-                self._start()
             raise NoPage(
                 Reason.UNREADABLE, _why(error), status=page.status, url=page.url, hops=page.hops
             ) from error

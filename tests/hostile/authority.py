@@ -1,0 +1,100 @@
+"""Certificates of every bad kind, for `site.example`, from a throw-away authority."""
+
+from __future__ import annotations
+
+import ssl
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import NameOID
+
+NOW = datetime.now(UTC)
+HOST = "site.example"
+Pair = tuple[x509.Certificate, Any]
+
+
+def key() -> Any:
+    return ec.generate_private_key(ec.SECP256R1())
+
+
+def certificate(
+    name: str,
+    issuer: Pair | None = None,
+    *,
+    authority: bool = False,
+    days: tuple[int, int] = (-1, 60),
+    host: str | None = HOST,
+    private: Any = None,
+) -> Pair:
+    """A certificate and its key; without an issuer it signs itself."""
+    private = private or key()
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    signer = issuer[1] if issuer else private
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer[0].subject if issuer else subject)
+        .public_key(private.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(NOW + timedelta(days=days[0]))
+        .not_valid_after(NOW + timedelta(days=days[1]))
+        .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(private.public_key()), critical=False)
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False
+        )
+    )
+    if host and not authority:
+        builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
+    return builder.sign(signer, hashes.SHA256()), private
+
+
+class Authority:
+    """A root that the tests trust, and server contexts by what is wrong with them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.root = certificate("Test root", authority=True, days=(-100, 1000))
+        self.middle = certificate("Test intermediate", self.root, authority=True)
+        self.stranger = certificate("Unknown root", authority=True)
+        self.file = folder / "root.pem"
+        self.file.write_bytes(pem(self.root))
+
+    def context(self, wrong: str) -> ssl.SSLContext:
+        """A server's TLS, good or with one thing wrong."""
+        chains = {
+            "expired": [certificate(HOST, self.root, days=(-90, -1))],
+            "not_yet_valid": [certificate(HOST, self.root, days=(5, 90))],
+            "self_signed": [certificate(HOST)],
+            "untrusted": [certificate(HOST, self.stranger), self.stranger],
+            "incomplete_chain": [certificate(HOST, self.middle)],
+            "wrong_host": [certificate(HOST, self.root, host="other.example")],
+            "no_san": [certificate(HOST, self.root, host=None)],
+            "chain": [certificate(HOST, self.middle), self.middle],
+        }
+        if wrong == "weak_key":
+            small = rsa.generate_private_key(public_exponent=65537, key_size=1024)
+            chains["weak_key"] = [certificate(HOST, self.root, private=small)]
+        return self._server(chains.get(wrong) or [certificate(HOST, self.root)], weak=wrong == "weak_key")
+
+    def _server(self, chain: list[Pair], *, weak: bool = False) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        if weak:
+            context.set_ciphers("DEFAULT:@SECLEVEL=0")
+        file = self.folder / "server.pem"
+        private = chain[0][1].private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.TraditionalOpenSSL,
+            serialization.NoEncryption(),
+        )
+        file.write_bytes(private + b"".join(pem(pair) for pair in chain))
+        context.load_cert_chain(file)
+        return context
+
+
+def pem(pair: Pair) -> bytes:
+    return pair[0].public_bytes(serialization.Encoding.PEM)

@@ -1,0 +1,76 @@
+"""A name server on loopback that says what the script says: addresses, NXDOMAIN, SERVFAIL, or nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from ipaddress import ip_address
+from types import TracebackType
+from typing import Self
+
+A, AAAA = 1, 28
+CODES = {"SERVFAIL": 2, "NXDOMAIN": 3, "REFUSED": 5}
+Says = str | list[str]
+
+
+class NameServer(asyncio.DatagramProtocol):
+    """`zone` maps a name to its addresses, to a code word, to "silent", or to a list of lists: one a look-up.
+
+    Names that are not in the zone do not exist. `asked` counts the questions by name.
+    """
+
+    def __init__(self, zone: dict[str, object]) -> None:
+        self.zone = zone
+        self.asked: Counter[str] = Counter()
+
+    async def __aenter__(self) -> Self:
+        loop = asyncio.get_running_loop()
+        self._transport, _ = await loop.create_datagram_endpoint(lambda: self, local_addr=("127.0.0.1", 0))
+        self.address = "{}:{}".format(*self._transport.get_extra_info("sockname"))
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._transport.close()
+        await asyncio.sleep(0)
+
+    def datagram_received(self, data: bytes, address: tuple[str, int]) -> None:
+        labels, offset = [], 12
+        while data[offset]:
+            labels.append(data[offset + 1 : offset + 1 + data[offset]].decode().lower())
+            offset += 1 + data[offset]
+        question = data[12 : offset + 5]
+        kind = int.from_bytes(data[offset + 1 : offset + 3], "big")
+        says = self._says(".".join(labels), kind)
+        if says != "silent":
+            self._transport.sendto(_reply(data[:2], question, kind, says), address)
+
+    def _says(self, name: str, kind: int) -> Says:
+        """What the zone says to one question; a list of lists moves on with each question for A."""
+        says = self.zone.get(name, "NXDOMAIN")
+        if isinstance(says, dict):
+            says = says.get("A" if kind == A else "AAAA", [])
+        if isinstance(says, list) and says and isinstance(says[0], list):
+            says = says[min(self.asked[name], len(says) - 1)]
+        self.asked[name] += kind == A
+        return says
+
+
+def _reply(number: bytes, question: bytes, kind: int, says: Says) -> bytes:
+    code = CODES[says] if isinstance(says, str) else 0
+    wanted = 4 if kind == A else 6
+    found = [] if isinstance(says, str) else [ip_address(text) for text in says]
+    records = [address.packed for address in found if address.version == wanted]
+    flags = (0x8180 | code).to_bytes(2, "big")
+    counts = b"\x00\x01" + len(records).to_bytes(2, "big") + bytes(4)
+    answers = b"".join(
+        b"\xc0\x0c"
+        + kind.to_bytes(2, "big")
+        + b"\x00\x01"
+        + bytes(4)
+        + len(record).to_bytes(2, "big")
+        + record
+        for record in records
+    )
+    return number + flags + counts + question + answers

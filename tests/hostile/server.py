@@ -1,0 +1,237 @@
+"""A web server on loopback that misbehaves: the path says how. Whatever is endless ends with its client."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import socket
+import struct
+import zlib
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+from typing import Self
+
+MEGABYTE = 1 << 20
+HTML = b"Content-Type: text/html\r\nConnection: close\r\n"
+
+
+def packed(megabytes: int, window: int) -> bytes:
+    """So many megabytes of zeros, packed."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, window)
+    return b"".join(packer.compress(bytes(MEGABYTE)) for _ in range(megabytes)) + packer.flush()
+
+
+def answer(body: bytes = b"ok", status: str = "200 OK", headers: bytes = b"") -> bytes:
+    """A decent answer, for which the connection is kept."""
+    length = b"Content-Length: %d\r\n" % len(body)
+    return (
+        b"HTTP/1.1 "
+        + status.encode()
+        + b"\r\nContent-Type: text/html\r\n"
+        + length
+        + headers
+        + b"\r\n"
+        + body
+    )
+
+
+def moved(location: bytes) -> bytes:
+    return answer(b"", "302 Found", b"Location: " + location + b"\r\n")
+
+
+BOMB = packed(256, 31)
+ONCE: dict[str, bytes] = {
+    "ok": answer(),
+    "gone": answer(b"", "410 Gone"),
+    "missing": answer(b"", "404 Not Found"),
+    "refused": answer(b"", "403 Forbidden"),
+    "linkedin": answer(b"", "999 Request denied"),
+    "bomb": answer(BOMB, headers=b"Content-Encoding: gzip\r\n"),
+    "deflatebomb": answer(packed(64, 15), headers=b"Content-Encoding: deflate\r\n"),
+    "rawdeflate": answer(packed(1, -15)[:], headers=b"Content-Encoding: deflate\r\n"),
+    "gzip": answer(gzip.compress(b"hello"), headers=b"Content-Encoding: gzip\r\n"),
+    "gzipgzip": answer(gzip.compress(BOMB), headers=b"Content-Encoding: gzip, gzip\r\n"),
+    "codings": answer(headers=b"Content-Encoding: " + b", ".join([b"gzip"] * 200) + b"\r\n"),
+    "brotli": answer(headers=b"Content-Encoding: br\r\n"),
+    "notgzip": answer(b"hello", headers=b"Content-Encoding: gzip\r\n"),
+    "cutgzip": answer(gzip.compress(bytes(range(256)) * 400)[:300], headers=b"Content-Encoding: gzip\r\n"),
+    "bigheader": answer(headers=b"X-Policy: " + b"y" * 90_000 + b"\r\n"),
+    "manyheaders": answer(headers=b"".join(b"X-%d: y\r\n" % number for number in range(200))),
+    "longreason": b"HTTP/1.1 200 " + b"y" * 20_000 + b"\r\nContent-Length: 2\r\n\r\nok",
+    "lengthandchunks": b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"2\r\nok\r\n0\r\n\r\n",
+    "extra": answer() + b"EXTRA",
+    "nocontent": answer(b"hello", "204 No Content"),
+    "loop": moved(b"/loop"),
+    "login": moved(b"/login"),
+    "nolocation": answer(b"", "302 Found"),
+    "emptylocation": moved(b""),
+    "twolocations": answer(b"", "302 Found", b"Location: /ok\r\nLocation: /bad\r\n"),
+    "utf8location": moved("/ok?q=جمعية".encode()),
+    "latin1location": moved("/ok?q=éü".encode("latin-1")),
+    "scriptlocation": moved(b"javascript:alert(1)"),
+    "bracketlocation": moved(b"http://[::1"),
+    "portlocation": moved(b"http://exa mple.example:abc/"),
+    "filelocation": moved(b"file:///etc/passwd"),
+    "backslashlocation": moved(b"http://a.example\\@b.example/"),
+    "short": b"HTTP/1.1 200 OK\r\n" + HTML + b"Content-Length: 100\r\n\r\nten bytes.",
+    "badchunk": b"HTTP/1.1 200 OK\r\n" + HTML + b"Transfer-Encoding: chunked\r\n\r\nZZ\r\nok\r\n0\r\n\r\n",
+    "garbage": bytes(range(256)) * 4,
+    "silence": b"",
+    "setcookie": answer(headers=b"".join(b"Set-Cookie: c%d=v; Path=/\r\n" % number for number in range(90))),
+    "empty": answer(b""),
+    "pdf": b"HTTP/1.1 200 OK\r\nContent-Type: application/pdf\r\nContent-Length: 5\r\n\r\n%PDF-",
+    "robotsdown": answer(b"", "503 Service Unavailable"),
+}
+ENDLESS: dict[str, tuple[bytes, bytes, float]] = {  # first bytes, what follows for ever, seconds between
+    "slowheaders": (b"HTTP/1.1 200 OK\r\n", b"X: y\r\n", 0.05),
+    "slowbyte": (b"", b"H", 0.05),
+    "slowbody": (b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n", b"x", 0.05),
+    "earlyhints": (b"", b"HTTP/1.1 103 Early Hints\r\n\r\n" * 100, 0),
+    "endless": (b"HTTP/1.1 200 OK\r\n" + HTML + b"\r\n", b"x" * 65536, 0),
+    "endlesschunks": (
+        b"HTTP/1.1 200 OK\r\n" + HTML + b"Transfer-Encoding: chunked\r\n\r\n",
+        b"10000\r\n" + b"x" * 65536 + b"\r\n",
+        0,
+    ),
+    "fatredirect": (b"HTTP/1.1 302 Found\r\nLocation: /ok\r\n\r\n", b"x" * 65536, 0),
+    "headerflood": (b"HTTP/1.1 200 OK\r\n", b"X: yyyy\r\n" * 1000, 0),
+    "chunkextension": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;", b"a" * 65536, 0),
+    "trailerflood": (
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n",
+        b"X-T: " + b"y" * 1000 + b"\r\n",
+        0,
+    ),
+}
+Script = Callable[[str, int], bytes | None]
+
+
+class Hostile:
+    """The server, as an async context. `url("loop")` is an address; `seen` counts requests by path.
+
+    `script(path, how often asked)` may answer first, `heads` are the requests as they came,
+    `sent` counts the bytes written to each path.
+    """
+
+    def __init__(self, script: Script | None = None, hosts: tuple[str, ...] = ("127.0.0.1",)) -> None:
+        self.script = script
+        self.hosts = hosts
+        self.seen: Counter[str] = Counter()
+        self.sent: Counter[str] = Counter()
+        self.by_host: Counter[str] = Counter()
+        self.heads: list[str] = []
+        self.connections = 0
+        self._writers: set[asyncio.StreamWriter] = set()
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._serve, self.hosts[0], 0)
+        self.port: int = self._server.sockets[0].getsockname()[1]
+        self._others = [await asyncio.start_server(self._serve, host, self.port) for host in self.hosts[1:]]
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for server in (self._server, *self._others):
+            server.close()
+        for writer in tuple(self._writers):
+            writer.transport.abort()
+        while self._writers:  # noqa: ASYNC110  # the handlers see their end in the loop's next turns
+            await asyncio.sleep(0)
+
+    def url(self, path: str, host: str | None = None) -> str:
+        return f"http://{host or self.hosts[0]}:{self.port}/{path}"
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        self._writers.add(writer)
+        try:
+            while await self._answer(reader, writer):
+                pass
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+            pass
+        finally:
+            writer.close()
+            self._writers.discard(writer)
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+        path = head.split(" ")[1].removeprefix("/").split("?")[0]
+        self.heads.append(head)
+        self.seen[path] += 1
+        self.by_host[writer.get_extra_info("sockname")[0]] += 1
+        scripted = self.script(path, self.seen[path]) if self.script else None
+        if scripted is not None:
+            return await self._write(writer, path, scripted)
+        if path.startswith("redirect/"):
+            return await self._write(writer, path, moved(b"/redirect/%d" % (int(path.split("/")[1]) + 1)))
+        if path.startswith("charset/"):
+            kind = path.split("/")[1].encode()
+            body = (
+                b"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset="
+                + kind
+                + b"\r\nContent-Length: 2\r\n\r\n\xff\xfe"
+            )
+            return await self._write(writer, path, body)
+        return await BEHAVIOURS.get(path, _once)(self, writer, path)
+
+    async def _write(self, writer: asyncio.StreamWriter, path: str, data: bytes) -> bool:
+        writer.write(data)
+        self.sent[path] += len(data)
+        await writer.drain()
+        keep: bool = b"Connection: close" not in data[:200]
+        return keep
+
+
+async def _once(server: Hostile, writer: asyncio.StreamWriter, path: str) -> bool:
+    if path in ENDLESS:
+        return await _endless(server, writer, path)
+    known = ONCE.get(path, ONCE["missing"])
+    kept = await server._write(writer, path, known)
+    return kept and path not in {"garbage", "silence", "extra", "nocontent"}
+
+
+async def _endless(server: Hostile, writer: asyncio.StreamWriter, path: str) -> bool:
+    first, more, pause = ENDLESS[path]
+    await server._write(writer, path, first)
+    while not writer.is_closing():
+        await server._write(writer, path, more)
+        await asyncio.sleep(pause)
+    return False
+
+
+def _reset(writer: asyncio.StreamWriter) -> bool:
+    """Close with RST instead of FIN."""
+    connection = writer.get_extra_info("socket")
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
+    return False
+
+
+async def _reset_at_once(_: Hostile, writer: asyncio.StreamWriter, __: str) -> bool:
+    return _reset(writer)
+
+
+async def _reset_in_body(server: Hostile, writer: asyncio.StreamWriter, path: str) -> bool:
+    await server._write(writer, path, b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc")
+    await asyncio.sleep(0.05)  # the client must have read the head before the reset throws it away
+    return _reset(writer)
+
+
+async def _hang(_: Hostile, writer: asyncio.StreamWriter, __: str) -> bool:
+    await writer.wait_closed()
+    return False
+
+
+async def _echo(server: Hostile, writer: asyncio.StreamWriter, path: str) -> bool:
+    return await server._write(writer, path, answer(server.heads[-1].encode("latin-1")))
+
+
+Behaviour = Callable[[Hostile, asyncio.StreamWriter, str], Awaitable[bool]]
+BEHAVIOURS: dict[str, Behaviour] = {
+    "reset": _reset_at_once,
+    "resetbody": _reset_in_body,
+    "hang": _hang,
+    "echo": _echo,
+}

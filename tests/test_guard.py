@@ -1,0 +1,186 @@
+"""Which addresses may be contacted, told on the address that is dialled."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from ipaddress import ip_address, ip_network
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from hostile.names import NameServer
+from hostile.server import Hostile, answer, moved
+
+from probes import wire
+from probes.fetch import Fetcher, FetchOptions
+from probes.guard import Guard, is_public
+from probes.model import Ask, NoPage, Page, Reason
+
+NOW = datetime(2026, 11, 24, 3, tzinfo=UTC)
+PUBLIC = "93.184.215.14"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://association.example/",
+        "http://PUBLIC.Example:8080/a?b#c",
+        "http://جمعية.example/",
+        "http://under_score.example/",
+        "http://93.184.215.14/",
+        "https://[2606:2800:21f:cb07:6820:80da:af6b:8b2c]/",
+    ],
+)
+def test_an_ordinary_address_passes(text: str) -> None:
+    Guard().check_url(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "//association.example/",
+        "file:///etc/passwd",
+        "javascript:alert(1)",
+        "ws://association.example/",
+        "http:127.0.0.1/",
+        "http://someone@association.example/",
+        "http://127.0.0.1\\@association.example/",
+        "http://association.example/\r\nX: y",
+        "http://asso ciation.example/",
+        "http://2130706433/",
+        "http://0x7f.1/",
+        "http://127.1/",
+        "http://0177.0.0.1/",
+        "http://１２７.０.０.１/",
+        "http://[::1]/",
+        "http://[::1",
+        "http://[fe80::1%25eth0]/",
+        "http://localhost/",
+        "http://printer/",
+        "http://printer.local/",
+        "http://association.example:25/",
+        "http://association.example:0/",
+        "http://association.example:65536/",
+        "http://./",
+        "http://" + "a" * 64 + ".example/",
+        "http://association.example/" + "a" * 5000,
+    ],
+)
+def test_an_address_that_could_deceive_is_refused_before_any_look_up(text: str) -> None:
+    """F01."""
+    with pytest.raises(NoPage) as caught:
+        Guard().check_url(text)
+    assert caught.value.reason is Reason.UNSAFE_ADDRESS
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "127.0.0.1",
+        "169.254.169.254",
+        "168.63.129.16",
+        "192.0.0.192",
+        "224.0.0.1",
+        "100.64.0.1",
+        "::1",
+        "::ffff:127.0.0.1",
+        "64:ff9b::7f00:1",
+        "2002:7f00:1::",
+        "fec0::1",
+        "3fff::1",
+        "ff02::1",
+        "::7f00:1",
+    ],
+)
+def test_what_is_not_public_is_listed_here_and_not_asked_of_the_interpreter(text: str) -> None:
+    """F01: `is_global` of some Python releases calls most of these public."""
+    assert not is_public(ip_address(text))
+
+
+def test_an_exempt_network_may_be_dialled_on_any_port_and_nothing_else_is_exempt() -> None:
+    guard = Guard([ip_network("127.0.0.0/8")])
+    assert guard.check_address("127.0.0.1", 12345) == "127.0.0.1"
+    guard.check_url("http://127.0.0.1:12345/")
+    for text, port in (("10.0.0.1", 80), ("93.184.215.14", 25), ("::1", 80)):
+        with pytest.raises(NoPage):
+            guard.check_address(text, port)
+
+
+def test_the_dot_that_ends_a_full_name_is_dropped() -> None:
+    assert str(Guard().check_url("http://association.example./a")) == "http://association.example/a"
+
+
+def cases(shared: Path) -> Iterator[dict[str, Any]]:
+    for line in (shared / "data" / "ssrf_cases.jsonl").read_text().splitlines():
+        yield json.loads(line)
+
+
+def zone(shared: Path) -> dict[str, object]:
+    """All names of all cases, as the name server is to answer them."""
+    names: dict[str, object] = {
+        "public.example": [PUBLIC],
+        "redirchain.example": [PUBLIC],
+        "lo-a.example": ["127.0.0.1"],
+    }
+    for case in cases(shared):
+        says = case.get("dns", {})
+        try:
+            host = httpx.URL(case["url"]).raw_host.decode().rstrip(".")
+        except httpx.InvalidURL:
+            continue
+        if "seq" in says:
+            names[host] = [step["A"] for step in says["seq"]]
+        elif says:
+            names.setdefault(host, {"A": says.get("A", []), "AAAA": says.get("AAAA", [])})
+    return names
+
+
+def redirects(shared: Path) -> dict[str, str]:
+    return {
+        case["url"].split("://")[1].split("/")[0]: case["redirect"]
+        for case in cases(shared)
+        if "redirect" in case
+    }
+
+
+async def test_no_recorded_trick_reaches_a_forbidden_address(
+    shared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F01, F02, F03: every case is played through the whole fetcher; what counts is what was dialled."""
+    dialled: list[str] = []
+    targets = redirects(shared)
+    real = wire.dial
+
+    def script(path: str, _: int) -> bytes | None:
+        host = server.heads[-1].split("Host: ")[1].split("\r\n")[0].lower().rstrip(".")
+        target = targets.get(host)
+        if target == "chain":
+            hop = int(path or 0)
+            target = f"/{hop + 1}" if hop < 5 else "http://127.0.0.1/"
+        return moved(target.encode()) if target and path != "next" else answer()
+
+    async def dial(address: str, port: int, seconds: float | None) -> wire.Stream:
+        dialled.append(address)
+        return await real("127.0.0.1", server.port, seconds)
+
+    monkeypatch.setattr(wire, "dial", dial)
+    wrong: list[tuple[str, object]] = []
+    async with Hostile(script) as server, NameServer(zone(shared)) as names:
+        options = FetchOptions(nameservers=(names.address,), host_delay=0, retries=0, breaker_failures=99)
+        for case in cases(shared):
+            dialled.clear()
+            async with Fetcher(options, NOW) as fetcher:
+                try:
+                    outcome: Page | NoPage = await fetcher.get(Ask(case["url"], registered=True))
+                except NoPage as none:
+                    outcome = none
+            reached = [address for address in dialled if not is_public(ip_address(address))]
+            allowed = isinstance(outcome, Page)
+            soft = case["expected"] == "deny" and "soft" in case
+            if reached or (allowed != (case["expected"] == "allow") and not soft):
+                wrong.append((case["id"], str(outcome)))
+    assert wrong == []
