@@ -476,6 +476,19 @@ def test_the_folder_of_a_new_store_is_made(tmp_path):
     Store.open(f"sqlite:///{tmp_path}/a/b/auditor.db").close()
 
 
+def test_a_place_where_nothing_can_be_written_is_told_in_one_line(tmp_path):
+    (tmp_path / "data").write_text("a file, not a folder")
+    with pytest.raises(StoreError, match="right to write"):
+        Store.open(f"sqlite:///{tmp_path}/data/auditor.db")
+    with pytest.raises(StoreError):
+        Store.open(f"sqlite:///{tmp_path}")
+
+
+def test_only_its_owner_may_read_a_new_store(url, tmp_path):
+    Store.open(url).close()
+    assert (tmp_path / "auditor.db").stat().st_mode & 0o077 == 0
+
+
 def test_a_store_keeps_its_commits_through_a_power_cut(store):
     with store._database.reading() as connection:
         pragmas = ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
@@ -589,6 +602,8 @@ def test_a_copy_is_whole_while_the_store_is_in_use(peopled, tmp_path):
     peopled.check()
     with Store.open(f"sqlite:///{tmp_path}/copy.db", create=False) as copied:
         assert list(copied.accounts()) == list(peopled.accounts())
+        with copied._database.reading() as connection:
+            assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
 
 
 def test_a_full_disk_is_told_and_loses_nothing_committed(peopled):

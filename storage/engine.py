@@ -1,0 +1,75 @@
+"""Engines: which database addresses are served, and how a connection to each begins its transactions.
+
+SQLite begins every writing transaction with BEGIN IMMEDIATE, because one that reads first and writes then
+fails at once with SQLITE_BUSY_SNAPSHOT, whatever the timeout (tried on 3.46, 2026-11). Batches are
+committed with synchronous=FULL: NORMAL may lose the last ones at a power cut.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from storage.errors import StoreError
+
+BUSY_SECONDS = 10
+WRITES = {"auditor_writes": True}
+INSERT = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+
+
+def address_of(url: str) -> URL:
+    """The address, if it is one of a database that is served. Raises StoreError."""
+    try:
+        address = make_url(url)
+        backend = address.get_backend_name()
+    except (ArgumentError, ValueError):
+        raise StoreError("[storage] url", "it is no database address", "sqlite:///data/auditor.db") from None
+    if backend not in INSERT:
+        raise StoreError(f"[storage] url: {backend}", "only SQLite and PostgreSQL are served", "sqlite:///…")
+    return address
+
+
+def file_of(address: URL) -> Path:
+    """The file of a SQLite address. Raises StoreError where it has none."""
+    if not address.database or address.database == ":memory:" or address.database.startswith("file:"):
+        raise StoreError(
+            "[storage] url", "a database in memory forgets every night", "sqlite:///data/auditor.db"
+        )
+    return Path(address.database)
+
+
+def engine_of(address: URL) -> Engine:
+    """An engine for the address. Raises StoreError where its driver is not installed."""
+    try:
+        engine = create_engine(address, json_serializer=_json)
+    except ModuleNotFoundError as problem:
+        remedy = f"install {problem.name} beside the auditor"
+        raise StoreError(
+            f"[storage] url: {address.drivername}", "its driver is not installed", remedy
+        ) from None
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _set_up)
+        event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def _set_up(connection: sqlite3.Connection, _: object) -> None:
+    connection.isolation_level = None
+    for pragma in (f"busy_timeout={BUSY_SECONDS * 1000}", "synchronous=FULL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("auditor_writes")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
