@@ -120,7 +120,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def common_first(words: list[str]) -> list[str]:
     """The same words with the common options before the command, wherever they were typed."""
-    common, rest = [], []
+    common: list[str] = []
+    rest: list[str] = []
     while words:
         word = words.pop(0)
         if word == "--":

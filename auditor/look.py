@@ -26,6 +26,11 @@ from probes.readers import ReaderPool
 
 log = logging.getLogger(__name__)
 
+UNASKED = frozenset(
+    {Reason.ROBOTS, Reason.UNSAFE_ADDRESS, Reason.NOT_CONFIGURED, Reason.NO_SUCH_HOST, Reason.WRONG_TARGET}
+)
+"""Reasons for which the last address was never asked, unless a proxy answered for it."""
+
 ACCOUNTS = frozenset({Kind.PROFILE, Kind.PAGE, Kind.GROUP, Kind.PERSON})
 
 
@@ -83,8 +88,9 @@ def _asked(exchange: Exchange) -> int:
     answer = exchange.answer
     if isinstance(answer, Page):
         return max(1, len(answer.hops))
-    refused = answer.reason in {Reason.ROBOTS, Reason.UNSAFE_ADDRESS, Reason.NOT_CONFIGURED}
-    return len(answer.hops) if refused else max(1, len(answer.hops))
+    if answer.reason in UNASKED and answer.status is None:
+        return len(answer.hops)
+    return max(1, len(answer.hops))
 
 
 async def check(

@@ -39,6 +39,11 @@ def give(text: str) -> None:
     out.flush()
 
 
+def give_text(text: str) -> None:
+    """Write lines for a person, without terminal controls or direction overrides."""
+    give("\n".join(CONTROLS.sub(" ", line) for line in text.split("\n")))
+
+
 def say(text: str) -> None:
     """Tell a person something, beside the data."""
     err = _utf8(sys.stderr)

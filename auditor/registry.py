@@ -212,7 +212,7 @@ class _Reader:
     def _chosen(self, line: int, said: str) -> Iterator[str]:
         for word in split(said):
             channel = column_of(word, links.channels())
-            if channel in links.channels():
+            if channel is not None and channel in links.channels():
                 yield channel
             else:
                 self._tell(line, "none_by_choice", word, Trouble.UNKNOWN_CHANNEL)

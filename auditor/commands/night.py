@@ -71,7 +71,7 @@ def status(
     if as_json:
         give(document([item], clock()))
     elif night:
-        give_table(("", ""), ((key, _shown(value)) for key, value in item.items()))
+        give_table(("what", "value"), ((key, _shown(value)) for key, value in item.items()))
     else:
         say("no night yet; `auditor run` makes one")
     if max_age is not None and (item["age_hours"] is None or item["age_hours"] > max_age):

@@ -5,21 +5,23 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from auditor.commands.registry import write
 from auditor.commands.session import Json, clock, session
 from auditor.errors import InputError
-from auditor.output import document, give, give_table, progress, say
+from auditor.output import document, give, give_table, give_text, progress, say
 
 if TYPE_CHECKING:
     from auditor.app import App
 
 GAP = ("severity", "code", "channel", "opened_at", "association", "name")
 SHEET = ("association", "name", "channel", "code", "severity", "opened_at", "params")
-Language = Annotated[str | None, typer.Option(help="ar, fr or en; the association's own otherwise.")]
+Language = Annotated[
+    Literal["ar", "fr", "en"] | None, typer.Option(help="ar, fr or en; the association's own otherwise.")
+]
 
 
 def gaps(
@@ -36,7 +38,7 @@ def gaps(
     if as_json:
         give(document(found, clock()))
     else:
-        give_table(GAP, ([item[column] for column in GAP] for item in found))
+        give_table(GAP, ([_flat(item[column]) for column in GAP] for item in map(_dated, found)))
 
 
 def report(
@@ -57,7 +59,7 @@ def report(
         if as_json:
             give(document(report_items(seen, association), now))
         else:
-            give(text.told(seen, app.config, association, language))
+            give_text(text.told(seen, app.config, association, language))
 
 
 def export(
@@ -71,7 +73,7 @@ def export(
         found = _gaps(app)
         right_to_left = app.config.network.language == "ar"
     lines: list[list[object]] = [list(SHEET)]
-    lines += [[_flat(item[column]) for column in SHEET] for item in found]
+    lines += [[_flat(item[column]) for column in SHEET] for item in map(_dated, found)]
     write(lines, file, bom=bom, delimiter=delimiter, right_to_left=right_to_left)
     if not session(context).quiet and str(file) != "-":
         say(f"{file}: {len(found)} gaps")
@@ -82,13 +84,10 @@ def publish(
     folder: Annotated[Path | None, typer.Argument(help="Where to; [report] folder otherwise.")] = None,
 ) -> None:
     """Write the network's pages to open or upload."""
-    from auditor.report import publish as write_pages
-
     asked = session(context)
     with asked.open() as app:
         target = folder or app.config.report.folder
-        with progress("the pages", quiet=asked.quiet) as step:
-            written = write_pages(app, target, clock(), progress=step)
+        written = _published(app, target, quiet=asked.quiet)
     if not asked.quiet:
         say(f"{target}: {written} pages")
 
@@ -101,13 +100,34 @@ def demo(
 
     100 associations are imported from a spreadsheet and audited against the practice web.
     """
+    from auditor.app import App
+    from auditor.overview import overview
     from auditor.practice import demo as practice
+    from auditor.report import text
 
     asked = session(context)
     with progress("14 nights", quiet=asked.quiet) as step:
         played = asyncio.run(practice.play(folder, progress=step, now=clock()))
+    with App.open(played.config) as app:
+        written = _published(app, played.config.report.folder, quiet=asked.quiet)
+        give_text(text.told(overview(app.store, app.config, clock()), app.config, None, None))
     if not asked.quiet:
-        say(f"{folder}: {len(played.nights)} nights; next: `auditor --config {folder}/config.toml gaps`")
+        say(f"{written} pages to open: {played.config.report.folder / 'index.html'}")
+        say(
+            f"the database: {played.config.storage.url}; to go on: auditor --config {folder}/config.toml gaps"
+        )
+
+
+def _published(app: App, target: Path, *, quiet: bool) -> int:
+    from auditor.report import publish as write_pages
+
+    try:
+        with progress("the pages", quiet=quiet) as step:
+            return write_pages(app, target, clock(), progress=step)
+    except OSError as trouble:
+        raise InputError(
+            str(target), (trouble.strerror or "cannot be written").lower(), "another folder"
+        ) from None
 
 
 def _gaps(app: App, association: str | None = None) -> list[dict[str, Any]]:
@@ -118,6 +138,11 @@ def _gaps(app: App, association: str | None = None) -> list[dict[str, Any]]:
     _refuse_unknown(app, association)
     found = gap_items(overview(app.store, app.config, clock()))
     return sorted(found, key=lambda item: SEVERITIES.index(item["severity"]))
+
+
+def _dated(item: dict[str, Any]) -> dict[str, Any]:
+    """The same item with a day for a moment: a person's list needs no seconds."""
+    return {**item, "opened_at": (item["opened_at"] or "")[:10]}
 
 
 def _is_wanted(item: dict[str, Any], wanted: dict[str, str | None]) -> bool:
