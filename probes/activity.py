@@ -22,6 +22,8 @@ Clues = Iterable[tuple[str, str]]
 
 EARLIEST = datetime(1995, 1, 1, tzinfo=UTC)
 AHEAD = timedelta(days=2)  # a time zone, and a clock that is a day fast
+GUESSED = 256 * 1024  # characters that htmldate may look at
+_ARABIC = re.compile(r"^ar|[\u0600-\u06ff]{3}")
 _NEAR = 12  # pieces of text after a title within which a date is that title's
 _ASIDE = frozenset({"footer", "aside", "comments", "nav", "embed", "share"})
 
@@ -131,7 +133,7 @@ def of_page(document: Document, now: datetime, markup: Callable[[], str] | None 
     `markup` gives the page's HTML to the last resort, htmldate; without it that one is left out.
     """
     found = _first(document, now, _in_schemas, _in_meta, _in_stamps, _in_address, _in_times, _in_own_words)
-    if found is None and markup is not None and document.language[:2] != "ar":
+    if found is None and markup is not None and not _ARABIC.search(document.language + document.title):
         found = _guessed(document, now, markup())  # it takes a footer's year where a month is Moroccan
     return found or _first(document, now, _in_loose_words)
 
@@ -200,7 +202,7 @@ def _in_meta(document: Document) -> Iterator[tuple[str, str]]:
 
 
 def _in_stamps(document: Document) -> Iterator[tuple[str, str]]:
-    """Microdata and microformats: they name themselves published. Where many do, they are a list of others."""
+    """Microdata and microformats: they name themselves published. Where many do, they are a list."""
     for mark, source in ((_MICRODATA, "microdata"), (_MICROFORMAT, "time")):
         named = [
             stamp.value
@@ -268,7 +270,7 @@ def _in_own_words(document: Document) -> Iterator[tuple[str, str]]:
 
 
 def _worded(document: Document) -> list[Chunk]:
-    """Short texts with a date: those in elements that call themselves a date, then those that words before do."""
+    """Short texts with a date: those in elements called so, then those that words before call so."""
     called, labelled = [], []
     before = ""
     for chunk in _after_title(document):
@@ -322,11 +324,19 @@ _YEAR = re.compile(r"(?:19|20)\d\d|[٠-٩]{4}|\d{1,2}[./]\d{1,2}[./]\d{2}")
 _WEAK = (_in_times, _in_own_words, _in_loose_words)
 
 
+def _without_footer(markup: str) -> str:
+    """The page without what stands between its last `<footer` and the end of that."""
+    low = markup.lower()
+    start = low.rfind("<footer")
+    end = low.find("</footer", start)
+    return markup if start < 0 else markup[:start] + (markup[end:] if end > 0 else "")
+
+
 def _guessed(document: Document, now: datetime, markup: str) -> Activity | None:
     """The word of htmldate, asked last, on a page freed of its footer; a bare year's 1 January is refused."""
-    from htmldate import find_date  # half a second to load, for the pages that say nothing else
+    from htmldate import find_date  # noqa: PLC0415  # half a second to load, and few pages need it
 
-    body = re.sub(r"<footer\b.*?</footer\s*>", "", markup, flags=re.DOTALL | re.IGNORECASE)
+    body = _without_footer(markup[:GUESSED])
     latest = (now + AHEAD).strftime("%Y-%m-%d")
     try:
         said = find_date(body, original_date=True, url=document.url, max_date=latest, min_date="1995-01-01")

@@ -300,7 +300,8 @@ HIJACK = re.compile(
     r"online casino|casino (?:online|en ligne|bonus|sites?)|1xbet|bet365|melbet|mostbet|betting (?:site|"
     r"odds)|free spins|"
     r"مراهنات|كازينو|سلوتس|激安|送料無料|スーパーコピー|ブランドコピー|메이저놀이터|토토사이트|카지노|바카라|먹튀|安全놀이터|"
-    r"viagra|cialis|levitra|kamagra|tadalafil|sildenafil|replica watch|buy essay|博彩|百家乐|娱乐城|สล็อต|บาคาร่า|"
+    r"viagra|cialis|levitra|kamagra|tadalafil|sildenafil|replica watch|buy essay|"
+    r"博彩|百家乐|娱乐城|สล็อต|บาคาร่า|"
     r"казино",
     re.IGNORECASE,
 )

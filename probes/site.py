@@ -22,6 +22,7 @@ class Site:
     title: str = ""
     name: str = ""
     is_page: bool = True
+    length: int = 0
     absence: tuple[Reason, str] | None = None
     trouble: tuple[Reason, str] | None = None
     doubtful: bool = False
@@ -45,6 +46,7 @@ def read_site(page: Page) -> Site:
     return Site(
         title=title,
         name=document.meta.get("og:site_name") or title,
+        length=len(document.text),
         absence=signs.absence(document, root=home),
         trouble=signs.trouble(document),
         doubtful=signs.doubtful(document),
@@ -101,7 +103,7 @@ _FEED_ADDRESS = re.compile(
     r"^http.*(?:[/.](?:rss|atom)(?:\.xml|/|$)|/feed/?$|page=backend|/feed\.xml$|/index\.rdf$)"
 )
 
-# What betrays a publishing system in its pages, and where it keeps its feed (each system's documentation, 2026-11).
+# What betrays a publishing system in its pages, and where it keeps its feed (their documentation, 2026-11).
 _PLATFORMS = (
     ("wordpress", ("/wp-content/", "/wp-includes/", "/wp-json/", "generator wordpress")),
     ("wix", ("static.wixstatic.com", "generator wix.com")),

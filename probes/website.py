@@ -5,13 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Generator, Iterable, Mapping
 from dataclasses import replace
-from functools import lru_cache
 from hashlib import sha256
-from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urljoin, urlsplit
 
-from tldextract import TLDExtract
-
-from probes import activity, feeds, links, read, walls
+from probes import activity, feeds, links, read, signs, walls
+from probes.doors import open_site, transport
 from probes.model import (
     Account,
     Activity,
@@ -29,6 +27,7 @@ from probes.model import (
     ask,
     present,
     unknown,
+    untold,
 )
 from probes.site import Site, is_home, read_site, usual_feeds
 
@@ -89,13 +88,18 @@ _POSTS = "/wp-json/wp/v2/posts?per_page=5&orderby=date&_fields=date_gmt,title,li
 
 def probe(account: Account) -> Steps:
     """Look at a website: the registered page, its other doors where that one is shut, then its feeds."""
-    if account.identity.key is None:
+    if account.identity.key is None and account.identity.kind is not Kind.SHORT:
         return Finding(Presence.UNKNOWN, Reason.WRONG_TARGET, detail=str(account.identity.kind))
     url = account.identity.url or account.identity.canonical or account.typed
-    page, site, facts = yield from _open(url)
+    try:
+        page, site, facts = yield from open_site(url)
+    except NoPage as trouble:
+        return _no_name(trouble)
     if page.insecure:
         return _insecure(page, facts)
     doubt = _judged(page, site)
+    if doubt is not None and doubt.reason is Reason.NOT_FOUND:
+        page, site, doubt = yield from _as_typed(account, page, site, doubt)
     if (
         doubt is None
         and site.doubtful
@@ -105,7 +109,7 @@ def probe(account: Account) -> Steps:
         doubt = absent(page, Reason.NOT_FOUND, detail="says the same of an address nobody made")
     if doubt is not None:
         return replace(doubt, facts={**doubt.facts, **facts, "title": site.title} if site.title else facts)
-    facts |= {**site.facts, **(yield from _transport(url, page))}
+    facts |= {**site.facts, **(yield from transport(url, page))}
     newest, has_feed = yield from _activity(page, site)
     if has_feed is not None:
         facts["feed"] = has_feed
@@ -118,94 +122,36 @@ def probe(account: Account) -> Steps:
     )
 
 
-Opened = Generator[Ask, Page, tuple[Page, Site, dict[str, Scalar]]]
-
-
-def _open(url: str) -> Opened:
-    """The page behind the registered address, or behind its other scheme or its name with or without www."""
-    try:
-        page, site = yield from ask(url, read_site, registered=True)
-    except NoPage as trouble:
-        if trouble.reason is Reason.TLS:
-            return (yield from _unverified(url, trouble))
-        page, site = yield from _other_door(url, trouble)
-    return page, site, {}
-
-
-def _other_door(url: str, trouble: NoPage) -> Generator[Ask, Page, tuple[Page, Site]]:
-    """A missing name is tried with or without www, a shut port by the other scheme; else the trouble stands."""
-    other = {
-        Reason.NO_SUCH_HOST: _with_or_without_www,
-        Reason.NETWORK: _other_scheme,
-        Reason.TIMEOUT: _other_scheme,
-    }.get(trouble.reason)
-    door = other(url) if other else None
-    if door is None:
-        raise trouble
-    try:
-        return (yield from ask(door, read_site, registered=True))
-    except NoPage as second:
-        raise (second if _says_more(second, trouble) else trouble) from None
-
-
-def _says_more(second: NoPage, first: NoPage) -> bool:
-    """A name that exists with www but does not answer is no missing name."""
-    return first.reason is Reason.NO_SUCH_HOST and second.reason is not Reason.NO_SUCH_HOST
-
-
-def _unverified(url: str, trouble: NoPage) -> Opened:
-    """A second, marked look past a bad certificate: only to learn whether anything answers.
-
-    A parking service or a suspended host has rarely a certificate; what it says is then asked again
-    by plain http, where nothing was promised, and believed only from there.
-    """
-    facts: dict[str, Scalar] = {"tls": trouble.detail or "handshake"}
-    try:
-        page, site = yield from ask(url, read_site, registered=True, insecure=True)
-        if site.absence and _other_scheme(url):
-            page, site = yield from ask(_other_scheme(url) or url, read_site, registered=True)
-            if site.absence:
-                return page, site, facts
-    except NoPage:
-        raise trouble from None
-    return replace(page, insecure=True), site, facts
+def _no_name(trouble: NoPage) -> Finding:
+    """A name proved missing, with and without www, is a lost domain; any other trouble tells nothing."""
+    lost = trouble.reason is Reason.NO_SUCH_HOST and not trouble.hops
+    return replace(untold(trouble), presence=Presence.ABSENT) if lost else untold(trouble)
 
 
 def _insecure(page: Page, facts: Mapping[str, Scalar]) -> Finding:
     return unknown(page, Reason.TLS, facts=facts, detail=f"answers {page.status} without a valid certificate")
 
 
-def _with_or_without_www(url: str) -> str | None:
-    parts = urlsplit(url)
-    name = parts.netloc.removeprefix("www.") if parts.netloc.startswith("www.") else f"www.{parts.netloc}"
-    return urlunsplit(parts._replace(netloc=name)) if "." in parts.netloc.removeprefix("www.") else None
-
-
-def _other_scheme(url: str) -> str | None:
-    """Http for https and the reverse, where no port was written."""
-    parts = urlsplit(url)
-    if parts.port:
-        return None
-    return urlunsplit(parts._replace(scheme="http" if parts.scheme == "https" else "https"))
-
-
 def _judged(page: Page, site: Site) -> Finding | None:
     """Why the page is not taken for a website that is there; None if it is."""
     if site.absence and site.absence[0] is not Reason.NOT_FOUND:
         return absent(page, site.absence[0], detail=site.absence[1])
-    refused = walls.refusal(page)
+    # A page with a site's worth of text is no wall, whatever its scripts speak of.
+    refused = walls.refusal(page) if page.status >= 400 or site.length < signs.SHORT else None
     if refused is not None:
         return unknown(page, refused)
     if page.status in (404, 410):
         return absent(page, Reason.NOT_FOUND)
-    if page.status >= 500:
-        return unknown(page, Reason.SERVER_ERROR)
     if page.status >= 400:
-        return unknown(page, Reason.RATE_LIMITED if page.status == 429 else Reason.BLOCKED)
+        return unknown(page, Reason.SERVER_ERROR if page.status >= 500 else Reason.BLOCKED)
+    return _readable(page, site)
+
+
+def _readable(page: Page, site: Site) -> Finding | None:
+    """The same for a page that was handed over."""
     if links.identify(page.url).channel != NAME:
-        return unknown(
-            page, Reason.WRONG_TARGET, facts={"moved_to": read.host(page.url)}, detail="leads to a platform"
-        )
+        moved = {"moved_to": read.host(page.url)}
+        return unknown(page, Reason.WRONG_TARGET, facts=moved, detail="leads to a platform")
     if site.absence:
         return absent(page, site.absence[0], detail=site.absence[1])
     if site.trouble:
@@ -213,6 +159,22 @@ def _judged(page: Page, site: Site) -> Finding | None:
     if not site.is_page:
         return unknown(page, Reason.UNREADABLE, detail=page.headers.get("content-type", "no page")[:80])
     return None
+
+
+def _as_typed(
+    account: Account, page: Page, site: Site, doubt: Finding
+) -> Generator[Ask, Page, tuple[Page, Site, Finding | None]]:
+    """Before a page is called gone, the link to the letter: cleaning it may be what broke it."""
+    letter = quote(account.typed.strip("\r\n"), safe="%/:?#[]@!$&'()*+,;=~").partition("#")[0]
+    if letter in (account.identity.url, page.url) or not letter.startswith(("https://", "http://")):
+        return page, site, doubt
+    try:
+        other, read_again = yield from ask(letter, read_site, registered=True)
+    except NoPage:
+        return page, site, doubt
+    second = _judged(other, read_again)
+    gone = second is not None and second.presence is Presence.ABSENT
+    return (page, site, doubt) if gone else (other, read_again, second)
 
 
 def _says_so_of_anything(page: Page, site: Site) -> Generator[Ask, Page, bool]:
@@ -224,49 +186,6 @@ def _says_so_of_anything(page: Page, site: Site) -> Generator[Ask, Page, bool]:
     except NoPage:
         return False
     return sibling.status == page.status and other.print == site.print
-
-
-def _transport(url: str, page: Page) -> Generator[Ask, Page, dict[str, Scalar]]:
-    """How the page came: https or not, certificate days left, seconds, another domain."""
-    facts: dict[str, Scalar] = {"seconds": round(page.seconds, 2)}
-    if page.certificate_expires:
-        facts["certificate_days"] = (page.certificate_expires - page.fetched_at.date()).days
-    asked, reached = _registrable(read.host(url)), _registrable(read.host(page.url))
-    if asked != reached:
-        facts["moved_to"] = reached
-    secure = True if page.url.startswith("https:") else (yield from _answers_https(page.url))
-    if secure is not None:
-        facts["https"] = secure
-    return facts
-
-
-def _answers_https(url: str) -> Generator[Ask, Page, bool | None]:
-    """Whether a site that came by http can be had by https; None if it may not be asked."""
-    door = _other_scheme(url)
-    if door is None:
-        return None
-    try:
-        page, _ = yield from ask(door, read_nothing, registered=True)
-    except NoPage as trouble:
-        return False if trouble.reason in (Reason.NETWORK, Reason.TIMEOUT, Reason.TLS) else None
-    return page.url.startswith("https:") and page.status < 400
-
-
-def read_nothing(page: Page) -> int:
-    """Only whether it answers."""
-    return page.status
-
-
-@lru_cache(maxsize=1)
-def _suffixes() -> TLDExtract:
-    """The public suffix list that comes with the library; it is never fetched."""
-    return TLDExtract(suffix_list_urls=(), cache_dir=None)
-
-
-@lru_cache(maxsize=4_096)
-def _registrable(name: str) -> str:
-    found = _suffixes()(name)
-    return found.top_domain_under_public_suffix or name
 
 
 Told = Generator[Ask, Page, tuple[Activity | None, bool | None]]

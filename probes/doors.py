@@ -1,0 +1,127 @@
+"""The ways into a website: https or http, with or without www, and past a bad certificate only to look.
+
+A name that does not exist without `www.` may exist with it; a port that is shut on https may be open on
+http. Each way costs one more request, and only where the registered one failed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import replace
+from functools import lru_cache
+from urllib.parse import urlsplit, urlunsplit
+
+from tldextract import TLDExtract
+
+from probes import read
+from probes.model import Ask, NoPage, Page, Reason, Scalar, ask
+from probes.site import Site, read_site
+
+Opened = Generator[Ask, Page, tuple[Page, Site, dict[str, Scalar]]]
+
+
+def open_site(url: str) -> Opened:
+    """The page behind the registered address, or behind its other scheme or its name with or without www."""
+    try:
+        page, site = yield from ask(url, read_site, registered=True)
+    except NoPage as trouble:
+        if trouble.reason is Reason.TLS:
+            return (yield from _unverified(url, trouble))
+        page, site = yield from _other_door(url, trouble)
+    return page, site, {}
+
+
+def _other_door(url: str, trouble: NoPage) -> Generator[Ask, Page, tuple[Page, Site]]:
+    """A missing name is tried with or without www, a shut port by the other scheme; else trouble stands."""
+    other = {
+        Reason.NO_SUCH_HOST: _with_or_without_www,
+        Reason.NETWORK: _other_scheme,
+        Reason.TIMEOUT: _other_scheme,
+    }.get(trouble.reason)
+    door = other(url) if other else None
+    if door is None:
+        raise trouble
+    try:
+        return (yield from ask(door, read_site, registered=True))
+    except NoPage as second:
+        raise (second if _says_more(second, trouble) else trouble) from None
+
+
+def _says_more(second: NoPage, first: NoPage) -> bool:
+    """A name that exists with www but does not answer is no missing name."""
+    return first.reason is Reason.NO_SUCH_HOST and second.reason is not Reason.NO_SUCH_HOST
+
+
+def _unverified(url: str, trouble: NoPage) -> Opened:
+    """A second, marked look past a bad certificate: only to learn whether anything answers.
+
+    A parking service or a suspended host has rarely a certificate; what it says is then asked again
+    by plain http, where nothing was promised, and believed only from there.
+    """
+    facts: dict[str, Scalar] = {"tls": trouble.detail or "handshake"}
+    try:
+        page, site = yield from ask(url, read_site, registered=True, insecure=True)
+        if site.absence and _other_scheme(url):
+            page, site = yield from ask(_other_scheme(url) or url, read_site, registered=True)
+            if site.absence:
+                return page, site, facts
+    except NoPage:
+        raise trouble from None
+    return replace(page, insecure=True), site, facts
+
+
+def _with_or_without_www(url: str) -> str | None:
+    parts = urlsplit(url)
+    name = parts.netloc.removeprefix("www.") if parts.netloc.startswith("www.") else f"www.{parts.netloc}"
+    return urlunsplit(parts._replace(netloc=name)) if "." in parts.netloc.removeprefix("www.") else None
+
+
+def _other_scheme(url: str) -> str | None:
+    """Http for https and the reverse, where no port was written."""
+    parts = urlsplit(url)
+    if parts.port:
+        return None
+    return urlunsplit(parts._replace(scheme="http" if parts.scheme == "https" else "https"))
+
+
+def transport(url: str, page: Page) -> Generator[Ask, Page, dict[str, Scalar]]:
+    """How the page came: https or not, certificate days left, seconds, another domain."""
+    facts: dict[str, Scalar] = {"seconds": round(page.seconds, 2)}
+    if page.certificate_expires:
+        facts["certificate_days"] = (page.certificate_expires - page.fetched_at.date()).days
+    asked, reached = _registrable(read.host(url)), _registrable(read.host(page.url))
+    if asked != reached:
+        facts["moved_to"] = reached
+    secure = True if page.url.startswith("https:") else (yield from _answers_https(page.url))
+    if secure is not None:
+        facts["https"] = secure
+    return facts
+
+
+def _answers_https(url: str) -> Generator[Ask, Page, bool | None]:
+    """Whether a site that came by http can be had by https; None if it may not be asked."""
+    door = _other_scheme(url)
+    if door is None:
+        return None
+    try:
+        page, _ = yield from ask(door, read_nothing, registered=True)
+    except NoPage as trouble:
+        return False if trouble.reason in (Reason.NETWORK, Reason.TIMEOUT, Reason.TLS) else None
+    return page.url.startswith("https:") and page.status < 400
+
+
+def read_nothing(page: Page) -> int:
+    """Only whether it answers."""
+    return page.status
+
+
+@lru_cache(maxsize=1)
+def _suffixes() -> TLDExtract:
+    """The public suffix list that comes with the library; it is never fetched."""
+    return TLDExtract(suffix_list_urls=(), cache_dir=None)
+
+
+@lru_cache(maxsize=4_096)
+def _registrable(name: str) -> str:
+    found = _suffixes()(name)
+    return found.top_domain_under_public_suffix or name
