@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from html import unescape
 from unicodedata import normalize
-from urllib.parse import parse_qsl, quote, unquote, urljoin, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, unquote, urljoin, urlsplit
 
 LONGEST = 4_096  # characters of a cell that are read
 
@@ -24,19 +24,19 @@ _MOJIBAKE = re.compile("[ÃÂØÙ][\u0080-\u00bf\u2010-\u203a\u0152-\u0192\u02c6
 # =HYPERLINK("address";"words"), LIEN_HYPERTEXTE in French sheets; Access writes words#address#.
 _FORMULA = re.compile(r"""(?i)^[=+@]*\s*(?:hyperlink|lien_hypertexte)\s*\(\s*["']([^"']*)["']""")
 _ACCESS = re.compile(r"^[^#]*#((?:https?://|www\.)[^#\s]+)#[^#]*$")
-_MARKDOWN = re.compile(r"\[[^\]]*\]\(\s*<?([^)\s>]+)>?[^)]*\)")
+_MARKDOWN = re.compile(r"\[[^\]]*\]\(\s*<?((?:[^()\s>]|\([^()\s]*\))+)>?[^)]*\)")
 _ANCHOR = re.compile(r"""(?i)<a\s[^>]*href\s*=\s*["']?([^"'\s>]+)""")
 _ENTITY = re.compile(r"(?i)&(?:amp|nbsp|quot|lt|gt|#\d+|#x[0-9a-f]+);")
 
 # https// http:/ htpp:// ttps:// http;// http.// hhttp:// https::// http: //
 _SCHEME = re.compile(
     r"(?i)^(?:h{1,3}t{1,3}p{1,3}s?|t{1,2}ps?|h{1,2}t{0,1}ps?|hpt{1,2}ps?|httsp|htpts|hxxps?)\s*"
-    r"(?:[:;.,]{1,3}\s*[/\\]{1,4}|[:;]{1,2}\s*(?=www\.)|/{2,3})\s*"
+    r"(?:[:;.,]{1,3}\s*[/\\]{1,4}|[:;]{1,2}\s*(?=www\.)|/{2,3}:?|:(?=[^\s/.]+\.\S))\s*"
 )
 _SECURE = re.compile(r"(?i)^[a-z]*s[a-z]{0,1}\s*[:;.,/\\]")
 _OTHER_SCHEME = re.compile(r"(?i)^(?!(?:www|localhost)\b)([a-z][a-z0-9+.-]*):(?!//)(?!\d+(?:/|$))")
 _WITH_SCHEME = re.compile(r"(?i)\bh?t{1,2}ps?\s?[:;]\s?/{1,3}\s?[^\s/]")
-_WWW = re.compile(r"(?i)^w{2,5}(?:\s*[.,]\s*|\.{2,})(?=[^\s.,])")
+_WWW = re.compile(r"(?i)^w{2,5}(?:\s*[.,]\s*|\.{2,}|:?//?\.?)(?=[^\s.,/:])")
 _OPENING, _CLOSING = "<([{\"'«“‘`*|", ">)]}\"'»”’`*|.,;:!،؛؟…·•"
 _LABEL = re.compile(r"(?i)[a-z0-9_\u00a1-\uffff](?:[a-z0-9_\u00a1-\uffff-]{0,61}[a-z0-9\u00a1-\uffff])?")
 _NUMBERS = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}")
@@ -52,11 +52,21 @@ def repaired(typed: str) -> str:
     if _PLAIN.fullmatch(text):
         return text
     text = _remade(text).translate(_WIDE)
-    text = _SPACES.sub(" ", _INVISIBLE.sub("", _ENTITY.sub(lambda found: unescape(found[0]), text))).strip()
+    text = _SPACES.sub(" ", _INVISIBLE.sub("", unescaped(text))).strip()
     for form in (_FORMULA, _ACCESS, _MARKDOWN, _ANCHOR):
         found = form.search(text)
         text = found[1].strip() if found else text
     return trimmed(normalize("NFC", text))
+
+
+def unescaped(text: str) -> str:
+    """With `&amp;` and numbers undone, and nothing else: `&copy=1` is part of an address."""
+    return _ENTITY.sub(lambda found: unescape(found[0]), text) if "&" in text else text
+
+
+def is_formula(text: str) -> bool:
+    """Whether a cell is one link in a sheet's, a page's or a note's own writing."""
+    return any(form.search(text) for form in (_FORMULA, _ACCESS, _MARKDOWN, _ANCHOR))
 
 
 def _remade(text: str) -> str:
@@ -84,7 +94,7 @@ def address(text: str, *, loosely: bool = True) -> str | None:
 
     `loosely` also takes `example.ma/page` without a scheme, as long as the top-level domain exists.
     """
-    if _PLAIN.fullmatch(text):
+    if _PLAIN.fullmatch(text) and told_host(text.split("/", 3)[2]):
         return text
     text = _begun(text)
     scheme = _SCHEME.match(text)
@@ -122,28 +132,30 @@ def _looks_like_host(text: str) -> bool:
 def _built(scheme: str, rest: str) -> str | None:
     """Scheme, host and the rest as one address, or None where two readers could see two hosts in it."""
     authority, cut, path = _parted(rest)
-    host, colon, port = authority.partition(":")
-    host = told_host(host)
-    if host is None or "\\" in rest or (colon and not (port.isdigit() and 0 < int(port[:6]) < 65_536)):
+    name, colon, port = authority.partition(":")
+    host = told_host(name)
+    if (
+        host is None
+        or "\\" in rest
+        or "[" in authority
+        or (colon and not (port.isdigit() and 0 < int(port[:6]) < 65_536))
+    ):
         return None
-    if path.strip() and " " in (tail := path.strip()):
-        found = re.match(r"[^ ]*", tail)
-        kept = found[0] if found else ""
-        if not _prose(tail[len(kept) :]):
+    if " " in (tail := path.strip()):
+        kept = tail.partition(" ")[0]
+        if not kept.endswith((",", ";", ":")) and not _prose(tail[len(kept) :]):
             kept = tail.replace(" ", "%20")
-        path = kept
+        path = trimmed(kept)
     shown = "" if port in ("", {"http": "80", "https": "443"}[scheme]) else f":{port}"
     return f"{scheme}://{host}{shown}{cut}{path.strip()}"
 
 
 def _parted(rest: str) -> tuple[str, str, str]:
-    """The authority, and what follows it with its first mark."""
+    """The authority, and what follows it with its first mark; words after a bare host are talk."""
     found = re.search(r"[/?#]", rest)
     authority, path = (rest[: found.start()], rest[found.start() :]) if found else (rest, "")
     authority = authority.strip()
-    if " " in authority and not path:
-        authority = authority.partition(" ")[0]  # words after the address
-    return authority.replace(" ", "") if re.search(r"\.\s|\s\.", authority) else authority, path[:1], path[1:]
+    return authority if path else authority.partition(" ")[0], path[:1], path[1:]
 
 
 def _prose(words: str) -> bool:
@@ -153,18 +165,23 @@ def _prose(words: str) -> bool:
     )
 
 
+# Numbers and localhost are hosts to a browser, in any notation: kept as they are, for the guard to refuse.
+_BRACKETED = re.compile(r"(\[[0-9A-Fa-f:.]+\])(?:(:)(\d*))?$")
+_NUMERIC = re.compile(r"(?i)localhost\.?|\[[0-9a-f:.]+\]|(?:0x[0-9a-f]+|\d+)(?:\.(?:0x[0-9a-f]+|\d+))*")
+
+
 @lru_cache(maxsize=16_384)
 def told_host(host: str) -> str | None:
     """A host in lower-case Unicode, or None where it is none: `xn--…` decoded, dots and commas mended."""
     host = re.sub(r"\.{2,}", ".", host.strip().lower().replace(",", ".")).strip(".")
-    if not host or "." not in host or len(host) > 253:
+    if "." not in host or len(host) > 253:
         return None
     labels = [_decoded(label) for label in host.split(".")]
     if not all(_LABEL.fullmatch(label) for label in labels):
         return None
     if _NUMBERS.fullmatch(host):
         return host if all(int(part) < 256 for part in host.split(".")) else None
-    return ".".join(labels) if labels[-1] in tlds() or labels[-1] in _RESERVED else None
+    return ".".join(labels) if labels[-1] in tlds() else None
 
 
 _RESERVED = frozenset({"example", "test", "invalid", "localhost", "onion", "local", "internal"})
@@ -283,13 +300,10 @@ def split(url: str) -> tuple[str, str, str, str]:
 
 
 def untracked(url: str) -> str:
-    """The address without the names that only tell where a visitor came from, and without its fragment."""
-    scheme, host, path, query, _ = urlsplit(url)
-    kept = "&".join(
-        pair for pair in query.split("&") if pair and not _TRACKING.fullmatch(pair.partition("=")[0])
-    )
-    return urlunsplit((scheme, host, quote(path, safe="/%:@!$&'()*+,;=~-._" + _beyond(path)), kept, ""))
-
-
-def _beyond(path: str) -> str:
-    return "".join(sorted({letter for letter in path if letter > "\x7f"}))
+    """The address without its fragment and the names that only tell where a visitor came from."""
+    url = url.partition("#")[0]
+    address, mark, query = url.partition("?")
+    if not mark:
+        return url
+    kept = [pair for pair in query.split("&") if pair and not _TRACKING.fullmatch(pair.partition("=")[0])]
+    return f"{address}?{'&'.join(kept)}" if kept else address

@@ -33,18 +33,26 @@ HOSTS = frozenset(
 
 # Facebook's own first segments (ytdlp, iframely, lorey, social-links 2022 to 2026).
 _RESERVED = frozenset(
-    "sharer share dialog plugins groups events watch marketplace gaming messages messenger me help search hashtag"
-    " photo photos video videos reel reels stories permalink posts media notes login recover reg r checkpoint home"
-    " l tr ads adsmanager ad_campaign business policies privacy legal terms settings pages people pg p public"
-    " places fundraisers donate jobs live directory ajax flx feed friends bookmarks games apps developers careers"
-    " community campaign lookaside badges unsupportedbrowser sem_campaigns cookie cookies dyi notifications"
-    " profile story login.php about mobile signup saved memories onthisday offers find-friends pages_feed".split()
+    """
+    sharer share dialog plugins groups events watch marketplace gaming messages messenger me help
+    search hashtag photo photos video videos reel reels stories permalink posts media notes login
+    recover reg r checkpoint home l tr ads adsmanager ad_campaign business policies privacy legal
+    terms settings pages people pg p public places fundraisers donate jobs live directory ajax flx
+    feed friends bookmarks games apps developers careers community campaign lookaside badges
+    unsupportedbrowser sem_campaigns cookie cookies dyi notifications profile story login.php about
+    mobile signup saved memories onthisday offers find-friends pages_feed
+    """.split()  # noqa: SIM905
 )
 _POSTS = frozenset(
-    "posts videos photos permalink reels story notes events photo video media_set note activity".split()
+    """
+    posts videos photos permalink reels story notes events photo video media_set note activity
+    """.split()  # noqa: SIM905
 )
 _TOP_POSTS = frozenset(
-    "watch reel reels photo photos video videos story permalink hashtag events media stories notes note live".split()
+    """
+    watch reel reels photo photos video videos story permalink hashtag events media stories notes
+    note live
+    """.split()  # noqa: SIM905
 )
 _LOCALE_HOST = re.compile(
     r"(?:www|m|mbasic|touch|web|mobile|business|free|d|p|upload|[a-z]{2}(?:-[a-z]{2})?)"
@@ -57,8 +65,10 @@ _NAMED_ID = re.compile(r".*?-(\d{10,})")
 _ID = re.compile(r"\d{1,20}")
 _ROUTE = re.compile(r"^(?:#|%23)?!?(/.*)$")
 _NOBODY = frozenset(
-    "facebook meta wix wordpress wordpresscom squarespace weebly elementor envato themeforest shopify jimdo"
-    " your-page yourpage username example".split()
+    """
+    facebook meta wix wordpress wordpresscom squarespace weebly elementor envato themeforest shopify
+    jimdo your-page yourpage username example
+    """.split()  # noqa: SIM905
 )
 _TO_ACCOUNT = frozenset({"posts", "videos", "photos"})
 
@@ -126,33 +136,34 @@ def _by_path(parts: SplitResult) -> Identity:
         return _by_form(first, rest, query)
     if first in ("ads", "permalink", "story", "photo", "media") and (owner := _owner(query)):
         return owner
-    if first in _TOP_POSTS:
-        return (
-            Identity(NAME, Kind.SEARCH if first == "hashtag" else Kind.POST) if rest or query else _invalid()
-        )
-    if first in ("search", "home", "login"):
-        return Identity(NAME, Kind.SEARCH if first == "search" else Kind.HOME)
     if first in _RESERVED or segments[0].lower().endswith(".php"):
-        return _invalid()
+        return _facebooks_own(first, more=bool(rest or query))
     found = _named(segments[0])
     if found.key and rest and rest[0].lower() in _POSTS and len(rest) > 1:
         return replace(found, kind=Kind.POST, note="derived")
     return found
 
 
+def _facebooks_own(first: str, *, more: bool) -> Identity:
+    """A first segment that is Facebook's: a post without its owner, a search, the home page, or nothing."""
+    if first in _TOP_POSTS and more:
+        return Identity(NAME, Kind.SEARCH if first == "hashtag" else Kind.POST)
+    kinds = {"search": Kind.SEARCH, "home": Kind.HOME, "login": Kind.HOME}
+    return Identity(NAME, kinds.get(first, Kind.INVALID))
+
+
 def _by_form(first: str, rest: list[str], query: dict[str, str]) -> Identity:
-    if first == "groups":
-        return _group(rest)
-    if first == "profile":
-        return _by_id(query.get("id", "") or (rest[0] if rest else ""), Kind.PROFILE)
-    if first == "share":
-        return _shared(rest, query)
+    if first in ("groups", "share"):
+        return _group(rest) if first == "groups" else _shared(rest, query)
     if first in ("sharer", "dialog", "plugins"):
         return Identity(NAME, Kind.POST if rest[:1] in (["video.php"], ["post.php"]) else Kind.SHARE)
+    if first == "profile":
+        return _by_id(query.get("id", "") or (rest[0] if rest else ""), Kind.PROFILE)
     if first == "pg":
-        return replace(_named(rest[0]), kind=Kind.PAGE) if rest else _invalid()
+        found = _named(rest[0]) if rest else _invalid()
+        return replace(found, kind=Kind.PAGE) if found.key else found
     numbers = [segment for segment in rest if _ID.fullmatch(segment)]
-    tails = [found[1] for segment in rest[-1:] if (found := re.fullmatch(r".*-(\d{5,})", segment))]
+    tails = [tail[1] for segment in rest[-1:] if (tail := re.fullmatch(r".*-(\d{5,})", segment))]
     told = (numbers or tails or [""])[0]
     return _by_id(told, Kind.PROFILE if first == "people" else Kind.PAGE)
 

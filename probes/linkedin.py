@@ -24,10 +24,7 @@ HOSTS = frozenset({"linkedin.com", "lnkd.in"})
 
 _FRONT = re.compile(r"(?:www|m|touch|mobile|[a-z]{2})")
 _PAGES = {
-    **{
-        name: "company"
-        for name in ("company", "companies", "organization", "organization-guest", "company-beta")
-    },
+    **dict.fromkeys(("company", "companies", "organization", "company-beta"), "company"),
     "school": "school",
     "showcase": "showcase",
     "in": "in",
@@ -36,10 +33,14 @@ _PAGES = {
 # Letters of all scripts, digits and what real slugs were seen to hold (lorey, joeyism 2022 to 2026).
 _SLUG = re.compile(r"[\w.&'’,+#–—-]{1,150}")
 _PERSON = re.compile(r"[\w.&'’#-]{3,100}")
-_SEARCHES = frozenset({"search", "vsearch", "directory"})
 _POSTS = frozenset({"posts", "pulse", "embed", "events", "learning", "newsletters", "video", "slink"})
-_SHARES = frozenset({"sharearticle", "sharing", "cws", "share"})
-_HOMES = frozenset({"feed", "home", "login", "signup", "authwall", "uas", "checkpoint", "mynetwork"})
+_KINDS = {
+    **dict.fromkeys(("sharearticle", "sharing", "cws", "share"), Kind.SHARE),
+    **dict.fromkeys(("search", "vsearch", "directory"), Kind.SEARCH),
+    **dict.fromkeys(
+        ("feed", "home", "login", "signup", "authwall", "uas", "checkpoint", "mynetwork"), Kind.HOME
+    ),
+}
 
 
 # --- Whose link is it? ---------------------------------------------------------------------------
@@ -108,15 +109,15 @@ def _by_form(first: str, rest: list[str], query: dict[str, str]) -> Identity:
         return _keyed(Kind.GROUP, f"groups/{number}") if number else _invalid()
     if first == "edu" and query.get("id", "").isdigit():
         return _page("school", query["id"])
-    if first in _SHARES:
-        return Identity(NAME, Kind.SHARE)
-    if first in _SEARCHES:
-        return Identity(NAME, Kind.SEARCH)
+    return _no_account(first, rest)
+
+
+def _no_account(first: str, rest: list[str]) -> Identity:
     if first == "posts":
         return _posted(rest)
     if first in _POSTS or (first == "feed" and rest[:1] == ["update"]):
         return Identity(NAME, Kind.POST) if rest else _invalid()
-    return Identity(NAME, Kind.HOME) if first in _HOMES else _invalid()
+    return Identity(NAME, _KINDS.get(first, Kind.INVALID))
 
 
 def _posted(rest: list[str]) -> Identity:

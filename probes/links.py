@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import re
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import lru_cache
 from types import MappingProxyType
@@ -23,51 +23,52 @@ SITE = "website"
 
 # Shorteners: whose account such a link names only its redirect tells.
 SHORTENERS = frozenset(
-    "bit.ly bitly.com tinyurl.com goo.gl ow.ly buff.ly is.gd v.gd cutt.ly rb.gy shorturl.at dlvr.it tiny.cc"
-    " rebrand.ly s.id urlz.fr t.ly x.co wp.me trib.al amzn.to adf.ly soo.gd bit.do lc.chat shorte.st urly.fr"
-    " rebrandly.com short.gy tny.im qr.ae aka.ms g.co forms.gle maps.app.goo.gl page.link l.ead.me po.st"
-    " t2m.io lstu.fr frama.link link.tl ouo.io u.to clck.ru vu.fr miniurl.be qrco.de me-qr.com qr1.be".split()
+    """
+    bit.ly bitly.com tinyurl.com goo.gl ow.ly buff.ly is.gd v.gd cutt.ly rb.gy shorturl.at dlvr.it
+    tiny.cc rebrand.ly s.id urlz.fr t.ly x.co wp.me trib.al amzn.to adf.ly soo.gd bit.do lc.chat
+    shorte.st urly.fr rebrandly.com short.gy tny.im qr.ae aka.ms g.co forms.gle maps.app.goo.gl
+    page.link l.ead.me po.st t2m.io lstu.fr frama.link link.tl ouo.io u.to clck.ru vu.fr miniurl.be
+    qrco.de me-qr.com qr1.be
+    """.split()  # noqa: SIM905
 )
 
 # What people write where there is nothing. Compared whole, without case, marks and punctuation.
 _NONE = frozenset(
-    "none no non nope nil null na nan nd ns nc sans aucun aucune rien neant néant vide nothing no_website no_page"
-    " pas_encore not_yet tba tbd en_cours unknown inconnu inconnue n_existe_pas inexistant inexistante absent"
-    " absente not_available not_applicable non_disponible non_applicable non_renseigné non_renseigne no_one"
-    " pas_de_site pas_de_page pas_de_compte pas_de_site_web pas_de_chaine pas_de_chaîne pas_de_facebook"
-    " sans_site sans_objet aucun_site aucune_page aucun_compte does_not_exist does_not_have ninguno no_tiene"
-    " لا لايوجد لا_يوجد لا_توجد لاتوجد غير_موجود غير_موجودة غير_متوفر غير_متوفرة غير_متاح ليس_لدينا لا_شيء"
-    " بدون ليس_بعد ليس_هناك لم_يتم_بعد معدوم منعدم غير_محدد لا_نتوفر لا_نتوفر_عليه ما_عندناش ماكاينش والو"
-    " ulac ur_illi none_yet no_facebook no_twitter no_youtube no_linkedin we_dont_have_one n/a n/d s/o".split()
+    """
+    none no non nope nil null na nan nd ns nc sans aucun aucune rien neant néant vide nothing
+    no_website no_page pas_encore not_yet tba tbd en_cours unknown inconnu inconnue n_existe_pas
+    inexistant inexistante absent absente not_available not_applicable non_disponible non_applicable
+    non_renseigné non_renseigne no_one pas_de_site pas_de_page pas_de_compte pas_de_site_web
+    pas_de_chaine pas_de_chaîne pas_de_facebook sans_site sans_objet aucun_site aucune_page
+    aucun_compte does_not_exist does_not_have ninguno no_tiene لا لايوجد لا_يوجد لا_توجد لاتوجد
+    غير_موجود غير_موجودة غير_متوفر غير_متوفرة غير_متاح ليس_لدينا لا_شيء بدون ليس_بعد ليس_هناك
+    لم_يتم_بعد معدوم منعدم غير_محدد لا_نتوفر لا_نتوفر_عليه ما_عندناش ماكاينش والو ulac ur_illi
+    none_yet no_facebook no_twitter no_youtube no_linkedin we_dont_have_one n/a n/d s/o
+    """.split()  # noqa: SIM905
 )
 _MARKS = re.compile(r"[\W_]+|[\u064b-\u0652\u0640]")
 
+_REAL = frozenset({"instagram.com", "m.instagram.com"})  # a network's own host that no channel owns yet
 _BRANDS = ("facebook", "twitter", "linkedin", "youtube", "instagram")
 _NAMES: Mapping[str, str] = {
-    **{
-        name: "facebook"
-        for name in ("facebook", "fb", "face book", "facebook page", "page facebook", "فيسبوك")
-    },
-    **{name: "twitter" for name in ("twitter", "x", "twitter x", "x twitter", "تويتر", "إكس")},
-    **{name: "linkedin" for name in ("linkedin", "linked in", "لينكدإن", "لينكد إن")},
-    **{
-        name: "youtube"
-        for name in ("youtube", "you tube", "yt", "chaine youtube", "chaîne youtube", "يوتيوب")
-    },
-    **{name: SITE for name in ("website", "site", "site web", "web", "url", "site internet", "الموقع")},
-    **{
-        name: ""
-        for name in ("instagram", "insta", "ig", "tiktok", "pinterest", "snapchat", "whatsapp", "telegram")
-    },
+    **dict.fromkeys(("facebook", "fb", "face book", "facebook page", "page facebook", "فيسبوك"), "facebook"),
+    **dict.fromkeys(("twitter", "x", "twitter x", "x twitter", "تويتر", "إكس"), "twitter"),
+    **dict.fromkeys(("linkedin", "linked in", "لينكدإن", "لينكد إن"), "linkedin"),
+    **dict.fromkeys(("youtube", "you tube", "yt", "chaine youtube", "chaîne youtube", "يوتيوب"), "youtube"),
+    **dict.fromkeys(("website", "site", "site web", "web", "url", "site internet", "الموقع"), SITE),
+    **dict.fromkeys(
+        ("instagram", "insta", "ig", "tiktok", "pinterest", "snapchat", "whatsapp", "telegram"), ""
+    ),
 }
 _LABELLED = re.compile(
-    r"(?i)^("
-    + "|".join(sorted(map(re.escape, _NAMES), key=len, reverse=True))
-    + r")\s*(?:[:=>|]|[-–—]+>?\s|\s@)+\s*(.+)$"
+    rf"(?i)^({'|'.join(sorted(map(re.escape, _NAMES), key=len, reverse=True))})"
+    r"\s*(?:[:=>|]|[-–—]+>?\s|\s@)+\s*(.+)$"
+    r"|^(facebook|fb|twitter|linkedin|youtube|instagram|tiktok)\s*/\s*(?!/)(.+)$"
 )
 _SEPARATED = re.compile(r"[\r\n\v\f\u2028\u2029]+|\s*;\s*(?!/)|\s*،\s*|\s+[|/]\s+|\s*,\s*(?=\S*\.\S|@|\s*$)")
 _AGAIN = re.compile(
-    r"(?i)(?<=[^\s/:=?&(#'\"])(?=https?:/{1,2})|\s+(?:and|et|ou|or|&|و|-|–)?\s*(?=https?:/{1,2}|www\.|@\w)"
+    r"(?i)(?<=[^\s/:=?&(#'\"])(?=https?:/{1,2})"
+    r"|(?<![\s:=>])\s+(?:(?:and|et|ou|or|&|و|-|–)\s+)?(?=https?:/{1,2}|www\.|@\w)"
 )
 
 
@@ -100,6 +101,11 @@ def owner(host: str) -> str:
             return owners[host]
         host = host.partition(".")[2]
     return SITE
+
+
+def host_of(url: str) -> str:
+    """The host of an address without its port, or nothing."""
+    return cleaning.split(url)[0].rpartition("@")[2].partition(":")[0].lower()
 
 
 @lru_cache(maxsize=1)
@@ -144,11 +150,11 @@ def nothing(text: str) -> bool:
 
 
 def _labelled(text: str, column: str | None) -> tuple[str | None, str]:
-    """`Facebook: amal` without its label, and the channel it names; "" is a network that is no channel here."""
-    found = _LABELLED.match(text)
-    if found is None or found[2].startswith("//"):
+    """`Facebook: amal` without its label, and the channel it names; "" is a network that is none here."""
+    found = None if text.startswith("http") else _LABELLED.match(text)
+    if found is None or (found[2] or "").startswith("//"):
         return column, text
-    return _NAMES[found[1].lower()], found[2]
+    return _NAMES[(found[1] or found[3]).lower()], found[2] or found[4]
 
 
 def _is_handle(text: str, column: str | None) -> bool:
@@ -159,17 +165,30 @@ def _is_handle(text: str, column: str | None) -> bool:
 
 
 _COMMON = frozenset(
-    "com net org info ma fr be ca ch de es it uk us eu dz tn eg ly mr sn ml asso ngo ong edu gov biz africa"
-    " me io co tv pt nl".split()
+    """
+    com net org info ma fr be ca ch de es it uk us eu dz tn eg ly mr sn ml asso ngo ong edu gov biz
+    africa me io co tv pt nl
+    """.split()  # noqa: SIM905
 )
 
 
 def _bare(text: str, column: str | None) -> Identity:
     """A text without an address: a handle in its own column, or nothing that can be told."""
     if column is None or column not in channels():
-        return Identity(SITE, Kind.INVALID, note="no_address")
+        return Identity(SITE, Kind.INVALID, note=_why_not(text))
+    if text.lower() in _YES or text.lower() in _NAMES:
+        return Identity(column, Kind.INVALID, note="no_address")
     found = channels()[column].identify_bare(text)
-    return found or Identity(column, Kind.INVALID, note="email" if _EMAIL.fullmatch(text) else "no_address")
+    return found or Identity(column, Kind.INVALID, note=_why_not(text))
+
+
+_YES = frozenset({"yes", "oui", "y", "ok", "نعم", "true", "vrai", "same", "idem", "link", "lien", "page"})
+
+
+def _why_not(text: str) -> str:
+    if _EMAIL.fullmatch(text):
+        return "email"
+    return "name_only" if re.fullmatch(r"[^\W\d_][\w\s.,'’&()-]*\s[\w\s.,'’&()-]*", text) else "no_address"
 
 
 _EMAIL = re.compile(r"(?i)(?:mailto:)?[^\s@/]+@[^\s@/]+\.[a-z]{2,}")
@@ -184,18 +203,18 @@ def _addressed(url: str, typed: str, column: str | None) -> Identity:
     name = owner(host)
     if name != SITE:
         return channels()[name].identify(url, typed)
-    if brand := lookalike(host):
+    if host not in _REAL and (brand := lookalike(host)):
         return Identity(brand if brand in channels() else SITE, Kind.INVALID, url=url, note="lookalike")
     if column not in (None, SITE):
         return Identity(column or SITE, Kind.INVALID, url=url, note="other_site")
-    return channels()[SITE].identify(url, typed)
+    return channels()[SITE].identify(cleaning.untracked(url), typed)
 
 
 @lru_cache(maxsize=16_384)
 def lookalike(host: str) -> str | None:
     """The platform that a host is one slip away from (`twiter.com`, `facebook.co`, `wwwfacebook.com`)."""
-    labels = host.split(".")
-    name = labels[-2] if len(labels) < 3 or len(labels[-2]) > 3 else labels[-3]
+    labels = ["", *host.split(".")]
+    name = labels[-2] if len(labels) < 4 or len(labels[-2]) > 3 else labels[-3]
     return next((brand for brand in _BRANDS if _one_slip(name, brand)), None)
 
 
@@ -214,9 +233,31 @@ def _one_slip(name: str, brand: str) -> bool:
 
 
 def cells(text: str) -> list[str]:
-    """The links of a cell that holds several: one a line, or apart by `;`, a comma or a space before another."""
-    parts = (part for line in _SEPARATED.split(text) for part in _AGAIN.split(line))
-    return [part for part in (part.strip(" \t,;،|") for part in parts) if part]
+    """The links of a cell that holds several: one a line, or apart by `;`, a comma or a space before another.
+
+    Words between links are left out; where there is no link at all, the cell is what it is.
+    """
+    if cleaning.is_formula(text):
+        return [text.strip()]
+    lines = _SEPARATED.split(cleaning.unescaped(text[: cleaning.LONGEST]))
+    parts = list(_labels_joined(part for line in lines for part in _AGAIN.split(line)))
+    return [part for part in parts if _LINKED.search(part)] or parts
+
+
+def _labels_joined(parts: Iterable[str]) -> Iterator[str]:
+    """`Instagram` and `@amal` belong together: the label says whose handle it is."""
+    label = ""
+    for part in (part.strip(" \t,;،|") for part in parts):
+        if part.rstrip(" :=>-").lower() in _NAMES:
+            label = f"{part.rstrip(' :=>-')}: "
+        elif part:
+            yield label + part
+            label = ""
+    if label:
+        yield label.rstrip(": ")
+
+
+_LINKED = re.compile(r"(?i)\w\.\w+(?:/|$|\?)|https?:?/|www\.|^@\w|[:/]\s*@?\w+$")
 
 
 def follow(account: Account) -> Generator[Ask, Page, Account]:

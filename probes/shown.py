@@ -59,11 +59,11 @@ def wrong_target(identity: Identity) -> Finding:
 
 
 def judged(identity: Identity, page: Page, shown: Shown) -> Finding:
-    """Present by positive markers on a page that answered 200; else unknown, with the wall that stood there."""
+    """Present by positive markers on the platform's own 200; else unknown, with the wall that stood there."""
     wall = walls.refusal(page)
     if wall is not None and not (wall in _SOFT and shown.name and page.status == 200):
         return unknown(page, wall, detail=shown.told)
-    if page.status != 200 or not shown.name:
+    if page.status != 200 or not shown.name or links.owner(links.host_of(page.url)) != identity.channel:
         return unknown(page, Reason.UNREADABLE, detail=shown.told or "nothing that proves an account")
     found = present(page, name=shown.name, platform_id=shown.platform_id or None, followers=shown.followers)
     return replace(found, reason=Reason.RENAMED) if _renamed(identity, page, shown) else found

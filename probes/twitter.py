@@ -18,7 +18,10 @@ NAME = "twitter"
 VERSION = 1
 # Mirrors and embedders carry the same paths (yt-dlp, FxEmbed, nitter 2026-08).
 _MIRRORS = frozenset(
-    "fxtwitter.com vxtwitter.com fixupx.com fixvx.com twstalker.com nitter.net nitter.poast.org xcancel.com".split()
+    """
+    fxtwitter.com vxtwitter.com fixupx.com fixvx.com twstalker.com nitter.net nitter.poast.org
+    xcancel.com
+    """.split()  # noqa: SIM905
 )
 HOSTS = frozenset({"twitter.com", "x.com", "t.co", "twimg.com"}) | _MIRRORS
 
@@ -26,12 +29,17 @@ _FRONT = frozenset({"", "www", "mobile", "m", "api", "0"})
 _HANDLE = re.compile(r"[A-Za-z0-9_]{1,15}")  # the API's own pattern (openapi 2.167, 2026-08)
 # X's own first segments (nitter, lorey, ural, social-links 2022 to 2026).
 _RESERVED = frozenset(
-    "home explore search search-advanced notifications messages settings i intent share hashtag hashtags compose"
-    " login logout signup account tos privacy about jobs download who_to_follow widgets oauth status statuses pic"
-    " gif video lists bookmarks topics communities spaces moments events premium business en fr ar timeline"
-    " followers following personalization oct help rules invitations favorites session sessions users".split()
+    """
+    home explore search search-advanced notifications messages settings i intent share hashtag
+    hashtags compose login logout signup account tos privacy about jobs download who_to_follow
+    widgets oauth status statuses pic gif video lists bookmarks topics communities spaces moments
+    events premium business en fr ar timeline followers following personalization oct help rules
+    invitations favorites session sessions users
+    """.split()  # noqa: SIM905
 )
-_PLACEHOLDERS = frozenset("twitter x username yourname yourusername example wix wordpress envato".split())
+_PLACEHOLDERS = frozenset(
+    {"twitter", "x", "username", "yourname", "yourusername", "example", "wix", "wordpress"}
+)
 _POSTS = frozenset({"status", "statuses"})
 _ROUTE = re.compile(r"^!?(/.+)$")
 
@@ -84,19 +92,20 @@ def _by_path(parts: SplitResult) -> Identity:
     if not segments:
         return Identity(NAME, Kind.HOME)
     first, second = segments[0].lower(), segments[1].lower() if len(segments) > 1 else ""
-    if first == "intent" and second in ("user", "follow"):
-        return _by_query(query)
-    if first in ("intent", "share"):
-        return Identity(NAME, Kind.SHARE)
     if first == "i":
         return _inside(second, segments[2:])
-    if first in ("hashtag", "search", "explore", "search-advanced"):
-        return Identity(NAME, Kind.SEARCH)
-    if first == "home":
-        return Identity(NAME, Kind.HOME)
-    if first in ("users", "statuses", "status") and second.isdigit():
-        return Identity(NAME, Kind.POST)
+    if first == "intent" and second in ("user", "follow"):
+        return _by_query(query)
+    if first in _KINDS or (first in ("users", *_POSTS) and second.isdigit()):
+        return Identity(NAME, _KINDS.get(first, Kind.POST))
     return _of(_named(segments[0].removeprefix("@")), second, segments[2:])
+
+
+_KINDS = {
+    **dict.fromkeys(("intent", "share"), Kind.SHARE),
+    **dict.fromkeys(("hashtag", "search", "explore", "search-advanced"), Kind.SEARCH),
+    "home": Kind.HOME,
+}
 
 
 def _of(found: Identity, second: str, rest: list[str]) -> Identity:
@@ -142,7 +151,8 @@ _TITLE = re.compile(
 )
 _PERSON_ID = re.compile(r"\"(?:identifier|rest_id)\"\s*:\s*\"(\d+)\"")
 _TOLD = re.compile(
-    r"(?i)this account doesn.t exist|account suspended|ce compte n.existe pas|compte suspendu|هذا الحساب غير موجود"
+    r"(?i)this account doesn.t exist|account suspended|ce compte n.existe pas|compte suspendu"
+    r"|هذا الحساب غير موجود"
 )
 _FOLLOWERS = "followers|abonnés|متابع"
 

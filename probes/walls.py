@@ -42,8 +42,8 @@ _ADDRESSES = (
     ),
 )
 _SIGN_IN = re.compile(
-    r"//[^/]*(?:facebook|fb|linkedin|instagram|twitter|//x|www\.x|mobile\.x)\.com"
-    r"/(?:[a-z-]+/)?(?:login|authwall|uas/login|signup|i/flow/(?:login|signup)|accounts/login|r\.php)(?:[/?.]|$)"
+    r"//(?:[^/]*\.)?(?:facebook|fb|linkedin|instagram|twitter|x)\.com"
+    r"/(?:[a-z-]+/){0,2}(?:login|authwall|uas/login|signup|accounts/login|r\.php)(?:[/?.]|$)"
     r"|//accounts\.google\.com/|//login\.(?:microsoftonline|live)\.com/"
 )
 
@@ -70,7 +70,7 @@ _TITLES = (
             r"|pardon our interruption|checking your browser|access to this page has been denied)"
         ),
     ),
-    (Reason.RATE_LIMITED, re.compile(r"(?:sorry\.\.\.$|too many requests|429)")),
+    (Reason.RATE_LIMITED, re.compile(r"(?:sorry\.\.\.$|(?:error )?429\b.{0,20}$|too many requests)")),
     (
         Reason.CONSENT,
         re.compile(
@@ -94,8 +94,10 @@ _WORDS = (
         Reason.BLOCKED,
         re.compile(
             r"you.re temporarily blocked|you can.t use this feature (?:right now|at the moment)"
-            r"|misusing this feature by going too fast|request denied|access denied|sorry, you have been blocked"
-            r"|verify(?:ing)? (?:that )?you are (?:a )?human|are you a robot|vérifi\w+ que vous (?:êtes|n.êtes pas)"
+            r"|misusing this feature by going too fast|request denied|access denied"
+            r"|sorry, you have been blocked"
+            r"|verify(?:ing)? (?:that )?you are (?:a )?human|are you a robot"
+            r"|vérifi\w+ que vous (?:êtes|n.êtes pas)"
             r"|enable javascript and cookies to continue|unusual traffic from your computer network"
             r"|confirm you.re not a bot|the requested url was rejected"
         ),
