@@ -268,7 +268,7 @@ class Fetcher:
         async with host.turn:
             if host.down:
                 raise NoPage(Reason.NETWORK, HOST_DOWN)
-            wait = host.free_at - self._clock()
+            wait = host.wait(self._clock())
             if wait > 0:
                 await self._sleep(wait)
             async with self._slots:

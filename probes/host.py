@@ -18,14 +18,15 @@ LONGEST_CRAWL_DELAY = 30.0
 
 @dataclass(slots=True)
 class Host:
-    """One host of a run. `free_at` is when it may next be asked; `failures` are consecutive ones."""
+    """One host of a run. `failures` are consecutive ones; `quiet_until` is what a Retry-After asked for."""
 
     name: str
     delay: float
     patience: int
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     asking_robots: asyncio.Lock = field(default_factory=asyncio.Lock)
-    free_at: float = float("-inf")
+    last: float = float("-inf")
+    quiet_until: float = float("-inf")
     failures: int = 0
     robots: dict[str, Robots] = field(default_factory=dict)
 
@@ -34,9 +35,13 @@ class Host:
         """Whether so many requests failed in a row that the host is left alone for this pass."""
         return self.failures >= self.patience
 
+    def wait(self, now: float) -> float:
+        """Seconds until the host may be asked again."""
+        return max(self.last + self.delay, self.quiet_until) - now
+
     def asked(self, now: float) -> None:
-        """A request has ended: the next one waits."""
-        self.free_at = max(self.free_at, now + self.delay)
+        """A request has ended: its rest begins."""
+        self.last = now
 
     def answered(self) -> None:
         """Any answer, be it an error page, shows that the host is up."""
@@ -50,7 +55,7 @@ class Host:
     def rest(self, now: float, seconds: float) -> None:
         """The host asked for quiet, with Retry-After."""
         if self.delay:
-            self.free_at = max(self.free_at, now + seconds)
+            self.quiet_until = max(self.quiet_until, now + seconds)
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,7 +68,7 @@ def trouble(error: BaseException, url: str | None = None, status: int | None = N
 def _told(causes: list[BaseException]) -> tuple[Reason, str]:
     for cause in causes:
         if isinstance(cause, SSLCertVerificationError):
-            return Reason.TLS, CERTIFICATES.get(cause.verify_code, "untrusted")
+            return Reason.TLS, CERTIFICATES.get(getattr(cause, "verify_code", 0), "untrusted")
     if any(isinstance(cause, _TIMEOUTS) for cause in causes):
         connecting = any(isinstance(cause, _CONNECT_TIMEOUTS) for cause in causes)
         return Reason.TIMEOUT, "connect" if connecting else "no answer in time"

@@ -1,0 +1,382 @@
+"""Pages from a server that misbehaves: one typed outcome each, in time, in bounded memory."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import resource
+import ssl
+import time
+from collections.abc import AsyncIterator
+
+import httpcore
+import httpx
+import pytest
+from hostile.fetching import NOW, Clock, fetcher, link, options, outcome, told
+from hostile.server import Hostile, answer, moved
+
+from probes.fetch import Fetcher, FetchOptions, look
+from probes.model import Ask, NoPage, Page, Presence, Reason, Steps, ask, present
+from probes.readers import ReaderPool
+from probes.trouble import NETWORK_ERRORS, trouble
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[Hostile]:
+    async with Hostile() as hostile:
+        yield hostile
+
+
+def grown(before: int) -> float:
+    """MiB by which the peak of this process's memory has grown."""
+    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+
+
+async def test_a_page_comes_with_its_headers_its_hops_and_its_time(server: Hostile) -> None:
+    async with fetcher() as fetch:
+        page = await fetch.get(link(server.url("utf8location")))
+    assert (page.status, page.body, page.truncated, page.insecure) == (200, b"ok", False, False)
+    assert page.headers["content-type"] == "text/html"
+    assert [hop.status for hop in page.hops] == [302, 200]
+    assert page.fetched_at == NOW
+    assert (fetch.requests, fetch.by_host) == (2, {"127.0.0.1": 2})
+
+
+async def test_the_user_agent_says_who_asks_and_how_to_reach_whoever_runs_it(server: Hostile) -> None:
+    async with fetcher(contact="mailto:it@network.example") as fetch:
+        page = await fetch.get(link(server.url("echo")))
+    assert b"User-Agent: presence-auditor/" in page.body
+    assert b"(+mailto:it@network.example)" in page.body
+    assert b"Accept-Encoding: gzip, deflate\r\n" in page.body
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("reset", "network/reset"),
+        ("resetbody", "network/reset"),
+        ("silence", "network/protocol"),
+        ("garbage", "network/protocol"),
+        ("short", "network/protocol"),
+        ("badchunk", "network/protocol"),
+        ("slowheaders", "timeout/no answer in time"),
+        ("slowbyte", "timeout/no answer in time"),
+        ("slowbody", "timeout/no answer in time"),
+        ("hang", "timeout/no answer in time"),
+        ("earlyhints", "timeout/no answer in time"),
+    ],
+)
+async def test_each_failure_of_a_server_has_its_own_name_and_ends_in_time(
+    server: Hostile, path: str, expected: str
+) -> None:
+    """F06, F07, F08, F16."""
+    started = time.monotonic()
+    async with fetcher(timeout=0.4) as fetch:
+        assert told(await outcome(fetch, server.url(path))) == expected
+    assert time.monotonic() - started < 2
+
+
+async def test_a_refused_connection_is_told_from_a_black_hole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """F06. Nothing listens on port 1 of loopback; the black hole is a connection that never opens."""
+
+    async def never(*_: object, **__: object) -> None:
+        await asyncio.Event().wait()
+
+    async with fetcher(connect_timeout=0.1) as fetch:
+        assert told(await outcome(fetch, "http://127.0.0.1:1/")) == "network/refused"
+        monkeypatch.setattr(asyncio, "open_connection", never)
+        assert told(await outcome(fetch, "http://127.0.0.1:1/")) == "timeout/connect"
+
+
+@pytest.mark.parametrize("path", ["short", "badchunk", "resetbody", "notgzip", "slowbody"])
+async def test_a_body_cut_short_keeps_the_status_that_was_seen(server: Hostile, path: str) -> None:
+    """F16."""
+    async with fetcher(timeout=0.4) as fetch:
+        none = await outcome(fetch, server.url(path))
+    assert isinstance(none, NoPage)
+    assert none.status == 200
+    assert none.hops[0].status == 200
+
+
+@pytest.mark.parametrize("path", ["endless", "endlesschunks", "bomb", "deflatebomb"])
+async def test_a_body_without_end_is_cut_at_the_cap_and_costs_little(server: Hostile, path: str) -> None:
+    """F09, F10. The server runs in this very process, so the memory measured is an upper bound."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    async with fetcher(max_bytes=1 << 20) as fetch:
+        page = await fetch.get(link(server.url(path)))
+    assert (page.status, page.truncated, len(page.body)) == (200, True, 1 << 20)
+    assert grown(before) < 24
+
+
+async def test_the_body_of_a_redirect_is_never_read(server: Hostile) -> None:
+    """F09."""
+    async with fetcher() as fetch:
+        page = await fetch.get(link(server.url("fatredirect")))
+    assert page.body == b"ok"
+    assert server.sent["fatredirect"] < 8 << 20
+
+
+@pytest.mark.parametrize("path", ["gzipgzip", "codings", "brotli", "notgzip"])
+async def test_a_coding_we_cannot_unpack_in_bounds_is_unreadable(server: Hostile, path: str) -> None:
+    """F10."""
+    async with fetcher() as fetch:
+        none = await outcome(fetch, server.url(path))
+    assert isinstance(none, NoPage)
+    assert (none.reason, none.status) == (Reason.UNREADABLE, 200)
+
+
+async def test_gzip_and_the_bare_deflate_of_old_servers_are_unpacked(server: Hostile) -> None:
+    async with fetcher() as fetch:
+        assert (await fetch.get(link(server.url("gzip")))).body == b"hello"
+        assert len((await fetch.get(link(server.url("rawdeflate")))).body) == 1 << 20
+
+
+async def test_a_packed_body_cut_short_is_marked_truncated(server: Hostile) -> None:
+    """F16."""
+    async with fetcher() as fetch:
+        page = await fetch.get(link(server.url("cutgzip")))
+    assert page.truncated
+    assert page.body
+
+
+@pytest.mark.parametrize("path", ["headerflood", "chunkextension", "trailerflood"])
+async def test_floods_end_as_a_protocol_error(server: Hostile, path: str) -> None:
+    """F11."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    async with fetcher(timeout=3) as fetch:
+        assert told(await outcome(fetch, server.url(path))) == "network/protocol"
+    assert grown(before) < 16
+
+
+@pytest.mark.parametrize(
+    "path", ["bigheader", "manyheaders", "longreason", "lengthandchunks", "extra", "nocontent"]
+)
+async def test_what_browsers_open_is_opened(server: Hostile, path: str) -> None:
+    """F12."""
+    async with fetcher() as fetch:
+        assert told(await outcome(fetch, server.url(path))) in {"200", "204"}
+
+
+@pytest.mark.parametrize("path", ["loop", "redirect/1"])
+async def test_redirects_that_lead_nowhere_end_within_eight_hops(server: Hostile, path: str) -> None:
+    """F13."""
+    async with fetcher() as fetch:
+        none = await outcome(fetch, server.url(path))
+    assert told(none) == "server_error/redirects"
+    assert isinstance(none, NoPage)
+    assert len(none.hops) <= 9
+
+
+async def test_a_login_page_that_wants_a_cookie_is_a_wall(server: Hostile) -> None:
+    """A platform that sends a visitor without cookies from its login page to its login page."""
+    async with fetcher() as fetch:
+        assert told(await outcome(fetch, server.url("login"))) == "login_wall/redirects"
+
+
+@pytest.mark.parametrize("path", ["nolocation", "emptylocation"])
+async def test_a_redirect_to_nowhere_is_a_page_of_its_own(server: Hostile, path: str) -> None:
+    """F13."""
+    async with fetcher() as fetch:
+        assert told(await outcome(fetch, server.url(path))) == "302"
+
+
+@pytest.mark.parametrize("path", ["utf8location", "latin1location", "twolocations"])
+async def test_a_redirect_in_any_alphabet_is_followed(server: Hostile, path: str) -> None:
+    """F13, F14."""
+    async with fetcher() as fetch:
+        page = await fetch.get(link(server.url(path)))
+    assert page.url.startswith(server.url("ok"))
+    assert page.url.isascii()
+
+
+@pytest.mark.parametrize(
+    "path", ["scriptlocation", "bracketlocation", "portlocation", "filelocation", "backslashlocation"]
+)
+async def test_a_redirect_out_of_the_web_is_an_unsafe_address(server: Hostile, path: str) -> None:
+    """F03, F15. The hop that was made is kept."""
+    async with fetcher() as fetch:
+        none = await outcome(fetch, server.url(path))
+    assert isinstance(none, NoPage)
+    assert none.reason is Reason.UNSAFE_ADDRESS
+    assert [hop.status for hop in none.hops] == [302]
+
+
+async def test_a_redirect_to_a_forbidden_address_opens_no_second_connection() -> None:
+    """F03."""
+    async with Hostile(lambda path, _: moved(b"http://10.1.2.3/")) as server, fetcher() as fetch:
+        none = await outcome(fetch, server.url("anything"))
+        assert told(none) == "unsafe_address/10.1.2.3 is not a public address"
+        assert (fetch.requests, server.connections) == (1, 1)
+
+
+async def test_no_cookie_is_ever_sent_back(server: Hostile) -> None:
+    """F19."""
+    async with fetcher() as fetch:
+        await fetch.get(link(server.url("setcookie")))
+        page = await fetch.get(link(server.url("echo")))
+    assert b"cookie" not in page.body.lower()
+
+
+@pytest.mark.parametrize("name", ["idna", "rot13", "hex", "punycode", "no-such", "undefined"])
+async def test_a_strange_charset_is_left_to_the_readers(server: Hostile, name: str) -> None:
+    """F20."""
+    async with fetcher() as fetch:
+        page = await fetch.get(link(server.url(f"charset/{name}")))
+    assert page.body == b"\xff\xfe"
+    assert page.headers["content-type"].endswith(name)
+
+
+@pytest.mark.parametrize("path", ["empty", "pdf"])
+async def test_a_page_without_html_is_still_a_page(server: Hostile, path: str) -> None:
+    """F25."""
+    async with fetcher() as fetch:
+        assert told(await outcome(fetch, server.url(path))) == "200"
+
+
+async def test_a_proxy_in_the_environment_is_ignored(
+    server: Hostile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F21."""
+    async with Hostile() as proxy:
+        for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY"):
+            monkeypatch.setenv(name, proxy.url(""))
+        async with fetcher() as fetch:
+            assert told(await outcome(fetch, server.url("ok"))) == "200"
+        assert proxy.connections == 0
+
+
+async def test_headers_of_an_ask_do_not_follow_it_to_another_host() -> None:
+    """A key of a channel's API must not be sent wherever a redirect points."""
+    hosts = ("127.0.0.1", "127.0.0.2")
+    away = lambda path, _: moved(f"http://127.0.0.2:{server.port}/echo".encode()) if path == "away" else None  # noqa: E731
+    async with Hostile(away, hosts) as server, fetcher() as fetch:
+        kept = await fetch.get(link(server.url("echo"), headers={"Authorization": "Bearer key"}))
+        sent = await fetch.get(link(server.url("away"), headers={"Authorization": "Bearer key"}))
+    assert b"Bearer key" in kept.body
+    assert b"Bearer key" not in sent.body
+
+
+async def test_one_connection_serves_a_host_again(server: Hostile) -> None:
+    async with fetcher() as fetch:
+        for _ in range(5):
+            await fetch.get(link(server.url("ok")))
+    assert server.connections == 1
+
+
+async def test_a_kept_connection_that_died_is_replaced_without_a_word() -> None:
+    """The server promises to keep the connection and closes it at the second request."""
+    async with Hostile(lambda _, times: b"" if times == 2 else None) as server, fetcher(timeout=1) as fetch:
+        server.script = None
+        await fetch.get(link(server.url("ok")))
+        for writer in tuple(server._writers):
+            writer.transport.abort()
+        assert told(await outcome(fetch, server.url("ok"))) == "200"
+        assert server.connections == 2
+
+
+async def test_a_host_is_asked_one_request_at_a_time_and_rests_between_them() -> None:
+    clock = Clock()
+    async with Hostile() as server, fetcher(clock, host_delay=2) as fetch:
+        await asyncio.gather(*(fetch.get(link(server.url("ok"))) for _ in range(4)))
+    assert clock.sleeps == [2, 2, 2]
+    assert server.connections == 1
+
+
+async def test_waiting_for_one_host_holds_no_other_up() -> None:
+    """With one place for all requests, a second host is served while the first rests."""
+    order: list[str] = []
+
+    async def sleep(seconds: float) -> None:
+        order.append("rest")
+        while len(order) < 3:  # noqa: ASYNC110  # the first host rests until the second was served
+            await asyncio.sleep(0)
+
+    async with Hostile(hosts=("127.0.0.1", "127.0.0.2")) as server:
+        fetch = Fetcher(options(host_delay=1, concurrency=1), NOW, sleep=sleep, clock=lambda: 0.0)
+        async with fetch:
+            await fetch.get(link(server.url("ok")))
+
+            async def one(host: str) -> None:
+                await fetch.get(link(server.url("ok", host)))
+                order.append(host)
+
+            first = asyncio.create_task(one("127.0.0.1"))
+            while not order:  # noqa: ASYNC110
+                await asyncio.sleep(0)
+            await one("127.0.0.2")
+            order.append("on")
+            await first
+    assert order == ["rest", "127.0.0.2", "on", "127.0.0.1"]
+
+
+ROBOTS = b"User-agent: presence-auditor\nDisallow: /private\nCrawl-delay: 7\n"
+
+
+def with_robots(text: bytes, status: str = "200 OK") -> Hostile:
+    return Hostile(lambda path, _: answer(text, status) if path == "robots.txt" else answer())
+
+
+async def test_robots_txt_is_asked_once_and_obeyed_for_all_but_the_registered_link() -> None:
+    clock = Clock()
+    async with with_robots(ROBOTS) as server, fetcher(clock, host_delay=1) as fetch:
+        assert (await fetch.get(link(server.url("private")))).status == 200
+        assert "robots.txt" not in server.seen
+        with pytest.raises(NoPage) as caught:
+            await fetch.get(Ask(server.url("private")))
+        assert caught.value.reason is Reason.ROBOTS
+        assert (await fetch.get(Ask(server.url("feed")))).status == 200
+        assert server.seen == {"private": 1, "robots.txt": 1, "feed": 1}
+    assert clock.sleeps == [1, 7]
+
+
+async def test_strict_obeys_robots_txt_for_registered_links_too() -> None:
+    async with with_robots(ROBOTS) as server, fetcher(robots="strict") as fetch:
+        assert told(await outcome(fetch, server.url("private"))) == "robots/robots.txt"
+
+
+@pytest.mark.parametrize(
+    ("status", "allowed"),
+    [("404 Not Found", True), ("403 Forbidden", True), ("503 Unavailable", False), ("429 Slow", False)],
+)
+async def test_a_missing_robots_txt_allows_all_and_a_broken_one_nothing(status: str, allowed: bool) -> None:
+    """RFC 9309, 2.3.1."""
+    async with with_robots(b"", status) as server, fetcher(robots="strict") as fetch:
+        assert (told(await outcome(fetch, server.url("page"))) == "200") is allowed
+
+
+def exceptions_of(module: object) -> list[type[BaseException]]:
+    found = [kind for _, kind in inspect.getmembers(module, inspect.isclass) if issubclass(kind, Exception)]
+    return [*found, OSError, TimeoutError, ConnectionResetError, ssl.SSLError, ssl.SSLCertVerificationError]
+
+
+@pytest.mark.parametrize(
+    "kind", exceptions_of(httpx) + exceptions_of(httpcore), ids=lambda kind: kind.__name__
+)
+def test_every_exception_of_the_stack_is_told_as_one_reason(kind: type[BaseException]) -> None:
+    error = kind.__new__(kind)
+    assert isinstance(error, NETWORK_ERRORS)
+    assert isinstance(trouble(error), NoPage)
+
+
+def test_an_unknown_setting_is_refused() -> None:
+    with pytest.raises(ValueError, match="hostdelay"):
+        FetchOptions(hostdelay=1)  # type: ignore[call-arg]
+
+
+def size(page: Page) -> int:
+    return len(page.body)
+
+
+def steps(url: str) -> Steps:
+    page, length = yield from ask(url, size, registered=True)
+    return present(page, facts={"length": length})
+
+
+async def test_a_look_reads_what_was_fetched_and_keeps_every_exchange(server: Hostile) -> None:
+    async with fetcher() as fetch, ReaderPool(0) as readers:
+        seen = await look(steps(server.url("ok")), fetch, readers)
+        lost = await look(steps(server.url("reset")), fetch, readers)
+    assert (seen.finding.presence, seen.finding.facts) == (Presence.PRESENT, {"length": 2})
+    assert [exchange.answer.url for exchange in seen.exchanges] == [server.url("ok")]
+    assert (lost.finding.presence, lost.finding.reason) == (Presence.UNKNOWN, Reason.NETWORK)
+    assert isinstance(lost.exchanges[0].answer, NoPage)
