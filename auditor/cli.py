@@ -98,14 +98,14 @@ def common(
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command that was typed; give its exit code."""
-    words = common_first(list(sys.argv[1:] if argv is None else argv))
+    words = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in words or bool(os.environ.get("AUDITOR_DEBUG"))
     sys.excepthook = sys.__excepthook__ if debug else _unexpected
     lines = logging.StreamHandler()
     lines.setFormatter(Line(LOG, traces=debug))
     logging.basicConfig(level=logging.INFO if debug else logging.WARNING, handlers=[lines])
     try:
-        typer.main.get_command(cli)(args=words, prog_name="auditor")
+        typer.main.get_command(cli)(args=common_first(words), prog_name="auditor")
     except SystemExit as end:
         if end.code == INTERRUPTED:
             say("interrupted; what was done is kept")

@@ -110,7 +110,8 @@ def demo(
         played = asyncio.run(practice.play(folder, progress=step, now=clock()))
     with App.open(played.config) as app:
         written = _published(app, played.config.report.folder, quiet=asked.quiet)
-        give_text(text.told(overview(app.store, app.config, clock()), app.config, None, None))
+        seen = overview(app.store, app.config, clock(), since=played.nights[0].started_at)
+        give_text(text.told(seen, app.config, None, None))
     if not asked.quiet:
         say(f"{written} pages to open: {played.config.report.folder / 'index.html'}")
         say(
