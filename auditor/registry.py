@@ -29,7 +29,7 @@ LANGUAGES = {
     **dict.fromkeys(("en", "english", "anglais", "الانجليزيه", "انجليزيه"), "en"),
 }
 FIRST_LINES = 15
-"""A heading is looked for in so many lines: sheets often begin with a title."""
+"""The heading is the line, of so many first ones, that names the most columns: sheets begin with titles."""
 
 
 class Trouble(StrEnum):
@@ -96,16 +96,21 @@ def read(path: Path, language: str = "ar") -> Reading:
 
     Raises InputError: the file cannot be read, or no line of it names the columns.
     """
-    for table in sheet.read(path):
-        for at, row in enumerate(table.rows[:FIRST_LINES]):
-            columns = _columns(row)
-            if columns & {"name", "name_ar", "name_fr"}:
-                return _Reader(row, language).read(table, table.rows[at + 1 :])
-    raise InputError(str(path), "no column is called name", "`auditor init` writes a sheet to begin with")
+    headings = [
+        (len(known), table, at)
+        for table in sheet.read(path)
+        for at, row in enumerate(table.rows[:FIRST_LINES])
+        if (known := _columns(row)) & {"name", "name_ar", "name_fr"}
+    ]
+    if not headings:
+        raise InputError(str(path), "no column is called name", "`auditor init` writes a sheet to begin with")
+    _, table, at = max(headings, key=lambda heading: heading[0])
+    return _Reader(table.rows[at], language).read(table, table.rows[at + 1 :])
 
 
-def _columns(heading: Row) -> set[str | None]:
-    return {column_of(cell, links.channels()) for cell in heading.cells}
+def _columns(heading: Row) -> set[str]:
+    named = (column_of(cell, links.channels()) for cell in heading.cells)
+    return {column for column in named if column}
 
 
 class _Reader:

@@ -156,6 +156,17 @@ def test_a_workbook_is_read_as_a_spreadsheet_shows_it(tmp_path):
     assert keys(reading, "website") == ["harbour-readers.example"]
 
 
+def test_the_sheet_that_names_the_most_columns_is_the_registry(tmp_path):
+    book = Workbook()
+    book.active.append(["Title", "Shoe size"])
+    book.active.append(["Not an association", "41"])
+    page = book.create_sheet("list")
+    page.append(["name", "website", "city"])
+    page.append(["Harbour Readers", "harbour-readers.example", "Mersa"])
+    book.save(tmp_path / "sheet.xlsx")
+    assert [one.name for one in read(tmp_path / "sheet.xlsx").associations] == ["Harbour Readers"]
+
+
 def test_a_cell_over_two_lines_does_not_shift_the_lines_after_it(tmp_path):
     text = 'name,note,facebook\n"Two\nlines",x,\nNext,y,not a link at all\n'
     assert troubles(read(written(tmp_path, text))) == [(4, "facebook", Trouble.UNREADABLE_LINK)]
