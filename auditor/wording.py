@@ -85,6 +85,11 @@ class Wording:
         """A word of the faces themselves."""
         return self._fill(self.term("ui", name), facts)
 
+    def pair(self, label: str, value: str) -> str:
+        """A label and its value, with the space that French puts before a colon."""
+        joined = "{label}\u00a0: {value}" if self.language == "fr" else "{label}: {value}"
+        return (Markup(joined) if self._html else joined).format(label=label, value=value)  # noqa: S704 - ours
+
     def channel(self, name: str) -> str:
         """A channel's name."""
         return catalogue().label("channel", name, self.language)
@@ -129,7 +134,7 @@ class Wording:
 
     def _fact(self, name: str, value: Scalar | None) -> str:
         if value is None or value == "":
-            return NOTHING
+            return self.term("ui", "never_seen") if name in DATES else NOTHING
         if name in DATES:
             return self._isolate(self.date(str(value)), False)
         if name in AGES and not isinstance(value, str):

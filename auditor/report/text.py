@@ -61,7 +61,7 @@ def interval(one: Coverage, words: Wording) -> str:
 def _moved(title: str, rows: Iterable[Gap], words: Wording) -> str:
     counts = Counter((gap.code, gap.channel, gap.severity) for gap in rows)
     if not counts:
-        return f"{title}: {words.term('ui', 'none_seen')}"
+        return words.pair(title, words.term("ui", "none_seen"))
     lines = [
         (str(count), words.gap(code, channel, severity, {}).title)
         for (code, channel, severity), count in counts.most_common()
@@ -72,10 +72,10 @@ def _moved(title: str, rows: Iterable[Gap], words: Wording) -> str:
 def _untold(overview: Overview, words: Wording) -> str:
     title = words.term("ui", "untold")
     if not overview.untold:
-        return f"{title}: {words.term('ui', 'none_seen')}"
+        return words.pair(title, words.term("ui", "none_seen"))
     ranked = sorted(overview.untold.items(), key=lambda pair: (-pair[1], pair[0][0], str(pair[0][1])))
     lines = [
-        (str(count), f"{words.channel(channel)}: {words.term('cause', str(reason))}")
+        (str(count), words.pair(words.channel(channel), words.term("cause", str(reason))))
         for (channel, reason), count in ranked
     ]
     return f"{title}\n{_table(lines, numbers=True)}"
@@ -124,7 +124,8 @@ def _todo(view: AssociationView, words: Wording) -> Iterator[str]:
         yield f"{number}. {told.title} [{told.severity}]"
         yield f"   {told.why}"
         yield f"   {told.evidence}"
-        yield f"   {words.label('ui', 'who')}: {told.who} · {words.label('ui', 'time')}: {told.time}"
+        yield f"   {words.pair(words.label('ui', 'who'), told.who)}"
+        yield f"   {words.pair(words.label('ui', 'time'), told.time)}"
         yield from (f"   ☐ {step}" for step in told.steps)
     yield from _further(view.gaps[FULL:], words)
 
