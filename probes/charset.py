@@ -20,7 +20,9 @@ _SPACE = re.compile(r"\s+")
 
 def clean(text: str, limit: int = TITLE) -> str:
     """One line without control characters, bidi overrides or lone surrogates, cut at `limit` characters."""
-    return _SPACE.sub(" ", UNSEEN.sub(" ", text)).strip()[:limit]
+    if not (line := " ".join(text.split())).isprintable():
+        line = _SPACE.sub(" ", UNSEEN.sub(" ", line)).strip()
+    return line[:limit]
 
 
 def decoded(page: Page) -> str:

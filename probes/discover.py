@@ -11,11 +11,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from probes import links
+from probes.links import SITE, identify, owner
 from probes.model import FoundLink, Identity, Kind
 from probes.read import Anchor, Document, clean, host
 
@@ -224,8 +223,13 @@ def _clues(document: Document) -> Iterator[_Clue]:
     for url in document.embeds:
         yield from _clue(_embedded(url), "embed", 3, "")
     for anchor in document.anchors:
-        if anchor.url[:4].lower() == "http":
+        if anchor.url[:4].lower() == "http" and owner(_named(anchor.url)) != SITE:
             yield from _anchored(anchor)
+
+
+def _named(url: str) -> str:
+    """The host of a link, told quickly: most links need no closer look."""
+    return url.partition("//")[2].partition("/")[0].partition("?")[0].lower()
 
 
 def _stated(document: Document) -> Iterator[_Clue]:
@@ -286,25 +290,14 @@ def _anchored(anchor: Anchor) -> Iterator[_Clue]:
 
 
 def _clue(url: str, source: str, strength: int, snippet: str) -> Iterator[_Clue]:
-    if not url or not _platform(host(url)):
+    if not url or owner(host(url)) == SITE:
         return
-    identity = links.identify(url)
-    if identity.channel == "website" or identity.key is None or identity.kind not in _ACCOUNTS:
+    identity = identify(url)
+    if identity.channel == SITE or identity.key is None or identity.kind not in _ACCOUNTS:
         return
     if _bare(identity.key) in _ALL_NOBODYS:
         return
     yield _Clue(identity, source, strength, clean(snippet, 120))
-
-
-@lru_cache(maxsize=4_096)
-def _platform(name: str) -> bool:
-    """Whether a host belongs to a channel other than websites: most links need no closer look."""
-    return any(
-        name == owned or name.endswith("." + owned)
-        for channel in links.channels().values()
-        if channel.NAME != "website"
-        for owned in channel.HOSTS
-    )
 
 
 def _bare(key: str) -> str:

@@ -60,6 +60,8 @@ class Sitemap:
 def moment(text: str, now: datetime) -> tuple[datetime, Precision] | None:
     """A machine's date: ISO 8601, RFC 822, a Unix time, else as people write it. Nonsense years give None."""
     text = clean(text, 100)
+    if _NO_YEAR.search(text):
+        return None  # WordPress's empty date reads as the year before the first
     found = _iso(text) or _mail(text) or _unix(text)
     if found is None:
         said = dates.parse(text, now)
@@ -67,6 +69,7 @@ def moment(text: str, now: datetime) -> tuple[datetime, Precision] | None:
     return found if found and 1990 <= found[0].year <= 2100 else None
 
 
+_NO_YEAR = re.compile(r"-0001|(?<![+\-\d])0000[\s-]")
 _ISO = re.compile(
     r"(\d{4})-(\d{1,2})-(\d{1,2})"
     r"(?:[T ]+(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,]\d+)?)?\s*(Z|[+-]\d{2}:?\d{2}|[+-]\d{2})?)?"

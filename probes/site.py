@@ -94,11 +94,14 @@ def _feeds(document: read.Document) -> tuple[str, ...]:
     linked = [
         anchor.url
         for anchor in document.anchors
-        if _FEED_ADDRESS.search(anchor.url) and read.host(anchor.url) == read.host(document.url)
+        if _FEED_WORDS.search(anchor.url)
+        and _FEED_ADDRESS.search(anchor.url)
+        and read.host(anchor.url) == read.host(document.url)
     ]
     return tuple(dict.fromkeys(url for url in announced + linked if url.startswith("http")))[:4]
 
 
+_FEED_WORDS = re.compile(r"rss|atom|feed|backend|rdf")
 _FEED_ADDRESS = re.compile(
     r"^http.*(?:[/.](?:rss|atom)(?:\.xml|/|$)|/feed/?$|page=backend|/feed\.xml$|/index\.rdf$)"
 )
@@ -145,24 +148,25 @@ def _platform(document: read.Document, markup: str, headers: Mapping[str, str]) 
     return next((name for name, marks in _PLATFORMS if any(mark in said for mark in marks)), "")
 
 
-_CONTACT = re.compile(
-    r"contact|mailto|nous[- ]joindre|اتصل|تواصل|للاتصال|kontakt|contatti|wa\.me", re.IGNORECASE
-)
-_REACH = re.compile(
-    r"[\w.+-]+(?:@|\[at\]|\(at\))[\w-]+\.\w{2,}|(?:\+|00)\d{2,3}[\s.-]?(?:\d[\s.-]?){7,}|\b0[5-7](?:[\s.-]?\d{2}){4}"
-)
+_CONTACT = re.compile(r"contact|nous[- ]joindre|اتصل|تواصل|للاتصال|kontakt|contatti|wa\.me", re.IGNORECASE)
+_MAIL = re.compile(r"[\w.+-]{1,64}(?:@|\[at\]|\(at\))[\w-]+\.\w{2,}")
+_TELEPHONE = re.compile(r"(?:\+|00)\d{2,3}[\s.-]?(?:\d[\s.-]?){7,}|\b0[5-7](?:[\s.-]?\d{2}){4}")
+
+
+def _reachable(text: str) -> bool:
+    """Whether a text gives a telephone number or an address to write to."""
+    mail = any(sign in text for sign in ("@", "[at]", "(at)")) and _MAIL.search(text)
+    return bool(mail or _TELEPHONE.search(text))
 
 
 def _page_facts(document: read.Document, page: Page) -> dict[str, Scalar]:
     """The health of a page: fits a phone, can be reached, may be found, shows itself when shared."""
     robots = f"{document.meta.get('robots', '')} {page.headers.get('x-robots-tag', '')}".lower()
-    reachable = any(
-        a.url.startswith(("mailto:", "tel:")) or _CONTACT.search(a.url) or _CONTACT.search(a.text)
-        for a in document.anchors
-    )
+    ways = "\n".join([f"{anchor.url} {anchor.text}" for anchor in document.anchors])
+    reachable = "mailto:" in ways or "tel:" in ways or _CONTACT.search(ways) is not None
     return {
         "viewport": "width" in document.meta.get("viewport", ""),
-        "contact": reachable or bool(_REACH.search(document.text)),
+        "contact": reachable or _reachable(document.text),
         "noindex": "noindex" in robots or "none" in robots.replace(",", " ").split(),
         "preview": bool(document.meta.get("og:title") and document.meta.get("og:image")),
     }

@@ -173,7 +173,7 @@ def _as_typed(
     except NoPage:
         return page, site, doubt
     second = _judged(other, read_again)
-    gone = second is not None and second.presence is Presence.ABSENT
+    gone = second is not None and second.reason is Reason.NOT_FOUND
     return (page, site, doubt) if gone else (other, read_again, second)
 
 

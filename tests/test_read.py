@@ -1,0 +1,203 @@
+"""Bytes become plain data: whatever the charset, however broken, however hostile."""
+
+import pickle
+import time
+import warnings
+from datetime import UTC, datetime
+
+import pytest
+
+from probes import activity, feeds, read
+from probes.model import Page, Precision
+from probes.site import read_site
+
+NOW = datetime(2026, 11, 20, 3, tzinfo=UTC)
+
+
+def page(body: bytes | str, url: str = "https://annour.example/", **headers: str) -> Page:
+    sent = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Page(url, 200, sent, body.encode() if isinstance(body, str) else body, NOW)
+
+
+@pytest.mark.parametrize(
+    ("charset", "declared"),
+    [
+        ("utf-8", ""),
+        ("windows-1256", '<meta charset="windows-1256">'),
+        ("windows-1256", '<meta http-equiv="Content-Type" content="text/html; charset=windows-1256">'),
+        ("iso-8859-6", '<meta charset="iso-8859-6">'),
+        ("utf-8-sig", '<meta charset="iso-8859-1">'),
+        ("utf-8", '<meta charset="windows-1256">'),
+    ],
+)
+def test_an_arabic_title_survives_its_charset(charset: str, declared: str) -> None:
+    body = f"<html><head>{declared}<title>جمعية النور للتنمية</title></head><body></body></html>"
+    assert read.document(page(body.encode(charset))).title == "جمعية النور للتنمية"
+
+
+def test_arabic_without_any_label_is_guessed() -> None:
+    words = "تنظم الجمعية قافلة طبية لفائدة ساكنة الدواوير المجاورة وتدعو الجميع إلى الحضور والمشاركة. " * 8
+    body = f"<html><head><title>جمعية النور</title></head><body><p>{words}</p></body></html>"
+    assert read.document(page(body.encode("windows-1256"))).title == "جمعية النور"
+
+
+def test_french_without_any_label_keeps_its_accents() -> None:
+    words = "L'association organise à l'été des activités d'éducation, où chacun a été invité. " * 8
+    body = f"<title>Fédération des œuvres</title><p>{words}</p>".encode("cp1252")
+    assert read.document(page(body)).title == "Fédération des œuvres"
+
+
+@pytest.mark.parametrize("label", ["idna", "rot13", "hex", "punycode", "undefined", "no-such", "utf-16", ""])
+def test_an_absurd_charset_is_not_believed(label: str) -> None:
+    body = b"<title>Fr\xe9quence</title><p>caf\xe9</p>"
+    assert "quence" in read.document(page(body, content_type=f"text/html; charset={label}")).title
+
+
+def test_a_title_is_stored_clean_and_short() -> None:
+    body = "<title>Good\0 \u202eevil\u202c\u0007 " + "x" * 2_000 + "</title>"
+    title = read.document(page(body)).title
+    assert title.startswith("Good evil")
+    assert len(title) <= read.TITLE
+    assert "\u202e" not in title
+    assert "\0" not in title
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"   ", b"Too Many Requests", b"index.html", b"https://annour.example/"]
+)
+def test_a_body_without_a_tag_is_only_its_words(body: bytes) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = read.document(page(body))
+    assert found.text == body.decode().strip()
+
+
+def test_an_xml_declaration_changes_nothing() -> None:
+    body = '<?xml version="1.0" encoding="iso-8859-1"?><html xmlns="http://www.w3.org/1999/xhtml"><title>Été</title></html>'
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert read.document(page(body)).title == "Été"
+
+
+@pytest.mark.parametrize(
+    "start",
+    [b"%PDF-1.7", b"\xff\xd8\xff\xe0", b"PK\x03\x04", b"\x89PNG\r\n"],
+    ids=["pdf", "jpeg", "zip", "png"],
+)
+def test_what_is_no_page_is_not_parsed(start: bytes) -> None:
+    assert read.document(page(start + b"<title>no</title>", content_type="text/html")).title == ""
+
+
+def test_a_document_crosses_to_another_process() -> None:
+    found = read.document(page('<title>A</title><a href="/b">b</a><time datetime="2026-01-02">2</time>'))
+    assert pickle.loads(pickle.dumps(found)) == found
+
+
+def test_a_link_knows_where_it_stood() -> None:
+    body = """<body><header><a href="/a">a</a></header><div class="post"><a href="/b">b</a>
+      <div class="share-buttons"><ul class="social"><a href="/c">c</a></ul></div></div>
+      <section id="comments"><a href="/d">d</a></section>
+      <footer><nav><a href="/e">e</a></nav></footer></body>"""
+    places = {anchor.text: anchor.place for anchor in read.document(page(body)).anchors}
+    assert places == {"a": "header", "b": "main", "c": "share", "d": "comments", "e": "footer"}
+
+
+def test_an_inline_pictures_title_is_not_the_pages() -> None:
+    body = "<body><svg><title>icon</title></svg></body><title>Annour</title>"
+    assert read.document(page(body)).title == "Annour"
+
+
+def test_broken_json_ld_costs_only_itself() -> None:
+    body = """<script type="application/ld+json">{broken</script>
+      <script type="application/ld+json">{"@graph": [{"@type": "NGO", "name": "Annour"}]}</script>"""
+    assert {"NGO"} == {schema["@type"] for schema in read.document(page(body)).schemas if "@type" in schema}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<div>" * 200_000,
+        b"<!--" * 250_000,
+        b"<b>" * 3_000,
+        b"<p " + b" ".join(b"a%d=1" % n for n in range(100_000)) + b">",
+        b"<a href=x>" * 100_000,
+        b"<footer>" * 100_000,
+        b"<script type='application/ld+json'>" + b"[" * 100_000,
+        b"<title>" + b"page not found " * 40_000,
+    ],
+    ids=["nested", "comments", "bold", "attributes", "links", "footers", "json", "title"],
+)
+def test_hostile_markup_stays_within_its_cpu(body: bytes) -> None:
+    before = time.process_time()
+    read_site(page(body, "https://annour.example/page"))
+    assert time.process_time() - before < 6  # 2 s by itself; the worker's deadline is the real bound
+
+
+RSS = """<rss version="2.0"><channel><title>Annour</title><pubDate>Thu, 19 Nov 2026 08:00:00 +0000</pubDate>
+<item><title>B</title><pubDate>Mon, 07 Sep 2026 10:00:00 +0000</pubDate></item>
+<item><title>A</title><pubDate>Tue, 03 Nov 2026 11:00:00 +0100</pubDate></item></channel></rss>"""
+
+
+def newest(body: str) -> str | None:
+    found = activity.in_feed(feeds.feed(page(body)), NOW)
+    return found.iso() if found else None
+
+
+def test_the_newest_item_counts_and_not_the_feeds_own_date() -> None:
+    assert newest(RSS) == "2026-11-03T10:00:00Z"
+
+
+def test_a_feed_cut_at_the_cap_is_still_read() -> None:
+    assert newest(RSS[: RSS.index("</item></channel>")]) == "2026-11-03T10:00:00Z"
+
+
+def test_atom_prefers_publication_to_change() -> None:
+    atom = """<feed xmlns="http://www.w3.org/2005/Atom"><title>A</title><updated>2026-11-19T00:00:00Z</updated>
+    <entry><title>x</title><updated>2026-11-18T00:00:00Z</updated><published>2026-02-03T00:00:00Z</published>
+    </entry></feed>"""
+    assert newest(atom) == "2026-02-03T00:00:00Z"
+
+
+@pytest.mark.parametrize(
+    "date",
+    [
+        "Mon, 30 Nov -0001 00:00:00 +0000",
+        "0000-00-00",
+        "Thu, 01 Jan 1970 00:00:00 GMT",
+        "Fri, 25 Dec 2026 00:00:00 GMT",
+    ],
+)
+def test_nonsense_and_future_dates_are_no_activity(date: str) -> None:
+    assert (
+        newest(f"<rss><channel><title>A</title><item><pubDate>{date}</pubDate></item></channel></rss>")
+        is None
+    )
+
+
+def test_a_page_served_for_a_feed_is_none() -> None:
+    assert feeds.feed(page("<!doctype html><title>404</title><p>2026-11-01")) is None
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '<!DOCTYPE r [<!ENTITY a "aa"><!ENTITY b "&a;&a;&a;">]><rss><channel><title>&b;</title></channel></rss>',
+        '<!DOCTYPE r [<!ENTITY x SYSTEM "file:///etc/hostname">]><rss><channel><title>&x;</title></channel></rss>',
+        '<!DOCTYPE rss SYSTEM "http://127.0.0.1:9/x.dtd"><rss><channel><title>t</title></channel></rss>',
+    ],
+    ids=["laughs", "file", "external"],
+)
+def test_a_feeds_own_entities_are_never_expanded(body: str) -> None:
+    found = feeds.feed(page(body))
+    assert found is None or found.title in ("&b;", "&x;", "t", "")
+
+
+def test_a_sitemap_index_names_its_sitemaps() -> None:
+    body = "<sitemapindex><sitemap><loc>https://a.example/post-sitemap.xml</loc></sitemap></sitemapindex>"
+    found = feeds.sitemap(page(body))
+    assert found is not None
+    assert found.maps == (("https://a.example/post-sitemap.xml", None),)
+
+
+def test_a_compact_date_is_a_date() -> None:
+    assert feeds.moment("20260314", NOW) == (datetime(2026, 3, 14, tzinfo=UTC), Precision.DAY)
