@@ -59,13 +59,10 @@ def interval(one: Coverage, words: Wording) -> str:
 
 
 def _moved(title: str, rows: Iterable[Gap], words: Wording) -> str:
-    counts = Counter((gap.code, gap.channel, gap.severity) for gap in rows)
-    if not counts:
+    titles = Counter(words.gap(gap.code, gap.channel, gap.severity, gap.params).title for gap in rows)
+    if not titles:
         return words.pair(title, words.term("ui", "none_seen"))
-    lines = [
-        (str(count), words.gap(code, channel, severity, {}).title)
-        for (code, channel, severity), count in counts.most_common()
-    ]
+    lines = [(str(count), said) for said, count in titles.most_common()]
     return f"{title}\n{_table(lines, numbers=True)}"
 
 
@@ -97,11 +94,16 @@ def _report(view: AssociationView, overview: Overview, words: Wording) -> Iterat
     yield view.association.shown(words.language)
     yield words.ui("as_of", date=words.date(overview.as_of))
     yield words.label("ui", "not_judgement")
-    yield ""
-    yield words.label("ui", "strengths")
-    yield from (f"  + {said}" for said in spoken_strengths(view, overview, words))
+    yield from _strong(list(spoken_strengths(view, overview, words)), words)
     yield from _todo(view, words)
     yield from _unchecked(view, words)
+
+
+def _strong(sentences: list[str], words: Wording) -> Iterator[str]:
+    if sentences:
+        yield ""
+        yield words.label("ui", "strengths")
+        yield from (f"  + {said}" for said in sentences)
 
 
 def spoken_strengths(view: AssociationView, overview: Overview, words: Wording) -> Iterator[str]:
