@@ -1,0 +1,199 @@
+"""Certificates and handshakes that fail, each told by its own word."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import pytest
+from hostile.authority import HOST, NOW, Authority
+from hostile.fetching import fetcher, link, outcome, told
+from hostile.names import NameServer
+from hostile.server import answer
+
+from probes.fetch import Fetcher
+from probes.model import Page
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+async def serve_ok(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.readuntil(b"\r\n\r\n")
+    writer.write(answer())
+    await writer.drain()
+
+
+@asynccontextmanager
+async def site(
+    authority: Authority, context: ssl.SSLContext | None, serve: Any = serve_ok, **changes: Any
+) -> AsyncIterator[tuple[Fetcher, str]]:
+    """A fetcher that trusts the authority, and the address of a server that speaks so."""
+    busy: set[asyncio.Task[None] | None] = set()
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        busy.add(asyncio.current_task())
+        with suppress(OSError, asyncio.IncompleteReadError):
+            await serve(reader, writer)
+        writer.transport.abort()
+
+    server = await asyncio.start_server(handle, "127.0.0.1", 0, ssl=context)
+    async with trusting(authority, **changes) as fetch:
+        yield fetch, f"https://{HOST}:{server.sockets[0].getsockname()[1]}/"
+    server.close()
+    await asyncio.gather(*filter(None, busy))
+    await asyncio.sleep(0)
+
+
+@asynccontextmanager
+async def trusting(authority: Authority, **changes: Any) -> AsyncIterator[Fetcher]:
+    async with (
+        NameServer({HOST: ["127.0.0.1"]}) as names,
+        fetcher(nameservers=(names.address,), ca_file=authority.file, **changes) as fetch,
+    ):
+        yield fetch
+
+
+@asynccontextmanager
+async def refusing(authority: Authority, context: ssl.SSLContext) -> AsyncIterator[tuple[Fetcher, str]]:
+    """As `site`, by a server in a thread: asyncio's own closes without the alert that others send."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.settimeout(0.05)
+        ending = threading.Event()
+        thread = threading.Thread(target=_refuse, args=(listening, context, ending))
+        thread.start()
+        async with trusting(authority) as fetch:
+            yield fetch, f"https://{HOST}:{listening.getsockname()[1]}/"
+        ending.set()
+        await asyncio.to_thread(thread.join)
+
+
+def _refuse(listening: socket.socket, context: ssl.SSLContext, ending: threading.Event) -> None:
+    while not ending.is_set():
+        with suppress(OSError):
+            connection, _ = listening.accept()
+            with connection, context.wrap_socket(connection, server_side=True) as speaking:
+                speaking.recv(10_000)
+                speaking.sendall(answer())
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "expired",
+        "not_yet_valid",
+        "self_signed",
+        "untrusted",
+        "incomplete_chain",
+        "wrong_host",
+        "weak_key",
+    ],
+)
+async def test_each_bad_certificate_has_its_own_word(authority: Authority, wrong: str) -> None:
+    """F17, F28: and it is asked once."""
+    async with site(authority, authority.context(wrong), retries=2) as (fetch, url):
+        assert told(await outcome(fetch, url)) == f"tls/{wrong}"
+        assert fetch.requests == 1
+
+
+async def test_a_name_in_the_subject_alone_does_not_count(authority: Authority) -> None:
+    """F17: browsers stopped reading the common name in 2017."""
+    async with site(authority, authority.context("no_san")) as (fetch, url):
+        assert told(await outcome(fetch, url)) == "tls/wrong_host"
+
+
+@pytest.mark.parametrize("right", ["good", "chain"])
+async def test_a_good_certificate_tells_when_it_expires(authority: Authority, right: str) -> None:
+    async with site(authority, authority.context(right)) as (fetch, url):
+        page = await fetch.get(link(url))
+    assert page.certificate_expires is not None
+    assert (page.certificate_expires - NOW.date()).days == 60
+
+
+@pytest.mark.parametrize("wrong", ["expired", "self_signed", "wrong_host", "weak_key"])
+async def test_a_second_look_without_verification_learns_the_status_and_is_marked(
+    authority: Authority, wrong: str
+) -> None:
+    async with site(authority, authority.context(wrong)) as (fetch, url):
+        page = await outcome(fetch, url, insecure=True)
+        assert isinstance(page, Page)
+        assert (page.status, page.insecure, page.certificate_expires) == (200, True, None)
+        assert told(await outcome(fetch, url)) == f"tls/{wrong}"
+
+
+def old_protocol(authority: Authority) -> ssl.SSLContext:
+    context = authority.context("good")
+    context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    context.options |= ssl.OP_NO_TLSv1_3 | ssl.OP_NO_TLSv1_2
+    return context
+
+
+def unknown_name(authority: Authority) -> ssl.SSLContext:
+    context = authority.context("good")
+    context.sni_callback = lambda *_: ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
+    return context
+
+
+def wants_certificate(authority: Authority) -> ssl.SSLContext:
+    context = authority.context("good")
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(authority.file)
+    return context
+
+
+@pytest.mark.parametrize("make", [unknown_name, wants_certificate])
+async def test_a_handshake_that_is_refused_is_no_dead_site(authority: Authority, make: Any) -> None:
+    """F18."""
+    async with refusing(authority, make(authority)) as (fetch, url):
+        assert told(await outcome(fetch, url)) == "tls/handshake"
+
+
+@pytest.mark.filterwarnings("ignore:ssl.OP_NO_:DeprecationWarning")
+async def test_a_server_of_old_protocols_is_told_so_and_answers_a_second_look(authority: Authority) -> None:
+    """F18."""
+    async with refusing(authority, old_protocol(authority)) as (fetch, url):
+        assert told(await outcome(fetch, url)) == "tls/handshake"
+        assert told(await outcome(fetch, url, insecure=True)) == "200"
+
+
+async def test_plain_http_on_the_port_of_https_is_a_failed_handshake(authority: Authority) -> None:
+    """F18."""
+
+    async def plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(10)
+        writer.write(answer())
+        await writer.drain()
+        writer.write_eof()
+        await reader.read()
+
+    async with site(authority, None, plain) as (fetch, url):
+        assert told(await outcome(fetch, url)) == "tls/handshake"
+
+
+async def test_a_handshake_that_stalls_is_a_timeout(authority: Authority) -> None:
+    """F18: its chain of causes holds an SSL error too."""
+
+    async def stall(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    async with site(authority, None, stall, connect_timeout=0.2) as (fetch, url):
+        assert told(await outcome(fetch, url)) == "timeout/connect"
+
+
+async def test_a_connection_closed_in_the_handshake_is_a_reset(authority: Authority) -> None:
+    """F18."""
+
+    async def closing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(10)
+        writer.transport.abort()
+
+    async with site(authority, None, closing) as (fetch, url):
+        assert told(await outcome(fetch, url)) == "network/reset"
