@@ -161,7 +161,7 @@ def newest(document: Document, now: datetime) -> Activity | None:
     told = [
         found
         for clue in (_in_articles, _in_times, _in_words)
-        for text, source in clue(document)
+        for text, source in dict.fromkeys(clue(document))
         if (found := _dated(text, source, now))
     ]
     return max(told, key=lambda activity: activity.when, default=None)

@@ -41,7 +41,7 @@ def read_site(page: Page) -> Site:
         return Site(is_page=False)
     markup = read.decoded(page)
     document = read.parse(markup, page.url)
-    home = is_home(page.url)
+    home, doubtful = is_home(page.url), signs.doubtful(document)
     title = document.title or next(iter(document.headings), "")
     return Site(
         title=title,
@@ -49,8 +49,8 @@ def read_site(page: Page) -> Site:
         length=len(document.text),
         absence=signs.absence(document, root=home),
         trouble=signs.trouble(document),
-        doubtful=signs.doubtful(document),
-        print=_print(document),
+        doubtful=doubtful,
+        print=_print(document) if doubtful else "",
         feeds=_feeds(document),
         platform=_platform(document, markup, page.headers),
         own=None if home else activity.of_page(document, page.fetched_at, lambda: markup),
@@ -144,7 +144,7 @@ def _platform(document: read.Document, markup: str, headers: Mapping[str, str]) 
         return "wordpress"
     if "x-wix-request-id" in headers:
         return "wix"
-    said = f"generator {document.meta.get('generator', '')} {markup[:60_000]} {document.url}".lower()
+    said = f"generator {document.meta.get('generator', '')} {markup[:40_000]} {document.url}".lower()
     return next((name for name, marks in _PLATFORMS if any(mark in said for mark in marks)), "")
 
 
@@ -166,7 +166,7 @@ def _page_facts(document: read.Document, page: Page) -> dict[str, Scalar]:
     reachable = "mailto:" in ways or "tel:" in ways or _CONTACT.search(ways) is not None
     return {
         "viewport": "width" in document.meta.get("viewport", ""),
-        "contact": reachable or _reachable(document.text),
+        "contact": reachable or _reachable(document.text[:4_000] + document.text[-8_000:]),
         "noindex": "noindex" in robots or "none" in robots.replace(",", " ").split(),
         "preview": bool(document.meta.get("og:title") and document.meta.get("og:image")),
     }

@@ -71,7 +71,8 @@ def test_a_page_plugin_names_its_page() -> None:
 
 
 def test_a_tweet_box_in_a_post_with_the_sites_own_name_is_its_own() -> None:
-    body = '<p>Voir <a href="https://twitter.com/annour_asso">le fil</a> et <a href="https://twitter.com/voisin">un autre</a>.</p>'
+    body = """<p>Voir <a href="https://twitter.com/annour_asso">le fil</a>
+      et <a href="https://twitter.com/voisin">un autre</a>.</p>"""
     assert list(found(body)) == ["twitter annour_asso"]
 
 

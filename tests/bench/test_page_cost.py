@@ -1,0 +1,62 @@
+"""What a page of 60 KB costs from bytes to finding, beside a bare lxml parse of the same bytes."""
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import pytest
+from lxml import html
+
+from probes import links, website
+from probes.model import Account, Ask, NoPage, Page, Reason, drive
+
+NOW = datetime(2026, 11, 20, 3, tzinfo=UTC)
+URL = "https://annour.example/"
+PARAGRAPH = (
+    "<p class='text'>L'association organise des ateliers, des caravanes et du <b>soutien</b> scolaire.</p>"
+)
+ARTICLE = (
+    "<article class='post'><div class='inner'><h2><a href='/actualites/{n}' title='Lire'>Action {n}</a></h2>"
+    "<div class='meta'><span class='date'>{day} octobre 2026</span></div><div class='body'>{text}"
+    "<a class='more' href='/actualites/{n}'><span>Lire la suite</span></a>"
+    "<img src='/i/{n}.jpg' alt=''></div></div></article>"
+)
+
+
+def sixty_kilobytes() -> bytes:
+    """A home page of ordinary build: menus, some sixty articles, a footer with icons."""
+    menu = "".join(f"<li class='item'><a href='/rubrique/{n}'>Rubrique {n}</a></li>" for n in range(60))
+    posts = "".join(ARTICLE.format(n=n, day=1 + n % 28, text=PARAGRAPH * 4) for n in range(72))
+    icons = "".join(f"<a href='https://{site}/annour'><i></i></a>" for site in ("www.facebook.com", "x.com"))
+    page = (
+        f"<!doctype html><html lang='fr'><head><meta charset='utf-8'><title>Association Annour</title></head>"
+        f"<body><header><nav><ul>{menu}</ul></nav></header><main>{posts}</main><footer>{icons}</footer></body></html>"
+    )
+    return page.encode()
+
+
+def cost(work: Callable[[], object]) -> float:
+    """CPU milliseconds of the cheapest of seven runs."""
+    best = 1e9
+    for _ in range(7):
+        before = time.process_time()
+        work()
+        best = min(best, time.process_time() - before)
+    return best * 1000
+
+
+@pytest.mark.bench
+def test_a_page_of_sixty_kilobytes_costs_twelve_milliseconds_at_most() -> None:
+    body = sixty_kilobytes()
+    account = Account("bench", URL, links.identify(URL))
+
+    def answer(asked: Ask) -> Page | NoPage:
+        return Page(URL, 200, {}, body, NOW) if asked.url == URL else NoPage(Reason.NETWORK)
+
+    whole = cost(lambda: drive(website.probe(account), answer))
+    bare = cost(lambda: html.fromstring(body))
+    print(  # noqa: T201  # a bench tells its figure
+        f"\n{len(body) / 1024:.0f} KB: {whole:.1f} ms from bytes to finding,"
+        f" {whole / bare:.1f} times a bare lxml parse"
+    )
+    assert whole <= 12
