@@ -10,12 +10,12 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 
 from auditor import sheet
 from auditor.columns import AFTER, FACTS, LINKS, bare, column_of, in_order
 from auditor.errors import InputError
+from auditor.problems import Problem, Trouble
 from auditor.sheet import Row, Sheet
 from probes import links
 from probes.model import Identity, Kind
@@ -30,56 +30,6 @@ LANGUAGES = {
 }
 FIRST_LINES = 15
 """The heading is the line, of so many first ones, that names the most columns: sheets begin with titles."""
-
-
-class Trouble(StrEnum):
-    """What can be wrong in a sheet. A closed set."""
-
-    NO_NAME = "no_name"
-    DUPLICATE_ID = "duplicate_id"
-    DUPLICATE_NAME = "duplicate_name"
-    DUPLICATE_COLUMN = "duplicate_column"
-    UNKNOWN_COLUMN = "unknown_column"
-    UNKNOWN_LANGUAGE = "unknown_language"
-    UNKNOWN_CHANNEL = "unknown_channel"
-    BAD_EMAIL = "bad_email"
-    UNREADABLE_LINK = "unreadable_link"
-    NOT_AN_ACCOUNT = "not_an_account"
-    PERSON_OR_GROUP = "person_or_group"
-    OTHER_CHANNEL = "other_channel"
-    REPEATED_ACCOUNT = "repeated_account"
-    SHARED_ACCOUNT = "shared_account"
-    CHOSEN_AND_LISTED = "chosen_and_listed"
-    GUESSED_ENCODING = "guessed_encoding"
-
-
-ERRORS = frozenset({Trouble.NO_NAME, Trouble.DUPLICATE_ID})
-"""The troubles that need a person before the sheet says what it means. The others are warnings."""
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """Something wrong in a sheet: where, and what stood there."""
-
-    line: int
-    column: str
-    value: str
-    trouble: Trouble
-
-    @property
-    def severity(self) -> str:
-        """`error` or `warning`."""
-        return "error" if self.trouble in ERRORS else "warning"
-
-    def item(self) -> dict[str, object]:
-        """The item of `registry validate` (DESIGN §6)."""
-        return {
-            "line": self.line,
-            "column": self.column,
-            "value": self.value,
-            "problem": str(self.trouble),
-            "severity": self.severity,
-        }
 
 
 @dataclass(slots=True)

@@ -1,7 +1,10 @@
 """The command line: its contracts for scripts, and what it says to people."""
 
+import asyncio
 import io
 import json
+import os
+import signal
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -330,6 +333,22 @@ def test_an_interruption_says_that_what_was_done_is_kept(auditor, monkeypatch):
     code, _, err = auditor("run")
     assert code == 130
     assert "kept" in err
+
+
+def test_a_night_that_is_terminated_keeps_what_was_done(auditor, monkeypatch):
+    ended = []
+
+    async def night(*_, **__):
+        os.kill(os.getpid(), signal.SIGTERM)
+        try:
+            await asyncio.sleep(30)
+        except asyncio.CancelledError:
+            ended.append("in order")
+            raise
+
+    monkeypatch.setattr("auditor.night.run", night)
+    assert auditor("run")[0] == 130
+    assert ended == ["in order"]
 
 
 def test_every_command_of_the_contract_is_there(auditor):

@@ -11,7 +11,8 @@ from openpyxl import Workbook, load_workbook
 from auditor import sheet
 from auditor.columns import column_of
 from auditor.errors import InputError
-from auditor.registry import Trouble, identifier, read, table
+from auditor.problems import Trouble
+from auditor.registry import identifier, read, table
 from storage.store import Store
 
 SHEETS = Path(__file__).parent / "data" / "registry"

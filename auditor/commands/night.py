@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from auditor.commands.session import Json, clock, session
+from auditor.commands.session import Json, clock, session, terminable
 from auditor.errors import IncompleteError
 from auditor.output import document, give, give_table, progress, say, stamp
 
@@ -34,7 +34,7 @@ def run(context: typer.Context, as_json: Json = False) -> None:
 
     asked = session(context)
     with App.open(asked.config()) as app, app.lock():
-        with progress("the night", quiet=asked.quiet) as step:
+        with progress("the night", quiet=asked.quiet) as step, terminable():
             done = asyncio.run(night.run(app, clock(), progress=step))
         counts = counted(app.store, done)
     if as_json:

@@ -16,7 +16,8 @@ from auditor.errors import InputError
 from auditor.output import document, give, give_table, say
 
 if TYPE_CHECKING:
-    from auditor.registry import Problem, Reading
+    from auditor.problems import Problem
+    from auditor.registry import Reading
     from storage.registry import Changes
 
 registry = typer.Typer(no_args_is_help=True, help="The spreadsheet of associations and their links.")
