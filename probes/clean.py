@@ -37,7 +37,7 @@ _SECURE = re.compile(r"(?i)^[a-z]*s[a-z]{0,1}\s*[:;.,/\\]")
 _OTHER_SCHEME = re.compile(r"(?i)^(?!(?:www|localhost)\b)([a-z][a-z0-9+.-]*):(?!//)(?!\d+(?:/|$))")
 _WITH_SCHEME = re.compile(r"(?i)\bh?t{1,2}ps?\s?[:;]\s?/{1,3}\s?[^\s/]")
 _WWW = re.compile(r"(?i)^w{2,5}(?:\s*[.,]\s*|\.{2,}|:?//?\.?)(?=[^\s.,/:])")
-_OPENING, _CLOSING = "<([{\"'«“‘`*|", ">)]}\"'»”’`*|.,;:!،؛؟…·•"
+_OPENING, _CLOSING = "<([{\"'«“‘`*|", ">)]}\"'»”’`*|.,;:،؛؟…·•"
 _LABEL = re.compile(r"(?i)[a-z0-9_\u00a1-\uffff](?:[a-z0-9_\u00a1-\uffff-]{0,61}[a-z0-9\u00a1-\uffff])?")
 _NUMBERS = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}")
 _TRACKING = re.compile(
@@ -132,22 +132,25 @@ def _looks_like_host(text: str) -> bool:
 def _built(scheme: str, rest: str) -> str | None:
     """Scheme, host and the rest as one address, or None where two readers could see two hosts in it."""
     authority, cut, path = _parted(rest)
-    name, colon, port = authority.partition(":")
-    host = told_host(name)
-    if (
-        host is None
-        or "\\" in rest
-        or "[" in authority
-        or (colon and not (port.isdigit() and 0 < int(port[:6]) < 65_536))
-    ):
+    bracketed = _BRACKETED.match(authority)
+    name, colon, port = bracketed.groups("") if bracketed else authority.partition(":")
+    host = told_host(name) or (name.lower() if _NUMERIC.fullmatch(name) else None)
+    if host is None or "\\" in rest or (colon and not _is_port(port)):
         return None
-    if " " in (tail := path.strip()):
-        kept = tail.partition(" ")[0]
-        if not kept.endswith((",", ";", ":")) and not _prose(tail[len(kept) :]):
-            kept = tail.replace(" ", "%20")
-        path = trimmed(kept)
     shown = "" if port in ("", {"http": "80", "https": "443"}[scheme]) else f":{port}"
-    return f"{scheme}://{host}{shown}{cut}{path.strip()}"
+    return f"{scheme}://{host}{shown}{cut}{_unspaced(path)}"
+
+
+def _is_port(port: str) -> bool:
+    return re.fullmatch(r"[0-9]{1,5}", port) is not None and 0 < int(port) < 65_536
+
+
+def _unspaced(path: str) -> str:
+    """What follows the host, up to the talk after it; spaces typed inside a path are kept as %20."""
+    kept = path.partition(" ")[0]
+    if " " not in path or not kept or kept.endswith((",", ";", ":")) or _prose(path[len(kept) :]):
+        return trimmed(kept) if " " in path else path
+    return path.replace(" ", "%20")
 
 
 def _parted(rest: str) -> tuple[str, str, str]:

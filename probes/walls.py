@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from probes.model import Page, Reason
 
 START = 20 * 1024  # bytes of the body that are looked at: a wall says so at once
-SMALL = 6 * 1024  # a page this small has little else to say than what a wall's words say
+LITTLE = 600  # visible characters: a page with more to say is no wall
 
 _STATUSES = {
     401: Reason.LOGIN_WALL,
@@ -179,8 +179,8 @@ def _by_title(start: str) -> Iterator[Reason]:
 
 
 def _by_words(page: Page, start: str) -> Iterator[Reason]:
-    """The words of a wall count on a small page alone; a long one may quote them."""
-    if len(page.body) <= SMALL or len(_visible(start)) < 400:
+    """The words of a wall count on a page that says little else; a long one may quote them."""
+    if len(_visible(start)) < LITTLE:
         yield from (reason for reason, words in _WORDS if words.search(start))
     if not page.body.strip() and page.status not in (301, 302, 303, 307, 308):
         yield Reason.UNREADABLE

@@ -1,0 +1,360 @@
+"""Any typed text: what it is cleaned to, which channel owns it, and that nothing makes it raise."""
+
+import json
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from probes import links
+from probes.links import cells, clean, identify
+from probes.model import Account, Kind, Page, Presence, Reason, drive, present
+
+SITE = "https://www.annour.ma/"
+
+# What people type for https://www.annour.ma/ or its like, and what it is cleaned to.
+TYPED = {
+    "https//www.annour.ma/": SITE,
+    "htpps://www.annour.ma/": SITE,
+    "https:/www.annour.ma/": SITE,
+    "https;//www.annour.ma/": SITE,
+    "ttps://www.annour.ma/": SITE,
+    "https://https://www.annour.ma/": SITE,
+    "http://https://www.annour.ma/": SITE,
+    "https:\\\\www.annour.ma/": SITE,
+    "https:// www.annour.ma/": SITE,
+    "HTTPS://WWW.ANNOUR.MA/": SITE,
+    "www.annour.ma/": SITE,
+    "wwww.annour.ma/": SITE,
+    "www,annour,ma/": SITE,
+    "www. annour.ma/": SITE,
+    "//www.annour.ma/": SITE,
+    "https://www.annour.ma/.": SITE,
+    "<https://www.annour.ma/>": SITE,
+    "« https://www.annour.ma/ »": SITE,
+    "(https://www.annour.ma/),": SITE,
+    "Site web : https://www.annour.ma/": SITE,
+    "notre site https://www.annour.ma/ merci": SITE,
+    "\u200fhttps://www.annour.ma/\u202c": SITE,
+    "https://www.an\u200bnour.ma/": SITE,
+    "ｈｔｔｐｓ://ｗｗｗ.ａｎｎｏｕｒ.ｍａ/": SITE,
+    "https://www。annour。ma/": SITE,
+    '=HYPERLINK("https://www.annour.ma/";"notre site")': SITE,
+    "=LIEN_HYPERTEXTE('https://www.annour.ma/','x')": SITE,
+    "notre site#https://www.annour.ma/#": SITE,
+    "[notre site](https://www.annour.ma/)": SITE,
+    '<a href="https://www.annour.ma/">ici</a>': SITE,
+    "https://www.annour.ma/caf\u00c3\u00a9": "https://www.annour.ma/café",
+    "https://annour.ma/page_(fr)": "https://annour.ma/page_(fr)",
+    "https://annour.ma/?a=1&amp;b=2": "https://annour.ma/?a=1&b=2",
+    "https://annour.ma:443/x": "https://annour.ma/x",
+    "https://xn--mgbc0a9azcg.example/": "https://المغرب.example/",
+}
+
+# An address that carries another.
+WRAPPED = (
+    "https://l.facebook.com/l.php?u=https%3A%2F%2Fwww.annour.ma%2F&h=AT0",
+    "https://www.google.com/url?sa=t&url=https%3A%2F%2Fwww.annour.ma%2F&usg=A",
+    "https://eur01.safelinks.protection.outlook.com/?url=https%3A%2F%2Fwww.annour.ma%2F&data=05",
+    "https://web.archive.org/web/20200101000000/https://www.annour.ma/",
+    "https://www.linkedin.com/redir/redirect?url=https%3A%2F%2Fwww.annour.ma%2F&urlhash=x",
+    "https://www.youtube.com/redirect?q=https%3A%2F%2Fwww.annour.ma%2F",
+    "https://l.instagram.com/?u=https%3A%2F%2Fwww.annour.ma%2F&e=AT",
+    "https://l.facebook.com/l.php?u=https%3A%2F%2Fwww.google.com%2Furl%3Fq%3Dhttps%253A%252F%252Fwww.annour.ma%252F",
+)
+
+
+@pytest.mark.parametrize("typed", TYPED)
+def test_what_people_type_is_cleaned(typed: str) -> None:
+    assert clean(typed) == TYPED[typed]
+
+
+@pytest.mark.parametrize("url", WRAPPED)
+def test_a_wrapped_address_is_unwrapped(url: str) -> None:
+    assert clean(url) == SITE
+    assert identify(url).note == "wrapped"
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "https://facebook.com@evil.example/annour",
+        "https://evil.example\\@facebook.com/annour",
+        "https://name:secret@facebook.com/annour",
+        "https://facebook.com%2eevil.example/annour",
+        "https://127.0.0.1 .annour.ma/",
+        "https://annour.ma:80:80/",
+        "https://annour.ma:²/",
+        "http://[::1/",
+    ],
+)
+def test_a_host_that_can_be_read_two_ways_is_refused(typed: str) -> None:
+    assert clean(typed) is None
+    assert (identify(typed).kind, identify(typed).key) == (Kind.INVALID, None)
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "javascript:alert(1)",
+        "mailto:salam@annour.ma",
+        "file:///etc/hosts",
+        "ftp://annour.ma/",
+        "0612345678",
+        "نعم",
+    ],
+)
+def test_what_is_no_web_address_names_no_site(typed: str) -> None:
+    assert identify(typed, "website").kind is Kind.INVALID
+
+
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1/", "http://0x7f.1/", "http://[::1]:8080/", "http://localhost/"]
+)
+def test_a_machines_number_stays_for_the_guard_to_refuse(url: str) -> None:
+    assert identify(url).url == url
+
+
+@pytest.mark.parametrize(
+    "typed",
+    ["N/A", "n.a.", "aucun", "Néant", "none", "-", "---", "لا يوجد", "لا", "غير متوفر", "pas de site", "//"],
+)
+@pytest.mark.parametrize("column", [None, "facebook", "website"])
+def test_a_cell_that_says_there_is_none(typed: str, column: str | None) -> None:
+    identity = identify(typed, column)
+    assert (identity.channel, identity.kind, identity.key) == (column or "website", Kind.NONE, None)
+
+
+@pytest.mark.parametrize("typed", ["", "  ", "Association Annour", "annour"])
+def test_words_alone_name_no_site(typed: str) -> None:
+    assert identify(typed, "website").kind is Kind.INVALID
+
+
+@pytest.mark.parametrize(
+    ("host", "channel"),
+    [
+        ("twiter.com", "twitter"),
+        ("twtiter.com", "twitter"),
+        ("faceboook.com", "facebook"),
+        ("facebook.co", "facebook"),
+        ("wwwfacebook.com", "facebook"),
+        ("linkedln.com", "website"),  # another letter makes another word; it claims no LinkedIn page
+        ("youtub.com", "youtube"),
+        ("facebook.com.evil.example", "website"),
+    ],
+)
+def test_a_lookalike_claims_no_profile(host: str, channel: str) -> None:
+    identity = identify(f"https://{host}/annour")
+    assert identity.channel == channel
+    assert identity.channel == "website" or (identity.kind, identity.key) == (Kind.INVALID, None)
+
+
+@pytest.mark.parametrize(
+    ("typed", "column", "channel", "key"),
+    [
+        ("@annour_ma", "twitter", "twitter", "annour_ma"),
+        ("annour_ma", "twitter", "twitter", "annour_ma"),
+        ("amal.rabat", "facebook", "facebook", "u:amalrabat"),
+        ("@amal.rabat", "facebook", "facebook", "u:amalrabat"),
+        ("Facebook: amal.rabat", "facebook", "facebook", "u:amalrabat"),
+        ("Twitter : @annour_ma", "facebook", "twitter", "annour_ma"),
+        ("fb/amalrabat", "facebook", "facebook", "u:amalrabat"),
+        ("https://www.facebook.com/amalrabat", "website", "facebook", "u:amalrabat"),
+        ("annour.ma", "website", "website", "annour.ma"),
+        ("annour.ma", None, "website", "annour.ma"),
+    ],
+)
+def test_a_name_means_something_in_a_column(typed: str, column: str | None, channel: str, key: str) -> None:
+    identity = identify(typed, column)
+    assert (identity.channel, identity.key) == (channel, key)
+
+
+@pytest.mark.parametrize(
+    "typed", ["annour.ma", "https://annour.ma/", "oui", "Instagram: annour", "salam@annour.ma"]
+)
+def test_what_is_not_the_columns_own_claims_nothing_there(typed: str) -> None:
+    identity = identify(typed, "facebook")
+    assert (identity.kind, identity.key) == (Kind.INVALID, None)
+
+
+@pytest.mark.parametrize("host", ["bit.ly", "fb.me", "t.co", "lnkd.in", "tinyurl.com"])
+def test_a_short_link_names_nobody_yet(host: str) -> None:
+    identity = identify(f"{host}/3xAmpl")
+    assert (identity.kind, identity.key, identity.url) == (Kind.SHORT, None, f"https://{host}/3xAmpl")
+
+
+def test_tracking_names_and_fragments_are_no_part_of_a_site() -> None:
+    identity = identify("http://www.annour.ma/page?id=3&utm_source=x&fbclid=y#top")
+    assert identity.key == "annour.ma/page"
+    assert identity.url == "http://www.annour.ma/page?id=3"
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("https://annour.ma\nhttps://amal.ma", ["https://annour.ma", "https://amal.ma"]),
+        ("https://annour.ma ; https://amal.ma", ["https://annour.ma", "https://amal.ma"]),
+        ("annour.ma, amal.ma", ["annour.ma", "amal.ma"]),
+        ("https://annour.mahttps://amal.ma", ["https://annour.ma", "https://amal.ma"]),
+        ("https://annour.ma et https://amal.ma", ["https://annour.ma", "https://amal.ma"]),
+        ("https://annour.ma، https://amal.ma", ["https://annour.ma", "https://amal.ma"]),
+        ("@annour @amal", ["@annour", "@amal"]),
+        ("Notre page\nhttps://annour.ma", ["https://annour.ma"]),
+        ("Instagram @annour", ["Instagram: @annour"]),
+        ("https://annour.ma/?a=1&amp;b=2", ["https://annour.ma/?a=1&b=2"]),
+        ('=HYPERLINK("https://annour.ma";"x")', ['=HYPERLINK("https://annour.ma";"x")']),
+        (
+            "https://l.facebook.com/l.php?u=https://annour.ma/",
+            ["https://l.facebook.com/l.php?u=https://annour.ma/"],
+        ),
+        ("Association Annour", ["Association Annour"]),
+        ("  ", []),
+    ],
+)
+def test_a_cell_may_hold_several_links(text: str, parts: list[str]) -> None:
+    assert cells(text) == parts
+
+
+# --- Short links are followed ---
+
+
+def test_a_short_link_is_followed_once_to_whom_it_names() -> None:
+    seen = []
+
+    def probe() -> Any:
+        account = yield from links.follow(Account("annour", "", identify("https://fb.me/3xAmpl")))
+        seen.append(account.identity.key)
+        return present(Page("", 200))
+
+    final = "https://www.facebook.com/login/?next=https%3A%2F%2Fwww.facebook.com%2Famalrabat"
+    look = drive(probe(), lambda asked: Page(final, 200))
+    assert seen == ["u:amalrabat"]
+    assert [exchange.ask.registered for exchange in look.exchanges] == [True]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'<noscript><meta http-equiv="refresh" content="0;URL=https://x.com/annour_ma"></noscript>',
+        b'<a data-tracking-control-name="external_url_click" class="a" href="https://x.com/annour_ma">x</a>',
+    ],
+)
+def test_a_page_about_leaving_is_read_for_where_it_leads(body: bytes) -> None:
+    assert links.read_leaving(Page("https://lnkd.in/3xAmpl", 200, body=body)) == "https://x.com/annour_ma"
+
+
+def test_an_ordinary_link_is_not_followed() -> None:
+    account = Account("annour", "", identify("https://x.com/annour_ma"))
+    with pytest.raises(StopIteration) as end:
+        next(links.follow(account))
+    assert end.value.value is account
+
+
+def test_a_short_link_to_no_account_is_a_wrong_target() -> None:
+    account = Account("annour", "", identify("https://fb.me/3xAmpl"))
+    look = drive(
+        links.channel("facebook").probe(account),
+        lambda asked: Page("https://www.facebook.com/watch/?v=1", 200),
+    )
+    assert (look.finding.presence, look.finding.reason) == (Presence.UNKNOWN, Reason.WRONG_TARGET)
+
+
+# --- Nothing makes it raise ---
+
+PIECES = st.lists(
+    st.sampled_from(
+        [
+            *(
+                "http",
+                "s",
+                ":",
+                "//",
+                "://",
+                "/",
+                "@",
+                "\\",
+                "#",
+                "!",
+                "?",
+                "&",
+                "=",
+                "%",
+                "[",
+                "]",
+                "(",
+                ")",
+                " ",
+            ),
+            *("facebook.com", "x.com", "linkedin.com", "youtube.com", "l.php?u=", "pages", "profile.php?id="),
+            *(
+                "groups",
+                "in",
+                "company",
+                "123456789012",
+                "annour",
+                ".ma",
+                ".",
+                "é",
+                "Ã©",
+                '=HYPERLINK("',
+                "www.",
+            ),
+            *(
+                "²",
+                "%2F",
+                "xn--",
+                ";",
+                ",",
+                "authwall?sessionRedirect=",
+                "login?next=",
+                "status",
+                "\n",
+                "\u202b",
+            ),
+            *("intent/user?screen_name=", "web.archive.org/web/2020/", "\x00", "\ud800"),
+        ]
+    ),
+    max_size=14,
+).map("".join)
+
+
+@given(typed=st.text(max_size=80) | PIECES, column=st.sampled_from([None, *links.channels()]))
+@example(typed="http://[", column=None)
+@example(typed="http://a.ma:²/", column="website")
+def test_no_text_makes_it_raise(typed: str, column: str | None) -> None:
+    identity = identify(typed, column)
+    assert identity.key != ""
+    assert identity.channel in links.channels()
+    clean(typed)
+    cells(typed)
+
+
+@given(typed=PIECES, column=st.sampled_from(["facebook", "twitter", "linkedin"]))
+def test_a_platforms_canonical_address_names_the_same_account(typed: str, column: str) -> None:
+    identity = identify(typed, column)
+    if identity.canonical and identity.channel in ("facebook", "twitter", "linkedin"):
+        assert identify(identity.canonical).key == identity.key
+
+
+def test_the_link_cases_of_other_projects_are_read_as_they_say(shared: Path) -> None:
+    spec = spec_from_file_location("score_links", shared / "tools" / "score_links.py")
+    assert spec is not None
+    assert spec.loader is not None
+    score = module_from_spec(spec)
+    spec.loader.exec_module(score)
+    cases = [
+        json.loads(line) for line in (shared / "data" / "link_cases.jsonl").read_text("utf-8").splitlines()
+    ]
+    wrong = [case["input"] for case in cases if not _right(score.same, case)]
+    assert len(wrong) <= len(cases) // 100, wrong
+
+
+def _right(same: Any, case: dict[str, Any]) -> bool:
+    identity = identify(case["input"], case["channel"])
+    if case["kind"] == "profile":
+        return identity.channel == case["channel"] and same(case["channel"], identity.key, case["key"])
+    claims = identity.key is not None and identity.kind in ("profile", "page", "person")
+    return not claims or same(case["channel"], identity.key, case["owner"])
