@@ -39,7 +39,7 @@ def run(context: typer.Context, as_json: Json = False) -> None:
         counts = counted(app.store, done)
     if as_json:
         give(document([done.receipt], clock()))
-    elif not asked.quiet:
+    elif done.state == "done" and not asked.quiet:
         say(_summary(done, counts))
     if done.state != "done":
         raise IncompleteError(
