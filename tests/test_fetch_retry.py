@@ -1,0 +1,196 @@
+"""Trying again: when it may help, never harder than the host allows, never as a storm."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+
+import pytest
+from hostile.fetching import Clock, fetcher, link, outcome, told
+from hostile.server import Hostile, answer
+
+from probes.host import retry_after
+from probes.model import Ask, NoPage, Page
+
+BUSY = answer(b"", "503 Service Unavailable")
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[Hostile]:
+    async with Hostile() as hostile:
+        yield hostile
+
+
+async def test_a_busy_server_is_asked_again_after_growing_jittered_waits() -> None:
+    """F26."""
+    clock = Clock()
+    async with (
+        Hostile(lambda _, times: BUSY if times <= 2 else None) as server,
+        fetcher(clock, retries=2, retry_wait=1) as fetch,
+    ):
+        assert told(await outcome(fetch, server.url("ok"))) == "200"
+        assert fetch.requests == 3
+    assert 1 <= clock.sleeps[0] <= 2 <= clock.sleeps[1] <= 3
+
+
+async def test_an_error_that_stays_is_a_page_for_the_channel_to_judge() -> None:
+    async with Hostile(lambda *_: BUSY) as server, fetcher(retries=2) as fetch:
+        assert told(await outcome(fetch, server.url("ok"))) == "503"
+        assert server.seen["ok"] == 3
+
+
+async def test_a_connection_that_breaks_is_tried_again(server: Hostile) -> None:
+    async with fetcher(retries=2) as fetch:
+        assert told(await outcome(fetch, server.url("reset"))) == "network/reset"
+    assert server.seen["reset"] == 3
+
+
+@pytest.mark.parametrize("path", ["missing", "gone", "refused", "linkedin", "notgzip", "scriptlocation"])
+async def test_what_will_not_change_is_asked_once(server: Hostile, path: str) -> None:
+    """F28, F29."""
+    async with fetcher(retries=2) as fetch:
+        await outcome(fetch, server.url(path))
+    assert server.seen[path] == 1
+
+
+async def test_a_refused_address_is_asked_not_even_once() -> None:
+    """F28."""
+    clock = Clock()
+    async with fetcher(clock, retries=2) as fetch:
+        assert told(await outcome(fetch, "http://10.0.0.1/")).startswith("unsafe_address")
+        assert (fetch.requests, clock.sleeps) == (0, [])
+
+
+NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("120", 120),
+        ("0", 0),
+        (" 7 ", 7),
+        ("99999999999999999999", 3600),
+        ("Tue, 24 Nov 2026 12:02:00 GMT", 120),
+        ("Tuesday, 24-Nov-26 12:02:00 GMT", 120),
+        ("Tue Nov 24 12:02:00 2026", 120),
+        ("Tue, 24 Nov 2026 11:00:00 GMT", 0),
+        ("Mon, 01 Jan 9999 00:00:00 GMT", 3600),
+        ("-5", None),
+        ("1.5", None),
+        ("soon", None),
+        ("", None),
+        ("١٢٠", None),
+        ("1m30s", None),
+        ("120, 240", None),
+        (None, None),
+    ],
+)
+def test_retry_after_is_read_in_both_forms_and_garbage_is_ignored(
+    text: str | None, seconds: float | None
+) -> None:
+    """F27."""
+    assert retry_after(text, NOON) == seconds
+
+
+def slow_down(value: str) -> bytes:
+    return answer(b"", "429 Too Many Requests", f"Retry-After: {value}\r\n".encode())
+
+
+async def test_retry_after_is_the_least_that_is_waited() -> None:
+    """F27."""
+    clock = Clock()
+    async with (
+        Hostile(lambda _, times: slow_down("20") if times == 1 else None) as server,
+        fetcher(clock, retries=2, retry_wait=1) as fetch,
+    ):
+        assert told(await outcome(fetch, server.url("ok"))) == "200"
+    assert len(clock.sleeps) == 1
+    assert 20 <= clock.sleeps[0] <= 21
+
+
+@pytest.mark.parametrize("value", ["120", "garbage", "-5", "Mon, 01 Jan 9999 00:00:00 GMT"])
+async def test_a_limit_without_a_near_end_is_not_pressed(value: str) -> None:
+    """F27: 429 is a page at once where no wait, or too long a one, was named."""
+    clock = Clock()
+    async with Hostile(lambda *_: slow_down(value)) as server, fetcher(clock, retries=2) as fetch:
+        assert told(await outcome(fetch, server.url("ok"))) == "429"
+        assert (server.seen["ok"], clock.sleeps) == (1, [])
+
+
+async def test_a_host_that_asked_for_quiet_is_left_alone_for_a_while() -> None:
+    """F27: up to `retry_after_limit`; its other links are then asked all the same."""
+    clock = Clock()
+    async with (
+        Hostile(lambda path, _: slow_down("3600") if path == "busy" else None) as server,
+        fetcher(clock, host_delay=1, retry_after_limit=30) as fetch,
+    ):
+        assert told(await outcome(fetch, server.url("busy"))) == "429"
+        assert told(await outcome(fetch, server.url("ok"))) == "200"
+    assert clock.sleeps == [30]
+
+
+async def test_a_host_that_is_down_is_left_alone_by_five_hundred_links(server: Hostile) -> None:
+    """F30: three failures open the breaker for the pass."""
+    async with fetcher(retries=2, breaker_failures=3) as fetch:
+        results = await asyncio.gather(
+            *(outcome(fetch, server.url("reset") + f"?{number}") for number in range(500))
+        )
+        told_by = [told(result) for result in results]
+        assert server.seen["reset"] <= 5
+        assert told_by.count("network/host down") >= 495
+        assert set(told_by) <= {"network/host down", "network/reset"}
+        fetch.new_pass()
+        assert told(await outcome(fetch, server.url("ok"))) == "200"
+
+
+async def test_any_answer_shows_that_the_host_is_up() -> None:
+    """An error page in between closes the count of failures."""
+    async with Hostile() as server, fetcher(breaker_failures=2) as fetch:
+        for path in ("reset", "missing", "reset", "missing", "reset"):
+            assert told(await outcome(fetch, server.url(path))) != "network/host down"
+
+
+async def test_a_storm_of_errors_is_met_with_a_tenth_of_retries_at_most() -> None:
+    """F33: half of all pages are busy."""
+    links = 300
+
+    def script(path: str, _: int) -> bytes | None:
+        return BUSY if path.startswith("busy") else answer()
+
+    async with Hostile(script) as server, fetcher(retries=2, retry_budget=0.1) as fetch:
+        urls = [server.url(f"{'busy' if number % 2 else 'fine'}{number}") for number in range(links)]
+        results = [await outcome(fetch, url) for url in urls]
+        assert fetch.retries <= links / 10
+        assert fetch.requests == links + fetch.retries
+    assert sum(isinstance(result, Page) for result in results) == links
+
+
+async def test_a_run_of_one_link_may_still_try_again() -> None:
+    """A tenth of one is nothing: ten retries are always allowed."""
+    async with Hostile(lambda *_: BUSY) as server, fetcher(retries=2, retry_budget=0) as fetch:
+        await outcome(fetch, server.url("ok"))
+        assert server.seen["ok"] == 3
+
+
+async def test_giving_up_leaves_nothing_behind(server: Hostile) -> None:
+    """A cancelled fetch frees its host and its place."""
+    async with fetcher(concurrency=1) as fetch:
+        hanging = asyncio.create_task(fetch.get(link(server.url("hang"))))
+        while not server.seen["hang"]:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        hanging.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await hanging
+        assert told(await outcome(fetch, server.url("ok"))) == "200"
+
+
+async def test_a_robots_txt_out_of_reach_forbids_and_a_missing_host_is_told_as_such(server: Hostile) -> None:
+    """F31, the host's part: with no network, nothing that proves an absence is ever said."""
+    server.script = lambda path, _: b"" if path == "robots.txt" else None
+    async with fetcher(timeout=0.2) as fetch:
+        with pytest.raises(NoPage) as caught:
+            await fetch.get(Ask(server.url("ok")))
+        assert caught.value.reason == "robots"
+        assert "ok" not in server.seen

@@ -1,0 +1,168 @@
+"""Readers that hang, swell or die are stopped, and the pool reads on."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import os
+import re
+import time
+
+import pytest
+from bs4 import BeautifulSoup
+
+from probes.model import Hop, NoPage, Page, Reason
+from probes.readers import ReaderPool
+
+PAGE = Page(
+    "https://site.example/",
+    200,
+    body=b"<title>Association</title>",
+    hops=(Hop("https://site.example/", 200),),
+)
+
+
+def title(page: Page) -> str:
+    found = re.search(rb"<title>(.*)</title>", page.body)
+    return found[1].decode() if found else ""
+
+
+def for_ever(page: Page) -> None:
+    while True:
+        pass
+
+
+def swell(page: Page) -> int:
+    return len(bytearray(8 << 30))
+
+
+def nest(page: Page) -> None:
+    nest(page)
+
+
+def die(page: Page) -> None:
+    os._exit(9)
+
+
+def stumble(page: Page) -> None:
+    raise KeyError("a bug of the reader")
+
+
+def parse(page: Page) -> int:
+    return len(BeautifulSoup(page.body[: 512 * 1024], "lxml").find_all("div"))
+
+
+async def read_twice(bad: object) -> NoPage:
+    """The trouble of a bad reader; a good one must do its work after it, in the same pool."""
+    async with ReaderPool(1, deadline=0.5) as readers:
+        with pytest.raises(NoPage) as caught:
+            await readers.read(bad, PAGE)  # type: ignore[arg-type]
+        assert await readers.read(title, PAGE) == "Association"
+    return caught.value
+
+
+async def test_a_reader_gives_back_plain_data() -> None:
+    async with ReaderPool(1) as readers:
+        assert await readers.read(title, PAGE) == "Association"
+
+
+@pytest.mark.parametrize(
+    ("bad", "detail"),
+    [
+        (for_ever, "reading took too long"),
+        (swell, "reading took too much memory"),
+        (nest, "reading took too much memory"),
+        (die, "the reader's process ended"),
+    ],
+)
+async def test_a_bad_reader_is_stopped_and_the_pool_reads_on(bad: object, detail: str) -> None:
+    """F22: the page's status and hops stay with the trouble."""
+    none = await read_twice(bad)
+    assert (none.reason, none.detail) == (Reason.UNREADABLE, detail)
+    assert (none.status, none.url, none.hops) == (200, PAGE.url, PAGE.hops)
+
+
+async def test_a_bug_of_a_reader_is_not_hidden() -> None:
+    async with ReaderPool(1) as readers:
+        with pytest.raises(KeyError):
+            await readers.read(stumble, PAGE)
+
+
+BOMBS = {
+    "nested": b"<div>" * 400_000,
+    "comments": b"<!--" * 500_000,
+    "formatting": b"<b>" * 3000,
+    "attributes": b"<a " + b"x=1 " * 200_000 + b">",
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+async def test_a_page_made_to_hurt_a_parser_holds_nothing_up(name: str) -> None:
+    """F22: within two seconds, read or unreadable, while the loop keeps answering within 0.1 s."""
+    page = Page("https://site.example/", 200, body=BOMBS[name])
+    lags: list[float] = []
+
+    async def watch() -> None:
+        while True:
+            before = time.monotonic()
+            await asyncio.sleep(0.01)
+            lags.append(time.monotonic() - before - 0.01)
+
+    async with ReaderPool(1, deadline=1.5) as readers:
+        await readers.read(title, PAGE)
+        watching = asyncio.create_task(watch())
+        started = time.monotonic()
+        try:
+            await readers.read(parse, page)
+        except NoPage as none:
+            assert (none.reason, none.status) == (Reason.UNREADABLE, 200)  # noqa: PT017
+        assert time.monotonic() - started < 3
+        watching.cancel()
+    assert sorted(lags)[len(lags) // 2] < 0.1
+
+
+async def test_a_worker_killed_while_idle_is_replaced() -> None:
+    async with ReaderPool(1, deadline=2) as readers:
+        first = await readers.read(pid, PAGE)
+        os.kill(first, 9)
+        second = first
+        for _ in range(5):
+            try:
+                second = await readers.read(pid, PAGE)
+                break
+            except NoPage:
+                continue
+    assert second != first
+
+
+def pid(page: Page) -> int:
+    return os.getpid()
+
+
+async def test_no_worker_outlives_its_pool() -> None:
+    async with ReaderPool(2) as readers:
+        worker = await readers.read(pid, PAGE)
+    assert not multiprocessing.active_children()
+    with pytest.raises(ProcessLookupError):
+        os.kill(worker, 0)
+
+
+async def test_a_cancelled_read_does_not_keep_the_pool_from_ending() -> None:
+    async with ReaderPool(1, deadline=0.3) as readers:
+        reading = asyncio.create_task(readers.read(for_ever, PAGE))
+        await readers_busy()
+        reading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reading
+
+
+async def readers_busy() -> None:
+    for _ in range(3):
+        await asyncio.sleep(0)
+
+
+async def test_without_workers_reading_happens_here() -> None:
+    async with ReaderPool(0) as readers:
+        assert await readers.read(pid, PAGE) == os.getpid()
+        with pytest.raises(NoPage):
+            await readers.read(nest, PAGE)
