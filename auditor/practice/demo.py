@@ -86,7 +86,7 @@ class Played:
 
 
 class PracticeWeb:
-    """The practice web in a process of its own: `async with PracticeWeb(ca) as web: await web.play(night)`."""
+    """The practice web in a process of its own, for `async with`. It plays the night it is told to."""
 
     def __init__(self, ca: Path) -> None:
         self._ca = ca

@@ -115,8 +115,8 @@ class _Line:
             await self._body(answer)
         self.writer.write(self._bytes(h11.EndOfMessage()))
         await self.writer.drain()
-        if h11.MUST_CLOSE in (self._http.our_state, self._http.their_state):
-            return False
+        if (self._http.our_state, self._http.their_state) != (h11.DONE, h11.DONE):
+            return False  # it must close, or it was a tunnel that was refused
         self._http.start_next_cycle()
         return True
 
