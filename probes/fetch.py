@@ -195,9 +195,9 @@ class Fetcher:
             await response.aclose()
 
     async def _read(self, chain: _Chain, response: httpx.Response) -> Page | None:
-        chain.hops.append(Hop(str(chain.url), response.status_code))
         if self._from_proxy(chain, response):
             raise proxy_trouble(response.headers)
+        chain.hops.append(Hop(str(chain.url), response.status_code))
         location = (response.headers.get_list("location") or [""])[0].strip()
         if response.status_code in REDIRECTS and location:
             if response.headers.get("content-length") == "0":
@@ -221,7 +221,8 @@ class Fetcher:
         """Whether the proxy itself says that it could not reach the host (only plain HTTP shows it here)."""
         forwarded = self.options.proxy is not None and chain.url.scheme == "http"
         said = response.headers.get("proxy-status", "")
-        return forwarded and response.status_code in {502, 504} and "error=" in said
+        unreached = response.status_code in {502, 504} and "error=" in said
+        return forwarded and (unreached or response.status_code == 407)
 
     async def _body(self, chain: _Chain, response: httpx.Response) -> Body:
         status = response.status_code
@@ -251,7 +252,7 @@ class Fetcher:
         if str(chain.url) in chain.seen or len(chain.hops) > self.options.max_redirects:
             wants_login = _LOGIN.search(chain.url.path)
             raise NoPage(Reason.LOGIN_WALL if wants_login else Reason.SERVER_ERROR, "redirects")
-        if chain.url.host != before.host or chain.url.scheme != before.scheme:
+        if (chain.url.scheme, chain.url.raw_host) != (before.scheme, before.raw_host):
             chain.headers = {}
 
     # The host's turn

@@ -50,8 +50,8 @@ LONGEST_URL = 4096
 LOCAL_NAMES = frozenset(
     {"localhost", "local", "localdomain", "internal", "intranet", "lan", "home", "corp", "arpa"}
 )
-_FORBIDDEN_TEXT = re.compile(r"[\x00-\x20\x7f\\]")
-_WEB = re.compile(r"(?i)https?://[^/?#]")
+_DECEPTIVE = re.compile(r"[\x00-\x20\x7f\\]")
+_AUTHORITY = re.compile(r"(?i)https?://[^/?#]+")
 _NUMBER = re.compile(r"(?i)[0-9]+|0x[0-9a-f]*")
 
 
@@ -95,10 +95,16 @@ class Guard:
 
         Refused: any scheme but http and https, credentials, backslashes and control characters
         (parsers disagree on where the host ends), numbers that are no plain IPv4 address, names of
-        the local network, and ports other than the web's. A final dot of the host is dropped.
+        the local network, and ports other than the web's. A final dot of the host is dropped, spaces
+        of a path are encoded.
         """
-        if len(text) > LONGEST_URL or _FORBIDDEN_TEXT.search(text) or not _WEB.match(text):
+        text = text.strip(" ")
+        authority = _AUTHORITY.match(text)
+        if authority is None or len(text) > LONGEST_URL or _DECEPTIVE.search(authority[0]):
             refuse("not a web address", text[:LONGEST_URL])
+        text = authority[0] + text[authority.end() :].replace(" ", "%20")
+        if _DECEPTIVE.search(text):
+            refuse("not a web address", text)
         try:
             url = httpx.URL(text)
         except (httpx.InvalidURL, ValueError) as error:

@@ -159,6 +159,13 @@ async def test_a_proxy_that_refuses_a_tunnel_without_a_word_is_trouble_of_the_ne
         assert told(await outcome(fetch, "https://site.example/")) == "network/proxy"
 
 
+async def test_a_proxy_that_wants_a_password_is_trouble_of_the_network() -> None:
+    required = "407 Proxy Authentication Required"
+    async with proxy(lambda _: refusal(required)) as (address, _), fetcher(proxy=address) as fetch:
+        assert told(await outcome(fetch, "http://site.example/")) == "network/proxy"
+        assert told(await outcome(fetch, "https://site.example/")) == "network/proxy"
+
+
 async def test_an_error_page_through_a_proxy_is_the_sites_own() -> None:
     async with proxy(lambda _: refusal()) as (address, _), fetcher(proxy=address) as fetch:
         assert told(await outcome(fetch, "http://site.example/")) == "502"

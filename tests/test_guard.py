@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from ipaddress import ip_address, ip_network
 from pathlib import Path
@@ -13,9 +14,11 @@ import httpx
 import pytest
 from hostile.names import NameServer
 from hostile.server import Hostile, answer, moved
+from hypothesis import given
+from hypothesis import strategies as st
 
 from probes import wire
-from probes.fetch import Fetcher, FetchOptions
+from probes.fetch import Fetcher, FetchOptions, _Chain
 from probes.guard import Guard, is_public
 from probes.model import Ask, NoPage, Page, Reason
 
@@ -112,6 +115,27 @@ def test_an_exempt_network_may_be_dialled_on_any_port_and_nothing_else_is_exempt
 
 def test_the_dot_that_ends_a_full_name_is_dropped() -> None:
     assert str(Guard().check_url("http://association.example./a")) == "http://association.example/a"
+
+
+@given(st.text(max_size=80) | st.from_regex(r"https?://[^\x00]{0,60}", fullmatch=True))
+def test_no_text_makes_the_guard_stumble(text: str) -> None:
+    with suppress(NoPage):
+        url = Guard().check_url(text)
+        assert url.scheme in {"http", "https"}
+        assert url.raw_host
+
+
+@given(st.text(max_size=60))
+def test_no_redirect_makes_the_fetcher_stumble(location: str) -> None:
+    fetch = Fetcher(FetchOptions(), NOW)
+    chain = _Chain(httpx.URL("https://association.example/a"), {}, insecure=False, cap=1)
+    with suppress(NoPage):
+        fetch._redirect(chain, location)
+
+
+def test_spaces_of_a_path_are_encoded_and_those_of_a_host_refused() -> None:
+    url = Guard().check_url(" http://association.example/a b ")
+    assert str(url) == "http://association.example/a%20b"
 
 
 def cases(shared: Path) -> Iterator[dict[str, Any]]:
