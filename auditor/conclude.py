@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, islice
+from typing import TypeVar
 
 from auditor.canary import Canary, Turn, blindness
 from auditor.catalogue import catalogue
 from auditor.config import Config
 from auditor.settle import Dossier, Moment, Policy, owners_of, settle
 from probes.model import Finding
-from storage.model import Association, Gap, Night, NightState, Observation, Proposal, Standing
+from storage.model import (
+    AccountRow,
+    Association,
+    Decision,
+    Gap,
+    Night,
+    NightState,
+    Observation,
+    Proposal,
+    Standing,
+)
 from storage.store import Store
+
+AT_ONCE = 2000
+"""Up to so many associations are held in memory; six queries for each take 5 ms (measured 2026-11)."""
+
+Row = TypeVar("Row", AccountRow, Proposal, Gap, Decision)
+Looks = Callable[[Dossier], dict[int, Observation]]
 
 
 @dataclass(slots=True)
@@ -42,9 +60,10 @@ def conclude(
     owners = owners_of(store.accounts(include_withdrawn=True), night.started_at)
     derived = Derived()
     if not _concluded(store, night):
-        for before in dossiers(store, store.associations()):
-            seen = _seen(store, night, before.association)
-            after = settle(before, seen, moment(night, blind), policy(config), owners)
+        associations = list(store.associations())
+        looks = _looks(store, night, associations)
+        for before in dossiers(store, associations):
+            after = settle(before, looks(before), moment(night, blind), policy(config), owners)
             derived.take(before, after)
         store.put_derived(derived.standings, derived.gaps, derived.proposals)
     return night, blind
@@ -61,21 +80,68 @@ def moment(night: Night, blind: Iterable[str]) -> Moment:
 
 
 def dossiers(store: Store, associations: Iterable[Association], *, whole: bool = False) -> Iterator[Dossier]:
-    """Everything held of each association, one at a time; closed gaps too where it is to be `whole`."""
+    """Everything held of each association, one at a time; closed gaps too where it is to be `whole`.
+
+    A network is read in a few queries, a register (more than AT_ONCE) association by association.
+    """
+    waiting = iter(associations)
+    first = list(islice(waiting, AT_ONCE + 1))
+    if len(first) <= AT_ONCE:
+        yield from _at_once(store, first, whole=whole)
+        return
+    for association in chain(first, waiting):
+        yield _one(store, association, whole=whole)
+
+
+def _one(store: Store, association: Association, *, whole: bool) -> Dossier:
+    return Dossier(
+        association=association,
+        accounts=tuple(store.accounts(association.id, include_withdrawn=True)),
+        standings={standing.account_id: standing for standing in store.standings(association.id)},
+        proposals=tuple(store.proposals(association.id)),
+        gaps=tuple(store.gaps(association.id, unclosed_only=not whole)),
+        decisions=tuple(store.decisions(association=association.id)),
+    )
+
+
+def _at_once(store: Store, associations: Sequence[Association], *, whole: bool) -> Iterator[Dossier]:
+    accounts = _grouped(store.accounts(include_withdrawn=True))
+    proposals = _grouped(store.proposals())
+    gaps = _grouped(store.gaps(unclosed_only=not whole))
+    decisions = _grouped(store.decisions())
+    standings = {standing.account_id: standing for standing in store.standings()}
     for association in associations:
+        rows = accounts.get(association.id, ())
         yield Dossier(
             association=association,
-            accounts=tuple(store.accounts(association.id, include_withdrawn=True)),
-            standings={standing.account_id: standing for standing in store.standings(association.id)},
-            proposals=tuple(store.proposals(association.id)),
-            gaps=tuple(store.gaps(association.id, unclosed_only=not whole)),
-            decisions=tuple(store.decisions(association=association.id)),
+            accounts=tuple(rows),
+            standings={
+                row.id: standings[row.id] for row in rows if row.id is not None and row.id in standings
+            },
+            proposals=tuple(proposals.get(association.id, ())),
+            gaps=tuple(gaps.get(association.id, ())),
+            decisions=tuple(decisions.get(association.id, ())),
         )
 
 
-def _seen(store: Store, night: Night, association: Association) -> dict[int, Observation]:
-    looks = store.observations(night_id=night.id, association=association.id)
-    return {look.account_id: look for look in looks}
+def _grouped(rows: Iterable[Row]) -> dict[str, list[Row]]:
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(row.association, []).append(row)
+    return groups
+
+
+def _looks(store: Store, night: Night, associations: Sequence[Association]) -> Looks:
+    """What the night saw of an association: kept at hand for a network, asked for in a register."""
+    if len(associations) > AT_ONCE:
+        return lambda before: {
+            look.account_id: look
+            for look in store.observations(night_id=night.id, association=before.association.id)
+        }
+    seen = {look.account_id: look for look in store.observations(night_id=night.id)}
+    return lambda before: {
+        row.id: seen[row.id] for row in before.accounts if row.id is not None and row.id in seen
+    }
 
 
 def _blind(

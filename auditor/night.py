@@ -41,6 +41,9 @@ PASSING = frozenset({Reason.TIMEOUT, Reason.NETWORK, Reason.SERVER_ERROR, Reason
 
 NO_LOOK = frozenset({Kind.NONE, Kind.INVALID})
 
+LANES = 3
+"""How many workers one host may hold."""
+
 Progress = Callable[[int, int], None]
 """Is told, after each account, how many are done and how many there are."""
 
@@ -239,11 +242,16 @@ def audited(app: Tools, night: Night) -> list[AccountRow]:
 
 
 def shards(rows: Sequence[AccountRow]) -> list[list[AccountRow]]:
-    """The accounts by the host they are asked of, the host with the most at the end, to be taken first."""
+    """The accounts by the host they are asked of, in a few lanes each; the longest last, to be taken first.
+
+    A host answers one request at a time, but while one page is read and kept the next may be on its way. A
+    platform with half of all accounts holds so many workers and no more.
+    """
     by_host: dict[str, list[AccountRow]] = defaultdict(list)
     for row in rows:
         by_host[_host(row)].append(row)
-    return sorted(by_host.values(), key=len)
+    lanes = (accounts[lane::LANES] for accounts in by_host.values() for lane in range(LANES))
+    return sorted(filter(None, lanes), key=len)
 
 
 def _host(row: AccountRow) -> str:

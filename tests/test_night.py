@@ -310,9 +310,8 @@ async def test_progress_counts_to_the_end(app):
     assert told == [(number, 5) for number in range(6)]
 
 
-def test_the_busiest_host_is_begun_with_and_holds_one_worker():
-    rows = [*many(3), SITE]
-    assert [len(shard) for shard in shards(rows)] == [1, 3]
+def test_the_busiest_host_is_begun_with_and_holds_a_few_workers():
+    assert [len(shard) for shard in shards([*many(10), SITE])] == [1, 3, 3, 4]
 
 
 async def test_a_night_over_real_sockets(tmp_path, monkeypatch):
@@ -353,3 +352,15 @@ async def test_conclusions_are_kept_only_where_something_changed(app):
     derived = conclude.Derived()
     derived.take(before, before)
     assert derived == conclude.Derived()
+
+
+async def test_a_register_is_concluded_like_a_network(app, monkeypatch):
+    monkeypatch.setattr(conclude, "AT_ONCE", 1)
+    register(app, NOUR, AMAL, SITE)
+    app.web.answers = {SITE.typed: "linked"}
+    for day in (0, 1):
+        await run(app, night_of(day))
+    one_by_one = list(conclude.dossiers(app.store, app.store.associations(), whole=True))
+    monkeypatch.undo()
+    assert list(conclude.dossiers(app.store, app.store.associations(), whole=True)) == one_by_one
+    assert [gap.nights for gap in app.store.gaps("nour") if gap.code == "channel_unlisted"] == [2]
