@@ -12,7 +12,7 @@ from dataclasses import replace
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 from probes import read, shown
-from probes.model import Account, Identity, Kind, Page, Steps
+from probes.model import Account, Activity, Identity, Kind, Page, Steps
 from probes.shown import Shown
 
 NAME = "facebook"
@@ -256,9 +256,18 @@ def read_page(page: Page) -> Shown:
         name=_TAIL.sub("", title or head.title) if marked else "",
         platform_id=next(filter(None, ids.groups()), "") if ids and marked else "",
         followers=shown.counted(described, _FOLLOWERS) if marked else None,
+        last_activity=_newest(text, page) if marked else None,
         key=(identify(canonical, canonical).key or "") if marked else "",
         told=unavailable[0] if unavailable and not marked else "",
     )
+
+
+# A page carries its newest post's time, or a pinned one's (RSS-Bridge 2026-08); the plugin carries several.
+_MOMENTS = re.compile(r"\"creation_time\"\s*:\s*(\d{10})\b|data-utime=[\"'](\d{10})\b")
+
+
+def _newest(text: str, page: Page) -> Activity | None:
+    return shown.newest((float(found[1] or found[2]) for found in _MOMENTS.finditer(text)), page)
 
 
 # --- Is it there? --------------------------------------------------------------------------------

@@ -14,8 +14,8 @@ from typing import Any
 from unicodedata import normalize
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
-from probes import read, shown
-from probes.model import Account, Identity, Kind, Page, Steps
+from probes import dates, read, shown
+from probes.model import Account, Activity, Identity, Kind, Page, Steps
 from probes.shown import Shown
 
 NAME = "linkedin"
@@ -98,12 +98,7 @@ def _by_form(first: str, rest: list[str], query: dict[str, str]) -> Identity:
     if first == "pub":
         return _old_person(rest)
     if first == "profile":
-        number = query.get("id", "")
-        return (
-            _keyed(Kind.PERSON, f"in/{number.lower()}", note="old_id")
-            if _SLUG.fullmatch(number)
-            else _invalid()
-        )
+        return _old_id(query.get("id", ""))
     if first in ("groups", "grp"):
         number = next((part for part in [*rest, query.get("gid", "")] if part.isdigit()), "")
         return _keyed(Kind.GROUP, f"groups/{number}") if number else _invalid()
@@ -135,6 +130,14 @@ def _old_person(rest: list[str]) -> Identity:
     return _page("in", rest[0])
 
 
+def _old_id(number: str) -> Identity:
+    """`/profile/view?id=` has no other address that can be told from it."""
+    if not re.fullmatch(r"[\w-]{1,60}", number):
+        return _invalid()
+    address = f"https://www.linkedin.com/profile/view?id={number}"
+    return Identity(NAME, Kind.PERSON, f"in/{number.lower()}", address, note="old_id")
+
+
 def _page(form: str, slug: str) -> Identity:
     slug = slug.removeprefix("@").lower() if form == "in" else slug.lower()
     wanted = _PERSON if form == "in" else _SLUG
@@ -146,9 +149,8 @@ def _page(form: str, slug: str) -> Identity:
     return _keyed(kind, f"{form}/{slug}")
 
 
-def _keyed(kind: Kind, key: str, note: str | None = None) -> Identity:
-    shown_key = key.replace("#", "%23")
-    return Identity(NAME, kind, key, f"https://www.linkedin.com/{shown_key}", note=note)
+def _keyed(kind: Kind, key: str) -> Identity:
+    return Identity(NAME, kind, key, f"https://www.linkedin.com/{key.replace('#', '%23')}")
 
 
 def _segment(text: str) -> str:
@@ -196,8 +198,31 @@ def read_page(page: Page) -> Shown:
         name=read.clean(named),
         platform_id=number[1] if number else "",
         followers=shown.counted(described, _FOLLOWERS),
+        last_activity=_newest(text, head, page),
         key=_key(address or ""),
     )
+
+
+# The first 41 bits of a post's number are its Unix time in milliseconds (linkedin-timestamp-extractor, 2024).
+_POSTED = re.compile(r"data-activity-urn=[\"']urn:li:(?:activity|share|ugcPost):(\d{19})\b")
+
+
+def _newest(text: str, head: read.Document, page: Page) -> Activity | None:
+    """The newest post by its number, else by the words beside it: `3w`, `2 mois`."""
+    told = shown.newest(((int(found[1]) >> 22) / 1000 for found in _POSTED.finditer(text)), page)
+    if told is not None or "data-activity-urn" not in text:
+        return told
+    words = [
+        stamp.value for stamp in head.stamps if stamp.hint.startswith("time") and stamp.place == "article"
+    ]
+    dated = [found for said in words if (found := _ago(said, page))]
+    newest = max(dated, key=lambda found: found.when, default=None)
+    return Activity(newest.when, "posts", newest.precision) if newest else None
+
+
+def _ago(said: str, page: Page) -> dates.Dated | None:
+    found = dates.parse(said, page.fetched_at)
+    return found or dates.parse(f"il y a {said.replace('sem.', 'semaines')}", page.fetched_at)
 
 
 def _is_one(schema: Mapping[str, Any]) -> bool:

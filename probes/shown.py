@@ -7,12 +7,14 @@ measured 2026-08 to 2026-10), so without a key a look there can say `present` or
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from probes import links, walls
 from probes.model import (
     Account,
+    Activity,
     Finding,
     Identity,
     Kind,
@@ -39,6 +41,7 @@ class Shown:
     name: str = ""
     platform_id: str = ""
     followers: int | None = None
+    last_activity: Activity | None = None
     key: str = ""
     told: str = ""
 
@@ -65,7 +68,13 @@ def judged(identity: Identity, page: Page, shown: Shown) -> Finding:
         return unknown(page, wall, detail=shown.told)
     if page.status != 200 or not shown.name or links.owner(links.host_of(page.url)) != identity.channel:
         return unknown(page, Reason.UNREADABLE, detail=shown.told or "nothing that proves an account")
-    found = present(page, name=shown.name, platform_id=shown.platform_id or None, followers=shown.followers)
+    found = present(
+        page,
+        name=shown.name,
+        platform_id=shown.platform_id or None,
+        followers=shown.followers,
+        last_activity=shown.last_activity,
+    )
     return replace(found, reason=Reason.RENAMED) if _renamed(identity, page, shown) else found
 
 
@@ -82,6 +91,16 @@ def _numeric(key: str) -> bool:
     return re.fullmatch(r"(?:id:|group:|[a-z]+/)?\d+", key) is not None
 
 
+def newest(seconds: Iterable[float], page: Page) -> Activity | None:
+    """The newest of the posts' Unix times that can be true: after 2004, and not after the page came."""
+    last = page.fetched_at.timestamp() + 86_400
+    told = max((moment for moment in seconds if _FIRST < moment < last), default=None)
+    return (
+        None if told is None else Activity(datetime.fromtimestamp(told, UTC).replace(microsecond=0), "posts")
+    )
+
+
+_FIRST = 1_075_593_600  # 2004-02, before which none of these platforms was there
 _COUNT = r"(\d[\d.,\s\u00a0\u202f٬]*)\s*(k|m|b|millions?|mille|ألف|آلاف|مليون)?\s*"
 _SCALES = {"k": 10**3, "m": 10**6, "b": 10**9, "mille": 10**3, "ألف": 10**3, "آلاف": 10**3, "مليون": 10**6}
 

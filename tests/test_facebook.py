@@ -116,7 +116,7 @@ def test_what_can_be_no_name_is_none(text: str) -> None:
     "body",
     [
         "<title>Facebook</title>This content isn't available right now",
-        "<title>Page Not Found</title>The link you followed may be broken, or the page may have been removed.",
+        "<title>Page Not Found</title>The link you followed may be broken, or the page was removed.",
         "<title>Facebook</title>Cette page n’est pas disponible",
         "<title>فيسبوك</title>هذا المحتوى غير متوفر حاليًا",
         '<title>Facebook</title><meta property="og:title" content="Facebook">',
