@@ -158,13 +158,20 @@ def _fits(url: str, found: Activity) -> bool:
 
 def newest(document: Document, now: datetime) -> Activity | None:
     """The newest publication a home page shows: articles' own dates, `<time>`, dates beside titles."""
-    told = [
-        found
-        for clue in (_in_articles, _in_times, _in_words)
-        for text, source in dict.fromkeys(clue(document))
-        if (found := _dated(text, source, now))
-    ]
+    told = _all(document, now, _in_articles, _in_times, _in_words) or _all(document, now, _in_loose_words)
+    if len({found.when.date() for found in told}) == 1 and _shows_a_default_post(document):
+        return None
     return max(told, key=lambda activity: activity.when, default=None)
+
+
+def _all(document: Document, now: datetime, *clues: Callable[[Document], Clues]) -> list[Activity]:
+    texts = dict.fromkeys(text for clue in clues for text in clue(document))
+    return [found for text, source in texts if (found := _dated(text, source, now))]
+
+
+def _shows_a_default_post(document: Document) -> bool:
+    shown = (*document.headings, *(anchor.text for anchor in document.anchors))
+    return any(DEFAULT_POSTS.match(text) for text in shown)
 
 
 def _dated(text: str, source: str, now: datetime) -> Activity | None:
@@ -276,19 +283,16 @@ def _worded(document: Document) -> list[Chunk]:
     for chunk in _after_title(document):
         around = f"{before[-30:]} {chunk.text}"
         before = chunk.text
-        if (
-            len(chunk.text) > 80
-            or chunk.place in _ASIDE
-            or not _YEAR.search(chunk.text)
-            or _CHANGED.search(around)
-        ):
+        leading = _LEADING.match(chunk.text)
+        text = leading[1] if leading else chunk.text
+        if len(text) > 80 or chunk.place in _ASIDE or not _YEAR.search(text) or not _ours(document, text):
             continue
-        if not _ours(document, chunk.text):
+        if _CHANGED.search(around[:110]):
             continue
         if _BESIDE.search(chunk.hint) or chunk.tag == "time":
-            called.append(chunk)
-        elif _LABEL.search(around):
-            labelled.append(chunk)
+            called.append(chunk._replace(text=text))
+        elif leading or _LABEL.search(around):
+            labelled.append(chunk._replace(text=text))
     return called + labelled
 
 
@@ -318,6 +322,7 @@ def _ours(document: Document, text: str) -> bool:
     return document.language[:2] in ("", "ar", "fr", "en") or not re.search(r"[^\W\d_]{3}", text)
 
 
+_LEADING = re.compile(r"\W{0,3}([^:–—]{2,20}(?:20\d\d|[٠-٩]{4})) ?(?::|–|—| - ) ?\S")  # a list of news
 _YEAR = re.compile(r"(?:19|20)\d\d|[٠-٩]{4}|\d{1,2}[./]\d{1,2}[./]\d{2}")
 
 

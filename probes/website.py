@@ -199,18 +199,13 @@ def _activity(page: Page, site: Site) -> Told:
     """
     if not is_home(page.url):
         below = page.url.partition("?")[0].rstrip("/") + "/"
-        mine = [url for url in site.feeds if url.startswith(below)]
-        if site.own or not mine:
-            return site.own, bool(site.feeds) or None
-        newest, _ = yield from _from_feeds(mine[:1])
-        return newest, True
+        newest, _ = yield from _from_feeds([url for url in site.feeds if url.startswith(below)][:1])
+        return newest or site.own, bool(site.feeds) or None
     newest, found = yield from _from_feeds(_candidates(page, site))
     if newest is None and site.platform == "wordpress" and not found:
         newest = yield from _from_posts(page)
-    told = [one for one in (newest, site.shown) if one]
-    if told:
-        return max(told, key=lambda one: one.when) if newest is None else newest, found
-    return (yield from _from_sitemap(page)), found
+    newest = newest or site.shown or (yield from _from_sitemap(page))
+    return newest, bool(site.feeds) or found
 
 
 def _candidates(page: Page, site: Site) -> list[str]:
@@ -223,12 +218,13 @@ def _candidates(page: Page, site: Site) -> list[str]:
 
 
 def _from_feeds(urls: Iterable[str]) -> Told:
-    """The newest publication of the first feed that has one."""
-    found = False
+    """The newest publication of the first feed that has one, and whether any is there (None: refused)."""
+    found: bool | None = False
     for url in urls:
         try:
             page, feed = yield from ask(url, feeds.feed)
         except NoPage as trouble:
+            found = found or None
             if trouble.reason in (Reason.TIMEOUT, Reason.NETWORK, Reason.RATE_LIMITED):
                 break
             continue
