@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, time
 
 import pytest
+import pytest_asyncio
 
 from auditor import night
 from auditor.app import App
@@ -47,7 +48,7 @@ def held(standing: Standing) -> str:
     return " ".join(str(word) for word in (standing.state, standing.reason) if word)
 
 
-@pytest.fixture(scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def fortnight(tmp_path_factory):
     """The whole demo, once; its last night is today, as OpenSSL judges certificates by today."""
     folder, told = tmp_path_factory.mktemp("demo"), Fortnight()
