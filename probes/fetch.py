@@ -8,59 +8,36 @@ unpacked, and every failure leaves as one `NoPage`.
 from __future__ import annotations
 
 import asyncio
-import re
-import ssl
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any, Self, cast
 
 import httpx
 from tenacity import AsyncRetrying, RetryCallState, stop_after_attempt, wait_exponential_jitter
 
-from probes.decode import Body
+from probes.connections import Connections
 from probes.dns import Names
 from probes.guard import Guard, port_of
+from probes.hops import Chain, Courier
 from probes.host import Host, Robots, retry_after, robots_of
-from probes.model import Ask, Exchange, Hop, Look, NoPage, Page, Reason, Steps, untold
+from probes.model import Ask, Exchange, Look, NoPage, Page, Reason, Steps, untold
 from probes.options import PRODUCT, FetchOptions
 from probes.readers import ReaderPool
 from probes.trouble import NETWORK_ERRORS, trouble
-from probes.wire import Connections, proxy_trouble
 
 __all__ = ["FetchOptions", "Fetcher", "look"]
 
-HEADERS = {
-    "Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.5",
-    "Accept-Encoding": "gzip, deflate",  # the codings that probes.decode can unpack in small steps
-}
-REDIRECTS = frozenset({301, 302, 303, 307, 308})
 TRANSIENT = frozenset({Reason.TIMEOUT, Reason.NETWORK})
 TRANSIENT_STATUSES = frozenset({408, 500, 502, 503, 504, *range(520, 528)})  # 520 to 527 are Cloudflare's
 FEW_RETRIES = 10  # allowed whatever the budget: a run of one link has no tenth
 LONGEST_RETRY_WAIT = 30.0
 ROBOTS_BYTES = 500 * 1024  # as much as RFC 9309 asks to be read
-LONGEST_HEADER = 4096
-MOST_HEADERS = 200
 HOST_DOWN = "host down"
-_LOGIN = re.compile(r"(?i)/(log_?in|sign_?in|checkpoint|authwall)\b")  # it wants a cookie, and we send none
-
-
-@dataclass(slots=True)
-class _Chain:
-    """One try at an ask: the hops so far, and the network time they took."""
-
-    url: httpx.URL
-    headers: Mapping[str, str]
-    insecure: bool
-    cap: int
-    hops: list[Hop] = field(default_factory=list)
-    seen: set[str] = field(default_factory=set)
-    seconds: float = 0.0
 
 
 class Fetcher:
@@ -88,12 +65,12 @@ class Fetcher:
         self._sleep = sleep
         self._clock = clock
         self._started = clock()
-        self._headers = {"User-Agent": options.agent, **HEADERS}
         self._guard = Guard(options.allow_networks)
         self._names = Names(options.nameservers, options.dns_timeout)
         self._slots = asyncio.Semaphore(options.concurrency)
         self._hosts: dict[str, Host] = {}
         self._connections = Connections(self._guard, self._names, options.proxy, options.ca_file)
+        self._courier = Courier(options, self._guard, self._connections, self._time)
 
     async def __aenter__(self) -> Self:
         return self
@@ -128,13 +105,11 @@ class Fetcher:
     # One try
 
     async def _try(self, ask: Ask) -> Page:
-        chain = _Chain(
-            self._guard.check_url(ask.url), dict(ask.headers), ask.insecure, self.options.max_bytes
-        )
+        chain = Chain(self._guard.check_url(ask.url), dict(ask.headers), ask.insecure, self.options.max_bytes)
         obey = not ask.registered or self.options.robots == "strict"
         return await self._follow(chain, obey_robots=obey)
 
-    async def _follow(self, chain: _Chain, *, obey_robots: bool) -> Page:
+    async def _follow(self, chain: Chain, *, obey_robots: bool) -> Page:
         """Ask hop by hop until an answer is no redirect."""
         while True:
             chain.seen.add(str(chain.url))
@@ -148,7 +123,7 @@ class Fetcher:
                 raise self._placed(none, chain) from none
 
     @staticmethod
-    def _placed(none: NoPage, chain: _Chain) -> NoPage:
+    def _placed(none: NoPage, chain: Chain) -> NoPage:
         """The same trouble, with where on the way it happened."""
         status = none.status or (chain.hops[-1].status if chain.hops else None)
         return NoPage(
@@ -160,14 +135,14 @@ class Fetcher:
             retry_after=none.retry_after,
         )
 
-    async def _ask(self, chain: _Chain) -> Page | None:
+    async def _ask(self, chain: Chain) -> Page | None:
         """Send one request in its host's turn. None where it was a redirect: the chain has moved on."""
         host = self._host(chain.url)
         async with self._turn(host):
             started = self._clock()
             try:
                 async with asyncio.timeout(max(0.0, self.options.timeout - chain.seconds)):
-                    page = await self._exchange(chain)
+                    page = await self._courier.send(chain)
             except NETWORK_ERRORS as error:
                 none = trouble(error)
                 host.failures += none.reason in TRANSIENT
@@ -179,81 +154,6 @@ class Fetcher:
                 chain.seconds += self._clock() - started
             host.answered()
         return replace(page, seconds=chain.seconds) if page else None
-
-    async def _exchange(self, chain: _Chain) -> Page | None:
-        timeout = {"connect": self.options.connect_timeout}
-        request = httpx.Request(
-            "GET",
-            chain.url,
-            headers={**self._headers, **chain.headers},
-            extensions={"timeout": timeout, "insecure": chain.insecure},
-        )
-        response = await self._connections.handle_async_request(request)
-        try:
-            return await self._read(chain, response)
-        finally:
-            await response.aclose()
-
-    async def _read(self, chain: _Chain, response: httpx.Response) -> Page | None:
-        if self._from_proxy(chain, response):
-            raise proxy_trouble(response.headers)
-        chain.hops.append(Hop(str(chain.url), response.status_code))
-        location = (response.headers.get_list("location") or [""])[0].strip()
-        if response.status_code in REDIRECTS and location:
-            if response.headers.get("content-length") == "0":
-                await response.aread()  # nothing to read, and the connection can be kept
-            self._redirect(chain, location)
-            return None
-        body = await self._body(chain, response)
-        return Page(
-            url=str(chain.url),
-            status=response.status_code,
-            headers=_headers(response),
-            body=bytes(body.data),
-            fetched_at=self._time(),
-            hops=tuple(chain.hops),
-            truncated=body.truncated,
-            certificate_expires=_certificate_expires(response),
-            insecure=chain.insecure,
-        )
-
-    def _from_proxy(self, chain: _Chain, response: httpx.Response) -> bool:
-        """Whether the proxy itself says that it could not reach the host (only plain HTTP shows it here)."""
-        forwarded = self.options.proxy is not None and chain.url.scheme == "http"
-        said = response.headers.get("proxy-status", "")
-        unreached = response.status_code in {502, 504} and "error=" in said
-        return forwarded and (unreached or response.status_code == 407)
-
-    async def _body(self, chain: _Chain, response: httpx.Response) -> Body:
-        status = response.status_code
-        try:
-            body = Body(response.headers.get("content-encoding", ""), chain.cap)
-            async for chunk in cast("httpx.AsyncByteStream", response.stream):
-                body.feed(chunk)
-                if body.full:
-                    break
-        except NETWORK_ERRORS as error:
-            raise trouble(error, status=status) from error
-        except NoPage as none:
-            none.status = status
-            raise
-        return body
-
-    def _redirect(self, chain: _Chain, location: str) -> None:
-        """Move the chain to where it is sent. Headers of the ask (a key, perhaps) stay with its host."""
-        before = chain.url
-        if re.search(r"[\\\x00-\x1f\x7f]", location):
-            raise NoPage(Reason.UNSAFE_ADDRESS, "redirect", url=location[:LONGEST_HEADER])
-        try:
-            target = str(before.join(location).copy_with(fragment=None))
-        except (httpx.InvalidURL, ValueError) as error:
-            raise NoPage(Reason.UNSAFE_ADDRESS, "redirect", url=location[:LONGEST_HEADER]) from error
-        chain.url = self._guard.check_url(target)
-        if str(chain.url) in chain.seen or len(chain.hops) > self.options.max_redirects:
-            wants_login = _LOGIN.search(chain.url.path)
-            raise NoPage(Reason.LOGIN_WALL if wants_login else Reason.SERVER_ERROR, "redirects")
-        if (chain.url.scheme, chain.url.raw_host) != (before.scheme, before.raw_host):
-            chain.headers = {}
 
     # The host's turn
 
@@ -280,7 +180,7 @@ class Fetcher:
                 finally:
                     host.asked(self._clock())
 
-    async def _obey_robots(self, chain: _Chain) -> None:
+    async def _obey_robots(self, chain: Chain) -> None:
         host = self._host(chain.url)
         origin = f"{chain.url.scheme}:{port_of(chain.url)}"
         async with host.asking_robots:
@@ -290,7 +190,7 @@ class Fetcher:
         if not host.robots[origin].allows(str(chain.url)):
             raise NoPage(Reason.ROBOTS, "robots.txt")
 
-    async def _robots(self, chain: _Chain) -> Robots:
+    async def _robots(self, chain: Chain) -> Robots:
         """The rules of one origin, asked once a run.
 
         Out of reach, they forbid all (RFC 9309). A name that does not exist, a bad certificate or a
@@ -298,7 +198,7 @@ class Fetcher:
         """
         url = chain.url.copy_with(path="/robots.txt", query=None, fragment=None)
         try:
-            page = await self._follow(_Chain(url, {}, chain.insecure, ROBOTS_BYTES), obey_robots=False)
+            page = await self._follow(Chain(url, {}, chain.insecure, ROBOTS_BYTES), obey_robots=False)
         except NoPage as none:
             if none.reason in TRANSIENT or none.reason is Reason.SERVER_ERROR:
                 return Robots(PRODUCT, closed=True)
@@ -346,21 +246,6 @@ class Fetcher:
 def _last_outcome(state: RetryCallState) -> Any:
     assert state.outcome is not None
     return state.outcome.result()
-
-
-def _headers(response: httpx.Response) -> dict[str, str]:
-    """Lower-case names; of a flood, what a reader of evidence needs."""
-    items = list(response.headers.items())[:MOST_HEADERS]
-    return {name: value[:LONGEST_HEADER] for name, value in items}
-
-
-def _certificate_expires(response: httpx.Response) -> date | None:
-    stream = response.extensions["network_stream"]
-    connection = stream.get_extra_info("ssl_object")
-    certificate = connection.getpeercert() if connection else None
-    if not certificate or "notAfter" not in certificate:
-        return None
-    return datetime.fromtimestamp(ssl.cert_time_to_seconds(certificate["notAfter"]), UTC).date()
 
 
 async def look(steps: Steps, fetcher: Fetcher, readers: ReaderPool) -> Look:

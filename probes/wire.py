@@ -1,20 +1,11 @@
-"""The connections: dialled through the guard, straight or through the operator's proxy, kept while idle.
-
-`Connections` is an httpx transport without httpx's pool, whose cost grows with the number of open
-connections (3.2 times at 500, measured 2026-11), and without its client, which has a cookie jar, an
-environment and redirects of its own. The host's turn in `probes.host` sees to it that a host has one
-connection at a time.
-"""
+"""The ways to a host: dialled straight, through the guard, or through the operator's proxy."""
 
 from __future__ import annotations
 
 import asyncio
-import base64
 import re
 import ssl
-from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from pathlib import Path
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 import httpcore
@@ -25,10 +16,7 @@ from probes.guard import Guard, port_of
 from probes.model import NoPage, Reason
 
 BUFFER = 64 * 1024
-KEPT = 64  # idle connections kept; one with TLS costs about 0.1 MiB
-IDLE_SECONDS = 20.0
 _NXDOMAIN = re.compile(r'(?i)error="?dns_error\b.*rcode="?nxdomain\b')
-Key = tuple[str, str, int, bool]
 
 
 class Stream(httpcore.AsyncNetworkStream):
@@ -160,138 +148,3 @@ def proxy_trouble(headers: httpx.Headers) -> NoPage:
     if _NXDOMAIN.search(said):
         return NoPage(Reason.NO_SUCH_HOST, "the proxy says that the name does not exist")
     return NoPage(Reason.NETWORK, "proxy")
-
-
-class Answer(httpx.AsyncByteStream):
-    """A body still on its connection, which is given back when the body is closed."""
-
-    def __init__(self, response: httpcore.Response, release: Callable[[], Awaitable[None]]) -> None:
-        self._response = response
-        self._release = release
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for chunk in self._response.aiter_stream():
-            yield chunk
-
-    async def aclose(self) -> None:
-        """Give the connection back if the body was read to its end; else it is closed."""
-        await self._response.aclose()
-        await self._release()
-
-
-class Connections(httpx.AsyncBaseTransport):
-    """An httpx transport that keeps at most 64 idle connections, one to a host and port.
-
-    A request's extension `insecure` asks for a connection whose certificate is not verified.
-    """
-
-    def __init__(self, guard: Guard, names: Names, proxy: str | None, ca_file: Path | None) -> None:
-        self._proxy = httpx.URL(proxy) if proxy else None
-        self._proxy_headers = _proxy_headers(self._proxy) if self._proxy else []
-        self._way = Tunnel(self._proxy, self._proxy_headers) if self._proxy else Direct(guard, names)
-        self._strict = _strict_context(ca_file)
-        self._lenient = _lenient_context()
-        self._idle: OrderedDict[Key, httpcore.AsyncHTTPConnection] = OrderedDict()
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send it. An idle connection that has died meanwhile is replaced once, without a word.
-
-        Raises what `probes.trouble` knows: NoPage, errors of httpcore, OSError.
-        """
-        insecure = bool(request.extensions.get("insecure"))
-        key = (request.url.scheme, request.url.raw_host.decode(), port_of(request.url), insecure)
-        core = self._core_request(request)
-        connection = await self._take(key)
-        if connection is not None:
-            try:
-                return self._response(key, connection, await connection.handle_async_request(core))
-            except (OSError, httpcore.NetworkError, httpcore.RemoteProtocolError):
-                await connection.aclose()
-        connection = self._new(key)
-        try:
-            return self._response(key, connection, await connection.handle_async_request(core))
-        except BaseException:
-            await connection.aclose()
-            raise
-
-    def _core_request(self, request: httpx.Request) -> httpcore.Request:
-        url, headers = request.url, request.headers.raw
-        if self._proxy and url.scheme == "http":
-            target = str(url.copy_with(fragment=None)).encode()
-            core = httpcore.URL(
-                scheme=b"http", host=self._proxy.raw_host, port=port_of(self._proxy), target=target
-            )
-            return httpcore.Request(
-                "GET", core, headers=[*headers, *self._proxy_headers], extensions=request.extensions
-            )
-        core = httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
-        return httpcore.Request("GET", core, headers=headers, extensions=request.extensions)
-
-    def _new(self, key: Key) -> httpcore.AsyncHTTPConnection:
-        scheme, host, port, insecure = key
-        forwarded = self._proxy if self._proxy and scheme == "http" else None
-        origin = httpcore.Origin(scheme.encode(), host.encode(), port)
-        if forwarded:
-            origin = httpcore.Origin(b"http", forwarded.raw_host, port_of(forwarded))
-        return httpcore.AsyncHTTPConnection(
-            origin=origin,
-            ssl_context=self._lenient if insecure else self._strict,
-            keepalive_expiry=IDLE_SECONDS,
-            network_backend=Dialler(dial if forwarded else self._way.dial),
-        )
-
-    async def _take(self, key: Key) -> httpcore.AsyncHTTPConnection | None:
-        connection = self._idle.pop(key, None)
-        if connection is None or (connection.is_available() and not connection.has_expired()):
-            return connection
-        await connection.aclose()
-        return None
-
-    def _response(
-        self, key: Key, connection: httpcore.AsyncHTTPConnection, response: httpcore.Response
-    ) -> httpx.Response:
-        async def release() -> None:
-            if not connection.is_idle():
-                return
-            self._idle[key] = connection
-            if len(self._idle) > KEPT:
-                await self._idle.popitem(last=False)[1].aclose()
-
-        return httpx.Response(
-            response.status,
-            headers=response.headers,
-            stream=Answer(response, release),
-            extensions=response.extensions,
-        )
-
-    async def aclose(self) -> None:
-        """Close every idle connection."""
-        while self._idle:
-            await self._idle.popitem()[1].aclose()
-        await asyncio.sleep(0)  # an aborted transport lets go of its socket in the loop's next turn
-
-
-def _proxy_headers(proxy: httpx.URL) -> list[tuple[bytes, bytes]]:
-    if not proxy.username:
-        return []
-    pair = base64.b64encode(f"{proxy.username}:{proxy.password}".encode())
-    return [(b"Proxy-Authorization", b"Basic " + pair)]
-
-
-def _strict_context(ca_file: Path | None) -> ssl.SSLContext:
-    """Mozilla's authorities and the operator's. As in browsers, a subject's name does not count."""
-    context = httpx.create_ssl_context(trust_env=False)
-    context.hostname_checks_common_name = False
-    if ca_file:
-        context.load_verify_locations(ca_file)
-    return context
-
-
-def _lenient_context() -> ssl.SSLContext:
-    """Verifies nothing, takes old protocols: it tells whether a site answers behind a bad certificate."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
-    context.set_ciphers("DEFAULT:@SECLEVEL=0")
-    return context

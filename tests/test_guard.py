@@ -18,8 +18,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from probes import wire
-from probes.fetch import Fetcher, FetchOptions, _Chain
+from probes.fetch import Fetcher, FetchOptions
 from probes.guard import Guard, is_public
+from probes.hops import Chain
 from probes.model import Ask, NoPage, Page, Reason
 
 NOW = datetime(2026, 11, 24, 3, tzinfo=UTC)
@@ -128,9 +129,9 @@ def test_no_text_makes_the_guard_stumble(text: str) -> None:
 @given(st.text(max_size=60))
 def test_no_redirect_makes_the_fetcher_stumble(location: str) -> None:
     fetch = Fetcher(FetchOptions(), NOW)
-    chain = _Chain(httpx.URL("https://association.example/a"), {}, insecure=False, cap=1)
+    chain = Chain(httpx.URL("https://association.example/a"), {}, insecure=False, cap=1)
     with suppress(NoPage):
-        fetch._redirect(chain, location)
+        fetch._courier.redirect(chain, location)
 
 
 def test_spaces_of_a_path_are_encoded_and_those_of_a_host_refused() -> None:

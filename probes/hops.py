@@ -1,0 +1,152 @@
+"""One request and its answer: the body capped, a redirect not followed but taken note of."""
+
+from __future__ import annotations
+
+import re
+import ssl
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import cast
+
+import httpx
+
+from probes.connections import Connections
+from probes.decode import Body
+from probes.guard import Guard
+from probes.model import Hop, NoPage, Page, Reason
+from probes.options import FetchOptions
+from probes.trouble import NETWORK_ERRORS, trouble
+from probes.wire import proxy_trouble
+
+HEADERS = {
+    "Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.5",
+    "Accept-Encoding": "gzip, deflate",  # the codings that probes.decode can unpack in small steps
+}
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+LONGEST_HEADER = 4096
+MOST_HEADERS = 200
+_LOGIN = re.compile(r"(?i)/(log_?in|sign_?in|checkpoint|authwall)\b")  # it wants a cookie, and we send none
+
+
+@dataclass(slots=True)
+class Chain:
+    """One try at an ask: the hops so far, and the network time they took."""
+
+    url: httpx.URL
+    headers: Mapping[str, str]
+    insecure: bool
+    cap: int
+    hops: list[Hop] = field(default_factory=list)
+    seen: set[str] = field(default_factory=set)
+    seconds: float = 0.0
+
+
+class Courier:
+    """Sends the request a chain has come to, and brings back the page, or moves the chain on.
+
+    `time` dates the pages.
+    """
+
+    def __init__(
+        self, options: FetchOptions, guard: Guard, connections: Connections, time: Callable[[], datetime]
+    ) -> None:
+        self._options = options
+        self._guard = guard
+        self._connections = connections
+        self._time = time
+        self._headers = {"User-Agent": options.agent, **HEADERS}
+
+    async def send(self, chain: Chain) -> Page | None:
+        """The page, or None where the answer was a redirect: the chain has moved on.
+
+        Raises NoPage, and what `NETWORK_ERRORS` names.
+        """
+        timeout = {"connect": self._options.connect_timeout}
+        request = httpx.Request(
+            "GET",
+            chain.url,
+            headers={**self._headers, **chain.headers},
+            extensions={"timeout": timeout, "insecure": chain.insecure},
+        )
+        response = await self._connections.handle_async_request(request)
+        try:
+            return await self._read(chain, response)
+        finally:
+            await response.aclose()
+
+    async def _read(self, chain: Chain, response: httpx.Response) -> Page | None:
+        if self._from_proxy(chain, response):
+            raise proxy_trouble(response.headers)
+        chain.hops.append(Hop(str(chain.url), response.status_code))
+        location = (response.headers.get_list("location") or [""])[0].strip()
+        if response.status_code in REDIRECTS and location:
+            if response.headers.get("content-length") == "0":
+                await response.aread()  # nothing to read, and the connection can be kept
+            self.redirect(chain, location)
+            return None
+        body = await self._body(chain, response)
+        return Page(
+            url=str(chain.url),
+            status=response.status_code,
+            headers=_headers(response),
+            body=bytes(body.data),
+            fetched_at=self._time(),
+            hops=tuple(chain.hops),
+            truncated=body.truncated,
+            certificate_expires=_certificate_expires(response),
+            insecure=chain.insecure,
+        )
+
+    def _from_proxy(self, chain: Chain, response: httpx.Response) -> bool:
+        """Whether the proxy itself says that it could not reach the host (only plain HTTP shows it here)."""
+        forwarded = self._options.proxy is not None and chain.url.scheme == "http"
+        said = response.headers.get("proxy-status", "")
+        unreached = response.status_code in {502, 504} and "error=" in said
+        return forwarded and (unreached or response.status_code == 407)
+
+    async def _body(self, chain: Chain, response: httpx.Response) -> Body:
+        status = response.status_code
+        try:
+            body = Body(response.headers.get("content-encoding", ""), chain.cap)
+            async for chunk in cast("httpx.AsyncByteStream", response.stream):
+                body.feed(chunk)
+                if body.full:
+                    break
+        except NETWORK_ERRORS as error:
+            raise trouble(error, status=status) from error
+        except NoPage as none:
+            none.status = status
+            raise
+        return body
+
+    def redirect(self, chain: Chain, location: str) -> None:
+        """Move the chain to where it is sent. Headers of the ask (a key, perhaps) stay with its host."""
+        before = chain.url
+        if re.search(r"[\\\x00-\x1f\x7f]", location):
+            raise NoPage(Reason.UNSAFE_ADDRESS, "redirect", url=location[:LONGEST_HEADER])
+        try:
+            target = str(before.join(location).copy_with(fragment=None))
+        except (httpx.InvalidURL, ValueError) as error:
+            raise NoPage(Reason.UNSAFE_ADDRESS, "redirect", url=location[:LONGEST_HEADER]) from error
+        chain.url = self._guard.check_url(target)
+        if str(chain.url) in chain.seen or len(chain.hops) > self._options.max_redirects:
+            wants_login = _LOGIN.search(chain.url.path)
+            raise NoPage(Reason.LOGIN_WALL if wants_login else Reason.SERVER_ERROR, "redirects")
+        if (chain.url.scheme, chain.url.raw_host) != (before.scheme, before.raw_host):
+            chain.headers = {}
+
+
+def _headers(response: httpx.Response) -> dict[str, str]:
+    """Lower-case names; of a flood, what a reader of evidence needs."""
+    items = list(response.headers.items())[:MOST_HEADERS]
+    return {name: value[:LONGEST_HEADER] for name, value in items}
+
+
+def _certificate_expires(response: httpx.Response) -> date | None:
+    stream = response.extensions["network_stream"]
+    connection = stream.get_extra_info("ssl_object")
+    certificate = connection.getpeercert() if connection else None
+    if not certificate or "notAfter" not in certificate:
+        return None
+    return datetime.fromtimestamp(ssl.cert_time_to_seconds(certificate["notAfter"]), UTC).date()
