@@ -49,7 +49,8 @@ ABSENCES = (
             r"this account has been suspended",
             r"^account (?:has been )?suspended",
             r"(?:web)?site (?:has been |is |temporarily )*(?:suspended|disabled|deactivated)",
-            r"(?:your|the) (?:hosting )?account (?:has been|is) (?:suspended|disabled|deactivated)",
+            r"(?:your|the|this) (?:hosting )?account (?:has been|is) (?:temporarily )?(?:suspended|"
+            r"disabled|deactivated)",
             r"suspended (?:page|website|domain|account|hosting)",
             r"domain (?:name )?(?:has been |is )?suspended",
             r"sorry, the (?:web)?site has been stopped",
@@ -79,11 +80,15 @@ ABSENCES = (
             r"hugedomains\.com",
             r"domain (?:name )?(?:is |has been )?parked",
             r"parked (?:domain|page|for free)",
+            r"domain parking|^get this domain",
+            r"(?:this|the) domain (?:name )?(?:\S+\.\w+ )?(?:is|was|has been) (?:recently |"
+            r"already )?registered",
+            r"^domaine réservé",
             r"(?:web ?page|domain) is parked",
             r"namecheap parking",
             r"parking page",
             r"sponsored listings displayed above",
-            r"dan\.com|afternic|sedo(?:parking)?\.com",
+            r"\bdan\.com|afternic|sedo(?:parking)?\.com",
             r"interested in (?:this|buying this) domain",
             r"this domain (?:name )?(?:is|may be) available",
             r"(?:domain|registration) (?:name )?(?:has )?expired",
@@ -113,7 +118,10 @@ ABSENCES = (
             r"(?:this|the) (?:web)?site (?:is )?(?:currently )?(?:under|in) construction",
             r"under (?:construction|maintenance and construction)",
             r"^(?:our |the )?(?:web ?)?site.{0,30}(?:coming soon|opening soon|launching soon)",
-            r"^(?:we.re )?(?:coming soon|launching soon|opening soon)\b",
+            r"^we (?:are|will be) (?:launching|opening) soon|(?:new|our) (?:web)?site (?:is |"
+            r"will be )?(?:coming|launching)",
+            r"(?:site|page) (?:web )?en cours de (?:réalisation|création|développement|préparation)",
+            r"(?:^|[|:–—-] ?)(?:we.re )?(?:coming soon|launching soon|opening soon)\W*$",
             r"future home of",
             r"votre (?:nom de )?domaine a bien été créé",
             r"page d.(?:index|accueil) (?:standard|par défaut)",
@@ -125,7 +133,7 @@ ABSENCES = (
             r"sitio (?:web )?en construcci[óo]n|em constru[çc][ãa]o",
             r"(?:webseite|seite|website) (?:befindet sich |ist )?(?:derzeit )?im aufbau",
             r"(?:الموقع|الصفحة) (?:قيد|تحت) (?:الإنشاء|الانشاء|التطوير|البناء)",
-            r"^(?:قريبا|قريباً|الموقع قريبا)\b",
+            r"^(?:قريبا|قريباً|الموقع قريبا)\W*$",
             r"file may be deleted or overwritten|place your files in",
             r"wordpress › (?:setup|installation)|bienvenue dans (?:la célèbre installation de )?wordpress",
             r"i.m a paragraph\. click here to add your own text",
@@ -155,7 +163,8 @@ ABSENCES = (
             r"blog (?:not found|has been removed)",
             r"(?:looks like )?this domain isn.t connected to a website",
             r"there isn.t a github pages site here",
-            r"^no such app|deployment_not_found|not found - request id|fastly error: unknown domain",
+            r"^(?:no such app|project not found|site not found)\W*$|deployment_not_found|"
+            r"not found - request id|fastly error: unknown domain",
             r"nosuchbucket|the specified bucket does not exist",
             r"404 error unknown site|no site for domain|404 web site not found|failed to resolve dns path",
             r"ce (?:site|blog) n.existe (?:pas|plus)|ce (?:site|blog) a été (?:supprimé|fermé)",
@@ -170,9 +179,11 @@ ABSENCES = (
 _GONE_WORDS = (
     r"(?:(?:whoops|oops|oups|ups|sorry|désolé|ooops|uh oh|http|error|erreur|fehler|oh no)\W*){0,2}"
     r"(?:status |code )?"
-    r"(?:404(?: ?[\W_]? ?(?:(?:http )?(?:error|erreur|fehler)(?: page)?|not found|page not found|page|seite|"
-    r"page (?:introuvable|non trouvée)|file not found))?"
-    r"|not found|page (?:\S+ )?(?:not|cannot be|can.?t be|could not be|could.t be|wasn.?t) found"
+    r"(?:(?:404|410)(?: ?[\W_]? ?(?:(?:http )?(?:error|erreur|fehler)(?: page)?|not found|page not found|"
+    r"page|seite|"
+    r"page (?:introuvable|non trouvée)|file not found|file or directory not found))?"
+    r"|(?:object |url |site |document )?not found|page (?:\S+ )?(?:not|cannot be|can.?t be|could not be|"
+    r"could.t be|wasn.?t) found"
     r"|(?:that|the|this|requested) page (?:can.?t|cannot|could not) be found|file not found|page missing"
     r"|(?:this |the )?(?:page|content|article|post|item|moment|file|document) (?:you requested )?"
     r"(?:does not|doesn.?t|no longer) exists?"
@@ -200,7 +211,7 @@ _GONE_TEXT = _any(
     r"404 (?:page )?not found|error 404|erreur 404|404 error",
     r"page (?:demandée|recherchée|que vous (?:cherchez|recherchez|demandez)).{0,40}(?:introuvable|"
     r"n.existe|pas été trouvée)",
-    r"page not found|page introuvable",
+    r"page not found|(?:cette )?page (?:est )?introuvable|(?:cette )?page n.existe (?:pas|plus)",
     r"الصفحة (?:التي تبحث عنها |المطلوبة )?غير موجودة|لم يتم العثور على الصفحة",
 )
 _GONE_PATH = re.compile(
@@ -223,9 +234,9 @@ TROUBLES = (
             r"خطأ فادح في هذا الموقع",
             r"scheduled maintenance|(?:down|offline|closed|unavailable) for (?:\w+ )?(?:maintenance|"
             r"a tune)|maintenance mode",
-            r"(?:site|page|server|service|website|mode|travaux de|en cours de|undergoing|en) ?(?:est |is |"
+            r"(?:site|page|server|website|mode|travaux de|en cours de|undergoing|en) ?(?:est |is |"
             r"is under |en )?(?:en )?maintenance",
-            r"(?:under|pour) maintenance|الصيانة",
+            r"(?:under|pour) maintenance|(?:تحت|قيد) الصيانة",
             r"(?:site|service|page|website|server) (?:\w+ ){0,3}(?:temporarily |currently |"
             r"momentarily )?(?:unavailable|not available|down)",
             r"(?:service|site|page) (?:\w+ ){0,3}(?:temporairement |actuellement |"
@@ -233,6 +244,9 @@ TROUBLES = (
             r"service interruption|interruption (?:\w+ )?du service",
             r"(?:50[0-4]|internal) ?[\W_]{0,3}(?:internal )?(?:server error|bad gateway|gateway|"
             r"service unavailable|web server received)",
+            r"be back (?:soon|shortly)|connection timed out|(?:web )?server is down|error 5[0-3]\d|"
+            r"too many connections",
+            r"erreur interne|temporarily (?:unavailable|down|offline)|^maintenance\W*$",
             r"bad gateway|gateway time-?out|internal server error|service unavailable|server error",
             r"an? (?:unexpected )?error has occur|error has occurred|some error (?:has )?occurr?ed|"
             r"une erreur (?:est survenue|s.est produite)|حدث خطأ",
@@ -244,7 +258,7 @@ TROUBLES = (
     Sign(
         Reason.BLOCKED,
         _any(
-            r"captcha|are you a (?:robot|human)|not a robot|robot check|you are a bot|bot verification|"
+            r"are you a (?:robot|human)|not a robot|robot check|you are a bot|bot verification|"
             r"unusual (?:activity|traffic)",
             r"access (?:is |to this \w+ (?:is|has been) )?(?:denied|forbidden|blocked|restricted|limited)",
             r"accès (?:\w+ )?(?:refusé|interdit|bloqué|limité)|تم رفض الوصول|الوصول مرفوض|acceso denegado|"
@@ -253,6 +267,9 @@ TROUBLES = (
             r"too many)|not acceptable",
             r"^\W*(?:403 )?forbidd?en\W*(?:forbidd?en)?",
             r"don.t have (?:permission|authori[sz]ation)|pas (?:la permission|l.autorisation)",
+            r"pardon our interruption|human verification|(?:page|site|accès|ip) (?:est |a été )?bloquée?",
+            r"(?:being|were|are) redirected|request rejected|^unauthori[sz]ed|(?:ip|address|"
+            r"you) (?:\w+ ){0,3}banned",
             r"too many requests|rate limit|trop de requêtes|malware detected|mod_?security|"
             r"web application firewall",
             r"(?:site|page|domain|request|ip|address) (?:\S+ ){0,3}(?:is|has been|was) (?:blocked|seized|"
@@ -261,13 +278,17 @@ TROUBLES = (
             r"verify (?:you are|that you.re) human",
             r"waiting room|high traffic|heavy traffic|please wait (?:briefly )?while|ddos protection",
             r"not available (?:to|in|for) (?:\w+ ){0,9}(?:outside (?:of )?|your (?:country|region|area|"
-            r"location))|(?:in|from|for) your (?:country|region|area)\b",
-            r"(?:enable|activate|turn on|requires?|activer|activez) (?:javascript|cookies|js)|no cookies|"
+            r"location))|(?:not available|doesn.t do business|pas disponible) (?:in|dans) (?:your|"
+            r"votre) (?:country|region|area|pays|région)",
+            r"(?:enable|activate|turn on|requires?|activer|activez) (?:javascript|cookies|js)|"
             r"cookies (?:are )?(?:disabled|required)",
             r"page can(?:'|’)?t be displayed|cannot be displayed|incident id|reference #\d",
-            r"security check|please stand by|vérification de sécurité|humain",
+            r"security check|please stand by|vérification de sécurité|vérification humaine|"
+            r"êtes (?:un )?humain",
         ),
     ),
+    # A contact form may name its riddle; a page that says little else is one.
+    Sign(Reason.BLOCKED, _any(r"captcha"), within=200),
     Sign(
         Reason.LOGIN_WALL,
         _any(
@@ -356,6 +377,8 @@ def _gone(document: Document, text: str, *, root: bool) -> tuple[Reason, str] | 
             # A front page that lists nothing says so with the words of an empty search.
             empty = root and heading.lower().startswith("nothing")
             return (Reason.EMPTY if empty else Reason.NOT_FOUND), heading[:120]
+    if len(text) < 80 and _GONE_SEGMENT.fullmatch(text):
+        return Reason.NOT_FOUND, text
     tiny = _GONE_TEXT.search(text) if len(text) < TINY else None
     return (Reason.NOT_FOUND, tiny[0]) if tiny else None
 
