@@ -229,7 +229,7 @@ class Fetcher:
     def _wait(self, state: RetryCallState) -> float:
         """Seconds before the next try: growing and jittered, never less than the server asked for."""
         base = self.options.retry_wait
-        wait: float = wait_exponential_jitter(initial=base, max=LONGEST_RETRY_WAIT, jitter=base)(state)
+        wait: float = wait_exponential_jitter(multiplier=base, max=LONGEST_RETRY_WAIT, jitter=base)(state)
         if state.outcome is None or state.outcome.failed:
             return wait
         asked = retry_after(state.outcome.result().headers.get("retry-after"), self._time())

@@ -52,17 +52,19 @@ def steady(tells: str, sees: str, **gaps: int) -> Situation:
 FACEBOOK = {
     "active": steady("a page that Facebook shows, with a post of this week", "present"),
     "slow": steady("a page whose newest post is two months old", "present"),
-    "dormant": steady("a page whose newest post is a year old", "present", channel_stale=3),
+    "dormant": steady("a page whose newest of several posts is a year old", "present", channel_stale=3),
     "plain": steady("a page that Facebook shows without its posts", "present"),
     "bare": steady("a page in good health, typed as a bare handle", "present"),
     "in_site_column": steady("a page typed in the column of the website", "present"),
     "login_wall": steady("Facebook asks for a login, every night", "unknown login_wall"),
-    "shell": steady("Facebook sends its script and no page", "unknown script_only"),
+    "shell": steady("Facebook sends a shell in which nothing can be read", "unknown unreadable"),
     "restricted": steady(
-        "the text that Facebook shows for hidden and for deleted pages alike", "unknown login_wall"
+        "the text that Facebook shows for hidden and for deleted pages alike", "unknown unreadable"
     ),
     "challenge": steady("Facebook lets browsers think", "unknown blocked"),
-    "group": steady("a group and not a page", "unknown script_only", channel_wrong_type=1),
+    "group": steady(
+        "a group and not a page, of which nothing is shown", "unknown unreadable", channel_wrong_type=1
+    ),
     "post_link": steady(
         "a link to a post, whose address names its owner", "unknown wrong_target", wrong_target=2
     ),
@@ -102,7 +104,7 @@ LINKEDIN = {
     "authwall": steady("LinkedIn asks to sign up", "unknown login_wall"),
     "guest": steady("a page for guests, with a post of two weeks ago", "present"),
     "guest_dormant": steady(
-        "a page for guests, whose newest post is two years old", "present", channel_stale=3
+        "a page for guests, whose newest of several posts is two years old", "present", channel_stale=3
     ),
     "person": steady("a person's profile where a page should be", "unknown blocked", channel_wrong_type=1),
 }
@@ -126,10 +128,10 @@ YOUTUBE = {
         {"channel_suspended": (9, LAST)},
     ),
     "renamed": Situation(
-        "a channel with a new handle, to which the old one leads",
+        "a channel with a new handle, to which the old one leads; its newest video is three years old",
         {1: "present renamed", BLIND_NIGHT: "absent not_found", 7: "present renamed"},
         {1: "present renamed"},
-        {"channel_renamed": (2, LAST)},
+        {"channel_renamed": (2, LAST), "channel_stale": (3, LAST)},
     ),
     "added": Situation(
         "a channel found in the site's footer, which the coordinator registers before the ninth night",

@@ -83,8 +83,9 @@ def _markup(name: str, page_id: str, url: str, tonight: Tonight, age: int | None
     if age is not None:
         newest = tonight.moment if age <= 2 else tonight.last  # an active page posts on; the others stopped
         when = int(newest.timestamp()) - age * 86400
-        node = {"__typename": "Story", "post_id": str(when * 7), "creation_time": when}
-        data = {"timeline_list_feed_units": {"edges": [{"node": node}]}}
+        moments = [when - 86400 * back for back in (0, 9, 31)]
+        nodes = [{"__typename": "Story", "post_id": str(one * 7), "creation_time": one} for one in moments]
+        data = {"timeline_list_feed_units": {"edges": [{"node": node} for node in nodes]}}
         story = f'<script type="application/json">{json.dumps(data)}</script>'
     profile = {
         "__isProfile": "User",

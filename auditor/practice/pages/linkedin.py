@@ -26,7 +26,7 @@ def answer(member: Member, request: Request, _tonight: Tonight) -> Answer:
             f"https://www.linkedin.com/authwall?sessionRedirect={quote(request.url, safe='')}", 302
         )
     if member.linkedin in ("guest", "guest_dormant"):
-        return page(_guest(member, "2y" if member.linkedin == "guest_dormant" else "2w"))
+        return page(_guest(member, ("2y", "3y") if member.linkedin == "guest_dormant" else ("2w", "2mo")))
     return denied()
 
 
@@ -42,7 +42,7 @@ def denied() -> Answer:
     return page(DENIED, 999)
 
 
-def _guest(member: Member, age: str) -> str:
+def _guest(member: Member, ages: tuple[str, ...]) -> str:
     url = f"https://www.linkedin.com/company/{member.slug}"
     organization = {
         "@context": "http://schema.org",
@@ -58,9 +58,13 @@ def _guest(member: Member, age: str) -> str:
         f"{json.dumps(organization, ensure_ascii=False)}</script></head><body>"
         f'<h1 class="top-card-layout__title">{escape(member.name_fr)}</h1>'
         '<h3 class="top-card-layout__first-subline">Non-profit Organizations · 214 followers</h3>'
-        f'<ul class="updates__list"><li><article data-activity-urn="urn:li:activity:share">'
-        f"<time>{age}</time>"
-        '<p data-test-id="main-feed-activity-card__commentary">Retour sur notre rencontre.</p>'
-        "</article></li></ul>"
+        f'<ul class="updates__list">{"".join(map(_update, ages))}</ul>'
         "</body></html>"
+    )
+
+
+def _update(age: str) -> str:
+    return (
+        f'<li><article data-activity-urn="urn:li:activity:share"><time>{age}</time>'
+        '<p data-test-id="main-feed-activity-card__commentary">Retour sur notre rencontre.</p></article></li>'
     )

@@ -24,6 +24,7 @@ ROBOTS = (
 AGES = {  # the newest videos, as each language says them
     "en": ("3 weeks ago", "2 months ago", "1 year ago"),
     "fr": ("il y a 3 semaines", "il y a 2 mois", "il y a 1 an"),
+    "dormant": ("il y a 3 ans", "il y a 4 ans", "il y a 5 ans"),
     "ar": ("قبل 3 أسابيع", "قبل شهرين (2)", "قبل سنة واحدة"),
 }
 COUNTS = {
@@ -48,6 +49,7 @@ class Channel:
     language: str = "en"
     videos: int = 12
     old: bool = False
+    dormant: bool = False
 
 
 def answer(member: Member, request: Request, tonight: Tonight) -> Answer:
@@ -58,7 +60,8 @@ def answer(member: Member, request: Request, tonight: Tonight) -> Answer:
     if situation == "active" and tonight.number == 11:  # the script's night
         return redirect(f"https://consent.youtube.com/m?continue={quote(request.url, safe='')}", 302)
     if situation == "renamed" and "Officiel" not in request.path:
-        return redirect(f"https://www.youtube.com/@{member.handle}Officiel")
+        tab = request.path.strip("/").partition("/")[2]
+        return redirect(f"https://www.youtube.com/@{member.handle}Officiel/{tab}".rstrip("/"))
     return channel_page(_channel(member), request.path)
 
 
@@ -94,7 +97,15 @@ def _channel(member: Member) -> Channel:
     language, videos = {"active": ("en", 31), "empty": ("fr", 0), "renamed": ("fr", 9)}.get(
         member.youtube, ("ar", 7)
     )
-    return Channel(member.name, member.channel_id, handle, language, videos, old=language == "ar")
+    return Channel(
+        member.name,
+        member.channel_id,
+        handle,
+        language,
+        videos,
+        language == "ar",
+        member.youtube == "renamed",
+    )
 
 
 def _html(title: str, initial: dict[str, object], head: str = "") -> str:
@@ -165,7 +176,10 @@ def _tab(title: str, url: str, content: Mapping[str, object] | None) -> dict[str
 
 
 def _video(channel: Channel, number: int) -> dict[str, object]:
-    video, age = f"{channel.id[2:12]}{number}", AGES[channel.language][number]
+    video, age = (
+        f"{channel.id[2:12]}{number}",
+        AGES["dormant" if channel.dormant else channel.language][number],
+    )
     if channel.old:
         old = {
             "videoId": video,
