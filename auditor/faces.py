@@ -8,7 +8,7 @@ from typing import Any
 
 from auditor.overview import AccountView, AssociationView, Overview
 from probes.model import Presence
-from storage.model import Gap
+from storage.model import Gap, Night
 
 Item = dict[str, Any]
 
@@ -25,21 +25,23 @@ def envelope(items: Iterable[Item], now: datetime) -> Item:
 
 def status_items(overview: Overview) -> list[Item]:
     """One item: the newest night, what it found, how old it is. Nulls where there was none yet."""
-    night = overview.night
-    return [
-        {
-            "night": night.day.isoformat() if night else None,
-            "started_at": instant(night.started_at) if night else None,
-            "finished_at": instant(night.finished_at) if night else None,
-            "state": night.state.value if night else None,
-            "accounts": sum(overview.counts.values()),
-            "present": overview.count(Presence.PRESENT),
-            "absent": overview.count(Presence.ABSENT),
-            "unknown": overview.count(Presence.UNKNOWN),
-            "blind": list(night.blind) if night else [],
-            "age_hours": overview.age_hours,
-        }
-    ]
+    counts = {presence: overview.count(presence) for presence in Presence}
+    return [status_item(overview.night, counts, overview.as_of)]
+
+
+def status_item(night: Night | None, counts: Mapping[Presence, int], now: datetime) -> Item:
+    """The item of `status`. It needs a night's counts alone, so that a monitor may ask every minute."""
+    ended = (night.finished_at or night.started_at) if night else None
+    return {
+        "night": night.day.isoformat() if night else None,
+        "started_at": instant(night.started_at) if night else None,
+        "finished_at": instant(night.finished_at) if night else None,
+        "state": night.state.value if night else None,
+        "accounts": sum(counts.values()),
+        **{presence.value: counts.get(presence, 0) for presence in Presence},
+        "blind": list(night.blind) if night else [],
+        "age_hours": round(max(0.0, (now - ended).total_seconds()) / 3600, 1) if ended else None,
+    }
 
 
 def gap_items(overview: Overview) -> list[Item]:

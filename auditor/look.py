@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from probes import links
 from probes.fetch import Fetcher, look
 from probes.model import (
     Account,
-    Ask,
     Exchange,
     Finding,
     Identity,
@@ -50,13 +49,8 @@ class Checked:
 
 def steps(account: Account) -> Steps:
     """The steps of looking at a registered link. One that names no account asks for nothing at all."""
+    account = yield from links.follow(account)
     identity = account.identity
-    if identity.kind is Kind.SHORT and (identity.url or identity.canonical):
-        page = yield Ask(identity.url or identity.canonical or "", registered=True)
-        identity = links.identify(page.url)
-        if not _is_account(identity):
-            return _wrong_target(identity, page)
-        account = replace(account, identity=identity)
     if not _is_account(identity):
         return _wrong_target(identity)
     return (yield from links.channel(identity.channel).probe(account))
@@ -66,22 +60,21 @@ def _is_account(identity: Identity) -> bool:
     return identity.key is not None and identity.kind in ACCOUNTS
 
 
-def _wrong_target(identity: Identity, page: Page | None = None) -> Finding:
+def _wrong_target(identity: Identity) -> Finding:
     return Finding(
         Presence.UNKNOWN,
         Reason.WRONG_TARGET,
-        status=page.status if page else None,
-        final_url=page.url if page else None,
+        final_url=identity.url,
         detail=f"{identity.kind}: names no account",
     )
 
 
 def followed(typed: Identity, seen: Look) -> Identity:
-    """The identity a look ended with: a short link's is the one its redirect told."""
+    """The identity a look ended with: a short link's is the one its first answer told."""
     if typed.kind is not Kind.SHORT or not seen.exchanges:
         return typed
     first = seen.exchanges[0].answer
-    return links.identify(first.url) if isinstance(first, Page) else typed
+    return links.identify(str(first.reading or first.url)) if isinstance(first, Page) else typed
 
 
 def _asked(exchange: Exchange) -> int:

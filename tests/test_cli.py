@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from auditor import cli, output
+from auditor import cli, faces, output
 from auditor.app import App
-from auditor.commands import look, night
+from auditor.commands import look
 from auditor.config import load
 from auditor.look import Checked
 from probes.model import (
@@ -269,7 +269,7 @@ def test_an_age_is_counted_from_the_end_of_the_night(tmp_path):
     with App.open(load(None, {"AUDITOR_STORAGE__FOLDER": str(tmp_path)})) as app:
         begun = app.store.begin_night(NOW.date(), NOW)
         ended = app.store.finish_night(begun, NightState.DONE, NOW)
-    assert night.status_of(ended, {"present": 2}, NOW.replace(hour=15))["age_hours"] == 3.0
+    assert faces.status_item(ended, {Presence.PRESENT: 2}, NOW.replace(hour=15))["age_hours"] == 3.0
 
 
 def test_gaps_of_an_unknown_association_are_a_mistake(auditor):

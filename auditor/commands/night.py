@@ -5,23 +5,21 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from auditor.commands.session import Json, clock, session, terminable
 from auditor.errors import IncompleteError
-from auditor.output import document, give, give_table, progress, say, stamp
+from auditor.output import document, give, give_table, progress, say
 
 if TYPE_CHECKING:
+    from probes.model import Presence
     from storage.model import Night
     from storage.store import Store
 
 CHANGE = ("what", "association", "channel", "subject", "before", "after")
-PRESENCES = ("present", "absent", "unknown")
 
 
 def run(context: typer.Context, as_json: Json = False) -> None:
@@ -65,9 +63,11 @@ def status(
     as_json: Json = False,
 ) -> None:
     """Tell how the last night went."""
+    from auditor.faces import status_item
+
     with session(context).open() as app:
         night = app.store.last_night()
-        item = status_of(night, counted(app.store, night) if night else {}, clock())
+        item = status_item(night, counted(app.store, night), clock())
     if as_json:
         give(document([item], clock()))
     elif night:
@@ -101,29 +101,12 @@ def rejudge(
         say(f"{counts}; {len(rebuilt.changes)} conclusions {'would change' if dry_run else 'changed'}")
 
 
-def status_of(night: Night | None, counts: Mapping[str, int], now: datetime) -> dict[str, Any]:
-    """The one item of `status` (DESIGN §6), with nulls before the first night.
-
-    It asks the store for a night's counts alone, so that a monitor may ask every minute.
-    """
-    ended = (night.finished_at or night.started_at) if night else None
-    return {
-        "night": night.day.isoformat() if night else None,
-        "started_at": stamp(night.started_at) if night else None,
-        "finished_at": stamp(night.finished_at) if night and night.finished_at else None,
-        "state": str(night.state) if night else None,
-        "accounts": sum(counts.values()),
-        **{presence: counts.get(presence, 0) for presence in PRESENCES},
-        "blind": list(night.blind) if night else [],
-        "age_hours": round(max(0.0, (now - ended).total_seconds()) / 3600, 1) if ended else None,
-    }
-
-
-def counted(store: Store, night: Night) -> Mapping[str, int]:
+def counted(store: Store, night: Night | None) -> Counter[Presence]:
     """How many accounts a night found in each presence."""
-    total: Counter[str] = Counter()
-    for (_, presence), count in store.counts(night.id).items() if night.id is not None else ():
-        total[str(presence)] += count
+    total: Counter[Presence] = Counter()
+    if night is not None and night.id is not None:
+        for (_, presence), count in store.counts(night.id).items():
+            total[presence] += count
     return total
 
 
@@ -131,8 +114,8 @@ def _shown(value: object) -> object:
     return ", ".join(map(str, value)) if isinstance(value, list) else value
 
 
-def _summary(night: Night, counts: Mapping[str, int]) -> str:
-    said = ", ".join(f"{counts.get(presence, 0)} {presence}" for presence in PRESENCES)
+def _summary(night: Night, counts: Counter[Presence]) -> str:
+    said = ", ".join(f"{count} {presence}" for presence, count in sorted(counts.items()))
     blind = f"; blind on {', '.join(night.blind)}" if night.blind else ""
     return f"the night of {night.day} is {night.state}: {sum(counts.values())} accounts, {said}{blind}"
 
