@@ -29,50 +29,19 @@ _ASIDE = frozenset({"footer", "aside", "comments", "nav", "embed", "share"})
 
 # What publishing systems write of a page's first publication; the modified twin of each is left out.
 # Collected from the documentation of Open Graph, Dublin Core, Parse.ly, Sailthru, Highwire, 2026-11.
-PUBLISHED_META = [
-    "article:published_time",
-    "article:published",
-    "og:article:published_time",
-    "og:published_time",
-    "datepublished",
-    "parsely-pub-date",
-    "sailthru.date",
-    "citation_publication_date",
-    "citation_online_date",
-    "citation_date",
-    "dc.date.issued",
-    "dcterms.issued",
-    "dc.date.created",
-    "dcterms.created",
-    "dc.date",
-    "dcterms.date",
-    "dc.date.published",
-    "cxenseparse:recs:publishtime",
-    "bt:pubdate",
-    "rnews:datepublished",
-    "article.published",
-    "article_date_original",
-    "originalpublicationdate",
-    "publication_date",
-    "publication-date",
-    "publish_date",
-    "publish-date",
-    "publishdate",
-    "pubdate",
-    "date_published",
-    "published_at",
-    "published",
-    "published_time",
-    "published-date",
-    "publishtime",
-    "displaydate",
-    "vr:published_time",
-    "iso-8601-publish-date",
-    "article:publicationdate",
-    "release_date",
-    "news_publishdate",
-    "date",
-]
+PUBLISHED_META = re.findall(
+    r"\S+",
+    """
+    article:published_time article:published og:article:published_time og:published_time
+    datepublished parsely-pub-date sailthru.date citation_publication_date citation_online_date
+    citation_date dc.date.issued dcterms.issued dc.date.created dcterms.created dc.date
+    dcterms.date dc.date.published cxenseparse:recs:publishtime bt:pubdate rnews:datepublished
+    article.published article_date_original originalpublicationdate publication_date
+    publication-date publish_date publish-date publishdate pubdate date_published published_at
+    published published_time published-date publishtime displaydate vr:published_time
+    iso-8601-publish-date article:publicationdate release_date news_publishdate date
+    """,
+)
 _PAGES = frozenset({"webpage", "collectionpage", "aboutpage", "itempage", "contactpage", "profilepage"})
 _NOT_PAGES = frozenset(
     {

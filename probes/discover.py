@@ -18,128 +18,38 @@ from probes.links import SITE, identify, owner
 from probes.model import FoundLink, Identity, Kind
 from probes.read import Anchor, Document, clean, host
 
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 # Accounts of those who make themes, site builders and networks, left in sites by default. Why each is here:
 # it stood in the footer or the icons of a fresh installation (themes and builders seen 2024-2026).
 NOBODYS: Mapping[str, frozenset[str]] = {
-    "the networks' own accounts": frozenset(
-        [
-            "facebook",
-            "twitter",
-            "x",
-            "youtube",
-            "linkedin",
-            "instagram",
-            "tiktok",
-            "whatsapp",
-            "telegram",
-            "google",
-            "meta",
-            "pinterest",
-            "intent",
-            "share",
-            "sharer",
-            "home",
-            "plugins",
-            "dialog",
-            "hashtag",
-            "search",
-            "embed",
-            "watch",
-            "explore",
-            "login",
-            "signup",
-            "user",
-            "company",
-        ]
+    "the networks' own accounts": _names(
+        """
+        facebook twitter x youtube linkedin instagram tiktok whatsapp telegram google meta
+        pinterest intent share sharer home plugins dialog hashtag search embed watch explore
+        login signup user company
+        """
     ),
-    "site builders sign their templates": frozenset(
-        [
-            "wix",
-            "wixcom",
-            "wixstudio",
-            "wordpress",
-            "wordpressdotcom",
-            "wordpressorg",
-            "squarespace",
-            "weebly",
-            "jimdo",
-            "jimdofree",
-            "shopify",
-            "blogger",
-            "drupal",
-            "joomla",
-            "joomlaorg",
-            "spip",
-            "prestashop",
-            "webflow",
-            "webnode",
-            "strikingly",
-            "godaddy",
-            "hostinger",
-            "ovh",
-            "ovhcloud",
-            "emonsite",
-            "e-monsite",
-            "overblog",
-            "ionos",
-            "canva",
-            "google_sites",
-            "automattic",
-            "ghost",
-            "typo3",
-        ]
+    "site builders sign their templates": _names(
+        """
+        wix wixcom wixstudio wordpress wordpressdotcom wordpressorg squarespace weebly jimdo
+        jimdofree shopify blogger drupal joomla joomlaorg spip prestashop webflow webnode
+        strikingly godaddy hostinger ovh ovhcloud emonsite e-monsite overblog ionos canva
+        google_sites automattic ghost typo3
+        """
     ),
-    "theme makers link their demo icons": frozenset(
-        [
-            "themeforest",
-            "envato",
-            "elementor",
-            "elegantthemes",
-            "themegrill",
-            "themeisle",
-            "colorlib",
-            "yoast",
-            "astra",
-            "generatepress",
-            "html5up",
-            "bootstrap",
-            "templatemonster",
-            "wpbakery",
-            "avada",
-            "themefusion",
-            "tagdiv",
-            "tagdivofficial",
-            "wpastra",
-            "kadencewp",
-            "rarathemes",
-            "mythemeshop",
-            "jegtheme",
-            "athemes",
-            "wpexplorer",
-            "wpbeginner",
-            "templateism",
-            "themexpose",
-            "sorabloggingtips",
-            "piki",
-            "yourusername",
-            "username",
-            "yourname",
-            "yourpage",
-            "yourprofile",
-            "yourchannel",
-            "example",
-            "profile",
-            "page",
-            "name",
-            "envatomarket",
-            "oceanwp",
-            "hugothemes",
-            "wowthemesnet",
-            "mailchimp",
-            "addtoany",
-            "addthis",
-            "sharethis",
-        ]
+    "theme makers link their demo icons": _names(
+        """
+        themeforest envato elementor elegantthemes themegrill themeisle colorlib yoast astra
+        generatepress html5up bootstrap templatemonster wpbakery avada themefusion tagdiv
+        tagdivofficial wpastra kadencewp rarathemes mythemeshop jegtheme athemes wpexplorer
+        wpbeginner templateism themexpose sorabloggingtips piki yourusername username yourname
+        yourpage yourprofile yourchannel example profile page name envatomarket oceanwp
+        hugothemes wowthemesnet mailchimp addtoany addthis sharethis
+        """
     ),
 }
 _ALL_NOBODYS = frozenset().union(*NOBODYS.values())
@@ -320,37 +230,11 @@ def _site_words(document: Document) -> frozenset[str]:
     )
 
 
-_COMMON = frozenset(
-    [
-        "the",
-        "and",
-        "for",
-        "les",
-        "des",
-        "une",
-        "pour",
-        "sur",
-        "com",
-        "org",
-        "net",
-        "www",
-        "blog",
-        "home",
-        "news",
-        "accueil",
-        "official",
-        "site",
-        "association",
-        "asso",
-        "page",
-        "welcome",
-        "bienvenue",
-        "von",
-        "der",
-        "die",
-        "das",
-        "und",
-    ]
+_COMMON = _names(
+    """
+        the and for les des une pour sur com org net www blog home news accueil official site
+        association asso page welcome bienvenue von der die das und
+        """
 )
 
 
