@@ -16,7 +16,7 @@ from aiodns.error import ARES_ENODATA, ARES_ENOTFOUND, ARES_ETIMEOUT, DNSError
 from probes.model import NoPage, Reason
 
 TRIES = 2
-MOST_ADDRESSES = 4
+MOST_ADDRESSES = 16  # of one kind; a real host has a handful
 
 
 class Names:
@@ -28,7 +28,7 @@ class Names:
         self._resolver: aiodns.DNSResolver | None = None
 
     async def addresses(self, host: str) -> list[str]:
-        """At most four addresses of the host, IPv4 first.
+        """The addresses of the host, IPv4 first.
 
         Raises NoPage: `no_such_host` only where the server says that the name does not exist (to both
         questions), else `timeout` or `network`.

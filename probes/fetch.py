@@ -221,8 +221,10 @@ class Fetcher:
     def _passing(self, page: Page) -> bool:
         """Whether an error page may be gone in a while: 429 only where it says when."""
         wait = retry_after(page.headers.get("retry-after"), self._time())
-        if wait is not None and wait > self.options.retry_after_limit:
-            self._host(httpx.URL(page.url)).rest(self._clock(), self.options.retry_after_limit)
+        limit = self.options.retry_after_limit
+        if wait is not None:
+            self._host(httpx.URL(page.url)).rest(self._clock(), min(wait, limit))
+        if wait is not None and wait > limit:
             return False
         return page.status in TRANSIENT_STATUSES or (page.status == 429 and wait is not None)
 

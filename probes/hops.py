@@ -63,12 +63,9 @@ class Courier:
         Raises NoPage, and what `NETWORK_ERRORS` names.
         """
         timeout = {"connect": self._options.connect_timeout}
-        request = httpx.Request(
-            "GET",
-            chain.url,
-            headers={**self._headers, **chain.headers},
-            extensions={"timeout": timeout, "insecure": chain.insecure},
-        )
+        extensions = {"timeout": timeout, "insecure": chain.insecure}
+        request = httpx.Request("GET", chain.url, headers=self._headers, extensions=extensions)
+        request.headers.update(chain.headers)
         response = await self._connections.handle_async_request(request)
         try:
             return await self._read(chain, response)

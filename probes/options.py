@@ -49,7 +49,9 @@ class FetchOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    proxy: Annotated[str | None, AfterValidator(_proxy)] = None
+    proxy: Annotated[str | None, AfterValidator(_proxy)] = Field(
+        default=None, repr=False
+    )  # may hold a password
     ca_file: Path | None = None
     contact: str = ""
     user_agent: str = ""

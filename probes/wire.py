@@ -16,6 +16,7 @@ from probes.guard import Guard, port_of
 from probes.model import NoPage, Reason
 
 BUFFER = 64 * 1024
+MOST_DIALLED = 4  # addresses of one name; the others are not worth the time
 _NXDOMAIN = re.compile(r'(?i)error="?dns_error\b.*rcode="?nxdomain\b')
 
 
@@ -107,7 +108,7 @@ class Direct:
     async def dial(self, host: str, port: int, seconds: float | None) -> Stream:
         """One look-up, then its addresses in turn. A name with any forbidden address is refused whole."""
         found = await self._names.addresses(host)
-        addresses = [self._guard.check_address(address, port) for address in found]
+        addresses = [self._guard.check_address(address, port) for address in found][:MOST_DIALLED]
         for address in addresses[:-1]:
             try:
                 return await dial(address, port, seconds)

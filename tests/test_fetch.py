@@ -245,6 +245,13 @@ async def test_a_proxy_in_the_environment_is_ignored(
         assert proxy.connections == 0
 
 
+async def test_a_header_of_an_ask_stands_in_place_of_ours(server: Hostile) -> None:
+    async with fetcher() as fetch:
+        page = await fetch.get(link(server.url("echo"), headers={"accept": "application/json"}))
+    accepts = [line for line in page.body.lower().split(b"\r\n") if line.startswith(b"accept:")]
+    assert accepts == [b"accept: application/json"]
+
+
 async def test_headers_of_an_ask_do_not_follow_it_to_another_host() -> None:
     """A key of a channel's API must not be sent wherever a redirect points."""
     hosts = ("127.0.0.1", "127.0.0.2")

@@ -131,6 +131,18 @@ async def test_a_host_that_asked_for_quiet_is_left_alone_for_a_while() -> None:
     assert clock.sleeps == [30]
 
 
+async def test_a_short_retry_after_quiets_the_host_for_its_other_links_too() -> None:
+    """F27."""
+    clock = Clock()
+    async with (
+        Hostile(lambda path, _: slow_down("20") if path == "busy" else None) as server,
+        fetcher(clock, host_delay=1) as fetch,
+    ):
+        await outcome(fetch, server.url("busy"))
+        await outcome(fetch, server.url("ok"))
+    assert clock.sleeps == [20]
+
+
 async def test_a_host_that_is_down_is_left_alone_by_five_hundred_links(server: Hostile) -> None:
     """F30: three failures open the breaker for the pass."""
     async with fetcher(retries=2, breaker_failures=3) as fetch:
