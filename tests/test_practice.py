@@ -10,7 +10,9 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
-from auditor.practice import sheet, sites, table
+from auditor import registry
+from auditor.errors import InputError
+from auditor.practice import demo, sheet, sites, table
 from auditor.practice.authority import Authority
 from auditor.practice.cast import CHANNELS, Member, cast
 from auditor.practice.model import Tonight
@@ -172,3 +174,32 @@ def test_the_sheet_is_corrected_in_one_cell():
 def test_the_last_night_is_the_one_that_everything_is_dated_from():
     assert Tonight(3, 14, NOW).last == Tonight(14, 14, NOW + (Tonight(3, 14, NOW).last - NOW)).last
     assert Tonight.read(Tonight(3, 14, NOW).line()) == Tonight(3, 14, NOW)
+
+
+def test_the_sheet_is_read_whole_whatever_language_its_heads_are_in(tmp_path):
+    reading = registry.read(sheet.write(tmp_path / "registry.xlsx"))
+    assert [one.id for one in reading.associations] == [one.id for one in cast()]
+    keyed = {(row.association, row.channel) for row in reading.accounts if row.identity.key}
+    assert [sum(channel == at for _, at in keyed) for channel in CHANNELS[1:]] == [83, 13, 18, 4]
+    assert not [problem for problem in reading.problems if problem.severity == "error"]
+
+
+def test_a_demo_does_not_touch_an_audit_that_is_somebody_s(tmp_path):
+    (tmp_path / "config.toml").write_text("[network]\n", encoding="utf-8")
+    with pytest.raises(InputError, match="an audit of yours"):
+        demo.prepare(tmp_path)
+
+
+def test_a_demo_takes_the_place_of_an_earlier_one(tmp_path):
+    demo.prepare(tmp_path / "demo")
+    config = demo.configured(tmp_path / "demo", 8899)
+    (config.storage.folder / "archive").mkdir(parents=True)
+    demo.prepare(tmp_path / "demo")
+    assert not config.storage.folder.exists()
+    assert config.fetch.proxy == "http://127.0.0.1:8899"
+
+
+def test_a_demo_ends_tonight():
+    nights = demo.calendar(14, NOW)
+    assert [one.number for one in nights] == list(range(1, 15))
+    assert nights[-1].moment == nights[0].last == NOW

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import gc
 import sys
 from datetime import UTC, datetime
@@ -56,4 +57,5 @@ def _say(line: str) -> None:
 
 if __name__ == "__main__":
     given = options()
-    asyncio.run(play(given.port, given.ca, given.night))
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(play(given.port, given.ca, given.night))
