@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from types import TracebackType
 from typing import Any, Self, cast
 
@@ -87,6 +88,9 @@ class Fetcher:
         Error pages are pages: their status is for the channel to judge. Raises NoPage.
         """
         self.asks += 1
+        return await self._persist(partial(self._try, ask))
+
+    async def _persist(self, attempt: Callable[[], Awaitable[Page]]) -> Page:
         retrying = AsyncRetrying(
             sleep=self._sleep,
             stop=stop_after_attempt(1 + self.options.retries),
@@ -95,7 +99,7 @@ class Fetcher:
             before_sleep=self._count_retry,
             retry_error_callback=_last_outcome,
         )
-        return cast("Page", await retrying(self._try, ask))
+        return cast("Page", await retrying(attempt))
 
     def new_pass(self) -> None:
         """Give the hosts that were down another chance: the second pass of a run."""
@@ -197,8 +201,12 @@ class Fetcher:
         forbidden address is no matter of robots and is told as what it is.
         """
         url = chain.url.copy_with(path="/robots.txt", query=None, fragment=None)
+
+        async def attempt() -> Page:
+            return await self._follow(Chain(url, {}, chain.insecure, ROBOTS_BYTES), obey_robots=False)
+
         try:
-            page = await self._follow(Chain(url, {}, chain.insecure, ROBOTS_BYTES), obey_robots=False)
+            page = await self._persist(attempt)
         except NoPage as none:
             if none.reason in TRANSIENT or none.reason is Reason.SERVER_ERROR:
                 return Robots(PRODUCT, closed=True)
@@ -210,23 +218,25 @@ class Fetcher:
     # Trying again
 
     def _worth_another(self, state: RetryCallState) -> bool:
-        allowed = max(FEW_RETRIES, self.options.retry_budget * self.asks)
-        if state.outcome is None or self.retries >= allowed:
-            return False
+        assert state.outcome is not None
         error = state.outcome.exception()
         if isinstance(error, NoPage):
-            return error.reason in TRANSIENT and error.detail != HOST_DOWN
-        return error is None and self._passing(state.outcome.result())
+            passing = error.reason in TRANSIENT and error.detail != HOST_DOWN
+        else:
+            passing = error is None and self._passing(state.outcome.result())
+        return passing and self.retries < max(FEW_RETRIES, self.options.retry_budget * self.asks)
 
     def _passing(self, page: Page) -> bool:
         """Whether an error page may be gone in a while: 429 only where it says when."""
+        if page.status != 429 and page.status not in TRANSIENT_STATUSES:
+            return False
         wait = retry_after(page.headers.get("retry-after"), self._time())
         limit = self.options.retry_after_limit
         if wait is not None:
             self._host(httpx.URL(page.url)).rest(self._clock(), min(wait, limit))
         if wait is not None and wait > limit:
             return False
-        return page.status in TRANSIENT_STATUSES or (page.status == 429 and wait is not None)
+        return page.status != 429 or wait is not None
 
     def _wait(self, state: RetryCallState) -> float:
         """Seconds before the next try: growing and jittered, never less than the server asked for."""

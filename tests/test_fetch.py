@@ -341,6 +341,15 @@ async def test_strict_obeys_robots_txt_for_registered_links_too() -> None:
         assert told(await outcome(fetch, server.url("private"))) == "robots/robots.txt"
 
 
+async def test_a_robots_txt_that_fails_once_is_asked_again() -> None:
+    def script(path: str, times: int) -> bytes:
+        return answer(b"", "503 Unavailable") if (path, times) == ("robots.txt", 1) else answer(b"")
+
+    async with Hostile(script) as server, fetcher(robots="strict", retries=2) as fetch:
+        assert told(await outcome(fetch, server.url("page"))) == "200"
+        assert server.seen["robots.txt"] == 2
+
+
 @pytest.mark.parametrize(
     ("status", "allowed"),
     [("404 Not Found", True), ("403 Forbidden", True), ("503 Unavailable", False), ("429 Slow", False)],
