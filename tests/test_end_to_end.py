@@ -1,0 +1,269 @@
+"""The whole auditor as real processes against the practice web: killed, doubled, interrupted, out of disk."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import resource
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from auditor import night
+from auditor.app import App
+from auditor.config import load
+from auditor.practice import demo, sheet
+from auditor.practice.model import Tonight
+from auditor.receipt import digest
+from storage.model import NightState
+
+AUDITOR = Path(sys.executable).with_name("auditor")
+BARE = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
+SLOWLY = {"AUDITOR_FETCH__HOST_DELAY": "0.1"}  # eighty links of one platform then take eight seconds
+
+
+@pytest.fixture(scope="module")
+def web(tmp_path_factory):
+    """The practice web in a process of its own: the file of its authority, and its port."""
+    ca = tmp_path_factory.mktemp("web") / "ca.pem"
+    command = [sys.executable, "-m", "auditor.practice", "--ca", str(ca), "--night", "5"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        yield ca, int(process.stdout.readline())
+        process.stdin.close()
+
+
+@pytest.fixture
+def folder(web, tmp_path):
+    """A folder with a configuration and the coordinator's sheet, which was imported."""
+    ca, port = web
+    shutil.copy(ca, tmp_path / "ca.pem")
+    demo.configured(tmp_path, port)
+    sheet.write(tmp_path / "registry.xlsx")
+    return tmp_path
+
+
+def auditor(folder, *words, **settings):
+    return subprocess.run(
+        [AUDITOR, *words],
+        cwd=folder,
+        env={**BARE, "HOME": str(folder), **settings},
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+
+
+def started(folder, *words, **settings):
+    return subprocess.Popen(
+        [AUDITOR, *words],
+        cwd=folder,
+        env={**BARE, "HOME": str(folder), **settings},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def until(true, seconds=40):
+    """Wait for something that can be seen; fails where it does not come."""
+    end = time.monotonic() + seconds
+    while not (told := true()):
+        assert time.monotonic() < end, "it never came"
+        time.sleep(0.02)
+    return told
+
+
+def alone(group):
+    """Whether no process of a group is left."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(group, 0)
+        return False
+    return True
+
+
+def items(out):
+    return json.loads(out)["items"]
+
+
+def opened(folder):
+    return App.open(load(folder / "config.toml", {}))
+
+
+def looks(app, day):
+    """The night's observations by account; an account that was looked at twice would fail here."""
+    held = app.store.night(day)
+    told = list(app.store.observations(night_id=held.id)) if held else []
+    assert len({look.account_id for look in told}) == len(told)
+    return {look.account_id: look for look in told}
+
+
+def derived(app):
+    return [
+        list(app.store.observations()),
+        list(app.store.standings()),
+        list(app.store.gaps()),
+        list(app.store.proposals()),
+    ]
+
+
+async def test_a_night_that_is_killed_is_gone_on_with_and_is_one_night(folder):
+    """F35, F34: two nights, the second killed with -9, then one that comes too late, then the rest of it."""
+    now = datetime.now(UTC)
+    yesterday = now - timedelta(days=1)
+    with opened(folder) as app:
+        demo.import_tonight(app, folder, Tonight(1, 14, yesterday))
+        first = await night.run(app, yesterday)
+        assert first.state is NightState.DONE
+        assert "nothing changed" in auditor(folder, "registry", "import", "registry.xlsx").stderr
+
+        killed = started(folder, "run", **SLOWLY)
+        until(lambda: looks(app, now.date()))
+        the_second_is_refused_and_asks_nobody(folder)
+        os.kill(killed.pid, signal.SIGKILL)
+        assert killed.wait(10) == -signal.SIGKILL
+        killed.communicate()
+        before = looks(app, now.date())
+        whole = looks(app, yesterday.date())
+        assert 0 < len(before) < len(whole)
+        assert app.store.night(now.date()).state is NightState.RUNNING
+
+        ended = auditor(folder, "run", "--json")
+        assert ended.returncode == 0, ended.stderr
+        (receipt,) = items(ended.stdout)
+        after = looks(app, now.date())
+        assert after.keys() == whole.keys()
+        assert {account: after[account] for account in before} == before
+        assert receipt["accounts"] == len(whole)
+        assert receipt["previous"] == digest(first.receipt)
+        assert [held.state for held in app.store.nights()] == [NightState.DONE] * 2
+        app.store.check()
+        until(lambda: alone(killed.pid))
+
+        kept = derived(app)
+        for words in (["rejudge", "--dry-run", "--json"], ["rejudge", "--json"]):
+            again = auditor(folder, *words)
+            assert (again.returncode, items(again.stdout)) == (0, [])
+        assert derived(app) == kept
+
+
+def the_second_is_refused_and_asks_nobody(folder):
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        proxy = "http://127.0.0.1:{}".format(listening.getsockname()[1])
+        second = auditor(folder, "run", AUDITOR_FETCH__PROXY=proxy)
+        listening.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            listening.accept()
+    assert (second.returncode, second.stdout) == (5, "")
+    assert second.stderr.startswith("error: another run is going on")
+    assert second.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_keeps_what_was_seen(folder, number):
+    """F36. Ctrl-C reaches every process of a terminal, SIGTERM the one that a service manager knows."""
+    assert auditor(folder, "registry", "import", "registry.xlsx").returncode == 0
+    process = started(folder, "run", **SLOWLY)
+    until(lambda: len(list((folder / "data" / "archive").rglob("*.*"))) > 20)
+    (os.killpg if number == signal.SIGINT else os.kill)(process.pid, number)
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, out, err) == (130, "", "interrupted; what was done is kept\n")
+    with opened(folder) as app:
+        held = app.store.last_night()
+        assert held.state is NightState.INCOMPLETE
+        assert looks(app, held.day)
+        app.store.check()
+    until(lambda: alone(process.pid))
+
+
+def test_a_sheet_that_cannot_be_read_changes_nothing(folder):
+    auditor(folder, "registry", "import", "registry.xlsx")
+    before = auditor(folder, "registry", "export", "-").stdout
+    sheets = {
+        "torn.xlsx": b"PK\x03\x04 and then nothing",
+        "empty.csv": b"",
+        "binary.csv": bytes(range(256)) * 50,
+        "names.csv": b"name,facebook\n",
+    }
+    for name, body in sheets.items():
+        (folder / name).write_bytes(body)
+    for name in [*sheets, "missing.csv", "."]:
+        ended = auditor(folder, "registry", "import", name)
+        assert (ended.returncode, ended.stdout) == (3, ""), (name, ended.stderr)
+        assert ended.stderr.startswith("error: "), name
+        assert ended.stderr.count("\n") == 1, (name, ended.stderr)
+    assert auditor(folder, "registry", "export", "-").stdout == before
+
+
+def test_a_full_disk_stops_the_run_with_one_line_and_the_rest_is_done_later(folder):
+    """F43. A limit on the size of files stands for the full disk: the database's log cannot grow past it."""
+    assert auditor(folder, "registry", "import", "registry.xlsx").returncode == 0
+    kilobytes = 100 * 1024
+    ended = subprocess.run(
+        [AUDITOR, "run"],
+        cwd=folder,
+        env={**BARE, "HOME": str(folder)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (kilobytes, kilobytes)),  # noqa: PLW1509
+    )
+    assert ended.returncode == 3
+    assert ended.stderr.startswith("error: "), ended.stderr
+    assert ended.stderr.count("\n") == 1, ended.stderr
+    with opened(folder) as app:
+        app.store.check()
+        assert app.store.last_night().state in {NightState.RUNNING, NightState.INCOMPLETE}
+    again = auditor(folder, "run", "--json")
+    assert again.returncode == 0, again.stderr
+    assert items(again.stdout)[0]["accounts"] > 150
+
+
+def test_an_archive_that_cannot_be_written_stops_the_run_with_one_line(folder):
+    assert auditor(folder, "registry", "import", "registry.xlsx").returncode == 0
+    shutil.rmtree(folder / "data" / "archive", ignore_errors=True)
+    (folder / "data" / "archive").write_text("a file stands where the folder should")
+    ended = auditor(folder, "run")
+    assert ended.returncode == 3, ended.stderr
+    assert ended.stderr.startswith("error: ")
+    assert ended.stderr.count("\n") == 1, ended.stderr
+
+
+def test_check_needs_no_configuration_at_all(tmp_path):
+    """In an empty folder, with an empty home and no environment; here the web is out of reach."""
+    ended = auditor(tmp_path, "check", "--json", "https://www.association-amal.invalid/")
+    assert ended.returncode == 0, ended.stderr
+    (item,) = items(ended.stdout)
+    told = {("unknown", "network"), ("unknown", "timeout"), ("absent", "no_such_host")}
+    assert (item["presence"], item["reason"]) in told
+    assert item["key"] == "association-amal.invalid"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_check_tells_what_is_there(web, tmp_path):
+    """The same without a configuration file, through a proxy that the environment names."""
+    ca, port = web
+    settings = {"AUDITOR_FETCH__PROXY": f"http://127.0.0.1:{port}", "AUDITOR_FETCH__CA_FILE": str(ca)}
+    links = ["https://bibliotheque-zerhouna.ma/", "https://personne-c4b1a7e0.ma/"]
+    links += ["https://www.youtube.com/@GazetteTamesnaSud", "https://www.facebook.com/"]
+    ended = auditor(tmp_path, "check", "--json", *links, AUDITOR_FETCH__HOST_DELAY="0", **settings)
+    assert ended.returncode == 0, ended.stderr
+    told = [(item["channel"], item["presence"], item["reason"]) for item in items(ended.stdout)]
+    assert told == [
+        ("website", "present", None),
+        ("website", "absent", "no_such_host"),
+        ("youtube", "present", None),
+        ("facebook", "unknown", "wrong_target"),
+    ]
+    assert items(ended.stdout)[0]["last_activity"]
+    assert list(tmp_path.iterdir()) == []
