@@ -158,7 +158,7 @@ async def test_a_night_that_is_killed_is_gone_on_with_and_is_one_night(folder):
 
 def the_second_is_refused_and_asks_nobody(folder):
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        proxy = "http://127.0.0.1:{}".format(listening.getsockname()[1])
+        proxy = f"http://127.0.0.1:{listening.getsockname()[1]}"
         second = auditor(folder, "run", AUDITOR_FETCH__PROXY=proxy)
         listening.setblocking(False)
         with pytest.raises(BlockingIOError):
@@ -216,7 +216,7 @@ def test_a_full_disk_stops_the_run_with_one_line_and_the_rest_is_done_later(fold
         text=True,
         timeout=60,
         check=False,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (kilobytes, kilobytes)),  # noqa: PLW1509
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (kilobytes, kilobytes)),
     )
     assert ended.returncode == 3
     assert ended.stderr.startswith("error: "), ended.stderr
@@ -267,3 +267,14 @@ def test_check_tells_what_is_there(web, tmp_path):
     ]
     assert items(ended.stdout)[0]["last_activity"]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_without_a_line_of_our_own_the_night_is_skipped_and_nothing_moves(folder):
+    """F31. The proxy is gone, as when a cable is unplugged."""
+    assert auditor(folder, "registry", "import", "registry.xlsx").returncode == 0
+    ended = auditor(folder, "run", "--quiet", AUDITOR_FETCH__PROXY="http://127.0.0.1:1")
+    assert (ended.returncode, ended.stdout) == (4, "")
+    assert "no connectivity" in ended.stderr
+    with opened(folder) as app:
+        assert app.store.last_night().state is NightState.SKIPPED
+        assert derived(app) == [[], [], [], []]

@@ -1,0 +1,187 @@
+"""What a night makes of servers that misbehave, each in one typed reason; and that docs/faults.md is true."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import re
+import unicodedata
+from pathlib import Path
+
+import pytest
+from hostile.names import NameServer
+from hostile.server import Hostile, answer, moved
+from small import START, configured, opened, register
+
+from auditor import night
+from probes import links
+from probes.fetch import Fetcher, FetchOptions
+from probes.model import NoPage, Page, Presence, Reason
+from probes.readers import ReaderPool
+from storage.model import AccountRow, NightState
+
+TESTS = Path(__file__).parent
+PAGE = (TESTS.parent / "docs" / "faults.md").read_text("utf-8")
+ROW = re.compile(r"^\| (F\d\d) \| (.+?) \| (.+?) \| (.+?) \|$", re.MULTILINE)
+NAMED = re.compile(r"`(test_\w+)::(test_\w+)`")
+
+WORDS = b"<p>L'association organise des ateliers de soutien scolaire pour les enfants du quartier.</p>" * 5
+FEED = b'<link rel="alternate" type="application/rss+xml" href="/%s">'
+LAUGHS = (
+    b'<?xml version="1.0"?><!DOCTYPE rss [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]>'
+    b"<rss><channel><item><title>&b;</title>"
+    b"<pubDate>Fri, 27 Feb 2026 10:00:00 GMT</pubDate></item></channel></rss>"
+)
+INCLUDING = LAUGHS.replace(b'"ha"', b'SYSTEM "file:///etc/passwd"')
+TITLE = b"Amal\x00 \xe2\x80\xae\x1b[2J" + b"x" * 100_000
+
+
+def home(head: bytes = b"", title: bytes = b"Association Amal", words: bytes = WORDS) -> bytes:
+    return answer(b"<!doctype html><title>" + title + b"</title>" + head + b"<body>" + words)
+
+
+HOMES = {  # by host: what its home page is
+    "brokenjson": home(b'<script type="application/ld+json">{"sameAs": [}</script>'),
+    "laughing": home(FEED % b"laughs"),
+    "including": home(FEED % b"including"),
+    "resetting": home(FEED % b"reset"),
+    "bombing": home(FEED % b"bomb"),
+    "titled": home(title=TITLE),
+    "nested": home(words=WORDS + b"<div>" * 400_000),
+    "comments": home(words=WORDS + b"<!--" * 500_000),
+    "busy": answer(b"", "503 Service Unavailable"),
+    "robot": answer(b"", "999 Request denied"),
+    "inward": moved(b"http://10.1.2.3/"),
+    "feedonly": answer(LAUGHS),
+}
+PATHS = {"laughs": answer(LAUGHS), "including": answer(INCLUDING)}
+HERE = (Presence.PRESENT, None)
+EMPTY, UNREADABLE, UNSAFE, BROKEN, LATE, ERROR = (
+    (Presence.UNKNOWN, reason)
+    for reason in (
+        Reason.EMPTY,
+        Reason.UNREADABLE,
+        Reason.UNSAFE_ADDRESS,
+        Reason.NETWORK,
+        Reason.TIMEOUT,
+        Reason.SERVER_ERROR,
+    )
+)
+GONE = (Presence.ABSENT, Reason.NOT_FOUND)
+TOLD = {
+    **dict.fromkeys(
+        ["brokenjson", "laughing", "including", "resetting", "bombing", "titled", "feedonly"], HERE
+    ),
+    **dict.fromkeys(["nested", "comments"], HERE),
+    "busy": ERROR,
+    "robot": (Presence.UNKNOWN, Reason.BLOCKED),
+    "inward": UNSAFE,
+    **dict.fromkeys(["reset", "resetbody", "silence", "garbage", "short", "badchunk", "headerflood"], BROKEN),
+    **dict.fromkeys(["slowheaders", "hang", "earlyhints"], LATE),
+    **dict.fromkeys(["loop", "redirect/1"], ERROR),
+    **dict.fromkeys(["scriptlocation", "filelocation", "bracketlocation"], UNSAFE),
+    **dict.fromkeys(["gzipgzip", "notgzip", "nocontent", "empty", "pdf"], UNREADABLE),
+    **dict.fromkeys(["nolocation", "latin1location", "charset/rot13", "bomb"], EMPTY),
+    "login": (Presence.UNKNOWN, Reason.LOGIN_WALL),
+    "refused": (Presence.UNKNOWN, Reason.BLOCKED),
+    **dict.fromkeys(["missing", "gone"], GONE),
+    "nowhere": (Presence.ABSENT, Reason.NO_SUCH_HOST),
+    "servfail": BROKEN,
+    "inside": UNSAFE,
+}
+
+
+def addressed(name: str, port: int) -> str:
+    """A site of its own for each fault; those that are no home page are asked for by their path."""
+    path = "" if name in HOMES else name
+    return f"http://{name.split('/', maxsplit=1)[0]}.example:{port}/{path}"
+
+
+@pytest.fixture
+async def evil(tmp_path, monkeypatch):
+    """A night over real sockets, a real name server and real readers: its observations by fault."""
+    zone: dict[str, object] = {f"{name.split('/')[0]}.example": ["127.0.0.1"] for name in TOLD}
+    zone |= {"nowhere.example": "NXDOMAIN", "inside.example": ["10.0.0.5"]}
+    zone["servfail.example"] = {"A": "SERVFAIL", "AAAA": "SERVFAIL"}
+
+    def script(path: str, _: int) -> bytes | None:
+        host = server.heads[-1].split("Host: ")[1].split(".")[0]
+        return PATHS.get(path) or (HOMES.get(host) if path == "" else None)
+
+    async with Hostile(script) as server, NameServer(zone) as names:
+        fetch = FetchOptions(
+            allow_networks=("127.0.0.0/8",),
+            nameservers=(names.address,),
+            host_delay=0,
+            second_pass_after=0,
+            retries=0,
+            timeout=1,
+            dns_timeout=0.3,
+        )
+        app = opened(tmp_path, configured(("website",)).model_copy(update={"fetch": fetch}))
+        monkeypatch.setattr(app, "fetcher", lambda now: Fetcher(fetch, now), raising=False)
+        monkeypatch.setattr(app, "readers", lambda: ReaderPool(1, deadline=2), raising=False)
+        urls = {name: addressed(name, server.port) for name in TOLD}
+        named = {name: links.identify(url, "website") for name, url in urls.items()}
+        register(
+            app,
+            *(AccountRow(name, urls[name], identity, "website") for name, identity in named.items()),
+        )
+        done = await night.run(app, START)
+    assert done.state is NightState.DONE
+    names_of = {row.id: row.association for row in app.store.accounts()}
+    yield {names_of[look.account_id]: look for look in app.store.observations(night_id=done.id)}
+    app.store.close()
+
+
+async def test_every_fault_ends_in_one_typed_reason_and_the_night_goes_on(evil):
+    seen = {name: (look.finding.presence, look.finding.reason) for name, look in evil.items()}
+    assert seen == TOLD
+    assert {evil[name].finding.name for name in ("laughing", "resetting", "bombing")} == {"Association Amal"}
+    assert all(len(evil[name].evidence) > 1 for name in ("laughing", "including", "resetting", "bombing"))
+    assert "root:" not in repr(evil["including"])
+    title = evil["titled"].finding.name
+    assert title.startswith("Amal")
+    assert len(title) <= 300
+    assert not {unicodedata.category(letter) for letter in title} & {"Cc", "Cf", "Cs"}
+
+
+def spin(page: Page) -> None:
+    while True:
+        pass
+
+
+async def test_a_reader_that_hangs_does_not_stall_the_loop():
+    """The loop turns a hundred times a second beside it; twenty turns in half a second are enough here."""
+    ticks = 0
+
+    async def tick() -> None:
+        nonlocal ticks
+        while True:
+            await asyncio.sleep(0.005)
+            ticks += 1
+
+    async with ReaderPool(1, deadline=0.5) as readers:
+        ticking = asyncio.create_task(tick())
+        with pytest.raises(NoPage) as caught:
+            await readers.read(spin, Page("https://site.example/", 200))
+        ticking.cancel()
+    assert caught.value.reason is Reason.UNREADABLE
+    assert ticks >= 20
+
+
+def test_the_page_of_faults_has_every_row():
+    rows = [row for row, *_ in ROW.findall(PAGE)]
+    assert rows == sorted(set(rows))
+    assert {f"F{number:02}" for number in range(1, 34)} <= set(rows)
+
+
+@pytest.mark.parametrize("row", ROW.findall(PAGE), ids=lambda row: row[0])
+def test_each_test_named_on_the_page_of_faults_exists(row):
+    named = NAMED.findall(row[2])
+    assert named, row
+    for module, test in named:
+        tree = ast.parse((TESTS / f"{module}.py").read_text("utf-8"))
+        assert test in {
+            one.name for one in tree.body if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef)
+        }
