@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import multiprocessing
 import re
 import unicodedata
 from pathlib import Path
@@ -168,6 +169,16 @@ async def test_a_reader_that_hangs_does_not_stall_the_loop():
         ticking.cancel()
     assert caught.value.reason is Reason.UNREADABLE
     assert ticks >= 20
+
+
+async def test_a_pool_that_is_given_up_while_it_starts_leaves_no_worker():
+    pool = ReaderPool(1)
+    starting = asyncio.create_task(pool.__aenter__())
+    await asyncio.sleep(0)
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    assert not multiprocessing.active_children()
 
 
 def test_the_page_of_faults_has_every_row():

@@ -1,0 +1,45 @@
+"""How long the event loop is held up during one night of the practice web, and what the night costs."""
+
+import asyncio
+import time
+from datetime import UTC, datetime
+
+import pytest
+
+from auditor import night
+from auditor.app import App
+from auditor.practice import demo
+
+PAUSE = 0.005
+
+
+async def watch(lags: list[float]) -> None:
+    """Note by how much each short sleep is late."""
+    while True:
+        before = time.monotonic()
+        await asyncio.sleep(PAUSE)
+        lags.append(time.monotonic() - before - PAUSE)
+
+
+@pytest.mark.bench
+async def test_a_night_holds_the_loop_up_for_less_than_a_tenth_of_a_second(tmp_path):
+    lags: list[float] = []
+    demo.prepare(tmp_path)
+    async with demo.PracticeWeb(tmp_path / "ca.pem") as web:
+        with App.open(demo.configured(tmp_path, web.port)) as app:
+            (tonight,) = demo.calendar(1, datetime.now(UTC))
+            demo.import_tonight(app, tmp_path, tonight)
+            await web.play(tonight)
+            watching = asyncio.create_task(watch(lags))
+            began, spent = time.monotonic(), time.process_time()
+            done = await night.run(app, tonight.moment)
+            seconds, cpu = time.monotonic() - began, time.process_time() - spent
+            watching.cancel()
+    lags.sort()
+    middle, late, worst = (1000 * lags[int((len(lags) - 1) * part)] for part in (0.5, 0.99, 1))
+    print(  # noqa: T201  # a bench tells its figure
+        f"\n{done.receipt['accounts']} accounts, {done.receipt['requests']} requests in {seconds:.1f} s,"
+        f" {cpu:.2f} s CPU outside the readers; the loop was late by {middle:.0f} ms in the middle,"
+        f" {late:.0f} ms at the 99th percentile, {worst:.0f} ms at most"
+    )
+    assert worst < 100
