@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -50,10 +51,19 @@ class Held:
         return known
 
     def names(self, link: FoundLink) -> bool:
-        """Whether a link found on a page leads to this account."""
+        """Whether a link found on a page leads to this account, or to the owner of a registered post."""
         return link.channel == self.row.channel and (
             link.key == self.row.identity.key or link.key in self.aliases
         )
+
+    @property
+    def keys(self) -> frozenset[str]:
+        """Every key known to name this account."""
+        return self.aliases | {self.subject}
+
+    def may_be(self, link: FoundLink) -> bool:
+        """Whether a link under another name may lead to this account all the same."""
+        return link.channel == self.row.channel and may_be_one(self.keys, {link.key})
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +110,30 @@ class Case:
     def sites(self) -> list[Held]:
         """The association's websites whose pages were read the last time anything could be told."""
         return [held for held in self.on("website") if held.seen is not None and was_read(held.seen)]
+
+
+APART = ("in/", "group:")
+"""People and groups: such a key never is another name of a page or a channel."""
+
+WAY = re.compile(r"(@|[a-z]+[:/])?(\d+$)?")
+
+
+def may_be_one(keys: Iterable[str], others: Iterable[str]) -> bool:
+    """Whether two sets of keys may name one account, though they have none in common.
+
+    A number and a handle cannot be compared (`id:12` and `u:nour` may be one page), two handles can.
+    """
+    mine, theirs = frozenset(keys), frozenset(others)
+    if any(key.startswith(APART) for key in mine | theirs):
+        return False
+    return not mine & theirs and not set(map(_way, mine)) & set(map(_way, theirs))
+
+
+def _way(key: str) -> tuple[str | None, bool]:
+    """How a key names: by what stands before the name, and whether that is a number."""
+    told = WAY.match(key)
+    assert told is not None
+    return told[1], told[2] is not None
 
 
 def was_read(finding: Finding) -> bool:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import chain, islice
 from typing import TypeVar
 
 from auditor.canary import Canary, Turn, blindness
 from auditor.catalogue import catalogue
 from auditor.config import Config
-from auditor.settle import Dossier, Moment, Policy, owners_of, settle
+from auditor.settle import Dossier, Moment, Owners, Policy, owners_of, settle
 from probes.model import Finding
 from storage.model import (
     AccountRow,
@@ -48,25 +49,23 @@ class Derived:
         self.proposals += [row for row in after.proposals if row not in before.proposals]
 
 
-def conclude(
-    store: Store, config: Config, night: Night, readings: Sequence[tuple[Canary, Finding]]
-) -> tuple[Night, Mapping[str, str]]:
-    """Conclude a night whose accounts have all been looked at; give the blind channels, each with its reason.
-
-    Blindness is kept first, because it is told from the standings before this night; then all
-    conclusions in one transaction. So a night that dies in between concludes the same when gone on with.
-    """
-    night, blind = _blind(store, config, night, readings)
-    owners = owners_of(store.accounts(include_withdrawn=True), night.started_at)
+def conclude(store: Store, config: Config, night: Night, blind: Iterable[str]) -> None:
+    """Conclude a night whose accounts have all been looked at, in one transaction, unless that is done."""
+    if _concluded(store, night):
+        return
+    owners = owners_at(store, night.started_at)
     derived = Derived()
-    if not _concluded(store, night):
-        associations = list(store.associations())
-        looks = _looks(store, night, associations)
-        for before in dossiers(store, associations):
-            after = settle(before, looks(before), moment(night, blind), policy(config), owners)
-            derived.take(before, after)
-        store.put_derived(derived.standings, derived.gaps, derived.proposals)
-    return night, blind
+    associations = list(store.associations())
+    looks = _looks(store, night, associations)
+    for before in dossiers(store, associations):
+        after = settle(before, looks(before), moment(night, blind), policy(config), owners)
+        derived.take(before, after)
+    store.put_derived(derived.standings, derived.gaps, derived.proposals)
+
+
+def owners_at(store: Store, now: datetime) -> Owners:
+    """Who registers each account at a moment, as far as people's words let them."""
+    return owners_of(store.accounts(include_withdrawn=True), now, store.decisions())
 
 
 def policy(config: Config) -> Policy:
@@ -144,9 +143,14 @@ def _looks(store: Store, night: Night, associations: Sequence[Association]) -> L
     }
 
 
-def _blind(
+def blinded(
     store: Store, config: Config, night: Night, readings: Sequence[tuple[Canary, Finding]]
 ) -> tuple[Night, Mapping[str, str]]:
+    """The night with its blind channels kept, and each of them with its reason.
+
+    They are told from the standings before the night, so they are kept before anything is concluded: a
+    night that dies in between concludes the same when it is gone on with.
+    """
     kept = night.receipt.get("blind")
     if isinstance(kept, dict):
         return night, kept

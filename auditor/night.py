@@ -24,13 +24,14 @@ from auditor.canary import Canary, canaries, offline
 from auditor.config import Config
 from auditor.evidence import Bodies, kept
 from auditor.look import steps
+from auditor.settle import DISOWNING
 from auditor.standing import in_force
 from probes import links
 from probes.fetch import Fetcher, look
 from probes.model import Account, Finding, Kind, Look, NoPage, Page, Presence, Reason
 from probes.readers import ReaderPool
 from storage.errors import NightDoneError, StoreError
-from storage.model import AccountRow, DecisionKind, Night, NightState, Observation
+from storage.model import AccountRow, Night, NightState, Observation
 from storage.store import Store
 from storage.writer import Writer
 
@@ -94,7 +95,9 @@ async def run(
         return await session.whole()
     except BaseException:
         with contextlib.suppress(StoreError):
-            app.store.finish_night(night, NightState.INCOMPLETE, session.clock(), receipt=session.spent())
+            app.store.finish_night(
+                session.night, NightState.INCOMPLETE, session.clock(), receipt=session.spent()
+            )
         raise
 
 
@@ -202,7 +205,8 @@ class _Session:
 
     def _concluded(self, readings: Sequence[tuple[Canary, Finding]]) -> Night:
         store, config = self.app.store, self.app.config
-        self.night, blind = conclude.conclude(store, config, self.night, readings)
+        self.night, blind = conclude.blinded(store, config, self.night, readings)
+        conclude.conclude(store, config, self.night, blind)
         for channel, why in blind.items():
             log.warning("blind on %s tonight: %s; nothing on it moves", channel, why)
         told = receipt.done(store, self.night, readings, config, blind=blind, spent=self.spent())
@@ -231,9 +235,8 @@ class _Eyes:
 
 def audited(app: Tools, night: Night) -> list[AccountRow]:
     """The accounts this night has still to look at: on audited channels, linked, and not disowned."""
-    said = {DecisionKind.NOT_OURS, DecisionKind.MOVED}
     words = in_force(app.store.decisions(night.started_at), night.started_at)
-    disowned = {word.account_id for word in words if word.kind in said}
+    disowned = {word.account_id for word in words if word.kind in DISOWNING}
     return [
         row
         for row in app.store.pending(night)

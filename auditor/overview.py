@@ -14,11 +14,11 @@ from datetime import datetime
 from auditor import gaps
 from auditor.case import ACCOUNT_KINDS, Case, Held, was_read
 from auditor.catalogue import catalogue
-from auditor.conclude import dossiers
+from auditor.conclude import dossiers, owners_at
 from auditor.config import Config
 from auditor.rejudge import History
 from auditor.score import Score, points, score
-from auditor.settle import Dossier, Moment, Owners, case, owners_of
+from auditor.settle import Dossier, Moment, Owners, case
 from auditor.standing import in_force
 from probes.model import Activity, FoundLink, Kind, Presence, Reason, Scalar
 from storage.model import Association, Decision, DecisionKind, Gap, Night, NightState, Proposal, State
@@ -67,7 +67,10 @@ class Unchecked:
 
 @dataclass(frozen=True, slots=True)
 class AssociationView:
-    """One association. `gaps` are the open ones no other hides, gravest first; `all_gaps` has every row."""
+    """One association. `gaps` are the open ones no other hides, gravest first; `all_gaps` has every row.
+
+    `waived` are the rows a person said need not be told; they are no news to anybody.
+    """
 
     association: Association
     accounts: tuple[AccountView, ...]
@@ -77,6 +80,7 @@ class AssociationView:
     unchecked: tuple[Unchecked, ...]
     score: Score
     none_by_choice: frozenset[str] = frozenset()
+    waived: tuple[Gap, ...] = ()
 
     def on(self, channel: str) -> list[AccountView]:
         """Its accounts on a channel."""
@@ -154,7 +158,7 @@ def overview(store: Store, config: Config, as_of: datetime, *, since: datetime |
     concluded = [night for night in nights if night.state is NightState.DONE]
     since = since or (concluded[-1].started_at if concluded else None)
     seen = tuple(views(store, config, as_of))
-    rows = [gap for view in seen for gap in view.all_gaps]
+    rows = [gap for view in seen for gap in view.all_gaps if gap not in view.waived]
     return Overview(
         as_of=as_of,
         since=since,
@@ -175,7 +179,7 @@ def views(store: Store, config: Config, as_of: datetime) -> Iterator[Association
     nights = [night for night in store.nights() if night.state is NightState.DONE]
     until = [night for night in nights if night.started_at <= as_of]
     began = until[-1].started_at if until else as_of
-    owners = owners_of(store.accounts(include_withdrawn=True), as_of)
+    owners = owners_at(store, as_of)
     for dossier in _dossiers(store, config, until, is_past=len(until) < len(nights)):
         yield view(dossier, config, Moment(began, as_of), owners)
 
@@ -202,6 +206,7 @@ def view(dossier: Dossier, config: Config, moment: Moment, owners: Owners) -> As
         unchecked=tuple(_unchecked(known, config)),
         score=score(points(known, config.activity)),
         none_by_choice=known.none_by_choice,
+        waived=tuple(gap for gap in rows if gap not in shown),
     )
 
 
@@ -268,7 +273,7 @@ def linked(held: Held, known: Case) -> str:
     profile_leads = any(_is_site(link, known) for link in from_profile)
     if site_leads or profile_leads:
         return "reciprocal" if site_leads and profile_leads else "site_only" if site_leads else "profile_only"
-    elsewhere = any(link.channel == held.row.channel for link in from_sites)
+    elsewhere = any(link.channel == held.row.channel and not held.may_be(link) for link in from_sites)
     own_site = any(site.is_account for site in known.on("website"))
     return "contradicted" if elsewhere or (from_profile and own_site) else "registry_only"
 
@@ -327,7 +332,8 @@ def _covered(view: AssociationView, channel: str) -> str:
 
 
 def _counts(account: AccountView) -> bool:
-    return account.kind is Kind.SHORT or (account.key is not None and account.kind in ACCOUNT_KINDS)
+    """Whether a cell may mean an account: what cannot be read, or only followed, is no channel missing."""
+    return account.kind in {Kind.SHORT, Kind.INVALID} or account.key is not None
 
 
 def _untold(seen: Iterable[AssociationView]) -> dict[tuple[str, Reason | None], int]:

@@ -20,7 +20,7 @@ from auditor.conclude import Derived, moment, policy
 from auditor.config import Config
 from auditor.evidence import Bodies, NotKeptError, replay
 from auditor.look import steps
-from auditor.settle import Dossier, Owners, owners_of, settle
+from auditor.settle import DISOWNING, Dossier, Owners, owners_of, settle
 from probes.model import Account, Finding, Reason, drive
 from storage.clean import clean
 from storage.errors import DamagedEvidenceError, MissingEvidenceError
@@ -116,7 +116,9 @@ class History:
         self._policy = policy(config)
         self._accounts = list(store.accounts(include_withdrawn=True))
         self._listed = {association.id for association in store.associations()}
+        self._decisions = [word for word in store.decisions() if word.kind in DISOWNING]
         moves = {row.added_at for row in self._accounts} | {row.withdrawn_at for row in self._accounts}
+        moves |= {moment for word in self._decisions for moment in (word.decided_at, word.until)}
         self._moves = sorted(moment for moment in moves if moment)
         self._owners: dict[int, Owners] = {}
 
@@ -144,7 +146,7 @@ class History:
     def _owned(self, night: Night) -> Owners:
         at = bisect.bisect_right(self._moves, night.started_at)
         if at not in self._owners:
-            self._owners[at] = owners_of(self._accounts, night.started_at)
+            self._owners[at] = owners_of(self._accounts, night.started_at, self._decisions)
         return self._owners[at]
 
     def _looks(

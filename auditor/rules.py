@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import combinations
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from auditor.case import Case, Held, Sign
+from auditor.case import Case, Held, Sign, may_be_one
 from auditor.catalogue import Catalogue, catalogue
 from auditor.standing import age, days_between
 from probes.model import Identity, Kind, Presence, Reason, Scalar
@@ -265,14 +266,23 @@ class NotLinked(Check):
         if not sites or held.standing.state is State.GONE:
             if any(case.on("website")):
                 yield _untold(held)
-        elif not any(held.names(link) for site in sites if site.seen for link in site.seen.links):
+            return
+        found = [link for site in sites if site.seen for link in site.seen.links]
+        if any(map(held.names, found)):
+            return
+        if any(map(held.may_be, found)):
+            yield _untold(held)
+        else:
             params = {**_shown(held, case), "pages": sites[0].url}
             decided = any(site.tonight for site in sites)
             yield Sign(held.row.channel, held.subject, decided=decided, params=params)
 
 
 class Duplicate(Check):
-    """Several accounts of one association on one channel, none of them lost."""
+    """Several accounts of one association on one channel, none of them lost.
+
+    Two names that cannot be compared, a number and a handle, may be one account: that cannot be told.
+    """
 
     check: Literal["duplicate"]
 
@@ -285,14 +295,14 @@ class Duplicate(Check):
             distinct = [
                 held for at, held in enumerate(kept) if not any(_same(held, other) for other in kept[:at])
             ]
-            if len(distinct) > 1:
+            if any(not may_be_one(one.keys, other.keys) for one, other in combinations(distinct, 2)):
                 yield Sign(
                     channel, params={"url": distinct[0].url, "urls": " ".join(one.url for one in distinct)}
                 )
 
 
 def _same(held: Held, other: Held) -> bool:
-    return bool((held.aliases | {held.subject}) & (other.aliases | {other.subject}))
+    return bool(held.keys & other.keys)
 
 
 class Shared(Check):

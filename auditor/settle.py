@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from auditor import gaps
-from auditor.case import Case, Held
+from auditor.case import ACCOUNT_KINDS, Case, Held
 from auditor.catalogue import Catalogue
 from auditor.rules import Check, judge
 from auditor.standing import Confirm, advance, decided, in_force
@@ -29,6 +29,9 @@ from storage.model import (
 
 Owners = Mapping[tuple[str, str], tuple[str, ...]]
 """Which associations register an account, by (channel, key)."""
+
+DISOWNING = frozenset({DecisionKind.NOT_OURS, DecisionKind.MOVED})
+"""The words after which an account is neither looked at nor judged: it is not theirs, or no longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +141,7 @@ def _shared(dossier: Dossier, owners: Owners) -> dict[tuple[str, str], tuple[str
 def _disowned(dossier: Dossier, words: Iterable[Decision]) -> frozenset[tuple[str, str]]:
     """The accounts a person said are not theirs, or have moved: neither is judged."""
     keys = {row.id: (row.channel, row.identity.key or row.typed) for row in dossier.accounts}
-    said = [word for word in words if word.kind in {DecisionKind.NOT_OURS, DecisionKind.MOVED}]
+    said = [word for word in words if word.kind in DISOWNING]
     by_account = {keys[word.account_id] for word in said if word.account_id in keys}
     by_key = {
         (word.channel, word.value)
@@ -209,11 +212,22 @@ def live(row: AccountRow, now: datetime) -> bool:
     return added and (row.withdrawn_at is None or row.withdrawn_at > now)
 
 
-def owners_of(accounts: Iterable[AccountRow], now: datetime) -> dict[tuple[str, str], tuple[str, ...]]:
-    """Who registers each account at a moment. What a cell says of nobody (a home page) is left out."""
+def owners_of(
+    accounts: Iterable[AccountRow], now: datetime, decisions: Iterable[Decision] = ()
+) -> dict[tuple[str, str], tuple[str, ...]]:
+    """Who registers each account at a moment.
+
+    What names nobody's account (a home page, a post of somebody else's) is left out, and so is what a
+    person said is not theirs.
+    """
+    words = [word for word in in_force(decisions, now) if word.kind in DISOWNING]
+    ids = {word.account_id for word in words} - {None}
+    keys = {(word.association, word.channel, word.value) for word in words if word.account_id is None}
     owners: dict[tuple[str, str], tuple[str, ...]] = {}
     for row in accounts:
         at = (row.channel, row.identity.key or "")
-        if at[1] and live(row, now) and row.association not in owners.get(at, ()):
+        theirs = row.id not in ids and (row.association, *at) not in keys
+        named = at[1] and row.identity.kind in ACCOUNT_KINDS and live(row, now)
+        if named and theirs and row.association not in owners.get(at, ()):
             owners[at] = (*owners.get(at, ()), row.association)
     return owners

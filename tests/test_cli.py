@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -384,3 +384,16 @@ def test_help_needs_neither_the_database_nor_the_fetcher():
         "sys.exit(bool({'sqlalchemy', 'httpx', 'lxml', 'openpyxl', 'rich'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", spy], capture_output=True, check=False).returncode == 0
+
+
+def test_a_monitor_hears_of_nights_that_are_begun_and_never_done(auditor, tmp_path):
+    with App.open(load(None, {})) as app:
+        now = datetime.now(UTC)
+        before = now - timedelta(days=2)
+        app.store.finish_night(app.store.begin_night(before.date(), before), NightState.DONE, before)
+        app.store.finish_night(app.store.begin_night(now.date(), now), NightState.SKIPPED, now)
+    code, out, err = auditor("status", "--max-age", "26", "--json")
+    assert code == 4
+    assert items(out)[0]["state"] == "skipped"
+    assert str(before.date()) in err
+    assert auditor("status", "--max-age", "50")[0] == 0

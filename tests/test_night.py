@@ -2,16 +2,19 @@
 
 import asyncio
 import logging
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from small import PROFILE, START, configured, link, night_of, opened, register, steps
 
-from auditor import conclude, night
+from auditor import conclude, night, rejudge
 from auditor.canary import Canary
 from auditor.gaps import is_open
 from auditor.night import run, shards
 from auditor.receipt import digest
+from auditor.rules import Shared
+from auditor.settle import owners_of
 from probes.fetch import Fetcher, FetchOptions
 from probes.model import Account, Identity, Kind, NoPage, Presence, Reason
 from probes.readers import ReaderPool
@@ -364,3 +367,47 @@ async def test_a_register_is_concluded_like_a_network(app, monkeypatch):
     monkeypatch.undo()
     assert list(conclude.dossiers(app.store, app.store.associations(), whole=True)) == one_by_one
     assert [gap.nights for gap in app.store.gaps("nour") if gap.code == "channel_unlisted"] == [2]
+
+
+async def test_a_blind_night_whose_conclusions_cannot_be_kept_stays_blind(app, monkeypatch, caplog):
+    known = "https://facebook.example/known"
+    watched(monkeypatch, ("facebook", known, True))
+    register(app, NOUR)
+    app.web.answers = {known: "gone", NOUR.typed: "gone"}
+
+    def full(*_, **__):
+        raise StoreError("the database", "the disk is full", "make room")
+
+    with caplog.at_level(logging.CRITICAL):
+        with monkeypatch.context() as patch:
+            patch.setattr(app.store, "put_derived", full)
+            with pytest.raises(StoreError):
+                await run(app, START)
+        app.web.answers[known] = "alive"
+        done = await run(app, START + timedelta(minutes=5))
+    assert done.blind == ("facebook",)
+    assert done.receipt["blind"] == {"facebook": "a known account reads not_found"}
+    assert all(one.doubt is None for one in app.store.standings())
+
+
+async def test_what_a_person_disowned_is_not_shared_with_its_owner(app, monkeypatch):
+    monkeypatch.setattr(rejudge, "steps", steps)
+    shared = Shared(code="channel_shared", check="shared")
+    app.config = app.config.model_copy(update={"rules": (*app.config.rules, shared)})
+    both = link("amal", "facebook", "nour")
+    register(app, NOUR, both)
+    wrong = next(row for row in app.store.accounts() if row.association == "amal")
+    word = Decision("amal", "facebook", DecisionKind.NOT_OURS, "Amina", "", night_of(2), account_id=wrong.id)
+    for day in range(2):
+        await run(app, night_of(day))
+    assert {gap.association for gap in app.store.gaps() if gap.code == "channel_shared"} == {"nour", "amal"}
+    app.store.add_decision(word)
+    await run(app, night_of(2))
+    assert not [gap for gap in app.store.gaps(unclosed_only=True) if gap.code == "channel_shared"]
+    assert rejudge.rejudge(app).changes == []
+
+
+def test_a_post_of_somebody_s_page_does_not_share_the_page():
+    page = link("nour", "facebook", "nour")
+    post = replace(page, association="amal", identity=replace(page.identity, kind=Kind.POST))
+    assert owners_of([page, post], START) == {("facebook", "u:nour"): ("nour",)}

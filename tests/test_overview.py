@@ -214,3 +214,21 @@ async def test_a_bad_night_moves_no_score(app):
     after = overview(app.store, app.config, night_of(1))
     assert [view.score for view in after.associations] == [view.score for view in before.associations]
     assert after.coverage == before.coverage
+
+
+async def test_a_waived_gap_is_no_news(app):
+    register(app, NOUR, names=["bare"])
+    word = Decision("bare", "", DecisionKind.WAIVE, "Amina", "next year", START - timedelta(days=1))
+    app.store.add_decision(word)
+    await run(app, night_of(0))
+    seen = overview(app.store, app.config, night_of(1))
+    assert {gap.association for gap in seen.opened} == {"nour"}
+
+
+@pytest.mark.parametrize(("kind", "key"), [(Kind.INVALID, None), (Kind.SHORT, None), (Kind.POST, "u:bare")])
+def test_a_cell_that_may_mean_an_account_is_no_missing_channel(app, kind, key):
+    row = AccountRow("bare", "typed", Identity("facebook", kind, key), "facebook")
+    register(app, NOUR, row)
+    seen = overview(app.store, app.config, START)
+    facebook = next(one for one in seen.coverage if one.channel == "facebook")
+    assert (facebook.unknown, facebook.missing) == (2, 0)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from auditor.case import Case, Held
+from auditor.case import Case, Held, may_be_one
 from auditor.catalogue import catalogue
 from auditor.rules import Rule, dry_run, judge
 from probes.model import Activity, Finding, FoundLink, Identity, Kind, Presence, Reason
@@ -290,3 +290,42 @@ def test_only_what_is_certain_is_said_of_a_walled_account():
     walled = held("facebook", "u:nour", tonight=False)
     looks = [DEAD, DOWN, EMPTY, STALE, fact(fact="https", **{"is": False}) | {"channels": ["facebook"]}]
     assert all(one.holds is None for rule in looks for one in signs(rule, walled).values())
+
+
+BY_NUMBER = FoundLink("facebook", "id:12", "https://www.facebook.com/profile.php?id=12", "anchor")
+
+
+def test_a_link_by_number_may_lead_to_an_account_known_by_its_handle():
+    one = signs(NOT_LINKED, site(BY_NUMBER), held("facebook", "u:nour"))["facebook", "u:nour"]
+    assert one.holds is None
+    told = signs(NOT_LINKED, site(BY_NUMBER), held("facebook", "u:nour", aliases=["id:34"]))
+    assert told["facebook", "u:nour"].holds is True
+
+
+def test_a_number_and_a_handle_are_no_duplicate_that_can_be_told():
+    rule = {"code": "channel_duplicate", "check": "duplicate", "channels": ["facebook", "linkedin"]}
+    two = held("facebook", "u:nour"), held("facebook", "id:12")
+    assert not signs(rule, *two)
+    assert signs(rule, *two, held("facebook", "u:amal"))["facebook", ""].holds is True
+    a_person = held("linkedin", "in/nour"), held("linkedin", "company/nour")
+    assert signs(rule, *a_person)["linkedin", ""].holds is True
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "may"),
+    [
+        ("u:nour", "id:12", True),
+        ("u:nour", "u:amal", False),
+        ("nour", "id:12", True),
+        ("company/nour", "company/12", True),
+        ("company/nour", "company/amal", False),
+        ("company/nour", "school/nour", True),
+        ("in/nour", "company/12", False),
+        ("group:nour", "id:12", False),
+        ("@nour", "UCabc", True),
+        ("@nour", "@amal", False),
+        ("c/nour", "user/nour", True),
+    ],
+)
+def test_two_names_may_be_one_account_where_they_cannot_be_compared(one, other, may):
+    assert may_be_one({one}, {other}) is may

@@ -15,6 +15,8 @@ from auditor.errors import IncompleteError
 from auditor.output import document, give, give_table, progress, say
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from probes.model import Presence
     from storage.model import Night
     from storage.store import Store
@@ -58,25 +60,27 @@ def serve(context: typer.Context) -> None:
 def status(
     context: typer.Context,
     max_age: Annotated[
-        float | None, typer.Option("--max-age", help="Hours after which the last night is too old: exit 4.")
+        float | None,
+        typer.Option("--max-age", help="Hours after which the last night done is too old: exit 4."),
     ] = None,
     as_json: Json = False,
 ) -> None:
     """Tell how the last night went."""
     from auditor.faces import status_item
+    from storage.model import NightState
 
     with session(context).open() as app:
-        night = app.store.last_night()
-        item = status_item(night, counted(app.store, night), clock())
+        now, night = clock(), app.store.last_night()
+        item = status_item(night, counted(app.store, night), now)
+        done = app.store.last_night(NightState.DONE)
     if as_json:
         give(document([item], clock()))
     elif night:
         give_table(("what", "value"), ((key, _shown(value)) for key, value in item.items()))
     else:
         say("no night yet; `auditor run` makes one")
-    if max_age is not None and (item["age_hours"] is None or item["age_hours"] > max_age):
-        why = f"it is {item['age_hours']} hours old" if night else "there is none"
-        raise IncompleteError("the last night is too old", why, "`auditor run`, and look at the schedule")
+    if max_age is not None:
+        _refuse_stale(done, max_age, now)
 
 
 def rejudge(
@@ -108,6 +112,16 @@ def counted(store: Store, night: Night | None) -> Counter[Presence]:
         for (_, presence), count in store.counts(night.id).items():
             total[presence] += count
     return total
+
+
+def _refuse_stale(done: Night | None, max_age: float, now: datetime) -> None:
+    """Raise IncompleteError. Only a night that was done tells anything: one skipped every day is no news."""
+    if done is None:
+        raise IncompleteError("no night is done", "there is none to tell of", "`auditor run`")
+    hours = (now - (done.finished_at or done.started_at)).total_seconds() / 3600
+    if hours > max_age:
+        why = f"the night of {done.day} ended {hours:.1f} hours ago"
+        raise IncompleteError("the last night is too old", why, "`auditor run`, and look at the schedule")
 
 
 def _shown(value: object) -> object:
