@@ -32,6 +32,7 @@ from auditor.layers import PREFIX, laid_over, overrides_of, read, refuse_secrets
 from auditor.refusal import near, told
 from auditor.rules import Rule
 from auditor.standing import Bands, Confirm
+from probes import links
 from probes.fetch import FetchOptions
 
 HERE = Path(__file__).resolve().parent
@@ -99,11 +100,12 @@ class ChannelConfig(Table):
 
 
 class Survey(Table):
-    """What people said when asked, in percent of associations: the figures coverage stands beside."""
+    """What people said when asked, in percent of associations: the figures coverage stands beside.
+
+    What the survey was, and that the two do not measure the same, is said in words/terms.toml.
+    """
 
     figures: Mapping[str, float] = Field(default_factory=dict)
-    source: str = ""
-    caveat: str = ""
 
 
 class Schedule(Table):
@@ -158,10 +160,26 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> 
     tables = rooted({**read(packaged()), **own}, found.parent if found else Path())
     from_environment = overrides_of(environ)
     try:
-        return Config.model_validate(laid_over(tables, from_environment))
+        config = Config.model_validate(laid_over(tables, from_environment))
     except ValidationError as problem:
         variables = {place: PREFIX + "__".join(place).upper() for place in from_environment}
         raise told(problem, Config, origin, variables) from None
+    _refuse_nobody(config, origin)
+    return config
+
+
+def _refuse_nobody(config: Config, origin: str) -> None:
+    """Raise ConfigError for a channel that is none: such a table or rule would silently do nothing."""
+    named = [(f"channels.{name}", name) for name in config.channels]
+    named += [(f"survey.figures.{name}", name) for name in config.survey.figures]
+    named += [
+        (f"rules[{at}].channels", name) for at, rule in enumerate(config.rules, 1) for name in rule.channels
+    ]
+    known = sorted(links.channels())
+    for place, name in named:
+        if name not in known:
+            remedy = near(name, known, f"one of {', '.join(known)}")
+            raise ConfigError(f"{origin}: {place}", f'no channel is called "{name}"', remedy)
 
 
 def find(path: Path | None, environ: Mapping[str, str]) -> Path | None:

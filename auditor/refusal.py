@@ -48,7 +48,7 @@ def _cause(config: type[BaseModel], kind: str, message: str, place: tuple[int | 
     if kind in {"union_tag_invalid", "union_tag_not_found"}:
         return "its check is not one of the closed set", f"one of {', '.join(sorted(_checks(config)))}"
     if kind in {"model_type", "dict_type", "mapping_type", "model_attributes_type"}:
-        return "this should be a table", f"[{place[-1]}] on a line of its own"
+        return "this should be a table", f"[{'.'.join(map(str, place))}] on a line of its own"
     return message.removeprefix("value error, "), EXAMPLE
 
 

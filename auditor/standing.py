@@ -32,7 +32,6 @@ class Confirm(BaseModel):
     failures: int = Field(default=3, ge=1)
     days: int = Field(default=6, ge=0)
     back: int = Field(default=2, ge=1)
-    trouble_days: int = Field(default=3, ge=0)
 
 
 class Bands(BaseModel):
