@@ -12,7 +12,8 @@ from datetime import datetime
 from auditor import gaps
 from auditor.case import ACCOUNT_KINDS, Case, Held
 from auditor.catalogue import Catalogue
-from auditor.rules import Check, judge
+from auditor.checks.check import Check
+from auditor.rules import judge
 from auditor.standing import Confirm, advance, decided, in_force
 from probes import links
 from probes.model import Presence

@@ -10,10 +10,10 @@ from small import PROFILE, START, configured, link, night_of, opened, register, 
 
 from auditor import conclude, night, rejudge
 from auditor.canary import Canary
+from auditor.checks.registered import Shared
 from auditor.gaps import is_open
 from auditor.night import run, shards
 from auditor.receipt import digest
-from auditor.rules import Shared
 from auditor.settle import owners_of
 from probes.fetch import Fetcher, FetchOptions
 from probes.model import Account, Identity, Kind, NoPage, Presence, Reason

@@ -7,7 +7,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from auditor.case import Case, Held, may_be_one
 from auditor.catalogue import catalogue
-from auditor.rules import Rule, dry_run, judge
+from auditor.rules import Rule, judge
 from probes.model import Activity, Finding, FoundLink, Identity, Kind, Presence, Reason
 from storage.model import AccountRow, Association, Proposal, Standing, State, Streak
 
@@ -274,7 +274,7 @@ def test_two_rules_of_one_gap_are_one_candidate_the_clearest():
 )
 def test_rules_that_could_not_be_judged_are_refused_at_load(rule, says):
     with pytest.raises(ValueError, match=says):
-        dry_run([RULE.validate_python(rule)], catalogue())
+        RULE.validate_python(rule).rehearse(catalogue())
 
 
 @pytest.mark.parametrize(

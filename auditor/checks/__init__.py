@@ -1,0 +1,1 @@
+"""The closed set of checks, by what they look at: the registry, what was seen, how things are linked."""
