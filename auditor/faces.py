@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from auditor.overview import AccountView, AssociationView, Overview
+from auditor.overview import Overview
+from auditor.view import AccountView, AssociationView
 from probes.model import Presence
 from storage.model import Gap, Night
 
@@ -16,17 +17,6 @@ Item = dict[str, Any]
 def instant(moment: datetime | None) -> str | None:
     """A moment as ISO 8601 in UTC, with a Z."""
     return moment.isoformat().replace("+00:00", "Z") if moment else None
-
-
-def envelope(items: Iterable[Item], now: datetime) -> Item:
-    """What every reading command prints with `--json`."""
-    return {"schema": 1, "generated_at": instant(now), "items": list(items)}
-
-
-def status_items(overview: Overview) -> list[Item]:
-    """One item: the newest night, what it found, how old it is. Nulls where there was none yet."""
-    counts = {presence: overview.count(presence) for presence in Presence}
-    return [status_item(overview.night, counts, overview.as_of)]
 
 
 def status_item(night: Night | None, counts: Mapping[Presence, int], now: datetime) -> Item:
@@ -47,12 +37,6 @@ def status_item(night: Night | None, counts: Mapping[Presence, int], now: dateti
 def gap_items(overview: Overview) -> list[Item]:
     """Every open gap that no other hides, association by association, gravest first."""
     return [_gap(gap, view.association.name) for view in overview.associations for gap in view.gaps]
-
-
-def moved_items(overview: Overview, rows: Iterable[Gap]) -> list[Item]:
-    """Any gaps as items: what opened or closed since a moment, hidden ones too."""
-    names = {view.association.id: view.association.name for view in overview.associations}
-    return [_gap(gap, names.get(gap.association, gap.association)) for gap in rows]
 
 
 def _gap(gap: Gap, name: str) -> Item:
@@ -120,22 +104,3 @@ def account_item(account: AccountView) -> Item:
         "linked": account.linked,
         "checked_at": instant(account.checked_at),
     }
-
-
-def coverage_items(overview: Overview) -> list[Item]:
-    """The network's figures: percent confirmed to percent possible, the counts, and the survey's figure."""
-    return [
-        {
-            "channel": one.channel,
-            "associations": one.associations,
-            "confirmed": one.confirmed,
-            "unknown": one.unknown,
-            "gone": one.gone,
-            "missing": one.missing,
-            "by_choice": one.by_choice,
-            "low": one.low,
-            "high": one.high,
-            "survey": one.survey,
-        }
-        for one in overview.coverage
-    ]

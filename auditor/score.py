@@ -89,16 +89,6 @@ def effective(states: States) -> dict[str, Point]:
     return whole
 
 
-def merge(last: States, tonight: States) -> dict[str, Point]:
-    """Tonight's states, the last known one where tonight could tell nothing."""
-    return {item: _known(tonight, item) or _known(last, item) or Point.UNKNOWN for item in WEIGHTS}
-
-
-def _known(states: States, item: str) -> Point | None:
-    state = states.get(item, Point.UNKNOWN)
-    return None if state is Point.UNKNOWN else state
-
-
 def score(states: States) -> Score:
     """The score of these states."""
     whole = effective(states)

@@ -8,10 +8,12 @@ import pytest
 
 from auditor.catalogue import LANGUAGES
 from auditor.config import Config, Survey
-from auditor.overview import AccountView, AssociationView, Coverage, Overview, Unchecked
+from auditor.coverage import Coverage
+from auditor.overview import Overview
 from auditor.report import pages, text
 from auditor.report.strengths import advice, strengths
 from auditor.score import score
+from auditor.view import AccountView, AssociationView, Unchecked
 from auditor.wording import Wording
 from probes.model import Activity, Kind, Precision, Presence, Reason
 from storage.model import Association, Gap, State

@@ -3,7 +3,7 @@
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from auditor.score import MIN_KNOWN, WEIGHTS, Point, effective, merge, score
+from auditor.score import MIN_KNOWN, WEIGHTS, Point, effective, score
 
 STATES = st.fixed_dictionaries({item: st.sampled_from(Point) for item in WEIGHTS})
 
@@ -53,11 +53,6 @@ def test_mending_never_lowers_the_score(states, item):
     assert after.low >= before.low
     if before.percent is not None and after.percent is not None:
         assert after.percent >= before.percent
-
-
-@given(STATES)
-def test_a_night_that_tells_nothing_moves_nothing(states):
-    assert score(merge(states, whole(Point.UNKNOWN))) == score(merge(states, states))
 
 
 @given(STATES)

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from auditor.config import Config
-from auditor.overview import AssociationView, Overview, overview
+from auditor.overview import Overview, overview
 from auditor.report import text
 from auditor.report.strengths import advice
+from auditor.view import AssociationView
 from auditor.wording import Wording, isolated
 
 if TYPE_CHECKING:

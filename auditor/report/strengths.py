@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from auditor.overview import AssociationView
+from auditor.view import AssociationView
 from probes.model import Scalar
 from storage.model import State
 

@@ -6,8 +6,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from auditor.config import Config
-from auditor.overview import AssociationView, Coverage, Overview
+from auditor.coverage import Coverage
+from auditor.overview import Overview
 from auditor.report.strengths import strengths
+from auditor.view import AssociationView
 from auditor.wording import NOTHING, Wording
 from storage.model import Gap
 

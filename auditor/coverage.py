@@ -1,0 +1,76 @@
+"""Coverage: the network's figure on each channel, as an interval beside the survey's. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from auditor.config import Config
+from auditor.view import AccountView, AssociationView
+from probes.model import Kind
+from storage.model import State
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """The network's figure on one channel: percent confirmed, and how far the unknown ones could take it.
+
+    `survey` is what people said when asked, in percent: of associations as they see themselves, not as
+    they are observed.
+    """
+
+    channel: str
+    associations: int
+    confirmed: int
+    unknown: int
+    gone: int
+    missing: int
+    by_choice: int
+    survey: float | None = None
+
+    @property
+    def low(self) -> float:
+        """Percent of the associations with a confirmed account."""
+        return _percent(self.confirmed, self.associations)
+
+    @property
+    def high(self) -> float:
+        """Percent of them if every account that could not be told were there."""
+        return _percent(self.confirmed + self.unknown, self.associations)
+
+
+def coverage(seen: Iterable[AssociationView], config: Config) -> Iterator[Coverage]:
+    """The network's figures, channel by channel in the config's order."""
+    listed = list(seen)
+    for channel in config.channels:
+        kinds = Counter(_covered(view, channel) for view in listed)
+        yield Coverage(
+            channel=channel,
+            associations=len(listed),
+            confirmed=kinds["confirmed"],
+            unknown=kinds["unknown"],
+            gone=kinds["gone"],
+            missing=kinds["missing"],
+            by_choice=kinds["by_choice"],
+            survey=config.survey.figures.get(channel),
+        )
+
+
+def _covered(view: AssociationView, channel: str) -> str:
+    """What one association counts as: its best account decides, none at all is missing or a choice."""
+    states = {one.state for one in view.on(channel) if _counts(one)}
+    if State.PRESENT in states:
+        return "confirmed"
+    if channel in view.none_by_choice:
+        return "by_choice"
+    return "unknown" if State.UNKNOWN in states else "gone" if states else "missing"
+
+
+def _counts(account: AccountView) -> bool:
+    """Whether a cell may mean an account: what cannot be read, or only followed, is no channel missing."""
+    return account.kind in {Kind.SHORT, Kind.INVALID} or account.key is not None
+
+
+def _percent(part: int, whole: int) -> float:
+    return round(100 * part / whole, 1) if whole else 0.0
