@@ -39,7 +39,8 @@ CALLED = {
     "email": "email, e mail, mail, courriel, adresse electronique, adresse email, البريد الالكتروني, "
     "البريد, بريد الكتروني, الايميل",
     "phone": "phone, phone number, telephone, tel, gsm, mobile, الهاتف, رقم الهاتف, هاتف",
-    "tags": "tags, tag, category, categories, field, domaine, domaines, categorie, theme, themes, "
+    "tags": "tags, tag, keywords, mots cles, الكلمات المفتاحية, "
+    "category, categories, field, domaine, domaines, categorie, theme, themes, "
     "thematique, activite, المجال, مجال العمل, التصنيف, الوسوم, النشاط",
     "website": "website, web site, web, site, site web, site internet, url, homepage, adresse du site, "
     "الموقع, الموقع الالكتروني, موقع الويب, رابط الموقع, موقع الكتروني",
@@ -60,7 +61,7 @@ CALLED = {
     "autres liens, autres, reseaux sociaux, autres reseaux, "
     "روابط, روابط اخرى, "
     "مواقع التواصل, وسائل التواصل الاجتماعي",
-    "none_by_choice": "none by choice, by choice, not wanted, sans par choix, pas souhaite, "
+    "none_by_choice": "none by choice, by choice, not wanted, sans par choix, aucun par choix, pas souhaite, "
     "absent par choix, "
     "بدون اختيارا, لا نريد, غياب بالاختيار, قنوات لا تريدها",
     "media_officer": "media officer, communication officer, contact, contact person, "

@@ -38,11 +38,6 @@ class Derived:
             query = select(STANDING.c.standing).where(STANDING.c.account_id == account_id)
             return connection.execute(query).scalar()
 
-    def put_standings(self, standings: Iterable[Standing]) -> None:
-        """Keep the standings, each in place of its account's old one."""
-        with self._database.writing() as connection:
-            self._put_standings(connection, standings)
-
     def gaps(
         self,
         association: str | None = None,
@@ -66,11 +61,6 @@ class Derived:
             query = query.where(GAP.c.opened_at.is_not(None))
         return map(_gap, self._database.rows(query, GAP.c.id))
 
-    def put_gaps(self, gaps: Iterable[Gap]) -> None:
-        """Keep the gaps; one of the same association, channel, subject, code and first night is replaced."""
-        with self._database.writing() as connection:
-            self._put_gaps(connection, gaps)
-
     def proposals(self, association: str | None = None) -> Iterator[Proposal]:
         """The accounts nobody registered, in the order they were first kept."""
         query = select(PROPOSAL)
@@ -78,15 +68,17 @@ class Derived:
             query = query.where(PROPOSAL.c.association == association)
         return map(_proposal, self._database.rows(query, PROPOSAL.c.id))
 
-    def put_proposals(self, proposals: Iterable[Proposal]) -> None:
-        """Keep the proposals; one of the same association, channel and key is replaced."""
-        with self._database.writing() as connection:
-            self._put_proposals(connection, proposals)
-
     def put_derived(
-        self, standings: Iterable[Standing], gaps: Iterable[Gap], proposals: Iterable[Proposal]
+        self,
+        standings: Iterable[Standing] = (),
+        gaps: Iterable[Gap] = (),
+        proposals: Iterable[Proposal] = (),
     ) -> None:
-        """Keep a night's conclusions in one transaction: all of them, or none."""
+        """Keep a night's conclusions in one transaction: all of them, or none.
+
+        Each replaces its old one: a standing the account's; a gap the one of the same association, channel,
+        subject, code and first night; a proposal the one of the same association, channel and key.
+        """
         with self._database.writing() as connection:
             self._put_standings(connection, standings)
             self._put_gaps(connection, gaps)

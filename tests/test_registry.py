@@ -123,6 +123,8 @@ def test_the_order_of_columns_is_free(tmp_path):
         ("رابط صفحة الفيسبوك", "facebook"),
         ("url-website", "website"),
         ("Lien de la page Facebook", "facebook"),
+        ("Mots-clés", "tags"),
+        ("Aucun par choix", "none_by_choice"),
         ("none_by_choice", "none_by_choice"),
         ("Shoe size", None),
         ("", None),

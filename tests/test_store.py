@@ -352,14 +352,16 @@ def test_an_observation_survives_unchanged(peopled, finding, evidence, when):
 @QUICK
 @given(STANDINGS)
 def test_a_standing_survives_unchanged(peopled, standing):
-    peopled.put_standings([standing])
+    peopled.put_derived(standings=[standing])
     assert peopled.standing(1) == standing
 
 
 @QUICK
 @given(st.text())
 def test_any_text_can_be_kept_and_is_cleaned_once(peopled, text):
-    peopled.put_standings([Standing(1, known=Finding(Presence.PRESENT, name=text, facts={"title": text}))])
+    peopled.put_derived(
+        standings=[Standing(1, known=Finding(Presence.PRESENT, name=text, facts={"title": text}))]
+    )
     kept = peopled.standing(1)
     assert kept.known.name == clean(text)
     assert clean(kept) is kept
@@ -380,10 +382,10 @@ def test_facts_that_are_no_number_are_left_out():
 
 def test_instants_are_kept_in_utc_and_refused_without_a_zone(peopled):
     there = timezone(timedelta(hours=1))
-    peopled.put_standings([Standing(1, since=NOW.astimezone(there))])
+    peopled.put_derived(standings=[Standing(1, since=NOW.astimezone(there))])
     assert peopled.standing(1).since.utcoffset() == timedelta(0)
     with pytest.raises(ValueError, match="time zone"):
-        peopled.put_standings([Standing(1, since=NOW.replace(tzinfo=None))])
+        peopled.put_derived(standings=[Standing(1, since=NOW.replace(tzinfo=None))])
     with pytest.raises(ValueError, match="time zone"):
         peopled.begin_night(DAY, NOW.replace(tzinfo=None))
 
@@ -395,18 +397,18 @@ PROPOSAL = Proposal("nour", FoundLink("youtube", "@n", "https://y", "anchor", "h
 
 
 def test_a_gap_is_replaced_by_its_later_self(peopled):
-    peopled.put_gaps([GAP])
+    peopled.put_derived(gaps=[GAP])
     opened = replace(GAP, nights=3, opened_at=NOW + timedelta(days=6))
-    peopled.put_gaps([opened])
+    peopled.put_derived(gaps=[opened])
     (kept,) = peopled.gaps()
     assert replace(kept, id=None) == opened
-    peopled.put_gaps([kept])
+    peopled.put_derived(gaps=[kept])
     assert list(peopled.gaps()) == [kept]
 
 
 def test_a_gap_that_comes_again_is_another_one(peopled):
     closed = replace(GAP, opened_at=NOW, closed_at=NOW + timedelta(days=1))
-    peopled.put_gaps([closed, replace(GAP, first_seen=NOW + timedelta(days=9))])
+    peopled.put_derived(gaps=[closed, replace(GAP, first_seen=NOW + timedelta(days=9))])
     assert len(list(peopled.gaps("amal"))) == 2
 
 
@@ -414,7 +416,7 @@ def test_gaps_are_asked_for_by_what_they_are(peopled):
     opened = replace(GAP, subject="u:a", opened_at=NOW)
     closed = replace(GAP, subject="u:b", opened_at=NOW, closed_at=NOW)
     elsewhere = Gap("nour", "youtube", "channel_stale", "low", NOW)
-    peopled.put_gaps([GAP, opened, closed, elsewhere])
+    peopled.put_derived(gaps=[GAP, opened, closed, elsewhere])
 
     def subjects(**wanted):
         return [gap.subject for gap in peopled.gaps(**wanted)]
@@ -426,8 +428,8 @@ def test_gaps_are_asked_for_by_what_they_are(peopled):
 
 
 def test_a_proposal_survives_and_is_renewed(peopled):
-    peopled.put_proposals([PROPOSAL])
-    peopled.put_proposals([replace(PROPOSAL, nights=2, last_seen=NOW + timedelta(days=1))])
+    peopled.put_derived(proposals=[PROPOSAL])
+    peopled.put_derived(proposals=[replace(PROPOSAL, nights=2, last_seen=NOW + timedelta(days=1))])
     (kept,) = peopled.proposals("nour")
     assert (kept.link, kept.nights) == (PROPOSAL.link, 2)
     assert not list(peopled.proposals("amal"))
@@ -583,7 +585,7 @@ def test_writers_in_several_threads_wait_for_each_other(peopled):
         try:
             for night in own:
                 peopled.record([seen(1, night)])
-                peopled.put_standings([Standing(1)])
+                peopled.put_derived(standings=[Standing(1)])
         except StoreError as problem:
             failures.append(problem)
 
