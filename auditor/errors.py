@@ -5,22 +5,13 @@ The web's misbehaviour is never one of these: it is a finding. These are the ope
 
 from __future__ import annotations
 
+from storage.errors import OneLineError
 
-class AuditorError(Exception):
+
+class AuditorError(OneLineError):
     """An ending that a person can mend. `code` is the exit code (DESIGN §6)."""
 
     code = 1
-
-    def __init__(self, what: str, why: str = "", remedy: str = "") -> None:
-        super().__init__(what)
-        self.what = what
-        self.why = why
-        self.remedy = remedy
-
-    def __str__(self) -> str:
-        said = f"{self.what}: {self.why}" if self.why else self.what
-        said = f"{said}; try: {self.remedy}" if self.remedy else said
-        return " ".join(said.split())
 
 
 class UsageError(AuditorError):

@@ -16,23 +16,21 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from typing import Protocol
 from urllib.parse import urlsplit
 
 from auditor import conclude, receipt
 from auditor.canary import Canary, canaries, offline
-from auditor.config import Config
-from auditor.evidence import Bodies, kept
+from auditor.evidence import kept
 from auditor.look import steps
 from auditor.settle import DISOWNING
 from auditor.standing import in_force
+from auditor.tools import Tools
 from probes import links
 from probes.fetch import Fetcher, look
 from probes.model import Account, Finding, Kind, Look, NoPage, Page, Presence, Reason
 from probes.readers import ReaderPool
 from storage.errors import NightDoneError, StoreError
 from storage.model import AccountRow, Night, NightState, Observation
-from storage.store import Store
 from storage.writer import Writer
 
 log = logging.getLogger(__name__)
@@ -47,33 +45,6 @@ LANES = 3
 
 Progress = Callable[[int, int], None]
 """Is told, after each account, how many are done and how many there are."""
-
-
-class Tools(Protocol):
-    """What a night works with; `auditor.app.App` is one."""
-
-    @property
-    def config(self) -> Config:
-        """By what it is done."""
-        ...
-
-    @property
-    def store(self) -> Store:
-        """Where it is remembered."""
-        ...
-
-    @property
-    def archive(self) -> Bodies:
-        """Where bodies are kept."""
-        ...
-
-    def fetcher(self, now: datetime) -> Fetcher:
-        """What asks for pages."""
-        ...
-
-    def readers(self) -> ReaderPool:
-        """What parses them."""
-        ...
 
 
 async def run(

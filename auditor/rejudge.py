@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any
 
 from auditor import gaps
 from auditor.conclude import Derived, moment, policy
@@ -21,6 +21,7 @@ from auditor.config import Config
 from auditor.evidence import Bodies, NotKeptError, replay
 from auditor.look import steps
 from auditor.settle import DISOWNING, Dossier, Owners, owners_of, settle
+from auditor.tools import Memory
 from probes.model import Account, Finding, Reason, drive
 from storage.clean import clean
 from storage.errors import DamagedEvidenceError, MissingEvidenceError
@@ -36,25 +37,6 @@ OUR_ACCIDENTS = frozenset({Reason.CRASHED, Reason.UNREADABLE})
 
 
 FAR = datetime.max.replace(tzinfo=UTC)
-
-
-class Tools(Protocol):
-    """What a rebuild works with; `auditor.app.App` is one."""
-
-    @property
-    def config(self) -> Config:
-        """By what it is judged."""
-        ...
-
-    @property
-    def store(self) -> Store:
-        """What is remembered."""
-        ...
-
-    @property
-    def archive(self) -> Bodies:
-        """Where bodies are kept."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +61,7 @@ class Rebuild:
     changes: list[Change] = field(default_factory=list)
 
 
-def rejudge(app: Tools, *, dry_run: bool = False, progress: Progress | None = None) -> Rebuild:
+def rejudge(app: Memory, *, dry_run: bool = False, progress: Progress | None = None) -> Rebuild:
     """Rebuild every conclusion and tell what changed; with `dry_run` only tell."""
     nights = [night for night in app.store.nights() if night.state is NightState.DONE]
     result = Rebuild(nights=len(nights))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 
-class StoreError(Exception):
-    """A trouble of the database or the archive that an operator can mend. The run that meets it stops."""
+class OneLineError(Exception):
+    """A trouble that a person can mend, told in one line: what, why and what to try."""
 
     def __init__(self, what: str, why: str = "", remedy: str = "") -> None:
         super().__init__(what)
@@ -16,6 +16,10 @@ class StoreError(Exception):
         said = f"{self.what}: {self.why}" if self.why else self.what
         said = f"{said}; try: {self.remedy}" if self.remedy else said
         return " ".join(said.split())
+
+
+class StoreError(OneLineError):
+    """A trouble of the database or the archive that an operator can mend. The run that meets it stops."""
 
 
 class MissingDatabaseError(StoreError):

@@ -1,0 +1,43 @@
+"""What a night and a rebuild work with; `auditor.app.App` is both, and tests have smaller ones."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Protocol
+
+from auditor.config import Config
+from auditor.evidence import Bodies
+from probes.fetch import Fetcher
+from probes.readers import ReaderPool
+from storage.store import Store
+
+
+class Memory(Protocol):
+    """What a rebuild works with."""
+
+    @property
+    def config(self) -> Config:
+        """By what it is judged."""
+        ...
+
+    @property
+    def store(self) -> Store:
+        """Where it is remembered."""
+        ...
+
+    @property
+    def archive(self) -> Bodies:
+        """Where bodies are kept."""
+        ...
+
+
+class Tools(Memory, Protocol):
+    """What a night works with."""
+
+    def fetcher(self, now: datetime) -> Fetcher:
+        """What asks for pages."""
+        ...
+
+    def readers(self) -> ReaderPool:
+        """What parses them."""
+        ...
