@@ -12,6 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from types import MappingProxyType
 
 from probes import links
 from probes.model import Account, Finding, Presence, Reason
@@ -117,8 +118,14 @@ def _turned(turn: Turn, trusted: frozenset[str]) -> bool:
 
 
 def blindness(
-    readings: Sequence[tuple[Canary, Finding]], turns: Iterable[Turn], channels: Mapping[str, object]
+    readings: Sequence[tuple[Canary, Finding]],
+    turns: Iterable[Turn],
+    channels: Mapping[str, object],
+    warned: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, str]:
-    """The audited channels that cannot be trusted tonight, each with the reason for the operator."""
-    blind = swung(turns, vouched(readings)) | contradicted(readings)
+    """The audited channels that cannot be trusted tonight, each with the reason for the operator.
+
+    `warned` is what canaries said in earlier sessions of a night that was interrupted.
+    """
+    blind = {**swung(turns, vouched(readings) - set(warned)), **warned, **contradicted(readings)}
     return {channel: why for channel, why in blind.items() if channel in channels}

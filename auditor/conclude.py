@@ -8,7 +8,7 @@ from datetime import datetime
 from itertools import chain, islice
 from typing import TypeVar
 
-from auditor.canary import Canary, Turn, blindness
+from auditor.canary import Canary, Turn, blindness, contradicted
 from auditor.catalogue import catalogue
 from auditor.config import Config
 from auditor.settle import Dossier, Moment, Owners, Policy, owners_of, settle
@@ -25,6 +25,9 @@ from storage.model import (
     Standing,
 )
 from storage.store import Store
+
+WARNED = "warned"
+"""Where a receipt keeps what the canaries of an interrupted session said against a channel."""
 
 AT_ONCE = 2000
 """Up to so many associations are held in memory; six queries for each take 5 ms (measured 2026-11)."""
@@ -143,6 +146,23 @@ def _looks(store: Store, night: Night, associations: Sequence[Association]) -> L
     }
 
 
+def warned(store: Store, night: Night, readings: Sequence[tuple[Canary, Finding]]) -> Night:
+    """The night with what its canaries say against a channel kept at once.
+
+    It holds for every look of the night, also when the night is gone on with and they read right by then.
+    """
+    held = night.receipt.get(WARNED)
+    told = contradicted(readings) | (held if isinstance(held, dict) else {})
+    return _kept(store, night, {WARNED: told}) if told else night
+
+
+def _kept(store: Store, night: Night, facts: Mapping[str, object], blind: Iterable[str] = ()) -> Night:
+    """Write to the receipt of a night that goes on."""
+    receipt = {**night.receipt, **facts}
+    store.finish_night(night, NightState.INCOMPLETE, night.started_at, blind=sorted(blind), receipt=receipt)
+    return store.begin_night(night.day, night.started_at)
+
+
 def blinded(
     store: Store, config: Config, night: Night, readings: Sequence[tuple[Canary, Finding]]
 ) -> tuple[Night, Mapping[str, str]]:
@@ -154,10 +174,10 @@ def blinded(
     kept = night.receipt.get("blind")
     if isinstance(kept, dict):
         return night, kept
-    blind = blindness(readings, _turns(store, night), config.channels)
-    told = {**night.receipt, "blind": blind}
-    store.finish_night(night, NightState.INCOMPLETE, night.started_at, blind=sorted(blind), receipt=told)
-    return store.begin_night(night.day, night.started_at), blind
+    held = night.receipt.get(WARNED)
+    before = held if isinstance(held, dict) else {}
+    blind = blindness(readings, _turns(store, night), config.channels, before)
+    return _kept(store, night, {"blind": blind}, blind), blind
 
 
 def _turns(store: Store, night: Night) -> Iterator[Turn]:

@@ -103,6 +103,7 @@ class _Session:
             readings = await self._canaries(eyes)
             if offline(readings):
                 return self._skipped(readings)
+            self.night = conclude.warned(self.app.store, self.night, readings)
             await self._accounts(eyes)
         return self._concluded(readings)
 

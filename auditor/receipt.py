@@ -16,6 +16,9 @@ from probes.model import Finding, Presence
 from storage.model import Night, NightState
 from storage.store import Store
 
+KEPT = frozenset({"blind", "warned"})
+"""What one session of a night leaves in the receipt for the next one to judge by."""
+
 SHOWN_HOSTS = 50
 """A register's night asks hundreds of thousands of hosts; the receipt names the busiest."""
 
@@ -99,7 +102,7 @@ def spent(
     by_host = Counter(hosts)
     by_host.update(before.get("requests_by_host") or {})
     return {
-        **{name: value for name, value in before.items() if name == "blind"},
+        **{name: value for name, value in before.items() if name in KEPT},
         "requests": requests + int(before.get("requests") or 0),
         "requests_by_host": dict(by_host.most_common(SHOWN_HOSTS)),
         "seconds": round(seconds + float(before.get("seconds") or 0), 2),

@@ -411,3 +411,21 @@ def test_a_post_of_somebody_s_page_does_not_share_the_page():
     page = link("nour", "facebook", "nour")
     post = replace(page, association="amal", identity=replace(page.identity, kind=Kind.POST))
     assert owners_of([page, post], START) == {("facebook", "u:nour"): ("nour",)}
+
+
+async def test_what_a_canary_said_holds_for_a_night_that_is_gone_on_with(app, monkeypatch, caplog):
+    known = "https://facebook.example/known"
+    watched(monkeypatch, ("facebook", known, True))
+    register(app, NOUR, AMAL)
+    app.web.answers = {known: "gone", NOUR.typed: "gone", AMAL.typed: "hang"}
+    one_done = asyncio.Event()
+    begun = asyncio.create_task(run(app, START, progress=lambda done, _all: done and one_done.set()))
+    await one_done.wait()
+    begun.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await begun
+    app.web.answers = {NOUR.typed: "gone"}
+    with caplog.at_level(logging.CRITICAL):
+        done = await run(app, START + timedelta(hours=1))
+    assert done.blind == ("facebook",)
+    assert all(one.doubt is None for one in app.store.standings())

@@ -329,3 +329,9 @@ def test_a_number_and_a_handle_are_no_duplicate_that_can_be_told():
 )
 def test_two_names_may_be_one_account_where_they_cannot_be_compared(one, other, may):
     assert may_be_one({one}, {other}) is may
+
+
+def test_a_site_behind_a_wall_tonight_still_names_whom_it_named():
+    old = Proposal("nour", FACEBOOK, BEGAN, BEGAN - timedelta(days=1))
+    walled = site(tonight=False)
+    assert signs(UNLISTED, site(), walled, proposals=(old,))["facebook", "u:nour"].decided is False

@@ -11,13 +11,17 @@ from storage.model import State
 
 
 class Proposed(Check):
-    """An account that the association's own site names and nobody registered."""
+    """An account that the association's own site names and nobody registered.
+
+    It is gone from there only when every one of its sites was read tonight: a wall hides what it names.
+    """
 
     check: Literal["proposed"]
 
     def signs(self, case: Case) -> Iterator[Sign]:
         """A sign for each proposal that still stands on the site."""
-        read_tonight = any(site.tonight for site in case.sites())
+        sites = case.sites()
+        all_read = bool(sites) and all(site.tonight for site in sites)
         for proposal in case.proposals:
             link, fresh = proposal.link, proposal.last_seen >= case.began
             if self.channels and link.channel not in self.channels:
@@ -25,7 +29,7 @@ class Proposed(Check):
             taken = (link.channel, link.key) in case.disowned or any(
                 held.names(link) for held in case.accounts
             )
-            if taken or (read_tonight and not fresh):
+            if taken or (all_read and not fresh):
                 continue
             params = {"url": link.canonical, "found_on": link.page, "source": link.source}
             yield Sign(link.channel, link.key, decided=fresh, params=params)
