@@ -27,6 +27,7 @@ _KEPT = frozenset(
 _MUTE = frozenset({"script", "style", "noscript", "template", "textarea", "option", "svg"})
 _WHOLE = frozenset({"html", "body"})
 _INLINE = frozenset("span strong b em i a time font small u bdi bdo".split())  # noqa: SIM905
+_PLAIN = frozenset("span strong b em i font small u bdi bdo".split())  # noqa: SIM905
 
 
 class Chunk(NamedTuple):
@@ -68,7 +69,9 @@ class LeanBuilder(LXMLTreeBuilder):
             hint, place = "", _place(tag, "", "", place)
         elif tag not in _INLINE:
             hint = ""
-        self.open.append((tag, hint, place, mute or tag in _MUTE, kept))
+        # A link's words are a link's, if in a <span>.
+        said = "a" if tag in _PLAIN and self.open[-1][0] == "a" else tag
+        self.open.append((said, hint, place, mute or tag in _MUTE, kept))
         if kept:
             self.depth += 1
             attributes = {**attrib, PLACE: place}

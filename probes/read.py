@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, cast
@@ -39,6 +39,8 @@ __all__ = [
 
 ANCHORS = 3_000
 HEADINGS = 40
+SOURCES = 40
+LEADS = 300  # characters of a script that does nothing but lead elsewhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +80,13 @@ class Document:
     schemas: tuple[Mapping[str, Any], ...] = ()
     embeds: tuple[str, ...] = ()
     frames: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()  # addresses of scripts and frames, and scripts that only lead away
     scripts: int = 0
     images: int = 0
     forms: int = 0
     text: str = ""  # the visible text, spaces folded
+    main: str = ""  # the same without menus, footers, asides and links
+    inner: int = 0  # how many other pages of this site it links to
 
     def rel(self, name: str) -> str | None:
         """The first `<link rel=name>` address."""
@@ -112,7 +117,7 @@ def parse(markup: str, url: str) -> Document:
         body = body[body.find(b"?>") + 2 :]  # XHTML's declaration is a lie about the parser and the charset
     if b"<" not in body:
         words = clean(markup, TEXT)
-        return Document(url, chunks=(Chunk(words, "", "", "main"),) if words else (), text=words)
+        return Document(url, chunks=(Chunk(words, "", "", "main"),) if words else (), text=words, main=words)
     return _gather(BeautifulSoup(body, builder=builder, from_encoding="utf-8"), builder, url)
 
 
@@ -130,6 +135,7 @@ class _Gatherer:
         self.schemas: list[Mapping[str, Any]] = []
         self.embeds: list[str] = []
         self.frames: list[str] = []
+        self.sources: list[str] = []
         self.scripts = self.forms = 0
         self.titled = False
         self.by_name = {
@@ -197,11 +203,16 @@ class _Gatherer:
         self.scripts += 1
         if attrs.get("type", "").lower().strip() == "application/ld+json":
             self.schemas.extend(_schemas(tag.get_text()))
+        elif "src" in attrs:
+            self.sources.append(attrs["src"])
+        elif len(self.sources) < SOURCES and len(code := tag.get_text()) < LEADS:
+            self.sources.append(code)
 
     def frame(self, tag: Tag, attrs: Mapping[str, str]) -> None:
         """A frame within the page, or a page of frames."""
         source = absolute(self.base, attrs.get("src", "") or attrs.get("data-src", ""))
         (self.embeds if tag.name == "iframe" else self.frames).append(source)
+        self.sources.append(source)
 
     def rebase(self, _: Tag, attrs: Mapping[str, str]) -> None:
         """`<base>` changes what relative addresses mean."""
@@ -229,11 +240,44 @@ def _gather(soup: BeautifulSoup, builder: LeanBuilder, url: str) -> Document:
         schemas=tuple(seen.schemas),
         embeds=tuple(seen.embeds),
         frames=tuple(seen.frames),
+        sources=tuple(seen.sources),
         scripts=seen.scripts,
         images=builder.images,
         forms=seen.forms,
         text=" ".join([chunk.text for chunk in builder.chunks]),
+        main=" ".join([c.text for c in builder.chunks if c.place in _MAIN and c.tag not in _PRESSED]),
+        inner=_inner(url, seen.anchors),
     )
+
+
+_MAIN = frozenset({"main", "article"})
+_PRESSED = frozenset({"a", "button", "label"})
+# What a host's notice links to on the notice's own host.
+_NOTICE = re.compile(r"privacy|terms|legal|lander|cgi-|login|cookie|^/*$")
+
+
+def _inner(url: str, anchors: Iterable[Anchor]) -> int:
+    """How many other pages of this site the anchors lead to; forty are counted at most."""
+    parts = urlsplit(url)
+    here, own = parts.path.rstrip("/"), {parts.netloc.lower(), f"www.{parts.netloc.lower()}"}
+    own.add(parts.netloc.lower().removeprefix("www."))
+    pages: set[str] = set()
+    for anchor in anchors:
+        scheme, _, rest = anchor.url.partition("#")[0].partition("://")
+        name, _, path = rest.partition("/")
+        if scheme not in ("http", "https") or name.lower() not in own:
+            continue
+        plain, _, query = path.partition("?")
+        same = f"/{plain}".rstrip("/") == here
+        if len(query) > QUERY or (not query and (same or _NOTICE.search(plain.lower()))):
+            continue  # a parked page's searches carry long queries
+        pages.add(path)
+        if len(pages) == 40:
+            break
+    return len(pages)
+
+
+QUERY = 60
 
 
 def _stamp(tag: Tag, attrs: Mapping[str, str], *, titled: bool) -> Iterator[Stamp]:

@@ -12,11 +12,16 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from probes import missing
+from probes.missing import SHORT, TINY, segments
 from probes.model import Reason
 from probes.read import Document, host
 
-SHORT = 1_200  # characters of visible text: a page this short has little else to say
-TINY = 400
+MENU = 3  # other pages of the site that a page links to: with so many it belongs to somebody's site
+START = 600  # characters of text within which a page without a menu says what it is
+SCRAPS = 30
+STORY = 200  # characters of a main part that a wall dressed as the site has not
+_IN_A_MENU = frozenset({Reason.EMPTY, Reason.DIRECTORY_LISTING})  # a publishing system says these itself
 
 
 def _any(*words: str) -> re.Pattern[str]:
@@ -25,7 +30,10 @@ def _any(*words: str) -> re.Pattern[str]:
 
 @dataclass(frozen=True, slots=True)
 class Sign:
-    """A page that matches, where it says little else, is this. `where` is `title`, `text` or `address`."""
+    """A page that matches, where it says little else, is this.
+
+    `where` is `title`, `text`, `address` or `source`: what scripts and frames it fetches.
+    """
 
     reason: Reason
     words: re.Pattern[str]
@@ -66,7 +74,9 @@ ABSENCES = (
             r"hébergement (?:a été |est )?(?:suspendu|expiré|désactivé)",
             r"تم (?:تعليق|إيقاف|ايقاف) (?:هذا )?(?:الحساب|الموقع|الاستضافة)",
             r"(?:الحساب|هذا الموقع|الموقع) (?:معلق|موقوف|متوقف)",
-            r"cuenta (?:ha sido )?suspendida",
+            r"cuenta (?:ha sido )?suspendida|conta (?:foi |est[áa] )?suspensa|sitio suspendido|site suspenso",
+            r"(?:webhosting-?)?(?:konto|account|webseite|website) (?:wurde |ist )?(?:gesperrt|deaktiviert)",
+            r"account (?:è stato )?sospeso|sito (?:è stato )?sospeso|account (?:is )?opgeschort",
             r"bandwidth limit exceeded",
             r"limite de bande passante (?:est )?(?:dépassée|atteinte)",
         ),
@@ -99,8 +109,30 @@ ABSENCES = (
             r"(?:هذا )?(?:النطاق|الدومين|نطاق) (?:معروض )?للبيع",
             r"انتهت صلاحية (?:هذا )?(?:النطاق|الدومين)",
             r"steht zum verkauf",
-            r"dominio (?:está )?(?:en venta|aparcado)",
+            r"dominio (?:está )?(?:en venta|aparcado)|dominio (?:è )?in vendita",
+            r"dom[íi]nio (?:\S+\.\w+ )?(?:está )?[àa] venda|domein is te koop|alan adı satılık",
         ),
+    ),
+    Sign(
+        # Scripts and frames that only parking services serve.
+        Reason.PARKED,
+        _any(
+            r"//(?:[\w-]+\.)*(?:parkingcrew|sedoparking|bodis|parklogic|cdnpark|above|ztomy|skenzo|voodoo|"
+            r"parkingpage|dsparking|afternic)\.(?:com|net)(?:[/:]|$)",
+            r"adsense/domains/caf\.js|jsparkcaf|/parking-lander/|location(?:\.href)?\s*=\s*[\"']/lander",
+        ),
+        "source",
+    ),
+    Sign(
+        # Where a name for sale leads: a shop of names has menus of its own.
+        Reason.PARKED,
+        _any(
+            r"//(?:[\w-]+\.)?(?:hugedomains|dan|afternic|sedo|sedoparking|undeveloped|domainmarket|brandbucket|"
+            r"squadhelp|atom|parkingcrew|bodis|namebright)\.(?:com|net)/",
+            r"/domain_profile\.cfm",
+            r"//[^/]+/lander(?:[/?]|$)",
+        ),
+        "address",
     ),
     Sign(
         Reason.DEFAULT_PAGE,
@@ -131,7 +163,9 @@ ABSENCES = (
             r"(?:bientôt|prochainement) (?:en ligne|disponible)$",
             r"(?:bienvenido|bienvenida) a su sitio|página principal del sitio|p[áa]gina por defecto",
             r"sitio (?:web )?en construcci[óo]n|em constru[çc][ãa]o",
-            r"(?:webseite|seite|website) (?:befindet sich |ist )?(?:derzeit )?im aufbau",
+            r"(?:webseite|seite|website) (?:befindet sich |ist )?(?:derzeit )?im aufbau|^hier entsteht eine",
+            r"(?:sito|pagina) (?:web )?(?:è )?in (?:costruzione|allestimento)|website in opbouw|"
+            r"сайт в разработке|yapım aşamasında",
             r"(?:الموقع|الصفحة) (?:قيد|تحت) (?:الإنشاء|الانشاء|التطوير|البناء)",
             r"^(?:قريبا|قريباً|الموقع قريبا)\W*$",
             r"file may be deleted or overwritten|place your files in",
@@ -155,6 +189,7 @@ ABSENCES = (
         "title",
         200_000,
     ),
+    Sign(Reason.NOT_FOUND, _any(r"//(?:[\w-]+\.)?wordpress\.com/typo/"), "address"),
     # A platform's own words for a site that is no more (can-i-take-over-xyz 2025-02, WhatsMyName 2026-08).
     Sign(
         Reason.NOT_FOUND,
@@ -173,52 +208,6 @@ ABSENCES = (
             r"(?:tilda|weebly|squarespace).{0,60}(?:site|domain) (?:not found|not claimed)",
         ),
     ),
-)
-
-# Whole segments of a title (or a heading) that say the page is not there.
-_GONE_WORDS = (
-    r"(?:(?:whoops|oops|oups|ups|sorry|désolé|ooops|uh oh|http|error|erreur|fehler|oh no)\W*){0,2}"
-    r"(?:status |code )?"
-    r"(?:(?:404|410)(?: ?[\W_]? ?(?:(?:http )?(?:error|erreur|fehler)(?: page)?|not found|page not found|"
-    r"page|seite|"
-    r"page (?:introuvable|non trouvée)|file not found|file or directory not found))?"
-    r"|(?:object |url |site |document )?not found|page (?:\S+ )?(?:not|cannot be|can.?t be|could not be|"
-    r"could.t be|wasn.?t) found"
-    r"|(?:that|the|this|requested) page (?:can.?t|cannot|could not) be found|file not found|page missing"
-    r"|(?:this |the )?(?:page|content|article|post|item|moment|file|document) (?:you requested )?"
-    r"(?:does not|doesn.?t|no longer) exists?"
-    r"|there is no page at this url|nothing (?:was )?found(?: here)?|page (?:has been |was )?(?:removed|"
-    r"deleted)"
-    r"|(?:cette )?page (?:est )?(?:introuvable|inexistante|inconnue|non[ -]trouvée?|manquante|supprimée)"
-    r"|(?:cette )?page (?:que vous .{3,30} )?n.existe (?:pas|plus)|(?:document|contenu|"
-    r"article) (?:introuvable|supprimé)"
-    r"|aucun (?:résultat|contenu) trouvé"
-    r"|(?:error )?p[áa]gina (?:no|n[ãa]o) encontrada|p[áa]gina de error|(?:esta |la )?p[áa]gina no existe"
-    r"|(?:diese |die )?seite (?:wurde )?(?:leider )?nicht gefunden|seite existiert nicht|"
-    r"pagina non trovata|pagina niet gevonden"
-    r"|(?:عفوا|عذرا|عفواً|عذراً)?\W*(?:(?:هذه )?الصفحة (?:غير موجودة|التي تبحث عنها غير موجودة|"
-    r"المطلوبة غير موجودة)"
-    r"|لم يتم العثور على (?:الصفحة|هذه الصفحة|شيء|أي شيء)|صفحة غير موجودة|خطأ 404)"
-    r")(?: ?[\W_]? ?(?:404|error|erreur|page|!))*"
-)
-_GONE_SEGMENT = re.compile(_GONE_WORDS + r"\W*", re.IGNORECASE)
-_GONE_TEXT = _any(
-    r"(?:page|site|document|file|article|content|url|link|resource)\W+(?:\w+\W+){0,8}?"
-    r"(?:doesn.?t exist|does not exist|no longer exists?|was not found|could not be found|cannot be found|"
-    r"can.?t be found"
-    r"|has been (?:deleted|removed)|was deleted|not be found on this server)",
-    r"(?:requested|404) (?:page|url|file)? ?not found",
-    r"404 (?:page )?not found|error 404|erreur 404|404 error",
-    r"page (?:demandée|recherchée|que vous (?:cherchez|recherchez|demandez)).{0,40}(?:introuvable|"
-    r"n.existe|pas été trouvée)",
-    r"page not found|(?:cette )?page (?:est )?introuvable|(?:cette )?page n.existe (?:pas|plus)",
-    r"الصفحة (?:التي تبحث عنها |المطلوبة )?غير موجودة|لم يتم العثور على الصفحة",
-)
-_GONE_PATH = re.compile(
-    r"(?:^|/)(?:error[_-]?)?(?:404|not-?_?found|page-introuvable|page-non-trouvee|erreur-?404|"
-    r"pagenotfound|404_not_found)"
-    r"(?:\.\w{2,5})?/?$",
-    re.IGNORECASE,
 )
 
 # Texts of servers and guards that answer 200 with "not now" or "not you"; nothing can be concluded.
@@ -329,28 +318,26 @@ HIJACK = re.compile(
 _SPAM_LANGUAGES = frozenset({"id", "ms", "ja", "zh", "ko", "th", "vi", "ru", "tr"})
 
 
-def segments(title: str) -> list[str]:
-    """The parts of a title between its separators, spaces folded."""
-    return [
-        part.strip() for part in re.split(r"\s[|–—\-·•»›:]+\s|\s?[|»›]\s?|\s[-–]$|: ", title) if part.strip()
-    ]
-
-
 def absence(document: Document, *, root: bool) -> tuple[Reason, str] | None:
     """Why the page is no website of anybody, with the words that say so; None if nothing says so.
 
     `root` tells that the address is a site's front page, where an error heading alone proves less.
     """
-    text = document.text
     for sign in ABSENCES:
-        words = _seen(sign, document, text)
+        words = _seen(sign, document)
         if words:
             return sign.reason, words
-    return _gone(document, text, root=root) or _hijacked(document, text)
+    return missing.gone(document, root=root) or _hijacked(document, document.text)
 
 
-def _seen(sign: Sign, document: Document, text: str) -> str | None:
-    """The words of a sign on a page that says little else."""
+def is_site(document: Document) -> bool:
+    """Whether the page leads to other pages of its own: nobody builds a menu around a suspended account."""
+    return document.inner >= MENU
+
+
+def _seen(sign: Sign, document: Document) -> str | None:
+    """The words of a sign on a page that says little else: in its title, its headings, early in its text."""
+    text = document.text
     if sign.where == "address":
         found = sign.words.search(document.url) or next(
             filter(None, map(sign.words.search, document.frames)), None
@@ -358,29 +345,20 @@ def _seen(sign: Sign, document: Document, text: str) -> str | None:
         return found[0] if found else None
     if len(text) > sign.within:
         return None
-    places = (document.title,) if sign.where == "title" else (document.title, *document.headings, text)
+    if sign.where == "source":
+        own = is_site(document) or len(document.main) > START
+        return None if own else next((f[0] for s in document.sources if (f := sign.words.search(s))), None)
+    if is_site(document) and sign.reason not in _IN_A_MENU:
+        return _all_it_says(sign, document)
+    start = text if len(text) < START else text[: START // 2]
+    places = (document.title,) if sign.where == "title" else (document.title, *document.headings[:3], start)
     return next((found[0] for place in places if (found := sign.words.search(place))), None)
 
 
-def _gone(document: Document, text: str, *, root: bool) -> tuple[Reason, str] | None:
-    """A soft 404: the title says so, or the headings of a page that has little else, or a tiny text."""
-    for part in (document.title, *segments(document.title)):
-        if _GONE_SEGMENT.fullmatch(part):
-            return Reason.NOT_FOUND, part
-    path = _GONE_PATH.search(document.url.partition("?")[0])
-    if path and not root:
-        return Reason.NOT_FOUND, path[0]
-    limit = SHORT if root else 3 * SHORT
-    for heading in document.headings[:3] if len(text) < limit else ():
-        said = _GONE_SEGMENT.match(heading)
-        if (said and said[0].strip(" !.04")) or (len(text) < TINY and _GONE_TEXT.search(heading)):
-            # A front page that lists nothing says so with the words of an empty search.
-            empty = root and heading.lower().startswith("nothing")
-            return (Reason.EMPTY if empty else Reason.NOT_FOUND), heading[:120]
-    if len(text) < 80 and _GONE_SEGMENT.fullmatch(text):
-        return Reason.NOT_FOUND, text
-    tiny = _GONE_TEXT.search(text) if len(text) < TINY else None
-    return (Reason.NOT_FOUND, tiny[0]) if tiny else None
+def _all_it_says(sign: Sign, document: Document) -> str | None:
+    """The words of a sign amid menus, where the main part is nothing but them."""
+    found = sign.words.search(document.main)
+    return found[0] if found and len(document.main) - len(found[0]) < SCRAPS else None
 
 
 def _hijacked(document: Document, text: str) -> tuple[Reason, str] | None:
@@ -408,7 +386,8 @@ def _elsewhere(document: Document, url: str) -> bool:
 def trouble(document: Document) -> tuple[Reason, str] | None:
     """Why the page lets nothing be concluded, with the words that say so; None if it can be read."""
     text = document.text
-    for part in (document.title, *segments(document.title)):
+    told = is_site(document) and len(document.main) > STORY  # a play may be called "Forbidden"
+    for part in () if told else (document.title, *segments(document.title)):
         if _WALL_TITLE.fullmatch(part):
             return (
                 Reason.SERVER_ERROR
@@ -416,7 +395,7 @@ def trouble(document: Document) -> tuple[Reason, str] | None:
                 else Reason.BLOCKED
             ), part
     for sign in TROUBLES:
-        words = _seen(sign, document, text) if len(text) <= sign.within else None
+        words = _seen(sign, document)
         if words and (len(text) <= 700 or len(document.anchors) <= 10):
             return sign.reason, words
     return _bare(document, text)
@@ -436,4 +415,4 @@ def _bare(document: Document, text: str) -> tuple[Reason, str] | None:
 def doubtful(document: Document) -> bool:
     """Whether a longer page speaks of a missing page somewhere: worth asking for one that nobody made."""
     text = document.text
-    return len(text) < 5 * SHORT and bool(_GONE_TEXT.search(text))
+    return len(text) < 5 * SHORT and missing.speaks_of_it(text)

@@ -23,6 +23,7 @@ class Site:
     name: str = ""
     is_page: bool = True
     length: int = 0
+    whole: bool = False  # whether it leads to other pages of its own
     absence: tuple[Reason, str] | None = None
     trouble: tuple[Reason, str] | None = None
     doubtful: bool = False
@@ -47,6 +48,7 @@ def read_site(page: Page) -> Site:
         title=title,
         name=document.meta.get("og:site_name") or title,
         length=len(document.text),
+        whole=signs.is_site(document),
         absence=signs.absence(document, root=home),
         trouble=signs.trouble(document),
         doubtful=doubtful,

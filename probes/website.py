@@ -8,7 +8,7 @@ from dataclasses import replace
 from hashlib import sha256
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
-from probes import activity, feeds, links, read, signs, walls
+from probes import activity, feeds, links, missing, read, walls
 from probes.doors import open_site, transport
 from probes.model import (
     Account,
@@ -136,8 +136,9 @@ def _judged(page: Page, site: Site) -> Finding | None:
     """Why the page is not taken for a website that is there; None if it is."""
     if site.absence and site.absence[0] is not Reason.NOT_FOUND:
         return absent(page, site.absence[0], detail=site.absence[1])
-    # A page with a site's worth of text is no wall, whatever its scripts speak of.
-    refused = walls.refusal(page) if page.status >= 400 or site.length < signs.SHORT else None
+    # A page with a site's worth of text, or a site's menu, is no wall, whatever its scripts speak of.
+    alone = site.length < missing.SHORT and not site.whole
+    refused = walls.refusal(page) if page.status >= 400 or alone else None
     if refused is not None:
         return unknown(page, refused)
     if page.status in (404, 410):
