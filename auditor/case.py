@@ -91,7 +91,7 @@ class Case:
 
     `began` is when the night began; `none_by_choice` are channels it decided not to have; `shared`
     gives, for (channel, key), the other associations that register it; `disowned` are the (channel, key)
-    pairs a person said are not theirs.
+    pairs a person said are not theirs; `moved` are the channels where one said the account is elsewhere now.
     """
 
     association: Association
@@ -102,6 +102,7 @@ class Case:
     none_by_choice: frozenset[str] = frozenset()
     shared: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
     disowned: frozenset[tuple[str, str]] = frozenset()
+    moved: frozenset[str] = frozenset()
 
     def on(self, channel: str) -> Iterator[Held]:
         """The accounts on a channel."""

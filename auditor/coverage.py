@@ -64,7 +64,7 @@ def _covered(view: AssociationView, channel: str) -> str:
         return "confirmed"
     if channel in view.none_by_choice:
         return "by_choice"
-    return "unknown" if State.UNKNOWN in states else "gone" if states else "missing"
+    return "unknown" if State.UNKNOWN in states or channel in view.moved else "gone" if states else "missing"
 
 
 def _counts(account: AccountView) -> bool:

@@ -118,6 +118,7 @@ def case(dossier: Dossier, moment: Moment, owners: Owners, tonight: Collection[i
         none_by_choice=frozenset(chosen | set(dossier.association.none_by_choice)),
         shared=_shared(dossier, owners),
         disowned=disowned,
+        moved=frozenset(word.channel for word in words if word.kind is DecisionKind.MOVED),
     )
 
 

@@ -73,6 +73,7 @@ class AssociationView:
     score: Score
     none_by_choice: frozenset[str] = frozenset()
     waived: tuple[Gap, ...] = ()
+    moved: frozenset[str] = frozenset()
 
     def on(self, channel: str) -> list[AccountView]:
         """Its accounts on a channel."""
@@ -95,6 +96,7 @@ def view(dossier: Dossier, config: Config, moment: Moment, owners: Owners) -> As
         score=score(points(known, config.activity)),
         none_by_choice=known.none_by_choice,
         waived=tuple(gap for gap in rows if gap not in shown),
+        moved=known.moved,
     )
 
 

@@ -13,6 +13,7 @@ from auditor.canary import Canary
 from auditor.checks.registered import Shared
 from auditor.gaps import is_open
 from auditor.night import run, shards
+from auditor.overview import overview
 from auditor.receipt import digest
 from auditor.settle import owners_of
 from probes.fetch import Fetcher, FetchOptions
@@ -429,3 +430,15 @@ async def test_what_a_canary_said_holds_for_a_night_that_is_gone_on_with(app, mo
         done = await run(app, START + timedelta(hours=1))
     assert done.blind == ("facebook",)
     assert all(one.doubt is None for one in app.store.standings())
+
+
+async def test_an_account_that_moved_is_not_looked_at_and_its_channel_is_not_missing(app):
+    register(app, NOUR)
+    row = next(app.store.accounts())
+    word = Decision("nour", "facebook", DecisionKind.MOVED, "Amina", "", START, account_id=row.id)
+    app.store.add_decision(word)
+    await run(app, night_of(0))
+    assert {gap.channel for gap in app.store.gaps()} == {"youtube"}
+    seen = overview(app.store, app.config, night_of(1))
+    facebook = next(one for one in seen.coverage if one.channel == "facebook")
+    assert (facebook.unknown, facebook.missing) == (1, 0)

@@ -27,7 +27,9 @@ class Undeclared(Check):
     def signs(self, case: Case) -> Iterator[Sign]:
         """One sign for each channel without an account."""
         for channel in self.channels:
-            if channel not in case.none_by_choice and not any(map(_may_be_one, case.on(channel))):
+            if channel not in case.none_by_choice | case.moved and not any(
+                map(_may_be_one, case.on(channel))
+            ):
                 yield Sign(channel, params={"checked_at": day(case.now)})
 
     def rehearse(self, words: Catalogue) -> None:
