@@ -56,15 +56,10 @@ def import_(
 ) -> None:
     """Make the registry what a sheet says. The same sheet again changes nothing."""
     from auditor.app import App
-    from auditor.registry import read
 
     asked = session(context)
     config = asked.config()
-    reading = read(sheet, config.network.language)
-    if not reading.associations:
-        raise InputError(
-            str(sheet), "it names no association, so nothing was changed", "fill the sheet first"
-        )
+    reading = _filled(sheet, config.network.language)
     with App.open(config) as app:
         changes = app.store.save_registry(
             reading.associations, reading.accounts, clock(), prune=prune, dry_run=dry_run
@@ -76,6 +71,17 @@ def import_(
         say(f"{problem.severity}: line {problem.line}, {problem.column}: {problem.trouble}: {problem.value}")
     if not asked.quiet:
         _tell(reading, changes, dry_run=dry_run)
+
+
+def _filled(sheet: Path, language: str) -> Reading:
+    from auditor.registry import read
+
+    reading = read(sheet, language)
+    if not reading.associations:
+        raise InputError(
+            str(sheet), "it names no association, so nothing was changed", "fill the sheet first"
+        )
+    return reading
 
 
 @registry.command("export")
