@@ -104,7 +104,7 @@ class Fetcher:
     def new_pass(self) -> None:
         """Give the hosts that were down another chance: the second pass of a run."""
         for host in self._hosts.values():
-            host.failures = 0
+            host.forgive()
 
     # One try
 
@@ -141,22 +141,22 @@ class Fetcher:
 
     async def _ask(self, chain: Chain) -> Page | None:
         """Send one request in its host's turn. None where it was a redirect: the chain has moved on."""
-        host = self._host(chain.url)
-        async with self._turn(host):
+        host, origin = self._host(chain.url), _origin(chain.url)
+        async with self._turn(host, origin):
             started = self._clock()
             try:
                 async with asyncio.timeout(max(0.0, self.options.timeout - chain.seconds)):
                     page = await self._courier.send(chain)
             except NETWORK_ERRORS as error:
                 none = trouble(error)
-                host.failures += none.reason in TRANSIENT
+                host.failures[origin] += none.reason in TRANSIENT
                 raise none from error
             except NoPage as none:
-                host.failures += none.reason in TRANSIENT
+                host.failures[origin] += none.reason in TRANSIENT
                 raise
             finally:
                 chain.seconds += self._clock() - started
-            host.answered()
+            host.answered(origin)
         return replace(page, seconds=chain.seconds) if page else None
 
     # The host's turn
@@ -168,10 +168,10 @@ class Fetcher:
         return self._hosts[name]
 
     @asynccontextmanager
-    async def _turn(self, host: Host) -> AsyncIterator[None]:
+    async def _turn(self, host: Host, origin: str) -> AsyncIterator[None]:
         """Wait for the host, then for a free place among all requests; never the other way round."""
         async with host.turn:
-            if host.down:
+            if host.down(origin):
                 raise NoPage(Reason.NETWORK, HOST_DOWN)
             wait = host.wait(self._clock())
             if wait > 0:
@@ -185,8 +185,7 @@ class Fetcher:
                     host.asked(self._clock())
 
     async def _obey_robots(self, chain: Chain) -> None:
-        host = self._host(chain.url)
-        origin = f"{chain.url.scheme}:{port_of(chain.url)}"
+        host, origin = self._host(chain.url), _origin(chain.url)
         async with host.asking_robots:
             if origin not in host.robots:
                 host.robots[origin] = await self._robots(chain)
@@ -197,8 +196,8 @@ class Fetcher:
     async def _robots(self, chain: Chain) -> Robots:
         """The rules of one origin, asked once a run.
 
-        Out of reach, they forbid all (RFC 9309). A name that does not exist, a bad certificate or a
-        forbidden address is no matter of robots and is told as what it is.
+        Out of reach, they forbid all (RFC 9309). A name that does not exist, a bad certificate, a
+        forbidden address or a host already known to be down is no matter of robots and is told as what it is.
         """
         url = chain.url.copy_with(path="/robots.txt", query=None, fragment=None)
 
@@ -208,10 +207,10 @@ class Fetcher:
         try:
             page = await self._persist(attempt)
         except NoPage as none:
+            if none.reason in {Reason.NO_SUCH_HOST, Reason.TLS} or none.detail == HOST_DOWN:
+                raise
             if none.reason in TRANSIENT or none.reason is Reason.SERVER_ERROR:
                 return Robots(PRODUCT, closed=True)
-            if none.reason in {Reason.NO_SUCH_HOST, Reason.TLS}:
-                raise
             return Robots(PRODUCT)
         return robots_of(page.status, page.body, PRODUCT)
 
@@ -253,6 +252,10 @@ class Fetcher:
     def _time(self) -> datetime:
         """Now, by the run's own date and the monotonic clock."""
         return (self._now + timedelta(seconds=self._clock() - self._started)).astimezone(UTC)
+
+
+def _origin(url: httpx.URL) -> str:
+    return f"{url.scheme}:{port_of(url)}"
 
 
 def _last_outcome(state: RetryCallState) -> Any:

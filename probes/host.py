@@ -6,6 +6,7 @@ Politeness belongs here, so that no probe can be impolite. Time is the monotonic
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -18,7 +19,10 @@ LONGEST_CRAWL_DELAY = 30.0
 
 @dataclass(slots=True)
 class Host:
-    """One host of a run. `failures` are consecutive ones; `quiet_until` is what a Retry-After asked for."""
+    """One host of a run. `quiet_until` is what a Retry-After asked for.
+
+    `failures` are consecutive ones by origin (scheme and port): a shut https says nothing of its http.
+    """
 
     name: str
     delay: float
@@ -27,13 +31,12 @@ class Host:
     asking_robots: asyncio.Lock = field(default_factory=asyncio.Lock)
     last: float = float("-inf")
     quiet_until: float = float("-inf")
-    failures: int = 0
+    failures: Counter[str] = field(default_factory=Counter)
     robots: dict[str, Robots] = field(default_factory=dict)
 
-    @property
-    def down(self) -> bool:
-        """Whether so many requests failed in a row that the host is left alone for this pass."""
-        return self.failures >= self.patience
+    def down(self, origin: str) -> bool:
+        """Whether so many requests failed in a row that the origin is left alone for this pass."""
+        return self.failures[origin] >= self.patience
 
     def wait(self, now: float) -> float:
         """Seconds until the host may be asked again."""
@@ -43,9 +46,14 @@ class Host:
         """A request has ended: its rest begins."""
         self.last = now
 
-    def answered(self) -> None:
-        """Any answer, be it an error page, shows that the host is up."""
-        self.failures = 0
+    def answered(self, origin: str) -> None:
+        """Any answer, be it an error page, shows that the origin is up."""
+        self.failures[origin] = 0
+
+    def forgive(self) -> None:
+        """Begin a new pass: what was down, and rules that could not be had, are asked again."""
+        self.failures.clear()
+        self.robots = {origin: rules for origin, rules in self.robots.items() if not rules.closed}
 
     def slow_down(self, seconds: float | None) -> None:
         """Keep the Crawl-delay of robots.txt, up to 30 s. A delay of 0 is a bench's, and stays."""

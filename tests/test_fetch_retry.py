@@ -206,3 +206,32 @@ async def test_a_robots_txt_out_of_reach_forbids_and_a_missing_host_is_told_as_s
             await fetch.get(Ask(server.url("ok")))
         assert caught.value.reason == "robots"
         assert "ok" not in server.seen
+
+
+async def test_a_shut_https_says_nothing_of_the_http_beside_it(server: Hostile) -> None:
+    """Politeness belongs to the host, the breaker to its scheme and port: many sites have no https at all."""
+    secure = server.url("ok").replace("http://", "https://").replace(f":{server.port}", ":1")
+    async with fetcher(breaker_failures=2) as fetch:
+        for _ in range(3):
+            shut = await outcome(fetch, secure)
+        assert told(shut) == "network/host down"
+        page = await fetch.get(Ask(server.url("ok")))
+        assert page.status == 200
+
+
+async def test_a_host_that_is_down_is_told_as_down_and_not_as_forbidding(server: Hostile) -> None:
+    async with fetcher(breaker_failures=1) as fetch:
+        assert told(await outcome(fetch, server.url("reset"))) == "network/reset"
+        with pytest.raises(NoPage) as caught:
+            await fetch.get(Ask(server.url("ok")))
+        assert told(caught.value) == "network/host down"
+
+
+async def test_a_new_pass_asks_again_for_a_robots_txt_that_was_out_of_reach(server: Hostile) -> None:
+    server.script = lambda path, times: b"" if path == "robots.txt" and times == 1 else None
+    async with fetcher() as fetch:
+        with pytest.raises(NoPage) as caught:
+            await fetch.get(Ask(server.url("ok")))
+        assert caught.value.reason == "robots"
+        fetch.new_pass()
+        assert (await fetch.get(Ask(server.url("ok")))).status == 200
