@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from datetime import timedelta
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 from probes import read, shown
@@ -252,22 +253,32 @@ def read_page(page: Page) -> Shown:
     titled = not _SHELL.match(title) and not _UNAVAILABLE.search(title)
     marked = titled or (bool(_MARKS.search(text)) and not _SHELL.match(head.title))
     unavailable = _UNAVAILABLE.search(f"{head.title} {text[:200_000]}")
+    newest, why = _newest(text, page) if marked else (None, "")
     return Shown(
         name=_TAIL.sub("", title or head.title) if marked else "",
         platform_id=next(filter(None, ids.groups()), "") if ids and marked else "",
         followers=shown.counted(described, _FOLLOWERS) if marked else None,
-        last_activity=_newest(text, page) if marked else None,
+        last_activity=newest,
         key=(identify(canonical, canonical).key or "") if marked else "",
-        told=unavailable[0] if unavailable and not marked else "",
+        told=unavailable[0] if unavailable and not marked else why,
     )
 
 
-# A page carries its newest post's time, or a pinned one's (RSS-Bridge 2026-08); the plugin carries several.
+# A page carries one post's time as a rule, its newest's or a pinned one's (RSS-Bridge 2026-08); the plugin
+# carries several.
 _MOMENTS = re.compile(r"\"creation_time\"\s*:\s*(\d{10})\b|data-utime=[\"'](\d{10})\b")
 
 
-def _newest(text: str, page: Page) -> Activity | None:
-    return shown.newest((float(found[1] or found[2]) for found in _MOMENTS.finditer(text)), page)
+_PINNED_MAY_BE_OLD = timedelta(days=30)
+
+
+def _newest(text: str, page: Page) -> tuple[Activity | None, str]:
+    """The newest post, or why none is told: one old post alone may be pinned, and proves no silence."""
+    moments = {float(found[1] or found[2]) for found in _MOMENTS.finditer(text)}
+    newest = shown.newest(moments, page)
+    if newest and len(moments) == 1 and newest.when < page.fetched_at - _PINNED_MAY_BE_OLD:
+        return None, "the one post shown is old and may be a pinned one"
+    return newest, ""
 
 
 # --- Is it there? --------------------------------------------------------------------------------

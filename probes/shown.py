@@ -35,7 +35,8 @@ _SOFT = frozenset({Reason.CONSENT, Reason.SCRIPT_ONLY, Reason.LOGIN_WALL})  # th
 class Shown:
     """What a page shows. A `name` is there only where the platform's own markers prove an account.
 
-    `key` is the account the page itself names; `told` is what it says instead of showing one.
+    `key` is the account the page itself names; `told` is what it says
+    instead of showing one, or why its newest post is not told.
     """
 
     name: str = ""
@@ -74,6 +75,7 @@ def judged(identity: Identity, page: Page, shown: Shown) -> Finding:
         platform_id=shown.platform_id or None,
         followers=shown.followers,
         last_activity=shown.last_activity,
+        detail=shown.told,
     )
     return replace(found, reason=Reason.RENAMED) if _renamed(identity, page, shown) else found
 

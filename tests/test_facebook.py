@@ -1,5 +1,7 @@
 """Facebook's grammar, and that nothing it says to a stranger is taken for an absence."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from probes import facebook
@@ -142,3 +144,28 @@ def test_a_page_on_another_host_proves_nothing() -> None:
         facebook.probe(ACCOUNT), lambda asked: Page("https://portal.example/", 200, body=body)
     ).finding
     assert (finding.presence, finding.reason) == (Presence.UNKNOWN, Reason.UNREADABLE)
+
+
+@pytest.mark.parametrize(
+    ("posted", "last"),
+    [
+        (["2026-10-30"], "2026-10-30T00:00:00Z"),
+        (["2025-11-12"], None),
+        (["2025-11-12", "2025-11-12"], None),
+        (["2024-02-01", "2025-11-12"], "2025-11-12T00:00:00Z"),
+    ],
+    ids=["recent", "perhaps pinned", "the same twice", "several"],
+)
+def test_one_old_post_alone_is_no_proof_of_silence(posted: list[str], last: str | None) -> None:
+    """A page shows one post as a rule, and it may be a pinned one (RSS-Bridge 2026-08)."""
+    moments = [int(datetime.fromisoformat(f"{day}T00:00:00+00:00").timestamp()) for day in posted]
+    body = '<meta property="og:title" content="Amal Rabat">' + "".join(
+        f'<script>{{"creation_time":{moment}}}</script>' for moment in moments
+    )
+    came = datetime(2026, 11, 20, 3, tzinfo=UTC)
+    finding = drive(
+        facebook.probe(ACCOUNT), lambda asked: Page(asked.url, 200, body=body.encode(), fetched_at=came)
+    ).finding
+    assert finding.presence is Presence.PRESENT
+    assert (finding.last_activity.iso() if finding.last_activity else None) == last
+    assert ("pinned" in finding.detail) is (last is None)
