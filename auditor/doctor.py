@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 
 from auditor import __version__, config
+from auditor.app import KEYLESS
 from auditor.config import Config
 from auditor.errors import ConfigError
 from storage.errors import MissingDatabaseError, StoreError
@@ -75,11 +76,12 @@ def _egress(settings: Config) -> Iterator[Examined]:
 
 def _channels(settings: Config) -> Iterator[Examined]:
     for name, channel in settings.channels.items():
-        if not channel.canaries:
+        if channel.key:
+            yield Examined(f"channel {name}", "fail", KEYLESS)
+        elif not channel.canaries:
             yield Examined(f"channel {name}", "warn", "no canaries: a change of its pages would go unnoticed")
         else:
-            key = ", with a key" if channel.key else ""
-            yield Examined(f"channel {name}", "ok", f"{len(channel.canaries)} canaries{key}")
+            yield Examined(f"channel {name}", "ok", f"{len(channel.canaries)} canaries")
 
 
 def _rules(settings: Config) -> Iterator[Examined]:
