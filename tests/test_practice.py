@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+import subprocess
+import sys
 from datetime import UTC, datetime
 
 import httpx
@@ -203,3 +205,11 @@ def test_a_demo_ends_tonight():
     nights = demo.calendar(14, NOW)
     assert [one.number for one in nights] == list(range(1, 15))
     assert nights[-1].moment == nights[0].last == NOW
+
+
+def test_the_practice_web_ends_with_an_input_that_has_no_line(tmp_path):
+    """Nothing can be waited for on /dev/null, and nothing comes from it."""
+    command = [sys.executable, "-m", "auditor.practice", "--ca", str(tmp_path / "ca.pem")]
+    ended = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=20, check=False)
+    assert (ended.returncode, ended.stderr) == (0, b"")
+    assert int(ended.stdout) > 0

@@ -11,6 +11,8 @@ import argparse
 import asyncio
 import contextlib
 import gc
+import os
+import stat
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -42,12 +44,23 @@ async def play(port: int, ca: Path, night: int) -> None:
     server = await proxy.listen(port)
     gc.freeze()  # the world never goes away, so the collector need not walk it again
     _say(str(server.sockets[0].getsockname()[1]))
-    reader = asyncio.StreamReader()
-    loop = asyncio.get_running_loop()
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    reader = await _input()
     while line := await reader.readline():
         proxy.tonight = Tonight.read(line.decode())
         _say("ready")
+
+
+async def _input() -> asyncio.StreamReader:
+    """The input, line by line. A file, or nothing (/dev/null), cannot be waited for: it is read at once."""
+    reader = asyncio.StreamReader()
+    mode = os.fstat(sys.stdin.fileno()).st_mode
+    if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or sys.stdin.isatty():
+        loop = asyncio.get_running_loop()
+        await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    else:
+        reader.feed_data(sys.stdin.buffer.read())
+        reader.feed_eof()
+    return reader
 
 
 def _say(line: str) -> None:
