@@ -25,7 +25,7 @@ AHEAD = timedelta(days=2)  # a time zone, and a clock that is a day fast
 GUESSED = 256 * 1024  # characters that htmldate may look at
 _ARABIC = re.compile(r"^ar|[\u0600-\u06ff]{3}")
 _NEAR = 12  # pieces of text after a title within which a date is that title's
-_ASIDE = frozenset({"footer", "aside", "comments", "nav", "embed", "share"})
+_ASIDE = frozenset({"footer", "aside", "comments", "nav", "embed", "share", "events"})
 
 # What publishing systems write of a page's first publication; the modified twin of each is left out.
 # Collected from the documentation of Open Graph, Dublin Core, Parse.ly, Sailthru, Highwire, 2026-11.
@@ -112,7 +112,9 @@ def _first(document: Document, now: datetime, *clues: Callable[[Document], Clues
     for clue in clues:
         for text, source in clue(document):
             found = _dated(text, source, now)
-            if found and (clue not in _WEAK or _fits(document.url, found)):
+            if found is None or _clock(document, text, found, now):
+                continue
+            if clue not in _WEAK or _fits(document.url, found):
                 return found
     return None
 
@@ -135,7 +137,8 @@ def newest(document: Document, now: datetime) -> Activity | None:
 
 def _all(document: Document, now: datetime, *clues: Callable[[Document], Clues]) -> list[Activity]:
     texts = dict.fromkeys(text for clue in clues for text in clue(document))
-    return [found for text, source in texts if (found := _dated(text, source, now))]
+    told = ((text, _dated(text, source, now)) for text, source in texts)
+    return [found for text, found in told if found and not _clock(document, text, found, now)]
 
 
 def _shows_a_default_post(document: Document) -> bool:
@@ -156,12 +159,30 @@ def _kinds(schema: Mapping[str, Any]) -> set[str]:
 
 
 def _in_articles(document: Document) -> Iterator[tuple[str, str]]:
-    for schema in document.schemas:
+    """What JSON-LD says of articles, the page's own first: a list of news has a block for each."""
+    for schema in sorted(document.schemas, key=lambda schema: _own(document, schema)):
         kinds = _kinds(schema)
         if not kinds & _NOT_PAGES and not kinds & _PAGES:
             for name in ("datePublished", "uploadDate", "dateCreated"):
                 if isinstance(schema.get(name), str):
                     yield schema[name], "json-ld"
+
+
+def _own(document: Document, schema: Mapping[str, Any]) -> int:
+    """How surely a JSON-LD block speaks of this page: 0 it names it, 1 it names none, 2 it names another."""
+    entity = schema.get("mainEntityOfPage")
+    named = [entity.get("@id") if isinstance(entity, dict) else entity, schema.get("url"), schema.get("@id")]
+    last = [_last(name) for name in named if isinstance(name, str) and name.startswith("http")]
+    headline = schema.get("headline") or schema.get("name")
+    titles = f"{document.title} {' '.join(document.headings[:2])}"
+    if _last(document.url) in last or (isinstance(headline, str) and headline and headline[:60] in titles):
+        return 0
+    return 2 if last else 1
+
+
+def _last(url: str) -> str:
+    """The last part of an address's path, which stays when a site moves to https or another language."""
+    return urlsplit(url).path.rstrip("/").rpartition("/")[2].lower()
 
 
 def _in_schemas(document: Document) -> Iterator[tuple[str, str]]:
@@ -223,13 +244,26 @@ _BESIDE = re.compile(
     re.IGNORECASE,
 )
 _LABEL = re.compile(
-    r"publi|posted|mis en ligne|paru le|par .{3,40} le|veröffentlicht|erstellt|publicado|fecha|نشر|تاريخ|"
+    r"publi(?!c(?:s|it\w*)?\b|que)|posted|mis en ligne|paru le|par .{3,40} le|veröffentlicht|erstellt|publicado|fecha|نشر|تاريخ|"
     r"date\s*:",
     re.IGNORECASE,
 )
+_PUBLISHED = re.compile(r"publi(?!c(?:s|it\w*)?\b|que)|posted|mis en ligne|veröffentlicht|نشر", re.IGNORECASE)
+_BORN = (
+    r"(?:créée?|fondée?|née?|constituée?|founded|established|born|created|since|depuis|تأسست|أسست|"
+    r"تأسيس|gegründet|fundada)"
+)
+_FOUNDED = re.compile(rf"{_BORN}\b.{{0,20}}(?:19|20)\d\d|{_BORN}\W+(?:le|en|on|in|am|el)?\W*$", re.IGNORECASE)
 _CHANGED = re.compile(
     r"updat|modif|mise? [àa] jour|aktualisiert|actualizad|letzte|last|تحديث|آخر|©|copyright", re.IGNORECASE
 )
+
+
+def _clock(document: Document, text: str, found: Activity, now: datetime) -> bool:
+    """Whether a date in words outside any article is the day of the look: a clock's, most likely."""
+    if found.source != "text" or found.when.date() != now.date() or _LABEL.search(text):
+        return False
+    return not any(chunk.place == "article" and text in chunk.text for chunk in document.chunks)
 
 
 def _in_words(document: Document) -> Iterator[tuple[str, str]]:
@@ -256,7 +290,10 @@ def _worded(document: Document) -> list[Chunk]:
         text = leading[1] if leading else chunk.text
         if len(text) > 80 or chunk.place in _ASIDE or not _YEAR.search(text) or not _ours(document, text):
             continue
-        if _CHANGED.search(around[:110]):
+        labels = list(_PUBLISHED.finditer(text))
+        if labels and _CHANGED.search(text[: labels[-1].start()]):
+            text = around = text[labels[-1].start() :]  # "mis à jour le … – publié le …"
+        if _CHANGED.search(around[:110]) or _FOUNDED.search(around):
             continue
         if _BESIDE.search(chunk.hint) or chunk.tag == "time":
             called.append(chunk._replace(text=text))
@@ -280,7 +317,11 @@ def _after_title(document: Document) -> list[Chunk]:
 
 def _in_loose_words(document: Document) -> Iterator[tuple[str, str]]:
     """A date that stands alone, unnamed: the weakest clue."""
+    before = ""
     for chunk in document.chunks[:4_000]:
+        leading, before = before[-30:], chunk.text
+        if _FOUNDED.search(leading):
+            continue
         alone = len(chunk.text) <= 25 and chunk.place not in _ASIDE and _YEAR.search(chunk.text)
         if alone and not _CHANGED.search(chunk.text) and _ours(document, chunk.text):
             yield chunk.text, "text"
@@ -306,17 +347,35 @@ def _without_footer(markup: str) -> str:
     return markup if start < 0 else markup[:start] + (markup[end:] if end > 0 else "")
 
 
+def _unchanged(markup: str) -> str:
+    """The page without modification dates, events' days and days of foundation: htmldate takes them all."""
+    return _MISLEADING.sub(" ", markup)
+
+
+_MISLEADING = re.compile(
+    r"<meta[^>]{0,200}(?:modified|updated|last-modified|revised)[^>]{0,200}>"
+    r"|\"(?:dateModified|startDate|endDate|foundingDate|birthDate|validFrom|doorTime)\"\s*:\s*\"[^\"]{0,60}\""
+    rf"|{_BORN}\W{{1,3}}(?:le|en|on|in|am|el)?\W{{0,3}}[^<>]{{0,14}}(?:19|20)\d\d",
+    re.IGNORECASE,
+)
+
+
 def _guessed(document: Document, now: datetime, markup: str) -> Activity | None:
     """The word of htmldate, asked last, on a page freed of its footer; a bare year's 1 January is refused."""
     from htmldate import find_date  # noqa: PLC0415  # half a second to load, and few pages need it
 
-    body = _without_footer(markup[:GUESSED])
+    body = _unchanged(_without_footer(markup[:GUESSED]))
     latest = (now + AHEAD).strftime("%Y-%m-%d")
     try:
         said = find_date(body, original_date=True, url=document.url, max_date=latest, min_date="1995-01-01")
     except (ValueError, TypeError, AttributeError, RecursionError):
         return None
     found = _dated(said, "htmldate", now) if said else None
-    if found and ((found.when.month, found.when.day) == (1, 1) or not _fits(document.url, found)):
+    if found and (_bare_year(found) or found.when.date() == now.date() or not _fits(document.url, found)):
         return None
     return found
+
+
+def _bare_year(found: Activity) -> bool:
+    """Whether htmldate's answer is the first of January, which it makes of a year alone."""
+    return (found.when.month, found.when.day) == (1, 1)

@@ -78,6 +78,14 @@ _CREDIT = re.compile(
 )
 
 
+_BY = re.compile(r"(?:\bby|par|de|:|من طرف|من قبل|بواسطة|و)\W*$", re.IGNORECASE)
+_TIMELINE = re.compile(r"tweets (?:by|de|from|von)|posts from|تغريدات", re.IGNORECASE)
+_STRANGERS = frozenset({"embed", "comments", "others"})
+_PARTNER = re.compile(
+    r"partenaires?|partners?|sponsors?|شركاؤ?نا|شريكنا|avec le soutien de\W*$", re.IGNORECASE
+)
+
+
 @dataclass(frozen=True, slots=True)
 class _Clue:
     identity: Identity
@@ -89,13 +97,11 @@ class _Clue:
 def channels(document: Document) -> tuple[FoundLink, ...]:
     """The accounts on other channels that the page presents as its owner's, strongest clue first."""
     best: dict[tuple[str, str], _Clue] = {}
-    counts: dict[tuple[str, str], int] = {}
     for clue in _clues(document):
         key = (clue.identity.channel, clue.identity.key or "")
-        counts[key] = counts.get(key, 0) + 1
         if key not in best or clue.strength > best[key].strength:
             best[key] = clue
-    kept = _chosen(best, counts, _site_words(document))
+    kept = _chosen(best, _site_words(document))
     return tuple(
         FoundLink(
             clue.identity.channel,
@@ -109,9 +115,7 @@ def channels(document: Document) -> tuple[FoundLink, ...]:
     )
 
 
-def _chosen(
-    best: Mapping[tuple[str, str], _Clue], counts: Mapping[tuple[str, str], int], words: frozenset[str]
-) -> list[_Clue]:
+def _chosen(best: Mapping[tuple[str, str], _Clue], words: frozenset[str]) -> list[_Clue]:
     """Per channel: what is stated or stands in the owner's places, else what bears the site's name."""
     kept: list[_Clue] = []
     for channel in dict.fromkeys(channel for channel, _ in best):
@@ -120,7 +124,7 @@ def _chosen(
         strong = [clue for clue, _ in rivals if clue.strength >= 3]
         top = max((clue.strength for clue, _ in rivals), default=0)
         chosen = [clue for clue in strong if clue.strength == top or clue in named] if strong else named
-        if not chosen and len(rivals) == 1 and (top >= 2 or counts[rivals[0][1]] > 1):
+        if not chosen and len(rivals) == 1 and top >= 2:
             chosen = [rivals[0][0]]
         if len(chosen) > 2 and named:
             chosen = [clue for clue in chosen if clue in named]
@@ -187,11 +191,13 @@ def _anchored(anchor: Anchor) -> Iterator[_Clue]:
     iconic = not anchor.text or bool(_NAMES.fullmatch(words))
     if "me" in anchor.rel.split():
         yield from _clue(anchor.url, "rel=me", 5, words)
-    elif _CREDIT.search(words):
+    elif _CREDIT.search(words) or (_CREDIT.search(anchor.before) and _BY.search(anchor.before)):
         return
+    elif anchor.place == "embed" and _TIMELINE.match(words):
+        yield from _clue(anchor.url, "embed", 3, words)
     elif anchor.place in _OWNERS:
         yield from _clue(anchor.url, anchor.place, 4 if iconic or _CALLED.search(words) else 3, words)
-    elif anchor.place in ("embed", "comments"):
+    elif anchor.place in _STRANGERS or _PARTNER.search(anchor.before):
         yield from _clue(anchor.url, anchor.place, 1, words)
     elif iconic or _CALLED.search(f"{anchor.text} {anchor.label}"):
         yield from _clue(anchor.url, "link", 3, words)

@@ -21,6 +21,9 @@ TEXT = 200_000
 PLACE = "-place"
 """The attribute that tells a kept tag's place; no HTML attribute begins so."""
 
+BEFORE = "-before"
+"""The attribute that gives a link the last words before it."""
+
 _KEPT = frozenset(
     "title meta link base a area time h1 h2 iframe frame abbr form script".split()  # noqa: SIM905
 )
@@ -51,12 +54,15 @@ class LeanBuilder(LXMLTreeBuilder):
         self.open: list[tuple[str, str, str, bool, bool]] = [("", "", "main", False, False)]
         self.depth = 0  # how many of the open ones were passed on
         self.chunks: list[Chunk] = []
+        self.said: list[str] = []  # text since the last tag: each `&eacute;` comes as a piece of its own
         self.room = TEXT
         self.images = 0
         self.language = ""
 
     def start(self, tag: Any, attrib: Any, nsmap: Any = None) -> None:  # noqa: ARG002  # lxml passes it
         """A tag opens."""
+        if self.said:
+            self._say()
         _, hint, place, mute, _ = self.open[-1]
         kept = tag in _KEPT
         if attrib:
@@ -75,6 +81,8 @@ class LeanBuilder(LXMLTreeBuilder):
         if kept:
             self.depth += 1
             attributes = {**attrib, PLACE: place}
+            if tag == "a" and self.chunks:
+                attributes[BEFORE] = self.chunks[-1].text[-30:]
             self.soup.handle_starttag(tag, None, None, attributes)  # type: ignore[union-attr]
         elif tag == "img":
             self.images += 1
@@ -83,6 +91,8 @@ class LeanBuilder(LXMLTreeBuilder):
 
     def end(self, tag: Any) -> None:
         """A tag closes."""
+        if self.said:
+            self._say()
         if len(self.open) > 1 and self.open.pop()[4]:
             self.depth -= 1
             self.soup.endData()  # type: ignore[union-attr]
@@ -90,6 +100,12 @@ class LeanBuilder(LXMLTreeBuilder):
 
     def data(self, data: Any) -> None:
         """Text."""
+        self.said.append(data)
+
+    def _say(self) -> None:
+        """The text between two tags, whole."""
+        data = self.said[0] if len(self.said) == 1 else "".join(self.said)
+        self.said.clear()
         if data.isspace() and not self.depth:
             return
         tag, hint, place, mute, _ = self.open[-1]
@@ -112,7 +128,7 @@ class LeanBuilder(LXMLTreeBuilder):
         """Nor the doctype."""
 
 
-_STICKY = frozenset({"share", "comments", "embed"})
+_STICKY = frozenset({"share", "comments", "embed", "others"})
 _BY_TAG = {
     "header": "header",
     "footer": "footer",
@@ -132,6 +148,22 @@ _BY_HINT = tuple(
         (
             "share",
             r"shar(?:e|ing|er)|partag|addthis|addtoany|a2a_|ssba|sharedaddy|teilen|compartir|heateor_sss",
+        ),
+        (
+            # Authors, the team, partners: their accounts are their own.
+            "others",
+            (
+                r"(?:^|[\s_-])(?:author[-_]?(?:box|bio|info|card|social|profile|links?)|about-?(?:the-)?author|"
+                r"(?:post|entry)-author|byline|team|staff|equipe|bio|speakers?|auteurs?)(?:[\s_-]|$)"
+                r"|partner|partenaire|sponsor|bailleur|testimonial"
+            ),
+        ),
+        (
+            "events",
+            (
+                r"(?:^|\s)(?:events?|evenements?|agenda|calendar|upcoming\S*|tribe-events\S*|"
+                r"events?[-_](?:list|widget|item|calendar)\S*)(?:\s|$)"
+            ),
         ),
         ("embed", r"twitter-(?:tweet|timeline)|instagram-media|fb-post|tweet"),
         ("social", r"social|reseaux|rrss|follow|suivez|s-icons|icon-?bar|networks"),

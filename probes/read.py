@@ -18,7 +18,7 @@ from bs4 import BeautifulSoup, Tag
 
 from probes.charset import PARSED, TITLE, UNSEEN, clean, decoded
 from probes.model import Page
-from probes.places import PLACE, TEXT, Chunk, LeanBuilder
+from probes.places import BEFORE, PLACE, TEXT, Chunk, LeanBuilder
 
 __all__ = [
     "PARSED",
@@ -52,6 +52,7 @@ class Anchor:
     place: str
     rel: str = ""
     label: str = ""
+    before: str = ""  # the last words before it
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +175,9 @@ class _Gatherer:
             words = clean(tag.get_text(" "), 120) if tag.contents else ""
             label = clean(attrs.get("title", "") or attrs.get("aria-label", ""), 80)
             place, rel = attrs[PLACE], attrs.get("rel", "")
-            self.anchors.append(Anchor(absolute(self.base, href), words, place, rel, label))
+            self.anchors.append(
+                Anchor(absolute(self.base, href), words, place, rel, label, attrs.get(BEFORE, ""))
+            )
 
     def metadata(self, _: Tag, attrs: Mapping[str, str]) -> None:
         """A `<meta>`, the first of its name."""
@@ -250,7 +253,7 @@ def _gather(soup: BeautifulSoup, builder: LeanBuilder, url: str) -> Document:
     )
 
 
-_MAIN = frozenset({"main", "article"})
+_MAIN = frozenset({"main", "article", "events", "others"})
 _PRESSED = frozenset({"a", "button", "label"})
 # What a host's notice links to on the notice's own host.
 _NOTICE = re.compile(r"privacy|terms|legal|lander|cgi-|login|cookie|^/*$")

@@ -18,9 +18,12 @@ from probes.model import Reason
 from probes.read import Document, host
 
 MENU = 3  # other pages of the site that a page links to: with so many it belongs to somebody's site
-START = 600  # characters of text within which a page without a menu says what it is
+START = 600  # characters of a main part that scripts of a parking service leave
+EARLY = 140  # characters of text within which a page without a menu says what it is; later it tells of others
+EARLIEST = 400  # the same for walls, whose mistakes accuse nobody
 SCRAPS = 30
 STORY = 200  # characters of a main part that a wall dressed as the site has not
+_UNSURE = frozenset({Reason.BLOCKED, Reason.SERVER_ERROR, Reason.LOGIN_WALL})
 _IN_A_MENU = frozenset({Reason.EMPTY, Reason.DIRECTORY_LISTING})  # a publishing system says these itself
 
 
@@ -98,10 +101,10 @@ ABSENCES = (
             r"namecheap parking",
             r"parking page",
             r"sponsored listings displayed above",
-            r"\bdan\.com|afternic|sedo(?:parking)?\.com",
+            r"(?:on|at|via|through) (?:dan|afternic|sedo)\.com|sedoparking",
             r"interested in (?:this|buying this) domain",
             r"this domain (?:name )?(?:is|may be) available",
-            r"(?:domain|registration) (?:name )?(?:has )?expired",
+            r"domain (?:name )?(?:registration )?(?:has |is |was )?(?:been )?expired",
             r"expired domain",
             r"(?:nom de )?domaine (?:\S+ )?(?:est )?(?:à vendre|parqué|expiré)",
             r"ce (?:nom de )?domaine (?:est|a été|vient d.être) (?:enregistré|réservé|déposé)",
@@ -127,7 +130,8 @@ ABSENCES = (
         # Where a name for sale leads: a shop of names has menus of its own.
         Reason.PARKED,
         _any(
-            r"//(?:[\w-]+\.)?(?:hugedomains|dan|afternic|sedo|sedoparking|undeveloped|domainmarket|brandbucket|"
+            r"//(?:[\w-]+\.)?(?:hugedomains|dan|afternic|sedo|sedoparking|undeveloped|domainmarket|"
+            r"brandbucket|"
             r"squadhelp|atom|parkingcrew|bodis|namebright)\.(?:com|net)/",
             r"/domain_profile\.cfm",
             r"//[^/]+/lander(?:[/?]|$)",
@@ -141,7 +145,7 @@ ABSENCES = (
             r"apache2? (?:\w+ )?default page",
             r"test page for (?:the )?(?:apache|nginx|http server)",
             r"^(?:it works!?)(?: it works!?)?$",
-            r"welcome to (?:nginx|centos|openresty|litespeed|caddy|your (?:new )?website)",
+            r"welcome to (?:nginx|centos|openresty|litespeed|caddy)\b|default index page",
             r"^iis(?:7|8|10)?\b|iis windows server|internet information services",
             r"web server.s default page|domain default page",
             r"congratulations?! your (?:web)?(?:site|account)",
@@ -157,11 +161,12 @@ ABSENCES = (
             r"future home of",
             r"votre (?:nom de )?domaine a bien été créé",
             r"page d.(?:index|accueil) (?:standard|par défaut)",
-            r"bienvenue sur votre (?:nouveau )?site",
+            r"bienvenue sur votre nouveau site",
             r"(?:page|site) (?:web |internet )?(?:est )?(?:actuellement )?en (?:cours de )?construction",
             r"(?:site|page) (?:web )?(?:bientôt|prochainement) (?:en ligne|disponible)",
             r"(?:bientôt|prochainement) (?:en ligne|disponible)$",
-            r"(?:bienvenido|bienvenida) a su sitio|página principal del sitio|p[áa]gina por defecto",
+            r"página principal del sitio|página de índice estándar|p[áa]gina "
+            r"por defecto",
             r"sitio (?:web )?en construcci[óo]n|em constru[çc][ãa]o",
             r"(?:webseite|seite|website) (?:befindet sich |ist )?(?:derzeit )?im aufbau|^hier entsteht eine",
             r"(?:sito|pagina) (?:web )?(?:è )?in (?:costruzione|allestimento)|website in opbouw|"
@@ -315,6 +320,16 @@ HIJACK = re.compile(
     r"казино",
     re.IGNORECASE,
 )
+_ORDINARY = {"激安": "激安", "送料無料": "激安"}  # every Japanese shop says both; together they are one word
+# Those who fight the same things name them too.
+_AGAINST = re.compile(
+    r"pr[ée]vent|addict|d[ée]pendan|ludop|problem gambl|gambling (?:harm|problem|help)|gamblers|sos joueurs|"
+    r"aide aux joueurs|aider les joueurs|lutte contre|contre les? |stop |s.en sortir|against|"
+    r"awareness|\bfaux\b|"
+    r"contrefa|counterfeit|fake|patient|خطر|مخاطر|إدمان|توعية|مكافحة|الوقاية|bahaya|korban|pencegahan|против|"
+    r"prevenci|依存|防止",
+    re.IGNORECASE,
+)
 _SPAM_LANGUAGES = frozenset({"id", "ms", "ja", "zh", "ko", "th", "vi", "ru", "tr"})
 
 
@@ -350,9 +365,12 @@ def _seen(sign: Sign, document: Document) -> str | None:
         return None if own else next((f[0] for s in document.sources if (f := sign.words.search(s))), None)
     if is_site(document) and sign.reason not in _IN_A_MENU:
         return _all_it_says(sign, document)
-    start = text if len(text) < START else text[: START // 2]
-    places = (document.title,) if sign.where == "title" else (document.title, *document.headings[:3], start)
-    return next((found[0] for place in places if (found := sign.words.search(place))), None)
+    for place in (document.title,) if sign.where == "title" else (document.title, *document.headings[:1]):
+        if found := sign.words.search(place):
+            return found[0]
+    found = sign.words.search(text) if sign.where != "title" else None
+    early = found and (found.start() < EARLY or (found.start() < EARLIEST and sign.reason in _UNSURE))
+    return found[0] if found and early else None
 
 
 def _all_it_says(sign: Sign, document: Document) -> str | None:
@@ -364,8 +382,8 @@ def _all_it_says(sign: Sign, document: Document) -> str | None:
 def _hijacked(document: Document, text: str) -> tuple[Reason, str] | None:
     """Spam: two different words of it in what the page says of itself, and one strong signal more."""
     said = " ".join((document.title, document.meta.get("description", ""), *document.headings[:3]))
-    loud = {word.lower() for word in HIJACK.findall(said)}
-    if not loud:
+    loud = {_ORDINARY.get(word, word.lower()) for word in HIJACK.findall(said)}
+    if not loud or _AGAINST.search(said):
         return None
     linked = {word.lower() for anchor in document.anchors for word in HIJACK.findall(anchor.text)}
     if len(loud) < 2 and len(linked) < 3:
@@ -374,7 +392,8 @@ def _hijacked(document: Document, text: str) -> tuple[Reason, str] | None:
     foreign = document.language[:2] in _SPAM_LANGUAGES
     away = bool(document.rel("canonical")) and _elsewhere(document, document.rel("canonical") or "")
     amp = bool(document.rel("amphtml")) and _elsewhere(document, document.rel("amphtml") or "")
-    if len(loud) >= 3 or dense or foreign or away or amp:
+    unlike = len(loud) >= 3 and not is_site(document)
+    if unlike or dense or foreign or away or amp:
         return Reason.HIJACKED, ", ".join(sorted(loud | linked)[:4])
     return None
 

@@ -53,6 +53,7 @@ SUSPENDED = [
     ),
     ("Site suspendu", "<p>Ce compte a été suspendu. Contactez votre hébergeur.</p>"),
     ("Compte suspendu", "<h1>Compte suspendu</h1>"),
+    ("annour.example", "<p>Ce compte a &eacute;t&eacute; suspendu par l&rsquo;h&eacute;bergeur.</p>"),
     ("annour.example", "<h1>Site désactivé</h1><p>Ce site a été désactivé par l'hébergeur.</p>"),
     ("تم تعليق الحساب", "<h1>تم تعليق هذا الحساب</h1><p>المرجو الاتصال بالاستضافة</p>"),
     ("annour.example", "<h1>الموقع متوقف</h1>"),

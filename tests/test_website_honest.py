@@ -458,7 +458,8 @@ PRESENT: dict[str, tuple[str, str]] = {
             "fr",
             "Annour",
             f"<h1>Annour</h1><p>{FRENCH}</p>",
-            "<script src='https://www.google.com/recaptcha/api.js'></script><script>grecaptcha.ready()</script>",
+            "<script src='https://www.google.com/recaptcha/api.js'></script>"
+            "<script>grecaptcha.ready()</script>",
         ),
     ),
     "noindex": (
@@ -746,7 +747,10 @@ NEVER_ABSENT: dict[str, tuple[str, str | bytes, dict[str, str]]] = {
     "one image without words": (HOME, bare("Annour", '<img src="affiche.jpg">'), {}),
     "a frameset": (
         HOME,
-        "<html><head><title>Annour</title></head><frameset><frame src=menu><frame src=corps></frameset></html>",
+        (
+            "<html><head><title>Annour</title></head><frameset><frame src=menu><frame src=corps>"
+            "</frameset></html>"
+        ),
         {},
     ),
     "an iframe": (HOME, bare("Annour", '<iframe src="https://annour-club.example/"></iframe>'), {}),
