@@ -170,7 +170,7 @@ def _by_path(first: str, segments: list[str], query: dict[str, str]) -> Identity
 def _by_uploads(query: dict[str, str]) -> Identity | None:
     """The list of a channel's uploads names its owner; it is a list all the same."""
     uploads = _UPLOADS.fullmatch(query.get("list", ""))
-    return replace(_by_id(f"UC{uploads[1]}"), kind=Kind.POST) if uploads else None
+    return replace(_by_id(f"UC{uploads[1]}", note="derived"), kind=Kind.POST) if uploads else None
 
 
 def _segment(text: str) -> str:
