@@ -244,7 +244,8 @@ _BESIDE = re.compile(
     re.IGNORECASE,
 )
 _LABEL = re.compile(
-    r"publi(?!c(?:s|it\w*)?\b|que)|posted|mis en ligne|paru le|par .{3,40} le|veröffentlicht|erstellt|publicado|fecha|نشر|تاريخ|"
+    r"publi(?!c(?:s|it\w*)?\b|que)|posted|mis en ligne|paru le|par .{3,40} le|veröffentlicht|erstellt|"
+    r"publicado|fecha|نشر|تاريخ|"
     r"date\s*:",
     re.IGNORECASE,
 )

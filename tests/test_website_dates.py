@@ -21,12 +21,11 @@ PAGES: dict[str, tuple[str, str, str, str | None]] = {
     "two jsonld": (
         "https://a.example/n/x",
         (
-            "<script"(
-                ' type="application/ld+json">[{"@type":"NewsArticle","headline":"Autre"'
-                ',"url":"https://a.example/n/y","datePublished":"2026-10-01"},{"@type":"NewsArticle"'
-                ',"headline":"Le bilan","url":"https://a.example/n/x","datePublished":"2025-03-04"}]'
-                "</script>"
-            )
+            "<script"
+            ' type="application/ld+json">[{"@type":"NewsArticle","headline":"Autre"'
+            ',"url":"https://a.example/n/y","datePublished":"2026-10-01"},{"@type":"NewsArticle"'
+            ',"headline":"Le bilan","url":"https://a.example/n/x","datePublished":"2025-03-04"}]'
+            "</script>"
         ),
         "<h1>Le bilan</h1><p>" + F,
         "2025-03-04",
@@ -34,13 +33,12 @@ PAGES: dict[str, tuple[str, str, str, str | None]] = {
     "jsonld main entity": (
         "https://a.example/n/x",
         (
-            "<script"(
-                ' type="application/ld+json">{"@type":"NewsArticle"'
-                ',"mainEntityOfPage":"https://a.example/n/y","datePublished":"2026-10-01"}</script>'
-                '<script type="application/ld+json">{"@type":"NewsArticle"'
-                ',"mainEntityOfPage":{"@id":"https://a.example/n/x"},"datePublished":"2025-03-04"}'
-                "</script>"
-            )
+            "<script"
+            ' type="application/ld+json">{"@type":"NewsArticle"'
+            ',"mainEntityOfPage":"https://a.example/n/y","datePublished":"2026-10-01"}</script>'
+            '<script type="application/ld+json">{"@type":"NewsArticle"'
+            ',"mainEntityOfPage":{"@id":"https://a.example/n/x"},"datePublished":"2025-03-04"}'
+            "</script>"
         ),
         "<h1>Le bilan</h1><p>" + F,
         "2025-03-04",
