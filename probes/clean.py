@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 from html import unescape
+from ipaddress import IPv6Address
 from unicodedata import normalize
 from urllib.parse import parse_qsl, unquote, urljoin, urlsplit
 
@@ -134,7 +135,7 @@ def _built(scheme: str, rest: str) -> str | None:
     authority, cut, path = _parted(rest)
     bracketed = _BRACKETED.match(authority)
     name, colon, port = bracketed.groups("") if bracketed else authority.partition(":")
-    host = told_host(name) or (name.lower() if _NUMERIC.fullmatch(name) else None)
+    host = told_host(name) or _machines_own(name)
     if host is None or "\\" in rest or (colon and not _is_port(port)):
         return None
     shown = "" if port in ("", {"http": "80", "https": "443"}[scheme]) else f":{port}"
@@ -169,8 +170,19 @@ def _prose(words: str) -> bool:
 
 
 # Numbers and localhost are hosts to a browser, in any notation: kept as they are, for the guard to refuse.
-_BRACKETED = re.compile(r"(\[[0-9A-Fa-f:.]+\])(?:(:)(\d*))?$")
-_NUMERIC = re.compile(r"(?i)localhost\.?|\[[0-9a-f:.]+\]|(?:0x[0-9a-f]+|\d+)(?:\.(?:0x[0-9a-f]+|\d+))*")
+_BRACKETED = re.compile(r"(\[[0-9A-Fa-f:.]+(?:%[A-Za-z0-9]+)?\])(?:(:)(\d*))?$")
+_NUMERIC = re.compile(r"(?i)localhost\.?|(?:0x[0-9a-f]+|\d+)(?:\.(?:0x[0-9a-f]+|\d+))*")
+
+
+def _machines_own(name: str) -> str | None:
+    """A number or localhost as it was typed; in brackets only what is an IPv6 address."""
+    if not name.startswith("["):
+        return name.lower() if _NUMERIC.fullmatch(name) else None
+    try:
+        IPv6Address(name[1:-1])
+    except ValueError:
+        return None
+    return name.lower()
 
 
 @lru_cache(maxsize=16_384)

@@ -68,6 +68,7 @@ _LABELLED = re.compile(
     r"|^(facebook|fb|twitter|linkedin|youtube|instagram|tiktok)\s*/\s*(?!/)(.+)$"
 )
 _SEPARATED = re.compile(r"[\r\n\v\f\u2028\u2029]+|\s*;\s*(?!/)|\s*،\s*|\s+[|/]\s+|\s*,\s*(?=\S*\.\S|@|\s*$)")
+_BLANKS = re.compile(r"[^\S\r\n\v\f\u2028\u2029]{2,}")
 _AGAIN = re.compile(
     r"(?i)(?<=[^\s/:=?&(#'\"])(?=https?:/{1,2})"
     r"|(?<![\s:=>])\s+(?:(?:and|et|ou|or|&|و|-|–)\s+)?(?=https?:/{1,2}|www\.|@\w)"
@@ -245,7 +246,7 @@ def cells(text: str) -> list[str]:
     """
     if cleaning.is_formula(text):
         return [text.strip()]
-    lines = _SEPARATED.split(cleaning.unescaped(text[: cleaning.LONGEST]))
+    lines = _SEPARATED.split(_BLANKS.sub(" ", cleaning.unescaped(text[: cleaning.LONGEST])))
     parts = list(_labels_joined(part for line in lines for part in _AGAIN.split(line)))
     return [part for part in parts if _LINKED.search(part)] or parts
 

@@ -3,6 +3,7 @@
 import json
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import pytest
@@ -357,4 +358,25 @@ def _right(same: Any, case: dict[str, Any]) -> bool:
     if case["kind"] == "profile":
         return identity.channel == case["channel"] and same(case["channel"], identity.key, case["key"])
     claims = identity.key is not None and identity.kind in ("profile", "page", "person")
-    return not claims or same(case["channel"], identity.key, case["owner"])
+    return not claims or bool(same(case["channel"], identity.key, case["owner"]))
+
+
+@pytest.mark.parametrize(
+    "host", ["[::1]", "[fe80::1%25eth0]", "[::ffff:127.0.0.1]", "127.0.0.1", "localhost"]
+)
+def test_an_address_of_this_machine_is_a_link_for_the_guard_to_refuse(host: str) -> None:
+    identity = identify(f"http://{host}/")
+    assert (identity.channel, identity.kind, identity.url) == ("website", Kind.PAGE, f"http://{host}/")
+
+
+@pytest.mark.parametrize(
+    "typed", ["https://[..1]/a", "http://[:1]/", "https:[::..]//x.com/amal", "http://[1]/"]
+)
+def test_brackets_around_no_address_name_nobody(typed: str) -> None:
+    assert identify(typed).kind is Kind.INVALID
+
+
+def test_a_cell_of_blanks_costs_nothing() -> None:
+    started = perf_counter()
+    assert cells(" " * 4_000 + "amal.ma") == ["amal.ma"]
+    assert perf_counter() - started < 0.05
