@@ -27,12 +27,12 @@ class Stream(httpcore.AsyncNetworkStream):
         self._reader = reader
         self._writer = writer
 
-    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109  # httpcore passes it
         """Read what has arrived, waiting for a first byte."""
         async with asyncio.timeout(timeout):
             return await self._reader.read(max_bytes)
 
-    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109  # httpcore passes it
         """Write it all. Raises httpcore.WriteError, after which httpcore still reads the answer."""
         try:
             async with asyncio.timeout(timeout):
@@ -49,7 +49,7 @@ class Stream(httpcore.AsyncNetworkStream):
         self,
         ssl_context: ssl.SSLContext,
         server_hostname: str | None = None,
-        timeout: float | None = None,  # noqa: ASYNC109
+        timeout: float | None = None,  # noqa: ASYNC109  # httpcore passes it
     ) -> httpcore.AsyncNetworkStream:
         """Speak TLS from here on. Raises httpcore.ConnectTimeout, ssl.SSLError, OSError."""
         done = False
@@ -90,9 +90,9 @@ class Dialler(httpcore.AsyncNetworkBackend):
         self,
         host: str,
         port: int,
-        timeout: float | None = None,  # noqa: ASYNC109
-        local_address: str | None = None,  # noqa: ARG002
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,  # noqa: ARG002
+        timeout: float | None = None,  # noqa: ASYNC109  # httpcore passes it
+        local_address: str | None = None,  # noqa: ARG002  # httpcore passes it
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,  # noqa: ARG002  # httpcore passes it
     ) -> httpcore.AsyncNetworkStream:
         """Connect the chosen way."""
         return await self._way(host, port, timeout)
