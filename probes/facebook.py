@@ -238,7 +238,7 @@ _UNAVAILABLE = re.compile(
     r"(?i)this (?:content|page) isn.t available|the link you followed may be broken|page not found"
     r"|(?:ce contenu|cette page) n.est pas disponible|هذا المحتوى غير متوفر|هذه الصفحة غير متوفرة"
 )
-_FOLLOWERS = "followers|abonnés|people follow|personnes suivent|متابع"
+_FOLLOWERS = "followers|abonnes|people follow|personnes suivent|متابع"
 _TAIL = re.compile(r"(?i)\s*[|–-]\s*(?:[^|]*\|\s*)?facebook$")
 
 

@@ -175,7 +175,7 @@ _TYPES = frozenset(
         "ProfilePage",
     }
 )
-_FOLLOWERS = "followers|abonnés|متابع"
+_FOLLOWERS = "followers|abonnes|متابع"
 _TOLD = re.compile(r"(?i)page not found|this page doesn.t exist|page introuvable|the page you.re looking for")
 _NUMBER = re.compile(r"urn:li:(?:fsd_)?(?:company|organization|school):(\d+)")
 

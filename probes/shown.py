@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from probes import links, walls
+from probes import dates, links, walls
 from probes.model import (
     Account,
     Activity,
@@ -103,21 +103,32 @@ def newest(seconds: Iterable[float], page: Page) -> Activity | None:
 
 
 _FIRST = 1_075_593_600  # 2004-02, before which none of these platforms was there
-_COUNT = r"(\d[\d.,\s\u00a0\u202f٬]*)\s*(k|m|b|millions?|mille|ألف|آلاف|مليون)?\s*"
-_SCALES = {"k": 10**3, "m": 10**6, "b": 10**9, "mille": 10**3, "ألف": 10**3, "آلاف": 10**3, "مليون": 10**6}
+# A number and its scale: `1,234`, `4.2K`, `1,2 million`, `3 آلاف`, as folded text has them.
+_COUNT = (
+    r"(\d[\d.,٫٬ ]*)(?: ?(k|m|b|md|mrd|milliards?|millions?|mille|الف|الاف|مليون|ملايين|مليار)(?!\w))?"
+    r" ?(?:d'|de |من )?"
+)
+_SCALES = {
+    **dict.fromkeys(("k", "mille", "الف", "الاف"), 10**3),
+    **dict.fromkeys(("m", "million", "millions", "مليون", "ملايين"), 10**6),
+    **dict.fromkeys(("b", "md", "mrd", "milliard", "milliards", "مليار"), 10**9),
+}
 
 
 def counted(text: str, words: str) -> int | None:
-    """A localised count before one of `words` (a regular expression): `1,234`, `4.2K`, `1,2 million`, `٣`."""
-    found = re.search(rf"(?i){_COUNT}(?:{words})", text)
-    if found is None:
-        return None
-    digits, scale = found[1].strip(), (found[2] or "").lower()
-    if not scale:
-        whole = re.sub(r"\D", "", digits)
-        return int(whole) if len(whole) < 15 else None
+    """A localised count before one of `words` (a regular expression of folded words, see `dates.folded`)."""
+    found = re.search(f"{_COUNT}(?:{words})", dates.folded(text[:LONGEST]))
+    return _number(found[1], found[2] or "") if found else None
+
+
+LONGEST = 2_000  # characters that are searched for a count
+
+
+def _number(digits: str, scale: str) -> int | None:
+    """1.23K and 1,23 k are the same; without a scale, marks between digits group thousands."""
+    digits = re.sub("[ ٬]", "", digits).strip(".,٫")
+    plain = re.sub("[,٫]", ".", digits) if scale else re.sub("[.,٫]", "", digits)
     try:
-        number = float(re.sub(r"[\s٬]", "", digits).replace(",", "."))
+        return round(float(plain) * _SCALES.get(scale, 1)) if len(plain) < 16 else None
     except ValueError:  # 1.234.567K
         return None
-    return round(number * _SCALES.get(scale, 10**6))

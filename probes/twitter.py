@@ -154,7 +154,7 @@ _TOLD = re.compile(
     r"(?i)this account doesn.t exist|account suspended|ce compte n.existe pas|compte suspendu"
     r"|هذا الحساب غير موجود"
 )
-_FOLLOWERS = "followers|abonnés|متابع"
+_FOLLOWERS = "followers|abonnes|متابع"
 
 
 def read_page(page: Page) -> Shown:

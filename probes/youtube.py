@@ -35,6 +35,7 @@ from probes.model import (
     present,
     unknown,
 )
+from probes.shown import counted
 
 NAME = "youtube"
 VERSION = 1
@@ -393,37 +394,19 @@ def _linked(data: dict[str, Any]) -> Iterator[str]:
             yield url
 
 
-_NUMBER = r"(?P<number>\d[\d.,٫ ]*)(?P<scale> ?(?:k|m|b|md|mrd|الف|الاف|مليون|ملايين|مليار)\b)?"
-_FOLLOWERS = re.compile(
-    rf"{_NUMBER} ?(?:subscribers?|(?:d'|de )?abonnes?|(?:من )?(?:ال)?مشترك(?:ين|ا)?)(?!\w)"
-)
-_UPLOADED = re.compile(rf"{_NUMBER} ?(?:videos?|(?:من )?(?:ال)?فيديو(?:هات|هاتا)?|مقاطع فيديو)(?!\w)")
-_SCALES = {"k": 10**3, "الف": 10**3, "الاف": 10**3, "m": 10**6, "مليون": 10**6, "ملايين": 10**6}
-_SCALES |= dict.fromkeys(("b", "md", "mrd", "مليار"), 10**9)
+_FOLLOWERS = r"(?:subscribers?|abonnes?|(?:ال)?مشترك(?:ين|ا)?)(?!\w)"
+_UPLOADED = r"(?:videos?|(?:ال)?فيديو(?:هات|هاتا)?|مقاطع فيديو)(?!\w)"
 
 
-def _first_count(told: list[str], counted: re.Pattern[str]) -> int | None:
-    for words in told:
-        match = counted.search(dates.folded(words)) if len(words) < 200 else None
-        if match is not None:
-            return _number(match["number"], (match["scale"] or "").strip())
-    return None
-
-
-def _number(digits: str, scale: str) -> int | None:
-    """1.23K and 1,23 k are the same; without a scale, marks between digits group thousands."""
-    digits = digits.strip(" .,٫").replace(" ", "")
-    plain = re.sub("[,٫]", ".", digits) if scale else re.sub("[.,٫]", "", digits)
-    try:
-        return round(float(plain) * _SCALES.get(scale, 1)) if len(plain) < 16 else None
-    except ValueError:
-        return None
+def _first_count(told: list[str], words: str) -> int | None:
+    counts = (counted(said, words) for said in told if len(said) < 200)
+    return next((count for count in counts if count is not None), None)
 
 
 def _old_count(text: str) -> int | None:
     """Subscribers as the layouts of 2013 to 2018 wrote them."""
     match = re.search(r'subscriber-count-branded-horizontal[^>]{0,80} title="([\d.,]{1,15})"', text)
-    return _number(match[1], "") if match else None
+    return counted(f"{match[1]} subscribers", _FOLLOWERS) if match else None
 
 
 # --- What does it mean? ----------------------------------------------------------------------------
