@@ -36,6 +36,7 @@ from probes.model import (
     unknown,
 )
 from probes.shown import counted
+from probes.tree import at, list_of, object_of, objects_in, walk
 
 NAME = "youtube"
 VERSION = 1
@@ -263,15 +264,15 @@ def _data(text: str) -> dict[str, Any]:
 
 
 def _in_data(data: dict[str, Any], page: Page) -> Read:
-    meta = _at(data, "metadata", "channelMetadataRenderer")
-    about = _at(meta, "description")
-    tabs = [tab for item in _list(_at(_columns(data), "tabs")) for tab in _dicts(item)]
+    meta = at(data, "metadata", "channelMetadataRenderer")
+    about = at(meta, "description")
+    tabs = [tab for item in list_of(at(_columns(data), "tabs")) for tab in objects_in(item)]
     opened = next((tab for tab in tabs if tab.get("selected") is True), {})
-    told = list(_texts(_at(data, "header")))
+    told = list(_texts(at(data, "header")))
     return Read(
-        name=read.clean(_text(_at(meta, "title"))),
-        channel=_whole_id(_at(meta, "externalId")),
-        handle=_handle(_at(meta, "vanityChannelUrl")),
+        name=read.clean(_text(at(meta, "title"))),
+        channel=_whole_id(at(meta, "externalId")),
+        handle=_handle(at(meta, "vanityChannelUrl")),
         followers=_first_count(told, _FOLLOWERS),
         videos=_first_count(told, _UPLOADED),
         alert=next(iter(_alerts(data)), ""),
@@ -279,60 +280,28 @@ def _in_data(data: dict[str, Any], page: Page) -> Read:
         open_tab=_tab(opened),
         newest=_newest(opened, page),
         sites=tuple(dict.fromkeys([*_linked(data), *_URL.findall(about if isinstance(about, str) else "")])),
-        modern="pageHeaderRenderer" in _dict(data.get("header")),
-        age_gate=any(
-            "channelAgeGateRenderer" in node for node in _walk([data.get("header"), _columns(data)])
-        ),
+        modern="pageHeaderRenderer" in object_of(data.get("header")),
+        age_gate=any("channelAgeGateRenderer" in node for node in walk([data.get("header"), _columns(data)])),
         home=any(tab.get("tabIdentifier") == "FEwhat_to_watch" for tab in tabs),
     )
 
 
 def _columns(data: dict[str, Any]) -> Any:
-    return _at(data, "contents", "twoColumnBrowseResultsRenderer")
-
-
-def _dict(node: Any) -> dict[str, Any]:
-    return node if isinstance(node, dict) else {}
-
-
-def _list(node: Any) -> list[Any]:
-    return node if isinstance(node, list) else []
-
-
-def _dicts(node: Any) -> list[dict[str, Any]]:
-    return [value for value in _dict(node).values() if isinstance(value, dict)]
-
-
-def _at(node: Any, *path: str) -> Any:
-    for name in path:
-        node = _dict(node).get(name)
-    return node
-
-
-def _walk(root: Any) -> Iterator[dict[str, Any]]:
-    """Every JSON object below, in the order of the page."""
-    waiting = [root]
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, dict):
-            yield node
-            waiting.extend(reversed(node.values()))
-        elif isinstance(node, list):
-            waiting.extend(reversed(node))
+    return at(data, "contents", "twoColumnBrowseResultsRenderer")
 
 
 def _text(node: Any) -> str:
     """The words of a text node in any of its shapes: a string, simpleText, content, runs."""
     if isinstance(node, str):
         return node
-    whole = _at(node, "simpleText") or _at(node, "content")
+    whole = at(node, "simpleText") or at(node, "content")
     if isinstance(whole, str):
         return whole
-    return "".join(run["text"] for run in _list(_at(node, "runs")) if isinstance(_at(run, "text"), str))
+    return "".join(run["text"] for run in list_of(at(node, "runs")) if isinstance(at(run, "text"), str))
 
 
 def _texts(root: Any) -> Iterator[str]:
-    for node in _walk(root):
+    for node in walk(root):
         if text := _text(node):
             yield text
 
@@ -347,14 +316,14 @@ def _handle(url: Any) -> str:
 
 
 def _alerts(data: dict[str, Any]) -> Iterator[str]:
-    for item in _list(data.get("alerts")):
-        alert = _at(item, "alertRenderer")
-        if _at(alert, "type") == "ERROR":
-            yield read.clean(_text(_at(alert, "text")))
+    for item in list_of(data.get("alerts")):
+        alert = at(item, "alertRenderer")
+        if at(alert, "type") == "ERROR":
+            yield read.clean(_text(at(alert, "text")))
 
 
 def _tab(tab: dict[str, Any]) -> str:
-    url = _at(tab, "endpoint", "commandMetadata", "webCommandMetadata", "url")
+    url = at(tab, "endpoint", "commandMetadata", "webCommandMetadata", "url")
     return url.partition("?")[0].rpartition("/")[2] if isinstance(url, str) else ""
 
 
@@ -371,12 +340,12 @@ def _newest(tab: dict[str, Any], page: Page) -> Activity | None:
 
 def _ages(tab: dict[str, Any]) -> Iterator[str]:
     """Where items say how old they are: `videoRenderer`, and since 2026-05-14 `lockupViewModel`."""
-    for node in _walk(tab):
+    for node in walk(tab):
         if "publishedTimeText" in node:
             yield _text(node["publishedTimeText"])
-        lockup = _at(node, "lockupViewModel")
-        if _at(lockup, "contentType") in (None, "LOCKUP_CONTENT_TYPE_VIDEO"):
-            for part in _walk(_at(lockup, "metadata", "lockupMetadataViewModel", "metadata")):
+        lockup = at(node, "lockupViewModel")
+        if at(lockup, "contentType") in (None, "LOCKUP_CONTENT_TYPE_VIDEO"):
+            for part in walk(at(lockup, "metadata", "lockupMetadataViewModel", "metadata")):
                 if "text" in part:
                     yield _text(part["text"])
 
@@ -386,8 +355,8 @@ _URL = re.compile(r"""https?://[^\s<>"'()،]{3,300}""")
 
 def _linked(data: dict[str, Any]) -> Iterator[str]:
     """The links of the channel's header and About panel, out of YouTube's redirector."""
-    for node in _walk([data.get("header"), data.get("onResponseReceivedEndpoints")]):
-        url = _at(node, "urlEndpoint", "url")
+    for node in walk([data.get("header"), data.get("onResponseReceivedEndpoints")]):
+        url = at(node, "urlEndpoint", "url")
         if isinstance(url, str) and "/redirect?" in url:
             yield from parse_qs(url.partition("?")[2]).get("q", [])[:1]
         elif isinstance(url, str) and not url.startswith("/"):
