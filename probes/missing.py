@@ -56,7 +56,13 @@ _SAYING = (
     r"manquante|supprimée)|"
     r"(?:cette |la )?page (?:web )?(?:demandée |recherchée |que vous .{3,30} )?(?:n.existe (?:pas|plus)|"
     r"n.a pas (?:été trouvée|pu être trouvée)|n.est (?:plus|pas) disponible|ne peut (?:pas )?être trouvée)|"
-    r"(?:le |l.|ce )?(?:document|contenu|article|fichier) (?:demandé )?(?:est )?(?:introuvable|supprimé)|"
+    r"(?:le |l.|ce |cet )?(?:document|contenu|article|fichier) (?:demandé (?:est )?|est |a été "
+    r")(?:introuvable|"
+    r"supprimé)|(?:document|contenu|article|fichier) (?:introuvable|supprimé)|"
+    r"(?:le |l.|ce |cet )?(?:document|contenu|article|fichier) n.(?:existe (?:pas|plus)|est plus disponible)|"
+    r"(?:this|the) (?:page|content|article|post) is (?:no longer|not) available|"
+    r"(?:the |this |that )?page (?:(?:that )?you(?:.re| are) looking for )?(?:isn.t|is not) here|"
+    r"(?:esta |essa |a )p[áa]gina n[ãa]o (?:pode|p[ôo]de) ser encontrada|"
     r"(?:nous (?:ne trouvons pas|n.avons pas (?:pu )?trouv[eé]r?)|impossible de trouver) (?:cette|la|"
     r"votre) page"
     r"(?: (?:demandée|que vous .{3,20}))?|"
@@ -165,7 +171,7 @@ def _in_title(document: Document) -> str | None:
             if _VAGUE.fullmatch(part) and part != document.title and len(document.main) > SHORT:
                 continue
             return part
-    return None
+    return _sentence(document.title) if len(document.main) < TINY else None
 
 
 def _in_address(document: Document) -> str | None:
@@ -175,12 +181,24 @@ def _in_address(document: Document) -> str | None:
 
 def _in_headings(document: Document, *, root: bool) -> str | None:
     """A heading that says only this, over little else: a heading, or the first words of the main part."""
+    for said in () if root else document.headings[:2]:
+        if (
+            _LABEL.fullmatch(said)
+            and not _VAGUE.fullmatch(said)
+            and not re.search(_NOTHING, said, re.IGNORECASE)
+        ):
+            return said  # whatever news follow
     if len(document.main) >= SHORT or (root and len(document.text) >= 3 * SHORT):
         return None
     first = [chunk.text for chunk in document.chunks if chunk.place in ("main", "article")][:1]
+    bare = not root and len(document.main) < TINY // 2  # a number that stands almost alone
     for place, said in enumerate((*document.headings[:3], *first)):
         empty = re.search(_NOTHING, said, re.IGNORECASE)
-        if _LABEL.fullmatch(said) and said.strip(" .!") not in ("404", "410") and not (empty and place):
+        if (
+            _LABEL.fullmatch(said)
+            and (said.strip(" .!") not in ("404", "410") or bare)
+            and not (empty and place)
+        ):
             return said
         if place < len(document.headings[:3]) and len(document.main) < TINY and _sentence(said):
             return said

@@ -190,7 +190,7 @@ ABSENCES = (
     ),
     Sign(
         Reason.DIRECTORY_LISTING,
-        _any(r"^index of /", r"^directory listing (?:for|of) /", r"^index de /"),
+        _any(r"^index of /(?:$|\S)", r"^directory listing (?:for|of) /", r"^index de /"),
         "title",
         200_000,
     ),

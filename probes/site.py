@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import unquote, urljoin, urlsplit
 
 from probes import activity, discover, read, signs
 from probes.model import Activity, FoundLink, Page, Reason, Scalar
@@ -78,10 +78,12 @@ _HOME = re.compile(
 
 
 def _print(document: read.Document) -> str:
-    """A fingerprint of what the page says, numbers aside: two missing pages say the same."""
-    return sha256(
-        re.sub(r"\d+", "", f"{document.title} {document.text}").encode("utf-8", "replace")
-    ).hexdigest()[:16]
+    """A fingerprint of what the page says, without numbers and its own name: two missing pages say the same."""
+    name = urlsplit(document.url).path.rstrip("/").rpartition("/")[2]
+    said = f"{document.title} {document.text}"
+    if len(name) > 3:
+        said = said.replace(name, "").replace(unquote(name), "")
+    return sha256(re.sub(r"\d+", "", said).encode("utf-8", "replace")).hexdigest()[:16]
 
 
 def _feeds(document: read.Document) -> tuple[str, ...]:

@@ -237,6 +237,15 @@ SAYINGS = [
     "Errore 404 – pagina non trovata",
     "La pagina richiesta non esiste",
     "Pagina niet gevonden",
+    "La page que vous recherchez n’existe pas ou a été déplacée.",
+    "Cet article n'existe plus",
+    "Ce contenu n'est plus disponible",
+    "This page no longer exists.",
+    "This content is no longer available",
+    "There is nothing here. We can’t find the page you’re looking for.",
+    "عذراً! الصفحة التي تبحث عنها غير موجودة أو تم نقلها.",
+    "Hoppla! Diese Seite konnte nicht gefunden werden.",
+    "Oops! Essa página não pode ser encontrada.",
 ]
 WAYS = [
     "title",  # the title alone says it, the body is a search form
@@ -305,3 +314,10 @@ def test_a_listing_of_a_folder_is_no_site() -> None:
         look(HOME, notice("Index of /", "<h1>Index of /</h1><a href=a/>a/</a>" * 5)).reason
         is Reason.DIRECTORY_LISTING
     )
+
+
+@pytest.mark.parametrize("title", ["Page non trouvée – Annour", "Association Annour"])
+def test_the_news_below_a_missing_page_do_not_hide_that_it_is_missing(title: str) -> None:
+    news = "<article><h2><a href=/n>La caravane</a></h2><p>Elle est passée par le village.</p></article>" * 40
+    finding = look(OLD, dressed(title, f"<h1>Oups ! Cette page est introuvable.</h1>{news}"))
+    assert finding.reason is Reason.NOT_FOUND

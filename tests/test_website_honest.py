@@ -730,6 +730,26 @@ PRESENT: dict[str, tuple[str, str]] = {
             "Kindern im Viertel bei den Hausaufgaben. Spenden sind willkommen.</p>",
         ),
     ),
+    "a lost dog": (
+        NEWS,
+        page(
+            "fr", "Chien introuvable", "<h1>Chien introuvable</h1><p>Le chien du gardien est introuvable.</p>"
+        ),
+    ),
+    "a lost paper": (
+        NEWS,
+        page("fr", "Le document introuvable", f"<h1>Le document introuvable du notaire</h1><p>{FRENCH}</p>"),
+    ),
+    "an index with a slash": (HOME, page("en", "Index of / Rif plants", f"<h1>Plants</h1><p>{ENGLISH}</p>")),
+    "thanks": (NEWS, page("fr", "Merci", "<h1>Merci</h1><p>Votre message est envoyé.</p>")),
+    "an Arabic event soon without a menu": (
+        HOME,
+        bare("جمعية النور", f"<h1>جمعية النور</h1><p>{ARABIC}</p><h2>قريبا</h2><p>ملتقى الشباب</p>", "ar"),
+    ),
+    "a part under construction without a menu": (
+        HOME,
+        bare("Annour", f"<h1>Annour</h1><p>{FRENCH}</p><p>Page en construction : galerie.</p>"),
+    ),
     "an Italian page": (
         NEWS,
         page(
