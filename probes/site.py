@@ -78,7 +78,7 @@ _HOME = re.compile(
 
 
 def _print(document: read.Document) -> str:
-    """A fingerprint of what the page says, without numbers and its own name: two missing pages say the same."""
+    """A fingerprint of what the page says, its own name and numbers aside: missing pages say the same."""
     name = urlsplit(document.url).path.rstrip("/").rpartition("/")[2]
     said = f"{document.title} {document.text}"
     if len(name) > 3:
