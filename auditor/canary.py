@@ -62,13 +62,18 @@ def offline(readings: Iterable[tuple[Canary, Finding]]) -> bool:
 
 
 def contradicted(readings: Iterable[tuple[Canary, Finding]]) -> dict[str, str]:
-    """The channels on which a canary reads wrong, and why. A canary that cannot be told says nothing."""
+    """The channels on which a canary reads wrong, and why.
+
+    A canary that cannot be told says nothing, unless it is our own probe that breaks on it.
+    """
     blind: dict[str, str] = {}
     for canary, finding in readings:
         if canary.exists and finding.presence is Presence.ABSENT:
             blind[canary.channel] = f"a known account reads {finding.reason}"
         elif not canary.exists and finding.presence is Presence.PRESENT:
             blind[canary.channel] = "an impossible account reads present"
+        elif finding.reason is Reason.CRASHED:
+            blind[canary.channel] = f"the probe breaks: {finding.detail}"
     return blind
 
 

@@ -45,6 +45,11 @@ def test_a_canary_that_cannot_be_told_says_nothing():
     assert contradicted([(KNOWN, WALL), (IMPOSSIBLE, WALL)]) == {}
 
 
+def test_a_probe_that_breaks_on_a_canary_blinds_its_channel():
+    broken = Finding(Presence.UNKNOWN, Reason.CRASHED, detail="KeyError: 'title'")
+    assert contradicted([(KNOWN, broken)]) == {"facebook": "the probe breaks: KeyError: 'title'"}
+
+
 def test_five_accounts_and_more_than_a_tenth_turning_alike_blind_a_channel():
     assert swung(turns(*[LOST] * 5, *[SEEN] * 44)) == {"facebook": "5 of 49 turned to not_found in one night"}
     assert swung(turns(*[LOST] * 5, *[SEEN] * 45)) == {}
