@@ -19,6 +19,7 @@ import typer
 
 from auditor import __version__
 from auditor.commands import look, night, setup, tell
+from auditor.commands.decide import decide
 from auditor.commands.registry import registry
 from auditor.commands.session import Session
 from auditor.errors import AuditorError, ConfigError
@@ -37,6 +38,7 @@ cli = typer.Typer(
     help="Looks every night at the public presence of a network of associations.",
 )
 cli.add_typer(registry, name="registry")
+cli.add_typer(decide, name="decide")
 for command in (
     tell.demo,
     setup.init,

@@ -27,6 +27,9 @@ WORDS = {
     "LINK…": "https://gazette-tamesna-sud.ma/",
     "ID": "one",
     "FOLDER": "pages",
+    "CHANNEL": "linkedin",
+    "TEXT": "they write letters",
+    "NAME": "Amina",
 }
 STEPS = [line[2:] for line in re.findall(r"^\$ auditor .*$", README, re.MULTILINE)]
 LISTED = re.findall(r"^\| `(auditor [^`]+)`", README, re.MULTILINE)
