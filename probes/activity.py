@@ -285,11 +285,13 @@ def _worded(document: Document) -> list[Chunk]:
     called, labelled = [], []
     before = ""
     for chunk in _after_title(document):
-        around = f"{before[-30:]} {chunk.text}"
-        before = chunk.text
+        earlier, before = before, chunk.text
+        if chunk.place in _ASIDE or not _YEAR.search(chunk.text):  # most of a page ends here
+            continue
+        around = f"{earlier[-30:]} {chunk.text}"
         leading = _LEADING.match(chunk.text)
         text = leading[1] if leading else chunk.text
-        if len(text) > 80 or chunk.place in _ASIDE or not _YEAR.search(text) or not _ours(document, text):
+        if len(text) > 80 or not _YEAR.search(text) or not _ours(document, text):
             continue
         labels = list(_PUBLISHED.finditer(text))
         if labels and _CHANGED.search(text[: labels[-1].start()]):

@@ -26,7 +26,7 @@ ARTICLE = (
 def sixty_kilobytes() -> bytes:
     """A home page of ordinary build: menus, some sixty articles, a footer with icons."""
     menu = "".join(f"<li class='item'><a href='/rubrique/{n}'>Rubrique {n}</a></li>" for n in range(60))
-    posts = "".join(ARTICLE.format(n=n, day=1 + n % 28, text=PARAGRAPH * 4) for n in range(72))
+    posts = "".join(ARTICLE.format(n=n, day=1 + n % 28, text=PARAGRAPH * 4) for n in range(82))
     icons = "".join(f"<a href='https://{site}/annour'><i></i></a>" for site in ("www.facebook.com", "x.com"))
     page = (
         f"<!doctype html><html lang='fr'><head><meta charset='utf-8'><title>Association Annour</title></head>"
