@@ -83,7 +83,8 @@ class AssociationView:
 def view(dossier: Dossier, config: Config, moment: Moment, owners: Owners) -> AssociationView:
     """One association as a face shows it. Pure."""
     known = case(dossier, moment, owners)
-    waived = _waived(dossier.decisions, moment.now)
+    words = in_force(dossier.decisions, moment.now)
+    waived = [word for word in words if word.kind is DecisionKind.WAIVE]
     rows = tuple(gap for gap in dossier.gaps if gap.first_seen <= moment.now)
     shown = [gap for gap in rows if not _is_waived(gap, waived)]
     return AssociationView(
@@ -92,7 +93,7 @@ def view(dossier: Dossier, config: Config, moment: Moment, owners: Owners) -> As
         gaps=tuple(gaps.visible(shown, catalogue())),
         all_gaps=rows,
         proposals=tuple(row for row in dossier.proposals if not _is_settled(row, known)),
-        unchecked=tuple(_unchecked(known, config)),
+        unchecked=(*_unchecked(known, config), *_given_up(known, config, words)),
         score=score(points(known, config.activity)),
         none_by_choice=known.none_by_choice,
         waived=tuple(gap for gap in rows if gap not in shown),
@@ -107,10 +108,6 @@ def _is_link(held: Held) -> bool:
 def _is_settled(proposal: Proposal, known: Case) -> bool:
     at = (proposal.link.channel, proposal.link.key)
     return at in known.disowned or any(held.names(proposal.link) for held in known.accounts)
-
-
-def _waived(decisions: Iterable[Decision], now: datetime) -> list[Decision]:
-    return [word for word in in_force(decisions, now) if word.kind is DecisionKind.WAIVE]
 
 
 def _is_waived(gap: Gap, words: Iterable[Decision]) -> bool:
@@ -178,8 +175,16 @@ def _unchecked(known: Case, config: Config) -> Iterator[Unchecked]:
     for held in known.accounts:
         if held.row.channel in config.channels and held.row.identity.kind in ACCOUNT_KINDS | {Kind.SHORT}:
             yield from _untold_of(held, known.began)
+
+
+def _given_up(known: Case, config: Config, words: Iterable[Decision]) -> Iterator[Unchecked]:
+    """The channels an association does without: who decided says why and when, a sheet only that."""
+    told = {word.channel: word for word in words if word.kind is DecisionKind.NONE_BY_CHOICE}
     for channel in sorted(known.none_by_choice & set(config.channels)):
-        yield Unchecked(channel, "channel_waived")
+        params: dict[str, Scalar] = {"cause": "none_by_choice"}
+        if channel in told:
+            params = {"cause": told[channel].why, "last_date": told[channel].decided_at.date().isoformat()}
+        yield Unchecked(channel, "channel_waived", params)
 
 
 def _untold_of(held: Held, began: datetime) -> Iterator[Unchecked]:

@@ -59,7 +59,9 @@ async def test_a_channel_given_up_by_choice_is_neither_missing_nor_asked_for(app
     facebook = next(one for one in seen.coverage if one.channel == "facebook")
     assert (facebook.missing, facebook.by_choice) == (0, 1)
     bare = seen.association("bare")
-    assert [(one.channel, one.code) for one in bare.unchecked] == [("facebook", "channel_waived")]
+    assert [(one.channel, one.code, one.params["cause"]) for one in bare.unchecked] == [
+        ("facebook", "channel_waived", "no need")
+    ]
     assert {gap.channel for gap in bare.gaps} == {"youtube"}
 
 
