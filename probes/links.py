@@ -58,9 +58,10 @@ _NAMES: Mapping[str, str] = {
     **dict.fromkeys(("linkedin", "linked in", "لينكدإن", "لينكد إن"), "linkedin"),
     **dict.fromkeys(("youtube", "you tube", "yt", "chaine youtube", "chaîne youtube", "يوتيوب"), "youtube"),
     **dict.fromkeys(("website", "site", "site web", "web", "url", "site internet", "الموقع"), SITE),
-    **dict.fromkeys(
-        ("instagram", "insta", "ig", "tiktok", "pinterest", "snapchat", "whatsapp", "telegram"), ""
-    ),
+    **dict.fromkeys(("tiktok", "tik tok", "تيك توك"), "tiktok"),
+    **dict.fromkeys(("telegram", "تيليغرام", "تلغرام"), "telegram"),
+    **dict.fromkeys(("instagram", "insta", "ig"), "instagram"),
+    **dict.fromkeys(("pinterest", "snapchat", "whatsapp"), ""),
 }
 _LABELLED = re.compile(
     rf"(?i)^({'|'.join(sorted(map(re.escape, _NAMES), key=len, reverse=True))})"
@@ -161,7 +162,8 @@ def _labelled(text: str, column: str | None) -> tuple[str | None, str]:
     found = None if text.startswith("http") else _LABELLED.match(text)
     if found is None or (found[2] or "").startswith("//"):
         return column, text
-    return _NAMES[(found[1] or found[3]).lower()], found[2] or found[4]
+    named = _NAMES[(found[1] or found[3]).lower()]
+    return named if named in channels() else "", found[2] or found[4]
 
 
 def _is_handle(text: str, column: str | None) -> bool:
