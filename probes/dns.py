@@ -16,6 +16,7 @@ from aiodns.error import ARES_ENODATA, ARES_ENOTFOUND, ARES_ETIMEOUT, DNSError
 from probes.model import NoPage, Reason
 
 TRIES = 2
+SURE = "com"  # a name that exists as long as the web does; it has no address of its own
 MOST_ADDRESSES = 16  # of one kind; a real host has a handful
 
 
@@ -26,12 +27,13 @@ class Names:
         self._nameservers = list(nameservers)
         self._timeout = timeout
         self._resolver: aiodns.DNSResolver | None = None
+        self._honest: bool | None = None
 
     async def addresses(self, host: str) -> list[str]:
         """The addresses of the host, IPv4 first.
 
         Raises NoPage: `no_such_host` only where the server says that the name does not exist (to both
-        questions), else `timeout` or `network`.
+        questions) and does not say so of every name, else `timeout` or `network`.
         """
         try:
             return [str(ip_address(host))]
@@ -42,7 +44,17 @@ class Names:
         addresses = [address for answer in found for address in answer]
         if addresses:
             return addresses
-        raise _trouble([answer for answer in (four, six) if isinstance(answer, int)])
+        trouble = _trouble([answer for answer in (four, six) if isinstance(answer, int)])
+        if trouble.reason is Reason.NO_SUCH_HOST and not await self._is_honest():
+            raise NoPage(Reason.NETWORK, "the name server knows no names at all")
+        raise trouble
+
+    async def _is_honest(self) -> bool:
+        """Whether the name server knows a name that exists: behind a closed network some deny them all."""
+        if self._honest is None:
+            known = await self._ask(SURE, "A")
+            self._honest = isinstance(known, list) or known == ARES_ENODATA
+        return self._honest
 
     async def _ask(self, host: str, kind: str) -> list[str] | int:
         """The addresses of one kind, or c-ares' number for why there are none."""

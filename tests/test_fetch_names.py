@@ -37,6 +37,17 @@ async def test_only_a_proven_absence_is_no_such_host(says: object, expected: str
         assert told(await outcome(fetch, "http://site.example/")) == expected
 
 
+@pytest.mark.parametrize("says", ["NXDOMAIN", "SERVFAIL", "silent"])
+async def test_a_name_server_that_denies_every_name_proves_nothing(says: str) -> None:
+    """F05: a closed network's, seen 2026-11."""
+    async with (
+        NameServer({"com": says}) as names,
+        fetcher(nameservers=(names.address,), dns_timeout=0.1) as fetch,
+    ):
+        said = told(await outcome(fetch, "http://site.example/"))
+        assert said == "network/the name server knows no names at all"
+
+
 @pytest.mark.parametrize(
     ("says", "requests"), [("NXDOMAIN", 1), ({"A": "SERVFAIL", "AAAA": "SERVFAIL"}, 3), ("silent", 3)]
 )

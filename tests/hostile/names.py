@@ -16,11 +16,12 @@ Says = str | list[str]
 class NameServer(asyncio.DatagramProtocol):
     """`zone` maps a name to its addresses, to a code word, to "silent", or to a list of lists: one a look-up.
 
-    Names that are not in the zone do not exist. `asked` counts the questions by name.
+    Names that are not in the zone do not exist, but `com` does, as everywhere. `asked` counts the questions
+    by name.
     """
 
     def __init__(self, zone: dict[str, object]) -> None:
-        self.zone = zone
+        self.zone: dict[str, object] = {"com": [], **zone}
         self.asked: Counter[str] = Counter()
 
     async def __aenter__(self) -> Self:
