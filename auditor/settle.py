@@ -56,11 +56,6 @@ class Policy:
     catalogue: Catalogue
     channels: frozenset[str]
 
-    @property
-    def judged(self) -> frozenset[str]:
-        """The channels a gap may be on. A rule that names none means those that are audited."""
-        return self.channels.union(*(rule.channels for rule in self.rules))
-
 
 @dataclass(frozen=True, slots=True)
 class Moment:
@@ -84,8 +79,8 @@ def settle(
     moved = replace(moved, proposals=_proposed(moved, seen, moment, policy, owners))
     tonight = frozenset(account for account, one in seen.items() if _told(one))
     known = case(moved, moment, owners, tonight)
-    judged = policy.judged
-    told = [one for one in judge(known, policy.rules, policy.catalogue) if one.sign.channel in judged]
+    candidates = judge(known, policy.rules, policy.catalogue)
+    told = [one for one in candidates if one.sign.channel in policy.channels]  # the others are nobody's gap
     rows = gaps.fold(moved.gaps, told, policy.catalogue, moment.now, blind=moment.blind)
     closed = tuple(row for row in moved.gaps if row.closed_at is not None)
     return replace(moved, gaps=closed + tuple(rows))

@@ -179,9 +179,10 @@ EVERYWHERE = TypeAdapter(tuple[Rule, ...]).validate_python(
         {"code": "channel_shared", "check": "shared"},
         {"code": "channel_wrong_type", "check": "kind_is", "kinds": ["profile"]},
         {"code": "channel_dead", "check": "absent", "reasons": ["not_found"]},
+        {"code": "channel_missing", "check": "undeclared", "channels": ["twitter"]},
     ]
 )
-"""Rules that name no channels, so look at all that are audited."""
+"""Rules that name no channels, so look at all that are audited; the last names one that is not."""
 SITE = registered("nour", "website", "nour")
 TELEGRAM = [
     AccountRow("nour", typed, links.identify(typed), "telegram")
