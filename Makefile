@@ -31,7 +31,7 @@ test: $(VENV)/.dev ## the tests, in minutes
 	@$(BIN)/python -m pytest
 
 test-all: $(VENV)/.dev ## the slow ones too
-	@$(BIN)/python -m pytest -m "not bench"
+	@$(BIN)/python -m pytest -m "not bench" --hypothesis-profile exploring
 
 check: $(VENV)/.dev ## format, lint, types, import layers
 	@$(BIN)/ruff format --check .

@@ -139,7 +139,8 @@ def _old_id(number: str) -> Identity:
 
 
 def _page(form: str, slug: str) -> Identity:
-    slug = slug.removeprefix("@").lower() if form == "in" else slug.lower()
+    slug = slug.rstrip(".").lower()  # a full stop that ends a sentence, as cleaning takes it
+    slug = slug.removeprefix("@") if form == "in" else slug
     wanted = _PERSON if form == "in" else _SLUG
     if not wanted.fullmatch(slug) or not slug.strip("._-–—") or (slug.isascii() and len(slug) > 100):
         return _invalid()

@@ -334,6 +334,7 @@ def test_no_text_makes_it_raise(typed: str, column: str | None) -> None:
 
 
 @given(typed=PIECES, column=st.sampled_from(["facebook", "twitter", "linkedin"]))
+@example(typed="www.//", column="linkedin")
 def test_a_platforms_canonical_address_names_the_same_account(typed: str, column: str) -> None:
     identity = identify(typed, column)
     if identity.canonical and identity.channel in ("facebook", "twitter", "linkedin"):
