@@ -105,7 +105,15 @@ class _Session:
                 return self._skipped(readings)
             self.night = conclude.warned(self.app.store, self.night, readings)
             await self._accounts(eyes)
-        return self._concluded(readings)
+        return await self._to_the_end(readings)
+
+    async def _to_the_end(self, readings: Sequence[tuple[Canary, Finding]]) -> Night:
+        """Conclude beside the loop. An interruption waits: conclusions are drawn whole or not at all."""
+        work = asyncio.get_running_loop().run_in_executor(None, self._concluded, readings)
+        while not work.done():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.shield(work)
+        return work.result()
 
     async def _canaries(self, eyes: _Eyes) -> list[tuple[Canary, Finding]]:
         config = self.app.config

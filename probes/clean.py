@@ -11,8 +11,12 @@ from collections.abc import Iterator
 from functools import lru_cache
 from html import unescape
 from ipaddress import IPv6Address
+from typing import TYPE_CHECKING
 from unicodedata import normalize
 from urllib.parse import parse_qsl, unquote, urljoin, urlsplit
+
+if TYPE_CHECKING:
+    from tldextract import TLDExtract
 
 LONGEST = 4_096  # characters of a cell that are read
 
@@ -212,11 +216,17 @@ def _decoded(label: str) -> str:
 
 
 @lru_cache(maxsize=1)
-def tlds() -> frozenset[str]:
-    """Every top-level domain of the public suffix list that tldextract ships, in Unicode; no network."""
+def suffix_list() -> TLDExtract:
+    """The public suffix list that comes with tldextract; it is never fetched."""
     from tldextract import TLDExtract  # noqa: PLC0415  # a fifth of a second, for texts without a scheme
 
-    suffixes = TLDExtract(suffix_list_urls=(), cache_dir=None).tlds
+    return TLDExtract(suffix_list_urls=(), cache_dir=None)
+
+
+@lru_cache(maxsize=1)
+def tlds() -> frozenset[str]:
+    """Every top-level domain of the public suffix list that tldextract ships, in Unicode; no network."""
+    suffixes = suffix_list().tlds
     ends = {suffix.rpartition(".")[2] for suffix in suffixes}
     return frozenset(ends | {_decoded(end) for end in ends} | _RESERVED)
 

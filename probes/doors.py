@@ -11,9 +11,8 @@ from dataclasses import replace
 from functools import lru_cache
 from urllib.parse import urlsplit, urlunsplit
 
-from tldextract import TLDExtract
-
 from probes import read
+from probes.clean import suffix_list
 from probes.model import Ask, NoPage, Page, Reason, Scalar, ask
 from probes.site import Site, read_site
 
@@ -115,13 +114,7 @@ def read_nothing(page: Page) -> int:
     return page.status
 
 
-@lru_cache(maxsize=1)
-def _suffixes() -> TLDExtract:
-    """The public suffix list that comes with the library; it is never fetched."""
-    return TLDExtract(suffix_list_urls=(), cache_dir=None)
-
-
 @lru_cache(maxsize=4_096)
 def _registrable(name: str) -> str:
-    found = _suffixes()(name)
+    found = suffix_list()(name)
     return found.top_domain_under_public_suffix or name

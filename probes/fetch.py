@@ -21,6 +21,7 @@ from typing import Any, Self, cast
 import httpx
 from tenacity import AsyncRetrying, RetryCallState, stop_after_attempt, wait_exponential_jitter
 
+from probes.clean import tlds
 from probes.connections import Connections
 from probes.dns import Names
 from probes.guard import Guard, port_of
@@ -74,6 +75,7 @@ class Fetcher:
         self._courier = Courier(options, self._guard, self._connections, self._time)
 
     async def __aenter__(self) -> Self:
+        await asyncio.to_thread(tlds)  # a tenth of a second, which the loop does not wait for (2026-11)
         return self
 
     async def __aexit__(
