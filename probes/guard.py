@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import NoReturn
 
 import httpx
@@ -142,8 +142,3 @@ class Guard:
 def port_of(url: httpx.URL) -> int:
     """The port that will be dialled. Port 0 is a port, not "none given"."""
     return url.port if url.port is not None else (443 if url.scheme == "https" else 80)
-
-
-def networks(texts: Iterable[str]) -> tuple[Network, ...]:
-    """Parse the networks of a setting. Raises ValueError."""
-    return tuple(ip_network(text) for text in texts)

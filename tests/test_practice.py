@@ -17,9 +17,9 @@ from auditor.errors import InputError
 from auditor.practice import demo, sheet, sites, table
 from auditor.practice.authority import Authority
 from auditor.practice.cast import CHANNELS, Member, cast
-from auditor.practice.model import Tonight
+from auditor.practice.model import Answer, Tonight
 from auditor.practice.situations import BLIND_NIGHT, FACEBOOK, LINKEDIN, TWITTER, YOUTUBE
-from auditor.practice.web import Proxy
+from auditor.practice.web import Proxy, _Line
 from auditor.practice.world import PracticeWorld
 
 NOW = datetime.now(UTC)  # OpenSSL judges certificates by the clock of the machine
@@ -63,6 +63,31 @@ async def test_a_site_answers_over_tls_of_the_authority(web):
     answer = await web(1, member("website", "wordpress_active").site)
     assert answer.status_code == 200
     assert "WordPress" in answer.text
+
+
+class Departing:
+    """A writer whose client leaves after the third write."""
+
+    written = 0
+
+    def write(self, data):
+        self.written += 1
+
+    async def drain(self):
+        pass
+
+    def is_closing(self):
+        return self.written >= 3
+
+
+async def test_a_client_that_has_read_enough_is_sent_no_more():
+    reader, writer = asyncio.StreamReader(), Departing()
+    reader.feed_data(b"GET / HTTP/1.1\r\nHost: nour.example\r\n\r\n")
+    line = _Line(reader, writer)
+    await line.request()
+    with pytest.raises(ConnectionResetError):
+        await line.send(Answer(body=b"x" * 1000, repeats=1000), "GET")
+    assert writer.written == 3
 
 
 async def test_a_missing_name_is_proved_as_rfc_9209_says_on_a_tunnel_and_on_a_plain_request(web):

@@ -127,6 +127,8 @@ class _Line:
             self.writer.write(self._bytes(h11.Data(data=answer.body)))
             if answer.repeats > 1:
                 await self.writer.drain()
+            if self.writer.is_closing():
+                raise ConnectionResetError("the client has read enough")  # asyncio would warn of each write
 
     def _bytes(self, event: h11.Event) -> bytes:
         return self._http.send(event) or b""
