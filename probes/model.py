@@ -13,6 +13,8 @@ from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Any, Protocol, TypeVar, cast
 
+from probes.interface import Call
+
 Scalar = str | int | float | bool
 R = TypeVar("R")
 NEVER = datetime.min.replace(tzinfo=UTC)
@@ -95,11 +97,16 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One link of one association, as registered. `typed` is the text in the cell."""
+    """One link of one association, as registered. `typed` is the text in the cell.
+
+    `known` is what was last decided of it (its links left out), with the platform's own id where it was ever
+    seen: by it a probe tells a new name from a loss, and a site from what it was.
+    """
 
     association: str
     typed: str
     identity: Identity
+    known: Finding | None = None
 
     @property
     def channel(self) -> str:
@@ -174,14 +181,16 @@ class Ask:
     `read` turns the page into plain data; it is a module-level pure function, because it runs
     where it can be stopped (a worker process). `registered` marks the registered link itself, the
     one request that robots = "links" allows as a link checker's. `insecure` asks for a second
-    look without certificate verification.
+    look without certificate verification. `call` makes it a question to an official interface, for
+    which a key is needed and robots.txt is not; its `read` makes an `Answer`.
     """
 
     url: str
     read: Reader | None = None
     registered: bool = False
     insecure: bool = False
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)  # may hold a key
+    call: Call | None = None
 
 
 class Precision(StrEnum):
@@ -246,7 +255,10 @@ Steps = Generator[Ask, Page, Finding]
 
 
 class Channel(Protocol):
-    """What a channel module offers. mypy checks every module against it."""
+    """What a channel module offers. mypy checks every module against it.
+
+    One with an official interface has `INTERFACE` and `probe_api(account) -> Steps` as well.
+    """
 
     NAME: str
     HOSTS: frozenset[str]
@@ -294,12 +306,13 @@ def ask(
     registered: bool = False,
     insecure: bool = False,
     headers: Mapping[str, str] | None = None,
+    call: Call | None = None,
 ) -> Generator[Ask, Page, tuple[Page, R]]:
     """Yield the ask, give back the page and what the reader made of it.
 
     In a probe: `page, reading = yield from ask(url, read)`.
     """
-    page = yield Ask(url, read, registered=registered, insecure=insecure, headers=headers or {})
+    page = yield Ask(url, read, registered=registered, insecure=insecure, headers=headers or {}, call=call)
     return page, cast("R", page.reading)
 
 

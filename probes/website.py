@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import replace
 from hashlib import sha256
-from urllib.parse import quote, unquote, urljoin, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
-from probes import activity, feeds, links, missing, read, walls
+from probes import links, missing, news, read, walls
 from probes.doors import open_site, transport
 from probes.model import (
     Account,
-    Activity,
     Ask,
     Finding,
     Identity,
@@ -29,7 +28,7 @@ from probes.model import (
     unknown,
     untold,
 )
-from probes.site import Site, is_home, read_site, usual_feeds
+from probes.site import Site, is_home, read_site
 
 NAME = "website"
 HOSTS: frozenset[str] = frozenset()  # every host that no other channel owns
@@ -83,9 +82,6 @@ def identify_bare(text: str) -> Identity | None:  # noqa: ARG001
     return None
 
 
-_POSTS = "/wp-json/wp/v2/posts?per_page=5&orderby=date&_fields=date_gmt,title,link"
-
-
 def probe(account: Account) -> Steps:
     """Look at a website: the registered page, its other doors where that one is shut, then its feeds."""
     if account.identity.key is None and account.identity.kind is not Kind.SHORT:
@@ -110,7 +106,7 @@ def probe(account: Account) -> Steps:
     if doubt is not None:
         return replace(doubt, facts={**doubt.facts, **facts, "title": site.title} if site.title else facts)
     facts |= {**site.facts, **(yield from transport(url, page))}
-    newest, has_feed = yield from _activity(page, site)
+    newest, has_feed = yield from news.newest(page, site)
     if has_feed is not None:
         facts["feed"] = has_feed
     return present(
@@ -187,80 +183,3 @@ def _says_so_of_anything(page: Page, site: Site) -> Generator[Ask, Page, bool]:
     except NoPage:
         return False
     return sibling.status == page.status and other.print == site.print
-
-
-Told = Generator[Ask, Page, tuple[Activity | None, bool | None]]
-
-
-def _activity(page: Page, site: Site) -> Told:
-    """The newest publication, and whether the site has a feed (None if nobody looked).
-
-    One page of a site has its own date; a page that gives none and is the front of a part of a site
-    (`/association/`) has the newest of the feed kept below it.
-    """
-    if not is_home(page.url):
-        below = page.url.partition("?")[0].rstrip("/") + "/"
-        newest, _ = yield from _from_feeds([url for url in site.feeds if url.startswith(below)][:1])
-        return newest or site.own, bool(site.feeds) or None
-    newest, found = yield from _from_feeds(_candidates(page, site))
-    if newest is None and site.platform == "wordpress" and not found:
-        newest = yield from _from_posts(page)
-    newest = newest or site.shown or (yield from _from_sitemap(page))
-    return newest, bool(site.feeds) or found
-
-
-def _candidates(page: Page, site: Site) -> list[str]:
-    """Where the feed may be: as announced, else where the page's publishing system keeps it."""
-    if site.feeds:
-        return list(site.feeds[:2])
-    if site.shown is not None and not site.platform:
-        return []
-    return usual_feeds(page.url, site.platform)
-
-
-def _from_feeds(urls: Iterable[str]) -> Told:
-    """The newest publication of the first feed that has one, and whether any is there (None: refused)."""
-    found: bool | None = False
-    for url in urls:
-        try:
-            page, feed = yield from ask(url, feeds.feed)
-        except NoPage as trouble:
-            found = found or None
-            if trouble.reason in (Reason.TIMEOUT, Reason.NETWORK, Reason.RATE_LIMITED):
-                break
-            continue
-        if page.status != 200 or feed is None:
-            continue
-        found = found or not feed.comments
-        newest = activity.in_feed(feed, page.fetched_at)
-        if newest:
-            return newest, True
-    return None, found
-
-
-def _from_posts(page: Page) -> Generator[Ask, Page, Activity | None]:
-    try:
-        answer, posts = yield from ask(urljoin(page.url, _POSTS), feeds.posts)
-    except NoPage:
-        return None
-    return activity.in_feed(posts, page.fetched_at, "wp-json") if answer.status == 200 else None
-
-
-def _from_sitemap(page: Page) -> Generator[Ask, Page, Activity | None]:
-    """The last resort: where its dates differ, a sitemap tells when a page was last changed."""
-    try:
-        answer, found = yield from ask(urljoin(page.url, "/sitemap.xml"), feeds.sitemap)
-        if answer.status == 200 and found is not None and found.maps:
-            answer, found = yield from ask(_of_posts(found), feeds.sitemap)
-    except NoPage:
-        return None
-    return activity.in_sitemap(found, page.fetched_at) if answer.status == 200 else None
-
-
-def _of_posts(index: feeds.Sitemap) -> str:
-    """Of the sitemaps in an index, the one of posts, else the one changed last, else the first."""
-    posts = [url for url, _ in index.maps if re.search(r"post|article|news|actu|blog", url, re.IGNORECASE)]
-    if posts:
-        return posts[0]
-    dated = [(when, url) for url, when in index.maps if when]
-    return max(dated)[1] if dated else index.maps[0][0]
