@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from urllib.parse import unquote, urljoin, urlsplit
 
-from probes import activity, discover, read, signs
+from probes import activity, discover, names, read, signs
 from probes.model import Activity, FoundLink, Page, Reason, Scalar
 
 
@@ -164,7 +164,7 @@ def _reachable(text: str) -> bool:
 
 
 def _page_facts(document: read.Document, page: Page) -> dict[str, Scalar]:
-    """The health of a page: fits a phone, can be reached, may be found, shows itself when shared."""
+    """The health of a page: fits a phone, can be reached, may be found, shows itself when shared, names itself."""
     robots = f"{document.meta.get('robots', '')} {page.headers.get('x-robots-tag', '')}".lower()
     ways = "\n".join([f"{anchor.url} {anchor.text}" for anchor in document.anchors])
     reachable = "mailto:" in ways or "tel:" in ways or _CONTACT.search(ways) is not None
@@ -173,6 +173,7 @@ def _page_facts(document: read.Document, page: Page) -> dict[str, Scalar]:
         "contact": reachable or _reachable(document.text[:4_000] + document.text[-8_000:]),
         "noindex": "noindex" in robots or "none" in robots.replace(",", " ").split(),
         "preview": bool(document.meta.get("og:title") and document.meta.get("og:image")),
+        "says": names.says(document),
     }
 
 

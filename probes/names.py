@@ -1,0 +1,47 @@
+"""What a site calls itself: its title, the name it is shared under, its organisation, its first heading.
+
+The probe does not know the association's name; whoever does can compare it with these.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from probes.charset import clean
+from probes.read import Document
+
+LONGEST = 300  # characters of all names together
+SEPARATOR = " · "
+_ONE = 120  # characters of one name
+_BODIES = re.compile(
+    r"(?:website|ngo|organi[sz]ation|localbusiness|corporation|association|foundation|school)$", re.IGNORECASE
+)
+_OWNER = re.compile(r"©|\(c\) ?(?:19|20)\d\d|copyright|حقوق|جميع الحقوق", re.IGNORECASE)
+
+
+def says(document: Document) -> str:
+    """The site's own names, each once, the surest first: ` · ` between them, 300 characters at most."""
+    names: dict[str, str] = {}
+    for name in _names(document):
+        tidy = clean(name, _ONE)
+        names.setdefault(tidy.casefold(), tidy)
+    return clean(SEPARATOR.join(filter(None, names.values())), LONGEST)
+
+
+def _names(document: Document) -> Iterator[str]:
+    yield document.meta.get("og:site_name", "")
+    yield from _organisations(document)
+    yield document.title
+    yield document.meta.get("application-name", "")
+    yield from document.headings[:1]
+    yield from (chunk.text for chunk in document.chunks if _OWNER.search(chunk.text[:_ONE]))
+
+
+def _organisations(document: Document) -> Iterator[str]:
+    """The names that JSON-LD gives to the site and to the body that publishes it."""
+    for schema in document.schemas:
+        kinds = schema.get("@type", "")
+        if any(_BODIES.search(str(kind)) for kind in (kinds if isinstance(kinds, list) else [kinds])):
+            told = (schema.get(key) for key in ("name", "legalName", "alternateName"))
+            yield from (name for name in told if isinstance(name, str))
