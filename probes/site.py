@@ -164,7 +164,7 @@ def _reachable(text: str) -> bool:
 
 
 def _page_facts(document: read.Document, page: Page) -> dict[str, Scalar]:
-    """The health of a page: fits a phone, can be reached, may be found, shows itself when shared, names itself."""
+    """The health of a page: fits a phone, can be reached, may be found, can be shared, names itself."""
     robots = f"{document.meta.get('robots', '')} {page.headers.get('x-robots-tag', '')}".lower()
     ways = "\n".join([f"{anchor.url} {anchor.text}" for anchor in document.anchors])
     reachable = "mailto:" in ways or "tel:" in ways or _CONTACT.search(ways) is not None
