@@ -14,14 +14,12 @@ from typing import Self
 from filelock import FileLock, Timeout
 
 from auditor.config import Config
-from auditor.errors import ConfigError, LockedError
+from auditor.errors import LockedError
+from auditor.eyes import shut
 from probes.fetch import Fetcher
 from probes.readers import ReaderPool
 from storage.archive import Archive
 from storage.store import Store
-
-KEYLESS = "with a key only the API may be asked, and that route is not built yet"
-"""Why a key is refused. It goes when the API's route comes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,15 +83,7 @@ class App:
 
 def fetcher(config: Config, now: datetime) -> Fetcher:
     """A polite fetcher without a store: what `auditor check` uses."""
-    _refuse_keys(config)
-    return Fetcher(config.fetch, now)
-
-
-def _refuse_keys(config: Config) -> None:
-    """Raise ConfigError where a channel has a key: then its pages may not be asked, nor its API yet."""
-    keyed = next((name for name, channel in config.channels.items() if channel.key), None)
-    if keyed:
-        raise ConfigError(f"channels.{keyed}: there is a key", KEYLESS, "take the key away until it is")
+    return Fetcher(config.fetch, now, shut=shut(config))
 
 
 def readers() -> ReaderPool:

@@ -84,12 +84,17 @@ class Storage(Table):
 
 
 class ChannelConfig(Table):
-    """An audited channel: two accounts known to exist, one that cannot, and the key of its API if any."""
+    """An audited channel: two accounts known to exist, one that cannot, and the key of its interface if any.
+
+    With a key the interface alone is asked. `budget` is what a night of it may cost, in the interface's
+    own unit (probes/<channel>_api.py); None leaves it at what the interface gives.
+    """
 
     canaries: tuple[str, ...] = ()
     impossible: str | None = None
     key: SecretStr | None = None
     key_file: Path | None = None
+    budget: float | None = Field(default=None, ge=0)
 
     @model_validator(mode="before")
     @classmethod
@@ -165,6 +170,7 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> 
         variables = {place: PREFIX + "__".join(place).upper() for place in from_environment}
         raise told(problem, Config, origin, variables) from None
     _refuse_nobody(config, origin)
+    _refuse_keys(config, origin)
     return config
 
 
@@ -180,6 +186,14 @@ def _refuse_nobody(config: Config, origin: str) -> None:
         if name not in known:
             remedy = near(name, known, f"one of {', '.join(known)}")
             raise ConfigError(f"{origin}: {place}", f'no channel is called "{name}"', remedy)
+
+
+def _refuse_keys(config: Config, origin: str) -> None:
+    """Raise ConfigError for a key that no interface takes: it would silently do nothing."""
+    for name, channel in config.channels.items():
+        if channel.key and links.interface(name) is None:
+            why = "there is no official interface that takes a key"
+            raise ConfigError(f"{origin}: channels.{name}.key", why, "take it away, from the environment too")
 
 
 def find(path: Path | None, environ: Mapping[str, str]) -> Path | None:

@@ -12,9 +12,9 @@ from datetime import datetime
 from pathlib import Path
 
 from auditor import __version__, config
-from auditor.app import KEYLESS
 from auditor.config import Config
 from auditor.errors import ConfigError
+from auditor.eyes import purses
 from storage.errors import MissingDatabaseError, StoreError
 from storage.store import Store
 
@@ -76,12 +76,13 @@ def _egress(settings: Config) -> Iterator[Examined]:
 
 def _channels(settings: Config) -> Iterator[Examined]:
     for name, channel in settings.channels.items():
-        if channel.key:
-            yield Examined(f"channel {name}", "fail", KEYLESS)
-        elif not channel.canaries:
+        if not channel.canaries:
             yield Examined(f"channel {name}", "warn", "no canaries: a change of its pages would go unnoticed")
         else:
             yield Examined(f"channel {name}", "ok", f"{len(channel.canaries)} canaries")
+    for name, purse in purses(settings).items():
+        most = f"{purse.budget:g} {purse.interface.unit}"
+        yield Examined(f"key of {name}", "ok", f"its interface alone is asked, for at most {most} a night")
 
 
 def _rules(settings: Config) -> Iterator[Examined]:

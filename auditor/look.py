@@ -3,34 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from auditor.eyes import Eyes
 from probes import links
-from probes.fetch import Fetcher, look
-from probes.model import (
-    Account,
-    Exchange,
-    Finding,
-    Identity,
-    Kind,
-    Look,
-    Page,
-    Presence,
-    Reason,
-    Steps,
-)
-from probes.readers import ReaderPool
-
-log = logging.getLogger(__name__)
+from probes.model import Account, Exchange, Identity, Kind, Look, Page, Reason
 
 UNASKED = frozenset(
     {Reason.ROBOTS, Reason.UNSAFE_ADDRESS, Reason.NOT_CONFIGURED, Reason.NO_SUCH_HOST, Reason.WRONG_TARGET}
 )
 """Reasons for which the last address was never asked, unless a proxy answered for it."""
-
-ACCOUNTS = frozenset({Kind.PROFILE, Kind.PAGE, Kind.GROUP, Kind.PERSON})
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,30 +26,11 @@ class Checked:
 
     @property
     def requests(self) -> int:
-        """How many requests the look took, redirects counted, robots.txt not."""
+        """How many requests the look took, redirects counted, robots.txt not.
+
+        A call to an interface counts for each account it was made for, though it may be one for many.
+        """
         return sum(_asked(exchange) for exchange in self.look.exchanges)
-
-
-def steps(account: Account) -> Steps:
-    """The steps of looking at a registered link. One that names no account asks for nothing at all."""
-    account = yield from links.follow(account)
-    identity = account.identity
-    if not _is_account(identity):
-        return _wrong_target(identity)
-    return (yield from links.channel(identity.channel).probe(account))
-
-
-def _is_account(identity: Identity) -> bool:
-    return identity.key is not None and identity.kind in ACCOUNTS
-
-
-def _wrong_target(identity: Identity) -> Finding:
-    return Finding(
-        Presence.UNKNOWN,
-        Reason.WRONG_TARGET,
-        final_url=identity.url,
-        detail=f"{identity.kind}: names no account",
-    )
 
 
 def followed(typed: Identity, seen: Look) -> Identity:
@@ -88,8 +52,7 @@ def _asked(exchange: Exchange) -> int:
 
 async def check(
     typed: Sequence[tuple[str, Identity]],
-    fetcher: Fetcher,
-    readers: ReaderPool,
+    eyes: Eyes,
     done: Callable[[], None] = lambda: None,
     at_once: int = 64,
 ) -> list[Checked]:
@@ -98,24 +61,22 @@ async def check(
     A probe that crashes costs the other links nothing: its own is unknown, `crashed`.
     """
     turns = asyncio.Semaphore(at_once)
+    looks: dict[int, Look] = {}
 
-    async def one(text: str, identity: Identity) -> Look:
+    async def one(at: int, account: Account) -> None:
         async with turns:
-            seen = await look(steps(Account("", text, identity)), fetcher, readers)
+            looks[at] = await eyes.look(account)
         done()
-        return seen
 
-    looks = await asyncio.gather(*(one(*link) for link in typed), return_exceptions=True)
+    async def together(accounts: Mapping[int, Account]) -> None:
+        for at, seen in zip(accounts, await eyes.together(list(accounts.values())), strict=True):
+            looks[at] = seen
+            done()
+
+    accounts = {at: Account("", text, identity) for at, (text, identity) in enumerate(typed)}
+    keyed = {at: account for at, account in accounts.items() if account.channel in eyes.purses}
+    alone = (one(at, account) for at, account in accounts.items() if at not in keyed)
+    await asyncio.gather(together(keyed), *alone)
     return [
-        Checked(text, followed(identity, seen), seen)
-        for (text, identity), seen in zip(typed, map(_survived, looks), strict=True)
+        Checked(text, followed(identity, looks[at]), looks[at]) for at, (text, identity) in enumerate(typed)
     ]
-
-
-def _survived(ended: Look | BaseException) -> Look:
-    if isinstance(ended, Look):
-        return ended
-    if not isinstance(ended, Exception):
-        raise ended
-    log.error("a probe crashed", exc_info=ended)
-    return Look(Finding(Presence.UNKNOWN, Reason.CRASHED, detail=f"{type(ended).__name__}: {ended}"))

@@ -13,7 +13,7 @@ import contextlib
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from urllib.parse import urlsplit
@@ -21,16 +21,14 @@ from urllib.parse import urlsplit
 from auditor import conclude, receipt
 from auditor.canary import Canary, canaries, offline
 from auditor.evidence import kept
-from auditor.look import steps
+from auditor.eyes import Eyes, purses, recalled
 from auditor.settle import DISOWNING
 from auditor.standing import in_force
 from auditor.tools import Tools
 from probes import links
-from probes.fetch import Fetcher, look
-from probes.model import Account, Finding, Kind, Look, NoPage, Page, Presence, Reason
-from probes.readers import ReaderPool
+from probes.model import NEVER, Account, Finding, Kind, Look, Page, Presence, Reason
 from storage.errors import NightDoneError, StoreError
-from storage.model import AccountRow, Night, NightState, Observation
+from storage.model import AccountRow, Night, NightState, Observation, Standing
 from storage.writer import Writer
 
 log = logging.getLogger(__name__)
@@ -42,6 +40,9 @@ NO_LOOK = frozenset({Kind.NONE, Kind.INVALID})
 
 LANES = 3
 """How many workers one host may hold."""
+
+AT_ONCE = 500
+"""How many accounts are at a desk together: ten calls of 50, and what is kept of them fits in memory."""
 
 Progress = Callable[[int, int], None]
 """Is told, after each account, how many are done and how many there are."""
@@ -81,7 +82,9 @@ class _Session:
     now: datetime
     progress: Progress
     began: float = field(default_factory=time.monotonic)
-    fetcher: Fetcher | None = None
+    eyes: Eyes | None = None
+    standings: Mapping[int, Standing] = field(default_factory=dict)
+    total: int = 0
     done: int = 0
     later: list[AccountRow] = field(default_factory=list)
     failed_at: float = 0.0
@@ -92,14 +95,16 @@ class _Session:
 
     def spent(self) -> dict[str, object]:
         """What this session and the ones before it have cost."""
-        requests, hosts = (self.fetcher.requests, self.fetcher.by_host) if self.fetcher else (0, {})
-        return receipt.spent(self.night.receipt, requests, hosts, time.monotonic() - self.began)
+        eyes = self.eyes
+        requests, hosts = (eyes.fetcher.requests, eyes.fetcher.by_host) if eyes else (0, {})
+        calls = receipt.calls(self.night.receipt, eyes.purses if eyes else {})
+        return receipt.spent(self.night.receipt, requests, hosts, time.monotonic() - self.began) | calls
 
     async def whole(self) -> Night:
         """Canaries, accounts, conclusions."""
+        config = self.app.config
         async with self.app.fetcher(self.now) as fetcher, self.app.readers() as readers:
-            self.fetcher = fetcher
-            eyes = _Eyes(fetcher, readers)
+            eyes = self.eyes = Eyes(fetcher, readers, purses(config, receipt.paid(self.night.receipt)))
             readings = await self._canaries(eyes)
             if offline(readings):
                 return self._skipped(readings)
@@ -115,55 +120,78 @@ class _Session:
                 await asyncio.shield(work)
         return work.result()
 
-    async def _canaries(self, eyes: _Eyes) -> list[tuple[Canary, Finding]]:
+    async def _canaries(self, eyes: Eyes) -> list[tuple[Canary, Finding]]:
         config = self.app.config
         named = [
             canary
             for name, channel in config.channels.items()
             for canary in canaries(name, channel.canaries, channel.impossible, self.night.day)
         ]
-        looks = await asyncio.gather(*(eyes.look(canary.account) for canary in named))
-        return [(canary, seen.finding) for canary, seen in zip(named, looks, strict=True)]
+        keyed = [canary for canary in named if canary.channel in eyes.purses]
+        free = [canary for canary in named if canary.channel not in eyes.purses]
+        together, alone = await asyncio.gather(
+            eyes.together([canary.account for canary in keyed]),
+            asyncio.gather(*(eyes.look(canary.account) for canary in free)),
+        )
+        looks = [*together, *alone]
+        return [(canary, seen.finding) for canary, seen in zip(keyed + free, looks, strict=True)]
 
-    async def _accounts(self, eyes: _Eyes) -> None:
+    async def _accounts(self, eyes: Eyes) -> None:
         rows = audited(self.app, self.night)
-        self.progress(0, len(rows))
+        self.standings = {standing.account_id: standing for standing in self.app.store.standings()}
+        self.total = len(rows)
+        self.progress(0, self.total)
         async with self.app.store.writer() as writer:
-            await self._pass(rows, eyes, writer, len(rows), last=False)
+            await self._pass(rows, eyes, writer, last=False)
             if self.later:
                 passed = time.monotonic() - self.failed_at
                 await asyncio.sleep(max(0.0, self.app.config.fetch.second_pass_after - passed))
                 again, self.later = self.later[::-1], []
                 eyes.fetcher.new_pass()
-                await self._pass(again, eyes, writer, len(rows), last=True)
+                await self._pass(again, eyes, writer, last=True)
 
-    async def _pass(
-        self, rows: Sequence[AccountRow], eyes: _Eyes, writer: Writer, total: int, *, last: bool
-    ) -> None:
+    async def _pass(self, rows: Sequence[AccountRow], eyes: Eyes, writer: Writer, *, last: bool) -> None:
         """Look at accounts host by host: one that answers slowly holds one worker, never all of them."""
-        waiting = shards(rows)
+        waiting = shards([row for row in rows if row.channel not in eyes.purses])
+        keyed = sorted((row for row in rows if row.channel in eyes.purses), key=self._decided_at)
 
         async def work() -> None:
             while waiting:
                 for row in waiting.pop():
-                    await self._one(row, eyes, writer, total, last=last)
+                    seen = await eyes.look(self._recalled(row))
+                    await self._seen(row, seen, writer, last=last)
+
+        async def calls() -> None:
+            for first in range(0, len(keyed), AT_ONCE):
+                several = keyed[first : first + AT_ONCE]
+                looks = await eyes.together([self._recalled(row) for row in several])
+                for row, seen in zip(several, looks, strict=True):
+                    await self._seen(row, seen, writer, last=last)
 
         try:
             async with asyncio.TaskGroup() as group:
+                group.create_task(calls())
                 for _ in range(min(len(waiting), self.app.config.fetch.concurrency)):
                     group.create_task(work())
         except ExceptionGroup as troubles:
             raise troubles.exceptions[0] from None
 
-    async def _one(self, row: AccountRow, eyes: _Eyes, writer: Writer, total: int, *, last: bool) -> None:
-        seen = await eyes.look(Account(row.association, row.typed, row.identity))
+    def _recalled(self, row: AccountRow) -> Account:
+        return recalled(row, self.standings.get(row.id or 0))
+
+    def _decided_at(self, row: AccountRow) -> datetime:
+        """What was longest undecided is asked first: where a budget ends the night, others come tomorrow."""
+        standing = self.standings.get(row.id or 0)
+        return (standing and standing.decided_at) or NEVER
+
+    async def _seen(self, row: AccountRow, seen: Look, writer: Writer, *, last: bool) -> None:
         if not last and seen.finding.presence is Presence.UNKNOWN and seen.finding.reason in PASSING:
             self.later.append(row)
             self.failed_at = time.monotonic()
             return
         await writer.add(await asyncio.to_thread(self._observation, row, seen, self.clock()))
         self.done += 1
-        self.progress(self.done, total)
+        self.progress(self.done, self.total)
 
     def _observation(self, row: AccountRow, seen: Look, now: datetime) -> Observation:
         assert row.id is not None
@@ -193,24 +221,6 @@ class _Session:
         return store.finish_night(
             self.night, NightState.DONE, self.clock(), blind=sorted(blind), receipt=told
         )
-
-
-@dataclass(frozen=True, slots=True)
-class _Eyes:
-    """What looks: a fetcher and its readers."""
-
-    fetcher: Fetcher
-    readers: ReaderPool
-
-    async def look(self, account: Account) -> Look:
-        """Look at an account; a probe that crashes says so in its finding, and the night goes on."""
-        try:
-            return await look(steps(account), self.fetcher, self.readers)
-        except NoPage as trouble:
-            return Look(Finding(Presence.UNKNOWN, trouble.reason, detail=trouble.detail))
-        except Exception as bug:  # the only one: a bug in one probe must not cost the others' night
-            log.exception("the probe of %s crashed on %r", account.channel, account.typed)
-            return Look(Finding(Presence.UNKNOWN, Reason.CRASHED, detail=f"{type(bug).__name__}: {bug}"))
 
 
 def audited(app: Tools, night: Night) -> list[AccountRow]:

@@ -12,6 +12,7 @@ from auditor import __version__, rules, score
 from auditor.canary import Canary
 from auditor.config import Config
 from probes import links
+from probes.desk import Purse
 from probes.model import Finding, Presence
 from storage.model import Night, NightState
 from storage.store import Store
@@ -107,6 +108,28 @@ def spent(
         "requests_by_host": dict(by_host.most_common(SHOWN_HOSTS)),
         "seconds": round(seconds + float(before.get("seconds") or 0), 2),
     }
+
+
+def calls(before: Mapping[str, Any], purses: Mapping[str, Purse]) -> dict[str, Any]:
+    """What interfaces have cost, each in its unit; `closed` says why one was left alone."""
+    held = before.get("interfaces") or {}
+    told = {
+        name: {
+            "requests": purse.requests + int((held.get(name) or {}).get("requests") or 0),
+            "cost": purse.cost,
+            "unit": purse.interface.unit,
+            "budget": purse.budget,
+            "closed": purse.closed[1] if purse.closed else None,
+        }
+        for name, purse in purses.items()
+    }
+    return {"interfaces": {**held, **told}} if held or told else {}
+
+
+def paid(before: Mapping[str, Any]) -> dict[str, float]:
+    """What earlier sessions of a night have paid, by channel."""
+    held = before.get("interfaces") or {}
+    return {name: float(told.get("cost") or 0) for name, told in held.items()}
 
 
 def previous(store: Store, night: Night) -> str | None:

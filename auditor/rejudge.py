@@ -19,9 +19,10 @@ from auditor import gaps
 from auditor.conclude import Derived, moment, policy
 from auditor.config import Config
 from auditor.evidence import Bodies, NotKeptError, replay
-from auditor.look import steps
+from auditor.eyes import recalled, steps
 from auditor.settle import DISOWNING, Dossier, Owners, owners_of, settle
 from auditor.tools import Memory
+from probes import links
 from probes.model import Account, Finding, Reason, drive
 from storage.clean import clean
 from storage.errors import DamagedEvidenceError, MissingEvidenceError
@@ -110,10 +111,15 @@ class History:
         rows = tuple(store.accounts(association.id, include_withdrawn=True))
         dossier = Dossier(association, rows, decisions=tuple(store.decisions(association=association.id)))
         first, last = self._membership(association, rows)
-        looks = self._looks(association, rows)
+        looks = self._looks(association)
+        by_id = {row.id: row for row in rows}
         for night in self._nights:
             if first <= night.started_at < last:
-                seen = looks.get(night.id or 0, {})
+                recorded = looks.get(night.id or 0, {})
+                seen = {
+                    at: self._again(by_id[at], look, dossier.standings.get(at))
+                    for at, look in recorded.items()
+                }
                 dossier = settle(dossier, seen, moment(night, night.blind), self._policy, self._owned(night))
         return dossier
 
@@ -131,17 +137,14 @@ class History:
             self._owners[at] = owners_of(self._accounts, night.started_at, self._decisions)
         return self._owners[at]
 
-    def _looks(
-        self, association: Association, rows: Sequence[AccountRow]
-    ) -> Mapping[int, dict[int, Observation]]:
-        by_id = {row.id: row for row in rows}
+    def _looks(self, association: Association) -> Mapping[int, dict[int, Observation]]:
         looks: dict[int, dict[int, Observation]] = defaultdict(dict)
         for look in self._store.observations(association=association.id):
-            looks[look.night_id][look.account_id] = self._again(by_id[look.account_id], look)
+            looks[look.night_id][look.account_id] = look
         return looks
 
-    def _again(self, row: AccountRow, look: Observation) -> Observation:
-        finding = played(row, look, self._bodies) if self._bodies else None
+    def _again(self, row: AccountRow, look: Observation, before: Standing | None) -> Observation:
+        finding = played(recalled(row, before), look, self._bodies) if self._bodies else None
         if finding is None:
             self._result.kept += 1
             return look
@@ -149,16 +152,23 @@ class History:
         return replace(look, finding=finding)
 
 
-def played(row: AccountRow, look: Observation, bodies: Bodies) -> Finding | None:
+def played(account: Account, look: Observation, bodies: Bodies) -> Finding | None:
     """What today's probe finds in a look's evidence, or None where the recorded finding must stand."""
     if look.finding.reason in OUR_ACCIDENTS:
         return None
     try:
-        seen = drive(steps(Account(row.association, row.typed, row.identity)), replay(look.evidence, bodies))
+        seen = drive(steps(account, _keyed(account, look)), replay(look.evidence, bodies))
     except (NotKeptError, MissingEvidenceError, DamagedEvidenceError) as reason:
         log.debug("observation %s stands as recorded: %s", look.id, reason)
         return None
     return clean(seen.finding)
+
+
+def _keyed(account: Account, look: Observation) -> tuple[str, ...]:
+    """The channel, where that look was made by its interface."""
+    own = links.interface(account.channel)
+    asked = own is not None and any(links.host_of(piece.url) == own.host for piece in look.evidence)
+    return (account.channel,) if asked else ()
 
 
 def _difference(store: Store, derived: Derived) -> list[Change]:

@@ -27,12 +27,12 @@ from probes.dns import Names
 from probes.guard import Guard, port_of
 from probes.hops import Chain, Courier
 from probes.host import Host, Robots, retry_after, robots_of
-from probes.model import Ask, Exchange, Look, NoPage, Page, Reason, Steps, untold
+from probes.model import Ask, Look, NoPage, Page, Reason, Steps, Visit
 from probes.options import PRODUCT, FetchOptions
 from probes.readers import ReaderPool
 from probes.trouble import NETWORK_ERRORS, trouble
 
-__all__ = ["FetchOptions", "Fetcher", "look"]
+__all__ = ["FetchOptions", "Fetcher", "answer", "look"]
 
 TRANSIENT = frozenset({Reason.TIMEOUT, Reason.NETWORK})
 TRANSIENT_STATUSES = frozenset({408, 500, 502, 503, 504, *range(520, 528)})  # 520 to 527 are Cloudflare's
@@ -40,14 +40,16 @@ FEW_RETRIES = 10  # allowed whatever the budget: a run of one link has no tenth
 LONGEST_RETRY_WAIT = 30.0
 ROBOTS_BYTES = 500 * 1024  # as much as RFC 9309 asks to be read
 HOST_DOWN = "host down"
+SHUT = "only the interface of this platform is asked"
 
 
 class Fetcher:
     """Pages from the web, politely. Use it as an async context; one Fetcher is one run.
 
     `now` dates the pages (with the monotonic time since), and is the only clock a page knows.
-    `requests` counts what was sent, `by_host` to whom; robots.txt counts too. `sleep` and `clock`
-    stand in for asyncio's and the monotonic one in tests.
+    `requests` counts what was sent, `by_host` to whom; robots.txt counts too. `shut` are the hosts, with
+    everything below them, of platforms whose interface we hold a key for: they get calls to it and
+    nothing else. `sleep` and `clock` stand in for asyncio's and the monotonic one in tests.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class Fetcher:
         options: FetchOptions,
         now: datetime,
         *,
+        shut: frozenset[str] = frozenset(),
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -64,6 +67,7 @@ class Fetcher:
         self.asks = 0
         self.retries = 0
         self._now = now
+        self._shut = shut
         self._sleep = sleep
         self._clock = clock
         self._started = clock()
@@ -111,15 +115,22 @@ class Fetcher:
     # One try
 
     async def _try(self, ask: Ask) -> Page:
-        chain = Chain(self._guard.check_url(ask.url), dict(ask.headers), ask.insecure, self.options.max_bytes)
+        chain = Chain(
+            self._guard.check_url(ask.url),
+            dict(ask.headers),
+            ask.insecure,
+            self.options.max_bytes,
+            call=ask.call is not None,
+        )
         obey = not ask.registered or self.options.robots == "strict"
-        return await self._follow(chain, obey_robots=obey)
+        return await self._follow(chain, obey_robots=obey and ask.call is None)
 
     async def _follow(self, chain: Chain, *, obey_robots: bool) -> Page:
         """Ask hop by hop until an answer is no redirect."""
         while True:
             chain.seen.add(str(chain.url))
             try:
+                self._refuse_shut(chain)
                 if obey_robots:
                     await self._obey_robots(chain)
                 page = await self._ask(chain)
@@ -127,6 +138,12 @@ class Fetcher:
                     return page
             except NoPage as none:
                 raise self._placed(none, chain) from none
+
+    def _refuse_shut(self, chain: Chain) -> None:
+        """With a key, a platform's pages are never asked: its terms forbid both at once (DESIGN §5.4)."""
+        host = chain.url.host
+        if not chain.call and any(host == one or host.endswith(f".{one}") for one in self._shut):
+            raise NoPage(Reason.WRONG_TARGET, SHUT)
 
     @staticmethod
     def _placed(none: NoPage, chain: Chain) -> NoPage:
@@ -270,20 +287,14 @@ async def look(steps: Steps, fetcher: Fetcher, readers: ReaderPool) -> Look:
 
     `probes.model.drive` is the same loop over pages that are already there.
     """
-    exchanges: list[Exchange] = []
-    try:
-        wanted = next(steps)
-        while True:
-            answer = await _answer(wanted, fetcher, readers)
-            exchanges.append(Exchange(wanted, answer))
-            wanted = steps.throw(answer) if isinstance(answer, NoPage) else steps.send(answer)
-    except StopIteration as end:
-        return Look(end.value, tuple(exchanges))
-    except NoPage as none:
-        return Look(untold(none), tuple(exchanges))
+    visit = Visit(steps)
+    while (wanted := visit.wants) is not None:
+        visit.tell(await answer(wanted, fetcher, readers))
+    return visit.look
 
 
-async def _answer(wanted: Ask, fetcher: Fetcher, readers: ReaderPool) -> Page | NoPage:
+async def answer(wanted: Ask, fetcher: Fetcher, readers: ReaderPool) -> Page | NoPage:
+    """What an ask gets: the page as it was read, or why there is none."""
     try:
         page = await fetcher.get(wanted)
         if wanted.read is None:

@@ -31,12 +31,13 @@ _LOGIN = re.compile(r"(?i)/(log_?in|sign_?in|checkpoint|authwall)\b")  # it want
 
 @dataclass(slots=True)
 class Chain:
-    """One try at an ask: the hops so far, and the network time they took."""
+    """One try at an ask: the hops so far, and the network time they took. `call` is one to an interface."""
 
     url: httpx.URL
     headers: Mapping[str, str]
     insecure: bool
     cap: int
+    call: bool = False
     hops: list[Hop] = field(default_factory=list)
     seen: set[str] = field(default_factory=set)
     seconds: float = 0.0
@@ -131,7 +132,7 @@ class Courier:
             wants_login = _LOGIN.search(chain.url.path)
             raise NoPage(Reason.LOGIN_WALL if wants_login else Reason.SERVER_ERROR, "redirects")
         if (chain.url.scheme, chain.url.raw_host) != (before.scheme, before.raw_host):
-            chain.headers = {}
+            chain.headers, chain.call = {}, False
 
 
 def _headers(response: httpx.Response) -> dict[str, str]:

@@ -19,7 +19,8 @@ from typing import cast
 
 import probes
 from probes import clean as cleaning
-from probes.model import Account, Ask, Channel, Identity, Kind, Page, ask
+from probes.interface import Interface
+from probes.model import Account, Ask, Channel, Identity, Kind, NoPage, Page, Reason, ask
 
 SITE = "website"
 
@@ -109,6 +110,12 @@ def owner(host: str) -> str:
             return owners[host]
         host = host.partition(".")[2]
     return SITE
+
+
+def interface(channel: str) -> Interface | None:
+    """The official interface of a channel, if it has one."""
+    found: Interface | None = getattr(channels().get(channel), "INTERFACE", None)
+    return found
 
 
 def host_of(url: str) -> str:
@@ -278,7 +285,12 @@ def follow(account: Account) -> Generator[Ask, Page, Account]:
     short = account.identity
     if short.kind is not Kind.SHORT or short.url is None:
         return account
-    page, beyond = yield from ask(short.url, read_leaving, registered=True)
+    try:
+        page, beyond = yield from ask(short.url, read_leaving, registered=True)
+    except NoPage as trouble:
+        if trouble.reason is not Reason.WRONG_TARGET or not trouble.url:
+            raise
+        return replace(account, identity=identify(trouble.url))  # it led to a platform that may not be asked
     return replace(account, identity=identify(beyond or page.url))
 
 

@@ -332,21 +332,50 @@ class Look:
     exchanges: tuple[Exchange, ...] = ()
 
 
+class Visit:
+    """A probe on its way: what it `wants` next (None at its end), and everything asked so far."""
+
+    def __init__(self, steps: Steps) -> None:
+        self._steps = steps
+        self._exchanges: list[Exchange] = []
+        self._finding: Finding | None = None
+        self.wants: Ask | None = None
+        self._advance(lambda: next(steps))
+
+    def tell(self, answer: Page | NoPage) -> None:
+        """Give the probe what it wanted. A bug of the probe comes through."""
+        assert self.wants is not None
+        self._exchanges.append(Exchange(self.wants, answer))
+        if isinstance(answer, NoPage):
+            self._advance(lambda: self._steps.throw(answer))
+        else:
+            self._advance(lambda: self._steps.send(answer))
+
+    def _advance(self, step: Callable[[], Ask]) -> None:
+        self.wants = None
+        try:
+            self.wants = step()
+        except StopIteration as end:
+            self._finding = end.value
+        except NoPage as trouble:
+            self._finding = untold(trouble)
+
+    @property
+    def look(self) -> Look:
+        """What came of it, once it wants nothing more."""
+        assert self._finding is not None
+        return Look(self._finding, tuple(self._exchanges))
+
+
 Answers = Callable[[Ask], Page | NoPage]
 
 
 def drive(steps: Steps, answers: Answers) -> Look:
     """Play a probe's steps with answers already there (a test's, an archive's): no I/O, no waiting."""
-    exchanges: list[Exchange] = []
-    try:
-        wanted = next(steps)
-        while True:
-            answer = answers(wanted)
-            if isinstance(answer, Page) and wanted.read is not None:
-                answer = replace(answer, reading=wanted.read(answer))
-            exchanges.append(Exchange(wanted, answer))
-            wanted = steps.throw(answer) if isinstance(answer, NoPage) else steps.send(answer)
-    except StopIteration as end:
-        return Look(end.value, tuple(exchanges))
-    except NoPage as trouble:
-        return Look(untold(trouble), tuple(exchanges))
+    visit = Visit(steps)
+    while (wanted := visit.wants) is not None:
+        answer = answers(wanted)
+        if isinstance(answer, Page) and wanted.read is not None:
+            answer = replace(answer, reading=wanted.read(answer))
+        visit.tell(answer)
+    return visit.look

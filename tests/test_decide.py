@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from small import START, link, night_of, opened, register, steps
 
-from auditor import cli, night
+from auditor import cli, eyes, night
 from auditor.app import App
 from auditor.commands import decide, tell
 from auditor.night import run
@@ -73,7 +73,7 @@ class Desk:
 def desk(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("AUDITOR_CONFIG", raising=False)
-    monkeypatch.setattr(night, "steps", steps)
+    monkeypatch.setattr(eyes, "steps", steps)
     for name in decide.LOGIN:
         monkeypatch.delenv(name, raising=False)
     app = opened(tmp_path)

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from small import PROFILE, START, configured, link, night_of, opened, register, steps
 
-from auditor import conclude, night, rejudge
+from auditor import conclude, eyes, night, rejudge
 from auditor.canary import Canary
 from auditor.checks.registered import Shared
 from auditor.gaps import is_open
@@ -25,7 +25,7 @@ from storage.model import AccountRow, Decision, DecisionKind, NightState, State
 
 @pytest.fixture(autouse=True)
 def simple_probe(monkeypatch):
-    monkeypatch.setattr(night, "steps", steps)
+    monkeypatch.setattr(eyes, "steps", steps)
 
 
 @pytest.fixture
@@ -242,7 +242,7 @@ async def test_a_blind_night_that_is_gone_on_with_stays_blind(app, monkeypatch, 
         with pytest.raises(KeyboardInterrupt):
             await run(app, night_of(1))
         monkeypatch.undo()
-        monkeypatch.setattr(night, "steps", steps)
+        monkeypatch.setattr(eyes, "steps", steps)
         done = await run(app, night_of(1) + timedelta(hours=1))
     assert done.blind == ("facebook",)
     assert all(one.doubt is None for one in app.store.standings())

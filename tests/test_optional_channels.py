@@ -8,7 +8,7 @@ from pydantic import TypeAdapter
 from small import START, configured, night_of, opened, register
 from small import link as registered
 
-from auditor import night
+from auditor import eyes, night
 from auditor.catalogue import catalogue
 from auditor.config import load, packaged
 from auditor.night import run
@@ -202,7 +202,7 @@ def _length(page):
 
 @pytest.fixture
 def audit(tmp_path, monkeypatch):
-    monkeypatch.setattr(night, "steps", leading)
+    monkeypatch.setattr(eyes, "steps", leading)
 
     async def nights(*channels):
         config = configured(("website", *channels)).model_copy(update={"rules": EVERYWHERE})

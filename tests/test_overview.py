@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from small import PROFILE, START, configured, link, night_of, opened, register, steps
 
-from auditor import faces, night
+from auditor import eyes, faces, night
 from auditor.config import Survey
 from auditor.night import run
 from auditor.output import document
@@ -19,7 +19,7 @@ from storage.model import AccountRow, Association, Decision, DecisionKind, Stand
 
 @pytest.fixture(autouse=True)
 def simple_probe(monkeypatch):
-    monkeypatch.setattr(night, "steps", steps)
+    monkeypatch.setattr(eyes, "steps", steps)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from small import link, night_of, opened, register, steps
 
-from auditor import night, rejudge
+from auditor import eyes, night, rejudge
 from auditor.night import run
 from auditor.rejudge import rejudge as again
 from probes.model import Ask, NoPage, Presence, Reason, present
@@ -23,7 +23,7 @@ SITE = link("nour", "website", "nour")
 
 @pytest.fixture(autouse=True)
 def simple_probe(monkeypatch):
-    monkeypatch.setattr(night, "steps", steps)
+    monkeypatch.setattr(eyes, "steps", steps)
     monkeypatch.setattr(rejudge, "steps", steps)
 
 
@@ -66,7 +66,7 @@ async def test_a_better_probe_is_played_on_old_nights(app, monkeypatch):
     await nights(app, *[{NOUR.typed: "gone"}] * 7)
     assert next(app.store.standings()).state is State.GONE
 
-    def better(account):
+    def better(account, _keyed):
         page = yield Ask(account.identity.canonical, registered=True)
         return present(page)
 
@@ -98,7 +98,7 @@ async def test_a_page_that_nobody_fetched_then_leaves_the_recorded_finding(app, 
     register(app, NOUR)
     await nights(app, {})
 
-    def curious(account):
+    def curious(account, _keyed):
         page = yield Ask(f"{account.identity.canonical}/about")
         return present(page, name="new")
 

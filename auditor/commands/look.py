@@ -67,6 +67,7 @@ def check(
 
 async def _check(asked: Session, typed: list[tuple[str | None, str]]) -> list[Checked]:
     from auditor.app import fetcher, readers
+    from auditor.eyes import Eyes, purses
     from auditor.look import check as look_at
     from probes import links
 
@@ -75,7 +76,8 @@ async def _check(asked: Session, typed: list[tuple[str | None, str]]) -> list[Ch
     with progress("looking", quiet=asked.quiet) as step:
         async with fetcher(config, clock()) as fetch, readers() as pool:
             done = iter(range(1, len(known) + 1))
-            return await look_at(known, fetch, pool, lambda: step(next(done), len(known)))
+            eyes = Eyes(fetch, pool, purses(config))
+            return await look_at(known, eyes, lambda: step(next(done), len(known)))
 
 
 def identified(typed: str, identity: Identity) -> dict[str, Any]:
