@@ -16,6 +16,7 @@ from hostile.fetching import NOW, Clock, fetcher, link, options, outcome, told
 from hostile.server import Hostile, answer, moved
 
 from probes.fetch import Fetcher, FetchOptions, look
+from probes.interface import Call, Interface
 from probes.model import Ask, NoPage, Page, Presence, Reason, Steps, ask, present
 from probes.readers import ReaderPool
 from probes.trouble import NETWORK_ERRORS, trouble
@@ -261,6 +262,30 @@ async def test_headers_of_an_ask_do_not_follow_it_to_another_host() -> None:
         sent = await fetch.get(link(server.url("away"), headers={"Authorization": "Bearer key"}))
     assert b"Bearer key" in kept.body
     assert b"Bearer key" not in sent.body
+
+
+HELD = Call(Interface("127.0.0.2", "X-Key", "units", budget=1), base=1)
+
+
+async def test_the_pages_of_a_platform_whose_key_we_hold_are_never_asked_not_even_by_a_redirect() -> None:
+    hosts = ("127.0.0.1", "127.0.0.2")
+    away = lambda path, _: moved(f"http://127.0.0.2:{server.port}/ok".encode()) if path == "away" else None  # noqa: E731
+    async with Hostile(away, hosts) as server, fetcher(shut=frozenset({"127.0.0.2"})) as fetch:
+        straight = await outcome(fetch, server.url("ok", "127.0.0.2"))
+        led = await outcome(fetch, server.url("away"))
+        called = await fetch.get(Ask(server.url("private", "127.0.0.2"), call=HELD))
+    assert isinstance(straight, NoPage)
+    assert isinstance(led, NoPage)
+    assert straight.reason is led.reason is Reason.WRONG_TARGET
+    assert led.url == server.url("ok", "127.0.0.2")
+    assert called.status == 200
+    assert server.seen == {"away": 1, "private": 1}
+
+
+async def test_a_call_to_an_interface_asks_no_robots_txt() -> None:
+    async with with_robots(b"User-agent: *\nDisallow: /\n") as server, fetcher(robots="strict") as fetch:
+        assert (await fetch.get(Ask(server.url("users"), call=HELD))).status == 200
+    assert server.seen == {"users": 1}
 
 
 async def test_one_connection_serves_a_host_again(server: Hostile) -> None:

@@ -40,9 +40,9 @@ def options(**changes: Any) -> FetchOptions:
     return FetchOptions(**(plain | changes))
 
 
-def fetcher(clock: Clock | None = None, **changes: Any) -> Fetcher:
+def fetcher(clock: Clock | None = None, *, shut: frozenset[str] = frozenset(), **changes: Any) -> Fetcher:
     clock = clock or Clock()
-    return Fetcher(options(**changes), NOW, sleep=clock.sleep, clock=clock)
+    return Fetcher(options(**changes), NOW, shut=shut, sleep=clock.sleep, clock=clock)
 
 
 def link(url: str, **changes: Any) -> Ask:
