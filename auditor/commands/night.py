@@ -131,7 +131,16 @@ def _shown(value: object) -> object:
 def _summary(night: Night, counts: Counter[Presence]) -> str:
     said = ", ".join(f"{count} {presence}" for presence, count in sorted(counts.items()))
     blind = f"; blind on {', '.join(night.blind)}" if night.blind else ""
-    return f"the night of {night.day} is {night.state}: {sum(counts.values())} accounts, {said}{blind}"
+    counted = f"{sum(counts.values())} accounts, {said}{blind}{_cost(night)}"
+    return f"the night of {night.day} is {night.state}: {counted}"
+
+
+def _cost(night: Night) -> str:
+    """What the interfaces have cost, each in its unit."""
+    return "".join(
+        f"; {name}'s interface took {spent['cost']:g} of {spent['budget']:g} {spent['unit']}"
+        for name, spent in night.receipt.get("interfaces", {}).items()
+    )
 
 
 def _why(night: Night) -> str:
