@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -137,9 +137,10 @@ def _summary(night: Night, counts: Counter[Presence]) -> str:
 
 def _cost(night: Night) -> str:
     """What the interfaces have cost, each in its unit."""
+    held = cast("dict[str, dict[str, Any]]", night.receipt.get("interfaces") or {})
     return "".join(
         f"; {name}'s interface took {spent['cost']:g} of {spent['budget']:g} {spent['unit']}"
-        for name, spent in night.receipt.get("interfaces", {}).items()
+        for name, spent in held.items()
     )
 
 
