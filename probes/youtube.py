@@ -39,7 +39,7 @@ from probes.shown import counted
 from probes.tree import at, list_of, object_of, objects_in, walk
 
 NAME = "youtube"
-VERSION = 1
+VERSION = 2
 
 # Countries where youtube.<c>, youtube.co.<c> or youtube.com.<c> leads to YouTube (ural's list, 2025-03).
 _PLAIN = "ae at be bg ca ch cl cz de dk dz ee es fi fr gr hr hu ie in it jp lt lu lv ma md me mk mx"
@@ -409,10 +409,21 @@ def probe(account: Account) -> Steps:
     if address is None:
         return Finding(Presence.UNKNOWN, Reason.WRONG_TARGET, detail="the link names no channel")
     page, seen = yield from ask(address, read_channel, registered=True)
-    if not _is_channel(page, seen):
-        return _refused(page, seen)
+    refused = None if _is_channel(page, seen) else _refused(page, seen)
+    known = _known_id(account)
+    if refused and refused.presence is Presence.ABSENT and known not in ("", account.identity.key):
+        # A handle that is gone may only be a new name: the id it had tells, and where that is walled, nothing is.
+        address = f"https://www.youtube.com/channel/{known}"
+        page, seen = yield from ask(address, read_channel)
+        refused = None if _is_channel(page, seen) else _refused(page, seen)
+    if refused:
+        return refused
     newest = yield from _activity(address, seen)
     return _described(account, page, seen, newest)
+
+
+def _known_id(account: Account) -> str:
+    return _whole_id(account.known.platform_id if account.known else None)
 
 
 def _address(identity: Identity) -> str | None:
@@ -478,7 +489,7 @@ def _described(account: Account, page: Page, seen: Read, newest: Activity | None
     detail = ""
     if newest and "shorts" in seen.tabs and newest.when < page.fetched_at - _SHORTS_MAY_BE_NEWER:
         newest, detail = None, "the Shorts tab carries no dates and may be newer than the newest video"
-    reason = _renamed(account.identity.key or "", seen) or _empty(seen)
+    reason = _renamed(account, seen) or _empty(seen)
     return replace(
         present(page, name=seen.name or None, platform_id=seen.channel or None, followers=seen.followers),
         reason=reason,
@@ -489,9 +500,10 @@ def _described(account: Account, page: Page, seen: Read, newest: Activity | None
     )
 
 
-def _renamed(key: str, seen: Read) -> Reason | None:
+def _renamed(account: Account, seen: Read) -> Reason | None:
     """Another id or handle answers. `c/` and `user/` names always lead to one: that is no renaming."""
-    other_id = key.startswith("UC") and seen.channel not in ("", key)
+    key, known = account.identity.key or "", _known_id(account)
+    other_id = seen.channel not in ("", key) if key.startswith("UC") else known not in ("", seen.channel)
     other_handle = key.startswith("@") and seen.handle not in ("", key)
     return Reason.RENAMED if other_id or other_handle else None
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pytest
 
 from probes import youtube
-from probes.model import Account, Ask, Kind, Page, Reason, drive
+from probes.model import Account, Ask, Finding, Kind, NoPage, Page, Presence, Reason, drive
 
 UC = "UCAnnour0000000000000001"
 TAIL = UC.removeprefix("UC")
@@ -195,6 +195,56 @@ def test_a_link_that_names_no_channel_asks_for_nothing() -> None:
     )
     assert look.exchanges == ()
     assert look.finding.reason is Reason.WRONG_TARGET
+
+
+MISSING = {"alerts": [{"alertRenderer": {"type": "ERROR", "text": "This channel does not exist."}}]}
+
+
+def channel(uc: str, handle: str) -> object:
+    data = {"externalId": uc, "title": "Annour", "vanityChannelUrl": f"http://www.youtube.com/@{handle}"}
+    return {"metadata": {"channelMetadataRenderer": data}}
+
+
+def remembered(link: str, uc: str) -> Account:
+    return replace(_account(link), known=Finding(Presence.PRESENT, platform_id=uc))
+
+
+def test_a_handle_that_is_gone_is_renamed_where_its_channel_still_answers_by_its_id() -> None:
+    answers = {
+        "https://www.youtube.com/@annour": MISSING,
+        f"https://www.youtube.com/channel/{UC}": channel(UC, "annour-rabat"),
+    }
+    look = drive(
+        youtube.probe(remembered("https://www.youtube.com/@annour", UC)),
+        lambda ask: _page(ask.url, answers[ask.url]),
+    )
+    assert (look.finding.presence, look.finding.reason) == (Presence.PRESENT, Reason.RENAMED)
+    assert (look.finding.platform_id, "@annour-rabat" in look.finding.detail) == (UC, True)
+    assert [exchange.ask.registered for exchange in look.exchanges] == [True, False]
+
+
+def test_a_handle_whose_channel_is_gone_by_its_id_too_is_absent() -> None:
+    look = drive(
+        youtube.probe(remembered("https://www.youtube.com/@annour", UC)), lambda ask: _page(ask.url, MISSING)
+    )
+    assert (look.finding.presence, look.finding.reason) == (Presence.ABSENT, Reason.NOT_FOUND)
+    assert len(look.exchanges) == 2
+
+
+def test_where_the_id_is_walled_nothing_can_be_told_of_a_handle_that_is_gone() -> None:
+    def answer(ask: Ask) -> Page | NoPage:
+        return NoPage(Reason.CONSENT) if "/channel/" in ask.url else _page(ask.url, MISSING)
+
+    look = drive(youtube.probe(remembered("https://www.youtube.com/@annour", UC)), answer)
+    assert (look.finding.presence, look.finding.reason) == (Presence.UNKNOWN, Reason.CONSENT)
+
+
+def test_a_handle_that_somebody_else_took_is_renamed_and_not_silently_theirs() -> None:
+    other = channel("UCSomebody00000000000002", "annour")
+    look = drive(
+        youtube.probe(remembered("https://www.youtube.com/@annour", UC)), lambda ask: _page(ask.url, other)
+    )
+    assert (look.finding.presence, look.finding.reason) == (Presence.PRESENT, Reason.RENAMED)
 
 
 def _account(link: str) -> Account:
