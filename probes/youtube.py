@@ -412,7 +412,7 @@ def probe(account: Account) -> Steps:
     refused = None if _is_channel(page, seen) else _refused(page, seen)
     known = _known_id(account)
     if refused and refused.presence is Presence.ABSENT and known not in ("", account.identity.key):
-        # A handle that is gone may only be a new name. The id it had tells; where that is walled, nothing does.
+        # A handle that is gone may only be a new name: its id tells, and where that is walled, nothing does.
         address = f"https://www.youtube.com/channel/{known}"
         page, seen = yield from ask(address, read_channel)
         refused = None if _is_channel(page, seen) else _refused(page, seen)
