@@ -8,11 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import replace
-from functools import lru_cache
 from urllib.parse import urlsplit, urlunsplit
 
-from probes import read
-from probes.clean import suffix_list
+from probes import domains, read
 from probes.model import Ask, NoPage, Page, Reason, Scalar, ask
 from probes.site import Site, read_site
 
@@ -88,9 +86,9 @@ def transport(url: str, page: Page) -> Generator[Ask, Page, dict[str, Scalar]]:
     facts: dict[str, Scalar] = {"seconds": round(page.seconds, 2)}
     if page.certificate_expires:
         facts["certificate_days"] = (page.certificate_expires - page.fetched_at.date()).days
-    asked, reached = _registrable(read.host(url)), _registrable(read.host(page.url))
-    if asked != reached:
-        facts["moved_to"] = reached
+    asked, reached = read.host(url), read.host(page.url)
+    if not domains.same(asked, reached):
+        facts["moved_to"] = domains.registrable(reached)
     secure = True if page.url.startswith("https:") else (yield from _answers_https(page.url))
     if secure is not None:
         facts["https"] = secure
@@ -112,9 +110,3 @@ def _answers_https(url: str) -> Generator[Ask, Page, bool | None]:
 def read_nothing(page: Page) -> int:
     """Only whether it answers."""
     return page.status
-
-
-@lru_cache(maxsize=4_096)
-def _registrable(name: str) -> str:
-    found = suffix_list()(name)
-    return found.top_domain_under_public_suffix or name

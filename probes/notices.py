@@ -1,0 +1,207 @@
+"""Notices that stand where a website was: suspended, parked, a default page, a platform's "no such site".
+
+A table of words and where they count, matched by `probes.signs`, which knows the page around them. Sources:
+the fact sheet's survey of hosting panels and parking services (can-i-take-over-xyz 2025-02, webappanalyzer
+2026-08, WhatsMyName 2026-08), WordPress's and ISPConfig's own strings; Arabic and French wordings as their
+panels translate them, 2026-11.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from probes.missing import SHORT
+from probes.model import Reason
+
+
+def any_of(*words: str) -> re.Pattern[str]:
+    """Any of these, in whatever case."""
+    return re.compile("|".join(words), re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """A page that matches, where it says little else, is this.
+
+    `where` is `title`, `text`, `address` or `source`: what scripts and frames it fetches.
+    """
+
+    reason: Reason
+    words: re.Pattern[str]
+    where: str = "text"
+    within: int = SHORT
+
+
+ABSENCES = (
+    # cPanel redirects to this address and serves it with 200 (fact sheet, seen 2026-08).
+    Sign(
+        Reason.SUSPENDED,
+        any_of(r"/cgi-sys/suspendedpage\.cgi", r"/suspended\.page/", r"/suspendu"),
+        "address",
+    ),
+    Sign(
+        Reason.DEFAULT_PAGE,
+        any_of(r"/cgi-sys/defaultwebpage\.cgi", r"/wp-admin/(?:install|setup-config)\.php"),
+        "address",
+    ),
+    Sign(
+        Reason.SUSPENDED,
+        any_of(
+            r"this account has been suspended",
+            r"^account (?:has been )?suspended",
+            r"(?:web)?site (?:has been |is |temporarily )*(?:suspended|disabled|deactivated)",
+            r"(?:your|the|this) (?:hosting )?account (?:has been|is) (?:temporarily )?(?:suspended|"
+            r"disabled|deactivated)",
+            r"suspended (?:page|website|domain|account|hosting)",
+            r"domain (?:name )?(?:has been |is )?suspended",
+            r"sorry, the (?:web)?site has been stopped",
+            r"website expired",
+            r"please renew your subscription",
+            r"this shop is currently unavailable",
+            r"website is no longer available",
+            r"hosting account owner, please contact",
+            r"(?:hosting|service|abonnement).{0,20}(?:has )?expired",
+            r"(?:ce |votre )?compte (?:d.hébergement )?(?:a été |est )?suspendu",
+            r"site (?:web |internet )?(?:a été |est )?(?:temporairement )?(?:suspendu|"
+            r"désactivé)(?! (?:par|depuis) )",
+            r"hébergement (?:a été |est )?(?:suspendu|expiré|désactivé)",
+            r"تم (?:تعليق|إيقاف|ايقاف) (?:هذا )?(?:الحساب|الموقع|الاستضافة)",
+            r"(?:الحساب|هذا الموقع|الموقع) (?:معلق|موقوف|متوقف)",
+            r"cuenta (?:ha sido )?suspendida|conta (?:foi |est[áa] )?suspensa|sitio suspendido|site suspenso",
+            r"(?:webhosting-?)?(?:konto|account|webseite|website) (?:wurde |ist )?(?:gesperrt|deaktiviert)",
+            r"account (?:è stato )?sospeso|sito (?:è stato )?sospeso|account (?:is )?opgeschort",
+            r"bandwidth limit exceeded",
+            r"limite de bande passante (?:est )?(?:dépassée|atteinte)",
+        ),
+    ),
+    Sign(
+        Reason.PARKED,
+        any_of(
+            r"(?:domain|website|site)(?: name)?(?: \S+)? (?:is |may ?be |might be )?for sale",
+            r"buy this domain",
+            r"\S+\.[a-z]{2,12} (?:is|may ?be) for sale",
+            r"hugedomains\.com",
+            r"domain (?:name )?(?:is |has been )?parked",
+            r"parked (?:domain|page|for free)",
+            r"domain parking|^get this domain",
+            r"(?:this|the) domain (?:name )?(?:\S+\.\w+ )?(?:is|was|has been) (?:recently |"
+            r"already )?registered",
+            r"^domaine réservé",
+            r"(?:web ?page|domain) is parked",
+            r"namecheap parking",
+            r"parking page",
+            r"sponsored listings displayed above",
+            r"(?:on|at|via|through) (?:dan|afternic|sedo)\.com|sedoparking",
+            r"interested in (?:this|buying this) domain",
+            r"this domain (?:name )?(?:is|may be) available",
+            r"domain (?:name )?(?:registration )?(?:has |is |was )?(?:been )?expired",
+            r"expired domain",
+            r"(?:nom de )?domaine (?:\S+ )?(?:est )?(?:à vendre|parqué|expiré)",
+            r"ce (?:nom de )?domaine (?:est|a été|vient d.être) (?:enregistré|réservé|déposé)",
+            r"acheter ce (?:nom de )?domaine",
+            r"(?:هذا )?(?:النطاق|الدومين|نطاق) (?:معروض )?للبيع",
+            r"انتهت صلاحية (?:هذا )?(?:النطاق|الدومين)",
+            r"steht zum verkauf",
+            r"dominio (?:está )?(?:en venta|aparcado)|dominio (?:è )?in vendita",
+            r"dom[íi]nio (?:\S+\.\w+ )?(?:está )?[àa] venda|domein is te koop|alan adı satılık",
+        ),
+    ),
+    Sign(
+        # Scripts and frames that only parking services serve.
+        Reason.PARKED,
+        any_of(
+            r"//(?:[\w-]+\.)*(?:parkingcrew|sedoparking|bodis|parklogic|cdnpark|above|ztomy|skenzo|voodoo|"
+            r"parkingpage|dsparking|afternic)\.(?:com|net)(?:[/:]|$)",
+            r"adsense/domains/caf\.js|jsparkcaf|/parking-lander/|location(?:\.href)?\s*=\s*[\"']/lander",
+        ),
+        "source",
+    ),
+    Sign(
+        # Where a name for sale leads: a shop of names has menus of its own.
+        Reason.PARKED,
+        any_of(
+            r"//(?:[\w-]+\.)?(?:hugedomains|dan|afternic|sedo|sedoparking|undeveloped|domainmarket|"
+            r"brandbucket|"
+            r"squadhelp|atom|parkingcrew|bodis|namebright)\.(?:com|net)/",
+            r"/domain_profile\.cfm",
+            r"//[^/]+/lander(?:[/?]|$)",
+        ),
+        "address",
+    ),
+    Sign(
+        Reason.DEFAULT_PAGE,
+        any_of(
+            r"default (?:web ?site|web|index|server|home|landing)? ?page",
+            r"apache2? (?:\w+ )?default page",
+            r"test page for (?:the )?(?:apache|nginx|http server)",
+            r"^(?:it works!?)(?: it works!?)?$",
+            r"welcome to (?:nginx|centos|openresty|litespeed|caddy)\b|default index page",
+            r"^iis(?:7|8|10)?\b|iis windows server|internet information services",
+            r"web server.s default page|domain default page",
+            r"congratulations?! your (?:web)?(?:site|account)",
+            r"if you are the (?:web)?site (?:owner|administrator)",
+            r"owner of this website, please contact your hosting provider",
+            r"(?:this|the) (?:web)?site (?:is )?(?:currently )?(?:under|in) construction",
+            r"under (?:construction|maintenance and construction)",
+            r"^(?:our |the )?(?:web ?)?site.{0,30}(?:coming soon|opening soon|launching soon)",
+            r"^we (?:are|will be) (?:launching|opening) soon|(?:new|our) (?:web)?site (?:is |"
+            r"will be )?(?:coming|launching)",
+            r"(?:site|page) (?:web )?en cours de (?:réalisation|création|développement|préparation)",
+            r"(?:^|[|:–—-] ?)(?:we.re )?(?:coming soon|launching soon|opening soon)\W*$",
+            r"future home of",
+            r"votre (?:nom de )?domaine a bien été créé",
+            r"page d.(?:index|accueil) (?:standard|par défaut)",
+            r"bienvenue sur votre nouveau site",
+            r"(?:page|site) (?:web |internet )?(?:est )?(?:actuellement )?en (?:cours de )?construction",
+            r"(?:site|page) (?:web )?(?:bientôt|prochainement) (?:en ligne|disponible)",
+            r"(?:bientôt|prochainement) (?:en ligne|disponible)$",
+            r"página principal del sitio|página de índice estándar|p[áa]gina "
+            r"por defecto",
+            r"sitio (?:web )?en construcci[óo]n|em constru[çc][ãa]o",
+            r"(?:webseite|seite|website) (?:befindet sich |ist )?(?:derzeit )?im aufbau|^hier entsteht eine",
+            r"(?:sito|pagina) (?:web )?(?:è )?in (?:costruzione|allestimento)|website in opbouw|"
+            r"сайт в разработке|yapım aşamasında",
+            r"(?:الموقع|الصفحة) (?:قيد|تحت) (?:الإنشاء|الانشاء|التطوير|البناء)",
+            r"^(?:قريبا|قريباً|الموقع قريبا)\W*$",
+            r"file may be deleted or overwritten|place your files in",
+            r"wordpress › (?:setup|installation)|bienvenue dans (?:la célèbre installation de )?wordpress",
+            r"i.m a paragraph\. click here to add your own text",
+        ),
+    ),
+    # A CMS that says itself that nothing was ever published.
+    Sign(
+        Reason.EMPTY,
+        any_of(
+            r"no front page content has been created yet",
+            r"aucun contenu (?:de|en) page d.accueil n.a (?:été|encore été) créé",
+            r"لم يتم إنشاء محتوى (?:ل|في )?الصفحة",
+        ),
+        within=3_000,
+    ),
+    Sign(
+        Reason.DIRECTORY_LISTING,
+        any_of(r"^index of /(?:$|\S)", r"^directory listing (?:for|of) /", r"^index de /"),
+        "title",
+        200_000,
+    ),
+    Sign(Reason.NOT_FOUND, any_of(r"//(?:[\w-]+\.)?wordpress\.com/typo/"), "address"),
+    # A platform's own words for a site that is no more (can-i-take-over-xyz 2025-02, WhatsMyName 2026-08).
+    Sign(
+        Reason.NOT_FOUND,
+        any_of(
+            r"do you want to register \S+\.wordpress\.com",
+            r"blog (?:not found|has been removed)",
+            r"(?:looks like )?this domain isn.t connected to a website",
+            r"there isn.t a github pages site here",
+            r"^(?:no such app|project not found|site not found)\W*$|deployment_not_found|"
+            r"not found - request id|fastly error: unknown domain",
+            r"nosuchbucket|the specified bucket does not exist",
+            r"404 error unknown site|no site for domain|404 web site not found|failed to resolve dns path",
+            r"ce (?:site|blog) n.existe (?:pas|plus)|ce (?:site|blog) a été (?:supprimé|fermé)",
+            r"this (?:web)?site (?:does not exist|no longer exists|has been (?:deleted|removed|"
+            r"archived or suspended))",
+            r"(?:tilda|weebly|squarespace).{0,60}(?:site|domain) (?:not found|not claimed)",
+        ),
+    ),
+)

@@ -1,0 +1,139 @@
+"""Spam on a stolen site or on a lapsed domain: its words, and the marks that tell it from an honest mention.
+
+Gambling, pharma, essays, counterfeits and the rest (SEO spam reports, 2024-2026; the fact sheet's list).
+Cloaked spam, shown to search engines alone, cannot be seen under an honest User-Agent.
+"""
+
+from __future__ import annotations
+
+import re
+
+from probes import domains, tongue
+from probes.model import Reason
+from probes.read import Document, host
+
+WORDS = re.compile(
+    # Indonesian and Malay
+    r"slot gacor|slot online|situs (?:slot|judi)|judi (?:online|bola|slot)|togel|maxwin|scatter hitam|"
+    r"rtp (?:live|slot)|bandar (?:togel|judi|slot|qq|bola)|agen (?:slot|judi|togel|bola)|link alternatif|"
+    r"mahjong ways|gates of olympus|starlight princess|pragmatic play|deposit (?:pulsa|dana|qris)|"
+    r"bonus new member|toto (?:macau|slot)|slot(?:88|77|777|gacor|thailand)|joker123|sbobet|poker online|"
+    # English, French and brands
+    r"online (?:casino|slots)|casino (?:online|en ligne|bonus|sites?)|(?:crypto|bitcoin|btc) casino|"
+    r"1xbet|bet365|melbet|mostbet|pin ?up casino|vulkan vegas|betting (?:site|odds)|free spins|"
+    r"machines? à sous|paris sportifs? en ligne|bonus sans dépôt|payday loans|"
+    r"viagra|cialis|levitra|kamagra|tadalafil|sildenafil|replica (?:watch|rolex)|"
+    r"buy (?:an? |cheap |custom )*essays?|essay writing service|write my essay|paper writing service|"
+    r"\bxnxx\b|\bxvideos\b|porno?hub|porn videos|escort (?:girls|bayan|agency)|call girls|"
+    # Arabic
+    r"مراهنات|كازينو|سلوتس|فياجرا|سكس|"
+    # Turkish, Vietnamese, Portuguese, Spanish
+    r"deneme bonusu|bahis (?:site|oyna)|canlı bahis|casino siteleri|nhà cái|cá cược|tài xỉu|xóc đĩa|nổ hũ|"
+    r"jogo do tigrinho|cassino online|apostas (?:esportivas|online)|apuestas deportivas|casinos? en l[íi]nea|"
+    # Japanese, Korean, Chinese, Thai, Russian
+    r"スーパーコピー|ブランドコピー|オンラインカジノ|オンカジ|激安|送料無料|最安値|通販|ブランド|"
+    r"메이저놀이터|토토사이트|카지노|바카라|먹튀|安全놀이터|"
+    r"博彩|百家乐|娱乐城|棋牌|六合彩|体育投注|สล็อต|บาคาร่า|คาสิโน|แทงบอล|เว็บพนัน|"
+    r"казино|букмекер|ставки на спорт",
+    re.IGNORECASE,
+)
+# Every Japanese shop says these; together they are one word, unless they stand on a French or Arabic site.
+_ORDINARY = dict.fromkeys(("激安", "送料無料", "最安値", "通販", "ブランド"), "激安")
+# Those who fight the same things name them too.
+_AGAINST = re.compile(
+    r"pr[ée]vent|addict|d[ée]pendan|ludop|problem gambl|gambling (?:harm|problem|help)|gamblers|sos joueurs|"
+    r"aide aux joueurs|aider les joueurs|lutte contre|contre les? |stop |s.en sortir|against|"
+    r"awareness|\bfaux\b|"
+    r"contrefa|counterfeit|fake|patient|خطر|مخاطر|إدمان|توعية|مكافحة|الوقاية|bahaya|korban|pencegahan|против|"
+    r"prevenci|依存|防止|bağımlılı|mücadele|phòng chống",
+    re.IGNORECASE,
+)
+_SPAM_LANGUAGES = frozenset({"id", "ms", "ja", "zh", "ko", "th", "vi", "ru", "tr"})
+DENSE = 8  # spam words in the visible text of a page that sells nothing else
+MANY = 5  # links to other sites in one hidden block
+
+
+def loud(document: Document) -> frozenset[str]:
+    """The different spam words in what a page says of itself; none where it speaks against them."""
+    said = _said(document)
+    if _AGAINST.search(said):
+        return frozenset()
+    one = {} if _misplaced(document) else _ORDINARY
+    return frozenset(one.get(word, word.lower()) for word in WORDS.findall(said))
+
+
+def _said(document: Document) -> str:
+    return " ".join((document.title, document.meta.get("description", ""), *document.headings[:3]))
+
+
+def hijacked(document: Document, *, whole: bool) -> tuple[Reason, str] | None:
+    """Spam: two different words of it in what the page says of itself, and one strong signal more.
+
+    `whole` tells that the page leads to other pages of its own.
+    """
+    said = loud(document)
+    if not said:
+        return None
+    linked = {word.lower() for anchor in document.anchors for word in WORDS.findall(anchor.text)}
+    if len(said) < 2 and len(linked) < 3:
+        return None
+    unlike = len(said) >= 3 and not whole
+    dense = len(WORDS.findall(document.text[:20_000])) >= DENSE
+    if unlike or dense or _foreign(document) or leads_away(document):
+        return Reason.HIJACKED, ", ".join(sorted(said | linked)[:4])
+    return None
+
+
+def _foreign(document: Document) -> bool:
+    """Whether the page is in a language of spam, by its own word or by its title's."""
+    return document.language[:2] in _SPAM_LANGUAGES or _misplaced(document)
+
+
+def _misplaced(document: Document) -> bool:
+    """Whether a page of a language that is near has a title in one that is not."""
+    titled = tongue.of_title(document.title)
+    if not titled or titled in tongue.NEAR:
+        return False
+    return tongue.of_text(document.text) in tongue.NEAR or tongue.code(document.language) in tongue.NEAR
+
+
+def leads_away(document: Document) -> bool:
+    """Whether the page calls another site its original, or sends its visitors to one."""
+    refresh = re.search(r"url\s*=\s*['\"]?\s*(https?://\S+)", document.meta.get("refresh", ""), re.IGNORECASE)
+    scripted = (_LEADS.search(source) for source in document.sources)
+    targets = (
+        document.rel("canonical"),
+        document.rel("amphtml"),
+        refresh and refresh[1],
+        *(found[1] for found in scripted if found),
+    )
+    return any(target and _elsewhere(document, target) for target in targets)
+
+
+_LEADS = re.compile(r"location(?:\.href|\.replace\()?\s*[=(]?\s*[\"'](https?://[^\"']+)")
+
+
+def _elsewhere(document: Document, url: str) -> bool:
+    name = host(url)
+    return bool(name) and not domains.same(name, host(document.url))
+
+
+def hides_links(markup: str, url: str) -> bool:
+    """Whether a block that no visitor sees is full of links to other sites."""
+    own = domains.plain(host(url))
+    for hidden in _HIDDEN.finditer(markup):
+        block = markup[hidden.end() : hidden.end() + _BLOCK].partition("</div>")[0]
+        found = {domains.plain(host(link)) for link in _LINK.findall(block)}
+        if len(found - {own, ""}) >= MANY:
+            return True
+    return False
+
+
+_BLOCK = 6_000  # characters of a hidden block that are looked at
+_HIDDEN = re.compile(
+    r"<(?:div|span|p|ul|marquee|section|font)\b[^<>]{0,200}?style\s*=\s*[\"'][^\"'<>]{0,200}?"
+    r"(?:display\s*:\s*none|(?:left|top|text-indent)\s*:\s*-\d{3,}|font-size\s*:\s*0|"
+    r"(?:height|width)\s*:\s*[01]px)",
+    re.IGNORECASE,
+)
+_LINK = re.compile(r"href\s*=\s*[\"']?(https?://[^\s\"'<>]{1,200})", re.IGNORECASE)
