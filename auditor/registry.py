@@ -18,6 +18,7 @@ from auditor.errors import InputError
 from auditor.problems import Problem, Trouble
 from auditor.sheet import Row, Sheet
 from probes import links
+from probes.cells import links_in
 from probes.model import Identity, Kind
 from storage.model import AccountRow, Association
 
@@ -175,7 +176,7 @@ class _Reader:
     def _links(
         self, line: int, of: Association, column: str, text: str, keys: set[tuple[str, str, str]]
     ) -> None:
-        for typed in links.cells(text) or [text]:
+        for typed in links_in(text) or [text]:
             identity = links.identify(typed, None if column == LINKS else column)
             if identity.kind is Kind.NONE:
                 continue

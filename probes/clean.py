@@ -41,7 +41,7 @@ _SCHEME = re.compile(
 _SECURE = re.compile(r"(?i)^[a-z]*s[a-z]{0,1}\s*[:;.,/\\]")
 _OTHER_SCHEME = re.compile(r"(?i)^(?!(?:www|localhost)\b)([a-z][a-z0-9+.-]*):(?!//)(?!\d+(?:/|$))")
 _WITH_SCHEME = re.compile(r"(?i)\bh?t{1,2}ps?\s?[:;]\s?/{1,3}\s?[^\s/]")
-_WWW = re.compile(r"(?i)^w{2,5}(?:\s*[.,]\s*|\.{2,}|:?//?\.?)(?=[^\s.,/:])")
+_WWW = re.compile(r"(?i)^w{2,5}(?:\s*[.,]\s*|\.{2,}|:?//?\.?|(?<=^www)\s+(?=\S+\.\S))(?=[^\s.,/:])")
 _OPENING, _CLOSING = "<([{\"'«“‘`*|", ">)]}\"'»”’`*|.,;:،؛؟…·•"
 _LABEL = re.compile(r"(?i)[a-z0-9_\u00a1-\uffff](?:[a-z0-9_\u00a1-\uffff-]{0,61}[a-z0-9\u00a1-\uffff])?")
 _NUMBERS = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}")
@@ -152,10 +152,14 @@ def _is_port(port: str) -> bool:
 
 def _unspaced(path: str) -> str:
     """What follows the host, up to the talk after it; spaces typed inside a path are kept as %20."""
+    path = _MARKUP.split(path, maxsplit=1)[0]
     kept = path.partition(" ")[0]
     if " " not in path or not kept or kept.endswith((",", ";", ":")) or _prose(path[len(kept) :]):
         return trimmed(kept) if " " in path else path
     return path.replace(" ", "%20")
+
+
+_MARKUP = re.compile(r"[\"<>]")  # no address holds one as it stands: what follows is a page's or a sheet's
 
 
 def _parted(rest: str) -> tuple[str, str, str]:
@@ -163,6 +167,8 @@ def _parted(rest: str) -> tuple[str, str, str]:
     found = re.search(r"[/?#]", rest)
     authority, path = (rest[: found.start()], rest[found.start() :]) if found else (rest, "")
     authority = authority.strip()
+    if " " in authority and _prose(authority[authority.index(" ") :]):
+        path = ""
     return authority if path else authority.partition(" ")[0], path[:1], path[1:]
 
 

@@ -100,11 +100,19 @@ def _by_form(first: str, rest: list[str], query: dict[str, str]) -> Identity:
     if first == "profile":
         return _old_id(query.get("id", ""))
     if first in ("groups", "grp"):
-        number = next((part for part in [*rest, query.get("gid", "")] if part.isdigit()), "")
+        number = _number(*rest, query.get("gid", ""))
         return _keyed(Kind.GROUP, f"groups/{number}") if number else _invalid()
-    if first == "edu" and query.get("id", "").isdigit():
-        return _page("school", query["id"])
+    if first == "edu" and (number := _number(query.get("id", ""), *rest[:1])):
+        return _page("school", number)
     return _no_account(first, rest)
+
+
+def _number(*parts: str) -> str:
+    """The first number: alone, or behind a name as until about 2017 (`/groups/Name-123`, `/edu/name-123`)."""
+    return next((found[1] or found[2] for part in parts if (found := _NUMBERED.fullmatch(part))), "")
+
+
+_NUMBERED = re.compile(r"([0-9]{1,12})|.*-([0-9]{5,12})")  # shorter ones behind a name are years
 
 
 def _no_account(first: str, rest: list[str]) -> Identity:
@@ -116,8 +124,10 @@ def _no_account(first: str, rest: list[str]) -> Identity:
 
 
 def _posted(rest: list[str]) -> Identity:
-    """`/posts/<slug>_<words>-activity-<number>`: a page's or a person's; the slug does not say which."""
-    return Identity(NAME, Kind.POST, note="owner_unclear") if rest and "_" in rest[0] else _invalid()
+    """`/posts/<slug>_<words>-activity-<number>`: a page's, or a person's: they are addressed alike."""
+    slug, cut, _ = rest[0].partition("_") if rest else ("", "", "")
+    owner = _page("company", slug) if cut else _invalid()
+    return replace(owner, kind=Kind.POST, note="derived") if owner.key else owner
 
 
 def _old_person(rest: list[str]) -> Identity:

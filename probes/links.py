@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import re
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import replace
 from functools import lru_cache
 from importlib.abc import InspectLoader
@@ -18,11 +18,15 @@ from types import MappingProxyType
 from typing import cast
 
 import probes
+from probes import cells
 from probes import clean as cleaning
 from probes.interface import Interface
 from probes.model import Account, Ask, Channel, Identity, Kind, NoPage, Page, Reason, ask
 
-SITE = "website"
+SITE = cells.SITE
+USUAL = frozenset({SITE, "facebook", "twitter", "linkedin", "youtube"})
+"""The channels every sheet has a column for. Another network's link in one of these columns is a slip of the
+column, not an account: perhaps nobody looks at that network, and then nobody would hear of the slip."""
 
 # Shorteners: whose account such a link names only its redirect tells.
 SHORTENERS = frozenset(
@@ -35,46 +39,7 @@ SHORTENERS = frozenset(
     """.split()  # noqa: SIM905
 )
 
-# What people write where there is nothing. Compared whole, without case, marks and punctuation.
-_NONE = frozenset(
-    """
-    none no non nope nil null na nan nd ns nc sans aucun aucune rien neant néant vide nothing
-    no_website no_page pas_encore not_yet tba tbd en_cours unknown inconnu inconnue n_existe_pas
-    inexistant inexistante absent absente not_available not_applicable non_disponible non_applicable
-    non_renseigné non_renseigne no_one pas_de_site pas_de_page pas_de_compte pas_de_site_web
-    pas_de_chaine pas_de_chaîne pas_de_facebook sans_site sans_objet aucun_site aucune_page
-    aucun_compte does_not_exist does_not_have ninguno no_tiene لا لايوجد لا_يوجد لا_توجد لاتوجد
-    غير_موجود غير_موجودة غير_متوفر غير_متوفرة غير_متاح ليس_لدينا لا_شيء بدون ليس_بعد ليس_هناك
-    لم_يتم_بعد معدوم منعدم غير_محدد لا_نتوفر لا_نتوفر_عليه ما_عندناش ماكاينش والو ulac ur_illi
-    none_yet no_facebook no_twitter no_youtube no_linkedin we_dont_have_one n/a n/d s/o
-    """.split()  # noqa: SIM905
-)
-_MARKS = re.compile(r"[\W_]+|[\u064b-\u0652\u0640]")
-
-_REAL = frozenset({"instagram.com", "m.instagram.com"})  # a network's own host that no channel owns yet
 _BRANDS = ("facebook", "twitter", "linkedin", "youtube", "instagram")
-_NAMES: Mapping[str, str] = {
-    **dict.fromkeys(("facebook", "fb", "face book", "facebook page", "page facebook", "فيسبوك"), "facebook"),
-    **dict.fromkeys(("twitter", "x", "twitter x", "x twitter", "تويتر", "إكس"), "twitter"),
-    **dict.fromkeys(("linkedin", "linked in", "لينكدإن", "لينكد إن"), "linkedin"),
-    **dict.fromkeys(("youtube", "you tube", "yt", "chaine youtube", "chaîne youtube", "يوتيوب"), "youtube"),
-    **dict.fromkeys(("website", "site", "site web", "web", "url", "site internet", "الموقع"), SITE),
-    **dict.fromkeys(("tiktok", "tik tok", "تيك توك"), "tiktok"),
-    **dict.fromkeys(("telegram", "تيليغرام", "تلغرام"), "telegram"),
-    **dict.fromkeys(("instagram", "insta", "ig"), "instagram"),
-    **dict.fromkeys(("pinterest", "snapchat", "whatsapp"), ""),
-}
-_LABELLED = re.compile(
-    rf"(?i)^({'|'.join(sorted(map(re.escape, _NAMES), key=len, reverse=True))})"
-    r"\s*(?:[:=>|]|[-–—]+>?\s|\s@)+\s*(.+)$"
-    r"|^(facebook|fb|twitter|linkedin|youtube|instagram|tiktok)\s*/\s*(?!/)(.+)$"
-)
-_SEPARATED = re.compile(r"[\r\n\v\f\u2028\u2029]+|\s*;\s*(?!/)|\s*،\s*|\s+[|/]\s+|\s*,\s*(?=\S*\.\S|@|\s*$)")
-_BLANKS = re.compile(r"[^\S\r\n\v\f\u2028\u2029]{2,}")
-_AGAIN = re.compile(
-    r"(?i)(?<=[^\s/:=?&(#'\"])(?=https?:/{1,2})"
-    r"|(?<![\s:=>])\s+(?:(?:and|et|ou|or|&|و|-|–)\s+)?(?=https?:/{1,2}|www\.|@\w)"
-)
 
 
 def channels() -> Mapping[str, Channel]:
@@ -140,13 +105,14 @@ def identify(typed: str, column: str | None = None) -> Identity:
     Pure, and raises nothing whatever the text. A name alone (`@amal`) means something only in a column.
     """
     text = cleaning.repaired(typed)
-    if not text or nothing(text):
+    if not text or cells.nothing(text):
         return Identity(
             column or SITE, Kind.NONE if typed.strip() else Kind.INVALID, note=None if text else "empty"
         )
-    column, text = _labelled(text, column)
-    if column == "":
-        return Identity(SITE, Kind.INVALID, note="other_network")
+    named, text = cells.labelled(text)
+    if named is not None and (named not in channels() or _elsewhere(named, column)):
+        return Identity(column or SITE, Kind.INVALID, note="other_network")
+    column = named or column
     url = None if _is_handle(text, column) else cleaning.address(text)
     if url is None:
         return _bare(text, column)
@@ -156,43 +122,23 @@ def identify(typed: str, column: str | None = None) -> Identity:
     return replace(found, note="wrapped") if wrapped else found
 
 
-def nothing(text: str) -> bool:
-    """Whether the text says that there is none: `N/A`, `aucun`, `لا يوجد`, a dash."""
-    if len(text) > 40:
-        return False
-    words = _MARKS.sub(" ", text.lower()).split()
-    return not words or "_".join(words) in _NONE or "".join(words) == "na"
-
-
-def _labelled(text: str, column: str | None) -> tuple[str | None, str]:
-    """`Facebook: amal` without its label, and the channel it names; "" is a network that is none here."""
-    found = None if text.startswith("http") else _LABELLED.match(text)
-    if found is None or (found[2] or "").startswith("//"):
-        return column, text
-    named = _NAMES[(found[1] or found[3]).lower()]
-    return named if named in channels() else "", found[2] or found[4]
+def _elsewhere(channel: str, column: str | None) -> bool:
+    """Whether a network that not every sheet has a column for is named in another platform's column."""
+    return column not in (None, SITE, channel) and channel not in USUAL
 
 
 def _is_handle(text: str, column: str | None) -> bool:
     """A name with a dot (`amal.rabat`) in a platform's column, unless it ends like a site's host."""
     if column in (None, SITE) or "/" in text or text.lower().startswith(("http", "www.")):
         return text.startswith("@")
-    return text.startswith("@") or text.rpartition(".")[2].lower() not in _COMMON
-
-
-_COMMON = frozenset(
-    """
-    com net org info ma fr be ca ch de es it uk us eu dz tn eg ly mr sn ml asso ngo ong edu gov biz
-    africa me io co tv pt nl
-    """.split()  # noqa: SIM905
-)
+    return text.startswith("@") or text.rpartition(".")[2].lower() not in cells.COMMON
 
 
 def _bare(text: str, column: str | None) -> Identity:
     """A text without an address: a handle in its own column, or nothing that can be told."""
     if column is None or column not in channels():
         return Identity(SITE, Kind.INVALID, note=_why_not(text))
-    if text.lower() in _YES or text.lower() in _NAMES:
+    if text.lower() in _YES or text.lower() in cells.NAMES:
         return Identity(column, Kind.INVALID, note="no_address")
     found = channels()[column].identify_bare(text)
     return found or Identity(column, Kind.INVALID, note=_why_not(text))
@@ -217,9 +163,11 @@ def _addressed(url: str, typed: str, column: str | None) -> Identity:
     if host in SHORTENERS:
         return Identity(column or SITE, Kind.SHORT, canonical=None, url=url)
     name = owner(host)
+    if _elsewhere(name, column):
+        return Identity(column or SITE, Kind.INVALID, url=url, note="other_network")
     if name != SITE:
         return channels()[name].identify(url, typed)
-    if host not in _REAL and (brand := lookalike(host)):
+    if brand := lookalike(host):
         return Identity(brand if brand in channels() else SITE, Kind.INVALID, url=url, note="lookalike")
     if column not in (None, SITE):
         return Identity(column or SITE, Kind.INVALID, url=url, note="other_site")
@@ -246,34 +194,6 @@ def _one_slip(name: str, brand: str) -> bool:
         )
     longer, shorter = sorted((name, brand), key=len, reverse=True)
     return any(longer[:i] + longer[i + 1 :] == shorter for i in range(len(longer)))
-
-
-def cells(text: str) -> list[str]:
-    """The links of a cell that holds several: one a line, or apart by `;`, a comma or a space before another.
-
-    Words between links are left out; where there is no link at all, the cell is what it is.
-    """
-    if cleaning.is_formula(text):
-        return [text.strip()]
-    lines = _SEPARATED.split(_BLANKS.sub(" ", cleaning.unescaped(text[: cleaning.LONGEST])))
-    parts = list(_labels_joined(part for line in lines for part in _AGAIN.split(line)))
-    return [part for part in parts if _LINKED.search(part)] or parts
-
-
-def _labels_joined(parts: Iterable[str]) -> Iterator[str]:
-    """`Instagram` and `@amal` belong together: the label says whose handle it is."""
-    label = ""
-    for part in (part.strip(" \t,;،|") for part in parts):
-        if part.rstrip(" :=>-").lower() in _NAMES:
-            label = f"{part.rstrip(' :=>-')}: "
-        elif part:
-            yield label + part
-            label = ""
-    if label:
-        yield label.rstrip(": ")
-
-
-_LINKED = re.compile(r"(?i)\w\.\w+(?:/|$|\?)|https?:?/|www\.|^@\w|[:/]\s*@?\w+$")
 
 
 def follow(account: Account) -> Generator[Ask, Page, Account]:

@@ -44,7 +44,6 @@ NOBODY = {
     f"{LI}/sharing/share-offsite/?url=https%3A%2F%2Fannour.example": Kind.SHARE,
     f"{LI}/search/results/all/?keywords=amal": Kind.SEARCH,
     f"{LI}/feed/update/urn:li:activity:7160000000000000001": Kind.POST,
-    f"{LI}/posts/amal-rabat_ong-maroc-activity-7160000000000000001-SyL3": Kind.POST,
     f"{LI}/pulse/une-annee-salma-amal": Kind.POST,
     "https://lnkd.in/abc123": Kind.SHORT,
     "https://business.linkedin.com/marketing": Kind.INVALID,

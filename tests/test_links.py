@@ -11,7 +11,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from probes import links
-from probes.links import cells, clean, identify
+from probes.cells import links_in
+from probes.links import clean, identify
 from probes.model import Account, Kind, Page, Presence, Reason, drive, present
 
 SITE = "https://www.annour.ma/"
@@ -53,6 +54,12 @@ TYPED = {
     "https://annour.ma/?a=1&amp;b=2": "https://annour.ma/?a=1&b=2",
     "https://annour.ma:443/x": "https://annour.ma/x",
     "https://xn--mgbc0a9azcg.example/": "https://المغرب.example/",
+    "www annour.ma/": SITE,
+    "http:// www.annour.ma": "http://www.annour.ma",
+    "http://www.annour.ma (Actualités/ Agenda)": "http://www.annour.ma",
+    "https://www.annour.ma (site en travaux, voir facebook/annour)": "https://www.annour.ma",
+    'https://annour.ma/page"ou"www.amal.ma': "https://annour.ma/page",
+    "https://annour.ma/agenda<br>": "https://annour.ma/agenda",
 }
 
 # An address that carries another.
@@ -166,6 +173,13 @@ def test_a_lookalike_claims_no_profile(host: str, channel: str) -> None:
         ("https://www.facebook.com/amalrabat", "website", "facebook", "u:amalrabat"),
         ("annour.ma", "website", "website", "annour.ma"),
         ("annour.ma", None, "website", "annour.ma"),
+        ("www.facebook/amalrabat", "facebook", "facebook", "u:amalrabat"),
+        ("https://facebook/amalrabat", None, "facebook", "u:amalrabat"),
+        ("@annour_ma (Twitter)", None, "twitter", "annour_ma"),
+        ("@annour_ma on Twitter", None, "twitter", "annour_ma"),
+        ("annour_ma - Twitter", None, "twitter", "annour_ma"),
+        ("amal.rabat sur Facebook", "website", "facebook", "u:amalrabat"),
+        ("@annour.tv على يوتيوب", None, "youtube", "@annour.tv"),
     ],
 )
 def test_a_name_means_something_in_a_column(typed: str, column: str | None, channel: str, key: str) -> None:
@@ -174,11 +188,51 @@ def test_a_name_means_something_in_a_column(typed: str, column: str | None, chan
 
 
 @pytest.mark.parametrize(
-    "typed", ["annour.ma", "https://annour.ma/", "oui", "Instagram: annour", "salam@annour.ma"]
+    "typed",
+    [
+        *("annour.ma", "https://annour.ma/", "oui", "Instagram: annour", "salam@annour.ma"),
+        *("https://www.tiktok.com/@annour", "t.me/annour_rabat", "@annour.tv (TikTok)", "Pinterest: annour"),
+    ],
 )
 def test_what_is_not_the_columns_own_claims_nothing_there(typed: str) -> None:
     identity = identify(typed, "facebook")
-    assert (identity.kind, identity.key) == (Kind.INVALID, None)
+    assert (identity.channel, identity.kind, identity.key) == ("facebook", Kind.INVALID, None)
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        *("Association Annour (Facebook)", "Journée portes ouvertes sur Facebook", "notre page - Facebook"),
+        *("on Facebook", "(Facebook)", "Facebook", "Radio Annour Facebook", "Annour (Facebook)"),
+        *("uniquement sur Facebook", "A.N.R Facebook", "oui, sur Facebook", "@ Facebook"),
+    ],
+)
+def test_a_name_of_several_words_before_a_network_is_nobodys_handle(typed: str) -> None:
+    assert (identify(typed).kind, identify(typed).key) == (Kind.INVALID, None)
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "key"),
+    [
+        ("groups/Amis-d-Annour-3973906", Kind.GROUP, "groups/3973906"),
+        ("groups?gid=3973906", Kind.GROUP, "groups/3973906"),
+        ("groups/promotion-de-2015", Kind.INVALID, None),
+        ("groups/amis-d-annour", Kind.INVALID, None),
+        ("edu/ecole-annour-20268", Kind.PAGE, "school/20268"),
+        ("edu/school?id=20268", Kind.PAGE, "school/20268"),
+        ("edu/alumni", Kind.INVALID, None),
+        ("posts/annour-rabat_ong-maroc-activity-7163147469877407744-SyL3", Kind.POST, "company/annour-rabat"),
+        ("posts/activity-7163147469877407744-SyL3", Kind.INVALID, None),
+    ],
+)
+def test_older_linkedin_addresses_and_posts_name_their_owner(path: str, kind: Kind, key: str | None) -> None:
+    identity = identify(f"https://www.linkedin.com/{path}")
+    assert (identity.kind, identity.key) == (kind, key)
+
+
+def test_who_wrote_a_linkedin_post_is_told_with_its_doubt() -> None:
+    """A person's posts are addressed the same way as a page's."""
+    assert identify("linkedin.com/posts/annour-rabat_ong-activity-7163147469877407744-SyL3").note == "derived"
 
 
 @pytest.mark.parametrize("host", ["bit.ly", "fb.me", "t.co", "lnkd.in", "tinyurl.com"])
@@ -212,11 +266,30 @@ def test_tracking_names_and_fragments_are_no_part_of_a_site() -> None:
             ["https://l.facebook.com/l.php?u=https://annour.ma/"],
         ),
         ("Association Annour", ["Association Annour"]),
+        (
+            "https://annour.ma/avis-EI_12.11,57.htm?lang=fr",
+            ["https://annour.ma/avis-EI_12.11,57.htm?lang=fr"],
+        ),
+        ("https://annour.ma/,https://amal.ma/", ["https://annour.ma/", "https://amal.ma/"]),
+        ("http://www,annour.ma", ["http://www,annour.ma"]),
+        ("http:// www.annour.ma/", ["http:// www.annour.ma/"]),
+        (
+            "https://annour.ma/ , notre radio: https://amal.ma/",
+            ["https://annour.ma/ , notre radio:", "https://amal.ma/"],
+        ),
+        (
+            "Site : https://annour.ma et FB : https://fb.com/x",
+            ["Site : https://annour.ma", "FB : https://fb.com/x"],
+        ),
+        ("Facebook: amal rabat Twitter: @annour_ma", ["Facebook: amal rabat", "Twitter: @annour_ma"]),
+        ("Twitter: @annour_ma Instagram: @annour", ["Twitter: @annour_ma", "Instagram: @annour"]),
+        ("Page Facebook: Amal Rabat", ["Page Facebook: Amal Rabat"]),
+        ("notre site web : https://annour.ma", ["notre site web : https://annour.ma"]),
         ("  ", []),
     ],
 )
 def test_a_cell_may_hold_several_links(text: str, parts: list[str]) -> None:
-    assert cells(text) == parts
+    assert links_in(text) == parts
 
 
 # --- Short links are followed ---
@@ -330,7 +403,7 @@ def test_no_text_makes_it_raise(typed: str, column: str | None) -> None:
     assert identity.key != ""
     assert identity.channel in links.channels()
     clean(typed)
-    cells(typed)
+    links_in(typed)
 
 
 @given(typed=PIECES, column=st.sampled_from(["facebook", "twitter", "linkedin"]))
@@ -379,5 +452,5 @@ def test_brackets_around_no_address_name_nobody(typed: str) -> None:
 
 def test_a_cell_of_blanks_costs_nothing() -> None:
     started = perf_counter()
-    assert cells(" " * 4_000 + "amal.ma") == ["amal.ma"]
+    assert links_in(" " * 4_000 + "amal.ma") == ["amal.ma"]
     assert perf_counter() - started < 0.05

@@ -1,0 +1,145 @@
+"""A cell: the links that people put in it, the names of networks beside them, and whether it says "none".
+
+Nothing here knows which channel owns a link: `links` asks, and tells whose account it is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+
+from probes import clean
+
+SITE = "website"
+
+# What people write where there is nothing. Compared whole, without case, marks and punctuation.
+_NONE = frozenset(
+    """
+    none no non nope nil null na nan nd ns nc sans aucun aucune rien neant néant vide nothing
+    no_website no_page pas_encore not_yet tba tbd en_cours unknown inconnu inconnue n_existe_pas
+    inexistant inexistante absent absente not_available not_applicable non_disponible non_applicable
+    non_renseigné non_renseigne no_one pas_de_site pas_de_page pas_de_compte pas_de_site_web
+    pas_de_chaine pas_de_chaîne pas_de_facebook sans_site sans_objet aucun_site aucune_page
+    aucun_compte does_not_exist does_not_have ninguno no_tiene لا لايوجد لا_يوجد لا_توجد لاتوجد
+    غير_موجود غير_موجودة غير_متوفر غير_متوفرة غير_متاح ليس_لدينا لا_شيء بدون ليس_بعد ليس_هناك
+    لم_يتم_بعد معدوم منعدم غير_محدد لا_نتوفر لا_نتوفر_عليه ما_عندناش ماكاينش والو ulac ur_illi
+    none_yet no_facebook no_twitter no_youtube no_linkedin we_dont_have_one n/a n/d s/o
+    """.split()  # noqa: SIM905
+)
+_MARKS = re.compile(r"[\W_]+|[\u064b-\u0652\u0640]")
+
+
+def nothing(text: str) -> bool:
+    """Whether the text says that there is none: `N/A`, `aucun`, `لا يوجد`, a dash."""
+    if len(text) > 40:
+        return False
+    words = _MARKS.sub(" ", text.lower()).split()
+    return not words or "_".join(words) in _NONE or "".join(words) == "na"
+
+
+# --- Labels ----------------------------------------------------------------------------------------
+
+NAMES: Mapping[str, str] = {
+    **dict.fromkeys(("facebook", "fb", "face book", "facebook page", "page facebook", "فيسبوك"), "facebook"),
+    **dict.fromkeys(("twitter", "x", "twitter x", "x twitter", "تويتر", "إكس"), "twitter"),
+    **dict.fromkeys(("linkedin", "linked in", "لينكدإن", "لينكد إن"), "linkedin"),
+    **dict.fromkeys(("youtube", "you tube", "yt", "chaine youtube", "chaîne youtube", "يوتيوب"), "youtube"),
+    **dict.fromkeys(("website", "site", "site web", "web", "url", "site internet", "الموقع"), SITE),
+    **dict.fromkeys(("tiktok", "tik tok", "تيك توك"), "tiktok"),
+    **dict.fromkeys(("telegram", "تيليغرام", "تلغرام"), "telegram"),
+    **dict.fromkeys(("instagram", "insta", "ig"), "instagram"),
+    **dict.fromkeys(("pinterest", "snapchat", "whatsapp"), ""),
+}
+COMMON = frozenset(
+    """
+    com net org info ma fr be ca ch de es it uk us eu dz tn eg ly mr sn ml asso ngo ong edu gov biz
+    africa me io co tv pt nl
+    """.split()  # noqa: SIM905
+)
+
+
+def _one_of(words: Iterable[str]) -> str:
+    return f"(?:{'|'.join(sorted(map(re.escape, words), key=len, reverse=True))})"
+
+
+_NETWORK = _one_of(NAMES)
+_PLATFORM = _one_of(name for name, channel in NAMES.items() if channel != SITE)
+# `Facebook: amal`; `facebook/amal` and `www.facebook/amal`; `@amal (Twitter)`, `amal_ma sur Twitter`.
+_LABELLED = re.compile(rf"(?i)^(?P<name>{_NETWORK})\s*(?:[:=>|]|[-–—]+>?\s|\s@)+\s*(?P<value>.+)$")
+_ENDLESS = re.compile(
+    r"(?i)^(?:https?://)?(?:www\.)?(?P<name>facebook|fb|twitter|linkedin|youtube|instagram|tiktok)"
+    r"\s*/\s*(?!/)(?P<value>.+)$"
+)
+_SIGNED = re.compile(
+    r"(?i)^(?P<value>@[\w.]{1,100}|\w{3,40}[._]\w[\w.]{0,60})(?:\s*\(\s*|\s*[-–—]+\s*|\s+(?:(?:on|sur|على|في)\s+)?)"
+    rf"(?P<name>{_PLATFORM})\s*\)?$"
+)
+
+
+def labelled(text: str) -> tuple[str | None, str]:
+    """`Facebook: amal` without its label, and the channel it names; "" is a network that is none here."""
+    schemed = text[:4].lower() == "http"
+    found = _ENDLESS.match(text) or (None if schemed else _LABELLED.match(text) or _SIGNED.match(text))
+    if found is None or found["value"].startswith("//"):
+        return None, text
+    return NAMES[found["name"].lower()], found["value"]
+
+
+# --- Several links ----------------------------------------------------------------------------------
+
+# Without a space, a comma is a part of an address unless a host follows.
+_SEPARATED = re.compile(
+    r"[\r\n\v\f\u2028\u2029]+|\s*;\s*(?!/)|\s*،\s*|\s+[|/]\s+"
+    r"|(?<!www)\s*,\s*(?=https?:|www\.|@|\s*$)|\s*,\s+(?=\S*\.\S)"
+    rf"|(?<!www),(?=(?:[\w-]+\.)+{_one_of(COMMON)}(?:[/,;\s]|$))"
+)
+_BLANKS = re.compile(r"[^\S\r\n\v\f\u2028\u2029]{2,}")
+_AND = r"\s+(?:(?:and|et|ou|or|&|و|-|–)\s+)?"
+_AGAIN = re.compile(
+    rf"(?i)(?<=[^\s/:=?&(#'\"])(?=https?:/{{1,2}})|(?<![\s:=>])(?<!//){_AND}(?=https?:/{{1,2}}|www\.|@\w)"
+)
+# `site: https://annour.ma facebook: amal`: where one stands already, a label or a scheme begins another.
+_FURTHER = re.compile(rf"(?i){_AND}(?=https?:/{{1,2}}|(?P<label>{_PLATFORM})\s*[:=]\s*\S)")
+_BEFORE = re.compile(r"(?i)https?:|www\.|\w\.\w|@\w")
+_BEFORE_LABEL = re.compile(rf"(?i){_BEFORE.pattern}|\b{_PLATFORM}\s*[:=]")
+
+
+def links_in(text: str) -> list[str]:
+    """The links of a cell: one a line, or apart by `;`, a comma, a label or a space before another.
+
+    Words between links are left out; where there is no link at all, the cell is what it is.
+    """
+    if clean.is_formula(text):
+        return [text.strip()]
+    lines = _SEPARATED.split(_BLANKS.sub(" ", clean.unescaped(text[: clean.LONGEST])))
+    parts = list(
+        _labels_joined(part for line in lines for found in _AGAIN.split(line) for part in _further(found))
+    )
+    return [part for part in parts if _LINKED.search(part)] or parts
+
+
+def _further(part: str) -> Iterator[str]:
+    """A part with several labelled links, apart before each further one."""
+    begin = 0
+    for found in _FURTHER.finditer(part):
+        before = _BEFORE if found["label"] is None else _BEFORE_LABEL
+        if before.search(part, begin, found.start()):
+            yield part[begin : found.start()]
+            begin = found.end()
+    yield part[begin:]
+
+
+def _labels_joined(parts: Iterable[str]) -> Iterator[str]:
+    """`Instagram` and `@amal` belong together: the label says whose handle it is."""
+    label = ""
+    for part in (part.strip(" \t,;،|") for part in parts):
+        if part.rstrip(" :=>-").lower() in NAMES:
+            label = f"{part.rstrip(' :=>-')}: "
+        elif part:
+            yield label + part
+            label = ""
+    if label:
+        yield label.rstrip(": ")
+
+
+_LINKED = re.compile(rf"(?i)\w\.\w+(?:/|$|\?)|https?:?/|www\.|^@\w|[:/]\s*@?\w+$|^{_PLATFORM}\s*[:=]\s*\S")
