@@ -1,8 +1,8 @@
-"""Dates as Moroccan sites and platforms write them, in Arabic, French and English: a closed grammar.
+"""Dates as Moroccan sites and platforms write them, in Arabic, French, English, Spanish and German.
 
-A text that does not say a whole date ("2024", «غشت», "samedi", a Hijri date) gives nothing: a general
-parser fills such holes from today's date, and then a silent association looks alive. Why the grammar is
-our own stands in docs/decisions/0004-own-date-grammar.md.
+A closed grammar: a text that does not say a whole date ("2024", «غشت», "samedi", a Hijri date) gives
+nothing. A general parser fills such holes from today's date, and then a silent association looks alive.
+Why the grammar is our own stands in docs/decisions/0004-own-date-grammar.md.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Dated:
 
 
 _DIGITS = {ord(digit): str(value % 10) for value, digit in enumerate("٠١٢٣٤٥٦٧٨٩۰۱۲۳۴۵۶۷۸۹")}
-_LETTERS = str.maketrans("أإآٱىéèêëÉÈÊËàâÀÂîïÎÏôÔûùüÛÙÜçÇ’ʼ،", "اااايeeeeeeeeaaaaiiiioouuuuuucc'',")
+_LETTERS = str.maketrans("أإآٱىیکéèêëÉÈÊËàâäÀÂÄîïÎÏôöÔÖûùüÛÙÜçÇ’ʼ،", "ااااييكeeeeeeeeaaaaaaiiiioooouuuuuucc'',")
 _SPACES = dict.fromkeys([0xA0, 0x202F, 0x2009, 0x2007, 0x3000, 0x9, 0xA, 0xD], " ")
 _DROPPED = dict.fromkeys(
     [
@@ -57,20 +57,21 @@ def folded(text: str) -> str:
 
 
 # Every month in the spellings seen: Moroccan first, then Mashreqi (Egyptian and Levantine), then
-# Algerian and Tunisian, then common misspellings; French and English with their abbreviations.
+# Algerian and Tunisian, then common misspellings; French and English with their abbreviations; German and
+# Spanish, in which associations abroad and in the north write too ("ago." for agosto is English "ago").
 _MONTH_NAMES = (
-    "يناير كانون_الثاني جانفي january janvier jan janv",
-    "فبراير شباط فيفري february fevrier feb fev fevr",
-    "مارس آذار اذار march mars mar",
-    "أبريل نيسان أفريل إبريل april avril apr avr",
-    "ماي مايو أيار ايار may mai",
-    "يونيو حزيران جوان يونية يونيه june juin jun",
-    "يوليوز يوليو تموز جويلية جويليه يولية يوليه july juillet jul juil",
-    "غشت أغسطس آب أوت august aout aug",
-    "شتنبر سبتمبر أيلول september septembre sep sept",
-    "أكتوبر تشرين_الأول october octobre oct",
-    "نونبر نوفمبر تشرين_الثاني نوفبر november novembre nov",
-    "دجنبر ديسمبر كانون_الأول december decembre dec",
+    "يناير كانون_الثاني جانفي january janvier jan janv januar janner enero ene",
+    "فبراير شباط فيفري february fevrier feb fev fevr februar febrero",
+    "مارس آذار اذار march mars mar marz mrz marzo",
+    "أبريل نيسان أفريل إبريل april avril apr avr abril abr",
+    "ماي مايو أيار ايار may mai mayo",
+    "يونيو حزيران جوان يونية يونيه june juin jun juni junio",
+    "يوليوز يوليو تموز جويلية جويليه يولية يوليه july juillet jul juil juli julio",
+    "غشت أغسطس آب أوت august aout aug agosto",
+    "شتنبر سبتمبر أيلول september septembre sep sept septiembre setiembre",
+    "أكتوبر تشرين_الأول october octobre oct oktober okt octubre",
+    "نونبر نوفمبر تشرين_الثاني نوفبر november novembre nov noviembre",
+    "دجنبر ديسمبر كانون_الأول دسمبر december decembre dec dezember dez diciembre dic",
 )
 _MONTHS = {
     folded(name).replace("_", " "): number
@@ -104,7 +105,7 @@ _WORDED = re.compile(
     r"(?:(?<![\d/.:])(?P<day>\d\d?|(?:ال)?فاتح)(?:er|st|nd|rd|th)?[ .,/\-]{0,3}(?:(?:of|de|من)? )?(?:شهر )?"
     rf"|(?<![^\W\d_])){_MONTH}(?![^\W\d_]){_OTHER_NAME}"
     r"(?:[ .,]{1,3}(?P<after>\d\d?)(?:er|st|nd|rd|th)?(?=[ ,]))?"
-    rf"[ .,/\-]{{0,3}}(?:من )?(?:سنة |عام |لسنة )?(?P<year>{_YEAR})(?!\d){_CLOCK}"
+    rf"[ .,/\-]{{0,3}}(?:(?:من|del?) )?(?:سنة |عام |لسنة )?(?P<year>{_YEAR})(?!\d){_CLOCK}"
 )
 
 _UNITS = {
