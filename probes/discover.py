@@ -1,252 +1,164 @@
 """The accounts that an association's own page calls its own: proposed with their clue, never registered.
 
-What a page links to is mostly not its owner's: share buttons, theme credits, an author's quotes, embedded
-posts of strangers. A link counts by the place it stands in (header, footer, menu, a box of social icons),
-by machine-readable statements (`sameAs`, `rel=me`, `twitter:site`, `article:publisher`, page plugins), or
-because its words or its name say so.
+The clues (see `clues`) are weighed channel by channel: what is stated or stands in the owner's places
+counts, more so where it is repeated or bears the site's name; what neither does is left out.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 
-from probes.links import SITE, identify, owner
-from probes.model import FoundLink, Identity, Kind
-from probes.read import Anchor, Document, clean, host
+from probes.akin import Words, akin, words_of
+from probes.clues import NUMBERS, OWNERS, UNSEEN, Clue, clues
+from probes.model import FoundLink
+from probes.read import Anchor, Document, host
 
-
-def _names(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
-# Accounts of those who make themes, site builders and networks, left in sites by default. Why each is here:
-# it stood in the footer or the icons of a fresh installation (themes and builders seen 2024-2026).
-NOBODYS: Mapping[str, frozenset[str]] = {
-    "the networks' own accounts": _names(
-        """
-        facebook twitter x youtube linkedin instagram tiktok whatsapp telegram google meta
-        pinterest intent share sharer home plugins dialog hashtag search embed watch explore
-        login signup user company
-        """
-    ),
-    "site builders sign their templates": _names(
-        """
-        wix wixcom wixstudio wordpress wordpressdotcom wordpressorg squarespace weebly jimdo
-        jimdofree shopify blogger drupal joomla joomlaorg spip prestashop webflow webnode
-        strikingly godaddy hostinger ovh ovhcloud emonsite e-monsite overblog ionos canva
-        google_sites automattic ghost typo3
-        """
-    ),
-    "theme makers link their demo icons": _names(
-        """
-        themeforest envato elementor elegantthemes themegrill themeisle colorlib yoast astra
-        generatepress html5up bootstrap templatemonster wpbakery avada themefusion tagdiv
-        tagdivofficial wpastra kadencewp rarathemes mythemeshop jegtheme athemes wpexplorer
-        wpbeginner templateism themexpose sorabloggingtips piki yourusername username yourname
-        yourpage yourprofile yourchannel example profile page name envatomarket oceanwp
-        hugothemes wowthemesnet mailchimp addtoany addthis sharethis
-        """
-    ),
-}
-_ALL_NOBODYS = frozenset().union(*NOBODYS.values())
-
-_ACCOUNTS = frozenset({Kind.PROFILE, Kind.PAGE, Kind.GROUP, Kind.PERSON})
-_OWNERS = frozenset({"header", "footer", "nav", "social"})
-_CALLED = re.compile(
-    r"follow|like us|join us|find us|our (?:page|channel)|on (?:facebook|twitter|youtube|linkedin|"
-    r"instagram|x)\b|"
-    r"suivez|rejoignez|retrouvez|notre (?:page|chaîne|compte)|nos réseaux|sur (?:facebook|twitter|youtube|"
-    r"linkedin)|"
-    r"folge|besuchen|auf (?:facebook|twitter|youtube)|síguenos|siga|تابع|صفحتنا|قناتنا|على (?:فيسبوك|"
-    r"تويتر|يوتيوب)",
-    re.IGNORECASE,
-)
-_NAMES = re.compile(
-    r"\W*(?:@?(?:facebook|fb|twitter|x|youtube|you tube|linkedin|linked in|instagram|telegram|tiktok|"
-    r"whatsapp)"
-    r"|فيسبوك|تويتر|يوتيوب|لينكد ?إن|انستغرام)\W*(?:page|channel|logo|icon|link|profile|-f|-in)?\W*",
-    re.IGNORECASE,
-)
-_CREDIT = re.compile(
-    r"design(?:ed)?\b|powered|theme|template|developed|developer|créé par|réalisé|réalisation|conçu|"
-    r"agence|credits?|تصميم|برمجة",
-    re.IGNORECASE,
-)
-
-
-_BY = re.compile(r"(?:\bby|par|de|:|من طرف|من قبل|بواسطة|و)\W*$", re.IGNORECASE)
-_TIMELINE = re.compile(r"tweets (?:by|de|from|von)|posts from|تغريدات", re.IGNORECASE)
-_STRANGERS = frozenset({"embed", "comments", "others"})
-_PARTNER = re.compile(
-    r"partenaires?|partners?|sponsors?|شركاؤ?نا|شريكنا|avec le soutien de\W*$", re.IGNORECASE
-)
+__all__ = ["Hints", "channels", "hints"]
 
 
 @dataclass(frozen=True, slots=True)
-class _Clue:
-    identity: Identity
-    source: str
-    strength: int
-    snippet: str
+class _Rival:
+    """One account and everything that speaks for it."""
+
+    clues: tuple[Clue, ...]
+    named: bool
+
+    @property
+    def best(self) -> Clue:
+        return max(self.clues, key=lambda clue: clue.strength)
+
+    @property
+    def strength(self) -> int:
+        return self.best.strength
+
+    @property
+    def shown(self) -> bool:
+        """Whether a visitor finds it in the owner's places."""
+        return any(clue.source in OWNERS and clue.strength >= 3 for clue in self.clues)
+
+    @property
+    def hidden(self) -> bool:
+        """Whether only statements that nobody sees speak for it."""
+        return all(clue.source in UNSEEN for clue in self.clues)
+
+    @property
+    def is_group(self) -> bool:
+        return self.best.at[1].startswith("group:")
 
 
-def channels(document: Document) -> tuple[FoundLink, ...]:
+def channels(document: Document, *, contact: bool = False) -> tuple[FoundLink, ...]:
     """The accounts on other channels that the page presents as its owner's, strongest clue first."""
-    best: dict[tuple[str, str], _Clue] = {}
-    for clue in _clues(document):
-        key = (clue.identity.channel, clue.identity.key or "")
-        if key not in best or clue.strength > best[key].strength:
-            best[key] = clue
-    kept = _chosen(best, _site_words(document))
-    return tuple(
-        FoundLink(
-            clue.identity.channel,
-            clue.identity.key or "",
-            clue.identity.canonical or "",
-            clue.source,
-            document.url,
-            clue.snippet,
-        )
-        for clue in kept
-    )
+    by_account: dict[tuple[str, str], list[Clue]] = {}
+    for clue in clues(document, contact=contact):
+        by_account.setdefault(clue.at, []).append(clue)
+    words = words_of(document)
+    rivals = [_Rival(tuple(told), akin(at[1], words)) for at, told in by_account.items()]
+    names = dict.fromkeys(at[0] for at in by_account)
+    kept = [one for name in names for one in _chosen([r for r in rivals if r.best.at[0] == name])]
+    return tuple(_found(one.best, document.url) for one in kept)
 
 
-def _chosen(best: Mapping[tuple[str, str], _Clue], words: frozenset[str]) -> list[_Clue]:
-    """Per channel: what is stated or stands in the owner's places, else what bears the site's name."""
-    kept: list[_Clue] = []
-    for channel in dict.fromkeys(channel for channel, _ in best):
-        rivals = [(clue, key) for key, clue in best.items() if key[0] == channel]
-        named = [clue for clue, key in rivals if _akin(key[1], words)]
-        strong = [clue for clue, _ in rivals if clue.strength >= 3]
-        top = max((clue.strength for clue, _ in rivals), default=0)
-        chosen = [clue for clue in strong if clue.strength == top or clue in named] if strong else named
-        if not chosen and len(rivals) == 1 and top >= 2:
-            chosen = [rivals[0][0]]
-        if len(chosen) > 2 and named:
-            chosen = [clue for clue in chosen if clue in named]
-        kept.extend(sorted(chosen, key=lambda clue: -clue.strength))
-    return kept
+def _found(clue: Clue, page: str) -> FoundLink:
+    channel, key = clue.at
+    return FoundLink(channel, key, clue.identity.canonical or "", clue.source, page, clue.snippet)
 
 
-def _clues(document: Document) -> Iterator[_Clue]:
-    yield from _stated(document)
-    for url in document.embeds:
-        yield from _clue(_embedded(url), "embed", 3, "")
-    for anchor in document.anchors:
-        if anchor.url[:4].lower() == "http" and owner(_named(anchor.url)) != SITE:
-            yield from _anchored(anchor)
+def _chosen(rivals: list[_Rival]) -> list[_Rival]:
+    """Of one channel: what is stated or stands in the owner's places, else what bears the site's name."""
+    strong, named = [one for one in rivals if one.strength >= 3], [one for one in rivals if one.named]
+    top = max((one.strength for one in strong), default=0)
+    chosen = [one for one in strong if one.strength == top or one.named] if strong else named
+    for better in (_names_over_numbers, _shown_over_hidden, _pages_over_groups, _named_over_many):
+        chosen = better(chosen)
+    return sorted(chosen, key=lambda one: -one.strength)
 
 
-def _named(url: str) -> str:
-    """The host of a link, told quickly: most links need no closer look."""
-    return url.partition("//")[2].partition("/")[0].partition("?")[0].lower()
+def _names_over_numbers(chosen: list[_Rival]) -> list[_Rival]:
+    """A number in the head and a name on the page are one account as a rule."""
+    return [one for one in chosen if one.best.source not in NUMBERS] or chosen
 
 
-def _stated(document: Document) -> Iterator[_Clue]:
-    """What the page states for machines."""
-    for schema in document.schemas:
-        for url in _same_as(schema):
-            yield from _clue(url, "sameAs", 5, str(schema.get("@type", "")))
-    for rel, _, href, _ in document.rels:
-        if "me" in rel.split() or rel == "publisher":
-            yield from _clue(href, "rel=me", 5, "")
-    site = document.meta.get("twitter:site", "")
-    if re.fullmatch(r"@?\w{1,15}", site):
-        yield from _clue(f"https://twitter.com/{site.lstrip('@')}", "twitter:site", 4, site)
-    for name in ("article:publisher", "og:see_also"):
-        if document.meta.get(name, "").startswith("http"):
-            yield from _clue(document.meta[name], name, 4, "")
+def _shown_over_hidden(chosen: list[_Rival]) -> list[_Rival]:
+    """What visitors see is looked at and corrected; a statement of the head may be years old."""
+    return [one for one in chosen if not one.hidden] if any(one.shown for one in chosen) else chosen
 
 
-def _same_as(schema: Mapping[str, Any]) -> Iterator[str]:
-    kind = str(schema.get("@type", "")).lower()
-    if "person" in kind and "organization" not in kind:
-        return
-    same = schema.get("sameAs", [])
-    for url in [same] if isinstance(same, str) else same if isinstance(same, list) else []:
-        if isinstance(url, str):
-            yield url
+def _pages_over_groups(chosen: list[_Rival]) -> list[_Rival]:
+    """A group is where people meet; it is the account only of those who have no page."""
+    return [one for one in chosen if not one.is_group] or chosen
 
 
-def _embedded(url: str) -> str:
-    """The account that a widget shows: Facebook's page plugin, a channel's uploads, a subscribe button."""
-    if "facebook.com/" in url and "href=" in url:
-        return parse_qs(urlsplit(url).query).get("href", [""])[0]
-    if "youtube" in url:
-        asked = parse_qs(urlsplit(url).query)
-        if asked.get("listType") == ["user_uploads"] and asked.get("list"):
-            return f"https://www.youtube.com/user/{asked['list'][0]}"
-        if asked.get("channelid") or asked.get("channel"):
-            return f"https://www.youtube.com/channel/{(asked.get('channelid') or asked['channel'])[0]}"
-        return ""
-    return url
+def _named_over_many(chosen: list[_Rival]) -> list[_Rival]:
+    """More than two accounts in the owner's places are a list of friends: the namesakes are the owner's."""
+    named = [one for one in chosen if one.named]
+    return named if len(chosen) > 2 and named else chosen
 
 
-def _anchored(anchor: Anchor) -> Iterator[_Clue]:
-    words = anchor.text or anchor.label
-    iconic = not anchor.text or bool(_NAMES.fullmatch(words))
-    if "me" in anchor.rel.split():
-        yield from _clue(anchor.url, "rel=me", 5, words)
-    elif _CREDIT.search(words) or (_CREDIT.search(anchor.before) and _BY.search(anchor.before)):
-        return
-    elif anchor.place == "embed" and _TIMELINE.match(words):
-        yield from _clue(anchor.url, "embed", 3, words)
-    elif anchor.place in _OWNERS:
-        yield from _clue(anchor.url, anchor.place, 4 if iconic or _CALLED.search(words) else 3, words)
-    elif anchor.place in _STRANGERS or _PARTNER.search(anchor.before):
-        yield from _clue(anchor.url, anchor.place, 1, words)
-    elif iconic or _CALLED.search(f"{anchor.text} {anchor.label}"):
-        yield from _clue(anchor.url, "link", 3, words)
-    else:
-        yield from _clue(anchor.url, "link", 1, words)
+# --- Where else the owner may be found ---------------------------------------------------------------
 
 
-def _clue(url: str, source: str, strength: int, snippet: str) -> Iterator[_Clue]:
-    if not url or owner(host(url)) == SITE:
-        return
-    identity = identify(url)
-    if identity.channel == SITE or identity.key is None or identity.kind not in _ACCOUNTS:
-        return
-    if _bare(identity.key) in _ALL_NOBODYS:
-        return
-    yield _Clue(identity, source, strength, clean(snippet, 120))
+@dataclass(frozen=True, slots=True)
+class Hints:
+    """Where else to look for the owner's accounts: the page that tells of him, a video that is shown.
 
-
-def _bare(key: str) -> str:
-    """The name in a key, without its kind: `u:name`, `@name`, `company/name`."""
-    return re.sub(r"^(?:u:|id:|@|group:|[a-z]+/)", "", key).lower()
-
-
-def _site_words(document: Document) -> frozenset[str]:
-    """What the site calls itself: the labels of its host, the words and initials of its name."""
-    name = document.meta.get("og:site_name") or document.title
-    words = re.findall(r"[^\W\d_]{3,}", f"{name}".lower())
-    labels = [
-        re.sub(r"[^\w]", "", label) for label in host(document.url).removeprefix("www.").split(".")[:-1]
-    ]
-    initials = "".join(word[0] for word in re.findall(r"[^\W\d_]+", name.lower()))
-    return frozenset(
-        word
-        for word in (*words, *labels, initials if len(initials) > 2 else "")
-        if len(word) > 2 and word not in _COMMON
-    )
-
-
-_COMMON = _names(
+    `words` are the site's own, by which a video's maker is known to be its owner.
     """
-        the and for les des une pour sur com org net www blog home news accueil official site
-        association asso page welcome bienvenue von der die das und
-        """
+
+    contact: str = ""
+    video: str = ""
+    words: Words = field(default_factory=Words)
+
+
+_CONTACT = re.compile(
+    r"contact|nous[- _]?(?:joindre|ecrire|écrire)|coordonn[ée]es|اتصل|تواصل|للاتصال", re.IGNORECASE
+)
+_ABOUT = re.compile(
+    r"about|qui[- _]?sommes|[àa][- _]?propos|pr[ée]sentation|من[- _]?نحن|عن[- _]?الجمعية|تعريف", re.IGNORECASE
+)
+_NO_PAGE = re.compile(r"\.(?:pdf|docx?|jpe?g|png|zip|xlsx?)$|/(?:feed|wp-admin|wp-login)", re.IGNORECASE)
+_VIDEO = re.compile(
+    r"https?://(?:www\.)?youtube(?:-nocookie)?\.com/embed/(?:videoseries\?(?:[^#]*&)?list=(PL[\w-]+)|([\w-]{11})(?=[?/&#]|$))"
 )
 
 
-def _akin(key: str, words: frozenset[str]) -> bool:
-    """Whether an account's name and the site's share a word, or one is contained in the other."""
-    name = re.sub(r"[\W_]", "", _bare(key))
-    return any(
-        (len(word) > 3 and word in name) or (len(name) > 3 and name in word) or word == name for word in words
+def hints(document: Document) -> Hints:
+    """What a page says of where its owner can be found."""
+    return Hints(_contact_page(document), _video(document.embeds), words_of(document))
+
+
+def _contact_page(document: Document) -> str:
+    """The site's own page of contacts, else the one that says who it is."""
+    return next(
+        (
+            anchor.url
+            for words in (_CONTACT, _ABOUT)
+            for anchor in document.anchors
+            if _says(anchor, words) and _is_inner(anchor, document.url)
+        ),
+        "",
     )
+
+
+def _is_inner(anchor: Anchor, page: str) -> bool:
+    target, here = anchor.url.partition("#")[0].rstrip("/"), page.partition("#")[0].rstrip("/")
+    same = host(target).removeprefix("www.") == host(page).removeprefix("www.")
+    return same and target.startswith("http") and target != here and not _NO_PAGE.search(target)
+
+
+def _says(anchor: Anchor, words: re.Pattern[str]) -> bool:
+    """Whether a link's words are such, or its address: a headline that holds the word is no menu's entry."""
+    short = len(anchor.text) <= _SHORT and words.search(anchor.text)
+    return bool(short or (not anchor.text and words.search(anchor.url.rpartition("/")[2] or anchor.label)))
+
+
+_SHORT = 30
+
+
+def _video(embeds: Iterable[str]) -> str:
+    """The first list of videos shown, else the first video, as a visitor would open it."""
+    found = [match for url in embeds if (match := _VIDEO.match(url))]
+    lists = [f"https://www.youtube.com/playlist?list={match[1]}" for match in found if match[1]]
+    videos = [f"https://www.youtube.com/watch?v={match[2]}" for match in found if match[2]]
+    return next(iter(lists + videos), "")

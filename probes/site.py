@@ -33,6 +33,7 @@ class Site:
     own: Activity | None = None
     shown: Activity | None = None
     links: tuple[FoundLink, ...] = ()
+    hints: discover.Hints = field(default_factory=discover.Hints)
     facts: Mapping[str, Scalar] = field(default_factory=dict)
 
 
@@ -58,6 +59,7 @@ def read_site(page: Page) -> Site:
         own=None if home else activity.of_page(document, page.fetched_at, lambda: markup),
         shown=activity.newest(document, page.fetched_at) if home else None,
         links=discover.channels(document),
+        hints=discover.hints(document),
         facts=_page_facts(document, page),
     )
 

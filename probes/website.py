@@ -8,7 +8,7 @@ from dataclasses import replace
 from hashlib import sha256
 from urllib.parse import quote, unquote, urlsplit
 
-from probes import links, missing, news, read, walls
+from probes import further, links, missing, news, read, walls
 from probes.doors import open_site, transport
 from probes.model import (
     Account,
@@ -109,12 +109,13 @@ def probe(account: Account) -> Steps:
     newest, has_feed = yield from news.newest(page, site)
     if has_feed is not None:
         facts["feed"] = has_feed
+    accounts, withheld = yield from further.accounts(page, site)
     return present(
         page,
         name=site.name or None,
         last_activity=newest,
-        links=site.links,
-        facts={**facts, "title": site.title},
+        links=accounts,
+        facts={**facts, **withheld, "title": site.title},
     )
 
 

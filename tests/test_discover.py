@@ -3,7 +3,7 @@
 
 import pytest
 
-from probes import discover, read
+from probes import discover, nobodys, read
 
 
 def found(body: str, head: str = "", url: str = "https://annour.example/") -> dict[str, str]:
@@ -91,7 +91,7 @@ def test_a_proposal_carries_its_page_and_words() -> None:
 
 
 def test_every_list_of_nobodys_names_has_its_reason() -> None:
-    assert all(len(reason.split()) > 3 and names for reason, names in discover.NOBODYS.items())
+    assert all(len(reason.split()) > 3 and names for reason, names in nobodys.NOBODYS.items())
 
 
 STRANGERS: dict[str, str] = {
