@@ -12,12 +12,13 @@ from dataclasses import replace
 from datetime import timedelta
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
-from probes import read, shown
+from probes import facebook_api, read, shown
 from probes.model import Account, Activity, Identity, Kind, Page, Steps
 from probes.shown import Shown
 
 NAME = "facebook"
 VERSION = 1
+INTERFACE, probe_api = facebook_api.INTERFACE, facebook_api.probe_api
 HOSTS = frozenset(
     {
         "facebook.com",

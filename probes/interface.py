@@ -56,6 +56,7 @@ class Answer:
     tells of it, cut to what is needed, or what it says against it. `refusal` is set where the
     interface refuses us altogether (a bad key, a spent quota): it is not asked again that night.
     `of_one` says that an error is the fault of one of the values asked, without telling which.
+    `trouble` is what an answer without items says instead: of one value, or of the interface itself tonight.
     `whole` is False where this is not what the interface sends: nothing is concluded from what it lacks.
     """
 
@@ -64,3 +65,4 @@ class Answer:
     refusal: tuple[Reason, str] | None = None
     of_one: bool = False
     whole: bool = False
+    trouble: tuple[Reason, str] | None = None

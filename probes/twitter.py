@@ -10,12 +10,13 @@ import re
 from dataclasses import replace
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
-from probes import read, shown
+from probes import read, shown, twitter_api
 from probes.model import Account, Identity, Kind, Page, Steps
 from probes.shown import Shown
 
 NAME = "twitter"
 VERSION = 1
+INTERFACE, probe_api = twitter_api.INTERFACE, twitter_api.probe_api
 # Mirrors and embedders carry the same paths (yt-dlp, FxEmbed, nitter 2026-08).
 _MIRRORS = frozenset(
     """

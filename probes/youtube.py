@@ -16,7 +16,7 @@ from typing import Any
 from unicodedata import normalize
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
-from probes import dates, links, read, walls
+from probes import dates, links, read, walls, youtube_api
 from probes.model import (
     Account,
     Activity,
@@ -40,6 +40,7 @@ from probes.tree import at, list_of, object_of, objects_in, walk
 
 NAME = "youtube"
 VERSION = 2
+INTERFACE, probe_api = youtube_api.INTERFACE, youtube_api.probe_api
 
 # Countries where youtube.<c>, youtube.co.<c> or youtube.com.<c> leads to YouTube (ural's list, 2025-03).
 _PLAIN = "ae at be bg ca ch cl cz de dk dz ee es fi fr gr hr hu ie in it jp lt lu lv ma md me mk mx"
