@@ -145,7 +145,7 @@ def _is_anothers(schema: Mapping[str, Any], page: str) -> bool:
 
 @lru_cache(maxsize=4_096)
 def _domain(name: str) -> str:
-    return suffix_list()(name).top_domain_under_public_suffix or name
+    return suffix_list()(name).top_domain_under_public_suffix or name.removeprefix("www.")
 
 
 def _whole(url: str) -> str:

@@ -213,7 +213,8 @@ class _Gatherer:
 
     def frame(self, tag: Tag, attrs: Mapping[str, str]) -> None:
         """A frame within the page, or a page of frames."""
-        source = absolute(self.base, attrs.get("src", "") or attrs.get("data-src", ""))
+        told = (attrs.get(name, "") for name in _SOURCES)
+        source = absolute(self.base, next((one for one in told if one and one[:6] not in _NOTHING), ""))
         (self.embeds if tag.name == "iframe" else self.frames).append(source)
         self.sources.append(source)
 
@@ -253,6 +254,8 @@ def _gather(soup: BeautifulSoup, builder: LeanBuilder, url: str) -> Document:
     )
 
 
+_SOURCES = ("src", "data-src", "data-lazy-src", "data-litespeed-src")  # frames that load late, by plugins
+_NOTHING = frozenset({"about:", "data:t"})
 _MAIN = frozenset({"main", "article", "events", "others"})
 _PRESSED = frozenset({"a", "button", "label"})
 # What a host's notice links to on the notice's own host.

@@ -4,6 +4,7 @@
 import pytest
 
 from probes import discover, nobodys, read
+from probes.model import FoundLink
 
 
 def found(body: str, head: str = "", url: str = "https://annour.example/") -> dict[str, str]:
@@ -198,3 +199,218 @@ def test_accounts_of_authors_partners_makers_and_strangers_are_not_proposed(name
 def test_accounts_in_the_owners_places_are_proposed(name: str) -> None:
     body, number = OWN[name]
     assert len(found(body)) == number
+
+
+def link_of(body: str, head: str = "", *, contact: bool = False) -> FoundLink:
+    markup = f"<html><head><title>Association Annour</title>{head}</head><body>{body}</body></html>"
+    [link] = discover.channels(read.parse(markup, "https://annour.example/"), contact=contact)
+    return link
+
+
+# Each pair: the honest page of the owner, and the visitor's page that looks like it.
+PAIRS: dict[str, tuple[str, str, str]] = {
+    "icons after the maker's name": (
+        (
+            '<footer><p>Réalisé par <a href="https://pixel.example/">Pixel</a></p>'
+            '<div class="social"><a href="https://www.facebook.com/atelierdulac"><i></i></a></div></footer>'
+        ),
+        (
+            '<footer><p>Réalisé par <a href="https://pixel.example/">Pixel</a> '
+            '<a href="https://www.facebook.com/studio.pixel"><i></i></a></p></footer>'
+        ),
+        "facebook u:atelierdulac",
+    ),
+    "a name with a maker's word in it": (
+        '<footer><a href="https://www.facebook.com/agence.annour">Agence Annour</a></footer>',
+        '<footer><a href="https://www.facebook.com/agence.pixel">Agence Pixel</a></footer>',
+        "facebook u:agenceannour",
+    ),
+    "an address written out": (
+        (
+            '<div><p>Facebook :</p> <a href="https://www.facebook.com/atelierdulac">'
+            "www.facebook.com/atelierdulac</a></div>"
+        ),
+        (
+            '<article><p>Source : <a href="https://www.facebook.com/ministere.x">www.facebook.com/ministere.x'
+            "</a></p></article>"
+        ),
+        "facebook u:atelierdulac",
+    ),
+    "the articles of a network": (
+        (
+            '<script type="application/ld+json">{"@type": "Organization", "url": "https://www.annour.example",'
+            ' "sameAs": ["https://twitter.com/atelier_m"]}</script>'
+        ),
+        (
+            '<script type="application/ld+json">{"@type": "Article", "author": {"@type": "Organization", '
+            '"url": "https://agence-presse.example", "sameAs": ["https://twitter.com/presse_x"]}}</script>'
+        ),
+        "twitter atelier_m",
+    ),
+    "a channel and a video": (
+        '<iframe src="https://www.youtube.com/embed/videoseries?list=UUabcdefghijklmnopqrstuv"></iframe>',
+        '<iframe src="https://www.youtube.com/embed/videoseries?list=PLabcdefghijklmnopqrstuv"></iframe>',
+        "youtube UCabcdefghijklmnopqrstuv",
+    ),
+    "a page's number and an application's": (
+        '<meta property="fb:page_id" content="123456789012">',
+        '<meta property="fb:app_id" content="123456789012">',
+        "facebook id:123456789012",
+    ),
+    "one page and a network's pages": (
+        '<meta property="fb:pages" content="123456789012">',
+        '<meta property="fb:pages" content="123456789012,223456789012">',
+        "facebook id:123456789012",
+    ),
+    "a box for liking a page and one for liking an article": (
+        '<iframe src="https://www.facebook.com/plugins/likebox.php?id=123456789012&width=300"></iframe>',
+        (
+            '<iframe src="https://www.facebook.com/plugins/like.php?href=https%3A%2F%2Fannour.example%2F">'
+            "</iframe>"
+        ),
+        "facebook id:123456789012",
+    ),
+    "a timeline before its script has run, and a tweet": (
+        '<a class="twitter-timeline" href="https://twitter.com/atelier_m"></a>',
+        (
+            '<blockquote class="twitter-tweet"><p>x</p>— <a href="https://twitter.com/inconnu">Inconnu</a>'
+            "</blockquote>"
+        ),
+        "twitter atelier_m",
+    ),
+    "a company and a forum of members": (
+        '<footer><a href="https://www.linkedin.com/company/atelier-m"><i></i></a></footer>',
+        '<footer><a href="https://www.linkedin.com/groups/1234567/"><i></i></a></footer>',
+        "linkedin company/atelier-m",
+    ),
+    "a plugin that loads late": (
+        (
+            '<iframe src="about:blank" data-src="https://www.facebook.com/plugins/page.php?href='
+            'https%3A%2F%2Fwww.facebook.com%2Fatelierdulac"></iframe>'
+        ),
+        (
+            '<iframe src="about:blank" data-src="https://www.facebook.com/plugins/video.php?href='
+            'https%3A%2F%2Fwww.facebook.com%2Finconnu%2Fvideos%2F1"></iframe>'
+        ),
+        "facebook u:atelierdulac",
+    ),
+    "a subscribe button": (
+        '<iframe src="https://www.youtube.com/subscribe_embed?channel=atelierdulac"></iframe>',
+        '<iframe src="https://www.youtube.com/embed/abcdefghijk"></iframe>',
+        "youtube user/atelierdulac",
+    ),
+}
+
+
+@pytest.mark.parametrize("pair", PAIRS)
+def test_the_owners_page_is_told_from_the_visitors(pair: str) -> None:
+    owners, visitors, account = PAIRS[pair]
+    assert list(found(owners)) == [account]
+    assert found(visitors) == {}
+
+
+ICON = '<footer><div class="social"><a href="https://{}"><i></i></a></div></footer>'
+
+
+def test_what_visitors_see_outweighs_what_the_head_states() -> None:
+    """A theme's settings are filled in once; the icons are looked at, and corrected when a name changes."""
+    head = '<meta name="twitter:site" content="@annour_2012">'
+    assert list(found(ICON.format("x.com/annour_maroc"), head)) == ["twitter annour_maroc"]
+    assert list(found("", head)) == ["twitter annour_2012"]
+
+
+def test_a_number_in_the_head_is_the_page_whose_name_is_shown() -> None:
+    head = '<meta property="fb:pages" content="123456789012">'
+    assert list(found(ICON.format("www.facebook.com/annour"), head)) == ["facebook u:annour"]
+
+
+def test_a_group_is_the_account_of_those_who_have_no_page() -> None:
+    group = '<footer><a href="https://www.facebook.com/groups/annour.sale"><i></i></a></footer>'
+    assert list(found(group)) == ["facebook group:annour.sale"]
+    assert list(found(group + ICON.format("www.facebook.com/annour"))) == ["facebook u:annour"]
+
+
+def test_statements_are_read_however_they_are_filled_in() -> None:
+    head = """<meta name="twitter:site" content="https://twitter.com/annour_ma">
+      <meta property="article:publisher" content="www.facebook.com/annour">
+      <script type="application/ld+json">{"@graph": [{"@type": ["Organization", "NGO"],
+      "sameAs": [{"@id": "//www.youtube.com/@annour"}, 7]}, {"@type": "WebPage", "sameAs": null}]}</script>"""
+    assert found("", head) == {
+        "twitter annour_ma": "twitter:site",
+        "facebook u:annour": "article:publisher",
+        "youtube @annour": "sameAs",
+    }
+
+
+def test_on_a_page_of_contacts_an_address_written_out_is_the_owners() -> None:
+    body = '<p>Page : <a href="https://www.facebook.com/atelierdulac">facebook.com/atelierdulac</a></p>'
+    assert found(body) == {}
+    assert link_of(body, contact=True).key == "u:atelierdulac"
+
+
+@pytest.mark.parametrize(
+    ("body", "head"),
+    [
+        ('<footer><a href="https://www.facebook.com/annour"><i></i></a></footer>', ""),
+        ("", '<link rel="me" href="https://www.facebook.com/annour">'),
+        ("", '<meta property="article:publisher" content="https://www.facebook.com/annour">'),
+        ('<div class="fb-page" data-href="https://www.facebook.com/annour"></div>', ""),
+    ],
+    ids=["icon", "rel=me", "meta", "plugin"],
+)
+def test_every_clue_says_where_it_stood_and_in_which_words(body: str, head: str) -> None:
+    link = link_of(body, head)
+    assert link.page == "https://annour.example/"
+    assert "annour" in link.snippet
+
+
+def test_two_frequent_words_name_an_account_as_one_telling_word_does() -> None:
+    page = (
+        '<title>Forum des femmes</title><p>Lire <a href="https://twitter.com/{}">le fil</a> et '
+        '<a href="https://twitter.com/voisin">un autre</a></p>'
+    )
+    seen = [
+        [link.key for link in discover.channels(read.parse(page.format(name), "https://ffb.example/"))]
+        for name in ("forumfemmes", "femmes_mag")
+    ]
+    assert seen == [["forumfemmes"], []]
+
+
+@pytest.mark.parametrize(
+    ("body", "address"),
+    [
+        ('<a href="/contact">Contact</a>', "https://annour.example/contact"),
+        (
+            '<a href="/qui">Qui sommes-nous ?</a><a href="/ecrire">اتصل بنا</a>',
+            "https://annour.example/ecrire",
+        ),
+        ('<a href="/about">من نحن</a>', "https://annour.example/about"),
+        ('<a href="/contact.html"><img></a>', "https://annour.example/contact.html"),
+        ('<a href="#contact">Contact</a><a href="mailto:a@annour.example">Contact</a>', ""),
+        ('<a href="https://ailleurs.example/contact">Contact</a>', ""),
+        ('<a href="/p">Premier contact entre deux villages de la vallée du haut</a>', ""),
+        ('<a href="/contact.pdf">Contact</a>', ""),
+    ],
+)
+def test_the_page_of_contacts_is_the_sites_own_page_so_called(body: str, address: str) -> None:
+    assert discover.hints(read.parse(f"<body>{body}</body>", "https://annour.example/")).contact == address
+
+
+@pytest.mark.parametrize(
+    ("source", "video"),
+    [
+        ("https://www.youtube.com/embed/abcdefghijk?rel=0", "https://www.youtube.com/watch?v=abcdefghijk"),
+        (
+            "https://www.youtube-nocookie.com/embed/abcdefghijk",
+            "https://www.youtube.com/watch?v=abcdefghijk",
+        ),
+        (
+            "https://www.youtube.com/embed/videoseries?list=PLabc-1",
+            "https://www.youtube.com/playlist?list=PLabc-1",
+        ),
+        ("https://player.vimeo.com/video/1", ""),
+    ],
+)
+def test_a_video_shown_is_known_by_the_address_a_visitor_would_open(source: str, video: str) -> None:
+    document = read.parse(f'<iframe src="{source}"></iframe>', "https://annour.example/")
+    assert discover.hints(document).video == video
