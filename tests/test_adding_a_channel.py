@@ -26,11 +26,11 @@ def written(kind: str, nth: int = 0) -> str:
 
 
 @pytest.fixture(scope="module")
-def instagram(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Channel]:
+def bluesky(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Channel]:
     """The module of the page, loaded as if it lay in `probes/`."""
-    source = tmp_path_factory.mktemp("probes") / "instagram.py"
+    source = tmp_path_factory.mktemp("probes") / "bluesky.py"
     source.write_text(written("python"), encoding="utf-8")
-    spec = importlib.util.spec_from_file_location("probes.instagram_of_the_docs", source)
+    spec = importlib.util.spec_from_file_location("probes.bluesky_of_the_docs", source)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -40,58 +40,70 @@ def instagram(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Channel]:
     del sys.modules[spec.name]
 
 
-def test_the_written_module_is_a_channel(instagram: Channel) -> None:
-    assert instagram.NAME == "instagram"
-    assert instagram.HOSTS
-    assert all(callable(getattr(instagram, function)) for function in EVERY_CHANNEL_FUNCTION)
+def test_the_written_module_is_a_channel(bluesky: Channel) -> None:
+    assert bluesky.NAME == "bluesky"
+    assert bluesky.HOSTS
+    assert all(callable(getattr(bluesky, function)) for function in EVERY_CHANNEL_FUNCTION)
 
 
 def test_the_written_module_leans_on_nothing_it_may_not() -> None:
-    assert_leans_on_nothing_impure("instagram", written("python"))
+    assert_leans_on_nothing_impure("bluesky", written("python"))
 
 
-def test_the_written_page_is_read_as_it_says(instagram: Channel, tmp_path: Path) -> None:
-    (tmp_path / "active.html").write_text(written("html"), encoding="utf-8")
+def test_the_written_page_is_read_as_it_says(bluesky: Channel, tmp_path: Path) -> None:
+    (tmp_path / "there.json").write_text(written("json"), encoding="utf-8")
     recorded: dict[str, Any] = tomllib.loads(written("toml", 2))
-    link = f"https://{recorded['link']}"
-    account = Account("test", link, instagram.identify(link, link))
-    finding = drive(instagram.probe(account), answers(recorded, tmp_path)).finding
+    link = recorded["link"]
+    account = Account("test", link, bluesky.identify(link, link))
+    finding = drive(bluesky.probe(account), answers(recorded, tmp_path)).finding
     assert told(finding, recorded["expect"]) == recorded["expect"]
 
 
-@pytest.mark.parametrize("status", [401, 403, 404, 429, 503, 999])
-def test_the_written_channel_never_takes_a_refusal_for_an_absence(instagram: Channel, status: int) -> None:
-    named = instagram.identify_bare("@jamiya.annour")
+def answered(bluesky: Channel, tmp_path: Path, **exchange: Any) -> Presence:
+    """What the written channel concludes from one answer of the interface."""
+    recorded: dict[str, Any] = tomllib.loads(written("toml", 2))
+    asked = {"url": recorded["exchanges"][0]["url"], **exchange}
+    named = bluesky.identify_bare("@Jamiya-Annour.bsky.social")
     assert named is not None
-    recorded = {
-        "fetched_at": tomllib.loads(written("toml", 2))["fetched_at"],
-        "exchanges": [{"url": named.canonical, "status": status}],
-    }
-    steps = instagram.probe(Account("test", "@jamiya.annour", named))
-    assert drive(steps, answers(recorded, DOCS)).finding.presence is Presence.UNKNOWN
+    steps = bluesky.probe(Account("test", "@jamiya-annour.bsky.social", named))
+    return drive(steps, answers({**recorded, "exchanges": [asked]}, tmp_path)).finding.presence
 
 
-def test_the_written_grammar_tells_accounts_from_posts(instagram: Channel) -> None:
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 429, 503, 999])
+def test_the_written_channel_never_takes_a_refusal_for_an_absence(
+    bluesky: Channel, tmp_path: Path, status: int
+) -> None:
+    assert answered(bluesky, tmp_path, status=status) is Presence.UNKNOWN
+    assert answered(bluesky, tmp_path, status=status, text="<p>Not found</p>") is Presence.UNKNOWN
+
+
+def test_the_written_channel_believes_the_interfaces_own_word(bluesky: Channel, tmp_path: Path) -> None:
+    said = '{"error": "InvalidRequest", "message": "Profile not found"}'
+    assert answered(bluesky, tmp_path, status=400, text=said) is Presence.ABSENT
+    assert answered(bluesky, tmp_path, status=503, text=said) is Presence.UNKNOWN
+
+
+def test_the_written_grammar_tells_accounts_from_posts(bluesky: Channel) -> None:
     told_of = {
-        "https://www.instagram.com/annour/p/x/": (Kind.POST, "annour"),
-        "https://www.instagram.com/p/x/": (Kind.POST, None),
-        "https://instagr.am/Annour": (Kind.PROFILE, "annour"),
-        "https://www.instagram.com/an-nour/": (Kind.INVALID, None),
-        "https://www.instagram.com/": (Kind.HOME, None),
+        "https://bsky.app/profile/Annour.bsky.social": (Kind.PROFILE, "annour.bsky.social"),
+        "https://bsky.app/profile/annour.ma/post/3kx": (Kind.POST, "annour.ma"),
+        "https://bsky.app/profile/an_nour": (Kind.INVALID, None),
+        "https://bsky.app/search": (Kind.INVALID, None),
+        "https://bsky.app/": (Kind.HOME, None),
     }
     for link, expected in told_of.items():
-        identity = instagram.identify(link, link)
+        identity = bluesky.identify(link, link)
         assert (identity.kind, identity.key) == expected
 
 
 def test_the_written_configuration_loads() -> None:
     config = pytest.importorskip("auditor.config")
     written_down = tomllib.loads(written("toml"))
-    config.ChannelConfig.model_validate(written_down["channels"]["instagram"])
+    config.ChannelConfig.model_validate(written_down["channels"]["bluesky"])
     config.Config.model_validate(written_down)
 
 
 def test_the_written_words_are_in_every_language_of_the_others() -> None:
     words = tomllib.loads((DOCS.parent / "auditor/words/gaps.toml").read_text(encoding="utf-8"))
-    new = tomllib.loads(written("toml", 1))["labels"]["channel"]["instagram"]
+    new = tomllib.loads(written("toml", 1))["labels"]["channel"]["bluesky"]
     assert new.keys() == words["labels"]["channel"]["youtube"].keys()

@@ -46,5 +46,5 @@ def test_the_packaged_rules_can_all_be_judged():
 
 
 def test_a_label_without_words_is_shown_as_it_is():
-    assert WORDS.label("channel", "instagram", "ar") == "instagram"
+    assert WORDS.label("channel", "bluesky", "ar") == "bluesky"
     assert WORDS.label("channel", "facebook", "ar") == "فيسبوك"

@@ -8,17 +8,19 @@ from pydantic import TypeAdapter
 from small import START, configured, night_of, opened, register
 from small import link as registered
 
-from auditor import eyes, night
+from auditor import eyes
 from auditor.catalogue import catalogue
+from auditor.commands.look import audited
 from auditor.config import load, packaged
+from auditor.look import Checked
 from auditor.night import run
 from auditor.overview import overview
 from auditor.rules import Rule
 from probes import links
-from probes.model import Account, FoundLink, Kind, Page, Presence, ask, drive, present
+from probes.model import Account, FoundLink, Kind, Look, Page, Presence, ask, drive, present
 from storage.model import AccountRow
 
-OPTIONAL = ("telegram", "tiktok")
+OPTIONAL = ("instagram", "telegram", "tiktok")
 
 ACCOUNTS = {
     "https://t.me/Jamiya_Annour": ("telegram", "jamiya_annour"),
@@ -31,8 +33,20 @@ ACCOUNTS = {
     "https://www.tiktok.com/@jamiya.annour?_t=8x&_r=1&lang=ar": ("tiktok", "jamiya.annour"),
     "https://m.tiktok.com/@jamiya_annour/": ("tiktok", "jamiya_annour"),
     "tiktok.com/@jamiya.annour/live": ("tiktok", "jamiya.annour"),
+    "https://www.instagram.com/Jamiya.Annour/?igsh=x&hl=fr": ("instagram", "jamiya.annour"),
+    "http://instagr.am/Annour_Rabat": ("instagram", "annour_rabat"),
+    "m.instagram.com/annour_rabat/tagged/": ("instagram", "annour_rabat"),
+    "instagram.com/@annour_rabat": ("instagram", "annour_rabat"),
+    "https://www.instagram.com/accounts/login/?next=/annour_rabat/": ("instagram", "annour_rabat"),
+    "https://ig.me/m/annour_rabat": ("instagram", "annour_rabat"),
 }
 POSTS = {
+    "https://www.instagram.com/annour_rabat/p/BxKRx5CHn5i/": ("instagram", "annour_rabat"),
+    "https://www.instagram.com/annour_rabat/reel/BxKRx5CHn5i/?igsh=x": ("instagram", "annour_rabat"),
+    "https://www.instagram.com/stories/annour_rabat/3456/": ("instagram", "annour_rabat"),
+    "https://www.instagram.com/p/BxKRx5CHn5i/?igshid=x": ("instagram", None),
+    "https://www.instagram.com/reels/videos/": ("instagram", None),
+    "https://www.instagram.com/stories/highlights/17900000000000000/": ("instagram", None),
     "https://t.me/Jamiya_Annour/42": ("telegram", "jamiya_annour"),
     "https://t.me/s/jamiya_annour/42": ("telegram", "jamiya_annour"),
     "https://jamiya.t.me/42": ("telegram", "jamiya"),
@@ -67,6 +81,15 @@ NOBODY = {
     "https://vm.tiktok.com/ZMabc/": ("tiktok", Kind.SHORT),
     "https://vt.tiktok.com/ZMabc/": ("tiktok", Kind.SHORT),
     "https://www.tiktok.com/t/ZMabc/": ("tiktok", Kind.SHORT),
+    "https://www.instagram.com/": ("instagram", Kind.HOME),
+    "https://www.instagram.com/an-nour": ("instagram", Kind.INVALID),
+    "https://www.instagram.com/annour..rabat/": ("instagram", Kind.INVALID),
+    "https://www.instagram.com/annour./": ("instagram", Kind.INVALID),
+    "https://www.instagram.com/p/": ("instagram", Kind.INVALID),
+    "https://www.instagram.com/your_activity/interactions/likes/": ("instagram", Kind.INVALID),
+    "https://www.instagram.com/share/annour": ("instagram", Kind.INVALID),
+    "https://www.instagram.com/explore/locations/96519118/": ("instagram", Kind.SEARCH),
+    "https://help.instagram.com/annour": ("instagram", Kind.INVALID),
 }
 
 
@@ -100,6 +123,12 @@ def test_both_forms_of_an_invite_are_one_group_whose_case_counts(typed):
         ("@Jamiya_Annour", "telegram", "jamiya_annour"),
         ("tg://resolve?domain=jamiya_annour", "telegram", "jamiya_annour"),
         ("Telegram: @jamiya_annour", "telegram", "jamiya_annour"),
+        ("@jamiya.annour", "instagram", "jamiya.annour"),
+        ("Instagram : annour_rabat", None, "annour_rabat"),
+        ("insta: @jamiya.annour", "website", "jamiya.annour"),
+        ("@jamiya.annour (Instagram)", None, "jamiya.annour"),
+        ("0612345678", "instagram", None),
+        ("12", "instagram", None),
         ("@jamiya.annour", "tiktok", "jamiya.annour"),
         ("TikTok: @jamiya.annour", None, "jamiya.annour"),
     ],
@@ -216,6 +245,15 @@ def audit(tmp_path, monkeypatch):
         return app, seen, gaps
 
     return nights
+
+
+@pytest.mark.parametrize("channels", [("website",), ("website", "tiktok")])
+def test_a_look_tells_of_no_account_on_a_channel_that_is_off(channels):
+    page = Page("https://nour.example/", 200, fetched_at=START)
+    looked = Look(present(page, links=FOUND))
+    checked = Checked("nour.example", links.identify("nour.example"), looked)
+    told = audited(checked, channels).look.finding.links
+    assert {link.channel for link in told} == {*channels} - {"website"}
 
 
 async def test_what_is_not_audited_is_neither_asked_nor_proposed_nor_counted_nor_a_gap(audit):

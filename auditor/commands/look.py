@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -77,7 +78,15 @@ async def _check(asked: Session, typed: list[tuple[str | None, str]]) -> list[Ch
         async with fetcher(config, clock()) as fetch, readers() as pool:
             done = iter(range(1, len(known) + 1))
             eyes = Eyes(fetch, pool, purses(config))
-            return await look_at(known, eyes, lambda: step(next(done), len(known)))
+            checked = await look_at(known, eyes, lambda: step(next(done), len(known)))
+    return [audited(one, config.channels) for one in checked]
+
+
+def audited(checked: Checked, channels: Collection[str]) -> Checked:
+    """A look that tells of no account on a channel nobody audits: a channel that is off is off here, too."""
+    finding = checked.look.finding
+    links = tuple(link for link in finding.links if link.channel in channels)
+    return replace(checked, look=replace(checked.look, finding=replace(finding, links=links)))
 
 
 def identified(typed: str, identity: Identity) -> dict[str, Any]:
