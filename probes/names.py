@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from probes import dates
 from probes.charset import clean
 from probes.read import Document
 
@@ -45,3 +46,30 @@ def _organisations(document: Document) -> Iterator[str]:
         if any(_BODIES.search(str(kind)) for kind in (kinds if isinstance(kinds, list) else [kinds])):
             told = (schema.get(key) for key in ("name", "legalName", "alternateName"))
             yield from (name for name in told if isinstance(name, str))
+
+
+# Words that many sites' titles and addresses share: they tell nobody from another.
+_COMMON = frozenset(
+    """
+    home homepage accueil index default main start welcome bienvenue official officiel site sites
+    website web www page pages html htm php asp aspx jsp com org net portal portail intro الرئيسية
+    رئيسية الصفحة صفحة الموقع موقع مرحبا
+    """.split()  # noqa: SIM905
+)
+
+
+def tokens(text: str) -> frozenset[str]:
+    """The words of a name by which it can be told from another, folded; two letters are no word."""
+    words = re.findall(r"[^\W_]{3,}", dates.folded(text))
+    return frozenset(word.removeprefix("ال") if len(word) > 4 else word for word in words) - _COMMON
+
+
+def akin(one: str, other: str) -> bool:
+    """Whether two names, or a name and a host, share a word, or one holds a word of the other."""
+    ours, theirs = tokens(one), tokens(other)
+    return bool(ours & theirs) or any(
+        (mine in yours or yours in mine)
+        for mine in ours
+        for yours in theirs
+        if min(len(mine), len(yours)) > 3
+    )

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from urllib.parse import unquote, urljoin, urlsplit
 
-from probes import activity, discover, names, read, signs
+from probes import activity, discover, names, read, signs, spam, tongue
 from probes.model import Activity, FoundLink, Page, Reason, Scalar
 
 
@@ -30,6 +30,13 @@ class Site:
     print: str = ""
     feeds: tuple[str, ...] = ()
     platform: str = ""
+    language: str = ""  # as its text tells, else as it declares
+    foreign: bool = False  # whether its text is in a language far from the network's
+    sitekey: str = ""
+    spam: tuple[str, ...] = ()  # words of it in what the page says of itself
+    away: bool = False  # whether it sends its visitors to another site
+    hidden: bool = False  # whether a block of links to other sites is hidden in a foreign page
+    inside: str = ""  # the address of another page of the site
     own: Activity | None = None
     shown: Activity | None = None
     links: tuple[FoundLink, ...] = ()
@@ -45,6 +52,8 @@ def read_site(page: Page) -> Site:
     document = read.parse(markup, page.url)
     home, doubtful = is_home(page.url), signs.doubtful(document)
     title = document.title or next(iter(document.headings), "")
+    spoken = tongue.of_text(document.text)
+    foreign = bool(spoken) and spoken not in tongue.NEAR
     return Site(
         title=title,
         name=document.meta.get("og:site_name") or title,
@@ -56,6 +65,13 @@ def read_site(page: Page) -> Site:
         print=_print(document) if doubtful else "",
         feeds=_feeds(document),
         platform=_platform(document, markup, page.headers),
+        language=spoken or tongue.code(document.language),
+        foreign=foreign,
+        sitekey=_sitekey(markup),
+        spam=tuple(sorted(spam.loud(document))),
+        away=spam.leads_away(document),
+        hidden=foreign and spam.hides_links(markup, page.url),
+        inside=_inside(document) if home else "",
         own=None if home else activity.of_page(document, page.fetched_at, lambda: markup),
         shown=activity.newest(document, page.fetched_at) if home else None,
         links=discover.channels(document),
@@ -86,6 +102,30 @@ def _print(document: read.Document) -> str:
     if len(name) > 3:
         said = said.replace(name, "").replace(unquote(name), "")
     return sha256(re.sub(r"\d+", "", said).encode("utf-8", "replace")).hexdigest()[:16]
+
+
+def _sitekey(markup: str) -> str:
+    """The number by which the owner counts visitors or is paid: it outlives every redesign."""
+    found = _KEY.search(markup[:_KEYED])
+    return found[0] if found else ""
+
+
+_KEYED = 100_000  # characters of a page in which a counter is looked for
+_KEY = re.compile(r"\b(?:UA-\d{5,10}-\d{1,3}|G-[A-Z0-9]{9,12}|GTM-[A-Z0-9]{6,8}|ca-pub-\d{12,18})\b")
+
+
+def _inside(document: read.Document) -> str:
+    """One plain page of the site that its front page links to."""
+    own = read.host(document.url)
+    pages = (anchor.url.partition("#")[0] for anchor in document.anchors)
+    return next(
+        (url for url in pages if read.host(url) == own and not is_home(url) and not _NO_PAGE.search(url)), ""
+    )
+
+
+_NO_PAGE = re.compile(
+    r"\?|/(?:feed|rss|wp-|cdn-cgi|log[_-]?in|admin)|\.(?!html?$|php$|aspx?$)\w{2,5}$", re.IGNORECASE
+)
 
 
 def _feeds(document: read.Document) -> tuple[str, ...]:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Generator, Mapping
 from dataclasses import replace
-from hashlib import sha256
 from urllib.parse import quote, unquote, urlsplit
 
-from probes import further, links, missing, news, read, walls
+from probes import decoy, further, links, missing, news, past, read, walls
 from probes.doors import open_site, transport
 from probes.model import (
     Account,
@@ -28,7 +27,7 @@ from probes.model import (
     unknown,
     untold,
 )
-from probes.site import Site, is_home, read_site
+from probes.site import Site, read_site
 
 NAME = "website"
 HOSTS: frozenset[str] = frozenset()  # every host that no other channel owns
@@ -90,22 +89,24 @@ def probe(account: Account) -> Steps:
     try:
         page, site, facts = yield from open_site(url)
     except NoPage as trouble:
-        return _no_name(trouble)
+        return _no_name(account, trouble)
     if page.insecure:
         return _insecure(page, facts)
     doubt = _judged(page, site)
     if doubt is not None and doubt.reason is Reason.NOT_FOUND:
         page, site, doubt = yield from _as_typed(account, page, site, doubt)
-    if (
-        doubt is None
-        and site.doubtful
-        and not is_home(page.url)
-        and (yield from _says_so_of_anything(page, site))
-    ):
-        doubt = absent(page, Reason.NOT_FOUND, detail="says the same of an address nobody made")
+    before = past.past(account.known)
+    if doubt is None:
+        doubt, tested = yield from decoy.doubted(account, url, page, site)
+        facts |= tested
+    strange = doubt is None and past.estranged(before, site, account)
+    if before is not None and strange:
+        doubt = past.changed_hands(before, page, site, account)
+    if doubt is not None or strange:
+        facts |= past.handed_on(before)
     if doubt is not None:
-        return replace(doubt, facts={**doubt.facts, **facts, "title": site.title} if site.title else facts)
-    facts |= {**site.facts, **(yield from transport(url, page))}
+        return replace(doubt, facts={**doubt.facts, **facts, "title": site.title})
+    facts |= {**site.facts, **past.of_site(site), **(yield from transport(url, page))}
     newest, has_feed = yield from news.newest(page, site)
     if has_feed is not None:
         facts["feed"] = has_feed
@@ -119,10 +120,12 @@ def probe(account: Account) -> Steps:
     )
 
 
-def _no_name(trouble: NoPage) -> Finding:
+def _no_name(account: Account, trouble: NoPage) -> Finding:
     """A name proved missing, with and without www, is a lost domain; any other trouble tells nothing."""
-    lost = trouble.reason is Reason.NO_SUCH_HOST and not trouble.hops
-    return replace(untold(trouble), presence=Presence.ABSENT) if lost else untold(trouble)
+    if trouble.reason is not Reason.NO_SUCH_HOST or trouble.hops:
+        return untold(trouble)
+    before = past.handed_on(past.past(account.known))
+    return replace(untold(trouble), presence=Presence.ABSENT, facts=before)
 
 
 def _insecure(page: Page, facts: Mapping[str, Scalar]) -> Finding:
@@ -173,14 +176,3 @@ def _as_typed(
     second = _judged(other, read_again)
     gone = second is not None and second.reason is Reason.NOT_FOUND
     return (page, site, doubt) if gone else (other, read_again, second)
-
-
-def _says_so_of_anything(page: Page, site: Site) -> Generator[Ask, Page, bool]:
-    """Whether the site answers the very same to an address that nobody can have made."""
-    folder, _, last = page.url.partition("?")[0].rstrip("/").rpartition("/")
-    name = sha256(last.encode()).hexdigest()[:24]
-    try:
-        sibling, other = yield from ask(f"{folder}/{name}", read_site)
-    except NoPage:
-        return False
-    return sibling.status == page.status and other.print == site.print
