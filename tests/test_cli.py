@@ -397,13 +397,3 @@ def test_a_monitor_hears_of_nights_that_are_begun_and_never_done(auditor, tmp_pa
     assert items(out)[0]["state"] == "skipped"
     assert str(before.date()) in err
     assert auditor("status", "--max-age", "50")[0] == 0
-
-
-@pytest.mark.parametrize("words", [["check", "https://www.youtube.com/@amal"], ["run"]])
-def test_a_key_without_its_api_route_is_refused_and_not_ignored(auditor, monkeypatch, words):
-    monkeypatch.setenv("AUDITOR_CHANNELS__YOUTUBE__KEY", "hidden")
-    code, out, said = auditor(*words)
-    assert (code, out) == (3, "")
-    assert "channels.youtube" in said
-    assert "not built yet" in said
-    assert "hidden" not in said
