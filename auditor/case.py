@@ -90,8 +90,9 @@ class Case:
     """One association, its accounts (withdrawn and disowned ones left out), its proposals, this night.
 
     `began` is when the night began; `none_by_choice` are channels it decided not to have; `shared`
-    gives, for (channel, key), the other associations that register it; `disowned` are the (channel, key)
-    pairs a person said are not theirs; `moved` are the channels where one said the account is elsewhere now.
+    gives, for (channel, key) of its accounts and of the sites they name, the other associations that
+    register it; `disowned` are the (channel, key) pairs a person said are not theirs; `moved` are the
+    channels where one said the account is elsewhere now.
     """
 
     association: Association
@@ -107,6 +108,13 @@ class Case:
     def on(self, channel: str) -> Iterator[Held]:
         """The accounts on a channel."""
         return (held for held in self.accounts if held.row.channel == channel)
+
+    def knows(self, link: FoundLink) -> bool | None:
+        """Whether a found account is registered or was disowned; None where it may be, under another name."""
+        if (link.channel, link.key) in self.disowned or any(held.names(link) for held in self.accounts):
+            return True
+        kept = (held for held in self.accounts if held.is_account and held.standing.state is not State.GONE)
+        return None if any(held.may_be(link) for held in kept) else False
 
     def sites(self) -> list[Held]:
         """The association's websites whose pages were read the last time anything could be told."""

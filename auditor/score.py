@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from auditor.case import Case, Held, was_read
+from auditor.case import Case, Held
+from auditor.ladder import site_leads
 from auditor.standing import Bands
 from probes.model import Kind
 from storage.model import State
@@ -169,13 +170,10 @@ def _lively(held: Held, bands: Bands, now: datetime, good: tuple[str, ...]) -> P
 
 def _linked(case: Case, held: Held) -> Point:
     """Whether the association's site leads to an account; without a site nothing does."""
-    sites = list(case.on("website"))
-    read = [site.seen for site in sites if site.seen is not None and was_read(site.seen)]
-    if any(held.names(link) for finding in read for link in finding.links):
-        return Point.GOOD
+    sites = case.on("website")
     if all(site.standing.state is State.GONE or site.row.identity.kind is Kind.NONE for site in sites):
         return Point.BAD
-    return Point.BAD if read else Point.UNKNOWN
+    return _truth(site_leads(held, case))
 
 
 def _truth(value: object) -> Point:

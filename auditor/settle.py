@@ -5,7 +5,7 @@ The night and `rejudge` both settle with this, so that a rebuild of an unchanged
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -135,6 +135,8 @@ def _held(
 
 def _shared(dossier: Dossier, owners: Owners) -> dict[tuple[str, str], tuple[str, ...]]:
     keys = [(row.channel, row.identity.key) for row in dossier.accounts if row.identity.key is not None]
+    named = [link.key for one in dossier.standings.values() if one.known for link in one.known.links]
+    keys += [(links.SITE, key) for site in named for key in (site, site.partition("/")[0])]
     others = {
         (channel, key): tuple(one for one in owners.get((channel, key), ()) if one != dossier.association.id)
         for channel, key in keys
@@ -143,16 +145,27 @@ def _shared(dossier: Dossier, owners: Owners) -> dict[tuple[str, str], tuple[str
 
 
 def _disowned(dossier: Dossier, words: Iterable[Decision]) -> frozenset[tuple[str, str]]:
-    """The accounts a person said are not theirs, or have moved: neither is judged."""
-    keys = {row.id: (row.channel, row.identity.key or row.typed) for row in dossier.accounts}
+    """The accounts a person said are not theirs, or have moved: neither is judged.
+
+    What is not theirs is so under each of its names; what has moved may have moved to one of them.
+    """
+    rows = {row.id for row in dossier.accounts}
     said = [word for word in words if word.kind in DISOWNING]
-    by_account = {keys[word.account_id] for word in said if word.account_id in keys}
+    by_account = {at for word in said if word.account_id in rows for at in _names(dossier, word)}
     by_key = {
         (word.channel, word.value)
         for word in said
         if word.kind is DecisionKind.NOT_OURS and word.account_id is None and word.value
     }
     return frozenset(by_account | by_key)
+
+
+def _names(dossier: Dossier, word: Decision) -> Iterator[tuple[str, str]]:
+    """What a word that disowns an account names: its key, and what else it was seen to be called."""
+    row = next(row for row in dossier.accounts if row.id == word.account_id)
+    yield row.channel, row.identity.key or row.typed
+    if word.kind is DecisionKind.NOT_OURS:
+        yield from ((row.channel, name) for name in _aliases(dossier, row))
 
 
 def aliases(row: AccountRow, standing: Standing) -> frozenset[str]:
@@ -196,12 +209,20 @@ def _proposed(
 
 
 def _registered(dossier: Dossier, now: datetime) -> set[tuple[str, str]]:
+    """Every name of the accounts on the sheet; of one that has moved, only the name it had."""
+    words = in_force(dossier.decisions, now)
+    moved = {word.account_id for word in words if word.kind is DecisionKind.MOVED}
     return {
         (row.channel, name)
         for row in dossier.accounts
         if live(row, now)
-        for name in aliases(row, dossier.standings.get(row.id or 0) or Standing(row.id or 0))
+        for name in ({row.identity.key} if row.id in moved else _aliases(dossier, row))
+        if name
     }
+
+
+def _aliases(dossier: Dossier, row: AccountRow) -> frozenset[str]:
+    return aliases(row, dossier.standings.get(row.id or 0) or Standing(row.id or 0))
 
 
 def _sites(dossier: Dossier, seen: Mapping[int, Observation], now: datetime) -> list[Observation]:

@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from auditor import gaps
-from auditor.case import ACCOUNT_KINDS, Case, Held, was_read
+from auditor.case import ACCOUNT_KINDS, Case, Held
 from auditor.catalogue import catalogue
 from auditor.config import Config
+from auditor.ladder import rung
 from auditor.score import Score, points, score
 from auditor.settle import Dossier, Moment, Owners, case
 from auditor.standing import in_force
-from probes.model import Activity, FoundLink, Kind, Presence, Reason, Scalar
+from probes.model import Activity, Kind, Presence, Reason, Scalar
 from storage.model import Association, Decision, DecisionKind, Gap, Proposal, State
 
 
@@ -106,8 +107,8 @@ def _is_link(held: Held) -> bool:
 
 
 def _is_settled(proposal: Proposal, known: Case) -> bool:
-    at = (proposal.link.channel, proposal.link.key)
-    return at in known.disowned or any(held.names(proposal.link) for held in known.accounts)
+    """Whether nothing is to be asked about a found account: it is known, or may be one that is."""
+    return known.knows(proposal.link) is not False
 
 
 def _is_waived(gap: Gap, words: Iterable[Decision]) -> bool:
@@ -135,7 +136,7 @@ def _account(held: Held, known: Case, config: Config, moment: Moment) -> Account
         reason=standing.reason,
         last_activity=standing.last_activity,
         activity=config.activity.band(standing, moment.now),
-        linked=linked(held, known),
+        linked=rung(held, known),
         checked_at=standing.checked_at,
         decided_at=standing.decided_at,
         latest=standing.latest,
@@ -144,31 +145,6 @@ def _account(held: Held, known: Case, config: Config, moment: Moment) -> Account
         followers=standing.known.followers if standing.known else None,
         doubt=standing.doubt is not None,
     )
-
-
-def linked(held: Held, known: Case) -> str:
-    """How an account and the association's site lead to each other. Only what was read is counted."""
-    if held.row.channel == "website":
-        pairs = [linked(other, known) for other in known.accounts if other.row.channel != "website"]
-        return next(
-            (word for word in ("reciprocal", "site_only", "profile_only") if word in pairs), "registry_only"
-        )
-    sites = [site for site in known.on("website") if site.seen is not None and was_read(site.seen)]
-    from_sites = [link for site in sites if site.seen for link in site.seen.links]
-    from_profile = [link for link in (held.seen.links if held.seen else ()) if link.channel == "website"]
-    site_leads = any(held.names(link) for link in from_sites)
-    profile_leads = any(_is_site(link, known) for link in from_profile)
-    if site_leads or profile_leads:
-        return "reciprocal" if site_leads and profile_leads else "site_only" if site_leads else "profile_only"
-    elsewhere = any(link.channel == held.row.channel and not held.may_be(link) for link in from_sites)
-    own_site = any(site.is_account for site in known.on("website"))
-    return "contradicted" if elsewhere or (from_profile and own_site) else "registry_only"
-
-
-def _is_site(link: FoundLink, known: Case) -> bool:
-    """Whether a profile's link leads to the association's site, to whichever of its pages."""
-    host = link.key.partition("/")[0]
-    return any((site.row.identity.key or "").partition("/")[0] == host for site in known.on("website"))
 
 
 def _unchecked(known: Case, config: Config) -> Iterator[Unchecked]:

@@ -4,17 +4,15 @@ import json
 from datetime import timedelta
 
 import pytest
-from small import PROFILE, START, configured, link, night_of, opened, register, steps
+from small import START, configured, link, night_of, opened, register, steps
 
-from auditor import eyes, faces, night
+from auditor import eyes, faces
 from auditor.config import Survey
 from auditor.night import run
 from auditor.output import document
 from auditor.overview import overview
-from auditor.settle import Dossier, Moment, case
-from auditor.view import linked
-from probes.model import Finding, FoundLink, Identity, Kind, NoPage, Presence, Reason
-from storage.model import AccountRow, Association, Decision, DecisionKind, Standing, State
+from probes.model import Identity, Kind, NoPage, Presence, Reason
+from storage.model import AccountRow, Decision, DecisionKind
 
 
 @pytest.fixture(autouse=True)
@@ -123,42 +121,6 @@ async def test_a_proposal_hides_the_missing_channel_and_is_shown_until_it_is_set
     nour = seen.association("nour")
     assert [gap.code for gap in nour.gaps] == ["channel_unlisted"]
     assert [one.link.key for one in nour.proposals] == ["@nour"]
-
-
-def pair(site_links=(), profile_links=(), site="nour.example"):
-    """How a YouTube account and a site are linked, when each says these links."""
-    read = Finding(Presence.PRESENT, links=site_links, facts={"viewport": True})
-    profile = Finding(Presence.PRESENT, links=profile_links)
-    rows = (
-        AccountRow("nour", "", Identity("website", Kind.PAGE, site), "website", id=1),
-        AccountRow("nour", "", Identity("youtube", Kind.PAGE, "@nour"), "youtube", id=2),
-    )
-    standings = {
-        1: Standing(1, State.PRESENT, known=read),
-        2: Standing(2, State.PRESENT, known=profile),
-    }
-    known = case(Dossier(Association("nour", "Nour"), rows, standings), Moment(START, START), {})
-    return linked(known.accounts[1], known)
-
-
-HOME = FoundLink("website", "nour.example/ar", "https://nour.example/ar", "about")
-OTHER_SITE = FoundLink("website", "other.example", "https://other.example/", "about")
-OTHER = FoundLink("youtube", "@other", "https://www.youtube.com/@other", "anchor")
-
-
-@pytest.mark.parametrize(
-    ("site", "profile", "word"),
-    [
-        ((PROFILE,), (HOME,), "reciprocal"),
-        ((PROFILE,), (), "site_only"),
-        ((), (HOME,), "profile_only"),
-        ((), (), "registry_only"),
-        ((OTHER,), (), "contradicted"),
-        ((), (OTHER_SITE,), "contradicted"),
-    ],
-)
-def test_links_are_followed_both_ways(site, profile, word):
-    assert pair(site, profile) == word
 
 
 async def test_status_is_one_item_to_the_letter(app):

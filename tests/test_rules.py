@@ -335,3 +335,41 @@ def test_a_site_behind_a_wall_tonight_still_names_whom_it_named():
     old = Proposal("nour", FACEBOOK, BEGAN, BEGAN - timedelta(days=1))
     walled = site(tonight=False)
     assert signs(UNLISTED, site(), walled, proposals=(old,))["facebook", "u:nour"].decided is False
+
+
+def test_a_proposal_says_on_which_page_and_in_which_words_it_was_found():
+    proposal = Proposal("nour", FACEBOOK, BEGAN, NOW)
+    params = signs(UNLISTED, site(FACEBOOK), proposals=(proposal,))["facebook", "u:nour"].params
+    assert (params["found_on"], params["snippet"]) == (FACEBOOK.page, FACEBOOK.snippet)
+
+
+def test_an_account_that_may_be_the_registered_one_is_not_called_unlisted():
+    by_number = Proposal("nour", BY_NUMBER, BEGAN, NOW)
+    walled = held("facebook", "u:nour", tonight=False)
+    assert signs(UNLISTED, site(BY_NUMBER), walled, proposals=(by_number,))["facebook", "id:12"].holds is None
+    other = held("facebook", "u:nour", aliases=["id:34"])
+    assert signs(UNLISTED, site(BY_NUMBER), other, proposals=(by_number,))["facebook", "id:12"].holds is True
+    gone = held("facebook", "u:nour", state=State.GONE, reason=Reason.NOT_FOUND)
+    assert signs(UNLISTED, site(BY_NUMBER), gone, proposals=(by_number,))["facebook", "id:12"].holds is True
+    none_typed = held("facebook", None, kind=Kind.NONE)
+    told = signs(UNLISTED, site(BY_NUMBER), none_typed, proposals=(by_number,))
+    assert told["facebook", "id:12"].holds is True
+
+
+def withheld(*links, **more):
+    """A site whose page of contacts could not be read."""
+    facts = {"viewport": True, "unread": "https://nour.example/contact"}
+    known = Finding(Presence.PRESENT, links=links, facts=facts)
+    return held("website", "nour.example", known=known, **more)
+
+
+def test_a_page_of_contacts_that_was_withheld_may_lead_anywhere():
+    one = signs(NOT_LINKED, withheld(), held("facebook", "u:nour"))["facebook", "u:nour"]
+    assert one.holds is None
+    assert not signs(NOT_LINKED, withheld(FACEBOOK), held("facebook", "u:nour"))
+
+
+def test_a_proposal_from_a_page_that_was_withheld_tonight_stays_as_it_was():
+    old = Proposal("nour", FACEBOOK, BEGAN, BEGAN - timedelta(days=1))
+    one = signs(UNLISTED, withheld(), proposals=(old,))["facebook", "u:nour"]
+    assert (one.holds, one.decided) == (True, False)

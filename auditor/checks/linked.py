@@ -7,6 +7,7 @@ from typing import Literal
 
 from auditor.case import Case, Held, Sign
 from auditor.checks.check import Check, shown, untold
+from auditor.ladder import is_partial, site_leads
 from storage.model import State
 
 
@@ -14,6 +15,7 @@ class Proposed(Check):
     """An account that the association's own site names and nobody registered.
 
     It is gone from there only when every one of its sites was read tonight: a wall hides what it names.
+    One that may be a registered account under another name cannot be told.
     """
 
     check: Literal["proposed"]
@@ -21,18 +23,17 @@ class Proposed(Check):
     def signs(self, case: Case) -> Iterator[Sign]:
         """A sign for each proposal that still stands on the site."""
         sites = case.sites()
-        all_read = bool(sites) and all(site.tonight for site in sites)
+        all_read = bool(sites) and all(site.tonight and not is_partial(site) for site in sites)
         for proposal in case.proposals:
             link, fresh = proposal.link, proposal.last_seen >= case.began
             if self.channels and link.channel not in self.channels:
                 continue
-            taken = (link.channel, link.key) in case.disowned or any(
-                held.names(link) for held in case.accounts
-            )
-            if taken or (all_read and not fresh):
+            known = case.knows(link)
+            if known or (all_read and not fresh):
                 continue
-            params = {"url": link.canonical, "found_on": link.page, "source": link.source}
-            yield Sign(link.channel, link.key, decided=fresh, params=params)
+            told = {"url": link.canonical, "found_on": link.page, "source": link.source}
+            holds = True if known is False else None
+            yield Sign(link.channel, link.key, holds, decided=fresh, params={**told, "snippet": link.snippet})
 
 
 class NotLinked(Check):
@@ -44,17 +45,12 @@ class NotLinked(Check):
         """A sign for each account none of the sites that were read leads to."""
         if held.row.channel == "website" or not held.is_account:
             return
-        sites = case.sites()
-        if not sites or held.standing.state is State.GONE:
+        leads = None if held.standing.state is State.GONE else site_leads(held, case)
+        if leads is None:
             if any(case.on("website")):
                 yield untold(held)
-            return
-        found = [link for site in sites if site.seen for link in site.seen.links]
-        if any(map(held.names, found)):
-            return
-        if any(map(held.may_be, found)):
-            yield untold(held)
-        else:
+        elif not leads:
+            sites = case.sites()
             params = {**shown(held, case), "pages": sites[0].url}
             decided = any(site.tonight for site in sites)
             yield Sign(held.row.channel, held.subject, decided=decided, params=params)
