@@ -11,11 +11,16 @@ from sqlalchemy import Connection, delete, insert, select
 
 from storage.clean import clean, instant
 from storage.database import Database
-from storage.model import Decision, DecisionKind, Gap, Proposal, Standing
-from storage.tables import ACCOUNT, DECISION, GAP, PROPOSAL, STANDING
+from storage.model import Decision, DecisionKind, Gap, Proposal, Standing, Withdrawal
+from storage.tables import ACCOUNT, DECISION, GAP, PROPOSAL, STANDING, WITHDRAWAL
 
 GAP_KEY = ("association", "channel", "subject", "code", "first_seen")
 PROPOSAL_KEY = ("association", "channel", "key")
+WITHDRAWN = (
+    WITHDRAWAL.c.who.label("withdrawn_by"),
+    WITHDRAWAL.c.why.label("withdrawn_why"),
+    WITHDRAWAL.c.withdrawn_at.label("withdrawn_at"),
+)
 
 
 class Derived:
@@ -98,8 +103,10 @@ class Derived:
     def decisions(
         self, as_of: datetime | None = None, *, association: str | None = None
     ) -> Iterator[Decision]:
-        """The decisions taken until a moment, in the order they were taken down, expired ones too."""
-        query = select(DECISION)
+        """The decisions taken until a moment, in the order they were taken down, those that ended too."""
+        query = select(*DECISION.c, *WITHDRAWN).outerjoin(
+            WITHDRAWAL, WITHDRAWAL.c.decision_id == DECISION.c.id
+        )
         if as_of is not None:
             query = query.where(DECISION.c.decided_at <= instant(as_of))
         if association is not None:
@@ -109,10 +116,17 @@ class Derived:
     def add_decision(self, decision: Decision) -> Decision:
         """Keep a person's decision and give it back with its id."""
         fit = clean(decision)
-        values = {name: value for name, value in asdict(fit).items() if name != "id"}
+        values = {name: value for name, value in asdict(fit).items() if name not in {"id", "withdrawn"}}
         with self._database.writing() as connection:
             key = connection.execute(insert(DECISION).values(values)).inserted_primary_key
         return replace(fit, id=key[0] if key else None)
+
+    def withdraw(self, decision_ids: Iterable[int], withdrawal: Withdrawal) -> None:
+        """Keep the end of these decisions before their time. Each can be withdrawn once."""
+        fit = asdict(clean(withdrawal))
+        rows = [{"decision_id": number, **fit} for number in decision_ids]
+        with self._database.writing() as connection:
+            connection.execute(insert(WITHDRAWAL), rows)
 
     def _put_standings(self, connection: Connection, standings: Iterable[Standing]) -> None:
         rows = [{"account_id": s.account_id, "standing": clean(s)} for s in standings]
@@ -159,4 +173,9 @@ def _proposal(row: Any) -> Proposal:
 
 def _decision(row: Any) -> Decision:
     values = dict(row._mapping)  # noqa: SLF001  # public, named so to leave columns their names
-    return Decision(**{**values, "kind": DecisionKind(row.kind)})
+    who, why, withdrawn_at = (values.pop(column.name) for column in WITHDRAWN)
+    decision = Decision(**{**values, "kind": DecisionKind(row.kind)})
+    if withdrawn_at is None:
+        return decision
+    until = min(decision.until or withdrawn_at, withdrawn_at)
+    return replace(decision, until=until, withdrawn=Withdrawal(who, why, withdrawn_at))

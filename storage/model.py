@@ -138,7 +138,8 @@ class Standing:
     `state` moves only as `[confirm]` says. `reason` and `since` belong to `state`. `known` is the last
     decided finding (never an unknown one), `latest` the newest presence and reason. `doubt` is the
     run of contrary decided nights not yet confirmed; `trouble` the run of failures with one cause to
-    reach it (health, not absence).
+    reach it (health, not absence). `platform_id` is the first one ever seen and never another; `other` is the
+    run of nights on which another account answered under the registered name, its cause that one's id.
     """
 
     account_id: int
@@ -154,6 +155,7 @@ class Standing:
     platform_id: str | None = None
     doubt: Streak | None = None
     trouble: Streak | None = None
+    other: Streak | None = None
 
 
 class DecisionKind(StrEnum):
@@ -161,14 +163,30 @@ class DecisionKind(StrEnum):
 
     ATTEST = "attest"
     NONE_BY_CHOICE = "none_by_choice"
+    OURS = "ours"
     NOT_OURS = "not_ours"
     MOVED = "moved"
     WAIVE = "waive"
 
 
 @dataclass(frozen=True, slots=True)
+class Withdrawal:
+    """The end of a decision before its time: who took it back, why, and when."""
+
+    who: str
+    why: str
+    withdrawn_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
-    """A person's word, with who, why, since when and until when. `code` names the gap that `waive` covers."""
+    """A person's word, with who, why, since when and until when. `code` names the gap that `waive` covers.
+
+    `until` is the moment from which it no longer holds, None for never: the end it was given, or its
+    withdrawal. `channel` is empty for the whole association. `value` is what the kind needs besides: the day
+    of the last publication a person saw (`attest`), the key of an account nobody registered (`not_ours`), the
+    address it moved to (`moved`), the account whose gap is waived (`waive`).
+    """
 
     association: str
     channel: str
@@ -180,6 +198,7 @@ class Decision:
     account_id: int | None = None
     code: str | None = None
     value: str | None = None
+    withdrawn: Withdrawal | None = None
     id: int | None = None
 
 

@@ -12,8 +12,8 @@ from sqlalchemy import Connection, Table, delete, insert, select, update
 from probes.model import Identity, Kind
 from storage.clean import clean, instant
 from storage.database import Database
-from storage.model import AccountRow, Association
-from storage.tables import ACCOUNT, ASSOCIATION
+from storage.model import AccountRow, Association, DecisionKind
+from storage.tables import ACCOUNT, ASSOCIATION, DECISION, WITHDRAWAL
 
 Mark = tuple[str, str, str, str]
 K = TypeVar("K")
@@ -55,7 +55,8 @@ class Registry:
 
         A link is the same one as long as its association, column, channel and key (or typed text, where it
         has no key) are. One the sheet no longer lists is withdrawn, and with `prune` removed with everything
-        seen of it. New links in the answer have no id yet. `dry_run` tells the changes and makes none.
+        seen of it, unless a person's word in `ours` keeps it: that has to be withdrawn first.
+        New links in the answer have no id yet. `dry_run` tells the changes and makes none.
         """
         with self._database.writing() as connection:
             sheet = _Sheet([clean(a) for a in associations], [clean(a) for a in accounts])
@@ -63,6 +64,23 @@ class Registry:
             if dry_run:
                 connection.rollback()
         return changes
+
+    def register(self, account: AccountRow, now: datetime) -> AccountRow:
+        """List one link beside those of the sheet, and give it back with its id; a listed one stays."""
+        fit, at = clean(account), instant(now)
+        columns = ("association", "column", "channel", "mark")
+        listed = self._database.insert(ACCOUNT).values({**_columns(fit), "added_at": at})
+        where = [ACCOUNT.c[name] == _columns(fit)[name] for name in columns]
+        with self._database.writing() as connection:
+            connection.execute(listed.on_conflict_do_nothing(index_elements=columns))
+            connection.execute(update(ACCOUNT).where(*where).values(withdrawn_at=None))
+            return account_of(connection.execute(select(ACCOUNT).where(*where)).one())
+
+    def unlist(self, account_ids: Iterable[int], now: datetime) -> None:
+        """Withdraw links as a sheet does that no longer lists them."""
+        where = ACCOUNT.c.id.in_(list(account_ids)) & ACCOUNT.c.withdrawn_at.is_(None)
+        with self._database.writing() as connection:
+            connection.execute(update(ACCOUNT).where(where).values(withdrawn_at=instant(now)))
 
     def associations(self, *, include_withdrawn: bool = False) -> Iterator[Association]:
         """The associations, in the order of their ids."""
@@ -135,15 +153,32 @@ class _Sheet:
         stored = {_mark(row): row for row in map(account_of, connection.execute(select(ACCOUNT)))}
         gone = {mark for mark, row in stored.items() if row.withdrawn_at}
         bare = {mark: _bare(row) for mark, row in stored.items()}
-        links = _Difference.between(bare, gone, self._accounts)
-        _write(connection, ASSOCIATION, people, {i: i for i in people.left | self._associations}, {})
         ids = {mark: row.id for mark, row in stored.items()}
+        links = self._vouched(_Difference.between(bare, gone, self._accounts), ids, connection)
+        _write(connection, ASSOCIATION, people, {i: i for i in people.left | self._associations}, {})
         _write(connection, ACCOUNT, links, ids, {"added_at": now})
         _leave(connection, ACCOUNT, [ids[m] for m in links.left if prune or m not in gone], now, prune=prune)
         _leave(
             connection, ASSOCIATION, [i for i in people.left if prune or i not in closed], now, prune=prune
         )
         return _changes(people, closed, links, stored, prune=prune)
+
+    def _vouched(
+        self, links: _Difference[Mark, AccountRow], ids: Mapping[Mark, int | None], connection: Connection
+    ) -> _Difference[Mark, AccountRow]:
+        """The difference without the links that the sheet lacks and a person called the association's own."""
+        said = (
+            select(DECISION.c.account_id)
+            .outerjoin(WITHDRAWAL, WITHDRAWAL.c.decision_id == DECISION.c.id)
+            .where(DECISION.c.kind == DecisionKind.OURS.value, WITHDRAWAL.c.decision_id.is_(None))
+        )
+        theirs = set(connection.execute(said).scalars())
+        left = {
+            mark: row
+            for mark, row in links.left.items()
+            if ids[mark] not in theirs or mark[0] not in self._associations
+        }
+        return replace(links, left=left)
 
 
 def _write(

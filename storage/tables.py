@@ -211,6 +211,19 @@ class DecisionTable(SQLModel, table=True):
     value: str | None = None
 
 
+class WithdrawalTable(SQLModel, table=True):
+    """The end of a person's word before its time. Only ever added to."""
+
+    __tablename__: ClassVar[Any] = "withdrawal"
+
+    decision_id: int = Field(
+        sa_column=Column(Integer, _to("decision.id"), primary_key=True, autoincrement=False)
+    )
+    who: str
+    why: str
+    withdrawn_at: datetime = _moment()
+
+
 def _table(model: type[SQLModel]) -> Table:
     return cast("Table", cast("Any", model).__table__)
 
@@ -223,3 +236,4 @@ STANDING = _table(StandingTable)
 GAP = _table(GapTable)
 PROPOSAL = _table(ProposalTable)
 DECISION = _table(DecisionTable)
+WITHDRAWAL = _table(WithdrawalTable)

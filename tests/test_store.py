@@ -37,6 +37,7 @@ from storage.model import (
     Standing,
     State,
     Streak,
+    Withdrawal,
 )
 from storage.store import Store
 from storage.writer import Writer
@@ -460,6 +461,44 @@ def test_decisions_are_kept_as_they_were_taken_and_read_as_of_a_moment(peopled):
     assert list(peopled.decisions()) == kept
     assert list(peopled.decisions(NOW + timedelta(days=1))) == kept[:1]
     assert not list(peopled.decisions(association="nour"))
+
+
+def test_a_withdrawn_decision_is_kept_and_ends_when_it_was_withdrawn(peopled):
+    last = NOW + timedelta(days=90)
+    said = Decision("amal", "facebook", DecisionKind.WAIVE, "Salma", "on leave", NOW, until=last)
+    first, second = peopled.add_decision(said), peopled.add_decision(said)
+    end = Withdrawal("Amina", "back\u202e", NOW + timedelta(days=2))
+    peopled.withdraw([first.id], end)
+    assert list(peopled.decisions()) == [
+        replace(first, until=end.withdrawn_at, withdrawn=replace(end, why="back")),
+        second,
+    ]
+    with pytest.raises(IntegrityError):
+        peopled.withdraw([second.id, first.id], end)
+    assert [one.withdrawn is None for one in peopled.decisions()] == [False, True]
+
+
+def test_a_link_that_a_person_registered_outlives_a_sheet_without_it(peopled):
+    sheet = list(peopled.associations()), list(peopled.accounts())
+    there = Identity("youtube", Kind.PROFILE, "@amal", "https://www.youtube.com/@amal")
+    row = peopled.register(AccountRow("amal", there.canonical, there, "youtube"), NOW)
+    assert peopled.register(AccountRow("amal", there.canonical, there, "youtube"), NOW + timedelta(1)) == row
+    said = peopled.add_decision(
+        Decision("amal", "youtube", DecisionKind.OURS, "Salma", "asked", NOW, account_id=row.id)
+    )
+    assert not peopled.save_registry(*sheet, NOW + timedelta(days=1), prune=True)
+    peopled.withdraw([said.id], Withdrawal("Salma", "a fan's", NOW + timedelta(days=2)))
+    assert [one.id for one in peopled.save_registry(*sheet, NOW + timedelta(days=3)).withdrawn] == [row.id]
+
+
+def test_a_link_a_person_registered_leaves_with_its_association(peopled):
+    there = Identity("youtube", Kind.PROFILE, "@amal", "https://www.youtube.com/@amal")
+    row = peopled.register(AccountRow("amal", there.canonical, there, "youtube"), NOW)
+    peopled.add_decision(
+        Decision("amal", "youtube", DecisionKind.OURS, "Salma", "asked", NOW, account_id=row.id)
+    )
+    peopled.save_registry([], [], NOW + timedelta(days=1))
+    assert not list(peopled.accounts())
 
 
 # --- opening
