@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
@@ -11,11 +11,17 @@ from auditor.case import ACCOUNT_KINDS
 from auditor.catalogue import Catalogue
 from auditor.errors import InputError
 from auditor.faces import instant
-from auditor.settle import aliases
-from auditor.standing import ATTESTED, DISPUTED, in_force
+from auditor.settle import DISOWNING, aliases
+from auditor.standing import ATTESTED, DISPUTED, ends_of, in_force, is_denied, outweighed
 from probes import links
-from probes.model import Kind
-from storage.model import AccountRow, Decision, Proposal, Standing, State
+from probes.model import Identity, Kind
+from storage.model import AccountRow, Decision, DecisionKind, Proposal, Standing
+
+SOON = timedelta(days=30)
+"""A decision that ends within this time is told as ending, so that somebody can renew it."""
+
+FIRST_DAY = date(2000, 1, 1)
+"""No publication anybody means is older: an earlier year is a slip of the finger."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +33,7 @@ class Listed:
     rows: tuple[AccountRow, ...]
     standings: Mapping[int, Standing]
     proposals: tuple[Proposal, ...] = ()
+    words: tuple[Decision, ...] = ()
 
     def standing(self, row: AccountRow) -> Standing:
         """What is held true of one of its accounts, before anybody's word."""
@@ -40,16 +47,45 @@ class Listed:
         found = [row for row in self.rows if typed is None or self._is(row, typed)]
         if len({subject(row) for row in found}) == 1:
             return found
-        if typed is not None:
-            raise InputError(typed, f"no account of {self._place} is that", self._choice())
+        if typed is not None and self.rows:
+            raise InputError(typed, f"no account of {self.place} is that", self._choice())
         why = "it has several accounts there" if found else "it has no account there"
-        raise InputError(self._place, why, self._choice())
+        raise InputError(self.place, why, self._choice())
+
+    def listed(self, key: str) -> bool:
+        """Whether an account of this key is registered."""
+        return any(row.identity.key == key for row in self.rows)
 
     def proposed(self, typed: str) -> str | None:
         """The key of an account that was found on the association's site and nobody registered."""
+        found = self._proposal(typed)
+        return found.link.key if found else None
+
+    def named(self, typed: str) -> Identity:
+        """The account that a link, or the key of a proposal, names. Raises InputError where it names none.
+
+        So is one that somebody called not theirs, or moved: two words may not contradict each other.
+        """
+        found = self._proposal(typed)
+        there = links.identify(found.link.canonical if found else typed, self.channel)
+        if there.channel != self.channel or there.key is None or there.kind not in ACCOUNT_KINDS:
+            remedy = "`auditor identify` tells what a link is"
+            raise InputError(typed, f"this names no {self.channel} account", remedy)
+        for word in self._against(there.key):
+            said = f"{word.who} called it {word.kind}"
+            raise InputError(typed, said, f"`auditor decide withdraw {word.id}` first")
+        return there
+
+    def _against(self, key: str) -> Iterator[Decision]:
+        ids = {row.id for row in self.rows if row.identity.key == key}
+        for word in self.words:
+            if word.kind in DISOWNING and (word.account_id in ids or word.value == key):
+                yield word
+
+    def _proposal(self, typed: str) -> Proposal | None:
         names = {typed, links.identify(typed, self.channel).key}
-        found = (row.link.key for row in self.proposals if row.link.channel == self.channel)
-        return next((key for key in found if key in names), None)
+        found = (row for row in self.proposals if row.link.channel == self.channel)
+        return next((row for row in found if row.link.key in names), None)
 
     def _is(self, row: AccountRow, typed: str) -> bool:
         named = links.identify(typed, self.channel)
@@ -57,16 +93,15 @@ class Listed:
         return typed in {row.typed, *keys} or (named.channel == self.channel and named.key in keys)
 
     @property
-    def _place(self) -> str:
+    def place(self) -> str:
+        """Of whom and where, as a person says it."""
         return f"{self.association} on {self.channel}"
 
     def _choice(self) -> str:
         names = list(dict.fromkeys(subject(row) for row in self.rows))
-        return (
-            f"--account {' or '.join(names)}"
-            if names
-            else "list it in the sheet first, then `registry import`"
-        )
+        if names:
+            return f"--account {' or '.join(names)}"
+        return "list it in the sheet first, then `registry import`, or `auditor decide ours`"
 
 
 def subject(row: AccountRow) -> str:
@@ -79,6 +114,19 @@ def is_link(row: AccountRow) -> bool:
     return row.identity.kind is not Kind.NONE
 
 
+def placed(where: str, account: str | None, channels: Collection[str]) -> tuple[str, str | None]:
+    """The channel and the account that were typed; a link in place of a channel names both.
+
+    Raises InputError where it is neither an audited channel nor a link of one.
+    """
+    if where in channels:
+        return where, account
+    named = links.identify(where)
+    if account is None and {".", "/"} & set(where) and named.key and named.channel in channels:
+        return named.channel, where
+    raise InputError(where, "this channel is not audited", f"one of {' '.join(channels)}, or a link")
+
+
 def ends(until: str | None, now: datetime, longest: timedelta | None = None) -> datetime | None:
     """When a decision ends: with the day that was typed, else after the longest time it may hold.
 
@@ -87,10 +135,7 @@ def ends(until: str | None, now: datetime, longest: timedelta | None = None) -> 
     last = now + longest if longest is not None else None
     if until is None:
         return last
-    try:
-        day = date.fromisoformat(until)
-    except ValueError:
-        raise InputError(until, "this is no date", f"--until {_in_a_while(now)}") from None
+    day = _day(until, f"--until {_in_a_while(now)}")
     if day < now.date():
         raise InputError(until, "this day is past", f"--until {_in_a_while(now)}")
     if last is not None and day > last.date():
@@ -99,23 +144,32 @@ def ends(until: str | None, now: datetime, longest: timedelta | None = None) -> 
     return datetime.combine(day, time(23, 59, 59), UTC)
 
 
+def published(day: str | None, now: datetime) -> str | None:
+    """The day of the last publication a person saw. Raises InputError for what no publication can have."""
+    if day is None:
+        return None
+    told = _day(day, f"--last-activity {now.date()}")
+    if told > now.date():
+        raise InputError(day, "this day is to come", f"--last-activity {now.date()}")
+    if told < FIRST_DAY:
+        raise InputError(day, "nothing was published that long ago", f"--last-activity {now.date()}")
+    return told.isoformat()
+
+
+def _day(typed: str, remedy: str) -> date:
+    try:
+        return date.fromisoformat(typed)
+    except ValueError:
+        raise InputError(typed, "this is no date", remedy) from None
+
+
 def _in_a_while(now: datetime) -> date:
     return (now + timedelta(days=90)).date()
 
 
 def longest(standing: Standing) -> timedelta:
-    """How long an attestation holds: against an absence that was confirmed half as long as otherwise."""
-    return DISPUTED if standing.state is State.GONE else ATTESTED
-
-
-def destination(typed: str, channel: str, left: str) -> str:
-    """The address an account moved to. Raises InputError where it names no other account of the channel."""
-    there = links.identify(typed, channel)
-    if there.channel != channel or there.key is None or there.kind not in ACCOUNT_KINDS:
-        raise InputError(typed, f"this names no {channel} account", "`auditor identify` tells what a link is")
-    if there.key == left:
-        raise InputError(typed, "this is the account it moved from", "--to the new address")
-    return there.canonical or there.url or typed
+    """How long an attestation holds: against what was seen and confirmed half as long as otherwise."""
+    return DISPUTED if is_denied(standing) else ATTESTED
 
 
 def code_of_a_gap(code: str | None, catalogue: Catalogue) -> str | None:
@@ -130,16 +184,47 @@ def code_of_a_gap(code: str | None, catalogue: Catalogue) -> str | None:
     return code
 
 
+def with_twins(number: str, words: Iterable[Decision], now: datetime) -> list[Decision]:
+    """The decision of this number, and its copies for an account that the sheet lists in two columns.
+
+    Raises InputError where there is none, or where it does not hold any more.
+    """
+    known = list(words)
+    found = next((word for word in known if str(word.id) == number.strip().removeprefix("#")), None)
+    if found is None:
+        raise InputError(number, "no decision has this number", "`auditor decide list` shows them")
+    if found.withdrawn is not None:
+        who, day = found.withdrawn.who, found.withdrawn.withdrawn_at.date()
+        raise InputError(number, f"{who} withdrew it on {day}", "`auditor decide list` shows those in force")
+    if not in_force([found], now):
+        remedy = "nothing has to be withdrawn"
+        raise InputError(number, f"it ended on {found.until.date() if found.until else now.date()}", remedy)
+    return [word for word in known if _alike(word) == _alike(found)]
+
+
+def _alike(word: Decision) -> Decision:
+    return replace(word, id=None, account_id=None)
+
+
 def items(
-    decisions: Iterable[Decision], accounts: Mapping[int, AccountRow], now: datetime
+    decisions: Iterable[Decision],
+    accounts: Mapping[int, AccountRow],
+    standings: Mapping[int, Standing],
+    now: datetime,
 ) -> list[dict[str, Any]]:
-    """The items of `decide list`, in the order they were taken down."""
-    return [_item(word, accounts, now) for word in decisions]
+    """The items of `decide list`, in the order they were taken down; docs/deciding.md tells their fields."""
+    return [_item(word, accounts, standings, now) for word in decisions]
 
 
-def _item(word: Decision, accounts: Mapping[int, AccountRow], now: datetime) -> dict[str, Any]:
+def _item(
+    word: Decision, accounts: Mapping[int, AccountRow], standings: Mapping[int, Standing], now: datetime
+) -> dict[str, Any]:
     row = accounts.get(word.account_id or 0)
+    standing = standings.get(word.account_id or 0) or Standing(word.account_id or 0)
+    state, until = _state(word, standing, now), ends_of(word, standing)
+    withdrawn = word.withdrawn
     return {
+        "id": word.id,
         "association": word.association,
         "channel": word.channel,
         "kind": word.kind.value,
@@ -149,6 +234,22 @@ def _item(word: Decision, accounts: Mapping[int, AccountRow], now: datetime) -> 
         "who": word.who,
         "why": word.why,
         "decided_at": instant(word.decided_at),
-        "until": instant(word.until),
-        "in_force": bool(in_force([word], now)),
+        "until": instant(until),
+        "in_force": state in {"in_force", "ending"},
+        "state": state,
+        "withdrawn_at": instant(withdrawn.withdrawn_at) if withdrawn else None,
+        "withdrawn_by": withdrawn.who if withdrawn else None,
+        "withdrawn_why": withdrawn.why if withdrawn else None,
     }
+
+
+def _state(word: Decision, standing: Standing, now: datetime) -> str:
+    """Whether a decision holds: in_force, ending, outweighed, expired or withdrawn."""
+    until = ends_of(word, standing)
+    if word.withdrawn is not None and word.withdrawn.withdrawn_at <= now:
+        return "withdrawn"
+    if until is not None and until <= now:
+        return "expired"
+    if word.kind is DecisionKind.ATTEST and outweighed(word, standing):
+        return "outweighed"
+    return "ending" if until is not None and until <= now + SOON else "in_force"

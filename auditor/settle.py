@@ -77,7 +77,7 @@ def settle(
     }
     moved = replace(dossier, standings={**dossier.standings, **standings})
     moved = replace(moved, proposals=_proposed(moved, seen, moment, policy, owners))
-    tonight = frozenset(account for account, one in seen.items() if _told(one))
+    tonight = frozenset(account for account, one in seen.items() if _told(moved.standings.get(account), one))
     known = case(moved, moment, owners, tonight)
     candidates = judge(known, policy.rules, policy.catalogue)
     told = [one for one in candidates if one.sign.channel in policy.channels]  # the others are nobody's gap
@@ -86,8 +86,9 @@ def settle(
     return replace(moved, gaps=closed + tuple(rows))
 
 
-def _told(observation: Observation) -> bool:
-    return observation.finding.presence is not Presence.UNKNOWN
+def _told(standing: Standing | None, observation: Observation) -> bool:
+    """Whether a look was decided: it is a part of the standing, as one at somebody else's account is not."""
+    return standing is not None and standing.decided_at == observation.observed_at
 
 
 def _advanced(
@@ -169,10 +170,10 @@ def _names(dossier: Dossier, word: Decision) -> Iterator[tuple[str, str]]:
 
 
 def aliases(row: AccountRow, standing: Standing) -> frozenset[str]:
-    """Every key that names the same account: the registered one, the platform's id, the address it led to."""
+    """Every key that names the same account: the registered one, the platform's ids, where it led."""
     known, names = standing.known, {row.identity.key} - {None}
-    if standing.platform_id:
-        names |= {standing.platform_id, f"id:{standing.platform_id}"}
+    for number in (standing.platform_id, known.platform_id if known else None):
+        names |= {number, f"id:{number}"} if number else set()
     if (
         known is not None
         and known.presence is Presence.PRESENT

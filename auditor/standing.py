@@ -4,6 +4,10 @@ One night's reading is not a verdict. An account is gone after `failures` decisi
 at least `days` days, and back after `back` good nights; a night that could tell nothing neither
 counts nor resets. InternetArchiveBot waits for three failures, three days apart; Gatus takes two
 good answers before it calls a thing well again. These numbers are theirs.
+
+Handles are recycled. Where another account answers under the registered name, told by the platform's own
+id, the look counts neither for nor against: nothing of it is taken for ours, the first id is kept, and after
+as many nights the account is one of which we cannot tell, until a person says whose it is.
 """
 
 from __future__ import annotations
@@ -52,10 +56,11 @@ class Bands(BaseModel):
     def band(self, standing: Standing, now: datetime) -> str:
         """The word for an account's rhythm: active, slow, inactive, dormant, never or unknown."""
         known = standing.known
-        if known is not None and known.reason is Reason.EMPTY and known.presence is Presence.PRESENT:
-            return "never"
-        if standing.state is State.GONE or standing.last_activity is None:
+        if standing.state is State.GONE:
             return "unknown"
+        if standing.last_activity is None:
+            empty = known is not None and known.presence is Presence.PRESENT and known.reason is Reason.EMPTY
+            return "never" if empty else "unknown"
         return self._word(age(standing.last_activity, now))
 
     def _word(self, days: int) -> str:
@@ -87,7 +92,9 @@ def advance(
         return looked
     if finding.presence is Presence.UNKNOWN:
         return _untold(looked, finding, when)
-    decided = replace(looked, known=finding, decided_at=when, trouble=None)
+    if is_another(standing, finding):
+        return _taken(replace(looked, trouble=None), finding, when, confirm)
+    decided = replace(looked, known=finding, decided_at=when, trouble=None, other=None)
     if finding.presence is Presence.PRESENT:
         return _seen(decided, finding, when, confirm)
     return _missed(decided, finding, when, confirm)
@@ -101,6 +108,38 @@ def _untold(standing: Standing, finding: Finding, when: datetime) -> Standing:
     return replace(standing, trouble=_longer(standing.trouble, cause, when))
 
 
+def is_another(standing: Standing, finding: Finding) -> bool:
+    """Whether another account than the one we knew answers under its name.
+
+    The probe says so (`renamed`, and another id), or both the id and the name shown are others. An
+    id alone does not say it: a Facebook page has two, and shows now one and now the other (fact sheet).
+    """
+    mine, known = standing.platform_id, standing.known
+    if finding.presence is not Presence.PRESENT or not mine or finding.platform_id in (None, "", mine):
+        return False
+    same_name = known is not None and _same(known.name, finding.name)
+    return finding.reason is Reason.RENAMED or not same_name
+
+
+def _same(one: str | None, other: str | None) -> bool:
+    return bool(one and other) and str(one).casefold().split() == str(other).casefold().split()
+
+
+def _taken(standing: Standing, finding: Finding, when: datetime, confirm: Confirm) -> Standing:
+    """The standing after a night on which another account answered: doubted first, then not to be told."""
+    other = _longer(standing.other, str(finding.platform_id), when)
+    taken = replace(standing, other=other)
+    if standing.state is State.GONE:
+        sure = other.nights >= confirm.back
+    else:
+        sure = other.nights >= confirm.failures and days_between(other.since, other.last) >= confirm.days
+    if not sure or standing.state is State.UNKNOWN:
+        return taken
+    return replace(
+        taken, state=State.UNKNOWN, reason=Reason.RENAMED, since=other.since, last_activity=None, doubt=None
+    )
+
+
 def _longer(streak: Streak | None, cause: str, when: datetime) -> Streak:
     if streak is None or streak.cause.partition("/")[0] != cause.partition("/")[0]:
         return Streak(cause, when, when)
@@ -111,7 +150,7 @@ def _seen(standing: Standing, finding: Finding, when: datetime, confirm: Confirm
     seen = replace(
         standing,
         last_activity=_newest(standing.last_activity, finding),
-        platform_id=finding.platform_id or standing.platform_id,
+        platform_id=standing.platform_id or finding.platform_id,
     )
     if seen.state is State.PRESENT:
         return replace(seen, reason=finding.reason, doubt=None)
@@ -161,12 +200,31 @@ def _ends(decision: Decision) -> datetime:
     return min(decision.until or far, longest)
 
 
+def ends_of(decision: Decision, standing: Standing) -> datetime | None:
+    """When a decision ends as things stand, None for never: a dispute holds 180 days."""
+    end = _ends(decision)
+    if decision.kind is DecisionKind.ATTEST and is_denied(standing):
+        return min(end, decision.decided_at + DISPUTED)
+    return None if end == datetime.max.replace(tzinfo=UTC) else end
+
+
+def is_denied(standing: Standing) -> bool:
+    """Whether what was seen, and confirmed, tells against the account: it is gone, or taken by another."""
+    taken = standing.state is State.UNKNOWN and standing.reason is Reason.RENAMED
+    return standing.state is State.GONE or taken
+
+
+def outweighed(decision: Decision, standing: Standing) -> bool:
+    """Whether what tells against an account came, or changed its reason, after a person spoke for it."""
+    return is_denied(standing) and (standing.since is None or standing.since > decision.decided_at)
+
+
 def decided(standing: Standing, channel: str, decisions: Iterable[Decision], now: datetime) -> Standing:
     """The standing as people's words in force change it; nothing of it is stored, so expiry is natural.
 
-    An attestation makes an account present while the evidence is unchanged: an absence that was
-    confirmed, or changed its reason, after the person spoke outweighs the word. Against an
-    absence already confirmed (a dispute) it holds 180 days, else 12 months.
+    An attestation makes an account present while the evidence is unchanged: an absence that came, or changed
+    its reason, after the person spoke outweighs the word, and so does another account under its name.
+    Against what was confirmed already (a dispute) it holds 180 days, else 12 months.
     """
     for decision in in_force(decisions, now):
         if decision.kind is DecisionKind.ATTEST and _covers(decision, standing, channel):
@@ -181,24 +239,25 @@ def _covers(decision: Decision, standing: Standing, channel: str) -> bool:
 
 
 def _attested(standing: Standing, decision: Decision, now: datetime) -> Standing:
-    gone = standing.state is State.GONE
-    if gone and (standing.since is None or standing.since > decision.decided_at):
+    ended = ends_of(decision, standing)
+    if outweighed(decision, standing) or (ended is not None and now >= ended):
         return standing
-    if gone and now >= decision.decided_at + DISPUTED:
-        return standing
-    said = _said(decision)
-    older = standing.last_activity is None or (said is not None and said.when > standing.last_activity.when)
-    activity = said if said is not None and older else standing.last_activity
-    if standing.state is State.PRESENT:
-        return replace(standing, last_activity=activity)
-    return replace(
+    said, before = _said(decision), standing.last_activity
+    newer = said is not None and (before is None or said.when > before.when)
+    heard = replace(
         standing,
-        state=State.PRESENT,
-        reason=None,
-        since=decision.decided_at,
-        doubt=None if gone else standing.doubt,
-        last_activity=activity,
+        last_activity=said if newer else before,
+        other=_unanswered(standing.other, decision),
     )
+    if standing.state is State.PRESENT:
+        return heard
+    doubt = None if standing.state is State.GONE else standing.doubt
+    return replace(heard, state=State.PRESENT, reason=None, since=decision.decided_at, doubt=doubt)
+
+
+def _unanswered(other: Streak | None, decision: Decision) -> Streak | None:
+    """Another account under the name, unless the person spoke after it came: then whose it is was said."""
+    return None if other is not None and other.since <= decision.decided_at else other
 
 
 def _said(decision: Decision) -> Activity | None:

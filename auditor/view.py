@@ -168,6 +168,9 @@ def _untold_of(held: Held, began: datetime) -> Iterator[Unchecked]:
     params: dict[str, Scalar] = {"url": held.url, "last_date": last.date().isoformat() if last else ""}
     if standing.checked_at is None or standing.checked_at < began:
         yield Unchecked(held.row.channel, "not_checked", params)
+    elif standing.other is not None:
+        found = {"cause": "other_account", "found": standing.other.cause}
+        yield Unchecked(held.row.channel, "channel_unconfirmed", {**params, **found})
     elif standing.latest is Presence.UNKNOWN:
         code = "website_unknown" if held.row.channel == "website" else "channel_unknown"
         yield Unchecked(

@@ -2,15 +2,17 @@
 
 import io
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from small import START, link, night_of, opened, register, steps
 
-from auditor import cli, eyes, night
+from auditor import cli, eyes
 from auditor.app import App
-from auditor.commands import decide, tell
+from auditor.commands import decide, said, tell
 from auditor.night import run
+from storage.model import Streak
 from storage.store import Store
 
 NOUR, OTHER, AMAL, SITE = (
@@ -20,6 +22,7 @@ NOUR, OTHER, AMAL, SITE = (
     link("nour", "website", "nour"),
 )
 KEYS = [
+    "id",
     "association",
     "channel",
     "kind",
@@ -31,6 +34,10 @@ KEYS = [
     "decided_at",
     "until",
     "in_force",
+    "state",
+    "withdrawn_at",
+    "withdrawn_by",
+    "withdrawn_why",
 ]
 BECAUSE = ("--why", "she called", "--who", "Amina")
 
@@ -74,7 +81,7 @@ def desk(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("AUDITOR_CONFIG", raising=False)
     monkeypatch.setattr(eyes, "steps", steps)
-    for name in decide.LOGIN:
+    for name in said.LOGIN:
         monkeypatch.delenv(name, raising=False)
     app = opened(tmp_path)
     url = f"sqlite:///{tmp_path}/auditor.db"
@@ -88,7 +95,7 @@ def desk(tmp_path, monkeypatch, capsys):
         return written.out, written.err
 
     made = Desk(app, read)
-    for module in (decide, tell):
+    for module in (decide, said, tell):
         monkeypatch.setattr(module, "clock", lambda: made.now)
     register(app, NOUR, AMAL, SITE, names=["bare"])
     yield made
@@ -99,8 +106,8 @@ async def test_an_attested_account_is_present_in_the_report_for_twelve_months(de
     desk.app.web.answers = {NOUR.typed: "wall"}
     await desk.night(0)
     assert desk.states("nour")["u:nour"] == "unknown"
-    said = desk.decide("attest", "nour", "facebook")
-    assert said == "attest: nour on facebook, by Amina, until 2027-03-01; it shows now\n"
+    told = desk.decide("attest", "nour", "facebook")
+    assert told == "attest: nour on facebook, by Amina, until 2027-03-01; it shows now (decision 1)\n"
     assert desk.states("nour")["u:nour"] == "present"
     desk.now += timedelta(days=365)
     assert desk.states("nour")["u:nour"] == "unknown"
@@ -141,8 +148,8 @@ async def test_a_channel_given_up_by_choice_is_no_gap_after_the_next_night(desk)
 
 
 def test_a_choice_that_the_sheet_contradicts_is_kept_with_a_warning(desk):
-    said = desk.decide("none-by-choice", "nour", "facebook")
-    assert f"warning: the sheet lists an account of nour on facebook: {NOUR.typed}" in said
+    told = desk.decide("none-by-choice", "nour", "facebook")
+    assert f"warning: the sheet lists an account of nour on facebook: {NOUR.typed}" in told
 
 
 async def test_what_is_not_theirs_is_neither_judged_nor_shown(desk):
@@ -164,13 +171,138 @@ async def test_a_proposal_that_is_not_theirs_is_no_longer_told(desk):
     assert desk.items("decide", "list")[0]["account"] == "@nour"
 
 
-async def test_an_account_that_moved_leaves_its_channel_no_gap(desk):
-    desk.decide("moved", "nour", "facebook", "--to", "https://www.facebook.com/NourAgadir")
+NEW = "https://www.facebook.com/NourAgadir"
+
+
+async def test_an_account_that_moved_is_looked_at_where_it_is_now(desk):
+    told = desk.decide("moved", "nour", "facebook", "--to", NEW)
+    assert f"to do: put {NEW} in the sheet in place of {NOUR.typed}" in told
     await desk.night(0)
-    assert "u:nour" not in desk.states("nour")
+    assert desk.states("nour") == {"u:nouragadir": "present", "nour.example": "present"}
+    assert NOUR.typed not in desk.app.web.asked
     assert ("facebook", "channel_missing") not in desk.gaps("nour")
+    kept = [(one["kind"], one["account"], one["value"]) for one in desk.items("decide", "list")]
+    assert kept == [("moved", "u:nour", NEW), ("ours", "u:nouragadir", None)]
+
+
+async def test_of_an_account_that_moved_nobody_knows_where_somebody_hears_before_it_counts_again(desk):
+    told = desk.decide("moved", "nour", "facebook")
+    assert f"to do: find where it is and put that in the sheet in place of {NOUR.typed}" in told
+    await desk.night(0)
+    assert ("facebook", "channel_missing") not in desk.gaps("nour")
+    assert desk.items("decide", "list", "--ending") == []
+    desk.now += timedelta(days=160)
+    assert [one["kind"] for one in desk.items("decide", "list", "--ending")] == ["moved"]
+    desk.now += timedelta(days=30)
+    await desk.night(191)
+    assert desk.states("nour")["u:nour"] == "present"
+
+
+def test_an_account_that_moved_to_one_that_is_listed_is_not_registered_twice(desk):
+    register(desk.app, NOUR, OTHER)
+    desk.decide("moved", "nour", "facebook", "--account", "u:nour", "--to", "https://www.facebook.com/other")
+    assert [one["kind"] for one in desk.items("decide", "list")] == ["moved"]
+
+
+async def test_a_proposal_that_is_theirs_is_registered_and_stays_when_the_old_sheet_is_read_again(desk):
+    desk.app.web.answers = {SITE.typed: "linked"}
+    for day in range(2):
+        await desk.night(day)
+    desk.decide("ours", "nour", "youtube", "--account", "@nour")
+    register(desk.app, NOUR, AMAL, SITE, names=["bare"], now=desk.now)
+    await desk.night(2)
+    assert desk.states("nour")["@nour"] == "present"
+    assert not {code for channel, code in desk.gaps("nour") if channel == "youtube"}
+    desk.type("decide", "withdraw", "1", "--why", "a fan's", "--by", "Salma")
+    for day in (3, 4):
+        await desk.night(day)
+    assert "@nour" not in desk.states("nour")
+    assert ("youtube", "channel_unlisted") in desk.gaps("nour")
+
+
+def test_an_account_is_named_by_its_link_alone(desk):
+    desk.decide("ours", "bare", NEW)
+    desk.decide("attest", "bare", "facebook.com/nour.agadir")
+    told = [(one["kind"], one["channel"], one["account"]) for one in desk.items("decide", "list")]
+    assert told == [("ours", "facebook", "u:nouragadir"), ("attest", "facebook", "u:nouragadir")]
+
+
+def test_two_words_may_not_contradict_each_other(desk):
+    desk.decide("not-ours", "nour", "facebook")
+    code, _, err = desk.type(
+        "decide", "ours", "nour", NOUR.typed.replace("facebook.example", "fb.com"), *BECAUSE
+    )
+    assert (code, "Amina called it not_ours; try: `auditor decide withdraw 1` first" in err) == (3, True)
+
+
+async def test_a_decision_that_is_withdrawn_is_kept_and_holds_no_more(desk):
+    desk.decide("not-ours", "nour", "facebook")
+    await desk.night(0)
+    desk.now = night_of(0) + timedelta(hours=12)
+    code, out, err = desk.type("decide", "withdraw", "1", "--by", "Salma", "--why", "she was wrong")
+    assert (code, out) == (0, "")
+    assert err == "withdrawn: not_ours of nour on facebook, said by Amina; taken back by Salma\n"
     [kept] = desk.items("decide", "list")
-    assert (kept["account"], kept["value"]) == ("u:nour", "https://www.facebook.com/NourAgadir")
+    assert (kept["state"], kept["in_force"], kept["who"], kept["why"]) == (
+        *("withdrawn", False),
+        *("Amina", "she called"),
+    )
+    assert (kept["withdrawn_at"], kept["withdrawn_by"], kept["withdrawn_why"]) == (
+        "2026-03-01T12:30:00Z",
+        "Salma",
+        "she was wrong",
+    )
+    await desk.night(1)
+    assert desk.states("nour")["u:nour"] == "present"
+    gaps = [gap for gap in desk.app.store.gaps("nour") if gap.channel == "facebook"]
+    assert [(gap.code, gap.opened_at, gap.closed_at) for gap in gaps] == [
+        ("channel_missing", night_of(0), night_of(1))
+    ]
+
+
+def test_a_word_on_an_account_in_two_columns_is_withdrawn_whole(desk):
+    register(desk.app, NOUR, replace(NOUR, column="website"))
+    desk.decide("attest", "nour", "facebook")
+    assert desk.type("decide", "withdraw", "2", *BECAUSE)[0] == 0
+    assert [one["state"] for one in desk.items("decide", "list")] == ["withdrawn"] * 2
+
+
+async def test_the_last_publication_a_person_saw_is_told_as_attested(desk):
+    desk.app.web.answers = {NOUR.typed: "wall"}
+    await desk.night(0)
+    desk.decide("attest", "nour", "facebook", "--last-activity", "2026-02-20")
+    told = next(one for one in desk.report("nour")["accounts"] if one["key"] == "u:nour")
+    assert (told["last_activity"], told["activity"]) == ("2026-02-20", "active")
+
+
+async def test_a_person_is_asked_whose_an_account_is_once_another_answers_under_its_name(desk):
+    await desk.night(0)
+    row = next(row for row in desk.app.store.accounts("nour") if row.channel == "facebook")
+    standing = desk.app.store.standing(row.id)
+    desk.app.store.put_derived([replace(standing, other=Streak("99", START, START))])
+    told = [(one["code"], one["params"]["cause"]) for one in desk.report("nour")["unchecked"]]
+    assert told == [("channel_unconfirmed", "other_account")]
+    desk.decide("attest", "nour", "facebook")
+    assert desk.report("nour")["unchecked"] == []
+
+
+async def test_the_list_tells_a_word_that_newer_evidence_outweighs(desk):
+    desk.decide("attest", "nour", "facebook")
+    desk.app.web.answers = {NOUR.typed: "gone"}
+    for day in (1, 4, 7):
+        await desk.night(day)
+    assert desk.states("nour")["u:nour"] == "gone"
+    assert [(one["state"], one["in_force"]) for one in desk.items("decide", "list")] == [
+        ("outweighed", False)
+    ]
+
+
+async def test_one_gap_is_waived_on_every_channel_at_once(desk):
+    await desk.night(0)
+    told = desk.decide("waive", "bare", "--code", "channel_missing", "--until", "2026-03-05")
+    assert "waive: bare, by Amina, until 2026-03-05; it shows now" in told
+    assert desk.gaps("bare") == set()
+    assert desk.gaps("amal") == {("youtube", "channel_missing")}
 
 
 async def test_a_waived_gap_is_hidden_through_its_last_day(desk):
@@ -201,19 +333,20 @@ def test_the_list_tells_those_in_force_and_those_expired(desk):
     told = desk.items("decide", "list")
     assert [list(one) for one in told] == [KEYS] * 2
     assert [(one["kind"], one["in_force"]) for one in told] == [("waive", False), ("attest", True)]
+    assert [(one["id"], one["state"]) for one in told] == [(1, "expired"), (2, "in_force")]
     assert (told[1]["who"], told[1]["why"], told[1]["account"]) == ("Amina", "she called", "u:nour")
     assert told[1]["decided_at"] == "2026-03-01T00:30:00Z"
     assert [one["association"] for one in desk.items("decide", "list", "--association", "bare")] == ["bare"]
     heading, first, _ = desk.type("decide", "list")[1].rstrip("\n").split("\n")
     assert heading.split("\t") == list(decide.COLUMNS)
     assert first.split("\t") == [
-        *("waive", "facebook", "", "", "2026-03-02", "no"),
+        *("1", "waive", "facebook", "", "", "2026-03-02", "expired"),
         *("Amina", "bare", "she called"),
     ]
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "complaint"),
     [
         ("attest nowhere facebook", "`auditor registry export -` lists them"),
         ("attest nour myspace", "try: one of website facebook youtube"),
@@ -228,15 +361,38 @@ def test_the_list_tells_those_in_force_and_those_expired(desk):
         ("waive nour facebook --code channel_odd", "no gap has this code; try: `auditor gaps`"),
         ("waive nour facebook --code channel_waived", "this is a status, not a gap"),
         ("list --association nowhere", "no association has this id"),
+        ("attest nour facebook --last-activity 2026-03-02", "this day is to come; try: --last-activity"),
+        ("attest nour facebook --last-activity 1926-02-01", "nothing was published that long ago; try:"),
+        ("attest nour facebook --last-activity May", "this is no date; try: --last-activity 2026-03-01"),
+        ("attest nour https://www.youtube.com/@nour", "it has no account there"),
+        ("none-by-choice nour facebook.com/nour", "not an account; try: facebook"),
+        ("ours nour youtube", "which account is not said; try: --account"),
+        ("ours nour https://www.facebook.com/nour", "it is registered already"),
+        ("ours nour facebook --account https://www.facebook.com/", "this names no facebook account"),
+        ("ours nour myspace --account x", "this channel is not audited"),
+        ("moved nour facebook --until 2026-09-30", "holds 180 days at most; try: --until 2026-08-28"),
+        ("waive nour", "what is waived is not said; try: CHANNEL, or --code CODE"),
+        ("waive nour --account u:nour", "a channel has to be said"),
+        ("withdraw 7", "no decision has this number; try: `auditor decide list`"),
     ],
 )
-def test_what_nobody_could_mean_is_refused_in_one_line_and_not_kept(desk, words, said):
+def test_what_nobody_could_mean_is_refused_in_one_line_and_not_kept(desk, words, complaint):
     typed = words.split() if words.startswith("list") else [*words.split(), *BECAUSE]
     code, out, err = desk.type("decide", *typed)
     assert (code, out, err.count("\n")) == (3, "", 1)
     assert err.startswith("error: ")
-    assert said in err
+    assert complaint in err
     assert not list(desk.app.store.decisions())
+
+
+def test_what_has_ended_cannot_be_withdrawn(desk):
+    desk.decide("waive", "bare", "facebook", "--until", "2026-03-02")
+    desk.decide("waive", "bare", "youtube")
+    assert desk.type("decide", "withdraw", "2", *BECAUSE)[0] == 0
+    desk.now = night_of(10)
+    for number, complaint in (("1", "it ended on 2026-03-02"), ("2", "Amina withdrew it on 2026-03-01")):
+        code, _, err = desk.type("decide", "withdraw", number, *BECAUSE)
+        assert (code, complaint in err) == (3, True)
 
 
 def test_of_two_accounts_one_has_to_be_named(desk):

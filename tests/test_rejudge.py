@@ -11,11 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from small import link, night_of, opened, register, steps
 
-from auditor import eyes, night, rejudge
+from auditor import eyes, rejudge
 from auditor.night import run
 from auditor.rejudge import rejudge as again
 from probes.model import Ask, NoPage, Presence, Reason, present
-from storage.model import Decision, DecisionKind, State
+from storage.model import Decision, DecisionKind, State, Withdrawal
 
 NOUR, AMAL = link("nour", "facebook", "nour"), link("amal", "facebook", "amal")
 SITE = link("nour", "website", "nour")
@@ -145,6 +145,22 @@ async def test_a_person_s_word_is_judged_from_its_day(app):
     dead = next(gap for gap in app.store.gaps() if gap.code == "channel_dead")
     assert (dead.opened_at, dead.closed_at) == (night_of(6), night_of(8))
     assert [one.after for one in again(app).changes] == []
+
+
+async def test_a_word_that_was_withdrawn_holds_in_a_rebuild_until_then(app):
+    register(app, NOUR, link("amal", "facebook", "nour"))
+    row = next(app.store.accounts("amal"))
+    said = Decision("amal", "facebook", DecisionKind.NOT_OURS, "Amina", "no", night_of(0), account_id=row.id)
+    app.store.add_decision(replace(said, decided_at=night_of(0) + timedelta(hours=9)))
+    await nights(app, {}, {}, {})
+    app.store.withdraw([1], Withdrawal("Salma", "she was wrong", night_of(2) + timedelta(hours=9)))
+    for day in (3, 4):
+        await run(app, night_of(day))
+    seen = {(gap.code, gap.association, gap.opened_at, gap.closed_at) for gap in app.store.gaps()}
+    assert ("channel_missing", "amal", night_of(1), night_of(3)) in seen
+    before = held(app)
+    assert again(app).changes == []
+    assert held(app) == before
 
 
 async def test_blind_nights_stay_blind(app, caplog):

@@ -182,6 +182,67 @@ def test_a_word_speaks_of_its_own_account_and_moment_only():
     assert decided(walled, "facebook", [other], START + timedelta(days=9)).state is State.UNKNOWN
 
 
+def named(number, name="Jamiat Nour", reason=None, **more):
+    return Finding(Presence.PRESENT, reason, platform_id=number, name=name, **more)
+
+
+OURS, THEIRS = named("11"), named("99", "Casino", Reason.RENAMED, last_activity=Activity(START, "feed"))
+
+
+def test_another_account_under_the_name_counts_neither_for_nor_against():
+    standing = nights(OURS, THEIRS)
+    assert (standing.state, standing.known, standing.platform_id) == (State.PRESENT, OURS, "11")
+    assert (standing.decided_at, standing.checked_at) == (START, START + timedelta(days=1))
+    assert (standing.last_activity, standing.doubt, standing.other.cause) == (None, None, "99")
+    assert nights(OURS, LOST, THEIRS, LOST).doubt.nights == 2
+
+
+def test_a_name_that_another_account_keeps_is_one_of_which_we_cannot_tell():
+    assert nights(OURS, *[THEIRS] * 6).state is State.PRESENT
+    standing = nights(OURS, *[THEIRS] * 7)
+    assert (standing.state, standing.reason) == (State.UNKNOWN, Reason.RENAMED)
+    assert (standing.since, standing.platform_id) == (START + timedelta(days=1), "11")
+    assert nights(*[THEIRS] * 9, OURS).platform_id == "99"
+
+
+def test_a_lost_account_does_not_come_back_as_another_one():
+    gone = [OURS, *[LOST] * 7]
+    assert nights(*gone, THEIRS).state is State.GONE
+    assert nights(*gone, THEIRS, THEIRS).state is State.UNKNOWN
+    assert nights(*gone, *[THEIRS] * 20).known is LOST
+
+
+def test_our_own_account_is_itself_again_at_once():
+    standing = nights(OURS, *[THEIRS] * 7, OURS)
+    assert (standing.state, standing.other, standing.platform_id) == (State.PRESENT, None, "11")
+
+
+def test_the_same_account_under_another_name_or_another_of_its_ids_is_ours():
+    renamed = named("11", "Association Nour", Reason.RENAMED)
+    assert nights(OURS, renamed).known is renamed
+    second_id = named("10011")
+    standing = nights(OURS, second_id)
+    assert (standing.known, standing.other, standing.platform_id) == (second_id, None, "11")
+    nameless = named("99", None)
+    assert nights(OURS, nameless).other.cause == "99"
+
+
+def test_a_person_who_looked_after_the_change_says_whose_the_name_is():
+    taken = nights(OURS, *[THEIRS] * 8)
+    late = START + timedelta(days=10)
+    before = decided(taken, "facebook", [word(at=0)], late)
+    assert (before.state, before.other.cause) == (State.UNKNOWN, "99")
+    after = decided(taken, "facebook", [word(at=9)], late)
+    assert (after.state, after.other, after.platform_id) == (State.PRESENT, None, "11")
+    assert decided(taken, "facebook", [word(at=9)], late + timedelta(days=180)).state is State.UNKNOWN
+
+
+def test_a_publication_that_a_person_saw_is_told_where_a_machine_saw_none():
+    empty = nights(Finding(Presence.PRESENT, Reason.EMPTY))
+    said = word(at=1, value="2026-03-01")
+    assert Bands().band(decided(empty, "facebook", [said], START + timedelta(days=2)), START) == "active"
+
+
 UNKNOWNS = st.builds(
     Finding,
     st.just(Presence.UNKNOWN),

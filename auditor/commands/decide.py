@@ -3,47 +3,44 @@
 
 from __future__ import annotations
 
-import os
-from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Self
+from dataclasses import replace
+from typing import Annotated
 
 import typer
 
-from auditor.commands.session import Json, Session, clock, session
+from auditor.commands.said import (
+    AccountName,
+    AssociationId,
+    Until,
+    Where,
+    Who,
+    Why,
+    grounds,
+    refuse_unknown,
+    said,
+    whose,
+)
+from auditor.commands.session import Json, clock, session
 from auditor.errors import InputError
 from auditor.output import document, give, give_table, say
-from storage.model import AccountRow, Decision, DecisionKind
-
-if TYPE_CHECKING:
-    from auditor.app import App
-    from auditor.decisions import Listed
+from storage.model import DecisionKind, Withdrawal
 
 decide = typer.Typer(no_args_is_help=True, help="What people know: attest, waive, and whose an account is.")
 
-COLUMNS = ("kind", "channel", "account", "code", "until", "in_force", "who", "association", "why")
-LOGIN = ("LOGNAME", "USER", "LNAME", "USERNAME")
-"""Where a login name stands in the environment, in the order of Python's `getpass.getuser`."""
-AT_ONCE = frozenset({DecisionKind.ATTEST, DecisionKind.WAIVE})
-
-AssociationId = Annotated[str, typer.Argument(metavar="ASSOCIATION", help="Its id.")]
-Channel = Annotated[str, typer.Argument(metavar="CHANNEL", help="website, facebook, twitter …")]
-Account = Annotated[
-    str | None, typer.Option(metavar="KEY|URL", help="Which account, where there are several.")
-]
-Until = Annotated[str | None, typer.Option(metavar="DATE", help="The last day it holds, as 2027-06-30.")]
-Why = Annotated[str, typer.Option(help="What it rests on, in a few words.")]
-Who = Annotated[str | None, typer.Option(help="Whose word it is; the login name otherwise.")]
+COLUMNS = ("id", "kind", "channel", "account", "code", "until", "state", "who", "association", "why")
 
 
 @decide.command("attest")
 def attest(
     context: typer.Context,
     association: AssociationId,
-    channel: Channel,
+    channel: Where,
     *,
     why: Why,
-    account: Account = None,
+    last_activity: Annotated[
+        str | None, typer.Option(metavar="DATE", help="The day of the last publication that was seen.")
+    ] = None,
+    account: AccountName = None,
     until: Until = None,
     who: Who = None,
 ) -> None:
@@ -51,22 +48,20 @@ def attest(
 
     It holds 12 months, or 180 days against an absence that was confirmed; newer evidence outweighs it.
     """
-    from auditor.decisions import ends, longest
+    from auditor.decisions import ends, longest, published
 
-    said = Said.typed(context, association, channel, who, why)
-    with said.session.open() as app:
-        there = said.listed(app)
-        rows = there.accounts(account)
-        most = min(longest(there.standing(row)) for row in rows)
-        word = said.word(DecisionKind.ATTEST, until=ends(until, said.now, most))
-        said.keep(app, word, rows)
+    with said(context, association, channel, who=who, why=why, account=account) as word:
+        rows = word.rows
+        most = min(longest(word.there.standing(row)) for row in rows)
+        seen, end = published(last_activity, word.now), ends(until, word.now, most)
+        word.keep(word.word(DecisionKind.ATTEST, end, value=seen), rows)
 
 
 @decide.command("none-by-choice")
 def none_by_choice(
     context: typer.Context,
     association: AssociationId,
-    channel: Channel,
+    channel: Annotated[str, typer.Argument(metavar="CHANNEL", help="facebook, twitter, linkedin …")],
     *,
     why: Why,
     until: Until = None,
@@ -75,178 +70,172 @@ def none_by_choice(
     """Say that an association chose to have no account on a channel."""
     from auditor.decisions import ends
 
-    said = Said.typed(context, association, channel, who, why)
-    with said.session.open() as app:
-        there = said.listed(app)
-        word = said.word(DecisionKind.NONE_BY_CHOICE, until=ends(until, said.now))
-        said.keep(app, word)
-    if there.rows:
-        say(f"warning: the sheet lists an account of {association} on {channel}: {there.rows[0].typed}")
+    with said(context, association, channel, who=who, why=why) as word:
+        if word.account is not None:
+            raise InputError(channel, "one does without a channel, not an account", word.there.channel)
+        word.keep(word.word(DecisionKind.NONE_BY_CHOICE, ends(until, word.now)))
+        for row in word.there.rows[:1]:
+            say(f"warning: the sheet lists an account of {word.there.place}: {row.typed}")
+
+
+@decide.command("ours")
+def ours(
+    context: typer.Context,
+    association: AssociationId,
+    channel: Where,
+    *,
+    why: Why,
+    account: AccountName = None,
+    who: Who = None,
+) -> None:
+    """Say that an account, found on the site or named by its link, is the association's: register it.
+
+    It is kept beside what the sheet lists until the decision is withdrawn.
+    """
+    with said(context, association, channel, who=who, why=why, account=account) as word:
+        if word.account is None:
+            raise InputError(word.there.place, "which account is not said", "--account KEY or LINK")
+        named = word.there.named(word.account)
+        if word.there.listed(named.key or ""):
+            raise InputError(word.account, "it is registered already", "`auditor registry export -` shows it")
+        word.register(named)
 
 
 @decide.command("not-ours")
 def not_ours(
     context: typer.Context,
     association: AssociationId,
-    channel: Channel,
+    channel: Where,
     *,
     why: Why,
-    account: Account = None,
+    account: AccountName = None,
     until: Until = None,
     who: Who = None,
 ) -> None:
     """Say that an account, registered or found on the site, is somebody else's."""
     from auditor.decisions import ends
 
-    said = Said.typed(context, association, channel, who, why)
-    with said.session.open() as app:
-        there = said.listed(app)
-        word = said.word(DecisionKind.NOT_OURS, until=ends(until, said.now))
-        proposed = there.proposed(account) if account is not None else None
-        if proposed is not None:
-            said.keep(app, replace(word, value=proposed))
+    with said(context, association, channel, who=who, why=why, account=account) as word:
+        theirs = word.word(DecisionKind.NOT_OURS, ends(until, word.now))
+        proposed = word.there.proposed(word.account) if word.account is not None else None
+        if proposed is not None and not word.there.listed(proposed):
+            word.keep(replace(theirs, value=proposed))
         else:
-            said.keep(app, word, there.accounts(account))
+            word.keep(theirs, word.rows)
 
 
 @decide.command("moved")
 def moved(
     context: typer.Context,
     association: AssociationId,
-    channel: Channel,
+    channel: Where,
     *,
     why: Why,
-    account: Account = None,
-    to: Annotated[str | None, typer.Option(metavar="URL", help="Where it is now, if that is known.")] = None,
+    account: AccountName = None,
+    to: Annotated[str | None, typer.Option(metavar="LINK", help="Where it is now: it is registered.")] = None,
     until: Until = None,
     who: Who = None,
 ) -> None:
-    """Say that an account is elsewhere now: it is no longer looked at, and its channel is not missing."""
-    from auditor.decisions import destination, ends, subject
+    """Say that an account is elsewhere now: the old one is no longer looked at, the new one is.
 
-    said = Said.typed(context, association, channel, who, why)
-    with said.session.open() as app:
-        rows = said.listed(app).accounts(account)
-        there = destination(to, channel, subject(rows[0])) if to is not None else None
-        said.keep(app, said.word(DecisionKind.MOVED, until=ends(until, said.now), value=there), rows)
+    Without --to the channel is not missing for 180 days at most, and somebody has to find the new address.
+    """
+    from auditor.decisions import ends, subject
+    from auditor.standing import DISPUTED
+
+    with said(context, association, channel, who=who, why=why, account=account) as word:
+        rows = word.rows
+        there = word.there.named(to) if to is not None else None
+        if there is not None and there.key == subject(rows[0]):
+            raise InputError(to or "", "this is the account it moved from", "--to the new address")
+        end = ends(until, word.now, DISPUTED if there is None else None)
+        link = there.canonical or there.url if there is not None else None
+        word.keep(word.word(DecisionKind.MOVED, end, value=link), rows)
+        if there is not None:
+            word.register(there)
+        if not word.quiet:
+            say(
+                f"to do: {f'put {link}' if link else 'find where it is and put that'} in the sheet "
+                f"in place of {rows[0].typed}"
+            )
 
 
 @decide.command("waive")
 def waive(
     context: typer.Context,
     association: AssociationId,
-    channel: Channel,
+    channel: Annotated[
+        str | None, typer.Argument(metavar="[CHANNEL|LINK]", help="Nothing is the whole association.")
+    ] = None,
     *,
     why: Why,
-    account: Account = None,
+    account: AccountName = None,
     code: Annotated[str | None, typer.Option(help="Only the gap of this code.")] = None,
     until: Until = None,
     who: Who = None,
 ) -> None:
-    """Say that a channel's gaps, or one of them, need not be told."""
+    """Say that a channel's gaps, or one of them, need not be told; or one gap wherever it is."""
     from auditor.catalogue import catalogue
     from auditor.decisions import code_of_a_gap, ends, subject
 
-    said = Said.typed(context, association, channel, who, why)
-    with said.session.open() as app:
-        there = said.listed(app)
-        rows = there.accounts(account) if account is not None else []
+    if channel is None and (code is None or account is not None):
+        what = "a channel has to be said" if account else "what is waived is not said"
+        raise InputError(association, what, "CHANNEL, or --code CODE for that gap on any channel")
+    with said(context, association, channel, who=who, why=why, account=account) as word:
+        rows = word.rows if word.account is not None else []
         gap = code_of_a_gap(code, catalogue())
         name = subject(rows[0]) if rows else None
-        said.keep(
-            app, said.word(DecisionKind.WAIVE, until=ends(until, said.now), code=gap, value=name), rows[:1]
-        )
+        told = word.word(DecisionKind.WAIVE, ends(until, word.now), code=gap, value=name)
+        word.keep(told, rows[:1])
+
+
+@decide.command("withdraw")
+def withdraw(
+    context: typer.Context,
+    number: Annotated[str, typer.Argument(metavar="ID", help="Its number in `decide list`.")],
+    *,
+    why: Why,
+    who: Who = None,
+) -> None:
+    """Take a decision back before its time. It is kept, with who took it back and why."""
+    from auditor.decisions import with_twins
+
+    by, because, asked, now = whose(who), grounds(why), session(context), clock()
+    with asked.open() as app:
+        words = with_twins(number, app.store.decisions(), now)
+        app.store.withdraw([word.id for word in words if word.id], Withdrawal(by, because, now))
+        if words[0].kind is DecisionKind.OURS:
+            app.store.unlist([word.account_id for word in words if word.account_id], now)
+    if not asked.quiet:
+        of = " on ".join(filter(None, (words[0].association, words[0].channel)))
+        say(f"withdrawn: {words[0].kind} of {of}, said by {words[0].who}; taken back by {by}")
 
 
 @decide.command("list")
 def list_(
     context: typer.Context,
     association: Annotated[str | None, typer.Option(help="Only this association's, by its id.")] = None,
+    ending: Annotated[
+        bool, typer.Option("--ending", help="Only those that end within 30 days and may be renewed.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """List the decisions, those that have expired too, in the order they were taken down."""
+    """List the decisions, ended ones too, in the order they were taken down.
+
+    Their state is in_force, ending (within 30 days), outweighed (by newer evidence), expired or withdrawn.
+    """
     from auditor.decisions import items
 
     now = clock()
     with session(context).open() as app:
         if association is not None:
-            _refuse_unknown(app, association)
+            refuse_unknown(app, association)
         rows = {row.id: row for row in app.store.accounts(association, include_withdrawn=True) if row.id}
-        told = items(app.store.decisions(association=association), rows, now)
+        standings = {standing.account_id: standing for standing in app.store.standings(association)}
+        told = items(app.store.decisions(association=association), rows, standings, now)
+    told = [one for one in told if not ending or one["state"] == "ending"]
     if as_json:
         give(document(told, now))
     else:
         lines = [{**one, "until": (one["until"] or "")[:10]} for one in told]
-        lines = [{**one, "in_force": "yes" if one["in_force"] else "no"} for one in lines]
         give_table(COLUMNS, ([one[name] for name in COLUMNS] for one in lines))
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """What every decision has: of whom, on which channel, by whom, why, and when it was taken."""
-
-    session: Session
-    association: str
-    channel: str
-    who: str
-    why: str
-    now: datetime
-
-    @classmethod
-    def typed(cls, context: typer.Context, association: str, channel: str, who: str | None, why: str) -> Self:
-        """What was typed, complete. Raises InputError."""
-        if not why.strip():
-            raise InputError("--why", "a decision without a reason cannot be judged later", "--why TEXT")
-        name = who if who is not None else next((os.environ[at] for at in LOGIN if os.environ.get(at)), "")
-        if not name.strip():
-            raise InputError("--who", "nobody's word is no decision", "--who NAME")
-        return cls(session(context), association, channel, name.strip(), why.strip(), clock())
-
-    def listed(self, app: App) -> Listed:
-        """What the store holds there. Raises InputError where nobody has that id or channel."""
-        from auditor.decisions import Listed, is_link
-
-        _refuse_unknown(app, self.association)
-        if self.channel not in app.config.channels:
-            raise InputError(
-                self.channel, "this channel is not audited", f"one of {' '.join(app.config.channels)}"
-            )
-        store, at = app.store, self.association
-        rows = (row for row in store.accounts(at) if row.channel == self.channel and is_link(row))
-        standings = {one.account_id: one for one in store.standings(at)}
-        return Listed(at, self.channel, tuple(rows), standings, tuple(store.proposals(at)))
-
-    def word(
-        self,
-        kind: DecisionKind,
-        *,
-        until: datetime | None,
-        code: str | None = None,
-        value: str | None = None,
-    ) -> Decision:
-        """The decision itself."""
-        return Decision(
-            self.association,
-            self.channel,
-            kind,
-            self.who,
-            self.why,
-            self.now,
-            until=until,
-            code=code,
-            value=value,
-        )
-
-    def keep(self, app: App, word: Decision, rows: list[AccountRow] | None = None) -> None:
-        """Keep the decision, on each of these accounts or on the channel, and say so."""
-        for account in [row.id for row in rows or []] or [None]:
-            app.store.add_decision(replace(word, account_id=account))
-        if not self.session.quiet:
-            end = f"until {word.until.date()}" if word.until else "without an end"
-            start = "now" if word.kind in AT_ONCE else "with the next night"
-            say(f"{word.kind}: {self.association} on {self.channel}, by {self.who}, {end}; it shows {start}")
-
-
-def _refuse_unknown(app: App, association: str) -> None:
-    if app.store.association(association) is None:
-        raise InputError(association, "no association has this id", "`auditor registry export -` lists them")
