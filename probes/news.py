@@ -1,89 +1,180 @@
-"""Where a website's newest publication is asked for: its feed, its system's own listing, then its sitemap."""
+"""Where a website's newest publication is asked for: its feed, its system's own listing, then its sitemap.
+
+A site whose feed or listing tells costs three requests at most; one that tells nothing costs four.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
 from urllib.parse import urljoin
 
-from probes import activity, feeds
-from probes.model import Activity, Ask, NoPage, Page, Reason, ask
+from probes import activity, feeds, listings, sitemaps
+from probes.activity import Told
+from probes.feeds import Feed
+from probes.model import Activity, Ask, NoPage, Page, Reason, Scalar, ask
+from probes.read import host
 from probes.site import Site, is_home, usual_feeds
 
-_POSTS = "/wp-json/wp/v2/posts?per_page=5&orderby=date&_fields=date_gmt,title,link"
+TRUSTED, MOST = 3, 4
+"""Requests for feeds and listings; and all, with sitemaps."""
 
-Told = Generator[Ask, Page, tuple[Activity | None, bool | None]]
+Source = tuple[str, Callable[[Page], Feed | None], str]
+"""Where a list of publications may be, its reader, and the name of the clue."""
 
 
-def newest(page: Page, site: Site) -> Told:
-    """The newest publication, and whether the site has a feed (None if nobody looked).
+@dataclass(frozen=True, slots=True)
+class News:
+    """A site's newest publication, whether it has a feed (None: nobody could look), its rhythm in days."""
+
+    newest: Activity | None
+    feed: bool | None
+    rhythm: int | None = None
+
+    def facts(self) -> dict[str, Scalar]:
+        """What rules read: `feed`, and `rhythm_days`, the median gap between the last publications."""
+        known = {"feed": self.feed, "rhythm_days": self.rhythm}
+        return {name: value for name, value in known.items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class _Search:
+    """What the sources said: the newest, whether a feed is there (None: refused), requests it took."""
+
+    told: Told | None
+    feed: bool | None
+    requests: int
+
+
+def newest(page: Page, site: Site) -> Generator[Ask, Page, News]:
+    """The newest publication of what an address names.
 
     One page of a site has its own date; a page that gives none and is the front of a part of a site
     (`/association/`) has the newest of the feed kept below it.
     """
     if not is_home(page.url):
         below = page.url.partition("?")[0].rstrip("/") + "/"
-        told, _ = yield from _from_feeds([url for url in site.feeds if url.startswith(below)][:1])
-        return told or site.own, bool(site.feeds) or None
-    told, found = yield from _from_feeds(_candidates(page, site))
-    if told is None and site.platform == "wordpress" and not found:
-        told = yield from _from_posts(page)
-    told = told or site.shown or (yield from _from_sitemap(page))
-    return told, bool(site.feeds) or found
+        kept = [url for url in site.feeds if url.startswith(below)]
+        search = yield from _search(_as_feeds(kept[:1]))
+        told = search.told or (Told(site.own) if site.own else None)
+        return _news(told, bool(site.feeds) or None)
+    search = yield from _search(_sources(page, site))
+    told = _newer(search.told, site.shown)
+    if told is None:
+        changed = yield from _in_sitemap(page, MOST - search.requests)
+        told = Told(changed) if changed else None
+    return _news(told, bool(site.feeds) or search.feed)
 
 
-def _candidates(page: Page, site: Site) -> list[str]:
-    """Where the feed may be: as announced, else where the page's publishing system keeps it."""
-    if site.feeds:
-        return list(site.feeds[:2])
-    if site.shown is not None and not site.platform:
-        return []
-    return usual_feeds(page.url, site.platform)
+def _news(told: Told | None, feed: bool | None) -> News:
+    return News(told.newest, feed, told.rhythm) if told else News(None, feed)
 
 
-def _from_feeds(urls: Iterable[str]) -> Told:
-    """The newest publication of the first feed that has one, and whether any is there (None: refused)."""
+def _newer(listed: Told | None, shown: Told | None) -> Told | None:
+    """What is listed, unless the page itself marks something newer: a feed may be of a part of the site."""
+    if listed is None or shown is None:
+        return listed or shown
+    marked = shown.newest.source in ("json-ld", "time")
+    return shown if marked and shown.newest.when.date() > listed.newest.when.date() else listed
+
+
+def _sources(page: Page, site: Site) -> Iterator[Source]:
+    """Where the newest may be listed: as announced, then where the page's publishing system keeps it."""
+    announced = [url for url in site.feeds if not _OTHER_FEED.search(url)][:2]
+    guess = site.platform or (site.shown is None and not announced)
+    usual = usual_feeds(page.url, site.platform) if guess else []
+    feeds_once = {_plain(url): url for url in reversed([*announced, *usual])}
+    yield from _as_feeds(reversed(feeds_once.values()))
+    yield from _listings(page, site.platform)
+
+
+def _plain(url: str) -> str:
+    """An address without what one page is often written with and without."""
+    return url.partition("://")[2].removeprefix("www.").rstrip("/")
+
+
+# Feeds of what is no news: their dates are events' days, offers' or visitors'.
+_OTHER_FEED = re.compile(
+    r"comment|oembed|/(?:events?|evenements?|agenda|calend\w+|products?|produits?|shop|boutique|forums?|topics?|replies)/"
+    r"|post_type=(?:tribe_events|product|event|topic|reply)|[?&]ical=|\.ics\b",
+    re.IGNORECASE,
+)
+
+
+def _as_feeds(urls: Iterable[str]) -> Iterator[Source]:
+    yield from ((url, feeds.feed, "feed") for url in urls)
+
+
+_FIELDS = "per_page=10&orderby=date&_fields=date_gmt,title,excerpt"
+_LISTINGS = {
+    "wordpress": (
+        (f"/wp-json/wp/v2/posts?{_FIELDS}", listings.posts, "wp-json"),
+        (f"/?rest_route=/wp/v2/posts&{_FIELDS}", listings.posts, "wp-json"),
+    ),
+    "drupal": (("/jsonapi/node/article?sort=-created&page%5Blimit%5D=10", listings.nodes, "jsonapi"),),
+}
+_WORDPRESS_COM = (
+    "https://public-api.wordpress.com/rest/v1.1/sites/{}/posts/?number=10&fields=date,title,excerpt"
+)
+
+
+def _listings(page: Page, platform: str) -> Iterator[Source]:
+    """Where a publishing system lists its posts beside any feed."""
+    name = host(page.url)
+    if name.endswith(".wordpress.com"):  # there /wp-json is another host's
+        yield _WORDPRESS_COM.format(name), listings.posts, "wp-json"
+    else:
+        yield from ((urljoin(page.url, path), read, clue) for path, read, clue in _LISTINGS.get(platform, ()))
+
+
+_AWAY = frozenset({Reason.TIMEOUT, Reason.NETWORK, Reason.RATE_LIMITED})
+
+
+def _search(sources: Iterable[Source]) -> Generator[Ask, Page, _Search]:
+    """Ask the sources in turn until one tells. A feed that is there and tells nothing is not asked around."""
     found: bool | None = False
-    for url in urls:
+    asked = 0
+    for url, read, clue in islice(sources, TRUSTED):
+        if found and clue != "feed":
+            break
+        asked += 1
         try:
-            page, feed = yield from ask(url, feeds.feed)
+            page, feed = yield from ask(url, read)
         except NoPage as trouble:
             found = found or None
-            if trouble.reason in (Reason.TIMEOUT, Reason.NETWORK, Reason.RATE_LIMITED):
+            if trouble.reason in _AWAY:
                 break
             continue
         if page.status != 200 or feed is None:
             continue
-        found = found or not feed.comments
-        newest = activity.in_feed(feed, page.fetched_at)
-        if newest:
-            return newest, True
-    return None, found
+        found = found or (clue == "feed" and not feed.comments)
+        told = activity.in_feed(feed, page.fetched_at, clue)
+        if told:
+            return _Search(told, found, asked)
+    return _Search(None, found, asked)
 
 
-def _from_posts(page: Page) -> Generator[Ask, Page, Activity | None]:
-    try:
-        answer, posts = yield from ask(urljoin(page.url, _POSTS), feeds.posts)
-    except NoPage:
-        return None
-    return activity.in_feed(posts, page.fetched_at, "wp-json") if answer.status == 200 else None
+def _in_sitemap(page: Page, left: int) -> Generator[Ask, Page, Activity | None]:
+    """The last resort: where its dates differ, a sitemap tells when a page was last changed.
 
-
-def _from_sitemap(page: Page) -> Generator[Ask, Page, Activity | None]:
-    """The last resort: where its dates differ, a sitemap tells when a page was last changed."""
-    try:
-        answer, found = yield from ask(urljoin(page.url, "/sitemap.xml"), feeds.sitemap)
-        if answer.status == 200 and found is not None and found.maps:
-            answer, found = yield from ask(_of_posts(found), feeds.sitemap)
-    except NoPage:
-        return None
-    return activity.in_sitemap(found, page.fetched_at) if answer.status == 200 else None
-
-
-def _of_posts(index: feeds.Sitemap) -> str:
-    """Of the sitemaps in an index, the one of posts, else the one changed last, else the first."""
-    posts = [url for url, _ in index.maps if re.search(r"post|article|news|actu|blog", url, re.IGNORECASE)]
-    if posts:
-        return posts[0]
-    dated = [(when, url) for url, when in index.maps if when]
-    return max(dated)[1] if dated else index.maps[0][0]
+    It is at /sitemap.xml, or where robots.txt says; an index leads to the sitemap of posts.
+    """
+    waiting, asked = ["/sitemap.xml", "/robots.txt"], set[str]()
+    while waiting and len(asked) < left:
+        url = urljoin(page.url, waiting.pop(0))
+        if url in asked:
+            continue
+        asked.add(url)
+        try:
+            answer, found = yield from ask(url, sitemaps.sitemap)
+        except NoPage as trouble:
+            if trouble.reason in _AWAY:
+                return None
+            continue
+        if answer.status == 200 and found is not None:
+            if not found.maps:
+                return activity.in_sitemap(found, page.fetched_at)
+            waiting = [sitemaps.of_posts(found)]
+    return None

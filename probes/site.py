@@ -38,7 +38,7 @@ class Site:
     hidden: bool = False  # whether a block of links to other sites is hidden in a foreign page
     inside: str = ""  # the address of another page of the site
     own: Activity | None = None
-    shown: Activity | None = None
+    shown: activity.Told | None = None
     links: tuple[FoundLink, ...] = ()
     hints: discover.Hints = field(default_factory=discover.Hints)
     facts: Mapping[str, Scalar] = field(default_factory=dict)
@@ -174,9 +174,9 @@ _USUAL = {
     "wix": ("/blog-feed.xml",),
     "blogger": ("/feeds/posts/default",),
     "spip": ("/spip.php?page=backend",),
-    "joomla": ("/?format=feed&type=rss",),
+    "joomla": ("/?format=feed&type=rss", "/index.php?option=com_content&view=featured&format=feed&type=rss"),
     "drupal": ("/rss.xml",),
-    "squarespace": ("/blog?format=rss",),
+    "squarespace": ("/blog?format=rss", "/news?format=rss"),
     "ghost": ("/rss/",),
     "overblog": ("/rss",),
     "static": ("/feed.xml", "/index.xml"),

@@ -107,16 +107,14 @@ def probe(account: Account) -> Steps:
     if doubt is not None:
         return replace(doubt, facts={**doubt.facts, **facts, "title": site.title})
     facts |= {**site.facts, **past.of_site(site), **(yield from transport(url, page))}
-    newest, has_feed = yield from news.newest(page, site)
-    if has_feed is not None:
-        facts["feed"] = has_feed
+    told = yield from news.newest(page, site)
     accounts, withheld = yield from further.accounts(page, site)
     return present(
         page,
         name=site.name or None,
-        last_activity=newest,
+        last_activity=told.newest,
         links=accounts,
-        facts={**facts, **withheld, "title": site.title},
+        facts={**facts, **told.facts(), **withheld, "title": site.title},
     )
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from probes import activity, feeds, read
+from probes import activity, feeds, moments, read, sitemaps
 from probes.model import Page, Precision
 from probes.site import read_site
 
@@ -139,8 +139,8 @@ RSS = """<rss version="2.0"><channel><title>Annour</title><pubDate>Thu, 19 Nov 2
 
 
 def newest(body: str) -> str | None:
-    found = activity.in_feed(feeds.feed(page(body)), NOW)
-    return found.iso() if found else None
+    told = activity.in_feed(feeds.feed(page(body)), NOW)
+    return told.newest.iso() if told else None
 
 
 def test_the_newest_item_counts_and_not_the_feeds_own_date() -> None:
@@ -194,10 +194,10 @@ def test_a_feeds_own_entities_are_never_expanded(body: str) -> None:
 
 def test_a_sitemap_index_names_its_sitemaps() -> None:
     body = "<sitemapindex><sitemap><loc>https://a.example/post-sitemap.xml</loc></sitemap></sitemapindex>"
-    found = feeds.sitemap(page(body))
+    found = sitemaps.sitemap(page(body))
     assert found is not None
     assert found.maps == (("https://a.example/post-sitemap.xml", None),)
 
 
 def test_a_compact_date_is_a_date() -> None:
-    assert feeds.moment("20260314", NOW) == (datetime(2026, 3, 14, tzinfo=UTC), Precision.DAY)
+    assert moments.moment("20260314", NOW) == (datetime(2026, 3, 14, tzinfo=UTC), Precision.DAY)

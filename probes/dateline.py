@@ -1,0 +1,182 @@
+"""The dates that a page shows to people: its dateline, short texts called a date, dates that stand alone."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from probes.datewords import (
+    BESIDE,
+    CHANGED,
+    COLOPHON,
+    LABEL,
+    OTHERS,
+    PUBLISHED,
+    YEAR,
+    is_span,
+    of_else,
+    unchanged,
+)
+from probes.marks import ASIDE, LIST, of_changes
+from probes.read import Chunk, Document
+
+CHUNKS = 4_000
+_NEAR = 12  # pieces of text after a title within which a date is that title's
+_AFTER, _BEFORE = 14, 4  # pieces of text in which a dateline stands
+_STORY = 200  # characters: here the story itself has begun
+_SHORT, _ALONE, _LEAD = 80, 25, 30  # characters
+_WORDS = 8  # a text of more, which nothing calls a date, is a sentence
+_TITLES = frozenset({"h1", "h2", "h3", "h4", "a"})
+_KNOWN = frozenset({"", "ar", "fr", "en", "de", "es"})
+
+
+class Said(NamedTuple):
+    """A short text that holds a date: where it stood, and whether words call it published, or a date."""
+
+    chunk: Chunk
+    text: str
+    published: bool
+    called: bool
+
+
+def in_dateline(document: Document) -> Iterator[tuple[str, str]]:
+    """What stands right below the page's title, or right above it, in whatever element: its dateline.
+
+    Sidebars and footers count where the title itself is taken for one: some themes call the whole page so.
+    """
+    chunks = document.chunks[:CHUNKS]
+    title = _title(document)
+    if title is None:
+        return
+    below = range(title, min(title + _AFTER, len(chunks)))
+    story = next((n for n in below if n > title and len(chunks[n].text) > _STORY), len(chunks))
+    above = range(title - 1, max(-1, title - 1 - _BEFORE), -1)
+    for n in (*(n for n in below if n < story), *above):
+        if chunks[n].place not in ASIDE or chunks[n].place == chunks[title].place:
+            said = _said(document, chunks[n], chunks[n - 1] if n else None)
+            if said is not None and (said.called or _is_date(said.chunk) or said.text.count(" ") < _WORDS):
+                yield said.text, "text"
+
+
+def in_words(document: Document) -> Iterator[tuple[str, str]]:
+    """Every short text with a date that is called one, by its element or by words at it."""
+    yield from ((said.text, "text") for said in _called(_after_title(document), document))
+
+
+def in_own_words(document: Document) -> Iterator[tuple[str, str]]:
+    """The same of one page: no lists of other pages, nothing under "see also" or among comments."""
+    chunks = _own_part(document)
+    near = set(chunks[:_NEAR])
+    called = _called(chunks, document)
+    kinds = Counter(hint for hint, _ in {(said.chunk.hint, said.text) for said in called})
+    for said in called:
+        if said.chunk in near or not said.chunk.hint or kinds[said.chunk.hint] < LIST:
+            yield said.text, "text"
+
+
+def in_loose_words(document: Document) -> Iterator[tuple[str, str]]:
+    """Every date that stands alone, unnamed: a weak clue."""
+    yield from ((said.text, "text") for said in _alone(document.chunks[:CHUNKS], document))
+
+
+def in_own_loose_words(document: Document) -> Iterator[tuple[str, str]]:
+    """The same of one page, the weakest clue: no banner's date, and nothing where three stand alike."""
+    alone = [said for said in _alone(_own_part(document), document) if said.chunk.place != "header"]
+    kinds = Counter(kind for kind, _ in {(said.chunk[1:], said.text) for said in alone})
+    yield from ((said.text, "text") for said in alone if kinds[said.chunk[1:]] < LIST)
+
+
+def _called(chunks: Iterable[Chunk], document: Document) -> list[Said]:
+    """Those in elements called so first, then those that words call so."""
+    found = [said for said in _all(chunks, document) if said.called or _is_date(said.chunk)]
+    return sorted(found, key=lambda said: not _is_date(said.chunk))
+
+
+def _is_date(chunk: Chunk) -> bool:
+    return chunk.tag == "time" or BESIDE.search(chunk.hint) is not None
+
+
+def _alone(chunks: Iterable[Chunk], document: Document) -> list[Said]:
+    return [said for said in _all(chunks, document) if len(said.chunk.text) <= _ALONE]
+
+
+def _all(chunks: Iterable[Chunk], document: Document) -> list[Said]:
+    """The short texts with a date outside sidebars, none that look like an event of the page's."""
+    found: list[Said] = []
+    events: set[tuple[str, ...]] = set()
+    before: Chunk | None = None
+    for chunk in chunks:
+        earlier, before = before, chunk
+        if chunk.place in ASIDE or not YEAR.search(chunk.text):  # most of a page ends here
+            continue
+        if len(chunk.text) <= _SHORT and is_span(chunk.text):
+            events.add(chunk[1:])
+        said = _said(document, chunk, earlier)
+        if said is not None:
+            found.append(said)
+    return [said for said in found if said.published or said.chunk[1:] not in events]
+
+
+def _said(document: Document, chunk: Chunk, before: Chunk | None) -> Said | None:
+    """What one chunk says as a publication's date; None if it holds none, or one of something else."""
+    leading = _LEADING.match(chunk.text)
+    text = leading[1] if leading else chunk.text
+    if not YEAR.search(text) or not _ours(document, text):
+        return None
+    if len(text) > (_SHORT if not COLOPHON.match(text) else 2 * _SHORT):
+        return None
+    kept = unchanged(text)
+    lead = before.text[-_LEAD:] if before is not None and before.tag not in _TITLES else ""
+    if not kept or (CHANGED.search(lead) and not PUBLISHED.search(kept)):
+        return None
+    around = f"{lead if text.startswith(kept) else ''} {kept}"
+    published = PUBLISHED.search(around) is not None
+    if of_else(around) or (is_span(kept) and not published):
+        return None
+    if chunk.text in of_changes(document):
+        return None
+    return Said(chunk, kept, published, leading is not None or LABEL.search(around) is not None)
+
+
+_LEADING = re.compile(r"\W{0,3}([^:–—]{2,20}(?:20\d\d|[٠-٩]{4})) ?(?::|–|—| - ) ?\S")  # a list of news
+
+
+def _ours(document: Document, text: str) -> bool:
+    """Whether the page's language is one whose months we know; elsewhere "Mai" may be ours and "Juli" not."""
+    return document.language[:2] in _KNOWN or not re.search(r"[^\W\d_]{3}", text)
+
+
+def _title(document: Document) -> int | None:
+    """Where the page's title stands in its text: what the head repeats of the body, at its fullest.
+
+    Else the first `<h1>` outside the banner, which may be only the logo.
+    """
+    chunks = document.chunks[:CHUNKS]
+    named = f"{document.title} {document.meta.get('og:title', '')}"
+    said = [n for n, chunk in enumerate(chunks) if len(chunk.text) > 15 and chunk.text in named]
+    headed = [n for n, chunk in enumerate(chunks) if chunk.tag == "h1" and chunk.place != "header"]
+    both = [n for n in headed if n in said]
+    if said:
+        return max(both or said, key=lambda n: (len(chunks[n].text), -n))
+    return headed[0] if headed else None
+
+
+def _after_title(document: Document) -> list[Chunk]:
+    """The text from the page's title on, then what stands before it."""
+    chunks = document.chunks[:CHUNKS]
+    start = _title(document) or 0
+    return [*chunks[start:], *chunks[:start]]
+
+
+def _own_part(document: Document) -> list[Chunk]:
+    """The same, as far as the heading under which other pages or visitors' words follow."""
+    chunks = document.chunks[:CHUNKS]
+    start = _title(document) or 0
+    end = next((n for n in range(start + 1, len(chunks)) if _opens_others(chunks[n])), len(chunks))
+    return [*chunks[start:end], *chunks[:start]]
+
+
+def _opens_others(chunk: Chunk) -> bool:
+    return len(chunk.text) <= 40 and chunk.tag != "a" and OTHERS.fullmatch(chunk.text) is not None

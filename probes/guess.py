@@ -1,0 +1,78 @@
+"""The last resort for a page's date: what htmldate guesses, where something else on the page bears it out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import date, datetime
+
+from probes.datewords import BORN, unchanged
+from probes.read import Document
+
+GUESSED = 256 * 1024  # characters that htmldate may look at
+_WITNESS = 200  # characters of a text, from its start, that can bear a date out
+
+
+def guess(document: Document, latest: datetime, markup: str) -> str | None:
+    """The day htmldate finds on a page freed of its footer, of changes, events and foundations.
+
+    Refused where nothing bears it out: it also takes days from the addresses of other pages, from pictures'
+    names and from what visitors wrote. A bare year's 1 January is refused too.
+    """
+    from htmldate import find_date  # noqa: PLC0415  # half a second to load, and few pages need it
+
+    body = _MISLEADING.sub(" ", _without_footer(markup[:GUESSED]))
+    bound = latest.strftime("%Y-%m-%d")
+    try:
+        said = find_date(body, original_date=True, url=document.url, max_date=bound, min_date="1995-01-01")
+        day = date.fromisoformat(said) if said else None
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        return None
+    if day is None or (day.month, day.day) == (1, 1) or not _borne_out(document, body, day):
+        return None
+    return day.isoformat()
+
+
+def _without_footer(markup: str) -> str:
+    """The page without what stands between its last `<footer` and the end of that."""
+    low = markup.lower()
+    start = low.rfind("<footer")
+    end = low.find("</footer", start)
+    return markup if start < 0 else markup[:start] + (markup[end:] if end > 0 else "")
+
+
+_MISLEADING = re.compile(
+    r"<meta[^>]{0,200}(?:modified|updated|last-modified|revised)[^>]{0,200}>"
+    r"|\"(?:dateModified|startDate|endDate|foundingDate|birthDate|validFrom|doorTime)\"\s*:\s*\"[^\"]{0,60}\""
+    rf"|{BORN}\W{{1,3}}(?:le|en|on|in|am|el)?\W{{0,3}}[^<>]{{0,14}}(?:19|20)\d\d",
+    re.IGNORECASE,
+)
+
+
+def _borne_out(document: Document, markup: str, day: date) -> bool:
+    """Whether the page shows the day, outside comments and changes, or names it published to machines."""
+    shown = _shown(day)
+    if any(shown.search(text) for text in _texts(document)):
+        return True
+    marked = (
+        rf"(?:publi|creat|issued|date)[\w-]{{0,20}}[\"'\s]{{0,3}}[:=]\s*[\"']?{day:%Y}-?{day:%m}-?{day:%d}"
+    )
+    return re.search(marked, markup, re.IGNORECASE) is not None
+
+
+def _texts(document: Document) -> Iterator[str]:
+    for chunk in document.chunks:
+        if chunk.place != "comments":
+            yield unchanged(chunk.text[:_WITNESS])
+
+
+def _shown(day: date) -> re.Pattern[str]:
+    """The day as people write it in any language: its number, then or before it the month, and the year."""
+    d, m, y = f"0?{day.day}", f"0?{day.month}", f"(?:{day:%Y}|{day:%y})"
+    name = r"(?:de\s+)?[^\W\d_]{3,12}\.?"
+    return re.compile(
+        rf"(?<!\d)(?:{d}\s?[./-]\s?{m}\s?[./-]\s?{y}|{m}\s?[./-]\s?{d}\s?[./-]\s?{y}"
+        rf"|{day:%Y}\W{{1,2}}\s?{m}\W{{1,2}}\s?{d}|{day:%Y}年{m}月{d}日"
+        rf"|{d}(?:er|st|nd|rd|th)?[\s.,-]{{1,3}}{name}[\s,-]{{1,3}}(?:de\s+)?{day:%Y}"
+        rf"|{name}[\s.-]{{1,2}}{d}(?:st|nd|rd|th)?[\s,.-]{{1,3}}{day:%Y})(?!\d)"
+    )
