@@ -149,7 +149,8 @@ def probe_api(account: Account) -> Steps:
     channel = answer.items.get(own.lower())
     if channel and channel["id"] == own:
         return (yield from _described(account, page, channel))
-    told = _without(page, answer, _JOINED)
+    alike = (Reason.UNREADABLE, "an id that differs in capitals alone")
+    told = alike if channel else _without(page, answer, _JOINED)
     if told[0] is Reason.NOT_FOUND and _named(identity):
         return (yield from _by_name(account, lost=own))
     return api.against(account, page, told, own)
