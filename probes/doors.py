@@ -1,12 +1,12 @@
 """The ways into a website: https or http, with or without www, and past a bad certificate only to look.
 
-A name that does not exist without `www.` may exist with it; a port that is shut on https may be open on
-http. Each way costs one more request, and only where the registered one failed.
+A name that does not exist without `www.` may exist with it, or answer with it alone; a port that is shut on
+https may be open on http. Each way costs one more request, and only where the registered one failed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import replace
 from urllib.parse import urlsplit, urlunsplit
 
@@ -23,30 +23,51 @@ def open_site(url: str) -> Opened:
         page, site = yield from ask(url, read_site, registered=True)
     except NoPage as trouble:
         if trouble.reason is Reason.TLS:
-            return (yield from _unverified(url, trouble))
-        page, site = yield from _other_door(url, trouble)
+            return (yield from _past_certificate(url, trouble))
+        return (yield from _other_door(url, trouble))
     return page, site, {}
 
 
-def _other_door(url: str, trouble: NoPage) -> Generator[Ask, Page, tuple[Page, Site]]:
-    """A missing name is tried with or without www, a shut port by the other scheme; else trouble stands."""
-    other = {
-        Reason.NO_SUCH_HOST: _with_or_without_www,
-        Reason.NETWORK: _other_scheme,
-        Reason.TIMEOUT: _other_scheme,
-    }.get(trouble.reason)
-    door = other(url) if other else None
-    if door is None:
-        raise trouble
-    try:
-        return (yield from ask(door, read_site, registered=True))
-    except NoPage as second:
-        raise (second if _says_more(second, trouble) else trouble) from None
+def _other_door(url: str, trouble: NoPage) -> Opened:
+    """A missing name is tried with or without www, a shut port by the other scheme; else trouble stands.
+
+    `https` is False among the facts where it was shut and plain http is open.
+    """
+    if trouble.reason is Reason.NO_SUCH_HOST:
+        doors = [_with_or_without_www(url)]
+    elif trouble.reason in (Reason.NETWORK, Reason.TIMEOUT):
+        doors = [_other_scheme(url), twin(url)]
+    else:
+        doors = []
+    for door in filter(None, doors):
+        try:
+            page, site = yield from ask(door, read_site, registered=True)
+        except NoPage as second:
+            trouble = second if _says_more(second, trouble) else trouble
+            continue
+        shut = url.startswith("https:") and page.url.startswith("http:") and door == _other_scheme(url)
+        return page, site, {"https": False} if shut else {}
+    raise trouble
 
 
 def _says_more(second: NoPage, first: NoPage) -> bool:
     """A name that exists with www but does not answer is no missing name."""
     return first.reason is Reason.NO_SUCH_HOST and second.reason is not Reason.NO_SUCH_HOST
+
+
+def _past_certificate(url: str, trouble: NoPage) -> Opened:
+    """A certificate of a stranger's may be a good one at the other name; else it is looked past."""
+    door = twin(url) if trouble.detail in _STRANGERS else None
+    if door is None:
+        return (yield from _unverified(url, trouble))
+    try:
+        page, site = yield from ask(door, read_site, registered=True)
+    except NoPage:
+        return (yield from _unverified(url, trouble))
+    return page, site, {"tls": trouble.detail}
+
+
+_STRANGERS = frozenset({"wrong_host", "self_signed", "untrusted", "handshake"})  # those of a host's own page
 
 
 def _unverified(url: str, trouble: NoPage) -> Opened:
@@ -67,6 +88,13 @@ def _unverified(url: str, trouble: NoPage) -> Opened:
     return replace(page, insecure=True), site, facts
 
 
+def twin(url: str) -> str | None:
+    """The address under the same domain's other name, with or without www; None for a name below a domain."""
+    name = read.host(url)
+    own = name.startswith("www.") or domains.registrable(name) == domains.plain(name)
+    return _with_or_without_www(url) if own else None
+
+
 def _with_or_without_www(url: str) -> str | None:
     parts = urlsplit(url)
     name = parts.netloc.removeprefix("www.") if parts.netloc.startswith("www.") else f"www.{parts.netloc}"
@@ -81,14 +109,16 @@ def _other_scheme(url: str) -> str | None:
     return urlunsplit(parts._replace(scheme="http" if parts.scheme == "https" else "https"))
 
 
-def transport(url: str, page: Page) -> Generator[Ask, Page, dict[str, Scalar]]:
-    """How the page came: https or not, certificate days left, seconds, another domain."""
+def transport(url: str, page: Page, known: Mapping[str, Scalar]) -> Generator[Ask, Page, dict[str, Scalar]]:
+    """How the page came: https or not (where not `known`), certificate days left, seconds, another domain."""
     facts: dict[str, Scalar] = {"seconds": round(page.seconds, 2)}
     if page.certificate_expires:
         facts["certificate_days"] = (page.certificate_expires - page.fetched_at.date()).days
     asked, reached = read.host(url), read.host(page.url)
     if not domains.same(asked, reached):
         facts["moved_to"] = domains.registrable(reached)
+    if "https" in known:
+        return facts
     secure = True if page.url.startswith("https:") else (yield from _answers_https(page.url))
     if secure is not None:
         facts["https"] = secure

@@ -8,7 +8,7 @@ from dataclasses import replace
 from urllib.parse import quote, unquote, urlsplit
 
 from probes import decoy, further, links, missing, news, past, read, walls
-from probes.doors import open_site, transport
+from probes.doors import open_site, transport, twin
 from probes.model import (
     Account,
     Ask,
@@ -31,7 +31,7 @@ from probes.site import Site, read_site
 
 NAME = "website"
 HOSTS: frozenset[str] = frozenset()  # every host that no other channel owns
-VERSION = 1
+VERSION = 2
 
 _FILE = re.compile(
     r"\.(?:pdf|docx?|xlsx?|pptx?|odt|ods|zip|rar|jpe?g|png|gif|webp|svg|mp[34]|avi|apk|csv)$", re.IGNORECASE
@@ -95,6 +95,8 @@ def probe(account: Account) -> Steps:
     doubt = _judged(page, site)
     if doubt is not None and doubt.reason is Reason.NOT_FOUND:
         page, site, doubt = yield from _as_typed(account, page, site, doubt)
+    if doubt is not None and doubt.presence is Presence.ABSENT and "tls" not in facts:
+        page, site, doubt = yield from _by_other_name(url, page, site, doubt)
     before = past.past(account.known)
     if doubt is None:
         doubt, tested = yield from decoy.doubted(account, url, page, site)
@@ -106,7 +108,7 @@ def probe(account: Account) -> Steps:
         facts |= past.handed_on(before)
     if doubt is not None:
         return replace(doubt, facts={**doubt.facts, **facts, "title": site.title})
-    facts |= {**site.facts, **past.of_site(site), **(yield from transport(url, page))}
+    facts |= {**site.facts, **past.of_site(site), **(yield from transport(url, page, facts))}
     told = yield from news.newest(page, site)
     accounts, withheld = yield from further.accounts(page, site)
     return present(
@@ -173,4 +175,20 @@ def _as_typed(
         return page, site, doubt
     second = _judged(other, read_again)
     gone = second is not None and second.reason is Reason.NOT_FOUND
+    return (page, site, doubt) if gone else (other, read_again, second)
+
+
+def _by_other_name(
+    url: str, page: Page, site: Site, doubt: Finding
+) -> Generator[Ask, Page, tuple[Page, Site, Finding | None]]:
+    """Before a site is called gone, its name with or without www: often only one is parked."""
+    door = twin(url)
+    if door is None or read.host(door) == read.host(page.url):
+        return page, site, doubt
+    try:
+        other, read_again = yield from ask(door, read_site, registered=True)
+    except NoPage:
+        return page, site, doubt
+    second = _judged(other, read_again)
+    gone = second is not None and second.presence is Presence.ABSENT
     return (page, site, doubt) if gone else (other, read_again, second)

@@ -79,7 +79,7 @@ def test_what_an_unverified_page_says_is_believed_only_from_plain_http() -> None
     finding, exchanges = look(web)
     assert (finding.presence, finding.reason) == (Presence.ABSENT, Reason.PARKED)
     assert finding.facts["tls"] == "wrong_host"
-    assert len(exchanges) == 3
+    assert len(exchanges) == 4  # by https, under its other name, unverified, by http
 
 
 def test_a_site_that_only_spoke_insecurely_is_never_absent_on_that_word_alone() -> None:
