@@ -9,13 +9,15 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
+import itertools
 import pickle
 import pkgutil
 import tomllib
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import pytest
@@ -66,6 +68,11 @@ EVERY_CHANNEL_FUNCTION = ("identify", "identify_bare", "probe")
 EVERY_CHANNEL = pytest.mark.parametrize("name", sorted(CHANNELS))
 EVERY_PLATFORM = pytest.mark.parametrize("name", [name for name in sorted(CHANNELS) if CHANNELS[name].HOSTS])
 """Not websites: any host may be one, and a hosting company's suspension page does come with 403 or 503."""
+
+
+EVERY_INTERFACE = pytest.mark.parametrize(
+    "name", [name for name in sorted(CHANNELS) if hasattr(CHANNELS[name], "INTERFACE")]
+)
 
 
 def _recorded(name: str) -> list[dict[str, object]]:
@@ -162,6 +169,26 @@ def test_a_refusal_is_never_an_absence(name: str, refusal: str) -> None:
     for account in _accounts(name):
         finding = _look(name, account, _page(*REFUSALS[refusal]))
         assert finding.presence is Presence.UNKNOWN
+
+
+@pytest.mark.parametrize("refusal", REFUSALS)
+@EVERY_INTERFACE
+def test_an_interface_is_asked_by_calls_alone_and_its_refusal_is_never_an_absence(
+    name: str, refusal: str
+) -> None:
+    channel, answer = cast("Any", CHANNELS[name]), _page(*REFUSALS[refusal])
+    for account, own in itertools.product(_accounts(name), (None, "1234567", "UCAnnour0000000000000001")):
+        known = Finding(Presence.PRESENT, platform_id=own)
+        look = drive(
+            channel.probe_api(replace(account, known=known)), lambda ask: replace(answer, url=ask.url)
+        )
+        assert look.finding.presence is Presence.UNKNOWN
+        for ask in (exchange.ask for exchange in look.exchanges):
+            assert ask.call is not None
+            assert ask.call.interface is channel.INTERFACE
+            assert urlsplit(ask.url).hostname == channel.INTERFACE.host
+            assert not ask.registered
+            assert not ask.headers
 
 
 @pytest.mark.parametrize("status", [401, 403, 429, 503, 999])
