@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from heapq import nlargest
 from urllib.parse import urlsplit
 
@@ -128,7 +128,9 @@ def newest(document: Document, now: datetime) -> Told | None:
     """The newest publication a home page shows: articles' own dates, `<time>`, dates beside titles."""
     told = list(_all(document, now, (marks.in_articles, marks.in_times, dateline.in_words)))
     told = told or list(_all(document, now, (dateline.in_loose_words,)))
-    days = {activity.when.date(): activity for activity in sorted(told, key=lambda activity: activity.when)}
+    days: dict[date, Activity] = {}
+    for activity in told:
+        days.setdefault(activity.when.date(), activity)
     return None if _is_demonstration(document, len(days)) else _told(days.values())
 
 

@@ -15,6 +15,7 @@ from probes.datewords import (
     OTHERS,
     PUBLISHED,
     YEAR,
+    is_alone,
     is_span,
     of_else,
     unchanged,
@@ -26,7 +27,7 @@ CHUNKS = 4_000
 _NEAR = 12  # pieces of text after a title within which a date is that title's
 _AFTER, _BEFORE = 14, 4  # pieces of text in which a dateline stands
 _STORY = 200  # characters: here the story itself has begun
-_SHORT, _ALONE, _LEAD = 80, 25, 30  # characters
+_SHORT, _LEAD = 80, 30  # characters
 _WORDS = 8  # a text of more, which nothing calls a date, is a sentence
 _TITLES = frozenset({"h1", "h2", "h3", "h4", "a"})
 _KNOWN = frozenset({"", "ar", "fr", "en", "de", "es"})
@@ -53,7 +54,10 @@ def in_dateline(document: Document) -> Iterator[tuple[str, str]]:
     below = range(title, min(title + _AFTER, len(chunks)))
     story = next((n for n in below if n > title and len(chunks[n].text) > _STORY), len(chunks))
     above = range(title - 1, max(-1, title - 1 - _BEFORE), -1)
+    changes = of_changes(document)
     for n in (*(n for n in below if n < story), *above):
+        if chunks[n].text in changes:
+            continue
         if chunks[n].place not in ASIDE or chunks[n].place == chunks[title].place:
             said = _said(document, chunks[n], chunks[n - 1] if n else None)
             if said is not None and (said.called or _is_date(said.chunk) or said.text.count(" ") < _WORDS):
@@ -99,7 +103,7 @@ def _is_date(chunk: Chunk) -> bool:
 
 
 def _alone(chunks: Iterable[Chunk], document: Document) -> list[Said]:
-    return [said for said in _all(chunks, document) if len(said.chunk.text) <= _ALONE]
+    return [said for said in _all(chunks, document) if is_alone(said.text)]
 
 
 def _all(chunks: Iterable[Chunk], document: Document) -> list[Said]:
@@ -107,10 +111,11 @@ def _all(chunks: Iterable[Chunk], document: Document) -> list[Said]:
     found: list[Said] = []
     events: set[tuple[str, ...]] = set()
     before: Chunk | None = None
+    changes = of_changes(document)
     for chunk in chunks:
         earlier, before = before, chunk
-        if chunk.place in ASIDE or not YEAR.search(chunk.text):  # most of a page ends here
-            continue
+        if chunk.place in ASIDE or not YEAR.search(chunk.text) or chunk.text in changes:
+            continue  # most of a page ends here
         if len(chunk.text) <= _SHORT and is_span(chunk.text):
             events.add(chunk[1:])
         said = _said(document, chunk, earlier)
@@ -134,8 +139,6 @@ def _said(document: Document, chunk: Chunk, before: Chunk | None) -> Said | None
     around = f"{lead if text.startswith(kept) else ''} {kept}"
     published = PUBLISHED.search(around) is not None
     if of_else(around) or (is_span(kept) and not published):
-        return None
-    if chunk.text in of_changes(document):
         return None
     return Said(chunk, kept, published, leading is not None or LABEL.search(around) is not None)
 

@@ -75,7 +75,7 @@ _MONTH_NAMES = (
     "نونبر نوفمبر تشرين_الثاني نوفبر november novembre nov noviembre",
     "دجنبر ديسمبر كانون_الأول دسمبر december decembre dec dezember dez diciembre dic",
 )
-_MONTHS = {
+MONTHS = {
     folded(name).replace("_", " "): number
     for number, names in enumerate(_MONTH_NAMES, 1)
     for name in names.split()
@@ -91,10 +91,8 @@ _CLOCK = (
     r"(?:(?: ?t ?|,? {1,2})(?P<hour>\d\d):(?P<minute>\d\d)(?::(?P<second>\d\d)(?:[.,]\d{1,9})?)?"
     r" ?(?P<zone>z|gmt|utc|ut|[+-]\d\d:?\d\d)(?![\d:]))?"
 )
-_MONTH = rf"(?P<month>{_any_of(_MONTHS)})"
-_OTHER_NAME = (
-    rf"(?: ?[/(\-–] ?(?P<again>{_any_of(_MONTHS)})\)?)?"  # «آب/أغسطس», as the UN and the press write
-)
+_MONTH = rf"(?P<month>{_any_of(MONTHS)})"
+_OTHER_NAME = rf"(?: ?[/(\-–] ?(?P<again>{_any_of(MONTHS)})\)?)?"  # «آب/أغسطس», as the UN and the press write
 
 _ISO = re.compile(
     rf"(?<![\d./-])(?P<year>{_YEAR})(?P<mark>[-/.])(?P<month>\d\d?)(?P=mark)(?P<day>\d\d?)(?!\d|[./-]\d){_CLOCK}"
@@ -211,8 +209,8 @@ def _from_numbers(match: re.Match[str], _now: datetime) -> Dated | None:
 
 
 def _from_words(match: re.Match[str], _now: datetime) -> Dated | None:
-    month = _MONTHS[_one_space(match["month"])]
-    if match["again"] and _MONTHS[_one_space(match["again"])] != month:
+    month = MONTHS[_one_space(match["month"])]
+    if match["again"] and MONTHS[_one_space(match["again"])] != month:
         return None
     day = match["day"] or match["after"]
     if day is None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from probes.dates import folded
+from probes.dates import MONTHS, folded
 
 YEAR = re.compile(r"(?:19|20)\d\d|[٠-٩۰-۹]{4}|\d{1,2}[./]\d{1,2}[./]\d{2}")
 
@@ -40,7 +40,7 @@ COLOPHON = re.compile(
 CHANGED = re.compile(
     r"updat(?:ed?|ing)\b|modif|mises? [àa] jour|\bmis [àa] jour|\brévisée?|\brevised|\breviewed"
     r"|last (?:change|edit|rev)|aktualisiert|letzte[rn]? (?:änderung|aktualisierung|bearbeitung)|geändert"
-    r"|actualizad|تحديث|آخر (?:تعديل|مراجعة)|تم التعديل|©|copyright",
+    r"|actualizad|تحديث|[آأا]خر (?:تعديل|مراجعة)|تم التعديل|©|copyright",
     re.IGNORECASE,
 )
 """A change, which is no publication."""
@@ -59,19 +59,19 @@ def unchanged(text: str) -> str:
 
 
 BORN = (
-    r"(?:créée?|fondée?|née?|constituée?|founded|established|born|created|since|depuis|تأسست|أسست|"
-    r"تأسيس|gegründet|fundada)"
+    r"(?:créée?|fondée?|née?|constituée?|founded|established|born|created|since|depuis|ت[أا]سست|[أا]سست|"
+    r"ت[أا]سيس|gegründet|fundada)"
 )
 _FOUNDED = rf"{BORN}\b.{{0,20}}(?:19|20)\d\d|{BORN}\W+(?:le|en|on|in|am|el)?\W*$"
 _OFFICIAL = (  # a law, a receipt of the authorities, a legal deposit
     r"récépissé|\bdahir|décrets?\b|\bloi n|\barrêtés?\b|(?:bulletin|journal) officiel|\bagré(?:ée?s?|ment)\b"
     r"|utilité publique|dépôt légal|ظهير|مرسوم|القانون|الجريدة الرسمية|وصل (?:الإيداع|نهائي|مؤقت|رقم)"
-    r"|الإيداع القانوني"
+    r"|ال[إا]يداع القانوني"
 )
 _PERSON = (  # a visitor, a member, somebody's life
     r"membre depuis|inscrite?s? (?:le|depuis)\b|member since|\bjoined|\bregistered"
     r"|last (?:visit|login|seen|active)|dernière (?:visite|connexion)|décédée?|\bdied\b|عضو منذ"
-    r"|تاريخ (?:التسجيل|الانضمام|الازدياد|الميلاد)|انضم|آخر (?:زيارة|ظهور|دخول)|ولد في|توفي"
+    r"|تاريخ (?:التسجيل|الانضمام|الازدياد|الميلاد)|انضم|[آأا]خر (?:زيارة|ظهور|دخول)|ولد في|توفي"
 )
 _TODAY = (  # what the day, the weather and the mosque say
     r"météo|\bweather|الطقس|prières?\b|prayer|الصلاة|الفجر|\bfajr|visiteurs|visitors|الزوار|aujourd'hui"
@@ -83,8 +83,8 @@ _APPOINTED = (  # what was to be, or had to be done by then
     r"|\b(?:quand|when|lieu|venue|starts?|ends?|termine?|événement|event)\s*:|\bexpir|\bvalable|valid until"
     r"|closing date|(?:register|apply) (?:by|before)"
     r"|date de (?:l['’]|la |fin|début|naissance|création|clôture)"
-    r"|آخر أجل|موعد|ست?نعقد|ستقام|سيقام|سينظم|ستنظم|ابتداء من|قبل يوم"
-    r"|تاريخ (?:الفعالية|الحدث|التظاهرة|الإغلاق|الانتهاء|النشاط)"
+    r"|[آأا]خر [أا]جل|موعد|ست?نعقد|ستقام|سيقام|سينظم|ستنظم|ابتداء من|قبل يوم"
+    r"|تاريخ (?:الفعالية|الحدث|التظاهرة|ال[إا]غلاق|الانتهاء|النشاط)"
 )
 _ELSE = re.compile(rf"{_FOUNDED}|{_OFFICIAL}|{_PERSON}|{_TODAY}|{_APPOINTED}", re.IGNORECASE)
 
@@ -95,8 +95,10 @@ _SPAN = re.compile(
     r"|\bdu \d{1,2}\b.{2,20}\bau \d{1,2}\b|\bfrom \d{1,2}\b.{2,20}\bto \d{1,2}\b"
     r"|(?<!\w)من \d{1,2}(?!\d).{0,20}(?<!\w)الى "
     # From one whole date to another.
-    rf"|(?:19|20)\d\d\s*{_TO}\s*(?:[^\W\d_]{{2,12}}\.?\s+)?\d{{1,2}}"
-    r"(?:[./-]\d|,?\s+(?:[^\W\d_]{3,}\.?,?\s+)?(?:19|20)\d\d)"
+    rf"|(?<=[./-])(?:19|20)\d\d\s*{_TO}\s*\d{{1,2}}[./-]\d"
+    rf"|(?:19|20)\d\d\s+{_TO}\s+(?:[^\W\d_]{{2,12}}\.?\s+)?\d{{1,2}},?\s+"
+    r"(?:[^\W\d_]{3,}\.?,?\s+)?(?:19|20)\d\d"
+    rf"|\d{{4}}-\d\d-\d\d\s*{_TO}\s*\d{{4}}-\d\d-\d\d"
 )
 
 
@@ -111,15 +113,39 @@ def is_span(text: str) -> bool:
     return bool(span and (span["from"] is None or int(span["from"]) < int(span["to"])))
 
 
+_CALENDAR = frozenset(folded(word) for name in MONTHS for word in name.split()) | frozenset(
+    re.findall(
+        r"\w+",
+        folded(
+            """
+            lundi mardi mercredi jeudi vendredi samedi dimanche lun mar mer jeu ven sam dim
+            monday tuesday wednesday thursday friday saturday sunday
+            mon tue tues wed thu thur thurs fri sat sun
+            الإثنين الاثنين الثلاثاء الأربعاء الخميس الجمعة السبت الأحد
+            montag dienstag mittwoch donnerstag freitag samstag sonntag
+            lunes martes miércoles jueves viernes sábado domingo
+            le on am pm à at h um uhr ص م هـ من يوم بتاريخ على الساعة er st nd rd th de du of
+            """
+        ),
+    )
+)
+_LONGEST = 60  # characters; "mercredi 17 septembre 2026 à 14h30" and marks between
+
+
+def is_alone(text: str) -> bool:
+    """Whether a text says a day, perhaps with its weekday and an hour, and nothing else."""
+    return len(text) <= _LONGEST and set(re.findall(r"[^\W\d_]+", folded(text))) <= _CALENDAR
+
+
 _SEE_ALSO = (
     r"(?:articles?|posts?|contenus?|news|stories) (?:similaires?|connexes?|liée?s?|associée?s?)"
     r"|(?:dans|sur) (?:la|le) même (?:rubrique|thème|sujet|catégorie)|[àa] lire (?:aussi|également)"
     r"|(?:lire|voir|lisez) aussi|vous (?:aimerez|pourriez) .{0,30}|(?:autres|derniers|plus d['’]) ?articles?"
     r"|articles récents|dernières (?:actualités|nouvelles|publications)"
     r"|(?:related|recent|latest|more|other) (?:posts?|articles?|news|stories|content)"
-    r"|you (?:may|might) also like|read (?:also|next|more on)|(?:اقرأ|شاهد|إقرأ) أيض[اًا]+ً?"
-    r"|(?:مقالات|مواضيع|أخبار|مواد) (?:ذات صلة|مشابهة|أخرى|متعلقة)|قد (?:يعجبك|يهمك) .{0,20}"
-    r"|آخر (?:الأخبار|المقالات|المستجدات)|في نفس (?:الموضوع|القسم|السياق)"
+    r"|you (?:may|might) also like|read (?:also|next|more on)|(?:[اإ]قر[أا]|شاهد) [أا]يض[اًا]+ً?"
+    r"|(?:مقالات|مواضيع|[أا]خبار|مواد) (?:ذات صلة|مشابهة|[أا]خرى|متعلقة)|قد (?:يعجبك|يهمك) .{0,20}"
+    r"|[آأا]خر (?:ال[أا]خبار|المقالات|المستجدات)|في نفس (?:الموضوع|القسم|السياق)"
 )
 _VISITORS = (
     r"(?:\d+\s+)?(?:comments?|commentaires?|réponses?|responses?|replies)(?:\s*\(\d+\))?"

@@ -6,17 +6,16 @@ tree drops what is nested deeper than 256 (measured 2026-11).
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any, cast
-from urllib.parse import urljoin, urlsplit
 
 from bs4 import BeautifulSoup, Tag
 
-from probes.charset import PARSED, TITLE, UNSEEN, clean, decoded
+from probes.addresses import absolute, host, leading_inside
+from probes.charset import PARSED, TITLE, clean, decoded
+from probes.jsonld import schemas
 from probes.model import Page
 from probes.places import BEFORE, PLACE, TEXT, Chunk, LeanBuilder
 
@@ -205,7 +204,7 @@ class _Gatherer:
         """A script: counted, and read if it is JSON-LD."""
         self.scripts += 1
         if attrs.get("type", "").lower().strip() == "application/ld+json":
-            self.schemas.extend(_schemas(tag.get_text()))
+            self.schemas.extend(schemas(tag.get_text()))
         elif "src" in attrs:
             self.sources.append(attrs["src"])
         elif len(self.sources) < SOURCES and len(code := tag.get_text()) < LEADS:
@@ -250,7 +249,7 @@ def _gather(soup: BeautifulSoup, builder: LeanBuilder, url: str) -> Document:
         forms=seen.forms,
         text=" ".join([chunk.text for chunk in builder.chunks]),
         main=" ".join([c.text for c in builder.chunks if c.place in _MAIN and c.tag not in _PRESSED]),
-        inner=_inner(url, seen.anchors),
+        inner=leading_inside(url, (anchor.url for anchor in seen.anchors)),
     )
 
 
@@ -258,32 +257,6 @@ _SOURCES = ("src", "data-src", "data-lazy-src", "data-litespeed-src")  # frames 
 _NOTHING = frozenset({"about:", "data:t"})
 _MAIN = frozenset({"main", "article", "events", "others"})
 _PRESSED = frozenset({"a", "button", "label"})
-# What a host's notice links to on the notice's own host.
-_NOTICE = re.compile(r"privacy|terms|legal|lander|cgi-|login|cookie|^/*$")
-
-
-def _inner(url: str, anchors: Iterable[Anchor]) -> int:
-    """How many other pages of this site the anchors lead to; forty are counted at most."""
-    parts = urlsplit(url)
-    here, own = parts.path.rstrip("/"), {parts.netloc.lower(), f"www.{parts.netloc.lower()}"}
-    own.add(parts.netloc.lower().removeprefix("www."))
-    pages: set[str] = set()
-    for anchor in anchors:
-        scheme, _, rest = anchor.url.partition("#")[0].partition("://")
-        name, _, path = rest.partition("/")
-        if scheme not in ("http", "https") or name.lower() not in own:
-            continue
-        plain, _, query = path.partition("?")
-        same = f"/{plain}".rstrip("/") == here
-        if len(query) > QUERY or (not query and (same or _NOTICE.search(plain.lower()))):
-            continue  # a parked page's searches carry long queries
-        pages.add(path)
-        if len(pages) == 40:
-            break
-    return len(pages)
-
-
-QUERY = 60
 
 
 def _stamp(tag: Tag, attrs: Mapping[str, str], *, titled: bool) -> Iterator[Stamp]:
@@ -303,54 +276,6 @@ def _stamp(tag: Tag, attrs: Mapping[str, str], *, titled: bool) -> Iterator[Stam
 
 
 _SAID_PUBLISHED = re.compile(r"(?:publi|posted|نشر).*(?:19|20)\d\d", re.IGNORECASE)
-
-
-def _schemas(text: str) -> Iterator[Mapping[str, Any]]:
-    """The objects of a JSON-LD block, `@graph` and lists unfolded; broken JSON is skipped."""
-    try:
-        found = json.loads(
-            text.strip().removeprefix("<!--").removesuffix("-->").strip().rstrip(";"), strict=False
-        )
-    except (ValueError, RecursionError):
-        return
-    waiting = [found]
-    for _ in range(200):
-        if not waiting:
-            return
-        thing = waiting.pop(0)
-        if isinstance(thing, list):
-            waiting = thing[:100] + waiting
-        elif isinstance(thing, dict):
-            yield thing
-            waiting = [
-                thing[key] for key in ("@graph", "mainEntity", "publisher", "author") if key in thing
-            ] + waiting
-
-
-def absolute(base: str, href: str) -> str:
-    """The address as seen from `base`; what cannot be joined stays as written."""
-    href = href.strip() if href.isprintable() else UNSEEN.sub("", href).strip()
-    if href.startswith(("https://", "http://")) or not href:
-        return href
-    if href[0] == "/" and href[1:2] != "/" and "/." not in href:
-        return _origin(base) + href  # most links; joining them by the book costs a fifth of all reading
-    try:
-        return urljoin(base, href)
-    except ValueError:
-        return href
-
-
-@lru_cache(maxsize=64)
-def _origin(base: str) -> str:
-    return urljoin(base, "/").removesuffix("/")
-
-
-def host(url: str) -> str:
-    """The host of an address, lower-case, or nothing."""
-    try:
-        return (urlsplit(url).hostname or "").lower()
-    except ValueError:
-        return ""
 
 
 def head(page: Page) -> Document:

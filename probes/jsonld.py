@@ -1,0 +1,46 @@
+"""JSON-LD blocks of a page as plain objects; of a broken one what can be told without doubt."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+THINGS = 200
+_INNER = ("@graph", "mainEntity", "publisher", "author")
+
+
+def schemas(text: str) -> Iterator[Mapping[str, Any]]:
+    """The objects of a block, `@graph` and lists unfolded."""
+    try:
+        found = json.loads(
+            text.strip().removeprefix("<!--").removesuffix("-->").strip().rstrip(";"), strict=False
+        )
+    except (ValueError, RecursionError):
+        yield from _salvaged(text)
+        return
+    waiting = [found]
+    for _ in range(THINGS):
+        if not waiting:
+            return
+        thing = waiting.pop(0)
+        if isinstance(thing, list):
+            waiting = thing[:100] + waiting
+        elif isinstance(thing, dict):
+            yield thing
+            waiting = [thing[key] for key in _INNER if key in thing] + waiting
+
+
+_TYPE = re.compile(r"\"@type\"\s*:\s*\"(\w{3,40})\"")
+_PUBLISHED = re.compile(r"\"datePublished\"\s*:\s*\"([^\"<>]{8,40})\"")
+
+
+def _salvaged(text: str) -> Iterator[Mapping[str, Any]]:
+    """The day of publication in a block that a quotation mark in a title or a lost comma broke.
+
+    Only where the block has one such day and its first type: two would be a list.
+    """
+    kinds, days = _TYPE.findall(text[:20_000]), set(_PUBLISHED.findall(text[:100_000]))
+    if kinds and len(days) == 1:
+        yield {"@type": kinds[0], "datePublished": days.pop()}
