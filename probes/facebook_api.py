@@ -15,7 +15,7 @@ from typing import Any
 from probes import api
 from probes.interface import Answer, Call, Interface
 from probes.model import Account, Ask, Finding, Identity, Kind, NoPage, Page, Reason, Steps, ask, present
-from probes.shown import wrong_target
+from probes.shown import ACCOUNTS, wrong_target
 from probes.tree import at, list_of, object_of
 
 INTERFACE = Interface(
@@ -140,14 +140,14 @@ def probe_api(account: Account) -> Steps:
     if identity.kind in (Kind.GROUP, Kind.PERSON):
         return api.unasked(account, f"Facebook's interface tells of pages alone, not of a {identity.kind}")
     value = _value(identity)
-    if not value:
+    if identity.kind not in ACCOUNTS or not value:
         return wrong_target(identity)
     known = _known_number(account)
     page, answer = yield from _asked(value)
     found = answer.items.get(value.lower())
     if found is None:
         return (yield from _without(account, page, answer, value, known))
-    if known and identity.key != f"id:{known}" and found["id"] != known:
+    if known and known != found["id"] and not value.isdigit():
         return (yield from _other(account, page, found, known))
     return (yield from _described(account, page, found))
 
@@ -211,7 +211,7 @@ def _moved(account: Account, page: Page, message: str) -> Finding:
 
 
 def _other(account: Account, page: Page, found: Mapping[str, Any], known: str) -> Steps:
-    """Another number than the known one answers. Where the known page still does, it is the one to tell of.
+    """Another number than the known one answers to the name. Where the known page still does, tell of that.
 
     A page has a second number, its profile's, and Facebook's own pages show either: so a number that is
     not answered any more is no proof of a stranger.

@@ -86,7 +86,7 @@ def _user(item: Any) -> dict[str, Any] | None:
         "private": at(item, "protected") is True,
         "posts": api.count(at(figures, "tweet_count")),
         "followers": api.count(at(figures, "followers_count")),
-        "newest": _moment(at(item, "most_recent_post_id")),
+        "newest": _moment(at(item, "most_recent_post_id") or at(item, "most_recent_tweet_id")),
         "withheld": [api.text(land) for land in list_of(at(item, "withheld", "country_codes"))][:50],
         "sites": _sites(item),
     }

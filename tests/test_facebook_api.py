@@ -115,7 +115,10 @@ def test_a_group_and_a_person_are_asked_nothing() -> None:
     )
 
 
-@pytest.mark.parametrize("link", ["https://www.facebook.com/sharer.php?u=x", "https://fb.watch/abc/"])
+@pytest.mark.parametrize(
+    "link",
+    ["https://www.facebook.com/sharer.php?u=x", "https://fb.watch/abc/", f"{LINK}/posts/123456789012"],
+)
 def test_a_link_that_names_no_page_is_asked_nothing(link: str) -> None:
     look = _look(link=link, known=NUMBER)
     assert (look.exchanges, look.finding.reason) == ((), Reason.WRONG_TARGET)
@@ -209,8 +212,9 @@ def test_a_known_number_that_cannot_be_asked_tonight_is_kept_for_another(limit: 
 
 
 def test_a_registered_number_that_answers_with_another_is_no_renaming() -> None:
-    finding = _look(_numbered(NUMBER, OTHER), _posts(OTHER), link=BY_ID, known=NUMBER).finding
-    assert (finding.presence, finding.reason) == (Presence.PRESENT, None)
+    for known in (NUMBER, OTHER, "7", None):
+        finding = _look(_numbered(NUMBER, OTHER), _posts(OTHER), link=BY_ID, known=known).finding
+        assert (finding.presence, finding.reason) == (Presence.PRESENT, None)
 
 
 @pytest.mark.parametrize(("link", "known"), [(BY_ID, None), (BY_ID, NUMBER)])

@@ -114,6 +114,11 @@ def test_an_account_tells_its_figures_its_site_and_its_newest_post() -> None:
     assert abs((finding.last_activity.when - ago(days=4)).total_seconds()) < 2
 
 
+def test_the_newest_post_is_read_under_its_older_name_too() -> None:
+    user = _user(most_recent_post_id=None, most_recent_tweet_id=_post(ago(days=8)))
+    assert _look(_users(user)).finding.last_activity is not None
+
+
 @pytest.mark.parametrize(
     "number", [None, "", "x", "29999999999", _post(ago(days=-9)), "9" * 40, 10**30, -5, [], True]
 )
