@@ -41,6 +41,8 @@ TROUBLES = (
             r"(?:fatal error|warning|parse error|notice|deprecated) ?: .{5,400} (?:on line|à la ligne) \d+",
             r"encountered an unexpected error|unexpected error|something went wrong|incident (?:number|id)",
             r"joomla! debug|application error|runtime error|whoops, looks like",
+            r"bandwidth limit exceeded|limite de bande passante (?:est )?(?:dépassée|atteinte)",
+            r"site (?:\w+ ){0,3}en (?:cours de |pleine )?refonte|(?:الموقع|موقعنا) (?:\w+ ){0,2}للصيانة",
         ),
     ),
     Sign(
@@ -73,6 +75,15 @@ TROUBLES = (
             r"page can(?:'|’)?t be displayed|cannot be displayed|incident id|reference #\d",
             r"security check|please stand by|vérification de sécurité|vérification humaine|"
             r"êtes (?:un )?humain",
+        ),
+    ),
+    # Blogger's and WordPress.com's words for a site that its owner shows to some.
+    Sign(
+        Reason.LOGIN_WALL,
+        any_of(
+            r"open to invited readers only|réservé aux lecteurs invités|مفتوحة للقراء المدعوين",
+            r"this site is (?:currently |marked )?private|ce site est (?:actuellement |marqué comme )?privé|"
+            r"هذا الموقع خاص(?! ب)",
         ),
     ),
     # A contact form may name its riddle; a page that says little else is one.

@@ -115,7 +115,7 @@ _LABEL = re.compile(
 )
 _SENTENCE = re.compile(
     rf"(?:^|[.!?:…|–—-]\s*)\W{{0,3}}{_SORRY}(?:(?:{_NUMBER})[\s\W_]{{0,4}})?(?:{_SAYING})"
-    r"(?=\s*(?:$|[.!?,;:…|–—(،؛]|(?:or|ou|oder|o|أو) |(?:on|sur) (?:this|our|ce|notre) |404))",
+    r"(?=\s*(?:$|[.!,;:…|–—(،؛]|(?:or|ou|oder|o|أو) |(?:on|sur) (?:this|our|ce|notre) |404))",
     re.IGNORECASE,
 )
 # Looser: enough on a page that says nothing else, or to ask the site about an address nobody made.
@@ -136,6 +136,11 @@ _PATH = re.compile(
     r"pagenotfound|404_not_found)(?:\.\w{2,5})?/?$",
     re.IGNORECASE,
 )
+_TO_A_VISITOR = re.compile(
+    r"4(?:04|10)|\byou|requested|\berr(?:or|eur)|\bvous\b|demandée?|recherchée|المطلوب|طلبت|تبحث|solicitada|"
+    r"busca|angeforderte|gesuchte|richiesta|procura",
+    re.IGNORECASE,
+)
 _VAGUE = re.compile(r"\W*(?:(?:404|410)\W*|not found\W*|nothing (?:was )?found\W*)", re.IGNORECASE)
 
 
@@ -152,7 +157,7 @@ def gone(document: Document, *, root: bool) -> tuple[Reason, str] | None:
     `root` tells that the address is a site's front page, where an error heading alone proves less.
     """
     words = _in_title(document) or (None if root else _in_address(document))
-    words = words or _in_headings(document, root=root) or _in_words(document)
+    words = words or _in_headings(document, root=root) or _in_words(document, root=root)
     if not words:
         return None
     # A front page that lists nothing says so with the words of an empty search.
@@ -205,13 +210,19 @@ def _in_headings(document: Document, *, root: bool) -> str | None:
     return None
 
 
-def _in_words(document: Document) -> str | None:
-    """Words of a page, or of a main part amid menus, that is about nothing else."""
+def _in_words(document: Document, *, root: bool) -> str | None:
+    """Words of a page, or of a main part amid menus, that is about nothing else.
+
+    A front page of two sentences may tell of a lost document: there a visitor is spoken to, or all is said.
+    """
     text, main = document.text, document.main
     if len(text) < 80 and _LABEL.fullmatch(text):
         return text
-    if document.inner < 3 and len(text) < TINY and (said := _SPEAKS.search(text)):
-        return said[0]
+    if document.inner < 3 and len(text) < TINY:
+        loose = [said[0] for said in _SPEAKS.finditer(text) if not _VAGUE.fullmatch(said[0])]
+        words = next((said for said in loose if not root or _TO_A_VISITOR.search(said)), None)
+        if words := words or _sentence(text):
+            return words
     if len(main) < TINY:
         lines = (chunk.text for chunk in document.chunks if chunk.place in ("main", "article"))
         return next(filter(None, map(_sentence, lines)), None)

@@ -37,7 +37,7 @@ ABSENCES = (
     # cPanel redirects to this address and serves it with 200 (fact sheet, seen 2026-08).
     Sign(
         Reason.SUSPENDED,
-        any_of(r"/cgi-sys/suspendedpage\.cgi", r"/suspended\.page/", r"/suspendu"),
+        any_of(r"/cgi-sys/suspendedpage\.cgi", r"/suspended\.page/", r"/suspendu(?:\.\w{2,5}|/)?(?:\?|$)"),
         "address",
     ),
     Sign(
@@ -48,7 +48,7 @@ ABSENCES = (
     Sign(
         Reason.SUSPENDED,
         any_of(
-            r"this account has been suspended",
+            r"this account has been suspended|this (?:web)?site has been archived or suspended",
             r"^account (?:has been )?suspended",
             r"(?:web)?site (?:has been |is |temporarily )*(?:suspended|disabled|deactivated)",
             r"(?:your|the|this) (?:hosting )?account (?:has been|is) (?:temporarily )?(?:suspended|"
@@ -71,8 +71,6 @@ ABSENCES = (
             r"cuenta (?:ha sido )?suspendida|conta (?:foi |est[áa] )?suspensa|sitio suspendido|site suspenso",
             r"(?:webhosting-?)?(?:konto|account|webseite|website) (?:wurde |ist )?(?:gesperrt|deaktiviert)",
             r"account (?:è stato )?sospeso|sito (?:è stato )?sospeso|account (?:is )?opgeschort",
-            r"bandwidth limit exceeded",
-            r"limite de bande passante (?:est )?(?:dépassée|atteinte)",
         ),
     ),
     Sign(
@@ -99,7 +97,8 @@ ABSENCES = (
             r"expired domain",
             r"(?:nom de )?domaine (?:\S+ )?(?:est )?(?:à vendre|parqué|expiré)",
             r"ce (?:nom de )?domaine (?:est|a été|vient d.être) (?:enregistré|réservé|déposé)",
-            r"acheter ce (?:nom de )?domaine",
+            r"acheter ce (?:nom de )?domaine|^\S+\.[a-z]{2,12} (?:est (?:à vendre|en vente)|a expiré)\b",
+            r"footer_domain_parking",
             r"(?:هذا )?(?:النطاق|الدومين|نطاق) (?:معروض )?للبيع",
             r"انتهت صلاحية (?:هذا )?(?:النطاق|الدومين)",
             r"steht zum verkauf",
@@ -150,7 +149,8 @@ ABSENCES = (
             r"(?:site|page) (?:web )?en cours de (?:réalisation|création|développement|préparation)",
             r"(?:^|[|:–—-] ?)(?:we.re )?(?:coming soon|launching soon|opening soon)\W*$",
             r"future home of",
-            r"votre (?:nom de )?domaine a bien été créé",
+            r"votre (?:nom de )?domaine a bien été créé|votre hébergement est (?:actif|prêt|activé)",
+            r"^(?:site (?:not installed|non installé)|nothing is here yet)\W*$",
             r"page d.(?:index|accueil) (?:standard|par défaut)",
             r"bienvenue sur votre nouveau site",
             r"(?:page|site) (?:web |internet )?(?:est )?(?:actuellement )?en (?:cours de )?construction",
@@ -162,8 +162,9 @@ ABSENCES = (
             r"(?:webseite|seite|website) (?:befindet sich |ist )?(?:derzeit )?im aufbau|^hier entsteht eine",
             r"(?:sito|pagina) (?:web )?(?:è )?in (?:costruzione|allestimento)|website in opbouw|"
             r"сайт в разработке|yapım aşamasında",
-            r"(?:الموقع|الصفحة) (?:قيد|تحت) (?:الإنشاء|الانشاء|التطوير|البناء)",
-            r"^(?:قريبا|قريباً|الموقع قريبا)\W*$",
+            r"(?:الموقع|موقعنا|الصفحة) (?:قيد|تحت|في طور) (?:الإنشاء|الانشاء|التطوير|البناء|الإنجاز|"
+            r"الانجاز|الإعداد)",
+            r"^(?:قريبا|قريباً|(?:الموقع|موقعنا) قريبا)\W*$",
             r"file may be deleted or overwritten|place your files in",
             r"wordpress › (?:setup|installation)|bienvenue dans (?:la célèbre installation de )?wordpress",
             r"i.m a paragraph\. click here to add your own text",
@@ -191,16 +192,19 @@ ABSENCES = (
         Reason.NOT_FOUND,
         any_of(
             r"do you want to register \S+\.wordpress\.com",
-            r"blog (?:not found|has been removed)",
+            r"\S+\.wordpress\.com (?:is no longer available|n.est plus disponible|لم يعد متاح)",
+            r"the authors have deleted this site|les auteurs ont supprimé ce site",
+            r"blog (?:not found|has been removed)|^blog introuvable\W*$",
+            r"(?:ce|le) blog (?:\S+ à \S+ )?a été (?:supprimé|fermé)(?! (?:par|depuis) )",
+            r"(?:لم يتم العثور على|تمت? (?:إزالة|حذف)) (?:هذه )?المدونة\W*$",
             r"(?:looks like )?this domain isn.t connected to a website",
             r"there isn.t a github pages site here",
-            r"^(?:no such app|project not found|site not found)\W*$|deployment_not_found|"
+            r"^(?:no such app|(?:project|application|site) not found)\W*$|deployment_not_found|"
             r"not found - request id|fastly error: unknown domain",
             r"nosuchbucket|the specified bucket does not exist",
             r"404 error unknown site|no site for domain|404 web site not found|failed to resolve dns path",
-            r"ce (?:site|blog) n.existe (?:pas|plus)|ce (?:site|blog) a été (?:supprimé|fermé)",
-            r"this (?:web)?site (?:does not exist|no longer exists|has been (?:deleted|removed|"
-            r"archived or suspended))",
+            r"ce (?:site|blog) n.existe (?:pas|plus)|ce site a été (?:supprimé|fermé)(?! (?:par|depuis) )",
+            r"this (?:web)?site (?:does not exist|no longer exists|has been (?:deleted|removed))",
             r"(?:tilda|weebly|squarespace).{0,60}(?:site|domain) (?:not found|not claimed)",
         ),
     ),

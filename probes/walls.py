@@ -47,6 +47,7 @@ _SIGN_IN = re.compile(
     r"//(?:[^/]*\.)?(?:facebook|fb|linkedin|instagram|twitter|x)\.com"
     r"/(?:[a-z-]+/){0,2}(?:login|authwall|uas/login|signup|accounts/login|r\.php)(?:[/?.]|$)"
     r"|//accounts\.google\.com/|//login\.(?:microsoftonline|live)\.com/"
+    r"|//(?:www\.)?blogger\.com/blogin\.g|//wordpress\.com/log-in|//subscribe\.wordpress\.com/"
 )
 
 _TITLES = (

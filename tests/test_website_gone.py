@@ -63,10 +63,6 @@ SUSPENDED = [
     ("Tilda", "<p>Please renew your subscription</p>"),
     ("annour.example", "<h1>Sorry, this shop is currently unavailable.</h1>"),
     ("annour.example", "<p>Website is no longer available</p>"),
-    (
-        "508",
-        "<h1>Bandwidth Limit Exceeded</h1><p>The server is temporarily unable to service your request.</p>",
-    ),
     ("Cuenta suspendida", "<p>Esta cuenta ha sido suspendida.</p>"),
     ("Conta suspensa", "<p>Esta conta foi suspensa.</p>"),
     ("Konto gesperrt", "<p>Dieses Webhosting-Konto wurde gesperrt.</p>"),
