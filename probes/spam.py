@@ -7,6 +7,7 @@ Cloaked spam, shown to search engines alone, cannot be seen under an honest User
 from __future__ import annotations
 
 import re
+from itertools import islice
 
 from probes import domains, tongue
 from probes.model import Reason
@@ -121,7 +122,7 @@ def _elsewhere(document: Document, url: str) -> bool:
 def hides_links(markup: str, url: str) -> bool:
     """Whether a block that no visitor sees is full of links to other sites."""
     own = domains.plain(host(url))
-    for hidden in _HIDDEN.finditer(markup):
+    for hidden in islice(_HIDDEN.finditer(markup), _BLOCKS):
         block = markup[hidden.end() : hidden.end() + _BLOCK].partition("</div>")[0]
         found = {domains.plain(host(link)) for link in _LINK.findall(block)}
         if len(found - {own, ""}) >= MANY:
@@ -129,6 +130,7 @@ def hides_links(markup: str, url: str) -> bool:
     return False
 
 
+_BLOCKS = 60
 _BLOCK = 6_000  # characters of a hidden block that are looked at
 _HIDDEN = re.compile(
     r"<(?:div|span|p|ul|marquee|section|font)\b[^<>]{0,200}?style\s*=\s*[\"'][^\"'<>]{0,200}?"

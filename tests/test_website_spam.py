@@ -1,0 +1,143 @@
+"""A stolen site is known by spam in what it says of itself and one strong signal more; no mention is enough."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from probes import links, spam, website
+from probes.model import Account, Ask, Finding, NoPage, Page, Presence, Reason, drive
+
+NOW = datetime(2026, 11, 20, 3, tzinfo=UTC)
+HOME = "https://annour.example/"
+FRENCH = (
+    "L'association accompagne depuis vingt ans les familles du quartier. Chaque semaine, des bénévoles "
+    "aident les enfants à faire leurs devoirs et les mères à apprendre à lire. "
+)
+ARABIC = "تعمل الجمعية منذ سنوات إلى جانب أسر الحي في مجال محو الأمية ودعم التلاميذ بدار الشباب كل يوم سبت. "
+ENGLISH = "Our volunteers help the children of the old town with homework, and the mothers with reading. "
+MENU = "".join(f'<a href="/rubrique-{n}">Rubrique {n}</a>' for n in range(5))
+
+
+def look(body: str) -> Finding:
+    def web(asked: Ask) -> Page | NoPage:
+        if asked.url != HOME:
+            return Page(asked.url, 404, {}, b"", NOW)
+        return Page(HOME, 200, {"content-type": "text/html"}, body.encode(), NOW)
+
+    return drive(website.probe(Account("a", HOME, links.identify(HOME))), web).finding
+
+
+def page(lang: str, title: str, text: str, head: str = "") -> str:
+    return (
+        f'<html lang="{lang}"><head><title>{title}</title>{head}</head><body><nav>{MENU}</nav>'
+        f"<h1>{title}</h1><p>{text}</p></body></html>"
+    )
+
+
+STOLEN = {
+    "kana on a French site": page("fr", "激安 送料無料 ブランド通販", FRENCH * 3),
+    "kana on an Arabic site": page("ar", "激安ブランド 最安値 専門店", ARABIC * 3),
+    "Thai on a French site": page("fr-FR", "สล็อต บาคาร่า เว็บตรง", FRENCH * 3),
+    "Indonesian on a French site": page("fr", "Situs slot gacor dan togel yang resmi ini", FRENCH * 3),
+    "Vietnamese": page("vi", "Nhà cái cá cược tài xỉu", "Nhà cái và cá cược. " * 9),
+    "Turkish": page("tr", "Deneme bonusu veren bahis siteleri", "Casino siteleri. " * 9),
+    "Brazilian": page(
+        "pt", "Jogo do tigrinho e apostas esportivas", "Jogo do tigrinho, cassino online. " * 9
+    ),
+    "Chinese": page("zh", "博彩 六合彩 娱乐城", "百家乐 体育投注 棋牌。 " * 9),
+    "Russian": page("ru", "Казино и ставки на спорт", "Букмекер и казино онлайн. " * 9),
+    "essays": page(
+        "en", "Buy cheap essays – essay writing service", "Write my essay, buy an essay here. " * 9
+    ),
+    "pills": page("en", "Buy viagra and cialis", "Kamagra, levitra and viagra without prescription. " * 9),
+    "casinos": page("en", "Online casino and bitcoin casino", "Free spins at an online casino. " * 9),
+    "French casinos": page(
+        "fr", "Casino en ligne, machines à sous", "Paris sportifs en ligne et bonus sans dépôt. " * 9
+    ),
+    "Arabic casinos": page("ar", "كازينو و1xbet", "كازينو ومراهنات وسلوتس بلا حدود. " * 9),
+    "a canonical elsewhere": page(
+        "en", "Sbobet and togel", ENGLISH * 3, '<link rel="canonical" href="https://toto-asli.example/">'
+    ),
+    "an amphtml elsewhere": page(
+        "en", "Sbobet and togel", ENGLISH * 3, '<link rel="amphtml" href="https://amp.toto-asli.example/">'
+    ),
+    "a script that leads away": page(
+        "en", "Sbobet and togel", f"{ENGLISH * 3}<script>location.href='https://toto-asli.example/'</script>"
+    ),
+    "a refresh that leads away": page(
+        "en",
+        "Sbobet and togel",
+        ENGLISH * 3,
+        '<meta http-equiv="refresh" content="0; url=https://toto.example/">',
+    ),
+}
+
+
+@pytest.mark.parametrize("name", STOLEN)
+def test_two_words_of_spam_and_a_strong_signal_are_a_stolen_site(name: str) -> None:
+    finding = look(STOLEN[name])
+    assert (finding.presence, finding.reason) == (Presence.ABSENT, Reason.HIJACKED), finding.detail
+
+
+HONEST = {
+    "a French study of games of chance": page(
+        "fr", "Casino en ligne et machines à sous : une enquête", f"{FRENCH * 4} Le casino en ligne attire."
+    ),
+    "a Moroccan quarter": page("fr", "Les amis du casino de Tanger", FRENCH * 3),
+    "an evening of Japan": page("fr", "日本の夜 – soirée japonaise", FRENCH * 3),
+    "a French shop of Japanese things": page("fr", "Boutique 激安 : vide-grenier japonais", FRENCH * 3),
+    "against betting, in Arabic": page("ar", "مخاطر المراهنات و1xbet", ARABIC * 4),
+    "against betting, in Turkish": page("tr", "Kumar ve bahis siteleri bağımlılığı", "Casino siteleri. " * 9),
+    "against violence": page("fr", "Contre le porno et les escort girls : dire non", FRENCH * 4),
+    "a doctor's page": page("fr", "Viagra et cialis : questions aux patients", FRENCH * 4),
+    "a club of poker": page("fr", "Club de poker de Salé", f"Poker sans argent, le samedi. {FRENCH * 3}"),
+    "a page moved to its language's host": page(
+        "fr",
+        "Casino en ligne : enquête",
+        FRENCH,
+        '<link rel="canonical" href="https://www.annour.example/fr/">',
+    ),
+    "a help with essays": page("en", "Write my essay? Help for pupils", ENGLISH * 4),
+    "agents and registrations in Indonesian": page(
+        "id", "Yayasan Cahaya: daftar relawan", "Agen perubahan. " * 9
+    ),
+}
+
+
+@pytest.mark.parametrize("name", HONEST)
+def test_a_mention_accuses_nobody(name: str) -> None:
+    finding = look(HONEST[name])
+    assert finding.presence is Presence.PRESENT, finding.detail
+
+
+def hidden(style: str, links_: int, host: str = "jeux-{n}.example") -> str:
+    return f"<div style='{style}'>" + "".join(
+        f'<a href="https://{host.format(n=n)}/">x</a>' for n in range(links_)
+    )
+
+
+@pytest.mark.parametrize(
+    "style", ["display:none", "display: none;", "position:absolute;left:-9999px", "font-size:0", "height:0px"]
+)
+def test_a_block_that_nobody_sees_and_that_links_to_many_sites_is_seen(style: str) -> None:
+    assert spam.hides_links(hidden(style, 9), HOME)
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        hidden("display:none", 3),
+        hidden("color:red", 9),
+        hidden("display:none", 9, "annour.example/page-{n}"),
+        hidden("display:none", 9, "www.facebook.example/{n}"),
+        "<div style='display:none'></div>" + hidden("", 9),
+    ],
+    ids=["few", "shown", "its own menu", "one network", "after it"],
+)
+def test_a_hidden_menu_or_a_few_hidden_links_are_none(block: str) -> None:
+    assert not spam.hides_links(block, HOME)
+
+
+def test_no_markup_can_hold_the_search_for_hidden_links_up() -> None:
+    for again in ("<div style='", "<div ", "<div style='display:none'>", "display:none "):
+        assert not spam.hides_links(again * (400_000 // len(again)), HOME)
