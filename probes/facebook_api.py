@@ -174,17 +174,17 @@ def _without(account: Account, page: Page, answer: Answer, value: str, known: st
     """No page under this name or number. A name may have been given up while the page lives on."""
     told = _against(page, answer, value)
     if told[0] is Reason.RENAMED:
-        return _moved(account, page, told[1])
+        return _moved(account, page, told[1], known)
     gone = api.against(account, page, told, known)
     if told[0] is not Reason.NOT_FOUND or known in (None, value):
         return gone
     page, answer = yield from _asked(known)
     found = answer.items.get(known)
     if found is not None:
-        return (yield from _described(account, page, found, "answers by its number alone"))
+        return (yield from _described(account, page, found, "answers by its number alone", known))
     told = _against(page, answer, known)
     if told[0] is Reason.RENAMED:
-        return _moved(account, page, told[1])
+        return _moved(account, page, told[1], known)
     hidden = told[0] is Reason.UNREADABLE and answer.of_one
     return gone if hidden or told[0] is Reason.NOT_FOUND else api.against(account, page, told, known)
 
@@ -202,38 +202,41 @@ def _undotted(name: str) -> str:
     return name.lower().replace(".", "")
 
 
-def _moved(account: Account, page: Page, message: str) -> Finding:
-    """The page was merged into another one, whose number the message tells."""
+def _moved(account: Account, page: Page, message: str, known: str | None) -> Finding:
+    """The page was merged into another one, whose number the message tells: it is known by its own still."""
     moved = _MIGRATED.search(message)
     number = moved[2] if moved else ""
-    finding = present(page, reason=Reason.RENAMED, platform_id=number or None, detail=message)
+    finding = present(page, reason=Reason.RENAMED, platform_id=known or number or None, detail=message)
     return replace(finding, final_url=_address(number) if number else account.identity.canonical)
 
 
 def _other(account: Account, page: Page, found: Mapping[str, Any], known: str) -> Steps:
     """Another number than the known one answers to the name. Where the known page still does, tell of that.
 
-    A page has a second number, its profile's, and Facebook's own pages show either: so a number that is
-    not answered any more is no proof of a stranger.
+    A page has a second number, its profile's, and Facebook's own pages show either: so where the known one is
+    not answered, it takes another display name as well to speak of another page.
     """
     try:
         then, answer = yield from _asked(known)
     except NoPage:
-        answer = None
-    ours = answer.items.get(known) if answer else None
+        answer = Answer()
+    ours = answer.items.get(known)
     if ours is not None and ours["id"] == known:
         return (yield from _described(account, then, ours, _TAKEN))
-    if answer is None or answer.refusal:  # our limit; the known number is kept, to be asked another night
-        return replace((yield from _described(account, page, found)), platform_id=known)
-    same = ours is not None and ours["id"] == found["id"]
+    if ours is not None and ours["id"] == found["id"]:
+        return (yield from _described(account, page, found, number=known))
+    name = account.known.name if account.known else None
+    same = bool(name) and api.text(name).casefold() == found["name"].casefold()
     return (yield from _described(account, page, found, "" if same else _TAKEN))
 
 
 _TAKEN = "another page answers under this name"
 
 
-def _described(account: Account, page: Page, found: Mapping[str, Any], renamed: str = "") -> Steps:
-    """The page as it answers; `renamed` says how it is not what was registered."""
+def _described(
+    account: Account, page: Page, found: Mapping[str, Any], renamed: str = "", number: str | None = None
+) -> Steps:
+    """The page as it answers. `renamed` says how it is not what was registered; `number` is its known one."""
     news = api.Published() if found["private"] else (yield from _news(found["id"]))
     renamed = renamed or _name_changed(account.identity.key or "", found["username"])
     reason = Reason.PRIVATE if found["private"] else Reason.RENAMED if renamed else None
@@ -242,7 +245,7 @@ def _described(account: Account, page: Page, found: Mapping[str, Any], renamed: 
         page,
         reason=reason,
         name=found["name"] or None,
-        platform_id=found["id"],
+        platform_id=number or found["id"],
         last_activity=news.newest,
         followers=found["followers"],
         links=api.websites(found["sites"], "profile_link", shown_at),

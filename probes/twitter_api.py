@@ -171,7 +171,7 @@ def _by_name(account: Account, handle: str, lost: str | None = None) -> Steps:
     if user is None or user["username"].lower() != handle:
         return api.against(account, page, _against(page, answer, handle, _BY_NAME), lost)
     if lost not in (None, user["id"]):
-        return _taken(page, user, lost)
+        return _taken(page, user)
     return _described(account, page, user)
 
 
@@ -187,10 +187,10 @@ def _against(page: Page, answer: Answer, value: str, call: Call) -> tuple[Reason
     return (Reason.NOT_FOUND if missing else Reason.BLOCKED), said
 
 
-def _taken(page: Page, user: Mapping[str, Any], lost: str | None) -> Finding:
-    """A stranger has the name: nothing of theirs is told as ours, and the number we knew is kept."""
+def _taken(page: Page, user: Mapping[str, Any]) -> Finding:
+    """Another account has the name: its number tells so, and nothing else of it is told as ours."""
     detail = f"another account answers under this name: {user['id']} {user['name']}".strip()
-    finding = present(page, reason=Reason.RENAMED, platform_id=lost, detail=detail)
+    finding = present(page, reason=Reason.RENAMED, platform_id=user["id"], detail=detail)
     return replace(finding, final_url=f"https://x.com/i/user/{user['id']}")
 
 

@@ -184,7 +184,7 @@ def _by_name(account: Account, lost: str | None = None) -> Steps:
         return api.against(account, page, told, lost)
     (channel,) = found.values()
     if lost not in (None, channel["id"]):
-        return _taken(page, channel, lost)
+        return _taken(page, channel)
     return (yield from _described(account, page, channel))
 
 
@@ -195,10 +195,10 @@ def _without(page: Page, answer: Answer, call: Call) -> tuple[Reason, str]:
     return api.complaint(page, answer, call)
 
 
-def _taken(page: Page, channel: Mapping[str, Any], lost: str | None) -> Finding:
-    """A stranger has the name: nothing of theirs is told as ours, and the id we knew is kept."""
+def _taken(page: Page, channel: Mapping[str, Any]) -> Finding:
+    """Another channel has the name: its id tells so, and nothing else of it is told as ours."""
     detail = f"another channel answers under this name: {channel['id']} {channel['name']}".strip()
-    finding = present(page, reason=Reason.RENAMED, platform_id=lost, detail=detail)
+    finding = present(page, reason=Reason.RENAMED, platform_id=channel["id"], detail=detail)
     return replace(finding, final_url=_address(channel["id"]))
 
 

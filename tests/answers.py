@@ -37,9 +37,9 @@ def page(data: object, status: int = 200) -> Page:
     return Page("", status, {"content-type": "application/json"}, body, fetched_at=NOW)
 
 
-def remembered(account: Account, own: str | None) -> Account:
-    """The account, with the platform's own id as it was last seen."""
-    return replace(account, known=Finding(Presence.PRESENT, platform_id=own))
+def remembered(account: Account, own: str | None, name: str | None = None) -> Account:
+    """The account, with the platform's own id and its name as they were last seen."""
+    return replace(account, known=Finding(Presence.PRESENT, platform_id=own, name=name))
 
 
 def played(steps: Steps, *answers: Page | NoPage) -> Look:

@@ -71,12 +71,14 @@ def _migrated(old: str, new: str) -> Page:
     return _error(21, f"(#21) Page ID {old} was migrated to page ID {new}.  Please update your API calls.")
 
 
-def _account(link: str = LINK, known: str | None = None) -> Account:
-    return remembered(Account("annour", link, facebook.identify(link, link)), known)
+def _account(link: str = LINK, known: str | None = None, name: str = "Nadi Chabab") -> Account:
+    return remembered(Account("annour", link, facebook.identify(link, link)), known, name)
 
 
-def _look(*answers: Page | NoPage, link: str = LINK, known: str | None = None) -> Look:
-    return played(facebook_api.probe_api(_account(link, known)), *answers)
+def _look(
+    *answers: Page | NoPage, link: str = LINK, known: str | None = None, name: str = "Nadi Chabab"
+) -> Look:
+    return played(facebook_api.probe_api(_account(link, known, name)), *answers)
 
 
 # --- What is asked ---
@@ -194,20 +196,26 @@ def test_a_name_that_now_leads_to_another_page_is_renamed_to_where_the_known_pag
     assert finding.final_url == "https://www.facebook.com/annour.maroc"
 
 
-def test_a_name_that_leads_to_another_page_is_renamed_where_the_known_one_is_hidden() -> None:
-    finding = _look(_named(OTHER), _hidden(NUMBER), _posts(OTHER), known=NUMBER).finding
+UNANSWERED = [_hidden(NUMBER), _error(4), page({}), SPENT]
+
+
+@pytest.mark.parametrize("number", UNANSWERED)
+def test_a_name_with_another_number_and_another_display_name_is_another_pages(number: Page | NoPage) -> None:
+    finding = _look(_named(OTHER), number, _posts(OTHER), known=NUMBER).finding
     assert (finding.presence, finding.reason) == (Presence.PRESENT, Reason.RENAMED)
     assert (finding.detail, finding.platform_id) == ("another page answers under this name", OTHER)
 
 
-def test_two_numbers_of_one_page_are_no_renaming() -> None:
-    finding = _look(_named(OTHER), _numbered(NUMBER, OTHER), _posts(OTHER), known=NUMBER).finding
+@pytest.mark.parametrize("number", UNANSWERED)
+def test_a_page_that_shows_its_second_number_under_the_same_display_name_is_itself(
+    number: Page | NoPage,
+) -> None:
+    finding = _look(_named(OTHER), number, _posts(OTHER), known=NUMBER, name="JAMIYA  Annour").finding
     assert (finding.presence, finding.reason, finding.platform_id) == (Presence.PRESENT, None, OTHER)
 
 
-@pytest.mark.parametrize("limit", [SPENT, _error(4)])
-def test_a_known_number_that_cannot_be_asked_tonight_is_kept_for_another(limit: Page | NoPage) -> None:
-    finding = _look(_named(OTHER), limit, _posts(OTHER), known=NUMBER).finding
+def test_two_numbers_that_lead_to_one_page_are_no_renaming() -> None:
+    finding = _look(_named(OTHER), _numbered(NUMBER, OTHER), _posts(OTHER), known=NUMBER).finding
     assert (finding.presence, finding.reason, finding.platform_id) == (Presence.PRESENT, None, NUMBER)
 
 
@@ -217,15 +225,14 @@ def test_a_registered_number_that_answers_with_another_is_no_renaming() -> None:
         assert (finding.presence, finding.reason) == (Presence.PRESENT, None)
 
 
-@pytest.mark.parametrize(("link", "known"), [(BY_ID, None), (BY_ID, NUMBER)])
-def test_a_page_that_was_merged_into_another_is_renamed(link: str, known: str | None) -> None:
-    finding = _look(_migrated(NUMBER, OTHER), link=link, known=known).finding
-    assert (finding.presence, finding.reason, finding.platform_id) == (
-        Presence.PRESENT,
-        Reason.RENAMED,
-        OTHER,
-    )
+@pytest.mark.parametrize(("known", "told"), [(None, OTHER), (NUMBER, NUMBER)])
+def test_a_page_that_was_merged_into_another_is_renamed_and_known_by_its_number(
+    known: str | None, told: str
+) -> None:
+    finding = _look(_migrated(NUMBER, OTHER), link=BY_ID, known=known).finding
+    assert (finding.presence, finding.reason, finding.platform_id) == (Presence.PRESENT, Reason.RENAMED, told)
     assert finding.final_url == f"https://www.facebook.com/profile.php?id={OTHER}"
+    assert f"was migrated to page ID {OTHER}" in finding.detail
 
 
 # --- What is not there ---
@@ -258,7 +265,8 @@ def test_a_name_given_up_while_the_page_lives_on_is_renamed() -> None:
     )
     assert finding.final_url == "https://www.facebook.com/annour.maroc"
     moved = _look(_gone("Jamiya.Annour"), _migrated(NUMBER, OTHER), known=NUMBER).finding
-    assert (moved.presence, moved.reason, moved.platform_id) == (Presence.PRESENT, Reason.RENAMED, OTHER)
+    assert (moved.presence, moved.reason, moved.platform_id) == (Presence.PRESENT, Reason.RENAMED, NUMBER)
+    assert moved.final_url == f"https://www.facebook.com/profile.php?id={OTHER}"
 
 
 @pytest.mark.parametrize("number", [_hidden(NUMBER), _gone(NUMBER)])

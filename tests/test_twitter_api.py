@@ -159,7 +159,7 @@ def test_a_name_of_another_account_is_renamed_and_nothing_of_the_stranger_is_tol
     assert (finding.presence, finding.reason, finding.platform_id) == (
         Presence.PRESENT,
         Reason.RENAMED,
-        NUMBER,
+        "999",
     )
     assert finding.detail == "another account answers under this name: 999 Jamiya Annour"
     assert (finding.followers, finding.last_activity, finding.links) == (None, None, ())

@@ -176,7 +176,11 @@ def test_a_handle_in_other_letters_and_a_name_of_before_handles_are_no_renaming(
 def test_a_handle_of_another_channel_is_renamed_and_nothing_of_the_stranger_is_told_as_ours() -> None:
     look = _look(NOBODY, _channels(_channel(OTHER)), link=HANDLE, known=UC)
     finding = look.finding
-    assert (finding.presence, finding.reason, finding.platform_id) == (Presence.PRESENT, Reason.RENAMED, UC)
+    assert (finding.presence, finding.reason, finding.platform_id) == (
+        Presence.PRESENT,
+        Reason.RENAMED,
+        OTHER,
+    )
     assert finding.detail == f"another channel answers under this name: {OTHER} Jamiya Annour"
     assert (finding.followers, finding.name, finding.links) == (None, None, ())
     assert finding.final_url == f"https://www.youtube.com/channel/{OTHER}"
