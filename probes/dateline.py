@@ -28,7 +28,6 @@ _NEAR = 12  # pieces of text after a title within which a date is that title's
 _AFTER, _BEFORE = 14, 4  # pieces of text in which a dateline stands
 _STORY = 200  # characters: here the story itself has begun
 _SHORT, _LEAD = 80, 30  # characters
-_WORDS = 8  # a text of more, which nothing calls a date, is a sentence
 _TITLES = frozenset({"h1", "h2", "h3", "h4", "a"})
 _KNOWN = frozenset({"", "ar", "fr", "en", "de", "es"})
 
@@ -48,20 +47,26 @@ def in_dateline(document: Document) -> Iterator[tuple[str, str]]:
     Sidebars and footers count where the title itself is taken for one: some themes call the whole page so.
     """
     chunks = document.chunks[:CHUNKS]
-    title = _title(document)
+    title, changes = _title(document), of_changes(document)
     if title is None:
         return
-    below = range(title, min(title + _AFTER, len(chunks)))
-    story = next((n for n in below if n > title and len(chunks[n].text) > _STORY), len(chunks))
-    above = range(title - 1, max(-1, title - 1 - _BEFORE), -1)
-    changes = of_changes(document)
-    for n in (*(n for n in below if n < story), *above):
-        if chunks[n].text in changes:
+    for n in _beside(chunks, title):
+        if chunks[n].text in changes or (chunks[n].place in ASIDE and chunks[n].place != chunks[title].place):
             continue
-        if chunks[n].place not in ASIDE or chunks[n].place == chunks[title].place:
-            said = _said(document, chunks[n], chunks[n - 1] if n else None)
-            if said is not None and (said.called or _is_date(said.chunk) or said.text.count(" ") < _WORDS):
-                yield said.text, "text"
+        said = _said(document, chunks[n], chunks[n - 1] if n else None)
+        if said is not None and (said.called or _is_date(said.chunk) or is_alone(said.text)):
+            yield said.text, "text"
+
+
+def _beside(chunks: tuple[Chunk, ...], title: int) -> Iterator[int]:
+    """The pieces of text from the title to where the story begins, then those above; no banner's."""
+    for n in range(title, min(title + _AFTER, len(chunks))):
+        if n > title and len(chunks[n].text) > _STORY:
+            break
+        yield n
+    for n in range(title - 1, max(-1, title - 1 - _BEFORE), -1):
+        if chunks[n].place != "header" or chunks[title].place == "header":
+            yield n
 
 
 def in_words(document: Document) -> Iterator[tuple[str, str]]:
@@ -133,14 +138,19 @@ def _said(document: Document, chunk: Chunk, before: Chunk | None) -> Said | None
     if len(text) > (_SHORT if not COLOPHON.match(text) else 2 * _SHORT):
         return None
     kept = unchanged(text)
-    lead = before.text[-_LEAD:] if before is not None and before.tag not in _TITLES else ""
+    lead = _lead(before)
     if not kept or (CHANGED.search(lead) and not PUBLISHED.search(kept)):
         return None
     around = f"{lead if text.startswith(kept) else ''} {kept}"
     published = PUBLISHED.search(around) is not None
-    if of_else(around) or (is_span(kept) and not published):
+    if of_else(around) or (is_span(chunk.text[:_SHORT]) and not published):
         return None
     return Said(chunk, kept, published, leading is not None or LABEL.search(around) is not None)
+
+
+def _lead(before: Chunk | None) -> str:
+    """The last words before a text, which may be its label; a title is none."""
+    return before.text[-_LEAD:] if before is not None and before.tag not in _TITLES else ""
 
 
 _LEADING = re.compile(r"\W{0,3}([^:–—]{2,20}(?:20\d\d|[٠-٩]{4})) ?(?::|–|—| - ) ?\S")  # a list of news
@@ -179,6 +189,19 @@ def _own_part(document: Document) -> list[Chunk]:
     start = _title(document) or 0
     end = next((n for n in range(start + 1, len(chunks)) if _opens_others(chunks[n])), len(chunks))
     return [*chunks[start:end], *chunks[:start]]
+
+
+def own_texts(document: Document) -> Iterator[str]:
+    """How the texts of the page's own part begin, without changes, appointments and what visitors wrote."""
+    changes = of_changes(document)
+    before: Chunk | None = None
+    for chunk in _own_part(document):
+        earlier, before = before, chunk
+        if chunk.place == "comments" or not YEAR.search(chunk.text) or chunk.text in changes:
+            continue
+        kept = unchanged(chunk.text[:_STORY])
+        if kept and not of_else(f"{_lead(earlier)} {kept}") and not is_span(kept):
+            yield kept
 
 
 def _opens_others(chunk: Chunk) -> bool:

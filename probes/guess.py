@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from datetime import date, datetime
 
-from probes.datewords import BORN, unchanged
+from probes import dateline
+from probes.datewords import BORN, COLOPHON
 from probes.read import Document
 
 GUESSED = 256 * 1024  # characters that htmldate may look at
-_WITNESS = 200  # characters of a text, from its start, that can bear a date out
 
 
 def guess(document: Document, latest: datetime, markup: str) -> str | None:
@@ -42,17 +41,18 @@ def _without_footer(markup: str) -> str:
 
 
 _MISLEADING = re.compile(
-    r"<meta[^>]{0,200}(?:modified|updated|last-modified|revised)[^>]{0,200}>"
+    r"<script[^>]{0,80}ld\+json.*?</script"  # read already, as far as it can be
+    r"|<meta[^>]{0,200}(?:modified|updated|last-modified|revised)[^>]{0,200}>"
     r"|\"(?:dateModified|startDate|endDate|foundingDate|birthDate|validFrom|doorTime)\"\s*:\s*\"[^\"]{0,60}\""
     rf"|{BORN}\W{{1,3}}(?:le|en|on|in|am|el)?\W{{0,3}}[^<>]{{0,14}}(?:19|20)\d\d",
-    re.IGNORECASE,
+    re.IGNORECASE | re.DOTALL,
 )
 
 
 def _borne_out(document: Document, markup: str, day: date) -> bool:
-    """Whether the page shows the day, outside comments and changes, or names it published to machines."""
+    """Whether the page shows the day as its own, or names it published to machines."""
     shown = _shown(day)
-    if any(shown.search(text) for text in _texts(document)):
+    if any(_says(said, shown) for said in dateline.own_texts(document)):
         return True
     marked = (
         rf"(?:publi|creat|issued|date)[\w-]{{0,20}}[\"'\s]{{0,3}}[:=]\s*[\"']?{day:%Y}-?{day:%m}-?{day:%d}"
@@ -60,10 +60,16 @@ def _borne_out(document: Document, markup: str, day: date) -> bool:
     return re.search(marked, markup, re.IGNORECASE) is not None
 
 
-def _texts(document: Document) -> Iterator[str]:
-    for chunk in document.chunks:
-        if chunk.place != "comments":
-            yield unchanged(chunk.text[:_WITNESS])
+def _says(text: str, shown: re.Pattern[str]) -> bool:
+    """Whether a text begins with the day, or has it after a mark that parts it from what stands before.
+
+    In the middle of a sentence a day is what the story tells of.
+    """
+    found = shown.search(text)
+    return bool(found and (_BEFORE.fullmatch(text[: found.start()]) or COLOPHON.match(text)))
+
+
+_BEFORE = re.compile(r"(?:.*[|·•–—:,/(\-]|)\s*(?:(?:[^\W\d_]{1,12}[.,]?\s+){0,2}|\W*)", re.DOTALL)
 
 
 def _shown(day: date) -> re.Pattern[str]:

@@ -1,0 +1,247 @@
+"""What is no publication, and the honest page that looks like it: invented pages, one cause each."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from probes import activity, read
+from probes.model import Page
+
+NOW = datetime(2026, 11, 20, 3, tzinfo=UTC)
+STORY = (
+    "L'association accompagne depuis vingt ans les familles du quartier. Chaque semaine, des bénévoles aident"
+    " les enfants à faire leurs devoirs et les mères à apprendre à lire ; les portes sont ouvertes à toutes"
+    " et à tous, sans inscription et sans frais, et le thé est offert après chaque atelier."
+)
+HISTORY = (
+    "تعمل الجمعية منذ سنوات إلى جانب أسر الحي في مجال محو الأمية ودعم التلاميذ كل يوم سبت بدار الشباب. " * 3
+)
+
+
+def of_page(body: str, url: str = "https://annour.example/n/bilan", now: datetime = NOW) -> str | None:
+    title = "حصيلة الموسم" if "حصيلة" in body else "Le bilan de la saison"
+    markup = f"<html><head><title>{title} – Annour</title></head><body>{body}</body></html>"
+    page = Page(url, 200, {}, markup.encode(), now)
+    found = activity.of_page(read.document(page), now, lambda: markup)
+    return found.iso()[:10] if found else None
+
+
+def of_home(body: str, now: datetime = NOW, lang: str = "fr") -> str | None:
+    markup = (
+        f'<html lang="{lang}"><head><title>Annour</title></head><body><h1>Annour</h1>{body}</body></html>'
+    )
+    told = activity.newest(read.document(Page("https://annour.example/", 200, {}, markup.encode(), now)), now)
+    return told.newest.iso()[:10] if told else None
+
+
+H = "<h1>Le bilan de la saison</h1>"
+P = f"<p>{STORY}</p>"
+AR = "<h1>حصيلة الموسم</h1>"
+LD = '<script type="application/ld+json">%s</script>'
+
+DATELINES = {
+    "below the title": (f"{H}<div class=x>3 mai 2026</div>{P}", "2026-05-03"),
+    "above the title": (f"<main><span class=x>3 mai 2026</span>{H}{P}</main>", "2026-05-03"),
+    "with weekday and hour": (f"{H}<em>lundi 4 mai 2026 à 09h08</em>{P}", "2026-05-04"),
+    "between author and story": (f"{H}<p>Salma B.</p><p>|</p><p>3 mai 2026</p>{P}", "2026-05-03"),
+    "in a theme that calls the page a sidebar": (
+        f'<div class="sidebar-less widget">{H}<time>3 mai 2026</time>{P}</div>',
+        "2026-05-03",
+    ),
+    "the title at its fullest, not the logo": (
+        f"<a>Annour, le site des familles</a><p>1 mars 2020</p>{H}<p>3 mai 2026</p>{P}",
+        "2026-05-03",
+    ),
+    "a long sentence of the theme": (
+        f"{H}{P}<p>Cet article a été publié le 3 mai 2026 dans la catégorie Quartier par la rédaction</p>",
+        "2026-05-03",
+    ),
+    "Arabic": (f"{AR}<div>الأحد 3 ماي 2026</div><p>{HISTORY}</p>", "2026-05-03"),
+    "Arabic digits": (f"{AR}<div>٣ ماي ٢٠٢٦</div><p>{HISTORY}</p>", "2026-05-03"),
+    "Persian digits": (f"{AR}<div>۳ ماي ۲۰۲۶</div><p>{HISTORY}</p>", "2026-05-03"),
+    "Hijri beside Gregorian": (
+        f"{AR}<div class=date>16 ذو القعدة 1447 هـ - 3 ماي 2026م</div><p>{HISTORY}</p>",
+        "2026-05-03",
+    ),
+    "half days": (f"{H}<span>2026-05-03 10:50 PM</span>{P}", "2026-05-03"),
+    "German": (f"{H}<p>Dieser Beitrag wurde am Sonntag, 3. Mai 2026 veröffentlicht</p>{P}", "2026-05-03"),
+}
+
+PUBLISHED_NEVER = {
+    "a span of days": f"{H}<p>du 5 au 7 mars 2026</p>{P}",
+    "a span by dash": f"{H}<p>5-7 mars 2026</p>{P}",
+    "a span of whole dates": f"{H}<p>05/03/2026 - 07/03/2026</p>{P}",
+    "a span in English": f"{H}<p>5th & 6th March 2026</p>{P}",
+    "a span in Arabic": f"{AR}<p>من 5 إلى 7 مارس 2026</p><p>{HISTORY}</p>",
+    "a deadline": f"{H}<p>Date limite</p><p>5 mars 2026</p>{P}",
+    "a deadline in Arabic": f"{AR}<p>آخر أجل للتسجيل:</p><p>5 مارس 2026</p><p>{HISTORY}</p>",
+    "a closing day": f"{AR}<p class=date>تاريخ الإغلاق : 24/02/2026</p><p>{HISTORY}</p>",
+    "an appointment": f"{H}<p class=date>Rendez-vous le 5 mars 2026</p>{P}",
+    "a member since": f"{H}<dl><dt>Membre depuis</dt><dd>5 mars 2026</dd></dl>{P}",
+    "a member since, in Arabic": f"{AR}<p>تاريخ التسجيل: 5 مارس 2026</p><p>{HISTORY}</p>",
+    "a last visit": f"{H}<p class=date>Dernière visite : 5 mars 2026</p>{P}",
+    "a birth": f"{H}<p class=date>Née le 5 mars 1960 à Salé</p>{P}",
+    "a receipt of the authorities": f"{H}<p>Récépissé n° 14 du 5 mars 2012</p>{P}",
+    "a royal decree": f"{H}<p class=info>Dahir du 15 novembre 1998</p>{P}",
+    "a royal decree in Arabic": f"{AR}<p class=date>ظهير 15 نونبر 1998</p><p>{HISTORY}</p>",
+    "a foundation in Arabic": f"{AR}<p>تأسست الجمعية في</p><p>5 مارس 2012</p><p>{HISTORY}</p>",
+    "a change": f"{H}<p class=date>Mis à jour le 5 mars 2026</p>{P}",
+    "a change without hamza": f"{AR}<p class=date>اخر تعديل: 5 مارس 2026</p><p>{HISTORY}</p>",
+    "a change marked for machines": (f'{H}<span itemprop="dateModified">2026-03-05 15:18:01</span>{P}'),
+    "a day of prayer": f"{H}<p class=info>Fajr, 19 novembre 2026 : 5h42</p>{P}",
+    "a Hijri day": f"{AR}<p class=date>15 محرم 1446</p><p>{HISTORY}</p>",
+    "a comment": f"{H}{P}<h3>2 commentaires</h3><p>Hamid</p><p class=date>5 mars 2026</p><p>Bravo !</p>",
+    "a comment in Arabic": f"{AR}<p>{HISTORY}</p><h3>التعليقات</h3><p class=date>5 مارس 2026</p>",
+    "other pages' days": (
+        f"{H}{P}<h3>Articles similaires</h3><p>Fête</p><p class=date>5 mars 2026</p>"
+        "<p>Bal</p><p>6 mars 2026</p>"
+    ),
+    "statutes": f"{H}<li>Statuts adoptés le 5 mars 2012</li>{P}",
+    "a day in a sentence": f"{H}<p>Nous étions à la maison des jeunes le 5 mars 2026 avec vous tous</p>{P}",
+    "another page's address": f'{H}{P}<a href="/html/20260305/k1.html">Bal</a>',
+    "a picture's name": f'{H}{P}<img src="/files/2026-03-05-bal.jpg" alt="Bal">',
+    "the copyright": f"{H}{P}<footer>© 2019 - 2026 Annour</footer>",
+    "an empty date": f'{H}<time datetime="-0001-11-30T00:00:00+00:00">30 novembre -0001</time>{P}',
+    "no date": f'{H}<time datetime="0000-00-00">0000-00-00</time>{P}',
+    "the first second": f'{H}<time datetime="1970-01-01T00:00:00Z">1 janvier 1970</time>{P}',
+    "the future": f"{H}<p class=date>25 décembre 2026</p>{P}",
+    "a book": (LD % '{"@type": "Book", "datePublished": "1998-03-05"}' + H + P),
+    "news listed beside it": (
+        '<script type="application/ld+json">[{"@type": "NewsArticle", "url": "https://annour.example/n/bal",'
+        '"datePublished": "2026-03-05"}, {"@type": "NewsArticle", "url": "https://annour.example/n/fete",'
+        '"datePublished": "2026-03-06"}]</script>' + H + P
+    ),
+}
+
+PUBLISHED_ALL_THE_SAME = {
+    "a title that speaks of a deadline": (
+        f"<h1>Le bilan de la saison</h1><h2>Clôture du projet</h2><p class=date>3 mai 2026</p>{P}",
+        "2026-05-03",
+    ),
+    "a date and an hour after a dash": (f"{H}<p>10:30 - 12 mars 2026</p>{P}", "2026-03-12"),
+    "an hour after a date": (f"{H}<p class=date>3 mai 2026 - 14h30</p>{P}", "2026-05-03"),
+    "published, then changed": (
+        f"{H}<p>Publié le 3 mai 2026, mis à jour le 5 octobre 2026</p>{P}",
+        "2026-05-03",
+    ),
+    "a date, then changed": (f"{H}<p class=date>3 mai 2026 (modifié le 5 octobre 2026)</p>{P}", "2026-05-03"),
+    "comments announced above": (
+        f"<nav><p>Commentaires</p></nav>{H}<p>{STORY}</p><p class=date>3 mai 2026</p>",
+        "2026-05-03",
+    ),
+    "a news of the day of the look, in its article": (
+        f"<article>{H}<p class=date>20 novembre 2026</p>{P}</article>",
+        "2026-11-20",
+    ),
+    "an article with an old film": (
+        LD % '{"@type": "VideoObject", "name": "Bal", "uploadDate": "2019-03-05"}'
+        + f'<meta property="article:published_time" content="2026-05-03">{H}{P}',
+        "2026-05-03",
+    ),
+    "the page of a film": (
+        '<script type="application/ld+json">{"@type": "VideoObject", "uploadDate": "2026-05-03"}</script>'
+        + H
+        + P,
+        "2026-05-03",
+    ),
+    "broken JSON-LD": (
+        '<script type="application/ld+json">{"@type": "NewsArticle", "headline": "Le "bilan"",'
+        '"datePublished": "2026-05-03T10:00:00+01:00",}</script>' + H + P,
+        "2026-05-03",
+    ),
+    "a guess that the page bears out": (f"{H}{P}<p>Salé, 3.5.2026</p>", "2026-05-03"),
+}
+
+
+@pytest.mark.parametrize("name", DATELINES)
+def test_a_date_at_the_title_is_the_pages(name: str) -> None:
+    body, day = DATELINES[name]
+    assert of_page(body) == day
+
+
+@pytest.mark.parametrize("name", PUBLISHED_NEVER)
+def test_what_is_no_publication_gives_no_date(name: str) -> None:
+    assert of_page(PUBLISHED_NEVER[name]) is None
+
+
+@pytest.mark.parametrize("name", PUBLISHED_ALL_THE_SAME)
+def test_an_honest_page_that_looks_like_one_keeps_its_date(name: str) -> None:
+    body, day = PUBLISHED_ALL_THE_SAME[name]
+    assert of_page(body) == day
+
+
+def test_the_day_in_the_address_of_an_event_is_the_events() -> None:
+    assert of_page(H + P, "https://annour.example/evenements/2026-03-05-bal/") is None
+    assert of_page(H + P, "https://annour.example/actualites/2026-03-05-bal/") == "2026-03-05"
+
+
+HOMES = {
+    "news in a list": ("<p class=date>3 mai 2026</p><p class=date>3 juin 2026</p>", "2026-06-03"),
+    "under a heading that says updates": (
+        "<h2>Dernières mises en ligne</h2><h2>Latest updates</h2><p class=date>3 mai 2026</p>",
+        "2026-05-03",
+    ),
+    "under a heading that says latest, in Arabic": (
+        "<h2>آخر الأخبار</h2><p class=date>3 ماي 2026</p>",
+        "2026-05-03",
+    ),
+    "with weekday": ("<small>mercredi 16 septembre 2026</small>", "2026-09-16"),
+    "events from day to day": ("<a>5 mars 2026 - 6 mars 2026</a><a>9 mars 2026</a>", None),
+    "events and news of another kind": (
+        "<a>5 mars 2026 - 6 mars 2026</a><a>9 mars 2026</a><p class=date>3 février 2026</p>",
+        "2026-02-03",
+    ),
+    "a ticket": ("<em>18 & 19 mars 2026</em>", None),
+    "a clock": ("<div class=date>Vendredi 20 novembre 2026</div>", None),
+    "a clock for machines": ('<header><time datetime="2026-11-20">20 novembre</time></header>', None),
+    "news of today for machines": (
+        '<article><time datetime="2026-11-20">20 novembre</time>Bal</article>',
+        "2026-11-20",
+    ),
+    "two languages of one day": ("<p class=date>3 mai 2026</p><p class=date>03/05/2026</p>", "2026-05-03"),
+    "the month first": ("<p class=date>02/17/2026</p><p class=date>02/10/2026</p>", "2026-02-17"),
+    "the day first": ("<p class=date>17/02/2026</p><p class=date>10/02/2026</p>", "2026-02-17"),
+    "a default post": ("<h2>Bonjour tout le monde !</h2><p class=date>3 mai 2026</p>", None),
+    "a default post in Arabic": ("<h2>أهلاً بالعالم !</h2><p class=date>3 ماي 2026</p>", None),
+    "a theme's demonstration": (
+        "<p class=date>3 mai 2026</p><p>Lorem ipsum dolor</p><p class=date>4 mai 2026</p><p>Lorem ipsum</p>",
+        None,
+    ),
+    "one filler left over": (
+        "<p class=date>3 mai 2026</p><p>Bal</p><p class=date>4 mai 2026</p><p>Lorem ipsum</p>",
+        "2026-05-04",
+    ),
+    "a law": ("<p class=info>Loi n° 75 du 3 mai 2026</p>", None),
+    "an archive of months": ("<ul><li>novembre 2026</li><li>octobre 2026</li></ul>", None),
+    "a cookie banner": ("<div class=info>Politique mise à jour le 3 mai 2026</div>", None),
+    "two-digit years": ("<p class=date>03/05/26</p>", None),
+}
+
+
+@pytest.mark.parametrize("name", HOMES)
+def test_a_home_page_shows_its_newest_publication(name: str) -> None:
+    body, day = HOMES[name]
+    assert of_home(body + P) == day
+
+
+def test_the_clock_of_rabat_is_not_tomorrows_news() -> None:
+    """At half past eleven UTC it is the next day in Morocco."""
+    late = NOW.replace(hour=23, minute=30)
+    tomorrow = "<div class=date>Samedi 21 novembre 2026</div>"
+    assert of_home(tomorrow + P, late) is None
+    assert of_home(f"<article>{tomorrow}Bal</article>", late) == "2026-11-21"
+
+
+def test_yesterdays_news_is_no_clock() -> None:
+    assert of_home("<div class=date>Jeudi 19 novembre 2026</div>" + P) == "2026-11-19"
+
+
+def test_the_last_ten_publications_shown_tell_the_rhythm() -> None:
+    days = [NOW - timedelta(days=7 * n) for n in range(1, 13)] + [datetime(2012, 1, 2, tzinfo=UTC)]
+    body = "".join(f"<p class=date>{day:%d/%m/%Y}</p>" for day in days)
+    markup = f'<html lang="fr"><title>Annour</title>{body}'
+    told = activity.newest(read.document(Page("https://annour.example/", 200, {}, markup.encode(), NOW)), NOW)
+    assert told is not None
+    assert told.rhythm == 7
