@@ -1,0 +1,293 @@
+"""What holds of every history, however the nights went: nobody is accused of what nobody could see."""
+
+import tempfile
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+from histories import (
+    ANY,
+    BEFORE,
+    CAUSES,
+    CHANNELS,
+    CONFIG,
+    NOUR,
+    POLICY,
+    REFUSED,
+    ROWS,
+    SEEN,
+    START,
+    UNKNOWN,
+    dated,
+    hidden,
+    history,
+    last,
+    night,
+    play,
+)
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from small import Small, Web
+
+from auditor.canary import Turn, swung
+from auditor.conclude import conclude
+from auditor.gaps import is_open
+from auditor.rejudge import rejudge
+from auditor.settle import Dossier, Moment, case, settle
+from auditor.standing import Confirm
+from probes.model import Finding, Presence, Reason
+from storage.archive import Archive
+from storage.model import Decision, DecisionKind, NightState, Observation, Standing, State
+from storage.store import Store
+
+
+def accusations(gaps):
+    """The gaps that were ever opened because an account was absent."""
+    return [gap for gap in gaps if gap.opened_at and (gap.code, gap.params.get("cause")) in CAUSES]
+
+
+def standings(dossier):
+    return {number: one for number, one in dossier.standings.items() if one != Standing(number)}
+
+
+# --- who cannot be seen is not accused
+
+
+@given(st.lists(hidden(st.one_of(UNKNOWN, SEEN)), max_size=30))
+def test_no_history_without_a_seen_absence_makes_anybody_gone_or_accused(nights):
+    for dossier in play(nights):
+        assert State.GONE not in {one.state for one in dossier.standings.values()}
+        assert not accusations(dossier.gaps)
+
+
+@given(st.lists(hidden(REFUSED), max_size=30))
+def test_of_whom_nothing_was_ever_seen_nothing_is_told(nights):
+    """Not even that a site is down: only its registered links can be judged."""
+    gaps = {gap.code for dossier in play(nights) for gap in dossier.gaps if is_open(gap)}
+    assert gaps <= {"channel_duplicate"}
+
+
+@given(history(ANY, 15), st.lists(hidden(UNKNOWN), max_size=15))
+def test_what_was_believed_before_the_walls_went_up_is_believed_after(before, walled):
+    first, after = last(before), last([*before, *walled])
+    for number, standing in first.standings.items():
+        later = after.standings[number]
+        assert (later.state, later.reason, later.since, later.doubt) == (
+            *(standing.state, standing.reason, standing.since),
+            standing.doubt,
+        )
+    assert accusations(first.gaps) == accusations(after.gaps)
+
+
+# --- how much it takes
+
+CONFIRM = st.builds(Confirm, failures=st.integers(1, 5), days=st.integers(0, 12), back=st.integers(1, 3))
+GONE = [Finding(Presence.ABSENT, reason) for reason in (Reason.NOT_FOUND, Reason.CLOSED)]
+PLAIN = st.sampled_from([Finding(Presence.PRESENT), *GONE])
+
+
+def believed(nights, number, confirm):
+    """Whether an account is gone, told another way: by the run of absences since it was last well."""
+    run, good, gone = [], 0, False
+    for began, seen, blind in dated(nights):
+        look = seen.get(number)
+        if look is None or ROWS[number - 1].channel in blind or look.finding.presence is Presence.UNKNOWN:
+            continue
+        there = look.finding.presence is Presence.PRESENT
+        run, good = ([] if there else [*run, began.date()]), (good + 1 if there else 0)
+        if gone:
+            gone = good < confirm.back
+        else:
+            gone = len(run) >= confirm.failures and (run[-1] - run[0]).days >= confirm.days
+    return gone
+
+
+@given(history(st.one_of(UNKNOWN, PLAIN), 30), CONFIRM)
+def test_an_account_is_gone_after_so_many_absences_over_so_many_days_and_never_before(nights, confirm):
+    told = last(nights, rules=replace(POLICY, confirm=confirm))
+    for row in ROWS:
+        gone = row.id in told.standings and told.standings[row.id].state is State.GONE
+        assert gone is believed(nights, row.id, confirm)
+
+
+@given(history(ANY), CONFIRM)
+def test_nights_that_told_nothing_leave_no_trace_in_what_is_held_true(nights, confirm):
+    """As if they had not been: their looks are taken out, and every standing is the same."""
+    rules = replace(POLICY, confirm=confirm)
+
+    def told(at, one, blind):
+        return one.presence is not Presence.UNKNOWN and ROWS[at - 1].channel not in blind
+
+    bare = [
+        replace(one, findings={at: found for at, found in one.findings.items() if told(at, found, one.blind)})
+        for one in nights
+    ]
+    whole, without = last(nights, rules=rules), last(bare, rules=rules)
+    for number, standing in whole.standings.items():
+        other = without.standings[number]
+        for field in ("state", "reason", "since", "doubt", "known", "decided_at", "platform_id", "other"):
+            assert getattr(standing, field) == getattr(other, field)
+
+
+# --- order, repetition, rebuilding
+
+
+@given(history(ANY), st.permutations(ROWS))
+def test_the_order_of_accounts_changes_nothing(nights, rows):
+    one, other = last(nights), last(nights, rows=tuple(rows))
+    assert standings(one) == standings(other)
+
+    def told(dossier):
+        return {(gap.code, gap.channel, gap.subject, gap.opened_at, gap.closed_at) for gap in dossier.gaps}
+
+    assert told(one) == told(other)
+
+
+@given(history(ANY, 15))
+def test_a_night_that_is_folded_again_changes_nothing_that_is_held_true(nights):
+    for (began, seen, blind), after in zip(dated(nights), play(nights), strict=True):
+        again = settle(after, seen, Moment(began, began, blind), POLICY, {})
+        assert again.standings == after.standings
+        assert again.proposals == after.proposals
+        assert {(gap.subject, gap.opened_at) for gap in accusations(again.gaps)} == {
+            (gap.subject, gap.opened_at) for gap in accusations(after.gaps)
+        }
+
+
+def kept(folder, nights):
+    """The same history in a database, concluded night by night."""
+    store = Store.open(f"sqlite:///{folder}/auditor.db")
+    app = Small(CONFIG, store, Archive(Path(folder) / "archive"), Web())
+    store.save_registry([NOUR], ROWS, BEFORE)
+    for began, seen, blind in dated(nights):
+        begun = store.begin_night(began.date(), began)
+        store.record(replace(look, night_id=begun.id) for look in seen.values())
+        for _ in range(2 if seen else 1):  # as after a death between the conclusions and the night's end
+            conclude(store, CONFIG, begun, blind)
+        store.finish_night(begun, NightState.DONE, began + timedelta(hours=22), blind=sorted(blind))
+    return app
+
+
+def slow(examples):
+    """Settings for a property of whole databases: few examples, and no hours spent on making one smaller."""
+    phases = (Phase.explicit, Phase.reuse, Phase.generate)
+    return settings(max_examples=examples, phases=phases, suppress_health_check=[HealthCheck.too_slow])
+
+
+@slow(20)
+@given(history(ANY, 12))
+def test_a_rebuild_is_what_was_concluded_night_by_night(nights):
+    with tempfile.TemporaryDirectory() as folder:
+        app = kept(folder, nights)
+        changes, after = rejudge(app).changes, list(app.store.standings())
+        app.store.close()
+    assert changes == []
+    assert after == (list(last(nights).standings.values()) if nights else [])
+
+
+@slow(15)
+@given(st.lists(hidden(st.one_of(UNKNOWN, SEEN)), max_size=12))
+def test_no_rebuild_accuses_anybody_of_what_was_not_seen(nights):
+    with tempfile.TemporaryDirectory() as folder:
+        app = kept(folder, nights)
+        rejudge(app)
+        gaps, states = list(app.store.gaps()), {one.state for one in app.store.standings()}
+        app.store.close()
+    assert not accusations(gaps)
+    assert State.GONE not in states
+
+
+# --- people's words
+
+KINDS = st.sampled_from(DecisionKind)
+WORDS = st.builds(
+    lambda kind, row, day, days, channel_wide, value: Decision(
+        "nour",
+        row.channel,
+        kind,
+        "Amina",
+        "she called",
+        START + timedelta(days=day),
+        until=START + timedelta(days=day + days),
+        account_id=None if channel_wide else row.id,
+        value=value,
+    ),
+    KINDS,
+    st.sampled_from(ROWS),
+    st.integers(0, 40),
+    st.integers(0, 40),
+    st.booleans(),
+    st.sampled_from([None, "2026-02-20"]),
+)
+
+
+def judged(dossier, now):
+    """What any face and rule would see at a moment."""
+    told = case(dossier, Moment(now, now), {})
+    return [(held.row.id, held.standing) for held in told.accounts], told.none_by_choice, told.moved
+
+
+@given(history(ANY), st.lists(WORDS, max_size=4))
+def test_a_word_that_has_ended_leaves_what_observations_alone_give(nights, words):
+    """Whether it expired or was withdrawn: to the fold both are an end."""
+    with_words, without = last(nights, decisions=tuple(words)), last(nights)
+    assert with_words.standings == without.standings
+    ended = max([START, *(word.until for word in words)])
+    assert judged(with_words, ended) == judged(without, ended)
+
+
+# --- blindness
+
+
+@given(history(ANY, 12), night(ANY), st.sampled_from(CHANNELS))
+def test_the_blindness_of_one_channel_moves_nothing_on_another(nights, tonight, blind):
+    """Elsewhere everything is as it would have been with open eyes, or as it was before."""
+    before = last(nights)
+    seeing, unseeing = (last([*nights, replace(tonight, blind=frozenset(eyes))]) for eyes in ((), (blind,)))
+    for row in ROWS:
+        one, other = unseeing.standings[row.id], seeing.standings[row.id]
+        if row.channel != blind:
+            assert one == other
+        else:
+            assert one.state is before.standings.get(row.id, Standing(row.id)).state
+    for gap in unseeing.gaps:
+        if gap not in before.gaps:
+            assert gap.channel != blind
+            assert _moved(gap, before) <= _moved(gap, seeing)
+
+
+def _moved(gap, dossier):
+    """What has happened to a gap in a dossier: opened, closed."""
+    at = (gap.code, gap.channel, gap.subject, gap.first_seen)
+    rows = [row for row in dossier.gaps if (row.code, row.channel, row.subject, row.first_seen) == at]
+    return {name for row in rows for name in ("opened_at", "closed_at") if getattr(row, name)}
+
+
+WALLS = st.sampled_from([Reason.LOGIN_WALL, Reason.ROBOTS, Reason.SCRIPT_ONLY, Reason.RATE_LIMITED])
+MANY = [replace(ROWS[3], id=number, typed=f"https://x.com/n{number}") for number in range(1, 41)]
+
+
+def walled(day, walls):
+    """The looks of one night: everybody is seen on the first, and meets the same wall on all the others."""
+    return {
+        number: Observation(
+            number,
+            day,
+            START + timedelta(days=day),
+            Finding(Presence.UNKNOWN, wall) if day else Finding(Presence.PRESENT),
+        )
+        for number, wall in enumerate(walls, start=1)
+    }
+
+
+@given(st.lists(WALLS, min_size=5, max_size=len(MANY)), st.integers(2, 20))
+def test_a_wall_that_stays_blinds_its_channel_on_its_first_night_at_most(walls, nights):
+    dossier, blind = Dossier(NOUR, tuple(MANY[: len(walls)])), []
+    for day in range(nights):
+        seen, began = walled(day, walls), START + timedelta(days=day)
+        held = [dossier.standings.get(at) or Standing(at) for at in seen]
+        turns = (Turn("twitter", one, seen[one.account_id].finding) for one in held)
+        blind.append(frozenset(swung(turns)))
+        dossier = settle(dossier, seen, Moment(began, began, blind[-1]), POLICY, {})
+    assert not any(blind[2:])
+    assert {one.state for one in dossier.standings.values()} == {State.PRESENT}
