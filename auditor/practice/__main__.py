@@ -1,7 +1,8 @@
 """`python -m auditor.practice --ca FILE`: the practice web in a process of its own.
 
 The port it listens on is its first line of output. Each line of its input is a night to play
-(`{"night": 3, "nights": 14, "moment": "2026-11-14T00:30:00+00:00"}`), answered by the line `ready`; it ends
+(`{"night": 3, "nights": 14, "moment": "2026-11-14T00:30:00+00:00"}`), answered by the line `ready`, or the
+word `asked`, answered by how often each address was asked for since the night began, as JSON. It ends
 with its input, so it never outlives the one who started it.
 """
 
@@ -11,6 +12,7 @@ import argparse
 import asyncio
 import contextlib
 import gc
+import json
 import os
 import stat
 import sys
@@ -46,7 +48,11 @@ async def play(port: int, ca: Path, night: int) -> None:
     _say(str(server.sockets[0].getsockname()[1]))
     reader = await _input()
     while line := await reader.readline():
+        if line.strip() == b"asked":
+            _say(json.dumps(proxy.asked))
+            continue
         proxy.tonight = Tonight.read(line.decode())
+        proxy.asked.clear()
         _say("ready")
 
 

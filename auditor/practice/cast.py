@@ -13,6 +13,12 @@ from functools import cache
 from pathlib import Path
 
 CHANNELS = ("website", "facebook", "twitter", "linkedin", "youtube")
+NAMELESS = {"share_button", "none_typed", "intent", "malformed"}
+"""Situations of a cell that names no account."""
+
+FAMILIES = 50
+"""The names of the cast come twice, for two causes: associations so far apart are sisters."""
+
 HOSTED = {"wix_active": "{}.wixsite.com", "blogger_active": "{}.blogspot.com"}
 
 
@@ -74,6 +80,21 @@ class Member:
         """The stable id on Facebook."""
         return f"6155{self.number:03d}00{self.number:03d}77"
 
+    @property
+    def old_page(self) -> str:
+        """The user name of the page that an association with two of them left behind."""
+        return f"{self.handle}Ancienne"
+
+    @property
+    def twitter_id(self) -> str:
+        """The stable number on Twitter."""
+        return str(1_204_000_000_000_000_000 + 7_919 * self.number)
+
+    @property
+    def sister(self) -> Member:
+        """The association of the same name for another cause."""
+        return cast()[(self.number - 1 + FAMILIES) % len(cast())]
+
     def situation(self, channel: str) -> str:
         """The name of its situation on a channel, or empty."""
         return str(getattr(self, channel))
@@ -86,8 +107,13 @@ class Member:
     def profile(self, channel: str) -> str:
         """The address of its account on a channel; empty where its situation is to have none."""
         situation = self.situation(channel)
-        if situation in ("share_button", "none_typed", "intent", "malformed"):
+        if situation in NAMELESS:
             return ""
+        if situation == "shared":
+            return self.sister.profile(channel)
+        return self._own_profile(channel, situation)
+
+    def _own_profile(self, channel: str, situation: str) -> str:
         if channel == "facebook":
             inner = f"groups/{self.slug}" if situation == "group" else self.handle
             return f"https://www.facebook.com/{inner}"

@@ -110,3 +110,5 @@ NO_SUCH_HOST = Answer(
 NOBODY_LISTENS = Answer(
     502, b"connection refused", headers={"proxy-status": "practice; error=connection_refused"}
 )
+NOBODY_ANSWERS = Answer(504, b"", headers={"proxy-status": "practice; error=connection_timeout"}, delay=60.0)
+"""A firewall that drops what it is sent: whoever asks has gone before the proxy tells of it."""

@@ -68,7 +68,7 @@ def typed(member: Member, channel: str) -> str:
     special = SPECIAL.get((channel, situation))
     if special is not None:
         return special.format(member=member, handle=member.handle, twitter=member.twitter_handle)
-    if channel == "facebook" and situation != "group":
+    if channel == "facebook" and situation not in ("group", "shared"):
         return FACEBOOK_WAYS[member.number % len(FACEBOOK_WAYS)].format(member.handle)
     return member.profile(channel)
 
@@ -87,6 +87,10 @@ SPECIAL = {
         "share_button",
     ): "https://www.facebook.com/sharer/sharer.php?u=https%3A%2F%2F{member.host}%2F",
     ("facebook", "none_typed"): "لا يوجد",
+    (
+        "facebook",
+        "duplicate",
+    ): "https://www.facebook.com/{handle} ; https://www.facebook.com/{member.old_page}",
     ("twitter", "bare"): "@{twitter}",
     ("twitter", "moved_host"): "https://twitter.com/{twitter}?lang=ar",
     ("twitter", "intent"): "https://twitter.com/intent/tweet?url=https%3A%2F%2F{member.host}%2F",

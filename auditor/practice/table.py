@@ -1,8 +1,8 @@
-"""The careful reader's table: for every association, night and account, what is seen, held and open.
+"""The careful reader's tables: for every association, night and account, what is seen, held and open.
 
-It is written from what the situations declare and from the sheet, never from the auditor's output. As a
-file (`expected.csv`) it has one row for each run of nights that say the same; to write it anew:
-`python -m auditor.practice.table`.
+They are written from what the situations declare and from the sheet, never from the auditor's output. As
+files (`expected.csv`, and `expected_with_keys.csv` for an audit that has all keys) they have one row for
+each run of nights that say the same; to write them anew: `python -m auditor.practice.table`.
 """
 
 from __future__ import annotations
@@ -20,12 +20,20 @@ from auditor.practice.situations import (
     IMPORT_NIGHT,
     LAST,
     LINKEDIN,
+    TROUBLED,
     TWITTER,
     YOUTUBE,
     Situation,
 )
 
 PATH = Path(__file__).with_name("expected.csv")
+PATH_WITH_KEYS = Path(__file__).with_name("expected_with_keys.csv")
+LONG = 30
+"""The table with keys is of so many nights, in which every script comes to its end."""
+
+UNASKED = ("", "unknown wrong_target", "unknown not_configured")
+"""What is seen of links that no interface is asked about, in trouble or not."""
+
 HEAD = ("association", "channel", "what", "value", "first", "last")
 SOCIAL = {"facebook": FACEBOOK, "twitter": TWITTER, "linkedin": LINKEDIN, "youtube": YOUTUBE}
 NO_ACCOUNT = {"none_typed"}
@@ -44,9 +52,10 @@ class Cell:
     night: int
 
 
-def cells() -> set[Cell]:
-    """Every cell, from the scripts."""
-    return {cell for member in cast() for cell in _of(member)}
+def cells(nights: int = LAST, *, keyed: bool = False) -> set[Cell]:
+    """Every cell of so many nights, from the scripts, for an audit without keys or with all of them."""
+    span = range(1, nights + 1)
+    return {cell for member in cast() for night in span for cell in _of(member, night, nights, keyed=keyed)}
 
 
 def rows(found: Iterable[Cell]) -> Iterator[tuple[str, str, str, str, int, int]]:
@@ -69,12 +78,12 @@ def read(path: Path = PATH) -> set[Cell]:
         }
 
 
-def write(path: Path = PATH) -> None:
-    """Write the file anew from the scripts."""
+def write(path: Path, told: Iterable[Cell]) -> None:
+    """Write a table."""
     with path.open("w", encoding="utf-8", newline="") as file:
         out = csv.writer(file, lineterminator="\n")
         out.writerow(HEAD)
-        out.writerows(rows(cells()))
+        out.writerows(rows(told))
 
 
 def situation(member: Member, channel: str) -> Situation | None:
@@ -87,23 +96,20 @@ def situation(member: Member, channel: str) -> Situation | None:
     return SOCIAL[channel][name] if name and name not in NO_ACCOUNT else None
 
 
-def _of(member: Member) -> Iterator[Cell]:
-    for night in range(1, LAST + 1):
-        for channel in CHANNELS:
-            if script := situation(member, channel):
-                yield from _account(member, channel, script, night)
-        for channel, code in _of_the_sheet(member, night):
-            yield Cell(member.id, channel, "gap", code, night)
-
-
-def _account(member: Member, channel: str, script: Situation, night: int) -> Iterator[Cell]:
-    seen, held = script.at(night)
-    if seen:
-        yield Cell(member.id, channel, "seen", seen, night)
-        yield Cell(member.id, channel, "held", held, night)
-    for code, (first, last) in script.gaps.items():
-        if first <= night <= last:
-            yield Cell(member.id, channel, "gap", code, night)
+def _of(member: Member, night: int, nights: int, *, keyed: bool) -> Iterator[Cell]:
+    for channel in CHANNELS:
+        if script := situation(member, channel):
+            true = script.with_a_key() if keyed else script
+            seen, held = true.at(night)
+            if keyed and channel in TROUBLED and seen not in UNASKED and night == TROUBLED[channel][0]:
+                seen = f"unknown {TROUBLED[channel][1]}"
+            if seen:
+                yield Cell(member.id, channel, "seen", seen, night)
+                yield Cell(member.id, channel, "held", held, night)
+            for code in true.open_on(night, nights):
+                yield Cell(member.id, channel, "gap", code, night)
+    for channel, code in _of_the_sheet(member, night):
+        yield Cell(member.id, channel, "gap", code, night)
 
 
 def _of_the_sheet(member: Member, night: int) -> Iterator[tuple[str, str]]:
@@ -112,6 +118,8 @@ def _of_the_sheet(member: Member, night: int) -> Iterator[tuple[str, str]]:
         yield "website", "no_website"
     if member.facebook == "in_site_column":
         yield "website", "website_is_social"
+    if "shared" in (member.facebook, member.sister.facebook):
+        yield "facebook", "channel_shared"
     for channel in CHANNELS[1:]:
         name = member.situation(channel)
         late = channel == "youtube" and member.website == "footer_unlisted" and night >= IMPORT_NIGHT
@@ -127,4 +135,5 @@ def _of_the_sheet(member: Member, night: int) -> Iterator[tuple[str, str]]:
 
 
 if __name__ == "__main__":
-    write()
+    write(PATH, cells())
+    write(PATH_WITH_KEYS, cells(LONG, keyed=True))

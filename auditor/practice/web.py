@@ -7,8 +7,10 @@ of the throw-away authority. A tunnel is kept for as many requests as the client
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -40,12 +42,15 @@ class World(Protocol):
 
 @dataclass
 class Proxy:
-    """The proxy for one world. `tonight` is set from outside between nights; `requests` counts answers."""
+    """The proxy for one world. `tonight` is set from outside between nights.
+
+    `asked` counts what came by address, without its query; a tunnel that led nowhere counts as `https://host`.
+    """
 
     world: World
     authority: Authority
     tonight: Tonight
-    requests: int = 0
+    asked: Counter[str] = field(default_factory=Counter)
 
     async def listen(self, port: int = 0) -> asyncio.Server:
         """Listen on loopback."""
@@ -65,19 +70,23 @@ class Proxy:
             if request.method == b"CONNECT":
                 await self._tunnel(line, request.target.decode("latin-1").rsplit(":", 1)[0].lower())
                 return
-            self.requests += 1
             asked = _understood(request, host)
+            self.asked[asked.url.partition("?")[0]] += 1
             if not await line.send(self.world.answer(asked, self.tonight), asked.method):
                 return
 
     async def _tunnel(self, line: _Line, host: str) -> None:
         if refusal := self.world.tunnel(host, self.tonight):
-            self.requests += 1
+            self.asked[f"https://{host}"] += 1
             await line.send(refusal, "GET")
             return
         line.writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
         context = self.authority.context(host, self.world.certificate(host, self.tonight))
-        await line.writer.start_tls(context)
+        try:
+            await line.writer.start_tls(context)
+        except GONE:
+            self.asked[f"https://{host}"] += 1  # our certificate was not good enough
+            raise
         await self._talk(_Line(line.reader, line.writer), host)
 
 
@@ -109,7 +118,7 @@ class _Line:
     async def send(self, answer: Answer, method: str) -> bool:
         """Write an answer; False where the connection ends with it."""
         if answer.delay:
-            await asyncio.sleep(answer.delay)
+            await self._wait(answer.delay)
         self.writer.write(self._bytes(h11.Response(status_code=answer.status, headers=_headers(answer))))
         if method != "HEAD":
             await self._body(answer)
@@ -119,6 +128,14 @@ class _Line:
             return False  # it must close, or it was a tunnel that was refused
         self._http.start_next_cycle()
         return True
+
+    async def _wait(self, seconds: float) -> None:
+        """Let the client wait, for as long as it does."""
+        with contextlib.suppress(TimeoutError):
+            data = await asyncio.wait_for(self.reader.read(CHUNK), seconds)
+            self._http.receive_data(data)
+            if not data:
+                raise ConnectionResetError("the client has left")
 
     async def _body(self, answer: Answer) -> None:
         if not answer.body:

@@ -7,8 +7,26 @@ from datetime import datetime, timedelta
 
 from auditor.practice import sites
 from auditor.practice.cast import Member, cast
-from auditor.practice.model import NO_SUCH_HOST, NOBODY_LISTENS, Answer, Request, Tonight, page, redirect
-from auditor.practice.pages import engines, facebook, linkedin, twitter, youtube
+from auditor.practice.model import (
+    NO_SUCH_HOST,
+    NOBODY_ANSWERS,
+    NOBODY_LISTENS,
+    Answer,
+    Request,
+    Tonight,
+    page,
+    redirect,
+)
+from auditor.practice.pages import (
+    engines,
+    facebook,
+    graph,
+    linkedin,
+    twitter,
+    twitter_api,
+    youtube,
+    youtube_api,
+)
 from auditor.practice.situations import BLIND_NIGHT
 
 FOR_LONG = timedelta(days=80)
@@ -28,7 +46,10 @@ CANARY_SITES = {
     ),
 }
 CANARY_NAMES = {"gazettetamesnasud", "bibliothequezerhouna"}
-"""The accounts known to exist, lower case, on every social channel."""
+"""The accounts known to exist, lower case, on Facebook and YouTube."""
+
+CANARY_HANDLES = {"tamesna_sud": 1_203_000_000_000_000_001, "biblio_zerhouna": 1_203_000_000_000_000_002}
+"""Those on X, with their numbers."""
 
 Platform = Callable[[Request, Tonight], Answer]
 
@@ -40,6 +61,7 @@ class PracticeWorld:
         members = cast() if members is None else members
         self._sites = {member.host: member for member in members if member.website in sites.SITES}
         self._sites |= {sites.new_home(m): m for m in members if m.website == "moved"}
+        self._members = members
         self._names = {channel: _by_name(members, channel) for channel in ("facebook", "twitter", "linkedin")}
         self._channels = {name: m for m in members for name in _channel_names(m)}
         self._platforms: dict[str, Platform] = {
@@ -48,7 +70,9 @@ class PracticeWorld:
             "www.linkedin.com": self._linkedin,
             "www.youtube.com": self._youtube,
             "consent.youtube.com": lambda request, _: youtube.consent(request),
-            "www.googleapis.com": lambda request, tonight: youtube.api(self._channels, request, tonight),
+            "www.googleapis.com": self._youtube_api,
+            "api.x.com": self._twitter_api,
+            "graph.facebook.com": self._graph,
         }
         self._aliases = {
             "facebook.com": "www.facebook.com",
@@ -59,10 +83,12 @@ class PracticeWorld:
         }
 
     def tunnel(self, host: str, tonight: Tonight) -> Answer | None:
-        """The refusal of a tunnel: the name does not exist, or nobody listens for TLS."""
+        """The refusal of a tunnel: the name does not exist, or nobody listens for TLS, or nobody answers."""
         if not self._exists(host, tonight):
             return NO_SUCH_HOST
         script = self._script(host)
+        if script and sites.is_silent(script, tonight):
+            return NOBODY_LISTENS if host.startswith("www.") else NOBODY_ANSWERS
         return NOBODY_LISTENS if script and not script.https else None
 
     def certificate(self, host: str, tonight: Tonight) -> datetime:
@@ -89,6 +115,8 @@ class PracticeWorld:
         member, script = self._sites[bare], self._script(bare)
         if script is None or request.path == "/favicon.ico":
             return page("", 404)
+        if sites.is_silent(script, tonight):
+            return NOBODY_LISTENS  # its port 80 is shut
         if bare != request.host or (request.scheme == "http" and script.https):
             return redirect(f"{'https' if script.https else 'http'}://{bare}{request.target}")
         return script.show(member, request, tonight)
@@ -106,7 +134,7 @@ class PracticeWorld:
     def _facebook(self, request: Request, tonight: Tonight) -> Answer:
         name = request.path.strip("/").removeprefix("groups/").lower()
         if name in CANARY_NAMES:
-            return facebook.canary(name, request, tonight)
+            return page(facebook.markup(facebook.always(name, tonight), request.url))
         member = self._names["facebook"].get(name)
         return facebook.answer(member, request, tonight) if member else facebook.other(request)
 
@@ -123,19 +151,42 @@ class PracticeWorld:
             return youtube.other(request)
         name = request.path.removeprefix("/channel").strip("/").split("/", 1)[0].removeprefix("@").lower()
         if name in CANARY_NAMES:
-            canary = youtube.Channel(name, "UC" + name.ljust(22, "x")[:22], name)
-            return youtube.channel_page(canary, request.path)
+            return youtube.channel_page(youtube.canary(name, tonight), request.path)
         member = self._channels.get(name)
         if member is None:
             return youtube.other(request)
         return youtube.answer(member, request, tonight)
 
+    def _youtube_api(self, request: Request, tonight: Tonight) -> Answer:
+        canaries = [youtube.canary(name, tonight) for name in CANARY_NAMES]
+        found = {name: one for one in canaries for name in (one.id, f"@{one.handle}")}
+        for name, member in self._channels.items():
+            if not youtube.is_terminated(member, tonight):
+                channel = youtube.channel(member, tonight)
+                found |= {f"@{name}": channel, channel.id: channel}
+        return youtube_api.answer(found, request, tonight)
+
+    def _twitter_api(self, request: Request, tonight: Tonight) -> Answer:
+        canaries = [twitter_api.canary(name, number, tonight) for name, number in CANARY_HANDLES.items()]
+        known = {key: one for one in canaries for key in (one.username, one.id)}
+        return twitter_api.answer(known | twitter_api.users(self._members, tonight), request, tonight)
+
+    def _graph(self, request: Request, tonight: Tonight) -> Answer:
+        canaries = {name: graph.canary(name, tonight) for name in CANARY_NAMES}
+        known = canaries | {one.id: one for one in canaries.values()}
+        return graph.answer(known | graph.pages(self._members, tonight), request, tonight)
+
 
 def _by_name(members: tuple[Member, ...], channel: str) -> dict[str, Member]:
-    """Members by the last part of their address on a channel; a renamed page also by its new name."""
+    """Members by the last part of their address on a channel; a renamed page also by its new name.
+
+    A shared page is its owner's, whoever else registers it.
+    """
     found: dict[str, Member] = {}
     for member in members:
-        if url := member.profile(channel):
+        if member.situation(channel) == "duplicate":
+            found[member.old_page.lower()] = member
+        if member.situation(channel) != "shared" and (url := member.profile(channel)):
             name = url.rsplit("/", 1)[-1].lower()
             found[name] = found[name + facebook.RENAMED_SUFFIX.lower()] = member
     return found

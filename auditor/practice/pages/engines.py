@@ -107,7 +107,7 @@ def static_1256(member: Member, request: Request, tonight: Tonight) -> Answer:
         f"<title>{member.name_ar}</title></head><body bgcolor=white><center><h2>"
         f"{member.name_ar}</h2></center>"
         f"<p>جمعية محلية يعمل أعضاؤها متطوعين إلى جانب المدرسة ودار الشباب والجماعة.</p>"
-        f"<h3>أخبار الجمعية</h3><p>{day(tonight.ago(20), 'ar')}: نظمت الجمعية لقاء مفتوحا بدار الشباب.</p>"
+        f"<h3>أخبار الجمعية</h3><p>{day(tonight.ago(35), 'ar')}: نظمت الجمعية لقاء مفتوحا بدار الشباب.</p>"
         f'<p>للاتصال: <a href="mailto:contact@{member.host}">contact@{member.host}</a></p>'
         f"{links}</body></html>"
     )

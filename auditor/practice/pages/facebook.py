@@ -6,11 +6,15 @@ A page that is restricted, deleted or merely hidden from strangers gets one and 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from html import escape
 from urllib.parse import quote
 
 from auditor.practice.cast import Member
 from auditor.practice.model import Answer, Request, Tonight, page, plain, redirect
+from auditor.practice.pages.site import Habit
 
 ROBOTS = (
     "# Notice: Collection of data on Facebook through automated means is prohibited unless you have express\n"
@@ -38,6 +42,20 @@ CHALLENGE = (
     'location.href="/__rd_verify_7f?challenge=1"</script></body></html>'
 )
 RENAMED_SUFFIX = "Maroc"
+HABITS = {"slow": Habit(9, ended=60), "dormant": Habit(20, ended=400), "shell": Habit(20, ended=500)}
+USUAL = Habit(5, posts=20)
+LEFT_BEHIND = Habit(30, ended=1100)
+WITHOUT_POSTS = {"plain", "bare", "in_site_column", "renamed"}
+"""Situations whose page shows strangers no post."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A page as of a night: its number, its name, its posts newest first."""
+
+    id: str
+    name: str
+    posts: Sequence[datetime] = ()
 
 
 def answer(member: Member, request: Request, tonight: Tonight) -> Answer:
@@ -53,11 +71,34 @@ def answer(member: Member, request: Request, tonight: Tonight) -> Answer:
         return page(WALLS[situation], 403 if situation == "challenge" else 200)
     if situation == "renamed" and not request.path.strip("/").endswith(RENAMED_SUFFIX):
         return redirect(f"https://www.facebook.com/{member.handle}{RENAMED_SUFFIX}")
-    age = {"active": 2, "slow": 60, "dormant": 400}.get(situation)
-    return page(_page(member, request, tonight, age))
+    if situation == "duplicate" and request.path.strip("/").lower() == member.old_page.lower():
+        return page(markup(old_page(member, tonight), request.url))
+    shown = page_of(member, tonight)
+    return page(markup(replace(shown, posts=()) if situation in WITHOUT_POSTS else shown, request.url))
 
 
-WALLS = {"shell": SHELL, "restricted": RESTRICTED, "challenge": CHALLENGE, "group": SHELL}
+def page_of(member: Member, tonight: Tonight) -> Shown:
+    """The member's page as of tonight, whoever may see it."""
+    return Shown(member.page_id, member.name, HABITS.get(member.facebook, USUAL).dates(tonight))
+
+
+def old_page(member: Member, tonight: Tonight) -> Shown:
+    """The page that a member with two of them left behind."""
+    return Shown(f"{member.page_id}9", member.name, LEFT_BEHIND.dates(tonight))
+
+
+def always(name: str, tonight: Tonight) -> Shown:
+    """A page that has always been there."""
+    number = "6155000000007" + ("78" if name.startswith("Biblio") else "77")
+    return Shown(number, name, [tonight.moment - timedelta(days=age) for age in (1, 10, 32)])
+
+
+WALLS = {
+    "shell": SHELL,
+    "group": SHELL,
+    "challenge": CHALLENGE,
+    **dict.fromkeys(("restricted", "hidden", "deleted"), RESTRICTED),
+}
 
 
 def other(request: Request) -> Answer:
@@ -69,21 +110,11 @@ def other(request: Request) -> Answer:
     return page(RESTRICTED)
 
 
-def canary(name: str, request: Request, tonight: Tonight) -> Answer:
-    """A page that has always been there."""
-    return page(_markup(name, "615500000000777", request.url, tonight, 1))
-
-
-def _page(member: Member, request: Request, tonight: Tonight, age: int | None) -> str:
-    return _markup(member.name, member.page_id, request.url, tonight, age)
-
-
-def _markup(name: str, page_id: str, url: str, tonight: Tonight, age: int | None) -> str:
-    story = ""
-    if age is not None:
-        newest = tonight.moment if age <= 2 else tonight.last  # an active page posts on; the others stopped
-        when = int(newest.timestamp()) - age * 86400
-        moments = [when - 86400 * back for back in (0, 9, 31)]
+def markup(shown: Shown, url: str) -> str:
+    """The HTML of a page that is shown to strangers."""
+    name, page_id, story = shown.name, shown.id, ""
+    if shown.posts:
+        moments = [int(when.timestamp()) for when in shown.posts[:3]]
         nodes = [{"__typename": "Story", "post_id": str(one * 7), "creation_time": one} for one in moments]
         data = {"timeline_list_feed_units": {"edges": [{"node": node} for node in nodes]}}
         story = f'<script type="application/json">{json.dumps(data)}</script>'

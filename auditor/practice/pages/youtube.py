@@ -1,15 +1,18 @@
-"""YouTube's channel pages: HTML around `ytInitialData`, in the viewer's language, and the API v3 as JSON."""
+"""YouTube's channel pages: HTML around `ytInitialData`, in the viewer's language."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from html import escape
 from urllib.parse import quote
 
 from auditor.practice.cast import Member
-from auditor.practice.model import Answer, Request, Tonight, as_json, page, plain, redirect
+from auditor.practice.model import Answer, Request, Tonight, page, plain, redirect
+from auditor.practice.pages.ago import ago
+from auditor.practice.pages.site import Habit
 
 NOT_FOUND = '<html lang="en" dir="ltr"><head><title>404 Not Found</title></head><body></body></html>'
 CONSENT = (
@@ -21,12 +24,13 @@ ROBOTS = (
     "User-agent: *\nDisallow: /api/\nDisallow: /comment\nDisallow: /feeds/videos.xml\nDisallow: /results\n"
     "Disallow: /youtubei/\n"
 )
-AGES = {  # the newest videos, as each language says them
-    "en": ("3 weeks ago", "2 months ago", "1 year ago"),
-    "fr": ("il y a 3 semaines", "il y a 2 mois", "il y a 1 an"),
-    "dormant": ("il y a 3 ans", "il y a 4 ans", "il y a 5 ans"),
-    "ar": ("قبل 3 أسابيع", "قبل شهرين (2)", "قبل سنة واحدة"),
+HABITS = {  # three years and a half month: the same three years on each of thirty nights
+    "active": Habit(9, posts=31),
+    "renamed": Habit(120, ended=3 * 365 + 45, posts=9),
+    "empty": Habit(posts=0),
+    "": Habit(40, ended=45, posts=7),
 }
+LANGUAGES = {"active": "en", "empty": "fr", "renamed": "fr"}
 COUNTS = {
     "en": ("214 subscribers", "{} videos", "No videos"),
     "fr": ("214 abonnés", "{} vidéos", "Aucune vidéo"),
@@ -41,28 +45,28 @@ EMPTY = {
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """A channel to draw. `old` draws its videos as videoRenderer, the form before 2026-05."""
+    """A channel as of a night, its uploads newest first; `old` draws them as videoRenderer, until 2026-05."""
 
     title: str
     id: str
     handle: str
+    now: datetime
+    uploads: tuple[datetime, ...] = ()
     language: str = "en"
-    videos: int = 12
     old: bool = False
-    dormant: bool = False
 
 
 def answer(member: Member, request: Request, tonight: Tonight) -> Answer:
     """What the member's channel answers."""
     situation = member.youtube
-    if situation == "terminated" and tonight.number >= 3:  # the script's night
+    if is_terminated(member, tonight):
         return page(_html("YouTube", {"alerts": [_alert(TERMINATED)]}))
     if situation == "active" and tonight.number == 11:  # the script's night
         return redirect(f"https://consent.youtube.com/m?continue={quote(request.url, safe='')}", 302)
     if situation == "renamed" and "Officiel" not in request.path:
         tab = request.path.strip("/").partition("/")[2]
         return redirect(f"https://www.youtube.com/@{member.handle}Officiel/{tab}".rstrip("/"))
-    return channel_page(_channel(member), request.path)
+    return channel_page(channel(member, tonight), request.path)
 
 
 def other(request: Request) -> Answer:
@@ -75,37 +79,36 @@ def consent(_request: Request) -> Answer:
     return page(CONSENT)
 
 
-def api(members: dict[str, Member], request: Request, tonight: Tonight) -> Answer:
-    """The Data API v3, `channels` by id or handle; a channel that is gone is simply not among the items."""
-    query = request.query
-    wanted = query.get("id", query.get("forHandle", "")).lower().split(",")
-    found = (members.get(name.removeprefix("@")) for name in wanted)
-    items = [_item(m) for m in found if m and not (m.youtube == "terminated" and tonight.number >= 3)]
-    return as_json(
-        {"pageInfo": {"totalResults": len(items), "resultsPerPage": 5}, **({"items": items} if items else {})}
-    )
-
-
-def channel_page(channel: Channel, path: str) -> Answer:
+def channel_page(shown: Channel, path: str) -> Answer:
     """The page of a channel, with the tab open that the path names."""
     opened = "Videos" if path.endswith("/videos") else "Home"
-    return page(_html(f"{channel.title} - YouTube", _initial(channel, opened), _links(channel)))
+    return page(_html(f"{shown.title} - YouTube", _initial(shown, opened), _links(shown)))
 
 
-def _channel(member: Member) -> Channel:
-    handle = member.handle + ("Officiel" if member.youtube == "renamed" else "")
-    language, videos = {"active": ("en", 31), "empty": ("fr", 0), "renamed": ("fr", 9)}.get(
-        member.youtube, ("ar", 7)
-    )
+def is_terminated(member: Member, tonight: Tonight) -> bool:
+    """Whether YouTube has closed the channel."""
+    return member.youtube == "terminated" and tonight.number >= 3  # the script's night
+
+
+def channel(member: Member, tonight: Tonight) -> Channel:
+    """The member's channel as of tonight."""
+    habit = HABITS.get(member.youtube, HABITS[""])
+    language = LANGUAGES.get(member.youtube, "ar")
     return Channel(
         member.name,
         member.channel_id,
-        handle,
+        member.handle + ("Officiel" if member.youtube == "renamed" else ""),
+        tonight.moment,
+        tuple(habit.dates(tonight)),
         language,
-        videos,
         language == "ar",
-        member.youtube == "renamed",
     )
+
+
+def canary(name: str, tonight: Tonight) -> Channel:
+    """A channel that has always been there."""
+    uploads = tuple(tonight.moment - timedelta(days=age) for age in (2.5, 12.5, 40.5))
+    return Channel(name, "UC" + name.ljust(22, "x")[:22], name, tonight.moment, uploads)
 
 
 def _html(title: str, initial: dict[str, object], head: str = "") -> str:
@@ -145,7 +148,7 @@ def _initial(channel: Channel, opened: str) -> dict[str, object]:
 
 def _header(channel: Channel) -> dict[str, object]:
     subscribers, some, none = COUNTS[channel.language]
-    videos = some.format(channel.videos) if channel.videos else none
+    videos = some.format(len(channel.uploads)) if channel.uploads else none
     rows = [[f"@{channel.handle}"], [subscribers, videos]]
     parts = [{"metadataParts": [{"text": {"content": text}} for text in row]} for row in rows]
     return {"metadata": {"contentMetadataViewModel": {"metadataRows": parts}}}
@@ -154,11 +157,15 @@ def _header(channel: Channel) -> dict[str, object]:
 def _tabs(channel: Channel, opened: str) -> list[dict[str, object]]:
     """The tabs by title; only the open one has its content. Without videos there is no Videos tab."""
     base = f"/@{channel.handle}"
-    if not channel.videos:
+    if not channel.uploads:
         message = {"messageRenderer": {"text": {"simpleText": EMPTY[channel.language]}}}
         section = {"itemSectionRenderer": {"contents": [message]}}
         return [_tab("Home", f"{base}/featured", {"sectionListRenderer": {"contents": [section]}})]
-    grid = {"richGridRenderer": {"contents": [_video(channel, number) for number in range(3)]}}
+    grid = {
+        "richGridRenderer": {
+            "contents": [_video(channel, number) for number in range(min(3, len(channel.uploads)))]
+        }
+    }
     shown: dict[str, tuple[str, Mapping[str, object]]] = {
         "Home": ("featured", {}),
         "Videos": ("videos", grid),
@@ -176,10 +183,8 @@ def _tab(title: str, url: str, content: Mapping[str, object] | None) -> dict[str
 
 
 def _video(channel: Channel, number: int) -> dict[str, object]:
-    video, age = (
-        f"{channel.id[2:12]}{number}",
-        AGES["dormant" if channel.dormant else channel.language][number],
-    )
+    video = f"{channel.id[2:12]}{number}"
+    age = ago(channel.uploads[number], channel.now, channel.language)
     if channel.old:
         old = {
             "videoId": video,
@@ -200,18 +205,3 @@ def _video(channel: Channel, number: int) -> dict[str, object]:
 
 def _alert(text: str) -> dict[str, object]:
     return {"alertRenderer": {"type": "ERROR", "text": {"simpleText": text}}}
-
-
-def _item(member: Member) -> dict[str, object]:
-    channel = _channel(member)
-    return {
-        "kind": "youtube#channel",
-        "id": channel.id,
-        "snippet": {"title": channel.title, "customUrl": f"@{channel.handle.lower()}"},
-        "statistics": {
-            "subscriberCount": "214",
-            "videoCount": str(channel.videos),
-            "hiddenSubscriberCount": False,
-        },
-        "contentDetails": {"relatedPlaylists": {"uploads": f"UU{channel.id[2:]}"}},
-    }
