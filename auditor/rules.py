@@ -11,11 +11,19 @@ from pydantic import Field
 from auditor.case import Case, Sign
 from auditor.catalogue import Catalogue
 from auditor.checks.check import Check
-from auditor.checks.linked import NotLinked, Proposed
-from auditor.checks.registered import ColumnHoldsChannel, Duplicate, KindIs, Shared, Undeclared
+from auditor.checks.linked import LinksToGone, NotLinked, Proposed
+from auditor.checks.named import HandlesDiffer, NameDiffers, NotNamed
+from auditor.checks.registered import (
+    ColumnHoldsChannel,
+    Duplicate,
+    Incomplete,
+    KindIs,
+    Shared,
+    Undeclared,
+)
 from auditor.checks.seen import Absent, Fact, OlderThan, PresentAs, Unreachable
 
-VERSION = 1
+VERSION = 2
 """Raised when a check judges otherwise than before; the receipt of each night names it."""
 
 Rule = Annotated[
@@ -29,8 +37,13 @@ Rule = Annotated[
     | Fact
     | Proposed
     | NotLinked
+    | LinksToGone
+    | NameDiffers
+    | NotNamed
+    | HandlesDiffer
     | Duplicate
-    | Shared,
+    | Shared
+    | Incomplete,
     Field(discriminator="check"),
 ]
 

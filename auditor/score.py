@@ -1,8 +1,8 @@
 """The presence score: fixed points, what is unknown never punished, mending never lowering it. Pure.
 
 A point is good, bad, unknown or waived. The states are read from standings, which keep the last decided
-word, so a night that is blocked moves the score in no direction. Weights are policy: changing one
-raises VERSION, and scores of different versions are not compared.
+word, so a night that is blocked moves the score in no direction. Weights are policy: changing one, or
+what a point looks at, raises VERSION, and scores of different versions are not compared.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ from enum import StrEnum
 
 from auditor.case import Case, Held
 from auditor.ladder import site_leads
+from auditor.naming import account_named, site_named
 from auditor.standing import Bands
 from probes.model import Kind
 from storage.model import State
 
-VERSION = 1
+VERSION = 2
 
 
 class Point(StrEnum):
@@ -111,7 +112,7 @@ def _percent(part: int, whole: int) -> int:
 
 
 def points(case: Case, bands: Bands) -> dict[str, Point]:
-    """What is known of each item in a case. Names are not compared yet: `named`, `identity` are unknown."""
+    """What is known of each item in a case."""
     states: dict[str, Point] = {}
     for channel in ("website", "facebook", "youtube", "linkedin", "twitter"):
         first = "responds" if channel == "website" else "exists"
@@ -124,7 +125,10 @@ def _exists(case: Case, channel: str) -> Point:
         return Point.WAIVED
     registered = [held for held in case.on(channel) if held.row.identity.kind is not Kind.NONE]
     if not registered:
-        proposed = any(proposal.link.channel == channel for proposal in case.proposals)
+        proposed = any(
+            proposal.link.channel == channel and case.knows(proposal.link) is False
+            for proposal in case.proposals
+        )
         return Point.UNKNOWN if proposed else Point.BAD
     states = {held.standing.state for held in registered}
     if State.PRESENT in states:
@@ -140,7 +144,12 @@ def _website(case: Case, bands: Bands) -> dict[str, Point]:
         for item, fact in facts.items()
     }
     fresh = _best(_lively(held, bands, case.now, ("active", "slow", "inactive")) for held in seen)
-    return states | {"website.fresh": fresh, "website.links_channels": _links_channels(case)}
+    named = _best(_truth(site_named(held, case)) for held in seen)
+    return states | {
+        "website.fresh": fresh,
+        "website.identity": named,
+        "website.links_channels": _links_channels(case),
+    }
 
 
 def _links_channels(case: Case) -> Point:
@@ -158,6 +167,7 @@ def _platforms(case: Case, bands: Bands) -> dict[str, Point]:
             _lively(held, bands, case.now, ("active", "slow")) for held in accounts
         )
         states[f"{channel}.linked"] = _best(_linked(case, held) for held in accounts)
+        states[f"{channel}.named"] = _best(_truth(account_named(held, case)) for held in accounts)
     return states
 
 

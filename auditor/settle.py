@@ -80,7 +80,8 @@ def settle(
     tonight = frozenset(account for account, one in seen.items() if _told(moved.standings.get(account), one))
     known = case(moved, moment, owners, tonight)
     candidates = judge(known, policy.rules, policy.catalogue)
-    told = [one for one in candidates if one.sign.channel in policy.channels]  # the others are nobody's gap
+    ours = policy.channels | {""}  # the association itself; what is told of other channels is nobody's gap
+    told = [one for one in candidates if one.sign.channel in ours]
     rows = gaps.fold(moved.gaps, told, policy.catalogue, moment.now, blind=moment.blind)
     closed = tuple(row for row in moved.gaps if row.closed_at is not None)
     return replace(moved, gaps=closed + tuple(rows))

@@ -30,6 +30,8 @@ DATES = frozenset({"since", "checked_at", "last_date", "expires_on"})
 AGES = frozenset({"age", "limit"})
 ALIASES = {"target": "kind", "raw": "typed", "other_org": "other"}
 """What a template calls a fact, and what the rules call it."""
+LISTS = {"fields": "field"}
+"""Facts that are several codes, apart by spaces."""
 CODES = {"cause": "cause", "kind": "kind", "target": "kind", "found_on": "place"}
 
 BDI = Markup("<bdi>{}</bdi>")
@@ -141,6 +143,9 @@ class Wording:
             return self._isolate(self.days(value), False)
         if name == "channel":
             return self._isolate(self.channel(str(value)), False)
+        if name in LISTS:
+            words = [self.term(LISTS[name], code) for code in str(value).split()]
+            return self._isolate(("، " if self.language == "ar" else ", ").join(words), False)
         said = self.term(CODES[name], str(value)) if name in CODES else str(value)
         return self._isolate(said, _is_foreign(said))
 

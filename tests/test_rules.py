@@ -24,9 +24,9 @@ def held(channel, key, *, kind=Kind.PAGE, column=None, tonight=True, known=None,
     return Held(row, Standing(1, known=known, checked_at=NOW, **standing), tonight, frozenset(aliases))
 
 
-def signs(rule, *accounts, **case):
+def signs(rule, *accounts, association=NOUR, **case):
     """What one rule sees, by channel: (holds, decided, confirmed, params)."""
-    told = judge(Case(NOUR, accounts, NOW, BEGAN, **case), [RULE.validate_python(rule)], catalogue())
+    told = judge(Case(association, accounts, NOW, BEGAN, **case), [RULE.validate_python(rule)], catalogue())
     return {(one.sign.channel, one.sign.subject): one.sign for one in told}
 
 
@@ -373,3 +373,135 @@ def test_a_proposal_from_a_page_that_was_withheld_tonight_stays_as_it_was():
     old = Proposal("nour", FACEBOOK, BEGAN, BEGAN - timedelta(days=1))
     one = signs(UNLISTED, withheld(), proposals=(old,))["facebook", "u:nour"]
     assert (one.holds, one.decided) == (True, False)
+
+
+BROKEN = {"code": "website_broken_links", "check": "links_to_gone", "channels": ["website"]}
+
+
+def test_a_site_that_leads_to_a_lost_account_is_told_with_the_dead_link():
+    gone = held("facebook", "u:nour", state=State.GONE, reason=Reason.NOT_FOUND)
+    one = signs(BROKEN, site(FACEBOOK), gone)["website", "nour.example"]
+    assert (one.params["links"], one.params["found_on"]) == (FACEBOOK.canonical, FACEBOOK.page)
+    by_name = held("facebook", "id:12", aliases=["u:nour"], state=State.GONE, reason=Reason.NOT_FOUND)
+    assert signs(BROKEN, site(FACEBOOK), by_name)
+
+
+def test_a_link_to_an_account_whose_loss_is_only_doubted_is_not_broken():
+    doubt = Streak("not_found", NOW - timedelta(days=2), NOW, 2)
+    assert not signs(BROKEN, site(FACEBOOK), held("facebook", "u:nour", state=State.PRESENT, doubt=doubt))
+    assert not signs(BROKEN, site(FACEBOOK), held("facebook", "u:nour", tonight=False))
+    assert signs(BROKEN, held("website", "nour.example"))["website", "nour.example"].holds is None
+
+
+DIFFERS = {"code": "name_mismatch", "check": "name_differs"}
+NAMED = Association(
+    "taf", "Tafsoutine", name_ar="جمعية تافسوتين", name_fr="Association Tafsoutine", email="a@b.example"
+)
+
+
+def called(name, key="u:page.12", **more):
+    return held("facebook", key, known=Finding(Presence.PRESENT, name=name), **more)
+
+
+def test_an_account_under_another_name_is_told_with_both_names():
+    one = signs(DIFFERS, called("Radio Soleil"), association=NAMED)["facebook", "u:page.12"]
+    assert one.params["found"] == "Radio Soleil"
+    assert one.params["expected"] == "Tafsoutine / جمعية تافسوتين / Association Tafsoutine"
+
+
+def test_a_name_that_is_ours_or_may_be_is_no_other_name():
+    assert not signs(DIFFERS, called("Tafsoutine Tanger"), association=NAMED)
+    for unsure in (called("ⵜⴰⴼⵙⵓⵜⵉⵏ"), called(None), called("Radio Soleil", key="u:tafsoutinema")):
+        [one] = signs(DIFFERS, unsure, association=NAMED).values()
+        assert one.holds is None
+
+
+def test_an_account_to_which_the_own_site_leads_may_be_called_in_another_language():
+    linked = FoundLink("facebook", "u:page.12", "https://facebook.example/page.12", "footer")
+    told = signs(DIFFERS, site(linked), called("Reading for All"), association=NAMED)
+    assert told["facebook", "u:page.12"].holds is None
+
+
+UNNAMED = {"code": "website_no_identity", "check": "not_named", "channels": ["website"]}
+
+
+def says(text, key="bienvenue.example"):
+    known = Finding(Presence.PRESENT, facts={"viewport": True, "says": text, "title": "Agir ici"})
+    return held("website", key, known=known)
+
+
+@pytest.mark.parametrize(
+    ("text", "holds"),
+    [
+        ("Agir ici · Ensemble toujours", True),
+        ("Agir ici · © 2026 Association Tafsoutine", False),
+        ("الرئيسية · جمعية تافسوتين", False),
+        ("Accueil", None),
+        ("Agir ici · ⵜⴰⴼⵙⵓⵜⵉⵏ", None),
+        ("", None),
+    ],
+)
+def test_a_site_is_told_that_it_names_nobody_only_where_its_own_names_can_be_compared(text, holds):
+    told = [one.holds for one in signs(UNNAMED, says(text), association=NAMED).values()]
+    assert told == ([] if holds is False else [holds])
+
+
+def test_a_site_whose_address_is_the_name_is_not_told_that_it_lacks_it():
+    [one] = signs(UNNAMED, says("Agir ici", "tafsoutine.example"), association=NAMED).values()
+    assert one.holds is None
+
+
+MIXED = {"code": "handles_mixed", "check": "handles_differ"}
+
+
+def test_user_names_with_nothing_in_common_are_told_for_the_association():
+    one = signs(MIXED, held("facebook", "u:tafsoutine"), held("youtube", "@lecture.tanger"))["", ""]
+    assert (one.channel, one.params["handles"]) == ("", "tafsoutine · lecture.tanger")
+
+
+@pytest.mark.parametrize(
+    "accounts",
+    [
+        [
+            held("facebook", "u:tafsoutine"),
+            held("twitter", "tafsoutine_ma"),
+            held("youtube", "c/tafsoutinetv"),
+        ],
+        [held("facebook", "u:tafsoutine"), held("facebook", "u:lecturetanger")],  # a duplicate, told as such
+        [held("facebook", "u:tafsoutine"), held("youtube", "UC" + "a" * 22)],
+        [held("facebook", "id:12"), held("linkedin", "company/1234567")],
+        [held("facebook", "u:tafsoutine"), held("linkedin", "in/karim-b", kind=Kind.PERSON)],
+        [held("facebook", "u:tafsoutine"), held("twitter", "lecture", state=State.GONE)],
+    ],
+    ids=["one name", "one channel", "an id", "numbers", "a person", "a lost one"],
+)
+def test_numbers_people_and_lost_accounts_have_no_user_name_to_compare(accounts):
+    assert not signs(MIXED, *accounts)
+
+
+LACKS = {"code": "registry_incomplete", "check": "incomplete", "fields": ["name_ar", "email"]}
+
+
+@pytest.mark.parametrize(
+    ("association", "fields"),
+    [
+        (Association("a", "Nour"), "name_ar email"),
+        (Association("a", "جمعية نور", phone="0500000000"), None),
+        (Association("a", "Nour", name_ar="جمعية نور", email="a@b.example"), None),
+        (Association("a", "Nour", email="a@b.example"), "name_ar"),
+    ],
+)
+def test_an_entry_that_lacks_a_name_or_an_address_is_told(association, fields):
+    told = signs(LACKS, association=association)
+    assert [one.params["fields"] for one in told.values()] == ([fields] if fields else [])
+
+
+def test_the_fields_of_an_entry_are_a_closed_set():
+    with pytest.raises(ValidationError):
+        RULE.validate_python({**LACKS, "fields": ["passport"]})
+
+
+@pytest.mark.parametrize("rule", [BROKEN, DIFFERS, UNNAMED, MIXED])
+def test_nothing_is_told_of_names_and_links_behind_a_wall(rule):
+    walled = [held("website", "nour.example", tonight=False), held("facebook", "u:nour", tonight=False)]
+    assert all(one.holds is None for one in signs(rule, *walled).values())

@@ -88,3 +88,16 @@ def test_the_whole_catalogue_is_in_arabic_french_and_english():
 def test_french_keeps_its_spaces_before_double_signs():
     said = [text for group in terms().values() for word in group.values() for text in [word["fr"]]]
     assert [text for text in said if re.search(r"(?<![\u00a0\u202f])[;!?:»]", text)] == []
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        ("ar", "الاسم بالعربية، بريد إلكتروني أو رقم هاتف"),
+        ("fr", "nom en arabe, adresse e-mail ou numéro de téléphone"),
+        ("en", "name in Arabic, e-mail address or telephone number"),
+    ],
+)
+def test_several_codes_of_one_fact_are_said_as_a_list(language, said):
+    told = Wording(language).gap("registry_incomplete", "", "low", {"fields": "name_ar email"})
+    assert said in told.evidence

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 from auditor.case import Case, Held, Sign
-from auditor.checks.check import Check, shown, untold
+from auditor.checks.check import Check, shown, sign_of, untold
 from auditor.ladder import is_partial, site_leads
 from storage.model import State
 
@@ -34,6 +34,23 @@ class Proposed(Check):
             told = {"url": link.canonical, "found_on": link.page, "source": link.source}
             holds = True if known is False else None
             yield Sign(link.channel, link.key, holds, decided=fresh, params={**told, "snippet": link.snippet})
+
+
+class LinksToGone(Check):
+    """A site that still leads to an account of its association whose loss is confirmed."""
+
+    check: Literal["links_to_gone"]
+
+    def of(self, held: Held, case: Case) -> Iterator[Sign]:
+        """A sign for each site that does, with the dead links."""
+        if held.seen is None:
+            yield untold(held)
+            return
+        gone = [one for one in case.accounts if one is not held and one.standing.state is State.GONE]
+        links = [link for link in held.seen.links if any(one.names(link) for one in gone)]
+        if links:
+            told = {"links": " ".join(link.canonical for link in links), "found_on": links[0].page}
+            yield sign_of(held, {**shown(held, case), **told})
 
 
 class NotLinked(Check):

@@ -12,7 +12,7 @@ from auditor.case import Case, Held, Sign, may_be_one
 from auditor.catalogue import Catalogue
 from auditor.checks.check import Check, day, shown
 from probes.model import Kind
-from storage.model import State
+from storage.model import Association, State
 
 
 class Undeclared(Check):
@@ -92,6 +92,32 @@ class Duplicate(Check):
                 yield Sign(
                     channel, params={"url": distinct[0].url, "urls": " ".join(one.url for one in distinct)}
                 )
+
+
+class Incomplete(Check):
+    """An entry of the registry that lacks what is needed to write to an association and to know it again.
+
+    A telephone will do for an address, and a name in Arabic letters is one in Arabic, wherever it stands.
+    """
+
+    check: Literal["incomplete"]
+    fields: tuple[Literal["name_ar", "name_fr", "email", "region", "city", "phone"], ...] = Field(
+        min_length=1
+    )
+
+    def signs(self, case: Case) -> Iterator[Sign]:
+        """One sign for the association, with every field that it lacks."""
+        lacking = [field for field in self.fields if not _given(case.association, field)]
+        if lacking:
+            yield Sign("", params={"fields": " ".join(lacking)})
+
+
+def _given(association: Association, field: str) -> bool:
+    if field == "email":
+        return bool(association.email or association.phone)
+    arabic = any("\u0621" <= letter <= "\u064a" for letter in association.name)
+    in_name = {"name_ar": arabic, "name_fr": not arabic}.get(field, False)
+    return in_name or bool(getattr(association, field))
 
 
 def _same(held: Held, other: Held) -> bool:

@@ -1,0 +1,168 @@
+"""Whether a name shown somewhere is an association's: compared by its telling words, script by script. Pure.
+
+Nobody is told that a name differs where it may only be spelt, shortened or translated otherwise: an Arabic
+name and a French one cannot be compared, nor can letters that may stand for another language's words.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+
+from probes.dates import folded
+
+# They stand in the names of most associations, so sharing one says nothing.
+_GENERIC = frozenset(
+    """
+    association associations associatif assoc asso ass amicale fondation foundation reseau network
+    federation ligue union club centre center forum cooperative groupement collectif comite mouvement
+    organisation organization institut ong ngo official officiel officielle page chaine channel compte
+    site web accueil home welcome bienvenue maroc morocco marocain marocaine marocains marocaines moroccan
+    maghreb national nationale regional regionale local locale provincial provinciale international
+    internationale developpement development pour des les aux avec dans sur par une the and for with from
+    facebook youtube linkedin twitter
+    جمعيه جمعيات مؤسسه منظمه شبكه اتحاد ناد نادي مركز منتدي تعاونيه رابطه فيدراليه هيئه مجموعه لجنه حركه
+    مغرب مغربيه مغربي وطني وطنيه جهويه محليه تنميه صفحه قناه موقع رسمي رسميه رئيسيه مرحبا اجل علي
+    """.split()  # noqa: SIM905
+)
+_LITTLE = frozenset("pour des les aux avec dans sur par une the and for with from علي من في".split())  # noqa: SIM905
+_LETTERS = {
+    "latin": r"[a-z0-9]+",
+    "arabic": r"[\u0621-\u064a\u0671-\u06d3]+",
+    "tifinagh": r"[\u2d30-\u2d6f]+",
+}
+_ARABIC = str.maketrans({"ى": "ي", "ة": "ه", "ؤ": "و", "ئ": "ي", "ک": "ك", "ی": "ي", "ـ": None})
+_ARTICLE = re.compile(r"^(?:[وفبكل]?ال|لل)(?=...)")
+_DOTTED = re.compile(r"\b(?:[a-z]\.){2,}[a-z]?\b")
+# How consonants are heard, whatever the spelling: vowels, gutturals and semivowels are written or left out.
+_HEARD = (("ch", "s"), ("sh", "s"), ("ph", "f"), ("dj", "j"), ("gu", "g"), ("q", "k"), ("c", "k"), ("z", "s"))
+_ARABIC_HEARD = str.maketrans("بتثجخدذرزسشصضطظغفقكلمن", "bttjkddrssssdtdgfkklmn")
+_SILENT = re.compile(r"[aeiouywh\u0621-\u064a\u0671-\u06d3]+")
+_SHORT = 6
+"""A single word of so many letters at most may be the initials of a name in any language."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """The words of a name in one script: the telling ones, all of them run together, and their initials."""
+
+    telling: tuple[str, ...] = ()
+    joined: str = ""
+    initials: frozenset[str] = frozenset()
+
+    @property
+    def may_be_initials(self) -> bool:
+        return len(self.telling) == 1 and len(self.telling[0]) <= _SHORT
+
+
+def resembles(shown: str, names: Iterable[str | None]) -> bool | None:
+    """Whether what is shown holds one of an association's names; None where that cannot be told."""
+    ours = [_parted(name) for name in names if name]
+    theirs = _parted(shown)
+    if any(_alike(words, own[script]) for script, words in theirs.items() for own in ours if script in own):
+        return True
+    comparable = [
+        (words, [own[script] for own in ours if script in own and own[script].telling])
+        for script, words in theirs.items()
+        if words.telling
+    ]
+    if not comparable or not all(own for _, own in comparable) or _heard_in_another_script(theirs, ours):
+        return None
+    return None if any(_unsure(words, own) for words, own in comparable) else False
+
+
+def akin_handles(one: str, other: str) -> bool:
+    """Whether two user names have something in common: one within the other, or four letters on end."""
+    first, second = (re.sub(r"[\W_]", "", folded(name)) for name in (one, other))
+    shorter = min(len(first), len(second))
+    run = SequenceMatcher(None, first, second, autojunk=False).find_longest_match().size
+    return shorter == 0 or run >= min(4, shorter)
+
+
+def names_it(handle: str, names: Iterable[str | None]) -> bool:
+    """Whether a user name holds a telling word of an association's name, or its initials."""
+    letters = re.sub(r"[\W_]", "", folded(handle))
+    return any(
+        any(len(word) > 3 and word in letters for word in own.telling)
+        or any(len(short) > 2 and letters.startswith(short) for short in own.initials)
+        for name in names
+        if name
+        for own in _parted(name).values()
+    )
+
+
+def _parted(name: str) -> dict[str, _Words]:
+    """A name's words by the script they are written in."""
+    plain = folded(name).translate(_ARABIC)
+    plain = _DOTTED.sub(lambda found: found[0].replace(".", ""), plain)
+    found = {script: re.findall(letters, plain) for script, letters in _LETTERS.items()}
+    return {script: _words(script, told) for script, told in found.items() if told}
+
+
+def _words(script: str, told: list[str]) -> _Words:
+    bare = [_ARTICLE.sub("", word) for word in told] if script == "arabic" else told
+    telling = [word for word in bare if len(word) > 2 and word not in _GENERIC and not word.isdigit()]
+    return _Words(tuple(dict.fromkeys(telling)), "".join(bare), _initials(told))
+
+
+def _initials(told: list[str]) -> frozenset[str]:
+    """The first letters, with and without those of the little words, as names are shortened."""
+    main = [word for word in told if word not in _LITTLE and len(word) > 2]
+    every, without = ("".join(word[0] for word in words) for words in (told, main))
+    return frozenset(short for short in (every, without) if len(short) > 2)
+
+
+def _alike(one: _Words, other: _Words) -> bool:
+    """Whether two names in one script share a telling word, or one is the other's initials."""
+    if any(_same(mine, yours) for mine in one.telling for yours in other.telling):
+        return True
+    if any(len(word) > 4 and word in words.joined for word, words in _crossed(one, other)):
+        return True
+    return any(
+        word.startswith(short)
+        for words, short in _shorts(one, other)
+        for word in (*words.telling, words.joined)
+    )
+
+
+def _crossed(one: _Words, other: _Words) -> list[tuple[str, _Words]]:
+    return [(word, other) for word in one.telling] + [(word, one) for word in other.telling]
+
+
+def _shorts(one: _Words, other: _Words) -> list[tuple[_Words, str]]:
+    return [(one, short) for short in other.initials] + [(other, short) for short in one.initials]
+
+
+def _same(one: str, other: str) -> bool:
+    """Whether two words are one, differently inflected or transliterated."""
+    if one == other or (min(len(one), len(other)) > 3 and (one.startswith(other) or other.startswith(one))):
+        return True
+    if min(len(one), len(other)) < 4:
+        return False
+    return SequenceMatcher(None, one, other).ratio() >= 0.75 or _sounds(one) == _sounds(other)
+
+
+def _sounds(word: str) -> str:
+    """The consonants of a word as they are heard, in whatever letters they were put."""
+    for written, heard in _HEARD:
+        word = word.replace(written, heard)
+    return re.sub(r"(.)\1+", r"\1", _SILENT.sub("", word.translate(_ARABIC_HEARD)))
+
+
+def _heard_in_another_script(theirs: dict[str, _Words], ours: list[dict[str, _Words]]) -> bool:
+    """Whether a telling word sounds like one of the other alphabet: a French page may say an Arabic name."""
+    own = {at for name in ours for at in _heard(name)}
+    return any(mine == yours and script != other for script, mine in _heard(theirs) for other, yours in own)
+
+
+def _heard(name: dict[str, _Words]) -> set[tuple[str, str]]:
+    """The telling words of a name by their sounds, each with its script; one consonant is no word."""
+    told = {(script, _sounds(word)) for script, words in name.items() for word in words.telling}
+    return {(script, sounds) for script, sounds in told if len(sounds) > 1}
+
+
+def _unsure(words: _Words, ours: list[_Words]) -> bool:
+    """Whether either side may be initials of words in another language."""
+    return words.may_be_initials or all(own.may_be_initials for own in ours)
