@@ -154,7 +154,7 @@ _AGO = (
     re.compile(rf"(?<![\w.,]){_COUNT} {_WORD} (?:مضت|مضى|مضي|خلت)(?!\w)"),
 )
 _SHORT_AGO = re.compile(rf"{_COUNT}{_WORD}(?: ?[•·].*)?")  # "3w", "2mo": the whole text, as LinkedIn writes
-_AT = r"(?:[ ,]*(?:a|at|على|في|-)?[ ,]*(?:الساعة )?\d\d?[:h ]+\d\d)?"
+_AT = r"(?:[ ,]*(?:a|at|علي|في|-)?[ ,]*(?:الساعة )?\d\d?[:h ]+\d\d)?"
 _TODAY = re.compile(rf"(?:aujourd'hui|today|اليوم|just now|a l'instant|الان){_AT}")
 _YESTERDAY = re.compile(rf"(?:hier|yesterday|امس|البارحة){_AT}")
 

@@ -201,3 +201,38 @@ def test_a_sitemap_index_names_its_sitemaps() -> None:
 
 def test_a_compact_date_is_a_date() -> None:
     assert moments.moment("20260314", NOW) == (datetime(2026, 3, 14, tzinfo=UTC), Precision.DAY)
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2026-03-14T23:30:00+01:00", "2026-03-14T22:30:00"),
+        ("2026-03-14T23:30:00-05:00", "2026-03-15T04:30:00"),
+        ("2026-03-14 10:50 PM", "2026-03-14T00:00:00"),
+        ("2026-03-14 10:50 م", "2026-03-14T00:00:00"),
+        ("2026-03-14T24:10:00Z", "2026-03-14T00:00:00"),
+        ("Sat, 14 Mar 2026 10:00:00 +0100", "2026-03-14T09:00:00"),
+        ("sam., 14 mars 2026 10:00:00 +0100", "2026-03-14T09:00:00"),
+        ("1773482400000", "2026-03-14T10:00:00"),
+    ],
+)
+def test_a_machines_moment_is_read_in_its_own_zone(text: str, moment: str) -> None:
+    found = moments.moment(text, NOW)
+    assert found is not None
+    assert found[0].strftime("%Y-%m-%dT%H:%M:%S") == moment
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["0000-00-00 00:00:00", "-0001-11-30T00:00:00+00:00", "1970-01-01", "0", "il y a 3 jours", "demain"],
+)
+def test_an_empty_date_is_none(text: str) -> None:
+    assert moments.moment(text, NOW) is None
+
+
+def test_json_ld_with_two_days_and_a_fault_is_no_page() -> None:
+    body = (
+        '<script type="application/ld+json">[{"@type": "NewsArticle", "datePublished": "2026-10-01",},'
+        '{"@type": "NewsArticle", "datePublished": "2026-10-02"}]</script>'
+    )
+    assert read.document(page(body)).schemas == ()
