@@ -32,6 +32,8 @@ def doubted(account: Account, url: str, page: Page, site: Site) -> Told:
         return (told if gone else None), facts
     if not leads_home(url, page, site):
         return None, {}
+    if unquote(urlsplit(url).path).strip("/") not in unquote(account.typed):
+        return None, {"redirected_home": True}  # cleaning the link may be what broke it
     gone, facts = yield from _monthly(
         account, page, _landing(page.url), _sends_home_anything(url, page, site)
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 from probes import domains, names, read, tongue
 from probes.model import Account, Finding, Page, Presence, Reason, Scalar, absent
@@ -67,8 +68,8 @@ def estranged(before: Past | None, site: Site, account: Account) -> bool:
     """Whether a site turned to a far language, with a title akin neither to its past nor its address."""
     if before is None or before.language not in tongue.NEAR or not site.foreign:
         return False
-    registered = read.host(account.identity.url or account.identity.canonical or "")
-    known = f"{before.title} {registered.replace('.', ' ')}"
+    registered = unquote(account.identity.url or account.identity.canonical or "").replace(".", " ")
+    known = f"{before.title} {registered}"
     return bool(names.tokens(site.title)) and not names.akin(site.title, known)
 
 

@@ -27,7 +27,7 @@ from probes.model import (
     unknown,
     untold,
 )
-from probes.site import Site, read_site
+from probes.site import Site, is_home, read_site
 
 NAME = "website"
 HOSTS: frozenset[str] = frozenset()  # every host that no other channel owns
@@ -141,6 +141,8 @@ def _judged(page: Page, site: Site) -> Finding | None:
     refused = walls.refusal(page) if page.status >= 400 or alone else None
     if refused is not None:
         return unknown(page, refused)
+    if page.status == 404 and site.whole and is_home(page.url):
+        return unknown(page, Reason.SERVER_ERROR, detail="the front page is missing from a site that stands")
     if page.status in (404, 410):
         return absent(page, Reason.NOT_FOUND)
     if page.status >= 400:

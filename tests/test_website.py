@@ -112,6 +112,15 @@ def test_a_refusal_is_never_an_absence(status: int) -> None:
     assert look(lambda asked: page(asked.url, "<p>no</p>", status))[0].presence is Presence.UNKNOWN
 
 
+def test_a_broken_front_page_amid_a_site_that_stands_is_no_lost_site() -> None:
+    menu = "".join(f"<a href=/rubrique-{n}>Rubrique {n}</a>" for n in range(4))
+    broken = f"<html><head><title>Page non trouvée – Annour</title></head><body>{menu}</body></html>"
+    finding, _ = look(lambda asked: page(asked.url, broken, 404))
+    assert (finding.presence, finding.reason) == (Presence.UNKNOWN, Reason.SERVER_ERROR)
+    finding, _ = look(lambda asked: page(asked.url, broken, 404), f"{URL}projets/ecole")
+    assert (finding.presence, finding.reason) == (Presence.ABSENT, Reason.NOT_FOUND)
+
+
 @pytest.mark.parametrize(
     ("url", "home"),
     [

@@ -62,6 +62,13 @@ def test_a_link_that_alone_leads_home_is_there_and_said_to() -> None:
     assert (finding.presence, finding.facts["redirected_home"]) == (Presence.PRESENT, True)
 
 
+def test_a_link_that_was_cleaned_is_not_called_gone_for_leading_home() -> None:
+    typed = "https://portail.example/annour%2520sale/"
+    identity = links.identify(LINK)
+    finding = drive(website.probe(Account("a", typed, identity)), home_for_all).finding
+    assert (finding.presence, finding.facts["redirected_home"]) == (Presence.PRESENT, True)
+
+
 def test_a_site_that_sends_every_visitor_home_proves_nothing() -> None:
     finding, _ = look(lambda asked: page(asked.url, PORTAL))
     assert (finding.presence, finding.facts["redirected_home"]) == (Presence.PRESENT, True)

@@ -58,7 +58,7 @@ def look(
 
 def seen(*before: str, link: str = HOME) -> Finding:
     """The finding of a good night."""
-    found = look(page(*before), link=link)
+    found = look(page(*before), landed=link, link=link)
     assert found.presence is Presence.PRESENT
     return replace(found, links=())
 
@@ -167,6 +167,13 @@ HONEST = {
 def test_no_change_of_its_own_accuses_a_site(name: str) -> None:
     found = look(page(*HONEST[name]), seen(*BEFORE[:3], WORDPRESS + COUNTER))
     assert found.presence is Presence.PRESENT, found
+
+
+def test_a_site_on_a_platform_is_known_by_the_name_in_its_address() -> None:
+    link = "https://sites.platform.example/view/isik-sale/"
+    before = seen("fr", "Lumière", f"<h1>Lumière</h1><p>{FRENCH * 2}</p>", WORDPRESS, link=link)
+    now = page("tr", "Isik Sale Derneği", f"<p>{TURKISH * 2}</p>", JOOMLA)
+    assert look(now, before, landed=link, link=link).presence is Presence.PRESENT
 
 
 def test_a_page_of_a_few_words_in_a_far_language_is_some_guard_of_the_way() -> None:

@@ -1,4 +1,4 @@
-"""A stolen site is known by spam in what it says of itself and one strong signal more; no mention is enough."""
+"""A stolen site is known by spam in what it says of itself and a strong signal more; no mention is enough."""
 
 from datetime import UTC, datetime
 
