@@ -7,20 +7,17 @@ gone from night n + 6. Trouble that visitors meet too is told when it has lasted
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from auditor.practice.cast import Member
-from auditor.practice.model import Answer, Request, Tonight, page, plain, redirect
-from auditor.practice.pages import engines, trouble
+from auditor.practice.model import Answer, Request, Tonight
+from auditor.practice.pages import engines, odd, trouble
 from auditor.practice.pages.site import Frame, Habit
 from auditor.practice.situations import EVER, Situation, gone, steady
 
 Site = Callable[[Member, Request, Tonight], Answer]
 
 USUAL = engines.wordpress()
-
-SLOW = 1.8
-"""Seconds that a slow site thinks; the demo calls 1.5 slow, so that nobody waits eight (see `demo`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,83 +56,6 @@ def between(first: int, last: int, then: Site, otherwise: Site | None = None) ->
         return (then if during((first, last), tonight) else usual)(member, request, tonight)
 
     return show
-
-
-def slow(member: Member, request: Request, tonight: Tonight) -> Answer:
-    """A site that thinks before its home page, until its hosting is changed on the seventh night."""
-    answer = USUAL(member, request, tonight)
-    return replace(answer, delay=SLOW) if request.path == "/" and tonight.number <= 6 else answer
-
-
-def huge(member: Member, request: Request, tonight: Tonight) -> Answer:
-    """A home page of 20 MB: the whole archive on one page, the newest first."""
-    answer = USUAL(member, request, tonight)
-    if request.path != "/":
-        return answer
-    filler = b"<p>" + b"archive " * 5_000 + b"</p>\n"  # little enough for a client that leaves to be noticed
-    whole = answer.body + filler
-    return replace(answer, body=whole, repeats=1 + 20_000_000 // len(whole))
-
-
-def closed_to_robots(member: Member, request: Request, tonight: Tonight) -> Answer:
-    """A site whose robots.txt forbids everything: its registered link alone is asked for."""
-    if request.path == "/robots.txt":
-        return plain("User-agent: *\nDisallow: /\n")
-    if request.path == "/":
-        return USUAL(member, request, tonight)
-    return page("<title>403 Forbidden</title>", 403)
-
-
-def with_footer(footer: Callable[[Member], str], head: Callable[[Member], str] = lambda _: "") -> Site:
-    """A WordPress with something more in its footer or its head."""
-
-    def show(member: Member, request: Request, tonight: Tonight) -> Answer:
-        frame = Frame(footer=footer(member), head=head(member))
-        return engines.wordpress(frame=frame)(member, request, tonight)
-
-    return show
-
-
-def unlinked(member: Member, request: Request, tonight: Tonight) -> Answer:
-    """A site that leads to nobody's account but to one of its own articles."""
-    nowhere = Frame(profiles={"articles": f"https://{member.host}/about"})
-    return engines.wordpress(frame=nowhere)(member, request, tonight)
-
-
-def moved(member: Member, request: Request, tonight: Tonight) -> Answer:
-    """An address that leads to the site's new one."""
-    if request.host == member.host:
-        return redirect(f"https://{new_home(member)}{request.target}")
-    return USUAL(member, request, tonight)
-
-
-def new_home(member: Member) -> str:
-    """The host to which a moved site moved."""
-    return f"espace-{member.slug}.org"
-
-
-def _youtube_icon(member: Member) -> str:
-    return (
-        f'<p><a class="yt" href="https://www.youtube.com/@{member.handle}"><img alt="YouTube" '
-        'src="/yt.png"></a></p>'
-    )
-
-
-def _same_as(member: Member) -> str:
-    return (
-        '<script type="application/ld+json">{"@context": "https://schema.org", "@type": "NGO", '
-        f'"name": "{member.name_fr}", "url": "{member.site}", '
-        f'"sameAs": ["https://www.linkedin.com/company/{member.slug}"]}}</script>\n'
-    )
-
-
-def _credit(_member: Member) -> str:
-    return (
-        '<p class="site-info">Fièrement propulsé par <a '
-        'href="https://www.facebook.com/WordPresscom">WordPress</a> – '
-        'Thème Aneme, réalisé par <a href="https://www.facebook.com/StudioTafrawtPixel">'
-        "Studio Tafrawt Pixel</a></p>"
-    )
 
 
 SITES = {
@@ -253,7 +173,7 @@ SITES = {
         between(4, EVER, trouble.too_many),
     ),
     "captcha": Script(steady("a wall that lets browsers think", "unknown blocked"), trouble.captcha),
-    "robots_forbid": Script(steady("a robots.txt that forbids everything", "present"), closed_to_robots),
+    "robots_forbid": Script(steady("a robots.txt that forbids everything", "present"), odd.closed_to_robots),
     "slow": Script(
         Situation(
             "a site that is slow for six nights, which is told on the fifth; then its hosting is changed",
@@ -261,7 +181,7 @@ SITES = {
             {1: "present"},
             {"website_slow": (5, 6)},
         ),
-        slow,
+        odd.slow,
     ),
     "silent": Script(
         Situation(
@@ -276,7 +196,7 @@ SITES = {
         steady("a site that nobody can write to or ring up", "present", no_contact=2),
         engines.wordpress(frame=Frame(contact=False)),
     ),
-    "huge": Script(steady("a home page of 20 MB", "present"), huge),
+    "huge": Script(steady("a home page of 20 MB", "present"), odd.huge),
     "http_only": Script(
         steady("a site without a secure address", "present", website_http_only=2), https=False
     ),
@@ -294,16 +214,17 @@ SITES = {
         engines.wordpress(frame=Frame(head='<meta name="robots" content="noindex, nofollow">\n')),
     ),
     "footer_unlisted": Script(
-        steady("its footer leads to a channel that nobody registered", "present"), with_footer(_youtube_icon)
+        steady("its footer leads to a channel that nobody registered", "present"),
+        odd.with_footer(odd.youtube_icon),
     ),
     "jsonld_unlisted": Script(
         steady("its JSON-LD names a page that nobody registered", "present"),
-        with_footer(lambda _: "", _same_as),
+        odd.with_footer(lambda _: "", odd.same_as),
     ),
     "theme_credit": Script(
         steady("a footer that credits the theme and its maker: nobody's channel", "present"),
-        with_footer(_credit),
+        odd.with_footer(odd.credit),
     ),
-    "not_linked": Script(steady("a site that leads to none of its accounts", "present"), unlinked),
-    "moved": Script(steady("an address that leads to a new one", "present", website_moved=3), moved),
+    "not_linked": Script(steady("a site that leads to none of its accounts", "present"), odd.unlinked),
+    "moved": Script(steady("an address that leads to a new one", "present", website_moved=3), odd.moved),
 }

@@ -22,6 +22,7 @@ from auditor.practice.pages import (
     facebook,
     graph,
     linkedin,
+    odd,
     twitter,
     twitter_api,
     youtube,
@@ -60,7 +61,7 @@ class PracticeWorld:
     def __init__(self, members: tuple[Member, ...] | None = None) -> None:
         members = cast() if members is None else members
         self._sites = {member.host: member for member in members if member.website in sites.SITES}
-        self._sites |= {sites.new_home(m): m for m in members if m.website == "moved"}
+        self._sites |= {odd.new_home(m): m for m in members if m.website == "moved"}
         self._members = members
         self._names = {channel: _by_name(members, channel) for channel in ("facebook", "twitter", "linkedin")}
         self._channels = {name: m for m in members for name in _channel_names(m)}
