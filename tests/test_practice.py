@@ -13,11 +13,13 @@ import httpx
 import pytest
 
 from auditor import registry
+from auditor.config import load
 from auditor.errors import InputError
 from auditor.practice import demo, sheet, sites, table
 from auditor.practice.authority import Authority
 from auditor.practice.cast import CHANNELS, Member, cast
 from auditor.practice.model import Answer, Tonight
+from auditor.practice.pages import odd
 from auditor.practice.situations import BLIND_NIGHT, FACEBOOK, LINKEDIN, TWITTER, YOUTUBE
 from auditor.practice.web import Proxy, _Line
 from auditor.practice.world import PracticeWorld
@@ -140,6 +142,42 @@ async def test_one_tunnel_carries_many_requests(web):
     assert "<pubDate>" in answers[1].text
 
 
+async def test_a_silent_host_keeps_whoever_asks_waiting_until_they_leave(web):
+    host = member("website", "silent").host
+    web.proxy.tonight = Tonight(4, 14, NOW)
+    reader, writer = await asyncio.open_connection("127.0.0.1", web.port)
+    writer.write(f"CONNECT {host}:443 HTTP/1.1\r\nHost: {host}:443\r\n\r\n".encode())
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(reader.read(1), 0.05)
+    writer.close()
+    await writer.wait_closed()
+    assert (await web(4, f"http://{host}/")).status_code == 502
+    assert (await web(6, f"https://{host}/")).status_code == 200
+
+
+async def test_the_proxy_counts_what_it_is_asked_by_address(web):
+    missing, expired = member("website", "dead").host, member("website", "tls_renewed").host
+    site = member("website", "wordpress_active").site
+    await web(1, f"{site}?one=1")
+    await web(1, f"{site}?two=2")
+    await connect(web.port, missing)
+    with pytest.raises(httpx.ConnectError):
+        await web(1, f"https://{expired}/")
+    await web(1, site)  # so that the refused handshake has surely been heard of
+    assert web.proxy.asked == {site: 3, f"https://{missing}": 1, f"https://{expired}": 1}
+
+
+async def test_a_practice_web_of_its_own_tells_what_it_was_asked_since_the_night_began(tmp_path):
+    async with demo.PracticeWeb(tmp_path / "ca.pem") as web:
+        await web.play(Tonight(1, 14, NOW))
+        url = f"http://{member('website', 'http_only').host}/"
+        async with httpx.AsyncClient(proxy=f"http://127.0.0.1:{web.port}", trust_env=False) as client:
+            await client.get(url)
+        assert await web.asked() == {url: 1}
+        await web.play(Tonight(2, 14, NOW))
+        assert not await web.asked()
+
+
 async def test_youtube_denies_everybody_on_the_blind_night(web):
     one = member("youtube", "active")
     assert (await web(BLIND_NIGHT - 1, one.profile("youtube"))).status_code == 200
@@ -182,8 +220,22 @@ def test_every_situation_happens_to_somebody(channel, scripts):
     assert {one.situation(channel) for one in cast()} - {"", "none_typed"} == set(scripts)
 
 
-def test_the_committed_table_is_what_the_scripts_say():
+def test_the_committed_tables_are_what_the_scripts_say():
     assert table.read() == table.cells()
+    assert table.read(table.PATH_WITH_KEYS) == table.cells(table.LONG, keyed=True)
+
+
+def test_a_shared_page_is_its_owner_s_and_both_register_it():
+    one = member("facebook", "shared")
+    assert one.profile("facebook") == one.sister.profile("facebook")
+    assert sheet.row(one)[9] == one.sister.profile("facebook")
+
+
+def test_the_demo_judges_by_the_usual_rules_but_waits_less_for_a_slow_site(tmp_path):
+    usual, own = load(None, {}).rules, demo.configured(tmp_path, 8899).rules
+    different = [(a, b) for a, b in zip(usual, own, strict=True) if a != b]
+    assert [(a.code, a.above, b.above) for a, b in different] == [("website_slow", 8, 1.5)]
+    assert different[0][1].above < odd.SLOW
 
 
 def test_the_sheet_is_corrected_in_one_cell():
