@@ -1,13 +1,16 @@
 """Where else a site names its owner's accounts: asked for sparingly, and trouble there tells nothing."""
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 
-from probes import discover, further, read
-from probes.model import FoundLink, NoPage, Page, Reason, drive, present
+from probes import discover, further, read, website
+from probes.links import identify
+from probes.model import Account, FoundLink, NoPage, Page, Presence, Reason, drive, present
 from probes.site import Site
 
+NOW = datetime(2026, 3, 20, 1, tzinfo=UTC)
 HOME = "https://annour.example/"
 CONTACT = "https://annour.example/contact"
 MENU = '<nav><a href="/contact">Contact</a></nav>'
@@ -117,3 +120,38 @@ def test_an_embedded_video_may_be_anybodys(answer):
 def test_a_site_that_names_its_channel_is_not_asked_about_its_videos():
     _, _, asked = looked(VIDEO + ICON.format("www.youtube.com/@annour"))
     assert OEMBED not in asked
+
+
+def test_a_healthy_site_is_looked_at_with_four_pages():
+    """Beside them comes robots.txt. A site that names its channels costs two: the home page and its feed."""
+    feed = (
+        b"<rss version='2.0'><channel><title>Annour</title><item><title>Bilan</title>"
+        b"<pubDate>Mon, 02 Mar 2026 09:00:00 GMT</pubDate></item></channel></rss>"
+    )
+    head = (
+        "<title>Association Annour</title><link rel=alternate type=application/rss+xml href=/feed/>"
+        "<p>L’association tient chaque semaine une rencontre ouverte à la maison des jeunes.</p>"
+    )
+    rest = {
+        "/feed/": (200, {"content-type": "application/rss+xml"}, feed),
+        "/contact": html("<p>Rue du Puits</p>"),
+    }
+
+    def asked(body):
+        found = {HOME: html(head + body)} | {
+            f"https://annour.example{path}": told for path, told in rest.items()
+        }
+        seen = []
+
+        def answer(wanted):
+            seen.append(wanted.url.partition("?")[0])
+            told = found.get(seen[-1])
+            return Page(wanted.url, *told, fetched_at=NOW) if told else NoPage(Reason.NOT_FOUND)
+
+        account = Account("annour", HOME, identify(HOME))
+        assert drive(website.probe(account), answer).finding.presence is Presence.PRESENT
+        return seen
+
+    home = [HOME, "https://annour.example/feed/"]
+    assert asked(MENU + VIDEO) == [*home, CONTACT, OEMBED]
+    assert asked(MENU + VIDEO + ALL) == home
