@@ -63,6 +63,13 @@ ABSENT: dict[str, tuple[Reason, str, int]] = {
         ),
         410,
     ),
+    "a shop": (
+        Reason.SUSPENDED,
+        notice("Annour", "<h1>Sorry, this store is currently unavailable.</h1>"),
+        200,
+    ),
+    "French hosting lapsed": (Reason.SUSPENDED, notice("Annour", "<p>Votre hébergement a expiré.</p>"), 200),
+    "Arabic hosting": (Reason.SUSPENDED, notice("annour.example", "<p>تم تعليق حساب الاستضافة</p>"), 200),
     # Default pages
     "Plesk": (Reason.DEFAULT_PAGE, notice("Domain Default page", "<h1>Domain Default page</h1>"), 200),
     "LiteSpeed": (
@@ -129,6 +136,41 @@ ABSENT: dict[str, tuple[Reason, str, int]] = {
         notice("Index of /", "<h1>Index of /</h1><a href=a/>a/</a>"),
         200,
     ),
+    "CentOS": (
+        Reason.DEFAULT_PAGE,
+        notice("HTTP Server Test Page powered by CentOS", "<h1>Testing 123..</h1>"),
+        200,
+    ),
+    "Apache on cPanel": (Reason.DEFAULT_PAGE, notice("", "<p>Apache is functioning normally</p>"), 200),
+    "Tomcat": (
+        Reason.DEFAULT_PAGE,
+        notice("Apache Tomcat", "<h2>If you're seeing this, you've successfully installed Tomcat.</h2>"),
+        200,
+    ),
+    "XAMPP": (Reason.DEFAULT_PAGE, notice("Welcome to XAMPP", "<h1>Welcome to XAMPP for Linux</h1>"), 200),
+    "Wamp": (Reason.DEFAULT_PAGE, notice("WAMPSERVER Homepage", "<p>Configuration serveur</p>"), 200),
+    "Caddy": (
+        Reason.DEFAULT_PAGE,
+        notice("Caddy works!", "<h1>Congratulations! Your web server is working.</h1>"),
+        200,
+    ),
+    "Plesk, no site": (
+        Reason.DEFAULT_PAGE,
+        notice("annour.example", "<p>You see this page because there is no Web site at this address.</p>"),
+        200,
+    ),
+    "being built": (
+        Reason.DEFAULT_PAGE,
+        notice("Annour", "<h1>Our website is currently being built.</h1>"),
+        200,
+    ),
+    "in preparation in French": (
+        Reason.DEFAULT_PAGE,
+        notice("Annour", "<h1>Notre site est en préparation</h1>"),
+        200,
+    ),
+    "soon in French": (Reason.DEFAULT_PAGE, notice("Annour", "<h1>Prochainement…</h1>"), 200),
+    "being made in Arabic": (Reason.DEFAULT_PAGE, notice("جمعية النور", "<h1>جاري إنشاء الموقع</h1>"), 200),
     # Parked, for sale, lapsed
     "GoDaddy's lander": (
         Reason.PARKED,
@@ -164,6 +206,30 @@ ABSENT: dict[str, tuple[Reason, str, int]] = {
     ),
     "Arabic, lapsed": (Reason.PARKED, notice("annour.example", "<p>انتهت صلاحية هذا النطاق</p>"), 200),
     "lapsed": (Reason.PARKED, notice("annour.example has expired", "<p>This domain name expired.</p>"), 200),
+    "Sedo's offer": (
+        Reason.PARKED,
+        notice("annour.example", "<p>The owner of annour.example is offering it for sale for 999 EUR!</p>"),
+        200,
+    ),
+    "a premium name": (
+        Reason.PARKED,
+        notice("annour.example", "<h1>This premium domain is available</h1>"),
+        200,
+    ),
+    "an offer": (Reason.PARKED, notice("annour.example", "<h1>Make an offer on this domain</h1>"), 200),
+    "GoDaddy's courtesy": (
+        Reason.PARKED,
+        notice("annour.example", "<p>This page is provided courtesy of GoDaddy.example, LLC</p>"),
+        200,
+    ),
+    "not renewed": (Reason.PARKED, notice("annour.example", "<p>This domain is pending renewal.</p>"), 200),
+    "not renewed, in French": (
+        Reason.PARKED,
+        notice("annour.example", "<p>Ce domaine est en attente de renouvellement.</p>"),
+        200,
+    ),
+    "Arabic, for sale": (Reason.PARKED, notice("annour.example", "<p>اسم النطاق هذا معروض للبيع</p>"), 200),
+    "Arabic, reserved": (Reason.PARKED, notice("annour.example", "<p>هذا النطاق محجوز</p>"), 200),
     # Platforms' words for a site that is no more
     "WordPress.com, never made": (
         Reason.NOT_FOUND,
@@ -226,6 +292,7 @@ ABSENT: dict[str, tuple[Reason, str, int]] = {
         notice("ConnectYourDomain", "<h1>Looks Like This Domain Isn't Connected To A Website Yet!</h1>"),
         200,
     ),
+    "not published": (Reason.NOT_FOUND, notice("Annour", "<h1>This site is not published</h1>"), 200),
     "Jimdo": (Reason.NOT_FOUND, notice("Jimdo", "<h1>This website does not exist</h1>"), 200),
     "e-monsite": (
         Reason.NOT_FOUND,
@@ -397,6 +464,18 @@ HONEST = {
     "casino": (HOME, "Annour", f"Le quartier du casino municipal de Casablanca. {FRENCH}"),
     "an empty list": (HOME, "Annour", f"Nothing is here yet for August; the camp is in May. {FRENCH}"),
     "a domain of ours": (HOME, "Annour", f"Le domaine est enregistré au cadastre depuis mai. {FRENCH}"),
+    "a courtesy": (HOME, "Annour", f"Tea by courtesy of the members, parked at the mill. {FRENCH}"),
+    "a premium": (
+        HOME,
+        "Annour",
+        f"Own this domain of knowledge: sewing. Tickets available for purchase. {FRENCH}",
+    ),
+    "a placeholder": (HOME, "Annour", f"The placeholder page of our book is a leaf. {FRENCH}"),
+    "a hold": (HOME, "Annour", f"Le domaine agricole est mis en attente de renouvellement du bail. {FRENCH}"),
+    "a garden reserved": (HOME, "جمعية النور", f"هذا المقعد محجوز لكم. {ARABIC}"),
+    "a building in Arabic": (HOME, "جمعية النور", f"جاري بناء الموقع الأثري مع الجمعية. {ARABIC}"),
+    "a well being built": (HOME, "Annour", f"The site is being built with stones of the hill. {FRENCH}"),
+    "a dance of soon": (HOME, "Annour", f"Prochainement : la fête du puits. {FRENCH}"),
     "an escort": (HOME, "Annour", f"An escort for girls on the way to school, with bet and jokes. {FRENCH}"),
 }
 
