@@ -31,12 +31,13 @@ UNSEEN = frozenset({"twitter:site", "article:publisher", "og:see_also"}) | NUMBE
 """Statements no visitor sees: filled in once, and rarely corrected when the account changes."""
 
 _CALLED = re.compile(
-    r"follow|like us|join us|find us|our (?:page|channel)|on (?:facebook|twitter|youtube|linkedin|"
-    r"instagram|x)\b|"
-    r"suivez|rejoignez|retrouvez|notre (?:page|chaîne|compte)|nos réseaux|sur (?:facebook|twitter|youtube|"
-    r"linkedin)|"
-    r"folge|besuchen|auf (?:facebook|twitter|youtube)|síguenos|siga|تابع|صفحتنا|قناتنا|على (?:فيسبوك|"
-    r"تويتر|يوتيوب)",
+    r"follow|(?:like|join|find|visit|watch) us|connect with|subscribe|"
+    r"our (?:page|channel|facebook|twitter|youtube|linkedin)|"
+    r"on (?:facebook|twitter|youtube|linkedin|instagram|x)\b|"
+    r"suivez|suivre|rejoignez|retrouvez|abonne|notre (?:page|chaîne|compte)|nos réseaux|"
+    r"sur (?:facebook|twitter|youtube|linkedin)|"
+    r"folge|besuchen|auf (?:facebook|twitter|youtube)|síguenos|siga|"
+    r"تابع|اشترك|صفحتنا|قناتنا|حسابنا|على (?:فيسبوك|تويتر|يوتيوب)",
     re.IGNORECASE,
 )
 _NAMES = re.compile(

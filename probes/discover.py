@@ -91,9 +91,10 @@ def _pages_over_groups(chosen: list[_Rival]) -> list[_Rival]:
 
 
 def _named_over_many(chosen: list[_Rival]) -> list[_Rival]:
-    """More than two accounts in the owner's places are a list of friends: the namesakes are the owner's."""
-    named = [one for one in chosen if one.named]
-    return named if len(chosen) > 2 and named else chosen
+    """More than two accounts are a list of friends: the namesakes are the owner's, in the text nobody's is."""
+    if len(chosen) < 3:
+        return chosen
+    return [one for one in chosen if one.named] or [one for one in chosen if one.best.source != "link"]
 
 
 # --- Where else the owner may be found ---------------------------------------------------------------

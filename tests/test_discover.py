@@ -294,6 +294,16 @@ PAIRS: dict[str, tuple[str, str, str]] = {
         ),
         "facebook u:atelierdulac",
     ),
+    "one icon in the text and a wall of friends' logos": (
+        '<div><a href="https://www.facebook.com/atelierdulac"><img></a></div>',
+        "".join(f'<div><a href="https://www.facebook.com/ami.numero{n}"><img></a></div>' for n in "abcd"),
+        "facebook u:atelierdulac",
+    ),
+    "an invitation and a mention": (
+        '<p><a href="https://www.youtube.com/@atelierdulac">Abonnez-vous à la chaîne</a></p>',
+        '<p>Voir <a href="https://www.youtube.com/@inconnu">la chaîne du ministère</a></p>',
+        "youtube @atelierdulac",
+    ),
     "a subscribe button": (
         '<iframe src="https://www.youtube.com/subscribe_embed?channel=atelierdulac"></iframe>',
         '<iframe src="https://www.youtube.com/embed/abcdefghijk"></iframe>',
