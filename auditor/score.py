@@ -15,7 +15,7 @@ from enum import StrEnum
 from auditor.case import Case, Held
 from auditor.ladder import site_leads
 from auditor.naming import account_named, site_named
-from auditor.standing import Bands
+from auditor.standing import BY_A_PERSON, Bands
 from probes.model import Kind
 from storage.model import State
 
@@ -129,7 +129,7 @@ def _exists(case: Case, channel: str) -> Point:
             proposal.link.channel == channel and case.knows(proposal.link) is False
             for proposal in case.proposals
         )
-        return Point.UNKNOWN if proposed else Point.BAD
+        return Point.UNKNOWN if proposed or channel in case.moved else Point.BAD
     states = {held.standing.state for held in registered}
     if State.PRESENT in states:
         return Point.GOOD
@@ -153,16 +153,20 @@ def _website(case: Case, bands: Bands) -> dict[str, Point]:
 
 
 def _links_channels(case: Case) -> Point:
-    linked = {
-        _linked(case, held) for held in case.accounts if held.row.channel != "website" and held.is_account
-    }
-    return _best(linked)
+    return _best(
+        _linked(case, held) for held in case.accounts if held.row.channel != "website" and _lives(held)
+    )
+
+
+def _lives(held: Held) -> bool:
+    """Whether an account can have merits of its own: a lost one has none, whoever leads to it."""
+    return held.is_account and held.standing.state is not State.GONE
 
 
 def _platforms(case: Case, bands: Bands) -> dict[str, Point]:
     states = {}
     for channel in ("facebook", "youtube", "linkedin", "twitter"):
-        accounts = [held for held in case.on(channel) if held.is_account]
+        accounts = [held for held in case.on(channel) if _lives(held)]
         states[f"{channel}.active"] = _best(
             _lively(held, bands, case.now, ("active", "slow")) for held in accounts
         )
@@ -173,9 +177,11 @@ def _platforms(case: Case, bands: Bands) -> dict[str, Point]:
 
 def _lively(held: Held, bands: Bands, now: datetime, good: tuple[str, ...]) -> Point:
     band = bands.band(held.standing, now)
-    if band == "unknown":
-        return Point.UNKNOWN
-    return Point.GOOD if band in good else Point.BAD
+    if band in good:
+        return Point.GOOD
+    newest = held.standing.last_activity  # an old date that a person told us is not held against them
+    told = newest is not None and newest.source == BY_A_PERSON
+    return Point.UNKNOWN if band == "unknown" or told else Point.BAD
 
 
 def _linked(case: Case, held: Held) -> Point:

@@ -27,6 +27,9 @@ UNREACHED = frozenset({Reason.TIMEOUT, Reason.NETWORK, Reason.SERVER_ERROR, Reas
 DISPUTED = timedelta(days=180)
 ATTESTED = timedelta(days=365)
 
+BY_A_PERSON = "attested"
+"""The source of a publication's date that a person told."""
+
 
 class Confirm(BaseModel):
     """How many nights it takes to believe a change. `[confirm]` of the config."""
@@ -265,4 +268,4 @@ def _said(decision: Decision) -> Activity | None:
         day = date.fromisoformat(decision.value or "")
     except ValueError:
         return None
-    return Activity(datetime(day.year, day.month, day.day, tzinfo=UTC), "attested", Precision.DAY)
+    return Activity(datetime(day.year, day.month, day.day, tzinfo=UTC), BY_A_PERSON, Precision.DAY)
