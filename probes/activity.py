@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from heapq import nlargest
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from probes import dateline, defaults, guess, marks
 from probes.datewords import LABEL
@@ -92,9 +92,23 @@ def of_page(document: Document, now: datetime, markup: Callable[[], str] | None 
     return (
         _first(document, now, _SURE)
         or _first(document, now, _SHOWN, fitting=True)
+        or _listed(document, now)
         or _guessed(document, now, markup)
         or _first(document, now, (dateline.in_own_loose_words,), fitting=True)
     )
+
+
+def _listed(document: Document, now: datetime) -> Activity | None:
+    """The newest on a page that is itself the site's list of news, as its address says."""
+    told = newest(document, now) if _NEWS.search(unquote(urlsplit(document.url).path)) else None
+    return told.newest if told else None
+
+
+_NEWS = re.compile(
+    r"/(?:actu(?:alit[eé])?s?|news|nouvelles|blog|articles|publications|communiqu[eé]s|presse|category/[^/]+"
+    r"|(?:ال)?[أا]خبار|(?:ال)?مقالات|(?:ال)?مستجدات|(?:ال)?[أا]نشطة)(?:\.\w{3,5})?/?$",
+    re.IGNORECASE,
+)
 
 
 _Clue = Callable[[Document], Clues]
@@ -105,7 +119,7 @@ _SURE: tuple[_Clue, ...] = (
     marks.in_stamps,
     marks.in_address,
 )
-_SHOWN: tuple[_Clue, ...] = (dateline.in_dateline, marks.in_times, dateline.in_own_words)
+_SHOWN: tuple[_Clue, ...] = (dateline.in_dateline, marks.in_own_times, dateline.in_own_words)
 
 
 def _first(

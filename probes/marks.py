@@ -6,6 +6,7 @@ Each clue gives texts that may be the page's publication, with the name of the c
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -151,9 +152,22 @@ _EVENT_PATH = re.compile(
 
 def in_times(document: Document) -> Iterator[tuple[str, str]]:
     """`<time>` elements that do not call themselves changed, an event or a clock."""
-    for stamp in _by_nearness(document):
-        if stamp.hint.startswith("time") and not _NOT_PUBLISHED.search(stamp.hint):
-            yield stamp.value, "time"
+    yield from ((stamp.value, "time") for stamp in _times(document))
+
+
+def in_own_times(document: Document) -> Iterator[tuple[str, str]]:
+    """The same of one page: those that stand in a list, three alike or more, are other pages'."""
+    times = _times(document)
+    days = Counter(hint for hint, _ in {(stamp.hint, stamp.value[:10]) for stamp in times})
+    yield from ((stamp.value, "time") for stamp in times if days[stamp.hint] < LIST)
+
+
+def _times(document: Document) -> list[Stamp]:
+    return [
+        stamp
+        for stamp in _by_nearness(document)
+        if stamp.hint.startswith("time") and not _NOT_PUBLISHED.search(stamp.hint)
+    ]
 
 
 _NOT_PUBLISHED = re.compile(

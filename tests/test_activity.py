@@ -177,6 +177,12 @@ def test_the_day_in_the_address_of_an_event_is_the_events() -> None:
     assert of_page(H + P, "https://annour.example/actualites/2026-03-05-bal/") == "2026-03-05"
 
 
+def test_a_list_of_news_has_the_newest_of_it_and_an_article_beside_one_has_none() -> None:
+    news = "".join(f'<li><time datetime="2026-0{n}-05">5.{n}.</time> Bal {n}</li>' for n in (5, 6, 7))
+    assert of_page(f"{H}<ul>{news}</ul>", "https://annour.example/fr/actualites/") == "2026-07-05"
+    assert of_page(f"{H}{P}<ul>{news}</ul>", "https://annour.example/fr/le-bilan") is None
+
+
 HOMES = {
     "news in a list": ("<p class=date>3 mai 2026</p><p class=date>3 juin 2026</p>", "2026-06-03"),
     "under a heading that says updates": (
