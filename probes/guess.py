@@ -54,7 +54,8 @@ def _borne_out(document: Document, markup: str, day: date) -> bool:
     shown = _shown(day)
     if any(_says(said, shown) for said in dateline.own_texts(document)):
         return True
-    marked = rf"(?:publi|creat|issued|date(?!time))[\w-]{{0,20}}[\"'\s]{{0,3}}[:=]\s*[\"']?{day:%Y}-?{day:%m}-?{day:%d}"
+    iso = rf"{day:%Y}-?{day:%m}-?{day:%d}"
+    marked = rf"(?:publi|creat|issued|date(?!time))[\w-]{{0,20}}[\"'\s]{{0,3}}[:=]\s*[\"']?{iso}"
     return re.search(marked, markup, re.IGNORECASE) is not None
 
 
