@@ -91,7 +91,7 @@ def _pages_over_groups(chosen: list[_Rival]) -> list[_Rival]:
 
 
 def _named_over_many(chosen: list[_Rival]) -> list[_Rival]:
-    """More than two accounts are a list of friends: its namesakes are the owner's, in the text none else is."""
+    """More than two are a list of friends: its namesakes are the owner's, and in the text no other is."""
     if len(chosen) < 3:
         return chosen
     return [one for one in chosen if one.named] or [one for one in chosen if one.best.source != "link"]
