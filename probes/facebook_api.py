@@ -19,10 +19,10 @@ from probes.shown import ACCOUNTS, wrong_target
 from probes.tree import at, list_of, object_of
 
 INTERFACE = Interface(
-    host="graph.facebook.com", header="Authorization", unit="calls", budget=200, prefix="Bearer "
+    host="graph.facebook.com", header="Authorization", unit="lookups", budget=200, prefix="Bearer "
 )
 
-_JOINED = Call(INTERFACE, join="ids", most=50, base=1)
+_JOINED = Call(INTERFACE, join="ids", most=50, each=1)  # Meta may count every id that is listed
 _GRAPH = "https://graph.facebook.com/v25.0/"
 _FIELDS = "id,name,username,link,fan_count,followers_count,is_published,website"
 _POSTS = "published_posts.limit(5){created_time}"

@@ -17,7 +17,7 @@ LINK = "https://www.facebook.com/Jamiya.Annour"
 NUMBER = "104000000000001"
 OTHER = "104000000000002"
 BY_ID = f"https://www.facebook.com/profile.php?id={NUMBER}"
-SPENT = NoPage(Reason.RATE_LIMITED, "tonight's budget of 200 calls is spent")
+SPENT = NoPage(Reason.RATE_LIMITED, "tonight's budget of 200 lookups is spent")
 
 
 def _node(own: str = NUMBER, **changes: object) -> dict[str, object]:
@@ -92,7 +92,7 @@ def test_a_page_is_asked_for_by_its_name_as_typed_with_up_to_fifty_others() -> N
     )
     for call in (first.ask.call, second.ask.call):
         assert call is not None
-        assert (call.join, call.most, call.cost(50)) == ("ids", 50, 1)
+        assert (call.join, call.most, call.cost(50)) == ("ids", 50, 50)
     assert first.ask.read is not second.ask.read
 
 
