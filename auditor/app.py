@@ -31,11 +31,15 @@ class App:
     archive: Archive
 
     @classmethod
-    def open(cls, config: Config) -> App:
-        """Open the database (made or migrated where needed) and the archive. Raises ConfigError."""
+    def open(cls, config: Config, *, create: bool = True) -> App:
+        """Open the database (migrated where needed, and made unless `create` is False) and the archive.
+
+        Raises StoreError.
+        """
         folder = config.storage.folder
-        folder.mkdir(parents=True, exist_ok=True)
-        return cls(config, Store.open(config.storage.url), Archive(folder / "archive"))
+        if create:
+            folder.mkdir(parents=True, exist_ok=True)
+        return cls(config, Store.open(config.storage.url, create=create), Archive(folder / "archive"))
 
     @property
     def folder(self) -> Path:

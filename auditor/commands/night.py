@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import Counter
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any, cast
@@ -90,19 +91,34 @@ def rejudge(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Conclude anew from what was seen and decided."""
+    """Conclude anew from what was seen and decided.
+
+    With --config and --dry-run it tells what another configuration would conclude, before it is taken.
+    """
+    from auditor.app import App
+    from auditor.config import find
+    from auditor.preview import readable, summary
     from auditor.rejudge import rejudge as again
 
     asked = session(context)
-    with asked.open() as app, app.lock(), progress("judging again", quiet=asked.quiet) as step:
+    by = find(asked.config_path, os.environ) or "the packaged config.toml"
+    with (
+        App.open(asked.config(), create=not dry_run) as app,
+        app.lock(),
+        progress("judging again", quiet=asked.quiet) as step,
+    ):
         rebuilt = again(app, dry_run=dry_run, progress=step)
+    told = readable(rebuilt.changes)
     if as_json:
         give(document(map(asdict, rebuilt.changes), clock()))
-    elif rebuilt.changes:
-        give_table(CHANGE, ([getattr(change, column) for column in CHANGE] for change in rebuilt.changes))
+    elif told:
+        give_table(CHANGE, ([getattr(change, column) for column in CHANGE] for change in told))
     if not asked.quiet:
         counts = f"{rebuilt.nights} nights, {rebuilt.replayed} looks played again, {rebuilt.kept} as recorded"
-        say(f"{counts}; {len(rebuilt.changes)} conclusions {'would change' if dry_run else 'changed'}")
+        would = "would change; nothing was written" if dry_run else "changed"
+        say(f"judged by {by}: {counts}; {len(rebuilt.changes)} conclusions {would}")
+        for line in summary(told):
+            say(line)
 
 
 def counted(store: Store, night: Night | None) -> Counter[Presence]:

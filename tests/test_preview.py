@@ -1,0 +1,167 @@
+"""`auditor rejudge --config new.toml --dry-run`: what another configuration would change, before it counts."""
+
+import json
+from datetime import timedelta
+
+import pytest
+from small import link, night_of, register
+
+from auditor import cli
+from auditor.app import App
+from auditor.conclude import conclude
+from auditor.config import load
+from auditor.overview import overview
+from auditor.preview import readable, summary
+from auditor.rejudge import Change
+from probes.model import Activity, Finding, Presence, Reason
+from storage.model import NightState, Observation
+
+NOUR, AMAL = link("nour", "facebook", "nour"), link("amal", "facebook", "amal")
+OWN = """
+[channels.website]
+[channels.facebook]
+[channels.youtube]
+[confirm]
+failures = {failures}
+days = 6
+[[rules]]
+code = "channel_dead"
+check = "absent"
+channels = ["facebook"]
+reasons = ["not_found"]
+{rules}
+"""
+STALE = """
+[[rules]]
+code = "channel_stale"
+check = "older_than"
+channels = ["facebook"]
+days = {days}
+"""
+CHANNEL_MISSING = """
+[[rules]]
+code = "channel_missing"
+check = "undeclared"
+channels = ["youtube"]
+"""
+
+
+class Desk:
+    """A folder with a configuration and a database of eight nights, and the command line."""
+
+    def __init__(self, folder, read):
+        self.folder, self._read = folder, read
+
+    def config(self, name, *, failures=3, rules=""):
+        (self.folder / name).write_text(OWN.format(failures=failures, rules=rules))
+
+    def type(self, *words):
+        code = cli.main(list(words))
+        written = self._read()
+        return code, written.out, written.err
+
+    def preview(self, *, failures=3, rules=""):
+        """What another configuration would change, as a person and as a script are told."""
+        self.config("new.toml", failures=failures, rules=rules)
+        code, out, err = self.type("rejudge", "--config", "new.toml", "--dry-run")
+        assert code == 0, err
+        items = json.loads(self.type("--config", "new.toml", "rejudge", "--dry-run", "--json")[1])["items"]
+        return [line.split("\t") for line in out.splitlines()[1:]], err.splitlines(), items
+
+
+@pytest.fixture
+def desk(tmp_path, monkeypatch, capsys):
+    """Two accounts: one was lost on two of eight nights, one was silent for 70 days at the first of them."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("AUDITOR_CONFIG", raising=False)
+    made = Desk(tmp_path, capsys.readouterr)
+    made.config("config.toml", rules=STALE.format(days=90) + CHANNEL_MISSING)
+    config = load(tmp_path / "config.toml", {})
+    with App.open(config) as app:
+        register(app, NOUR, AMAL)
+        old = Activity(night_of(-70), "feed")
+        for day in range(8):
+            found = {1: LOST if day in (0, 7) else WALL, 2: Finding(Presence.PRESENT, last_activity=old)}
+            concluded(app, day, found)
+    return made
+
+
+LOST, WALL = Finding(Presence.ABSENT, Reason.NOT_FOUND), Finding(Presence.UNKNOWN, Reason.ROBOTS)
+
+
+def concluded(app, day, found):
+    """One night whose findings are given."""
+    begun = app.store.begin_night(night_of(day).date(), night_of(day))
+    app.store.record(Observation(at, begun.id, night_of(day), one) for at, one in found.items())
+    conclude(app.store, app.config, begun, ())
+    app.store.finish_night(begun, NightState.DONE, night_of(day))
+
+
+def everything(folder):
+    return {path.name: path.read_bytes() for path in (folder / "data").rglob("*.db")}
+
+
+def test_the_same_configuration_would_change_nothing(desk):
+    lines, said, items = desk.preview(rules=STALE.format(days=90) + CHANNEL_MISSING)
+    assert (lines, items) == ([], [])
+    told = "8 nights, 0 looks played again, 16 as recorded; 0 conclusions would change; nothing was written"
+    assert said == [f"judged by new.toml: {told}"]
+
+
+def test_a_shorter_confirmation_tells_whom_it_would_call_gone(desk):
+    before = everything(desk.folder)
+    lines, said, items = desk.preview(failures=2, rules=STALE.format(days=90) + CHANNEL_MISSING)
+    assert lines == [
+        ["standing", "nour", "facebook", "u:nour", "unknown/-, no date", "gone/not_found, no date"],
+        ["gap", "nour", "facebook", "channel_dead u:nour", "candidate, 2 nights", "open, 2 nights"],
+    ]
+    assert said[1:] == ["channel_dead: 1 more open, 0 fewer", "standings: 1 other"]
+    assert {(one["what"], one["after"]) for one in items} == {
+        ("standing", "gone/not_found, no date"),
+        ("gap", "open, 2 nights"),
+    }
+    assert everything(desk.folder) == before
+
+
+def test_other_days_of_a_rule_tell_who_would_be_called_silent(desk):
+    lines, said, _ = desk.preview(rules=STALE.format(days=60) + CHANNEL_MISSING)
+    assert lines == [["gap", "amal", "facebook", "channel_stale u:amal", "", "open, 8 nights"]]
+    assert said[1:] == ["channel_stale: 1 more open, 0 fewer"]
+
+
+def test_a_rule_that_is_taken_away_takes_its_gaps(desk):
+    lines, said, _ = desk.preview(rules=STALE.format(days=90))
+    gone = ["gap", "amal", "youtube", "channel_missing", "open, 8 nights", ""]
+    assert gone in lines
+    assert said[1:] == ["channel_missing: 0 more open, 2 fewer"]
+
+
+def test_a_preview_for_a_place_without_a_database_makes_none(desk, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "config.toml").rename(tmp_path / "elsewhere" / "new.toml")
+    code, out, err = desk.type("rejudge", "--config", "elsewhere/new.toml", "--dry-run")
+    assert (code, out) == (3, "")
+    assert "there is no database" in err
+    assert [path.name for path in (tmp_path / "elsewhere").iterdir()] == ["new.toml"]
+
+
+def test_a_gap_that_begins_on_another_night_is_told_as_one_change():
+    def change(before, after, subject="channel_stale u:nour"):
+        return Change("gap", "nour", "facebook", subject, before, after)
+
+    rows = [change("open, 2 nights", None), change("closed, 4 nights", None), change(None, "open, 9 nights")]
+    assert readable(rows) == [change("open, 2 nights", "open, 9 nights"), change("closed, 4 nights", None)]
+    assert readable([change("open, 2 nights", "open, 2 nights")]) == []
+    assert summary(readable(rows)) == []
+
+
+def test_gaps_of_a_rebuild_are_opened_in_their_own_time_and_are_no_news_of_today(desk):
+    """What sees more in old nights alarms nobody today: only the last night's gaps are news."""
+    desk.config("config.toml", failures=1, rules=STALE.format(days=60) + CHANNEL_MISSING)
+    assert desk.type("rejudge")[0] == 0
+    config = load(desk.folder / "config.toml", {})
+    with App.open(config) as app:
+        seen = overview(app.store, config, night_of(7) + timedelta(hours=9))
+        stale = [gap for gap in app.store.gaps() if gap.code == "channel_stale"]
+    assert [gap.opened_at for gap in stale] == [night_of(2)]
+    assert "channel_stale" not in {gap.code for gap in seen.opened}
