@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Any
 from unicodedata import normalize
 from urllib.parse import unquote
+from zlib import crc32
 
 from probes import api
 from probes.interface import Answer, Call, Interface
@@ -209,7 +210,9 @@ def _address(own: str) -> str:
 def _described(account: Account, page: Page, channel: Mapping[str, Any]) -> Steps:
     reason, detail = _remark(account.identity.key or "", channel)
     quiet = channel["private"] or channel["videos"] == 0
-    news = api.Published() if quiet else (yield from _news(channel))
+    news = api.Published() if quiet else _unchanged(account.known, page, channel)
+    if news is None:
+        news = yield from _news(channel)
     handle, videos = channel["handle"], channel["videos"]
     shown_at = f"https://www.youtube.com/{handle}" if handle.startswith("@") else _address(channel["id"])
     finding = present(
@@ -224,6 +227,21 @@ def _described(account: Account, page: Page, channel: Mapping[str, Any]) -> Step
         detail=detail or news.why,
     )
     return replace(finding, final_url=shown_at)
+
+
+def _unchanged(known: Finding | None, page: Page, channel: Mapping[str, Any]) -> api.Published | None:
+    """What is known of the videos, where there are as many as then: most nights need not ask.
+
+    One put up for one taken down leaves the number as it is, so each channel is asked once a week all the
+    same, on a weekday of its own.
+    """
+    if known is None or known.last_activity is None or known.last_activity.source != "uploads":
+        return None
+    its_day = crc32(channel["id"].encode()) % 7 == page.fetched_at.weekday()
+    if its_day or known.facts.get("videos") != channel["videos"]:
+        return None
+    rhythm = known.facts.get("rhythm_days")
+    return api.Published(known.last_activity, rhythm if isinstance(rhythm, int) else None)
 
 
 def _news(channel: Mapping[str, Any]) -> Generator[Ask, Page, api.Published]:

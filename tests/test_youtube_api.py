@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from urllib.parse import urlsplit
 
 import pytest
-from answers import JSON, ago, page, played, queries, remembered
+from answers import JSON, NOW, ago, page, played, queries, remembered
 from hypothesis import given
 from hypothesis import strategies as st
 
 from probes import youtube, youtube_api
-from probes.model import Account, Look, NoPage, Page, Precision, Presence, Reason, drive
+from probes.model import (
+    Account,
+    Activity,
+    Finding,
+    Look,
+    NoPage,
+    Page,
+    Precision,
+    Presence,
+    Reason,
+    drive,
+)
 
 UC = "UCAnnourRabat00000000001"
 OTHER = "UCAnotherChannel00000002"
@@ -130,6 +142,34 @@ def test_a_channel_tells_its_figures_its_site_and_its_newest_video() -> None:
     assert finding.last_activity is not None
     assert (finding.last_activity.when, finding.last_activity.source) == (ago(days=2), "uploads")
     assert finding.last_activity.precision is Precision.SECOND
+
+
+def _days_old(weekday: int, videos: int = 42) -> int:
+    """How old the newest video is said to be, on a weekday; 40 days by what was known, 1 by the interface."""
+    facts = {"videos": 42, "rhythm_days": 9}
+    known = Finding(
+        Presence.PRESENT, platform_id=UC, last_activity=Activity(ago(days=40), "uploads"), facts=facts
+    )
+    tonight = NOW + timedelta(days=weekday - NOW.weekday())
+    channels = _channels(_channel(statistics={"videoCount": str(videos)}))
+    answers = {
+        "channels": replace(channels, fetched_at=tonight),
+        "playlistItems": replace(_uploads(ago(days=1)), fetched_at=tonight + timedelta(days=7)),
+    }
+    steps = youtube_api.probe_api(replace(_account(), known=known))
+    newest = drive(
+        steps, lambda ask: answers[urlsplit(ask.url).path.rpartition("/")[2]]
+    ).finding.last_activity
+    assert newest is not None
+    return (NOW - newest.when).days
+
+
+def test_as_many_videos_as_were_known_are_not_asked_for_again_but_once_a_week() -> None:
+    assert sorted(_days_old(weekday) for weekday in range(7)) == [1, *[40] * 6]
+
+
+def test_another_number_of_videos_is_asked_for_at_once() -> None:
+    assert {_days_old(weekday, videos=43) for weekday in range(7)} == {1}
 
 
 def test_hidden_subscribers_are_not_told() -> None:
