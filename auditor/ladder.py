@@ -79,7 +79,12 @@ def _on_profile(held: Held) -> list[FoundLink]:
 def _is_ours(link: FoundLink, case: Case) -> bool:
     """Whether a link leads to the association's site, to whichever of its pages or its new address."""
     host = link.key.partition("/")[0]
-    return any(host in _hosts(site) for site in case.on("website"))
+    return any(_within(host, own) for site in case.on("website") for own in _hosts(site))
+
+
+def _within(host: str, own: str) -> bool:
+    """Whether a host is a site's, or a part of it, or what it is a part of."""
+    return host == own or host.endswith(f".{own}") or own.endswith(f".{host}")
 
 
 def _hosts(site: Held) -> set[str]:

@@ -11,7 +11,7 @@ from pydantic import Field
 from auditor.case import Case, Sign
 from auditor.catalogue import Catalogue
 from auditor.checks.check import Check
-from auditor.checks.linked import LinksToGone, NotLinked, Proposed
+from auditor.checks.linked import LinksToGone, NoBacklink, NotLinked, Proposed
 from auditor.checks.named import HandlesDiffer, NameDiffers, NotNamed
 from auditor.checks.registered import (
     ColumnHoldsChannel,
@@ -38,6 +38,7 @@ Rule = Annotated[
     | Proposed
     | NotLinked
     | LinksToGone
+    | NoBacklink
     | NameDiffers
     | NotNamed
     | HandlesDiffer

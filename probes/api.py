@@ -23,6 +23,7 @@ from probes.model import (
     Ask,
     Finding,
     FoundLink,
+    Kind,
     NoPage,
     Page,
     Presence,
@@ -161,6 +162,12 @@ def published(
     whens = believable(answer.items[of]["published"], page)
     newest = Activity(max(whens), source) if whens else None
     return Published(newest, median_gap(whens))
+
+
+def all_told(told: Iterable[str]) -> bool:
+    """Whether each of these addresses says where it leads: a short link or a page of links does not."""
+    found = [links.identify(typed) for typed in told]
+    return not any(one.kind in (Kind.SHORT, Kind.INVALID) or one.note == "social" for one in found)
 
 
 def websites(told: Iterable[str], source: str, shown_at: str) -> tuple[FoundLink, ...]:

@@ -93,10 +93,13 @@ def _user(item: Any) -> dict[str, Any] | None:
 
 
 def _sites(item: Any) -> list[str]:
-    """Where the account's link leads: `url` itself is shortened, its entity tells the whole."""
-    entities = list_of(at(item, "entities", "url", "urls"))[:5]
-    told = [*(at(entity, "expanded_url") for entity in entities), at(item, "url")]
-    return [url for url in told if isinstance(url, str) and len(url) < api.LONGEST]
+    """Where the account's link and its text lead: they are shortened there, their entities tell the whole."""
+    link, text = (
+        [at(entity, "expanded_url") for entity in list_of(at(item, "entities", place, "urls"))[:10]]
+        for place in ("url", "description")
+    )
+    told = [*(link or [at(item, "url")]), *text]
+    return [url for url in told if isinstance(url, str) and 0 < len(url) < api.LONGEST]
 
 
 _EPOCH = 1_288_834_974_657  # ms: 2010-11-04, when posts began to be numbered by their time
@@ -129,7 +132,8 @@ _ASKED = ("ids", "usernames", "id", "username")
 def probe_api(account: Account) -> Steps:
     """Ask for the account by its number where that is known, else by its name.
 
-    Facts: `posts`, all it ever wrote and did not delete.
+    Facts: `posts`, all it ever wrote and did not delete; `links_read`, whether every address it gives tells
+    where it leads.
     """
     identity = account.identity
     number, handle = _known_number(account), _handle(account)
@@ -206,7 +210,8 @@ def _described(account: Account, page: Page, user: Mapping[str, Any]) -> Finding
         last_activity=Activity(whens[0], "post_id") if whens else None,
         followers=user["followers"],
         links=api.websites(user["sites"], "profile_link", shown_at),
-        facts={} if user["posts"] is None else {"posts": user["posts"]},
+        facts={"links_read": api.all_told(user["sites"])}
+        | ({} if user["posts"] is None else {"posts": user["posts"]}),
         detail=detail,
     )
     return replace(finding, final_url=shown_at)

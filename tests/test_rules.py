@@ -422,6 +422,38 @@ def test_an_account_to_which_the_own_site_leads_may_be_called_in_another_languag
     assert told["facebook", "u:page.12"].holds is None
 
 
+SILENT = {"code": "channel_no_backlink", "check": "no_backlink"}
+OUR_SITE = FoundLink("website", "nour.example", "https://nour.example/", "profile_link")
+ANOTHER_SITE = FoundLink("website", "donner.example", "https://donner.example/", "profile_link")
+
+
+def profile(*links, **facts):
+    known = Finding(Presence.PRESENT, links=links, facts={"links_read": True, **facts})
+    return held("twitter", "nour", known=known)
+
+
+@pytest.mark.parametrize("links", [(), (ANOTHER_SITE,)])
+def test_an_account_whose_links_were_all_read_and_do_not_lead_to_the_site_is_told(links):
+    one = signs(SILENT, site(), profile(*links))["twitter", "nour"]
+    assert one.params["website"] == "https://website.example/nour.example"
+
+
+def test_an_account_that_leads_to_any_part_of_the_site_is_not_told():
+    part = FoundLink("website", "dons.nour.example/aider", "https://dons.nour.example/aider", "profile_link")
+    assert not signs(SILENT, site(), profile(ANOTHER_SITE, OUR_SITE))
+    assert not signs(SILENT, site(), profile(part))
+
+
+def test_where_an_accounts_links_were_not_all_read_or_there_is_no_site_nothing_is_told():
+    for accounts in (
+        (site(), profile(links_read=False)),
+        (site(), held("youtube", "@nour", known=Finding(Presence.PRESENT, links=(ANOTHER_SITE,)))),
+        (held("website", "nour.example"), profile()),
+        (profile(),),
+    ):
+        assert all(one.holds is None for one in signs(SILENT, *accounts).values())
+
+
 UNNAMED = {"code": "website_no_identity", "check": "not_named", "channels": ["website"]}
 
 
@@ -501,7 +533,7 @@ def test_the_fields_of_an_entry_are_a_closed_set():
         RULE.validate_python({**LACKS, "fields": ["passport"]})
 
 
-@pytest.mark.parametrize("rule", [BROKEN, DIFFERS, UNNAMED, MIXED])
+@pytest.mark.parametrize("rule", [BROKEN, DIFFERS, SILENT, UNNAMED, MIXED])
 def test_nothing_is_told_of_names_and_links_behind_a_wall(rule):
     walled = [held("website", "nour.example", tonight=False), held("facebook", "u:nour", tonight=False)]
     assert all(one.holds is None for one in signs(rule, *walled).values())

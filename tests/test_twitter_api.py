@@ -106,12 +106,37 @@ def test_a_link_that_names_no_account_is_asked_nothing(link: str) -> None:
 def test_an_account_tells_its_figures_its_site_and_its_newest_post() -> None:
     finding = _look(_users(_user())).finding
     assert (finding.presence, finding.reason, finding.name) == (Presence.PRESENT, None, "Jamiya Annour")
-    assert (finding.platform_id, finding.followers, finding.facts) == (NUMBER, 310, {"posts": 55})
+    assert (finding.platform_id, finding.followers, finding.facts["posts"]) == (NUMBER, 310, 55)
     assert finding.final_url == "https://x.com/JamiyaAnnour"
     assert [(link.channel, link.key) for link in finding.links] == [("website", "annour.example")]
     assert finding.last_activity is not None
     assert finding.last_activity.source == "post_id"
     assert abs((finding.last_activity.when - ago(days=4)).total_seconds()) < 2
+
+
+@pytest.mark.parametrize(
+    ("entities", "url", "sites", "whole"),
+    [
+        (
+            {"description": {"urls": [{"expanded_url": "https://annour.example"}]}},
+            "",
+            ["annour.example"],
+            True,
+        ),
+        ({"url": {"urls": [{"expanded_url": "https://bit.ly/3xYz"}]}}, "https://t.co/a", [], False),
+        ({"url": {"urls": [{"expanded_url": "https://linktr.ee/annour"}]}}, "", ["linktr.ee/annour"], False),
+        ({}, "https://t.co/a", [], False),
+        ({}, "", [], True),
+        (None, None, [], True),
+    ],
+    ids=["in its text", "a short link", "a page of links", "never expanded", "none", "untold"],
+)
+def test_an_accounts_links_are_all_read_where_none_of_them_is_short(
+    entities: object, url: object, sites: list[str], whole: bool
+) -> None:
+    finding = _look(_users(_user(entities=entities, url=url))).finding
+    assert [link.key for link in finding.links] == sites
+    assert finding.facts["links_read"] is whole
 
 
 def test_the_newest_post_is_read_under_its_older_name_too() -> None:
@@ -134,7 +159,7 @@ def test_a_protected_account_is_private() -> None:
 def test_an_account_that_never_posted_is_empty() -> None:
     figures = {"followers_count": 3, "tweet_count": 0}
     finding = _look(_users(_user(public_metrics=figures, most_recent_post_id=None))).finding
-    assert (finding.presence, finding.reason, finding.facts) == (Presence.PRESENT, Reason.EMPTY, {"posts": 0})
+    assert (finding.presence, finding.reason, finding.facts["posts"]) == (Presence.PRESENT, Reason.EMPTY, 0)
     assert _look(_users(_user(public_metrics=None))).finding.reason is None
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 from auditor.case import Case, Held, Sign
 from auditor.checks.check import Check, shown, sign_of, untold
-from auditor.ladder import is_partial, site_leads
+from auditor.ladder import is_partial, profile_leads, site_leads
 from storage.model import State
 
 
@@ -51,6 +51,25 @@ class LinksToGone(Check):
         if links:
             told = {"links": " ".join(link.canonical for link in links), "found_on": links[0].page}
             yield sign_of(held, {**shown(held, case), **told})
+
+
+class NoBacklink(Check):
+    """An account that does not mention its association's site, where all its links were read.
+
+    The fact `links_read` says so: few platforms show a visitor more than the first of an account's links.
+    """
+
+    check: Literal["no_backlink"]
+
+    def of(self, held: Held, case: Case) -> Iterator[Sign]:
+        """A sign where the site is there and the account could lead to it."""
+        if held.row.channel == "website":
+            return
+        sites = [site for site in case.on("website") if site.seen is not None]
+        if held.seen is None or not sites or not held.seen.facts.get("links_read"):
+            yield untold(held)
+        elif not profile_leads(held, case):
+            yield sign_of(held, {**shown(held, case), "website": sites[0].url})
 
 
 class NotLinked(Check):
