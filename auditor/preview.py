@@ -1,4 +1,4 @@
-"""What a rebuild changes, for a person to weigh: a line for each conclusion, and how many of each kind. Pure."""
+"""What a rebuild changes, for a person to weigh: line by line, by kind, and what may be our mistake."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from auditor.canary import LEAST
 from auditor.rejudge import Change
 
 
@@ -51,3 +52,24 @@ def summary(changes: Iterable[Change]) -> list[str]:
             (opened if after else closed)[code] += 1
     gaps = [f"{code}: {opened[code]} more open, {closed[code]} fewer" for code in sorted(opened | closed)]
     return [*gaps, *(f"{what}s: {count} other" for what, count in sorted(others.items()))]
+
+
+def turned(changes: Iterable[Change]) -> list[str]:
+    """Where so many accounts become gone at once, for one cause, that a probe may be wrong.
+
+    A night has canaries for that; a rebuild plays today's probes to old pages and has none.
+    """
+    lost = Counter(
+        (change.channel, (change.after or "").partition(",")[0])
+        for change in changes
+        if change.what == "standing" and _gone(change.after) and not _gone(change.before)
+    )
+    return [
+        f"{count} accounts on {channel} turn to {cause}"
+        for (channel, cause), count in sorted(lost.items())
+        if count >= LEAST
+    ]
+
+
+def _gone(word: str | None) -> bool:
+    return (word or "").startswith("gone")

@@ -1,4 +1,4 @@
-"""`auditor rejudge --config new.toml --dry-run`: what another configuration would change, before it counts."""
+"""`auditor rejudge --config new.toml --dry-run`: what another configuration would conclude."""
 
 import json
 from datetime import timedelta
@@ -11,7 +11,7 @@ from auditor.app import App
 from auditor.conclude import conclude
 from auditor.config import load
 from auditor.overview import overview
-from auditor.preview import readable, summary
+from auditor.preview import readable, summary, turned
 from auditor.rejudge import Change
 from probes.model import Activity, Finding, Presence, Reason
 from storage.model import NightState, Observation
@@ -165,3 +165,16 @@ def test_gaps_of_a_rebuild_are_opened_in_their_own_time_and_are_no_news_of_today
         stale = [gap for gap in app.store.gaps() if gap.code == "channel_stale"]
     assert [gap.opened_at for gap in stale] == [night_of(2)]
     assert "channel_stale" not in {gap.code for gap in seen.opened}
+
+
+def test_many_accounts_that_turn_at_once_are_told_as_a_doubt_of_the_probe():
+    """A rebuild has no canaries of its own: a probe that is wrong looks like a catastrophe, here too."""
+
+    def standing(number, before, after="gone/not_found, no date", channel="facebook"):
+        return Change("standing", "nour", channel, f"u:{number}", before, after)
+
+    lost = [standing(number, "present/-, no date") for number in range(5)]
+    more = [standing(9, "present/-, no date", "unknown/-, no date"), standing(8, "gone/closed, no date")]
+    assert turned([*lost[:4], *more]) == []
+    assert turned([*lost[:4], standing(7, "present/-, no date", channel="youtube")]) == []
+    assert turned([*lost, *more]) == ["5 accounts on facebook turn to gone/not_found"]

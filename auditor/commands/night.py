@@ -97,7 +97,7 @@ def rejudge(
     """
     from auditor.app import App
     from auditor.config import find
-    from auditor.preview import readable, summary
+    from auditor.preview import readable, summary, turned
     from auditor.rejudge import rejudge as again
 
     asked = session(context)
@@ -119,6 +119,8 @@ def rejudge(
         say(f"judged by {by}: {counts}; {len(rebuilt.changes)} conclusions {would}")
         for line in summary(told):
             say(line)
+    for line in turned(rebuilt.changes):
+        say(f"warning: {line}; look at some of them: a probe that is wrong does that")
 
 
 def counted(store: Store, night: Night | None) -> Counter[Presence]:
