@@ -1,4 +1,9 @@
-"""Websites: what a site's address names, whether it stands, and what it lacks."""
+"""Websites: what a site's address names, whether it stands, and what it lacks.
+
+Its facts are documented where they are made: of health by `site` and `doors`; `title`, `language`,
+`platform`, `sitekey`, and `past_…` where the site is not itself, by `past`; `redirected_home` and `decoy_…`
+by `decoy`.
+"""
 
 from __future__ import annotations
 
