@@ -65,7 +65,7 @@ def _one_of(words: Iterable[str]) -> str:
 _NETWORK = _one_of(NAMES)
 _PLATFORM = _one_of(name for name, channel in NAMES.items() if channel != SITE)
 # `Facebook: amal`; `facebook/amal` and `www.facebook/amal`; `@amal (Twitter)`, `amal_ma sur Twitter`.
-_LABELLED = re.compile(rf"(?i)^(?P<name>{_NETWORK})\s*(?:[:=>|]|[-–—]+>?\s|\s@)+\s*(?P<value>.+)$")
+_LABELLED = re.compile(rf"(?i)^(?P<name>{_NETWORK})\s*(?:[:=>|]|[-–—]+>?\s|\s(?=@))+\s*(?P<value>.+)$")
 _ENDLESS = re.compile(
     r"(?i)^(?:https?://)?(?:www\.)?(?P<name>facebook|fb|twitter|linkedin|youtube|instagram|tiktok)"
     r"\s*/\s*(?!/)(?P<value>.+)$"
@@ -109,9 +109,10 @@ def links_in(text: str) -> list[str]:
 
     Words between links are left out; where there is no link at all, the cell is what it is.
     """
+    text = text[: clean.LONGEST]
     if clean.is_formula(text):
         return [text.strip()]
-    lines = _SEPARATED.split(_BLANKS.sub(" ", clean.unescaped(text[: clean.LONGEST])))
+    lines = _SEPARATED.split(_BLANKS.sub(" ", clean.unescaped(text)))
     parts = list(
         _labels_joined(part for line in lines for found in _AGAIN.split(line) for part in _further(found))
     )

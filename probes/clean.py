@@ -24,11 +24,13 @@ _PLAIN = re.compile(r"https?://(?:[a-z0-9-]+\.)+[a-z]{2,}(?:/[A-Za-z0-9._~/@-]*[
 _INVISIBLE = re.compile("[\u00ad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\x00-\x08\x0e-\x1f\x7f]")
 _SPACES = re.compile(r"[\s\u00a0\u3000]+")
 _WIDE = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {0x3002: ord("."), 0xFF61: ord(".")}
-_MOJIBAKE = re.compile("[ÃÂØÙ][\u0080-\u00bf\u2010-\u203a\u0152-\u0192\u02c6\u02dc\u20ac\u2122]")
+_LATER = "[\u0080-\u00bf€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ]"  # bytes after a character's first
+_MOJIBAKE = re.compile(f"[ÃÂØÙ]{_LATER}")
+_MANGLED = re.compile(f"[Â-ß]{_LATER}|[à-ï]{_LATER}{{2}}")
 
 # =HYPERLINK("address";"words"), LIEN_HYPERTEXTE in French sheets; Access writes words#address#.
 _FORMULA = re.compile(r"""(?i)^[=+@]*\s*(?:hyperlink|lien_hypertexte)\s*\(\s*["']([^"']*)["']""")
-_ACCESS = re.compile(r"^[^#]*#((?:https?://|www\.)[^#\s]+)#[^#]*$")
+_ACCESS = re.compile(r"^[^#/]*#((?:https?://|www\.)[^#\s]+)#[^#]*$")
 _MARKDOWN = re.compile(r"\[[^\]]*\]\(\s*<?((?:[^()\s>]|\([^()\s]*\))+)>?[^)]*\)")
 _ANCHOR = re.compile(r"""(?i)<a\s[^>]*href\s*=\s*["']?([^"'\s>]+)""")
 _ENTITY = re.compile(r"(?i)&(?:amp|nbsp|quot|lt|gt|#\d+|#x[0-9a-f]+);")
@@ -42,7 +44,7 @@ _SECURE = re.compile(r"(?i)^[a-z]*s[a-z]{0,1}\s*[:;.,/\\]")
 _OTHER_SCHEME = re.compile(r"(?i)^(?!(?:www|localhost)\b)([a-z][a-z0-9+.-]*):(?!//)(?!\d+(?:/|$))")
 _WITH_SCHEME = re.compile(r"(?i)\bh?t{1,2}ps?\s?[:;]\s?/{1,3}\s?[^\s/]")
 _WWW = re.compile(r"(?i)^w{2,5}(?:\s*[.,]\s*|\.{2,}|:?//?\.?|(?<=^www)\s+(?=\S+\.\S))(?=[^\s.,/:])")
-_OPENING, _CLOSING = "<([{\"'«“‘`*|", ">)]}\"'»”’`*|.,;:،؛؟…·•"
+_OPENING, _CLOSING = "<([{\"'«“‘`*|", ">)]}\"'»”’`*|.,;:?#،؛؟…·•"
 _LABEL = re.compile(r"(?i)[a-z0-9_\u00a1-\uffff](?:[a-z0-9_\u00a1-\uffff-]{0,61}[a-z0-9\u00a1-\uffff])?")
 _NUMBERS = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}")
 _TRACKING = re.compile(
@@ -65,8 +67,9 @@ def repaired(typed: str) -> str:
 
 
 def unescaped(text: str) -> str:
-    """With `&amp;` and numbers undone, and nothing else: `&copy=1` is part of an address."""
-    return _ENTITY.sub(lambda found: unescape(found[0]), text) if "&" in text else text
+    """With `&amp;` and numbers undone, however often done, and nothing else: `&copy=1` is no entity."""
+    once = _ENTITY.sub(lambda found: unescape(found[0]), text) if "&" in text else text
+    return once if len(once) == len(text) else unescaped(once)
 
 
 def is_formula(text: str) -> bool:
@@ -75,23 +78,40 @@ def is_formula(text: str) -> bool:
 
 
 def _remade(text: str) -> str:
-    """Text that was UTF-8 and read as windows-1252 on its way (`Ã©` for é), read again."""
+    """Text that was UTF-8 and read as windows-1252 on its way (`Ã©` for é), read again, however often."""
     if not _MOJIBAKE.search(text):
         return text
-    for charset in ("cp1252", "latin-1"):
-        try:
-            return text.encode(charset).decode("utf-8")
-        except UnicodeError:
-            continue
-    return text
+    again = _MANGLED.sub(lambda found: _read_again(found[0]), text)
+    return again if again == text else _remade(again)
+
+
+def _read_again(mangled: str) -> str:
+    try:
+        return b"".join(map(_byte, mangled)).decode("utf-8")
+    except UnicodeError:
+        return mangled
+
+
+def _byte(letter: str) -> bytes:
+    """The byte of windows-1252, or the one that it leaves undefined."""
+    try:
+        return letter.encode("cp1252")
+    except UnicodeError:
+        return letter.encode("latin-1")
 
 
 def trimmed(text: str) -> str:
     """Without quotes, brackets and punctuation around it; a bracket opened inside keeps its end."""
     text = text.strip().lstrip(_OPENING).strip()
-    while text and text[-1] in _CLOSING and not (text[-1] == ")" and text.count("(") >= text.count(")")):
+    while text and text[-1] in _CLOSING and not _closes(text):
         text = text[:-1].rstrip()
     return text
+
+
+def _closes(text: str) -> bool:
+    """Whether the bracket at the end has its beginning in the text."""
+    opening = {")": "(", "]": "["}.get(text[-1])
+    return opening is not None and text.count(opening) >= text.count(text[-1])
 
 
 def address(text: str, *, loosely: bool = True) -> str | None:
@@ -123,7 +143,7 @@ def _begun(text: str) -> str:
     if found and found.start() and (text[found.start() - 1] in " :>=|-(\"'،" or " " in text[: found.start()]):
         text = text[found.start() :]
     elif not found and " " in text and (www := re.search(r"(?i)(?:^|[\s:(>])(www\.\S+)", text)):
-        text = www[1]
+        text = trimmed(www[1])
     if not _SCHEME.match(text):
         return text
     return trimmed(text)
@@ -143,7 +163,8 @@ def _built(scheme: str, rest: str) -> str | None:
     if host is None or "\\" in rest or (colon and not _is_port(port)):
         return None
     shown = "" if port in ("", {"http": "80", "https": "443"}[scheme]) else f":{port}"
-    return f"{scheme}://{host}{shown}{cut}{_unspaced(path)}"
+    path = _unspaced(path)
+    return f"{scheme}://{host}{shown}{cut if path or cut == '/' else ''}{path}"
 
 
 def _is_port(port: str) -> bool:
@@ -213,12 +234,14 @@ _RESERVED = frozenset({"example", "test", "invalid", "localhost", "onion", "loca
 
 
 def _decoded(label: str) -> str:
+    """The letters of `xn--…`, or the label itself where they are none that a name may be written in."""
     if not label.startswith("xn--"):
         return label
     try:
-        return label[4:].encode("ascii").decode("punycode")
+        letters = label[4:].encode("ascii").decode("punycode")
     except UnicodeError:
         return label
+    return label if letters.isascii() or normalize("NFC", letters.lower()) != letters else letters
 
 
 @lru_cache(maxsize=1)
@@ -309,7 +332,7 @@ def _wrappers(host: str) -> tuple[tuple[str, str, tuple[str, ...]], ...]:
 
 
 def _inner(url: str, value: str) -> Iterator[str]:
-    value = value.strip()
+    value = trimmed(_INVISIBLE.sub("", value))
     if not value:
         return
     whole = urljoin(url, value) if value.startswith("/") and not value.startswith("//") else value
@@ -332,9 +355,8 @@ def split(url: str) -> tuple[str, str, str, str]:
 
 def untracked(url: str) -> str:
     """The address without its fragment and the names that only tell where a visitor came from."""
-    url = url.partition("#")[0]
-    address, mark, query = url.partition("?")
+    address, mark, query = url.partition("#")[0].partition("?")
     if not mark:
-        return url
+        return trimmed(address)
     kept = [pair for pair in query.split("&") if pair and not _TRACKING.fullmatch(pair.partition("=")[0])]
-    return f"{address}?{'&'.join(kept)}" if kept else address
+    return trimmed(f"{address}?{'&'.join(kept)}" if kept else address)

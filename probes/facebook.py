@@ -78,13 +78,13 @@ _TO_ACCOUNT = frozenset({"posts", "videos", "photos"})
 # --- Whose link is it? ---------------------------------------------------------------------------
 
 
-def identify(url: str, typed: str) -> Identity:
+def identify(url: str, typed: str) -> Identity:  # noqa: ARG001  # every channel is asked with both
     """Tell whose page a cleaned address on one of HOSTS is."""
     try:
         parts = urlsplit(url)
     except ValueError:
         return Identity(NAME, Kind.INVALID, url=url)
-    return replace(_on_host(_routed(parts, typed)), url=url)
+    return replace(_on_host(_routed(parts)), url=url)
 
 
 def identify_bare(text: str) -> Identity | None:
@@ -101,12 +101,9 @@ def identify_bare(text: str) -> Identity | None:
     return found if found.key else None
 
 
-def _routed(parts: SplitResult, typed: str) -> SplitResult:
+def _routed(parts: SplitResult) -> SplitResult:
     """Addresses of 2009 to 2012 carry the page behind `#!`: /home.php#!/name, /%23!/name."""
-    whole = unquote(parts.path)
-    fragment = parts.fragment or (typed.partition("#")[2] if "#!" in typed else "")
-    if "#" in whole:
-        _, _, fragment = whole.partition("#")
+    fragment = parts.fragment or unquote(parts.path).partition("#")[2]
     route = _ROUTE.match(unquote(fragment))
     return urlsplit(f"https://www.facebook.com{route[1]}") if route and len(route[1]) > 1 else parts
 
@@ -178,10 +175,10 @@ def _shared(rest: list[str], query: dict[str, str]) -> Identity:
 
 
 def _group(rest: list[str]) -> Identity:
-    if not rest or not _SLUG.fullmatch(rest[0]):
+    slug = rest[0].rstrip(".") if rest else ""
+    if not _SLUG.fullmatch(slug):
         return _invalid()
-    slug = rest[0].lower()
-    found = Identity(NAME, Kind.GROUP, f"group:{slug}", f"https://www.facebook.com/groups/{rest[0]}")
+    found = Identity(NAME, Kind.GROUP, f"group:{slug.lower()}", f"https://www.facebook.com/groups/{slug}")
     return replace(found, note="derived") if len(rest) > 2 else found
 
 

@@ -149,7 +149,7 @@ def _old_id(number: str) -> Identity:
 
 
 def _page(form: str, slug: str) -> Identity:
-    slug = slug.rstrip(".").lower()  # a full stop that ends a sentence, as cleaning takes it
+    slug = slug.rstrip(".,'’").lower()  # what ends a sentence, as cleaning takes it
     slug = slug.removeprefix("@") if form == "in" else slug
     wanted = _PERSON if form == "in" else _SLUG
     if not wanted.fullmatch(slug) or not slug.strip("._-–—") or (slug.isascii() and len(slug) > 100):

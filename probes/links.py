@@ -138,12 +138,15 @@ def _bare(text: str, column: str | None) -> Identity:
     """A text without an address: a handle in its own column, or nothing that can be told."""
     if column is None or column not in channels():
         return Identity(SITE, Kind.INVALID, note=_why_not(text))
+    text = _SAID_OF.sub(r"\1", text)
     if text.lower() in _YES or text.lower() in cells.NAMES:
         return Identity(column, Kind.INVALID, note="no_address")
     found = channels()[column].identify_bare(text)
     return found or Identity(column, Kind.INVALID, note=_why_not(text))
 
 
+# `@amal (notre compte)`, `@amal, Rabat`, `@amal Periscope: @amal`: a handle, and what is said of it.
+_SAID_OF = re.compile(r"^(@[\w.·-]{1,100})(?:\s*[(\[,]|\s+[-–—]\s|\s+\w+\s*:\s).*$")
 _YES = frozenset({"yes", "oui", "y", "ok", "نعم", "true", "vrai", "same", "idem", "link", "lien", "page"})
 
 

@@ -48,13 +48,13 @@ _ROUTE = re.compile(r"^!?(/.+)$")
 # --- Whose link is it? ---------------------------------------------------------------------------
 
 
-def identify(url: str, typed: str) -> Identity:
+def identify(url: str, typed: str) -> Identity:  # noqa: ARG001  # every channel is asked with both
     """Tell whose account a cleaned address on one of HOSTS is."""
     try:
         parts = urlsplit(url)
     except ValueError:
         return Identity(NAME, Kind.INVALID, url=url)
-    return replace(_on_host(_routed(parts, typed)), url=url)
+    return replace(_on_host(_routed(parts)), url=url)
 
 
 def identify_bare(text: str) -> Identity | None:
@@ -63,12 +63,9 @@ def identify_bare(text: str) -> Identity | None:
     return found if found.key else None
 
 
-def _routed(parts: SplitResult, typed: str) -> SplitResult:
+def _routed(parts: SplitResult) -> SplitResult:
     """Addresses of 2010 to 2012 carry the account behind `#!`."""
-    whole = unquote(parts.path)
-    fragment = parts.fragment or (typed.partition("#")[2] if "#!" in typed else "")
-    if "#" in whole:
-        fragment = whole.partition("#")[2]
+    fragment = parts.fragment or unquote(parts.path).partition("#")[2]
     route = _ROUTE.match(unquote(fragment))
     return urlsplit(f"https://x.com{route[1]}") if route else parts
 

@@ -93,13 +93,13 @@ _BARE = "bare"
 # --- Whose link is it? ---------------------------------------------------------------------------
 
 
-def identify(url: str, typed: str) -> Identity:
+def identify(url: str, typed: str) -> Identity:  # noqa: ARG001  # every channel is asked with both
     """Tell whose channel a cleaned address on one of HOSTS is."""
     try:
-        parts, fragment = urlsplit(url), typed.partition("#")[2]
+        parts = urlsplit(url)
     except ValueError:
         return Identity(NAME, Kind.INVALID, url=url)
-    route = unquote(parts.fragment or fragment)
+    route = unquote(parts.fragment)
     if parts.path in ("", "/") and route.startswith("/"):  # m.youtube.com/#/user/name, until 2019
         parts = urlsplit(f"https://www.youtube.com{route}")
     return replace(_named(parts, depth=0), url=url)
@@ -178,7 +178,7 @@ def _by_uploads(query: dict[str, str]) -> Identity | None:
 
 def _segment(text: str) -> str:
     """One path segment as a person reads it, without invisible marks and trailing punctuation."""
-    return normalize("NFC", _MARKS.sub("", unquote(text))).strip().rstrip(".,;)]}>\"'»،؛")
+    return normalize("NFC", _MARKS.sub("", unquote(text))).strip().rstrip(".,;)]}>\"'»،؛·•")
 
 
 def _by_id(text: str, note: str | None = None) -> Identity:
@@ -203,7 +203,8 @@ def _by_name(form: str, name: str, note: str | None = None) -> Identity:
     key = f"{form}/{name.lower()}"
     if re.fullmatch(r"your[-._]?(?:custom|channel|user)?[-._]?name", name.lower()):
         note = "placeholder"
-    return Identity(NAME, Kind.PROFILE, key, f"https://www.youtube.com/{form}/{name}", note=note)
+    shown = f"{name[:-1]}%3A" if name[-1] == ":" else name  # as it stands, it would end a sentence
+    return Identity(NAME, Kind.PROFILE, key, f"https://www.youtube.com/{form}/{shown}", note=note)
 
 
 # --- What does a page say? (pure, run where it can be stopped) -------------------------------------

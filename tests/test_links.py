@@ -3,7 +3,7 @@
 import json
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any
 
 import pytest
@@ -178,6 +178,8 @@ def test_a_lookalike_claims_no_profile(host: str, channel: str) -> None:
         ("@annour_ma (Twitter)", None, "twitter", "annour_ma"),
         ("@annour_ma on Twitter", None, "twitter", "annour_ma"),
         ("annour_ma - Twitter", None, "twitter", "annour_ma"),
+        ("@annour_ma (compte officiel)", "twitter", "twitter", "annour_ma"),
+        ("Twitter: @annour_ma Periscope: @annour", None, "twitter", "annour_ma"),
         ("amal.rabat sur Facebook", "website", "facebook", "u:amalrabat"),
         ("@annour.tv على يوتيوب", None, "youtube", "@annour.tv"),
     ],
@@ -197,6 +199,11 @@ def test_a_name_means_something_in_a_column(typed: str, column: str | None, chan
 def test_what_is_not_the_columns_own_claims_nothing_there(typed: str) -> None:
     identity = identify(typed, "facebook")
     assert (identity.channel, identity.kind, identity.key) == ("facebook", Kind.INVALID, None)
+
+
+@pytest.mark.parametrize("typed", ["@Association Annour", "@Annour Rabat et région", "@ (page)"])
+def test_a_name_of_several_words_behind_an_at_is_nobodys_handle(typed: str) -> None:
+    assert identify(typed, "facebook").key is None
 
 
 @pytest.mark.parametrize(
@@ -389,6 +396,19 @@ PIECES = st.lists(
                 "\u202b",
             ),
             *("intent/user?screen_name=", "web.archive.org/web/2020/", "\x00", "\ud800"),
+            *(
+                "instagram.com",
+                "t.me",
+                "tiktok.com/@",
+                "user:pw@",
+                "[::1]",
+                "[fe80::1%25eth0]",
+                ":80",
+                ":99999",
+            ),
+            *("%25", "%252F", "%23", "%40", "%E2%80%8B", "xn--99999999999999999999", "xn--mgbc0a9azcg"),
+            *("\u200f", "\u0301", "\u2126", "。", "．", "ﬁ", "İ", "١٢", "جمعية", "…", "·", "@amal"),
+            *("Instagram: ", " sur Facebook", "(Twitter)", "c/", "channel/UC", "posts/a_b", "home.php#!/"),
         ]
     ),
     max_size=14,
@@ -406,12 +426,63 @@ def test_no_text_makes_it_raise(typed: str, column: str | None) -> None:
     links_in(typed)
 
 
-@given(typed=PIECES, column=st.sampled_from(["facebook", "twitter", "linkedin"]))
+@given(typed=PIECES, column=st.sampled_from([None, *links.channels()]))
 @example(typed="www.//", column="linkedin")
-def test_a_platforms_canonical_address_names_the_same_account(typed: str, column: str) -> None:
+@example(typed="https://annour.ma/agenda.?", column=None)
+@example(typed="//[::1]#?%2F", column="website")
+@example(typed="https://www.youtube.com/user/annour:/", column=None)
+@example(typed="@annour·[::1]", column="youtube")
+@example(typed="groups/annour.#x", column="facebook")
+@example(typed="https://xn--mgbc0a9azcgx.ma/", column=None)
+def test_a_canonical_address_names_the_same_account_as_what_was_typed(typed: str, column: str | None) -> None:
     identity = identify(typed, column)
-    if identity.canonical and identity.channel in ("facebook", "twitter", "linkedin"):
-        assert identify(identity.canonical).key == identity.key
+    if identity.canonical:
+        again = identify(identity.canonical)
+        assert (again.channel, again.key) == (identity.channel, identity.key)
+        assert again.canonical == identity.canonical
+
+
+@given(typed=PIECES)
+@example(typed="&amp;amp;amal.ma/?a=1&amp;amp;b=2")
+@example(typed="https://annour.ma/\u200fÃ\u0192Â©\u202b")
+@example(typed="https://annour.ma# sur Facebook")
+def test_what_is_clean_stays_as_it_is(typed: str) -> None:
+    cleaned = clean(typed)
+    if cleaned is not None:
+        assert clean(cleaned) == cleaned
+
+
+@pytest.mark.parametrize("column", [None, "facebook", "youtube"])
+@pytest.mark.parametrize(
+    "piece",
+    [
+        *(
+            "a ",
+            "a.",
+            "@a ",
+            "https://",
+            "x: ",
+            "Facebook: ",
+            "&amp;",
+            "Ã©",
+            "(",
+            "#!/",
+            "%25",
+            "\u202b",
+            "\ud800",
+        ),
+        *("xn--a.", "ma,", "\x00", "https://l.facebook.com/l.php?u=", "[a](", "https%3A%2F%2F"),
+    ],
+)
+def test_a_text_of_a_million_characters_takes_no_longer_than_a_cell(piece: str, column: str | None) -> None:
+    text = piece * (1_000_000 // len(piece))
+    started = process_time()
+    assert (
+        identify(text, column).key is None or len(identify(text, column).key or "") < links.cleaning.LONGEST
+    )
+    clean(text)
+    links_in(text)
+    assert process_time() - started < 2
 
 
 def test_the_link_cases_of_other_projects_are_read_as_they_say(shared: Path) -> None:
