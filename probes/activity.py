@@ -186,12 +186,14 @@ def _day_first(text: str) -> str:
 
 
 def _clock(document: Document, text: str, found: Activity, now: datetime) -> bool:
-    """Whether a date is the day of the look, outside any article: a clock's, most likely.
+    """Whether a date is the day of the look, outside any article: a clock's or a server's, most likely.
 
     In Rabat or further east it is tomorrow already in the last hours of a UTC day.
     """
     if not now.date() <= found.when.date() <= (now + _EAST).date() or LABEL.search(text):
         return False
+    if found.source in marks.SERVED:
+        return True
     if found.source == "time":
         return not any(s.value == text and s.place != "header" for s in document.stamps)
     if found.source != "text":

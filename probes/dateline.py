@@ -11,10 +11,12 @@ from probes.datewords import (
     BESIDE,
     CHANGED,
     COLOPHON,
+    ELSEWHERE,
     LABEL,
     OTHERS,
     PUBLISHED,
     YEAR,
+    holds_alone,
     is_alone,
     is_span,
     of_else,
@@ -54,14 +56,14 @@ def in_dateline(document: Document) -> Iterator[tuple[str, str]]:
         if chunks[n].text in changes or (chunks[n].place in ASIDE and chunks[n].place != chunks[title].place):
             continue
         said = _said(document, chunks[n], chunks[n - 1] if n else None)
-        if said is not None and (said.called or _is_date(said.chunk) or is_alone(said.text)):
+        if said is not None and (said.called or _is_date(said.chunk) or holds_alone(said.text)):
             yield said.text, "text"
 
 
 def _beside(chunks: tuple[Chunk, ...], title: int) -> Iterator[int]:
-    """The pieces of text from the title to where the story begins, then those above; no banner's."""
-    for n in range(title, min(title + _AFTER, len(chunks))):
-        if n > title and len(chunks[n].text) > _STORY:
+    """The pieces of text below the title to where the story begins, then those above; no banner's."""
+    for n in range(title + 1, min(title + _AFTER, len(chunks))):
+        if len(chunks[n].text) > _STORY:
             break
         yield n
     for n in range(title - 1, max(-1, title - 1 - _BEFORE), -1):
@@ -133,7 +135,7 @@ def _said(document: Document, chunk: Chunk, before: Chunk | None) -> Said | None
     """What one chunk says as a publication's date; None if it holds none, or one of something else."""
     leading = _LEADING.match(chunk.text)
     text = leading[1] if leading else chunk.text
-    if not YEAR.search(text) or not _ours(document, text):
+    if not YEAR.search(text) or not _ours(document, text) or ELSEWHERE.search(chunk.hint):
         return None
     if len(text) > (_SHORT if not COLOPHON.match(text) else 2 * _SHORT):
         return None
@@ -197,7 +199,9 @@ def own_texts(document: Document) -> Iterator[str]:
     before: Chunk | None = None
     for chunk in _own_part(document):
         earlier, before = before, chunk
-        if chunk.place == "comments" or not YEAR.search(chunk.text) or chunk.text in changes:
+        if chunk.place == "comments" or chunk.text in changes or ELSEWHERE.search(chunk.hint):
+            continue
+        if not YEAR.search(chunk.text):
             continue
         kept = unchanged(chunk.text[:_STORY])
         if kept and not of_else(f"{_lead(earlier)} {kept}") and not is_span(kept):

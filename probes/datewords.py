@@ -18,10 +18,18 @@ BESIDE = re.compile(
 )
 """How elements that hold a date are called, by their class or id."""
 
+ELSEWHERE = re.compile(
+    r"event|agenda|deadline|expir|(?<!fa-)(?<!icon-)clock|countdown|birth|hijri"
+    r"|(?<![a-z])(?:start|end)[-_]?(?:date|time)|\bdt-?(?:start|end)",
+    re.IGNORECASE,
+)
+"""How elements are called that hold the date of something else."""
+
 _PUBLI = r"publi(?!c(?:s|it\w*)?\b|que|cations\b)"
 LABEL = re.compile(
-    rf"{_PUBLI}|posted|mis en ligne|paru le|par .{{3,40}} le|veröffentlicht|erstellt|publicado|fecha|نشر"
-    r"|تاريخ|date\s*:",
+    rf"{_PUBLI}|posted|mis en ligne|paru le|ajoutée? le|rédigée? le|écrite? le|\bpar .{{3,40}} le\b"
+    r"|\bby .{2,40} on\b|written on|added on|veröffentlicht|erstellt|publicado|fecha|نشر|تاريخ|[أا]ضيف|حرر"
+    r"|كتبه? .{2,40} (?:في|يوم)|بواسطة .{2,40} (?:في|يوم)|date\s*:",
     re.IGNORECASE,
 )
 """Words that call a date the page's."""
@@ -135,6 +143,14 @@ _LONGEST = 60  # characters; "mercredi 17 septembre 2026 à 14h30" and marks bet
 def is_alone(text: str) -> bool:
     """Whether a text says a day, perhaps with its weekday and an hour, and nothing else."""
     return len(text) <= _LONGEST and set(re.findall(r"[^\W\d_]+", folded(text))) <= _CALENDAR
+
+
+def holds_alone(text: str) -> bool:
+    """Whether one part of a line says a day and nothing else: "Par Salma | 3 mai 2026 | Actualités"."""
+    return any(YEAR.search(part) and is_alone(part) for part in _PARTS.split(text))
+
+
+_PARTS = re.compile(r"\s*[|•·–—]\s*|\s+(?:/|-)\s+|\s+(?:par|by|بواسطة|dans|in)\s+", re.IGNORECASE)
 
 
 _SEE_ALSO = (

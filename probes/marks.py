@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from probes.datewords import ELSEWHERE
 from probes.read import Document, Stamp
 
 Clues = Iterable[tuple[str, str]]
@@ -37,6 +38,9 @@ PUBLISHED_META = re.findall(
     iso-8601-publish-date article:publicationdate release_date news_publishdate date
     """,
 )
+SERVED = frozenset({"date", "dc.date", "dcterms.date", "dc.date.created", "dcterms.created"})
+"""Those of them in which some systems write when the page was served."""
+
 _PAGES = frozenset({"webpage", "collectionpage", "aboutpage", "itempage", "contactpage", "profilepage"})
 # A film within an article was put up when it was, and says nothing of the article.
 _MEDIA = frozenset({"videoobject", "audioobject", "mediaobject", "podcastepisode", "clip"})
@@ -166,14 +170,13 @@ def _times(document: Document) -> list[Stamp]:
     return [
         stamp
         for stamp in _by_nearness(document)
-        if stamp.hint.startswith("time") and not _NOT_PUBLISHED.search(stamp.hint)
+        if stamp.hint.startswith("time")
+        and not _CHANGED.search(stamp.hint)
+        and not ELSEWHERE.search(stamp.hint)
     ]
 
 
-_NOT_PUBLISHED = re.compile(
-    r"updat|modif|expire|event|clock|current|today|hijri|deadline|\bdt-?(?:start|end)|(?:start|end)[-_]?(?:date|time)",
-    re.IGNORECASE,
-)
+_CHANGED = re.compile(r"updat|modif|current|today", re.IGNORECASE)
 
 
 def of_changes(document: Document) -> set[str]:

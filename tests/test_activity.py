@@ -58,6 +58,16 @@ DATELINES = {
         f"{H}{P}<p>Cet article a été publié le 3 mai 2026 dans la catégorie Quartier par la rédaction</p>",
         "2026-05-03",
     ),
+    "in a line with author and rubric": (
+        f"{H}<p>Par Salma B. | 3 mai 2026 | Actualités</p>{P}",
+        "2026-05-03",
+    ),
+    "in a line with the author after": (f"{H}<p>3 mai 2026 par Salma B.</p>{P}", "2026-05-03"),
+    "said by whom, in English": (f"{H}<p>By Salma B. on May 3, 2026 in the news of all</p>{P}", "2026-05-03"),
+    "said by whom, in Arabic": (
+        f"{AR}<p>بواسطة سلمى في 3 ماي 2026</p><p>{HISTORY}</p>",
+        "2026-05-03",
+    ),
     "Arabic": (f"{AR}<div>الأحد 3 ماي 2026</div><p>{HISTORY}</p>", "2026-05-03"),
     "Arabic digits": (f"{AR}<div>٣ ماي ٢٠٢٦</div><p>{HISTORY}</p>", "2026-05-03"),
     "Persian digits": (f"{AR}<div>۳ ماي ۲۰۲۶</div><p>{HISTORY}</p>", "2026-05-03"),
@@ -98,6 +108,10 @@ PUBLISHED_NEVER = {
         f"{H}{P}<h3>Articles similaires</h3><p>Fête</p><p class=date>5 mars 2026</p>"
         "<p>Bal</p><p>6 mars 2026</p>"
     ),
+    "the title's own day": f"<h1>Le bilan de la saison 3 mai 2026</h1>{P}",
+    "an element for an event": f"{H}<div class=event-date>5 mars 2026</div>{P}",
+    "an element for a countdown": f"{H}<div class=countdown-date>5 mars 2026</div>{P}",
+    "the server's clock": f'<meta name="date" content="2026-11-20T02:59:00">{H}{P}',
     "statutes": f"{H}<li>Statuts adoptés le 5 mars 2012</li>{P}",
     "a day in a sentence": f"{H}<p>Nous étions à la maison des jeunes le 5 mars 2026 avec vous tous</p>{P}",
     "another page's address": f'{H}{P}<a href="/html/20260305/k1.html">Bal</a>',
@@ -146,6 +160,9 @@ PUBLISHED_ALL_THE_SAME = {
         + P,
         "2026-05-03",
     ),
+    "a meta date of yesterday": (f'<meta name="date" content="2026-11-19">{H}{P}', "2026-11-19"),
+    "a clock for an icon": (f"{H}<span class='fa fa-clock-o'> 3 mai 2026</span>{P}", "2026-05-03"),
+    "a trend": (f"{H}<div class=trend-date>3 mai 2026</div>{P}", "2026-05-03"),
     "broken JSON-LD": (
         '<script type="application/ld+json">{"@type": "NewsArticle", "headline": "Le "bilan"",'
         '"datePublished": "2026-05-03T10:00:00+01:00",}</script>' + H + P,
