@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from auditor.case import Case, Held, was_read
-from probes import further, read
+from probes import links
 from probes.model import FoundLink
 from storage.model import State
 
@@ -63,7 +63,7 @@ def points_elsewhere(held: Held, case: Case) -> bool:
 
 def is_partial(site: Held) -> bool:
     """Whether a page on which a site may name more accounts was withheld."""
-    return site.seen is not None and further.UNREAD in site.seen.facts
+    return site.seen is not None and "unread" in site.seen.facts
 
 
 def _on_sites(case: Case) -> Iterator[FoundLink]:
@@ -91,7 +91,7 @@ def _hosts(site: Held) -> set[str]:
     led_to = site.seen.final_url if site.seen else None
     return {
         (site.row.identity.key or "").partition("/")[0],
-        read.host(led_to or "").removeprefix("www."),
+        links.host_of(led_to or "").removeprefix("www."),
     } - {""}
 
 

@@ -1,5 +1,7 @@
 """The rules, each check on small cases of an invented association."""
 
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -537,3 +539,9 @@ def test_the_fields_of_an_entry_are_a_closed_set():
 def test_nothing_is_told_of_names_and_links_behind_a_wall(rule):
     walled = [held("website", "nour.example", tonight=False), held("facebook", "u:nour", tonight=False)]
     assert all(one.holds is None for one in signs(rule, *walled).values())
+
+
+def test_judging_loads_no_reader_of_pages():
+    """Every command reads the configuration and so the rules; an HTML parser takes a tenth of a second."""
+    spy = "import sys, auditor.config, auditor.view; sys.exit(bool({'lxml', 'bs4'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", spy], check=False, timeout=60).returncode == 0
