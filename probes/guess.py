@@ -20,7 +20,7 @@ def guess(document: Document, latest: datetime, markup: str) -> str | None:
     """
     from htmldate import find_date  # noqa: PLC0415  # half a second to load, and few pages need it
 
-    body = _MISLEADING.sub(" ", _without_footer(markup[:GUESSED]))
+    body = _MISLEADING.sub(" ", _without_data(_without_footer(markup[:GUESSED])))
     bound = latest.strftime("%Y-%m-%d")
     try:
         said = find_date(body, original_date=True, url=document.url, max_date=bound, min_date="1995-01-01")
@@ -40,12 +40,17 @@ def _without_footer(markup: str) -> str:
     return markup if start < 0 else markup[:start] + (markup[end:] if end > 0 else "")
 
 
+def _without_data(markup: str) -> str:
+    """The page without its JSON-LD, which is read already, as far as it can be."""
+    first, *blocks = re.split(r"<script[^>]{0,80}ld\+json", markup, flags=re.IGNORECASE)
+    return first + "".join(block[block.lower().find("</script") :] for block in blocks)
+
+
 _MISLEADING = re.compile(
-    r"<script[^>]{0,80}ld\+json.*?</script"  # read already, as far as it can be
-    r"|<meta[^>]{0,200}(?:modified|updated|last-modified|revised)[^>]{0,200}>"
+    r"<meta[^>]{0,200}(?:modified|updated|last-modified|revised)[^>]{0,200}>"
     r"|\"(?:dateModified|startDate|endDate|foundingDate|birthDate|validFrom|doorTime)\"\s*:\s*\"[^\"]{0,60}\""
     rf"|{BORN}\W{{1,3}}(?:le|en|on|in|am|el)?\W{{0,3}}[^<>]{{0,14}}(?:19|20)\d\d",
-    re.IGNORECASE | re.DOTALL,
+    re.IGNORECASE,
 )
 
 
