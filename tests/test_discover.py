@@ -1,7 +1,11 @@
 """An association's page tells which accounts are its own; visitors' links and vendors' credits"
 " do not."""
 
+import json
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from probes import discover, nobodys, read
 from probes.model import FoundLink
@@ -424,3 +428,42 @@ def test_the_page_of_contacts_is_the_sites_own_page_so_called(body: str, address
 def test_a_video_shown_is_known_by_the_address_a_visitor_would_open(source: str, video: str) -> None:
     document = read.parse(f'<iframe src="{source}"></iframe>', "https://annour.example/")
     assert discover.hints(document).video == video
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.sampled_from(["", "//", "https://[", "x.com/a", "@", "Person"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["@type", "@id", "@graph", "url", "name", "sameAs"]), inner, max_size=4
+        )
+    ),
+    max_leaves=12,
+)
+ADDRESSES = st.sampled_from(
+    [
+        "https://www.facebook.com/plugins/page.php?href=",
+        "https://www.facebook.com/plugins/likebox.php?id=%F0&href=https://[",
+        "https://www.youtube.com/embed/?list=UU&listType=user_uploads&channel=",
+        "https://[::1/timeline-profile/screen-name/",
+        "//x.com/",
+        "mailto:a@b",
+        "",
+    ]
+)
+
+
+@given(JSON, ADDRESSES, st.text(max_size=30))
+def test_nothing_that_a_page_states_makes_its_reader_raise(stated: object, address: str, text: str) -> None:
+    body = (
+        f'<script type="application/ld+json">{json.dumps(stated)}</script>'
+        f'<iframe src="{address}{text}"></iframe>'
+        f'<meta name="twitter:site" content="{address}"><div data-href="{address}"></div>'
+        f'<footer><a href="{address}{text}">{text}</a></footer>'
+    )
+    document = read.parse(body, "https://annour.example/")
+    assert all(link.key for link in discover.channels(document))
+    assert discover.hints(document).words.own
