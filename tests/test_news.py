@@ -121,6 +121,18 @@ PLACES: dict[str, tuple[str, str, str, str]] = {
         NODES,
         "jsonapi",
     ),
+    "SPIP that hides its name": (
+        '<script src="plugins-dist/medias/a.js"></script>',
+        f"{HOME}spip.php?page=backend",
+        FEED,
+        "feed",
+    ),
+    "Joomla since its fourth": (
+        '<script type="application/json" class="joomla-script-options new">{}</script>',
+        f"{HOME}?format=feed&type=rss",
+        FEED,
+        "feed",
+    ),
     "Squarespace": (
         '<img src="https://static1.squarespace.com/a.png">',
         f"{HOME}blog?format=rss",
