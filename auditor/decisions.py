@@ -1,24 +1,19 @@
-"""What a person's decision is told from: which account, until when; and the items of its list. Pure."""
+"""What a person's decision is told from: which account, until when, on what. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any
 
 from auditor.case import ACCOUNT_KINDS
 from auditor.catalogue import Catalogue
 from auditor.errors import InputError
-from auditor.faces import instant
 from auditor.settle import DISOWNING, aliases
-from auditor.standing import ATTESTED, DISPUTED, ends_of, in_force, is_denied, outweighed
+from auditor.standing import ATTESTED, DISPUTED, is_denied
 from probes import links
 from probes.model import Identity, Kind
-from storage.model import AccountRow, Decision, DecisionKind, Proposal, Standing
-
-SOON = timedelta(days=30)
-"""A decision that ends within this time is told as ending, so that somebody can renew it."""
+from storage.model import AccountRow, Decision, Proposal, Standing
 
 FIRST_DAY = date(2000, 1, 1)
 """No publication anybody means is older: an earlier year is a slip of the finger."""
@@ -182,74 +177,3 @@ def code_of_a_gap(code: str | None, catalogue: Catalogue) -> str | None:
     if not entry.is_gap:
         raise InputError(code, "this is a status, not a gap", "`auditor gaps` shows the codes that are open")
     return code
-
-
-def with_twins(number: str, words: Iterable[Decision], now: datetime) -> list[Decision]:
-    """The decision of this number, and its copies for an account that the sheet lists in two columns.
-
-    Raises InputError where there is none, or where it does not hold any more.
-    """
-    known = list(words)
-    found = next((word for word in known if str(word.id) == number.strip().removeprefix("#")), None)
-    if found is None:
-        raise InputError(number, "no decision has this number", "`auditor decide list` shows them")
-    if found.withdrawn is not None:
-        who, day = found.withdrawn.who, found.withdrawn.withdrawn_at.date()
-        raise InputError(number, f"{who} withdrew it on {day}", "`auditor decide list` shows those in force")
-    if not in_force([found], now):
-        remedy = "nothing has to be withdrawn"
-        raise InputError(number, f"it ended on {found.until.date() if found.until else now.date()}", remedy)
-    return [word for word in known if _alike(word) == _alike(found)]
-
-
-def _alike(word: Decision) -> Decision:
-    return replace(word, id=None, account_id=None)
-
-
-def items(
-    decisions: Iterable[Decision],
-    accounts: Mapping[int, AccountRow],
-    standings: Mapping[int, Standing],
-    now: datetime,
-) -> list[dict[str, Any]]:
-    """The items of `decide list`, in the order they were taken down; docs/deciding.md tells their fields."""
-    return [_item(word, accounts, standings, now) for word in decisions]
-
-
-def _item(
-    word: Decision, accounts: Mapping[int, AccountRow], standings: Mapping[int, Standing], now: datetime
-) -> dict[str, Any]:
-    row = accounts.get(word.account_id or 0)
-    standing = standings.get(word.account_id or 0) or Standing(word.account_id or 0)
-    state, until = _state(word, standing, now), ends_of(word, standing)
-    withdrawn = word.withdrawn
-    return {
-        "id": word.id,
-        "association": word.association,
-        "channel": word.channel,
-        "kind": word.kind.value,
-        "account": subject(row) if row else word.value,
-        "code": word.code,
-        "value": word.value,
-        "who": word.who,
-        "why": word.why,
-        "decided_at": instant(word.decided_at),
-        "until": instant(until),
-        "in_force": state in {"in_force", "ending"},
-        "state": state,
-        "withdrawn_at": instant(withdrawn.withdrawn_at) if withdrawn else None,
-        "withdrawn_by": withdrawn.who if withdrawn else None,
-        "withdrawn_why": withdrawn.why if withdrawn else None,
-    }
-
-
-def _state(word: Decision, standing: Standing, now: datetime) -> str:
-    """Whether a decision holds: in_force, ending, outweighed, expired or withdrawn."""
-    until = ends_of(word, standing)
-    if word.withdrawn is not None and word.withdrawn.withdrawn_at <= now:
-        return "withdrawn"
-    if until is not None and until <= now:
-        return "expired"
-    if word.kind is DecisionKind.ATTEST and outweighed(word, standing):
-        return "outweighed"
-    return "ending" if until is not None and until <= now + SOON else "in_force"

@@ -183,6 +183,8 @@ async def test_an_account_that_moved_is_looked_at_where_it_is_now(desk):
     assert ("facebook", "channel_missing") not in desk.gaps("nour")
     kept = [(one["kind"], one["account"], one["value"]) for one in desk.items("decide", "list")]
     assert kept == [("moved", "u:nour", NEW), ("ours", "u:nouragadir", None)]
+    said = desk.type("decide", "withdraw", "1", *BECAUSE)[2].splitlines()
+    assert said[1:] == ["still in force: ours (decision 2), which was taken with it"]
 
 
 async def test_of_an_account_that_moved_nobody_knows_where_somebody_hears_before_it_counts_again(desk):

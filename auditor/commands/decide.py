@@ -198,17 +198,20 @@ def withdraw(
     who: Who = None,
 ) -> None:
     """Take a decision back before its time. It is kept, with who took it back and why."""
-    from auditor.decisions import with_twins
+    from auditor.ledger import beside, with_twins
 
     by, because, asked, now = whose(who), grounds(why), session(context), clock()
     with asked.open() as app:
-        words = with_twins(number, app.store.decisions(), now)
+        taken = list(app.store.decisions())
+        words = with_twins(number, taken, now)
         app.store.withdraw([word.id for word in words if word.id], Withdrawal(by, because, now))
         if words[0].kind is DecisionKind.OURS:
             app.store.unlist([word.account_id for word in words if word.account_id], now)
     if not asked.quiet:
         of = " on ".join(filter(None, (words[0].association, words[0].channel)))
         say(f"withdrawn: {words[0].kind} of {of}, said by {words[0].who}; taken back by {by}")
+        for other in beside(words, taken, now):
+            say(f"still in force: {other.kind} (decision {other.id}), which was taken with it")
 
 
 @decide.command("list")
@@ -224,7 +227,7 @@ def list_(
 
     Their state is in_force, ending (within 30 days), outweighed (by newer evidence), expired or withdrawn.
     """
-    from auditor.decisions import items
+    from auditor.ledger import items
 
     now = clock()
     with session(context).open() as app:
