@@ -48,8 +48,8 @@ def in_dateline(document: Document) -> Iterator[tuple[str, str]]:
 
     Sidebars and footers count where the title itself is taken for one: some themes call the whole page so.
     """
-    chunks = document.chunks[:CHUNKS]
-    title, changes = _title(document), of_changes(document)
+    chunks = _pieces(document)
+    title, changes = _title(document, chunks), of_changes(document)
     if title is None:
         return
     for n in _beside(chunks, title):
@@ -60,7 +60,28 @@ def in_dateline(document: Document) -> Iterator[tuple[str, str]]:
             yield said.text, "text"
 
 
-def _beside(chunks: tuple[Chunk, ...], title: int) -> Iterator[int]:
+def _pieces(document: Document) -> list[Chunk]:
+    """The text of a page, days that are written in boxes, 03 | Mai | 2026, put together.
+
+    Not a number before "mai 2026": an archive counts its months so.
+    """
+    pieces: list[Chunk] = []
+    for chunk in document.chunks[:CHUNKS]:
+        pieces.append(chunk)
+        if _JUST_YEAR.fullmatch(chunk.text):
+            for count in (2, 3):
+                box = " ".join(piece.text for piece in pieces[-count:])
+                if _BOX.fullmatch(box) and is_alone(box):
+                    pieces[-count:] = [pieces[-count]._replace(text=box)]
+                    break
+    return pieces
+
+
+_JUST_YEAR = re.compile(r"(?:19|20)\d\d|[٠-٩۰-۹]{4}")
+_BOX = re.compile(r"(?:[^\W\d_]{3,10}\.?,?\s+)?\d{1,2}\s+[^\W\d_]{3,10}\.?,?\s+\d{4}")
+
+
+def _beside(chunks: list[Chunk], title: int) -> Iterator[int]:
     """The pieces of text below the title to where the story begins, then those above; no banner's."""
     for n in range(title + 1, min(title + _AFTER, len(chunks))):
         if len(chunks[n].text) > _STORY:
@@ -89,7 +110,7 @@ def in_own_words(document: Document) -> Iterator[tuple[str, str]]:
 
 def in_loose_words(document: Document) -> Iterator[tuple[str, str]]:
     """Every date that stands alone, unnamed: a weak clue."""
-    yield from ((said.text, "text") for said in _alone(document.chunks[:CHUNKS], document))
+    yield from ((said.text, "text") for said in _alone(_pieces(document), document))
 
 
 def in_own_loose_words(document: Document) -> Iterator[tuple[str, str]]:
@@ -163,12 +184,11 @@ def _ours(document: Document, text: str) -> bool:
     return document.language[:2] in _KNOWN or not re.search(r"[^\W\d_]{3}", text)
 
 
-def _title(document: Document) -> int | None:
+def _title(document: Document, chunks: list[Chunk]) -> int | None:
     """Where the page's title stands in its text: what the head repeats of the body, at its fullest.
 
     Else the first `<h1>` outside the banner, which may be only the logo.
     """
-    chunks = document.chunks[:CHUNKS]
     named = f"{document.title} {document.meta.get('og:title', '')}"
     said = [n for n, chunk in enumerate(chunks) if len(chunk.text) > 15 and chunk.text in named]
     headed = [n for n, chunk in enumerate(chunks) if chunk.tag == "h1" and chunk.place != "header"]
@@ -180,15 +200,15 @@ def _title(document: Document) -> int | None:
 
 def _after_title(document: Document) -> list[Chunk]:
     """The text from the page's title on, then what stands before it."""
-    chunks = document.chunks[:CHUNKS]
-    start = _title(document) or 0
+    chunks = _pieces(document)
+    start = _title(document, chunks) or 0
     return [*chunks[start:], *chunks[:start]]
 
 
 def _own_part(document: Document) -> list[Chunk]:
     """The same, as far as the heading under which other pages or visitors' words follow."""
-    chunks = document.chunks[:CHUNKS]
-    start = _title(document) or 0
+    chunks = _pieces(document)
+    start = _title(document, chunks) or 0
     end = next((n for n in range(start + 1, len(chunks)) if _opens_others(chunks[n])), len(chunks))
     return [*chunks[start:end], *chunks[:start]]
 
