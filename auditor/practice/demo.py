@@ -57,6 +57,7 @@ impossible = "https://c4b1a7e0-personne.ma/"
 [channels.facebook]
 canaries = ["https://www.facebook.com/GazetteTamesnaSud", "https://www.facebook.com/BibliothequeZerhouna"]
 impossible = "https://www.facebook.com/personne.c4b1a7e0"
+budget = 600                          # with a key: four of its pages spoil a call for 49 others
 
 [channels.twitter]
 canaries = ["https://x.com/tamesna_sud", "https://x.com/biblio_zerhouna"]
@@ -177,7 +178,7 @@ def rules() -> str:
     """The usual rules, but for how long a site may take: nobody waits eight seconds for a demo."""
     usual = packaged().read_text(encoding="utf-8").partition("\n[[rules]]\n")[2]
     return "\n# The usual rules, with a shorter patience for slow sites.\n[[rules]]\n" + usual.replace(
-        "above = 8\n", "above = 1.5\n"
+        "above = 8\n", "above = 2.5\n"
     )
 
 

@@ -176,10 +176,10 @@ SITES = {
     "robots_forbid": Script(steady("a robots.txt that forbids everything", "present"), odd.closed_to_robots),
     "slow": Script(
         Situation(
-            "a site that is slow for six nights, which is told on the fifth; then its hosting is changed",
+            "a site that is slow for five nights, which is told on the fifth; then its hosting is changed",
             {1: "present"},
             {1: "present"},
-            {"website_slow": (5, 6)},
+            {"website_slow": (5, 5)},
         ),
         odd.slow,
     ),

@@ -153,7 +153,11 @@ SAME = "X sends the same script for every name; "
 TWITTER = {
     "shell": steady(f"{SAME}behind it somebody posts", "unknown script_only", THERE),
     "active": steady(f"{SAME}behind it somebody posts every other day", "unknown script_only", THERE),
-    "dormant": steady(f"{SAME}behind it nobody has posted for four years", "unknown script_only", SILENT),
+    "dormant": steady(
+        f"{SAME}behind it nobody has posted for four years",
+        "unknown script_only",
+        steady("and it does not lead to the site", "present", channel_stale=3, channel_no_backlink=2),
+    ),
     "empty": steady(
         f"{SAME}behind it nobody ever posted",
         "unknown script_only",

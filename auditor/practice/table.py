@@ -110,6 +110,18 @@ def _of(member: Member, night: int, nights: int, *, keyed: bool) -> Iterator[Cel
                 yield Cell(member.id, channel, "gap", code, night)
     for channel, code in _of_the_sheet(member, night):
         yield Cell(member.id, channel, "gap", code, night)
+    if _leads_to_the_lost(member, night, keyed=keyed):
+        yield Cell(member.id, "website", "gap", "website_broken_links", night)
+
+
+def _leads_to_the_lost(member: Member, night: int, *, keyed: bool) -> bool:
+    """Whether the site, in good health, links an account that is held gone for the third night."""
+    site = situation(member, "website")
+    if site is None or not site.at(night)[1].startswith("present") or member.website == "not_linked":
+        return False
+    linked = (situation(member, channel) for channel in member.profiles())
+    scripts = [script.with_a_key() if keyed else script for script in linked if script]
+    return night > 2 and any(script.at(night - 2)[1].startswith("gone") for script in scripts)
 
 
 def _of_the_sheet(member: Member, night: int) -> Iterator[tuple[str, str]]:

@@ -143,6 +143,9 @@ class _Line:
         for _ in range(answer.repeats):
             self.writer.write(self._bytes(h11.Data(data=answer.body)))
             if answer.repeats > 1:
+                await asyncio.sleep(
+                    0
+                )  # without a turn of the loop, a tunnel never hears that its client left
                 await self.writer.drain()
             if self.writer.is_closing():
                 raise ConnectionResetError("the client has read enough")  # asyncio would warn of each write

@@ -14,14 +14,14 @@ Site = Callable[[Member, Request, Tonight], Answer]
 
 USUAL = engines.wordpress()
 
-SLOW = 1.8
-"""Seconds that a slow site thinks; the demo calls 1.5 slow, so that nobody waits eight (see `demo`)."""
+SLOW = 2.8
+"""Seconds that a slow site thinks; the demo calls 2.5 slow, so that nobody waits eight (see `demo`)."""
 
 
 def slow(member: Member, request: Request, tonight: Tonight) -> Answer:
-    """A site that thinks before its home page, until its hosting is changed on the seventh night."""
+    """A site that thinks before its home page, until its hosting is changed on the sixth night."""
     answer = USUAL(member, request, tonight)
-    return replace(answer, delay=SLOW) if request.path == "/" and tonight.number <= 6 else answer
+    return replace(answer, delay=SLOW) if request.path == "/" and tonight.number <= 5 else answer
 
 
 def huge(member: Member, request: Request, tonight: Tonight) -> Answer:

@@ -27,7 +27,7 @@ USUAL = Habit(11, posts=20)
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """An account as of a night. `state` is empty, or `protected` or `suspended`."""
+    """An account as of a night. `state` is empty, or `protected` or `suspended`; `site` is where it leads."""
 
     id: str
     username: str
@@ -35,6 +35,7 @@ class User:
     newest: datetime | None = None
     posts: int = 0
     state: str = ""
+    site: str = ""
 
 
 def users(members: Iterable[Member], tonight: Tonight) -> dict[str, User]:
@@ -59,7 +60,8 @@ def _user(member: Member, tonight: Tonight) -> User:
         state = "protected"
     posts = HABITS.get(situation, USUAL).dates(tonight)
     newest = posts[0] if posts and not state else None
-    return User(member.twitter_id, username, member.name, newest, len(posts), state)
+    site = member.site if member.website and situation != "dormant" else ""
+    return User(member.twitter_id, username, member.name, newest, len(posts), state, site)
 
 
 def answer(accounts: Mapping[str, User], request: Request, tonight: Tonight) -> Answer:
@@ -94,12 +96,15 @@ def _told(accounts: Mapping[str, User], asked: list[str], parameter: str) -> Ans
 
 def _item(user: User) -> dict[str, object]:
     newest = {"most_recent_post_id": post_id(user.newest)} if user.newest else {}
+    link = {"url": f"https://t.co/p{user.id[-6:]}", "expanded_url": user.site}
+    site = {"url": link["url"], "entities": {"url": {"urls": [link]}}} if user.site else {}
     return {
         "id": user.id,
         "username": user.username,
         "name": user.name,
         "protected": user.state == "protected",
         "public_metrics": {"followers_count": 96, "following_count": 41, "tweet_count": user.posts},
+        **site,
         **newest,
     }
 
