@@ -101,7 +101,7 @@ def swung(turns: Iterable[Turn], trusted: frozenset[str] = frozenset()) -> dict[
     turned: dict[str, Counter[tuple[Presence, Reason | None]]] = defaultdict(Counter)
     for turn in turns:
         known = turn.before.known
-        if known is None or known.presence is not Presence.PRESENT:
+        if known is None or known.presence is not Presence.PRESENT or _unasked(turn.finding):
             continue
         looked[turn.channel] += 1
         if _turned(turn, trusted):
@@ -112,6 +112,11 @@ def swung(turns: Iterable[Turn], trusted: frozenset[str] = frozenset()) -> dict[
         for cause, count in causes.most_common(1)
         if count >= LEAST and count > SHARE * looked[channel]
     }
+
+
+def _unasked(finding: Finding) -> bool:
+    """Whether the night's budget left an account for another night: such a budget is spent every night."""
+    return finding.reason is Reason.RATE_LIMITED and finding.status is None
 
 
 def _turned(turn: Turn, trusted: frozenset[str]) -> bool:

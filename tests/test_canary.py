@@ -56,6 +56,19 @@ def test_five_accounts_and_more_than_a_tenth_turning_alike_blind_a_channel():
     assert swung(turns(*[LOST] * 4, SEEN)) == {}
 
 
+def test_what_a_spent_budget_left_unasked_is_no_swing():
+    """Budgets are spent every night, on other accounts each time: nothing of that is our eyes' fault."""
+    unasked = Finding(Presence.UNKNOWN, Reason.RATE_LIMITED, detail="tonight's budget of 200 is spent")
+    assert swung(turns(*[unasked] * 40, *[SEEN] * 40)) == {}
+    assert swung(turns(*[unasked] * 40, *[LOST] * 5, *[SEEN] * 35)) == {
+        "facebook": "5 of 40 turned to not_found in one night"
+    }
+    limited = Finding(Presence.UNKNOWN, Reason.RATE_LIMITED, status=429)
+    assert swung(turns(*[limited] * 40, *[SEEN] * 40)) == {
+        "facebook": "40 of 80 turned to rate_limited in one night"
+    }
+
+
 def test_different_troubles_are_no_swing():
     ended = Finding(Presence.ABSENT, Reason.SUSPENDED)
     assert swung(turns(*[LOST] * 4, *[ended] * 4)) == {}
