@@ -7,6 +7,7 @@ https may be open on http. Each way costs one more request, and only where the r
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from urllib.parse import urlsplit, urlunsplit
 
@@ -45,9 +46,16 @@ def _other_door(url: str, trouble: NoPage) -> Opened:
         except NoPage as second:
             trouble = second if _says_more(second, trouble) else trouble
             continue
+        if door == twin(url) and trouble.reason is not Reason.NO_SUCH_HOST and not _stands(page, site):
+            continue
         shut = url.startswith("https:") and page.url.startswith("http:") and door == _other_scheme(url)
         return page, site, {"https": False} if shut else {}
     raise trouble
+
+
+def _stands(page: Page, site: Site) -> bool:
+    """Whether a site is there. That none is under its other name says nothing of one that did not answer."""
+    return page.status < 400 and site.absence is None
 
 
 def _says_more(second: NoPage, first: NoPage) -> bool:
@@ -58,13 +66,12 @@ def _says_more(second: NoPage, first: NoPage) -> bool:
 def _past_certificate(url: str, trouble: NoPage) -> Opened:
     """A certificate of a stranger's may be a good one at the other name; else it is looked past."""
     door = twin(url) if trouble.detail in _STRANGERS else None
-    if door is None:
-        return (yield from _unverified(url, trouble))
-    try:
-        page, site = yield from ask(door, read_site, registered=True)
-    except NoPage:
-        return (yield from _unverified(url, trouble))
-    return page, site, {"tls": trouble.detail}
+    if door is not None:
+        with suppress(NoPage):
+            page, site = yield from ask(door, read_site, registered=True)
+            if _stands(page, site):
+                return page, site, {"tls": trouble.detail}
+    return (yield from _unverified(url, trouble))
 
 
 _STRANGERS = frozenset({"wrong_host", "self_signed", "untrusted", "handshake"})  # those of a host's own page

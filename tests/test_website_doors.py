@@ -116,6 +116,20 @@ def test_a_site_in_use_under_its_other_name_is_not_gone(body: str, status: int) 
     assert finding.presence is not Presence.ABSENT
 
 
+@pytest.mark.parametrize("trouble", [Reason.TIMEOUT, Reason.NETWORK, Reason.TLS])
+@pytest.mark.parametrize(("body", "status"), [("", 404), (PARKED, 200), (PARKED, 404), ("<p>no</p>", 500)])
+def test_a_site_that_did_not_answer_is_not_gone_for_what_its_other_name_says(
+    trouble: Reason, body: str, status: int
+) -> None:
+    failed = NoPage(trouble, "wrong_host" if trouble is Reason.TLS else "")
+
+    def web(asked: Ask) -> Page | NoPage:
+        return page(asked.url, body=body, status=status) if "//www." in asked.url else failed
+
+    finding, _ = look(web)
+    assert (finding.presence, finding.reason) == (Presence.UNKNOWN, trouble)
+
+
 def test_a_name_whose_other_name_is_walled_cannot_be_called_gone() -> None:
     def web(asked: Ask) -> Page:
         return page(asked.url, body=PARKED) if asked.url == URL else page(asked.url, status=403)
