@@ -152,7 +152,7 @@ async def test_a_silent_host_keeps_whoever_asks_waiting_until_they_leave(web):
     writer.close()
     await writer.wait_closed()
     assert (await web(4, f"http://{host}/")).status_code == 502
-    assert (await web(6, f"https://{host}/")).status_code == 200
+    assert (await web(5, f"https://{host}/")).status_code == 200
 
 
 async def test_the_proxy_counts_what_it_is_asked_by_address(web):

@@ -185,12 +185,12 @@ SITES = {
     ),
     "silent": Script(
         Situation(
-            "a server that does not answer in time for two nights, and for four nights three weeks later",
-            {1: "present", 4: "unknown timeout", 6: "present", 20: "unknown timeout", 24: "present"},
+            "a server that does not answer in time for one night, and for four nights two weeks later",
+            {1: "present", 4: "unknown timeout", 5: "present", 20: "unknown timeout", 24: "present"},
             {1: "present"},
             {"website_down": (23, 23)},
         ),
-        silent=((4, 5), (20, 23)),
+        silent=((4, 4), (20, 23)),
     ),
     "no_contact": Script(
         steady("a site that nobody can write to or ring up", "present", no_contact=2),
