@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from urllib.parse import unquote, urljoin, urlsplit
 
-from probes import activity, discover, names, read, signs, spam, tongue
+from probes import activity, discover, domains, names, read, signs, spam, tongue
 from probes.model import Activity, FoundLink, Page, Reason, Scalar
 
 
@@ -116,15 +116,16 @@ _KEY = re.compile(r"\b(?:UA-\d{5,10}-\d{1,3}|G-[A-Z0-9]{9,12}|GTM-[A-Z0-9]{6,8}|
 
 def _inside(document: read.Document) -> str:
     """One plain page of the site that its front page links to."""
-    own = read.host(document.url)
+    own = domains.plain(read.host(document.url))
     pages = (anchor.url.partition("#")[0] for anchor in document.anchors)
-    return next(
-        (url for url in pages if read.host(url) == own and not is_home(url) and not _NO_PAGE.search(url)), ""
-    )
+    plain = (url for url in pages if not is_home(url) and not _NO_PAGE.search(url))
+    return next((url for url in plain if domains.plain(read.host(url)) == own), "")
 
 
 _NO_PAGE = re.compile(
-    r"\?|/(?:feed|rss|wp-|cdn-cgi|log[_-]?in|admin)|\.(?!html?$|php$|aspx?$)\w{2,5}$", re.IGNORECASE
+    r"[?&](?:s|q|lang|replytocom)=|/(?:feed|rss|wp-|cdn-cgi|log[_-]?in|admin)"
+    r"|\.(?!html?$|php$|aspx?$)[a-z]\w{1,4}$",
+    re.IGNORECASE,
 )
 
 

@@ -57,6 +57,20 @@ def test_a_link_that_leads_home_as_any_address_does_is_gone() -> None:
     assert finding.facts["redirected_home"] is True
 
 
+@pytest.mark.parametrize(
+    "inside",
+    ["https://www.portail.example/agenda", "/spip.php?rubrique3", "agenda.html", "/a?s=x", "/agenda"],
+)
+def test_a_page_of_the_site_is_found_whatever_way_its_front_page_links(inside: str) -> None:
+    front = FRONT.replace("/agenda", inside).replace("/annuaire", "/agenda")
+
+    def web(asked: Ask) -> Page:
+        known = "agenda" in asked.url or "spip.php" in asked.url or asked.url == PORTAL
+        return page(asked.url, asked.url if known else PORTAL, front)
+
+    assert look(web)[0].reason is Reason.NOT_FOUND
+
+
 def test_a_link_that_alone_leads_home_is_there_and_said_to() -> None:
     finding, _ = look(home_for_one)
     assert (finding.presence, finding.facts["redirected_home"]) == (Presence.PRESENT, True)
