@@ -59,6 +59,13 @@ _STRANGERS = frozenset({"embed", "comments", "others"})
 _PARTNER = re.compile(
     r"partenaires?|partners?|sponsors?|شركاؤ?نا|شريكنا|avec le soutien de\W*$", re.IGNORECASE
 )
+# Whom associations link to beside themselves: authorities and donors, as they are called in Morocco.
+_ANOTHERS = re.compile(
+    r"minist[eè]re|ministry|ambassade|embassy|pr[ée]fecture|wilaya|conseil (?:r[ée]gional|provincial)|"
+    r"union europ[ée]enne|european union|\b(?:unicef|undp|pnud|usaid|giz|indh|unesco)\b|"
+    r"وزارة|سفارة|ولاية|عمالة|المجلس (?:الجهوي|الإقليمي)|الاتحاد الأوروبي|المبادرة الوطنية",
+    re.IGNORECASE,
+)
 _ADDRESS = re.compile(
     r"\s*(?:https?:?//|www\.|@|[\w.-]*(?:facebook|fb|twitter|x|youtube|linkedin)\.com/)\S*\s*"
 )
@@ -210,7 +217,7 @@ def _anchored(anchor: Anchor, *, credited: bool, contact: bool) -> Iterator[Clue
     iconic = not anchor.text or bool(_NAMES.fullmatch(words))
     if "me" in anchor.rel.split():
         source, strength = "rel=me", 5
-    elif credited or _is_credit(anchor):
+    elif credited or _is_credit(anchor) or _ANOTHERS.search(words):
         strength = 1
     elif anchor.place == "embed" and (_TIMELINE.match(words) or not words):
         strength = 3

@@ -308,6 +308,14 @@ PAIRS: dict[str, tuple[str, str, str]] = {
         '<p>Voir <a href="https://www.youtube.com/@inconnu">la chaîne du ministère</a></p>',
         "youtube @atelierdulac",
     ),
+    "our page and a ministry's": (
+        '<p><a href="https://www.facebook.com/atelierdulac">Suivez l’association sur Facebook</a></p>',
+        (
+            '<footer><a href="https://www.facebook.com/jeunesse.x">Suivez le ministère sur Facebook</a>'
+            '<a href="https://www.facebook.com/donneur.x">الاتحاد الأوروبي على فيسبوك</a></footer>'
+        ),
+        "facebook u:atelierdulac",
+    ),
     "a subscribe button": (
         '<iframe src="https://www.youtube.com/subscribe_embed?channel=atelierdulac"></iframe>',
         '<iframe src="https://www.youtube.com/embed/abcdefghijk"></iframe>',
