@@ -79,7 +79,8 @@ _OFFICIAL = (  # a law, a receipt of the authorities, a legal deposit
 _PERSON = (  # a visitor, a member, somebody's life
     r"membre depuis|inscrite?s? (?:le|depuis)\b|member since|\bjoined|\bregistered"
     r"|last (?:visit|login|seen|active)|dernière (?:visite|connexion)|décédée?|\bdied\b|عضو منذ"
-    r"|تاريخ (?:التسجيل|الانضمام|الازدياد|الميلاد)|انضم|[آأا]خر (?:زيارة|ظهور|دخول)|ولد في|توفي"
+    r"|تاريخ (?:التسجيل|الانضمام|الازدياد|الميلاد)|انضم (?:في|منذ|بتاريخ|يوم)"
+    r"|[آأا]خر (?:زيارة|ظهور|دخول)|ولد في|توفي"
 )
 _TODAY = (  # what the day, the weather and the mosque say
     r"météo|\bweather|الطقس|prières?\b|prayer|الصلاة|الفجر|\bfajr|visiteurs|visitors|الزوار|aujourd'hui"
@@ -90,7 +91,7 @@ _APPOINTED = (  # what was to be, or had to be done by then
     r"|avant le\b|jusqu'au|à partir du|prochaine? (?:séance|réunion|rencontre|date|assemblée)"
     r"|\b(?:quand|when|lieu|venue|starts?|ends?|termine?|événement|event)\s*:|\bexpir|\bvalable|valid until"
     r"|closing date|(?:register|apply) (?:by|before)"
-    r"|date de (?:l['’]|la |fin|début|naissance|création|clôture)"
+    r"|date de (?:l['’](?!article|ajout)|la (?!publi|mise en)|fin|début|naissance|création|clôture)"
     r"|[آأا]خر [أا]جل|موعد|ست?نعقد|ستقام|سيقام|سينظم|ستنظم|ابتداء من|قبل يوم"
     r"|تاريخ (?:الفعالية|الحدث|التظاهرة|ال[إا]غلاق|الانتهاء|النشاط)"
 )

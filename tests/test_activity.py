@@ -165,6 +165,11 @@ PUBLISHED_ALL_THE_SAME = {
     ),
     "a meta date of yesterday": (f'<meta name="date" content="2026-11-19">{H}{P}', "2026-11-19"),
     "a clock for an icon": (f"{H}<span class='fa fa-clock-o'> 3 mai 2026</span>{P}", "2026-05-03"),
+    "the day of the publication, said at length": (
+        f"{H}<p>Date de la publication : 3 mai 2026</p>{P}",
+        "2026-05-03",
+    ),
+    "an invitation to join above": (f"{AR}<p>انضم إلينا</p><p>3 ماي 2026</p><p>{HISTORY}</p>", "2026-05-03"),
     "a trend": (f"{H}<div class=trend-date>3 mai 2026</div>{P}", "2026-05-03"),
     "broken JSON-LD": (
         '<script type="application/ld+json">{"@type": "NewsArticle", "headline": "Le "bilan"",'
