@@ -90,12 +90,24 @@ def of_page(document: Document, now: datetime, markup: Callable[[], str] | None 
     `markup` gives the page's HTML to the last resort, htmldate; without it that one is left out.
     """
     return (
-        _first(document, now, _SURE)
+        _marked(document, now)
         or _first(document, now, _SHOWN, fitting=True)
         or _listed(document, now)
         or _guessed(document, now, markup)
         or _first(document, now, (dateline.in_own_loose_words,), fitting=True)
     )
+
+
+def _marked(document: Document, now: datetime) -> Activity | None:
+    """The day the page marks for machines. Where its marks disagree, its dateline decides between them.
+
+    A publishing system may mark the day a text was begun, and beside it the day it was put out.
+    """
+    marked = list(_all(document, now, _SURE))
+    if len({activity.when.date() for activity in marked}) > 1:
+        shown = {activity.when.date() for activity in _all(document, now, (dateline.in_dateline,))}
+        marked = [activity for activity in marked if activity.when.date() in shown] or marked
+    return marked[0] if marked else None
 
 
 def _listed(document: Document, now: datetime) -> Activity | None:

@@ -49,7 +49,7 @@ def night_of(day):
     return START + timedelta(days=day)
 
 
-def steps(account, keyed=()):  # noqa: ARG001
+def steps(account, keyed=()):
     """A probe for tests: the page's one word says what it is."""
     page = yield Ask(account.identity.canonical, registered=True)
     word = page.body.decode()

@@ -79,6 +79,11 @@ DATELINES = {
         "2026-05-03",
     ),
     "half days": (f"{H}<span>2026-05-03 10:50 PM</span>{P}", "2026-05-03"),
+    "between marks that disagree": (
+        '<meta property="article:published_time" content="2026-05-01T09:48:24Z">'
+        f'<meta name="publish_date" content="2026-05-03">{H}<p>3 mai 2026</p>{P}',
+        "2026-05-03",
+    ),
     "German": (f"{H}<p>Dieser Beitrag wurde am Sonntag, 3. Mai 2026 veröffentlicht</p>{P}", "2026-05-03"),
 }
 
