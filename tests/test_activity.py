@@ -39,6 +39,7 @@ def of_home(body: str, now: datetime = NOW, lang: str = "fr") -> str | None:
 H = "<h1>Le bilan de la saison</h1>"
 P = f"<p>{STORY}</p>"
 AR = "<h1>حصيلة الموسم</h1>"
+BEGUN = '<meta property="article:published_time" content="2026-05-01T09:48:24Z">'
 LD = '<script type="application/ld+json">%s</script>'
 
 DATELINES = {
@@ -80,8 +81,7 @@ DATELINES = {
     ),
     "half days": (f"{H}<span>2026-05-03 10:50 PM</span>{P}", "2026-05-03"),
     "between marks that disagree": (
-        '<meta property="article:published_time" content="2026-05-01T09:48:24Z">'
-        f'<meta name="publish_date" content="2026-05-03">{H}<p>3 mai 2026</p>{P}',
+        f'{BEGUN}<meta name="publish_date" content="2026-05-03">{H}<p>3 mai 2026</p>{P}',
         "2026-05-03",
     ),
     "German": (f"{H}<p>Dieser Beitrag wurde am Sonntag, 3. Mai 2026 veröffentlicht</p>{P}", "2026-05-03"),
