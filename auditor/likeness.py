@@ -1,16 +1,18 @@
 """Whether a name shown somewhere is an association's: compared by its telling words, script by script. Pure.
 
 Nobody is told that a name differs where it may only be spelt, shortened or translated otherwise: an Arabic
-name and a French one cannot be compared, nor can letters that may stand for another language's words.
+name and a French one cannot be compared, nor can a French and an English one, or letters that may stand
+for another language's words.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
+from auditor.tongue import ARABIC, may_be_one, tongues
 from probes.dates import folded
 
 # They stand in the names of most associations, so sharing one says nothing.
@@ -40,17 +42,23 @@ _DOTTED = re.compile(r"\b(?:[a-z]\.){2,}[a-z]?\b")
 _HEARD = (("ch", "s"), ("sh", "s"), ("ph", "f"), ("dj", "j"), ("gu", "g"), ("q", "k"), ("c", "k"), ("z", "s"))
 _ARABIC_HEARD = str.maketrans("بتثجخدذرزسشصضطظغفقكلمن", "bttjkddrssssdtdgfkklmn")
 _SILENT = re.compile(r"[aeiouywh\u0621-\u064a\u0671-\u06d3]+")
+_RUN = {"latin": 3, "arabic": 2, "tifinagh": 3}
+"""So many letters may stand in any user name by chance; Arabic writes no short vowels."""
 _SHORT = 6
 """A single word of so many letters at most may be the initials of a name in any language."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Words:
-    """The words of a name in one script: the telling ones, all of them run together, and their initials."""
+    """The words of a name in one script: the telling ones, all of them run together, and their initials.
+
+    `tongues` are the languages that Latin letters are told to be in.
+    """
 
     telling: tuple[str, ...] = ()
     joined: str = ""
     initials: frozenset[str] = frozenset()
+    tongues: frozenset[str] = frozenset()
 
     @property
     def may_be_initials(self) -> bool:
@@ -64,18 +72,31 @@ def resembles(shown: str, names: Iterable[str | None]) -> bool | None:
     if any(_alike(words, own[script]) for script, words in theirs.items() for own in ours if script in own):
         return True
     comparable = [
-        (words, [own[script] for own in ours if script in own and own[script].telling])
-        for script, words in theirs.items()
-        if words.telling
+        (words, list(_comparable(script, words, ours))) for script, words in theirs.items() if words.telling
     ]
     if not comparable or not all(own for _, own in comparable) or _heard_in_another_script(theirs, ours):
         return None
     return None if any(_unsure(words, own) for words, own in comparable) else False
 
 
-def akin_handles(one: str, other: str) -> bool:
-    """Whether two user names have something in common: one within the other, or four letters on end."""
-    first, second = (re.sub(r"[\W_]", "", folded(name)) for name in (one, other))
+def _comparable(script: str, words: _Words, ours: list[dict[str, _Words]]) -> Iterator[_Words]:
+    """The names it would have to be like: those in its script and language, or in its language's letters."""
+    for own in ours:
+        mine = own.get(script, _Words())
+        if mine.telling and may_be_one(words.tongues, mine.tongues):
+            yield mine
+        if ARABIC in words.tongues and own.get("arabic", _Words()).telling:
+            yield own["arabic"]
+
+
+def akin_handles(one: str, other: str) -> bool | None:
+    """Whether two user names have something in common: one within the other, or four letters on end.
+
+    None where they are in two alphabets: `annour` is how one types النور.
+    """
+    first, second = _letters(one), _letters(other)
+    if _scripts(first) and _scripts(second) and not _scripts(first) & _scripts(second):
+        return None
     shorter = min(len(first), len(second))
     run = SequenceMatcher(None, first, second, autojunk=False).find_longest_match().size
     return shorter == 0 or run >= min(4, shorter)
@@ -83,19 +104,32 @@ def akin_handles(one: str, other: str) -> bool:
 
 def names_it(handle: str, names: Iterable[str | None]) -> bool:
     """Whether a user name holds a telling word of an association's name, or its initials."""
-    letters = re.sub(r"[\W_]", "", folded(handle))
+    letters = _letters(handle)
     return any(
-        any(len(word) > 3 and word in letters for word in own.telling)
+        any(len(word) > _RUN[script] and word in letters for word in own.telling)
         or any(len(short) > 2 and letters.startswith(short) for short in own.initials)
         for name in names
         if name
-        for own in _parted(name).values()
+        for script, own in _parted(name).items()
     )
+
+
+def _letters(handle: str) -> str:
+    """A user name without what only parts its words."""
+    return re.sub(r"[\W_]", "", _plain(handle))
+
+
+def _scripts(letters: str) -> set[str]:
+    return {script for script, known in _LETTERS.items() if re.search(known, letters)}
+
+
+def _plain(text: str) -> str:
+    return folded(text).translate(_ARABIC)
 
 
 def _parted(name: str) -> dict[str, _Words]:
     """A name's words by the script they are written in."""
-    plain = folded(name).translate(_ARABIC)
+    plain = _plain(name)
     plain = _DOTTED.sub(lambda found: found[0].replace(".", ""), plain)
     found = {script: re.findall(letters, plain) for script, letters in _LETTERS.items()}
     return {script: _words(script, told) for script, told in found.items() if told}
@@ -104,7 +138,8 @@ def _parted(name: str) -> dict[str, _Words]:
 def _words(script: str, told: list[str]) -> _Words:
     bare = [_ARTICLE.sub("", word) for word in told] if script == "arabic" else told
     telling = [word for word in bare if len(word) > 2 and word not in _GENERIC and not word.isdigit()]
-    return _Words(tuple(dict.fromkeys(telling)), "".join(bare), _initials(told))
+    spoken = tongues(told) if script == "latin" else frozenset()
+    return _Words(tuple(dict.fromkeys(telling)), "".join(bare), _initials(told), spoken)
 
 
 def _initials(told: list[str]) -> frozenset[str]:

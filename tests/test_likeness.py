@@ -1,10 +1,18 @@
 """Names are compared by their telling words; where they may only be spelt otherwise, nothing is told."""
 
+from datetime import UTC, datetime
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from auditor.case import Case, Held
+from auditor.checks.named import HandlesDiffer
 from auditor.likeness import akin_handles, names_it, resembles
+from probes.model import Identity, Kind
+from storage.model import AccountRow, Association, Standing
+
+NOW = datetime(2026, 11, 25, tzinfo=UTC)
 
 FRENCH = "Association Tafsoutine pour la lecture"
 ARABIC = "جمعية تافسوتين للقراءة"
@@ -67,6 +75,41 @@ def test_one_word_spelt_in_two_ways_is_one(one, other):
     assert resembles(one, [other]) is True
 
 
+@pytest.mark.parametrize(
+    ("shown", "names"),
+    [
+        ("Hope for Children", ["Association espoir pour l'enfance"]),
+        ("Association espoir pour l'enfance", ["Hope for Children"]),
+        ("Green Hands", ["Les mains vertes"]),
+        ("Les mains vertes", ["Green Hands", "الأيادي الخضراء"]),
+        ("Mains vertes", ["Green Hands"]),
+        ("Esperanza para los niños", ["Les mains vertes"]),
+        ("Jam3iyat Al Yad Al Khadra", ["Les mains vertes"]),
+    ],
+)
+def test_names_in_two_languages_cannot_be_compared(shown, names):
+    assert resembles(shown, names) is None
+
+
+@pytest.mark.parametrize(
+    ("shown", "names"),
+    [
+        ("Soleil du Sud", ["Les mains vertes"]),
+        ("Sunrise Youth Village", ["Hope for Children"]),
+        ("Soleil du Sud", ["Green Hands", "Les mains vertes"]),  # one of the two is in French as well
+        ("Karim Benomar", ["Les mains vertes"]),  # a person's name is in no language
+        ("Al Wahda Tanger", ["Les mains vertes", "جمعية الأيادي الخضراء"]),  # heard, and not the Arabic name
+        ("نادي الشطرنج الملكي", ["جمعية الأيادي الخضراء"]),
+    ],
+)
+def test_another_name_in_one_of_the_languages_differs(shown, names):
+    assert resembles(shown, names) is False
+
+
+def test_an_arabic_name_in_french_letters_is_heard_in_the_arabic_one():
+    assert resembles("Jam3iyat Al Mostaqbal", ["Les mains vertes", "جمعية المستقبل"]) is None
+
+
 @given(st.text(max_size=60), st.lists(st.text(max_size=60), max_size=3))
 def test_no_name_is_beyond_comparing(shown, names):
     assert resembles(shown, names) in (True, False, None)
@@ -85,9 +128,13 @@ def test_a_name_never_differs_from_itself(name):
         ("amal", "amal_tanger", True),
         ("tafsoutine", "lecture.tanger", False),
         ("amsat", "tafsoutine", False),
+        ("جمعية_النور", "النور.طنجة", True),
+        ("جمعية_النور", "الأمل", False),
+        ("جمعية_النور", "annour", None),  # one word in two alphabets
+        ("ⵏⵓⵔ", "annour", None),
     ],
 )
-def test_user_names_are_akin_where_they_share_a_run_of_letters(one, other, akin):
+def test_user_names_in_one_alphabet_are_akin_where_they_share_a_run_of_letters(one, other, akin):
     assert akin_handles(one, other) is akin
 
 
@@ -96,3 +143,56 @@ def test_user_names_are_akin_where_they_share_a_run_of_letters(one, other, akin)
 )
 def test_a_user_name_may_hold_the_name(handle, named):
     assert names_it(handle, [FRENCH, ARABIC]) is named
+
+
+@pytest.mark.parametrize(
+    ("handle", "names", "named"),
+    [
+        ("amdh", ["Association marocaine des droits humains"], True),
+        ("amdh_tanger", ["Association marocaine des droits humains"], True),
+        ("جمعية_النور", ["Annour", "جمعية النور"], True),
+        ("تعاونية_الجوهرة", ["تعاونية الجوهرة"], True),
+        ("radiosoleil", ["Association marocaine des droits humains"], False),
+    ],
+)
+def test_a_user_name_may_be_the_initials_or_in_arabic_letters(handle, names, named):
+    assert names_it(handle, names) is named
+
+
+HUMAN_RIGHTS = Association("amdh", "Association marocaine des droits humains", name_ar="جمعية حقوق الإنسان")
+
+
+def mixed(*handles):
+    """Whether accounts on as many channels are told to have nothing in common in their user names."""
+    rows = [
+        Held(AccountRow("amdh", name, Identity(channel, Kind.PAGE, name), channel, id=at), Standing(at))
+        for at, (channel, name) in enumerate(zip(("facebook", "twitter", "instagram"), handles, strict=False))
+    ]
+    case = Case(HUMAN_RIGHTS, tuple(rows), NOW, NOW)
+    return bool(list(HandlesDiffer(code="handles_mixed", check="handles_differ").signs(case)))
+
+
+@pytest.mark.parametrize(
+    "handles",
+    [
+        ("amdh", "droitshumains"),  # the initials, and the name
+        ("amdh.officiel", "associationmarocainehumains"),
+        ("حقوق_الإنسان", "huquq"),  # two alphabets
+        ("حقوق_الإنسان", "amdh"),
+    ],
+)
+def test_user_names_that_both_name_the_association_or_cannot_be_compared_are_not_told(handles):
+    assert not mixed(*handles)
+
+
+@pytest.mark.parametrize(
+    "handles",
+    [
+        ("amdh", "radiosoleil"),
+        ("karim.b", "radiosoleil"),
+        ("حقوق_الإنسان", "amdh", "radiosoleil"),
+        ("حقوق_الإنسان", "الشطرنج"),
+    ],
+)
+def test_a_user_name_that_names_somebody_else_is_told(handles):
+    assert mixed(*handles)

@@ -8,8 +8,8 @@ from typing import Literal
 
 from auditor.case import Case, Held, Sign
 from auditor.checks.check import Check, shown, sign_of, untold
-from auditor.likeness import akin_handles
-from auditor.naming import account_named, expected, site_named
+from auditor.likeness import akin_handles, names_it
+from auditor.naming import account_named, expected, names_of, site_named
 from probes.model import Kind
 from probes.nobodys import bare
 from storage.model import State
@@ -50,15 +50,20 @@ class NotNamed(Check):
 
 
 class HandlesDiffer(Check):
-    """User names of an association's accounts that have nothing in common. Only the registry is looked at."""
+    """User names of an association's accounts that have nothing in common. Only the registry is looked at.
+
+    Two that both name the association, in full or by its initials, are its own in two ways; two in
+    different alphabets cannot be compared.
+    """
 
     check: Literal["handles_differ"]
 
     def signs(self, case: Case) -> Iterator[Sign]:
         """One sign for the association, where two of its channels have such names."""
         named = {(held.row.channel, bare(held.subject)) for held in case.accounts if self._has_name(held)}
+        ours = {name for _, name in named if names_it(name, names_of(case.association))}
         apart = any(
-            one[0] != other[0] and not akin_handles(one[1], other[1])
+            one[0] != other[0] and not {one[1], other[1]} <= ours and akin_handles(one[1], other[1]) is False
             for one, other in combinations(sorted(named), 2)
         )
         if apart:
