@@ -9,9 +9,12 @@ from dataclasses import replace
 from auditor.canary import LEAST
 from auditor.rejudge import Change
 
+UNMOVED = "unknown/-, no date"
+"""The standing of an account that was registered and that no night has told anything of."""
+
 
 def readable(changes: Iterable[Change]) -> list[Change]:
-    """One change for each conclusion, and none where only its details differ.
+    """One change for each conclusion, and none where only its details differ, or where nothing is held yet.
 
     Under another rule the same gap may begin on another night, which to the store is another gap: the one
     that goes and the one that comes are told as one.
@@ -20,7 +23,12 @@ def readable(changes: Iterable[Change]) -> list[Change]:
     for change in changes:
         places[change.what, change.association, change.channel, change.subject].append(change)
     told = [one for rows in places.values() for one in _joined(rows)]
-    return [change for change in told if change.before != change.after]
+    return [change for change in told if _held(change, change.before) != _held(change, change.after)]
+
+
+def _held(change: Change, word: str | None) -> str | None:
+    """What a conclusion says. A standing that nothing has moved says as much as none."""
+    return None if change.what == "standing" and word == UNMOVED else word
 
 
 def _joined(rows: Sequence[Change]) -> list[Change]:

@@ -8,6 +8,7 @@ from small import link, night_of, register
 
 from auditor import cli
 from auditor.app import App
+from auditor.commands.night import CHANGE
 from auditor.conclude import conclude
 from auditor.config import load
 from auditor.overview import overview
@@ -127,6 +128,24 @@ def test_other_days_of_a_rule_tell_who_would_be_called_silent(desk):
     lines, said, _ = desk.preview(rules=STALE.format(days=60) + CHANNEL_MISSING)
     assert lines == [["gap", "amal", "facebook", "channel_stale u:amal", "", "open, 8 nights"]]
     assert said[1:] == ["channel_stale: 1 more open, 0 fewer"]
+
+
+def test_what_is_counted_listed_and_given_to_a_script_is_the_same(desk):
+    """A gap that begins on another night is two rows to the store and one change, or none, to a person."""
+    for failures, days in ((2, 90), (3, 60), (3, 71), (3, 72), (1, 71)):
+        lines, said, items = desk.preview(failures=failures, rules=STALE.format(days=days) + CHANNEL_MISSING)
+        assert f"; {len(lines)} conclusions would change; " in said[0]
+        assert [[one[name] or "" for name in CHANGE] for one in items] == lines
+        assert all(one["before"] != one["after"] for one in items)
+
+
+def test_an_account_that_nobody_has_seen_yet_is_no_change(desk):
+    desk.config("config.toml", rules=STALE.format(days=90) + CHANNEL_MISSING)
+    link = "https://www.facebook.com/amal.tanger"
+    assert desk.type("decide", "ours", "amal", link, "--why", "a call", "--who", "Amina")[0] == 0
+    lines, said, items = desk.preview(rules=STALE.format(days=90) + CHANNEL_MISSING)
+    assert (lines, items) == ([], [])
+    assert "; 0 conclusions would change; " in said[0]
 
 
 def test_a_rule_that_is_taken_away_takes_its_gaps(desk):

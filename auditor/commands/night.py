@@ -110,16 +110,16 @@ def rejudge(
         rebuilt = again(app, dry_run=dry_run, progress=step)
     told = readable(rebuilt.changes)
     if as_json:
-        give(document(map(asdict, rebuilt.changes), clock()))
+        give(document(map(asdict, told), clock()))
     elif told:
         give_table(CHANGE, ([getattr(change, column) for column in CHANGE] for change in told))
     if not asked.quiet:
         counts = f"{rebuilt.nights} nights, {rebuilt.replayed} looks played again, {rebuilt.kept} as recorded"
         would = "would change; nothing was written" if dry_run else "changed"
-        say(f"judged by {by}: {counts}; {len(rebuilt.changes)} conclusions {would}")
+        say(f"judged by {by}: {counts}; {len(told)} conclusions {would}")
         for line in summary(told):
             say(line)
-    for line in turned(rebuilt.changes):
+    for line in turned(told):
         say(f"warning: {line}; look at some of them: a probe that is wrong does that")
 
 
