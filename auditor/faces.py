@@ -101,6 +101,7 @@ def account_item(account: AccountView) -> Item:
         "reason": account.reason.value if account.reason else None,
         "last_activity": account.last_activity.iso() if account.last_activity else None,
         "activity": account.activity,
+        "rhythm_days": account.rhythm_days,
         "linked": account.linked,
         "checked_at": instant(account.checked_at),
     }

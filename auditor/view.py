@@ -14,7 +14,7 @@ from auditor.ladder import rung
 from auditor.score import Score, points, score
 from auditor.settle import Dossier, Moment, Owners, case
 from auditor.standing import in_force
-from probes.model import Activity, Kind, Presence, Reason, Scalar
+from probes.model import Activity, Finding, Kind, Presence, Reason, Scalar
 from storage.model import Association, Decision, DecisionKind, Gap, Proposal, State
 
 
@@ -24,7 +24,8 @@ class AccountView:
 
     `linked` is reciprocal, site_only, profile_only, registry_only or contradicted. `latest` is the newest
     look, which may have told nothing while `state` keeps the last decided word. `doubt` says that
-    absences were seen and are not yet confirmed.
+    absences were seen and are not yet confirmed. `rhythm_days` are the median days between its last
+    publications, None where too few were seen.
     """
 
     account_id: int
@@ -47,6 +48,7 @@ class AccountView:
     name: str | None = None
     followers: int | None = None
     doubt: bool = False
+    rhythm_days: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +146,14 @@ def _account(held: Held, known: Case, config: Config, moment: Moment) -> Account
         name=standing.known.name if standing.known else None,
         followers=standing.known.followers if standing.known else None,
         doubt=standing.doubt is not None,
+        rhythm_days=rhythm(standing.known),
     )
+
+
+def rhythm(seen: Finding | None) -> int | None:
+    """How often a look says there is something new: the fact `rhythm_days`."""
+    days = seen.facts.get("rhythm_days") if seen else None
+    return days if isinstance(days, int) and not isinstance(days, bool) else None
 
 
 def _unchecked(known: Case, config: Config) -> Iterator[Unchecked]:

@@ -47,6 +47,7 @@ FOUND = [
     "platform_id",
     "last_activity",
     "activity_source",
+    "rhythm_days",
     "followers",
     "links",
     "detail",
@@ -136,13 +137,14 @@ def test_a_checked_item_has_every_field_of_the_contract():
         final_url=page.url,
         name="Harbour",
         last_activity=Activity(NOW, "feed", Precision.DAY),
+        facts={"rhythm_days": 9},
         links=(FoundLink("youtube", "@harbour", "https://www.youtube.com/@harbour", "anchor", "page"),),
     )
     identity = Identity("website", Kind.PAGE, "harbour.example", page.url)
     seen = Look(found, (Exchange(Ask(page.url), page), Exchange(Ask(page.url), NoPage(Reason.ROBOTS))))
     item = look.seen(Checked("harbour.example", identity, seen))
     assert list(item) == IDENTITY + FOUND
-    assert item["last_activity"] == "2026-11-01"
+    assert (item["last_activity"], item["rhythm_days"]) == ("2026-11-01", 9)
     assert item["links"] == [
         {
             "channel": "youtube",

@@ -11,7 +11,7 @@ from auditor.config import Survey
 from auditor.night import run
 from auditor.output import document
 from auditor.overview import overview
-from probes.model import Identity, Kind, NoPage, Presence, Reason
+from probes.model import Ask, Identity, Kind, NoPage, Presence, Reason, present
 from storage.model import AccountRow, Decision, DecisionKind
 
 
@@ -155,6 +155,7 @@ ACCOUNT = {
     "reason",
     "last_activity",
     "activity",
+    "rhythm_days",
     "linked",
     "checked_at",
 }
@@ -169,6 +170,18 @@ async def test_gaps_and_reports_are_items_to_the_letter(app):
     assert [item["association"] for item in faces.report_items(seen, "nour")] == ["nour"]
     whole = document(items + faces.gap_items(seen), seen.as_of)
     assert json.loads(whole)["schema"] == 1
+
+
+async def test_how_often_an_account_publishes_is_told_where_it_could_be_counted(app, monkeypatch):
+    def counting(account, _keyed=()):
+        page = yield Ask(account.identity.canonical, registered=True)
+        often = {NOUR.typed: 9, AMAL.typed: True}.get(account.typed)
+        return present(page, facts={"rhythm_days": often} if often else {})
+
+    monkeypatch.setattr(eyes, "steps", counting)
+    seen = await network(app)
+    told = {one["url"]: one["rhythm_days"] for item in faces.report_items(seen) for one in item["accounts"]}
+    assert told == {NOUR.typed: 9, AMAL.typed: None, WALL.typed: None, SITE.typed: None}
 
 
 async def test_a_bad_night_moves_no_score(app):

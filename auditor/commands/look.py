@@ -108,6 +108,8 @@ def seen(checked: Checked) -> dict[str, Any]:
 
 
 def _found(finding: Finding) -> Mapping[str, Any]:
+    from auditor.view import rhythm
+
     activity = finding.last_activity
     return {
         "presence": str(finding.presence),
@@ -118,6 +120,7 @@ def _found(finding: Finding) -> Mapping[str, Any]:
         "platform_id": finding.platform_id,
         "last_activity": activity.iso() if activity else None,
         "activity_source": activity.source if activity else None,
+        "rhythm_days": rhythm(finding),
         "followers": finding.followers,
         "links": [
             {"channel": link.channel, "key": link.key, "canonical": link.canonical, "source": link.source}
