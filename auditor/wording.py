@@ -7,6 +7,7 @@ that an address or a name in the other direction cannot disturb the line.
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,12 +16,12 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from babel.dates import format_date, format_timedelta
+from babel.dates import format_date, format_skeleton, format_timedelta
 from babel.numbers import format_decimal
 from markupsafe import Markup, escape
 
 from auditor.catalogue import catalogue
-from probes.model import Scalar
+from probes.model import Activity, Precision, Scalar
 
 LOCALES = {"ar": "ar_MA", "fr": "fr_MA", "en": "en_GB"}
 """Plain `ar` would write أغسطس and Arabic-Indic digits; Morocco writes غشت and Western ones."""
@@ -33,6 +34,26 @@ ALIASES = {"target": "kind", "raw": "typed", "other_org": "other"}
 LISTS = {"fields": "field"}
 """Facts that are several codes, apart by spaces."""
 CODES = {"cause": "cause", "kind": "kind", "target": "kind", "found_on": "place"}
+
+SOURCES = {
+    "feed": "feed",
+    "wp-json": "list",
+    "jsonapi": "list",
+    "sitemap": "sitemap",
+    "posts": "posts",
+    "videos": "videos",
+    "streams": "videos",
+    "uploads": "interface",
+    "post_id": "interface",
+    "attested": "person",
+}
+"""What told a publication's date, as a reader knows it; any other clue is a date on a page."""
+
+OPTIONAL = re.compile(r"\[\[(.*?)]]")
+"""A part of a template that is left out where one of its facts is missing."""
+PLACEHOLDER = re.compile(r"{(\w+)}")
+
+Fact = Scalar | Activity | None
 
 BDI = Markup("<bdi>{}</bdi>")
 LTR = Markup('<bdi dir="ltr">{}</bdi>')
@@ -79,11 +100,11 @@ class Wording:
         """A short word of `terms.toml`; the code itself where there is none."""
         return terms().get(group, {}).get(code, {}).get(self.language, code)
 
-    def label(self, group: str, name: str, **facts: Scalar | None) -> str:
+    def label(self, group: str, name: str, **facts: Fact) -> str:
         """A label of the catalogue, its facts filled in."""
         return self._fill(catalogue().label(group, name, self.language), facts)
 
-    def ui(self, name: str, **facts: Scalar | None) -> str:
+    def ui(self, name: str, **facts: Fact) -> str:
         """A word of the faces themselves."""
         return self._fill(self.term("ui", name), facts)
 
@@ -107,16 +128,36 @@ class Wording:
         """A span of days as one says it: "11 months"."""
         return str(format_timedelta(timedelta(days=float(count)), threshold=1.5, locale=self.locale))
 
+    def published(self, activity: Activity) -> str:
+        """The day of a publication, no more exact than it is known: "about August 2026"."""
+        when = activity.when
+        if activity.precision in (Precision.SECOND, Precision.DAY):
+            return self._isolate(self.date(when), False)
+        month = str(format_skeleton("yMMMM", when, locale=self.locale))
+        facts = {"day": self.date(when), "month": month, "year": str(when.year)}
+        return self._fill(self.term("precision", activity.precision), facts)
+
+    def source(self, clue: str) -> str:
+        """Where the date of a publication comes from."""
+        return self.term("source", SOURCES.get(clue, "page"))
+
+    def rhythm(self, days: int) -> str:
+        """How often something is published: "publishes about every 9 days"."""
+        if days <= 1:
+            return self.ui("daily")
+        span = format_timedelta(timedelta(days=days), granularity="day", threshold=2, locale=self.locale)
+        return self.ui("rhythm", span=str(span))
+
     def percent(self, share: float) -> str:
         """A share of one as percent, at most one decimal."""
         number = format_decimal(round(100 * share, 1), locale=self.locale)
         return f"{number}\u00a0%" if self.language == "fr" else f"{number}%"
 
-    def gap(self, code: str, channel: str, severity: str, params: Mapping[str, Scalar]) -> Told:
+    def gap(self, code: str, channel: str, severity: str, params: Mapping[str, Fact]) -> Told:
         """A gap (or a status) in words."""
         book = catalogue()
         entry, text = book[code], book[code].words[self.language]
-        facts: dict[str, Scalar | None] = {"channel": channel, **params}
+        facts: dict[str, Fact] = {"channel": channel, **params}
         facts |= {new: params[old] for new, old in ALIASES.items() if old in params and new not in params}
         return Told(
             code=code,
@@ -130,9 +171,13 @@ class Wording:
             time=book.label("effort", entry.effort, self.language),
         )
 
-    def _fill(self, template: str, facts: Mapping[str, Scalar | None]) -> str:
-        values = _Facts({name: self._fact(name, value) for name, value in facts.items()})
+    def _fill(self, template: str, facts: Mapping[str, Fact]) -> str:
+        template = OPTIONAL.sub(lambda part: part[1] if _all_told(part[1], facts) else "", template)
+        values = _Facts({name: self._said(name, value) for name, value in facts.items()})
         return escape(template).format_map(values) if self._html else template.format_map(values)
+
+    def _said(self, name: str, value: Fact) -> str:
+        return self.published(value) if isinstance(value, Activity) else self._fact(name, value)
 
     def _fact(self, name: str, value: Scalar | None) -> str:
         if value is None or value == "":
@@ -155,6 +200,10 @@ class _Facts(dict[str, str]):
 
     def __missing__(self, key: str) -> str:
         return NOTHING
+
+
+def _all_told(part: str, facts: Mapping[str, Fact]) -> bool:
+    return all(facts.get(name) not in (None, "") for name in PLACEHOLDER.findall(part))
 
 
 def _is_foreign(text: str) -> bool:

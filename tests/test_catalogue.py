@@ -7,6 +7,7 @@ import pytest
 
 from auditor.catalogue import LANGUAGES, SEVERITIES, catalogue
 from auditor.config import load
+from auditor.wording import OPTIONAL
 
 WORDS = catalogue()
 PLACEHOLDER = re.compile(r"{(\w+)}")
@@ -26,6 +27,20 @@ def test_every_code_speaks_three_languages_with_the_same_facts(code):
     assert {len(entry.words[language]["steps"]) for language in LANGUAGES} == {
         len(entry.words["en"]["steps"])
     }
+
+
+def test_a_part_that_may_be_left_out_is_closed_and_has_a_fact():
+    for entry in WORDS.entries.values():
+        for words in entry.words.values():
+            for text in (
+                words["title"],
+                words["definition"],
+                words["why"],
+                words["evidence"],
+                *words["steps"],
+            ):
+                assert text.count("[[") == text.count("]]") == len(OPTIONAL.findall(text))
+                assert all(PLACEHOLDER.search(part) for part in OPTIONAL.findall(text))
 
 
 def test_what_a_gap_hides_exists():

@@ -132,6 +132,60 @@ def test_at_most_five_gaps_are_told_whole_and_the_rest_are_named():
     assert "lent à s’ouvrir" in page
 
 
+def test_a_last_publication_says_where_its_date_comes_from_and_how_often_there_is_one():
+    told = Activity(NOW - timedelta(days=21), "videos", Precision.WEEK)
+    shown = written(view(accounts=[account(last_activity=told, rhythm_days=9)]))
+    assert "about <bdi>4 November 2026</bdi> (active)" in shown["en/nour.html"]
+    assert "from the videos shown · publishes about every <bdi>9 days</bdi>" in shown["en/nour.html"]
+    assert "<bdi>9\u00a0jours</bdi> environ entre deux publications" in shown["fr/nour.html"]
+    assert "حسب الفيديوهات المعروضة · <bdi>9 أيام</bdi> تقريبًا بين منشور وآخر" in shown["ar/nour.html"]
+
+
+@pytest.mark.parametrize("activity", ["inactive", "dormant", "unknown"])
+def test_who_has_fallen_silent_is_not_said_to_publish(activity):
+    page = written(view(accounts=[account(activity=activity, rhythm_days=9)]))["en/nour.html"]
+    assert "publishes" not in page
+
+
+def test_an_active_account_is_praised_with_no_more_exact_a_day_than_is_known():
+    told = Activity(NOW - timedelta(days=21), "videos", Precision.MONTH)
+    said = "\n".join(
+        text.spoken_strengths(view(accounts=[account(last_activity=told)]), seen(), Wording("en"))
+    )
+    assert "last publication: about November 2026" in said
+
+
+@pytest.mark.parametrize(
+    ("linked", "said"),
+    [
+        ("reciprocal", "site and account lead to each other"),
+        ("site_only", "the site leads to the account"),
+        ("profile_only", "the account leads to the site"),
+        ("contradicted", "the site or the account leads elsewhere"),
+    ],
+)
+def test_how_site_and_account_lead_to_each_other_is_told_beside_the_address(linked, said):
+    one = view(accounts=[account(linked=linked)])
+    assert f"Links: {said}" in written(one)["en/nour.html"]
+    assert f"Links: {said}" in text.told(seen(one), CONFIG, "nour", "en")
+
+
+def test_links_are_not_told_of_a_website_or_where_only_the_registry_speaks():
+    one = view(accounts=[account("website"), account(linked="registry_only")])
+    assert "Links:" not in written(one)["en/nour.html"]
+    assert "Links:" not in text.told(seen(one), CONFIG, "nour", "en")
+
+
+def test_a_report_in_plain_text_lists_the_accounts():
+    gone = account(state=State.GONE, reason=Reason.NOT_FOUND, last_activity=None, activity="unknown")
+    said = text.told(seen(view(accounts=[account(rhythm_days=1), gone])), CONFIG, "nour", "en")
+    assert "  - Facebook: present · https://www.facebook.com/nour\n" in said
+    day = "22 November 2026 (active) · from its news feed · publishes about every day"
+    assert f"    Last publication: {day}\n" in said
+    assert "  - Facebook: gone (page not found) · https://www.facebook.com/nour\n" in said
+    assert "    Last publication: not known\n" in said
+
+
 def test_a_hostile_name_is_only_text():
     name = '<script>alert("x")</script> & \u202eevil'
     page = written(view(name, [gap("website_down", url='"><b>x')]))["en/nour.html"]

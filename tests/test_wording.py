@@ -1,13 +1,14 @@
 """Words: every code has some in every language, every fact is filled in, nothing foreign breaks a line."""
 
 import re
+from datetime import UTC, datetime
 
 import pytest
 
 from auditor.catalogue import LANGUAGES, catalogue
 from auditor.standing import Bands
-from auditor.wording import Wording, isolated, terms
-from probes.model import Kind, Reason
+from auditor.wording import SOURCES, Wording, isolated, terms
+from probes.model import Activity, Kind, Precision, Reason
 from storage.model import State
 
 GROUPS = {
@@ -16,6 +17,8 @@ GROUPS = {
     "standing": [str(state) for state in State],
     "activity": [*Bands.model_fields, "dormant", "never", "unknown"],
     "linked": ["reciprocal", "site_only", "profile_only", "registry_only", "contradicted"],
+    "precision": ["week", "month", "year"],
+    "source": ["page", *SOURCES.values()],
 }
 FACTS = {
     "url": "https://nour.example/",
@@ -101,3 +104,109 @@ def test_french_keeps_its_spaces_before_double_signs():
 def test_several_codes_of_one_fact_are_said_as_a_list(language, said):
     told = Wording(language).gap("registry_incomplete", "", "low", {"fields": "name_ar email"})
     assert said in told.evidence
+
+
+WHEN = datetime(2026, 8, 20, 9, 30, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("precision", "arabic", "french", "english"),
+    [
+        (Precision.SECOND, "20 غشت 2026", "20 août 2026", "20 August 2026"),
+        (Precision.DAY, "20 غشت 2026", "20 août 2026", "20 August 2026"),
+        (Precision.WEEK, "حوالي 20 غشت 2026", "vers le 20 août 2026", "about 20 August 2026"),
+        (Precision.MONTH, "حوالي غشت 2026", "vers août 2026", "about August 2026"),
+        (Precision.YEAR, "حوالي سنة 2026", "vers 2026", "about 2026"),
+    ],
+)
+def test_a_publication_is_dated_no_more_exactly_than_it_is_known(precision, arabic, french, english):
+    told = Activity(WHEN, "videos", precision)
+    assert [Wording(code).published(told) for code in ("ar", "fr", "en")] == [arabic, french, english]
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("feed", "from its news feed"),
+        ("sitemap", "from the site map (last change)"),
+        ("uploads", "from the platform’s official interface"),
+        ("videos", "from the videos shown"),
+        ("attested", "as somebody told us"),
+        ("article:published_time", "from a date on the page"),
+        ("anything else", "from a date on the page"),
+    ],
+)
+def test_where_a_date_comes_from_is_said_in_words(source, said):
+    assert Wording("en").source(source) == said
+
+
+@pytest.mark.parametrize(
+    ("days", "arabic", "french", "english"),
+    [
+        (1, "ينشر كل يوم تقريبًا", "publie presque chaque jour", "publishes about every day"),
+        (
+            2,
+            "يومان تقريبًا بين منشور وآخر",
+            "2\u00a0jours environ entre deux publications",
+            "publishes about every 2 days",
+        ),
+        (
+            9,
+            "9 أيام تقريبًا بين منشور وآخر",
+            "9\u00a0jours environ entre deux publications",
+            "publishes about every 9 days",
+        ),
+        (
+            11,
+            "11 يومًا تقريبًا بين منشور وآخر",
+            "11\u00a0jours environ entre deux publications",
+            "publishes about every 11 days",
+        ),
+        (
+            21,
+            "3 أسابيع تقريبًا بين منشور وآخر",
+            "3\u00a0semaines environ entre deux publications",
+            "publishes about every 3 weeks",
+        ),
+        (
+            61,
+            "شهران تقريبًا بين منشور وآخر",
+            "2\u00a0mois environ entre deux publications",
+            "publishes about every 2 months",
+        ),
+    ],
+)
+def test_a_rhythm_is_said_in_the_number_the_language_wants(days, arabic, french, english):
+    assert [Wording(code).rhythm(days) for code in ("ar", "fr", "en")] == [arabic, french, english]
+
+
+UNLISTED = {"url": "https://www.youtube.com/@nour", "found_on": "https://nour.example/"}
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        ("ar", "، مع عبارة «Notre chaîne»)"),
+        ("fr", ", avec les mots «\u00a0Notre chaîne\u00a0»)"),
+        ("en", ", with the words “Notre chaîne”)"),
+    ],
+)
+def test_a_found_account_shows_the_words_around_its_link(language, said):
+    told = Wording(language).gap(
+        "channel_unlisted", "youtube", "low", {**UNLISTED, "snippet": "Notre chaîne"}
+    )
+    assert said in told.evidence
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("missing", [{}, {"snippet": ""}, {"snippet": None}])
+def test_where_no_words_were_kept_around_a_link_nothing_is_said_of_them(language, missing):
+    told = Wording(language).gap("channel_unlisted", "youtube", "low", {**UNLISTED, **missing})
+    assert told.evidence.endswith("https://nour.example/).")
+    assert "—" not in told.evidence
+
+
+def test_the_words_around_a_link_are_only_text_and_cannot_turn_the_line():
+    hostile = {**UNLISTED, "snippet": "<b>{url}</b> ]] [[x"}
+    told = Wording("ar", isolated).gap("channel_unlisted", "youtube", "low", hostile)
+    assert "<bdi>&lt;b&gt;{url}&lt;/b&gt; ]] [[x</bdi>" in told.evidence

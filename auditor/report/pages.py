@@ -107,6 +107,10 @@ def _templates() -> Environment:
         lstrip_blocks=True,
     )
     environment.globals.update(
-        interval=text.interval, file_name=file_name, tongue=lambda code: Wording(code).ui("languages")
+        interval=text.interval,
+        file_name=file_name,
+        behind=text.behind,
+        linked=text.linked,
+        tongue=lambda code: Wording(code).ui("languages"),
     )
     return environment

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from auditor.view import AssociationView
-from probes.model import Scalar
+from auditor.wording import Fact
 from storage.model import State
 
 LATELY = timedelta(days=30)
@@ -20,7 +20,7 @@ class Strength:
     """A label of the catalogue and its facts; `code` names the gap that was settled, if it is one."""
 
     label: str
-    facts: dict[str, Scalar] = field(default_factory=dict)
+    facts: Mapping[str, Fact] = field(default_factory=dict)
     code: str = ""
     channel: str = ""
 
@@ -38,8 +38,8 @@ def _accounts(view: AssociationView) -> Iterator[Strength]:
         if account.channel == "website":
             yield Strength("website_ok")
         elif account.activity == "active" and account.last_activity:
-            day = account.last_activity.when.date().isoformat()
-            yield Strength("channel_active", {"channel": account.channel, "last_date": day})
+            told: dict[str, Fact] = {"channel": account.channel, "last_date": account.last_activity}
+            yield Strength("channel_active", told)
         if account.linked == "reciprocal" and account.channel != "website":
             yield Strength("channel_linked", {"channel": account.channel})
 

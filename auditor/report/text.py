@@ -9,12 +9,15 @@ from auditor.config import Config
 from auditor.coverage import Coverage
 from auditor.overview import Overview
 from auditor.report.strengths import strengths
-from auditor.view import AssociationView
-from auditor.wording import NOTHING, Wording
+from auditor.view import AccountView, AssociationView
+from auditor.wording import NOTHING, Fact, Wording
 from storage.model import Gap
 
 FULL = 5
 """Gaps told whole; more than five things to do is a list nobody starts (see docs/decisions)."""
+
+LIVELY = ("active", "slow")
+"""Who still publishes; how often the others used to says nothing of today."""
 
 
 def told(overview: Overview, config: Config, association: str | None, language: str | None) -> str:
@@ -98,6 +101,7 @@ def _report(view: AssociationView, overview: Overview, words: Wording) -> Iterat
     yield words.label("ui", "not_judgement")
     yield from _strong(list(spoken_strengths(view, overview, words)), words)
     yield from _todo(view, words)
+    yield from _accounts(view, words)
     yield from _unchecked(view, words)
 
 
@@ -111,9 +115,9 @@ def _strong(sentences: list[str], words: Wording) -> Iterator[str]:
 def spoken_strengths(view: AssociationView, overview: Overview, words: Wording) -> Iterator[str]:
     """The strengths as sentences."""
     for one in strengths(view, overview.as_of):
-        facts = dict(one.facts)
+        facts: dict[str, Fact] = dict(one.facts)
         if one.code:
-            facts["title"] = words.gap(one.code, one.channel, "info", facts).title
+            facts["title"] = words.gap(one.code, one.channel, "info", one.facts).title
         yield words.label("strength", one.label, **facts)
 
 
@@ -140,6 +144,47 @@ def _further(rows: Iterable[Gap], words: Wording) -> Iterator[str]:
         yield ""
         yield words.term("ui", "further")
         yield from (f"  - {title}" for title in titles)
+
+
+def _accounts(view: AssociationView, words: Wording) -> Iterator[str]:
+    if not view.accounts:
+        return
+    yield ""
+    yield words.ui("accounts")
+    for account in view.accounts:
+        yield f"  - {words.pair(words.channel(account.channel), state(account, words))} · {account.url}"
+        last = " · ".join([newest(account, words), *behind(account, words)])
+        yield f"    {words.pair(words.ui('last_publication'), last)}"
+        if said := linked(account, words):
+            yield f"    {words.pair(words.ui('linked'), said)}"
+
+
+def state(account: AccountView, words: Wording) -> str:
+    """Whether an account is there, and why not."""
+    said = words.term("standing", account.state)
+    return f"{said} ({words.term('cause', account.reason)})" if account.reason else said
+
+
+def newest(account: AccountView, words: Wording) -> str:
+    """When it last published, and what that makes of it."""
+    band = words.term("activity", account.activity)
+    if account.last_activity is None:
+        return band
+    return f"{words.published(account.last_activity)} ({band})"
+
+
+def behind(account: AccountView, words: Wording) -> list[str]:
+    """What to know of that day: where it comes from, and how often there is one where it goes on."""
+    parts = [words.source(account.last_activity.source)] if account.last_activity else []
+    if account.rhythm_days and account.activity in LIVELY:
+        parts.append(words.rhythm(account.rhythm_days))
+    return parts
+
+
+def linked(account: AccountView, words: Wording) -> str:
+    """How the site and an account lead to each other; empty where only the registry speaks."""
+    silent = account.channel == "website" or account.linked == "registry_only"
+    return "" if silent else words.term("linked", account.linked)
 
 
 def _unchecked(view: AssociationView, words: Wording) -> Iterator[str]:
