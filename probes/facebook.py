@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import timedelta
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
-from probes import facebook_api, read, shown
+from probes import facebook_api, read, shown, walls
 from probes.model import Account, Activity, Identity, Kind, Page, Steps
 from probes.shown import Shown
 
@@ -227,14 +227,17 @@ _IDS = re.compile(
     r"\"delegate_page\":\{\"id\":\"(\d+)\"|\"userID\":\"([1-9]\d+)\"|fb://(?:page|profile|group)/(?:\?id=)?(\d+)"
 )
 _MARKS = re.compile(r"\"__isProfile\"|\"delegate_page\"|\"is_business_page_active\"|\"userVanity\":\"[^\"]")
+# Titles of Facebook's own pages; those of its walls stand in `walls`.
 _SHELL = re.compile(
-    r"(?i)^(?:facebook|log in.*|log into.*|error|page not found.*|content not found.*|leaving facebook.*"
-    r"|se connecter.*|connexion.*|تسجيل الدخول.*|فيسبوك|welcome to facebook.*)?$"
+    r"(?i)(?:(?:facebook|فيسبوك|erreur|error|خطأ|log ?in|se connecter|connexion|تسجيل الدخول)"
+    r"(?:\s*[|–-]\s*(?:facebook|فيسبوك))?|leaving facebook.*)?"
 )
 # The same words stand on deleted, restricted and perfectly good pages (gallery-dl, facebook-scraper).
 _UNAVAILABLE = re.compile(
-    r"(?i)this (?:content|page) isn.t available|the link you followed may be broken|page not found"
-    r"|(?:ce contenu|cette page) n.est pas disponible|هذا المحتوى غير متوفر|هذه الصفحة غير متوفرة"
+    r"(?i)this (?:content|page) isn.t (?:currently )?available|the link you followed may be broken"
+    r"|(?:page|content) not found|(?:ce contenu|cette page) n.est (?:pas|plus) disponible"
+    r"|(?:page|contenu) introuvable"
+    r"|(?:المحتوى|الصفحة) غير (?:متوفرة?|متاحة?)|(?:المحتوى|الصفحة) غير موجودة?|لم يتم العثور على الصفحة"
 )
 _FOLLOWERS = "followers|abonnes|people follow|personnes suivent|متابع"
 _TAIL = re.compile(r"(?i)\s*[|–-]\s*(?:[^|]*\|\s*)?facebook$")
@@ -246,10 +249,9 @@ def read_page(page: Page) -> Shown:
     head = read.parse(text, page.url)
     title = head.meta.get("og:title", "")
     ids = _IDS.search(text)
-    canonical = head.meta.get("og:url") or head.rel("canonical") or ""
     described = f"{head.meta.get('og:description', '')} {head.meta.get('description', '')}"
-    titled = not _SHELL.match(title) and not _UNAVAILABLE.search(title)
-    marked = titled or (bool(_MARKS.search(text)) and not _SHELL.match(head.title))
+    marked = _names(title) or (bool(_MARKS.search(text)) and _names(head.title))
+    marked = marked and not _UNAVAILABLE.search(head.title)  # what says both is not understood
     unavailable = _UNAVAILABLE.search(f"{head.title} {text[:200_000]}")
     newest, why = _newest(text, page) if marked else (None, "")
     return Shown(
@@ -257,9 +259,15 @@ def read_page(page: Page) -> Shown:
         platform_id=next(filter(None, ids.groups()), "") if ids and marked else "",
         followers=shown.counted(described, _FOLLOWERS) if marked else None,
         last_activity=newest,
-        key=(identify(canonical, canonical).key or "") if marked else "",
         told=unavailable[0] if unavailable and not marked else why,
     )
+
+
+def _names(title: str) -> bool:
+    """Whether a title can be an account's name: it is no shell's, no wall's and no absence's."""
+    title = " ".join(title.split())
+    own = _SHELL.fullmatch(title) or _UNAVAILABLE.search(title)
+    return not own and walls.titled(title) is None
 
 
 # A page carries one post's time as a rule, its newest's or a pinned one's (RSS-Bridge 2026-08); the plugin
@@ -284,4 +292,4 @@ def _newest(text: str, page: Page) -> tuple[Activity | None, str]:
 
 def probe(account: Account) -> Steps:
     """Ask once for the page's own address, and believe only positive markers."""
-    return shown.look(account, NAME, read_page)
+    return shown.look(account, NAME, read_page, shown.ENGLISH)

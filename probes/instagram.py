@@ -108,7 +108,6 @@ def read_page(page: Page) -> Shown:
     return Shown(
         name=read.clean(found["name"]) or found["user"],
         followers=shown.counted(meta.get("og:description", ""), _FOLLOWERS),
-        key=found["user"].lower(),
     )
 
 

@@ -204,13 +204,11 @@ def read_page(page: Page) -> Shown:
     described = (
         f"{head.meta.get('description', '')} {head.meta.get('og:description', '')} {head.text[:20_000]}"
     )
-    address = thing.get("url") if isinstance(thing.get("url"), str) else head.rel("canonical")
     return Shown(
         name=read.clean(named),
         platform_id=number[1] if number else "",
         followers=shown.counted(described, _FOLLOWERS),
         last_activity=_newest(text, head, page),
-        key=_key(address or ""),
     )
 
 
@@ -232,19 +230,13 @@ def _newest(text: str, head: read.Document, page: Page) -> Activity | None:
 
 
 def _ago(said: str, page: Page) -> dates.Dated | None:
-    found = dates.parse(said, page.fetched_at)
-    return found or dates.parse(f"il y a {said.replace('sem.', 'semaines')}", page.fetched_at)
+    ways = (said, f"il y a {said.replace('sem.', 'semaines')}", f"قبل {said}")
+    return next(filter(None, (dates.parse(way, page.fetched_at) for way in ways)), None)
 
 
 def _is_one(schema: Mapping[str, Any]) -> bool:
     kind = schema.get("@type")
     return bool(_TYPES & set(kind if isinstance(kind, list) else [kind] if isinstance(kind, str) else []))
-
-
-def _key(address: str) -> str:
-    """The key of the page that the organisation calls its own, where it is on LinkedIn at all."""
-    found = identify(address, address) if "linkedin.com/" in address else None
-    return (found.key or "") if found else ""
 
 
 # --- Is it there? --------------------------------------------------------------------------------

@@ -7,9 +7,10 @@ measured 2026-08 to 2026-10), so without a key a look there can say `present` or
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from types import MappingProxyType
 
 from probes import dates, links, walls
 from probes.model import (
@@ -28,32 +29,41 @@ from probes.model import (
 )
 
 ACCOUNTS = frozenset({Kind.PROFILE, Kind.PAGE, Kind.GROUP, Kind.PERSON})
-_SOFT = frozenset({Reason.CONSENT, Reason.SCRIPT_ONLY, Reason.LOGIN_WALL})  # these may stand over a page
+ENGLISH = {"Accept-Language": "en-US,en;q=0.9"}
+"""For platforms that say ages and counts in the reader's language: one is read more surely than all.
+
+A wish that any reader may have, and no disguise; their French and Arabic are read as well, for some choose
+by the address they are asked from (fact sheet, 0.4, 2026-10).
+"""
+_SOFT = frozenset({Reason.CONSENT, Reason.SCRIPT_ONLY, Reason.LOGIN_WALL})  # their words may stand over one
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
     """What a page shows. A `name` is there only where the platform's own markers prove an account.
 
-    `key` is the account the page itself names; `told` is what it says
-    instead of showing one, or why its newest post is not told.
+    `told` is what it says instead of showing one, or why its newest post is not told.
     """
 
     name: str = ""
     platform_id: str = ""
     followers: int | None = None
     last_activity: Activity | None = None
-    key: str = ""
     told: str = ""
 
 
-def look(account: Account, channel: str, read: Callable[[Page], Shown]) -> Steps:
+def look(
+    account: Account,
+    channel: str,
+    read: Callable[[Page], Shown],
+    headers: Mapping[str, str] = MappingProxyType({}),
+) -> Steps:
     """Ask once for the account's own address, as a link checker does. A short link is followed first."""
     account = yield from links.follow(account)
     identity = account.identity
     if identity.channel != channel or identity.kind not in ACCOUNTS or not identity.canonical:
         return wrong_target(identity)
-    page, shown = yield from ask(identity.canonical, read, registered=True)
+    page, shown = yield from ask(identity.canonical, read, registered=True, headers=headers)
     return judged(identity, page, shown)
 
 
@@ -63,11 +73,15 @@ def wrong_target(identity: Identity) -> Finding:
 
 
 def judged(identity: Identity, page: Page, shown: Shown) -> Finding:
-    """Present by positive markers on the platform's own 200; else unknown, with the wall that stood there."""
+    """Present by positive markers on the platform's own 200; else unknown, with the wall that stood there.
+
+    Only the words of a wall may stand over a page; where a redirect, a status or the title told of one, the
+    wall stands in the page's place, whatever else is written there.
+    """
     wall = walls.refusal(page)
-    if wall is not None and not (wall in _SOFT and shown.name and page.status == 200):
+    if wall is not None and not (wall in _SOFT and shown.name and walls.instead(page) is None):
         return unknown(page, wall, detail=shown.told)
-    if page.status != 200 or not shown.name or links.owner(links.host_of(page.url)) != identity.channel:
+    if page.status != 200 or not shown.name or not _led_to(identity, page).key:
         return unknown(page, Reason.UNREADABLE, detail=shown.told or "nothing that proves an account")
     found = present(
         page,
@@ -77,16 +91,22 @@ def judged(identity: Identity, page: Page, shown: Shown) -> Finding:
         last_activity=shown.last_activity,
         detail=shown.told,
     )
-    return replace(found, reason=Reason.RENAMED) if _renamed(identity, page, shown) else found
+    return replace(found, reason=Reason.RENAMED) if _renamed(identity, page) else found
 
 
-def _renamed(identity: Identity, page: Page, shown: Shown) -> bool:
+def _renamed(identity: Identity, page: Page) -> bool:
     """Whether another name answered. An id that leads to its name has not moved, nor has a country's host."""
-    led_to = links.identify(page.url)
-    key = led_to.key if led_to.channel == identity.channel and led_to.kind in ACCOUNTS else shown.key
+    key = _led_to(identity, page).key
     if not key or not identity.key or _numeric(key) or _numeric(identity.key):
         return False
     return key != identity.key
+
+
+def _led_to(identity: Identity, page: Page) -> Identity:
+    """Whose account the address that answered is. A sign-in page that carries one in it is nobody's."""
+    found = links.channel(identity.channel).identify(page.url, page.url)  # not unwrapped, as `links` would
+    ours = links.owner(links.host_of(page.url)) == identity.channel and found.kind in ACCOUNTS
+    return found if ours else Identity(identity.channel, Kind.INVALID)
 
 
 def _numeric(key: str) -> bool:
@@ -117,10 +137,15 @@ _SCALES = {
 
 def counted(text: str, words: str) -> int | None:
     """A localised count before one of `words` (a regular expression of folded words, see `dates.folded`)."""
-    found = re.search(f"{_COUNT}(?:{words})", dates.folded(text[:LONGEST]))
+    said = dates.folded(text[:LONGEST])
+    wanted = re.compile(f"{_COUNT}(?:{words})")
+    found = wanted.search(said) or wanted.search(_TWO.sub(r"2 \1", _ONE.sub(r"1 \1", said)))
     return _number(found[1], found[2] or "") if found else None
 
 
+# Arabic says one and two without a numeral: «مشترك واحد», «مشتركان».
+_ONE = re.compile(r"(?<!\w)(\w{3,20}) واحد(?!\w)")
+_TWO = re.compile(r"(?<!\w)(\w{3,20})ان(?!\w)")
 LONGEST = 2_000  # characters that are searched for a count
 
 

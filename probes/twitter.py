@@ -168,7 +168,6 @@ def read_page(page: Page) -> Shown:
         name=found[1].strip(),
         platform_id=number[1] if number else "",
         followers=shown.counted(head.meta.get("og:description", ""), _FOLLOWERS),
-        key=found[2].lower(),
     )
 
 

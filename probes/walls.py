@@ -54,9 +54,11 @@ _TITLES = (
     (
         Reason.LOGIN_WALL,
         re.compile(
-            r"(?:log ?in (?:to|or sign up to) facebook|log into facebook|facebook . log in or sign up"
-            r"|se connecter à facebook|connexion à facebook|facebook . connexion ou inscription"
-            r"|تسجيل الدخول إلى فيسبوك|welcome to facebook"
+            r"(?:(?:log ?in(?:to)?|log in or sign up) (?:(?:or sign up )?to )?(?:facebook|view\b|continue\b)"
+            r"|facebook . log in or sign up|welcome to facebook"
+            r"|(?:se connecter|connexion|connectez-vous) à facebook|facebook . connexion ou inscription"
+            r"|connectez-vous ou inscrivez-vous pour|(?:se connecter|connexion) \| facebook"
+            r"|تسجيل الدخول إلى فيسبوك|فيسبوك . تسجيل الدخول|تسجيل الدخول \| فيسبوك"
             r"|(?:sign (?:in|up)|linkedin login|log ?in|s.identifier|s.inscrire|se connecter|تسجيل الدخول)"
             r"(?:[ ,]+sign in)?(?: \| linkedin)|linkedin: log ?in or sign ?up|linkedin login, sign in"
             r"|login . instagram|log in to (?:x|twitter)|connexion . instagram"
@@ -142,11 +144,43 @@ def refusal(page: Page) -> Reason | None:
 
     Not found (404, 410) is no refusal, whatever it means on a channel; neither is any page with content.
     """
-    return next(_refusals(page), None)
+    return instead(page) or (next(_by_words(page, _start(page)), None) if page.status < 400 else None)
 
 
-def _refusals(page: Page) -> Iterator[Reason]:
-    start = page.body[:START].decode("utf-8", "replace").replace("’", "'").lower()
+def instead(page: Page) -> Reason | None:
+    """The wall that stands in the page's place, told by header, address, title, markup or status.
+
+    The words of one may also stand over a page that is there, as a form to sign in does.
+    """
+    return next(_in_place(page), None)
+
+
+def shut_out(page: Page) -> Reason | None:
+    """Why we, and not only this page, were turned away; None where it was an answer.
+
+    A sign-in page under the page's own address is what a platform shows of pages that it keeps to its
+    members, tonight as on any night; one that it leads to is meant for the visitor (fact sheet, 8.1).
+    """
+    reason = refusal(page)
+    led_there = page.status == 401 or any(_by_address(page))
+    ours = reason in _OURS or (reason in (Reason.LOGIN_WALL, Reason.CONSENT) and led_there)
+    return reason if ours else None
+
+
+_OURS = frozenset({Reason.BLOCKED, Reason.RATE_LIMITED})
+
+
+def titled(title: str) -> Reason | None:
+    """The wall whose title this is, or None."""
+    return next(_by_title_of(" ".join(title.replace("’", "'").lower().split())), None)
+
+
+def _start(page: Page) -> str:
+    return page.body[:START].decode("utf-8", "replace").replace("’", "'").lower()
+
+
+def _in_place(page: Page) -> Iterator[Reason]:
+    start = _start(page)
     yield from _by_header(page)
     yield from _by_address(page)
     yield from _by_title(start)
@@ -160,8 +194,6 @@ def _refusals(page: Page) -> Iterator[Reason]:
         yield Reason.SERVER_ERROR
     if page.status == 400 and "sorry, something went wrong" in start:
         yield Reason.BLOCKED  # Facebook, to whatever does not look like a browser (RSS-Bridge 2026-08)
-    if page.status < 400:
-        yield from _by_words(page, start)
 
 
 def _by_header(page: Page) -> Iterator[Reason]:
@@ -187,7 +219,10 @@ def _by_address(page: Page) -> Iterator[Reason]:
 
 def _by_title(start: str) -> Iterator[Reason]:
     found = _TITLE.search(start)
-    title = " ".join(found[1].split()) if found else ""
+    yield from _by_title_of(" ".join(found[1].split()) if found else "")
+
+
+def _by_title_of(title: str) -> Iterator[Reason]:
     yield from (reason for reason, words in _TITLES if title and words.match(title))
 
 

@@ -35,11 +35,11 @@ from probes.model import (
     present,
     unknown,
 )
-from probes.shown import counted
+from probes.shown import ENGLISH, counted
 from probes.tree import at, list_of, object_of, objects_in, walk
 
 NAME = "youtube"
-VERSION = 2
+VERSION = 3
 INTERFACE, probe_api = youtube_api.INTERFACE, youtube_api.probe_api
 
 # Countries where youtube.<c>, youtube.co.<c> or youtube.com.<c> leads to YouTube (ural's list, 2025-03).
@@ -214,7 +214,8 @@ def _by_name(form: str, name: str, note: str | None = None) -> Identity:
 class Read:
     """What a YouTube page says of a channel.
 
-    `tabs` are the ends of the tabs' addresses, `newest` is the latest upload of the open one.
+    `tabs` are the ends of the tabs' addresses, `newest` is the latest upload of the open one; the data of a
+    channel that is there are `described`.
     """
 
     title: str = ""
@@ -228,6 +229,7 @@ class Read:
     open_tab: str = ""
     newest: Activity | None = None
     sites: tuple[str, ...] = ()
+    described: bool = False
     modern: bool = False
     age_gate: bool = False
     home: bool = False
@@ -282,6 +284,7 @@ def _in_data(data: dict[str, Any], page: Page) -> Read:
         open_tab=_tab(opened),
         newest=_newest(opened, page),
         sites=tuple(dict.fromkeys([*_linked(data), *_URL.findall(about if isinstance(about, str) else "")])),
+        described=bool(_whole_id(at(meta, "externalId"))),
         modern="pageHeaderRenderer" in object_of(data.get("header")),
         age_gate=any("channelAgeGateRenderer" in node for node in walk([data.get("header"), _columns(data)])),
         home=any(tab.get("tabIdentifier") == "FEwhat_to_watch" for tab in tabs),
@@ -410,14 +413,14 @@ def probe(account: Account) -> Steps:
     address = _address(account.identity)
     if address is None:
         return Finding(Presence.UNKNOWN, Reason.WRONG_TARGET, detail="the link names no channel")
-    page, seen = yield from ask(address, read_channel, registered=True)
-    refused = None if _is_channel(page, seen) else _refused(page, seen)
+    page, seen = yield from ask(address, read_channel, registered=True, headers=ENGLISH)
+    refused = None if _is_channel(page, seen) else _refused(address, page, seen)
     known = _known_id(account)
     if refused and refused.presence is Presence.ABSENT and known not in ("", account.identity.key):
         # A handle that is gone may only be a new name: its id tells, and where that is walled, nothing does.
         address = f"https://www.youtube.com/channel/{known}"
-        page, seen = yield from ask(address, read_channel)
-        refused = None if _is_channel(page, seen) else _refused(page, seen)
+        page, seen = yield from ask(address, read_channel, headers=ENGLISH)
+        refused = None if _is_channel(page, seen) else _refused(address, page, seen)
     if refused:
         return refused
     newest = yield from _activity(address, seen)
@@ -438,33 +441,55 @@ def _address(identity: Identity) -> str | None:
 
 
 def _is_channel(page: Page, seen: Read) -> bool:
-    at_youtube = read.host(page.url).endswith("youtube.com") and not read.host(page.url).startswith(
-        "consent."
-    )
     found = bool(seen.channel) or seen.age_gate
-    return page.status == 200 and at_youtube and found and not seen.alert and not seen.home
+    return page.status == 200 and _at_youtube(page.url) and found and not seen.alert and not seen.home
 
 
-def _refused(page: Page, seen: Read) -> Finding:
-    """No channel in the page: gone only by YouTube's own words, else unknown."""
-    alert = dates.folded(seen.alert).replace("ة", "ه")
-    if page.status in (200, 404, 410) and alert.startswith(_TERMINATED):
-        return absent(page, Reason.SUSPENDED, detail=seen.alert)
-    if page.status in (200, 404, 410) and alert.startswith(_MISSING):
-        return absent(page, Reason.NOT_FOUND, detail=seen.alert)
-    if page.status == 404 and seen.title.startswith(
-        "404 Not Found"
-    ):  # WhatsMyName 2023 to 2026, maigret 2026-05
-        return absent(page, Reason.NOT_FOUND, detail=seen.title)
+def _at_youtube(url: str) -> bool:
+    host = read.host(url)
+    return links.owner(host) == NAME and not host.startswith("consent.")
+
+
+def _refused(address: str, page: Page, seen: Read) -> Finding:
+    """No channel in the page: gone only by YouTube's own words, said of the one asked for; else unknown."""
+    gone = _gone(page, seen)
+    wall = walls.refusal(page)
+    if gone is not None and wall in _NO_WALL and _still(address, page.url) and not _shows_one(seen):
+        return absent(page, gone, detail=seen.alert or seen.title)
+    if wall is not None and (not seen.alert or wall not in _NO_WALL):
+        return unknown(page, wall)
     if seen.alert:
         return unknown(page, Reason.UNREADABLE, detail=seen.alert)
-    wall = walls.refusal(page)
-    if wall is not None:
-        return unknown(page, wall)
     home = seen.home or urlsplit(page.url).path in ("", "/")
     return unknown(
         page, Reason.UNREADABLE, detail="YouTube's home page came instead" if home else "no channel data"
     )
+
+
+_NO_WALL = frozenset({None, Reason.SCRIPT_ONLY})  # an alert stands in the script, and little else on its page
+
+
+def _gone(page: Page, seen: Read) -> Reason | None:
+    """What YouTube's own words say of a channel that is none."""
+    alert = dates.folded(seen.alert).replace("ة", "ه")
+    told = page.status in (200, 404, 410)
+    if told and alert.startswith(_TERMINATED):
+        return Reason.SUSPENDED
+    if told and alert.startswith(_MISSING):
+        return Reason.NOT_FOUND
+    titled = seen.title.startswith("404 Not Found")  # WhatsMyName 2023 to 2026, maigret 2026-05
+    return Reason.NOT_FOUND if page.status == 404 and titled else None
+
+
+def _shows_one(seen: Read) -> bool:
+    """Whether the page shows a channel all the same: what says both is not understood (fact sheet, 8.1)."""
+    return seen.described or seen.age_gate or seen.home
+
+
+def _still(address: str, url: str) -> bool:
+    """Whether the answer stands at the address of the channel asked for; a sign-in page only carries it."""
+    asked, came = (identify(one.partition("?")[0], "").key for one in (address, url))
+    return _at_youtube(url) and asked == came
 
 
 def _activity(address: str, seen: Read) -> Generator[Ask, Page, Activity | None]:
@@ -474,7 +499,7 @@ def _activity(address: str, seen: Read) -> Generator[Ask, Page, Activity | None]
         if tab not in seen.tabs or tab == seen.open_tab:
             continue
         try:
-            page, other = yield from ask(f"{address}/{tab}", read_channel)
+            page, other = yield from ask(f"{address}/{tab}", read_channel, headers=ENGLISH)
         except NoPage:
             continue
         newest = _later(newest, other.newest if other.channel == seen.channel else None)

@@ -169,3 +169,82 @@ def test_one_old_post_alone_is_no_proof_of_silence(posted: list[str], last: str 
     assert finding.presence is Presence.PRESENT
     assert (finding.last_activity.iso() if finding.last_activity else None) == last
     assert ("pinned" in finding.detail) is (last is None)
+
+
+MARKED = '<script>{"__isProfile":"User","userID":"61550000000001"}</script>'
+NAMED = '<meta property="og:title" content="Amal Rabat">'
+
+
+def found_of(url: str, body: str) -> tuple[Presence, Reason | None]:
+    page = Page(url, 200, {"content-type": "text/html; charset=utf-8"}, body.encode())
+    finding = drive(facebook.probe(ACCOUNT), lambda asked: page).finding
+    return finding.presence, finding.reason
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("login/?next=https%3A%2F%2Fwww.facebook.com%2FAmal.Rabat", Reason.LOGIN_WALL),
+        ("login.php?next=https%3A%2F%2Fwww.facebook.com%2FAmal.Rabat", Reason.LOGIN_WALL),
+        ("login/web/", Reason.LOGIN_WALL),
+        ("cookie/consent/?next=x", Reason.CONSENT),
+        ("checkpoint/1/", Reason.BLOCKED),
+        ("", Reason.UNREADABLE),
+        ("recover/initiate", Reason.UNREADABLE),
+    ],
+)
+def test_where_a_redirect_led_to_a_wall_no_marker_on_it_proves_the_page(path: str, reason: Reason) -> None:
+    found = found_of(f"{FB}/{path}", f"<title>Amal Rabat</title>{NAMED}{MARKED}")
+    assert found == (Presence.UNKNOWN, reason)
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        "Facebook",
+        "Facebook – log in or sign up",
+        "Log in or sign up to view",
+        "Log into Facebook | Facebook",
+        "Se connecter à Facebook",
+        "Facebook – Connexion ou inscription",
+        "Connexion | Facebook",
+        "Connectez-vous ou inscrivez-vous pour afficher le contenu",
+        "تسجيل الدخول إلى فيسبوك",
+        "فيسبوك – تسجيل الدخول أو الاشتراك",
+        "فيسبوك",
+        "This content isn’t available right now",
+        "Page introuvable",
+        "Contenu introuvable | Facebook",
+        "Cette page n’est plus disponible",
+        "هذا المحتوى غير متاح حاليًا",
+        "هذه الصفحة غير متاحة",
+        "الصفحة غير موجودة",
+    ],
+)
+def test_the_title_of_a_wall_or_of_an_absence_is_nobody_s_name(title: str) -> None:
+    bodies = [
+        f'<title>Facebook</title><meta property="og:title" content="{title}">',
+        f"<title>{title}</title>{MARKED}",
+        f'<title>{title}</title><meta property="og:title" content="{title}">{MARKED}',
+    ]
+    assert [found_of(f"{FB}/Amal.Rabat", body)[0] for body in bodies] == [Presence.UNKNOWN] * 3
+
+
+@pytest.mark.parametrize("name", ["Connexion Citoyenne", "Error 404 Théâtre", "جمعية تسجيل"])
+def test_a_name_that_begins_like_a_wall_s_title_is_a_name(name: str) -> None:
+    assert found_of(f"{FB}/Amal.Rabat", f'<meta property="og:title" content="{name}">')[0] == "present"
+
+
+def test_a_title_of_absence_over_a_page_s_markers_says_nothing() -> None:
+    title = "<title>This page isn't available | Facebook</title>"
+    assert found_of(f"{FB}/Amal.Rabat", title + NAMED + MARKED) == (Presence.UNKNOWN, Reason.UNREADABLE)
+
+
+def test_a_form_to_sign_in_may_stand_over_a_page_that_is_shown() -> None:
+    body = f"<title>Amal Rabat</title>{NAMED}{MARKED}<form id='login_form'>"
+    assert found_of(f"{FB}/Amal.Rabat", body) == (Presence.PRESENT, None)
+
+
+def test_facebook_is_asked_to_speak_english() -> None:
+    look = drive(facebook.probe(ACCOUNT), lambda asked: NoPage(Reason.TIMEOUT))
+    assert look.exchanges[0].ask.headers["Accept-Language"] == "en-US,en;q=0.9"

@@ -1,5 +1,7 @@
 """LinkedIn's grammar, and that 999, sign-in pages and 404 say nothing."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from probes import linkedin
@@ -104,3 +106,58 @@ def test_a_bare_name_in_the_linkedin_column(text: str, key: str | None) -> None:
 def test_nothing_linkedin_answers_proves_an_absence(page: Page, reason: Reason) -> None:
     finding = drive(linkedin.probe(ACCOUNT), lambda asked: page).finding
     assert (finding.presence, finding.reason) == (Presence.UNKNOWN, reason)
+
+
+GUEST = (
+    "<title>Amal Rabat | LinkedIn</title>"
+    '<script type="application/ld+json">{"@type": "Organization", "name": "Amal Rabat", '
+    '"url": "https://www.linkedin.com/company/amal-rabat"}</script>'
+)
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("authwall?sessionRedirect=https%3A%2F%2Fwww.linkedin.com%2Fcompany%2Famal-rabat", Reason.LOGIN_WALL),
+        ("uas/login?session_redirect=%2Fcompany%2Famal-rabat", Reason.LOGIN_WALL),
+        ("login?session_redirect=%2Fcompany%2Famal-rabat", Reason.LOGIN_WALL),
+        ("signup/cold-join?session_redirect=%2Fcompany%2Famal-rabat", Reason.LOGIN_WALL),
+        ("checkpoint/lg/login-submit", Reason.BLOCKED),
+        ("company/unavailable/", Reason.UNREADABLE),
+        ("404/", Reason.UNREADABLE),
+        ("", Reason.UNREADABLE),
+    ],
+)
+def test_where_a_redirect_led_away_no_organisation_named_there_proves_the_page(
+    path: str, reason: Reason
+) -> None:
+    finding = drive(linkedin.probe(ACCOUNT), lambda _: Page(f"{LI}/{path}", 200, body=GUEST.encode())).finding
+    assert (finding.presence, finding.reason) == (Presence.UNKNOWN, reason)
+
+
+def test_an_organisation_under_the_title_of_a_sign_up_page_says_nothing() -> None:
+    body = GUEST.replace("<title>Amal Rabat", "<title>Sign Up").encode()
+    page = Page(f"{LI}/company/amal-rabat", 200, body=body)
+    finding = drive(linkedin.probe(ACCOUNT), lambda _: page).finding
+    assert (finding.presence, finding.reason) == (Presence.UNKNOWN, Reason.LOGIN_WALL)
+
+
+@pytest.mark.parametrize("host", ["www.linkedin.com", "ma.linkedin.com", "fr.linkedin.com"])
+def test_a_guest_page_proves_the_page_on_any_host_of_linkedin_s(host: str) -> None:
+    page = Page(f"https://{host}/company/amal-rabat?trk=x", 200, body=GUEST.encode())
+    finding = drive(linkedin.probe(ACCOUNT), lambda _: page).finding
+    assert (finding.presence, finding.reason) == (Presence.PRESENT, None)
+
+
+@pytest.mark.parametrize(
+    ("said", "day"),
+    [("3w", "2026-10-30"), ("2 mois", "2026-09-20"), ("3 أسابيع", "2026-10-30")],
+)
+def test_the_age_beside_the_newest_post_is_read_in_three_languages(said: str, day: str) -> None:
+    post = f'<article data-activity-urn="urn:li:activity:share"><time>{said}</time></article>'
+    came = datetime(2026, 11, 20, 3, tzinfo=UTC)
+    head = {"content-type": "text/html; charset=utf-8"}
+    page = Page(f"{LI}/company/amal-rabat", 200, head, (GUEST + post).encode(), came)
+    finding = drive(linkedin.probe(ACCOUNT), lambda _: page).finding
+    assert finding.last_activity is not None
+    assert finding.last_activity.iso() == day

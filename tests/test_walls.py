@@ -6,7 +6,7 @@ import pytest
 
 from probes import links, website
 from probes.model import Account, Hop, Page, Presence, Reason, drive
-from probes.walls import refusal
+from probes.walls import instead, refusal, shut_out
 
 URL = "https://annour.example/"
 
@@ -180,3 +180,42 @@ def test_a_guard_before_a_site_lets_nothing_be_concluded_of_it(name: str) -> Non
     account = Account("a", URL, links.identify(URL))
     finding = drive(website.probe(account), lambda _: answer).finding
     assert finding.presence is Presence.UNKNOWN, finding
+
+
+LINKEDIN = "https://www.linkedin.com/"
+
+
+@pytest.mark.parametrize(
+    ("found", "reason"),
+    [
+        (page(999, "x", LINKEDIN), Reason.BLOCKED),
+        (page(429, "x"), Reason.RATE_LIMITED),
+        (page(503, "x", retry_after="120"), Reason.RATE_LIMITED),
+        (page(403, "x"), Reason.BLOCKED),
+        (page(401, "x"), Reason.LOGIN_WALL),
+        (page(400, "<title>Error</title>Sorry, something went wrong."), Reason.BLOCKED),
+        (page(200, "<title>Just a moment...</title>"), Reason.BLOCKED),
+        (page(200, "x", "https://www.facebook.com/login/?next=x"), Reason.LOGIN_WALL),
+        (page(200, "x", f"{LINKEDIN}authwall"), Reason.LOGIN_WALL),
+        (page(200, "x", "https://consent.youtube.com/m?continue=x"), Reason.CONSENT),
+        (page(200, "x", "https://www.google.com/sorry/index"), Reason.RATE_LIMITED),
+        # What a platform shows of this page, tonight as every night.
+        (page(200, "<title>Log in to Facebook</title>", "https://www.facebook.com/amal"), None),
+        (page(200, "<script>boot()</script>", "https://x.com/amal"), None),
+        (page(200, "This content isn't available right now", "https://www.facebook.com/amal"), None),
+        (page(404, "<title>404 Not Found</title>"), None),
+        (page(500, "x"), None),
+        (page(200, "<title>Annour</title>" + "<p>Une association.</p>" * 60), None),
+    ],
+)
+def test_a_visitor_who_is_turned_away_is_told_from_a_page_that_is_not_shown(
+    found: Page, reason: Reason | None
+) -> None:
+    assert shut_out(found) is reason
+
+
+def test_only_words_may_stand_over_a_page() -> None:
+    form = page(200, "<title>Amal</title><form id='login_form'>", "https://www.facebook.com/amal")
+    assert (refusal(form), instead(form)) == (Reason.LOGIN_WALL, None)
+    titled = page(200, "<title>Log into Facebook</title>", "https://www.facebook.com/amal")
+    assert (refusal(titled), instead(titled)) == (Reason.LOGIN_WALL, Reason.LOGIN_WALL)

@@ -137,6 +137,8 @@ def test_what_cannot_be_a_handle_is_none(typed: str) -> None:
         ("1.23 ألف مشترك", 1230),
         ("١٫٢ مليون مشترك", 1_200_000),
         ("345 مشتركًا", 345),
+        ("مشترك واحد", 1),
+        ("مشتركان", 2),
         ("No subscribers", None),
         ("1,23 тыс. подписчиков", None),
     ],
@@ -200,7 +202,7 @@ def test_a_link_that_names_no_channel_asks_for_nothing() -> None:
 MISSING = {"alerts": [{"alertRenderer": {"type": "ERROR", "text": "This channel does not exist."}}]}
 
 
-def channel(uc: str, handle: str) -> object:
+def channel(uc: str, handle: str) -> dict[str, object]:
     data = {"externalId": uc, "title": "Annour", "vanityChannelUrl": f"http://www.youtube.com/@{handle}"}
     return {"metadata": {"channelMetadataRenderer": data}}
 
@@ -245,6 +247,63 @@ def test_a_handle_that_somebody_else_took_is_renamed_and_not_silently_theirs() -
         youtube.probe(remembered("https://www.youtube.com/@annour", UC)), lambda ask: _page(ask.url, other)
     )
     assert (look.finding.presence, look.finding.reason) == (Presence.PRESENT, Reason.RENAMED)
+
+
+ANNOUR = "https://www.youtube.com/@annour"
+NOT_FOUND = b"<html><head><title>404 Not Found</title></head><body></body></html>"
+
+
+@pytest.mark.parametrize("title", [True, False], ids=["title", "alert"])
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("https://consent.youtube.com/m?continue=https%3A%2F%2Fwww.youtube.com%2F%40annour", Reason.CONSENT),
+        ("https://accounts.google.com/v3/signin", Reason.LOGIN_WALL),
+        ("https://www.google.com/sorry/index", Reason.RATE_LIMITED),
+        ("https://portal.example/@annour", None),
+        ("https://notyoutube.com/@annour", None),
+        ("https://www.youtube.com/@somebody-else", None),
+        ("https://www.youtube.com/", None),
+        ("https://www.youtube.com/signin?next=%2F%40annour", None),
+    ],
+)
+def test_words_of_absence_count_only_where_the_channel_was_asked_for(
+    url: str, reason: Reason | None, title: bool
+) -> None:
+    page = Page(url, 404, body=NOT_FOUND, fetched_at=NOW) if title else _page(url, MISSING)
+    finding = drive(youtube.probe(_account(ANNOUR)), lambda ask: page).finding
+    assert (finding.presence, finding.reason) == (Presence.UNKNOWN, reason or Reason.UNREADABLE)
+
+
+@pytest.mark.parametrize("url", [ANNOUR, "https://m.youtube.com/@Annour", f"{ANNOUR}?hl=fr"])
+def test_words_of_absence_are_believed_on_any_host_of_youtubes(url: str) -> None:
+    for page in (Page(url, 404, body=NOT_FOUND, fetched_at=NOW), _page(url, MISSING)):
+        finding = drive(youtube.probe(_account(ANNOUR)), lambda ask, page=page: page).finding
+        assert (finding.presence, finding.reason) == (Presence.ABSENT, Reason.NOT_FOUND)
+
+
+def test_a_page_that_says_both_that_a_channel_is_there_and_that_it_is_not_says_nothing() -> None:
+    here = channel(UC, "annour")
+    both = _page(ANNOUR, here | MISSING)
+    title = _page(ANNOUR, here)
+    title = replace(title, status=404, body=NOT_FOUND.replace(b"<body>", b"<body>" + title.body))
+    for page in (both, title):
+        finding = drive(youtube.probe(_account(ANNOUR)), lambda ask, page=page: page).finding
+        assert (finding.presence, finding.reason) == (Presence.UNKNOWN, Reason.UNREADABLE)
+
+
+def test_words_of_absence_under_a_wall_are_the_walls() -> None:
+    page = replace(_page(ANNOUR, MISSING), headers={"cf-mitigated": "challenge"})
+    finding = drive(youtube.probe(_account(ANNOUR)), lambda ask: page).finding
+    assert (finding.presence, finding.reason) == (Presence.UNKNOWN, Reason.BLOCKED)
+
+
+def test_youtube_is_asked_to_speak_english() -> None:
+    """Its ages are words, and one language is read more surely than all (fact sheet, 0.4)."""
+    look = drive(youtube.probe(_account(ANNOUR)), lambda ask: _page(ask.url, {}))
+    assert [dict(exchange.ask.headers) for exchange in look.exchanges] == [
+        {"Accept-Language": "en-US,en;q=0.9"}
+    ]
 
 
 def _account(link: str) -> Account:
