@@ -109,17 +109,19 @@ _WORDED = re.compile(
 )
 
 _UNITS = {
-    "second": "second seconds sec secs seconde secondes s ثانية ثانيتين ثوان ثواني",
-    "minute": "minute minutes min mins mn m دقيقة دقيقتين دقائق",
-    "hour": "hour hours hr hrs h heure heures ساعة ساعتين ساعات",
-    "day": "day days d jour jours j يوم يومين أيام يوما",
-    "week": "week weeks wk wks w semaine semaines sem أسبوع أسبوعين أسابيع أسبوعا",
-    "month": "month months mo mos mois شهر شهرين أشهر شهور شهرا",
-    "year": "year years yr yrs y an ans annee annees سنة سنتين سنوات سنين عام عامين أعوام عاما",
+    "second": "second seconds sec secs seconde secondes s ثانية ثانيتين ثانيتان ثوان ثواني",
+    "minute": "minute minutes min mins mn m دقيقة دقيقتين دقيقتان دقائق",
+    "hour": "hour hours hr hrs h heure heures ساعة ساعتين ساعتان ساعات",
+    "day": "day days d jour jours j يوم يومين يومان أيام يوما",
+    "week": "week weeks wk wks w semaine semaines sem أسبوع أسبوعين أسبوعان أسابيع أسبوعا",
+    "month": "month months mo mos mois شهر شهرين شهران أشهر شهور شهرا",
+    "year": "year years yr yrs y an ans annee annees سنة سنتين سنتان سنوات سنين عام عامين عامان أعوام عاما",
 }
 _UNIT = {folded(word): unit for unit, words in _UNITS.items() for word in words.split()}
 _DUALS = frozenset(
-    folded(word) for word in ["ثانيتين", "دقيقتين", "ساعتين", "يومين", "أسبوعين", "شهرين", "سنتين", "عامين"]
+    folded(stem + end)
+    for stem in ["ثانيت", "دقيقت", "ساعت", "يوم", "أسبوع", "شهر", "سنت", "عام"]
+    for end in ("ين", "ان")
 )
 _SINGLES = frozenset(folded(word) for word in ["ثانية", "دقيقة", "ساعة", "يوم", "أسبوع", "شهر", "سنة", "عام"])
 _COUNTS = {
@@ -251,12 +253,14 @@ def _moment(year: int, month: int, day: int) -> Dated | None:
 
 
 def _from_ago(match: re.Match[str], now: datetime) -> Dated | None:
-    """Counts back; a plural without its number («منذ أيام») says nothing."""
+    """Counts back; a plural without its number («منذ أيام») says nothing, but seconds are of today."""
     count, word = match["count"], match["unit"]
     if count is not None:
         back = int(count) if count.isdigit() else _COUNTS[count]
     elif word in _DUALS or word in _SINGLES:
         back = 2 if word in _DUALS else 1
+    elif _UNIT[word] in ("second", "minute"):
+        back = 0
     else:
         return None
     return _back(now, back, _UNIT[word])
