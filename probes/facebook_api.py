@@ -185,8 +185,8 @@ def _without(account: Account, page: Page, answer: Answer, value: str, known: st
     told = _against(page, answer, known)
     if told[0] is Reason.RENAMED:
         return _moved(account, page, told[1], known)
-    hidden = told[0] is Reason.UNREADABLE and answer.of_one
-    return gone if hidden or told[0] is Reason.NOT_FOUND else api.against(account, page, told, known)
+    # 100/33 is said of deleted and of hidden pages alike: a name given up proves nothing of them (2026-10).
+    return gone if told[0] is Reason.NOT_FOUND else api.against(account, page, told, known)
 
 
 def _against(page: Page, answer: Answer, value: str) -> tuple[Reason, str]:

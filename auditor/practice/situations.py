@@ -109,7 +109,12 @@ FACEBOOK = {
     "restricted": steady(
         "the same text for a page that is kept from visitors without an account, and deleted later",
         "unknown unreadable",
-        gone("the interface shows it until the sixteenth night", "not_found", "channel_dead", 16),
+        Situation(
+            "the interface shows it until the sixteenth night; then its name is nobody's, and its number is "
+            "answered as a hidden page's is: it may live on under another name, and nothing moves",
+            {1: "present", 16: "unknown unreadable"},
+            {1: "present"},
+        ),
     ),
     "challenge": steady("Facebook lets browsers think", "unknown blocked", THERE),
     "group": steady(
