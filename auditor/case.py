@@ -72,7 +72,8 @@ class Sign:
 
     `holds` is None where it cannot be told tonight: the gap stays as it was. `decided` says whether
     tonight counts. `confirmed` is the rule's own word on opening; None leaves it to the catalogue's nights,
-    counted from `nights` where the rule knows them better than the gap's row.
+    counted from `nights` where the rule knows them better than the gap's row. `ended` says that what was
+    believed until now is over, though something else is doubted.
     """
 
     channel: str
@@ -81,6 +82,7 @@ class Sign:
     decided: bool = True
     confirmed: bool | None = None
     nights: int | None = None
+    ended: bool = False
     params: Mapping[str, Scalar] = field(default_factory=dict)
     evidence: Mapping[str, Scalar] = field(default_factory=dict)
 

@@ -51,12 +51,13 @@ def _next(
 ) -> Gap:
     if row.channel in blind:
         return row
-    if candidate is None:
+    if candidate is None or (candidate.sign.ended and row.opened_at is not None):
         return replace(row, closed_at=now)
     sign = candidate.sign
     if sign.holds is None:
         return row
-    if row.opened_at is None or sign.decided:
+    # What is told of an open gap was believed: a new cause or an absence is told once it is believed too.
+    if row.opened_at is None or (sign.decided and sign.confirmed is not False):
         row = replace(row, params=sign.params, evidence=sign.evidence, severity=candidate.severity)
     nights = sign.nights if sign.nights is not None else row.nights + sign.decided
     return _opened(replace(row, nights=nights), candidate, catalogue, now)

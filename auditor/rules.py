@@ -23,7 +23,7 @@ from auditor.checks.registered import (
 )
 from auditor.checks.seen import Absent, Fact, OlderThan, PresentAs, Unreachable
 
-VERSION = 2
+VERSION = 3
 """Raised when a check judges otherwise than before; the receipt of each night names it."""
 
 Rule = Annotated[

@@ -24,6 +24,20 @@ from storage.model import Decision, DecisionKind, Observation, Standing, State, 
 UNREACHED = frozenset({Reason.TIMEOUT, Reason.NETWORK, Reason.SERVER_ERROR, Reason.TLS})
 """The unknowns that are the site's trouble, not our being refused: what a visitor would meet too."""
 
+ANSWERS = frozenset(
+    {
+        Reason.LOGIN_WALL,
+        Reason.BLOCKED,
+        Reason.RATE_LIMITED,
+        Reason.CONSENT,
+        Reason.SCRIPT_ONLY,
+        Reason.TOO_LARGE,
+        Reason.UNREADABLE,
+        Reason.WRONG_TARGET,
+    }
+)
+"""The unknowns that a server's own answer may be the reason of; it is where a status came with it."""
+
 DISPUTED = timedelta(days=180)
 ATTESTED = timedelta(days=365)
 
@@ -105,10 +119,27 @@ def advance(
 
 def _untold(standing: Standing, finding: Finding, when: datetime) -> Standing:
     if finding.reason not in UNREACHED:
-        return standing
+        return replace(standing, trouble=None) if _is_over(standing.trouble, finding) else standing
     tls = finding.facts.get("tls")
     cause = f"{finding.reason}/{tls}" if tls and finding.reason is Reason.TLS else str(finding.reason)
     return replace(standing, trouble=_longer(standing.trouble, cause, when))
+
+
+def _is_over(trouble: Streak | None, finding: Finding) -> bool:
+    """Whether a look that told nothing ends a trouble all the same: the server answered it.
+
+    A bad certificate is met on https alone, so only an answer over https with a good one ends that trouble.
+    """
+    if trouble is None or finding.reason not in ANSWERS or finding.status is None:
+        return False
+    verified = (finding.final_url or "").startswith("https:") and "tls" not in finding.facts
+    return verified or trouble.cause.partition("/")[0] != Reason.TLS
+
+
+def has_answered(standing: Standing) -> bool:
+    """Whether the newest look was answered, though it told nothing: the site is in no trouble."""
+    told_nothing = standing.latest is Presence.UNKNOWN and standing.latest_reason in ANSWERS
+    return told_nothing and standing.trouble is None
 
 
 def is_another(standing: Standing, finding: Finding) -> bool:

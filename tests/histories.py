@@ -12,7 +12,7 @@ from auditor.checks.seen import Absent
 from auditor.conclude import policy
 from auditor.config import load, packaged
 from auditor.settle import Dossier, Moment, settle
-from auditor.standing import UNREACHED
+from auditor.standing import ANSWERS, UNREACHED
 from probes import links
 from probes.model import Activity, Finding, FoundLink, Presence, Reason
 from storage.model import AccountRow, Association, Observation
@@ -57,6 +57,20 @@ UNKNOWN = st.builds(
     facts=st.sampled_from([{}, {"tls": "expired"}]),
 )
 REFUSED = UNKNOWN.filter(lambda finding: finding.reason not in UNREACHED)
+ANSWERED = st.builds(
+    Finding,
+    st.just(Presence.UNKNOWN),
+    st.sampled_from(sorted(ANSWERS)),
+    status=st.sampled_from([200, 401, 403, 429]),
+    final_url=st.just("https://nour.example/"),
+)
+"""Of a server that answered, over https with a good certificate, and told nothing."""
+TROUBLED = st.builds(
+    Finding,
+    st.just(Presence.UNKNOWN),
+    st.sampled_from(sorted(UNREACHED)),
+    facts=st.sampled_from([{}, {"tls": "expired"}]),
+)
 LOST = st.builds(
     Finding, st.just(Presence.ABSENT), st.sampled_from(LOSSES), name=st.sampled_from([None, "x"])
 )
@@ -85,7 +99,7 @@ SEEN = st.builds(
     links=LEADS,
     facts=FACTS,
 )
-ANY = st.one_of(UNKNOWN, SEEN, LOST)
+ANY = st.one_of(UNKNOWN, SEEN, LOST, ANSWERED, TROUBLED)
 
 
 BLIND = st.sets(st.sampled_from(CHANNELS), max_size=2).map(frozenset)

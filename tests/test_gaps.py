@@ -52,6 +52,24 @@ def test_a_closed_gap_is_history_and_a_new_one_begins():
     assert (len(again), again[0].first_seen) == (1, START + timedelta(days=4))
 
 
+def test_what_is_over_closes_an_open_gap_though_something_else_is_doubted():
+    doubted = candidate("website_down", confirmed=False)
+    over = candidate("website_down", decided=False, confirmed=False, ended=True)
+    pending = night([], 0, doubted)
+    assert night(pending, 1, over)[0].closed_at is None
+    rows = night(pending, 1, candidate("website_down", confirmed=True))
+    assert night(rows, 2, doubted)[0].closed_at is None
+    assert night(rows, 2, over)[0].closed_at == START + timedelta(days=2)
+
+
+def test_an_open_gap_tells_what_was_believed_and_not_what_is_doubted():
+    rows = night([], 0, candidate("website_down", confirmed=True, params={"cause": "timeout"}))
+    doubted = candidate("website_down", confirmed=False, params={"cause": "not_found"})
+    assert night(rows, 1, doubted)[0].params == {"cause": "timeout"}
+    sure = candidate("website_down", confirmed=True, params={"cause": "not_found"})
+    assert night(rows, 1, sure)[0].params == {"cause": "not_found"}
+
+
 def test_what_cannot_be_told_leaves_a_gap_as_it_was():
     rows = night(night([], 0, candidate()), 1, candidate())
     assert night(rows, 2, candidate(holds=None)) == rows

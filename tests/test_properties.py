@@ -5,19 +5,24 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
 from histories import (
+    ANSWERED,
     ANY,
     BEFORE,
     CAUSES,
     CHANNELS,
     CONFIG,
+    LOST,
     NOUR,
     POLICY,
     REFUSED,
     ROWS,
     SEEN,
     START,
+    TROUBLED,
     UNKNOWN,
+    Tonight,
     dated,
     hidden,
     history,
@@ -34,7 +39,7 @@ from auditor.conclude import conclude
 from auditor.gaps import is_open
 from auditor.rejudge import rejudge
 from auditor.settle import Dossier, Moment, case, settle
-from auditor.standing import Confirm
+from auditor.standing import UNREACHED, Confirm
 from probes.model import Finding, Presence, Reason
 from storage.archive import Archive
 from storage.model import Decision, DecisionKind, NightState, Observation, Standing, State
@@ -79,6 +84,95 @@ def test_what_was_believed_before_the_walls_went_up_is_believed_after(before, wa
             standing.doubt,
         )
     assert accusations(first.gaps) == accusations(after.gaps)
+
+
+# --- a site that answers is not down
+
+SITE = ROWS[0].id
+QUIET = Tonight(1, {}, dict.fromkeys([row.id for row in ROWS], 0), frozenset())
+NIGHTLY = st.one_of(TROUBLED, TROUBLED, TROUBLED, ANSWERED, UNKNOWN, SEEN, LOST)
+OF_A_SITE = st.lists(
+    st.builds(
+        lambda days, blind, seen: replace(QUIET, days=days, blind=frozenset(blind), findings=seen),
+        st.integers(1, 3),
+        st.sampled_from([(), (), (), ("website",)]),
+        st.dictionaries(st.just(SITE), NIGHTLY, min_size=0, max_size=1),
+    ),
+    max_size=25,
+)
+
+
+def ailing(dossier):
+    """The open gaps that tell of a site nobody can reach, and not of one that is gone."""
+    health = ("website_down", "website_insecure")
+    opened = [gap for gap in dossier.gaps if is_open(gap) and gap.code in health]
+    return [gap for gap in opened if (gap.code, gap.params["cause"]) not in CAUSES]
+
+
+LOOKS = {
+    "T": Finding(Presence.UNKNOWN, Reason.TIMEOUT),
+    "S": Finding(Presence.UNKNOWN, Reason.TLS, facts={"tls": "expired"}),
+    "B": Finding(Presence.UNKNOWN, Reason.BLOCKED, status=403, final_url="https://nour.example/"),
+    "R": Finding(Presence.UNKNOWN, Reason.ROBOTS),
+    "L": Finding(Presence.ABSENT, Reason.NOT_FOUND, status=404),
+}
+
+
+@pytest.mark.parametrize(
+    ("looks", "open_on"),
+    [
+        ("TTTTBBBB", "...x...."),
+        ("SSSSBBBB", "...x...."),
+        ("TBBBTBBBT", "........."),
+        ("SBBBSBBBS", "........."),
+        ("TTRRTRRR", "....xxxx"),
+        ("TTTTLRRBRL", "...xxxx..."),
+    ],
+)
+def test_a_trouble_to_reach_a_site_is_told_while_no_night_had_its_answer(looks, open_on):
+    """T: no answer in time, S: a bad certificate, B: a wall, R: we refused ourselves, L: not found."""
+    nights = [replace(QUIET, findings={SITE: LOOKS[one]}) for one in looks]
+    assert "".join("x" if ailing(dossier) else "." for dossier in play(nights)) == open_on
+
+
+@given(OF_A_SITE, ANSWERED)
+def test_a_night_on_which_a_site_answered_closes_what_told_that_it_cannot_be_reached(nights, answer):
+    tonight = replace(QUIET, findings={SITE: answer})
+    assert not ailing(last([*nights, tonight]))
+
+
+def fits(code, cause):
+    """Whether a trouble of this cause is what a gap of this code tells of."""
+    return (code == "website_insecure") is (cause is Reason.TLS)
+
+
+def strings(nights):
+    """After each night: the dates on which a site failed since it last answered, for one cause, and that."""
+    run, cause = [], None
+    for began, seen, blind in dated(nights):
+        look = seen[SITE].finding if SITE in seen and "website" not in blind else None
+        if look and look.reason in UNREACHED and look.presence is Presence.UNKNOWN:
+            run, cause = ([*run, began.date()] if look.reason is cause else [began.date()]), look.reason
+        elif look and (look.presence is not Presence.UNKNOWN or look.status):
+            run, cause = [], None
+        yield run, cause
+
+
+@given(OF_A_SITE)
+def test_no_gap_of_health_opens_but_for_one_cause_on_nights_without_an_answer_between(nights):
+    known = set()
+    for dossier, (run, cause) in zip(play(nights), strings(nights), strict=True):
+        for gap in ailing(dossier):
+            if (gap.code, gap.opened_at) not in known:
+                assert len(run) >= POLICY.catalogue[gap.code].confirm_nights
+                assert (run[-1] - run[0]).days >= 3
+                assert fits(gap.code, cause)
+            known.add((gap.code, gap.opened_at))
+
+
+@given(st.lists(hidden(st.one_of(ANSWERED, REFUSED)), max_size=30))
+def test_a_site_that_never_failed_to_answer_is_in_no_trouble(nights):
+    assert not any(ailing(dossier) for dossier in play(nights))
 
 
 # --- how much it takes

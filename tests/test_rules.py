@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -95,6 +96,17 @@ def test_a_bad_certificate_tells_its_cause():
 def test_while_an_absence_is_doubted_the_trouble_cannot_be_told():
     doubted = held("website", "nour.example", doubt=Streak("parked", NOW, NOW))
     assert signs(DOWN, doubted)["website", "nour.example"].holds is None
+
+
+@pytest.mark.parametrize("looked", [NOW, NOW - timedelta(days=1)])
+def test_a_wall_met_tonight_says_that_the_trouble_is_over_and_leaves_the_doubt(looked):
+    wall = {"latest": Presence.UNKNOWN, "latest_reason": Reason.BLOCKED}
+    met = held("website", "nour.example", doubt=Streak("not_found", NOW, NOW), **wall)
+    walled = replace(met, standing=replace(met.standing, checked_at=looked))
+    absent = {"code": "website_down", "check": "absent", "reasons": ["not_found"]}
+    one = signs(absent, walled)["website", "nour.example"]
+    assert (one.confirmed, one.ended) == (False, looked == NOW)
+    assert bool(signs(DOWN, walled)) is (looked != NOW)
 
 
 EMPTY = {"code": "channel_empty", "check": "present_as", "reasons": ["empty"]}

@@ -19,6 +19,7 @@ SEEN = Finding(Presence.PRESENT)
 LOST = Finding(Presence.ABSENT, Reason.NOT_FOUND)
 WALL = Finding(Presence.UNKNOWN, Reason.LOGIN_WALL)
 SLOW = Finding(Presence.UNKNOWN, Reason.TIMEOUT)
+EXPIRED = Finding(Presence.UNKNOWN, Reason.TLS, facts={"tls": "expired"})
 
 
 def nights(*findings, blind=()):
@@ -104,12 +105,58 @@ def test_a_night_folded_twice_counts_once():
 
 
 def test_trouble_is_the_run_of_one_cause():
-    tls = Finding(Presence.UNKNOWN, Reason.TLS, facts={"tls": "expired"})
     assert nights(SLOW, SLOW, SLOW).trouble.nights == 3
-    assert nights(SLOW, tls).trouble.cause == "tls/expired"
-    assert nights(SLOW, tls).trouble.nights == 1
+    assert nights(SLOW, EXPIRED).trouble.cause == "tls/expired"
+    assert nights(SLOW, EXPIRED).trouble.nights == 1
     assert nights(SLOW, WALL, SLOW).trouble.nights == 2
     assert nights(SLOW, SEEN).trouble is None
+
+
+def answer(reason=Reason.BLOCKED, status=403, url="https://nour.example/", **facts):
+    return Finding(Presence.UNKNOWN, reason, status=status, final_url=url, facts=facts)
+
+
+@pytest.mark.parametrize(
+    ("reason", "status"),
+    [
+        (Reason.BLOCKED, 403),
+        (Reason.LOGIN_WALL, 401),
+        (Reason.RATE_LIMITED, 429),
+        (Reason.CONSENT, 200),
+        (Reason.SCRIPT_ONLY, 200),
+        (Reason.UNREADABLE, 200),
+        (Reason.WRONG_TARGET, 200),
+    ],
+)
+def test_a_night_on_which_the_server_answered_ends_the_trouble_to_reach_it(reason, status):
+    assert nights(SLOW, SLOW, answer(reason, status)).trouble is None
+    assert nights(SLOW, SLOW, answer(reason, status), SLOW).trouble.nights == 1
+
+
+@pytest.mark.parametrize(
+    "silent",
+    [
+        answer(status=None),
+        answer(Reason.RATE_LIMITED, None),
+        answer(Reason.ROBOTS, 301),
+        answer(Reason.UNSAFE_ADDRESS, 302),
+        answer(Reason.NOT_CONFIGURED, None),
+        answer(Reason.CRASHED, None),
+    ],
+)
+def test_what_is_no_answer_of_the_server_neither_counts_for_its_trouble_nor_ends_it(silent):
+    assert nights(SLOW, silent, SLOW, silent).trouble.nights == 2
+
+
+def test_a_bad_certificate_is_over_with_an_answer_over_https_that_was_verified_only():
+    assert nights(EXPIRED, EXPIRED, answer()).trouble is None
+    for unproved in (answer(url="http://nour.example/"), answer(tls="wrong_host"), answer(url=None)):
+        assert nights(EXPIRED, unproved, EXPIRED).trouble.nights == 2
+
+
+def test_an_error_of_the_server_is_its_trouble_whatever_its_status():
+    assert nights(SLOW, answer(Reason.SERVER_ERROR, 503)).trouble.cause == "server_error"
+    assert nights(SLOW, answer(Reason.TIMEOUT, 200)).trouble.nights == 2
 
 
 def test_the_newest_publication_is_kept_when_a_page_shows_an_older_one():

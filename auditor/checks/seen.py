@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -10,7 +11,7 @@ from pydantic import Field, model_validator
 
 from auditor.case import Case, Held, Sign
 from auditor.checks.check import Check, day, proof, shown, sign_of, titles, untold
-from auditor.standing import age, days_between
+from auditor.standing import age, days_between, has_answered
 from probes.model import Reason, Scalar
 from storage.model import State
 
@@ -35,7 +36,8 @@ class Absent(Check):
             return
         if reason in named:
             facts = {**shown(held, case), "since": day(since), "cause": reason, **titles(held)}
-            yield sign_of(held, facts, confirmed=gone)
+            ended = not gone and _answers_tonight(held, case)
+            yield replace(sign_of(held, facts, confirmed=gone), ended=ended)
 
 
 class Unreachable(Check):
@@ -46,10 +48,11 @@ class Unreachable(Check):
     days: int = Field(default=TROUBLE_DAYS, ge=0)
 
     def of(self, held: Held, case: Case) -> Iterator[Sign]:
-        """A sign while the trouble lasts; none can be told while an absence is doubted."""
+        """A sign while the trouble lasts; none can be told while an absence is doubted unless it answers."""
         standing, trouble = held.standing, held.standing.trouble
         if trouble is None:
-            if standing.state is not State.GONE and standing.doubt is not None:
+            doubted = standing.state is not State.GONE and standing.doubt is not None
+            if doubted and not _answers_tonight(held, case):
                 yield Sign(held.row.channel, held.subject, holds=None)
             return
         reason, _, detail = trouble.cause.partition("/")
@@ -65,6 +68,11 @@ class Unreachable(Check):
             params={**shown(held, case), **facts},
             evidence=proof(held),
         )
+
+
+def _answers_tonight(held: Held, case: Case) -> bool:
+    looked = held.standing.checked_at
+    return looked is not None and looked >= case.began and has_answered(held.standing)
 
 
 class PresentAs(Check):
