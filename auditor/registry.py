@@ -178,7 +178,7 @@ class _Reader:
     ) -> None:
         for typed in links_in(text) or [text]:
             identity = links.identify(typed, None if column == LINKS else column)
-            if identity.kind is Kind.NONE:
+            if identity.kind is Kind.NONE or identity.note == links.EMPTY:
                 continue
             mark = (column, identity.channel, identity.key or typed)
             if mark in keys:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from functools import lru_cache
-from urllib.parse import urljoin, urlsplit
 
+from probes import clean
 from probes.charset import UNSEEN
 
 
@@ -17,23 +17,18 @@ def absolute(base: str, href: str) -> str:
         return href
     if href[0] == "/" and href[1:2] != "/" and "/." not in href:
         return _origin(base) + href  # most links; joining them by the book costs a fifth of all reading
-    try:
-        return urljoin(base, href)
-    except ValueError:
-        return href
+    return clean.joined(base, href)
 
 
 @lru_cache(maxsize=64)
 def _origin(base: str) -> str:
-    return urljoin(base, "/").removesuffix("/")
+    """Nothing where the base is no address: a page may declare any text as one."""
+    return clean.joined(base, "/").removesuffix("/")
 
 
 def host(url: str) -> str:
     """The host of an address, lower-case, or nothing."""
-    try:
-        return (urlsplit(url).hostname or "").lower()
-    except ValueError:
-        return ""
+    return (clean.parted(url).hostname or "").lower()
 
 
 QUERY = 60  # characters
@@ -43,7 +38,7 @@ _NOTICE = re.compile(r"privacy|terms|legal|lander|cgi-|login|cookie|^/*$")
 
 def leading_inside(url: str, links: Iterable[str]) -> int:
     """How many other pages of the site at `url` these links lead to; forty are counted at most."""
-    parts = urlsplit(url)
+    parts = clean.parted(url)
     here, own = parts.path.rstrip("/"), {parts.netloc.lower(), f"www.{parts.netloc.lower()}"}
     own.add(parts.netloc.lower().removeprefix("www."))
     pages: set[str] = set()

@@ -27,14 +27,20 @@ _NONE = frozenset(
     """.split()  # noqa: SIM905
 )
 _MARKS = re.compile(r"[\W_]+|[\u064b-\u0652\u0640]")
+_DASHES = re.compile(r"[\s_./…·\u00ad\u2010-\u2015\u2212\\-]+")
 
 
 def nothing(text: str) -> bool:
-    """Whether the text says that there is none: `N/A`, `aucun`, `لا يوجد`, a dash."""
+    """Whether the text says that there is none: `N/A`, `aucun`, `لا يوجد`, a dash.
+
+    Other marks say nothing: `?????` is what a wrong charset left of words, a tick means "yes" if anything.
+    """
     if len(text) > 40:
         return False
     words = _MARKS.sub(" ", text.lower()).split()
-    return not words or "_".join(words) in _NONE or "".join(words) == "na"
+    if not words:
+        return _DASHES.fullmatch(text) is not None
+    return "_".join(words) in _NONE or "".join(words) == "na"
 
 
 # --- Labels ----------------------------------------------------------------------------------------
@@ -98,10 +104,15 @@ _AND = r"\s+(?:(?:and|et|ou|or|&|و|-|–)\s+)?"
 _AGAIN = re.compile(
     rf"(?i)(?<=[^\s/:=?&(#'\"])(?=https?:/{{1,2}})|(?<![\s:=>])(?<!//){_AND}(?=https?:/{{1,2}}|www\.|@\w)"
 )
-# `site: https://annour.ma facebook: amal`: where one stands already, a label or a scheme begins another.
-_FURTHER = re.compile(rf"(?i){_AND}(?=https?:/{{1,2}}|(?P<label>{_PLATFORM})\s*[:=]\s*\S)")
+_HOST = rf"(?<![\w.@-])(?:[\w-]+\.)+{_one_of(COMMON)}(?=[/?#,;\s]|$)"
+# `site: https://annour.ma facebook: amal`: after one, a label, a scheme or a host begins another.
+_FURTHER = re.compile(rf"(?i){_AND}(?=https?:/{{1,2}}|(?P<label>{_PLATFORM})\s*[:=]\s*\S|(?P<host>{_HOST}))")
 _BEFORE = re.compile(r"(?i)https?:|www\.|\w\.\w|@\w")
 _BEFORE_LABEL = re.compile(rf"(?i){_BEFORE.pattern}|\b{_PLATFORM}\s*[:=]")
+_BEFORE_HOST = re.compile(rf"(?i){_HOST}")
+# `annour.ma/https://amal.ma`: a slash between two, unless the first is an address that carries the second.
+_SLASHED = re.compile(r"(?i)(?<=[^\s/:])/(?=https?:/{1,2})")
+_CARRYING = re.compile(r"(?i)[?=]|archive|cache|/web/\d")
 
 
 def links_in(text: str) -> list[str]:
@@ -113,17 +124,22 @@ def links_in(text: str) -> list[str]:
     if clean.is_formula(text):
         return [text.strip()]
     lines = _SEPARATED.split(_BLANKS.sub(" ", clean.unescaped(text)))
-    parts = list(
-        _labels_joined(part for line in lines for found in _AGAIN.split(line) for part in _further(found))
-    )
+    found = (one for line in lines for again in _AGAIN.split(line) for one in _further(again))
+    parts = list(_labels_joined(part for one in found for part in _slashed(one)))
     return [part for part in parts if _LINKED.search(part)] or parts
 
 
+def _slashed(part: str) -> list[str]:
+    """A part apart at the slashes between its links."""
+    found = _SLASHED.search(part)
+    return [part] if not found or _CARRYING.search(part, 0, found.start()) else _SLASHED.split(part)
+
+
 def _further(part: str) -> Iterator[str]:
-    """A part with several labelled links, apart before each further one."""
+    """A part with several links, apart before each further one."""
     begin = 0
     for found in _FURTHER.finditer(part):
-        before = _BEFORE if found["label"] is None else _BEFORE_LABEL
+        before = _BEFORE_LABEL if found["label"] else _BEFORE_HOST if found["host"] else _BEFORE
         if before.search(part, begin, found.start()):
             yield part[begin : found.start()]
             begin = found.end()

@@ -13,7 +13,7 @@ from html import unescape
 from ipaddress import IPv6Address
 from typing import TYPE_CHECKING
 from unicodedata import normalize
-from urllib.parse import parse_qsl, unquote, urljoin, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urljoin, urlsplit
 
 if TYPE_CHECKING:
     from tldextract import TLDExtract
@@ -29,10 +29,11 @@ _MOJIBAKE = re.compile(f"[ÃÂØÙ]{_LATER}")
 _MANGLED = re.compile(f"[Â-ß]{_LATER}|[à-ï]{_LATER}{{2}}")
 
 # =HYPERLINK("address";"words"), LIEN_HYPERTEXTE in French sheets; Access writes words#address#.
-_FORMULA = re.compile(r"""(?i)^[=+@]*\s*(?:hyperlink|lien_hypertexte)\s*\(\s*["']([^"']*)["']""")
-_ACCESS = re.compile(r"^[^#/]*#((?:https?://|www\.)[^#\s]+)#[^#]*$")
-_MARKDOWN = re.compile(r"\[[^\]]*\]\(\s*<?((?:[^()\s>]|\([^()\s]*\))+)>?[^)]*\)")
-_ANCHOR = re.compile(r"""(?i)<a\s[^>]*href\s*=\s*["']?([^"'\s>]+)""")
+# An apostrophe may stand in an address: what the opening mark was closes it.
+_FORMULA = re.compile(r"""(?i)^[=+@]*\s*(?:hyperlink|lien_hypertexte)\s*\(\s*(?:"([^"]*)"|'([^']*)')""")
+_ACCESS = re.compile(r"^[^#/]*#((?:https?://|www\.)[^#]+)#[^#]*$")
+_MARKDOWN = re.compile(r"""\[[^\]]*\]\(\s*<?((?:[^()>"']|'(?=\S)|\([^()]*\))+?)>?(?:\s+["'][^)]*)?\s*\)""")
+_ANCHOR = re.compile(r"""(?i)<a\s[^>]*href\s*=\s*(?:"([^"<>]+)|'([^'<>]+)|([^"'\s>][^"\s>]*))""")
 _ENTITY = re.compile(r"(?i)&(?:amp|nbsp|quot|lt|gt|#\d+|#x[0-9a-f]+);")
 
 # https// http:/ htpp:// ttps:// http;// http.// hhttp:// https::// http: //
@@ -46,7 +47,7 @@ _WITH_SCHEME = re.compile(r"(?i)\bh?t{1,2}ps?\s?[:;]\s?/{1,3}\s?[^\s/]")
 _WWW = re.compile(r"(?i)^w{2,5}(?:\s*[.,]\s*|\.{2,}|:?//?\.?|(?<=^www)\s+(?=\S+\.\S))(?=[^\s.,/:])")
 _OPENING, _CLOSING = "<([{\"'«“‘`*|", ">)]}\"'»”’`*|.,;:?#،؛؟…·•"
 _LABEL = re.compile(r"(?i)[a-z0-9_\u00a1-\uffff](?:[a-z0-9_\u00a1-\uffff-]{0,61}[a-z0-9\u00a1-\uffff])?")
-_NUMBERS = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}")
+_NUMBERS = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}")
 _TRACKING = re.compile(
     r"(?i)(?:utm_\w+|fbclid|gclid|gclsrc|dclid|msclkid|yclid|twclid|igshid|igsh|mibextid|mc_cid|mc_eid|_ga|_gl"
     r"|ref_src|ref_url|srsltid|wbraid|gbraid|li_fat_id|_hsenc|_hsmi|mkt_tok|spm|trk)"
@@ -62,8 +63,13 @@ def repaired(typed: str) -> str:
     text = _SPACES.sub(" ", _INVISIBLE.sub("", unescaped(text))).strip()
     for form in (_FORMULA, _ACCESS, _MARKDOWN, _ANCHOR):
         found = form.search(text)
-        text = found[1].strip() if found else text
+        text = (found[found.lastindex or 0] or "").strip() if found else text
     return trimmed(normalize("NFC", text))
+
+
+def visible(typed: str) -> str:
+    """What is to be seen of a typed text."""
+    return _INVISIBLE.sub("", typed[:LONGEST]).strip()
 
 
 def unescaped(text: str) -> str:
@@ -119,9 +125,9 @@ def address(text: str, *, loosely: bool = True) -> str | None:
 
     `loosely` also takes `example.ma/page` without a scheme, as long as the top-level domain exists.
     """
-    if _PLAIN.fullmatch(text) and told_host(text.split("/", 3)[2]):
+    if _PLAIN.fullmatch(text) and told_host(host := text.split("/", 3)[2]) == host:
         return text
-    text = _begun(text)
+    text = _APP.sub(r"https://t.me/", _begun(text))
     scheme = _SCHEME.match(text)
     if scheme:
         secure = _SECURE.match(scheme[0]) is not None
@@ -137,16 +143,26 @@ def address(text: str, *, loosely: bool = True) -> str | None:
     return _built("https" if secure else "http", _WWW.sub("www.", rest))
 
 
+_APP = re.compile(r"(?i)^tg:/{0,2}resolve/?\?(?:[^#\s]*&)?domain=(?=\w)")  # as Telegram's own buttons link
+
+
 def _begun(text: str) -> str:
     """From where the address begins: `Site web : https://…`, `our page www.…`."""
     found = _WITH_SCHEME.search(text)
-    if found and found.start() and (text[found.start() - 1] in " :>=|-(\"'،" or " " in text[: found.start()]):
+    before = text[: found.start()] if found else ""
+    if found and before and (before[-1] in " :>=|-(\"'،" or " " in before) and not _is_begun(before):
         text = text[found.start() :]
-    elif not found and " " in text and (www := re.search(r"(?i)(?:^|[\s:(>])(www\.\S+)", text)):
+    elif not found and " " in text and (www := re.search(r"(?i)(?:^|[\s:(>])(www\.\S.*)", text)):
         text = trimmed(www[1])
     if not _SCHEME.match(text):
         return text
     return trimmed(text)
+
+
+def _is_begun(before: str) -> bool:
+    """Whether an address without a scheme has begun, whose path or query holds the link that follows."""
+    last = _SCHEME.sub("", before.rpartition(" ")[2])
+    return ("/" in last or "?" in last) and _looks_like_host(last)
 
 
 def _looks_like_host(text: str) -> bool:
@@ -175,9 +191,19 @@ def _unspaced(path: str) -> str:
     """What follows the host, up to the talk after it; spaces typed inside a path are kept as %20."""
     path = _MARKUP.split(path, maxsplit=1)[0]
     kept = path.partition(" ")[0]
-    if " " not in path or not kept or kept.endswith((",", ";", ":")) or _prose(path[len(kept) :]):
-        return trimmed(kept) if " " in path else path
+    if " " not in path:
+        return path
+    if not kept or kept.endswith((",", ";", ":")) or _APART.match(path, len(kept)):
+        return trimmed(kept)
     return path.replace(" ", "%20")
+
+
+# In a path "and" may be a part of a name (`company/some and company`), and half a name is another's: what is
+# set off by a mark is talk, what a conjunction joins only where it is a link.
+_APART = re.compile(
+    r"(?i)\s+(?:\(|[-–—|/]+\s|[a-z]+\s*:\s*(?:[@+(\d]|\S+[./])"
+    r"|(?:(?:and|et|ou|or|&)\s+|و\s*)?(?:https?:|www\.|@\w|(?:[\w-]+\.)+[a-z]{2,}(?:[/\s]|$)))"
+)
 
 
 _MARKUP = re.compile(r"[\"<>]")  # no address holds one as it stands: what follows is a page's or a sheet's
@@ -188,21 +214,17 @@ def _parted(rest: str) -> tuple[str, str, str]:
     found = re.search(r"[/?#]", rest)
     authority, path = (rest[: found.start()], rest[found.start() :]) if found else (rest, "")
     authority = authority.strip()
-    if " " in authority and _prose(authority[authority.index(" ") :]):
+    if " " in authority and _TALK.match(authority, authority.index(" ")):
         path = ""
     return authority if path else authority.partition(" ")[0], path[:1], path[1:]
 
 
-def _prose(words: str) -> bool:
-    """Whether what follows a space is talk after the address, not a part of it that was typed with spaces."""
-    return bool(
-        re.search(r"(?i)^\s+(?:[-–(&|/]|and\b|et\b|ou\b|or\b|\(|و|https?:|www\.|@|[a-z]+\s*:)", words)
-    )
+_TALK = re.compile(r"(?i)\s+(?:[-–(&|/]|and\b|et\b|ou\b|or\b|و|https?:|www\.|@|[a-z]+\s*:)")
 
 
 # Numbers and localhost are hosts to a browser, in any notation: kept as they are, for the guard to refuse.
 _BRACKETED = re.compile(r"(\[[0-9A-Fa-f:.]+(?:%[A-Za-z0-9]+)?\])(?:(:)(\d*))?$")
-_NUMERIC = re.compile(r"(?i)localhost\.?|(?:0x[0-9a-f]+|\d+)(?:\.(?:0x[0-9a-f]+|\d+))*")
+_NUMERIC = re.compile(r"(?i)localhost\.?|(?:0x[0-9a-f]+|[0-9]+)(?:\.(?:0x[0-9a-f]+|[0-9]+))*")
 
 
 def _machines_own(name: str) -> str | None:
@@ -218,13 +240,17 @@ def _machines_own(name: str) -> str | None:
 
 @lru_cache(maxsize=16_384)
 def told_host(host: str) -> str | None:
-    """A host in lower-case Unicode, or None where it is none: `xn--…` decoded, dots and commas mended."""
-    host = re.sub(r"\.{2,}", ".", host.strip().lower().replace(",", ".")).strip(".")
+    """A host in lower-case Unicode, or None where it is none: `xn--…` decoded, dots and commas mended.
+
+    Letters are read as browsers read them (`ⓕ` is f), so a letter that stands for a mark (`﹕`) ends no host.
+    """
+    lower = normalize("NFKC", normalize("NFKC", _INVISIBLE.sub("", host).strip()).lower())
+    host = re.sub(r"\.{2,}", ".", lower.replace(",", ".")).strip(".")
     if "." not in host or len(host) > 253:
         return None
     labels = [_decoded(label) for label in host.split(".")]
-    if not all(_LABEL.fullmatch(label) for label in labels):
-        return None
+    if not all(_LABEL.fullmatch(label) for label in labels) or (labels[0] == "www" and len(labels) == 2):
+        return None  # `www.youtube.` is a host cut short, not the site of a top-level domain
     if _NUMBERS.fullmatch(host):
         return host if all(int(part) < 256 for part in host.split(".")) else None
     return ".".join(labels) if labels[-1] in tlds() else None
@@ -266,7 +292,7 @@ def tlds() -> frozenset[str]:
 _WRAPPERS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     (
         "facebook.com",
-        r"/l\.php|/flx/warn|/login|/plugins/(?:page|like|follow|likebox|fan)",
+        r"/l\.php|/flx/warn|/login|/plugins/(?:page|like|follow|likebox|fan|post|video)",
         ("u", "next", "href"),
     ),
     ("fb.com", r"/login|/l\.php", ("u", "next")),
@@ -291,10 +317,13 @@ _WRAPPERS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("out.reddit.com", r"/", ("url",)),
     ("slack-redir.net", r"/link", ("url",)),
     ("vk.com", r"/away", ("to",)),
+    ("webcache.googleusercontent.com", r"/search", ("q",)),
     ("href.li", r"/", ("",)),
 )
 _GOOGLE = re.compile(r"(?:www\.)?google(?:\.[a-z]{2,3}){1,2}")
 _ARCHIVE = re.compile(r"(?i)^/web/[0-9a-z_*]+/(.+)$")
+# Google's cache: perhaps a code, the address, the words that were sought.
+_CACHED = re.compile(r"(?i)^cache:(?:[\w-]{12}:)?(\S+).*$")
 _DEPTH = 5
 
 
@@ -309,9 +338,9 @@ def unwrapped(url: str) -> str:
 
 
 def _carried(url: str) -> Iterator[str]:
-    host, path, query, _ = split(url)
+    host, path, query, fragment = split(url)
     if host in ("web.archive.org", "archive.org"):
-        found = _ARCHIVE.match(f"{path}?{query}" if query else path)
+        found = _ARCHIVE.match("".join((path, "?" * bool(query), query, "#" * bool(fragment), fragment)))
         yield from _inner(url, found[1] if found else "")
     if not query:
         return
@@ -332,10 +361,10 @@ def _wrappers(host: str) -> tuple[tuple[str, str, tuple[str, ...]], ...]:
 
 
 def _inner(url: str, value: str) -> Iterator[str]:
-    value = trimmed(_INVISIBLE.sub("", value))
+    value = _CACHED.sub(r"\1", trimmed(_INVISIBLE.sub("", value)))
     if not value:
         return
-    whole = urljoin(url, value) if value.startswith("/") and not value.startswith("//") else value
+    whole = joined(url, value) if value.startswith("/") and not value.startswith("//") else value
     found = address(unquote(whole) if "%3A%2F%2F" in whole[:16] else whole)
     if found is not None and found != url:
         yield found
@@ -344,13 +373,36 @@ def _inner(url: str, value: str) -> Iterator[str]:
 # --- Parts ---------------------------------------------------------------------------------------
 
 
+def parted(url: str) -> SplitResult:
+    """The parts of any text as an address, all empty where it is none: unlike `urlsplit` it never raises."""
+    try:
+        return urlsplit(url)
+    except ValueError:  # brackets that pretend to be an IPv6 address, letters that stand for marks
+        return SplitResult("", "", "", "", "")
+
+
+def joined(base: str, href: str) -> str:
+    """The address as seen from `base`; what cannot be joined stays as written."""
+    try:
+        return urljoin(base, href)
+    except ValueError:
+        return href
+
+
 def split(url: str) -> tuple[str, str, str, str]:
     """Host with its port, path, query and fragment of a cleaned address."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:  # brackets that pretend to be an IPv6 address
-        return "", "", "", ""
+    parts = parted(url)
     return parts.netloc, parts.path, parts.query, parts.fragment
+
+
+def segments(path: str) -> list[str]:
+    """The parts of a path as a person reads them: decoded, without invisible marks and empty ones."""
+    return list(filter(None, map(segment, path.split("/"))))
+
+
+def segment(part: str) -> str:
+    """One part of a path as a person reads it."""
+    return _INVISIBLE.sub("", unquote(part)).strip()
 
 
 def untracked(url: str) -> str:

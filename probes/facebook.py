@@ -12,13 +12,23 @@ from dataclasses import replace
 from datetime import timedelta
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
-from probes import facebook_api, read, shown, walls
+from probes import clean, facebook_api, read, shown, walls
 from probes.model import Account, Activity, Identity, Kind, Page, Steps
 from probes.shown import Shown
 
 NAME = "facebook"
 VERSION = 1
 INTERFACE, probe_api = facebook_api.INTERFACE, facebook_api.probe_api
+# Countries whose facebook.<c> leads to Facebook (fact sheet, ural): all but co, cm and om, one slip from com.
+_COUNTRIES = """
+    ae af ag ai al am ao ar as at au aw az ba bb bd be bf bg bh bi bj bm bn bo br bs bt bw by bz ca cd cf cg
+    ch ci ck cl cn cr cu cv cy cz de dj dk dm do dz ec ee eg er es et eu fi fj fm fo fr ga gb gd ge gg gh gi
+    gl gm gn gq gr gt gu gw gy hk hn hr ht hu id ie il in iq ir is it je jm jo jp ke kg kh ki km kr kw ky kz
+    la lb lc li lk lr ls lt lu lv ly ma mc md mg mk ml mm mn mo mr ms mt mu mv mw mx my mz na ne ng ni nl no
+    np nr nu nz pa pe pf pg ph pk pl pr ps pt pw py qa ro rs ru rw sa sb sc sd se sg si sk sl sm sn so sr ss
+    st sv sy sz td tg th tj tl tm tn to tr tt tv tw tz ua ug uk us uy uz va vc ve vg vn vu ws ye za zm zw
+"""
+_CO = "ae at cr hu id il in jp ke kr ma nz th tz ug uk ve za zm zw"
 HOSTS = frozenset(
     {
         "facebook.com",
@@ -27,10 +37,11 @@ HOSTS = frozenset(
         "m.me",
         "fb.watch",
         "messenger.com",
-        "facebook.fr",
         "facebookwkhpilnemxj7asaniu7vnjjbiltxjqhye3mhbshg7kx5tfyd.onion",
         "facebookcorewwwi.onion",
     }
+    | {f"facebook.{country}" for country in _COUNTRIES.split()}
+    | {f"facebook.co.{country}" for country in _CO.split()}
 )
 
 # Facebook's own first segments (ytdlp, iframely, lorey, social-links 2022 to 2026).
@@ -42,7 +53,7 @@ _RESERVED = frozenset(
     terms settings pages people pg p public places fundraisers donate jobs live directory ajax flx
     feed friends bookmarks games apps developers careers community campaign lookaside badges
     unsupportedbrowser sem_campaigns cookie cookies dyi notifications profile story login.php about
-    mobile signup saved memories onthisday offers find-friends pages_feed
+    mobile signup saved memories onthisday offers find-friends pages_feed oculus whatsapp instagram
     """.split()  # noqa: SIM905
 )
 _POSTS = frozenset(
@@ -56,6 +67,9 @@ _TOP_POSTS = frozenset(
     note live
     """.split()  # noqa: SIM905
 )
+_TABS = _POSTS | frozenset(
+    "about timeline photos_stream reviews community shop services live mentions followers".split()  # noqa: SIM905
+)
 _LOCALE_HOST = re.compile(
     r"(?:www|m|mbasic|touch|web|mobile|business|free|d|p|upload|[a-z]{2}(?:-[a-z]{2})?)"
 )
@@ -63,8 +77,9 @@ _LOCALE_HOST = re.compile(
 # scripts are old slugs or slips, kept as typed and marked.
 _USERNAME = re.compile(r"[A-Za-z0-9.]{1,50}")
 _SLUG = re.compile(r"[\w.\-\u0300-\u036f]{1,100}")
-_NAMED_ID = re.compile(r".*?-(\d{10,})")
-_ID = re.compile(r"\d{1,20}")
+_NAMED_ID = re.compile(r".*?-([0-9]{10,})")
+_ID = re.compile(r"[0-9]{1,20}")
+_TAIL_ID = re.compile(r".*-([0-9]{5,20})")
 _ROUTE = re.compile(r"^(?:#|%23)?!?(/.*)$")
 _NOBODY = frozenset(
     """
@@ -110,7 +125,7 @@ def _routed(parts: SplitResult) -> SplitResult:
 
 def _on_host(parts: SplitResult) -> Identity:
     host = (parts.hostname or "").removeprefix("www.")
-    segments = [segment for segment in parts.path.split("/") if segment]
+    segments = clean.segments(parts.path)
     if host == "fb.me":
         return Identity(NAME, Kind.SHORT) if segments else Identity(NAME, Kind.HOME)
     if host == "fb.watch":
@@ -118,14 +133,14 @@ def _on_host(parts: SplitResult) -> Identity:
     if host in ("m.me", "messenger.com"):
         name = segments[-1] if segments and segments[0] != "g" else ""
         return replace(_named(name), note="derived") if name else Identity(NAME, Kind.HOME)
-    before = host.removesuffix("facebook.com").removesuffix("fb.com").removesuffix(".")
-    if before not in HOSTS and before and not _LOCALE_HOST.fullmatch(before):
+    front, _, own = host.partition(".")
+    if host not in HOSTS and not (own in HOSTS and _LOCALE_HOST.fullmatch(front)):
         return Identity(NAME, Kind.INVALID)  # developers., l., graph. … have no pages of people's
     return _by_path(parts)
 
 
 def _by_path(parts: SplitResult) -> Identity:
-    segments = [unquote(segment).strip() for segment in parts.path.split("/") if segment.strip()]
+    segments = clean.segments(parts.path)
     query = {name: values[0] for name, values in parse_qs(parts.query).items()}
     if not segments:
         return Identity(NAME, Kind.HOME)
@@ -161,10 +176,23 @@ def _by_form(first: str, rest: list[str], query: dict[str, str]) -> Identity:
     if first == "pg":
         found = _named(rest[0]) if rest else _invalid()
         return replace(found, kind=Kind.PAGE) if found.key else found
-    numbers = [segment for segment in rest if _ID.fullmatch(segment)]
-    tails = [tail[1] for segment in rest[-1:] if (tail := re.fullmatch(r".*-(\d{5,})", segment))]
-    told = (numbers or tails or [""])[0]
-    return _by_id(told, Kind.PROFILE if first == "people" else Kind.PAGE)
+    return _by_id(_placed(rest), Kind.PROFILE if first == "people" else Kind.PAGE)
+
+
+def _placed(rest: list[str]) -> str:
+    """The id where `Name/id`, `City/Name/id`, `Name-id` and `category/Kind/Name-id` hold it, before any tab.
+
+    A name may be a number itself (`people/2015/61550000000001`), and so may the post after a tab.
+    """
+    if rest[:1] == ["category"]:
+        rest = rest[2:]
+    first, second, third = [*rest, "", "", ""][:3]
+    if _ID.fullmatch(second):
+        return second
+    if _ID.fullmatch(third) and second.lower() not in _TABS:
+        return third
+    tail = _TAIL_ID.fullmatch(first)
+    return tail[1] if tail else "" if second else first
 
 
 def _shared(rest: list[str], query: dict[str, str]) -> Identity:

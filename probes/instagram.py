@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, urlsplit
 
-from probes import read, shown
+from probes import clean, read, shown
 from probes.model import Account, Identity, Kind, Page, Steps
 from probes.shown import Shown
 
@@ -53,7 +53,7 @@ def identify_bare(text: str) -> Identity | None:
 
 def _on_host(parts: SplitResult) -> Identity:
     host = (parts.hostname or "").removesuffix(".")
-    segments = [unquote(segment).strip() for segment in parts.path.split("/") if segment.strip()]
+    segments = clean.segments(parts.path)
     front = next((host.removesuffix(own).removesuffix(".") for own in HOSTS if host.endswith(own)), "")
     if front not in _FRONT:
         return Identity(NAME, Kind.INVALID)  # help., about., business. …

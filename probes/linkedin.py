@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 from unicodedata import normalize
-from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qs, urlsplit
 
-from probes import dates, read, shown
+from probes import clean, dates, read, shown
 from probes.model import Account, Activity, Identity, Kind, Page, Steps
 from probes.shown import Shown
 
@@ -77,7 +77,7 @@ def _on_host(parts: SplitResult) -> Identity:
 
 
 def _by_path(parts: SplitResult) -> Identity:
-    segments = [_segment(segment) for segment in parts.path.split("/") if segment.strip()]
+    segments = [told for segment in parts.path.split("/") if (told := _segment(segment))]
     query = {name: values[0] for name, values in parse_qs(parts.query).items()}
     while segments and (
         segments[0].lower() == "mwlite"
@@ -165,7 +165,7 @@ def _keyed(kind: Kind, key: str) -> Identity:
 
 
 def _segment(text: str) -> str:
-    return normalize("NFC", unquote(text)).strip()
+    return normalize("NFC", clean.segment(text)).strip()
 
 
 def _invalid() -> Identity:

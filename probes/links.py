@@ -39,6 +39,9 @@ SHORTENERS = frozenset(
     """.split()  # noqa: SIM905
 )
 
+EMPTY = "empty"
+"""The note of a cell in which nothing is to be seen: blanks and invisible marks."""
+
 _BRANDS = ("facebook", "twitter", "linkedin", "youtube", "instagram")
 
 
@@ -68,13 +71,17 @@ def channel(name: str) -> Channel:
 
 @lru_cache(maxsize=16_384)
 def owner(host: str) -> str:
-    """The name of the channel that a host belongs to: the longest of the HOSTS it ends with."""
-    host = host.partition(":")[0]
-    while "." in host:
-        if host in (owners := _owners()):
-            return owners[host]
-        host = host.partition(".")[2]
-    return SITE
+    """The name of the channel that a host belongs to: the longest of the HOSTS it ends with.
+
+    One that ends with `*` (`nitter.*`) stands for every host that begins so.
+    """
+    rest = host = host.partition(":")[0]
+    owners = _owners()
+    while "." in rest:
+        if rest in owners:
+            return owners[rest]
+        rest = rest.partition(".")[2]
+    return owners.get(f"{host.partition('.')[0]}.*", SITE)
 
 
 def interface(channel: str) -> Interface | None:
@@ -105,10 +112,10 @@ def identify(typed: str, column: str | None = None) -> Identity:
     Pure, and raises nothing whatever the text. A name alone (`@amal`) means something only in a column.
     """
     text = cleaning.repaired(typed)
-    if not text or cells.nothing(text):
-        return Identity(
-            column or SITE, Kind.NONE if typed.strip() else Kind.INVALID, note=None if text else "empty"
-        )
+    if not (seen := text or cleaning.visible(typed)):
+        return Identity(column or SITE, Kind.INVALID, note=EMPTY)
+    if cells.nothing(seen):
+        return Identity(column or SITE, Kind.NONE)
     named, text = cells.labelled(text)
     if named is not None and (named not in channels() or _elsewhere(named, column)):
         return Identity(column or SITE, Kind.INVALID, note="other_network")

@@ -9,9 +9,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
-from urllib.parse import unquote, urljoin, urlsplit
+from urllib.parse import unquote, urljoin
 
-from probes import activity, discover, domains, names, read, signs, spam, tongue
+from probes import activity, clean, discover, domains, names, read, signs, spam, tongue
 from probes.model import Activity, FoundLink, Page, Reason, Scalar
 
 
@@ -82,7 +82,7 @@ def read_site(page: Page) -> Site:
 
 def is_home(url: str) -> bool:
     """Whether an address is a site's front page, in whatever language, and not one page of it."""
-    parts = urlsplit(url)
+    parts = clean.parted(url)
     return bool(_HOME.fullmatch(parts.path)) and not re.search(
         r"(?:^|&)(?:p|page_id|id|article|post)=", parts.query
     )
@@ -97,7 +97,7 @@ _HOME = re.compile(
 
 def _print(document: read.Document) -> str:
     """A fingerprint of what the page says, its own name and numbers aside: missing pages say the same."""
-    name = urlsplit(document.url).path.rstrip("/").rpartition("/")[2]
+    name = clean.parted(document.url).path.rstrip("/").rpartition("/")[2]
     said = f"{document.title} {document.text}"
     if len(name) > 3:
         said = said.replace(name, "").replace(unquote(name), "")

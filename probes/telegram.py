@@ -11,9 +11,9 @@ import re
 from collections.abc import Generator
 from dataclasses import replace
 from datetime import UTC, datetime
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, urlsplit
 
-from probes import read, shown
+from probes import clean, read, shown
 from probes.model import (
     Account,
     Activity,
@@ -57,18 +57,15 @@ def identify(url: str, typed: str) -> Identity:  # noqa: ARG001  # every channel
 
 
 def identify_bare(text: str) -> Identity | None:
-    """Tell a name typed in the Telegram column, `tg://resolve?domain=…` too."""
-    text = text.strip()
-    if text.lower().startswith("tg:"):
-        text = text.partition("domain=")[2].partition("&")[0]
-    found = _named(text.removeprefix("@"))
+    """Tell a name typed in the Telegram column."""
+    found = _named(text.strip().removeprefix("@"))
     return found if found.key else None
 
 
 def _on_host(parts: SplitResult) -> Identity:
     host = (parts.hostname or "").removesuffix(".")
     front = next((host.removesuffix(own).removesuffix(".") for own in HOSTS if host.endswith(own)), "")
-    segments = [unquote(segment).strip() for segment in parts.path.split("/") if segment.strip()]
+    segments = clean.segments(parts.path)
     if front not in _FRONT:
         return _by_path([front, *segments])  # <name>.t.me
     return _by_path(segments) if segments else Identity(NAME, Kind.HOME)

@@ -11,9 +11,9 @@ import re
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, replace
 from typing import cast
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, urlsplit
 
-from probes import links, shown, walls
+from probes import clean, links, shown, walls
 from probes.model import (
     Account,
     Ask,
@@ -65,7 +65,7 @@ def _on_host(parts: SplitResult) -> Identity:
     front = (parts.hostname or "").removesuffix("tiktok.com").removesuffix(".")
     if front not in _FRONT:
         return Identity(NAME, Kind.INVALID)  # ads., business., support. …
-    segments = [unquote(segment).strip() for segment in parts.path.split("/") if segment.strip()]
+    segments = clean.segments(parts.path)
     if not segments:
         return Identity(NAME, Kind.HOME)
     first, rest = segments[0], segments[1:]

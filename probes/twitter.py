@@ -10,18 +10,17 @@ import re
 from dataclasses import replace
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
-from probes import read, shown, twitter_api
+from probes import clean, read, shown, twitter_api
 from probes.model import Account, Identity, Kind, Page, Steps
 from probes.shown import Shown
 
 NAME = "twitter"
 VERSION = 1
 INTERFACE, probe_api = twitter_api.INTERFACE, twitter_api.probe_api
-# Mirrors and embedders carry the same paths (yt-dlp, FxEmbed, nitter 2026-08).
+# Mirrors and embedders carry the same paths (yt-dlp, FxEmbed, nitter 2026-08); anybody may run a nitter.
 _MIRRORS = frozenset(
     """
-    fxtwitter.com vxtwitter.com fixupx.com fixvx.com twstalker.com nitter.net nitter.poast.org
-    xcancel.com
+    fxtwitter.com vxtwitter.com fixupx.com fixvx.com twstalker.com xcancel.com nitter.*
     """.split()  # noqa: SIM905
 )
 HOSTS = frozenset({"twitter.com", "x.com", "t.co", "twimg.com"}) | _MIRRORS
@@ -58,9 +57,13 @@ def identify(url: str, typed: str) -> Identity:  # noqa: ARG001  # every channel
 
 
 def identify_bare(text: str) -> Identity | None:
-    """Tell a handle typed in the X column without an address."""
-    found = _named(text.strip().lstrip("/").removeprefix("@").strip().rstrip("/"))
-    return found if found.key else None
+    """Tell a handle typed in the X column without an address.
+
+    A number alone is a sheet's nought, a count or a telephone; of one digit it may be an early handle.
+    """
+    text = text.strip()
+    found = _named(text.lstrip("/").removeprefix("@").strip().rstrip("/"))
+    return found if found.key and not re.fullmatch(r"0|\d{2,}", text) else None
 
 
 def _routed(parts: SplitResult) -> SplitResult:
@@ -79,13 +82,13 @@ def _on_host(parts: SplitResult) -> Identity:
     if host.startswith("platform.") and "tweet" in parts.path.lower():
         return Identity(NAME, Kind.POST)
     front = next((host.removesuffix(own).removesuffix(".") for own in HOSTS if host.endswith(own)), "")
-    if host not in HOSTS and front not in _FRONT:
+    if host not in HOSTS and front not in _FRONT and not host.startswith("nitter."):
         return Identity(NAME, Kind.INVALID)  # help., developer., analytics. …
     return _by_path(parts)
 
 
 def _by_path(parts: SplitResult) -> Identity:
-    segments = [unquote(segment).strip() for segment in parts.path.split("/") if segment.strip()]
+    segments = clean.segments(parts.path)
     query = {name: values[0] for name, values in parse_qs(parts.query).items()}
     if not segments:
         return Identity(NAME, Kind.HOME)
@@ -118,7 +121,7 @@ def _by_query(query: dict[str, str]) -> Identity:
     number = query.get("user_id", "")
     if "screen_name" in query:
         return _named(query["screen_name"].removeprefix("@"))
-    return _by_id(number) if number.isdigit() else Identity(NAME, Kind.INVALID)
+    return _by_id(number) if number.isascii() and number.isdigit() else Identity(NAME, Kind.INVALID)
 
 
 def _inside(second: str, rest: list[str]) -> Identity:

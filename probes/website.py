@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Generator, Mapping
 from dataclasses import replace
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, unquote
 
-from probes import decoy, further, links, missing, news, past, read, walls
+from probes import clean, decoy, further, links, missing, news, past, read, walls
 from probes.doors import open_site, transport, twin
 from probes.model import (
     Account,
@@ -69,8 +69,10 @@ _NETWORKS = frozenset(
 
 def identify(url: str, typed: str) -> Identity:  # noqa: ARG001  # every channel is asked with both
     """Tell which site a cleaned address names: the host without `www.`, and the path if any."""
-    parts = urlsplit(url)
+    parts = clean.parted(url)
     whole = parts.netloc
+    if not whole:
+        return Identity(NAME, Kind.INVALID, url=url)
     host, path = whole.removeprefix("www."), unquote(parts.path).rstrip("/")
     canonical = f"https://{whole}{parts.path or '/'}" + (f"?{parts.query}" if parts.query else "")
     if _SEARCH.match(f"{host}{parts.path}") and parts.query:

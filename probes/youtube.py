@@ -13,10 +13,10 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
-from unicodedata import normalize
+from unicodedata import bidirectional, normalize
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
-from probes import dates, links, read, walls, youtube_api
+from probes import clean, dates, links, read, walls, youtube_api
 from probes.model import (
     Account,
     Activity,
@@ -83,10 +83,21 @@ _RESERVED = _words(
     " getpremium howyoutubeworks iframe_api img index intl jobs kids live_chat live_dashboard login"
     " logout money movies music new oembed oops originals personalization premium pressroom privacy"
     " profile profile_redirector qr redirect reporthistory s select_site signin signup sitemaps source"
-    " static storefront subscribe_widget subscription_center subscriptions supported_browsers t testtube"
+    " sports static storefront subscribe_embed subscribe_widget subscription_center subscriptions"
+    " supported_browsers t testtube"
     " trending trends tv upload user verify view_play_list w yt youtubei"
 )
-_MARKS = re.compile("[\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
+# `/news` is on the sheet's list and not on this one: other projects' cases know it as a channel's name.
+_RESERVED_AREA = re.compile(r"(?:account|copyright)_\w+")
+# Which part of a query names a channel is told by the path alone: elsewhere `p` is a playlist.
+_ASKED = {
+    "feeds": ("channel_id", "user", "playlist_id"),
+    "subscription_center": ("add_user",),
+    "subscribe_widget": ("p",),
+    "subscribe_embed": ("channelid", "channel"),
+    "embed": ("channel",),
+    "profile": ("user",),
+}
 _BARE = "bare"
 
 
@@ -129,7 +140,7 @@ def _named(parts: SplitResult, depth: int) -> Identity:
     first = segments[0].lower()
     if first in _WRAPPERS and depth < 3 and (inner := _unwrapped(parts, query, _WRAPPERS[first])):
         return _named(inner, depth + 1)
-    return _owner(query) or _by_path(first, segments, query)
+    return _owner(first, query) or _by_path(first, segments, query)
 
 
 def _unwrapped(parts: SplitResult, query: dict[str, str], name: str) -> SplitResult | None:
@@ -142,15 +153,21 @@ def _unwrapped(parts: SplitResult, query: dict[str, str], name: str) -> SplitRes
     return target if inner and (target.hostname or "").endswith("youtube.com") else None
 
 
-def _owner(query: dict[str, str]) -> Identity | None:
+def _owner(first: str, query: dict[str, str]) -> Identity | None:
     """The channel that a subscription button, a feed or an embedded player names."""
-    for name in ("channel_id", "channel"):
-        if _UC.fullmatch(query.get(name, "")):
-            return _by_id(query[name], note="derived")
-    user = query.get("add_user") or query.get("p") or query.get("user")
-    if query.get("listType") == "user_uploads":
-        user = query.get("list")
-    return _by_name("user", user, note="derived") if user and _CUSTOM.fullmatch(user) else None
+    names = _ASKED.get(first, ())
+    if first == "embed" and query.get("listType") == "user_uploads":
+        names = ("list",)
+    return next(filter(None, (_asked(name, query[name]) for name in names if name in query)), None)
+
+
+def _asked(name: str, value: str) -> Identity | None:
+    """The channel that one name of a query gives: by id, by the list of its uploads, by its old name."""
+    uploads = _UPLOADS.fullmatch(value)
+    if uploads or _UC.fullmatch(value):
+        return _by_id(f"UC{uploads[1]}" if uploads else value, note="derived")
+    named = name in ("user", "add_user", "p", "list") and _CUSTOM.fullmatch(value)
+    return _by_name("user", value, note="derived") if named else None
 
 
 def _by_path(first: str, segments: list[str], query: dict[str, str]) -> Identity:
@@ -165,7 +182,7 @@ def _by_path(first: str, segments: list[str], query: dict[str, str]) -> Identity
         return _by_name(first, second)
     if first in _VIDEOS or first in _SEARCHES:
         return _by_uploads(query) or Identity(NAME, Kind.POST if first in _VIDEOS else Kind.SEARCH)
-    if first in _RESERVED or (second and second.lower() not in _TABS):
+    if first in _RESERVED or _RESERVED_AREA.fullmatch(first) or (second and second.lower() not in _TABS):
         return Identity(NAME, Kind.INVALID)
     return _by_name("c", segments[0], note=_BARE)
 
@@ -177,8 +194,12 @@ def _by_uploads(query: dict[str, str]) -> Identity | None:
 
 
 def _segment(text: str) -> str:
-    """One path segment as a person reads it, without invisible marks and trailing punctuation."""
-    return normalize("NFC", _MARKS.sub("", unquote(text))).strip().rstrip(".,;)]}>\"'»،؛·•")
+    """One path segment as a person reads it, without invisible marks and trailing punctuation.
+
+    From right to left a handle's `@` may be seen, and copied, at its other end.
+    """
+    told = normalize("NFC", clean.segment(text)).strip().rstrip(".,;)]}>\"'»،؛·•")
+    return f"@{told[:-1]}" if told.endswith("@") and bidirectional(told[0]) in ("R", "AL") else told
 
 
 def _by_id(text: str, note: str | None = None) -> Identity:

@@ -292,11 +292,299 @@ def test_tracking_names_and_fragments_are_no_part_of_a_site() -> None:
         ("Twitter: @annour_ma Instagram: @annour", ["Twitter: @annour_ma", "Instagram: @annour"]),
         ("Page Facebook: Amal Rabat", ["Page Facebook: Amal Rabat"]),
         ("notre site web : https://annour.ma", ["notre site web : https://annour.ma"]),
+        ("facebook.com/annour facebook.com/amal", ["facebook.com/annour", "facebook.com/amal"]),
+        ("facebook.com/annour et facebook.com/amal", ["facebook.com/annour", "facebook.com/amal"]),
+        ("https://annour.ma et facebook.com/amal", ["https://annour.ma", "facebook.com/amal"]),
+        ("annour.ma amal.ma", ["annour.ma", "amal.ma"]),
+        ("annour.ma/https://amal.ma", ["annour.ma", "https://amal.ma"]),
+        ("https://annour.ma/x/https://amal.ma/", ["https://annour.ma/x", "https://amal.ma/"]),
+        (
+            "https://web.archive.org/web/2020/https://amal.ma",
+            ["https://web.archive.org/web/2020/https://amal.ma"],
+        ),
+        ("annour.ma/?u=x/https://amal.ma", ["annour.ma/?u=x/https://amal.ma"]),
+        ("http://https://annour.ma", ["http://https://annour.ma"]),
+        ("http://Annour Rabat.org", ["http://Annour Rabat.org"]),
+        ("www. annour.ma", ["www. annour.ma"]),
+        ("http://www.annour.ma (ex annour.org)", ["http://www.annour.ma (ex annour.org)"]),
         ("  ", []),
     ],
 )
 def test_a_cell_may_hold_several_links(text: str, parts: list[str]) -> None:
     assert links_in(text) == parts
+
+
+# --- What stands around an address, and what stands in it ---
+
+
+@pytest.mark.parametrize(
+    ("typed", "channel", "kind", "key"),
+    [
+        ("facebook.com/sharer/sharer.php?u=https://annour.ma", "facebook", Kind.SHARE, None),
+        ("https//facebook.com/sharer/sharer.php?u=https://annour.ma", "facebook", Kind.SHARE, None),
+        (
+            "facebook.com/annour?share_url=https://www.facebook.com/amal",
+            "facebook",
+            Kind.PROFILE,
+            "u:annour",
+        ),
+        ("annour.ma/?redirect=https://amal.ma/x", "website", Kind.PAGE, "annour.ma"),
+        ("www.annour.ma/lien?url=https://amal.ma/x", "website", Kind.PAGE, "annour.ma/lien"),
+        ("t.me/share/url?url=https://annour.ma", "telegram", Kind.SHARE, None),
+        ("site=https://annour.ma/", "website", Kind.PAGE, "annour.ma"),
+        ("Facebook :https://www.facebook.com/annour", "facebook", Kind.PROFILE, "u:annour"),
+    ],
+)
+def test_a_link_in_an_addresss_query_is_not_the_address(
+    typed: str, channel: str, kind: Kind, key: str | None
+) -> None:
+    identity = identify(typed)
+    assert (identity.channel, identity.kind, identity.key) == (channel, kind, key)
+
+
+@pytest.mark.parametrize("before", ["", "www.", "https://", "https://www.", "notre page : www."])
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("linkedin.com/company/annour de rabat", "linkedin.com/company/annour and amal"),
+        *("linkedin.com/company/annour & amal", "facebook.com/association et developpement"),
+        *("facebook.com/annour وفاء", "x.com/annour rabat", "youtube.com/@annour rabat"),
+        "facebook.com/association annour: rabat",
+    ],
+)
+def test_a_name_typed_with_spaces_is_nobodys_shorter_name(before: str, path: str) -> None:
+    identity = identify(before + path)
+    assert (identity.kind, identity.key) == (Kind.INVALID, None)
+
+
+@pytest.mark.parametrize(
+    ("typed", "key"),
+    [
+        ("www.annour.ma/page de garde.html", "annour.ma/page de garde.html"),
+        ("https://www.annour.ma/page de garde.html", "annour.ma/page de garde.html"),
+        ("www.facebook.com/people/جمعية النور/61550000000001/", "id:61550000000001"),
+        ("[page](https://www.facebook.com/people/Salma Annour/61550000000001/)", "id:61550000000001"),
+        ("Page#https://www.facebook.com/people/Salma Annour/61550000000001/#", "id:61550000000001"),
+        ("https://www.facebook.com/annour (page officielle)", "u:annour"),
+        ("www.facebook.com/annour - page officielle", "u:annour"),
+        ("https://www.facebook.com/annour et www.facebook.com/amal", "u:annour"),
+        ("https://www.facebook.com/annour et amal.ma", "u:annour"),
+        ("https://www.facebook.com/annour Tel: 0612345678", "u:annour"),
+        ("https://www.annour.ma et notre radio/podcast", "annour.ma"),
+        ("[page](https://www.linkedin.com/company/annour 'Annour')", "company/annour"),
+        ("[page](https://www.linkedin.com/company/annour de rabat)", None),
+    ],
+)
+def test_spaces_in_a_path_stay_and_talk_after_it_goes(typed: str, key: str | None) -> None:
+    assert identify(typed).key == key
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        '=HYPERLINK("https://www.linkedin.com/company/l\'annour";"notre page")',
+        "=HYPERLINK('https://www.linkedin.com/company/l’annour';'notre page')".replace("’", "%27"),
+        '<a href="https://www.linkedin.com/company/l\'annour">ici</a>',
+        "<a class='x' href=https://www.linkedin.com/company/l'annour>ici</a>",
+        "<a href=\"https://www.linkedin.com/company/l'annour",
+    ],
+)
+def test_a_quotation_is_closed_by_the_mark_that_opened_it(typed: str) -> None:
+    assert identify(typed).key == "company/l'annour"
+
+
+@pytest.mark.parametrize(
+    ("host", "channel", "key"),
+    [
+        ("ⓕacebook.com", "facebook", "u:annour"),
+        ("𝐟𝐚𝐜𝐞𝐛𝐨𝐨𝐤.com", "facebook", "u:annour"),
+        ("annour℀.ma", "website", None),
+        ("annour﹕x.ma", "website", None),
+        ("annour﹖.ma", "website", None),
+        ("annour﹫x.ma", "website", None),
+        ("annour⩴.ma", "website", None),
+        ("facebook%E2%80%8F.com", "website", None),
+        ("www.youtube.", "website", None),
+    ],
+)
+def test_a_host_is_read_as_a_browser_reads_its_letters(host: str, channel: str, key: str | None) -> None:
+    identity = identify(f"https://{host}/annour")
+    assert (identity.channel, identity.key) == (channel, key)
+
+
+def test_an_encoded_host_is_decoded_whatever_follows_it() -> None:
+    assert identify("https://xn--mgbc0a9azcg.example/annour").key == "المغرب.example/annour"
+
+
+def test_an_invisible_mark_in_a_carried_host_is_no_part_of_it() -> None:
+    carried = "https://l.facebook.com/l.php?u=https%253A%252F%252Fannour%25E2%2580%258F.ma%252F"
+    assert identify(carried).key == "annour.ma"
+
+
+@pytest.mark.parametrize(
+    "typed", ["/login?next=%2F%09%2F[x", "/login?next=%2F%2F[x", "/login?next=https%3A%2F%2F[x"]
+)
+def test_a_carried_address_that_cannot_be_read_carries_nobody(typed: str) -> None:
+    assert identify(f"https://www.facebook.com{typed}").key is None
+
+
+@pytest.mark.parametrize(
+    "typed",
+    ["????? ?????", "✔", "🙂", "\u200f", "\ufffd", "?", "*", "()", ",", "☐"],
+)
+@pytest.mark.parametrize("column", [None, "facebook"])
+def test_marks_without_a_word_do_not_say_that_there_is_none(typed: str, column: str | None) -> None:
+    assert identify(typed, column).kind is Kind.INVALID
+
+
+@pytest.mark.parametrize("typed", ["-", "–", "—", "...", "…", ".", "/", "//", "- - -", "_", "-/-"])
+def test_dashes_dots_and_slashes_say_that_there_is_none(typed: str) -> None:
+    assert identify(typed, "twitter").kind is Kind.NONE
+
+
+# --- Platforms' grammar: each part is read where it stands ---
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "key"),
+    [
+        ("view_play_list?p=PLannour", Kind.INVALID, None),
+        ("watch?v=jZViAnnour0&list=PLannour&p=PLannour", Kind.POST, None),
+        ("watch?v=jZViAnnour0&channel=UCannour2q7Y59uB_TXFjn2X", Kind.POST, None),
+        ("@annour?user=amal", Kind.PROFILE, "@annour"),
+        ("c/annour?add_user=amal", Kind.PROFILE, "c/annour"),
+        ("subscribe_widget?p=annour", Kind.PROFILE, "user/annour"),
+        ("subscribe_embed?channelid=UCannour2q7Y59uB_TXFjn2X", Kind.PROFILE, "UCannour2q7Y59uB_TXFjn2X"),
+        ("profile?user=annour", Kind.PROFILE, "user/annour"),
+        ("feeds/videos.xml?user=annour", Kind.PROFILE, "user/annour"),
+        (
+            "feeds/videos.xml?channel_id=UCannour2q7Y59uB_TXFjn2X",
+            Kind.PROFILE,
+            "UCannour2q7Y59uB_TXFjn2X",
+        ),
+        (
+            "feeds/videos.xml?playlist_id=UUannour2q7Y59uB_TXFjn2X",
+            Kind.PROFILE,
+            "UCannour2q7Y59uB_TXFjn2X",
+        ),
+        ("feeds/videos.xml?playlist_id=PLannour", Kind.INVALID, None),
+        ("embed/?listType=user_uploads&list=annour", Kind.PROFILE, "user/annour"),
+        ("embed/videoseries?list=UUannour2q7Y59uB_TXFjn2X", Kind.POST, "UCannour2q7Y59uB_TXFjn2X"),
+        *((name, Kind.INVALID, None) for name in ("sports", "account_privacy", "copyright_school")),
+        ("newsannour", Kind.PROFILE, "c/newsannour"),
+        ("جمعية@", Kind.PROFILE, "@جمعية"),
+    ],
+)
+def test_youtube_names_its_channels_in_the_path_or_where_the_path_says(
+    path: str, kind: Kind, key: str | None
+) -> None:
+    identity = identify(f"https://www.youtube.com/{path}")
+    assert (identity.kind, identity.key) == (kind, key)
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "key"),
+    [
+        ("people/2015/61550000000001/", Kind.PROFILE, "id:61550000000001"),
+        ("people/Annour-0612345678/61550000000001/", Kind.PROFILE, "id:61550000000001"),
+        ("people/61550000000001", Kind.PROFILE, "id:61550000000001"),
+        ("pages/1234/190012345678", Kind.PAGE, "id:190012345678"),
+        ("pages/Annour/190012345678/photos/4321", Kind.PAGE, "id:190012345678"),
+        ("pages/Rabat-10000/Annour/190012345678", Kind.PAGE, "id:190012345678"),
+        ("pages/Annour-61550000000001/photos/4321", Kind.PAGE, "id:61550000000001"),
+        ("p/Annour-61550000000001/photos/", Kind.PAGE, "id:61550000000001"),
+        ("p/Annour-61550000000001/photos/4321", Kind.PAGE, "id:61550000000001"),
+        ("pages/category/NGO/Annour-123456789012345/posts/", Kind.PAGE, "id:123456789012345"),
+        ("pages/category/NGO/Annour-123456789012345/?ref=page_internal", Kind.PAGE, "id:123456789012345"),
+        ("pages/category/NGO", Kind.INVALID, None),
+        ("pages/Annour", Kind.INVALID, None),
+        ("people/Annour", Kind.INVALID, None),
+        ("profile.php?id=١٠٠٠١٢٢٤١١٤٠٣٦٣", Kind.INVALID, None),
+        ("people/Annour/١٠٠٠١٢٢٤١١٤٠٣٦٣", Kind.INVALID, None),
+        *((name, Kind.INVALID, None) for name in ("oculus", "whatsapp", "instagram")),
+        (
+            "plugins/post.php?href=https%3A%2F%2Fwww.facebook.com%2Fannour%2Fposts%2F4321",
+            Kind.POST,
+            "u:annour",
+        ),
+        (
+            "plugins/video.php?href=https%3A%2F%2Fwww.facebook.com%2Fannour%2Fvideos%2F4321",
+            Kind.POST,
+            "u:annour",
+        ),
+        ("plugins/post.php", Kind.POST, None),
+    ],
+)
+def test_facebooks_numbers_are_read_by_where_they_stand(path: str, kind: Kind, key: str | None) -> None:
+    identity = identify(f"https://www.facebook.com/{path}")
+    assert (identity.kind, identity.key) == (kind, key)
+
+
+@pytest.mark.parametrize(
+    ("host", "key"),
+    [
+        *(("facebook.ma", "u:annour"), ("www.facebook.es", "u:annour"), ("fr-fr.facebook.fr", "u:annour")),
+        *(("facebook.co.uk", "u:annour"), ("m.facebook.co.ma", "u:annour"), ("developers.facebook.ma", None)),
+        *(("facebook.co", None), ("facebook.cm", None), ("facebook.om", None), ("facebook.net", None)),
+        *(("facebook.com.ma", None), ("facebok.ma", None), ("annour.facebook.ma.example", None)),
+    ],
+)
+def test_facebooks_own_country_hosts_are_facebook_and_its_lookalikes_are_not(
+    host: str, key: str | None
+) -> None:
+    found = identify(f"https://{host}/annour")
+    assert found.key == key or (found.channel, key) == ("website", None)
+
+
+@pytest.mark.parametrize(
+    ("typed", "kind", "key"),
+    [
+        ("https://nitter.annour.example/annour_ma", Kind.PROFILE, "annour_ma"),
+        ("https://nitter.annour.example/annour_ma/status/1598743914602613250", Kind.POST, "annour_ma"),
+        ("https://twitter.com/intent/user?user_id=²", Kind.INVALID, None),
+        ("https://twitter.com/intent/user?user_id=١٢٣", Kind.INVALID, None),
+        ("https://x.com/annour_ma%E2%80%8F", Kind.PROFILE, "annour_ma"),
+        ("https://web.archive.org/web/2012/http://twitter.com/#!/annour_ma", Kind.PROFILE, "annour_ma"),
+        (
+            "http://webcache.googleusercontent.com/search?q=cache:https://x.com/annour_ma",
+            Kind.PROFILE,
+            "annour_ma",
+        ),
+        (
+            "https://webcache.googleusercontent.com/search?q=cache:aB3dE6gH9jKl:x.com/annour_ma+annour&hl=fr",
+            Kind.PROFILE,
+            "annour_ma",
+        ),
+    ],
+)
+def test_an_x_account_is_told_through_mirrors_archives_and_marks(
+    typed: str, kind: Kind, key: str | None
+) -> None:
+    identity = identify(typed)
+    assert (identity.channel, identity.kind, identity.key) == ("twitter", kind, key)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("facebook.com/annour%E2%80%8F", "x.com/annour%E2%80%8F", "linkedin.com/company/annour%E2%80%8F"),
+        *("instagram.com/annour%E2%80%8F", "tiktok.com/@annour%E2%80%8F", "t.me/annour%E2%80%8F"),
+        "youtube.com/%E2%80%8F@annour",
+    ],
+)
+def test_a_mark_of_direction_is_no_part_of_a_name(url: str) -> None:
+    assert identify(f"https://{url}").key == identify(f"https://{url.replace('%E2%80%8F', '')}").key
+
+
+@pytest.mark.parametrize("typed", ["0", "25", "0612345678"])
+def test_a_number_in_xs_column_is_a_count_and_nobodys_handle(typed: str) -> None:
+    assert identify(typed, "twitter").kind is Kind.INVALID
+
+
+@pytest.mark.parametrize("typed", ["جمعية@", "@جمعية"])
+def test_a_handle_from_right_to_left_may_end_with_its_at(typed: str) -> None:
+    assert identify(typed, "youtube").key == "@جمعية"
+    assert identify("annour@", "youtube").key is None
 
 
 # --- Short links are followed ---
@@ -385,6 +673,9 @@ PIECES = st.lists(
             ),
             *(
                 "²",
+                "℀",
+                "﹕",
+                "ⓕ",
                 "%2F",
                 "xn--",
                 ";",
@@ -418,6 +709,8 @@ PIECES = st.lists(
 @given(typed=st.text(max_size=80) | PIECES, column=st.sampled_from([None, *links.channels()]))
 @example(typed="http://[", column=None)
 @example(typed="http://a.ma:²/", column="website")
+@example(typed="https://annour℀.ma/", column=None)
+@example(typed="https://annour﹕x.ma/", column="facebook")
 def test_no_text_makes_it_raise(typed: str, column: str | None) -> None:
     identity = identify(typed, column)
     assert identity.key != ""

@@ -19,6 +19,30 @@ def page(body: bytes | str, url: str = "https://annour.example/", **headers: str
     return Page(url, 200, sent, body.encode() if isinstance(body, str) else body, NOW)
 
 
+ODD = ("http://[x", "//[x", "https://annour℀.ma/", "https://annour﹕x.ma/", "http://[::1", "https://@:@/[")
+
+
+@pytest.mark.parametrize("href", ODD)
+@pytest.mark.parametrize(
+    "tag",
+    [
+        *(
+            '<a href="{}">ici</a>',
+            '<base href="{}"><a href="/contact">contact</a>',
+            '<iframe src="{}"></iframe>',
+        ),
+        *('<link rel="alternate" type="application/rss+xml" href="{}">', '<link rel="canonical" href="{}">'),
+        *('<meta property="og:url" content="{}">', '<div data-href="{}"></div>'),
+    ],
+)
+def test_an_address_that_cannot_be_read_costs_a_page_nothing_else(tag: str, href: str) -> None:
+    link = '<a href="/agenda">agenda</a>' if "<base" not in tag else ""
+    body = f"<html><head><title>Annour</title></head><body>{tag.format(href)}{link}<p>Association</p></body>"
+    seen = read_site(page(body))
+    assert seen.title == "Annour"
+    assert seen.inside == ("https://annour.example/agenda" if link else "")
+
+
 @pytest.mark.parametrize(
     ("charset", "declared"),
     [

@@ -99,6 +99,18 @@ def test_a_cell_that_says_none_registers_nothing():
     assert not [a for a in reading.accounts if a.association == "a1" and a.column == "youtube"]
 
 
+def test_a_cell_of_invisible_marks_is_an_empty_cell(tmp_path):
+    reading = read(written(tmp_path, "name,facebook\nAnnour,\u200f\u200e\n"))
+    assert (reading.accounts, troubles(reading)) == ([], [])
+
+
+@pytest.mark.parametrize("cell", ["????? ?????", "\ufffd\ufffd", "✔"])
+def test_a_cell_whose_words_were_destroyed_is_told_and_not_taken_for_none(tmp_path, cell):
+    assert [
+        column for _, column, _ in troubles(read(written(tmp_path, f"name,facebook\nAnnour,{cell}\n")))
+    ] == ["facebook"]
+
+
 def test_the_order_of_columns_is_free(tmp_path):
     one = read(written(tmp_path, "name,facebook,website\nX Y,https://www.facebook.com/xyclub,xy.example\n"))
     other = read(
