@@ -14,13 +14,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from functools import partial
+from functools import cache, partial
 from types import TracebackType
 from typing import Any, Self, cast
 
 import httpx
 from tenacity import AsyncRetrying, RetryCallState, stop_after_attempt, wait_exponential_jitter
 
+from probes import links
 from probes.clean import tlds
 from probes.connections import Connections
 from probes.dns import Names
@@ -39,6 +40,7 @@ TRANSIENT_STATUSES = frozenset({408, 500, 502, 503, 504, *range(520, 528)})  # 5
 FEW_RETRIES = 10  # allowed whatever the budget: a run of one link has no tenth
 LONGEST_RETRY_WAIT = 30.0
 ROBOTS_BYTES = 500 * 1024  # as much as RFC 9309 asks to be read
+JITTER = 0.5  # of a platform's rest, added by chance
 HOST_DOWN = "host down"
 SHUT = "only the interface of this platform is asked"
 
@@ -94,14 +96,41 @@ class Fetcher:
         Error pages are pages: their status is for the channel to judge. Raises NoPage.
         """
         self.asks += 1
-        return await self._persist(partial(self._try, ask))
 
-    async def _persist(self, attempt: Callable[[], Awaitable[Page]]) -> Page:
+        async def worth_another(state: RetryCallState) -> bool:
+            left = self._worth_another(state) and state.attempt_number <= self.options.retries
+            return left and await self.may_repeat(ask, _got(state))
+
+        return await self._persist(partial(self._try, ask), worth_another)
+
+    async def may_repeat(self, ask: Ask, got: Page | NoPage) -> bool:
+        """Whether a link may be asked for again tonight: one that robots.txt forbids is asked for once.
+
+        Where nobody answered, a site's robots.txt is not asked for either: it would be as silent.
+        """
+        if not ask.registered or ask.call is not None:
+            return True
+        try:
+            urls = {self._guard.check_url(url) for url in (ask.url, got.url or ask.url)}
+            asks_first = isinstance(got, Page) or all(_is_platform(url.host) for url in urls)
+            return not any([await self._forbids(url, ask, asks_first=asks_first) for url in urls])
+        except NoPage:  # nothing is known of what it forbids
+            return True
+
+    async def _forbids(self, url: httpx.URL, ask: Ask, *, asks_first: bool) -> bool:
+        host, origin = self._host(url), _origin(url)
+        if asks_first:
+            await self._rules(Chain(url, {}, ask.insecure, ROBOTS_BYTES))
+        return origin in host.robots and host.robots[origin].forbids(str(url))
+
+    async def _persist(
+        self, attempt: Callable[[], Awaitable[Page]], worth_another: Callable[[RetryCallState], Any]
+    ) -> Page:
         retrying = AsyncRetrying(
             sleep=self._sleep,
             stop=stop_after_attempt(1 + self.options.retries),
             wait=self._wait,
-            retry=self._worth_another,
+            retry=worth_another,
             before_sleep=self._count_retry,
             retry_error_callback=_last_outcome,
         )
@@ -183,8 +212,15 @@ class Fetcher:
     def _host(self, url: httpx.URL) -> Host:
         name = url.raw_host.decode()
         if name not in self._hosts:
-            self._hosts[name] = Host(name, self.options.host_delay, self.options.breaker_failures)
+            self._hosts[name] = self._new_host(name)
         return self._hosts[name]
+
+    def _new_host(self, name: str) -> Host:
+        """A host by its rest: platforms watch for steady robots, and have a longer and less even one."""
+        patience = self.options.breaker_failures
+        if _is_platform(name):
+            return Host(name, self.options.platform_rest, patience, jitter=JITTER)
+        return Host(name, self.options.host_delay, patience)
 
     @asynccontextmanager
     async def _turn(self, host: Host, origin: str) -> AsyncIterator[None]:
@@ -204,13 +240,17 @@ class Fetcher:
                     host.asked(self._clock())
 
     async def _obey_robots(self, chain: Chain) -> None:
+        rules = await self._rules(chain)
+        if not rules.allows(str(chain.url)):
+            raise NoPage(Reason.ROBOTS, "robots.txt")
+
+    async def _rules(self, chain: Chain) -> Robots:
         host, origin = self._host(chain.url), _origin(chain.url)
         async with host.asking_robots:
             if origin not in host.robots:
                 host.robots[origin] = await self._robots(chain)
                 host.slow_down(host.robots[origin].crawl_delay)
-        if not host.robots[origin].allows(str(chain.url)):
-            raise NoPage(Reason.ROBOTS, "robots.txt")
+        return host.robots[origin]
 
     async def _robots(self, chain: Chain) -> Robots:
         """The rules of one origin, asked once a run.
@@ -224,7 +264,7 @@ class Fetcher:
             return await self._follow(Chain(url, {}, chain.insecure, ROBOTS_BYTES), obey_robots=False)
 
         try:
-            page = await self._persist(attempt)
+            page = await self._persist(attempt, self._worth_another)
         except NoPage as none:
             if none.reason in {Reason.NO_SUCH_HOST, Reason.TLS} or none.detail == HOST_DOWN:
                 raise
@@ -275,6 +315,23 @@ class Fetcher:
 
 def _origin(url: httpx.URL) -> str:
     return f"{url.scheme}:{port_of(url)}"
+
+
+def _got(state: RetryCallState) -> Page | NoPage:
+    assert state.outcome is not None
+    error = state.outcome.exception()
+    return error if isinstance(error, NoPage) else cast("Page", state.outcome.result())
+
+
+def _is_platform(host: str) -> bool:
+    return links.owner(host) != links.SITE and host not in _interfaces()
+
+
+@cache
+def _interfaces() -> frozenset[str]:
+    """The hosts of the official interfaces, which say themselves how often they may be asked."""
+    own = filter(None, map(links.interface, links.channels()))
+    return frozenset(one.host for one in own)
 
 
 def _last_outcome(state: RetryCallState) -> Any:

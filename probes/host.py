@@ -6,6 +6,7 @@ Politeness belongs here, so that no probe can be impolite. Time is the monotonic
 from __future__ import annotations
 
 import asyncio
+import random
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -21,15 +22,17 @@ LONGEST_CRAWL_DELAY = 30.0
 class Host:
     """One host of a run. `quiet_until` is what a Retry-After asked for.
 
+    It rests for `delay` seconds between two requests, and for up to `jitter` of that again, by chance.
     `failures` are consecutive ones by origin (scheme and port): a shut https says nothing of its http.
     """
 
     name: str
     delay: float
     patience: int
+    jitter: float = 0.0
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     asking_robots: asyncio.Lock = field(default_factory=asyncio.Lock)
-    last: float = float("-inf")
+    rested: float = float("-inf")
     quiet_until: float = float("-inf")
     failures: Counter[str] = field(default_factory=Counter)
     robots: dict[str, Robots] = field(default_factory=dict)
@@ -40,11 +43,11 @@ class Host:
 
     def wait(self, now: float) -> float:
         """Seconds until the host may be asked again."""
-        return max(self.last + self.delay, self.quiet_until) - now
+        return max(self.rested, self.quiet_until) - now
 
     def asked(self, now: float) -> None:
         """A request has ended: its rest begins."""
-        self.last = now
+        self.rested = now + self.delay * (1 + self.jitter * random.random())  # noqa: S311  # no secret
 
     def answered(self, origin: str) -> None:
         """Any answer, be it an error page, shows that the origin is up."""
@@ -58,7 +61,9 @@ class Host:
     def slow_down(self, seconds: float | None) -> None:
         """Keep the Crawl-delay of robots.txt, up to 30 s. A delay of 0 is a bench's, and stays."""
         if seconds and self.delay:
-            self.delay = max(self.delay, min(float(seconds), LONGEST_CRAWL_DELAY))
+            longer = min(float(seconds), LONGEST_CRAWL_DELAY) - self.delay
+            self.delay += max(0.0, longer)
+            self.rested += max(0.0, longer)
 
     def rest(self, now: float, seconds: float) -> None:
         """The host asked for quiet, with Retry-After."""
@@ -79,6 +84,10 @@ class Robots:
         if self.rules is None:
             return not self.closed
         return bool(self.rules.can_fetch(url, self.agent))
+
+    def forbids(self, url: str) -> bool:
+        """Tell whether its own words forbid the address. One that is out of order has said nothing."""
+        return self.rules is not None and not self.allows(url)
 
     @property
     def crawl_delay(self) -> float | None:

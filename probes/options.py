@@ -42,7 +42,10 @@ class FetchOptions(BaseModel):
     """What `[fetch]` may say. Times are in seconds, sizes in bytes.
 
     `timeout` bounds all the network time of one try, redirects counted; waiting for a host's turn is
-    not network time. `robots = "links"` asks for a registered link once, as a link checker does, and
+    not network time. `host_delay` is the rest of a host between two requests, `platform_delay` that of a
+    platform's, with up to half as much again by chance; a shorter `host_delay` than a second shortens both,
+    and with 0 (a bench's) no host rests. `give_up_after` so many refusals in a row a platform is left alone
+    for the night. `robots = "links"` asks for a registered link once, as a link checker does, and
     obeys robots.txt for the rest; `"strict"` obeys it for all. `allow_networks` is the only exemption
     from the address guard.
     """
@@ -59,6 +62,8 @@ class FetchOptions(BaseModel):
     allow_networks: tuple[IPvAnyNetwork, ...] = ()
     nameservers: tuple[str, ...] = ()
     host_delay: NonNegativeFloat = 1.0
+    platform_delay: NonNegativeFloat = 5.0
+    give_up_after: int = Field(default=3, ge=1)
     concurrency: int = Field(default=50, ge=1)
     timeout: PositiveFloat = 20.0
     connect_timeout: PositiveFloat = 5.0
@@ -71,6 +76,11 @@ class FetchOptions(BaseModel):
     retry_budget: float = Field(default=0.1, ge=0, le=1)
     breaker_failures: int = Field(default=3, ge=1)
     second_pass_after: NonNegativeFloat = 1800.0
+
+    @property
+    def platform_rest(self) -> float:
+        """Seconds of rest that a platform's host has."""
+        return max(self.host_delay, self.platform_delay * min(1.0, self.host_delay))
 
     @property
     def agent(self) -> str:

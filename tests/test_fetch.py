@@ -15,6 +15,7 @@ import pytest
 from hostile.fetching import NOW, Clock, fetcher, link, options, outcome, told
 from hostile.server import Hostile, answer, moved
 
+from probes import links
 from probes.fetch import Fetcher, FetchOptions, look
 from probes.interface import Call, Interface
 from probes.model import Ask, NoPage, Page, Presence, Reason, Steps, ask, present
@@ -312,6 +313,48 @@ async def test_a_host_is_asked_one_request_at_a_time_and_rests_between_them() ->
         await asyncio.gather(*(fetch.get(link(server.url("ok"))) for _ in range(4)))
     assert clock.sleeps == [2, 2, 2]
     assert server.connections == 1
+
+
+async def rests(monkeypatch: pytest.MonkeyPatch, requests: int = 4, **changes: float) -> list[float]:
+    """The rests between requests to a platform's host, which is played on loopback."""
+    monkeypatch.setattr(links, "owner", lambda host: "facebook" if host == "127.0.0.1" else "website")
+    clock = Clock()
+    async with Hostile() as server, fetcher(clock, **changes) as fetch:
+        for _ in range(requests):
+            await fetch.get(link(server.url("ok")))
+    return clock.sleeps
+
+
+async def test_a_platform_rests_longer_and_by_chance(monkeypatch: pytest.MonkeyPatch) -> None:
+    sleeps = await rests(monkeypatch, host_delay=1)
+    assert all(5 <= seconds <= 7.5 for seconds in sleeps)
+    assert len(set(sleeps)) == 3
+
+
+@pytest.mark.parametrize(
+    ("changes", "least"),
+    [
+        ({"host_delay": 1, "platform_delay": 8}, 8),
+        ({"host_delay": 6}, 6),
+        ({"host_delay": 1, "platform_delay": 0}, 1),
+        ({"host_delay": 0.1}, 0.5),
+    ],
+)
+async def test_how_long_a_platform_rests_can_be_set(
+    monkeypatch: pytest.MonkeyPatch, changes: dict[str, float], least: float
+) -> None:
+    (seconds,) = await rests(monkeypatch, 2, **changes)
+    assert least <= seconds <= 1.5 * least
+
+
+async def test_a_bench_without_a_delay_has_none_for_platforms_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert await rests(monkeypatch, host_delay=0) == []
+
+
+def test_an_interface_is_no_platform_s_page() -> None:
+    fetch = fetcher(host_delay=1)
+    delays = {name: fetch._new_host(name).delay for name in ("graph.facebook.com", "www.facebook.com")}
+    assert delays == {"graph.facebook.com": 1, "www.facebook.com": 5}
 
 
 async def test_waiting_for_one_host_holds_no_other_up() -> None:

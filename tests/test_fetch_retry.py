@@ -26,11 +26,11 @@ async def test_a_busy_server_is_asked_again_after_growing_jittered_waits() -> No
     """F26."""
     clock = Clock()
     async with (
-        Hostile(lambda _, times: BUSY if times <= 2 else None) as server,
+        Hostile(lambda path, times: BUSY if path == "ok" and times <= 2 else None) as server,
         fetcher(clock, retries=2, retry_wait=1) as fetch,
     ):
         assert told(await outcome(fetch, server.url("ok"))) == "200"
-        assert fetch.requests == 3
+        assert server.seen == {"ok": 3, "robots.txt": 1}
     assert 1 <= clock.sleeps[0] <= 2 <= clock.sleeps[1] <= 3
 
 
@@ -102,7 +102,7 @@ async def test_retry_after_is_the_least_that_is_waited() -> None:
     """F27."""
     clock = Clock()
     async with (
-        Hostile(lambda _, times: slow_down("20") if times == 1 else None) as server,
+        Hostile(lambda path, times: slow_down("20") if (path, times) == ("ok", 1) else None) as server,
         fetcher(clock, retries=2, retry_wait=1) as fetch,
     ):
         assert told(await outcome(fetch, server.url("ok"))) == "200"
@@ -175,7 +175,7 @@ async def test_a_storm_of_errors_is_met_with_a_tenth_of_retries_at_most() -> Non
         urls = [server.url(f"{'busy' if number % 2 else 'fine'}{number}") for number in range(links)]
         results = [await outcome(fetch, url) for url in urls]
         assert fetch.retries <= links / 10
-        assert fetch.requests == links + fetch.retries
+        assert fetch.requests == links + fetch.retries + server.seen["robots.txt"]
     assert sum(isinstance(result, Page) for result in results) == links
 
 
@@ -235,3 +235,55 @@ async def test_a_new_pass_asks_again_for_a_robots_txt_that_was_out_of_reach(serv
         assert caught.value.reason == "robots"
         fetch.new_pass()
         assert (await fetch.get(Ask(server.url("ok")))).status == 200
+
+
+ALL = b"User-agent: *\nDisallow: /\n"
+
+
+def with_robots(text: bytes, busy: bytes) -> Hostile:
+    return Hostile(lambda path, _: answer(text) if path == "robots.txt" else busy)
+
+
+@pytest.mark.parametrize("busy", [BUSY, slow_down("2")], ids=["503", "429"])
+async def test_a_link_that_robots_txt_forbids_is_sent_once(busy: bytes) -> None:
+    """`robots = "links"` is one request a night, as a link checker's (DESIGN §5.4)."""
+    async with with_robots(ALL, busy) as server, fetcher(retries=2) as fetch:
+        page = await fetch.get(link(server.url("page")))
+        assert server.seen == {"page": 1, "robots.txt": 1}
+        assert not await fetch.may_repeat(link(server.url("page")), page)
+
+
+async def test_a_link_that_robots_txt_allows_is_tried_again() -> None:
+    async with (
+        with_robots(b"User-agent: *\nDisallow: /private\n", BUSY) as server,
+        fetcher(retries=2) as fetch,
+    ):
+        page = await fetch.get(link(server.url("page")))
+        assert server.seen["page"] == 3
+        assert await fetch.may_repeat(link(server.url("page")), page)
+        assert not await fetch.may_repeat(link(server.url("private")), page)
+
+
+async def test_a_link_that_leads_where_robots_txt_forbids_is_sent_once() -> None:
+    def script(path: str, _: int) -> bytes | None:
+        moved = answer(b"", "302 Found", b"Location: /private\r\n")
+        robots = answer(b"User-agent: *\nDisallow: /private\n")
+        return {"page": moved, "robots.txt": robots}.get(path, BUSY)
+
+    async with Hostile(script) as server, fetcher(retries=2) as fetch:
+        await fetch.get(link(server.url("page")))
+        assert (server.seen["page"], server.seen["private"]) == (1, 1)
+
+
+async def test_a_site_that_does_not_answer_is_not_asked_for_its_robots_txt(server: Hostile) -> None:
+    async with fetcher(retries=2) as fetch:
+        none = await outcome(fetch, server.url("reset"))
+        assert await fetch.may_repeat(link(server.url("reset")), none)
+    assert server.seen == {"reset": 3}
+
+
+async def test_a_robots_txt_that_is_out_of_order_forbids_no_second_try() -> None:
+    """It closes the site to all but the registered link, and says nothing of that one."""
+    async with Hostile(lambda *_: BUSY) as server, fetcher(retries=2) as fetch:
+        await fetch.get(link(server.url("page")))
+        assert server.seen["page"] == 3
