@@ -20,6 +20,8 @@ from storage.model import Standing
 
 SHARE = 0.10
 LEAST = 5
+LEFT_OUT = frozenset({Reason.RATE_LIMITED, Reason.BLOCKED, Reason.LOGIN_WALL, Reason.CONSENT})
+"""Why an account may have been asked nothing: then there is no status."""
 OFFLINE = frozenset({Reason.NETWORK, Reason.TIMEOUT, Reason.NO_SUCH_HOST})
 
 
@@ -115,8 +117,11 @@ def swung(turns: Iterable[Turn], trusted: frozenset[str] = frozenset()) -> dict[
 
 
 def _unasked(finding: Finding) -> bool:
-    """Whether the night's budget left an account for another night: such a budget is spent every night."""
-    return finding.reason is Reason.RATE_LIMITED and finding.status is None
+    """Whether the night's budget, or our patience with a platform, left an account for another night.
+
+    Both may end every night, each time for other accounts: none of these has turned.
+    """
+    return finding.reason in LEFT_OUT and finding.status is None
 
 
 def _turned(turn: Turn, trusted: frozenset[str]) -> bool:

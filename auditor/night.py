@@ -1,9 +1,10 @@
 """The night: looks once at every account, and concludes. The write side of the auditor.
 
-Canaries first (with no line of our own the night is skipped), then every account, host by host, then a
-second pass over what failed for a passing reason; then blindness, standings, proposals and gaps in one
-transaction, and the receipt. What is seen is committed in batches as it comes, so a night that is
-killed is gone on with: its observations stand, and only the accounts it had not seen are looked at.
+Canaries first (with no line of our own the night is skipped), then every account, host by host, a platform
+for as long as it answers us; then a second pass over what failed for a passing reason; then blindness,
+standings, proposals and gaps in one transaction, and the receipt. What is seen is committed in batches as it
+comes, so a night that is killed is gone on with: its observations stand, and only the accounts it had not
+seen are looked at.
 """
 
 from __future__ import annotations
@@ -18,10 +19,11 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from urllib.parse import urlsplit
 
-from auditor import conclude, receipt
+from auditor import conclude, patience, receipt
 from auditor.canary import Canary, canaries, offline
 from auditor.evidence import kept
 from auditor.eyes import Eyes, purses, recalled
+from auditor.patience import Patience
 from auditor.settle import DISOWNING
 from auditor.standing import in_force
 from auditor.tools import Tools
@@ -39,7 +41,7 @@ PASSING = frozenset({Reason.TIMEOUT, Reason.NETWORK, Reason.SERVER_ERROR, Reason
 NO_LOOK = frozenset({Kind.NONE, Kind.INVALID})
 
 LANES = 3
-"""How many workers one host may hold."""
+"""How many workers one host may hold; a platform holds one, so that its refusals are counted in order."""
 
 AT_ONCE = 500
 """How many accounts are at a desk together: ten calls of 50, and what is kept of them fits in memory."""
@@ -84,6 +86,7 @@ class _Session:
     began: float = field(default_factory=time.monotonic)
     eyes: Eyes | None = None
     standings: Mapping[int, Standing] = field(default_factory=dict)
+    platforms: Mapping[str, Patience] = field(default_factory=dict)
     total: int = 0
     done: int = 0
     later: list[AccountRow] = field(default_factory=list)
@@ -98,13 +101,15 @@ class _Session:
         eyes = self.eyes
         requests, hosts = (eyes.fetcher.requests, eyes.fetcher.by_host) if eyes else (0, {})
         calls = receipt.calls(self.night.receipt, eyes.purses if eyes else {})
-        return receipt.spent(self.night.receipt, requests, hosts, time.monotonic() - self.began) | calls
+        told = receipt.spent(self.night.receipt, requests, hosts, time.monotonic() - self.began)
+        return told | calls | patience.told(self.platforms)
 
     async def whole(self) -> Night:
         """Canaries, accounts, conclusions."""
         config = self.app.config
         async with self.app.fetcher(self.now) as fetcher, self.app.readers() as readers:
             eyes = self.eyes = Eyes(fetcher, readers, purses(config, receipt.paid(self.night.receipt)))
+            self.platforms = patience.patience(config, self.app.store, self.night, eyes.purses)
             readings = await self._canaries(eyes)
             if offline(readings):
                 return self._skipped(readings)
@@ -133,11 +138,14 @@ class _Session:
             eyes.together([canary.account for canary in keyed]),
             asyncio.gather(*(eyes.look(canary.account) for canary in free)),
         )
+        for canary, seen in zip(free, alone, strict=True):
+            if canary.channel in self.platforms:
+                self.platforms[canary.channel].warned(seen.exchanges)
         looks = [*together, *alone]
         return [(canary, seen.finding) for canary, seen in zip(keyed + free, looks, strict=True)]
 
     async def _accounts(self, eyes: Eyes) -> None:
-        rows = audited(self.app, self.night)
+        rows = sorted(audited(self.app, self.night), key=self._turn)
         self.standings = {standing.account_id: standing for standing in self.app.store.standings()}
         self.total = len(rows)
         self.progress(0, self.total)
@@ -158,7 +166,7 @@ class _Session:
         async def work() -> None:
             while waiting:
                 for row in waiting.pop():
-                    seen = await eyes.look(self._recalled(row))
+                    seen = await self._look(row, eyes)
                     await self._seen(row, seen, writer, last=last)
 
         async def calls() -> None:
@@ -176,6 +184,20 @@ class _Session:
         except ExceptionGroup as troubles:
             raise troubles.exceptions[0] from None
 
+    def _turn(self, row: AccountRow) -> tuple[bool, int]:
+        number = row.id or 0
+        return self.platforms[row.channel].turn(number) if row.channel in self.platforms else (False, number)
+
+    async def _look(self, row: AccountRow, eyes: Eyes) -> Look:
+        """The look at one account, unless its platform is left alone tonight."""
+        platform = self.platforms.get(row.channel)
+        if platform and (left_out := platform.leaves_out(row)):
+            return left_out
+        seen = await eyes.look(self._recalled(row))
+        if platform:
+            platform.heard(seen.exchanges)
+        return seen
+
     def _recalled(self, row: AccountRow) -> Account:
         return recalled(row, self.standings.get(row.id or 0))
 
@@ -185,13 +207,24 @@ class _Session:
         return (standing and standing.decided_at) or NEVER
 
     async def _seen(self, row: AccountRow, seen: Look, writer: Writer, *, last: bool) -> None:
-        if not last and seen.finding.presence is Presence.UNKNOWN and seen.finding.reason in PASSING:
+        if not last and await self._may_pass(seen):
             self.later.append(row)
             self.failed_at = time.monotonic()
             return
         await writer.add(await asyncio.to_thread(self._observation, row, seen, self.clock()))
         self.done += 1
         self.progress(self.done, self.total)
+
+    async def _may_pass(self, seen: Look) -> bool:
+        """Whether a trouble may be over by the second pass, and the links may be asked for again then."""
+        assert self.eyes is not None
+        passing = seen.finding.presence is Presence.UNKNOWN and seen.finding.reason in PASSING
+        again = self.eyes.fetcher.may_repeat
+        return (
+            passing
+            and bool(seen.exchanges)
+            and all([await again(one.ask, one.answer) for one in seen.exchanges])
+        )
 
     def _observation(self, row: AccountRow, seen: Look, now: datetime) -> Observation:
         assert row.id is not None
@@ -238,19 +271,19 @@ def shards(rows: Sequence[AccountRow]) -> list[list[AccountRow]]:
     """The accounts by the host they are asked of, in a few lanes each; the longest last, to be taken first.
 
     A host answers one request at a time, but while one page is read and kept the next may be on its way. A
-    platform with half of all accounts holds so many workers and no more.
+    platform is asked for one account after the other, with all its hosts.
     """
     by_host: dict[str, list[AccountRow]] = defaultdict(list)
+    platforms: dict[str, list[AccountRow]] = defaultdict(list)
     for row in rows:
-        by_host[_host(row)].append(row)
+        (by_host[_host(row)] if row.channel == links.SITE else platforms[row.channel]).append(row)
     lanes = (accounts[lane::LANES] for accounts in by_host.values() for lane in range(LANES))
-    return sorted(filter(None, lanes), key=len)
+    return sorted([*filter(None, lanes), *platforms.values()], key=len)
 
 
 def _host(row: AccountRow) -> str:
-    platform = row.identity.canonical if row.channel != "website" else row.identity.url
     try:
-        return urlsplit(platform or row.identity.canonical or "").hostname or ""
+        return urlsplit(row.identity.url or row.identity.canonical or "").hostname or ""
     except ValueError:
         return ""
 

@@ -48,7 +48,7 @@ def done(
         "closed": closed.total(),
         "opened_by_code": dict(sorted(opened.items())),
         "closed_by_code": dict(sorted(closed.items())),
-        **spent,
+        **_shortened(spent),
     }
 
 
@@ -56,7 +56,7 @@ def skipped(
     store: Store, night: Night, readings: Readings, config: Config, *, spent: Mapping[str, Any]
 ) -> dict[str, Any]:
     """The receipt of a night without connectivity: nothing was concluded."""
-    return {**_head(store, night, readings, config), "skipped": "no connectivity", **spent}
+    return {**_head(store, night, readings, config), "skipped": "no connectivity", **_shortened(spent)}
 
 
 def _head(store: Store, night: Night, readings: Readings, config: Config) -> dict[str, Any]:
@@ -99,15 +99,29 @@ def counted(counts: Mapping[tuple[str, Presence], int]) -> dict[str, Any]:
 def spent(
     before: Mapping[str, Any], requests: int, hosts: Mapping[str, int], seconds: float
 ) -> dict[str, Any]:
-    """What a night has cost: this session's requests and seconds on top of earlier sessions'."""
+    """What a night has cost: this session's requests and seconds on top of earlier sessions'.
+
+    All its hosts are named while it goes on, so that the next session adds to each.
+    """
     by_host = Counter(hosts)
     by_host.update(before.get("requests_by_host") or {})
     return {
         **{name: value for name, value in before.items() if name in KEPT},
         "requests": requests + int(before.get("requests") or 0),
-        "requests_by_host": dict(by_host.most_common(SHOWN_HOSTS)),
+        "requests_by_host": dict(by_host),
         "seconds": round(seconds + float(before.get("seconds") or 0), 2),
     }
+
+
+def _shortened(spent: Mapping[str, Any]) -> dict[str, Any]:
+    """The same with the busiest hosts alone. The others are counted together: the sum is `requests`."""
+    by_host = Counter(spent["requests_by_host"])
+    busiest = dict(by_host.most_common(SHOWN_HOSTS))
+    elsewhere = {
+        "hosts": len(by_host) - len(busiest),
+        "requests": spent["requests"] - sum(busiest.values()),
+    }
+    return {**spent, "requests_by_host": busiest, "requests_elsewhere": elsewhere}
 
 
 def calls(before: Mapping[str, Any], purses: Mapping[str, Purse]) -> dict[str, Any]:

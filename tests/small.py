@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from pydantic import TypeAdapter
@@ -73,7 +73,10 @@ def link(association, channel, name):
 
 @dataclass
 class Web:
-    """What each address answers tonight: a word, a NoPage, or an exception; by default `alive`."""
+    """What each address answers tonight: a word, a Page, or an exception; by default `alive`.
+
+    What is in `once` may be asked for once a night.
+    """
 
     answers: dict[str, object] = field(default_factory=dict)
     now: datetime = START
@@ -81,6 +84,7 @@ class Web:
     by_host: Counter = field(default_factory=Counter)
     asked: list[str] = field(default_factory=list)
     passes: int = 1
+    once: set[str] = field(default_factory=set)
 
     async def __aenter__(self):
         return self
@@ -90,6 +94,9 @@ class Web:
 
     def new_pass(self):
         self.passes += 1
+
+    async def may_repeat(self, ask, got):
+        return ask.url not in self.once
 
     async def get(self, ask):
         self.requests += 1
@@ -102,6 +109,8 @@ class Web:
         if isinstance(answer, BaseException):
             raise answer
         self.now += timedelta(seconds=1)
+        if isinstance(answer, Page):
+            return replace(answer, url=answer.url or ask.url, fetched_at=self.now)
         return Page(ask.url, 200, {"set-cookie": "a=b", "server": "x"}, str(answer).encode(), self.now)
 
 

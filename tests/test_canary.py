@@ -11,7 +11,7 @@ from storage.model import Standing, State
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 SEEN = Finding(Presence.PRESENT)
 LOST = Finding(Presence.ABSENT, Reason.NOT_FOUND)
-WALL = Finding(Presence.UNKNOWN, Reason.LOGIN_WALL)
+WALL = Finding(Presence.UNKNOWN, Reason.LOGIN_WALL, status=200)
 DOWN = Finding(Presence.UNKNOWN, Reason.NETWORK)
 NO_HOST = Finding(Presence.ABSENT, Reason.NO_SUCH_HOST)
 
@@ -67,6 +67,15 @@ def test_what_a_spent_budget_left_unasked_is_no_swing():
     assert swung(turns(*[limited] * 40, *[SEEN] * 40)) == {
         "facebook": "40 of 80 turned to rate_limited in one night"
     }
+
+
+def test_whom_a_platform_that_was_left_alone_left_out_is_no_swing():
+    left_out = Finding(
+        Presence.UNKNOWN, Reason.BLOCKED, detail="left alone tonight: blocked, 3 times in a row"
+    )
+    refused = Finding(Presence.UNKNOWN, Reason.BLOCKED, status=999)
+    assert swung(turns(*[refused] * 3, *[left_out] * 40)) == {}
+    assert swung(turns(*[refused] * 40)) == {"facebook": "40 of 40 turned to blocked in one night"}
 
 
 def test_different_troubles_are_no_swing():

@@ -161,6 +161,16 @@ async def test_a_passing_trouble_gets_a_second_look(app):
     assert app.web.asked.count(AMAL.typed) == 2
 
 
+async def test_what_may_be_asked_for_once_a_night_gets_no_second_look(app):
+    register(app, NOUR, AMAL)
+    app.web.answers = {one.typed: [NoPage(Reason.SERVER_ERROR), "alive"] for one in (NOUR, AMAL)}
+    app.web.once = {NOUR.typed}
+    done = await run(app, START)
+    assert seen(app, done)[NOUR.typed] == (Presence.UNKNOWN, Reason.SERVER_ERROR)
+    assert seen(app, done)[AMAL.typed] == (Presence.PRESENT, None)
+    assert (app.web.asked.count(NOUR.typed), app.web.asked.count(AMAL.typed)) == (1, 2)
+
+
 async def test_what_is_final_gets_one_look(app):
     register(app, NOUR, AMAL)
     app.web.answers = {NOUR.typed: "gone", AMAL.typed: NoPage(Reason.BLOCKED)}
@@ -299,6 +309,32 @@ async def test_the_receipt_counts_what_opened_and_closed(app):
     assert second.receipt["closed_by_code"] == {"channel_missing": 1}
 
 
+async def test_the_receipt_names_the_busiest_hosts_and_counts_the_others_over_all_sessions(app, monkeypatch):
+    monkeypatch.setattr(night.receipt, "SHOWN_HOSTS", 2)
+    rows = [link(name, "website", name) for name in ("a0", "a1", "a2", "a3", "a4")]
+    register(app, *rows)
+    get = app.web.get
+
+    async def counted(ask):
+        app.web.by_host[ask.url.split("/")[2]] += 1
+        return await get(ask)
+
+    monkeypatch.setattr(app.web, "get", counted)
+    app.web.answers = {rows[0].typed: "hang"}
+    four = asyncio.Event()
+    going = asyncio.create_task(run(app, START, progress=lambda done, _: four.set() if done == 4 else None))
+    await four.wait()
+    going.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await going
+    app.web.answers = {}
+    done = await run(app, START + timedelta(minutes=5))
+    shown, elsewhere = done.receipt["requests_by_host"], done.receipt["requests_elsewhere"]
+    assert (shown["a0.example"], len(shown)) == (2, 2)
+    assert elsewhere == {"hosts": 3, "requests": 3}
+    assert sum(shown.values()) + elsewhere["requests"] == done.receipt["requests"] == 6
+
+
 async def test_evidence_is_kept_without_cookies(app):
     register(app, NOUR)
     done = await run(app, START)
@@ -315,7 +351,13 @@ async def test_progress_counts_to_the_end(app):
 
 
 def test_the_busiest_host_is_begun_with_and_holds_a_few_workers():
-    assert [len(shard) for shard in shards([*many(10), SITE])] == [1, 3, 3, 4]
+    pages = [replace(SITE, identity=replace(SITE.identity, url=f"{SITE.typed}{page}")) for page in range(10)]
+    assert [len(shard) for shard in shards([*pages, link("amal", "website", "amal")])] == [1, 3, 3, 4]
+
+
+def test_a_platform_holds_one_worker_with_all_its_hosts():
+    short = AccountRow("amal", "fb.me/x", Identity("facebook", Kind.SHORT, url="https://fb.me/x"), "facebook")
+    assert [len(shard) for shard in shards([*many(10), short, SITE])] == [1, 11]
 
 
 async def test_a_night_over_real_sockets(tmp_path, monkeypatch):
