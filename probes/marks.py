@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from probes.clean import parted
 from probes.datewords import ELSEWHERE
 from probes.read import Document, Stamp
 
@@ -88,7 +89,7 @@ def _own(document: Document, schema: Mapping[str, Any]) -> int:
 
 def _last(url: str) -> str:
     """The last part of an address's path, which stays when a site moves to https or another language."""
-    return urlsplit(url).path.rstrip("/").rpartition("/")[2].lower()
+    return parted(url).path.rstrip("/").rpartition("/")[2].lower()
 
 
 def in_schemas(document: Document) -> Iterator[tuple[str, str]]:

@@ -13,6 +13,7 @@ from urllib.parse import urljoin
 
 from probes import activity, feeds, listings, sitemaps
 from probes.activity import Told
+from probes.addresses import absolute
 from probes.feeds import Feed
 from probes.model import Activity, Ask, NoPage, Page, Reason, Scalar, ask
 from probes.read import host
@@ -163,7 +164,7 @@ def _in_sitemap(page: Page, left: int) -> Generator[Ask, Page, Activity | None]:
     """
     waiting, asked = ["/sitemap.xml", "/robots.txt"], set[str]()
     while waiting and len(asked) < left:
-        url = urljoin(page.url, waiting.pop(0))
+        url = absolute(page.url, waiting.pop(0))
         if url in asked:
             continue
         asked.add(url)

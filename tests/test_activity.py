@@ -181,6 +181,10 @@ PUBLISHED_ALL_THE_SAME = {
         '"datePublished": "2026-05-03T10:00:00+01:00",}</script>' + H + P,
         "2026-05-03",
     ),
+    "JSON-LD that names no address": (
+        LD % '{"@type": "NewsArticle", "mainEntityOfPage": "http://[x", "datePublished": "2026-05-03"}' + H + P,
+        "2026-05-03",
+    ),
     "a guess that the page bears out": (f"{H}{P}<p>Salé, 3.5.2026</p>", "2026-05-03"),
 }
 

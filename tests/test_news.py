@@ -310,6 +310,7 @@ CHANGED = sitemap("2026-10-25", "2026-01-02")
         ({ROBOTS: f"User-agent: *\nSitemap: {HOME}plan.xml\n", f"{HOME}plan.xml": CHANGED}, "2026-10-25"),
         ({ROBOTS: f"<p>Sitemap: {HOME}plan.xml</p>", f"{HOME}plan.xml": CHANGED}, None),
         ({ROBOTS: f"Sitemap: {MAP}"}, None),
+        ({MAP: "<sitemapindex><sitemap><loc>http://[post</loc></sitemap></sitemapindex>"}, None),
     ],
 )
 def test_a_sitemap_is_the_last_resort(answers: Answers, day: str | None) -> None:
