@@ -13,6 +13,9 @@ from storage.model import AccountRow, Association, Proposal, Standing, State
 ACCOUNT_KINDS = frozenset({Kind.PROFILE, Kind.PAGE, Kind.GROUP, Kind.PERSON})
 """What a typed link must be to be somebody's account (a short link may turn out to be one)."""
 
+NO_ACCOUNT = frozenset({Kind.INVALID, Kind.POST, Kind.SHARE, Kind.SEARCH, Kind.HOME, Kind.FILE})
+"""What a typed link is where it leads to nobody's account: it is told of from the registry alone."""
+
 
 @dataclass(frozen=True, slots=True)
 class Held:
@@ -94,7 +97,8 @@ class Case:
     `began` is when the night began; `none_by_choice` are channels it decided not to have; `shared`
     gives, for (channel, key) of its accounts and of the sites they name, the other associations that
     register it; `disowned` are the (channel, key) pairs a person said are not theirs; `moved` are the
-    channels where one said the account is elsewhere now.
+    channels where one said the account is elsewhere now; `unwell` are the (channel, subject) pairs of which
+    an open gap says that they cannot be reached.
     """
 
     association: Association
@@ -106,6 +110,7 @@ class Case:
     shared: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
     disowned: frozenset[tuple[str, str]] = frozenset()
     moved: frozenset[str] = frozenset()
+    unwell: frozenset[tuple[str, str]] = frozenset()
 
     def on(self, channel: str) -> Iterator[Held]:
         """The accounts on a channel."""

@@ -3,23 +3,30 @@
 A point is good, bad, unknown or waived. The states are read from standings, which keep the last decided
 word, so a night that is blocked moves the score in no direction. Weights are policy: changing one, or
 what a point looks at, raises VERSION, and scores of different versions are not compared.
+
+Unknown is what we could not see. What nobody can see because of a trouble that is told of (a site out of
+reach, a link to no account, a private or a personal page) is known, and not earned: were it left out, the
+mending would bring it in, and a mended account could be worth less than a broken one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-from auditor.case import Case, Held
+from auditor.case import ACCOUNT_KINDS, NO_ACCOUNT, Case, Held
+from auditor.catalogue import catalogue
+from auditor.checks.seen import TROUBLE_DAYS
 from auditor.ladder import site_leads
 from auditor.naming import account_named, site_named
-from auditor.standing import BY_A_PERSON, Bands
-from probes.model import Kind
+from auditor.standing import BY_A_PERSON, Bands, days_between
+from probes import links
+from probes.model import Kind, Reason
 from storage.model import State
 
-VERSION = 2
+VERSION = 3
 
 
 class Point(StrEnum):
@@ -113,6 +120,7 @@ def _percent(part: int, whole: int) -> int:
 
 def points(case: Case, bands: Bands) -> dict[str, Point]:
     """What is known of each item in a case."""
+    case = _as_met(case)
     states: dict[str, Point] = {}
     for channel in ("website", "facebook", "youtube", "linkedin", "twitter"):
         first = "responds" if channel == "website" else "exists"
@@ -125,26 +133,29 @@ def _exists(case: Case, channel: str) -> Point:
         return Point.WAIVED
     registered = [held for held in case.on(channel) if held.row.identity.kind is not Kind.NONE]
     if not registered:
-        proposed = any(
-            proposal.link.channel == channel and case.knows(proposal.link) is False
-            for proposal in case.proposals
-        )
-        return Point.UNKNOWN if proposed or channel in case.moved else Point.BAD
-    states = {held.standing.state for held in registered}
-    if State.PRESENT in states:
-        return Point.GOOD
-    return Point.BAD if states == {State.GONE} else Point.UNKNOWN
+        return Point.UNKNOWN if channel in case.moved else Point.BAD
+    return _best(map(_stands, registered))
+
+
+def _stands(held: Held) -> Point:
+    """Whether one account is there; a person's or a group's, in a page's place, is one where it was seen."""
+    unseen = Point.BAD if _is_personal(held) else Point.UNKNOWN
+    return {State.PRESENT: Point.GOOD, State.GONE: Point.BAD}.get(held.standing.state, unseen)
 
 
 def _website(case: Case, bands: Bands) -> dict[str, Point]:
-    seen = list(case.on("website"))
+    sites = [
+        site
+        for site in case.on("website")
+        if site.standing.state is not State.GONE and site.row.identity.kind is not Kind.NONE
+    ]
     facts = {"https": "https", "contact": "contact", "mobile": "viewport"}
     states = {
-        f"website.{item}": _best(_truth(held.seen.facts.get(fact)) for held in seen if held.seen)
+        f"website.{item}": _best(_truth(site.seen.facts.get(fact) if site.seen else None) for site in sites)
         for item, fact in facts.items()
     }
-    fresh = _best(_lively(held, bands, case.now, ("active", "slow", "inactive")) for held in seen)
-    named = _best(_truth(site_named(held, case)) for held in seen)
+    fresh = _best(_lively(site, bands, case.now, ("active", "slow", "inactive")) for site in sites)
+    named = _best(_truth(site_named(site, case)) for site in sites)
     return states | {
         "website.fresh": fresh,
         "website.identity": named,
@@ -167,12 +178,31 @@ def _platforms(case: Case, bands: Bands) -> dict[str, Point]:
     states = {}
     for channel in ("facebook", "youtube", "linkedin", "twitter"):
         accounts = [held for held in case.on(channel) if _lives(held)]
-        states[f"{channel}.active"] = _best(
-            _lively(held, bands, case.now, ("active", "slow")) for held in accounts
-        )
+        states[f"{channel}.active"] = _best(_active(held, bands, case.now) for held in accounts)
         states[f"{channel}.linked"] = _best(_linked(case, held) for held in accounts)
-        states[f"{channel}.named"] = _best(_truth(account_named(held, case)) for held in accounts)
+        states[f"{channel}.named"] = _best(_named(held, case) for held in accounts)
     return states
+
+
+def _active(held: Held, bands: Bands, now: datetime) -> Point:
+    """Whether the public sees an account's publications; a closed or personal one's count if seen."""
+    told = _lively(held, bands, now, ("active", "slow"))
+    shut = _is_private(held) or _is_personal(held)
+    return Point.BAD if told is Point.UNKNOWN and shut else told
+
+
+def _named(held: Held, case: Case) -> Point:
+    """Whether an account bears the association's name; a closed one that shows none does not."""
+    nameless = held.seen is not None and not held.seen.name
+    return Point.BAD if nameless and _is_private(held) else _truth(account_named(held, case))
+
+
+def _is_private(held: Held) -> bool:
+    return held.seen is not None and held.seen.reason is Reason.PRIVATE
+
+
+def _is_personal(held: Held) -> bool:
+    return held.row.identity.kind in {Kind.PERSON, Kind.GROUP}
 
 
 def _lively(held: Held, bands: Bands, now: datetime, good: tuple[str, ...]) -> Point:
@@ -190,6 +220,62 @@ def _linked(case: Case, held: Held) -> Point:
     if all(site.standing.state is State.GONE or site.row.identity.kind is Kind.NONE for site in sites):
         return Point.BAD
     return _truth(site_leads(held, case))
+
+
+def _as_met(case: Case) -> Case:
+    """The case as its visitors meet it, and as it will be once its registry is in order.
+
+    Who cannot be reached, and a link to no account, count as lost; who has moved is judged where it is
+    now; and a dead link on a site tells nothing of the accounts that live.
+    """
+    met = tuple(_moved(_lost(held, case)) for held in case.accounts)
+    living = [held for held in met if held.standing.state is not State.GONE]
+    gone = [held for held in met if held.standing.state is State.GONE]
+    return replace(case, accounts=tuple(_without_dead_links(held, gone, living) for held in met))
+
+
+def _lost(held: Held, case: Case) -> Held:
+    if held.row.identity.kind not in NO_ACCOUNT and not _is_shut(held, case):
+        return held
+    return replace(held, standing=replace(held.standing, state=State.GONE))
+
+
+def _is_shut(held: Held, case: Case) -> bool:
+    """Whether a site is confirmed to be out of its visitors' reach, or to warn them off."""
+    trouble, doubt = held.standing.trouble, held.standing.doubt
+    if held.row.channel != "website" or (trouble is None and doubt is None):
+        return False
+    if ("website", held.subject) in case.unwell:
+        return True
+    if trouble is None:
+        return False
+    is_tls = trouble.cause.partition("/")[0] == Reason.TLS
+    enough = catalogue()["website_insecure" if is_tls else "website_down"].confirm_nights
+    return trouble.nights >= enough and days_between(trouble.since, trouble.last) >= TROUBLE_DAYS
+
+
+def _moved(held: Held) -> Held:
+    """An account under the name it has now: its old one earns nothing that the new one will not."""
+    seen = held.seen
+    if seen is None or not (seen.reason is Reason.RENAMED or "moved_to" in seen.facts):
+        return held
+    named = links.identify(seen.final_url or "")
+    if named.channel != held.row.channel or named.key is None or named.kind not in ACCOUNT_KINDS:
+        return held
+    row, old = replace(held.row, identity=named), {held.row.identity.key}
+    return replace(held, row=row, aliases=(held.aliases - old) | {named.key})
+
+
+def _without_dead_links(site: Held, gone: Sequence[Held], living: Sequence[Held]) -> Held:
+    known = site.standing.known
+    if site.row.channel != "website" or known is None or not gone:
+        return site
+    kept = tuple(
+        link
+        for link in known.links
+        if any(one.names(link) for one in living) or not any(one.names(link) for one in gone)
+    )
+    return replace(site, standing=replace(site.standing, known=replace(known, links=kept)))
 
 
 def _truth(value: object) -> Point:

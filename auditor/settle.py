@@ -34,6 +34,9 @@ Owners = Mapping[tuple[str, str], tuple[str, ...]]
 DISOWNING = frozenset({DecisionKind.NOT_OURS, DecisionKind.MOVED})
 """The words after which an account is neither looked at nor judged: it is not theirs, or no longer."""
 
+UNWELL = frozenset({"website_down", "website_insecure"})
+"""The gaps that tell of a site which is there, or was, and which no visitor reaches."""
+
 
 @dataclass(frozen=True, slots=True)
 class Dossier:
@@ -123,6 +126,9 @@ def case(dossier: Dossier, moment: Moment, owners: Owners, tonight: Collection[i
         shared=_shared(dossier, owners),
         disowned=disowned,
         moved=frozenset(word.channel for word in words if word.kind is DecisionKind.MOVED),
+        unwell=frozenset(
+            (gap.channel, gap.subject) for gap in dossier.gaps if gap.code in UNWELL and gaps.is_open(gap)
+        ),
     )
 
 
