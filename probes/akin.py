@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from probes.dates import folded
 from probes.nobodys import bare
 from probes.read import Document, host
 
@@ -35,7 +36,7 @@ class Words:
 
 def words_of(document: Document) -> Words:
     """The labels of a site's host, the words and initials of its name."""
-    name = (document.meta.get("og:site_name") or document.title).lower()
+    name = folded(document.meta.get("og:site_name") or document.title)
     labels = [
         re.sub(r"[^\w]", "", label) for label in host(document.url).removeprefix("www.").split(".")[:-1]
     ]
@@ -47,7 +48,7 @@ def words_of(document: Document) -> Words:
 
 def akin(key: str, words: Words) -> bool:
     """Whether an account's key holds a telling word of the site, or is held by one; or two frequent ones."""
-    name = re.sub(r"[\W_]", "", bare(key))
+    name = re.sub(r"[\W_]", "", folded(bare(key)))
     telling = any(
         (len(word) > 3 and word in name) or (len(name) > 3 and name in word) or word == name
         for word in words.own
@@ -57,4 +58,4 @@ def akin(key: str, words: Words) -> bool:
 
 def words_in(name: str, words: Words) -> bool:
     """Whether a name, of whatever script, holds a telling word of the site, whole."""
-    return bool(words.own & set(re.findall(r"[^\W\d_]{4,}", name.lower())))
+    return bool(words.own & set(re.findall(r"[^\W\d_]{4,}", folded(name))))

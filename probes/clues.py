@@ -10,13 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from probes.clean import suffix_list
+from probes import domains, linkwords
+from probes.akin import Words, akin, words_in, words_of
 from probes.links import SITE, identify, owner
-from probes.model import Identity
+from probes.model import Identity, Kind
 from probes.nobodys import may_be_owners
 from probes.read import Anchor, Document, clean, host
 from probes.tree import list_of
@@ -30,45 +30,7 @@ NUMBERS = frozenset({"fb:page_id", "fb:pages"})
 UNSEEN = frozenset({"twitter:site", "article:publisher", "og:see_also"}) | NUMBERS
 """Statements no visitor sees: filled in once, and rarely corrected when the account changes."""
 
-_CALLED = re.compile(
-    r"follow|(?:like|join|find|visit|watch) us|connect with|subscribe|"
-    r"our (?:page|channel|facebook|twitter|youtube|linkedin)|"
-    r"on (?:facebook|twitter|youtube|linkedin|instagram|x)\b|"
-    r"suivez|suivre|rejoignez|retrouvez|abonne|notre (?:page|chaîne|compte)|nos réseaux|"
-    r"sur (?:facebook|twitter|youtube|linkedin)|"
-    r"folge|besuchen|auf (?:facebook|twitter|youtube)|síguenos|siga|"
-    r"تابع|اشترك|صفحتنا|قناتنا|حسابنا|على (?:فيسبوك|تويتر|يوتيوب)",
-    re.IGNORECASE,
-)
-_NAMES = re.compile(
-    r"\W*(?:(?:page|chaîne|compte|صفحة|قناة) )?"
-    r"(?:@?(?:facebook|fb|twitter|x|youtube|you tube|linkedin|linked in|instagram|telegram|tiktok|"
-    r"whatsapp)"
-    r"|(?:ال)?(?:فيسبوك|فايسبوك|تويتر|يوتيوب|لينكد ?[إا]ن|انستغرام))"
-    r"\W*(?:page|channel|logo|icon|link|profile|-f|-in)?\W*",
-    re.IGNORECASE,
-)
-_CREDIT = re.compile(
-    r"design(?:ed)?\b|powered|theme|template|developed|developer|créé par|réalisé|réalisation|conçu|"
-    r"agence|webmaster|propulsé|credits?|تصميم|برمجة|تطوير",
-    re.IGNORECASE,
-)
-_BY = re.compile(r"(?:\bby|par|de|:|من طرف|من قبل|بواسطة|و)\W*$", re.IGNORECASE)
-_TIMELINE = re.compile(r"tweets (?:by|de|from|von)|posts from|تغريدات", re.IGNORECASE)
 _STRANGERS = frozenset({"embed", "comments", "others"})
-_PARTNER = re.compile(
-    r"partenaires?|partners?|sponsors?|شركاؤ?نا|شريكنا|avec le soutien de\W*$", re.IGNORECASE
-)
-# Whom associations link to beside themselves: authorities and donors, as they are called in Morocco.
-_ANOTHERS = re.compile(
-    r"minist[eè]re|ministry|ambassade|embassy|pr[ée]fecture|wilaya|conseil (?:r[ée]gional|provincial)|"
-    r"union europ[ée]enne|european union|\b(?:unicef|undp|pnud|usaid|giz|indh|unesco)\b|"
-    r"وزارة|سفارة|ولاية|عمالة|المجلس (?:الجهوي|الإقليمي)|الاتحاد الأوروبي|المبادرة الوطنية",
-    re.IGNORECASE,
-)
-_ADDRESS = re.compile(
-    r"\s*(?:https?:?//|www\.|@|[\w.-]*(?:facebook|fb|twitter|x|youtube|linkedin)\.com/)\S*\s*"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,19 +53,44 @@ def clues(document: Document, *, contact: bool = False) -> Iterator[Clue]:
     yield from _stated(document)
     for url in document.embeds:
         yield from _clue(embedded(url), "embed", 3, url)
-    credited = ""
-    for anchor in document.anchors:
-        if anchor.url[:4].lower() != "http":
-            continue
+    credited, words = "", words_of(document)
+    for anchor, url in _leading_away(document):
         if _is_credit(anchor):
             credited = (anchor.text or anchor.before)[-30:]
-        if owner(_named(anchor.url)) != SITE:
-            yield from _anchored(anchor, credited=_after(anchor, credited), contact=contact)
+        if owner(_named(url)) != SITE:
+            strength = _strength(anchor, words, credited=_after(anchor, credited), contact=contact)
+            yield from _anchored(anchor, url, strength)
+
+
+def _leading_away(document: Document) -> Iterator[tuple[Anchor, str]]:
+    """The links that leave the site, each with the address it means."""
+    here = _named(document.url)
+    for anchor in document.anchors:
+        if anchor.url[:4].lower() == "http":
+            url = _meant(anchor.url, here)
+            if _named(url) != here:
+                yield anchor, url
 
 
 def _named(url: str) -> str:
     """The host of a link, told quickly: most links need no closer look."""
     return url.partition("//")[2].partition("/")[0].partition("?")[0].lower()
+
+
+def _meant(url: str, here: str) -> str:
+    """The address that an author meant who left out the scheme, or wrote it twice.
+
+    Without one, browsers take the address for a page of the site.
+    """
+    typed = _SCHEMELESS.match(url) if _named(url) == here else _TWICE.match(url)
+    return f"https://{typed[1]}" if typed else url
+
+
+_SCHEMELESS = re.compile(
+    r"https?://[^/]+/(?:[^?#]*/)?((?:[a-z-]{1,5}\.)?(?:facebook|fb|twitter|x|youtube|linkedin)\.com/[^/].*)",
+    re.IGNORECASE,
+)
+_TWICE = re.compile(r"(?:https?:?/+){2,}([^/].*)", re.IGNORECASE)
 
 
 # --- What is stated for machines -------------------------------------------------------------------
@@ -148,12 +135,7 @@ def _same_as(schema: Mapping[str, Any]) -> Iterator[str]:
 def _is_anothers(schema: Mapping[str, Any], page: str) -> bool:
     """Whether an organisation calls another domain its home: an author's, a partner's."""
     home = host(str(schema.get("url", "")))
-    return bool(home) and _domain(home) != _domain(host(page))
-
-
-@lru_cache(maxsize=4_096)
-def _domain(name: str) -> str:
-    return suffix_list()(name).top_domain_under_public_suffix or name.removeprefix("www.")
+    return bool(home) and not domains.same(home, host(page))
 
 
 def _whole(url: str) -> str:
@@ -200,10 +182,28 @@ def _channel_of(asked: Mapping[str, str]) -> str:
 # --- What is linked --------------------------------------------------------------------------------
 
 
+def _said(anchor: Anchor) -> str:
+    """What a link tells its readers: its words, or what stands for them where it shows a picture."""
+    return anchor.text or anchor.label or anchor.alt
+
+
 def _is_credit(anchor: Anchor) -> bool:
     """Whether a link is its maker's signature: `Design: Studio`, `réalisé par` before the name."""
-    words = anchor.text or anchor.label
-    return bool(_CREDIT.search(words) or (_CREDIT.search(anchor.before) and _BY.search(anchor.before)))
+    said, before = _said(anchor), anchor.before
+    if linkwords.CREDIT.search(said) or linkwords.MADE_BY.search(said):
+        return True
+    if linkwords.BY.search(before):
+        return bool(linkwords.CREDIT.search(before)) or (_is_name(anchor) and _is_made(before))
+    return bool(linkwords.MADE.search(before)) and _is_name(anchor)
+
+
+def _is_made(before: str) -> bool:
+    return bool(linkwords.MADE_BY.search(before) or linkwords.BY_ALONE.search(before))
+
+
+def _is_name(anchor: Anchor) -> bool:
+    """Whether the words of a link neither call nor name a network: then they name somebody."""
+    return bool(anchor.text) and not _calls(anchor) and not linkwords.NETWORK.fullmatch(anchor.text)
 
 
 def _after(anchor: Anchor, credited: str) -> bool:
@@ -211,34 +211,83 @@ def _after(anchor: Anchor, credited: str) -> bool:
     return bool(credited) and anchor.before == credited and anchor.place != "social"
 
 
-def _anchored(anchor: Anchor, *, credited: bool, contact: bool) -> Iterator[Clue]:
-    words, strength = anchor.text or anchor.label, 1
-    source = anchor.place if anchor.place in OWNERS | _STRANGERS else "link"
-    iconic = not anchor.text or bool(_NAMES.fullmatch(words))
+def _calls(anchor: Anchor) -> bool:
+    return bool(linkwords.CALLED.search(f"{anchor.text} {anchor.label or anchor.alt}"))
+
+
+def _is_iconic(anchor: Anchor, words: Words) -> bool:
+    """Whether a link only shows its network's sign. A picture that is called otherwise is somebody's logo."""
+    if anchor.text or anchor.label or not anchor.alt:
+        return not anchor.text or bool(linkwords.NETWORK.fullmatch(anchor.text))
+    return bool(linkwords.ICON.search(anchor.alt)) or akin(anchor.alt, words) or words_in(anchor.alt, words)
+
+
+def _strength(anchor: Anchor, words: Words, *, credited: bool, contact: bool) -> int:
+    """How strongly a link speaks for being the owner's; 0 where it is surely a member's or an officer's."""
     if "me" in anchor.rel.split():
-        source, strength = "rel=me", 5
-    elif credited or _is_credit(anchor) or _ANOTHERS.search(words):
-        strength = 1
-    elif anchor.place == "embed" and (_TIMELINE.match(words) or not words):
-        strength = 3
-    elif anchor.place in OWNERS:
-        strength = 4 if iconic or _CALLED.search(words) else 3
-    elif anchor.place in _STRANGERS or _PARTNER.search(anchor.before):
-        strength = 1
-    elif iconic or _CALLED.search(f"{anchor.text} {anchor.label}") or _written_out(anchor, contact=contact):
-        strength = 3
-    yield from _clue(anchor.url, source, strength, words or anchor.url)
+        return 5
+    if _is_ones_own(anchor):
+        return 0
+    told = _is_iconic(anchor, words) or _calls(anchor)
+    if credited or _is_credit(anchor) or linkwords.ANOTHERS.search(_said(anchor)):
+        return 1
+    if _is_partners(anchor, told=told):
+        return 1
+    return _by_place(anchor, told=told or _written_out(anchor, contact=contact))
+
+
+def _by_place(anchor: Anchor, *, told: bool) -> int:
+    """How strongly a link speaks by where it stands, whether its words tell the owner's or do not."""
+    if anchor.place in OWNERS:
+        return 4 if told else 3
+    if anchor.place in _STRANGERS:
+        return 3 if anchor.place == "embed" and _is_timeline(anchor) else 1
+    return 3 if told else 1
+
+
+def _is_timeline(anchor: Anchor) -> bool:
+    """Whether an embedded link shows an account, not a post: before its script has run it has no words."""
+    return not _said(anchor) or bool(linkwords.TIMELINE.match(_said(anchor)))
+
+
+def _heads(anchor: Anchor) -> tuple[str, ...]:
+    """The headings a link stands under; none where the nearest, or what the link says, calls to the owner."""
+    nearest = anchor.heads[-1] if anchor.heads else ""
+    ours = linkwords.CALLED.search(nearest) or linkwords.OURS.search(nearest)
+    return () if ours or _calls(anchor) or linkwords.CALLED.search(anchor.before) else anchor.heads
+
+
+def _is_ones_own(anchor: Anchor) -> bool:
+    """Whether a heading says that people or members are shown: these may well bear the site's name."""
+    return any(linkwords.PEOPLE.search(head) or linkwords.MEMBERS.search(head) for head in _heads(anchor))
+
+
+def _is_partners(anchor: Anchor, *, told: bool) -> bool:
+    """Whether the words before a link or a heading say that others are listed; a box of icons is no list."""
+    if linkwords.PARTNER.search(anchor.before) and not (told and anchor.place in OWNERS):
+        return True
+    return anchor.place != "social" and any(
+        linkwords.PARTNER.search(head) or linkwords.NEIGHBOURS.search(head) for head in _heads(anchor)
+    )
+
+
+def _anchored(anchor: Anchor, url: str, strength: int) -> Iterator[Clue]:
+    source = anchor.place if anchor.place in OWNERS | _STRANGERS else "link"
+    if strength:
+        yield from _clue(url, "rel=me" if strength == 5 else source, strength, _said(anchor) or url)
 
 
 def _written_out(anchor: Anchor, *, contact: bool) -> bool:
     """Whether an address or a handle stands there as in a list of contacts: `Facebook: facebook.com/name`."""
-    listed = _NAMES.fullmatch(anchor.before) is not None and anchor.place != "article"
-    return bool(_ADDRESS.fullmatch(anchor.text)) and (contact or listed)
+    listed = linkwords.NETWORK.fullmatch(anchor.before) is not None and anchor.place != "article"
+    return bool(linkwords.ADDRESS.fullmatch(anchor.text)) and (contact or listed)
 
 
 def _clue(url: str, source: str, strength: int, snippet: str) -> Iterator[Clue]:
     if not url or owner(host(url)) == SITE:
         return
     identity = identify(url)
+    if identity.kind is Kind.PERSON and source == "link":
+        strength = 1  # in the text, a person's profile is that person's
     if identity.channel != SITE and may_be_owners(identity):
         yield Clue(identity, source, strength, clean(snippet, 120))

@@ -44,6 +44,11 @@ class _Rival:
         return all(clue.source in UNSEEN for clue in self.clues)
 
     @property
+    def told(self) -> bool:
+        """Whether only the text of the page speaks for it."""
+        return all(clue.source == "link" for clue in self.clues)
+
+    @property
     def is_group(self) -> bool:
         return self.best.at[1].startswith("group:")
 
@@ -70,7 +75,7 @@ def _chosen(rivals: list[_Rival]) -> list[_Rival]:
     strong, named = [one for one in rivals if one.strength >= 3], [one for one in rivals if one.named]
     top = max((one.strength for one in strong), default=0)
     chosen = [one for one in strong if one.strength == top or one.named] if strong else named
-    for better in (_names_over_numbers, _shown_over_hidden, _pages_over_groups, _named_over_many):
+    for better in _BETTER:
         chosen = better(chosen)
     return sorted(chosen, key=lambda one: -one.strength)
 
@@ -95,6 +100,19 @@ def _named_over_many(chosen: list[_Rival]) -> list[_Rival]:
     if len(chosen) < 3:
         return chosen
     return [one for one in chosen if one.named] or [one for one in chosen if one.best.source != "link"]
+
+
+def _placed_over_told(chosen: list[_Rival]) -> list[_Rival]:
+    """Beside the owner's own in its place, namesakes in the text are members, chapters or officers.
+
+    Where the one in its place bears another name, one in the text may be the owner's; several are a list.
+    """
+    placed, told = [one for one in chosen if not one.told], [one for one in chosen if one.told]
+    certain = any(one.named for one in placed) or len(told) > 1
+    return placed if placed and certain else chosen
+
+
+_BETTER = (_names_over_numbers, _shown_over_hidden, _pages_over_groups, _placed_over_told, _named_over_many)
 
 
 # --- Where else the owner may be found ---------------------------------------------------------------

@@ -77,6 +77,10 @@ class Kind(StrEnum):
     NONE = "none"
 
 
+ACCOUNTS = frozenset({Kind.PROFILE, Kind.PAGE, Kind.GROUP, Kind.PERSON})
+"""What a link must be to be somebody's account; a short link may turn out to be one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Identity:
     """Which account a typed text names, told without asking anyone.

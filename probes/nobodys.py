@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from probes.model import Identity, Kind
+from probes.model import ACCOUNTS, Identity
 
 
 def _names(text: str) -> frozenset[str]:
@@ -23,8 +23,8 @@ NOBODYS: Mapping[str, frozenset[str]] = {
     ),
     "site builders and hosts sign their templates": _names(
         """
-        wix wixcom wixstudio wordpress wordpressdotcom wordpresscom wordpressorg squarespace weebly
-        jimdo jimdofree shopify blogger drupal joomla joomlaorg spip prestashop webflow webnode
+        wix wixcom wixstudio wixsite wordpress wordpressdotcom wordpresscom wordpressorg squarespace
+        weebly jimdo jimdofree shopify blogger drupal joomla joomlaorg spip prestashop webflow webnode
         strikingly godaddy hostinger ovh ovhcloud emonsite e-monsite overblog ionos canva
         google_sites automattic ghost typo3 zyro yola site123 webador tilda carrd bluehost
         siteground namecheap
@@ -47,12 +47,20 @@ NOBODYS: Mapping[str, frozenset[str]] = {
     "templates leave a placeholder": _names(
         """
         yourusername username yourname yourpage yourprofile yourchannel yourhandle yourcompany
-        your-company mysite example profile page name user123 test demo
+        yourcompany yourbrand yoursite yourorganization companyname pagename channelname mysite
+        votrepage votrenom votrecompte votrechaine nomdelapage example profile page name user123
+        test demo
         """
     ),
 }
-_ALL = frozenset().union(*NOBODYS.values())
-_ACCOUNTS = frozenset({Kind.PROFILE, Kind.PAGE, Kind.GROUP, Kind.PERSON})
+
+
+def _joined(name: str) -> str:
+    """A name as every network writes it: some put hyphens or dots where others allow none."""
+    return re.sub(r"[-._]", "", name)
+
+
+_ALL = frozenset(_joined(name) for names in NOBODYS.values() for name in names)
 
 
 def may_be_owners(identity: Identity) -> bool:
@@ -61,9 +69,9 @@ def may_be_owners(identity: Identity) -> bool:
     A LinkedIn group is a forum that only members read, not a page of an organisation.
     """
     key = identity.key
-    if key is None or identity.kind not in _ACCOUNTS or identity.note == "placeholder":
+    if key is None or identity.kind not in ACCOUNTS or identity.note == "placeholder":
         return False
-    return bare(key) not in _ALL and not key.startswith("groups/")
+    return _joined(bare(key)) not in _ALL and not key.startswith("groups/")
 
 
 def bare(key: str) -> str:

@@ -8,9 +8,11 @@ whose it is.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from bs4 import Tag
 from bs4.builder._lxml import LXMLTreeBuilder
 
 from probes.charset import clean
@@ -18,17 +20,28 @@ from probes.charset import clean
 TEXT = 200_000
 """Characters of visible text that are kept."""
 
+HEAD = 80
+"""Characters of a heading that the links below it are told."""
+
 PLACE = "-place"
 """The attribute that tells a kept tag's place; no HTML attribute begins so."""
 
 BEFORE = "-before"
 """The attribute that gives a link the last words before it."""
 
+HEADS = "-heads"
+"""The attribute that gives a link the headings it stands under, one a line, the widest first."""
+
+ALT = "-alt"
+"""The attribute that gives a link what its picture is said to show."""
+
 _KEPT = frozenset(
     "title meta link base a area time h1 h2 iframe frame abbr form script".split()  # noqa: SIM905
 )
 _MUTE = frozenset({"script", "style", "noscript", "template", "textarea", "option", "svg"})
 _WHOLE = frozenset({"html", "body"})
+_HEADS = frozenset("h1 h2 h3 h4 h5 h6".split())  # noqa: SIM905
+_REGIONS = frozenset({"header", "footer", "nav"})
 _INLINE = frozenset("span strong b em i a time font small u bdi bdo".split())  # noqa: SIM905
 _PLAIN = frozenset("span strong b em i font small u bdi bdo".split())  # noqa: SIM905
 
@@ -45,6 +58,15 @@ class Chunk(NamedTuple):
     place: str
 
 
+@dataclass(slots=True)
+class _Head:
+    """A heading in force: what it says, how deep its holder lies, what had been passed when it closed."""
+
+    words: str
+    depth: int
+    passed: int
+
+
 class LeanBuilder(LXMLTreeBuilder):
     """Passes on only the tags that are read, and remembers where on the page each stood."""
 
@@ -58,6 +80,11 @@ class LeanBuilder(LXMLTreeBuilder):
         self.room = TEXT
         self.images = 0
         self.language = ""
+        self.link: Tag | None = None  # the one that is open
+        self.links = 0
+        self.heads: dict[str, _Head] = {}  # by their tags
+        self.head = ""  # the tag of the one that is open
+        self.floor = 0  # the depth of the deepest one's holder
 
     def start(self, tag: Any, attrib: Any, nsmap: Any = None) -> None:  # noqa: ARG002  # lxml passes it
         """A tag opens."""
@@ -77,26 +104,70 @@ class LeanBuilder(LXMLTreeBuilder):
             hint = ""
         # A link's words are a link's, if in a <span>.
         said = "a" if tag in _PLAIN and self.open[-1][0] == "a" else tag
+        if tag in _HEADS or place != self.open[-1][2]:
+            self._turn(tag, place)
         self.open.append((said, hint, place, mute or tag in _MUTE, kept))
         if kept:
             self.depth += 1
-            attributes = {**attrib, PLACE: place}
-            if tag == "a" and self.chunks:
-                attributes[BEFORE] = self.chunks[-1].text[-30:]
-            self.soup.handle_starttag(tag, None, None, attributes)  # type: ignore[union-attr]
+            self._pass_on(tag, {**attrib, PLACE: place})
         elif tag == "img":
             self.images += 1
+            self._picture(attrib.get("alt", ""))
         elif tag == "html":
             self.language = attrib.get("lang", "") or attrib.get("xml:lang", "")
+
+    def _turn(self, tag: str, place: str) -> None:
+        """A heading ends those of its rank and below; a region of the page ends those of the one before."""
+        if tag in _HEADS:
+            self.heads = {rank: head for rank, head in self.heads.items() if rank < tag}
+            self.heads[tag] = _Head("", len(self.open), self._passed())
+            self.head, self.floor = tag, len(self.open)
+        elif place in _REGIONS or self.open[-1][2] in _REGIONS:
+            self.heads, self.head, self.floor = {}, "", 0
+
+    def _passed(self) -> int:
+        return len(self.chunks) + self.links
+
+    def _shut(self) -> None:
+        """A heading ends with the box that holds it and something more; a box of its own is its dress."""
+        depth = len(self.open)
+        for rank, head in list(self.heads.items()):
+            if head.depth > depth and head.passed < self._passed():
+                del self.heads[rank]
+            head.depth = min(head.depth, depth)
+        self.floor = max((head.depth for head in self.heads.values()), default=0)
+
+    def _pass_on(self, tag: str, attributes: dict[str, str]) -> None:
+        """Into the tree; a link with what is known of it before its words are read."""
+        if tag != "a":
+            self.soup.handle_starttag(tag, None, None, attributes)  # type: ignore[union-attr]
+            return
+        if self.chunks:
+            attributes[BEFORE] = self.chunks[-1].text[-30:]
+        if self.heads:
+            attributes[HEADS] = "\n".join([head.words for head in self.heads.values()])
+        self.links += 1
+        self.link = self.soup.handle_starttag(tag, None, None, attributes)  # type: ignore[union-attr]
+
+    def _picture(self, alt: str) -> None:
+        """What a link's first picture shows is the link's to say."""
+        if alt and self.link is not None:
+            self.link.attrs.setdefault(ALT, alt)
 
     def end(self, tag: Any) -> None:
         """A tag closes."""
         if self.said:
             self._say()
+        if tag == "a":
+            self.link = None
+        elif tag == self.head:
+            self.head, self.heads[tag].passed = "", self._passed()
         if len(self.open) > 1 and self.open.pop()[4]:
             self.depth -= 1
             self.soup.endData()  # type: ignore[union-attr]
             self.soup.handle_endtag(tag)  # type: ignore[union-attr]
+        if len(self.open) < self.floor:
+            self._shut()
 
     def data(self, data: Any) -> None:
         """Text."""
@@ -116,6 +187,9 @@ class LeanBuilder(LXMLTreeBuilder):
         text = clean(data, 2_000)
         if text:
             self.room -= len(text)
+            if self.head:
+                head = self.heads[self.head]
+                head.words = f"{head.words} {text}".strip()[:HEAD]
             self.chunks.append(Chunk(text, tag, hint, place))
 
     def comment(self, text: Any) -> None:
@@ -155,7 +229,7 @@ _BY_HINT = tuple(
             (
                 r"(?:^|[\s_-])(?:author[-_]?(?:box|bio|info|card|social|profile|links?)|about-?(?:the-)?author|"
                 r"(?:post|entry)-author|byline|team|staff|equipe|bio|speakers?|auteurs?)(?:[\s_-]|$)"
-                r"|partner|partenaire|sponsor|bailleur|testimonial"
+                r"|partner|partenaire|sponsor|bailleur|testimonial|patrocinador|colaborador|unterstuetzer"
             ),
         ),
         (
@@ -166,8 +240,11 @@ _BY_HINT = tuple(
             ),
         ),
         ("embed", r"twitter-(?:tweet|timeline)|instagram-media|fb-post|tweet"),
-        ("social", r"social|reseaux|rrss|follow|suivez|s-icons|icon-?bar|networks"),
-        ("footer", r"foot(?:er)?(?:[\s_\d-]|$)|colophon|copyright|bottom(?:-?bar)?(?:[\s_-]|$)"),
+        ("social", r"social|reseaux|rrss|sosyal|soziale|follow|suivez|s-icons|icon-?bar|networks"),
+        (
+            "footer",
+            r"foot(?:er)?(?:[\s_\d-]|$)|(?:^|\s)pied(?:[\s_-]|$)|colophon|copyright|bottom(?:-?bar)?(?:[\s_-]|$)",
+        ),
         ("header", r"(?:^|[\s_-])(?:site-?)?header|masthead|top-?bar|head(?:bar|line-?bar)"),
         ("nav", r"(?:^|[\s_-])(?:nav|menu|navbar)"),
         ("aside", r"side-?bar|widget|related|similar|recent|(?:^|[\s_-])aside|popular|trending|teaser|more-"),

@@ -17,7 +17,7 @@ from probes.addresses import absolute, host, leading_inside
 from probes.charset import PARSED, TITLE, clean, decoded
 from probes.jsonld import schemas
 from probes.model import Page
-from probes.places import BEFORE, PLACE, TEXT, Chunk, LeanBuilder
+from probes.places import ALT, BEFORE, HEADS, PLACE, TEXT, Chunk, LeanBuilder
 
 __all__ = [
     "PARSED",
@@ -52,6 +52,8 @@ class Anchor:
     rel: str = ""
     label: str = ""
     before: str = ""  # the last words before it
+    alt: str = ""  # what its picture shows
+    heads: tuple[str, ...] = ()  # the headings it stands under, the widest first
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,10 +175,11 @@ class _Gatherer:
         if href and len(self.anchors) < ANCHORS:
             words = clean(tag.get_text(" "), 120) if tag.contents else ""
             label = clean(attrs.get("title", "") or attrs.get("aria-label", ""), 80)
-            place, rel = attrs[PLACE], attrs.get("rel", "")
-            self.anchors.append(
-                Anchor(absolute(self.base, href), words, place, rel, label, attrs.get(BEFORE, ""))
-            )
+            place, rel, before = attrs[PLACE], attrs.get("rel", ""), attrs.get(BEFORE, "")
+            alt = clean(attrs.get(ALT, ""), 80)
+            heads = tuple(filter(None, attrs.get(HEADS, "").splitlines()))
+            url = absolute(self.base, href)
+            self.anchors.append(Anchor(url, words, place, rel, label, before, alt, heads))
 
     def metadata(self, _: Tag, attrs: Mapping[str, str]) -> None:
         """A `<meta>`, the first of its name."""

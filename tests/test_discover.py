@@ -187,6 +187,11 @@ OWN: dict[str, tuple[str, int]] = {
         1,
     ),
     "arabic": ('<p>تابعونا على <a href="https://www.facebook.com/atelierdulac">فيسبوك</a></p>', 1),
+    "spip's foot": ('<div id="pied"><a href="https://www.facebook.com/atelierdulac">Lac</a></div>', 1),
+    "a social box in Turkish": (
+        '<ul class="sosyal"><a href="https://www.facebook.com/atelierdulac">Lac</a></ul>',
+        1,
+    ),
     "no class footer": (
         '<div><p>Adresse</p><a href="https://www.facebook.com/atelierdulac"><img src=f.png></a></div>',
         1,
@@ -332,6 +337,196 @@ def test_the_owners_page_is_told_from_the_visitors(pair: str) -> None:
 
 
 ICON = '<footer><div class="social"><a href="https://{}"><i></i></a></div></footer>'
+
+
+FOOTER = '<footer>{} <a href="https://www.linkedin.com/company/pixelwerk">Pixelwerk</a></footer>'
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "Umsetzung von",
+        "Webdesign:",
+        "Gestaltung und Technik:",
+        "Diseño y desarrollo web:",
+        "Sitio creado por",
+        "Sito realizzato da",
+        "Desenvolvido por",
+        "Website gemaakt door",
+        "Tasarım ve yazılım:",
+        "Wykonanie:",
+        "Создание сайта:",
+        "إنجاز:",
+        "برمجة وتصميم",
+        "Conception &amp; hébergement :",
+        "Site imaginé avec soin par",
+        "Made with ♥ by",
+        "Site by",
+        "Photos :",
+    ],
+)
+def test_a_makers_signature_is_known_in_the_languages_of_makers(before: str) -> None:
+    assert found(FOOTER.format(before)) == {}
+
+
+@pytest.mark.parametrize(
+    "before", ["Retrouvez-nous :", "Page LinkedIn :", "Suivez", "Notre page", "LinkedIn"]
+)
+def test_a_name_in_the_footer_that_nobody_signed_with_is_the_owners(before: str) -> None:
+    assert list(found(FOOTER.format(before))) == ["linkedin company/pixelwerk"]
+
+
+TEXT = '<main><h2>{}</h2><div>{}<a href="https://x.com/quelque_part">{}</a></div></main>'
+SIGN, PICTURE = "<i></i>", '<img alt="{}">'
+
+
+@pytest.mark.parametrize(
+    "heading",
+    [
+        "Unterstützer",
+        "Colaboran",
+        "Ils nous font confiance",
+        "Thank you to our funders",
+        "Patrocinadores",
+        "Parceiros",
+        "Destekçilerimiz",
+        "بدعم من",
+        "مواقع صديقة",
+        "Sur le Web",
+        "Notre bureau",
+        "Le mot de la présidente",
+        "Meet the team",
+        "What mentors say",
+        "أعضاء المكتب",
+        "Belediye Başkanı",
+        "Nos clubs membres",
+        "Find your group",
+        "Unsere Mitgliedschöre",
+        "فروعنا",
+    ],
+)
+@pytest.mark.parametrize("beside", ["", "Un nom : "])
+def test_under_a_heading_of_others_an_icon_is_theirs(heading: str, beside: str) -> None:
+    assert found(TEXT.format(heading, beside, SIGN)) == {}
+
+
+@pytest.mark.parametrize(
+    "heading",
+    ["Annour", "Actualités", "Contacter le bureau", "Nous suivre", "روابط التواصل", "Mitglied werden"],
+)
+def test_under_any_other_heading_an_icon_is_the_owners(heading: str) -> None:
+    assert list(found(TEXT.format(heading, "", SIGN))) == ["twitter quelque_part"]
+
+
+def test_an_officers_account_may_bear_the_sites_name_and_is_still_the_officers() -> None:
+    own, officers = TEXT.replace("quelque_part", "annour"), "<h3>Salma Annour</h3>"
+    assert found(own.format("Notre bureau", officers, SIGN)) == {}
+    assert list(found(own.format("Nouvelles", "", SIGN))) == ["twitter annour"]
+
+
+@pytest.mark.parametrize("after", ["</div><div>", "</div><h2>Autre chose</h2><div>", "</div></main><footer>"])
+def test_a_heading_holds_as_far_as_its_box_its_rank_and_its_region(after: str) -> None:
+    inside = "<main><div><div><h3>Le bureau</h3></div><p>Salma, trésorière</p>{}" + ICON_IN_TEXT
+    assert found(inside.format("")) == {}
+    assert list(found(inside.format(after))) == ["twitter quelque_part"]
+
+
+ICON_IN_TEXT = '<a href="https://x.com/quelque_part"><i></i></a>'
+
+
+@pytest.mark.parametrize(
+    "alt",
+    [
+        "",
+        "f",
+        "Facebook",
+        "x-logo.png",
+        "X logo",
+        "icone-facebook-3.png",
+        "image",
+        "IMG",
+        "الفيسبوك",
+        "Logo Annour",
+    ],
+)
+def test_a_picture_that_says_nothing_else_is_an_icon(alt: str) -> None:
+    assert list(found(TEXT.format("Bienvenue", "", PICTURE.format(alt)))) == ["twitter quelque_part"]
+
+
+@pytest.mark.parametrize(
+    "alt", ["Erste Bank", "Ville de Trois-Ponts", "seed-trust.png", "بنك السلام", "Fund X"]
+)
+def test_a_picture_of_another_name_is_a_logo(alt: str) -> None:
+    assert found(TEXT.format("Bienvenue", "", PICTURE.format(alt))) == {}
+
+
+MEMBERS = "".join(
+    f'<li>{town} – <a href="https://www.facebook.com/annour.{town}">Facebook</a></li>'
+    for town in ("fes", "oujda")
+)
+
+
+def test_beside_the_account_in_its_place_namesakes_in_the_text_are_members() -> None:
+    footer = ICON.format("www.facebook.com/annour.maroc")
+    assert list(found(f"<ul>{MEMBERS}</ul>{footer}")) == ["facebook u:annourmaroc"]
+    assert len(found(f"<ul>{MEMBERS}</ul>")) == 2
+
+
+def test_beside_an_account_of_another_name_one_namesake_in_the_text_is_kept_and_several_are_a_list() -> None:
+    footer = ICON.format("www.facebook.com/ateliers.du.lac")
+    one = '<p><a href="https://www.facebook.com/annour.sale">Facebook</a></p>'
+    assert len(found(one + footer)) == 2
+    assert list(found(f"<ul>{MEMBERS}</ul>{footer}")) == ["facebook u:ateliersdulac"]
+
+
+def test_a_persons_profile_in_the_text_is_that_persons() -> None:
+    link = '<a href="https://www.linkedin.com/in/une-personne"><i></i></a>'
+    assert found(f"<p>Écrire à Salma {link}</p>") == {}
+    assert list(found(f"<footer>{link}</footer>")) == ["linkedin in/une-personne"]
+
+
+@pytest.mark.parametrize(
+    "href",
+    [
+        "www.linkedin.com/company/annour-asso",
+        "linkedin.com/company/annour-asso",
+        "/www.linkedin.com/company/annour-asso",
+        "http//www.linkedin.com/company/annour-asso",
+        "https:/www.linkedin.com/company/annour-asso",
+        "https://https://www.linkedin.com/company/annour-asso",
+    ],
+)
+def test_an_address_without_its_scheme_is_the_account_its_author_meant(href: str) -> None:
+    link = link_of(f'<footer><a href="{href}">LinkedIn</a></footer>')
+    assert (link.key, link.canonical) == (
+        "company/annour-asso",
+        "https://www.linkedin.com/company/annour-asso",
+    )
+
+
+@pytest.mark.parametrize(
+    "href",
+    [
+        "/partager?u=https://www.facebook.com/annour",
+        "/blog/facebook.com-et-nous",
+        "https://archive.example/web/https://www.facebook.com/annour",
+    ],
+)
+def test_an_address_within_another_is_not_taken_for_an_account(href: str) -> None:
+    assert found(f'<footer><a href="{href}">Facebook</a></footer>') == {}
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["www.linkedin.com/company/wix-com", "x.com/wix_com", "www.facebook.com/your.page", "x.com/votre_page"],
+)
+def test_a_vendors_name_is_known_however_a_network_writes_it(address: str) -> None:
+    assert found(ICON.format(address)) == {}
+
+
+def test_a_name_and_an_account_are_akin_whatever_the_accents() -> None:
+    page = '<title>Lumière</title><p>Lire <a href="https://x.com/lumiere_ma">le fil</a></p>'
+    assert [link.key for link in discover.channels(read.parse(page, "https://l.example/"))] == ["lumiere_ma"]
 
 
 def test_what_visitors_see_outweighs_what_the_head_states() -> None:

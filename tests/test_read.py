@@ -126,6 +126,28 @@ def test_a_link_knows_where_it_stood() -> None:
     assert places == {"a": "header", "b": "main", "c": "share", "d": "comments", "e": "footer"}
 
 
+@pytest.mark.parametrize(
+    ("body", "heads", "alt"),
+    [
+        (
+            '<h2>Un</h2><h3>Deux <b>trois</b></h3><a href="/x"><img alt="Lune"></a>',
+            ("Un", "Deux trois"),
+            "Lune",
+        ),
+        ('<h3>Un</h3><h2>Deux</h2><a href="/x"><img><img alt="b"><img alt="c"></a>', ("Deux",), "b"),
+        ('<div><h2>Un</h2></div><a href="/x">x</a><img alt="dehors">', ("Un",), ""),
+        ('<div><h2>Un</h2><p>mot</p></div><a href="/x">x</a>', (), ""),
+        ('<div><h2>Un</h2><a href="/y"><img></a></div><a href="/x">x</a>', (), ""),
+        ('<h2>Un</h2><footer><a href="/x">x</a></footer>', (), ""),
+        ('<h2><a href="/x">Un</a></h2>', (), ""),
+    ],
+    ids=["ranks", "a higher one", "in its dress", "in its box", "in its box of links", "region", "itself"],
+)
+def test_a_link_knows_its_headings_and_its_picture(body: str, heads: tuple[str, ...], alt: str) -> None:
+    [link] = [one for one in read.parse(body, "https://annour.example/").anchors if one.url.endswith("/x")]
+    assert (link.heads, link.alt) == (heads, alt)
+
+
 def test_an_inline_pictures_title_is_not_the_pages() -> None:
     body = "<body><svg><title>icon</title></svg></body><title>Annour</title>"
     assert read.document(page(body)).title == "Annour"
