@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from probes.model import Finding, FoundLink, Kind, Presence, Scalar
+from probes.model import ACCOUNTS, Finding, FoundLink, Kind, Presence, Scalar
 from storage.model import AccountRow, Association, Proposal, Standing, State
 
-ACCOUNT_KINDS = frozenset({Kind.PROFILE, Kind.PAGE, Kind.GROUP, Kind.PERSON})
+ACCOUNT_KINDS = ACCOUNTS
 """What a typed link must be to be somebody's account (a short link may turn out to be one)."""
 
 NO_ACCOUNT = frozenset({Kind.INVALID, Kind.POST, Kind.SHARE, Kind.SEARCH, Kind.HOME, Kind.FILE})

@@ -10,13 +10,11 @@ from auditor.config import Config
 from probes import links
 from probes.desk import Desk, Purse, crashed
 from probes.fetch import Fetcher, look
-from probes.model import Account, Finding, Identity, Kind, Look, NoPage, Presence, Reason, Steps
+from probes.model import ACCOUNTS, Account, Finding, Identity, Look, NoPage, Presence, Reason, Steps
 from probes.readers import ReaderPool
 from storage.model import AccountRow, Standing
 
 log = logging.getLogger(__name__)
-
-ACCOUNTS = frozenset({Kind.PROFILE, Kind.PAGE, Kind.GROUP, Kind.PERSON})
 
 
 @dataclass(frozen=True, slots=True)

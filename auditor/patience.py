@@ -15,7 +15,7 @@ from typing import Any
 
 from auditor.config import Config
 from probes import links, walls
-from probes.model import Exchange, Finding, Kind, Look, Page, Presence, Reason
+from probes.model import ACCOUNTS, Exchange, Finding, Kind, Look, Page, Presence, Reason
 from storage.model import AccountRow, Night, NightState
 from storage.store import Store
 
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 GAVE_UP = "gave_up"
 """Where a receipt tells of the platforms that were left alone."""
 
-ASKED = frozenset({Kind.PROFILE, Kind.PAGE, Kind.GROUP, Kind.PERSON, Kind.SHORT})
+ASKED = ACCOUNTS | {Kind.SHORT}
 """Kinds of links for which a platform is asked at all."""
 
 

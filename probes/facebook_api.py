@@ -14,8 +14,21 @@ from typing import Any
 
 from probes import api
 from probes.interface import Answer, Call, Interface
-from probes.model import Account, Ask, Finding, Identity, Kind, NoPage, Page, Reason, Steps, ask, present
-from probes.shown import ACCOUNTS, wrong_target
+from probes.model import (
+    ACCOUNTS,
+    Account,
+    Ask,
+    Finding,
+    Identity,
+    Kind,
+    NoPage,
+    Page,
+    Reason,
+    Steps,
+    ask,
+    present,
+)
+from probes.shown import wrong_target
 from probes.tree import at, list_of, object_of
 
 INTERFACE = Interface(

@@ -14,6 +14,7 @@ from types import MappingProxyType
 
 from probes import dates, links, walls
 from probes.model import (
+    ACCOUNTS,
     Account,
     Activity,
     Finding,
@@ -28,7 +29,6 @@ from probes.model import (
     unknown,
 )
 
-ACCOUNTS = frozenset({Kind.PROFILE, Kind.PAGE, Kind.GROUP, Kind.PERSON})
 ENGLISH = {"Accept-Language": "en-US,en;q=0.9"}
 """For platforms that say ages and counts in the reader's language: one is read more surely than all.
 
