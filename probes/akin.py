@@ -28,10 +28,11 @@ _FREQUENT = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """What a site calls itself: the telling words of its name and host, and those many sites have."""
+    """What a site calls itself: the telling words of its name and host, frequent ones, and both whole."""
 
     own: frozenset[str] = frozenset()
     frequent: frozenset[str] = frozenset()
+    whole: frozenset[str] = frozenset()
 
 
 def words_of(document: Document) -> Words:
@@ -43,7 +44,14 @@ def words_of(document: Document) -> Words:
     initials = "".join(word[0] for word in re.findall(r"[^\W\d_]+", name))
     told = {*re.findall(r"[^\W\d_]{3,}", name), *labels, initials if len(initials) > 2 else ""}
     words = {word for word in told if len(word) > 2} - _COMMON
-    return Words(frozenset(words - _FREQUENT), frozenset(words & _FREQUENT))
+    return Words(frozenset(words - _FREQUENT), frozenset(words & _FREQUENT), _whole(name, labels))
+
+
+def _whole(name: str, labels: list[str]) -> frozenset[str]:
+    """A site's name, up to its slogan, and the labels of its host, each as an account may begin with it."""
+    first = re.findall(r"[^\W\d_]+", re.split(r"[|:–—·]| - ", name)[0])
+    joined = "".join(word for word in first if word not in _COMMON)
+    return frozenset(one for one in (joined, *labels) if len(one) > 3)
 
 
 def akin(key: str, words: Words) -> bool:
@@ -54,6 +62,11 @@ def akin(key: str, words: Words) -> bool:
         for word in words.own
     )
     return telling or sum(word in name for word in words.frequent) > 1
+
+
+def bears(key: str, words: Words) -> bool:
+    """Whether an account's key begins with the whole name of the site: an officer's shares a word of it."""
+    return re.sub(r"[\W_]", "", folded(bare(key))).startswith(tuple(words.whole))
 
 
 def words_in(name: str, words: Words) -> bool:

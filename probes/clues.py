@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from probes import domains, linkwords
-from probes.akin import Words, akin, words_in, words_of
+from probes.akin import Words, akin, bears, words_in, words_of
 from probes.links import SITE, identify, owner
 from probes.model import Identity, Kind
 from probes.nobodys import may_be_owners
@@ -226,7 +226,7 @@ def _strength(anchor: Anchor, words: Words, *, credited: bool, contact: bool) ->
     """How strongly a link speaks for being the owner's; 0 where it is surely a member's or an officer's."""
     if "me" in anchor.rel.split():
         return 5
-    if _is_ones_own(anchor):
+    if _is_ones_own(anchor, words):
         return 0
     told = _is_iconic(anchor, words) or _calls(anchor)
     if credited or _is_credit(anchor) or linkwords.ANOTHERS.search(_said(anchor)):
@@ -257,9 +257,16 @@ def _heads(anchor: Anchor) -> tuple[str, ...]:
     return () if ours or _calls(anchor) or linkwords.CALLED.search(anchor.before) else anchor.heads
 
 
-def _is_ones_own(anchor: Anchor) -> bool:
-    """Whether a heading says that people or members are shown: these may well bear the site's name."""
-    return any(linkwords.PEOPLE.search(head) or linkwords.MEMBERS.search(head) for head in _heads(anchor))
+def _is_ones_own(anchor: Anchor, words: Words) -> bool:
+    """Whether a heading says that members or people are shown: many share a word with the site.
+
+    No person bears the site's whole name: such an account stands below the people by the page's layout.
+    """
+    heads = _heads(anchor)
+    if any(linkwords.MEMBERS.search(head) for head in heads):
+        return True
+    people = any(linkwords.PEOPLE.search(head) for head in heads)
+    return people and not bears(identify(anchor.url).key or "", words)
 
 
 def _is_partners(anchor: Anchor, *, told: bool) -> bool:

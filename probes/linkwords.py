@@ -39,7 +39,8 @@ NETWORK = re.compile(
 
 # Two letters, a number or such words are what an icon's picture is called by those who name it badly.
 ICON = _any(
-    r"(?:^|[\W_])(?:fb|insta|whatsapp)(?:[\W_\d]|$)|facebook|twitter|youtube|linkedin|^x\b|\blogo x$",
+    r"(?:^|[\W_])(?:fb|insta|whatsapp)(?:[\W_\d]|$)|^x\b|\blogo x$",
+    r"fa?ce?boo?k|twi?tt?er|you ?tube|link?ed ?in",
     _NETWORKS_IN_ARABIC,
     r"^\W*\w{0,2}\W*$",
     r"^\W*(?:ic[oô]ne?s?|icono|bouton|button|btn|logo|image|img|picto\w*|social|r[ée]seaux?)?[\W_]*"

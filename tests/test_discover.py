@@ -419,9 +419,11 @@ def test_under_any_other_heading_an_icon_is_the_owners(heading: str) -> None:
 
 
 def test_an_officers_account_may_bear_the_sites_name_and_is_still_the_officers() -> None:
-    own, officers = TEXT.replace("quelque_part", "annour"), "<h3>Salma Annour</h3>"
+    own, officers = TEXT.replace("quelque_part", "salma_annour"), "<h3>Salma Annour</h3>"
     assert found(own.format("Notre bureau", officers, SIGN)) == {}
-    assert list(found(own.format("Nouvelles", "", SIGN))) == ["twitter annour"]
+    assert list(found(own.format("Nouvelles", "", SIGN))) == ["twitter salma_annour"]
+    whole = own.replace("salma_annour", "annour_ma")
+    assert list(found(whole.format("Notre bureau", "<p>Dix salariés</p>", SIGN))) == ["twitter annour_ma"]
 
 
 @pytest.mark.parametrize("after", ["</div><div>", "</div><h2>Autre chose</h2><div>", "</div></main><footer>"])
@@ -445,6 +447,8 @@ ICON_IN_TEXT = '<a href="https://x.com/quelque_part"><i></i></a>'
         "icone-facebook-3.png",
         "image",
         "IMG",
+        "twiter",
+        "you tube",
         "الفيسبوك",
         "Logo Annour",
     ],
