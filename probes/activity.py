@@ -169,7 +169,7 @@ def _is_demonstration(document: Document, days: int) -> bool:
 
 
 def _all(document: Document, now: datetime, clues: Iterable[_Clue]) -> Iterator[Activity]:
-    american = _is_month_first(document)
+    american = _is_month_first(document, now)
     for clue in clues:
         for text, source in dict.fromkeys(clue(document)):
             found = _dated(_day_first(text) if american else text, source, now)
@@ -187,10 +187,30 @@ def _dated(text: str, source: str, now: datetime) -> Activity | None:
 _SLASHED = re.compile(r"(?<![\d/])(\d{1,2})/(\d{1,2})/((?:19|20)\d\d)(?![\d/])")
 
 
-def _is_month_first(document: Document) -> bool:
-    """Whether a page writes 02/17/2026, and so means 10 February by 02/10/2026 as well."""
-    said = [(int(first), int(second)) for first, second, _ in _SLASHED.findall(document.text)]
-    return any(second > 12 for _, second in said) and all(first <= 12 for first, _ in said)
+def _is_month_first(document: Document, now: datetime) -> bool:
+    """Whether a page writes 02/17/2026, and so means 10 February by 02/10/2026 as well.
+
+    So does one that tells the hour of America, or that was posted on a day which else lay ahead.
+    """
+    said = list(_SLASHED.finditer(document.text))
+    if not all(int(one[1]) <= 12 for one in said):
+        return False
+    return any(int(one[2]) > 12 or _is_americas(document.text, one, now) for one in said)
+
+
+def _is_americas(text: str, said: re.Match[str], now: datetime) -> bool:
+    if _AMERICA.match(text, said.end()):
+        return True
+    ahead = (int(said[3]), int(said[2]), int(said[1])) > (latest := now + AHEAD).timetuple()[:3]
+    return (
+        ahead
+        and int(said[3]) <= latest.year
+        and _POSTED.search(text[max(0, said.start() - 20) : said.start()]) is not None
+    )
+
+
+_AMERICA = re.compile(r"\W{1,4}(?:at )?\d{1,2}:\d\d(?::\d\d)? ?[ap]\.?m\.? ?\(?[ecmp][sd]?t\b", re.IGNORECASE)
+_POSTED = re.compile(r"(?:posted|published)(?: on)?\W*$", re.IGNORECASE)
 
 
 def _day_first(text: str) -> str:

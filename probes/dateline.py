@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from probes.datewords import (
+    ANSWERS,
     BESIDE,
     CHANGED,
     COLOPHON,
@@ -16,11 +17,15 @@ from probes.datewords import (
     OTHERS,
     PUBLISHED,
     YEAR,
+    dating,
     holds_alone,
     is_alone,
+    is_gathering,
+    is_placed,
     is_span,
     of_else,
     unchanged,
+    unvowelled,
 )
 from probes.marks import ASIDE, LIST, of_changes
 from probes.read import Chunk, Document
@@ -29,9 +34,9 @@ CHUNKS = 4_000
 _NEAR = 12  # pieces of text after a title within which a date is that title's
 _AFTER, _BEFORE = 14, 4  # pieces of text in which a dateline stands
 _STORY = 200  # characters: here the story itself has begun
-_SHORT, _LEAD = 80, 30  # characters
+_SHORT, _HEADING, _LEAD = 80, 40, 30  # characters
 _TITLES = frozenset({"h1", "h2", "h3", "h4", "a"})
-_KNOWN = frozenset({"", "ar", "fr", "en", "de", "es"})
+_KNOWN = re.compile(r"$|(?:ar|fr|en|de|es|pt|it|nl|sv|da|no|nb|nn|pl|cs|sk|ro|ca)(?:$|[-_])")
 
 
 class Said(NamedTuple):
@@ -52,12 +57,20 @@ def in_dateline(document: Document) -> Iterator[tuple[str, str]]:
     title, changes = _title(document, chunks), of_changes(document)
     if title is None:
         return
+    announced = _announces(document)
     for n in _beside(chunks, title):
         if chunks[n].text in changes or (chunks[n].place in ASIDE and chunks[n].place != chunks[title].place):
             continue
         said = _said(document, chunks[n], chunks[n - 1] if n else None)
-        if said is not None and (said.called or _is_date(said.chunk) or holds_alone(said.text)):
+        if said is None:
+            continue
+        if said.called or _is_date(said.chunk) or holds_alone(said.text, announced=announced):
             yield said.text, "text"
+
+
+def _announces(document: Document) -> bool:
+    """Whether the page seems to be that of an event, past or to come."""
+    return is_gathering(" ".join([document.title, *document.headings[:3]]))
 
 
 def _pieces(document: Document) -> list[Chunk]:
@@ -82,11 +95,11 @@ _BOX = re.compile(r"(?:[^\W\d_]{3,10}\.?,?\s+)?\d{1,2}\s+[^\W\d_]{3,10}\.?,?\s+\
 
 
 def _beside(chunks: list[Chunk], title: int) -> Iterator[int]:
-    """The pieces of text below the title to where the story begins, then those above; no banner's."""
+    """The pieces of text below the title to the story's first words, then those above; no banner's."""
     for n in range(title + 1, min(title + _AFTER, len(chunks))):
+        yield n
         if len(chunks[n].text) > _STORY:
             break
-        yield n
     for n in range(title - 1, max(-1, title - 1 - _BEFORE), -1):
         if chunks[n].place != "header" or chunks[title].place == "header":
             yield n
@@ -155,7 +168,7 @@ def _all(chunks: Iterable[Chunk], document: Document) -> list[Said]:
 def _said(document: Document, chunk: Chunk, before: Chunk | None) -> Said | None:
     """What one chunk says as a publication's date; None if it holds none, or one of something else."""
     leading = _LEADING.match(chunk.text)
-    text = leading[1] if leading else chunk.text
+    text = unvowelled(leading[1] if leading else dating(chunk.text) or chunk.text)
     if not YEAR.search(text) or not _ours(document, text) or ELSEWHERE.search(chunk.hint):
         return None
     if len(text) > (_SHORT if not COLOPHON.match(text) else 2 * _SHORT):
@@ -173,15 +186,25 @@ def _said(document: Document, chunk: Chunk, before: Chunk | None) -> Said | None
 
 def _lead(before: Chunk | None) -> str:
     """The last words before a text, which may be its label; a title is none."""
-    return before.text[-_LEAD:] if before is not None and before.tag not in _TITLES else ""
+    return unvowelled(before.text[-_LEAD:]) if before is not None and before.tag not in _TITLES else ""
 
 
 _LEADING = re.compile(r"\W{0,3}([^:–—]{2,20}(?:20\d\d|[٠-٩]{4})) ?(?::|–|—| - ) ?\S")  # a list of news
 
 
 def _ours(document: Document, text: str) -> bool:
-    """Whether the page's language is one whose months we know; elsewhere "Mai" may be ours and "Juli" not."""
-    return document.language[:2] in _KNOWN or not re.search(r"[^\W\d_]{3}", text)
+    """Whether the page's language is one whose months we know; elsewhere "Mai" may be ours and "Juli" not.
+
+    A day in numbers needs no language.
+    """
+    known = _KNOWN.match(document.language) or _IN_NUMBERS.search(text)
+    return known is not None or not re.search(r"[^\W\d_]{3}", text)
+
+
+_IN_NUMBERS = re.compile(
+    r"(?<!\d)(?:\d{1,2}[./-]\d{1,2}[./-](?:19|20)\d\d"
+    r"|(?:19|20)\d\d(?:[./-]\d{1,2}[./-]|[年년] ?\d{1,2}[月월] ?)\d)"
+)
 
 
 def _title(document: Document, chunks: list[Chunk]) -> int | None:
@@ -214,19 +237,30 @@ def _own_part(document: Document) -> list[Chunk]:
 
 
 def own_texts(document: Document) -> Iterator[str]:
-    """How the texts of the page's own part begin, without changes, appointments and what visitors wrote."""
-    changes = of_changes(document)
+    """How the texts of the page's own part begin, without changes, appointments and what visitors wrote.
+
+    A sidebar that holds a list of dates is left out: they are other pages'.
+    """
+    chunks, changes = _own_part(document), of_changes(document)
+    dated = {(chunk.place, chunk.tag, chunk.text) for chunk in chunks if YEAR.search(chunk.text)}
+    kinds = Counter((place, tag) for place, tag, _ in dated if place in ASIDE)
+    announced = _announces(document)
     before: Chunk | None = None
-    for chunk in _own_part(document):
+    for chunk in chunks:
         earlier, before = before, chunk
         if chunk.place == "comments" or chunk.text in changes or ELSEWHERE.search(chunk.hint):
             continue
-        if not YEAR.search(chunk.text):
+        if kinds[chunk.place, chunk.tag] >= LIST or not YEAR.search(chunk.text):
             continue
         kept = unchanged(chunk.text[:_STORY])
-        if kept and not of_else(f"{_lead(earlier)} {kept}") and not is_span(kept):
+        if not kept or of_else(f"{_lead(earlier)} {kept}") or is_span(kept):
+            continue
+        if not announced or not is_placed(kept) or holds_alone(kept, announced=True):
             yield kept
 
 
 def _opens_others(chunk: Chunk) -> bool:
-    return len(chunk.text) <= 40 and chunk.tag != "a" and OTHERS.fullmatch(chunk.text) is not None
+    if chunk.tag == "a":
+        return False
+    said = OTHERS.fullmatch(chunk.text) if len(chunk.text) <= _HEADING else None
+    return said is not None or (len(chunk.text) <= _STORY and ANSWERS.match(chunk.text) is not None)

@@ -1,4 +1,4 @@
-"""Dates as Moroccan sites and platforms write them, in Arabic, French, English, Spanish and German.
+"""Dates as Moroccan sites and platforms write them, in Arabic, French, English and their partners' languages.
 
 A closed grammar: a text that does not say a whole date ("2024", «غشت», "samedi", a Hijri date) gives
 nothing. A general parser fills such holes from today's date, and then a silent association looks alive.
@@ -34,7 +34,8 @@ class Dated:
 
 _DIGITS = {ord(digit): str(value % 10) for value, digit in enumerate("٠١٢٣٤٥٦٧٨٩۰۱۲۳۴۵۶۷۸۹")}
 _LETTERS = str.maketrans(
-    "أإآٱىیکéèêëÉÈÊËàâäÀÂÄîïÎÏôöÔÖûùüÛÙÜçÇ’ʼ،", "ااااييكeeeeeeeeaaaaaaiiiioooouuuuuucc'',"
+    "أإآٱىیکéèêëÉÈÊËàâäÀÂÄîïÎÏôöÔÖûùüÛÙÜçÇ’ʼ،áãåíóõúñčěřšśýžźÁÃÅÍÓÕÚÑČĚŘŠŚÝŽŹ",
+    "ااااييكeeeeeeeeaaaaaaiiiioooouuuuuucc'',aaaioouncerssyzzaaaioouncerssyzz",
 )
 _SPACES = dict.fromkeys([0xA0, 0x202F, 0x2009, 0x2007, 0x3000, 0x9, 0xA, 0xD], " ")
 _DROPPED = dict.fromkeys(
@@ -59,27 +60,40 @@ def folded(text: str) -> str:
 
 
 # Every month in the spellings seen: Moroccan first, then Mashreqi (Egyptian and Levantine), then
-# Algerian and Tunisian, then common misspellings; French and English with their abbreviations; German and
-# Spanish, in which associations abroad and in the north write too ("ago." for agosto is English "ago").
-_MONTH_NAMES = (
-    "يناير كانون_الثاني جانفي january janvier jan janv januar janner enero ene",
-    "فبراير شباط فيفري february fevrier feb fev fevr februar febrero",
-    "مارس آذار اذار march mars mar marz mrz marzo",
-    "أبريل نيسان أفريل إبريل april avril apr avr abril abr",
-    "ماي مايو أيار ايار may mai mayo",
-    "يونيو حزيران جوان يونية يونيه june juin jun juni junio",
-    "يوليوز يوليو تموز جويلية جويليه يولية يوليه july juillet jul juil juli julio",
-    "غشت أغسطس آب أوت august aout aug agosto",
-    "شتنبر سبتمبر أيلول september septembre sep sept septiembre setiembre",
-    "أكتوبر تشرين_الأول october octobre oct oktober okt octubre",
-    "نونبر نوفمبر تشرين_الثاني نوفبر november novembre nov noviembre",
-    "دجنبر ديسمبر كانون_الأول دسمبر december decembre dec dezember dez diciembre dic",
+# Algerian and Tunisian, then common misspellings; French and English with their abbreviations; then, of
+# associations abroad and in the north, German and Spanish, Portuguese, Italian and Dutch, Scandinavian,
+# Polish and Czech, Romanian and Catalan. No name may be another month's elsewhere among them.
+_MONTH_NAMES = re.findall(
+    r"[^|]+",
+    """
+    يناير كانون_الثاني جانفي january janvier jan janv januar janner enero ene
+    janeiro gennaio januari stycznia ledna ianuarie gener
+  | فبراير شباط فيفري february fevrier feb fev fevr februar febrero
+    fevereiro febbraio februari lutego unora februarie febrer
+  | مارس آذار اذار march mars mar marz mrz marzo marco maart mrt marts brezna martie
+  | أبريل نيسان أفريل إبريل april avril apr avr abril abr aprile kwietnia aprilie
+  | ماي مايو أيار ايار may mai mayo maio maggio mei maj kvetna maig
+  | يونيو حزيران جوان يونية يونيه june juin jun juni junio junho giugno giu czerwca cervna iunie iun juny
+  | يوليوز يوليو تموز جويلية جويليه يولية يوليه july juillet jul juil juli julio
+    julho luglio lug lipca cervence iulie iul juliol
+  | غشت أغسطس آب أوت august aout aug agosto augustus augusti sierpnia srpna agost
+  | شتنبر سبتمبر أيلول september septembre sep sept septiembre setiembre
+    setembro settembre sett wrzesnia zari septembrie setembre
+  | أكتوبر تشرين_الأول october octobre oct oktober okt octubre outubro ottobre ott
+    pazdziernika rijna octombrie
+  | نونبر نوفمبر تشرين_الثاني نوفبر november novembre nov noviembre novembro listopada listopadu noiembrie
+  | دجنبر ديسمبر كانون_الأول دسمبر december decembre dec dezember dez diciembre dic
+    dezembro dicembre desember grudnia prosince decembrie desembre
+    """,
 )
+_HOMONYMS = {"gen": 1, "ian": 1, "marca": 3, "dubna": 4, "mag": 5, "maja": 5, "ago": 8, "set": 9, "out": 10}
+"""Those that are words or names elsewhere, "3 days ago", "sold out": read only between a day and a year."""
+
 MONTHS = {
     folded(name).replace("_", " "): number
     for number, names in enumerate(_MONTH_NAMES, 1)
     for name in names.split()
-}
+} | _HOMONYMS
 
 
 def _any_of(words: Iterator[str] | dict[str, int]) -> str:
@@ -101,8 +115,10 @@ _NUMERIC = re.compile(
     r"(?<![\d./:-])(?P<day>\d\d?) ?(?P<mark>[/.\-]) ?(?P<month>\d\d?) ?(?P=mark)"
     rf" ?(?P<year>{_YEAR})(?!\d|[./-]\d)"
 )
+_SIGNS = re.compile(rf"(?<!\d)(?P<year>{_YEAR})[年년] ?(?P<month>\d\d?)[月월] ?(?P<day>\d\d?)[日일]{_CLOCK}")
 _WORDED = re.compile(
-    r"(?:(?<![\d/.:])(?P<day>\d\d?|(?:ال)?فاتح)(?:er|st|nd|rd|th)?[ .,/\-]{0,3}(?:(?:of|de|من)? )?(?:شهر )?"
+    r"(?:(?<![\d/.:])(?P<day>\d\d?|(?:ال)?فاتح)(?:er|st|nd|rd|th)?[ .,/\-]{0,3}"
+    r"(?:(?:of|de|من)? |d')?(?:شهر )?"
     rf"|(?<![^\W\d_])){_MONTH}(?![^\W\d_]){_OTHER_NAME}"
     r"(?:[ .,]{1,3}(?P<after>\d\d?)(?:er|st|nd|rd|th)?(?=[ ,]))?"
     rf"[ .,/\-]{{0,3}}(?:(?:من|del?) )?(?:سنة |عام |لسنة )?(?P<year>{_YEAR})(?!\d){_CLOCK}"
@@ -215,6 +231,8 @@ def _from_words(match: re.Match[str], _now: datetime) -> Dated | None:
     if match["again"] and MONTHS[_one_space(match["again"])] != month:
         return None
     day = match["day"] or match["after"]
+    if match["month"] in _HOMONYMS and not match["day"]:
+        return None
     if day is None:
         first = _moment(int(match["year"]), month, 1)
         return first and Dated(first.when, Precision.MONTH)
@@ -292,6 +310,7 @@ def _months_before(now: datetime, count: int) -> datetime:
 _Reading = Callable[[re.Match[str], datetime], Dated | None]
 _GRAMMAR: tuple[tuple[re.Pattern[str], _Reading], ...] = (
     (_ISO, _from_iso),
+    (_SIGNS, _from_iso),
     (_NUMERIC, _from_numbers),
     (_WORDED, _from_words),
     *((pattern, _from_ago) for pattern in _AGO),

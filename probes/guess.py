@@ -6,7 +6,7 @@ import re
 from datetime import date, datetime
 
 from probes import dateline
-from probes.datewords import BORN, COLOPHON
+from probes.datewords import BORN, COLOPHON, is_gathering
 from probes.read import Document
 
 GUESSED = 256 * 1024  # characters that htmldate may look at
@@ -67,10 +67,17 @@ def _borne_out(document: Document, markup: str, day: date) -> bool:
 def _says(text: str, shown: re.Pattern[str]) -> bool:
     """Whether a text begins with the day, or has it after a mark that parts it from what stands before.
 
-    In the middle of a sentence a day is what the story tells of.
+    In the middle of a sentence a day is what the story tells of, and after "atelier le" it is the workshop's.
     """
     found = shown.search(text)
-    return bool(found and (_BEFORE.fullmatch(text[: found.start()]) or COLOPHON.match(text)))
+    if not found:
+        return False
+    before = text[: found.start()]
+    parted = _BEFORE.fullmatch(before) and not is_gathering(before[-_LEAD:])
+    return bool(parted or COLOPHON.match(text))
+
+
+_LEAD = 20  # characters: the last two words
 
 
 _BEFORE = re.compile(r"(?:.*[|·•–—:,/(\-]|)\s*(?:(?:[^\W\d_]{1,12}[.,]?\s+){0,2}|\W*)", re.DOTALL)

@@ -156,7 +156,7 @@ _EVENT_PATH = re.compile(
 
 
 def in_times(document: Document) -> Iterator[tuple[str, str]]:
-    """`<time>` elements that do not call themselves changed, an event or a clock."""
+    """`<time>` elements, and what a script counts from, that are called no change, event or clock."""
     yield from ((stamp.value, "time") for stamp in _times(document))
 
 
@@ -171,7 +171,7 @@ def _times(document: Document) -> list[Stamp]:
     return [
         stamp
         for stamp in _by_nearness(document)
-        if stamp.hint.startswith("time")
+        if (stamp.hint.startswith("time") or "timeago" in stamp.hint)
         and not _CHANGED.search(stamp.hint)
         and not ELSEWHERE.search(stamp.hint)
     ]

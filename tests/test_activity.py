@@ -20,9 +20,11 @@ HISTORY = (
 )
 
 
-def of_page(body: str, url: str = "https://annour.example/n/bilan", now: datetime = NOW) -> str | None:
+def of_page(
+    body: str, url: str = "https://annour.example/n/bilan", now: datetime = NOW, lang: str = ""
+) -> str | None:
     title = "حصيلة الموسم" if "حصيلة" in body else "Le bilan de la saison"
-    markup = f"<html><head><title>{title} – Annour</title></head><body>{body}</body></html>"
+    markup = f'<html lang="{lang}"><head><title>{title} – Annour</title></head><body>{body}</body></html>'
     page = Page(url, 200, {}, markup.encode(), now)
     found = activity.of_page(read.document(page), now, lambda: markup)
     return found.iso()[:10] if found else None
@@ -85,6 +87,101 @@ DATELINES = {
         "2026-05-03",
     ),
     "German": (f"{H}<p>Dieser Beitrag wurde am Sonntag, 3. Mai 2026 veröffentlicht</p>{P}", "2026-05-03"),
+    "a place and the day": (f"{H}<p>Rabat, le 3 mai 2026</p>{P}", "2026-05-03"),
+    "a place and the day, without a comma": (f"{H}<p>Salé le 3 mai 2026</p>{P}", "2026-05-03"),
+    "a place, a land and the day": (f"{H}<p>Sidi Kacem, Maroc, le 3 mai 2026</p>{P}", "2026-05-03"),
+    "a place and the day alone": (f"{H}<p>Rabat, 3 mai 2026</p>{P}", "2026-05-03"),
+    "a place and the day, in Arabic": (
+        f"{AR}<p>الدار البيضاء في 3 ماي 2026</p><p>{HISTORY}</p>",
+        "2026-05-03",
+    ),
+    "a place and the day, with a colon": (f"{AR}<p>فاس، في: 3 ماي 2026</p><p>{HISTORY}</p>", "2026-05-03"),
+    "a place and the day, in Spanish": (f"{H}<p>Tetuán, a 3 de mayo de 2026</p>{P}", "2026-05-03"),
+    "a place and the day, in German": (f"{H}<p>Neustadt, den 3. Mai 2026</p>{P}", "2026-05-03"),
+    "a place, the day and the agency": (f"{H}<b>Rabat, 3 mai 2026 (ANP)</b> – Le bal{P}", "2026-05-03"),
+    "a place and the day before the first words": (
+        f"{H}<p>Neustadt, 03.05.2026. Die Tür steht wieder offen, und der Tee ist heiß.</p>{P}",
+        "2026-05-03",
+    ),
+    "a communiqué of the day": (f"{H}<p>Communiqué n° 4 du 3 mai 2026</p>{P}", "2026-05-03"),
+    "a communiqué, its place and day": (
+        f"{H}<p>Communiqué du bureau, Fès, le 3 mai 2026</p>{P}",
+        "2026-05-03",
+    ),
+    "a press release of the day": (f"{H}<p>Pressemitteilung vom 03.05.2026</p>{P}", "2026-05-03"),
+    "a numbered press release": (f"{H}<p>Pressemitteilung 7/2026, 3. Mai 2026</p>{P}", "2026-05-03"),
+    "at the foot of a communiqué": (f"{H}{P}<p>Fait à Rabat, le 3 mai 2026.</p>", "2026-05-03"),
+    "a label with its vowels": (f"{AR}<p>{HISTORY}</p><p>نُشِرَ فِي ٣ ماي ٢٠٢٦</p>", "2026-05-03"),
+    "an hour of America": (f"{H}<p>Posted 03/04/2026 5:30 PM EST</p>{P}", "2026-03-04"),
+    "an hour of America, with dots": (f"{H}<p>Published: 01/09/2026 at 9:15 a.m. CDT</p>{P}", "2026-01-09"),
+    "posted on a day that else lay ahead": (f"{H}<p>Posted: 05/12/2026</p>{P}", "2026-05-12"),
+    "an hour of Europe": (f"{H}<p>Posted 03/04/2026 5:30 PM CET</p>{P}", "2026-04-03"),
+    "Chinese": (f"{H}<p class=date>2026年5月3日</p>{P}", "2026-05-03"),
+    "a moment that the page counts from": (
+        f'{H}<abbr class=timeago title="2026-05-03T09:30:00Z">six months ago</abbr>{P}',
+        "2026-05-03",
+    ),
+}
+
+TONGUES = {
+    "Portuguese": ("pt", "<p>Publicado em 3 de maio de 2026</p>"),
+    "Brazilian, in an element called data": (
+        "pt-br",
+        "<i class=data>03/05/2026 às 09h41</i><i class=novo>Atualizado em 05/06/2026</i>",
+    ),
+    "Brazilian, abbreviated": ("pt-br", "<span>3.mai.2026 às 10h23</span>"),
+    "Portuguese, with a place": ("pt", "<p>Faro, 3 de maio de 2026</p>"),
+    "Italian": ("it", "<p>Pubblicato domenica 3 maggio 2026 da Anna</p>"),
+    "Italian, then changed": ("it", "<p>Pubblicato il 03/05/2026 – Ultima modifica 07/08/2026</p>"),
+    "Dutch": ("nl", "<p>Geplaatst op <b>zondag 3 mei 2026</b>, 14:20</p>"),
+    "Dutch, then changed": ("nl", "<p>03-05-2026 (bijgewerkt op 07-08-2026)</p>"),
+    "Swedish": ("sv", "<p class=date>Publicerad 3 maj 2026</p>"),
+    "Danish": ("da", "<p class=date>3. maj 2026</p>"),
+    "Polish": ("pl", "<p class=info>Opublikowano: 3 maja 2026, 09:00 | Autor: red.</p>"),
+    "Czech": ("cs", "<p class=date>Vloženo: 3. května 2026</p>"),
+    "Romanian": ("ro", "<p class=date>Publicat pe 3 mai 2026</p>"),
+    "Catalan": ("ca", "<p class=date>Publicat el 3 de maig de 2026</p>"),
+    "a tongue we do not read, in numbers": ("vi", "<p class=date>Chủ nhật, 3/5/2026, 07:00</p>"),
+    "German, changed and written": (
+        "de",
+        "<p>Zuletzt aktualisiert am 06.07.2026, erstellt am 03.05.2026</p>",
+    ),
+    "Spanish, a sentence of the theme": (
+        "es",
+        "<p>Esta entrada fue publicada el domingo 3 de mayo de 2026 en la categoría de las actividades</p>",
+    ),
+    "French, changed and written": ("fr", "<p>Mis à jour le 06/06/2026 à 12:00 – Créé le 03/05/2026</p>"),
+}
+
+LATEST = "".join(f"<a>Bal {n}</a><span class=post-date>{n} novembre 2026</span>" for n in (9, 12, 17))
+NOT_ITS_OWN = {
+    "latest posts in a sidebar": ("fr", f"<aside>{LATEST}</aside>"),
+    "the same, each of its own kind": (
+        "fr",
+        "<aside>" + "".join(f"<i class=p{n}>{n} novembre 2026</i>" for n in (9, 12, 17)) + "</aside>",
+    ),
+    "latest posts, in German": ("de", "<h3>Aktuelle Beiträge</h3><p class=date>3. Mai 2026</p>"),
+    "latest posts, in Spanish": ("es", "<h3>Últimas noticias</h3><p class=date>3 de mayo de 2026</p>"),
+    "most read, in Portuguese": ("pt", "<h2>Mais lidas</h2><p class=data>24/10/2026</p>"),
+    "latest news, in Italian": ("it", "<h3>Ultime notizie</h3><p class=data>3 maggio 2026</p>"),
+    "latest news, in Dutch": ("nl", "<aside><h3>Laatste nieuws</h3><p>Bal – 3 mei 2026</p></aside>"),
+    "thoughts on it": (
+        "en",
+        "<h2>2 thoughts on “The whole long title of this page”</h2><p class=date>3 May 2026</p>",
+    ),
+    "answers to it": ("de", "<h2>2 Antworten zu „Bilanz“</h2><p class=date>3. Mai 2026</p>"),
+    "reflections on it": ("fr", "<h2>3 réflexions sur « Le bilan »</h2><p class=date>3 mai 2026</p>"),
+    "a change, in Portuguese": ("pt", "<p class=date>Atualizado em 3 de maio de 2026</p>"),
+    "a change, in Italian": ("it", "<p class=date>Ultimo aggiornamento: 3 maggio 2026</p>"),
+    "a change, in Polish": ("pl", "<p class=date>Zaktualizowano: 3 maja 2026</p>"),
+    "a span of days, in Spanish": ("es", "<p class=date>del 5 al 7 de marzo de 2026</p>"),
+    "a span of days, in Portuguese": ("pt", "<p class=date>5 a 7 de março de 2026</p>"),
+    "a change, in German": ("de", "<p class=date>Stand: 3. Mai 2026</p>"),
+    "the day of an event, in Portuguese": ("pt", "<p class=data>Data do evento: 3 de maio de 2026</p>"),
+    "a deadline, in Spanish": ("es", "<p>Fecha límite: 3 de mayo de 2026</p>"),
+    "a deadline, in German": ("de", "<p class=date>Anmeldeschluss: 3. Mai 2026</p>"),
+    "a member since, in German": ("de", "<p class=info>Mitglied seit 3. Mai 2016</p>"),
+    "an appointment, in Italian": ("it", "<p class=date>Si terrà il 3 maggio 2026</p>"),
 }
 
 PUBLISHED_NEVER = {
@@ -101,6 +198,14 @@ PUBLISHED_NEVER = {
     "a member since, in Arabic": f"{AR}<p>تاريخ التسجيل: 5 مارس 2026</p><p>{HISTORY}</p>",
     "a last visit": f"{H}<p class=date>Dernière visite : 5 mars 2026</p>{P}",
     "a birth": f"{H}<p class=date>Née le 5 mars 1960 à Salé</p>{P}",
+    "what took place on a day": f"{H}<p>Atelier le 5 mars 2026</p>{P}",
+    "what was signed on a day": f"{H}<p>Signée le 5 mars 2026</p>{P}",
+    "a place in the future": f"{H}<p>Rabat, le 5 décembre 2026</p>{P}",
+    "a place and the day of an event": f"{H}<p class=event>Rabat, le 5 mars 2026</p>{P}",
+    "a place and the day of what is told of": f"{H}<h2>Colloque</h2><p>Rabat, 5 mars 2026</p>{P}",
+    "an article of a day, in a sentence": f"{H}<p>Lire l'article du 5 mars 2026 du journal d'en face</p>{P}",
+    "what somebody did in a place": f"{H}<p>On a fait à Salé un grand bal le 5 mars 2026</p>{P}",
+    "a change, and a foundation": f"{H}<p>Site mis à jour le 5 mai 2026, groupe créé le 5 mars 2012</p>{P}",
     "a receipt of the authorities": f"{H}<p>Récépissé n° 14 du 5 mars 2012</p>{P}",
     "a royal decree": f"{H}<p class=info>Dahir du 15 novembre 1998</p>{P}",
     "a royal decree in Arabic": f"{AR}<p class=date>ظهير 15 نونبر 1998</p><p>{HISTORY}</p>",
@@ -182,7 +287,17 @@ PUBLISHED_ALL_THE_SAME = {
         "2026-05-03",
     ),
     "JSON-LD that names no address": (
-        LD % '{"@type": "NewsArticle", "mainEntityOfPage": "http://[x", "datePublished": "2026-05-03"}' + H + P,
+        LD % '{"@type": "NewsArticle", "mainEntityOfPage": "http://[x", "datePublished": "2026-05-03"}'
+        + H
+        + P,
+        "2026-05-03",
+    ),
+    "a story that says since, in German": (
+        f"{H}<p><b>(03.05.2026) Der Tee ist heiß. Seit 2007 für alle.</b></p>{P}",
+        "2026-05-03",
+    ),
+    "below a word of other pages, in German": (
+        f"{H}{P}<b>Siehe auch:</b> <a>Bal</a><p>Dieser Artikel wurde am 3. Mai 2026 um 14:48 von Anna</p>",
         "2026-05-03",
     ),
     "a guess that the page bears out": (f"{H}{P}<p>Salé, 3.5.2026</p>", "2026-05-03"),
@@ -193,6 +308,18 @@ PUBLISHED_ALL_THE_SAME = {
 def test_a_date_at_the_title_is_the_pages(name: str) -> None:
     body, day = DATELINES[name]
     assert of_page(body) == day
+
+
+@pytest.mark.parametrize("name", TONGUES)
+def test_a_date_is_read_in_the_tongue_of_its_page(name: str) -> None:
+    lang, line = TONGUES[name]
+    assert of_page(f"{H}{line}{P}<aside>{LATEST}</aside>", lang=lang) == "2026-05-03"
+
+
+@pytest.mark.parametrize("name", NOT_ITS_OWN)
+def test_what_stands_beside_or_below_the_page_is_not_its_own_in_any_tongue(name: str) -> None:
+    lang, beside = NOT_ITS_OWN[name]
+    assert of_page(f"<article>{H}{P}{P}</article>{beside}", lang=lang) is None
 
 
 @pytest.mark.parametrize("name", PUBLISHED_NEVER)
