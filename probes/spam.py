@@ -1,5 +1,8 @@
 """Spam on a stolen site or on a lapsed domain: its words, and the marks that tell it from an honest mention.
 
+A newspaper's page about gambling is full of the words, in the same languages. What it lacks is the trade:
+links that call its readers away to play or to buy.
+
 Gambling, pharma, essays, counterfeits and the rest (SEO spam reports, 2024-2026; the fact sheet's list).
 Cloaked spam, shown to search engines alone, cannot be seen under an honest User-Agent.
 """
@@ -49,6 +52,16 @@ _AGAINST = re.compile(
     r"prevenci|依存|防止|bağımlılı|mücadele|phòng chống",
     re.IGNORECASE,
 )
+# Those who report on them name the police, the courts and the law; who sells them never does.
+_REPORTED = re.compile(
+    r"\bpolice\b|\bpolic[ií]a\b|\bpolizei\b|\bpolisi\b|полици|公安|警方|警察|경찰|ตำรวจ|công an|"
+    r"\bemniyet|الشرطة|الدرك|"
+    r"\barrest|arrêté|festgenommen|detenid|tutuklan|gözaltı|ditangkap|gerebek|bắt giữ|triệt phá|задержа|"
+    r"검거|逮捕|"
+    r"捣毁|จับกุม|บุกจับ|اعتقال|توقيف|"
+    r"\bregulator|\bregulat|\blawsuit|\bprosecut|\bdouane|\bzoll\b|\bjustiça\b|\bsenado\b|\btribunal\b",
+    re.IGNORECASE,
+)
 _SPAM_LANGUAGES = frozenset({"id", "ms", "ja", "zh", "ko", "th", "vi", "ru", "tr"})
 DENSE = 8  # spam words in the visible text of a page that sells nothing else
 MANY = 5  # links to other sites in one hidden block
@@ -57,7 +70,7 @@ MANY = 5  # links to other sites in one hidden block
 def loud(document: Document) -> frozenset[str]:
     """The different spam words in what a page says of itself; none where it speaks against them."""
     said = _said(document)
-    if _AGAINST.search(said):
+    if _AGAINST.search(said) or _REPORTED.search(said):
         return frozenset()
     one = {} if _misplaced(document) else _ORDINARY
     return frozenset(one.get(word, word.lower()) for word in WORDS.findall(said))
@@ -78,11 +91,54 @@ def hijacked(document: Document, *, whole: bool) -> tuple[Reason, str] | None:
     linked = {word.lower() for anchor in document.anchors for word in WORDS.findall(anchor.text)}
     if len(said) < 2 and len(linked) < 3:
         return None
-    unlike = len(said) >= 3 and not whole
-    dense = len(WORDS.findall(document.text[:20_000])) >= DENSE
-    if unlike or dense or _foreign(document) or leads_away(document):
+    if leads_away(document) or (_like_spam(document, said, whole=whole) and (not whole or _trades(document))):
         return Reason.HIJACKED, ", ".join(sorted(said | linked)[:4])
     return None
+
+
+def _like_spam(document: Document, said: frozenset[str], *, whole: bool) -> bool:
+    """Whether a page is full of it, or is in a language of it; a page that leads nowhere need only say it."""
+    dense = len(WORDS.findall(document.text[:20_000])) >= DENSE
+    return dense or _foreign(document) or (len(said) >= 3 and not whole)
+
+
+def _trades(document: Document) -> bool:
+    """Whether a page with a site around it does the trade itself, and does not tell of it."""
+    return _misplaced(document) or _calls_away(document) or _prices(document)
+
+
+def _calls_away(document: Document) -> bool:
+    """Whether two links or more call a visitor to another site, to play there or to buy."""
+    called = (anchor for anchor in document.anchors if _is_call(anchor.text))
+    return len([anchor for anchor in called if _elsewhere(document, anchor.url)]) >= CALLS
+
+
+def _is_call(text: str) -> bool:
+    return bool(_CALL.search(text) or (_TRADE.search(text) and WORDS.search(text)))
+
+
+def _prices(document: Document) -> bool:
+    """Whether links carry prices, and words of spam beside them: the shelves of a counterfeiter's shop."""
+    priced = [anchor.text for anchor in document.anchors if _PRICE.search(anchor.text)]
+    return len(priced) >= SHELF and any(WORDS.search(text) for text in priced)
+
+
+CALLS = 2
+SHELF = 3
+_CALL = re.compile(
+    r"\bdaftar\b|\blog ?in\b|main sekarang|link alternatif|đăng (?:ký|nhập)|\bgiriş|kayıt ol|üye ol|"
+    r"\b(?:play|bet|join|order|buy) (?:now|here|online)|\bplay for real|\bclaim (?:your|the|"
+    r"my)?\s?\w*\s?bonus|"
+    r"\bjouer (?:maintenant|ici)|\bjogue? agora|\bjugar ahora|jetzt spielen|играть|입장|가입|바로가기|"
+    r"立即|注册|登录|加入会员|สมัคร|ทางเข้า|العب الآن",
+    re.IGNORECASE,
+)
+# These call only where they name the goods.
+_TRADE = re.compile(
+    r"\b(?:buy|order|cheap|acheter|comprar|kaufen|bestellen|bonus|visit|play)\b|купить|購入|購買",
+    re.IGNORECASE,
+)
+_PRICE = re.compile(r"[$€£¥₩₫]\s?\d|\d\s?(?:[円元€₩₫]|usd\b|eur\b|mad\b|dhs?\b)", re.IGNORECASE)
 
 
 def _foreign(document: Document) -> bool:
