@@ -242,6 +242,44 @@ SAYINGS = [
     "عذراً! الصفحة التي تبحث عنها غير موجودة أو تم نقلها.",
     "Hoppla! Diese Seite konnte nicht gefunden werden.",
     "Oops! Essa página não pode ser encontrada.",
+    "We konden de pagina die je zocht niet vinden.",
+    "Deze pagina bestaat niet meer",
+    "Siden finnes ikke",
+    "Sidan finns inte längre",
+    "Vi kan ikke finde siden",
+    "Sivua ei löytynyt",
+    "Stránka nebyla nalezena",
+    "Az oldal nem található",
+    "Η σελίδα που ζητήσατε δεν υπάρχει",
+    "Сторінку не знайдено",
+    "Запрашиваемая страница не найдена",
+    "Strona nie istnieje",
+    "Aradığınız sayfa bulunamadı",
+    "صفحه مورد نظر یافت نشد",
+    "הדף המבוקש לא נמצא",
+    "Không tìm thấy trang",
+    "お探しのページは見つかりませんでした",
+    "The requested topic does not exist.",
+    "The event you are looking for has been removed",
+    "L’annonce que vous recherchez n’existe plus",
+    "Der gesuchte Beitrag wurde nicht gefunden",
+    "La noticia solicitada no existe",
+    "O artigo que você procura não existe",
+    "L'articolo richiesto non è più disponibile",
+    "الخبر الذي تبحث عنه غير موجود",
+]
+THINGS = [
+    "This job is no longer available",
+    "Event not found",
+    "Sujet introuvable",
+    "Ce produit n'est plus disponible",
+    "Événement introuvable",
+    "Beitrag nicht gefunden",
+    "Este artículo ya no existe",
+    "Vaga não encontrada",
+    "Annuncio non trovato",
+    "Vacature niet gevonden",
+    "لم يتم العثور على المقال",
 ]
 WAYS = [
     "title",  # the title alone says it, the body is a search form
@@ -303,6 +341,37 @@ def test_where_a_site_leads_may_say_it(landed: str, reason: Reason) -> None:
 def test_a_soft_404_is_seen_in_whatever_dress(saying: str, way: str) -> None:
     finding = look(OLD, soft(saying, way))
     assert (finding.presence, finding.reason) == (Presence.ABSENT, Reason.NOT_FOUND)
+
+
+@pytest.mark.parametrize("saying", THINGS)
+@pytest.mark.parametrize("way", ["title", "h1"])
+def test_what_is_missing_may_be_a_post_a_job_or_an_event(saying: str, way: str) -> None:
+    assert look(OLD, soft(saying, way)).reason is Reason.NOT_FOUND
+
+
+LONG = "Quatre cents familles ont pris part à la caravane, du puits jusqu'au col, sous la pluie. " * 8
+TOLD = {
+    "a heading of its story": dressed(
+        "Le sujet introuvable", f"<h1>Le sujet introuvable de l'examen</h1><p>{LONG}</p>"
+    ),
+    "a title before a colon": dressed("Story not found: how a village lost its archive", f"<p>{LONG}</p>"),
+    "a product amid others": dressed(
+        "Savon au miel", f"<h1>Savon au miel</h1><p>Ce produit n'est plus disponible. {LONG}</p>"
+    ),
+    "a song": dressed("Erreur 404", f"<h1>Erreur 404</h1><p>Erreur 404, dit la chanson. {LONG * 2}</p>"),
+    "a dated column": dressed(
+        "Page not found",
+        f"<h1>Page not found</h1><p>{LONG}</p><script type='application/ld+json'>"
+        '{"@type": "BlogPosting", "headline": "Page not found", "datePublished": "2026-10-02"}</script>',
+    ),
+    "a lost paper": dressed("Document introuvable ?", f"<h1>Un document introuvable</h1><p>{LONG}</p>"),
+}
+
+
+@pytest.mark.parametrize("name", TOLD)
+def test_a_story_may_bear_the_name_of_an_error(name: str) -> None:
+    finding = look(OLD, TOLD[name])
+    assert finding.presence is Presence.PRESENT, finding.detail
 
 
 def test_a_listing_of_a_folder_is_no_site() -> None:
