@@ -10,6 +10,25 @@ import re
 from probes.model import Reason
 from probes.notices import Sign, any_of
 
+# What is kept from some countries is there for the others.
+_REGIONS = (
+    r"(?:not (?:currently )?available|unavailable|isn.t available|doesn.t do business|not accessible|"
+    r"blocked) "
+    r"(?:to|in|for|from) (?:\w+ ){0,9}?(?:outside (?:of )?|(?:your|this) (?:current )?(?:country|region|"
+    r"area|location|"
+    r"territory|jurisdiction))"
+    r"|(?:pas|plus|indisponible|inaccessible|non disponible)(?: \w+){0,3} (?:dans|depuis|pour) votre "
+    r"(?:pays|région|zone|territoire)"
+    r"|in (?:ihrem|deinem) (?:land|gebiet) (?:derzeit )?(?:leider )?nicht|in (?:ihrer|deiner) region "
+    r"(?:leider )?nicht"
+    r"|no (?:está )?disponible en (?:su|tu) (?:país|región|zona)|não (?:está )?disponível (?:no seu país|"
+    r"na sua região)"
+    r"|non (?:è )?disponibile nel(?:la)? (?:tuo|tua|suo|sua) (?:paese|regione|area)"
+    r"|niet beschikbaar in (?:uw|jouw|je) (?:land|regio)|недоступ\w+ в вашем регионе"
+    r"|غير (?:متاح|متوفر)ة? في (?:بلدك|منطقتك|بلدكم|منطقتكم)"
+)
+_SPEAKS_OF_REGIONS = re.compile(_REGIONS, re.IGNORECASE)
+
 TROUBLES = (
     Sign(
         Reason.SERVER_ERROR,
@@ -67,9 +86,7 @@ TROUBLES = (
             r"has been seized|just a moment|attention required|checking your browser|one moment, please|"
             r"verify (?:you are|that you.re) human",
             r"waiting room|high traffic|heavy traffic|please wait (?:briefly )?while|ddos protection",
-            r"not available (?:to|in|for) (?:\w+ ){0,9}(?:outside (?:of )?|your (?:country|region|area|"
-            r"location))|(?:not available|doesn.t do business|pas disponible) (?:in|dans) (?:your|"
-            r"votre) (?:country|region|area|pays|région)",
+            _REGIONS,
             r"(?:enable|activate|turn on|requires?|activer|activez) (?:javascript|cookies|js)|"
             r"cookies (?:are )?(?:disabled|required)",
             r"page can(?:'|’)?t be displayed|cannot be displayed|incident id|reference #\d",
@@ -108,3 +125,11 @@ TITLES = re.compile(
     r"(?:http )?error 50\d.*)",
     re.IGNORECASE,
 )
+
+
+def speaks_of_regions(text: str) -> bool:
+    """Whether a page says where it is not shown: there is nothing to conclude for where it is."""
+    return bool(_SPEAKS_OF_REGIONS.search(text[:EARLY]))
+
+
+EARLY = 700  # characters

@@ -1,6 +1,7 @@
 """Notices that stand where a website was: suspended, parked, a default page, a platform's "no such site".
 
-A table of words and where they count, matched by `probes.signs`, which knows the page around them. Sources:
+A table of words and where they count, matched by `probes.signs`, which knows the page around them. Words that
+an association may write of its bridge or its school count as `probes.statements` alone. Sources:
 the fact sheet's survey of hosting panels and parking services (can-i-take-over-xyz 2025-02, webappanalyzer
 2026-08, WhatsMyName 2026-08), WordPress's and ISPConfig's own strings; Arabic and French wordings as their
 panels translate them, 2026-11.
@@ -24,13 +25,15 @@ def any_of(*words: str) -> re.Pattern[str]:
 class Sign:
     """A page that matches, where it says little else, is this.
 
-    `where` is `title`, `text`, `address` or `source`: what scripts and frames it fetches.
+    `where` is `title`, `text`, `address`, `listing` (title and heading) or `source`: what scripts and frames
+    it fetches. `beside` tells that the words must be a statement, and how much of others may stand by it.
     """
 
     reason: Reason
     words: re.Pattern[str]
     where: str = "text"
     within: int = SHORT
+    beside: int | None = None
 
 
 ABSENCES = (
@@ -45,69 +48,52 @@ ABSENCES = (
         any_of(r"/cgi-sys/defaultwebpage\.cgi", r"/wp-admin/(?:install|setup-config)\.php"),
         "address",
     ),
+    # A host's own sentences, which nobody writes of anything else.
     Sign(
         Reason.SUSPENDED,
         any_of(
-            r"this account has been suspended|this (?:web)?site has been archived or suspended",
-            r"^account (?:has been )?suspended",
-            r"(?:web)?site (?:has been |is |temporarily )*(?:suspended|disabled|deactivated)",
-            r"(?:your|the|this) (?:hosting )?account (?:has been|is) (?:temporarily )?(?:suspended|"
-            r"disabled|deactivated)",
-            r"suspended (?:page|website|domain|account|hosting)",
-            r"domain (?:name )?(?:has been |is )?suspended",
+            r"this account has been suspended\W+(?:please )?(?:contact|either)",
+            r"this (?:web)?site has been archived or suspended",
             r"sorry, the (?:web)?site has been stopped",
-            r"website expired",
-            r"please renew your subscription",
-            r"this (?:shop|store) is currently unavailable",
-            r"website is no longer available",
+            r"^(?:squarespace \W )?website expired",
             r"hosting account owner, please contact",
-            r"(?:hosting|service|abonnement).{0,20}(?:has )?expired",
-            r"(?:ce |votre )?compte (?:d.hébergement )?(?:a été |est )?suspendu",
-            r"site (?:web |internet )?(?:a été |est )?(?:temporairement )?(?:suspendu|"
-            r"désactivé)(?! (?:par|depuis) )",
-            r"hébergement (?:a été |est |a )?(?:suspendu|expiré|désactivé)",
-            r"hosting (?:has been |is )?suspended",
-            r"تم (?:تعليق|إيقاف|ايقاف) (?:هذا |حساب )?(?:الحساب|حسابك|الموقع|الاستضافة)",
-            r"(?:الحساب|هذا الموقع|الموقع) (?:معلق|موقوف|متوقف)",
-            r"cuenta (?:ha sido )?suspendida|conta (?:foi |est[áa] )?suspensa|sitio suspendido|site suspenso",
-            r"(?:webhosting-?)?(?:konto|account|webseite|website) (?:wurde |ist )?(?:gesperrt|deaktiviert)",
-            r"account (?:è stato )?sospeso|sito (?:è stato )?sospeso|account (?:is )?opgeschort",
+            r"(?:please renew your|tilda) subscription.{0,80}(?:site|expired)",
         ),
     ),
     Sign(
         Reason.PARKED,
         any_of(
-            r"(?:domain|website|site)(?: name)?(?: \S+)? (?:is |may ?be |might be )?for sale",
+            r"domain(?: name)?(?: \S+)? (?:is |may ?be |might be )?for sale",
             r"buy this domain",
             r"\S+\.[a-z]{2,12} (?:is|may ?be) for sale",
             r"hugedomains\.com",
             r"domain (?:name )?(?:is |has been )?parked",
-            r"parked (?:domain|page|for free)",
+            r"parked (?:domain|for free)",
             r"domain parking|^get this domain",
-            r"(?:this|the) domain (?:name )?(?:\S+\.\w+ )?(?:is|was|has been) (?:recently |"
-            r"already )?registered",
-            r"^domaine réservé",
             r"(?:web ?page|domain) is parked",
             r"namecheap parking",
-            r"parking page",
             r"sponsored listings displayed above",
             r"(?:on|at|via|through) (?:dan|afternic|sedo)\.com|sedoparking",
             r"interested in (?:this|buying this) domain",
-            r"this domain (?:name )?(?:is|may be) available|premium domain|offering it for sale",
+            r"this domain (?:name )?(?:is|may be) available|(?:this )?premium domain|owner of \S+ is "
+            r"offering it for",
             r"(?:purchase|make an offer (?:on|for)|acquire|own) this domain(?! of)",
             r"page is provided courtesy of|domain.{0,30}(?:pending renewal|icann verification|on hold)",
-            r"domaine (?:\S+ )?(?:est )?en attente de renouvellement|(?:النطاق|الدومين) (?:هذا )?محجوز",
+            r"(?:النطاق|الدومين) (?:هذا )?محجوز",
             r"domain (?:name )?(?:registration )?(?:has |is |was )?(?:been )?expired",
             r"expired domain",
-            r"(?:nom de )?domaine (?:\S+ )?(?:est )?(?:à vendre|parqué|expiré)",
-            r"ce (?:nom de )?domaine (?:est|a été|vient d.être) (?:enregistré|réservé|déposé)",
+            r"nom de domaine (?:\S+ )?(?:est )?(?:à vendre|parqué|expiré|en attente de renouvellement)",
+            r"ce (?:nom de )?domaine (?:est|a été|vient d.être) (?:enregistré|réservé|déposé)(?! aux?\b)",
             r"acheter ce (?:nom de )?domaine|^\S+\.[a-z]{2,12} (?:est (?:à vendre|en vente)|a expiré)\b",
+            r"domaine \S+\.[a-z]{2,12} (?:est (?:à vendre|en vente|réservé(?! aux?\b))|a expiré)",
             r"footer_domain_parking",
             r"(?:هذا )?(?:النطاق|الدومين|نطاق) (?:هذا )?(?:معروض )?للبيع",
             r"انتهت صلاحية (?:هذا )?(?:النطاق|الدومين)",
-            r"steht zum verkauf",
-            r"dominio (?:está )?(?:en venta|aparcado)|dominio (?:è )?in vendita",
-            r"dom[íi]nio (?:\S+\.\w+ )?(?:está )?[àa] venda|domein is te koop|alan adı satılık",
+            r"(?:domain|\S+\.[a-z]{2,12}) steht zum verkauf",
+            r"este dominio (?:está )?(?:en venta|aparcado)|dominio \S+\.\w+ (?:está )?en venta",
+            r"questo dominio (?:è )?in vendita|\| dominio en venta",
+            r"dom[íi]nio (?:\S+\.\w+ )?(?:está )?[àa] venda|domein is te koop|alan adı satılık|домен "
+            r"прода[её]тся",
         ),
     ),
     Sign(
@@ -132,51 +118,36 @@ ABSENCES = (
         ),
         "address",
     ),
+    # What servers, panels and builders put where nothing was put yet.
     Sign(
         Reason.DEFAULT_PAGE,
         any_of(
-            r"default (?:web ?site|web|index|server|home|landing)? ?page",
+            r"default (?:web ?site|web|index|server|home|landing) ?page|^default page$|\bpage par défaut$",
             r"apache2? (?:\w+ )?default page",
             r"test page for (?:the )?(?:apache|nginx|http server)|http server test page|test page powered by",
             r"apache is functioning normally|seeing this (?:page )?instead of the website you expected",
             r"you.ve successfully installed tomcat|the install worked successfully|welcome to xampp",
             r"wampserver (?:homepage|page d.accueil)|there is no web ?site at this address",
             r"your (?:new )?(?:web ?)?server is (?:ready|now running|working|up and running)",
-            r"^(?:this is a )?placeholder page",
+            r"^(?:this is a )?placeholder page$",
             r"^(?:it works!?)(?: it works!?)?$",
             r"welcome to (?:nginx|centos|openresty|litespeed|caddy)\b|default index page",
             r"^iis(?:7|8|10)?\b|iis windows server|internet information services",
             r"web server.s default page|domain default page",
             r"congratulations?! your (?:web ?)?(?:site|account|server)",
-            r"if you are the (?:web)?site (?:owner|administrator)",
+            r"if you are the (?:web)?site (?:owner|administrator),? (?:please )?(?:upload|publish|start|add)",
             r"owner of this website, please contact your hosting provider",
-            r"(?:this|the) (?:web)?site (?:is )?(?:currently )?(?:under|in) construction",
-            r"under (?:construction|maintenance and construction)",
-            r"^(?:our |the )?(?:web ?)?site.{0,30}(?:coming soon|opening soon|launching soon)",
-            r"(?:web)?site (?:is )?(?:currently |still )?being (?:built|created|developed)\W*$",
-            r"^we (?:are|will be) (?:launching|opening) soon|(?:new|our) (?:web)?site (?:is |"
-            r"will be )?(?:coming|launching)",
-            r"^(?:bientôt|prochainement)\W*$|(?:^|notre )site (?:web |internet )?(?:est )?en préparation\W*$",
-            r"(?:جاري|جار|يتم) (?:إنشاء|انشاء|تطوير|بناء|تجهيز|إعداد) (?:هذا )?(?:الموقع|موقعنا)\W*$",
-            r"(?:site|page) (?:web )?en cours de (?:réalisation|création|développement|préparation)",
-            r"(?:^|[|:–—-] ?)(?:we.re )?(?:coming soon|launching soon|opening soon)\W*$",
-            r"future home of",
-            r"votre (?:nom de )?domaine a bien été créé|votre hébergement est (?:actif|prêt|activé)",
+            r"(?:web)?site has just been set up for|"
+            r"(?:internetpräsenz|website|webseite) wurde soeben (?:freigeschaltet|eingerichtet)",
+            r"owner (?:of this (?:web)?site )?has(?:n.t| not) (?:yet )?(?:uploaded|published)|"
+            r"propriétaire (?:de ce site )?n.a pas encore",
+            r"a totally awesome idea still being worked on",
+            r"votre (?:nom de )?domaine (?:\S+ )?a bien été créé|"
+            r"votre hébergement (?:web )?(?:\S+ )?est (?:actif|prêt|activé|en place)",
             r"^(?:site (?:not installed|non installé)|nothing is here yet)\W*$",
             r"page d.(?:index|accueil) (?:standard|par défaut)",
-            r"bienvenue sur votre nouveau site",
-            r"(?:page|site) (?:web |internet )?(?:est )?(?:actuellement )?en (?:cours de )?construction",
-            r"(?:site|page) (?:web )?(?:bientôt|prochainement) (?:en ligne|disponible)",
-            r"(?:bientôt|prochainement) (?:en ligne|disponible)$",
-            r"página principal del sitio|página de índice estándar|p[áa]gina "
-            r"por defecto",
-            r"sitio (?:web )?en construcci[óo]n|em constru[çc][ãa]o",
-            r"(?:webseite|seite|website) (?:befindet sich |ist )?(?:derzeit )?im aufbau|^hier entsteht eine",
-            r"(?:sito|pagina) (?:web )?(?:è )?in (?:costruzione|allestimento)|website in opbouw|"
-            r"сайт в разработке|yapım aşamasında",
-            r"(?:الموقع|موقعنا|الصفحة) (?:قيد|تحت|في طور) (?:الإنشاء|الانشاء|التطوير|البناء|الإنجاز|"
-            r"الانجاز|الإعداد)",
-            r"^(?:قريبا|قريباً|(?:الموقع|موقعنا) قريبا)\W*$",
+            r"bienvenue sur votre (?:nouveau site|(?:nouvel )?hébergement|nouvel espace)",
+            r"página principal del sitio|página de índice estándar|p[áa]gina por defecto",
             r"file may be deleted or overwritten|place your files in",
             r"wordpress › (?:setup|installation)|bienvenue dans (?:la célèbre installation de )?wordpress",
             r"i.m a paragraph\. click here to add your own text",
@@ -195,7 +166,7 @@ ABSENCES = (
     Sign(
         Reason.DIRECTORY_LISTING,
         any_of(r"^index of /(?:$|\S)", r"^directory listing (?:for|of) /", r"^index de /"),
-        "title",
+        "listing",
         200_000,
     ),
     Sign(Reason.NOT_FOUND, any_of(r"//(?:[\w-]+\.)?wordpress\.com/typo/"), "address"),
@@ -206,20 +177,14 @@ ABSENCES = (
             r"do you want to register \S+\.wordpress\.com",
             r"\S+\.wordpress\.com (?:is no longer available|n.est plus disponible|لم يعد متاح)",
             r"the authors have deleted this site|les auteurs ont supprimé ce site",
-            r"blog (?:not found|has been removed)|^blog introuvable\W*$",
-            r"(?:ce|le) blog (?:\S+ à \S+ )?a été (?:supprimé|fermé)(?! (?:par|depuis) )",
-            r"(?:لم يتم العثور على|تمت? (?:إزالة|حذف)) (?:هذه )?المدونة\W*$",
             r"(?:looks like )?this domain isn.t connected to a website",
             r"there isn.t a github pages site here",
             r"^(?:no such app|(?:project|application|site) not found)\W*$|deployment_not_found|"
             r"not found - request id|fastly error: unknown domain",
             r"nosuchbucket|the specified bucket does not exist",
             r"404 error unknown site|no site for domain|404 web site not found|failed to resolve dns path",
-            r"ce (?:site|blog) n.existe (?:pas|plus)|ce site a été (?:supprimé|fermé)(?! (?:par|depuis) )",
-            r"(?:this |^)(?:web)?site (?:is not|isn.t|has not been) (?:yet )?published",
-            r"ce site n.est pas publié",
-            r"this (?:web)?site (?:does not exist|no longer exists|has been (?:deleted|removed))",
             r"(?:tilda|weebly|squarespace).{0,60}(?:site|domain) (?:not found|not claimed)",
+            r"(?:this |^)(?:web)?site (?:is not|isn.t|has not been) (?:yet )?published",
         ),
     ),
 )

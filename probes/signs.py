@@ -1,15 +1,16 @@
 """What a page really is: suspended, parked, a default page, hijacked, a soft 404, a wall dressed as a site.
 
 The words of `notices` and `hindrances` are matched against the title, the main headings and the visible
-text of a page, and mean something only within the bound named beside them: "coming soon" is a shop's
-banner on a long page and an unfinished site on a short one.
+text of a page, and mean something only within the bound named beside them; those of `closures` only where the
+page states them of itself: "coming soon" is a shop's banner on one page and an unfinished site on another.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
-from probes import hindrances, missing, notices, spam
+from probes import closures, gates, hindrances, missing, notices, parked, spam, statements
 from probes.missing import SHORT, TINY, segments
 from probes.model import Reason
 from probes.notices import Sign
@@ -22,6 +23,7 @@ EARLIEST = 400  # the same for walls, whose mistakes accuse nobody
 SCRAPS = 30
 STORY = 200  # characters of a main part that a wall dressed as the site has not
 _UNSURE = frozenset({Reason.BLOCKED, Reason.SERVER_ERROR, Reason.LOGIN_WALL})
+_ENDED = frozenset({Reason.SUSPENDED, Reason.NOT_FOUND})
 _IN_A_MENU = frozenset({Reason.EMPTY, Reason.DIRECTORY_LISTING})  # a publishing system says these itself
 
 
@@ -30,11 +32,16 @@ def absence(document: Document, *, root: bool) -> tuple[Reason, str] | None:
 
     `root` tells that the address is a site's front page, where an error heading alone proves less.
     """
-    for sign in notices.ABSENCES:
+    for sign in (*notices.ABSENCES, *closures.ABSENCES):
         words = _seen(sign, document)
         if words:
             return sign.reason, words
-    return missing.gone(document, root=root) or spam.hijacked(document, whole=is_site(document))
+    if root and (words := parked.notice(document)):
+        return Reason.PARKED, words
+    gone = missing.gone(document, root=root)
+    if gone and hindrances.speaks_of_regions(document.text):
+        return None
+    return gone or spam.hijacked(document, whole=is_site(document) or missing.is_article(document))
 
 
 def is_site(document: Document) -> bool:
@@ -43,26 +50,46 @@ def is_site(document: Document) -> bool:
 
 
 def _seen(sign: Sign, document: Document) -> str | None:
-    """The words of a sign on a page that says little else: in its title, its headings, early in its text."""
-    text = document.text
+    """The words of a sign where they mean what it says."""
     if sign.where == "address":
-        found = sign.words.search(document.url) or next(
-            filter(None, map(sign.words.search, document.frames)), None
-        )
-        return found[0] if found else None
-    if len(text) > sign.within:
+        return _leads_to(sign, document)
+    if len(document.text) > sign.within:
         return None
     if sign.where == "source":
         own = is_site(document) or len(document.main) > START
-        return None if own else next((f[0] for s in document.sources if (f := sign.words.search(s))), None)
+        return None if own else _first(sign, document.sources)
     if is_site(document) and sign.reason not in _IN_A_MENU:
         return _all_it_says(sign, document)
-    for place in (document.title,) if sign.where == "title" else (document.title, *document.headings[:1]):
-        if found := sign.words.search(place):
-            return found[0]
-    found = sign.words.search(text) if sign.where != "title" else None
+    if sign.where == "listing":
+        listed = _first(sign, (document.text, *document.headings[:1]))
+        return _first(sign, (document.title,)) if listed else None
+    return _early(sign, document) if sign.beside is None else _stated(sign, document, sign.beside)
+
+
+def _first(sign: Sign, texts: Iterable[str]) -> str | None:
+    """The words of a sign in the first text that holds them."""
+    return next((found[0] for text in texts if (found := sign.words.search(text))), None)
+
+
+def _leads_to(sign: Sign, document: Document) -> str | None:
+    """The words of a sign in the page's address, or in one that it sends its visitors to at once."""
+    refresh = document.meta.get("refresh", "")
+    return _first(sign, (document.url, *document.frames, refresh if "=" in refresh else ""))
+
+
+def _early(sign: Sign, document: Document) -> str | None:
+    """The words of a sign on a page that says little else: in its title, its heading, early in its text."""
+    if words := _first(sign, (document.title, *document.headings[:1])):
+        return words
+    found = sign.words.search(document.text) if sign.where != "title" else None
     early = found and (found.start() < EARLY or (found.start() < EARLIEST and sign.reason in _UNSURE))
     return found[0] if found and early else None
+
+
+def _stated(sign: Sign, document: Document, beside: int) -> str | None:
+    """The sentence by which a page says it of itself; who tells of a new site gives no notice of the old."""
+    words = statements.made(sign.words, document, beside)
+    return None if words and sign.reason in _ENDED and statements.moved(document) else words
 
 
 def _all_it_says(sign: Sign, document: Document) -> str | None:
@@ -86,7 +113,7 @@ def trouble(document: Document) -> tuple[Reason, str] | None:
         words = _seen(sign, document)
         if words and (len(text) <= 700 or len(document.anchors) <= 10):
             return sign.reason, words
-    return _bare(document, text)
+    return gates.before(document) or _bare(document, text)
 
 
 def _bare(document: Document, text: str) -> tuple[Reason, str] | None:

@@ -90,7 +90,8 @@ _TITLES = (
 
 # Words that only a wall's own markup holds, whatever else the page says.
 _MARKUP = re.compile(
-    r"__rd_verify_|/cdn-cgi/challenge-platform/[^\"']{0,200}/orchestrate|window\._cf_chl_opt|cf-browser-verification"
+    r"__rd_verify_|/cdn-cgi/challenge-platform/[^\"']{0,200}/orchestrate|window\._cf_chl_opt|"
+    r"cf-browser-verification"
     r"|_incapsula_resource|captcha-delivery\.com"
     r"|/\.well-known/sgcaptcha|ddos-guard/js-challenge|comet_?error_?root\.react",
 )
@@ -155,6 +156,26 @@ def instead(page: Page) -> Reason | None:
     return next(_in_place(page), None)
 
 
+def is_proved(page: Page) -> bool:
+    """Whether a firewall shows itself by its header, its title, its markup or its name.
+
+    Its page may advise the site's owner, as a host's does. A status proves none: hosts send it, too.
+    """
+    start = _start(page)
+    told = (*_by_header(page), *_by_title(start))
+    return Reason.BLOCKED in told or _is_firewall(page, start)
+
+
+def asks_password(page: Page) -> bool:
+    """Whether the one form of a page is for those who have a password."""
+    body = page.body[:WHOLE]
+    return len(_FORMS.findall(body)) == 1 and _PASSWORD.search(body) is not None
+
+
+_FORMS = re.compile(rb"<form\b", re.IGNORECASE)
+_PASSWORD = re.compile(rb"<input\b[^<>]{0,300}?\btype\s*=\s*[\"']?password\b", re.IGNORECASE)
+
+
 def shut_out(page: Page) -> Reason | None:
     """Why we, and not only this page, were turned away; None where it was an answer.
 
@@ -184,9 +205,7 @@ def _in_place(page: Page) -> Iterator[Reason]:
     yield from _by_header(page)
     yield from _by_address(page)
     yield from _by_title(start)
-    if _MARKUP.search(start) or _COOKIE_TEST.search(start):
-        yield Reason.BLOCKED
-    if _FIREWALL.search(start) and (page.status >= 400 or _says_little(page)):
+    if _is_firewall(page, start):
         yield Reason.BLOCKED
     if page.status in _STATUSES:
         yield _STATUSES[page.status]
@@ -194,6 +213,12 @@ def _in_place(page: Page) -> Iterator[Reason]:
         yield Reason.SERVER_ERROR
     if page.status == 400 and "sorry, something went wrong" in start:
         yield Reason.BLOCKED  # Facebook, to whatever does not look like a browser (RSS-Bridge 2026-08)
+
+
+def _is_firewall(page: Page, start: str) -> bool:
+    if _MARKUP.search(start) or _COOKIE_TEST.search(start):
+        return True
+    return bool(_FIREWALL.search(start)) and (page.status >= 400 or _says_little(page))
 
 
 def _by_header(page: Page) -> Iterator[Reason]:

@@ -12,7 +12,7 @@ from collections.abc import Generator, Mapping
 from dataclasses import replace
 from urllib.parse import quote, unquote
 
-from probes import clean, decoy, further, links, missing, news, past, read, walls
+from probes import clean, decoy, further, links, missing, news, parked, past, read, walls
 from probes.doors import open_site, transport, twin
 from probes.model import (
     Account,
@@ -37,6 +37,7 @@ from probes.site import Site, is_home, read_site
 NAME = "website"
 HOSTS: frozenset[str] = frozenset()  # every host that no other channel owns
 VERSION = 2
+LITTLE = 300  # characters: what a page says that only lets members in
 
 _FILE = re.compile(
     r"\.(?:pdf|docx?|xlsx?|pptx?|odt|ods|zip|rar|jpe?g|png|gif|webp|svg|mp[34]|avi|apk|csv)$", re.IGNORECASE
@@ -141,20 +142,33 @@ def _insecure(page: Page, facts: Mapping[str, Scalar]) -> Finding:
 
 def _judged(page: Page, site: Site) -> Finding | None:
     """Why the page is not taken for a website that is there; None if it is."""
-    if site.absence and site.absence[0] is not Reason.NOT_FOUND:
-        return absent(page, site.absence[0], detail=site.absence[1])
     # A page with a site's worth of text, or a site's menu, is no wall, whatever its scripts speak of.
     alone = site.length < missing.SHORT and not site.whole
+    if alone and walls.is_proved(page):
+        return unknown(page, Reason.BLOCKED)
+    if notice := _notice(page, site):
+        return absent(page, notice[0], detail=notice[1])
     refused = walls.refusal(page) if page.status >= 400 or alone else None
     if refused is not None:
         return unknown(page, refused)
+    return _failed(page, site) if page.status >= 400 else _readable(page, site)
+
+
+def _notice(page: Page, site: Site) -> tuple[Reason, str] | None:
+    """What the page says of itself; a server that fails says nothing of whether there is a site."""
+    told = site.absence
+    if told is None or told[0] is Reason.NOT_FOUND:
+        return None
+    return told if page.status < 500 or told[0] is Reason.SUSPENDED else None
+
+
+def _failed(page: Page, site: Site) -> Finding:
+    """What an error tells that no wall explains."""
     if page.status == 404 and site.whole and is_home(page.url):
         return unknown(page, Reason.SERVER_ERROR, detail="the front page is missing from a site that stands")
     if page.status in (404, 410):
         return absent(page, Reason.NOT_FOUND)
-    if page.status >= 400:
-        return unknown(page, Reason.SERVER_ERROR if page.status >= 500 else Reason.BLOCKED)
-    return _readable(page, site)
+    return unknown(page, Reason.SERVER_ERROR if page.status >= 500 else Reason.BLOCKED)
 
 
 def _readable(page: Page, site: Site) -> Finding | None:
@@ -162,13 +176,25 @@ def _readable(page: Page, site: Site) -> Finding | None:
     if links.identify(page.url).channel != NAME:
         moved = {"moved_to": read.host(page.url)}
         return unknown(page, Reason.WRONG_TARGET, facts=moved, detail="leads to a platform")
-    if site.absence:
-        return absent(page, site.absence[0], detail=site.absence[1])
-    if site.trouble:
-        return unknown(page, site.trouble[0], detail=site.trouble[1])
+    if gone := site.absence or _shell(page, site):
+        return absent(page, gone[0], detail=gone[1])
+    if doubt := _closed(page, site) or site.trouble:
+        return unknown(page, doubt[0], detail=doubt[1])
     if not site.is_page:
         return unknown(page, Reason.UNREADABLE, detail=page.headers.get("content-type", "no page")[:80])
     return None
+
+
+def _shell(page: Page, site: Site) -> tuple[Reason, str] | None:
+    """A parking service's page, which its scripts will fill."""
+    empty = site.length < missing.TINY and not site.whole
+    return (Reason.PARKED, "the shell of a parking service") if empty and parked.is_shell(page) else None
+
+
+def _closed(page: Page, site: Site) -> tuple[Reason, str] | None:
+    """A page that lets members in and shows the others nothing."""
+    little = site.length < LITTLE and not site.whole
+    return (Reason.LOGIN_WALL, "asks for a password") if little and walls.asks_password(page) else None
 
 
 def _as_typed(
