@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 
 from auditor.tongue import ARABIC, may_be_one, tongues
-from probes.dates import folded
+from probes.letters import folded
 
 # They stand in the names of most associations, so sharing one says nothing.
 _GENERIC = frozenset(

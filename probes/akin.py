@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from probes.dates import folded
+from probes.letters import folded
 from probes.nobodys import bare
 from probes.read import Document, host
 

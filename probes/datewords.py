@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 
-from probes.dates import MONTHS, folded
+from probes.dates import MONTHS
+from probes.letters import folded
 
 YEAR = re.compile(r"(?:19|20)\d\d|[٠-٩۰-۹]{4}|\d{1,2}[./]\d{1,2}[./]\d{2}")
 

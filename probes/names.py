@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from probes import dates
+from probes import letters
 from probes.charset import clean
 from probes.read import Document
 
@@ -60,7 +60,7 @@ _COMMON = frozenset(
 
 def tokens(text: str) -> frozenset[str]:
     """The words of a name by which it can be told from another, folded; two letters are no word."""
-    words = re.findall(r"[^\W_]{3,}", dates.folded(text))
+    words = re.findall(r"[^\W_]{3,}", letters.folded(text))
     return frozenset(word.removeprefix("ال") if len(word) > 4 else word for word in words) - _COMMON
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from types import MappingProxyType
 
-from probes import dates, links, walls
+from probes import letters, links, walls
 from probes.model import (
     ACCOUNTS,
     Account,
@@ -136,8 +136,8 @@ _SCALES = {
 
 
 def counted(text: str, words: str) -> int | None:
-    """A localised count before one of `words` (a regular expression of folded words, see `dates.folded`)."""
-    said = dates.folded(text[:LONGEST])
+    """A localised count before one of `words` (a regular expression of words as `letters.folded` gives)."""
+    said = letters.folded(text[:LONGEST])
     wanted = re.compile(f"{_COUNT}(?:{words})")
     found = wanted.search(said) or wanted.search(_TWO.sub(r"2 \1", _ONE.sub(r"1 \1", said)))
     return _number(found[1], found[2] or "") if found else None

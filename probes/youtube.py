@@ -16,7 +16,7 @@ from typing import Any
 from unicodedata import bidirectional, normalize
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
-from probes import clean, dates, links, read, walls, youtube_api
+from probes import clean, dates, letters, links, read, walls, youtube_api
 from probes.model import (
     Account,
     Activity,
@@ -492,7 +492,7 @@ _NO_WALL = frozenset({None, Reason.SCRIPT_ONLY})  # an alert stands in the scrip
 
 def _gone(page: Page, seen: Read) -> Reason | None:
     """What YouTube's own words say of a channel that is none."""
-    alert = dates.folded(seen.alert).replace("ة", "ه")
+    alert = letters.folded(seen.alert).replace("ة", "ه")
     told = page.status in (200, 404, 410)
     if told and alert.startswith(_TERMINATED):
         return Reason.SUSPENDED
