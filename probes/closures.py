@@ -9,6 +9,8 @@ from __future__ import annotations
 from probes.model import Reason
 from probes.notices import Sign, any_of
 
+ALONE = 24  # characters: a name, and nothing else
+
 ABSENCES = (
     Sign(
         Reason.SUSPENDED,
@@ -17,7 +19,7 @@ ABSENCES = (
             r"(?:web)?site (?:you are trying to access )?(?:has been |is |temporarily )*(?:suspended|"
             r"disabled|"
             r"deactivated|expired|blocked by the host)",
-            r"account (?:has been|is) (?:temporarily )?(?:suspended|disabled|deactivated|closed)",
+            r"account (?:has been |is )?(?:temporarily )?(?:suspended|disabled|deactivated|closed)",
             r"suspended (?:page|website|domain|account|hosting)",
             r"domain (?:name )?(?:has been |is )?suspended",
             r"please renew your subscription",
@@ -40,6 +42,9 @@ ABSENCES = (
             r"(?:сайт|аккаунт|хостинг|домен) (?:\w+ )?(?:заблокирован|приостановлен|отключ[её]н)",
             r"(?:konto|strona|usługa|domena|hosting)(?: \w+)? (?:została |zostało |został |jest )?"
             r"(?:zablokowan[aey]|zawieszon[aey]|zablokowany)",
+            r"(?:sid(?:e|an|en)|webbplats\w*|hjemmeside\w*|konto\w*) (?:er |är |har )?(?:blitt |blevet |"
+            r"blivit )?"
+            r"(?:suspender\w+|stängts av|avstängd|sperret|spærret|stengt)",
             r"(?:akun|situs|hosting|layanan)(?: \w+)?(?: ini)? (?:telah |sedang )?(?:ditangguhkan|"
             r"dinonaktifkan)",
         ),
@@ -49,20 +54,25 @@ ABSENCES = (
         Reason.PARKED,
         any_of(
             r"(?:website|site)(?: name)?(?: \S+)? (?:is |may ?be |might be )?for sale",
-            r"parking page|parked page",
+            r"buy this domain(?: name)?(?: now)?",
             r"domain (?:name )?(?:\S+\.\w+ )?(?:is|was|has been) (?:recently |already )?registered"
             r"(?: (?:and parked )?(?:with|by|at|via|through) \S+)?",
-            r"^domaine réservé",
             r"domaine (?:est )?(?:parqué|expiré|en attente de renouvellement)",
             r"dominio (?:está |è )?(?:en venta|aparcado|in vendita)",
         ),
         beside=80,
     ),
+    # Words that name no site: nothing else may be said.
+    Sign(
+        Reason.PARKED,
+        any_of(r"parking page|parked page", r"^domaine réservé"),
+        beside=ALONE,
+    ),
     Sign(
         Reason.DEFAULT_PAGE,
         any_of(
             r"(?:web)?site (?:is )?(?:currently )?(?:under|in) construction",
-            r"under (?:construction|maintenance and construction)",
+            r"under maintenance and construction",
             r"(?:web ?)?site.{0,30}(?:coming soon|opening soon|launching soon)",
             r"(?:web)?site (?:is )?(?:currently |still )?being (?:built|created|developed)",
             r"(?:new|our) (?:web)?site (?:is |will be )?(?:coming|launching)",
@@ -70,7 +80,24 @@ ABSENCES = (
             r"(?:جاري|جار|يتم) (?:إنشاء|انشاء|تطوير|بناء|تجهيز|إعداد) (?:هذا )?(?:الموقع|موقعنا)",
             r"(?:site|page) (?:web )?(?:est )?en cours de (?:réalisation|création|développement|préparation)",
             r"(?:page|site) (?:web |internet )?(?:est )?(?:actuellement )?en (?:cours de )?construction",
+            r"(?:bientôt|prochainement) en ligne\W*$|site arrive (?:très )?(?:bientôt|prochainement)",
             r"future home of(?: something quite cool)?",
+            r"(?:working on|travaillons sur|arbeiten an|trabajando en) (?:our|a|notre|un|unserer|nuestra|"
+            r"nuestro) "
+            r"(?:new |nouveau |neuen |nueva |nuevo )?(?:web ?site|site|webseite|web|sitio)",
+            r"(?:نشتغل|نعمل) على (?:تطوير |إعداد |تحديث )?موقعنا(?: الجديد)?",
+            r"(?:website|site|pagina) (?:is )?(?:momenteel )?in (?:aanbouw|opbouw)",
+            r"(?:webbplats\w*|hemsid\w*|webbsid\w*|sid(?:an|en)) (?:är |er )?under (?:uppbyggnad|"
+            r"konstruktion|"
+            r"opbygning|oppbygging|arbete|arbejde)",
+            r"(?:sivu|sivusto|kotisivu)(?:mme|t)? (?:on|ovat) (?:rakenteilla|työn alla)",
+            r"(?:stránk[ay]|web) (?:je |jsou |sú )?ve? výstavb[eě]|(?:a |az )?(?:weboldal|honlap|oldal) "
+            r"(?:fejlesztés|"
+            r"építés) alatt(?: áll)?|η (?:ιστο)?σελίδα είναι υπό κατασκευή|υπό κατασκευή|сайт "
+            r"(?:знаходиться )?"
+            r"(?:у|в) розробці|site[- ]?ul (?:este )?în (?:construcție|lucru)|(?:website|trang web) đang "
+            r"(?:được )?"
+            r"xây dựng|situs (?:ini )?sedang dalam (?:pengembangan|perbaikan|pembangunan)",
             r"(?:site|page) (?:web )?(?:arrive |sera )?(?:bientôt|prochainement) (?:en ligne|disponible)",
             r"sitio (?:web )?en construcci[óo]n|(?:site|página)? ?em constru[çc][ãa]o",
             r"(?:webseite|seite|website|homepage) (?:befindet sich |ist )?(?:derzeit )?im aufbau",
@@ -85,20 +112,26 @@ ABSENCES = (
             r"(?:الموقع|موقعنا|الصفحة) (?:قيد|تحت|في طور) (?:الإنشاء|الانشاء|التطوير|البناء|الإنجاز|"
             r"الانجاز|الإعداد)",
         ),
-        beside=120,
+        beside=80,
+    ),
+    Sign(
+        Reason.DEFAULT_PAGE,
+        any_of(r"^default page$|\bpage par défaut$", r"^(?:it works!?)(?: it works!?)?$"),
+        beside=60,
     ),
     # What is not said to be the site: it may be the march, the camp or the honey.
     Sign(
         Reason.DEFAULT_PAGE,
         any_of(
+            r"^iis\d*$|^(?:page )?under construction\W*$|^en construction\W*$",
             r"^(?:bientôt|prochainement)\W*$",
             r"(?:we.re )?(?:coming soon|launching soon|opening soon)\W*$",
             r"^we (?:are|will be) (?:launching|opening) soon",
-            r"(?:bientôt|prochainement) (?:en ligne|disponible)\W*$",
+            r"(?:bientôt|prochainement) disponible\W*$",
             r"^(?:قريبا|قريباً|(?:الموقع|موقعنا) قريبا)\W*$",
             r"^(?:próximamente|em breve|prossimamente|demnächst|binnenkort|çok yakında|wkrótce)\W*$",
         ),
-        beside=60,
+        beside=ALONE,
     ),
     Sign(
         Reason.NOT_FOUND,

@@ -64,7 +64,6 @@ ABSENCES = (
         Reason.PARKED,
         any_of(
             r"domain(?: name)?(?: \S+)? (?:is |may ?be |might be )?for sale",
-            r"buy this domain",
             r"\S+\.[a-z]{2,12} (?:is|may ?be) for sale",
             r"hugedomains\.com",
             r"domain (?:name )?(?:is |has been )?parked",
@@ -122,7 +121,7 @@ ABSENCES = (
     Sign(
         Reason.DEFAULT_PAGE,
         any_of(
-            r"default (?:web ?site|web|index|server|home|landing) ?page|^default page$|\bpage par défaut$",
+            r"default (?:web ?site|web|index|server|home|landing) ?page",
             r"apache2? (?:\w+ )?default page",
             r"test page for (?:the )?(?:apache|nginx|http server)|http server test page|test page powered by",
             r"apache is functioning normally|seeing this (?:page )?instead of the website you expected",
@@ -130,9 +129,8 @@ ABSENCES = (
             r"wampserver (?:homepage|page d.accueil)|there is no web ?site at this address",
             r"your (?:new )?(?:web ?)?server is (?:ready|now running|working|up and running)",
             r"^(?:this is a )?placeholder page$",
-            r"^(?:it works!?)(?: it works!?)?$",
-            r"welcome to (?:nginx|centos|openresty|litespeed|caddy)\b|default index page",
-            r"^iis(?:7|8|10)?\b|iis windows server|internet information services",
+            r"welcome to (?:nginx|centos|openresty|litespeed)\b|default index page",
+            r"^iis(?:7|8|10)\b|iis windows server|internet information services",
             r"web server.s default page|domain default page",
             r"congratulations?! your (?:web ?)?(?:site|account|server)",
             r"if you are the (?:web)?site (?:owner|administrator),? (?:please )?(?:upload|publish|start|add)",
@@ -149,6 +147,10 @@ ABSENCES = (
             r"bienvenue sur votre (?:nouveau site|(?:nouvel )?hébergement|nouvel espace)",
             r"página principal del sitio|página de índice estándar|p[áa]gina por defecto",
             r"file may be deleted or overwritten|place your files in",
+            r"(?:upload|put|copy|place|déposez|déposer|publiez|hochladen|sub[ai]|carica\w*) "
+            r".{0,60}\b(?:public_html|"
+            r"htdocs|httpdocs)\b|welcome to your new (?:web )?(?:server|hosting|web ?space)",
+            r"your (?:web )?hosting (?:space |account )?is (?:now )?(?:ready|active)",
             r"wordpress › (?:setup|installation)|bienvenue dans (?:la célèbre installation de )?wordpress",
             r"i.m a paragraph\. click here to add your own text",
         ),

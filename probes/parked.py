@@ -19,27 +19,32 @@ LABEL = 4  # letters of a host's name that a page cannot hold by chance
 START = 20 * 1024  # bytes of a body in which a parking service's shell betrays itself
 
 _DOMAIN = (
-    r"(?:\bdomain(?: ?name)?\b|\bdomaine?\b|\bdom[íi]nio\b|\bdomeinnaam\b|\bdomein\b|\bdom[eé]na\b|"
-    r"\bdomeny\b|"
-    r"\bdom[äæe]n(?:en|et)?\b|\bverkkotunnus\w*|\bdomén|домен\w*|tên miền|alan ad\w+|ドメイン|域名|"
-    r"도메인|النطاق|"
-    r"الدومين|דומיין|دامنه)"
+    r"(?:\bnom de domaine\b|\bce domaine\b|^domaine\b|\bdomaine (?=\S+\.\w)|\bdom[íi]nio\b|\bdomeinnaam\b|"
+    r"\bdomein\b|\b(?:die|diese|dieser) domain\b|\bdom[eé]na\b|\bdomeny\b|\bdomen\b|\bdomeniul\b|"
+    r"\bdom[äæe]n(?:en|et)?\b|\bverkkotunnus\w*|домен\w*|tên miền|alan ad\w+|ドメイン|域名|도메인|"
+    r"النطاق|الدومين|דומיין|دامنه|\bτο domain\b|όνομα χώρου)"
 )
 _TAKEN = (
-    r"(?:\bregist[re]\w*|\benregistr\w*|\bréserv\w*|\breserv\w*|\bgereserv\w*|\bgeregistr\w*|\breservier\w*|"
-    r"\bparke[dr]\w*|\bgeparkt\b|\bgeparkeerd\b|\bparqu\w+|\baparcad\w*|\bestacionad\w*|\balojad\w*|"
-    r"\bhosted\b|"
-    r"\bhébergé|\bzarejestr\w*|\bzaregistr\w*|\bzaparkov\w*|\butrzymywan\w*|\brekisteröi\w*|зарегистр\w*|"
-    r"зареєстр\w*|припаркован\w*|прилинкован\w*|đăng ký|\bkay[ıi]t\w*|\btescil\w*|取得|注册|登録|등록|"
-    r"مسجل|محجوز|"
-    r"تم تسجيل|נרשם|ثبت|for sale|à vendre|en vente|expired?\b|expirée?\b|en venta|in vendita|te koop|zum "
-    r"verkauf|"
-    r"abgelaufen|caducado|scaduto|verlopen|na sprzedaż|на продажу|прода[её]тся)"
+    r"(?:\bregistri?er\w*|\bregistrad\w*|\bregistrat\w*|\bregistr[eo]\w*|\benregistr\w*|\bréserv\w*|"
+    r"\breserv\w*|\bgereserv\w*|\bgeregistr\w*|\bregistr\w+|\bparke[dr]\w*|\bgeparkt\b|\bgeparkeerd\b|"
+    r"\bparqu\w+|\baparcad\w*|\bestacionad\w*|\balojad\w*|\bhébergé|\bzarejestr\w*|\bzaregistr\w*|"
+    r"\bzaparkov\w*|\butrzymywan\w*|\brekisteröi\w*|\bînregistrat\w*|зарегистр\w*|зареєстр\w*|припаркован\w*|"
+    r"прилинкован\w*|đăng ký|hết hạn|\bkay[ıi]t\w*|\btescil\w*|取得|注册|登録|过期|過期|등록|مسجل|محجوز|"
+    r"נרשם|ثبت|"
+    r"κατοχυρ\w+|à vendre|en vente|\bexpirée?\b|en venta|in vendita|te koop|zum verkauf|abgelaufen|caducado|"
+    r"scaduto|verlopen|na sprzedaż|на продажу|прода[её]тся)"
 )
-_AS = r"(?!\s*(?:as|comme|als|como|come)\b)"  # registered as a charity, and not as a name
+_ENGLISH = (
+    r"\bdomain(?: ?name)?(?: \S+\.\w{2,})? (?:(?:is|was|has been|may be) (?:\w+ ){0,3}?)?"
+    r"(?:registered|reserved|parked|hosted|purchased|expired|for sale)\b"
+    r"|\bis (?:hosted|parked) (?:by|with|at|on) \S|\bparked domain\b"
+    r"|\blease[ -]to[ -]own\b"
+)
+_AS = r"(?!\s*(?:as|comme|als|como|come|aux?)\b)"  # registered as a charity, and not as a name
+_GAP = r"(?:[^.!?]|\.(?=\S)){0,60}?"  # within a sentence, in which a name has dots
 _SPEAKS = re.compile(
-    rf"{_DOMAIN}.{{0,60}}?{_TAKEN}{_AS}|{_TAKEN}.{{0,40}}?{_DOMAIN}"
-    r"|\butrzymywan\w+ na serwerach\b|\bis (?:hosted|parked) (?:by|with|at|on) \S|\blease[ -]to[ -]own\b",
+    rf"{_DOMAIN}{_GAP}{_TAKEN}{_AS}|(?:{_ENGLISH}){_AS}|تم تسجيل (?:اسم )?(?:النطاق|الدومين)"
+    r"|\butrzymywan\w+ na serwerach\b|\b(?:domänen?|domænet|domenet) .{0,40}(?:parker|köpt)",
     re.IGNORECASE,
 )
 _REACHED = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}\.\w|(?:\+|\b0)\d(?:[\s./-]?\d){7,}")

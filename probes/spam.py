@@ -59,7 +59,8 @@ _REPORTED = re.compile(
     r"\barrest|arrêté|festgenommen|detenid|tutuklan|gözaltı|ditangkap|gerebek|bắt giữ|triệt phá|задержа|"
     r"검거|逮捕|"
     r"捣毁|จับกุม|บุกจับ|اعتقال|توقيف|"
-    r"\bregulator|\bregulat|\blawsuit|\bprosecut|\bdouane|\bzoll\b|\bjustiça\b|\bsenado\b|\btribunal\b",
+    r"\bregulator|\bregulat|\blawsuit|\bprosecut|\bdouane|\bzoll\b|\bjustiça\b|\bsenado\b|\btribunal\b|"
+    r"\blaws?\b|\bloi\b|législat|legislat|\bparl[ae]ment|\bley\b|\blei\b|\blegge\b|gesetz|القانون|البرلمان",
     re.IGNORECASE,
 )
 _SPAM_LANGUAGES = frozenset({"id", "ms", "ja", "zh", "ko", "th", "vi", "ru", "tr"})
@@ -91,20 +92,17 @@ def hijacked(document: Document, *, whole: bool) -> tuple[Reason, str] | None:
     linked = {word.lower() for anchor in document.anchors for word in WORDS.findall(anchor.text)}
     if len(said) < 2 and len(linked) < 3:
         return None
-    if leads_away(document) or (_like_spam(document, said, whole=whole) and (not whole or _trades(document))):
+    if leads_away(document) or _calls_away(document) or _is_full_of_it(document, said, whole=whole):
         return Reason.HIJACKED, ", ".join(sorted(said | linked)[:4])
     return None
 
 
-def _like_spam(document: Document, said: frozenset[str], *, whole: bool) -> bool:
-    """Whether a page is full of it, or is in a language of it; a page that leads nowhere need only say it."""
+def _is_full_of_it(document: Document, said: frozenset[str], *, whole: bool) -> bool:
+    """Whether a page is dense with it or in a language of it; amid a menu, also a shop or out of place."""
     dense = len(WORDS.findall(document.text[:20_000])) >= DENSE
-    return dense or _foreign(document) or (len(said) >= 3 and not whole)
-
-
-def _trades(document: Document) -> bool:
-    """Whether a page with a site around it does the trade itself, and does not tell of it."""
-    return _misplaced(document) or _calls_away(document) or _prices(document)
+    if whole:
+        return (dense or _foreign(document)) and (_misplaced(document) or _prices(document))
+    return dense or _foreign(document) or len(said) >= 3
 
 
 def _calls_away(document: Document) -> bool:

@@ -40,12 +40,13 @@ _SMALL = frozenset(
 )
 # Talk of hosting, and what a host or an unfinished site says besides: it tells of nobody.
 _HOSTING = re.compile(
-    r"\bhosts?\b|hosting|webhost|web ?site|web ?space|home ?page|internet|on ?line|domain|server|webmaster|"
+    r"\bhosts?\b|hosting|webhost|web ?site|web ?space|home ?page|internet|on ?line|\bdomain(?:s|"
+    r"names?)?\b|server|webmaster|"
     r"administrat|provider|payment|unpaid|invoice|billing|owner|your account|contact (?:\w+ )?support|"
     r"patience|"
     r"stay tuned|tuned|come back|back soon|check back|renew|subscri|copyright|©|all rights|powered by|"
     r"working on|"
-    r"newsletter|notify|launch|suspen|"
+    r"newsletter|notify|launch|"
     r"hébergeur|hébergement|serveur|en ligne|facture|impay|paiement|propriétaire|titulaire|votre compte|"
     r"espace client|revenez|reviendrons|patien|nom de domaine|\bsite web\b|nouveau site|fournisseur|"
     r"service (?:technique|client)|tous droits|"
@@ -65,6 +66,7 @@ _HOSTING = re.compile(
 _MOVED = re.compile(
     r"new (?:web ?)?(?:site|address|home)|has moved|moved to|nouveau site|nouvelle adresse|déménag|"
     r"neue (?:web|internet)?(?:seite|adresse|präsenz)|umgezogen|nuev[ao] (?:web|sitio|página|dirección)|"
+    r"facebook|instagram|whatsapp|désormais sur|find us (?:at|on)|"
     r"nuovo (?:sito|indirizzo)|nieuwe (?:web)?site|novo (?:site|endereço)|انتقل|الموقع الجديد|موقعنا الجديد",
     re.IGNORECASE,
 )
@@ -99,7 +101,7 @@ def others(words: re.Pattern[str], document: Document) -> list[str]:
 
 def _said(document: Document) -> Iterator[str]:
     yield document.title
-    yield from segments(document.title)
+    yield from (part for part in segments(document.title) if not _is_explained(part, document.title))
     yield from document.headings[:TITLES]
     length = 0
     for said in sentences(document):
@@ -113,6 +115,11 @@ def sentences(document: Document) -> Iterator[str]:
     """What a page shows, sentence by sentence."""
     for chunk in document.chunks:
         yield from (said.strip() for said in _ENDS.split(chunk.text) if said.strip())
+
+
+def _is_explained(part: str, title: str) -> bool:
+    """Whether a title goes on to say what it speaks of: "site en construction : la future école"."""
+    return re.match(rf"{re.escape(part)} ?:", title) is not None
 
 
 def _fills(words: re.Pattern[str], said: str, document: Document) -> bool:

@@ -156,7 +156,7 @@ def _judged(page: Page, site: Site) -> Finding | None:
 
 def _notice(page: Page, site: Site) -> tuple[Reason, str] | None:
     """What the page says of itself; a server that fails says nothing of whether there is a site."""
-    told = site.absence
+    told = site.absence or _shell(page, site)
     if told is None or told[0] is Reason.NOT_FOUND:
         return None
     return told if page.status < 500 or told[0] is Reason.SUSPENDED else None
@@ -176,8 +176,8 @@ def _readable(page: Page, site: Site) -> Finding | None:
     if links.identify(page.url).channel != NAME:
         moved = {"moved_to": read.host(page.url)}
         return unknown(page, Reason.WRONG_TARGET, facts=moved, detail="leads to a platform")
-    if gone := site.absence or _shell(page, site):
-        return absent(page, gone[0], detail=gone[1])
+    if site.absence:
+        return absent(page, site.absence[0], detail=site.absence[1])
     if doubt := _closed(page, site) or site.trouble:
         return unknown(page, doubt[0], detail=doubt[1])
     if not site.is_page:

@@ -210,6 +210,9 @@ TRADES = {
         "Casino siteleri. " * 9,
         CALLS.format("Betim giriş", "Slotum giriş"),
     ),
+    "a few pills amid a stolen menu": news(
+        "en", "Buy viagra, cialis", "Overnight.", CALLS.format("Buy viagra", "Cheap cialis")
+    ),
     "copies on shelves of their own": news(
         "ja",
         "スーパーコピー ブランド 激安 通販",

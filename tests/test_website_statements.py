@@ -111,6 +111,33 @@ ONE_SCREEN = {
         "Annour", f"<p>Our honey is not sold elsewhere; it is at home in your region. {TEXT}</p>"
     ),
     "a bank account": page("Annour", f"<p>Le compte est suspendu à la décision du juge. {TEXT}</p>"),
+    "a concert": page("Chorale", "<h1>Prochainement</h1><p>Concert de Noël à l'église, entrée libre.</p>"),
+    "a contest": page("جمعية", "<h1>قريبا</h1><p>مسابقة تجويد القرآن الكريم بدار الشباب، التسجيل مفتوح.</p>"),
+    "a fair": page(
+        "Coming soon", "<h1>Coming soon</h1><p>Our spring fair: stalls and cakes at the green.</p>"
+    ),
+    "a mosque": page(
+        "Site en construction : la future mosquée", "<p>Le chantier avance, merci aux donateurs.</p>"
+    ),
+    "builders": page(
+        "Builders", "<h1>Under construction</h1><p>We build wells, schools and roads since 1998.</p>"
+    ),
+    "another's account": page(
+        "Annour",
+        "<h1>Compte suspendu</h1><p>Notre page Facebook a été suspendue : suivez nos actions ici.</p>",
+    ),
+    "a pump": page(
+        "It works", "<h1>It works!</h1><p>Solar pump of the village: water for forty families, each day.</p>"
+    ),
+    "golf": page("Welcome", "<h1>Welcome to Caddy</h1><p>Caddies of the bay meet on Mondays.</p>"),
+    "parking": page(
+        "Parking page", "<h1>Parking</h1><p>Where to leave your car for the fair, and your mule.</p>"
+    ),
+    "honey": page("Annour", "<h1>Bientôt disponible</h1><p>Notre miel de thym, 80 dh le pot.</p>"),
+    "poets": page("annour.example", "<p>annour.example is the domain of registered poets of Salé.</p>"),
+    "a program that failed": page(
+        "Annour", "<p>Fatal error: no file in /home/annour/public_html/index.php on line 3</p>"
+    ),
     "a job": page(
         "Annour", f"<h1>Annour</h1><p>The job is no longer available to women, says our report. {TEXT}</p>"
     ),
@@ -165,6 +192,26 @@ STATED: dict[str, tuple[Reason, str]] = {
     "unfinished, with a date": (
         Reason.DEFAULT_PAGE,
         page("Annour | Coming soon", "<h1>Coming soon</h1><p>Our new website launches in spring.</p>"),
+    ),
+    "unfinished, in Danish": (
+        Reason.DEFAULT_PAGE,
+        page("annour.example", "<h1>Siden er under opbygning</h1>"),
+    ),
+    "unfinished, in Finnish": (
+        Reason.DEFAULT_PAGE,
+        page("annour.example", "<h1>Sivusto on rakenteilla</h1>"),
+    ),
+    "unfinished, in Czech": (
+        Reason.DEFAULT_PAGE,
+        page("annour.example", "<h1>Stránky jsou ve výstavbě</h1>"),
+    ),
+    "unfinished, in Vietnamese": (
+        Reason.DEFAULT_PAGE,
+        page("annour.example", "<h1>Website đang được xây dựng</h1>"),
+    ),
+    "to be filled": (
+        Reason.DEFAULT_PAGE,
+        page("annour.example", "<p>Upload your files to the folder public_html to begin.</p>"),
     ),
     "a listing": (Reason.DIRECTORY_LISTING, page("Index of /old", "<h1>Index of /old</h1><a href=a/>a/</a>")),
 }
