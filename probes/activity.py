@@ -192,7 +192,7 @@ def _is_month_first(document: Document, now: datetime) -> bool:
 
     So does one that tells the hour of America, or that was posted on a day which else lay ahead.
     """
-    said = list(_SLASHED.finditer(document.text))
+    said = list(_SLASHED.finditer(document.text)) if "/" in document.text else []
     if not all(int(one[1]) <= 12 for one in said):
         return False
     return any(int(one[2]) > 12 or _is_americas(document.text, one, now) for one in said)

@@ -9,14 +9,14 @@ from typing import NamedTuple
 
 from probes.datewords import (
     ANSWERS,
-    BESIDE,
     CHANGED,
     COLOPHON,
-    ELSEWHERE,
     LABEL,
     OTHERS,
     PUBLISHED,
     YEAR,
+    called_date,
+    called_else,
     dating,
     holds_alone,
     is_alone,
@@ -140,7 +140,7 @@ def _called(chunks: Iterable[Chunk], document: Document) -> list[Said]:
 
 
 def _is_date(chunk: Chunk) -> bool:
-    return chunk.tag == "time" or BESIDE.search(chunk.hint) is not None
+    return chunk.tag == "time" or called_date(chunk.hint)
 
 
 def _alone(chunks: Iterable[Chunk], document: Document) -> list[Said]:
@@ -169,7 +169,7 @@ def _said(document: Document, chunk: Chunk, before: Chunk | None) -> Said | None
     """What one chunk says as a publication's date; None if it holds none, or one of something else."""
     leading = _LEADING.match(chunk.text)
     text = unvowelled(leading[1] if leading else dating(chunk.text) or chunk.text)
-    if not YEAR.search(text) or not _ours(document, text) or ELSEWHERE.search(chunk.hint):
+    if not YEAR.search(text) or not _ours(document, text) or called_else(chunk.hint):
         return None
     if len(text) > (_SHORT if not COLOPHON.match(text) else 2 * _SHORT):
         return None
@@ -248,7 +248,7 @@ def own_texts(document: Document) -> Iterator[str]:
     before: Chunk | None = None
     for chunk in chunks:
         earlier, before = before, chunk
-        if chunk.place == "comments" or chunk.text in changes or ELSEWHERE.search(chunk.hint):
+        if chunk.place == "comments" or chunk.text in changes or called_else(chunk.hint):
             continue
         if kinds[chunk.place, chunk.tag] >= LIST or not YEAR.search(chunk.text):
             continue

@@ -6,20 +6,21 @@ In Arabic, French and English, with what sites in German, Spanish, Portuguese, I
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from probes.dates import MONTHS
 from probes.letters import folded
 
 YEAR = re.compile(r"(?:19|20)\d\d|[٠-٩۰-۹]{4}|\d{1,2}[./]\d{1,2}[./]\d{2}")
 
-BESIDE = re.compile(
+_BESIDE = re.compile(
     r"(?:^|[\s_-])(?:date|datum|fecha|dato|published?|publi\w*|pubblic\w*|posted|meta|byline|"
     r"time(?:stamp)?|info|created?|تاريخ|(?:data|tarih)(?=$|\s|[_-]?(?:pub|post|not|art|h?ora)))",
     re.IGNORECASE,
 )
 """How elements that hold a date are called, by their class or id."""
 
-ELSEWHERE = re.compile(
+_ELSEWHERE = re.compile(
     r"event|veranstalt|(?<![a-z])termin(?:e|$|[\s_-])|agenda|deadline|expir|(?<!fa-)(?<!icon-)clock"
     r"|countdown|birth|hijri|(?<![a-z])(?:start|end)[-_]?(?:date|time)|\bdt-?(?:start|end)",
     re.IGNORECASE,
@@ -143,6 +144,18 @@ _SPAN = re.compile(
     r"(?:[^\W\d_]{3,}\.?,?\s+)?(?:19|20)\d\d"
     rf"|\d{{4}}-\d\d-\d\d\s*{_TO}\s*\d{{4}}-\d\d-\d\d"
 )
+
+
+@lru_cache(maxsize=512)  # the elements of a list are called alike
+def called_date(hint: str) -> bool:
+    """Whether an element is called a date by its class or id."""
+    return _BESIDE.search(hint) is not None
+
+
+@lru_cache(maxsize=512)
+def called_else(hint: str) -> bool:
+    """Whether it is called an event's, a visitor's or a clock's."""
+    return _ELSEWHERE.search(hint) is not None
 
 
 def of_else(text: str) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from probes.clean import parted
-from probes.datewords import ELSEWHERE
+from probes.datewords import called_else
 from probes.read import Document, Stamp
 
 Clues = Iterable[tuple[str, str]]
@@ -173,7 +173,7 @@ def _times(document: Document) -> list[Stamp]:
         for stamp in _by_nearness(document)
         if (stamp.hint.startswith("time") or "timeago" in stamp.hint)
         and not _CHANGED.search(stamp.hint)
-        and not ELSEWHERE.search(stamp.hint)
+        and not called_else(stamp.hint)
     ]
 
 

@@ -106,11 +106,13 @@ def _print(document: read.Document) -> str:
 
 def _sitekey(markup: str) -> str:
     """The number by which the owner counts visitors or is paid: it outlives every redesign."""
-    found = _KEY.search(markup[:_KEYED])
+    head = markup[:_KEYED]
+    found = _KEY.search(head) if any(mark in head for mark in _KEYS) else None
     return found[0] if found else ""
 
 
 _KEYED = 100_000  # characters of a page in which a counter is looked for
+_KEYS = ("UA-", "G-", "GTM-", "ca-pub-")
 _KEY = re.compile(r"\b(?:UA-\d{5,10}-\d{1,3}|G-[A-Z0-9]{9,12}|GTM-[A-Z0-9]{6,8}|ca-pub-\d{12,18})\b")
 
 
