@@ -18,7 +18,7 @@ from types import MappingProxyType
 from typing import cast
 
 import probes
-from probes import cells
+from probes import cells, wrappers
 from probes import clean as cleaning
 from probes.interface import Interface
 from probes.model import Account, Ask, Channel, Identity, Kind, NoPage, Page, Reason, ask
@@ -103,7 +103,7 @@ def _owners() -> Mapping[str, str]:
 def clean(typed: str) -> str | None:
     """The address a typed text means, repaired and unwrapped, or None where it holds none."""
     url = cleaning.address(cleaning.repaired(typed))
-    return None if url is None else cleaning.unwrapped(url)
+    return None if url is None else wrappers.unwrapped(url)
 
 
 def identify(typed: str, column: str | None = None) -> Identity:
@@ -123,7 +123,7 @@ def identify(typed: str, column: str | None = None) -> Identity:
     url = None if _is_handle(text, column) else cleaning.address(text)
     if url is None:
         return _bare(text, column)
-    inner = cleaning.unwrapped(url)
+    inner = wrappers.unwrapped(url)
     found = _addressed(inner, typed, column)
     wrapped = inner != url and found.note is None and found.key is not None
     return replace(found, note="wrapped") if wrapped else found
