@@ -38,7 +38,7 @@ ABSENCES = (
             r"(?:wurde |ist )?(?:derzeit |vorübergehend |momentan )?(?:gesperrt|deaktiviert)",
             r"(?:account|sito|servizio|dominio) (?:è (?:stato )?)?sospeso",
             r"(?:account|website|hosting\w*) (?:is )?(?:opgeschort|geblokkeerd)",
-            r"(?:hesa(?:p|bı)|(?:web )?site(?:si)?|barındırma) askıya alın(?:dı|mıştır)",
+            r"(?:hesa(?:p|bı)|(?:web )?site(?:si)?|barındırma)(?: \w+){0,2} askıya alın(?:dı|mıştır)",
             r"(?:сайт|аккаунт|хостинг|домен) (?:\w+ )?(?:заблокирован|приостановлен|отключ[её]н)",
             r"(?:konto|strona|usługa|domena|hosting)(?: \w+)? (?:została |zostało |został |jest )?"
             r"(?:zablokowan[aey]|zawieszon[aey]|zablokowany)",
@@ -136,7 +136,8 @@ ABSENCES = (
     Sign(
         Reason.NOT_FOUND,
         any_of(
-            r"blog (?:not found|introuvable)|(?:the )?blog (?:at \S+ )?has been removed",
+            r"blog (?:not found|introuvable|(?:you (?:were|are) looking for )?does not exist)|"
+            r"(?:the )?blog (?:at \S+ )?has been removed",
             r"(?:ce|le) blog (?:\S+ à \S+ )?a été (?:supprimé|fermé)",
             r"(?:لم يتم العثور على|تمت? (?:إزالة|حذف)) (?:هذه )?المدونة",
             r"(?:ce|le) (?:site|blog) n.existe (?:pas|plus)|ce site a été (?:supprimé|fermé)",

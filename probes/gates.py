@@ -14,6 +14,7 @@ from probes.read import Document
 
 LITTLE = 900  # characters: a page with more to say is none
 MOST = 0.6  # of what it says
+HEADS = 3  # headings: where one speaks of something else, the others are a banner's
 MENU = 3  # other pages of the site: a gate leads to the terms and to the till, at most
 
 _CONSENT = re.compile(
@@ -49,8 +50,9 @@ def before(document: Document) -> tuple[Reason, str] | None:
     """What such a page asks for first, with the words; None where it is none."""
     if document.inner >= MENU or len(document.text) > LITTLE:
         return None
-    head = next(iter(document.headings), "") or document.title
-    if _CONSENT.search(head) and _asks_consent(document):
+    heads = document.headings[:HEADS] or (document.title,)
+    head = heads[0]
+    if all(map(_CONSENT.search, heads)) and _asks_consent(document):
         return Reason.CONSENT, head[:80]
     paid = _PAID.search(head)
     return (Reason.LOGIN_WALL, paid[0]) if paid else None

@@ -73,7 +73,7 @@ def gone(document: Document, *, root: bool) -> tuple[Reason, str] | None:
     if is_article(document):
         return None
     words: str | None = _in_title(document, root=root) or (None if root else _in_address(document))
-    words = words or _in_headings(document, root=root) or _in_words(document, root=root)
+    words = words or _thing(document) or _in_headings(document, root=root) or _in_words(document, root=root)
     if not words:
         return None
     # A front page that lists nothing says so with the words of an empty search.
@@ -100,9 +100,15 @@ def _in_title(document: Document, *, root: bool) -> str | None:
         named = (_VAGUE.fullmatch(part) and part != title) or _NUMBERED.fullmatch(part)
         if _LABEL.fullmatch(part) and not (named and length > SHORT):
             return part
-        if _THING.fullmatch(part) and length < SHORT and not title.startswith(f"{part}:"):
-            return part
     return _sentence(title) if length < TINY else None
+
+
+def _thing(document: Document) -> str | None:
+    """A post or a job that is missing: title and heading say so, or one of them over next to nothing."""
+    title = [part for part in segments(document.title) if _THING.fullmatch(part)]
+    heading = [said for said in document.headings[:1] if _THING.fullmatch(said)]
+    told = next(iter(title + heading), None)
+    return told if (title and heading) or len(document.main) < TINY // 2 else None
 
 
 def _tells(document: Document, *, root: bool) -> bool:
@@ -125,8 +131,7 @@ def _in_headings(document: Document, *, root: bool) -> str | None:
     if len(document.main) >= SHORT or (root and len(document.text) >= 3 * SHORT):
         return None
     first = [chunk.text for chunk in document.chunks if chunk.place in ("main", "article")][:1]
-    thing = next((said for said in document.headings[:1] if _THING.fullmatch(said)), None)
-    return thing or _over_little(document, first, root=root)
+    return _over_little(document, first, root=root)
 
 
 def _is_name(said: str) -> bool:

@@ -19,19 +19,21 @@ LABEL = 4  # letters of a host's name that a page cannot hold by chance
 START = 20 * 1024  # bytes of a body in which a parking service's shell betrays itself
 
 _DOMAIN = (
-    r"(?:\bnom de domaine\b|\bce domaine\b|^domaine\b|\bdomaine (?=\S+\.\w)|\bdom[íi]nio\b|\bdomeinnaam\b|"
+    r"(?:\bnom de domaine\b|\bce domaine\b|^domaine\b|\bdomaine (?=\S+\.\w)|^dom[íi]nio\b|\b(?:este|esse|"
+    r"questo) dom[íi]nio\b|\bdom[íi]nio (?=\S+\.\w)|\bdomeinnaam\b|"
     r"\bdomein\b|\b(?:die|diese|dieser) domain\b|\bdom[eé]na\b|\bdomeny\b|\bdomen\b|\bdomeniul\b|"
     r"\bdom[äæe]n(?:en|et)?\b|\bverkkotunnus\w*|домен\w*|tên miền|alan ad\w+|ドメイン|域名|도메인|"
     r"النطاق|الدومين|דומיין|دامنه|\bτο domain\b|όνομα χώρου)"
 )
 _TAKEN = (
-    r"(?:\bregistri?er\w*|\bregistrad\w*|\bregistrat\w*|\bregistr[eo]\w*|\benregistr\w*|\bréserv\w*|"
-    r"\breserv\w*|\bgereserv\w*|\bgeregistr\w*|\bregistr\w+|\bparke[dr]\w*|\bgeparkt\b|\bgeparkeerd\b|"
-    r"\bparqu\w+|\baparcad\w*|\bestacionad\w*|\balojad\w*|\bhébergé|\bzarejestr\w*|\bzaregistr\w*|"
-    r"\bzaparkov\w*|\butrzymywan\w*|\brekisteröi\w*|\bînregistrat\w*|зарегистр\w*|зареєстр\w*|припаркован\w*|"
-    r"прилинкован\w*|đăng ký|hết hạn|\bkay[ıi]t\w*|\btescil\w*|取得|注册|登録|过期|過期|등록|مسجل|محجوز|"
+    r"(?:\bregistri?er\w*+|\bregistrad\w*+|\bregistrat\w*+|\bregistr[eo]\w*+|\benregistr\w*+|\bréserv\w*+|"
+    r"\breserv\w*+|\bgereserv\w*+|\bgeregistr\w*+|\bregistr\w++|\bparke[dr]\w*+|\bgeparkt\b|\bgeparkeerd\b|"
+    r"\bparqu\w++|\baparcad\w*+|\bestacionad\w*+|\balojad\w*+|\bhébergé|\bzarejestr\w*+|\bzaregistr\w*+|"
+    r"\bzaparkov\w*+|\butrzymywan\w*+|\brekisteröi\w*+|\bînregistrat\w*+|зарегистр\w*+|зареєстр\w*+|"
+    r"припаркован\w*+|"
+    r"прилинкован\w*+|đăng ký|hết hạn|\bkay[ıi]t\w*+|\btescil\w*+|取得|注册|登録|过期|過期|등록|مسجل|محجوز|"
     r"נרשם|ثبت|"
-    r"κατοχυρ\w+|à vendre|en vente|\bexpirée?\b|en venta|in vendita|te koop|zum verkauf|abgelaufen|caducado|"
+    r"κατοχυρ\w++|à vendre|en vente|\bexpirée?\b|en venta|in vendita|te koop|zum verkauf|abgelaufen|caducado|"
     r"scaduto|verlopen|na sprzedaż|на продажу|прода[её]тся)"
 )
 _ENGLISH = (
@@ -41,7 +43,7 @@ _ENGLISH = (
     r"|\blease[ -]to[ -]own\b"
 )
 _AS = r"(?!\s*(?:as|comme|als|como|come|aux?)\b)"  # registered as a charity, and not as a name
-_GAP = r"(?:[^.!?]|\.(?=\S)){0,60}?"  # within a sentence, in which a name has dots
+_GAP = r"(?:[^.!?:]|\.(?=\S)){0,60}?"  # within a sentence, in which a name has dots
 _SPEAKS = re.compile(
     rf"{_DOMAIN}{_GAP}{_TAKEN}{_AS}|(?:{_ENGLISH}){_AS}|تم تسجيل (?:اسم )?(?:النطاق|الدومين)"
     r"|\butrzymywan\w+ na serwerach\b|\b(?:domänen?|domænet|domenet) .{0,40}(?:parker|köpt)",

@@ -125,7 +125,7 @@ CALLS = 2
 SHELF = 3
 _CALL = re.compile(
     r"\bdaftar\b|\blog ?in\b|main sekarang|link alternatif|đăng (?:ký|nhập)|\bgiriş|kayıt ol|üye ol|"
-    r"\b(?:play|bet|join|order|buy) (?:now|here|online)|\bplay for real|\bclaim (?:your|the|"
+    r"\b(?:play|bet|join) now|\bplay for real|\bclaim (?:your|the|"
     r"my)?\s?\w*\s?bonus|"
     r"\bjouer (?:maintenant|ici)|\bjogue? agora|\bjugar ahora|jetzt spielen|играть|입장|가입|바로가기|"
     r"立即|注册|登录|加入会员|สมัคร|ทางเข้า|العب الآن",

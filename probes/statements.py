@@ -15,6 +15,7 @@ from probes.read import Document, host
 
 TITLES = 2  # headings that may state it
 EARLY = 400  # characters of text within which a sentence states it
+BARELY = 40  # characters of others, where nothing on the page speaks of hosting
 ASIDE = 160  # characters of a sentence that tells of hosting and of nothing else
 
 # Small words that may stand beside a statement within its sentence, and change nothing of it.
@@ -46,7 +47,7 @@ _HOSTING = re.compile(
     r"patience|"
     r"stay tuned|tuned|come back|back soon|check back|renew|subscri|copyright|©|all rights|powered by|"
     r"working on|"
-    r"newsletter|notify|launch|"
+    r"newsletter|notify|launch|registra(?:nt|r)\b|whois|"
     r"hébergeur|hébergement|serveur|en ligne|facture|impay|paiement|propriétaire|titulaire|votre compte|"
     r"espace client|revenez|reviendrons|patien|nom de domaine|\bsite web\b|nouveau site|fournisseur|"
     r"service (?:technique|client)|tous droits|"
@@ -70,6 +71,7 @@ _MOVED = re.compile(
     r"nuovo (?:sito|indirizzo)|nieuwe (?:web)?site|novo (?:site|endereço)|انتقل|الموقع الجديد|موقعنا الجديد",
     re.IGNORECASE,
 )
+_REACHED = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}\.\w+|(?:\+|\b0)\d(?:[\s./-]?\d){7,}")
 _ENDS = re.compile(r"(?<=[.!?…؟。！])\s+|[\n]+|(?<=。)")
 _WORD = re.compile(r"[^\W_]+")
 _NAME = re.compile(r"\S+\.[a-z]{2,12}\b", re.IGNORECASE)
@@ -78,7 +80,17 @@ _NAME = re.compile(r"\S+\.[a-z]{2,12}\b", re.IGNORECASE)
 def made(words: re.Pattern[str], document: Document, beside: int) -> str | None:
     """The title, heading or sentence that says it of the page, with `beside` characters of others at most."""
     told = next((said for said in _said(document) if _fills(words, said, document)), None)
-    return told if told and len(" ".join(others(words, document))) <= beside else None
+    if told is None:
+        return None
+    limit = beside if _speaks_of_hosting(words, document) else min(beside, BARELY)
+    rest = _REACHED.sub("", " ".join(others(words, document)))
+    return told if len(rest) <= limit else None
+
+
+def _speaks_of_hosting(words: re.Pattern[str], document: Document) -> bool:
+    """Whether a page bears its host's name or talks of hosting beside the statement itself."""
+    aside = (said for said in sentences(document) if not _fills(words, said, document))
+    return _own_name(document.title, document) or any(_HOSTING.search(said) for said in aside)
 
 
 def moved(document: Document) -> bool:

@@ -37,13 +37,14 @@ from probes.site import Site, is_home, read_site
 NAME = "website"
 HOSTS: frozenset[str] = frozenset()  # every host that no other channel owns
 VERSION = 2
-LITTLE = 300  # characters: what a page says that only lets members in
+LITTLE = 200  # characters: what a page says that only lets members in
 
 _FILE = re.compile(
     r"\.(?:pdf|docx?|xlsx?|pptx?|odt|ods|zip|rar|jpe?g|png|gif|webp|svg|mp[34]|avi|apk|csv)$", re.IGNORECASE
 )
 _SEARCH = re.compile(
-    r"(?:[\w-]+\.)?(?:google\.[a-z.]{2,6}/(?:search|url)|bing\.com/search|duckduckgo\.com/|search\.yahoo\.com/)"
+    r"(?:[\w-]+\.)?(?:google\.[a-z.]{2,6}/(?:search|url)|bing\.com/search|duckduckgo\.com/|"
+    r"search\.yahoo\.com/)"
 )
 # Networks that are no association's own site, and have no channel of their own here.
 _NETWORKS = frozenset(

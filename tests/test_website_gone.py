@@ -364,6 +364,14 @@ TOLD = {
         f"<h1>Page not found</h1><p>{LONG}</p><script type='application/ld+json'>"
         '{"@type": "BlogPosting", "headline": "Page not found", "datePublished": "2026-10-02"}</script>',
     ),
+    "a diary": dressed("Story not found – The lost diary", f"<h1>The lost diary</h1><p>{LONG[:380]}</p>"),
+    "a play": dressed(
+        "Annour", f"<h1>Die Nachricht wurde gelöscht</h1><p>Ein Theaterstück. {LONG[:300]}</p>"
+    ),
+    "a theft": dressed(
+        "The item has been removed",
+        f"<h1>A theft</h1><p>The item has been removed by night. {LONG[:300]}</p>",
+    ),
     "a lost paper": dressed("Document introuvable ?", f"<h1>Un document introuvable</h1><p>{LONG}</p>"),
 }
 

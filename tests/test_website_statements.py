@@ -134,6 +134,22 @@ ONE_SCREEN = {
         "Parking page", "<h1>Parking</h1><p>Where to leave your car for the fair, and your mule.</p>"
     ),
     "honey": page("Annour", "<h1>Bientôt disponible</h1><p>Notre miel de thym, 80 dh le pot.</p>"),
+    "a frozen account": page(
+        "Konto gesperrt",
+        "<h1>Konto gesperrt</h1><p>Die Bank ist schuld. Spenden bitte bar im Büro abgeben.</p>",
+    ),
+    "a garden that hangs": page(
+        "Site suspendu",
+        "<h1>Site suspendu</h1><p>Jardin au flanc de la montagne : venez marcher avec nous.</p>",
+    ),
+    "a dam": page(
+        "الموقع متوقف", "<h1>الموقع متوقف</h1><p>أشغال السد متوقفة منذ شهر والسكان يطالبون باستئنافها.</p>"
+    ),
+    "a nursery of stone": page(
+        "Le site est en construction",
+        "<h1>Le site est en construction</h1><p>Douze maçons bâtissent la crèche.</p>"
+        "<p>Donnez une brique.</p>",
+    ),
     "poets": page("annour.example", "<p>annour.example is the domain of registered poets of Salé.</p>"),
     "a program that failed": page(
         "Annour", "<p>Fatal error: no file in /home/annour/public_html/index.php on line 3</p>"
@@ -383,6 +399,13 @@ OPEN = {
     ),
     "two forms": page(
         "Annour", f"<p>{TEXT}</p><form><input name=s></form><form><input name=a><input type=password></form>"
+    ),
+    "a banner with a heading": page(
+        "Annour",
+        "<h2>Nous utilisons des cookies</h2><p>Avec votre accord, nos partenaires et nous utilisons des "
+        "cookies. Vous "
+        "pouvez accepter ou refuser.</p><button>Accepter</button><h1>Annour</h1><p>Chorale de la vieille "
+        "ville.</p>",
     ),
     "a talk about privacy": page(
         "Annour",
