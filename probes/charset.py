@@ -20,6 +20,8 @@ _SPACE = re.compile(r"\s+")
 
 def clean(text: str, limit: int = TITLE) -> str:
     """One line without control characters, bidi overrides or lone surrogates, cut at `limit` characters."""
+    if text.isprintable() and "  " not in text:  # of all spaces only the plain one is printable
+        return text.strip()[:limit]
     if not (line := " ".join(text.split())).isprintable():
         line = _SPACE.sub(" ", UNSEEN.sub(" ", line)).strip()
     return line[:limit]

@@ -66,10 +66,14 @@ def _leading_away(document: Document) -> Iterator[tuple[Anchor, str]]:
     """The links that leave the site, each with the address it means."""
     here = _named(document.url)
     for anchor in document.anchors:
-        if anchor.url[:4].lower() == "http":
-            url = _meant(anchor.url, here)
-            if _named(url) != here:
-                yield anchor, url
+        if anchor.url[:4].lower() != "http":
+            continue
+        own = _named(anchor.url) == here
+        url = _meant(anchor.url, own=own)
+        if own and url == anchor.url:
+            continue  # most of a page ends here
+        if _named(url) != here:
+            yield anchor, url
 
 
 def _named(url: str) -> str:
@@ -77,12 +81,12 @@ def _named(url: str) -> str:
     return url.partition("//")[2].partition("/")[0].partition("?")[0].lower()
 
 
-def _meant(url: str, here: str) -> str:
+def _meant(url: str, *, own: bool) -> str:
     """The address that an author meant who left out the scheme, or wrote it twice.
 
     Without one, browsers take the address for a page of the site.
     """
-    typed = _SCHEMELESS.match(url) if _named(url) == here else _TWICE.match(url)
+    typed = _SCHEMELESS.match(url) if own else _TWICE.match(url)
     return f"https://{typed[1]}" if typed else url
 
 

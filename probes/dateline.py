@@ -11,6 +11,7 @@ from probes.datewords import (
     ANSWERS,
     CHANGED,
     COLOPHON,
+    DIGIT,
     LABEL,
     OTHERS,
     PUBLISHED,
@@ -20,6 +21,7 @@ from probes.datewords import (
     dating,
     holds_alone,
     is_alone,
+    is_bare,
     is_gathering,
     is_placed,
     is_span,
@@ -81,7 +83,7 @@ def _pieces(document: Document) -> list[Chunk]:
     pieces: list[Chunk] = []
     for chunk in document.chunks[:CHUNKS]:
         pieces.append(chunk)
-        if _JUST_YEAR.fullmatch(chunk.text):
+        if len(chunk.text) == _YEARS_LENGTH and _JUST_YEAR.fullmatch(chunk.text):
             for count in (2, 3):
                 box = " ".join(piece.text for piece in pieces[-count:])
                 if _BOX.fullmatch(box) and is_alone(box):
@@ -90,6 +92,7 @@ def _pieces(document: Document) -> list[Chunk]:
     return pieces
 
 
+_YEARS_LENGTH = 4
 _JUST_YEAR = re.compile(r"(?:19|20)\d\d|[٠-٩۰-۹]{4}")
 _BOX = re.compile(r"(?:[^\W\d_]{3,10}\.?,?\s+)?\d{1,2}\s+[^\W\d_]{3,10}\.?,?\s+\d{4}")
 
@@ -155,8 +158,10 @@ def _all(chunks: Iterable[Chunk], document: Document) -> list[Said]:
     changes = of_changes(document)
     for chunk in chunks:
         earlier, before = before, chunk
-        if chunk.place in ASIDE or not YEAR.search(chunk.text) or chunk.text in changes:
+        if chunk.place in ASIDE or not DIGIT.search(chunk.text) or not YEAR.search(chunk.text):
             continue  # most of a page ends here
+        if chunk.text in changes:
+            continue
         if len(chunk.text) <= _SHORT and is_span(chunk.text):
             events.add(chunk[1:])
         said = _said(document, chunk, earlier)
@@ -171,10 +176,12 @@ def _said(document: Document, chunk: Chunk, before: Chunk | None) -> Said | None
     text = unvowelled(leading[1] if leading else dating(chunk.text) or chunk.text)
     if not YEAR.search(text) or not _ours(document, text) or called_else(chunk.hint):
         return None
+    lead = _lead(before)
+    if not lead and is_bare(text):  # most dates of a list: no words to be weighed, which costs the most
+        return None if is_span(chunk.text[:_SHORT]) else Said(chunk, text, False, leading is not None)
     if len(text) > (_SHORT if not COLOPHON.match(text) else 2 * _SHORT):
         return None
     kept = unchanged(text)
-    lead = _lead(before)
     if not kept or (CHANGED.search(lead) and not PUBLISHED.search(kept)):
         return None
     around = f"{lead if text.startswith(kept) else ''} {kept}"

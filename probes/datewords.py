@@ -11,6 +11,9 @@ from functools import lru_cache
 from probes.dates import MONTHS
 from probes.letters import folded
 
+DIGIT = re.compile("[0-9٠-٩۰-۹]")
+"""What every date has: a fifth of the cost of looking for a year, and most of a page has none."""
+
 YEAR = re.compile(r"(?:19|20)\d\d|[٠-٩۰-۹]{4}|\d{1,2}[./]\d{1,2}[./]\d{2}")
 
 _BESIDE = re.compile(
@@ -163,6 +166,7 @@ def of_else(text: str) -> bool:
     return bool(_ELSE.search(text))
 
 
+@lru_cache(maxsize=16)  # each date is asked twice in a row, for itself and for its list
 def is_span(text: str) -> bool:
     """Whether a text says from one day to another, "5-7 mars 2026", as only events are dated."""
     span = _SPAN.search(folded(text))
@@ -188,12 +192,26 @@ _CALENDAR = frozenset(folded(word) for name in MONTHS for word in name.split()) 
         ),
     )
 )
+# In two of them the lists above find a word of their own: "date", and the "since" of a Czech December.
+_MUTE = _CALENDAR - {"بتاريخ", "prosince"}
 _LONGEST = 60  # characters; "mercredi 17 septembre 2026 à 14h30" and marks between
 
 
 def is_alone(text: str) -> bool:
     """Whether a text says a day, perhaps with its weekday and an hour, and nothing else."""
-    return len(text) <= _LONGEST and set(re.findall(r"[^\W\d_]+", folded(text))) <= _CALENDAR
+    return _says_only(_CALENDAR, text)
+
+
+def _says_only(words: frozenset[str], text: str) -> bool:
+    return len(text) <= _LONGEST and set(_WORD.findall(folded(text))) <= words
+
+
+_WORD = re.compile(r"[^\W\d_]+")
+
+
+def is_bare(text: str) -> bool:
+    """The same, with nothing at the day in which `LABEL`, `CHANGED` and `of_else` could find a word."""
+    return "©" not in text and _says_only(_MUTE, text)
 
 
 def holds_alone(text: str, *, announced: bool = False) -> bool:

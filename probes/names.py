@@ -20,6 +20,8 @@ _BODIES = re.compile(
 )
 _OWNER = re.compile(r"©|\(c\) ?(?:19|20)\d\d|copyright|حقوق|جميع الحقوق", re.IGNORECASE)
 
+_SIGNS = ("©", "(c)", "copyr", "حقوق")  # one of them is in each match: a page is soon seen to have none
+
 
 def says(document: Document) -> str:
     """The site's own names, each once, the surest first: ` · ` between them, 300 characters at most."""
@@ -36,7 +38,9 @@ def _names(document: Document) -> Iterator[str]:
     yield document.title
     yield document.meta.get("application-name", "")
     yield from document.headings[:1]
-    yield from (chunk.text for chunk in document.chunks if _OWNER.search(chunk.text[:_ONE]))
+    said = document.text.lower()
+    if any(sign in said for sign in _SIGNS):
+        yield from (chunk.text for chunk in document.chunks if _OWNER.search(chunk.text[:_ONE]))
 
 
 def _organisations(document: Document) -> Iterator[str]:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from bs4 import Tag
 from bs4.builder._lxml import LXMLTreeBuilder
+from bs4.element import AttributeDict
 
 from probes.charset import clean
 
@@ -72,9 +73,11 @@ class LeanBuilder(LXMLTreeBuilder):
 
     def __init__(self) -> None:
         super().__init__(multi_valued_attributes=None)
+        self.attribute_dict_class = AttributeDict  # bs4's own looks at each value; lxml's are all texts
         # Of each open element: tag, hint, place, whether its text is invisible, whether it was passed on.
         self.open: list[tuple[str, str, str, bool, bool]] = [("", "", "main", False, False)]
         self.depth = 0  # how many of the open ones were passed on
+        self.kept: list[Tag] = []  # all that were
         self.chunks: list[Chunk] = []
         self.said: list[str] = []  # text since the last tag: each `&eacute;` comes as a piece of its own
         self.room = TEXT
@@ -90,8 +93,8 @@ class LeanBuilder(LXMLTreeBuilder):
         """A tag opens."""
         if self.said:
             self._say()
-        _, hint, place, mute, _ = self.open[-1]
-        kept = tag in _KEPT
+        outer, hint, around, mute, _ = self.open[-1]
+        place, kept = around, tag in _KEPT
         if attrib:
             kind, name = attrib.get("class"), attrib.get("id")
             hint = f"{kind} {name}" if kind and name else kind or name or ""
@@ -103,8 +106,8 @@ class LeanBuilder(LXMLTreeBuilder):
         elif tag not in _INLINE:
             hint = ""
         # A link's words are a link's, if in a <span>.
-        said = "a" if tag in _PLAIN and self.open[-1][0] == "a" else tag
-        if tag in _HEADS or place != self.open[-1][2]:
+        said = "a" if outer == "a" and tag in _PLAIN else tag
+        if place != around or tag in _HEADS:
             self._turn(tag, place)
         self.open.append((said, hint, place, mute or tag in _MUTE, kept))
         if kept:
@@ -139,15 +142,16 @@ class LeanBuilder(LXMLTreeBuilder):
 
     def _pass_on(self, tag: str, attributes: dict[str, str]) -> None:
         """Into the tree; a link with what is known of it before its words are read."""
-        if tag != "a":
-            self.soup.handle_starttag(tag, None, None, attributes)  # type: ignore[union-attr]
-            return
-        if self.chunks:
-            attributes[BEFORE] = self.chunks[-1].text[-30:]
-        if self.heads:
-            attributes[HEADS] = "\n".join([head.words for head in self.heads.values()])
-        self.links += 1
-        self.link = self.soup.handle_starttag(tag, None, None, attributes)  # type: ignore[union-attr]
+        if tag == "a":
+            if self.chunks:
+                attributes[BEFORE] = self.chunks[-1].text[-30:]
+            if self.heads:
+                attributes[HEADS] = "\n".join([head.words for head in self.heads.values()])
+            self.links += 1
+        passed = self.soup.handle_starttag(tag, None, None, attributes)  # type: ignore[union-attr]
+        self.kept.append(passed)  # type: ignore[arg-type]  # None only where a filter was asked for
+        if tag == "a":
+            self.link = passed
 
     def _picture(self, alt: str) -> None:
         """What a link's first picture shows is the link's to say."""
@@ -164,7 +168,6 @@ class LeanBuilder(LXMLTreeBuilder):
             self.head, self.heads[tag].passed = "", self._passed()
         if len(self.open) > 1 and self.open.pop()[4]:
             self.depth -= 1
-            self.soup.endData()  # type: ignore[union-attr]
             self.soup.handle_endtag(tag)  # type: ignore[union-attr]
         if len(self.open) < self.floor:
             self._shut()
@@ -177,15 +180,15 @@ class LeanBuilder(LXMLTreeBuilder):
         """The text between two tags, whole."""
         data = self.said[0] if len(self.said) == 1 else "".join(self.said)
         self.said.clear()
-        if data.isspace() and not self.depth:
+        blank = data.isspace()
+        if blank and not self.depth:
             return
         tag, hint, place, mute, _ = self.open[-1]
         if self.depth and (not mute or tag == "script"):
             self.soup.handle_data(data)  # type: ignore[union-attr]
-        if mute or tag == "title" or self.room <= 0 or data.isspace():
+        if blank or mute or tag == "title" or self.room <= 0:
             return
-        text = clean(data, 2_000)
-        if text:
+        if text := clean(data, 2_000):
             self.room -= len(text)
             if self.head:
                 head = self.heads[self.head]

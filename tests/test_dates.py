@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probes import dates
+from probes import dates, datewords
 from probes.model import Precision
 
 NOW = datetime(2026, 11, 25, 3, 0, tzinfo=UTC)
@@ -253,3 +253,17 @@ def test_what_counts_back_never_lies_ahead(words: list[str], between: str) -> No
     for dated in [*dates.find(text, NOW), *([alone] if alone else [])]:
         if dated.relative:
             assert dated.when <= NOW + timedelta(days=2)
+
+
+@pytest.mark.parametrize("word", sorted(datewords._CALENDAR))
+def test_no_word_of_a_bare_day_says_what_it_is_the_day_of(word: str) -> None:
+    lists = (datewords.LABEL, datewords.CHANGED)
+    for said in (f"{word} :", f"3 {word} 2026", f"3 {word.upper()} 2026, {word}: 4"):
+        if datewords.is_bare(said):
+            assert not any(words.search(said) for words in lists)
+            assert not datewords.of_else(said)
+
+
+@pytest.mark.parametrize("said", ["© 3 mai 2026", "بتاريخ 3 مايو 2026", "publié le 3 mai 2026"])
+def test_a_day_with_a_telling_word_or_mark_is_not_bare(said: str) -> None:
+    assert not datewords.is_bare(said)

@@ -23,6 +23,9 @@ def says(head: str, body: str = "") -> str:
         ),
         ("<title>Accueil</title>", "<h1>Annour</h1>", "Accueil · Annour"),
         ("", "<footer>© 2026 Association Annour</footer>", "© 2026 Association Annour"),
+        ("", "<footer>(C) 2026 Annour</footer>", "(C) 2026 Annour"),
+        ("", "<footer>COPYRIGHT Annour</footer>", "COPYRIGHT Annour"),
+        ("", "<footer>جميع الحقوق محفوظة للنور</footer>", "جميع الحقوق محفوظة للنور"),
     ],
 )
 def test_each_place_of_a_name_is_read(head: str, body: str, named: str) -> None:
