@@ -98,7 +98,7 @@ def unvowelled(text: str) -> str:
 _VOWELS = dict.fromkeys([*range(0x64B, 0x653), 0x640, 0x670])
 
 BORN = (
-    r"(?:créée?|fondée?|née?|constituée?|founded|established|born|created|since|depuis|ت[أا]سست|[أا]سست|"
+    r"(?:créée?|fondée?|née?|constituée?|founded|established|born|created|\bsince|depuis|ت[أا]سست|[أا]سست|"
     r"ت[أا]سيس|gegründet|geboren|fundad[oa]|nacid[oa]|nascid[oa]|fondat[oa]|opgericht)"
 )
 _FOUNDED = rf"{BORN}\b.{{0,20}}(?:19|20)\d\d|{BORN}\W+(?:le|en|on|in|am|el)?\W*$"
@@ -192,8 +192,8 @@ _CALENDAR = frozenset(folded(word) for name in MONTHS for word in name.split()) 
         ),
     )
 )
-# In two of them the lists above find a word of their own: "date", and the "since" of a Czech December.
-_MUTE = _CALENDAR - {"بتاريخ", "prosince"}
+# In one of them the lists above find a word of their own: "date".
+_MUTE = _CALENDAR - {"بتاريخ"}
 _LONGEST = 60  # characters; "mercredi 17 septembre 2026 à 14h30" and marks between
 
 

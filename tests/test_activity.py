@@ -86,6 +86,7 @@ DATELINES = {
         f'{BEGUN}<meta name="publish_date" content="2026-05-03">{H}<p>3 mai 2026</p>{P}',
         "2026-05-03",
     ),
+    "Czech": (f"{H}<p>3. prosince 2025</p>{P}", "2025-12-03"),
     "German": (f"{H}<p>Dieser Beitrag wurde am Sonntag, 3. Mai 2026 veröffentlicht</p>{P}", "2026-05-03"),
     "a place and the day": (f"{H}<p>Rabat, le 3 mai 2026</p>{P}", "2026-05-03"),
     "a place and the day, without a comma": (f"{H}<p>Salé le 3 mai 2026</p>{P}", "2026-05-03"),
