@@ -100,7 +100,11 @@ def test_each_command_of_the_table_does_what_it_says(command, network):
 def test_serve_keeps_its_own_time_and_stops_when_told(network):
     folder, settings = network
     with subprocess.Popen(
-        [AUDITOR, "serve"], cwd=folder, env=settings, stderr=subprocess.PIPE, stdout=subprocess.PIPE
+        [AUDITOR, "--debug", "serve"],
+        cwd=folder,
+        env=settings,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
     ) as process:
         assert any(b"serving: the night begins at" in line for line in process.stderr)
         process.send_signal(signal.SIGTERM)
