@@ -89,6 +89,8 @@ def of_page(document: Document, now: datetime, markup: Callable[[], str] | None 
 
     `markup` gives the page's HTML to the last resort, htmldate; without it that one is left out.
     """
+    if _STANDING.search(unquote(urlsplit(document.url).path)):
+        return _marked(document, now)  # what such a page tells of is the past, or an appointment
     return (
         _marked(document, now)
         or _first(document, now, _SHOWN, fitting=True)
@@ -122,6 +124,14 @@ _NEWS = re.compile(
     re.IGNORECASE,
 )
 
+
+# Pages that stand for years: who we are, our history, how to reach us. The days in their words are others'.
+_STANDING = re.compile(
+    r"/(?:(?:notre-)?histoire|historique|(?:our-)?history|about(?:-us)?|[aà]-propos|qui-sommes[-_]nous"
+    r"|pr[eé]sentation|contact(?:s|-us|ez-nous)?|nous-contacter|mentions-l[eé]gales|quienes-somos"
+    r"|من-نحن|تاريخنا|تاريخ-الجمعية|عن-الجمعية|اتصل-بنا)(?:\.\w{3,5})?/?$",
+    re.IGNORECASE,
+)
 
 _Clue = Callable[[Document], Clues]
 _SURE: tuple[_Clue, ...] = (

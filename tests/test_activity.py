@@ -334,6 +334,13 @@ def test_an_honest_page_that_looks_like_one_keeps_its_date(name: str) -> None:
     assert of_page(body) == day
 
 
+@pytest.mark.parametrize("path", ["histoire/", "qui-sommes-nous.html", "contact", "من-نحن"])
+def test_a_page_that_stands_for_years_is_not_dated_by_its_words(path: str) -> None:
+    told = f"{H}<p class=date>15 mars 1998</p><p>Le 15 mars 1998, dix femmes ont fondé la maison.</p>{P}"
+    assert of_page(told, f"https://annour.example/{path}") is None
+    assert of_page(BEGUN + told, f"https://annour.example/{path}") == "2026-05-01"
+
+
 def test_the_day_in_the_address_of_an_event_is_the_events() -> None:
     assert of_page(H + P, "https://annour.example/evenements/2026-03-05-bal/") is None
     assert of_page(H + P, "https://annour.example/actualites/2026-03-05-bal/") == "2026-03-05"

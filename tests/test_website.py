@@ -44,6 +44,12 @@ def test_a_site_without_any_feed_costs_six_requests_at_most(generator: str) -> N
     assert len(exchanges) <= 6
 
 
+def test_a_page_whose_text_begins_after_what_is_read_is_too_large_and_no_shell() -> None:
+    styled = HOME.replace("<h1>", f"<style>{' ' * 600_000}</style><script>go()</script><h1>")
+    finding, _ = look(lambda asked: page(asked.url, styled) if asked.url == URL else NoPage(Reason.ROBOTS))
+    assert (finding.presence, finding.reason) == (Presence.UNKNOWN, Reason.TOO_LARGE)
+
+
 def test_only_the_registered_link_and_its_other_doors_are_marked_registered() -> None:
     _, exchanges = look(lambda asked: page(asked.url) if asked.url == URL else NoPage(Reason.ROBOTS))
     assert [exchange.ask.url for exchange in exchanges if exchange.ask.registered] == [URL]
