@@ -38,7 +38,6 @@ NAME = "website"
 HOSTS: frozenset[str] = frozenset()  # every host that no other channel owns
 VERSION = 2
 LITTLE = 200  # characters: what a page says that only lets members in
-_BARE = frozenset({Reason.SCRIPT_ONLY, Reason.EMPTY})
 
 _FILE = re.compile(
     r"\.(?:pdf|docx?|xlsx?|pptx?|odt|ods|zip|rar|jpe?g|png|gif|webp|svg|mp[34]|avi|apk|csv)$", re.IGNORECASE
@@ -181,7 +180,7 @@ def _readable(page: Page, site: Site) -> Finding | None:
     if site.absence:
         return absent(page, site.absence[0], detail=site.absence[1])
     if doubt := _closed(page, site) or site.trouble:
-        if doubt[0] in _BARE and len(page.body) > read.PARSED:
+        if doubt[0] is Reason.SCRIPT_ONLY and len(page.body) > read.PARSED:
             return unknown(page, Reason.TOO_LARGE, detail="its text begins after all that is read")
         return unknown(page, doubt[0], detail=doubt[1])
     if not site.is_page:

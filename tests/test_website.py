@@ -45,7 +45,7 @@ def test_a_site_without_any_feed_costs_six_requests_at_most(generator: str) -> N
 
 
 def test_a_page_whose_text_begins_after_what_is_read_is_too_large_and_no_shell() -> None:
-    styled = HOME.replace("<h1>", f"<style>{' ' * 600_000}</style><script>go()</script><h1>")
+    styled = HOME.replace("<h1>", f"<script>go()</script><style>{' ' * 600_000}</style><h1>")
     finding, _ = look(lambda asked: page(asked.url, styled) if asked.url == URL else NoPage(Reason.ROBOTS))
     assert (finding.presence, finding.reason) == (Presence.UNKNOWN, Reason.TOO_LARGE)
 
