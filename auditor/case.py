@@ -10,7 +10,6 @@ from datetime import datetime
 from probes.model import ACCOUNTS, Finding, FoundLink, Kind, Presence, Scalar
 from storage.model import AccountRow, Association, Proposal, Standing, State
 
-ACCOUNT_KINDS = ACCOUNTS
 """What a typed link must be to be somebody's account (a short link may turn out to be one)."""
 
 NO_ACCOUNT = frozenset({Kind.INVALID, Kind.POST, Kind.SHARE, Kind.SEARCH, Kind.HOME, Kind.FILE})
@@ -43,7 +42,7 @@ class Held:
     @property
     def is_account(self) -> bool:
         """Whether the link names an account at all."""
-        return self.row.identity.key is not None and self.row.identity.kind in ACCOUNT_KINDS
+        return self.row.identity.key is not None and self.row.identity.kind in ACCOUNTS
 
     @property
     def seen(self) -> Finding | None:

@@ -6,13 +6,12 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
-from auditor.case import ACCOUNT_KINDS
 from auditor.catalogue import Catalogue
 from auditor.errors import InputError
 from auditor.settle import DISOWNING, aliases
 from auditor.standing import ATTESTED, DISPUTED, is_denied
 from probes import links
-from probes.model import Identity, Kind
+from probes.model import ACCOUNTS, Identity, Kind
 from storage.model import AccountRow, Decision, Proposal, Standing
 
 FIRST_DAY = date(2000, 1, 1)
@@ -63,7 +62,7 @@ class Listed:
         """
         found = self._proposal(typed)
         there = links.identify(found.link.canonical if found else typed, self.channel)
-        if there.channel != self.channel or there.key is None or there.kind not in ACCOUNT_KINDS:
+        if there.channel != self.channel or there.key is None or there.kind not in ACCOUNTS:
             remedy = "`auditor identify` tells what a link is"
             raise InputError(typed, f"this names no {self.channel} account", remedy)
         for word in self._against(there.key):

@@ -16,14 +16,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-from auditor.case import ACCOUNT_KINDS, NO_ACCOUNT, Case, Held
+from auditor.case import NO_ACCOUNT, Case, Held
 from auditor.catalogue import catalogue
 from auditor.checks.seen import TROUBLE_DAYS
 from auditor.ladder import site_leads
 from auditor.naming import account_named, site_named
 from auditor.standing import BY_A_PERSON, Bands, days_between
 from probes import links
-from probes.model import Kind, Reason
+from probes.model import ACCOUNTS, Kind, Reason
 from storage.model import State
 
 VERSION = 3
@@ -260,7 +260,7 @@ def _moved(held: Held) -> Held:
     if seen is None or not (seen.reason is Reason.RENAMED or "moved_to" in seen.facts):
         return held
     named = links.identify(seen.final_url or "")
-    if named.channel != held.row.channel or named.key is None or named.kind not in ACCOUNT_KINDS:
+    if named.channel != held.row.channel or named.key is None or named.kind not in ACCOUNTS:
         return held
     row, old = replace(held.row, identity=named), {held.row.identity.key}
     return replace(held, row=row, aliases=(held.aliases - old) | {named.key})

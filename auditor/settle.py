@@ -10,13 +10,13 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from auditor import gaps
-from auditor.case import ACCOUNT_KINDS, Case, Held
+from auditor.case import Case, Held
 from auditor.catalogue import Catalogue
 from auditor.checks.check import Check
 from auditor.rules import judge
 from auditor.standing import Confirm, advance, decided, in_force
 from probes import links
-from probes.model import Presence
+from probes.model import ACCOUNTS, Presence
 from storage.model import (
     AccountRow,
     Association,
@@ -260,7 +260,7 @@ def owners_of(
     for row in accounts:
         at = (row.channel, row.identity.key or "")
         theirs = row.id not in ids and (row.association, *at) not in keys
-        named = at[1] and row.identity.kind in ACCOUNT_KINDS and live(row, now)
+        named = at[1] and row.identity.kind in ACCOUNTS and live(row, now)
         if named and theirs and row.association not in owners.get(at, ()):
             owners[at] = (*owners.get(at, ()), row.association)
     return owners

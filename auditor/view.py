@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from auditor import gaps
-from auditor.case import ACCOUNT_KINDS, Case, Held
+from auditor.case import Case, Held
 from auditor.catalogue import catalogue
 from auditor.config import Config
 from auditor.ladder import rung
 from auditor.score import Score, points, score
 from auditor.settle import Dossier, Moment, Owners, case
 from auditor.standing import in_force
-from probes.model import Activity, Finding, Kind, Presence, Reason, Scalar
+from probes.model import ACCOUNTS, Activity, Finding, Kind, Presence, Reason, Scalar
 from storage.model import Association, Decision, DecisionKind, Gap, Proposal, State
 
 
@@ -158,7 +158,7 @@ def rhythm(seen: Finding | None) -> int | None:
 
 def _unchecked(known: Case, config: Config) -> Iterator[Unchecked]:
     for held in known.accounts:
-        if held.row.channel in config.channels and held.row.identity.kind in ACCOUNT_KINDS | {Kind.SHORT}:
+        if held.row.channel in config.channels and held.row.identity.kind in ACCOUNTS | {Kind.SHORT}:
             yield from _untold_of(held, known.began)
 
 
