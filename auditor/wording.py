@@ -21,6 +21,7 @@ from babel.numbers import format_decimal
 from markupsafe import Markup, escape
 
 from auditor.catalogue import catalogue
+from auditor.messages import translations
 from probes.model import Activity, Precision, Scalar
 
 LOCALES = {"ar": "ar_MA", "fr": "fr_MA", "en": "en_GB"}
@@ -53,7 +54,7 @@ OPTIONAL = re.compile(r"\[\[(.*?)]]")
 """A part of a template that is left out where one of its facts is missing."""
 PLACEHOLDER = re.compile(r"{(\w+)}")
 
-Fact = Scalar | Activity | None
+Fact = Scalar | Activity | date | Markup | None
 
 BDI = Markup("<bdi>{}</bdi>")
 LTR = Markup('<bdi dir="ltr">{}</bdi>')
@@ -95,6 +96,7 @@ class Wording:
         self.direction = "rtl" if language == "ar" else "ltr"
         self._isolate = isolate
         self._html = isolate is isolated
+        self._messages = translations(language)
 
     def term(self, group: str, code: str) -> str:
         """A short word of `terms.toml`; the code itself where there is none."""
@@ -107,6 +109,14 @@ class Wording:
     def ui(self, name: str, **facts: Fact) -> str:
         """A word of the faces themselves."""
         return self._fill(self.term("ui", name), facts)
+
+    def say(self, message: str, /, **facts: Fact) -> str:
+        """A sentence of the faces, by its English text, its facts filled in and isolated."""
+        return self._fill(self._messages.gettext(message), facts)
+
+    def count(self, one: str, several: str, n: int, /, **facts: Fact) -> str:
+        """A sentence with a number in the form that it takes; the number is the fact `n`."""
+        return self._fill(self._messages.ngettext(one, several, n), {"n": n, **facts})
 
     def pair(self, label: str, value: str) -> str:
         """A label and its value, with the space that French puts before a colon."""
@@ -177,6 +187,10 @@ class Wording:
         return escape(template).format_map(values) if self._html else template.format_map(values)
 
     def _said(self, name: str, value: Fact) -> str:
+        if isinstance(value, Markup):
+            return value
+        if isinstance(value, date):
+            return self._isolate(self.date(value), False)
         return self.published(value) if isinstance(value, Activity) else self._fact(name, value)
 
     def _fact(self, name: str, value: Scalar | None) -> str:

@@ -52,23 +52,28 @@ class Noun(TypeDecorator[Any]):
         return None if value is None else self._adapter.validate_json(value)
 
 
-def _to(place: str) -> Any:
+def reference(place: str) -> Any:
+    """A reference to another table's row, which takes this one with it when it goes."""
     return ForeignKey(place, ondelete="CASCADE")
 
 
-def _instant(*, index: bool = False) -> Any:
+def instant_column(*, index: bool = False) -> Any:
+    """A moment that may be missing."""
     return Field(default=None, sa_type=cast("Any", UTCDateTime), nullable=True, index=index)
 
 
-def _moment() -> Any:
+def moment_column() -> Any:
+    """A moment."""
     return Field(sa_type=cast("Any", UTCDateTime), nullable=False)
 
 
-def _noun(shape: Any) -> Any:
+def noun_column(shape: Any) -> Any:
+    """A whole noun."""
     return Field(sa_column=Column(Noun(shape), nullable=False))
 
 
-def _json() -> Any:
+def json_column() -> Any:
+    """Plain JSON."""
     return Field(sa_column=Column(JSON(none_as_null=True), nullable=False))
 
 
@@ -86,11 +91,11 @@ class AssociationTable(SQLModel, table=True):
     language: str
     email: str | None = None
     phone: str | None = None
-    tags: list[str] = _json()
-    none_by_choice: list[str] = _json()
+    tags: list[str] = json_column()
+    none_by_choice: list[str] = json_column()
     media_officer: str | None = None
     note: str | None = None
-    withdrawn_at: datetime | None = _instant()
+    withdrawn_at: datetime | None = instant_column()
 
 
 class AccountTable(SQLModel, table=True):
@@ -100,7 +105,7 @@ class AccountTable(SQLModel, table=True):
     __table_args__ = (Unique("association", "column", "channel", "mark"),)
 
     id: int | None = Field(default=None, primary_key=True)
-    association: str = Field(sa_column=Column(Text, _to("association.id"), nullable=False))
+    association: str = Field(sa_column=Column(Text, reference("association.id"), nullable=False))
     column: str
     channel: str
     mark: str
@@ -110,8 +115,8 @@ class AccountTable(SQLModel, table=True):
     canonical: str | None = None
     url: str | None = None
     note: str | None = None
-    added_at: datetime = _moment()
-    withdrawn_at: datetime | None = _instant()
+    added_at: datetime = moment_column()
+    withdrawn_at: datetime | None = instant_column()
 
 
 class NightTable(SQLModel, table=True):
@@ -122,10 +127,10 @@ class NightTable(SQLModel, table=True):
     id: int | None = Field(default=None, primary_key=True)
     day: date = Field(unique=True)
     state: str
-    started_at: datetime = _moment()
-    finished_at: datetime | None = _instant()
-    blind: list[str] = _json()
-    receipt: dict[str, Any] = _json()
+    started_at: datetime = moment_column()
+    finished_at: datetime | None = instant_column()
+    blind: list[str] = json_column()
+    receipt: dict[str, Any] = json_column()
 
 
 class ObservationTable(SQLModel, table=True):
@@ -137,12 +142,12 @@ class ObservationTable(SQLModel, table=True):
     id: int | None = Field(
         default=None, sa_column=Column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
     )
-    account_id: int = Field(sa_column=Column(Integer, _to("account.id"), nullable=False))
-    night_id: int = Field(sa_column=Column(Integer, _to("night.id"), nullable=False, index=True))
-    observed_at: datetime = _moment()
+    account_id: int = Field(sa_column=Column(Integer, reference("account.id"), nullable=False))
+    night_id: int = Field(sa_column=Column(Integer, reference("night.id"), nullable=False, index=True))
+    observed_at: datetime = moment_column()
     presence: str
-    finding: Finding = _noun(Finding)
-    evidence: tuple[Evidence, ...] = _noun(tuple[Evidence, ...])
+    finding: Finding = noun_column(Finding)
+    evidence: tuple[Evidence, ...] = noun_column(tuple[Evidence, ...])
     probe_version: int
 
 
@@ -152,9 +157,9 @@ class StandingTable(SQLModel, table=True):
     __tablename__: ClassVar[Any] = "standing"
 
     account_id: int = Field(
-        sa_column=Column(Integer, _to("account.id"), primary_key=True, autoincrement=False)
+        sa_column=Column(Integer, reference("account.id"), primary_key=True, autoincrement=False)
     )
-    standing: Standing = _noun(Standing)
+    standing: Standing = noun_column(Standing)
 
 
 class GapTable(SQLModel, table=True):
@@ -164,17 +169,17 @@ class GapTable(SQLModel, table=True):
     __table_args__ = (Unique("association", "channel", "subject", "code", "first_seen"),)
 
     id: int | None = Field(default=None, primary_key=True)
-    association: str = Field(sa_column=Column(Text, _to("association.id"), nullable=False))
+    association: str = Field(sa_column=Column(Text, reference("association.id"), nullable=False))
     channel: str
     subject: str
     code: str
     severity: str
-    first_seen: datetime = _moment()
+    first_seen: datetime = moment_column()
     nights: int
-    opened_at: datetime | None = _instant()
-    closed_at: datetime | None = _instant(index=True)
-    params: dict[str, Scalar] = _json()
-    evidence: dict[str, Scalar] = _json()
+    opened_at: datetime | None = instant_column()
+    closed_at: datetime | None = instant_column(index=True)
+    params: dict[str, Scalar] = json_column()
+    evidence: dict[str, Scalar] = json_column()
 
 
 class ProposalTable(SQLModel, table=True):
@@ -184,12 +189,12 @@ class ProposalTable(SQLModel, table=True):
     __table_args__ = (Unique("association", "channel", "key"),)
 
     id: int | None = Field(default=None, primary_key=True)
-    association: str = Field(sa_column=Column(Text, _to("association.id"), nullable=False))
+    association: str = Field(sa_column=Column(Text, reference("association.id"), nullable=False))
     channel: str
     key: str
-    link: FoundLink = _noun(FoundLink)
-    first_seen: datetime = _moment()
-    last_seen: datetime = _moment()
+    link: FoundLink = noun_column(FoundLink)
+    first_seen: datetime = moment_column()
+    last_seen: datetime = moment_column()
     nights: int
 
 
@@ -199,14 +204,16 @@ class DecisionTable(SQLModel, table=True):
     __tablename__: ClassVar[Any] = "decision"
 
     id: int | None = Field(default=None, primary_key=True)
-    association: str = Field(sa_column=Column(Text, _to("association.id"), nullable=False, index=True))
+    association: str = Field(sa_column=Column(Text, reference("association.id"), nullable=False, index=True))
     channel: str
     kind: str
     who: str
     why: str
-    decided_at: datetime = _moment()
-    until: datetime | None = _instant()
-    account_id: int | None = Field(default=None, sa_column=Column(Integer, _to("account.id"), nullable=True))
+    decided_at: datetime = moment_column()
+    until: datetime | None = instant_column()
+    account_id: int | None = Field(
+        default=None, sa_column=Column(Integer, reference("account.id"), nullable=True)
+    )
     code: str | None = None
     value: str | None = None
 
@@ -217,23 +224,24 @@ class WithdrawalTable(SQLModel, table=True):
     __tablename__: ClassVar[Any] = "withdrawal"
 
     decision_id: int = Field(
-        sa_column=Column(Integer, _to("decision.id"), primary_key=True, autoincrement=False)
+        sa_column=Column(Integer, reference("decision.id"), primary_key=True, autoincrement=False)
     )
     who: str
     why: str
-    withdrawn_at: datetime = _moment()
+    withdrawn_at: datetime = moment_column()
 
 
-def _table(model: type[SQLModel]) -> Table:
+def table_of(model: type[SQLModel]) -> Table:
+    """The SQLAlchemy table of a model."""
     return cast("Table", cast("Any", model).__table__)
 
 
-ASSOCIATION = _table(AssociationTable)
-ACCOUNT = _table(AccountTable)
-NIGHT = _table(NightTable)
-OBSERVATION = _table(ObservationTable)
-STANDING = _table(StandingTable)
-GAP = _table(GapTable)
-PROPOSAL = _table(ProposalTable)
-DECISION = _table(DecisionTable)
-WITHDRAWAL = _table(WithdrawalTable)
+ASSOCIATION = table_of(AssociationTable)
+ACCOUNT = table_of(AccountTable)
+NIGHT = table_of(NightTable)
+OBSERVATION = table_of(ObservationTable)
+STANDING = table_of(StandingTable)
+GAP = table_of(GapTable)
+PROPOSAL = table_of(ProposalTable)
+DECISION = table_of(DecisionTable)
+WITHDRAWAL = table_of(WithdrawalTable)

@@ -1,0 +1,45 @@
+"""The interface's own sentences by language: gettext catalogues, whose message ids are the English texts.
+
+`words/<language>/*.po` are read as they are: there is nothing to compile. Codes and advice have their
+words in `words/terms.toml` and `words/gaps.toml`.
+"""
+
+from __future__ import annotations
+
+import io
+from functools import cache
+from gettext import GNUTranslations, NullTranslations
+from importlib.resources import files
+
+from babel.messages.catalog import Catalog
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+
+SOURCE = "en"
+"""The language of the message ids."""
+
+
+@cache
+def translations(language: str) -> NullTranslations:
+    """The messages of a language; of the source language, the message ids themselves."""
+    if language == SOURCE:
+        return NullTranslations()
+    packed = io.BytesIO()
+    write_mo(packed, catalogue(language))
+    packed.seek(0)
+    return GNUTranslations(packed)
+
+
+def catalogue(language: str) -> Catalog:
+    """Every message of a language, with the plural rule its files state."""
+    folder = files("auditor.words").joinpath(language)
+    first, *others = [
+        read_po(io.BytesIO(file.read_bytes()))
+        for file in sorted(folder.iterdir(), key=lambda file: file.name)
+        if file.name.endswith(".po")
+    ]
+    for other in others:
+        for message in other:
+            if message.id:
+                first[message.id] = message
+    return first

@@ -1,0 +1,1 @@
+"""The web: the coordinator's pages and the associations' own reports, complete without JavaScript."""

@@ -1,0 +1,47 @@
+"""What every page begins with: the application, the moment, and the language in the address."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import Depends, HTTPException, Request
+from fastapi.responses import HTMLResponse
+
+from auditor.app import App
+from auditor.templating import render
+from auditor.wording import LOCALES, Wording
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request as a page sees it. `path` is the address behind the language: the other languages' links."""
+
+    app: App
+    now: datetime
+    language: str
+    path: str
+
+    @property
+    def words(self) -> Wording:
+        """The words of its language as plain text."""
+        return Wording(self.language)
+
+    def page(self, template: str, *, status: int = 200, **values: object) -> HTMLResponse:
+        """A page of `templates/`, with what every page shows."""
+        shown = {"config": self.app.config, "asked": self, "live": True}
+        return HTMLResponse(render(template, self.language, **shown, **values), status)
+
+
+def asked(request: Request, language: str) -> Asked:
+    """The request, where its address begins with a language we speak; else 404."""
+    if language not in LOCALES:
+        raise HTTPException(404)
+    state, path = request.app.state, request.url.path.removeprefix(f"/{language}")
+    query = f"?{request.url.query}" if request.url.query else ""
+    return Asked(state.app, state.clock(), language, path + query)
+
+
+Page = Annotated[Asked, Depends(asked)]
+"""A parameter of a route under `/{language}/…`."""

@@ -1,0 +1,22 @@
+"""The first page: the night in one sentence, the coverage, who to call; and the way to a language."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, RedirectResponse
+
+from auditor.web.asked import Page
+
+router = APIRouter()
+
+
+@router.get("/")
+def door(request: Request) -> RedirectResponse:
+    """Lead to the reader's language."""
+    return RedirectResponse(f"/{request.app.state.app.config.network.language}/", 303)
+
+
+@router.get("/{language}/")
+def front(asked: Page) -> HTMLResponse:
+    """The dashboard."""
+    return asked.page("front.html")

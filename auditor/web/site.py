@@ -1,0 +1,28 @@
+"""The web application: its routers, its style sheets, and who may be answered at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from importlib.resources import files
+
+from fastapi import FastAPI
+from fastapi.staticfiles import StaticFiles
+
+from auditor.app import App
+from auditor.web import front
+
+Clock = Callable[[], datetime]
+
+ROUTERS = (front.router,)
+
+
+def site(app: App, clock: Clock) -> FastAPI:
+    """The application over an open store. The clock is read once a request."""
+    web = FastAPI(title="Presence auditor", docs_url=None, redoc_url=None, openapi_url=None)
+    web.state.app = app
+    web.state.clock = clock
+    web.mount("/static", StaticFiles(directory=str(files("auditor.web").joinpath("static"))), name="static")
+    for router in ROUTERS:
+        web.include_router(router)
+    return web
