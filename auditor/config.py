@@ -107,7 +107,7 @@ class ChannelConfig(Table):
 class Survey(Table):
     """What people said when asked, in percent of associations: the figures coverage stands beside.
 
-    What the survey was, and that the two do not measure the same, is said in words/terms.toml.
+    What the survey was, and that the two do not measure the same, is said beside the figures on every page.
     """
 
     figures: Mapping[str, float] = Field(default_factory=dict)

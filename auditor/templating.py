@@ -6,7 +6,7 @@ from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from auditor.wording import LOCALES, Wording, isolated
+from auditor.wording import TONGUES, Wording, isolated
 
 
 def words_of(language: str) -> Wording:
@@ -34,5 +34,5 @@ def _templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals["tongues"] = {code: Wording(code).term("ui", "languages") for code in LOCALES}
+    environment.globals["tongues"] = TONGUES
     return environment

@@ -16,6 +16,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from babel import Locale
 from babel.dates import format_date, format_skeleton, format_timedelta
 from babel.numbers import format_decimal
 from markupsafe import Markup, escape
@@ -26,6 +27,9 @@ from probes.model import Activity, Precision, Scalar
 
 LOCALES = {"ar": "ar_MA", "fr": "fr_MA", "en": "en_GB"}
 """Plain `ar` would write أغسطس and Arabic-Indic digits; Morocco writes غشت and Western ones."""
+
+TONGUES = {"ar": "العربية", "fr": "Français", "en": "English"}
+"""What each language calls itself; no language translates it."""
 
 NOTHING = "—"
 DATES = frozenset({"since", "checked_at", "last_date", "expires_on"})
@@ -93,7 +97,7 @@ class Wording:
     def __init__(self, language: str, isolate: Isolate = plain) -> None:
         self.language = language
         self.locale = LOCALES[language]
-        self.direction = "rtl" if language == "ar" else "ltr"
+        self.direction = Locale.parse(self.locale).text_direction
         self._isolate = isolate
         self._html = isolate is isolated
         self._messages = translations(language)
@@ -105,10 +109,6 @@ class Wording:
     def label(self, group: str, name: str, **facts: Fact) -> str:
         """A label of the catalogue, its facts filled in."""
         return self._fill(catalogue().label(group, name, self.language), facts)
-
-    def ui(self, name: str, **facts: Fact) -> str:
-        """A word of the faces themselves."""
-        return self._fill(self.term("ui", name), facts)
 
     def say(self, message: str, /, **facts: Fact) -> str:
         """A sentence of the faces, by its English text, its facts filled in and isolated."""
@@ -154,9 +154,9 @@ class Wording:
     def rhythm(self, days: int) -> str:
         """How often something is published: "publishes about every 9 days"."""
         if days <= 1:
-            return self.ui("daily")
+            return self.say("publishes about every day")
         span = format_timedelta(timedelta(days=days), granularity="day", threshold=2, locale=self.locale)
-        return self.ui("rhythm", span=str(span))
+        return self.say("publishes about every {span}", span=str(span))
 
     def percent(self, share: float) -> str:
         """A share of one as percent, at most one decimal."""
@@ -195,7 +195,7 @@ class Wording:
 
     def _fact(self, name: str, value: Scalar | None) -> str:
         if value is None or value == "":
-            return self.term("ui", "never_seen") if name in DATES else NOTHING
+            return self.say("never yet") if name in DATES else NOTHING
         if name in DATES:
             return self._isolate(self.date(str(value)), False)
         if name in AGES and not isinstance(value, str):

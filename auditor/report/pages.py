@@ -20,7 +20,7 @@ from auditor.overview import Overview, overview
 from auditor.report import text
 from auditor.report.strengths import advice
 from auditor.view import AssociationView
-from auditor.wording import Wording, isolated
+from auditor.wording import TONGUES, Wording, isolated
 
 if TYPE_CHECKING:
     from auditor.app import App
@@ -61,18 +61,18 @@ def pages(seen: Overview, config: Config) -> Iterator[tuple[str, str]]:
 
 def network(seen: Overview, config: Config, language: str) -> str:
     """The coordinator's page: coverage beside the survey, what moved, every association."""
-    return _render("network.html", seen=seen, config=config, words=_words(language), file="index.html")
+    return _spoken("network.html", _words(language), seen=seen, config=config, file="index.html")
 
 
 def association(view: AssociationView, seen: Overview, config: Config, language: str) -> str:
     """An association's own page: what works, at most five things to do, what could not be told."""
     words = _words(language)
-    return _render(
+    return _spoken(
         "association.html",
+        words,
         view=view,
         seen=seen,
         config=config,
-        words=words,
         file=file_name(view),
         strengths=list(text.spoken_strengths(view, seen, words)),
         todo=[(gap, words.gap(gap.code, gap.channel, gap.severity, gap.params)) for gap in view.gaps],
@@ -93,6 +93,10 @@ def _words(language: str) -> Wording:
     return Wording(language, isolated)
 
 
+def _spoken(template: str, words: Wording, **values: object) -> str:
+    return _render(template, words=words, _=words.say, **values)
+
+
 def _render(template: str, **values: object) -> str:
     return _templates().get_template(template).render(**values)
 
@@ -111,6 +115,6 @@ def _templates() -> Environment:
         file_name=file_name,
         behind=text.behind,
         linked=text.linked,
-        tongue=lambda code: Wording(code).ui("languages"),
+        tongues=TONGUES,
     )
     return environment

@@ -35,9 +35,9 @@ def summary(overview: Overview, words: Wording, config: Config) -> str:
     parts = [
         _headline(overview, config, words),
         _table(_coverage(overview.coverage, words)),
-        words.term("ui", "survey_caveat"),
-        _moved(words.term("ui", "opened"), overview.opened, words),
-        _moved(words.term("ui", "closed"), overview.closed, words),
+        words.say("The survey asked some 160 people; we observe associations: compare with care."),
+        _moved(words.say("Opened"), overview.opened, words),
+        _moved(words.say("Closed"), overview.closed, words),
         _untold(overview, words),
     ]
     return "\n\n".join(part for part in parts if part)
@@ -46,12 +46,12 @@ def summary(overview: Overview, words: Wording, config: Config) -> str:
 def _headline(overview: Overview, config: Config, words: Wording) -> str:
     names = {"ar": config.network.name_ar, "fr": config.network.name_fr}
     name = names.get(words.language) or config.network.name
-    return f"{name} · {words.ui('as_of', date=words.date(overview.as_of))}"
+    as_of = words.say("As of {date}", date=overview.as_of)
+    return f"{name} · {as_of}"
 
 
 def _coverage(figures: Iterable[Coverage], words: Wording) -> Iterator[tuple[str, ...]]:
-    heads = ("channel", "tonight", "counted", "survey")
-    yield tuple(words.term("ui", head) for head in heads)
+    yield words.say("Channel"), words.say("Seen"), words.say("Counted"), words.say("Survey")
     for one in figures:
         survey = words.percent(one.survey / 100) if one.survey is not None else NOTHING
         yield words.channel(one.channel), interval(one, words), f"{one.confirmed}/{one.associations}", survey
@@ -66,15 +66,15 @@ def interval(one: Coverage, words: Wording) -> str:
 def _moved(title: str, rows: Iterable[Gap], words: Wording) -> str:
     titles = Counter(words.gap(gap.code, gap.channel, gap.severity, gap.params).title for gap in rows)
     if not titles:
-        return words.pair(title, words.term("ui", "none_seen"))
+        return words.pair(title, words.say("Nothing"))
     lines = [(str(count), said) for said, count in titles.most_common()]
     return f"{title}\n{_table(lines, numbers=True)}"
 
 
 def _untold(overview: Overview, words: Wording) -> str:
-    title = words.term("ui", "untold")
+    title = words.say("Could not be told")
     if not overview.untold:
-        return words.pair(title, words.term("ui", "none_seen"))
+        return words.pair(title, words.say("Nothing"))
     ranked = sorted(overview.untold.items(), key=lambda pair: (-pair[1], pair[0][0], str(pair[0][1])))
     lines = [
         (str(count), words.pair(words.channel(channel), words.term("cause", str(reason))))
@@ -97,7 +97,7 @@ def _line(row: tuple[str, ...], widths: list[int], *, numbers: bool) -> str:
 
 def _report(view: AssociationView, overview: Overview, words: Wording) -> Iterator[str]:
     yield view.association.shown(words.language)
-    yield words.ui("as_of", date=words.date(overview.as_of))
+    yield words.say("As of {date}", date=overview.as_of)
     yield words.label("ui", "not_judgement")
     yield from _strong(list(spoken_strengths(view, overview, words)), words)
     yield from _todo(view, words)
@@ -142,7 +142,7 @@ def _further(rows: Iterable[Gap], words: Wording) -> Iterator[str]:
     titles = [words.gap(gap.code, gap.channel, gap.severity, gap.params).title for gap in rows]
     if titles:
         yield ""
-        yield words.term("ui", "further")
+        yield words.say("Other points")
         yield from (f"  - {title}" for title in titles)
 
 
@@ -150,13 +150,13 @@ def _accounts(view: AssociationView, words: Wording) -> Iterator[str]:
     if not view.accounts:
         return
     yield ""
-    yield words.ui("accounts")
+    yield words.say("Accounts")
     for account in view.accounts:
         yield f"  - {words.pair(words.channel(account.channel), state(account, words))} · {account.url}"
         last = " · ".join([newest(account, words), *behind(account, words)])
-        yield f"    {words.pair(words.ui('last_publication'), last)}"
+        yield f"    {words.pair(words.say('Last publication'), last)}"
         if said := linked(account, words):
-            yield f"    {words.pair(words.ui('linked'), said)}"
+            yield f"    {words.pair(words.say('Links'), said)}"
 
 
 def state(account: AccountView, words: Wording) -> str:
