@@ -6,7 +6,8 @@ from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from auditor.wording import TONGUES, Wording, isolated
+from auditor.languages import TONGUES
+from auditor.wording import Wording, isolated
 
 
 def words_of(language: str) -> Wording:

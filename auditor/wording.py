@@ -8,28 +8,18 @@ that an address or a name in the other direction cannot disturb the line.
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from functools import cache
-from importlib.resources import files
-from typing import Any
 
 from babel import Locale
-from babel.dates import format_date, format_skeleton, format_timedelta
-from babel.numbers import format_decimal
+from babel.dates import format_date, format_skeleton, format_time, format_timedelta, get_timezone
+from babel.numbers import format_decimal, format_percent
 from markupsafe import Markup, escape
 
-from auditor.catalogue import catalogue
-from auditor.messages import translations
+from auditor.languages import LOCALES, direction
+from auditor.speech import speech
 from probes.model import Activity, Precision, Scalar
-
-LOCALES = {"ar": "ar_MA", "fr": "fr_MA", "en": "en_GB"}
-"""Plain `ar` would write أغسطس and Arabic-Indic digits; Morocco writes غشت and Western ones."""
-
-TONGUES = {"ar": "العربية", "fr": "Français", "en": "English"}
-"""What each language calls itself; no language translates it."""
 
 NOTHING = "—"
 DATES = frozenset({"since", "checked_at", "last_date", "expires_on"})
@@ -97,26 +87,26 @@ class Wording:
     def __init__(self, language: str, isolate: Isolate = plain) -> None:
         self.language = language
         self.locale = LOCALES[language]
-        self.direction = Locale.parse(self.locale).text_direction
+        self.direction = direction(language)
         self._isolate = isolate
         self._html = isolate is isolated
-        self._messages = translations(language)
+        self._speech = speech(language)
 
     def term(self, group: str, code: str) -> str:
         """A short word of `terms.toml`; the code itself where there is none."""
-        return terms().get(group, {}).get(code, {}).get(self.language, code)
+        return self._speech.term(group, code)
 
     def label(self, group: str, name: str, **facts: Fact) -> str:
         """A label of the catalogue, its facts filled in."""
-        return self._fill(catalogue().label(group, name, self.language), facts)
+        return self._fill(self._speech.label(group, name), facts)
 
     def say(self, message: str, /, **facts: Fact) -> str:
         """A sentence of the faces, by its English text, its facts filled in and isolated."""
-        return self._fill(self._messages.gettext(message), facts)
+        return self._fill(self._speech.messages.gettext(message), facts)
 
     def count(self, one: str, several: str, n: int, /, **facts: Fact) -> str:
         """A sentence with a number in the form that it takes; the number is the fact `n`."""
-        return self._fill(self._messages.ngettext(one, several, n), {"n": n, **facts})
+        return self._fill(self._speech.messages.ngettext(one, several, n), {"n": n, **facts})
 
     def pair(self, label: str, value: str) -> str:
         """A label and its value, with the space that French puts before a colon."""
@@ -125,7 +115,7 @@ class Wording:
 
     def channel(self, name: str) -> str:
         """A channel's name."""
-        return catalogue().label("channel", name, self.language)
+        return self._speech.label("channel", name)
 
     def date(self, day: date | datetime | str | None) -> str:
         """A day, long: "20 غشت 2024". An ISO text is read first; nothing gives a dash."""
@@ -133,6 +123,20 @@ class Wording:
             return NOTHING
         when = date.fromisoformat(day[:10]) if isinstance(day, str) else day
         return str(format_date(when, "long", locale=self.locale))
+
+    def time(self, moment: datetime, zone: str) -> str:
+        """The time of day by the clocks of a zone: "02:35"."""
+        return str(format_time(moment, "short", tzinfo=get_timezone(zone), locale=self.locale))
+
+    def moment(self, moment: datetime, zone: str) -> str:
+        """A day and the time of day by the clocks of a zone: "20 غشت 2026، 02:35"."""
+        here = moment.astimezone(get_timezone(zone))
+        joined = self._speech.messages.gettext("{day}, {time}")
+        return joined.format(day=self.date(here), time=self.time(moment, zone))
+
+    def number(self, n: float) -> str:
+        """A number, its thousands set apart as the language does."""
+        return str(format_decimal(n, locale=self.locale))
 
     def days(self, count: float) -> str:
         """A span of days as one says it: "11 months"."""
@@ -160,13 +164,13 @@ class Wording:
 
     def percent(self, share: float) -> str:
         """A share of one as percent, at most one decimal."""
-        number = format_decimal(round(100 * share, 1), locale=self.locale)
-        return f"{number}\u00a0%" if self.language == "fr" else f"{number}%"
+        whole = Locale.parse(self.locale).percent_formats[None].pattern
+        return str(format_percent(share, whole.replace("0", "0.#"), locale=self.locale))
 
     def gap(self, code: str, channel: str, severity: str, params: Mapping[str, Fact]) -> Told:
         """A gap (or a status) in words."""
-        book = catalogue()
-        entry, text = book[code], book[code].words[self.language]
+        label, entry = self._speech.label, self._speech.book[code]
+        text = entry.words[self.language]
         facts: dict[str, Fact] = {"channel": channel, **params}
         facts |= {new: params[old] for new, old in ALIASES.items() if old in params and new not in params}
         return Told(
@@ -176,9 +180,9 @@ class Wording:
             why=self._fill(text["why"], facts),
             evidence=self._fill(text["evidence"], facts),
             steps=tuple(self._fill(step, facts) for step in entry.steps(channel, self.language)),
-            severity=book.label("severity", severity, self.language),
-            who=book.label("actor", entry.actor, self.language),
-            time=book.label("effort", entry.effort, self.language),
+            severity=label("severity", severity),
+            who=label("actor", entry.actor),
+            time=label("effort", entry.effort),
         )
 
     def _fill(self, template: str, facts: Mapping[str, Fact]) -> str:
@@ -222,10 +226,3 @@ def _all_told(part: str, facts: Mapping[str, Fact]) -> bool:
 
 def _is_foreign(text: str) -> bool:
     return "://" in text or text.startswith(("@", "www."))
-
-
-@cache
-def terms() -> Mapping[str, Mapping[str, Mapping[str, str]]]:
-    """The short words that ship with the package."""
-    data: dict[str, Any] = tomllib.loads(files("auditor.words").joinpath("terms.toml").read_text("utf-8"))
-    return data

@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 import pytest
 
 from auditor.catalogue import LANGUAGES, catalogue
+from auditor.speech import terms
 from auditor.standing import Bands
-from auditor.wording import SOURCES, Wording, isolated, terms
+from auditor.wording import SOURCES, Wording, isolated
 from probes.model import Activity, Kind, Precision, Reason
 from storage.model import State
 

@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from auditor.config import Config
+from auditor.languages import TONGUES
 from auditor.overview import Overview, overview
 from auditor.report import text
 from auditor.report.strengths import advice
 from auditor.view import AssociationView
-from auditor.wording import TONGUES, Wording, isolated
+from auditor.wording import Wording, isolated
 
 if TYPE_CHECKING:
     from auditor.app import App

@@ -10,8 +10,9 @@ from fastapi import Depends, HTTPException, Request
 from fastapi.responses import HTMLResponse
 
 from auditor.app import App
+from auditor.languages import LOCALES
 from auditor.templating import render
-from auditor.wording import LOCALES, Wording
+from auditor.wording import Wording
 
 
 @dataclass(frozen=True, slots=True)
