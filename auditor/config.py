@@ -55,6 +55,10 @@ class Network(Table):
     language: Language = "ar"
     zone: str = "Africa/Casablanca"
 
+    def shown(self, language: str) -> str:
+        """Its name in a language, or the one we have."""
+        return {"ar": self.name_ar, "fr": self.name_fr}.get(language) or self.name
+
     @field_validator("zone")
     @classmethod
     def _is_known(cls, zone: str) -> str:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from auditor.languages import TONGUES
+from auditor.trend import draw
 from auditor.wording import Wording, isolated
+
+PARTS = re.compile(r"([/.?&=_-]+|:(?!//))")
+"""Where an address may be broken: behind what parts it."""
 
 
 def words_of(language: str) -> Wording:
@@ -26,6 +32,13 @@ def render(template: str, language: str, **values: object) -> str:
     return _templates().get_template(template).render(**speech, **values)
 
 
+def breakable(address: str) -> Markup:
+    """An address as a reader knows it, that a narrow screen breaks between its parts and never in a word."""
+    told = PARTS.split(address.removeprefix("https://").rstrip("/"))
+    marks = [escape(part) + (Markup("<wbr>") if at % 2 else "") for at, part in enumerate(told)]
+    return Markup("").join(marks)
+
+
 @cache
 def _templates() -> Environment:
     environment = Environment(
@@ -35,5 +48,6 @@ def _templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals["tongues"] = TONGUES
+    environment.globals.update(tongues=TONGUES, draw=draw)
+    environment.filters["breakable"] = breakable
     return environment

@@ -44,8 +44,7 @@ def summary(overview: Overview, words: Wording, config: Config) -> str:
 
 
 def _headline(overview: Overview, config: Config, words: Wording) -> str:
-    names = {"ar": config.network.name_ar, "fr": config.network.name_fr}
-    name = names.get(words.language) or config.network.name
+    name = config.network.shown(words.language)
     as_of = words.say("As of {date}", date=overview.as_of)
     return f"{name} · {as_of}"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
+from urllib.parse import quote
 
 from fastapi import Depends, HTTPException, Request
 from fastapi.responses import HTMLResponse
@@ -12,6 +13,7 @@ from fastapi.responses import HTMLResponse
 from auditor.app import App
 from auditor.languages import LOCALES
 from auditor.templating import render
+from auditor.ways import Address
 from auditor.wording import Wording
 
 
@@ -25,21 +27,26 @@ class Asked:
     path: str
 
     @property
+    def link(self) -> Address:
+        """Where this page's links lead."""
+        return Address(self.language, self.path)
+
+    @property
     def words(self) -> Wording:
         """The words of its language as plain text."""
         return Wording(self.language)
 
     def page(self, template: str, *, status: int = 200, **values: object) -> HTMLResponse:
         """A page of `templates/`, with what every page shows."""
-        shown = {"config": self.app.config, "asked": self, "live": True}
-        return HTMLResponse(render(template, self.language, **shown, **values), status)
+        shown = {"config": self.app.config, "asked": self, "link": self.link, "as_of": self.now}
+        return HTMLResponse(render(template, self.language, **{**shown, "live": True, **values}), status)
 
 
 def asked(request: Request, language: str) -> Asked:
     """The request, where its address begins with a language we speak; else 404."""
     if language not in LOCALES:
         raise HTTPException(404)
-    state, path = request.app.state, request.url.path.removeprefix(f"/{language}")
+    state, path = request.app.state, quote(request.url.path.removeprefix(f"/{language}"))
     query = f"?{request.url.query}" if request.url.query else ""
     return Asked(state.app, state.clock(), language, path + query)
 
