@@ -29,6 +29,7 @@ from pydantic_core import PydanticCustomError
 from auditor.catalogue import catalogue
 from auditor.errors import ConfigError
 from auditor.layers import PREFIX, laid_over, overrides_of, read, refuse_secrets, rooted, secret_in
+from auditor.notify import Monitor, Notify
 from auditor.refusal import near, told
 from auditor.rules import Rule
 from auditor.standing import Bands, Confirm
@@ -143,6 +144,8 @@ class Config(Table):
     survey: Survey = Survey()
     schedule: Schedule = Schedule()
     report: Report = Report()
+    notify: Notify = Notify()
+    monitor: Monitor = Monitor()
     rules: tuple[Rule, ...] = ()
 
     @field_validator("rules")

@@ -14,6 +14,8 @@ from auditor.refusal import lower
 PREFIX = "AUDITOR_"
 SECRET = re.compile(r"(?:^|_)(?:key|token|secret|password|bearer)$")
 URL_WITH_PASSWORD = re.compile(r"://[^/@\s:]*:[^/@\s]+@")
+SERVICE = ("notify", "recipients", "to")
+"""Where the URL of a chat or another service stands: who reads it may write there."""
 
 Place = tuple[str, ...]
 
@@ -43,10 +45,20 @@ def secret_in(path: str | Path) -> str:
 def refuse_secrets(table: Mapping[str, Any], origin: str) -> None:
     """Raise ConfigError where a secret stands in the file: it would be copied, shown and committed."""
     for place, value in _leaves(table):
-        if SECRET.search(place[-1]) or (isinstance(value, str) and URL_WITH_PASSWORD.search(value)):
+        if _is_secret(place, value):
             variable = PREFIX + "__".join(place).upper()
             remedy = f"set {variable} in the environment, or name a file that holds it"
+            if place == SERVICE:
+                remedy = "a file that holds it: to_file in place of to"
             raise ConfigError(f"{origin}: {'.'.join(place)}", "a secret does not belong in this file", remedy)
+
+
+def _is_secret(place: Place, value: Any) -> bool:
+    """Whether a setting is one that nobody should read: a key, an address with a password, a way to write."""
+    if not isinstance(value, str):
+        return bool(SECRET.search(place[-1]))
+    is_service = place == SERVICE and "://" in value
+    return is_service or bool(SECRET.search(place[-1]) or URL_WITH_PASSWORD.search(value))
 
 
 def _leaves(value: Any, place: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
@@ -68,6 +80,8 @@ def rooted(table: dict[str, Any], folder: Path) -> dict[str, Any]:
 def _root(key: str, value: Any, folder: Path) -> Any:
     if isinstance(value, dict):
         return rooted(value, folder)
+    if isinstance(value, list):
+        return [_root(key, inner, folder) for inner in value]
     if isinstance(value, str) and value and (key == "folder" or key.endswith("_file")):
         return str(folder / Path(value).expanduser())
     return value

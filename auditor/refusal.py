@@ -62,7 +62,7 @@ def _names_beside(config: type[BaseModel], place: tuple[int | str, ...]) -> list
     for part in place[:-1]:
         fields = [model.model_fields[part] for model in models if part in model.model_fields]
         models = [inner for field in fields for inner in _models(field.annotation)] or _tagged(models, part)
-    return sorted({name for model in models for name in model.model_fields})
+    return sorted({field.alias or name for model in models for name, field in model.model_fields.items()})
 
 
 def _tagged(models: list[type[BaseModel]], part: int | str) -> list[type[BaseModel]]:

@@ -13,12 +13,13 @@ from typing import Self
 
 from storage.database import Database
 from storage.derived import Derived
+from storage.messages import Messages
 from storage.nights import Nights
 from storage.registry import Registry
 from storage.writer import Writer
 
 
-class Store(Registry, Nights, Derived):
+class Store(Registry, Nights, Derived, Messages):
     """The registry, the nights, the conclusions and the decisions of one network."""
 
     def __init__(self, database: Database) -> None:
