@@ -12,6 +12,12 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, m
 from auditor.layers import secret_in
 
 
+def _from_file(given: Any, name: str) -> Any:
+    if isinstance(given, dict) and given.get(f"{name}_file") and not given.get(name):
+        return {**given, name: secret_in(given[f"{name}_file"])}
+    return given
+
+
 class Notified(BaseModel):
     """A table of this module: frozen, and refusing what it does not know."""
 
@@ -56,7 +62,7 @@ class Recipient(Notified):
 
 
 class Smtp(Notified):
-    """The mail server. With `tls` the line is secure from the start, with `starttls` from the second word on."""
+    """The mail server. `tls` makes the line secure from the start, `starttls` before anything is told."""
 
     host: str = ""
     port: int = Field(default=587, ge=1, le=65535)
@@ -131,9 +137,3 @@ def key_of(address: str) -> str:
 
 def _bare(to: SecretStr) -> str:
     return to.get_secret_value().removeprefix("mailto:")
-
-
-def _from_file(given: Any, name: str) -> Any:
-    if isinstance(given, dict) and given.get(f"{name}_file") and not given.get(name):
-        return {**given, name: secret_in(given[f"{name}_file"])}
-    return given

@@ -1,7 +1,8 @@
 """The post: one message to one recipient, by SMTP or by Apprise, and what became of it.
 
-What became of it is a value: a recipient that cannot be reached must not stop the others. Only a message that
-surely did not go may be tried again; where the line broke after the text had been handed over, it is `unsure`.
+What became of it is a value: a recipient that cannot be reached must not stop the others. Only a message
+that surely did not go may be tried again; where the line broke after the text had been handed over, it is
+`unsure`.
 """
 
 from __future__ import annotations
@@ -60,7 +61,9 @@ class Message:
 
 def mail(message: Message, sender: str, to: str) -> EmailMessage:
     """The mail: plain text and HTML, the same bytes each time it is made. Raises ValueError."""
-    made = EmailMessage(policy=SMTP.clone(max_line_length=900))  # shorter ones would be broken within an address
+    made = EmailMessage(
+        policy=SMTP.clone(max_line_length=900)
+    )  # shorter ones would be broken within an address
     made["From"] = _address(sender)
     made["To"] = _address(to)
     made["Subject"] = message.subject

@@ -1,7 +1,8 @@
 """The dead-man ping: a monitor hears that the night began and how it ended, and rings when it hears nothing.
 
-`healthchecks` is the convention of Healthchecks.io, also self-hosted: `/start`, the bare address, `/fail` with the
-last lines of the log, paired by `rid`. `push` is Uptime Kuma's: `?status=up|down&msg=`, and nothing at the start.
+`healthchecks` is the convention of Healthchecks.io, also self-hosted: `/start`, the bare address, `/fail`
+with the last lines of the log, paired by `rid`. `push` is Uptime Kuma's: `?status=up|down&msg=`, nothing at
+the start.
 
 The address is the operator's own and may well be in the operator's own network, so it is asked by a client
 of its own and not through the guarded Fetcher, which is for addresses that strangers typed. It is a secret
@@ -62,7 +63,9 @@ class Pulse:
                 self._ask(self._url, ending, said, status)
             except (httpx.HTTPError, httpx.InvalidURL, ValueError) as trouble:
                 if attempt == TRIES:
-                    log.warning("the monitor was not told%s: %s", f" ({ending})" if ending else "", _why(trouble))
+                    log.warning(
+                        "the monitor was not told%s: %s", f" ({ending})" if ending else "", _why(trouble)
+                    )
             else:
                 return
 
@@ -86,7 +89,9 @@ def _why(trouble: Exception) -> str:
 def _with(url: str, ending: str, query: str) -> str:
     """The address with an ending of its path and more of a query; `status` and `msg` it has already go."""
     parts = urlsplit(url)
-    kept = [part for part in parts.query.split("&") if part and part.partition("=")[0] not in {"status", "msg"}]
+    kept = [
+        part for part in parts.query.split("&") if part and part.partition("=")[0] not in {"status", "msg"}
+    ]
     whole = parts._replace(path=parts.path.rstrip("/") + ending, query="&".join([*kept, query]), fragment="")
     return urlunsplit(whole)
 

@@ -1,0 +1,82 @@
+"""Who listens on loopback in the tests of messages: a real mail server, and a real web server for pings."""
+
+import contextlib
+import socket
+import threading
+from dataclasses import dataclass, field
+from email import message_from_bytes
+from email.policy import default
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from aiosmtpd.controller import Controller
+
+
+@dataclass
+class Mailbox:
+    """What a mail server took, and whom it refuses with which words."""
+
+    port: int = 0
+    taken: list = field(default_factory=list)
+    refused: dict = field(default_factory=dict)
+    raw: list = field(default_factory=list)
+
+    async def handle_RCPT(self, server, session, envelope, address, options):  # noqa: N802
+        if address in self.refused:
+            return self.refused[address]
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, server, session, envelope):  # noqa: N802
+        self.raw.append(envelope.content)
+        self.taken.append((envelope.rcpt_tos, message_from_bytes(envelope.content, policy=default)))
+        return "250 taken"
+
+    def to(self, address):
+        """The mails that reached an address."""
+        return [mail for addresses, mail in self.taken if address in addresses]
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        return held.getsockname()[1]
+
+
+@contextlib.contextmanager
+def mail_server(**how):
+    """A mail server and what it took."""
+    box = Mailbox(free_port(), **how)
+    controller = Controller(box, hostname="127.0.0.1", port=box.port)
+    controller.start()
+    try:
+        yield box
+    finally:
+        controller.stop()
+
+
+@contextlib.contextmanager
+def web_server(answers=()):
+    """A web server that keeps (method, path, body) of every request; `answers` are statuses, then 200."""
+    asked, waiting = [], list(answers)
+
+    class Asked(BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            asked.append((self.command, self.path, body.decode()))
+            self.send_response(waiting.pop(0) if waiting else 200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        do_GET = do_POST  # noqa: N815
+
+        def log_message(self, *_):
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Asked)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield f"127.0.0.1:{server.server_address[1]}", asked
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
