@@ -9,6 +9,7 @@ Secrets come from the environment or from files, never from the configuration fi
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from datetime import time
 from pathlib import Path
@@ -36,6 +37,7 @@ from auditor.standing import Bands, Confirm
 from probes import links
 from probes.fetch import FetchOptions
 
+ADDRESS = re.compile(r"https?://[^/\s?#@]+/?", re.IGNORECASE)
 HERE = Path(__file__).resolve().parent
 
 Language = Literal["ar", "fr", "en"]
@@ -132,6 +134,23 @@ class Report(Table):
     languages: tuple[Language, ...] = ("ar", "fr", "en")
 
 
+class Web(Table):
+    """Where `auditor serve` shows its pages, under which names, and the address that letters carry."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8321, ge=0, le=65535)
+    hosts: tuple[str, ...] = ()
+    public_url: str = ""
+
+    @field_validator("public_url")
+    @classmethod
+    def _is_an_address(cls, given: str) -> str:
+        if given and not ADDRESS.fullmatch(given):
+            told = {"given": f'"{given}"', "near": "https://reports.example.org"}
+            raise PydanticCustomError("nameless", "{given} is not the address of a site", told)
+        return given.rstrip("/")
+
+
 class Config(Table):
     """Everything that can be set. It is read once and handed down in parts."""
 
@@ -144,6 +163,7 @@ class Config(Table):
     survey: Survey = Survey()
     schedule: Schedule = Schedule()
     report: Report = Report()
+    web: Web = Web()
     notify: Notify = Notify()
     monitor: Monitor = Monitor()
     rules: tuple[Rule, ...] = ()

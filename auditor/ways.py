@@ -19,9 +19,17 @@ SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,80}")
 
 
 class Link(Protocol):
-    """The links of one page in one language. `live` pages can be answered to; those of a folder cannot."""
+    """The links of one page in one language.
+
+    `live` pages can be answered to, those of a folder cannot. Without `home` it leads nowhere else.
+    """
 
     live: bool
+
+    @property
+    def home(self) -> bool:
+        """Whether the reader may go to the network's pages."""
+        ...
 
     @property
     def languages(self) -> tuple[str, ...]:
@@ -56,6 +64,7 @@ class Address:
 
     language: str
     path: str = "/"
+    home: bool = True
     live = True
 
     @property
@@ -91,6 +100,7 @@ class Folder:
 
     name: str
     languages: tuple[str, ...]
+    home: bool = True
     live = False
 
     @property

@@ -14,22 +14,27 @@ from auditor.app import App
 from auditor.languages import LOCALES
 from auditor.templating import render
 from auditor.ways import Address
+from auditor.web.errors import COOKIE
 from auditor.wording import Wording
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request as a page sees it. `path` is the address behind the language: the other languages' links."""
+    """A request as a page sees it.
+
+    `path` is the address behind the language; `home` says that it came to a name under which all is shown.
+    """
 
     app: App
     now: datetime
     language: str
     path: str
+    home: bool = True
 
     @property
     def link(self) -> Address:
         """Where this page's links lead."""
-        return Address(self.language, self.path)
+        return Address(self.language, self.path, self.home)
 
     @property
     def words(self) -> Wording:
@@ -39,7 +44,9 @@ class Asked:
     def page(self, template: str, *, status: int = 200, **values: object) -> HTMLResponse:
         """A page of `templates/`, with what every page shows."""
         shown = {"config": self.app.config, "asked": self, "link": self.link, "as_of": self.now}
-        return HTMLResponse(render(template, self.language, **{**shown, "live": True, **values}), status)
+        answer = HTMLResponse(render(template, self.language, **{**shown, "live": True, **values}), status)
+        answer.set_cookie(COOKIE, self.language, max_age=365 * 86400, httponly=True, samesite="lax")
+        return answer
 
 
 def asked(request: Request, language: str) -> Asked:
@@ -48,7 +55,7 @@ def asked(request: Request, language: str) -> Asked:
         raise HTTPException(404)
     state, path = request.app.state, quote(request.url.path.removeprefix(f"/{language}"))
     query = f"?{request.url.query}" if request.url.query else ""
-    return Asked(state.app, state.clock(), language, path + query)
+    return Asked(state.app, state.clock(), language, path + query, request.scope["home"])
 
 
 Page = Annotated[Asked, Depends(asked)]

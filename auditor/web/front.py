@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from auditor.web.asked import Page
+from auditor.web.errors import language_of
 
 router = APIRouter()
 
@@ -13,7 +14,8 @@ router = APIRouter()
 @router.get("/")
 def door(request: Request) -> RedirectResponse:
     """Lead to the reader's language."""
-    return RedirectResponse(f"/{request.app.state.app.config.network.language}/", 303)
+    language = language_of(request.scope, request.app.state.app.config)
+    return RedirectResponse(f"/{language}/", 303, {"vary": "Accept-Language, Cookie"})
 
 
 @router.get("/{language}/")

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import datetime
 from importlib.resources import files
 
 from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
 from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException
 
 from auditor.app import App
 from auditor.web import front
-
-Clock = Callable[[], datetime]
+from auditor.web.errors import Clock, refused
+from auditor.web.guard import Guard
 
 ROUTERS = (front.router,)
 
@@ -25,4 +25,7 @@ def site(app: App, clock: Clock) -> FastAPI:
     web.mount("/static", StaticFiles(directory=str(files("auditor.web").joinpath("static"))), name="static")
     for router in ROUTERS:
         web.include_router(router)
+    for trouble in (HTTPException, RequestValidationError):
+        web.add_exception_handler(trouble, refused)
+    web.add_middleware(Guard, config=app.config, clock=clock)
     return web

@@ -1,0 +1,58 @@
+"""What is shown where there is no page, no leave, or a fault: in the reader's language, with a way back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.requests import cookie_parser
+from starlette.types import Scope
+
+from auditor.config import Config
+from auditor.languages import LOCALES, negotiated
+from auditor.templating import render, words_of
+from auditor.ways import Address
+
+Clock = Callable[[], datetime]
+
+COOKIE = "language"
+"""Keeps the language that a reader chose."""
+
+
+def language_of(scope: Scope, config: Config) -> str:
+    """The reader's language: that of the address, the one chosen before, the browser's, the network's."""
+    headers = Headers(scope=scope)
+    told = (scope["path"].split("/")[1], cookie_parser(headers.get("cookie", "")).get(COOKIE))
+    spoken = next((code for code in told if code in LOCALES), None)
+    return spoken or negotiated(headers.get("accept-language"), config.network.language)
+
+
+def page(scope: Scope, config: Config, status: int, now: datetime) -> HTMLResponse:
+    """The page of an HTTP status that is no success."""
+    language = language_of(scope, config)
+    words = words_of(language)
+    title, said = {
+        403: (words.say("This is not allowed"), words.say("You may not do this, or not from here.")),
+        404: (
+            words.say("There is no such page"),
+            words.say("The address may be mistyped, or what it led to is no longer there."),
+        ),
+        500: (
+            words.say("Something went wrong on our side"),
+            words.say("It is not your fault, and nothing was lost. Please try again in a while."),
+        ),
+    }.get(status, (words.say("This did not work"), words.say("Please check what you typed and try again.")))
+    link = Address(language, home=scope.get("home", False))
+    shown = {"title": title, "said": said, "config": config, "link": link, "as_of": now, "live": True}
+    return HTMLResponse(render("error.html", language, **shown), status)
+
+
+def refused(request: Request, error: Exception) -> HTMLResponse:
+    """What FastAPI shows for an HTTPException, or for a value that a form may not have (422)."""
+    status = error.status_code if isinstance(error, HTTPException) else 422
+    state = request.app.state
+    return page(request.scope, state.app.config, status, state.clock())

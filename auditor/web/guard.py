@@ -1,0 +1,116 @@
+"""Who is answered, and how every answer is fenced: the outermost layer of the web application.
+
+The coordinator's pages have no login yet, so they are for the machine itself and for the names that the
+operator lists. Under the address that letters carry, only what a letter leads to is there. Any other name is
+refused: a strange page could point one at this machine and read ours through it (DNS rebinding).
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from dataclasses import dataclass
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import PlainTextResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from auditor.config import Config
+from auditor.web import errors
+from auditor.web.errors import Clock
+
+log = logging.getLogger(__name__)
+
+FENCES = {
+    "content-security-policy": "default-src 'none'; style-src 'self'; img-src 'self' data:; "
+    "form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cache-control": "no-store",
+}
+"""What an answer says unless its page said otherwise."""
+YEAR = "public, max-age=31536000, immutable"
+OPEN = re.compile(r"/(r|badge|static)/.+|/[a-z]{2}/(report(\.pdf|/.*)?|unsubscribe/.+)")
+"""What a letter, a mail or a badge leads to."""
+STRANGE = "This name does not lead here. Whoever runs the auditor can list it in [web] hosts.\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """An ASGI layer around the whole application."""
+
+    app: ASGIApp
+    config: Config
+    clock: Clock
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer or refuse a request; a bug inside becomes a page that says so."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started = False
+
+        async def fenced(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                _fence(message, scope)
+            await send(message)
+
+        answer: ASGIApp = self._refusal(scope) or self.app
+        try:
+            await answer(scope, receive, fenced)
+        except Exception:
+            log.exception("%s %s crashed", scope["method"], scope["path"])
+            if started:
+                raise
+            await self._page(scope, 500)(scope, receive, fenced)
+
+    def _refusal(self, scope: Scope) -> Response | None:
+        headers = Headers(scope=scope)
+        host = _name(headers.get("host", ""))
+        scope["home"] = self._is_home(host)
+        if not scope["home"]:
+            if host != _name(urlsplit(self.config.web.public_url).netloc) or not host:
+                return PlainTextResponse(STRANGE, 403)
+            if not OPEN.fullmatch(scope["path"]):
+                return self._page(scope, 404)
+        if scope["method"] not in {"GET", "HEAD"} and _is_foreign(headers):
+            return self._page(scope, 403)
+        return None
+
+    def _page(self, scope: Scope, status: int) -> Response:
+        return errors.page(scope, self.config, status, self.clock())
+
+    def _is_home(self, host: str) -> bool:
+        return _is_loopback(host) or host in {name.lower() for name in self.config.web.hosts}
+
+
+def _name(host: str) -> str:
+    """A Host header without its port."""
+    return re.sub(r":\d*$", "", host.lower()).strip("[]").rstrip(".")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _is_foreign(headers: Headers) -> bool:
+    """Whether another site's page sends this form. Ours send no referrer, so their origin may be `null`."""
+    site, origin = headers.get("sec-fetch-site"), headers.get("origin", "null")
+    if site is not None:
+        return site not in {"same-origin", "none"}
+    return origin != "null" and _name(urlsplit(origin).netloc) != _name(headers.get("host", ""))
+
+
+def _fence(message: Message, scope: Scope) -> None:
+    headers = MutableHeaders(scope=message)
+    if scope["path"].startswith("/static/") and message["status"] in {200, 304}:
+        headers["cache-control"] = YEAR
+    for name, value in FENCES.items():
+        headers.setdefault(name, value)
