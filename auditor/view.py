@@ -87,9 +87,8 @@ def view(dossier: Dossier, config: Config, moment: Moment, owners: Owners) -> As
     """One association as a face shows it. Pure."""
     known = case(dossier, moment, owners)
     words = in_force(dossier.decisions, moment.now)
-    waived = [word for word in words if word.kind is DecisionKind.WAIVE]
     rows = tuple(gap for gap in dossier.gaps if gap.first_seen <= moment.now)
-    shown = [gap for gap in rows if not _is_waived(gap, waived)]
+    shown = [gap for gap in rows if not any(waives(word, gap) for word in words)]
     return AssociationView(
         association=dossier.association,
         accounts=tuple(_account(held, known, config, moment) for held in known.accounts if _is_link(held)),
@@ -113,12 +112,13 @@ def _is_settled(proposal: Proposal, known: Case) -> bool:
     return known.knows(proposal.link) is not False
 
 
-def _is_waived(gap: Gap, words: Iterable[Decision]) -> bool:
-    return any(
-        word.code in (None, gap.code)
+def waives(word: Decision, gap: Gap) -> bool:
+    """Whether a person's word says that a gap need not be told, for as long as it holds."""
+    return (
+        word.kind is DecisionKind.WAIVE
+        and word.code in (None, gap.code)
         and word.channel in ("", gap.channel)
         and word.value in (None, "", gap.subject)
-        for word in words
     )
 
 

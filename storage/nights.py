@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
@@ -86,6 +86,12 @@ class Nights:
         """Every night, the oldest first."""
         return map(_night, self._database.rows(select(NIGHT), NIGHT.c.day))
 
+    def newest_nights(self, count: int) -> list[Night]:
+        """The newest nights, at most so many, the oldest of them first."""
+        with self._database.reading() as connection:
+            rows = connection.execute(select(NIGHT).order_by(NIGHT.c.day.desc()).limit(count)).all()
+        return [_night(row) for row in reversed(rows)]
+
     def night(self, day: date) -> Night | None:
         """The night of this UTC day."""
         return self._one_night(select(NIGHT).where(NIGHT.c.day == day))
@@ -115,6 +121,15 @@ class Nights:
             by_account = self._database.rows(query, OBSERVATION.c.account_id, OBSERVATION.c.night_id)
             return map(_observation, by_account)
         return map(_observation, self._database.rows(query, OBSERVATION.c.id))
+
+    def glances(self, association: str, night_ids: Collection[int]) -> Iterator[Observation]:
+        """What these nights saw of an association's accounts, without the evidence, account by account."""
+        own = select(ACCOUNT.c.id).where(ACCOUNT.c.association == association)
+        columns = [column for column in OBSERVATION.c if column.key != "evidence"]
+        query = select(*columns).where(
+            OBSERVATION.c.account_id.in_(own), OBSERVATION.c.night_id.in_(list(night_ids))
+        )
+        return map(_glance, self._database.rows(query, OBSERVATION.c.account_id, OBSERVATION.c.night_id))
 
     def observation(self, night_id: int, account_id: int) -> Observation | None:
         """What this night saw of this account."""
@@ -175,12 +190,15 @@ def _observation_columns(observation: Observation) -> dict[str, Any]:
 
 
 def _observation(row: Any) -> Observation:
+    return replace(_glance(row), evidence=row.evidence)
+
+
+def _glance(row: Any) -> Observation:
     return Observation(
         account_id=row.account_id,
         night_id=row.night_id,
         observed_at=row.observed_at,
         finding=row.finding,
-        evidence=row.evidence,
         probe_version=row.probe_version,
         id=row.id,
     )

@@ -1,0 +1,55 @@
+"""What a look rests on, as a person reads it: what was asked, what came, and the words that stood there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from auditor.evidence import Bodies
+from probes.model import NEVER, Page
+from probes.read import clean, document
+from storage.errors import StoreError
+from storage.model import Evidence
+
+READ = 64 * 1024
+"""Bytes of a body that are read for its title and first words; a page is shown within a moment."""
+QUOTED = 400
+"""Characters of a page's own words that are shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exhibit:
+    """One exchange. `title` and `words` are the page's own, from the archived body.
+
+    `body` is kept; lost where the archive does not hold it any more; none where no body came.
+    """
+
+    piece: Evidence
+    body: str = "none"
+    title: str = ""
+    words: str = ""
+
+    @property
+    def led(self) -> tuple[tuple[str, int], ...]:
+        """The redirects on the way: each address and the status it gave, the last answer left out."""
+        return self.piece.hops[:-1]
+
+
+def exhibits(evidence: Iterable[Evidence], bodies: Bodies) -> Iterator[Exhibit]:
+    """Each exchange of a look, with what its archived body says."""
+    for piece in evidence:
+        yield _exhibit(piece, bodies)
+
+
+def _exhibit(piece: Evidence, bodies: Bodies) -> Exhibit:
+    if piece.digest is None:
+        return Exhibit(piece)
+    try:
+        body = bodies.get(piece.digest)
+    except StoreError:
+        return Exhibit(piece, "lost")
+    page = Page(
+        piece.final_url or piece.url, piece.status or 0, piece.headers, body[:READ], piece.fetched_at or NEVER
+    )
+    said = document(page)
+    return Exhibit(piece, "kept", clean(said.title), clean(said.text, QUOTED))

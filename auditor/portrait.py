@@ -1,0 +1,107 @@
+"""Everything the coordinator's page of one association shows, and nothing of any other association."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from auditor.gaps import is_open
+from auditor.ledger import items
+from auditor.prospect import Prospect, prospects
+from auditor.standing import Confirm, in_force
+from auditor.timeline import SPAN, Timeline, timeline
+from auditor.view import AssociationView, waives
+from storage.model import Decision, Gap, Observation, Standing
+from storage.store import Store
+
+LATELY = timedelta(days=30)
+"""How long a settled gap is still told of."""
+TOLD = 60
+"""Events that are listed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened: opened or closed (a gap), decided or withdrawn (a decision)."""
+
+    at: datetime
+    kind: str
+    about: Gap | Decision
+
+
+@dataclass(frozen=True, slots=True)
+class Portrait:
+    """One association as its coordinator sees it.
+
+    `settled` are the gaps closed lately; `waived` those somebody said need not be told, each with that word.
+    `ledger` are the decisions as `decide list` tells them, the newest first.
+    """
+
+    view: AssociationView
+    standings: Mapping[int, Standing]
+    timeline: Timeline
+    settled: tuple[Gap, ...]
+    waived: tuple[tuple[Gap, Decision], ...]
+    ledger: tuple[Mapping[str, Any], ...]
+    events: tuple[Event, ...]
+    confirm: Confirm
+
+    @property
+    def dialled(self) -> str:
+        """Its telephone number as a telephone takes it."""
+        return "".join(sign for sign in self.view.association.phone or "" if sign in "+0123456789")
+
+    def prospects(self, account_id: int) -> list[Prospect]:
+        """What is on its way for an account: a doubt, a trouble, another account, a return."""
+        standing = self.standings.get(account_id)
+        return [one for one in prospects(standing, self.confirm) if one.nights] if standing else []
+
+
+def portrait(store: Store, view: AssociationView, confirm: Confirm, now: datetime) -> Portrait:
+    """The page of an association whose view is at hand."""
+    mine = view.association.id
+    decisions = tuple(store.decisions(association=mine))
+    standings = {standing.account_id: standing for standing in store.standings(mine)}
+    rows = {row.id: row for row in store.accounts(mine, include_withdrawn=True) if row.id}
+    told = items(decisions, rows, standings, now)
+    return Portrait(
+        view=view,
+        standings=standings,
+        timeline=_nights(store, view),
+        settled=tuple(gap for gap in _closed(view) if gap.closed_at and gap.closed_at >= now - LATELY),
+        waived=tuple(_waived(view, in_force(decisions, now))),
+        ledger=tuple(reversed(told)),
+        events=tuple(events(view, decisions))[:TOLD],
+        confirm=confirm,
+    )
+
+
+def _nights(store: Store, view: AssociationView) -> Timeline:
+    nights = store.newest_nights(SPAN)
+    ids = [night.id for night in nights if night.id is not None]
+    looks: Iterable[Observation] = store.glances(view.association.id, ids)
+    return timeline(view.accounts, nights, looks)
+
+
+def _closed(view: AssociationView) -> Iterator[Gap]:
+    """The gaps that were told and are over, those a person waived left out."""
+    return (gap for gap in view.all_gaps if gap.opened_at and gap.closed_at and gap not in view.waived)
+
+
+def _waived(view: AssociationView, words: Sequence[Decision]) -> Iterator[tuple[Gap, Decision]]:
+    """The open gaps that need not be told, each with the newest word that says so."""
+    for gap in filter(is_open, view.waived):
+        yield gap, next(word for word in reversed(words) if waives(word, gap))
+
+
+def events(view: AssociationView, decisions: Iterable[Decision]) -> list[Event]:
+    """What happened, the newest first."""
+    told = [gap for gap in view.all_gaps if gap.opened_at and gap not in view.waived]
+    opened = [Event(gap.opened_at, "opened", gap) for gap in told if gap.opened_at]
+    closed = [Event(gap.closed_at, "closed", gap) for gap in told if gap.closed_at]
+    words = list(decisions)
+    said = [Event(word.decided_at, "decided", word) for word in words]
+    back = [Event(word.withdrawn.withdrawn_at, "withdrawn", word) for word in words if word.withdrawn]
+    return sorted([*opened, *closed, *said, *back], key=lambda event: event.at, reverse=True)
