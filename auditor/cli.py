@@ -20,6 +20,7 @@ import typer
 from auditor import __version__
 from auditor.commands import look, night, setup, tell
 from auditor.commands.decide import decide
+from auditor.commands.export import export
 from auditor.commands.registry import registry
 from auditor.commands.session import Session
 from auditor.errors import AuditorError, ConfigError
@@ -49,7 +50,7 @@ for command in (
     night.status,
     tell.gaps,
     tell.report,
-    tell.export,
+    export,
     tell.publish,
     night.rejudge,
     setup.doctor,

@@ -42,12 +42,14 @@ class Coverage:
 
 def coverage(seen: Iterable[AssociationView], config: Config) -> Iterator[Coverage]:
     """The network's figures, channel by channel in the config's order."""
-    listed = list(seen)
-    for channel in config.channels:
-        kinds = Counter(_covered(view, channel) for view in listed)
+    counts: dict[str, Counter[str]] = {channel: Counter() for channel in config.channels}
+    for view in seen:
+        for channel, kinds in counts.items():
+            kinds[covered(view, channel)] += 1
+    for channel, kinds in counts.items():
         yield Coverage(
             channel=channel,
-            associations=len(listed),
+            associations=kinds.total(),
             confirmed=kinds["confirmed"],
             unknown=kinds["unknown"],
             gone=kinds["gone"],
@@ -57,7 +59,7 @@ def coverage(seen: Iterable[AssociationView], config: Config) -> Iterator[Covera
         )
 
 
-def _covered(view: AssociationView, channel: str) -> str:
+def covered(view: AssociationView, channel: str) -> str:
     """What one association counts as: its best account decides, none at all is missing or a choice."""
     states = {one.state for one in view.on(channel) if _counts(one)}
     if State.PRESENT in states:

@@ -36,10 +36,11 @@ def status_item(night: Night | None, counts: Mapping[Presence, int], now: dateti
 
 def gap_items(overview: Overview) -> list[Item]:
     """Every open gap that no other hides, association by association, gravest first."""
-    return [_gap(gap, view.association.name) for view in overview.associations for gap in view.gaps]
+    return [gap_item(gap, view.association.name) for view in overview.associations for gap in view.gaps]
 
 
-def _gap(gap: Gap, name: str) -> Item:
+def gap_item(gap: Gap, name: str) -> Item:
+    """One gap of the association of that name."""
     return {"association": gap.association, "name": name, **_told(gap)}
 
 

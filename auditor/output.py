@@ -16,9 +16,17 @@ CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2028
 
 def document(items: Iterable[Mapping[str, Any]], now: datetime) -> str:
     """The JSON of every reading command: `{"schema": 1, "generated_at": …, "items": […]}`, an item a line."""
-    lines = ",\n".join(json.dumps(item, ensure_ascii=False, default=_plain) for item in items)
-    head = f'{{"schema": {SCHEMA}, "generated_at": "{stamp(now)}", "items": ['
-    return f"{head}\n{lines}\n]}}" if lines else f"{head}]}}"
+    return "".join(document_parts(items, now))
+
+
+def document_parts(items: Iterable[Mapping[str, Any]], now: datetime) -> Iterator[str]:
+    """The same, item by item, for items that need not be held."""
+    yield f'{{"schema": {SCHEMA}, "generated_at": "{stamp(now)}", "items": ['
+    before = "\n"
+    for item in items:
+        yield before + json.dumps(item, ensure_ascii=False, default=_plain)
+        before = ",\n"
+    yield "]}" if before == "\n" else "\n]}"
 
 
 def stamp(moment: datetime) -> str:

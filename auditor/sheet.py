@@ -5,6 +5,7 @@ It knows nothing of associations. A line is counted as a spreadsheet shows it, f
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import re
@@ -16,12 +17,12 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
+from auditor import workbook
 from auditor.errors import InputError
 
 MOST_BYTES = 64 * 1024 * 1024
 MOST_UNPACKED = 512 * 1024 * 1024
 MOST_COLUMNS = 300
-MOST_CELL = 20_000
 ARABIC_WORD = re.compile(r"[\u0621-\u064a]{3,}")
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 SAVE_AS = "save it as XLSX or as CSV"
@@ -166,10 +167,22 @@ def _said(value: object) -> str:
 
 def to_csv(table: Iterable[Sequence[object]], *, bom: bool = True, delimiter: str = ",") -> bytes:
     """A table as CSV that no spreadsheet takes for formulas. The BOM lets Excel read Arabic."""
+    return b"".join(csv_lines(table, bom=bom, delimiter=delimiter))
+
+
+def csv_lines(
+    table: Iterable[Sequence[object]], *, bom: bool = True, delimiter: str = ","
+) -> Iterator[bytes]:
+    """The same, line by line, for a table that need not be held."""
     out = io.StringIO()
     writer = csv.writer(out, delimiter=delimiter, lineterminator="\r\n")
-    writer.writerows([_harmless(_said(cell)) for cell in row] for row in table)
-    return out.getvalue().encode("utf-8-sig" if bom else "utf-8", errors="replace")
+    if bom:
+        yield codecs.BOM_UTF8
+    for row in table:
+        writer.writerow([_harmless(_said(cell)) for cell in row])
+        yield out.getvalue().encode(errors="replace")
+        out.seek(0)
+        out.truncate()
 
 
 def _harmless(cell: str) -> str:
@@ -179,26 +192,7 @@ def _harmless(cell: str) -> str:
 def to_xlsx(
     table: Iterable[Sequence[object]], *, title: str = "registry", right_to_left: bool = False
 ) -> bytes:
-    """A table as a workbook whose every cell is text, its header frozen and filtered."""
-    from openpyxl import Workbook  # noqa: PLC0415  # slow to load, and only workbooks need it
-    from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE  # noqa: PLC0415
-    from openpyxl.styles import Font  # noqa: PLC0415
-
-    book = Workbook()
-    page = book.active
-    assert page is not None
-    page.title = title[:31]
-    page.sheet_view.rightToLeft = right_to_left
-    page.freeze_panes = "A2"
-    for line, row in enumerate(table, 1):
-        for at, value in enumerate(row, 1):
-            cell = page.cell(line, at)
-            cell.value = ILLEGAL_CHARACTERS_RE.sub("", _said(value))[:MOST_CELL] or None
-            if cell.value is not None:
-                cell.data_type = "s"
-            cell.number_format = "@"
-            cell.font = Font(bold=line == 1)
-    page.auto_filter.ref = page.dimensions
+    """A table as a workbook (`auditor.workbook`)."""
     out = io.BytesIO()
-    book.save(out)
+    workbook.write(out, table, title=title, right_to_left=right_to_left)
     return out.getvalue()

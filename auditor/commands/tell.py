@@ -1,4 +1,4 @@
-"""`gaps`, `report`, `export`, `publish` and `demo`: what was concluded, told in every way."""
+"""`gaps`, `report`, `publish` and `demo`: what was concluded, told in every way."""
 # ruff: noqa: PLC0415 - `--help` stays quick
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from auditor.commands.registry import write
 from auditor.commands.session import Json, clock, session
 from auditor.errors import InputError
 from auditor.output import document, give, give_table, give_text, progress, say
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from auditor.app import App
 
 GAP = ("severity", "code", "channel", "opened_at", "association", "name")
-SHEET = ("association", "name", "channel", "code", "severity", "opened_at", "params")
 Language = Annotated[
     Literal["ar", "fr", "en"] | None, typer.Option(help="ar, fr or en; the association's own otherwise.")
 ]
@@ -60,23 +58,6 @@ def report(
             give(document(report_items(seen, association), now))
         else:
             give_text(text.told(seen, app.config, association, language))
-
-
-def export(
-    context: typer.Context,
-    file: Annotated[Path, typer.Argument(metavar="FILE|-", help="A .csv or .xlsx file, or - for CSV here.")],
-    bom: Annotated[bool, typer.Option(help="Begin CSV with the mark by which Excel knows UTF-8.")] = True,
-    delimiter: Annotated[str, typer.Option(help="What parts the cells of CSV.")] = ",",
-) -> None:
-    """Write every open gap as a sheet."""
-    with session(context).open() as app:
-        found = _gaps(app)
-        right_to_left = app.config.network.language == "ar"
-    lines: list[list[object]] = [list(SHEET)]
-    lines += [[_flat(item[column]) for column in SHEET] for item in map(_dated, found)]
-    write(lines, file, bom=bom, delimiter=delimiter, right_to_left=right_to_left)
-    if not session(context).quiet and str(file) != "-":
-        say(f"{file}: {len(found)} gaps")
 
 
 def publish(

@@ -10,11 +10,16 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
 from auditor.app import App
-from auditor.web import association, evidence, front
+from auditor.web import association, evidence, exports, front
 from auditor.web.errors import Clock, refused
 from auditor.web.guard import Guard
 
-ROUTERS = (front.router, evidence.router, association.router)
+ROUTERS = (
+    front.router,
+    evidence.router,
+    association.router,
+    exports.router,
+)
 
 
 def site(app: App, clock: Clock) -> FastAPI:

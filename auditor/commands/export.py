@@ -1,0 +1,135 @@
+"""`export`: what is known of the network as a sheet or as JSON, for a person or for a script."""
+# ruff: noqa: PLC0415 - `--help` stays quick
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from auditor.commands.session import clock, session
+from auditor.errors import InputError, UsageError
+from auditor.output import say
+
+if TYPE_CHECKING:
+    from auditor.app import App
+    from auditor.export import Export
+
+KINDS = ("associations", "gaps", "accounts", "coverage", "changes")
+
+
+def export(
+    context: typer.Context,
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="[KIND] FILE|-",
+            help="associations, gaps (unless another is named), accounts, coverage or changes; "
+            "then a .csv, .xlsx or .json file, or - for here.",
+        ),
+    ],
+    file: Annotated[Path | None, typer.Argument(hidden=True)] = None,
+    *,
+    form: Annotated[
+        Literal["csv", "xlsx", "json"] | None,
+        typer.Option("--format", help="Otherwise as the file's name ends; here, CSV."),
+    ] = None,
+    lang: Annotated[
+        Literal["ar", "fr", "en"] | None,
+        typer.Option(help="Headings and words in this language, beside the codes; English keys otherwise."),
+    ] = None,
+    bom: Annotated[bool, typer.Option(help="Begin CSV with the mark by which Excel knows UTF-8.")] = True,
+    delimiter: Annotated[
+        str, typer.Option(help="What parts the cells of CSV; French Excel wants a semicolon.")
+    ] = ",",
+    since: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="Changes since this day; since the last night otherwise."),
+    ] = None,
+    region: Annotated[str, typer.Option(help="Only associations of this region.")] = "",
+    tag: Annotated[str, typer.Option(help="Only associations with this tag.")] = "",
+) -> None:
+    """Write what is known as a sheet or as JSON: every open gap, unless another kind is named."""
+    from auditor.chosen import Chosen
+    from auditor.export import Export
+    from auditor.wording import Wording
+
+    kind, target = _parted(what, file)
+    _refuse_long(delimiter)
+    with session(context).open() as app:
+        asked = Export(
+            kind=kind,
+            format=_format(form, target),
+            chosen=Chosen(region=region, tag=tag),
+            words=Wording(lang) if lang else None,
+            since=since.replace(tzinfo=UTC) if since else None,
+            bom=bom and target is not None,
+            delimiter=delimiter,
+            right_to_left=(lang or app.config.network.language) == "ar",
+        )
+        _deliver(asked, app, target, quiet=session(context).quiet)
+
+
+def _parted(what: str, file: Path | None) -> tuple[str, Path | None]:
+    """The kind that is asked for, and the file, None for standard output."""
+    if what in KINDS:
+        return what, None if file is None or str(file) == "-" else file
+    if file is not None:
+        raise UsageError(what, "this is no kind of export", f"one of {', '.join(KINDS)}")
+    return "gaps", None if what == "-" else Path(what)
+
+
+def _format(
+    form: Literal["csv", "xlsx", "json"] | None, target: Path | None
+) -> Literal["csv", "xlsx", "json"]:
+    ends: dict[str, Literal["csv", "xlsx", "json"]] = {".csv": "csv", ".xlsx": "xlsx", ".json": "json"}
+    if form:
+        return form
+    if target is None:
+        return "csv"
+    if target.suffix.lower() not in ends:
+        raise InputError(str(target), "its name ends in none of .csv, .xlsx, .json", f"{target.stem}.csv")
+    return ends[target.suffix.lower()]
+
+
+def _refuse_long(delimiter: str) -> None:
+    if len(delimiter) != 1 or delimiter in '\r\n"':
+        raise UsageError(
+            f'--delimiter "{delimiter}"', "it is one character that parts cells", '--delimiter ";"'
+        )
+
+
+def _deliver(asked: Export, app: App, target: Path | None, *, quiet: bool) -> None:
+    from auditor.export import stream
+
+    pieces = stream(asked, app, clock())
+    if target is None:
+        _give(pieces, is_text=asked.format != "xlsx")
+        return
+    _write(pieces, target)
+    if not quiet:
+        say(f"{target}: {asked.kind}")
+
+
+def _give(pieces: Iterable[bytes], *, is_text: bool) -> None:
+    if not is_text and sys.stdout.isatty():
+        raise InputError("a workbook", "a terminal cannot show it", "a file's name behind the kind")
+    sys.stdout.buffer.writelines(pieces)
+    sys.stdout.flush()
+
+
+def _write(pieces: Iterable[bytes], target: Path) -> None:
+    """Write a file whole or not at all. Raises InputError."""
+    unfinished = target.with_name(f"{target.name}.part")
+    try:
+        with unfinished.open("wb") as out:
+            out.writelines(pieces)
+        unfinished.replace(target)
+    except OSError as trouble:
+        raise InputError(
+            str(target), (trouble.strerror or "cannot be written").lower(), "another path"
+        ) from None

@@ -1,0 +1,78 @@
+"""A workbook as it is written row by row: days and numbers are such, the rest is text, no formula."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date, datetime
+from itertools import chain, islice
+from typing import IO, Any
+
+MEASURED = 200
+"""Rows that tell how wide the columns are: the widths come before the rows."""
+NARROW, WIDE = 8, 60
+MOST_CELL = 20_000
+DAY = "yyyy-mm-dd"
+
+Row = Sequence[object]
+
+
+def write(out: IO[bytes], table: Iterable[Row], *, title: str, right_to_left: bool = False) -> None:
+    """Write a table, its header frozen and filtered, its columns as wide as what they hold."""
+    from openpyxl import Workbook  # noqa: PLC0415  # slow to load, and only workbooks need it
+
+    book = Workbook(write_only=True)
+    page = book.create_sheet(title[:31])
+    page.sheet_view.rightToLeft = right_to_left
+    page.freeze_panes = "A2"
+    rows = iter(table)
+    measured = list(islice(rows, MEASURED))
+    _lay_out(page, measured)
+    last = 0
+    for last, row in enumerate(chain(measured, rows), 1):
+        page.append(list(_cells(page, row, heading=last == 1)))
+    if measured:
+        page.auto_filter.ref = f"A1:{_letter(len(measured[0]))}{last}"
+    book.save(out)
+
+
+def _lay_out(page: Any, rows: list[Row]) -> None:
+    for at, column in enumerate(zip(*rows, strict=True), 1):
+        longest = max((len(str(cell)) for cell in column if cell is not None), default=0)
+        page.column_dimensions[_letter(at)].width = min(WIDE, max(NARROW, longest + 2))
+
+
+def _letter(at: int) -> str:
+    from openpyxl.utils import get_column_letter  # noqa: PLC0415
+
+    return get_column_letter(at)
+
+
+def _cells(page: Any, row: Row, *, heading: bool) -> Iterator[Any]:
+    from openpyxl.cell.cell import WriteOnlyCell  # noqa: PLC0415
+    from openpyxl.styles import Font  # noqa: PLC0415
+
+    for value in row:
+        cell = WriteOnlyCell(page)
+        _fill(cell, value)
+        if heading:
+            cell.font = Font(bold=True)
+        yield cell
+
+
+def _fill(cell: Any, value: object) -> None:
+    if isinstance(value, date):
+        cell.value = value.replace(tzinfo=None) if isinstance(value, datetime) else value
+        cell.number_format = DAY
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        cell.value = value
+    else:
+        cell.value = _text(value)
+        cell.number_format = "@"
+        if cell.value is not None:
+            cell.data_type = "s"
+
+
+def _text(value: object) -> str | None:
+    from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE  # noqa: PLC0415
+
+    return ILLEGAL_CHARACTERS_RE.sub("", str(value))[:MOST_CELL] or None if value is not None else None
