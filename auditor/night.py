@@ -14,13 +14,14 @@ import contextlib
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from urllib.parse import urlsplit
 
 from auditor import conclude, patience, receipt
 from auditor.canary import Canary, canaries, offline
+from auditor.config import Config
 from auditor.evidence import kept
 from auditor.eyes import Eyes, purses, recalled
 from auditor.patience import Patience
@@ -30,7 +31,7 @@ from auditor.tools import Tools
 from probes import links
 from probes.model import NEVER, Account, Finding, Kind, Look, Page, Presence, Reason
 from storage.errors import NightDoneError, StoreError
-from storage.model import AccountRow, Night, NightState, Observation, Standing
+from storage.model import AccountRow, Decision, Night, NightState, Observation, Standing
 from storage.writer import Writer
 
 log = logging.getLogger(__name__)
@@ -257,13 +258,20 @@ class _Session:
 
 
 def audited(app: Tools, night: Night) -> list[AccountRow]:
-    """The accounts this night has still to look at: on audited channels, linked, and not disowned."""
-    words = in_force(app.store.decisions(night.started_at), night.started_at)
-    disowned = {word.account_id for word in words if word.kind in DISOWNING}
+    """The accounts this night has still to look at."""
+    decisions = app.store.decisions(night.started_at)
+    return worth_a_look(app.store.pending(night), decisions, app.config, night.started_at)
+
+
+def worth_a_look(
+    rows: Iterable[AccountRow], decisions: Iterable[Decision], config: Config, now: datetime
+) -> list[AccountRow]:
+    """The accounts that are looked at: on audited channels, linked, and not disowned."""
+    disowned = {word.account_id for word in in_force(decisions, now) if word.kind in DISOWNING}
     return [
         row
-        for row in app.store.pending(night)
-        if row.channel in app.config.channels and row.identity.kind not in NO_LOOK and row.id not in disowned
+        for row in rows
+        if row.channel in config.channels and row.identity.kind not in NO_LOOK and row.id not in disowned
     ]
 
 

@@ -2,12 +2,14 @@
 
 import asyncio
 from collections import Counter
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from pydantic import TypeAdapter
 
 from auditor.config import ChannelConfig, Config
+from auditor.errors import LockedError
 from auditor.rules import Rule
 from probes.fetch import FetchOptions
 from probes.model import (
@@ -135,6 +137,7 @@ class Small:
     store: Store
     archive: Archive
     web: Web
+    locked: bool = False
 
     def fetcher(self, now):
         self.web.now, self.web.requests, self.web.by_host = now, 0, Counter()
@@ -142,6 +145,11 @@ class Small:
 
     def readers(self):
         return Readers()
+
+    def lock(self):
+        if self.locked:
+            raise LockedError("another run is going on")
+        return nullcontext()
 
 
 def configured(channels=("website", "facebook", "youtube"), **canaries):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, HTTPException
-from fastapi.responses import HTMLResponse
+from fastapi import APIRouter, HTTPException, Request
+from fastapi.responses import HTMLResponse, RedirectResponse
 
+from auditor.again import Checks, NotNow, NotNowError
 from auditor.overview import views
 from auditor.portrait import portrait
 from auditor.view import AssociationView
@@ -13,10 +14,24 @@ from auditor.web.asked import Asked, Page
 router = APIRouter()
 
 
+@router.post("/{language}/associations/{association:path}/check")
+def check(request: Request, asked: Page, association: str) -> RedirectResponse:
+    """Look at its accounts at once, and lead to what was seen."""
+    found(asked, association)
+    way, checks = asked.link.association(association), request.app.state.checks
+    try:
+        checks.make(asked.app, association, asked.now)
+    except NotNowError as refused:
+        return RedirectResponse(f"{way}?check={refused.why}#check", 303)
+    return RedirectResponse(f"{way}#check", 303)
+
+
 @router.get("/{language}/associations/{association:path}")
-def page(asked: Page, association: str) -> HTMLResponse:
+def page(request: Request, asked: Page, association: str, check: NotNow | None = None) -> HTMLResponse:
     """What is known of an association, what it rests on, and what can be decided."""
-    return shown(asked, found(asked, association))
+    checks: Checks = request.app.state.checks
+    view = found(asked, association)
+    return shown(asked, view, check=checks.of(association, asked.now), refused=check)
 
 
 def shown(asked: Asked, view: AssociationView, *, status: int = 200, **more: object) -> HTMLResponse:

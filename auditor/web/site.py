@@ -9,6 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
+from auditor.again import Checks
 from auditor.app import App
 from auditor.web import association, evidence, exports, front
 from auditor.web.errors import Clock, refused
@@ -27,6 +28,7 @@ def site(app: App, clock: Clock) -> FastAPI:
     web = FastAPI(title="Presence auditor", docs_url=None, redoc_url=None, openapi_url=None)
     web.state.app = app
     web.state.clock = clock
+    web.state.checks = Checks()
     web.mount("/static", StaticFiles(directory=str(files("auditor.web").joinpath("static"))), name="static")
     for router in ROUTERS:
         web.include_router(router)
