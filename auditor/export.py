@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from tempfile import TemporaryFile
 from typing import Literal, get_args
 
-from auditor import sheet, workbook
+from auditor import meeting, rows, sheet, workbook
 from auditor.app import App
 from auditor.chosen import Chosen
-from auditor.faces import Item
 from auditor.output import document_parts
 from auditor.overview import views
-from auditor.rows import KINDS, Row
+from auditor.rows import Kind, Seen
 from auditor.wording import Wording
 from storage.model import NightState
 
+KINDS: Mapping[str, Kind] = {**rows.KINDS, "meeting": meeting.KIND}
+"""Every kind of export, by its name on the command line."""
+WITH = {"meeting": ("meeting", "coverage", "changes")}
+"""Kinds whose workbook has sheets of other kinds as well."""
 Format = Literal["csv", "xlsx", "json"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 MEDIA = {
@@ -58,30 +61,34 @@ class Export:
 
 def stream(asked: Export, app: App, now: datetime) -> Iterator[bytes]:
     """The export's bytes, piece by piece."""
-    told = items(asked, app, now)
+    told = seen(asked, app, now)
+    kind = KINDS[asked.kind]
     if asked.format == "json":
-        return (part.encode(errors="replace") for part in document_parts(told, now))
-    return written(asked, KINDS[asked.kind].table(told, app.config, asked.words))
-
-
-def items(asked: Export, app: App, now: datetime) -> Iterator[Item]:
-    """What JSON gives, item by item."""
-    seen = asked.chosen.of(views(app.store, app.config, now), app.config.channels)
-    last = app.store.last_night(NightState.DONE) if asked.since is None else None
-    since = last.started_at if last else asked.since
-    return KINDS[asked.kind].items(seen, app.config, since)
-
-
-def written(asked: Export, table: Iterable[Row]) -> Iterator[bytes]:
-    """A table as CSV or as a workbook."""
+        return (part.encode(errors="replace") for part in document_parts(kind.items(told), now))
     if asked.format == "csv":
+        table = kind.table(kind.items(told), told.config, asked.words)
         return sheet.csv_lines(table, bom=asked.bom, delimiter=asked.delimiter)
-    return _workbook(asked, table)
+    return _workbook(asked, told)
 
 
-def _workbook(asked: Export, table: Iterable[Row]) -> Iterator[bytes]:
-    title = asked.words.term("export", asked.kind) if asked.words else asked.kind
+def seen(asked: Export, app: App, now: datetime) -> Seen:
+    """What the rows are made of."""
+    chosen = asked.chosen.of(views(app.store, app.config, now), app.config.channels)
+    last = app.store.last_night(NightState.DONE) if asked.since is None else None
+    return Seen(chosen, app.config, last.started_at if last else asked.since)
+
+
+def _workbook(asked: Export, told: Seen) -> Iterator[bytes]:
+    names = WITH.get(asked.kind, (asked.kind,))
+    if len(names) > 1:
+        told = replace(told, views=list(told.views))
+    tables = {
+        asked.words.term("export", name) if asked.words else name: KINDS[name].table(
+            KINDS[name].items(told), told.config, asked.words
+        )
+        for name in names
+    }
     with TemporaryFile() as file:
-        workbook.write(file, table, title=title, right_to_left=asked.right_to_left)
+        workbook.write(file, tables, right_to_left=asked.right_to_left)
         file.seek(0)
         yield from iter(partial(file.read, CHUNK), b"")

@@ -16,10 +16,10 @@ from auditor.faces import Item, account_item, gap_item, instant
 from auditor.view import AssociationView
 from auditor.wording import Wording
 from storage.model import Gap
+from storage.talk import FollowUp
 
 Cell = str | int | float | date | None
 Row = list[Cell]
-Views = Iterable[AssociationView]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +31,28 @@ class Column:
     said: Callable[[Item, Wording], str] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """A kind of rows: its items, and the columns they have as a sheet.
+def _nothing(_association: str) -> Iterable[FollowUp]:
+    return ()
 
-    `items` takes the associations, the configuration, and the moment since when changes are told.
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What rows are made of: the associations, the configuration, since when changes are told, and promises.
+
+    `promised` gives what an association promised that is still awaited.
     """
 
-    items: Callable[[Views, Config, datetime | None], Iterator[Item]]
+    views: Iterable[AssociationView]
+    config: Config
+    since: datetime | None = None
+    promised: Callable[[str], Iterable[FollowUp]] = _nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of rows: its items, and the columns they have as a sheet."""
+
+    items: Callable[[Seen], Iterator[Item]]
     columns: Callable[[Config], tuple[Column, ...]]
 
     def table(self, items: Iterable[Item], config: Config, words: Wording | None = None) -> Iterator[Row]:
@@ -64,8 +78,8 @@ def _cells(column: Column, item: Item, words: Wording | None) -> list[Cell]:
     return [cell, column.said(item, words)]
 
 
-def _associations(seen: Views, config: Config, _since: datetime | None) -> Iterator[Item]:
-    for view in seen:
+def _associations(seen: Seen) -> Iterator[Item]:
+    for view in seen.views:
         about, score = view.association, view.score
         yield {
             "association": about.id,
@@ -83,24 +97,24 @@ def _associations(seen: Views, config: Config, _since: datetime | None) -> Itera
             "known": score.known,
             "gaps": len(view.gaps),
             "gravest": view.gaps[0].severity if view.gaps else None,
-            "channels": {channel: covered(view, channel) for channel in config.channels},
+            "channels": {channel: covered(view, channel) for channel in seen.config.channels},
         }
 
 
-def _gaps(seen: Views, _config: Config, _since: datetime | None) -> Iterator[Item]:
-    return (gap_item(gap, view.association.name) for view in seen for gap in view.gaps)
+def _gaps(seen: Seen) -> Iterator[Item]:
+    return (gap_item(gap, view.association.name) for view in seen.views for gap in view.gaps)
 
 
-def _accounts(seen: Views, _config: Config, _since: datetime | None) -> Iterator[Item]:
-    for view in seen:
+def _accounts(seen: Seen) -> Iterator[Item]:
+    for view in seen.views:
         about = view.association
         yield from (
             {"association": about.id, "name": about.name, **account_item(one)} for one in view.accounts
         )
 
 
-def _coverage(seen: Views, config: Config, _since: datetime | None) -> Iterator[Item]:
-    return map(coverage_item, coverage(seen, config))
+def _coverage(seen: Seen) -> Iterator[Item]:
+    return map(coverage_item, coverage(seen.views, seen.config))
 
 
 def coverage_item(one: Coverage) -> Item:
@@ -119,9 +133,9 @@ def coverage_item(one: Coverage) -> Item:
     }
 
 
-def _changes(seen: Views, _config: Config, since: datetime | None) -> Iterator[Item]:
-    for view in seen:
-        for change, gap in moved(view, since):
+def _changes(seen: Seen) -> Iterator[Item]:
+    for view in seen.views:
+        for change, gap in moved(view, seen.since):
             at = gap.opened_at if change == "opened" else gap.closed_at
             told = gap_item(gap, view.association.name)
             yield {"change": change, "at": instant(at), **told}
@@ -140,15 +154,18 @@ def moved(view: AssociationView, since: datetime | None) -> Iterator[tuple[str, 
             yield "closed", gap
 
 
-def _fact(key: str) -> Column:
+def fact(key: str) -> Column:
+    """A fact as it stands in the item."""
     return Column(key, lambda item: item[key])
 
 
-def _day(key: str) -> Column:
+def day(key: str) -> Column:
+    """The day of a moment."""
     return Column(key, lambda item: date.fromisoformat(item[key][:10]) if item[key] else None)
 
 
-def _list(key: str) -> Column:
+def listed(key: str) -> Column:
+    """Several facts in one cell."""
     return Column(key, lambda item: ", ".join(item[key]))
 
 
@@ -156,11 +173,13 @@ def _params(key: str) -> Column:
     return Column(key, lambda item: "; ".join(f"{name}={value}" for name, value in item[key].items()))
 
 
-def _term(key: str, group: str) -> Column:
+def term(key: str, group: str) -> Column:
+    """A code that `terms.toml` has words for."""
     return Column(key, lambda item: item[key], lambda item, words: _said(words.term, group, item[key]))
 
 
-def _label(key: str, group: str) -> Column:
+def label(key: str, group: str) -> Column:
+    """A code that the catalogue has a label for."""
     return Column(key, lambda item: item[key], lambda item, words: _said(words.label, group, item[key]))
 
 
@@ -185,42 +204,42 @@ def _evidence(item: Item, words: Wording) -> str:
 
 
 GAP = (
-    _fact("association"),
-    _fact("name"),
-    _label("channel", "channel"),
+    fact("association"),
+    fact("name"),
+    label("channel", "channel"),
     Column("code", lambda item: item["code"], _title),
-    _label("severity", "severity"),
-    _day("opened_at"),
+    label("severity", "severity"),
+    day("opened_at"),
     Column("params", _params("params").cell, _evidence),
 )
-CHANGE = (_term("change", "change"), _day("at"), *GAP, _day("closed_at"))
+CHANGE = (term("change", "change"), day("at"), *GAP, day("closed_at"))
 ACCOUNT = (
-    _fact("association"),
-    _fact("name"),
-    _label("channel", "channel"),
-    _fact("url"),
-    _fact("key"),
-    _term("state", "standing"),
-    _day("since"),
-    _term("reason", "cause"),
-    _day("last_activity"),
-    _term("activity", "activity"),
-    _fact("rhythm_days"),
-    _term("linked", "linked"),
-    _day("checked_at"),
+    fact("association"),
+    fact("name"),
+    label("channel", "channel"),
+    fact("url"),
+    fact("key"),
+    term("state", "standing"),
+    day("since"),
+    term("reason", "cause"),
+    day("last_activity"),
+    term("activity", "activity"),
+    fact("rhythm_days"),
+    term("linked", "linked"),
+    day("checked_at"),
 )
 ASSOCIATION = (
-    *map(_fact, ("association", "name", "region", "city")),
-    _list("tags"),
-    *map(_fact, ("language", "email", "phone")),
-    _label("level", "level"),
-    *map(_fact, ("score", "low", "high", "known", "gaps")),
-    _label("gravest", "severity"),
+    *map(fact, ("association", "name", "region", "city")),
+    listed("tags"),
+    *map(fact, ("language", "email", "phone")),
+    label("level", "level"),
+    *map(fact, ("score", "low", "high", "known", "gaps")),
+    label("gravest", "severity"),
 )
 COVERAGE = (
-    _label("channel", "channel"),
-    *map(_fact, ("associations", "confirmed", "unknown", "gone", "missing", "by_choice")),
-    *map(_fact, ("low", "high", "survey")),
+    label("channel", "channel"),
+    *map(fact, ("associations", "confirmed", "unknown", "gone", "missing", "by_choice")),
+    *map(fact, ("low", "high", "survey")),
 )
 
 

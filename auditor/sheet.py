@@ -194,5 +194,5 @@ def to_xlsx(
 ) -> bytes:
     """A table as a workbook (`auditor.workbook`)."""
     out = io.BytesIO()
-    workbook.write(out, table, title=title, right_to_left=right_to_left)
+    workbook.write(out, {title: table}, right_to_left=right_to_left)
     return out.getvalue()

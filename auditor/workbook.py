@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from itertools import chain, islice
 from typing import IO, Any
@@ -16,12 +16,17 @@ DAY = "yyyy-mm-dd"
 Row = Sequence[object]
 
 
-def write(out: IO[bytes], table: Iterable[Row], *, title: str, right_to_left: bool = False) -> None:
-    """Write a table, its header frozen and filtered, its columns as wide as what they hold."""
+def write(out: IO[bytes], tables: Mapping[str, Iterable[Row]], *, right_to_left: bool = False) -> None:
+    """Write tables by their titles, each with its header frozen and filtered, as wide as what it holds."""
     from openpyxl import Workbook  # noqa: PLC0415  # slow to load, and only workbooks need it
 
     book = Workbook(write_only=True)
-    page = book.create_sheet(title[:31])
+    for title, table in tables.items():
+        _write(book.create_sheet(title[:31]), table, right_to_left=right_to_left)
+    book.save(out)
+
+
+def _write(page: Any, table: Iterable[Row], *, right_to_left: bool) -> None:
     page.sheet_view.rightToLeft = right_to_left
     page.freeze_panes = "A2"
     rows = iter(table)
@@ -32,7 +37,6 @@ def write(out: IO[bytes], table: Iterable[Row], *, title: str, right_to_left: bo
         page.append(list(_cells(page, row, heading=last == 1)))
     if measured:
         page.auto_filter.ref = f"A1:{_letter(len(measured[0]))}{last}"
-    book.save(out)
 
 
 def _lay_out(page: Any, rows: list[Row]) -> None:

@@ -136,7 +136,7 @@ def test_a_hostile_name_is_harmless_in_every_sheet(app):
 def test_a_workbook_has_text_dates_and_numbers_and_nothing_else():
     out = io.BytesIO()
     table = [["name", "day", "n"], *([text, date(2026, 11, 25), 3.5] for text in HOSTILE)]
-    workbook.write(out, table, title="x", right_to_left=True)
+    workbook.write(out, {"x": table}, right_to_left=True)
     page = load_workbook(out).active
     assert [cell.value for cell in page["A"]][1:] == [text.replace("\x00", "") for text in HOSTILE]
     assert {cell.data_type for cell in page["A"]} == {"s"}

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from auditor.app import App
     from auditor.export import Export
 
-KINDS = ("associations", "gaps", "accounts", "coverage", "changes")
+KINDS = ("associations", "gaps", "accounts", "coverage", "changes", "meeting")
 
 
 def export(
@@ -28,7 +28,7 @@ def export(
         str,
         typer.Argument(
             metavar="[KIND] FILE|-",
-            help="associations, gaps (unless another is named), accounts, coverage or changes; "
+            help="associations, gaps (unless another is named), accounts, coverage, changes or meeting; "
             "then a .csv, .xlsx or .json file, or - for here.",
         ),
     ],
