@@ -39,6 +39,11 @@ def breakable(address: str) -> Markup:
     return Markup("").join(marks)
 
 
+def dialled(phone: str) -> str:
+    """A number as a telephone takes it."""
+    return "".join(sign for sign in phone if sign in "+0123456789")
+
+
 @cache
 def _templates() -> Environment:
     environment = Environment(
@@ -50,4 +55,5 @@ def _templates() -> Environment:
     )
     environment.globals.update(tongues=TONGUES, draw=draw)
     environment.filters["breakable"] = breakable
+    environment.filters["dialled"] = dialled
     return environment

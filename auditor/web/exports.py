@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, HTTPException, Query
 from fastapi.responses import StreamingResponse
+from pydantic import BeforeValidator
 
 from auditor import export
 from auditor.chosen import Chosen
@@ -20,7 +21,8 @@ router = APIRouter()
 
 Filter = Annotated[Chosen, Depends()]
 """The parameters `region`, `tag`, `level`, `gap`, `channel`, `state` and `q` of any list."""
-Since = Annotated[date | None, Query()]
+Since = Annotated[date | None, BeforeValidator(lambda day: day or None), Query()]
+"""A day; a field left empty is none."""
 
 
 @router.get("/{language}/exports/{kind}.{form}")

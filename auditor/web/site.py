@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 
 from auditor.again import Checks
 from auditor.app import App
-from auditor.web import association, evidence, exports, front
+from auditor.web import association, evidence, exports, front, meeting
 from auditor.web.errors import Clock, refused
 from auditor.web.guard import Guard
 
@@ -20,6 +20,7 @@ ROUTERS = (
     evidence.router,
     association.router,
     exports.router,
+    meeting.router,
 )
 
 
