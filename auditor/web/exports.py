@@ -13,8 +13,7 @@ from pydantic import BeforeValidator
 
 from auditor import export
 from auditor.chosen import Chosen
-from auditor.export import MEDIA, Export, Format
-from auditor.rows import KINDS
+from auditor.export import KINDS, MEDIA, Export, Format
 from auditor.web.asked import Asked, Page
 
 router = APIRouter()
