@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 
 from auditor.again import Checks
 from auditor.app import App
-from auditor.web import association, evidence, exports, front, meeting
+from auditor.web import association, badge, evidence, exports, front, meeting
 from auditor.web.errors import Clock, refused
 from auditor.web.guard import Guard
 
@@ -21,6 +21,7 @@ ROUTERS = (
     association.router,
     exports.router,
     meeting.router,
+    badge.router,
 )
 
 

@@ -1,0 +1,56 @@
+"""The badge: only for who wants one, dated, in three languages, and nothing in it but its own words."""
+
+from datetime import timedelta
+from xml.etree import ElementTree as ET
+
+import pytest
+from served import browsing
+from small import START, configured, link, night_of, opened, steps
+
+from auditor import eyes
+from auditor.night import run
+from storage.model import Association
+
+LATER = night_of(1) + timedelta(hours=6)
+HOSTILE = '<script>alert("1")</script>&'
+
+
+@pytest.fixture
+async def app(tmp_path, monkeypatch):
+    monkeypatch.setattr(eyes, "steps", steps)
+    small = opened(tmp_path, configured())
+    people = [Association("nour/1", HOSTILE, tags=("badge",)), Association("shy", "Shy")]
+    small.store.save_registry(people, [link("nour/1", "website", "nour")], START - timedelta(hours=1))
+    await run(small, night_of(1))
+    yield small
+    small.store.close()
+
+
+@pytest.mark.parametrize(
+    ("language", "direction", "said"),
+    [("ar", "rtl", "2 مارس 2026"), ("fr", "ltr", "2 mars 2026"), ("en", "ltr", "2 March 2026")],
+)
+def test_a_badge_tells_level_and_day_and_escapes_every_name(app, language, direction, said):
+    with browsing(app, LATER) as client:
+        answer = client.get(f"/badge/nour%2F1/{language}.svg")
+    drawn = ET.fromstring(answer.text)
+    assert answer.headers["content-type"] == "image/svg+xml"
+    assert HOSTILE in drawn[0].text
+    assert said in "".join(drawn.itertext())
+    assert drawn.find("{*}g").get("direction") == direction
+    assert "http" not in answer.text.replace('xmlns="http://www.w3.org/2000/svg"', "")
+    assert not list(drawn.iter("{*}script"))
+
+
+def test_nobody_has_a_badge_that_did_not_ask_for_one(app):
+    with browsing(app, LATER) as client:
+        paths = ("/badge/shy/fr.svg", "/badge/nobody/fr.svg", "/badge/nour%2F1/de.svg")
+        assert {client.get(path).status_code for path in paths} == {404}
+
+
+def test_a_badge_is_kept_for_a_day_and_sent_again_only_when_it_changed(app):
+    with browsing(app, LATER) as client:
+        first = client.get("/badge/nour%2F1/fr.svg")
+        again = client.get("/badge/nour%2F1/fr.svg", headers={"if-none-match": first.headers["etag"]})
+    assert first.headers["cache-control"] == "public, max-age=86400"
+    assert (again.status_code, again.content) == (304, b"")
