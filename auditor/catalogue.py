@@ -14,6 +14,8 @@ from typing import Any
 
 LANGUAGES = ("ar", "fr", "en")
 SEVERITIES = ("urgent", "high", "medium", "low", "info")
+EFFORTS = ("none", "10min", "30min", "supplier", "1h", "halfday", "days")
+"""The quickest first; a supplier is a telephone call."""
 
 
 @dataclass(frozen=True, slots=True)

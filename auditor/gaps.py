@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from auditor.catalogue import Catalogue
+from auditor.catalogue import EFFORTS, SEVERITIES, Catalogue, Entry
 from auditor.rules import Candidate
 from storage.model import Gap
 
@@ -93,17 +93,19 @@ def is_open(gap: Gap) -> bool:
 
 
 def visible(rows: Sequence[Gap], catalogue: Catalogue) -> list[Gap]:
-    """The open gaps of one association that no other open gap hides, gravest first.
+    """The open gaps of one association that no other hides: gravest first, then what is quickest to mend.
 
     A gap hides the consequences for its own account; one of the website hides them on other channels
     too (a lost domain explains why nothing is linked).
     """
     opened = [row for row in rows if is_open(row)]
     shown = [row for row in opened if not any(_hides(other, row, catalogue) for other in opened)]
-    ranks = {name: rank for rank, name in enumerate(("urgent", "high", "medium", "low", "info"))}
-    return sorted(
-        shown, key=lambda row: (ranks[row.severity], catalogue[row.code].order, row.channel, row.subject)
-    )
+    return sorted(shown, key=lambda row: _place(row, catalogue[row.code]))
+
+
+def _place(row: Gap, entry: Entry) -> tuple[int, int, int, str, str]:
+    effort = EFFORTS.index(entry.effort)
+    return SEVERITIES.index(row.severity), effort, entry.order, row.channel, row.subject
 
 
 def _hides(other: Gap, row: Gap, catalogue: Catalogue) -> bool:

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup, escape
 
+from auditor.addresses import breakable
 from auditor.languages import TONGUES
 from auditor.trend import draw
 from auditor.wording import Wording, isolated
-
-PARTS = re.compile(r"([/.?&=_-]+|:(?!//))")
-"""Where an address may be broken: behind what parts it."""
 
 
 def words_of(language: str) -> Wording:
@@ -29,14 +25,7 @@ def render(template: str, language: str, **values: object) -> str:
     """
     words = words_of(language)
     speech = {"words": words, "_": words.say, "_n": words.count}
-    return _templates().get_template(template).render(**speech, **values)
-
-
-def breakable(address: str) -> Markup:
-    """An address as a reader knows it, that a narrow screen breaks between its parts and never in a word."""
-    told = PARTS.split(address.removeprefix("https://").rstrip("/"))
-    marks = [escape(part) + (Markup("<wbr>") if at % 2 else "") for at, part in enumerate(told)]
-    return Markup("").join(marks)
+    return _templates().get_template(template).render(**speech, **values).lstrip()
 
 
 def dialled(phone: str) -> str:

@@ -17,7 +17,9 @@ from babel.dates import format_date, format_skeleton, format_time, format_timede
 from babel.numbers import format_decimal, format_percent
 from markupsafe import Markup, escape
 
+from auditor.addresses import breakable
 from auditor.languages import LOCALES, direction
+from auditor.regions import region
 from auditor.speech import speech
 from probes.model import Activity, Precision, Scalar
 
@@ -63,7 +65,7 @@ def plain(text: str, _foreign: bool) -> str:
 
 def isolated(text: str, foreign: bool) -> Markup:
     """A fact inside HTML: escaped and isolated; left to right where it is an address or a handle."""
-    return LTR.format(text) if foreign else BDI.format(text)
+    return LTR.format(breakable(text)) if foreign else BDI.format(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,10 @@ class Wording:
     def channel(self, name: str) -> str:
         """A channel's name."""
         return self._speech.label("channel", name)
+
+    def region(self, name: str | None) -> str:
+        """A region of Morocco by its official name; another as it was typed, none as a dash."""
+        return region(name, self.language) or NOTHING
 
     def date(self, day: date | datetime | str | None) -> str:
         """A day, long: "20 غشت 2024". An ISO text is read first; nothing gives a dash."""

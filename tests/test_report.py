@@ -1,5 +1,7 @@
 """The pages and the terminal report: honest, in order, in each language, unmoved by hostile names."""
 
+import gzip
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
@@ -10,16 +12,30 @@ from auditor.catalogue import LANGUAGES
 from auditor.config import Config, Survey
 from auditor.coverage import Coverage
 from auditor.overview import Overview
+from auditor.report import page as leaf
 from auditor.report import pages, text
+from auditor.report.page import policy
 from auditor.report.strengths import advice, strengths
 from auditor.score import score
 from auditor.view import AccountView, AssociationView, Unchecked
+from auditor.ways import Address, file_name
 from auditor.wording import Wording
-from probes.model import Activity, Kind, Precision, Presence, Reason
-from storage.model import Association, Gap, State
+from probes.model import Activity, FoundLink, Kind, Precision, Presence, Reason
+from storage.model import Association, Gap, Proposal, State
+from storage.talk import Answer, Reply, ReplyKind
 
 NOW = datetime(2026, 11, 25, 6, tzinfo=UTC)
 CONFIG = Config(survey=Survey(figures={"facebook": 83.0}))
+CHANNELS = ("website", "facebook", "twitter", "linkedin", "youtube")
+PROPOSAL = Proposal(
+    "nour",
+    FoundLink(
+        "youtube", "@amal", "https://www.youtube.com/@amal", "anchor", "https://nour.example/", "our videos"
+    ),
+    NOW,
+    NOW,
+    id=7,
+)
 CODES = ("website_down", "channel_stale", "channel_dead", "no_contact", "feed_missing", "website_slow")
 
 
@@ -81,7 +97,7 @@ def seen(*views):
 class Balance(HTMLParser):
     """Counts open tags; a page is whole when none is left open."""
 
-    VOID = frozenset({"meta", "br", "rect", "line"})
+    VOID = frozenset({"meta", "br", "link", "rect", "line", "wbr"})
 
     def __init__(self):
         super().__init__()
@@ -115,15 +131,21 @@ def test_every_page_is_whole_and_has_a_language_and_a_direction():
         balance.feed(page)
         assert balance.open == [], name
         assert '<html lang="' in page
-        assert "{" not in page.partition("</style>")[2], name
+        assert "{" not in page.partition("</head>")[2], name
     assert 'dir="rtl"' in written(view())["ar/nour.html"]
 
 
-def test_pages_ask_for_nothing_and_run_nothing():
-    for page in written(view(accounts=[account()])).values():
+def test_pages_run_nothing_and_ask_for_nothing_but_their_style_sheets_beside_them():
+    for name, page in written(view(accounts=[account()])).items():
         assert "<script" not in page
-        assert "<link" not in page
         assert "src=" not in page
+        asked = re.findall(r'<link rel="(?!alternate)[^"]*" href="([^"]*)"', page)
+        sheets = (
+            {"data:,"}
+            if "nour" in name
+            else {"data:,", *(f"{'../' if '/' in name else ''}{sheet}" for sheet in pages.STYLES)}
+        )
+        assert set(asked) <= sheets, name
 
 
 def test_at_most_five_gaps_are_told_whole_and_the_rest_are_named():
@@ -149,9 +171,7 @@ def test_who_has_fallen_silent_is_not_said_to_publish(activity):
 
 def test_an_active_account_is_praised_with_no_more_exact_a_day_than_is_known():
     told = Activity(NOW - timedelta(days=21), "videos", Precision.MONTH)
-    said = "\n".join(
-        text.spoken_strengths(view(accounts=[account(last_activity=told)]), seen(), Wording("en"))
-    )
+    said = "\n".join(text.spoken(strengths(view(accounts=[account(last_activity=told)]), NOW), Wording("en")))
     assert "last publication: about November 2026" in said
 
 
@@ -186,6 +206,103 @@ def test_a_report_in_plain_text_lists_the_accounts():
     assert "    Last publication: not known\n" in said
 
 
+def report(one, language="en", **more):
+    """An association's report as the web shows it."""
+    link = Address(language, "/report", home=False)
+    return leaf.report(one, CONFIG, NOW, link, language, **{"live": True, **more})
+
+
+def test_a_full_report_is_one_file_of_less_than_ten_kilobytes_on_the_line():
+    said = [Reply("nour", ReplyKind.MISTAKEN, NOW, channel="facebook", code=code) for code in CODES]
+    full = view(
+        gaps=map(gap, CODES),
+        accounts=[account(channel, account_id=number) for number, channel in enumerate(CHANNELS)],
+        proposals=(PROPOSAL,),
+        unchecked=[Unchecked(channel, "channel_unknown", {"cause": "login_wall"}) for channel in CHANNELS],
+    )
+    for language in LANGUAGES:
+        told = report(full, language, replies=said, thanked=True, address="https://r.example/r/" + "x" * 43)
+        assert len(gzip.compress(told.encode())) < 10_000
+        assert not re.search(r'(src|rel="stylesheet")=|url\(', told)
+
+
+def test_the_policy_lets_a_reports_own_style_and_nothing_else():
+    told = report(view())
+    assert policy(told).startswith("default-src 'none'; style-src 'sha256-")
+    assert policy(told) == policy(report(view("Another", accounts=[account()]), "ar"))
+
+
+def test_a_report_can_be_answered_only_where_somebody_listens():
+    one = view(gaps=[gap("channel_stale")], accounts=[account()], proposals=(PROPOSAL,))
+    assert "<form" not in report(one, live=False)
+    told = report(one, "fr")
+    assert told.count('action="/fr/report/reply"') == told.count("<form")
+    kinds = set(re.findall(r'name="kind" value="(\w+)"', told))
+    assert kinds == {kind.value for kind in ReplyKind}
+    for name, value in (("account", 1), ("code", "channel_stale"), ("proposal", 7), ("value", "@amal")):
+        assert f'<input type="hidden" name="{name}" value="{value}">' in told
+
+
+def test_of_an_account_that_is_missing_one_can_say_that_there_is_one_or_that_there_shall_be_none():
+    told = report(view(gaps=[gap("channel_missing", "youtube")]))
+    assert "We do without it on purpose" in told
+    assert "We have one; its address" in told
+    assert "We do without it on purpose" not in report(view(gaps=[gap("channel_stale")]))
+
+
+def test_what_was_answered_stands_where_it_belongs_with_what_became_of_it():
+    one = view(gaps=[gap("channel_stale")], accounts=[account()], proposals=(PROPOSAL,))
+    said = [
+        Reply("nour", ReplyKind.PROMISED, NOW, "facebook", code="channel_stale", value="2026-12-24"),
+        Reply(
+            "nour", ReplyKind.MOVED, NOW, account_id=1, value="https://x.example/<b>", answer=Answer.ACCEPTED
+        ),
+        Reply(
+            "nour",
+            ReplyKind.NOT_OURS,
+            NOW,
+            "youtube",
+            value="@amal",
+            answer=Answer.DECLINED,
+            answered_why="It is.",
+        ),
+    ]
+    told = re.sub(r"</?bdi[^>]*>|<wbr>", "", report(one, replies=said))
+    assert "you told us: we will do it by 24 December 2026.\nThe coordination team will look." in told
+    assert "its address is x.example/&lt;b&gt;.\nThe coordination team agrees." in told
+    assert "this is not ours.\nThe coordination team sees it differently: It is." in told
+    assert report(one).count('class="sent"') == 0
+
+
+def test_what_was_settled_lately_is_praised_and_what_is_new_is_named():
+    fixed = replace(gap("website_slow"), closed_at=NOW - timedelta(days=2))
+    old = replace(gap("no_contact"), opened_at=NOW - timedelta(days=90))
+    told = report(view(gaps=[old, gap("channel_stale")], all_gaps=(fixed,)))
+    assert "Settled, well done: Your website is slow to open" in told
+    assert "New: Your <bdi>Facebook</bdi> account has been silent" in told
+    assert "New: Visitors" not in told
+
+
+def test_a_level_is_told_with_its_rules_and_is_no_ranking():
+    told = report(view())
+    assert "Rules" not in told
+    assert "These are the rules of version" in told
+    assert "<li>Website: <bdi>40</bdi> points</li>" in told
+    assert "Nobody is ranked by it." in told
+
+
+def test_paper_leads_back_to_the_page_where_its_address_is_known():
+    assert "<svg" not in report(view())
+    told = report(view(), address="https://reports.example/r/abc")
+    assert 'class="qr"' in told
+    assert '<bdi dir="ltr">https://reports.example/r/abc</bdi>' in told
+
+
+def test_the_region_is_named_in_the_readers_language():
+    one = replace(view(), association=Association("nour", "Nour", region="جهة سوس ماسة"))
+    assert "<bdi>Souss-Massa</bdi>" in report(one, "fr")
+
+
 def test_a_hostile_name_is_only_text():
     name = '<script>alert("x")</script> & \u202eevil'
     page = written(view(name, [gap("website_down", url='"><b>x')]))["en/nour.html"]
@@ -199,10 +316,9 @@ def test_an_address_that_is_no_web_address_is_never_a_link():
 
 
 def test_an_odd_id_gets_a_safe_file_name():
-    odd = view()
-    assert pages.file_name(odd) == "nour.html"
+    assert file_name("nour") == "nour.html"
     for identifier in ("../etc", "index", "جمعية", "a/b", ""):
-        name = pages.file_name(replace(odd, association=Association(identifier, "x")))
+        name = file_name(identifier)
         assert name.replace(".html", "").isalnum()
         assert name != "index.html"
 
@@ -219,7 +335,7 @@ def test_strengths_come_first_and_name_what_was_settled_lately():
     fixed = replace(gap("channel_stale"), closed_at=NOW - timedelta(days=2))
     told = strengths(view(accounts=[account()], all_gaps=(fixed,)), NOW)
     assert [one.label for one in told] == ["channel_active", "channel_linked", "gap_fixed"]
-    said = "\n".join(text.spoken_strengths(view(all_gaps=(fixed,)), seen(), Wording("en")))
+    said = "\n".join(text.spoken(told, Wording("en")))
     assert "Well done" in said
 
 

@@ -5,11 +5,11 @@ from importlib.resources import files
 
 import pytest
 
-from auditor.templating import breakable
+from auditor.addresses import breakable
 
 STYLES = ("app.css", "pico-rtl.css")
 PHYSICAL = re.compile(
-    r"(margin|padding|border|scroll-margin)-(left|right|top|bottom)\b|(?<![-\w])(left|right|top|bottom)\s*:"
+    r"(margin|padding|border|scroll-margin)-(left|right|top|bottom)\b|(?<![-\w.])(left|right|top|bottom)\s*:"
     r"|text-align:\s*(left|right)|float:\s*(left|right)|clear:\s*(left|right)"
     r"|border-(top|bottom)-(left|right)-radius|(?<![-\w])(min-|max-)?(width|height)\s*:"
 )
@@ -22,6 +22,8 @@ def sheets():
     static, templates = (files("auditor").joinpath(*place) for place in (("web", "static"), ("templates",)))
     yield from ((name, static.joinpath(name).read_text("utf-8")) for name in STYLES)
     for template in templates.iterdir():
+        if template.name.endswith(".css"):
+            yield template.name, template.read_text("utf-8")
         for sheet in re.findall(r"<style[^>]*>(.*?)</style>", template.read_text("utf-8"), re.DOTALL):
             yield template.name, sheet
 
@@ -107,9 +109,10 @@ def test_ink_stands_out_from_its_ground_in_light_and_dark(scheme):
 @pytest.mark.parametrize(
     ("address", "shown"),
     [
-        ("https://www.facebook.com/nour.agadir", "www.<wbr>facebook.<wbr>com/<wbr>nour.<wbr>agadir"),
-        ("http://nour.example/", "http://<wbr>nour.<wbr>example"),
-        ("https://x.example/?a=<b>&c", "x.<wbr>example/?<wbr>a=<wbr>&lt;b&gt;&amp;<wbr>c"),
+        ("https://www.facebook.com/nour.agadir", "www.facebook.com/<wbr>nour.<wbr>agadir"),
+        ("http://nour.example/", "http://nour.example"),
+        ("https://association-nour-agadir.example", "association-<wbr>nour-<wbr>agadir.<wbr>example"),
+        ("https://x.example/?a=<b>&c", "x.example/?<wbr>a=<wbr>&lt;b&gt;&amp;<wbr>c"),
     ],
 )
 def test_an_address_breaks_between_its_parts_and_stays_text(address, shown):

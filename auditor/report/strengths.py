@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from auditor.view import AssociationView
 from auditor.wording import Fact
-from storage.model import State
+from storage.model import Gap, State
 
 LATELY = timedelta(days=30)
 ALWAYS = ("dedicated_person", "two_admins", "few_but_alive")
@@ -27,7 +27,12 @@ class Strength:
 
 def strengths(view: AssociationView, as_of: datetime) -> list[Strength]:
     """What works well, and what was settled in the last 30 days."""
-    found = [*_accounts(view), *_settled(view, as_of)]
+    return [*working(view), *(_praise(gap) for gap in settled(view, as_of))]
+
+
+def working(view: AssociationView) -> list[Strength]:
+    """What works well; where there is nothing to mend, that."""
+    found = list(_accounts(view))
     return found if found or view.gaps else [Strength("no_gap")]
 
 
@@ -44,12 +49,25 @@ def _accounts(view: AssociationView) -> Iterator[Strength]:
             yield Strength("channel_linked", {"channel": account.channel})
 
 
-def _settled(view: AssociationView, as_of: datetime) -> Iterator[Strength]:
+def settled(view: AssociationView, as_of: datetime) -> list[Gap]:
+    """The gaps that were settled in the last 30 days and have not come back."""
     still = {(gap.code, gap.channel) for gap in view.gaps}
-    for gap in view.all_gaps:
-        lately = gap.closed_at is not None and gap.closed_at >= as_of - LATELY
-        if gap.opened_at and lately and (gap.code, gap.channel) not in still:
-            yield Strength("gap_fixed", dict(gap.params), gap.code, gap.channel)
+    return [
+        gap
+        for gap in view.all_gaps
+        if gap.opened_at and gap.closed_at and gap.closed_at >= as_of - LATELY
+        if (gap.code, gap.channel) not in still and gap not in view.waived
+    ]
+
+
+def appeared(view: AssociationView, as_of: datetime) -> list[Gap]:
+    """The open gaps that were first told of in the last 30 days; none where all are: that is no news."""
+    new = [gap for gap in view.gaps if gap.opened_at and gap.opened_at >= as_of - LATELY]
+    return new if len(new) < len(view.gaps) else []
+
+
+def _praise(gap: Gap) -> Strength:
+    return Strength("gap_fixed", dict(gap.params), gap.code, gap.channel)
 
 
 def advice(view: AssociationView) -> list[str]:

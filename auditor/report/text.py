@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from auditor.config import Config
 from auditor.coverage import Coverage
 from auditor.overview import Overview
-from auditor.report.strengths import strengths
+from auditor.report.strengths import Strength, strengths
 from auditor.view import AccountView, AssociationView
 from auditor.wording import NOTHING, Fact, Wording
 from storage.model import Gap
@@ -98,7 +98,7 @@ def _report(view: AssociationView, overview: Overview, words: Wording) -> Iterat
     yield view.association.shown(words.language)
     yield words.say("As of {date}", date=overview.as_of)
     yield words.label("ui", "not_judgement")
-    yield from _strong(list(spoken_strengths(view, overview, words)), words)
+    yield from _strong(list(spoken(strengths(view, overview.as_of), words)), words)
     yield from _todo(view, words)
     yield from _accounts(view, words)
     yield from _unchecked(view, words)
@@ -111,9 +111,9 @@ def _strong(sentences: list[str], words: Wording) -> Iterator[str]:
         yield from (f"  + {said}" for said in sentences)
 
 
-def spoken_strengths(view: AssociationView, overview: Overview, words: Wording) -> Iterator[str]:
-    """The strengths as sentences."""
-    for one in strengths(view, overview.as_of):
+def spoken(found: Iterable[Strength], words: Wording) -> Iterator[str]:
+    """Strengths as sentences."""
+    for one in found:
         facts: dict[str, Fact] = dict(one.facts)
         if one.code:
             facts["title"] = words.gap(one.code, one.channel, "info", one.facts).title

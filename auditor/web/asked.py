@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
@@ -12,10 +13,13 @@ from fastapi.responses import HTMLResponse
 
 from auditor.app import App
 from auditor.languages import LOCALES
+from auditor.report import page
 from auditor.templating import render
+from auditor.view import AssociationView
 from auditor.ways import Address
 from auditor.web.errors import COOKIE
 from auditor.wording import Wording
+from storage.talk import Reply
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,30 @@ class Asked:
         answer = HTMLResponse(render(template, self.language, **{**shown, "live": True, **values}), status)
         answer.set_cookie(COOKIE, self.language, max_age=365 * 86400, httponly=True, samesite="lax")
         return answer
+
+    def report(
+        self,
+        view: AssociationView,
+        *,
+        replies: Sequence[Reply] = (),
+        thanked: bool = False,
+        address: str = "",
+    ) -> HTMLResponse:
+        """An association's own report, to be answered; the rest is as `auditor.report.page.report` tells."""
+        link = Address(self.language, "/report", home=False)
+        told = page.report(
+            view,
+            self.app.config,
+            self.now,
+            link,
+            self.language,
+            live=True,
+            replies=replies,
+            thanked=thanked,
+            address=address,
+            pdf=link.page("report.pdf"),
+        )
+        return HTMLResponse(told, headers={"content-security-policy": page.policy(told)})
 
 
 def asked(request: Request, language: str) -> Asked:
