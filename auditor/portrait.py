@@ -9,6 +9,7 @@ from typing import Any
 
 from auditor.gaps import is_open
 from auditor.ledger import items
+from auditor.lines import dialled
 from auditor.prospect import Prospect, prospects
 from auditor.standing import Confirm, in_force
 from auditor.timeline import SPAN, Timeline, timeline
@@ -51,7 +52,7 @@ class Portrait:
     @property
     def dialled(self) -> str:
         """Its telephone number as a telephone takes it."""
-        return "".join(sign for sign in self.view.association.phone or "" if sign in "+0123456789")
+        return dialled(self.view.association.phone)
 
     def prospects(self, account_id: int) -> list[Prospect]:
         """What is on its way for an account: a doubt, a trouble, another account, a return."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
+from auditor.morning import morning
+from auditor.overview import overview
 from auditor.web.asked import Page
 from auditor.web.errors import language_of
 
@@ -21,4 +23,5 @@ def door(request: Request) -> RedirectResponse:
 @router.get("/{language}/")
 def front(asked: Page) -> HTMLResponse:
     """The dashboard."""
-    return asked.page("front.html")
+    seen = overview(asked.app.store, asked.app.config, asked.now)
+    return asked.page("front.html", it=morning(seen, asked.language, asked.now))

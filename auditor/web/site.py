@@ -11,12 +11,13 @@ from starlette.exceptions import HTTPException
 
 from auditor.again import Checks
 from auditor.app import App
-from auditor.web import association, badge, evidence, exports, front, meeting
+from auditor.web import association, badge, changes, evidence, exports, front, meeting
 from auditor.web.errors import Clock, refused
 from auditor.web.guard import Guard
 
 ROUTERS = (
     front.router,
+    changes.router,
     evidence.router,
     association.router,
     exports.router,

@@ -1,0 +1,86 @@
+"""What changed since a date: last night, a week ago, the last meeting."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Annotated
+
+from fastapi import APIRouter, Cookie, Query
+from fastapi.responses import HTMLResponse
+
+from auditor.lines import GapLine
+from auditor.morning import named, worst
+from auditor.overview import overview
+from auditor.web.asked import Asked, Page
+
+router = APIRouter()
+
+QUICK = (7, 30)
+"""Days back that are a click away."""
+LISTED = 200
+"""Changes of a kind that a page lists."""
+MEETING = "meeting"
+"""The cookie that keeps the day of the last meeting."""
+A_YEAR = 366 * 24 * 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Since:
+    """The gaps that opened and closed since a day; of more than fit a page, the gravest."""
+
+    since: date | None
+    today: date
+    meeting: date | None
+    opened: tuple[GapLine, ...]
+    closed: tuple[GapLine, ...]
+    opened_count: int
+    closed_count: int
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether there are more than are listed."""
+        return self.opened_count > len(self.opened) or self.closed_count > len(self.closed)
+
+    @property
+    def quick(self) -> list[tuple[int, date]]:
+        """Some days back, and which day that is."""
+        return [(days, self.today - timedelta(days=days)) for days in QUICK]
+
+
+@router.get("/{language}/changes")
+def page(
+    asked: Page,
+    since: Annotated[str, Query()] = "",
+    keep: Annotated[bool, Query(alias=MEETING)] = False,
+    kept: Annotated[str, Cookie(alias=MEETING)] = "",
+) -> HTMLResponse:
+    """What opened and what closed since a day; since the newest night, where none is named."""
+    day = _day(since)
+    answer = asked.page("changes.html", it=_told(asked, day, day if keep else _day(kept)))
+    if keep and day:
+        answer.set_cookie(MEETING, day.isoformat(), max_age=A_YEAR, httponly=True, samesite="lax")
+    return answer
+
+
+def _told(asked: Asked, day: date | None, meeting: date | None) -> Since:
+    began = datetime.combine(day, time(), UTC) if day else None
+    seen = overview(asked.app.store, asked.app.config, asked.now, since=began)
+    names = {view.association.id: view.association.shown(asked.language) for view in seen.associations}
+    return Since(
+        since=day or (seen.since.date() if seen.since else None),
+        today=asked.now.date(),
+        meeting=meeting,
+        opened=named(worst(seen.opened)[:LISTED], names),
+        closed=named(worst(seen.closed)[:LISTED], names),
+        opened_count=len(seen.opened),
+        closed_count=len(seen.closed),
+    )
+
+
+def _day(typed: str) -> date | None:
+    """The day that was typed, or None for what is none: a mistyped address shows last night's changes."""
+    try:
+        return date.fromisoformat(typed)
+    except ValueError:
+        return None
