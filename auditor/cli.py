@@ -20,6 +20,7 @@ import typer
 from auditor import __version__
 from auditor.commands import look, night, setup, tell
 from auditor.commands.decide import decide
+from auditor.commands.digest import digest
 from auditor.commands.export import export
 from auditor.commands.registry import registry
 from auditor.commands.session import Session
@@ -40,6 +41,7 @@ cli = typer.Typer(
 )
 cli.add_typer(registry, name="registry")
 cli.add_typer(decide, name="decide")
+cli.add_typer(digest, name="digest")
 for command in (
     tell.demo,
     setup.init,

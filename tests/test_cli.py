@@ -246,7 +246,7 @@ def test_status_before_the_first_night_has_nulls_and_is_too_old_for_a_monitor(au
 
 
 def test_a_night_that_was_skipped_ends_with_its_own_code(auditor, monkeypatch):
-    async def skipped(app, now, *, progress):
+    async def skipped(app, now, **_):
         begun = app.store.begin_night(now.date(), now)
         return app.store.finish_night(begun, NightState.SKIPPED, now, receipt={"state": "skipped"})
 
@@ -258,7 +258,7 @@ def test_a_night_that_was_skipped_ends_with_its_own_code(auditor, monkeypatch):
 
 
 def test_cron_hears_nothing_of_a_good_night(auditor, monkeypatch):
-    async def done(app, now, *, progress):
+    async def done(app, now, **_):
         begun = app.store.begin_night(now.date(), now)
         return app.store.finish_night(begun, NightState.DONE, now)
 

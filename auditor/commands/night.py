@@ -30,13 +30,13 @@ def run(context: typer.Context, as_json: Json = False) -> None:
 
     A night that was interrupted is gone on with; one that is done is left as it is.
     """
-    from auditor import night
+    from auditor import nightly
     from auditor.app import App
 
     asked = session(context)
     with App.open(asked.config()) as app, app.lock():
         with progress("the night", quiet=asked.quiet) as step, terminable():
-            done = asyncio.run(night.run(app, clock(), progress=step))
+            done = asyncio.run(nightly.run(app, clock(), progress=step))
         counts = counted(app.store, done)
     if as_json:
         give(document([done.receipt], clock()))
