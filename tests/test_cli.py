@@ -176,7 +176,7 @@ def test_a_newcomer_goes_from_nothing_to_a_registry(auditor, tmp_path):
     assert auditor("registry", "validate", "registry.csv")[0] == 0
     code, _, err = auditor("registry", "import", "registry.csv")
     assert code == 0
-    assert "1 associations and 2 links added" in err
+    assert "added: 1 association, 2 links" in err
     assert "nothing changed" in auditor("registry", "import", "registry.csv")[2]
     code, out, _ = auditor("registry", "export", "-")
     assert code == 0

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -27,6 +28,8 @@ from storage.model import DecisionKind, Withdrawal
 
 decide = typer.Typer(no_args_is_help=True, help="What people know: attest, waive, and whose an account is.")
 
+GROUPS = {"kind": "decision", "state": "held"}
+"""Where the words of a column's codes are."""
 COLUMNS = ("id", "kind", "channel", "account", "code", "until", "state", "who", "association", "why")
 
 
@@ -229,8 +232,8 @@ def list_(
     """
     from auditor.ledger import items
 
-    now = clock()
-    with session(context).open() as app:
+    now, asked = clock(), session(context)
+    with asked.open() as app:
         if association is not None:
             refuse_unknown(app, association)
         rows = {row.id: row for row in app.store.accounts(association, include_withdrawn=True) if row.id}
@@ -241,4 +244,6 @@ def list_(
         give(document(told, now))
     else:
         lines = [{**one, "until": (one["until"] or "")[:10]} for one in told]
-        give_table(COLUMNS, ([one[name] for name in COLUMNS] for one in lines))
+        words = asked.words
+        say_as = {name: partial(words.term, group) for name, group in GROUPS.items()}
+        give_table(COLUMNS, ([one[name] for name in COLUMNS] for one in lines), words, say_as)
