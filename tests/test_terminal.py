@@ -106,7 +106,7 @@ def test_a_pipe_and_json_keep_their_english_keys_whatever_the_language(auditor):
 
 @pytest.mark.parametrize(
     ("language", "heading", "state"),
-    [("ar_MA.UTF-8", "التفصيل", "سليم"), ("fr_MA.UTF-8", "détail", "bon"), ("C", "detail", "ok")],
+    [("ar_MA.UTF-8", "التفصيل", "سليم"), ("fr_MA.UTF-8", "Détail", "bon"), ("C", "Detail", "ok")],
 )
 def test_a_table_on_a_terminal_has_its_headings_and_states_in_words(tmp_path, language, heading, state):
     told = on_a_terminal(tmp_path, "doctor", LANG=language)
