@@ -169,7 +169,8 @@ def test_french_is_set_as_french_is(rule):
 
 LATIN = {
     *("Atom", "RSS", "SSL", "http", "https", "Python", "noindex", "responsive", "www", "Let", "s", "Encrypt"),
-    *("youtube.com", "your-site/feed", "org.ma", "ma", "Excel", "PDF"),
+    *("youtube.com", "your-site/feed", "org.ma", "ma", "Excel", "PDF", "CSV"),
+    *("auditor", "init", "registry", "import", "run", "serve", "cron"),  # what an operator types
 }
 """What Arabic texts say in Latin letters: names of things that have no other."""
 
