@@ -11,7 +11,7 @@ import pytest
 
 from auditor import cli
 from auditor.catalogue import LANGUAGES
-from auditor.commands import decide, look, night, registry, tell
+from auditor.commands import decide, digest, look, night, registry, tell
 from auditor.problems import ERRORS, Problem, Trouble
 from auditor.speech import terms
 from auditor.wording import Wording
@@ -123,7 +123,16 @@ def test_a_terminal_without_utf8_is_told_all_the_same(tmp_path, language):
 
 
 def test_every_heading_and_code_of_a_table_has_a_word():
-    columns = {*tell.GAP, *night.CHANGE, *registry.PROBLEM, *decide.COLUMNS, *look.IDENTITY, *look.FOUND}
+    columns = {
+        *digest.DELIVERY,
+        *digest.WISH,
+        *tell.GAP,
+        *night.CHANGE,
+        *registry.PROBLEM,
+        *decide.COLUMNS,
+        *look.IDENTITY,
+        *look.FOUND,
+    }
     words = terms()
     assert {name for name in columns if name not in words["heading"]} == set()
     assert set(words["problem"]) == set(Trouble)

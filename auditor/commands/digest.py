@@ -60,7 +60,7 @@ def send(
     elif dry_run:
         give_text("\n\n".join(map(_shown, told)))
     else:
-        give_table(DELIVERY, ([getattr(one, name) for name in DELIVERY] for one in told))
+        give_table(DELIVERY, ([getattr(one, name) for name in DELIVERY] for one in told), asked.words)
     _refuse_losses(told)
 
 
@@ -99,7 +99,7 @@ def subscriptions(context: typer.Context, as_json: Json = False) -> None:
     if as_json:
         give(document(items, clock()))
     else:
-        give_table(WISH, ([item[name] for name in WISH] for item in items))
+        give_table(WISH, ([item[name] for name in WISH] for item in items), session(context).words)
 
 
 def _wish(context: typer.Context, address: str, association: str | None, *, wanted: bool) -> None:
