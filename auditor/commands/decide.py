@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 from typing import Annotated
 
 import typer
@@ -28,8 +27,6 @@ from storage.model import DecisionKind, Withdrawal
 
 decide = typer.Typer(no_args_is_help=True, help="What people know: attest, waive, and whose an account is.")
 
-GROUPS = {"kind": "decision", "state": "held"}
-"""Where the words of a column's codes are."""
 COLUMNS = ("id", "kind", "channel", "account", "code", "until", "state", "who", "association", "why")
 
 
@@ -232,8 +229,8 @@ def list_(
     """
     from auditor.ledger import items
 
-    now, asked = clock(), session(context)
-    with asked.open() as app:
+    now = clock()
+    with session(context).open() as app:
         if association is not None:
             refuse_unknown(app, association)
         rows = {row.id: row for row in app.store.accounts(association, include_withdrawn=True) if row.id}
@@ -244,6 +241,4 @@ def list_(
         give(document(told, now))
     else:
         lines = [{**one, "until": (one["until"] or "")[:10]} for one in told]
-        words = asked.words
-        say_as = {name: partial(words.term, group) for name, group in GROUPS.items()}
-        give_table(COLUMNS, ([one[name] for name in COLUMNS] for one in lines), words, say_as)
+        give_table(COLUMNS, ([one[name] for name in COLUMNS] for one in lines))

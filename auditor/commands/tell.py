@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from auditor.app import App
 
 GAP = ("severity", "code", "channel", "opened_at", "association", "name")
+Language = Annotated[
+    Literal["ar", "fr", "en"] | None, typer.Option(help="ar, fr or en; the association's own otherwise.")
+]
 
 
 def gaps(
@@ -28,35 +31,32 @@ def gaps(
 ) -> None:
     """List the gaps that are open, the gravest first."""
     wanted = {"association": association, "channel": channel, "code": code}
-    asked = session(context)
-    with asked.open() as app:
+    with session(context).open() as app:
         found = [item for item in _gaps(app, association) if _is_wanted(item, wanted)]
     if as_json:
         give(document(found, clock()))
     else:
-        lines = ([_flat(item[column]) for column in GAP] for item in map(_dated, found))
-        words = asked.words
-        give_table(GAP, lines, words, {"severity": lambda code: words.label("severity", code)})
+        give_table(GAP, ([_flat(item[column]) for column in GAP] for item in map(_dated, found)))
 
 
 def report(
     context: typer.Context,
     association: Annotated[str | None, typer.Argument(help="Its id; every association without one.")] = None,
+    language: Language = None,
     as_json: Json = False,
 ) -> None:
-    """Tell an association where it stands, in its own language unless --lang asks for another."""
+    """Tell an association where it stands."""
     from auditor.faces import report_items
     from auditor.overview import overview
     from auditor.report import text
 
-    now, asked = clock(), session(context)
-    with asked.open() as app:
+    now = clock()
+    with session(context).open() as app:
         _refuse_unknown(app, association)
         seen = overview(app.store, app.config, now)
         if as_json:
             give(document(report_items(seen, association), now))
         else:
-            language = asked.lang if association else asked.language
             give_text(text.told(seen, app.config, association, language))
 
 
@@ -92,7 +92,7 @@ def demo(
     with App.open(played.config) as app:
         written = _published(app, played.config.report.folder, quiet=asked.quiet)
         seen = overview(app.store, app.config, clock(), since=played.nights[0].started_at)
-        give_text(text.told(seen, app.config, None, asked.language))
+        give_text(text.told(seen, app.config, None, None))
     if not asked.quiet:
         say(f"{written} pages to open: {played.config.report.folder / 'index.html'}")
         say(

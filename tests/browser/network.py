@@ -1,0 +1,115 @@
+"""A small network in every state there is, for looking at pages: twelve nights of fourteen associations.
+
+What an address answers is one word a night, as in `small`, and perhaps the day of its last publication.
+"""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+from small import Small, Web
+
+from auditor import eyes
+from auditor.config import ChannelConfig, load, packaged
+from auditor.night import run
+from probes import links
+from probes.fetch import FetchOptions
+from probes.model import Activity, Ask, Finding, FoundLink, Presence, Reason, absent, present, unknown
+from storage.archive import Archive
+from storage.model import AccountRow, Association, Decision, DecisionKind
+from storage.store import Store
+
+FIRST = datetime(2026, 11, 1, 0, 30, tzinfo=UTC)
+NIGHTS = 12
+NOW = FIRST + timedelta(days=NIGHTS - 1, hours=8)
+LONG = "جمعية " + "النور للتنمية البشرية والعمل الاجتماعي والثقافي بالمغرب الشرقي " * 3
+MARKUP = '<b>Association</b> "Al & Amal" <script>x</script>'
+
+PEOPLE = (
+    Association(
+        "nour",
+        "جمعية النور",
+        name_fr="Association Nour",
+        region="Souss-Massa",
+        city="Agadir",
+        tags=("rabat", "badge"),
+        phone="06 12 34 56 78",
+        email="nour@nour.example",
+    ),
+    Association("amal", MARKUP, region="L’Oriental", city="Oujda", language="fr", tags=("rabat",)),
+    Association("long", LONG, region="Rabat-Salé-Kénitra", phone="+212 537 00 00 00"),
+    Association("bare", "جمعية بلا حساب", region="Souss-Massa", city="Tiznit"),
+    *(
+        Association(
+            f"x{number}", f"Association numéro {number}", region="Souss-Massa", language="fr", tags=("rabat",)
+        )
+        for number in range(10)
+    ),
+)
+WORDS = ("wall", "alive 2026-10-30")
+ACCOUNTS = (
+    ("nour", "website", "https://nour.example/", "linked 2026-11-10"),
+    ("nour", "facebook", "https://www.facebook.com/nour.agadir", "alive 2026-11-09"),
+    ("nour", "twitter", "https://x.com/nour", "alive 2025-01-02"),
+    ("nour", "linkedin", "https://www.linkedin.com/company/nour", "wall"),
+    ("nour", "youtube", "https://www.youtube.com/@nour", "gone"),
+    ("amal", "website", f"https://amal.example/{'a-very-long-way/' * 8}", "wide"),
+    ("amal", "facebook", "https://www.facebook.com/sharer/sharer.php?u=x", "alive"),
+    ("long", "website", "http://long.example/", "down"),
+    ("long", "facebook", "https://www.facebook.com/groups/long", "private"),
+    ("long", "youtube", "https://www.youtube.com/@long", "empty"),
+    *((f"x{number}", "facebook", f"https://www.facebook.com/x{number}", WORDS[number % 2])
+      for number in range(10)),
+)  # fmt: skip
+FOUND = FoundLink("instagram", "nour", "https://www.instagram.com/nour/", "anchor", "https://nour.example/")
+
+
+def steps(account, keyed=()):
+    """A probe by words: how the account is, and the day it last published."""
+    page = yield Ask(account.identity.canonical or account.typed, registered=True)
+    word, _, day = page.body.decode().partition(" ")
+    last = Activity(datetime.fromisoformat(day).replace(tzinfo=UTC), "feed") if day else None
+    if word == "gone":
+        return absent(page, Reason.NOT_FOUND)
+    if word in ("wall", "down"):
+        return unknown(page, Reason.LOGIN_WALL if word == "wall" else Reason.TIMEOUT)
+    if word in ("private", "empty"):
+        return Finding(Presence.PRESENT, Reason(word), status=200, final_url=page.url)
+    found = (FOUND,) if word == "linked" else ()
+    return present(page, last_activity=last, links=found, facts={"viewport": word != "wide", "https": True})
+
+
+def played(folder):
+    """The network with its nights behind it."""
+    config = load(packaged(), {})
+    channels = {name: ChannelConfig() for name in config.channels}
+    fetch = FetchOptions(second_pass_after=0, host_delay=0)
+    config = config.model_copy(update={"channels": channels, "fetch": fetch})
+    app = Small(config, Store.open(f"sqlite:///{folder}/auditor.db"), Archive(folder / "archive"), Web())
+    rows = [
+        AccountRow(who, typed, links.identify(typed, channel), channel) for who, channel, typed, _ in ACCOUNTS
+    ]
+    app.store.save_registry(PEOPLE, rows, FIRST - timedelta(days=1))
+    asyncio.run(_nights(app))
+    for decision in _decisions():
+        app.store.add_decision(decision)
+    return app
+
+
+async def _nights(app):
+    rows = {row.typed: row.identity.canonical or row.typed for row in app.store.accounts()}
+    usual, eyes.steps = eyes.steps, steps
+    try:
+        for night in range(NIGHTS):
+            told = {rows[typed]: word for _, _, typed, word in ACCOUNTS}
+            if night < 3:
+                told[rows["https://www.youtube.com/@nour"]] = "alive 2026-10-20"
+            app.web.answers = told
+            if night != 6:  # a night that was missed: a gap in every line over the nights
+                await run(app, FIRST + timedelta(days=night))
+    finally:
+        eyes.steps = usual
+
+
+def _decisions():
+    yield Decision("bare", "twitter", DecisionKind.NONE_BY_CHOICE, "Amina", "لا نحتاجه", NOW)
+    yield Decision("long", "website", DecisionKind.WAIVE, "Amina", MARKUP, NOW, code="channel_missing")

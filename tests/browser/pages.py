@@ -1,0 +1,17 @@
+"""The pages that are looked at, by name: a line here has a page tried in every language, width and light."""
+
+PAGES = {
+    "front": "/",
+    "association": "/associations/nour",
+    "association with markup in its name": "/associations/amal",
+    "association with a long name": "/associations/long",
+    "evidence": "/associations/nour/accounts/1",
+    "changes": "/changes?since=2026-11-02",
+    "meeting": "/meeting",
+    "meeting of nobody": "/meeting?tag=nobody",
+    "no such page": "/nothing-here",
+}
+"""Their addresses behind the language. What answers with an error on purpose is in `ERRORS`, too."""
+ERRORS = {"no such page": 404}
+FORMS = {"meeting": ("region", "Souss-Massa")}
+"""Pages with a form to try without JavaScript: a field of it, and what to choose there."""

@@ -1,0 +1,99 @@
+"""Every page in a real browser: languages, widths, light and dark, by keyboard, without JavaScript."""
+
+from collections import defaultdict
+from itertools import product
+
+import pytest
+from pages import ERRORS, FORMS, PAGES
+
+pytestmark = pytest.mark.browser
+
+LANGUAGES = ("ar", "fr", "en")
+WIDTHS = (320, 360, 1280)
+LIGHTS = ("light", "dark")
+TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+RUN = """async tags => {
+  for (const folded of document.querySelectorAll("details")) folded.open = true;
+  const told = await axe.run({runOnly: tags, resultTypes: ["violations"], preload: false});
+  return told.violations.flatMap(one => one.nodes.map(node =>
+    `${one.id}: ${node.target.join(" ")}: ${node.any.concat(node.all).map(why => why.message).join("; ")}`));
+}"""
+WIDER = """() => {
+  const root = document.documentElement, room = root.clientWidth;
+  if (root.scrollWidth <= room) return [];
+  const out = [...document.querySelectorAll("body *")].filter(one => {
+    const box = one.getBoundingClientRect();
+    return box.width && (box.right > room + 1 || box.left < -1);
+  });
+  const last = out.slice(-1).map(one => one.outerHTML.slice(0, 120));
+  return [`too wide: ${root.scrollWidth} > ${room}: ${last}`];
+}"""
+STOPS = """() => {
+  const fields = "button, input:not([type=hidden]), select, textarea";
+  const all = document.querySelectorAll(`a[href], ${fields}, summary`);
+  window.stops = [...all].filter(one => one.checkVisibility() && !one.disabled && one.tabIndex >= 0);
+  document.activeElement.blur();
+  return window.stops.length;
+}"""
+HERE = """() => {
+  const one = document.activeElement, style = getComputedStyle(one), box = one.getBoundingClientRect();
+  const ring = style.outlineStyle !== "none" && parseFloat(style.outlineWidth) > 0;
+  const seen = box.bottom > 0 && box.top < innerHeight;
+  return [window.stops.indexOf(one), (ring || style.boxShadow !== "none") && seen,
+          one.outerHTML.slice(0, 100)];
+}"""
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_is_accessible_and_fits_at_every_width_in_light_and_dark(name, language, tab, axe, complaints):
+    status = tab.goto(f"/{language}{PAGES[name]}").status
+    assert status == ERRORS.get(name, 200)
+    tab.evaluate(axe)
+    found = defaultdict(list)
+    for width, light in product(WIDTHS, LIGHTS):
+        tab.set_viewport_size({"width": width, "height": 800})
+        tab.emulate_media(color_scheme=light)
+        for told in tab.evaluate(RUN, TAGS) + tab.evaluate(WIDER):
+            found[told].append(f"{width} {light}")
+    for told in complaints:
+        if name not in ERRORS or f"status of {status}" not in told:
+            found[told].append("browser")
+    told = [f"{told} [{', '.join(where)}]" for told, where in found.items()]
+    if told:
+        pytest.fail("\n".join([f"/{language}{PAGES[name]}", *told]), pytrace=False)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_the_keyboard_reaches_everything_in_order_and_shows_where_it_is(name, tab):
+    tab.set_viewport_size({"width": 1280, "height": 800})
+    tab.goto(f"/ar{PAGES[name]}")
+    count, reached = tab.evaluate(STOPS), []
+    for _ in range(count * 4 + 4):
+        tab.keyboard.press("Tab")
+        at, visible, told = tab.evaluate(HERE)
+        if at >= 0 and at not in reached[-1:]:
+            assert visible, told
+            reached.append(at)
+        if at == count - 1:
+            break
+    assert reached == list(range(count))
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_is_whole_without_javascript(name, bare_tab):
+    bare_tab.goto(f"/fr{PAGES[name]}")
+    assert bare_tab.locator("main h1").count() == 1
+    assert bare_tab.locator("main h1").is_visible()
+    assert bare_tab.locator("script").count() == 0
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_a_list_is_narrowed_without_javascript(name, bare_tab):
+    field, chosen = FORMS[name]
+    bare_tab.goto(f"/fr{PAGES[name]}")
+    form = bare_tab.locator("form.filter")
+    form.locator(f"[name={field}]").select_option(chosen)
+    form.locator("button").click()
+    assert f"{field}={chosen}" in bare_tab.url
+    assert bare_tab.locator(f"form.filter [name={field}]").input_value() == chosen
