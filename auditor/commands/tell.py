@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from auditor.commands.session import Json, clock, session
-from auditor.errors import InputError
+from auditor.errors import InputError, UsageError
 from auditor.output import document, give, give_table, give_text, progress, say
 
 if TYPE_CHECKING:
     from auditor.app import App
+    from auditor.view import AssociationView
 
 GAP = ("severity", "code", "channel", "opened_at", "association", "name")
 Language = Annotated[
@@ -42,7 +43,10 @@ def gaps(
 def report(
     context: typer.Context,
     association: Annotated[str | None, typer.Argument(help="Its id; every association without one.")] = None,
+    *,
     language: Language = None,
+    pdf: Annotated[Path | None, typer.Option(help="Write one association's report as a PDF.")] = None,
+    address: Annotated[str, typer.Option(help="Where it is found online, for a square to scan.")] = "",
     as_json: Json = False,
 ) -> None:
     """Tell an association where it stands."""
@@ -51,11 +55,15 @@ def report(
     from auditor.report import text
 
     now = clock()
+    if pdf and not association:
+        raise UsageError("--pdf", "is of one association's report", "`auditor report ID --pdf FILE`")
     with session(context).open() as app:
         _refuse_unknown(app, association)
         seen = overview(app.store, app.config, now)
         if as_json:
             give(document(report_items(seen, association), now))
+        elif pdf and (view := seen.association(association or "")):
+            _save(pdf, _written(view, app, language, address))
         else:
             give_text(text.told(seen, app.config, association, language))
 
@@ -63,11 +71,12 @@ def report(
 def publish(
     context: typer.Context,
     folder: Annotated[Path | None, typer.Argument(help="Where to; [report] folder otherwise.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The same, by name.")] = None,
 ) -> None:
     """Write the network's pages to open or upload."""
     asked = session(context)
     with asked.open() as app:
-        target = folder or app.config.report.folder
+        target = folder or out or app.config.report.folder
         written = _published(app, target, quiet=asked.quiet)
     if not asked.quiet:
         say(f"{target}: {written} pages")
@@ -110,6 +119,23 @@ def _published(app: App, target: Path, *, quiet: bool) -> int:
         raise InputError(
             str(target), (trouble.strerror or "cannot be written").lower(), "another folder"
         ) from None
+
+
+def _written(view: AssociationView, app: App, language: str | None, address: str) -> bytes:
+    """An association's report as a PDF, in the language asked for or its own."""
+    from auditor.report import page, paper
+    from auditor.ways import Folder
+
+    told = language or view.association.language
+    link = Folder("report.html", (told,), home=False)
+    return paper.pdf(page.report(view, app.config, clock(), link, told, address=address))
+
+
+def _save(file: Path, made: bytes) -> None:
+    try:
+        file.write_bytes(made)
+    except OSError as trouble:
+        raise InputError(str(file), (trouble.strerror or "cannot be written").lower(), "another") from None
 
 
 def _gaps(app: App, association: str | None = None) -> list[dict[str, Any]]:

@@ -9,14 +9,14 @@ from typing import Annotated
 from urllib.parse import quote
 
 from fastapi import Depends, HTTPException, Request
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, Response
 
 from auditor.app import App
 from auditor.languages import LOCALES
-from auditor.report import page
-from auditor.templating import render
+from auditor.report import page, paper
+from auditor.templating import render, words_of
 from auditor.view import AssociationView
-from auditor.ways import Address
+from auditor.ways import Address, file_name
 from auditor.web.errors import COOKIE
 from auditor.wording import Wording
 from storage.talk import Reply
@@ -75,6 +75,21 @@ class Asked:
             pdf=link.page("report.pdf"),
         )
         return HTMLResponse(told, headers={"content-security-policy": page.policy(told)})
+
+    def paper(self, view: AssociationView, *, address: str = "") -> Response:
+        """The report as a PDF; where none can be made, a page that tells to print instead."""
+        config, link = self.app.config, Address(self.language, "/report", home=False)
+        try:
+            made = paper.pdf(page.report(view, config, self.now, link, self.language, address=address))
+        except paper.NoPaperError:
+            words = words_of(self.language)
+            told = words.say(
+                "Open your report and choose “Print” in your browser’s menu: it fits on paper as it is."
+            )
+            title = words.say("No PDF can be made here")
+            return self.page("error.html", status=503, title=title, said=told, link=link)
+        named = f'attachment; filename="{file_name(view.association.id).removesuffix(".html")}.pdf"'
+        return Response(made, media_type="application/pdf", headers={"content-disposition": named})
 
 
 def asked(request: Request, language: str) -> Asked:
