@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all check format bench lock clean
+.PHONY: help demo test test-all check format words bench lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -42,6 +42,9 @@ check: $(VENV)/.dev ## format, lint, types, import layers
 format: $(VENV)/.dev ## let ruff format and fix
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
+
+words: $(VENV)/.run ## bring the catalogues of messages in step with code and templates
+	@$(BIN)/python -m auditor.extraction
 
 bench: $(VENV)/.dev ## measured costs, as ratios in one run
 	@$(BIN)/python -m pytest tests/bench -m bench -s

@@ -13,13 +13,14 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 from auditor import __version__
 from auditor.commands import look, night, setup, tell
 from auditor.commands.decide import decide
+from auditor.commands.digest import digest
 from auditor.commands.export import export
 from auditor.commands.registry import registry
 from auditor.commands.session import Session
@@ -40,6 +41,7 @@ cli = typer.Typer(
 )
 cli.add_typer(registry, name="registry")
 cli.add_typer(decide, name="decide")
+cli.add_typer(digest, name="digest")
 for command in (
     tell.demo,
     setup.init,
@@ -91,12 +93,16 @@ def common(
     debug: Annotated[
         bool, typer.Option("--debug", help="Show a traceback when something goes wrong.")
     ] = False,
+    lang: Annotated[
+        Literal["ar", "fr", "en"] | None,
+        typer.Option(help="The language of what is told: ar, fr or en; the terminal's own otherwise."),
+    ] = None,
     _version: Annotated[
         bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     """Keep the options that every command understands."""
-    context.obj = Session(config, quiet, debug)
+    context.obj = Session(config, quiet, debug, lang)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -129,9 +135,9 @@ def common_first(words: list[str]) -> list[str]:
         word = words.pop(0)
         if word == "--":
             return [*common, *rest, word, *words]
-        if word in {"--quiet", "-q", "--debug"} or word.startswith("--config="):
+        if word in {"--quiet", "-q", "--debug"} or word.startswith(("--config=", "--lang=")):
             common.append(word)
-        elif word == "--config" and words:
+        elif word in {"--config", "--lang"} and words:
             common += [word, words.pop(0)]
         else:
             rest.append(word)

@@ -6,8 +6,8 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
@@ -15,6 +15,8 @@ from auditor import __version__, config
 from auditor.config import Config
 from auditor.errors import ConfigError
 from auditor.eyes import purses
+from auditor.messages import phrase
+from auditor.wording import Fact
 from storage.errors import MissingDatabaseError, StoreError
 from storage.store import Store
 
@@ -25,29 +27,45 @@ ROOM = 1 << 30
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """One thing that was looked at: `ok`, `warn` (works, but look at it) or `fail`."""
+    """One thing that was looked at: `ok`, `warn` (works, but look at it) or `fail`.
 
-    check: str
+    What it is about and what was found are messages with their facts.
+    """
+
+    about: str
     state: str
-    detail: str
+    message: str
+    facts: Mapping[str, Fact] = field(default_factory=dict)
+
+    @property
+    def check(self) -> str:
+        """What was looked at, in English."""
+        return self.about.format(**self.facts)
+
+    @property
+    def detail(self) -> str:
+        """What was found, in English."""
+        return self.message.format(**self.facts)
 
     def item(self) -> dict[str, str]:
         """The item of `doctor --json`."""
-        return asdict(self)
+        return {"check": self.check, "state": self.state, "detail": self.detail}
+
+
+def _found(about: str, state: str, message: str, **facts: Fact) -> Examined:
+    return Examined(about, state, message, facts)
 
 
 def examine(path: Path | None, now: datetime) -> Iterator[Examined]:
     """Look at everything, in the order in which one thing needs another."""
-    yield Examined("auditor", "ok", f"{__version__} on Python {sys.version.split()[0]}")
+    python = sys.version.split()[0]
+    yield _found("auditor", "ok", phrase("{version} on Python {python}"), version=__version__, python=python)
     try:
         settings = config.load(path)
     except ConfigError as trouble:
-        yield Examined("configuration", "fail", str(trouble))
+        yield _found(phrase("configuration"), "fail", "{trouble}", trouble=str(trouble))
         return
-    found = config.find(path, os.environ)
-    yield Examined(
-        "configuration", "ok", str(found or "the packaged example; `auditor init` writes your own")
-    )
+    yield _configuration(config.find(path, os.environ))
     yield from _environment()
     yield from _egress(settings)
     yield from _channels(settings)
@@ -56,66 +74,86 @@ def examine(path: Path | None, now: datetime) -> Iterator[Examined]:
     yield from _store(settings.storage.url, now)
 
 
+def _configuration(found: Path | None) -> Examined:
+    if found:
+        return _found(phrase("configuration"), "ok", "{file}", file=str(found))
+    packaged = phrase("the packaged example; {command} writes your own")
+    return _found(phrase("configuration"), "ok", packaged, command="`auditor init`")
+
+
 def _environment() -> Iterator[Examined]:
     for name in config.unused(os.environ):
-        yield Examined("environment", "warn", f"{name} sets nothing; a setting is AUDITOR_TABLE__NAME")
+        nothing = phrase("{name} sets nothing; a setting is {form}")
+        yield _found(phrase("environment"), "warn", nothing, name=name, form="AUDITOR_TABLE__NAME")
 
 
 def _egress(settings: Config) -> Iterator[Examined]:
-    fetch = settings.fetch
+    fetch, guard = settings.fetch, phrase("address guard")
     if fetch.allow_networks:
-        allowed = ", ".join(map(str, fetch.allow_networks))
-        yield Examined("address guard", "warn", f"these networks are exempt: {allowed}")
+        exempt = phrase("these networks are exempt: {networks}")
+        yield _found(guard, "warn", exempt, networks=", ".join(map(str, fetch.allow_networks)))
     else:
-        yield Examined("address guard", "ok", "no private address may be contacted")
+        yield _found(guard, "ok", phrase("no private address may be contacted"))
     if fetch.proxy:
-        yield Examined("proxy", "warn", "set: behind it the address guard can only judge names")
+        names = phrase("set: behind it the address guard can only judge names")
+        yield _found(phrase("proxy"), "warn", names)
     if fetch.ca_file and not Path(fetch.ca_file).is_file():
-        yield Examined("authority", "fail", f"there is no file {fetch.ca_file}")
+        missing = phrase("there is no file {file}")
+        yield _found(phrase("authority"), "fail", missing, file=str(fetch.ca_file))
 
 
 def _channels(settings: Config) -> Iterator[Examined]:
     for name, channel in settings.channels.items():
+        about = phrase("channel {channel}")
         if not channel.canaries:
-            yield Examined(f"channel {name}", "warn", "no canaries: a change of its pages would go unnoticed")
+            blind = phrase("no canaries: a change of its pages would go unnoticed")
+            yield _found(about, "warn", blind, channel=name)
         else:
-            yield Examined(f"channel {name}", "ok", f"{len(channel.canaries)} canaries")
+            yield _found(about, "ok", phrase("{n} canaries"), channel=name, n=len(channel.canaries))
     for name, purse in purses(settings).items():
-        most = f"{purse.budget:g} {purse.interface.unit}"
-        yield Examined(f"key of {name}", "ok", f"its interface alone is asked, for at most {most} a night")
+        alone = phrase("its interface alone is asked, for at most {most} {unit} a night")
+        most, unit = f"{purse.budget:g}", purse.interface.unit
+        yield _found(phrase("key of {channel}"), "ok", alone, channel=name, most=most, unit=unit)
 
 
 def _rules(settings: Config) -> Iterator[Examined]:
-    yield Examined("rules", "ok" if settings.rules else "warn", f"{len(settings.rules)} rules")
+    state = "ok" if settings.rules else "warn"
+    yield _found(phrase("rules"), state, phrase("{n} rules"), n=len(settings.rules))
 
 
 def _folder(folder: Path) -> Examined:
+    about = phrase("data folder")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=folder):
             free = shutil.disk_usage(folder).free
     except OSError as trouble:
-        return Examined("data folder", "fail", f"{folder}: {trouble.strerror}")
-    return Examined("data folder", "ok" if free > ROOM else "warn", f"{folder}, {free / ROOM:.1f} GiB free")
+        return _found(about, "fail", "{folder}: {trouble}", folder=str(folder), trouble=trouble.strerror)
+    state, room = "ok" if free > ROOM else "warn", phrase("{folder}, {free} GiB free")
+    return _found(about, state, room, folder=str(folder), free=f"{free / ROOM:.1f}")
 
 
 def _store(url: str, now: datetime) -> Iterator[Examined]:
+    about = phrase("database")
     try:
         with Store.open(url, create=False) as store:
             store.check()
-            associations, accounts = sum(1 for _ in store.associations()), sum(1 for _ in store.accounts())
-            yield Examined("database", "ok", f"{associations} associations, {accounts} links")
+            associations, links = sum(1 for _ in store.associations()), sum(1 for _ in store.accounts())
+            held = phrase("{associations} associations, {links} links")
+            yield _found(about, "ok", held, associations=associations, links=links)
             yield _last_night(store, now)
     except MissingDatabaseError:
-        yield Examined("database", "warn", "none yet; `auditor registry import` makes it")
+        none = phrase("none yet; {command} makes it")
+        yield _found(about, "warn", none, command="`auditor registry import`")
     except StoreError as trouble:
-        yield Examined("database", "fail", str(trouble))
+        yield _found(about, "fail", "{trouble}", trouble=str(trouble))
 
 
 def _last_night(store: Store, now: datetime) -> Examined:
-    night = store.last_night()
+    about, night = phrase("last night"), store.last_night()
     if night is None:
-        return Examined("last night", "warn", "none yet; `auditor run` makes one")
+        return _found(about, "warn", phrase("none yet; {command} makes one"), command="`auditor run`")
     hours = (now - (night.finished_at or night.started_at)).total_seconds() / 3600
     state = "ok" if hours <= STALE_HOURS and night.state == "done" else "warn"
-    return Examined("last night", state, f"{night.day} {night.state}, {hours:.0f} hours ago")
+    ago = phrase("{day} {night_state}, {hours} hours ago")
+    return _found(about, state, ago, day=night.day, night_state=str(night.state), hours=f"{hours:.0f}")

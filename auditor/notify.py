@@ -85,9 +85,10 @@ class Smtp(Notified):
 
 
 class Notify(Notified):
-    """Who gets the digest, from which address."""
+    """Who gets the digest, from which address; `pages_url` is where its readers reach our pages."""
 
     sender: str = Field(default="", alias="from")
+    pages_url: str = ""
     smtp: Smtp = Smtp()
     recipients: tuple[Recipient, ...] = ()
 
@@ -96,6 +97,13 @@ class Notify(Notified):
         if any(recipient.address for recipient in self.recipients) and not self.can_mail:
             raise ValueError("mail needs a sender and the host of [notify.smtp]")
         return self
+
+    @field_validator("pages_url")
+    @classmethod
+    def _is_an_address(cls, url: str) -> str:
+        if url and urlsplit(url).scheme not in {"http", "https"}:
+            raise ValueError("pages have an address that begins with https:// or http://")
+        return url.rstrip("/")
 
     @property
     def can_mail(self) -> bool:

@@ -8,7 +8,11 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any, TextIO
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from auditor.wording import Wording
 
 SCHEMA = 1
 CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2028\u2029\u2066-\u2069]+")
@@ -71,11 +75,25 @@ def one_line(value: object) -> str:
     return "" if value is None else CONTROLS.sub(" ", str(value)).strip()
 
 
-def give_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """A table on a terminal, tab-separated values into a pipe. Names last: terminals do no bidi."""
+Saying = Callable[[str], str]
+"""A code in words."""
+
+
+def give_table(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    words: Wording,
+    say_as: Mapping[str, Saying] = MappingProxyType({}),
+) -> None:
+    """A table in words on a terminal; tab-separated values, with their English codes, into a pipe.
+
+    `say_as` tells of a column how its codes are said. Names last: terminals do no bidi.
+    """
     cells = [[one_line(cell) for cell in row] for row in rows]
     if sys.stdout.isatty():
-        _draw(columns, cells)
+        sayings = [say_as.get(column, str) for column in columns]
+        said = [[saying(cell) for saying, cell in zip(sayings, row, strict=True)] for row in cells]
+        _draw([words.term("heading", column) for column in columns], said)
     else:
         give("\n".join("\t".join(row) for row in [list(columns), *cells]))
 
@@ -88,10 +106,10 @@ def _draw(columns: Sequence[str], cells: list[list[str]]) -> None:
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for column in columns:
-        table.add_column(column.replace("_", " "), overflow="fold")
+        table.add_column(column, overflow="fold")
     for row in cells:
         table.add_row(*map(Text, row))
-    Console().print(table)
+    Console(file=_utf8(sys.stdout)).print(table)
 
 
 Step = Callable[[int, int], None]

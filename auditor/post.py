@@ -59,12 +59,12 @@ class Message:
     stop: str = ""
 
 
-def mail(message: Message, sender: str, to: str) -> EmailMessage:
+def mail(message: Message, sender: str, to: str, name: str = "") -> EmailMessage:
     """The mail: plain text and HTML, the same bytes each time it is made. Raises ValueError."""
     made = EmailMessage(
         policy=SMTP.clone(max_line_length=900)
     )  # shorter ones would be broken within an address
-    made["From"] = _address(sender)
+    made["From"] = _address(sender, name)
     made["To"] = _address(to)
     made["Subject"] = message.subject
     made["Date"] = format_datetime(message.at)
@@ -80,20 +80,20 @@ def mail(message: Message, sender: str, to: str) -> EmailMessage:
     return made
 
 
-def _address(text: str) -> Address:
+def _address(text: str, name: str = "") -> Address:
     local, _, domain = text.rpartition("@")
     try:
         ascii_domain = domain.encode("idna").decode("ascii")
-        return Address(username=local, domain=ascii_domain)
+        return Address(" ".join(name.split()), local, ascii_domain)
     except (UnicodeError, HeaderParseError) as trouble:
         raise ValueError(f"{text} is no mail address") from trouble
 
 
-def by_mail(message: Message, smtp: Smtp, sender: str, to: str) -> Outcome:
+def by_mail(message: Message, smtp: Smtp, sender: str, to: str, name: str = "") -> Outcome:
     """Hand a mail to the mail server. Raises nothing that the network or the server does."""
     handed = False
     try:
-        made = mail(message, sender, to)
+        made = mail(message, sender, to, name)
         with _line(smtp) as line:
             code, said = line.mail(made["From"].addresses[0].addr_spec)
             if code == 250:
@@ -153,11 +153,13 @@ def _silent(name: str) -> Iterator[None]:
         logger.disabled = before
 
 
-def send(message: Message, recipient: Recipient, smtp: Smtp, sender: str) -> Outcome:
-    """Send a message the way its recipient's address says."""
+def send(message: Message, recipient: Recipient, smtp: Smtp, sender: str, name: str = "") -> Outcome:
+    """Send a message the way its recipient's address says. `name` is shown beside the sender's address."""
     if recipient.address is None:
         return by_apprise(message, recipient)
-    return by_mail(message, smtp, sender, recipient.address)
+    if not smtp.host:
+        return Outcome(Fate.REFUSED, "no mail server is configured; see [notify.smtp]")
+    return by_mail(message, smtp, sender, recipient.address, name)
 
 
 def _cause(trouble: Exception) -> str:

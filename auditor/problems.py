@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from auditor.wording import Wording
+
 
 class Trouble(StrEnum):
     """What can be wrong in a sheet. A closed set."""
@@ -44,6 +46,17 @@ class Problem:
     def severity(self) -> str:
         """`error` or `warning`."""
         return "error" if self.trouble in ERRORS else "warning"
+
+    def said(self, words: Wording) -> str:
+        """The problem as a sentence."""
+        return words.say(
+            "{severity}: line {line}, {column}: {problem}: {value}",
+            severity=words.term("trouble", self.severity),
+            line=self.line,
+            column=self.column,
+            problem=words.term("problem", self.trouble),
+            value=self.value,
+        )
 
     def item(self) -> dict[str, object]:
         """The item of `registry validate` (DESIGN §6)."""

@@ -23,7 +23,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 from auditor.app import App
 from auditor.config import Schedule
 from auditor.errors import AuditorError, LockedError
-from auditor.night import run
+from auditor.nightly import run
 from storage.errors import StoreError
 from storage.model import Night, NightState
 
@@ -36,7 +36,7 @@ Clock = Callable[[], datetime]
 
 
 class RunNight(Protocol):
-    """What does a night; `auditor.night.run` is one. Cancelled, it keeps what it has seen."""
+    """What does a night; `auditor.nightly.run` is one. Cancelled, it keeps what it has seen."""
 
     def __call__(self, app: App, now: datetime, *, day: date) -> Awaitable[Night]:
         """Do the night of a UTC day, or go on with it."""

@@ -8,7 +8,7 @@ that an address or a name in the other direction cannot disturb the line.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -30,7 +30,14 @@ ALIASES = {"target": "kind", "raw": "typed", "other_org": "other"}
 """What a template calls a fact, and what the rules call it."""
 LISTS = {"fields": "field"}
 """Facts that are several codes, apart by spaces."""
-CODES = {"cause": "cause", "kind": "kind", "target": "kind", "found_on": "place"}
+CODES = {
+    "cause": "cause",
+    "kind": "kind",
+    "target": "kind",
+    "found_on": "place",
+    "night_state": "night",
+    "unit": "unit",
+}
 
 SOURCES = {
     "feed": "feed",
@@ -114,6 +121,10 @@ class Wording:
         """A label and its value, with the space that French puts before a colon."""
         joined = "{label}\u00a0: {value}" if self.language == "fr" else "{label}: {value}"
         return (Markup(joined) if self._html else joined).format(label=label, value=value)  # noqa: S704 - ours
+
+    def listed(self, parts: Iterable[str]) -> str:
+        """Several things in a row, with the language's own comma."""
+        return ("، " if self.language == "ar" else ", ").join(parts)
 
     def channel(self, name: str) -> str:
         """A channel's name."""
@@ -213,8 +224,9 @@ class Wording:
         if name == "channel":
             return self._isolate(self.channel(str(value)), False)
         if name in LISTS:
-            words = [self.term(LISTS[name], code) for code in str(value).split()]
-            return self._isolate(("، " if self.language == "ar" else ", ").join(words), False)
+            return self._isolate(
+                self.listed(self.term(LISTS[name], code) for code in str(value).split()), False
+            )
         said = self.term(CODES[name], str(value)) if name in CODES else str(value)
         return self._isolate(said, _is_foreign(said))
 

@@ -1,9 +1,12 @@
 """What every test may ask for."""
 
+import os
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+os.environ["LC_ALL"] = "C.UTF-8"  # whatever the terminal speaks that the tests are run on
 
 # The ordinary run tries the same examples every time, so that a change alone can make it fail; the whole run
 # (`make test-all`) looks for new ones.

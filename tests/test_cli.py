@@ -176,7 +176,7 @@ def test_a_newcomer_goes_from_nothing_to_a_registry(auditor, tmp_path):
     assert auditor("registry", "validate", "registry.csv")[0] == 0
     code, _, err = auditor("registry", "import", "registry.csv")
     assert code == 0
-    assert "1 associations and 2 links added" in err
+    assert "added: 1 association, 2 links" in err
     assert "nothing changed" in auditor("registry", "import", "registry.csv")[2]
     code, out, _ = auditor("registry", "export", "-")
     assert code == 0
@@ -246,7 +246,7 @@ def test_status_before_the_first_night_has_nulls_and_is_too_old_for_a_monitor(au
 
 
 def test_a_night_that_was_skipped_ends_with_its_own_code(auditor, monkeypatch):
-    async def skipped(app, now, *, progress):
+    async def skipped(app, now, **_):
         begun = app.store.begin_night(now.date(), now)
         return app.store.finish_night(begun, NightState.SKIPPED, now, receipt={"state": "skipped"})
 
@@ -258,7 +258,7 @@ def test_a_night_that_was_skipped_ends_with_its_own_code(auditor, monkeypatch):
 
 
 def test_cron_hears_nothing_of_a_good_night(auditor, monkeypatch):
-    async def done(app, now, *, progress):
+    async def done(app, now, **_):
         begun = app.store.begin_night(now.date(), now)
         return app.store.finish_night(begun, NightState.DONE, now)
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -23,6 +24,8 @@ from auditor.output import document, give, give_table, say
 
 decide = typer.Typer(no_args_is_help=True, help="What people know: attest, waive, and whose an account is.")
 
+GROUPS = {"kind": "decision", "state": "held"}
+"""Where the words of a column's codes are."""
 COLUMNS = ("id", "kind", "channel", "account", "code", "until", "state", "who", "association", "why")
 
 
@@ -186,8 +189,8 @@ def list_(
     from auditor.ledger import items
     from auditor.saying import refuse_unknown
 
-    now = clock()
-    with session(context).open() as app:
+    now, asked = clock(), session(context)
+    with asked.open() as app:
         if association is not None:
             refuse_unknown(app.store, association)
         rows = {row.id: row for row in app.store.accounts(association, include_withdrawn=True) if row.id}
@@ -198,4 +201,6 @@ def list_(
         give(document(told, now))
     else:
         lines = [{**one, "until": (one["until"] or "")[:10]} for one in told]
-        give_table(COLUMNS, ([one[name] for name in COLUMNS] for one in lines))
+        words = asked.words
+        say_as = {name: partial(words.term, group) for name, group in GROUPS.items()}
+        give_table(COLUMNS, ([one[name] for name in COLUMNS] for one in lines), words, say_as)

@@ -20,8 +20,12 @@ if TYPE_CHECKING:
     from auditor.look import Checked
     from probes.model import Finding, Identity
 
+IDENTITY = ("channel", "kind", "key", "note", "input")
+FOUND = ("channel", "presence", "reason", "last_activity", "input", "name")
+
 
 def identify(
+    context: typer.Context,
     file: Annotated[
         str, typer.Argument(metavar="[FILE|-]", help="Links, one a line; - reads them here.")
     ] = "-",
@@ -43,8 +47,8 @@ def identify(
     if as_json:
         give(document(items, clock()))
     else:
-        columns = ("channel", "kind", "key", "note", "input")
-        give_table(columns, ([item[column] for column in columns] for item in items))
+        lines = ([item[column] for column in IDENTITY] for item in items)
+        give_table(IDENTITY, lines, session(context).words)
 
 
 def check(
@@ -62,8 +66,8 @@ def check(
     if as_json:
         give(document(map(seen, checked), clock()))
     else:
-        columns = ("channel", "presence", "reason", "last_activity", "input", "name")
-        give_table(columns, ([item[column] for column in columns] for item in map(seen, checked)))
+        lines = ([item[column] for column in FOUND] for item in map(seen, checked))
+        give_table(FOUND, lines, session(context).words)
 
 
 async def _check(asked: Session, typed: list[tuple[str | None, str]]) -> list[Checked]:

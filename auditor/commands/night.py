@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -18,6 +20,7 @@ from auditor.output import document, give, give_table, progress, say
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from auditor.wording import Wording
     from probes.model import Presence
     from storage.model import Night
     from storage.store import Store
@@ -30,18 +33,19 @@ def run(context: typer.Context, as_json: Json = False) -> None:
 
     A night that was interrupted is gone on with; one that is done is left as it is.
     """
-    from auditor import night
+    from auditor import nightly
     from auditor.app import App
+    from auditor.wording import Wording
 
     asked = session(context)
     with App.open(asked.config()) as app, app.lock():
         with progress("the night", quiet=asked.quiet) as step, terminable():
-            done = asyncio.run(night.run(app, clock(), progress=step))
+            done = asyncio.run(nightly.run(app, clock(), progress=step))
         counts = counted(app.store, done)
     if as_json:
         give(document([done.receipt], clock()))
     elif done.state == "done" and not asked.quiet:
-        say(_summary(done, counts))
+        say(_summary(done, counts, asked.words if sys.stderr.isatty() else Wording("en")))
     if done.state != "done":
         raise IncompleteError(
             f"the night of {done.day} is {done.state}", _why(done), "`auditor run` again, `auditor doctor`"
@@ -70,16 +74,17 @@ def status(
     from auditor.faces import status_item
     from storage.model import NightState
 
-    with session(context).open() as app:
+    asked = session(context)
+    with asked.open() as app:
         now, night = clock(), app.store.last_night()
         item = status_item(night, counted(app.store, night), now)
         done = app.store.last_night(NightState.DONE)
     if as_json:
         give(document([item], clock()))
     elif night:
-        give_table(("what", "value"), ((key, _shown(value)) for key, value in item.items()))
+        _give_status(item, asked.words)
     else:
-        say("no night yet; `auditor run` makes one")
+        say(asked.words.say("no night yet; {command} makes one", command="`auditor run`"))
     if max_age is not None:
         _refuse_stale(done, max_age, now)
 
@@ -112,7 +117,8 @@ def rejudge(
     if as_json:
         give(document(map(asdict, told), clock()))
     elif told:
-        give_table(CHANGE, ([getattr(change, column) for column in CHANGE] for change in told))
+        lines = ([getattr(change, column) for column in CHANGE] for change in told)
+        give_table(CHANGE, lines, asked.words)
     if not asked.quiet:
         counts = f"{rebuilt.nights} nights, {rebuilt.replayed} looks played again, {rebuilt.kept} as recorded"
         would = "would change; nothing was written" if dry_run else "changed"
@@ -142,24 +148,49 @@ def _refuse_stale(done: Night | None, max_age: float, now: datetime) -> None:
         raise IncompleteError("the last night is too old", why, "`auditor run`, and look at the schedule")
 
 
+def _give_status(item: dict[str, Any], words: Wording) -> None:
+    say_as = {
+        "what": lambda key: words.term("heading", key),
+        "value": lambda value: words.term("night", value),
+    }
+    give_table(("what", "value"), ((key, _shown(value)) for key, value in item.items()), words, say_as)
+
+
 def _shown(value: object) -> object:
     return ", ".join(map(str, value)) if isinstance(value, list) else value
 
 
-def _summary(night: Night, counts: Counter[Presence]) -> str:
-    said = ", ".join(f"{count} {presence}" for presence, count in sorted(counts.items()))
-    blind = f"; blind on {', '.join(night.blind)}" if night.blind else ""
-    counted = f"{sum(counts.values())} accounts, {said}{blind}{_cost(night)}"
-    return f"the night of {night.day} is {night.state}: {counted}"
+def _summary(night: Night, counts: Counter[Presence], words: Wording) -> str:
+    parts = [
+        words.count("{n} account", "{n} accounts", sum(counts.values())),
+        *(
+            words.pair(words.term("presence", str(what)), str(count))
+            for what, count in sorted(counts.items())
+        ),
+        *_blind(night, words),
+        *_cost(night, words),
+    ]
+    told = words.say("the night of {date} is {night_state}", date=night.day, night_state=str(night.state))
+    return words.pair(told, words.listed(parts))
 
 
-def _cost(night: Night) -> str:
+def _blind(night: Night, words: Wording) -> Iterator[str]:
+    if night.blind:
+        channels = words.listed(map(words.channel, night.blind))
+        yield words.say("blind on {channels}", channels=channels)
+
+
+def _cost(night: Night, words: Wording) -> Iterator[str]:
     """What the interfaces have cost, each in its unit."""
     held = cast("dict[str, dict[str, Any]]", night.receipt.get("interfaces") or {})
-    return "".join(
-        f"; {name}'s interface took {spent['cost']:g} of {spent['budget']:g} {spent['unit']}"
-        for name, spent in held.items()
-    )
+    for name, spent in held.items():
+        yield words.say(
+            "the interface of {channel} took {cost} of {budget} {unit}",
+            channel=name,
+            cost=words.number(spent["cost"]),
+            budget=words.number(spent["budget"]),
+            unit=spent["unit"],
+        )
 
 
 def _why(night: Night) -> str:

@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,6 +19,7 @@ from auditor.output import document, give, give_table, say
 if TYPE_CHECKING:
     from auditor.problems import Problem
     from auditor.registry import Reading
+    from auditor.wording import Wording
     from storage.registry import Changes
 
 registry = typer.Typer(no_args_is_help=True, help="The spreadsheet of associations and their links.")
@@ -30,13 +32,14 @@ def validate(context: typer.Context, sheet: SheetFile, as_json: Json = False) ->
     """Tell every problem of a sheet with its line and column; change nothing."""
     from auditor.registry import read
 
-    reading = read(sheet, session(context).config().network.language)
+    asked = session(context)
+    reading = read(sheet, asked.config().network.language)
     if as_json:
         give(document((problem.item() for problem in reading.problems), clock()))
     elif reading.problems:
-        _give_problems(reading.problems)
-    if not session(context).quiet:
-        say(_counted(reading))
+        _give_problems(reading.problems, asked.words)
+    if not asked.quiet:
+        say(_counted(reading, asked.words))
     if any(problem.severity == "error" for problem in reading.problems):
         raise typer.Exit(InputError.code)
 
@@ -68,9 +71,10 @@ def import_(
         give(document([_receipt(reading, changes, dry_run=dry_run)], clock()))
         return
     for problem in reading.problems:
-        say(f"{problem.severity}: line {problem.line}, {problem.column}: {problem.trouble}: {problem.value}")
+        say(problem.said(asked.words))
     if not asked.quiet:
-        _tell(reading, changes, dry_run=dry_run)
+        for line in _outcome(reading, changes, asked.words, dry_run=dry_run):
+            say(line)
 
 
 def _filled(sheet: Path, language: str) -> Reading:
@@ -128,15 +132,21 @@ def write(
         ) from None
 
 
-def _give_problems(problems: list[Problem]) -> None:
-    give_table(PROBLEM, ([problem.item()[name] for name in PROBLEM] for problem in problems))
+def _give_problems(problems: list[Problem], words: Wording) -> None:
+    lines = ([problem.item()[name] for name in PROBLEM] for problem in problems)
+    say_as = {"problem": partial(words.term, "problem"), "severity": partial(words.term, "trouble")}
+    give_table(PROBLEM, lines, words, say_as)
 
 
-def _counted(reading: Reading) -> str:
+def _counted(reading: Reading, words: Wording) -> str:
     errors = sum(problem.severity == "error" for problem in reading.problems)
-    return (
-        f"{len(reading.associations)} associations, {len(reading.accounts)} links, "
-        f"{errors} errors, {len(reading.problems) - errors} warnings"
+    return words.listed(
+        [
+            words.count("{n} association", "{n} associations", len(reading.associations)),
+            words.count("{n} link", "{n} links", len(reading.accounts)),
+            words.count("{n} error", "{n} errors", errors),
+            words.count("{n} warning", "{n} warnings", len(reading.problems) - errors),
+        ]
     )
 
 
@@ -162,20 +172,28 @@ def _link(row: Any) -> dict[str, Any]:
     return {"association": row.association, "column": row.column, "typed": row.typed}
 
 
-def _tell(reading: Reading, changes: Changes, *, dry_run: bool) -> None:
-    say(_counted(reading))
+def _outcome(reading: Reading, changes: Changes, words: Wording, *, dry_run: bool) -> Iterator[str]:
+    yield _counted(reading, words)
     for row in changes.withdrawn:
-        say(f"no longer listed, kept: {row.association} {row.column}: {row.typed}")
-    people = {
-        key.removeprefix("associations_"): len(ids) for key, ids in asdict(changes).items() if "_" in key
-    }
-    counts = {name: len(rows) for name, rows in _by_kind(changes).items()}
-    words = [
-        f"{people[name]} associations and {counts[name]} links {name}"
-        for name in counts
-        if people[name] or counts[name]
-    ]
-    outcome = ", ".join(words) or "nothing changed"
-    say(f"would be: {outcome}; nothing was written" if dry_run else outcome)
-    if changes.withdrawn and not dry_run:
-        say("what is no longer listed is kept, not audited; --prune removes it and all that was seen of it")
+        yield words.pair(words.say("No longer listed, kept"), f"{row.association} {row.column}: {row.typed}")
+    yield "; ".join(_changed(changes, words)) or words.say("nothing changed")
+    if dry_run:
+        yield words.say("this is what would be: nothing was written")
+    elif changes.withdrawn:
+        yield words.say(
+            "what is no longer listed is kept, not audited; {option} removes it and all that was seen of it",
+            option="--prune",
+        )
+
+
+def _changed(changes: Changes, words: Wording) -> Iterator[str]:
+    """What was added, changed, left out and removed: of each how many associations and links."""
+    people = asdict(changes)
+    for name, rows in _by_kind(changes).items():
+        associations = len(people[f"associations_{name}"])
+        parts = [
+            words.count("{n} association", "{n} associations", associations) if associations else "",
+            words.count("{n} link", "{n} links", len(rows)) if rows else "",
+        ]
+        if told := words.listed(filter(None, parts)):
+            yield words.pair(words.term("outcome", name), told)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ import typer
 if TYPE_CHECKING:
     from auditor.app import App
     from auditor.config import Config
+    from auditor.wording import Wording
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,21 @@ class Session:
     config_path: Path | None = None
     quiet: bool = False
     debug: bool = False
+    lang: str | None = None
+
+    @property
+    def language(self) -> str:
+        """The language of what is told on a terminal: the one asked for, or the terminal's own."""
+        from auditor.languages import spoken_by  # noqa: PLC0415  # Babel is not needed to print help
+
+        return self.lang or spoken_by(os.environ)
+
+    @property
+    def words(self) -> Wording:
+        """The words of that language."""
+        from auditor.wording import Wording  # noqa: PLC0415  # Babel is not needed to print help
+
+        return Wording(self.language)
 
     def config(self) -> Config:
         """The configuration. Raises ConfigError."""

@@ -3,14 +3,20 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from auditor.commands.session import Json, clock, session
 from auditor.errors import ConfigError, InputError
 from auditor.output import document, give, give_table, say
+
+if TYPE_CHECKING:
+    from auditor.doctor import Examined
+    from auditor.wording import Wording
 
 
 def init(
@@ -52,10 +58,21 @@ def doctor(context: typer.Context, as_json: Json = False) -> None:
     """
     from auditor.doctor import examine
 
-    findings = list(examine(session(context).config_path, clock()))
+    asked = session(context)
+    findings = list(examine(asked.config_path, clock()))
     if as_json:
         give(document((finding.item() for finding in findings), clock()))
     else:
-        give_table(("check", "state", "detail"), ((f.check, f.state, f.detail) for f in findings))
+        _give_findings(findings, asked.words)
     if any(finding.state == "fail" for finding in findings):
         raise typer.Exit(ConfigError.code)
+
+
+def _give_findings(findings: Iterable[Examined], words: Wording) -> None:
+    if sys.stdout.isatty():
+        lines = ([words.say(f.about, **f.facts), f.state, words.say(f.message, **f.facts)] for f in findings)
+    else:
+        lines = ([f.check, f.state, f.detail] for f in findings)
+    give_table(
+        ("check", "state", "detail"), lines, words, {"state": lambda code: words.term("examined", code)}
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from auditor.view import AssociationView
 
 GAP = ("severity", "code", "channel", "opened_at", "association", "name")
-Language = Annotated[
-    Literal["ar", "fr", "en"] | None, typer.Option(help="ar, fr or en; the association's own otherwise.")
-]
 
 
 def gaps(
@@ -32,39 +29,42 @@ def gaps(
 ) -> None:
     """List the gaps that are open, the gravest first."""
     wanted = {"association": association, "channel": channel, "code": code}
-    with session(context).open() as app:
+    asked = session(context)
+    with asked.open() as app:
         found = [item for item in _gaps(app, association) if _is_wanted(item, wanted)]
     if as_json:
         give(document(found, clock()))
     else:
-        give_table(GAP, ([_flat(item[column]) for column in GAP] for item in map(_dated, found)))
+        lines = ([_flat(item[column]) for column in GAP] for item in map(_dated, found))
+        words = asked.words
+        give_table(GAP, lines, words, {"severity": lambda code: words.label("severity", code)})
 
 
 def report(
     context: typer.Context,
     association: Annotated[str | None, typer.Argument(help="Its id; every association without one.")] = None,
     *,
-    language: Language = None,
     pdf: Annotated[Path | None, typer.Option(help="Write one association's report as a PDF.")] = None,
     address: Annotated[str, typer.Option(help="Where it is found online, for a square to scan.")] = "",
     as_json: Json = False,
 ) -> None:
-    """Tell an association where it stands."""
+    """Tell an association where it stands, in its own language unless --lang asks for another."""
     from auditor.faces import report_items
     from auditor.overview import overview
     from auditor.report import text
 
-    now = clock()
+    now, asked = clock(), session(context)
     if pdf and not association:
         raise UsageError("--pdf", "is of one association's report", "`auditor report ID --pdf FILE`")
-    with session(context).open() as app:
+    with asked.open() as app:
         _refuse_unknown(app, association)
         seen = overview(app.store, app.config, now)
         if as_json:
             give(document(report_items(seen, association), now))
         elif pdf and (view := seen.association(association or "")):
-            _save(pdf, _written(view, app, language, address))
+            _save(pdf, _written(view, app, asked.lang, address))
         else:
+            language = asked.lang if association else asked.language
             give_text(text.told(seen, app.config, association, language))
 
 
@@ -101,7 +101,7 @@ def demo(
     with App.open(played.config) as app:
         written = _published(app, played.config.report.folder, quiet=asked.quiet)
         seen = overview(app.store, app.config, clock(), since=played.nights[0].started_at)
-        give_text(text.told(seen, app.config, None, None))
+        give_text(text.told(seen, app.config, None, asked.language))
     if not asked.quiet:
         say(f"{written} pages to open: {played.config.report.folder / 'index.html'}")
         say(

@@ -1,0 +1,155 @@
+"""`digest`: what a night gives to tell, sent or shown by hand, and who wants to hear it."""
+# ruff: noqa: PLC0415 - `--help` stays quick
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from auditor.commands.session import Json, clock, session
+from auditor.errors import IncompleteError, InputError
+from auditor.output import document, give, give_table, give_text, say
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from auditor.app import App
+    from auditor.courier import Delivery
+    from auditor.notify import Recipient
+    from storage.model import Night
+
+DELIVERY = ("outcome", "kind", "occasion", "subject", "why", "recipient")
+WISH = ("wanted", "kind", "changed_at", "association", "address")
+ITEM = ("recipient", "kind", "occasion", "outcome", "subject", "why")
+
+digest = typer.Typer(
+    no_args_is_help=False, invoke_without_command=True, help="Tell those who follow the network what changed."
+)
+
+
+@digest.callback()
+def send(
+    context: typer.Context,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be sent; send nothing.")
+    ] = False,
+    since: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Tell of everything since this day (UTC).")
+    ] = None,
+    to: Annotated[str | None, typer.Option(help="Only to this address.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Send the digest of the last night to those who did not get it."""
+    if context.invoked_subcommand:
+        return
+    from auditor import courier
+    from auditor.drafts import digests
+
+    asked = session(context)
+    with asked.open() as app:
+        only = () if to is None else (_recipient(app, to),)
+        day = since.date() if since else None
+        drafts = digests(app.store, app.config, _night(app), since=day, only=only)
+        carried = courier.previewed(app.config, drafts) if dry_run else courier.carried(app, drafts, clock())
+        told = list(carried)
+    if as_json:
+        give(document(map(_item, told), clock()))
+    elif dry_run:
+        give_text("\n\n".join(map(_shown, told)))
+    else:
+        give_table(DELIVERY, ([getattr(one, name) for name in DELIVERY] for one in told), asked.words)
+    _refuse_losses(told)
+
+
+@digest.command()
+def subscribe(
+    context: typer.Context,
+    address: Annotated[str, typer.Argument(help="A mail address.")],
+    association: Annotated[
+        str | None, typer.Option(help="The monthly report of this association, by its id.")
+    ] = None,
+) -> None:
+    """Let an address have its association's monthly report, or the digest again that it no longer wanted."""
+    _wish(context, address, association, wanted=True)
+
+
+@digest.command()
+def unsubscribe(
+    context: typer.Context,
+    address: Annotated[str, typer.Argument(help="A mail address.")],
+    association: Annotated[
+        str | None, typer.Option(help="The monthly report of this association, by its id.")
+    ] = None,
+) -> None:
+    """Send an address no digest any more, or no monthly report of an association."""
+    _wish(context, address, association, wanted=False)
+
+
+@digest.command()
+def subscriptions(context: typer.Context, as_json: Json = False) -> None:
+    """List what people said they want and no longer want; the configuration lists who gets the digest."""
+    with session(context).open() as app:
+        items = [
+            {name: value for name, value in asdict(one).items() if name != "token_hash"}
+            for one in app.store.subscriptions()
+        ]
+    if as_json:
+        give(document(items, clock()))
+    else:
+        give_table(WISH, ([item[name] for name in WISH] for item in items), session(context).words)
+
+
+def _wish(context: typer.Context, address: str, association: str | None, *, wanted: bool) -> None:
+    from auditor import wishes
+
+    with session(context).open() as app:
+        wishes.keep(app.store, app.config, address, association or "", wanted=wanted, now=clock())
+    if not session(context).quiet:
+        what = f"the monthly report of {association}" if association else "the digest"
+        say(f"{address} gets {what}" if wanted else f"{address} no longer gets {what}")
+
+
+def _night(app: App) -> Night:
+    from storage.model import NightState
+
+    night = app.store.last_night(NightState.DONE)
+    if night is None:
+        raise IncompleteError("no night is done", "there is nothing to tell of", "`auditor run`")
+    return night
+
+
+def _recipient(app: App, address: str) -> Recipient:
+    """The recipient of the configuration by its address or its name in tables, or an address of its own."""
+    from auditor.notify import Recipient, is_mail, key_of
+
+    bare = address.removeprefix("mailto:")
+    listed = (one for one in app.config.notify.recipients if one.key in {key_of(bare), address})
+    if found := next(listed, None):
+        return found
+    if not is_mail(bare):
+        raise InputError(
+            address, "this is no mail address, and no recipient is called so", "name@example.org"
+        )
+    return Recipient.model_validate({"to": bare})
+
+
+def _item(one: Delivery) -> dict[str, object]:
+    """The item of `digest --json`; what would be sent goes with its text."""
+    item = {name: getattr(one, name) for name in ITEM}
+    return {**item, "text": one.text} if one.outcome == "would_send" else item
+
+
+def _shown(one: Delivery) -> str:
+    head = f"{one.recipient}: {one.outcome.replace('_', ' ')}"
+    return f"{head}\n{one.subject}\n\n{one.text}" if one.text else head
+
+
+def _refuse_losses(told: Iterable[Delivery]) -> None:
+    """Raise IncompleteError where a message did not surely arrive."""
+    lost = [one for one in told if one.is_trouble]
+    if lost:
+        why = "; ".join(f"{one.recipient} {one.outcome}, {one.why}" for one in lost)
+        raise IncompleteError(f"{len(lost)} of the messages did not arrive", why, "`auditor digest` again")

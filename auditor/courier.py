@@ -1,0 +1,115 @@
+"""The courier: takes each recipient its message at the end of a night, once.
+
+At most once: a message is claimed in the database, then sent. Of two runs one sends. A run that is killed
+between claim and sending has lost that message, and the next night does not repeat it: what is lost is still
+in the web and in `auditor digest --since`, while a mailbox that gets everything twice is soon not read.
+A message that surely did not go (refused, unreachable) gives its claim back. It is tried again with the next
+night, which tells of everything since that recipient was last told.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from auditor import post
+from auditor.config import Config
+from auditor.drafts import Draft, Links, digests
+from auditor.monthly import monthlies
+from auditor.post import Fate, Message
+from auditor.stops import key_in, stop_token
+from auditor.tools import Memory
+from storage.model import Night
+from storage.talk import Subscription
+
+log = logging.getLogger(__name__)
+
+LOST = frozenset({Fate.REFUSED, Fate.UNREACHABLE})
+"""What surely did not go."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What became of one recipient's message."""
+
+    recipient: str
+    kind: str
+    occasion: str
+    outcome: str
+    subject: str = ""
+    why: str = ""
+    text: str = ""
+
+    @property
+    def is_trouble(self) -> bool:
+        """Whether a message there was did not surely arrive."""
+        return self.outcome in {Fate.REFUSED, Fate.UNREACHABLE, Fate.UNSURE}
+
+
+def after(app: Memory, night: Night, now: datetime) -> None:
+    """Send what belongs to the end of a night. What does not arrive is told in one line each."""
+    for one in carried(app, waiting(app, night), now):
+        if one.is_trouble:
+            log.warning("%s did not get the message %s of %s: %s, %s", *told(one))
+
+
+def told(one: Delivery) -> tuple[str, str, str, str, str]:
+    """A delivery as the words of one line."""
+    return one.recipient, one.kind, one.occasion, one.outcome, one.why
+
+
+def waiting(app: Memory, night: Night) -> Iterator[Draft]:
+    """Everything that a night gives to send."""
+    yield from digests(app.store, app.config, night)
+    yield from monthlies(app.store, app.config, night)
+
+
+def carried(app: Memory, drafts: Iterable[Draft], now: datetime) -> Iterator[Delivery]:
+    """Send these messages, one after the other, and tell what became of each."""
+    for draft in drafts:
+        if draft.write is None:
+            yield _left(draft)
+        else:
+            yield _carried(app, draft, draft.write, now)
+
+
+def _carried(app: Memory, draft: Draft, write: Callable[[Links], Message], now: datetime) -> Delivery:
+    claim = (draft.recipient.key, draft.kind, draft.occasion)
+    message = write(_links(app, draft, now))
+    if not app.store.claim_message(*claim, now):
+        return Delivery(*claim, "already_sent", message.subject)
+    notify = app.config.notify
+    outcome = post.send(message, draft.recipient, notify.smtp, notify.sender, app.config.network.name)
+    if outcome.fate in LOST:
+        app.store.release_message(*claim)
+    return Delivery(*claim, outcome.fate, message.subject, outcome.why, message.text)
+
+
+def previewed(config: Config, drafts: Iterable[Draft]) -> Iterator[Delivery]:
+    """What would be sent. Links that are made for one message alone are left unmade."""
+    unmade = f"{config.web.public_url}/…" if config.web.public_url else ""
+    for draft in drafts:
+        if draft.write is None:
+            yield _left(draft)
+        else:
+            message = draft.write(Links(stop=unmade if draft.recipient.address else "", report=unmade))
+            claim = (draft.recipient.key, draft.kind, draft.occasion)
+            yield Delivery(*claim, "would_send", message.subject, text=message.text)
+
+
+def _left(draft: Draft) -> Delivery:
+    return Delivery(draft.recipient.key, draft.kind, draft.occasion, str(draft.left))
+
+
+def _links(app: Memory, draft: Draft, now: datetime) -> Links:
+    base = app.config.web.public_url
+    if not base or draft.recipient.address is None:
+        return Links()
+    key = key_in(app.config.storage.folder)
+    wish = Subscription(
+        draft.recipient.key, draft.wish, wanted=True, changed_at=now, association=draft.association
+    )
+    token = stop_token(app.store, key, wish)
+    return Links(stop=f"{base}/{draft.language}/unsubscribe/{token}")

@@ -1,0 +1,65 @@
+"""The night with what belongs to it: a ping before and after, and the messages at its end.
+
+`run` and `serve` do it so. Neither a monitor nor a mailbox may trouble the night: what goes wrong with them
+is a line of the log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from datetime import date, datetime
+
+from auditor import courier, night
+from auditor.errors import AuditorError
+from auditor.night import Progress
+from auditor.pulse import LastLines, Pulse, listening
+from auditor.tools import Tools
+from storage.errors import StoreError
+from storage.model import Night, NightState
+
+log = logging.getLogger(__name__)
+
+
+async def run(
+    app: Tools, now: datetime, *, day: date | None = None, progress: Progress | None = None
+) -> Night:
+    """Do the night of a UTC day as `auditor.night.run` does, and tell those who wait for it."""
+    pulse = Pulse(app.config.monitor, str(uuid.uuid4()))
+    with listening() as last:
+        await asyncio.to_thread(pulse.begin)
+        try:
+            done = await night.run(app, now, day=day, progress=progress)
+        except BaseException as trouble:
+            await asyncio.to_thread(pulse.fail, [*last.lines(), _said(trouble)])
+            if isinstance(trouble, Exception):
+                await asyncio.to_thread(_tell, app, app.store.night(day or now.date()), now)
+            raise
+        await asyncio.to_thread(_ended, pulse, done, last)
+        await asyncio.to_thread(_tell, app, done, done.finished_at or now)
+    return done
+
+
+def _ended(pulse: Pulse, done: Night, last: LastLines) -> None:
+    if done.state is NightState.DONE:
+        pulse.succeed(f"the night of {done.day} is done")
+    else:
+        pulse.fail([*last.lines(), f"the night of {done.day} is {done.state}"])
+
+
+def _said(trouble: BaseException) -> str:
+    if isinstance(trouble, asyncio.CancelledError | KeyboardInterrupt):
+        return "interrupted; it is gone on with at the next run"
+    return f"{type(trouble).__name__}: {trouble}"
+
+
+def _tell(app: Tools, ended: Night | None, now: datetime) -> None:
+    if ended is None or ended.state is NightState.SKIPPED:
+        return
+    try:
+        courier.after(app, ended, now)
+    except (AuditorError, StoreError) as trouble:
+        log.warning("the messages of the night were not all sent: %s", trouble)
+    except Exception:  # a bug in a message must not make a night that is done look failed
+        log.exception("the messages of the night were not all sent")
