@@ -42,14 +42,18 @@ def translations(language: str) -> NullTranslations:
 
 def catalogue(language: str) -> Catalog:
     """Every message of a language, with the plural rule its files state."""
-    folder = files("auditor.words").joinpath(language)
-    first, *others = [
-        read_po(io.BytesIO(file.read_bytes()))
-        for file in sorted(folder.iterdir(), key=lambda file: file.name)
-        if file.name.endswith(".po")
-    ]
+    first, *others = catalogues(language)
     for other in others:
         for message in other:
             if message.id:
                 first[message.id] = message
     return first
+
+
+def catalogues(language: str) -> list[Catalog]:
+    """The messages of a language file by file, in the order of their names."""
+    folder = files("auditor.words").joinpath(language)
+    named = sorted(
+        (file for file in folder.iterdir() if file.name.endswith(".po")), key=lambda file: file.name
+    )
+    return [read_po(io.BytesIO(file.read_bytes())) for file in named]

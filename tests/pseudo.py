@@ -7,6 +7,7 @@ or `translate="no"`; where there can be no element (a title, an attribute) the c
 import contextlib
 import re
 from collections.abc import Iterable, Iterator
+from copy import copy
 from dataclasses import replace
 from gettext import NullTranslations
 from unittest import mock
@@ -15,6 +16,7 @@ from lxml import html
 
 from auditor import speech, wording
 from auditor.languages import TONGUES
+from auditor.messages import SOURCE
 
 OPEN, CLOSE = "⟦⟧"
 ATTRIBUTES = ("aria-label", "title", "alt", "placeholder", "data-name")
@@ -59,7 +61,7 @@ def english(table):
 def pseudo(language):
     """The texts of a language; of English, every one between brackets."""
     real = speech.speech(language)
-    if language != "en":
+    if language != SOURCE:
         return real
     entries = {
         code: replace(entry, words=english(entry.words), steps_by_channel=english(entry.steps_by_channel))
@@ -76,10 +78,40 @@ def pseudo_locale() -> Iterator[None]:
         yield
 
 
+class Refusing(NullTranslations):
+    """What is asked when a catalogue has no such message."""
+
+    def gettext(self, message: str) -> str:
+        raise LookupError(message)
+
+    def ngettext(self, one: str, several: str, n: int) -> str:
+        raise LookupError(one)
+
+
+def refusing(language):
+    """The texts of a language; a message that its catalogue lacks is an error, not English."""
+    real = speech.speech(language)
+    if language == SOURCE:
+        return real
+    messages = copy(real.messages)
+    messages.add_fallback(Refusing())
+    return replace(real, messages=messages)
+
+
+@contextlib.contextmanager
+def strict_locale() -> Iterator[None]:
+    """While it lasts, what was never translated cannot be said."""
+    with mock.patch.object(wording, "speech", refusing):
+        yield
+
+
 def outside(page: str, data: Iterable[str] = ()) -> list[str]:
     """What a page shows or reads out that is no word of ours, in order. `data` are names that it may show."""
     known = sorted({*TONGUES.values(), *data}, key=len, reverse=True)
-    return [text for text in Reading().of(html.fromstring(page)) if LETTER.search(_stripped(text, known))]
+    reading = Reading()
+    found = [text for text in reading.of(html.fromstring(page)) if LETTER.search(_stripped(text, known))]
+    assert reading.depth == 0, "a bracket is open at the end of the page"
+    return found
 
 
 def outside_text(text: str, data: Iterable[str] = ()) -> list[str]:
