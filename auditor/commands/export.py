@@ -38,10 +38,6 @@ def export(
         Literal["csv", "xlsx", "json"] | None,
         typer.Option("--format", help="Otherwise as the file's name ends; here, CSV."),
     ] = None,
-    lang: Annotated[
-        Literal["ar", "fr", "en"] | None,
-        typer.Option(help="Headings and words in this language, beside the codes; English keys otherwise."),
-    ] = None,
     bom: Annotated[bool, typer.Option(help="Begin CSV with the mark by which Excel knows UTF-8.")] = True,
     delimiter: Annotated[
         str, typer.Option(help="What parts the cells of CSV; French Excel wants a semicolon.")
@@ -53,13 +49,17 @@ def export(
     region: Annotated[str, typer.Option(help="Only associations of this region.")] = "",
     tag: Annotated[str, typer.Option(help="Only associations with this tag.")] = "",
 ) -> None:
-    """Write what is known as a sheet or as JSON: every open gap, unless another kind is named."""
+    """Write what is known as a sheet or as JSON: every open gap, unless another kind is named.
+
+    With --lang it has headings and words in that language beside the codes; English keys otherwise.
+    """
     from auditor.chosen import Chosen
     from auditor.export import Export
     from auditor.wording import Wording
 
     kind, target = _parted(what, file)
     _refuse_long(delimiter)
+    lang = session(context).lang
     with session(context).open() as app:
         asked = Export(
             kind=kind,
