@@ -56,19 +56,24 @@ async def serve(
     An interrupted night stays incomplete and is gone on with at the next start.
     """
     stop = stop or asyncio.Event()
+    with terminated_by(stop):
+        await nights(app, stop, night=night, clock=clock)
+
+
+async def nights(app: App, stop: asyncio.Event, *, night: RunNight = run, clock: Clock = clock) -> None:
+    """The same without heeding signals, beside whatever else runs until `stop`."""
     watch = Watch(app, night, clock)
     scheduler = scheduler_of(watch, app.config.schedule)
-    with _terminated_by(stop):
-        scheduler.start()
-        log.info("serving: the night begins at %s UTC", app.config.schedule.at.isoformat("minutes"))
-        try:
-            await stop.wait()
-        finally:
-            # APScheduler 3.11's shutdown waits for nothing and cancels what runs: first we end the night.
-            scheduler.pause()
-            await watch.drain()
-            scheduler.shutdown(wait=False)
-            await asyncio.sleep(0)
+    scheduler.start()
+    log.info("serving: the night begins at %s UTC", app.config.schedule.at.isoformat("minutes"))
+    try:
+        await stop.wait()
+    finally:
+        # APScheduler 3.11's shutdown waits for nothing and cancels what runs: first we end the night.
+        scheduler.pause()
+        await watch.drain()
+        scheduler.shutdown(wait=False)
+        await asyncio.sleep(0)
     log.info("stopped")
 
 
@@ -158,7 +163,7 @@ def _tell(day: date, ended: asyncio.Task[Night]) -> None:
 
 
 @contextmanager
-def _terminated_by(stop: asyncio.Event) -> Iterator[None]:
+def terminated_by(stop: asyncio.Event) -> Iterator[None]:
     """SIGTERM sets the flag. SIGINT stays Python's: it cancels, and the command exits with 130."""
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, stop.set)

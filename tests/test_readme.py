@@ -102,7 +102,7 @@ def test_serve_keeps_its_own_time_and_stops_when_told(network):
     with subprocess.Popen(
         [AUDITOR, "--debug", "serve"],
         cwd=folder,
-        env=settings,
+        env={**settings, "AUDITOR_WEB__PORT": "0"},
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
     ) as process:

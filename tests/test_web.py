@@ -110,6 +110,12 @@ def test_this_machine_and_the_names_the_operator_lists_see_everything(client, ho
     assert client.get("/fr/", headers={"host": host}).status_code == 200
 
 
+@pytest.mark.parametrize("name", ["x-forwarded-for", "forwarded", "x-real-ip", "via"])
+def test_who_comes_through_a_proxy_is_not_this_machine_whatever_it_calls_us(client, name):
+    assert client.get("/fr/", headers={"host": "localhost", name: "203.0.113.9"}).status_code == 403
+    assert client.get("/fr/", headers={"host": "audit.lan", name: "203.0.113.9"}).status_code == 200
+
+
 @pytest.mark.parametrize(
     "path", ["/", "/fr/", "/fr/associations", "/fr/letters", "/fr/reports", "/xx/../fr/"]
 )

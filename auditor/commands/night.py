@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from auditor.commands.session import Json, clock, session, terminable
-from auditor.errors import IncompleteError
+from auditor.errors import IncompleteError, UsageError
 from auditor.output import document, give, give_table, progress, say
 
 if TYPE_CHECKING:
@@ -54,12 +54,21 @@ def run(context: typer.Context, as_json: Json = False) -> None:
         say(f"warning: blind tonight on {', '.join(done.blind)}; nothing on it moved")
 
 
-def serve(context: typer.Context) -> None:
-    """Run the night on its schedule until told to stop."""
-    from auditor import schedule
+def serve(
+    context: typer.Context,
+    web: Annotated[bool, typer.Option(help="Show the pages.")] = True,
+    schedule: Annotated[bool, typer.Option(help="Run the night at its hour.")] = True,
+) -> None:
+    """Run the night on its schedule and show the pages, until told to stop."""
+    from auditor import serving
 
-    with session(context).open() as app:
-        asyncio.run(schedule.serve(app))
+    if not web and not schedule:
+        raise UsageError("--no-web --no-schedule", "that leaves nothing to do", "one of the two")
+    asked = session(context)
+    with asked.open() as app, serving.listening(app.config.web, wanted=web) as at:
+        if at and not asked.quiet:
+            say(f"the pages: {serving.address(at)}")
+        asyncio.run(serving.serve(app, clock, at=at, nights=schedule))
 
 
 def status(

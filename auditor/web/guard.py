@@ -34,6 +34,8 @@ FENCES = {
 YEAR = "public, max-age=31536000, immutable"
 OPEN = re.compile(r"/(r|badge|static)/.+|/[a-z]{2}/(report(\.pdf|/.*)?|unsubscribe/.+)")
 """What a letter, a mail or a badge leads to."""
+FORWARDED = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
+"""What a proxy adds."""
 STRANGE = "This name does not lead here. Whoever runs the auditor can list it in [web] hosts.\n"
 
 
@@ -71,7 +73,7 @@ class Guard:
     def _refusal(self, scope: Scope) -> Response | None:
         headers = Headers(scope=scope)
         host = _name(headers.get("host", ""))
-        scope["home"] = self._is_home(host)
+        scope["home"] = host in self._listed() or (_is_loopback(host) and _is_from_here(scope, headers))
         if not scope["home"]:
             if host != _name(urlsplit(self.config.web.public_url).netloc) or not host:
                 return PlainTextResponse(STRANGE, 403)
@@ -84,8 +86,8 @@ class Guard:
     def _page(self, scope: Scope, status: int) -> Response:
         return errors.page(scope, self.config, status, self.clock())
 
-    def _is_home(self, host: str) -> bool:
-        return _is_loopback(host) or host in {name.lower() for name in self.config.web.hosts}
+    def _listed(self) -> set[str]:
+        return {name.lower() for name in self.config.web.hosts}
 
 
 def _name(host: str) -> str:
@@ -98,6 +100,12 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost" or ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _is_from_here(scope: Scope, headers: Headers) -> bool:
+    """Whether this machine itself asks: whoever comes through a proxy may call us localhost as well."""
+    peer = scope["client"]
+    return peer is not None and _is_loopback(peer[0]) and not any(name in headers for name in FORWARDED)
 
 
 def _is_foreign(headers: Headers) -> bool:

@@ -1,0 +1,97 @@
+"""`auditor serve`: the nights on their schedule and the pages of the web, in one process and one loop."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager, nullcontext
+from datetime import datetime
+from typing import Any
+
+import uvicorn
+
+from auditor import schedule
+from auditor.app import App
+from auditor.config import Web
+from auditor.errors import ConfigError
+from auditor.web.site import site
+
+Clock = Callable[[], datetime]
+
+PATIENCE = 5
+"""Seconds that a page under way may still take when told to stop."""
+
+
+class Server(uvicorn.Server):
+    """Uvicorn, with the signals left to us: one stop ends the pages and the night together."""
+
+    def capture_signals(self) -> nullcontext[None]:  # type: ignore[override]
+        """Take none."""
+        return nullcontext()
+
+
+async def serve(
+    app: App,
+    clock: Clock,
+    *,
+    at: socket.socket | None = None,
+    nights: bool = True,
+    stop: asyncio.Event | None = None,
+) -> None:
+    """Do the nights and show the pages at a socket until SIGTERM (or `stop`), then end both whole."""
+    stop = stop or asyncio.Event()
+    jobs: list[Coroutine[Any, Any, None]] = []
+    if nights:
+        jobs.append(schedule.nights(app, stop, clock=clock))
+    if at:
+        jobs.append(_show(app, clock, at, stop))
+    with schedule.terminated_by(stop):
+        await asyncio.gather(*jobs)
+
+
+async def _show(app: App, clock: Clock, at: socket.socket, stop: asyncio.Event) -> None:
+    """Answer until `stop`; a server that ends by itself stops the rest, too."""
+    server = Server(
+        uvicorn.Config(
+            site(app, clock),
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            proxy_headers=False,
+            server_header=False,
+            timeout_graceful_shutdown=PATIENCE,
+        )
+    )
+    showing = asyncio.create_task(server.serve([at]))
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({showing, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        stopping.cancel()
+        server.should_exit = True
+        await showing
+        stop.set()
+
+
+@contextmanager
+def listening(web: Web, *, wanted: bool = True) -> Iterator[socket.socket | None]:
+    """The socket of the pages; None where none are wanted. Raises ConfigError where it cannot be had."""
+    if not wanted:
+        yield None
+        return
+    family = socket.AF_INET6 if ":" in web.host else socket.AF_INET
+    try:
+        held = socket.create_server((web.host, web.port), family=family)
+    except OSError as trouble:
+        why = (trouble.strerror or "it cannot be listened to").lower()
+        remedy = "another [web] host or port, or `auditor serve --no-web`"
+        raise ConfigError(f"{web.host} port {web.port}", why, remedy) from None
+    with held:
+        yield held
+
+
+def address(at: socket.socket) -> str:
+    """Where the pages are, for a browser on this machine."""
+    host, port = at.getsockname()[:2]
+    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
