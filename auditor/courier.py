@@ -81,7 +81,9 @@ def _carried(app: Memory, draft: Draft, write: Callable[[Links], Message], now: 
     if not app.store.claim_message(*claim, now):
         return Delivery(*claim, "already_sent", message.subject)
     notify = app.config.notify
-    outcome = post.send(message, draft.recipient, notify.smtp, notify.sender, app.config.network.name)
+    outcome = post.send(
+        message, draft.recipient, notify.smtp, notify.sender, app.config.network.shown(draft.language)
+    )
     if outcome.fate in LOST:
         app.store.release_message(*claim)
     return Delivery(*claim, outcome.fate, message.subject, outcome.why, message.text)

@@ -9,6 +9,7 @@ from itertools import islice
 
 from auditor.catalogue import SEVERITIES
 from auditor.news import Move, News
+from auditor.regions import code_of
 from storage.model import Night, NightState
 
 LISTED = 40
@@ -65,7 +66,7 @@ def digest(
         for move in told.moves
         if (since is None or move.at > since)
         and move.at <= night.started_at
-        and (not regions or move.association.region in regions)
+        and _is_of(move.association.region, regions)
     ]
     newly_blind = set(night.blind) - set(before.blind if before else ())
     if not moves and not newly_blind and night.state is NightState.DONE:
@@ -77,9 +78,14 @@ def digest(
         urgent=tuple(move for move in opened if move.gap.severity == SEVERITIES[0]),
         new=tuple(move for move in opened if move.gap.severity != SEVERITIES[0]),
         fixed=tuple(sorted((move for move in _standing(moves) if not move.is_open), key=_worst_first)),
-        still=sum(count for region, count in told.still.items() if not regions or region in regions),
+        still=sum(count for region, count in told.still.items() if _is_of(region, regions)),
         blind=night.blind,
     )
+
+
+def _is_of(region: str | None, regions: Collection[str]) -> bool:
+    """Whether a region is among these, whichever way either is spelt."""
+    return not regions or (code_of(region) or region) in {code_of(one) or one for one in regions}
 
 
 def _standing(moves: Collection[Move]) -> list[Move]:

@@ -70,6 +70,7 @@ def examine(path: Path | None, now: datetime) -> Iterator[Examined]:
     yield from _egress(settings)
     yield from _channels(settings)
     yield from _rules(settings)
+    yield from _messages(settings)
     yield _folder(settings.storage.folder)
     yield from _store(settings.storage.url, now)
 
@@ -114,6 +115,21 @@ def _channels(settings: Config) -> Iterator[Examined]:
         alone = phrase("its interface alone is asked, for at most {most} {unit} a night")
         most, unit = f"{purse.budget:g}", purse.interface.unit
         yield _found(phrase("key of {channel}"), "ok", alone, channel=name, most=most, unit=unit)
+
+
+def _messages(settings: Config) -> Iterator[Examined]:
+    """Whether somebody is told, and can end it; whether somebody rings when no night ends."""
+    recipients, monitor = settings.notify.recipients, settings.monitor
+    if any(one.address for one in recipients) and not settings.web.public_url:
+        unending = phrase("mails carry no link that ends them without {setting}")
+        yield _found(phrase("messages"), "warn", unending, setting="[web] public_url")
+    elif recipients:
+        yield _found(phrase("messages"), "ok", phrase("recipients of the digest: {n}"), n=len(recipients))
+    if monitor.ping_url is None:
+        nobody = phrase("none: nobody rings when no night ends; see {setting}")
+        yield _found(phrase("monitor"), "ok", nobody, setting="[monitor]")
+    else:
+        yield _found(phrase("monitor"), "ok", phrase("pinged as {kind}"), kind=monitor.kind)
 
 
 def _rules(settings: Config) -> Iterator[Examined]:

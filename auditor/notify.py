@@ -70,6 +70,7 @@ class Smtp(Notified):
     user: str | None = None
     password: SecretStr | None = None
     password_file: Path | None = None
+    ca_file: Path | None = None
     timeout: float = Field(default=20.0, gt=0, le=300)
 
     @model_validator(mode="before")
@@ -78,7 +79,9 @@ class Smtp(Notified):
         return _from_file(given, "password")
 
     @model_validator(mode="after")
-    def _is_not_overheard(self) -> Smtp:
+    def _can_sign_in(self) -> Smtp:
+        if bool(self.user) != bool(self.password):
+            raise ValueError("a user and a password go together")
         if self.password and self.security == "none":
             raise ValueError("a password is not sent over an open line: security should be starttls or tls")
         return self
@@ -95,7 +98,10 @@ class Notify(Notified):
     @model_validator(mode="after")
     def _can_write(self) -> Notify:
         if any(recipient.address for recipient in self.recipients) and not self.can_mail:
-            raise ValueError("mail needs a sender and the host of [notify.smtp]")
+            raise ValueError("mail needs a sender (from) and the host of [notify.smtp]")
+        keys = [recipient.key for recipient in self.recipients]
+        if twice := next((key for key in keys if keys.count(key) > 1), None):
+            raise ValueError(f"{twice} is listed twice: one table holds all its regions")
         return self
 
     @field_validator("pages_url")

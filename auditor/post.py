@@ -112,6 +112,8 @@ def by_mail(message: Message, smtp: Smtp, sender: str, to: str, name: str = "") 
 def _line(smtp: Smtp) -> Iterator[smtplib.SMTP]:
     """A line to the mail server, secure and signed in as configured."""
     context = ssl.create_default_context()
+    if smtp.ca_file:
+        context.load_verify_locations(smtp.ca_file)
     if smtp.security == "tls":
         line: smtplib.SMTP = smtplib.SMTP_SSL(smtp.host, smtp.port, timeout=smtp.timeout, context=context)
     else:

@@ -42,10 +42,10 @@ def free_port():
 
 
 @contextlib.contextmanager
-def mail_server(**how):
-    """A mail server and what it took."""
-    box = Mailbox(free_port(), **how)
-    controller = Controller(box, hostname="127.0.0.1", port=box.port)
+def mail_server(refused=(), **how):
+    """A mail server and what it took; `how` is aiosmtpd's."""
+    box = Mailbox(free_port(), refused=dict(refused))
+    controller = Controller(box, hostname="127.0.0.1", port=box.port, **how)
     controller.start()
     try:
         yield box

@@ -355,7 +355,9 @@ def test_a_night_that_is_terminated_keeps_what_was_done(auditor, monkeypatch):
 
 def test_every_command_of_the_contract_is_there(auditor):
     _, out, _ = auditor("--help")
-    wanted = "demo init check identify registry run serve status gaps report export publish rejudge doctor"
+    wanted = (
+        "demo init check identify registry run serve status gaps report export publish rejudge doctor digest"
+    )
     assert set(wanted.split()) <= set(out.split())
 
 

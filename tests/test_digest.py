@@ -92,6 +92,7 @@ def test_a_reader_hears_of_its_regions_alone():
     found = digest(rows, regions={"Souss-Massa"})
     assert [move.association for move in found.new] == [NOUR]
     assert found.still == 1
+    assert digest(rows, regions={"جهة سوس ماسة"}) == found
     assert digest(rows, regions={"Draa"}) is None
 
 

@@ -22,7 +22,7 @@ def test_an_address_stands_in_the_file_and_a_services_url_beside_it(tmp_path):
     (tmp_path / "ping").write_text("https://hc.example/abc\n")
     path = tmp_path / "config.toml"
     path.write_text(
-        '[notify]\nfrom = "auditor@rabat.example"\n[notify.smtp]\nhost = "localhost"\n'
+        '[notify]\nfrom = "auditor@rabat.example"\n[notify.smtp]\nhost = "localhost"\nuser = "auditor"\n'
         '[[notify.recipients]]\nto = "mailto:Amal@rabat.example"\n'
         '[[notify.recipients]]\nto_file = "chat"\nregions = ["Fès-Meknès"]\n'
         '[monitor]\nping_url_file = "ping"\n'

@@ -3,10 +3,13 @@
 import contextlib
 import json
 import socket
+import ssl
 import threading
 from datetime import UTC, datetime
 
 import pytest
+import trustme
+from aiosmtpd.smtp import AuthResult
 from listeners import free_port, mail_server, web_server
 
 from auditor.notify import Recipient, Smtp
@@ -79,6 +82,45 @@ def test_a_server_without_a_secure_line_gets_no_password():
         outcome = send(MESSAGE, Recipient(to="amal@rabat.example"), smtp, SENDER)
     assert outcome.fate is Fate.UNREACHABLE
     assert not box.taken
+
+
+@pytest.fixture
+def authority(tmp_path):
+    """The file of an authority, and how a server of its own speaks."""
+    made = trustme.CA()
+    made.cert_pem.write_to_path(tmp_path / "ca.pem")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    made.issue_cert("127.0.0.1").configure_cert(context)
+    return tmp_path / "ca.pem", context
+
+
+def signed_in(server, session, envelope, mechanism, auth_data):
+    is_known = (auth_data.login, auth_data.password) == (b"auditor", b"hidden")
+    return AuthResult(success=is_known, handled=False)
+
+
+def over(port, security, ca_file, password="hidden"):
+    told = {"host": "127.0.0.1", "port": port, "security": security, "ca_file": ca_file}
+    smtp = Smtp.model_validate({**told, "user": "auditor", "password": password})
+    return send(MESSAGE, Recipient(to="amal@rabat.example"), smtp, SENDER)
+
+
+def test_a_password_goes_over_a_secure_line_alone(authority):
+    ca_file, context = authority
+    with mail_server(tls_context=context, require_starttls=True, authenticator=signed_in) as box:
+        assert over(box.port, "starttls", ca_file).fate is Fate.SENT
+        wrong = over(box.port, "starttls", ca_file, "wrong")
+        assert wrong.fate is Fate.REFUSED
+        assert wrong.why.startswith("535 ")
+        assert over(box.port, "starttls", None).fate is Fate.UNREACHABLE
+    assert len(box.taken) == 1
+
+
+def test_a_line_may_be_secure_from_the_start(authority):
+    ca_file, context = authority
+    how = {"ssl_context": context, "authenticator": signed_in, "auth_require_tls": False}
+    with mail_server(**how) as box:
+        assert over(box.port, "tls", ca_file).fate is Fate.SENT
 
 
 @contextlib.contextmanager

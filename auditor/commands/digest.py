@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,10 +14,11 @@ from auditor.errors import IncompleteError, InputError
 from auditor.output import document, give, give_table, give_text, say
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from auditor.app import App
     from auditor.courier import Delivery
+    from auditor.drafts import Draft
     from auditor.notify import Recipient
     from storage.model import Night
 
@@ -42,17 +43,14 @@ def send(
     to: Annotated[str | None, typer.Option(help="Only to this address.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Send the digest of the last night to those who did not get it."""
+    """Send what the last night gives to tell to those who did not get it: digests, and monthly reports."""
     if context.invoked_subcommand:
         return
     from auditor import courier
-    from auditor.drafts import digests
 
     asked = session(context)
     with asked.open() as app:
-        only = () if to is None else (_recipient(app, to),)
-        day = since.date() if since else None
-        drafts = digests(app.store, app.config, _night(app), since=day, only=only)
+        drafts = _drafts(app, since.date() if since else None, to)
         carried = courier.previewed(app.config, drafts) if dry_run else courier.carried(app, drafts, clock())
         told = list(carried)
     if as_json:
@@ -61,6 +59,8 @@ def send(
         give_text("\n\n".join(map(_shown, told)))
     else:
         give_table(DELIVERY, ([getattr(one, name) for name in DELIVERY] for one in told), asked.words)
+    if not told and not asked.quiet:
+        say("nobody follows the network yet; [[notify.recipients]] lists who does")
     _refuse_losses(told)
 
 
@@ -110,6 +110,18 @@ def _wish(context: typer.Context, address: str, association: str | None, *, want
     if not session(context).quiet:
         what = f"the monthly report of {association}" if association else "the digest"
         say(f"{address} gets {what}" if wanted else f"{address} no longer gets {what}")
+
+
+def _drafts(app: App, since: date | None, to: str | None) -> Iterator[Draft]:
+    """All that the last night gives to send; the digest alone where it is asked for by day or address."""
+    from auditor.courier import waiting
+    from auditor.drafts import digests
+
+    night = _night(app)
+    if since is None and to is None:
+        return waiting(app, night)
+    only = () if to is None else (_recipient(app, to),)
+    return digests(app.store, app.config, night, since=since, only=only)
 
 
 def _night(app: App) -> Night:
