@@ -55,6 +55,7 @@ def export(
     """
     from auditor.chosen import Chosen
     from auditor.export import Export
+    from auditor.languages import direction
     from auditor.wording import Wording
 
     kind, target = _parted(what, file)
@@ -69,7 +70,7 @@ def export(
             since=since.replace(tzinfo=UTC) if since else None,
             bom=bom and target is not None,
             delimiter=delimiter,
-            right_to_left=(lang or app.config.network.language) == "ar",
+            right_to_left=direction(lang or app.config.network.language) == "rtl",
         )
         _deliver(asked, app, target, quiet=session(context).quiet)
 

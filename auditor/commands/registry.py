@@ -98,12 +98,14 @@ def export(
     ] = ",",
 ) -> None:
     """Write the registry as a sheet that, imported again, changes nothing."""
+    from auditor.languages import direction
     from auditor.registry import table
 
     asked = session(context)
     with asked.open() as app:
         lines = list(table(app.store.associations(), app.store.accounts()))
-        write(lines, file, bom=bom, delimiter=delimiter, right_to_left=app.config.network.language == "ar")
+        mirrored = direction(app.config.network.language) == "rtl"
+        write(lines, file, bom=bom, delimiter=delimiter, right_to_left=mirrored)
     if not asked.quiet and str(file) != "-":
         say(f"{file}: {len(lines) - 1} associations")
 
