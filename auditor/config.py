@@ -151,6 +151,12 @@ class Web(Table):
         return given.rstrip("/")
 
 
+class Letters(Table):
+    """For how many days an association's link to its report holds."""
+
+    days: int = Field(default=90, ge=1, le=3660)
+
+
 class Config(Table):
     """Everything that can be set. It is read once and handed down in parts."""
 
@@ -164,6 +170,7 @@ class Config(Table):
     schedule: Schedule = Schedule()
     report: Report = Report()
     web: Web = Web()
+    letters: Letters = Letters()
     notify: Notify = Notify()
     monitor: Monitor = Monitor()
     rules: tuple[Rule, ...] = ()

@@ -13,13 +13,16 @@ from typing import Self
 
 from storage.database import Database
 from storage.derived import Derived
+from storage.follow_ups import FollowUps
+from storage.letters import Letters
 from storage.messages import Messages
 from storage.nights import Nights
 from storage.registry import Registry
+from storage.replies import Replies
 from storage.writer import Writer
 
 
-class Store(Registry, Nights, Derived, Messages):
+class Store(Registry, Nights, Derived, Messages, Letters, Replies, FollowUps):
     """The registry, the nights, the conclusions and the decisions of one network."""
 
     def __init__(self, database: Database) -> None:

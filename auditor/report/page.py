@@ -17,6 +17,7 @@ import segno
 from markupsafe import Markup
 
 from auditor.config import Config
+from auditor.replies import Refusal
 from auditor.report import text
 from auditor.report.strengths import advice, appeared, settled, working
 from auditor.score import WEIGHTS
@@ -62,12 +63,14 @@ def report(
     live: bool = False,
     replies: Sequence[Reply] = (),
     thanked: bool = False,
+    refused: Refusal | None = None,
     address: str = "",
     pdf: str = "",
 ) -> str:
     """The report in a language, whole. Pure.
 
-    A `live` one can be answered to: `replies` are the answers so far, `thanked` follows one. `address` is
+    A `live` one can be answered to: `replies` are the answers so far, `thanked` follows one, `refused` one
+    that could not be taken. `address` is
     where it is found online, for the QR code on paper; `pdf` is where its PDF is.
     """
     words = words_of(language)
@@ -81,6 +84,7 @@ def report(
         live=live,
         replies=Replies(sorted(replies, key=lambda reply: reply.said_at)),
         thanked=thanked,
+        refused=refused,
         strengths=list(text.spoken(working(view), words)),
         todo=[(gap, words.gap(gap.code, gap.channel, gap.severity, gap.params)) for gap in view.gaps],
         full=FULL,

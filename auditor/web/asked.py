@@ -13,6 +13,7 @@ from fastapi.responses import HTMLResponse, Response
 
 from auditor.app import App
 from auditor.languages import LOCALES
+from auditor.replies import Refusal
 from auditor.report import page, paper
 from auditor.templating import render, words_of
 from auditor.view import AssociationView
@@ -58,6 +59,7 @@ class Asked:
         *,
         replies: Sequence[Reply] = (),
         thanked: bool = False,
+        refused: Refusal | None = None,
         address: str = "",
     ) -> HTMLResponse:
         """An association's own report, to be answered; the rest is as `auditor.report.page.report` tells."""
@@ -71,6 +73,7 @@ class Asked:
             live=True,
             replies=replies,
             thanked=thanked,
+            refused=refused,
             address=address,
             pdf=link.page("report.pdf"),
         )

@@ -41,6 +41,12 @@ def page(scope: Scope, config: Config, status: int, now: datetime) -> HTMLRespon
             words.say("There is no such page"),
             words.say("The address may be mistyped, or what it led to is no longer there."),
         ),
+        410: (
+            words.say("This link does not open a report any more"),
+            words.say(
+                "It may have ended or been copied in part. Please ask the network’s team for a new one."
+            ),
+        ),
         500: (
             words.say("Something went wrong on our side"),
             words.say("It is not your fault, and nothing was lost. Please try again in a while."),

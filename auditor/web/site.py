@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 
 from auditor.again import Checks
 from auditor.app import App
-from auditor.web import association, badge, changes, evidence, exports, front, meeting, unsubscribe
+from auditor.web import association, badge, changes, evidence, exports, front, meeting, report, unsubscribe
 from auditor.web.errors import Clock, refused
 from auditor.web.guard import Guard
 
@@ -24,6 +24,7 @@ ROUTERS = (
     meeting.router,
     badge.router,
     unsubscribe.router,
+    report.router,
 )
 
 

@@ -1,0 +1,58 @@
+"""The associations' own ways to their reports: links that nobody guesses, that expire and can be revoked.
+
+The token stands in the link alone. What is kept is its hash, so whoever reads the database opens no report.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from datetime import datetime, timedelta
+
+from auditor.config import Config
+from auditor.errors import ConfigError
+from storage.store import Store
+from storage.talk import Letter
+
+BYTES = 32
+"""Of chance in a token: 256 bits."""
+
+
+def made(
+    store: Store,
+    config: Config,
+    association: str,
+    who: str,
+    now: datetime,
+    *,
+    days: int | None = None,
+    keep: bool = False,
+) -> tuple[Letter, str]:
+    """Make an association's letter: it, and its address, which is shown this once.
+
+    Its older letters end, unless they are to be kept. Raises ConfigError where no public address is set.
+    """
+    base = public_url(config)
+    token = secrets.token_urlsafe(BYTES)
+    expires = now + timedelta(days=config.letters.days if days is None else days)
+    letter = store.add_letter(Letter(association, digest(token), now, who, expires), keep=keep)
+    return letter, f"{base}/r/{token}"
+
+
+def public_url(config: Config) -> str:
+    """The address under which associations reach their reports. Raises ConfigError where none is set."""
+    if not config.web.public_url:
+        why = "letters need the address under which the associations reach this server"
+        raise ConfigError("[web] public_url", why, 'public_url = "https://reports.example.org"')
+    return config.web.public_url
+
+
+def digest(token: str) -> str:
+    """What is kept of a token. It has 256 bits of chance, so a plain hash cannot be turned back."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def opened(store: Store, token: str, now: datetime) -> Letter | None:
+    """The letter that a token opens; None for one that is wrong, expired or revoked."""
+    letter = store.letter(digest(token))
+    return letter if letter is not None and letter.holds(now) else None

@@ -1,0 +1,36 @@
+"""The association that reads its own report: whose letter the cookie carries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, HTTPException, Request
+
+from auditor.letters import opened
+from auditor.web.asked import Asked, Page
+from storage.talk import Letter
+
+LETTER = "letter"
+"""The cookie with the token: the address carried it once, and then no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A request of an association to its own report."""
+
+    asked: Asked
+    letter: Letter
+
+
+def reader(request: Request, asked: Page) -> Reading:
+    """Whose report may be read here: 410 without a letter that holds, whatever is wrong with it."""
+    token = request.cookies.get(LETTER, "")
+    letter = opened(asked.app.store, token, asked.now) if token else None
+    if letter is None:
+        raise HTTPException(410)
+    return Reading(asked, letter)
+
+
+Reader = Annotated[Reading, Depends(reader)]
+"""A parameter of a route that an association reaches by its letter."""

@@ -1,0 +1,179 @@
+"""Letters: the links that lead an association to its own report, and what it answers there."""
+
+from datetime import timedelta
+
+import pytest
+from served import NOW, browsing
+
+from auditor import letters, replies
+from auditor.app import App
+from auditor.config import Config
+from auditor.errors import ConfigError
+from auditor.registry import read
+from storage.model import DecisionKind
+from storage.talk import Answer, ReplyKind
+
+PUBLIC = "https://reports.example.org"
+SHEET = """id,name,name_fr,language,facebook,youtube
+nour,جمعية النور,Association Nour,fr,https://www.facebook.com/AssociationNour,
+amal,Amal,,ar,,
+"""
+
+
+@pytest.fixture
+def app(tmp_path):
+    told = {
+        "storage": {"folder": tmp_path, "url": f"sqlite:///{tmp_path}/auditor.db"},
+        "web": {"public_url": PUBLIC},
+        "channels": {"facebook": {}, "youtube": {}},
+    }
+    (tmp_path / "sheet.csv").write_text(SHEET, "utf-8")
+    with App.open(Config.model_validate(told)) as opened:
+        listed = read(tmp_path / "sheet.csv")
+        opened.store.save_registry(listed.associations, listed.accounts, NOW)
+        yield opened
+
+
+def made(app, association="nour", **ways):
+    _, address = letters.made(app.store, app.config, association, "a coordinator", NOW, **ways)
+    return address.removeprefix(PUBLIC)
+
+
+def test_a_letter_opens_the_report_in_the_association_s_language_and_leaves_the_address(app):
+    with browsing(app) as client:
+        entered = client.get(made(app))
+        assert (entered.status_code, entered.headers["location"]) == (303, "/fr/report")
+        assert entered.headers["cache-control"] == "no-store"
+        report = client.get("/fr/report")
+        assert "Association Nour" in report.text
+
+
+def test_only_the_hash_of_a_token_is_kept(app):
+    token = made(app).removeprefix("/r/")
+    [letter] = app.store.letters("nour")
+    assert token not in repr(letter)
+    assert letter.token_hash == letters.digest(token)
+
+
+def test_a_wrong_an_expired_and_a_revoked_letter_get_the_same_answer(app):
+    wrong, expired = "/r/" + "x" * 43, made(app, days=1)
+    revoked = made(app, "amal")
+    app.store.revoke_letters("amal", "a coordinator", NOW)
+    with browsing(app, NOW + timedelta(days=2)) as client:
+        answers = [client.get(way) for way in (wrong, expired, revoked)]
+    assert [answer.status_code for answer in answers] == [410, 410, 410]
+    assert len({answer.text for answer in answers}) == 1
+
+
+def test_a_report_needs_a_letter(app):
+    with browsing(app) as client:
+        assert client.get("/fr/report").status_code == 410
+
+
+def test_a_new_letter_ends_the_older_ones_unless_they_are_kept(app):
+    first = made(app)
+    second = made(app, keep=True)
+    third = made(app)
+    opens = [
+        letters.opened(app.store, way.removeprefix("/r/"), NOW) is not None for way in (first, second, third)
+    ]
+    assert opens == [False, False, True]
+
+
+def test_no_letter_is_made_without_a_public_address(app):
+    bare = app.config.model_copy(update={"web": app.config.web.model_copy(update={"public_url": ""})})
+    with pytest.raises(ConfigError, match="public_url"):
+        letters.made(app.store, bare, "nour", "a coordinator", NOW)
+
+
+@pytest.fixture
+def client(app):
+    with browsing(app) as reader:
+        reader.get(made(app))
+        yield reader
+
+
+def answered(app, client, **form):
+    sent = client.post("/fr/report/reply", data=form)
+    assert sent.status_code == 303
+    return sent.headers["location"], app.store.waiting_replies()
+
+
+def account(app):
+    [row] = app.store.accounts("nour")
+    return str(row.id)
+
+
+def test_an_answer_waits_for_the_coordinator_and_changes_nothing_by_itself(app, client):
+    way, waiting = answered(app, client, kind="not_ours", account=account(app), text="page of a shop")
+    assert way == "/fr/report?said=true#said"
+    assert [(reply.kind, reply.channel, reply.text) for reply in waiting] == [
+        (ReplyKind.NOT_OURS, "facebook", "page of a shop")
+    ]
+    assert not list(app.store.decisions())
+    assert "Merci" in client.get(way).text
+
+
+def test_declining_keeps_why_and_accepting_takes_the_decision(app, client):
+    _, [first] = answered(app, client, kind="moved", account=account(app), value="facebook.com/NourRabat")
+    replies.decline(app.store, first, who="a coordinator", why="it opens nothing", now=NOW)
+    assert "it opens nothing" in client.get("/fr/report").text
+    _, [second] = answered(app, client, kind="not_ours", account=account(app))
+    replies.accept(app.store, app.config, second, who="a coordinator", why="", now=NOW)
+    [decision] = app.store.decisions()
+    assert (decision.kind, decision.who) == (DecisionKind.NOT_OURS, "a coordinator")
+    assert [said.answer for said in app.store.replies("nour")] == [Answer.DECLINED, Answer.ACCEPTED]
+
+
+@pytest.mark.parametrize(
+    ("form", "kinds"),
+    [
+        ({"kind": "ours"}, [DecisionKind.ATTEST]),
+        ({"kind": "not_ours"}, [DecisionKind.NOT_OURS]),
+        ({"kind": "closed"}, [DecisionKind.WAIVE, DecisionKind.NONE_BY_CHOICE]),
+        ({"kind": "moved", "value": "facebook.com/NourRabat"}, [DecisionKind.MOVED, DecisionKind.OURS]),
+        ({"kind": "mistaken", "text": "it is alive"}, [DecisionKind.WAIVE]),
+    ],
+)
+def test_each_answer_about_an_account_becomes_the_decision_it_means(app, client, form, kinds):
+    _, [reply] = answered(app, client, account=account(app), **form)
+    replies.accept(app.store, app.config, reply, who="a coordinator", why="", now=NOW)
+    assert [decision.kind for decision in app.store.decisions()] == kinds
+
+
+@pytest.mark.parametrize(
+    ("form", "refusal"),
+    [
+        ({"kind": "moved", "value": "https://www.linkedin.com/company/nour"}, "no_address"),
+        ({"kind": "mistaken", "text": "  "}, "no_text"),
+        ({"kind": "promised", "value": "2026-12-01"}, "nothing_there"),
+        ({"kind": "ours", "account": "999999"}, "nothing_there"),
+    ],
+)
+def test_an_answer_that_lacks_something_is_told_so_and_not_kept(app, client, form, refusal):
+    way, waiting = answered(app, client, **{"account": account(app), **form})
+    assert f"refused={refusal}" in way
+    assert not waiting
+    assert 'role="alert"' in client.get(way).text
+
+
+def test_an_association_answers_for_no_other(app, client):
+    with browsing(app) as other:
+        other.get(made(app, "amal"))
+        way, _ = answered(app, other, kind="not_ours", account=account(app))
+    assert "refused=nothing_there" in way
+
+
+def test_at_most_twenty_answers_of_an_association_wait(app, client):
+    for _ in range(replies.MOST_WAITING):
+        answered(app, client, kind="ours", account=account(app))
+    way, waiting = answered(app, client, kind="ours", account=account(app))
+    assert "refused=too_many" in way
+    assert len(waiting) == replies.MOST_WAITING
+
+
+def test_an_answer_sent_by_another_site_s_page_is_refused(app, client):
+    form = {"kind": "not_ours", "account": account(app)}
+    sent = client.post("/fr/report/reply", data=form, headers={"sec-fetch-site": "cross-site"})
+    assert sent.status_code == 403
+    assert not app.store.waiting_replies()
