@@ -9,6 +9,7 @@ from small import START, configured, link, night_of, opened, steps
 
 from auditor import eyes
 from auditor.night import run
+from auditor.report import publish
 from storage.model import Association
 
 LATER = night_of(1) + timedelta(hours=6)
@@ -40,6 +41,14 @@ def test_a_badge_tells_level_and_day_and_escapes_every_name(app, language, direc
     assert drawn.find("{*}g").get("direction") == direction
     assert "http" not in answer.text.replace('xmlns="http://www.w3.org/2000/svg"', "")
     assert not list(drawn.iter("{*}script"))
+
+
+def test_the_folder_of_pages_has_the_same_badges(app, tmp_path):
+    publish(app, tmp_path / "pages", LATER)
+    [folder] = (tmp_path / "pages" / "badge").iterdir()
+    with browsing(app, LATER) as client:
+        assert (folder / "ar.svg").read_text("utf-8") == client.get("/badge/nour%2F1/ar.svg").text
+    assert {path.name for path in folder.iterdir()} == {"ar.svg", "fr.svg", "en.svg"}
 
 
 def test_nobody_has_a_badge_that_did_not_ask_for_one(app):

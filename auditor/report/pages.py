@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from importlib.resources import files
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from auditor.badge import badge, is_wanted
 from auditor.config import Config
 from auditor.overview import Overview, overview
 from auditor.report.page import report
@@ -27,11 +29,12 @@ Progress = Callable[[int, int], None]
 def publish(app: App, folder: Path, now: datetime, *, progress: Progress | None = None) -> int:
     """Write the pages, each whole or not at all; returns how many. Raises OSError."""
     seen = overview(app.store, app.config, now)
-    total = 1 + len(app.config.report.languages) * (1 + len(seen.associations))
+    wanted = sum(is_wanted(view.association) for view in seen.associations)
+    total = 1 + len(app.config.report.languages) * (1 + len(seen.associations) + wanted)
     written = 0
     for name in STYLES:
         _write(folder / name, files("auditor.web").joinpath("static", name).read_text("utf-8"))
-    for name, told in pages(seen, app.config):
+    for name, told in chain(pages(seen, app.config), badges(seen, app.config)):
         _write(folder / name, told)
         written += 1
         if progress:
@@ -59,3 +62,12 @@ def pages(seen: Overview, config: Config) -> Iterator[tuple[str, str]]:
         for view in seen.associations:
             name = file_name(view.association.id)
             yield f"{language}/{name}", report(view, config, seen.as_of, Folder(name, languages), language)
+
+
+def badges(seen: Overview, config: Config) -> Iterator[tuple[str, str]]:
+    """The badges of the associations that want one, once there is something to tell. Pure."""
+    for view in seen.associations:
+        if seen.since and is_wanted(view.association):
+            stem = file_name(view.association.id).removesuffix(".html")
+            for language in config.report.languages:
+                yield f"badge/{stem}/{language}.svg", badge(view, seen.since, language)
