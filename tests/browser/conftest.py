@@ -2,27 +2,69 @@
 
 import contextlib
 import shutil
-from pathlib import Path
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import network
 import pytest
+from pages import PAGES, PUBLISHED
 from playwright.sync_api import sync_playwright
 from served import served
 
-AXE = Path(__file__).with_name("axe.min.js").read_text("utf-8")
+from auditor.report import publish
+
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 
 
 @pytest.fixture(scope="session")
-def address(tmp_path_factory):
+def app(tmp_path_factory):
+    """The network, its nights behind it."""
+    played = network.played(tmp_path_factory.mktemp("network"))
+    with contextlib.closing(played.store):
+        yield played
+
+
+@pytest.fixture(scope="session")
+def address(app):
     """Where the network's pages are served."""
-    app = network.played(tmp_path_factory.mktemp("network"))
-    with contextlib.closing(app.store), served(app, network.NOW) as told:
+    with served(app, network.NOW) as told:
         yield told
 
 
+@pytest.fixture(scope="session")
+def folder(app, tmp_path_factory):
+    """Where the pages of `auditor publish` are served, as any web server would."""
+    written = tmp_path_factory.mktemp("pages")
+    publish(app, written, network.NOW)
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=written)) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """A web server for a folder that says nothing of its requests."""
+
+    def log_message(self, *told):
+        """Say nothing."""
+
+
+@pytest.fixture(scope="session")
+def way(address, folder):
+    """The address of a page, by its name, in a language."""
+
+    def to(name, language):
+        root, path = (folder, PUBLISHED[name]) if name in PUBLISHED else (address, PAGES[name])
+        return f"{root}/{language}{path}"
+
+    return to
+
+
 @pytest.fixture(scope="module")
-def chromium(address):
+def chromium(way):
     """Debian's browser; without one these tests are skipped, and say so.
 
     It keeps an event loop running in this thread, so it must end before tests of other modules begin theirs.
@@ -37,16 +79,16 @@ def chromium(address):
 
 
 @pytest.fixture(scope="module")
-def tab(chromium, address):
+def tab(chromium):
     """A page of a browser as people have it; nothing moves, so that no colour is caught on its way."""
-    with contextlib.closing(chromium.new_context(base_url=address, reduced_motion="reduce")) as context:
+    with contextlib.closing(chromium.new_context(reduced_motion="reduce")) as context:
         yield context.new_page()
 
 
 @pytest.fixture
-def bare_tab(chromium, address):
+def bare_tab(chromium):
     """A page of a browser without JavaScript."""
-    with contextlib.closing(chromium.new_context(base_url=address, java_script_enabled=False)) as context:
+    with contextlib.closing(chromium.new_context(java_script_enabled=False)) as context:
         yield context.new_page()
 
 
@@ -67,9 +109,3 @@ def complaints(tab):
     yield told
     tab.remove_listener("console", hear)
     tab.remove_listener("requestfailed", miss)
-
-
-@pytest.fixture(scope="session")
-def axe():
-    """The source of axe-core."""
-    return AXE

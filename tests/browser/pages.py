@@ -12,6 +12,13 @@ PAGES = {
     "no such page": "/nothing-here",
 }
 """Their addresses behind the language. What answers with an error on purpose is in `ERRORS`, too."""
+PUBLISHED = {
+    "published network": "/index.html",
+    "published report": "/nour.html",
+    "published report with markup in its name": "/amal.html",
+    "published report with a long name": "/long.html",
+}
+"""The files of `auditor publish`, behind the language's folder."""
 ERRORS = {"no such page": 404}
 FORMS = {"meeting": ("region", "Souss-Massa")}
 """Pages with a form to try without JavaScript: a field of it, and what to choose there."""

@@ -2,12 +2,14 @@
 
 from collections import defaultdict
 from itertools import product
+from pathlib import Path
 
 import pytest
-from pages import ERRORS, FORMS, PAGES
+from pages import ERRORS, FORMS, PAGES, PUBLISHED
 
 pytestmark = pytest.mark.browser
 
+AXE = Path(__file__).with_name("axe.min.js").read_text("utf-8")
 LANGUAGES = ("ar", "fr", "en")
 WIDTHS = (320, 360, 1280)
 LIGHTS = ("light", "dark")
@@ -45,11 +47,11 @@ HERE = """() => {
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("name", PAGES)
-def test_a_page_is_accessible_and_fits_at_every_width_in_light_and_dark(name, language, tab, axe, complaints):
-    status = tab.goto(f"/{language}{PAGES[name]}").status
+@pytest.mark.parametrize("name", [*PAGES, *PUBLISHED])
+def test_a_page_is_accessible_and_fits_at_every_width_in_light_and_dark(name, language, tab, complaints, way):
+    status = tab.goto(way(name, language)).status
     assert status == ERRORS.get(name, 200)
-    tab.evaluate(axe)
+    tab.evaluate(AXE)
     found = defaultdict(list)
     for width, light in product(WIDTHS, LIGHTS):
         tab.set_viewport_size({"width": width, "height": 800})
@@ -61,13 +63,13 @@ def test_a_page_is_accessible_and_fits_at_every_width_in_light_and_dark(name, la
             found[told].append("browser")
     told = [f"{told} [{', '.join(where)}]" for told, where in found.items()]
     if told:
-        pytest.fail("\n".join([f"/{language}{PAGES[name]}", *told]), pytrace=False)
+        pytest.fail("\n".join([way(name, language), *told]), pytrace=False)
 
 
-@pytest.mark.parametrize("name", PAGES)
-def test_the_keyboard_reaches_everything_in_order_and_shows_where_it_is(name, tab):
+@pytest.mark.parametrize("name", [*PAGES, *PUBLISHED])
+def test_the_keyboard_reaches_everything_in_order_and_shows_where_it_is(name, tab, way):
     tab.set_viewport_size({"width": 1280, "height": 800})
-    tab.goto(f"/ar{PAGES[name]}")
+    tab.goto(way(name, "ar"))
     count, reached = tab.evaluate(STOPS), []
     for _ in range(count * 4 + 4):
         tab.keyboard.press("Tab")
@@ -80,18 +82,18 @@ def test_the_keyboard_reaches_everything_in_order_and_shows_where_it_is(name, ta
     assert reached == list(range(count))
 
 
-@pytest.mark.parametrize("name", PAGES)
-def test_a_page_is_whole_without_javascript(name, bare_tab):
-    bare_tab.goto(f"/fr{PAGES[name]}")
+@pytest.mark.parametrize("name", [*PAGES, *PUBLISHED])
+def test_a_page_is_whole_without_javascript(name, bare_tab, way):
+    bare_tab.goto(way(name, "fr"))
     assert bare_tab.locator("main h1").count() == 1
     assert bare_tab.locator("main h1").is_visible()
     assert bare_tab.locator("script").count() == 0
 
 
 @pytest.mark.parametrize("name", FORMS)
-def test_a_list_is_narrowed_without_javascript(name, bare_tab):
+def test_a_list_is_narrowed_without_javascript(name, bare_tab, way):
     field, chosen = FORMS[name]
-    bare_tab.goto(f"/fr{PAGES[name]}")
+    bare_tab.goto(way(name, "fr"))
     form = bare_tab.locator("form.filter")
     form.locator(f"[name={field}]").select_option(chosen)
     form.locator("button").click()
