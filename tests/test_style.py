@@ -22,6 +22,8 @@ def sheets():
     static, templates = (files("auditor").joinpath(*place) for place in (("web", "static"), ("templates",)))
     yield from ((name, static.joinpath(name).read_text("utf-8")) for name in STYLES)
     for template in templates.iterdir():
+        if template.is_dir():
+            continue
         if template.name.endswith(".css"):
             yield template.name, template.read_text("utf-8")
         for sheet in re.findall(r"<style[^>]*>(.*?)</style>", template.read_text("utf-8"), re.DOTALL):
