@@ -12,8 +12,10 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from storage import model
+
 LANGUAGES = ("ar", "fr", "en")
-SEVERITIES = ("urgent", "high", "medium", "low", "info")
+SEVERITIES = model.SEVERITIES
 EFFORTS = ("none", "10min", "30min", "supplier", "1h", "halfday", "days")
 """The quickest first; a supplier is a telephone call."""
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from auditor.columns import bare
-from auditor.coverage import covered
+from auditor.summary import asked, facets, is_named, summary
 from auditor.view import AssociationView
+from storage.summary import Summary
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,8 +15,8 @@ class Chosen:
     """What is asked of an association; an empty text asks nothing.
 
     `gap` is the code of an open gap. `state` is what the association counts as on `channel`, or on any one
-    where none is named; without a state, `channel` asks for an open gap on it. `q` are words of its names,
-    its id or its city.
+    where none is named; without a state, `channel` asks for an open gap on it. `q` are beginnings of
+    words of its names, its id or its city.
     """
 
     region: str = ""
@@ -29,28 +29,29 @@ class Chosen:
 
     def of(self, seen: Iterable[AssociationView], channels: Iterable[str]) -> Iterator[AssociationView]:
         """Those of the associations that are asked for."""
-        audited = [self.channel] if self.channel else list(channels)
-        return (view for view in seen if self._takes(view, audited))
+        audited = list(channels)
+        return (view for view in seen if self.takes(summary(view, audited)))
 
-    def _takes(self, view: AssociationView, channels: list[str]) -> bool:
-        about = view.association
-        return (
-            self.region in ("", about.region)
-            and (not self.tag or self.tag in about.tags)
-            and self.level in ("", view.score.level)
-            and (not self._asks_gap() or any(self._is_gap(row.code, row.channel) for row in view.gaps))
-            and (not self.state or any(covered(view, channel) == self.state for channel in channels))
-            and self._is_named(view)
-        )
+    def takes(self, told: Summary) -> bool:
+        """Whether an association is asked for."""
+        return self.facets <= facets(told).keys() and is_named(told, self.words)
 
-    def _asks_gap(self) -> bool:
-        return bool(self.gap or (self.channel and not self.state))
+    @property
+    def facets(self) -> frozenset[str]:
+        """What an association must be found by, as lists of the store ask for it."""
+        return frozenset(self._facets())
 
-    def _is_gap(self, code: str, channel: str) -> bool:
-        return self.gap in ("", code) and (bool(self.state) or self.channel in ("", channel))
+    @property
+    def words(self) -> set[str]:
+        """The words of a search, folded; each must begin one of an association's."""
+        return asked(self.q)
 
-    def _is_named(self, view: AssociationView) -> bool:
-        about = view.association
-        names = (about.id, about.name, about.name_ar, about.name_fr, about.city)
-        spoken = bare(" ".join(name for name in names if name))
-        return all(word in spoken for word in bare(self.q).split())
+    def _facets(self) -> Iterator[str]:
+        named = {"region": self.region, "tag": self.tag, "level": self.level}
+        yield from (f"{name}:{value}" for name, value in named.items() if value)
+        if self.state:
+            yield f"{self.channel or 'any'}:{self.state}"
+        elif self.channel:
+            yield f"gap:{self.gap}@{self.channel}" if self.gap else f"on:{self.channel}"
+        if self.gap and (self.state or not self.channel):
+            yield f"gap:{self.gap}"

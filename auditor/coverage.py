@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
+from auditor.case import Case
 from auditor.config import Config
-from auditor.view import AccountView, AssociationView
+from auditor.view import AssociationView
 from probes.model import Kind
 from storage.model import State
 
@@ -61,17 +62,28 @@ def coverage(seen: Iterable[AssociationView], config: Config) -> Iterator[Covera
 
 def covered(view: AssociationView, channel: str) -> str:
     """What one association counts as: its best account decides, none at all is missing or a choice."""
-    states = {one.state for one in view.on(channel) if _counts(one)}
+    states = {one.state for one in view.on(channel) if _counts(one.kind, one.key)}
+    return _counted(states, chosen=channel in view.none_by_choice, moved=channel in view.moved)
+
+
+def stands(known: Case, channel: str) -> str:
+    """The same of a case: what its view would count as."""
+    links = ((held.row.identity, held.standing.state) for held in known.on(channel))
+    states = {state for link, state in links if _counts(link.kind, link.key)}
+    return _counted(states, chosen=channel in known.none_by_choice, moved=channel in known.moved)
+
+
+def _counted(states: Collection[State], *, chosen: bool, moved: bool) -> str:
     if State.PRESENT in states:
         return "confirmed"
-    if channel in view.none_by_choice:
+    if chosen:
         return "by_choice"
-    return "unknown" if State.UNKNOWN in states or channel in view.moved else "gone" if states else "missing"
+    return "unknown" if State.UNKNOWN in states or moved else "gone" if states else "missing"
 
 
-def _counts(account: AccountView) -> bool:
+def _counts(kind: Kind, key: str | None) -> bool:
     """Whether a cell may mean an account: what cannot be read, or only followed, is no channel missing."""
-    return account.kind in {Kind.SHORT, Kind.INVALID} or account.key is not None
+    return kind in {Kind.SHORT, Kind.INVALID} or key is not None
 
 
 def _percent(part: int, whole: int) -> float:

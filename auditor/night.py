@@ -25,6 +25,7 @@ from auditor.config import Config
 from auditor.evidence import kept
 from auditor.eyes import Eyes, purses, recalled
 from auditor.patience import Patience
+from auditor.refresh import refresh
 from auditor.settle import DISOWNING
 from auditor.standing import in_force
 from auditor.tools import Tools
@@ -249,6 +250,7 @@ class _Session:
         store, config = self.app.store, self.app.config
         self.night, blind = conclude.blinded(store, config, self.night, readings)
         conclude.conclude(store, config, self.night, blind)
+        refresh(store, config, self.clock())
         for channel, why in blind.items():
             log.warning("blind on %s tonight: %s; nothing on it moves", channel, why)
         told = receipt.done(store, self.night, readings, config, blind=blind, spent=self.spent())

@@ -11,11 +11,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from auditor.conclude import dossiers, owners_at
+from auditor.conclude import assembled, dossiers, owners_at
 from auditor.config import Config
 from auditor.coverage import Coverage, coverage
 from auditor.rejudge import History
-from auditor.settle import Dossier, Moment
+from auditor.settle import Dossier, Moment, keys_of, owners_of
 from auditor.view import AssociationView, view
 from probes.model import Presence, Reason
 from storage.model import Gap, Night, NightState
@@ -75,12 +75,26 @@ def overview(store: Store, config: Config, as_of: datetime, *, since: datetime |
 
 def views(store: Store, config: Config, as_of: datetime) -> Iterator[AssociationView]:
     """The associations one at a time, for faces that need not hold a whole register in memory."""
-    nights = [night for night in store.nights() if night.state is NightState.DONE]
+    nights = store.judged_nights()
     until = [night for night in nights if night.started_at <= as_of]
     began = until[-1].started_at if until else as_of
-    owners = owners_at(store, as_of)
+    owners = owners_at(store, as_of, began)
     for dossier in _dossiers(store, config, until, is_past=len(until) < len(nights)):
         yield view(dossier, config, Moment(began, as_of), owners)
+
+
+def association_view(store: Store, config: Config, association: str, now: datetime) -> AssociationView | None:
+    """One association as it stands, without a look at any other; None where the sheet does not list it."""
+    held = store.holdings([association])
+    night = store.judged_night()
+    moment = Moment(night.started_at if night else now, now)
+    for dossier in assembled(held.associations, held):
+        rows = store.named(keys_of(dossier))
+        words = [
+            word for other in {row.association for row in rows} for word in store.decisions(association=other)
+        ]
+        return view(dossier, config, moment, owners_of(rows, now, words, moment.began))
+    return None
 
 
 def _dossiers(store: Store, config: Config, until: list[Night], *, is_past: bool) -> Iterator[Dossier]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,7 +11,7 @@ from auditor.gaps import is_open
 from auditor.ledger import items
 from auditor.lines import dialled
 from auditor.prospect import Prospect, prospects
-from auditor.standing import Confirm, in_force
+from auditor.standing import Confirm
 from auditor.timeline import SPAN, Timeline, timeline
 from auditor.view import AssociationView, waives
 from storage.model import Decision, Gap, Observation, Standing
@@ -72,7 +72,7 @@ def portrait(store: Store, view: AssociationView, confirm: Confirm, now: datetim
         standings=standings,
         timeline=_nights(store, view),
         settled=tuple(gap for gap in _closed(view) if gap.closed_at and gap.closed_at >= now - LATELY),
-        waived=tuple(_waived(view, in_force(decisions, now))),
+        waived=tuple(_waived(view)),
         ledger=tuple(reversed(told)),
         events=tuple(events(view, decisions))[:TOLD],
         confirm=confirm,
@@ -91,10 +91,10 @@ def _closed(view: AssociationView) -> Iterator[Gap]:
     return (gap for gap in view.all_gaps if gap.opened_at and gap.closed_at and gap not in view.waived)
 
 
-def _waived(view: AssociationView, words: Sequence[Decision]) -> Iterator[tuple[Gap, Decision]]:
+def _waived(view: AssociationView) -> Iterator[tuple[Gap, Decision]]:
     """The open gaps that need not be told, each with the newest word that says so."""
     for gap in filter(is_open, view.waived):
-        yield gap, next(word for word in reversed(words) if waives(word, gap))
+        yield gap, next(word for word in reversed(view.words) if waives(word, gap))
 
 
 def events(view: AssociationView, decisions: Iterable[Decision]) -> list[Event]:

@@ -20,6 +20,7 @@ from auditor.conclude import Derived, moment, policy
 from auditor.config import Config
 from auditor.evidence import Bodies, NotKeptError, replay
 from auditor.eyes import recalled, steps
+from auditor.figures import Figures
 from auditor.settle import DISOWNING, Dossier, Owners, owners_of, settle
 from auditor.tools import Memory
 from probes import links
@@ -66,7 +67,8 @@ def rejudge(app: Memory, *, dry_run: bool = False, progress: Progress | None = N
     """Rebuild every conclusion and tell what changed; with `dry_run` only tell."""
     nights = [night for night in app.store.nights() if night.state is NightState.DONE]
     result = Rebuild(nights=len(nights))
-    history = History(app.store, app.config, nights, bodies=app.archive, result=result)
+    figures = {night.id: Figures(app.config.channels) for night in nights if night.id is not None}
+    history = History(app.store, app.config, nights, bodies=app.archive, result=result, figures=figures)
     associations = list(app.store.associations(include_withdrawn=True))
     derived = Derived()
     for at, association in enumerate(associations, start=1):
@@ -75,7 +77,8 @@ def rejudge(app: Memory, *, dry_run: bool = False, progress: Progress | None = N
             progress(at, len(associations))
     result.changes = _difference(app.store, derived)
     if not dry_run:
-        app.store.replace_derived(derived.standings, derived.gaps, derived.proposals)
+        told = {number: counted.told for number, counted in figures.items()}
+        app.store.replace_derived(derived.standings, derived.gaps, derived.proposals, told)
     return result
 
 
@@ -90,12 +93,14 @@ class History:
         *,
         bodies: Bodies | None = None,
         result: Rebuild | None = None,
+        figures: Mapping[int, Figures] | None = None,
     ) -> None:
-        """Without `bodies` the recorded findings are folded as they are."""
+        """Without `bodies` the recorded findings are folded as they are; `figures` are filled, by night."""
         self._store = store
         self._nights = nights
         self._bodies = bodies
         self._result = result or Rebuild()
+        self._figures = figures or {}
         self._policy = policy(config)
         self._accounts = list(store.accounts(include_withdrawn=True))
         self._listed = {association.id for association in store.associations()}
@@ -120,7 +125,10 @@ class History:
                     at: self._again(by_id[at], look, dossier.standings.get(at))
                     for at, look in recorded.items()
                 }
-                dossier = settle(dossier, seen, moment(night, night.blind), self._policy, self._owned(night))
+                tonight = moment(night, night.blind)
+                dossier = settle(dossier, seen, tonight, self._policy, self._owned(night))
+                if night.id is not None and night.id in self._figures:
+                    self._figures[night.id].take(dossier, tonight)
         return dossier
 
     def _membership(self, association: Association, rows: Sequence[AccountRow]) -> tuple[datetime, datetime]:

@@ -154,7 +154,7 @@ def _website(case: Case, bands: Bands) -> dict[str, Point]:
         f"website.{item}": _best(_truth(site.seen.facts.get(fact) if site.seen else None) for site in sites)
         for item, fact in facts.items()
     }
-    fresh = _best(_lively(site, bands, case.now, ("active", "slow", "inactive")) for site in sites)
+    fresh = _best(_lively(site, bands, case.began, ("active", "slow", "inactive")) for site in sites)
     named = _best(_truth(site_named(site, case)) for site in sites)
     return states | {
         "website.fresh": fresh,
@@ -178,7 +178,7 @@ def _platforms(case: Case, bands: Bands) -> dict[str, Point]:
     states = {}
     for channel in ("facebook", "youtube", "linkedin", "twitter"):
         accounts = [held for held in case.on(channel) if _lives(held)]
-        states[f"{channel}.active"] = _best(_active(held, bands, case.now) for held in accounts)
+        states[f"{channel}.active"] = _best(_active(held, bands, case.began) for held in accounts)
         states[f"{channel}.linked"] = _best(_linked(case, held) for held in accounts)
         states[f"{channel}.named"] = _best(_named(held, case) for held in accounts)
     return states

@@ -62,7 +62,11 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """One night as the judge sees it: when it began, when it is judged, which channels were blind."""
+    """One night as the judge sees it: when it began, until when people spoke, which channels were blind.
+
+    Everything is told as of its beginning, and a word that ends does so with a night. What people changed
+    counts up to `now`: a night's own conclusions have none later than its beginning.
+    """
 
     began: datetime
     now: datetime
@@ -108,7 +112,7 @@ def _advanced(
 
 def case(dossier: Dossier, moment: Moment, owners: Owners, tonight: Collection[int] = ()) -> Case:
     """The association as a rule may look at it: people's words laid over, disowned accounts left out."""
-    words = in_force(dossier.decisions, moment.now)
+    words = in_force(dossier.decisions, moment.now, moment.began)
     disowned = _disowned(dossier, words)
     accounts = [
         _held(dossier, row, moment, words, tonight)
@@ -136,18 +140,23 @@ def _held(
     dossier: Dossier, row: AccountRow, moment: Moment, words: Iterable[Decision], tonight: Collection[int]
 ) -> Held:
     standing = dossier.standings.get(row.id or 0) or Standing(row.id or 0)
-    held = decided(standing, row.channel, words, moment.now)
+    held = decided(standing, row.channel, words, moment.now, moment.began)
     fresh = row.id in tonight and row.channel not in moment.blind
     return Held(row, held, fresh, aliases(row, standing))
 
 
-def _shared(dossier: Dossier, owners: Owners) -> dict[tuple[str, str], tuple[str, ...]]:
-    keys = [(row.channel, row.identity.key) for row in dossier.accounts if row.identity.key is not None]
+def keys_of(dossier: Dossier) -> set[tuple[str, str]]:
+    """The accounts, by channel and key, of which it matters who else registers them."""
+    keys = {(row.channel, row.identity.key) for row in dossier.accounts if row.identity.key is not None}
     named = [link.key for one in dossier.standings.values() if one.known for link in one.known.links]
-    keys += [(links.SITE, key) for site in named for key in (site, site.partition("/")[0])]
+    return keys | {(links.SITE, key) for site in named for key in (site, site.partition("/")[0])}
+
+
+def _shared(dossier: Dossier, owners: Owners) -> dict[tuple[str, str], tuple[str, ...]]:
     others = {
-        (channel, key): tuple(one for one in owners.get((channel, key), ()) if one != dossier.association.id)
-        for channel, key in keys
+        at: tuple(one for one in owners.get(at, ()) if one != dossier.association.id)
+        for at in keys_of(dossier)
+        if at in owners
     }
     return {at: names for at, names in others.items() if names}
 
@@ -246,14 +255,17 @@ def live(row: AccountRow, now: datetime) -> bool:
 
 
 def owners_of(
-    accounts: Iterable[AccountRow], now: datetime, decisions: Iterable[Decision] = ()
+    accounts: Iterable[AccountRow],
+    now: datetime,
+    decisions: Iterable[Decision] = (),
+    began: datetime | None = None,
 ) -> dict[tuple[str, str], tuple[str, ...]]:
     """Who registers each account at a moment.
 
     What names nobody's account (a home page, a post of somebody else's) is left out, and so is what a
     person said is not theirs.
     """
-    words = [word for word in in_force(decisions, now) if word.kind in DISOWNING]
+    words = [word for word in in_force(decisions, now, began) if word.kind in DISOWNING]
     ids = {word.account_id for word in words} - {None}
     keys = {(word.association, word.channel, word.value) for word in words if word.account_id is None}
     owners: dict[tuple[str, str], tuple[str, ...]] = {}

@@ -222,10 +222,19 @@ def days_between(first: datetime, last: datetime) -> int:
     return (last.astimezone(UTC).date() - first.astimezone(UTC).date()).days
 
 
-def in_force(decisions: Iterable[Decision], now: datetime) -> list[Decision]:
-    """The decisions that hold at a moment, oldest first: made by then, and not yet expired."""
-    held = [decision for decision in decisions if decision.decided_at <= now < _ends(decision)]
+def in_force(decisions: Iterable[Decision], now: datetime, began: datetime | None = None) -> list[Decision]:
+    """The decisions that hold at a moment, oldest first: made by then, not withdrawn and not yet expired.
+
+    With the night as of which all is told, `began`, one expires with a night: between two, only people move
+    anything.
+    """
+    held = [word for word in decisions if word.decided_at <= now and not _has_ended(word, now, began or now)]
     return sorted(held, key=lambda decision: decision.decided_at)
+
+
+def _has_ended(decision: Decision, now: datetime, began: datetime) -> bool:
+    back = decision.withdrawn
+    return _ends(decision) <= began or (back is not None and back.withdrawn_at <= now)
 
 
 def _ends(decision: Decision) -> datetime:
@@ -253,16 +262,22 @@ def outweighed(decision: Decision, standing: Standing) -> bool:
     return is_denied(standing) and (standing.since is None or standing.since > decision.decided_at)
 
 
-def decided(standing: Standing, channel: str, decisions: Iterable[Decision], now: datetime) -> Standing:
+def decided(
+    standing: Standing,
+    channel: str,
+    decisions: Iterable[Decision],
+    now: datetime,
+    began: datetime | None = None,
+) -> Standing:
     """The standing as people's words in force change it; nothing of it is stored, so expiry is natural.
 
     An attestation makes an account present while the evidence is unchanged: an absence that came, or changed
     its reason, after the person spoke outweighs the word, and so does another account under its name.
     Against what was confirmed already (a dispute) it holds 180 days, else 12 months.
     """
-    for decision in in_force(decisions, now):
+    for decision in in_force(decisions, now, began):
         if decision.kind is DecisionKind.ATTEST and _covers(decision, standing, channel):
-            standing = _attested(standing, decision, now)
+            standing = _attested(standing, decision, began or now)
     return standing
 
 
@@ -272,9 +287,9 @@ def _covers(decision: Decision, standing: Standing, channel: str) -> bool:
     return decision.channel == channel
 
 
-def _attested(standing: Standing, decision: Decision, now: datetime) -> Standing:
+def _attested(standing: Standing, decision: Decision, began: datetime) -> Standing:
     ended = ends_of(decision, standing)
-    if outweighed(decision, standing) or (ended is not None and now >= ended):
+    if outweighed(decision, standing) or (ended is not None and began >= ended):
         return standing
     said, before = _said(decision), standing.last_activity
     newer = said is not None and (before is None or said.when > before.when)

@@ -64,7 +64,8 @@ class Unchecked:
 class AssociationView:
     """One association. `gaps` are the open ones no other hides, gravest first; `all_gaps` has every row.
 
-    `waived` are the rows a person said need not be told; they are no news to anybody.
+    `waived` are the rows a person said need not be told; they are no news to anybody. `words` are the
+    decisions that hold.
     """
 
     association: Association
@@ -77,6 +78,7 @@ class AssociationView:
     none_by_choice: frozenset[str] = frozenset()
     waived: tuple[Gap, ...] = ()
     moved: frozenset[str] = frozenset()
+    words: tuple[Decision, ...] = ()
 
     def on(self, channel: str) -> list[AccountView]:
         """Its accounts on a channel."""
@@ -86,7 +88,7 @@ class AssociationView:
 def view(dossier: Dossier, config: Config, moment: Moment, owners: Owners) -> AssociationView:
     """One association as a face shows it. Pure."""
     known = case(dossier, moment, owners)
-    words = in_force(dossier.decisions, moment.now)
+    words = in_force(dossier.decisions, moment.now, moment.began)
     rows = tuple(gap for gap in dossier.gaps if gap.first_seen <= moment.now)
     shown = [gap for gap in rows if not any(waives(word, gap) for word in words)]
     return AssociationView(
@@ -100,6 +102,7 @@ def view(dossier: Dossier, config: Config, moment: Moment, owners: Owners) -> As
         none_by_choice=known.none_by_choice,
         waived=tuple(gap for gap in rows if gap not in shown),
         moved=known.moved,
+        words=tuple(words),
     )
 
 
@@ -137,7 +140,7 @@ def _account(held: Held, known: Case, config: Config, moment: Moment) -> Account
         since=standing.since,
         reason=standing.reason,
         last_activity=standing.last_activity,
-        activity=config.activity.band(standing, moment.now),
+        activity=config.activity.band(standing, moment.began),
         linked=rung(held, known),
         checked_at=standing.checked_at,
         decided_at=standing.decided_at,

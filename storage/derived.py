@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select
 
+from storage import stale
 from storage.clean import clean, instant
 from storage.database import Database
 from storage.model import Decision, DecisionKind, Gap, Proposal, Standing, Withdrawal
+from storage.read_tables import FIGURE
 from storage.tables import ACCOUNT, DECISION, GAP, PROPOSAL, STANDING, WITHDRAWAL
 
+Figures = Mapping[str, Mapping[str, int]]
+"""How often each facet of the coverage is met, by cohort."""
+
+FIGURE_KEY = ("night_id", "cohort", "facet")
 GAP_KEY = ("association", "channel", "subject", "code", "first_seen")
+GAP_COLUMNS = [column for column in GAP.c if column.key not in {"shown", "told", "rank"}]
+"""Those of the noun."""
 PROPOSAL_KEY = ("association", "channel", "key")
 WITHDRAWN = (
     WITHDRAWAL.c.who.label("withdrawn_by"),
     WITHDRAWAL.c.why.label("withdrawn_why"),
     WITHDRAWAL.c.withdrawn_at.label("withdrawn_at"),
 )
+DECIDED = select(*DECISION.c, *WITHDRAWN).outerjoin(WITHDRAWAL, WITHDRAWAL.c.decision_id == DECISION.c.id)
+"""Every decision, beside its withdrawal if there is one."""
 
 
 class Derived:
@@ -57,61 +67,62 @@ class Derived:
         `open_only` leaves out candidates and closed ones, `unclosed_only` only the closed.
         """
         wanted = {"association": association, "channel": channel, "code": code}
-        query = select(GAP)
+        query = select(*GAP_COLUMNS)
         for name, value in wanted.items():
             query = query if value is None else query.where(GAP.c[name] == value)
         if open_only or unclosed_only:
             query = query.where(GAP.c.closed_at.is_(None))
         if open_only:
             query = query.where(GAP.c.opened_at.is_not(None))
-        return map(_gap, self._database.rows(query, GAP.c.id))
+        return map(gap_of, self._database.rows(query, GAP.c.id))
 
     def proposals(self, association: str | None = None) -> Iterator[Proposal]:
         """The accounts nobody registered, in the order they were first kept."""
         query = select(PROPOSAL)
         if association is not None:
             query = query.where(PROPOSAL.c.association == association)
-        return map(_proposal, self._database.rows(query, PROPOSAL.c.id))
+        return map(proposal_of, self._database.rows(query, PROPOSAL.c.id))
 
     def put_derived(
         self,
         standings: Iterable[Standing] = (),
         gaps: Iterable[Gap] = (),
         proposals: Iterable[Proposal] = (),
+        figures: Mapping[int, Figures] | None = None,
     ) -> None:
         """Keep a night's conclusions in one transaction: all of them, or none.
 
         Each replaces its old one: a standing the account's; a gap the one of the same association, channel,
-        subject, code and first night; a proposal the one of the same association, channel and key.
+        subject, code and first night; a proposal the one of the same association, channel and key; the
+        figures those of their night.
         """
         with self._database.writing() as connection:
-            self._put_standings(connection, standings)
-            self._put_gaps(connection, gaps)
-            self._put_proposals(connection, proposals)
+            self._put_derived(connection, list(standings), list(gaps), list(proposals), figures or {})
 
     def replace_derived(
-        self, standings: Iterable[Standing], gaps: Iterable[Gap], proposals: Iterable[Proposal]
+        self,
+        standings: Iterable[Standing],
+        gaps: Iterable[Gap],
+        proposals: Iterable[Proposal],
+        figures: Mapping[int, Figures] | None = None,
     ) -> None:
         """Put these conclusions in place of every old one, in one transaction (`rejudge`)."""
         with self._database.writing() as connection:
-            for table in (STANDING, GAP, PROPOSAL):
+            for table in (STANDING, GAP, PROPOSAL, FIGURE):
                 connection.execute(delete(table))
-            self._put_standings(connection, standings)
-            self._put_gaps(connection, gaps)
-            self._put_proposals(connection, proposals)
+            self._put_derived(connection, list(standings), list(gaps), list(proposals), figures or {})
+            stale.mark_all(self._database, connection)
 
     def decisions(
         self, as_of: datetime | None = None, *, association: str | None = None
     ) -> Iterator[Decision]:
         """The decisions taken until a moment, in the order they were taken down, those that ended too."""
-        query = select(*DECISION.c, *WITHDRAWN).outerjoin(
-            WITHDRAWAL, WITHDRAWAL.c.decision_id == DECISION.c.id
-        )
+        query = DECIDED
         if as_of is not None:
             query = query.where(DECISION.c.decided_at <= instant(as_of))
         if association is not None:
             query = query.where(DECISION.c.association == association)
-        return map(_decision, self._database.rows(query, DECISION.c.id))
+        return map(decision_of, self._database.rows(query, DECISION.c.id))
 
     def add_decision(self, decision: Decision) -> Decision:
         """Keep a person's decision and give it back with its id."""
@@ -119,6 +130,7 @@ class Derived:
         values = {name: value for name, value in asdict(fit).items() if name not in {"id", "withdrawn"}}
         with self._database.writing() as connection:
             key = connection.execute(insert(DECISION).values(values)).inserted_primary_key
+            stale.mark(self._database, connection, [fit.association])
         return replace(fit, id=key[0] if key else None)
 
     def withdraw(self, decision_ids: Iterable[int], withdrawal: Withdrawal) -> None:
@@ -127,6 +139,31 @@ class Derived:
         rows = [{"decision_id": number, **fit} for number in decision_ids]
         with self._database.writing() as connection:
             connection.execute(insert(WITHDRAWAL), rows)
+            ended = select(DECISION.c.association).where(
+                DECISION.c.id.in_([row["decision_id"] for row in rows])
+            )
+            stale.mark(self._database, connection, connection.execute(ended).scalars())
+
+    def _put_derived(
+        self,
+        connection: Connection,
+        standings: Sequence[Standing],
+        gaps: Sequence[Gap],
+        proposals: Sequence[Proposal],
+        figures: Mapping[int, Figures],
+    ) -> None:
+        self._put_standings(connection, standings)
+        self._put_gaps(connection, gaps)
+        self._put_proposals(connection, proposals)
+        for night, told in figures.items():
+            connection.execute(delete(FIGURE).where(FIGURE.c.night_id == night))
+            self._database.upsert(connection, FIGURE, _figure_columns(night, told), FIGURE_KEY)
+        stale.mark(
+            self._database,
+            connection,
+            {*(gap.association for gap in gaps), *(row.association for row in proposals)},
+        )
+        stale.mark_owners(self._database, connection, [one.account_id for one in standings])
 
     def _put_standings(self, connection: Connection, standings: Iterable[Standing]) -> None:
         rows = [{"account_id": s.account_id, "standing": clean(s)} for s in standings]
@@ -143,8 +180,17 @@ def _gap_columns(gap: Gap) -> dict[str, Any]:
     return {name: value for name, value in asdict(clean(gap)).items() if name != "id"}
 
 
-def _gap(row: Any) -> Gap:
-    return Gap(**row._mapping)  # noqa: SLF001  # public, named so to leave columns their names
+def _figure_columns(night: int, told: Figures) -> list[dict[str, Any]]:
+    return [
+        {"night_id": night, "cohort": cohort, "facet": facet, "count": count}
+        for cohort, facets in told.items()
+        for facet, count in facets.items()
+    ]
+
+
+def gap_of(row: Any) -> Gap:
+    """The gap that a row holds, beside whatever else it holds."""
+    return Gap(**{column.key: row._mapping[column.key] for column in GAP_COLUMNS})  # noqa: SLF001  # public, named so to leave columns their names
 
 
 def _proposal_columns(proposal: Proposal) -> dict[str, Any]:
@@ -160,7 +206,8 @@ def _proposal_columns(proposal: Proposal) -> dict[str, Any]:
     }
 
 
-def _proposal(row: Any) -> Proposal:
+def proposal_of(row: Any) -> Proposal:
+    """The proposal that a row holds."""
     return Proposal(
         association=row.association,
         link=row.link,
@@ -171,7 +218,8 @@ def _proposal(row: Any) -> Proposal:
     )
 
 
-def _decision(row: Any) -> Decision:
+def decision_of(row: Any) -> Decision:
+    """The decision that a row of DECIDED holds, with its end."""
     values = dict(row._mapping)  # noqa: SLF001  # public, named so to leave columns their names
     who, why, withdrawn_at = (values.pop(column.name) for column in WITHDRAWN)
     decision = Decision(**{**values, "kind": DecisionKind(row.kind)})

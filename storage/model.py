@@ -9,6 +9,9 @@ from enum import StrEnum
 
 from probes.model import Activity, Finding, FoundLink, Identity, Presence, Reason, Scalar
 
+SEVERITIES = ("urgent", "high", "medium", "low", "info")
+"""How grave a gap may be, the gravest first."""
+
 
 @dataclass(frozen=True, slots=True)
 class AccountRow:

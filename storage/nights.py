@@ -31,7 +31,7 @@ class Nights:
         with self._database.writing() as connection:
             fresh = _night_columns(Night(day, NightState.RUNNING, instant(now)))
             connection.execute(self._database.insert(NIGHT).values(fresh).on_conflict_do_nothing())
-            night = _night(connection.execute(select(NIGHT).where(NIGHT.c.day == day)).one())
+            night = night_of(connection.execute(select(NIGHT).where(NIGHT.c.day == day)).one())
             if night.state is NightState.DONE and not again:
                 raise NightDoneError(f"the night of {day}", "it is done already", "wait for tomorrow's")
             running = replace(night, state=NightState.RUNNING, finished_at=None)
@@ -84,13 +84,13 @@ class Nights:
 
     def nights(self) -> Iterator[Night]:
         """Every night, the oldest first."""
-        return map(_night, self._database.rows(select(NIGHT), NIGHT.c.day))
+        return map(night_of, self._database.rows(select(NIGHT), NIGHT.c.day))
 
     def newest_nights(self, count: int) -> list[Night]:
         """The newest nights, at most so many, the oldest of them first."""
         with self._database.reading() as connection:
             rows = connection.execute(select(NIGHT).order_by(NIGHT.c.day.desc()).limit(count)).all()
-        return [_night(row) for row in reversed(rows)]
+        return [night_of(row) for row in reversed(rows)]
 
     def night(self, day: date) -> Night | None:
         """The night of this UTC day."""
@@ -150,7 +150,7 @@ class Nights:
     def _one_night(self, query: Select[Any]) -> Night | None:
         with self._database.reading() as connection:
             row = connection.execute(query).first()
-        return _night(row) if row else None
+        return night_of(row) if row else None
 
 
 def _night_columns(night: Night) -> dict[str, Any]:
@@ -164,7 +164,8 @@ def _night_columns(night: Night) -> dict[str, Any]:
     }
 
 
-def _night(row: Any) -> Night:
+def night_of(row: Any) -> Night:
+    """The night that a row holds."""
     return Night(
         day=row.day,
         state=NightState(row.state),

@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy import Connection, Table, delete, insert, select, update
 
 from probes.model import Identity, Kind
+from storage import stale
 from storage.clean import clean, instant
 from storage.database import Database
 from storage.model import AccountRow, Association, DecisionKind
@@ -36,6 +37,18 @@ class Changes:
     def __bool__(self) -> bool:
         return any(asdict(self).values())
 
+    @property
+    def touched(self) -> set[str]:
+        """The associations of which anything changed."""
+        links = (*self.added, *self.changed, *self.withdrawn, *self.pruned)
+        return {
+            *(link.association for link in links),
+            *self.associations_added,
+            *self.associations_changed,
+            *self.associations_withdrawn,
+            *self.associations_pruned,
+        }
+
 
 class Registry:
     """The queries of the registry. A part of `Store`."""
@@ -61,6 +74,7 @@ class Registry:
         with self._database.writing() as connection:
             sheet = _Sheet([clean(a) for a in associations], [clean(a) for a in accounts])
             changes = sheet.saved(connection, instant(now), prune=prune)
+            stale.mark(self._database, connection, changes.touched)
             if dry_run:
                 connection.rollback()
         return changes
@@ -74,12 +88,15 @@ class Registry:
         with self._database.writing() as connection:
             connection.execute(listed.on_conflict_do_nothing(index_elements=columns))
             connection.execute(update(ACCOUNT).where(*where).values(withdrawn_at=None))
+            stale.mark(self._database, connection, [fit.association])
             return account_of(connection.execute(select(ACCOUNT).where(*where)).one())
 
     def unlist(self, account_ids: Iterable[int], now: datetime) -> None:
         """Withdraw links as a sheet does that no longer lists them."""
-        where = ACCOUNT.c.id.in_(list(account_ids)) & ACCOUNT.c.withdrawn_at.is_(None)
+        ids = list(account_ids)
+        where = ACCOUNT.c.id.in_(ids) & ACCOUNT.c.withdrawn_at.is_(None)
         with self._database.writing() as connection:
+            stale.mark_owners(self._database, connection, ids)
             connection.execute(update(ACCOUNT).where(where).values(withdrawn_at=instant(now)))
 
     def associations(self, *, include_withdrawn: bool = False) -> Iterator[Association]:
@@ -87,13 +104,13 @@ class Registry:
         query = select(ASSOCIATION)
         if not include_withdrawn:
             query = query.where(ASSOCIATION.c.withdrawn_at.is_(None))
-        return map(_association, self._database.rows(query, ASSOCIATION.c.id))
+        return map(association_of, self._database.rows(query, ASSOCIATION.c.id))
 
     def association(self, association: str) -> Association | None:
         """The association of this id, also a withdrawn one."""
         with self._database.reading() as connection:
             row = connection.execute(select(ASSOCIATION).where(ASSOCIATION.c.id == association)).first()
-        return _association(row) if row else None
+        return association_of(row) if row else None
 
     def accounts(
         self, association: str | None = None, *, include_withdrawn: bool = False
@@ -149,7 +166,9 @@ class _Sheet:
         """Write the sheet and tell what that changed."""
         rows = connection.execute(select(ASSOCIATION)).all()
         closed = {row.id for row in rows if row.withdrawn_at}
-        people = _Difference.between({row.id: _association(row) for row in rows}, closed, self._associations)
+        people = _Difference.between(
+            {row.id: association_of(row) for row in rows}, closed, self._associations
+        )
         stored = {_mark(row): row for row in map(account_of, connection.execute(select(ACCOUNT)))}
         gone = {mark for mark, row in stored.items() if row.withdrawn_at}
         bare = {mark: _bare(row) for mark, row in stored.items()}
@@ -255,7 +274,8 @@ def _columns(noun: Association | AccountRow) -> dict[str, Any]:
     }
 
 
-def _association(row: Any) -> Association:
+def association_of(row: Any) -> Association:
+    """The association that a row holds."""
     values = {name: value for name, value in row._mapping.items() if name != "withdrawn_at"}  # noqa: SLF001  # public, named so to leave columns their names
     values |= {"tags": tuple(row.tags), "none_by_choice": tuple(row.none_by_choice)}
     return Association(**values)

@@ -14,15 +14,22 @@ from typing import Self
 from storage.database import Database
 from storage.derived import Derived
 from storage.follow_ups import FollowUps
+from storage.gap_lists import GapLists
+from storage.holdings import Held
 from storage.letters import Letters
+from storage.lists import Lists
 from storage.messages import Messages
 from storage.nights import Nights
 from storage.registry import Registry
 from storage.replies import Replies
+from storage.summaries import Summaries
+from storage.tallies import Tallies
 from storage.writer import Writer
 
 
-class Store(Registry, Nights, Derived, Messages, Letters, Replies, FollowUps):
+class Store(
+    Registry, Nights, Derived, Messages, Letters, Replies, FollowUps, Held, Summaries, Lists, GapLists, Tallies
+):
     """The registry, the nights, the conclusions and the decisions of one network."""
 
     def __init__(self, database: Database) -> None:

@@ -11,7 +11,21 @@ from datetime import date, datetime
 from typing import Any, ClassVar, cast
 
 from pydantic import TypeAdapter
-from sqlalchemy import JSON, BigInteger, Column, Dialect, ForeignKey, Integer, Table, Text, TypeDecorator
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    Table,
+    Text,
+    TypeDecorator,
+    false,
+    text,
+)
 from sqlalchemy import UniqueConstraint as Unique
 from sqlmodel import Field, SQLModel
 from sqlmodel.sql.sqltypes import UTCDateTime
@@ -77,6 +91,11 @@ def json_column() -> Any:
     return Field(sa_column=Column(JSON(none_as_null=True), nullable=False))
 
 
+def flag_column() -> Any:
+    """Yes or no; no until it is said."""
+    return Field(sa_column=Column(Boolean, server_default=false(), nullable=False))
+
+
 class AssociationTable(SQLModel, table=True):
     """One organisation."""
 
@@ -102,7 +121,7 @@ class AccountTable(SQLModel, table=True):
     """One registered link. `mark` is its key, or the typed text where it has none: a re-import's handle."""
 
     __tablename__: ClassVar[Any] = "account"
-    __table_args__ = (Unique("association", "column", "channel", "mark"),)
+    __table_args__ = (Unique("association", "column", "channel", "mark"), Index(None, "channel", "key"))
 
     id: int | None = Field(default=None, primary_key=True)
     association: str = Field(sa_column=Column(Text, reference("association.id"), nullable=False))
@@ -163,10 +182,22 @@ class StandingTable(SQLModel, table=True):
 
 
 class GapTable(SQLModel, table=True):
-    """A rule that holds, or held. Derived."""
+    """A rule that holds, or held. Derived.
+
+    `told`, `shown` and `rank` are no part of the noun: they are kept with the summary, and say whether faces
+    may tell of it (it is or was open, and not waived), whether they list it, and how grave it is (0: most).
+    """
 
     __tablename__: ClassVar[Any] = "gap"
-    __table_args__ = (Unique("association", "channel", "subject", "code", "first_seen"),)
+    __table_args__ = (
+        Unique("association", "channel", "subject", "code", "first_seen"),
+        Index(None, "shown", "rank", "association", "id"),
+        Index(None, "shown", "code", "rank", "association", "id"),
+        Index(None, "shown", "channel", "rank", "association", "id"),
+        Index(None, "shown", "code", "channel", "rank", "association", "id"),
+        Index(None, "told", "rank", "opened_at", "id"),
+        Index(None, "told", "rank", "closed_at", "id"),
+    )
 
     id: int | None = Field(default=None, primary_key=True)
     association: str = Field(sa_column=Column(Text, reference("association.id"), nullable=False))
@@ -180,6 +211,9 @@ class GapTable(SQLModel, table=True):
     closed_at: datetime | None = instant_column(index=True)
     params: dict[str, Scalar] = json_column()
     evidence: dict[str, Scalar] = json_column()
+    shown: bool = flag_column()
+    told: bool = flag_column()
+    rank: int = Field(sa_column=Column(Integer, server_default=text("0"), nullable=False))
 
 
 class ProposalTable(SQLModel, table=True):

@@ -100,6 +100,7 @@ def test_every_table_keeps_what_the_models_have():
     assert set(METADATA.tables) == {
         "account", "association", "decision", "gap", "night", "observation", "proposal", "standing",
         "withdrawal", "letter", "reply", "follow_up", "subscription", "sent", "trail",
+        "summary", "facet", "tally", "figure", "stale", "basis",
     }  # fmt: skip
 
 

@@ -10,8 +10,8 @@ from auditor import eyes, faces
 from auditor.config import Survey
 from auditor.night import run
 from auditor.output import document
-from auditor.overview import overview
-from probes.model import Ask, Identity, Kind, NoPage, Presence, Reason, present
+from auditor.overview import association_view, overview
+from probes.model import Activity, Ask, Identity, Kind, NoPage, Presence, Reason, present
 from storage.model import AccountRow, Decision, DecisionKind
 
 
@@ -97,7 +97,7 @@ async def test_an_account_that_no_night_has_seen_yet_is_not_checked(app):
     assert [one.code for one in seen.association("bare").unchecked] == ["not_checked"]
 
 
-async def test_a_waived_gap_is_not_shown_until_the_waiver_ends(app):
+async def test_a_waived_gap_is_not_shown_until_the_first_night_after_the_waiver_ends(app):
     await network(app)
     word = Decision(
         "bare",
@@ -110,7 +110,8 @@ async def test_a_waived_gap_is_not_shown_until_the_waiver_ends(app):
         code="channel_missing",
     )
     app.store.add_decision(word)
-    during = overview(app.store, app.config, night_of(1)).association("bare")
+    during = overview(app.store, app.config, night_of(6)).association("bare")
+    await run(app, night_of(6))
     after = overview(app.store, app.config, night_of(6)).association("bare")
     assert [gap.channel for gap in during.gaps] == ["youtube"]
     assert {gap.channel for gap in after.gaps} == {"facebook", "youtube"}
@@ -191,6 +192,28 @@ async def test_a_bad_night_moves_no_score(app):
     after = overview(app.store, app.config, night_of(1))
     assert [view.score for view in after.associations] == [view.score for view in before.associations]
     assert after.coverage == before.coverage
+
+
+async def test_one_association_alone_is_seen_as_among_all(app):
+    seen = await network(app, days=2)
+    now = seen.as_of
+    assert [association_view(app.store, app.config, name, now) for name in ("nour", "amal", "bare")] == [
+        seen.association(name) for name in ("nour", "amal", "bare")
+    ]
+    assert association_view(app.store, app.config, "nobody", now) is None
+
+
+async def test_nothing_drifts_between_two_nights(app, monkeypatch):
+    def dated(account, _keyed=()):
+        page = yield Ask(account.identity.canonical, registered=True)
+        return present(page, last_activity=Activity(START - timedelta(days=30), "feed"))
+
+    monkeypatch.setattr(eyes, "steps", dated)
+    await network(app)
+    late = START + timedelta(days=400)
+    (first, later) = (overview(app.store, app.config, now).associations for now in (START, late))
+    assert first == later
+    assert {account.activity for view in first for account in view.accounts} == {"active"}
 
 
 async def test_a_waived_gap_is_no_news(app):

@@ -1,0 +1,63 @@
+"""Makes the summaries anew that something made stale; who reads them calls it first."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+
+import auditor
+from auditor import score
+from auditor.conclude import AT_ONCE, assembled
+from auditor.config import Config
+from auditor.settle import Moment, Owners
+from auditor.summary import listing
+from auditor.view import view
+from storage.model import Night
+from storage.store import Store
+from storage.summary import Listing
+
+log = logging.getLogger(__name__)
+
+VERSION = 1
+"""Another one with every change of what a summary tells, or of how it is found."""
+
+NOBODY: Owners = {}
+"""Who else registers an account shows on the ladder of links alone, of which a summary tells nothing."""
+
+ATTEMPTS = 3
+
+
+def refresh(store: Store, config: Config, now: datetime) -> int:
+    """Make every stale summary anew and say how many there were; with none this is two small queries.
+
+    All of them are stale after a night's conclusions, and where the configuration or the auditor is another.
+    """
+    made = 0
+    for _ in range(ATTEMPTS):
+        night = store.judged_night()
+        basis = basis_of(config, night)
+        store.rebase(basis)
+        moment = Moment(night.started_at if night else now, now)
+        while marks := store.stale(AT_ONCE):
+            if not store.put_summaries(_made(store, config, marks, moment), marks, basis):
+                break
+            made += len(marks)
+        else:
+            return made
+    log.warning("the summaries are being made by another configuration at the same time")
+    return made
+
+
+def basis_of(config: Config, night: Night | None) -> str:
+    """By what summaries are made: what is audited and how it is judged, which auditor, as of which night."""
+    judged = repr((VERSION, score.VERSION, list(config.channels), config.activity))
+    digest = hashlib.sha256(judged.encode()).hexdigest()[:16]
+    return f"{auditor.__version__} {digest} {night.id if night else 'no night'}"
+
+
+def _made(store: Store, config: Config, marks: Mapping[str, str], moment: Moment) -> Iterator[Listing]:
+    held = store.holdings(marks)
+    for dossier in assembled(held.associations, held):
+        yield listing(view(dossier, config, moment, NOBODY), config.channels)

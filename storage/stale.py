@@ -1,0 +1,52 @@
+"""Marks the associations whose summaries must be made anew, in the transaction that changed them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from uuid import uuid4
+
+from sqlalchemy import Connection, Select, func, literal, select, true
+
+from storage.database import Database
+from storage.read_tables import STALE, SUMMARY
+from storage.tables import ACCOUNT, ASSOCIATION
+
+AT_ONCE = 500
+"""So many values are named in one query: SQLite takes 32,766, old ones 999."""
+
+
+def mark(database: Database, connection: Connection, associations: Iterable[str]) -> None:
+    """Mark these associations."""
+    token = uuid4().hex
+    rows = [{"association": one, "mark": token} for one in sorted(set(associations))]
+    database.upsert(connection, STALE, rows, ("association",))
+
+
+def mark_owners(database: Database, connection: Connection, account_ids: Iterable[int]) -> None:
+    """Mark the associations of these accounts."""
+    ids = list(account_ids)
+    for start in range(0, len(ids), AT_ONCE):
+        some = ACCOUNT.c.id.in_(ids[start : start + AT_ONCE])
+        _mark(database, connection, select(ACCOUNT.c.association).where(some).distinct())
+
+
+def mark_all(database: Database, connection: Connection) -> None:
+    """Mark every association, and those that are gone but have a summary left."""
+    gone = ~select(ASSOCIATION.c.id).where(ASSOCIATION.c.id == SUMMARY.c.association).exists()
+    _mark(database, connection, select(ASSOCIATION.c.id.label("association")).where(true()))
+    _mark(database, connection, select(SUMMARY.c.association).where(gone))
+
+
+def is_stale(connection: Connection) -> bool:
+    """Whether any association is marked."""
+    return (
+        connection.execute(select(func.count()).select_from(select(STALE).limit(1).subquery())).scalar() == 1
+    )
+
+
+def _mark(database: Database, connection: Connection, query: Select[tuple[str]]) -> None:
+    names = ["association", "mark"]
+    insert = database.insert(STALE).from_select(names, query.add_columns(literal(uuid4().hex)))
+    connection.execute(
+        insert.on_conflict_do_update(index_elements=["association"], set_={"mark": insert.excluded.mark})
+    )

@@ -1,0 +1,194 @@
+"""What lists read: a summary of each association, kept beside what it was made of.
+
+Whatever changes an association marks it stale in the same transaction; `auditor.refresh.refresh` makes the
+stale summaries anew, and whoever reads calls it first (with nothing stale it is three tiny queries). A page
+is read with these, all of them parts of `Store`:
+
+- `summaries(facets, search=, sort=, after=, limit=) -> SummaryPage`: associations that have every facet and,
+  for every folded word, a word that begins with it. Sorts: urgency, name, changed (`lists`).
+- `told_gaps(code=, channel=, severity=, region=, after=, limit=) -> GapPage`: the gaps that faces show, the
+  gravest first; `changes(since, which, after=, limit=) -> GapPage`: what opened or closed (`gap_lists`).
+- `tally(cohort, prefix)`, `tallies(cohorts, facets)`, `cohorts(kind, at_least=)`: sums as of now;
+  `figures(night_ids, cohorts)`: those of concluded nights; `judged_nights(count)` (`tallies`).
+- `holdings(ids)`, `named(keys)`: what a few associations' views are made of (`holdings`).
+
+A cursor (`after`, and `next` of a page) is an opaque short string; one that is none begins at the beginning.
+Counts stop at 5,000: then `exact` is False, and there are more than `count`.
+
+Facets: `region:…`, `city:…`, `tag:…`, `level:…`, `worst:<severity>`, `none` (nothing is open), `gaps`
+(something is), `gap:<code>`, `gap:<code>@<channel>`, `on:<channel>` (an open gap there), `<channel>:<state>`,
+`any:<state>`, `untold:<channel>:<reason>`. `auditor.summary.facets` makes them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, delete, select, update
+
+from storage import stale
+from storage.clean import clean
+from storage.database import Database
+from storage.read_tables import BASIS, FACET, STALE, SUMMARY, TALLY
+from storage.summary import EVERYBODY, NETWORK, Listing
+from storage.tables import GAP
+
+COHORTS = ("region:", "tag:")
+"""The facets whose associations are a cohort, with tallies of its own."""
+
+GROUPS = ("region:", "city:", "tag:", "word:")
+"""The facets that are not counted within a cohort."""
+
+WORD = "word:"
+"""The facets of words: of everybody's names, so there are too many to be counted."""
+
+
+class Summaries:
+    """The queries that keep summaries. A part of `Store`."""
+
+    _database: Database
+
+    def rebase(self, basis: str) -> None:
+        """Mark every association where the summaries were made by something else than this."""
+        with self._database.reading() as connection:
+            if connection.execute(select(BASIS.c.basis)).scalar() == basis:
+                return
+        with self._database.writing() as connection:
+            if connection.execute(select(BASIS.c.basis).with_for_update()).scalar() == basis:
+                return
+            self._database.upsert(connection, BASIS, [{"id": 1, "basis": basis}], ("id",))
+            stale.mark_all(self._database, connection)
+
+    def stale(self, limit: int) -> dict[str, str]:
+        """Associations whose summaries must be made anew, each with the mark that says so."""
+        with self._database.reading() as connection:
+            rows = connection.execute(select(STALE).order_by(STALE.c.association).limit(limit)).all()
+        return {row.association: row.mark for row in rows}
+
+    def put_summaries(self, listings: Iterable[Listing], marks: Mapping[str, str], basis: str) -> bool:
+        """Keep what was made of the marked associations, all that belongs to it, in one transaction.
+
+        A marked one without a listing is taken away. One that was marked again meanwhile stays marked and as
+        it was. False, and nothing kept, where the summaries are made by another basis by now.
+        """
+        made = {listing.summary.id: clean(listing) for listing in listings}
+        with self._database.writing() as connection:
+            if connection.execute(select(BASIS.c.basis).with_for_update()).scalar() != basis:
+                return False
+            ids = [one for some in _parts(sorted(marks)) for one in _unmarked(connection, some, marks)]
+            for some in _parts(ids):
+                _Batch(self._database, connection, some, made).put()
+        return True
+
+
+class _Batch:
+    """A few associations on their way into the tables."""
+
+    def __init__(
+        self, database: Database, connection: Connection, ids: Sequence[str], made: Mapping[str, Listing]
+    ) -> None:
+        self._database = database
+        self._connection = connection
+        self._ids = ids
+        self._listings = [made[one] for one in ids if one in made]
+
+    def put(self) -> None:
+        """Write them in place of what was there."""
+        columns = (SUMMARY.c.association, SUMMARY.c.urgency, SUMMARY.c.facets)
+        old = self._connection.execute(select(*columns).where(SUMMARY.c.association.in_(self._ids))).all()
+        before = {(facet, row.urgency, row.association) for row in old for facet in row.facets}
+        after = {(facet, one.urgency, one.summary.id) for one in self._listings for facet in _found_by(one)}
+        self._facets(before - after, after - before)
+        self._rows({row.association for row in old})
+        counted = Counter[tuple[str, str]]()
+        for one in self._listings:
+            counted.update(dict(_counts(_weighed(one))))
+        for row in old:
+            counted.subtract(dict(_counts(row.facets)))
+        self._tally({at: count for at, count in counted.items() if count})
+        self._flags()
+
+    def _facets(self, gone: set[tuple[str, int, str]], new: set[tuple[str, int, str]]) -> None:
+        names = ("facet", "urgency", "association")
+        if gone:
+            where = [FACET.c[name] == bindparam(f"old_{name}") for name in names]
+            rows = [
+                {f"old_{name}": value for name, value in zip(names, at, strict=True)} for at in sorted(gone)
+            ]
+            self._connection.execute(delete(FACET).where(*where), rows)
+        if new:
+            rows = [dict(zip(names, at, strict=True)) for at in sorted(new)]
+            self._connection.execute(FACET.insert(), rows)
+
+    def _rows(self, old: set[str]) -> None:
+        left = old - {one.summary.id for one in self._listings}
+        self._connection.execute(delete(SUMMARY).where(SUMMARY.c.association.in_(left)))
+        self._database.upsert(self._connection, SUMMARY, map(_columns, self._listings), ("association",))
+
+    def _tally(self, counted: Mapping[tuple[str, str], int]) -> None:
+        rows = [{"cohort": at[0], "facet": at[1], "count": count} for at, count in sorted(counted.items())]
+        if rows:
+            insert = self._database.insert(TALLY)
+            sums = {"count": TALLY.c.count + insert.excluded.count}
+            key = ["cohort", "facet"]
+            self._connection.execute(insert.on_conflict_do_update(index_elements=key, set_=sums), rows)
+
+    def _flags(self) -> None:
+        columns = (GAP.c.id, GAP.c.told, GAP.c.shown, GAP.c.rank)
+        rows = self._connection.execute(select(*columns).where(GAP.c.association.in_(self._ids))).all()
+        wanted = {
+            gap: {"at": gap, "told": True, "shown": gap in one.shown, "rank": rank}
+            for one in self._listings
+            for gap, rank in one.told.items()
+        }
+        changed = []
+        for row in rows:
+            flags = wanted.get(row.id, {"at": row.id, "told": False, "shown": False, "rank": row.rank})
+            if (flags["told"], flags["shown"], flags["rank"]) != (row.told, row.shown, row.rank):
+                changed.append(flags)
+        if changed:
+            self._connection.execute(update(GAP).where(GAP.c.id == bindparam("at")), changed)
+
+
+def _unmarked(connection: Connection, ids: Sequence[str], marks: Mapping[str, str]) -> list[str]:
+    """Take the marks away that are still those that were seen, and say whose they were."""
+    there = connection.execute(select(STALE).where(STALE.c.association.in_(ids)).with_for_update()).all()
+    seen = [row.association for row in there if row.mark == marks[row.association]]
+    connection.execute(delete(STALE).where(STALE.c.association.in_(seen)))
+    return seen
+
+
+def _parts(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (ids[start : start + stale.AT_ONCE] for start in range(0, len(ids), stale.AT_ONCE))
+
+
+def _weighed(listing: Listing) -> dict[str, int]:
+    return {**listing.facets, **dict.fromkeys((WORD + word for word in listing.words), 0)}
+
+
+def _found_by(listing: Listing) -> Iterable[str]:
+    return _weighed(listing).keys()
+
+
+def _counts(facets: Mapping[str, int]) -> Iterator[tuple[tuple[str, str], int]]:
+    """What one association adds to the tallies of each cohort that it belongs to."""
+    counted = {EVERYBODY: 1, **{facet: count for facet, count in facets.items() if count}}
+    for cohort in (NETWORK, *(facet for facet in facets if facet.startswith(COHORTS))):
+        for facet, count in counted.items():
+            if cohort == NETWORK or not facet.startswith(GROUPS):
+                yield (cohort, facet), count
+
+
+def _columns(listing: Listing) -> dict[str, Any]:
+    changed = listing.summary.changed_at
+    return {
+        "association": listing.summary.id,
+        "summary": listing.summary,
+        "facets": _weighed(listing),
+        "words": f" {' '.join(listing.words)} ",
+        "urgency": listing.urgency,
+        "sorted": listing.sorted,
+        "changed": -int(changed.timestamp()) if changed else 0,
+    }

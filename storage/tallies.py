@@ -1,0 +1,76 @@
+"""The sums that are kept beside the summaries, and those of each concluded night."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from typing import Literal
+
+from sqlalchemy import select
+
+from storage.database import Database
+from storage.lists import LAST
+from storage.model import Night, NightState
+from storage.nights import night_of
+from storage.read_tables import FIGURE, TALLY
+from storage.summary import EVERYBODY, NETWORK
+from storage.tables import NIGHT
+
+
+class Tallies:
+    """The queries of sums. A part of `Store`."""
+
+    _database: Database
+
+    def tally(self, cohort: str = NETWORK, prefix: str = "") -> dict[str, int]:
+        """How many associations of a cohort have each facet that begins so.
+
+        Of `untold:` facets the accounts are counted, of `gaps` the gaps.
+        """
+        facets = (TALLY.c.facet >= prefix, TALLY.c.facet < prefix + LAST, TALLY.c.count > 0)
+        query = select(TALLY.c.facet, TALLY.c.count.label("count_")).where(TALLY.c.cohort == cohort, *facets)
+        with self._database.reading() as connection:
+            return {row.facet: row.count_ for row in connection.execute(query.order_by(TALLY.c.facet))}
+
+    def tallies(self, cohorts: Collection[str], facets: Collection[str]) -> dict[str, dict[str, int]]:
+        """How often these facets are met in each of these cohorts."""
+        asked = (TALLY.c.cohort.in_(list(cohorts)), TALLY.c.facet.in_(list(facets)), TALLY.c.count > 0)
+        told: dict[str, dict[str, int]] = {cohort: {} for cohort in cohorts}
+        with self._database.reading() as connection:
+            query = select(TALLY.c.cohort, TALLY.c.facet, TALLY.c.count).where(*asked)
+            for cohort, facet, count in connection.execute(query):
+                told[cohort][facet] = count
+        return told
+
+    def cohorts(self, kind: Literal["region", "tag"], at_least: int = 5) -> dict[str, int]:
+        """The size of each cohort of a kind, those with fewer members left out."""
+        return {facet: size for facet, size in self.tally(NETWORK, f"{kind}:").items() if size >= at_least}
+
+    def figures(
+        self, night_ids: Collection[int], cohorts: Collection[str] = (NETWORK,)
+    ) -> Mapping[tuple[int, str], Mapping[str, int]]:
+        """The facets of the coverage on concluded nights, by night and cohort."""
+        told: dict[tuple[int, str], dict[str, int]] = defaultdict(dict)
+        asked = (FIGURE.c.night_id.in_(list(night_ids)), FIGURE.c.cohort.in_(list(cohorts)))
+        with self._database.reading() as connection:
+            for night, cohort, facet, count in connection.execute(select(FIGURE).where(*asked)):
+                told[night, cohort][facet] = count
+        return dict(told)
+
+    def judged_nights(self, count: int | None = None) -> list[Night]:
+        """The newest nights whose conclusions are kept (all of them without a count), the oldest first.
+
+        Such a night is done, or about to be: it is judged by as soon as there are conclusions to tell.
+        """
+        figured = select(FIGURE.c.night_id).where(
+            FIGURE.c.night_id == NIGHT.c.id, FIGURE.c.cohort == NETWORK, FIGURE.c.facet == EVERYBODY
+        )
+        judged = (NIGHT.c.state == NightState.DONE.value) | figured.exists()
+        query = select(NIGHT).where(judged).order_by(NIGHT.c.day.desc()).limit(count)
+        with self._database.reading() as connection:
+            rows = connection.execute(query).all()
+        return [night_of(row) for row in reversed(rows)]
+
+    def judged_night(self) -> Night | None:
+        """The newest of them: as of its beginning everything is told."""
+        return next(iter(self.judged_nights(1)), None)

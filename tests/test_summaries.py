@@ -1,0 +1,339 @@
+"""What lists read: it is what the views say, whatever happened, and it heals where something died."""
+
+from collections import Counter
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from small import START, configured, link, night_of, opened, steps
+
+from auditor import eyes, rejudge
+from auditor.night import run
+from auditor.overview import overview, views
+from auditor.refresh import refresh
+from auditor.summary import asked, facets, listing, spoken, summary, urgency, words
+from probes.model import NoPage, Reason
+from storage.model import Association, Decision, DecisionKind, Withdrawal
+from storage.summary import Listing, Summary
+
+NOUR, AMAL, WALL = (link(name, "facebook", name) for name in ("nour", "amal", "wall"))
+SITE = link("nour", "website", "nour")
+LATER = night_of(0) + timedelta(hours=9)
+
+
+@pytest.fixture(autouse=True)
+def simple_probe(monkeypatch):
+    monkeypatch.setattr(eyes, "steps", steps)
+    monkeypatch.setattr(rejudge, "steps", steps)
+
+
+@pytest.fixture
+def app(tmp_path):
+    small = opened(tmp_path, configured())
+    yield small
+    small.store.close()
+
+
+def peopled(app, *rows, now=START - timedelta(hours=1), **more):
+    """The small network on a sheet, with a region each."""
+    rows = rows or (NOUR, AMAL, WALL, SITE)
+    about = {"nour": {"region": "Souss", "tags": ("training",)}, "amal": {"region": "Souss"}} | more
+    names = ("nour", "amal", "wall", "bare")
+    people = [Association(name, name.title(), **about.get(name, {})) for name in names]
+    app.store.save_registry(people, list(rows), now)
+
+
+async def nights(app, *answers):
+    for day, tonight in enumerate(answers):
+        app.web.answers = dict(tonight)
+        await run(app, night_of(day))
+
+
+def everything(app, now, **asked):
+    """Every page of a list, one after another."""
+    after, rows = None, []
+    while True:
+        page = app.store.summaries(after=after, limit=2, **asked)
+        rows += page.rows
+        after = page.next
+        if after is None:
+            return rows
+
+
+def held(app, now):
+    """What the tables say: the summaries, the sums, and what is told of the gaps."""
+    refresh(app.store, app.config, now)
+    gaps = app.store.told_gaps(limit=1000).rows
+    return (
+        {row.id: row for row in everything(app, now)},
+        {cohort: app.store.tally(cohort) for cohort in ("", "region:Souss", "tag:training")},
+        sorted((replace(row.gap, id=None) for row in gaps), key=repr),
+    )
+
+
+def recounted(app, now):
+    """The same, told from the views alone."""
+    seen = list(views(app.store, app.config, now))
+    told = {view.association.id: summary(view, app.config.channels) for view in seen}
+    sums: dict[str, Counter[str]] = {"": Counter(), "region:Souss": Counter(), "tag:training": Counter()}
+    for one in told.values():
+        found = {**facets(one), "all": 1}
+        within = {f: n for f, n in found.items() if not f.startswith(("region:", "city:", "tag:"))}
+        for cohort, counts in sums.items():
+            if not cohort or cohort in found:
+                counts.update(within if cohort else found)
+    gaps = sorted((replace(gap, id=None) for view in seen for gap in view.gaps), key=repr)
+    return told, {cohort: dict(counts) for cohort, counts in sums.items()}, gaps
+
+
+async def test_the_lists_say_what_the_views_say_after_every_night(app):
+    peopled(app)
+    assert held(app, START) == recounted(app, START)
+    bad = {NOUR.typed: "gone", WALL.typed: "wall", SITE.typed: NoPage(Reason.NETWORK)}
+    for day, tonight in enumerate([{SITE.typed: "linked"}, {SITE.typed: "wide"}, *[bad] * 7, {}]):
+        app.web.answers = dict(tonight)
+        await run(app, night_of(day))
+        assert app.store.stale(9) == {}
+        now = night_of(day) + timedelta(hours=9)
+        assert held(app, now) == recounted(app, now)
+
+
+async def test_a_word_shows_in_the_next_list_and_its_withdrawal_too(app):
+    peopled(app)
+    await nights(app, {})
+    word = Decision("bare", "facebook", DecisionKind.WAIVE, "Amina", "next year", LATER)
+    kept = app.store.add_decision(word)
+    refresh(app.store, app.config, LATER)
+    assert {row.association.id for row in app.store.told_gaps(channel="facebook").rows} == set()
+    app.store.withdraw([kept.id], Withdrawal("Amina", "she was wrong", LATER))
+    refresh(app.store, app.config, LATER)
+    assert [row.association.id for row in app.store.told_gaps(channel="facebook").rows] == ["bare"]
+    assert held(app, LATER) == recounted(app, LATER)
+
+
+async def test_a_word_that_ends_counts_until_the_next_night_for_every_face(app):
+    peopled(app)
+    await nights(app, {})
+    ends = night_of(2)
+    app.store.add_decision(Decision("bare", "", DecisionKind.WAIVE, "Amina", "next year", LATER, until=ends))
+    for now in (night_of(1), night_of(3)):
+        assert held(app, now) == recounted(app, now)
+        assert held(app, now)[0]["bare"].gaps == ()
+    await run(app, night_of(3))
+    assert held(app, night_of(3)) == recounted(app, night_of(3))
+    assert len(held(app, night_of(3))[0]["bare"].gaps) == 2
+
+
+async def test_a_registry_that_changes_changes_the_lists(app):
+    peopled(app)
+    await nights(app, {})
+    peopled(app, NOUR, AMAL, now=LATER, amal={"region": "Oriental"}, nour={"region": "Souss"})
+    assert held(app, LATER) == recounted(app, LATER)
+    assert app.store.tally("", "region:") == {"region:Oriental": 1, "region:Souss": 1}
+    app.store.register(WALL, LATER)
+    app.store.unlist([row.id for row in app.store.accounts("amal")], LATER)
+    assert held(app, LATER) == recounted(app, LATER)
+
+
+@pytest.mark.parametrize("prune", [False, True])
+async def test_who_is_on_the_sheet_no_more_is_in_no_list_and_no_sum(app, prune):
+    peopled(app)
+    await nights(app, {})
+    app.store.save_registry([Association("wall", "Wall")], [WALL], LATER, prune=prune)
+    assert held(app, LATER) == recounted(app, LATER)
+    assert [row.id for row in everything(app, LATER)] == ["wall"]
+    assert app.store.tally("", "region:") == {}
+
+
+async def test_a_sheet_that_is_only_tried_leaves_nothing_stale(app):
+    peopled(app)
+    refresh(app.store, app.config, START)
+    app.store.save_registry([], [], START, dry_run=True)
+    assert app.store.stale(9) == {}
+
+
+async def test_a_rebuild_makes_every_summary_and_every_figure_again(app):
+    peopled(app)
+    bad = {NOUR.typed: "gone", WALL.typed: "wall"}
+    await nights(app, {}, *[bad] * 7)
+    cohorts = ("", "region:Souss", "tag:training")
+    now = night_of(8)
+    before = held(app, now), app.store.figures(range(1, 9), cohorts)
+    rejudge.rejudge(app)
+    assert (held(app, now), app.store.figures(range(1, 9), cohorts)) == before
+    assert {night for night, _ in before[1]} == set(range(1, 9))
+
+
+async def test_another_configuration_makes_them_all_anew(app):
+    peopled(app)
+    await nights(app, {})
+    fewer = app.config.model_copy(update={"channels": {"website": app.config.channels["website"]}})
+    assert refresh(app.store, fewer, LATER) == 4
+    assert refresh(app.store, fewer, LATER) == 0
+    assert set(everything(app, LATER)[0].states) == {"website"}
+
+
+async def test_what_was_left_stale_by_a_kill_is_made_by_whoever_reads_next(app, monkeypatch):
+    peopled(app)
+    await nights(app, {})
+
+    def killed(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(type(app.store), "put_summaries", killed)
+    app.web.answers = {NOUR.typed: "wall"}
+    with pytest.raises(KeyboardInterrupt):
+        await run(app, night_of(1))
+    monkeypatch.undo()
+    monkeypatch.setattr(eyes, "steps", steps)
+    now = night_of(1) + timedelta(hours=1)
+    assert held(app, now) == recounted(app, now)
+    assert ("facebook", Reason.LOGIN_WALL) in held(app, now)[0]["nour"].untold
+    await run(app, night_of(1))
+    assert held(app, now) == recounted(app, now)
+
+
+def test_what_changes_while_a_summary_is_made_stays_stale(app):
+    peopled(app)
+    refresh(app.store, app.config, START)
+    app.store.add_decision(Decision("bare", "", DecisionKind.WAIVE, "Amina", "why", START))
+    marks = app.store.stale(9)
+    view = next(view for view in views(app.store, app.config, START) if view.association.id == "bare")
+    app.store.add_decision(Decision("bare", "", DecisionKind.WAIVE, "Salma", "why", START))
+    with app.store._database.reading() as connection:
+        basis = connection.exec_driver_sql("SELECT basis FROM basis").scalar()
+    assert app.store.put_summaries([listing(view, app.config.channels)], marks, basis)
+    assert list(app.store.stale(9)) == ["bare"]
+    assert not app.store.put_summaries([], app.store.stale(9), "another basis")
+    assert list(app.store.stale(9)) == ["bare"]
+
+
+def put(app, *summaries):
+    """Summaries of a network that no night has seen: straight into the tables."""
+    people = [Association(one.id, one.name) for one in summaries]
+    app.store.save_registry(people, [], START)
+    app.store.rebase("test")
+    made = [replace(_plain(one), facets={**facets(one)}) for one in summaries]
+    assert app.store.put_summaries(made, app.store.stale(len(people)), "test")
+
+
+def _plain(one):
+    return Listing(one, {}, urgency(one), " ".join(spoken(one.name)), tuple(sorted(words(one))))
+
+
+def found(app, text, **more):
+    return {row.id for row in app.store.summaries(search=asked(text), **more).rows}
+
+
+def test_a_name_is_found_however_it_was_typed(app):
+    put(
+        app,
+        Summary("a-1", "جمعية النُّور للتنمية", city="أكادير"),
+        Summary("a-2", "Association Lumière d’Été", name_ar="جمعيّة الأمل"),
+        Summary("a-3", "100% _Femmes_"),
+    )
+    assert found(app, "نور") == found(app, "النور") == found(app, "جمعية اكاد") == {"a-1"}
+    assert found(app, "LUMIERE ete") == found(app, "الامل") == found(app, "lumi") == {"a-2"}
+    assert found(app, "جمعيه") == {"a-1", "a-2"}
+    assert found(app, "umiere") == set()
+    assert found(app, "100 femmes") == {"a-3"}
+    assert found(app, "a 2") == found(app, "a-2") == {"a-2"}
+    assert found(app, "") == {"a-1", "a-2", "a-3"}
+
+
+@pytest.mark.parametrize("cap", [3, 5000])
+@pytest.mark.parametrize("sort", ["urgency", "name", "changed"])
+def test_pages_visit_everybody_once_in_order(app, monkeypatch, sort, cap):
+    monkeypatch.setattr("storage.lists.CAP", cap)
+    many = [
+        Summary(
+            f"a-{n:02}",
+            f"Nom {n % 5}",
+            region="Souss" if n % 2 else "Oriental",
+            low=n % 3,
+            changed_at=START + timedelta(days=n % 4) if n % 4 else None,
+            states={"youtube": "missing" if n % 3 else "confirmed"},
+        )
+        for n in range(40)
+    ]
+    put(app, *many)
+    order = {
+        "urgency": lambda one: (one.low, one.id),
+        "name": lambda one: (one.name, one.id),
+        "changed": lambda one: (-one.changed_at.timestamp() if one.changed_at else 0, one.id),
+    }[sort]
+    for wanted, search in (((), ""), (("region:Souss", "youtube:missing"), ""), (("region:Souss",), "nom")):
+        rows = everything(app, START, facets=wanted, search=asked(search), sort=sort)
+        expected = [one for one in many if set(wanted) <= set(facets(one))]
+        assert [row.id for row in rows] == [one.id for one in sorted(expected, key=order)]
+
+
+def test_a_count_stops_at_its_cap(app, monkeypatch):
+    put(app, *(Summary(f"a-{n}", f"Nom {n}") for n in range(9)))
+    assert (app.store.summaries().count, app.store.summaries().exact) == (9, True)
+    monkeypatch.setattr("storage.lists.CAP", 8)
+    page = app.store.summaries(search=["nom"], limit=3)
+    assert (page.count, page.exact, len(page.rows)) == (8, False, 3)
+
+
+@pytest.mark.parametrize("cursor", ["", "x", "é", "bm90aGluZw", "WzEsMl0", "W10"])
+def test_a_cursor_that_is_none_begins_at_the_beginning(app, cursor):
+    put(app, Summary("a", "A"), Summary("b", "B"))
+    for sort in ("urgency", "name", "changed"):
+        assert [row.id for row in app.store.summaries(sort=sort, after=cursor).rows] == ["a", "b"]
+    assert app.store.told_gaps(after=cursor).rows == ()
+    assert app.store.changes(START, after=cursor).rows == ()
+
+
+async def test_gaps_are_listed_the_gravest_first_and_by_what_is_asked(app):
+    peopled(app)
+    await nights(app, {SITE.typed: "wide"})
+    refresh(app.store, app.config, LATER)
+    every = app.store.told_gaps()
+    assert [row.gap.association for row in app.store.told_gaps(channel="youtube").rows] == [
+        "amal",
+        "bare",
+        "nour",
+        "wall",
+    ]
+    one_by_one, after = [], None
+    while True:
+        page = app.store.told_gaps(after=after, limit=1)
+        one_by_one += page.rows
+        after = page.next
+        if after is None:
+            break
+    assert tuple(one_by_one) == every.rows
+    assert every.count == len(every.rows)
+    souss = app.store.told_gaps(code="channel_missing", region="Souss")
+    assert {row.gap.association for row in souss.rows} == {"amal", "nour"}
+    by_severity = [app.store.told_gaps(severity=one).rows for one in ("urgent", "high", "medium", "low")]
+    assert sum(by_severity, ()) == every.rows
+    assert app.store.told_gaps(severity="no such").rows == ()
+
+
+def by_id(gaps):
+    return sorted(gaps, key=lambda gap: gap.id)
+
+
+async def test_changes_are_those_of_the_nights_since_the_gravest_first(app):
+    peopled(app)
+    await nights(app, {}, {SITE.typed: "linked"})
+    app.store.register(link("bare", "facebook", "bare"), night_of(1) + timedelta(hours=9))
+    await run(app, night_of(2))
+    refresh(app.store, app.config, night_of(3))
+    opened = app.store.changes(night_of(0), "opened", limit=100)
+    seen = overview(app.store, app.config, night_of(3), since=night_of(0))
+    assert by_id(row.gap for row in opened.rows) == by_id(seen.opened)
+    assert opened.count == len(opened.rows) == 6
+    assert [row.gap.code for row in app.store.changes(night_of(2), "closed").rows] == ["channel_missing"]
+    assert [row.gap.code for row in app.store.changes(night_of(2)).rows] == ["channel_unlisted"]
+    assert app.store.changes(night_of(3)).rows == ()
+    one_by_one, after = [], None
+    while True:
+        page = app.store.changes(night_of(0), after=after, limit=1)
+        one_by_one += page.rows
+        after = page.next
+        if after is None:
+            break
+    assert tuple(one_by_one) == opened.rows
