@@ -28,7 +28,18 @@ from storage.writer import Writer
 
 
 class Store(
-    Registry, Nights, Derived, Messages, Letters, Replies, FollowUps, Held, Summaries, Lists, GapLists, Tallies
+    Registry,
+    Nights,
+    Derived,
+    Messages,
+    Letters,
+    Replies,
+    FollowUps,
+    Held,
+    Summaries,
+    Lists,
+    GapLists,
+    Tallies,
 ):
     """The registry, the nights, the conclusions and the decisions of one network."""
 
