@@ -26,10 +26,15 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """SVG paths in a square of 100 by 100, what its height means, and where the survey's line lies."""
+    """SVG paths in a square of 100 by 100, what its height means, and where the survey's line lies.
+
+    `dots` are the nights that stand alone between silent ones, `edge` is the upper end of the band.
+    """
 
     line: str
+    dots: str
     band: str
+    edge: str
     bottom: float
     top: float
     survey: float | None
@@ -47,7 +52,9 @@ def draw(points: Sequence[Point], *, survey: float | None = None, mirrored: bool
     runs = list(_runs(points, bottom, top, mirrored=mirrored))
     return Drawing(
         line=" ".join(_line(lows) for lows, _ in runs),
+        dots=" ".join(_line(lows) for lows, _ in runs if len(lows) == 1),
         band=" ".join(_band(lows, highs) for lows, highs in runs if lows != highs),
+        edge=" ".join(_line(highs) for lows, highs in runs if lows != highs),
         bottom=bottom,
         top=top,
         survey=None if survey is None else _height(survey, bottom, top),

@@ -48,6 +48,16 @@ def test_a_letter_opens_the_report_in_the_association_s_language_and_leaves_the_
         assert "Association Nour" in report.text
 
 
+def test_a_report_on_paper_leads_back_to_the_page_and_is_a_pdf_too(app):
+    letter = made(app)
+    with browsing(app) as client:
+        client.get(letter)
+        assert f'<bdi dir="ltr">{PUBLIC}{letter}</bdi>' in client.get("/fr/report").text
+        answer = client.get("/fr/report.pdf")
+        assert answer.content.startswith(b"%PDF")
+        assert answer.headers["content-disposition"] == 'attachment; filename="nour.pdf"'
+
+
 def test_only_the_hash_of_a_token_is_kept(app):
     token = made(app).removeprefix("/r/")
     [letter] = app.store.letters("nour")

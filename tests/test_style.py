@@ -2,6 +2,7 @@
 
 import re
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 
 import pytest
 
@@ -21,9 +22,7 @@ def sheets():
     """Our own style sheets and those inside templates, by name."""
     static, templates = (files("auditor").joinpath(*place) for place in (("web", "static"), ("templates",)))
     yield from ((name, static.joinpath(name).read_text("utf-8")) for name in STYLES)
-    for template in templates.iterdir():
-        if template.is_dir():
-            continue
+    for template in filter(Traversable.is_file, templates.iterdir()):
         if template.name.endswith(".css"):
             yield template.name, template.read_text("utf-8")
         for sheet in re.findall(r"<style[^>]*>(.*?)</style>", template.read_text("utf-8"), re.DOTALL):

@@ -20,7 +20,8 @@ def test_a_night_that_told_nothing_is_a_gap_and_never_bridged():
 
 
 def test_a_night_alone_between_silent_ones_is_seen():
-    assert "h0" in draw(nights(None, 50, None)).line
+    assert draw(nights(None, 50, None)).dots == draw(nights(None, 50, None)).line != ""
+    assert draw(nights(None, 50, 51)).dots == ""
 
 
 def test_the_first_night_stands_where_reading_begins():
@@ -32,6 +33,7 @@ def test_the_first_night_stands_where_reading_begins():
 def test_what_could_be_is_a_band_above_what_is_confirmed():
     drawn = draw([Point("a", 40, 60), Point("b", 45, 60)])
     assert drawn.band.endswith("Z")
+    assert drawn.edge != drawn.line
     assert draw(nights(40, 45)).band == ""
 
 

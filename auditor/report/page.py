@@ -70,8 +70,8 @@ def report(
     """The report in a language, whole. Pure.
 
     A `live` one can be answered to: `replies` are the answers so far, `thanked` follows one, `refused` one
-    that could not be taken. `address` is
-    where it is found online, for the QR code on paper; `pdf` is where its PDF is.
+    that could not be taken. `address` is where it is found online, for the QR code on paper; `pdf` is where
+    its PDF is.
     """
     words = words_of(language)
     return render(
@@ -99,8 +99,16 @@ def report(
         square=square(address) if address else "",
         address=address,
         pdf=pdf,
-        day=date.fromisoformat,
+        due=due,
     )
+
+
+def due(reply: Reply) -> date | str:
+    """The day of a promise; what stands there where it is none."""
+    try:
+        return date.fromisoformat(reply.value or "")
+    except ValueError:
+        return reply.value or ""
 
 
 def points() -> Mapping[str, int]:

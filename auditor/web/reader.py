@@ -21,6 +21,13 @@ class Reading:
 
     asked: Asked
     letter: Letter
+    token: str
+
+    @property
+    def address(self) -> str:
+        """Where the letter leads, for a report on paper; empty where no address is configured."""
+        public = self.asked.app.config.web.public_url
+        return f"{public}/r/{self.token}" if public else ""
 
 
 def reader(request: Request, asked: Page) -> Reading:
@@ -29,7 +36,7 @@ def reader(request: Request, asked: Page) -> Reading:
     letter = opened(asked.app.store, token, asked.now) if token else None
     if letter is None:
         raise HTTPException(410)
-    return Reading(asked, letter)
+    return Reading(asked, letter, token)
 
 
 Reader = Annotated[Reading, Depends(reader)]

@@ -41,13 +41,13 @@ def report(reading: Reader, said: bool = False, refused: Refusal | None = None) 
     assert reading.letter.id is not None
     asked.app.store.letter_opened(reading.letter.id, asked.now)
     answers = list(asked.app.store.replies(view.association.id))
-    return asked.report(view, replies=answers, thanked=said, refused=refused)
+    return asked.report(view, replies=answers, thanked=said, refused=refused, address=reading.address)
 
 
 @router.get("/{language}/report.pdf")
 def paper(reading: Reader) -> Response:
     """The report as a PDF."""
-    return reading.asked.paper(_view(reading))
+    return reading.asked.paper(_view(reading), address=reading.address)
 
 
 @router.post("/{language}/report/reply")
