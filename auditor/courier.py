@@ -13,6 +13,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import takewhile
 
 from auditor import post
 from auditor.config import Config
@@ -48,9 +49,9 @@ class Delivery:
         return self.outcome in {Fate.REFUSED, Fate.UNREACHABLE, Fate.UNSURE}
 
 
-def after(app: Memory, night: Night, now: datetime) -> None:
-    """Send what belongs to the end of a night. What does not arrive is told in one line each."""
-    for one in carried(app, waiting(app, night), now):
+def after(app: Memory, night: Night, now: datetime, is_over: Callable[[], bool]) -> None:
+    """Send what a night gives to send until `is_over`. What does not arrive is told in one line each."""
+    for one in carried(app, takewhile(lambda _draft: not is_over(), waiting(app, night)), now):
         if one.is_trouble:
             log.warning("%s did not get the message %s of %s: %s, %s", *told(one))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 import uuid
 from datetime import date, datetime
 
@@ -25,8 +26,11 @@ log = logging.getLogger(__name__)
 async def run(
     app: Tools, now: datetime, *, day: date | None = None, progress: Progress | None = None
 ) -> Night:
-    """Do the night of a UTC day as `auditor.night.run` does, and tell those who wait for it."""
-    pulse = Pulse(app.config.monitor, str(uuid.uuid4()))
+    """Do the night of a UTC day as `auditor.night.run` does, and tell those who wait for it.
+
+    An interruption ends the messages after the one that is on its way; the rest goes with the next night.
+    """
+    pulse, stop = Pulse(app.config.monitor, str(uuid.uuid4())), threading.Event()
     with listening() as last:
         await asyncio.to_thread(pulse.begin)
         try:
@@ -34,10 +38,13 @@ async def run(
         except BaseException as trouble:
             await asyncio.to_thread(pulse.fail, [*last.lines(), _said(trouble)])
             if isinstance(trouble, Exception):
-                await asyncio.to_thread(_tell, app, app.store.night(day or now.date()), now)
+                await asyncio.to_thread(_tell, app, app.store.night(day or now.date()), now, stop)
             raise
-        await asyncio.to_thread(_ended, pulse, done, last)
-        await asyncio.to_thread(_tell, app, done, done.finished_at or now)
+        try:
+            await asyncio.to_thread(_ended, pulse, done, last)
+            await asyncio.to_thread(_tell, app, done, done.finished_at or now, stop)
+        except asyncio.CancelledError:  # the night itself is done, and that is what is said of it
+            stop.set()
     return done
 
 
@@ -54,11 +61,11 @@ def _said(trouble: BaseException) -> str:
     return f"{type(trouble).__name__}: {trouble}"
 
 
-def _tell(app: Tools, ended: Night | None, now: datetime) -> None:
+def _tell(app: Tools, ended: Night | None, now: datetime, stop: threading.Event) -> None:
     if ended is None or ended.state is NightState.SKIPPED:
         return
     try:
-        courier.after(app, ended, now)
+        courier.after(app, ended, now, stop.is_set)
     except (AuditorError, StoreError) as trouble:
         log.warning("the messages of the night were not all sent: %s", trouble)
     except Exception:  # a bug in a message must not make a night that is done look failed

@@ -95,7 +95,7 @@ def test_an_incomplete_night_is_told_once_and_the_night_that_goes_on_with_it_too
 
 def test_a_refused_recipient_does_not_stop_the_others_and_is_told_in_one_line(app, box, caplog):
     box.refused[AMAL] = "550 5.1.1 no such person"
-    after(app, night(app, 0, "website_down"), night_of(0))
+    after(app, night(app, 0, "website_down"), night_of(0), lambda: False)
     assert [record.getMessage() for record in caplog.records] == [
         f"{AMAL} did not get the message digest of 2026-03-01: refused, 550 5.1.1 no such person"
     ]
@@ -217,3 +217,10 @@ def test_a_digest_goes_to_those_whom_the_configuration_lists_and_to_no_others(ap
         keep(app.store, app.config, AMAL, "nobody", wanted=True, now=night_of(0))
     with pytest.raises(InputError, match="no mail address"):
         keep(app.store, app.config, "amal", "nour", wanted=True, now=night_of(0))
+
+
+def test_an_interruption_ends_the_messages_after_the_one_on_its_way(app, box):
+    done = night(app, 0, "website_down")
+    after(app, done, night_of(0), lambda: bool(box.taken))
+    assert len(box.taken) == 1
+    assert sent(app, done) == ["already_sent", "sent"]

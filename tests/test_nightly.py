@@ -1,6 +1,7 @@
 """The night tells those who wait for it, and nothing that goes wrong there makes the night fail."""
 
 import asyncio
+import threading
 from urllib.parse import urlsplit
 
 import pytest
@@ -99,3 +100,21 @@ async def test_a_bug_in_a_message_fails_no_night(app, caplog, monkeypatch):
     monkeypatch.setattr(courier, "waiting", buggy)
     assert (await run(app, night_of(1))).state is NightState.DONE
     assert "the messages of the night were not all sent" in caplog.text
+
+
+async def test_a_night_that_is_interrupted_among_its_messages_is_done(app, monkeypatch):
+    reached, go_on, over = threading.Event(), threading.Event(), []
+
+    def slow(_app, _night, _now, is_over):
+        reached.set()
+        go_on.wait(10)
+        over.append(is_over())
+
+    monkeypatch.setattr(courier, "after", slow)
+    going = asyncio.create_task(run(app, START))
+    assert await asyncio.to_thread(reached.wait, 10)
+    going.cancel()
+    assert (await going).state is NightState.DONE
+    go_on.set()
+    await asyncio.get_running_loop().shutdown_default_executor()
+    assert over == [True]

@@ -9,6 +9,7 @@ PAGES = {
     "changes": "/changes?since=2026-11-02",
     "meeting": "/meeting",
     "meeting of nobody": "/meeting?tag=nobody",
+    "end of a subscription": "/unsubscribe/wrong",
     "no such page": "/nothing-here",
 }
 """Their addresses behind the language. What answers with an error on purpose is in `ERRORS`, too."""
