@@ -9,7 +9,6 @@ from typing import Any
 
 from auditor.gaps import is_open
 from auditor.ledger import items
-from auditor.lines import dialled
 from auditor.prospect import Prospect, prospects
 from auditor.standing import Confirm
 from auditor.timeline import SPAN, Timeline, timeline
@@ -48,11 +47,6 @@ class Portrait:
     ledger: tuple[Mapping[str, Any], ...]
     events: tuple[Event, ...]
     confirm: Confirm
-
-    @property
-    def dialled(self) -> str:
-        """Its telephone number as a telephone takes it."""
-        return dialled(self.view.association.phone)
 
     def prospects(self, account_id: int) -> list[Prospect]:
         """What is on its way for an account: a doubt, a trouble, another account, a return."""

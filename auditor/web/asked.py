@@ -13,6 +13,7 @@ from fastapi.responses import HTMLResponse, Response
 
 from auditor.app import App
 from auditor.languages import LOCALES
+from auditor.refresh import refresh
 from auditor.replies import Refusal
 from auditor.report import page, paper
 from auditor.templating import render, words_of
@@ -20,6 +21,7 @@ from auditor.view import AssociationView
 from auditor.ways import Address, file_name
 from auditor.web.errors import COOKIE
 from auditor.wording import Wording
+from storage.store import Store
 from storage.talk import Reply
 
 
@@ -40,6 +42,12 @@ class Asked:
     def link(self) -> Address:
         """Where this page's links lead."""
         return Address(self.language, self.path, self.home)
+
+    @property
+    def read(self) -> Store:
+        """The store, its summaries fresh: whatever changed since they were made is in them."""
+        refresh(self.app.store, self.app.config, self.now)
+        return self.app.store
 
     @property
     def words(self) -> Wording:

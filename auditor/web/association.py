@@ -6,7 +6,7 @@ from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from auditor.again import Checks, NotNow, NotNowError
-from auditor.overview import views
+from auditor.overview import association_view
 from auditor.portrait import portrait
 from auditor.view import AssociationView
 from auditor.web.asked import Asked, Page
@@ -27,11 +27,13 @@ def check(request: Request, asked: Page, association: str) -> RedirectResponse:
 
 
 @router.get("/{language}/associations/{association:path}")
-def page(request: Request, asked: Page, association: str, check: NotNow | None = None) -> HTMLResponse:
+def page(
+    request: Request, asked: Page, association: str, check: NotNow | None = None, kept: str = ""
+) -> HTMLResponse:
     """What is known of an association, what it rests on, and what can be decided."""
     checks: Checks = request.app.state.checks
     view = found(asked, association)
-    return shown(asked, view, check=checks.of(association, asked.now), refused=check)
+    return shown(asked, view, check=checks.of(association, asked.now), refused=check, kept=kept)
 
 
 def shown(asked: Asked, view: AssociationView, *, status: int = 200, **more: object) -> HTMLResponse:
@@ -42,7 +44,7 @@ def shown(asked: Asked, view: AssociationView, *, status: int = 200, **more: obj
 
 def found(asked: Asked, association: str) -> AssociationView:
     """The association of this id; 404 where there is none."""
-    for view in views(asked.app.store, asked.app.config, asked.now):
-        if view.association.id == association:
-            return view
-    raise HTTPException(404)
+    view = association_view(asked.app.store, asked.app.config, association, asked.now)
+    if view is None:
+        raise HTTPException(404)
+    return view

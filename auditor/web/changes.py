@@ -9,10 +9,8 @@ from typing import Annotated
 from fastapi import APIRouter, Cookie, Query
 from fastapi.responses import HTMLResponse
 
-from auditor.lines import GapLine
-from auditor.morning import named, worst
-from auditor.overview import overview
 from auditor.web.asked import Asked, Page
+from storage.summary import GapPage
 
 router = APIRouter()
 
@@ -32,15 +30,13 @@ class Since:
     since: date | None
     today: date
     meeting: date | None
-    opened: tuple[GapLine, ...]
-    closed: tuple[GapLine, ...]
-    opened_count: int
-    closed_count: int
+    opened: GapPage
+    closed: GapPage
 
     @property
     def is_cut(self) -> bool:
         """Whether there are more than are listed."""
-        return self.opened_count > len(self.opened) or self.closed_count > len(self.closed)
+        return any(page.count > len(page.rows) for page in (self.opened, self.closed))
 
     @property
     def quick(self) -> list[tuple[int, date]]:
@@ -56,29 +52,27 @@ def page(
     kept: Annotated[str, Cookie(alias=MEETING)] = "",
 ) -> HTMLResponse:
     """What opened and what closed since a day; since the newest night, where none is named."""
-    day = _day(since)
-    answer = asked.page("changes.html", it=_told(asked, day, day if keep else _day(kept)))
+    day = day_of(since)
+    answer = asked.page("changes.html", it=_told(asked, day, day if keep else day_of(kept)))
     if keep and day:
         answer.set_cookie(MEETING, day.isoformat(), max_age=A_YEAR, httponly=True, samesite="lax")
     return answer
 
 
 def _told(asked: Asked, day: date | None, meeting: date | None) -> Since:
-    began = datetime.combine(day, time(), UTC) if day else None
-    seen = overview(asked.app.store, asked.app.config, asked.now, since=began)
-    names = {view.association.id: view.association.shown(asked.language) for view in seen.associations}
+    store = asked.read
+    night = store.judged_night()
+    began = datetime.combine(day, time(), UTC) if day else night.started_at if night else asked.now
     return Since(
-        since=day or (seen.since.date() if seen.since else None),
+        since=day or (night.day if night else None),
         today=asked.now.date(),
         meeting=meeting,
-        opened=named(worst(seen.opened)[:LISTED], names),
-        closed=named(worst(seen.closed)[:LISTED], names),
-        opened_count=len(seen.opened),
-        closed_count=len(seen.closed),
+        opened=store.changes(began, "opened", limit=LISTED),
+        closed=store.changes(began, "closed", limit=LISTED),
     )
 
 
-def _day(typed: str) -> date | None:
+def day_of(typed: str) -> date | None:
     """The day that was typed, or None for what is none: a mistyped address shows last night's changes."""
     try:
         return date.fromisoformat(typed)

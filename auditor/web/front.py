@@ -5,8 +5,8 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from auditor.morning import morning
-from auditor.overview import overview
+from auditor.morning import Trend, morning
+from auditor.trend import Point
 from auditor.web.asked import Page
 from auditor.web.errors import language_of
 
@@ -23,5 +23,13 @@ def door(request: Request) -> RedirectResponse:
 @router.get("/{language}/")
 def front(asked: Page) -> HTMLResponse:
     """The dashboard."""
-    seen = overview(asked.app.store, asked.app.config, asked.now)
-    return asked.page("front.html", it=morning(seen, asked.language, asked.now))
+    words = asked.words
+
+    def points(trend: Trend) -> list[Point]:
+        return [
+            Point(words.date(day), figure.low if figure else None, figure.high if figure else None)
+            for day, figure in trend.days
+        ]
+
+    it = morning(asked.read, asked.app.config, asked.now)
+    return asked.page("front.html", it=it, points=points)

@@ -11,13 +11,31 @@ from starlette.exceptions import HTTPException
 
 from auditor.again import Checks
 from auditor.app import App
-from auditor.web import association, badge, changes, evidence, exports, front, meeting, report, unsubscribe
+from auditor.web import (
+    association,
+    associations,
+    badge,
+    changes,
+    cohorts,
+    decide,
+    evidence,
+    exports,
+    front,
+    gaps,
+    meeting,
+    report,
+    unsubscribe,
+)
 from auditor.web.errors import Clock, refused
 from auditor.web.guard import Guard
 
 ROUTERS = (
     front.router,
     changes.router,
+    gaps.router,
+    cohorts.router,
+    associations.router,
+    decide.router,
     evidence.router,
     association.router,
     exports.router,

@@ -1,0 +1,71 @@
+"""The list of associations: filtered, sorted and paged by its address alone."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Annotated, cast, get_args
+
+from fastapi import APIRouter, Query
+from fastapi.responses import HTMLResponse
+
+from auditor.web import filters
+from auditor.web.asked import Asked, Page
+from auditor.web.exports import Filter
+from auditor.web.filters import Choices, way
+from storage.summary import Sort
+
+router = APIRouter()
+
+FORMS = ("csv", "xlsx")
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """What the form of the list offers."""
+
+    regions: Choices
+    tags: Choices
+    levels: Choices
+    codes: Choices
+    channels: Choices
+    states: Choices
+    orders: Choices
+
+
+@router.get("/{language}/associations")
+def page(
+    asked: Page, chosen: Filter, sort: Annotated[str, Query()] = "", after: Annotated[str, Query()] = ""
+) -> HTMLResponse:
+    """The associations that are asked for, the most pressing first unless another order is named."""
+    order = cast("Sort", sort if sort in get_args(Sort) else "urgency")
+    rows = asked.read.summaries(chosen.facets, search=chosen.words, sort=order, after=after or None)
+    here, told = asked.link.page("associations"), asdict(chosen)
+    ordered = {**told, "sort": "" if order == "urgency" else order}
+    return asked.page(
+        "associations.html",
+        fields=_fields(asked),
+        chosen=chosen,
+        sort=order,
+        found=rows,
+        chips=filters.chips(here, ordered, asked.words),
+        first=way(here, ordered) if after else "",
+        next=way(here, {**ordered, "after": rows.next}) if rows.next else "",
+        sheets={form: way(asked.link.page(f"exports/associations.{form}"), told) for form in FORMS},
+    )
+
+
+def _fields(asked: Asked) -> Fields:
+    words = asked.words
+    return Fields(
+        regions=filters.groups(asked, "region"),
+        tags=filters.groups(asked, "tag"),
+        levels=[(level, words.label("level", level)) for level in filters.levels()],
+        codes=filters.codes(words),
+        channels=filters.channels(asked),
+        states=[(state, words.term("counted", state)) for state in filters.STATES],
+        orders=[
+            ("urgency", words.say("the most pressing first")),
+            ("name", words.say("by name")),
+            ("changed", words.say("the newest change first")),
+        ],
+    )

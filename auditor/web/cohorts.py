@@ -1,0 +1,50 @@
+"""Groups of associations, by region or by tag: who moved, and how far each has come. Nobody is ranked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query
+from fastapi.responses import HTMLResponse
+
+from auditor.cohorts import cohorts
+from auditor.web.asked import Page
+from auditor.web.changes import day_of
+from storage.model import Night
+from storage.summary import EVERYBODY
+
+router = APIRouter()
+
+LEAST = 5
+"""A group of fewer would be told of its members one by one."""
+SHOWN = 60
+"""Groups on a page, those that moved farthest first."""
+COUNTED = ("confirmed", "unknown", "gone", "missing", "by_choice")
+KEPT = 400
+"""Nights among which a day is looked for: a year and a little."""
+
+
+@router.get("/{language}/cohorts")
+def page(
+    asked: Page, by: Annotated[str, Query()] = "region", since: Annotated[str, Query()] = ""
+) -> HTMLResponse:
+    """The groups of a kind, those that moved first."""
+    kind: Literal["region", "tag"] = "tag" if by == "tag" else "region"
+    store, config = asked.read, asked.app.config
+    names = store.cohorts(kind, at_least=LEAST)
+    wanted = [EVERYBODY, *(f"{channel}:{state}" for channel in config.channels for state in COUNTED)]
+    then = _night(store.judged_nights(KEPT), day_of(since))
+    before = {}
+    if then is not None and then.id is not None:
+        before = {cohort: held for (_, cohort), held in store.figures([then.id], names).items()}
+    told = cohorts(store.tallies(names, wanted), before, then.day if then else None, config)
+    return asked.page("cohorts.html", by=kind, groups=told[:SHOWN], left=len(told) - SHOWN, since=then)
+
+
+def _night(nights: Sequence[Night], day: date | None) -> Night | None:
+    """The newest night of that day or before it; the last but one where no day is named."""
+    if day is None:
+        return nights[-2] if len(nights) > 1 else None
+    return next((night for night in reversed(nights[:-1]) if night.day <= day), None)

@@ -1,0 +1,125 @@
+"""The form of a decision: what a person knows of an association, taken down as on the command line."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+from urllib.parse import quote, unquote
+
+from fastapi import APIRouter, Cookie, Form, HTTPException, Query
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from pydantic import BaseModel, ConfigDict
+
+from auditor.errors import InputError
+from auditor.saying import Saying, withdrawn
+from auditor.view import AssociationView
+from auditor.web import filters, troubles
+from auditor.web.asked import Asked, Page
+from auditor.web.association import found
+
+router = APIRouter()
+
+KNOWN = "who"
+"""The cookie that keeps whose word it was last: it is typed once."""
+A_YEAR = 366 * 24 * 3600
+
+
+class Wish(BaseModel):
+    """What the form holds, as it was typed; an empty text is nothing.
+
+    `account` is a key or a link; `seen` the day of a publication; `to` where it moved; `number` the decision
+    that is taken back.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    kind: Literal["attest", "none_by_choice", "ours", "not_ours", "moved", "waive", "withdraw"]
+    channel: str = ""
+    account: str = ""
+    seen: str = ""
+    to: str = ""
+    code: str = ""
+    until: str = ""
+    why: str = ""
+    who: str = ""
+    number: str = ""
+
+
+@router.get("/{language}/associations/{association:path}/decide")
+def form(
+    asked: Page, association: str, wish: Annotated[Wish, Query()], who: Annotated[str, Cookie()] = ""
+) -> HTMLResponse:
+    """The form of one kind of decision."""
+    named = wish if wish.who else wish.model_copy(update={"who": unquote(who)})
+    return _form(asked, found(asked, association), named)
+
+
+@router.post("/{language}/associations/{association:path}/decide")
+def keep(asked: Page, association: str, wish: Annotated[Wish, Form()]) -> Response:
+    """Keep the decision, or show what is wrong with it beside the form."""
+    view = found(asked, association)
+    try:
+        _kept(asked, association, wish)
+    except InputError as trouble:
+        return _form(asked, view, wish, trouble)
+    answer = RedirectResponse(f"{asked.link.association(association)}?kept={wish.kind}#decisions", 303)
+    answer.set_cookie(KNOWN, quote(wish.who.strip()), max_age=A_YEAR, httponly=True, samesite="strict")
+    return answer
+
+
+def _kept(asked: Asked, association: str, wish: Wish) -> None:
+    """Keep what was decided. Raises InputError."""
+    if wish.kind == "withdraw":
+        _withdrawn(asked, association, wish)
+        return
+    saying = Saying.of(
+        asked.app.store,
+        asked.app.config.channels,
+        association,
+        wish.channel or None,
+        who=wish.who,
+        why=wish.why,
+        now=asked.now,
+        account=wish.account or None,
+    )
+    _said(saying, wish)
+
+
+def _said(saying: Saying, wish: Wish) -> None:
+    until = wish.until or None
+    match wish.kind:
+        case "attest":
+            saying.attest(seen=wish.seen or None, until=until)
+        case "none_by_choice":
+            saying.none_by_choice(until=until)
+        case "ours":
+            saying.ours()
+        case "not_ours":
+            saying.not_ours(until=until)
+        case "moved":
+            saying.moved(to=wish.to.strip() or None, until=until)
+        case _ if not (wish.channel or wish.code):
+            raise InputError(saying.there.association, "what is waived is not said")
+        case _:
+            saying.waive(code=wish.code or None, until=until)
+
+
+def _withdrawn(asked: Asked, association: str, wish: Wish) -> None:
+    """Take a decision back, if it is this association's. Raises InputError."""
+    if not wish.who.strip():
+        raise InputError("--who", "nobody's word is no decision")
+    mine = asked.app.store.decisions(association=association)
+    if wish.number not in {str(word.id) for word in mine}:
+        raise HTTPException(404)
+    withdrawn(asked.app.store, wish.number, who=wish.who.strip(), why=wish.why, now=asked.now)
+
+
+def _form(asked: Asked, view: AssociationView, wish: Wish, trouble: InputError | None = None) -> HTMLResponse:
+    return asked.page(
+        "decide.html",
+        status=422 if trouble else 200,
+        view=view,
+        it=wish,
+        trouble=troubles.told(trouble, asked.words) if trouble else "",
+        today=asked.now.date(),
+        codes=filters.codes(asked.words),
+    )

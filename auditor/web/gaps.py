@@ -1,0 +1,74 @@
+"""The list of gaps: every one that is open and shown, the gravest first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from fastapi.responses import HTMLResponse
+
+from auditor.catalogue import SEVERITIES, catalogue
+from auditor.web import filters
+from auditor.web.asked import Asked, Page
+from auditor.web.filters import way
+
+router = APIRouter()
+
+Text = Annotated[str, Query()]
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """How many associations have a gap, and the way to them."""
+
+    title: str
+    count: int
+    way: str
+
+
+@router.get("/{language}/gaps")
+def page(
+    asked: Page,
+    *,
+    gap: Text = "",
+    channel: Text = "",
+    severity: Text = "",
+    region: Text = "",
+    after: Text = "",
+) -> HTMLResponse:
+    """The gaps that are asked for, fifty a page, and how many associations have each."""
+    rows = asked.read.told_gaps(
+        code=gap or None,
+        channel=channel or None,
+        severity=severity or None,
+        region=region or None,
+        after=after or None,
+    )
+    here = asked.link.page("gaps")
+    told = {"gap": gap, "channel": channel, "severity": severity, "region": region}
+    return asked.page(
+        "gaps.html",
+        chosen=told,
+        codes=filters.codes(asked.words),
+        channels=filters.channels(asked),
+        severities=[(name, asked.words.label("severity", name)) for name in SEVERITIES],
+        regions=filters.groups(asked, "region"),
+        found=rows,
+        counts=sorted(_counts(asked, region), key=lambda one: -one.count),
+        chips=filters.chips(here, told, asked.words),
+        first=way(here, told) if after else "",
+        next=way(here, {**told, "after": rows.next}) if rows.next else "",
+    )
+
+
+def _counts(asked: Asked, region: str) -> Iterator[Counted]:
+    """Each gap on each channel that any association has, in a region or everywhere."""
+    tally = asked.read.tally(f"region:{region}" if region else "", "gap:")
+    for facet, count in tally.items():
+        code, at, channel = facet.removeprefix("gap:").partition("@")
+        if at and code in catalogue().entries:
+            told = asked.words.gap(code, channel, "info", {}).title
+            to = {"gap": code, "channel": channel, "region": region}
+            yield Counted(told, count, way(asked.link.page("gaps"), to))
