@@ -17,6 +17,8 @@ from auditor.overview import views
 from auditor.rows import Kind, Seen
 from auditor.wording import Wording
 from storage.model import NightState
+from storage.store import Store
+from storage.talk import FollowUp, FollowUpKind
 
 KINDS: Mapping[str, Kind] = {**rows.KINDS, "meeting": meeting.KIND}
 """Every kind of export, by its name on the command line."""
@@ -29,6 +31,7 @@ MEDIA = {
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
     "json": "application/json",
 }
+PROMISES = 2
 CHUNK = 64 * 1024
 
 
@@ -75,7 +78,14 @@ def seen(asked: Export, app: App, now: datetime) -> Seen:
     """What the rows are made of."""
     chosen = asked.chosen.of(views(app.store, app.config, now), app.config.channels)
     last = app.store.last_night(NightState.DONE) if asked.since is None else None
-    return Seen(chosen, app.config, last.started_at if last else asked.since)
+    since = last.started_at if last else asked.since
+    return Seen(chosen, app.config, since, partial(_promised, app.store))
+
+
+def _promised(store: Store, association: str) -> list[FollowUp]:
+    """What an association promised last."""
+    log = store.follow_ups(association)
+    return [line for line in log if line.kind is FollowUpKind.PROMISED][:PROMISES]
 
 
 def _workbook(asked: Export, told: Seen) -> Iterator[bytes]:

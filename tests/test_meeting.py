@@ -2,18 +2,21 @@
 
 import io
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 
 import pytest
+import segno
 from openpyxl import load_workbook
 from served import browsing
 from small import START, configured, link, night_of, opened, steps
 
-from auditor import eyes, meeting
+from auditor import eyes, letters, meeting, qr
+from auditor.config import Web
 from auditor.night import run
 from auditor.overview import overview
 from auditor.rows import Seen
 from storage.model import Association, Gap
+from storage.talk import FollowUp, FollowUpKind
 
 NOUR, SITE = link("nour", "facebook", "nour"), link("nour", "website", "nour")
 LATER = night_of(1) + timedelta(hours=6)
@@ -87,6 +90,47 @@ def test_the_workbook_has_calls_coverage_and_changes_from_right_to_left(app):
     assert [len(list(page.rows)) > 1 for page in book.worksheets] == [True, True, True]
     assert all(page.sheet_view.rightToLeft for page in book.worksheets)
     assert book.worksheets[0]["A2"].value in {"nour", "bare"}
+
+
+def codes(page):
+    return page.count('class="qr"')
+
+
+def test_codes_are_made_only_when_asked_for_and_end_the_older_links(app):
+    app.config = app.config.model_copy(update={"web": Web(public_url="https://reports.example.org")})
+    _, older = letters.made(app.store, app.config, "nour", "Amina", START)
+    with browsing(app, LATER) as client:
+        assert codes(client.get("/fr/meeting").text) == 0
+        answer = client.post("/fr/meeting", data={"who": "Amina", "since": "", "region": "Souss-Massa"})
+    assert (answer.status_code, answer.headers["cache-control"], codes(answer.text)) == (200, "no-store", 1)
+    assert letters.opened(app.store, older.rpartition("/")[2], LATER) is None
+    held = [letter for letter in app.store.letters() if letter.holds(LATER)]
+    assert [(letter.association, letter.made_by) for letter in held] == [("nour", "Amina")]
+
+
+def test_nobody_makes_links_without_a_name_or_without_an_address(app):
+    with browsing(app, LATER) as client:
+        assert client.post("/fr/meeting", data={"who": " "}).status_code == 422
+        assert '<form method="post"' not in client.get("/fr/meeting").text
+    assert not list(app.store.letters())
+
+
+def test_a_code_holds_the_address_and_its_quiet_zone():
+    address = "https://reports.example.org/r/" + "x" * 43
+    modules = segno.make(address, error="m").symbol_size(border=4)[0]
+    drawn = qr.code(address)
+    assert f'viewBox="0 0 {modules} {modules}"' in drawn
+    assert drawn.startswith("<svg ")
+
+
+def test_what_was_promised_and_for_when_stands_beside_the_call(app):
+    line = FollowUp("nour", FollowUpKind.PROMISED, "Amina", LATER, "<i>une chaîne</i>", date(2026, 4, 1))
+    app.store.add_follow_up(line)
+    page = got(app, "/fr/meeting").text
+    assert "&lt;i&gt;une chaîne" in page
+    assert "1 avril 2026" in page
+    book = load_workbook(io.BytesIO(got(app, "/fr/meeting.xlsx").content))
+    assert any(cell.value == datetime(2026, 4, 1) for row in book.worksheets[0].rows for cell in row)  # noqa: DTZ001 - Excel has no zones
 
 
 def test_a_day_that_is_none_is_refused(app):

@@ -20,8 +20,9 @@ router = APIRouter()
 
 Filter = Annotated[Chosen, Depends()]
 """The parameters `region`, `tag`, `level`, `gap`, `channel`, `state` and `q` of any list."""
-Since = Annotated[date | None, BeforeValidator(lambda day: day or None), Query()]
+Day = Annotated[date | None, BeforeValidator(lambda day: day or None)]
 """A day; a field left empty is none."""
+Since = Annotated[Day, Query()]
 
 
 @router.get("/{language}/exports/{kind}.{form}")
