@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import takewhile
 
-from auditor import post
+from auditor import letters, post
 from auditor.config import Config
-from auditor.drafts import Draft, Links, digests
+from auditor.drafts import MONTHLY, Draft, Links, digests
 from auditor.monthly import monthlies
 from auditor.post import Fate, Message
 from auditor.stops import key_in, stop_token
@@ -78,9 +78,13 @@ def carried(app: Memory, drafts: Iterable[Draft], now: datetime) -> Iterator[Del
 
 def _carried(app: Memory, draft: Draft, write: Callable[[Links], Message], now: datetime) -> Delivery:
     claim = (draft.recipient.key, draft.kind, draft.occasion)
-    message = write(_links(app, draft, now))
     if not app.store.claim_message(*claim, now):
-        return Delivery(*claim, "already_sent", message.subject)
+        return Delivery(*claim, "already_sent")
+    try:
+        message = write(_links(app, draft, now))
+    except Exception:
+        app.store.release_message(*claim)
+        raise
     notify = app.config.notify
     outcome = post.send(
         message, draft.recipient, notify.smtp, notify.sender, app.config.network.shown(draft.language)
@@ -115,4 +119,10 @@ def _links(app: Memory, draft: Draft, now: datetime) -> Links:
         draft.recipient.key, draft.wish, wanted=True, changed_at=now, association=draft.association
     )
     token = stop_token(app.store, key, wish)
-    return Links(stop=f"{base}/{draft.language}/unsubscribe/{token}")
+    stop = f"{base}/{draft.language}/unsubscribe/{token}"
+    return Links(stop, _report(app, draft, now) if draft.association else "")
+
+
+def _report(app: Memory, draft: Draft, now: datetime) -> str:
+    """The address of a fresh letter beside those that the association has: its telephone keeps its own."""
+    return letters.made(app.store, app.config, draft.association, MONTHLY, now, keep=True)[1]

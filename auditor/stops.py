@@ -7,7 +7,6 @@ key in the data folder, and the database holds its hash alone. Where the key is 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import hmac
 import os
 import secrets
@@ -16,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from auditor.errors import ConfigError
+from auditor.letters import digest
 from auditor.refusal import lower
 from storage.store import Store
 from storage.talk import Subscription
@@ -52,15 +52,10 @@ def token(key: bytes, wish: Subscription) -> str:
     return urlsafe_b64encode(hmac.digest(key, told, "sha256")[:24]).decode()
 
 
-def token_hash(token: str) -> str:
-    """What the database knows of a token."""
-    return hashlib.sha256(token.encode()).hexdigest()
-
-
 def stop_token(store: Store, key: bytes, wish: Subscription) -> str:
     """The token of a subscription, which the database knows from now on; `wish` is kept where it is new."""
     made = token(key, wish)
     kept = store.subscription(wish.address, wish.kind, wish.association) or wish
-    if kept.token_hash != token_hash(made):
-        store.subscribe(replace(kept, token_hash=token_hash(made)))
+    if kept.token_hash != digest(made):
+        store.subscribe(replace(kept, token_hash=digest(made)))
     return made

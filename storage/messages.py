@@ -75,9 +75,13 @@ class Messages:
             row = connection.execute(query).first()
         return _subscription(row) if row else None
 
-    def subscriptions(self, kind: str | None = None) -> Iterator[Subscription]:
+    def subscriptions(
+        self, kind: str | None = None, association: str | None = None
+    ) -> Iterator[Subscription]:
         """The words on subscriptions, by address; those that ended too."""
         query = select(SUBSCRIPTION)
+        if association is not None:
+            query = query.where(SUBSCRIPTION.c.association == association)
         if kind is not None:
             query = query.where(SUBSCRIPTION.c.kind == kind)
         key = (SUBSCRIPTION.c.address, SUBSCRIPTION.c.kind, SUBSCRIPTION.c.association)

@@ -23,6 +23,7 @@ from auditor.web import (
     front,
     gaps,
     meeting,
+    monthly,
     report,
     unsubscribe,
 )
@@ -41,6 +42,7 @@ ROUTERS = (
     exports.router,
     meeting.router,
     badge.router,
+    monthly.router,
     unsubscribe.router,
     report.router,
 )

@@ -10,7 +10,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
-from auditor.stops import token_hash
+from auditor.letters import digest
 from auditor.web.asked import Page
 
 router = APIRouter()
@@ -25,5 +25,5 @@ def ask(asked: Page, token: str) -> HTMLResponse:  # noqa: ARG001  # the page is
 @router.post("/{language}/unsubscribe/{token}")
 def end(asked: Page, token: str) -> HTMLResponse:
     """End the subscription. No redirect: mail programs follow none (RFC 8058)."""
-    asked.app.store.unsubscribe(token_hash(token), asked.now)
+    asked.app.store.unsubscribe(digest(token), asked.now)
     return asked.page("unsubscribe.html", is_done=True)
