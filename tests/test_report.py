@@ -295,7 +295,7 @@ def test_paper_leads_back_to_the_page_where_its_address_is_known():
     assert "<svg" not in report(view())
     told = report(view(), address="https://reports.example/r/abc")
     assert 'class="qr"' in told
-    assert '<bdi dir="ltr">https://reports.example/r/abc</bdi>' in told
+    assert '<bdi dir="ltr">reports.example/<wbr>r/<wbr>abc</bdi>' in told
 
 
 def test_the_region_is_named_in_the_readers_language():
