@@ -10,16 +10,15 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from auditor.bulletin import Frame
-from auditor.conclude import dossiers, owners_at
 from auditor.config import Config
-from auditor.drafts import MONTHLY, Draft, Links, message, why_not
+from auditor.drafts import MONTHLY, Draft, Left, Links, message, why_not
 from auditor.notify import Recipient
+from auditor.overview import association_view
 from auditor.paper import Line, Paper, Part, Way
 from auditor.post import Message
 from auditor.report.strengths import strengths
 from auditor.report.text import FULL, spoken
-from auditor.settle import Moment
-from auditor.view import AssociationView, view
+from auditor.view import AssociationView
 from auditor.wording import Wording
 from storage.model import Association, Night, NightState
 from storage.store import Store
@@ -55,9 +54,11 @@ def _monthly(
     draft = Draft(recipient, MONTHLY, occasion, association.language, association=association.id)
     if left := why_not(store, draft):
         return replace(draft, left=left)
+    seen = association_view(store, config, association.id, night.finished_at or night.started_at)
+    if seen is None:
+        return replace(draft, left=Left.NOTHING)
 
     def write(links: Links) -> Message:
-        seen = _seen(store, config, night, association)
         frame = Frame(config.network.shown(draft.language), links.report, links.stop)
         said = Wording(draft.language).say(
             "Your monthly report: {association}", association=association.shown(draft.language)
@@ -65,12 +66,6 @@ def _monthly(
         return message(draft, night, said, lambda words: letter(seen, night, frame, words), links)
 
     return replace(draft, write=write)
-
-
-def _seen(store: Store, config: Config, night: Night, association: Association) -> AssociationView:
-    now = night.finished_at or night.started_at
-    dossier = next(dossiers(store, [association], whole=True))
-    return view(dossier, config, Moment(night.started_at, now), owners_at(store, now))
 
 
 def letter(seen: AssociationView, night: Night, frame: Frame, words: Wording) -> Paper:

@@ -203,6 +203,13 @@ def test_who_subscribes_within_a_month_waits_for_the_next(app, box):
     assert sent(app, night(app, 31))[-1] == "sent"
 
 
+def test_an_association_that_left_the_network_gets_no_report(app, box):
+    keep(app.store, app.config, AMAL, "nour", wanted=True, now=night_of(-1))
+    register(app, names=("hiba",))
+    assert sent(app, night(app, 0))[-1] == "nothing_new"
+    assert not box.taken
+
+
 def test_an_unwanted_monthly_report_does_not_come(app, box):
     keep(app.store, app.config, AMAL, "nour", wanted=True, now=night_of(-1))
     keep(app.store, app.config, AMAL, "nour", wanted=False, now=night_of(-1))
