@@ -64,7 +64,9 @@ CALLED = {
     "none_by_choice": "none by choice, by choice, not wanted, sans par choix, aucun par choix, pas souhaite, "
     "absent par choix, "
     "بدون اختيارا, لا نريد, غياب بالاختيار, قنوات لا تريدها",
-    "media_officer": "media officer, communication officer, contact, contact person, "
+    "media_officer": "who runs the channels, who runs our channels, qui tient les canaux, "
+    "qui gere nos canaux, qui anime nos canaux, من يتكلف بالقنوات, من يدير قنواتنا, من يسير قنواتنا, "
+    "media officer, communication officer, contact, contact person, "
     "responsable communication, "
     "responsable de la communication, responsable media, "
     "charge de communication, "

@@ -10,6 +10,7 @@ from heapq import nsmallest
 from auditor.catalogue import SEVERITIES
 from auditor.coverage import Coverage, coverage
 from auditor.faces import Item
+from auditor.officer import officer
 from auditor.rows import Column, Kind, Seen, day, fact, label, moved
 from auditor.view import AssociationView
 from auditor.wording import Wording
@@ -105,6 +106,10 @@ def _spoken(item: Item, words: Wording) -> str:
     return " · ".join(title(one["code"], one["channel"], words) for one in item["reasons"])
 
 
+def _officer(item: Item, words: Wording) -> str:
+    return officer(item["media_officer"], words) or ""
+
+
 COLUMNS = (
     fact("association"),
     fact("name"),
@@ -112,7 +117,7 @@ COLUMNS = (
     fact("city"),
     fact("phone"),
     fact("email"),
-    fact("media_officer"),
+    Column("media_officer", lambda item: item["media_officer"], _officer),
     label("gravest", "severity"),
     Column("reasons", _codes, _spoken),
     Column("promised", lambda item: " · ".join(item["promised"])),

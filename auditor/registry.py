@@ -1,4 +1,4 @@
-"""The registry: from a coordinator's spreadsheet to associations and their links, and back.
+"""The registry: from a coordinator's spreadsheet to associations and their links.
 
 Nothing in a sheet is lost silently: what cannot be used is a problem with its line and column.
 """
@@ -8,13 +8,14 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from auditor import sheet
-from auditor.columns import AFTER, FACTS, LINKS, bare, column_of, in_order
+from auditor.columns import AFTER, FACTS, LINKS, bare, column_of
 from auditor.errors import InputError
+from auditor.officer import officer_of
 from auditor.problems import Problem, Trouble
 from auditor.sheet import Row, Sheet
 from probes import links
@@ -135,8 +136,8 @@ class _Reader:
             email=email,
             phone=facts.get("phone"),
             tags=tuple(split(facts.get("tags", ""))),
-            none_by_choice=tuple(self._chosen(line, facts.get("none_by_choice", ""))),
-            media_officer=facts.get("media_officer"),
+            none_by_choice=tuple(dict.fromkeys(self._chosen(line, facts.get("none_by_choice", "")))),
+            media_officer=officer_of(facts.get("media_officer")),
             note=facts.get("note"),
         )
 
@@ -219,31 +220,3 @@ def identifier(name: str) -> str:
     if plain.isascii() and len(latin) > 2:
         return latin[:60].rstrip("-")
     return f"a-{hashlib.sha256(plain.encode()).hexdigest()[:10]}"
-
-
-Line = list[object]
-
-
-def table(associations: Iterable[Association], accounts: Iterable[AccountRow]) -> Iterator[Line]:
-    """The registry as a sheet that, imported again, changes nothing."""
-    held: dict[str, dict[str, list[str]]] = {}
-    for account in accounts:
-        held.setdefault(account.association, {}).setdefault(account.column or LINKS, []).append(account.typed)
-    used = {column for cells in held.values() for column in cells}
-    columns = in_order(_shown_channels(used))
-    yield list(columns)
-    for association in associations:
-        cells = held.get(association.id, {})
-        yield [_cell(association, column, cells) for column in columns]
-
-
-def _shown_channels(used: set[str]) -> list[str]:
-    usual = ["website", "facebook", "twitter", "linkedin", "youtube"]
-    return [*usual, *sorted(used - {*usual})]
-
-
-def _cell(association: Association, column: str, cells: Mapping[str, list[str]]) -> object:
-    if column not in {*FACTS, *AFTER}:
-        return "\n".join(cells.get(column, ()))
-    value = getattr(association, column)
-    return ", ".join(value) if isinstance(value, tuple) else value

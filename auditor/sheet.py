@@ -11,10 +11,11 @@ import io
 import re
 import warnings
 import zipfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from auditor import workbook
@@ -190,9 +191,13 @@ def _harmless(cell: str) -> str:
 
 
 def to_xlsx(
-    table: Iterable[Sequence[object]], *, title: str = "registry", right_to_left: bool = False
+    table: Iterable[Sequence[object]],
+    *,
+    title: str = "registry",
+    right_to_left: bool = False,
+    choices: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> bytes:
     """A table as a workbook (`auditor.workbook`)."""
     out = io.BytesIO()
-    workbook.write(out, {title: table}, right_to_left=right_to_left)
+    workbook.write(out, {title: table}, right_to_left=right_to_left, choices=choices)
     return out.getvalue()

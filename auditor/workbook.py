@@ -5,33 +5,47 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from itertools import chain, islice
+from types import MappingProxyType
 from typing import IO, Any
 
 MEASURED = 200
 """Rows that tell how wide the columns are: the widths come before the rows."""
 NARROW, WIDE = 8, 60
 MOST_CELL = 20_000
+MOST_ROWS = 1_048_576
 DAY = "yyyy-mm-dd"
 
 Row = Sequence[object]
 
 
-def write(out: IO[bytes], tables: Mapping[str, Iterable[Row]], *, right_to_left: bool = False) -> None:
-    """Write tables by their titles, each with its header frozen and filtered, as wide as what it holds."""
+def write(
+    out: IO[bytes],
+    tables: Mapping[str, Iterable[Row]],
+    *,
+    right_to_left: bool = False,
+    choices: Mapping[str, Sequence[str]] = MappingProxyType({}),
+) -> None:
+    """Write tables by their titles, each with its header frozen and filtered, as wide as what it holds.
+
+    `choices` are the words that a column offers, by its heading; any other may be typed.
+    """
     from openpyxl import Workbook  # noqa: PLC0415  # slow to load, and only workbooks need it
 
     book = Workbook(write_only=True)
     for title, table in tables.items():
-        _write(book.create_sheet(title[:31]), table, right_to_left=right_to_left)
+        _write(book.create_sheet(title[:31]), table, choices, right_to_left=right_to_left)
     book.save(out)
 
 
-def _write(page: Any, table: Iterable[Row], *, right_to_left: bool) -> None:
+def _write(
+    page: Any, table: Iterable[Row], choices: Mapping[str, Sequence[str]], *, right_to_left: bool
+) -> None:
     page.sheet_view.rightToLeft = right_to_left
     page.freeze_panes = "A2"
     rows = iter(table)
     measured = list(islice(rows, MEASURED))
     _lay_out(page, measured)
+    _offer(page, measured, choices)
     last = 0
     for last, row in enumerate(chain(measured, rows), 1):
         page.append(list(_cells(page, row, heading=last == 1)))
@@ -43,6 +57,17 @@ def _lay_out(page: Any, rows: list[Row]) -> None:
     for at, column in enumerate(zip(*rows, strict=True), 1):
         longest = max((len(str(cell)) for cell in column if cell is not None), default=0)
         page.column_dimensions[_letter(at)].width = min(WIDE, max(NARROW, longest + 2))
+
+
+def _offer(page: Any, rows: list[Row], choices: Mapping[str, Sequence[str]]) -> None:
+    from openpyxl.worksheet.datavalidation import DataValidation  # noqa: PLC0415
+
+    for at, heading in enumerate(rows[0] if rows else (), 1):
+        if words := choices.get(str(heading)):
+            offered = DataValidation(type="list", formula1=f'"{",".join(words)}"', allow_blank=True)
+            offered.showErrorMessage = False
+            offered.add(f"{_letter(at)}2:{_letter(at)}{MOST_ROWS}")
+            page.data_validations.append(offered)
 
 
 def _letter(at: int) -> str:

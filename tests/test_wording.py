@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from auditor.catalogue import LANGUAGES, catalogue
+from auditor.officer import CODES
 from auditor.speech import terms
 from auditor.standing import Bands
 from auditor.wording import SOURCES, Wording, isolated
@@ -17,6 +18,7 @@ GROUPS = {
     "kind": [str(kind) for kind in Kind],
     "standing": [str(state) for state in State],
     "activity": [*Bands.model_fields, "dormant", "never", "unknown"],
+    "officer": [*CODES],
     "linked": ["reciprocal", "site_only", "profile_only", "registry_only", "contradicted"],
     "precision": ["week", "month", "year"],
     "source": ["page", *SOURCES.values()],

@@ -3,16 +3,15 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from auditor.commands.files import Format, format_of, give_bytes, refuse_long, write
 from auditor.commands.session import clock, session
-from auditor.errors import InputError, UsageError
+from auditor.errors import UsageError
 from auditor.output import say
 
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ def export(
     file: Annotated[Path | None, typer.Argument(hidden=True)] = None,
     *,
     form: Annotated[
-        Literal["csv", "xlsx", "json"] | None,
+        Format | None,
         typer.Option("--format", help="Otherwise as the file's name ends; here, CSV."),
     ] = None,
     bom: Annotated[bool, typer.Option(help="Begin CSV with the mark by which Excel knows UTF-8.")] = True,
@@ -59,12 +58,12 @@ def export(
     from auditor.wording import Wording
 
     kind, target = _parted(what, file)
-    _refuse_long(delimiter)
+    refuse_long(delimiter)
     lang = session(context).lang
     with session(context).open() as app:
         asked = Export(
             kind=kind,
-            format=_format(form, target),
+            format=format_of(form, target),
             chosen=Chosen(region=region, tag=tag),
             words=Wording(lang) if lang else None,
             since=since.replace(tzinfo=UTC) if since else None,
@@ -84,53 +83,13 @@ def _parted(what: str, file: Path | None) -> tuple[str, Path | None]:
     return "gaps", None if what == "-" else Path(what)
 
 
-def _format(
-    form: Literal["csv", "xlsx", "json"] | None, target: Path | None
-) -> Literal["csv", "xlsx", "json"]:
-    ends: dict[str, Literal["csv", "xlsx", "json"]] = {".csv": "csv", ".xlsx": "xlsx", ".json": "json"}
-    if form:
-        return form
-    if target is None:
-        return "csv"
-    if target.suffix.lower() not in ends:
-        raise InputError(str(target), "its name ends in none of .csv, .xlsx, .json", f"{target.stem}.csv")
-    return ends[target.suffix.lower()]
-
-
-def _refuse_long(delimiter: str) -> None:
-    if len(delimiter) != 1 or delimiter in '\r\n"':
-        raise UsageError(
-            f'--delimiter "{delimiter}"', "it is one character that parts cells", '--delimiter ";"'
-        )
-
-
 def _deliver(asked: Export, app: App, target: Path | None, *, quiet: bool) -> None:
     from auditor.export import stream
 
     pieces = stream(asked, app, clock())
     if target is None:
-        _give(pieces, is_text=asked.format != "xlsx")
+        give_bytes(pieces, is_text=asked.format != "xlsx")
         return
-    _write(pieces, target)
+    write(pieces, target)
     if not quiet:
         say(f"{target}: {asked.kind}")
-
-
-def _give(pieces: Iterable[bytes], *, is_text: bool) -> None:
-    if not is_text and sys.stdout.isatty():
-        raise InputError("a workbook", "a terminal cannot show it", "a file's name behind the kind")
-    sys.stdout.buffer.writelines(pieces)
-    sys.stdout.flush()
-
-
-def _write(pieces: Iterable[bytes], target: Path) -> None:
-    """Write a file whole or not at all. Raises InputError."""
-    unfinished = target.with_name(f"{target.name}.part")
-    try:
-        with unfinished.open("wb") as out:
-            out.writelines(pieces)
-        unfinished.replace(target)
-    except OSError as trouble:
-        raise InputError(
-            str(target), (trouble.strerror or "cannot be written").lower(), "another path"
-        ) from None

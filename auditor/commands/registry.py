@@ -3,15 +3,15 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from auditor.commands.files import format_of, give_bytes, refuse_long, write
 from auditor.commands.session import Json, clock, session
 from auditor.errors import InputError
 from auditor.output import document, give, give_table, say
@@ -91,47 +91,42 @@ def _filled(sheet: Path, language: str) -> Reading:
 @registry.command("export")
 def export(
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(metavar="FILE|-", help="A .csv or .xlsx file, or - for CSV here.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE|-", help="A .csv or .xlsx file, or - for here.")],
+    *,
+    form: Annotated[
+        Literal["csv", "xlsx"] | None,
+        typer.Option("--format", help="Otherwise as the file's name ends; here, CSV."),
+    ] = None,
     bom: Annotated[bool, typer.Option(help="Begin CSV with the mark by which Excel knows UTF-8.")] = True,
     delimiter: Annotated[
         str, typer.Option(help="What parts the cells of CSV; French Excel wants a semicolon.")
     ] = ",",
 ) -> None:
-    """Write the registry as a sheet that, imported again, changes nothing."""
+    """Write the registry as a sheet that, imported again, changes nothing.
+
+    With --lang its headings and words are in that language; English keys and codes otherwise.
+    """
+    from auditor import roster, sheet
     from auditor.languages import direction
-    from auditor.registry import table
 
     asked = session(context)
+    refuse_long(delimiter)
+    target = None if str(file) == "-" else file
+    written = format_of(form, target, ("csv", "xlsx"))
+    words = asked.words if asked.lang else None
     with asked.open() as app:
-        lines = list(table(app.store.associations(), app.store.accounts()))
-        mirrored = direction(app.config.network.language) == "rtl"
-        write(lines, file, bom=bom, delimiter=delimiter, right_to_left=mirrored)
-    if not asked.quiet and str(file) != "-":
-        say(f"{file}: {len(lines) - 1} associations")
-
-
-def write(
-    lines: Iterable[list[object]], file: Path, *, bom: bool, delimiter: str, right_to_left: bool = False
-) -> None:
-    """Write a table where it is wanted, as its name says. Raises InputError."""
-    from auditor import sheet
-
-    if str(file) == "-":
-        sys.stdout.buffer.write(sheet.to_csv(lines, bom=False, delimiter=delimiter))
-        sys.stdout.flush()
-        return
-    if file.suffix.lower() not in {".csv", ".xlsx"}:
-        raise InputError(str(file), "its name ends neither in .csv nor in .xlsx", f"{file.stem}.csv")
-    if file.suffix.lower() == ".xlsx":
-        data = sheet.to_xlsx(lines, title=file.stem, right_to_left=right_to_left)
+        lines = list(roster.table(app.store.associations(), app.store.accounts(), words))
+        mirrored = direction(asked.lang or app.config.network.language) == "rtl"
+    if written == "xlsx":
+        data = roster.workbook(lines, words, right_to_left=mirrored)
     else:
-        data = sheet.to_csv(lines, bom=bom, delimiter=delimiter)
-    try:
-        file.write_bytes(data)
-    except OSError as trouble:
-        raise InputError(
-            str(file), (trouble.strerror or "cannot be written").lower(), "another path"
-        ) from None
+        data = sheet.to_csv(lines, bom=bom and target is not None, delimiter=delimiter)
+    if target is None:
+        give_bytes([data], is_text=written == "csv")
+        return
+    write([data], target)
+    if not asked.quiet:
+        say(f"{file}: {asked.words.count('{n} association', '{n} associations', len(lines) - 1)}")
 
 
 def _give_problems(problems: list[Problem], words: Wording) -> None:

@@ -28,7 +28,7 @@ def init(
     What is there already is left as it is.
     """
     from auditor.config import packaged
-    from auditor.registry import table
+    from auditor.roster import table
     from auditor.sheet import to_csv
 
     _put(folder / "config.toml", packaged().read_bytes())
