@@ -10,9 +10,10 @@ from auditor.cohorts import Cohort, Move, cohorts, coverage_of, moves_of
 from auditor.config import Config
 from auditor.coverage import Coverage
 from auditor.timeline import SPAN
-from storage.model import Night
+from storage.model import Association, Night
 from storage.store import Store
 from storage.summary import EVERYBODY, NETWORK, GapPage, Summary
+from storage.talk import FollowUp
 
 CALLED = 8
 """Associations to call in a morning."""
@@ -20,6 +21,8 @@ LISTED = 8
 """Changes of a kind that the front page lists."""
 MOVERS = 3
 """Groups that moved, of those that did."""
+SOON, LATE = timedelta(days=7), timedelta(days=30)
+"""How far ahead, and how long after its day, a promise is told of."""
 LEAST = 5
 """A group of fewer would be told of its members one by one."""
 STATES = ("confirmed", "unknown", "gone", "missing", "by_choice")
@@ -44,7 +47,8 @@ class Morning:
     """The front page. `night` is the newest one, also where it was skipped or still goes on.
 
     `opened` and `closed` are what the newest judged night moved; `untold` has channel, reason and number of
-    accounts; `movers` are groups, by region and by tag.
+    accounts; `movers` are groups, by region and by tag. `replies` wait for an answer; `promises` are due,
+    each with whose it is.
     """
 
     associations: int
@@ -59,6 +63,8 @@ class Morning:
     closed: GapPage
     untold: tuple[tuple[str, str, int], ...]
     movers: tuple[tuple[str, Cohort], ...]
+    replies: int
+    promises: tuple[tuple[FollowUp, Association | None], ...]
 
     @property
     def looks(self) -> int | None:
@@ -94,6 +100,11 @@ def morning(store: Store, config: Config, now: datetime) -> Morning:
         closed=_changed(store, since, closed=True),
         untold=tuple(_untold(store.tally(prefix="untold:"))),
         movers=tuple(_movers(store, before, config))[:MOVERS],
+        replies=store.count_waiting(),
+        promises=tuple(
+            (line, store.association(line.association))
+            for line in store.promises(now.date() + SOON, since=now.date() - LATE, limit=LISTED)
+        ),
     )
 
 

@@ -15,6 +15,7 @@ from auditor.timeline import SPAN, Timeline, timeline
 from auditor.view import AssociationView, waives
 from storage.model import Decision, Gap, Observation, Standing
 from storage.store import Store
+from storage.talk import FollowUp, Reply
 
 LATELY = timedelta(days=30)
 """How long a settled gap is still told of."""
@@ -24,11 +25,11 @@ TOLD = 60
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened: opened or closed (a gap), decided or withdrawn (a decision)."""
+    """What happened: opened or closed (a gap), decided or withdrawn (a decision), replied, touched."""
 
     at: datetime
     kind: str
-    about: Gap | Decision
+    about: Gap | Decision | Reply | FollowUp
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,8 @@ class Portrait:
     """One association as its coordinator sees it.
 
     `settled` are the gaps closed lately; `waived` those somebody said need not be told, each with that word.
-    `ledger` are the decisions as `decide list` tells them, the newest first.
+    `ledger` are the decisions as `decide list` tells them, the newest first; `log` is the follow-up log, and
+    `waiting` how many replies wait for an answer.
     """
 
     view: AssociationView
@@ -46,6 +48,8 @@ class Portrait:
     waived: tuple[tuple[Gap, Decision], ...]
     ledger: tuple[Mapping[str, Any], ...]
     events: tuple[Event, ...]
+    log: tuple[FollowUp, ...]
+    waiting: int
     confirm: Confirm
 
     def prospects(self, account_id: int) -> list[Prospect]:
@@ -61,6 +65,7 @@ def portrait(store: Store, view: AssociationView, confirm: Confirm, now: datetim
     standings = {standing.account_id: standing for standing in store.standings(mine)}
     rows = {row.id: row for row in store.accounts(mine, include_withdrawn=True) if row.id}
     told = items(decisions, rows, standings, now)
+    replies, log = list(store.replies(mine)), store.follow_ups(mine)
     return Portrait(
         view=view,
         standings=standings,
@@ -68,7 +73,9 @@ def portrait(store: Store, view: AssociationView, confirm: Confirm, now: datetim
         settled=tuple(gap for gap in _closed(view) if gap.closed_at and gap.closed_at >= now - LATELY),
         waived=tuple(_waived(view)),
         ledger=tuple(reversed(told)),
-        events=tuple(events(view, decisions))[:TOLD],
+        events=tuple(events(view, decisions, replies, log))[:TOLD],
+        log=tuple(log),
+        waiting=sum(reply.answer is None for reply in replies),
         confirm=confirm,
     )
 
@@ -91,7 +98,12 @@ def _waived(view: AssociationView) -> Iterator[tuple[Gap, Decision]]:
         yield gap, next(word for word in reversed(view.words) if waives(word, gap))
 
 
-def events(view: AssociationView, decisions: Iterable[Decision]) -> list[Event]:
+def events(
+    view: AssociationView,
+    decisions: Iterable[Decision],
+    replies: Iterable[Reply] = (),
+    log: Iterable[FollowUp] = (),
+) -> list[Event]:
     """What happened, the newest first."""
     told = [gap for gap in view.all_gaps if gap.opened_at and gap not in view.waived]
     opened = [Event(gap.opened_at, "opened", gap) for gap in told if gap.opened_at]
@@ -99,4 +111,8 @@ def events(view: AssociationView, decisions: Iterable[Decision]) -> list[Event]:
     words = list(decisions)
     said = [Event(word.decided_at, "decided", word) for word in words]
     back = [Event(word.withdrawn.withdrawn_at, "withdrawn", word) for word in words if word.withdrawn]
-    return sorted([*opened, *closed, *said, *back], key=lambda event: event.at, reverse=True)
+    replied = [Event(reply.said_at, "replied", reply) for reply in replies]
+    touched = [Event(line.at, "touched", line) for line in log]
+    return sorted(
+        [*opened, *closed, *said, *back, *replied, *touched], key=lambda event: event.at, reverse=True
+    )

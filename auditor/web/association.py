@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, HTTPException, Request
+from typing import Annotated
+from urllib.parse import unquote
+
+from fastapi import APIRouter, Cookie, HTTPException, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from auditor.again import Checks, NotNow, NotNowError
@@ -12,6 +15,9 @@ from auditor.view import AssociationView
 from auditor.web.asked import Asked, Page
 
 router = APIRouter()
+
+BLANK = {"kind": "called", "text": "", "due": ""}
+"""The follow-up form before anything is typed."""
 
 
 @router.post("/{language}/associations/{association:path}/check")
@@ -28,18 +34,28 @@ def check(request: Request, asked: Page, association: str) -> RedirectResponse:
 
 @router.get("/{language}/associations/{association:path}")
 def page(
-    request: Request, asked: Page, association: str, check: NotNow | None = None, kept: str = ""
+    request: Request,
+    asked: Page,
+    association: str,
+    *,
+    check: NotNow | None = None,
+    kept: str = "",
+    who: Annotated[str, Cookie()] = "",
 ) -> HTMLResponse:
     """What is known of an association, what it rests on, and what can be decided."""
-    checks: Checks = request.app.state.checks
     view = found(asked, association)
-    return shown(asked, view, check=checks.of(association, asked.now), refused=check, kept=kept)
+    return shown(request, asked, view, refused=check, kept=kept, line=BLANK | {"who": unquote(who)})
 
 
-def shown(asked: Asked, view: AssociationView, *, status: int = 200, **more: object) -> HTMLResponse:
-    """The page of an association."""
+def shown(
+    request: Request, asked: Asked, view: AssociationView, *, status: int = 200, **more: object
+) -> HTMLResponse:
+    """The page of an association. `line` is what its follow-up form holds, `trouble` what that lacks."""
+    checks: Checks = request.app.state.checks
+    blank: dict[str, object] = {"refused": None, "kept": "", "trouble": ""}
+    values = {**blank, "check": checks.of(view.association.id, asked.now), **more}
     it = portrait(asked.app.store, view, asked.app.config.confirm, asked.now)
-    return asked.page("dossier.html", status=status, it=it, **more)
+    return asked.page("dossier.html", status=status, it=it, today=asked.now.date(), **values)
 
 
 def found(asked: Asked, association: str) -> AssociationView:
