@@ -7,7 +7,7 @@ from hashlib import sha256
 from fastapi import APIRouter, HTTPException, Request, Response
 
 from auditor.badge import badge, is_wanted
-from auditor.overview import views
+from auditor.overview import association_view
 from auditor.web.asked import Page
 from storage.model import NightState
 
@@ -23,8 +23,8 @@ def image(asked: Page, association: str, request: Request) -> Response:
     night = app.store.last_night(NightState.DONE)
     if known is None or night is None or not is_wanted(known):
         raise HTTPException(404)
-    seen = views(app.store, app.config, asked.now)
-    view = next(view for view in seen if view.association.id == association)
+    view = association_view(app.store, app.config, association, asked.now)
+    assert view is not None
     drawn = badge(view, night.started_at, asked.language).encode()
     headers = {"cache-control": DAY, "etag": f'"{sha256(drawn).hexdigest()[:20]}"'}
     if headers["etag"] in request.headers.get("if-none-match", ""):
