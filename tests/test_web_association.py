@@ -129,3 +129,14 @@ async def test_a_hostile_name_stays_text(app):
     assert "<script>1" not in told
     assert "<u>" not in told
     assert "&lt;b&gt;Nour&lt;/b&gt;" in told
+
+
+async def test_a_hostile_page_is_quoted_as_text(app):
+    title, text = "&lt;script&gt;alert(1)&lt;/script&gt;", "&lt;b&gt;bold&lt;/b&gt;"
+    app.web.answers = {SITE.typed: f"<title>{title}</title><p>{text}</p>"}
+    await run(app, night_of(4))
+    with browsing(app, night_of(4) + timedelta(hours=8)) as client:
+        told = page(client, f"/fr/associations/nour/accounts/{number(app, SITE.typed)}")
+    assert "&lt;script&gt;alert(1)" in told
+    assert "<script" not in told
+    assert "<b>bold" not in told

@@ -137,3 +137,11 @@ def test_each_form_is_there_in_each_language(client, language, kind):
     answer = client.get(f"/{language}/associations/nour/decide?kind={kind}&channel=facebook&account=u:nour")
     assert answer.status_code == 200
     assert f'name="kind" value="{kind}"' in answer.text
+
+
+def test_a_persons_word_stands_beside_what_was_seen(app, client):
+    decide(client, kind="attest", channel="facebook", account="u:nour")
+    row = next(row for row in app.store.accounts() if row.typed == NOUR.typed)
+    told = client.get(f"/en/associations/nour/accounts/{row.id}").text.replace("<bdi>", "")
+    assert "Somebody saw that the account is there" in told
+    assert "called &lt;b&gt;them" in told

@@ -11,6 +11,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from auditor.again import Checks, NotNow, NotNowError
 from auditor.overview import association_view
 from auditor.portrait import portrait
+from auditor.report.page import points
 from auditor.view import AssociationView
 from auditor.web.asked import Asked, Page
 
@@ -55,7 +56,7 @@ def shown(
     blank: dict[str, object] = {"refused": None, "kept": "", "trouble": ""}
     values = {**blank, "check": checks.of(view.association.id, asked.now), **more}
     it = portrait(asked.app.store, view, asked.app.config.confirm, asked.now)
-    return asked.page("dossier.html", status=status, it=it, today=asked.now.date(), **values)
+    return asked.page("dossier.html", status=status, it=it, points=points(), today=asked.now.date(), **values)
 
 
 def found(asked: Asked, association: str) -> AssociationView:

@@ -44,6 +44,7 @@ def page(
         exhibits=list(exhibits(look.evidence, asked.app.archive)) if look else [],
         prospects=list(prospects(standing, asked.app.config.confirm)) if standing else [],
         gaps=[gap for gap in view.gaps if _rests_on(gap, account)],
+        spoken=[word for word in view.words if word.account_id == account_id],
         looks=[(one, seen) for one, seen in looks.values()],
     )
 
