@@ -13,9 +13,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from hashlib import sha256
 
-import segno
-from markupsafe import Markup
-
+from auditor import qr
 from auditor.config import Config
 from auditor.replies import Refusal
 from auditor.report import text
@@ -96,7 +94,7 @@ def report(
         points=points(),
         advice=advice(view),
         face=text,
-        square=square(address) if address else "",
+        square=qr.code(address) if address else "",
         address=address,
         pdf=pdf,
         due=due,
@@ -118,12 +116,6 @@ def points() -> Mapping[str, int]:
         channel: sum(weight for item, weight in WEIGHTS.items() if item.startswith(f"{channel}."))
         for channel in channels
     }
-
-
-def square(address: str) -> Markup:
-    """A QR code that leads to an address, as an SVG that scales."""
-    drawn = segno.make(address, error="m").svg_inline(omitsize=True, svgclass="qr", lineclass=None, border=2)
-    return Markup(drawn)  # noqa: S704 - of segno's making: squares and nothing else
 
 
 def policy(told: str) -> str:
