@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time
 
+import faces
 import pytest
 import pytest_asyncio
 
@@ -15,6 +16,7 @@ from auditor.practice import demo, table
 from auditor.practice.model import Tonight
 from auditor.practice.situations import BLIND_NIGHT, LAST
 from auditor.practice.table import Cell
+from auditor.web.changes import LISTED
 from storage.model import NightState, Standing
 
 
@@ -25,6 +27,7 @@ class Fortnight:
     cells: set[Cell] = field(default_factory=set)
     blind: dict[int, tuple[str, ...]] = field(default_factory=dict)
     states: set[NightState] = field(default_factory=set)
+    said: dict[int, dict[str, faces.Said]] = field(default_factory=dict)
 
 
 def after(app: App, number: int) -> set[Cell]:
@@ -68,6 +71,12 @@ async def play(app: App, web: demo.PracticeWeb, folder, tonight: Tonight, told: 
     told.states.add(done.state)
     told.blind[tonight.number] = done.blind
     told.cells |= after(app, tonight.number)
+    told.said[tonight.number] = {
+        "overview": faces.by_overview(app, tonight.moment),
+        "terminal": faces.by_terminal(folder / "config.toml"),
+        "sheet": faces.by_sheet(folder / "config.toml"),
+        "pages": faces.by_pages(app, tonight.moment),
+    }
 
 
 @pytest.mark.asyncio(loop_scope="module")
@@ -82,3 +91,18 @@ async def test_every_standing_and_every_gap_of_every_night_is_the_careful_reader
 async def test_only_the_night_of_the_failing_canary_is_blind(fortnight):
     assert fortnight.states == {NightState.DONE}
     assert fortnight.blind == {n: ("youtube",) if n == BLIND_NIGHT else () for n in range(1, LAST + 1)}
+
+
+@pytest.mark.parametrize("face", ["terminal", "sheet", "pages"])
+@pytest.mark.asyncio(loop_scope="module")
+async def test_every_face_says_what_the_overview_says_every_night(fortnight, face):
+    for number, said in fortnight.said.items():
+        told, expected = said[face], said["overview"]
+        assert told.coverage == expected.coverage, number
+        assert told.levels == expected.levels, number
+        assert told.open == expected.open, number
+        assert told.news == expected.news, number
+        for listed, all_of_them in ((told.opened, expected.opened), (told.closed, expected.closed)):
+            assert listed <= all_of_them, number
+            assert listed == all_of_them or (face == "pages" and listed.total() == LISTED), number
+    assert len(fortnight.said) == LAST
