@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from auditor.summary import asked, facets, is_named, summary
+from auditor.summary import asked, facets, is_named, place, summary
 from auditor.view import AssociationView
 from storage.summary import Summary
 
@@ -47,7 +47,7 @@ class Chosen:
         return asked(self.q)
 
     def _facets(self) -> Iterator[str]:
-        named = {"region": self.region, "tag": self.tag, "level": self.level}
+        named = {"region": self.region and place(self.region), "tag": self.tag, "level": self.level}
         yield from (f"{name}:{value}" for name, value in named.items() if value)
         if self.state:
             yield f"{self.channel or 'any'}:{self.state}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from auditor.case import Case
@@ -11,6 +11,9 @@ from auditor.config import Config
 from auditor.view import AssociationView
 from probes.model import Kind
 from storage.model import State
+
+STATES = ("confirmed", "unknown", "gone", "missing", "by_choice")
+"""What an association may count as on a channel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,37 +46,33 @@ class Coverage:
 
 def coverage(seen: Iterable[AssociationView], config: Config) -> Iterator[Coverage]:
     """The network's figures, channel by channel in the config's order."""
-    counts: dict[str, Counter[str]] = {channel: Counter() for channel in config.channels}
+    sums: Counter[str] = Counter()
     for view in seen:
-        for channel, kinds in counts.items():
-            kinds[covered(view, channel)] += 1
-    for channel, kinds in counts.items():
-        yield Coverage(
-            channel=channel,
-            associations=kinds.total(),
-            confirmed=kinds["confirmed"],
-            unknown=kinds["unknown"],
-            gone=kinds["gone"],
-            missing=kinds["missing"],
-            by_choice=kinds["by_choice"],
-            survey=config.survey.figures.get(channel),
-        )
+        sums.update(f"{channel}:{covered(view, channel)}" for channel in config.channels)
+    return counted(sums, config)
+
+
+def counted(sums: Mapping[str, int], config: Config) -> Iterator[Coverage]:
+    """The same figures, where it is known how many associations count as what: `channel:state`."""
+    for channel in config.channels:
+        kinds = {state: sums.get(f"{channel}:{state}", 0) for state in STATES}
+        yield Coverage(channel, sum(kinds.values()), **kinds, survey=config.survey.figures.get(channel))
 
 
 def covered(view: AssociationView, channel: str) -> str:
     """What one association counts as: its best account decides, none at all is missing or a choice."""
     states = {one.state for one in view.on(channel) if _counts(one.kind, one.key)}
-    return _counted(states, chosen=channel in view.none_by_choice, moved=channel in view.moved)
+    return _best(states, chosen=channel in view.none_by_choice, moved=channel in view.moved)
 
 
 def stands(known: Case, channel: str) -> str:
     """The same of a case: what its view would count as."""
     links = ((held.row.identity, held.standing.state) for held in known.on(channel))
     states = {state for link, state in links if _counts(link.kind, link.key)}
-    return _counted(states, chosen=channel in known.none_by_choice, moved=channel in known.moved)
+    return _best(states, chosen=channel in known.none_by_choice, moved=channel in known.moved)
 
 
-def _counted(states: Collection[State], *, chosen: bool, moved: bool) -> str:
+def _best(states: Collection[State], *, chosen: bool, moved: bool) -> str:
     if State.PRESENT in states:
         return "confirmed"
     if chosen:

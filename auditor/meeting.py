@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from heapq import nsmallest
 
-from auditor.catalogue import SEVERITIES
 from auditor.coverage import Coverage, coverage
 from auditor.faces import Item
 from auditor.officer import officer
 from auditor.rows import Column, Kind, Seen, day, fact, label, moved
+from auditor.summary import urgency
 from auditor.view import AssociationView
 from auditor.wording import Wording
 from storage.model import Gap
@@ -59,15 +59,11 @@ def pack(seen: Seen) -> Pack:
 
 def calls(seen: Seen) -> Iterator[Call]:
     """Whom to call, the most pressing first, at most `MOST`."""
-    for view in nsmallest(MOST, (view for view in seen.views if view.gaps), key=_pressing):
+    for view in nsmallest(
+        MOST, (view for view in seen.views if view.gaps), key=lambda view: urgency(view.gaps)
+    ):
         promised = tuple(seen.promised(view.association.id))
         yield Call(view, view.gaps[:REASONS], promised)
-
-
-def _pressing(view: AssociationView) -> tuple[int, ...]:
-    """How far down the list: by the number of urgent gaps, then of high ones, and so on."""
-    counts = Counter(gap.severity for gap in view.gaps)
-    return tuple(-counts[severity] for severity in SEVERITIES)
 
 
 def titles(gaps: Iterable[Gap], words: Wording) -> list[tuple[str, int]]:

@@ -11,6 +11,7 @@ from datetime import datetime
 
 from auditor.columns import bare
 from auditor.coverage import covered
+from auditor.regions import code_of
 from auditor.view import AssociationView
 from probes.letters import folded
 from probes.model import Presence
@@ -26,7 +27,7 @@ def listing(view: AssociationView, channels: Iterable[str]) -> Listing:
     return Listing(
         summary=told,
         facets=facets(told),
-        urgency=urgency(told),
+        urgency=urgency(told.gaps),
         sorted=" ".join(spoken(told.name)),
         words=tuple(sorted(words(told))),
         told={gap.id: SEVERITIES.index(gap.severity) for gap in _told(view) if gap.id is not None},
@@ -99,21 +100,25 @@ def _places(told: Summary) -> Iterator[str]:
 
 def cohorts(region: str | None, tags: Iterable[str]) -> set[str]:
     """The groups an association belongs to, besides the network."""
-    return {*([f"region:{region}"] if region else []), *(f"tag:{tag}" for tag in tags)}
+    return {*([f"region:{place(region)}"] if region else []), *(f"tag:{tag}" for tag in tags)}
+
+
+def place(region: str) -> str:
+    """What a region is found by: the code of one of the twelve, however it is spelt, or what was typed."""
+    return code_of(region) or region
 
 
 def _gap_facets(gap: OpenGap) -> tuple[str, str, str]:
     return f"gap:{gap.code}", f"gap:{gap.code}@{gap.channel}", f"on:{gap.channel}"
 
 
-def urgency(told: Summary) -> int:
-    """Less for who is to be called sooner: by the gravest gap, how many such, how many in all, the score."""
-    if not told.gaps:
-        return (len(SEVERITIES) * 1000**2) * 1000 + told.low
-    worst = told.gaps[0].severity
-    alike = sum(gap.severity == worst for gap in told.gaps)
-    grave = (SEVERITIES.index(worst) * 1000 + 999 - min(alike, 999)) * 1000 + 999 - min(len(told.gaps), 999)
-    return grave * 1000 + told.low
+def urgency(gaps: Iterable[Gap | OpenGap]) -> int:
+    """Less for who is to be called sooner: by the number of urgent gaps, then of high ones, and so on."""
+    counts = Counter(gap.severity for gap in gaps)
+    place = 0
+    for severity in SEVERITIES:
+        place = place * 100 + 99 - min(counts[severity], 99)
+    return place
 
 
 def words(told: Summary | Association) -> set[str]:

@@ -14,7 +14,7 @@ from storage.database import Database
 from storage.derived import GAP_COLUMNS, gap_of
 from storage.lists import CAP
 from storage.model import SEVERITIES
-from storage.read_tables import FACET, SUMMARY
+from storage.read_tables import FACET, SUMMARY, TALLY
 from storage.summary import GapPage, ListedGap
 from storage.tables import GAP
 
@@ -40,15 +40,11 @@ class GapLists:
         limit: int = 50,
     ) -> GapPage:
         """The open gaps that faces show, the gravest first, then by association."""
-        key = cursor.read(after, GRAVEST)
+        asked = _Asked(code, channel, severity, region)
         with self._database.reading() as connection:
-            own = [*_wanted(code, channel, severity), *_there(connection, region)]
-            count = _capped(connection, select(GAP.c.id).where(GAP.c.shown == true(), *own))
-            order: tuple[Any, Any, Any] = (GAP.c.rank, GAP.c.association, GAP.c.id)
-            if count <= CAP and region is not None:
-                order = (GAP.c.rank + 0, GAP.c.association + "", GAP.c.id + 0)
-            query = _listed().where(GAP.c.shown == true(), *own, *_behind(order, key))
-            rows = connection.execute(query.order_by(*order).limit(limit + 1)).all()
+            query, count = asked.found(connection)
+            query = query.where(*_behind(asked.order, cursor.read(after, GRAVEST)))
+            rows = connection.execute(query.order_by(*asked.order).limit(limit + 1)).all()
         ends = [cursor.written((row.rank, row.association, row.id)) for row in rows[:limit]]
         return _page(rows, limit, ends, count)
 
@@ -77,6 +73,42 @@ class GapLists:
         return _page(rows, limit, ends, count)
 
 
+class _Asked:
+    """What is asked of a list of gaps.
+
+    Those of a region are found from the associations that have such gaps, where these are few; where they are
+    many, the gaps are walked in order, and enough of them are of the region to fill a page soon.
+    """
+
+    def __init__(
+        self, code: str | None, channel: str | None, severity: str | None, region: str | None
+    ) -> None:
+        self.order: tuple[Any, Any, Any] = (GAP.c.rank, GAP.c.association, GAP.c.id)
+        self._severity = severity
+        self._region = None if region is None else f"region:{region}"
+        on = f"@{channel}" if channel is not None else ""
+        self._facet = f"gap:{code}{on}" if code is not None else f"on:{channel}" if on else "gaps"
+        self._own = [GAP.c.shown == true(), *_wanted(code, channel, severity)]
+
+    def found(self, connection: Connection) -> tuple[Select[Any], int]:
+        """The gaps, and how many there are: CAP + 1 for more than CAP."""
+        own = self._own
+        if self._region is not None and self._associations(connection) <= CAP:
+            self.order = (GAP.c.rank + 0, GAP.c.association + "", GAP.c.id + 0)
+            own = [*own, GAP.c.association.in_(_both(self._region, self._facet))]
+        elif self._region is not None:
+            own = [*own, _is_of(self._region)]
+            if self._severity is None:
+                return _listed().where(*own), CAP + 1
+        counted = select(GAP.c.id).where(*own, GAP.c.rank >= 0)
+        return _listed().where(*own), _capped(connection, counted)
+
+    def _associations(self, connection: Connection) -> int:
+        """How many associations of the region have such gaps; where all gaps are asked, how many they are."""
+        at = (TALLY.c.cohort == self._region, TALLY.c.facet == self._facet)
+        return connection.execute(select(TALLY.c.count).where(*at)).scalar() or 0
+
+
 def _wanted(code: str | None, channel: str | None, severity: str | None) -> Iterator[ColumnElement[bool]]:
     if code is not None:
         yield GAP.c.code == code
@@ -86,19 +118,19 @@ def _wanted(code: str | None, channel: str | None, severity: str | None) -> Iter
         yield GAP.c.rank == (SEVERITIES.index(severity) if severity in SEVERITIES else -1)
 
 
-def _there(connection: Connection, region: str | None) -> Iterator[ColumnElement[bool]]:
-    """The condition of a region: a small one leads, in a large one each gap's association is probed."""
-    if region is None:
-        return
-    facet = FACET.c.facet == f"region:{region}"
-    own = select(FACET.c.association).where(facet)
-    if _capped(connection, own) <= CAP:
-        yield GAP.c.association.in_(own)
-    else:
-        urgency = (
-            select(SUMMARY.c.urgency).where(SUMMARY.c.association == GAP.c.association).scalar_subquery()
-        )
-        yield own.where(FACET.c.urgency == urgency, FACET.c.association == GAP.c.association).exists()
+def _both(one: str, other: str) -> Select[Any]:
+    """The associations that have two facets."""
+    too = FACET.alias()
+    at = (too.c.urgency == FACET.c.urgency, too.c.association == FACET.c.association)
+    has = select(too.c.facet).where(too.c.facet == other, *at).correlate(FACET).exists()
+    return select(FACET.c.association).where(FACET.c.facet == one, has)
+
+
+def _is_of(facet: str) -> ColumnElement[bool]:
+    """Whether the association of a gap has a facet."""
+    urgency = select(SUMMARY.c.urgency).where(SUMMARY.c.association == GAP.c.association).scalar_subquery()
+    at = (FACET.c.urgency == urgency, FACET.c.association == GAP.c.association)
+    return select(FACET.c.facet).where(FACET.c.facet == facet, *at).exists()
 
 
 def _moved(at: Any, since: datetime) -> Iterator[Select[Any]]:

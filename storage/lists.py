@@ -43,7 +43,7 @@ class Lists:
         with self._database.reading() as connection:
             asked = _Asked(connection, sorted(set(facets)), sorted(set(search)))
             count = asked.count()
-            query = asked.few(sort, key) if count <= CAP else asked.many(sort, key)
+            query = asked.few(sort, key) if asked.narrows and count <= CAP else asked.many(sort, key)
             rows = connection.execute(query.limit(limit + 1)).all()
         page = rows[:limit]
         more = len(rows) > limit
@@ -81,6 +81,11 @@ class _Asked:
         rows = select(FACET.c.association).where(where).limit(CAP + 1).subquery()
         size = self._connection.execute(select(func.count()).select_from(rows)).scalar_one()
         return _Base(where, size, is_word, said)
+
+    @property
+    def narrows(self) -> bool:
+        """Whether anything is asked."""
+        return self._base_of is not None
 
     def count(self) -> int:
         """How many there are; CAP + 1 for more than CAP."""

@@ -15,9 +15,9 @@ is read with these, all of them parts of `Store`:
 A cursor (`after`, and `next` of a page) is an opaque short string; one that is none begins at the beginning.
 Counts stop at 5,000: then `exact` is False, and there are more than `count`.
 
-Facets: `region:…`, `city:…`, `tag:…`, `level:…`, `worst:<severity>`, `none` (nothing is open), `gaps`
-(something is), `gap:<code>`, `gap:<code>@<channel>`, `on:<channel>` (an open gap there), `<channel>:<state>`,
-`any:<state>`, `untold:<channel>:<reason>`. `auditor.summary.facets` makes them.
+Facets: `region:…` (by `auditor.summary.place`), `city:…`, `tag:…`, `level:…`, `worst:<severity>`, `none`
+(nothing is open), `gaps` (something is), `gap:<code>`, `gap:<code>@<channel>`, `on:<channel>` (an open gap
+there), `<channel>:<state>`, `any:<state>`, `untold:<channel>:<reason>`. `auditor.summary.facets` makes them.
 """
 
 from __future__ import annotations

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime, time, timedelta
 
 import faces
 import pytest
 import pytest_asyncio
+from agreement import apart, recounted, tabled
 
 from auditor import night
 from auditor.app import App
@@ -28,6 +29,7 @@ class Fortnight:
     blind: dict[int, tuple[str, ...]] = field(default_factory=dict)
     states: set[NightState] = field(default_factory=set)
     said: dict[int, dict[str, faces.Said]] = field(default_factory=dict)
+    apart: dict[int, list[str]] = field(default_factory=dict)
 
 
 def after(app: App, number: int) -> set[Cell]:
@@ -77,6 +79,9 @@ async def play(app: App, web: demo.PracticeWeb, folder, tonight: Tonight, told: 
         "sheet": faces.by_sheet(folder / "config.toml"),
         "pages": faces.by_pages(app, tonight.moment),
     }
+    later = tonight.moment + timedelta(hours=9)
+    lists = [] if tabled(app, later) == recounted(app, later) else ["lists"]
+    told.apart[tonight.number] = apart(app, later) + lists
 
 
 @pytest.mark.asyncio(loop_scope="module")
@@ -106,3 +111,8 @@ async def test_every_face_says_what_the_overview_says_every_night(fortnight, fac
             assert listed <= all_of_them, number
             assert listed == all_of_them or (face == "pages" and listed.total() == LISTED), number
     assert len(fortnight.said) == LAST
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_the_pages_and_the_overview_never_disagree(fortnight):
+    assert fortnight.apart == {number: [] for number in range(1, LAST + 1)}

@@ -14,6 +14,8 @@ from auditor.errors import InputError, UsageError
 from auditor.output import document, give, give_table, give_text, progress, say
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from auditor.app import App
     from auditor.view import AssociationView
 
@@ -49,7 +51,7 @@ def report(
     as_json: Json = False,
 ) -> None:
     """Tell an association where it stands, in its own language unless --lang asks for another."""
-    from auditor.faces import report_items
+    from auditor.faces import report_item, report_items
     from auditor.overview import overview
     from auditor.report import text
 
@@ -57,15 +59,16 @@ def report(
     if pdf and not association:
         raise UsageError("--pdf", "is of one association's report", "`auditor report ID --pdf FILE`")
     with asked.open() as app:
-        _refuse_unknown(app, association)
-        seen = overview(app.store, app.config, now)
-        if as_json:
-            give(document(report_items(seen, association), now))
-        elif pdf and (view := seen.association(association or "")):
-            _save(pdf, _written(view, app, asked.lang, address))
+        if association is None:
+            seen = overview(app.store, app.config, now)
+            items, told = report_items(seen), text.told(seen, app.config, None, asked.language)
         else:
-            language = asked.lang if association else asked.language
-            give_text(text.told(seen, app.config, association, language))
+            view = _listed(app, association, now)
+            items, told = [report_item(view)], text.report(view, now, asked.lang)
+            if pdf and not as_json:
+                _save(pdf, _written(view, app, asked.lang, address))
+                return
+    give(document(items, now)) if as_json else give_text(told)
 
 
 def publish(
@@ -155,6 +158,16 @@ def _dated(item: dict[str, Any]) -> dict[str, Any]:
 
 def _is_wanted(item: dict[str, Any], wanted: dict[str, str | None]) -> bool:
     return all(value is None or item[name] == value for name, value in wanted.items())
+
+
+def _listed(app: App, association: str, now: datetime) -> AssociationView:
+    from auditor.overview import association_view
+
+    _refuse_unknown(app, association)
+    view = association_view(app.store, app.config, association, now)
+    if view is None:
+        raise InputError(association, "the registry does not list it any more", "`auditor registry import`")
+    return view
 
 
 def _refuse_unknown(app: App, association: str | None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 
 from auditor.config import Config
 from auditor.coverage import Coverage
@@ -26,8 +27,12 @@ def told(overview: Overview, config: Config, association: str | None, language: 
         return summary(overview, Wording(language or "en"), config)
     view = overview.association(association)
     assert view is not None, association
-    words = Wording(language or view.association.language)
-    return "\n".join(_report(view, overview, words))
+    return report(view, overview.as_of, language)
+
+
+def report(view: AssociationView, as_of: datetime, language: str | None) -> str:
+    """One association's report, in the language asked for or its own."""
+    return "\n".join(_report(view, as_of, Wording(language or view.association.language)))
 
 
 def summary(overview: Overview, words: Wording, config: Config) -> str:
@@ -94,11 +99,11 @@ def _line(row: tuple[str, ...], widths: list[int], *, numbers: bool) -> str:
     return "  " + "  ".join([first, *rest]).rstrip()
 
 
-def _report(view: AssociationView, overview: Overview, words: Wording) -> Iterator[str]:
+def _report(view: AssociationView, as_of: datetime, words: Wording) -> Iterator[str]:
     yield view.association.shown(words.language)
-    yield words.say("As of {date}", date=overview.as_of)
+    yield words.say("As of {date}", date=as_of)
     yield words.label("ui", "not_judgement")
-    yield from _strong(list(spoken(strengths(view, overview.as_of), words)), words)
+    yield from _strong(list(spoken(strengths(view, as_of), words)), words)
     yield from _todo(view, words)
     yield from _accounts(view, words)
     yield from _unchecked(view, words)

@@ -24,7 +24,8 @@ def image(asked: Page, association: str, request: Request) -> Response:
     if known is None or night is None or not is_wanted(known):
         raise HTTPException(404)
     view = association_view(app.store, app.config, association, asked.now)
-    assert view is not None
+    if view is None:
+        raise HTTPException(404)
     drawn = badge(view, night.started_at, asked.language).encode()
     headers = {"cache-control": DAY, "etag": f'"{sha256(drawn).hexdigest()[:20]}"'}
     if headers["etag"] in request.headers.get("if-none-match", ""):
