@@ -145,3 +145,18 @@ def test_a_persons_word_stands_beside_what_was_seen(app, client):
     told = client.get(f"/en/associations/nour/accounts/{row.id}").text.replace("<bdi>", "")
     assert "Somebody saw that the account is there" in told
     assert "called &lt;b&gt;them" in told
+
+
+def test_a_form_that_is_sent_twice_in_a_moment_decides_once(app, client):
+    for _ in range(2):
+        assert decide(client, kind="none_by_choice", channel="youtube").status_code == 303
+    assert len(decisions(app)) == 1
+    decide(client, kind="none_by_choice", channel="facebook")
+    assert len(decisions(app)) == 2
+
+
+def test_an_account_that_moved_is_registered_where_it_is_and_the_sheet_is_asked_for(app, client):
+    link_ = "https://www.facebook.com/nour.agadir"
+    way = decide(client, kind="moved", channel="facebook", account="u:nour", to=link_).headers["location"]
+    assert "put the new address in the sheet" in client.get(way).text
+    assert "u:nouragadir" in [row.identity.key for row in app.store.accounts()]

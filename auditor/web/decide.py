@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Annotated, Literal
 from urllib.parse import quote, unquote
 
-from fastapi import APIRouter, Cookie, Form, HTTPException, Query
+from fastapi import APIRouter, Cookie, Form, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict
 
@@ -21,6 +22,7 @@ router = APIRouter()
 KNOWN = "who"
 """The cookie that keeps whose word it was last: it is typed once."""
 A_YEAR = 366 * 24 * 3600
+A_MOMENT = timedelta(minutes=1)
 
 
 class Wish(BaseModel):
@@ -54,16 +56,24 @@ def form(
 
 
 @router.post("/{language}/associations/{association:path}/decide")
-def keep(asked: Page, association: str, wish: Annotated[Wish, Form()]) -> Response:
+def keep(request: Request, asked: Page, association: str, wish: Annotated[Wish, Form()]) -> Response:
     """Keep the decision, or show what is wrong with it beside the form."""
     view = found(asked, association)
     try:
-        _kept(asked, association, wish)
+        if not _is_twice(request, association, wish, asked.now):
+            _kept(asked, association, wish)
+            request.app.state.decided = (association, wish), asked.now
     except InputError as trouble:
         return _form(asked, view, wish, trouble)
     answer = RedirectResponse(f"{asked.link.association(association)}?kept={wish.kind}#decisions", 303)
     answer.set_cookie(KNOWN, quote(wish.who.strip()), max_age=A_YEAR, httponly=True, samesite="strict")
     return answer
+
+
+def _is_twice(request: Request, association: str, wish: Wish, now: datetime) -> bool:
+    """Whether the very same form came a moment ago: an impatient finger decides once."""
+    last, when = getattr(request.app.state, "decided", (None, now))
+    return last == (association, wish) and now - when < A_MOMENT
 
 
 def _kept(asked: Asked, association: str, wish: Wish) -> None:

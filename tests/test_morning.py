@@ -1,0 +1,100 @@
+"""The front page's figures: those of the read model, the days without a night, the groups that moved."""
+
+from collections import Counter
+from datetime import timedelta
+
+import pytest
+from small import START, link, night_of, opened, steps
+
+from auditor import eyes
+from auditor.cohorts import cohorts, coverage_of
+from auditor.config import ChannelConfig, Config
+from auditor.morning import morning
+from auditor.night import run
+from auditor.overview import overview
+from auditor.refresh import refresh
+from storage.model import Association
+from storage.summary import EVERYBODY
+
+NIGHTS = (0, 1, 3, 7)
+NOW = night_of(7) + timedelta(hours=8)
+NAMES = [f"a{number}" for number in range(12)]
+
+
+@pytest.fixture(autouse=True)
+def simple_probe(monkeypatch):
+    monkeypatch.setattr(eyes, "steps", steps)
+
+
+@pytest.fixture
+async def app(tmp_path):
+    """Twelve associations on Facebook, half of them in the south, where one is lost on the last night."""
+    small = opened(tmp_path)
+    people = [
+        Association(name, name.title(), region="South" if number < 6 else "North")
+        for number, name in enumerate(NAMES)
+    ]
+    rows = [link(name, "facebook", name) for name in NAMES]
+    small.store.save_registry(people, rows, START - timedelta(hours=1))
+    for day in NIGHTS:
+        small.web.answers = {rows[0].typed: "gone" if day else "alive", rows[7].typed: "wall"}
+        await run(small, night_of(day))
+    refresh(small.store, small.config, NOW)
+    yield small
+    small.store.close()
+
+
+async def test_the_front_page_tells_what_the_read_model_tells(app):
+    told, seen = morning(app.store, app.config, NOW), overview(app.store, app.config, NOW)
+    assert told.coverage == seen.coverage
+    assert (told.opened.count, told.closed.count) == (len(seen.opened), len(seen.closed))
+    assert all(row.gap in seen.opened for row in told.opened.rows)
+    assert Counter({(channel, reason): n for channel, reason, n in told.untold}) == Counter(seen.untold)
+    assert told.associations == len(seen.associations)
+    assert told.looks == sum(seen.counts.values())
+
+
+async def test_a_day_without_a_night_has_no_figure(app):
+    (facebook,) = [one for one in morning(app.store, app.config, NOW).trends if one.channel == "facebook"]
+    days = [START.date() + timedelta(days=day) for day in range(8)]
+    assert [day for day, _ in facebook.days] == days
+    assert [day for day, figure in facebook.days if figure] == [days[day] for day in NIGHTS]
+    assert [figure.confirmed for _, figure in facebook.told] == [11, 11, 11, 10]
+
+
+async def test_a_group_that_moved_is_told_with_how_far(app):
+    told = morning(app.store, app.config, NOW)
+    ((kind, group),) = told.movers
+    assert (kind, group.name) == ("region", "South")
+    (move,) = group.moves
+    assert (move.before.confirmed, move.now.confirmed, move.now.associations) == (6, 5, 6)
+    assert [one.channel for one in told.moves] == ["facebook"]
+
+
+async def test_who_is_called_first_has_the_gravest_gap(app):
+    assert morning(app.store, app.config, NOW).pressing[0].id == "a0"
+
+
+CONFIG = Config(channels={"facebook": ChannelConfig()})
+
+
+def facets(size, confirmed):
+    return {EVERYBODY: size, "facebook:confirmed": confirmed}
+
+
+def test_groups_come_by_how_far_they_moved_and_never_by_how_well_they_do():
+    now = {"tag:best": facets(10, 10), "tag:fell": facets(10, 2), "tag:rose": facets(10, 4)}
+    before = {"tag:best": facets(10, 10), "tag:fell": facets(10, 5), "tag:rose": facets(10, 3)}
+    told = cohorts(now, before, START.date(), CONFIG)
+    assert [group.name for group in told] == ["fell", "rose", "best"]
+    assert [move.points for move in told[0].moves] == [-30.0]
+
+
+def test_a_group_of_which_nothing_was_kept_has_not_moved():
+    (group,) = cohorts({"tag:new": facets(5, 5)}, {}, START.date(), CONFIG)
+    assert group.moves == ()
+
+
+def test_without_anybody_there_are_figures_of_nobody():
+    (facebook,) = coverage_of({}, CONFIG)
+    assert (facebook.low, facebook.high) == (0.0, 0.0)
