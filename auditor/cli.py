@@ -22,6 +22,7 @@ from auditor.commands import look, night, setup, tell
 from auditor.commands.decide import decide
 from auditor.commands.digest import digest
 from auditor.commands.export import export
+from auditor.commands.letters import letters
 from auditor.commands.registry import registry
 from auditor.commands.session import Session
 from auditor.errors import AuditorError, ConfigError
@@ -42,6 +43,7 @@ cli = typer.Typer(
 cli.add_typer(registry, name="registry")
 cli.add_typer(decide, name="decide")
 cli.add_typer(digest, name="digest")
+cli.add_typer(letters, name="letters")
 for command in (
     tell.demo,
     setup.init,

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
-from tempfile import TemporaryFile
 from typing import Literal, get_args
 
 from auditor import meeting, rows, sheet, workbook
@@ -32,7 +31,6 @@ MEDIA = {
     "json": "application/json",
 }
 PROMISES = 2
-CHUNK = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +96,4 @@ def _workbook(asked: Export, told: Seen) -> Iterator[bytes]:
         )
         for name in names
     }
-    with TemporaryFile() as file:
-        workbook.write(file, tables, right_to_left=asked.right_to_left)
-        file.seek(0)
-        yield from iter(partial(file.read, CHUNK), b"")
+    return workbook.pieces(tables, right_to_left=asked.right_to_left)

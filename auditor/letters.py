@@ -32,11 +32,22 @@ def made(
 
     Its older letters end, unless they are to be kept. Raises ConfigError where no public address is set.
     """
+    letter, address = drafted(config, association, who, now, days=days)
+    return store.add_letter(letter, keep=keep), address
+
+
+def drafted(
+    config: Config, association: str, who: str, now: datetime, *, days: int | None = None
+) -> tuple[Letter, str]:
+    """A letter that nobody has kept yet, so that it opens nothing, and its address. Raises ConfigError."""
     base = public_url(config)
     token = secrets.token_urlsafe(BYTES)
-    expires = now + timedelta(days=config.letters.days if days is None else days)
-    letter = store.add_letter(Letter(association, digest(token), now, who, expires), keep=keep)
-    return letter, f"{base}/r/{token}"
+    return Letter(association, digest(token), now, who, end(config, now, days)), f"{base}/r/{token}"
+
+
+def end(config: Config, now: datetime, days: int | None = None) -> datetime:
+    """When a letter of today ends: after so many days, or as the configuration says."""
+    return now + timedelta(days=config.letters.days if days is None else days)
 
 
 def public_url(config: Config) -> str:

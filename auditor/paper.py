@@ -5,6 +5,7 @@ The same is written twice, with the words of each medium, so that the two parts 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from auditor.wording import Wording
 
 SUBJECT = 60
 """Characters of a subject that a telephone shows."""
+BREAKS = re.compile(r"[ \t\n\r\f\v\x85\u2028\u2029]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,23 +66,23 @@ def written(language: str, paper: Written) -> tuple[str, str]:
 
 def plain(paper: Paper) -> str:
     """A message as plain text. Addresses stand on lines of their own, where no direction disturbs them."""
-    blocks = [_flat(said) for said in (paper.title, *paper.begins)]
+    blocks = [flat(said) for said in (paper.title, *paper.begins)]
     blocks += [f"{part.title}\n\n" + "\n".join(map(_listed, part.lines)) for part in paper.parts]
-    blocks += [*map(_flat, paper.ends), *(f"{way.said}\n{way.url}" for way in paper.ways)]
-    small = [*map(_flat, paper.small), *([f"{paper.stop.said}\n{paper.stop.url}"] if paper.stop else [])]
+    blocks += [*map(flat, paper.ends), *(f"{way.said}\n{way.url}" for way in paper.ways)]
+    small = [*map(flat, paper.small), *([f"{paper.stop.said}\n{paper.stop.url}"] if paper.stop else [])]
     if small:
         blocks.append("-- \n" + "\n".join(small))
     return "\n\n".join(blocks) + "\n"
 
 
 def _listed(line: Line) -> str:
-    beneath = [*map(_flat, line.more), *([line.url] if line.url else [])]
-    return "\n".join([f"- {_flat(line.said)}", *(f"  {text}" for text in beneath)])
+    beneath = [*map(flat, line.more), *([line.url] if line.url else [])]
+    return "\n".join([f"- {flat(line.said)}", *(f"  {text}" for text in beneath)])
 
 
-def _flat(text: str) -> str:
-    """A sentence on one line, whatever the names in it hold."""
-    return " ".join(text.split())
+def flat(text: str) -> str:
+    """A sentence on one line, whatever the names in it hold; the spaces that keep French together stay."""
+    return " ".join(BREAKS.split(text.strip()))
 
 
 def html(paper: Paper, language: str) -> str:
@@ -90,5 +92,5 @@ def html(paper: Paper, language: str) -> str:
 
 def subject(text: str) -> str:
     """A subject that a telephone shows whole, on one line."""
-    line = _flat(text)
+    line = flat(text)
     return line if len(line) <= SUBJECT else f"{line[: SUBJECT - 1].rstrip()}…"

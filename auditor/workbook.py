@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
+from functools import partial
 from itertools import chain, islice
+from tempfile import TemporaryFile
 from types import MappingProxyType
 from typing import IO, Any
 
@@ -13,6 +15,7 @@ MEASURED = 200
 NARROW, WIDE = 8, 60
 MOST_CELL = 20_000
 MOST_ROWS = 1_048_576
+CHUNK = 64 * 1024
 DAY = "yyyy-mm-dd"
 
 Row = Sequence[object]
@@ -35,6 +38,14 @@ def write(
     for title, table in tables.items():
         _write(book.create_sheet(title[:31]), table, choices, right_to_left=right_to_left)
     book.save(out)
+
+
+def pieces(tables: Mapping[str, Iterable[Row]], *, right_to_left: bool = False) -> Iterator[bytes]:
+    """The same as bytes, piece by piece, never held whole."""
+    with TemporaryFile() as file:
+        write(file, tables, right_to_left=right_to_left)
+        file.seek(0)
+        yield from iter(partial(file.read, CHUNK), b"")
 
 
 def _write(

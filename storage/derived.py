@@ -76,9 +76,9 @@ class Derived:
             query = query.where(GAP.c.opened_at.is_not(None))
         return map(gap_of, self._database.rows(query, GAP.c.id))
 
-    def proposals(self, association: str | None = None) -> Iterator[Proposal]:
-        """The accounts nobody registered, in the order they were first kept."""
-        query = select(PROPOSAL)
+    def proposals(self, association: str | None = None, *, after: int = 0) -> Iterator[Proposal]:
+        """The accounts nobody registered, in the order they were first kept; those after this id."""
+        query = select(PROPOSAL).where(PROPOSAL.c.id > after)
         if association is not None:
             query = query.where(PROPOSAL.c.association == association)
         return map(proposal_of, self._database.rows(query, PROPOSAL.c.id))

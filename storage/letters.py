@@ -1,17 +1,18 @@
-"""The associations' links to their reports: made, opened, revoked. Only a token's hash is ever here."""
+"""The associations' links to their reports: made, opened, renewed, revoked. Only a token's hash is here."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import ColumnElement, Connection, insert, select, update
 
 from storage.clean import clean, instant
-from storage.database import Database
-from storage.talk import Letter
+from storage.database import BATCH, Database
+from storage.talk import Letter, LetterState
 from storage.talk_tables import LETTER
 
 
@@ -23,13 +24,20 @@ class Letters:
     def add_letter(self, letter: Letter, *, keep: bool = False) -> Letter:
         """Keep a letter and give it back with its id; the association's older ones end, unless kept."""
         fit = clean(letter)
-        values = {name: value for name, value in asdict(fit).items() if name != "id"}
-        older = update(LETTER).where(LETTER.c.association == fit.association, LETTER.c.revoked_at.is_(None))
         with self._database.writing() as connection:
             if not keep:
-                connection.execute(older.values(revoked_at=fit.made_at, revoked_by=fit.made_by))
-            key = connection.execute(insert(LETTER).values(values)).inserted_primary_key
+                _end(connection, [fit])
+            key = connection.execute(insert(LETTER).values(_columns(fit))).inserted_primary_key
         return replace(fit, id=key[0] if key else None)
+
+    def add_letters(self, letters: Iterable[Letter], *, keep: bool = False) -> None:
+        """Keep many letters, one an association, in one transaction; older ones end, unless kept."""
+        waiting = map(clean, letters)
+        with self._database.writing() as connection:
+            while batch := list(islice(waiting, BATCH)):
+                if not keep:
+                    _end(connection, batch)
+                connection.execute(insert(LETTER), [_columns(letter) for letter in batch])
 
     def letter(self, token_hash: str) -> Letter | None:
         """The letter of this token, also one that no longer holds."""
@@ -37,16 +45,28 @@ class Letters:
             row = connection.execute(select(LETTER).where(LETTER.c.token_hash == token_hash)).first()
         return _letter(row) if row else None
 
-    def letters(self, association: str | None = None, *, after: int = 0) -> Iterator[Letter]:
-        """The letters, in the order they were made: all, or an association's; those after this id."""
-        query = select(LETTER).where(LETTER.c.id > after)
+    def letters(self, association: str | None = None) -> Iterator[Letter]:
+        """The letters, in the order they were made: all, or an association's."""
+        query = select(LETTER)
         if association is not None:
             query = query.where(LETTER.c.association == association)
         return map(_letter, self._database.rows(query, LETTER.c.id))
 
-    def recent_letters(self, *, before: int | None = None, limit: int = 50) -> list[Letter]:
-        """The newest letters first, a page of them: those before this id."""
+    def recent_letters(
+        self,
+        now: datetime,
+        *,
+        state: LetterState | None = None,
+        association: str | None = None,
+        before: int | None = None,
+        limit: int = 50,
+    ) -> list[Letter]:
+        """The newest letters first, a page of them: those of a state, of an association, before this id."""
         query = select(LETTER).order_by(LETTER.c.id.desc()).limit(limit)
+        if state is not None:
+            query = query.where(*_is(state, now))
+        if association is not None:
+            query = query.where(LETTER.c.association == association)
         if before is not None:
             query = query.where(LETTER.c.id < before)
         with self._database.reading() as connection:
@@ -54,16 +74,51 @@ class Letters:
 
     def revoke_letters(self, association: str | None, who: str, now: datetime) -> int:
         """End an association's letters, or everybody's; how many held until then."""
-        ended = update(LETTER).where(LETTER.c.revoked_at.is_(None), LETTER.c.expires_at > instant(now))
-        if association is not None:
-            ended = ended.where(LETTER.c.association == association)
+        ended = update(LETTER).where(*_is(LetterState.HOLDS, now), *_of(association))
         with self._database.writing() as connection:
             return connection.execute(ended.values(revoked_at=instant(now), revoked_by=clean(who))).rowcount
+
+    def renew_letters(
+        self, association: str | None, until: datetime, now: datetime, *, ending: datetime | None = None
+    ) -> int:
+        """Let letters that hold do so until a later moment; how many do.
+
+        Those of an association, or everybody's; with `ending` only those that would end by then.
+        """
+        renewed = update(LETTER).where(*_is(LetterState.HOLDS, now), *_of(association))
+        renewed = renewed.where(LETTER.c.expires_at < instant(until))
+        if ending is not None:
+            renewed = renewed.where(LETTER.c.expires_at <= instant(ending))
+        with self._database.writing() as connection:
+            return connection.execute(renewed.values(expires_at=instant(until))).rowcount
 
     def letter_opened(self, letter_id: int, now: datetime) -> None:
         """Keep that a report was read through this letter."""
         with self._database.writing() as connection:
             connection.execute(update(LETTER).where(LETTER.c.id == letter_id).values(opened_at=instant(now)))
+
+
+def _is(state: LetterState, now: datetime) -> tuple[ColumnElement[bool], ...]:
+    """What makes a letter one of a state."""
+    if state is LetterState.REVOKED:
+        return (LETTER.c.revoked_at.is_not(None),)
+    holds = LETTER.c.expires_at > instant(now)
+    return (LETTER.c.revoked_at.is_(None), holds if state is LetterState.HOLDS else ~holds)
+
+
+def _of(association: str | None) -> tuple[ColumnElement[bool], ...]:
+    return () if association is None else (LETTER.c.association == association,)
+
+
+def _end(connection: Connection, newer: Sequence[Letter]) -> None:
+    """End what holds of the associations that get newer letters of one moment and maker."""
+    older = LETTER.c.association.in_([letter.association for letter in newer])
+    ended = update(LETTER).where(*_is(LetterState.HOLDS, newer[0].made_at), older)
+    connection.execute(ended.values(revoked_at=newer[0].made_at, revoked_by=newer[0].made_by))
+
+
+def _columns(letter: Letter) -> dict[str, Any]:
+    return {name: value for name, value in asdict(letter).items() if name != "id"}
 
 
 def _letter(row: Any) -> Letter:

@@ -10,6 +10,14 @@ from datetime import date, datetime
 from enum import StrEnum
 
 
+class LetterState(StrEnum):
+    """Where a letter stands."""
+
+    HOLDS = "holds"
+    EXPIRED = "expired"
+    REVOKED = "revoked"
+
+
 @dataclass(frozen=True, slots=True)
 class Letter:
     """An association's own way to its report: a link that expires and can be revoked.
@@ -30,7 +38,13 @@ class Letter:
 
     def holds(self, now: datetime) -> bool:
         """Whether the link leads to the report."""
-        return self.revoked_at is None and now < self.expires_at
+        return self.state(now) is LetterState.HOLDS
+
+    def state(self, now: datetime) -> LetterState:
+        """Whether it holds, or why no longer."""
+        if self.revoked_at is not None:
+            return LetterState.REVOKED
+        return LetterState.HOLDS if now < self.expires_at else LetterState.EXPIRED
 
 
 class ReplyKind(StrEnum):

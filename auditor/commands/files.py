@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Literal, get_args
 
 from auditor.errors import InputError, UsageError
 
 Format = Literal["csv", "xlsx", "json"]
+NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+PRIVATE, PUBLIC = 0o600, 0o666
+"""Who may read a file: its owner, or whoever the operator's umask lets."""
 
 
 def format_of(
@@ -43,12 +47,22 @@ def give_bytes(pieces: Iterable[bytes], *, is_text: bool) -> None:
     sys.stdout.flush()
 
 
-def write(pieces: Iterable[bytes], target: Path) -> None:
-    """Write a file whole or not at all. Raises InputError."""
+def write(
+    pieces: Iterable[bytes], target: Path, *, private: bool = False, written: Callable[[], None] | None = None
+) -> None:
+    """Write a file whole or not at all; a private one is for its owner alone. Raises InputError.
+
+    `written` is called when all of it lies on the disk, before it has its name.
+    """
     unfinished = target.with_name(f"{target.name}.part")
     try:
-        with unfinished.open("wb") as out:
+        unfinished.unlink(missing_ok=True)
+        with os.fdopen(os.open(unfinished, NEW, PRIVATE if private else PUBLIC), "wb") as out:
             out.writelines(pieces)
+            out.flush()
+            os.fsync(out.fileno())
+        if written:
+            written()
         unfinished.replace(target)
     except OSError as trouble:
         raise InputError(
