@@ -15,6 +15,7 @@ from datetime import date, datetime, timedelta
 from babel import Locale
 from babel.dates import format_date, format_skeleton, format_time, format_timedelta, get_timezone
 from babel.numbers import format_decimal, format_percent
+from babel.units import format_unit
 from markupsafe import Markup, escape
 
 from auditor.addresses import breakable
@@ -26,10 +27,14 @@ from probes.model import Activity, Precision, Scalar
 NOTHING = "—"
 DATES = frozenset({"since", "checked_at", "last_date", "expires_on"})
 AGES = frozenset({"age", "limit"})
-ALIASES = {"target": "kind", "raw": "typed", "other_org": "other"}
+ALIASES = {"target": "kind", "raw": "typed", "other_org": "other", "links": "urls", "size": "bytes"}
 """What a template calls a fact, and what the rules call it."""
 LISTS = {"fields": "field"}
 """Facts that are several codes, apart by spaces."""
+ADDRESSES = frozenset({"links"})
+"""Facts that are several addresses, apart by spaces."""
+UNITS = {"seconds": ("duration-second", 1), "size": ("digital-megabyte", 1_000_000)}
+"""Facts that are an amount: in which unit they are told, and how many of ours make one."""
 CODES = {
     "cause": "cause",
     "kind": "kind",
@@ -124,7 +129,8 @@ class Wording:
 
     def listed(self, parts: Iterable[str]) -> str:
         """Several things in a row, with the language's own comma."""
-        return ("، " if self.language == "ar" else ", ").join(parts)
+        comma = "، " if self.language == "ar" else ", "
+        return (Markup(comma) if self._html else comma).join(parts)  # noqa: S704 - ours
 
     def channel(self, name: str) -> str:
         """A channel's name."""
@@ -154,6 +160,10 @@ class Wording:
     def number(self, n: float) -> str:
         """A number, its thousands set apart as the language does."""
         return str(format_decimal(n, locale=self.locale))
+
+    def day(self, when: date) -> str:
+        """A day of a year that is known, short: "12 نونبر"."""
+        return str(format_skeleton("MMMd", when, locale=self.locale))
 
     def days(self, count: float) -> str:
         """A span of days as one says it: "11 months"."""
@@ -223,12 +233,20 @@ class Wording:
             return self._isolate(self.days(value), False)
         if name == "channel":
             return self._isolate(self.channel(str(value)), False)
+        if name in UNITS and not isinstance(value, str):
+            return self._isolate(self._amount(value, *UNITS[name]), False)
+        if name in ADDRESSES:
+            return self.listed(self._isolate(address, True) for address in str(value).split())
         if name in LISTS:
             return self._isolate(
                 self.listed(self.term(LISTS[name], code) for code in str(value).split()), False
             )
         said = self.term(CODES[name], str(value)) if name in CODES else str(value)
         return self._isolate(said, _is_foreign(said))
+
+    def _amount(self, value: float, unit: str, ours: int) -> str:
+        """An amount in a unit, at most one decimal: "2.9 seconds"."""
+        return str(format_unit(round(value / ours, 1), unit, length="long", locale=self.locale))
 
 
 class _Facts(dict[str, str]):

@@ -213,3 +213,11 @@ def test_the_words_around_a_link_are_only_text_and_cannot_turn_the_line():
     hostile = {**UNLISTED, "snippet": "<b>{url}</b> ]] [[x"}
     told = Wording("ar", isolated).gap("channel_unlisted", "youtube", "low", hostile)
     assert "<bdi>&lt;b&gt;{url}&lt;/b&gt; ]] [[x</bdi>" in told.evidence
+
+
+def test_an_amount_is_told_in_its_unit_and_several_addresses_are_each_told_whole():
+    slow = Wording("fr").gap("website_slow", "website", "low", {"url": "https://nour.ma/", "seconds": 12.92})
+    assert "12,9\u00a0secondes" in slow.evidence
+    several = {"urls": "https://a.example/ https://b.example/<b>"}
+    found = Wording("ar", isolated).gap("channel_duplicate", "facebook", "low", several).evidence
+    assert '<bdi dir="ltr">a.example</bdi>، <bdi dir="ltr">b.example/<wbr>&lt;b&gt;</bdi>' in found

@@ -27,7 +27,7 @@ def front(asked: Page) -> HTMLResponse:
 
     def points(trend: Trend) -> list[Point]:
         return [
-            Point(words.date(day), figure.low if figure else None, figure.high if figure else None)
+            Point(words.day(day), figure.low if figure else None, figure.high if figure else None)
             for day, figure in trend.days
         ]
 
