@@ -140,6 +140,10 @@ class Wording:
         """A region of Morocco by its official name; another as it was typed, none as a dash."""
         return region(name, self.language) or NOTHING
 
+    def day(self, when: date) -> str:
+        """A day of a year that is known, short: "12 نونبر"."""
+        return str(format_skeleton("MMMd", when, locale=self.locale))
+
     def date(self, day: date | datetime | str | None) -> str:
         """A day, long: "20 غشت 2024". An ISO text is read first; nothing gives a dash."""
         if not day:
@@ -160,10 +164,6 @@ class Wording:
     def number(self, n: float) -> str:
         """A number, its thousands set apart as the language does."""
         return str(format_decimal(n, locale=self.locale))
-
-    def day(self, when: date) -> str:
-        """A day of a year that is known, short: "12 نونبر"."""
-        return str(format_skeleton("MMMd", when, locale=self.locale))
 
     def days(self, count: float) -> str:
         """A span of days as one says it: "11 months"."""
@@ -227,22 +227,27 @@ class Wording:
     def _fact(self, name: str, value: Scalar | None) -> str:
         if value is None or value == "":
             return self.say("never yet") if name in DATES else NOTHING
-        if name in DATES:
-            return self._isolate(self.date(str(value)), False)
-        if name in AGES and not isinstance(value, str):
-            return self._isolate(self.days(value), False)
-        if name == "channel":
-            return self._isolate(self.channel(str(value)), False)
-        if name in UNITS and not isinstance(value, str):
-            return self._isolate(self._amount(value, *UNITS[name]), False)
         if name in ADDRESSES:
             return self.listed(self._isolate(address, True) for address in str(value).split())
-        if name in LISTS:
-            return self._isolate(
-                self.listed(self.term(LISTS[name], code) for code in str(value).split()), False
-            )
-        said = self.term(CODES[name], str(value)) if name in CODES else str(value)
+        said = self._measured(name, value) or self._named(name, str(value))
         return self._isolate(said, _is_foreign(said))
+
+    def _measured(self, name: str, value: Scalar) -> str:
+        """A day, a span or an amount; empty where the fact is none."""
+        if name in DATES:
+            return self.date(str(value))
+        if isinstance(value, str):
+            return ""
+        return (
+            self.days(value) if name in AGES else self._amount(value, *UNITS[name]) if name in UNITS else ""
+        )
+
+    def _named(self, name: str, value: str) -> str:
+        if name == "channel":
+            return self.channel(value)
+        if name in LISTS:
+            return self.listed(self.term(LISTS[name], code) for code in value.split())
+        return self.term(CODES[name], value) if name in CODES else value
 
     def _amount(self, value: float, unit: str, ours: int) -> str:
         """An amount in a unit, at most one decimal: "2.9 seconds"."""
