@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Connection, Select, func, or_, select, true
+from sqlalchemy import ColumnElement, Connection, FromClause, Select, case, func, or_, select, true
 
 from storage import cursor
 from storage.clean import instant
 from storage.database import Database
 from storage.derived import GAP_COLUMNS, gap_of
-from storage.lists import CAP
+from storage.lists import CAP, WALKED
 from storage.model import SEVERITIES
 from storage.read_tables import FACET, SUMMARY, TALLY
 from storage.summary import GapPage, ListedGap
@@ -42,11 +42,11 @@ class GapLists:
         """The open gaps that faces show, the gravest first, then by association."""
         asked = _Asked(code, channel, severity, region)
         with self._database.reading() as connection:
-            query, count = asked.found(connection)
+            query, count, is_exact = asked.found(connection)
             query = query.where(*_behind(asked.order, cursor.read(after, GRAVEST)))
             rows = connection.execute(query.order_by(*asked.order).limit(limit + 1)).all()
         ends = [cursor.written((row.rank, row.association, row.id)) for row in rows[:limit]]
-        return _page(rows, limit, ends, count)
+        return _page(rows, limit, ends, (count, is_exact))
 
     def changes(
         self, since: datetime, which: Which = "opened", *, after: str | None = None, limit: int = 50
@@ -70,7 +70,11 @@ class GapLists:
                 if len(rows) > limit:
                     break
         ends = [cursor.written((row.rank, getattr(row, at.key).isoformat(), row.id)) for row in rows[:limit]]
-        return _page(rows, limit, ends, count)
+        return _page(rows, limit, ends, (min(count, CAP), count <= CAP))
+
+
+_IS_SHOWN = case((GAP.c.shown == true(), 1), else_=0) == 1
+"""An expression, so that no index of all gaps is walked where a few associations lead."""
 
 
 class _Asked:
@@ -90,18 +94,21 @@ class _Asked:
         self._facet = f"gap:{code}{on}" if code is not None else f"on:{channel}" if on else "gaps"
         self._own = [GAP.c.shown == true(), *_wanted(code, channel, severity)]
 
-    def found(self, connection: Connection) -> tuple[Select[Any], int]:
-        """The gaps, and how many there are: CAP + 1 for more than CAP."""
+    def found(self, connection: Connection) -> tuple[Select[Any], int, bool]:
+        """The gaps, how many there are, and whether that is all: at most CAP, or what was met in a part."""
         own = self._own
-        if self._region is not None and self._associations(connection) <= CAP:
+        if self._region is None:
+            return _listed().where(*own), *_counted(connection, select(GAP.c.id).where(*own))
+        if self._associations(connection) <= CAP:
             self.order = (GAP.c.rank + 0, GAP.c.association + "", GAP.c.id + 0)
-            own = [*own, GAP.c.association.in_(_both(self._region, self._facet))]
-        elif self._region is not None:
-            own = [*own, _is_of(self._region)]
-            if self._severity is None:
-                return _listed().where(*own), CAP + 1
-        counted = select(GAP.c.id).where(*own, GAP.c.rank >= 0)
-        return _listed().where(*own), _capped(connection, counted)
+            own = [_IS_SHOWN, *own[1:], GAP.c.association.in_(_both(self._region, self._facet))]
+            return _listed().where(*own), *_counted(connection, select(GAP.c.id).where(*own))
+        query = _listed().where(*own, _is_of(self._region, GAP))
+        if self._severity is None:
+            return query, CAP, False
+        part = select(GAP.c.association).where(*own, GAP.c.rank >= 0).limit(WALKED).subquery()
+        count, _ = _counted(connection, select(part).where(_is_of(self._region, part)))
+        return query, count, False
 
     def _associations(self, connection: Connection) -> int:
         """How many associations of the region have such gaps; where all gaps are asked, how many they are."""
@@ -126,11 +133,15 @@ def _both(one: str, other: str) -> Select[Any]:
     return select(FACET.c.association).where(FACET.c.facet == one, has)
 
 
-def _is_of(facet: str) -> ColumnElement[bool]:
-    """Whether the association of a gap has a facet."""
-    urgency = select(SUMMARY.c.urgency).where(SUMMARY.c.association == GAP.c.association).scalar_subquery()
-    at = (FACET.c.urgency == urgency, FACET.c.association == GAP.c.association)
-    return select(FACET.c.facet).where(FACET.c.facet == facet, *at).exists()
+def _is_of(facet: str, row: FromClause) -> ColumnElement[bool]:
+    """Whether the association of a row has a facet."""
+    mine = SUMMARY.alias()
+    urgency = select(mine.c.urgency).where(mine.c.association == row.c.association)
+    at = (
+        FACET.c.urgency == urgency.correlate(row).scalar_subquery(),
+        FACET.c.association == row.c.association,
+    )
+    return select(FACET.c.facet).where(FACET.c.facet == facet, *at).correlate(row).exists()
 
 
 def _moved(at: Any, since: datetime) -> Iterator[Select[Any]]:
@@ -162,7 +173,12 @@ def _moment(text: str) -> datetime:
         return FAR
 
 
-def _page(rows: Sequence[Any], limit: int, ends: list[str], count: int) -> GapPage:
+def _counted(connection: Connection, query: Select[Any]) -> tuple[int, bool]:
+    count = _capped(connection, query)
+    return min(count, CAP), count <= CAP
+
+
+def _page(rows: Sequence[Any], limit: int, ends: list[str], count: tuple[int, bool]) -> GapPage:
     page = tuple(ListedGap(gap_of(row), row.summary) for row in rows[:limit])
     more = ends[-1] if len(rows) > limit else None
-    return GapPage(page, more, min(count, CAP), exact=count <= CAP)
+    return GapPage(page, more, *count)

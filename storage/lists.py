@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, literal, or_, select
+from sqlalchemy import ColumnElement, Connection, FromClause, Select, and_, func, literal, or_, select
 
 from storage import cursor
 from storage.database import Database
@@ -15,6 +15,15 @@ from storage.summary import EVERYBODY, NETWORK, Sort, SummaryPage
 
 CAP = 5000
 """Counting stops here: nobody pages through more, and a filter that leaves less is sorted whole."""
+
+WALKED = 10_000
+"""Rows of the smallest condition that are tried before counting gives up, where enough were found by then."""
+
+ENOUGH = 200
+"""So many in that part say that a page fills soon, whichever order is walked."""
+
+VARIANTS = 12
+"""Words that may begin as a searched one does and still be probed one by one."""
 
 LAST = "\U0010ffff"
 WORD = "word:"
@@ -42,27 +51,38 @@ class Lists:
         key = cursor.read(after, BEGINNINGS[sort])
         with self._database.reading() as connection:
             asked = _Asked(connection, sorted(set(facets)), sorted(set(search)))
-            count = asked.count()
-            query = asked.few(sort, key) if asked.narrows and count <= CAP else asked.many(sort, key)
+            count, is_exact = asked.count()
+            query = asked.few(sort, key) if asked.narrows and is_exact else asked.many(sort, key)
             rows = connection.execute(query.limit(limit + 1)).all()
         page = rows[:limit]
         more = len(rows) > limit
         return SummaryPage(
             rows=tuple(row.summary for row in page),
             next=cursor.written((page[-1].at, page[-1].association)) if more else None,
-            count=min(count, CAP),
-            exact=count <= CAP,
+            count=count,
+            exact=is_exact,
         )
 
 
 @dataclass(frozen=True, slots=True)
-class _Base:
-    """The condition to begin with: fewest rows of `facet` meet it."""
+class _Condition:
+    """One thing that is asked: any of these facets; `word` where too many facets begin so to be named.
+
+    `size` is how many rows of `facet` meet it, up to WALKED + 1.
+    """
 
     where: ColumnElement[bool]
+    facets: tuple[str, ...]
+    word: str
     size: int
-    is_word: bool
-    said: str
+
+    def of(self, row: FromClause) -> ColumnElement[bool]:
+        """Whether the association of a row with its urgency meets it."""
+        if self.word:
+            return SUMMARY.c.words.contains(f" {self.word}", autoescape=True)
+        other = FACET.alias()
+        at = (other.c.urgency == row.c.urgency, other.c.association == row.c.association)
+        return select(other.c.facet).where(other.c.facet.in_(self.facets), *at).correlate(row).exists()
 
 
 class _Asked:
@@ -70,97 +90,91 @@ class _Asked:
 
     def __init__(self, connection: Connection, facets: Sequence[str], words: Sequence[str]) -> None:
         self._connection = connection
-        bases = [self._base(FACET.c.facet == facet, facet, is_word=False) for facet in facets]
-        bases += [self._base(_begins(word), word, is_word=True) for word in words]
-        self._base_of = min(bases, key=lambda base: base.size, default=None)
-        first = self._base_of
-        self._facets = [one for one in facets if first is None or first.is_word or one != first.said]
-        self._words = [one for one in words if first is None or not first.is_word or one != first.said]
+        asked = [self._condition((facet,)) for facet in facets]
+        asked += [self._condition(self._variants(word), word) for word in words]
+        self._first = min(asked, key=lambda one: one.size, default=None)
+        self._all = asked
+        self._others = [one for one in asked if one is not self._first]
 
-    def _base(self, where: ColumnElement[bool], said: str, *, is_word: bool) -> _Base:
-        rows = select(FACET.c.association).where(where).limit(CAP + 1).subquery()
-        size = self._connection.execute(select(func.count()).select_from(rows)).scalar_one()
-        return _Base(where, size, is_word, said)
+    def _condition(self, facets: tuple[str, ...], word: str = "") -> _Condition:
+        where = FACET.c.facet == facets[0] if len(facets) == 1 else _begins(word)
+        size = self._number(select(FACET.c.association).where(where), WALKED + 1)
+        return _Condition(where, facets, "" if len(facets) <= VARIANTS else word, size)
+
+    def _variants(self, word: str) -> tuple[str, ...]:
+        """The facets of the words that begin so: VARIANTS + 1 of them, where there are more."""
+        found: list[str] = []
+        query = select(FACET.c.facet).where(_begins(word)).order_by(FACET.c.facet).limit(1)
+        while len(found) <= VARIANTS:
+            further = query.where(FACET.c.facet > found[-1]) if found else query
+            facet = self._connection.execute(further).scalar()
+            if facet is None:
+                break
+            found.append(facet)
+        return tuple(found)
 
     @property
     def narrows(self) -> bool:
         """Whether anything is asked."""
-        return self._base_of is not None
+        return self._first is not None
 
-    def count(self) -> int:
-        """How many there are; CAP + 1 for more than CAP."""
-        if self._base_of is None:
+    def count(self) -> tuple[int, bool]:
+        """How many there are, and whether that is all: at most CAP, or what was met in a part of them."""
+        if self._first is None:
             size = select(TALLY.c.count).where(TALLY.c.cohort == NETWORK, TALLY.c.facet == EVERYBODY)
-            return min(self._connection.execute(size).scalar() or 0, CAP + 1)
-        found = self._found(SUMMARY.c.association) if self._words else self._ids()
-        capped = found.limit(CAP + 1).subquery()
-        return self._connection.execute(select(func.count()).select_from(capped)).scalar_one()
+            there = self._connection.execute(size).scalar() or 0
+        elif self._first.size > WALKED and self._others:
+            part = self._number(self._ids(WALKED), CAP + 1)
+            if ENOUGH <= part <= CAP:
+                return part, False
+            there = part if part > CAP else self._number(self._ids(), CAP + 1)
+        else:
+            there = self._number(self._ids(), CAP + 1)
+        return min(there, CAP), there <= CAP
+
+    def _number(self, query: Select[Any], most: int) -> int:
+        rows = query.limit(most).subquery()
+        return self._connection.execute(select(func.count()).select_from(rows)).scalar_one()
 
     def few(self, sort: Sort, key: Sequence[Any]) -> Select[Any]:
-        """A page of a list that is sorted whole. Its order is an expression, so no index of it is walked."""
+        """A page of a list that is sorted whole. Its order is an expression: no index of it is walked."""
         plain = ORDERS[sort]
         order = plain + literal("") if sort == "name" else plain + 0
-        query = self._found(SUMMARY.c.summary, order.label("at"), SUMMARY.c.association)
+        query = select(SUMMARY.c.summary, order.label("at"), SUMMARY.c.association)
+        query = query.where(SUMMARY.c.association.in_(self._ids()))
         at = SUMMARY.c.association + literal("")
         return _from(query, (order, at), key).order_by(order, at)
 
     def many(self, sort: Sort, key: Sequence[Any]) -> Select[Any]:
         """A page of a longer list: its order is walked, until the page is full."""
-        led = sort == "urgency" and self._base_of is not None and not self._base_of.is_word
-        if led:
-            query = self._found(SUMMARY.c.summary, FACET.c.urgency.label("at"), SUMMARY.c.association)
+        first = self._first
+        if sort == "urgency" and first is not None and len(first.facets) == 1:
             order: tuple[Any, Any] = (FACET.c.urgency, FACET.c.association)
+            rows: FromClause = _JOINED
+            conditions = [first.where, *(one.of(FACET) for one in self._others)]
         else:
             order = (ORDERS[sort], SUMMARY.c.association)
-            query = select(SUMMARY.c.summary, order[0].label("at"), order[1]).where(*self._probes(whole=True))
-        return _from(query, order, key).order_by(*order)
+            rows, conditions = SUMMARY, [one.of(SUMMARY) for one in self._all]
+        query = select(SUMMARY.c.summary, order[0].label("at"), order[1]).select_from(rows)
+        return _from(query.where(*conditions), order, key).order_by(*order)
 
-    def _ids(self) -> Select[Any]:
-        """The associations, found without a look at their summaries."""
-        assert self._base_of is not None
-        wanted = FACET.c.association
-        query = select(wanted).distinct() if self._base_of.is_word else select(wanted)
-        return query.where(self._base_of.where, *map(_has_too, self._facets))
+    def _ids(self, walked: int | None = None) -> Select[Any]:
+        """The associations, from the smallest condition on; of its first rows alone, if `walked` says so."""
+        assert self._first is not None
+        led = select(FACET.c.urgency, FACET.c.association).where(self._first.where)
+        row = (led.limit(walked) if walked else led).subquery()
+        rows: FromClause = row
+        if any(one.word for one in self._others):
+            rows = row.join(SUMMARY, SUMMARY.c.association == row.c.association)
+        query = select(row.c.association).select_from(rows).where(*(one.of(row) for one in self._others))
+        return query if len(self._first.facets) == 1 else query.distinct()
 
-    def _found(self, *columns: Any) -> Select[Any]:
-        """The associations with their summaries, from the smallest condition on."""
-        if self._base_of is None:
-            return select(*columns).select_from(SUMMARY)
-        if self._base_of.is_word:
-            return select(*columns).where(SUMMARY.c.association.in_(self._ids()), *self._probes())
-        joined = FACET.join(SUMMARY, SUMMARY.c.association == FACET.c.association)
-        others = [*map(_has_too, self._facets), *map(_spoken, self._words)]
-        return select(*columns).select_from(joined).where(self._base_of.where, *others)
 
-    def _probes(self, *, whole: bool = False) -> list[ColumnElement[bool]]:
-        """What is asked of each summary besides the smallest condition, or of all where it does not lead."""
-        first = self._base_of
-        facets, words = list(self._facets), list(self._words)
-        if whole and first is not None:
-            (words if first.is_word else facets).append(first.said)
-        return [*map(_has, facets), *map(_spoken, words)]
+_JOINED = FACET.join(SUMMARY, SUMMARY.c.association == FACET.c.association)
 
 
 def _begins(word: str) -> ColumnElement[bool]:
     return and_(FACET.c.facet >= WORD + word, FACET.c.facet < WORD + word + LAST)
-
-
-def _has(facet: str) -> ColumnElement[bool]:
-    """Whether the association of a summary has a facet."""
-    at = (FACET.c.urgency == SUMMARY.c.urgency, FACET.c.association == SUMMARY.c.association)
-    return select(FACET.c.facet).where(FACET.c.facet == facet, *at).exists()
-
-
-def _has_too(facet: str) -> ColumnElement[bool]:
-    """Whether the association of a facet's row has another facet."""
-    other = FACET.alias()
-    at = (other.c.urgency == FACET.c.urgency, other.c.association == FACET.c.association)
-    return select(other.c.facet).where(other.c.facet == facet, *at).correlate(FACET).exists()
-
-
-def _spoken(word: str) -> ColumnElement[bool]:
-    """Whether a word of the association begins so."""
-    return SUMMARY.c.words.contains(f" {word}", autoescape=True)
 
 
 def _from(query: Select[Any], order: tuple[Any, Any], key: Sequence[Any]) -> Select[Any]:

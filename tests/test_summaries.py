@@ -11,7 +11,7 @@ from auditor import eyes, rejudge
 from auditor.night import run
 from auditor.overview import overview, views
 from auditor.refresh import refresh
-from auditor.summary import asked, facets, listing, spoken, urgency, words
+from auditor.summary import asked, facets, is_named, listing, spoken, urgency, words
 from probes.model import NoPage, Reason
 from storage.model import Association, Decision, DecisionKind, Withdrawal
 from storage.summary import Listing, OpenGap, Summary
@@ -204,10 +204,12 @@ def test_a_name_is_found_however_it_was_typed(app):
     assert found(app, "") == {"a-1", "a-2", "a-3"}
 
 
-@pytest.mark.parametrize("cap", [3, 5000])
+@pytest.mark.parametrize("limits", [(5000, 10_000, 12), (3, 10_000, 12), (5000, 5, 12), (5000, 5, 1)])
 @pytest.mark.parametrize("sort", ["urgency", "name", "changed"])
-def test_pages_visit_everybody_once_in_order(app, monkeypatch, sort, cap):
-    monkeypatch.setattr("storage.lists.CAP", cap)
+def test_pages_visit_everybody_once_in_order(app, monkeypatch, sort, limits):
+    for name, value in zip(("CAP", "WALKED", "VARIANTS"), limits, strict=True):
+        monkeypatch.setattr(f"storage.lists.{name}", value)
+    monkeypatch.setattr("storage.lists.ENOUGH", 1)
     many = [
         Summary(
             f"a-{n:02}",
@@ -225,9 +227,14 @@ def test_pages_visit_everybody_once_in_order(app, monkeypatch, sort, cap):
         "name": lambda one: (one.name, one.id),
         "changed": lambda one: (-one.changed_at.timestamp() if one.changed_at else 0, one.id),
     }[sort]
-    for wanted, search in (((), ""), (("region:Nord", "youtube:missing"), ""), (("region:Nord",), "nom")):
+    for wanted, search in (
+        ((), ""),
+        (("region:Nord", "youtube:missing"), ""),
+        (("region:Nord",), "nom"),
+        ((), "no a 3"),
+    ):
         rows = everything(app, facets=wanted, search=asked(search), sort=sort)
-        expected = [one for one in many if set(wanted) <= set(facets(one))]
+        expected = [one for one in many if set(wanted) <= set(facets(one)) and is_named(one, asked(search))]
         assert [row.id for row in rows] == [one.id for one in sorted(expected, key=order)]
 
 
