@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from auditor.config import Config
-from auditor.coverage import Coverage
+from auditor.coverage import STATES, Coverage, counted
 from storage.summary import EVERYBODY
 
 Facets = Mapping[str, int]
@@ -60,8 +60,8 @@ def cohorts(
 
 
 def _cohort(facet: str, held: Facets, before: Facets, since: date | None, config: Config) -> Cohort:
-    figures = coverage_of(held, config)
-    moves = moves_of(coverage_of(before, config), figures, since) if since and before else ()
+    figures = tuple(counted(held, config))
+    moves = moves_of(counted(before, config), figures, since) if since and before else ()
     return Cohort(facet.partition(":")[2], held.get(EVERYBODY, 0), figures, tuple(moves))
 
 
@@ -71,18 +71,6 @@ def moves_of(before: Iterable[Coverage], now: Iterable[Coverage], since: date) -
     return sorted((move for move in pairs if move.points), key=lambda move: -abs(move.points))
 
 
-def coverage_of(facets: Facets, config: Config, *, survey: bool = False) -> tuple[Coverage, ...]:
-    """The figures of a group, channel by channel; beside the survey's only where it is the network."""
-    return tuple(
-        Coverage(
-            channel=channel,
-            associations=facets.get(EVERYBODY, 0),
-            confirmed=facets.get(f"{channel}:confirmed", 0),
-            unknown=facets.get(f"{channel}:unknown", 0),
-            gone=facets.get(f"{channel}:gone", 0),
-            missing=facets.get(f"{channel}:missing", 0),
-            by_choice=facets.get(f"{channel}:by_choice", 0),
-            survey=config.survey.figures.get(channel) if survey else None,
-        )
-        for channel in config.channels
-    )
+def facets_of(config: Config) -> list[str]:
+    """What the figures of a group are counted from."""
+    return [EVERYBODY, *(f"{channel}:{state}" for channel in config.channels for state in STATES)]

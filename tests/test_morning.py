@@ -7,7 +7,7 @@ import pytest
 from small import START, link, night_of, opened, steps
 
 from auditor import eyes
-from auditor.cohorts import cohorts, coverage_of
+from auditor.cohorts import cohorts
 from auditor.config import ChannelConfig, Config
 from auditor.morning import morning
 from auditor.night import run
@@ -46,20 +46,19 @@ async def app(tmp_path):
 
 async def test_the_front_page_tells_what_the_read_model_tells(app):
     told, seen = morning(app.store, app.config, NOW), overview(app.store, app.config, NOW)
-    assert told.coverage == seen.coverage
-    assert (told.opened.count, told.closed.count) == (len(seen.opened), len(seen.closed))
-    assert all(row.gap in seen.opened for row in told.opened.rows)
+    assert told.told.coverage == seen.coverage
+    assert (told.told.opened.count, told.told.closed.count) == (len(seen.opened), len(seen.closed))
+    assert all(row.gap in seen.opened for row in told.told.opened.rows)
     assert Counter({(channel, reason): n for channel, reason, n in told.untold}) == Counter(seen.untold)
-    assert told.associations == len(seen.associations)
+    assert told.told.associations == len(seen.associations)
     assert told.looks == sum(seen.counts.values())
 
 
-async def test_a_day_without_a_night_has_no_figure(app):
-    (facebook,) = [one for one in morning(app.store, app.config, NOW).trends if one.channel == "facebook"]
-    days = [START.date() + timedelta(days=day) for day in range(8)]
-    assert [day for day, _ in facebook.days] == days
-    assert [day for day, figure in facebook.days if figure] == [days[day] for day in NIGHTS]
-    assert [figure.confirmed for _, figure in facebook.told] == [11, 11, 11, 10]
+async def test_the_line_of_a_channel_has_a_figure_for_each_night(app):
+    facebook = morning(app.store, app.config, NOW).told.trends["facebook"]
+    told = [(day, figure.confirmed) for day, figure in facebook if figure]
+    days = [START.date() + timedelta(days=day) for day in NIGHTS]
+    assert told == list(zip(days, (11, 11, 11, 10), strict=True))
 
 
 async def test_a_group_that_moved_is_told_with_how_far(app):
@@ -72,14 +71,14 @@ async def test_a_group_that_moved_is_told_with_how_far(app):
 
 
 async def test_who_is_called_first_has_the_gravest_gap(app):
-    assert morning(app.store, app.config, NOW).pressing[0].id == "a0"
+    assert morning(app.store, app.config, NOW).told.calls[0].id == "a0"
 
 
 CONFIG = Config(channels={"facebook": ChannelConfig()})
 
 
 def facets(size, confirmed):
-    return {EVERYBODY: size, "facebook:confirmed": confirmed}
+    return {EVERYBODY: size, "facebook:confirmed": confirmed, "facebook:missing": size - confirmed}
 
 
 def test_groups_come_by_how_far_they_moved_and_never_by_how_well_they_do():
@@ -93,8 +92,3 @@ def test_groups_come_by_how_far_they_moved_and_never_by_how_well_they_do():
 def test_a_group_of_which_nothing_was_kept_has_not_moved():
     (group,) = cohorts({"tag:new": facets(5, 5)}, {}, START.date(), CONFIG)
     assert group.moves == ()
-
-
-def test_without_anybody_there_are_figures_of_nobody():
-    (facebook,) = coverage_of({}, CONFIG)
-    assert (facebook.low, facebook.high) == (0.0, 0.0)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Annotated, cast, get_args
 
 from fastapi import APIRouter, Query
 from fastapi.responses import HTMLResponse
 
+from auditor.summary import place
 from auditor.web import filters
 from auditor.web.asked import Asked, Page
 from auditor.web.exports import Filter
@@ -44,7 +45,7 @@ def page(
     return asked.page(
         "associations.html",
         fields=_fields(asked),
-        chosen=chosen,
+        chosen=replace(chosen, region=place(chosen.region)),
         sort=order,
         found=rows,
         chips=filters.chips(here, ordered, asked.words),

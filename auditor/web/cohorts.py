@@ -9,19 +9,16 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query
 from fastapi.responses import HTMLResponse
 
-from auditor.cohorts import cohorts
+from auditor.cohorts import cohorts, facets_of
+from auditor.front import SMALLEST
 from auditor.web.asked import Page
 from auditor.web.changes import day_of
 from storage.model import Night
-from storage.summary import EVERYBODY
 
 router = APIRouter()
 
-LEAST = 5
-"""A group of fewer would be told of its members one by one."""
 SHOWN = 60
 """Groups on a page, those that moved farthest first."""
-COUNTED = ("confirmed", "unknown", "gone", "missing", "by_choice")
 KEPT = 400
 """Nights among which a day is looked for: a year and a little."""
 
@@ -33,13 +30,12 @@ def page(
     """The groups of a kind, those that moved first."""
     kind: Literal["region", "tag"] = "tag" if by == "tag" else "region"
     store, config = asked.read, asked.app.config
-    names = store.cohorts(kind, at_least=LEAST)
-    wanted = [EVERYBODY, *(f"{channel}:{state}" for channel in config.channels for state in COUNTED)]
+    names = store.cohorts(kind, at_least=SMALLEST)
     then = _night(store.judged_nights(KEPT), day_of(since))
     before = {}
     if then is not None and then.id is not None:
         before = {cohort: held for (_, cohort), held in store.figures([then.id], names).items()}
-    told = cohorts(store.tallies(names, wanted), before, then.day if then else None, config)
+    told = cohorts(store.tallies(names, facets_of(config)), before, then.day if then else None, config)
     return asked.page("cohorts.html", by=kind, groups=told[:SHOWN], left=len(told) - SHOWN, since=then)
 
 

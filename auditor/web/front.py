@@ -5,7 +5,8 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from auditor.morning import Trend, morning
+from auditor.front import Trend
+from auditor.morning import morning
 from auditor.trend import Point
 from auditor.web.asked import Page
 from auditor.web.errors import language_of
@@ -28,8 +29,8 @@ def front(asked: Page) -> HTMLResponse:
     def points(trend: Trend) -> list[Point]:
         return [
             Point(words.day(day), figure.low if figure else None, figure.high if figure else None)
-            for day, figure in trend.days
+            for day, figure in trend
         ]
 
-    it = morning(asked.read, asked.app.config, asked.now)
+    it = morning(asked.app.store, asked.app.config, asked.now)
     return asked.page("front.html", it=it, points=points)

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import HTMLResponse
 
 from auditor.catalogue import SEVERITIES, catalogue
+from auditor.summary import place
 from auditor.web import filters
 from auditor.web.asked import Asked, Page
 from auditor.web.filters import way
@@ -43,11 +44,11 @@ def page(
         code=gap or None,
         channel=channel or None,
         severity=severity or None,
-        region=region or None,
+        region=place(region) if region else None,
         after=after or None,
     )
     here = asked.link.page("gaps")
-    told = {"gap": gap, "channel": channel, "severity": severity, "region": region}
+    told = {"gap": gap, "channel": channel, "severity": severity, "region": place(region)}
     return asked.page(
         "gaps.html",
         chosen=told,
@@ -65,7 +66,7 @@ def page(
 
 def _counts(asked: Asked, region: str) -> Iterator[Counted]:
     """Each gap on each channel that any association has, in a region or everywhere."""
-    tally = asked.read.tally(f"region:{region}" if region else "", "gap:")
+    tally = asked.read.tally(f"region:{place(region)}" if region else "", "gap:")
     for facet, count in tally.items():
         code, at, channel = facet.removeprefix("gap:").partition("@")
         if at and code in catalogue().entries:
