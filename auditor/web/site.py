@@ -25,6 +25,7 @@ from auditor.web import (
     gaps,
     meeting,
     monthly,
+    registry,
     report,
     unsubscribe,
 )
@@ -43,6 +44,7 @@ ROUTERS = (
     association.router,
     exports.router,
     meeting.router,
+    registry.router,
     badge.router,
     monthly.router,
     unsubscribe.router,

@@ -11,6 +11,7 @@ PAGES = {
     "gaps": "/gaps?channel=facebook",
     "groups": "/cohorts?by=tag",
     "a decision": "/associations/nour/decide?kind=attest&channel=facebook&account=u:nouragadir",
+    "registry": "/registry",
     "meeting": "/meeting",
     "meeting of nobody": "/meeting?tag=nobody",
     "end of a subscription": "/unsubscribe/wrong",
