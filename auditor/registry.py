@@ -36,11 +36,12 @@ FIRST_LINES = 15
 
 @dataclass(slots=True)
 class Reading:
-    """A sheet as it was understood."""
+    """A sheet as it was understood. `lines` tells where each association stands, by its id."""
 
     associations: list[Association] = field(default_factory=list)
     accounts: list[AccountRow] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+    lines: dict[str, int] = field(default_factory=dict)
 
 
 def read(path: Path, language: str = "ar") -> Reading:
@@ -112,6 +113,7 @@ class _Reader:
             return
         association = self._association(row.line, name, facts)
         self._reading.associations.append(association)
+        self._reading.lines[association.id] = row.line
         keys: set[tuple[str, str, str]] = set()
         for column, text in cells:
             if text and column not in {*FACTS, *AFTER}:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from functools import partial
@@ -17,14 +18,21 @@ from auditor.errors import InputError
 from auditor.output import document, give, give_table, say
 
 if TYPE_CHECKING:
+    from auditor.commands.session import Session
+    from auditor.difference import Line
     from auditor.problems import Problem
     from auditor.registry import Reading
+    from auditor.revision import Revision
     from auditor.wording import Wording
     from storage.registry import Changes
 
 registry = typer.Typer(no_args_is_help=True, help="The spreadsheet of associations and their links.")
 SheetFile = Annotated[Path, typer.Argument(metavar="SHEET", help="A CSV or XLSX file.")]
 PROBLEM = ("line", "column", "problem", "severity", "value")
+DIFFERENCE = ("association", "field", "change", "before", "after", "name")
+SHOWN = 200
+"""So many changes are shown before the question."""
+YES = {"y", "yes", "o", "oui", "نعم"}
 
 
 @registry.command("validate")
@@ -48,6 +56,7 @@ def validate(context: typer.Context, sheet: SheetFile, as_json: Json = False) ->
 def import_(
     context: typer.Context,
     sheet: SheetFile,
+    *,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Tell what would change; change nothing.")
     ] = False,
@@ -55,26 +64,84 @@ def import_(
         bool,
         typer.Option("--prune", help="Remove what the sheet no longer lists, with all that was seen of it."),
     ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask on a terminal.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Make the registry what a sheet says. The same sheet again changes nothing."""
+    """Make the registry what a sheet says. The same sheet again changes nothing.
+
+    On a terminal it shows what would change and asks first.
+    """
     from auditor.app import App
+    from auditor.revision import revision
 
     asked = session(context)
     config = asked.config()
     reading = _filled(sheet, config.network.language)
     with App.open(config) as app:
-        changes = app.store.save_registry(
-            reading.associations, reading.accounts, clock(), prune=prune, dry_run=dry_run
-        )
+        if dry_run:
+            _show(revision(app.store, reading, clock(), prune=prune), asked, as_json=as_json)
+            return
+        if not (yes or as_json or asked.quiet) and _is_terminal():
+            draft = revision(app.store, reading, clock(), prune=prune)
+            if draft.lines and not _agreed(draft, asked):
+                return
+        changes = app.store.save_registry(reading.associations, reading.accounts, clock(), prune=prune)
     if as_json:
-        give(document([_receipt(reading, changes, dry_run=dry_run)], clock()))
+        give(document([_receipt(reading, changes)], clock()))
         return
     for problem in reading.problems:
         say(problem.said(asked.words))
     if not asked.quiet:
-        for line in _outcome(reading, changes, asked.words, dry_run=dry_run):
+        for line in _outcome(reading, changes, asked.words):
             say(line)
+
+
+def _is_terminal() -> bool:
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def _show(draft: Revision, asked: Session, *, as_json: bool) -> None:
+    """Tell what would change."""
+    if as_json:
+        give(document((line.item() for line in draft.lines), clock()))
+        return
+    for problem in draft.problems:
+        say(problem.said(asked.words))
+    _give_lines(draft.lines, asked.words)
+    if not asked.quiet:
+        for line in _outcome(draft.reading, draft.changes, asked.words):
+            say(line)
+        say(asked.words.say("this is what would be: nothing was written"))
+
+
+def _agreed(draft: Revision, asked: Session) -> bool:
+    """Show what would change and ask whether it shall."""
+    words = asked.words
+    for problem in draft.problems:
+        say(problem.said(words))
+    _give_lines(draft.lines[:SHOWN], words)
+    if (rest := len(draft.lines) - SHOWN) > 0:
+        say(words.count("and {n} more change", "and {n} more changes", rest))
+    say(words.say("Take this over into the registry? Type yes or no."))
+    if sys.stdin.readline().strip().casefold() in YES:
+        return True
+    say(words.say("nothing changed"))
+    return False
+
+
+def _give_lines(lines: list[Line], words: Wording) -> None:
+    is_told = sys.stdout.isatty()
+    rows = (
+        (
+            line.association,
+            line.what(words) if is_told else line.field,
+            line.kind,
+            *(line.values(words) if is_told else (line.before, line.after)),
+            line.name,
+        )
+        for line in lines
+    )
+    give_table(DIFFERENCE, rows, words, {"change": partial(words.term, "outcome")})
 
 
 def _filled(sheet: Path, language: str) -> Reading:
@@ -147,13 +214,13 @@ def _counted(reading: Reading, words: Wording) -> str:
     )
 
 
-def _receipt(reading: Reading, changes: Changes, *, dry_run: bool) -> dict[str, Any]:
+def _receipt(reading: Reading, changes: Changes) -> dict[str, Any]:
     told = {key: list(map(_link, rows)) for key, rows in _by_kind(changes).items()}
     people = {key: list(ids) for key, ids in asdict(changes).items() if key.startswith("associations_")}
     return {
         "associations": len(reading.associations),
         "accounts": len(reading.accounts),
-        "dry_run": dry_run,
+        "dry_run": False,
         **told,
         **people,
         "problems": [problem.item() for problem in reading.problems],
@@ -169,14 +236,12 @@ def _link(row: Any) -> dict[str, Any]:
     return {"association": row.association, "column": row.column, "typed": row.typed}
 
 
-def _outcome(reading: Reading, changes: Changes, words: Wording, *, dry_run: bool) -> Iterator[str]:
+def _outcome(reading: Reading, changes: Changes, words: Wording) -> Iterator[str]:
     yield _counted(reading, words)
     for row in changes.withdrawn:
         yield words.pair(words.say("No longer listed, kept"), f"{row.association} {row.column}: {row.typed}")
     yield "; ".join(_changed(changes, words)) or words.say("nothing changed")
-    if dry_run:
-        yield words.say("this is what would be: nothing was written")
-    elif changes.withdrawn:
+    if changes.withdrawn:
         yield words.say(
             "what is no longer listed is kept, not audited; {option} removes it and all that was seen of it",
             option="--prune",
