@@ -8,6 +8,10 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from storage.clean import clean
+
+MOST = 2**62
+
 
 def written(key: Sequence[Any]) -> str:
     """A key as a cursor."""
@@ -23,4 +27,9 @@ def read(cursor: str | None, beginning: tuple[Any, ...]) -> tuple[Any, ...]:
     except (binascii.Error, ValueError):
         return beginning
     fits = isinstance(key, list) and [*map(type, key)] == [*map(type, beginning)]
-    return tuple(key) if fits else beginning
+    return tuple(map(_fit, key)) if fits else beginning
+
+
+def _fit(part: Any) -> Any:
+    """A part as every database takes it."""
+    return clean(part) if isinstance(part, str) else max(-MOST, min(part, MOST))

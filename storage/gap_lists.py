@@ -9,7 +9,7 @@ from typing import Any, Literal
 from sqlalchemy import ColumnElement, Connection, FromClause, Select, case, func, or_, select, true
 
 from storage import cursor
-from storage.clean import instant
+from storage.clean import clean, instant
 from storage.database import Database
 from storage.derived import GAP_COLUMNS, gap_of
 from storage.lists import CAP, WALKED
@@ -21,6 +21,7 @@ from storage.tables import GAP
 Which = Literal["opened", "closed"]
 
 GRAVEST = (-1, "", 0)
+LAST_ROW = 2**31 - 1
 FAR = datetime.max.replace(tzinfo=UTC)
 
 
@@ -40,7 +41,7 @@ class GapLists:
         limit: int = 50,
     ) -> GapPage:
         """The open gaps that faces show, the gravest first, then by association."""
-        asked = _Asked(code, channel, severity, region)
+        asked = _Asked(*clean((code, channel, severity, region)))
         with self._database.reading() as connection:
             query, count, is_exact = asked.found(connection)
             query = query.where(*_behind(asked.order, cursor.read(after, GRAVEST)))
@@ -56,7 +57,7 @@ class GapLists:
         Waived ones are no news.
         """
         at, begin = GAP.c[f"{which}_at"], instant(since)
-        rank, moment, last = cursor.read(after, (0, FAR.isoformat(), 2**62))
+        rank, moment, last = cursor.read(after, (0, FAR.isoformat(), LAST_ROW))
         rows: list[Any] = []
         with self._database.reading() as connection:
             count = min(sum(_capped(connection, query) for query in _moved(at, begin)), CAP + 1)
@@ -64,7 +65,7 @@ class GapLists:
                 query = _listed().where(GAP.c.told == true(), GAP.c.rank == grave, at >= begin)
                 if grave == rank:
                     upto = _moment(moment)
-                    query = query.where(at <= upto, or_(at < upto, GAP.c.id < last))
+                    query = query.where(at <= upto, or_(at < upto, GAP.c.id < min(last, LAST_ROW)))
                 left = limit + 1 - len(rows)
                 rows += connection.execute(query.order_by(at.desc(), GAP.c.id.desc()).limit(left)).all()
                 if len(rows) > limit:
@@ -161,9 +162,10 @@ def _listed() -> Select[Any]:
 
 def _behind(order: tuple[Any, Any, Any], key: tuple[Any, ...]) -> Iterator[ColumnElement[bool]]:
     rank, association, number = order
-    yield rank >= key[0]
-    inner = (association > key[1]) | ((association == key[1]) & (number > key[2]))
-    yield or_(rank > key[0], inner)
+    grave, name, last = min(key[0], len(SEVERITIES)), key[1], min(key[2], LAST_ROW)
+    yield rank >= grave
+    inner = (association > name) | ((association == name) & (number > last))
+    yield or_(rank > grave, inner)
 
 
 def _moment(text: str) -> datetime:

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, FromClause, Select, and_, func, literal, or_, select
 
 from storage import cursor
+from storage.clean import clean
 from storage.database import Database
 from storage.read_tables import FACET, SUMMARY, TALLY
 from storage.summary import EVERYBODY, NETWORK, Sort, SummaryPage
@@ -50,7 +51,7 @@ class Lists:
         """Associations that have every facet and, for each folded word, one that begins with it."""
         key = cursor.read(after, BEGINNINGS[sort])
         with self._database.reading() as connection:
-            asked = _Asked(connection, sorted(set(facets)), sorted(set(search)))
+            asked = _Asked(connection, clean(sorted(set(facets))), clean(sorted(set(search))))
             count, is_exact = asked.count()
             query = asked.few(sort, key) if asked.narrows and is_exact else asked.many(sort, key)
             rows = connection.execute(query.limit(limit + 1)).all()

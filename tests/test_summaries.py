@@ -13,6 +13,7 @@ from auditor.overview import overview, views
 from auditor.refresh import refresh
 from auditor.summary import asked, facets, is_named, listing, spoken, urgency, words
 from probes.model import NoPage, Reason
+from storage.cursor import written
 from storage.model import Association, Decision, DecisionKind, Withdrawal
 from storage.summary import Listing, OpenGap, Summary
 
@@ -121,10 +122,11 @@ async def test_a_rebuild_makes_every_summary_and_every_figure_again(app):
     await nights(app, {}, *[bad] * 7)
     cohorts = ("", "region:Nord", "tag:training")
     now = night_of(8)
-    before = tabled(app, now), app.store.figures(range(1, 9), cohorts)
+    ids = [night.id for night in app.store.nights()]
+    before = tabled(app, now), app.store.figures(ids, cohorts)
     rejudge.rejudge(app)
-    assert (tabled(app, now), app.store.figures(range(1, 9), cohorts)) == before
-    assert {night for night, _ in before[1]} == set(range(1, 9))
+    assert (tabled(app, now), app.store.figures(ids, cohorts)) == before
+    assert {night for night, _ in before[1]} == set(ids)
 
 
 async def test_another_configuration_makes_them_all_anew(app):
@@ -246,13 +248,27 @@ def test_a_count_stops_at_its_cap(app, monkeypatch):
     assert (page.count, page.exact, len(page.rows)) == (8, False, 3)
 
 
-@pytest.mark.parametrize("cursor", ["", "x", "é", "bm90aGluZw", "WzEsMl0", "W10"])
+@pytest.mark.parametrize(
+    "cursor",
+    [
+        "",
+        "x",
+        "é",
+        "bm90aGluZw",
+        "WzEsMl0",
+        "W10",
+        *map(written, [(-(2**70), "a"), (-1, "\0")]),
+    ],
+)
 def test_a_cursor_that_is_none_begins_at_the_beginning(app, cursor):
     put(app, Summary("a", "A"), Summary("b", "B"))
     for sort in ("urgency", "name", "changed"):
         assert [row.id for row in app.store.summaries(sort=sort, after=cursor).rows] == ["a", "b"]
-    assert app.store.told_gaps(after=cursor).rows == ()
-    assert app.store.changes(START, after=cursor).rows == ()
+    for far in (cursor, written((2**40, "\0", 2**40)), written((0, "x", 2**40))):
+        assert app.store.told_gaps(after=far, code="a\0", region="\0").rows == ()
+        assert app.store.changes(START, after=far).rows == ()
+    assert app.store.summaries(after=written((2**70, "a"))).rows == ()
+    assert app.store.summaries(["a\0"], search=["\0"]).rows == ()
 
 
 async def test_gaps_are_listed_the_gravest_first_and_by_what_is_asked(app):
