@@ -5,6 +5,7 @@ from collections import Counter
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from pydantic import TypeAdapter
 
@@ -138,6 +139,7 @@ class Small:
     archive: Archive
     web: Web
     locked: bool = False
+    folder: Path | None = None
 
     def fetcher(self, now):
         self.web.now, self.web.requests, self.web.by_host = now, 0, Counter()
@@ -160,7 +162,7 @@ def configured(channels=("website", "facebook", "youtube"), **canaries):
 
 def opened(folder, config=None):
     store = Store.open(f"sqlite:///{folder}/auditor.db")
-    return Small(config or configured(), store, Archive(folder / "archive"), Web())
+    return Small(config or configured(), store, Archive(folder / "archive"), Web(), folder=folder)
 
 
 def register(app, *rows, now=START - timedelta(hours=1), names=()):

@@ -1,4 +1,8 @@
-"""The registry in the browser: taken as a sheet, on a real server."""
+"""The registry in the browser, on a real server: taken as a sheet, corrected, shown and taken over."""
+
+import re
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from served import NOW, browsing
@@ -6,6 +10,7 @@ from small import opened
 
 from auditor import roster
 from auditor.registry import read
+from auditor.sheet import to_csv
 from auditor.wording import Wording
 from probes import links
 from storage.model import AccountRow, Association
@@ -49,3 +54,120 @@ def test_a_page_tells_how_many_are_registered(app):
         assert "2 associations are registered." in client.get("/en/registry").text.replace(
             "<bdi>", ""
         ).replace("</bdi>", "")
+
+
+def brought(client, name="sheet.csv", rows=(), language="en"):
+    data = to_csv([["id", "name", "city", "facebook"], *rows])
+    return client.post(f"/{language}/registry", files={"sheet": (name, data)})
+
+
+SAME = [
+    ["nour", "جمعية النور", "=1+1", "https://www.facebook.com/nour.agadir"],
+    ["amal", "<b>Amal</b>", "", "https://www.facebook.com/nour.agadir"],
+]
+
+
+def waiting(app):
+    folder = app.folder / "uploads"
+    return list(folder.iterdir()) if folder.exists() else []
+
+
+def agreed(client, address):
+    digest = re.search(r'name="digest" value="(\w+)"', client.get(address).text)[1]
+    return {"act": "take", "digest": digest}
+
+
+@pytest.mark.parametrize("language", ["ar", "fr", "en"])
+def test_a_sheet_is_shown_before_it_changes_anything_and_taken_over_when_agreed(app, language):
+    with browsing(app) as client:
+        answer = brought(client, rows=SAME, language=language)
+        assert answer.status_code == 303
+        shown = client.get(answer.headers["location"]).text
+        assert "&lt;b&gt;Amal&lt;/b&gt;" in shown
+        assert "<b>Amal" not in shown
+        assert Wording(language).term("problem", "shared_account") in shown
+        assert [row.association for row in app.store.accounts()] == ["nour", "amal"]
+        done = client.post(answer.headers["location"], data=agreed(client, answer.headers["location"]))
+        assert done.status_code == 303
+        assert done.headers["location"].startswith(f"/{language}/registry?taken=")
+        assert client.get(done.headers["location"]).status_code == 200
+        assert client.get(answer.headers["location"]).status_code == 404
+    assert {row.typed for row in app.store.accounts()} == {"https://www.facebook.com/nour.agadir"}
+    assert not waiting(app)
+
+
+def test_a_sheet_that_is_dropped_changes_nothing_and_is_forgotten(app):
+    with browsing(app) as client:
+        address = brought(client, rows=SAME[:1]).headers["location"]
+        assert client.post(address, data={"act": "drop"}).headers["location"] == "/en/registry"
+    assert not waiting(app)
+    assert [one.id for one in app.store.associations()] == ["amal", "nour"]
+
+
+def test_what_was_agreed_to_is_shown_anew_where_the_registry_changed_meanwhile(app):
+    with browsing(app) as client:
+        address = brought(client, rows=SAME).headers["location"]
+        form = agreed(client, address)
+        app.store.save_registry([replace(NOUR, city="Tiznit"), AMAL], LINKS, NOW)
+        again = client.post(address, data=form)
+        assert again.headers["location"] == f"{address}?anew=1"
+        assert "changed meanwhile" in client.get(again.headers["location"]).text
+        assert app.store.association("nour").city == "Tiznit"
+        assert client.post(address, data=agreed(client, address)).status_code == 303
+    assert app.store.association("nour").city == "=1+1"
+
+
+def test_a_sheet_that_changes_nothing_cannot_be_taken_over(app):
+    with browsing(app) as client:
+        sheet = client.get("/fr/registry.xlsx").content
+        answer = client.post("/fr/registry", files={"sheet": ("a.xlsx", sheet)})
+        shown = client.get(answer.headers["location"]).text
+    assert "Cette feuille ne change rien." in shown
+    assert 'value="take"' not in shown
+
+
+@pytest.mark.parametrize(
+    ("data", "status", "said"),
+    [
+        (b"\xd0\xcf\x11\xe0old", 422, "cannot be read as a sheet"),
+        (b"\0\0\0", 422, "cannot be read as a sheet"),
+        (b"PK\x03\x04broken", 422, "cannot be read as a sheet"),
+        (b"what,where\n1,2\n", 422, "No column has the names"),
+        (b"id,name\n", 422, "names no association"),
+        (b"x" * (10 * 1024 * 1024 + 1), 413, "larger than 10 MB"),
+    ],
+)
+def test_a_file_that_is_no_registry_is_refused_in_words_and_not_kept(app, data, status, said):
+    with browsing(app) as client:
+        answer = client.post("/en/registry", files={"sheet": ("a.xlsx", data)})
+    assert answer.status_code == status
+    assert said in answer.text
+    assert not waiting(app)
+
+
+def test_a_waiting_sheet_is_forgotten_after_a_day(app):
+    moment = [NOW]
+    with browsing(app, lambda: moment[0]) as client:
+        address = brought(client, rows=SAME).headers["location"]
+        moment[0] = NOW + timedelta(hours=23)
+        assert client.get(address).status_code == 200
+        moment[0] = NOW + timedelta(days=1)
+        assert client.get(address).status_code == 404
+        brought(client, rows=SAME)
+    assert len(waiting(app)) == 1
+
+
+@pytest.mark.parametrize("name", ["..%2F..%2Fauditor.db", "20261125090000-" + "a" * 22, "x"])
+def test_a_name_that_was_not_given_out_leads_to_no_file(app, name):
+    with browsing(app) as client:
+        assert client.get(f"/en/registry/diff/{name}").status_code == 404
+        client.post(f"/en/registry/diff/{name}", data={"act": "drop"})
+    assert [one.id for one in app.store.associations()] == ["amal", "nour"]
+
+
+def test_of_thousands_of_changes_the_first_are_shown(app):
+    with browsing(app) as client:
+        many = [[f"n{n}", f"Name {n}", "", ""] for n in range(600)]
+        shown = client.get(brought(client, rows=[*SAME, *many]).headers["location"]).text
+    assert shown.count('<tr><th scope="row">') == 500
+    assert "more changes" in shown

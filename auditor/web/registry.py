@@ -2,24 +2,121 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import quote
 
-from fastapi import APIRouter, Query
-from fastapi.responses import HTMLResponse, Response
+from fastapi import APIRouter, Form, Query, UploadFile
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from pydantic import BaseModel, ConfigDict
 
-from auditor import roster, sheet
+from auditor import roster
+from auditor.errors import InputError
 from auditor.export import MEDIA
-from auditor.web.asked import Page
+from auditor.registry import read
+from auditor.revision import Revision, revision
+from auditor.sheet import to_csv
+from auditor.uploads import Uploads
+from auditor.web.asked import Asked, Page
+from auditor.wording import Wording
 from storage.summary import EVERYBODY
 
 router = APIRouter()
 
+MOST = 10 * 1024 * 1024
+"""The largest sheet that is taken, in bytes."""
+SHOWN = 500
+"""So many changes are shown on a page."""
+FEW = 100
+"""So many problems are."""
+
+
+class Answer(BaseModel):
+    """What was decided of a waiting sheet, and the digest of the changes that were shown."""
+
+    model_config = ConfigDict(frozen=True)
+
+    act: Literal["take", "drop"]
+    digest: str = ""
+
 
 @router.get("/{language}/registry")
-def home(asked: Page) -> HTMLResponse:
-    """How many are registered, and the ways out and in."""
-    return asked.page("registry.html", associations=asked.read.tally().get(EVERYBODY, 0))
+def home(asked: Page, taken: int | None = None) -> HTMLResponse:
+    """How many are registered, and the ways out and in. `taken` are the changes that were just taken over."""
+    return _home(asked, taken=taken)
+
+
+@router.post("/{language}/registry")
+def bring(asked: Page, sheet: UploadFile) -> Response:
+    """Keep a sheet and lead to what it would change, or tell why it cannot be read."""
+    data = sheet.file.read(MOST + 1)
+    if len(data) > MOST:
+        return _home(asked, status=413, trouble=asked.words.say("This file is larger than 10 MB."))
+    waiting = _uploads(asked)
+    name = waiting.keep(data, asked.now)
+    try:
+        _compared(asked, waiting.folder / name)
+    except InputError as trouble:
+        waiting.forget(name)
+        return _home(asked, status=422, trouble=_told(trouble, asked.words))
+    return RedirectResponse(asked.link.page(f"registry/diff/{name}"), 303)
+
+
+@router.get("/{language}/registry/diff/{name}")
+def difference(asked: Page, name: str, *, anew: bool = False) -> HTMLResponse:
+    """What a waiting sheet would change. `anew`: what was agreed to is not what it would change now."""
+    path = _uploads(asked).find(name, asked.now)
+    if path is None:
+        gone = asked.words.say("This sheet does not wait any more. Please bring it in again.")
+        return _home(asked, status=404, trouble=gone)
+    draft = _compared(asked, path)
+    return asked.page("registry_diff.html", it=draft, name=name, anew=anew, shown=SHOWN, few=FEW)
+
+
+@router.post("/{language}/registry/diff/{name}")
+def decide(asked: Page, name: str, answer: Annotated[Answer, Form()]) -> Response:
+    """Take a sheet over, if it changes what was agreed to, or drop it."""
+    waiting = _uploads(asked)
+    path = waiting.find(name, asked.now)
+    if answer.act == "drop" or path is None:
+        waiting.forget(name)
+        return RedirectResponse(asked.link.page("registry"), 303)
+    draft = _compared(asked, path)
+    if draft.digest != answer.digest:
+        return RedirectResponse(f"{asked.link.page(f'registry/diff/{name}')}?anew=1", 303)
+    asked.app.store.save_registry(draft.reading.associations, draft.reading.accounts, asked.now)
+    waiting.forget(name)
+    return RedirectResponse(f"{asked.link.page('registry')}?taken={len(draft.lines)}", 303)
+
+
+def _home(asked: Asked, *, status: int = 200, taken: int | None = None, trouble: str = "") -> HTMLResponse:
+    count = asked.read.tally().get(EVERYBODY, 0)
+    return asked.page("registry.html", status=status, associations=count, taken=taken, trouble=trouble)
+
+
+def _uploads(asked: Asked) -> Uploads:
+    return Uploads(asked.app.folder / "uploads")
+
+
+def _compared(asked: Asked, path: Path) -> Revision:
+    """The sheet beside the registry. Raises InputError."""
+    reading = read(path, asked.app.config.network.language)
+    if not reading.associations:
+        raise InputError(str(path), "it names no association")
+    return revision(asked.app.store, reading, asked.now)
+
+
+def _told(trouble: InputError, words: Wording) -> str:
+    """Why a sheet cannot be read, in the page's language."""
+    known = {
+        "it names no association": words.say("This sheet names no association."),
+        "no column is called name": words.say(
+            "No column has the names of the associations. Take the registry as a sheet, and fill that in."
+        ),
+    }
+    return known.get(trouble.why) or words.say(
+        "This file cannot be read as a sheet. Please save it as an Excel workbook (.xlsx) or as CSV."
+    )
 
 
 @router.get("/{language}/registry.{form}")
@@ -32,7 +129,7 @@ def download(
     if form == "xlsx":
         data = roster.workbook(lines, words, right_to_left=words.direction == "rtl")
     else:
-        data = sheet.to_csv(lines, delimiter=delimiter)
+        data = to_csv(lines, delimiter=delimiter)
     day = asked.now.date().isoformat()
     spoken = quote(f"{words.say('Registry')}-{day}.{form}")
     disposition = f"attachment; filename=\"registry-{day}.{form}\"; filename*=UTF-8''{spoken}"

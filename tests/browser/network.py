@@ -11,6 +11,7 @@ from small import Small, Web
 from auditor import eyes
 from auditor.config import ChannelConfig, load, packaged
 from auditor.night import run
+from auditor.sheet import to_csv
 from probes import links
 from probes.fetch import FetchOptions
 from probes.model import Activity, Ask, Finding, FoundLink, Presence, Reason, absent, present, unknown
@@ -60,6 +61,14 @@ ACCOUNTS = (
     *((f"x{number}", "facebook", f"https://www.facebook.com/x{number}", WORDS[number % 2])
       for number in range(10)),
 )  # fmt: skip
+SHEET = (
+    ("id", "name", "city", "media_officer", "facebook", "youtube", "none_by_choice"),
+    ("nour", "جمعية النور", "Tiznit", "bénévole", "https://www.facebook.com/nour.agadir", "", "twitter"),
+    ("amal", MARKUP, "", MARKUP, "https://www.facebook.com/nour.agadir", "", "fax"),
+    ("long", LONG, "Rabat", "لا أحد", f"https://www.facebook.com/{'a' * 50}", "", ""),
+)
+WAITING = f"{NOW:%Y%m%d%H%M%S}-{'a' * 22}"
+"""A corrected sheet that waits to be taken over."""
 FOUND = FoundLink("instagram", "nour", "https://www.instagram.com/nour/", "anchor", "https://nour.example/")
 
 
@@ -84,7 +93,13 @@ def played(folder):
     channels = {name: ChannelConfig() for name in config.channels}
     fetch = FetchOptions(second_pass_after=0, host_delay=0)
     config = config.model_copy(update={"channels": channels, "fetch": fetch})
-    app = Small(config, Store.open(f"sqlite:///{folder}/auditor.db"), Archive(folder / "archive"), Web())
+    app = Small(
+        config,
+        Store.open(f"sqlite:///{folder}/auditor.db"),
+        Archive(folder / "archive"),
+        Web(),
+        folder=folder,
+    )
     rows = [
         AccountRow(who, typed, links.identify(typed, channel), channel) for who, channel, typed, _ in ACCOUNTS
     ]
@@ -92,6 +107,8 @@ def played(folder):
     asyncio.run(_nights(app))
     for decision in _decisions():
         app.store.add_decision(decision)
+    (folder / "uploads").mkdir()
+    (folder / "uploads" / WAITING).write_bytes(to_csv(SHEET))
     return app
 
 

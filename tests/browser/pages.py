@@ -1,5 +1,7 @@
 """The pages that are looked at, by name: a line here has a page tried in every language, width and light."""
 
+from network import WAITING
+
 PAGES = {
     "front": "/",
     "association": "/associations/nour",
@@ -12,6 +14,7 @@ PAGES = {
     "groups": "/cohorts?by=tag",
     "a decision": "/associations/nour/decide?kind=attest&channel=facebook&account=u:nouragadir",
     "registry": "/registry",
+    "what a sheet would change": f"/registry/diff/{WAITING}",
     "meeting": "/meeting",
     "meeting of nobody": "/meeting?tag=nobody",
     "end of a subscription": "/unsubscribe/wrong",
