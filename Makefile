@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all check format words bench lock clean
+.PHONY: help demo test test-all check format words pictures bench lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -45,6 +45,9 @@ format: $(VENV)/.dev ## let ruff format and fix
 
 words: $(VENV)/.run ## bring the catalogues of messages in step with code and templates
 	@$(BIN)/python -m auditor.extraction
+
+pictures: $(VENV)/.dev demo ## take the pictures of docs/pictures from the demo anew
+	@PYTHONPATH=tests/browser $(BIN)/python tests/browser/pictures.py demo docs/pictures
 
 bench: $(VENV)/.dev ## measured costs, as ratios in one run
 	@$(BIN)/python -m pytest tests/bench -m bench -s
