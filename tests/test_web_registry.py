@@ -169,5 +169,5 @@ def test_of_thousands_of_changes_the_first_are_shown(app):
     with browsing(app) as client:
         many = [[f"n{n}", f"Name {n}", "", ""] for n in range(600)]
         shown = client.get(brought(client, rows=[*SAME, *many]).headers["location"]).text
-    assert shown.count('<tr><th scope="row">') == 500
+    assert shown.count("<dt>") == 500
     assert "more changes" in shown
