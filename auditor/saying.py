@@ -15,9 +15,12 @@ from auditor.standing import DISPUTED, in_force
 from probes.model import Identity
 from storage.model import AccountRow, Decision, DecisionKind, Withdrawal
 from storage.store import Store
+from storage.talk import By
 
 AT_ONCE = frozenset({DecisionKind.ATTEST, DecisionKind.WAIVE})
 """The words that are laid over what was concluded; the others tell the next night what to look at."""
+DECISION = "decision"
+"""The source of what a decision changes in the registry."""
 
 
 @dataclass(slots=True)
@@ -137,7 +140,9 @@ class Saying:
         if there.listed(identity.key or ""):
             return
         link = identity.canonical or identity.url or ""
-        row = self.store.register(AccountRow(there.association, link, identity, there.channel), self.now)
+        row = self.store.register(
+            AccountRow(there.association, link, identity, there.channel), self.now, by=By(self.who, DECISION)
+        )
         self._keep(self._word(DecisionKind.OURS, None), [row])
 
 
@@ -147,7 +152,8 @@ def withdrawn(store: Store, number: str, *, who: str, why: str, now: datetime) -
     words = with_twins(number, list(store.decisions()), now)
     store.withdraw([word.id for word in words if word.id], Withdrawal(who, because, now))
     if words[0].kind is DecisionKind.OURS:
-        store.unlist([word.account_id for word in words if word.account_id], now)
+        theirs = [word.account_id for word in words if word.account_id]
+        store.unlist(theirs, now, by=By(who, DECISION))
     return words
 
 

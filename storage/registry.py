@@ -2,52 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, replace
 from datetime import datetime
-from typing import Any, Generic, TypeVar
+from typing import Any
 
-from sqlalchemy import Connection, Table, delete, insert, select, update
+from sqlalchemy import Connection, Select, Table, delete, func, insert, select, update
 
 from probes.model import Identity, Kind
-from storage import stale
+from storage import stale, trail
+from storage.changes import Changes, Comparison, Difference, Mark
 from storage.clean import clean, instant
 from storage.database import Database
 from storage.model import AccountRow, Association, DecisionKind
 from storage.tables import ACCOUNT, ASSOCIATION, DECISION, WITHDRAWAL
-
-Mark = tuple[str, str, str, str]
-K = TypeVar("K")
-V = TypeVar("V")
-
-
-@dataclass(frozen=True, slots=True)
-class Changes:
-    """What an import changed. `added` holds also the links that are listed again after a withdrawal."""
-
-    added: tuple[AccountRow, ...] = ()
-    changed: tuple[AccountRow, ...] = ()
-    withdrawn: tuple[AccountRow, ...] = ()
-    pruned: tuple[AccountRow, ...] = ()
-    associations_added: tuple[str, ...] = ()
-    associations_changed: tuple[str, ...] = ()
-    associations_withdrawn: tuple[str, ...] = ()
-    associations_pruned: tuple[str, ...] = ()
-
-    def __bool__(self) -> bool:
-        return any(asdict(self).values())
-
-    @property
-    def touched(self) -> set[str]:
-        """The associations of which anything changed."""
-        links = (*self.added, *self.changed, *self.withdrawn, *self.pruned)
-        return {
-            *(link.association for link in links),
-            *self.associations_added,
-            *self.associations_changed,
-            *self.associations_withdrawn,
-            *self.associations_pruned,
-        }
+from storage.talk import OPERATOR, By
 
 
 class Registry:
@@ -61,43 +30,67 @@ class Registry:
         accounts: Iterable[AccountRow],
         now: datetime,
         *,
+        by: By = OPERATOR,
+        whole: bool = True,
         prune: bool = False,
         dry_run: bool = False,
+        agreed: str | None = None,
     ) -> Changes:
         """Make the registry what the sheet says, in one transaction; the same sheet again changes nothing.
 
         A link is the same one as long as its association, column, channel and key (or typed text, where it
         has no key) are. One the sheet no longer lists is withdrawn, and with `prune` removed with everything
-        seen of it, unless a person's word in `ours` keeps it: that has to be withdrawn first.
-        New links in the answer have no id yet. `dry_run` tells the changes and makes none.
+        seen of it, unless a person's word in `ours` keeps it: that has to be withdrawn first. A sheet that is
+        not `whole` leaves the associations alone that it does not list.
+        New links in the answer have no id yet. `dry_run` tells the changes and makes none; nor are any made
+        where they are not those that were `agreed` to, by their digest.
         """
+        sheet = _Sheet([clean(a) for a in associations], [clean(a) for a in accounts], whole=whole)
         with self._database.writing() as connection:
-            sheet = _Sheet([clean(a) for a in associations], [clean(a) for a in accounts])
-            changes = sheet.saved(connection, instant(now), prune=prune)
+            compared = sheet.compared(connection, prune=prune)
+            changes = compared.changes(clean(by), instant(now))
+            if dry_run or agreed not in {None, changes.digest}:
+                return changes
+            _save(connection, compared, instant(now))
+            trail.write(connection, changes.lines)
             stale.mark(self._database, connection, changes.touched)
-            if dry_run:
-                connection.rollback()
         return changes
 
-    def register(self, account: AccountRow, now: datetime) -> AccountRow:
+    def register(self, account: AccountRow, now: datetime, *, by: By = OPERATOR) -> AccountRow:
         """List one link beside those of the sheet, and give it back with its id; a listed one stays."""
         fit, at = clean(account), instant(now)
         columns = ("association", "column", "channel", "mark")
         listed = self._database.insert(ACCOUNT).values({**_columns(fit), "added_at": at})
         where = [ACCOUNT.c[name] == _columns(fit)[name] for name in columns]
         with self._database.writing() as connection:
+            there = connection.execute(select(ACCOUNT.c.withdrawn_at).where(*where)).first()
+            if there is None or there.withdrawn_at:
+                line = clean(by).change(at, fit.association, fit.column, None, fit.typed)
+                trail.write(connection, [line])
             connection.execute(listed.on_conflict_do_nothing(index_elements=columns))
             connection.execute(update(ACCOUNT).where(*where).values(withdrawn_at=None))
             stale.mark(self._database, connection, [fit.association])
             return account_of(connection.execute(select(ACCOUNT).where(*where)).one())
 
-    def unlist(self, account_ids: Iterable[int], now: datetime) -> None:
+    def unlist(self, account_ids: Iterable[int], now: datetime, *, by: By = OPERATOR) -> None:
         """Withdraw links as a sheet does that no longer lists them."""
-        ids = list(account_ids)
+        ids, at = list(account_ids), instant(now)
         where = ACCOUNT.c.id.in_(ids) & ACCOUNT.c.withdrawn_at.is_(None)
         with self._database.writing() as connection:
+            rows = [account_of(row) for row in connection.execute(select(ACCOUNT).where(where))]
+            lines = (clean(by).change(at, row.association, row.column, row.typed, None) for row in rows)
+            trail.write(connection, lines)
             stale.mark_owners(self._database, connection, ids)
-            connection.execute(update(ACCOUNT).where(where).values(withdrawn_at=instant(now)))
+            connection.execute(update(ACCOUNT).where(where).values(withdrawn_at=at))
+
+    def registered(self) -> tuple[int, int]:
+        """How many associations and how many links are listed."""
+        with self._database.reading() as connection:
+            people, links = (
+                connection.execute(select(func.count()).where(table.c.withdrawn_at.is_(None))).scalar_one()
+                for table in (ASSOCIATION, ACCOUNT)
+            )
+        return people, links
 
     def associations(self, *, include_withdrawn: bool = False) -> Iterator[Association]:
         """The associations, in the order of their ids."""
@@ -130,80 +123,67 @@ class Registry:
         return account_of(row) if row else None
 
 
-@dataclass(frozen=True, slots=True)
-class _Difference(Generic[K, V]):
-    """What a sheet says beside what is stored: `back` was withdrawn before, `left` is not listed now."""
-
-    new: dict[K, V]
-    back: dict[K, V]
-    changed: dict[K, V]
-    left: dict[K, V]
-
-    @classmethod
-    def between(
-        cls, stored: Mapping[K, V], withdrawn: Collection[K], listed: Mapping[K, V]
-    ) -> _Difference[K, V]:
-        """Compare by key, then by value."""
-        known = {key: value for key, value in listed.items() if key in stored}
-        return cls(
-            new={key: value for key, value in listed.items() if key not in stored},
-            back={key: value for key, value in known.items() if key in withdrawn},
-            changed={k: v for k, v in known.items() if k not in withdrawn and stored[k] != v},
-            left={key: value for key, value in stored.items() if key not in listed},
-        )
-
-
 class _Sheet:
-    """A sheet on its way into the store. Of a link listed twice in one column, the first counts."""
+    """A sheet on its way into the store. Of a link listed twice in one column, the first counts.
 
-    def __init__(self, associations: Iterable[Association], accounts: Iterable[AccountRow]) -> None:
+    One that is not `whole` speaks of its associations alone.
+    """
+
+    def __init__(
+        self, associations: Iterable[Association], accounts: Iterable[AccountRow], *, whole: bool = True
+    ) -> None:
         self._associations = {association.id: association for association in associations}
         self._accounts: dict[Mark, AccountRow] = {}
+        self._whole = whole
         for account in accounts:
             self._accounts.setdefault(_mark(account), _bare(account))
 
-    def saved(self, connection: Connection, now: datetime, *, prune: bool) -> Changes:
-        """Write the sheet and tell what that changed."""
-        rows = connection.execute(select(ASSOCIATION)).all()
+    def compared(self, connection: Connection, *, prune: bool) -> Comparison:
+        """The sheet beside what is stored."""
+        rows = connection.execute(self._those(select(ASSOCIATION), ASSOCIATION.c.id)).all()
+        was = {row.id: association_of(row) for row in rows}
         closed = {row.id for row in rows if row.withdrawn_at}
-        people = _Difference.between(
-            {row.id: association_of(row) for row in rows}, closed, self._associations
-        )
-        stored = {_mark(row): row for row in map(account_of, connection.execute(select(ACCOUNT)))}
+        links = connection.execute(self._those(select(ACCOUNT), ACCOUNT.c.association))
+        stored = {_mark(row): row for row in map(account_of, links)}
         gone = {mark for mark, row in stored.items() if row.withdrawn_at}
         bare = {mark: _bare(row) for mark, row in stored.items()}
-        ids = {mark: row.id for mark, row in stored.items()}
-        links = self._vouched(_Difference.between(bare, gone, self._accounts), ids, connection)
-        _write(connection, ASSOCIATION, people, {i: i for i in people.left | self._associations}, {})
-        _write(connection, ACCOUNT, links, ids, {"added_at": now})
-        _leave(connection, ACCOUNT, [ids[m] for m in links.left if prune or m not in gone], now, prune=prune)
-        _leave(
-            connection, ASSOCIATION, [i for i in people.left if prune or i not in closed], now, prune=prune
+        kept = self._vouched(stored, connection)
+        return Comparison(
+            Difference.between(was, closed, self._associations, prune=prune),
+            Difference.between(bare, gone, self._accounts, prune=prune).keeping(kept),
+            was,
+            stored,
+            prune=prune,
         )
-        return _changes(people, closed, links, stored, prune=prune)
 
-    def _vouched(
-        self, links: _Difference[Mark, AccountRow], ids: Mapping[Mark, int | None], connection: Connection
-    ) -> _Difference[Mark, AccountRow]:
-        """The difference without the links that the sheet lacks and a person called the association's own."""
+    def _those(self, query: Select[Any], association: Any) -> Select[Any]:
+        return query if self._whole else query.where(association.in_(list(self._associations)))
+
+    def _vouched(self, stored: Mapping[Mark, AccountRow], connection: Connection) -> set[Mark]:
+        """The links that a person called their own, of associations that the sheet lists."""
         said = (
             select(DECISION.c.account_id)
             .outerjoin(WITHDRAWAL, WITHDRAWAL.c.decision_id == DECISION.c.id)
             .where(DECISION.c.kind == DecisionKind.OURS.value, WITHDRAWAL.c.decision_id.is_(None))
         )
         theirs = set(connection.execute(said).scalars())
-        left = {
-            mark: row
-            for mark, row in links.left.items()
-            if ids[mark] not in theirs or mark[0] not in self._associations
-        }
-        return replace(links, left=left)
+        return {mark for mark, row in stored.items() if row.id in theirs and mark[0] in self._associations}
+
+
+def _save(connection: Connection, made: Comparison, now: datetime) -> None:
+    """Write what the comparison says."""
+    ids = {mark: row.id for mark, row in made.stored.items()}
+    people = {i: i for i in made.was}
+    _write(connection, ASSOCIATION, made.people, people, {})
+    _write(connection, ACCOUNT, made.links, ids, {"added_at": now})
+    _leave(connection, ACCOUNT, [ids[mark] for mark in made.links.left], now, prune=made.prune)
+    _leave(connection, ASSOCIATION, list(made.people.left), now, prune=made.prune)
 
 
 def _write(
     connection: Connection,
     table: Table,
-    difference: _Difference[Any, Any],
+    difference: Difference[Any, Any],
     ids: Mapping[Any, Any],
     born: Mapping[str, Any],
 ) -> None:
@@ -221,34 +201,6 @@ def _leave(connection: Connection, table: Table, ids: list[Any], now: datetime, 
         connection.execute(
             delete(table).where(where) if prune else update(table).where(where).values(withdrawn_at=now)
         )
-
-
-def _changes(
-    people: _Difference[str, Association],
-    closed: Collection[str],
-    links: _Difference[Mark, AccountRow],
-    stored: Mapping[Mark, AccountRow],
-    *,
-    prune: bool,
-) -> Changes:
-    def numbered(rows: Mapping[Mark, AccountRow]) -> tuple[AccountRow, ...]:
-        return tuple(
-            replace(row, id=stored[mark].id, added_at=stored[mark].added_at) if mark in stored else row
-            for mark, row in rows.items()
-        )
-
-    left = tuple(stored[mark] for mark in links.left if prune or not stored[mark].withdrawn_at)
-    gone = tuple(i for i in people.left if prune or i not in closed)
-    return Changes(
-        added=numbered(links.new | links.back),
-        changed=numbered(links.changed),
-        withdrawn=() if prune else left,
-        pruned=left if prune else (),
-        associations_added=tuple(people.new | people.back),
-        associations_changed=tuple(people.changed),
-        associations_withdrawn=() if prune else gone,
-        associations_pruned=gone if prune else (),
-    )
 
 
 def _mark(account: AccountRow) -> Mark:

@@ -24,6 +24,7 @@ from storage.registry import Registry
 from storage.replies import Replies
 from storage.summaries import Summaries
 from storage.tallies import Tallies
+from storage.trail import Trail
 from storage.writer import Writer
 
 
@@ -40,6 +41,7 @@ class Store(
     Lists,
     GapLists,
     Tallies,
+    Trail,
 ):
     """The registry, the nights, the conclusions and the decisions of one network."""
 

@@ -5,9 +5,11 @@ Plain, frozen and free of SQL, as those of `storage.model`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date, datetime
 from enum import StrEnum
+
+from storage.model import Association
 
 
 class LetterState(StrEnum):
@@ -127,12 +129,29 @@ class Subscription:
     token_hash: str | None = None
 
 
+ASSOCIATION = "association"
+"""What a line of the trail is about where the association itself came or left."""
+PRUNE = "prune"
+"""The source of what was removed with all that was seen of it."""
+FIELDS = tuple(one.name for one in fields(Association) if one.name != "id")
+"""What of an association may change."""
+
+
+class ChangeKind(StrEnum):
+    """How something of the registry changed: `withdrawn` is kept, not audited; `pruned` is removed."""
+
+    ADDED = "added"
+    CHANGED = "changed"
+    WITHDRAWN = "withdrawn"
+    PRUNED = "pruned"
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """A line of the registry's audit trail: who changed which field of an association, from what to what.
 
-    `source` is where it was changed: `import`, `web`, `decision`. An association that came or left has the
-    field `association`; a link has its column's name.
+    `source` is where it was changed: `import`, `web`, `decision`, or `prune` for what was removed. An
+    association that came or left has the field `association`; a link has its column's name.
     """
 
     at: datetime
@@ -143,3 +162,30 @@ class Change:
     before: str | None
     after: str | None
     id: int | None = None
+
+    @property
+    def kind(self) -> ChangeKind:
+        """What became of it."""
+        if self.field in FIELDS or (self.before is not None and self.after is not None):
+            return ChangeKind.CHANGED
+        if self.before is None:
+            return ChangeKind.ADDED
+        return ChangeKind.PRUNED if self.source == PRUNE else ChangeKind.WITHDRAWN
+
+
+@dataclass(frozen=True, slots=True)
+class By:
+    """Who changes the registry, and where."""
+
+    who: str
+    source: str
+
+    def change(
+        self, at: datetime, association: str, field: str, before: str | None, after: str | None
+    ) -> Change:
+        """A line of the trail."""
+        return Change(at, self.who, self.source, association, field, before, after)
+
+
+OPERATOR = By("operator", "import")
+"""Whoever runs the auditor, where nobody is named."""

@@ -27,6 +27,7 @@ from auditor.practice import sheet
 from auditor.practice.model import Tonight
 from auditor.practice.situations import IMPORT_NIGHT, LAST
 from storage.model import Night
+from storage.talk import By
 
 MARK = "# Written by `auditor demo`, which may write it anew."
 CONFIG = (
@@ -188,7 +189,8 @@ def import_tonight(app: App, folder: Path, tonight: Tonight) -> None:
     if tonight.number in (1, IMPORT_NIGHT):
         path = sheet.write(folder / "registry.xlsx", corrected=tonight.number == IMPORT_NIGHT)
         reading = registry.read(path, app.config.network.language)
-        app.store.save_registry(reading.associations, reading.accounts, tonight.moment)
+        by = By("coordinator", "import")
+        app.store.save_registry(reading.associations, reading.accounts, tonight.moment, by=by)
 
 
 async def _night(

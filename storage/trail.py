@@ -1,0 +1,52 @@
+"""The registry's audit trail: who changed what, from what to what. It outlives what it tells of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import Connection, insert, select
+
+from storage.database import Database
+from storage.talk import Change
+from storage.talk_tables import TRAIL
+
+
+class Trail:
+    """The queries of the trail. A part of `Store`."""
+
+    _database: Database
+
+    def trail(
+        self, association: str | None = None, *, before: int | None = None, limit: int | None = 100
+    ) -> list[Change]:
+        """The newest lines first, of everybody or of one association: a page of those before this id."""
+        query = select(TRAIL).order_by(TRAIL.c.id.desc()).limit(limit)
+        if association is not None:
+            query = query.where(TRAIL.c.association == association)
+        if before is not None:
+            query = query.where(TRAIL.c.id < before)
+        with self._database.reading() as connection:
+            return [_change(row) for row in connection.execute(query)]
+
+
+def write(connection: Connection, lines: Iterable[Change]) -> None:
+    """Add lines, in the transaction that makes the changes."""
+    rows = [
+        {
+            "at": line.at,
+            "who": line.who,
+            "source": line.source,
+            "association": line.association,
+            "field": line.field,
+            "before": line.before,
+            "after": line.after,
+        }
+        for line in lines
+    ]
+    if rows:
+        connection.execute(insert(TRAIL), rows)
+
+
+def _change(row: Any) -> Change:
+    return Change(**row._mapping)  # noqa: SLF001  # public, named so to leave columns their names
