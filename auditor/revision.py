@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from auditor.difference import Before, Line, difference, digest, shared
+from auditor.difference import Line, difference, shared
 from auditor.problems import Problem
 from auditor.registry import Reading
-from storage.registry import Changes
+from storage.changes import Changes
 from storage.store import Store
 
 
@@ -24,13 +24,10 @@ class Revision:
     @property
     def digest(self) -> str:
         """What it would change, in short."""
-        return digest(self.lines)
+        return self.changes.digest
 
 
 def revision(store: Store, reading: Reading, now: datetime, *, prune: bool = False) -> Revision:
     """Compare a sheet with the registry; change nothing."""
-    people = {one.id: one for one in store.associations(include_withdrawn=True)}
-    typed = {row.id: row.typed for row in store.accounts()}
     changes = store.save_registry(reading.associations, reading.accounts, now, prune=prune, dry_run=True)
-    lines = difference(changes, Before(people, typed), reading.associations)
-    return Revision(reading, changes, lines, [*reading.problems, *shared(reading, changes)])
+    return Revision(reading, changes, difference(changes), [*reading.problems, *shared(reading, changes)])

@@ -129,6 +129,7 @@ def test_every_heading_and_code_of_a_table_has_a_word():
         *tell.GAP,
         *night.CHANGE,
         *registry.PROBLEM,
+        *registry.TRAIL,
         *decide.COLUMNS,
         *look.IDENTITY,
         *look.FOUND,

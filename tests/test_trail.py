@@ -1,5 +1,6 @@
 """The audit trail: whatever changes in the registry is kept with who changed it, in the same transaction."""
 
+import json
 import sqlite3
 from dataclasses import replace
 from datetime import timedelta
@@ -7,6 +8,8 @@ from datetime import timedelta
 import pytest
 from small import START, link
 
+from auditor.cli import main
+from auditor.commands.registry import TRAIL
 from auditor.saying import Saying, withdrawn
 from storage.changes import altered
 from storage.model import Association
@@ -200,3 +203,38 @@ def test_a_trail_carries_no_direction_override(store, tmp_path):
 
 def test_an_entry_that_is_the_same_alters_nothing():
     assert list(altered(AMAL, AMAL)) == []
+
+
+@pytest.fixture
+def auditor(tmp_path, monkeypatch, capsys):
+    """Run a command in an empty folder; give what it wrote."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LOGNAME", "keeper")
+
+    def run(*words, **sheets):
+        for name, text in sheets.items():
+            (tmp_path / f"{name}.csv").write_text(text, encoding="utf-8")
+        assert main(list(words)) == 0
+        return capsys.readouterr().out
+
+    return run
+
+
+def test_an_import_is_kept_under_the_login_name_or_the_one_that_is_said(auditor):
+    auditor("registry", "import", "one.csv", one="id,name\nnour,Nour\n")
+    auditor("registry", "import", "two.csv", "--who", "Amina", two="id,name,city\nnour,Nour,Taza\n")
+    told = json.loads(auditor("registry", "trail", "--json"))["items"]
+    assert [(one["who"], one["source"], one["field"], one["change"], one["after"]) for one in told] == [
+        ("Amina", "import", "city", "changed", "Taza"),
+        ("keeper", "import", "association", "added", "Nour"),
+    ]
+    assert list(told[0]) == list(TRAIL)
+
+
+def test_the_trail_of_an_association_is_a_table(auditor):
+    both = "id,name\nnour,Nour\namal,Amal\n"
+    auditor("registry", "import", "both.csv", "--who", "Amina", both=both)
+    heading, line = auditor("registry", "trail", "--association", "amal").splitlines()
+    assert heading.split("\t") == list(TRAIL)
+    assert line.split("\t")[1:] == ["Amina", "import", "amal", "association", "added", "", "Amal"]
+    assert auditor("registry", "trail", "--most", "1").count("\n") == 2

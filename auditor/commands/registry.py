@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -13,9 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from auditor.commands.files import format_of, give_bytes, refuse_long, write
+from auditor.commands.said import Who, login
 from auditor.commands.session import Json, clock, session
 from auditor.errors import InputError
-from auditor.output import document, give, give_table, say
+from auditor.output import document, give, give_table, say, stamp
 
 if TYPE_CHECKING:
     from auditor.commands.session import Session
@@ -24,12 +24,15 @@ if TYPE_CHECKING:
     from auditor.registry import Reading
     from auditor.revision import Revision
     from auditor.wording import Wording
-    from storage.registry import Changes
+    from storage.changes import Changes
+    from storage.talk import By, Change
 
 registry = typer.Typer(no_args_is_help=True, help="The spreadsheet of associations and their links.")
 SheetFile = Annotated[Path, typer.Argument(metavar="SHEET", help="A CSV or XLSX file.")]
 PROBLEM = ("line", "column", "problem", "severity", "value")
 DIFFERENCE = ("association", "field", "change", "before", "after", "name")
+TRAIL = ("at", "who", "source", "association", "field", "change", "before", "after")
+KINDS = ("added", "changed", "withdrawn", "pruned")
 SHOWN = 200
 """So many changes are shown before the question."""
 YES = {"y", "yes", "o", "oui", "نعم"}
@@ -65,6 +68,7 @@ def import_(
         typer.Option("--prune", help="Remove what the sheet no longer lists, with all that was seen of it."),
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask on a terminal.")] = False,
+    who: Who = None,
     as_json: Json = False,
 ) -> None:
     """Make the registry what a sheet says. The same sheet again changes nothing.
@@ -81,11 +85,17 @@ def import_(
         if dry_run:
             _show(revision(app.store, reading, clock(), prune=prune), asked, as_json=as_json)
             return
+        agreed: str | None = None
         if not (yes or as_json or asked.quiet) and _is_terminal():
             draft = revision(app.store, reading, clock(), prune=prune)
             if draft.lines and not _agreed(draft, asked):
                 return
-        changes = app.store.save_registry(reading.associations, reading.accounts, clock(), prune=prune)
+            agreed = draft.digest
+        changes = app.store.save_registry(
+            reading.associations, reading.accounts, clock(), by=_by(who), prune=prune, agreed=agreed
+        )
+        if agreed not in {None, changes.digest}:
+            raise InputError(str(sheet), "the registry changed meanwhile, so nothing was changed", "again")
     if as_json:
         give(document([_receipt(reading, changes)], clock()))
         return
@@ -94,6 +104,12 @@ def import_(
     if not asked.quiet:
         for line in _outcome(reading, changes, asked.words):
             say(line)
+
+
+def _by(who: str | None) -> By:
+    from storage.talk import OPERATOR, By
+
+    return By((who or "").strip() or login() or OPERATOR.who, OPERATOR.source)
 
 
 def _is_terminal() -> bool:
@@ -196,6 +212,54 @@ def export(
         say(f"{file}: {asked.words.count('{n} association', '{n} associations', len(lines) - 1)}")
 
 
+@registry.command("trail")
+def trail(
+    context: typer.Context,
+    association: Annotated[str | None, typer.Option(help="Only this association's, by its id.")] = None,
+    most: Annotated[int, typer.Option("--most", min=1, help="So many changes, the newest.")] = 1000,
+    as_json: Json = False,
+) -> None:
+    """Tell who changed what in the registry, the newest first; of what was removed, too."""
+    asked = session(context)
+    with asked.open() as app:
+        changes = app.store.trail(association, limit=most)
+    if as_json:
+        give(document(map(_entry, changes), clock()))
+    else:
+        _give_trail(changes, asked.words)
+
+
+def _entry(change: Change) -> dict[str, Any]:
+    """A change as JSON has it."""
+    return {
+        "at": change.at,
+        "who": change.who,
+        "source": change.source,
+        "association": change.association,
+        "field": change.field,
+        "change": change.kind,
+        "before": change.before,
+        "after": change.after,
+    }
+
+
+def _give_trail(changes: list[Change], words: Wording) -> None:
+    from auditor.difference import Line
+
+    is_told = sys.stdout.isatty()
+    rows = (
+        {**_entry(one), "at": stamp(one.at), **(_spoken(Line.of(one, ""), words) if is_told else {})}
+        for one in changes
+    )
+    say_as = {"change": partial(words.term, "outcome"), "source": partial(words.term, "changed_by")}
+    give_table(TRAIL, ([row[name] for name in TRAIL] for row in rows), words, say_as)
+
+
+def _spoken(line: Line, words: Wording) -> dict[str, str]:
+    before, after = line.values(words)
+    return {"field": line.what(words), "before": before, "after": after}
+
+
 def _give_problems(problems: list[Problem], words: Wording) -> None:
     lines = ([problem.item()[name] for name in PROBLEM] for problem in problems)
     say_as = {"problem": partial(words.term, "problem"), "severity": partial(words.term, "trouble")}
@@ -216,7 +280,7 @@ def _counted(reading: Reading, words: Wording) -> str:
 
 def _receipt(reading: Reading, changes: Changes) -> dict[str, Any]:
     told = {key: list(map(_link, rows)) for key, rows in _by_kind(changes).items()}
-    people = {key: list(ids) for key, ids in asdict(changes).items() if key.startswith("associations_")}
+    people = {f"associations_{kind}": list(_people(changes, kind)) for kind in KINDS}
     return {
         "associations": len(reading.associations),
         "accounts": len(reading.accounts),
@@ -228,8 +292,12 @@ def _receipt(reading: Reading, changes: Changes) -> dict[str, Any]:
 
 
 def _by_kind(changes: Changes) -> dict[str, tuple[Any, ...]]:
-    names = ("added", "changed", "withdrawn", "pruned")
-    return {name: getattr(changes, name) for name in names}
+    return {kind: getattr(changes, kind) for kind in KINDS}
+
+
+def _people(changes: Changes, kind: str) -> tuple[str, ...]:
+    found: tuple[str, ...] = getattr(changes, f"associations_{kind}")
+    return found
 
 
 def _link(row: Any) -> dict[str, Any]:
@@ -250,9 +318,8 @@ def _outcome(reading: Reading, changes: Changes, words: Wording) -> Iterator[str
 
 def _changed(changes: Changes, words: Wording) -> Iterator[str]:
     """What was added, changed, left out and removed: of each how many associations and links."""
-    people = asdict(changes)
     for name, rows in _by_kind(changes).items():
-        associations = len(people[f"associations_{name}"])
+        associations = len(_people(changes, name))
         parts = [
             words.count("{n} association", "{n} associations", associations) if associations else "",
             words.count("{n} link", "{n} links", len(rows)) if rows else "",

@@ -78,7 +78,12 @@ def _told(kept: Decision, saying: Saying) -> str:
 
 def whose(who: str | None) -> str:
     """Whose word it is. Raises InputError."""
-    name = who if who is not None else next((os.environ[at] for at in LOGIN if os.environ.get(at)), "")
+    name = who if who is not None else login()
     if not name.strip():
         raise InputError("--who", "nobody's word is no decision", "--who NAME")
     return name.strip()
+
+
+def login() -> str:
+    """The login name; empty where there is none, as for some of what cron runs."""
+    return next((os.environ[at].strip() for at in LOGIN if os.environ.get(at)), "")

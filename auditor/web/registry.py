@@ -13,13 +13,14 @@ from pydantic import BaseModel, ConfigDict
 from auditor import roster
 from auditor.errors import InputError
 from auditor.export import MEDIA
-from auditor.registry import read
+from auditor.registry import Reading, read
 from auditor.revision import Revision, revision
 from auditor.sheet import to_csv
 from auditor.uploads import Uploads
 from auditor.web.asked import Asked, Page
 from auditor.wording import Wording
 from storage.summary import EVERYBODY
+from storage.talk import By
 
 router = APIRouter()
 
@@ -29,6 +30,8 @@ SHOWN = 500
 """So many changes are shown on a page."""
 FEW = 100
 """So many problems are."""
+COORDINATOR = By("coordinator", "web")
+"""Who changes the registry in the browser, until there are accounts."""
 
 
 class Answer(BaseModel):
@@ -81,12 +84,14 @@ def decide(asked: Page, name: str, answer: Annotated[Answer, Form()]) -> Respons
     if answer.act == "drop" or path is None:
         waiting.forget(name)
         return RedirectResponse(asked.link.page("registry"), 303)
-    draft = _compared(asked, path)
-    if draft.digest != answer.digest:
+    reading = _read(asked, path)
+    made = asked.app.store.save_registry(
+        reading.associations, reading.accounts, asked.now, by=COORDINATOR, agreed=answer.digest
+    )
+    if made.digest != answer.digest:
         return RedirectResponse(f"{asked.link.page(f'registry/diff/{name}')}?anew=1", 303)
-    asked.app.store.save_registry(draft.reading.associations, draft.reading.accounts, asked.now)
     waiting.forget(name)
-    return RedirectResponse(f"{asked.link.page('registry')}?taken={len(draft.lines)}", 303)
+    return RedirectResponse(f"{asked.link.page('registry')}?taken={len(made.lines)}", 303)
 
 
 def _home(asked: Asked, *, status: int = 200, taken: int | None = None, trouble: str = "") -> HTMLResponse:
@@ -100,10 +105,15 @@ def _uploads(asked: Asked) -> Uploads:
 
 def _compared(asked: Asked, path: Path) -> Revision:
     """The sheet beside the registry. Raises InputError."""
+    return revision(asked.app.store, _read(asked, path), asked.now)
+
+
+def _read(asked: Asked, path: Path) -> Reading:
+    """A sheet that names somebody. Raises InputError."""
     reading = read(path, asked.app.config.network.language)
     if not reading.associations:
         raise InputError(str(path), "it names no association")
-    return revision(asked.app.store, reading, asked.now)
+    return reading
 
 
 def _told(trouble: InputError, words: Wording) -> str:
