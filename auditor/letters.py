@@ -58,6 +58,11 @@ def public_url(config: Config) -> str:
     return config.web.public_url
 
 
+def can_be_made(config: Config) -> bool:
+    """Whether there is an address for them to lead to."""
+    return bool(config.web.public_url)
+
+
 def digest(token: str) -> str:
     """What is kept of a token. It has 256 bits of chance, so a plain hash cannot be turned back."""
     return hashlib.sha256(token.encode()).hexdigest()

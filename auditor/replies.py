@@ -15,7 +15,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from auditor.config import Config
-from auditor.saying import Saying
+from auditor.errors import InputError
+from auditor.saying import Saying, grounds
 from auditor.standing import DISPUTED
 from auditor.view import AssociationView
 from probes import links
@@ -147,21 +148,29 @@ def keep(store: Store, said: Reply) -> Reply:
 def accept(store: Store, config: Config, said: Reply, *, who: str, why: str, now: datetime) -> None:
     """Do what the association said, and keep that it was accepted.
 
-    Raises InputError where the decision cannot be taken, StoreError where somebody has answered already.
+    The answer is kept first, so that of two coordinators one decides. Raises InputError where the decision
+    cannot be taken (the reply goes on waiting), StoreError where somebody has answered already.
     """
     assert said.id is not None
-    because = " · ".join(filter(None, (why, said.text))) or "the association says so"
-    if said.kind is ReplyKind.PROMISED:
-        _promised(store, said, who, now)
-    else:
-        _decided(store, config, said, who=who, why=because, now=now)
     store.answer_reply(said.id, Answer.ACCEPTED, who, why, now)
+    because = " · ".join(filter(None, (why, said.text))) or "the association says so"
+    try:
+        if said.kind is ReplyKind.PROMISED:
+            _promised(store, said, who, now)
+        else:
+            _decided(store, config, said, who=who, why=because, now=now)
+    except InputError:
+        store.reopen_reply(said.id)
+        raise
 
 
 def decline(store: Store, said: Reply, *, who: str, why: str, now: datetime) -> None:
-    """Keep that an answer was declined, and why. Raises StoreError where somebody has answered already."""
+    """Keep that an answer was declined, and why: the association reads it.
+
+    Raises InputError for no reason, StoreError where somebody has answered already.
+    """
     assert said.id is not None
-    store.answer_reply(said.id, Answer.DECLINED, who, why, now)
+    store.answer_reply(said.id, Answer.DECLINED, who, grounds(why), now)
 
 
 def _promised(store: Store, said: Reply, who: str, now: datetime) -> None:
@@ -191,19 +200,26 @@ def _decided(store: Store, config: Config, said: Reply, *, who: str, why: str, n
         case ReplyKind.OURS if name:
             word(name).attest()
         case ReplyKind.OURS:
-            word(said.value).ours()
+            _registered(word(said.value))
         case ReplyKind.NOT_OURS:
             word(name or said.value).not_ours()
         case ReplyKind.MOVED if name:
             word(name).moved(to=said.value)
         case ReplyKind.MOVED:
-            word(said.value).ours()
+            _registered(word(said.value))
         case ReplyKind.MISTAKEN:
             word(name).waive(code=said.code, until=(now + DISPUTED).date().isoformat())
         case ReplyKind.CLOSED:
             _closed(word, name)
         case ReplyKind.PROMISED:
             raise AssertionError(said)
+
+
+def _registered(word: Saying) -> None:
+    """An account of theirs is registered; where it is already, they and the registry agree."""
+    named = word.there.named(word.account or "")
+    if not word.there.listed(named.key or ""):
+        word.ours()
 
 
 def _closed(word: Callable[[str | None], Saying], name: str | None) -> None:

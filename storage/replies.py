@@ -64,6 +64,12 @@ class Replies:
         if done != 1:
             raise StoreError("this reply", "somebody has answered it already", "look at the queue again")
 
+    def reopen_reply(self, reply_id: int) -> None:
+        """Let a reply wait again: what its answer was to do could not be done."""
+        nothing = {"answer": None, "answered_by": None, "answered_why": None, "answered_at": None}
+        with self._database.writing() as connection:
+            connection.execute(update(REPLY).where(REPLY.c.id == reply_id).values(nothing))
+
 
 def _reply(row: Any) -> Reply:
     reply = Reply(**row._mapping)  # noqa: SLF001  # public, named so to leave columns their names

@@ -23,9 +23,11 @@ from auditor.web import (
     follow_up,
     front,
     gaps,
+    letters,
     meeting,
     monthly,
     registry,
+    replies,
     report,
     unsubscribe,
 )
@@ -49,6 +51,8 @@ ROUTERS = (
     monthly.router,
     unsubscribe.router,
     report.router,
+    letters.router,
+    replies.router,
 )
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from small import Small, Web
 
-from auditor import eyes
+from auditor import eyes, letters
 from auditor.config import ChannelConfig, load, packaged
 from auditor.night import run
 from auditor.sheet import to_csv
@@ -16,8 +16,9 @@ from probes import links
 from probes.fetch import FetchOptions
 from probes.model import Activity, Ask, Finding, FoundLink, Presence, Reason, absent, present, unknown
 from storage.archive import Archive
-from storage.model import AccountRow, Association, Decision, DecisionKind
+from storage.model import AccountRow, Association, Decision, DecisionKind, Proposal
 from storage.store import Store
+from storage.talk import Reply, ReplyKind
 
 FIRST = datetime(2026, 11, 1, 0, 30, tzinfo=UTC)
 NIGHTS = 12
@@ -72,6 +73,15 @@ WAITING = f"{NOW:%Y%m%d%H%M%S}-{'a' * 22}"
 FOUND = FoundLink("instagram", "nour", "https://www.instagram.com/nour/", "anchor", "https://nour.example/")
 
 
+SAID = [
+    (ReplyKind.OURS, None),
+    (ReplyKind.NOT_OURS, None),
+    (ReplyKind.CLOSED, None),
+    (ReplyKind.MOVED, "https://www.facebook.com/nour.agadir.new"),
+    (ReplyKind.MISTAKEN, None),
+]
+
+
 def steps(account, keyed=()):
     """A probe by words: how the account is, and the day it last published."""
     page = yield Ask(account.identity.canonical or account.typed, registered=True)
@@ -92,7 +102,8 @@ def played(folder):
     config = load(packaged(), {})
     channels = {name: ChannelConfig() for name in config.channels}
     fetch = FetchOptions(second_pass_after=0, host_delay=0)
-    config = config.model_copy(update={"channels": channels, "fetch": fetch})
+    web = config.web.model_copy(update={"public_url": "https://reports.example.org"})
+    config = config.model_copy(update={"channels": channels, "fetch": fetch, "web": web})
     app = Small(
         config,
         Store.open(f"sqlite:///{folder}/auditor.db"),
@@ -107,6 +118,7 @@ def played(folder):
     asyncio.run(_nights(app))
     for decision in _decisions():
         app.store.add_decision(decision)
+    _talk(app)
     (folder / "uploads").mkdir()
     (folder / "uploads" / WAITING).write_bytes(to_csv(SHEET))
     return app
@@ -125,6 +137,26 @@ async def _nights(app):
                 await run(app, FIRST + timedelta(days=night))
     finally:
         eyes.steps = usual
+
+
+def _talk(app):
+    """Replies of every kind, accounts that were found, and letters in every state."""
+    store = app.store
+    account = next(row.id for row in store.accounts("nour") if row.channel == "facebook")
+    for kind, value in SAID:
+        about = {"channel": "facebook", "account_id": account, "value": value}
+        store.add_reply(Reply("nour", kind, NOW, text="نعم، ومن قبل", **about))
+    gap = {"channel": "youtube", "code": "channel_missing", "value": "2026-12-24"}
+    store.add_reply(Reply("amal", ReplyKind.PROMISED, NOW, text=MARKUP, **gap))
+    rows = [("long", "company/long"), ("amal", "company/a-very-long-name-" * 6)]
+    for who, key in rows:
+        seen = FoundLink(
+            "linkedin", key, f"https://www.linkedin.com/{key}", "anchor", "https://x.example/", snippet=MARKUP
+        )
+        store.put_derived(proposals=[Proposal(who, seen, NOW, NOW)])
+    for who in ("nour", "nour", "amal", "long"):
+        letters.made(store, app.config, who, "Amina", NOW)
+    letters.made(store, app.config, "bare", "Amina", FIRST, days=2)
 
 
 def _decisions():

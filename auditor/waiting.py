@@ -1,0 +1,85 @@
+"""What waits for the coordinator: the associations' replies, and accounts that were found on their sites."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+
+from auditor.conclude import assembled
+from auditor.config import Config
+from auditor.refresh import NOBODY
+from auditor.settle import Moment
+from auditor.view import view
+from storage.model import AccountRow, Association, Gap, Proposal
+from storage.store import Store
+from storage.talk import Reply
+
+AT_ONCE = 100
+"""Proposals that are looked through together."""
+FARTHEST = 2000
+"""Proposals that are looked through for one page; where all of them are settled, the next page goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A reply that nobody has answered: whose it is, and the account or the gap that it is about."""
+
+    reply: Reply
+    association: Association | None
+    account: AccountRow | None
+    gap: Gap | None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An account that nobody has called an association's own or somebody else's yet."""
+
+    proposal: Proposal
+    association: Association
+
+
+def waiting(store: Store, *, after: int = 0, limit: int = 20) -> list[Waiting]:
+    """A page of the replies that wait, the oldest first: those after this one."""
+    return [
+        Waiting(
+            reply=reply,
+            association=store.association(reply.association),
+            account=store.account(reply.account_id) if reply.account_id else None,
+            gap=_gap(store, reply),
+        )
+        for reply in store.waiting_replies(after=after, limit=limit)
+    ]
+
+
+def _gap(store: Store, reply: Reply) -> Gap | None:
+    if not reply.code:
+        return None
+    rows = list(store.gaps(reply.association, channel=reply.channel, code=reply.code))
+    return rows[-1] if rows else None
+
+
+def found(
+    store: Store, config: Config, now: datetime, *, after: int = 0, limit: int = 20
+) -> tuple[list[Found], int]:
+    """A page of the found accounts, the oldest first, and after which the next page begins (0: no more)."""
+    rows, listed = store.proposals(after=after), []
+    for _ in range(0, FARTHEST, AT_ONCE):
+        batch = list(islice(rows, AT_ONCE))
+        listed += _unsettled(store, config, batch, now)
+        if len(listed) > limit:
+            return listed[:limit], listed[limit - 1].proposal.id or 0
+        if len(batch) < AT_ONCE:
+            return listed, 0
+    return listed, batch[-1].id or 0
+
+
+def _unsettled(store: Store, config: Config, rows: Sequence[Proposal], now: datetime) -> list[Found]:
+    """Those that an association's page would ask about, too."""
+    held = store.holdings({row.association for row in rows}, whole=False)
+    night = store.judged_night()
+    moment = Moment(night.started_at if night else now, now)
+    seen = [view(dossier, config, moment, NOBODY) for dossier in assembled(held.associations, held)]
+    asked = {row.id: one.association for one in seen for row in one.proposals}
+    return [Found(row, asked[row.id]) for row in rows if row.id in asked]

@@ -1,0 +1,140 @@
+"""The coordinator's queue: what associations reply, and accounts found on their sites, to be settled."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from urllib.parse import quote, unquote
+
+from fastapi import APIRouter, Cookie, Form, HTTPException
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from auditor import replies, waiting
+from auditor.errors import InputError
+from auditor.saying import Saying
+from auditor.web import troubles
+from auditor.web.asked import Asked, Page
+from auditor.web.decide import A_YEAR, KNOWN
+from auditor.web.filters import way
+from storage.errors import StoreError
+from storage.model import Proposal
+from storage.talk import Answer
+
+router = APIRouter()
+
+
+class Word(BaseModel):
+    """An answer as it was typed: what is made of it, why, and whose word that is."""
+
+    model_config = ConfigDict(frozen=True, str_strip_whitespace=True)
+
+    answer: Answer
+    why: str = Field(default="", max_length=500)
+    who: str = Field(default="", max_length=100)
+
+
+@router.get("/{language}/replies")
+def page(
+    asked: Page,
+    *,
+    after: int = 0,
+    beyond: int = 0,
+    done: Answer | None = None,
+    late: bool = False,
+    who: Annotated[str, Cookie()] = "",
+) -> HTMLResponse:
+    """The replies after one, the found accounts beyond one; what became of the answer just given."""
+    return _page(asked, after=after, beyond=beyond, done=done, late=late, who=unquote(who))
+
+
+@router.post("/{language}/replies/{number}")
+def answer(asked: Page, number: int, word: Annotated[Word, Form()]) -> Response:
+    """Accept or decline a reply."""
+    store = asked.app.store
+    reply = store.reply(number)
+    if reply is None:
+        raise HTTPException(404)
+    try:
+        _refuse_nobody(word)
+        if word.answer is Answer.ACCEPTED:
+            replies.accept(store, asked.app.config, reply, who=word.who, why=word.why, now=asked.now)
+        else:
+            replies.decline(store, reply, who=word.who, why=word.why, now=asked.now)
+    except InputError as trouble:
+        return _page(asked, status=422, who=word.who, at=f"reply-{number}", word=word, trouble=trouble)
+    except StoreError:
+        return RedirectResponse(f"{asked.link.page('replies')}?late=true#said", 303)
+    return _done(asked, word)
+
+
+@router.post("/{language}/replies/found/{number}")
+def settle(asked: Page, number: int, word: Annotated[Word, Form()]) -> Response:
+    """Register a found account, or call it somebody else's."""
+    proposal = next(asked.app.store.proposals(after=number - 1), None)
+    if proposal is None or proposal.id != number:
+        raise HTTPException(404)
+    try:
+        saying = _saying(asked, proposal, word)
+        if word.answer is Answer.ACCEPTED:
+            saying.ours()
+        else:
+            saying.not_ours()
+    except InputError as trouble:
+        return _page(asked, status=422, who=word.who, at=f"found-{number}", word=word, trouble=trouble)
+    return _done(asked, word)
+
+
+def _saying(asked: Asked, proposal: Proposal, word: Word) -> Saying:
+    """The decision; without a reason it rests on where the account was found. Raises InputError."""
+    seen = asked.words.say("Seen on {url}", url=proposal.link.page)
+    return Saying.of(
+        asked.app.store,
+        asked.app.config.channels,
+        proposal.association,
+        proposal.link.channel,
+        who=word.who,
+        why=word.why or seen,
+        now=asked.now,
+        account=proposal.link.key,
+    )
+
+
+def _refuse_nobody(word: Word) -> None:
+    if not word.who:
+        raise InputError("--who", "nobody's word is no decision")
+
+
+def _done(asked: Asked, word: Word) -> RedirectResponse:
+    kept = RedirectResponse(f"{asked.link.page('replies')}?done={word.answer}#said", 303)
+    kept.set_cookie(KNOWN, quote(word.who), max_age=A_YEAR, httponly=True, samesite="strict")
+    return kept
+
+
+def _page(
+    asked: Asked,
+    *,
+    status: int = 200,
+    after: int = 0,
+    beyond: int = 0,
+    who: str = "",
+    trouble: InputError | None = None,
+    **more: object,
+) -> HTMLResponse:
+    store, here = asked.app.store, asked.link.page("replies")
+    listed = waiting.waiting(store, after=after)
+    found, farther = waiting.found(store, asked.app.config, asked.now, after=beyond)
+    last = listed[-1].reply.id if listed else None
+    blank: dict[str, object] = {"done": None, "late": False, "at": "", "word": None}
+    return asked.page(
+        "replies.html",
+        status=status,
+        listed=listed,
+        count=store.count_waiting(),
+        next=way(here, {"after": str(last)}) if last and store.waiting_replies(after=last, limit=1) else "",
+        first=here if after or beyond else "",
+        found=found,
+        farther=way(here, {"beyond": str(farther)}) + "#found" if farther else "",
+        who=who,
+        trouble=troubles.told(trouble, asked.words) if trouble else "",
+        **{**blank, **more},
+    )
