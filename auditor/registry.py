@@ -61,6 +61,12 @@ def read(path: Path, language: str = "ar") -> Reading:
     return _Reader(table.rows[at], language).read(table, table.rows[at + 1 :])
 
 
+def read_entry(cells: Mapping[str, str], language: str) -> Reading:
+    """Understand one association, its cells by their columns, as a row of a sheet is."""
+    heading, row = Row(1, tuple(cells)), Row(2, sheet.tidy(cells.values()))
+    return _Reader(heading, language).read(Sheet((heading, row)), [row])
+
+
 def _columns(heading: Row) -> set[str]:
     named = (column_of(cell, links.channels()) for cell in heading.cells)
     return {column for column in named if column}

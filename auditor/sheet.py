@@ -105,13 +105,13 @@ def _rows(text: str, delimiter: str, path: Path, after: int = 0) -> Iterator[Row
     try:
         for cells in lines:
             if any(cell.strip() for cell in cells):
-                yield Row(line, _tidy(cells))
+                yield Row(line, tidy(cells))
             line = after + lines.line_num + 1
     except csv.Error as trouble:
         raise InputError(f"{path}, line {line}", str(trouble), "a closing quote is often missing") from None
 
 
-def _tidy(cells: Iterable[str]) -> tuple[str, ...]:
+def tidy(cells: Iterable[str]) -> tuple[str, ...]:
     """Cells without what surrounds their text, nor the apostrophe that keeps a formula from running."""
     return tuple(_without_apostrophe(cell.replace("\xa0", " ").replace("\0", "").strip()) for cell in cells)
 
@@ -150,7 +150,7 @@ def _refuse_bomb(data: bytes, path: Path) -> None:
 
 def _page(page: Any) -> Iterator[Row]:
     for line, values in enumerate(page.iter_rows(values_only=True, max_col=MOST_COLUMNS), 1):
-        cells = _tidy(_said(value) for value in values)
+        cells = tidy(_said(value) for value in values)
         if any(cells):
             yield Row(line, cells)
 

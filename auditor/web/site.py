@@ -18,6 +18,7 @@ from auditor.web import (
     changes,
     cohorts,
     decide,
+    entry,
     evidence,
     exports,
     follow_up,
@@ -29,6 +30,7 @@ from auditor.web import (
     registry,
     replies,
     report,
+    trail,
     unsubscribe,
 )
 from auditor.web.errors import Clock, refused
@@ -47,6 +49,8 @@ ROUTERS = (
     exports.router,
     meeting.router,
     registry.router,
+    trail.router,
+    entry.router,
     badge.router,
     monthly.router,
     unsubscribe.router,

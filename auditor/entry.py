@@ -1,0 +1,52 @@
+"""An association's entry in the registry as a form has it: shown as it is kept, read as a row of a sheet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from auditor.columns import AFTER, FACTS, LINKS
+from auditor.officer import officer
+from auditor.problems import Trouble
+from auditor.registry import Reading, read_entry
+from auditor.roster import USUAL
+from auditor.wording import Wording
+from storage.model import AccountRow, Association
+
+BLOCKING = frozenset({Trouble.NO_NAME, Trouble.BAD_EMAIL})
+"""What has to be mended before an entry can be kept; the rest may be kept all the same."""
+TYPED = tuple(name for name in (*FACTS, *AFTER) if name != "id")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """The cells of an entry by their columns: facts, and links one a line."""
+
+    association: str
+    cells: Mapping[str, str]
+
+    def columns(self, audited: Iterable[str]) -> list[str]:
+        """The columns of links that are shown: those of the audited channels, and those that hold some."""
+        held = [name for name in self.cells if name not in {"id", *TYPED}]
+        return [*dict.fromkeys((*USUAL, *audited, *held, LINKS))]
+
+    def chosen(self) -> set[str]:
+        """The channels that it does without."""
+        return set(self.cells.get("none_by_choice", "").split(", "))
+
+    def read(self, language: str) -> Reading:
+        """Understand the entry as a sheet's row is."""
+        return read_entry({"id": self.association, **self.cells}, language)
+
+
+def entry(about: Association, accounts: Iterable[AccountRow], words: Wording) -> Entry:
+    """The entry as it is kept."""
+    cells: dict[str, str] = {}
+    for name in TYPED:
+        value = getattr(about, name)
+        cells[name] = ", ".join(value) if isinstance(value, tuple) else value or ""
+    cells["media_officer"] = officer(about.media_officer, words) or ""
+    for row in accounts:
+        column = row.column or LINKS
+        cells[column] = "\n".join(filter(None, (cells.get(column), row.typed)))
+    return Entry(about.id, cells)

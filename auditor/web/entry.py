@@ -1,0 +1,118 @@
+"""An association's entry in the registry, changed in the browser: read and kept as a sheet's row is."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from urllib.parse import quote, unquote
+
+from fastapi import APIRouter, Cookie, Depends, HTTPException, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from starlette.datastructures import FormData
+
+from auditor import roster
+from auditor.columns import LINKS
+from auditor.entry import BLOCKING, TYPED, Entry, entry
+from auditor.languages import LOCALES
+from auditor.officer import CODES
+from auditor.problems import Problem, Trouble
+from auditor.registry import Reading
+from auditor.web.asked import Asked, Page
+from auditor.web.decide import A_YEAR, KNOWN
+from probes import links
+from storage.model import Association
+from storage.talk import By
+
+router = APIRouter()
+
+LONGEST = 20_000
+"""Characters of a field that are read."""
+
+
+async def _typed(request: Request) -> FormData:
+    return await request.form()
+
+
+Typed = Annotated[FormData, Depends(_typed)]
+
+
+@router.get("/{language}/registry/{association:path}")
+def form(asked: Page, association: str, who: Annotated[str, Cookie()] = "") -> HTMLResponse:
+    """The entry as it is kept, to be changed."""
+    about = _found(asked, association)
+    kept = entry(about, asked.app.store.accounts(association), asked.words)
+    return _shown(asked, about, kept, unquote(who))
+
+
+@router.post("/{language}/registry/{association:path}")
+def keep(asked: Page, association: str, typed: Typed) -> Response:
+    """Keep what was typed, or show beside it what is odd; what is only odd may be kept all the same."""
+    about = _found(asked, association)
+    told, who = _entry(about.id, typed), _text(typed, "who").strip()
+    reading = told.read(asked.app.config.network.language)
+    problems = [*reading.problems, *_elsewhere(asked, about.id, reading)]
+    if not who or any(one.trouble in BLOCKING for one in problems) or (problems and "anyway" not in typed):
+        return _shown(asked, about, told, who, status=422, problems=problems)
+    by = By(who, "web")
+    asked.app.store.save_registry(reading.associations, reading.accounts, asked.now, by=by, whole=False)
+    answer = RedirectResponse(asked.link.association(about.id), 303)
+    answer.set_cookie(KNOWN, quote(who), max_age=A_YEAR, httponly=True, samesite="strict")
+    return answer
+
+
+def _found(asked: Asked, association: str) -> Association:
+    about = asked.app.store.association(association)
+    if about is None:
+        raise HTTPException(404)
+    return about
+
+
+def _entry(association: str, typed: FormData) -> Entry:
+    cells = {name: _text(typed, name) for name in (*TYPED, *links.channels(), LINKS) if name in typed}
+    cells["none_by_choice"] = ", ".join(str(one) for one in typed.getlist("none_by_choice"))
+    return Entry(association, cells)
+
+
+def _text(typed: FormData, name: str) -> str:
+    return str(typed.get(name, ""))[:LONGEST].replace("\r\n", "\n")
+
+
+def _elsewhere(asked: Asked, association: str, reading: Reading) -> list[Problem]:
+    """The accounts that another association lists, too."""
+    keys = {(row.channel, row.identity.key): row for row in reading.accounts if row.identity.key}
+    others = asked.app.store.named((channel, key) for channel, key in keys if key)
+    theirs = {
+        (row.channel, row.identity.key)
+        for row in others
+        if row.association != association and row.withdrawn_at is None
+    }
+    return [
+        Problem(2, row.column, row.typed, Trouble.SHARED_ACCOUNT)
+        for key, row in keys.items()
+        if key in theirs
+    ]
+
+
+def _shown(
+    asked: Asked,
+    about: Association,
+    it: Entry,
+    who: str,
+    *,
+    status: int = 200,
+    problems: list[Problem] | None = None,
+) -> HTMLResponse:
+    words, told = asked.words, problems or []
+    return asked.page(
+        "registry_entry.html",
+        status=status,
+        about=about,
+        it=it,
+        who=who,
+        problems=told,
+        may_keep=bool(who) and not any(one.trouble in BLOCKING for one in told),
+        is_refused=status != 200,
+        columns=it.columns(asked.app.config.channels),
+        heading=lambda name: roster.heading(name, words),
+        tongues_known=tuple(LOCALES),
+        officers=[words.term("officer", code) for code in CODES],
+    )
