@@ -14,10 +14,10 @@ NOW = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
 
 
 @contextlib.contextmanager
-def served(app, now=NOW):
+def served(app, now=NOW, port=0):
     """The address of the application's pages, served for the length of the context. `now` may be a clock."""
     clock = now if callable(now) else lambda: now
-    listening = socket.create_server(("127.0.0.1", 0))
+    listening = socket.create_server(("127.0.0.1", port))
     server = uvicorn.Server(uvicorn.Config(site(app, clock), log_config=None, lifespan="off"))
     thread = threading.Thread(target=server.run, args=([listening],))
     thread.start()
