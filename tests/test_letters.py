@@ -76,6 +76,15 @@ def test_a_wrong_an_expired_and_a_revoked_letter_get_the_same_answer(app):
     assert len({answer.text for answer in answers}) == 1
 
 
+def test_a_token_stands_in_no_log_whatever_breaks(app, monkeypatch, caplog):
+    way = made(app)
+    monkeypatch.setattr(app.store, "letter", lambda _: 1 / 0)
+    with browsing(app) as client:
+        assert client.get(way).status_code == 500
+    assert "GET /r/… crashed" in caplog.text
+    assert way.removeprefix("/r/") not in caplog.text
+
+
 def test_a_report_needs_a_letter(app):
     with browsing(app) as client:
         assert client.get("/fr/report").status_code == 410

@@ -36,6 +36,8 @@ OPEN = re.compile(r"/(r|badge|static)/.+|/[a-z]{2}/(report(\.pdf|/.*)?|unsubscri
 """What a letter, a mail or a badge leads to."""
 FORWARDED = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
 """What a proxy adds."""
+SECRET = re.compile(r"^(/r|/[a-z]{2}/unsubscribe)/.+")
+"""Addresses with a token, which no log may hold."""
 STRANGE = "This name does not lead here. Whoever runs the auditor can list it in [web] hosts.\n"
 
 
@@ -65,7 +67,7 @@ class Guard:
         try:
             await answer(scope, receive, fenced)
         except Exception:
-            log.exception("%s %s crashed", scope["method"], scope["path"])
+            log.exception("%s %s crashed", scope["method"], SECRET.sub(r"\1/…", scope["path"]))
             if started:
                 raise
             await self._page(scope, 500)(scope, receive, fenced)
