@@ -14,7 +14,7 @@ from typing import Literal
 
 from auditor.config import Config
 from auditor.coverage import STATES, Coverage, counted
-from auditor.refresh import refresh
+from auditor.refresh import A_FEW, refresh
 from probes.model import Presence, Reason
 from storage.model import Night
 from storage.store import Store
@@ -80,7 +80,7 @@ class Cohort:
 
 def front(store: Store, config: Config, now: datetime, since: datetime | None = None) -> Front:
     """The first page as it stands."""
-    refresh(store, config, now)
+    refresh(store, config, now, most=A_FEW)
     judged, newest, sums = store.judged_nights(2), store.newest_nights(NIGHTS), store.tally()
     since = since or (judged[-1].started_at if judged else None)
     nothing = GapPage((), None, 0)
@@ -143,7 +143,7 @@ def _steps(nights: Sequence[Night]) -> Iterator[tuple[date, Night | None]]:
 
 def cohorts(store: Store, config: Config, kind: Literal["region", "tag"], now: datetime) -> list[Cohort]:
     """The cohorts of a kind with at least five members, those that moved most first, then the largest."""
-    refresh(store, config, now)
+    refresh(store, config, now, most=A_FEW)
     sizes = store.cohorts(kind, SMALLEST)
     facets = [EVERYBODY, *(f"{channel}:{state}" for channel in config.channels for state in STATES)]
     sums, judged = store.tallies(sizes, facets), store.judged_nights(2)

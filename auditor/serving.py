@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Coroutine, Iterable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import datetime
 from typing import Any
 
@@ -15,10 +16,16 @@ from auditor import schedule
 from auditor.app import App
 from auditor.config import Web
 from auditor.errors import ConfigError
+from auditor.refresh import refresh
 from auditor.web.site import site
+from storage.errors import StoreError
 
 Clock = Callable[[], datetime]
 
+log = logging.getLogger(__name__)
+
+OFTEN = 60
+"""Seconds between two looks for what is stale."""
 PATIENCE = 5
 """Seconds that a page under way may still take when told to stop."""
 
@@ -45,9 +52,19 @@ async def serve(
     if nights:
         jobs.append(schedule.nights(app, stop, clock=clock))
     if at:
-        jobs.append(_show(app, clock, at, stop))
+        jobs += [_show(app, clock, at, stop), keep_fresh(app, clock, stop)]
     with schedule.terminated_by(stop):
-        await asyncio.gather(*jobs)
+        await _together(jobs)
+
+
+async def _together(jobs: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Do all of it until all of it has ended; a trouble of one ends the others whole and is raised."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for job in jobs:
+                group.create_task(job)
+    except ExceptionGroup as troubles:
+        raise troubles.exceptions[0] from None
 
 
 async def _show(app: App, clock: Clock, at: socket.socket, stop: asyncio.Event) -> None:
@@ -72,6 +89,18 @@ async def _show(app: App, clock: Clock, at: socket.socket, stop: asyncio.Event) 
         server.should_exit = True
         await showing
         stop.set()
+
+
+async def keep_fresh(app: App, clock: Clock, stop: asyncio.Event) -> None:
+    """Make anew what pages read where much of it is stale: after an import, an upgrade, another setting."""
+    while True:
+        try:
+            await asyncio.to_thread(refresh, app.store, app.config, clock())
+        except StoreError as trouble:
+            log.error("what the pages read could not be made anew: %s", trouble)  # noqa: TRY400 - one line
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), OFTEN)
+            return
 
 
 @contextmanager

@@ -13,8 +13,10 @@ from auditor.app import App
 from auditor.cli import main
 from auditor.config import Config, Schedule, Storage, Web
 from auditor.errors import ConfigError
-from auditor.serving import address, listening, serve
-from storage.model import NightState
+from auditor.refresh import A_FEW, refresh
+from auditor.serving import address, keep_fresh, listening, serve
+from storage.model import Association, NightState
+from storage.summary import EVERYBODY
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 HERE = Web(port=0)
@@ -88,3 +90,15 @@ def test_a_host_that_is_not_this_machines_is_one_line():
 def test_neither_pages_nor_nights_is_nothing_to_do(capsys):
     assert main(["serve", "--no-web", "--no-schedule"]) == 2
     assert "nothing to do" in capsys.readouterr().err
+
+
+async def test_a_page_waits_for_few_changes_and_the_service_makes_up_for_very_many(app):
+    many = [Association(f"a{number}", f"Association {number}") for number in range(A_FEW + 1)]
+    app.store.save_registry(many, [], NOW)
+    assert refresh(app.store, app.config, NOW, most=A_FEW) == 0
+    stop = asyncio.Event()
+    stop.set()
+    await keep_fresh(app, clock, stop)
+    assert app.store.tally()[EVERYBODY] == A_FEW + 1
+    app.store.save_registry([*many, Association("new", "A new one")], [], NOW)
+    assert refresh(app.store, app.config, NOW, most=A_FEW) == 1

@@ -13,7 +13,7 @@ from fastapi.responses import HTMLResponse, Response
 
 from auditor.app import App
 from auditor.languages import LOCALES
-from auditor.refresh import refresh
+from auditor.refresh import A_FEW, refresh
 from auditor.replies import Refusal
 from auditor.report import page, paper
 from auditor.templating import render, words_of
@@ -45,8 +45,8 @@ class Asked:
 
     @property
     def read(self) -> Store:
-        """The store, its summaries fresh: whatever changed since they were made is in them."""
-        refresh(self.app.store, self.app.config, self.now)
+        """The store, its summaries fresh unless very many are stale: what changed since is in them."""
+        refresh(self.app.store, self.app.config, self.now, most=A_FEW)
         return self.app.store
 
     @property

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from auditor import roster
 from auditor.errors import InputError
 from auditor.export import MEDIA
+from auditor.refresh import refresh
 from auditor.registry import Reading, read
 from auditor.revision import Revision, revision
 from auditor.sheet import to_csv
@@ -91,6 +92,7 @@ def decide(asked: Page, name: str, answer: Annotated[Answer, Form()]) -> Respons
     if made.digest != answer.digest:
         return RedirectResponse(f"{asked.link.page(f'registry/diff/{name}')}?anew=1", 303)
     waiting.forget(name)
+    refresh(asked.app.store, asked.app.config, asked.now)
     return RedirectResponse(f"{asked.link.page('registry')}?taken={len(made.lines)}", 303)
 
 
