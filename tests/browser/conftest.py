@@ -1,11 +1,11 @@
 """A real Chromium over a small network that is made once for the session."""
 
 import contextlib
-import shutil
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
+import debian
 import network
 import pytest
 from pages import PAGES, PUBLISHED
@@ -13,8 +13,6 @@ from playwright.sync_api import sync_playwright
 from served import served
 
 from auditor.report import publish
-
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 
 
 @pytest.fixture(scope="session")
@@ -69,11 +67,11 @@ def chromium(way):
 
     It keeps an event loop running in this thread, so it must end before tests of other modules begin theirs.
     """
-    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    found = debian.chromium()
     if found is None:
         pytest.skip("there is no Chromium here (apt-get install chromium)")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=found, args=debian.FLAGS)
         yield browser
         browser.close()
 

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import io
 import os
-import shutil
 import sys
 from datetime import timedelta
 from itertools import product
 from pathlib import Path
 
-from conftest import FLAGS
+import debian
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
@@ -52,7 +51,7 @@ def main(demo: Path, out: Path) -> None:
         _, letter = letters.made(app.store, app.config, "a068", "the coordination", now)
         account = next(app.store.accounts("a068")).id
         with served(app, now) as address, sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+            browser = playwright.chromium.launch(executable_path=debian.chromium(), args=debian.FLAGS)
             camera = Camera(browser, address, out)
             for (name, way), language, width in product(EVERYWHERE.items(), LANGUAGES, WIDTHS):
                 camera.take(f"{name}-{language}-{width}", f"/{language}{way}", width)
