@@ -28,10 +28,10 @@ demo: $(VENV)/.run ## a network of 100 associations over 14 nights, ending in pa
 	@$(BIN)/auditor demo
 
 test: $(VENV)/.dev ## the tests, in minutes
-	@$(BIN)/python -m pytest -n auto --dist worksteal
+	@$(BIN)/python -m pytest -n auto --dist loadgroup
 
 test-all: $(VENV)/.dev ## the slow ones too
-	@$(BIN)/python -m pytest -n auto --dist worksteal -m "not bench" --hypothesis-profile exploring
+	@$(BIN)/python -m pytest -n auto --dist loadgroup -m "not bench" --hypothesis-profile exploring
 
 check: $(VENV)/.dev ## format, lint, types, import layers
 	@$(BIN)/ruff format --check .

@@ -29,7 +29,11 @@ from probes import links
 from probes.model import Activity, Finding, Kind, Presence
 from storage.model import AccountRow, Night, Standing, State
 
-pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.xdist_group("thirty nights"),
+]
 
 ACCOUNTS = {Kind.PROFILE, Kind.PAGE, Kind.GROUP, Kind.PERSON}
 CANARIES = 3  # of a social channel of the demo: two that exist and one that cannot
