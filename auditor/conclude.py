@@ -86,11 +86,11 @@ def moment(night: Night, blind: Iterable[str]) -> Moment:
     return Moment(night.started_at, night.started_at, frozenset(blind))
 
 
-def dossiers(store: Store, associations: Iterable[Association], *, whole: bool = False) -> Iterator[Dossier]:
-    """Everything held of each association, in their order; closed gaps too where it is to be `whole`."""
+def dossiers(store: Store, associations: Iterable[Association]) -> Iterator[Dossier]:
+    """Everything held of each association but its closed gaps, in their order."""
     waiting = iter(associations)
     while some := list(islice(waiting, AT_ONCE)):
-        yield from assembled(some, store.holdings([one.id for one in some], whole=whole))
+        yield from assembled(some, store.holdings([one.id for one in some], whole=False))
 
 
 def assembled(associations: Iterable[Association], held: Holdings) -> Iterator[Dossier]:

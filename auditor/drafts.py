@@ -67,7 +67,7 @@ def digests(
     """The digests of a night for those of the configuration, or for these alone. Writes nothing."""
     recipients = tuple(only) or config.notify.recipients
     if recipients and night.state is not NightState.SKIPPED:
-        told = news(store, config, night)
+        told = news(store, config, night, _midnight(since))
         yield from (_digest(store, config, told, recipient, since) for recipient in recipients)
 
 
@@ -79,7 +79,7 @@ def _digest(store: Store, config: Config, told: News, recipient: Recipient, sinc
     draft = Draft(recipient, kind, night.day.isoformat(), language)
     if left := why_not(store, draft):
         return replace(draft, left=left)
-    after = datetime.combine(since, time(), UTC) if since else _last_told(store, recipient, night)
+    after = _midnight(since) or _last_told(store, recipient, night)
     found = digest(told, since=after, regions=recipient.regions)
     if found is None:
         return replace(draft, left=Left.NOTHING)
@@ -90,6 +90,10 @@ def _digest(store: Store, config: Config, told: News, recipient: Recipient, sinc
         return message(draft, night, line, lambda words: bulletin(found, frame, words), links)
 
     return replace(draft, write=write)
+
+
+def _midnight(day: date | None) -> datetime | None:
+    return datetime.combine(day, time(), UTC) if day else None
 
 
 def why_not(store: Store, draft: Draft) -> Left | None:

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
-from functools import partial
 from typing import Literal, get_args
 
 from auditor import meeting, rows, sheet, workbook
 from auditor.app import App
+from auditor.calls import calls
 from auditor.chosen import Chosen
 from auditor.output import document_parts
 from auditor.overview import views
 from auditor.rows import Kind, Seen
+from auditor.view import AssociationView
 from auditor.wording import Wording
 from storage.model import NightState
-from storage.store import Store
-from storage.talk import FollowUp, FollowUpKind
 
 KINDS: Mapping[str, Kind] = {**rows.KINDS, "meeting": meeting.KIND}
 """Every kind of export, by its name on the command line."""
@@ -30,7 +29,6 @@ MEDIA = {
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
     "json": "application/json",
 }
-PROMISES = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,22 +72,26 @@ def stream(asked: Export, app: App, now: datetime) -> Iterator[bytes]:
 
 def seen(asked: Export, app: App, now: datetime) -> Seen:
     """What the rows are made of."""
-    chosen = asked.chosen.of(views(app.store, app.config, now), app.config.channels)
     last = app.store.last_night(NightState.DONE) if asked.since is None else None
     since = last.started_at if last else asked.since
-    return Seen(chosen, app.config, since, partial(_promised, app.store))
+    called = calls(app.store, app.config, asked.chosen, now) if asked.kind == "meeting" else ()
+    return Seen(_Views(app, asked.chosen, now), app.config, since, called)
 
 
-def _promised(store: Store, association: str) -> list[FollowUp]:
-    """What an association promised last."""
-    log = store.follow_ups(association)
-    return [line for line in log if line.kind is FollowUpKind.PROMISED][:PROMISES]
+@dataclass(frozen=True, slots=True)
+class _Views:
+    """The associations that are chosen, read anew for each sheet, so that none has to hold them all."""
+
+    app: App
+    chosen: Chosen
+    now: datetime
+
+    def __iter__(self) -> Iterator[AssociationView]:
+        return views(self.app.store, self.app.config, self.now, self.chosen)
 
 
 def _workbook(asked: Export, told: Seen) -> Iterator[bytes]:
     names = WITH.get(asked.kind, (asked.kind,))
-    if len(names) > 1:
-        told = replace(told, views=list(told.views))
     tables = {
         asked.words.term("export", name) if asked.words else name: KINDS[name].table(
             KINDS[name].items(told), told.config, asked.words

@@ -103,7 +103,7 @@ def chosen(
     if named:
         seen: Iterable[AssociationView] = [_seen(app, one, now) for one in named]
     else:
-        seen = (wanted or Chosen()).of(views(app.store, app.config, now), app.config.channels)
+        seen = views(app.store, app.config, now, wanted)
     return (view for view in seen if not missing or not has_letter(app.store, view.association.id, now))
 
 

@@ -1,74 +1,86 @@
-"""What a coordinator takes to a meeting: the network's figures, what changed, and whom to call. Pure."""
+"""What a coordinator takes to a meeting: the network's figures, what changed, and whom to call.
+
+It is read from the kept sums: no association is looked at but those to call.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from heapq import nsmallest
+from datetime import datetime
 
-from auditor.coverage import Coverage, coverage
+from auditor.calls import Call, calls
+from auditor.chosen import Chosen
+from auditor.config import Config
+from auditor.coverage import Coverage, counted
 from auditor.faces import Item
 from auditor.officer import officer
-from auditor.rows import Column, Kind, Seen, day, fact, label, moved
-from auditor.summary import urgency
-from auditor.view import AssociationView
+from auditor.rows import Column, Kind, Seen, day, fact, label
 from auditor.wording import Wording
-from storage.model import Gap
-from storage.talk import FollowUp
+from storage.few import Kinds, Sums
+from storage.store import Store
+from storage.summaries import COHORTS
+from storage.summary import EVERYBODY, NETWORK
 
-MOST = 50
-"""Associations a pack lists: more calls than that are no meeting's work."""
-REASONS = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """An association to call: why, the gravest reason first, and what it promised."""
-
-    view: AssociationView
-    reasons: tuple[Gap, ...]
-    promised: tuple[FollowUp, ...] = ()
+NOTHING_OPEN = "none"
 
 
 @dataclass(frozen=True, slots=True)
 class Pack:
-    """The figures, what opened and closed, whom to call, and how many have a gap at all."""
+    """The figures, what opened and closed, whom to call, and how many have a gap at all.
 
+    `told` is None where nothing is counted: so many are chosen, by more than one region or tag, that it would
+    take too long.
+    """
+
+    told: Sums | None
     figures: tuple[Coverage, ...]
-    opened: tuple[Gap, ...]
-    closed: tuple[Gap, ...]
     calls: tuple[Call, ...]
-    waiting: int
-    associations: int
+
+    @property
+    def associations(self) -> int:
+        """How many there are."""
+        return self.told.facets.get(EVERYBODY, 0) if self.told else 0
+
+    @property
+    def waiting(self) -> int:
+        """How many of them have a gap."""
+        return self.associations - (self.told.facets.get(NOTHING_OPEN, 0) if self.told else 0)
 
 
-def pack(seen: Seen) -> Pack:
-    """The pack of these associations."""
-    views = list(seen.views)
-    changes = [change for view in views for change in moved(view, seen.since)]
-    return Pack(
-        figures=tuple(coverage(views, seen.config)),
-        opened=tuple(gap for change, gap in changes if change == "opened"),
-        closed=tuple(gap for change, gap in changes if change == "closed"),
-        calls=tuple(calls(Seen(views, seen.config, seen.since, seen.promised))),
-        waiting=sum(bool(view.gaps) for view in views),
-        associations=len(views),
-    )
+def pack(store: Store, config: Config, chosen: Chosen, since: datetime, now: datetime) -> Pack:
+    """The pack of the associations that are chosen. `since` is the beginning of a day, UTC."""
+    called = tuple(calls(store, config, chosen, now))
+    told = sums(store, chosen, since)
+    return Pack(told, tuple(counted(told.facets, config)) if told else (), called)
 
 
-def calls(seen: Seen) -> Iterator[Call]:
-    """Whom to call, the most pressing first, at most `MOST`."""
-    for view in nsmallest(
-        MOST, (view for view in seen.views if view.gaps), key=lambda view: urgency(view.gaps)
-    ):
-        promised = tuple(seen.promised(view.association.id))
-        yield Call(view, view.gaps[:REASONS], promised)
+def sums(store: Store, chosen: Chosen, since: datetime) -> Sums | None:
+    """What was counted of a whole cohort, or is counted of a few; None for many that are no cohort.
+
+    Of a cohort, what opened and closed is told from the beginning of the day.
+    """
+    cohort = _cohort(chosen)
+    if cohort is None:
+        return store.few(since, chosen.facets, search=chosen.words)
+    moves = store.moves(since.date(), cohort)
+    return Sums(store.tally(cohort), moves["opened"], moves["closed"])
 
 
-def titles(gaps: Iterable[Gap], words: Wording) -> list[tuple[str, int]]:
+def _cohort(chosen: Chosen) -> str | None:
+    if chosen.words or len(chosen.facets) > 1:
+        return None
+    facet = next(iter(chosen.facets), NETWORK)
+    return facet if facet == NETWORK or facet.startswith(COHORTS) else None
+
+
+def titles(kinds: Kinds, words: Wording) -> list[tuple[str, int]]:
     """What gaps are about, and how many are about it, the most frequent first."""
-    return Counter(title(gap.code, gap.channel, words) for gap in gaps).most_common()
+    told: Counter[str] = Counter()
+    for (code, channel), count in kinds.items():
+        told[title(code, channel, words)] += count
+    return told.most_common()
 
 
 def title(code: str, channel: str, words: Wording) -> str:
@@ -77,8 +89,8 @@ def title(code: str, channel: str, words: Wording) -> str:
 
 
 def _items(seen: Seen) -> Iterator[Item]:
-    for call in calls(seen):
-        about, due = call.view.association, [one.due for one in call.promised if one.due]
+    for call in seen.calls:
+        about, due = call.association, [one.due for one in call.promised if one.due]
         yield {
             "association": about.id,
             "name": about.name,

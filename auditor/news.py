@@ -14,9 +14,11 @@ from datetime import datetime, timedelta
 
 from auditor.config import Config
 from auditor.overview import views
+from auditor.refresh import refresh
 from auditor.view import AssociationView
 from storage.model import Association, Gap, Night, NightState
 from storage.store import Store
+from storage.summary import Summary
 
 QUIET = timedelta(days=30)
 """How long nothing more is told of a gap that was told of."""
@@ -26,7 +28,7 @@ QUIET = timedelta(days=30)
 class Move:
     """A gap that opened, or closed, and when that is told."""
 
-    association: Association
+    association: Association | Summary
     gap: Gap
     is_open: bool
     at: datetime
@@ -42,12 +44,27 @@ class News:
     still: Mapping[str | None, int]
 
 
-def news(store: Store, config: Config, night: Night) -> News:
-    """What there is to tell at the end of a night. A night that was not concluded has moved nothing."""
-    earlier = [one for one in store.nights() if one.day < night.day and one.state is NightState.DONE]
-    before = earlier[-1] if earlier else None
+def news(store: Store, config: Config, night: Night, since: datetime | None = None) -> News:
+    """What there is to tell at the end of a night to whoever was last told at a moment, or later.
+
+    Who was told more than QUIET ago, or never, is told from the night before on. A night that was not
+    concluded has moved nothing.
+    """
+    before = store.last_night(NightState.DONE, before=night.day)
     if night.state is not NightState.DONE:
         return News(night, before, (), {})
+    if store.judged_night() != night:
+        return _rebuilt(store, config, night, before)
+    refresh(store, config, night.finished_at or night.started_at)
+    # What is told now for the first time may have moved QUIET ago.
+    moments = [one for one in (since, before and before.started_at, night.started_at - QUIET) if one]
+    known = store.histories(min(moments) - QUIET if before else None)
+    moves = tuple(move for association, gaps in known for move in _moves(association, gaps))
+    return News(night, before, moves, _still(store))
+
+
+def _rebuilt(store: Store, config: Config, night: Night, before: Night | None) -> News:
+    """The same of a night that is not the newest: everybody is looked at as of then."""
     moves: list[Move] = []
     still: Counter[str | None] = Counter()
     for view in views(store, config, night.finished_at or night.started_at):
@@ -56,14 +73,28 @@ def news(store: Store, config: Config, night: Night) -> News:
     return News(night, before, tuple(moves), still)
 
 
+def _still(store: Store) -> dict[str | None, int]:
+    regions = store.cohorts("region", at_least=1)
+    told = store.tallies(regions, ["gaps"])
+    by_region: dict[str | None, int] = {
+        cohort.partition(":")[2]: sums.get("gaps", 0) for cohort, sums in told.items()
+    }
+    return {**by_region, None: store.tally(prefix="gaps").get("gaps", 0) - sum(by_region.values())}
+
+
 def moved(view: AssociationView) -> Iterator[Move]:
     """What is ever told of an association's gaps; waived ones are no news. Pure."""
+    return _moves(
+        view.association, (gap for gap in view.all_gaps if gap.opened_at and gap not in view.waived)
+    )
+
+
+def _moves(association: Association | Summary, gaps: Iterable[Gap]) -> Iterator[Move]:
     rows: dict[tuple[str, str, str], list[Gap]] = defaultdict(list)
-    for gap in view.all_gaps:
-        if gap.opened_at and gap not in view.waived:
-            rows[gap.channel, gap.subject, gap.code].append(gap)
+    for gap in gaps:
+        rows[gap.channel, gap.subject, gap.code].append(gap)
     for several in rows.values():
-        yield from (Move(view.association, *told) for told in _told(several))
+        yield from (Move(association, *told) for told in _told(several))
 
 
 def _told(rows: Iterable[Gap]) -> Iterator[tuple[Gap, bool, datetime]]:

@@ -10,12 +10,15 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 
-from auditor.conclude import assembled, dossiers, owners_at
+from auditor.chosen import Chosen
+from auditor.conclude import AT_ONCE, assembled, owners_at
 from auditor.config import Config
 from auditor.coverage import Coverage, coverage
+from auditor.refresh import refresh
 from auditor.rejudge import History
-from auditor.settle import Dossier, Moment, keys_of, owners_of
+from auditor.settle import Moment, keys_of, owners_of
 from auditor.view import AssociationView, view
 from probes.model import Presence, Reason
 from storage.model import Gap, Night, NightState
@@ -73,35 +76,60 @@ def overview(store: Store, config: Config, as_of: datetime, *, since: datetime |
     )
 
 
-def views(store: Store, config: Config, as_of: datetime) -> Iterator[AssociationView]:
-    """The associations one at a time, for faces that need not hold a whole register in memory."""
-    nights = store.judged_nights()
-    until = [night for night in nights if night.started_at <= as_of]
-    began = until[-1].started_at if until else as_of
-    owners = owners_at(store, as_of, began)
-    for dossier in _dossiers(store, config, until, is_past=len(until) < len(nights)):
-        yield view(dossier, config, Moment(began, as_of), owners)
+def views(
+    store: Store, config: Config, as_of: datetime, chosen: Chosen | None = None
+) -> Iterator[AssociationView]:
+    """The associations one at a time, for faces that need not hold a whole register in memory.
+
+    Of those that are `chosen` alone, if somebody chose; then no other is looked at.
+    """
+    night = store.judged_night()
+    if night is not None and night.started_at > as_of:
+        seen = _past(store, config, as_of)
+    else:
+        seen = _present(store, config, as_of, _ids(store, config, as_of, chosen))
+    return chosen.of(seen, config.channels) if chosen else seen
 
 
 def association_view(store: Store, config: Config, association: str, now: datetime) -> AssociationView | None:
     """One association as it stands, without a look at any other; None where the sheet does not list it."""
-    held = store.holdings([association])
+    return next(_present(store, config, now, [association]), None)
+
+
+def _ids(store: Store, config: Config, now: datetime, chosen: Chosen | None) -> Iterator[str]:
+    if chosen is None or not (chosen.facets or chosen.words):
+        return (one.id for one in store.associations())
+    refresh(store, config, now)
+    return _found(store, chosen)
+
+
+def _found(store: Store, chosen: Chosen) -> Iterator[str]:
+    last = ""
+    while ids := store.ids(chosen.facets, search=chosen.words, after=last, limit=AT_ONCE):
+        yield from ids
+        last = ids[-1]
+
+
+def _present(store: Store, config: Config, now: datetime, ids: Iterable[str]) -> Iterator[AssociationView]:
+    """These associations as they stand, some at a time, each beside those that register the same accounts."""
     night = store.judged_night()
-    moment = Moment(night.started_at if night else now, now)
-    for dossier in assembled(held.associations, held):
-        rows = store.named(keys_of(dossier))
-        words = [
-            word for other in {row.association for row in rows} for word in store.decisions(association=other)
-        ]
-        return view(dossier, config, moment, owners_of(rows, now, words, moment.began))
-    return None
+    moment, waiting = Moment(night.started_at if night else now, now), iter(ids)
+    while some := list(islice(waiting, AT_ONCE)):
+        held = store.holdings(some)
+        told = list(assembled(held.associations, held))
+        rows = store.named({key for dossier in told for key in keys_of(dossier)})
+        words = store.words({row.association for row in rows})
+        owners = owners_of(rows, now, words, moment.began)
+        yield from (view(dossier, config, moment, owners) for dossier in told)
 
 
-def _dossiers(store: Store, config: Config, until: list[Night], *, is_past: bool) -> Iterator[Dossier]:
-    if not is_past:
-        return dossiers(store, store.associations(), whole=True)
-    history = History(store, config, until)
-    return (history.rebuilt(association) for association in store.associations())
+def _past(store: Store, config: Config, as_of: datetime) -> Iterator[AssociationView]:
+    """Everybody as they stood at a moment before the newest night: folded anew from what was recorded."""
+    until = [night for night in store.judged_nights() if night.started_at <= as_of]
+    moment = Moment(until[-1].started_at if until else as_of, as_of)
+    owners, history = owners_at(store, as_of, moment.began), History(store, config, until)
+    for association in store.associations():
+        yield view(history.rebuilt(association), config, moment, owners)
 
 
 def _untold(seen: Iterable[AssociationView]) -> dict[tuple[str, Reason | None], int]:

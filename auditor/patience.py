@@ -110,8 +110,7 @@ def _one(name: str, limit: int, yesterday: Mapping[str, Any], held: Mapping[str,
 
 
 def _before(store: Store, night: Night) -> Night | None:
-    done = [one for one in store.nights() if one.day < night.day and one.state is NightState.DONE]
-    return done[-1] if done else None
+    return store.last_night(NightState.DONE, before=night.day)
 
 
 def _told(night: Night | None) -> Mapping[str, Any]:

@@ -37,15 +37,13 @@ def done(
 ) -> dict[str, Any]:
     """The receipt of a night that was concluded."""
     assert night.id is not None
-    gaps = list(store.gaps())
-    opened = Counter(gap.code for gap in gaps if gap.opened_at == night.started_at)
-    closed = Counter(gap.code for gap in gaps if gap.opened_at and gap.closed_at == night.started_at)
+    opened, closed = store.moved_at(night.started_at)
     return {
         **_head(store, night, readings, config),
         **counted(store.counts(night.id)),
         "blind": dict(blind),
-        "opened": opened.total(),
-        "closed": closed.total(),
+        "opened": sum(opened.values()),
+        "closed": sum(closed.values()),
         "opened_by_code": dict(sorted(opened.items())),
         "closed_by_code": dict(sorted(closed.items())),
         **_shortened(spent),
@@ -148,9 +146,8 @@ def paid(before: Mapping[str, Any]) -> dict[str, float]:
 
 def previous(store: Store, night: Night) -> str | None:
     """The digest of the receipt before: a receipt that is changed later no longer fits the next one."""
-    ended = {NightState.DONE, NightState.SKIPPED}
-    earlier = [one for one in store.nights() if one.day < night.day and one.state in ended]
-    return digest(earlier[-1].receipt) if earlier else None
+    before = store.last_night(NightState.DONE, NightState.SKIPPED, before=night.day)
+    return digest(before.receipt) if before else None
 
 
 def digest(value: Mapping[str, Any] | Iterable[Any]) -> str:

@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 
+from auditor.calls import Call
 from auditor.config import Config
 from auditor.coverage import Coverage, coverage, covered
 from auditor.faces import Item, account_item, gap_item, instant
 from auditor.view import AssociationView
 from auditor.wording import Wording
 from storage.model import Gap
-from storage.talk import FollowUp
 
 Cell = str | int | float | date | None
 Row = list[Cell]
@@ -31,21 +31,17 @@ class Column:
     said: Callable[[Item, Wording], str] | None = None
 
 
-def _nothing(_association: str) -> Iterable[FollowUp]:
-    return ()
-
-
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What rows are made of: the associations, the configuration, since when changes are told, and promises.
+    """What rows are made of: the associations, the configuration, since when changes are told, whom to call.
 
-    `promised` gives what an association promised that is still awaited.
+    `views` are read anew each time they are gone through.
     """
 
     views: Iterable[AssociationView]
     config: Config
     since: datetime | None = None
-    promised: Callable[[str], Iterable[FollowUp]] = _nothing
+    calls: Iterable[Call] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,16 @@ def listing(view: AssociationView, channels: Iterable[str]) -> Listing:
         words=tuple(sorted(words(told))),
         told={gap.id: SEVERITIES.index(gap.severity) for gap in _told(view) if gap.id is not None},
         shown=frozenset(gap.id for gap in view.gaps if gap.id is not None),
+        moves=Counter(_moves(_told(view))),
     )
+
+
+def _moves(gaps: Iterable[Gap]) -> Iterator[str]:
+    """What opened and what closed, each with its day and kind."""
+    for gap in gaps:
+        for which, at in (("opened", gap.opened_at), ("closed", gap.closed_at)):
+            if at:
+                yield f"{which}:{at.date()}:{gap.code}@{gap.channel}"
 
 
 def summary(view: AssociationView, channels: Iterable[str]) -> Summary:

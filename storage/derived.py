@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, func, insert, select
 
 from storage import stale
 from storage.clean import clean, instant
@@ -75,6 +75,16 @@ class Derived:
         if open_only:
             query = query.where(GAP.c.opened_at.is_not(None))
         return map(gap_of, self._database.rows(query, GAP.c.id))
+
+    def moved_at(self, moment: datetime) -> tuple[Mapping[str, int], Mapping[str, int]]:
+        """How many gaps of each code opened at a moment, and how many that had been open closed."""
+        told = []
+        for at in (GAP.c.opened_at, GAP.c.closed_at):
+            own = (at == instant(moment), GAP.c.opened_at.is_not(None))
+            query = select(GAP.c.code, func.count().label("number")).where(*own).group_by(GAP.c.code)
+            with self._database.reading() as connection:
+                told.append({row.code: row.number for row in connection.execute(query)})
+        return told[0], told[1]
 
     def proposals(self, association: str | None = None, *, after: int = 0) -> Iterator[Proposal]:
         """The accounts nobody registered, in the order they were first kept; those after this id."""

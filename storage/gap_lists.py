@@ -13,9 +13,10 @@ from storage.clean import clean, instant
 from storage.database import Database
 from storage.derived import GAP_COLUMNS, gap_of
 from storage.lists import CAP, WALKED
-from storage.model import SEVERITIES
+from storage.model import SEVERITIES, Gap
 from storage.read_tables import FACET, SUMMARY, TALLY
-from storage.summary import GapPage, ListedGap
+from storage.stale import AT_ONCE
+from storage.summary import GapPage, ListedGap, Summary
 from storage.tables import GAP
 
 Which = Literal["opened", "closed"]
@@ -73,7 +74,51 @@ class GapLists:
         ends = [cursor.written((row.rank, getattr(row, at.key).isoformat(), row.id)) for row in rows[:limit]]
         return _page(rows, limit, ends, (min(count, CAP), count <= CAP))
 
+    def histories(self, since: datetime | None) -> Iterator[tuple[Summary, list[Gap]]]:
+        """The associations of which a gap opened or closed since a moment, each with all rows of such gaps.
 
+        Of all that were ever told, where no moment is given. Waived ones are no news.
+        """
+        at = instant(since) if since else None
+        last = (-(2**62), "")
+        while True:
+            with self._database.reading() as connection:
+                people = connection.execute(_movers(at, last)).all()
+                here = GAP.c.association.in_([one.association for one in people])
+                rows = connection.execute(select(*GAP_COLUMNS).where(here, _IS_TOLD)).all()
+            gaps: dict[str, list[Gap]] = {}
+            for row in rows:
+                gaps.setdefault(row.association, []).append(gap_of(row))
+            for one in people:
+                if moved := _moved_since(gaps.get(one.association, []), at):
+                    yield one.summary, moved
+            if len(people) < AT_ONCE:
+                return
+            last = (people[-1].changed, people[-1].association)
+
+
+def _movers(since: datetime | None, last: tuple[int, str]) -> Select[Any]:
+    """The next associations of which anything told moved, the latest first."""
+    at, name = SUMMARY.c.changed, SUMMARY.c.association
+    query = select(SUMMARY.c.summary, at, name).where(at <= (-int(since.timestamp()) if since else -1))
+    return query.where(at >= last[0], or_(at > last[0], name > last[1])).order_by(at, name).limit(AT_ONCE)
+
+
+def _moved_since(gaps: Sequence[Gap], since: datetime | None) -> list[Gap]:
+    """All rows of those gaps of which one moved."""
+    moved = {_place(gap) for gap in gaps if since is None or any(at >= since for at in _moments(gap))}
+    return sorted((gap for gap in gaps if _place(gap) in moved), key=lambda gap: gap.id or 0)
+
+
+def _place(gap: Gap) -> tuple[str, str, str]:
+    return gap.channel, gap.subject, gap.code
+
+
+def _moments(gap: Gap) -> Iterator[datetime]:
+    return (at for at in (gap.opened_at, gap.closed_at) if at)
+
+
+_IS_TOLD = case((GAP.c.told == true(), 1), else_=0) == 1
 _IS_SHOWN = case((GAP.c.shown == true(), 1), else_=0) == 1
 """An expression, so that no index of all gaps is walked where a few associations lead."""
 

@@ -56,6 +56,12 @@ class Held:
             decisions=tuple(sorted(map(decision_of, words), key=lambda word: word.id or 0)),
         )
 
+    def words(self, ids: Collection[str]) -> list[Decision]:
+        """The decisions of these associations, in the order they were taken down."""
+        with self._database.reading() as connection:
+            rows = connection.execute(DECIDED.where(DECISION.c.association.in_(list(ids)))).all()
+        return sorted(map(decision_of, rows), key=lambda word: word.id or 0)
+
     def named(self, keys: Iterable[tuple[str, str]]) -> list[AccountRow]:
         """The accounts, withdrawn ones too, that are registered under these pairs of channel and key."""
         by_channel: dict[str, set[str]] = defaultdict(set)

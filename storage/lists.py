@@ -51,7 +51,7 @@ class Lists:
         """Associations that have every facet and, for each folded word, one that begins with it."""
         key = cursor.read(after, BEGINNINGS[sort])
         with self._database.reading() as connection:
-            asked = _Asked(connection, clean(sorted(set(facets))), clean(sorted(set(search))))
+            asked = Asked(connection, clean(sorted(set(facets))), clean(sorted(set(search))))
             count, is_exact = asked.count()
             query = asked.few(sort, key) if asked.narrows and is_exact else asked.many(sort, key)
             rows = connection.execute(query.limit(limit + 1)).all()
@@ -63,6 +63,19 @@ class Lists:
             count=count,
             exact=is_exact,
         )
+
+    def ids(
+        self,
+        facets: Collection[str] = (),
+        *,
+        search: Collection[str] = (),
+        after: str = "",
+        limit: int = 500,
+    ) -> list[str]:
+        """The ids of those associations, in their order: a page of those behind one."""
+        with self._database.reading() as connection:
+            asked = Asked(connection, clean(sorted(set(facets))), clean(sorted(set(search))))
+            return list(connection.execute(asked.named(clean(after)).limit(limit)).scalars())
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +99,7 @@ class _Condition:
         return select(other.c.facet).where(other.c.facet.in_(self.facets), *at).correlate(row).exists()
 
 
-class _Asked:
+class Asked:
     """What is asked of a list. The smallest condition leads; the others are probed for each row it gives."""
 
     def __init__(self, connection: Connection, facets: Sequence[str], words: Sequence[str]) -> None:
@@ -158,6 +171,16 @@ class _Asked:
             rows, conditions = SUMMARY, [one.of(SUMMARY) for one in self._all]
         query = select(SUMMARY.c.summary, order[0].label("at"), order[1]).select_from(rows)
         return _from(query.where(*conditions), order, key).order_by(*order)
+
+    def named(self, after: str) -> Select[Any]:
+        """The ids behind one, in their order: of a few, sorted; of many, as their order is walked."""
+        if self.narrows and self.count()[1]:
+            at: Any = SUMMARY.c.association + literal("")
+            query = select(SUMMARY.c.association).where(SUMMARY.c.association.in_(self._ids()))
+        else:
+            at = SUMMARY.c.association
+            query = select(at).where(*(one.of(SUMMARY) for one in self._all))
+        return query.where(at > after).order_by(at)
 
     def _ids(self, walked: int | None = None) -> Select[Any]:
         """The associations, from the smallest condition on; of its first rows alone, if `walked` says so."""

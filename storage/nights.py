@@ -96,9 +96,11 @@ class Nights:
         """The night of this UTC day."""
         return self._one_night(select(NIGHT).where(NIGHT.c.day == day))
 
-    def last_night(self, *states: NightState) -> Night | None:
-        """The newest night, or the newest in one of these states."""
+    def last_night(self, *states: NightState, before: date | None = None) -> Night | None:
+        """The newest night, or the newest in one of these states; of those before a day, if one is given."""
         query = select(NIGHT).order_by(NIGHT.c.day.desc()).limit(1)
+        if before is not None:
+            query = query.where(NIGHT.c.day < before)
         return self._one_night(query.where(NIGHT.c.state.in_(states)) if states else query)
 
     def observations(

@@ -13,6 +13,7 @@ from typing import Self
 
 from storage.database import Database
 from storage.derived import Derived
+from storage.few import Few
 from storage.follow_ups import FollowUps
 from storage.gap_lists import GapLists
 from storage.holdings import Held
@@ -39,6 +40,7 @@ class Store(
     Held,
     Summaries,
     Lists,
+    Few,
     GapLists,
     Tallies,
     Trail,

@@ -32,7 +32,7 @@ from storage import stale
 from storage.clean import clean
 from storage.database import Database
 from storage.read_tables import BASIS, FACET, STALE, SUMMARY, TALLY
-from storage.summary import EVERYBODY, NETWORK, Listing
+from storage.summary import EVERYBODY, MOVES, NETWORK, Listing
 from storage.tables import GAP
 
 COHORTS = ("region:", "tag:")
@@ -43,6 +43,9 @@ GROUPS = ("region:", "city:", "tag:", "word:")
 
 WORD = "word:"
 """The facets of words: of everybody's names, so there are too many to be counted."""
+
+MOVED = ("opened:", "closed:")
+"""What begins so finds nobody: it is counted alone, in cohorts of its own."""
 
 
 class Summaries:
@@ -98,15 +101,22 @@ class _Batch:
         """Write them in place of what was there."""
         columns = (SUMMARY.c.association, SUMMARY.c.urgency, SUMMARY.c.facets)
         old = self._connection.execute(select(*columns).where(SUMMARY.c.association.in_(self._ids))).all()
-        before = {(facet, row.urgency, row.association) for row in old for facet in row.facets}
-        after = {(facet, one.urgency, one.summary.id) for one in self._listings for facet in _found_by(one)}
+        before = {
+            (facet, row.urgency, row.association) for row in old for facet in row.facets if _finds(facet)
+        }
+        after = {
+            (facet, one.urgency, one.summary.id)
+            for one in self._listings
+            for facet in _weighed(one)
+            if _finds(facet)
+        }
         self._facets(before - after, after - before)
         self._rows({row.association for row in old})
         counted = Counter[tuple[str, str]]()
         for one in self._listings:
-            counted.update(dict(_counts(_weighed(one))))
+            counted.update(dict(counts(_weighed(one))))
         for row in old:
-            counted.subtract(dict(_counts(row.facets)))
+            counted.subtract(dict(counts(row.facets)))
         self._tally({at: count for at, count in counted.items() if count})
         self._flags()
 
@@ -165,19 +175,21 @@ def _parts(ids: Sequence[str]) -> Iterator[Sequence[str]]:
 
 
 def _weighed(listing: Listing) -> dict[str, int]:
-    return {**listing.facets, **dict.fromkeys((WORD + word for word in listing.words), 0)}
+    return {**listing.facets, **dict.fromkeys((WORD + word for word in listing.words), 0), **listing.moves}
 
 
-def _found_by(listing: Listing) -> Iterable[str]:
-    return _weighed(listing).keys()
+def _finds(facet: str) -> bool:
+    return not facet.startswith(MOVED)
 
 
-def _counts(facets: Mapping[str, int]) -> Iterator[tuple[tuple[str, str], int]]:
+def counts(facets: Mapping[str, int]) -> Iterator[tuple[tuple[str, str], int]]:
     """What one association adds to the tallies of each cohort that it belongs to."""
     counted = {EVERYBODY: 1, **{facet: count for facet, count in facets.items() if count}}
     for cohort in (NETWORK, *(facet for facet in facets if facet.startswith(COHORTS))):
         for facet, count in counted.items():
-            if cohort == NETWORK or not facet.startswith(GROUPS):
+            if not _finds(facet):
+                yield (MOVES + cohort, facet), count
+            elif cohort == NETWORK or not facet.startswith(GROUPS):
                 yield (cohort, facet), count
 
 

@@ -16,6 +16,9 @@ Sort = Literal["urgency", "name", "changed"]
 NETWORK = ""
 """The cohort of everybody; the others are called as their facet is: `region:…` and `tag:…`."""
 
+MOVES = "moved:"
+"""Before a cohort's name: the sums of what opened and closed in it, day by day."""
+
 EVERYBODY = "all"
 """The facet of which a tally is the size of the cohort."""
 
@@ -73,7 +76,8 @@ class Listing:
     `facets` are the short strings that find it, each with how much it counts in the tallies. `urgency` is
     less where somebody is to be called sooner; `sorted` is the name as it is sorted and `words` what it is
     searched by, both folded. `told` gives for each gap that is or was open, and not waived, how grave it is
-    (0 is the gravest); `shown` are those of them that faces show.
+    (0 is the gravest); `shown` are those of them that faces show. `moves` counts them by when they opened and
+    closed, and of what kind they are: `opened:<day>:<code>@<channel>`.
     """
 
     summary: Summary
@@ -83,6 +87,7 @@ class Listing:
     words: tuple[str, ...]
     told: Mapping[int, int] = field(default_factory=dict)
     shown: frozenset[int] = frozenset()
+    moves: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping
+from datetime import date
 from typing import Literal
 
 from sqlalchemy import select
@@ -13,7 +14,7 @@ from storage.lists import LAST
 from storage.model import Night, NightState
 from storage.nights import night_of
 from storage.read_tables import FIGURE, TALLY
-from storage.summary import EVERYBODY, NETWORK
+from storage.summary import EVERYBODY, MOVES, NETWORK
 from storage.tables import NIGHT
 
 
@@ -41,6 +42,22 @@ class Tallies:
             for cohort, facet, count in connection.execute(query):
                 told[cohort][facet] = count
         return told
+
+    def moves(self, since: date, cohort: str = NETWORK) -> dict[str, dict[tuple[str, str], int]]:
+        """How many gaps opened and closed in a cohort since a day (UTC), each by code and channel.
+
+        Waived ones are no news.
+        """
+        told: dict[str, Counter[tuple[str, str]]] = {}
+        for which in ("opened", "closed"):
+            told[which] = Counter()
+            days = (TALLY.c.facet >= f"{which}:{since}", TALLY.c.facet < f"{which}:{LAST}", TALLY.c.count > 0)
+            query = select(TALLY.c.facet, TALLY.c.count).where(TALLY.c.cohort == MOVES + cohort, *days)
+            with self._database.reading() as connection:
+                for facet, count in connection.execute(query):
+                    code, _, channel = facet.split(":", 2)[2].partition("@")
+                    told[which][code, channel] += count
+        return {which: dict(found) for which, found in told.items()}
 
     def cohorts(self, kind: Literal["region", "tag"], at_least: int = 5) -> dict[str, int]:
         """The size of each cohort of a kind, those with fewer members left out."""

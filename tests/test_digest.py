@@ -1,13 +1,20 @@
 """The digest tells what changed, the worst first, once, and says nothing where there is nothing to say."""
 
+from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from small import START as SMALL
+from small import link, night_of, opened, steps
 
+from auditor import eyes
 from auditor.bulletin import Frame, bulletin, headline
 from auditor.digest import LISTED, digest
 from auditor.news import Move, News, moved
+from auditor.news import news as told_news
+from auditor.night import run
+from auditor.overview import views
 from auditor.paper import html, plain, subject, written
 from auditor.score import score
 from auditor.templating import words_of
@@ -177,3 +184,45 @@ def test_a_name_with_a_line_end_stays_on_its_line():
 def test_a_subject_is_one_line_of_sixty_characters():
     assert subject("a\r\nBcc: b") == "a Bcc: b"
     assert len(subject("نقطة " * 40)) <= 60
+
+
+async def test_what_the_store_tells_of_a_night_is_what_looking_at_everybody_does(tmp_path, monkeypatch):
+    monkeypatch.setattr(eyes, "steps", steps)
+    app = opened(tmp_path)
+    rows = [link(name, "facebook", name) for name in ("nour", "amal", "rif")]
+    people = [Association("nour", "Nour", region="souss massa"), Association("amal", "A"), NOUR_OF_RIF]
+    app.store.save_registry(people, rows, SMALL - timedelta(hours=1))
+    for number in range(12):
+        app.web.answers = {rows[0].typed: "gone"} if number > 2 else {}
+        app.web.answers |= {rows[1].typed: "gone" if 1 < number < 8 else "alive"}
+        tonight = await run(app, night_of(number))
+        found, rebuilt = (tell(app.store, app.config, tonight) for tell in (told_news, _by_everybody))
+        since = rebuilt.before and rebuilt.before.started_at
+        assert _plain(found, since) == _plain(rebuilt, since)
+        assert sum(found.still.values()) == sum(rebuilt.still.values())
+        mine = [
+            one and one.still for one in (digest(told, regions=["سوس ماسة"]) for told in (found, rebuilt))
+        ]
+        assert mine[0] == mine[1]
+    assert {one for one, _, _ in _plain(found, None)} == {"nour", "amal", "rif"}
+    app.store.close()
+
+
+NOUR_OF_RIF = Association("rif", "Rif", region="Souss-Massa")
+
+
+def _by_everybody(store, config, night):
+    before = store.last_night(NightState.DONE, before=night.day)
+    moves = [move for one in views(store, config, night.finished_at) for move in moved(one)]
+    still = Counter(
+        one.association.region for one in views(store, config, night.finished_at) for _ in one.gaps
+    )
+    return News(night, before, tuple(moves), still)
+
+
+def _plain(told, since):
+    return {
+        (move.association.id, move.gap.code, move.is_open)
+        for move in told.moves
+        if (since is None or move.at > since) and move.at <= told.night.started_at
+    }

@@ -1,7 +1,7 @@
 """The meeting pack: the figures of the overview, what changed, and whom to call first."""
 
 import io
-from dataclasses import replace
+from collections import Counter
 from datetime import date, datetime, timedelta
 
 import pytest
@@ -10,12 +10,16 @@ from openpyxl import load_workbook
 from served import browsing
 from small import START, configured, link, night_of, opened, steps
 
-from auditor import eyes, letters, meeting, qr
+from auditor import calls, eyes, letters, meeting, qr
+from auditor.chosen import Chosen
 from auditor.config import Web
+from auditor.coverage import coverage
 from auditor.night import run
 from auditor.overview import overview
-from auditor.rows import Seen
-from storage.model import Association, Gap
+from auditor.refresh import refresh
+from auditor.rows import moved
+from auditor.summary import urgency
+from storage.model import Association, Decision, DecisionKind
 from storage.talk import FollowUp, FollowUpKind
 
 NOUR, SITE = link("nour", "facebook", "nour"), link("nour", "website", "nour")
@@ -53,12 +57,49 @@ def test_the_pack_tells_whom_to_call_why_and_by_which_number(app, language):
     assert "<b>" not in page
 
 
-def test_the_pack_has_the_figures_and_the_changes_of_the_overview(app):
-    seen = overview(app.store, app.config, LATER, since=START)
-    pack = meeting.pack(Seen(seen.associations, app.config, START))
-    assert pack.figures == seen.coverage
-    assert (pack.opened, pack.closed) == (seen.opened, seen.closed)
-    assert pack.opened
+def kinds(gaps):
+    return Counter((gap.code, gap.channel) for gap in gaps)
+
+
+CHOICES = [
+    {},
+    {"region": "souss massa"},
+    {"tag": "rabat"},
+    {"region": "Souss-Massa", "tag": "rabat"},
+    {"q": "nu"},
+]
+
+
+@pytest.mark.parametrize("chosen", CHOICES, ids=str)
+def test_the_pack_has_the_figures_and_the_changes_of_the_overview(app, chosen):
+    since, wanted = START.replace(hour=0, minute=0), Chosen(**chosen)
+    seen = list(wanted.of(overview(app.store, app.config, LATER).associations, app.config.channels))
+    pack = meeting.pack(app.store, app.config, wanted, since, LATER)
+    assert pack.figures == tuple(coverage(seen, app.config))
+    moves = [change for view in seen for change in moved(view, since)]
+    assert kinds(gap for which, gap in moves if which == "opened") == pack.told.opened
+    assert kinds(gap for which, gap in moves if which == "closed") == pack.told.closed
+    assert (pack.associations, pack.waiting) == (len(seen), sum(bool(view.gaps) for view in seen))
+    assert pack.told.opened
+
+
+def test_many_that_are_no_cohort_are_not_counted_and_the_page_says_so(app, monkeypatch):
+    monkeypatch.setattr("storage.few.FEW", 0)
+    page = got(app, "/en/meeting?region=Souss-Massa&tag=rabat").text
+    assert "Choose one region or one tag alone" in page
+    assert "/en/associations/nour" in page
+    assert "Where the network stands" in got(app, "/en/meeting?region=Souss-Massa").text
+
+
+def test_a_gap_that_is_waived_or_gone_is_no_longer_counted_among_what_opened(app):
+    before = app.store.moves(START.date())
+    word = Decision("nour", "youtube", DecisionKind.WAIVE, "Amina", "no", LATER, code="channel_missing")
+    app.store.add_decision(word)
+    refresh(app.store, app.config, LATER)
+    after = app.store.moves(START.date())
+    kind = ("channel_missing", "youtube")
+    assert (before["opened"][kind], after["opened"][kind]) == (2, 1)
+    assert app.store.moves(LATER.date() + timedelta(days=1)) == {"opened": {}, "closed": {}}
 
 
 @pytest.mark.parametrize(
@@ -75,13 +116,17 @@ def test_a_region_or_a_tag_narrows_the_pack(app, query, named):
     assert {name for name in ("nour", "bare") if f'/fr/associations/{name}"' in page} == named
 
 
-def test_the_most_pressing_come_first_and_no_pack_is_endless(app):
-    view = overview(app.store, app.config, LATER).association("bare")
-    grave = replace(view, gaps=(Gap("x", "website", "website_domain_lost", "urgent", START),))
-    light = replace(view, gaps=(Gap("x", "website", "feed_missing", "low", START),) * 9)
-    told = meeting.pack(Seen([light] * 60 + [grave], app.config))
-    assert [call.view for call in told.calls[:2]] == [grave, light]
-    assert (len(told.calls), told.waiting) == (meeting.MOST, 61)
+def test_the_most_pressing_come_first_and_no_pack_is_endless(app, monkeypatch):
+    seen = overview(app.store, app.config, LATER).associations
+    pressing = sorted(seen, key=lambda view: urgency(view.gaps))
+    called = list(calls.calls(app.store, app.config, Chosen(), LATER))
+    assert [call.association.id for call in called] == [view.association.id for view in pressing]
+    assert [[gap.code for gap in call.reasons] for call in called] == [
+        [gap.code for gap in view.gaps[: calls.REASONS]] for view in pressing
+    ]
+    monkeypatch.setattr(calls, "MOST", 1)
+    pack = meeting.pack(app.store, app.config, Chosen(), START, LATER)
+    assert (len(pack.calls), pack.waiting) == (1, 2)
 
 
 def test_the_workbook_has_calls_coverage_and_changes_from_right_to_left(app):

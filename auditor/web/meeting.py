@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import asdict
 from datetime import date, timedelta
 from typing import Annotated
-from urllib.parse import urlencode
 
 from fastapi import APIRouter, Form
 from fastapi.responses import HTMLResponse, StreamingResponse
@@ -14,8 +13,11 @@ from markupsafe import Markup
 from pydantic import BaseModel, ConfigDict, Field
 
 from auditor import export, letters, meeting, qr
+from auditor.calls import MOST
 from auditor.chosen import Chosen
 from auditor.export import Export
+from auditor.summary import place
+from auditor.web import filters
 from auditor.web.asked import Asked, Page
 from auditor.web.exports import Day, Filter, Since, attached, midnight
 
@@ -63,23 +65,20 @@ def with_codes(asked: Page, form: Annotated[Printing, Form()]) -> HTMLResponse:
 
 
 def _page(asked: Asked, wanted: Export, code_of: Callable[[str], Markup] | None = None) -> HTMLResponse:
-    seen = export.seen(wanted, asked.app, asked.now)
-    pack = meeting.pack(seen)
-    regions, tags = _named(asked)
-    told = {**asdict(wanted.chosen), "since": seen.since.date().isoformat() if seen.since else ""}
+    assert wanted.since is not None
+    pack = meeting.pack(asked.app.store, asked.app.config, wanted.chosen, wanted.since, asked.now)
+    told = {**asdict(wanted.chosen), "since": wanted.since.date().isoformat()}
     return asked.page(
         "meeting.html",
         pack=pack,
-        codes={call.view.association.id: code_of(call.view.association.id) for call in pack.calls}
-        if code_of
-        else {},
-        told=told,
-        since=seen.since,
-        regions=regions,
-        tags=tags,
-        sheet=f"{asked.link.page('meeting.xlsx')}?{urlencode({k: v for k, v in told.items() if v})}",
+        codes={call.association.id: code_of(call.association.id) for call in pack.calls} if code_of else {},
+        told={**told, "region": place(wanted.chosen.region)},
+        since=wanted.since,
+        regions=filters.groups(asked, "region"),
+        tags=filters.groups(asked, "tag"),
+        sheet=filters.way(asked.link.page("meeting.xlsx"), told),
         titles=meeting.titles,
-        most=meeting.MOST,
+        most=MOST,
         shown=SHOWN,
     )
 
@@ -100,10 +99,3 @@ def _wanted(asked: Asked, chosen: Chosen, since: date | None) -> Export:
         since=midnight(since or (asked.now - LATELY).date()),
         right_to_left=asked.words.direction == "rtl",
     )
-
-
-def _named(asked: Asked) -> tuple[list[str], list[str]]:
-    """The regions and the tags that associations have."""
-    people = list(asked.app.store.associations())
-    regions = {about.region for about in people if about.region}
-    return sorted(regions), sorted({tag for about in people for tag in about.tags})
