@@ -22,8 +22,12 @@ OPEN, CLOSE = "⟦⟧"
 ATTRIBUTES = ("aria-label", "title", "alt", "placeholder", "data-name")
 UNSEEN = {"script", "style", "template", "bdi", "code"}
 MONTHS = "January|February|March|April|May|June|July|August|September|October|November|December"
-FORMATTED = re.compile(rf"(\d+ )?({MONTHS}) \d{{4}}|\d+ (second|minute|hour|day|week|month|year)s?")
+SHORT = "Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sept|Oct|Nov|Dec"
+FORMATTED = re.compile(
+    rf"(\d+ )?({MONTHS}) \d{{4}}|\d+ ({SHORT})\b|\d+ (second|minute|hour|day|week|month|year)s?"
+)
 """What Babel writes: days, months, spans."""
+ADDRESS = re.compile(r"https?://\S+")
 LETTER = re.compile(r"[^\W\d_]")
 
 
@@ -124,7 +128,7 @@ def outside_text(text: str, data: Iterable[str] = ()) -> list[str]:
 def _stripped(text: str, known: list[str]) -> str:
     for name in known:
         text = text.replace(name, "")
-    return FORMATTED.sub("", text)
+    return FORMATTED.sub("", ADDRESS.sub("", text))
 
 
 class Reading:

@@ -42,7 +42,11 @@ PEOPLE = (
     Association("bare", "جمعية بلا حساب", region="Souss-Massa", city="Tiznit"),
     *(
         Association(
-            f"x{number}", f"Association numéro {number}", region="Souss-Massa", language="fr", tags=("rabat",)
+            f"x{number}",
+            f"Association numéro {number}",
+            region="Souss-Massa",
+            language="fr" if number else "en",
+            tags=("rabat",),
         )
         for number in range(10)
     ),

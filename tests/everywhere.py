@@ -1,0 +1,145 @@
+"""Every page of the site, found from its routers: a page that is new is tried without being named here."""
+
+import types
+from collections.abc import Iterable, Iterator
+from enum import EnumType
+from itertools import product
+from typing import Literal, Union, get_args, get_origin
+from urllib.parse import quote
+
+from fastapi.routing import APIRoute
+from network import WAITING
+
+from auditor.export import FORMATS, KINDS
+from auditor.web.site import ROUTERS
+
+FILLED = {
+    "language": ("en",),
+    "association": ("nour", "bare"),
+    "account_id": range(1, 6),
+    "kind": tuple(KINDS),
+    "form": FORMATS,
+    "number": ("1",),
+    "name": (WAITING, "none"),
+    "token": ("none",),
+}
+"""What stands in the open places of an address."""
+ASKED = {
+    "changes": ("since=2026-11-02&meeting=true",),
+    "associations": (
+        "q=nour&region=souss-massa&tag=rabat&level=strong&gap=channel_missing&channel=facebook",
+        "state=unknown&channel=facebook",
+        "q=nobody",
+    ),
+    "gaps": ("gap=channel_missing&channel=facebook&severity=high&region=souss-massa", "gap=none"),
+    "cohorts": ("by=tag", "since=2026-11-02"),
+    "decide": tuple(
+        f"kind={kind}&channel=facebook"
+        for kind in ("attest", "none_by_choice", "ours", "not_ours", "moved", "waive", "withdraw&number=1")
+    ),
+    "{account_id:int}": ("night=2026-11-02",),
+    "{association:path}": (
+        *(f"kept={kind}" for kind in ("attest", "none_by_choice", "ours", "not_ours")),
+        *("kept=moved", "kept=waive", "kept=withdraw", "done=renewed", "done=revoked"),
+    ),
+    "letters": ("q=nour", "q=nobody"),
+    "meeting": ("tag=nobody", "since=2026-11-02"),
+    "trail": ("association=nour", "association=nobody"),
+    "registry": ("taken=1",),
+}
+"""What a page may be asked beside its closed choices, by the last part of its route."""
+
+
+def routes(method: str) -> list[APIRoute]:
+    """The routes of the site that answer a method."""
+    return [
+        route
+        for router in ROUTERS
+        for route in router.routes
+        if isinstance(route, APIRoute) and method in route.methods
+    ]
+
+
+def ways(route: APIRoute, **given: Iterable[object]) -> Iterator[str]:
+    """The addresses of a page: of each association, or of these, and with each thing it may be asked."""
+    queries = ["", *ASKED.get(route.path.rpartition("/")[2], ()), *_closed(route)]
+    yield from (f"{path}?{query}" if query else path for path in paths(route, **given) for query in queries)
+
+
+def paths(route: APIRoute, **given: Iterable[object]) -> Iterator[str]:
+    """The addresses of a route, its open places filled."""
+    filled = {**FILLED, **given}
+    for values in product(*(filled[name] for name in route.param_convertors)):
+        told = zip(route.param_convertors, values, strict=True)
+        yield route.path_format.format(**{name: quote(str(value), safe="") for name, value in told})
+
+
+def _closed(route: APIRoute) -> Iterator[str]:
+    """Each value of each parameter that has but a few."""
+    for field in route.dependant.query_params:
+        kind = field.field_info.annotation
+        several = get_args(kind) if get_origin(kind) in (Union, types.UnionType) else (kind,)
+        for one in several:
+            yield from (f"{field.alias}={value}" for value in _values(one))
+
+
+def _values(kind: object) -> list[str]:
+    if kind is bool:
+        return ["true"]
+    if isinstance(kind, EnumType):
+        return [str(value.value) for value in kind]
+    return [str(value) for value in get_args(kind)] if get_origin(kind) is Literal else []
+
+
+WHO = {"who": "Amina"}
+SENT = {
+    "decide": (
+        {"kind": "attest"},
+        {"kind": "attest", "channel": "facebook"},
+        {"kind": "attest", "channel": "facebook", **WHO},
+        {"kind": "attest", "channel": "facebook", "seen": "yesterday", "why": ".", **WHO},
+        {"kind": "attest", "channel": "facebook", "seen": "2027-01-01", "why": ".", **WHO},
+        {"kind": "attest", "channel": "facebook", "seen": "1999-01-01", "why": ".", **WHO},
+        {"kind": "attest", "channel": "facebook", "until": "2026-01-01", "why": ".", **WHO},
+        {"kind": "attest", "channel": "facebook", "until": "2036-01-01", "why": ".", **WHO},
+        {"kind": "attest", "channel": "fax", "why": ".", **WHO},
+        {"kind": "attest", "channel": "instagram", "why": ".", **WHO},
+        {"kind": "attest", "channel": "facebook", "account": "no link", "why": ".", **WHO},
+        {"kind": "ours", "channel": "facebook", "why": ".", **WHO},
+        {"kind": "ours", "channel": "facebook", "account": "https://x.com/nour", "why": ".", **WHO},
+        {"kind": "waive", "why": ".", **WHO},
+        {"kind": "waive", "channel": "facebook", "code": "none", "why": ".", **WHO},
+        {"kind": "none_by_choice", "channel": "tiktok", "why": ".", **WHO},
+        {"kind": "withdraw", "number": "1", "channel": "twitter", **WHO},
+    ),
+    "follow-up": ({}, {"kind": "promised", **WHO}, {"kind": "note", **WHO}, {"kind": "called", **WHO}),
+    "check": ({}, {}),
+    "meeting": ({}, WHO),
+    "registry": ({}, {"sheet": b"id;x"}, {"sheet": b"name\n"}, {"sheet": b"PK"}, {"sheet": b"name\nNour\n"}),
+    "{name}": ({"act": "take"}, {"act": "drop"}),
+    "{association:path}": (
+        {},
+        {"name": "", "email": "nobody", "phone": "1", "language": "no link", "links": "no link", **WHO},
+        {"name": "Nour", "facebook": "no link", "website": "https://www.facebook.com/nour.agadir", **WHO},
+    ),
+    "monthly": ({"address": "nobody"}, {"address": "amina@example.org"}),
+    "{token}": ({},),
+    "reply": (
+        {"kind": "ours"},
+        {"kind": "ours", "account": "2"},
+        {"kind": "moved", "account": "2", "value": "x"},
+        {"kind": "mistaken", "account": "2"},
+        {"kind": "closed", "account": "2"},
+    ),
+    "letters": ({}, {**WHO, "form": "csv"}),
+    "make": ({}, WHO),
+    "renew": ({},),
+    "revoke": ({}, WHO),
+    "{number}": (
+        {"answer": "accepted"},
+        {"answer": "declined", **WHO},
+        {"answer": "accepted", **WHO},
+        {"answer": "accepted", **WHO},
+    ),
+}
+"""What is sent to an address, right and wrong, by the last part of its route."""
