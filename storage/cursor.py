@@ -24,7 +24,7 @@ def read(cursor: str | None, beginning: tuple[Any, ...]) -> tuple[Any, ...]:
     try:
         padded = (cursor or "").encode() + b"==="
         key = json.loads(base64.urlsafe_b64decode(padded))
-    except (binascii.Error, ValueError):
+    except (binascii.Error, ValueError, RecursionError):
         return beginning
     fits = isinstance(key, list) and [*map(type, key)] == [*map(type, beginning)]
     return tuple(map(_fit, key)) if fits else beginning

@@ -83,7 +83,7 @@ def test_every_answer_is_fenced(client, path):
     assert "default-src 'none'" in headers["content-security-policy"]
     assert "frame-ancestors 'none'" in headers["content-security-policy"]
     assert headers["x-content-type-options"] == "nosniff"
-    assert headers["referrer-policy"] == "no-referrer"
+    assert headers["referrer-policy"] == "same-origin"
 
 
 def test_style_sheets_are_kept_for_a_year_under_an_address_with_their_version(client):
@@ -138,7 +138,9 @@ def test_under_the_public_name_there_is_what_letters_lead_to(client):
         ({"sec-fetch-site": "cross-site", "origin": "https://evil.example"}, 403),
         ({"sec-fetch-site": "same-site", "origin": "http://127.0.0.1:9"}, 403),
         ({"origin": "https://evil.example"}, 403),
-        ({"origin": "http://127.0.0.1"}, 200),
+        ({"origin": "http://127.0.0.1:9"}, 403),
+        ({"origin": "null"}, 403),
+        ({"origin": "http://127.0.0.1:{port}"}, 200),
     ],
 )
 def test_a_form_is_taken_from_our_own_pages_alone(app, monkeypatch, headers, status):
@@ -146,7 +148,8 @@ def test_a_form_is_taken_from_our_own_pages_alone(app, monkeypatch, headers, sta
     router.post("/fr/taken")(lambda: "taken")
     monkeypatch.setattr(module, "ROUTERS", (router,))
     with browsing(app) as client:
-        assert client.post("/fr/taken", headers=headers).status_code == status
+        sent = {name: value.format(port=client.base_url.port) for name, value in headers.items()}
+        assert client.post("/fr/taken", headers=sent).status_code == status
 
 
 def test_a_bug_is_told_as_ours_and_shows_nothing_of_itself(app, monkeypatch, caplog):

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from fastapi import Depends, HTTPException, Request
 from fastapi.responses import HTMLResponse, Response
+from pydantic import Field
 
 from auditor.app import App
 from auditor.languages import LOCALES
@@ -114,3 +115,5 @@ def asked(request: Request, language: str) -> Asked:
 
 Page = Annotated[Asked, Depends(asked)]
 """A parameter of a route under `/{language}/…`."""
+Number = Annotated[int, Field(ge=0, lt=2**63)]
+"""A parameter that is the number of a row: no database counts farther."""

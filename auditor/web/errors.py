@@ -26,7 +26,10 @@ COOKIE = "language"
 def language_of(scope: Scope, config: Config) -> str:
     """The reader's language: that of the address, the one chosen before, the browser's, the network's."""
     headers = Headers(scope=scope)
-    told = (scope["path"].split("/")[1], cookie_parser(headers.get("cookie", "")).get(COOKIE))
+    told = (
+        scope["path"].partition("/")[2].partition("/")[0],
+        cookie_parser(headers.get("cookie", "")).get(COOKIE),
+    )
     spoken = next((code for code in told if code in LOCALES), None)
     return spoken or negotiated(headers.get("accept-language"), config.network.language)
 
@@ -47,6 +50,10 @@ def page(scope: Scope, config: Config, status: int, now: datetime) -> HTMLRespon
                 "It may have ended or been copied in part. Please ask the network’s team for a new one."
             ),
         ),
+        413: (
+            words.say("This is too large"),
+            words.say("What you sent is larger than this page takes. Please send less of it."),
+        ),
         500: (
             words.say("Something went wrong on our side"),
             words.say("It is not your fault, and nothing was lost. Please try again in a while."),
@@ -59,6 +66,8 @@ def page(scope: Scope, config: Config, status: int, now: datetime) -> HTMLRespon
 
 def refused(request: Request, error: Exception) -> HTMLResponse:
     """What FastAPI shows for an HTTPException, or for a value that a form may not have (422)."""
-    status = error.status_code if isinstance(error, HTTPException) else 422
+    status, headers = (error.status_code, error.headers) if isinstance(error, HTTPException) else (422, None)
     state = request.app.state
-    return page(request.scope, state.app.config, status, state.clock())
+    answer = page(request.scope, state.app.config, status, state.clock())
+    answer.headers.update(headers or {})
+    return answer

@@ -11,7 +11,7 @@ import logging
 import re
 from dataclasses import dataclass
 from ipaddress import ip_address
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse, Response
@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from auditor.config import Config
 from auditor.web import errors
+from auditor.web.body import bounded, is_too_large
 from auditor.web.errors import Clock
 
 log = logging.getLogger(__name__)
@@ -27,14 +28,17 @@ FENCES = {
     "content-security-policy": "default-src 'none'; style-src 'self'; img-src 'self' data:; "
     "form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
     "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
+    "referrer-policy": "same-origin",
     "cache-control": "no-store",
 }
-"""What an answer says unless its page said otherwise."""
+"""What an answer says unless its page said otherwise. Without any referrer our own forms would come from the
+origin `null`, as those of a page that hides where it is."""
 YEAR = "public, max-age=31536000, immutable"
 OPEN = re.compile(r"/(r|badge|static)/.+|/[a-z]{2}/(report(\.pdf|/.*)?|unsubscribe/.+)")
 """What a letter, a mail or a badge leads to."""
-FORWARDED = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
+FORWARDED = re.compile(
+    r"forwarded|via|x-(real|client|cluster-client)-ip|(cf-connecting|true-client)-ip|x-forwarded.*"
+)
 """What a proxy adds."""
 SECRET = re.compile(r"^(/r|/[a-z]{2}/unsubscribe)/.+")
 """Addresses with a token, which no log may hold."""
@@ -64,10 +68,12 @@ class Guard:
             await send(message)
 
         answer: ASGIApp = self._refusal(scope) or self.app
+        # Whoever asks for the head alone is answered as all are; the server leaves the body out.
+        asked = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
         try:
-            await answer(scope, receive, fenced)
+            await answer(asked, bounded(receive, scope), fenced)
         except Exception:
-            log.exception("%s %s crashed", scope["method"], SECRET.sub(r"\1/…", scope["path"]))
+            log.exception("%s %s crashed", scope["method"], SECRET.sub(r"\1/…", quote(scope["path"])))
             if started:
                 raise
             await self._page(scope, 500)(scope, receive, fenced)
@@ -83,7 +89,7 @@ class Guard:
                 return self._page(scope, 404)
         if scope["method"] not in {"GET", "HEAD"} and _is_foreign(headers):
             return self._page(scope, 403)
-        return None
+        return self._page(scope, 413) if is_too_large(scope) else None
 
     def _page(self, scope: Scope, status: int) -> Response:
         return errors.page(scope, self.config, status, self.clock())
@@ -105,17 +111,29 @@ def _is_loopback(host: str) -> bool:
 
 
 def _is_from_here(scope: Scope, headers: Headers) -> bool:
-    """Whether this machine itself asks: whoever comes through a proxy may call us localhost as well."""
+    """Whether this machine itself asks: whoever comes through a proxy may call us localhost as well.
+
+    A proxy that adds nothing speaks HTTP/1.0 more often than not; no browser does.
+    """
     peer = scope["client"]
-    return peer is not None and _is_loopback(peer[0]) and not any(name in headers for name in FORWARDED)
+    is_forwarded = scope["http_version"] == "1.0" or any(map(FORWARDED.fullmatch, headers))
+    return peer is not None and _is_loopback(peer[0]) and not is_forwarded
 
 
 def _is_foreign(headers: Headers) -> bool:
-    """Whether another site's page sends this form. Ours send no referrer, so their origin may be `null`."""
-    site, origin = headers.get("sec-fetch-site"), headers.get("origin", "null")
+    """Whether another site's page sends this form. Browsers say so, over plain HTTP by the origin alone.
+
+    `null` is the origin of a page that hides where it is. Without either header it is no browser.
+    """
+    site, origin = headers.get("sec-fetch-site"), headers.get("origin")
     if site is not None:
         return site not in {"same-origin", "none"}
-    return origin != "null" and _name(urlsplit(origin).netloc) != _name(headers.get("host", ""))
+    return origin is not None and _place(origin) != _place(headers["host"])
+
+
+def _place(address: str) -> str:
+    """A host with its port, of an origin or a Host header; the usual ports go without saying."""
+    return re.sub(r"^https?://|:(80|443)$", "", address.lower())
 
 
 def _fence(message: Message, scope: Scope) -> None:

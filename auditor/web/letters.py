@@ -19,7 +19,7 @@ from auditor.letters import can_be_made, end, made
 from auditor.mailing import TITLE, Mailing, chosen
 from auditor.phones import whatsapp
 from auditor.web import filters
-from auditor.web.asked import Asked, Page
+from auditor.web.asked import Asked, Number, Page
 from auditor.web.association import found
 from auditor.web.decide import A_YEAR, KNOWN
 from auditor.web.filters import way
@@ -77,7 +77,7 @@ def page(
     *,
     q: Annotated[str, Query(max_length=200)] = "",
     state: LetterState | None = None,
-    before: int | None = None,
+    before: Number | None = None,
     who: Known = "",
 ) -> HTMLResponse:
     """The newest letters, those of a state, or the associations of a name."""

@@ -13,7 +13,7 @@ from auditor import replies, waiting
 from auditor.errors import InputError
 from auditor.saying import Saying
 from auditor.web import troubles
-from auditor.web.asked import Asked, Page
+from auditor.web.asked import Asked, Number, Page
 from auditor.web.decide import A_YEAR, KNOWN
 from auditor.web.filters import way
 from storage.errors import StoreError
@@ -37,8 +37,8 @@ class Word(BaseModel):
 def page(
     asked: Page,
     *,
-    after: int = 0,
-    beyond: int = 0,
+    after: Number = 0,
+    beyond: Number = 0,
     done: Answer | None = None,
     late: bool = False,
     who: Annotated[str, Cookie()] = "",
@@ -48,7 +48,7 @@ def page(
 
 
 @router.post("/{language}/replies/{number}")
-def answer(asked: Page, number: int, word: Annotated[Word, Form()]) -> Response:
+def answer(asked: Page, number: Number, word: Annotated[Word, Form()]) -> Response:
     """Accept or decline a reply."""
     store = asked.app.store
     reply = store.reply(number)
@@ -68,7 +68,7 @@ def answer(asked: Page, number: int, word: Annotated[Word, Form()]) -> Response:
 
 
 @router.post("/{language}/replies/found/{number}")
-def settle(asked: Page, number: int, word: Annotated[Word, Form()]) -> Response:
+def settle(asked: Page, number: Number, word: Annotated[Word, Form()]) -> Response:
     """Register a found account, or call it somebody else's."""
     proposal = next(asked.app.store.proposals(after=number - 1), None)
     if proposal is None or proposal.id != number:

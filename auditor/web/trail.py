@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
 from auditor.difference import Line
-from auditor.web.asked import Asked, Page
+from auditor.web.asked import Asked, Number, Page
 
 router = APIRouter()
 
@@ -17,9 +16,7 @@ SHOWN = 50
 
 
 @router.get("/{language}/registry/trail")
-def trail(
-    asked: Page, association: str = "", before: Annotated[int | None, Query(ge=1, lt=2**63)] = None
-) -> HTMLResponse:
+def trail(asked: Page, association: str = "", before: Number | None = None) -> HTMLResponse:
     """The newest changes first: of everybody, or of one association, also one that was removed."""
     store = asked.app.store
     found = store.trail(association or None, before=before, limit=SHOWN + 1)
