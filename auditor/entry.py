@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -26,13 +27,19 @@ class Entry:
     cells: Mapping[str, str]
 
     def columns(self, audited: Iterable[str]) -> list[str]:
-        """The columns of links that are shown: those of the audited channels, and those that hold some."""
+        """The columns that are shown: those of the audited channels, and those of which something is kept."""
         held = [name for name in self.cells if name not in {"id", *TYPED}]
-        return [*dict.fromkeys((*USUAL, *audited, *held, LINKS))]
+        return [*dict.fromkeys((*USUAL, *audited, *held, *self.chosen(), LINKS))]
 
-    def chosen(self) -> set[str]:
+    def chosen(self) -> list[str]:
         """The channels that it does without."""
-        return set(self.cells.get("none_by_choice", "").split(", "))
+        return list(filter(None, self.cells.get("none_by_choice", "").split(", ")))
+
+    @property
+    def version(self) -> str:
+        """What stands in it, in short."""
+        told = sorted((name, text) for name, text in self.cells.items() if text)
+        return hashlib.sha256(repr(told).encode()).hexdigest()[:32]
 
     def read(self, language: str) -> Reading:
         """Understand the entry as a sheet's row is."""

@@ -18,6 +18,7 @@ class Trouble(StrEnum):
     UNKNOWN_COLUMN = "unknown_column"
     UNKNOWN_LANGUAGE = "unknown_language"
     UNKNOWN_CHANNEL = "unknown_channel"
+    UNKNOWN_OFFICER = "unknown_officer"
     BAD_EMAIL = "bad_email"
     UNREADABLE_LINK = "unreadable_link"
     NOT_AN_ACCOUNT = "not_an_account"

@@ -14,10 +14,9 @@ from pathlib import Path
 
 from auditor import sheet
 from auditor.columns import AFTER, FACTS, LINKS, bare, column_of
-from auditor.errors import InputError
-from auditor.officer import officer_of
+from auditor.officer import CODES, is_somebody, officer_of
 from auditor.problems import Problem, Trouble
-from auditor.sheet import Row, Sheet
+from auditor.sheet import Row, Sheet, SheetError
 from probes import links
 from probes.cells import links_in
 from probes.model import Identity, Kind
@@ -47,7 +46,7 @@ class Reading:
 def read(path: Path, language: str = "ar") -> Reading:
     """Understand a spreadsheet. `language` is of an association that states none.
 
-    Raises InputError: the file cannot be read, or no line of it names the columns.
+    Raises SheetError: the file cannot be read, or no line of it names the columns.
     """
     headings = [
         (len(known), table, at)
@@ -56,7 +55,8 @@ def read(path: Path, language: str = "ar") -> Reading:
         if (known := _columns(row)) & {"name", "name_ar", "name_fr"}
     ]
     if not headings:
-        raise InputError(str(path), "no column is called name", "`auditor init` writes a sheet to begin with")
+        remedy = "`auditor init` writes a sheet to begin with"
+        raise SheetError(str(path), "no column is called name", remedy, trouble="no_heading")
     _, table, at = max(headings, key=lambda heading: heading[0])
     return _Reader(table.rows[at], language).read(table, table.rows[at + 1 :])
 
@@ -145,7 +145,7 @@ class _Reader:
             phone=facts.get("phone"),
             tags=tuple(split(facts.get("tags", ""))),
             none_by_choice=tuple(dict.fromkeys(self._chosen(line, facts.get("none_by_choice", "")))),
-            media_officer=officer_of(facts.get("media_officer")),
+            media_officer=self._officer(line, facts.get("media_officer")),
             note=facts.get("note"),
         )
 
@@ -173,6 +173,12 @@ class _Reader:
         if (code := LANGUAGES.get(bare(said))) is None:
             self._tell(line, "language", said, Trouble.UNKNOWN_LANGUAGE)
         return code or self._language
+
+    def _officer(self, line: int, said: str | None) -> str | None:
+        who = officer_of(said)
+        if who and who not in CODES and not is_somebody(who):
+            self._tell(line, "media_officer", who, Trouble.UNKNOWN_OFFICER)
+        return who
 
     def _chosen(self, line: int, said: str) -> Iterator[str]:
         for word in split(said):

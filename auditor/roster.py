@@ -12,6 +12,7 @@ from auditor.languages import TONGUES
 from auditor.officer import CODES, officer
 from auditor.sheet import to_xlsx
 from auditor.wording import Wording
+from probes.cells import links_in
 from storage.model import AccountRow, Association
 
 Line = list[object]
@@ -26,12 +27,23 @@ def table(
     held: dict[str, dict[str, list[str]]] = {}
     for account in accounts:
         held.setdefault(account.association, {}).setdefault(account.column or LINKS, []).append(account.typed)
-    used = {column for cells in held.values() for column in cells}
-    columns = in_order([*USUAL, *sorted(used - {*USUAL})])
+    cells = {who: {column: _parted(typed) for column, typed in row.items()} for who, row in held.items()}
+    widths = dict.fromkeys(USUAL, 1)
+    for row in cells.values():
+        for column, parts in row.items():
+            widths[column] = max(widths.get(column, 1), len(parts))
+    channels = [*USUAL, *sorted(widths.keys() - {*USUAL})]
+    columns = in_order([column for column in channels for _ in range(widths[column])])
     yield [heading(column, words) for column in columns]
     for association in associations:
-        cells = held.get(association.id, {})
-        yield [_cell(association, column, cells, words) for column in columns]
+        left = {column: iter(parts) for column, parts in cells.get(association.id, {}).items()}
+        yield [_cell(association, column, left, words) for column in columns]
+
+
+def _parted(typed: list[str]) -> list[str]:
+    """Links as cells hold them: in one, a line each, unless reading that would take words for a remark."""
+    together = "\n".join(typed)
+    return [together] if len(typed) == 1 or links_in(together) == typed else typed
 
 
 def heading(column: str, words: Wording | None) -> str:
@@ -62,10 +74,10 @@ def tongue(code: str, words: Wording | None) -> str:
 
 
 def _cell(
-    association: Association, column: str, cells: Mapping[str, list[str]], words: Wording | None
+    association: Association, column: str, cells: Mapping[str, Iterator[str]], words: Wording | None
 ) -> object:
     if column not in {*FACTS, *AFTER}:
-        return "\n".join(cells.get(column, ()))
+        return next(cells.get(column, iter(())), "")
     if column == "media_officer":
         return officer(association.media_officer, words)
     if column == "language":

@@ -20,13 +20,26 @@ from typing import Any
 
 from auditor import workbook
 from auditor.errors import InputError
+from storage.clean import text as fit
 
 MOST_BYTES = 64 * 1024 * 1024
 MOST_UNPACKED = 512 * 1024 * 1024
 MOST_COLUMNS = 300
 ARABIC_WORD = re.compile(r"[\u0621-\u064a]{3,}")
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
+FORMULA = re.compile(r"'*[=+\-@\t\r]")
+"""What a spreadsheet would take for a formula, and what already has apostrophes before it."""
+BREAKS = re.compile(r"\r\n?|_x000D_\n?|[\v\f\x85]")
+"""The line ends of other systems, as they are and as Excel writes them."""
 SAVE_AS = "save it as XLSX or as CSV"
+FEWER = "a sheet with the associations alone"
+
+
+class SheetError(InputError):
+    """A file that cannot be read as a sheet: `trouble` is the code of why (`unreadable` in the words)."""
+
+    def __init__(self, what: str, why: str, remedy: str, *, trouble: str) -> None:
+        super().__init__(what, why, remedy)
+        self.trouble = trouble
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +65,11 @@ def read(path: Path) -> Iterator[Sheet]:
     if data.startswith(b"PK\x03\x04"):
         yield from _workbook(data, path)
     elif data.startswith(b"\xd0\xcf\x11\xe0"):
-        raise InputError(str(path), "the Excel format of before 2007 cannot be read", SAVE_AS)
+        raise SheetError(
+            str(path), "the Excel format of before 2007 cannot be read", SAVE_AS, trouble="old_excel"
+        )
     elif b"\0" in data[:4096] and not data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise InputError(str(path), "this is not a spreadsheet", SAVE_AS)
+        raise SheetError(str(path), "this is not a spreadsheet", SAVE_AS, trouble="no_sheet")
     else:
         yield _text(data, path)
 
@@ -62,7 +77,7 @@ def read(path: Path) -> Iterator[Sheet]:
 def _bytes(path: Path) -> bytes:
     try:
         if path.stat().st_size > MOST_BYTES:
-            raise InputError(str(path), "larger than 64 MB", "a sheet with the associations alone")
+            raise SheetError(str(path), "larger than 64 MB", FEWER, trouble="too_large")
         return path.read_bytes()
     except OSError as trouble:
         raise InputError(str(path), (trouble.strerror or "cannot be read").lower(), "another path") from None
@@ -108,16 +123,21 @@ def _rows(text: str, delimiter: str, path: Path, after: int = 0) -> Iterator[Row
                 yield Row(line, tidy(cells))
             line = after + lines.line_num + 1
     except csv.Error as trouble:
-        raise InputError(f"{path}, line {line}", str(trouble), "a closing quote is often missing") from None
+        raise SheetError(
+            f"{path}, line {line}", str(trouble), "a closing quote is often missing", trouble="open_quote"
+        ) from None
 
 
 def tidy(cells: Iterable[str]) -> tuple[str, ...]:
-    """Cells without what surrounds their text, nor the apostrophe that keeps a formula from running."""
-    return tuple(_without_apostrophe(cell.replace("\xa0", " ").replace("\0", "").strip()) for cell in cells)
+    """Cells as they are kept: without what surrounds their text, and without what no text should carry.
+
+    Nor with the apostrophe that keeps a formula from running.
+    """
+    return tuple(_plain(fit(BREAKS.sub("\n", cell)).replace("\xa0", " ").strip()) for cell in cells)
 
 
-def _without_apostrophe(cell: str) -> str:
-    return cell[1:] if cell[:1] == "'" and cell[1:].startswith(FORMULA) else cell
+def _plain(cell: str) -> str:
+    return cell[1:].strip() if cell[:1] == "'" and FORMULA.match(cell) else cell
 
 
 def _workbook(data: bytes, path: Path) -> Iterator[Sheet]:
@@ -132,7 +152,7 @@ def _workbook(data: bytes, path: Path) -> Iterator[Sheet]:
                 page.reset_dimensions()
                 yield Sheet(tuple(_page(page)), page.title)
         except (KeyError, ValueError, TypeError, AttributeError, SyntaxError, OSError, zipfile.BadZipFile):
-            raise InputError(str(path), "this workbook is damaged", SAVE_AS) from None
+            raise SheetError(str(path), "this workbook is damaged", SAVE_AS, trouble="damaged") from None
 
 
 def _refuse_bomb(data: bytes, path: Path) -> None:
@@ -141,11 +161,11 @@ def _refuse_bomb(data: bytes, path: Path) -> None:
             names = packed.namelist()
             unpacked = sum(member.file_size for member in packed.infolist())
     except zipfile.BadZipFile:
-        raise InputError(str(path), "this workbook is damaged", SAVE_AS) from None
+        raise SheetError(str(path), "this workbook is damaged", SAVE_AS, trouble="damaged") from None
     if "xl/workbook.xml" not in names:
-        raise InputError(str(path), "this is not an Excel workbook", SAVE_AS)
+        raise SheetError(str(path), "this is not an Excel workbook", SAVE_AS, trouble="no_sheet")
     if unpacked > MOST_UNPACKED:
-        raise InputError(str(path), "it unpacks to more than 512 MB", "a sheet with the associations alone")
+        raise SheetError(str(path), "it unpacks to more than 512 MB", FEWER, trouble="too_large")
 
 
 def _page(page: Any) -> Iterator[Row]:
@@ -187,7 +207,12 @@ def csv_lines(
 
 
 def _harmless(cell: str) -> str:
-    return f"'{cell}" if cell.startswith(FORMULA) else cell
+    return f"'{cell}" if FORMULA.match(cell) else cell
+
+
+def _doubled(value: object) -> object:
+    """A cell whose own apostrophe would be taken for the one that keeps a formula from running."""
+    return f"'{value}" if isinstance(value, str) and value[:1] == "'" and FORMULA.match(value) else value
 
 
 def to_xlsx(
@@ -197,7 +222,8 @@ def to_xlsx(
     right_to_left: bool = False,
     choices: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> bytes:
-    """A table as a workbook (`auditor.workbook`)."""
+    """A table as a workbook (`auditor.workbook`) that is read as it was."""
     out = io.BytesIO()
-    workbook.write(out, {title: table}, right_to_left=right_to_left, choices=choices)
+    rows = ([_doubled(cell) for cell in row] for row in table)
+    workbook.write(out, {title: rows}, right_to_left=right_to_left, choices=choices)
     return out.getvalue()

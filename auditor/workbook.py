@@ -13,7 +13,8 @@ from typing import IO, Any
 MEASURED = 200
 """Rows that tell how wide the columns are: the widths come before the rows."""
 NARROW, WIDE = 8, 60
-MOST_CELL = 20_000
+MOST_CELL = 32_767
+"""Characters that Excel takes in a cell."""
 MOST_ROWS = 1_048_576
 CHUNK = 64 * 1024
 DAY = "yyyy-mm-dd"
@@ -66,7 +67,8 @@ def _write(
 
 def _lay_out(page: Any, rows: list[Row]) -> None:
     for at, column in enumerate(zip(*rows, strict=True), 1):
-        longest = max((len(str(cell)) for cell in column if cell is not None), default=0)
+        lines = (line for cell in column if cell is not None for line in str(cell).split("\n"))
+        longest = max(map(len, lines), default=0)
         page.column_dimensions[_letter(at)].width = min(WIDE, max(NARROW, longest + 2))
 
 

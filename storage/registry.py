@@ -49,7 +49,7 @@ class Registry:
         with self._database.writing() as connection:
             compared = sheet.compared(connection, prune=prune)
             changes = compared.changes(clean(by), instant(now))
-            if dry_run or agreed not in {None, changes.digest}:
+            if dry_run or (agreed is not None and agreed != changes.digest):
                 return changes
             _save(connection, compared, instant(now))
             trail.write(connection, changes.lines)

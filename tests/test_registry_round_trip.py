@@ -1,15 +1,20 @@
 """The registry goes out as a sheet, is corrected in Excel or LibreOffice, and comes in again."""
 
+import csv
+import io
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from openpyxl import load_workbook
 
 from auditor import roster, sheet
 from auditor.cli import main
 from auditor.columns import AFTER, FACTS, LINKS, column_of
 from auditor.officer import CODES, officer_of
+from auditor.problems import Trouble
 from auditor.registry import read
 from auditor.wording import Wording
 from probes import links
@@ -32,6 +37,13 @@ HOSTILE = (
     "جمعية،\u200f النور؛",
     "TRUE",
     "#REF!",
+    "'=1",
+    "''-2",
+    "'",
+    "\x07 rung",
+    "one\r\ntwo\rthree\x0bfour",
+    "_x000D_\nfive",
+    "\u00a0\u202ehidden\u202c",
 )
 SHEET = [
     [
@@ -89,6 +101,93 @@ def test_a_sheet_of_any_language_changes_nothing_when_it_comes_back(
     assert not taken(store, back, tmp_path / f"again.{form}", NOW + timedelta(days=1))
 
 
+def saved_by_another_program(data, encoding, delimiter):
+    """CSV as LibreOffice writes it with "quote all text cells", and other programs in other encodings."""
+    rows = csv.reader(io.StringIO(data.decode("utf-8-sig"), newline=""))
+    out = io.StringIO()
+    csv.writer(out, delimiter=delimiter, quoting=csv.QUOTE_ALL, lineterminator="\r\n").writerows(rows)
+    return out.getvalue().encode(encoding)
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("language", ["ar", "fr", "en", None])
+def test_a_sheet_that_another_program_saved_changes_nothing(store, tmp_path, language, encoding, delimiter):
+    assert taken(store, sheet.to_csv(SHEET), tmp_path / "first.csv")
+    back = saved_by_another_program(exported(store, language, "csv"), encoding, delimiter)
+    assert not taken(store, back, tmp_path / "again.csv", NOW + timedelta(days=1))
+
+
+def test_a_sheet_in_the_encoding_of_an_old_arabic_excel_changes_nothing(store, tmp_path):
+    first = [
+        ["الرمز", "اسم الجمعية", "الوسوم"],
+        ["1", "جمعية النور", "شباب، نساء"],
+        ["2", "Théâtre d'Ombres", ""],
+    ]
+    assert taken(store, sheet.to_csv(first), tmp_path / "first.csv")
+    back = saved_by_another_program(exported(store, "ar", "csv"), "cp1256", ";")
+    assert not taken(store, back, tmp_path / "again.csv", NOW + timedelta(days=1))
+
+
+def test_a_workbook_that_another_program_saved_changes_nothing(store, tmp_path):
+    assert taken(store, sheet.to_csv(SHEET), tmp_path / "first.csv")
+    book = load_workbook(BytesIO(exported(store, "ar", "xlsx")))
+    for row in book.active.iter_rows(min_row=2):
+        for cell in row:
+            if isinstance(cell.value, str):
+                cell.value, cell.data_type = cell.value.replace("\n", "_x000D_\n"), "s"
+    saved = BytesIO()
+    book.save(saved)
+    assert not taken(store, saved.getvalue(), tmp_path / "again.xlsx", NOW + timedelta(days=1))
+
+
+CELL = st.text("aé=+-@'\"\t\r\n\x0b;,|/ #.:1_xD\u200f\u202e\u00a0ن،", max_size=25) | st.sampled_from(
+    [
+        "https://www.facebook.com/nour",
+        "facebook.com/a.b ; and words",
+        "@amal",
+        "Facebook: amal",
+        "not a link",
+        "https://nour.ma/ https://amal.ma",
+        "www.nour.ma, www.amal.ma",
+        "لا يوجد",
+        "https://youtu.be/abc",
+    ]
+)
+TYPED = ("note", "city", "tags", "media_officer", "website", "facebook")
+ROW = st.fixed_dictionaries(dict.fromkeys(TYPED, CELL))
+
+
+@given(
+    rows=st.lists(st.tuples(ROW, CELL), min_size=1, max_size=3), language=st.sampled_from(["ar", "fr", None])
+)
+@settings(max_examples=40, deadline=None)
+@pytest.mark.parametrize("form", ["csv", "xlsx"])
+def test_whatever_people_type_reads_the_same_once_it_went_out_and_came_back(
+    tmp_path_factory, form, rows, language
+):
+    folder, words = tmp_path_factory.mktemp("sheets"), Wording(language) if language else None
+    typed = [
+        [f"h{n}", f"Name {n}", *(row[name] for name in TYPED), more] for n, (row, more) in enumerate(rows)
+    ]
+    (folder / "first.csv").write_bytes(sheet.to_csv([["id", "name", *TYPED, "facebook"], *typed]))
+    first = read(folder / "first.csv")
+    lines = roster.table(first.associations, first.accounts, words)
+    data = roster.workbook(lines, words, right_to_left=False) if form == "xlsx" else sheet.to_csv(lines)
+    (folder / f"back.{form}").write_bytes(data)
+    again = read(folder / f"back.{form}")
+    assert again.associations == first.associations
+    assert again.accounts == first.accounts
+
+
+@pytest.mark.parametrize("form", ["csv", "xlsx"])
+def test_a_note_as_long_as_a_cell_may_be_comes_back_whole(store, tmp_path, form):
+    note = "n" * 32_767
+    assert taken(store, sheet.to_csv([["name", "note"], ["Nour", note]]), tmp_path / "first.csv")
+    assert not taken(store, exported(store, "ar", form), tmp_path / f"again.{form}")
+    assert next(store.associations()).note == note
+
+
 @pytest.mark.parametrize("language", ["ar", "fr", "en", None])
 def test_a_sheet_names_its_columns_so_that_we_know_them_again(language):
     words = Wording(language) if language else None
@@ -116,12 +215,38 @@ def test_no_heading_of_a_language_is_left_in_english(language):
         ("Chargé(e) de communication", "dedicated"),
         ("شخص متفرغ", "dedicated"),
         ("مكلف بالتواصل", "dedicated"),
+        ("non", "nobody"),
         ("Mme Amal", "Mme Amal"),
         ("", None),
     ],
 )
 def test_who_runs_the_channels_is_known_in_three_languages_and_a_name_stays(said, kept):
     assert officer_of(said) == kept
+
+
+@pytest.mark.parametrize(
+    ("said", "is_odd"),
+    [
+        ("oui", True),
+        ("نعم", True),
+        ("-", True),
+        ("N/A", True),
+        ("inconnu", True),
+        ("2", True),
+        ("0612345678", False),
+        ("salma@nour.ma", False),
+        ("Yousra", False),
+        ("آمنة", False),
+        ("bénévole", False),
+        ("لا أحد", False),
+    ],
+)
+def test_only_what_can_be_nobodys_name_is_asked_about_and_kept_all_the_same(tmp_path, said, is_odd):
+    path = tmp_path / "sheet.csv"
+    path.write_bytes(sheet.to_csv([["name", "Qui tient les canaux"], ["Nour", said]]))
+    reading = read(path)
+    assert [one.trouble for one in reading.problems] == [Trouble.UNKNOWN_OFFICER] * is_odd
+    assert reading.associations[0].media_officer == (said if is_odd else officer_of(said))
 
 
 @pytest.mark.parametrize("language", ["ar", "fr", "en"])

@@ -1,5 +1,8 @@
 """An association's entry is changed in the browser, by the rules of a sheet's row, on a real server."""
 
+import re
+from dataclasses import replace
+
 import pytest
 from served import NOW, browsing
 from small import opened
@@ -31,7 +34,13 @@ def kept(app, language="en", **changed):
     fields = {"name": NOUR.name, "city": "Agadir", "language": "ar", "tags": "a, b", "who": "Amina"}
     fields |= {"media_officer": "volunteer", "facebook": "\r\n".join(TYPED)}
     with browsing(app) as client:
-        return client.post(f"/{language}{ADDRESS}", data={**fields, **changed})
+        return client.post(
+            f"/{language}{ADDRESS}", data={"version": version(client, language), **fields, **changed}
+        )
+
+
+def version(client, language="en"):
+    return re.search(r'name="version" value="(\w+)"', client.get(f"/{language}{ADDRESS}").text)[1]
 
 
 @pytest.mark.parametrize("language", ["ar", "fr", "en"])
@@ -105,3 +114,25 @@ def test_what_is_only_odd_is_told_and_may_be_kept_all_the_same(app, address, pro
 def test_what_is_wrong_is_told_in_the_readers_language(app):
     assert "ليس رابط حساب" in kept(app, "ar", facebook="https://www.facebook.com/").text
     assert "ce n’est pas un compte" in kept(app, "fr", facebook="https://www.facebook.com/").text
+
+
+def test_an_entry_that_changed_meanwhile_is_shown_again_before_it_is_kept(app):
+    with browsing(app) as client:
+        shown = version(client)
+        app.store.save_registry([replace(NOUR, city="Taza")], LINKS[:2], NOW, whole=False)
+        refused = kept(app, city="Tiznit", version=shown)
+        assert refused.status_code == 409
+        assert "Somebody changed this entry meanwhile" in refused.text
+        assert 'value="Tiznit"' in refused.text
+        assert app.store.association("nour/1").city == "Taza"
+        assert version(client) in refused.text
+    assert kept(app, city="Tiznit").status_code == 303
+    assert app.store.association("nour/1").city == "Tiznit"
+
+
+def test_a_channel_that_nobody_audits_stays_given_up(app):
+    chosen = replace(NOUR, none_by_choice=("tiktok",))
+    app.store.save_registry([chosen], LINKS[:2], NOW, whole=False)
+    with browsing(app) as client:
+        page = client.get(f"/en{ADDRESS}").text
+    assert re.search(r'name="none_by_choice" value="tiktok" checked', page)

@@ -93,7 +93,16 @@ def test_a_sheet_is_shown_before_it_changes_anything_and_taken_over_when_agreed(
         assert client.get(done.headers["location"]).status_code == 200
         assert client.get(answer.headers["location"]).status_code == 404
     assert {row.typed for row in app.store.accounts()} == {"https://www.facebook.com/nour.agadir"}
+    assert {(one.who, one.source) for one in app.store.trail(limit=1)} == {("coordinator", "web")}
     assert not waiting(app)
+
+
+def test_what_is_taken_over_is_kept_under_the_name_that_the_browser_knows(app):
+    with browsing(app) as client:
+        client.cookies.set("who", "Amina%20B")
+        address = brought(client, rows=SAME).headers["location"]
+        client.post(address, data=agreed(client, address))
+    assert {one.who for one in app.store.trail(limit=1)} == {"Amina B"}
 
 
 def test_a_sheet_that_is_dropped_changes_nothing_and_is_forgotten(app):
@@ -129,9 +138,10 @@ def test_a_sheet_that_changes_nothing_cannot_be_taken_over(app):
 @pytest.mark.parametrize(
     ("data", "status", "said"),
     [
-        (b"\xd0\xcf\x11\xe0old", 422, "cannot be read as a sheet"),
-        (b"\0\0\0", 422, "cannot be read as a sheet"),
-        (b"PK\x03\x04broken", 422, "cannot be read as a sheet"),
+        (b"\xd0\xcf\x11\xe0old", 422, "Excel before 2007"),
+        (b"\0\0\0", 422, "is no sheet"),
+        (b"PK\x03\x04broken", 422, "damaged"),
+        (b'name\n"open' + b"x" * 200_000, 422, "quotation mark"),
         (b"what,where\n1,2\n", 422, "No column has the names"),
         (b"id,name\n", 422, "names no association"),
         (b"x" * (10 * 1024 * 1024 + 1), 413, "larger than 10 MB"),

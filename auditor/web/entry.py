@@ -39,24 +39,34 @@ Typed = Annotated[FormData, Depends(_typed)]
 def form(asked: Page, association: str, who: Annotated[str, Cookie()] = "") -> HTMLResponse:
     """The entry as it is kept, to be changed."""
     about = _found(asked, association)
-    kept = entry(about, asked.app.store.accounts(association), asked.words)
-    return _shown(asked, about, kept, unquote(who))
+    it = _kept(asked, about)
+    return _shown(asked, about, it, unquote(who), version=it.version)
 
 
 @router.post("/{language}/registry/{association:path}")
 def keep(asked: Page, association: str, typed: Typed) -> Response:
-    """Keep what was typed, or show beside it what is odd; what is only odd may be kept all the same."""
+    """Keep what was typed, or show beside it what is odd; what is only odd may be kept all the same.
+
+    Nor is it kept at once where the entry is not the one any more that was shown.
+    """
     about = _found(asked, association)
     told, who = _entry(about.id, typed), _text(typed, "who").strip()
+    version = _kept(asked, about).version
+    if _text(typed, "version") != version:
+        return _shown(asked, about, told, who, version=version, status=409)
     reading = told.read(asked.app.config.network.language)
     problems = [*reading.problems, *_elsewhere(asked, about.id, reading)]
     if not who or any(one.trouble in BLOCKING for one in problems) or (problems and "anyway" not in typed):
-        return _shown(asked, about, told, who, status=422, problems=problems)
+        return _shown(asked, about, told, who, version=version, status=422, problems=problems)
     by = By(who, "web")
     asked.app.store.save_registry(reading.associations, reading.accounts, asked.now, by=by, whole=False)
     answer = RedirectResponse(asked.link.association(about.id), 303)
     answer.set_cookie(KNOWN, quote(who), max_age=A_YEAR, httponly=True, samesite="strict")
     return answer
+
+
+def _kept(asked: Asked, about: Association) -> Entry:
+    return entry(about, asked.app.store.accounts(about.id), asked.words)
 
 
 def _found(asked: Asked, association: str) -> Association:
@@ -98,6 +108,7 @@ def _shown(
     it: Entry,
     who: str,
     *,
+    version: str,
     status: int = 200,
     problems: list[Problem] | None = None,
 ) -> HTMLResponse:
@@ -110,7 +121,9 @@ def _shown(
         who=who,
         problems=told,
         may_keep=bool(who) and not any(one.trouble in BLOCKING for one in told),
-        is_refused=status != 200,
+        version=version,
+        is_refused=status == 422,
+        is_stale=status == 409,
         columns=it.columns(asked.app.config.channels),
         heading=lambda name: roster.heading(name, words),
         tongues_known=tuple(LOCALES),

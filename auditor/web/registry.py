@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
-from fastapi import APIRouter, Form, Query, UploadFile
+from fastapi import APIRouter, Cookie, Form, Query, UploadFile
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict
 
 from auditor import roster
-from auditor.errors import InputError
 from auditor.export import MEDIA
 from auditor.refresh import refresh
 from auditor.registry import Reading, read
 from auditor.revision import Revision, revision
-from auditor.sheet import to_csv
+from auditor.sheet import SheetError, to_csv
 from auditor.uploads import Uploads
 from auditor.web.asked import Asked, Page
-from auditor.wording import Wording
 from storage.summary import EVERYBODY
 from storage.talk import By
 
@@ -31,8 +29,8 @@ SHOWN = 500
 """So many changes are shown on a page."""
 FEW = 100
 """So many problems are."""
-COORDINATOR = By("coordinator", "web")
-"""Who changes the registry in the browser, until there are accounts."""
+COORDINATOR = "coordinator"
+"""Who changes the registry in the browser, where nobody has said a name yet."""
 
 
 class Answer(BaseModel):
@@ -60,9 +58,9 @@ def bring(asked: Page, sheet: UploadFile) -> Response:
     name = waiting.keep(data, asked.now)
     try:
         _compared(asked, waiting.folder / name)
-    except InputError as trouble:
+    except SheetError as refused:
         waiting.forget(name)
-        return _home(asked, status=422, trouble=_told(trouble, asked.words))
+        return _home(asked, status=422, trouble=asked.words.term("unreadable", refused.trouble))
     return RedirectResponse(asked.link.page(f"registry/diff/{name}"), 303)
 
 
@@ -78,7 +76,9 @@ def difference(asked: Page, name: str, *, anew: bool = False) -> HTMLResponse:
 
 
 @router.post("/{language}/registry/diff/{name}")
-def decide(asked: Page, name: str, answer: Annotated[Answer, Form()]) -> Response:
+def decide(
+    asked: Page, name: str, answer: Annotated[Answer, Form()], who: Annotated[str, Cookie()] = ""
+) -> Response:
     """Take a sheet over, if it changes what was agreed to, or drop it."""
     waiting = _uploads(asked)
     path = waiting.find(name, asked.now)
@@ -87,7 +87,7 @@ def decide(asked: Page, name: str, answer: Annotated[Answer, Form()]) -> Respons
         return RedirectResponse(asked.link.page("registry"), 303)
     reading = _read(asked, path)
     made = asked.app.store.save_registry(
-        reading.associations, reading.accounts, asked.now, by=COORDINATOR, agreed=answer.digest
+        reading.associations, reading.accounts, asked.now, by=_by(who), agreed=answer.digest
     )
     if made.digest != answer.digest:
         return RedirectResponse(f"{asked.link.page(f'registry/diff/{name}')}?anew=1", 303)
@@ -101,34 +101,26 @@ def _home(asked: Asked, *, status: int = 200, taken: int | None = None, trouble:
     return asked.page("registry.html", status=status, associations=count, taken=taken, trouble=trouble)
 
 
+def _by(who: str) -> By:
+    """The name that the browser keeps of whoever decided something."""
+    return By(unquote(who).strip() or COORDINATOR, "web")
+
+
 def _uploads(asked: Asked) -> Uploads:
     return Uploads(asked.app.folder / "uploads")
 
 
 def _compared(asked: Asked, path: Path) -> Revision:
-    """The sheet beside the registry. Raises InputError."""
+    """The sheet beside the registry. Raises SheetError."""
     return revision(asked.app.store, _read(asked, path), asked.now)
 
 
 def _read(asked: Asked, path: Path) -> Reading:
-    """A sheet that names somebody. Raises InputError."""
+    """A sheet that names somebody. Raises SheetError."""
     reading = read(path, asked.app.config.network.language)
     if not reading.associations:
-        raise InputError(str(path), "it names no association")
+        raise SheetError(str(path), "it names no association", "fill the sheet first", trouble="nobody")
     return reading
-
-
-def _told(trouble: InputError, words: Wording) -> str:
-    """Why a sheet cannot be read, in the page's language."""
-    known = {
-        "it names no association": words.say("This sheet names no association."),
-        "no column is called name": words.say(
-            "No column has the names of the associations. Take the registry as a sheet, and fill that in."
-        ),
-    }
-    return known.get(trouble.why) or words.say(
-        "This file cannot be read as a sheet. Please save it as an Excel workbook (.xlsx) or as CSV."
-    )
 
 
 @router.get("/{language}/registry.{form}")
