@@ -29,6 +29,8 @@ LANGUAGES = {
     **dict.fromkeys(("fr", "french", "francais", "الفرنسيه", "فرنسيه"), "fr"),
     **dict.fromkeys(("en", "english", "anglais", "الانجليزيه", "انجليزيه"), "en"),
 }
+DEEPEST = 9
+"""So often a link is looked into for others: rarely more than once, never without an end."""
 FIRST_LINES = 15
 """The heading is the line, of so many first ones, that names the most columns: sheets begin with titles."""
 
@@ -191,7 +193,7 @@ class _Reader:
     def _links(
         self, line: int, of: Association, column: str, text: str, keys: set[tuple[str, str, str]]
     ) -> None:
-        for typed in links_in(text) or [text]:
+        for typed in _links_of(text):
             identity = links.identify(typed, None if column == LINKS else column)
             if identity.kind is Kind.NONE or identity.note == links.EMPTY:
                 continue
@@ -210,6 +212,17 @@ class _Reader:
             self._tell(line, column, typed, Trouble.CHOSEN_AND_LISTED)
         if identity.key and self._owners.setdefault((identity.channel, identity.key), of.id) != of.id:
             self._tell(line, column, typed, Trouble.SHARED_ACCOUNT)
+
+
+def _links_of(cell: str) -> list[str]:
+    """The links of a cell, each as it would be read alone: what goes out as a sheet comes back the same."""
+    parts = [cell]
+    for _ in range(DEEPEST):
+        inner = [link for part in parts for link in links_in(part) or [part]]
+        if inner == parts:
+            break
+        parts = inner
+    return parts
 
 
 def _doubted(column: str, identity: Identity) -> Trouble | None:
