@@ -1,6 +1,6 @@
 """What each query of a page costs over 250,000 associations: milliseconds, the best of three.
 
-    python -m pytest tests/bench/test_reading_at_scale.py -m bench -s
+    python -m pytest tests/bench/test_reading_cost.py -m bench -s
 
 `AUDITOR_BENCH_ASSOCIATIONS` fills fewer.
 """
