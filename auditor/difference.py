@@ -68,16 +68,27 @@ def _said(field: str, value: str | None, words: Wording) -> str:
 
 
 def shared(reading: Reading, changes: Changes) -> Iterator[Problem]:
-    """Accounts of the sheet that belong to an association which the sheet does not list any more."""
+    """Accounts of the sheet that another association has, which the sheet does not list or not with them."""
     gone = {*changes.associations_withdrawn, *changes.associations_pruned}
-    theirs = {
-        _key(row) for row in (*changes.withdrawn, *changes.pruned) if row.association in gone and _key(row)[1]
-    }
+    left = (row for row in (*changes.withdrawn, *changes.pruned) if row.association in gone)
+    owners: dict[tuple[str, str], set[str]] = {}
+    for row in (*left, *changes.kept):
+        owners.setdefault(_key(row), set()).add(row.association)
     for row in reading.accounts:
-        if _key(row) in theirs:
+        if row.identity.key and owners.get(_key(row), set()) - {row.association}:
             line = reading.lines.get(row.association, 0)
             yield Problem(line, row.column, row.typed, Trouble.SHARED_ACCOUNT)
 
 
-def _key(row: AccountRow) -> tuple[str, str | None]:
-    return row.channel, row.identity.key
+def unsaid(changes: Changes, words: Wording) -> str:
+    """Which columns the sheet lacks where something is known, as a sentence; empty where there are none."""
+    if not changes.unsaid:
+        return ""
+    columns = words.listed(roster.heading(column, words) for column in changes.unsaid)
+    return words.say(
+        "The sheet has no column for these, so they stay as they are: {columns}.", columns=columns
+    )
+
+
+def _key(row: AccountRow) -> tuple[str, str]:
+    return row.channel, row.identity.key or ""

@@ -8,9 +8,10 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 from auditor import sheet
 from auditor.columns import AFTER, FACTS, LINKS, bare, column_of
@@ -37,30 +38,35 @@ FIRST_LINES = 15
 
 @dataclass(slots=True)
 class Reading:
-    """A sheet as it was understood. `lines` tells where each association stands, by its id."""
+    """A sheet as it was understood. `lines` tells where each association stands, by its id.
+
+    `said` are the columns that it has: of the others it says nothing.
+    """
 
     associations: list[Association] = field(default_factory=list)
     accounts: list[AccountRow] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     lines: dict[str, int] = field(default_factory=dict)
+    said: frozenset[str] = frozenset()
 
 
-def read(path: Path, language: str = "ar") -> Reading:
+def read(path: Path, language: str = "ar", known: Iterable[Association] = ()) -> Reading:
     """Understand a spreadsheet. `language` is of an association that states none.
 
+    A row without an id is of the one association among those `known` that has its name.
     Raises SheetError: the file cannot be read, or no line of it names the columns.
     """
     headings = [
-        (len(known), table, at)
+        (len(named), table, at)
         for table in sheet.read(path)
         for at, row in enumerate(table.rows[:FIRST_LINES])
-        if (known := _columns(row)) & {"name", "name_ar", "name_fr"}
+        if (named := _columns(row)) & {"name", "name_ar", "name_fr"}
     ]
     if not headings:
         remedy = "`auditor init` writes a sheet to begin with"
         raise SheetError(str(path), "no column is called name", remedy, trouble="no_heading")
     _, table, at = max(headings, key=lambda heading: heading[0])
-    return _Reader(table.rows[at], language).read(table, table.rows[at + 1 :])
+    return _Reader(table.rows[at], language, _by_name(known)).read(table, table.rows[at + 1 :])
 
 
 def read_entry(cells: Mapping[str, str], language: str) -> Reading:
@@ -74,12 +80,23 @@ def _columns(heading: Row) -> set[str]:
     return {column for column in named if column}
 
 
+def _by_name(known: Iterable[Association]) -> dict[str, str]:
+    """The ids of associations by their names, without case and accents; of a name that several have, none."""
+    ids: dict[str, set[str]] = {}
+    for one in known:
+        for name in filter(None, (one.name, one.name_ar, one.name_fr)):
+            ids.setdefault(bare(name), set()).add(one.id)
+    return {name: min(theirs) for name, theirs in ids.items() if name and len(theirs) == 1}
+
+
 class _Reader:
     """Reads the rows under one heading. What rows say of each other is told once all are read."""
 
-    def __init__(self, heading: Row, language: str) -> None:
+    def __init__(self, heading: Row, language: str, known: Mapping[str, str] = MappingProxyType({})) -> None:
         self._heading = heading
         self._language = language
+        self._known = known
+        self._given: frozenset[str] = frozenset()
         self._reading = Reading()
         self._columns: dict[int, str] = {}
         self._titles: dict[str, str] = {}
@@ -92,6 +109,8 @@ class _Reader:
         if table.encoding:
             self._tell(1, "", table.encoding, Trouble.GUESSED_ENCODING)
         self._name_columns()
+        self._reading.said = frozenset(self._columns.values())
+        self._given = frozenset(text for row in rows for column, text in self._cells(row) if column == "id")
         for row in rows:
             self._row(row)
         return self._reading
@@ -112,8 +131,11 @@ class _Reader:
                 self._columns[at] = column
                 self._titles.setdefault(column, title)
 
+    def _cells(self, row: Row) -> Iterator[tuple[str, str]]:
+        return ((column, row.cells[at]) for at, column in self._columns.items() if at < len(row.cells))
+
     def _row(self, row: Row) -> None:
-        cells = [(column, row.cells[at]) for at, column in self._columns.items() if at < len(row.cells)]
+        cells = list(self._cells(row))
         facts = {column: text for column, text in cells if text and column in {*FACTS, *AFTER}}
         name = self._name(facts)
         if name is None:
@@ -136,7 +158,7 @@ class _Reader:
         if email and not EMAIL.search(email):
             self._tell(line, "email", email, Trouble.BAD_EMAIL)
         return Association(
-            id=self._identified(line, name, facts.get("id")),
+            id=self._identified(line, name, facts),
             name=name,
             name_ar=facts.get("name_ar"),
             name_fr=facts.get("name_fr"),
@@ -151,17 +173,24 @@ class _Reader:
             note=facts.get("note"),
         )
 
-    def _identified(self, line: int, name: str, given: str | None) -> str:
+    def _identified(self, line: int, name: str, facts: Mapping[str, str]) -> str:
         if bare(name) in self._names:
             self._tell(line, "name", name, Trouble.DUPLICATE_NAME)
         self._names.setdefault(bare(name), line)
-        wanted = given or identifier(name)
+        given = facts.get("id")
+        wanted = given or self._known_as(facts) or identifier(name)
         self._ids[wanted] += 1
         if self._ids[wanted] == 1:
             return wanted
         if given:
             self._tell(line, "id", given, Trouble.DUPLICATE_ID)
         return self._free(wanted)
+
+    def _known_as(self, facts: Mapping[str, str]) -> str | None:
+        """The id of the one association that has a name of the row, where no other row has that id."""
+        names = (bare(facts[name]) for name in ("name", "name_ar", "name_fr") if name in facts)
+        ids = {self._known[name] for name in names if name in self._known} - self._given
+        return ids.pop() if len(ids) == 1 else None
 
     def _free(self, wanted: str) -> str:
         """An id beside one that is taken: both associations are kept, and the problem says so."""

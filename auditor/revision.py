@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from auditor.difference import Line, difference, shared
+from auditor.difference import Line, difference, shared, unsaid
 from auditor.problems import Problem
 from auditor.registry import Reading
+from auditor.wording import Wording
 from storage.changes import Changes
 from storage.store import Store
 
@@ -21,6 +22,10 @@ class Revision:
     lines: list[Line]
     problems: list[Problem]
 
+    def unsaid(self, words: Wording) -> str:
+        """Which columns it lacks where something is known, as a sentence, or nothing."""
+        return unsaid(self.changes, words)
+
     @property
     def digest(self) -> str:
         """What it would change, in short."""
@@ -29,5 +34,6 @@ class Revision:
 
 def revision(store: Store, reading: Reading, now: datetime, *, prune: bool = False) -> Revision:
     """Compare a sheet with the registry; change nothing."""
-    changes = store.save_registry(reading.associations, reading.accounts, now, prune=prune, dry_run=True)
+    people, links = reading.associations, reading.accounts
+    changes = store.save_registry(people, links, now, said=reading.said, prune=prune, dry_run=True)
     return Revision(reading, changes, difference(changes), [*reading.problems, *shared(reading, changes)])

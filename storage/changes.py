@@ -49,7 +49,8 @@ class Difference(Generic[K, V]):
 class Changes:
     """What an import changed. `added` holds also the links that are listed again after a withdrawal.
 
-    `lines` tells every change as the trail keeps it, `people` the associations they are about.
+    `lines` tells every change as the trail keeps it, `people` the associations they are about. `kept` are
+    the links that stay without being listed; `unsaid` are columns that the sheet lacks, not empty.
     """
 
     added: tuple[AccountRow, ...] = ()
@@ -62,9 +63,11 @@ class Changes:
     associations_pruned: tuple[str, ...] = ()
     lines: tuple[Change, ...] = ()
     people: Mapping[str, Association] = field(default_factory=dict)
+    kept: tuple[AccountRow, ...] = ()
+    unsaid: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
-        return any(getattr(self, told.name) for told in fields(self))
+        return any(getattr(self, told.name) for told in fields(self) if told.name not in {"kept", "unsaid"})
 
     @property
     def touched(self) -> set[str]:
@@ -99,6 +102,8 @@ class Comparison:
     links: Difference[Mark, AccountRow]
     was: Mapping[str, Association]
     stored: Mapping[Mark, AccountRow]
+    kept: tuple[AccountRow, ...] = ()
+    unsaid: tuple[str, ...] = ()
     prune: bool = False
 
     def changes(self, by: By, now: datetime) -> Changes:
@@ -116,6 +121,8 @@ class Comparison:
             associations_withdrawn=() if prune else tuple(people.left),
             associations_pruned=tuple(people.left) if prune else (),
             lines=tuple(lines),
+            kept=self.kept,
+            unsaid=self.unsaid,
         )
         known = {**self.was, **people.new, **people.back, **people.changed}
         return replace(changes, people={i: known[i] for i in changes.touched if i in known})

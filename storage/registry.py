@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
@@ -15,6 +15,7 @@ from storage.changes import Changes, Comparison, Difference, Mark
 from storage.clean import clean, instant
 from storage.database import Database
 from storage.model import AccountRow, Association, DecisionKind
+from storage.silence import Silence, unrepeated
 from storage.tables import ACCOUNT, ASSOCIATION, DECISION, WITHDRAWAL
 from storage.talk import OPERATOR, By
 
@@ -32,6 +33,7 @@ class Registry:
         *,
         by: By = OPERATOR,
         whole: bool = True,
+        said: Collection[str] | None = None,
         prune: bool = False,
         dry_run: bool = False,
         agreed: str | None = None,
@@ -41,11 +43,13 @@ class Registry:
         A link is the same one as long as its association, column, channel and key (or typed text, where it
         has no key) are. One the sheet no longer lists is withdrawn, and with `prune` removed with everything
         seen of it, unless a person's word in `ours` keeps it: that has to be withdrawn first. A sheet that is
-        not `whole` leaves the associations alone that it does not list.
+        not `whole` leaves the associations alone that it does not list. Where it has only the columns `said`,
+        what is known of its associations in other columns stays, links as well.
         New links in the answer have no id yet. `dry_run` tells the changes and makes none; nor are any made
         where they are not those that were `agreed` to, by their digest.
         """
-        sheet = _Sheet([clean(a) for a in associations], [clean(a) for a in accounts], whole=whole)
+        people, links = [clean(a) for a in associations], [clean(a) for a in accounts]
+        sheet = _Sheet(people, links, said=said, whole=whole)
         with self._database.writing() as connection:
             compared = sheet.compared(connection, prune=prune)
             changes = compared.changes(clean(by), instant(now))
@@ -126,14 +130,20 @@ class Registry:
 class _Sheet:
     """A sheet on its way into the store. Of a link listed twice in one column, the first counts.
 
-    One that is not `whole` speaks of its associations alone.
+    One that is not `whole` speaks of its associations alone; `said` are the columns it has, if not all.
     """
 
     def __init__(
-        self, associations: Iterable[Association], accounts: Iterable[AccountRow], *, whole: bool = True
+        self,
+        associations: Iterable[Association],
+        accounts: Iterable[AccountRow],
+        *,
+        said: Collection[str] | None,
+        whole: bool,
     ) -> None:
         self._associations = {association.id: association for association in associations}
         self._accounts: dict[Mark, AccountRow] = {}
+        self._silence = Silence(said)
         self._whole = whole
         for account in accounts:
             self._accounts.setdefault(_mark(account), _bare(account))
@@ -147,12 +157,17 @@ class _Sheet:
         stored = {_mark(row): row for row in map(account_of, links)}
         gone = {mark for mark, row in stored.items() if row.withdrawn_at}
         bare = {mark: _bare(row) for mark, row in stored.items()}
-        kept = self._vouched(stored, connection)
+        unsaid = self._silence.links(stored, self._associations)
+        silent = {mark: stored[mark] for mark in unsaid if mark not in gone}
+        listed = unrepeated(self._accounts, silent)
+        kept = self._vouched(stored, connection).union(unsaid)
         return Comparison(
-            Difference.between(was, closed, self._associations, prune=prune),
-            Difference.between(bare, gone, self._accounts, prune=prune).keeping(kept),
+            Difference.between(was, closed, self._silence.people(was, self._associations), prune=prune),
+            Difference.between(bare, gone, listed, prune=prune).keeping(kept),
             was,
             stored,
+            unsaid=tuple(self._silence.columns(was, self._associations, silent)),
+            kept=tuple(stored[mark] for mark in kept if mark not in listed and mark not in gone),
             prune=prune,
         )
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from auditor.revision import Revision
     from auditor.wording import Wording
     from storage.changes import Changes
+    from storage.model import Association
     from storage.talk import By, Change
 
 registry = typer.Typer(no_args_is_help=True, help="The spreadsheet of associations and their links.")
@@ -73,15 +74,17 @@ def import_(
 ) -> None:
     """Make the registry what a sheet says. The same sheet again changes nothing.
 
+    An empty cell clears what was known; a column that the sheet does not have leaves it as it is.
     On a terminal it shows what would change and asks first.
     """
     from auditor.app import App
+    from auditor.difference import shared
     from auditor.revision import revision
 
     asked = session(context)
     config = asked.config()
-    reading = _filled(sheet, config.network.language)
     with App.open(config) as app:
+        reading = _filled(sheet, config.network.language, app.store.associations())
         if dry_run:
             _show(revision(app.store, reading, clock(), prune=prune), asked, as_json=as_json)
             return
@@ -92,10 +95,17 @@ def import_(
                 return
             agreed = draft.digest
         changes = app.store.save_registry(
-            reading.associations, reading.accounts, clock(), by=_by(who), prune=prune, agreed=agreed
+            reading.associations,
+            reading.accounts,
+            clock(),
+            by=_by(who),
+            said=reading.said,
+            prune=prune,
+            agreed=agreed,
         )
         if agreed not in {None, changes.digest}:
             raise InputError(str(sheet), "the registry changed meanwhile, so nothing was changed", "again")
+    reading.problems += shared(reading, changes)
     if as_json:
         give(document([_receipt(reading, changes)], clock()))
         return
@@ -135,6 +145,8 @@ def _agreed(draft: Revision, asked: Session) -> bool:
     words = asked.words
     for problem in draft.problems:
         say(problem.said(words))
+    if told := draft.unsaid(words):
+        say(told)
     _give_lines(draft.lines[:SHOWN], words)
     if (rest := len(draft.lines) - SHOWN) > 0:
         say(words.count("and {n} more change", "and {n} more changes", rest))
@@ -160,10 +172,10 @@ def _give_lines(lines: list[Line], words: Wording) -> None:
     give_table(DIFFERENCE, rows, words, {"change": partial(words.term, "outcome")})
 
 
-def _filled(sheet: Path, language: str) -> Reading:
+def _filled(sheet: Path, language: str, known: Iterable[Association]) -> Reading:
     from auditor.registry import read
 
-    reading = read(sheet, language)
+    reading = read(sheet, language, known)
     if not reading.associations:
         raise InputError(
             str(sheet), "it names no association, so nothing was changed", "fill the sheet first"
@@ -287,6 +299,7 @@ def _receipt(reading: Reading, changes: Changes) -> dict[str, Any]:
         "dry_run": False,
         **told,
         **people,
+        "unsaid": list(changes.unsaid),
         "problems": [problem.item() for problem in reading.problems],
     }
 
@@ -305,7 +318,11 @@ def _link(row: Any) -> dict[str, Any]:
 
 
 def _outcome(reading: Reading, changes: Changes, words: Wording) -> Iterator[str]:
+    from auditor.difference import unsaid
+
     yield _counted(reading, words)
+    if told := unsaid(changes, words):
+        yield told
     for row in changes.withdrawn:
         yield words.pair(words.say("No longer listed, kept"), f"{row.association} {row.column}: {row.typed}")
     yield "; ".join(_changed(changes, words)) or words.say("nothing changed")

@@ -59,7 +59,8 @@ def keep(asked: Page, association: str, typed: Typed) -> Response:
     if not who or any(one.trouble in BLOCKING for one in problems) or (problems and "anyway" not in typed):
         return _shown(asked, about, told, who, version=version, status=422, problems=problems)
     by = By(who, "web")
-    asked.app.store.save_registry(reading.associations, reading.accounts, asked.now, by=by, whole=False)
+    people, listed = reading.associations, reading.accounts
+    asked.app.store.save_registry(people, listed, asked.now, by=by, whole=False, said=reading.said)
     answer = RedirectResponse(asked.link.association(about.id), 303)
     answer.set_cookie(KNOWN, quote(who), max_age=A_YEAR, httponly=True, samesite="strict")
     return answer

@@ -86,8 +86,9 @@ def decide(
         waiting.forget(name)
         return RedirectResponse(asked.link.page("registry"), 303)
     reading = _read(asked, path)
+    people, listed = reading.associations, reading.accounts
     made = asked.app.store.save_registry(
-        reading.associations, reading.accounts, asked.now, by=_by(who), agreed=answer.digest
+        people, listed, asked.now, by=_by(who), said=reading.said, agreed=answer.digest
     )
     if made.digest != answer.digest:
         return RedirectResponse(f"{asked.link.page(f'registry/diff/{name}')}?anew=1", 303)
@@ -117,7 +118,7 @@ def _compared(asked: Asked, path: Path) -> Revision:
 
 def _read(asked: Asked, path: Path) -> Reading:
     """A sheet that names somebody. Raises SheetError."""
-    reading = read(path, asked.app.config.network.language)
+    reading = read(path, asked.app.config.network.language, asked.app.store.associations())
     if not reading.associations:
         raise SheetError(str(path), "it names no association", "fill the sheet first", trouble="nobody")
     return reading
