@@ -8,7 +8,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from auditor.addresses import breakable
 from auditor.languages import TONGUES
-from auditor.trend import draw
+from auditor.trend import draw, is_still
 from auditor.wording import Wording, isolated
 
 
@@ -42,7 +42,7 @@ def _templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(tongues=TONGUES, draw=draw)
+    environment.globals.update(tongues=TONGUES, draw=draw, is_still=is_still)
     environment.filters["breakable"] = breakable
     environment.filters["dialled"] = dialled
     return environment

@@ -45,6 +45,11 @@ class Drawing:
         return (self.bottom + self.top) / 2
 
 
+def is_still(points: Sequence[Point]) -> bool:
+    """Whether all nights that told something told the same: words say it better than a line."""
+    return len({(point.low, point.high) for point in points if point.low is not None}) <= 1
+
+
 def draw(points: Sequence[Point], *, survey: float | None = None, mirrored: bool = False) -> Drawing:
     """Draw the nights in order, the first at the side where reading begins."""
     values = [value for point in points for value in (point.low, point.high) if value is not None]

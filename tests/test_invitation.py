@@ -72,7 +72,7 @@ def test_a_long_name_and_a_long_address_leave_the_link_whole(app, language):
 
 async def test_a_mail_has_a_subject_for_a_telephone_and_says_the_same_as_text_and_as_html(app):
     told = texts(app, "nour", "fr")
-    assert told.subject == "Votre bilan\u00a0: Nour"
+    assert told.subject == "Votre rapport\u00a0: Nour"
     assert "Ce qui marche bien" in told.body
     assert f"\n{URL}\n" in told.body
     assert f'href="{URL}"' in told.html

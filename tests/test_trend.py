@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auditor.trend import Point, draw
+from auditor.trend import Point, draw, is_still
 
 PERCENT = st.floats(0, 100).map(lambda value: round(value, 1))
 POINTS = st.lists(st.builds(Point, st.just("night"), st.none() | PERCENT), min_size=1, max_size=30)
@@ -42,6 +42,13 @@ def test_the_scale_holds_the_survey_too_and_says_what_it_shows():
     assert drawn.bottom <= 45
     assert drawn.top >= 83
     assert drawn.middle == (drawn.bottom + drawn.top) / 2
+
+
+def test_a_line_that_never_moved_is_still_whatever_nights_are_silent():
+    assert is_still(nights(40, None, 40))
+    assert is_still(nights(None, None))
+    assert not is_still(nights(40, 40, 41))
+    assert not is_still([Point("a", 40, 50), Point("b", 40, 60)])
 
 
 def test_nothing_at_all_is_an_empty_drawing():

@@ -55,7 +55,7 @@ def test_a_new_link_is_shown_once_with_the_texts_to_send(app, client):
     page = told(client.post("/en/letters/nour/make", data=BY))
     assert letters.opened(app.store, link_in(page), START).association == "nour"
     assert 'href="https://wa.me/212612345678?text=Bonjour' in page
-    assert "Votre bilan\u00a0: Association &lt;b&gt;Nour" in page
+    assert "Votre rapport\u00a0: Association &lt;b&gt;Nour" in page
     again = told(client.get("/en/letters/nour"))
     assert f"{PUBLIC}/r/" not in again
     assert 'value="Amina"' in again
