@@ -36,5 +36,5 @@ PUBLISHED = {
 }
 """The files of `auditor publish`, behind the language's folder."""
 ERRORS = {"no such page": 404}
-FORMS = {"meeting": ("region", "Souss-Massa"), "associations": ("region", "souss-massa")}
+FORMS = {"meeting": ("region", "souss-massa"), "associations": ("region", "souss-massa")}
 """Pages with a form to try without JavaScript: a field of it, and what to choose there."""
