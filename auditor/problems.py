@@ -28,9 +28,12 @@ class Trouble(StrEnum):
     SHARED_ACCOUNT = "shared_account"
     CHOSEN_AND_LISTED = "chosen_and_listed"
     GUESSED_ENCODING = "guessed_encoding"
+    LOST_LETTERS = "lost_letters"
+    SHORTENED_NUMBER = "shortened_number"
+    OTHER_ID = "other_id"
 
 
-ERRORS = frozenset({Trouble.NO_NAME, Trouble.DUPLICATE_ID})
+ERRORS = frozenset({Trouble.NO_NAME, Trouble.DUPLICATE_ID, Trouble.LOST_LETTERS, Trouble.SHORTENED_NUMBER})
 """The troubles that need a person before the sheet says what it means. The others are warnings."""
 
 

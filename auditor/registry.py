@@ -11,10 +11,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 
 from auditor import sheet
 from auditor.columns import AFTER, FACTS, LINKS, bare, column_of
+from auditor.guise import SHORTENED
+from auditor.known import NOBODY, Known
+from auditor.lost import is_lost
 from auditor.officer import CODES, is_somebody, officer_of
 from auditor.problems import Problem, Trouble
 from auditor.sheet import Row, Sheet, SheetError
@@ -30,6 +32,9 @@ LANGUAGES = {
     **dict.fromkeys(("fr", "french", "francais", "الفرنسيه", "فرنسيه"), "fr"),
     **dict.fromkeys(("en", "english", "anglais", "الانجليزيه", "انجليزيه"), "en"),
 }
+WORDS = frozenset(("name", "name_ar", "name_fr", "region", "city", "tags", "note"))
+"""The columns that hold words."""
+BY_ALL = "save it as XLSX or as CSV in UTF-8"
 DEEPEST = 9
 """So often a link is looked into for others: rarely more than once, never without an end."""
 FIRST_LINES = 15
@@ -50,11 +55,12 @@ class Reading:
     said: frozenset[str] = frozenset()
 
 
-def read(path: Path, language: str = "ar", known: Iterable[Association] = ()) -> Reading:
+def read(path: Path, language: str = "ar", known: Known = NOBODY) -> Reading:
     """Understand a spreadsheet. `language` is of an association that states none.
 
-    A row without an id is of the one association among those `known` that has its name.
-    Raises SheetError: the file cannot be read, or no line of it names the columns.
+    Beside what is `known`, a row without an id is of the one association that has its name, and a cell that a
+    spreadsheet program took for a number or a day is what it was.
+    Raises SheetError: the file cannot be read, no line of it names the columns, or its letters are lost.
     """
     headings = [
         (len(named), table, at)
@@ -66,7 +72,11 @@ def read(path: Path, language: str = "ar", known: Iterable[Association] = ()) ->
         remedy = "`auditor init` writes a sheet to begin with"
         raise SheetError(str(path), "no column is called name", remedy, trouble="no_heading")
     _, table, at = max(headings, key=lambda heading: heading[0])
-    return _Reader(table.rows[at], language, _by_name(known)).read(table, table.rows[at + 1 :])
+    reading = _Reader(table.rows[at], language, known).read(table, table.rows[at + 1 :])
+    if lost := next((one.id for one in reading.associations if is_lost(one.name)), None):
+        what = f"{path}, line {reading.lines[lost]}"
+        raise SheetError(what, "the letters of this name were lost", BY_ALL, trouble="lost_letters")
+    return reading
 
 
 def read_entry(cells: Mapping[str, str], language: str) -> Reading:
@@ -80,19 +90,10 @@ def _columns(heading: Row) -> set[str]:
     return {column for column in named if column}
 
 
-def _by_name(known: Iterable[Association]) -> dict[str, str]:
-    """The ids of associations by their names, without case and accents; of a name that several have, none."""
-    ids: dict[str, set[str]] = {}
-    for one in known:
-        for name in filter(None, (one.name, one.name_ar, one.name_fr)):
-            ids.setdefault(bare(name), set()).add(one.id)
-    return {name: min(theirs) for name, theirs in ids.items() if name and len(theirs) == 1}
-
-
 class _Reader:
     """Reads the rows under one heading. What rows say of each other is told once all are read."""
 
-    def __init__(self, heading: Row, language: str, known: Mapping[str, str] = MappingProxyType({})) -> None:
+    def __init__(self, heading: Row, language: str, known: Known = NOBODY) -> None:
         self._heading = heading
         self._language = language
         self._known = known
@@ -135,31 +136,41 @@ class _Reader:
         return ((column, row.cells[at]) for at, column in self._columns.items() if at < len(row.cells))
 
     def _row(self, row: Row) -> None:
-        cells = list(self._cells(row))
-        facts = {column: text for column, text in cells if text and column in {*FACTS, *AFTER}}
-        name = self._name(facts)
+        shown = [(column, text) for column, text in self._cells(row) if text]
+        name = self._name(dict(shown))
         if name is None:
-            self._tell(row.line, "name", " ".join(text for _, text in cells if text), Trouble.NO_NAME)
+            self._tell(row.line, "name", " ".join(text for _, text in shown), Trouble.NO_NAME)
             return
-        association = self._association(row.line, name, facts)
+        meant = self._identified(row.line, name, dict(shown))
+        cells = [(column, self._known.cell(meant, column, text)) for column, text in shown]
+        self._doubt(row.line, cells)
+        association = self._association(row.line, meant, dict(cells))
         self._reading.associations.append(association)
         self._reading.lines[association.id] = row.line
         keys: set[tuple[str, str, str]] = set()
         for column, text in cells:
-            if text and column not in {*FACTS, *AFTER}:
+            if column not in {*FACTS, *AFTER}:
                 self._links(row.line, association, column, text, keys)
+
+    def _doubt(self, line: int, cells: Iterable[tuple[str, str]]) -> None:
+        """Tell what other programs made of cells, where what it was is not known."""
+        for column, text in cells:
+            if column in WORDS and is_lost(text):
+                self._tell(line, column, text, Trouble.LOST_LETTERS)
+            elif column not in WORDS and SHORTENED.fullmatch(text):
+                self._tell(line, column, text, Trouble.SHORTENED_NUMBER)
 
     def _name(self, facts: Mapping[str, str]) -> str | None:
         order = ("name", f"name_{self._language}", "name_ar", "name_fr")
         return next((" ".join(facts[key].split()) for key in order if facts.get(key)), None)
 
-    def _association(self, line: int, name: str, facts: Mapping[str, str]) -> Association:
+    def _association(self, line: int, meant: str, facts: Mapping[str, str]) -> Association:
         email = facts.get("email")
         if email and not EMAIL.search(email):
             self._tell(line, "email", email, Trouble.BAD_EMAIL)
         return Association(
-            id=self._identified(line, name, facts),
-            name=name,
+            id=meant,
+            name=self._name(facts) or meant,
             name_ar=facts.get("name_ar"),
             name_fr=facts.get("name_fr"),
             region=facts.get("region"),
@@ -178,7 +189,7 @@ class _Reader:
             self._tell(line, "name", name, Trouble.DUPLICATE_NAME)
         self._names.setdefault(bare(name), line)
         given = facts.get("id")
-        wanted = given or self._known_as(facts) or identifier(name)
+        wanted = self._meant(line, given, facts) or identifier(name)
         self._ids[wanted] += 1
         if self._ids[wanted] == 1:
             return wanted
@@ -186,11 +197,16 @@ class _Reader:
             self._tell(line, "id", given, Trouble.DUPLICATE_ID)
         return self._free(wanted)
 
-    def _known_as(self, facts: Mapping[str, str]) -> str | None:
-        """The id of the one association that has a name of the row, where no other row has that id."""
-        names = (bare(facts[name]) for name in ("name", "name_ar", "name_fr") if name in facts)
-        ids = {self._known[name] for name in names if name in self._known} - self._given
-        return ids.pop() if len(ids) == 1 else None
+    def _meant(self, line: int, given: str | None, facts: Mapping[str, str]) -> str | None:
+        """The id that stands there or is known to belong there."""
+        names = [facts[name] for name in ("name", "name_ar", "name_fr") if name in facts]
+        by_name = self._known.by_name(names, self._given)
+        if given is None:
+            return by_name
+        meant = self._known.by_id(given, self._given)
+        if by_name not in {None, meant} and meant not in self._known.people:
+            self._tell(line, "id", given, Trouble.OTHER_ID)
+        return meant
 
     def _free(self, wanted: str) -> str:
         """An id beside one that is taken: both associations are kept, and the problem says so."""

@@ -179,6 +179,8 @@ def _said(value: object) -> str:
     """What a cell shows: 20857.0 is a postcode that a spreadsheet took for a number."""
     if value is None:
         return ""
+    if isinstance(value, bool):
+        return str(value).upper()
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     if isinstance(value, datetime) and not (value.hour or value.minute or value.second):

@@ -8,14 +8,17 @@ from io import BytesIO
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from openpyxl import load_workbook
+from openpyxl import Workbook, load_workbook
 
 from auditor import roster, sheet
 from auditor.cli import main
 from auditor.columns import AFTER, FACTS, LINKS, column_of
+from auditor.known import Known
 from auditor.officer import CODES, officer_of
 from auditor.problems import Trouble
 from auditor.registry import read
+from auditor.revision import revision
+from auditor.sheet import SheetError
 from auditor.wording import Wording
 from probes import links
 from storage.model import Association
@@ -282,3 +285,70 @@ def test_the_command_writes_the_language_and_the_format_that_are_asked_for(
     assert load_workbook(BytesIO((tmp_path / "a.out").read_bytes())).active["A1"].value == "Identifiant"
     assert main(["registry", "export", "out.txt"]) == 3
     assert main(["registry", "export", "-", "--delimiter", "ab"]) == 2
+
+
+def returned(store, tmp_path, *rows):
+    """A sheet that comes back beside what is registered: its reading, and what it would change."""
+    (tmp_path / "back.csv").write_bytes(sheet.to_csv(rows))
+    reading = read(tmp_path / "back.csv", "ar", Known.of(store.associations(), store.accounts()))
+    draft = revision(store, reading, NOW)
+    return reading, [(one.association, one.field, one.before, one.after) for one in draft.lines]
+
+
+NUMBERS = ("id", "name", "phone", "facebook")
+
+
+def test_numbers_that_excel_shortened_are_what_they_were(store, tmp_path):
+    first = [NUMBERS, ("007", "Nour", "0612345678", "100064512345678"), ("8", "Amal", "+212612345678", "")]
+    taken(store, sheet.to_csv(first), tmp_path / "first.csv")
+    rows = ("7", "Nour", "612345678", "1.00065E+14"), ("8", "Amal", "2.12612E+11", "")
+    reading, changes = returned(store, tmp_path, NUMBERS, *rows)
+    assert (changes, reading.problems) == ([], [])
+
+
+def test_a_shortened_number_of_which_nothing_is_known_is_an_error_that_is_told(store, tmp_path):
+    rows = [NUMBERS, ("1.23457E+17", "Nour", "6,12346E+08", "1.00065E+14")]
+    told = returned(store, tmp_path, *rows)[0].problems
+    assert [(one.column, one.severity) for one in told if one.trouble is Trouble.SHORTENED_NUMBER] == [
+        ("id", "error"),
+        ("phone", "error"),
+        ("facebook", "error"),
+    ]
+
+
+def test_an_id_that_changed_is_warned_of_as_it_makes_another_association(store, tmp_path):
+    taken(store, sheet.to_csv([NUMBERS, ("3/2", "Nour", "", "")]), tmp_path / "first.csv")
+    reading, changes = returned(store, tmp_path, NUMBERS, ("03-févr", "Nour", "", ""))
+    assert [(one.trouble, one.value, one.severity) for one in reading.problems] == [
+        (Trouble.OTHER_ID, "03-févr", "warning")
+    ]
+    assert [line[0] for line in changes] == ["03-févr", "3/2"]
+
+
+def test_an_id_that_two_may_have_been_is_left_as_it_stands(store, tmp_path):
+    taken(
+        store,
+        sheet.to_csv([NUMBERS, ("01", "Nour", "", ""), ("001", "Amal", "", "")]),
+        tmp_path / "first.csv",
+    )
+    assert returned(store, tmp_path, NUMBERS, ("1", "New", "", ""))[0].associations[0].id == "1"
+
+
+@pytest.mark.parametrize("name", ["????? ?????", "Ø¬Ù…Ø¹ÙŠØ© Ø§Ù„Ù†ÙˆØ±"])
+def test_a_sheet_whose_names_lost_their_letters_is_refused(store, tmp_path, name):
+    with pytest.raises(SheetError, match=r"line 2.*letters.*UTF-8") as refusal:
+        returned(store, tmp_path, ("id", "name"), ("7", name))
+    assert refusal.value.trouble == "lost_letters"
+
+
+def test_another_word_that_lost_its_letters_is_an_error_that_is_told(store, tmp_path):
+    reading, _ = returned(store, tmp_path, ("id", "name", "Ville"), ("7", "Nour", "??????"))
+    assert [(one.column, one.trouble) for one in reading.problems] == [("Ville", Trouble.LOST_LETTERS)]
+
+
+def test_a_truth_of_a_workbook_stands_as_the_program_shows_it(tmp_path):
+    book = Workbook()
+    book.active.append(["name", "note"])
+    book.active.append(["Nour", True])
+    book.save(tmp_path / "sheet.xlsx")
+    assert read(tmp_path / "sheet.xlsx").associations[0].note == "TRUE"

@@ -11,6 +11,7 @@ from small import opened
 
 from auditor import sheet
 from auditor.cli import main
+from auditor.known import Known
 from auditor.problems import Trouble
 from auditor.registry import read
 from auditor.revision import revision
@@ -46,7 +47,12 @@ def brought(*rows, options=()):
 
 
 def differing(store, folder, *rows, **options):
-    draft = revision(store, read(folder / written(*rows), "ar", store.associations()), NOW, **options)
+    draft = revision(
+        store,
+        read(folder / written(*rows), "ar", Known.of(store.associations(), store.accounts())),
+        NOW,
+        **options,
+    )
     return [(one.association, one.field, one.before, one.after) for one in draft.lines]
 
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -20,12 +20,12 @@ from auditor.output import document, give, give_table, say, stamp
 if TYPE_CHECKING:
     from auditor.commands.session import Session
     from auditor.difference import Line
+    from auditor.known import Known
     from auditor.problems import Problem
     from auditor.registry import Reading
     from auditor.revision import Revision
     from auditor.wording import Wording
     from storage.changes import Changes
-    from storage.model import Association
     from storage.talk import By, Change
 
 registry = typer.Typer(no_args_is_help=True, help="The spreadsheet of associations and their links.")
@@ -79,12 +79,14 @@ def import_(
     """
     from auditor.app import App
     from auditor.difference import shared
+    from auditor.known import Known
     from auditor.revision import revision
 
     asked = session(context)
     config = asked.config()
     with App.open(config) as app:
-        reading = _filled(sheet, config.network.language, app.store.associations())
+        known = Known.of(app.store.associations(), app.store.accounts())
+        reading = _filled(sheet, config.network.language, known)
         if dry_run:
             _show(revision(app.store, reading, clock(), prune=prune), asked, as_json=as_json)
             return
@@ -172,7 +174,7 @@ def _give_lines(lines: list[Line], words: Wording) -> None:
     give_table(DIFFERENCE, rows, words, {"change": partial(words.term, "outcome")})
 
 
-def _filled(sheet: Path, language: str, known: Iterable[Association]) -> Reading:
+def _filled(sheet: Path, language: str, known: Known) -> Reading:
     from auditor.registry import read
 
     reading = read(sheet, language, known)

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from auditor import roster
 from auditor.export import MEDIA
+from auditor.known import Known
 from auditor.refresh import refresh
 from auditor.registry import Reading, read
 from auditor.revision import Revision, revision
@@ -118,7 +119,9 @@ def _compared(asked: Asked, path: Path) -> Revision:
 
 def _read(asked: Asked, path: Path) -> Reading:
     """A sheet that names somebody. Raises SheetError."""
-    reading = read(path, asked.app.config.network.language, asked.app.store.associations())
+    store = asked.app.store
+    known = Known.of(store.associations(), store.accounts())
+    reading = read(path, asked.app.config.network.language, known)
     if not reading.associations:
         raise SheetError(str(path), "it names no association", "fill the sheet first", trouble="nobody")
     return reading
