@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sys
 import traceback
 from collections.abc import Sequence
@@ -119,7 +120,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         typer.main.get_command(cli)(args=common_first(words), prog_name="auditor")
     except SystemExit as end:
         if end.code == INTERRUPTED:
-            say("interrupted; what was done is kept")
+            Session(lang=_language(words)).tell("interrupted; what was done is kept")
         return end.code if isinstance(end.code, int) else 0 if end.code is None else 1
     except (AuditorError, StoreError) as trouble:
         if debug:
@@ -144,6 +145,12 @@ def common_first(words: list[str]) -> list[str]:
         else:
             rest.append(word)
     return [*common, *rest]
+
+
+def _language(words: Sequence[str]) -> str | None:
+    """The language that was typed, if any."""
+    typed = re.search(r"--lang[ =](ar|fr|en)\b", " ".join(words))
+    return typed[1] if typed else None
 
 
 def _unexpected(kind: type[BaseException], error: BaseException, _trace: TracebackType | None) -> None:

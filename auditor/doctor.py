@@ -59,11 +59,13 @@ def _found(about: str, state: str, message: str, **facts: Fact) -> Examined:
 def examine(path: Path | None, now: datetime) -> Iterator[Examined]:
     """Look at everything, in the order in which one thing needs another."""
     python = sys.version.split()[0]
-    yield _found("auditor", "ok", phrase("{version} on Python {python}"), version=__version__, python=python)
+    yield _found(
+        phrase("auditor"), "ok", phrase("{version} on Python {python}"), version=__version__, python=python
+    )
     try:
         settings = config.load(path)
     except ConfigError as trouble:
-        yield _found(phrase("configuration"), "fail", "{trouble}", trouble=str(trouble))
+        yield _found(phrase("configuration"), "fail", phrase("{trouble}"), trouble=str(trouble))
         return
     yield _configuration(config.find(path, os.environ))
     yield from _environment()
@@ -77,7 +79,7 @@ def examine(path: Path | None, now: datetime) -> Iterator[Examined]:
 
 def _configuration(found: Path | None) -> Examined:
     if found:
-        return _found(phrase("configuration"), "ok", "{file}", file=str(found))
+        return _found(phrase("configuration"), "ok", phrase("{file}"), file=str(found))
     packaged = phrase("the packaged example; {command} writes your own")
     return _found(phrase("configuration"), "ok", packaged, command="`auditor init`")
 
@@ -144,7 +146,9 @@ def _folder(folder: Path) -> Examined:
         with tempfile.NamedTemporaryFile(dir=folder):
             free = shutil.disk_usage(folder).free
     except OSError as trouble:
-        return _found(about, "fail", "{folder}: {trouble}", folder=str(folder), trouble=trouble.strerror)
+        return _found(
+            about, "fail", phrase("{folder}: {trouble}"), folder=str(folder), trouble=trouble.strerror
+        )
     state, room = "ok" if free > ROOM else "warn", phrase("{folder}, {free} GiB free")
     return _found(about, state, room, folder=str(folder), free=f"{free / ROOM:.1f}")
 
@@ -162,7 +166,7 @@ def _store(url: str, now: datetime) -> Iterator[Examined]:
         none = phrase("none yet; {command} makes it")
         yield _found(about, "warn", none, command="`auditor registry import`")
     except StoreError as trouble:
-        yield _found(about, "fail", "{trouble}", trouble=str(trouble))
+        yield _found(about, "fail", phrase("{trouble}"), trouble=str(trouble))
 
 
 def _last_night(store: Store, now: datetime) -> Examined:

@@ -1,7 +1,8 @@
 """The messages that code and templates say, gathered into the catalogues: `make words`.
 
-A message is a literal first argument of `words.say(…)`, `phrase(…)` or a template's `_(…)`, or the first two
-of `words.count(…)` and `_n(…)`. Babel's own extractor reads tokens, so it misses what is said in an f-string.
+A message is a literal first argument of `words.say(…)`, `asked.tell(…)`, `phrase(…)` or a template's
+`_(…)`, or the first two of `words.count(…)`, `asked.tell_count(…)` and `_n(…)`. Babel's own extractor reads
+tokens, so it misses what is said in an f-string.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ from auditor.messages import catalogue, catalogues, languages
 Phrase = str | tuple[str, str]
 """A message, or its two forms in English where it has a number."""
 
-SINGLE = frozenset({"say", "_", "phrase", "gettext"})
-COUNTED = frozenset({"count", "_n"})
+SINGLE = frozenset({"say", "tell", "_", "phrase", "gettext"})
+COUNTED = frozenset({"count", "tell_count", "_n"})
 HEADER = (
     'msgid ""\nmsgstr ""\n"Language: {language}\\n"\n"MIME-Version: 1.0\\n"\n'
     '"Content-Type: text/plain; charset=utf-8\\n"\n"Content-Transfer-Encoding: 8bit\\n"\n'

@@ -79,13 +79,8 @@ def titles(kinds: Kinds, words: Wording) -> list[tuple[str, int]]:
     """What gaps are about, and how many are about it, the most frequent first."""
     told: Counter[str] = Counter()
     for (code, channel), count in kinds.items():
-        told[title(code, channel, words)] += count
+        told[words.about(code, channel)] += count
     return told.most_common()
-
-
-def title(code: str, channel: str, words: Wording) -> str:
-    """A gap in a few words."""
-    return words.gap(code, channel, "info", {}).title
 
 
 def _items(seen: Seen) -> Iterator[Item]:
@@ -111,7 +106,7 @@ def _codes(item: Item) -> str:
 
 
 def _spoken(item: Item, words: Wording) -> str:
-    return " · ".join(title(one["code"], one["channel"], words) for one in item["reasons"])
+    return " · ".join(words.about(one["code"], one["channel"]) for one in item["reasons"])
 
 
 def _officer(item: Item, words: Wording) -> str:

@@ -56,6 +56,11 @@ def give_text(text: str) -> None:
     give("\n".join(CONTROLS.sub(" ", line) for line in text.split("\n")))
 
 
+def is_terminal() -> bool:
+    """Whether the data are for a person: they are said in words then, and as codes into a pipe."""
+    return sys.stdout.isatty()
+
+
 def say(text: str) -> None:
     """Tell a person something, beside the data."""
     err = _utf8(sys.stderr)
@@ -90,8 +95,9 @@ def give_table(
     `say_as` tells of a column how its codes are said. Names last: terminals do no bidi.
     """
     cells = [[one_line(cell) for cell in row] for row in rows]
-    if sys.stdout.isatty():
-        sayings = [say_as.get(column, str) for column in columns]
+    if is_terminal():
+        told = {"channel": words.channel, **say_as}
+        sayings = [told.get(column, str) for column in columns]
         said = [[saying(cell) for saying, cell in zip(sayings, row, strict=True)] for row in cells]
         _draw([words.term("heading", column) for column in columns], said)
     else:

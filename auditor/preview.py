@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 from auditor.canary import LEAST
 from auditor.rejudge import Change
+from auditor.wording import Wording
 
 UNMOVED = "unknown/-, no date"
 """The standing of an account that was registered and that no night has told anything of."""
@@ -46,7 +49,39 @@ def _runs(change: Change) -> bool:
     return not (change.before or change.after or "").startswith("closed")
 
 
-def summary(changes: Iterable[Change]) -> list[str]:
+def sayings(words: Wording) -> Mapping[str, Callable[[str], str]]:
+    """How the columns of a change are said on a terminal."""
+    return {
+        "what": partial(words.term, "concluded"),
+        "subject": partial(_subject, words),
+        "before": partial(_conclusion, words),
+        "after": partial(_conclusion, words),
+    }
+
+
+def _subject(words: Wording, subject: str) -> str:
+    """An account's key; of a gap, what it is about before that."""
+    code, _, key = subject.partition(" ")
+    return words.listed(filter(None, (words.about(code), key)))
+
+
+def _conclusion(words: Wording, told: str) -> str:
+    """A standing, or how a gap runs, in words: its parts are codes, days and a number of nights."""
+    return words.listed(_part(words, part) for part in re.split("/|, ", told) if part not in {"-", "no date"})
+
+
+def _part(words: Wording, part: str) -> str:
+    if nights := re.fullmatch(r"(\d+) nights", part):
+        return words.count("{n} night", "{n} nights", int(nights[1]))
+    if re.match(r"\d{4}-\d\d", part):
+        return words.date(part)
+    for group in ("standing", "course", "cause"):
+        if (said := words.term(group, part)) != part:
+            return said
+    return part
+
+
+def summary(changes: Iterable[Change], words: Wording) -> list[str]:
     """How many gaps of each code are open that were not, and the other way; how many of the rest change."""
     opened: Counter[str] = Counter()
     closed: Counter[str] = Counter()
@@ -58,11 +93,24 @@ def summary(changes: Iterable[Change]) -> list[str]:
             others[change.what] += 1
         elif before != after:
             (opened if after else closed)[code] += 1
-    gaps = [f"{code}: {opened[code]} more open, {closed[code]} fewer" for code in sorted(opened | closed)]
-    return [*gaps, *(f"{what}s: {count} other" for what, count in sorted(others.items()))]
+    gaps = [
+        words.pair(words.about(code), words.listed(_moved(words, opened[code], closed[code])))
+        for code in sorted(opened | closed)
+    ]
+    rest = [
+        words.pair(words.term("conclusions", what), words.number(n)) for what, n in sorted(others.items())
+    ]
+    return [*gaps, *rest]
 
 
-def turned(changes: Iterable[Change]) -> list[str]:
+def _moved(words: Wording, opened: int, closed: int) -> list[str]:
+    return [
+        words.count("{n} more open", "{n} more open", opened),
+        words.count("{n} fewer open", "{n} fewer open", closed),
+    ]
+
+
+def turned(changes: Iterable[Change], words: Wording) -> list[str]:
     """Where so many accounts become gone at once, for one cause, that a probe may be wrong.
 
     A night has canaries for that; a rebuild plays today's probes to old pages and has none.
@@ -73,8 +121,16 @@ def turned(changes: Iterable[Change]) -> list[str]:
         if change.what == "standing" and _gone(change.after) and not _gone(change.before)
     )
     return [
-        f"{count} accounts on {channel} turn to {cause}"
-        for (channel, cause), count in sorted(lost.items())
+        words.count(
+            "warning: {n} account on {channel} turns to: {finding}; "
+            "look at it: a probe that is wrong does that",
+            "warning: {n} accounts on {channel} turn to: {finding}; "
+            "look at some of them: a probe that is wrong does that",
+            count,
+            channel=channel,
+            finding=_conclusion(words, told),
+        )
+        for (channel, told), count in sorted(lost.items())
         if count >= LEAST
     ]
 

@@ -25,6 +25,8 @@ from auditor.speech import speech
 from probes.model import Activity, Precision, Scalar
 
 NOTHING = "—"
+ANY = "…"
+"""Stands for whatever channel in a gap's title."""
 DATES = frozenset({"since", "checked_at", "last_date", "expires_on"})
 AGES = frozenset({"age", "limit"})
 ALIASES = {"target": "kind", "raw": "typed", "other_org": "other", "links": "urls", "size": "bytes"}
@@ -211,6 +213,11 @@ class Wording:
             who=label("actor", entry.actor),
             time=label("effort", entry.effort),
         )
+
+    def about(self, code: str, channel: str = ANY) -> str:
+        """What a gap is about, on a channel or on whatever one; the code itself where no gap has it."""
+        known = code in self._speech.book.entries
+        return self.gap(code, channel, "info", {}).title if known else code
 
     def _fill(self, template: str, facts: Mapping[str, Fact]) -> str:
         template = OPTIONAL.sub(lambda part: part[1] if _all_told(part[1], facts) else "", template)

@@ -101,6 +101,13 @@ def steps(account, keyed=()):
     return present(page, last_activity=last, links=found, facts={"viewport": word != "wide", "https": True})
 
 
+def rows():
+    """The accounts that the sheet lists."""
+    return [
+        AccountRow(who, typed, links.identify(typed, channel), channel) for who, channel, typed, _ in ACCOUNTS
+    ]
+
+
 def played(folder):
     """The network with its nights behind it."""
     config = load(packaged(), {})
@@ -115,10 +122,7 @@ def played(folder):
         Web(),
         folder=folder,
     )
-    rows = [
-        AccountRow(who, typed, links.identify(typed, channel), channel) for who, channel, typed, _ in ACCOUNTS
-    ]
-    app.store.save_registry(PEOPLE, rows, FIRST - timedelta(days=1))
+    app.store.save_registry(PEOPLE, rows(), FIRST - timedelta(days=1))
     asyncio.run(_nights(app))
     for decision in _decisions():
         app.store.add_decision(decision)

@@ -107,7 +107,9 @@ async def test_an_attested_account_is_present_in_the_report_for_twelve_months(de
     await desk.night(0)
     assert desk.states("nour")["u:nour"] == "unknown"
     told = desk.decide("attest", "nour", "facebook")
-    assert told == "attest: nour on facebook, by Amina, until 2027-03-01; it shows now (decision 1)\n"
+    assert (
+        told == "attested: nour on Facebook, said by Amina, until 1 March 2027, shown at once, decision 1\n"
+    )
     assert desk.states("nour")["u:nour"] == "present"
     desk.now += timedelta(days=365)
     assert desk.states("nour")["u:nour"] == "present", "until the next night"
@@ -151,7 +153,7 @@ async def test_a_channel_given_up_by_choice_is_no_gap_after_the_next_night(desk)
 
 def test_a_choice_that_the_sheet_contradicts_is_kept_with_a_warning(desk):
     told = desk.decide("none-by-choice", "nour", "facebook")
-    assert f"warning: the sheet lists an account of nour on facebook: {NOUR.typed}" in told
+    assert f"warning: the sheet lists an account of nour on Facebook: {NOUR.typed}" in told
 
 
 async def test_what_is_not_theirs_is_neither_judged_nor_shown(desk):
@@ -191,7 +193,7 @@ async def test_an_account_that_moved_is_looked_at_where_it_is_now(desk):
 
 async def test_of_an_account_that_moved_nobody_knows_where_somebody_hears_before_it_counts_again(desk):
     told = desk.decide("moved", "nour", "facebook")
-    assert f"to do: find where it is and put that in the sheet in place of {NOUR.typed}" in told
+    assert f"to do: find where it is, and put that in the sheet in place of {NOUR.typed}" in told
     await desk.night(0)
     assert ("facebook", "channel_missing") not in desk.gaps("nour")
     assert desk.items("decide", "list", "--ending") == []
@@ -245,7 +247,7 @@ async def test_a_decision_that_is_withdrawn_is_kept_and_holds_no_more(desk):
     desk.now = night_of(0) + timedelta(hours=12)
     code, out, err = desk.type("decide", "withdraw", "1", "--by", "Salma", "--why", "she was wrong")
     assert (code, out) == (0, "")
-    assert err == "withdrawn: not_ours of nour on facebook, said by Amina; taken back by Salma\n"
+    assert err == "withdrawn: not ours, nour on Facebook, said by Amina; taken back by Salma\n"
     [kept] = desk.items("decide", "list")
     assert (kept["state"], kept["in_force"], kept["who"], kept["why"]) == (
         *("withdrawn", False),
@@ -304,7 +306,7 @@ async def test_the_list_tells_a_word_that_newer_evidence_outweighs(desk):
 async def test_one_gap_is_waived_on_every_channel_at_once(desk):
     await desk.night(0)
     told = desk.decide("waive", "bare", "--code", "channel_missing", "--until", "2026-03-05")
-    assert "waive: bare, by Amina, until 2026-03-05; it shows now" in told
+    assert "waived: bare, said by Amina, until 5 March 2026, shown at once" in told
     assert desk.gaps("bare") == set()
     assert desk.gaps("amal") == {("youtube", "channel_missing")}
 

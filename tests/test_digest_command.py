@@ -44,7 +44,7 @@ def auditor(tmp_path, capsys, box):
 def test_what_would_be_sent_is_shown_and_not_sent(auditor, box):
     code, shown, _ = auditor("digest", "--dry-run")
     assert code == 0
-    assert shown.startswith("amal@rabat.example: would send\nNew: 1 · settled: 0\n")
+    assert shown.startswith("amal@rabat.example: would be sent\nNew: 1 · settled: 0\n")
     assert "Nour: Your website does not open" in shown
     assert not box.taken
 

@@ -14,10 +14,12 @@ from auditor.config import load
 from auditor.overview import overview
 from auditor.preview import readable, summary, turned
 from auditor.rejudge import Change
+from auditor.wording import Wording
 from probes.model import Activity, Finding, Presence, Reason
 from storage.model import NightState, Observation
 
 NOUR, AMAL = link("nour", "facebook", "nour"), link("amal", "facebook", "amal")
+ENGLISH = Wording("en")
 OWN = """
 [channels.website]
 [channels.facebook]
@@ -105,8 +107,10 @@ def everything(folder):
 def test_the_same_configuration_would_change_nothing(desk):
     lines, said, items = desk.preview(rules=STALE.format(days=90) + CHANNEL_MISSING)
     assert (lines, items) == ([], [])
-    told = "8 nights, 0 looks played again, 16 as recorded; 0 conclusions would change; nothing was written"
-    assert said == [f"judged by new.toml: {told}"]
+    assert said == [
+        "judged by new.toml: 8 nights, 0 looks played again, 16 looks as recorded",
+        "0 conclusions would change; nothing was written",
+    ]
 
 
 def test_a_shorter_confirmation_tells_whom_it_would_call_gone(desk):
@@ -116,7 +120,10 @@ def test_a_shorter_confirmation_tells_whom_it_would_call_gone(desk):
         ["standing", "nour", "facebook", "u:nour", "unknown/-, no date", "gone/not_found, no date"],
         ["gap", "nour", "facebook", "channel_dead u:nour", "candidate, 2 nights", "open, 2 nights"],
     ]
-    assert said[1:] == ["channel_dead: 1 more open, 0 fewer", "standings: 1 other"]
+    assert said[2:] == [
+        "The address of your … account no longer leads anywhere: 1 more open, 0 fewer open",
+        "accounts whose state changes: 1",
+    ]
     assert {(one["what"], one["after"]) for one in items} == {
         ("standing", "gone/not_found, no date"),
         ("gap", "open, 2 nights"),
@@ -127,7 +134,7 @@ def test_a_shorter_confirmation_tells_whom_it_would_call_gone(desk):
 def test_other_days_of_a_rule_tell_who_would_be_called_silent(desk):
     lines, said, _ = desk.preview(rules=STALE.format(days=60) + CHANNEL_MISSING)
     assert lines == [["gap", "amal", "facebook", "channel_stale u:amal", "", "open, 8 nights"]]
-    assert said[1:] == ["channel_stale: 1 more open, 0 fewer"]
+    assert said[2:] == ["Your … account has been silent for a long time: 1 more open, 0 fewer open"]
 
 
 def test_what_is_counted_listed_and_given_to_a_script_is_the_same(desk):
@@ -137,7 +144,7 @@ def test_what_is_counted_listed_and_given_to_a_script_is_the_same(desk):
     for failures, days, count in ((3, 60, 0), (3, 65, 0), (3, 72, 1), (2, 65, 2)):
         lines, said, items = desk.preview(failures=failures, rules=STALE.format(days=days) + CHANNEL_MISSING)
         assert len(lines) == count
-        assert f"; {count} conclusions would change; " in said[0]
+        assert said[1].startswith(f"{count} conclusion")
         assert [[one[name] or "" for name in CHANGE] for one in items] == lines
 
 
@@ -147,14 +154,14 @@ def test_an_account_that_nobody_has_seen_yet_is_no_change(desk):
     assert desk.type("decide", "ours", "amal", link, "--why", "a call", "--who", "Amina")[0] == 0
     lines, said, items = desk.preview(rules=STALE.format(days=90) + CHANNEL_MISSING)
     assert (lines, items) == ([], [])
-    assert "; 0 conclusions would change; " in said[0]
+    assert said[1].startswith("0 conclusions would change; ")
 
 
 def test_a_rule_that_is_taken_away_takes_its_gaps(desk):
     lines, said, _ = desk.preview(rules=STALE.format(days=90))
     gone = ["gap", "amal", "youtube", "channel_missing", "open, 8 nights", ""]
     assert gone in lines
-    assert said[1:] == ["channel_missing: 0 more open, 2 fewer"]
+    assert said[2:] == ["No … account is known for your association: 0 more open, 2 fewer open"]
 
 
 def test_a_preview_for_a_place_without_a_database_makes_none(desk, tmp_path):
@@ -173,7 +180,7 @@ def test_a_gap_that_begins_on_another_night_is_told_as_one_change():
     rows = [change("open, 2 nights", None), change("closed, 4 nights", None), change(None, "open, 9 nights")]
     assert readable(rows) == [change("open, 2 nights", "open, 9 nights"), change("closed, 4 nights", None)]
     assert readable([change("open, 2 nights", "open, 2 nights")]) == []
-    assert summary(readable(rows)) == []
+    assert summary(readable(rows), ENGLISH) == []
 
 
 def test_gaps_of_a_rebuild_are_opened_in_their_own_time_and_are_no_news_of_today(desk):
@@ -196,6 +203,7 @@ def test_many_accounts_that_turn_at_once_are_told_as_a_doubt_of_the_probe():
 
     lost = [standing(number, "present/-, no date") for number in range(5)]
     more = [standing(9, "present/-, no date", "unknown/-, no date"), standing(8, "gone/closed, no date")]
-    assert turned([*lost[:4], *more]) == []
-    assert turned([*lost[:4], standing(7, "present/-, no date", channel="youtube")]) == []
-    assert turned([*lost, *more]) == ["5 accounts on facebook turn to gone/not_found"]
+    assert turned([*lost[:4], *more], ENGLISH) == []
+    assert turned([*lost[:4], standing(7, "present/-, no date", channel="youtube")], ENGLISH) == []
+    told = "warning: 5 accounts on Facebook turn to: gone, page not found; look at some of them: "
+    assert turned([*lost, *more], ENGLISH) == [f"{told}a probe that is wrong does that"]

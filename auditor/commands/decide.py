@@ -15,6 +15,7 @@ from auditor.commands.said import (
     Where,
     Who,
     Why,
+    place,
     said,
     whose,
 )
@@ -64,8 +65,14 @@ def none_by_choice(
     """Say that an association chose to have no account on a channel."""
     with said(context, association, channel, who=who, why=why) as word:
         word.none_by_choice(until=until)
+    words = session(context).words
     for row in word.there.rows[:1]:
-        say(f"warning: the sheet lists an account of {word.there.place}: {row.typed}")
+        listed = words.say(
+            "warning: the sheet lists an account of {place}: {typed}",
+            place=place(word.kept[0], words),
+            typed=row.typed,
+        )
+        say(listed)
 
 
 @decide.command("ours")
@@ -120,12 +127,13 @@ def moved(
     """
     with said(context, association, channel, who=who, why=why, account=account) as word:
         word.moved(to=to, until=until)
-    if not session(context).quiet:
-        link = word.kept[0].value
-        say(
-            f"to do: {f'put {link}' if link else 'find where it is and put that'} in the sheet "
-            f"in place of {word.rows[0].typed}"
-        )
+    session(context).tell(
+        "to do: put {link} in the sheet in place of {typed}"
+        if word.kept[0].value
+        else "to do: find where it is, and put that in the sheet in place of {typed}",
+        link=word.kept[0].value,
+        typed=word.rows[0].typed,
+    )
 
 
 @decide.command("waive")
@@ -164,13 +172,21 @@ def withdraw(
 
     by, asked, now = whose(who), session(context), clock()
     with asked.open() as app:
-        words = withdrawn(app.store, number, who=by, why=why, now=now)
-        others = beside(words, list(app.store.decisions()), now)
-    if not asked.quiet:
-        of = " on ".join(filter(None, (words[0].association, words[0].channel)))
-        say(f"withdrawn: {words[0].kind} of {of}, said by {words[0].who}; taken back by {by}")
-        for other in others:
-            say(f"still in force: {other.kind} (decision {other.id}), which was taken with it")
+        taken = withdrawn(app.store, number, who=by, why=why, now=now)
+        others = beside(taken, list(app.store.decisions()), now)
+    asked.tell(
+        "withdrawn: {decision}, {place}, said by {teller}; taken back by {who}",
+        decision=asked.words.term("decision", taken[0].kind),
+        place=place(taken[0], asked.words),
+        teller=taken[0].who,
+        who=by,
+    )
+    for other in others:
+        asked.tell(
+            "still in force: {decision} (decision {number}), which was taken with it",
+            decision=asked.words.term("decision", other.kind),
+            number=other.id,
+        )
 
 
 @decide.command("list")
@@ -203,4 +219,5 @@ def list_(
         lines = [{**one, "until": (one["until"] or "")[:10]} for one in told]
         words = asked.words
         say_as = {name: partial(words.term, group) for name, group in GROUPS.items()}
-        give_table(COLUMNS, ([one[name] for name in COLUMNS] for one in lines), words, say_as)
+        rows_told = ([one[name] for name in COLUMNS] for one in lines)
+        give_table(COLUMNS, rows_told, words, {**say_as, "code": words.about})

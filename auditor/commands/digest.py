@@ -5,26 +5,38 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import date, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from auditor.commands.session import Json, clock, session
 from auditor.errors import IncompleteError, InputError
-from auditor.output import document, give, give_table, give_text, say
+from auditor.messages import phrase
+from auditor.output import document, give, give_table, give_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from auditor.app import App
     from auditor.courier import Delivery
     from auditor.drafts import Draft
     from auditor.notify import Recipient
+    from auditor.output import Saying
+    from auditor.wording import Wording
     from storage.model import Night
 
 DELIVERY = ("outcome", "kind", "occasion", "subject", "why", "recipient")
 WISH = ("wanted", "kind", "changed_at", "association", "address")
 ITEM = ("recipient", "kind", "occasion", "outcome", "subject", "why")
+GETS = (
+    (phrase("{address} gets the digest"), phrase("{address} no longer gets the digest")),
+    (
+        phrase("{address} gets the monthly report of {association}"),
+        phrase("{address} no longer gets the monthly report of {association}"),
+    ),
+)
+"""What is told of a wish for the digest, and for a report: that it is wanted, that it is not."""
 
 digest = typer.Typer(
     no_args_is_help=False, invoke_without_command=True, help="Tell those who follow the network what changed."
@@ -56,11 +68,14 @@ def send(
     if as_json:
         give(document(map(_item, told), clock()))
     elif dry_run:
-        give_text("\n\n".join(map(_shown, told)))
+        give_text("\n\n".join(_shown(one, asked.words) for one in told))
     else:
-        give_table(DELIVERY, ([getattr(one, name) for name in DELIVERY] for one in told), asked.words)
-    if not told and not asked.quiet:
-        say("nobody follows the network yet; [[notify.recipients]] lists who does")
+        lines = ([getattr(one, name) for name in DELIVERY] for one in told)
+        give_table(DELIVERY, lines, asked.words, _sayings(asked.words))
+    if not told:
+        asked.tell(
+            "nobody follows the network yet; {setting} lists who does", setting="[[notify.recipients]]"
+        )
     _refuse_losses(told)
 
 
@@ -91,7 +106,8 @@ def unsubscribe(
 @digest.command()
 def subscriptions(context: typer.Context, as_json: Json = False) -> None:
     """List what people said they want and no longer want; the configuration lists who gets the digest."""
-    with session(context).open() as app:
+    asked = session(context)
+    with asked.open() as app:
         items = [
             {name: value for name, value in asdict(one).items() if name != "token_hash"}
             for one in app.store.subscriptions()
@@ -99,7 +115,8 @@ def subscriptions(context: typer.Context, as_json: Json = False) -> None:
     if as_json:
         give(document(items, clock()))
     else:
-        give_table(WISH, ([item[name] for name in WISH] for item in items), session(context).words)
+        lines = ([item[name] for name in WISH] for item in items)
+        give_table(WISH, lines, asked.words, _sayings(asked.words))
 
 
 def _wish(context: typer.Context, address: str, association: str | None, *, wanted: bool) -> None:
@@ -107,9 +124,26 @@ def _wish(context: typer.Context, address: str, association: str | None, *, want
 
     with session(context).open() as app:
         wishes.keep(app.store, app.config, address, association or "", wanted=wanted, now=clock())
-    if not session(context).quiet:
-        what = f"the monthly report of {association}" if association else "the digest"
-        say(f"{address} gets {what}" if wanted else f"{address} no longer gets {what}")
+    yes, no = GETS[association is not None]
+    session(context).tell(yes if wanted else no, address=address, association=association)
+
+
+def _sayings(words: Wording) -> Mapping[str, Saying]:
+    return {
+        "kind": partial(_kind, words),
+        "outcome": partial(words.term, "delivery"),
+        "wanted": partial(words.term, "wanted"),
+        "changed_at": lambda moment: moment[:10],
+    }
+
+
+def _kind(words: Wording, kind: str) -> str:
+    """The kind of a message in words; of a digest that tells of more than a night, since when."""
+    base, _, since = kind.partition(" since ")
+    said = words.term("message", base)
+    return (
+        words.say("{message} since {date}", message=said, date=date.fromisoformat(since)) if since else said
+    )
 
 
 def _drafts(app: App, since: date | None, to: str | None) -> Iterator[Draft]:
@@ -154,8 +188,8 @@ def _item(one: Delivery) -> dict[str, object]:
     return {**item, "text": one.text} if one.outcome == "would_send" else item
 
 
-def _shown(one: Delivery) -> str:
-    head = f"{one.recipient}: {one.outcome.replace('_', ' ')}"
+def _shown(one: Delivery, words: Wording) -> str:
+    head = words.pair(one.recipient, words.term("delivery", one.outcome))
     return f"{head}\n{one.subject}\n\n{one.text}" if one.text else head
 
 

@@ -5,18 +5,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from auditor.commands.files import Format, format_of, give_bytes, refuse_long, write
 from auditor.commands.session import clock, session
 from auditor.errors import UsageError
-from auditor.output import say
-
-if TYPE_CHECKING:
-    from auditor.app import App
-    from auditor.export import Export
 
 KINDS = ("associations", "gaps", "accounts", "coverage", "changes", "meeting")
 
@@ -53,7 +48,7 @@ def export(
     With --lang it has headings and words in that language beside the codes; English keys otherwise.
     """
     from auditor.chosen import Chosen
-    from auditor.export import Export
+    from auditor.export import Export, stream
     from auditor.languages import direction
     from auditor.wording import Wording
 
@@ -71,7 +66,12 @@ def export(
             delimiter=delimiter,
             right_to_left=direction(lang or app.config.network.language) == "rtl",
         )
-        _deliver(asked, app, target, quiet=session(context).quiet)
+        pieces = stream(asked, app, clock())
+        if target is None:
+            give_bytes(pieces, is_text=asked.format != "xlsx")
+            return
+        write(pieces, target)
+    session(context).tell("{file}: written", file=str(target))
 
 
 def _parted(what: str, file: Path | None) -> tuple[str, Path | None]:
@@ -81,15 +81,3 @@ def _parted(what: str, file: Path | None) -> tuple[str, Path | None]:
     if file is not None:
         raise UsageError(what, "this is no kind of export", f"one of {', '.join(KINDS)}")
     return "gaps", None if what == "-" else Path(what)
-
-
-def _deliver(asked: Export, app: App, target: Path | None, *, quiet: bool) -> None:
-    from auditor.export import stream
-
-    pieces = stream(asked, app, clock())
-    if target is None:
-        give_bytes(pieces, is_text=asked.format != "xlsx")
-        return
-    write(pieces, target)
-    if not quiet:
-        say(f"{target}: {asked.kind}")

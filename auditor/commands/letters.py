@@ -14,7 +14,7 @@ import typer
 from auditor.commands.said import Who, whose
 from auditor.commands.session import Json, clock, session
 from auditor.errors import InputError, UsageError
-from auditor.output import document_parts, give, give_table, give_text, say
+from auditor.output import document_parts, give, give_table, give_text
 
 if TYPE_CHECKING:
     from auditor.app import App
@@ -81,10 +81,12 @@ def make(
             mailing.commit()
         else:
             write(pieces, target, private=True, written=mailing.commit)
-    if not session(context).quiet:
-        say(
-            f"{out}: {len(mailing.letters)} links; whoever reads them opens the reports, so keep them private"
-        )
+    session(context).tell_count(
+        "{file}: {n} link; whoever reads it opens the report, so keep it private",
+        "{file}: {n} links; whoever reads them opens the reports, so keep them private",
+        len(mailing.letters),
+        file=str(out),
+    )
 
 
 @letters.command()
@@ -114,8 +116,8 @@ def text(
         told = invitation(view, app.config, Link(link, letter.expires_at), now, language)
     give_text(f"{told.subject}\n\n{told.body}" if mail else told.short)
     chat = whatsapp(view.association.phone, told.short)
-    if chat and not mail and not session(context).quiet:
-        say(f"to open WhatsApp with it: {chat}")
+    if chat and not mail:
+        session(context).tell("to open WhatsApp with it: {url}", url=chat)
 
 
 @letters.command()
@@ -140,8 +142,9 @@ def renew(
             renewed = sum(_each(app, names, lambda one: app.store.renew_letters(one, until, now)))
         else:
             renewed = app.store.renew_letters(None, until, now, ending=ending)
-    if not session(context).quiet:
-        say(f"{renewed} links renewed, until {until.date()}")
+    session(context).tell_count(
+        "{n} link renewed, until {date}", "{n} links renewed, until {date}", renewed, date=until
+    )
 
 
 @letters.command()
@@ -154,8 +157,7 @@ def revoke(context: typer.Context, ids: Ids = None, *, everybody: Everybody = Fa
             ended = sum(_each(app, names, lambda one: app.store.revoke_letters(one, by, now)))
         else:
             ended = app.store.revoke_letters(None, by, now)
-    if not session(context).quiet:
-        say(f"{ended} links revoked")
+    session(context).tell_count("{n} link revoked", "{n} links revoked", ended)
 
 
 @letters.command("list")

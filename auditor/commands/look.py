@@ -7,6 +7,7 @@ import asyncio
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 IDENTITY = ("channel", "kind", "key", "note", "input")
 FOUND = ("channel", "presence", "reason", "last_activity", "input", "name")
+GROUPS = {"presence": "standing", "reason": "cause"}
+"""Where the words of a column's codes are."""
 
 
 def identify(
@@ -48,7 +51,8 @@ def identify(
         give(document(items, clock()))
     else:
         lines = ([item[column] for column in IDENTITY] for item in items)
-        give_table(IDENTITY, lines, session(context).words)
+        words = session(context).words
+        give_table(IDENTITY, lines, words, {name: partial(words.term, name) for name in ("kind", "note")})
 
 
 def check(
@@ -67,7 +71,9 @@ def check(
         give(document(map(seen, checked), clock()))
     else:
         lines = ([item[column] for column in FOUND] for item in map(seen, checked))
-        give_table(FOUND, lines, session(context).words)
+        words = session(context).words
+        say_as = {name: partial(words.term, group) for name, group in GROUPS.items()}
+        give_table(FOUND, lines, words, {**say_as, "last_activity": lambda moment: moment[:10]})
 
 
 async def _check(asked: Session, typed: list[tuple[str | None, str]]) -> list[Checked]:
@@ -78,7 +84,7 @@ async def _check(asked: Session, typed: list[tuple[str | None, str]]) -> list[Ch
 
     known = [(text, links.identify(text, column)) for column, text in typed]
     config = asked.config()
-    with progress("looking", quiet=asked.quiet) as step:
+    with progress(asked.words.say("looking"), quiet=asked.quiet) as step:
         async with fetcher(config, clock()) as fetch, readers() as pool:
             done = iter(range(1, len(known) + 1))
             eyes = Eyes(fetch, pool, purses(config))

@@ -5,21 +5,23 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict
+from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
 from auditor.commands.session import Json, clock, session, terminable
 from auditor.errors import IncompleteError, UsageError
-from auditor.output import document, give, give_table, progress, say
+from auditor.output import document, give, give_table, is_terminal, progress, say
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from pathlib import Path
 
+    from auditor.rejudge import Rebuild
     from auditor.wording import Wording
     from probes.model import Presence
     from storage.model import Night
@@ -35,23 +37,23 @@ def run(context: typer.Context, as_json: Json = False) -> None:
     """
     from auditor import nightly
     from auditor.app import App
-    from auditor.wording import Wording
 
     asked = session(context)
     with App.open(asked.config()) as app, app.lock():
-        with progress("the night", quiet=asked.quiet) as step, terminable():
+        with progress(asked.words.say("the night"), quiet=asked.quiet) as step, terminable():
             done = asyncio.run(nightly.run(app, clock(), progress=step))
         counts = counted(app.store, done)
     if as_json:
         give(document([done.receipt], clock()))
     elif done.state == "done" and not asked.quiet:
-        say(_summary(done, counts, asked.words if sys.stderr.isatty() else Wording("en")))
+        say(_summary(done, counts, asked.words))
     if done.state != "done":
         raise IncompleteError(
             f"the night of {done.day} is {done.state}", _why(done), "`auditor run` again, `auditor doctor`"
         )
     if done.blind and asked.quiet:
-        say(f"warning: blind tonight on {', '.join(done.blind)}; nothing on it moved")
+        blind = asked.words.listed(map(asked.words.channel, done.blind))
+        say(asked.words.say("warning: blind tonight on {channels}; nothing on it moved", channels=blind))
 
 
 def serve(
@@ -66,8 +68,8 @@ def serve(
         raise UsageError("--no-web --no-schedule", "that leaves nothing to do", "one of the two")
     asked = session(context)
     with asked.open() as app, serving.listening(app.config.web, wanted=web) as at:
-        if at and not asked.quiet:
-            say(f"the pages: {serving.address(at)}")
+        if at:
+            asked.tell("the pages: {url}", url=serving.address(at))
         asyncio.run(serving.serve(app, clock, at=at, nights=schedule))
 
 
@@ -91,7 +93,7 @@ def status(
     if as_json:
         give(document([item], clock()))
     elif night:
-        _give_status(item, asked.words)
+        _give_status(item, asked.words, app.config.network.zone)
     else:
         say(asked.words.say("no night yet; {command} makes one", command="`auditor run`"))
     if max_age is not None:
@@ -111,15 +113,15 @@ def rejudge(
     """
     from auditor.app import App
     from auditor.config import find
-    from auditor.preview import readable, summary, turned
+    from auditor.preview import readable, sayings, summary, turned
     from auditor.rejudge import rejudge as again
 
     asked = session(context)
-    by = find(asked.config_path, os.environ) or "the packaged config.toml"
+    words = asked.words
     with (
         App.open(asked.config(), create=not dry_run) as app,
         app.lock(),
-        progress("judging again", quiet=asked.quiet) as step,
+        progress(words.say("judging again"), quiet=asked.quiet) as step,
     ):
         rebuilt = again(app, dry_run=dry_run, progress=step)
     told = readable(rebuilt.changes)
@@ -127,15 +129,34 @@ def rejudge(
         give(document(map(asdict, told), clock()))
     elif told:
         lines = ([getattr(change, column) for column in CHANGE] for change in told)
-        give_table(CHANGE, lines, asked.words)
+        give_table(CHANGE, lines, words, sayings(words))
     if not asked.quiet:
-        counts = f"{rebuilt.nights} nights, {rebuilt.replayed} looks played again, {rebuilt.kept} as recorded"
-        would = "would change; nothing was written" if dry_run else "changed"
-        say(f"judged by {by}: {counts}; {len(told)} conclusions {would}")
-        for line in summary(told):
+        by = find(asked.config_path, os.environ)
+        for line in (*_rebuilt(rebuilt, by, len(told), words, dry_run=dry_run), *summary(told, words)):
             say(line)
-    for line in turned(told):
-        say(f"warning: {line}; look at some of them: a probe that is wrong does that")
+    for line in turned(told, words):
+        say(line)
+
+
+def _rebuilt(
+    rebuilt: Rebuild, by: Path | None, changes: int, words: Wording, *, dry_run: bool
+) -> Iterator[str]:
+    """By what it was judged, what that took, and how much of it is new."""
+    judged = words.say("judged by {file}", file=str(by)) if by else words.say("judged by what ships with it")
+    took = [
+        words.count("{n} night", "{n} nights", rebuilt.nights),
+        words.count("{n} look played again", "{n} looks played again", rebuilt.replayed),
+        words.count("{n} look as recorded", "{n} looks as recorded", rebuilt.kept),
+    ]
+    yield words.pair(judged, words.listed(took))
+    if dry_run:
+        yield words.count(
+            "{n} conclusion would change; nothing was written",
+            "{n} conclusions would change; nothing was written",
+            changes,
+        )
+    else:
+        yield words.count("{n} conclusion changed", "{n} conclusions changed", changes)
 
 
 def counted(store: Store, night: Night | None) -> Counter[Presence]:
@@ -157,16 +178,19 @@ def _refuse_stale(done: Night | None, max_age: float, now: datetime) -> None:
         raise IncompleteError("the last night is too old", why, "`auditor run`, and look at the schedule")
 
 
-def _give_status(item: dict[str, Any], words: Wording) -> None:
-    say_as = {
-        "what": lambda key: words.term("heading", key),
-        "value": lambda value: words.term("night", value),
-    }
-    give_table(("what", "value"), ((key, _shown(value)) for key, value in item.items()), words, say_as)
+def _give_status(item: dict[str, Any], words: Wording, zone: str) -> None:
+    said = {key: _said(value, words, zone) for key, value in item.items()} if is_terminal() else item
+    told = ((key, ", ".join(value) if isinstance(value, list) else value) for key, value in said.items())
+    give_table(("what", "value"), told, words, {"what": partial(words.term, "heading")})
 
 
-def _shown(value: object) -> object:
-    return ", ".join(map(str, value)) if isinstance(value, list) else value
+def _said(value: Any, words: Wording, zone: str) -> str:
+    """A value of the status in words: a moment by the network's clocks, a state, channels, a number."""
+    if isinstance(value, list):
+        return words.listed(map(words.channel, value))
+    if isinstance(value, str) and value.endswith("Z"):
+        return words.moment(datetime.fromisoformat(value), zone)
+    return words.number(value) if isinstance(value, (int, float)) else words.term("night", value or "")
 
 
 def _summary(night: Night, counts: Counter[Presence], words: Wording) -> str:

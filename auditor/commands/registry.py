@@ -15,7 +15,7 @@ from auditor.commands.files import format_of, give_bytes, refuse_long, write
 from auditor.commands.said import Who, login
 from auditor.commands.session import Json, clock, session
 from auditor.errors import InputError
-from auditor.output import document, give, give_table, say, stamp
+from auditor.output import document, give, give_table, is_terminal, say, stamp
 
 if TYPE_CHECKING:
     from auditor.commands.session import Session
@@ -91,7 +91,7 @@ def import_(
             _show(revision(app.store, reading, clock(), prune=prune), asked, as_json=as_json)
             return
         agreed: str | None = None
-        if not (yes or as_json or asked.quiet) and _is_terminal():
+        if not (yes or as_json or asked.quiet) and _may_ask():
             draft = revision(app.store, reading, clock(), prune=prune)
             if draft.lines and not _agreed(draft, asked):
                 return
@@ -124,7 +124,7 @@ def _by(who: str | None) -> By:
     return By((who or "").strip() or login() or OPERATOR.who, OPERATOR.source)
 
 
-def _is_terminal() -> bool:
+def _may_ask() -> bool:
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 
@@ -160,7 +160,7 @@ def _agreed(draft: Revision, asked: Session) -> bool:
 
 
 def _give_lines(lines: list[Line], words: Wording) -> None:
-    is_told = sys.stdout.isatty()
+    is_told = is_terminal()
     rows = (
         (
             line.association,
@@ -223,7 +223,11 @@ def export(
         return
     write([data], target)
     if not asked.quiet:
-        say(f"{file}: {asked.words.count('{n} association', '{n} associations', len(lines) - 1)}")
+        say(
+            asked.words.pair(
+                str(file), asked.words.count("{n} association", "{n} associations", len(lines) - 1)
+            )
+        )
 
 
 @registry.command("trail")
@@ -240,7 +244,7 @@ def trail(
     if as_json:
         give(document(map(_entry, changes), clock()))
     else:
-        _give_trail(changes, asked.words)
+        _give_trail(changes, asked.words, app.config.network.zone)
 
 
 def _entry(change: Change) -> dict[str, Any]:
@@ -257,21 +261,22 @@ def _entry(change: Change) -> dict[str, Any]:
     }
 
 
-def _give_trail(changes: list[Change], words: Wording) -> None:
-    from auditor.difference import Line
-
-    is_told = sys.stdout.isatty()
+def _give_trail(changes: list[Change], words: Wording, zone: str) -> None:
+    is_told = is_terminal()
     rows = (
-        {**_entry(one), "at": stamp(one.at), **(_spoken(Line.of(one, ""), words) if is_told else {})}
+        {**_entry(one), "at": stamp(one.at), **(_spoken(one, words, zone) if is_told else {})}
         for one in changes
     )
     say_as = {"change": partial(words.term, "outcome"), "source": partial(words.term, "changed_by")}
     give_table(TRAIL, ([row[name] for name in TRAIL] for row in rows), words, say_as)
 
 
-def _spoken(line: Line, words: Wording) -> dict[str, str]:
+def _spoken(change: Change, words: Wording, zone: str) -> dict[str, str]:
+    from auditor.difference import Line
+
+    line = Line.of(change, "")
     before, after = line.values(words)
-    return {"field": line.what(words), "before": before, "after": after}
+    return {"at": words.moment(change.at, zone), "field": line.what(words), "before": before, "after": after}
 
 
 def _give_problems(problems: list[Problem], words: Wording) -> None:
@@ -320,13 +325,16 @@ def _link(row: Any) -> dict[str, Any]:
 
 
 def _outcome(reading: Reading, changes: Changes, words: Wording) -> Iterator[str]:
+    from auditor import roster
+    from auditor.columns import LINKS
     from auditor.difference import unsaid
 
     yield _counted(reading, words)
     if told := unsaid(changes, words):
         yield told
     for row in changes.withdrawn:
-        yield words.pair(words.say("No longer listed, kept"), f"{row.association} {row.column}: {row.typed}")
+        what = words.listed([row.association, roster.heading(row.column or LINKS, words), row.typed])
+        yield words.pair(words.say("No longer listed, kept"), what)
     yield "; ".join(_changed(changes, words)) or words.say("nothing changed")
     if changes.withdrawn:
         yield words.say(

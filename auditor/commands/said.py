@@ -16,6 +16,7 @@ from auditor.output import say
 
 if TYPE_CHECKING:
     from auditor.saying import Saying
+    from auditor.wording import Wording
     from storage.model import Decision
 
 LOGIN = ("LOGNAME", "USER", "LNAME", "USERNAME")
@@ -64,16 +65,27 @@ def said(
         yield saying
     if not asked.quiet:
         for kept in saying.kept:
-            say(_told(kept, saying))
+            say(_told(kept, asked.words))
 
 
-def _told(kept: Decision, saying: Saying) -> str:
+def _told(kept: Decision, words: Wording) -> str:
     from auditor.saying import AT_ONCE
 
-    end = f"until {kept.until.date()}" if kept.until else "without an end"
-    start = "now" if kept.kind in AT_ONCE else "with the next night"
-    of = saying.there.place if kept.channel else kept.association
-    return f"{kept.kind}: {of}, by {saying.who}, {end}; it shows {start} (decision {kept.id})"
+    facts = [
+        place(kept, words),
+        words.say("said by {who}", who=kept.who),
+        words.say("until {date}", date=kept.until) if kept.until else words.say("without an end"),
+        words.say("shown at once" if kept.kind in AT_ONCE else "shown with the next night"),
+        words.say("decision {number}", number=kept.id),
+    ]
+    return words.pair(words.term("decision", kept.kind), words.listed(facts))
+
+
+def place(word: Decision, words: Wording) -> str:
+    """Of whom a decision is, and where."""
+    if not word.channel:
+        return word.association
+    return words.say("{association} on {channel}", association=word.association, channel=word.channel)
 
 
 def whose(who: str | None) -> str:

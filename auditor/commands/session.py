@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from auditor.output import say
+
 if TYPE_CHECKING:
     from auditor.app import App
     from auditor.config import Config
-    from auditor.wording import Wording
+    from auditor.wording import Fact, Wording
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,16 @@ class Session:
         from auditor.wording import Wording  # noqa: PLC0415  # Babel is not needed to print help
 
         return Wording(self.language)
+
+    def tell(self, message: str, /, **facts: Fact) -> None:
+        """Say how it went, beside the data, unless nothing is to be said but troubles."""
+        if not self.quiet:
+            say(self.words.say(message, **facts))
+
+    def tell_count(self, one: str, several: str, n: int, /, **facts: Fact) -> None:
+        """The same of something that is counted."""
+        if not self.quiet:
+            say(self.words.count(one, several, n, **facts))
 
     def config(self) -> Config:
         """The configuration. Raises ConfigError."""

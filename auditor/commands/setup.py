@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,7 +11,7 @@ import typer
 
 from auditor.commands.session import Json, clock, session
 from auditor.errors import ConfigError, InputError
-from auditor.output import document, give, give_table, say
+from auditor.output import document, give, give_table, is_terminal, say
 
 if TYPE_CHECKING:
     from auditor.doctor import Examined
@@ -31,24 +30,27 @@ def init(
     from auditor.roster import table
     from auditor.sheet import to_csv
 
-    _put(folder / "config.toml", packaged().read_bytes())
-    _put(folder / "registry.csv", to_csv(table([], [])))
-    if not session(context).quiet:
-        say(f"next: fill {folder / 'registry.csv'}, then `auditor registry import {folder / 'registry.csv'}`")
+    asked, sheet = session(context), folder / "registry.csv"
+    say(_put(folder / "config.toml", packaged().read_bytes(), asked.words))
+    say(_put(sheet, to_csv(table([], [])), asked.words))
+    asked.tell(
+        "next: fill {file}, then {command}", file=str(sheet), command=f"`auditor registry import {sheet}`"
+    )
 
 
-def _put(file: Path, data: bytes) -> None:
+def _put(file: Path, data: bytes, words: Wording) -> str:
+    """Write a file unless it is there; say which it was. Raises InputError."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with file.open("xb") as new:
             new.write(data)
-        say(f"{file}: written")
     except FileExistsError:
-        say(f"{file}: already there, left as it is")
+        return words.say("{file}: already there, left as it is", file=str(file))
     except OSError as trouble:
         raise InputError(
             str(file), (trouble.strerror or "cannot be written").lower(), "another folder"
         ) from None
+    return words.say("{file}: written", file=str(file))
 
 
 def doctor(context: typer.Context, as_json: Json = False) -> None:
@@ -69,7 +71,7 @@ def doctor(context: typer.Context, as_json: Json = False) -> None:
 
 
 def _give_findings(findings: Iterable[Examined], words: Wording) -> None:
-    if sys.stdout.isatty():
+    if is_terminal():
         lines = ([words.say(f.about, **f.facts), f.state, words.say(f.message, **f.facts)] for f in findings)
     else:
         lines = ([f.check, f.state, f.detail] for f in findings)

@@ -9,17 +9,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from auditor.commands.session import Json, clock, session
+from auditor.commands.session import Json, Session, clock, session
 from auditor.errors import InputError, UsageError
-from auditor.output import document, give, give_table, give_text, progress, say
+from auditor.output import document, give, give_table, give_text, is_terminal, progress
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
 
     from auditor.app import App
     from auditor.view import AssociationView
+    from auditor.wording import Wording
 
 GAP = ("severity", "code", "channel", "opened_at", "association", "name")
+GAP_SAID = ("severity", "code", "opened_at", "association", "name", "key")
 
 
 def gaps(
@@ -37,9 +40,7 @@ def gaps(
     if as_json:
         give(document(found, clock()))
     else:
-        lines = ([_flat(item[column]) for column in GAP] for item in map(_dated, found))
-        words = asked.words
-        give_table(GAP, lines, words, {"severity": lambda code: words.label("severity", code)})
+        _give_gaps(found, asked.words)
 
 
 def report(
@@ -80,9 +81,8 @@ def publish(
     asked = session(context)
     with asked.open() as app:
         target = folder or out or app.config.report.folder
-        written = _published(app, target, quiet=asked.quiet)
-    if not asked.quiet:
-        say(f"{target}: {written} pages")
+        written = _published(app, target, asked)
+    asked.tell_count("{file}: {n} page", "{file}: {n} pages", written, file=str(target))
 
 
 def demo(
@@ -99,24 +99,26 @@ def demo(
     from auditor.report import text
 
     asked = session(context)
-    with progress("14 nights", quiet=asked.quiet) as step:
+    with progress(asked.words.say("14 nights"), quiet=asked.quiet) as step:
         played = asyncio.run(practice.play(folder, progress=step, now=clock()))
     with App.open(played.config) as app:
-        written = _published(app, played.config.report.folder, quiet=asked.quiet)
+        written = _published(app, played.config.report.folder, asked)
         seen = overview(app.store, app.config, clock(), since=played.nights[0].started_at)
         give_text(text.told(seen, app.config, None, asked.language))
-    if not asked.quiet:
-        say(f"{written} pages to open: {played.config.report.folder / 'index.html'}")
-        say(
-            f"the database: {played.config.storage.url}; to go on: auditor --config {folder}/config.toml gaps"
-        )
+    first = str(played.config.report.folder / "index.html")
+    asked.tell_count("{n} page to open: {file}", "{n} pages to open: {file}", written, file=first)
+    asked.tell(
+        "the database: {file}; to go on: {command}",
+        file=played.config.storage.url,
+        command=f"auditor --config {folder}/config.toml gaps",
+    )
 
 
-def _published(app: App, target: Path, *, quiet: bool) -> int:
+def _published(app: App, target: Path, asked: Session) -> int:
     from auditor.report import publish as write_pages
 
     try:
-        with progress("the pages", quiet=quiet) as step:
+        with progress(asked.words.say("the pages"), quiet=asked.quiet) as step:
             return write_pages(app, target, clock(), progress=step)
     except OSError as trouble:
         raise InputError(
@@ -151,6 +153,20 @@ def _gaps(app: App, association: str | None = None) -> list[dict[str, Any]]:
     return sorted(found, key=lambda item: SEVERITIES.index(item["severity"]))
 
 
+def _give_gaps(found: Iterable[dict[str, Any]], words: Wording) -> None:
+    """On a terminal what a gap is about, with its channel, and its code last: that is what one types."""
+    say_as = {"severity": lambda code: words.label("severity", code)}
+    items = map(_dated, found)
+    if is_terminal():
+        said = (
+            {**item, "key": item["code"], "code": words.about(item["code"], item["channel"])}
+            for item in items
+        )
+        give_table(GAP_SAID, ([item[column] for column in GAP_SAID] for item in said), words, say_as)
+    else:
+        give_table(GAP, ([item[column] for column in GAP] for item in items), words)
+
+
 def _dated(item: dict[str, Any]) -> dict[str, Any]:
     """The same item with a day for a moment: a person's list needs no seconds."""
     return {**item, "opened_at": (item["opened_at"] or "")[:10]}
@@ -173,7 +189,3 @@ def _listed(app: App, association: str, now: datetime) -> AssociationView:
 def _refuse_unknown(app: App, association: str | None) -> None:
     if association is not None and app.store.association(association) is None:
         raise InputError(association, "no association has this id", "`auditor registry export -` lists them")
-
-
-def _flat(value: object) -> object:
-    return "; ".join(f"{k}={v}" for k, v in value.items()) if isinstance(value, dict) else value

@@ -15,8 +15,6 @@ Choices = list[tuple[str, str]]
 """The values of a form's field, each with its words."""
 
 STATES = ("confirmed", "unknown", "gone", "missing", "by_choice")
-ANY = "…"
-"""Stands for whatever channel in a gap's title."""
 MOST = 300
 """Choices of a field; those met most often, where there are more."""
 
@@ -48,18 +46,11 @@ def _said(name: str, value: str, words: Wording) -> str:
     return SAID[name](value, words)
 
 
-def title(code: str, words: Wording) -> str:
-    """What a gap is about, whatever its channel; the code itself where there is none of it."""
-    if code not in catalogue().entries:
-        return code
-    return words.gap(code, ANY, "info", {}).title
-
-
 SAID: Mapping[str, Callable[[str, Wording], str]] = {
     "region": lambda value, words: words.region(value),
     "tag": lambda value, _words: value,
     "level": lambda value, words: words.label("level", value) if value in levels() else value,
-    "gap": title,
+    "gap": lambda value, words: words.about(value),
     "channel": lambda value, words: words.channel(value),
     "state": lambda value, words: words.term("counted", value),
     "severity": lambda value, words: words.label("severity", value) if value in SEVERITIES else value,
@@ -85,7 +76,7 @@ def groups(asked: Asked, kind: str) -> Choices:
 def codes(words: Wording) -> Choices:
     """The gaps there can be."""
     entries = sorted(catalogue().entries.values(), key=lambda entry: entry.order)
-    return [(entry.code, title(entry.code, words)) for entry in entries if entry.is_gap]
+    return [(entry.code, words.about(entry.code)) for entry in entries if entry.is_gap]
 
 
 def channels(asked: Asked) -> Choices:

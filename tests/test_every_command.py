@@ -1,0 +1,203 @@
+"""What any command tells a person is said in the reader's language, whatever the terminal's is."""
+
+import ast
+import contextlib
+import io
+import pkgutil
+import re
+import shutil
+from dataclasses import replace
+from datetime import UTC, datetime
+from importlib import import_module
+from importlib.resources import files
+from pathlib import Path
+
+import network
+import pytest
+from pseudo import outside_text, pseudo_locale, strict_locale
+from typed import LINKS, TYPED, commands
+
+from auditor import cli, nightly, post, serving
+from auditor import commands as package
+from auditor import look as looking
+from auditor.catalogue import catalogue
+from auditor.config import load
+from auditor.languages import TONGUES
+from auditor.look import Checked
+from auditor.messages import languages
+from auditor.practice import demo
+from auditor.regions import REGIONS
+from auditor.sheet import to_csv
+from probes import links
+from probes.model import Activity, Finding, Look, Precision, Presence, Reason
+from storage.model import NightState
+
+CONFIG = """
+[network]
+language = "en"
+[storage]
+folder = "."
+url = "sqlite:///auditor.db"
+[web]
+public_url = "https://reports.example.org"
+[notify]
+from = "auditor@example.org"
+smtp = { host = "mail.example.org" }
+[[notify.recipients]]
+to = "amina@example.org"
+[[notify.recipients]]
+to = "salma@example.org"
+[channels]
+website = {}
+facebook = {}
+twitter = {}
+linkedin = {}
+youtube = {}
+"""
+OTHER = (
+    CONFIG
+    + """
+[confirm]
+failures = 1
+[[rules]]
+code = "channel_dead"
+check = "absent"
+channels = ["youtube"]
+reasons = ["not_found"]
+"""
+)
+CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\r")
+TROUBLE = re.compile(r"^error: .*$", re.MULTILINE)
+"""Errors are English, so that they can be searched for."""
+KNOWN = (
+    *(
+        fact or ""
+        for one in network.PEOPLE
+        for fact in (one.id, one.name, one.name_fr, one.region, one.city, one.email)
+    ),
+    *(one.shown("en") for one in network.PEOPLE),
+    *(f"company/{'a-very-long-name-' * 6}", "company/a-very-long-name-" * 6, "company/long"),
+    *(typed for _, _, typed, _ in network.ACCOUNTS),
+    *(names["en"] for names in REGIONS.values()),
+    *(cell for row in network.SHEET for cell in row),
+    *(row.identity.key or "" for row in network.rows()),
+    *(cell for line in LINKS.splitlines() for cell in line.split("\t")),
+    *(identity.key or "" for identity in map(links.identify, LINKS.split())),
+    *TONGUES.values(),
+    *catalogue().entries,
+    *("Our network", "Amina", "amina@example.org", "salma@example.org", "operator", "لا نحتاجه"),
+    *("registry.csv", "rabat", "badge"),
+)
+DATA = {told.strip() for told in KNOWN if len(told) > 1}
+"""What people typed, and the codes of gaps, which they type."""
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self):
+        return True
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory):
+    """A folder with the network in every state there is, and what is handed in beside it."""
+    folder = tmp_path_factory.mktemp("network")
+    network.played(folder).store.close()
+    (folder / "config.toml").write_text(CONFIG + demo.rules())
+    (folder / "other.toml").write_text(OTHER)
+    (folder / "sheet.csv").write_bytes(to_csv(network.SHEET))
+    return folder
+
+
+@pytest.fixture
+def desk(played, tmp_path, monkeypatch):
+    """Types commands on a terminal in a folder with the network; gives the exit code and what is shown."""
+    shutil.copytree(played, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    for name in ("LC_ALL", "LC_MESSAGES", "LANG", "AUDITOR_CONFIG"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("COLUMNS", "2000")
+    for module in pkgutil.iter_modules(package.__path__):
+        there = import_module(f"{package.__name__}.{module.name}")
+        monkeypatch.setattr(there, "clock", lambda: network.NOW, raising=False)
+    _alone(monkeypatch)
+
+    def run(*words):
+        out, err = Terminal(), Terminal()
+        monkeypatch.setattr("sys.stdout", out)
+        monkeypatch.setattr("sys.stderr", err)
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(LINKS.encode())))
+        code = cli.main(list(words))
+        return code, CONTROL.sub("", out.getvalue() + err.getvalue())
+
+    return run
+
+
+def _alone(monkeypatch):
+    """What would ask the network, or last, ends at once."""
+
+    async def ran(app, *_, **__):
+        night = app.store.last_night(NightState.DONE)
+        spent = {"twitter": {"cost": 12, "budget": 100, "unit": "lookups"}}
+        return replace(night, blind=("facebook",), receipt={**night.receipt, "interfaces": spent})
+
+    async def checked(known, *_):
+        when = Activity(datetime(2026, 10, 30, tzinfo=UTC), "feed", Precision.DAY)
+        there = Finding(Presence.PRESENT, status=200, last_activity=when)
+        walled = Finding(Presence.UNKNOWN, Reason.LOGIN_WALL, status=302)
+        return [
+            Checked(typed, one, Look(found))
+            for (typed, one), found in zip(known, (there, walled), strict=False)
+        ]
+
+    async def played(folder, **_):
+        config = load(Path("config.toml"))
+        with contextlib.closing(network.Store.open(config.storage.url)) as store:
+            return demo.Played(folder, config, tuple(store.nights()))
+
+    async def served(*_, **__):
+        return None
+
+    monkeypatch.setattr(nightly, "run", ran)
+    monkeypatch.setattr(looking, "check", checked)
+    monkeypatch.setattr(demo, "play", played)
+    monkeypatch.setattr(serving, "serve", served)
+    monkeypatch.setattr(serving, "listening", lambda *_, **__: contextlib.nullcontext(object()))
+    monkeypatch.setattr(serving, "address", lambda _: "http://127.0.0.1:8321/")
+    monkeypatch.setattr(post, "send", lambda *_: post.Outcome(post.Fate.SENT))
+
+
+def test_what_is_typed_to_each_command_is_known():
+    assert sorted(TYPED) == commands()
+
+
+@pytest.mark.parametrize("command", commands())
+def test_a_command_says_nothing_of_its_own(desk, command):
+    with pseudo_locale():
+        told = [desk(*command.split(), *words) for words in TYPED[command]]
+    assert any(code == 0 for code, _ in told)
+    left = {
+        words: outside_text(TROUBLE.sub("", shown), DATA)
+        for words, (_, shown) in zip(TYPED[command], told, strict=True)
+    }
+    assert {words: lines for words, lines in left.items() if lines} == {}
+
+
+@pytest.mark.parametrize("language", languages())
+@pytest.mark.parametrize("command", commands())
+def test_a_command_speaks_the_language_of_the_terminal_or_the_one_that_is_asked_for(
+    desk, monkeypatch, command, language
+):
+    with strict_locale():
+        asked = [desk(*command.split(), *words, "--lang", language) for words in TYPED[command]]
+    monkeypatch.setenv("LANG", f"{language}_MA.UTF-8")
+    assert all(code == 0 or TROUBLE.search(shown) or command == "doctor" for code, shown in asked)
+    assert desk("status") == desk("status", "--lang", language)
+
+
+@pytest.mark.parametrize("file", sorted(Path(str(files(package))).glob("*.py")), ids=lambda file: file.stem)
+def test_what_a_command_tells_is_never_typed_into_the_code(file):
+    calls = [call for call in ast.walk(ast.parse(file.read_text("utf-8"))) if isinstance(call, ast.Call)]
+    told = [call for call in calls if getattr(call.func, "id", "") in {"say", "progress"}]
+    assert [call.lineno for call in told if isinstance(call.args[0], (ast.Constant, ast.JoinedStr))] == []
