@@ -12,13 +12,18 @@ from pages import PAGES, PUBLISHED
 from playwright.sync_api import sync_playwright
 from served import served
 
+from auditor import letters
+from auditor.notify import Notify
 from auditor.report import publish
+from auditor.web.reader import LETTER
 
 
 @pytest.fixture(scope="session")
 def app(tmp_path_factory):
-    """The network, its nights behind it."""
+    """The network, its nights behind it, which can send mail."""
     played = network.played(tmp_path_factory.mktemp("network"))
+    mail = {"from": "auditor@example.org", "smtp": {"host": "mail.example.org"}}
+    played.config = played.config.model_copy(update={"notify": Notify.model_validate(mail)})
     with contextlib.closing(played.store):
         yield played
 
@@ -61,6 +66,13 @@ def way(address, folder):
     return to
 
 
+@pytest.fixture(scope="session")
+def cookie(app, address):
+    """What an association's browser keeps once it was let in by its letter."""
+    _, link = letters.made(app.store, app.config, "nour", "Amina", network.NOW, keep=True)
+    return {"name": LETTER, "value": link.rpartition("/")[2], "url": address}
+
+
 @pytest.fixture(scope="module")
 def chromium(way):
     """Debian's browser; without one these tests are skipped, and say so.
@@ -77,16 +89,18 @@ def chromium(way):
 
 
 @pytest.fixture(scope="module")
-def tab(chromium):
+def tab(chromium, cookie):
     """A page of a browser as people have it; nothing moves, so that no colour is caught on its way."""
     with contextlib.closing(chromium.new_context(reduced_motion="reduce")) as context:
+        context.add_cookies([cookie])
         yield context.new_page()
 
 
 @pytest.fixture
-def bare_tab(chromium):
+def bare_tab(chromium, cookie):
     """A page of a browser without JavaScript."""
     with contextlib.closing(chromium.new_context(java_script_enabled=False)) as context:
+        context.add_cookies([cookie])
         yield context.new_page()
 
 

@@ -24,6 +24,11 @@ PAGES = {
     "letters found by name": "/letters?q=nour",
     "letters of one": "/letters/nour",
     "meeting of nobody": "/meeting?tag=nobody",
+    "its own report": "/report",
+    "its own report, answered": "/report?said=true",
+    "its own report, an answer refused": "/report?refused=no_day",
+    "its own report by mail": "/report/monthly",
+    "its own report by mail, asked for": "/report/monthly?outcome=kept",
     "end of a subscription": "/unsubscribe/wrong",
     "no such page": "/nothing-here",
 }
@@ -36,5 +41,9 @@ PUBLISHED = {
 }
 """The files of `auditor publish`, behind the language's folder."""
 ERRORS = {"no such page": 404}
+FILES = (".pdf", ".xlsx", ".{form}", ".svg")
+"""How the addresses end of what is no page."""
+WAYS = {"/", "/r/{token}"}
+"""What leads on to a page."""
 FORMS = {"meeting": ("region", "souss-massa"), "associations": ("region", "souss-massa")}
 """Pages with a form to try without JavaScript: a field of it, and what to choose there."""

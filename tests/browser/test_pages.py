@@ -5,7 +5,8 @@ from itertools import product
 from pathlib import Path
 
 import pytest
-from pages import ERRORS, FORMS, PAGES, PUBLISHED
+from everywhere import routes
+from pages import ERRORS, FILES, FORMS, PAGES, PUBLISHED, WAYS
 
 pytestmark = pytest.mark.browser
 
@@ -44,6 +45,12 @@ HERE = """() => {
   return [window.stops.indexOf(one), (ring || style.boxShadow !== "none") && seen,
           one.outerHTML.slice(0, 100)];
 }"""
+
+
+def test_no_page_of_the_site_is_left_out():
+    pages = [one for one in routes("GET") if one.path not in WAYS and not one.path.endswith(FILES)]
+    tried = [f"/en{path.partition('?')[0]}" for path in PAGES.values()]
+    assert [one.path for one in pages if not any(one.path_regex.match(way) for way in tried)] == []
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
