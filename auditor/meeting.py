@@ -22,6 +22,7 @@ from storage.few import Kinds, Sums
 from storage.store import Store
 from storage.summaries import COHORTS
 from storage.summary import EVERYBODY, NETWORK
+from storage.talk import FollowUp
 
 NOTHING_OPEN = "none"
 
@@ -96,9 +97,13 @@ def _items(seen: Seen) -> Iterator[Item]:
             "media_officer": about.media_officer,
             "gravest": call.reasons[0].severity,
             "reasons": [{"channel": gap.channel, "code": gap.code} for gap in call.reasons],
-            "promised": [one.text for one in call.promised],
+            "promised": [_promised(one) for one in call.promised],
             "due": min(due).isoformat() if due else None,
         }
+
+
+def _promised(one: FollowUp) -> Item:
+    return {"channel": one.channel, "code": one.code, "text": one.text}
 
 
 def _codes(item: Item) -> str:
@@ -107,6 +112,20 @@ def _codes(item: Item) -> str:
 
 def _spoken(item: Item, words: Wording) -> str:
     return " · ".join(words.about(one["code"], one["channel"]) for one in item["reasons"])
+
+
+def _promises(item: Item) -> str:
+    """What was promised, by codes."""
+    return "; ".join(" ".join(filter(None, one.values())) for one in item["promised"])
+
+
+def _spoken_promises(item: Item, words: Wording) -> str:
+    return "; ".join(_promise(one, words) for one in item["promised"])
+
+
+def _promise(one: Item, words: Wording) -> str:
+    about = title(one["code"], one["channel"], words) if one["code"] else ""
+    return " · ".join(filter(None, (about, one["text"])))
 
 
 def _officer(item: Item, words: Wording) -> str:
@@ -123,7 +142,7 @@ COLUMNS = (
     Column("media_officer", lambda item: item["media_officer"], _officer),
     label("gravest", "severity"),
     Column("reasons", _codes, _spoken),
-    Column("promised", lambda item: " · ".join(item["promised"])),
+    Column("promised", _promises, _spoken_promises),
     day("due"),
 )
 KIND = Kind(_items, lambda _: COLUMNS)

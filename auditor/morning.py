@@ -9,7 +9,7 @@ from auditor.cohorts import Cohort, Move, cohorts, facets_of, moves_of
 from auditor.config import Config
 from auditor.coverage import counted
 from auditor.front import SMALLEST, Front, front
-from probes.model import Presence
+from probes.model import Presence, Reason
 from storage.model import Association, Night
 from storage.store import Store
 from storage.summary import NETWORK
@@ -19,6 +19,7 @@ MOVERS = 3
 """Groups that moved, of those that did."""
 SOON, LATE = timedelta(days=7), timedelta(days=30)
 """How far ahead, and how long after its day, a promise is told of."""
+ASTRAY = Reason.WRONG_TARGET
 PROMISED = 8
 """Promises that are told of."""
 
@@ -51,8 +52,14 @@ class Morning:
     @property
     def untold(self) -> list[tuple[str, str, int]]:
         """Channel, reason and how many accounts, the most first within each channel."""
-        rows = [(channel, str(reason), count) for (channel, reason), count in self.told.untold.items()]
+        told = self.told.untold.items()
+        rows = [(channel, str(why), count) for (channel, why), count in told if why is not ASTRAY]
         return sorted(rows, key=lambda one: (one[0], -one[2], one[1]))
+
+    @property
+    def astray(self) -> int:
+        """How many registered links lead to no account: no limit of ours, but a gap."""
+        return sum(count for (_, why), count in self.told.untold.items() if why is ASTRAY)
 
 
 def morning(store: Store, config: Config, now: datetime) -> Morning:

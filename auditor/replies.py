@@ -21,7 +21,7 @@ from auditor.standing import DISPUTED
 from auditor.view import AssociationView
 from probes import links
 from probes.model import ACCOUNTS
-from storage.model import Gap
+from storage.model import AccountRow, Gap, State
 from storage.store import Store
 from storage.talk import Answer, FollowUp, FollowUpKind, Reply, ReplyKind
 
@@ -145,20 +145,23 @@ def keep(store: Store, said: Reply) -> Reply:
     return store.add_reply(said)
 
 
-def accept(store: Store, config: Config, said: Reply, *, who: str, why: str, now: datetime) -> None:
+def accept(
+    store: Store, config: Config, said: Reply, *, who: str, why: str, now: datetime, because: str
+) -> None:
     """Do what the association said, and keep that it was accepted.
 
+    `because` is what a decision rests on where neither side gave a reason.
     The answer is kept first, so that of two coordinators one decides. Raises InputError where the decision
     cannot be taken (the reply goes on waiting), StoreError where somebody has answered already.
     """
     assert said.id is not None
     store.answer_reply(said.id, Answer.ACCEPTED, who, why, now)
-    because = " · ".join(filter(None, (why, said.text))) or "the association says so"
+    grounds = " · ".join(filter(None, (why, said.text))) or because
     try:
         if said.kind is ReplyKind.PROMISED:
             _promised(store, said, who, now)
         else:
-            _decided(store, config, said, who=who, why=because, now=now)
+            _decided(store, config, said, who=who, why=grounds, now=now)
     except InputError:
         store.reopen_reply(said.id)
         raise
@@ -175,9 +178,10 @@ def decline(store: Store, said: Reply, *, who: str, why: str, now: datetime) -> 
 
 def _promised(store: Store, said: Reply, who: str, now: datetime) -> None:
     day = date.fromisoformat(said.value or now.date().isoformat())
-    about = " ".join(filter(None, (said.code, said.channel)))
-    text = ": ".join(filter(None, (about, said.text)))
-    store.add_follow_up(FollowUp(said.association, FollowUpKind.PROMISED, who, now, text, day))
+    line = FollowUp(
+        said.association, FollowUpKind.PROMISED, who, now, said.text, day, said.channel, said.code
+    )
+    store.add_follow_up(line)
 
 
 def _decided(store: Store, config: Config, said: Reply, *, who: str, why: str, now: datetime) -> None:
@@ -197,8 +201,8 @@ def _decided(store: Store, config: Config, said: Reply, *, who: str, why: str, n
         )
 
     match said.kind:
-        case ReplyKind.OURS if name:
-            word(name).attest()
+        case ReplyKind.OURS if row:
+            _spoken_for(store, row, word(name))
         case ReplyKind.OURS:
             _registered(word(said.value))
         case ReplyKind.NOT_OURS:
@@ -213,6 +217,18 @@ def _decided(store: Store, config: Config, said: Reply, *, who: str, why: str, n
             _closed(word, name)
         case ReplyKind.PROMISED:
             raise AssertionError(said)
+
+
+def _spoken_for(store: Store, row: AccountRow, word: Saying) -> None:
+    """A registered account is theirs, which says that it is there unless nights have found it gone."""
+    if not is_gone(store, row):
+        word.attest()
+
+
+def is_gone(store: Store, row: AccountRow) -> bool:
+    """Whether an account is held to be gone: a word whose it is does not bring it back."""
+    held = store.standings(row.association)
+    return any(one.account_id == row.id and one.state is State.GONE for one in held)
 
 
 def _registered(word: Saying) -> None:

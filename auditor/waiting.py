@@ -10,6 +10,7 @@ from itertools import islice
 from auditor.conclude import assembled
 from auditor.config import Config
 from auditor.refresh import NOBODY
+from auditor.replies import is_gone
 from auditor.settle import Moment
 from auditor.view import view
 from storage.model import AccountRow, Association, Gap, Proposal
@@ -24,12 +25,16 @@ FARTHEST = 2000
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A reply that nobody has answered: whose it is, and the account or the gap that it is about."""
+    """A reply that nobody has answered: whose it is, and the account or the gap that it is about.
+
+    `is_gone` tells that the account is held to be gone.
+    """
 
     reply: Reply
     association: Association | None
     account: AccountRow | None
     gap: Gap | None
+    is_gone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +47,18 @@ class Found:
 
 def waiting(store: Store, *, after: int = 0, limit: int = 20) -> list[Waiting]:
     """A page of the replies that wait, the oldest first: those after this one."""
-    return [
-        Waiting(
-            reply=reply,
-            association=store.association(reply.association),
-            account=store.account(reply.account_id) if reply.account_id else None,
-            gap=_gap(store, reply),
-        )
-        for reply in store.waiting_replies(after=after, limit=limit)
-    ]
+    return [_waiting(store, reply) for reply in store.waiting_replies(after=after, limit=limit)]
+
+
+def _waiting(store: Store, reply: Reply) -> Waiting:
+    account = store.account(reply.account_id) if reply.account_id else None
+    return Waiting(
+        reply=reply,
+        association=store.association(reply.association),
+        account=account,
+        gap=_gap(store, reply),
+        is_gone=account is not None and is_gone(store, account),
+    )
 
 
 def _gap(store: Store, reply: Reply) -> Gap | None:

@@ -103,7 +103,10 @@ class FollowUpKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FollowUp:
-    """A line of the follow-up log: who was in touch, when, about what. `due` is a promise's day."""
+    """A line of the follow-up log: who was in touch, when, about what. `due` is a promise's day.
+
+    `channel` and `code` name the gap that it is about, if it is about one.
+    """
 
     association: str
     kind: FollowUpKind
@@ -111,6 +114,8 @@ class FollowUp:
     at: datetime
     text: str = ""
     due: date | None = None
+    channel: str = ""
+    code: str | None = None
     id: int | None = None
 
 

@@ -65,6 +65,8 @@ class FollowUpTable(SQLModel, table=True):
     at: datetime = moment_column()
     text: str
     due: date | None = Field(default=None, index=True)
+    channel: str
+    code: str | None = None
 
 
 class SubscriptionTable(SQLModel, table=True):

@@ -139,7 +139,7 @@ def test_declining_keeps_why_and_accepting_takes_the_decision(app, client):
     replies.decline(app.store, first, who="a coordinator", why="it opens nothing", now=NOW)
     assert "it opens nothing" in client.get("/fr/report").text
     _, [second] = answered(app, client, kind="not_ours", account=account(app))
-    replies.accept(app.store, app.config, second, who="a coordinator", why="", now=NOW)
+    replies.accept(app.store, app.config, second, who="a coordinator", why="", now=NOW, because="so they say")
     [decision] = app.store.decisions()
     assert (decision.kind, decision.who) == (DecisionKind.NOT_OURS, "a coordinator")
     assert [said.answer for said in app.store.replies("nour")] == [Answer.DECLINED, Answer.ACCEPTED]
@@ -157,7 +157,7 @@ def test_declining_keeps_why_and_accepting_takes_the_decision(app, client):
 )
 def test_each_answer_about_an_account_becomes_the_decision_it_means(app, client, form, kinds):
     _, [reply] = answered(app, client, account=account(app), **form)
-    replies.accept(app.store, app.config, reply, who="a coordinator", why="", now=NOW)
+    replies.accept(app.store, app.config, reply, who="a coordinator", why="", now=NOW, because="so they say")
     assert [decision.kind for decision in app.store.decisions()] == kinds
 
 

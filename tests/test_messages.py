@@ -170,7 +170,7 @@ def test_french_is_set_as_french_is(rule):
 
 LATIN = {
     *("Atom", "RSS", "SSL", "http", "https", "Python", "noindex", "responsive", "www", "Let", "s", "Encrypt"),
-    *("youtube.com", "your-site/feed", "org.ma", "ma", "Excel", "PDF", "CSV"),
+    *("youtube.com", "your-site/feed", "org.ma", "ma", "Excel", "PDF", "CSV", "JSON"),
     *("auditor", "init", "registry", "import", "run", "serve", "cron"),  # what an operator types
 }
 """What Arabic texts say in Latin letters: names of things that have no other."""

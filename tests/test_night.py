@@ -406,9 +406,9 @@ async def test_a_register_is_concluded_like_a_network(app, monkeypatch):
     app.web.answers = {SITE.typed: "linked"}
     for day in (0, 1):
         await run(app, night_of(day))
-    one_by_one = list(conclude.dossiers(app.store, app.store.associations(), whole=True))
+    one_by_one = list(conclude.dossiers(app.store, app.store.associations()))
     monkeypatch.undo()
-    assert list(conclude.dossiers(app.store, app.store.associations(), whole=True)) == one_by_one
+    assert list(conclude.dossiers(app.store, app.store.associations())) == one_by_one
     assert [gap.nights for gap in app.store.gaps("nour") if gap.code == "channel_unlisted"] == [2]
 
 

@@ -15,6 +15,8 @@ import pytest
 
 from auditor.practice import demo
 
+pytestmark = pytest.mark.xdist_group("readme")  # one command goes on where another left off
+
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
 AUDITOR = Path(sys.executable).with_name("auditor")

@@ -86,6 +86,19 @@ def test_every_answer_is_fenced(client, path):
     assert headers["referrer-policy"] == "same-origin"
 
 
+@pytest.mark.parametrize("path", ["/en/", "/static/app.css"])
+def test_what_is_long_goes_out_compressed(client, path):
+    answer = client.get(path, headers={"accept-encoding": "gzip"})
+    assert answer.headers["content-encoding"] == "gzip"
+    assert int(answer.headers["content-length"]) < len(answer.content) / 2
+
+
+def test_a_language_without_a_slash_leads_to_its_first_page_whatever_the_scheme_before_a_proxy(client):
+    answer = client.get("/ar")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/ar/")
+    assert client.get("/fr/associations/").status_code == 404
+
+
 def test_style_sheets_are_kept_for_a_year_under_an_address_with_their_version(client):
     sheets = re.findall(r'rel="stylesheet" href="([^"]+)"', client.get("/ar/").text)
     assert len(sheets) == 3

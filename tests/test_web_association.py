@@ -53,6 +53,13 @@ async def test_each_account_has_its_standing_and_the_way_to_its_evidence(app, la
         assert f'href="/{language}/associations/nour/accounts/{number(app, row.typed)}"' in told
 
 
+async def test_a_mark_says_on_hovering_what_it_means_without_any_markup(app):
+    with browsing(app, NOW) as client:
+        told = page(client, "/en/associations/nour")
+    assert 'title="absent: ' in told
+    assert "&lt;bdi&gt;" not in told
+
+
 async def test_a_doubt_a_night_that_told_nothing_and_what_is_held_are_said_apart(app):
     with browsing(app, NOW) as client:
         told = page(client, "/en/associations/nour")

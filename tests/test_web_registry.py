@@ -74,7 +74,7 @@ def waiting(app):
 
 def agreed(client, address):
     digest = re.search(r'name="digest" value="(\w+)"', client.get(address).text)[1]
-    return {"act": "take", "digest": digest}
+    return {"act": "take", "digest": digest, "who": "Amina"}
 
 
 @pytest.mark.parametrize("language", ["ar", "fr", "en"])
@@ -94,16 +94,21 @@ def test_a_sheet_is_shown_before_it_changes_anything_and_taken_over_when_agreed(
         assert client.get(answer.headers["location"]).status_code == 404
     facebook = {row.typed for row in app.store.accounts() if row.channel == "facebook"}
     assert facebook == {"https://www.facebook.com/nour.agadir"}
-    assert {(one.who, one.source) for one in app.store.trail(limit=1)} == {("coordinator", "web")}
+    assert {(one.who, one.source) for one in app.store.trail(limit=1)} == {("Amina", "web")}
     assert not waiting(app)
 
 
-def test_what_is_taken_over_is_kept_under_the_name_that_the_browser_knows(app):
+def test_who_takes_a_sheet_over_is_asked_for_and_typed_once(app):
     with browsing(app) as client:
-        client.cookies.set("who", "Amina%20B")
         address = brought(client, rows=SAME).headers["location"]
-        client.post(address, data=agreed(client, address))
+        unsigned = client.post(address, data={**agreed(client, address), "who": " "})
+        assert unsigned.status_code == 422
+        assert "Please say whose word it is." in unsigned.text
+        assert {one.source for one in app.store.trail(limit=1)} == {"import"}
+        client.post(address, data={**agreed(client, address), "who": "Amina B"})
+        again = client.get(brought(client, rows=SAME[:1]).headers["location"]).text
     assert {one.who for one in app.store.trail(limit=1)} == {"Amina B"}
+    assert 'value="Amina B"' in again
 
 
 def test_a_sheet_that_is_dropped_changes_nothing_and_is_forgotten(app):

@@ -90,6 +90,31 @@ async def test_a_promise_becomes_a_line_of_the_follow_up_log(app, client):
     [line] = app.store.follow_ups("nour")
     assert (line.who, line.due.isoformat()) == ("Amina", "2026-04-01")
     assert not kinds(app)
+    page = told(client, "/fr/associations/nour")
+    assert "Aucun compte YouTube" in page.partition('id="log"')[2]
+    assert "channel_missing" not in page.partition('id="log"')[2].partition("<form")[0]
+
+
+async def test_whose_an_account_is_does_not_bring_back_one_that_nights_found_gone(app, client):
+    app.web.answers[NOUR.typed] = "gone"
+    for day in range(1, 8):
+        await run(app, night_of(day))
+    reply = said(app, ReplyKind.OURS, channel="facebook", account_id=number(app))
+    assert "only nights can tell" in told(client)
+    assert answered(client, reply.id, "accepted").status_code == 303
+    assert not kinds(app)
+
+
+async def test_a_decision_for_which_nobody_gave_a_reason_has_one_in_the_coordinators_language(app, client):
+    reply = said(app, ReplyKind.NOT_OURS, channel="facebook", account_id=number(app))
+    client.post(f"/fr/replies/{reply.id}", data={"answer": "accepted", **WHO})
+    [word] = app.store.decisions()
+    assert word.why == "L’association le dit en réponse à son rapport."
+
+
+async def test_an_account_that_a_missing_one_is_answered_with_has_not_moved(app, client):
+    said(app, ReplyKind.MOVED, channel="youtube", code="channel_missing", value="https://youtube.com/@nour")
+    assert "They say: we have one" in told(client)
 
 
 async def test_declining_needs_a_reason_and_keeps_it(app, client):
@@ -122,7 +147,7 @@ async def test_a_reply_that_cannot_be_done_goes_on_waiting_and_says_why(app, cli
     assert "Somebody decided otherwise before: please take that back first." in answer.text
     assert 'value="they called"' in answer.text
     with pytest.raises(InputError):
-        replies.accept(app.store, app.config, theirs, who="Amina", why="", now=NOW)
+        replies.accept(app.store, app.config, theirs, who="Amina", why="", now=NOW, because="so they say")
     assert app.store.reply(theirs.id).answer is None
 
 

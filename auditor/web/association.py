@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-from urllib.parse import unquote
-
-from fastapi import APIRouter, Cookie, HTTPException, Request
+from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from auditor.again import Checks, NotNow, NotNowError
@@ -14,6 +11,7 @@ from auditor.portrait import portrait
 from auditor.report.page import points
 from auditor.view import AssociationView
 from auditor.web.asked import Asked, Page
+from auditor.web.signature import Known
 
 router = APIRouter()
 
@@ -41,11 +39,11 @@ def page(
     *,
     check: NotNow | None = None,
     kept: str = "",
-    who: Annotated[str, Cookie()] = "",
+    who: Known,
 ) -> HTMLResponse:
     """What is known of an association, what it rests on, and what can be decided."""
     view = found(asked, association)
-    return shown(request, asked, view, refused=check, kept=kept, line=BLANK | {"who": unquote(who)})
+    return shown(request, asked, view, refused=check, kept=kept, line=BLANK | {"who": who})
 
 
 def shown(

@@ -17,8 +17,6 @@ from storage.summary import Sort
 
 router = APIRouter()
 
-FORMS = ("csv", "xlsx")
-
 
 @dataclass(frozen=True, slots=True)
 class Fields:
@@ -51,7 +49,7 @@ def page(
         chips=filters.chips(here, ordered, asked.words),
         first=way(here, ordered) if after else "",
         next=way(here, {**ordered, "after": rows.next}) if rows.next else "",
-        sheets={form: way(asked.link.page(f"exports/associations.{form}"), told) for form in FORMS},
+        sheets=filters.sheets(asked, ("associations", "accounts", "gaps", "coverage"), told),
     )
 
 

@@ -9,7 +9,9 @@ from typing import Annotated
 from fastapi import APIRouter, Cookie, Query
 from fastapi.responses import HTMLResponse
 
+from auditor.web import filters
 from auditor.web.asked import Asked, Page
+from auditor.web.signature import A_YEAR
 from storage.summary import GapPage
 
 router = APIRouter()
@@ -20,7 +22,6 @@ LISTED = 200
 """Changes of a kind that a page lists."""
 MEETING = "meeting"
 """The cookie that keeps the day of the last meeting."""
-A_YEAR = 366 * 24 * 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,9 @@ def page(
 ) -> HTMLResponse:
     """What opened and what closed since a day; since the newest night, where none is named."""
     day = day_of(since)
-    answer = asked.page("changes.html", it=_told(asked, day, day if keep else day_of(kept)))
+    sheets = filters.sheets(asked, ("changes",), {"since": day.isoformat() if day else ""})
+    it = _told(asked, day, day if keep else day_of(kept))
+    answer = asked.page("changes.html", it=it, sheets=sheets)
     if keep and day:
         answer.set_cookie(MEETING, day.isoformat(), max_age=A_YEAR, httponly=True, samesite="lax")
     return answer

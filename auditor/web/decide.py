@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from typing import Annotated, Literal
-from urllib.parse import quote, unquote
 
-from fastapi import APIRouter, Cookie, Form, HTTPException, Query, Request
+from fastapi import APIRouter, Form, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from auditor.errors import InputError
 from auditor.saying import Saying, withdrawn
@@ -16,12 +15,10 @@ from auditor.view import AssociationView
 from auditor.web import filters, troubles
 from auditor.web.asked import Asked, Page
 from auditor.web.association import found
+from auditor.web.signature import Known, Name, signed
 
 router = APIRouter()
 
-KNOWN = "who"
-"""The cookie that keeps whose word it was last: it is typed once."""
-A_YEAR = 366 * 24 * 3600
 A_MOMENT = timedelta(minutes=1)
 
 
@@ -35,23 +32,21 @@ class Wish(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     kind: Literal["attest", "none_by_choice", "ours", "not_ours", "moved", "waive", "withdraw"]
-    channel: str = ""
-    account: str = ""
-    seen: str = ""
-    to: str = ""
-    code: str = ""
-    until: str = ""
-    why: str = ""
-    who: str = ""
-    number: str = ""
+    channel: str = Field(default="", max_length=40)
+    account: str = Field(default="", max_length=2000)
+    seen: str = Field(default="", max_length=40)
+    to: str = Field(default="", max_length=2000)
+    code: str = Field(default="", max_length=80)
+    until: str = Field(default="", max_length=40)
+    why: str = Field(default="", max_length=2000)
+    who: Name = ""
+    number: str = Field(default="", max_length=20)
 
 
 @router.get("/{language}/associations/{association:path}/decide")
-def form(
-    asked: Page, association: str, wish: Annotated[Wish, Query()], who: Annotated[str, Cookie()] = ""
-) -> HTMLResponse:
+def form(asked: Page, association: str, wish: Annotated[Wish, Query()], who: Known) -> HTMLResponse:
     """The form of one kind of decision."""
-    named = wish if wish.who else wish.model_copy(update={"who": unquote(who)})
+    named = wish if wish.who else wish.model_copy(update={"who": who})
     return _form(asked, found(asked, association), named)
 
 
@@ -66,8 +61,7 @@ def keep(request: Request, asked: Page, association: str, wish: Annotated[Wish, 
     except InputError as trouble:
         return _form(asked, view, wish, trouble)
     answer = RedirectResponse(f"{asked.link.association(association)}?kept={wish.kind}#decisions", 303)
-    answer.set_cookie(KNOWN, quote(wish.who.strip()), max_age=A_YEAR, httponly=True, samesite="strict")
-    return answer
+    return signed(answer, wish.who)
 
 
 def _is_twice(request: Request, association: str, wish: Wish, now: datetime) -> bool:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from typing import Annotated
-from urllib.parse import quote, unquote
 
-from fastapi import APIRouter, Cookie, Depends, HTTPException, Request
+from fastapi import APIRouter, Depends, HTTPException, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.datastructures import FormData
 
@@ -17,7 +16,8 @@ from auditor.officer import CODES
 from auditor.problems import Problem, Trouble
 from auditor.registry import Reading
 from auditor.web.asked import Asked, Page
-from auditor.web.decide import A_YEAR, KNOWN
+from auditor.web.signature import LONGEST as LONGEST_NAME
+from auditor.web.signature import Known, signed
 from probes import links
 from storage.model import Association
 from storage.talk import By
@@ -36,11 +36,11 @@ Typed = Annotated[FormData, Depends(_typed)]
 
 
 @router.get("/{language}/registry/{association:path}")
-def form(asked: Page, association: str, who: Annotated[str, Cookie()] = "") -> HTMLResponse:
+def form(asked: Page, association: str, who: Known) -> HTMLResponse:
     """The entry as it is kept, to be changed."""
     about = _found(asked, association)
     it = _kept(asked, about)
-    return _shown(asked, about, it, unquote(who), version=it.version)
+    return _shown(asked, about, it, who, version=it.version)
 
 
 @router.post("/{language}/registry/{association:path}")
@@ -50,7 +50,7 @@ def keep(asked: Page, association: str, typed: Typed) -> Response:
     Nor is it kept at once where the entry is not the one any more that was shown.
     """
     about = _found(asked, association)
-    told, who = _entry(about.id, typed), _text(typed, "who").strip()
+    told, who = _entry(about.id, typed), _text(typed, "who").strip()[:LONGEST_NAME]
     version = _kept(asked, about).version
     if _text(typed, "version") != version:
         return _shown(asked, about, told, who, version=version, status=409)
@@ -62,8 +62,7 @@ def keep(asked: Page, association: str, typed: Typed) -> Response:
     people, listed = reading.associations, reading.accounts
     asked.app.store.save_registry(people, listed, asked.now, by=by, whole=False, said=reading.said)
     answer = RedirectResponse(asked.link.association(about.id), 303)
-    answer.set_cookie(KNOWN, quote(who), max_age=A_YEAR, httponly=True, samesite="strict")
-    return answer
+    return signed(answer, who)
 
 
 def _kept(asked: Asked, about: Association) -> Entry:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from auditor.catalogue import SEVERITIES, catalogue
+from auditor.export import FORMATS
 from auditor.score import LEVELS
 from auditor.web.asked import Asked
 from auditor.wording import Wording
@@ -31,6 +32,16 @@ def way(address: str, told: Mapping[str, str]) -> str:
     """An address with these parameters; an empty one is left out."""
     query = urlencode({name: value for name, value in told.items() if value})
     return f"{address}?{query}" if query else address
+
+
+def sheets(asked: Asked, kinds: Iterable[str], told: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """The ways to take rows of these kinds along, narrowed by these parameters: by kind and form."""
+    return {kind: _forms(asked.link.page(f"exports/{kind}"), told) for kind in kinds}
+
+
+def _forms(address: str, told: Mapping[str, str]) -> dict[str, str]:
+    plain: dict[str, str] = {form: way(f"{address}.{form}", told) for form in FORMATS}
+    return {**plain, "semicolons": way(f"{address}.csv", {**told, "delimiter": ";"})}
 
 
 def chips(address: str, told: Mapping[str, str], words: Wording) -> list[Chip]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 from typing import Annotated
-from urllib.parse import quote
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
@@ -12,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from auditor.web.asked import Asked, Page
 from auditor.web.association import found, shown
-from auditor.web.decide import A_YEAR, KNOWN
+from auditor.web.signature import Name, signed
 from storage.talk import FollowUp, FollowUpKind
 
 router = APIRouter()
@@ -27,7 +26,7 @@ class Line(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     kind: FollowUpKind = FollowUpKind.CALLED
-    who: str = Field(default="", max_length=200)
+    who: Name = ""
     text: str = Field(default="", max_length=2000)
     due: str = Field(default="", max_length=40)
 
@@ -47,19 +46,17 @@ def keep(request: Request, asked: Page, association: str, line: Annotated[Line, 
     if trouble := _trouble(line, asked):
         return shown(request, asked, view, status=422, line=line, trouble=trouble)
     due = line.day if line.kind is FollowUpKind.PROMISED else None
-    who = line.who.strip()
     asked.app.store.add_follow_up(
-        FollowUp(view.association.id, line.kind, who, asked.now, line.text.strip(), due)
+        FollowUp(view.association.id, line.kind, line.who, asked.now, line.text.strip(), due)
     )
     answer = RedirectResponse(f"{asked.link.association(association)}#log", 303)
-    answer.set_cookie(KNOWN, quote(who), max_age=A_YEAR, httponly=True, samesite="strict")
-    return answer
+    return signed(answer, line.who)
 
 
 def _trouble(line: Line, asked: Asked) -> str:
     """What a line lacks, in the page's language; empty where it is complete."""
     words, today = asked.words, asked.now.date()
-    if not line.who.strip():
+    if not line.who:
         return words.say("Please say who was in touch.")
     if line.kind is FollowUpKind.PROMISED:
         if line.day is None or not today <= line.day <= today + FARTHEST:

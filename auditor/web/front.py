@@ -21,6 +21,12 @@ def door(request: Request) -> RedirectResponse:
     return RedirectResponse(f"/{language}/", 303, {"vary": "Accept-Language, Cookie"})
 
 
+@router.get("/{language}")
+def bare(asked: Page) -> RedirectResponse:
+    """Lead to a language's first page."""
+    return RedirectResponse(asked.link.page(), 303)
+
+
 @router.get("/{language}/")
 def front(asked: Page) -> HTMLResponse:
     """The dashboard."""

@@ -61,6 +61,7 @@ def page(
         chips=filters.chips(here, told, asked.words),
         first=way(here, told) if after else "",
         next=way(here, {**told, "after": rows.next}) if rows.next else "",
+        sheets=filters.sheets(asked, ("gaps",), {**told, "severity": ""}),
     )
 
 

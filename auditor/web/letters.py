@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Literal
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
-from fastapi import APIRouter, Cookie, Form, HTTPException, Query
+from fastapi import APIRouter, Form, HTTPException, Query
 from fastapi.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -21,8 +21,8 @@ from auditor.phones import whatsapp
 from auditor.web import filters
 from auditor.web.asked import Asked, Number, Page
 from auditor.web.association import found
-from auditor.web.decide import A_YEAR, KNOWN
 from auditor.web.filters import way
+from auditor.web.signature import LONGEST, Known, signed
 from storage.model import Association
 from storage.talk import Letter, LetterState
 
@@ -32,15 +32,13 @@ LISTED = 50
 SOUGHT = 20
 """Associations that a search shows."""
 
-Known = Annotated[str, Cookie(alias=KNOWN)]
-
 
 class Signed(BaseModel):
     """A form with whose word it is."""
 
     model_config = ConfigDict(frozen=True, str_strip_whitespace=True)
 
-    who: str = Field(min_length=1, max_length=100)
+    who: str = Field(min_length=1, max_length=LONGEST)
 
 
 class Many(Signed):
@@ -78,7 +76,7 @@ def page(
     q: Annotated[str, Query(max_length=200)] = "",
     state: LetterState | None = None,
     before: Number | None = None,
-    who: Known = "",
+    who: Known,
 ) -> HTMLResponse:
     """The newest letters, those of a state, or the associations of a name."""
     store, here = asked.read, asked.link.page("letters")
@@ -100,7 +98,7 @@ def page(
         regions=filters.groups(asked, "region"),
         tags=filters.groups(asked, "tag"),
         can_be_made=can_be_made(asked.app.config),
-        who=unquote(who),
+        who=who,
     )
 
 
@@ -118,13 +116,13 @@ def many(asked: Page, wanted: Annotated[Many, Form()]) -> Response:
         media_type=MEDIA[wanted.form],
         headers={"content-disposition": f'attachment; filename="{name}"'},
     )
-    return _signed(answer, wanted)
+    return signed(answer, wanted.who)
 
 
 @router.get("/{language}/letters/{association:path}")
-def one(asked: Page, association: str, done: str = "", who: Known = "") -> HTMLResponse:
+def one(asked: Page, association: str, who: Known, done: str = "") -> HTMLResponse:
     """An association's letters, and what can be done with them."""
-    return _one(asked, association, who=unquote(who), done=done)
+    return _one(asked, association, who=who, done=done)
 
 
 @router.post("/{language}/letters/{association:path}/make")
@@ -136,7 +134,7 @@ def make(asked: Page, association: str, form: Annotated[Signed, Form()]) -> Resp
     link = Link(url, letter.expires_at)
     texts = invitation(view, app.config, link, asked.now, view.association.language)
     fresh = Fresh(url, letter.expires_at, texts, whatsapp(view.association.phone, texts.short))
-    return _signed(_one(asked, association, who=form.who, fresh=fresh), form)
+    return signed(_one(asked, association, who=form.who, fresh=fresh), form.who)
 
 
 @router.post("/{language}/letters/{association:path}/renew")
@@ -152,7 +150,7 @@ def revoke(asked: Page, association: str, form: Annotated[Signed, Form()]) -> Re
     """End its links at once."""
     found(asked, association)
     asked.app.store.revoke_letters(association, form.who, asked.now)
-    return _signed(_back(asked, association, "revoked"), form)
+    return signed(_back(asked, association, "revoked"), form.who)
 
 
 def _one(
@@ -193,8 +191,3 @@ def _refuse_without_address(asked: Asked) -> None:
 def _back(asked: Asked, association: str, done: str) -> RedirectResponse:
     address = f"{asked.link.page('letters')}/{quote(association, safe='')}"
     return RedirectResponse(f"{address}?done={done}#said", 303)
-
-
-def _signed(answer: Response, form: Signed) -> Response:
-    answer.set_cookie(KNOWN, quote(form.who), max_age=A_YEAR, httponly=True, samesite="strict")
-    return answer

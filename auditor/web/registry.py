@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
-from fastapi import APIRouter, Cookie, Form, Query, UploadFile
+from fastapi import APIRouter, Form, Query, UploadFile
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict
 
@@ -19,6 +19,7 @@ from auditor.revision import Revision, revision
 from auditor.sheet import SheetError, to_csv
 from auditor.uploads import Uploads
 from auditor.web.asked import Asked, Page
+from auditor.web.signature import Known, Name, signed
 from storage.summary import EVERYBODY
 from storage.talk import By
 
@@ -30,16 +31,15 @@ SHOWN = 500
 """So many changes are shown on a page."""
 FEW = 100
 """So many problems are."""
-COORDINATOR = "coordinator"
-"""Who changes the registry in the browser, where nobody has said a name yet."""
 
 
 class Answer(BaseModel):
-    """What was decided of a waiting sheet, and the digest of the changes that were shown."""
+    """What was decided of a waiting sheet, by whom, and the digest of the changes that were shown."""
 
     model_config = ConfigDict(frozen=True)
 
     act: Literal["take", "drop"]
+    who: Name = ""
     digest: str = ""
 
 
@@ -66,36 +66,36 @@ def bring(asked: Page, sheet: UploadFile) -> Response:
 
 
 @router.get("/{language}/registry/diff/{name}")
-def difference(asked: Page, name: str, *, anew: bool = False) -> HTMLResponse:
+def difference(asked: Page, name: str, who: Known, *, anew: bool = False) -> HTMLResponse:
     """What a waiting sheet would change. `anew`: what was agreed to is not what it would change now."""
     path = _uploads(asked).find(name, asked.now)
     if path is None:
         gone = asked.words.say("This sheet does not wait any more. Please bring it in again.")
         return _home(asked, status=404, trouble=gone)
-    draft = _compared(asked, path)
-    return asked.page("registry_diff.html", it=draft, name=name, anew=anew, shown=SHOWN, few=FEW)
+    return _difference(asked, name, path, who=who, anew=anew)
 
 
 @router.post("/{language}/registry/diff/{name}")
-def decide(
-    asked: Page, name: str, answer: Annotated[Answer, Form()], who: Annotated[str, Cookie()] = ""
-) -> Response:
+def decide(asked: Page, name: str, answer: Annotated[Answer, Form()]) -> Response:
     """Take a sheet over, if it changes what was agreed to, or drop it."""
     waiting = _uploads(asked)
     path = waiting.find(name, asked.now)
     if answer.act == "drop" or path is None:
         waiting.forget(name)
         return RedirectResponse(asked.link.page("registry"), 303)
+    if not answer.who:
+        return _difference(asked, name, path, status=422, is_unsigned=True)
     reading = _read(asked, path)
     people, listed = reading.associations, reading.accounts
     made = asked.app.store.save_registry(
-        people, listed, asked.now, by=_by(who), said=reading.said, agreed=answer.digest
+        people, listed, asked.now, by=By(answer.who, "web"), said=reading.said, agreed=answer.digest
     )
     if made.digest != answer.digest:
         return RedirectResponse(f"{asked.link.page(f'registry/diff/{name}')}?anew=1", 303)
     waiting.forget(name)
     refresh(asked.app.store, asked.app.config, asked.now)
-    return RedirectResponse(f"{asked.link.page('registry')}?taken={len(made.lines)}", 303)
+    taken = RedirectResponse(f"{asked.link.page('registry')}?taken={len(made.lines)}", 303)
+    return signed(taken, answer.who)
 
 
 def _home(asked: Asked, *, status: int = 200, taken: int | None = None, trouble: str = "") -> HTMLResponse:
@@ -103,9 +103,27 @@ def _home(asked: Asked, *, status: int = 200, taken: int | None = None, trouble:
     return asked.page("registry.html", status=status, associations=count, taken=taken, trouble=trouble)
 
 
-def _by(who: str) -> By:
-    """The name that the browser keeps of whoever decided something."""
-    return By(unquote(who).strip() or COORDINATOR, "web")
+def _difference(
+    asked: Asked,
+    name: str,
+    path: Path,
+    *,
+    status: int = 200,
+    who: str = "",
+    anew: bool = False,
+    is_unsigned: bool = False,
+) -> HTMLResponse:
+    return asked.page(
+        "registry_diff.html",
+        status=status,
+        it=_compared(asked, path),
+        name=name,
+        who=who,
+        anew=anew,
+        is_unsigned=is_unsigned,
+        shown=SHOWN,
+        few=FEW,
+    )
 
 
 def _uploads(asked: Asked) -> Uploads:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from typing import Annotated
-from urllib.parse import quote, unquote
 
-from fastapi import APIRouter, Cookie, Form, HTTPException
+from fastapi import APIRouter, Form, HTTPException
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -14,11 +13,11 @@ from auditor.errors import InputError
 from auditor.saying import Saying
 from auditor.web import troubles
 from auditor.web.asked import Asked, Number, Page
-from auditor.web.decide import A_YEAR, KNOWN
 from auditor.web.filters import way
+from auditor.web.signature import Known, Name, signed
 from storage.errors import StoreError
 from storage.model import Proposal
-from storage.talk import Answer
+from storage.talk import Answer, Reply
 
 router = APIRouter()
 
@@ -30,7 +29,7 @@ class Word(BaseModel):
 
     answer: Answer
     why: str = Field(default="", max_length=500)
-    who: str = Field(default="", max_length=100)
+    who: Name = ""
 
 
 @router.get("/{language}/replies")
@@ -41,10 +40,10 @@ def page(
     beyond: Number = 0,
     done: Answer | None = None,
     late: bool = False,
-    who: Annotated[str, Cookie()] = "",
+    who: Known,
 ) -> HTMLResponse:
     """The replies after one, the found accounts beyond one; what became of the answer just given."""
-    return _page(asked, after=after, beyond=beyond, done=done, late=late, who=unquote(who))
+    return _page(asked, after=after, beyond=beyond, done=done, late=late, who=who)
 
 
 @router.post("/{language}/replies/{number}")
@@ -57,7 +56,7 @@ def answer(asked: Page, number: Number, word: Annotated[Word, Form()]) -> Respon
     try:
         _refuse_nobody(word)
         if word.answer is Answer.ACCEPTED:
-            replies.accept(store, asked.app.config, reply, who=word.who, why=word.why, now=asked.now)
+            _accept(asked, reply, word)
         else:
             replies.decline(store, reply, who=word.who, why=word.why, now=asked.now)
     except InputError as trouble:
@@ -84,6 +83,20 @@ def settle(asked: Page, number: Number, word: Annotated[Word, Form()]) -> Respon
     return _done(asked, word)
 
 
+def _accept(asked: Asked, reply: Reply, word: Word) -> None:
+    """Raises InputError and StoreError."""
+    because = asked.words.say("The association says so in answer to its report.")
+    replies.accept(
+        asked.app.store,
+        asked.app.config,
+        reply,
+        who=word.who,
+        why=word.why,
+        now=asked.now,
+        because=because,
+    )
+
+
 def _saying(asked: Asked, proposal: Proposal, word: Word) -> Saying:
     """The decision; without a reason it rests on where the account was found. Raises InputError."""
     seen = asked.words.say("Seen on {url}", url=proposal.link.page)
@@ -106,8 +119,7 @@ def _refuse_nobody(word: Word) -> None:
 
 def _done(asked: Asked, word: Word) -> RedirectResponse:
     kept = RedirectResponse(f"{asked.link.page('replies')}?done={word.answer}#said", 303)
-    kept.set_cookie(KNOWN, quote(word.who), max_age=A_YEAR, httponly=True, samesite="strict")
-    return kept
+    return signed(kept, word.who)
 
 
 def _page(

@@ -6,6 +6,7 @@ from importlib.resources import files
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from fastapi.middleware.gzip import GZipMiddleware
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
@@ -62,7 +63,9 @@ ROUTERS = (
 
 def site(app: App, clock: Clock) -> FastAPI:
     """The application over an open store. The clock is read once a request."""
-    web = FastAPI(title="Presence auditor", docs_url=None, redoc_url=None, openapi_url=None)
+    web = FastAPI(
+        title="Presence auditor", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False
+    )
     web.state.app = app
     web.state.clock = clock
     web.state.checks = Checks()
@@ -72,4 +75,5 @@ def site(app: App, clock: Clock) -> FastAPI:
     for trouble in (HTTPException, RequestValidationError):
         web.add_exception_handler(trouble, refused)
     web.add_middleware(Guard, config=app.config, clock=clock)
+    web.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=6)
     return web

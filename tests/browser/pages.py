@@ -43,7 +43,7 @@ PUBLISHED = {
 ERRORS = {"no such page": 404}
 FILES = (".pdf", ".xlsx", ".{form}", ".svg")
 """How the addresses end of what is no page."""
-WAYS = {"/", "/r/{token}"}
+WAYS = {"/", "/{language}", "/r/{token}"}
 """What leads on to a page."""
 FORMS = {"meeting": ("region", "souss-massa"), "associations": ("region", "souss-massa")}
 """Pages with a form to try without JavaScript: a field of it, and what to choose there."""

@@ -111,6 +111,7 @@ def bring_in_the_sheet(world, desk):
     desk.goto("/fr/registry")
     desk.set_input_files("input[type=file]", path)
     desk.locator("form[enctype] button").click()
+    desk.locator("input[name=who]").fill("La coordination")
     desk.locator("button[value=take]").click()
     assert "100 associations" in desk.locator("p.lead").inner_text()
 
@@ -137,7 +138,7 @@ def answer(phone):
     gap.locator("summary").click()
     gap.locator("input[name=value][dir=ltr]").fill(THEIRS)
     gap.locator("button[value=moved]").click()
-    assert phone.locator("[role=status]").is_visible()
+    phone.locator("[role=status]").wait_for()
 
 
 def accept(desk):
@@ -146,4 +147,4 @@ def accept(desk):
     reply = desk.locator("article", has_text="GazetteTamesnaSud")
     reply.locator("input[name=who]").fill("La coordination")
     reply.locator("button[value=accepted]").click()
-    assert desk.locator("#said").is_visible()
+    desk.locator("#said").wait_for()

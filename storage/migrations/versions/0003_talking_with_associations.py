@@ -55,6 +55,8 @@ def upgrade() -> None:
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("text", sa.String(), nullable=False),
         sa.Column("due", sa.Date(), nullable=True),
+        sa.Column("channel", sa.String(), nullable=False),
+        sa.Column("code", sa.String(), nullable=True),
         sa.ForeignKeyConstraint(
             ["association"], ["association.id"], name=op.f("fk_follow_up_association"), ondelete="CASCADE"
         ),
