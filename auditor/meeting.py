@@ -124,7 +124,7 @@ def _spoken_promises(item: Item, words: Wording) -> str:
 
 
 def _promise(one: Item, words: Wording) -> str:
-    about = title(one["code"], one["channel"], words) if one["code"] else ""
+    about = words.about(one["code"], one["channel"]) if one["code"] else ""
     return " · ".join(filter(None, (about, one["text"])))
 
 

@@ -11,7 +11,7 @@ from auditor.portrait import portrait
 from auditor.report.page import points
 from auditor.view import AssociationView
 from auditor.web.asked import Asked, Page
-from auditor.web.signature import Known
+from auditor.web.signature import Who
 
 router = APIRouter()
 
@@ -39,7 +39,7 @@ def page(
     *,
     check: NotNow | None = None,
     kept: str = "",
-    who: Known,
+    who: Who,
 ) -> HTMLResponse:
     """What is known of an association, what it rests on, and what can be decided."""
     view = found(asked, association)

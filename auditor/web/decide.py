@@ -15,7 +15,7 @@ from auditor.view import AssociationView
 from auditor.web import filters, troubles
 from auditor.web.asked import Asked, Page
 from auditor.web.association import found
-from auditor.web.signature import Known, Name, signed
+from auditor.web.signature import Name, Who, signed
 
 router = APIRouter()
 
@@ -44,7 +44,7 @@ class Wish(BaseModel):
 
 
 @router.get("/{language}/associations/{association:path}/decide")
-def form(asked: Page, association: str, wish: Annotated[Wish, Query()], who: Known) -> HTMLResponse:
+def form(asked: Page, association: str, wish: Annotated[Wish, Query()], who: Who) -> HTMLResponse:
     """The form of one kind of decision."""
     named = wish if wish.who else wish.model_copy(update={"who": who})
     return _form(asked, found(asked, association), named)

@@ -17,7 +17,7 @@ from auditor.problems import Problem, Trouble
 from auditor.registry import Reading
 from auditor.web.asked import Asked, Page
 from auditor.web.signature import LONGEST as LONGEST_NAME
-from auditor.web.signature import Known, signed
+from auditor.web.signature import Who, signed
 from probes import links
 from storage.model import Association
 from storage.talk import By
@@ -36,7 +36,7 @@ Typed = Annotated[FormData, Depends(_typed)]
 
 
 @router.get("/{language}/registry/{association:path}")
-def form(asked: Page, association: str, who: Known) -> HTMLResponse:
+def form(asked: Page, association: str, who: Who) -> HTMLResponse:
     """The entry as it is kept, to be changed."""
     about = _found(asked, association)
     it = _kept(asked, about)

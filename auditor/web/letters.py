@@ -22,7 +22,7 @@ from auditor.web import filters
 from auditor.web.asked import Asked, Number, Page
 from auditor.web.association import found
 from auditor.web.filters import way
-from auditor.web.signature import LONGEST, Known, signed
+from auditor.web.signature import LONGEST, Who, signed
 from storage.model import Association
 from storage.talk import Letter, LetterState
 
@@ -76,7 +76,7 @@ def page(
     q: Annotated[str, Query(max_length=200)] = "",
     state: LetterState | None = None,
     before: Number | None = None,
-    who: Known,
+    who: Who,
 ) -> HTMLResponse:
     """The newest letters, those of a state, or the associations of a name."""
     store, here = asked.read, asked.link.page("letters")
@@ -120,7 +120,7 @@ def many(asked: Page, wanted: Annotated[Many, Form()]) -> Response:
 
 
 @router.get("/{language}/letters/{association:path}")
-def one(asked: Page, association: str, who: Known, done: str = "") -> HTMLResponse:
+def one(asked: Page, association: str, who: Who, done: str = "") -> HTMLResponse:
     """An association's letters, and what can be done with them."""
     return _one(asked, association, who=who, done=done)
 

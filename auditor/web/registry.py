@@ -19,7 +19,7 @@ from auditor.revision import Revision, revision
 from auditor.sheet import SheetError, to_csv
 from auditor.uploads import Uploads
 from auditor.web.asked import Asked, Page
-from auditor.web.signature import Known, Name, signed
+from auditor.web.signature import Name, Who, signed
 from storage.summary import EVERYBODY
 from storage.talk import By
 
@@ -66,7 +66,7 @@ def bring(asked: Page, sheet: UploadFile) -> Response:
 
 
 @router.get("/{language}/registry/diff/{name}")
-def difference(asked: Page, name: str, who: Known, *, anew: bool = False) -> HTMLResponse:
+def difference(asked: Page, name: str, who: Who, *, anew: bool = False) -> HTMLResponse:
     """What a waiting sheet would change. `anew`: what was agreed to is not what it would change now."""
     path = _uploads(asked).find(name, asked.now)
     if path is None:

@@ -14,7 +14,7 @@ from auditor.saying import Saying
 from auditor.web import troubles
 from auditor.web.asked import Asked, Number, Page
 from auditor.web.filters import way
-from auditor.web.signature import Known, Name, signed
+from auditor.web.signature import Name, Who, signed
 from storage.errors import StoreError
 from storage.model import Proposal
 from storage.talk import Answer, Reply
@@ -40,7 +40,7 @@ def page(
     beyond: Number = 0,
     done: Answer | None = None,
     late: bool = False,
-    who: Known,
+    who: Who,
 ) -> HTMLResponse:
     """The replies after one, the found accounts beyond one; what became of the answer just given."""
     return _page(asked, after=after, beyond=beyond, done=done, late=late, who=who)

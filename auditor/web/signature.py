@@ -21,7 +21,7 @@ def _known(who: Annotated[str, Cookie(alias=KNOWN)] = "") -> str:
     return unquote(who).strip()[:LONGEST]
 
 
-Known = Annotated[str, Depends(_known)]
+Who = Annotated[str, Depends(_known)]
 """A parameter of a route: whose word it was last, or nothing."""
 
 Answer = TypeVar("Answer", bound=Response)
