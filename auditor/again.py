@@ -17,7 +17,7 @@ from threading import Lock
 from auditor.app import App
 from auditor.errors import LockedError
 from auditor.evidence import kept
-from auditor.exhibit import Exhibit, exhibits
+from auditor.exhibit import Exhibit, exhibits, quotes
 from auditor.eyes import Eyes, purses, recalled
 from auditor.night import worth_a_look
 from auditor.patience import Patience, patience
@@ -56,6 +56,11 @@ class Seen:
     row: AccountRow
     finding: Finding
     exhibits: tuple[Exhibit, ...]
+
+    @property
+    def is_quoted(self) -> bool:
+        """Whether what told it are the page's own words."""
+        return quotes(self.finding, self.exhibits)
 
 
 @dataclass(frozen=True, slots=True)

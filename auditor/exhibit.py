@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from auditor.evidence import Bodies
-from probes.model import NEVER, Page
-from probes.read import clean, document
+from probes.letters import folded
+from probes.model import NEVER, Finding, Page
+from probes.read import clean, decoded, document, looks_like_html
 from storage.errors import StoreError
 from storage.model import Evidence
 
@@ -19,7 +20,7 @@ QUOTED = 400
 
 @dataclass(frozen=True, slots=True)
 class Exhibit:
-    """One exchange. `title` and `words` are the page's own, from the archived body.
+    """One exchange. `title`, `words`, and all that is `said`, are the page's own, from the archived body.
 
     `body` is kept; lost where the archive does not hold it any more; none where no body came.
     """
@@ -28,6 +29,12 @@ class Exhibit:
     body: str = "none"
     title: str = ""
     words: str = ""
+    said: str = field(default="", repr=False)
+
+    def quotes(self, finding: Finding) -> bool:
+        """Whether this is the page that a finding was made of, and the finding's detail stands in it."""
+        judged = finding.final_url == (self.piece.final_url or self.piece.url)
+        return judged and bool(finding.detail) and folded(finding.detail) in folded(self.said)
 
     @property
     def led(self) -> tuple[tuple[str, int], ...]:
@@ -51,5 +58,12 @@ def _exhibit(piece: Evidence, bodies: Bodies) -> Exhibit:
     page = Page(
         piece.final_url or piece.url, piece.status or 0, piece.headers, body[:READ], piece.fetched_at or NEVER
     )
+    if not looks_like_html(page):
+        return Exhibit(piece, "kept", said=clean(decoded(page), READ))
     said = document(page)
-    return Exhibit(piece, "kept", clean(said.title), clean(said.text, QUOTED))
+    return Exhibit(piece, "kept", clean(said.title), clean(said.text, QUOTED), f"{said.title}\n{said.text}")
+
+
+def quotes(finding: Finding, shown: Iterable[Exhibit]) -> bool:
+    """Whether a finding's detail is the page's own words; any other is a reader's note, in English."""
+    return any(one.quotes(finding) for one in shown)

@@ -74,6 +74,8 @@ SHEET = (
 )
 WAITING = f"{NOW:%Y%m%d%H%M%S}-{'a' * 22}"
 """A corrected sheet that waits to be taken over."""
+NOTE = "nothing that proves an account"
+"""What a reader notes in its own words; what it quotes is what the page says."""
 FOUND = FoundLink("instagram", "nour", "https://www.instagram.com/nour/", "anchor", "https://nour.example/")
 
 
@@ -92,9 +94,9 @@ def steps(account, keyed=()):
     word, _, day = page.body.decode().partition(" ")
     last = Activity(datetime.fromisoformat(day).replace(tzinfo=UTC), "feed") if day else None
     if word == "gone":
-        return absent(page, Reason.NOT_FOUND)
+        return absent(page, Reason.NOT_FOUND, detail=word)
     if word in ("wall", "down"):
-        return unknown(page, Reason.LOGIN_WALL if word == "wall" else Reason.TIMEOUT)
+        return unknown(page, Reason.LOGIN_WALL if word == "wall" else Reason.TIMEOUT, detail=NOTE)
     if word in ("private", "empty"):
         return Finding(Presence.PRESENT, Reason(word), status=200, final_url=page.url)
     found = (FOUND,) if word == "linked" else ()

@@ -7,6 +7,7 @@ import io
 import network
 import pytest
 from everywhere import SENT, paths, routes, ways
+from lxml import html
 from openpyxl import load_workbook
 from pseudo import outside, outside_text, pseudo_locale, strict_locale
 from served import browsing
@@ -79,6 +80,16 @@ def test_a_page_says_nothing_of_its_own(app, route):
         answers = {way: client.get(way) for way in ways(route)}
     assert SHOWS & {answer.status_code for answer in answers.values()}
     assert {way: said for way, answer in answers.items() if (said := hard_coded(answer))} == {}
+
+
+@pytest.mark.parametrize("route", routes("GET"), ids=lambda route: route.path)
+def test_a_page_shows_what_a_reader_noted_as_technical_english_and_quotes_nobody_with_it(app, route):
+    with reading(app) as client:
+        told = [client.get(way).text for way in ways(route)]
+    pages = [html.fromstring(text) for text in told if network.NOTE in text]
+    noted = [one for page in pages for one in page.xpath("//*[contains(text(), $note)]", note=network.NOTE)]
+    assert all(one.tag == "code" and one.get("lang") == "en" for one in noted)
+    assert noted or "{account_id" not in route.path
 
 
 @pytest.mark.parametrize("route", routes("POST"), ids=lambda route: route.path)

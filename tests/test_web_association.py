@@ -8,6 +8,7 @@ from small import START, link, night_of, opened, register, steps
 
 from auditor import eyes
 from auditor.night import run
+from probes.model import Ask, Reason, absent
 from storage.model import Association, Decision, DecisionKind
 
 NOW = night_of(3) + timedelta(hours=8)
@@ -136,6 +137,32 @@ async def test_a_hostile_name_stays_text(app):
     assert "<script>1" not in told
     assert "<u>" not in told
     assert "&lt;b&gt;Nour&lt;/b&gt;" in told
+
+
+@pytest.mark.parametrize(
+    ("detail", "shown"),
+    [
+        ("Page introuvable", "<blockquote><bdi>Page introuvable</bdi></blockquote>"),
+        ("no channel data", '<code lang="en" dir="ltr">no channel data</code>'),
+    ],
+)
+async def test_words_of_the_page_are_quoted_and_a_note_of_a_reader_is_a_technical_detail(
+    app, monkeypatch, detail, shown
+):
+    def noting(account, keyed=()):
+        page = yield Ask(account.identity.canonical, registered=True)
+        return absent(page, Reason.NOT_FOUND, detail=detail)
+
+    app.web.answers = {SITE.typed: "<title>Oups</title><p>Page introuvable</p>"}
+    monkeypatch.setattr(eyes, "steps", noting)
+    await run(app, night_of(4))
+    later = night_of(4) + timedelta(hours=8)
+    with browsing(app, later) as client:
+        client.post("/fr/associations/nour/check")
+        dossier = page(client, "/fr/associations/nour")
+        told = page(client, f"/fr/associations/nour/accounts/{number(app, SITE.typed)}")
+    assert shown in told
+    assert shown in dossier
 
 
 async def test_a_hostile_page_is_quoted_as_text(app):

@@ -9,7 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter, HTTPException, Query
 from fastapi.responses import HTMLResponse
 
-from auditor.exhibit import exhibits
+from auditor.exhibit import exhibits, quotes
 from auditor.prospect import prospects
 from auditor.timeline import SPAN
 from auditor.view import AccountView, AssociationView
@@ -34,6 +34,7 @@ def page(
     if look is None and night is not None:
         raise HTTPException(404)
     standing = store.standing(account_id)
+    shown = list(exhibits(look.evidence, asked.app.archive)) if look else []
     return asked.page(
         "evidence.html",
         view=view,
@@ -41,7 +42,8 @@ def page(
         night=of,
         look=look,
         blind=bool(of and account.channel in of.blind),
-        exhibits=list(exhibits(look.evidence, asked.app.archive)) if look else [],
+        exhibits=shown,
+        is_quoted=bool(look and quotes(look.finding, shown)),
         prospects=list(prospects(standing, asked.app.config.confirm)) if standing else [],
         gaps=[gap for gap in view.gaps if _rests_on(gap, account)],
         spoken=[word for word in view.words if word.account_id == account_id],
