@@ -8,14 +8,54 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from auditor.catalogue import Catalogue
 from auditor.errors import InputError
+from auditor.messages import phrase
 from auditor.settle import DISOWNING, aliases
 from auditor.standing import ATTESTED, DISPUTED, is_denied
+from auditor.wording import Fact, Wording
 from probes import links
 from probes.model import ACCOUNTS, Identity, Kind
 from storage.model import AccountRow, Decision, Proposal, Standing
 
 FIRST_DAY = date(2000, 1, 1)
 """No publication anybody means is older: an earlier year is a slip of the finger."""
+CODES = "`auditor gaps` shows the codes that are open"
+
+
+class DecisionError(InputError):
+    """A decision that cannot be taken as it was typed; nothing was kept.
+
+    `said` is the message of it, with its facts, for a page: that has fields in place of a command's options.
+    """
+
+    def __init__(self, what: str, why: str, remedy: str = "", *, said: str, **facts: Fact) -> None:
+        super().__init__(what, why, remedy)
+        self.said = said
+        self.facts = facts
+
+    def told(self, words: Wording) -> str:
+        """What has to be mended, in a language."""
+        return words.say(self.said, **self.facts)
+
+
+def nobody() -> DecisionError:
+    """What is said where nobody is named."""
+    said = phrase("Please say whose word it is.")
+    return DecisionError("--who", "nobody's word is no decision", "--who NAME", said=said)
+
+
+def grounds(why: str) -> str:
+    """What a decision rests on. Raises DecisionError."""
+    if not why.strip():
+        said = phrase("Please say what it rests on.")
+        cause = "a decision without a reason cannot be judged later"
+        raise DecisionError("--why", cause, "--why TEXT", said=said)
+    return why.strip()
+
+
+def unwaived(what: str, why: str) -> DecisionError:
+    """What is said where it is not clear what need not be told."""
+    remedy = "CHANNEL, or --code CODE for that gap on any channel"
+    return DecisionError(what, why, remedy, said=phrase("Please say what need not be told."))
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +76,20 @@ class Listed:
     def accounts(self, typed: str | None) -> list[AccountRow]:
         """The account that was named, or the only one; twice where the sheet lists it in two columns.
 
-        Raises InputError where there is none, or where there are several and none was named.
+        Raises DecisionError where there is none, or where there are several and none was named.
         """
         found = [row for row in self.rows if typed is None or self._is(row, typed)]
         if len({subject(row) for row in found}) == 1:
             return found
         if typed is not None and self.rows:
-            raise InputError(typed, f"no account of {self.place} is that", self._choice())
-        why = "it has several accounts there" if found else "it has no account there"
-        raise InputError(self.place, why, self._choice())
+            said = phrase("No account of the association is that: {typed}")
+            why = f"no account of {self.place} is that"
+            raise DecisionError(typed, why, self._choice(), said=said, typed=typed)
+        if found:
+            said = phrase("It has several accounts there: please name one.")
+            raise DecisionError(self.place, "it has several accounts there", self._choice(), said=said)
+        said = phrase("It has no account there.")
+        raise DecisionError(self.place, "it has no account there", self._choice(), said=said)
 
     def listed(self, key: str) -> bool:
         """Whether an account of this key is registered."""
@@ -56,18 +101,20 @@ class Listed:
         return found.link.key if found else None
 
     def named(self, typed: str) -> Identity:
-        """The account that a link, or the key of a proposal, names. Raises InputError where it names none.
+        """The account that a link, or the key of a proposal, names. Raises DecisionError where it names none.
 
         So is one that somebody called not theirs, or moved: two words may not contradict each other.
         """
         found = self._proposal(typed)
         there = links.identify(found.link.canonical if found else typed, self.channel)
         if there.channel != self.channel or there.key is None or there.kind not in ACCOUNTS:
-            remedy = "`auditor identify` tells what a link is"
-            raise InputError(typed, f"this names no {self.channel} account", remedy)
+            why, remedy = f"this names no {self.channel} account", "`auditor identify` tells what a link is"
+            said = phrase("This address names no account on {channel}.")
+            raise DecisionError(typed, why, remedy, said=said, channel=self.channel)
         for word in self._against(there.key):
-            said = f"{word.who} called it {word.kind}"
-            raise InputError(typed, said, f"`auditor decide withdraw {word.id}` first")
+            why, remedy = f"{word.who} called it {word.kind}", f"`auditor decide withdraw {word.id}` first"
+            said = phrase("{who} decided otherwise before: please take that back first.")
+            raise DecisionError(typed, why, remedy, said=said, who=word.who)
         return there
 
     def _against(self, key: str) -> Iterator[Decision]:
@@ -111,42 +158,48 @@ def is_link(row: AccountRow) -> bool:
 def placed(where: str, account: str | None, channels: Collection[str]) -> tuple[str, str | None]:
     """The channel and the account that were typed; a link in place of a channel names both.
 
-    Raises InputError where it is neither an audited channel nor a link of one.
+    Raises DecisionError where it is neither an audited channel nor a link of one.
     """
     if where in channels:
         return where, account
     named = links.identify(where)
     if account is None and {".", "/"} & set(where) and named.key and named.channel in channels:
         return named.channel, where
-    raise InputError(where, "this channel is not audited", f"one of {' '.join(channels)}, or a link")
+    remedy, said = f"one of {' '.join(channels)}, or a link", phrase("This channel is not looked at.")
+    raise DecisionError(where, "this channel is not audited", remedy, said=said)
 
 
 def ends(until: str | None, now: datetime, longest: timedelta | None = None) -> datetime | None:
     """When a decision ends: with the day that was typed, else after the longest time it may hold.
 
-    None is never. Raises InputError for what is no date, is past, or is later than may be.
+    None is never. Raises DecisionError for what is no date, is past, or is later than may be.
     """
     last = now + longest if longest is not None else None
     if until is None:
         return last
     day = _day(until, f"--until {_in_a_while(now)}")
     if day < now.date():
-        raise InputError(until, "this day is past", f"--until {_in_a_while(now)}")
+        said = phrase("This day is past.")
+        raise DecisionError(until, "this day is past", f"--until {_in_a_while(now)}", said=said)
     if last is not None and day > last.date():
-        days = (last - now).days
-        raise InputError(until, f"such a word holds {days} days at most", f"--until {last.date()}")
+        why = f"such a word holds {(last - now).days} days at most"
+        said = phrase("Such a word holds until {date} at most: please name an earlier day.")
+        raise DecisionError(until, why, f"--until {last.date()}", said=said, date=last)
     return datetime.combine(day, time(23, 59, 59), UTC)
 
 
 def published(day: str | None, now: datetime) -> str | None:
-    """The day of the last publication a person saw. Raises InputError for what no publication can have."""
+    """The day of the last publication a person saw. Raises DecisionError for what no publication can have."""
     if day is None:
         return None
-    told = _day(day, f"--last-activity {now.date()}")
+    remedy = f"--last-activity {now.date()}"
+    told = _day(day, remedy)
     if told > now.date():
-        raise InputError(day, "this day is to come", f"--last-activity {now.date()}")
+        said = phrase("This day is still to come.")
+        raise DecisionError(day, "this day is to come", remedy, said=said)
     if told < FIRST_DAY:
-        raise InputError(day, "nothing was published that long ago", f"--last-activity {now.date()}")
+        said = phrase("Nothing was published that long ago.")
+        raise DecisionError(day, "nothing was published that long ago", remedy, said=said)
     return told.isoformat()
 
 
@@ -154,7 +207,7 @@ def _day(typed: str, remedy: str) -> date:
     try:
         return date.fromisoformat(typed)
     except ValueError:
-        raise InputError(typed, "this is no date", remedy) from None
+        raise DecisionError(typed, "this is no date", remedy, said=phrase("This is no date.")) from None
 
 
 def _in_a_while(now: datetime) -> date:
@@ -167,12 +220,13 @@ def longest(standing: Standing) -> timedelta:
 
 
 def code_of_a_gap(code: str | None, catalogue: Catalogue) -> str | None:
-    """The same code, where it is a gap's. Raises InputError."""
+    """The same code, where it is a gap's. Raises DecisionError."""
     if code is None:
         return None
     entry = catalogue.entries.get(code)
+    said = phrase("There is no such point to settle.")
     if entry is None:
-        raise InputError(code, "no gap has this code", "`auditor gaps` shows the codes that are open")
+        raise DecisionError(code, "no gap has this code", CODES, said=said)
     if not entry.is_gap:
-        raise InputError(code, "this is a status, not a gap", "`auditor gaps` shows the codes that are open")
+        raise DecisionError(code, "this is a status, not a gap", CODES, said=said)
     return code

@@ -7,9 +7,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from auditor.decisions import subject
-from auditor.errors import InputError
+from auditor.decisions import DecisionError, subject
 from auditor.faces import instant
+from auditor.messages import phrase
 from auditor.standing import ends_of, in_force, outweighed
 from storage.model import AccountRow, Decision, DecisionKind, Standing
 
@@ -20,18 +20,22 @@ SOON = timedelta(days=30)
 def with_twins(number: str, words: Iterable[Decision], now: datetime) -> list[Decision]:
     """The decision of this number, and its copies for an account that the sheet lists in two columns.
 
-    Raises InputError where there is none, or where it does not hold any more.
+    Raises DecisionError where there is none, or where it does not hold any more.
     """
     known = list(words)
     found = next((word for word in known if str(word.id) == number.strip().removeprefix("#")), None)
     if found is None:
-        raise InputError(number, "no decision has this number", "`auditor decide list` shows them")
+        why, said = "no decision has this number", phrase("There is no such decision.")
+        raise DecisionError(number, why, "`auditor decide list` shows them", said=said)
     if found.withdrawn is not None:
         who, day = found.withdrawn.who, found.withdrawn.withdrawn_at.date()
-        raise InputError(number, f"{who} withdrew it on {day}", "`auditor decide list` shows those in force")
+        why, remedy = f"{who} withdrew it on {day}", "`auditor decide list` shows those in force"
+        said = phrase("{who} took this back on {date} already.")
+        raise DecisionError(number, why, remedy, said=said, who=who, date=day)
     if not in_force([found], now):
-        remedy = "nothing has to be withdrawn"
-        raise InputError(number, f"it ended on {found.until.date() if found.until else now.date()}", remedy)
+        day, remedy = (found.until or now).date(), "nothing has to be withdrawn"
+        said = phrase("This ended on {date}: there is nothing to take back.")
+        raise DecisionError(number, f"it ended on {day}", remedy, said=said, date=day)
     return [word for word in known if _alike(word) == _alike(found)]
 
 

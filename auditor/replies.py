@@ -15,8 +15,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from auditor.config import Config
-from auditor.errors import InputError
-from auditor.saying import Saying, grounds
+from auditor.decisions import DecisionError, grounds
+from auditor.saying import Saying
 from auditor.standing import DISPUTED
 from auditor.view import AssociationView
 from probes import links
@@ -151,7 +151,7 @@ def accept(
     """Do what the association said, and keep that it was accepted.
 
     `because` is what a decision rests on where neither side gave a reason.
-    The answer is kept first, so that of two coordinators one decides. Raises InputError where the decision
+    The answer is kept first, so that of two coordinators one decides. Raises DecisionError where the decision
     cannot be taken (the reply goes on waiting), StoreError where somebody has answered already.
     """
     assert said.id is not None
@@ -162,7 +162,7 @@ def accept(
             _promised(store, said, who, now)
         else:
             _decided(store, config, said, who=who, why=grounds, now=now)
-    except InputError:
+    except DecisionError:
         store.reopen_reply(said.id)
         raise
 
@@ -170,7 +170,7 @@ def accept(
 def decline(store: Store, said: Reply, *, who: str, why: str, now: datetime) -> None:
     """Keep that an answer was declined, and why: the association reads it.
 
-    Raises InputError for no reason, StoreError where somebody has answered already.
+    Raises DecisionError for no reason, StoreError where somebody has answered already.
     """
     assert said.id is not None
     store.answer_reply(said.id, Answer.DECLINED, who, grounds(why), now)

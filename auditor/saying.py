@@ -8,9 +8,21 @@ from datetime import datetime
 from typing import Any, Self
 
 from auditor.catalogue import catalogue
-from auditor.decisions import Listed, code_of_a_gap, ends, is_link, longest, placed, published, subject
-from auditor.errors import InputError
+from auditor.decisions import (
+    DecisionError,
+    Listed,
+    code_of_a_gap,
+    ends,
+    grounds,
+    is_link,
+    longest,
+    nobody,
+    placed,
+    published,
+    subject,
+)
 from auditor.ledger import with_twins
+from auditor.messages import phrase
 from auditor.standing import DISPUTED, in_force
 from probes.model import Identity
 from storage.model import AccountRow, Decision, DecisionKind, Withdrawal
@@ -54,48 +66,51 @@ class Saying:
     ) -> Self:
         """What was said, complete. `where` is a channel or a link; none is the whole association.
 
-        Raises InputError: nobody has this id, nothing is there, nobody said it or for no reason.
+        Raises DecisionError: nobody has this id, nothing is there, nobody said it or for no reason.
         """
         if store.association(association) is None:
-            raise InputError(
-                association, "no association has this id", "`auditor registry export -` lists them"
-            )
+            raise _unknown(association)
         if not who.strip():
-            raise InputError("--who", "nobody's word is no decision", "--who NAME")
-        if not why.strip():
-            raise InputError("--why", "a decision without a reason cannot be judged later", "--why TEXT")
+            raise nobody()
+        because = grounds(why)
         channel, account = placed(where, account, channels) if where else ("", account)
-        return cls(store, _listed(store, association, channel, now), account, who.strip(), why.strip(), now)
+        return cls(store, _listed(store, association, channel, now), account, who.strip(), because, now)
 
     @property
     def rows(self) -> list[AccountRow]:
-        """The registered account that is meant. Raises InputError."""
+        """The registered account that is meant. Raises DecisionError."""
         return self.there.accounts(self.account)
 
     def attest(self, *, seen: str | None = None, until: str | None = None) -> None:
-        """It is there: a person looked, and saw a publication of the day `seen`. Raises InputError."""
+        """It is there: a person looked, and saw a publication of the day `seen`. Raises DecisionError."""
         rows = self.rows
         most = min(longest(self.there.standing(row)) for row in rows)
         day, end = published(seen, self.now), ends(until, self.now, most)
         self._keep(self._word(DecisionKind.ATTEST, end, value=day), rows)
 
     def none_by_choice(self, *, until: str | None = None) -> None:
-        """The association chose to do without the channel. Raises InputError."""
+        """The association chose to do without the channel. Raises DecisionError."""
         if self.account is not None:
-            raise InputError(self.account, "one does without a channel, not an account", self.there.channel)
+            why = "one does without a channel, not an account"
+            said = phrase("One does without a channel, not an account.")
+            raise DecisionError(self.account, why, self.there.channel, said=said)
         self._keep(self._word(DecisionKind.NONE_BY_CHOICE, ends(until, self.now)))
 
     def ours(self) -> None:
-        """An account that nobody registered is theirs: it is registered. Raises InputError."""
+        """An account that nobody registered is theirs: it is registered. Raises DecisionError."""
         if self.account is None:
-            raise InputError(self.there.place, "which account is not said", "--account KEY or LINK")
+            said = phrase("Please name the account.")
+            why, remedy = "which account is not said", "--account KEY or LINK"
+            raise DecisionError(self.there.place, why, remedy, said=said)
         named = self.there.named(self.account)
         if self.there.listed(named.key or ""):
-            raise InputError(self.account, "it is registered already", "`auditor registry export -` shows it")
+            said = phrase("This account is registered already.")
+            why, remedy = "it is registered already", "`auditor registry export -` shows it"
+            raise DecisionError(self.account, why, remedy, said=said)
         self._register(named)
 
     def not_ours(self, *, until: str | None = None) -> None:
-        """An account, registered or found on the site, is somebody else's. Raises InputError."""
+        """An account, registered or found on the site, is somebody else's. Raises DecisionError."""
         theirs = self._word(DecisionKind.NOT_OURS, ends(until, self.now))
         proposed = self.there.proposed(self.account) if self.account is not None else None
         if proposed is not None and not self.there.listed(proposed):
@@ -104,11 +119,13 @@ class Saying:
             self._keep(theirs, self.rows)
 
     def moved(self, *, to: str | None = None, until: str | None = None) -> None:
-        """An account is elsewhere now; where that is known, it is registered there. Raises InputError."""
+        """An account is elsewhere now; where that is known, it is registered there. Raises DecisionError."""
         rows = self.rows
         there = self.there.named(to) if to is not None else None
         if there is not None and there.key == subject(rows[0]):
-            raise InputError(to or "", "this is the account it moved from", "--to the new address")
+            said = phrase("This is the address it moved from.")
+            why, remedy = "this is the account it moved from", "--to the new address"
+            raise DecisionError(to or "", why, remedy, said=said)
         end = ends(until, self.now, DISPUTED if there is None else None)
         link = there.canonical or there.url if there is not None else None
         self._keep(self._word(DecisionKind.MOVED, end, value=link), rows)
@@ -116,7 +133,7 @@ class Saying:
             self._register(there)
 
     def waive(self, *, code: str | None = None, until: str | None = None) -> None:
-        """A channel's gaps, or one of them, need not be told. Raises InputError."""
+        """A channel's gaps, or one of them, need not be told. Raises DecisionError."""
         rows = self.rows if self.account is not None else []
         gap = code_of_a_gap(code, catalogue())
         name = subject(rows[0]) if rows else None
@@ -147,7 +164,7 @@ class Saying:
 
 
 def withdrawn(store: Store, number: str, *, who: str, why: str, now: datetime) -> list[Decision]:
-    """Take a decision back before its time, with its twins: they, as they were. Raises InputError."""
+    """Take a decision back before its time, with its twins: they, as they were. Raises DecisionError."""
     because = grounds(why)
     words = with_twins(number, list(store.decisions()), now)
     store.withdraw([word.id for word in words if word.id], Withdrawal(who, because, now))
@@ -157,17 +174,15 @@ def withdrawn(store: Store, number: str, *, who: str, why: str, now: datetime) -
     return words
 
 
-def grounds(why: str) -> str:
-    """What a decision rests on. Raises InputError."""
-    if not why.strip():
-        raise InputError("--why", "a decision without a reason cannot be judged later", "--why TEXT")
-    return why.strip()
-
-
 def refuse_unknown(store: Store, association: str) -> None:
-    """Raise InputError where nobody has that id."""
+    """Raise DecisionError where nobody has that id."""
     if store.association(association) is None:
-        raise InputError(association, "no association has this id", "`auditor registry export -` lists them")
+        raise _unknown(association)
+
+
+def _unknown(association: str) -> DecisionError:
+    why, remedy = "no association has this id", "`auditor registry export -` lists them"
+    return DecisionError(association, why, remedy, said=phrase("This association is not in the registry."))
 
 
 def _listed(store: Store, association: str, channel: str, now: datetime) -> Listed:

@@ -75,14 +75,14 @@ def test_whose_word_it_was_is_asked_for_once(client):
         ({"kind": "attest", "channel": "facebook", "seen": "2027-01-01"}, "This day is still to come."),
         ({"kind": "attest", "channel": "youtube"}, "It has no account there."),
         ({"kind": "attest", "channel": "facebook", "until": "soon"}, "This is no date."),
-        ({"kind": "attest", "channel": "facebook", "until": "2036-01-01"}, "does not hold for so long"),
+        ({"kind": "attest", "channel": "facebook", "until": "2036-01-01"}, "Such a word holds until"),
         ({"kind": "moved", "channel": "facebook", "to": "https://example.org/"}, "names no account"),
         ({"kind": "ours", "channel": "facebook", "account": "https://www.facebook.com/"}, "names no account"),
         ({"kind": "none_by_choice", "channel": "nowhere"}, "This channel is not looked at."),
         ({"kind": "none_by_choice", "channel": "youtube", "why": " "}, "Please say what it rests on."),
         ({"kind": "none_by_choice", "channel": "youtube", "who": ""}, "Please say whose word it is."),
         ({"kind": "waive"}, "Please say what need not be told."),
-        ({"kind": "waive", "channel": "youtube", "code": "nothing"}, "cannot be kept as it was typed"),
+        ({"kind": "waive", "channel": "youtube", "code": "nothing"}, "There is no such point to settle."),
     ],
 )
 def test_what_is_wrong_is_said_beside_the_form_which_keeps_what_was_typed(app, client, wish, said):

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from auditor.commands.session import clock, session
-from auditor.errors import InputError
 from auditor.output import say
 
 if TYPE_CHECKING:
@@ -90,9 +89,11 @@ def place(word: Decision, words: Wording) -> str:
 
 def whose(who: str | None) -> str:
     """Whose word it is. Raises InputError."""
+    from auditor.decisions import nobody
+
     name = who if who is not None else login()
     if not name.strip():
-        raise InputError("--who", "nobody's word is no decision", "--who NAME")
+        raise nobody()
     return name.strip()
 
 

@@ -9,10 +9,10 @@ from fastapi import APIRouter, Form, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from auditor.errors import InputError
+from auditor.decisions import DecisionError, nobody, unwaived
 from auditor.saying import Saying, withdrawn
 from auditor.view import AssociationView
-from auditor.web import filters, troubles
+from auditor.web import filters
 from auditor.web.asked import Asked, Page
 from auditor.web.association import found
 from auditor.web.signature import Name, Who, signed
@@ -58,7 +58,7 @@ def keep(request: Request, asked: Page, association: str, wish: Annotated[Wish, 
         if not _is_twice(request, association, wish, asked.now):
             _kept(asked, association, wish)
             request.app.state.decided = (association, wish), asked.now
-    except InputError as trouble:
+    except DecisionError as trouble:
         return _form(asked, view, wish, trouble)
     answer = RedirectResponse(f"{asked.link.association(association)}?kept={wish.kind}#decisions", 303)
     return signed(answer, wish.who)
@@ -71,7 +71,7 @@ def _is_twice(request: Request, association: str, wish: Wish, now: datetime) -> 
 
 
 def _kept(asked: Asked, association: str, wish: Wish) -> None:
-    """Keep what was decided. Raises InputError."""
+    """Keep what was decided. Raises DecisionError."""
     if wish.kind == "withdraw":
         _withdrawn(asked, association, wish)
         return
@@ -102,28 +102,30 @@ def _said(saying: Saying, wish: Wish) -> None:
         case "moved":
             saying.moved(to=wish.to.strip() or None, until=until)
         case _ if not (wish.channel or wish.code):
-            raise InputError(saying.there.association, "what is waived is not said")
+            raise unwaived(saying.there.association, "what is waived is not said")
         case _:
             saying.waive(code=wish.code or None, until=until)
 
 
 def _withdrawn(asked: Asked, association: str, wish: Wish) -> None:
-    """Take a decision back, if it is this association's. Raises InputError."""
+    """Take a decision back, if it is this association's. Raises DecisionError."""
     if not wish.who.strip():
-        raise InputError("--who", "nobody's word is no decision")
+        raise nobody()
     mine = asked.app.store.decisions(association=association)
     if wish.number not in {str(word.id) for word in mine}:
         raise HTTPException(404)
     withdrawn(asked.app.store, wish.number, who=wish.who.strip(), why=wish.why, now=asked.now)
 
 
-def _form(asked: Asked, view: AssociationView, wish: Wish, trouble: InputError | None = None) -> HTMLResponse:
+def _form(
+    asked: Asked, view: AssociationView, wish: Wish, trouble: DecisionError | None = None
+) -> HTMLResponse:
     return asked.page(
         "decide.html",
         status=422 if trouble else 200,
         view=view,
         it=wish,
-        trouble=troubles.told(trouble, asked.words) if trouble else "",
+        trouble=trouble.told(asked.words) if trouble else "",
         today=asked.now.date(),
         codes=filters.codes(asked.words),
     )

@@ -9,9 +9,8 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from auditor import replies, waiting
-from auditor.errors import InputError
+from auditor.decisions import DecisionError, nobody
 from auditor.saying import Saying
-from auditor.web import troubles
 from auditor.web.asked import Asked, Number, Page
 from auditor.web.filters import way
 from auditor.web.signature import Name, Who, signed
@@ -59,7 +58,7 @@ def answer(asked: Page, number: Number, word: Annotated[Word, Form()]) -> Respon
             _accept(asked, reply, word)
         else:
             replies.decline(store, reply, who=word.who, why=word.why, now=asked.now)
-    except InputError as trouble:
+    except DecisionError as trouble:
         return _page(asked, status=422, who=word.who, at=f"reply-{number}", word=word, trouble=trouble)
     except StoreError:
         return RedirectResponse(f"{asked.link.page('replies')}?late=true#said", 303)
@@ -78,13 +77,13 @@ def settle(asked: Page, number: Number, word: Annotated[Word, Form()]) -> Respon
             saying.ours()
         else:
             saying.not_ours()
-    except InputError as trouble:
+    except DecisionError as trouble:
         return _page(asked, status=422, who=word.who, at=f"found-{number}", word=word, trouble=trouble)
     return _done(asked, word)
 
 
 def _accept(asked: Asked, reply: Reply, word: Word) -> None:
-    """Raises InputError and StoreError."""
+    """Raises DecisionError and StoreError."""
     because = asked.words.say("The association says so in answer to its report.")
     replies.accept(
         asked.app.store,
@@ -98,7 +97,7 @@ def _accept(asked: Asked, reply: Reply, word: Word) -> None:
 
 
 def _saying(asked: Asked, proposal: Proposal, word: Word) -> Saying:
-    """The decision; without a reason it rests on where the account was found. Raises InputError."""
+    """The decision; without a reason it rests on where the account was found. Raises DecisionError."""
     seen = asked.words.say("Seen on {url}", url=proposal.link.page)
     return Saying.of(
         asked.app.store,
@@ -114,7 +113,7 @@ def _saying(asked: Asked, proposal: Proposal, word: Word) -> Saying:
 
 def _refuse_nobody(word: Word) -> None:
     if not word.who:
-        raise InputError("--who", "nobody's word is no decision")
+        raise nobody()
 
 
 def _done(asked: Asked, word: Word) -> RedirectResponse:
@@ -129,7 +128,7 @@ def _page(
     after: int = 0,
     beyond: int = 0,
     who: str = "",
-    trouble: InputError | None = None,
+    trouble: DecisionError | None = None,
     **more: object,
 ) -> HTMLResponse:
     store, here = asked.app.store, asked.link.page("replies")
@@ -147,6 +146,6 @@ def _page(
         found=found,
         farther=way(here, {"beyond": str(farther)}) + "#found" if farther else "",
         who=who,
-        trouble=troubles.told(trouble, asked.words) if trouble else "",
+        trouble=trouble.told(asked.words) if trouble else "",
         **{**blank, **more},
     )
