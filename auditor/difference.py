@@ -90,5 +90,22 @@ def unsaid(changes: Changes, words: Wording) -> str:
     )
 
 
+def leaving(changes: Changes, words: Wording) -> str:
+    """How many associations the sheet does not list, and what becomes of them; empty where it lists all."""
+    if gone := len(changes.associations_pruned):
+        return words.count(
+            "{n} association is not in this sheet: it is removed, with all that was seen of it.",
+            "{n} associations are not in this sheet: they are removed, with all that was seen of them.",
+            gone,
+        )
+    if not (gone := len(changes.associations_withdrawn)):
+        return ""
+    return words.count(
+        "{n} association is not in this sheet: it is kept, but no longer looked at.",
+        "{n} associations are not in this sheet: they are kept, but no longer looked at.",
+        gone,
+    )
+
+
 def _key(row: AccountRow) -> tuple[str, str]:
     return row.channel, row.identity.key or ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from auditor.difference import Line, difference, shared, unsaid
+from auditor.difference import Line, difference, leaving, shared, unsaid
 from auditor.problems import Problem
 from auditor.registry import Reading
 from auditor.wording import Wording
@@ -25,6 +25,10 @@ class Revision:
     def unsaid(self, words: Wording) -> str:
         """Which columns it lacks where something is known, as a sentence, or nothing."""
         return unsaid(self.changes, words)
+
+    def leaving(self, words: Wording) -> str:
+        """How many associations it does not list, and what becomes of them, as a sentence, or nothing."""
+        return leaving(self.changes, words)
 
     @property
     def digest(self) -> str:

@@ -116,7 +116,7 @@ SENT = {
     "check": ({}, {}),
     "meeting": ({}, WHO),
     "registry": ({}, {"sheet": b"id;x"}, {"sheet": b"name\n"}, {"sheet": b"PK"}, {"sheet": b"name\nNour\n"}),
-    "{name}": ({"act": "take"}, {"act": "drop"}),
+    "{name}": ({"act": "take"}, {"act": "take", **WHO}, {"act": "drop"}),
     "{association:path}": (
         {},
         {"name": "", "email": "nobody", "phone": "1", "language": "no link", "links": "no link", **WHO},

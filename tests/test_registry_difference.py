@@ -145,6 +145,23 @@ def test_on_a_terminal_it_is_asked_before_anything_changes(store, monkeypatch, t
     assert (store.association("nour").city == "Tiznit") is taken
 
 
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ([], "1 association is not in this sheet: it is kept, but no longer looked at."),
+        (["--prune"], "1 association is not in this sheet: it is removed, with all that was seen of it."),
+    ],
+)
+@pytest.mark.usefixtures("folder")
+def test_before_it_asks_it_says_how_many_are_not_in_the_sheet(monkeypatch, options, told):
+    said = Terminal()
+    monkeypatch.setattr("sys.stdin", Terminal("no\n"))
+    monkeypatch.setattr("sys.stderr", said)
+    assert main(["registry", "import", "second.csv", *options]) == 0
+    assert told in said.getvalue()
+    assert said.getvalue().index(told) < said.getvalue().index("yes or no")
+
+
 @pytest.mark.usefixtures("folder")
 def test_a_sheet_that_changes_nothing_is_not_asked_about(monkeypatch):
     said = Terminal()

@@ -169,7 +169,7 @@ def test_the_page_tells_which_columns_are_not_there_and_leaves_them(tmp_path, la
         address = client.post(f"/{language}/registry", files={"sheet": ("a.csv", data)}).headers["location"]
         shown = client.get(address).text
         digest = re.search(r'name="digest" value="(\w+)"', shown)[1]
-        client.post(address, data={"act": "take", "digest": digest})
+        client.post(address, data={"act": "take", "digest": digest, "who": "Amina"})
     assert said in shown
     kept = app.store.association("A-7")
     assert (kept.city, kept.phone, kept.language, app.store.association("A-8").city) == (

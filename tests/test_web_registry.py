@@ -111,6 +111,23 @@ def test_who_takes_a_sheet_over_is_asked_for_and_typed_once(app):
     assert 'value="Amina B"' in again
 
 
+def test_a_sheet_of_some_says_first_how_many_would_leave_and_is_taken_only_with_a_tick(app):
+    with browsing(app) as client:
+        address = brought(client, rows=SAME[:1]).headers["location"]
+        shown = client.get(address).text
+        said = "<bdi>1</bdi> association is not in this sheet: it is kept, but no longer looked at."
+        assert shown.index(said) < shown.index('value="take"')
+        refused = client.post(address, data=agreed(client, address))
+        assert refused.status_code == 422
+        assert "confirm that the sheet is the whole list" in refused.text
+        assert 'value="Amina"' in refused.text
+        assert [one.id for one in app.store.associations()] == ["amal", "nour"]
+        assert client.post(address, data={**agreed(client, address), "whole": "true"}).status_code == 303
+        whole = client.get(brought(client, rows=SAME).headers["location"]).text
+    assert [one.id for one in app.store.associations()] == ["nour"]
+    assert 'name="whole"' not in whole
+
+
 def test_a_sheet_that_is_dropped_changes_nothing_and_is_forgotten(app):
     with browsing(app) as client:
         address = brought(client, rows=SAME[:1]).headers["location"]

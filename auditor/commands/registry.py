@@ -152,6 +152,8 @@ def _agreed(draft: Revision, asked: Session) -> bool:
     _give_lines(draft.lines[:SHOWN], words)
     if (rest := len(draft.lines) - SHOWN) > 0:
         say(words.count("and {n} more change", "and {n} more changes", rest))
+    if told := draft.leaving(words):
+        say(told)
     say(words.say("Take this over into the registry? Type yes or no."))
     if sys.stdin.readline().strip().casefold() in YES:
         return True

@@ -34,13 +34,17 @@ FEW = 100
 
 
 class Answer(BaseModel):
-    """What was decided of a waiting sheet, by whom, and the digest of the changes that were shown."""
+    """What was decided of a waiting sheet, by whom, and the digest of the changes that were shown.
+
+    `whole`: whoever the sheet does not list may leave.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     act: Literal["take", "drop"]
     who: Name = ""
     digest: str = ""
+    whole: bool = False
 
 
 @router.get("/{language}/registry")
@@ -85,6 +89,8 @@ def decide(asked: Page, name: str, answer: Annotated[Answer, Form()]) -> Respons
         return RedirectResponse(asked.link.page("registry"), 303)
     if not answer.who:
         return _difference(asked, name, path, status=422, is_unsigned=True)
+    if not answer.whole and _compared(asked, path).changes.associations_withdrawn:
+        return _difference(asked, name, path, status=422, who=answer.who, is_partial=True)
     reading = _read(asked, path)
     people, listed = reading.associations, reading.accounts
     made = asked.app.store.save_registry(
@@ -112,6 +118,7 @@ def _difference(
     who: str = "",
     anew: bool = False,
     is_unsigned: bool = False,
+    is_partial: bool = False,
 ) -> HTMLResponse:
     return asked.page(
         "registry_diff.html",
@@ -121,6 +128,7 @@ def _difference(
         who=who,
         anew=anew,
         is_unsigned=is_unsigned,
+        is_partial=is_partial,
         shown=SHOWN,
         few=FEW,
     )
