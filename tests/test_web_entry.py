@@ -18,7 +18,7 @@ LINKS = [
     *(AccountRow("nour/1", typed, links.identify(typed, "facebook"), "facebook") for typed in TYPED),
     AccountRow("amal", THEIRS, links.identify(THEIRS, "facebook"), "facebook"),
 ]
-ADDRESS = "/registry/nour%2F1"
+ADDRESS = "/registry/entry/nour%2F1"
 
 
 @pytest.fixture
@@ -50,8 +50,8 @@ def test_the_page_of_an_association_leads_to_its_entry_as_it_is_kept(app, langua
         shown = client.get(f"/{language}{ADDRESS}").text
         assert "\n".join(TYPED) in shown
         assert 'value="a, b"' in shown
-        assert "<b>Amal" not in client.get(f"/{language}/registry/amal").text
-        assert client.get(f"/{language}/registry/nobody").status_code == 404
+        assert "<b>Amal" not in client.get(f"/{language}/registry/entry/amal").text
+        assert client.get(f"/{language}/registry/entry/nobody").status_code == 404
 
 
 def test_an_entry_kept_as_it_is_changes_nothing(app):
@@ -136,3 +136,12 @@ def test_a_channel_that_nobody_audits_stays_given_up(app):
     with browsing(app) as client:
         page = client.get(f"/en{ADDRESS}").text
     assert re.search(r'name="none_by_choice" value="tiktok" checked', page)
+
+
+@pytest.mark.parametrize("taken", ["trail", "diff/x", "entry"])
+def test_an_association_whose_id_is_a_pages_name_can_be_changed(app, taken):
+    app.store.save_registry([Association(taken, "Taken")], [], NOW, whole=False)
+    with browsing(app) as client:
+        shown = client.get(f"/en/associations/{taken}").text
+        address = re.search(r'href="(/en/registry/entry/[^"]+)"', shown)[1]
+        assert 'value="Taken"' in client.get(address).text

@@ -35,7 +35,7 @@ async def _typed(request: Request) -> FormData:
 Typed = Annotated[FormData, Depends(_typed)]
 
 
-@router.get("/{language}/registry/{association:path}")
+@router.get("/{language}/registry/entry/{association:path}")
 def form(asked: Page, association: str, who: Who) -> HTMLResponse:
     """The entry as it is kept, to be changed."""
     about = _found(asked, association)
@@ -43,7 +43,7 @@ def form(asked: Page, association: str, who: Who) -> HTMLResponse:
     return _shown(asked, about, it, who, version=it.version)
 
 
-@router.post("/{language}/registry/{association:path}")
+@router.post("/{language}/registry/entry/{association:path}")
 def keep(asked: Page, association: str, typed: Typed) -> Response:
     """Keep what was typed, or show beside it what is odd; what is only odd may be kept all the same.
 
