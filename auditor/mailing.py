@@ -42,6 +42,7 @@ TITLE = "letters"
 class Mailing:
     """Letters that are being made by somebody at a moment; `letters` are those that are not kept yet.
 
+    `ended` is how many older ones ended when they were.
     `days` is how long they hold, the configuration's where it is None; with `keep` older ones go on holding.
     """
 
@@ -51,6 +52,7 @@ class Mailing:
     days: int | None = None
     keep: bool = False
     letters: list[Letter] = field(default_factory=list)
+    ended: int = 0
 
     def pieces(
         self,
@@ -75,7 +77,7 @@ class Mailing:
 
     def commit(self) -> None:
         """Keep the letters: from now on their links open, and the older ones do not."""
-        self.app.store.add_letters(self.letters, keep=self.keep)
+        self.ended = self.app.store.add_letters(self.letters, keep=self.keep)
 
     def _table(self, seen: Iterable[AssociationView], words: Wording | None) -> Iterator[list[object]]:
         yield [words.term("heading", column) if words else column for column in COLUMNS]

@@ -30,14 +30,15 @@ class Letters:
             key = connection.execute(insert(LETTER).values(_columns(fit))).inserted_primary_key
         return replace(fit, id=key[0] if key else None)
 
-    def add_letters(self, letters: Iterable[Letter], *, keep: bool = False) -> None:
-        """Keep many letters, one an association, in one transaction; older ones end, unless kept."""
-        waiting = map(clean, letters)
+    def add_letters(self, letters: Iterable[Letter], *, keep: bool = False) -> int:
+        """Keep many letters, one an association, in one transaction; older ones end, unless kept: so many."""
+        waiting, ended = map(clean, letters), 0
         with self._database.writing() as connection:
             while batch := list(islice(waiting, BATCH)):
                 if not keep:
-                    _end(connection, batch)
+                    ended += _end(connection, batch)
                 connection.execute(insert(LETTER), [_columns(letter) for letter in batch])
+        return ended
 
     def letter(self, token_hash: str) -> Letter | None:
         """The letter of this token, also one that no longer holds."""
@@ -110,11 +111,11 @@ def _of(association: str | None) -> tuple[ColumnElement[bool], ...]:
     return () if association is None else (LETTER.c.association == association,)
 
 
-def _end(connection: Connection, newer: Sequence[Letter]) -> None:
-    """End what holds of the associations that get newer letters of one moment and maker."""
+def _end(connection: Connection, newer: Sequence[Letter]) -> int:
+    """End what holds of the associations that get newer letters of one moment and maker: so many."""
     older = LETTER.c.association.in_([letter.association for letter in newer])
     ended = update(LETTER).where(*_is(LetterState.HOLDS, newer[0].made_at), older)
-    connection.execute(ended.values(revoked_at=newer[0].made_at, revoked_by=newer[0].made_by))
+    return connection.execute(ended.values(revoked_at=newer[0].made_at, revoked_by=newer[0].made_by)).rowcount
 
 
 def _columns(letter: Letter) -> dict[str, Any]:

@@ -231,3 +231,13 @@ def test_one_text_is_printed_with_a_link_that_opens(desk):
     mail = desk.done("text", "nour", "--mail", "--lang", "en", *BY)
     assert mail.startswith("Your report: Nour\n\nHello Nour,")
     assert len(mail.split(f"{PUBLIC}/r/")) == 2
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [("en", "3 older links ended"), ("fr", "3 anciens liens"), ("ar", "انتهت 3 روابط قديمة")],
+)
+def test_it_is_told_how_many_older_links_ended(desk, capsys, language, said):
+    assert "ended" not in desk.type("make", "--all", *BY)[2]
+    assert cli.main(["--lang", language, "letters", "make", "--all", *BY]) == 0
+    assert said in capsys.readouterr().err

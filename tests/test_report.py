@@ -345,7 +345,13 @@ def test_a_gap_that_opened_again_is_not_praised_as_settled():
 
 
 def test_an_association_without_gaps_hears_that():
-    assert [one.label for one in strengths(view(), NOW)] == ["no_gap"]
+    quiet = account(activity="slow", linked="site_only")
+    assert [one.label for one in strengths(view(accounts=[quiet]), NOW)] == ["no_gap"]
+
+
+@pytest.mark.parametrize("accounts", [[], [account(state=State.UNKNOWN, decided_at=None)]])
+def test_an_association_of_which_nothing_is_known_yet_is_not_told_that_it_has_no_gaps(accounts):
+    assert strengths(view(accounts=accounts), NOW) == []
 
 
 def test_advice_is_short_and_fits():

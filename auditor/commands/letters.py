@@ -87,6 +87,8 @@ def make(
         len(mailing.letters),
         file=str(out),
     )
+    if mailing.ended:
+        session(context).tell_count("{n} older link ended", "{n} older links ended", mailing.ended)
 
 
 @letters.command()

@@ -31,9 +31,10 @@ def strengths(view: AssociationView, as_of: datetime) -> list[Strength]:
 
 
 def working(view: AssociationView) -> list[Strength]:
-    """What works well; where there is nothing to mend, that."""
+    """What works well; where we looked and there is nothing to mend, that."""
     found = list(_accounts(view))
-    return found if found or view.gaps else [Strength("no_gap")]
+    looked = any(account.decided_at for account in view.accounts)
+    return found if found or view.gaps or not looked else [Strength("no_gap")]
 
 
 def _accounts(view: AssociationView) -> Iterator[Strength]:
