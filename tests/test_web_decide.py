@@ -4,6 +4,7 @@ from datetime import timedelta
 from urllib.parse import urlencode
 
 import pytest
+from lxml import html
 from served import browsing
 from small import PROFILE, link, night_of, opened, register, steps
 
@@ -129,10 +130,30 @@ def test_a_decision_is_taken_back_with_a_reason_and_by_this_association_alone(ap
     assert f"kind=withdraw&amp;number={word.id}" not in told
 
 
+def test_the_form_that_takes_a_decision_back_shows_which_and_there_is_none_for_a_number_that_is_not_theirs(
+    app, client
+):
+    decide(client, kind="moved", channel="facebook", account="u:nour", to="https://www.facebook.com/other")
+    first = next(app.store.decisions())
+    shown = page(client, kind="withdraw", number=first.id)
+    assert "The account is elsewhere now" in shown
+    assert "Amina ا: called &lt;b&gt;them&lt;/b&gt;" in shown
+    assert "https://www.facebook.com/other" in shown
+    for number in ("", "999", "x"):
+        asked = client.get(f"/en/associations/nour/decide?kind=withdraw&number={number}")
+        assert asked.status_code == 404
+
+
+def test_an_address_that_was_mistyped_can_be_corrected_in_the_form_that_comes_back(app, client):
+    wrong = decide(client, kind="ours", channel="youtube", account="https://www.youtube.com/")
+    typed = html.fromstring(wrong.text).forms[-1].inputs["account"]
+    assert (typed.type, typed.value) == ("text", "https://www.youtube.com/")
+    assert html.fromstring(wrong.text).forms[-1].inputs["channel"].value == "youtube"
+    assert decide(client, kind="ours", channel="youtube", account="@nour.agadir").status_code == 303
+
+
 @pytest.mark.parametrize("language", ["ar", "fr", "en"])
-@pytest.mark.parametrize(
-    "kind", ["attest", "none_by_choice", "ours", "not_ours", "moved", "waive", "withdraw"]
-)
+@pytest.mark.parametrize("kind", ["attest", "none_by_choice", "ours", "not_ours", "moved", "waive"])
 def test_each_form_is_there_in_each_language(client, language, kind):
     answer = client.get(f"/{language}/associations/nour/decide?kind={kind}&channel=facebook&account=u:nour")
     assert answer.status_code == 200

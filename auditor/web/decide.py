@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Form, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from auditor.decisions import DecisionError, nobody, unwaived
+from auditor.ledger import items
 from auditor.saying import Saying, withdrawn
 from auditor.view import AssociationView
 from auditor.web import filters
@@ -111,10 +113,18 @@ def _withdrawn(asked: Asked, association: str, wish: Wish) -> None:
     """Take a decision back, if it is this association's. Raises DecisionError."""
     if not wish.who.strip():
         raise nobody()
-    mine = asked.app.store.decisions(association=association)
-    if wish.number not in {str(word.id) for word in mine}:
-        raise HTTPException(404)
+    _numbered(asked, association, wish.number)
     withdrawn(asked.app.store, wish.number, who=wish.who.strip(), why=wish.why, now=asked.now)
+
+
+def _numbered(asked: Asked, association: str, number: str) -> Mapping[str, Any]:
+    """The association's decision of a number, as `decide list` tells it; not found, if it is not theirs."""
+    store = asked.app.store
+    for word in store.decisions(association=association):
+        if str(word.id) == number:
+            accounts = {row.id: row for row in store.accounts(association) if row.id is not None}
+            return items([word], accounts, {}, asked.now)[0]
+    raise HTTPException(404)
 
 
 def _form(
@@ -128,4 +138,5 @@ def _form(
         trouble=trouble.told(asked.words) if trouble else "",
         today=asked.now.date(),
         codes=filters.codes(asked.words),
+        word=_numbered(asked, view.association.id, wish.number) if wish.kind == "withdraw" else None,
     )
