@@ -1,4 +1,4 @@
-"""Groups of associations: how many have what, and what moved since another night. Pure."""
+"""Groups of associations: how many have what, and what moved since another night."""
 
 from __future__ import annotations
 
@@ -8,7 +8,14 @@ from datetime import date
 
 from auditor.config import Config
 from auditor.coverage import STATES, Coverage, counted
+from storage.model import Night
+from storage.store import Store
 from storage.summary import EVERYBODY
+
+SMALLEST = 5
+"""A group of fewer members tells more of one of them than of the group."""
+COMPARED = 400
+"""Groups of a kind that are compared while somebody waits: of more, the largest."""
 
 Facets = Mapping[str, int]
 """How many associations have each facet."""
@@ -48,10 +55,19 @@ class Cohort:
         return sum(abs(move.points) for move in self.moves)
 
 
+def groups(store: Store, config: Config, sizes: Mapping[str, int], then: Night | None) -> list[Cohort]:
+    """The groups of these names and sizes as they stand, those first that moved farthest since a night."""
+    names = sorted(sizes, key=lambda name: -sizes[name])[:COMPARED]
+    before: Mapping[str, Facets] = {}
+    if then is not None and then.id is not None:
+        before = {cohort: held for (_, cohort), held in store.figures([then.id], names).items()}
+    return cohorts(store.tallies(names, facets_of(config)), before, then.day if then else None, config)
+
+
 def cohorts(
     now: Mapping[str, Facets], before: Mapping[str, Facets], since: date | None, config: Config
 ) -> list[Cohort]:
-    """The groups, those that moved farthest first; among those that did not, by name.
+    """The groups, those that moved farthest first; among those that did not, by name. Pure.
 
     `now` and `before` give the facets by the facet that a group is called by (`region:…`).
     """

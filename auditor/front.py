@@ -1,6 +1,6 @@
-"""The first page and the cohorts, read from the kept sums: no association is looked at for them.
+"""The first page, read from the kept sums: no association is looked at for it.
 
-They say what the Overview says; both read the same views, one of them today and the other when they changed.
+It says what the Overview says; both read the same views, one of them today and the other when they changed.
 """
 
 from __future__ import annotations
@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import pairwise
 from statistics import median_low
-from typing import Literal
 
 from auditor.config import Config
-from auditor.coverage import STATES, Coverage, counted
+from auditor.coverage import Coverage, counted
 from auditor.refresh import A_FEW, refresh
 from probes.model import Presence, Reason
 from storage.model import Night
@@ -26,8 +25,6 @@ CALLED = 8
 """Associations to call in a morning."""
 NIGHTS = 60
 """How far back a trend goes."""
-SMALLEST = 5
-"""A cohort of fewer members tells more of one of them than of the group."""
 
 Trend = tuple[tuple[date, Coverage | None], ...]
 """A channel's coverage night by night; None where a night is missing, told nothing, or was blind."""
@@ -57,25 +54,6 @@ class Front:
         told = self.night.receipt if self.night else {}
         counts = (told.get(one.value) for one in presences or Presence)
         return sum(count for count in counts if isinstance(count, int))
-
-
-@dataclass(frozen=True, slots=True)
-class Cohort:
-    """A region or tag: its size, its coverage, and how that moved since the night before the last one.
-
-    `moved` has the percent points by channel, None where there was no such cohort then.
-    """
-
-    kind: str
-    name: str
-    size: int
-    coverage: tuple[Coverage, ...]
-    moved: Mapping[str, float | None]
-
-    @property
-    def most(self) -> float:
-        """The largest of its moves."""
-        return max((abs(points) for points in self.moved.values() if points is not None), default=0.0)
 
 
 def front(store: Store, config: Config, now: datetime, since: datetime | None = None) -> Front:
@@ -139,27 +117,3 @@ def _steps(nights: Sequence[Night]) -> Iterator[tuple[date, Night | None]]:
             for missed in range(1, (days[number - 1] + usual // 2) // usual):
                 yield before + timedelta(days=missed * usual), None
         yield night.day, night
-
-
-def cohorts(store: Store, config: Config, kind: Literal["region", "tag"], now: datetime) -> list[Cohort]:
-    """The cohorts of a kind with at least five members, those that moved most first, then the largest."""
-    refresh(store, config, now, most=A_FEW)
-    sizes = store.cohorts(kind, SMALLEST)
-    facets = [EVERYBODY, *(f"{channel}:{state}" for channel in config.channels for state in STATES)]
-    sums, judged = store.tallies(sizes, facets), store.judged_nights(2)
-    before = judged[0].id if len(judged) == 2 else None
-    figures = store.figures([before], sizes) if before is not None else {}
-    found = [_cohort(cohort, sums[cohort], figures.get((before or 0, cohort)), config) for cohort in sizes]
-    return sorted(found, key=lambda one: (-one.most, -one.size, one.name))
-
-
-def _cohort(cohort: str, sums: Mapping[str, int], before: Mapping[str, int] | None, config: Config) -> Cohort:
-    kind, _, name = cohort.partition(":")
-    figures = tuple(counted(sums, config))
-    past = {one.channel: one.low for one in counted(before, config)} if before else {}
-    moved = {one.channel: _points(one.low, past.get(one.channel)) for one in figures}
-    return Cohort(kind, name, sums.get(EVERYBODY, 0), figures, moved)
-
-
-def _points(now: float, before: float | None) -> float | None:
-    return round(now - before, 1) if before is not None else None

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Literal
 
-from auditor.cohorts import Cohort, Move, cohorts, facets_of, moves_of
+from auditor.cohorts import SMALLEST, Cohort, Move, groups, moves_of
 from auditor.config import Config
 from auditor.coverage import counted
-from auditor.front import SMALLEST, Front, front
+from auditor.front import Front, front
 from probes.model import Presence, Reason
 from storage.model import Association, Night
 from storage.store import Store
 from storage.summary import NETWORK
 from storage.talk import FollowUp
 
+KINDS: tuple[Literal["region", "tag"], ...] = ("region", "tag")
 MOVERS = 3
 """Groups that moved, of those that did."""
 SOON, LATE = timedelta(days=7), timedelta(days=30)
@@ -88,14 +90,10 @@ def _movers(store: Store, before: Night | None, config: Config) -> list[tuple[st
     """The groups that moved since a night, by region and by tag, the farthest first."""
     if before is None or before.id is None:
         return []
-    kinds = {kind: store.cohorts(kind, SMALLEST) for kind in ("region", "tag")}
-    names = [name for held in kinds.values() for name in held]
-    then = {cohort: held for (_, cohort), held in store.figures([before.id], names).items()}
-    now = store.tallies(names, facets_of(config))
     moved = [
         (kind, group)
-        for kind, held in kinds.items()
-        for group in cohorts({name: now[name] for name in held}, then, before.day, config)
+        for kind in KINDS
+        for group in groups(store, config, store.cohorts(kind, SMALLEST), before)
         if group.moved
     ]
     return sorted(moved, key=lambda pair: -pair[1].moved)

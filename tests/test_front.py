@@ -1,4 +1,4 @@
-"""The first page and the cohorts: what the Overview says, read from the kept sums."""
+"""The first page and the groups: what the Overview says, read from the kept sums."""
 
 from collections import Counter
 from dataclasses import replace
@@ -8,10 +8,12 @@ import pytest
 from small import START, configured, link, night_of, opened, steps
 
 from auditor import eyes
+from auditor.cohorts import SMALLEST, groups
 from auditor.config import Survey
-from auditor.front import cohorts, front
+from auditor.front import front
 from auditor.night import run
 from auditor.overview import overview
+from auditor.refresh import refresh
 from auditor.summary import urgency
 from probes.model import NoPage, Presence, Reason
 from storage.model import Association, NightState
@@ -49,6 +51,18 @@ async def nights(app, *answers, first=0):
     for day, tonight in enumerate(answers, first):
         app.web.answers = dict(tonight)
         await run(app, night_of(day))
+
+
+def grouped(app, kind, now):
+    """The groups of a kind, beside the night before the last."""
+    refresh(app.store, app.config, now)
+    nights = app.store.judged_nights(2)
+    then = nights[0] if len(nights) == 2 else None
+    return groups(app.store, app.config, app.store.cohorts(kind, SMALLEST), then)
+
+
+def points(cohort):
+    return {move.channel: round(move.points, 1) for move in cohort.moves}
 
 
 async def test_before_the_first_night_there_is_nothing_to_tell(app):
@@ -110,15 +124,15 @@ async def test_a_night_that_goes_on_leaves_the_page_with_the_one_before(app):
 async def test_cohorts_have_five_members_and_movers_come_first(app):
     peopled(app, rows=ROWS)
     await nights(app, {}, {})
-    [souss] = cohorts(app.store, app.config, "region", night_of(1))
-    assert (souss.name, souss.size, souss.moved["facebook"], souss.most) == ("souss-massa", 5, 0.0, 0.0)
+    [souss] = grouped(app, "region", night_of(1))
+    assert (souss.name, souss.size, souss.moves, souss.moved) == ("souss-massa", 5, (), 0)
     assert Counter(one.low for one in souss.coverage) == {0.0: 2, 80.0: 1}
     peopled(app, rows=[*ROWS, link("bare", "facebook", "bare")], now=night_of(1) + timedelta(hours=9))
     await nights(app, {}, first=2)
-    [souss] = cohorts(app.store, app.config, "region", night_of(2))
-    assert (souss.moved["facebook"], souss.most) == (20.0, 20.0)
-    [tag] = cohorts(app.store, app.config, "tag", night_of(2))
-    assert (tag.kind, tag.name, tag.size, tag.moved["facebook"]) == ("tag", "training", 6, 16.7)
+    [souss] = grouped(app, "region", night_of(2))
+    assert points(souss) == {"facebook": 20.0}
+    [tag] = grouped(app, "tag", night_of(2))
+    assert (tag.name, tag.size, points(tag)) == ("training", 6, {"facebook": 16.7})
     assert front(app.store, app.config, night_of(2)).before.day == night_of(1).date()
 
 
@@ -127,5 +141,12 @@ async def test_a_cohort_that_is_new_has_not_moved(app):
     await nights(app, {}, {})
     people = [Association(one, one.title(), tags=("new",)) for one in PEOPLE]
     app.store.save_registry(people, ROWS, night_of(1) + timedelta(hours=9))
-    [new] = cohorts(app.store, app.config, "tag", night_of(2))
-    assert (new.name, set(new.moved.values()), new.most) == ("new", {None}, 0.0)
+    [new] = grouped(app, "tag", night_of(2))
+    assert (new.name, new.moves) == ("new", ())
+
+
+async def test_of_very_many_groups_the_largest_are_compared(app, monkeypatch):
+    monkeypatch.setattr("auditor.cohorts.COMPARED", 1)
+    people = [Association(one, one.title(), tags=("all", *(["most"] * (one != "rif")))) for one in PEOPLE]
+    app.store.save_registry(people, ROWS, BEFORE)
+    assert [group.name for group in grouped(app, "tag", START)] == ["all"]

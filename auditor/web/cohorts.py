@@ -9,8 +9,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query
 from fastapi.responses import HTMLResponse
 
-from auditor.cohorts import cohorts, facets_of
-from auditor.front import SMALLEST
+from auditor.cohorts import SMALLEST, groups
 from auditor.web.asked import Page
 from auditor.web.changes import day_of
 from storage.model import Night
@@ -29,14 +28,10 @@ def page(
 ) -> HTMLResponse:
     """The groups of a kind, those that moved first."""
     kind: Literal["region", "tag"] = "tag" if by == "tag" else "region"
-    store, config = asked.read, asked.app.config
-    names = store.cohorts(kind, at_least=SMALLEST)
-    then = _night(store.judged_nights(KEPT), day_of(since))
-    before = {}
-    if then is not None and then.id is not None:
-        before = {cohort: held for (_, cohort), held in store.figures([then.id], names).items()}
-    told = cohorts(store.tallies(names, facets_of(config)), before, then.day if then else None, config)
-    return asked.page("cohorts.html", by=kind, groups=told[:SHOWN], left=len(told) - SHOWN, since=then)
+    store = asked.read
+    sizes, then = store.cohorts(kind, at_least=SMALLEST), _night(store.judged_nights(KEPT), day_of(since))
+    told = groups(store, asked.app.config, sizes, then)[:SHOWN]
+    return asked.page("cohorts.html", by=kind, groups=told, left=len(sizes) - len(told), since=then)
 
 
 def _night(nights: Sequence[Night], day: date | None) -> Night | None:
