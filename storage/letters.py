@@ -8,12 +8,19 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, insert, select, update
+from sqlalchemy import ColumnElement, Connection, case, insert, select, tuple_, update
 
 from storage.clean import clean, instant
 from storage.database import BATCH, Database
 from storage.talk import Letter, LetterState
 from storage.talk_tables import LETTER
+
+_BY_END = (LETTER.c.expires_at, LETTER.c.id)
+_ORDERS = {
+    LetterState.HOLDS: _BY_END,
+    LetterState.EXPIRED: _BY_END,
+    LetterState.REVOKED: (LETTER.c.revoked_at, *_BY_END),
+}
 
 
 class Letters:
@@ -62,20 +69,20 @@ class Letters:
         before: int | None = None,
         limit: int = 50,
     ) -> list[Letter]:
-        """The newest letters first, a page of them: those of a state, of an association, before this id."""
-        query = select(LETTER).order_by(LETTER.c.id.desc()).limit(limit)
-        if state is not None:
-            query = query.where(*_is(state, now))
-        if association is not None:
-            query = query.where(LETTER.c.association == association)
-        if before is not None:
-            query = query.where(LETTER.c.id < before)
+        """The newest letters first, a page of them: those of a state, of an association, before this id.
+
+        The newest of everybody's letters of a state are those that end, or were ended, last.
+        """
+        order = _ORDERS[state] if state and association is None else (LETTER.c.id,)
+        query = select(LETTER).where(*_of(association, state, now))
         with self._database.reading() as connection:
-            return [_letter(row) for row in connection.execute(query)]
+            behind = query.where(*_behind(connection, order, before))
+            newest = behind.order_by(*(column.desc() for column in order)).limit(limit)
+            return [_letter(row) for row in connection.execute(newest)]
 
     def revoke_letters(self, association: str | None, who: str, now: datetime) -> int:
         """End an association's letters, or everybody's; how many held until then."""
-        ended = update(LETTER).where(*_is(LetterState.HOLDS, now), *_of(association))
+        ended = update(LETTER).where(*_of(association, LetterState.HOLDS, now))
         with self._database.writing() as connection:
             return connection.execute(ended.values(revoked_at=instant(now), revoked_by=clean(who))).rowcount
 
@@ -86,7 +93,7 @@ class Letters:
 
         Those of an association, or everybody's; with `ending` only those that would end by then.
         """
-        renewed = update(LETTER).where(*_is(LetterState.HOLDS, now), *_of(association))
+        renewed = update(LETTER).where(*_of(association, LetterState.HOLDS, now))
         renewed = renewed.where(LETTER.c.expires_at < instant(until))
         if ending is not None:
             renewed = renewed.where(LETTER.c.expires_at <= instant(ending))
@@ -107,14 +114,33 @@ def _is(state: LetterState, now: datetime) -> tuple[ColumnElement[bool], ...]:
     return (LETTER.c.revoked_at.is_(None), holds if state is LetterState.HOLDS else ~holds)
 
 
-def _of(association: str | None) -> tuple[ColumnElement[bool], ...]:
-    return () if association is None else (LETTER.c.association == association,)
+def _behind(
+    connection: Connection, order: tuple[Any, ...], before: int | None
+) -> Iterator[ColumnElement[bool]]:
+    """What makes a letter come after one in an order; nothing where there is no such letter."""
+    if before is not None:
+        last = connection.execute(select(*order).where(LETTER.c.id == before)).first()
+        if last is not None:
+            yield tuple_(*order) < tuple(last)
+
+
+def _of(association: str | None, state: LetterState | None, now: datetime) -> list[ColumnElement[bool]]:
+    """What makes a letter an association's, or anybody's, and one of a state."""
+    told = [] if state is None else [*_is(state, now)]
+    if association is None:
+        return told
+    return [LETTER.c.association == association, *map(_unindexed, told)]
+
+
+def _unindexed(told: ColumnElement[bool]) -> ColumnElement[bool]:
+    """An expression, so that the index of everybody's states is not walked where associations lead."""
+    return case((told, 1), else_=0) == 1
 
 
 def _end(connection: Connection, newer: Sequence[Letter]) -> int:
     """End what holds of the associations that get newer letters of one moment and maker: so many."""
     older = LETTER.c.association.in_([letter.association for letter in newer])
-    ended = update(LETTER).where(*_is(LetterState.HOLDS, newer[0].made_at), older)
+    ended = update(LETTER).where(older, *map(_unindexed, _is(LetterState.HOLDS, newer[0].made_at)))
     return connection.execute(ended.values(revoked_at=newer[0].made_at, revoked_by=newer[0].made_by)).rowcount
 
 

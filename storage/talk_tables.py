@@ -15,6 +15,7 @@ class LetterTable(SQLModel, table=True):
     """An association's link to its report, known by its token's hash alone."""
 
     __tablename__: ClassVar[Any] = "letter"
+    __table_args__ = (Index(None, "revoked_at", "expires_at", "id"),)
 
     id: int | None = Field(default=None, primary_key=True)
     association: str = Field(sa_column=Column(Text, reference("association.id"), nullable=False, index=True))

@@ -1,24 +1,19 @@
 """No page reads a whole table: what SQLite says of every query of a page, beside how it would be told."""
 
-import re
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import event
+from plans import plans, whole
 
 from auditor.config import load, packaged
-from auditor.front import cohorts, front
-from auditor.overview import association_view
 from auditor.refresh import refresh
 from probes import links
 from storage.model import AccountRow, Association
 from storage.store import Store
+from storage.talk import Letter, LetterState
 
 NOW = datetime(2026, 11, 25, 0, 30, tzinfo=UTC)
 CONFIG = load(packaged(), {})
-LARGE = "summary|facet|gap|association|account|standing|observation|proposal|decision|withdrawal|figure"
-WHOLE = re.compile(rf"\bSCAN ({LARGE})\b")
 
 
 @pytest.fixture
@@ -33,24 +28,6 @@ def store(tmp_path):
         opened.save_registry(people, rows, NOW)
         refresh(opened, CONFIG, NOW)
         yield opened
-
-
-@contextmanager
-def plans(store):
-    """What SQLite plans for each query that is asked meanwhile."""
-    told = []
-    engine = store._database._engine
-
-    def explain(connection, _cursor, statement, parameters, *_):
-        if statement.lstrip().startswith("SELECT"):
-            rows = connection.connection.driver_connection.execute(
-                f"EXPLAIN QUERY PLAN {statement}", parameters
-            )
-            told.extend(f"{row[3]}    <- {statement}" for row in rows)
-
-    event.listen(engine, "before_cursor_execute", explain)
-    yield told
-    event.remove(engine, "before_cursor_execute", explain)
 
 
 FACETS = ("region:Souss", "facebook:unknown", "tag:x")
@@ -74,7 +51,7 @@ def test_no_list_reads_a_whole_table(store, monkeypatch, cap, sort, how):
         assert store.summaries(sort=sort, **how).rows
         assert store.summaries(sort=sort, after=after, **how).rows
     assert len(told) > 2
-    assert [plan for plan in told if WHOLE.search(plan)] == []
+    assert whole(told) == []
 
 
 @pytest.mark.parametrize("cap", [3, 5000])
@@ -95,13 +72,51 @@ def test_no_list_of_gaps_reads_a_whole_table(store, monkeypatch, cap, how):
         store.told_gaps(**how)
         store.changes(NOW)
         store.changes(NOW, "closed")
-    assert [plan for plan in told if WHOLE.search(plan)] == []
+    assert whole(told) == []
 
 
-def test_no_page_reads_a_whole_table(store):
+ENDS = {LetterState.HOLDS: "expires_at", LetterState.EXPIRED: "expires_at", LetterState.REVOKED: "revoked_at"}
+
+
+@pytest.fixture
+def letters(store):
+    """Twenty letters in every state, made in an order that is not the one in which they end."""
+    days = [timedelta(days=days) for days in (9, -2, 30, -7, 1)]
+    made = [
+        Letter(f"a-{n:03}", f"{n:064}", NOW - timedelta(days=40), "Amina", NOW + days[n % 5])
+        for n in range(20)
+    ]
+    store.add_letters(made)
+    for n in (0, 2, 9):
+        store.revoke_letters(f"a-{n:03}", "Amina", NOW - timedelta(hours=n))
+    return list(store.letters())
+
+
+@pytest.mark.parametrize("state", LetterState)
+def test_letters_of_a_state_are_paged_by_when_they_end_without_a_look_at_the_others(store, letters, state):
+    before, seen = None, []
     with plans(store) as told:
-        assert refresh(store, CONFIG, NOW) == 0
-        assert front(store, CONFIG, NOW).associations == 50
-        assert [one.size for one in cohorts(store, CONFIG, "region", NOW)] == [50]
-        assert association_view(store, CONFIG, "a-007", NOW) is not None
-    assert [plan for plan in told if WHOLE.search(plan)] == []
+        while rows := store.recent_letters(NOW, state=state, before=before, limit=2):
+            seen += rows
+            before = rows[-1].id
+    assert whole(told) == []
+    wanted = [letter for letter in letters if letter.state(NOW) is state]
+    assert seen == sorted(
+        wanted, key=lambda one: (getattr(one, ENDS[state]), one.expires_at, one.id), reverse=True
+    )
+
+
+def test_letters_of_no_state_are_paged_by_their_age(store, letters):
+    assert store.recent_letters(NOW, limit=3) == letters[:-4:-1]
+    assert store.recent_letters(NOW, before=letters[5].id, limit=3) == letters[4:1:-1]
+    assert store.recent_letters(NOW, before=10**9, limit=3) == letters[:-4:-1]
+
+
+def test_the_letters_of_an_association_are_found_by_its_name(store):
+    with plans(store) as told:
+        store.recent_letters(NOW, state=LetterState.HOLDS, association="a-001", limit=1)
+        store.renew_letters("a-001", NOW + timedelta(days=60), NOW)
+        store.revoke_letters("a-001", "Amina", NOW)
+        store.add_letters([Letter("a-001", "0", NOW, "Amina", NOW)])
+    assert len(told) == 4
+    assert all("USING INDEX ix_letter_association" in plan for plan in told)

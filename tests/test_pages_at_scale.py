@@ -1,0 +1,72 @@
+"""No page of the routers reads a whole table; one that is new is held to it without being named here."""
+
+import network
+import pytest
+from everywhere import routes, ways
+from plans import plans, whole
+from served import browsing
+
+from auditor import letters
+from auditor.refresh import refresh
+
+REGISTER = {
+    "/{language}/registry.{form}": "the whole registry as a sheet",
+    "/{language}/registry/diff/{name}": "a sheet is compared with all that it may change",
+}
+"""What reads everybody because everybody is asked for."""
+ROUTES = [route for route in routes("GET") if route.path not in REGISTER]
+DOWNLOADS = ("/exports/", "/meeting.xlsx")
+"""What reads everybody unless some are chosen."""
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory):
+    played = network.played(tmp_path_factory.mktemp("network"))
+    refresh(played.store, played.config, network.NOW)
+    yield played
+    played.store.close()
+
+
+@pytest.fixture(scope="module")
+def reader(app):
+    """A browser at the coordinator's desk that came by an association's link, too."""
+    _, link = letters.made(app.store, app.config, "nour", "Amina", network.NOW, keep=True)
+    with browsing(app, network.NOW) as client:
+        client.timeout = 60
+        client.get(f"/r/{link.rpartition('/')[2]}")
+        yield client
+
+
+def some(address):
+    """The address; of what is downloaded, a part."""
+    if not any(part in address for part in DOWNLOADS):
+        return address
+    return f"{address}{'&' if '?' in address else '?'}tag=rabat&region=souss-massa"
+
+
+@pytest.fixture(params=["few", "many"])
+def size(request, monkeypatch):
+    """How a list is found: of a few, all that fit; of a register, as far as a page reaches."""
+    if request.param == "many":
+        for name in ("lists.CAP", "lists.WALKED", "gap_lists.CAP", "gap_lists.WALKED", "few.FEW"):
+            monkeypatch.setattr(f"storage.{name}", 3)
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.path)
+def test_no_page_reads_a_whole_table(app, reader, size, route):
+    read = {}
+    for address in map(some, ways(route, association=("nour",))):
+        with plans(app.store) as told:
+            assert reader.get(address).status_code < 500
+        read |= dict.fromkeys(whole(told), address)
+    assert read == {}
+
+
+def test_a_page_that_reads_a_whole_table_is_noticed(app):
+    with plans(app.store) as told:
+        list(app.store.associations())
+        app.store.trail(limit=2)
+        app.store.recent_letters(network.NOW, limit=2)
+    assert [plan.partition("    ")[0] for plan in whole(told)] == [
+        "SCAN association USING INDEX sqlite_autoindex_association_1"
+    ]
