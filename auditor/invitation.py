@@ -5,6 +5,7 @@ It has one thing that goes well and one first step, no score and no blame; all e
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,8 +19,10 @@ from auditor.wording import Wording
 
 MOST = 600
 """Characters of a text that a telephone shows without "read more"."""
-NAME, SENTENCE = 70, 110
-"""Characters that a name, and a sentence of the report, may take of a short text."""
+NAME, SENTENCE, STEP = 70, 110, 150
+"""Characters that a name, what goes well, and a first step may take of a short text."""
+END = re.compile(r"[.!?؟؛:;]\s")
+"""Where what a step says may end: the rest of it is in the report."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +68,12 @@ class _Told:
         """What goes well."""
         return list(spoken(strengths(self.view, self.now), words))
 
-    def step(self, words: Wording) -> str:
-        """The first step of the first gap; empty where there is none."""
+    def step(self, words: Wording) -> tuple[str, str]:
+        """The first step of the first gap, and the channel it is about; empty where there is none."""
         if not self.view.gaps:
-            return ""
+            return "", ""
         gap = self.view.gaps[0]
-        return words.gap(gap.code, gap.channel, gap.severity, gap.params).steps[0]
+        return words.gap(gap.code, gap.channel, gap.severity, gap.params).steps[0], gap.channel
 
     def subject(self, words: Wording) -> str:
         """Of the mail."""
@@ -92,15 +95,19 @@ class _Told:
     def _middle(self, words: Wording) -> Iterator[str]:
         for said in self.good(words)[:1]:
             yield words.say("Going well: {strength}", strength=_cut(said, SENTENCE))
-        if step := self.step(words):
-            yield words.say("A first step: {step}", step=_cut(step, SENTENCE))
+        step, channel = self.step(words)
+        if step and channel:
+            yield words.say("A first step ({channel}): {step}", channel=channel, step=_whole(step, STEP))
+        elif step:
+            yield words.say("A first step: {step}", step=_whole(step, STEP))
 
     def mail(self, words: Wording) -> Paper:
         """The mail, for either medium."""
-        step = self.step(words)
+        step, channel = self.step(words)
+        line = words.pair(words.channel(channel), step) if channel else step
         parts = (
             Part(words.label("ui", "strengths"), tuple(map(Line, self.good(words)[:3]))),
-            Part(words.say("A first step"), (Line(step),) if step else ()),
+            Part(words.say("A first step"), (Line(line),) if step else ()),
         )
         return Paper(
             title=words.say("Hello {association},", association=self.view.association.shown(words.language)),
@@ -130,6 +137,15 @@ class _Told:
                 ),
             ),
         )
+
+
+def _whole(text: str, most: int) -> str:
+    """A text as far as its last clause that fits."""
+    line = flat(text)
+    ends = [found.start() for found in END.finditer(line) if found.start() < most]
+    if len(line) <= most or not ends:
+        return _cut(line, most)
+    return f"{line[: ends[-1]].rstrip()}."
 
 
 def _cut(text: str, most: int) -> str:

@@ -139,8 +139,12 @@ def _day(typed: str, now: datetime) -> str:
 
 
 def keep(store: Store, said: Reply) -> Reply:
-    """Keep an answer for the coordinator. Raises RefusalError where too many wait."""
-    if store.count_waiting(said.association) >= MOST_WAITING:
+    """Keep an answer for the coordinator; one that waits already stays one. RefusalError: too many wait."""
+    waiting = [one for one in store.replies(said.association) if one.answer is None]
+    for one in waiting:
+        if replace(said, said_at=one.said_at, letter_id=one.letter_id, id=one.id) == one:
+            return one
+    if len(waiting) >= MOST_WAITING:
         raise RefusalError(Refusal.TOO_MANY)
     return store.add_reply(said)
 

@@ -183,7 +183,8 @@ def _untold_of(held: Held, began: datetime) -> Iterator[Unchecked]:
     elif standing.other is not None:
         found = {"cause": "other_account", "found": standing.other.cause}
         yield Unchecked(held.row.channel, "channel_unconfirmed", {**params, **found})
-    elif standing.latest is Presence.UNKNOWN:
+    elif standing.latest is Presence.UNKNOWN and standing.latest_reason is not Reason.WRONG_TARGET:
+        # a link that leads to no account was told very well, and is a gap
         code = "website_unknown" if held.row.channel == "website" else "channel_unknown"
         yield Unchecked(
             held.row.channel, code, {**params, "cause": str(standing.latest_reason or "unreadable")}

@@ -216,8 +216,11 @@ class Wording:
 
     def about(self, code: str, channel: str = ANY) -> str:
         """What a gap is about, on a channel or on whatever one; the code itself where no gap has it."""
-        known = code in self._speech.book.entries
-        return self.gap(code, channel, "info", {}).title if known else code
+        entry = self._speech.book.entries.get(code)
+        if entry is None:
+            return code
+        is_elsewhere = entry.group == "website" and "channel" in entry.placeholders
+        return self.gap(code, ANY if is_elsewhere else channel, "info", {}).title
 
     def _fill(self, template: str, facts: Mapping[str, Fact]) -> str:
         template = OPTIONAL.sub(lambda part: part[1] if _all_told(part[1], facts) else "", template)

@@ -2,7 +2,9 @@
 
 import contextlib
 import csv
+import html
 import io
+import re
 
 import network
 import pytest
@@ -98,6 +100,14 @@ def test_an_answer_to_what_is_sent_says_nothing_of_its_own(app, route):
         answers = list(sent(client, route))
     assert all(answer.status_code < 500 for answer in answers)
     assert [said for answer in answers if (said := hard_coded(answer))] == []
+
+
+@pytest.mark.parametrize("route", routes("POST"), ids=lambda route: route.path)
+def test_an_answer_to_what_is_sent_is_found_in_the_other_languages(app, route):
+    with reading(app) as client:
+        for answer in sent(client, route):
+            ways = re.findall(r'href="([^"]+)" lang="fr"', answer.text if answer.status_code != 404 else "")
+            assert [way for way in ways if client.get(html.unescape(way)).status_code >= 400] == []
 
 
 def sent(client, route):

@@ -56,8 +56,23 @@ async def test_it_tells_one_thing_that_goes_well_and_one_step(app):
     told = texts(app, "nour", "en").short.split("\n")
     assert len(told) == 5
     assert told[1].startswith("Going well: Your website works.")
-    assert told[2].startswith("A first step: ")
+    assert told[2].startswith("A first step (")
     assert "30 May 2026" in told[3]
+
+
+@pytest.mark.parametrize(
+    ("language", "step"),
+    [
+        ("fr", "Un premier pas (YouTube)\u00a0: "),
+        ("ar", "خطوة أولى (يوتيوب): "),
+        ("en", "A first step (YouTube): "),
+    ],
+)
+async def test_a_step_names_its_channel_and_ends_with_a_clause(app, language, step):
+    register(app, link("nour", "facebook", "nour"), link("nour", "website", "nour"))
+    told = next(line for line in texts(app, "nour", language).short.split("\n") if line.startswith(step))
+    assert told.endswith(".")
+    assert "…" not in told
 
 
 @pytest.mark.parametrize("language", ["ar", "fr", "en"])

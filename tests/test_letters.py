@@ -185,11 +185,18 @@ def test_an_association_answers_for_no_other(app, client):
 
 
 def test_at_most_twenty_answers_of_an_association_wait(app, client):
-    for _ in range(replies.MOST_WAITING):
-        answered(app, client, kind="ours", account=account(app))
+    for number in range(replies.MOST_WAITING):
+        answered(app, client, kind="ours", account=account(app), text=str(number))
     way, waiting = answered(app, client, kind="ours", account=account(app))
     assert "refused=too_many" in way
     assert len(waiting) == replies.MOST_WAITING
+
+
+def test_an_impatient_finger_answers_once(app, client):
+    for _ in range(3):
+        way, waiting = answered(app, client, kind="ours", account=account(app))
+        assert "said=true" in way
+    assert len(waiting) == 1
 
 
 def test_an_answer_sent_by_another_site_s_page_is_refused(app, client):

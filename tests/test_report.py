@@ -15,7 +15,7 @@ from auditor.overview import Overview
 from auditor.report import page as leaf
 from auditor.report import pages, text
 from auditor.report.page import policy
-from auditor.report.strengths import advice, strengths
+from auditor.report.strengths import advice, strengths, working
 from auditor.score import score
 from auditor.view import AccountView, AssociationView, Unchecked
 from auditor.ways import Address, file_name
@@ -329,6 +329,27 @@ def test_what_could_not_be_told_is_said_and_asks_nothing():
     assert "could not check your <bdi>Facebook</bdi> account" in page
     assert "never yet" in page
     assert 'class="steps"' not in page
+
+
+@pytest.mark.parametrize(
+    ("seen", "codes", "works"),
+    [
+        (Presence.PRESENT, (), True),
+        (Presence.PRESENT, ("feed_missing",), True),
+        (Presence.PRESENT, ("website_down",), False),
+        (Presence.UNKNOWN, (), False),
+    ],
+)
+def test_a_site_works_where_the_last_look_saw_it_and_nothing_grave_is_told(seen, codes, works):
+    gravity = {"website_down": "high", "feed_missing": "low"}
+    gaps = [gap(code, "website", gravity[code]) for code in codes]
+    told = working(view(accounts=[account("website", latest=seen)], gaps=gaps))
+    assert ("website_ok" in [one.label for one in told]) is works
+
+
+def test_a_link_that_leads_to_no_account_is_called_that():
+    lost = account(state=State.UNKNOWN, reason=Reason.WRONG_TARGET)
+    assert text.state(lost, Wording("en")) == "the link does not lead to an account"
 
 
 def test_strengths_come_first_and_name_what_was_settled_lately():

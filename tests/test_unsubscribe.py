@@ -59,6 +59,13 @@ def test_a_mail_program_ends_it_with_one_click_from_elsewhere(app, token):
     assert not is_wanted(app)
 
 
+def test_a_mail_program_in_a_browser_ends_it_from_its_own_pages(app, token):
+    with browsing(app, NOW) as client:
+        from_mail = {"sec-fetch-site": "cross-site", "origin": "https://mail.example"}
+        assert client.post(f"/fr/unsubscribe/{token}", headers=from_mail).status_code == 200
+    assert not is_wanted(app)
+
+
 def test_a_wrong_token_is_answered_like_a_right_one_and_ends_nothing(app, token):
     with browsing(app, NOW) as client:
         asked = [client.get(f"/en/unsubscribe/{word}").text.replace(word, "") for word in ("wrong", token)]

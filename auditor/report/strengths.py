@@ -6,13 +6,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from auditor.view import AssociationView
+from auditor.view import AccountView, AssociationView
 from auditor.wording import Fact
+from probes.model import Presence
 from storage.model import Gap, State
 
 LATELY = timedelta(days=30)
 ALWAYS = ("dedicated_person", "two_admins", "few_but_alive")
 SHOWN = 3
+GRAVE = frozenset({"urgent", "high"})
+"""Of a gap on a site with which nobody would say that it works."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +45,19 @@ def _accounts(view: AssociationView) -> Iterator[Strength]:
         if account.state is not State.PRESENT:
             continue
         if account.channel == "website":
-            yield Strength("website_ok")
+            yield from _works(account, view)
         elif account.activity == "active" and account.last_activity:
             told: dict[str, Fact] = {"channel": account.channel, "last_date": account.last_activity}
             yield Strength("channel_active", told)
         if account.linked == "reciprocal" and account.channel != "website":
             yield Strength("channel_linked", {"channel": account.channel})
+
+
+def _works(account: AccountView, view: AssociationView) -> Iterator[Strength]:
+    """A site works where the newest look saw it, and nothing grave is told of it."""
+    grave = any(gap.channel == "website" and gap.severity in GRAVE for gap in view.gaps)
+    if account.latest is Presence.PRESENT and not grave:
+        yield Strength("website_ok")
 
 
 def settled(view: AssociationView, as_of: datetime) -> list[Gap]:

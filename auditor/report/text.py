@@ -12,6 +12,7 @@ from auditor.overview import Overview
 from auditor.report.strengths import Strength, strengths
 from auditor.view import AccountView, AssociationView
 from auditor.wording import NOTHING, Fact, Wording
+from probes.model import Reason
 from storage.model import Gap
 
 FULL = 5
@@ -165,6 +166,8 @@ def _accounts(view: AssociationView, words: Wording) -> Iterator[str]:
 
 def state(account: AccountView, words: Wording) -> str:
     """Whether an account is there, and why not."""
+    if account.reason is Reason.WRONG_TARGET:
+        return words.term("cause", account.reason)
     said = words.term("standing", account.state)
     return f"{said} ({words.term('cause', account.reason)})" if account.reason else said
 

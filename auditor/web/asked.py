@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Annotated
 from urllib.parse import quote
@@ -43,6 +43,10 @@ class Asked:
     def link(self) -> Address:
         """Where this page's links lead."""
         return Address(self.language, self.path, self.home)
+
+    def at(self, way: str) -> Asked:
+        """The same for a page that answers a form: other languages are at this way, not at the form’s."""
+        return replace(self, path=way.removeprefix(f"/{self.language}"))
 
     @property
     def read(self) -> Store:

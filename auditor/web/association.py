@@ -54,7 +54,8 @@ def shown(
     blank: dict[str, object] = {"refused": None, "kept": "", "trouble": ""}
     values = {**blank, "check": checks.of(view.association.id, asked.now), **more}
     it = portrait(asked.app.store, view, asked.app.config.confirm, asked.now)
-    return asked.page("dossier.html", status=status, it=it, points=points(), today=asked.now.date(), **values)
+    here = asked.at(asked.link.association(view.association.id))
+    return here.page("dossier.html", status=status, it=it, points=points(), today=asked.now.date(), **values)
 
 
 def found(asked: Asked, association: str) -> AssociationView:

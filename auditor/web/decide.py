@@ -21,6 +21,8 @@ from auditor.web.signature import Name, Who, signed
 
 router = APIRouter()
 
+ASKED = ("kind", "channel", "account", "code", "number")
+"""What the address of a form asks; the rest is typed."""
 A_MOMENT = timedelta(minutes=1)
 
 
@@ -130,7 +132,9 @@ def _numbered(asked: Asked, association: str, number: str) -> Mapping[str, Any]:
 def _form(
     asked: Asked, view: AssociationView, wish: Wish, trouble: DecisionError | None = None
 ) -> HTMLResponse:
-    return asked.page(
+    told = {name: value for name, value in wish.model_dump().items() if name in ASKED}
+    here = filters.way(f"{asked.link.association(view.association.id)}/decide", told)
+    return asked.at(here).page(
         "decide.html",
         status=422 if trouble else 200,
         view=view,

@@ -42,6 +42,8 @@ FORWARDED = re.compile(
 """What a proxy adds."""
 SECRET = re.compile(r"^(/r|/[a-z]{2}/unsubscribe)/.+")
 """Addresses with a token, which no log may hold."""
+ONE_CLICK = re.compile(r"/[a-z]{2}/unsubscribe/.+")
+"""What a mail program on the web may send to from its own pages (RFC 8058): its token is its leave."""
 STRANGE = "This name does not lead here. Whoever runs the auditor can list it in [web] hosts.\n"
 
 
@@ -87,7 +89,11 @@ class Guard:
                 return PlainTextResponse(STRANGE, 403)
             if not OPEN.fullmatch(scope["path"]):
                 return self._page(scope, 404)
-        if scope["method"] not in {"GET", "HEAD"} and _is_foreign(headers):
+        if (
+            scope["method"] not in {"GET", "HEAD"}
+            and _is_foreign(headers)
+            and not ONE_CLICK.fullmatch(scope["path"])
+        ):
             return self._page(scope, 403)
         return self._page(scope, 413) if is_too_large(scope) else None
 

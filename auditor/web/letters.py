@@ -158,7 +158,7 @@ def _one(
 ) -> HTMLResponse:
     view = found(asked, association)
     rows = list(_rows(asked, asked.app.store.recent_letters(asked.now, association=association)))
-    return asked.page(
+    return asked.at(_way(asked, association)).page(
         "letter.html",
         it=view.association,
         rows=rows,
@@ -189,5 +189,8 @@ def _refuse_without_address(asked: Asked) -> None:
 
 
 def _back(asked: Asked, association: str, done: str) -> RedirectResponse:
-    address = f"{asked.link.page('letters')}/{quote(association, safe='')}"
-    return RedirectResponse(f"{address}?done={done}#said", 303)
+    return RedirectResponse(f"{_way(asked, association)}?done={done}#said", 303)
+
+
+def _way(asked: Asked, association: str) -> str:
+    return f"{asked.link.page('letters')}/{quote(association, safe='')}"

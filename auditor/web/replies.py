@@ -136,7 +136,7 @@ def _page(
     found, farther = waiting.found(store, asked.app.config, asked.now, after=beyond)
     last = listed[-1].reply.id if listed else None
     blank: dict[str, object] = {"done": None, "late": False, "at": "", "word": None}
-    return asked.page(
+    return (asked.at(here) if trouble else asked).page(
         "replies.html",
         status=status,
         listed=listed,
