@@ -65,7 +65,8 @@ CALLED = {
     "absent par choix, "
     "بدون اختيارا, لا نريد, غياب بالاختيار, قنوات لا تريدها",
     "media_officer": "who runs the channels, who runs our channels, qui tient les canaux, "
-    "qui gere nos canaux, qui anime nos canaux, من يتكلف بالقنوات, من يدير قنواتنا, من يسير قنواتنا, "
+    "qui gere nos canaux, qui anime nos canaux, qui anime les canaux, "
+    "من يدير القنوات, من يتكلف بالقنوات, من يدير قنواتنا, من يسير قنواتنا, "
     "media officer, communication officer, contact, contact person, "
     "responsable communication, "
     "responsable de la communication, responsable media, "

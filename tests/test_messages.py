@@ -168,6 +168,33 @@ def test_french_is_set_as_french_is(rule):
     assert [text for text in everything("fr") if re.search(FRENCH[rule], text)] == []
 
 
+OTHERWISE = {
+    "fr": ("bilan", "lacune", "étiquette", "courriel", "à corriger", "fil d’actu"),
+    "ar": ("ثغر", "نقط ", "النقط ", "يرجى", "التتبع", "مختفي", "Excel", "الصيغة", "عنوان إلكتروني", "موجز"),
+}
+"""Words of things that we call by another: docs/words.md has the one word of each."""
+
+
+@pytest.mark.parametrize("language", OTHERWISE)
+def test_a_thing_has_one_name(language):
+    said = list(everything(language))
+    assert [
+        text for text in said for word in OTHERWISE[language] if word in text.lower() or word in text
+    ] == []
+
+
+def test_arabic_counts_in_words_of_the_right_number():
+    """Three to ten of many, eleven to ninety-nine of one in the accusative, a hundred of one."""
+    counted = re.compile(r"{n} ([^\s،؛.:]+)")
+    for message in catalogue("ar"):
+        if message.id and message.pluralizable:
+            few, many, hundred = (counted.search(form) for form in texts(message)[3:])
+            if few and many and hundred:
+                assert few[1] not in {many[1], hundred[1]}, message.id
+                assert re.search("(ة|ًا|ًّا|ً)$", many[1]), message.id
+                assert re.sub("[ًّا]+$", "", many[1]) == hundred[1], message.id
+
+
 LATIN = {
     *("Atom", "RSS", "SSL", "http", "https", "Python", "noindex", "responsive", "www", "Let", "s", "Encrypt"),
     *("youtube.com", "your-site/feed", "org.ma", "ma", "Excel", "PDF", "CSV", "JSON"),
