@@ -110,7 +110,7 @@ def test_a_body_of_more_than_a_megabyte_is_refused_whether_or_not_it_tells_its_l
             **body,
         )
         assert answer.status_code == 413
-        assert "C’est trop lourd" in answer.text
+        assert "C’est trop volumineux" in answer.text
 
 
 def test_a_sheet_may_be_larger_than_a_form_and_not_without_end(client):
