@@ -31,6 +31,13 @@ WIDER = """() => {
   const last = out.slice(-1).map(one => one.outerHTML.slice(0, 120));
   return [`too wide: ${root.scrollWidth} > ${room}: ${last}`];
 }"""
+OUTSIDE = """form => {
+  const room = form.getBoundingClientRect();
+  return [...form.elements].filter(field => {
+    const box = field.getBoundingClientRect();
+    return box.height && (box.bottom > room.bottom || box.top < room.top);
+  }).map(field => field.name);
+}"""
 STOPS = """() => {
   const fields = "button, input:not([type=hidden]), select, textarea";
   const all = document.querySelectorAll(`a[href], ${fields}, summary`);
@@ -95,6 +102,17 @@ def test_a_page_is_whole_without_javascript(name, bare_tab, way):
     assert bare_tab.locator("main h1").count() == 1
     assert bare_tab.locator("main h1").is_visible()
     assert bare_tab.locator("script").count() == 0
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("name", FORMS)
+def test_the_fields_of_a_form_stand_within_it_folded_and_unfolded(name, width, tab, way):
+    tab.set_viewport_size({"width": width, "height": 800})
+    tab.goto(way(name, "fr"))
+    form = tab.locator("form.filter")
+    assert form.evaluate(OUTSIDE) == []
+    form.evaluate("form => form.querySelectorAll('details').forEach(one => one.open = true)")
+    assert form.evaluate(OUTSIDE) == []
 
 
 @pytest.mark.parametrize("name", FORMS)
