@@ -127,7 +127,7 @@ class _Told:
             ),
             ways=(
                 Way(
-                    words.say("Your report, under your own link until {day}:", day=self.link.until),
+                    words.say("Your report, under your own link until {day}", day=self.link.until),
                     self.link.url,
                 ),
             ),

@@ -118,10 +118,14 @@ class Notify(Notified):
 
 
 class Monitor(Notified):
-    """Who is told that the night began and how it ended, and rings when it hears nothing."""
+    """Who is told that the night began and how it ended, and rings when it hears nothing.
+
+    `proxy` is the way there; that of `[fetch]` is not taken, as a monitor is often near.
+    """
 
     ping_url: SecretStr | None = None
     ping_url_file: Path | None = None
+    proxy: str = ""
     kind: Literal["healthchecks", "push"] = "healthchecks"
 
     @model_validator(mode="before")
@@ -134,6 +138,13 @@ class Monitor(Notified):
     def _is_an_address(cls, url: SecretStr | None) -> SecretStr | None:
         if url and urlsplit(url.get_secret_value()).scheme not in {"http", "https"}:
             raise ValueError("a ping goes to an address that begins with https:// or http://")
+        return url
+
+    @field_validator("proxy")
+    @classmethod
+    def _is_a_proxy(cls, url: str) -> str:
+        if url and (urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).hostname):
+            raise ValueError("a proxy has an address such as http://proxy.example:3128")
         return url
 
 

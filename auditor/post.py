@@ -73,7 +73,8 @@ def mail(message: Message, sender: str, to: str, name: str = "") -> EmailMessage
     made["Auto-Submitted"] = "auto-generated"
     if message.stop:
         made["List-Unsubscribe"] = f"<{message.stop}>"
-        made["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
+        if message.stop.startswith("https:"):  # RFC 8058 has no other
+            made["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
     made.set_content(message.text, cte="base64")
     made.add_alternative(message.html, subtype="html", cte="base64")
     made.set_boundary(f"part.{message.mark}")

@@ -5,8 +5,9 @@ with the last lines of the log, paired by `rid`. `push` is Uptime Kuma's: `?stat
 the start.
 
 The address is the operator's own and may well be in the operator's own network, so it is asked by a client
-of its own and not through the guarded Fetcher, which is for addresses that strangers typed. It is a secret
-(who has it can silence the alarm) and never shown. A ping that fails fails nothing.
+of its own and not through the guarded Fetcher, which is for addresses that strangers typed; it has its own
+proxy, if any. It is a secret (who has it can silence the alarm) and never shown. A ping that fails fails
+nothing.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ class Pulse:
 
     def __init__(self, monitor: Monitor, rid: str) -> None:
         self._url = monitor.ping_url.get_secret_value() if monitor.ping_url else None
+        self._proxy = monitor.proxy or None
         self._is_push = monitor.kind == "push"
         self._rid = rid
 
@@ -70,7 +72,7 @@ class Pulse:
                 return
 
     def _ask(self, url: str, ending: str, said: str, status: str) -> None:
-        with httpx.Client(timeout=TIMEOUT, trust_env=False) as client:
+        with httpx.Client(timeout=TIMEOUT, trust_env=False, proxy=self._proxy) as client:
             if self._is_push:
                 last = said.rpartition("\n")[2][-SHORT:]
                 answer = client.get(_with(url, "", f"status={status}&msg={quote(last)}"))

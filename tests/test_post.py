@@ -5,6 +5,7 @@ import json
 import socket
 import ssl
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -49,6 +50,14 @@ def test_a_mail_carries_both_texts_and_says_how_to_end_it():
     assert [part.get_content_type() for part in got.iter_parts()] == ["text/plain", "text/html"]
     assert got.get_body(("plain",)).get_content().splitlines() == MESSAGE.text.splitlines()
     assert "مرحبا" in got.get_body(("html",)).get_content()
+
+
+def test_one_click_is_offered_over_a_secure_line_alone():
+    with mail_server() as box:
+        post("amal@rabat.example", box.port, replace(MESSAGE, stop="http://rabat.example/u"))
+    [got] = box.to("amal@rabat.example")
+    assert got["List-Unsubscribe"] == "<http://rabat.example/u>"
+    assert got["List-Unsubscribe-Post"] is None
 
 
 def test_an_address_to_end_it_stands_unbroken_on_its_line():

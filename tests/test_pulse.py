@@ -24,6 +24,19 @@ def test_a_monitor_hears_the_beginning_and_the_end_of_one_run():
     ]
 
 
+def test_a_monitor_is_reached_through_its_own_proxy_if_one_is_set():
+    with web_server() as (host, asked):
+        monitor = Monitor(ping_url="http://monitor.example/ping/abc", proxy=f"http://{host}")
+        Pulse(monitor, "7f3c").succeed("")
+    assert asked == [("POST", "http://monitor.example/ping/abc?rid=7f3c", "")]
+
+
+@pytest.mark.parametrize("proxy", ["proxy.example:3128", "socks5://proxy.example", "http://"])
+def test_a_proxy_without_an_address_is_refused(proxy):
+    with pytest.raises(ValueError, match=r"proxy\.example:3128"):
+        Monitor(proxy=proxy)
+
+
 def test_a_failure_goes_with_the_last_lines_of_the_log_and_no_more_than_fits():
     with web_server() as (host, asked):
         pulse(f"http://{host}/p").fail(["é" * MOST, "the disk is full"])
