@@ -89,7 +89,10 @@ def view(dossier: Dossier, config: Config, moment: Moment, owners: Owners) -> As
     """One association as a face shows it. Pure."""
     known = case(dossier, moment, owners)
     words = in_force(dossier.decisions, moment.now, moment.began)
-    rows = tuple(gap for gap in dossier.gaps if gap.first_seen <= moment.now)
+    # a code that an older or a newer version told of has no words here
+    rows = tuple(
+        gap for gap in dossier.gaps if gap.first_seen <= moment.now and gap.code in catalogue().entries
+    )
     shown = [gap for gap in rows if not any(waives(word, gap) for word in words)]
     return AssociationView(
         association=dossier.association,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 
+from auditor.catalogue import catalogue
 from auditor.conclude import assembled
 from auditor.config import Config
 from auditor.refresh import NOBODY
@@ -62,7 +63,7 @@ def _waiting(store: Store, reply: Reply) -> Waiting:
 
 
 def _gap(store: Store, reply: Reply) -> Gap | None:
-    if not reply.code:
+    if reply.code not in catalogue().entries:
         return None
     rows = list(store.gaps(reply.association, channel=reply.channel, code=reply.code))
     return rows[-1] if rows else None

@@ -85,9 +85,21 @@ def test_a_token_stands_in_no_log_whatever_breaks(app, monkeypatch, caplog):
     assert way.removeprefix("/r/") not in caplog.text
 
 
-def test_a_report_needs_a_letter(app):
+def test_without_a_cookie_a_report_says_how_it_opens_and_not_that_it_ended(app):
     with browsing(app) as client:
-        assert client.get("/fr/report").status_code == 410
+        answer = client.get("/fr/report")
+    assert answer.status_code == 401
+    assert "Votre rapport s’ouvre par votre propre lien" in answer.text
+
+
+def test_a_browser_keeps_its_cookie_for_as_long_as_the_letter_was_renewed(app):
+    moment = [NOW]
+    with browsing(app, lambda: moment[0]) as client:
+        client.get(made(app, days=2))
+        moment[0] = NOW + timedelta(days=1)
+        app.store.renew_letters("nour", NOW + timedelta(days=9), moment[0])
+        kept = client.get("/fr/report").headers["set-cookie"]
+    assert f"Max-Age={8 * 86400}" in kept
 
 
 def test_a_new_letter_ends_the_older_ones_unless_they_are_kept(app):

@@ -76,8 +76,8 @@ def test_whoever_holds_a_letter_cannot_have_it_sent_to_everybody(app, client):
 
 def test_without_a_letter_nobody_asks_for_it(app):
     with browsing(app) as stranger:
-        assert stranger.get("/fr/report/monthly").status_code == 410
-        assert stranger.post("/fr/report/monthly", data={"address": AMAL}).status_code == 410
+        assert stranger.get("/fr/report/monthly").status_code == 401
+        assert stranger.post("/fr/report/monthly", data={"address": AMAL}).status_code == 401
     assert wishes(app) == []
 
 

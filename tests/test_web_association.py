@@ -9,7 +9,7 @@ from small import START, link, night_of, opened, register, steps
 from auditor import eyes
 from auditor.night import run
 from probes.model import Ask, Reason, absent
-from storage.model import Association, Decision, DecisionKind
+from storage.model import Association, Decision, DecisionKind, Gap
 
 NOW = night_of(3) + timedelta(hours=8)
 NOUR, SITE = link("nour", "facebook", "nour"), link("nour", "website", "nour")
@@ -52,6 +52,17 @@ async def test_each_account_has_its_standing_and_the_way_to_its_evidence(app, la
         told = page(client, f"/{language}/associations/nour")
     for row in (NOUR, SITE):
         assert f'href="/{language}/associations/nour/accounts/{number(app, row.typed)}"' in told
+
+
+@pytest.mark.parametrize(
+    "path", ["/fr/", "/fr/gaps", "/fr/associations", "/fr/associations/nour", "/fr/meeting"]
+)
+async def test_a_gap_of_which_this_version_knows_nothing_breaks_no_page(app, path):
+    await run(app, night_of(4))
+    old = Gap("nour", "facebook", "retired_rule", "high", START, 3, START)
+    app.store.put_derived(gaps=[old])
+    with browsing(app, NOW + timedelta(days=1)) as client:
+        assert client.get(path).status_code == 200
 
 
 async def test_a_mark_says_on_hovering_what_it_means_without_any_markup(app):

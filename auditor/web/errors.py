@@ -39,6 +39,13 @@ def page(scope: Scope, config: Config, status: int, now: datetime) -> HTMLRespon
     language = language_of(scope, config)
     words = words_of(language)
     title, said = {
+        401: (
+            words.say("Your report opens by your own link"),
+            words.say(
+                "Please open the link you were sent once more. If you have just done so, let your browser "
+                "keep cookies for this page."
+            ),
+        ),
         403: (words.say("This is not allowed"), words.say("You may not do this, or not from here.")),
         404: (
             words.say("There is no such page"),

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated
 
-from fastapi import Depends, HTTPException, Request
+from fastapi import Depends, HTTPException, Request, Response
 
 from auditor.letters import opened
 from auditor.web.asked import Asked, Page
@@ -30,9 +31,23 @@ class Reading:
         return f"{public}/r/{self.token}" if public else ""
 
 
+def let_in(answer: Response, request: Request, token: str, until: datetime) -> Response:
+    """The answer, which has the browser keep a letter's token as long as it opens the report."""
+    state = request.app.state
+    secure = state.app.config.web.public_url.startswith("https:") and not request.scope["home"]
+    seconds = int((until - state.clock()).total_seconds())
+    answer.set_cookie(LETTER, token, max_age=seconds, httponly=True, samesite="lax", secure=secure)
+    return answer
+
+
 def reader(request: Request, asked: Page) -> Reading:
-    """Whose report may be read here: 410 without a letter that holds, whatever is wrong with it."""
-    token = request.cookies.get(LETTER, "")
+    """Whose report may be read here: 410 without a letter that holds, whatever is wrong with it.
+
+    401 without any: a browser that keeps no cookies, or a program that makes a preview of the link.
+    """
+    token = request.cookies.get(LETTER)
+    if token is None:
+        raise HTTPException(401, headers={"www-authenticate": "Letter"})
     letter = opened(asked.app.store, token, asked.now) if token else None
     if letter is None:
         raise HTTPException(410)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Request, Response
-from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi.responses import RedirectResponse
 
 from auditor import replies
 from auditor.letters import opened
@@ -13,7 +13,7 @@ from auditor.replies import Refusal, RefusalError
 from auditor.view import AssociationView
 from auditor.web import errors
 from auditor.web.association import found
-from auditor.web.reader import LETTER, Reader, Reading
+from auditor.web.reader import Reader, Reading, let_in
 
 router = APIRouter()
 
@@ -27,21 +27,18 @@ def enter(request: Request, token: str) -> Response:
     association = state.app.store.association(letter.association) if letter else None
     if letter is None or association is None:
         return errors.page(request.scope, state.app.config, 410, now)
-    answer = RedirectResponse(f"/{association.language}/report", 303)
-    secure = state.app.config.web.public_url.startswith("https:") and not request.scope["home"]
-    seconds = int((letter.expires_at - now).total_seconds())
-    answer.set_cookie(LETTER, token, max_age=seconds, httponly=True, samesite="lax", secure=secure)
-    return answer
+    return let_in(RedirectResponse(f"/{association.language}/report", 303), request, token, letter.expires_at)
 
 
 @router.get("/{language}/report")
-def report(reading: Reader, said: bool = False, refused: Refusal | None = None) -> HTMLResponse:
-    """The report, to be read and answered."""
+def report(request: Request, reading: Reader, said: bool = False, refused: Refusal | None = None) -> Response:
+    """The report, to be read and answered. Its cookie holds as long as the letter, which may be renewed."""
     asked, view = reading.asked, _view(reading)
     assert reading.letter.id is not None
     asked.app.store.letter_opened(reading.letter.id, asked.now)
     answers = list(asked.app.store.replies(view.association.id))
-    return asked.report(view, replies=answers, thanked=said, refused=refused, address=reading.address)
+    shown = asked.report(view, replies=answers, thanked=said, refused=refused, address=reading.address)
+    return let_in(shown, request, reading.token, reading.letter.expires_at)
 
 
 @router.get("/{language}/report.pdf")
