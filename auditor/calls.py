@@ -29,10 +29,10 @@ class Call:
     promised: tuple[FollowUp, ...] = ()
 
 
-def calls(store: Store, config: Config, chosen: Chosen, now: datetime) -> Iterator[Call]:
-    """Whom to call of those that are chosen, the most pressing first, at most `MOST`."""
+def calls(store: Store, config: Config, chosen: Chosen, now: datetime, *, most: int = MOST) -> Iterator[Call]:
+    """Whom to call of those that are chosen, the most pressing first, so many at most."""
     refresh(store, config, now)
-    pressing = store.summaries({*chosen.facets, "gaps"}, search=chosen.words, limit=MOST)
+    pressing = store.summaries({*chosen.facets, "gaps"}, search=chosen.words, limit=most)
     for row in pressing.rows:
         association = store.association(row.id)
         if association is not None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from auditor.calls import Call, calls
+from auditor.calls import MOST, Call, calls
 from auditor.chosen import Chosen
 from auditor.config import Config
 from auditor.coverage import Coverage, counted
@@ -50,9 +50,11 @@ class Pack:
         return self.associations - (self.told.facets.get(NOTHING_OPEN, 0) if self.told else 0)
 
 
-def pack(store: Store, config: Config, chosen: Chosen, since: datetime, now: datetime) -> Pack:
-    """The pack of the associations that are chosen. `since` is the beginning of a day, UTC."""
-    called = tuple(calls(store, config, chosen, now))
+def pack(
+    store: Store, config: Config, chosen: Chosen, since: datetime, now: datetime, *, most: int = MOST
+) -> Pack:
+    """The pack of the associations that are chosen, with so many calls. `since` is a day's beginning, UTC."""
+    called = tuple(calls(store, config, chosen, now, most=most))
     told = sums(store, chosen, since)
     return Pack(told, tuple(counted(told.facets, config)) if told else (), called)
 

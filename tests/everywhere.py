@@ -43,7 +43,7 @@ ASKED = {
         *("kept=moved", "kept=waive", "kept=withdraw", "done=renewed", "done=revoked"),
     ),
     "letters": ("q=nour", "q=nobody"),
-    "meeting": ("tag=nobody", "since=2026-11-02"),
+    "meeting": ("tag=nobody", "since=2026-11-02", "calls=25"),
     "trail": ("association=nour", "association=nobody"),
     "registry": ("taken=1",),
 }

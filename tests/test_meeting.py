@@ -1,6 +1,8 @@
 """The meeting pack: the figures of the overview, what changed, and whom to call first."""
 
+import asyncio
 import io
+import re
 from collections import Counter
 from datetime import date, datetime, timedelta
 
@@ -116,7 +118,7 @@ def test_a_region_or_a_tag_narrows_the_pack(app, query, named):
     assert {name for name in ("nour", "bare") if f'/fr/associations/{name}"' in page} == named
 
 
-def test_the_most_pressing_come_first_and_no_pack_is_endless(app, monkeypatch):
+def test_the_most_pressing_come_first_and_no_pack_is_endless(app):
     seen = overview(app.store, app.config, LATER).associations
     pressing = sorted(seen, key=lambda view: urgency(view.gaps))
     called = list(calls.calls(app.store, app.config, Chosen(), LATER))
@@ -124,8 +126,7 @@ def test_the_most_pressing_come_first_and_no_pack_is_endless(app, monkeypatch):
     assert [[gap.code for gap in call.reasons] for call in called] == [
         [gap.code for gap in view.gaps[: calls.REASONS]] for view in pressing
     ]
-    monkeypatch.setattr(calls, "MOST", 1)
-    pack = meeting.pack(app.store, app.config, Chosen(), START, LATER)
+    pack = meeting.pack(app.store, app.config, Chosen(), START, LATER, most=1)
     assert (len(pack.calls), pack.waiting) == (1, 2)
 
 
@@ -176,6 +177,27 @@ def test_what_was_promised_and_for_when_stands_beside_the_call(app):
     assert "1 avril 2026" in page
     book = load_workbook(io.BytesIO(got(app, "/fr/meeting.xlsx").content))
     assert any(cell.value == datetime(2026, 4, 1) for row in book.worksheets[0].rows for cell in row)  # noqa: DTZ001 - Excel has no zones
+
+
+def test_a_pack_has_ten_calls_unless_more_are_asked_for_and_its_workbook_has_all(app):
+    more = [Association(f"more{number}", f"More {number}") for number in range(12)]
+    app.store.save_registry([*app.store.associations(), *more], [NOUR, SITE], LATER)
+    asyncio.run(run(app, night_of(2)))
+    with browsing(app, night_of(2) + timedelta(hours=6)) as client:
+        pages = [client.get(f"/en/meeting{query}").text for query in ("", "?calls=25", "?calls=51")]
+        book = load_workbook(io.BytesIO(client.get("/en/meeting.xlsx").content))
+    assert [len(set(re.findall(r"/en/associations/(\w+)", page))) for page in pages] == [10, 14, 0]
+    assert book.worksheets[0].max_row == 1 + 14
+
+
+def test_a_pack_begins_at_the_day_that_was_kept_as_the_last_meeting(app):
+    with browsing(app, LATER) as client:
+        assert 'name="since" value="2026-01-31"' in client.get("/en/meeting").text
+        client.get("/en/changes?since=2026-02-20&meeting=true")
+        page = client.get("/en/meeting").text
+        assert 'name="since" value="2026-02-20"' in page
+        assert "since=2026-02-20" in re.search(r'href="([^"]*meeting.xlsx[^"]*)"', page)[1]
+        assert 'name="since" value="2026-03-01"' in client.get("/en/meeting?since=2026-03-01").text
 
 
 def test_a_day_that_is_none_is_refused(app):

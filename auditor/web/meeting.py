@@ -7,7 +7,7 @@ from dataclasses import asdict
 from datetime import date, timedelta
 from typing import Annotated
 
-from fastapi import APIRouter, Form
+from fastapi import APIRouter, Cookie, Form, Query
 from fastapi.responses import HTMLResponse, StreamingResponse
 from markupsafe import Markup
 from pydantic import BaseModel, ConfigDict, Field
@@ -19,14 +19,20 @@ from auditor.export import Export
 from auditor.summary import place
 from auditor.web import filters
 from auditor.web.asked import Asked, Page
+from auditor.web.changes import MEETING, day_of
 from auditor.web.exports import Day, Filter, Since, attached, midnight
 
 router = APIRouter()
 
-SHOWN = 8
+SHOWN = 4
 """Kinds of points that opened or were settled, the most frequent first; a page has no room for all."""
 LATELY = timedelta(days=30)
-"""How far back a pack looks unless a day is named: meetings are monthly."""
+"""How far back a pack looks unless a day is named or kept: meetings are monthly."""
+
+
+CALLS = (10, 25, MOST)
+"""How many calls a pack may have; with the first, it is one sheet of paper."""
+Calls = Annotated[int, Field(ge=1, le=MOST)]
 
 
 class Printing(BaseModel):
@@ -42,31 +48,40 @@ class Printing(BaseModel):
     state: str = ""
     q: str = ""
     since: Day = None
+    calls: Calls = CALLS[0]
     who: str = Field(min_length=1, max_length=100)
 
 
 @router.get("/{language}/meeting")
-def page(asked: Page, chosen: Filter, since: Since = None) -> HTMLResponse:
-    """The pack to look at and to print."""
-    return _page(asked, _wanted(asked, chosen, since))
+def page(
+    asked: Page,
+    chosen: Filter,
+    since: Since = None,
+    calls: Annotated[Calls, Query()] = CALLS[0],
+    last: Annotated[str, Cookie(alias=MEETING)] = "",
+) -> HTMLResponse:
+    """The pack to look at and to print. `last` is the day that was kept as that of the last meeting."""
+    return _page(asked, _wanted(asked, chosen, since or day_of(last)), calls)
 
 
 @router.post("/{language}/meeting")
 def with_codes(asked: Page, form: Annotated[Printing, Form()]) -> HTMLResponse:
     """The same with new links as QR codes. A link is shown once, so the answer itself has them."""
-    chosen = Chosen(**form.model_dump(exclude={"since", "who"}))
+    chosen = Chosen(**form.model_dump(exclude={"since", "calls", "who"}))
     app = asked.app
 
     def code_of(association: str) -> Markup:
         _, address = letters.made(app.store, app.config, association, form.who, asked.now)
         return qr.code(address)
 
-    return _page(asked, _wanted(asked, chosen, form.since), code_of)
+    return _page(asked, _wanted(asked, chosen, form.since), form.calls, code_of)
 
 
-def _page(asked: Asked, wanted: Export, code_of: Callable[[str], Markup] | None = None) -> HTMLResponse:
+def _page(
+    asked: Asked, wanted: Export, most: int, code_of: Callable[[str], Markup] | None = None
+) -> HTMLResponse:
     assert wanted.since is not None
-    pack = meeting.pack(asked.app.store, asked.app.config, wanted.chosen, wanted.since, asked.now)
+    pack = meeting.pack(asked.app.store, asked.app.config, wanted.chosen, wanted.since, asked.now, most=most)
     told = {**asdict(wanted.chosen), "since": wanted.since.date().isoformat()}
     return asked.page(
         "meeting.html",
@@ -78,15 +93,21 @@ def _page(asked: Asked, wanted: Export, code_of: Callable[[str], Markup] | None 
         tags=filters.groups(asked, "tag"),
         sheet=filters.way(asked.link.page("meeting.xlsx"), told),
         titles=meeting.titles,
-        most=MOST,
+        most=most,
+        choices=CALLS,
         shown=SHOWN,
     )
 
 
 @router.get("/{language}/meeting.xlsx")
-def workbook(asked: Page, chosen: Filter, since: Since = None) -> StreamingResponse:
-    """The pack as a workbook of three sheets."""
-    wanted = _wanted(asked, chosen, since)
+def workbook(
+    asked: Page,
+    chosen: Filter,
+    since: Since = None,
+    last: Annotated[str, Cookie(alias=MEETING)] = "",
+) -> StreamingResponse:
+    """The pack as a workbook of three sheets, with all calls."""
+    wanted = _wanted(asked, chosen, since or day_of(last))
     return attached(wanted, export.stream(wanted, asked.app, asked.now), asked)
 
 
