@@ -94,7 +94,7 @@ def give_table(
 
     `say_as` tells of a column how its codes are said. Names last: terminals do no bidi.
     """
-    cells = [[one_line(cell) for cell in row] for row in rows]
+    cells = [[one_line(stamp(cell) if isinstance(cell, datetime) else cell) for cell in row] for row in rows]
     if is_terminal():
         told = {"channel": words.channel, **say_as}
         sayings = [told.get(column, str) for column in columns]

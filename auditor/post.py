@@ -69,7 +69,6 @@ def mail(message: Message, sender: str, to: str, name: str = "") -> EmailMessage
     made["Subject"] = message.subject
     made["Date"] = format_datetime(message.at)
     made["Message-ID"] = f"<{message.mark}@{sender.rpartition('@')[2]}>"
-    made["Content-Language"] = message.language
     made["Auto-Submitted"] = "auto-generated"
     if message.stop:
         made["List-Unsubscribe"] = f"<{message.stop}>"
@@ -77,6 +76,7 @@ def mail(message: Message, sender: str, to: str, name: str = "") -> EmailMessage
             made["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
     made.set_content(message.text, cte="base64")
     made.add_alternative(message.html, subtype="html", cte="base64")
+    made["Content-Language"] = message.language  # before, it would have gone into the first part
     made.set_boundary(f"part.{message.mark}")
     return made
 

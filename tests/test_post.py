@@ -44,6 +44,7 @@ def test_a_mail_carries_both_texts_and_says_how_to_end_it():
     assert got["Date"].datetime == AT
     assert got["Message-ID"] == "<digest.2026-11-25.0f3a@rabat.example>"
     assert got["Auto-Submitted"] == "auto-generated"
+    assert got["Content-Language"] == "ar"
     assert got["List-Unsubscribe"] == f"<{MESSAGE.stop}>"
     assert got["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
     assert got.get_content_type() == "multipart/alternative"
