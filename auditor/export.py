@@ -75,7 +75,8 @@ def seen(asked: Export, app: App, now: datetime) -> Seen:
     last = app.store.last_night(NightState.DONE) if asked.since is None else None
     since = last.started_at if last else asked.since
     called = calls(app.store, app.config, asked.chosen, now) if asked.kind == "meeting" else ()
-    return Seen(_Views(app, asked.chosen, now), app.config, since, called)
+    language = asked.words.language if asked.words and asked.format != "json" else None
+    return Seen(_Views(app, asked.chosen, now), app.config, since, called, language)
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,7 +91,7 @@ def _items(seen: Seen) -> Iterator[Item]:
         about, due = call.association, [one.due for one in call.promised if one.due]
         yield {
             "association": about.id,
-            "name": about.name,
+            "name": seen.named(about),
             "region": about.region,
             "city": about.city,
             "phone": about.phone,

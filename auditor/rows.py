@@ -16,7 +16,7 @@ from auditor.coverage import Coverage, coverage, covered
 from auditor.faces import Item, account_item, gap_item, instant
 from auditor.view import AssociationView
 from auditor.wording import Wording
-from storage.model import Gap
+from storage.model import Association, Gap
 
 Cell = str | int | float | date | None
 Row = list[Cell]
@@ -35,13 +35,18 @@ class Column:
 class Seen:
     """What rows are made of: the associations, the configuration, since when changes are told, whom to call.
 
-    `views` are read anew each time they are gone through.
+    `views` are read anew each time they are gone through. In a `language` associations have their name in it.
     """
 
     views: Iterable[AssociationView]
     config: Config
     since: datetime | None = None
     calls: Iterable[Call] = ()
+    language: str | None = None
+
+    def named(self, association: Association) -> str:
+        """What an association is called."""
+        return association.shown(self.language) if self.language else association.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +84,7 @@ def _associations(seen: Seen) -> Iterator[Item]:
         about, score = view.association, view.score
         yield {
             "association": about.id,
-            "name": about.name,
+            "name": seen.named(about),
             "region": about.region,
             "city": about.city,
             "tags": list(about.tags),
@@ -98,14 +103,14 @@ def _associations(seen: Seen) -> Iterator[Item]:
 
 
 def _gaps(seen: Seen) -> Iterator[Item]:
-    return (gap_item(gap, view.association.name) for view in seen.views for gap in view.gaps)
+    return (gap_item(gap, seen.named(view.association)) for view in seen.views for gap in view.gaps)
 
 
 def _accounts(seen: Seen) -> Iterator[Item]:
     for view in seen.views:
         about = view.association
         yield from (
-            {"association": about.id, "name": about.name, **account_item(one)} for one in view.accounts
+            {"association": about.id, "name": seen.named(about), **account_item(one)} for one in view.accounts
         )
 
 
@@ -133,7 +138,7 @@ def _changes(seen: Seen) -> Iterator[Item]:
     for view in seen.views:
         for change, gap in moved(view, seen.since):
             at = gap.opened_at if change == "opened" else gap.closed_at
-            told = gap_item(gap, view.association.name)
+            told = gap_item(gap, seen.named(view.association))
             yield {"change": change, "at": instant(at), **told}
 
 

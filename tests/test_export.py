@@ -192,3 +192,16 @@ def test_a_long_arabic_name_and_controls_break_no_format(tmp_path):
     for form in FORMATS:
         assert told(small, "associations", form, words=Wording("ar"))
     small.store.close()
+
+
+@pytest.mark.parametrize("kind", ["associations", "gaps", "accounts", "changes", "meeting"])
+def test_in_a_language_an_association_has_the_name_that_its_pages_show_in_it(app, kind):
+    named = Association("amal", "Amal", name_ar="جمعية الأمل", name_fr="Association Amal")
+    app.store.save_registry([named], [AMAL], LATER, whole=False)
+    since = START - timedelta(days=1)
+    french, plain_keys = (
+        told(app, kind, words=words, since=since).decode() for words in (Wording("fr"), None)
+    )
+    assert ",Association Amal," in french
+    assert ",Amal," in plain_keys
+    assert "Association Amal" not in told(app, kind, "json", words=Wording("fr"), since=since).decode()
