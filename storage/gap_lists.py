@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from sqlalchemy import ColumnElement, Connection, FromClause, Select, case, func, or_, select, true
 
@@ -16,7 +17,7 @@ from storage.lists import CAP, WALKED
 from storage.model import SEVERITIES, Gap
 from storage.read_tables import FACET, SUMMARY, TALLY
 from storage.stale import AT_ONCE
-from storage.summary import GapPage, ListedGap, Summary
+from storage.summary import GapPage, GapSort, ListedGap, Summary
 from storage.tables import GAP
 
 Which = Literal["opened", "closed"]
@@ -38,17 +39,17 @@ class GapLists:
         channel: str | None = None,
         severity: str | None = None,
         region: str | None = None,
+        sort: GapSort = "severity",
         after: str | None = None,
         limit: int = 50,
     ) -> GapPage:
-        """The open gaps that faces show, the gravest first, then by association."""
+        """The open gaps that faces show: the gravest first, then by association, or the newest first."""
         asked = _Asked(*clean((code, channel, severity, region)))
         with self._database.reading() as connection:
             query, count, is_exact = asked.found(connection)
-            query = query.where(*_behind(asked.order, cursor.read(after, GRAVEST)))
-            rows = connection.execute(query.order_by(*asked.order).limit(limit + 1)).all()
-        ends = [cursor.written((row.rank, row.association, row.id)) for row in rows[:limit]]
-        return _page(rows, limit, ends, (count, is_exact))
+            order: _Order = _Newest(is_exact) if sort == "newest" else _Gravest(asked.order)
+            rows = connection.execute(order.behind(query, after).limit(limit + 1)).all()
+        return _page(rows, limit, [order.end(row) for row in rows[:limit]], (count, is_exact))
 
     def changes(
         self, since: datetime, which: Which = "opened", *, after: str | None = None, limit: int = 50
@@ -205,12 +206,47 @@ def _listed() -> Select[Any]:
     return select(*GAP_COLUMNS, GAP.c.rank, SUMMARY.c.summary).select_from(joined)
 
 
-def _behind(order: tuple[Any, Any, Any], key: tuple[Any, ...]) -> Iterator[ColumnElement[bool]]:
-    rank, association, number = order
-    grave, name, last = min(key[0], len(SEVERITIES)), key[1], min(key[2], LAST_ROW)
-    yield rank >= grave
-    inner = (association > name) | ((association == name) & (number > last))
-    yield or_(rank > grave, inner)
+class _Order(Protocol):
+    """An order of gaps, in which a page goes on behind the end of the one before."""
+
+    def behind(self, query: Select[Any], after: str | None) -> Select[Any]: ...
+
+    def end(self, row: Any) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Gravest:
+    """By severity, association and row. `by` are these columns, as the query is to order by them."""
+
+    by: tuple[Any, Any, Any]
+
+    def behind(self, query: Select[Any], after: str | None) -> Select[Any]:
+        rank, association, number = self.by
+        key = cursor.read(after, GRAVEST)
+        grave, name, last = min(key[0], len(SEVERITIES)), key[1], min(key[2], LAST_ROW)
+        inner = (association > name) | ((association == name) & (number > last))
+        return query.where(rank >= grave, or_(rank > grave, inner)).order_by(*self.by)
+
+    def end(self, row: Any) -> str:
+        return cursor.written((row.rank, row.association, row.id))
+
+
+@dataclass(frozen=True, slots=True)
+class _Newest:
+    """By when they opened. Few are sorted whole; where there are more, the order's own index is walked."""
+
+    is_few: bool
+
+    def behind(self, query: Select[Any], after: str | None) -> Select[Any]:
+        moment, last = cursor.read(after, (FAR.isoformat(), LAST_ROW))
+        upto, number = _moment(moment), min(last, LAST_ROW)
+        # an expression, so that no index of all gaps is walked where a few are asked for
+        at = case((GAP.c.id > 0, GAP.c.opened_at)) if self.is_few else GAP.c.opened_at
+        found = query.where(at <= upto, or_(at < upto, GAP.c.id < number))
+        return found.order_by(at.desc(), GAP.c.id.desc())
+
+    def end(self, row: Any) -> str:
+        return cursor.written((row.opened_at.isoformat(), row.id))
 
 
 def _moment(text: str) -> datetime:

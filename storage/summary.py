@@ -11,6 +11,7 @@ from probes.model import Reason, Scalar
 from storage.model import Gap
 
 Sort = Literal["urgency", "name", "changed"]
+GapSort = Literal["severity", "newest"]
 """Who is to be called first; by name; whose gaps opened or closed last first."""
 
 NETWORK = ""

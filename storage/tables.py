@@ -195,6 +195,7 @@ class GapTable(SQLModel, table=True):
         Index(None, "shown", "code", "rank", "association", "id"),
         Index(None, "shown", "channel", "rank", "association", "id"),
         Index(None, "shown", "code", "channel", "rank", "association", "id"),
+        Index(None, "shown", "opened_at", "id"),
         Index(None, "told", "rank", "opened_at", "id"),
         Index(None, "told", "rank", "closed_at", "id"),
     )

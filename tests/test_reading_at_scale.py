@@ -70,6 +70,7 @@ def test_no_list_of_gaps_reads_a_whole_table(store, monkeypatch, cap, how):
     monkeypatch.setattr("storage.gap_lists.CAP", cap)
     with plans(store) as told:
         store.told_gaps(**how)
+        store.told_gaps(sort="newest", **how)
         store.changes(NOW)
         store.changes(NOW, "closed")
     assert whole(told) == []

@@ -298,6 +298,26 @@ async def test_gaps_are_listed_the_gravest_first_and_by_what_is_asked(app):
     assert app.store.told_gaps(severity="no such").rows == ()
 
 
+@pytest.mark.parametrize("cap", [0, 5000])
+@pytest.mark.parametrize("how", [{}, {"channel": "facebook"}, {"region": "Nord"}], ids=str)
+async def test_gaps_are_listed_the_newest_first_page_by_page(app, monkeypatch, cap, how):
+    monkeypatch.setattr("storage.gap_lists.CAP", cap)
+    peopled(app)
+    await nights(app, {}, {SITE.typed: "wide"}, {SITE.typed: "wide"})
+    refresh(app.store, app.config, LATER)
+    told, after = [], None
+    while after is not None or not told:
+        page = app.store.told_gaps(sort="newest", after=after, limit=2, **how)
+        told += [(row.gap.opened_at, row.gap.id) for row in page.rows]
+        after = page.next
+        if after is None:
+            break
+    every = app.store.told_gaps(limit=1000, **how).rows
+    assert told == sorted(((row.gap.opened_at, row.gap.id) for row in every), reverse=True)
+    assert len({day for day, _ in told}) > 1 or "channel" in how
+    assert app.store.told_gaps(sort="newest", after="nonsense", **how).rows
+
+
 def by_id(gaps):
     return sorted(gaps, key=lambda gap: gap.id)
 

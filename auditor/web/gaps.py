@@ -14,6 +14,7 @@ from auditor.summary import place
 from auditor.web import filters
 from auditor.web.asked import Asked, Page
 from auditor.web.filters import way
+from storage.summary import GapSort
 
 router = APIRouter()
 
@@ -37,18 +38,22 @@ def page(
     channel: Text = "",
     severity: Text = "",
     region: Text = "",
+    sort: Text = "",
     after: Text = "",
 ) -> HTMLResponse:
     """The gaps that are asked for, fifty a page, and how many associations have each."""
+    order: GapSort = "newest" if sort == "newest" else "severity"
     rows = asked.read.told_gaps(
         code=gap or None,
         channel=channel or None,
         severity=severity or None,
         region=place(region) if region else None,
+        sort=order,
         after=after or None,
     )
     here = asked.link.page("gaps")
     told = {"gap": gap, "channel": channel, "severity": severity, "region": place(region)}
+    ordered = {**told, "sort": "" if order == "severity" else order}
     return asked.page(
         "gaps.html",
         chosen=told,
@@ -58,9 +63,14 @@ def page(
         regions=filters.groups(asked, "region"),
         found=rows,
         counts=sorted(_counts(asked, region), key=lambda one: -one.count),
-        chips=filters.chips(here, told, asked.words),
-        first=way(here, told) if after else "",
-        next=way(here, {**told, "after": rows.next}) if rows.next else "",
+        sort=order,
+        orders=[
+            ("severity", asked.words.say("the gravest first")),
+            ("newest", asked.words.say("the newest first")),
+        ],
+        chips=filters.chips(here, ordered, asked.words),
+        first=way(here, ordered) if after else "",
+        next=way(here, {**ordered, "after": rows.next}) if rows.next else "",
         sheets=filters.sheets(asked, ("gaps",), {**told, "severity": ""}),
     )
 

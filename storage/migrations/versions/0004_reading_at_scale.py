@@ -101,6 +101,9 @@ def upgrade() -> None:
             unique=False,
         )
         batch_op.create_index(
+            batch_op.f("ix_gap_shown_opened_at_id"), ["shown", "opened_at", "id"], unique=False
+        )
+        batch_op.create_index(
             batch_op.f("ix_gap_told_rank_closed_at_id"), ["told", "rank", "closed_at", "id"], unique=False
         )
         batch_op.create_index(
@@ -112,6 +115,7 @@ def downgrade() -> None:
     with op.batch_alter_table("gap", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_gap_told_rank_opened_at_id"))
         batch_op.drop_index(batch_op.f("ix_gap_told_rank_closed_at_id"))
+        batch_op.drop_index(batch_op.f("ix_gap_shown_opened_at_id"))
         batch_op.drop_index(batch_op.f("ix_gap_shown_rank_association_id"))
         batch_op.drop_index(batch_op.f("ix_gap_shown_code_rank_association_id"))
         batch_op.drop_index(batch_op.f("ix_gap_shown_code_channel_rank_association_id"))
