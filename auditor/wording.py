@@ -27,6 +27,8 @@ from probes.model import Activity, Precision, Scalar
 NOTHING = "—"
 ANY = "…"
 """Stands for whatever channel in a gap's title."""
+SHORT = {"fr": "fr"}
+"""Whose short months are another locale's: CLDR's Morocco shortens mars to "mar." and juin to "jui."."""
 DATES = frozenset({"since", "checked_at", "last_date", "expires_on"})
 AGES = frozenset({"age", "limit"})
 ALIASES = {"target": "kind", "raw": "typed", "other_org": "other", "links": "urls", "size": "bytes"}
@@ -144,14 +146,18 @@ class Wording:
 
     def day(self, when: date) -> str:
         """A day of a year that is known, short: "12 نونبر"."""
-        return str(format_skeleton("MMMd", when, locale=self.locale))
+        return self._ordinal(str(format_skeleton("MMMd", when, locale=SHORT.get(self.language, self.locale))))
 
     def date(self, day: date | datetime | str | None) -> str:
         """A day, long: "20 غشت 2024". An ISO text is read first; nothing gives a dash."""
         if not day:
             return NOTHING
         when = date.fromisoformat(day[:10]) if isinstance(day, str) else day
-        return str(format_date(when, "long", locale=self.locale))
+        return self._ordinal(str(format_date(when, "long", locale=self.locale)))
+
+    def _ordinal(self, day: str) -> str:
+        """The same day as French says the first of a month, which CLDR writes as any other: "1er mars"."""
+        return f"1er{day[1:]}" if self.language == "fr" and day.startswith("1 ") else day
 
     def time(self, moment: datetime, zone: str) -> str:
         """The time of day by the clocks of a zone: "02:35"."""

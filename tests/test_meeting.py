@@ -174,7 +174,7 @@ def test_what_was_promised_and_for_when_stands_beside_the_call(app):
     app.store.add_follow_up(line)
     page = got(app, "/fr/meeting").text
     assert "&lt;i&gt;une chaîne" in page
-    assert "1 avril 2026" in page
+    assert "1er avril 2026" in page
     book = load_workbook(io.BytesIO(got(app, "/fr/meeting.xlsx").content))
     assert any(cell.value == datetime(2026, 4, 1) for row in book.worksheets[0].rows for cell in row)  # noqa: DTZ001 - Excel has no zones
 

@@ -64,6 +64,19 @@ def test_dates_are_written_as_morocco_writes_them():
     assert Wording("en").date("2024-08-20") == "20 August 2024"
 
 
+def test_french_has_a_word_for_the_first_of_a_month():
+    french = Wording("fr")
+    assert [french.date(f"2026-03-{day}") for day in ("01", "11", "21")] == [
+        "1er mars 2026",
+        "11 mars 2026",
+        "21 mars 2026",
+    ]
+    assert french.day(datetime(2026, 3, 1, tzinfo=UTC)) == "1er mars"
+    assert french.moment(datetime(2026, 3, 1, 12, tzinfo=UTC), "Africa/Casablanca").startswith(
+        "1er mars 2026 à "
+    )
+
+
 def test_a_share_has_at_most_one_decimal_and_french_its_space():
     assert Wording("fr").percent(0.125) == "12,5\u00a0%"
     assert Wording("ar").percent(0.125) == "12,5%"

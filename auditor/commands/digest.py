@@ -132,7 +132,7 @@ def _sayings(words: Wording) -> Mapping[str, Saying]:
     return {
         "kind": partial(_kind, words),
         "outcome": partial(words.term, "delivery"),
-        "wanted": partial(words.term, "wanted"),
+        "wanted": partial(words.term, "truth"),
         "changed_at": lambda moment: moment[:10],
     }
 

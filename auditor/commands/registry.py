@@ -278,7 +278,9 @@ def _spoken(change: Change, words: Wording, zone: str) -> dict[str, str]:
 
     line = Line.of(change, "")
     before, after = line.values(words)
-    return {"at": words.moment(change.at, zone), "field": line.what(words), "before": before, "after": after}
+    who = words.label("actor", change.who) if change.who == "operator" else change.who
+    at, field = words.moment(change.at, zone), line.what(words)
+    return {"at": at, "who": who, "field": field, "before": before, "after": after}
 
 
 def _give_problems(problems: list[Problem], words: Wording) -> None:
