@@ -27,7 +27,7 @@ def test_every_change_stands_there_with_whose_it_was_in_the_readers_words(app):
     with browsing(app) as client:
         shown = client.get("/fr/registry/trail").text
         assert 'href="/fr/registry/trail"' in client.get("/fr/registry").text
-        assert "registry/trail?association=nour" in client.get("/fr/registry/nour%2F1").text
+        assert "registry/trail?association=nour" in client.get("/fr/registry/entry/nour%2F1").text
     assert "<del><bdi>personne</bdi></del>" in shown
     assert "<ins><bdi>bénévole</bdi></ins>" in shown
     assert "&lt;i&gt;Salma&lt;/i&gt;" in shown
