@@ -29,9 +29,20 @@ class Call:
     promised: tuple[FollowUp, ...] = ()
 
 
-def calls(store: Store, config: Config, chosen: Chosen, now: datetime, *, most: int = MOST) -> Iterator[Call]:
-    """Whom to call of those that are chosen, the most pressing first, so many at most."""
-    refresh(store, config, now)
+def calls(
+    store: Store,
+    config: Config,
+    chosen: Chosen,
+    now: datetime,
+    *,
+    most: int = MOST,
+    patience: int | None = None,
+) -> Iterator[Call]:
+    """Whom to call of those that are chosen, the most pressing first, so many at most.
+
+    Where more summaries are stale than `patience`, the old ones tell it (`auditor.refresh`).
+    """
+    refresh(store, config, now, most=patience)
     pressing = store.summaries({*chosen.facets, "gaps"}, search=chosen.words, limit=most)
     for row in pressing.rows:
         association = store.association(row.id)

@@ -16,6 +16,7 @@ from auditor.config import Config
 from auditor.coverage import Coverage, counted
 from auditor.faces import Item
 from auditor.officer import officer
+from auditor.refresh import A_FEW
 from auditor.rows import Column, Kind, Seen, day, fact, label
 from auditor.wording import Wording
 from storage.few import Kinds, Sums
@@ -54,7 +55,7 @@ def pack(
     store: Store, config: Config, chosen: Chosen, since: datetime, now: datetime, *, most: int = MOST
 ) -> Pack:
     """The pack of the associations that are chosen, with so many calls. `since` is a day's beginning, UTC."""
-    called = tuple(calls(store, config, chosen, now, most=most))
+    called = tuple(calls(store, config, chosen, now, most=most, patience=A_FEW))
     told = sums(store, chosen, since)
     return Pack(told, tuple(counted(told.facets, config)) if told else (), called)
 

@@ -6,16 +6,22 @@ Read again it changes nothing, whatever the language.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 
 from auditor.columns import AFTER, FACTS, LINKS, in_order
 from auditor.languages import TONGUES
 from auditor.officer import CODES, officer
-from auditor.sheet import to_xlsx
+from auditor.sheet import xlsx_pieces
 from auditor.wording import Wording
 from probes.cells import links_in
 from storage.model import AccountRow, Association
+from storage.store import Store
 
 Line = list[object]
+Cells = Mapping[str, list[str]]
+"""What an association lists in each column."""
+AT_ONCE = 500
+"""Associations whose links are asked for together."""
 USUAL = ("website", "facebook", "twitter", "linkedin", "youtube")
 """The channels whose columns are always there."""
 
@@ -24,19 +30,44 @@ def table(
     associations: Iterable[Association], accounts: Iterable[AccountRow], words: Wording | None = None
 ) -> Iterator[Line]:
     """The headings and a row for each association; English keys and codes where no words are given."""
+    held = _held(accounts)
+    entries = ((one, held.get(one.id, {})) for one in associations)
+    return _lines(entries, (cell for cells in held.values() for cell in cells.items()), words)
+
+
+def kept(store: Store, words: Wording | None = None) -> Iterator[Line]:
+    """The same of everybody whom the store lists, read as it is written, never held whole."""
+    cells = ((column or LINKS, typed) for column, typed in store.cells())
+    return _lines(_entries(store), cells, words)
+
+
+def _entries(store: Store) -> Iterator[tuple[Association, Cells]]:
+    waiting = store.associations()
+    while some := list(islice(waiting, AT_ONCE)):
+        held = _held(store.links_of([one.id for one in some]))
+        yield from ((one, held.get(one.id, {})) for one in some)
+
+
+def _held(accounts: Iterable[AccountRow]) -> dict[str, dict[str, list[str]]]:
     held: dict[str, dict[str, list[str]]] = {}
     for account in accounts:
         held.setdefault(account.association, {}).setdefault(account.column or LINKS, []).append(account.typed)
-    cells = {who: {column: _parted(typed) for column, typed in row.items()} for who, row in held.items()}
+    return held
+
+
+def _lines(
+    entries: Iterable[tuple[Association, Cells]],
+    cells: Iterable[tuple[str, list[str]]],
+    words: Wording | None,
+) -> Iterator[Line]:
     widths = dict.fromkeys(USUAL, 1)
-    for row in cells.values():
-        for column, parts in row.items():
-            widths[column] = max(widths.get(column, 1), len(parts))
+    for column, typed in cells:
+        widths[column] = max(widths.get(column, 1), len(_parted(typed)))
     channels = [*USUAL, *sorted(widths.keys() - {*USUAL})]
     columns = in_order([column for column in channels for _ in range(widths[column])])
     yield [heading(column, words) for column in columns]
-    for association in associations:
-        left = {column: iter(parts) for column, parts in cells.get(association.id, {}).items()}
+    for association, own in entries:
+        left = {column: iter(_parted(typed)) for column, typed in own.items()}
         yield [_cell(association, column, left, words) for column in columns]
 
 
@@ -56,8 +87,13 @@ def heading(column: str, words: Wording | None) -> str:
 
 def workbook(lines: Iterable[Line], words: Wording | None, *, right_to_left: bool) -> bytes:
     """The sheet as a workbook that offers what may stand in a cell."""
+    return b"".join(pieces(lines, words, right_to_left=right_to_left))
+
+
+def pieces(lines: Iterable[Line], words: Wording | None, *, right_to_left: bool) -> Iterator[bytes]:
+    """The same, piece by piece, never held whole."""
     title = words.say("Registry") if words else "registry"
-    return to_xlsx(lines, title=title, right_to_left=right_to_left, choices=_choices(words))
+    return xlsx_pieces(lines, title=title, right_to_left=right_to_left, choices=_choices(words))
 
 
 def _choices(words: Wording | None) -> dict[str, list[str]]:

@@ -217,15 +217,18 @@ def _doubled(value: object) -> object:
     return f"'{value}" if isinstance(value, str) and value[:1] == "'" and FORMULA.match(value) else value
 
 
-def to_xlsx(
+def to_xlsx(table: Iterable[Sequence[object]]) -> bytes:
+    """A table as a workbook (`auditor.workbook`) that is read as it was."""
+    return b"".join(xlsx_pieces(table))
+
+
+def xlsx_pieces(
     table: Iterable[Sequence[object]],
     *,
     title: str = "registry",
     right_to_left: bool = False,
     choices: Mapping[str, Sequence[str]] = MappingProxyType({}),
-) -> bytes:
-    """A table as a workbook (`auditor.workbook`) that is read as it was."""
-    out = io.BytesIO()
+) -> Iterator[bytes]:
+    """The same, piece by piece, for a table that need not be held."""
     rows = ([_doubled(cell) for cell in row] for row in table)
-    workbook.write(out, {title: rows}, right_to_left=right_to_left, choices=choices)
-    return out.getvalue()
+    return workbook.pieces({title: rows}, right_to_left=right_to_left, choices=choices)

@@ -41,10 +41,15 @@ def write(
     book.save(out)
 
 
-def pieces(tables: Mapping[str, Iterable[Row]], *, right_to_left: bool = False) -> Iterator[bytes]:
+def pieces(
+    tables: Mapping[str, Iterable[Row]],
+    *,
+    right_to_left: bool = False,
+    choices: Mapping[str, Sequence[str]] = MappingProxyType({}),
+) -> Iterator[bytes]:
     """The same as bytes, piece by piece, never held whole."""
     with TemporaryFile() as file:
-        write(file, tables, right_to_left=right_to_left)
+        write(file, tables, right_to_left=right_to_left, choices=choices)
         file.seek(0)
         yield from iter(partial(file.read, CHUNK), b"")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
 from datetime import datetime
+from itertools import groupby
 from typing import Any
 
 from sqlalchemy import Connection, Select, Table, delete, func, insert, select, update
@@ -13,7 +14,7 @@ from probes.model import Identity, Kind
 from storage import stale, trail
 from storage.changes import Changes, Comparison, Difference, Mark
 from storage.clean import clean, instant
-from storage.database import Database
+from storage.database import BATCH, Database
 from storage.model import AccountRow, Association, DecisionKind
 from storage.silence import Silence, unrepeated
 from storage.tables import ACCOUNT, ASSOCIATION, DECISION, WITHDRAWAL
@@ -119,6 +120,23 @@ class Registry:
         if not include_withdrawn:
             query = query.where(ACCOUNT.c.withdrawn_at.is_(None))
         return map(account_of, self._database.rows(query, ACCOUNT.c.id))
+
+    def links_of(self, associations: Collection[str]) -> list[AccountRow]:
+        """The links that these associations list, in the order they were first listed."""
+        here = ACCOUNT.c.association.in_(list(associations))
+        with self._database.reading() as connection:
+            rows = connection.execute(select(ACCOUNT).where(here, ACCOUNT.c.withdrawn_at.is_(None))).all()
+        return sorted(map(account_of, rows), key=lambda row: row.id or 0)
+
+    def cells(self) -> Iterator[tuple[str, list[str]]]:
+        """The column and the typed links of each cell of the registry, cell by cell."""
+        place = (ACCOUNT.c.association, ACCOUNT.c.column)
+        query = select(*place, ACCOUNT.c.typed).where(ACCOUNT.c.withdrawn_at.is_(None))
+        with self._database.reading() as connection:
+            streamed = connection.execution_options(yield_per=BATCH)
+            rows = streamed.execute(query.order_by(*place, ACCOUNT.c.id))
+            for (_, column), cell in groupby(rows, lambda row: (row.association, row.column)):
+                yield column, [row.typed for row in cell]
 
     def account(self, account_id: int) -> AccountRow | None:
         """The link of this id, also a withdrawn one."""

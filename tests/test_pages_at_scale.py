@@ -7,7 +7,8 @@ from plans import plans, whole
 from served import browsing
 
 from auditor import letters
-from auditor.refresh import refresh
+from auditor.refresh import A_FEW, refresh
+from storage import stale
 
 REGISTER = {
     "/{language}/registry.{form}": "the whole registry as a sheet",
@@ -60,6 +61,25 @@ def test_no_page_reads_a_whole_table(app, reader, size, route):
             assert reader.get(address).status_code < 500
         read |= dict.fromkeys(whole(told), address)
     assert read == {}
+
+
+@pytest.fixture
+def night(app):
+    """A night has made so much stale that no reader can wait for it; nothing of it is of anybody."""
+    with app.store._database.writing() as connection:
+        stale.mark(app.store._database, connection, [f"gone-{n}" for n in range(A_FEW + 1)])
+    yield
+    refresh(app.store, app.config, network.NOW)
+
+
+PAGES = [route for route in ROUTES if not any(part in route.path for part in DOWNLOADS)]
+
+
+def test_no_page_waits_for_what_a_night_made_stale(app, reader, night):
+    for route in PAGES:
+        path = next(ways(route, association=("nour",)))
+        assert reader.get(path).status_code < 500
+        assert len(app.store.stale(A_FEW + 1)) == A_FEW + 1, path
 
 
 def test_a_page_that_reads_a_whole_table_is_noticed(app):

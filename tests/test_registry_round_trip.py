@@ -87,7 +87,7 @@ def taken(store, data, path, now=NOW, **options):
 
 def exported(store, language, form, delimiter=","):
     words = Wording(language) if language else None
-    lines = roster.table(store.associations(), store.accounts(), words)
+    lines = roster.kept(store, words)
     if form == "xlsx":
         return roster.workbook(lines, words, right_to_left=language == "ar")
     return sheet.to_csv(lines, delimiter=delimiter)
@@ -352,3 +352,13 @@ def test_a_truth_of_a_workbook_stands_as_the_program_shows_it(tmp_path):
     book.active.append(["Nour", True])
     book.save(tmp_path / "sheet.xlsx")
     assert read(tmp_path / "sheet.xlsx").associations[0].note == "TRUE"
+
+
+def test_a_register_is_written_a_few_at_a_time(store, tmp_path, monkeypatch):
+    taken(store, sheet.to_csv(SHEET), tmp_path / "sheet.csv")
+    asked, links_of = [], store.links_of
+    monkeypatch.setattr(roster, "AT_ONCE", 2)
+    monkeypatch.setattr(store, "links_of", lambda ids: asked.append(ids) or links_of(ids))
+    assert list(roster.kept(store)) == list(roster.table(store.associations(), store.accounts()))
+    assert len(asked) > 2
+    assert max(map(len, asked)) == 2

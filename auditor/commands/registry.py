@@ -214,22 +214,18 @@ def export(
     written = format_of(form, target, ("csv", "xlsx"))
     words = asked.words if asked.lang else None
     with asked.open() as app:
-        lines = list(roster.table(app.store.associations(), app.store.accounts(), words))
         mirrored = direction(asked.lang or app.config.network.language) == "rtl"
-    if written == "xlsx":
-        data = roster.workbook(lines, words, right_to_left=mirrored)
-    else:
-        data = sheet.to_csv(lines, bom=bom and target is not None, delimiter=delimiter)
-    if target is None:
-        give_bytes([data], is_text=written == "csv")
-        return
-    write([data], target)
+        lines, count = roster.kept(app.store, words), app.store.registered()[0]
+        if written == "xlsx":
+            pieces = roster.pieces(lines, words, right_to_left=mirrored)
+        else:
+            pieces = sheet.csv_lines(lines, bom=bom and target is not None, delimiter=delimiter)
+        if target is None:
+            give_bytes(pieces, is_text=written == "csv")
+            return
+        write(pieces, target)
     if not asked.quiet:
-        say(
-            asked.words.pair(
-                str(file), asked.words.count("{n} association", "{n} associations", len(lines) - 1)
-            )
-        )
+        say(asked.words.pair(str(file), asked.words.count("{n} association", "{n} associations", count)))
 
 
 @registry.command("trail")

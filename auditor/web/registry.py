@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from urllib.parse import quote
 
 from fastapi import APIRouter, Form, Query, UploadFile
-from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from fastapi.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 from pydantic import BaseModel, ConfigDict
 
 from auditor import roster
@@ -16,7 +16,7 @@ from auditor.known import Known
 from auditor.refresh import refresh
 from auditor.registry import Reading, read
 from auditor.revision import Revision, revision
-from auditor.sheet import SheetError, to_csv
+from auditor.sheet import SheetError, csv_lines
 from auditor.uploads import Uploads
 from auditor.web.asked import Asked, Page
 from auditor.web.signature import Name, Who, signed
@@ -156,15 +156,15 @@ def _read(asked: Asked, path: Path) -> Reading:
 @router.get("/{language}/registry.{form}")
 def download(
     asked: Page, form: Literal["csv", "xlsx"], delimiter: Annotated[Literal[",", ";"], Query()] = ","
-) -> Response:
+) -> StreamingResponse:
     """The registry as a sheet in the page's language."""
-    words, store = asked.words, asked.app.store
-    lines = roster.table(store.associations(), store.accounts(), words)
+    words = asked.words
+    lines = roster.kept(asked.app.store, words)
     if form == "xlsx":
-        data = roster.workbook(lines, words, right_to_left=words.direction == "rtl")
+        pieces = roster.pieces(lines, words, right_to_left=words.direction == "rtl")
     else:
-        data = to_csv(lines, delimiter=delimiter)
+        pieces = csv_lines(lines, delimiter=delimiter)
     day = asked.now.date().isoformat()
     spoken = quote(f"{words.say('Registry')}-{day}.{form}")
     disposition = f"attachment; filename=\"registry-{day}.{form}\"; filename*=UTF-8''{spoken}"
-    return Response(data, media_type=MEDIA[form], headers={"content-disposition": disposition})
+    return StreamingResponse(pieces, media_type=MEDIA[form], headers={"content-disposition": disposition})
