@@ -41,6 +41,21 @@ PUBLISHED = {
 }
 """The files of `auditor publish`, behind the language's folder."""
 ERRORS = {"no such page": 404}
+ANSWERS = {
+    "a decision that lacks a reason": (
+        "/associations/nour/decide",
+        {"kind": "attest", "channel": "facebook"},
+        422,
+    ),
+    "a line of the log that lacks a name": ("/associations/nour/follow-up", {"kind": "note"}, 422),
+    "what was seen just now": ("/associations/nour/check", {}, 200),
+    "an entry that is odd": ("/registry/entry/nour", {"name": "", "email": "nobody"}, 409),
+    "a sheet that nobody signs": (f"/registry/diff/{WAITING}", {"act": "take"}, 422),
+    "a link, shown once": ("/letters/nour/make", {"who": "Amina"}, 200),
+    "a reply without an answerer": ("/replies/1", {"answer": "accepted"}, 422),
+    "the pack with its codes": ("/meeting", {"who": "Amina"}, 200),
+}
+"""Pages that answer a form: where it is sent, what it says, and the status of the page in the end."""
 FILES = (".pdf", ".xlsx", ".{form}", ".svg")
 """How the addresses end of what is no page."""
 WAYS = {"/", "/{language}", "/r/{token}"}

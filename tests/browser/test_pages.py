@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from everywhere import routes
-from pages import ERRORS, FILES, FORMS, PAGES, PUBLISHED, WAYS
+from pages import ANSWERS, ERRORS, FILES, FORMS, PAGES, PUBLISHED, WAYS
 
 pytestmark = pytest.mark.browser
 
@@ -45,6 +45,15 @@ STOPS = """() => {
   document.activeElement.blur();
   return window.stops.length;
 }"""
+SEND = """([way, typed]) => {
+  const form = document.createElement("form");
+  form.method = "post"; form.action = way;
+  for (const [name, value] of Object.entries(typed)) {
+    const field = form.appendChild(document.createElement("input"));
+    field.type = "hidden"; field.name = name; field.value = value;
+  }
+  document.body.appendChild(form).submit();
+}"""
 HERE = """() => {
   const one = document.activeElement, style = getComputedStyle(one), box = one.getBoundingClientRect();
   const ring = style.outlineStyle !== "none" && parseFloat(style.outlineWidth) > 0;
@@ -65,6 +74,15 @@ def test_no_page_of_the_site_is_left_out():
 def test_a_page_is_accessible_and_fits_at_every_width_in_light_and_dark(name, language, tab, complaints, way):
     status = tab.goto(way(name, language)).status
     assert status == ERRORS.get(name, 200)
+    found = troubles(tab)
+    for told in complaints:
+        if name not in ERRORS or f"status of {status}" not in told:
+            found[told].append("browser")
+    refuse(found, way(name, language))
+
+
+def troubles(tab):
+    """What is wrong with the page that is open, and at which widths, light or dark."""
     tab.evaluate(AXE)
     found = defaultdict(list)
     for width, light in product(WIDTHS, LIGHTS):
@@ -72,12 +90,25 @@ def test_a_page_is_accessible_and_fits_at_every_width_in_light_and_dark(name, la
         tab.emulate_media(color_scheme=light)
         for told in tab.evaluate(RUN, TAGS) + tab.evaluate(WIDER):
             found[told].append(f"{width} {light}")
-    for told in complaints:
-        if name not in ERRORS or f"status of {status}" not in told:
-            found[told].append("browser")
+    return found
+
+
+def refuse(found, where):
+    """Fail with what was found."""
     told = [f"{told} [{', '.join(where)}]" for told, where in found.items()]
     if told:
-        pytest.fail("\n".join([way(name, language), *told]), pytrace=False)
+        pytest.fail("\n".join([where, *told]), pytrace=False)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("name", ANSWERS)
+def test_an_answer_to_a_form_is_accessible_and_fits(name, language, tab, address):
+    path, typed, status = ANSWERS[name]
+    tab.goto(f"{address}/{language}/")
+    with tab.expect_navigation(wait_until="load") as answered:
+        tab.evaluate(SEND, [f"/{language}{path}", typed])
+    assert answered.value.status == status
+    refuse(troubles(tab), f"{name} {language}")
 
 
 @pytest.mark.parametrize("name", [*PAGES, *PUBLISHED])
