@@ -1,32 +1,74 @@
-"""Whom to call first, and why."""
+"""Whom to call first, and why: the most pressing, and behind them whoever is in hand already."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, timedelta
 
 from auditor.chosen import Chosen
 from auditor.config import Config
 from auditor.refresh import refresh
 from storage.model import Association
 from storage.store import Store
-from storage.summary import OpenGap
+from storage.summary import OpenGap, Summary
 from storage.talk import FollowUp, FollowUpKind
 
 MOST = 50
 """Associations that are named: more calls than that are no meeting's work."""
 REASONS = 3
 PROMISES = 2
+REST = timedelta(days=7)
+"""So long somebody who was spoken to is not among the first to be called again."""
+SPOKEN = frozenset({FollowUpKind.CALLED, FollowUpKind.MET, FollowUpKind.PROMISED})
+"""What counts as having spoken: a message that was sent or a note is none."""
+BEHIND = 100
+"""So many beside those that are wanted are looked at, to find who is not in hand. More calls in a week than
+that, and some of them stand among the first again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """An association whose turn it is, as a list shows it, and its follow-up log, the newest line first."""
+
+    row: Summary
+    log: tuple[FollowUp, ...]
+
+    @property
+    def newest(self) -> FollowUp | None:
+        """When it was last in touch with the network."""
+        return self.log[0] if self.log else None
+
+    @property
+    def promised(self) -> tuple[FollowUp, ...]:
+        """What it promised last."""
+        return tuple(line for line in self.log if line.kind is FollowUpKind.PROMISED)[:PROMISES]
+
+    def is_in_hand(self, today: date) -> bool:
+        """Whether it was spoken to within a week, or has promised something for a day that is not over."""
+        return any(
+            (line.kind in SPOKEN and today - line.at.date() <= REST)
+            or (line.kind is FollowUpKind.PROMISED and line.due is not None and line.due >= today)
+            for line in self.log
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """An association to call: why, the gravest reason first, and what it promised last."""
+    """An association to call: why, the gravest reason first, what it promised last, and the last contact."""
 
     association: Association
     reasons: tuple[OpenGap, ...]
     promised: tuple[FollowUp, ...] = ()
+    newest: FollowUp | None = None
+
+
+def turns(store: Store, chosen: Chosen, today: date, most: int) -> list[Turn]:
+    """The most pressing of those that are chosen, whoever is in hand behind the others; so many at most."""
+    pressing = store.summaries({*chosen.facets, "gaps"}, search=chosen.words, limit=most + BEHIND).rows
+    logs = store.logs([row.id for row in pressing])
+    found = [Turn(row, logs.get(row.id, ())) for row in pressing]
+    return sorted(found, key=lambda turn: turn.is_in_hand(today))[:most]
 
 
 def calls(
@@ -38,18 +80,12 @@ def calls(
     most: int = MOST,
     patience: int | None = None,
 ) -> Iterator[Call]:
-    """Whom to call of those that are chosen, the most pressing first, so many at most.
+    """Whom to call of those that are chosen, in their turn, so many at most.
 
     Where more summaries are stale than `patience`, the old ones tell it (`auditor.refresh`).
     """
     refresh(store, config, now, most=patience)
-    pressing = store.summaries({*chosen.facets, "gaps"}, search=chosen.words, limit=most)
-    for row in pressing.rows:
-        association = store.association(row.id)
+    for turn in turns(store, chosen, now.date(), most):
+        association = store.association(turn.row.id)
         if association is not None:
-            yield Call(association, row.gaps[:REASONS], tuple(_promised(store, row.id)))
-
-
-def _promised(store: Store, association: str) -> list[FollowUp]:
-    log = store.follow_ups(association)
-    return [line for line in log if line.kind is FollowUpKind.PROMISED][:PROMISES]
+            yield Call(association, turn.row.gaps[:REASONS], turn.promised, turn.newest)

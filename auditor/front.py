@@ -11,13 +11,15 @@ from datetime import date, datetime, timedelta
 from itertools import pairwise
 from statistics import median_low
 
+from auditor.calls import Turn, turns
+from auditor.chosen import Chosen
 from auditor.config import Config
 from auditor.coverage import Coverage, counted
 from auditor.refresh import A_FEW, refresh
 from probes.model import Presence, Reason
 from storage.model import Night
 from storage.store import Store
-from storage.summary import EVERYBODY, NETWORK, GapPage, Summary
+from storage.summary import EVERYBODY, NETWORK, GapPage
 
 LISTED = 10
 """Changes of a kind that the first page lists."""
@@ -46,7 +48,7 @@ class Front:
     opened: GapPage
     closed: GapPage
     untold: Mapping[tuple[str, Reason | None], int]
-    calls: tuple[Summary, ...]
+    calls: tuple[Turn, ...]
     trends: Mapping[str, Trend]
 
     def looks(self, *presences: Presence) -> int:
@@ -71,7 +73,7 @@ def front(store: Store, config: Config, now: datetime, since: datetime | None = 
         opened=store.changes(since, "opened", limit=LISTED) if since else nothing,
         closed=store.changes(since, "closed", limit=LISTED) if since else nothing,
         untold=dict(_untold(sums)),
-        calls=store.summaries(["gaps"], limit=CALLED).rows,
+        calls=tuple(turns(store, Chosen(), now.date(), CALLED)),
         trends=trends(store, config, newest),
     )
 

@@ -101,6 +101,8 @@ def _items(seen: Seen) -> Iterator[Item]:
             "gravest": call.reasons[0].severity,
             "reasons": [{"channel": gap.channel, "code": gap.code} for gap in call.reasons],
             "promised": [_promised(one) for one in call.promised],
+            "touch": call.newest.kind.value if call.newest else None,
+            "touched_at": call.newest.at.date().isoformat() if call.newest else None,
             "due": min(due).isoformat() if due else None,
         }
 
@@ -135,6 +137,10 @@ def _officer(item: Item, words: Wording) -> str:
     return officer(item["media_officer"], words) or ""
 
 
+def _touch(item: Item, words: Wording) -> str:
+    return words.term("touch", item["touch"]) if item["touch"] else ""
+
+
 COLUMNS = (
     fact("association"),
     fact("name"),
@@ -147,5 +153,7 @@ COLUMNS = (
     Column("reasons", _codes, _spoken),
     Column("promised", _promises, _spoken_promises),
     day("due"),
+    Column("touch", lambda item: item["touch"], _touch),
+    day("touched_at"),
 )
 KIND = Kind(_items, lambda _: COLUMNS)

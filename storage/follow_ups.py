@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import asdict, replace
 from datetime import date
 from typing import Any
@@ -31,6 +32,14 @@ class FollowUps:
         """An association's log, the newest line first."""
         query = select(FOLLOW_UP).where(FOLLOW_UP.c.association == association)
         return self._lines(query.order_by(FOLLOW_UP.c.at.desc(), FOLLOW_UP.c.id.desc()).limit(limit))
+
+    def logs(self, associations: Collection[str]) -> dict[str, tuple[FollowUp, ...]]:
+        """The logs of some associations, the newest line of each first; none of those that have none."""
+        query = select(FOLLOW_UP).where(FOLLOW_UP.c.association.in_(associations))
+        logs: dict[str, list[FollowUp]] = {}
+        for line in self._lines(query.order_by(FOLLOW_UP.c.at.desc(), FOLLOW_UP.c.id.desc())):
+            logs.setdefault(line.association, []).append(line)
+        return {association: tuple(log) for association, log in logs.items()}
 
     def promises(self, until: date, *, since: date | None = None, limit: int = 50) -> list[FollowUp]:
         """What was promised for a day up to this one (and not before `since`), the earliest first."""

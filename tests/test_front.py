@@ -89,7 +89,7 @@ async def test_the_first_page_says_what_the_overview_says(app):
         assert told.looks(Presence.UNKNOWN) == seen.count(Presence.UNKNOWN)
         assert told.looks() == sum(seen.counts.values())
         first = sorted((view for view in seen.associations if view.gaps), key=lambda view: urgency(view.gaps))
-        assert [row.id for row in told.calls] == [view.association.id for view in first]
+        assert [turn.row.id for turn in told.calls] == [view.association.id for view in first]
 
 
 async def test_a_trend_breaks_where_a_night_is_missing_or_told_nothing(app, caplog):

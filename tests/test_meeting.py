@@ -200,5 +200,42 @@ def test_a_pack_begins_at_the_day_that_was_kept_as_the_last_meeting(app):
         assert 'name="since" value="2026-03-01"' in client.get("/en/meeting?since=2026-03-01").text
 
 
+@pytest.mark.parametrize(
+    ("kind", "ago", "due", "in_hand"),
+    [
+        ("called", 0, None, True),
+        ("met", 7, None, True),
+        ("called", 8, None, False),
+        ("wrote", 0, None, False),
+        ("note", 0, None, False),
+        ("promised", 30, 0, True),
+        ("promised", 30, -1, False),
+        ("promised", 1, None, True),
+    ],
+)
+def test_whoever_was_spoken_to_lately_or_has_promised_comes_after_the_others(app, kind, ago, due, in_hand):
+    first, second = (call.association.id for call in calls.calls(app.store, app.config, Chosen(), LATER))
+    day = LATER.date() + timedelta(days=due) if due is not None else None
+    app.store.add_follow_up(
+        FollowUp(first, FollowUpKind(kind), "Amina", LATER - timedelta(days=ago), due=day)
+    )
+    app.store.add_follow_up(FollowUp(second, FollowUpKind.CALLED, "Amina", START - timedelta(days=90)))
+    now = [call.association.id for call in calls.calls(app.store, app.config, Chosen(), LATER)]
+    assert now == ([second, first] if in_hand else [first, second])
+
+
+@pytest.mark.parametrize("path", ["/en/", "/en/meeting"])
+def test_the_last_contact_stands_beside_the_reason(app, path):
+    app.store.add_follow_up(FollowUp("nour", FollowUpKind.CALLED, "Amina", START))
+    app.store.add_follow_up(FollowUp("nour", FollowUpKind.WROTE, "Amina", LATER))
+    page = got(app, path).text
+    assert "Wrote · 2 March 2026" in page
+    assert "Called ·" not in page
+    book = load_workbook(io.BytesIO(got(app, "/en/meeting.xlsx").content))
+    cells = [cell.value for row in book.worksheets[0] for cell in row]
+    assert "Wrote" in cells
+    assert datetime(2026, 3, 2) in cells  # noqa: DTZ001 - Excel has no zones
+
+
 def test_a_day_that_is_none_is_refused(app):
     assert got(app, "/fr/meeting?since=yesterday").status_code == 422
