@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, func, select, true
+from sqlalchemy import Select, func, select
 
 from storage.clean import clean, instant
 from storage.database import Database
+from storage.gap_lists import IS_TOLD
 from storage.lists import Asked
 from storage.read_tables import SUMMARY
 from storage.tables import GAP
@@ -57,6 +58,6 @@ class Few:
 
 
 def _moved(at: str, ids: Collection[str], since: datetime) -> Select[Any]:
-    own = (GAP.c.association.in_(list(ids)), GAP.c.told == true(), GAP.c[at] >= instant(since))
+    own = (GAP.c.association.in_(list(ids)), IS_TOLD, GAP.c[at] >= instant(since))
     kind = (GAP.c.code, GAP.c.channel)
     return select(*kind, func.count().label("number")).where(*own).group_by(*kind)

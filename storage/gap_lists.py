@@ -86,7 +86,7 @@ class GapLists:
             with self._database.reading() as connection:
                 people = connection.execute(_movers(at, last)).all()
                 here = GAP.c.association.in_([one.association for one in people])
-                rows = connection.execute(select(*GAP_COLUMNS).where(here, _IS_TOLD)).all()
+                rows = connection.execute(select(*GAP_COLUMNS).where(here, IS_TOLD)).all()
             gaps: dict[str, list[Gap]] = {}
             for row in rows:
                 gaps.setdefault(row.association, []).append(gap_of(row))
@@ -119,7 +119,7 @@ def _moments(gap: Gap) -> Iterator[datetime]:
     return (at for at in (gap.opened_at, gap.closed_at) if at)
 
 
-_IS_TOLD = case((GAP.c.told == true(), 1), else_=0) == 1
+IS_TOLD = case((GAP.c.told == true(), 1), else_=0) == 1
 _IS_SHOWN = case((GAP.c.shown == true(), 1), else_=0) == 1
 """An expression, so that no index of all gaps is walked where a few associations lead."""
 

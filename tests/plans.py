@@ -9,10 +9,12 @@ from storage.tables import METADATA
 
 SMALL = {"night", "basis"}
 """A row a day, a row in all."""
-LARGE = "|".join(sorted(METADATA.tables.keys() - SMALL))
-WHOLE = re.compile(rf"\bSCAN (?:{LARGE})(?:_\d+)?\b")
+LARGE = f"(?:{'|'.join(sorted(METADATA.tables.keys() - SMALL))})(?:_\\d+)?"
+WHOLE = re.compile(rf"\bSCAN {LARGE}\b")
 ENDS = re.compile(r"FROM \w+ ORDER BY [\w., ]+? LIMIT \? OFFSET \?$")
-"""A walk in an order that asks nothing of the rows: it is over as soon as there are enough."""
+"""A walk that asks nothing more of the rows: it is over as soon as there are enough."""
+FLAGGED = re.compile(rf"\bSEARCH {LARGE} USING (?:COVERING )?INDEX \S+ \((?:told|shown)=\?\)(?!.* LIMIT )")
+"""A flag that most rows have finds no fewer than all, unless it is known, or is to be counted, how few."""
 
 
 @contextmanager
@@ -37,4 +39,4 @@ def plans(store):
 
 def whole(told):
     """The steps that read a whole table."""
-    return [plan for plan in told if WHOLE.search(plan) and not ENDS.search(plan)]
+    return [plan for plan in told if (WHOLE.search(plan) and not ENDS.search(plan)) or FLAGGED.search(plan)]

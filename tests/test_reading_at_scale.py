@@ -76,6 +76,15 @@ def test_no_list_of_gaps_reads_a_whole_table(store, monkeypatch, cap, how):
     assert whole(told) == []
 
 
+def test_what_moved_among_a_few_is_counted_from_their_own_rows(store):
+    people = [Association(f"b-{n:03}", f"Nom {n}", region="Souss", tags=("y",)) for n in range(150)]
+    store.save_registry(people, [], NOW, whole=False)
+    refresh(store, CONFIG, NOW)
+    with plans(store) as told:
+        assert store.few(NOW, ["region:Souss", "tag:y"]).facets["all"] == 150
+    assert whole(told) == []
+
+
 ENDS = {LetterState.HOLDS: "expires_at", LetterState.EXPIRED: "expires_at", LetterState.REVOKED: "revoked_at"}
 
 
