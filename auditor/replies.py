@@ -21,7 +21,7 @@ from auditor.standing import DISPUTED
 from auditor.view import AssociationView
 from probes import links
 from probes.model import ACCOUNTS
-from storage.model import AccountRow, Gap, State
+from storage.model import AccountRow, State
 from storage.store import Store
 from storage.talk import Answer, FollowUp, FollowUpKind, Reply, ReplyKind
 
@@ -99,15 +99,12 @@ def _of_gap(form: Form, view: AssociationView) -> dict[str, Any] | None:
     gap = next((gap for gap in view.gaps if (gap.code, gap.channel, gap.subject) == sign), None)
     if gap is None or form.kind not in (OF_OPEN_GAP if gap.code in OPENS else OF_GAP):
         return None
-    return {"channel": gap.channel, "code": gap.code, "account_id": _subject(gap, view)}
-
-
-def _subject(gap: Gap, view: AssociationView) -> int | None:
-    """The account that a gap is about, where it is one's."""
-    named = (
-        one.account_id for one in view.on(gap.channel) if gap.subject and gap.subject in (one.key, one.typed)
-    )
-    return next(named, None)
+    account = view.account_of(gap)
+    return {
+        "channel": gap.channel,
+        "code": gap.code,
+        "account_id": account.account_id if account else None,
+    }
 
 
 def _complete(said: Reply, form: Form, now: datetime) -> Reply:

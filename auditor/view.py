@@ -84,6 +84,16 @@ class AssociationView:
         """Its accounts on a channel."""
         return [account for account in self.accounts if account.channel == channel]
 
+    def account_of(self, gap: Gap) -> AccountView | None:
+        """The account that a gap is about, where it is about one."""
+        named = (one for one in self.on(gap.channel) if gap.subject and gap.subject in (one.key, one.typed))
+        return next(named, None)
+
+    def which(self, gap: Gap) -> str:
+        """The address of the account that a gap is about, where its channel has several; else empty."""
+        account = self.account_of(gap) if len(self.on(gap.channel)) > 1 else None
+        return account.url if account else ""
+
 
 def view(dossier: Dossier, config: Config, moment: Moment, owners: Owners) -> AssociationView:
     """One association as a face shows it. Pure."""

@@ -352,6 +352,17 @@ def test_a_link_that_leads_to_no_account_is_called_that():
     assert text.state(lost, Wording("en")) == "the link does not lead to an account"
 
 
+def test_a_point_names_its_account_where_the_channel_has_several():
+    old = account(account_id=2, key="u:old", url="https://www.facebook.com/old")
+    stale = replace(gap("channel_stale"), subject="u:old")
+    both, one = view(accounts=[account(), old], gaps=[stale]), view(accounts=[old], gaps=[stale])
+    assert both.which(stale) == "https://www.facebook.com/old"
+    assert one.which(stale) == ""
+    assert both.which(gap("channel_missing")) == ""
+    told = leaf.report(both, CONFIG, NOW, Address("en"), "en")
+    assert 'href="https://www.facebook.com/old"' in told.partition("<article")[2].partition("</article>")[0]
+
+
 def test_strengths_come_first_and_name_what_was_settled_lately():
     fixed = replace(gap("channel_stale"), closed_at=NOW - timedelta(days=2))
     told = strengths(view(accounts=[account()], all_gaps=(fixed,)), NOW)

@@ -135,6 +135,8 @@ def _todo(view: AssociationView, words: Wording) -> Iterator[str]:
         told = words.gap(gap.code, gap.channel, gap.severity, gap.params)
         yield ""
         yield f"{number}. {told.title} [{told.severity}]"
+        if which := view.which(gap):
+            yield f"   {which}"
         yield f"   {told.why}"
         yield f"   {told.evidence}"
         yield f"   {words.pair(words.label('ui', 'who'), told.who)}"
