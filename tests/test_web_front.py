@@ -8,7 +8,7 @@ from small import START, link, night_of, opened, register, steps
 
 from auditor import eyes
 from auditor.night import run
-from storage.model import NightState
+from storage.model import Decision, DecisionKind, NightState
 
 NOUR, AMAL = link("nour", "facebook", "nour"), link("amal", "facebook", "amal")
 
@@ -77,6 +77,23 @@ async def test_the_most_pressing_association_is_called_first_with_its_reason_and
         page = told(client)
     assert page.index('href="/en/associations/nour"') < page.index('href="/en/associations/amal"')
     assert "no longer leads anywhere" in page
+
+
+async def test_the_line_of_the_nights_ends_with_the_last_of_them_whatever_was_decided_since(app):
+    await nights(app, 2)
+    now = night_of(1) + timedelta(hours=8)
+    account = next(row.id for row in app.store.accounts() if row.typed == NOUR.typed)
+    word = Decision("nour", "facebook", DecisionKind.NOT_OURS, "Amina", "no", now, account_id=account)
+    app.store.add_decision(word)
+    with browsing(app, now) as client:
+        page = told(client)
+    assert "Unchanged from 1 March 2026 to 2 March 2026: 2 of 2 confirmed." in page
+    assert "2 of 2 confirmed on 1 March 2026, 1 of 2 now" in page
+    for day in range(2, 10):
+        app.web.answers = {NOUR.typed: "gone", AMAL.typed: "gone"}
+        await run(app, night_of(day))
+    with browsing(app, night_of(9) + timedelta(hours=8)) as client:
+        assert "2 of 2 confirmed on 1 March 2026, 0 of 2 on 10 March 2026." in told(client)
 
 
 async def test_changes_are_told_since_the_day_that_is_asked_for(app):
