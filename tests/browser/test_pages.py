@@ -13,6 +13,8 @@ pytestmark = pytest.mark.browser
 AXE = Path(__file__).with_name("axe.min.js").read_text("utf-8")
 LANGUAGES = ("ar", "fr", "en")
 WIDTHS = (320, 360, 1280)
+BETWEEN = (480, 640, 740, 900, 1100)
+"""Widths at which nothing but the room is tried; tables become cards among them."""
 LIGHTS = ("light", "dark")
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 RUN = """async tags => {
@@ -109,6 +111,14 @@ def test_an_answer_to_a_form_is_accessible_and_fits(name, language, tab, address
         tab.evaluate(SEND, [f"/{language}{path}", typed])
     assert answered.value.status == status
     refuse(troubles(tab), f"{name} {language}")
+
+
+@pytest.mark.parametrize("name", [*PAGES, *PUBLISHED])
+def test_a_page_fits_at_the_widths_between_telephone_and_desk(name, tab, way):
+    tab.goto(way(name, "fr"))
+    for width in BETWEEN:
+        tab.set_viewport_size({"width": width, "height": 800})
+        assert tab.evaluate(WIDER) == [], width
 
 
 @pytest.mark.parametrize("name", [*PAGES, *PUBLISHED])
