@@ -28,6 +28,7 @@ class Trouble(StrEnum):
     SHARED_ACCOUNT = "shared_account"
     CHOSEN_AND_LISTED = "chosen_and_listed"
     GUESSED_ENCODING = "guessed_encoding"
+    OTHER_SHEET = "other_sheet"
     LOST_LETTERS = "lost_letters"
     SHORTENED_NUMBER = "shortened_number"
     OTHER_ID = "other_id"
@@ -52,14 +53,19 @@ class Problem:
         return "error" if self.trouble in ERRORS else "warning"
 
     def said(self, words: Wording) -> str:
-        """The problem as a sentence."""
+        """The problem as a sentence; of the whole file where it is in no column."""
+        facts = {
+            "severity": words.term("trouble", self.severity),
+            "problem": words.term("problem", self.trouble),
+            "value": self.value,
+        }
+        if not self.column:
+            return words.say("{severity}: {problem}: {value}", **facts)
         return words.say(
             "{severity}: line {line}, {column}: {problem}: {value}",
-            severity=words.term("trouble", self.severity),
             line=self.line,
             column=self.column,
-            problem=words.term("problem", self.trouble),
-            value=self.value,
+            **facts,
         )
 
     def item(self) -> dict[str, object]:

@@ -35,6 +35,8 @@ LANGUAGES = {
 WORDS = frozenset(("name", "name_ar", "name_fr", "region", "city", "tags", "note"))
 """The columns that hold words."""
 BY_ALL = "save it as XLSX or as CSV in UTF-8"
+ADDRESS = re.compile(r"[./:@]")
+"""What every typed address has one of; words over a link have none."""
 DEEPEST = 9
 """So often a link is looked into for others: rarely more than once, never without an end."""
 FIRST_LINES = 15
@@ -63,16 +65,22 @@ def read(path: Path, language: str = "ar", known: Known = NOBODY) -> Reading:
     Raises SheetError: the file cannot be read, no line of it names the columns, or its letters are lost.
     """
     headings = [
-        (len(named), table, at)
-        for table in sheet.read(path)
+        (len(named), -number, table, at)
+        for number, table in enumerate(sheet.read(path))
         for at, row in enumerate(table.rows[:FIRST_LINES])
         if (named := _columns(row)) & {"name", "name_ar", "name_fr"}
     ]
     if not headings:
         remedy = "`auditor init` writes a sheet to begin with"
         raise SheetError(str(path), "no column is called name", remedy, trouble="no_heading")
-    _, table, at = max(headings, key=lambda heading: heading[0])
+    _, chosen, table, at = max(headings, key=lambda heading: heading[:2])
     reading = _Reader(table.rows[at], language, known).read(table, table.rows[at + 1 :])
+    others = {number: other for _, number, other, first in headings if other.rows[first + 1 :]}
+    reading.problems[:0] = [
+        Problem(1, "", other.title, Trouble.OTHER_SHEET)
+        for number, other in others.items()
+        if number != chosen
+    ]
     if lost := next((one.id for one in reading.associations if is_lost(one.name)), None):
         what = f"{path}, line {reading.lines[lost]}"
         raise SheetError(what, "the letters of this name were lost", BY_ALL, trouble="lost_letters")
@@ -133,7 +141,9 @@ class _Reader:
                 self._titles.setdefault(column, title)
 
     def _cells(self, row: Row) -> Iterator[tuple[str, str]]:
-        return ((column, row.cells[at]) for at, column in self._columns.items() if at < len(row.cells))
+        return (
+            (column, _text_of(row, at, column)) for at, column in self._columns.items() if at < len(row.cells)
+        )
 
     def _row(self, row: Row) -> None:
         shown = [(column, text) for column, text in self._cells(row) if text]
@@ -257,6 +267,13 @@ class _Reader:
             self._tell(line, column, typed, Trouble.CHOSEN_AND_LISTED)
         if identity.key and self._owners.setdefault((identity.channel, identity.key), of.id) != of.id:
             self._tell(line, column, typed, Trouble.SHARED_ACCOUNT)
+
+
+def _text_of(row: Row, at: int, column: str) -> str:
+    """A cell's text, or the address beneath it in a column of links where the text is only words."""
+    text = row.cells[at]
+    is_link = column not in {*FACTS, *AFTER}
+    return row.targets[at] if is_link and text and at in row.targets and not ADDRESS.search(text) else text
 
 
 def _links_of(cell: str) -> list[str]:

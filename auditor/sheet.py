@@ -12,7 +12,7 @@ import re
 import warnings
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -20,6 +20,7 @@ from typing import Any
 
 from auditor import workbook
 from auditor.errors import InputError
+from auditor.hyperlinks import targets
 from storage.clean import text as fit
 
 MOST_BYTES = 64 * 1024 * 1024
@@ -44,10 +45,11 @@ class SheetError(InputError):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A line of a sheet that is not empty: where it begins and its cells as text."""
+    """A line of a sheet that is not empty: where it begins, its cells as text, the addresses beneath them."""
 
     line: int
     cells: tuple[str, ...]
+    targets: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,16 +143,19 @@ def _plain(cell: str) -> str:
 
 
 def _workbook(data: bytes, path: Path) -> Iterator[Sheet]:
-    from openpyxl import load_workbook  # noqa: PLC0415  # slow to load, and only workbooks need it
+    from openpyxl.reader.excel import ExcelReader  # noqa: PLC0415  # slow to load, and only workbooks need it
 
     _refuse_bomb(data, path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of features that reading values does not need
         try:
-            book = load_workbook(io.BytesIO(data), read_only=True, data_only=True)
-            for page in book.worksheets:
+            reader = ExcelReader(io.BytesIO(data), read_only=True, data_only=True)
+            reader.read()
+            parts = {page.name: rel.target for page, rel in reader.parser.find_sheets()}
+            for page in reader.wb.worksheets:
                 page.reset_dimensions()
-                yield Sheet(tuple(_page(page)), page.title)
+                beneath = targets(reader.archive, parts[page.title])
+                yield Sheet(tuple(_page(page, beneath)), page.title)
         except (KeyError, ValueError, TypeError, AttributeError, SyntaxError, OSError, zipfile.BadZipFile):
             raise SheetError(str(path), "this workbook is damaged", SAVE_AS, trouble="damaged") from None
 
@@ -168,11 +173,14 @@ def _refuse_bomb(data: bytes, path: Path) -> None:
         raise SheetError(str(path), "it unpacks to more than 512 MB", FEWER, trouble="too_large")
 
 
-def _page(page: Any) -> Iterator[Row]:
+def _page(page: Any, beneath: Mapping[tuple[int, int], str]) -> Iterator[Row]:
+    leads: dict[int, dict[int, str]] = {}
+    for (line, column), address in beneath.items():
+        leads.setdefault(line, {})[column - 1] = address
     for line, values in enumerate(page.iter_rows(values_only=True, max_col=MOST_COLUMNS), 1):
         cells = tidy(_said(value) for value in values)
         if any(cells):
-            yield Row(line, cells)
+            yield Row(line, cells, leads.get(line, {}))
 
 
 def _said(value: object) -> str:

@@ -14,6 +14,7 @@ from auditor.errors import InputError
 from auditor.problems import Trouble
 from auditor.registry import identifier, read
 from auditor.roster import table
+from auditor.wording import Wording
 from storage.store import Store
 
 SHEETS = Path(__file__).parent / "data" / "registry"
@@ -181,6 +182,58 @@ def test_the_sheet_that_names_the_most_columns_is_the_registry(tmp_path):
     page.append(["Harbour Readers", "harbour-readers.example", "Mersa"])
     book.save(tmp_path / "sheet.xlsx")
     assert [one.name for one in read(tmp_path / "sheet.xlsx").associations] == ["Harbour Readers"]
+
+
+def workbook(path, *pages):
+    """A workbook of pages; a cell that is a pair is its text and where it leads."""
+    book = Workbook()
+    book.remove(book.active)
+    for title, rows in pages:
+        page = book.create_sheet(title)
+        for line, row in enumerate(rows, 1):
+            for column, cell in enumerate(row, 1):
+                shown, leads = cell if isinstance(cell, tuple) else (cell, None)
+                page.cell(line, column, shown).hyperlink = leads
+    book.save(path)
+    return path
+
+
+HARBOUR = "https://www.facebook.com/harbourreaders"
+
+
+@pytest.mark.parametrize(
+    ("shown", "leads", "typed"),
+    [
+        ("Harbour Readers", HARBOUR, HARBOUR),
+        ("ici", HARBOUR, HARBOUR),
+        (HARBOUR, "https://www.facebook.com/left.from.before", HARBOUR),
+        ("facebook.com/harbourreaders", HARBOUR, "facebook.com/harbourreaders"),
+        ("@harbour", HARBOUR, "@harbour"),
+        ("harbour", "mailto:a@harbour.example", "harbour"),
+        ("harbour", None, "harbour"),
+    ],
+)
+def test_words_over_a_link_mean_where_it_leads_and_an_address_means_itself(tmp_path, shown, leads, typed):
+    rows = [["name", "facebook"], ["Harbour Readers", (shown, leads)]]
+    reading = read(workbook(tmp_path / "sheet.xlsx", ("all", rows)))
+    assert [row.typed for row in reading.accounts] == [typed]
+
+
+def test_a_name_that_leads_somewhere_stays_a_name(tmp_path):
+    rows = [["name", "website"], [("Harbour", HARBOUR), ""]]
+    reading = read(workbook(tmp_path / "sheet.xlsx", ("all", rows)))
+    assert [one.name for one in reading.associations] == ["Harbour"]
+    assert not reading.accounts
+
+
+def test_a_second_sheet_with_associations_is_told_of(tmp_path):
+    rows = [["name", "city"], ["Harbour Readers", "Mersa"]]
+    pages = ("Rabat", rows), ("Agadir", rows), ("Notes", [["what to do"]]), ("Empty", rows[:1])
+    reading = read(workbook(tmp_path / "sheet.xlsx", *pages))
+    assert len(reading.associations) == 1
+    assert [(one.trouble, one.value) for one in reading.problems] == [(Trouble.OTHER_SHEET, "Agadir")]
+    assert reading.problems[0].said(Wording("en")).endswith("was not read: Agadir")
+    assert "line" not in reading.problems[0].said(Wording("en"))
 
 
 def test_a_cell_over_two_lines_does_not_shift_the_lines_after_it(tmp_path):
