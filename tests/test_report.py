@@ -352,6 +352,13 @@ def test_a_link_that_leads_to_no_account_is_called_that():
     assert text.state(lost, Wording("en")) == "the link does not lead to an account"
 
 
+def test_a_day_that_is_known_is_never_called_unknown():
+    gone = account(state=State.GONE, activity="unknown")
+    told = text.newest(gone, Wording("en"))
+    assert "22 November 2026" in told
+    assert "not known" not in told
+
+
 def test_a_point_names_its_account_where_the_channel_has_several():
     old = account(account_id=2, key="u:old", url="https://www.facebook.com/old")
     stale = replace(gap("channel_stale"), subject="u:old")

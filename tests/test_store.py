@@ -515,6 +515,7 @@ def test_a_store_is_made_only_where_that_is_wanted(url, tmp_path):
 
 def test_the_folder_of_a_new_store_is_made(tmp_path):
     Store.open(f"sqlite:///{tmp_path}/a/b/auditor.db").close()
+    assert (tmp_path / "a" / "b" / "auditor.db").is_file()
 
 
 def test_a_place_where_nothing_can_be_written_is_told_in_one_line(tmp_path):

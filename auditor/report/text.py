@@ -179,7 +179,8 @@ def newest(account: AccountView, words: Wording) -> str:
     band = words.term("activity", account.activity)
     if account.last_activity is None:
         return band
-    return f"{words.published(account.last_activity)} ({band})"
+    told = words.published(account.last_activity)
+    return told if account.activity == "unknown" else f"{told} ({band})"
 
 
 def behind(account: AccountView, words: Wording) -> list[str]:
