@@ -1,7 +1,8 @@
 """What a spreadsheet program shows where it took a text for a number, a day or a truth. Pure.
 
 Excel and LibreOffice do so whenever they open CSV: 0612345678 becomes 612345678, a long number 1.00065E+14,
-12/03 a day of this year. What was lost cannot be had back from the cell, but a known text can be known again.
+12/03 a day of this year. Letters that an encoding lacks are saved as question marks. What was lost cannot be
+had back from the cell, but a known text can be known again.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ def is_guise(cell: str, text: str) -> bool:
     """Whether a spreadsheet program may show the text as this cell, which is not what the text was."""
     if cell == text:
         return False
-    return _as_number(cell, text) or _as_truth(cell, text) or _as_day(cell, text)
+    return _as_number(cell, text) or _as_truth(cell, text) or _as_day(cell, text) or _as_marks(cell, text)
 
 
 class Guises:
@@ -90,6 +91,12 @@ def _as_day(cell: str, text: str) -> bool:
     if _form(cell) == _form(text):
         return False
     return any(_agree(one, other) for one in _days(cell) if None not in one for other in _days(text))
+
+
+def _as_marks(cell: str, text: str) -> bool:
+    """Whether question marks stand for the letters of other scripts, and the rest is the same."""
+    pairs = zip(cell, text, strict=False)
+    return len(cell) == len(text) and all(c == t or (c == "?" and not t.isascii()) for c, t in pairs)
 
 
 def _form(text: str) -> str:

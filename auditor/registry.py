@@ -34,6 +34,8 @@ LANGUAGES = {
 }
 WORDS = frozenset(("name", "name_ar", "name_fr", "region", "city", "tags", "note"))
 """The columns that hold words."""
+LETTERED = WORDS | {"phone", "media_officer"}
+"""The columns that may hold letters, or figures, that not every encoding has."""
 BY_ALL = "save it as XLSX or as CSV in UTF-8"
 ADDRESS = re.compile(r"[./:@]")
 """What every typed address has one of; words over a link have none."""
@@ -64,13 +66,15 @@ def read(path: Path, language: str = "ar", known: Known = NOBODY) -> Reading:
     spreadsheet program took for a number or a day is what it was.
     Raises SheetError: the file cannot be read, no line of it names the columns, or its letters are lost.
     """
+    tables = list(sheet.read(path))
     headings = [
         (len(named), -number, table, at)
-        for number, table in enumerate(sheet.read(path))
+        for number, table in enumerate(tables)
         for at, row in enumerate(table.rows[:FIRST_LINES])
         if (named := _columns(row)) & {"name", "name_ar", "name_fr"}
     ]
     if not headings:
+        _refuse_lost(path, tables)
         remedy = "`auditor init` writes a sheet to begin with"
         raise SheetError(str(path), "no column is called name", remedy, trouble="no_heading")
     _, chosen, table, at = max(headings, key=lambda heading: heading[:2])
@@ -81,10 +85,22 @@ def read(path: Path, language: str = "ar", known: Known = NOBODY) -> Reading:
         for number, other in others.items()
         if number != chosen
     ]
-    if lost := next((one.id for one in reading.associations if is_lost(one.name)), None):
-        what = f"{path}, line {reading.lines[lost]}"
-        raise SheetError(what, "the letters of this name were lost", BY_ALL, trouble="lost_letters")
+    for one in reading.associations:
+        if is_lost(one.name):
+            raise _lost(f"{path}, line {reading.lines[one.id]}")
     return reading
+
+
+def _refuse_lost(path: Path, tables: Iterable[Sheet]) -> None:
+    """Raise SheetError where the headings were in letters that are lost."""
+    for table in tables:
+        for row in table.rows[:FIRST_LINES]:
+            if any(map(is_lost, row.cells)):
+                raise _lost(f"{path}, line {row.line}")
+
+
+def _lost(where: str) -> SheetError:
+    return SheetError(where, "the letters of these words were lost", BY_ALL, trouble="lost_letters")
 
 
 def read_entry(cells: Mapping[str, str], language: str) -> Reading:
@@ -165,7 +181,7 @@ class _Reader:
     def _doubt(self, line: int, cells: Iterable[tuple[str, str]]) -> None:
         """Tell what other programs made of cells, where what it was is not known."""
         for column, text in cells:
-            if column in WORDS and is_lost(text):
+            if column in LETTERED and is_lost(text):
                 self._tell(line, column, text, Trouble.LOST_LETTERS)
             elif column not in WORDS and SHORTENED.fullmatch(text):
                 self._tell(line, column, text, Trouble.SHORTENED_NUMBER)

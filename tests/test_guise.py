@@ -54,6 +54,21 @@ def test_what_a_program_shows_in_its_place_is_known_again(cell, text):
     assert Guises(["nour", text, "7"]).of(cell) == [text]
 
 
+@pytest.mark.parametrize(
+    ("cell", "text", "same"),
+    [
+        ("????? ?????", "جمعية النور", True),
+        ("??? Nour", "جمع Nour", True),
+        ("??????????", "٠٦١٢٣٤٥٦٧٨", True),
+        ("???? ?????", "جمعية النور", False),
+        ("??? Amal", "جمع Nour", False),
+        ("????", "Nour", False),
+    ],
+)
+def test_question_marks_stand_for_the_letters_that_an_encoding_lacks(cell, text, same):
+    assert is_guise(cell, text) is same
+
+
 @pytest.mark.parametrize(("cell", "text"), CORRECTED)
 def test_what_no_program_makes_of_it_is_a_correction(cell, text):
     assert not is_guise(cell, text)

@@ -98,3 +98,12 @@ def test_csv_comes_back_the_same_although_its_numbers_were_taken_for_such(
     usual = f"Text - txt - csv (StarCalc){UTF8.format(code)},1"
     assert changed(store, saved(path, "xlsx", profile, usual)) == []
     assert changed(store, saved(path, CSV + UTF8.format(code), profile, usual)) == []
+
+
+@pytest.mark.parametrize("charset", [38, 1, 65535], ids=["windows-1256", "windows-1252", "utf-16"])
+def test_csv_of_another_encoding_comes_back_the_same(store, profile, tmp_path, charset):
+    words = Wording("fr")
+    lines = roster.table(store.associations(), store.accounts(), words)
+    path = tmp_path / "sheet.xlsx"
+    path.write_bytes(roster.workbook(lines, words, right_to_left=False))
+    assert changed(store, saved(path, f"{CSV}:59,34,{charset}", profile)) == []

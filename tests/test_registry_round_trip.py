@@ -341,9 +341,26 @@ def test_a_sheet_whose_names_lost_their_letters_is_refused(store, tmp_path, name
     assert refusal.value.trouble == "lost_letters"
 
 
+def test_letters_that_were_lost_are_what_they_were_where_the_line_has_its_id(store, tmp_path):
+    first = [("id", "name", "Ville", "phone"), ("7", "جمعية النور", "أكادير", "٠٦١٢٣٤٥٦٧٨")]
+    taken(store, sheet.to_csv(first), tmp_path / "first.csv")
+    reading, changes = returned(store, tmp_path, first[0], ("7", "????? ?????", "??????", "??????????"))
+    assert (changes, reading.problems) == ([], [])
+
+
 def test_another_word_that_lost_its_letters_is_an_error_that_is_told(store, tmp_path):
-    reading, _ = returned(store, tmp_path, ("id", "name", "Ville"), ("7", "Nour", "??????"))
-    assert [(one.column, one.trouble) for one in reading.problems] == [("Ville", Trouble.LOST_LETTERS)]
+    rows = ("id", "name", "Ville", "phone"), ("7", "Nour", "??????", "??????????")
+    reading, _ = returned(store, tmp_path, *rows)
+    assert [(one.column, one.trouble) for one in reading.problems] == [
+        ("Ville", Trouble.LOST_LETTERS),
+        ("phone", Trouble.LOST_LETTERS),
+    ]
+
+
+def test_a_sheet_whose_headings_lost_their_letters_is_refused_for_that(store, tmp_path):
+    with pytest.raises(SheetError, match=r"line 1.*letters") as refusal:
+        returned(store, tmp_path, ("?????", "??? ???????"), ("7", "????? ?????"))
+    assert refusal.value.trouble == "lost_letters"
 
 
 def test_a_truth_of_a_workbook_stands_as_the_program_shows_it(tmp_path):
