@@ -88,10 +88,13 @@ def timed(what, work):
     began = time.perf_counter()
     work()
     seconds = time.perf_counter() - began
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    tell(
-        f"{MANY} associations were {what} in {seconds:.0f} s ({MANY / seconds:.0f}/s), {most:.0f} MB at most"
-    )
+    rate = f"{MANY / seconds:.0f}/s, {memory():.0f} MB at most"
+    tell(f"{MANY} associations were {what} in {seconds:.0f} s ({rate})")
+
+
+def memory():
+    """The most that this process ever took, in MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def tell(figure):
