@@ -20,7 +20,7 @@ from storage.summary import Listing
 
 log = logging.getLogger(__name__)
 
-VERSION = 2
+VERSION = 3
 """Another one with every change of what a summary tells, or of how it is found."""
 
 NOBODY: Owners = {}

@@ -93,6 +93,8 @@ def facets(told: Summary) -> dict[str, int]:
     found.update({f"any:{state}" for state in told.states.values()})
     found.update(f"untold:{channel}:{reason or ''}" for channel, reason in told.untold)
     found.update({facet for gap in told.gaps for facet in _gap_facets(gap)})
+    if told.proposals:
+        found["proposals"] = told.proposals
     if told.gaps:
         found.update({f"worst:{told.gaps[0].severity}": 1, "gaps": len(told.gaps)})
     else:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
 
 from auditor.catalogue import catalogue
 from auditor.conclude import assembled
 from auditor.config import Config
-from auditor.refresh import NOBODY
+from auditor.refresh import A_FEW, NOBODY, refresh
 from auditor.replies import is_gone
 from auditor.settle import Moment
 from auditor.view import view
@@ -20,7 +19,7 @@ from storage.talk import Reply
 
 AT_ONCE = 100
 """Proposals that are looked through together."""
-FARTHEST = 2000
+FARTHEST = 300
 """Proposals that are looked through for one page; where all of them are settled, the next page goes on."""
 
 
@@ -73,15 +72,17 @@ def found(
     store: Store, config: Config, now: datetime, *, after: int = 0, limit: int = 20
 ) -> tuple[list[Found], int]:
     """A page of the found accounts, the oldest first, and after which the next page begins (0: no more)."""
-    rows, listed = store.proposals(after=after), []
+    refresh(store, config, now, most=A_FEW)
+    listed: list[Found] = []
     for _ in range(0, FARTHEST, AT_ONCE):
-        batch = list(islice(rows, AT_ONCE))
+        batch = store.found_accounts(after=after, limit=AT_ONCE)
         listed += _unsettled(store, config, batch, now)
         if len(listed) > limit:
             return listed[:limit], listed[limit - 1].proposal.id or 0
         if len(batch) < AT_ONCE:
             return listed, 0
-    return listed, batch[-1].id or 0
+        after = batch[-1].id or 0
+    return listed, after
 
 
 def _unsettled(store: Store, config: Config, rows: Sequence[Proposal], now: datetime) -> list[Found]:

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, Protocol
 
-from sqlalchemy import ColumnElement, Connection, FromClause, Select, case, func, or_, select, true
+from sqlalchemy import ColumnElement, Connection, Select, case, func, or_, select, true
 
 from storage import cursor
 from storage.clean import clean, instant
 from storage.database import Database
 from storage.derived import GAP_COLUMNS, gap_of
-from storage.lists import CAP, WALKED
+from storage.lists import CAP, WALKED, is_of
 from storage.model import SEVERITIES, Gap
 from storage.read_tables import FACET, SUMMARY, TALLY
 from storage.stale import AT_ONCE
@@ -150,11 +150,11 @@ class _Asked:
             self.order = (GAP.c.rank + 0, GAP.c.association + "", GAP.c.id + 0)
             own = [_IS_SHOWN, *own[1:], GAP.c.association.in_(_both(self._region, self._facet))]
             return _listed().where(*own), *_counted(connection, select(GAP.c.id).where(*own))
-        query = _listed().where(*own, _is_of(self._region, GAP))
+        query = _listed().where(*own, is_of(self._region, GAP))
         if self._severity is None:
             return query, CAP, False
         part = select(GAP.c.association).where(*own, GAP.c.rank >= 0).limit(WALKED).subquery()
-        count, _ = _counted(connection, select(part).where(_is_of(self._region, part)))
+        count, _ = _counted(connection, select(part).where(is_of(self._region, part)))
         return query, count, False
 
     def _associations(self, connection: Connection) -> int:
@@ -178,17 +178,6 @@ def _both(one: str, other: str) -> Select[Any]:
     at = (too.c.urgency == FACET.c.urgency, too.c.association == FACET.c.association)
     has = select(too.c.facet).where(too.c.facet == other, *at).correlate(FACET).exists()
     return select(FACET.c.association).where(FACET.c.facet == one, has)
-
-
-def _is_of(facet: str, row: FromClause) -> ColumnElement[bool]:
-    """Whether the association of a row has a facet."""
-    mine = SUMMARY.alias()
-    urgency = select(mine.c.urgency).where(mine.c.association == row.c.association)
-    at = (
-        FACET.c.urgency == urgency.correlate(row).scalar_subquery(),
-        FACET.c.association == row.c.association,
-    )
-    return select(FACET.c.facet).where(FACET.c.facet == facet, *at).correlate(row).exists()
 
 
 def _moved(at: Any, since: datetime) -> Iterator[Select[Any]]:

@@ -11,8 +11,11 @@ from sqlalchemy import ColumnElement, Connection, FromClause, Select, and_, func
 from storage import cursor
 from storage.clean import clean
 from storage.database import Database
+from storage.derived import proposal_of
+from storage.model import Proposal
 from storage.read_tables import FACET, SUMMARY, TALLY
 from storage.summary import EVERYBODY, NETWORK, Sort, SummaryPage
+from storage.tables import PROPOSAL
 
 CAP = 5000
 """Counting stops here: nobody pages through more, and a filter that leaves less is sorted whole."""
@@ -76,6 +79,16 @@ class Lists:
         with self._database.reading() as connection:
             asked = Asked(connection, clean(sorted(set(facets))), clean(sorted(set(search))))
             return list(connection.execute(asked.named(clean(after)).limit(limit)).scalars())
+
+    def found_accounts(self, *, after: int = 0, limit: int = 100) -> list[Proposal]:
+        """The proposals of associations that are to be asked about one, in the order they were first kept.
+
+        A page of those behind this id; of such an association those that are settled, too.
+        """
+        query = select(PROPOSAL).where(PROPOSAL.c.id > after, is_of("proposals", PROPOSAL))
+        with self._database.reading() as connection:
+            rows = connection.execute(query.order_by(PROPOSAL.c.id).limit(limit)).all()
+        return [proposal_of(row) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +205,17 @@ class Asked:
             rows = row.join(SUMMARY, SUMMARY.c.association == row.c.association)
         query = select(row.c.association).select_from(rows).where(*(one.of(row) for one in self._others))
         return query if len(self._first.facets) == 1 else query.distinct()
+
+
+def is_of(facet: str, row: FromClause) -> ColumnElement[bool]:
+    """Whether the association of a row has a facet."""
+    mine = SUMMARY.alias()
+    urgency = select(mine.c.urgency).where(mine.c.association == row.c.association)
+    at = (
+        FACET.c.urgency == urgency.correlate(row).scalar_subquery(),
+        FACET.c.association == row.c.association,
+    )
+    return select(FACET.c.facet).where(FACET.c.facet == facet, *at).correlate(row).exists()
 
 
 _JOINED = FACET.join(SUMMARY, SUMMARY.c.association == FACET.c.association)

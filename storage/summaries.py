@@ -17,7 +17,8 @@ Counts stop at 5,000: then `exact` is False, and there are more than `count`.
 
 Facets: `region:…` (by `auditor.summary.place`), `city:…`, `tag:…`, `level:…`, `worst:<severity>`, `none`
 (nothing is open), `gaps` (something is), `gap:<code>`, `gap:<code>@<channel>`, `on:<channel>` (an open gap
-there), `<channel>:<state>`, `any:<state>`, `untold:<channel>:<reason>`. `auditor.summary.facets` makes them.
+there), `<channel>:<state>`, `any:<state>`, `untold:<channel>:<reason>`, `proposals` (somebody is to be asked
+about a found account). `auditor.summary.facets` makes them.
 """
 
 from __future__ import annotations

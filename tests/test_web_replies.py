@@ -7,12 +7,13 @@ import pytest
 from served import browsing
 from small import link, night_of, opened, register, steps
 
-from auditor import eyes, replies
+from auditor import eyes, replies, waiting
 from auditor.errors import InputError
 from auditor.night import run
 from auditor.overview import association_view
+from probes.model import FoundLink
 from storage.errors import StoreError
-from storage.model import DecisionKind
+from storage.model import Decision, DecisionKind, Proposal
 from storage.talk import Answer, Reply, ReplyKind
 
 NOW = night_of(0) + timedelta(hours=8)
@@ -195,6 +196,26 @@ async def test_a_found_account_that_is_somebody_elses_is_asked_about_no_more(app
     assert (word.kind, word.value, word.why) == (DecisionKind.NOT_OURS, "@nour", "the festival's")
     assert "None waits for a decision." in told(client)
     assert not association_view(app.store, app.config, "nour", NOW).proposals
+
+
+def settled(app, number):
+    """Accounts that Amal's site led to and somebody called somebody else's."""
+    for one in range(number):
+        seen = FoundLink(
+            "facebook", f"u:x{one}", f"https://facebook.com/x{one}", "anchor", "https://x.example/"
+        )
+        app.store.put_derived(proposals=[Proposal("amal", seen, NOW, NOW)])
+        word = ("facebook", DecisionKind.NOT_OURS, "Amina", "a theme's", NOW)
+        app.store.add_decision(Decision("amal", *word, value=seen.key))
+
+
+async def test_found_accounts_that_are_settled_are_not_looked_through_again(app, client, monkeypatch):
+    waits = found(app)
+    settled(app, 12)
+    monkeypatch.setattr(waiting, "AT_ONCE", 5)
+    monkeypatch.setattr(waiting, "FARTHEST", 5)
+    assert waiting.found(app.store, app.config, NOW, after=waits.id) == ([], 0)
+    assert [one.proposal for one in waiting.found(app.store, app.config, NOW)[0]] == [waits]
 
 
 async def test_a_found_account_that_is_not_there_is_not_found(client):
