@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from auditor.decisions import DecisionError, nobody, unwaived
 from auditor.ledger import items
 from auditor.saying import Saying, withdrawn
+from auditor.templating import words_of
 from auditor.view import AssociationView
 from auditor.web import filters
 from auditor.web.asked import Asked, Page
@@ -139,7 +140,7 @@ def _form(
         status=422 if trouble else 200,
         view=view,
         it=wish,
-        trouble=trouble.told(asked.words) if trouble else "",
+        trouble=trouble.told(words_of(asked.language)) if trouble else "",
         today=asked.now.date(),
         codes=filters.codes(asked.words),
         word=_numbered(asked, view.association.id, wish.number) if wish.kind == "withdraw" else None,

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from auditor import replies, waiting
 from auditor.decisions import DecisionError, nobody
 from auditor.saying import Saying
+from auditor.templating import words_of
 from auditor.web.asked import Asked, Number, Page
 from auditor.web.filters import way
 from auditor.web.signature import Name, Who, signed
@@ -146,6 +147,6 @@ def _page(
         found=found,
         farther=way(here, {"beyond": str(farther)}) + "#found" if farther else "",
         who=who,
-        trouble=trouble.told(asked.words) if trouble else "",
+        trouble=trouble.told(words_of(asked.language)) if trouble else "",
         **{**blank, **more},
     )
