@@ -170,3 +170,26 @@ def test_a_sheet_that_changes_nothing_is_not_asked_about(monkeypatch):
     assert main(["registry", "import", "first.csv"]) == 0
     assert "yes or no" not in said.getvalue()
     assert "nothing changed" in said.getvalue()
+
+
+def problems(capsys, path):
+    code = main(["registry", "validate", "--json", str(path)])
+    found = json.loads(capsys.readouterr().out)["items"]
+    return code, [(one["line"], one["problem"], one["value"]) for one in found]
+
+
+def test_a_sheet_is_validated_beside_what_is_registered(folder, capsys):
+    rows = [["id", "name", "facebook"], ["new", "New", "facebook.com/amal.oujda"], ["n0ur", "Nour", ""]]
+    (folder / "third.csv").write_bytes(sheet.to_csv(rows))
+    assert problems(capsys, folder / "third.csv") == (
+        0,
+        [(3, "other_id", "n0ur"), (2, "shared_account", "facebook.com/amal.oujda")],
+    )
+
+
+def test_a_sheet_is_validated_alone_where_nothing_is_registered(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "config.toml").write_text('[storage]\nfolder = "none"\n')
+    (tmp_path / "sheet.csv").write_bytes(sheet.to_csv([["name", "phone"], ["Nour", "6.1E+08"]]))
+    assert problems(capsys, "sheet.csv") == (3, [(2, "shortened_number", "6.1E+08")])
+    assert not (tmp_path / "none").exists()

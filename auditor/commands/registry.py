@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -19,6 +20,7 @@ from auditor.output import document, give, give_table, is_terminal, say, stamp
 
 if TYPE_CHECKING:
     from auditor.commands.session import Session
+    from auditor.config import Config
     from auditor.difference import Line
     from auditor.known import Known
     from auditor.problems import Problem
@@ -41,11 +43,12 @@ YES = {"y", "yes", "o", "oui", "نعم"}
 
 @registry.command("validate")
 def validate(context: typer.Context, sheet: SheetFile, as_json: Json = False) -> None:
-    """Tell every problem of a sheet with its line and column; change nothing."""
-    from auditor.registry import read
+    """Tell every problem of a sheet with its line and column; change nothing.
 
+    It is read beside what is registered already, as an import reads it.
+    """
     asked = session(context)
-    reading = read(sheet, asked.config().network.language)
+    reading = _read(sheet, asked.config())
     if as_json:
         give(document((problem.item() for problem in reading.problems), clock()))
     elif reading.problems:
@@ -54,6 +57,22 @@ def validate(context: typer.Context, sheet: SheetFile, as_json: Json = False) ->
         say(_counted(reading, asked.words))
     if any(problem.severity == "error" for problem in reading.problems):
         raise typer.Exit(InputError.code)
+
+
+def _read(sheet: Path, config: Config) -> Reading:
+    """A sheet with its problems, beside the registry where there is one."""
+    from auditor.app import App
+    from auditor.known import Known
+    from auditor.registry import read
+    from auditor.revision import revision
+    from storage.errors import StoreError
+
+    with suppress(StoreError), App.open(config, create=False) as app:
+        known = Known.of(app.store.associations(), app.store.accounts())
+        reading = read(sheet, config.network.language, known)
+        reading.problems = revision(app.store, reading, clock()).problems
+        return reading
+    return read(sheet, config.network.language)
 
 
 @registry.command("import")
