@@ -82,6 +82,11 @@ def test_a_port_that_is_taken_is_one_line():
             pass
 
 
+def test_the_end_of_a_page_does_not_wait_for_an_acknowledgement():
+    with listening(HERE) as at, socket.create_connection(at.getsockname()), at.accept()[0] as accepted:
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 def test_a_host_that_is_not_this_machines_is_one_line():
     with pytest.raises(ConfigError, match=r"another \[web] host or port"), listening(Web(host="192.0.2.1")):
         pass
