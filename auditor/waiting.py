@@ -17,8 +17,8 @@ from storage.model import AccountRow, Association, Gap, Proposal
 from storage.store import Store
 from storage.talk import Reply
 
-AT_ONCE = 100
-"""Proposals that are looked through together."""
+AT_ONCE = 25
+"""Proposals that are looked through together: a page of them, for most are still to be settled."""
 FARTHEST = 300
 """Proposals that are looked through for one page; where all of them are settled, the next page goes on."""
 
