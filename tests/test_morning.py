@@ -71,7 +71,7 @@ async def test_a_group_that_moved_is_told_with_how_far(app):
 
 
 async def test_who_is_called_first_has_the_gravest_gap(app):
-    assert morning(app.store, app.config, NOW).told.calls[0].id == "a0"
+    assert morning(app.store, app.config, NOW).told.calls[0].row.id == "a0"
 
 
 CONFIG = Config(channels={"facebook": ChannelConfig()})

@@ -145,7 +145,7 @@ async def test_a_reply_that_cannot_be_done_goes_on_waiting_and_says_why(app, cli
     theirs = said(app, ReplyKind.OURS, channel="youtube", value="@nour")
     answer = answered(client, theirs.id, "accepted", why="they called")
     assert answer.status_code == 422
-    assert "Amina decided otherwise before: please take that back first." in answer.text
+    assert "<bdi>Amina</bdi> decided otherwise before: please take that back first." in answer.text
     assert 'value="they called"' in answer.text
     with pytest.raises(InputError):
         replies.accept(app.store, app.config, theirs, who="Amina", why="", now=NOW, because="so they say")
