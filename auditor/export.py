@@ -75,8 +75,8 @@ def seen(asked: Export, app: App, now: datetime) -> Seen:
     last = app.store.last_night(NightState.DONE) if asked.since is None else None
     since = last.started_at if last else asked.since
     called = calls(app.store, app.config, asked.chosen, now) if asked.kind == "meeting" else ()
-    language = asked.words.language if asked.words and asked.format != "json" else None
-    return Seen(_Views(app, asked.chosen, now), app.config, since, called, language)
+    words = None if asked.format == "json" else asked.words
+    return Seen(_Views(app, asked.chosen, now), app.config, since, called, words)
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,7 +93,7 @@ def _items(seen: Seen) -> Iterator[Item]:
         yield {
             "association": about.id,
             "name": seen.named(about),
-            "region": about.region,
+            "region": seen.placed(about),
             "city": about.city,
             "phone": about.phone,
             "email": about.email,

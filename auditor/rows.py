@@ -35,18 +35,23 @@ class Column:
 class Seen:
     """What rows are made of: the associations, the configuration, since when changes are told, whom to call.
 
-    `views` are read anew each time they are gone through. In a `language` associations have their name in it.
+    `views` are read anew each time they are gone through. With `words` names and regions are in a language.
     """
 
     views: Iterable[AssociationView]
     config: Config
     since: datetime | None = None
     calls: Iterable[Call] = ()
-    language: str | None = None
+    words: Wording | None = None
 
     def named(self, association: Association) -> str:
         """What an association is called."""
-        return association.shown(self.language) if self.language else association.name
+        return association.shown(self.words.language) if self.words else association.name
+
+    def placed(self, association: Association) -> str | None:
+        """Its region: as it is registered, or in words."""
+        region = association.region
+        return self.words.region(region) if self.words and region else region
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +90,7 @@ def _associations(seen: Seen) -> Iterator[Item]:
         yield {
             "association": about.id,
             "name": seen.named(about),
-            "region": about.region,
+            "region": seen.placed(about),
             "city": about.city,
             "tags": list(about.tags),
             "language": about.language,

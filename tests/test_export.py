@@ -194,6 +194,15 @@ def test_a_long_arabic_name_and_controls_break_no_format(tmp_path):
     small.store.close()
 
 
+@pytest.mark.parametrize("kind", ["associations", "meeting"])
+def test_in_a_language_regions_are_those_that_its_pages_show(app, kind):
+    arabic = told(app, kind, words=Wording("ar")).decode()
+    assert Wording("ar").region("Souss-Massa") in arabic
+    assert "Souss" not in arabic
+    assert "Souss-Massa" in told(app, kind).decode()
+    assert "Souss-Massa" in told(app, kind, "json", words=Wording("ar")).decode()
+
+
 @pytest.mark.parametrize("kind", ["associations", "gaps", "accounts", "changes", "meeting"])
 def test_in_a_language_an_association_has_the_name_that_its_pages_show_in_it(app, kind):
     named = Association("amal", "Amal", name_ar="جمعية الأمل", name_fr="Association Amal")
