@@ -51,7 +51,7 @@ class Registry:
         """
         people, links = [clean(a) for a in associations], [clean(a) for a in accounts]
         sheet = _Sheet(people, links, said=said, whole=whole)
-        with self._database.writing() as connection:
+        with self._database.reading() if dry_run else self._database.writing() as connection:
             compared = sheet.compared(connection, prune=prune)
             changes = compared.changes(clean(by), instant(now))
             if dry_run or (agreed is not None and agreed != changes.digest):

@@ -46,6 +46,12 @@ def lines(told):
     return [(one.association, one.field, one.before, one.after, one.kind) for one in told]
 
 
+def test_comparing_holds_up_nobody_who_writes(store, folder, monkeypatch):
+    monkeypatch.setattr("storage.engine.BUSY_SECONDS", 0)
+    with Store.open(f"sqlite:///{folder}/auditor.db") as other, store._database.writing():
+        assert revision(other, read(folder / "second.csv"), NOW).lines
+
+
 def test_every_change_is_told_with_what_stood_there_and_what_will(store, folder):
     told = revision(store, read(folder / "second.csv"), NOW).lines
     assert lines(told) == [
