@@ -169,6 +169,22 @@ def test_before_it_asks_it_says_how_many_are_not_in_the_sheet(monkeypatch, optio
 
 
 @pytest.mark.usefixtures("folder")
+def test_what_was_shown_before_the_question_is_not_told_again(monkeypatch):
+    said = Terminal()
+    monkeypatch.setattr("sys.stdin", Terminal("yes\n"))
+    monkeypatch.setattr("sys.stderr", said)
+    assert main(["--lang", "en", "registry", "import", "second.csv"]) == 0
+    told, done = said.getvalue().split("Type yes or no.\n")
+    assert "another association lists this account" in told
+    assert done.splitlines()[:3] == [
+        "added: 1 association, 1 link",
+        "changed: 1 association, 1 link",
+        "no longer listed: 1 association, 1 link",
+    ]
+    assert "warning" not in done
+
+
+@pytest.mark.usefixtures("folder")
 def test_a_sheet_that_changes_nothing_is_not_asked_about(monkeypatch):
     said = Terminal()
     monkeypatch.setattr("sys.stdin", Terminal())

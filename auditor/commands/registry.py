@@ -130,10 +130,12 @@ def import_(
     if as_json:
         give(document([_receipt(reading, changes)], clock()))
         return
-    for problem in reading.problems:
-        say(problem.said(asked.words))
+    if agreed is None or not changes:
+        for problem in reading.problems:
+            say(problem.said(asked.words))
     if not asked.quiet:
-        for line in _outcome(reading, changes, asked.words):
+        told = _done(changes, asked.words) if agreed and changes else _outcome(reading, changes, asked.words)
+        for line in told:
             say(line)
 
 
@@ -354,7 +356,12 @@ def _outcome(reading: Reading, changes: Changes, words: Wording) -> Iterator[str
     for row in changes.withdrawn:
         what = words.listed([row.association, roster.heading(row.column or LINKS, words), row.typed])
         yield words.pair(words.say("No longer listed, kept"), what)
-    yield "; ".join(_changed(changes, words)) or words.say("nothing changed")
+    yield from _done(changes, words)
+
+
+def _done(changes: Changes, words: Wording) -> Iterator[str]:
+    """What came of it, where all else was shown before."""
+    yield from _changed(changes, words) if changes else [words.say("nothing changed")]
     if changes.withdrawn:
         yield words.say(
             "what is no longer listed is kept, not audited; {option} removes it and all that was seen of it",
