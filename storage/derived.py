@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import Connection, case, delete, func, insert, select
 
 from storage import stale
 from storage.clean import clean, instant
@@ -23,6 +23,8 @@ FIGURE_KEY = ("night_id", "cohort", "facet")
 GAP_KEY = ("association", "channel", "subject", "code", "first_seen")
 GAP_COLUMNS = [column for column in GAP.c if column.key not in {"shown", "told", "rank"}]
 """Those of the noun."""
+IS_UNCLOSED = case((GAP.c.closed_at.is_(None), 1), else_=0) == 1
+"""An expression, so that everybody's are not walked where associations lead: most gaps are not closed."""
 PROPOSAL_KEY = ("association", "channel", "key")
 WITHDRAWN = (
     WITHDRAWAL.c.who.label("withdrawn_by"),
@@ -71,7 +73,7 @@ class Derived:
         for name, value in wanted.items():
             query = query if value is None else query.where(GAP.c[name] == value)
         if open_only or unclosed_only:
-            query = query.where(GAP.c.closed_at.is_(None))
+            query = query.where(GAP.c.closed_at.is_(None) if association is None else IS_UNCLOSED)
         if open_only:
             query = query.where(GAP.c.opened_at.is_not(None))
         return map(gap_of, self._database.rows(query, GAP.c.id))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import select
 
 from storage.database import Database
-from storage.derived import DECIDED, GAP_COLUMNS, decision_of, gap_of, proposal_of
+from storage.derived import DECIDED, GAP_COLUMNS, IS_UNCLOSED, decision_of, gap_of, proposal_of
 from storage.model import AccountRow, Association, Decision, Gap, Proposal, Standing
 from storage.registry import account_of, association_of
 from storage.stale import AT_ONCE
@@ -44,7 +44,7 @@ class Held:
             rows = connection.execute(select(ACCOUNT).where(ACCOUNT.c.association.in_(named))).all()
             told = connection.execute(standing.where(ACCOUNT.c.association.in_(named))).scalars().all()
             found = connection.execute(select(PROPOSAL).where(PROPOSAL.c.association.in_(named))).all()
-            wanted = gaps if whole else gaps.where(GAP.c.closed_at.is_(None))
+            wanted = gaps if whole else gaps.where(IS_UNCLOSED)
             holes = connection.execute(wanted).all()
             words = connection.execute(DECIDED.where(DECISION.c.association.in_(named))).all()
         return Holdings(

@@ -13,7 +13,9 @@ LARGE = f"(?:{'|'.join(sorted(METADATA.tables.keys() - SMALL))})(?:_\\d+)?"
 WHOLE = re.compile(rf"\bSCAN {LARGE}\b")
 ENDS = re.compile(r"FROM \w+ ORDER BY [\w., ]+? LIMIT \? OFFSET \?$")
 """A walk that asks nothing more of the rows: it is over as soon as there are enough."""
-FLAGGED = re.compile(rf"\bSEARCH {LARGE} USING (?:COVERING )?INDEX \S+ \((?:told|shown)=\?\)(?!.* LIMIT )")
+FLAGGED = re.compile(
+    rf"\bSEARCH {LARGE} USING (?:COVERING )?INDEX \S+ \((?:told|shown|closed_at)=\?\)(?!.* LIMIT )"
+)
 """A flag that most rows have finds no fewer than all, unless it is known, or is to be counted, how few."""
 
 

@@ -85,6 +85,17 @@ def test_what_moved_among_a_few_is_counted_from_their_own_rows(store):
     assert whole(told) == []
 
 
+@pytest.mark.parametrize("many", [1, 50, 500])
+def test_what_is_held_of_some_is_read_from_their_own_rows(store, many):
+    ids = [f"a-{n:03}" for n in range(many)]
+    with plans(store) as told:
+        store.holdings(ids)
+        store.holdings(ids, whole=False)
+        list(store.gaps(ids[0], unclosed_only=True))
+        list(store.gaps(ids[0], open_only=True))
+    assert whole(told) == []
+
+
 ENDS = {LetterState.HOLDS: "expires_at", LetterState.EXPIRED: "expires_at", LetterState.REVOKED: "revoked_at"}
 
 
