@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
+from urllib.parse import quote
 
+from markupsafe import escape
+
+from auditor.config import Config
 from auditor.templating import render
 from auditor.view import AssociationView
 from auditor.wording import Wording
@@ -28,3 +32,20 @@ def badge(view: AssociationView, checked_at: datetime, language: str) -> str:
         level=words.label("level", view.score.level),
         checked=words.say("Presence checked on {day}", day=checked_at),
     )
+
+
+def address(config: Config, association: Association, language: str) -> str:
+    """Where other sites find its badge; empty where it wants none, or this server has no public address."""
+    base = config.web.public_url
+    if not base or not is_wanted(association):
+        return ""
+    return f"{base}/badge/{quote(association.id, safe='')}/{language}.svg"
+
+
+def snippet(config: Config, association: Association, language: str) -> str:
+    """The HTML that shows the badge on its own site; empty where it has no address."""
+    words, source = Wording(language), address(config, association, language)
+    if not source:
+        return ""
+    said = words.say("Presence on the networks, checked by {network}", network=config.network.shown(language))
+    return f'<img src="{escape(source)}" width="300" height="64" alt="{escape(said)}">'

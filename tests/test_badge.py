@@ -4,10 +4,12 @@ from datetime import timedelta
 from xml.etree import ElementTree as ET
 
 import pytest
+from lxml import html
 from served import browsing
 from small import START, configured, link, night_of, opened, steps
 
-from auditor import eyes
+from auditor import eyes, letters
+from auditor.config import Web
 from auditor.night import run
 from auditor.report import publish
 from storage.model import Association
@@ -63,3 +65,34 @@ def test_a_badge_is_kept_for_a_day_and_sent_again_only_when_it_changed(app):
         again = client.get("/badge/nour%2F1/fr.svg", headers={"if-none-match": first.headers["etag"]})
     assert first.headers["cache-control"] == "public, max-age=86400"
     assert (again.status_code, again.content) == (304, b"")
+
+
+def told(app, path, association="nour/1", url="https://reports.example.org"):
+    """The code that a page shows, of an association's page or, by its letter, of its own report."""
+    app.config = app.config.model_copy(update={"web": Web(public_url=url)})
+    with browsing(app, LATER) as client:
+        if path.endswith("/report"):
+            _, link = letters.made(app.store, app.config, association, "Amina", LATER)
+            client.get(f"/r/{link.rpartition('/')[2]}")
+        return [one.text_content() for one in html.fromstring(client.get(path).text).iter("code")]
+
+
+@pytest.mark.parametrize("path", ["/fr/associations/nour%2F1", "/fr/report"])
+def test_whoever_wants_a_badge_finds_the_line_to_put_into_a_site(app, path):
+    lines = [html.fromstring(code) for code in told(app, path) if "badge/" in code]
+    [french] = [line for line in lines if line.get("src").endswith("/fr.svg")]
+    assert french.get("src") == "https://reports.example.org/badge/nour%2F1/fr.svg"
+    assert french.get("alt") == f"Présence sur les réseaux, vérifiée par {app.config.network.name}"
+    with browsing(app, LATER) as client:
+        assert client.get(french.get("src").removeprefix("https://reports.example.org")).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/fr/associations/shy", "/fr/report"])
+def test_nobody_else_finds_one_but_the_coordinator_reads_how_to_ask(app, path):
+    assert not [code for code in told(app, path, "shy") if "badge/" in code]
+    with browsing(app, LATER) as client:
+        assert "ajoutez le mot-clé <bdi>badge</bdi>" in client.get("/fr/associations/shy").text
+
+
+def test_without_an_address_of_this_server_no_line_is_told(app):
+    assert not [code for code in told(app, "/fr/associations/nour%2F1", url="") if "badge/" in code]

@@ -14,6 +14,7 @@ from datetime import date, datetime
 from hashlib import sha256
 
 from auditor import qr
+from auditor.badge import snippet
 from auditor.config import Config
 from auditor.replies import Refusal
 from auditor.report import text
@@ -98,6 +99,7 @@ def report(
         address=address,
         pdf=pdf,
         due=due,
+        badge=snippet(config, view.association, language) if live else "",
     )
 
 

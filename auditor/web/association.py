@@ -6,6 +6,7 @@ from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from auditor.again import Checks, NotNow, NotNowError
+from auditor.badge import is_wanted, snippet
 from auditor.overview import association_view
 from auditor.portrait import portrait
 from auditor.report.page import points
@@ -53,6 +54,7 @@ def shown(
     checks: Checks = request.app.state.checks
     blank: dict[str, object] = {"refused": None, "kept": "", "trouble": ""}
     values = {**blank, "check": checks.of(view.association.id, asked.now), **more}
+    values |= {"is_wanted": is_wanted, "snippet": snippet}
     it = portrait(asked.app.store, view, asked.app.config.confirm, asked.now)
     here = asked.at(asked.link.association(view.association.id))
     return here.page("dossier.html", status=status, it=it, points=points(), today=asked.now.date(), **values)
