@@ -241,3 +241,9 @@ def test_it_is_told_how_many_older_links_ended(desk, capsys, language, said):
     assert "ended" not in desk.type("make", "--all", *BY)[2]
     assert cli.main(["--lang", language, "letters", "make", "--all", *BY]) == 0
     assert said in capsys.readouterr().err
+
+
+def test_a_text_tells_that_it_ends_the_link_before_it(desk):
+    assert "older" not in desk.type("text", "nour", *BY)[2]
+    assert desk.type("text", "nour", *BY)[2].startswith("1 older link ended\n")
+    assert "older" not in desk.type("text", "nour", "--keep", *BY)[2]

@@ -109,14 +109,22 @@ def text(
     from auditor.letters import made
     from auditor.mailing import chosen
     from auditor.phones import whatsapp
+    from storage.talk import LetterState
 
     with session(context).open() as app:
         now = clock()
         [view] = chosen(app, now, [association])
+        ended = (
+            0
+            if keep
+            else len(app.store.recent_letters(now, state=LetterState.HOLDS, association=association))
+        )
         letter, link = made(app.store, app.config, association, whose(who), now, days=days, keep=keep)
         language = session(context).lang or view.association.language
         told = invitation(view, app.config, Link(link, letter.expires_at), now, language)
     give_text(f"{told.subject}\n\n{told.body}" if mail else told.short)
+    if ended:
+        session(context).tell_count("{n} older link ended", "{n} older links ended", ended)
     chat = whatsapp(view.association.phone, told.short)
     if chat and not mail:
         session(context).tell("to open WhatsApp with it: {url}", url=chat)
