@@ -23,7 +23,7 @@ from storage.talk import Reply, ReplyKind
 FIRST = datetime(2026, 11, 1, 0, 30, tzinfo=UTC)
 NIGHTS = 12
 NOW = FIRST + timedelta(days=NIGHTS - 1, hours=8)
-LONG = "جمعية " + "النور للتنمية البشرية والعمل الاجتماعي والثقافي بالمغرب الشرقي " * 3
+LONG = "جمعية " + "النور للتنمية البشرية والعمل الاجتماعي والثقافي بالمغرب الشرقي " * 3 + "ن" * 150
 MARKUP = '<b>Association</b> "Al & Amal" <script>x</script>'
 
 PEOPLE = (
@@ -38,7 +38,13 @@ PEOPLE = (
         email="nour@nour.example",
     ),
     Association("amal", MARKUP, region="L’Oriental", city="Oujda", language="fr", tags=("rabat",)),
-    Association("long", LONG, region="Rabat-Salé-Kénitra", phone="+212 537 00 00 00"),
+    Association(
+        "long",
+        LONG,
+        region="Rabat-Salé-Kénitra",
+        phone="+212 537 00 00 00",
+        email=f"{'contact.' * 7}nour@{'association-' * 4}nour.example",
+    ),
     Association("bare", "جمعية بلا حساب", region="Souss-Massa", city="Tiznit"),
     *(
         Association(
