@@ -4,6 +4,7 @@ from datetime import timedelta
 from urllib.parse import quote
 
 import pytest
+from lxml import html
 from served import browsing
 from small import START, link, night_of, opened, steps
 
@@ -121,3 +122,21 @@ def test_an_empty_network_breaks_no_list(tmp_path, path, language):
     with browsing(app, NOW) as client:
         told(client, f"/{language}/{path}")
     app.store.close()
+
+
+@pytest.mark.parametrize(
+    ("asked", "chips"),
+    [
+        ("channel=facebook", ["Facebook: a point to settle"]),
+        ("channel=facebook&state=confirmed", ["Facebook", "confirmed"]),
+        ("channel=facebook&gap=channel_dead", ["Facebook"]),
+    ],
+)
+async def test_a_channel_alone_asks_for_a_point_there_and_the_chip_says_so(app, asked, chips):
+    with browsing(app, NOW) as client:
+        page = html.fromstring(client.get(f"/en/associations?{asked}").text)
+        plain = html.fromstring(client.get("/en/gaps?channel=facebook").text)
+    said = [one.text_content() for one in page.xpath("//p[@class='chips']/a/bdi")]
+    assert [one for one in said if one in chips or "Facebook" in one] == chips
+    assert page.xpath("//select[@name='state']/option")[0].text == "any; on a channel: a point to settle"
+    assert plain.xpath("//p[@class='chips']/a/bdi")[0].text_content() == "Facebook"

@@ -47,14 +47,19 @@ def _forms(address: str, told: Mapping[str, str]) -> dict[str, str]:
 def chips(address: str, told: Mapping[str, str], words: Wording) -> list[Chip]:
     """The filters that are set, each with the way to do without it."""
     return [
-        Chip(_said(name, value, words), way(address, {**told, name: ""}))
+        Chip(_said(name, told, words), way(address, {**told, name: ""}))
         for name, value in told.items()
         if value and name in SAID
     ]
 
 
-def _said(name: str, value: str, words: Wording) -> str:
-    return SAID[name](value, words)
+def _said(name: str, told: Mapping[str, str], words: Wording) -> str:
+    said = SAID[name](told[name], words)
+    if (
+        name == "channel" and told.get("state") == "" and not told.get("gap")
+    ):  # a state is asked for, none named
+        return words.say("{channel}: a point to settle", channel=said)
+    return said
 
 
 SAID: Mapping[str, Callable[[str, Wording], str]] = {
