@@ -14,14 +14,14 @@ from storage.talk import FIELDS
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """The associations by their ids, the ids of names that only one has, and links by whose and where.
+    """The associations by their ids, their ids by their names, and links by whose and where.
 
     `odd` finds the ids again that a spreadsheet program takes for numbers or days.
     """
 
     people: Mapping[str, Association] = field(default_factory=dict)
     odd: Guises = field(default_factory=partial(Guises, ()))
-    named: Mapping[str, str] = field(default_factory=dict)
+    named: Mapping[str, Collection[str]] = field(default_factory=dict)
     typed: Mapping[tuple[str, str], list[str]] = field(default_factory=dict)
 
     @classmethod
@@ -40,10 +40,9 @@ class Known:
         meant = [i for i in self.odd.of(given) if i not in others]
         return meant[0] if len(meant) == 1 else given
 
-    def by_name(self, names: Iterable[str], others: Collection[str]) -> str | None:
-        """The id of the one association with such a name, where no other row has it."""
-        ids = {self.named[name] for name in map(bare, names) if name in self.named}.difference(others)
-        return ids.pop() if len(ids) == 1 else None
+    def by_name(self, names: Iterable[str]) -> list[str]:
+        """The ids of the associations with such a name, in their order."""
+        return sorted({i for name in map(bare, names) for i in self.named.get(name, ())})
 
     def cell(self, association: str, column: str, text: str) -> str:
         """What stood in a cell before a spreadsheet program took it for a number; else what stands there."""
@@ -57,13 +56,13 @@ class Known:
             yield ", ".join(value) if isinstance(value, tuple) else value
 
 
-def _by_name(people: Iterable[Association]) -> dict[str, str]:
-    """The ids of associations by their names, without case and accents; of a name that several have, none."""
+def _by_name(people: Iterable[Association]) -> dict[str, set[str]]:
+    """The ids of associations by their names, without case and accents."""
     ids: dict[str, set[str]] = {}
     for one in people:
-        for name in filter(None, (one.name, one.name_ar, one.name_fr)):
-            ids.setdefault(bare(name), set()).add(one.id)
-    return {name: min(theirs) for name, theirs in ids.items() if name and len(theirs) == 1}
+        for name in filter(None, map(bare, filter(None, (one.name, one.name_ar, one.name_fr)))):
+            ids.setdefault(name, set()).add(one.id)
+    return ids
 
 
 NOBODY = Known()

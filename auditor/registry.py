@@ -32,7 +32,8 @@ LANGUAGES = {
     **dict.fromkeys(("fr", "french", "francais", "الفرنسيه", "فرنسيه"), "fr"),
     **dict.fromkeys(("en", "english", "anglais", "الانجليزيه", "انجليزيه"), "en"),
 }
-WORDS = frozenset(("name", "name_ar", "name_fr", "region", "city", "tags", "note"))
+NAMED = ("name", "name_ar", "name_fr")
+WORDS = frozenset((*NAMED, "region", "city", "tags", "note"))
 """The columns that hold words."""
 LETTERED = WORDS | {"phone", "media_officer"}
 """The columns that may hold letters, or figures, that not every encoding has."""
@@ -71,7 +72,7 @@ def read(path: Path, language: str = "ar", known: Known = NOBODY) -> Reading:
         (len(named), -number, table, at)
         for number, table in enumerate(tables)
         for at, row in enumerate(table.rows[:FIRST_LINES])
-        if (named := _columns(row)) & {"name", "name_ar", "name_fr"}
+        if (named := _columns(row)) & {*NAMED}
     ]
     if not headings:
         _refuse_lost(path, tables)
@@ -122,6 +123,7 @@ class _Reader:
         self._language = language
         self._known = known
         self._given: frozenset[str] = frozenset()
+        self._unnumbered: Counter[str] = Counter()
         self._reading = Reading()
         self._columns: dict[int, str] = {}
         self._titles: dict[str, str] = {}
@@ -136,6 +138,7 @@ class _Reader:
         self._name_columns()
         self._reading.said = frozenset(self._columns.values())
         self._given = frozenset(text for row in rows for column, text in self._cells(row) if column == "id")
+        self._unnumbered.update(filter(None, map(self._namesake, rows)))
         for row in rows:
             self._row(row)
         return self._reading
@@ -215,7 +218,7 @@ class _Reader:
             self._tell(line, "name", name, Trouble.DUPLICATE_NAME)
         self._names.setdefault(bare(name), line)
         given = facts.get("id")
-        wanted = self._meant(line, given, facts) or identifier(name)
+        wanted = self._meant(line, name, facts) or identifier(name)
         self._ids[wanted] += 1
         if self._ids[wanted] == 1:
             return wanted
@@ -223,14 +226,22 @@ class _Reader:
             self._tell(line, "id", given, Trouble.DUPLICATE_ID)
         return self._free(wanted)
 
-    def _meant(self, line: int, given: str | None, facts: Mapping[str, str]) -> str | None:
-        """The id that stands there or is known to belong there."""
-        names = [facts[name] for name in ("name", "name_ar", "name_fr") if name in facts]
-        by_name = self._known.by_name(names, self._given)
+    def _namesake(self, row: Row) -> str | None:
+        """The name of a row that has no id, to be compared with others."""
+        facts = {column: text for column, text in self._cells(row) if text}
+        name = None if "id" in facts else self._name(facts)
+        return bare(name) if name else None
+
+    def _meant(self, line: int, name: str, facts: Mapping[str, str]) -> str | None:
+        """The id that stands there or is known to belong there; namesakes in their order, if all stand."""
+        given, names = facts.get("id"), [facts[key] for key in NAMED if key in facts]
+        named = [i for i in self._known.by_name(names) if i not in self._given and i not in self._ids]
         if given is None:
-            return by_name
+            rows_left = self._unnumbered[bare(name)]
+            self._unnumbered[bare(name)] -= 1
+            return named[0] if named and rows_left >= len(named) else None
         meant = self._known.by_id(given, self._given)
-        if by_name not in {None, meant} and meant not in self._known.people:
+        if len(named) == 1 and meant not in self._known.people:
             self._tell(line, "id", given, Trouble.OTHER_ID)
         return meant
 

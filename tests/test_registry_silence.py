@@ -112,6 +112,15 @@ def test_a_name_that_two_have_or_whose_id_another_row_has_is_no_match(store, fol
     assert told == [("nour", "association", None, "Nour")]
 
 
+def test_namesakes_without_ids_are_the_known_ones_in_their_order_and_stay_so(store, folder):
+    rows = ("name", "city"), ("Nour", "Agadir"), ("Nour", "Taza"), ("Amal", "Oujda")
+    first = [("nour", "association", None, "Nour")]
+    assert differing(store, folder, *rows) == first
+    reading = read(folder / "sheet.csv", "ar", Known.of(store.associations(), store.accounts()))
+    store.save_registry(reading.associations, reading.accounts, NOW, said=reading.said)
+    assert differing(store, folder, *rows) == []
+
+
 def test_the_name_to_show_follows_the_one_it_was_taken_from(folder):
     assert brought(("id", "name_ar"), ("A-9", "الأمل")) == 0
     assert brought(("id", "name_ar"), ("A-9", "جمعية الأمل")) == 0
