@@ -169,8 +169,21 @@ def test_french_is_set_as_french_is(rule):
 
 
 OTHERWISE = {
-    "fr": ("bilan", "lacune", "étiquette", "courriel", "à corriger", "fil d’actu"),
-    "ar": ("ثغر", "نقط ", "النقط ", "يرجى", "التتبع", "مختفي", "Excel", "الصيغة", "عنوان إلكتروني", "موجز"),
+    "fr": ("bilan", "lacune", "étiquette", "courriel", "à corriger", "à régler", "fil d’actu"),
+    "ar": (
+        "ثغر",
+        "نقط ",
+        "النقط ",
+        "يرجى",
+        "التتبع",
+        "مختفي",
+        "Excel",
+        "الصيغة",
+        "تنتظر الحل",
+        "المشغّل",
+        "عنوان إلكتروني",
+        "موجز",
+    ),
 }
 """Words of things that we call by another: docs/words.md has the one word of each."""
 
