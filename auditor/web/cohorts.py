@@ -16,7 +16,7 @@ from storage.model import Night
 
 router = APIRouter()
 
-SHOWN = 60
+SHOWN = 30
 """Groups on a page, those that moved farthest first."""
 KEPT = 400
 """Nights among which a day is looked for: a year and a little."""
