@@ -92,7 +92,7 @@ def test_an_import_and_its_problems_are_told_in_the_language(auditor):
     told = auditor("registry", "import", "sheet.csv", "--lang", "ar").err
     assert "تنبيه، السطر 2، العمود email: بريد إلكتروني غير صحيح: nobody" in told
     assert "جمعية واحدة، رابط واحد، لا أخطاء، تنبيه واحد" in told
-    assert "أضيف: جمعية واحدة، رابط واحد" in told
+    assert "أُضيف: جمعية واحدة، رابط واحد" in told
     assert "لم يتغير شيء" in auditor("registry", "import", "sheet.csv", "--lang", "ar").err
 
 

@@ -20,7 +20,6 @@ from auditor.commands.said import (
     whose,
 )
 from auditor.commands.session import Json, clock, session
-from auditor.decisions import unwaived
 from auditor.output import document, give, give_table, say
 
 decide = typer.Typer(no_args_is_help=True, help="What people know: attest, waive, and whose an account is.")
@@ -152,6 +151,8 @@ def waive(
 ) -> None:
     """Say that a channel's gaps, or one of them, need not be told; or one gap wherever it is."""
     if channel is None and (code is None or account is not None):
+        from auditor.decisions import unwaived
+
         what = "a channel has to be said" if account else "what is waived is not said"
         raise unwaived(association, what)
     with said(context, association, channel, who=who, why=why, account=account) as word:

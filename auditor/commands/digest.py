@@ -12,7 +12,6 @@ import typer
 
 from auditor.commands.session import Json, clock, session
 from auditor.errors import IncompleteError, InputError
-from auditor.messages import phrase
 from auditor.output import document, give, give_table, give_text
 
 if TYPE_CHECKING:
@@ -29,14 +28,6 @@ if TYPE_CHECKING:
 DELIVERY = ("outcome", "kind", "occasion", "subject", "why", "recipient")
 WISH = ("wanted", "kind", "changed_at", "association", "address")
 ITEM = ("recipient", "kind", "occasion", "outcome", "subject", "why")
-GETS = (
-    (phrase("{address} gets the digest"), phrase("{address} no longer gets the digest")),
-    (
-        phrase("{address} gets the monthly report of {association}"),
-        phrase("{address} no longer gets the monthly report of {association}"),
-    ),
-)
-"""What is told of a wish for the digest, and for a report: that it is wanted, that it is not."""
 
 digest = typer.Typer(
     no_args_is_help=False, invoke_without_command=True, help="Tell those who follow the network what changed."
@@ -124,8 +115,19 @@ def _wish(context: typer.Context, address: str, association: str | None, *, want
 
     with session(context).open() as app:
         wishes.keep(app.store, app.config, address, association or "", wanted=wanted, now=clock())
-    yes, no = GETS[association is not None]
-    session(context).tell(yes if wanted else no, address=address, association=association)
+    asked = session(context)
+    if association is None:
+        asked.tell(
+            "{address} gets the digest" if wanted else "{address} no longer gets the digest", address=address
+        )
+    else:
+        asked.tell(
+            "{address} gets the monthly report of {association}"
+            if wanted
+            else "{address} no longer gets the monthly report of {association}",
+            address=address,
+            association=association,
+        )
 
 
 def _sayings(words: Wording) -> Mapping[str, Saying]:
