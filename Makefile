@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all check format words pictures bench lock clean
+.PHONY: help demo test test-slow test-all check format words pictures bench lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -30,7 +30,10 @@ demo: $(VENV)/.run ## a network of 100 associations over 14 nights, ending in pa
 test: $(VENV)/.dev ## the tests, in minutes
 	@$(BIN)/python -m pytest -n auto --dist loadgroup
 
-test-all: $(VENV)/.dev ## the slow ones too
+test-slow: $(VENV)/.dev ## the slow ones, which take minutes: every page in every language, thirty nights
+	@$(BIN)/python -m pytest -n auto --dist loadgroup -m "slow and not bench"
+
+test-all: $(VENV)/.dev ## all of them, with more random cases
 	@$(BIN)/python -m pytest -n auto --dist loadgroup -m "not bench" --hypothesis-profile exploring
 
 check: $(VENV)/.dev ## format, lint, types, import layers

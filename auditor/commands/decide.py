@@ -150,6 +150,8 @@ def waive(
     who: Who = None,
 ) -> None:
     """Say that a channel's gaps, or one of them, need not be told; or one gap wherever it is."""
+    from auditor.decisions import unwaived
+
     if channel is None and (code is None or account is not None):
         from auditor.decisions import unwaived
 

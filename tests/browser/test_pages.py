@@ -65,14 +65,21 @@ HERE = """() => {
 }"""
 
 
+def in_turn(names):
+    """Each name in every language: in one of them at once, in turn, and in the others where there is time."""
+    for number, name in enumerate(names):
+        for place, language in enumerate(LANGUAGES):
+            marks = [] if place == number % len(LANGUAGES) else [pytest.mark.slow]
+            yield pytest.param(name, language, marks=marks)
+
+
 def test_no_page_of_the_site_is_left_out():
     pages = [one for one in routes("GET") if one.path not in WAYS and not one.path.endswith(FILES)]
     tried = [f"/en{path.partition('?')[0]}" for path in PAGES.values()]
     assert [one.path for one in pages if not any(one.path_regex.match(way) for way in tried)] == []
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("name", [*PAGES, *PUBLISHED])
+@pytest.mark.parametrize(("name", "language"), [*in_turn([*PAGES, *PUBLISHED])])
 def test_a_page_is_accessible_and_fits_at_every_width_in_light_and_dark(name, language, tab, complaints, way):
     status = tab.goto(way(name, language)).status
     assert status == ERRORS.get(name, 200)
@@ -102,8 +109,7 @@ def refuse(found, where):
         pytest.fail("\n".join([where, *told]), pytrace=False)
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("name", ANSWERS)
+@pytest.mark.parametrize(("name", "language"), [*in_turn(ANSWERS)])
 def test_an_answer_to_a_form_is_accessible_and_fits(name, language, tab, address):
     path, typed, status = ANSWERS[name]
     tab.goto(f"{address}/{language}/")
@@ -113,6 +119,7 @@ def test_an_answer_to_a_form_is_accessible_and_fits(name, language, tab, address
     refuse(troubles(tab), f"{name} {language}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*PAGES, *PUBLISHED])
 def test_a_page_fits_at_the_widths_between_telephone_and_desk(name, tab, way):
     tab.goto(way(name, "fr"))
