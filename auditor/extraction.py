@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 import io
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from babel.messages.catalog import Catalog, Message
 from babel.messages.pofile import write_po
 from jinja2 import Environment, nodes
 
-from auditor.messages import catalogue, catalogues, languages
+from auditor.messages import catalogue, languages
 
 Phrase = str | tuple[str, str]
 """A message, or its two forms in English where it has a number."""
@@ -88,13 +88,6 @@ def gathered(kept: Catalog, phrases: set[Phrase]) -> Catalog:
     return kept
 
 
-def disputed(files: Iterable[Catalog]) -> set[Phrase]:
-    """The messages that two files of a language say in different words."""
-    said: dict[Phrase, list[str]] = {}
-    messages = [message for file in files for message in file if message.id]
-    return {_key(one) for one in messages if said.setdefault(_key(one), texts(one)) != texts(one)}
-
-
 def _key(message: Message) -> Phrase:
     return message.id if isinstance(message.id, str) else (message.id[0], message.id[1])
 
@@ -113,19 +106,13 @@ def written(words: Catalog, language: str) -> bytes:
 
 
 def main() -> None:
-    """Gather each language's messages into its one `interface.po`."""
+    """Gather each language's messages into its `interface.po`."""
     package = Path(str(files("auditor")))
     phrases = used(package)
     for language in languages():
-        if twice := disputed(catalogues(language)):
-            sys.exit(f"{language}: said in two ways, keep one: {sorted(map(str, twice))}")
         words = gathered(catalogue(language), phrases)
         empty = sum(not all(texts(message)) for message in words if message.id)
-        folder = package / "words" / language
-        text = written(words, language)
-        for file in folder.glob("*.po"):
-            file.unlink()
-        (folder / "interface.po").write_bytes(text)
+        (package / "words" / language / "interface.po").write_bytes(written(words, language))
         sys.stderr.write(f"{language}: {len(phrases)} messages, {empty} to be translated\n")
 
 

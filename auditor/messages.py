@@ -1,8 +1,10 @@
 """The interface's own sentences by language: gettext catalogues, whose message ids are the English texts.
 
-`words/<language>/*.po` are read as they are: there is nothing to compile. Codes and advice have their
+`words/<language>/interface.po` is read as it is: there is nothing to compile. Codes and advice have their
 words in `words/terms.toml` and `words/gaps.toml`.
 """
+
+# ruff: noqa: PLC0415 - `--help` stays quick
 
 from __future__ import annotations
 
@@ -10,10 +12,10 @@ import io
 from functools import cache
 from gettext import GNUTranslations, NullTranslations
 from importlib.resources import files
+from typing import TYPE_CHECKING
 
-from babel.messages.catalog import Catalog
-from babel.messages.mofile import write_mo
-from babel.messages.pofile import read_po
+if TYPE_CHECKING:
+    from babel.messages.catalog import Catalog
 
 SOURCE = "en"
 """The language of the message ids."""
@@ -34,6 +36,8 @@ def translations(language: str) -> NullTranslations:
     """The messages of a language; of the source language, the message ids themselves."""
     if language == SOURCE:
         return NullTranslations()
+    from babel.messages.mofile import write_mo
+
     packed = io.BytesIO()
     write_mo(packed, catalogue(language))
     packed.seek(0)
@@ -41,19 +45,8 @@ def translations(language: str) -> NullTranslations:
 
 
 def catalogue(language: str) -> Catalog:
-    """Every message of a language, with the plural rule its files state."""
-    first, *others = catalogues(language)
-    for other in others:
-        for message in other:
-            if message.id:
-                first[message.id] = message
-    return first
+    """Every message of a language, with the plural rule its file states."""
+    from babel.messages.pofile import read_po
 
-
-def catalogues(language: str) -> list[Catalog]:
-    """The messages of a language file by file, in the order of their names."""
-    folder = files("auditor.words").joinpath(language)
-    named = sorted(
-        (file for file in folder.iterdir() if file.name.endswith(".po")), key=lambda file: file.name
-    )
-    return [read_po(io.BytesIO(file.read_bytes())) for file in named]
+    file = files("auditor").joinpath("words", language, "interface.po")
+    return read_po(io.BytesIO(file.read_bytes()))

@@ -8,10 +8,9 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
-from babel.messages.catalog import Catalog
 from babel.messages.pofile import read_po
 
-from auditor.extraction import disputed, gathered, in_python, in_template, texts, used, written
+from auditor.extraction import gathered, in_python, in_template, texts, used, written
 from auditor.messages import catalogue, languages, translations
 from auditor.wording import Wording
 
@@ -253,14 +252,6 @@ def test_a_new_message_is_added_empty_and_one_that_vanished_is_removed():
     assert ids(words) == {"Accounts", "A new one", ("{n} new", "{n} newer")}
     assert words["Accounts"].string == "الحسابات"
     assert not any(texts(words["A new one"])) | any(texts(words["{n} new"]))
-
-
-def test_what_two_files_say_in_different_words_is_disputed():
-    files = [Catalog(), Catalog(), Catalog()]
-    for file, text in zip(files, ("مفتوح", "مفتوح", "مفتوحة"), strict=True):
-        file.add("Open", text)
-    assert disputed(files[:2]) == set()
-    assert disputed(files) == {"Open"}
 
 
 def test_a_catalogue_is_written_the_same_again_and_reads_as_it_was():
