@@ -7,6 +7,7 @@ import socket
 import ssl
 import subprocess
 import sys
+from collections import Counter
 from datetime import UTC, datetime
 
 import httpx
@@ -15,6 +16,7 @@ import pytest
 from auditor import registry
 from auditor.config import load
 from auditor.errors import InputError
+from auditor.phones import international
 from auditor.practice import demo, sheet, sites, table
 from auditor.practice.authority import Authority
 from auditor.practice.cast import CHANNELS, Member, cast
@@ -248,6 +250,16 @@ def test_the_sheet_is_corrected_in_one_cell():
         if a != b
     ]
     assert len(changed) == 1
+
+
+def test_the_sheet_knows_whom_to_call_who_was_at_a_session_and_who_runs_the_channels(tmp_path):
+    people = registry.read(sheet.write(tmp_path / "registry.xlsx")).associations
+    numbers = [international(one.phone) for one in people if one.phone]
+    assert len(set(numbers)) == len(numbers) == 80
+    assert all(number.startswith("212600000") or number == "212600000100" for number in numbers)
+    sessions = Counter(tag for one in people for tag in one.tags)
+    assert sessions == {"formation Agadir": 14, "formation Rabat": 11}
+    assert {one.media_officer for one in people} == {None, "nobody", "volunteer", "dedicated"}
 
 
 def test_the_last_night_is_the_one_that_everything_is_dated_from():

@@ -11,8 +11,15 @@ from auditor.practice.cast import CHANNELS, Member, cast
 HEADERS = (
     "id", "name", "الاسم بالعربية", "Nom en français", "الجهة", "Ville", "langue", "email",
     "Site web", "فيسبوك", "Twitter / X", "LinkedIn", "يوتيوب",
+    "GSM", "الوسوم", "Qui anime les canaux",
 )  # fmt: skip
 """Arabic, French and English heads, as one finds them side by side in one sheet."""
+
+PHONE_WAYS = ("06 00 00 {:02} {:02}", "+212 6 00 00 {:02} {:02}", "06.00.00.{:02}.{:02}", "060000{:02}{:02}")
+"""Numbers that nobody answers, as people write them."""
+SESSIONS = {"formation Agadir": 7, "formation Rabat": 9}
+"""Training sessions, and who was there: every seventh, every ninth of the cast."""
+OFFICERS = ("aucun", "", "bénévole", "متطوعة", "", "salariée")
 
 FACEBOOK_WAYS = (
     "https://www.facebook.com/{}",
@@ -55,7 +62,15 @@ def row(member: Member, *, corrected: bool = False) -> list[str]:
         member.city,
         member.language,
     ]
-    return [*about, f"contact@{member.slug}.ma", *cells.values()]
+    return [*about, f"contact@{member.slug}.ma", *cells.values(), *people(member)]
+
+
+def people(member: Member) -> list[str]:
+    """What stands in the cells of its telephone, its tags and who runs its channels: every fifth has none."""
+    number = member.number
+    phone = PHONE_WAYS[number % len(PHONE_WAYS)].format(*divmod(number, 100)) if number % 5 else ""
+    tags = ", ".join(session for session, every in SESSIONS.items() if number % every == 0)
+    return [phone, tags, OFFICERS[number % len(OFFICERS)]]
 
 
 def typed(member: Member, channel: str) -> str:
