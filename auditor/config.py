@@ -30,7 +30,7 @@ from pydantic_core import PydanticCustomError
 from auditor.catalogue import catalogue
 from auditor.errors import ConfigError
 from auditor.layers import PREFIX, laid_over, overrides_of, read, refuse_secrets, rooted, secret_in
-from auditor.notify import Monitor, Notify
+from auditor.notify.settings import Monitor, Notify
 from auditor.refusal import near, told
 from auditor.rules import Rule
 from auditor.standing import Bands, Confirm

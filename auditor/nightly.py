@@ -12,10 +12,11 @@ import threading
 import uuid
 from datetime import date, datetime
 
-from auditor import courier, night
+from auditor import night
 from auditor.errors import AuditorError
 from auditor.night import Progress
-from auditor.pulse import LastLines, Pulse, listening
+from auditor.notify import courier
+from auditor.notify.pulse import LastLines, Pulse, listening
 from auditor.tools import Tools
 from storage.errors import StoreError
 from storage.model import Night, NightState

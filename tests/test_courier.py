@@ -7,13 +7,13 @@ import pytest
 from listeners import free_port, mail_server, web_server
 from small import configured, night_of, opened, register
 
-from auditor import post
 from auditor.config import Storage, Web
-from auditor.courier import after, carried, previewed, waiting
-from auditor.drafts import digests
 from auditor.errors import InputError
-from auditor.notify import Notify
-from auditor.wishes import keep
+from auditor.notify import post
+from auditor.notify.courier import after, carried, previewed, waiting
+from auditor.notify.drafts import digests
+from auditor.notify.settings import Notify
+from auditor.notify.wishes import keep
 from storage.model import Gap, NightState
 
 AMAL = "amal@rabat.example"

@@ -9,11 +9,11 @@ from small import START as SMALL
 from small import link, night_of, opened, steps
 
 from auditor import eyes
-from auditor.bulletin import Frame, bulletin, headline
-from auditor.digest import LISTED, digest
-from auditor.news import Move, News, moved
-from auditor.news import news as told_news
 from auditor.night import run
+from auditor.notify.bulletin import Frame, bulletin, headline
+from auditor.notify.digest import LISTED, digest
+from auditor.notify.news import Move, News, moved
+from auditor.notify.news import news as told_news
 from auditor.overview import views
 from auditor.paper import html, plain, subject, written
 from auditor.score import score

@@ -17,7 +17,7 @@ import pytest
 from pseudo import outside_text, pseudo_locale, strict_locale
 from typed import LINKS, TYPED, commands
 
-from auditor import cli, nightly, post, serving
+from auditor import cli, nightly, serving
 from auditor import commands as package
 from auditor import look as looking
 from auditor.catalogue import catalogue
@@ -25,6 +25,7 @@ from auditor.config import load
 from auditor.languages import TONGUES
 from auditor.look import Checked
 from auditor.messages import languages
+from auditor.notify import post
 from auditor.practice import demo
 from auditor.regions import REGIONS
 from auditor.sheet import to_csv

@@ -15,7 +15,7 @@ from served import browsing
 from auditor import letters
 from auditor.config import load, packaged
 from auditor.export import KINDS, MEDIA
-from auditor.notify import Notify
+from auditor.notify.settings import Notify
 from auditor.regions import REGIONS
 
 DATA = (

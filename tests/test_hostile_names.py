@@ -16,16 +16,17 @@ from lxml import etree, html
 from openpyxl import load_workbook
 from served import browsing
 
-from auditor import cli, courier, letters, post, wishes
+from auditor import cli, letters
 from auditor.badge import badge
 from auditor.chosen import Chosen
 from auditor.commands.session import Session
-from auditor.drafts import Links, digests
 from auditor.export import KINDS, Export, stream
 from auditor.invitation import Link, invitation
 from auditor.languages import LOCALES
 from auditor.mailing import chosen
-from auditor.notify import Notify
+from auditor.notify import courier, post, wishes
+from auditor.notify.drafts import Links, digests
+from auditor.notify.settings import Notify
 from auditor.output import CONTROLS
 from auditor.overview import association_view
 from auditor.phones import whatsapp

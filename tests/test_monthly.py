@@ -9,7 +9,7 @@ from served import NOW, browsing
 from auditor import letters
 from auditor.app import App
 from auditor.config import Config
-from auditor.courier import carried, waiting
+from auditor.notify.courier import carried, waiting
 from storage.model import Association, Gap, NightState
 
 AMAL = "amal@rabat.example"

@@ -8,10 +8,10 @@ import pytest
 from listeners import free_port, mail_server, web_server
 from small import START, configured, link, night_of, opened, register
 
-from auditor import courier
 from auditor.config import Storage
 from auditor.nightly import run
-from auditor.notify import Monitor, Notify
+from auditor.notify import courier
+from auditor.notify.settings import Monitor, Notify
 from storage.errors import StoreError
 from storage.model import NightState
 

@@ -13,8 +13,8 @@ import trustme
 from aiosmtpd.smtp import AuthResult
 from listeners import free_port, mail_server, web_server
 
-from auditor.notify import Recipient, Smtp
-from auditor.post import Fate, Message, mail, send
+from auditor.notify.post import Fate, Message, mail, send
+from auditor.notify.settings import Recipient, Smtp
 
 AT = datetime(2026, 11, 25, 2, 30, tzinfo=UTC)
 SENDER = "auditor@rabat.example"

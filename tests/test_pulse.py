@@ -5,8 +5,8 @@ import logging
 import pytest
 from listeners import free_port, web_server
 
-from auditor.notify import Monitor
-from auditor.pulse import MOST, Pulse, listening
+from auditor.notify.pulse import MOST, Pulse, listening
+from auditor.notify.settings import Monitor
 
 
 def pulse(address, kind="healthchecks"):

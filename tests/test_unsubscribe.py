@@ -7,7 +7,7 @@ from served import browsing
 
 from auditor.app import App
 from auditor.config import Config
-from auditor.stops import key_in, stop_token
+from auditor.notify.stops import key_in, stop_token
 from storage.talk import Subscription
 
 NOW = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)

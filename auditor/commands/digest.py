@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from auditor.app import App
-    from auditor.courier import Delivery
-    from auditor.drafts import Draft
-    from auditor.notify import Recipient
+    from auditor.notify.courier import Delivery
+    from auditor.notify.drafts import Draft
+    from auditor.notify.settings import Recipient
     from auditor.output import Saying
     from auditor.wording import Wording
     from storage.model import Night
@@ -49,7 +49,7 @@ def send(
     """Send what the last night gives to tell to those who did not get it: digests, and monthly reports."""
     if context.invoked_subcommand:
         return
-    from auditor import courier
+    from auditor.notify import courier
 
     asked = session(context)
     with asked.open() as app:
@@ -111,7 +111,7 @@ def subscriptions(context: typer.Context, as_json: Json = False) -> None:
 
 
 def _wish(context: typer.Context, address: str, association: str | None, *, wanted: bool) -> None:
-    from auditor import wishes
+    from auditor.notify import wishes
 
     with session(context).open() as app:
         wishes.keep(app.store, app.config, address, association or "", wanted=wanted, now=clock())
@@ -150,8 +150,8 @@ def _kind(words: Wording, kind: str) -> str:
 
 def _drafts(app: App, since: date | None, to: str | None) -> Iterator[Draft]:
     """All that the last night gives to send; the digest alone where it is asked for by day or address."""
-    from auditor.courier import waiting
-    from auditor.drafts import digests
+    from auditor.notify.courier import waiting
+    from auditor.notify.drafts import digests
 
     night = _night(app)
     if since is None and to is None:
@@ -171,7 +171,7 @@ def _night(app: App) -> Night:
 
 def _recipient(app: App, address: str) -> Recipient:
     """The recipient of the configuration by its address or its name in tables, or an address of its own."""
-    from auditor.notify import Recipient, is_mail, key_of
+    from auditor.notify.settings import Recipient, is_mail, key_of
 
     bare = address.removeprefix("mailto:")
     listed = (one for one in app.config.notify.recipients if one.key in {key_of(bare), address})

@@ -7,9 +7,9 @@ from typing import Annotated
 from fastapi import APIRouter, Form, HTTPException
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from auditor import wishes
+from auditor.notify import wishes
+from auditor.notify.wishes import Outcome
 from auditor.web.reader import Reader, Reading
-from auditor.wishes import Outcome
 
 router = APIRouter()
 

@@ -13,7 +13,7 @@ from playwright.sync_api import sync_playwright
 from served import served
 
 from auditor import letters
-from auditor.notify import Notify
+from auditor.notify.settings import Notify
 from auditor.report import publish
 from auditor.web.reader import LETTER
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from auditor.digest import Digest
-from auditor.news import Move
+from auditor.notify.digest import Digest
+from auditor.notify.news import Move
 from auditor.paper import Line, Paper, Part, Way
 from auditor.ways import Address
 from auditor.wording import Wording

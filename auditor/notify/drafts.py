@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
 from enum import StrEnum
 
-from auditor.bulletin import Frame, bulletin, headline
 from auditor.config import Config
-from auditor.digest import digest
-from auditor.news import QUIET, News, news
-from auditor.notify import Recipient
+from auditor.notify.bulletin import Frame, bulletin, headline
+from auditor.notify.digest import digest
+from auditor.notify.news import QUIET, News, news
+from auditor.notify.post import Message
+from auditor.notify.settings import Recipient
 from auditor.paper import Written, subject, written
-from auditor.post import Message
 from auditor.wording import Wording
 from storage.model import Night, NightState
 from storage.store import Store

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from auditor.bulletin import Frame
 from auditor.config import Config
-from auditor.drafts import MONTHLY, Draft, Left, Links, message, why_not
-from auditor.notify import Recipient
+from auditor.notify.bulletin import Frame
+from auditor.notify.drafts import MONTHLY, Draft, Left, Links, message, why_not
+from auditor.notify.post import Message
+from auditor.notify.settings import Recipient
 from auditor.overview import association_view
 from auditor.paper import Line, Paper, Part, Way
-from auditor.post import Message
 from auditor.report.strengths import strengths
 from auditor.report.text import FULL, spoken
 from auditor.view import AssociationView

@@ -21,7 +21,7 @@ from email.policy import SMTP
 from email.utils import format_datetime
 from enum import StrEnum
 
-from auditor.notify import Recipient, Smtp
+from auditor.notify.settings import Recipient, Smtp
 
 TROUBLES = (smtplib.SMTPException, OSError, ValueError)
 

@@ -20,7 +20,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 import httpx
 
-from auditor.notify import Monitor
+from auditor.notify.settings import Monitor
 from auditor.output import one_line
 
 log = logging.getLogger(__name__)

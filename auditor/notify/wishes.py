@@ -7,9 +7,9 @@ from datetime import datetime
 from enum import StrEnum
 
 from auditor.config import Config
-from auditor.drafts import DIGEST, MONTHLY
 from auditor.errors import InputError
-from auditor.notify import is_mail, key_of
+from auditor.notify.drafts import DIGEST, MONTHLY
+from auditor.notify.settings import is_mail, key_of
 from storage.store import Store
 from storage.talk import Subscription
 

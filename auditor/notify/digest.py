@@ -8,7 +8,7 @@ from datetime import datetime
 from itertools import islice
 
 from auditor.catalogue import SEVERITIES
-from auditor.news import Move, News
+from auditor.notify.news import Move, News
 from auditor.regions import code_of
 from storage.model import Night, NightState
 

@@ -15,12 +15,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import takewhile
 
-from auditor import letters, post
+from auditor import letters
 from auditor.config import Config
-from auditor.drafts import MONTHLY, Draft, Links, digests
-from auditor.monthly import monthlies
-from auditor.post import Fate, Message
-from auditor.stops import key_in, stop_token
+from auditor.notify import post
+from auditor.notify.drafts import MONTHLY, Draft, Links, digests
+from auditor.notify.monthly import monthlies
+from auditor.notify.post import Fate, Message
+from auditor.notify.stops import key_in, stop_token
 from auditor.tools import Memory
 from storage.model import Night
 from storage.talk import Subscription

@@ -1,0 +1,1 @@
+"""Tells: digests, monthly reports and the ping, from what is news to how it is sent."""
