@@ -6,6 +6,8 @@ import network
 import pytest
 from served import served
 
+from storage.talk import FollowUp, FollowUpKind
+
 pytestmark = pytest.mark.browser
 
 PAGE = re.compile(rb"/Type\s*/Page\b")
@@ -15,6 +17,10 @@ PAGE = re.compile(rb"/Type\s*/Page\b")
 def meeting(tmp_path_factory):
     """Where a network is served whose letters may be made anew; played before a browser has its loop."""
     app = network.played(tmp_path_factory.mktemp("network"))
+    for one in network.PEOPLE:
+        promise = f"{one.id}: une chaîne où chaque activité de la saison est montrée"
+        line = FollowUp(one.id, FollowUpKind.PROMISED, "Amina", network.NOW, promise, network.NOW.date())
+        app.store.add_follow_up(line)
     with served(app, network.NOW) as address:
         yield f"{address}/{{}}/meeting".format
     app.store.close()
