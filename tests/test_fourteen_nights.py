@@ -20,7 +20,7 @@ from auditor.practice.table import Cell
 from auditor.web.changes import LISTED
 from storage.model import NightState, Standing
 
-pytestmark = pytest.mark.xdist_group("fourteen nights")  # played once, not once a worker
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("fourteen nights")]  # played once, not once a worker
 
 
 @dataclass
