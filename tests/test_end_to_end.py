@@ -118,8 +118,8 @@ def derived(app):
     ]
 
 
-async @pytest.mark.slow
-def test_a_night_that_is_killed_is_gone_on_with_and_is_one_night(folder):
+@pytest.mark.slow
+async def test_a_night_that_is_killed_is_gone_on_with_and_is_one_night(folder):
     """F35, F34: two nights, the second killed with -9, then one that comes too late, then the rest of it."""
     now = datetime.now(UTC)
     yesterday = now - timedelta(days=1)
