@@ -22,6 +22,7 @@ MOVERS = 3
 SOON, LATE = timedelta(days=7), timedelta(days=30)
 """How far ahead, and how long after its day, a promise is told of."""
 ASTRAY = Reason.WRONG_TARGET
+"""Why a look told nothing of an account, and the registered link is at fault."""
 PROMISED = 8
 """Promises that are told of."""
 

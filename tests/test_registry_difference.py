@@ -215,3 +215,11 @@ def test_a_sheet_is_validated_alone_where_nothing_is_registered(tmp_path, monkey
     (tmp_path / "sheet.csv").write_bytes(sheet.to_csv([["name", "phone"], ["Nour", "6.1E+08"]]))
     assert problems(capsys, "sheet.csv") == (3, [(2, "shortened_number", "6.1E+08")])
     assert not (tmp_path / "none").exists()
+
+
+def test_a_registry_that_cannot_be_read_is_told_and_not_taken_for_none(folder, capsys):
+    database = next(folder.rglob("auditor.db"))
+    database.write_bytes(b"no database at all" * 300)
+    assert main(["registry", "validate", "first.csv"]) == 3
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: ")

@@ -153,8 +153,6 @@ def waive(
     from auditor.decisions import unwaived
 
     if channel is None and (code is None or account is not None):
-        from auditor.decisions import unwaived
-
         what = "a channel has to be said" if account else "what is waived is not said"
         raise unwaived(association, what)
     with said(context, association, channel, who=who, why=why, account=account) as word:

@@ -65,9 +65,9 @@ def _read(sheet: Path, config: Config) -> Reading:
     from auditor.known import Known
     from auditor.registry import read
     from auditor.revision import revision
-    from storage.errors import StoreError
+    from storage.errors import MissingDatabaseError
 
-    with suppress(StoreError), App.open(config, create=False) as app:
+    with suppress(MissingDatabaseError), App.open(config, create=False) as app:
         known = Known.of(app.store.associations(), app.store.accounts())
         reading = read(sheet, config.network.language, known)
         reading.problems = revision(app.store, reading, clock()).problems

@@ -55,9 +55,8 @@ def chips(address: str, told: Mapping[str, str], words: Wording) -> list[Chip]:
 
 def _said(name: str, told: Mapping[str, str], words: Wording) -> str:
     said = SAID[name](told[name], words)
-    if (
-        name == "channel" and told.get("state") == "" and not told.get("gap")
-    ):  # a state is asked for, none named
+    # where a list asks for a state and none is named, a channel is that of a point
+    if name == "channel" and told.get("state") == "" and not told.get("gap"):
         return words.say("{channel}: a point to settle", channel=said)
     return said
 

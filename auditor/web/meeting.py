@@ -28,8 +28,6 @@ SHOWN = 4
 """Kinds of points that opened or were settled, the most frequent first; a page has no room for all."""
 LATELY = timedelta(days=30)
 """How far back a pack looks unless a day is named or kept: meetings are monthly."""
-
-
 CALLS = (10, 25, MOST)
 """How many calls a pack may have; with the first, it is one sheet of paper."""
 Calls = Annotated[int, Field(ge=1, le=MOST)]

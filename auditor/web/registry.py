@@ -76,7 +76,7 @@ def difference(asked: Page, name: str, who: Who, *, anew: bool = False) -> HTMLR
     if path is None:
         gone = asked.words.say("This sheet does not wait any more. Please bring it in again.")
         return _home(asked, status=404, trouble=gone)
-    return _difference(asked, name, path, who=who, anew=anew)
+    return _difference(asked, name, _compared(asked, path), who=who, anew=anew)
 
 
 @router.post("/{language}/registry/diff/{name}")
@@ -87,11 +87,12 @@ def decide(asked: Page, name: str, answer: Annotated[Answer, Form()]) -> Respons
     if answer.act == "drop" or path is None:
         waiting.forget(name)
         return RedirectResponse(asked.link.page("registry"), 303)
+    draft = _compared(asked, path)
     if not answer.who:
-        return _difference(asked, name, path, status=422, is_unsigned=True)
-    if not answer.whole and _compared(asked, path).changes.associations_withdrawn:
-        return _difference(asked, name, path, status=422, who=answer.who, is_partial=True)
-    reading = _read(asked, path)
+        return _difference(asked, name, draft, status=422, is_unsigned=True)
+    if not answer.whole and draft.changes.associations_withdrawn:
+        return _difference(asked, name, draft, status=422, who=answer.who, is_partial=True)
+    reading = draft.reading
     people, listed = reading.associations, reading.accounts
     made = asked.app.store.save_registry(
         people, listed, asked.now, by=By(answer.who, "web"), said=reading.said, agreed=answer.digest
@@ -112,7 +113,7 @@ def _home(asked: Asked, *, status: int = 200, taken: int | None = None, trouble:
 def _difference(
     asked: Asked,
     name: str,
-    path: Path,
+    draft: Revision,
     *,
     status: int = 200,
     who: str = "",
@@ -123,7 +124,7 @@ def _difference(
     return asked.page(
         "registry_diff.html",
         status=status,
-        it=_compared(asked, path),
+        it=draft,
         name=name,
         who=who,
         anew=anew,
