@@ -1,5 +1,6 @@
 """The web application on a real server and a real socket of loopback."""
 
+import asyncio
 import contextlib
 import threading
 from datetime import UTC, datetime
@@ -14,18 +15,37 @@ from auditor.web.site import site
 NOW = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
 
 
+class Server(uvicorn.Server):
+    """A server that ends as soon as it is told to; the usual one looks whether it is, ten times a second."""
+
+    def __init__(self, config):
+        super().__init__(config)
+        self.is_up = threading.Event()
+
+    async def main_loop(self):
+        await self.on_tick(0)
+        self._loop, self._over = asyncio.get_running_loop(), asyncio.Event()
+        self.is_up.set()
+        await self._over.wait()
+
+    def end(self):
+        """From another thread: answer what was asked, and no more."""
+        self._loop.call_soon_threadsafe(self._over.set)
+
+
 @contextlib.contextmanager
 def served(app, now=NOW, port=0):
     """The address of the application's pages, served for the length of the context. `now` may be a clock."""
     clock = now if callable(now) else lambda: now
     with listening(Web(port=port)) as at:
-        server = uvicorn.Server(uvicorn.Config(site(app, clock), log_config=None, lifespan="off"))
+        server = Server(uvicorn.Config(site(app, clock), log_config=None, lifespan="off"))
         thread = threading.Thread(target=server.run, args=([at],))
         thread.start()
+        server.is_up.wait()
         try:
             yield address(at).rstrip("/")
         finally:
-            server.should_exit = True
+            server.end()
             thread.join()
 
 
