@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from template import MADE, copies_of
 
 os.environ["LC_ALL"] = "C.UTF-8"  # whatever the terminal speaks that the tests are run on
 
@@ -13,6 +14,17 @@ os.environ["LC_ALL"] = "C.UTF-8"  # whatever the terminal speaks that the tests 
 settings.register_profile("steady", derandomize=True, deadline=None)
 settings.register_profile("exploring", max_examples=500, deadline=None)
 settings.load_profile("steady")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _template(tmp_path_factory):
+    copies_of(tmp_path_factory.mktemp("template") / "auditor.db")
+
+
+@pytest.fixture
+def migrated(monkeypatch):
+    """Databases are made as the auditor makes them, revision by revision."""
+    monkeypatch.setattr("storage.file._make_by", MADE)
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,8 @@ from storage.model import AccountRow, Association, Observation
 from storage.store import Store
 from storage.tables import METADATA
 
+pytestmark = pytest.mark.usefixtures("migrated")
+
 NOW = datetime(2026, 11, 25, 0, 30, tzinfo=UTC)
 NEXT = """
 import sqlalchemy as sa

@@ -42,6 +42,8 @@ from storage.model import (
 from storage.store import Store
 from storage.writer import Writer
 
+pytestmark = pytest.mark.usefixtures("migrated")
+
 NOW = datetime(2026, 11, 25, 0, 30, tzinfo=UTC)
 DAY = NOW.date()
 AMAL = Association(
