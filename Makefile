@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# one worker more than cores: many tests wait, for a browser or another process
+WORKERS = $(shell $(BIN)/python -c 'import os; print((os.cpu_count() or 1) + 1)')
+PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-slow test-all check format words pictures bench lock clean
@@ -28,13 +31,13 @@ demo: $(VENV)/.run ## a network of 100 associations over 14 nights, ending in pa
 	@$(BIN)/auditor demo
 
 test: $(VENV)/.dev ## the tests, in minutes
-	@$(BIN)/python -m pytest -n auto --dist loadgroup
+	@$(PYTEST)
 
 test-slow: $(VENV)/.dev ## the slow ones, which take minutes: every page in every language, thirty nights
-	@$(BIN)/python -m pytest -n auto --dist loadgroup -m "slow and not bench"
+	@$(PYTEST) -m "slow and not bench"
 
 test-all: $(VENV)/.dev ## all of them, with more random cases
-	@$(BIN)/python -m pytest -n auto --dist loadgroup -m "not bench" --hypothesis-profile exploring
+	@$(PYTEST) -m "not bench" --hypothesis-profile exploring
 
 check: $(VENV)/.dev ## format, lint, types, import layers
 	@$(BIN)/ruff format --check .
