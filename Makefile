@@ -8,7 +8,7 @@ WORKERS = $(shell $(BIN)/python -c 'import os; print((os.cpu_count() or 1) + 1)'
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-all check format words pictures bench lock clean
+.PHONY: help demo test test-slow test-all check format words faults pictures bench lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -51,6 +51,9 @@ format: $(VENV)/.dev ## let ruff format and fix
 
 words: $(VENV)/.run ## bring the catalogues of messages in step with code and templates
 	@$(BIN)/python -m auditor.extraction
+
+faults: $(VENV)/.run ## write docs/faults.md anew from the marks of the tests
+	@$(BIN)/python tests/faults.py
 
 pictures: $(VENV)/.dev demo ## take the pictures of docs/pictures from the demo anew
 	@PYTHONPATH=tests/browser $(BIN)/python tests/browser/pictures.py demo docs/pictures

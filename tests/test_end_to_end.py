@@ -118,9 +118,10 @@ def derived(app):
     ]
 
 
+@pytest.mark.fault("F34", "F35")
 @pytest.mark.slow
 async def test_a_night_that_is_killed_is_gone_on_with_and_is_one_night(folder):
-    """F35, F34: two nights, the second killed with -9, then one that comes too late, then the rest of it."""
+    """Two nights, the second killed with -9, then one that comes too late, then the rest of it."""
     now = datetime.now(UTC)
     yesterday = now - timedelta(days=1)
     with opened(folder) as app:
@@ -171,9 +172,10 @@ def the_second_is_refused_and_asks_nobody(folder):
     assert second.stderr.count("\n") == 1
 
 
+@pytest.mark.fault("F36")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interruption_keeps_what_was_seen(folder, number):
-    """F36. Ctrl-C reaches every process of a terminal, SIGTERM the one that a service manager knows."""
+    """Ctrl-C reaches every process of a terminal, SIGTERM the one that a service manager knows."""
     assert auditor(folder, "registry", "import", "registry.xlsx").returncode == 0
     process = started(folder, "run", **SLOWLY)
     until(lambda: len(list((folder / "data" / "archive").rglob("*.*"))) > 20)
@@ -205,8 +207,9 @@ def test_a_sheet_that_cannot_be_read_changes_nothing(folder):
     assert auditor(folder, "registry", "export", "-").stdout == before
 
 
+@pytest.mark.fault("F43")
 def test_a_full_disk_stops_the_run_with_one_line_and_the_rest_is_done_later(folder):
-    """F43. A limit on the size of files stands for the full disk: the database's log cannot grow past it."""
+    """A limit on the size of files stands for the full disk: the database's log cannot grow past it."""
     assert auditor(folder, "registry", "import", "registry.xlsx").returncode == 0
     kilobytes = 100 * 1024
     ended = subprocess.run(
@@ -230,6 +233,7 @@ def test_a_full_disk_stops_the_run_with_one_line_and_the_rest_is_done_later(fold
     assert items(again.stdout)[0]["accounts"] > 150
 
 
+@pytest.mark.fault("F43")
 def test_an_archive_that_cannot_be_written_stops_the_run_with_one_line(folder):
     assert auditor(folder, "registry", "import", "registry.xlsx").returncode == 0
     shutil.rmtree(folder / "data" / "archive", ignore_errors=True)
@@ -240,9 +244,10 @@ def test_an_archive_that_cannot_be_written_stops_the_run_with_one_line(folder):
     assert ended.stderr.count("\n") == 1, ended.stderr
 
 
+@pytest.mark.fault("F42")
 @pytest.mark.slow
 def test_a_database_that_is_held_stops_the_run_with_one_line(folder):
-    """F42. After ten seconds of waiting; reading goes on meanwhile."""
+    """After ten seconds of waiting; reading goes on meanwhile."""
     assert auditor(folder, "registry", "import", "registry.xlsx").returncode == 0
     with contextlib.closing(sqlite3.connect(folder / "data" / "auditor.db", isolation_level=None)) as holder:
         holder.execute("BEGIN IMMEDIATE")
@@ -251,8 +256,8 @@ def test_a_database_that_is_held_stops_the_run_with_one_line(folder):
     assert re.fullmatch(r"error: .*locked.*\n", ended.stderr)
 
 
+@pytest.mark.fault("F45")
 def test_a_torn_database_stops_the_run_with_one_line_and_is_left_as_it_is(folder):
-    """F45."""
     assert auditor(folder, "registry", "import", "registry.xlsx").returncode == 0
     database = folder / "data" / "auditor.db"
     database.write_bytes(database.read_bytes()[:5000])
@@ -292,8 +297,9 @@ def test_check_tells_what_is_there(web, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.fault("F31")
 def test_without_a_line_of_our_own_the_night_is_skipped_and_nothing_moves(folder):
-    """F31. The proxy is gone, as when a cable is unplugged."""
+    """The proxy is gone, as when a cable is unplugged."""
     assert auditor(folder, "registry", "import", "registry.xlsx").returncode == 0
     ended = auditor(folder, "run", "--quiet", AUDITOR_FETCH__PROXY="http://127.0.0.1:1")
     assert (ended.returncode, ended.stdout) == (4, "")

@@ -52,6 +52,7 @@ async def test_the_user_agent_says_who_asks_and_how_to_reach_whoever_runs_it(ser
     assert b"Accept-Encoding: gzip, deflate\r\n" in page.body
 
 
+@pytest.mark.fault("F06", "F07", "F08", "F16")
 @pytest.mark.parametrize(
     ("path", "expected"),
     [
@@ -71,15 +72,15 @@ async def test_the_user_agent_says_who_asks_and_how_to_reach_whoever_runs_it(ser
 async def test_each_failure_of_a_server_has_its_own_name_and_ends_in_time(
     server: Hostile, path: str, expected: str
 ) -> None:
-    """F06, F07, F08, F16."""
     started = time.monotonic()
     async with fetcher(timeout=0.4) as fetch:
         assert told(await outcome(fetch, server.url(path))) == expected
     assert time.monotonic() - started < 2
 
 
+@pytest.mark.fault("F06")
 async def test_a_refused_connection_is_told_from_a_black_hole(monkeypatch: pytest.MonkeyPatch) -> None:
-    """F06. Nothing listens on port 1 of loopback; the black hole is a connection that never opens."""
+    """Nothing listens on port 1 of loopback; the black hole is a connection that never opens."""
 
     async def never(*_: object, **__: object) -> None:
         await asyncio.Event().wait()
@@ -90,9 +91,9 @@ async def test_a_refused_connection_is_told_from_a_black_hole(monkeypatch: pytes
         assert told(await outcome(fetch, "http://127.0.0.1:1/")) == "timeout/connect"
 
 
+@pytest.mark.fault("F16")
 @pytest.mark.parametrize("path", ["short", "badchunk", "resetbody", "notgzip", "slowbody"])
 async def test_a_body_cut_short_keeps_the_status_that_was_seen(server: Hostile, path: str) -> None:
-    """F16."""
     async with fetcher(timeout=0.4) as fetch:
         none = await outcome(fetch, server.url(path))
     assert isinstance(none, NoPage)
@@ -100,9 +101,10 @@ async def test_a_body_cut_short_keeps_the_status_that_was_seen(server: Hostile, 
     assert none.hops[0].status == 200
 
 
+@pytest.mark.fault("F09", "F10")
 @pytest.mark.parametrize("path", ["endless", "endlesschunks", "bomb", "deflatebomb"])
 async def test_a_body_without_end_is_cut_at_the_cap_and_costs_little(server: Hostile, path: str) -> None:
-    """F09, F10. The server runs in this very process, so the memory measured is an upper bound."""
+    """The server runs in this very process, so the memory measured is an upper bound."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     async with fetcher(max_bytes=1 << 20) as fetch:
         page = await fetch.get(link(server.url(path)))
@@ -110,17 +112,17 @@ async def test_a_body_without_end_is_cut_at_the_cap_and_costs_little(server: Hos
     assert grown(before) < 24
 
 
+@pytest.mark.fault("F09")
 async def test_the_body_of_a_redirect_is_never_read(server: Hostile) -> None:
-    """F09."""
     async with fetcher() as fetch:
         page = await fetch.get(link(server.url("fatredirect")))
     assert page.body == b"ok"
     assert server.sent["fatredirect"] < 8 << 20
 
 
+@pytest.mark.fault("F10")
 @pytest.mark.parametrize("path", ["gzipgzip", "codings", "brotli", "notgzip"])
 async def test_a_coding_we_cannot_unpack_in_bounds_is_unreadable(server: Hostile, path: str) -> None:
-    """F10."""
     async with fetcher() as fetch:
         none = await outcome(fetch, server.url(path))
     assert isinstance(none, NoPage)
@@ -133,35 +135,35 @@ async def test_gzip_and_the_bare_deflate_of_old_servers_are_unpacked(server: Hos
         assert len((await fetch.get(link(server.url("rawdeflate")))).body) == 1 << 20
 
 
+@pytest.mark.fault("F16")
 async def test_a_packed_body_cut_short_is_marked_truncated(server: Hostile) -> None:
-    """F16."""
     async with fetcher() as fetch:
         page = await fetch.get(link(server.url("cutgzip")))
     assert page.truncated
     assert page.body
 
 
+@pytest.mark.fault("F11")
 @pytest.mark.parametrize("path", ["headerflood", "chunkextension", "trailerflood"])
 async def test_floods_end_as_a_protocol_error(server: Hostile, path: str) -> None:
-    """F11."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     async with fetcher(timeout=3) as fetch:
         assert told(await outcome(fetch, server.url(path))) == "network/protocol"
     assert grown(before) < 16
 
 
+@pytest.mark.fault("F12")
 @pytest.mark.parametrize(
     "path", ["bigheader", "manyheaders", "longreason", "lengthandchunks", "extra", "nocontent"]
 )
 async def test_what_browsers_open_is_opened(server: Hostile, path: str) -> None:
-    """F12."""
     async with fetcher() as fetch:
         assert told(await outcome(fetch, server.url(path))) in {"200", "204"}
 
 
+@pytest.mark.fault("F13")
 @pytest.mark.parametrize("path", ["loop", "redirect/1"])
 async def test_redirects_that_lead_nowhere_end_within_eight_hops(server: Hostile, path: str) -> None:
-    """F13."""
     async with fetcher() as fetch:
         none = await outcome(fetch, server.url(path))
     assert told(none) == "server_error/redirects"
@@ -175,27 +177,28 @@ async def test_a_login_page_that_wants_a_cookie_is_a_wall(server: Hostile) -> No
         assert told(await outcome(fetch, server.url("login"))) == "login_wall/redirects"
 
 
+@pytest.mark.fault("F13")
 @pytest.mark.parametrize("path", ["nolocation", "emptylocation"])
 async def test_a_redirect_to_nowhere_is_a_page_of_its_own(server: Hostile, path: str) -> None:
-    """F13."""
     async with fetcher() as fetch:
         assert told(await outcome(fetch, server.url(path))) == "302"
 
 
+@pytest.mark.fault("F13", "F14")
 @pytest.mark.parametrize("path", ["utf8location", "latin1location", "twolocations"])
 async def test_a_redirect_in_any_alphabet_is_followed(server: Hostile, path: str) -> None:
-    """F13, F14."""
     async with fetcher() as fetch:
         page = await fetch.get(link(server.url(path)))
     assert page.url.startswith(server.url("ok"))
     assert page.url.isascii()
 
 
+@pytest.mark.fault("F03", "F15")
 @pytest.mark.parametrize(
     "path", ["scriptlocation", "bracketlocation", "portlocation", "filelocation", "backslashlocation"]
 )
 async def test_a_redirect_out_of_the_web_is_an_unsafe_address(server: Hostile, path: str) -> None:
-    """F03, F15. The hop that was made is kept."""
+    """The hop that was made is kept."""
     async with fetcher() as fetch:
         none = await outcome(fetch, server.url(path))
     assert isinstance(none, NoPage)
@@ -203,42 +206,42 @@ async def test_a_redirect_out_of_the_web_is_an_unsafe_address(server: Hostile, p
     assert [hop.status for hop in none.hops] == [302]
 
 
+@pytest.mark.fault("F03")
 async def test_a_redirect_to_a_forbidden_address_opens_no_second_connection() -> None:
-    """F03."""
     async with Hostile(lambda path, _: moved(b"http://10.1.2.3/")) as server, fetcher() as fetch:
         none = await outcome(fetch, server.url("anything"))
         assert told(none) == "unsafe_address/10.1.2.3 is not a public address"
         assert (fetch.requests, server.connections) == (1, 1)
 
 
+@pytest.mark.fault("F19")
 async def test_no_cookie_is_ever_sent_back(server: Hostile) -> None:
-    """F19."""
     async with fetcher() as fetch:
         await fetch.get(link(server.url("setcookie")))
         page = await fetch.get(link(server.url("echo")))
     assert b"cookie" not in page.body.lower()
 
 
+@pytest.mark.fault("F20")
 @pytest.mark.parametrize("name", ["idna", "rot13", "hex", "punycode", "no-such", "undefined"])
 async def test_a_strange_charset_is_left_to_the_readers(server: Hostile, name: str) -> None:
-    """F20."""
     async with fetcher() as fetch:
         page = await fetch.get(link(server.url(f"charset/{name}")))
     assert page.body == b"\xff\xfe"
     assert page.headers["content-type"].endswith(name)
 
 
+@pytest.mark.fault("F25")
 @pytest.mark.parametrize("path", ["empty", "pdf"])
 async def test_a_page_without_html_is_still_a_page(server: Hostile, path: str) -> None:
-    """F25."""
     async with fetcher() as fetch:
         assert told(await outcome(fetch, server.url(path))) == "200"
 
 
+@pytest.mark.fault("F21")
 async def test_a_proxy_in_the_environment_is_ignored(
     server: Hostile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """F21."""
     async with Hostile() as proxy:
         for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY"):
             monkeypatch.setenv(name, proxy.url(""))

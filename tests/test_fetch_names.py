@@ -17,6 +17,7 @@ from probes.fetch import FetchOptions
 from probes.model import NoPage, Reason
 
 
+@pytest.mark.fault("F05")
 @pytest.mark.parametrize(
     ("says", "expected"),
     [
@@ -29,7 +30,6 @@ from probes.model import NoPage, Reason
     ],
 )
 async def test_only_a_proven_absence_is_no_such_host(says: object, expected: str) -> None:
-    """F05."""
     async with (
         NameServer({"site.example": says}) as names,
         fetcher(nameservers=(names.address,), dns_timeout=0.1) as fetch,
@@ -37,9 +37,10 @@ async def test_only_a_proven_absence_is_no_such_host(says: object, expected: str
         assert told(await outcome(fetch, "http://site.example/")) == expected
 
 
+@pytest.mark.fault("F05")
 @pytest.mark.parametrize("says", ["NXDOMAIN", "SERVFAIL", "silent"])
 async def test_a_name_server_that_denies_every_name_proves_nothing(says: str) -> None:
-    """F05: a closed network's, seen 2026-11."""
+    """A closed network's, seen 2026-11."""
     async with (
         NameServer({"com": says}) as names,
         fetcher(nameservers=(names.address,), dns_timeout=0.1) as fetch,
@@ -48,11 +49,12 @@ async def test_a_name_server_that_denies_every_name_proves_nothing(says: str) ->
         assert said == "network/the name server knows no names at all"
 
 
+@pytest.mark.fault("F05")
 @pytest.mark.parametrize(
     ("says", "requests"), [("NXDOMAIN", 1), ({"A": "SERVFAIL", "AAAA": "SERVFAIL"}, 3), ("silent", 3)]
 )
 async def test_a_name_that_does_not_exist_is_not_asked_for_again(says: object, requests: int) -> None:
-    """F05: the failures of a name server are."""
+    """The failures of a name server are."""
     async with (
         NameServer({"site.example": says}) as names,
         fetcher(nameservers=(names.address,), dns_timeout=0.05, retries=2) as fetch,
@@ -72,8 +74,8 @@ async def test_half_a_name_server_is_enough() -> None:
         assert told(await outcome(fetch, server.url("ok", "site.example"))) == "200"
 
 
+@pytest.mark.fault("F01")
 async def test_one_forbidden_address_refuses_the_whole_name() -> None:
-    """F01."""
     async with (
         NameServer({"site.example": ["127.0.0.1", "10.0.0.5"]}) as names,
         fetcher(nameservers=(names.address,)) as fetch,
@@ -81,8 +83,9 @@ async def test_one_forbidden_address_refuses_the_whole_name() -> None:
         assert told(await outcome(fetch, "http://site.example/")).startswith("unsafe_address/10.0.0.5")
 
 
+@pytest.mark.fault("F02")
 async def test_a_name_is_looked_up_once_for_a_connection() -> None:
-    """F02: what is checked is what is dialled; a second answer would never be seen."""
+    """What is checked is what is dialled; a second answer would never be seen."""
     zone: dict[str, object] = {"site.example": [["127.0.0.1"], ["10.0.0.5"]]}
     async with (
         Hostile() as server,
@@ -103,8 +106,8 @@ async def test_the_next_address_is_tried_where_the_first_refuses() -> None:
         assert told(await outcome(fetch, server.url("ok", "site.example"))) == "200"
 
 
+@pytest.mark.fault("F04")
 async def test_fifty_silent_names_delay_no_other() -> None:
-    """F04."""
     zone: dict[str, object] = {f"dead{number}.example": "silent" for number in range(50)}
     zone["alive.example"] = ["93.184.215.14"]
     async with NameServer(zone) as server:
@@ -188,8 +191,9 @@ async def test_a_site_that_claims_not_to_exist_is_not_believed_without_a_proxy()
         assert told(await outcome(fetch, server.url("ok"))) == "502"
 
 
+@pytest.mark.fault("F01")
 async def test_names_and_literals_are_judged_before_a_proxy_hears_of_them() -> None:
-    """F01: the proxy resolves, so the guard can only judge what is written."""
+    """The proxy resolves, so the guard can only judge what is written."""
     options = {"allow_networks": ()}
     async with proxy(lambda _: answer()) as (address, lines), fetcher(proxy=address, **options) as fetch:
         for url in ("http://169.254.169.254/", "https://localhost/", "http://2130706433/", "http://printer/"):

@@ -22,8 +22,8 @@ async def server() -> AsyncIterator[Hostile]:
         yield hostile
 
 
+@pytest.mark.fault("F26")
 async def test_a_busy_server_is_asked_again_after_growing_jittered_waits() -> None:
-    """F26."""
     clock = Clock()
     async with (
         Hostile(lambda path, times: BUSY if path == "ok" and times <= 2 else None) as server,
@@ -46,16 +46,16 @@ async def test_a_connection_that_breaks_is_tried_again(server: Hostile) -> None:
     assert server.seen["reset"] == 3
 
 
+@pytest.mark.fault("F28", "F29")
 @pytest.mark.parametrize("path", ["missing", "gone", "refused", "linkedin", "notgzip", "scriptlocation"])
 async def test_what_will_not_change_is_asked_once(server: Hostile, path: str) -> None:
-    """F28, F29."""
     async with fetcher(retries=2) as fetch:
         await outcome(fetch, server.url(path))
     assert server.seen[path] == 1
 
 
+@pytest.mark.fault("F28")
 async def test_a_refused_address_is_asked_not_even_once() -> None:
-    """F28."""
     clock = Clock()
     async with fetcher(clock, retries=2) as fetch:
         assert told(await outcome(fetch, "http://10.0.0.1/")).startswith("unsafe_address")
@@ -65,6 +65,7 @@ async def test_a_refused_address_is_asked_not_even_once() -> None:
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
 
+@pytest.mark.fault("F27")
 @pytest.mark.parametrize(
     ("text", "seconds"),
     [
@@ -90,7 +91,6 @@ NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 def test_retry_after_is_read_in_both_forms_and_garbage_is_ignored(
     text: str | None, seconds: float | None
 ) -> None:
-    """F27."""
     assert retry_after(text, NOON) == seconds
 
 
@@ -98,8 +98,8 @@ def slow_down(value: str) -> bytes:
     return answer(b"", "429 Too Many Requests", f"Retry-After: {value}\r\n".encode())
 
 
+@pytest.mark.fault("F27")
 async def test_retry_after_is_the_least_that_is_waited() -> None:
-    """F27."""
     clock = Clock()
     async with (
         Hostile(lambda path, times: slow_down("20") if (path, times) == ("ok", 1) else None) as server,
@@ -110,17 +110,19 @@ async def test_retry_after_is_the_least_that_is_waited() -> None:
     assert 20 <= clock.sleeps[0] <= 21
 
 
+@pytest.mark.fault("F27")
 @pytest.mark.parametrize("value", ["120", "garbage", "-5", "Mon, 01 Jan 9999 00:00:00 GMT"])
 async def test_a_limit_without_a_near_end_is_not_pressed(value: str) -> None:
-    """F27: 429 is a page at once where no wait, or too long a one, was named."""
+    """429 is a page at once where no wait, or too long a one, was named."""
     clock = Clock()
     async with Hostile(lambda *_: slow_down(value)) as server, fetcher(clock, retries=2) as fetch:
         assert told(await outcome(fetch, server.url("ok"))) == "429"
         assert (server.seen["ok"], clock.sleeps) == (1, [])
 
 
+@pytest.mark.fault("F27")
 async def test_a_host_that_asked_for_quiet_is_left_alone_for_a_while() -> None:
-    """F27: up to `retry_after_limit`; its other links are then asked all the same."""
+    """Up to `retry_after_limit`; its other links are then asked all the same."""
     clock = Clock()
     async with (
         Hostile(lambda path, _: slow_down("3600") if path == "busy" else None) as server,
@@ -131,8 +133,8 @@ async def test_a_host_that_asked_for_quiet_is_left_alone_for_a_while() -> None:
     assert clock.sleeps == [30]
 
 
+@pytest.mark.fault("F27")
 async def test_a_short_retry_after_quiets_the_host_for_its_other_links_too() -> None:
-    """F27."""
     clock = Clock()
     async with (
         Hostile(lambda path, _: slow_down("20") if path == "busy" else None) as server,
@@ -143,8 +145,9 @@ async def test_a_short_retry_after_quiets_the_host_for_its_other_links_too() -> 
     assert clock.sleeps == [20]
 
 
+@pytest.mark.fault("F30")
 async def test_a_host_that_is_down_is_left_alone_by_five_hundred_links(server: Hostile) -> None:
-    """F30: three failures open the breaker for the pass."""
+    """Three failures open the breaker for the pass."""
     async with fetcher(retries=2, breaker_failures=3) as fetch:
         results = await asyncio.gather(
             *(outcome(fetch, server.url("reset") + f"?{number}") for number in range(500))
@@ -164,8 +167,9 @@ async def test_any_answer_shows_that_the_host_is_up() -> None:
             assert told(await outcome(fetch, server.url(path))) != "network/host down"
 
 
+@pytest.mark.fault("F33")
 async def test_a_storm_of_errors_is_met_with_a_tenth_of_retries_at_most() -> None:
-    """F33: half of all pages are busy."""
+    """Half of all pages are busy."""
     links = 300
 
     def script(path: str, _: int) -> bytes | None:
@@ -198,8 +202,9 @@ async def test_giving_up_leaves_nothing_behind(server: Hostile) -> None:
         assert told(await outcome(fetch, server.url("ok"))) == "200"
 
 
+@pytest.mark.fault("F31")
 async def test_a_robots_txt_out_of_reach_forbids_and_a_missing_host_is_told_as_such(server: Hostile) -> None:
-    """F31, the host's part: with no network, nothing that proves an absence is ever said."""
+    """The host's part: with no network, nothing that proves an absence is ever said."""
     server.script = lambda path, _: b"" if path == "robots.txt" else None
     async with fetcher(timeout=0.2) as fetch:
         with pytest.raises(NoPage) as caught:

@@ -84,6 +84,7 @@ def _refuse(listening: socket.socket, context: ssl.SSLContext, ending: threading
                 speaking.sendall(answer())
 
 
+@pytest.mark.fault("F17", "F28")
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -97,14 +98,15 @@ def _refuse(listening: socket.socket, context: ssl.SSLContext, ending: threading
     ],
 )
 async def test_each_bad_certificate_has_its_own_word(authority: Authority, wrong: str) -> None:
-    """F17, F28: and it is asked once."""
+    """And it is asked once."""
     async with site(authority, authority.context(wrong), retries=2) as (fetch, url):
         assert told(await outcome(fetch, url)) == f"tls/{wrong}"
         assert fetch.requests == 1
 
 
+@pytest.mark.fault("F17")
 async def test_a_name_in_the_subject_alone_does_not_count(authority: Authority) -> None:
-    """F17: browsers stopped reading the common name in 2017."""
+    """Browsers stopped reading the common name in 2017."""
     async with site(authority, authority.context("no_san")) as (fetch, url):
         assert told(await outcome(fetch, url)) == "tls/wrong_host"
 
@@ -149,29 +151,30 @@ def wants_certificate(authority: Authority) -> ssl.SSLContext:
     return context
 
 
+@pytest.mark.fault("F18")
 async def test_a_handshake_that_is_refused_is_no_dead_site(authority: Authority) -> None:
-    """F18: the server does not know the name it is asked for."""
+    """The server does not know the name it is asked for."""
     async with refusing(authority, unknown_name(authority)) as (fetch, url):
         assert told(await outcome(fetch, url)) == "tls/handshake"
 
 
+@pytest.mark.fault("F18")
 async def test_a_server_that_demands_a_certificate_of_us_is_no_dead_site(authority: Authority) -> None:
-    """F18: in TLS 1.3 it says so after the handshake, and its reset may overtake the word."""
+    """In TLS 1.3 it says so after the handshake, and its reset may overtake the word."""
     async with refusing(authority, wants_certificate(authority)) as (fetch, url):
         assert told(await outcome(fetch, url)) in {"tls/handshake", "network/reset"}
 
 
+@pytest.mark.fault("F18")
 @pytest.mark.filterwarnings("ignore:ssl.OP_NO_:DeprecationWarning")
 async def test_a_server_of_old_protocols_is_told_so_and_answers_a_second_look(authority: Authority) -> None:
-    """F18."""
     async with refusing(authority, old_protocol(authority)) as (fetch, url):
         assert told(await outcome(fetch, url)) == "tls/handshake"
         assert told(await outcome(fetch, url, insecure=True)) == "200"
 
 
+@pytest.mark.fault("F18")
 async def test_plain_http_on_the_port_of_https_is_a_failed_handshake(authority: Authority) -> None:
-    """F18."""
-
     async def plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(10)
         writer.write(answer())
@@ -183,8 +186,9 @@ async def test_plain_http_on_the_port_of_https_is_a_failed_handshake(authority: 
         assert told(await outcome(fetch, url)) == "tls/handshake"
 
 
+@pytest.mark.fault("F18")
 async def test_a_handshake_that_stalls_is_a_timeout(authority: Authority) -> None:
-    """F18: its chain of causes holds an SSL error too."""
+    """Its chain of causes holds an SSL error too."""
 
     async def stall(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
         await reader.read()
@@ -193,9 +197,8 @@ async def test_a_handshake_that_stalls_is_a_timeout(authority: Authority) -> Non
         assert told(await outcome(fetch, url)) == "timeout/connect"
 
 
+@pytest.mark.fault("F18")
 async def test_a_connection_closed_in_the_handshake_is_a_reset(authority: Authority) -> None:
-    """F18."""
-
     async def closing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(10)
         writer.transport.abort()

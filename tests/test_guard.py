@@ -42,6 +42,7 @@ def test_an_ordinary_address_passes(text: str) -> None:
     Guard().check_url(text)
 
 
+@pytest.mark.fault("F01")
 @pytest.mark.parametrize(
     "text",
     [
@@ -75,12 +76,12 @@ def test_an_ordinary_address_passes(text: str) -> None:
     ],
 )
 def test_an_address_that_could_deceive_is_refused_before_any_look_up(text: str) -> None:
-    """F01."""
     with pytest.raises(NoPage) as caught:
         Guard().check_url(text)
     assert caught.value.reason is Reason.UNSAFE_ADDRESS
 
 
+@pytest.mark.fault("F01")
 @pytest.mark.parametrize(
     "text",
     [
@@ -101,7 +102,7 @@ def test_an_address_that_could_deceive_is_refused_before_any_look_up(text: str) 
     ],
 )
 def test_what_is_not_public_is_listed_here_and_not_asked_of_the_interpreter(text: str) -> None:
-    """F01: `is_global` of some Python releases calls most of these public."""
+    """`is_global` of some Python releases calls most of these public."""
     assert not is_public(ip_address(text))
 
 
@@ -172,10 +173,11 @@ def redirects(shared: Path) -> dict[str, str]:
     }
 
 
+@pytest.mark.fault("F01", "F02", "F03")
 async def test_no_recorded_trick_reaches_a_forbidden_address(
     shared: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """F01, F02, F03: every case is played through the whole fetcher; what counts is what was dialled."""
+    """Every case is played through the whole fetcher; what counts is what was dialled."""
     dialled: list[str] = []
     targets = redirects(shared)
     real = wire.dial

@@ -68,6 +68,7 @@ def killed_again_and_again(url, count, kills):
     assert night.state is NightState.DONE
 
 
+@pytest.mark.fault("F35")
 def test_a_killed_night_loses_nothing_acknowledged_and_sees_each_account_once(tmp_path):
     killed_again_and_again(f"sqlite:///{tmp_path}/auditor.db", 4000, kills=[7])
 

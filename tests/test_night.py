@@ -269,6 +269,7 @@ def watched(monkeypatch, *canaries):
     )
 
 
+@pytest.mark.fault("F31")
 async def test_without_connectivity_the_night_is_skipped_and_can_be_done_later(app, monkeypatch, caplog):
     register(app, NOUR)
     sites = ["https://one.example/", "https://two.example/"]
@@ -335,6 +336,7 @@ async def test_the_receipt_names_the_busiest_hosts_and_counts_the_others_over_al
     assert sum(shown.values()) + elsewhere["requests"] == done.receipt["requests"] == 6
 
 
+@pytest.mark.fault("F19")
 async def test_evidence_is_kept_without_cookies(app):
     register(app, NOUR)
     done = await run(app, START)

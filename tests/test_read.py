@@ -71,12 +71,14 @@ def test_french_without_any_label_keeps_its_accents() -> None:
     assert read.document(page(body)).title == "Fédération des œuvres"
 
 
+@pytest.mark.fault("F20")
 @pytest.mark.parametrize("label", ["idna", "rot13", "hex", "punycode", "undefined", "no-such", "utf-16", ""])
 def test_an_absurd_charset_is_not_believed(label: str) -> None:
     body = b"<title>Fr\xe9quence</title><p>caf\xe9</p>"
     assert "quence" in read.document(page(body, content_type=f"text/html; charset={label}")).title
 
 
+@pytest.mark.fault("F23")
 def test_a_title_is_stored_clean_and_short() -> None:
     body = "<title>Good\0 \u202eevil\u202c\u0007 " + "x" * 2_000 + "</title>"
     title = read.document(page(body)).title
@@ -103,6 +105,7 @@ def test_an_xml_declaration_changes_nothing() -> None:
         assert read.document(page(body)).title == "Été"
 
 
+@pytest.mark.fault("F25")
 @pytest.mark.parametrize(
     "start",
     [b"%PDF-1.7", b"\xff\xd8\xff\xe0", b"PK\x03\x04", b"\x89PNG\r\n"],
@@ -159,6 +162,7 @@ def test_broken_json_ld_costs_only_itself() -> None:
     assert {"NGO"} == {schema["@type"] for schema in read.document(page(body)).schemas if "@type" in schema}
 
 
+@pytest.mark.fault("F22")
 @pytest.mark.parametrize(
     "body",
     [
@@ -224,6 +228,7 @@ def test_a_page_served_for_a_feed_is_none() -> None:
     assert feeds.feed(page("<!doctype html><title>404</title><p>2026-11-01")) is None
 
 
+@pytest.mark.fault("F24")
 @pytest.mark.parametrize(
     "body",
     [

@@ -67,6 +67,7 @@ async def test_a_reader_gives_back_plain_data() -> None:
         assert await readers.read(title, PAGE) == "Association"
 
 
+@pytest.mark.fault("F22")
 @pytest.mark.parametrize(
     ("bad", "detail"),
     [
@@ -77,7 +78,7 @@ async def test_a_reader_gives_back_plain_data() -> None:
     ],
 )
 async def test_a_bad_reader_is_stopped_and_the_pool_reads_on(bad: object, detail: str) -> None:
-    """F22: the page's status and hops stay with the trouble."""
+    """The page's status and hops stay with the trouble."""
     none = await read_twice(bad)
     assert (none.reason, none.detail) == (Reason.UNREADABLE, detail)
     assert (none.status, none.url, none.hops) == (200, PAGE.url, PAGE.hops)
@@ -97,9 +98,10 @@ BOMBS = {
 }
 
 
+@pytest.mark.fault("F22")
 @pytest.mark.parametrize("name", BOMBS)
 async def test_a_page_made_to_hurt_a_parser_holds_nothing_up(name: str) -> None:
-    """F22: within two seconds, read or unreadable, while the loop keeps answering within 0.1 s."""
+    """Within two seconds, read or unreadable, while the loop keeps answering within 0.1 s."""
     page = Page("https://site.example/", 200, body=BOMBS[name])
     lags: list[float] = []
 

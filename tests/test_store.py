@@ -564,6 +564,7 @@ def test_a_file_that_is_not_ours_is_refused_and_left_alone(tmp_path, make, says)
     assert path.read_bytes() == before
 
 
+@pytest.mark.fault("F45")
 def test_a_damaged_database_is_refused_and_never_made_anew(tmp_path, url):
     with Store.open(url) as store:
         store.save_registry([AMAL], [link("amal", "website", f"{n}.example") for n in range(500)], NOW)
@@ -619,6 +620,7 @@ def test_two_that_open_at_once_get_the_same_new_database(url):
         store.close()
 
 
+@pytest.mark.fault("F42")
 def test_writers_in_several_threads_wait_for_each_other(peopled):
     nights = [peopled.begin_night(DAY + timedelta(days=d), NOW) for d in range(20)]
     failures = []
@@ -650,6 +652,7 @@ def test_a_copy_is_whole_while_the_store_is_in_use(peopled, tmp_path):
             assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
 
 
+@pytest.mark.fault("F43")
 def test_a_full_disk_is_told_and_loses_nothing_committed(peopled):
     night = peopled.begin_night(DAY, NOW)
     with peopled._database.reading() as connection:

@@ -17,6 +17,7 @@ def page(status: int = 200, body: str = "", url: str = URL, **headers: str) -> P
     )
 
 
+@pytest.mark.fault("F29")
 @pytest.mark.parametrize(
     ("status", "reason"),
     [

@@ -1,0 +1,50 @@
+"""docs/faults.md is what the tests say, and every row that we are exposed to has one."""
+
+import ast
+
+import faults
+import pytest
+
+ROWS = faults.rows()
+MANY_MACHINES = {"F49", "F50", "F51", "F52"}
+OWED = {"F37", "F38", "F39", "F40", "F41", "F44", "F46", "F47", "F48", *(f"F{n}" for n in range(53, 62))}
+
+
+def test_the_page_of_faults_is_as_the_tests_are():
+    assert faults.PAGE.read_text("utf-8") == faults.page(), "try: make faults"
+
+
+def test_the_rows_are_sixty_one_and_whole():
+    assert list(ROWS) == [f"F{number:02}" for number in range(1, 62)]
+    assert all({"area", "fault", "then"} <= row.keys() for row in ROWS.values())
+
+
+def test_no_test_is_marked_with_a_row_there_is_not():
+    assert set(faults.carriers()) <= set(ROWS)
+
+
+def test_only_what_comes_with_many_machines_has_no_test_yet():
+    waiting = {row for row, of in ROWS.items() if of.get("waits_for") == "many machines"}
+    assert waiting == MANY_MACHINES
+    assert set(ROWS) - set(faults.carriers()) <= waiting | OWED
+
+
+def test_every_mark_stands_where_the_page_finds_it():
+    for file in sorted(faults.TESTS.rglob("test_*.py")):
+        tree = ast.parse(file.read_text("utf-8"))
+        calls = [node for node in ast.walk(tree) if faults.is_fault(node)]
+        found = list(faults.marks(tree))
+        assert sum(len(call.args) for call in calls) == len(found) == len(set(found)), file
+        assert all(test.startswith("test_") for test, _ in found), file
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '@pytest.mark.fault("F01", "F02")\nasync def test_a(): ...',
+        '@pytest.mark.fault("F01")\n@pytest.mark.fault("F02")\ndef test_a(): ...',
+        'class Tests:\n    @pytest.mark.fault("F01", "F02")\n    def test_a(self): ...',
+    ],
+)
+def test_a_mark_is_found_on_every_kind_of_test(text):
+    assert list(faults.marks(ast.parse(text))) == [("test_a", "F01"), ("test_a", "F02")]
