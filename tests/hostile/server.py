@@ -135,6 +135,8 @@ class Hostile:
     ) -> None:
         for server in (self._server, *self._others):
             server.close()
+        for _ in range(3):
+            await asyncio.sleep(0)  # a connection that was just accepted gets its handler
         for writer in tuple(self._writers):
             writer.transport.abort()
         while self._writers:  # noqa: ASYNC110  # the handlers see their end in the loop's next turns
