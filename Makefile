@@ -8,7 +8,7 @@ WORKERS = $(shell $(BIN)/python -c 'import os; print((os.cpu_count() or 1) + 1)'
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-all check format words faults pictures bench lock clean
+.PHONY: help demo test test-slow test-all check audit format words faults pictures bench lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -44,6 +44,9 @@ check: $(VENV)/.dev ## format, lint, types, import layers
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
+
+audit: $(VENV)/.dev ## known vulnerabilities of what is pinned, where the service that tells them can be reached
+	@PATH="$(BIN):$$PATH" $(BIN)/python .ci/audit.py requirements.lock
 
 format: $(VENV)/.dev ## let ruff format and fix
 	@$(BIN)/ruff format .
