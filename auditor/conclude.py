@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import islice
 from typing import TypeVar
 
+from auditor import former
 from auditor.canary import Canary, Turn, blindness, contradicted
 from auditor.catalogue import catalogue
 from auditor.config import Config
@@ -27,6 +28,7 @@ from storage.model import (
     Standing,
 )
 from storage.store import Store
+from storage.talk import Change
 
 WARNED = "warned"
 """Where a receipt keeps what the canaries of an interrupted session said against a channel."""
@@ -56,19 +58,38 @@ class Derived:
 
 def conclude(store: Store, config: Config, night: Night, blind: Iterable[str]) -> None:
     """Conclude a night whose accounts have all been looked at, in one transaction, unless that is done."""
-    if _concluded(store, night):
+    if night.id is not None and store.is_judged(night.id):
         return
-    owners = owners_at(store, night.started_at)
+    began, lines = night.started_at, store.turned(night.started_at)
+    owners = owners_of(_links(store, lines, began), began, store.decisions())
     derived, figures = Derived(), Figures(config.channels)
     tonight = moment(night, blind)
-    associations = list(store.associations())
+    associations = _listed(store, lines, began)
     looks = _looks(store, night, associations)
-    for before in dossiers(store, associations):
+    for held in dossiers(store, associations):
+        turned = lines.get(held.association.id, ())
+        before = replace(held, accounts=tuple(former.links(held.accounts, turned, began)))
         after = settle(before, looks(before), tonight, policy(config), owners)
         derived.take(before, after)
         figures.take(after, tonight)
     told = {night.id: figures.told} if night.id is not None else {}
     store.put_derived(derived.standings, derived.gaps, derived.proposals, told)
+
+
+def _listed(store: Store, lines: Mapping[str, Sequence[Change]], began: datetime) -> list[Association]:
+    """The associations that the sheet listed when the night began, as it told of them."""
+    now = {association.id for association in store.associations()}
+    held = (
+        former.former(former.Former(about, about.id in now, ()), lines.get(about.id, ()), began)
+        for about in store.associations(include_withdrawn=True)
+    )
+    return [one.association for one in held if one.listed]
+
+
+def _links(store: Store, lines: Mapping[str, Sequence[Change]], began: datetime) -> Iterator[AccountRow]:
+    """Every link, as it stood when the night began."""
+    for row in store.accounts(include_withdrawn=True):
+        yield from former.links([row], lines.get(row.association, ()), began)
 
 
 def owners_at(store: Store, now: datetime, began: datetime | None = None) -> Owners:
@@ -144,8 +165,8 @@ def warned(store: Store, night: Night, readings: Sequence[tuple[Canary, Finding]
 
 def _kept(store: Store, night: Night, facts: Mapping[str, object], blind: Iterable[str] = ()) -> Night:
     """Write to the receipt of a night that goes on."""
-    receipt = {**night.receipt, **facts}
-    store.finish_night(night, NightState.INCOMPLETE, night.started_at, blind=sorted(blind), receipt=receipt)
+    receipt, known = {**night.receipt, **facts}, sorted({*night.blind, *blind})
+    store.finish_night(night, NightState.INCOMPLETE, night.started_at, blind=known, receipt=receipt)
     return store.begin_night(night.day, night.started_at)
 
 
@@ -183,15 +204,4 @@ def _lighter(standing: Standing) -> Standing:
         latest=standing.latest,
         latest_reason=standing.latest_reason,
         known=Finding(known.presence, known.reason) if known else None,
-    )
-
-
-def _concluded(store: Store, night: Night) -> bool:
-    """Whether this night's conclusions are kept already: its first observation is part of a standing."""
-    first = next(store.observations(night_id=night.id), None)
-    if first is None:
-        return False
-    standing = store.standing(first.account_id)
-    return (
-        standing is not None and standing.checked_at is not None and standing.checked_at >= first.observed_at
     )

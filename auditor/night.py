@@ -57,8 +57,9 @@ async def run(
 ) -> Night:
     """Do the night of a UTC day (today's, unless one is given), or go on with it where it was left.
 
-    A night that is done is given back as it is. Raises StoreError where the storage fails: what cannot be
-    kept must not be counted. An interrupted night is left `incomplete`.
+    A night that is done is given back as it is. Raises LaterNightError where a later day's is concluded
+    already, and StoreError where the storage fails: what cannot be kept must not be counted. An interrupted
+    night is left `incomplete`.
     """
     try:
         night = app.store.begin_night(day or now.date(), now)
@@ -72,7 +73,9 @@ async def run(
     except BaseException:
         with contextlib.suppress(StoreError):
             app.store.finish_night(
-                session.night, NightState.INCOMPLETE, session.clock(), receipt=session.spent()
+                *(session.night, NightState.INCOMPLETE, session.clock()),
+                blind=session.night.blind,
+                receipt=session.spent(),
             )
         raise
 
@@ -260,7 +263,9 @@ class _Session:
 
 
 def audited(app: Tools, night: Night) -> list[AccountRow]:
-    """The accounts this night has still to look at."""
+    """The accounts this night has still to look at: none once it is concluded, also those listed since."""
+    if night.id is not None and app.store.is_judged(night.id):
+        return []
     decisions = app.store.decisions(night.started_at)
     return worth_a_look(app.store.pending(night), decisions, app.config, night.started_at)
 

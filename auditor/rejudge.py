@@ -10,7 +10,7 @@ from __future__ import annotations
 import bisect
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -21,13 +21,15 @@ from auditor.config import Config
 from auditor.evidence import Bodies, NotKeptError, replay
 from auditor.eyes import recalled, steps
 from auditor.figures import Figures
+from auditor.former import Former, former, tells_arrival
+from auditor.former import links as links_then
 from auditor.settle import DISOWNING, Dossier, Owners, owners_of, settle
 from auditor.tools import Memory
 from probes import links
-from probes.model import Account, Finding, Reason, drive
+from probes.model import NEVER, Account, Finding, Reason, drive
 from storage.clean import clean
 from storage.errors import DamagedEvidenceError, MissingEvidenceError
-from storage.model import AccountRow, Association, Gap, Night, NightState, Observation, Proposal, Standing
+from storage.model import AccountRow, Association, Gap, Night, Observation, Proposal, Standing
 from storage.store import Store
 
 log = logging.getLogger(__name__)
@@ -65,7 +67,7 @@ class Rebuild:
 
 def rejudge(app: Memory, *, dry_run: bool = False, progress: Progress | None = None) -> Rebuild:
     """Rebuild every conclusion and tell what changed; with `dry_run` only tell."""
-    nights = [night for night in app.store.nights() if night.state is NightState.DONE]
+    nights = app.store.judged_nights()
     result = Rebuild(nights=len(nights))
     figures = {night.id: Figures(app.config.channels) for night in nights if night.id is not None}
     history = History(app.store, app.config, nights, bodies=app.archive, result=result, figures=figures)
@@ -104,9 +106,11 @@ class History:
         self._policy = policy(config)
         self._accounts = list(store.accounts(include_withdrawn=True))
         self._listed = {association.id for association in store.associations()}
+        self._turned = store.turned()
         self._decisions = [word for word in store.decisions() if word.kind in DISOWNING]
         moves = {row.added_at for row in self._accounts} | {row.withdrawn_at for row in self._accounts}
         moves |= {moment for word in self._decisions for moment in (word.decided_at, word.until)}
+        moves |= {line.at for lines in self._turned.values() for line in lines}
         self._moves = sorted(moment for moment in moves if moment)
         self._owners: dict[int, Owners] = {}
 
@@ -115,11 +119,15 @@ class History:
         store = self._store
         rows = tuple(store.accounts(association.id, include_withdrawn=True))
         dossier = Dossier(association, rows, decisions=tuple(store.decisions(association=association.id)))
-        first, last = self._membership(association, rows)
+        now = Former(association, association.id in self._listed, rows)
+        lines = store.trail(association.id, limit=None)
+        first = NEVER if tells_arrival(lines) else self._arrival(association, rows)
         looks = self._looks(association)
         by_id = {row.id: row for row in rows}
         for night in self._nights:
-            if first <= night.started_at < last:
+            was = former(now, lines, night.started_at)
+            if was.listed and first <= night.started_at:
+                dossier = replace(dossier, association=was.association, accounts=was.accounts)
                 recorded = looks.get(night.id or 0, {})
                 seen = {
                     at: self._again(by_id[at], look, dossier.standings.get(at))
@@ -129,21 +137,24 @@ class History:
                 dossier = settle(dossier, seen, tonight, self._policy, self._owned(night))
                 if night.id is not None and night.id in self._figures:
                     self._figures[night.id].take(dossier, tonight)
-        return dossier
+        return replace(dossier, association=association, accounts=rows)
 
-    def _membership(self, association: Association, rows: Sequence[AccountRow]) -> tuple[datetime, datetime]:
-        """From when to when an association was on the sheet, as far as its links and gaps can tell."""
+    def _arrival(self, association: Association, rows: Sequence[AccountRow]) -> datetime:
+        """Since when an association older than the trail was on the sheet, as its links and gaps tell."""
         starts = [row.added_at for row in rows if row.added_at]
         starts += [gap.first_seen for gap in self._store.gaps(association.id)]
-        ends = [row.withdrawn_at for row in rows if row.withdrawn_at]
-        first = min(starts, default=self._nights[-1].started_at if self._nights else FAR)
-        return first, FAR if association.id in self._listed else max(ends, default=FAR)
+        return min(starts, default=self._nights[-1].started_at if self._nights else FAR)
 
     def _owned(self, night: Night) -> Owners:
         at = bisect.bisect_right(self._moves, night.started_at)
         if at not in self._owners:
-            self._owners[at] = owners_of(self._accounts, night.started_at, self._decisions)
+            self._owners[at] = owners_of(self._links(night.started_at), night.started_at, self._decisions)
         return self._owners[at]
+
+    def _links(self, moment: datetime) -> Iterator[AccountRow]:
+        """Every link, as it stood at a moment."""
+        for row in self._accounts:
+            yield from links_then([row], self._turned.get(row.association, ()), moment)
 
     def _looks(self, association: Association) -> Mapping[int, dict[int, Observation]]:
         looks: dict[int, dict[int, Observation]] = defaultdict(dict)

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, case, delete, func, insert, select
 
-from storage import stale
+from storage import order, stale
 from storage.clean import clean, instant
 from storage.database import Database
 from storage.model import Decision, DecisionKind, Gap, Proposal, Standing, Withdrawal
@@ -139,17 +139,19 @@ class Derived:
     def add_decision(self, decision: Decision) -> Decision:
         """Keep a person's decision and give it back with its id."""
         fit = clean(decision)
-        values = {name: value for name, value in asdict(fit).items() if name not in {"id", "withdrawn"}}
         with self._database.writing() as connection:
+            fit = replace(fit, decided_at=order.after_nights(connection, fit.decided_at))
+            values = {name: value for name, value in asdict(fit).items() if name not in {"id", "withdrawn"}}
             key = connection.execute(insert(DECISION).values(values)).inserted_primary_key
             stale.mark(self._database, connection, [fit.association])
         return replace(fit, id=key[0] if key else None)
 
     def withdraw(self, decision_ids: Iterable[int], withdrawal: Withdrawal) -> None:
         """Keep the end of these decisions before their time. Each can be withdrawn once."""
-        fit = asdict(clean(withdrawal))
-        rows = [{"decision_id": number, **fit} for number in decision_ids]
+        fit = clean(withdrawal)
         with self._database.writing() as connection:
+            fit = replace(fit, withdrawn_at=order.after_nights(connection, fit.withdrawn_at))
+            rows = [{"decision_id": number, **asdict(fit)} for number in decision_ids]
             connection.execute(insert(WITHDRAWAL), rows)
             ended = select(DECISION.c.association).where(
                 DECISION.c.id.in_([row["decision_id"] for row in rows])

@@ -42,6 +42,10 @@ class NightDoneError(StoreError):
     """The day's night is done already."""
 
 
+class LaterNightError(StoreError):
+    """A later day's night is concluded already, so this one can no longer be."""
+
+
 class MissingEvidenceError(StoreError):
     """The archive does not hold this digest (thinned away, or never kept)."""
 

@@ -7,13 +7,14 @@ from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Select, and_, func, select, update
+from sqlalchemy import Connection, Select, and_, func, select, update
 
 from probes.model import Presence
 from storage.clean import clean, instant
 from storage.database import Database
-from storage.errors import NightDoneError, StoreError
+from storage.errors import LaterNightError, NightDoneError, StoreError
 from storage.model import AccountRow, Night, NightState, Observation
+from storage.read_tables import FIGURE
 from storage.registry import account_of
 from storage.tables import ACCOUNT, NIGHT, OBSERVATION
 
@@ -26,9 +27,12 @@ class Nights:
     def begin_night(self, day: date, now: datetime, *, again: bool = False) -> Night:
         """Begin the night of this UTC day, or go on with it where it was left; it is then running.
 
-        Raises NightDoneError where it is done, unless `again` asks to look at the accounts registered since.
+        Raises NightDoneError where it is done, unless `again` asks to look at the accounts registered since,
+        and LaterNightError where a later day's is concluded: conclusions follow one another, and a clock that
+        was set back must not draw them in another order than a rebuild would.
         """
         with self._database.writing() as connection:
+            _refuse_earlier(connection, day)
             fresh = _night_columns(Night(day, NightState.RUNNING, instant(now)))
             connection.execute(self._database.insert(NIGHT).values(fresh).on_conflict_do_nothing())
             night = night_of(connection.execute(select(NIGHT).where(NIGHT.c.day == day)).one())
@@ -153,6 +157,14 @@ class Nights:
         with self._database.reading() as connection:
             row = connection.execute(query).first()
         return night_of(row) if row else None
+
+
+def _refuse_earlier(connection: Connection, day: date) -> None:
+    judged = (NIGHT.c.state == NightState.DONE.value) | (NIGHT.c.id.in_(select(FIGURE.c.night_id)))
+    later = connection.execute(select(func.max(NIGHT.c.day)).where(NIGHT.c.day > day, judged)).scalar()
+    if later is not None:
+        why = f"the night of {later} is concluded already"
+        raise LaterNightError(f"the night of {day}", why, f"`auditor run` from {later} on, or mend the clock")
 
 
 def _night_columns(night: Night) -> dict[str, Any]:

@@ -11,9 +11,9 @@ from typing import Any
 from sqlalchemy import Connection, Select, Table, delete, func, insert, select, update
 
 from probes.model import Identity, Kind
-from storage import stale, trail
+from storage import order, stale, trail
 from storage.changes import Changes, Comparison, Difference, Mark
-from storage.clean import clean, instant
+from storage.clean import clean
 from storage.database import BATCH, Database
 from storage.model import AccountRow, Association, DecisionKind
 from storage.silence import Silence, unrepeated
@@ -53,21 +53,23 @@ class Registry:
         sheet = _Sheet(people, links, said=said, whole=whole)
         with self._database.reading() if dry_run else self._database.writing() as connection:
             compared = sheet.compared(connection, prune=prune)
-            changes = compared.changes(clean(by), instant(now))
+            at = order.after_nights(connection, now)
+            changes = compared.changes(clean(by), at)
             if dry_run or (agreed is not None and agreed != changes.digest):
                 return changes
-            _save(connection, compared, instant(now))
+            _save(connection, compared, at)
             trail.write(connection, changes.lines)
             stale.mark(self._database, connection, changes.touched)
         return changes
 
     def register(self, account: AccountRow, now: datetime, *, by: By = OPERATOR) -> AccountRow:
         """List one link beside those of the sheet, and give it back with its id; a listed one stays."""
-        fit, at = clean(account), instant(now)
+        fit = clean(account)
         columns = ("association", "column", "channel", "mark")
-        listed = self._database.insert(ACCOUNT).values({**_columns(fit), "added_at": at})
         where = [ACCOUNT.c[name] == _columns(fit)[name] for name in columns]
         with self._database.writing() as connection:
+            at = order.after_nights(connection, now)
+            listed = self._database.insert(ACCOUNT).values({**_columns(fit), "added_at": at})
             there = connection.execute(select(ACCOUNT.c.withdrawn_at).where(*where)).first()
             if there is None or there.withdrawn_at:
                 line = clean(by).change(at, fit.association, fit.column, None, fit.typed)
@@ -79,9 +81,10 @@ class Registry:
 
     def unlist(self, account_ids: Iterable[int], now: datetime, *, by: By = OPERATOR) -> None:
         """Withdraw links as a sheet does that no longer lists them."""
-        ids, at = list(account_ids), instant(now)
+        ids = list(account_ids)
         where = ACCOUNT.c.id.in_(ids) & ACCOUNT.c.withdrawn_at.is_(None)
         with self._database.writing() as connection:
+            at = order.after_nights(connection, now)
             rows = [account_of(row) for row in connection.execute(select(ACCOUNT).where(where))]
             lines = (clean(by).change(at, row.association, row.column, row.typed, None) for row in rows)
             trail.write(connection, lines)

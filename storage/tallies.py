@@ -88,6 +88,12 @@ class Tallies:
             rows = connection.execute(query).all()
         return [night_of(row) for row in reversed(rows)]
 
+    def is_judged(self, night_id: int) -> bool:
+        """Whether the conclusions of a night are kept: they are, with its figures, in one transaction."""
+        figures = select(FIGURE.c.night_id).where(FIGURE.c.night_id == night_id).limit(1)
+        with self._database.reading() as connection:
+            return connection.execute(figures).first() is not None
+
     def judged_night(self) -> Night | None:
         """The newest of them: as of its beginning everything is told."""
         return next(iter(self.judged_nights(1)), None)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, insert, select
 
+from storage.clean import instant
 from storage.database import Database
 from storage.talk import Change
 from storage.talk_tables import TRAIL
@@ -16,6 +18,24 @@ class Trail:
     """The queries of the trail. A part of `Store`."""
 
     _database: Database
+
+    def turned(self, since: datetime | None = None) -> dict[str, list[Change]]:
+        """The lines since a moment by association, the newest first.
+
+        Without one, every line of the associations of which anything was ever changed or left: what was only
+        ever added is told by the moments of its rows.
+        """
+        query = select(TRAIL).order_by(TRAIL.c.id.desc())
+        if since is not None:
+            query = query.where(TRAIL.c.at > instant(since))
+        else:
+            lost = select(TRAIL.c.association).where(TRAIL.c.before.is_not(None))
+            query = query.where(TRAIL.c.association.in_(lost))
+        told: dict[str, list[Change]] = {}
+        with self._database.reading() as connection:
+            for row in connection.execute(query):
+                told.setdefault(row.association, []).append(_change(row))
+        return told
 
     def trail(
         self, association: str | None = None, *, before: int | None = None, limit: int | None = 100

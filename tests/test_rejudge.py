@@ -1,6 +1,7 @@
 """The rebuild: an unchanged history changes nothing, a better probe is played on old nights."""
 
 import asyncio
+import itertools
 import tempfile
 from dataclasses import replace
 from datetime import timedelta
@@ -12,10 +13,12 @@ from hypothesis import strategies as st
 from small import link, night_of, opened, register, steps
 
 from auditor import eyes, rejudge
+from auditor.config import ChannelConfig
 from auditor.night import run
 from auditor.rejudge import rejudge as again
 from probes.model import Ask, NoPage, Presence, Reason, present
-from storage.model import Decision, DecisionKind, State, Withdrawal
+from storage.errors import LaterNightError
+from storage.model import Association, Decision, DecisionKind, NightState, State, Withdrawal
 
 NOUR, AMAL = link("nour", "facebook", "nour"), link("amal", "facebook", "amal")
 SITE = link("nour", "website", "nour")
@@ -195,3 +198,161 @@ def test_any_history_is_rebuilt_to_what_was_concluded_night_by_night(history):
         app.store.close()
     assert told.changes == []
     assert len(before[0]) == (3 if history else 0)
+
+
+# --- the registry changes over the nights
+
+
+def kinds(app, code):
+    """When each gap of a code was first seen and closed, by the association and channel it is of."""
+    return {
+        (gap.association, gap.channel, gap.first_seen, gap.closed_at)
+        for gap in app.store.gaps()
+        if gap.code == code
+    }
+
+
+async def test_a_link_that_left_the_sheet_and_came_back_was_away_in_between(app):
+    register(app, NOUR)
+    await nights(app, {})
+    register(app, names=["nour"], now=night_of(0) + timedelta(hours=3))
+    await run(app, night_of(1))
+    register(app, NOUR, now=night_of(1) + timedelta(hours=3))
+    await run(app, night_of(2))
+    assert ("nour", "facebook", night_of(1), night_of(2)) in kinds(app, "channel_missing")
+    before = held(app)
+    assert again(app).changes == []
+    assert held(app) == before
+
+
+async def test_an_association_that_left_the_sheet_and_came_back_was_away_in_between(app):
+    register(app, NOUR, AMAL)
+    await nights(app, {})
+    register(app, NOUR, now=night_of(0) + timedelta(hours=3))
+    await run(app, night_of(1))
+    register(app, NOUR, AMAL, now=night_of(1) + timedelta(hours=3))
+    await run(app, night_of(2))
+    before = held(app)
+    assert next(gap.nights for gap in app.store.gaps("amal")) == 2
+    assert again(app).changes == []
+    assert held(app) == before
+
+
+def chosen(app, *channels, now):
+    people = [Association("nour", "Nour", none_by_choice=channels)]
+    app.store.save_registry(people, [NOUR], now)
+
+
+async def test_what_the_sheet_says_of_an_association_counts_from_then_on(app):
+    chosen(app, now=night_of(0) - timedelta(hours=1))
+    await nights(app, {})
+    chosen(app, "youtube", now=night_of(0) + timedelta(hours=3))
+    await run(app, night_of(1))
+    assert kinds(app, "channel_missing") == {("nour", "youtube", night_of(0), night_of(1))}
+    before = held(app)
+    assert again(app).changes == []
+    assert held(app) == before
+
+
+async def test_a_night_is_concluded_by_the_sheet_that_held_when_it_began(app):
+    chosen(app, "youtube", now=night_of(0) - timedelta(hours=1))
+    begun = app.store.begin_night(night_of(0).date(), night_of(0))
+    chosen(app, now=night_of(0) + timedelta(hours=3))
+    register(app, NOUR, AMAL, now=night_of(0) + timedelta(hours=4))
+    assert (await run(app, night_of(0) + timedelta(hours=5))).id == begun.id
+    assert not kinds(app, "channel_missing")
+    assert again(app).changes == []
+
+
+# --- nights that die
+
+
+class DeathError(Exception):
+    """What ends a night."""
+
+
+def dies(app, monkeypatch, name, *, after=0, once=False):
+    """A write of the store fails after so many that went well: once, or for good where a process ends."""
+    write, calls = getattr(app.store, name), itertools.count()
+
+    def written(*given, **told):
+        call = next(calls)
+        if call < after or (once and call > after):
+            return write(*given, **told)
+        raise DeathError
+
+    monkeypatch.setattr(app.store, name, written)
+
+
+async def killed(app, day, monkeypatch, name, **how):
+    with monkeypatch.context() as patched:
+        dies(app, patched, name, **how)
+        with pytest.raises(DeathError):
+            await run(app, night_of(day))
+
+
+async def test_a_night_that_ended_between_its_conclusions_and_its_receipt_is_rebuilt_too(app, monkeypatch):
+    register(app, NOUR)
+    await killed(app, 0, monkeypatch, "finish_night", after=1)
+    assert next(app.store.standings()).state is State.PRESENT
+    await run(app, night_of(1))
+    before = held(app)
+    assert (again(app).nights, again(app).changes) == (2, [])
+    assert held(app) == before
+
+
+async def test_a_concluded_night_that_is_gone_on_with_looks_at_nobody_else(app, monkeypatch):
+    register(app, NOUR)
+    await killed(app, 0, monkeypatch, "finish_night", after=1)
+    register(app, NOUR, AMAL, now=night_of(0) + timedelta(hours=3))
+    done = await run(app, night_of(0) + timedelta(hours=4))
+    assert (done.state, len(list(app.store.observations()))) == (NightState.DONE, 1)
+    assert again(app).changes == []
+
+
+async def test_a_night_with_nobody_to_look_at_is_concluded_once(app, monkeypatch):
+    register(app, names=["nour"])
+    await killed(app, 0, monkeypatch, "finish_night", after=1)
+    await run(app, night_of(0))
+    assert {gap.nights for gap in app.store.gaps()} == {1}
+
+
+async def test_what_a_night_was_blind_to_is_known_of_one_that_died_after_its_conclusions(app, monkeypatch):
+    known = "https://www.facebook.com/known"
+    canary = ChannelConfig(canaries=(known,))
+    channels = {**app.config.channels, "facebook": canary}
+    app.config = app.config.model_copy(update={"channels": channels})
+    register(app, NOUR)
+    app.web.answers = {known: "gone"}
+    await killed(app, 0, monkeypatch, "finish_night", after=2, once=True)
+    (night,) = app.store.nights()
+    assert night.blind == ("facebook",)
+    assert again(app).changes == []
+
+
+# --- clocks that are set back
+
+
+async def test_no_night_follows_that_of_a_later_day(app):
+    register(app, NOUR)
+    await run(app, night_of(5))
+    with pytest.raises(LaterNightError, match="2026-03-06 is concluded already"):
+        await run(app, night_of(3))
+    assert [night.day for night in app.store.nights()] == [night_of(5).date()]
+
+
+async def test_what_is_said_by_a_clock_that_was_set_back_counts_from_the_next_night_on(app):
+    register(app, NOUR)
+    await run(app, night_of(5))
+    row, early = next(app.store.accounts()), night_of(3)
+    app.store.add_decision(
+        Decision("nour", "facebook", DecisionKind.NOT_OURS, "A", "no", early, account_id=row.id)
+    )
+    register(app, NOUR, AMAL, now=early)
+    before = held(app)
+    assert again(app).changes == []
+    await run(app, night_of(6))
+    assert ("nour", "facebook", night_of(6), None) in kinds(app, "channel_missing")
+    app.store.withdraw([1], Withdrawal("A", "no", early))
+    assert again(app).changes == []
+    assert held(app) != before
