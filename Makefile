@@ -8,7 +8,7 @@ WORKERS = $(shell $(BIN)/python -c 'import os; print((os.cpu_count() or 1) + 1)'
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-all check audit format words faults pictures bench lock clean
+.PHONY: help demo test test-slow test-all check audit format words faults people pictures bench lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -57,6 +57,9 @@ words: $(VENV)/.run ## bring the catalogues of messages in step with code and te
 
 faults: $(VENV)/.run ## write docs/faults.md anew from the marks of the tests
 	@$(BIN)/python tests/faults.py
+
+people: $(VENV)/.dev ## write the table of docs/people.md from the routes
+	@PYTHONPATH=tests $(BIN)/python tests/access_table.py
 
 pictures: $(VENV)/.dev demo ## take the pictures of docs/pictures from the demo anew
 	@PYTHONPATH=tests/browser $(BIN)/python tests/browser/pictures.py demo docs/pictures

@@ -26,6 +26,7 @@ from auditor.commands.export import export
 from auditor.commands.letters import letters
 from auditor.commands.registry import registry
 from auditor.commands.session import Session
+from auditor.commands.user import user
 from auditor.errors import AuditorError, ConfigError
 from auditor.output import one_line, say
 from storage.errors import StoreError
@@ -45,6 +46,7 @@ cli.add_typer(registry, name="registry")
 cli.add_typer(decide, name="decide")
 cli.add_typer(digest, name="digest")
 cli.add_typer(letters, name="letters")
+cli.add_typer(user, name="user")
 for command in (
     tell.demo,
     setup.init,

@@ -12,6 +12,7 @@ import os
 import re
 from collections.abc import Mapping
 from datetime import time
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -141,6 +142,18 @@ class Web(Table):
     port: int = Field(default=8321, ge=0, le=65535)
     hosts: tuple[str, ...] = ()
     public_url: str = ""
+    trusted_proxies: tuple[str, ...] = ()
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_addresses(cls, given: tuple[str, ...]) -> tuple[str, ...]:
+        for one in given:
+            try:
+                ip_network(one)
+            except ValueError:
+                told = {"given": f'"{one}"', "near": "127.0.0.1 or 10.0.0.0/8"}
+                raise PydanticCustomError("nameless", "{given} is no address or network", told) from None
+        return given
 
     @field_validator("public_url")
     @classmethod

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
 from auditor.catalogue import Catalogue
-from auditor.errors import InputError
+from auditor.errors import SpokenError
 from auditor.messages import phrase
 from auditor.settle import DISOWNING, aliases
 from auditor.standing import ATTESTED, DISPUTED, is_denied
-from auditor.wording import Fact, Wording
 from probes import links
 from probes.model import ACCOUNTS, Identity, Kind
 from storage.model import AccountRow, Decision, Proposal, Standing
@@ -21,20 +20,8 @@ FIRST_DAY = date(2000, 1, 1)
 CODES = "`auditor gaps` shows the codes that are open"
 
 
-class DecisionError(InputError):
-    """A decision that cannot be taken as it was typed; nothing was kept.
-
-    `said` is the message of it, with its facts, for a page: that has fields in place of a command's options.
-    """
-
-    def __init__(self, what: str, why: str, remedy: str = "", *, said: str, **facts: Fact) -> None:
-        super().__init__(what, why, remedy)
-        self.said = said
-        self.facts = facts
-
-    def told(self, words: Wording) -> str:
-        """What has to be mended, in a language."""
-        return words.say(self.said, **self.facts)
+class DecisionError(SpokenError):
+    """A decision that cannot be taken as it was typed; nothing was kept."""
 
 
 def nobody() -> DecisionError:

@@ -5,7 +5,12 @@ The web's misbehaviour is never one of these: it is a finding. These are the ope
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from storage.errors import OneLineError
+
+if TYPE_CHECKING:
+    from auditor.wording import Fact, Wording
 
 
 class AuditorError(OneLineError):
@@ -30,6 +35,22 @@ class InputError(AuditorError):
     """A file that was handed in cannot be used; nothing was changed."""
 
     code = 3
+
+
+class SpokenError(InputError):
+    """The same where it may come from a page: `said` is the message for that, with its facts.
+
+    A page has fields in place of a command's options.
+    """
+
+    def __init__(self, what: str, why: str, remedy: str = "", *, said: str, **facts: Fact) -> None:
+        super().__init__(what, why, remedy)
+        self.said = said
+        self.facts = facts
+
+    def told(self, words: Wording) -> str:
+        """What has to be mended, in a language."""
+        return words.say(self.said, **self.facts)
 
 
 class IncompleteError(AuditorError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, get_args
@@ -13,10 +13,10 @@ from auditor.calls import calls
 from auditor.chosen import Chosen
 from auditor.output import document_parts
 from auditor.overview import views
-from auditor.rows import Kind, Seen
+from auditor.rows import Kind, Seen, everybody
 from auditor.view import AssociationView
 from auditor.wording import Wording
-from storage.model import NightState
+from storage.model import Association, NightState
 
 KINDS: Mapping[str, Kind] = {**rows.KINDS, "meeting": meeting.KIND}
 """Every kind of export, by its name on the command line."""
@@ -36,7 +36,7 @@ class Export:
     """What is asked for: the kind of rows, of which associations, in which format and whose words.
 
     Without `words` the headings are the English keys and codes stand alone. `since` is when `changes` begin,
-    the newest concluded night where it is None.
+    the newest concluded night where it is None. `private` tells whose people may be told of to whoever asked.
     """
 
     kind: str
@@ -47,6 +47,7 @@ class Export:
     bom: bool = True
     delimiter: str = ","
     right_to_left: bool = False
+    private: Callable[[Association], bool] = everybody
 
     def file_name(self, now: datetime) -> str:
         """A dated name for the file, in ASCII."""
@@ -76,7 +77,7 @@ def seen(asked: Export, app: App, now: datetime) -> Seen:
     since = last.started_at if last else asked.since
     called = calls(app.store, app.config, asked.chosen, now) if asked.kind == "meeting" else ()
     words = None if asked.format == "json" else asked.words
-    return Seen(_Views(app, asked.chosen, now), app.config, since, called, words)
+    return Seen(_Views(app, asked.chosen, now), app.config, since, called, words, asked.private)
 
 
 @dataclass(frozen=True, slots=True)

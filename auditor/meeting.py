@@ -89,20 +89,22 @@ def titles(kinds: Kinds, words: Wording) -> list[tuple[str, int]]:
 
 def _items(seen: Seen) -> Iterator[Item]:
     for call in seen.calls:
-        about, due = call.association, [one.due for one in call.promised if one.due]
+        about, told = call.association, seen.private(call.association)
+        promised, newest = (call.promised, call.newest) if told else ((), None)
+        due = [one.due for one in promised if one.due]
         yield {
             "association": about.id,
             "name": seen.named(about),
             "region": seen.placed(about),
             "city": about.city,
-            "phone": about.phone,
-            "email": about.email,
-            "media_officer": about.media_officer,
+            "phone": about.phone if told else None,
+            "email": about.email if told else None,
+            "media_officer": about.media_officer if told else None,
             "gravest": call.reasons[0].severity,
             "reasons": [{"channel": gap.channel, "code": gap.code} for gap in call.reasons],
-            "promised": [_promised(one) for one in call.promised],
-            "touch": call.newest.kind.value if call.newest else None,
-            "touched_at": call.newest.at.date().isoformat() if call.newest else None,
+            "promised": [_promised(one) for one in promised],
+            "touch": newest.kind.value if newest else None,
+            "touched_at": newest.at.date().isoformat() if newest else None,
             "due": min(due).isoformat() if due else None,
         }
 

@@ -12,6 +12,7 @@ from auditor.coverage import counted
 from auditor.front import Front, front
 from probes.model import Presence, Reason
 from storage.model import Association, Night
+from storage.reach import Regions
 from storage.store import Store
 from storage.summary import NETWORK
 from storage.talk import FollowUp
@@ -65,16 +66,16 @@ class Morning:
         return sum(count for (_, why), count in self.told.untold.items() if why is ASTRAY)
 
 
-def morning(store: Store, config: Config, now: datetime) -> Morning:
-    """The first page as of a moment."""
+def morning(store: Store, config: Config, now: datetime, *, regions: Regions = None) -> Morning:
+    """The first page as of a moment; replies and promises are those of the reader's regions."""
     told = front(store, config, now)
-    due = store.promises(now.date() + SOON, since=now.date() - LATE, limit=PROMISED)
+    due = store.promises(now.date() + SOON, since=now.date() - LATE, limit=PROMISED, regions=regions)
     return Morning(
         told=told,
         age_days=(now - told.night.started_at).days if told.night else 0,
         moves=tuple(_moves(store, told, config)),
         movers=tuple(_movers(store, told.before, config))[:MOVERS],
-        replies=store.count_waiting(),
+        replies=store.count_waiting(regions=regions),
         promises=tuple((line, store.association(line.association)) for line in due),
     )
 

@@ -58,14 +58,17 @@ class Portrait:
         return [one for one in prospects(standing, self.confirm) if one.nights] if standing else []
 
 
-def portrait(store: Store, view: AssociationView, confirm: Confirm, now: datetime) -> Portrait:
-    """The page of an association whose view is at hand."""
+def portrait(
+    store: Store, view: AssociationView, confirm: Confirm, now: datetime, *, private: bool = True
+) -> Portrait:
+    """The page of an association whose view is at hand; what was said with its people, if `private`."""
     mine = view.association.id
     decisions = tuple(store.decisions(association=mine))
     standings = {standing.account_id: standing for standing in store.standings(mine)}
     rows = {row.id: row for row in store.accounts(mine, include_withdrawn=True) if row.id}
     told = items(decisions, rows, standings, now)
-    replies, log = list(store.replies(mine)), store.follow_ups(mine)
+    replies = list(store.replies(mine)) if private else []
+    log = store.follow_ups(mine) if private else []
     return Portrait(
         view=view,
         standings=standings,

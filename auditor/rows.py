@@ -31,11 +31,17 @@ class Column:
     said: Callable[[Item, Wording], str] | None = None
 
 
+def everybody(_: Association) -> bool:
+    """Whose people are told of to whoever keeps the registry: everybody's."""
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Seen:
     """What rows are made of: the associations, the configuration, since when changes are told, whom to call.
 
     `views` are read anew each time they are gone through. With `words` names and regions are in a language.
+    `private` tells whose people are told of: how they are reached, and what was said with them.
     """
 
     views: Iterable[AssociationView]
@@ -43,6 +49,7 @@ class Seen:
     since: datetime | None = None
     calls: Iterable[Call] = ()
     words: Wording | None = None
+    private: Callable[[Association], bool] = everybody
 
     def named(self, association: Association) -> str:
         """What an association is called."""
@@ -86,7 +93,7 @@ def _cells(column: Column, item: Item, words: Wording | None) -> list[Cell]:
 
 def _associations(seen: Seen) -> Iterator[Item]:
     for view in seen.views:
-        about, score = view.association, view.score
+        about, score, told = view.association, view.score, seen.private(view.association)
         yield {
             "association": about.id,
             "name": seen.named(about),
@@ -94,8 +101,8 @@ def _associations(seen: Seen) -> Iterator[Item]:
             "city": about.city,
             "tags": list(about.tags),
             "language": about.language,
-            "email": about.email,
-            "phone": about.phone,
+            "email": about.email if told else None,
+            "phone": about.phone if told else None,
             "level": score.level,
             "score": score.percent,
             "low": score.low,

@@ -25,7 +25,7 @@ def render(template: str, language: str, **values: object) -> str:
     """
     words = words_of(language)
     speech = {"words": words, "_": words.say, "_n": words.count}
-    return _templates().get_template(template).render(**speech, **values).lstrip()
+    return _templates().get_template(template).render(**speech, **{"user": None, **values}).lstrip()
 
 
 def dialled(phone: str) -> str:

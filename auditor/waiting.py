@@ -14,6 +14,7 @@ from auditor.replies import is_gone
 from auditor.settle import Moment
 from auditor.view import view
 from storage.model import AccountRow, Association, Gap, Proposal
+from storage.reach import Regions
 from storage.store import Store
 from storage.talk import Reply
 
@@ -45,9 +46,10 @@ class Found:
     association: Association
 
 
-def waiting(store: Store, *, after: int = 0, limit: int = 20) -> list[Waiting]:
+def waiting(store: Store, *, after: int = 0, limit: int = 20, regions: Regions = None) -> list[Waiting]:
     """A page of the replies that wait, the oldest first: those after this one."""
-    return [_waiting(store, reply) for reply in store.waiting_replies(after=after, limit=limit)]
+    rows = store.waiting_replies(after=after, limit=limit, regions=regions)
+    return [_waiting(store, reply) for reply in rows]
 
 
 def _waiting(store: Store, reply: Reply) -> Waiting:
@@ -69,13 +71,19 @@ def _gap(store: Store, reply: Reply) -> Gap | None:
 
 
 def found(
-    store: Store, config: Config, now: datetime, *, after: int = 0, limit: int = 20
+    store: Store,
+    config: Config,
+    now: datetime,
+    *,
+    after: int = 0,
+    limit: int = 20,
+    regions: Regions = None,
 ) -> tuple[list[Found], int]:
     """A page of the found accounts, the oldest first, and after which the next page begins (0: no more)."""
     refresh(store, config, now, most=A_FEW)
     listed: list[Found] = []
     for _ in range(0, FARTHEST, AT_ONCE):
-        batch = store.found_accounts(after=after, limit=AT_ONCE)
+        batch = store.found_accounts(after=after, limit=AT_ONCE, regions=regions)
         listed += _unsettled(store, config, batch, now)
         if len(listed) > limit:
             return listed[:limit], listed[limit - 1].proposal.id or 0

@@ -11,6 +11,7 @@ from sqlalchemy import insert, select
 
 from storage.clean import clean
 from storage.database import Database
+from storage.reach import Regions, within
 from storage.talk import FollowUp, FollowUpKind
 from storage.talk_tables import FOLLOW_UP
 
@@ -41,9 +42,11 @@ class FollowUps:
             logs.setdefault(line.association, []).append(line)
         return {association: tuple(log) for association, log in logs.items()}
 
-    def promises(self, until: date, *, since: date | None = None, limit: int = 50) -> list[FollowUp]:
+    def promises(
+        self, until: date, *, since: date | None = None, limit: int = 50, regions: Regions = None
+    ) -> list[FollowUp]:
         """What was promised for a day up to this one (and not before `since`), the earliest first."""
-        query = select(FOLLOW_UP).where(FOLLOW_UP.c.due <= until)
+        query = select(FOLLOW_UP).where(FOLLOW_UP.c.due <= until, *within(FOLLOW_UP.c.association, regions))
         if since is not None:
             query = query.where(FOLLOW_UP.c.due >= since)
         return self._lines(query.order_by(FOLLOW_UP.c.due, FOLLOW_UP.c.id).limit(limit))

@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Connection, case, insert, select, tuple_, 
 
 from storage.clean import clean, instant
 from storage.database import BATCH, Database
+from storage.reach import Regions, within
 from storage.talk import Letter, LetterState
 from storage.talk_tables import LETTER
 
@@ -66,15 +67,16 @@ class Letters:
         *,
         state: LetterState | None = None,
         association: str | None = None,
+        regions: Regions = None,
         before: int | None = None,
         limit: int = 50,
     ) -> list[Letter]:
-        """The newest letters first, a page of them: those of a state, of an association, before this id.
+        """The newest letters first, a page: those of a state, of an association, of regions, before this id.
 
         The newest of everybody's letters of a state are those that end, or were ended, last.
         """
         order = _ORDERS[state] if state and association is None else (LETTER.c.id,)
-        query = select(LETTER).where(*_of(association, state, now))
+        query = select(LETTER).where(*_of(association, state, now), *within(LETTER.c.association, regions))
         with self._database.reading() as connection:
             behind = query.where(*_behind(connection, order, before))
             newest = behind.order_by(*(column.desc() for column in order)).limit(limit)

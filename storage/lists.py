@@ -13,6 +13,7 @@ from storage.clean import clean
 from storage.database import Database
 from storage.derived import proposal_of
 from storage.model import Proposal
+from storage.reach import Regions, within
 from storage.read_tables import FACET, SUMMARY, TALLY
 from storage.summary import EVERYBODY, NETWORK, Sort, SummaryPage
 from storage.tables import PROPOSAL
@@ -80,12 +81,13 @@ class Lists:
             asked = Asked(connection, clean(sorted(set(facets))), clean(sorted(set(search))))
             return list(connection.execute(asked.named(clean(after)).limit(limit)).scalars())
 
-    def found_accounts(self, *, after: int = 0, limit: int = 100) -> list[Proposal]:
+    def found_accounts(self, *, after: int = 0, limit: int = 100, regions: Regions = None) -> list[Proposal]:
         """The proposals of associations that are to be asked about one, in the order they were first kept.
 
         A page of those behind this id; of such an association those that are settled, too.
         """
         query = select(PROPOSAL).where(PROPOSAL.c.id > after, is_of("proposals", PROPOSAL))
+        query = query.where(*within(PROPOSAL.c.association, regions))
         with self._database.reading() as connection:
             rows = connection.execute(query.order_by(PROPOSAL.c.id).limit(limit)).all()
         return [proposal_of(row) for row in rows]

@@ -12,6 +12,7 @@ from sqlalchemy import func, insert, select, update
 from storage.clean import clean, instant
 from storage.database import Database
 from storage.errors import StoreError
+from storage.reach import Regions, within
 from storage.talk import Answer, Reply, ReplyKind
 from storage.talk_tables import REPLY
 
@@ -41,15 +42,17 @@ class Replies:
             _reply, self._database.rows(select(REPLY).where(REPLY.c.association == association), REPLY.c.id)
         )
 
-    def waiting_replies(self, *, after: int = 0, limit: int = 50) -> list[Reply]:
+    def waiting_replies(self, *, after: int = 0, limit: int = 50, regions: Regions = None) -> list[Reply]:
         """The replies nobody has answered, the oldest first, a page of them: those after this id."""
         query = select(REPLY).where(REPLY.c.answer.is_(None), REPLY.c.id > after)
+        query = query.where(*within(REPLY.c.association, regions))
         with self._database.reading() as connection:
             return [_reply(row) for row in connection.execute(query.order_by(REPLY.c.id).limit(limit))]
 
-    def count_waiting(self, association: str | None = None) -> int:
-        """How many replies wait: an association's, or all."""
+    def count_waiting(self, association: str | None = None, *, regions: Regions = None) -> int:
+        """How many replies wait: an association's, those of regions, or all."""
         query = select(func.count()).select_from(REPLY).where(REPLY.c.answer.is_(None))
+        query = query.where(*within(REPLY.c.association, regions))
         if association is not None:
             query = query.where(REPLY.c.association == association)
         with self._database.reading() as connection:

@@ -21,11 +21,14 @@ from storage.letters import Letters
 from storage.lists import Lists
 from storage.messages import Messages
 from storage.nights import Nights
+from storage.reach import Reach
 from storage.registry import Registry
 from storage.replies import Replies
+from storage.sessions import Sessions
 from storage.summaries import Summaries
 from storage.tallies import Tallies
 from storage.trail import Trail
+from storage.users import Users
 from storage.writer import Writer
 
 
@@ -44,6 +47,9 @@ class Store(
     GapLists,
     Tallies,
     Trail,
+    Users,
+    Sessions,
+    Reach,
 ):
     """The registry, the nights, the conclusions and the decisions of one network."""
 

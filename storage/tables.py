@@ -105,7 +105,7 @@ class AssociationTable(SQLModel, table=True):
     name: str
     name_ar: str | None = None
     name_fr: str | None = None
-    region: str | None = None
+    region: str | None = Field(default=None, index=True)
     city: str | None = None
     language: str
     email: str | None = None

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, insert, select
 
 from storage.clean import instant
 from storage.database import Database
+from storage.reach import Regions, within
 from storage.talk import Change
 from storage.talk_tables import TRAIL
 
@@ -38,10 +39,20 @@ class Trail:
         return told
 
     def trail(
-        self, association: str | None = None, *, before: int | None = None, limit: int | None = 100
+        self,
+        association: str | None = None,
+        *,
+        before: int | None = None,
+        limit: int | None = 100,
+        regions: Regions = None,
     ) -> list[Change]:
-        """The newest lines first, of everybody or of one association: a page of those before this id."""
+        """The newest lines first, of everybody, of regions or of one association: those before this id.
+
+        Of regions, what tells of an association that is no longer there is left out: nobody knows where it
+        was.
+        """
         query = select(TRAIL).order_by(TRAIL.c.id.desc()).limit(limit)
+        query = query.where(*within(TRAIL.c.association, regions))
         if association is not None:
             query = query.where(TRAIL.c.association == association)
         if before is not None:

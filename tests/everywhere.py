@@ -52,12 +52,12 @@ ASKED = {
 
 def routes(method: str) -> list[APIRoute]:
     """The routes of the site that answer a method."""
-    return [
-        route
-        for router in ROUTERS
-        for route in router.routes
-        if isinstance(route, APIRoute) and method in route.methods
-    ]
+    return [route for route in every_route() if method in route.methods]
+
+
+def every_route() -> list[APIRoute]:
+    """Every one there is."""
+    return [route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)]
 
 
 def ways(route: APIRoute, **given: Iterable[object]) -> Iterator[str]:
@@ -91,36 +91,35 @@ def _values(kind: object) -> list[str]:
     return [str(value) for value in get_args(kind)] if get_origin(kind) is Literal else []
 
 
-WHO = {"who": "Amina"}
 SENT = {
     "decide": (
         {"kind": "attest"},
         {"kind": "attest", "channel": "facebook"},
-        {"kind": "attest", "channel": "facebook", **WHO},
-        {"kind": "attest", "channel": "facebook", "seen": "yesterday", "why": ".", **WHO},
-        {"kind": "attest", "channel": "facebook", "seen": "2027-01-01", "why": ".", **WHO},
-        {"kind": "attest", "channel": "facebook", "seen": "1999-01-01", "why": ".", **WHO},
-        {"kind": "attest", "channel": "facebook", "until": "2026-01-01", "why": ".", **WHO},
-        {"kind": "attest", "channel": "facebook", "until": "2036-01-01", "why": ".", **WHO},
-        {"kind": "attest", "channel": "fax", "why": ".", **WHO},
-        {"kind": "attest", "channel": "instagram", "why": ".", **WHO},
-        {"kind": "attest", "channel": "facebook", "account": "no link", "why": ".", **WHO},
-        {"kind": "ours", "channel": "facebook", "why": ".", **WHO},
-        {"kind": "ours", "channel": "facebook", "account": "https://x.com/nour", "why": ".", **WHO},
-        {"kind": "waive", "why": ".", **WHO},
-        {"kind": "waive", "channel": "facebook", "code": "none", "why": ".", **WHO},
-        {"kind": "none_by_choice", "channel": "tiktok", "why": ".", **WHO},
-        {"kind": "withdraw", "number": "1", "channel": "twitter", **WHO},
+        {"kind": "attest", "channel": "facebook"},
+        {"kind": "attest", "channel": "facebook", "seen": "yesterday", "why": "."},
+        {"kind": "attest", "channel": "facebook", "seen": "2027-01-01", "why": "."},
+        {"kind": "attest", "channel": "facebook", "seen": "1999-01-01", "why": "."},
+        {"kind": "attest", "channel": "facebook", "until": "2026-01-01", "why": "."},
+        {"kind": "attest", "channel": "facebook", "until": "2036-01-01", "why": "."},
+        {"kind": "attest", "channel": "fax", "why": "."},
+        {"kind": "attest", "channel": "instagram", "why": "."},
+        {"kind": "attest", "channel": "facebook", "account": "no link", "why": "."},
+        {"kind": "ours", "channel": "facebook", "why": "."},
+        {"kind": "ours", "channel": "facebook", "account": "https://x.com/nour", "why": "."},
+        {"kind": "waive", "why": "."},
+        {"kind": "waive", "channel": "facebook", "code": "none", "why": "."},
+        {"kind": "none_by_choice", "channel": "tiktok", "why": "."},
+        {"kind": "withdraw", "number": "1", "channel": "twitter"},
     ),
-    "follow-up": ({}, {"kind": "promised", **WHO}, {"kind": "note", **WHO}, {"kind": "called", **WHO}),
+    "follow-up": ({}, {"kind": "promised"}, {"kind": "note"}, {"kind": "called"}),
     "check": ({}, {}),
-    "meeting": ({}, WHO),
+    "meeting": ({}, {"tag": "rabat"}),
     "registry": ({}, {"sheet": b"id;x"}, {"sheet": b"name\n"}, {"sheet": b"PK"}, {"sheet": b"name\nNour\n"}),
-    "{name}": ({"act": "take"}, {"act": "take", **WHO}, {"act": "drop"}),
+    "{name}": ({"act": "take"}, {"act": "take"}, {"act": "drop"}),
     "{association:path}": (
         {},
-        {"name": "", "email": "nobody", "phone": "1", "language": "no link", "links": "no link", **WHO},
-        {"name": "Nour", "facebook": "no link", "website": "https://www.facebook.com/nour.agadir", **WHO},
+        {"name": "", "email": "nobody", "phone": "1", "language": "no link", "links": "no link"},
+        {"name": "Nour", "facebook": "no link", "website": "https://www.facebook.com/nour.agadir"},
     ),
     "monthly": ({"address": "nobody"}, {"address": "amina@example.org"}),
     "{token}": ({},),
@@ -131,15 +130,40 @@ SENT = {
         {"kind": "mistaken", "account": "2"},
         {"kind": "closed", "account": "2"},
     ),
-    "letters": ({}, {**WHO, "form": "csv"}),
-    "make": ({}, WHO),
+    "letters": ({}, {"form": "csv"}),
+    "make": ({},),
     "renew": ({},),
-    "revoke": ({}, WHO),
+    "revoke": ({},),
+    "login": (
+        {},
+        {"name": "nobody", "password": "no password of anybody"},
+        {"name": "nobody", "password": "x" * 129},
+        {"name": "Amina", "password": "no password of anybody", "next": "/en/gaps"},
+        *({"name": "nobody", "password": "another"},) * 5,
+    ),
+    "logout": ({},),
+    "account": (
+        {},
+        {"now": "no password", "password": "x" * 129, "again": ""},
+        {"now": "no password", "password": "password1234", "again": ""},
+        {"now": "no password", "password": "several words apart", "again": "several"},
+        *({"now": "wrong", "password": "several words apart", "again": "several words apart"},) * 6,
+    ),
+    "welcome": ({}, {"password": "several words apart", "again": "several words apart"}),
+    "people": (
+        {},
+        {"name": "Salma", "role": "admin"},
+        {"name": "salma ", "role": "reader"},
+        {"name": "Idris", "role": "coordinator", "region": "souss-massa"},
+        {"name": "Zineb", "role": "coordinator", "region": "nowhere"},
+    ),
+    "reset": ({},),
+    "remove": ({},),
     "{number}": (
         {"answer": "accepted"},
-        {"answer": "declined", **WHO},
-        {"answer": "accepted", **WHO},
-        {"answer": "accepted", **WHO},
+        {"answer": "declined"},
+        {"answer": "accepted"},
+        {"answer": "accepted"},
     ),
 }
 """What is sent to an address, right and wrong, by the last part of its route."""

@@ -17,6 +17,7 @@ from probes.fetch import FetchOptions
 from probes.model import Activity, Ask, Finding, FoundLink, Presence, Reason, absent, present, unknown
 from storage.archive import Archive
 from storage.model import AccountRow, Association, Decision, DecisionKind, Proposal
+from storage.people import Role, User
 from storage.store import Store
 from storage.talk import Reply, ReplyKind
 
@@ -135,6 +136,7 @@ def played(folder):
     for decision in _decisions():
         app.store.add_decision(decision)
     _talk(app)
+    app.store.add_user(User("Amina", Role.ADMIN, NOW, "operator"))
     (folder / "uploads").mkdir()
     (folder / "uploads" / WAITING).write_bytes(to_csv(SHEET))
     return app

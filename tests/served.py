@@ -8,10 +8,15 @@ from datetime import UTC, datetime
 import httpx
 import uvicorn
 
+from auditor import sessions
 from auditor.config import Web
 from auditor.serving import address, listening
 from auditor.web.site import site
+from auditor.web.visitor import SESSION
+from storage.people import Role, User
 
+ALWAYS = datetime(2100, 1, 1, tzinfo=UTC)
+"""When sessions of tests begin, whatever the time of a test: none ends by itself, none is written on."""
 NOW = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
 
 
@@ -38,7 +43,9 @@ def served(app, now=NOW, port=0):
     """The address of the application's pages, served for the length of the context. `now` may be a clock."""
     clock = now if callable(now) else lambda: now
     with listening(Web(port=port)) as at:
-        server = Server(uvicorn.Config(site(app, clock), log_config=None, lifespan="off"))
+        server = Server(
+            uvicorn.Config(site(app, clock), log_config=None, lifespan="off", proxy_headers=False)
+        )
         thread = threading.Thread(target=server.run, args=([at],))
         thread.start()
         server.is_up.wait()
@@ -49,8 +56,30 @@ def served(app, now=NOW, port=0):
             thread.join()
 
 
+def known(store, name="Amina", role=Role.ADMIN, regions=(), password_hash=None):
+    """The user of a name, made where there is none; without a hash of a password nobody can log in as it."""
+    found = store.user(name)
+    return found or store.add_user(User(name, role, NOW, "a test", tuple(regions), password_hash, id=None))
+
+
+def logged_in(store, name="Amina", role=Role.ADMIN, regions=()):
+    """The cookie of a session, as if its user had logged in."""
+    return sessions.begin(store, known(store, name, role, regions), ALWAYS)
+
+
 @contextlib.contextmanager
-def browsing(app, now=NOW):
-    """A client of the served application that follows no redirect and keeps its cookies."""
+def browsing(app, now=NOW, **user):
+    """A client of the served application that follows no redirect and keeps its cookies.
+
+    It is logged in: as Amina, an administrator, or as another `name`, `role` and `regions`.
+    """
+    with visiting(app, now) as client:
+        client.cookies.set(SESSION, logged_in(app.store, **user))
+        yield client
+
+
+@contextlib.contextmanager
+def visiting(app, now=NOW):
+    """The same of somebody who is not logged in."""
     with served(app, now) as home, httpx.Client(base_url=home, trust_env=False) as client:
         yield client

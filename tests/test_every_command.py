@@ -87,6 +87,7 @@ KNOWN = (
     *TONGUES.values(),
     *catalogue().entries,
     *("Our network", "Amina", "amina@example.org", "salma@example.org", "operator", "لا نحتاجه"),
+    *("Salma", "Idris"),
     *("registry.csv", "rabat", "badge"),
 )
 DATA = {told.strip() for told in KNOWN if len(told) > 1}

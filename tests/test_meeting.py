@@ -147,17 +147,17 @@ def test_codes_are_made_only_when_asked_for_and_end_the_older_links(app):
     _, older = letters.made(app.store, app.config, "nour", "Amina", START)
     with browsing(app, LATER) as client:
         assert codes(client.get("/fr/meeting").text) == 0
-        answer = client.post("/fr/meeting", data={"who": "Amina", "since": "", "region": "Souss-Massa"})
+        answer = client.post("/fr/meeting", data={"since": "", "region": "Souss-Massa"})
     assert (answer.status_code, answer.headers["cache-control"], codes(answer.text)) == (200, "no-store", 1)
     assert letters.opened(app.store, older.rpartition("/")[2], LATER) is None
     held = [letter for letter in app.store.letters() if letter.holds(LATER)]
     assert [(letter.association, letter.made_by) for letter in held] == [("nour", "Amina")]
 
 
-def test_nobody_makes_links_without_a_name_or_without_an_address(app):
+def test_nobody_makes_links_without_an_address(app):
     with browsing(app, LATER) as client:
-        assert client.post("/fr/meeting", data={"who": " "}).status_code == 422
-        assert '<form method="post"' not in client.get("/fr/meeting").text
+        assert client.post("/fr/meeting", data={}).status_code == 409
+        assert 'action="/fr/meeting">' not in client.get("/fr/meeting").text
     assert not list(app.store.letters())
 
 

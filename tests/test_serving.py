@@ -35,7 +35,7 @@ def app(tmp_path):
 
 async def read(where):
     async with httpx.AsyncClient(trust_env=False) as client:
-        return await client.get(f"{where}en/")
+        return await client.get(f"{where}en/login")
 
 
 async def test_the_pages_are_shown_while_the_night_waits_and_one_signal_ends_both(app):

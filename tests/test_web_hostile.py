@@ -95,7 +95,7 @@ def test_a_mistyped_address_is_no_fault_of_ours(client, address):
 @pytest.mark.parametrize("number", ["9223372036854775808", "-1", "²"])
 @pytest.mark.parametrize("what", ["replies", "replies/found"])
 def test_an_answer_to_what_no_database_counts_is_refused_on_a_page(client, what, number):
-    answer = client.post(f"/fr/{what}/{number}", data={"answer": "declined", "who": "Amina", "why": "x"})
+    answer = client.post(f"/fr/{what}/{number}", data={"answer": "declined", "why": "x"})
     assert answer.status_code in {404, 422}
     assert '<html lang="fr"' in answer.text
 
@@ -121,22 +121,10 @@ def test_a_sheet_may_be_larger_than_a_form_and_not_without_end(client):
     assert '<html lang="fr"' in large.text
 
 
-@pytest.mark.parametrize("header", ["x-forwarded-proto", "x-forwarded-server", "cf-connecting-ip"])
-def test_a_proxy_is_known_by_whatever_it_adds(client, header):
-    assert client.get("/fr/", headers={header: "x"}).status_code == 403
-
-
-def test_a_proxy_that_adds_nothing_is_known_by_its_old_way_of_asking(client):
-    there = client.base_url
-    with socket.create_connection((there.host, there.port), timeout=10) as line:
-        line.sendall(b"GET /fr/ HTTP/1.0\r\nHost: localhost\r\n\r\n")
-        assert b" 403 " in line.recv(64)
-
-
 def test_a_page_that_hides_its_origin_decides_nothing_over_plain_http(app, client):
-    form = {"kind": "none_by_choice", "channel": "youtube", "who": "Amina", "why": "x"}
-    way, ours = "/fr/associations/nour/decide", {"host": "audit.lan:8321", "origin": "http://audit.lan:8321"}
-    for origin in ("null", "http://audit.lan:9", "https://evil.example", "http://audit.lan.evil.example"):
+    form = {"kind": "none_by_choice", "channel": "youtube", "why": "x"}
+    way, ours = "/fr/associations/nour/decide", {"host": "localhost:8321", "origin": "http://localhost:8321"}
+    for origin in ("null", "http://localhost:9", "https://evil.example", "http://localhost.evil.example"):
         assert client.post(way, data=form, headers=ours | {"origin": origin}).status_code == 403
     assert list(app.store.decisions()) == []
     assert client.post(way, data=form, headers=ours).status_code == 303

@@ -74,6 +74,13 @@ TYPED = {
     "letters renew": (("nour",), ("--all", "--within", "400")),
     "letters revoke": (("nour", *BY[:2]), ("--all", *BY[:2])),
     "letters list": ((),),
+    "user add": (
+        ("Salma", "--role", "admin", *BY[:2]),
+        ("Idris", "--role", "coordinator", "--region", "souss-massa", *BY[:2]),
+    ),
+    "user list": ((),),
+    "user reset": (("Amina", *BY[:2]),),
+    "user remove": (("Amina",),),
 }
 """What is typed to a command, each on the network as it was: a command that is new is to be added."""
 

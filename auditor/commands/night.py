@@ -70,6 +70,9 @@ def serve(
     with asked.open() as app, serving.listening(app.config.web, wanted=web) as at:
         if at:
             asked.tell("the pages: {url}", url=serving.address(at))
+            if not app.store.count_users():
+                command = "`auditor user add NAME --role admin`"
+                asked.tell("nobody can log in yet; {command} makes the first link", command=command)
         asyncio.run(serving.serve(app, clock, at=at, nights=schedule))
 
 

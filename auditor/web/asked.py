@@ -12,7 +12,9 @@ from fastapi import Depends, HTTPException, Request
 from fastapi.responses import HTMLResponse, Response
 from pydantic import Field
 
+from auditor import rights
 from auditor.app import App
+from auditor.chosen import Chosen
 from auditor.languages import LOCALES
 from auditor.refresh import A_FEW, refresh
 from auditor.replies import Refusal
@@ -21,8 +23,12 @@ from auditor.templating import render, words_of
 from auditor.view import AssociationView
 from auditor.ways import Address, file_name
 from auditor.web.errors import COOKIE
+from auditor.web.visitor import visitor
 from auditor.wording import Wording
+from storage.model import Association
+from storage.people import User
 from storage.store import Store
+from storage.summary import Summary
 from storage.talk import Reply
 
 
@@ -30,19 +36,42 @@ from storage.talk import Reply
 class Asked:
     """A request as a page sees it.
 
-    `path` is the address behind the language; `home` says that it came to a name under which all is shown.
+    `path` is the address behind the language; `user` is who is logged in.
     """
 
     app: App
     now: datetime
     language: str
     path: str
-    home: bool = True
+    user: User | None = None
 
     @property
     def link(self) -> Address:
         """Where this page's links lead."""
-        return Address(self.language, self.path, self.home)
+        return Address(self.language, self.path, home=self.user is not None)
+
+    @property
+    def signature(self) -> str:
+        """Whose word it is that is taken down here."""
+        assert self.user is not None, "the route lets nobody in who is not logged in"
+        return self.user.name
+
+    @property
+    def regions(self) -> frozenset[str] | None:
+        """The regions that the user looks after, as the registry writes them; None is everywhere."""
+        return rights.reach(self.user, self.app.store.regions)
+
+    def narrowed(self, chosen: Chosen) -> list[Chosen]:
+        """What of those that are chosen the user looks after. Raises HTTPException (403) where it is none."""
+        assert self.user is not None
+        found = list(rights.narrowed(self.user, chosen))
+        if not found:
+            raise HTTPException(403)
+        return found
+
+    def acts_for(self, association: Association | Summary) -> bool:
+        """Whether the user looks after this association, and is told what concerns its people."""
+        return rights.acts_for(self.user, association)
 
     def at(self, way: str) -> Asked:
         """The same for a page that answers a form: other languages are at this way, not at the form’s."""
@@ -62,6 +91,7 @@ class Asked:
     def page(self, template: str, *, status: int = 200, **values: object) -> HTMLResponse:
         """A page of `templates/`, with what every page shows."""
         shown = {"config": self.app.config, "asked": self, "link": self.link, "as_of": self.now}
+        shown |= {"user": self.user, "rights": rights}
         answer = HTMLResponse(render(template, self.language, **{**shown, "live": True, **values}), status)
         answer.set_cookie(COOKIE, self.language, max_age=365 * 86400, httponly=True, samesite="lax")
         return answer
@@ -112,9 +142,14 @@ def asked(request: Request, language: str) -> Asked:
     """The request, where its address begins with a language we speak; else 404."""
     if language not in LOCALES:
         raise HTTPException(404)
+    return asked_of(request, language)
+
+
+def asked_of(request: Request, language: str) -> Asked:
+    """The request, answered in a language."""
     state, path = request.app.state, quote(request.url.path.removeprefix(f"/{language}"))
     query = f"?{request.url.query}" if request.url.query else ""
-    return Asked(state.app, state.clock(), language, path + query, request.scope["home"])
+    return Asked(state.app, state.clock(), language, path + query, visitor(request))
 
 
 Page = Annotated[Asked, Depends(asked)]

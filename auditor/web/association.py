@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
@@ -11,16 +13,16 @@ from auditor.overview import association_view
 from auditor.portrait import portrait
 from auditor.report.page import points
 from auditor.view import AssociationView
+from auditor.web import access
 from auditor.web.asked import Asked, Page
-from auditor.web.signature import Who
 
 router = APIRouter()
 
-BLANK = {"kind": "called", "text": "", "due": ""}
+BLANK: Mapping[str, object] = {"kind": "called", "text": "", "due": ""}
 """The follow-up form before anything is typed."""
 
 
-@router.post("/{language}/associations/{association:path}/check")
+@router.post("/{language}/associations/{association:path}/check", dependencies=[access.OWN])
 def check(request: Request, asked: Page, association: str) -> RedirectResponse:
     """Look at its accounts at once, and lead to what was seen."""
     found(asked, association)
@@ -32,7 +34,7 @@ def check(request: Request, asked: Page, association: str) -> RedirectResponse:
     return RedirectResponse(f"{way}#check", 303)
 
 
-@router.get("/{language}/associations/{association:path}")
+@router.get("/{language}/associations/{association:path}", dependencies=[access.READER])
 def page(
     request: Request,
     asked: Page,
@@ -40,11 +42,10 @@ def page(
     *,
     check: NotNow | None = None,
     kept: str = "",
-    who: Who,
 ) -> HTMLResponse:
     """What is known of an association, what it rests on, and what can be decided."""
     view = found(asked, association)
-    return shown(request, asked, view, refused=check, kept=kept, line=BLANK | {"who": who})
+    return shown(request, asked, view, refused=check, kept=kept, line=BLANK)
 
 
 def shown(
@@ -54,8 +55,8 @@ def shown(
     checks: Checks = request.app.state.checks
     blank: dict[str, object] = {"refused": None, "kept": "", "trouble": ""}
     values = {**blank, "check": checks.of(view.association.id, asked.now), **more}
-    values |= {"is_wanted": is_wanted, "snippet": snippet}
-    it = portrait(asked.app.store, view, asked.app.config.confirm, asked.now)
+    values |= {"is_wanted": is_wanted, "snippet": snippet, "mine": asked.acts_for(view.association)}
+    it = portrait(asked.app.store, view, asked.app.config.confirm, asked.now, private=values["mine"] is True)
     here = asked.at(asked.link.association(view.association.id))
     return here.page("dossier.html", status=status, it=it, points=points(), today=asked.now.date(), **values)
 

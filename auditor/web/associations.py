@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import HTMLResponse
 
 from auditor.summary import place
-from auditor.web import filters
+from auditor.web import access, filters
 from auditor.web.asked import Asked, Page
 from auditor.web.exports import Filter
 from auditor.web.filters import Choices, way
@@ -31,7 +31,7 @@ class Fields:
     orders: Choices
 
 
-@router.get("/{language}/associations")
+@router.get("/{language}/associations", dependencies=[access.READER])
 def page(
     asked: Page, chosen: Filter, sort: Annotated[str, Query()] = "", after: Annotated[str, Query()] = ""
 ) -> HTMLResponse:

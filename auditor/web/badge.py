@@ -8,6 +8,7 @@ from fastapi import APIRouter, HTTPException, Request, Response
 
 from auditor.badge import badge, is_wanted
 from auditor.overview import association_view
+from auditor.web import access
 from auditor.web.asked import Page
 from storage.model import NightState
 
@@ -16,7 +17,7 @@ router = APIRouter()
 DAY = "public, max-age=86400"
 
 
-@router.get("/badge/{association:path}/{language}.svg")
+@router.get("/badge/{association:path}/{language}.svg", dependencies=[access.OPEN])
 def image(asked: Page, association: str, request: Request) -> Response:
     """The badge of an association that wants one; 404 for any other, and before the first night."""
     app, known = asked.app, asked.app.store.association(association)

@@ -10,13 +10,18 @@ from starlette.types import Message, Receive, Scope
 
 MEGABYTE = 1024 * 1024
 FORM = MEGABYTE
+SMALL = 16 * 1024
+"""Names and passwords, however they are written."""
 SHEET = 11 * MEGABYTE
 """A sheet of 10 MB and what a form wraps it in; the page itself says how large a sheet may be."""
+TAKES_A_PASSWORD = re.compile(r"/[a-z]{2}/(login|logout|welcome|account|people)(/.*)?")
 TAKES_A_SHEET = re.compile(r"/[a-z]{2}/registry")
 
 
 def most(scope: Scope) -> int:
     """The bytes that a request's body may have."""
+    if TAKES_A_PASSWORD.fullmatch(scope["path"]):
+        return SMALL
     return SHEET if TAKES_A_SHEET.fullmatch(scope["path"]) else FORM
 
 

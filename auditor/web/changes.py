@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated
 
-from fastapi import APIRouter, Cookie, Query
+from fastapi import APIRouter, Cookie, HTTPException, Query
 from fastapi.responses import HTMLResponse
 
-from auditor.web import filters
+from auditor import rights
+from auditor.web import access, filters
 from auditor.web.asked import Asked, Page
-from auditor.web.signature import A_YEAR
+from auditor.web.login import A_YEAR
 from storage.summary import GapPage
 
 router = APIRouter()
@@ -45,18 +46,23 @@ class Since:
         return [(days, self.today - timedelta(days=days)) for days in QUICK]
 
 
-@router.get("/{language}/changes")
+@router.get("/{language}/changes", dependencies=[access.READER])
 def page(
     asked: Page,
     since: Annotated[str, Query()] = "",
     keep: Annotated[bool, Query(alias=MEETING)] = False,
     kept: Annotated[str, Cookie(alias=MEETING)] = "",
 ) -> HTMLResponse:
-    """What opened and what closed since a day; since the newest night, where none is named."""
-    day = day_of(since)
+    """What opened and what closed since a day; since the newest night, where none is named.
+
+    The day of the last meeting is kept by those alone who hold meetings of everybody.
+    """
+    day, holds = day_of(since), rights.acts_everywhere(asked.user)
+    if keep and not holds:
+        raise HTTPException(403)
     sheets = filters.sheets(asked, ("changes",), {"since": day.isoformat() if day else ""})
     it = _told(asked, day, day if keep else day_of(kept))
-    answer = asked.page("changes.html", it=it, sheets=sheets)
+    answer = asked.page("changes.html", it=it, sheets=sheets, holds=holds)
     if keep and day:
         answer.set_cookie(MEETING, day.isoformat(), max_age=A_YEAR, httponly=True, samesite="lax")
     return answer

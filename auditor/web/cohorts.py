@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import HTMLResponse
 
 from auditor.cohorts import SMALLEST, groups
+from auditor.web import access
 from auditor.web.asked import Page
 from auditor.web.changes import day_of
 from storage.model import Night
@@ -22,7 +23,7 @@ KEPT = 400
 """Nights among which a day is looked for: a year and a little."""
 
 
-@router.get("/{language}/cohorts")
+@router.get("/{language}/cohorts", dependencies=[access.READER])
 def page(
     asked: Page, by: Annotated[str, Query()] = "region", since: Annotated[str, Query()] = ""
 ) -> HTMLResponse:

@@ -10,15 +10,14 @@ from fastapi import APIRouter, Form, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from auditor.decisions import DecisionError, nobody, unwaived
+from auditor.decisions import DecisionError, unwaived
 from auditor.ledger import items
 from auditor.saying import Saying, withdrawn
 from auditor.templating import words_of
 from auditor.view import AssociationView
-from auditor.web import filters
+from auditor.web import access, filters
 from auditor.web.asked import Asked, Page
 from auditor.web.association import found
-from auditor.web.signature import Name, Who, signed
 
 router = APIRouter()
 
@@ -44,35 +43,32 @@ class Wish(BaseModel):
     code: str = Field(default="", max_length=80)
     until: str = Field(default="", max_length=40)
     why: str = Field(default="", max_length=2000)
-    who: Name = ""
     number: str = Field(default="", max_length=20)
 
 
-@router.get("/{language}/associations/{association:path}/decide")
-def form(asked: Page, association: str, wish: Annotated[Wish, Query()], who: Who) -> HTMLResponse:
+@router.get("/{language}/associations/{association:path}/decide", dependencies=[access.OWN])
+def form(asked: Page, association: str, wish: Annotated[Wish, Query()]) -> HTMLResponse:
     """The form of one kind of decision."""
-    named = wish if wish.who else wish.model_copy(update={"who": who})
-    return _form(asked, found(asked, association), named)
+    return _form(asked, found(asked, association), wish)
 
 
-@router.post("/{language}/associations/{association:path}/decide")
+@router.post("/{language}/associations/{association:path}/decide", dependencies=[access.OWN])
 def keep(request: Request, asked: Page, association: str, wish: Annotated[Wish, Form()]) -> Response:
     """Keep the decision, or show what is wrong with it beside the form."""
     view = found(asked, association)
     try:
-        if not _is_twice(request, association, wish, asked.now):
+        if not _is_twice(request, (association, wish, asked.signature), asked.now):
             _kept(asked, association, wish)
-            request.app.state.decided = (association, wish), asked.now
+            request.app.state.decided = (association, wish, asked.signature), asked.now
     except DecisionError as trouble:
         return _form(asked, view, wish, trouble)
-    answer = RedirectResponse(f"{asked.link.association(association)}?kept={wish.kind}#decisions", 303)
-    return signed(answer, wish.who)
+    return RedirectResponse(f"{asked.link.association(association)}?kept={wish.kind}#decisions", 303)
 
 
-def _is_twice(request: Request, association: str, wish: Wish, now: datetime) -> bool:
-    """Whether the very same form came a moment ago: an impatient finger decides once."""
+def _is_twice(request: Request, told: tuple[str, Wish, str], now: datetime) -> bool:
+    """Whether the very same form of the same person came a moment ago: an impatient finger decides once."""
     last, when = getattr(request.app.state, "decided", (None, now))
-    return last == (association, wish) and now - when < A_MOMENT
+    return last == told and now - when < A_MOMENT
 
 
 def _kept(asked: Asked, association: str, wish: Wish) -> None:
@@ -85,7 +81,7 @@ def _kept(asked: Asked, association: str, wish: Wish) -> None:
         asked.app.config.channels,
         association,
         wish.channel or None,
-        who=wish.who,
+        who=asked.signature,
         why=wish.why,
         now=asked.now,
         account=wish.account or None,
@@ -114,10 +110,8 @@ def _said(saying: Saying, wish: Wish) -> None:
 
 def _withdrawn(asked: Asked, association: str, wish: Wish) -> None:
     """Take a decision back, if it is this association's. Raises DecisionError."""
-    if not wish.who.strip():
-        raise nobody()
     _numbered(asked, association, wish.number)
-    withdrawn(asked.app.store, wish.number, who=wish.who.strip(), why=wish.why, now=asked.now)
+    withdrawn(asked.app.store, wish.number, who=asked.signature, why=wish.why, now=asked.now)
 
 
 def _numbered(asked: Asked, association: str, number: str) -> Mapping[str, Any]:

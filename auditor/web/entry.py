@@ -15,9 +15,8 @@ from auditor.languages import LOCALES
 from auditor.officer import CODES
 from auditor.problems import Problem, Trouble
 from auditor.registry import Reading
+from auditor.web import access
 from auditor.web.asked import Asked, Page
-from auditor.web.signature import LONGEST as LONGEST_NAME
-from auditor.web.signature import Who, signed
 from probes import links
 from storage.model import Association
 from storage.talk import By
@@ -35,34 +34,33 @@ async def _typed(request: Request) -> FormData:
 Typed = Annotated[FormData, Depends(_typed)]
 
 
-@router.get("/{language}/registry/entry/{association:path}")
-def form(asked: Page, association: str, who: Who) -> HTMLResponse:
+@router.get("/{language}/registry/entry/{association:path}", dependencies=[access.OWN])
+def form(asked: Page, association: str) -> HTMLResponse:
     """The entry as it is kept, to be changed."""
     about = _found(asked, association)
     it = _kept(asked, about)
-    return _shown(asked, about, it, who, version=it.version)
+    return _shown(asked, about, it, version=it.version)
 
 
-@router.post("/{language}/registry/entry/{association:path}")
+@router.post("/{language}/registry/entry/{association:path}", dependencies=[access.OWN])
 def keep(asked: Page, association: str, typed: Typed) -> Response:
     """Keep what was typed, or show beside it what is odd; what is only odd may be kept all the same.
 
     Nor is it kept at once where the entry is not the one any more that was shown.
     """
     about = _found(asked, association)
-    told, who = _entry(about.id, typed), _text(typed, "who").strip()[:LONGEST_NAME]
+    told = _entry(about.id, typed)
     version = _kept(asked, about).version
     if _text(typed, "version") != version:
-        return _shown(asked, about, told, who, version=version, status=409)
+        return _shown(asked, about, told, version=version, status=409)
     reading = told.read(asked.app.config.network.language)
     problems = [*reading.problems, *_elsewhere(asked, about.id, reading)]
-    if not who or any(one.trouble in BLOCKING for one in problems) or (problems and "anyway" not in typed):
-        return _shown(asked, about, told, who, version=version, status=422, problems=problems)
-    by = By(who, "web")
+    if any(one.trouble in BLOCKING for one in problems) or (problems and "anyway" not in typed):
+        return _shown(asked, about, told, version=version, status=422, problems=problems)
+    by = By(asked.signature, "web")
     people, listed = reading.associations, reading.accounts
     asked.app.store.save_registry(people, listed, asked.now, by=by, whole=False, said=reading.said)
-    answer = RedirectResponse(asked.link.association(about.id), 303)
-    return signed(answer, who)
+    return RedirectResponse(asked.link.association(about.id), 303)
 
 
 def _kept(asked: Asked, about: Association) -> Entry:
@@ -106,7 +104,6 @@ def _shown(
     asked: Asked,
     about: Association,
     it: Entry,
-    who: str,
     *,
     version: str,
     status: int = 200,
@@ -118,9 +115,8 @@ def _shown(
         status=status,
         about=about,
         it=it,
-        who=who,
         problems=told,
-        may_keep=bool(who) and not any(one.trouble in BLOCKING for one in told),
+        may_keep=not any(one.trouble in BLOCKING for one in told),
         version=version,
         is_refused=status == 422,
         is_stale=status == 409,

@@ -12,10 +12,12 @@ from starlette.exceptions import HTTPException
 from starlette.requests import cookie_parser
 from starlette.types import Scope
 
+from auditor import rights
 from auditor.config import Config
 from auditor.languages import LOCALES, negotiated
 from auditor.templating import render, words_of
 from auditor.ways import Address
+from auditor.web.visitor import visitor
 
 Clock = Callable[[], datetime]
 
@@ -66,8 +68,10 @@ def page(scope: Scope, config: Config, status: int, now: datetime) -> HTMLRespon
             words.say("It is not your fault, and nothing was lost. Please try again in a while."),
         ),
     }.get(status, (words.say("This did not work"), words.say("Please check what you typed and try again.")))
-    link = Address(language, home=scope.get("home", False))
+    user = scope.get("visitor")
+    link = Address(language, home=user is not None)
     shown = {"title": title, "said": said, "config": config, "link": link, "as_of": now, "live": True}
+    shown |= {"user": user, "rights": rights}
     return HTMLResponse(render("error.html", language, **shown), status)
 
 
@@ -75,6 +79,7 @@ def refused(request: Request, error: Exception) -> HTMLResponse:
     """What FastAPI shows for an HTTPException, or for a value that a form may not have (422)."""
     status, headers = (error.status_code, error.headers) if isinstance(error, HTTPException) else (422, None)
     state = request.app.state
+    visitor(request)
     answer = page(request.scope, state.app.config, status, state.clock())
     answer.headers.update(headers or {})
     return answer

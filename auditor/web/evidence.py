@@ -13,6 +13,7 @@ from auditor.exhibit import exhibits, quotes
 from auditor.prospect import prospects
 from auditor.timeline import SPAN
 from auditor.view import AccountView, AssociationView
+from auditor.web import access
 from auditor.web.asked import Page
 from auditor.web.association import found
 from storage.model import Gap, Night, Observation
@@ -21,7 +22,9 @@ from storage.store import Store
 router = APIRouter()
 
 
-@router.get("/{language}/associations/{association:path}/accounts/{account_id:int}")
+@router.get(
+    "/{language}/associations/{association:path}/accounts/{account_id:int}", dependencies=[access.READER]
+)
 def page(
     asked: Page, association: str, account_id: int, night: Annotated[date | None, Query()] = None
 ) -> HTMLResponse:

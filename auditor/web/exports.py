@@ -14,6 +14,7 @@ from pydantic import BeforeValidator
 from auditor import export
 from auditor.chosen import Chosen
 from auditor.export import KINDS, MEDIA, Export, Format
+from auditor.web import access
 from auditor.web.asked import Asked, Page
 
 router = APIRouter()
@@ -25,7 +26,7 @@ Day = Annotated[date | None, BeforeValidator(lambda day: day or None)]
 Since = Annotated[Day, Query()]
 
 
-@router.get("/{language}/exports/{kind}.{form}")
+@router.get("/{language}/exports/{kind}.{form}", dependencies=[access.READER])
 def download(
     asked: Page,
     kind: str,
@@ -46,6 +47,7 @@ def download(
         since=midnight(since),
         delimiter=delimiter,
         right_to_left=asked.words.direction == "rtl",
+        private=asked.acts_for,
     )
     return attached(wanted, export.stream(wanted, asked.app, asked.now), asked)
 

@@ -9,9 +9,9 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from auditor.web import access
 from auditor.web.asked import Asked, Page
 from auditor.web.association import found, shown
-from auditor.web.signature import Name, signed
 from storage.talk import FollowUp, FollowUpKind
 
 router = APIRouter()
@@ -26,7 +26,6 @@ class Line(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     kind: FollowUpKind = FollowUpKind.CALLED
-    who: Name = ""
     text: str = Field(default="", max_length=2000)
     due: str = Field(default="", max_length=40)
 
@@ -39,7 +38,7 @@ class Line(BaseModel):
             return None
 
 
-@router.post("/{language}/associations/{association:path}/follow-up")
+@router.post("/{language}/associations/{association:path}/follow-up", dependencies=[access.OWN])
 def keep(request: Request, asked: Page, association: str, line: Annotated[Line, Form()]) -> Response:
     """Keep a line, or show what it lacks beside the form."""
     view = found(asked, association)
@@ -47,17 +46,14 @@ def keep(request: Request, asked: Page, association: str, line: Annotated[Line, 
         return shown(request, asked, view, status=422, line=line, trouble=trouble)
     due = line.day if line.kind is FollowUpKind.PROMISED else None
     asked.app.store.add_follow_up(
-        FollowUp(view.association.id, line.kind, line.who, asked.now, line.text.strip(), due)
+        FollowUp(view.association.id, line.kind, asked.signature, asked.now, line.text.strip(), due)
     )
-    answer = RedirectResponse(f"{asked.link.association(association)}#log", 303)
-    return signed(answer, line.who)
+    return RedirectResponse(f"{asked.link.association(association)}#log", 303)
 
 
 def _trouble(line: Line, asked: Asked) -> str:
     """What a line lacks, in the page's language; empty where it is complete."""
     words, today = asked.words, asked.now.date()
-    if not line.who:
-        return words.say("Please say who was in touch.")
     if line.kind is FollowUpKind.PROMISED:
         if line.day is None or not today <= line.day <= today + FARTHEST:
             return words.say("Please name the day of the promise, within a year from now.")

@@ -8,26 +8,27 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from auditor.front import Trend
 from auditor.morning import morning
 from auditor.trend import Point
+from auditor.web import access
 from auditor.web.asked import Page
 from auditor.web.errors import language_of
 
 router = APIRouter()
 
 
-@router.get("/")
+@router.get("/", dependencies=[access.OPEN])
 def door(request: Request) -> RedirectResponse:
     """Lead to the reader's language."""
     language = language_of(request.scope, request.app.state.app.config)
     return RedirectResponse(f"/{language}/", 303, {"vary": "Accept-Language, Cookie"})
 
 
-@router.get("/{language}")
+@router.get("/{language}", dependencies=[access.OPEN])
 def bare(asked: Page) -> RedirectResponse:
     """Lead to a language's first page."""
     return RedirectResponse(asked.link.page(), 303)
 
 
-@router.get("/{language}/")
+@router.get("/{language}/", dependencies=[access.READER])
 def front(asked: Page) -> HTMLResponse:
     """The dashboard."""
     words = asked.words
@@ -38,5 +39,5 @@ def front(asked: Page) -> HTMLResponse:
             for day, figure in trend
         ]
 
-    it = morning(asked.app.store, asked.app.config, asked.now)
+    it = morning(asked.app.store, asked.app.config, asked.now, regions=asked.regions)
     return asked.page("front.html", it=it, points=points)

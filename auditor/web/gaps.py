@@ -11,7 +11,7 @@ from fastapi.responses import HTMLResponse
 
 from auditor.catalogue import SEVERITIES, catalogue
 from auditor.summary import place
-from auditor.web import filters
+from auditor.web import access, filters
 from auditor.web.asked import Asked, Page
 from auditor.web.filters import way
 from storage.summary import GapSort
@@ -30,7 +30,7 @@ class Counted:
     way: str
 
 
-@router.get("/{language}/gaps")
+@router.get("/{language}/gaps", dependencies=[access.READER])
 def page(
     asked: Page,
     *,

@@ -1,8 +1,9 @@
 """Who is answered, and how every answer is fenced: the outermost layer of the web application.
 
-The coordinator's pages have no login yet, so they are for the machine itself and for the names that the
-operator lists. Under the address that letters carry, only what a letter leads to is there. Any other name is
-refused: a strange page could point one at this machine and read ours through it (DNS rebinding).
+The network's pages are under the names of this machine and those that the operator lists, for whoever is
+logged in (`auditor.web.access`). Under the address that letters carry, only what a letter leads to is there.
+Any other name is refused: a strange page could point one at this machine and send forms to it (DNS
+rebinding).
 """
 
 from __future__ import annotations
@@ -29,18 +30,18 @@ FENCES = {
     "form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
     "x-content-type-options": "nosniff",
     "referrer-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    "permissions-policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=(), browsing-topics=()",
     "cache-control": "no-store",
 }
 """What an answer says unless its page said otherwise. Without any referrer our own forms would come from the
-origin `null`, as those of a page that hides where it is."""
+origin `null`, as those of a page that hides where it is; no address that is linked to holds a secret."""
+HSTS = "max-age=31536000"
+"""Said over HTTPS alone: for a year, open lines are not tried any more."""
 YEAR = "public, max-age=31536000, immutable"
 OPEN = re.compile(r"/(r|badge|static)/.+|/[a-z]{2}/(report(\.pdf|/.*)?|unsubscribe/.+)")
 """What a letter, a mail or a badge leads to."""
-FORWARDED = re.compile(
-    r"forwarded|via|x-(real|client|cluster-client)-ip|(cf-connecting|true-client)-ip|x-forwarded.*"
-)
-"""What a proxy adds."""
-SECRET = re.compile(r"^(/r|/[a-z]{2}/unsubscribe)/.+")
+SECRET = re.compile(r"^(/r|/[a-z]{2}/(unsubscribe|welcome))/.+")
 """Addresses with a token, which no log may hold."""
 ONE_CLICK = re.compile(r"/[a-z]{2}/unsubscribe/.+")
 """What a mail program on the web may send to from its own pages (RFC 8058): its token is its leave."""
@@ -83,14 +84,15 @@ class Guard:
     def _refusal(self, scope: Scope) -> Response | None:
         headers = Headers(scope=scope)
         host = _name(headers.get("host", ""))
-        scope["home"] = host in self._listed() or (_is_loopback(host) and _is_from_here(scope, headers))
+        scope["here"] = _is_loopback(host)
+        scope["home"] = scope["here"] or host in self._listed()
         if not scope["home"]:
             if host != _name(urlsplit(self.config.web.public_url).netloc) or not host:
                 return PlainTextResponse(STRANGE, 403)
             if not OPEN.fullmatch(scope["path"]):
                 return self._page(scope, 404)
         if (
-            scope["method"] not in {"GET", "HEAD"}
+            scope["method"] not in {"GET", "HEAD", "OPTIONS"}
             and _is_foreign(headers)
             and not ONE_CLICK.fullmatch(scope["path"])
         ):
@@ -116,16 +118,6 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def _is_from_here(scope: Scope, headers: Headers) -> bool:
-    """Whether this machine itself asks: whoever comes through a proxy may call us localhost as well.
-
-    A proxy that adds nothing speaks HTTP/1.0 more often than not; no browser does.
-    """
-    peer = scope["client"]
-    is_forwarded = scope["http_version"] == "1.0" or any(map(FORWARDED.fullmatch, headers))
-    return peer is not None and _is_loopback(peer[0]) and not is_forwarded
-
-
 def _is_foreign(headers: Headers) -> bool:
     """Whether another site's page sends this form. Browsers say so, over plain HTTP by the origin alone.
 
@@ -148,3 +140,5 @@ def _fence(message: Message, scope: Scope) -> None:
         headers["cache-control"] = YEAR
     for name, value in FENCES.items():
         headers.setdefault(name, value)
+    if scope["scheme"] == "https":
+        headers.setdefault("strict-transport-security", HSTS)

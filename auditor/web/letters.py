@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from typing import Annotated, Literal
 from urllib.parse import quote
 
 from fastapi import APIRouter, Form, HTTPException, Query
 from fastapi.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 from auditor.chosen import Chosen
 from auditor.export import MEDIA
@@ -18,12 +19,14 @@ from auditor.invitation import Invitation, Link, invitation
 from auditor.letters import can_be_made, end, made
 from auditor.mailing import TITLE, Mailing, chosen
 from auditor.phones import whatsapp
-from auditor.web import filters
+from auditor.summary import spoken
+from auditor.web import access, filters
 from auditor.web.asked import Asked, Number, Page
 from auditor.web.association import found
 from auditor.web.filters import way
-from auditor.web.signature import LONGEST, Who, signed
 from storage.model import Association
+from storage.store import Store
+from storage.summary import Summary
 from storage.talk import Letter, LetterState
 
 router = APIRouter()
@@ -33,16 +36,10 @@ SOUGHT = 20
 """Associations that a search shows."""
 
 
-class Signed(BaseModel):
-    """A form with whose word it is."""
+class Many(BaseModel):
+    """What is wanted for many: of which associations, whether only those without a link, in which format."""
 
     model_config = ConfigDict(frozen=True, str_strip_whitespace=True)
-
-    who: str = Field(min_length=1, max_length=LONGEST)
-
-
-class Many(Signed):
-    """What is wanted for many: of which associations, whether only those without a link, in which format."""
 
     region: str = ""
     tag: str = ""
@@ -69,19 +66,19 @@ class Fresh:
     chat: str | None
 
 
-@router.get("/{language}/letters")
+@router.get("/{language}/letters", dependencies=[access.COORDINATOR])
 def page(
     asked: Page,
     *,
     q: Annotated[str, Query(max_length=200)] = "",
     state: LetterState | None = None,
     before: Number | None = None,
-    who: Who,
 ) -> HTMLResponse:
     """The newest letters, those of a state, or the associations of a name."""
     store, here = asked.read, asked.link.page("letters")
-    sought = store.summaries(search=Chosen(q=q).words, sort="name", limit=SOUGHT).rows if q.strip() else ()
-    listed = store.recent_letters(asked.now, state=state, before=before, limit=LISTED + 1)
+    sought = _sought(asked, store, q) if q.strip() else []
+    regions = asked.regions
+    listed = store.recent_letters(asked.now, state=state, before=before, limit=LISTED + 1, regions=regions)
     told = {
         "state": state.value if state else "",
         "before": str(listed[LISTED - 1].id) if listed[LISTED:] else "",
@@ -95,49 +92,48 @@ def page(
         states=tuple(LetterState),
         first=way(here, {**told, "before": ""}) if before else "",
         next=way(here, told) if told["before"] else "",
-        regions=filters.groups(asked, "region"),
+        regions=_regions(asked),
         tags=filters.groups(asked, "tag"),
         can_be_made=can_be_made(asked.app.config),
-        who=who,
     )
 
 
-@router.post("/{language}/letters")
+@router.post("/{language}/letters", dependencies=[access.COORDINATOR])
 def many(asked: Page, wanted: Annotated[Many, Form()]) -> Response:
     """Make links for many, as a sheet with the texts to send: the only place where they stand."""
     _refuse_without_address(asked)
-    mailing = Mailing(asked.app, wanted.who, asked.now)
-    seen = chosen(
-        asked.app, asked.now, wanted=Chosen(region=wanted.region, tag=wanted.tag), missing=wanted.missing
+    mailing = Mailing(asked.app, asked.signature, asked.now)
+    parts = asked.narrowed(Chosen(region=wanted.region, tag=wanted.tag))
+    seen = chain.from_iterable(
+        chosen(asked.app, asked.now, wanted=part, missing=wanted.missing) for part in parts
     )
     name = f"{TITLE}-{asked.now.date().isoformat()}.{wanted.form}"
-    answer = StreamingResponse(
+    return StreamingResponse(
         _kept_at_the_end(mailing, mailing.pieces(seen, wanted.form, words=asked.words)),
         media_type=MEDIA[wanted.form],
         headers={"content-disposition": f'attachment; filename="{name}"'},
     )
-    return signed(answer, wanted.who)
 
 
-@router.get("/{language}/letters/{association:path}")
-def one(asked: Page, association: str, who: Who, done: str = "") -> HTMLResponse:
+@router.get("/{language}/letters/{association:path}", dependencies=[access.OWN])
+def one(asked: Page, association: str, done: str = "") -> HTMLResponse:
     """An association's letters, and what can be done with them."""
-    return _one(asked, association, who=who, done=done)
+    return _one(asked, association, done=done)
 
 
-@router.post("/{language}/letters/{association:path}/make")
-def make(asked: Page, association: str, form: Annotated[Signed, Form()]) -> Response:
+@router.post("/{language}/letters/{association:path}/make", dependencies=[access.OWN])
+def make(asked: Page, association: str) -> Response:
     """Make its link. It is shown this once, so the answer itself has it."""
     _refuse_without_address(asked)
     app, view = asked.app, found(asked, association)
-    letter, url = made(app.store, app.config, association, form.who, asked.now)
+    letter, url = made(app.store, app.config, association, asked.signature, asked.now)
     link = Link(url, letter.expires_at)
     texts = invitation(view, app.config, link, asked.now, view.association.language)
     fresh = Fresh(url, letter.expires_at, texts, whatsapp(view.association.phone, texts.short))
-    return signed(_one(asked, association, who=form.who, fresh=fresh), form.who)
+    return _one(asked, association, fresh=fresh)
 
 
-@router.post("/{language}/letters/{association:path}/renew")
+@router.post("/{language}/letters/{association:path}/renew", dependencies=[access.OWN])
 def renew(asked: Page, association: str) -> RedirectResponse:
     """Let its link hold for longer."""
     found(asked, association)
@@ -145,17 +141,15 @@ def renew(asked: Page, association: str) -> RedirectResponse:
     return _back(asked, association, "renewed")
 
 
-@router.post("/{language}/letters/{association:path}/revoke")
-def revoke(asked: Page, association: str, form: Annotated[Signed, Form()]) -> Response:
+@router.post("/{language}/letters/{association:path}/revoke", dependencies=[access.OWN])
+def revoke(asked: Page, association: str) -> Response:
     """End its links at once."""
     found(asked, association)
-    asked.app.store.revoke_letters(association, form.who, asked.now)
-    return signed(_back(asked, association, "revoked"), form.who)
+    asked.app.store.revoke_letters(association, asked.signature, asked.now)
+    return _back(asked, association, "revoked")
 
 
-def _one(
-    asked: Asked, association: str, *, who: str, done: str = "", fresh: Fresh | None = None
-) -> HTMLResponse:
+def _one(asked: Asked, association: str, *, done: str = "", fresh: Fresh | None = None) -> HTMLResponse:
     view = found(asked, association)
     rows = list(_rows(asked, asked.app.store.recent_letters(asked.now, association=association)))
     return asked.at(_way(asked, association)).page(
@@ -165,10 +159,25 @@ def _one(
         holds=any(row.state is LetterState.HOLDS for row in rows),
         until=end(asked.app.config, asked.now),
         can_be_made=can_be_made(asked.app.config),
-        who=who,
         done=done,
         fresh=fresh,
     )
+
+
+def _sought(asked: Asked, store: Store, q: str) -> list[Summary]:
+    """The associations of a name that the user looks after, by their names."""
+    found = (
+        row
+        for part in asked.narrowed(Chosen(q=q))
+        for row in store.summaries(part.facets, search=part.words, sort="name", limit=SOUGHT).rows
+    )
+    return sorted(found, key=lambda row: spoken(row.name))[:SOUGHT]
+
+
+def _regions(asked: Asked) -> filters.Choices:
+    """The regions to choose from: those that the user looks after."""
+    own = asked.user.regions if asked.user else ()
+    return [(name, said) for name, said in filters.groups(asked, "region") if not own or name in own]
 
 
 def _rows(asked: Asked, listed: list[Letter]) -> Iterator[Row]:

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from datetime import date, timedelta
 from typing import Annotated
 
-from fastapi import APIRouter, Cookie, Form, Query
+from fastapi import APIRouter, Cookie, Form, HTTPException, Query
 from fastapi.responses import HTMLResponse, StreamingResponse
 from markupsafe import Markup
 from pydantic import BaseModel, ConfigDict, Field
@@ -17,7 +17,7 @@ from auditor.calls import MOST
 from auditor.chosen import Chosen
 from auditor.export import Export
 from auditor.summary import place
-from auditor.web import filters
+from auditor.web import access, filters
 from auditor.web.asked import Asked, Page
 from auditor.web.changes import MEETING, day_of
 from auditor.web.exports import Day, Filter, Since, attached, midnight
@@ -34,7 +34,7 @@ Calls = Annotated[int, Field(ge=1, le=MOST)]
 
 
 class Printing(BaseModel):
-    """What is sent for a pack with codes: which one, and who makes the links."""
+    """What is sent for a pack with codes: which one."""
 
     model_config = ConfigDict(str_strip_whitespace=True)
 
@@ -47,10 +47,9 @@ class Printing(BaseModel):
     q: str = ""
     since: Day = None
     calls: Calls = CALLS[0]
-    who: str = Field(min_length=1, max_length=100)
 
 
-@router.get("/{language}/meeting")
+@router.get("/{language}/meeting", dependencies=[access.READER])
 def page(
     asked: Page,
     chosen: Filter,
@@ -62,14 +61,19 @@ def page(
     return _page(asked, _wanted(asked, chosen, since or day_of(last)), calls)
 
 
-@router.post("/{language}/meeting")
+@router.post("/{language}/meeting", dependencies=[access.COORDINATOR])
 def with_codes(asked: Page, form: Annotated[Printing, Form()]) -> HTMLResponse:
-    """The same with new links as QR codes. A link is shown once, so the answer itself has them."""
-    chosen = Chosen(**form.model_dump(exclude={"since", "calls", "who"}))
+    """The same with new links as QR codes. A link is shown once, so the answer itself has them.
+
+    409 where no public address is set; the page says so before anybody asks.
+    """
+    chosen = Chosen(**form.model_dump(exclude={"since", "calls"}))
     app = asked.app
+    if not letters.can_be_made(app.config):
+        raise HTTPException(409)
 
     def code_of(association: str) -> Markup:
-        _, address = letters.made(app.store, app.config, association, form.who, asked.now)
+        _, address = letters.made(app.store, app.config, association, asked.signature, asked.now)
         return qr.code(address)
 
     return _page(asked, _wanted(asked, chosen, form.since), form.calls, code_of)
@@ -80,11 +84,13 @@ def _page(
 ) -> HTMLResponse:
     assert wanted.since is not None
     pack = meeting.pack(asked.app.store, asked.app.config, wanted.chosen, wanted.since, asked.now, most=most)
+    mine = {call.association.id for call in pack.calls if asked.acts_for(call.association)}
     told = {**asdict(wanted.chosen), "since": wanted.since.date().isoformat()}
     return asked.page(
         "meeting.html",
         pack=pack,
-        codes={call.association.id: code_of(call.association.id) for call in pack.calls} if code_of else {},
+        codes={one: code_of(one) for one in mine} if code_of else {},
+        mine=mine,
         told={**told, "region": place(wanted.chosen.region)},
         since=wanted.since,
         regions=filters.groups(asked, "region"),
@@ -97,7 +103,7 @@ def _page(
     )
 
 
-@router.get("/{language}/meeting.xlsx")
+@router.get("/{language}/meeting.xlsx", dependencies=[access.READER])
 def workbook(
     asked: Page,
     chosen: Filter,
@@ -117,4 +123,5 @@ def _wanted(asked: Asked, chosen: Chosen, since: date | None) -> Export:
         words=asked.words,
         since=midnight(since or (asked.now - LATELY).date()),
         right_to_left=asked.words.direction == "rtl",
+        private=asked.acts_for,
     )

@@ -9,12 +9,13 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 
 from auditor.notify import wishes
 from auditor.notify.wishes import Outcome
+from auditor.web import access
 from auditor.web.reader import Reader, Reading
 
 router = APIRouter()
 
 
-@router.get("/{language}/report/monthly")
+@router.get("/{language}/report/monthly", dependencies=[access.LETTER])
 def ask(reading: Reader, outcome: Outcome | None = None) -> HTMLResponse:
     """Ask for an address."""
     _refuse_without_mail(reading)
@@ -23,7 +24,7 @@ def ask(reading: Reader, outcome: Outcome | None = None) -> HTMLResponse:
     return asked.page("monthly.html", association=association, outcome=outcome)
 
 
-@router.post("/{language}/report/monthly")
+@router.post("/{language}/report/monthly", dependencies=[access.LETTER])
 def keep(reading: Reader, address: Annotated[str, Form(max_length=254)] = "") -> RedirectResponse:
     """Keep that this address wants it. The link in each mail ends it."""
     _refuse_without_mail(reading)

@@ -34,7 +34,8 @@ class Reading:
 def let_in(answer: Response, request: Request, token: str, until: datetime) -> Response:
     """The answer, which has the browser keep a letter's token as long as it opens the report."""
     state = request.app.state
-    secure = state.app.config.web.public_url.startswith("https:") and not request.scope["home"]
+    public = state.app.config.web.public_url.startswith("https:") and not request.scope["home"]
+    secure = public or request.scope["scheme"] == "https"
     seconds = int((until - state.clock()).total_seconds())
     answer.set_cookie(LETTER, token, max_age=seconds, httponly=True, samesite="lax", secure=secure)
     return answer

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Form, Query, UploadFile
 from fastapi.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 from pydantic import BaseModel, ConfigDict
 
-from auditor import roster
+from auditor import rights, roster
 from auditor.export import MEDIA
 from auditor.known import Known
 from auditor.refresh import refresh
@@ -18,8 +18,8 @@ from auditor.registry import Reading, read
 from auditor.revision import Revision, revision
 from auditor.sheet import SheetError, csv_lines
 from auditor.uploads import Uploads
+from auditor.web import access
 from auditor.web.asked import Asked, Page
-from auditor.web.signature import Name, Who, signed
 from storage.summary import EVERYBODY
 from storage.talk import By
 
@@ -34,7 +34,7 @@ FEW = 100
 
 
 class Answer(BaseModel):
-    """What was decided of a waiting sheet, by whom, and the digest of the changes that were shown.
+    """What was decided of a waiting sheet, and the digest of the changes that were shown.
 
     `whole`: whoever the sheet does not list may leave.
     """
@@ -42,18 +42,17 @@ class Answer(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     act: Literal["take", "drop"]
-    who: Name = ""
     digest: str = ""
     whole: bool = False
 
 
-@router.get("/{language}/registry")
+@router.get("/{language}/registry", dependencies=[access.COORDINATOR])
 def home(asked: Page, taken: int | None = None) -> HTMLResponse:
     """How many are registered, and the ways out and in. `taken` are the changes that were just taken over."""
     return _home(asked, taken=taken)
 
 
-@router.post("/{language}/registry")
+@router.post("/{language}/registry", dependencies=[access.EVERYWHERE])
 def bring(asked: Page, sheet: UploadFile) -> Response:
     """Keep a sheet and lead to what it would change, or tell why it cannot be read."""
     data = sheet.file.read(MOST + 1)
@@ -69,17 +68,17 @@ def bring(asked: Page, sheet: UploadFile) -> Response:
     return RedirectResponse(asked.link.page(f"registry/diff/{name}"), 303)
 
 
-@router.get("/{language}/registry/diff/{name}")
-def difference(asked: Page, name: str, who: Who, *, anew: bool = False) -> HTMLResponse:
+@router.get("/{language}/registry/diff/{name}", dependencies=[access.EVERYWHERE])
+def difference(asked: Page, name: str, *, anew: bool = False) -> HTMLResponse:
     """What a waiting sheet would change. `anew`: what was agreed to is not what it would change now."""
     path = _uploads(asked).find(name, asked.now)
     if path is None:
         gone = asked.words.say("This sheet does not wait any more. Please bring it in again.")
         return _home(asked, status=404, trouble=gone)
-    return _difference(asked, name, _compared(asked, path), who=who, anew=anew)
+    return _difference(asked, name, _compared(asked, path), anew=anew)
 
 
-@router.post("/{language}/registry/diff/{name}")
+@router.post("/{language}/registry/diff/{name}", dependencies=[access.EVERYWHERE])
 def decide(asked: Page, name: str, answer: Annotated[Answer, Form()]) -> Response:
     """Take a sheet over, if it changes what was agreed to, or drop it."""
     waiting = _uploads(asked)
@@ -88,26 +87,30 @@ def decide(asked: Page, name: str, answer: Annotated[Answer, Form()]) -> Respons
         waiting.forget(name)
         return RedirectResponse(asked.link.page("registry"), 303)
     draft = _compared(asked, path)
-    if not answer.who:
-        return _difference(asked, name, draft, status=422, is_unsigned=True)
     if not answer.whole and draft.changes.associations_withdrawn:
-        return _difference(asked, name, draft, status=422, who=answer.who, is_partial=True)
+        return _difference(asked, name, draft, status=422, is_partial=True)
     reading = draft.reading
     people, listed = reading.associations, reading.accounts
     made = asked.app.store.save_registry(
-        people, listed, asked.now, by=By(answer.who, "web"), said=reading.said, agreed=answer.digest
+        people, listed, asked.now, by=By(asked.signature, "web"), said=reading.said, agreed=answer.digest
     )
     if made.digest != answer.digest:
         return RedirectResponse(f"{asked.link.page(f'registry/diff/{name}')}?anew=1", 303)
     waiting.forget(name)
     refresh(asked.app.store, asked.app.config, asked.now)
-    taken = RedirectResponse(f"{asked.link.page('registry')}?taken={len(made.lines)}", 303)
-    return signed(taken, answer.who)
+    return RedirectResponse(f"{asked.link.page('registry')}?taken={len(made.lines)}", 303)
 
 
 def _home(asked: Asked, *, status: int = 200, taken: int | None = None, trouble: str = "") -> HTMLResponse:
     count = asked.read.tally().get(EVERYBODY, 0)
-    return asked.page("registry.html", status=status, associations=count, taken=taken, trouble=trouble)
+    return asked.page(
+        "registry.html",
+        status=status,
+        associations=count,
+        taken=taken,
+        trouble=trouble,
+        whole=rights.acts_everywhere(asked.user),
+    )
 
 
 def _difference(
@@ -116,9 +119,7 @@ def _difference(
     draft: Revision,
     *,
     status: int = 200,
-    who: str = "",
     anew: bool = False,
-    is_unsigned: bool = False,
     is_partial: bool = False,
 ) -> HTMLResponse:
     return asked.page(
@@ -126,9 +127,7 @@ def _difference(
         status=status,
         it=draft,
         name=name,
-        who=who,
         anew=anew,
-        is_unsigned=is_unsigned,
         is_partial=is_partial,
         shown=SHOWN,
         few=FEW,
@@ -154,7 +153,7 @@ def _read(asked: Asked, path: Path) -> Reading:
     return reading
 
 
-@router.get("/{language}/registry.{form}")
+@router.get("/{language}/registry.{form}", dependencies=[access.EVERYWHERE])
 def download(
     asked: Page, form: Literal["csv", "xlsx"], delimiter: Annotated[Literal[",", ";"], Query()] = ","
 ) -> StreamingResponse:

@@ -2,37 +2,61 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, HTTPException
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from auditor import replies, waiting
-from auditor.decisions import DecisionError, nobody
+from auditor.decisions import DecisionError
 from auditor.saying import Saying
 from auditor.templating import words_of
+from auditor.web import access
 from auditor.web.asked import Asked, Number, Page
 from auditor.web.filters import way
-from auditor.web.signature import Name, Who, signed
 from storage.errors import StoreError
 from storage.model import Proposal
+from storage.store import Store
 from storage.talk import Answer, Reply
 
 router = APIRouter()
 
 
 class Word(BaseModel):
-    """An answer as it was typed: what is made of it, why, and whose word that is."""
+    """An answer as it was typed: what is made of it, and why."""
 
     model_config = ConfigDict(frozen=True, str_strip_whitespace=True)
 
     answer: Answer
     why: str = Field(default="", max_length=500)
-    who: Name = ""
 
 
-@router.get("/{language}/replies")
+def _proposal(store: Store, number: int) -> Proposal | None:
+    found = next(store.proposals(after=number - 1), None)
+    return found if found and found.id == number else None
+
+
+def _numbered(told: Mapping[str, Any]) -> int:
+    """The number in an address; one that is none finds nothing."""
+    number = str(told["number"])
+    return int(number) if number.isdecimal() and int(number) < 2**63 else 0
+
+
+def _replied(store: Store, told: Mapping[str, Any]) -> str | None:
+    """Whose a reply is."""
+    reply = store.reply(_numbered(told))
+    return reply.association if reply else None
+
+
+def _found_at(store: Store, told: Mapping[str, Any]) -> str | None:
+    """At whose site an account was found."""
+    proposal = _proposal(store, _numbered(told))
+    return proposal.association if proposal else None
+
+
+@router.get("/{language}/replies", dependencies=[access.COORDINATOR])
 def page(
     asked: Page,
     *,
@@ -40,13 +64,12 @@ def page(
     beyond: Number = 0,
     done: Answer | None = None,
     late: bool = False,
-    who: Who,
 ) -> HTMLResponse:
     """The replies after one, the found accounts beyond one; what became of the answer just given."""
-    return _page(asked, after=after, beyond=beyond, done=done, late=late, who=who)
+    return _page(asked, after=after, beyond=beyond, done=done, late=late)
 
 
-@router.post("/{language}/replies/{number}")
+@router.post("/{language}/replies/{number}", dependencies=[access.own(_replied)])
 def answer(asked: Page, number: Number, word: Annotated[Word, Form()]) -> Response:
     """Accept or decline a reply."""
     store = asked.app.store
@@ -54,23 +77,22 @@ def answer(asked: Page, number: Number, word: Annotated[Word, Form()]) -> Respon
     if reply is None:
         raise HTTPException(404)
     try:
-        _refuse_nobody(word)
         if word.answer is Answer.ACCEPTED:
             _accept(asked, reply, word)
         else:
-            replies.decline(store, reply, who=word.who, why=word.why, now=asked.now)
+            replies.decline(store, reply, who=asked.signature, why=word.why, now=asked.now)
     except DecisionError as trouble:
-        return _page(asked, status=422, who=word.who, at=f"reply-{number}", word=word, trouble=trouble)
+        return _page(asked, status=422, at=f"reply-{number}", word=word, trouble=trouble)
     except StoreError:
         return RedirectResponse(f"{asked.link.page('replies')}?late=true#said", 303)
     return _done(asked, word)
 
 
-@router.post("/{language}/replies/found/{number}")
+@router.post("/{language}/replies/found/{number}", dependencies=[access.own(_found_at)])
 def settle(asked: Page, number: Number, word: Annotated[Word, Form()]) -> Response:
     """Register a found account, or call it somebody else's."""
-    proposal = next(asked.app.store.proposals(after=number - 1), None)
-    if proposal is None or proposal.id != number:
+    proposal = _proposal(asked.app.store, number)
+    if proposal is None:
         raise HTTPException(404)
     try:
         saying = _saying(asked, proposal, word)
@@ -79,7 +101,7 @@ def settle(asked: Page, number: Number, word: Annotated[Word, Form()]) -> Respon
         else:
             saying.not_ours()
     except DecisionError as trouble:
-        return _page(asked, status=422, who=word.who, at=f"found-{number}", word=word, trouble=trouble)
+        return _page(asked, status=422, at=f"found-{number}", word=word, trouble=trouble)
     return _done(asked, word)
 
 
@@ -90,7 +112,7 @@ def _accept(asked: Asked, reply: Reply, word: Word) -> None:
         asked.app.store,
         asked.app.config,
         reply,
-        who=word.who,
+        who=asked.signature,
         why=word.why,
         now=asked.now,
         because=because,
@@ -105,21 +127,15 @@ def _saying(asked: Asked, proposal: Proposal, word: Word) -> Saying:
         asked.app.config.channels,
         proposal.association,
         proposal.link.channel,
-        who=word.who,
+        who=asked.signature,
         why=word.why or seen,
         now=asked.now,
         account=proposal.link.key,
     )
 
 
-def _refuse_nobody(word: Word) -> None:
-    if not word.who:
-        raise nobody()
-
-
 def _done(asked: Asked, word: Word) -> RedirectResponse:
-    kept = RedirectResponse(f"{asked.link.page('replies')}?done={word.answer}#said", 303)
-    return signed(kept, word.who)
+    return RedirectResponse(f"{asked.link.page('replies')}?done={word.answer}#said", 303)
 
 
 def _page(
@@ -128,25 +144,25 @@ def _page(
     status: int = 200,
     after: int = 0,
     beyond: int = 0,
-    who: str = "",
     trouble: DecisionError | None = None,
     **more: object,
 ) -> HTMLResponse:
-    store, here = asked.app.store, asked.link.page("replies")
-    listed = waiting.waiting(store, after=after)
-    found, farther = waiting.found(store, asked.app.config, asked.now, after=beyond)
+    store, here, regions = asked.app.store, asked.link.page("replies"), asked.regions
+    listed = waiting.waiting(store, after=after, regions=regions)
+    found, farther = waiting.found(store, asked.app.config, asked.now, after=beyond, regions=regions)
     last = listed[-1].reply.id if listed else None
     blank: dict[str, object] = {"done": None, "late": False, "at": "", "word": None}
     return (asked.at(here) if trouble else asked).page(
         "replies.html",
         status=status,
         listed=listed,
-        count=store.count_waiting(),
-        next=way(here, {"after": str(last)}) if last and store.waiting_replies(after=last, limit=1) else "",
+        count=store.count_waiting(regions=regions),
+        next=way(here, {"after": str(last)})
+        if last and store.waiting_replies(after=last, limit=1, regions=regions)
+        else "",
         first=here if after or beyond else "",
         found=found,
         farther=way(here, {"beyond": str(farther)}) + "#found" if farther else "",
-        who=who,
         trouble=trouble.told(words_of(asked.language)) if trouble else "",
         **{**blank, **more},
     )

@@ -11,14 +11,14 @@ from auditor import replies
 from auditor.letters import opened
 from auditor.replies import Refusal, RefusalError
 from auditor.view import AssociationView
-from auditor.web import errors
+from auditor.web import access, errors
 from auditor.web.association import found
 from auditor.web.reader import Reader, Reading, let_in
 
 router = APIRouter()
 
 
-@router.get("/r/{token}")
+@router.get("/r/{token}", dependencies=[access.OPEN])
 def enter(request: Request, token: str) -> Response:
     """Exchange a letter's token for a cookie, and lead to the report. What is wrong with one is not said."""
     state = request.app.state
@@ -30,7 +30,7 @@ def enter(request: Request, token: str) -> Response:
     return let_in(RedirectResponse(f"/{association.language}/report", 303), request, token, letter.expires_at)
 
 
-@router.get("/{language}/report")
+@router.get("/{language}/report", dependencies=[access.LETTER])
 def report(request: Request, reading: Reader, said: bool = False, refused: Refusal | None = None) -> Response:
     """The report, to be read and answered. Its cookie holds as long as the letter, which may be renewed."""
     asked, view = reading.asked, _view(reading)
@@ -41,13 +41,13 @@ def report(request: Request, reading: Reader, said: bool = False, refused: Refus
     return let_in(shown, request, reading.token, reading.letter.expires_at)
 
 
-@router.get("/{language}/report.pdf")
+@router.get("/{language}/report.pdf", dependencies=[access.LETTER])
 def paper(reading: Reader) -> Response:
     """The report as a PDF."""
     return reading.asked.paper(_view(reading), address=reading.address)
 
 
-@router.post("/{language}/report/reply")
+@router.post("/{language}/report/reply", dependencies=[access.LETTER])
 def answer(reading: Reader, form: Annotated[replies.Form, Form()]) -> RedirectResponse:
     """Keep the association's answer for the coordinator."""
     asked = reading.asked

@@ -9,10 +9,12 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.gzip import GZipMiddleware
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from auditor.again import Checks
 from auditor.app import App
 from auditor.web import (
+    account,
     association,
     associations,
     badge,
@@ -26,18 +28,24 @@ from auditor.web import (
     front,
     gaps,
     letters,
+    login,
     meeting,
     monthly,
+    people,
     registry,
     replies,
     report,
     trail,
     unsubscribe,
 )
+from auditor.web.access import StrangerError
 from auditor.web.errors import Clock, refused
 from auditor.web.guard import Guard
 
 ROUTERS = (
+    login.router,
+    account.router,
+    people.router,
     front.router,
     changes.router,
     gaps.router,
@@ -62,18 +70,24 @@ ROUTERS = (
 
 
 def site(app: App, clock: Clock) -> FastAPI:
-    """The application over an open store. The clock is read once a request."""
+    """The application over an open store, which reads the time by the clock.
+
+    What a proxy tells of who asks, and over which line, is believed of those alone that the operator trusts.
+    """
     web = FastAPI(
         title="Presence auditor", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False
     )
     web.state.app = app
     web.state.clock = clock
     web.state.checks = Checks()
+    web.state.doorman = login.Doorman()
     web.mount("/static", StaticFiles(directory=str(files("auditor.web").joinpath("static"))), name="static")
     for router in ROUTERS:
         web.include_router(router)
     for trouble in (HTTPException, RequestValidationError):
         web.add_exception_handler(trouble, refused)
+    web.add_exception_handler(StrangerError, login.stranger)
     web.add_middleware(Guard, config=app.config, clock=clock)
     web.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=6)
+    web.add_middleware(ProxyHeadersMiddleware, trusted_hosts=list(app.config.web.trusted_proxies))
     return web

@@ -8,6 +8,7 @@ from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
 from auditor.difference import Line
+from auditor.web import access
 from auditor.web.asked import Asked, Number, Page
 
 router = APIRouter()
@@ -15,11 +16,11 @@ router = APIRouter()
 SHOWN = 50
 
 
-@router.get("/{language}/registry/trail")
+@router.get("/{language}/registry/trail", dependencies=[access.COORDINATOR])
 def trail(asked: Page, association: str = "", before: Number | None = None) -> HTMLResponse:
     """The newest changes first: of everybody, or of one association, also one that was removed."""
     store = asked.app.store
-    found = store.trail(association or None, before=before, limit=SHOWN + 1)
+    found = store.trail(association or None, before=before, limit=SHOWN + 1, regions=asked.regions)
     changes, rest = found[:SHOWN], found[SHOWN:]
     about = {one.id: one for one in store.holdings({change.association for change in changes}).associations}
     lines = [

@@ -11,18 +11,19 @@ from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
 from auditor.letters import digest
+from auditor.web import access
 from auditor.web.asked import Page
 
 router = APIRouter()
 
 
-@router.get("/{language}/unsubscribe/{token}")
+@router.get("/{language}/unsubscribe/{token}", dependencies=[access.OPEN])
 def ask(asked: Page, token: str) -> HTMLResponse:  # noqa: ARG001  # the page is the same for every token
     """Show the button."""
     return asked.page("unsubscribe.html", is_done=False)
 
 
-@router.post("/{language}/unsubscribe/{token}")
+@router.post("/{language}/unsubscribe/{token}", dependencies=[access.OPEN])
 def end(asked: Page, token: str) -> HTMLResponse:
     """End the subscription. No redirect: mail programs follow none (RFC 8058)."""
     asked.app.store.unsubscribe(digest(token), asked.now)

@@ -10,12 +10,13 @@ import network
 import pytest
 from pages import PAGES, PUBLISHED
 from playwright.sync_api import sync_playwright
-from served import served
+from served import known, logged_in, served
 
-from auditor import letters
+from auditor import letters, people
 from auditor.notify.settings import Notify
 from auditor.report import publish
 from auditor.web.reader import LETTER
+from auditor.web.visitor import INVITED, SESSION
 
 
 @pytest.fixture(scope="session")
@@ -67,10 +68,12 @@ def way(address, folder):
 
 
 @pytest.fixture(scope="session")
-def cookie(app, address):
-    """What an association's browser keeps once it was let in by its letter."""
+def cookies(app, address):
+    """What a browser keeps that a letter, a login and another user's link have let in."""
     _, link = letters.made(app.store, app.config, "nour", "Amina", network.NOW, keep=True)
-    return {"name": LETTER, "value": link.rpartition("/")[2], "url": address}
+    invited = people.invited(app.store, known(app.store, "Salma"), "Amina", network.NOW)
+    kept = {LETTER: link.rpartition("/")[2], SESSION: logged_in(app.store), INVITED: invited}
+    return [{"name": name, "value": value, "url": address} for name, value in kept.items()]
 
 
 @pytest.fixture(scope="module")
@@ -89,18 +92,18 @@ def chromium(way):
 
 
 @pytest.fixture(scope="module")
-def tab(chromium, cookie):
+def tab(chromium, cookies):
     """A page of a browser as people have it; nothing moves, so that no colour is caught on its way."""
     with contextlib.closing(chromium.new_context(reduced_motion="reduce")) as context:
-        context.add_cookies([cookie])
+        context.add_cookies(cookies)
         yield context.new_page()
 
 
 @pytest.fixture
-def bare_tab(chromium, cookie):
+def bare_tab(chromium, cookies):
     """A page of a browser without JavaScript."""
     with contextlib.closing(chromium.new_context(java_script_enabled=False)) as context:
-        context.add_cookies([cookie])
+        context.add_cookies(cookies)
         yield context.new_page()
 
 

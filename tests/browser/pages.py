@@ -29,6 +29,11 @@ PAGES = {
     "its own report, an answer refused": "/report?refused=no_day",
     "its own report by mail": "/report/monthly",
     "its own report by mail, asked for": "/report/monthly?outcome=kept",
+    "the login": "/login?next=/en/gaps",
+    "a user's own account": "/account",
+    "users": "/people",
+    "a new user's password": "/welcome",
+    "a one-time link that has ended": "/welcome/wrong",
     "end of a subscription": "/unsubscribe/wrong",
     "no such page": "/nothing-here",
 }
@@ -40,20 +45,23 @@ PUBLISHED = {
     "published report with a long name": "/long.html",
 }
 """The files of `auditor publish`, behind the language's folder."""
-ERRORS = {"no such page": 404}
+ERRORS = {"no such page": 404, "a one-time link that has ended": 410}
 ANSWERS = {
     "a decision that lacks a reason": (
         "/associations/nour/decide",
         {"kind": "attest", "channel": "facebook"},
         422,
     ),
-    "a line of the log that lacks a name": ("/associations/nour/follow-up", {"kind": "note"}, 422),
+    "a note without a word": ("/associations/nour/follow-up", {"kind": "note"}, 422),
     "what was seen just now": ("/associations/nour/check", {}, 200),
     "an entry that is odd": ("/registry/entry/nour", {"name": "", "email": "nobody"}, 409),
-    "a sheet that nobody signs": (f"/registry/diff/{WAITING}", {"act": "take"}, 422),
-    "a link, shown once": ("/letters/nour/make", {"who": "Amina"}, 200),
-    "a reply without an answerer": ("/replies/1", {"answer": "accepted"}, 422),
-    "the pack with its codes": ("/meeting", {"who": "Amina"}, 200),
+    "a sheet that lists but some": (f"/registry/diff/{WAITING}", {"act": "take"}, 422),
+    "a link, shown once": ("/letters/nour/make", {}, 200),
+    "a reply declined without a reason": ("/replies/1", {"answer": "declined"}, 422),
+    "the pack with its codes": ("/meeting", {}, 200),
+    "a login that failed": ("/login", {"name": "nobody", "password": "wrong"}, 401),
+    "a password that is too short": ("/account", {"password": "short"}, 422),
+    "a user without a name": ("/people", {"name": " "}, 422),
 }
 """Pages that answer a form: where it is sent, what it says, and the status of the page in the end."""
 FILES = (".pdf", ".xlsx", ".{form}", ".svg")

@@ -17,11 +17,12 @@ from PIL import Image
 from playwright.sync_api import sync_playwright
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from served import served
+from served import logged_in, served
 
 from auditor import letters
 from auditor.app import App
 from auditor.config import load
+from auditor.web.visitor import SESSION
 
 LANGUAGES, WIDTHS = ("ar", "fr", "en"), (360, 1280)
 EVERYWHERE = {"front": "/", "associations": "/associations", "association": "/associations/a068"}
@@ -52,7 +53,7 @@ def main(demo: Path, out: Path) -> None:
         account = next(app.store.accounts("a068")).id
         with served(app, now) as address, sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=debian.chromium(), args=debian.FLAGS)
-            camera = Camera(browser, address, out)
+            camera = Camera(browser, address, out, logged_in(app.store, "La coordination"))
             for (name, way), language, width in product(EVERYWHERE.items(), LANGUAGES, WIDTHS):
                 camera.take(f"{name}-{language}-{width}", f"/{language}{way}", width)
             for name, (language, way) in ONCE.items():
@@ -66,12 +67,14 @@ def main(demo: Path, out: Path) -> None:
 class Camera:
     """A browser that takes pictures."""
 
-    def __init__(self, browser, address, out):
+    def __init__(self, browser, address, out, session):
         self._browser, self._address, self._out = browser, address, out
+        self._cookie = {"name": SESSION, "value": session, "url": address}
 
     def take(self, name, way, width, *, light="light", first=None):
         """Take a page from its head, as tall as it is up to `TALLEST`; go to `first` before."""
         context = self._browser.new_context(viewport={"width": width, "height": 900}, color_scheme=light)
+        context.add_cookies([self._cookie])
         page = context.new_page()
         if first:
             page.goto(self._address + first)

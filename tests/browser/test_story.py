@@ -7,11 +7,13 @@ import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from served import served
+from served import logged_in, served
 
 from auditor import night
 from auditor.app import App
 from auditor.practice import demo, sheet
+from auditor.web.visitor import SESSION
+from storage.people import Role
 
 pytestmark = pytest.mark.browser
 
@@ -70,10 +72,10 @@ def world(tmp_path):
 @pytest.fixture
 def desk(chromium, world):
     """The coordinator's browser."""
-    size = {"width": 1280, "height": 900}
-    with contextlib.closing(
-        chromium.new_context(base_url=f"http://127.0.0.1:{world.port}", viewport=size, locale="fr-MA")
-    ) as context:
+    size, home = {"width": 1280, "height": 900}, f"http://127.0.0.1:{world.port}"
+    with contextlib.closing(chromium.new_context(base_url=home, viewport=size, locale="fr-MA")) as context:
+        cookie = logged_in(world.app.store, "La coordination", Role.COORDINATOR)
+        context.add_cookies([{"name": SESSION, "value": cookie, "url": home}])
         yield context.new_page()
 
 
@@ -111,7 +113,6 @@ def bring_in_the_sheet(world, desk):
     desk.goto("/fr/registry")
     desk.set_input_files("input[type=file]", path)
     desk.locator("form[enctype] button").click()
-    desk.locator("input[name=who]").fill("La coordination")
     desk.locator("button[value=take]").click()
     assert "100 associations" in desk.locator("p.lead").inner_text()
 
@@ -125,9 +126,7 @@ def points(desk):
 def letter(desk):
     """Make the association's letter in the browser; its link."""
     desk.goto(f"/fr/letters/{ASSOCIATION}")
-    form = desk.locator("form[action$='/make']")
-    form.locator("input[name=who]").fill("La coordination")
-    form.locator("button").click()
+    desk.locator("form[action$='/make'] button").click()
     return desk.locator("input[readonly]").first.input_value()
 
 
@@ -145,6 +144,5 @@ def accept(desk):
     """Accept the reply that waits."""
     desk.goto("/fr/replies")
     reply = desk.locator("article", has_text="GazetteTamesnaSud")
-    reply.locator("input[name=who]").fill("La coordination")
     reply.locator("button[value=accepted]").click()
     desk.locator("#said").wait_for()

@@ -1,0 +1,51 @@
+"""The table of docs/people.md, written from the routes: `python tests/access_table.py` (`make people`)."""
+
+from pathlib import Path
+
+from everywhere import every_route
+
+from auditor.web.access import Access, Gate
+
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "people.md"
+BEGIN, END = "<!-- access: written from the routes by `make people` -->\n", "<!-- access ends -->\n"
+WHO = {
+    Access.OPEN: "anybody; where the address has a token, that lets in",
+    Access.LETTER: "an association, by its letter",
+    Access.READER: "everybody who is logged in",
+    Access.COORDINATOR: "coordinators; those of some regions are shown what is theirs",
+    Access.OWN: "coordinators of all regions, or of the association's",
+    Access.EVERYWHERE: "coordinators of all regions",
+    Access.ADMIN: "administrators",
+}
+
+
+def gates(route):
+    """What a route declares of who may use it."""
+    return [one.dependency for one in route.dependencies if isinstance(one.dependency, Gate)]
+
+
+def table():
+    """The rows: each access, and the routes that declare it."""
+    told = {access: [] for access in Access}
+    for route in every_route():
+        for gate in gates(route):
+            told[gate.access].append(f"`{'/'.join(sorted(route.methods))} {shown(route.path)}`")
+    lines = ["| who | what |", "|---|---|"]
+    lines += [f"| {WHO[access]} | {'<br>'.join(sorted(ways))} |" for access, ways in told.items()]
+    return "\n".join(lines) + "\n"
+
+
+def shown(path):
+    """A path as people read it: without its language and without how its parts are read."""
+    bare = path.removeprefix("/{language}") or "/"
+    return bare.replace(":path}", "}").replace(":int}", "}")
+
+
+def written(page):
+    """The page with its table as the routes have it."""
+    before, _, rest = page.partition(BEGIN)
+    return before + BEGIN + table() + END + rest.partition(END)[2]
+
+
+if __name__ == "__main__":
+    PAGE.write_text(written(PAGE.read_text("utf-8")), "utf-8")

@@ -1,0 +1,176 @@
+"""Who may use what: every route says so, and answers everybody as it says."""
+
+import re
+import sqlite3
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+
+import network
+import pytest
+from access_table import PAGE, gates, table, written
+from everywhere import every_route, paths
+from fastapi import APIRouter
+from served import browsing, visiting
+
+from auditor import letters
+from auditor.app import App
+from auditor.config import Config
+from auditor.web.access import Access, Gate
+from auditor.web.reader import reader
+from auditor.web.site import site
+from storage.model import Proposal
+from storage.people import Role
+from storage.talk import Reply, ReplyKind
+
+pytestmark = pytest.mark.xdist_group("access")  # one network is enough for all of them
+
+HERE, ELSEWHERE = "souss-massa", "oriental"
+"""The region of the association that is asked for, and another."""
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody who asks, and which accesses let them through."""
+
+    role: Role | None
+    regions: tuple[str, ...] = ()
+    may: frozenset[Access] = frozenset()
+
+
+READS = frozenset({Access.OPEN, Access.READER})
+LOOKS_AFTER = READS | {Access.COORDINATOR}
+PEOPLE = {
+    "nobody": Person(None, may=frozenset({Access.OPEN})),
+    "reader": Person(Role.READER, may=READS),
+    "elsewhere": Person(Role.COORDINATOR, (ELSEWHERE,), LOOKS_AFTER),
+    "here": Person(Role.COORDINATOR, (HERE,), LOOKS_AFTER | {Access.OWN}),
+    "everywhere": Person(Role.COORDINATOR, (), LOOKS_AFTER | {Access.OWN, Access.EVERYWHERE}),
+    "admin": Person(Role.ADMIN, (), frozenset(Access) - {Access.LETTER}),
+}
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory):
+    """A network before its first night, with a reply, an account that was found, and a letter."""
+    folder = tmp_path_factory.mktemp("network")
+    storage = {"folder": folder, "url": f"sqlite:///{folder}/auditor.db"}
+    public = {"public_url": "https://reports.example.org"}
+    channels = {name: {} for name in ("website", "facebook", "twitter", "linkedin", "youtube")}
+    told = {"storage": storage, "web": public, "channels": channels}
+    with App.open(Config.model_validate(told)) as opened:
+        opened.store.save_registry(network.PEOPLE, network.rows(), network.FIRST)
+        opened.store.put_derived(proposals=[Proposal("nour", network.FOUND, network.NOW, network.NOW)])
+        opened.store.add_reply(Reply("nour", ReplyKind.CLOSED, network.NOW, "facebook"))
+        letters.made(opened.store, opened.config, "nour", "Amina", network.NOW)
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def clients(app):
+    """A browser for each person."""
+    with ExitStack() as stack:
+        yield {name: stack.enter_context(asking(app, name, one)) for name, one in PEOPLE.items()}
+
+
+@contextmanager
+def asking(app, name, person):
+    told = {"name": name, "role": person.role, "regions": person.regions}
+    with browsing(app, network.NOW, **told) if person.role else visiting(app, network.NOW) as client:
+        client.timeout = 60
+        yield client
+
+
+def answer(client, method, path):
+    """How a request ends: `stranger`, `letter`, `refused` or `through`."""
+    said = client.request(method, path)
+    if said.status_code == 401 and "www-authenticate" in said.headers:
+        return {"Session": "stranger", "Letter": "letter"}[said.headers["www-authenticate"]]
+    return "refused" if said.status_code == 403 else "through"
+
+
+def expected(name, access):
+    if access is Access.LETTER:
+        return "letter"
+    if access in PEOPLE[name].may:
+        return "through"
+    return "refused" if PEOPLE[name].role else "stranger"
+
+
+def of(app, route):
+    """The numbers in a route's address that lead to something of the association that is asked for."""
+    if route.path.endswith("/found/{number}"):
+        return {"number": [one.id for one in app.store.proposals() if one.association == "nour"]}
+    return {"number": ["1"]}
+
+
+def state(app):
+    """All that is kept but who has a session."""
+    with closing(sqlite3.connect(app.folder / "auditor.db")) as database:
+        return [line for line in database.iterdump() if not line.startswith('INSERT INTO "session"')]
+
+
+@pytest.mark.parametrize("route", every_route(), ids=lambda route: f"{min(route.methods)} {route.path}")
+def test_a_route_declares_once_who_may_use_it(route):
+    assert len(gates(route)) == 1
+    if gates(route)[0].access is Access.LETTER:
+        assert reader in {one.call for one in route.dependant.dependencies}
+    if gates(route)[0] == Gate(Access.OWN):
+        assert "association" in route.param_convertors
+
+
+def test_there_is_no_route_beside_those_that_are_walked(app):
+    walked = {route.path for route in every_route()}
+    served = {getattr(route, "path", "") for route in site(app, lambda: network.NOW).routes}
+    assert served - walked <= {"/static", ""}
+
+
+def test_a_route_that_declares_nothing_is_found():
+    router = APIRouter()
+    router.get("/{language}/forgotten")(lambda: "everybody reads this")
+    assert gates(router.routes[0]) == []
+
+
+@pytest.mark.parametrize("name", [name for name in PEOPLE if name != "admin"])
+def test_whoever_may_not_is_refused_everywhere_and_nothing_changes(app, clients, name):
+    before, wrong = state(app), {}
+    for route in every_route():
+        access = gates(route)[0].access
+        if expected(name, access) == "through":
+            continue
+        for method, path in asked(app, route):
+            if (ended := answer(clients[name], method, path)) != expected(name, access):
+                wrong[method, path] = ended
+    assert wrong == {}
+    assert state(app) == before
+
+
+def asked(app, route):
+    for path in paths(route, association=("nour",), language=("en",), **of(app, route)):
+        for method in route.methods:
+            yield method, path
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PEOPLE)
+def test_whoever_may_is_let_through_everywhere(app, clients, name):
+    wrong = {}
+    for route in every_route():
+        access = gates(route)[0].access
+        if expected(name, access) != "through" or "logout" in route.path:
+            continue
+        for method, path in asked(app, route):
+            if (ended := answer(clients[name], method, path)) != "through":
+                wrong[method, path] = ended
+    assert wrong == {}
+
+
+def test_the_page_for_people_tells_who_may_do_what():
+    page = PAGE.read_text("utf-8")
+    assert table() in page
+    assert written(page) == page
+
+
+def test_the_page_for_people_tells_who_types_commands():
+    assert "Every command may be used by whoever has the account of this machine" in re.sub(
+        r"\s+", " ", PAGE.read_text("utf-8")
+    )
