@@ -20,10 +20,13 @@ import httpx
 
 from probes.dns import Names
 from probes.guard import Guard, port_of
-from probes.wire import Dialler, Direct, Tunnel, dial
+from probes.model import NoPage, Reason
+from probes.wire import Dialler, Direct, Stream, Tunnel, Way, dial
 
 KEPT = 64  # idle connections kept; one with TLS costs about 0.1 MiB
 IDLE_SECONDS = 20.0
+NOBODY = "192.0.2.1"  # of a block that RFC 5737 gives to documentation: nobody has it
+PROOF_SECONDS = 5.0
 Key = tuple[str, str, int, bool]
 
 
@@ -47,16 +50,43 @@ class Answer(httpx.AsyncByteStream):
 class Connections(httpx.AsyncBaseTransport):
     """An httpx transport that keeps at most 64 idle connections, one to a host and port.
 
-    A request's extension `insecure` asks for a connection whose certificate is not verified.
+    A request's extension `insecure` asks for a connection whose certificate is not verified. `judging` are
+    the names that a proxy is asked for judged by their addresses, too, as far as `names` knows them.
     """
 
-    def __init__(self, guard: Guard, names: Names, proxy: str | None, ca_file: Path | None) -> None:
+    def __init__(
+        self, guard: Guard, names: Names, proxy: str | None, ca_file: Path | None, *, judging: bool = False
+    ) -> None:
+        self._guard = guard
         self._proxy = httpx.URL(proxy) if proxy else None
         self._proxy_headers = _proxy_headers(self._proxy) if self._proxy else []
-        self._way = Tunnel(self._proxy, self._proxy_headers) if self._proxy else Direct(guard, names)
+        self._direct = Direct(guard, names)
+        self._way = Tunnel(self._proxy, self._proxy_headers) if self._proxy else self._direct
+        self._judging = judging
         self._strict = _strict_context(ca_file)
         self._lenient = _lenient_context()
         self._idle: OrderedDict[Key, httpcore.AsyncHTTPConnection] = OrderedDict()
+
+    async def prove(self) -> None:
+        """See before the first request that httpcore dials through the guard: an inward address is refused.
+
+        Raises RuntimeError where it does not, which is a bug. Through a proxy, or where the operator exempts
+        the address that is tried, there is nothing to see.
+        """
+        if self._proxy or self._guard.admits(NOBODY, 80):
+            return
+        connection = self._new(("http", NOBODY, 80, False))
+        request = httpcore.Request(
+            "GET", f"http://{NOBODY}/", extensions={"timeout": {"connect": PROOF_SECONDS}}
+        )
+        try:
+            await connection.handle_async_request(request)
+        except NoPage as none:
+            if none.reason is Reason.UNSAFE_ADDRESS:
+                return
+        except (OSError, httpcore.NetworkError, httpcore.TimeoutException):
+            pass
+        raise RuntimeError("connections are not dialled through the address guard")
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send it. An idle connection that has died meanwhile is replaced once, without a word.
@@ -102,8 +132,19 @@ class Connections(httpx.AsyncBaseTransport):
             origin=origin,
             ssl_context=self._lenient if insecure else self._strict,
             keepalive_expiry=IDLE_SECONDS,
-            network_backend=Dialler(dial if forwarded else self._way.dial),
+            network_backend=Dialler(self._judged(host, port, dial if forwarded else self._way.dial)),
         )
+
+    def _judged(self, host: str, port: int, way: Way) -> Way:
+        """The same way; to a proxy only after the host behind it was judged, if it is to be."""
+        if not (self._proxy and self._judging):
+            return way
+
+        async def after_judging(there: str, at: int, seconds: float | None) -> Stream:
+            await self._direct.judge(host, port)
+            return await way(there, at, seconds)
+
+        return after_judging
 
     async def _take(self, key: Key) -> httpcore.AsyncHTTPConnection | None:
         connection = self._idle.pop(key, None)

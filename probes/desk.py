@@ -78,7 +78,7 @@ class Desk:
         async def group(places: Sequence[int]) -> None:
             first = asks[places[0]]
             if first.call is None:
-                got[places[0]] = await answer(first, self._fetcher, self._readers)
+                got[places[0]] = await self._answer(first)
                 return
             told = await self._told(first, first.call, list(dict.fromkeys(_value(asks[at]) for at in places)))
             got.update((at, told[_value(asks[at])]) for at in places)
@@ -105,12 +105,19 @@ class Desk:
         purse.pay(call, len(values))
         key = {call.interface.header: call.interface.prefix + purse.key}
         one = replace(ask, url=_joined(ask.url, call, values), headers=key)
-        got = await answer(one, self._fetcher, self._readers)
+        got = await self._answer(one)
         _close(purse, got)
         told = dict.fromkeys(values, got)
         for part in _apart(values, got):
             told |= await self._told(ask, call, part)
         return told
+
+    async def _answer(self, ask: Ask) -> Page | NoPage:
+        try:
+            return await answer(ask, self._fetcher, self._readers)
+        except Exception as bug:  # a bug in one reader must not cost the others their answers
+            log.exception("an answer could not be taken at the desk")
+            return NoPage(Reason.CRASHED, f"{type(bug).__name__}: {bug}", url=ask.url)
 
     def _purse(self, call: Call) -> Purse:
         return self._purses[call.interface.host]

@@ -1,4 +1,4 @@
-"""Look names up without a thread that a dead name server could hold: c-ares, two tries of two seconds.
+"""Look names up without a thread that a dead name server could hold: c-ares, two tries of a second.
 
 `getaddrinfo` cannot be cancelled: fifty names whose server is silent block every other look-up of the
 process for 18 seconds (measured 2026-11), so it is never used here.
@@ -23,7 +23,7 @@ MOST_ADDRESSES = 16  # of one kind; a real host has a handful
 class Names:
     """The resolver of one run. `timeout` is for one try, in seconds."""
 
-    def __init__(self, nameservers: Sequence[str] = (), timeout: float = 2.0) -> None:
+    def __init__(self, nameservers: Sequence[str] = (), timeout: float = 1.0) -> None:
         self._nameservers = list(nameservers)
         self._timeout = timeout
         self._resolver: aiodns.DNSResolver | None = None

@@ -77,11 +77,14 @@ class Fetcher:
         self._names = Names(options.nameservers, options.dns_timeout)
         self._slots = asyncio.Semaphore(options.concurrency)
         self._hosts: dict[str, Host] = {}
-        self._connections = Connections(self._guard, self._names, options.proxy, options.ca_file)
+        self._connections = Connections(
+            self._guard, self._names, options.proxy, options.ca_file, judging=bool(options.nameservers)
+        )
         self._courier = Courier(options, self._guard, self._connections, self._time)
 
     async def __aenter__(self) -> Self:
         await asyncio.to_thread(tlds)  # a tenth of a second, which the loop does not wait for (2026-11)
+        await self._connections.prove()
         return self
 
     async def __aexit__(
@@ -98,8 +101,11 @@ class Fetcher:
         self.asks += 1
 
         async def worth_another(state: RetryCallState) -> bool:
-            left = self._worth_another(state) and state.attempt_number <= self.options.retries
-            return left and await self.may_repeat(ask, _got(state))
+            return (
+                self._worth_another(state)
+                and await self.may_repeat(ask, _got(state))
+                and self._taken_from_the_budget()
+            )
 
         return await self._persist(partial(self._try, ask), worth_another)
 
@@ -131,7 +137,6 @@ class Fetcher:
             stop=stop_after_attempt(1 + self.options.retries),
             wait=self._wait,
             retry=worth_another,
-            before_sleep=self._count_retry,
             retry_error_callback=_last_outcome,
         )
         return cast("Page", await retrying(attempt))
@@ -264,7 +269,9 @@ class Fetcher:
             return await self._follow(Chain(url, {}, chain.insecure, ROBOTS_BYTES), obey_robots=False)
 
         try:
-            page = await self._persist(attempt, self._worth_another)
+            page = await self._persist(
+                attempt, lambda state: self._worth_another(state) and self._taken_from_the_budget()
+            )
         except NoPage as none:
             if none.reason in {Reason.NO_SUCH_HOST, Reason.TLS} or none.detail == HOST_DOWN:
                 raise
@@ -282,7 +289,16 @@ class Fetcher:
             passing = error.reason in TRANSIENT and error.detail != HOST_DOWN
         else:
             passing = error is None and self._passing(state.outcome.result())
-        return passing and self.retries < max(FEW_RETRIES, self.options.retry_budget * self.asks)
+        return passing and state.attempt_number <= self.options.retries and self._within_the_budget()
+
+    def _within_the_budget(self) -> bool:
+        return self.retries < max(FEW_RETRIES, self.options.retry_budget * self.asks)
+
+    def _taken_from_the_budget(self) -> bool:
+        """Take one retry, if there still is one: others were decided on while robots.txt was asked for."""
+        left = self._within_the_budget()
+        self.retries += left
+        return left
 
     def _passing(self, page: Page) -> bool:
         """Whether an error page may be gone in a while: 429 only where it says when."""
@@ -304,9 +320,6 @@ class Fetcher:
             return wait
         asked = retry_after(state.outcome.result().headers.get("retry-after"), self._time())
         return wait if asked is None else asked + min(wait, base)
-
-    def _count_retry(self, _: RetryCallState) -> None:
-        self.retries += 1
 
     def _time(self) -> datetime:
         """Now, by the run's own date and the monotonic clock."""
@@ -359,3 +372,13 @@ async def answer(wanted: Ask, fetcher: Fetcher, readers: ReaderPool) -> Page | N
         return replace(page, reading=await readers.read(wanted.read, page))
     except NoPage as none:
         return none
+    except asyncio.CancelledError:
+        if _is_ending():
+            raise
+        return NoPage(Reason.CRASHED, "cancelled by nobody", url=wanted.url)
+
+
+def _is_ending() -> bool:
+    """Whether this task was asked to end. A cancellation from elsewhere would end it without a word."""
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0

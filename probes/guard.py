@@ -90,6 +90,14 @@ class Guard:
             refuse(f"port {port}")
         return str(address)
 
+    def admits(self, text: str, port: int) -> bool:
+        """Whether an address may be dialled."""
+        try:
+            self.check_address(text, port)
+        except NoPage:
+            return False
+        return True
+
     def check_url(self, text: str) -> httpx.URL:
         """Return the parsed address of a request or of a redirect, or raise NoPage `unsafe_address`.
 

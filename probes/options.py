@@ -47,7 +47,8 @@ class FetchOptions(BaseModel):
     and with 0 (a bench's) no host rests. `give_up_after` so many refusals in a row a platform is left alone
     for the night. `robots = "links"` asks for a registered link once, as a link checker does, and
     obeys robots.txt for the rest; `"strict"` obeys it for all. `allow_networks` is the only exemption
-    from the address guard.
+    from the address guard. `dns_timeout` is for one of two tries. `nameservers` are asked instead of the
+    system's; beside a `proxy` they have only to say which names lead inward.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -67,7 +68,7 @@ class FetchOptions(BaseModel):
     concurrency: int = Field(default=50, ge=1)
     timeout: PositiveFloat = 20.0
     connect_timeout: PositiveFloat = 5.0
-    dns_timeout: PositiveFloat = 2.0
+    dns_timeout: PositiveFloat = 1.0
     max_bytes: int = Field(default=2 * 1024 * 1024, ge=1)
     max_redirects: int = Field(default=8, ge=0)
     retries: int = Field(default=2, ge=0)

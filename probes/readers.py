@@ -6,10 +6,12 @@ A thread cannot be killed and would hold the interpreter: 400,000 nested tags co
 from __future__ import annotations
 
 import asyncio
+import math
 import multiprocessing
 import os
 import resource
 import signal
+import time
 from collections.abc import Callable
 from concurrent.futures import TimeoutError as FutureTimeout
 from concurrent.futures.process import BrokenProcessPool
@@ -86,7 +88,8 @@ class ReaderPool:
         try:
             if not self._pools:
                 return read(page)
-            future = self._working().schedule(read, args=(page,), timeout=self._deadline)
+            bounded = (read, page, self._deadline)
+            future = self._working().schedule(_bounded, args=bounded, timeout=self._deadline)
             return await asyncio.wrap_future(future)
         except (FutureTimeout, ProcessExpired, BrokenProcessPool, MemoryError, RecursionError) as error:
             raise NoPage(
@@ -106,6 +109,14 @@ def _settle(memory: int) -> None:
     """Bound a new worker. Ctrl-C is the parent's to answer: it ends its workers itself."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a worker that is ended leaves no gigabyte behind
+
+
+def _bounded(read: Callable[[Page], R], page: Page, seconds: float) -> R:
+    """Read under a limit of CPU time, for when nobody is left to stop this process: its parent was killed."""
+    _, most = resource.getrlimit(resource.RLIMIT_CPU)
+    resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(time.process_time() + seconds) + 1, most))
+    return read(page)
 
 
 def _settled() -> bool:

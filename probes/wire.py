@@ -71,6 +71,10 @@ class Stream(httpcore.AsyncNetworkStream):
         return self._writer.get_extra_info(info)
 
 
+Way = Callable[[str, int, float | None], Awaitable[Stream]]
+"""A host or its address, a port, the seconds it may take: a connection."""
+
+
 async def dial(address: str, port: int, seconds: float | None) -> Stream:
     """Connect. Raises OSError, or httpcore.ConnectTimeout after `seconds`."""
     try:
@@ -83,7 +87,7 @@ async def dial(address: str, port: int, seconds: float | None) -> Stream:
 class Dialler(httpcore.AsyncNetworkBackend):
     """What httpcore dials with: one of the ways below."""
 
-    def __init__(self, way: Callable[[str, int, float | None], Awaitable[Stream]]) -> None:
+    def __init__(self, way: Way) -> None:
         self._way = way
 
     async def connect_tcp(
@@ -107,14 +111,24 @@ class Direct:
 
     async def dial(self, host: str, port: int, seconds: float | None) -> Stream:
         """One look-up, then its addresses in turn. A name with any forbidden address is refused whole."""
-        found = await self._names.addresses(host)
-        addresses = [self._guard.check_address(address, port) for address in found][:MOST_DIALLED]
+        addresses = (await self._checked(host, port))[:MOST_DIALLED]
         for address in addresses[:-1]:
             try:
                 return await dial(address, port, seconds)
             except (OSError, httpcore.ConnectTimeout):
                 continue
         return await dial(addresses[-1], port, seconds)
+
+    async def judge(self, host: str, port: int) -> None:
+        """Raise NoPage where our name servers place a host inward; what they do not know, a proxy may."""
+        try:
+            await self._checked(host, port)
+        except NoPage as none:
+            if none.reason is Reason.UNSAFE_ADDRESS:
+                raise
+
+    async def _checked(self, host: str, port: int) -> list[str]:
+        return [self._guard.check_address(address, port) for address in await self._names.addresses(host)]
 
 
 class Tunnel:

@@ -167,6 +167,21 @@ def test_a_probe_that_crashes_costs_the_others_nothing(caplog):
     assert Counter(record.levelname for record in caplog.records) == {"ERROR": 2}
 
 
+@pytest.mark.parametrize("trouble", [ZeroDivisionError("a bug"), asyncio.CancelledError()])
+def test_an_answer_that_cannot_be_taken_is_unknown_for_those_in_it_and_the_others_go_on(trouble):
+    """As by a bug of its reader, or a cancellation that nobody asked for."""
+
+    class Broken(Api):
+        async def get(self, wanted):
+            if "nour" in wanted.url:
+                raise trouble
+            return await super().get(wanted)
+
+    elsewhere = Call(INTERFACE, join="", base=1)
+    looks, _ = look(Broken(), looking("amal", elsewhere), looking("nour", elsewhere))
+    assert [one.finding.reason for one in looks] == [None, Reason.CRASHED]
+
+
 def test_a_call_that_gets_no_answer_is_unknown_for_everybody_in_it():
     class Silent(Api):
         async def get(self, wanted):

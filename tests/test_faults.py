@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
+import os
+import time
 import unicodedata
 
 import pytest
 from hostile.names import NameServer
 from hostile.server import Hostile, answer, moved
-from small import START, configured, opened, register
+from small import START, configured, link, opened, register
 
-from auditor import night
+from auditor import eyes, night
 from probes import links
 from probes.fetch import Fetcher, FetchOptions
-from probes.model import NoPage, Page, Presence, Reason
+from probes.model import Page, Presence, Reason, ask, present
 from probes.readers import ReaderPool
 from storage.model import AccountRow, NightState
 
@@ -108,8 +110,8 @@ async def evil(tmp_path, monkeypatch):
             host_delay=0,
             second_pass_after=0,
             retries=0,
-            timeout=1,
-            dns_timeout=0.3,
+            timeout=2,
+            dns_timeout=1,
         )
         app = opened(tmp_path, configured(("website",)).model_copy(update={"fetch": fetch}))
         monkeypatch.setattr(app, "fetcher", lambda now: Fetcher(fetch, now), raising=False)
@@ -140,29 +142,63 @@ async def test_every_fault_ends_in_one_typed_reason_and_the_night_goes_on(evil):
     assert not {unicodedata.category(letter) for letter in title} & {"Cc", "Cf", "Cs"}
 
 
-def spin(page: Page) -> None:
+def title(page: Page) -> str:
+    return "Association Amal"
+
+
+def hang(page: Page) -> str:
     while True:
         pass
 
 
+def swell(page: Page) -> str:
+    held = []
+    while True:
+        held.append(bytearray(b"x" * (1 << 20)))
+
+
+def die(page: Page) -> str:
+    os._exit(9)
+
+
+READ = {"hanging": hang, "swelling": swell, "dying": die}
+
+
+def reading(account, keyed=()):
+    """A probe whose readers are as bad as the host's name says."""
+    url = account.identity.canonical
+    page, name = yield from ask(url, READ.get(url.split("/")[2].split(".")[0], title), registered=True)
+    return present(page, name=name)
+
+
 @pytest.mark.fault("F22")
-async def test_a_reader_that_hangs_does_not_stall_the_loop():
-    """The loop turns a hundred times a second beside it; twenty turns in half a second are enough here."""
-    ticks = 0
+async def test_a_reader_that_hangs_swells_or_dies_does_so_alone(tmp_path, monkeypatch):
+    """The loop goes on beside it, the others are read, and the night tells whose page could not be."""
+    monkeypatch.setattr(eyes, "steps", reading)
+    app = opened(tmp_path, configured(("website",)))
+    monkeypatch.setattr(app, "readers", lambda: ReaderPool(1, deadline=1, memory=400 << 20), raising=False)
+    names = [*READ, *(f"good{number}" for number in range(8))]
+    register(app, *(link(name, "website", name) for name in names))
+    lags = []
 
-    async def tick() -> None:
-        nonlocal ticks
+    async def watch():
         while True:
+            before = time.monotonic()
             await asyncio.sleep(0.005)
-            ticks += 1
+            lags.append(time.monotonic() - before - 0.005)
 
-    async with ReaderPool(1, deadline=0.5) as readers:
-        ticking = asyncio.create_task(tick())
-        with pytest.raises(NoPage) as caught:
-            await readers.read(spin, Page("https://site.example/", 200))
-        ticking.cancel()
-    assert caught.value.reason is Reason.UNREADABLE
-    assert ticks >= 20
+    watching = asyncio.create_task(watch())
+    done = await night.run(app, START)
+    watching.cancel()
+    rows = {row.id: row.association for row in app.store.accounts()}
+    seen = {rows[look.account_id]: look for look in app.store.observations(night_id=done.id)}
+    app.store.close()
+    assert done.state is NightState.DONE
+    told = {name: (look.finding.presence, look.finding.reason) for name, look in seen.items()}
+    assert told == {name: UNREADABLE if name in READ else HERE for name in names}
+    assert {seen[name].evidence[0].status for name in READ} == {200}
+    assert sorted(lags)[int(0.95 * len(lags))] < 0.1
+    assert not multiprocessing.active_children()
 
 
 async def test_a_pool_that_is_given_up_while_it_starts_leaves_no_worker():

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import resource
+import socket
 import ssl
+import struct
 import time
 from collections.abc import AsyncIterator
 
@@ -27,11 +28,6 @@ from probes.trouble import NETWORK_ERRORS, trouble
 async def server() -> AsyncIterator[Hostile]:
     async with Hostile() as hostile:
         yield hostile
-
-
-def grown(before: int) -> float:
-    """MiB by which the peak of this process's memory has grown."""
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
 
 
 async def test_a_page_comes_with_its_headers_its_hops_and_its_time(server: Hostile) -> None:
@@ -72,23 +68,38 @@ async def test_the_user_agent_says_who_asks_and_how_to_reach_whoever_runs_it(ser
 async def test_each_failure_of_a_server_has_its_own_name_and_ends_in_time(
     server: Hostile, path: str, expected: str
 ) -> None:
-    started = time.monotonic()
     async with fetcher(timeout=0.4) as fetch:
+        started = time.monotonic()
         assert told(await outcome(fetch, server.url(path))) == expected
-    assert time.monotonic() - started < 2
+        took = time.monotonic() - started
+    assert took < 2
+    assert (took >= 0.4) == (expected == "timeout/no answer in time")
 
 
 @pytest.mark.fault("F06")
-async def test_a_refused_connection_is_told_from_a_black_hole(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing listens on port 1 of loopback; the black hole is a connection that never opens."""
+async def test_a_refused_connection_is_told_from_a_black_hole() -> None:
+    """Nothing listens on port 1 of loopback; the black hole is a full queue, for which the kernel drops."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as hole, socket.socket() as first:
+        first.connect(hole.getsockname())
+        async with fetcher(connect_timeout=0.2) as fetch:
+            assert told(await outcome(fetch, "http://127.0.0.1:1/")) == "network/refused"
+            url = "http://{}:{}/".format(*hole.getsockname())
+            assert told(await outcome(fetch, url)) == "timeout/connect"
 
-    async def never(*_: object, **__: object) -> None:
-        await asyncio.Event().wait()
 
-    async with fetcher(connect_timeout=0.1) as fetch:
-        assert told(await outcome(fetch, "http://127.0.0.1:1/")) == "network/refused"
-        monkeypatch.setattr(asyncio, "open_connection", never)
-        assert told(await outcome(fetch, "http://127.0.0.1:1/")) == "timeout/connect"
+@pytest.mark.fault("F06")
+async def test_a_connection_that_is_reset_as_soon_as_it_is_taken_is_a_reset() -> None:
+    def reset(connection: socket.socket) -> None:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        connection.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        taking = asyncio.create_task(asyncio.to_thread(listening.accept))
+        async with fetcher() as fetch:
+            asking = asyncio.create_task(outcome(fetch, "http://{}:{}/".format(*listening.getsockname())))
+            connection, _ = await taking
+            reset(connection)
+            assert told(await asking) == "network/reset"
 
 
 @pytest.mark.fault("F16")
@@ -103,13 +114,10 @@ async def test_a_body_cut_short_keeps_the_status_that_was_seen(server: Hostile, 
 
 @pytest.mark.fault("F09", "F10")
 @pytest.mark.parametrize("path", ["endless", "endlesschunks", "bomb", "deflatebomb"])
-async def test_a_body_without_end_is_cut_at_the_cap_and_costs_little(server: Hostile, path: str) -> None:
-    """The server runs in this very process, so the memory measured is an upper bound."""
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+async def test_a_body_without_end_is_cut_at_the_cap(server: Hostile, path: str) -> None:
     async with fetcher(max_bytes=1 << 20) as fetch:
         page = await fetch.get(link(server.url(path)))
     assert (page.status, page.truncated, len(page.body)) == (200, True, 1 << 20)
-    assert grown(before) < 24
 
 
 @pytest.mark.fault("F09")
@@ -121,7 +129,7 @@ async def test_the_body_of_a_redirect_is_never_read(server: Hostile) -> None:
 
 
 @pytest.mark.fault("F10")
-@pytest.mark.parametrize("path", ["gzipgzip", "codings", "brotli", "notgzip"])
+@pytest.mark.parametrize("path", ["gzipgzip", "codings", "brotli", "zstd", "notgzip"])
 async def test_a_coding_we_cannot_unpack_in_bounds_is_unreadable(server: Hostile, path: str) -> None:
     async with fetcher() as fetch:
         none = await outcome(fetch, server.url(path))
@@ -144,12 +152,10 @@ async def test_a_packed_body_cut_short_is_marked_truncated(server: Hostile) -> N
 
 
 @pytest.mark.fault("F11")
-@pytest.mark.parametrize("path", ["headerflood", "chunkextension", "trailerflood"])
+@pytest.mark.parametrize("path", ["headerflood", "hugeheader", "chunkextension", "trailerflood"])
 async def test_floods_end_as_a_protocol_error(server: Hostile, path: str) -> None:
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     async with fetcher(timeout=3) as fetch:
         assert told(await outcome(fetch, server.url(path))) == "network/protocol"
-    assert grown(before) < 16
 
 
 @pytest.mark.fault("F12")
@@ -195,7 +201,18 @@ async def test_a_redirect_in_any_alphabet_is_followed(server: Hostile, path: str
 
 @pytest.mark.fault("F03", "F15")
 @pytest.mark.parametrize(
-    "path", ["scriptlocation", "bracketlocation", "portlocation", "filelocation", "backslashlocation"]
+    "path",
+    [
+        "scriptlocation",
+        "bracketlocation",
+        "portlocation",
+        "spacelocation",
+        "filelocation",
+        "backslashlocation",
+        "inwardlocation",
+        "mappedlocation",
+        "maillocation",
+    ],
 )
 async def test_a_redirect_out_of_the_web_is_an_unsafe_address(server: Hostile, path: str) -> None:
     """The hop that was made is kept."""
@@ -204,22 +221,18 @@ async def test_a_redirect_out_of_the_web_is_an_unsafe_address(server: Hostile, p
     assert isinstance(none, NoPage)
     assert none.reason is Reason.UNSAFE_ADDRESS
     assert [hop.status for hop in none.hops] == [302]
-
-
-@pytest.mark.fault("F03")
-async def test_a_redirect_to_a_forbidden_address_opens_no_second_connection() -> None:
-    async with Hostile(lambda path, _: moved(b"http://10.1.2.3/")) as server, fetcher() as fetch:
-        none = await outcome(fetch, server.url("anything"))
-        assert told(none) == "unsafe_address/10.1.2.3 is not a public address"
-        assert (fetch.requests, server.connections) == (1, 1)
+    assert (server.connections, fetch.requests) == (1, 1)
 
 
 @pytest.mark.fault("F19")
 async def test_no_cookie_is_ever_sent_back(server: Hostile) -> None:
-    async with fetcher() as fetch:
-        await fetch.get(link(server.url("setcookie")))
-        page = await fetch.get(link(server.url("echo")))
-    assert b"cookie" not in page.body.lower()
+    for _ in range(2):
+        async with fetcher() as fetch:
+            page = await fetch.get(link(server.url("setcookie")))
+            assert "set-cookie" in page.headers
+            await fetch.get(link(server.url("ok")))
+    assert len(server.heads) == 4
+    assert not [head for head in server.heads if "\ncookie" in head.lower()]
 
 
 @pytest.mark.fault("F20")

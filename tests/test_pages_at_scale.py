@@ -53,6 +53,7 @@ def size(request, monkeypatch):
             monkeypatch.setattr(f"storage.{name}", 3)
 
 
+@pytest.mark.fault("F61")
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.path)
 def test_no_page_reads_a_whole_table(app, reader, size, route):
     read = {}

@@ -6,15 +6,20 @@ import asyncio
 import multiprocessing
 import os
 import re
+import subprocess
+import sys
 import time
+from collections.abc import Callable
+from pathlib import Path
 from statistics import median
 
 import pytest
-from bs4 import BeautifulSoup
 
 from probes.model import Hop, NoPage, Page, Reason
 from probes.readers import ReaderPool
+from probes.site import read_site
 
+MEMORY = 400 << 20  # enough for a reader's own modules
 PAGE = Page(
     "https://site.example/",
     200,
@@ -49,13 +54,21 @@ def stumble(page: Page) -> None:
     raise KeyError("a bug of the reader")
 
 
-def parse(page: Page) -> int:
-    return len(BeautifulSoup(page.body[: 512 * 1024], "lxml").find_all("div"))
+def hoard(page: Page) -> None:
+    """Take memory and use it, a megabyte after the other, until there is no more."""
+    held: list[bytearray] = []
+    while True:
+        held.append(bytearray(b"x" * (1 << 20)))
+
+
+def stall(page: Page) -> None:
+    """Hang where the interpreter is not asked whether it may."""
+    re.fullmatch(r"(a|aa)+b", "a" * 60)
 
 
 async def read_twice(bad: object) -> NoPage:
     """The trouble of a bad reader; a good one must do its work after it, in the same pool."""
-    async with ReaderPool(1, deadline=0.5) as readers:
+    async with ReaderPool(1, deadline=0.5 if bad in {for_ever, stall} else 5, memory=MEMORY) as readers:
         with pytest.raises(NoPage) as caught:
             await readers.read(bad, PAGE)  # type: ignore[arg-type]
         assert await readers.read(title, PAGE) == "Association"
@@ -72,7 +85,9 @@ async def test_a_reader_gives_back_plain_data() -> None:
     ("bad", "detail"),
     [
         (for_ever, "reading took too long"),
+        (stall, "reading took too long"),
         (swell, "reading took too much memory"),
+        (hoard, "reading took too much memory"),
         (nest, "reading took too much memory"),
         (die, "the reader's process ended"),
     ],
@@ -94,7 +109,7 @@ BOMBS = {
     "nested": b"<div>" * 400_000,
     "comments": b"<!--" * 500_000,
     "formatting": b"<b>" * 3000,
-    "attributes": b"<a " + b"x=1 " * 200_000 + b">",
+    "attributes": b"<a " + b"".join(b"x%d=1 " % number for number in range(200_000)) + b">",
 }
 
 
@@ -116,12 +131,52 @@ async def test_a_page_made_to_hurt_a_parser_holds_nothing_up(name: str) -> None:
         watching = asyncio.create_task(watch())
         started = time.monotonic()
         try:
-            await readers.read(parse, page)
+            await readers.read(read_site, page)
         except NoPage as none:
             assert (none.reason, none.status) == (Reason.UNREADABLE, 200)  # noqa: PT017
         assert time.monotonic() - started < 3
         watching.cancel()
     assert median(lags or [0.0]) < 0.1
+
+
+ORPHAN = """
+import asyncio, sys
+sys.path[:0] = {path!r}
+import test_readers
+from probes.readers import ReaderPool
+
+async def main():
+    async with ReaderPool(1, deadline=1) as readers:
+        print(await readers.read(test_readers.pid, test_readers.PAGE), flush=True)
+        await readers.read(test_readers.for_ever, test_readers.PAGE)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.fault("F22", "F35")
+def test_a_reader_that_hangs_ends_though_nobody_is_left_to_stop_it() -> None:
+    """The auditor was killed with -9 meanwhile: the kernel counts the reader's time."""
+    command = [sys.executable, "-c", ORPHAN.format(path=sys.path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        worker = Path("/proc") / process.stdout.readline().strip() / "stat"
+        until(lambda: ticks(worker) > 10)
+        process.kill()
+    until(lambda: not worker.exists() or worker.read_text().rpartition(")")[2].split()[0] == "Z")
+
+
+def ticks(stat: Path) -> int:
+    """Hundredths of a second that a process has worked."""
+    return int(stat.read_text().rpartition(")")[2].split()[11])
+
+
+def until(true: Callable[[], bool], seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it never came"
+        time.sleep(0.05)
 
 
 async def test_a_worker_killed_while_idle_is_replaced() -> None:

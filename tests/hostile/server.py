@@ -9,6 +9,7 @@ import struct
 import zlib
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -45,6 +46,8 @@ ONCE: dict[str, bytes] = {
     "ok": answer(),
     "gone": answer(b"", "410 Gone"),
     "missing": answer(b"", "404 Not Found"),
+    "members": answer(b"", "401 Unauthorized"),
+    "unacceptable": answer(b"", "406 Not Acceptable"),
     "refused": answer(b"", "403 Forbidden"),
     "linkedin": answer(b"", "999 Request denied"),
     "bomb": answer(BOMB, headers=b"Content-Encoding: gzip\r\n"),
@@ -54,9 +57,11 @@ ONCE: dict[str, bytes] = {
     "gzipgzip": answer(gzip.compress(BOMB), headers=b"Content-Encoding: gzip, gzip\r\n"),
     "codings": answer(headers=b"Content-Encoding: " + b", ".join([b"gzip"] * 200) + b"\r\n"),
     "brotli": answer(headers=b"Content-Encoding: br\r\n"),
+    "zstd": answer(headers=b"Content-Encoding: zstd\r\n"),
     "notgzip": answer(b"hello", headers=b"Content-Encoding: gzip\r\n"),
     "cutgzip": answer(gzip.compress(bytes(range(256)) * 400)[:300], headers=b"Content-Encoding: gzip\r\n"),
-    "bigheader": answer(headers=b"X-Policy: " + b"y" * 90_000 + b"\r\n"),
+    "bigheader": answer(headers=b"X-Policy: " + b"y" * 120_000 + b"\r\n"),
+    "hugeheader": answer(headers=b"X-Policy: " + b"y" * MEGABYTE + b"\r\n"),
     "manyheaders": answer(headers=b"".join(b"X-%d: y\r\n" % number for number in range(200))),
     "longreason": b"HTTP/1.1 200 " + b"y" * 20_000 + b"\r\nContent-Length: 2\r\n\r\nok",
     "lengthandchunks": b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -72,7 +77,11 @@ ONCE: dict[str, bytes] = {
     "latin1location": moved("/ok?q=éü".encode("latin-1")),
     "scriptlocation": moved(b"javascript:alert(1)"),
     "bracketlocation": moved(b"http://[::1"),
-    "portlocation": moved(b"http://exa mple.example:abc/"),
+    "portlocation": moved(b"http://a.example:abc/"),
+    "spacelocation": moved(b"http://exa mple.example/"),
+    "inwardlocation": moved(b"http://10.1.2.3/"),
+    "mappedlocation": moved(b"//[::ffff:127.0.0.1]/"),
+    "maillocation": moved(b"http://93.184.215.14:25/"),
     "filelocation": moved(b"file:///etc/passwd"),
     "backslashlocation": moved(b"http://a.example\\@b.example/"),
     "short": b"HTTP/1.1 200 OK\r\n" + HTML + b"Content-Length: 100\r\n\r\nten bytes.",
@@ -104,13 +113,14 @@ ENDLESS: dict[str, tuple[bytes, bytes, float]] = {  # first bytes, what follows 
         0,
     ),
 }
-Script = Callable[[str, int], bytes | None]
+Script = Callable[[str, int], bytes | str | None]
 
 
 class Hostile:
     """The server, as an async context. `url("loop")` is an address; `seen` counts requests by path.
 
-    `script(path, how often asked)` may answer first, `heads` are the requests as they came,
+    `script(path, how often asked)` may answer first, or name another path to misbehave as; `heads` are the
+    requests as they came,
     `sent` counts the bytes written to each path.
     """
 
@@ -135,7 +145,7 @@ class Hostile:
     ) -> None:
         for server in (self._server, *self._others):
             server.close()
-        for _ in range(3):
+        for _ in range(5):
             await asyncio.sleep(0)  # a connection that was just accepted gets its handler
         for writer in tuple(self._writers):
             writer.transport.abort()
@@ -155,6 +165,8 @@ class Hostile:
             pass
         finally:
             writer.close()
+            with suppress(OSError):
+                await writer.wait_closed()
             self._writers.discard(writer)
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
@@ -164,8 +176,9 @@ class Hostile:
         self.seen[path] += 1
         self.by_host[writer.get_extra_info("sockname")[0]] += 1
         scripted = self.script(path, self.seen[path]) if self.script else None
-        if scripted is not None:
+        if isinstance(scripted, bytes):
             return await self._write(writer, path, scripted)
+        path = scripted or path
         if path.startswith("redirect/"):
             return await self._write(writer, path, moved(b"/redirect/%d" % (int(path.split("/")[1]) + 1)))
         if path.startswith("charset/"):
