@@ -6,7 +6,6 @@ or stale · 5 another run holds the lock · 130 interrupted, state kept.
 
 from __future__ import annotations
 
-import logging
 import os
 import re
 import sys
@@ -14,11 +13,11 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
-from auditor import __version__
+from auditor import __version__, journal
 from auditor.commands import look, night, setup, tell
 from auditor.commands.decide import decide
 from auditor.commands.digest import digest
@@ -28,11 +27,13 @@ from auditor.commands.registry import registry
 from auditor.commands.session import Session
 from auditor.commands.user import user
 from auditor.errors import AuditorError, ConfigError
-from auditor.output import one_line, say
+from auditor.output import say
+from probes.events import Events
 from storage.errors import StoreError
 
+events = Events(__name__)
+
 INTERRUPTED = 130
-LOG = "%(levelname)s: %(message)s"
 
 cli = typer.Typer(
     name="auditor",
@@ -65,21 +66,8 @@ for command in (
     cli.command()(command)
 
 
-class Line(logging.Formatter):
-    """A log line for a person: no traceback unless it is asked for, and no terminal controls."""
-
-    def __init__(self, form: str, *, traces: bool) -> None:
-        super().__init__(form)
-        self._traces = traces
-
-    def formatException(self, ei: Any) -> str:  # noqa: N802  # logging names it so
-        """The traceback, or the last line of it."""
-        return super().formatException(ei) if self._traces else f"{ei[0].__name__}: {ei[1]}"
-
-    def format(self, record: logging.LogRecord) -> str:
-        """The line."""
-        said = super().format(record)
-        return said if self._traces else one_line(said)
+def _is_debugged() -> bool:
+    return bool(os.environ.get("AUDITOR_DEBUG"))
 
 
 def _tell_version(asked: bool) -> None:
@@ -107,17 +95,15 @@ def common(
     ] = False,
 ) -> None:
     """Keep the options that every command understands."""
-    context.obj = Session(config, quiet, debug, lang)
+    context.obj = Session(config, quiet, debug or _is_debugged(), lang)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command that was typed; give its exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
-    debug = "--debug" in words or bool(os.environ.get("AUDITOR_DEBUG"))
+    debug = "--debug" in words or _is_debugged()
     sys.excepthook = sys.__excepthook__ if debug else _unexpected
-    lines = logging.StreamHandler()
-    lines.setFormatter(Line(LOG, traces=debug))
-    logging.basicConfig(level=logging.INFO if debug else logging.WARNING, handlers=[lines])
+    journal.keep(debug=debug)
     try:
         typer.main.get_command(cli)(args=common_first(words), prog_name="auditor")
     except SystemExit as end:
@@ -125,11 +111,20 @@ def main(argv: Sequence[str] | None = None) -> int:
             Session(lang=_language(words)).tell("interrupted; what was done is kept")
         return end.code if isinstance(end.code, int) else 0 if end.code is None else 1
     except (AuditorError, StoreError) as trouble:
-        if debug:
-            traceback.print_exc()
-        say(f"error: {trouble}")
-        return trouble.code if isinstance(trouble, AuditorError) else ConfigError.code
+        code = trouble.code if isinstance(trouble, AuditorError) else ConfigError.code
+        _end(trouble, code, debug=debug)
+        return code
     return 0
+
+
+def _end(trouble: Exception, code: int, *, debug: bool) -> None:
+    """Tell why a command ended, to a person or as an event among the others."""
+    if debug:
+        traceback.print_exc()
+    if journal.is_json():
+        events.error("command_failed", "{trouble}", trouble=str(trouble), code=code)
+    else:
+        say(f"error: {trouble}")
 
 
 def common_first(words: list[str]) -> list[str]:

@@ -39,6 +39,8 @@ from probes import links
 from probes.fetch import FetchOptions
 
 ADDRESS = re.compile(r"https?://[^/\s?#@]+/?", re.IGNORECASE)
+SHORTEST_TOKEN = 16
+"""Characters of a token that cannot be guessed over the network."""
 HERE = Path(__file__).resolve().parent
 
 Language = Literal["ar", "fr", "en"]
@@ -135,6 +137,13 @@ class Report(Table):
     languages: tuple[Language, ...] = ("ar", "fr", "en")
 
 
+class Log(Table):
+    """How events are told on standard error: lines for a person or JSON, and from which level up."""
+
+    format: Literal["line", "json"] = "line"
+    level: Literal["debug", "info", "warning", "error"] = "warning"
+
+
 class Web(Table):
     """Where `auditor serve` shows its pages, under which names, and the address that letters carry."""
 
@@ -154,6 +163,24 @@ class Web(Table):
                 told = {"given": f'"{one}"', "near": "127.0.0.1 or 10.0.0.0/8"}
                 raise PydanticCustomError("nameless", "{given} is no address or network", told) from None
         return given
+
+    metrics_token: SecretStr | None = None
+    metrics_token_file: Path | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_the_token(cls, given: Any) -> Any:
+        if isinstance(given, dict) and given.get("metrics_token_file") and not given.get("metrics_token"):
+            return {**given, "metrics_token": secret_in(given["metrics_token_file"])}
+        return given
+
+    @field_validator("metrics_token")
+    @classmethod
+    def _is_long(cls, token: SecretStr | None) -> SecretStr | None:
+        if token is not None and len(token.get_secret_value()) < SHORTEST_TOKEN:
+            told = {"least": SHORTEST_TOKEN, "near": "openssl rand -hex 32"}
+            raise PydanticCustomError("nameless", "a token has {least} characters at least", told)
+        return token
 
     @field_validator("public_url")
     @classmethod
@@ -182,6 +209,7 @@ class Config(Table):
     survey: Survey = Survey()
     schedule: Schedule = Schedule()
     report: Report = Report()
+    log: Log = Log()
     web: Web = Web()
     letters: Letters = Letters()
     notify: Notify = Notify()

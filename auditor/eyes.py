@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from auditor.config import Config
 from probes import links
 from probes.desk import Desk, Purse, crashed
+from probes.events import Events
 from probes.fetch import Fetcher, look
 from probes.model import ACCOUNTS, Account, Finding, Identity, Look, NoPage, Presence, Reason, Steps
 from probes.readers import ReaderPool
 from storage.model import AccountRow, Standing
 
-log = logging.getLogger(__name__)
+events = Events(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +31,9 @@ class Eyes:
             return await look(steps(account), self.fetcher, self.readers)
         except NoPage as trouble:
             return Look(Finding(Presence.UNKNOWN, trouble.reason, detail=trouble.detail))
-        except Exception as bug:  # a bug in one probe must not cost the others' night
-            log.exception("the probe of %s crashed on %r", account.channel, account.typed)
+        except Exception as bug:  # noqa: BLE001  # a bug in one probe must not cost the others' night
+            where = account.identity.canonical or account.channel
+            events.bug(bug, "probe_crashed", "the probe crashed on {account}", account=where)
             return crashed(bug)
 
     async def together(self, accounts: Sequence[Account]) -> list[Look]:

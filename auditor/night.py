@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -30,12 +29,13 @@ from auditor.settle import DISOWNING
 from auditor.standing import in_force
 from auditor.tools import Tools
 from probes import links
+from probes.events import Events
 from probes.model import NEVER, Account, Finding, Kind, Look, Page, Presence, Reason
 from storage.errors import NightDoneError, StoreError
 from storage.model import AccountRow, Decision, Night, NightState, Observation, Standing
 from storage.writer import Writer
 
-log = logging.getLogger(__name__)
+events = Events(__name__)
 
 PASSING = frozenset({Reason.TIMEOUT, Reason.NETWORK, Reason.SERVER_ERROR, Reason.RATE_LIMITED})
 """Troubles that may be over in half an hour: their accounts get a second look at the end."""
@@ -106,7 +106,8 @@ class _Session:
         eyes = self.eyes
         requests, hosts = (eyes.fetcher.requests, eyes.fetcher.by_host) if eyes else (0, {})
         calls = receipt.calls(self.night.receipt, eyes.purses if eyes else {})
-        told = receipt.spent(self.night.receipt, requests, hosts, time.monotonic() - self.began)
+        retries = eyes.fetcher.retries if eyes else 0
+        told = receipt.spent(self.night.receipt, requests, hosts, time.monotonic() - self.began, retries)
         return told | calls | patience.told(self.platforms)
 
     async def whole(self) -> Night:
@@ -245,7 +246,8 @@ class _Session:
         )
 
     def _skipped(self, readings: Sequence[tuple[Canary, Finding]]) -> Night:
-        log.warning("no connectivity: both ordinary websites are out of reach; the night is skipped")
+        why = "both ordinary websites are out of reach"
+        events.warning("night_skipped", "no connectivity: {why}; the night is skipped", why=why)
         told = receipt.skipped(self.app.store, self.night, readings, self.app.config, spent=self.spent())
         return self.app.store.finish_night(self.night, NightState.SKIPPED, self.clock(), receipt=told)
 
@@ -255,7 +257,8 @@ class _Session:
         conclude.conclude(store, config, self.night, blind)
         refresh(store, config, self.clock())
         for channel, why in blind.items():
-            log.warning("blind on %s tonight: %s; nothing on it moves", channel, why)
+            said = "blind on {channel} tonight: {why}; nothing on it moves"
+            events.warning("channel_blind", said, channel=channel, why=why)
         told = receipt.done(store, self.night, readings, config, blind=blind, spent=self.spent())
         return store.finish_night(
             self.night, NightState.DONE, self.clock(), blind=sorted(blind), receipt=told

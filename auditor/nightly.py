@@ -7,7 +7,6 @@ is a line of the log.
 from __future__ import annotations
 
 import asyncio
-import logging
 import threading
 import uuid
 from datetime import date, datetime
@@ -18,10 +17,11 @@ from auditor.night import Progress
 from auditor.notify import courier
 from auditor.notify.pulse import LastLines, Pulse, listening
 from auditor.tools import Tools
+from probes.events import Events
 from storage.errors import StoreError
 from storage.model import Night, NightState
 
-log = logging.getLogger(__name__)
+events = Events(__name__)
 
 
 async def run(
@@ -68,6 +68,8 @@ def _tell(app: Tools, ended: Night | None, now: datetime, stop: threading.Event)
     try:
         courier.after(app, ended, now, stop.is_set)
     except (AuditorError, StoreError) as trouble:
-        log.warning("the messages of the night were not all sent: %s", trouble)
-    except Exception:  # a bug in a message must not make a night that is done look failed
-        log.exception("the messages of the night were not all sent")
+        events.warning(
+            "messages_failed", "the messages of the night were not all sent: {why}", why=str(trouble)
+        )
+    except Exception as bug:  # noqa: BLE001  # a bug in a message must not make a night that is done look failed
+        events.bug(bug, "messages_crashed", "the messages of the night were not all sent")

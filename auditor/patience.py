@@ -8,18 +8,18 @@ interfaces, which the desk watches. Reasons: docs/decisions/0014-politeness-to-p
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from auditor.config import Config
 from probes import links, walls
+from probes.events import Events
 from probes.model import ACCOUNTS, Exchange, Finding, Kind, Look, Page, Presence, Reason
 from storage.model import AccountRow, Night, NightState
 from storage.store import Store
 
-log = logging.getLogger(__name__)
+events = Events(__name__)
 
 GAVE_UP = "gave_up"
 """Where a receipt tells of the platforms that were left alone."""
@@ -59,7 +59,8 @@ class Patience:
             self.refusals = self.refusals + 1 if reason else 0
             if reason and self.refusals >= self.limit and self.gave_up is None:
                 self.gave_up = reason
-                log.warning("%s is left alone tonight: %s", self.channel, self._why())
+                said = "{channel} is left alone tonight: {why}"
+                events.warning("platform_left_alone", said, channel=self.channel, why=self._why())
 
     def leaves_out(self, row: AccountRow) -> Look | None:
         """The look at an account that is not asked any more; None where it may be."""

@@ -95,7 +95,7 @@ def counted(counts: Mapping[tuple[str, Presence], int]) -> dict[str, Any]:
 
 
 def spent(
-    before: Mapping[str, Any], requests: int, hosts: Mapping[str, int], seconds: float
+    before: Mapping[str, Any], requests: int, hosts: Mapping[str, int], seconds: float, retries: int = 0
 ) -> dict[str, Any]:
     """What a night has cost: this session's requests and seconds on top of earlier sessions'.
 
@@ -106,6 +106,7 @@ def spent(
     return {
         **{name: value for name, value in before.items() if name in KEPT},
         "requests": requests + int(before.get("requests") or 0),
+        "retries": retries + int(before.get("retries") or 0),
         "requests_by_host": dict(by_host),
         "seconds": round(seconds + float(before.get("seconds") or 0), 2),
     }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 
@@ -14,13 +13,14 @@ from auditor.config import Config
 from auditor.settle import Moment, Owners
 from auditor.summary import listing
 from auditor.view import view
+from probes.events import Events
 from storage.model import Night
 from storage.store import Store
 from storage.summary import Listing
 
-log = logging.getLogger(__name__)
+events = Events(__name__)
 
-VERSION = 3
+VERSION = 4
 """Another one with every change of what a summary tells, or of how it is found."""
 
 NOBODY: Owners = {}
@@ -53,7 +53,8 @@ def refresh(store: Store, config: Config, now: datetime, *, most: int | None = N
             made += len(marks)
         else:
             return made
-    log.warning("the summaries are being made by another configuration at the same time")
+    said = "the summaries are being made by another configuration at the same time"
+    events.warning("summaries_contended", said)
     return made
 
 

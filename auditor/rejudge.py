@@ -8,7 +8,6 @@ A rebuild of an unchanged history, by unchanged probes and rules, changes nothin
 from __future__ import annotations
 
 import bisect
-import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -26,13 +25,14 @@ from auditor.former import links as links_then
 from auditor.settle import DISOWNING, Dossier, Owners, owners_of, settle
 from auditor.tools import Memory
 from probes import links
+from probes.events import Events
 from probes.model import NEVER, Account, Finding, Reason, drive
 from storage.clean import clean
 from storage.errors import DamagedEvidenceError, MissingEvidenceError
 from storage.model import AccountRow, Association, Gap, Night, Observation, Proposal, Standing
 from storage.store import Store
 
-log = logging.getLogger(__name__)
+events = Events(__name__)
 
 Progress = Callable[[int, int], None]
 
@@ -178,7 +178,8 @@ def played(account: Account, look: Observation, bodies: Bodies) -> Finding | Non
     try:
         seen = drive(steps(account, _keyed(account, look)), replay(look.evidence, bodies))
     except (NotKeptError, MissingEvidenceError, DamagedEvidenceError) as reason:
-        log.debug("observation %s stands as recorded: %s", look.id, reason)
+        said = "observation {observation} stands as recorded: {why}"
+        events.debug("look_kept", said, observation=look.id, why=str(reason))
         return None
     return clean(seen.finding)
 

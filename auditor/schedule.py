@@ -9,7 +9,6 @@ or skipped is caught up at start and every half hour, as long as its window is o
 from __future__ import annotations
 
 import asyncio
-import logging
 import signal
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -23,11 +22,13 @@ from apscheduler.triggers.interval import IntervalTrigger
 from auditor.app import App
 from auditor.config import Schedule
 from auditor.errors import AuditorError, LockedError
+from auditor.heart import Heart
 from auditor.nightly import run
+from probes.events import Events
 from storage.errors import StoreError
 from storage.model import Night, NightState
 
-log = logging.getLogger(__name__)
+events = Events(__name__)
 
 LOOK_AGAIN = timedelta(minutes=30)
 """A sleeping laptop's timers stand still, and a line may come back: how often the watch looks by itself."""
@@ -60,12 +61,16 @@ async def serve(
         await nights(app, stop, night=night, clock=clock)
 
 
-async def nights(app: App, stop: asyncio.Event, *, night: RunNight = run, clock: Clock = clock) -> None:
-    """The same without heeding signals, beside whatever else runs until `stop`."""
-    watch = Watch(app, night, clock)
+async def nights(
+    app: App, stop: asyncio.Event, *, night: RunNight = run, clock: Clock = clock, heart: Heart | None = None
+) -> None:
+    """The same without heeding signals, beside whatever else runs until `stop`; `heart` beats meanwhile."""
+    watch = Watch(app, night, clock, heart)
+    watch.heart.beat()
     scheduler = scheduler_of(watch, app.config.schedule)
     scheduler.start()
-    log.info("serving: the night begins at %s UTC", app.config.schedule.at.isoformat("minutes"))
+    at = app.config.schedule.at.isoformat("minutes")
+    events.info("service_started", "serving: the night begins at {at} UTC", at=at)
     try:
         await stop.wait()
     finally:
@@ -74,7 +79,7 @@ async def nights(app: App, stop: asyncio.Event, *, night: RunNight = run, clock:
         await watch.drain()
         scheduler.shutdown(wait=False)
         await asyncio.sleep(0)
-    log.info("stopped")
+    events.info("service_stopped", "stopped")
 
 
 def scheduler_of(watch: Watch, schedule: Schedule) -> AsyncIOScheduler:
@@ -103,7 +108,8 @@ def due(schedule: Schedule, now: datetime) -> date | None:
 class Watch:
     """Does the night that is due, one at a time."""
 
-    def __init__(self, app: App, night: RunNight, clock: Clock) -> None:
+    def __init__(self, app: App, night: RunNight, clock: Clock, heart: Heart | None = None) -> None:
+        self.heart = heart or Heart()
         self._app = app
         self._night = night
         self._clock = clock
@@ -113,6 +119,7 @@ class Watch:
 
     async def look(self) -> None:
         """Do the night that is due, unless it is done or going on."""
+        self.heart.beat()
         if self._stopped or self._one.locked():
             return
         async with self._one:
@@ -133,10 +140,11 @@ class Watch:
         return night is not None and night.state is NightState.DONE
 
     async def _do(self, day: date) -> None:
-        log.info("the night of %s begins", day)
+        events.info("night_begins", "the night of {night} begins", night=day)
         self._running = asyncio.create_task(self._locked(day))
         try:
-            await asyncio.wait([self._running])
+            with self.heart.working():
+                await asyncio.wait([self._running])
             _tell(day, self._running)
         finally:
             self._running = None
@@ -149,17 +157,20 @@ class Watch:
 def _tell(day: date, ended: asyncio.Task[Night]) -> None:
     """Log how a night ended. A bug is logged with its trace and the service goes on to the next night."""
     if ended.cancelled():
-        log.warning("the night of %s is interrupted; it is gone on with at the next start", day)
+        said = "the night of {night} is interrupted; it is gone on with at the next start"
+        events.warning("night_interrupted", said, night=day)
         return
     match ended.exception():
         case None:
-            log.info("the night of %s is %s", day, ended.result().state)
+            state = ended.result().state.value
+            events.info("night_ended", "the night of {night} is {state}", night=day, state=state)
         case LockedError():
-            log.warning("the night of %s is not begun: another run holds the lock", day)
+            said = "the night of {night} is not begun: another run holds the lock"
+            events.warning("night_locked", said, night=day)
         case AuditorError() | StoreError() as trouble:
-            log.error("the night of %s failed: %s", day, trouble)
+            events.error("night_failed", "the night of {night} failed: {why}", night=day, why=str(trouble))
         case bug:
-            log.error("the night of %s crashed", day, exc_info=bug)
+            events.bug(bug, "night_crashed", "the night of {night} crashed", night=day)
 
 
 @contextmanager

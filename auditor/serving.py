@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import socket
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
@@ -16,13 +15,15 @@ from auditor import schedule
 from auditor.app import App
 from auditor.config import Web
 from auditor.errors import ConfigError
+from auditor.heart import Heart
 from auditor.refresh import refresh
 from auditor.web.site import site
+from probes.events import Events
 from storage.errors import StoreError
 
 Clock = Callable[[], datetime]
 
-log = logging.getLogger(__name__)
+events = Events(__name__)
 
 OFTEN = 60
 """Seconds between two looks for what is stale."""
@@ -49,10 +50,11 @@ async def serve(
     """Do the nights and show the pages at a socket until SIGTERM (or `stop`), then end both whole."""
     stop = stop or asyncio.Event()
     jobs: list[Coroutine[Any, Any, None]] = []
+    heart = Heart() if nights else None
     if nights:
-        jobs.append(schedule.nights(app, stop, clock=clock))
+        jobs.append(schedule.nights(app, stop, clock=clock, heart=heart))
     if at:
-        jobs += [_show(app, clock, at, stop), keep_fresh(app, clock, stop)]
+        jobs += [_show(app, clock, at, stop, heart), keep_fresh(app, clock, stop)]
     with schedule.terminated_by(stop):
         await _together(jobs)
 
@@ -67,11 +69,11 @@ async def _together(jobs: Iterable[Coroutine[Any, Any, None]]) -> None:
         raise troubles.exceptions[0] from None
 
 
-async def _show(app: App, clock: Clock, at: socket.socket, stop: asyncio.Event) -> None:
+async def _show(app: App, clock: Clock, at: socket.socket, stop: asyncio.Event, heart: Heart | None) -> None:
     """Answer until `stop`; a server that ends by itself stops the rest, too."""
     server = Server(
         uvicorn.Config(
-            site(app, clock),
+            site(app, clock, heart),
             log_config=None,
             access_log=False,
             lifespan="off",
@@ -97,7 +99,8 @@ async def keep_fresh(app: App, clock: Clock, stop: asyncio.Event) -> None:
         try:
             await asyncio.to_thread(refresh, app.store, app.config, clock())
         except StoreError as trouble:
-            log.error("what the pages read could not be made anew: %s", trouble)  # noqa: TRY400 - one line
+            said = "what the pages read could not be made anew: {why}"
+            events.error("summaries_failed", said, why=str(trouble))
         with suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), OFTEN)
             return

@@ -32,7 +32,7 @@ def listing(view: AssociationView, channels: Iterable[str]) -> Listing:
         words=tuple(sorted(words(told))),
         told={gap.id: SEVERITIES.index(gap.severity) for gap in _told(view) if gap.id is not None},
         shown=frozenset(gap.id for gap in view.gaps if gap.id is not None),
-        moves=Counter(_moves(_told(view))),
+        moves=Counter([*_moves(_told(view)), *(f"open:{gap.severity}" for gap in view.gaps)]),
     )
 
 

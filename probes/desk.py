@@ -8,19 +8,19 @@ budget does not cover is not sent; an interface that refuses us is not asked aga
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import httpx
 
+from probes.events import Events
 from probes.fetch import Fetcher, answer
 from probes.interface import Answer, Call, Interface
 from probes.model import Ask, Finding, Look, NoPage, Page, Presence, Reason, Steps, Visit
 from probes.readers import ReaderPool
 
-log = logging.getLogger(__name__)
+events = Events(__name__)
 
 
 @dataclass(slots=True)
@@ -163,7 +163,8 @@ def _close(purse: Purse, got: Page | NoPage) -> None:
     said = got.reading if isinstance(got, Page) else None
     if isinstance(said, Answer) and said.refusal is not None and purse.closed is None:
         purse.closed = said.refusal
-        log.warning("%s refuses us tonight: %s", purse.interface.host, said.refusal[1])
+        host, why = purse.interface.host, said.refusal[1]
+        events.warning("interface_refuses", "{host} refuses us tonight: {why}", host=host, why=why)
 
 
 class _Errand:
@@ -192,8 +193,8 @@ class _Errand:
     def _guarded(self, step: Callable[[], None]) -> None:
         try:
             step()
-        except Exception as bug:  # one probe's bug must not cost the others their answers
-            log.exception("a probe crashed at the desk")
+        except Exception as bug:  # noqa: BLE001  # one probe's bug must not cost the others their answers
+            events.bug(bug, "probe_crashed", "a probe crashed at the desk")
             self._crashed = crashed(bug)
 
     @property

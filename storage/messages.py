@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, func, select, update
 
 from storage.clean import clean, instant
 from storage.database import Database
 from storage.talk import Subscription
-from storage.talk_tables import SENT, SUBSCRIPTION
+from storage.talk_tables import SENT, SUBSCRIPTION, UNSENT
 
 SUBSCRIBED = ("address", "kind", "association")
+FORGOTTEN = timedelta(days=30)
+"""So long it is remembered that a message did not go: whom it was for may be gone himself."""
 
 
 class Messages:
@@ -51,6 +53,28 @@ class Messages:
         )
         with self._database.reading() as connection:
             return connection.execute(query).first() is not None
+
+    def keep_unsent(self, recipient: str, kind: str, outcome: str, now: datetime) -> None:
+        """Remember that a message of this kind did not go; what is a month old is forgotten with it."""
+        row = {"recipient": recipient, "kind": kind, "outcome": outcome, "tried_at": instant(now)}
+        with self._database.writing() as connection:
+            connection.execute(delete(UNSENT).where(UNSENT.c.tried_at < instant(now) - FORGOTTEN))
+            self._database.upsert(connection, UNSENT, [clean(row)], ("recipient", "kind"))
+
+    def drop_unsent(self, recipient: str, kind: str) -> None:
+        """Forget it again: a message of this kind went, and told of everything since."""
+        where = (UNSENT.c.recipient == recipient, UNSENT.c.kind == kind)
+        with self._database.reading() as connection:
+            if connection.execute(select(UNSENT.c.kind).where(*where)).first() is None:
+                return
+        with self._database.writing() as connection:
+            connection.execute(delete(UNSENT).where(*where))
+
+    def unsent(self, since: datetime) -> int:
+        """How many messages were tried since a moment and have not gone."""
+        query = select(func.count()).where(UNSENT.c.tried_at >= instant(since))
+        with self._database.reading() as connection:
+            return connection.execute(query).scalar_one()
 
     def subscribe(self, subscription: Subscription) -> None:
         """Keep the newest word on a subscription."""

@@ -29,6 +29,7 @@ from storage.summaries import Summaries
 from storage.tallies import Tallies
 from storage.trail import Trail
 from storage.users import Users
+from storage.vitals import Vitals
 from storage.writer import Writer
 
 
@@ -50,6 +51,7 @@ class Store(
     Users,
     Sessions,
     Reach,
+    Vitals,
 ):
     """The registry, the nights, the conclusions and the decisions of one network."""
 

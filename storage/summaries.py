@@ -45,7 +45,7 @@ GROUPS = ("region:", "city:", "tag:", "word:")
 WORD = "word:"
 """The facets of words: of everybody's names, so there are too many to be counted."""
 
-MOVED = ("opened:", "closed:")
+MOVED = ("opened:", "closed:", "open:")
 """What begins so finds nobody: it is counted alone, in cohorts of its own."""
 
 

@@ -78,7 +78,7 @@ class Listing:
     less where somebody is to be called sooner; `sorted` is the name as it is sorted and `words` what it is
     searched by, both folded. `told` gives for each gap that is or was open, and not waived, how grave it is
     (0 is the gravest); `shown` are those of them that faces show. `moves` counts them by when they opened and
-    closed, and of what kind they are: `opened:<day>:<code>@<channel>`.
+    closed, and of what kind they are: `opened:<day>:<code>@<channel>`; the open ones by `open:<severity>`.
     """
 
     summary: Summary

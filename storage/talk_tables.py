@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from sqlalchemy import Column, Index, Integer, Text
 from sqlmodel import Field, SQLModel
+from sqlmodel.sql.sqltypes import UTCDateTime
 
 from storage.tables import instant_column, moment_column, reference, table_of
 
@@ -94,6 +95,17 @@ class SentTable(SQLModel, table=True):
     sent_at: datetime = moment_column()
 
 
+class UnsentTable(SQLModel, table=True):
+    """A message that did not go when it was last tried, and how that ended."""
+
+    __tablename__: ClassVar[Any] = "unsent"
+
+    recipient: str = Field(primary_key=True)
+    kind: str = Field(primary_key=True)
+    outcome: str
+    tried_at: datetime = Field(sa_column=Column(cast("Any", UTCDateTime), nullable=False, index=True))
+
+
 class TrailTable(SQLModel, table=True):
     """A line of the registry's audit trail. Only ever added to, and kept when an association is pruned."""
 
@@ -114,4 +126,5 @@ REPLY = table_of(ReplyTable)
 FOLLOW_UP = table_of(FollowUpTable)
 SUBSCRIPTION = table_of(SubscriptionTable)
 SENT = table_of(SentTable)
+UNSENT = table_of(UnsentTable)
 TRAIL = table_of(TrailTable)

@@ -59,6 +59,10 @@ class Tallies:
                     told[which][code, channel] += count
         return {which: dict(found) for which, found in told.items()}
 
+    def open_gaps(self, cohort: str = NETWORK) -> dict[str, int]:
+        """How many open gaps a cohort has of each severity, as faces show them."""
+        return {facet.removeprefix("open:"): n for facet, n in self.tally(MOVES + cohort, "open:").items()}
+
     def cohorts(self, kind: Literal["region", "tag"], at_least: int = 5) -> dict[str, int]:
         """The size of each cohort of a kind, those with fewer members left out."""
         return {facet: size for facet, size in self.tally(NETWORK, f"{kind}:").items() if size >= at_least}

@@ -1,11 +1,14 @@
 """What every test may ask for."""
 
+import logging
 import os
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 from template import MADE, copies_of
+
+from auditor.journal import OURS, Written
 
 os.environ["LC_ALL"] = "C.UTF-8"  # whatever the terminal speaks that the tests are run on
 
@@ -19,6 +22,17 @@ settings.load_profile("steady")
 @pytest.fixture(scope="session", autouse=True)
 def _template(tmp_path_factory):
     copies_of(tmp_path_factory.mktemp("template") / "auditor.db")
+
+
+@pytest.fixture(autouse=True)
+def _log():
+    """What a command did to the log ends with its test."""
+    root, ours = logging.getLogger(), [logging.getLogger(name) for name in OURS]
+    levels = [(one, one.level) for one in (root, *ours)]
+    yield
+    for one, level in levels:
+        one.setLevel(level)
+    root.handlers[:] = [one for one in root.handlers if not isinstance(one, Written)]
 
 
 @pytest.fixture

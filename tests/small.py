@@ -84,6 +84,7 @@ class Web:
     answers: dict[str, object] = field(default_factory=dict)
     now: datetime = START
     requests: int = 0
+    retries: int = 0
     by_host: Counter = field(default_factory=Counter)
     asked: list[str] = field(default_factory=list)
     passes: int = 1

@@ -34,7 +34,7 @@ def test_the_packaged_example_loads_and_names_every_channel_of_the_survey():
 
 def test_what_the_example_shows_is_the_default():
     example, default = load(packaged(), {}), Config()
-    for part in ("fetch", "confirm", "activity", "schedule", "network"):
+    for part in ("fetch", "confirm", "activity", "schedule", "network", "log"):
         assert getattr(example, part) == getattr(default, part), part
 
 

@@ -7,7 +7,7 @@ import pkgutil
 import re
 import shutil
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
@@ -22,6 +22,7 @@ from auditor import commands as package
 from auditor import look as looking
 from auditor.catalogue import catalogue
 from auditor.config import load
+from auditor.doctor import asking
 from auditor.languages import TONGUES
 from auditor.look import Checked
 from auditor.messages import languages
@@ -30,7 +31,7 @@ from auditor.practice import demo
 from auditor.regions import REGIONS
 from auditor.sheet import to_csv
 from probes import links
-from probes.model import Activity, Finding, Look, Precision, Presence, Reason
+from probes.model import Activity, Finding, Look, NoPage, Page, Precision, Presence, Reason
 from storage.model import NightState
 
 CONFIG = """
@@ -161,6 +162,12 @@ def _alone(monkeypatch):
     async def served(*_, **__):
         return None
 
+    def heard(read, _):
+        page = Page("https://nour.example/", 200)
+        answers = {"website": NoPage(Reason.TIMEOUT), "facebook": page}
+        return asking.Heard(answers, 2, ("nour.example",), skew=timedelta(minutes=9))
+
+    monkeypatch.setattr(asking, "heard", heard)
     monkeypatch.setattr(nightly, "run", ran)
     monkeypatch.setattr(looking, "check", checked)
     monkeypatch.setattr(demo, "play", played)

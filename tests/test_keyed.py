@@ -170,12 +170,12 @@ def test_the_hosts_of_a_keyed_platform_are_shut_and_no_others():
 
 
 def test_the_doctor_tells_what_a_key_may_cost(tmp_path, monkeypatch):
-    monkeypatch.setenv("AUDITOR_CHANNELS__YOUTUBE__KEY", "secret")
+    monkeypatch.setenv("AUDITOR_CHANNELS__YOUTUBE__KEY", "hush-7f3c")
     monkeypatch.setenv("AUDITOR_STORAGE__FOLDER", str(tmp_path / "data"))
     told = {one.check: one for one in doctor.examine(None, START)}
     assert told["key of youtube"].state == "ok"
     assert "10000 units a night" in told["key of youtube"].detail
-    assert "secret" not in repr(told)
+    assert "hush-7f3c" not in repr(told)
 
 
 def test_a_key_that_no_interface_takes_is_refused_and_not_ignored():

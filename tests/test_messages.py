@@ -209,7 +209,19 @@ def test_arabic_counts_in_words_of_the_right_number():
 
 LATIN = {
     *("Atom", "RSS", "SSL", "http", "https", "Python", "noindex", "responsive", "www", "Let", "s", "Encrypt"),
-    *("youtube.com", "your-site/feed", "org.ma", "ma", "Excel", "PDF", "CSV", "JSON", "cookies"),
+    *(
+        "youtube.com",
+        "your-site/feed",
+        "org.ma",
+        "ma",
+        "Excel",
+        "PDF",
+        "CSV",
+        "JSON",
+        "cookies",
+        "UTF-8",
+        "NTP",
+    ),
     *("auditor", "init", "registry", "import", "run", "serve", "cron"),  # what an operator types
 }
 """What Arabic texts say in Latin letters: names of things that have no other."""

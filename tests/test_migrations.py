@@ -102,7 +102,7 @@ def test_every_table_keeps_what_the_models_have():
     assert set(METADATA.tables) == {
         "account", "association", "decision", "gap", "night", "observation", "proposal", "standing",
         "withdrawal", "letter", "reply", "follow_up", "subscription", "sent", "trail",
-        "user", "session", "invitation",
+        "user", "session", "invitation", "unsent",
         "summary", "facet", "tally", "figure", "stale", "basis",
     }  # fmt: skip
 

@@ -81,7 +81,7 @@ def test_a_monitor_out_of_reach_is_one_line_that_does_not_name_its_address(caplo
             return
         heart.succeed("")
     assert len(last.lines()) == 1
-    assert last.lines()[0].startswith("WARNING: the monitor was not told: ")
+    assert last.lines()[0].startswith("WARNING: the monitor was not told of the end: ")
     assert "secret" not in caplog.text
 
 

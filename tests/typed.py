@@ -49,7 +49,7 @@ TYPED = {
     "export": (("gaps.csv",), ("meeting", "meeting.xlsx")),
     "publish": (("pages",),),
     "rejudge": (("--dry-run",), ("--dry-run", "--config", "other.toml"), ("--config", "other.toml")),
-    "doctor": ((), ("--config", "other.toml"), ("--config", "empty.toml")),
+    "doctor": ((), ("--offline", "--config", "other.toml"), ("--config", "empty.toml")),
     "registry validate": (("sheet.csv",),),
     "registry import": (("--dry-run", "sheet.csv"), ("sheet.csv",), ("--yes", "--prune", "sheet.csv")),
     "registry export": (("registry.csv",),),

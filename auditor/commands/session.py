@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from auditor import journal
 from auditor.output import say
 
 if TYPE_CHECKING:
@@ -55,10 +56,12 @@ class Session:
             say(self.words.count(one, several, n, **facts))
 
     def config(self) -> Config:
-        """The configuration. Raises ConfigError."""
+        """The configuration; from now on events are told as it says. Raises ConfigError."""
         from auditor.config import load  # noqa: PLC0415  # pydantic is not needed to print help
 
-        return load(self.config_path)
+        read = load(self.config_path)
+        journal.keep(read.log.format, read.log.level, debug=self.debug, quiet=self.quiet)
+        return read
 
     def open(self) -> App:
         """The store, archive and the rest. Raises ConfigError."""

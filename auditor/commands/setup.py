@@ -53,15 +53,21 @@ def _put(file: Path, data: bytes, words: Wording) -> str:
     return words.say("{file}: written", file=str(file))
 
 
-def doctor(context: typer.Context, as_json: Json = False) -> None:
+def doctor(
+    context: typer.Context,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Ask nobody: no canary, no name server, no proxy.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
     """Tell whether everything is in order.
 
-    The installation, the configuration and the data are looked at; nobody is asked.
+    The installation, the configuration and the data are looked at, and a canary of each channel is asked.
     """
-    from auditor.doctor import examine
+    from auditor.doctor import asking, examine
 
     asked = session(context)
-    findings = list(examine(asked.config_path, clock()))
+    findings = list(examine(asked.config_path, clock(), None if offline else asking.heard))
     if as_json:
         give(document((finding.item() for finding in findings), clock()))
     else:

@@ -9,7 +9,7 @@ night, which tells of everything since that recipient was last told.
 
 from __future__ import annotations
 
-import logging
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,10 +23,11 @@ from auditor.notify.monthly import monthlies
 from auditor.notify.post import Fate, Message
 from auditor.notify.stops import key_in, stop_token
 from auditor.tools import Memory
+from probes.events import Events
 from storage.model import Night
 from storage.talk import Subscription
 
-log = logging.getLogger(__name__)
+events = Events(__name__)
 
 LOST = frozenset({Fate.REFUSED, Fate.UNREACHABLE})
 """What surely did not go."""
@@ -54,12 +55,26 @@ def after(app: Memory, night: Night, now: datetime, is_over: Callable[[], bool])
     """Send what a night gives to send until `is_over`. What does not arrive is told in one line each."""
     for one in carried(app, takewhile(lambda _draft: not is_over(), waiting(app, night)), now):
         if one.is_trouble:
-            log.warning("%s did not get the message %s of %s: %s, %s", *told(one))
+            said = "{recipient} did not get the message {kind} of {occasion}: {outcome}, {why}"
+            events.warning("message_lost", said, **told(one))
 
 
-def told(one: Delivery) -> tuple[str, str, str, str, str]:
-    """A delivery as the words of one line."""
-    return one.recipient, one.kind, one.occasion, one.outcome, one.why
+def told(one: Delivery) -> dict[str, str]:
+    """A delivery as the log tells it: without the address, which a mail server likes to repeat."""
+    names = ("kind", "occasion", "outcome")
+    why = re.sub(re.escape(one.recipient), masked(one.recipient), one.why, flags=re.IGNORECASE)
+    return {name: str(getattr(one, name)) for name in names} | {
+        "recipient": masked(one.recipient),
+        "why": why,
+    }
+
+
+def masked(recipient: str) -> str:
+    """A mail address that the operator knows again and nobody can write to: `a…@example.org`.
+
+    Another service is called by a digest already.
+    """
+    return re.sub(r"^(.)[^@]*@", r"\1…@", recipient)
 
 
 def waiting(app: Memory, night: Night) -> Iterator[Draft]:
@@ -92,6 +107,9 @@ def _carried(app: Memory, draft: Draft, write: Callable[[Links], Message], now: 
     )
     if outcome.fate in LOST:
         app.store.release_message(*claim)
+        app.store.keep_unsent(*claim[:2], str(outcome.fate), now)
+    else:
+        app.store.drop_unsent(*claim[:2])
     return Delivery(*claim, outcome.fate, message.subject, outcome.why, message.text)
 
 

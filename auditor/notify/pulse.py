@@ -22,8 +22,9 @@ import httpx
 
 from auditor.notify.settings import Monitor
 from auditor.output import one_line
+from probes.events import Events
 
-log = logging.getLogger(__name__)
+events = Events(__name__)
 
 TIMEOUT = 10.0
 TRIES = 2
@@ -32,6 +33,8 @@ MOST = 10_000
 SHORT = 200
 """Characters of a push message."""
 LINES = 100
+MOMENTS = {"/start": "beginning", "": "end", "/fail": "failure"}
+"""What each ending of the address tells of."""
 
 
 class Pulse:
@@ -65,9 +68,8 @@ class Pulse:
                 self._ask(self._url, ending, said, status)
             except (httpx.HTTPError, httpx.InvalidURL, ValueError) as trouble:
                 if attempt == TRIES:
-                    log.warning(
-                        "the monitor was not told%s: %s", f" ({ending})" if ending else "", _why(trouble)
-                    )
+                    said = "the monitor was not told of the {moment}: {why}"
+                    events.warning("monitor_untold", said, moment=MOMENTS[ending], why=_why(trouble))
             else:
                 return
 

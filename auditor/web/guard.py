@@ -8,10 +8,10 @@ rebinding).
 
 from __future__ import annotations
 
-import logging
 import re
 from dataclasses import dataclass
 from ipaddress import ip_address
+from time import perf_counter
 from urllib.parse import quote, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -22,8 +22,9 @@ from auditor.config import Config
 from auditor.web import errors
 from auditor.web.body import bounded, is_too_large
 from auditor.web.errors import Clock
+from probes.events import Events
 
-log = logging.getLogger(__name__)
+events = Events(__name__)
 
 FENCES = {
     "content-security-policy": "default-src 'none'; style-src 'self'; img-src 'self' data:; "
@@ -41,6 +42,8 @@ HSTS = "max-age=31536000"
 YEAR = "public, max-age=31536000, immutable"
 OPEN = re.compile(r"/(r|badge|static)/.+|/[a-z]{2}/(report(\.pdf|/.*)?|unsubscribe/.+)")
 """What a letter, a mail or a badge leads to."""
+HEALTH = "/healthz"
+"""Says whether we live, to whoever asks and by whatever name."""
 SECRET = re.compile(r"^(/r|/[a-z]{2}/(unsubscribe|welcome))/.+")
 """Addresses with a token, which no log may hold."""
 ONE_CLICK = re.compile(r"/[a-z]{2}/unsubscribe/.+")
@@ -61,12 +64,12 @@ class Guard:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        started = False
+        began, status = perf_counter(), 0
 
         async def fenced(message: Message) -> None:
-            nonlocal started
+            nonlocal status
             if message["type"] == "http.response.start":
-                started = True
+                status = message["status"]
                 _fence(message, scope)
             await send(message)
 
@@ -75,18 +78,25 @@ class Guard:
         asked = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
         try:
             await answer(asked, bounded(receive, scope), fenced)
-        except Exception:
-            log.exception("%s %s crashed", scope["method"], SECRET.sub(r"\1/…", quote(scope["path"])))
-            if started:
+        except Exception as bug:
+            said = "{method} {path} crashed"
+            events.bug(bug, "request_crashed", said, method=scope["method"], path=told(scope["path"]))
+            if status:
                 raise
             await self._page(scope, 500)(scope, receive, fenced)
+        finally:
+            facts = {"method": scope["method"], "path": told(scope["path"]), "status": status}
+            took = round(1000 * (perf_counter() - began))
+            events.debug("request", "{method} {path}: {status} in {ms} ms", **facts, ms=took)
 
     def _refusal(self, scope: Scope) -> Response | None:
         headers = Headers(scope=scope)
         host = _name(headers.get("host", ""))
-        scope["here"] = _is_loopback(host)
+        scope["here"] = is_loopback(host)
         scope["home"] = scope["here"] or host in self._listed()
         if not scope["home"]:
+            if scope["path"] == HEALTH:
+                return None
             if host != _name(urlsplit(self.config.web.public_url).netloc) or not host:
                 return PlainTextResponse(STRANGE, 403)
             if not OPEN.fullmatch(scope["path"]):
@@ -106,12 +116,18 @@ class Guard:
         return {name.lower() for name in self.config.web.hosts}
 
 
+def told(path: str) -> str:
+    """A path as the log may tell it: on one line and without a token."""
+    return SECRET.sub(r"\1/…", quote(path))
+
+
 def _name(host: str) -> str:
     """A Host header without its port."""
     return re.sub(r":\d*$", "", host.lower()).strip("[]").rstrip(".")
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a name or an address is this machine's own, for itself alone."""
     try:
         return host == "localhost" or ip_address(host).is_loopback
     except ValueError:

@@ -13,6 +13,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from auditor.again import Checks
 from auditor.app import App
+from auditor.heart import Heart
 from auditor.web import (
     account,
     association,
@@ -27,6 +28,7 @@ from auditor.web import (
     follow_up,
     front,
     gaps,
+    health,
     letters,
     login,
     meeting,
@@ -46,6 +48,7 @@ ROUTERS = (
     login.router,
     account.router,
     people.router,
+    health.router,
     front.router,
     changes.router,
     gaps.router,
@@ -69,8 +72,8 @@ ROUTERS = (
 )
 
 
-def site(app: App, clock: Clock) -> FastAPI:
-    """The application over an open store, which reads the time by the clock.
+def site(app: App, clock: Clock, heart: Heart | None = None) -> FastAPI:
+    """The application over an open store, which reads the time by the clock; `heart` is the schedule's.
 
     What a proxy tells of who asks, and over which line, is believed of those alone that the operator trusts.
     """
@@ -79,6 +82,7 @@ def site(app: App, clock: Clock) -> FastAPI:
     )
     web.state.app = app
     web.state.clock = clock
+    web.state.heart = heart
     web.state.checks = Checks()
     web.state.doorman = login.Doorman()
     web.mount("/static", StaticFiles(directory=str(files("auditor.web").joinpath("static"))), name="static")

@@ -66,7 +66,7 @@ ANSWERS = {
 """Pages that answer a form: where it is sent, what it says, and the status of the page in the end."""
 FILES = (".pdf", ".xlsx", ".{form}", ".svg")
 """How the addresses end of what is no page."""
-WAYS = {"/", "/{language}", "/r/{token}"}
-"""What leads on to a page."""
+WAYS = {"/", "/{language}", "/r/{token}", "/healthz", "/metrics"}
+"""What leads on to a page, or is none: machines ask for it."""
 FORMS = {"meeting": ("region", "souss-massa"), "associations": ("region", "souss-massa")}
 """Pages with a form to try without JavaScript: a field of it, and what to choose there."""

@@ -1,0 +1,54 @@
+"""What the doctor says of what is remembered: the database, whether it is whole, and the last night."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from auditor.config import Config
+from auditor.doctor.finding import Examined, broken, fine, found, odd
+from auditor.messages import phrase
+from storage.errors import MissingDatabaseError, StoreError
+from storage.store import Store
+
+STALE_HOURS = 26
+
+
+def examined(read: Config, now: datetime) -> Iterator[Examined]:
+    """The database and what is in it."""
+    about = phrase("database")
+    try:
+        with Store.open(read.storage.url, create=False) as store:
+            store.check()
+            yield _database(store)
+            yield _last_night(store, now)
+            yield from _unsent(store)
+    except MissingDatabaseError:
+        none = phrase("none yet; {command} makes it")
+        yield odd(about, none, command="`auditor registry import`")
+    except StoreError as trouble:
+        yield broken(about, phrase("{trouble}"), trouble=str(trouble))
+
+
+def _database(store: Store) -> Examined:
+    associations, links = store.sizes()
+    held = phrase("{associations} associations, {links} links; whole, schema {schema}")
+    facts = {"associations": associations, "links": links, "schema": store.revision()}
+    return fine(phrase("database"), held, **facts)
+
+
+def _last_night(store: Store, now: datetime) -> Examined:
+    about, night = phrase("last night"), store.last_night()
+    if night is None:
+        return odd(about, phrase("none yet; {command} makes one"), command="`auditor run`")
+    hours = (now - (night.finished_at or night.started_at)).total_seconds() / 3600
+    state = "ok" if hours <= STALE_HOURS and night.state == "done" else "warn"
+    ago = phrase("{day} {night_state}, {hours} hours ago")
+    return found(about, state, ago, day=night.day, night_state=str(night.state), hours=f"{hours:.0f}")
+
+
+def _unsent(store: Store) -> Iterator[Examined]:
+    """A word only where a message did not go."""
+    night = store.last_night()
+    if night and (lost := store.unsent(night.started_at)):
+        yield odd(phrase("messages"), phrase("that did not go since the last night: {n}"), n=lost)
