@@ -8,7 +8,7 @@ WORKERS = $(shell $(BIN)/python -c 'import os; print((os.cpu_count() or 1) + 1)'
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-all check audit format words faults people pictures bench lock clean
+.PHONY: help install demo test test-slow test-all check audit format words faults people pictures bench lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -26,6 +26,8 @@ $(VENV)/.run: requirements.lock pyproject.toml | $(BIN)/python
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.run
 	@$(PIP) --require-hashes -r requirements-dev.lock
 	@touch $@
+
+install: $(VENV)/.run ## what a server needs and no more: .venv/bin/auditor (docs/operate.md)
 
 demo: $(VENV)/.run ## a network of 100 associations over 14 nights, ending in pages to open
 	@$(BIN)/auditor demo
