@@ -13,6 +13,7 @@ import network
 import pytest
 from listeners import free_port
 from rich.cells import cell_len
+from served import known
 from test_terminal import MAIN, on_a_terminal
 
 from auditor import cli, doctor
@@ -24,6 +25,8 @@ from auditor.practice import demo
 from auditor.practice.authority import Authority
 from probes.dns import Names
 from probes.model import NoPage, Page, Reason
+from storage.people import Role
+from storage.store import Store
 
 NOW = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
 ANSWER = Page("https://www.un.org/", 200, seconds=0.42)
@@ -243,3 +246,19 @@ def test_it_is_told_as_json_in_english_whatever_the_language(tmp_path):
     items = json.loads(ended.stdout)["items"]
     assert all(set(item) == {"check", "state", "detail"} for item in items)
     assert {item["state"] for item in items} <= {"ok", "warn", "fail"}
+
+
+def test_that_nobody_looks_after_users_is_told_until_an_administrator_has_a_password(tmp_path, monkeypatch):
+    monkeypatch.setenv("AUDITOR_STORAGE__URL", f"sqlite:///{tmp_path}/auditor.db")
+    monkeypatch.chdir(tmp_path)
+
+    def told():
+        return next(one for one in doctor.examine(None, NOW) if one.check == "users")
+
+    with Store.open(f"sqlite:///{tmp_path}/auditor.db") as store:
+        assert "auditor user add" in told().detail
+        known(store, "Idris", Role.READER, password_hash="x")
+        known(store, "Amina", Role.ADMIN)
+        assert told().state == "warn"
+        known(store, "Salma", Role.ADMIN, password_hash="x")
+    assert (told().state, told().detail) == ("ok", "3, administrators among them: 1")

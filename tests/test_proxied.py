@@ -125,7 +125,7 @@ def user(folder):
     """The cookie of somebody who has logged in."""
     url = f"sqlite:///{folder[0]}/auditor.db"
     with App.open(load(folder[0] / "config.toml", {"AUDITOR_STORAGE__URL": url})) as app:
-        return f"{SESSION}={sessions.begin(app.store, known(app.store), datetime.now(UTC))}"
+        return f"__Host-{SESSION}={sessions.begin(app.store, known(app.store), datetime.now(UTC))}"
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from auditor.config import Config
 from auditor.doctor.finding import Examined, broken, fine, found, odd
 from auditor.messages import phrase
 from storage.errors import MissingDatabaseError, StoreError
+from storage.people import Role
 from storage.store import Store
 
 STALE_HOURS = 26
@@ -23,6 +24,7 @@ def examined(read: Config, now: datetime) -> Iterator[Examined]:
             yield _database(store)
             yield _last_night(store, now)
             yield from _unsent(store)
+            yield _people(store)
     except MissingDatabaseError:
         none = phrase("none yet; {command} makes it")
         yield odd(about, none, command="`auditor registry import`")
@@ -45,6 +47,16 @@ def _last_night(store: Store, now: datetime) -> Examined:
     state = "ok" if hours <= STALE_HOURS and night.state == "done" else "warn"
     ago = phrase("{day} {night_state}, {hours} hours ago")
     return found(about, state, ago, day=night.day, night_state=str(night.state), hours=f"{hours:.0f}")
+
+
+def _people(store: Store) -> Examined:
+    """Whether somebody can look after users; without one the pages are for nobody."""
+    about, users = phrase("users"), store.users()
+    admins = [one for one in users if one.role is Role.ADMIN and one.password_hash]
+    if not admins:
+        command = "`auditor user add NAME --role admin`"
+        return odd(about, phrase("no administrator can log in; try {command}"), command=command)
+    return fine(about, phrase("{n}, administrators among them: {admins}"), n=len(users), admins=len(admins))
 
 
 def _unsent(store: Store) -> Iterator[Examined]:
