@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 from auditor.chosen import Chosen
 from auditor.config import Config
 from auditor.refresh import refresh
-from storage.model import Association
+from storage.model import NO_CONTACT, Association, Contact
 from storage.store import Store
 from storage.summary import OpenGap, Summary
 from storage.talk import FollowUp, FollowUpKind
@@ -29,10 +29,14 @@ that, and some of them stand among the first again."""
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """An association whose turn it is, as a list shows it, and its follow-up log, the newest line first."""
+    """An association whose turn it is, as a list shows it, how it is reached, and its follow-up log.
+
+    The newest line of the log is the first.
+    """
 
     row: Summary
     log: tuple[FollowUp, ...]
+    contact: Contact = NO_CONTACT
 
     @property
     def newest(self) -> FollowUp | None:
@@ -55,10 +59,11 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """An association to call: why, the gravest reason first, what it promised last, and the last contact."""
+    """An association to call: how, why (the gravest reason first), what it promised last, the last touch."""
 
     association: Association
     reasons: tuple[OpenGap, ...]
+    contact: Contact = NO_CONTACT
     promised: tuple[FollowUp, ...] = ()
     newest: FollowUp | None = None
 
@@ -68,7 +73,9 @@ def turns(store: Store, chosen: Chosen, today: date, most: int) -> list[Turn]:
     pressing = store.summaries({*chosen.facets, "gaps"}, search=chosen.words, limit=most + BEHIND).rows
     logs = store.logs([row.id for row in pressing])
     found = [Turn(row, logs.get(row.id, ())) for row in pressing]
-    return sorted(found, key=lambda turn: turn.is_in_hand(today))[:most]
+    first = sorted(found, key=lambda turn: turn.is_in_hand(today))[:most]
+    contacts = store.contacts([turn.row.id for turn in first])
+    return [replace(turn, contact=contacts.get(turn.row.id, NO_CONTACT)) for turn in first]
 
 
 def calls(
@@ -88,4 +95,4 @@ def calls(
     for turn in turns(store, chosen, now.date(), most):
         association = store.association(turn.row.id)
         if association is not None:
-            yield Call(association, turn.row.gaps[:REASONS], turn.promised, turn.newest)
+            yield Call(association, turn.row.gaps[:REASONS], turn.contact, turn.promised, turn.newest)

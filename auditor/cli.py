@@ -22,6 +22,7 @@ from auditor.commands import look, night, setup, tell
 from auditor.commands.decide import decide
 from auditor.commands.digest import digest
 from auditor.commands.export import export
+from auditor.commands.forget import forget, held
 from auditor.commands.letters import letters
 from auditor.commands.registry import registry
 from auditor.commands.session import Session
@@ -43,6 +44,8 @@ cli = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Looks every night at the public presence of a network of associations.",
 )
+registry.command("held")(held)
+registry.command("forget")(forget)
 cli.add_typer(registry, name="registry")
 cli.add_typer(decide, name="decide")
 cli.add_typer(digest, name="digest")

@@ -12,7 +12,7 @@ from auditor.problems import Trouble
 from auditor.registry import Reading, read_entry
 from auditor.roster import USUAL
 from auditor.wording import Wording
-from storage.model import AccountRow, Association
+from storage.model import AccountRow, Member
 
 BLOCKING = frozenset({Trouble.NO_NAME, Trouble.BAD_EMAIL})
 """What has to be mended before an entry can be kept; the rest may be kept all the same."""
@@ -46,13 +46,13 @@ class Entry:
         return read_entry({"id": self.association, **self.cells}, language)
 
 
-def entry(about: Association, accounts: Iterable[AccountRow], words: Wording) -> Entry:
+def entry(about: Member, accounts: Iterable[AccountRow], words: Wording) -> Entry:
     """The entry as it is kept."""
     cells: dict[str, str] = {}
     for name in TYPED:
-        value = getattr(about, name)
+        value = about.fact(name)
         cells[name] = ", ".join(value) if isinstance(value, tuple) else value or ""
-    cells["media_officer"] = officer(about.media_officer, words) or ""
+    cells["media_officer"] = officer(about.contact.media_officer, words) or ""
     for row in accounts:
         column = row.column or LINKS
         cells[column] = "\n".join(filter(None, (cells.get(column), row.typed)))

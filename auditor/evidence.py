@@ -26,8 +26,8 @@ UNKEPT = frozenset({"set-cookie", "set-cookie2"})
 """Headers that are never kept: a session that was offered to us is nobody's evidence."""
 
 
-def kept(exchange: Exchange, bodies: Bodies) -> Evidence:
-    """One exchange as evidence; its body goes to the archive."""
+def kept(exchange: Exchange, bodies: Bodies, *, withheld: bool = False) -> Evidence:
+    """One exchange as evidence; its body goes to the archive, unless it is withheld."""
     ask, answer = exchange.ask, exchange.answer
     if isinstance(answer, NoPage):
         return Evidence(
@@ -43,7 +43,7 @@ def kept(exchange: Exchange, bodies: Bodies) -> Evidence:
         url=ask.url,
         status=answer.status,
         final_url=answer.url,
-        digest=bodies.put(answer.body) if answer.body else None,
+        digest=bodies.put(answer.body) if answer.body and not withheld else None,
         headers={name: value for name, value in answer.headers.items() if name not in UNKEPT},
         hops=_hops(answer.hops),
         truncated=answer.truncated,
@@ -51,6 +51,7 @@ def kept(exchange: Exchange, bodies: Bodies) -> Evidence:
         seconds=answer.seconds,
         certificate_expires=answer.certificate_expires,
         fetched_at=answer.fetched_at,
+        withheld=bool(answer.body) and withheld,
     )
 
 
@@ -59,7 +60,7 @@ def _hops(hops: Sequence[Hop]) -> tuple[tuple[str, int], ...]:
 
 
 class NotKeptError(LookupError):
-    """A probe asks for a page that was not asked for then: this night cannot be played again."""
+    """A probe asks for a page that was not asked for then, or not kept: this look cannot be played again."""
 
 
 def replay(evidence: Sequence[Evidence], bodies: Bodies) -> Answers:
@@ -78,6 +79,8 @@ def replay(evidence: Sequence[Evidence], bodies: Bodies) -> Answers:
 
 
 def _again(piece: Evidence, bodies: Bodies) -> Page | NoPage:
+    if piece.withheld:
+        raise NotKeptError(piece.url)
     hops = tuple(Hop(url, status) for url, status in piece.hops)
     if piece.reason is not None or piece.fetched_at is None:
         assert piece.reason is not None

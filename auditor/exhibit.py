@@ -22,7 +22,8 @@ QUOTED = 400
 class Exhibit:
     """One exchange. `title`, `words`, and all that is `said`, are the page's own, from the archived body.
 
-    `body` is kept; lost where the archive does not hold it any more; none where no body came.
+    `body` is kept; lost where the archive does not hold it any more; withheld where it shows private people;
+    none where no body came.
     """
 
     piece: Evidence
@@ -50,7 +51,7 @@ def exhibits(evidence: Iterable[Evidence], bodies: Bodies) -> Iterator[Exhibit]:
 
 def _exhibit(piece: Evidence, bodies: Bodies) -> Exhibit:
     if piece.digest is None:
-        return Exhibit(piece)
+        return Exhibit(piece, "withheld" if piece.withheld else "none")
     try:
         body = bodies.get(piece.digest)
     except StoreError:

@@ -8,26 +8,26 @@ from functools import partial
 
 from auditor.columns import LINKS, bare
 from auditor.guise import Guises, is_guise
-from storage.model import AccountRow, Association
+from storage.model import AccountRow, Member
 from storage.talk import FIELDS
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """The associations by their ids, their ids by their names, and links by whose and where.
+    """The entries of the registry by their ids, their ids by their names, and links by whose and where.
 
     `odd` finds the ids again that a spreadsheet program takes for numbers or days.
     """
 
-    people: Mapping[str, Association] = field(default_factory=dict)
+    people: Mapping[str, Member] = field(default_factory=dict)
     odd: Guises = field(default_factory=partial(Guises, ()))
     named: Mapping[str, Collection[str]] = field(default_factory=dict)
     typed: Mapping[tuple[str, str], list[str]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, associations: Iterable[Association], accounts: Iterable[AccountRow]) -> Known:
+    def of(cls, members: Iterable[Member], accounts: Iterable[AccountRow]) -> Known:
         """What is registered."""
-        people = {one.id: one for one in associations}
+        people = {one.id: one for one in members}
         typed: dict[tuple[str, str], list[str]] = {}
         for row in accounts:
             typed.setdefault((row.association, row.column or LINKS), []).append(row.typed)
@@ -52,16 +52,16 @@ class Known:
     def _texts(self, association: str, column: str) -> Iterator[str]:
         if column not in FIELDS:
             yield from self.typed.get((association, column), ())
-        elif (one := self.people.get(association)) is not None and (value := getattr(one, column)):
+        elif (one := self.people.get(association)) is not None and (value := one.fact(column)):
             yield ", ".join(value) if isinstance(value, tuple) else value
 
 
-def _by_name(people: Iterable[Association]) -> dict[str, set[str]]:
+def _by_name(people: Iterable[Member]) -> dict[str, set[str]]:
     """The ids of associations by their names, without case and accents."""
     ids: dict[str, set[str]] = {}
-    for one in people:
-        for name in filter(None, map(bare, filter(None, (one.name, one.name_ar, one.name_fr)))):
-            ids.setdefault(name, set()).add(one.id)
+    for about in (one.association for one in people):
+        for name in filter(None, map(bare, filter(None, (about.name, about.name_ar, about.name_fr)))):
+            ids.setdefault(name, set()).add(about.id)
     return ids
 
 

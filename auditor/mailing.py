@@ -89,8 +89,9 @@ class Mailing:
         self.letters.append(letter)
         ends = letter.expires_at
         texts = invitation(view, self.app.config, Link(link, ends), self.now, about.language)
-        name, chat = about.shown(about.language), whatsapp(about.phone, texts.short)
-        facts = [about.id, name, about.language, about.phone, about.email, link, ends.date()]
+        contact = self.app.store.contact(about.id)
+        name, chat = about.shown(about.language), whatsapp(contact.phone, texts.short)
+        facts = [about.id, name, about.language, contact.phone, contact.email, link, ends.date()]
         return [*facts, texts.short, chat, texts.subject, texts.body]
 
 

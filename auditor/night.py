@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 from auditor import conclude, patience, receipt
 from auditor.canary import Canary, canaries, offline
 from auditor.config import Config
+from auditor.discretion import Discreet, discreet
 from auditor.evidence import kept
 from auditor.eyes import Eyes, purses, recalled
 from auditor.patience import Patience
@@ -217,7 +218,9 @@ class _Session:
             self.later.append(row)
             self.failed_at = time.monotonic()
             return
-        await writer.add(await asyncio.to_thread(self._observation, row, seen, self.clock()))
+        assert self.eyes is not None
+        shown = await discreet(self._recalled(row), seen, self.eyes.readers, self.eyes.purses)
+        await writer.add(await asyncio.to_thread(self._observation, row, shown, self.clock()))
         self.done += 1
         self.progress(self.done, self.total)
 
@@ -232,16 +235,19 @@ class _Session:
             and all([await again(one.ask, one.answer) for one in seen.exchanges])
         )
 
-    def _observation(self, row: AccountRow, seen: Look, now: datetime) -> Observation:
+    def _observation(self, row: AccountRow, shown: Discreet, now: datetime) -> Observation:
         assert row.id is not None
         assert self.night.id is not None
+        seen = shown.look
         pages = [exchange.answer for exchange in seen.exchanges if isinstance(exchange.answer, Page)]
         return Observation(
             account_id=row.id,
             night_id=self.night.id,
             observed_at=pages[-1].fetched_at if pages else now,
             finding=seen.finding,
-            evidence=tuple(kept(exchange, self.app.archive) for exchange in seen.exchanges),
+            evidence=tuple(
+                kept(exchange, self.app.archive, withheld=not shown.bodies) for exchange in seen.exchanges
+            ),
             probe_version=version(row),
         )
 

@@ -32,6 +32,7 @@ class Trouble(StrEnum):
     LOST_LETTERS = "lost_letters"
     SHORTENED_NUMBER = "shortened_number"
     OTHER_ID = "other_id"
+    FORGOTTEN = "forgotten"
 
 
 ERRORS = frozenset({Trouble.NO_NAME, Trouble.DUPLICATE_ID, Trouble.LOST_LETTERS, Trouble.SHORTENED_NUMBER})

@@ -21,7 +21,7 @@ KEPT = frozenset({"blind", "warned"})
 """What one session of a night leaves in the receipt for the next one to judge by."""
 
 SHOWN_HOSTS = 50
-"""A register's night asks hundreds of thousands of hosts; the receipt names the busiest."""
+"""So many hosts of platforms a receipt names. It is kept for ever, so it names nobody's own site."""
 
 Readings = Sequence[tuple[Canary, Finding]]
 
@@ -113,14 +113,21 @@ def spent(
 
 
 def _shortened(spent: Mapping[str, Any]) -> dict[str, Any]:
-    """The same with the busiest hosts alone. The others are counted together: the sum is `requests`."""
+    """The same with the platforms' busiest hosts alone. The others are counted together, to `requests`."""
     by_host = Counter(spent["requests_by_host"])
-    busiest = dict(by_host.most_common(SHOWN_HOSTS))
+    platforms = Counter({host: count for host, count in by_host.items() if _is_platform(host)})
+    busiest = dict(platforms.most_common(SHOWN_HOSTS))
     elsewhere = {
         "hosts": len(by_host) - len(busiest),
         "requests": spent["requests"] - sum(busiest.values()),
     }
     return {**spent, "requests_by_host": busiest, "requests_elsewhere": elsewhere}
+
+
+def _is_platform(host: str) -> bool:
+    """Whether a host is everybody's: a platform's, or that of an official interface."""
+    interfaces = {own.host for name in links.channels() if (own := links.interface(name))}
+    return host in interfaces or links.owner(host) != links.SITE
 
 
 def calls(before: Mapping[str, Any], purses: Mapping[str, Purse]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from auditor.sheet import Row, Sheet, SheetError
 from probes import links
 from probes.cells import links_in
 from probes.model import Identity, Kind
-from storage.model import AccountRow, Association
+from storage.model import AccountRow, Association, Contact, Member
 
 SEPARATORS = re.compile(r"[,;/|\n،؛]+")
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+")
@@ -53,7 +53,7 @@ class Reading:
     `said` are the columns that it has: of the others it says nothing.
     """
 
-    associations: list[Association] = field(default_factory=list)
+    associations: list[Member] = field(default_factory=list)
     accounts: list[AccountRow] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     lines: dict[str, int] = field(default_factory=dict)
@@ -174,7 +174,7 @@ class _Reader:
         cells = [(column, self._known.cell(meant, column, text)) for column, text in shown]
         self._doubt(row.line, cells)
         association = self._association(row.line, meant, dict(cells))
-        self._reading.associations.append(association)
+        self._reading.associations.append(Member(association, self._contact(row.line, dict(cells))))
         self._reading.lines[association.id] = row.line
         keys: set[tuple[str, str, str]] = set()
         for column, text in cells:
@@ -194,9 +194,6 @@ class _Reader:
         return next((" ".join(facts[key].split()) for key in order if facts.get(key)), None)
 
     def _association(self, line: int, meant: str, facts: Mapping[str, str]) -> Association:
-        email = facts.get("email")
-        if email and not EMAIL.search(email):
-            self._tell(line, "email", email, Trouble.BAD_EMAIL)
         return Association(
             id=meant,
             name=self._name(facts) or meant,
@@ -205,13 +202,16 @@ class _Reader:
             region=facts.get("region"),
             city=facts.get("city"),
             language=self._spoken(line, facts.get("language")),
-            email=email,
-            phone=facts.get("phone"),
             tags=tuple(split(facts.get("tags", ""))),
             none_by_choice=tuple(dict.fromkeys(self._chosen(line, facts.get("none_by_choice", "")))),
-            media_officer=self._officer(line, facts.get("media_officer")),
-            note=facts.get("note"),
         )
+
+    def _contact(self, line: int, facts: Mapping[str, str]) -> Contact:
+        email = facts.get("email")
+        if email and not EMAIL.search(email):
+            self._tell(line, "email", email, Trouble.BAD_EMAIL)
+        officer = self._officer(line, facts.get("media_officer"))
+        return Contact(email, facts.get("phone"), officer, facts.get("note"))
 
     def _identified(self, line: int, name: str, facts: Mapping[str, str]) -> str:
         if bare(name) in self._names:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import bisect
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -69,7 +69,7 @@ def rejudge(app: Memory, *, dry_run: bool = False, progress: Progress | None = N
     """Rebuild every conclusion and tell what changed; with `dry_run` only tell."""
     nights = app.store.judged_nights()
     result = Rebuild(nights=len(nights))
-    figures = {night.id: Figures(app.config.channels) for night in nights if night.id is not None}
+    figures = {night: Figures(app.config.channels) for night in counted(app.store, nights)}
     history = History(app.store, app.config, nights, bodies=app.archive, result=result, figures=figures)
     associations = list(app.store.associations(include_withdrawn=True))
     derived = Derived()
@@ -82,6 +82,15 @@ def rejudge(app: Memory, *, dry_run: bool = False, progress: Progress | None = N
         told = {number: counted.told for number, counted in figures.items()}
         app.store.replace_derived(derived.standings, derived.gaps, derived.proposals, told)
     return result
+
+
+def counted(store: Store, nights: Iterable[Night]) -> Iterator[int]:
+    """The ids of the nights whose figures can be counted anew: those since an association was last forgotten.
+
+    The figures of earlier nights count some who are not there any more, and stay as they are.
+    """
+    last = store.last_forgotten()
+    return (one.id for one in nights if one.id is not None and (last is None or one.started_at > last))
 
 
 class History:

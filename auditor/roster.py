@@ -14,7 +14,7 @@ from auditor.officer import CODES, officer
 from auditor.sheet import xlsx_pieces
 from auditor.wording import Wording
 from probes.cells import links_in
-from storage.model import AccountRow, Association
+from storage.model import AccountRow, Member
 from storage.store import Store
 
 Line = list[object]
@@ -27,11 +27,11 @@ USUAL = ("website", "facebook", "twitter", "linkedin", "youtube")
 
 
 def table(
-    associations: Iterable[Association], accounts: Iterable[AccountRow], words: Wording | None = None
+    members: Iterable[Member], accounts: Iterable[AccountRow], words: Wording | None = None
 ) -> Iterator[Line]:
     """The headings and a row for each association; English keys and codes where no words are given."""
     held = _held(accounts)
-    entries = ((one, held.get(one.id, {})) for one in associations)
+    entries = ((one, held.get(one.id, {})) for one in members)
     return _lines(entries, (cell for cells in held.values() for cell in cells.items()), words)
 
 
@@ -41,8 +41,8 @@ def kept(store: Store, words: Wording | None = None) -> Iterator[Line]:
     return _lines(_entries(store), cells, words)
 
 
-def _entries(store: Store) -> Iterator[tuple[Association, Cells]]:
-    waiting = store.associations()
+def _entries(store: Store) -> Iterator[tuple[Member, Cells]]:
+    waiting = store.members()
     while some := list(islice(waiting, AT_ONCE)):
         held = _held(store.links_of([one.id for one in some]))
         yield from ((one, held.get(one.id, {})) for one in some)
@@ -56,7 +56,7 @@ def _held(accounts: Iterable[AccountRow]) -> dict[str, dict[str, list[str]]]:
 
 
 def _lines(
-    entries: Iterable[tuple[Association, Cells]],
+    entries: Iterable[tuple[Member, Cells]],
     cells: Iterable[tuple[str, list[str]]],
     words: Wording | None,
 ) -> Iterator[Line]:
@@ -66,9 +66,9 @@ def _lines(
     channels = [*USUAL, *sorted(widths.keys() - {*USUAL})]
     columns = in_order([column for column in channels for _ in range(widths[column])])
     yield [heading(column, words) for column in columns]
-    for association, own in entries:
+    for member, own in entries:
         left = {column: iter(_parted(typed)) for column, typed in own.items()}
-        yield [_cell(association, column, left, words) for column in columns]
+        yield [_cell(member, column, left, words) for column in columns]
 
 
 def _parted(typed: list[str]) -> list[str]:
@@ -109,16 +109,14 @@ def tongue(code: str, words: Wording | None) -> str:
     return TONGUES[code] if words else code
 
 
-def _cell(
-    association: Association, column: str, cells: Mapping[str, Iterator[str]], words: Wording | None
-) -> object:
+def _cell(member: Member, column: str, cells: Mapping[str, Iterator[str]], words: Wording | None) -> object:
     if column not in {*FACTS, *AFTER}:
         return next(cells.get(column, iter(())), "")
     if column == "media_officer":
-        return officer(association.media_officer, words)
+        return officer(member.contact.media_officer, words)
     if column == "language":
-        return tongue(association.language, words)
-    value = getattr(association, column)
+        return tongue(member.association.language, words)
+    value = member.id if column == "id" else member.fact(column)
     if column == "none_by_choice":
-        value = tuple(heading(channel, words) for channel in value)
+        value = tuple(heading(channel, words) for channel in member.association.none_by_choice)
     return ", ".join(value) if isinstance(value, tuple) else value

@@ -93,7 +93,7 @@ def _cells(column: Column, item: Item, words: Wording | None) -> list[Cell]:
 
 def _associations(seen: Seen) -> Iterator[Item]:
     for view in seen.views:
-        about, score, told = view.association, view.score, seen.private(view.association)
+        about, score = view.association, view.score
         yield {
             "association": about.id,
             "name": seen.named(about),
@@ -101,8 +101,6 @@ def _associations(seen: Seen) -> Iterator[Item]:
             "city": about.city,
             "tags": list(about.tags),
             "language": about.language,
-            "email": about.email if told else None,
-            "phone": about.phone if told else None,
             "level": score.level,
             "score": score.percent,
             "low": score.low,
@@ -244,7 +242,7 @@ ACCOUNT = (
 ASSOCIATION = (
     *map(fact, ("association", "name", "region", "city")),
     listed("tags"),
-    *map(fact, ("language", "email", "phone")),
+    fact("language"),
     label("level", "level"),
     *map(fact, ("score", "low", "high", "known", "gaps")),
     label("gravest", "severity"),

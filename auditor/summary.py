@@ -56,8 +56,6 @@ def summary(view: AssociationView, channels: Iterable[str]) -> Summary:
         city=about.city,
         language=about.language,
         tags=about.tags,
-        email=about.email,
-        phone=about.phone,
         level=score.level,
         percent=score.percent,
         low=score.low,

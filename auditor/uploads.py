@@ -37,6 +37,12 @@ class Uploads:
         if NAME.fullmatch(name):
             self.folder.joinpath(name).unlink(missing_ok=True)
 
+    def clear(self) -> None:
+        """Remove every sheet that waits."""
+        for path in self.folder.glob("*"):
+            if NAME.fullmatch(path.name):
+                path.unlink(missing_ok=True)
+
     def _sweep(self, now: datetime) -> None:
         for path in self.folder.iterdir():
             if NAME.fullmatch(path.name) and _is_old(path.name, now):

@@ -17,10 +17,13 @@ import httpx
 from probes.events import Events
 from probes.fetch import Fetcher, answer
 from probes.interface import Answer, Call, Interface
-from probes.model import Ask, Finding, Look, NoPage, Page, Presence, Reason, Steps, Visit
+from probes.model import Ask, Finding, Hop, Look, NoPage, Page, Presence, Reason, Steps, Visit
 from probes.readers import ReaderPool
 
 events = Events(__name__)
+
+OTHERS = "_"
+"""What stands in an address for whoever else was asked in the same call."""
 
 
 @dataclass(slots=True)
@@ -107,7 +110,7 @@ class Desk:
         one = replace(ask, url=_joined(ask.url, call, values), headers=key)
         got = await self._answer(one)
         _close(purse, got)
-        told = dict.fromkeys(values, got)
+        told = {value: _own(got, _alone(ask.url, call, value, len(values))) for value in values}
         for part in _apart(values, got):
             told |= await self._told(ask, call, part)
         return told
@@ -115,12 +118,25 @@ class Desk:
     async def _answer(self, ask: Ask) -> Page | NoPage:
         try:
             return await answer(ask, self._fetcher, self._readers)
-        except Exception as bug:  # a bug in one reader must not cost the others their answers
-            log.exception("an answer could not be taken at the desk")
+        except Exception as bug:  # noqa: BLE001  # a bug in one reader must not cost the others their answers
+            events.bug(bug, "probe_crashed", "an answer could not be taken at the desk")
             return NoPage(Reason.CRASHED, f"{type(bug).__name__}: {bug}", url=ask.url)
 
     def _purse(self, call: Call) -> Purse:
         return self._purses[call.interface.host]
+
+
+def _alone(url: str, call: Call, value: str, asked: int) -> str:
+    """The address of a call as it is told to one of those asked: of the others only that there are some."""
+    return _joined(url, call, [value, OTHERS] if asked > 1 else [value])
+
+
+def _own(got: Page | NoPage, url: str) -> Page | NoPage:
+    """The answer to a call as one value's own evidence: who else was asked together with it is not told."""
+    if isinstance(got, NoPage):
+        own = got.url and url
+        return NoPage(got.reason, got.detail, status=got.status, url=own, retry_after=got.retry_after)
+    return replace(got, url=url, hops=(Hop(url, got.status),) if got.hops else ())
 
 
 def _groups(asks: Sequence[Ask]) -> Iterable[list[int]]:

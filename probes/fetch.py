@@ -16,7 +16,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache, partial
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, Protocol, Self, cast
 
 import httpx
 from tenacity import AsyncRetrying, RetryCallState, stop_after_attempt, wait_exponential_jitter
@@ -352,7 +352,15 @@ def _last_outcome(state: RetryCallState) -> Any:
     return state.outcome.result()
 
 
-async def look(steps: Steps, fetcher: Fetcher, readers: ReaderPool) -> Look:
+class Web(Protocol):
+    """Where pages are asked for: the real web, or pages that came before."""
+
+    async def get(self, ask: Ask) -> Page:
+        """The page that answers. Raises NoPage."""
+        ...
+
+
+async def look(steps: Steps, fetcher: Web, readers: ReaderPool) -> Look:
     """Let a probe look: fetch what it asks for, read it where a reader can be stopped, give it back.
 
     `probes.model.drive` is the same loop over pages that are already there.
@@ -363,7 +371,7 @@ async def look(steps: Steps, fetcher: Fetcher, readers: ReaderPool) -> Look:
     return visit.look
 
 
-async def answer(wanted: Ask, fetcher: Fetcher, readers: ReaderPool) -> Page | NoPage:
+async def answer(wanted: Ask, fetcher: Web, readers: ReaderPool) -> Page | NoPage:
     """What an ask gets: the page as it was read, or why there is none."""
     try:
         page = await fetcher.get(wanted)

@@ -50,6 +50,14 @@ class Archive:
             raise DamagedEvidenceError(digest, "the archived body is another one")
         return body
 
+    def remove(self, digest: str) -> None:
+        """Erase a body; one that is not there stays so. Raises StoreError."""
+        try:
+            self._place(digest).unlink(missing_ok=True)
+        except OSError as problem:
+            remedy = "give the auditor the right to write there"
+            raise StoreError(str(self._folder), problem.strerror or str(problem), remedy) from problem
+
     def __contains__(self, digest: str) -> bool:
         return self._place(digest).exists()
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from typing import Generic, TypeVar
 
-from storage.model import AccountRow, Association
+from storage.model import AccountRow, Association, Fact, Member
 from storage.talk import ASSOCIATION, FIELDS, PRUNE, By, Change
 
 Mark = tuple[str, str, str, str]
@@ -98,9 +98,9 @@ class Comparison:
     `was` are the stored people and `stored` the stored links, with what only the store knows.
     """
 
-    people: Difference[str, Association]
+    people: Difference[str, Member]
     links: Difference[Mark, AccountRow]
-    was: Mapping[str, Association]
+    was: Mapping[str, Member]
     stored: Mapping[Mark, AccountRow]
     kept: tuple[AccountRow, ...] = ()
     unsaid: tuple[str, ...] = ()
@@ -125,7 +125,7 @@ class Comparison:
             unsaid=self.unsaid,
         )
         known = {**self.was, **people.new, **people.back, **people.changed}
-        return replace(changes, people={i: known[i] for i in changes.touched if i in known})
+        return replace(changes, people={i: known[i].association for i in changes.touched if i in known})
 
     def _numbered(self, rows: Mapping[Mark, AccountRow]) -> tuple[AccountRow, ...]:
         stored = self.stored
@@ -153,12 +153,12 @@ class Comparison:
             yield parted.change(now, row.association, row.column, row.typed, None)
 
 
-def altered(before: Association, after: Association) -> Iterator[tuple[str, str | None, str | None]]:
-    """The fields that differ between two entries of an association, each with both its texts."""
+def altered(before: Member, after: Member) -> Iterator[tuple[str, str | None, str | None]]:
+    """The fields that differ between two entries of the registry, each with both its texts."""
     for name in FIELDS:
-        if (old := getattr(before, name)) != (new := getattr(after, name)):
+        if (old := before.fact(name)) != (new := after.fact(name)):
             yield name, _text(old), _text(new)
 
 
-def _text(value: str | tuple[str, ...] | None) -> str | None:
+def _text(value: Fact) -> str | None:
     return ", ".join(value) or None if isinstance(value, tuple) else value

@@ -118,9 +118,12 @@ class Derived:
         proposals: Iterable[Proposal],
         figures: Mapping[int, Figures] | None = None,
     ) -> None:
-        """Put these conclusions in place of every old one, in one transaction (`rejudge`)."""
+        """Put these conclusions in place of every old one, in one transaction (`rejudge`).
+
+        Figures stay of the nights of which none are given.
+        """
         with self._database.writing() as connection:
-            for table in (STANDING, GAP, PROPOSAL, FIGURE):
+            for table in (STANDING, GAP, PROPOSAL):
                 connection.execute(delete(table))
             self._put_derived(connection, list(standings), list(gaps), list(proposals), figures or {})
             stale.mark_all(self._database, connection)

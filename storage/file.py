@@ -11,7 +11,7 @@ from pathlib import Path
 from sqlalchemy.engine import URL
 
 from storage import migrate
-from storage.engine import WRITES, engine_of
+from storage.engine import BUSY_SECONDS, WRITES, engine_of
 from storage.errors import DamagedDatabaseError, ForeignDatabaseError, StoreError
 from storage.trouble import told
 
@@ -86,6 +86,18 @@ def quick_check(file: Path) -> None:
         found = raw.execute("PRAGMA quick_check(1)").fetchone()[0]
     if found != "ok":
         raise DamagedDatabaseError(str(file), f"it is damaged ({found})", "restore a backup")
+
+
+def scrub(file: Path) -> bool:
+    """Write the file anew and empty its log, so that neither holds what was deleted.
+
+    False where a reader still looks at an older moment: the log can be emptied when it is done. Raises
+    StoreError, for example where there is no room for a second copy.
+    """
+    with told(file), closing(sqlite3.connect(file, timeout=BUSY_SECONDS, isolation_level=None)) as raw:
+        raw.execute("VACUUM")
+        is_busy, _, _ = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    return not is_busy
 
 
 def _quoted(file: Path) -> str:

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 from sqlalchemy import select
 
+from storage.contacts import ASSOCIATIONS, association_of
 from storage.database import Database
 from storage.derived import DECIDED, GAP_COLUMNS, IS_UNCLOSED, decision_of, gap_of, proposal_of
 from storage.model import AccountRow, Association, Decision, Gap, Proposal, Standing
-from storage.registry import account_of, association_of
+from storage.registry import account_of
 from storage.stale import AT_ONCE
 from storage.tables import ACCOUNT, ASSOCIATION, DECISION, GAP, PROPOSAL, STANDING
 
@@ -40,7 +41,7 @@ class Held:
         listed = ASSOCIATION.c.withdrawn_at.is_(None)
         standing = select(STANDING.c.standing).join(ACCOUNT, ACCOUNT.c.id == STANDING.c.account_id)
         with self._database.reading() as connection:
-            people = connection.execute(select(ASSOCIATION).where(ASSOCIATION.c.id.in_(named), listed)).all()
+            people = connection.execute(ASSOCIATIONS.where(ASSOCIATION.c.id.in_(named), listed)).all()
             rows = connection.execute(select(ACCOUNT).where(ACCOUNT.c.association.in_(named))).all()
             told = connection.execute(standing.where(ACCOUNT.c.association.in_(named))).scalars().all()
             found = connection.execute(select(PROPOSAL).where(PROPOSAL.c.association.in_(named))).all()

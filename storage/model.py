@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from datetime import date, datetime
 from enum import StrEnum
+from typing import Any
 
 from probes.model import Activity, Finding, FoundLink, Identity, Presence, Reason, Scalar
 
@@ -40,7 +41,8 @@ class Association:
     """One organisation of the network. `id` is the coordinator's own key, stable over imports.
 
     `none_by_choice` lists the channels the association decided not to have; `language` is a code of the
-    words (`ar`, `fr`, `en`); `name` is the one to show where its own language's is not given.
+    words (`ar`, `fr`, `en`); `name` is the one to show where its own language's is not given. `reached` tells
+    by which of `REACHES` it can be reached, as far as the store was asked, and never the address or number.
     """
 
     id: str
@@ -50,16 +52,68 @@ class Association:
     region: str | None = None
     city: str | None = None
     language: str = "ar"
-    email: str | None = None
-    phone: str | None = None
     tags: tuple[str, ...] = ()
     none_by_choice: tuple[str, ...] = ()
-    media_officer: str | None = None
-    note: str | None = None
+    reached: frozenset[str] = field(default=frozenset(), compare=False)
 
     def shown(self, language: str) -> str:
         """The name in a language, or the one we have."""
         return {"ar": self.name_ar, "fr": self.name_fr}.get(language) or self.name
+
+
+REACHES = ("email", "phone")
+"""The ways of a contact by which somebody is reached."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """How the people of an association are reached, who runs its channels, and what was noted of them.
+
+    Kept apart from the association, read only where somebody is written to or called, and erased alone.
+    """
+
+    email: str | None = None
+    phone: str | None = None
+    media_officer: str | None = None
+    note: str | None = None
+
+    def __bool__(self) -> bool:
+        return any(getattr(self, one.name) for one in fields(self))
+
+
+NO_CONTACT = Contact()
+CONTACT_FIELDS = tuple(one.name for one in fields(Contact))
+ASSOCIATION_FIELDS = tuple(one.name for one in fields(Association) if one.name not in {"id", "reached"})
+Fact = str | tuple[str, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """An association with its contact: its whole entry in the registry, as a sheet has it."""
+
+    association: Association
+    contact: Contact = NO_CONTACT
+
+    @property
+    def id(self) -> str:
+        """The association's."""
+        return self.association.id
+
+    @property
+    def name(self) -> str:
+        """The association's."""
+        return self.association.name
+
+    def fact(self, name: str) -> Fact:
+        """What stands in a column of its entry."""
+        fact: Fact = getattr(self.contact if name in CONTACT_FIELDS else self.association, name)
+        return fact
+
+    def having(self, facts: Mapping[str, Fact]) -> Member:
+        """The same entry with other facts, by their columns."""
+        of_people: dict[str, Any] = {name: fact for name, fact in facts.items() if name in CONTACT_FIELDS}
+        others: dict[str, Any] = {name: fact for name, fact in facts.items() if name not in of_people}
+        return Member(replace(self.association, **others), replace(self.contact, **of_people))
 
 
 class NightState(StrEnum):
@@ -86,7 +140,10 @@ class Night:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """One exchange of a look: what was asked, what came, and its body's digest in the archive (if kept)."""
+    """One exchange of a look: what was asked, what came, and its body's digest in the archive (if kept).
+
+    `withheld` says that a body came and is not kept, for it shows private people.
+    """
 
     url: str
     status: int | None
@@ -101,6 +158,7 @@ class Evidence:
     seconds: float = 0.0
     certificate_expires: date | None = None
     fetched_at: datetime | None = None
+    withheld: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,12 @@ from typing import Any
 from sqlalchemy import Connection, Select, Table, delete, func, insert, select, update
 
 from probes.model import Identity, Kind
-from storage import order, stale, trail
+from storage import contacts, order, stale, trail
 from storage.changes import Changes, Comparison, Difference, Mark
 from storage.clean import clean
+from storage.contacts import ASSOCIATIONS, MEMBERS, association_of, member_of
 from storage.database import BATCH, Database
-from storage.model import AccountRow, Association, DecisionKind
+from storage.model import ASSOCIATION_FIELDS, AccountRow, Association, DecisionKind, Member
 from storage.silence import Silence, unrepeated
 from storage.tables import ACCOUNT, ASSOCIATION, DECISION, WITHDRAWAL
 from storage.talk import OPERATOR, By
@@ -28,7 +29,7 @@ class Registry:
 
     def save_registry(
         self,
-        associations: Iterable[Association],
+        associations: Iterable[Association | Member],
         accounts: Iterable[AccountRow],
         now: datetime,
         *,
@@ -45,11 +46,13 @@ class Registry:
         has no key) are. One the sheet no longer lists is withdrawn, and with `prune` removed with everything
         seen of it, unless a person's word in `ours` keeps it: that has to be withdrawn first. A sheet that is
         not `whole` leaves the associations alone that it does not list. Where it has only the columns `said`,
-        what is known of its associations in other columns stays, links as well.
+        what is known of its associations in other columns stays, links as well. An association without its
+        contact is listed as one of whom none is known.
         New links in the answer have no id yet. `dry_run` tells the changes and makes none; nor are any made
         where they are not those that were `agreed` to, by their digest.
         """
-        people, links = [clean(a) for a in associations], [clean(a) for a in accounts]
+        people = [clean(a if isinstance(a, Member) else Member(a)) for a in associations]
+        links = [clean(a) for a in accounts]
         sheet = _Sheet(people, links, said=said, whole=whole)
         with self._database.reading() if dry_run else self._database.writing() as connection:
             compared = sheet.compared(connection, prune=prune)
@@ -102,15 +105,15 @@ class Registry:
 
     def associations(self, *, include_withdrawn: bool = False) -> Iterator[Association]:
         """The associations, in the order of their ids."""
-        query = select(ASSOCIATION)
-        if not include_withdrawn:
-            query = query.where(ASSOCIATION.c.withdrawn_at.is_(None))
+        query = (
+            ASSOCIATIONS if include_withdrawn else ASSOCIATIONS.where(ASSOCIATION.c.withdrawn_at.is_(None))
+        )
         return map(association_of, self._database.rows(query, ASSOCIATION.c.id))
 
     def association(self, association: str) -> Association | None:
         """The association of this id, also a withdrawn one."""
         with self._database.reading() as connection:
-            row = connection.execute(select(ASSOCIATION).where(ASSOCIATION.c.id == association)).first()
+            row = connection.execute(ASSOCIATIONS.where(ASSOCIATION.c.id == association)).first()
         return association_of(row) if row else None
 
     def accounts(
@@ -156,7 +159,7 @@ class _Sheet:
 
     def __init__(
         self,
-        associations: Iterable[Association],
+        associations: Iterable[Member],
         accounts: Iterable[AccountRow],
         *,
         said: Collection[str] | None,
@@ -171,8 +174,8 @@ class _Sheet:
 
     def compared(self, connection: Connection, *, prune: bool) -> Comparison:
         """The sheet beside what is stored."""
-        rows = connection.execute(self._those(select(ASSOCIATION), ASSOCIATION.c.id)).all()
-        was = {row.id: association_of(row) for row in rows}
+        rows = connection.execute(self._those(MEMBERS, ASSOCIATION.c.id)).all()
+        was = {row.id: member_of(row) for row in rows}
         closed = {row.id for row in rows if row.withdrawn_at}
         links = connection.execute(self._those(select(ACCOUNT), ACCOUNT.c.association))
         stored = {_mark(row): row for row in map(account_of, links)}
@@ -211,6 +214,7 @@ def _save(connection: Connection, made: Comparison, now: datetime) -> None:
     ids = {mark: row.id for mark, row in made.stored.items()}
     people = {i: i for i in made.was}
     _write(connection, ASSOCIATION, made.people, people, {})
+    contacts.write(connection, (made.people.new | made.people.back | made.people.changed).values())
     _write(connection, ACCOUNT, made.links, ids, {"added_at": now})
     _leave(connection, ACCOUNT, [ids[mark] for mark in made.links.left], now, prune=made.prune)
     _leave(connection, ASSOCIATION, list(made.people.left), now, prune=made.prune)
@@ -248,9 +252,9 @@ def _bare(account: AccountRow) -> AccountRow:
     return replace(account, id=None, added_at=None, withdrawn_at=None)
 
 
-def _columns(noun: Association | AccountRow) -> dict[str, Any]:
-    if isinstance(noun, Association):
-        return asdict(noun)
+def _columns(noun: Member | AccountRow) -> dict[str, Any]:
+    if isinstance(noun, Member):
+        return {"id": noun.id, **{name: noun.fact(name) for name in ASSOCIATION_FIELDS}}
     identity = asdict(noun.identity)
     mark = _mark(noun)[-1]
     return {
@@ -260,13 +264,6 @@ def _columns(noun: Association | AccountRow) -> dict[str, Any]:
         "mark": mark,
         **identity,
     }
-
-
-def association_of(row: Any) -> Association:
-    """The association that a row holds."""
-    values = {name: value for name, value in row._mapping.items() if name != "withdrawn_at"}  # noqa: SLF001  # public, named so to leave columns their names
-    values |= {"tags": tuple(row.tags), "none_by_choice": tuple(row.none_by_choice)}
-    return Association(**values)
 
 
 def account_of(row: Any) -> AccountRow:

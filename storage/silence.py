@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from storage.changes import Mark
-from storage.model import AccountRow, Association
+from storage.model import AccountRow, Fact, Member
 from storage.talk import FIELDS
 
 BORROWED = ("name_ar", "name_fr")
@@ -22,34 +22,32 @@ class Silence:
 
     said: Collection[str] | None = None
 
-    def people(
-        self, was: Mapping[str, Association], listed: Mapping[str, Association]
-    ) -> dict[str, Association]:
+    def people(self, was: Mapping[str, Member], listed: Mapping[str, Member]) -> dict[str, Member]:
         """The associations as the sheet has them, and as they are known in the columns that it lacks."""
         return {i: self._entry(was[i], one) if i in was else one for i, one in listed.items()}
 
-    def _entry(self, was: Association, now: Association) -> Association:
-        left = {name: getattr(was, name) for name in FIELDS if not self._speaks_of(name)}
+    def _entry(self, was: Member, now: Member) -> Member:
+        left = {name: was.fact(name) for name in FIELDS if not self._speaks_of(name)}
         if "name" in left:
             left["name"] = self._name(was, now)
-        return replace(now, **left)
+        return now.having(left)
 
-    def _name(self, was: Association, now: Association) -> str:
+    def _name(self, was: Member, now: Member) -> Fact:
         """The name that is known, or the corrected one that it was borrowed from."""
-        source = next((name for name in BORROWED if getattr(was, name) == was.name), "name")
-        return getattr(now, source) or now.name if self._speaks_of(source) else was.name
+        source = next((name for name in BORROWED if was.fact(name) == was.name), "name")
+        return now.fact(source) or now.name if self._speaks_of(source) else was.name
 
     def links(self, stored: Mapping[Mark, AccountRow], people: Collection[str]) -> dict[Mark, AccountRow]:
         """The links that stay, whatever the sheet lists: those in columns that it lacks, of these people."""
         return {m: row for m, row in stored.items() if m[0] in people and not self._speaks_of(row.column)}
 
     def columns(
-        self, was: Mapping[str, Association], people: Collection[str], kept: Mapping[Mark, AccountRow]
+        self, was: Mapping[str, Member], people: Collection[str], kept: Mapping[Mark, AccountRow]
     ) -> Iterator[str]:
         """The columns that the sheet lacks and where something is known of these people."""
         known = [one for i, one in was.items() if i in people]
         silent = [name for name in FIELDS if not self._speaks_of(name) and name != "name"]
-        yield from (name for name in silent if any(getattr(one, name) for one in known))
+        yield from (name for name in silent if any(one.fact(name) for one in known))
         yield from sorted({row.column for row in kept.values()})
 
     def _speaks_of(self, column: str) -> bool:

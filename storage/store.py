@@ -11,8 +11,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from storage.contacts import Contacts
 from storage.database import Database
 from storage.derived import Derived
+from storage.erasure import Erasure
+from storage.expiry import Expiry
 from storage.few import Few
 from storage.follow_ups import FollowUps
 from storage.gap_lists import GapLists
@@ -35,6 +38,7 @@ from storage.writer import Writer
 
 class Store(
     Registry,
+    Contacts,
     Nights,
     Derived,
     Messages,
@@ -52,6 +56,8 @@ class Store(
     Sessions,
     Reach,
     Vitals,
+    Erasure,
+    Expiry,
 ):
     """The registry, the nights, the conclusions and the decisions of one network."""
 
@@ -72,6 +78,11 @@ class Store(
     ) -> Writer:
         """A writer that commits observations in batches: `async with store.writer() as writer`."""
         return Writer(self.record, size=size, seconds=seconds, committed=committed)
+
+    @property
+    def file(self) -> Path | None:
+        """The file of a SQLite database."""
+        return self._database.file
 
     def check(self) -> None:
         """Read the whole database for damage (SQLite). Raises DamagedDatabaseError."""

@@ -87,6 +87,12 @@ class Summaries:
         return True
 
 
+def take_away(database: Database, connection: Connection, associations: Sequence[str]) -> None:
+    """Take associations out of the lists and sums at once, and the sums away that are of nobody any more."""
+    _Batch(database, connection, associations, {}).put()
+    connection.execute(delete(TALLY).where(TALLY.c.count == 0))
+
+
 class _Batch:
     """A few associations on their way into the tables."""
 

@@ -53,8 +53,6 @@ class Summary:
     city: str | None = None
     language: str = "ar"
     tags: tuple[str, ...] = ()
-    email: str | None = None
-    phone: str | None = None
     level: str = "no_data"
     percent: int | None = None
     low: int = 0

@@ -108,13 +108,21 @@ class AssociationTable(SQLModel, table=True):
     region: str | None = Field(default=None, index=True)
     city: str | None = None
     language: str
-    email: str | None = None
-    phone: str | None = None
     tags: list[str] = json_column()
     none_by_choice: list[str] = json_column()
+    withdrawn_at: datetime | None = instant_column()
+
+
+class ContactTable(SQLModel, table=True):
+    """The people of one organisation. No row where nothing is known of them."""
+
+    __tablename__: ClassVar[Any] = "contact"
+
+    association: str = Field(sa_column=Column(Text, reference("association.id"), primary_key=True))
+    email: str | None = None
+    phone: str | None = None
     media_officer: str | None = None
     note: str | None = None
-    withdrawn_at: datetime | None = instant_column()
 
 
 class AccountTable(SQLModel, table=True):
@@ -272,6 +280,7 @@ def table_of(model: type[SQLModel]) -> Table:
 
 
 ASSOCIATION = table_of(AssociationTable)
+CONTACT = table_of(ContactTable)
 ACCOUNT = table_of(AccountTable)
 NIGHT = table_of(NightTable)
 OBSERVATION = table_of(ObservationTable)

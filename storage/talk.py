@@ -5,11 +5,9 @@ Plain, frozen and free of SQL, as those of `storage.model`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
-
-from storage.model import Association
 
 
 class LetterState(StrEnum):
@@ -138,25 +136,44 @@ ASSOCIATION = "association"
 """What a line of the trail is about where the association itself came or left."""
 PRUNE = "prune"
 """The source of what was removed with all that was seen of it."""
-FIELDS = tuple(one.name for one in fields(Association) if one.name != "id")
-"""What of an association may change."""
+FORGET = "forget"
+"""The source of what was erased: its association is no id any more, but a digest of one."""
+FIELDS = (
+    "name",
+    "name_ar",
+    "name_fr",
+    "region",
+    "city",
+    "language",
+    "email",
+    "phone",
+    "tags",
+    "none_by_choice",
+    "media_officer",
+    "note",
+)
+"""What of an association's entry may change, its contact among it, in the order of a sheet."""
 
 
 class ChangeKind(StrEnum):
-    """How something of the registry changed: `withdrawn` is kept, not audited; `pruned` is removed."""
+    """How something of the registry changed: `withdrawn` is kept, not audited; `pruned` is removed.
+
+    `forgotten` is erased, together with every other line about it.
+    """
 
     ADDED = "added"
     CHANGED = "changed"
     WITHDRAWN = "withdrawn"
     PRUNED = "pruned"
+    FORGOTTEN = "forgotten"
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
     """A line of the registry's audit trail: who changed which field of an association, from what to what.
 
-    `source` is where it was changed: `import`, `web`, `decision`, or `prune` for what was removed. An
-    association that came or left has the field `association`; a link has its column's name.
+    `source` is where it was changed: `import`, `web`, `decision`, `prune` for what was removed, `forget` for
+    what was erased. An association that came or left has the field `association`, a link its column's name.
     """
 
     at: datetime
@@ -171,6 +188,8 @@ class Change:
     @property
     def kind(self) -> ChangeKind:
         """What became of it."""
+        if self.source == FORGET:
+            return ChangeKind.FORGOTTEN
         if self.field in FIELDS or (self.before is not None and self.after is not None):
             return ChangeKind.CHANGED
         if self.before is None:

@@ -16,7 +16,7 @@ from probes import links
 from probes.fetch import FetchOptions
 from probes.model import Activity, Ask, Finding, FoundLink, Presence, Reason, absent, present, unknown
 from storage.archive import Archive
-from storage.model import AccountRow, Association, Decision, DecisionKind, Proposal
+from storage.model import AccountRow, Association, Contact, Decision, DecisionKind, Member, Proposal
 from storage.people import Role, User
 from storage.store import Store
 from storage.talk import Reply, ReplyKind
@@ -28,32 +28,32 @@ LONG = "جمعية " + "النور للتنمية البشرية والعمل ا
 MARKUP = '<b>Association</b> "Al & Amal" <script>x</script>'
 
 PEOPLE = (
-    Association(
-        "nour",
-        "جمعية النور",
-        name_fr="Association Nour",
-        region="Souss-Massa",
-        city="Agadir",
-        tags=("rabat", "badge"),
-        phone="06 12 34 56 78",
-        email="nour@nour.example",
-    ),
-    Association("amal", MARKUP, region="L’Oriental", city="Oujda", language="fr", tags=("rabat",)),
-    Association(
-        "long",
-        LONG,
-        region="Rabat-Salé-Kénitra",
-        phone="+212 537 00 00 00",
-        email=f"{'contact.' * 7}nour@{'association-' * 4}nour.example",
-    ),
-    Association("bare", "جمعية بلا حساب", region="Souss-Massa", city="Tiznit"),
-    *(
+    Member(
         Association(
-            f"x{number}",
-            f"Association numéro {number}",
+            "nour",
+            "جمعية النور",
+            name_fr="Association Nour",
             region="Souss-Massa",
-            language="fr" if number else "en",
-            tags=("rabat",),
+            city="Agadir",
+            tags=("rabat", "badge"),
+        ),
+        Contact("nour@nour.example", "06 12 34 56 78"),
+    ),
+    Member(Association("amal", MARKUP, region="L’Oriental", city="Oujda", language="fr", tags=("rabat",))),
+    Member(
+        Association("long", LONG, region="Rabat-Salé-Kénitra"),
+        Contact(f"{'contact.' * 7}nour@{'association-' * 4}nour.example", "+212 537 00 00 00"),
+    ),
+    Member(Association("bare", "جمعية بلا حساب", region="Souss-Massa", city="Tiznit")),
+    *(
+        Member(
+            Association(
+                f"x{number}",
+                f"Association numéro {number}",
+                region="Souss-Massa",
+                language="fr" if number else "en",
+                tags=("rabat",),
+            )
         )
         for number in range(10)
     ),

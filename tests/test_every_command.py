@@ -75,9 +75,9 @@ KNOWN = (
     *(
         fact or ""
         for one in network.PEOPLE
-        for fact in (one.id, one.name, one.name_fr, one.region, one.city, one.email)
+        for fact in (one.id, *map(one.fact, ("name", "name_fr", "region", "city", "email")))
     ),
-    *(one.shown("en") for one in network.PEOPLE),
+    *(one.association.shown("en") for one in network.PEOPLE),
     *(f"company/{'a-very-long-name-' * 6}", "company/a-very-long-name-" * 6, "company/long"),
     *(typed for _, _, typed, _ in network.ACCOUNTS),
     *(names["en"] for names in REGIONS.values()),

@@ -20,7 +20,7 @@ from auditor.regions import REGIONS
 
 DATA = (
     "Our network",
-    *(one.shown("en") for one in network.PEOPLE),
+    *(one.association.shown("en") for one in network.PEOPLE),
     *(typed for _, _, typed, _ in network.ACCOUNTS),
     *(names["en"] for names in REGIONS.values()),
     *("rabat", "badge", "fax", "no link"),

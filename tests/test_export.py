@@ -31,7 +31,7 @@ async def app(tmp_path, monkeypatch):
     small = opened(tmp_path, configured())
     people = [
         Association("nour", HOSTILE[0], region="Souss-Massa", city="Agadir", tags=("rabat", "2026")),
-        Association("amal", "أمل", region="Oriental", phone="0612345678"),
+        Association("amal", "أمل", region="Oriental"),
         Association("wall", "Mur"),
         Association("bare", "Nu", region="Souss-Massa"),
     ]

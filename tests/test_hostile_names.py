@@ -33,7 +33,7 @@ from auditor.phones import whatsapp
 from auditor.sheet import to_csv
 from auditor.wording import Wording
 from storage.clean import text
-from storage.model import Decision, DecisionKind
+from storage.model import CONTACT_FIELDS, Decision, DecisionKind
 from storage.talk import Reply, ReplyKind
 
 READING = (
@@ -72,12 +72,8 @@ def hostile(person):
     said = HOSTILE.get(person.id)
     if said is None:
         return person
-    return replace(
-        person,
-        **dict.fromkeys(("name", "name_ar", "name_fr", "region", "city", "phone", "email", "note"), said),
-        media_officer=said,
-        tags=("rabat", "badge", said),
-    )
+    named = dict.fromkeys(("name", "name_ar", "name_fr", "region", "city", *CONTACT_FIELDS), said)
+    return person.having({**named, "tags": ("rabat", "badge", said)})
 
 
 def steps(account, keyed=()):

@@ -16,7 +16,7 @@ from auditor.app import App
 from auditor.commands import letters as command
 from auditor.config import Web
 from auditor.mailing import COLUMNS, Mailing, chosen
-from storage.model import Association
+from storage.model import Association, Contact, Member
 from storage.store import Store
 
 PUBLIC = "https://reports.example.org"
@@ -59,8 +59,10 @@ def desk(tmp_path, monkeypatch, capsys):
     config = configured().model_copy(update={"web": Web(public_url=PUBLIC)})
     app = opened(tmp_path, config)
     people = [
-        Association("nour", "Nour", region="Oriental", language="fr", phone="06 12 34 56 78"),
-        Association("amal", "أمل", region="Oriental", email="amal@amal.example"),
+        Member(
+            Association("nour", "Nour", region="Oriental", language="fr"), Contact(phone="06 12 34 56 78")
+        ),
+        Member(Association("amal", "أمل", region="Oriental"), Contact("amal@amal.example")),
         Association("sana", "Sana", language="en"),
     ]
     app.store.save_registry(people, [link("nour", "facebook", "nour")], START)

@@ -21,7 +21,7 @@ from auditor.overview import overview
 from auditor.refresh import refresh
 from auditor.rows import moved
 from auditor.summary import urgency
-from storage.model import Association, Decision, DecisionKind
+from storage.model import Association, Contact, Decision, DecisionKind, Member
 from storage.talk import FollowUp, FollowUpKind
 
 NOUR, SITE = link("nour", "facebook", "nour"), link("nour", "website", "nour")
@@ -34,8 +34,10 @@ async def app(tmp_path, monkeypatch):
     monkeypatch.setattr(eyes, "steps", steps)
     small = opened(tmp_path, configured())
     people = [
-        Association("nour", NAME, region="Souss-Massa", tags=("rabat",), phone="06 12-34 56 78"),
-        Association("bare", "Nu", region="L’Oriental & co", email="nu@nu.example"),
+        Member(
+            Association("nour", NAME, region="Souss-Massa", tags=("rabat",)), Contact(phone="06 12-34 56 78")
+        ),
+        Member(Association("bare", "Nu", region="L’Oriental & co"), Contact("nu@nu.example")),
     ]
     small.store.save_registry(people, [NOUR, SITE], START - timedelta(hours=1))
     for day in range(2):
@@ -157,7 +159,7 @@ def test_codes_are_made_only_when_asked_for_and_end_the_older_links(app):
 def test_nobody_makes_links_without_an_address(app):
     with browsing(app, LATER) as client:
         assert client.post("/fr/meeting", data={}).status_code == 409
-        assert 'action="/fr/meeting">' not in client.get("/fr/meeting").text
+        assert 'method="post" action="/fr/meeting">' not in client.get("/fr/meeting").text
     assert not list(app.store.letters())
 
 

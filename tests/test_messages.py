@@ -222,7 +222,7 @@ LATIN = {
         "UTF-8",
         "NTP",
     ),
-    *("auditor", "init", "registry", "import", "run", "serve", "cron"),  # what an operator types
+    *("auditor", "init", "registry", "import", "forget", "run", "serve", "cron"),  # what an operator types
 }
 """What Arabic texts say in Latin letters: names of things that have no other."""
 

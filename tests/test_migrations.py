@@ -101,7 +101,7 @@ def test_an_upgraded_empty_database_is_what_the_tables_say(url, tmp_path):
 def test_every_table_keeps_what_the_models_have():
     assert set(METADATA.tables) == {
         "account", "association", "decision", "gap", "night", "observation", "proposal", "standing",
-        "withdrawal", "letter", "reply", "follow_up", "subscription", "sent", "trail",
+        "withdrawal", "contact", "letter", "reply", "follow_up", "subscription", "sent", "trail",
         "user", "session", "invitation", "unsent",
         "summary", "facet", "tally", "figure", "stale", "basis",
     }  # fmt: skip

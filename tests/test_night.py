@@ -16,6 +16,7 @@ from auditor.night import run, shards
 from auditor.overview import overview
 from auditor.receipt import digest
 from auditor.settle import owners_of
+from probes import links
 from probes.fetch import Fetcher, FetchOptions
 from probes.model import Account, Identity, Kind, NoPage, Presence, Reason
 from probes.readers import ReaderPool
@@ -310,8 +311,9 @@ async def test_the_receipt_counts_what_opened_and_closed(app):
     assert second.receipt["closed_by_code"] == {"channel_missing": 1}
 
 
-async def test_the_receipt_names_the_busiest_hosts_and_counts_the_others_over_all_sessions(app, monkeypatch):
+async def test_the_receipt_names_busy_platforms_and_counts_other_hosts_over_all_sessions(app, monkeypatch):
     monkeypatch.setattr(night.receipt, "SHOWN_HOSTS", 2)
+    monkeypatch.setattr(night.receipt.links, "owner", lambda host: host if host < "a3" else links.SITE)
     rows = [link(name, "website", name) for name in ("a0", "a1", "a2", "a3", "a4")]
     register(app, *rows)
     get = app.web.get

@@ -70,7 +70,7 @@ def saved(path, form, profile, opened_as=None):
 
 
 def changed(store, path):
-    known = Known.of(store.associations(), store.accounts())
+    known = Known.of(store.members(), store.accounts())
     draft = revision(store, read(path, "ar", known), NOW)
     return [(one.association, one.field, one.before, one.after) for one in draft.lines]
 
@@ -78,7 +78,7 @@ def changed(store, path):
 @pytest.mark.parametrize("language", ["ar", "fr", "en", None])
 def test_a_workbook_comes_back_the_same_as_a_workbook_and_as_csv(store, profile, tmp_path, language):
     words = Wording(language) if language else None
-    lines = roster.table(store.associations(), store.accounts(), words)
+    lines = roster.table(store.members(), store.accounts(), words)
     path = tmp_path / "sheet.xlsx"
     path.write_bytes(roster.workbook(lines, words, right_to_left=language == "ar"))
     assert changed(store, saved(path, "xlsx", profile)) == []
@@ -92,7 +92,7 @@ def test_csv_comes_back_the_same_although_its_numbers_were_taken_for_such(
 ):
     code = ord(delimiter)
     words = Wording(language) if language else None
-    lines = roster.table(store.associations(), store.accounts(), words)
+    lines = roster.table(store.members(), store.accounts(), words)
     path = tmp_path / "sheet.csv"
     path.write_bytes(sheet.to_csv(lines, delimiter=delimiter))
     usual = f"Text - txt - csv (StarCalc){UTF8.format(code)},1"
@@ -103,7 +103,7 @@ def test_csv_comes_back_the_same_although_its_numbers_were_taken_for_such(
 @pytest.mark.parametrize("charset", [38, 1, 65535], ids=["windows-1256", "windows-1252", "utf-16"])
 def test_csv_of_another_encoding_comes_back_the_same(store, profile, tmp_path, charset):
     words = Wording("fr")
-    lines = roster.table(store.associations(), store.accounts(), words)
+    lines = roster.table(store.members(), store.accounts(), words)
     path = tmp_path / "sheet.xlsx"
     path.write_bytes(roster.workbook(lines, words, right_to_left=False))
     assert changed(store, saved(path, f"{CSV}:59,34,{charset}", profile)) == []

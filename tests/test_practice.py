@@ -254,12 +254,12 @@ def test_the_sheet_is_corrected_in_one_cell():
 
 def test_the_sheet_knows_whom_to_call_who_was_at_a_session_and_who_runs_the_channels(tmp_path):
     people = registry.read(sheet.write(tmp_path / "registry.xlsx")).associations
-    numbers = [international(one.phone) for one in people if one.phone]
+    numbers = [international(one.contact.phone) for one in people if one.contact.phone]
     assert len(set(numbers)) == len(numbers) == 80
     assert all(number.startswith("212600000") or number == "212600000100" for number in numbers)
-    sessions = Counter(tag for one in people for tag in one.tags)
+    sessions = Counter(tag for one in people for tag in one.association.tags)
     assert sessions == {"formation Agadir": 14, "formation Rabat": 11}
-    assert {one.media_officer for one in people} == {None, "nobody", "volunteer", "dedicated"}
+    assert {one.contact.media_officer for one in people} == {None, "nobody", "volunteer", "dedicated"}
 
 
 def test_the_last_night_is_the_one_that_everything_is_dated_from():

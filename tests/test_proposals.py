@@ -15,7 +15,7 @@ from storage.model import AccountRow, Association, Decision, DecisionKind, Obser
 CONFIG = load(None, {})
 POLICY = Policy(CONFIG.confirm, CONFIG.rules, catalogue(), frozenset(CONFIG.channels))
 START = datetime(2026, 3, 1, 0, 30, tzinfo=UTC)
-NOUR = Association("nour", "Nour", name_ar="جمعية نور", email="contact@nour.example")
+NOUR = Association("nour", "Nour", name_ar="جمعية نور", reached=frozenset({"email"}))
 SITE = AccountRow("nour", "nour.example", Identity("website", Kind.PAGE, "nour.example"), "website", id=1)
 CHANNEL = "UC" + "a" * 22
 

@@ -46,8 +46,8 @@ def troubles(reading):
 def test_an_arabic_sheet_is_read_in_either_encoding(name):
     reading = read(SHEETS / name)
     assert [one.name for one in reading.associations] == ["جمعية الغيمة الزرقاء", "جمعية نبع الحكاية"]
-    assert {one.language for one in reading.associations} == {"ar"}
-    assert reading.associations[0].region == "جهة الأطلس"
+    assert {one.association.language for one in reading.associations} == {"ar"}
+    assert reading.associations[0].association.region == "جهة الأطلس"
     assert keys(reading, "facebook") == ["u:alghaymazarqae", "u:nab3hikaya"]
     assert keys(reading, "twitter") == ["nab3hikaya"]
     assert keys(reading, "youtube") == ["@alghaymazarqae"]
@@ -56,11 +56,11 @@ def test_an_arabic_sheet_is_read_in_either_encoding(name):
 def test_a_french_sheet_from_an_old_excel_is_read():
     reading = read(SHEETS / "french-cp1252.csv")
     first, second = reading.associations
-    assert (first.id, first.name, first.language) == ("1", "Les Amis du Théâtre d'Ombres", "fr")
-    assert first.tags == ("culture", "théâtre")
-    assert first.none_by_choice == ("twitter", "linkedin")
-    assert first.phone == "+212 5 00 00 00 01"
-    assert first.media_officer == "volunteer"
+    assert (first.id, first.name, first.association.language) == ("1", "Les Amis du Théâtre d'Ombres", "fr")
+    assert first.association.tags == ("culture", "théâtre")
+    assert first.association.none_by_choice == ("twitter", "linkedin")
+    assert first.contact.phone == "+212 5 00 00 00 01"
+    assert first.contact.media_officer == "volunteer"
     assert second.name == "Club Lumière Éclair"
     assert troubles(reading) == [
         (1, "", Trouble.GUESSED_ENCODING),
@@ -169,7 +169,7 @@ def test_a_workbook_is_read_as_a_spreadsheet_shows_it(tmp_path):
     page.append([20857.0, "Harbour Readers", "harbour-readers.example", "+212600000000"])
     book.save(tmp_path / "sheet.xlsx")
     reading = read(tmp_path / "sheet.xlsx")
-    assert [(one.id, one.phone) for one in reading.associations] == [("20857", "+212600000000")]
+    assert [(one.id, one.contact.phone) for one in reading.associations] == [("20857", "+212600000000")]
     assert keys(reading, "website") == ["harbour-readers.example"]
 
 
@@ -286,7 +286,7 @@ def test_the_same_sheet_again_changes_nothing(store, name):
 @pytest.mark.parametrize("suffix", ["csv", "xlsx"])
 def test_what_is_exported_changes_nothing_when_imported(store, tmp_path, name, suffix):
     saved(store, SHEETS / name)
-    lines = table(store.associations(), store.accounts())
+    lines = table(store.members(), store.accounts())
     data = sheet.to_csv(lines) if suffix == "csv" else sheet.to_xlsx(lines)
     changes = saved(store, written(tmp_path, data, f"out.{suffix}"), NOW + timedelta(days=1))
     assert not changes, changes
@@ -319,7 +319,7 @@ def test_no_exported_cell_is_taken_for_a_formula():
 
 def test_a_hostile_cell_comes_back_as_it_was(tmp_path):
     path = written(tmp_path, sheet.to_csv([["name", "note"], ["Harbour", "=1+1"]]))
-    assert read(path).associations[0].note == "=1+1"
+    assert read(path).associations[0].contact.note == "=1+1"
 
 
 def test_csv_begins_with_the_mark_that_excel_wants_unless_told_otherwise():

@@ -21,7 +21,7 @@ from auditor.revision import revision
 from auditor.sheet import SheetError
 from auditor.wording import Wording
 from probes import links
-from storage.model import Association
+from storage.model import Association, Contact, Member
 from storage.store import Store
 
 NOW = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
@@ -188,7 +188,7 @@ def test_a_note_as_long_as_a_cell_may_be_comes_back_whole(store, tmp_path, form)
     note = "n" * 32_767
     assert taken(store, sheet.to_csv([["name", "note"], ["Nour", note]]), tmp_path / "first.csv")
     assert not taken(store, exported(store, "ar", form), tmp_path / f"again.{form}")
-    assert next(store.associations()).note == note
+    assert next(store.members()).contact.note == note
 
 
 @pytest.mark.parametrize("language", ["ar", "fr", "en", None])
@@ -249,13 +249,13 @@ def test_only_what_can_be_nobodys_name_is_asked_about_and_kept_all_the_same(tmp_
     path.write_bytes(sheet.to_csv([["name", "Qui tient les canaux"], ["Nour", said]]))
     reading = read(path)
     assert [one.trouble for one in reading.problems] == [Trouble.UNKNOWN_OFFICER] * is_odd
-    assert reading.associations[0].media_officer == (said if is_odd else officer_of(said))
+    assert reading.associations[0].contact.media_officer == (said if is_odd else officer_of(said))
 
 
 @pytest.mark.parametrize("language", ["ar", "fr", "en"])
 def test_an_arabic_workbook_runs_right_to_left_and_every_one_offers_its_words(language):
     words = Wording(language)
-    lines = roster.table([Association("nour", "Nour", media_officer="volunteer")], [], words)
+    lines = roster.table([Member(Association("nour", "Nour"), Contact(media_officer="volunteer"))], [], words)
     page = load_workbook(BytesIO(roster.workbook(lines, words, right_to_left=language == "ar"))).active
     offered = {
         page.cell(1, min(area.min_col for area in one.sqref.ranges)).value: one.formula1
@@ -290,7 +290,7 @@ def test_the_command_writes_the_language_and_the_format_that_are_asked_for(
 def returned(store, tmp_path, *rows):
     """A sheet that comes back beside what is registered: its reading, and what it would change."""
     (tmp_path / "back.csv").write_bytes(sheet.to_csv(rows))
-    reading = read(tmp_path / "back.csv", "ar", Known.of(store.associations(), store.accounts()))
+    reading = read(tmp_path / "back.csv", "ar", Known.of(store.members(), store.accounts()))
     draft = revision(store, reading, NOW)
     return reading, [(one.association, one.field, one.before, one.after) for one in draft.lines]
 
@@ -368,7 +368,7 @@ def test_a_truth_of_a_workbook_stands_as_the_program_shows_it(tmp_path):
     book.active.append(["name", "note"])
     book.active.append(["Nour", True])
     book.save(tmp_path / "sheet.xlsx")
-    assert read(tmp_path / "sheet.xlsx").associations[0].note == "TRUE"
+    assert read(tmp_path / "sheet.xlsx").associations[0].contact.note == "TRUE"
 
 
 def test_a_register_is_written_a_few_at_a_time(store, tmp_path, monkeypatch):
@@ -376,6 +376,6 @@ def test_a_register_is_written_a_few_at_a_time(store, tmp_path, monkeypatch):
     asked, links_of = [], store.links_of
     monkeypatch.setattr(roster, "AT_ONCE", 2)
     monkeypatch.setattr(store, "links_of", lambda ids: asked.append(ids) or links_of(ids))
-    assert list(roster.kept(store)) == list(roster.table(store.associations(), store.accounts()))
+    assert list(roster.kept(store)) == list(roster.table(store.members(), store.accounts()))
     assert len(asked) > 2
     assert max(map(len, asked)) == 2

@@ -49,7 +49,7 @@ def brought(*rows, options=()):
 def differing(store, folder, *rows, **options):
     draft = revision(
         store,
-        read(folder / written(*rows), "ar", Known.of(store.associations(), store.accounts())),
+        read(folder / written(*rows), "ar", Known.of(store.members(), store.accounts())),
         NOW,
         **options,
     )
@@ -116,7 +116,7 @@ def test_namesakes_without_ids_are_the_known_ones_in_their_order_and_stay_so(sto
     rows = ("name", "city"), ("Nour", "Agadir"), ("Nour", "Taza"), ("Amal", "Oujda")
     first = [("nour", "association", None, "Nour")]
     assert differing(store, folder, *rows) == first
-    reading = read(folder / "sheet.csv", "ar", Known.of(store.associations(), store.accounts()))
+    reading = read(folder / "sheet.csv", "ar", Known.of(store.members(), store.accounts()))
     store.save_registry(reading.associations, reading.accounts, NOW, said=reading.said)
     assert differing(store, folder, *rows) == []
 
@@ -180,8 +180,13 @@ def test_the_page_tells_which_columns_are_not_there_and_leaves_them(tmp_path, la
         digest = re.search(r'name="digest" value="(\w+)"', shown)[1]
         client.post(address, data={"act": "take", "digest": digest, "who": "Amina"})
     assert said in shown
-    kept = app.store.association("A-7")
-    assert (kept.city, kept.phone, kept.language, app.store.association("A-8").city) == (
+    kept = app.store.member("A-7")
+    assert (
+        kept.association.city,
+        kept.contact.phone,
+        kept.association.language,
+        app.store.association("A-8").city,
+    ) == (
         "Tiznit",
         "0612345678",
         "fr",

@@ -409,7 +409,11 @@ def test_a_link_to_an_account_whose_loss_is_only_doubted_is_not_broken():
 
 DIFFERS = {"code": "name_mismatch", "check": "name_differs"}
 NAMED = Association(
-    "taf", "Tafsoutine", name_ar="جمعية تافسوتين", name_fr="Association Tafsoutine", email="a@b.example"
+    "taf",
+    "Tafsoutine",
+    name_ar="جمعية تافسوتين",
+    name_fr="Association Tafsoutine",
+    reached=frozenset({"email"}),
 )
 
 
@@ -532,9 +536,9 @@ LACKS = {"code": "registry_incomplete", "check": "incomplete", "fields": ["name_
     ("association", "fields"),
     [
         (Association("a", "Nour"), "name_ar email"),
-        (Association("a", "جمعية نور", phone="0500000000"), None),
-        (Association("a", "Nour", name_ar="جمعية نور", email="a@b.example"), None),
-        (Association("a", "Nour", email="a@b.example"), "name_ar"),
+        (Association("a", "جمعية نور", reached=frozenset({"phone"})), None),
+        (Association("a", "Nour", name_ar="جمعية نور", reached=frozenset({"email"})), None),
+        (Association("a", "Nour", reached=frozenset({"email"})), "name_ar"),
     ],
 )
 def test_an_entry_that_lacks_a_name_or_an_address_is_told(association, fields):

@@ -9,7 +9,7 @@ from small import START, link, night_of, opened, register, steps
 from auditor import eyes
 from auditor.night import run
 from probes.model import Ask, Reason, absent
-from storage.model import Association, Decision, DecisionKind, Gap
+from storage.model import Association, Contact, Decision, DecisionKind, Gap, Member
 
 NOW = night_of(3) + timedelta(hours=8)
 NOUR, SITE = link("nour", "facebook", "nour"), link("nour", "website", "nour")
@@ -138,9 +138,8 @@ async def test_what_is_not_there_is_not_found(app):
 
 
 async def test_a_hostile_name_stays_text(app):
-    hostile = Association(
-        "n/o <i>", HOSTILE, phone="<u>+212 5</u>", email="a@b.ma?bcc=x", note="<script>1</script>"
-    )
+    contact = Contact("a@b.ma?bcc=x", "<u>+212 5</u>", note="<script>1</script>")
+    hostile = Member(Association("n/o <i>", HOSTILE), contact)
     app.store.save_registry([hostile], [link(hostile.id, "facebook", "nour")], NOW)
     with browsing(app, NOW) as client:
         told = page(client, "/ar/associations/n%2Fo%20%3Ci%3E")

@@ -1,16 +1,17 @@
 """An association's entry is changed in the browser, by the rules of a sheet's row, on a real server."""
 
 import re
-from dataclasses import replace
 
 import pytest
 from served import NOW, browsing
 from small import opened
 
 from probes import links
-from storage.model import AccountRow, Association
+from storage.model import AccountRow, Association, Contact, Member
 
-NOUR = Association("nour/1", "جمعية النور", city="Agadir", tags=("a", "b"), media_officer="volunteer")
+NOUR = Member(
+    Association("nour/1", "جمعية النور", city="Agadir", tags=("a", "b")), Contact(media_officer="volunteer")
+)
 AMAL = Association("amal", "<b>Amal</b>", language="fr")
 TYPED = ("https://www.facebook.com/nour.agadir", "https://www.facebook.com/nour.two")
 THEIRS = "https://www.facebook.com/amal.oujda"
@@ -69,8 +70,8 @@ def test_a_change_is_kept_with_whose_word_it_was_and_leaves_the_others_alone(app
         "none_by_choice": ["twitter"],
     }
     assert kept(app, **changed).status_code == 303
-    about = app.store.association("nour/1")
-    assert (about.city, about.media_officer, about.none_by_choice) == ("Tiznit", "nobody", ("twitter",))
+    about, officer = app.store.association("nour/1"), app.store.contact("nour/1").media_officer
+    assert (about.city, officer, about.none_by_choice) == ("Tiznit", "nobody", ("twitter",))
     assert [row.typed for row in app.store.accounts()] == [TYPED[0], THEIRS]
     told = {(one.who, one.source, one.field) for one in app.store.trail("nour/1", limit=4)}
     assert told == {
@@ -118,7 +119,7 @@ def test_what_is_wrong_is_told_in_the_readers_language(app):
 def test_an_entry_that_changed_meanwhile_is_shown_again_before_it_is_kept(app):
     with browsing(app) as client:
         shown = version(client)
-        app.store.save_registry([replace(NOUR, city="Taza")], LINKS[:2], NOW, whole=False)
+        app.store.save_registry([NOUR.having({"city": "Taza"})], LINKS[:2], NOW, whole=False)
         refused = kept(app, city="Tiznit", version=shown)
         assert refused.status_code == 409
         assert "Somebody changed this entry meanwhile" in refused.text
@@ -130,7 +131,7 @@ def test_an_entry_that_changed_meanwhile_is_shown_again_before_it_is_kept(app):
 
 
 def test_a_channel_that_nobody_audits_stays_given_up(app):
-    chosen = replace(NOUR, none_by_choice=("tiktok",))
+    chosen = NOUR.having({"none_by_choice": ("tiktok",)})
     app.store.save_registry([chosen], LINKS[:2], NOW, whole=False)
     with browsing(app) as client:
         page = client.get(f"/en{ADDRESS}").text

@@ -11,7 +11,7 @@ from small import START, configured, link, opened
 
 from auditor import letters
 from auditor.config import Web
-from storage.model import Association
+from storage.model import Association, Contact, Member
 from storage.talk import LetterState
 
 PUBLIC = "https://reports.example.org"
@@ -21,8 +21,9 @@ PUBLIC = "https://reports.example.org"
 def app(tmp_path):
     small = opened(tmp_path, configured().model_copy(update={"web": Web(public_url=PUBLIC)}))
     people = [
-        Association(
-            "nour", "جمعية النور", name_fr="Association <b>Nour", language="fr", phone="06 12 34 56 78"
+        Member(
+            Association("nour", "جمعية النور", name_fr="Association <b>Nour", language="fr"),
+            Contact(phone="06 12 34 56 78"),
         ),
         Association("amal/1", "Amal", region="Oriental"),
     ]

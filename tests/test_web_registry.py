@@ -1,7 +1,6 @@
 """The registry in the browser, on a real server: taken as a sheet, corrected, shown and taken over."""
 
 import re
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -13,9 +12,11 @@ from auditor.registry import read
 from auditor.sheet import to_csv
 from auditor.wording import Wording
 from probes import links
-from storage.model import AccountRow, Association
+from storage.model import AccountRow, Association, Contact, Member
 
-NOUR = Association("nour", "جمعية النور", city="=1+1", language="ar", media_officer="volunteer")
+NOUR = Member(
+    Association("nour", "جمعية النور", city="=1+1", language="ar"), Contact(media_officer="volunteer")
+)
 AMAL = Association("amal", "<b>Amal</b>", language="fr", none_by_choice=("twitter",))
 LINKS = [
     AccountRow(who, typed, links.identify(typed, channel), channel)
@@ -127,7 +128,7 @@ def test_what_was_agreed_to_is_shown_anew_where_the_registry_changed_meanwhile(a
     with browsing(app) as client:
         address = brought(client, rows=SAME).headers["location"]
         form = agreed(client, address)
-        app.store.save_registry([replace(NOUR, city="Tiznit"), AMAL], LINKS, NOW)
+        app.store.save_registry([NOUR.having({"city": "Tiznit"}), AMAL], LINKS, NOW)
         again = client.post(address, data=form)
         assert again.headers["location"] == f"{address}?anew=1"
         assert "changed meanwhile" in client.get(again.headers["location"]).text

@@ -7,17 +7,18 @@ import pytest
 from served import NOW, browsing
 from small import opened
 
-from storage.model import Association
+from storage.model import Association, Contact, Member
 from storage.talk import By
 
-NOUR, AMAL = Association("nour/1", "<b>Nour</b>", media_officer="nobody"), Association("amal", "Amal")
+NOUR = Member(Association("nour/1", "<b>Nour</b>"), Contact(media_officer="nobody"))
+AMAL = Association("amal", "Amal")
 
 
 @pytest.fixture
 def app(tmp_path):
     small = opened(tmp_path)
     small.store.save_registry([NOUR, AMAL], [], NOW, by=By("<i>Salma</i>", "import"))
-    changed = replace(NOUR, media_officer="volunteer")
+    changed = replace(NOUR, contact=Contact(media_officer="volunteer"))
     small.store.save_registry([changed], [], NOW, by=By("Amina", "web"), prune=True)
     yield small
     small.store.close()

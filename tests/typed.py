@@ -54,6 +54,8 @@ TYPED = {
     "registry import": (("--dry-run", "sheet.csv"), ("sheet.csv",), ("--yes", "--prune", "sheet.csv")),
     "registry export": (("registry.csv",),),
     "registry trail": ((),),
+    "registry held": (("nour",),),
+    "registry forget": (("nour", "--dry-run"), ("nour", "--contacts", "--yes"), ("x9", "--yes")),
     "decide attest": (("nour", "facebook", *BY),),
     "decide none-by-choice": (("bare", "youtube", *BY), ("nour", "twitter", *BY, "--until", "2099-01-01")),
     "decide ours": (("bare", "https://www.facebook.com/bare.tiznit", *BY),),

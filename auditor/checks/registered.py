@@ -12,7 +12,7 @@ from auditor.case import Case, Held, Sign, may_be_one
 from auditor.catalogue import Catalogue
 from auditor.checks.check import Check, day, shown
 from probes.model import Kind
-from storage.model import Association, State
+from storage.model import REACHES, Association, State
 
 
 class Undeclared(Check):
@@ -113,8 +113,8 @@ class Incomplete(Check):
 
 
 def _given(association: Association, field: str) -> bool:
-    if field == "email":
-        return bool(association.email or association.phone)
+    if field in REACHES:
+        return field in association.reached or (field == "email" and bool(association.reached))
     arabic = any("\u0621" <= letter <= "\u064a" for letter in association.name)
     in_name = {"name_ar": arabic, "name_fr": not arabic}.get(field, False)
     return in_name or bool(getattr(association, field))

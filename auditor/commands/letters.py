@@ -122,10 +122,10 @@ def text(
         letter, link = made(app.store, app.config, association, whose(who), now, days=days, keep=keep)
         language = session(context).lang or view.association.language
         told = invitation(view, app.config, Link(link, letter.expires_at), now, language)
+        chat = whatsapp(app.store.contact(association).phone, told.short)
     give_text(f"{told.subject}\n\n{told.body}" if mail else told.short)
     if ended:
         session(context).tell_count("{n} older link ended", "{n} older links ended", ended)
-    chat = whatsapp(view.association.phone, told.short)
     if chat and not mail:
         session(context).tell("to open WhatsApp with it: {url}", url=chat)
 

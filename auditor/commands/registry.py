@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from auditor.commands.asking import may_ask, says_yes
 from auditor.commands.files import format_of, give_bytes, refuse_long, write
 from auditor.commands.said import Who, login
 from auditor.commands.session import Json, clock, session
@@ -38,7 +38,6 @@ TRAIL = ("at", "who", "source", "association", "field", "change", "before", "aft
 KINDS = ("added", "changed", "withdrawn", "pruned")
 SHOWN = 200
 """So many changes are shown before the question."""
-YES = {"y", "yes", "o", "oui", "نعم"}
 
 
 @registry.command("validate")
@@ -62,15 +61,16 @@ def validate(context: typer.Context, sheet: SheetFile, as_json: Json = False) ->
 def _read(sheet: Path, config: Config) -> Reading:
     """A sheet with its problems, beside the registry where there is one."""
     from auditor.app import App
+    from auditor.forgetting import returned
     from auditor.known import Known
     from auditor.registry import read
     from auditor.revision import revision
     from storage.errors import MissingDatabaseError
 
     with suppress(MissingDatabaseError), App.open(config, create=False) as app:
-        known = Known.of(app.store.associations(), app.store.accounts())
+        known = Known.of(app.store.members(), app.store.accounts())
         reading = read(sheet, config.network.language, known)
-        reading.problems = revision(app.store, reading, clock()).problems
+        reading.problems = [*revision(app.store, reading, clock()).problems, *returned(app, reading)]
         return reading
     return read(sheet, config.network.language)
 
@@ -98,19 +98,21 @@ def import_(
     """
     from auditor.app import App
     from auditor.difference import shared
+    from auditor.forgetting import returned
     from auditor.known import Known
     from auditor.revision import revision
 
     asked = session(context)
     config = asked.config()
     with App.open(config) as app:
-        known = Known.of(app.store.associations(), app.store.accounts())
+        known = Known.of(app.store.members(), app.store.accounts())
         reading = _filled(sheet, config.network.language, known)
+        reading.problems += returned(app, reading)
         if dry_run:
             _show(revision(app.store, reading, clock(), prune=prune), asked, as_json=as_json)
             return
         agreed: str | None = None
-        if not (yes or as_json or asked.quiet) and _may_ask():
+        if not (yes or as_json or asked.quiet) and may_ask():
             draft = revision(app.store, reading, clock(), prune=prune)
             if draft.lines and not _agreed(draft, asked):
                 return
@@ -145,10 +147,6 @@ def _by(who: str | None) -> By:
     return By((who or "").strip() or login() or OPERATOR.who, OPERATOR.source)
 
 
-def _may_ask() -> bool:
-    return sys.stdin.isatty() and sys.stderr.isatty()
-
-
 def _show(draft: Revision, asked: Session, *, as_json: bool) -> None:
     """Tell what would change."""
     if as_json:
@@ -176,7 +174,7 @@ def _agreed(draft: Revision, asked: Session) -> bool:
     if told := draft.leaving(words):
         say(told)
     say(words.say("Take this over into the registry? Type yes or no."))
-    if sys.stdin.readline().strip().casefold() in YES:
+    if says_yes():
         return True
     say(words.say("nothing changed"))
     return False

@@ -15,6 +15,7 @@ from auditor.report.page import points
 from auditor.view import AssociationView
 from auditor.web import access
 from auditor.web.asked import Asked, Page
+from storage.model import NO_CONTACT
 
 router = APIRouter()
 
@@ -56,6 +57,7 @@ def shown(
     blank: dict[str, object] = {"refused": None, "kept": "", "trouble": ""}
     values = {**blank, "check": checks.of(view.association.id, asked.now), **more}
     values |= {"is_wanted": is_wanted, "snippet": snippet, "mine": asked.acts_for(view.association)}
+    values["contact"] = asked.app.store.contact(view.association.id) if values["mine"] else NO_CONTACT
     it = portrait(asked.app.store, view, asked.app.config.confirm, asked.now, private=values["mine"] is True)
     here = asked.at(asked.link.association(view.association.id))
     return here.page("dossier.html", status=status, it=it, points=points(), today=asked.now.date(), **values)

@@ -18,7 +18,7 @@ from auditor.registry import Reading
 from auditor.web import access
 from auditor.web.asked import Asked, Page
 from probes import links
-from storage.model import Association
+from storage.model import Member
 from storage.talk import By
 
 router = APIRouter()
@@ -63,12 +63,12 @@ def keep(asked: Page, association: str, typed: Typed) -> Response:
     return RedirectResponse(asked.link.association(about.id), 303)
 
 
-def _kept(asked: Asked, about: Association) -> Entry:
+def _kept(asked: Asked, about: Member) -> Entry:
     return entry(about, asked.app.store.accounts(about.id), asked.words)
 
 
-def _found(asked: Asked, association: str) -> Association:
-    about = asked.app.store.association(association)
+def _found(asked: Asked, association: str) -> Member:
+    about = asked.app.store.member(association)
     if about is None:
         raise HTTPException(404)
     return about
@@ -102,7 +102,7 @@ def _elsewhere(asked: Asked, association: str, reading: Reading) -> list[Problem
 
 def _shown(
     asked: Asked,
-    about: Association,
+    about: Member,
     it: Entry,
     *,
     version: str,
@@ -113,7 +113,7 @@ def _shown(
     return asked.page(
         "registry_entry.html",
         status=status,
-        about=about,
+        about=about.association,
         it=it,
         problems=told,
         may_keep=not any(one.trouble in BLOCKING for one in told),

@@ -129,7 +129,7 @@ def make(asked: Page, association: str) -> Response:
     letter, url = made(app.store, app.config, association, asked.signature, asked.now)
     link = Link(url, letter.expires_at)
     texts = invitation(view, app.config, link, asked.now, view.association.language)
-    fresh = Fresh(url, letter.expires_at, texts, whatsapp(view.association.phone, texts.short))
+    fresh = Fresh(url, letter.expires_at, texts, whatsapp(app.store.contact(association).phone, texts.short))
     return _one(asked, association, fresh=fresh)
 
 
@@ -155,6 +155,7 @@ def _one(asked: Asked, association: str, *, done: str = "", fresh: Fresh | None 
     return asked.at(_way(asked, association)).page(
         "letter.html",
         it=view.association,
+        email=asked.app.store.contact(association).email,
         rows=rows,
         holds=any(row.state is LetterState.HOLDS for row in rows),
         until=end(asked.app.config, asked.now),

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from auditor import rights, roster
 from auditor.export import MEDIA
+from auditor.forgetting import returned
 from auditor.known import Known
 from auditor.refresh import refresh
 from auditor.registry import Reading, read
@@ -33,6 +34,10 @@ FEW = 100
 """So many problems are."""
 
 
+Forgotten = Literal["contact", "all", "traces"]
+"""What was just erased; `traces`: all of it, but for the database's log."""
+
+
 class Answer(BaseModel):
     """What was decided of a waiting sheet, and the digest of the changes that were shown.
 
@@ -47,9 +52,12 @@ class Answer(BaseModel):
 
 
 @router.get("/{language}/registry", dependencies=[access.COORDINATOR])
-def home(asked: Page, taken: int | None = None) -> HTMLResponse:
-    """How many are registered, and the ways out and in. `taken` are the changes that were just taken over."""
-    return _home(asked, taken=taken)
+def home(asked: Page, taken: int | None = None, forgotten: Forgotten | None = None) -> HTMLResponse:
+    """How many are registered, and the ways out and in.
+
+    `taken` are the changes that were just taken over, `forgotten` what was just erased.
+    """
+    return _home(asked, taken=taken, forgotten=forgotten)
 
 
 @router.post("/{language}/registry", dependencies=[access.EVERYWHERE])
@@ -101,13 +109,21 @@ def decide(asked: Page, name: str, answer: Annotated[Answer, Form()]) -> Respons
     return RedirectResponse(f"{asked.link.page('registry')}?taken={len(made.lines)}", 303)
 
 
-def _home(asked: Asked, *, status: int = 200, taken: int | None = None, trouble: str = "") -> HTMLResponse:
+def _home(
+    asked: Asked,
+    *,
+    status: int = 200,
+    taken: int | None = None,
+    forgotten: Forgotten | None = None,
+    trouble: str = "",
+) -> HTMLResponse:
     count = asked.read.tally().get(EVERYBODY, 0)
     return asked.page(
         "registry.html",
         status=status,
         associations=count,
         taken=taken,
+        forgotten=forgotten,
         trouble=trouble,
         whole=rights.acts_everywhere(asked.user),
     )
@@ -146,10 +162,11 @@ def _compared(asked: Asked, path: Path) -> Revision:
 def _read(asked: Asked, path: Path) -> Reading:
     """A sheet that names somebody. Raises SheetError."""
     store = asked.app.store
-    known = Known.of(store.associations(), store.accounts())
+    known = Known.of(store.members(), store.accounts())
     reading = read(path, asked.app.config.network.language, known)
     if not reading.associations:
         raise SheetError(str(path), "it names no association", "fill the sheet first", trouble="nobody")
+    reading.problems += returned(asked.app, reading)
     return reading
 
 

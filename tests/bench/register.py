@@ -25,10 +25,12 @@ from probes.model import Activity, Finding, FoundLink, Presence, Reason
 from storage.model import (
     AccountRow,
     Association,
+    Contact,
     Decision,
     DecisionKind,
     Evidence,
     Gap,
+    Member,
     NightState,
     Observation,
     Proposal,
@@ -143,10 +145,8 @@ def person(dice, number):
         language=dice.choice(("ar", "fr")),
         tags=tuple(dice.sample(TAGS, dice.randint(0, 3))),
         none_by_choice=tuple(channel for channel in CHANNELS if states[channel] == "by_choice"),
-        phone="+212 600 00 00 00",
-        email=f"ma{number:06}@example.org",
     )
-    return about, states
+    return Member(about, Contact(f"ma{number:06}@example.org", "+212 600 00 00 00")), states
 
 
 def _rows(association, states):

@@ -1,0 +1,103 @@
+"""What people left behind goes when its time is over, whoever is still in the registry."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, Connection, Table, delete, func, or_, select, update
+
+from storage import stale
+from storage.clean import clean
+from storage.database import Database
+from storage.model import CONTACT_FIELDS
+from storage.tables import ASSOCIATION, CONTACT
+from storage.talk import FORGET
+from storage.talk_tables import FOLLOW_UP, LETTER, REPLY, SENT, SUBSCRIPTION, TRAIL, UNSENT
+
+
+@dataclass(frozen=True, slots=True)
+class Ages:
+    """The moments before which each kind of what people left behind goes; None: it stays.
+
+    `contacts` counts from when the association left the sheet, `letters` from when they ended, `replies` from
+    their answer, `subscriptions` from when they were ended.
+    """
+
+    contacts: datetime | None = None
+    letters: datetime | None = None
+    replies: datetime | None = None
+    follow_ups: datetime | None = None
+    subscriptions: datetime | None = None
+    sent: datetime | None = None
+    trail: datetime | None = None
+
+
+class Expiry:
+    """The queries of what is over. A part of `Store`."""
+
+    _database: Database
+
+    def expire(self, ages: Ages, *, dry_run: bool = False) -> dict[str, int]:
+        """Erase what is older than its kind may be, and say how many rows of each table that was."""
+        limits = clean(ages)
+        if dry_run:
+            with self._database.reading() as connection:
+                return _counted(connection, limits)
+        with self._database.writing() as connection:
+            if limits.contacts:
+                left = select(CONTACT.c.association).where(_withdrawn(limits.contacts))
+                stale.mark(self._database, connection, connection.execute(left).scalars())
+            told: Counter[str] = Counter()
+            for table, where in _over(limits):
+                if table is LETTER:
+                    _let_go(connection, where)
+                told[table.name] += connection.execute(delete(table).where(where)).rowcount
+        return {name: count for name, count in told.items() if count}
+
+
+def _let_go(connection: Connection, ended: ColumnElement[bool]) -> None:
+    """Let replies stay whose letter goes."""
+    letters = select(LETTER.c.id).where(ended)
+    connection.execute(update(REPLY).where(REPLY.c.letter_id.in_(letters)).values(letter_id=None))
+
+
+def _counted(connection: Connection, limits: Ages) -> dict[str, int]:
+    told: Counter[str] = Counter()
+    for table, where in _over(limits):
+        told[table.name] += connection.execute(
+            select(func.count()).select_from(table).where(where)
+        ).scalar_one()
+    return {name: count for name, count in told.items() if count}
+
+
+def _over(limits: Ages) -> Iterator[tuple[Table, ColumnElement[bool]]]:
+    """Each table with what of it is over; what the trail tells of a contact goes before the contact."""
+    if limits.contacts:
+        left = select(ASSOCIATION.c.id).where(ASSOCIATION.c.withdrawn_at < limits.contacts)
+        yield TRAIL, TRAIL.c.association.in_(left) & TRAIL.c.field.in_(CONTACT_FIELDS)
+        yield CONTACT, _withdrawn(limits.contacts)
+    if limits.letters:
+        yield LETTER, func.coalesce(LETTER.c.revoked_at, LETTER.c.expires_at) < limits.letters
+    if limits.replies:
+        yield REPLY, REPLY.c.answered_at < limits.replies
+    if limits.follow_ups:
+        day = limits.follow_ups.date()
+        is_over = or_(FOLLOW_UP.c.due.is_(None), FOLLOW_UP.c.due < day)
+        yield FOLLOW_UP, (FOLLOW_UP.c.at < limits.follow_ups) & is_over
+    if limits.subscriptions:
+        # who is in the configuration gets the digest unless it is kept that they do not want it
+        ended = SUBSCRIPTION.c.wanted.is_(False) & (SUBSCRIPTION.c.association != "")
+        yield SUBSCRIPTION, ended & (SUBSCRIPTION.c.changed_at < limits.subscriptions)
+    if limits.sent:
+        yield SENT, SENT.c.sent_at < limits.sent
+        yield UNSENT, UNSENT.c.tried_at < limits.sent
+    if limits.trail:
+        yield TRAIL, (TRAIL.c.at < limits.trail) & (TRAIL.c.source != FORGET)
+
+
+def _withdrawn(limit: datetime | None) -> ColumnElement[bool]:
+    left = select(ASSOCIATION.c.id).where(ASSOCIATION.c.withdrawn_at < limit)
+    return CONTACT.c.association.in_(left)

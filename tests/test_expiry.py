@@ -1,0 +1,89 @@
+"""What people left behind goes when its time is over; what holds or must be remembered stays."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from storage.expiry import Ages
+from storage.model import Association, Contact, Member
+from storage.store import Store
+from storage.talk import (
+    FORGET,
+    Answer,
+    By,
+    FollowUp,
+    FollowUpKind,
+    Letter,
+    Reply,
+    ReplyKind,
+    Subscription,
+)
+
+NOW = datetime(2026, 11, 25, tzinfo=UTC)
+OLD = NOW - timedelta(days=400)
+LIMIT = NOW - timedelta(days=100)
+ALL = Ages(*[LIMIT] * 7)
+
+
+@pytest.fixture
+def store(tmp_path):
+    with Store.open(f"sqlite:///{tmp_path}/auditor.db") as opened:
+        people = [Member(Association(name, name), Contact(phone=f"06 {name}")) for name in ("here", "left")]
+        opened.save_registry(people, [], OLD)
+        opened.save_registry(people[:1], [], OLD, by=By("Amina", "web"))
+        yield opened
+
+
+def test_the_contact_of_who_left_long_ago_goes_and_the_others_stay(store):
+    assert store.expire(Ages(contacts=LIMIT)) == {"contact": 1}
+    assert not store.contact("left")
+    assert store.contact("here").phone == "06 here"
+    assert store.association("left").name == "left"
+
+
+def test_letters_that_ended_go_and_the_replies_that_came_by_them_stay(store):
+    letters = [
+        Letter("here", "ended", OLD, "Amina", OLD + timedelta(days=30)),
+        Letter("here", "revoked", OLD, "Amina", NOW + timedelta(days=30), revoked_at=OLD, revoked_by="Amina"),
+        Letter("here", "holds", OLD, "Amina", NOW + timedelta(days=30)),
+    ]
+    store.add_letters(letters, keep=True)
+    first = next(iter(store.letters("here")))
+    store.add_reply(Reply("here", ReplyKind.MISTAKEN, OLD, text="still waits", letter_id=first.id))
+    assert store.expire(Ages(letters=LIMIT)) == {"letter": 2}
+    assert [letter.token_hash for letter in store.letters("here")] == ["holds"]
+    assert [(reply.text, reply.letter_id) for reply in store.replies("here")] == [("still waits", None)]
+    assert store.expire(Ages(replies=LIMIT)) == {}
+
+
+def test_answered_replies_and_old_lines_of_the_log_go(store):
+    reply = store.add_reply(Reply("here", ReplyKind.MISTAKEN, OLD, text="answered"))
+    store.answer_reply(reply.id, Answer.DECLINED, "Amina", "seen", OLD)
+    store.add_follow_up(FollowUp("here", FollowUpKind.CALLED, "Amina", OLD, "old"))
+    promised = FollowUp("here", FollowUpKind.PROMISED, "Amina", OLD, "due", due=NOW.date())
+    store.add_follow_up(promised)
+    assert store.expire(Ages(replies=LIMIT, follow_ups=LIMIT)) == {"reply": 1, "follow_up": 1}
+    assert [line.text for line in store.follow_ups("here")] == ["due"]
+
+
+def test_who_ended_the_digest_is_remembered_and_who_ended_a_report_in_time_forgotten(store):
+    for address, of, wanted in (("a@x.ma", "here", False), ("b@x.ma", "", False), ("c@x.ma", "here", True)):
+        store.subscribe(Subscription(address, "monthly" if of else "digest", wanted, OLD, of))
+    store.claim_message("a@x.ma", "monthly", "2025-10 here", OLD)
+    assert store.expire(Ages(subscriptions=LIMIT, sent=LIMIT)) == {"subscription": 1, "sent": 1}
+    assert [one.address for one in store.subscriptions()] == ["b@x.ma", "c@x.ma"]
+
+
+def test_the_trail_ends_but_for_who_was_forgotten(store):
+    line = By("Amina", FORGET).change(OLD, "forgotten-1", "association", None, None)
+    store.forget("left", line, ())
+    before = store.expire(Ages(trail=LIMIT), dry_run=True)
+    assert store.expire(Ages(trail=LIMIT)) == before
+    assert [one.association for one in store.trail()] == ["forgotten-1"]
+
+
+def test_nothing_goes_before_its_time(store):
+    early = OLD - timedelta(days=1)
+    assert store.expire(Ages(*[early] * 7)) == {}
+    assert store.expire(Ages()) == {}
+    assert store.contact("left").phone == "06 left"
