@@ -14,7 +14,7 @@ from auditor.catalogue import catalogue
 from auditor.config import Config
 from auditor.figures import Figures
 from auditor.settle import Dossier, Moment, Owners, Policy, owners_of, settle
-from probes.model import Finding
+from probes.model import NEVER, Finding
 from storage.holdings import Holdings
 from storage.model import (
     AccountRow,
@@ -105,6 +105,16 @@ def policy(config: Config) -> Policy:
 def moment(night: Night, blind: Iterable[str]) -> Moment:
     """A night as the judge sees it. It is judged as of its beginning, so that a rebuild judges the same."""
     return Moment(night.started_at, night.started_at, frozenset(blind))
+
+
+def present(store: Store, now: datetime) -> Moment:
+    """The present: told as of the last concluded night, with what people changed since.
+
+    Before the first night nothing that ends has ended yet: such a word ends with a night. A clock that was
+    set back hides nothing that was changed under it.
+    """
+    night = store.judged_night()
+    return Moment(night.started_at if night else NEVER, store.after_nights(now))
 
 
 def dossiers(store: Store, associations: Iterable[Association]) -> Iterator[Dossier]:

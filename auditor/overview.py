@@ -13,7 +13,7 @@ from datetime import datetime
 from itertools import islice
 
 from auditor.chosen import Chosen
-from auditor.conclude import AT_ONCE, assembled, owners_at
+from auditor.conclude import AT_ONCE, assembled, owners_at, present
 from auditor.config import Config
 from auditor.coverage import Coverage, coverage
 from auditor.refresh import refresh
@@ -112,14 +112,13 @@ def _found(store: Store, chosen: Chosen) -> Iterator[str]:
 
 def _present(store: Store, config: Config, now: datetime, ids: Iterable[str]) -> Iterator[AssociationView]:
     """These associations as they stand, some at a time, each beside those that register the same accounts."""
-    night = store.judged_night()
-    moment, waiting = Moment(night.started_at if night else now, now), iter(ids)
+    moment, waiting = present(store, now), iter(ids)
     while some := list(islice(waiting, AT_ONCE)):
         held = store.holdings(some)
         told = list(assembled(held.associations, held))
         rows = store.named({key for dossier in told for key in keys_of(dossier)})
         words = store.words({row.association for row in rows})
-        owners = owners_of(rows, now, words, moment.began)
+        owners = owners_of(rows, moment.now, words, moment.began)
         yield from (view(dossier, config, moment, owners) for dossier in told)
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 
 import auditor
 from auditor import score
-from auditor.conclude import AT_ONCE, assembled
+from auditor.conclude import AT_ONCE, assembled, present
 from auditor.config import Config
 from auditor.settle import Moment, Owners
 from auditor.summary import listing
@@ -46,7 +46,7 @@ def refresh(store: Store, config: Config, now: datetime, *, most: int | None = N
         store.rebase(basis)
         if most is not None and len(store.stale(most + 1)) > most:
             return made
-        moment = Moment(night.started_at if night else now, now)
+        moment = present(store, now)
         while marks := store.stale(AT_ONCE):
             if not store.put_summaries(_made(store, config, marks, moment), marks, basis):
                 break

@@ -78,9 +78,9 @@ def settle(
 ) -> Dossier:
     """The dossier after a night in which `seen` was observed, by account."""
     standings = {
-        row.id: _advanced(dossier, row, seen, moment, policy)
+        row.id: _advanced(dossier, row, look, moment, policy)
         for row in dossier.accounts
-        if row.id is not None
+        if row.id is not None and (look := seen.get(row.id)) is not None
     }
     moved = replace(dossier, standings={**dossier.standings, **standings})
     moved = replace(moved, proposals=_proposed(moved, seen, moment, policy, owners))
@@ -100,14 +100,10 @@ def _told(standing: Standing | None, observation: Observation) -> bool:
 
 
 def _advanced(
-    dossier: Dossier, row: AccountRow, seen: Mapping[int, Observation], moment: Moment, policy: Policy
+    dossier: Dossier, row: AccountRow, look: Observation, moment: Moment, policy: Policy
 ) -> Standing:
-    assert row.id is not None
-    before = dossier.standings.get(row.id) or Standing(row.id)
-    observation = seen.get(row.id)
-    if observation is None:
-        return before
-    return advance(before, observation, policy.confirm, blind=row.channel in moment.blind)
+    before = dossier.standings.get(look.account_id) or Standing(look.account_id)
+    return advance(before, look, policy.confirm, blind=row.channel in moment.blind)
 
 
 def case(dossier: Dossier, moment: Moment, owners: Owners, tonight: Collection[int] = ()) -> Case:

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from auditor.catalogue import catalogue
-from auditor.conclude import assembled
+from auditor.conclude import assembled, present
 from auditor.config import Config
 from auditor.refresh import A_FEW, NOBODY, refresh
 from auditor.replies import is_gone
-from auditor.settle import Moment
 from auditor.view import view
 from storage.model import AccountRow, Association, Gap, Proposal
 from storage.reach import Regions
@@ -96,8 +95,7 @@ def found(
 def _unsettled(store: Store, config: Config, rows: Sequence[Proposal], now: datetime) -> list[Found]:
     """Those that an association's page would ask about, too."""
     held = store.holdings({row.association for row in rows}, whole=False)
-    night = store.judged_night()
-    moment = Moment(night.started_at if night else now, now)
+    moment = present(store, now)
     seen = [view(dossier, config, moment, NOBODY) for dossier in assembled(held.associations, held)]
     asked = {row.id: one.association for one in seen for row in one.proposals}
     return [Found(row, asked[row.id]) for row in rows if row.id in asked]

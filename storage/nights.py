@@ -14,6 +14,7 @@ from storage.clean import clean, instant
 from storage.database import Database
 from storage.errors import LaterNightError, NightDoneError, StoreError
 from storage.model import AccountRow, Night, NightState, Observation
+from storage.order import after_nights
 from storage.read_tables import FIGURE
 from storage.registry import account_of
 from storage.tables import ACCOUNT, NIGHT, OBSERVATION
@@ -140,6 +141,11 @@ class Nights:
     def observation(self, night_id: int, account_id: int) -> Observation | None:
         """What this night saw of this account."""
         return next(self.observations(night_id=night_id, account_id=account_id), None)
+
+    def after_nights(self, now: datetime) -> datetime:
+        """The moment, or the first after every night's beginning: from then on a change of now counts."""
+        with self._database.reading() as connection:
+            return after_nights(connection, now)
 
     def counts(self, night_id: int) -> Mapping[tuple[str, Presence], int]:
         """How many accounts a night found in each presence, by channel."""

@@ -225,6 +225,13 @@ async def test_a_link_that_left_the_sheet_and_came_back_was_away_in_between(app)
     assert held(app) == before
 
 
+async def test_a_link_that_was_just_listed_is_in_no_night_before(app):
+    register(app, NOUR)
+    await nights(app, {})
+    register(app, NOUR, AMAL, SITE, now=night_of(0) + timedelta(hours=3))
+    assert again(app).changes == []
+
+
 async def test_an_association_that_left_the_sheet_and_came_back_was_away_in_between(app):
     register(app, NOUR, AMAL)
     await nights(app, {})

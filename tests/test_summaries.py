@@ -88,6 +88,24 @@ async def test_a_word_that_ends_counts_until_the_next_night_for_every_face(app):
     assert len(tabled(app, night_of(3))[0]["bare"].gaps) == 2
 
 
+async def test_a_word_shows_at_once_also_under_a_clock_that_was_set_back(app):
+    peopled(app)
+    await nights(app, {})
+    early = night_of(-1)
+    app.store.add_decision(Decision("bare", "", DecisionKind.WAIVE, "Amina", "next year", early))
+    refresh(app.store, app.config, early)
+    assert {row.id: row.gaps for row in everything(app)}["bare"] == ()
+    assert tabled(app, LATER) == recounted(app, LATER)
+
+
+def test_a_word_that_ends_holds_until_the_first_night_for_every_face(app):
+    peopled(app)
+    word = Decision("bare", "facebook", DecisionKind.NONE_BY_CHOICE, "Amina", "no", START, until=night_of(2))
+    app.store.add_decision(word)
+    for now in (night_of(1), night_of(3)):
+        assert tabled(app, now) == recounted(app, now)
+
+
 async def test_a_registry_that_changes_changes_the_lists(app):
     peopled(app)
     await nights(app, {})
