@@ -118,7 +118,7 @@ class _Session:
             eyes = self.eyes = Eyes(fetcher, readers, purses(config, receipt.paid(self.night.receipt)))
             self.platforms = patience.patience(config, self.app.store, self.night, eyes.purses)
             readings = await self._canaries(eyes)
-            if offline(readings):
+            if offline(readings) and not self._is_concluded():
                 return self._skipped(readings)
             self.night = conclude.warned(self.app.store, self.night, readings)
             await self._accounts(eyes)
@@ -255,7 +255,13 @@ class _Session:
         why = "both ordinary websites are out of reach"
         events.warning("night_skipped", "no connectivity: {why}; the night is skipped", why=why)
         told = receipt.skipped(self.app.store, self.night, readings, self.app.config, spent=self.spent())
-        return self.app.store.finish_night(self.night, NightState.SKIPPED, self.clock(), receipt=told)
+        return self.app.store.finish_night(
+            self.night, NightState.SKIPPED, self.clock(), blind=self.night.blind, receipt=told
+        )
+
+    def _is_concluded(self) -> bool:
+        """Whether an earlier session drew the conclusions: then the night only has to be ended."""
+        return self.night.id is not None and self.app.store.is_judged(self.night.id)
 
     def _concluded(self, readings: Sequence[tuple[Canary, Finding]]) -> Night:
         store, config = self.app.store, self.app.config

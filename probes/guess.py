@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from datetime import date, datetime
 
 from probes import dateline
 from probes.datewords import BORN, COLOPHON, is_gathering
 from probes.read import Document
+
+logging.getLogger("htmldate").setLevel(logging.CRITICAL)  # it calls a stranger's odd page an error
 
 GUESSED = 256 * 1024  # characters that htmldate may look at
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from probes import activity, read
+from probes.guess import guess
 from probes.model import Page
 
 NOW = datetime(2026, 11, 20, 3, tzinfo=UTC)
@@ -422,3 +423,8 @@ def test_the_last_ten_publications_shown_tell_the_rhythm() -> None:
     told = activity.newest(read.document(Page("https://annour.example/", 200, {}, markup.encode(), NOW)), NOW)
     assert told is not None
     assert told.rhythm == 7
+
+
+def test_a_page_that_is_hardly_one_is_no_error_to_tell_of(caplog) -> None:
+    assert guess(read.parse("<p>", "https://annour.example/a"), NOW, "<p>") is None
+    assert not caplog.records

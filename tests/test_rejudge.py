@@ -337,6 +337,18 @@ async def test_what_a_night_was_blind_to_is_known_of_one_that_died_after_its_con
     assert again(app).changes == []
 
 
+async def test_a_concluded_night_that_is_gone_on_with_is_not_skipped_where_the_line_is_down(app, monkeypatch):
+    known = "https://known.example/", "https://other.example/"
+    channels = {**app.config.channels, "website": ChannelConfig(canaries=known, impossible="nobody.example")}
+    app.config = app.config.model_copy(update={"channels": channels})
+    register(app, NOUR)
+    app.web.answers = {"https://nobody.example/": "gone", NOUR.typed: "gone"}
+    await killed(app, 0, monkeypatch, "finish_night", after=1)
+    app.web.answers |= {url: NoPage(Reason.NETWORK) for url in known}
+    assert (await run(app, night_of(0))).state is NightState.DONE
+    assert again(app).changes == []
+
+
 # --- clocks that are set back
 
 
