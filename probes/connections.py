@@ -13,6 +13,7 @@ import base64
 import ssl
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 
 import httpcore
@@ -43,8 +44,10 @@ class Answer(httpx.AsyncByteStream):
 
     async def aclose(self) -> None:
         """Give the connection back if the body was read to its end; else it is closed."""
-        await self._response.aclose()
-        await self._release()
+        try:
+            await self._response.aclose()
+        finally:  # a deadline may fall into httpcore's own closing, which then leaves the socket open
+            await self._release()
 
 
 class Connections(httpx.AsyncBaseTransport):
@@ -98,11 +101,13 @@ class Connections(httpx.AsyncBaseTransport):
         core = self._core_request(request)
         connection = await self._take(key)
         if connection is not None:
-            try:
-                return self._response(key, connection, await connection.handle_async_request(core))
-            except (OSError, httpcore.NetworkError, httpcore.RemoteProtocolError):
-                await connection.aclose()
-        connection = self._new(key)
+            with suppress(OSError, httpcore.NetworkError, httpcore.RemoteProtocolError):
+                return await self._sent(key, connection, core)
+        return await self._sent(key, self._new(key), core)
+
+    async def _sent(
+        self, key: Key, connection: httpcore.AsyncHTTPConnection, core: httpcore.Request
+    ) -> httpx.Response:
         try:
             return self._response(key, connection, await connection.handle_async_request(core))
         except BaseException:
@@ -158,6 +163,7 @@ class Connections(httpx.AsyncBaseTransport):
     ) -> httpx.Response:
         async def release() -> None:
             if not connection.is_idle():
+                await connection.aclose()
                 return
             self._idle[key] = connection
             if len(self._idle) > KEPT:

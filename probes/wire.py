@@ -150,7 +150,11 @@ class Tunnel:
             async with asyncio.timeout(seconds):
                 response = await connection.handle_async_request(request)
         except TimeoutError as error:
+            await stream.aclose()
             raise httpcore.ConnectTimeout("proxy") from error
+        except BaseException:
+            await stream.aclose()
+            raise
         if 200 <= response.status < 300:
             return stream
         await connection.aclose()

