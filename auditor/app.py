@@ -13,12 +13,15 @@ from typing import Self
 
 from filelock import FileLock, Timeout
 
+from auditor.backups import listed, naming_the_newest
 from auditor.config import Config
 from auditor.errors import LockedError
 from auditor.eyes import shut
 from probes.fetch import Fetcher
 from probes.readers import ReaderPool
 from storage.archive import Archive
+from storage.engine import address_of, file_of
+from storage.errors import RESTORE, MissingDatabaseError, StoreError
 from storage.store import Store
 
 
@@ -37,9 +40,12 @@ class App:
         Raises StoreError.
         """
         folder = config.storage.folder
-        if create:
-            folder.mkdir(parents=True, exist_ok=True)
-        return cls(config, Store.open(config.storage.url, create=create), Archive(folder / "archive"))
+        with naming_the_newest(config):
+            if create:
+                _refuse_anew(config)
+                _made(folder)
+            store = Store.open(config.storage.url, create=create)
+        return cls(config, store, Archive(folder / "archive"))
 
     @property
     def folder(self) -> Path:
@@ -60,17 +66,8 @@ class App:
 
         The file is never removed: whoever deleted it would let a second holder in (tried 2026-10).
         """
-        held = FileLock(self.folder / "night.lock")
-        try:
-            held.acquire(timeout=0)
-        except Timeout:
-            raise LockedError(
-                "another run is going on", f"{held.lock_file} is held", "wait for its end"
-            ) from None
-        try:
+        with locked(self.folder):
             yield
-        finally:
-            held.release()
 
     def close(self) -> None:
         """Let go of the database."""
@@ -83,6 +80,47 @@ class App:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the lock of a data folder; see `App.lock`. Raises LockedError, StoreError."""
+    held = FileLock(folder / "night.lock")
+    try:
+        _made(folder)
+        held.acquire(timeout=0)
+    except Timeout:
+        raise LockedError(
+            "another run is going on", f"{held.lock_file} is held", "wait for its end"
+        ) from None
+    except OSError as trouble:
+        raise _unwritable(folder, trouble) from trouble
+    try:
+        yield
+    finally:
+        held.release()
+
+
+def _made(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as trouble:
+        raise _unwritable(folder, trouble) from trouble
+
+
+def _unwritable(folder: Path, trouble: OSError) -> StoreError:
+    remedy = "give the auditor the right to write there, or mount that disk for writing"
+    return StoreError(str(folder), (trouble.strerror or "it cannot be written").lower(), remedy)
+
+
+def _refuse_anew(config: Config) -> None:
+    """Raise MissingDatabaseError where one was lost, as its backups tell: an empty one would hide that."""
+    address = address_of(config.storage.url)
+    if address.get_backend_name() != "sqlite" or file_of(address).exists():
+        return
+    if listed(config.backup.folder):
+        why = "there is no database, though there are backups of one"
+        raise MissingDatabaseError(str(file_of(address)), why, RESTORE)
 
 
 def fetcher(config: Config, now: datetime) -> Fetcher:

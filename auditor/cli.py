@@ -18,7 +18,7 @@ from typing import Annotated, Literal
 import typer
 
 from auditor import __version__, journal
-from auditor.commands import look, night, setup, tell
+from auditor.commands import keep, look, night, setup, tell
 from auditor.commands.decide import decide
 from auditor.commands.digest import digest
 from auditor.commands.export import export
@@ -64,6 +64,9 @@ for command in (
     export,
     tell.publish,
     night.rejudge,
+    keep.backup,
+    keep.restore,
+    keep.thin,
     setup.doctor,
 ):
     cli.command()(command)

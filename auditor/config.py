@@ -30,6 +30,7 @@ from pydantic_core import PydanticCustomError
 
 from auditor.catalogue import catalogue
 from auditor.errors import ConfigError
+from auditor.keeping import Backup, Keep
 from auditor.layers import PREFIX, laid_over, overrides_of, read, refuse_secrets, rooted, secret_in
 from auditor.notify.settings import Monitor, Notify
 from auditor.refusal import near, told
@@ -77,11 +78,15 @@ class Network(Table):
 
 
 class Storage(Table):
-    """Where everything is remembered: a folder for the archive and the lock, a database by URL."""
+    """Where everything is remembered: a folder for the archive and the lock, a database by URL.
+
+    With fewer than `min_free` bytes free there no night begins.
+    """
 
     folder: Path = Path("data")
     url: str = ""
     url_file: Path | None = None
+    min_free: int = Field(default=256 << 20, ge=0)
 
     @model_validator(mode="before")
     @classmethod
@@ -214,6 +219,8 @@ class Config(Table):
     letters: Letters = Letters()
     notify: Notify = Notify()
     monitor: Monitor = Monitor()
+    backup: Backup = Backup()
+    keep: Keep = Keep()
     rules: tuple[Rule, ...] = ()
 
     @field_validator("rules")

@@ -53,6 +53,12 @@ class SpokenError(InputError):
         return words.say(self.said, **self.facts)
 
 
+class RoomError(AuditorError):
+    """There is too little room to begin; nothing was begun."""
+
+    code = 3
+
+
 class IncompleteError(AuditorError):
     """The night did not end, or is too old."""
 

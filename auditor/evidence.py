@@ -59,6 +59,21 @@ def _hops(hops: Sequence[Hop]) -> tuple[tuple[str, int], ...]:
     return tuple((hop.url, hop.status) for hop in hops)
 
 
+def thinned(piece: Evidence) -> Evidence:
+    """An exchange without what only a probe reads; the question, the status and the digest are left."""
+    return Evidence(
+        url=piece.url,
+        status=piece.status,
+        final_url=piece.final_url,
+        reason=piece.reason,
+        digest=piece.digest,
+        insecure=piece.insecure,
+        fetched_at=piece.fetched_at,
+        withheld=piece.withheld,
+        thinned=True,
+    )
+
+
 class NotKeptError(LookupError):
     """A probe asks for a page that was not asked for then, or not kept: this look cannot be played again."""
 
@@ -66,6 +81,8 @@ class NotKeptError(LookupError):
 def replay(evidence: Sequence[Evidence], bodies: Bodies) -> Answers:
     """The answers of one look, given again in the order they came. Raises NotKeptError, StoreError."""
     waiting: dict[tuple[str, bool], deque[Evidence]] = defaultdict(deque)
+    if any(piece.thinned for piece in evidence):
+        raise NotKeptError("what came was thinned away")
     for piece in evidence:
         waiting[piece.url, piece.insecure].append(piece)
 

@@ -16,6 +16,7 @@ from datetime import datetime
 from pathlib import Path
 
 from auditor.app import App
+from auditor.backups import bodies_in
 from auditor.errors import InputError
 from auditor.notify.stops import key_in
 from auditor.problems import Problem, Trouble
@@ -70,6 +71,7 @@ def forget(app: App, association: str, who: str, now: datetime, *, contact: bool
         else:
             for digest in {*told.bodies, *_naming(app, association, told.shared)}:
                 app.archive.remove(digest)
+                bodies_in(app.config).remove(digest)
             line = by.change(now, mark_of(app.folder, association), ASSOCIATION, None, None)
             app.store.forget(association, line, _groups(app, association), _spared(app))
         Uploads(app.folder / "uploads").clear()

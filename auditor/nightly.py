@@ -1,7 +1,7 @@
-"""The night with what belongs to it: a ping before and after, and the messages at its end.
+"""The night with what belongs to it: a ping before and after, the messages at its end, and the upkeep.
 
-`run` and `serve` do it so. Neither a monitor nor a mailbox may trouble the night: what goes wrong with them
-is a line of the log.
+`run` and `serve` do it so. Neither a monitor nor a mailbox nor a backup may trouble the night: what goes
+wrong with them is a line of the log.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import threading
 import uuid
 from datetime import date, datetime
 
-from auditor import night
+from auditor import night, room, upkeep
 from auditor.errors import AuditorError
 from auditor.night import Progress
 from auditor.notify import courier
@@ -29,12 +29,14 @@ async def run(
 ) -> Night:
     """Do the night of a UTC day as `auditor.night.run` does, and tell those who wait for it.
 
-    An interruption ends the messages after the one that is on its way; the rest goes with the next night.
+    Raises RoomError where there is too little room to begin. An interruption ends the messages after the one
+    that is on its way; the rest goes with the next night.
     """
     pulse, stop = Pulse(app.config.monitor, str(uuid.uuid4())), threading.Event()
     with listening() as last:
         await asyncio.to_thread(pulse.begin)
         try:
+            await asyncio.to_thread(room.refuse_without, app.config, app.store)
             done = await night.run(app, now, day=day, progress=progress)
         except BaseException as trouble:
             await asyncio.to_thread(pulse.fail, [*last.lines(), _said(trouble)])
@@ -46,7 +48,20 @@ async def run(
             await asyncio.to_thread(_tell, app, done, done.finished_at or now, stop)
         except asyncio.CancelledError:  # the night itself is done, and that is what is said of it
             stop.set()
+        await _whole(stop, app, done, now)
     return done
+
+
+async def _whole(stop: threading.Event, app: Tools, done: Night, now: datetime) -> None:
+    """Do the upkeep beside the loop. An interruption is told to it and waits: it works under the lock."""
+    work = asyncio.create_task(
+        asyncio.to_thread(upkeep.after, app, done, done.finished_at or now, stop.is_set)
+    )
+    while not work.done():
+        try:
+            await asyncio.shield(work)
+        except asyncio.CancelledError:
+            stop.set()
 
 
 def _ended(pulse: Pulse, done: Night, last: LastLines) -> None:

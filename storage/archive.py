@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import os
 import re
-import tempfile
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 from storage.errors import DamagedEvidenceError, MissingEvidenceError, StoreError
+from storage.whole import aside
 
 DIGEST = re.compile(r"[0-9a-f]{64}")
 LEVEL = 6
@@ -50,13 +50,44 @@ class Archive:
             raise DamagedEvidenceError(digest, "the archived body is another one")
         return body
 
-    def remove(self, digest: str) -> None:
-        """Erase a body; one that is not there stays so. Raises StoreError."""
+    def digests(self) -> Iterator[str]:
+        """The digests of all bodies that are kept."""
+        for place in self._folder.glob("??/??/*.gz"):
+            if DIGEST.fullmatch(place.stem):
+                yield place.stem
+
+    def take(self, other: Archive) -> int:
+        """Keep what another archive has and this one lacks, each read before it is taken; tell how many.
+
+        A damaged body is left where it is: a copy of it would be believed. Raises StoreError.
+        """
+        taken = 0
+        for digest in other.digests():
+            if digest not in self:
+                try:
+                    body = other.get(digest)
+                except (MissingEvidenceError, DamagedEvidenceError):
+                    continue
+                taken += self.put(body) == digest
+        return taken
+
+    def remove(self, digest: str) -> int:
+        """Remove a body and tell how many bytes that freed; 0 where it is not there. Raises StoreError."""
+        place = self._place(digest)
         try:
-            self._place(digest).unlink(missing_ok=True)
+            size = place.stat().st_size
+            place.unlink()
+        except FileNotFoundError:
+            return 0
         except OSError as problem:
             remedy = "give the auditor the right to write there"
             raise StoreError(str(self._folder), problem.strerror or str(problem), remedy) from problem
+        return size
+
+    def size(self, digest: str) -> int:
+        """How many bytes a body takes on the disk; 0 where it is not there."""
+        place = self._place(digest)
+        return place.stat().st_size if place.exists() else 0
 
     def __contains__(self, digest: str) -> bool:
         return self._place(digest).exists()
@@ -68,24 +99,5 @@ class Archive:
 
 
 def _write(place: Path, data: bytes) -> None:
-    place.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(prefix=".new-", dir=place.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(place)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-    _sync_folder(place.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the new name as lasting as the bytes: a rename lives in its folder."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    with aside(place) as new:
+        new.write_bytes(data)

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Select, Table
 from sqlalchemy.engine import URL
 
+from storage import backup, migrate
 from storage import file as sqlite_file
-from storage import migrate
+from storage.backup import Contents
 from storage.engine import INSERT, WRITES, address_of, engine_of, file_of
 from storage.errors import MissingDatabaseError, StoreError
 from storage.trouble import told
 
 BATCH = 1000
+
+COPIES = 2
+"""How many copies from before an upgrade are kept."""
 
 
 class Database:
@@ -45,6 +48,7 @@ class Database:
                     str(file), "there is no database", "`auditor registry import` makes it"
                 )
             sqlite_file.make(file)
+        sqlite_file.refuse_read_only(file)
         sqlite_file.inspect(file)
         sqlite_file.keep_ahead(file)
         return cls._opened(address, file, create=create)
@@ -68,6 +72,7 @@ class Database:
             raise MissingDatabaseError("the database", "it is empty", "`auditor registry import` fills it")
         if self.file:
             self.copy(self.file.with_name(f"{self.file.name}.before-{migrate.head()}"))
+            self._bound()
         with told(self.file), self._writes.connect() as connection:
             migrate.upgrade(connection)
 
@@ -121,13 +126,18 @@ class Database:
         if self.file:
             sqlite_file.quick_check(self.file)
 
-    def copy(self, target: Path) -> None:
-        """Write a consistent copy of a SQLite database, readers and writers going on. Raises StoreError."""
+    def copy(self, target: Path) -> Contents:
+        """Write one moment of a SQLite database to a file while it is in use. Raises StoreError."""
         if self.file is None:
-            raise StoreError("a copy", "only a SQLite database is copied by the auditor", "`pg_dump`")
-        target.unlink(missing_ok=True)
-        with told(self.file), closing(sqlite3.connect(self.file)) as source:
-            source.execute("VACUUM INTO ?", (str(target),))
+            raise StoreError("a backup", "only a SQLite database is copied by the auditor", "`pg_dump`")
+        return backup.copy(self.file, target)
+
+    def _bound(self) -> None:
+        """Keep the copies from before the last upgrades, and no older ones."""
+        assert self.file is not None
+        copies = sorted(self.file.parent.glob(f"{self.file.name}.before-[0-9]*"))
+        for old in copies[:-COPIES]:
+            old.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Close every connection."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+RESTORE = "restore a backup"
+"""The remedy for a database that cannot be used; whoever knows the backups names the newest in its place."""
+
 
 class OneLineError(Exception):
     """A trouble that a person can mend, told in one line: what, why and what to try."""

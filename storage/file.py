@@ -12,7 +12,7 @@ from sqlalchemy.engine import URL
 
 from storage import migrate
 from storage.engine import BUSY_SECONDS, WRITES, engine_of
-from storage.errors import DamagedDatabaseError, ForeignDatabaseError, StoreError
+from storage.errors import RESTORE, DamagedDatabaseError, ForeignDatabaseError, StoreError
 from storage.trouble import told
 
 APPLICATION_ID = 0x50524155
@@ -64,28 +64,36 @@ def keep_ahead(file: Path) -> None:
             raw.execute("PRAGMA journal_mode=WAL")
 
 
-def inspect(file: Path) -> None:
+def refuse_read_only(file: Path) -> None:
+    """Raise StoreError where the database, or the folder its log lies in, cannot be written."""
+    for place in (file, file.parent):
+        if not os.access(place, os.W_OK):
+            remedy = "give the auditor the right to write there, or mount that disk for writing"
+            raise StoreError(str(place), "it cannot be written", remedy)
+
+
+def inspect(file: Path, *, whole: bool = False) -> None:
     """Refuse what is not our database, or no longer whole; nothing is written.
 
-    Raises ForeignDatabaseError, DamagedDatabaseError.
+    A large one is read whole only where that is asked for. Raises ForeignDatabaseError, DamagedDatabaseError.
     """
     size = file.stat().st_size
-    remedy = "point [storage] url elsewhere, or restore a backup"
+    remedy = f"point [storage] url elsewhere, or {RESTORE}"
     if size == 0:
         raise ForeignDatabaseError(str(file), "the file is empty", remedy)
-    with told(file), closing(sqlite3.connect(f"file:{_quoted(file)}?mode=rw", uri=True)) as raw:
+    with told(file), closing(sqlite3.connect(f"file:{quoted(file)}?mode=rw", uri=True)) as raw:
         if raw.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
             raise ForeignDatabaseError(str(file), "it is not a database of the auditor", remedy)
-    if size <= CHECKED_AT_OPENING:
+    if whole or size <= CHECKED_AT_OPENING:
         quick_check(file)
 
 
 def quick_check(file: Path) -> None:
     """Read the whole file for damage; seconds for a large one. Raises DamagedDatabaseError."""
-    with told(file), closing(sqlite3.connect(f"file:{_quoted(file)}?mode=rw", uri=True)) as raw:
+    with told(file), closing(sqlite3.connect(f"file:{quoted(file)}?mode=rw", uri=True)) as raw:
         found = raw.execute("PRAGMA quick_check(1)").fetchone()[0]
     if found != "ok":
-        raise DamagedDatabaseError(str(file), f"it is damaged ({found})", "restore a backup")
+        raise DamagedDatabaseError(str(file), f"it is damaged ({found})", RESTORE)
 
 
 def scrub(file: Path) -> bool:
@@ -100,5 +108,6 @@ def scrub(file: Path) -> bool:
     return not is_busy
 
 
-def _quoted(file: Path) -> str:
+def quoted(file: Path) -> str:
+    """A path as it stands in SQLite's `file:` addresses."""
     return str(file).replace("%", "%25").replace("?", "%3f").replace("#", "%23")

@@ -19,7 +19,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine
 
-from storage.errors import DamagedDatabaseError, NewerDatabaseError
+from storage.errors import RESTORE, DamagedDatabaseError, NewerDatabaseError
 
 FOLDER = Path(__file__).parent / "migrations"
 ONE_AT_A_TIME = Lock()  # Alembic keeps what it is doing in a global
@@ -36,7 +36,7 @@ def current(connection: Connection) -> str | None:
     known = {revision.revision for revision in _script().walk_revisions()}
     if found is not None and found not in known:
         why = f"a newer auditor wrote it (schema {found}, this one knows {head()})"
-        raise NewerDatabaseError("the database", why, "install the newer auditor, or restore a backup")
+        raise NewerDatabaseError("the database", why, f"install the newer auditor, or {RESTORE}")
     return found
 
 
@@ -53,9 +53,7 @@ def upgrade(connection: Connection) -> None:
         with ONE_AT_A_TIME, connection.begin():
             command.upgrade(config(connection), "head")
             if sqlite and (broken := connection.exec_driver_sql("PRAGMA foreign_key_check").all()):
-                raise DamagedDatabaseError(
-                    "the database", f"{len(broken)} rows point nowhere", "restore a backup"
-                )
+                raise DamagedDatabaseError("the database", f"{len(broken)} rows point nowhere", RESTORE)
     finally:
         if sqlite:
             _foreign_keys(connection, "ON")

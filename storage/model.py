@@ -143,6 +143,7 @@ class Evidence:
     """One exchange of a look: what was asked, what came, and its body's digest in the archive (if kept).
 
     `withheld` says that a body came and is not kept, for it shows private people.
+    Of one that was `thinned` only the question, the answer's status and the digest are left.
     """
 
     url: str
@@ -159,6 +160,7 @@ class Evidence:
     certificate_expires: date | None = None
     fetched_at: datetime | None = None
     withheld: bool = False
+    thinned: bool = False
 
 
 @dataclass(frozen=True, slots=True)

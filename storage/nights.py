@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, func, select, update
+from sqlalchemy import Connection, Select, and_, bindparam, func, select, update
 
 from probes.model import Presence
 from storage.clean import clean, instant
@@ -86,6 +86,14 @@ class Nights:
             if moved != 1:
                 raise StoreError(f"the night of {night.day}", "it is not running, so it cannot end")
         return done
+
+    def put_evidence(self, looks: Iterable[Observation]) -> None:
+        """Keep these looks' evidence in place of what was kept, in one transaction. No finding changes."""
+        rows = [{"look": look.id, "left": clean(look.evidence)} for look in looks]
+        change = update(OBSERVATION).where(OBSERVATION.c.id == bindparam("look"))
+        if rows:
+            with self._database.writing() as connection:
+                connection.execute(change.values(evidence=bindparam("left")), rows)
 
     def nights(self) -> Iterator[Night]:
         """Every night, the oldest first."""

@@ -11,12 +11,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from storage.backup import Contents
 from storage.contacts import Contacts
 from storage.database import Database
 from storage.derived import Derived
 from storage.erasure import Erasure
 from storage.expiry import Expiry
 from storage.few import Few
+from storage.file import CHECKED_AT_OPENING
 from storage.follow_ups import FollowUps
 from storage.gap_lists import GapLists
 from storage.holdings import Held
@@ -88,9 +90,17 @@ class Store(
         """Read the whole database for damage (SQLite). Raises DamagedDatabaseError."""
         self._database.check()
 
-    def copy(self, target: Path) -> None:
-        """Write a consistent copy of a SQLite database while it is in use, in place of an older copy."""
-        self._database.copy(target)
+    @property
+    def is_large(self) -> bool:
+        """Whether the database is too large to be read whole whenever it is opened."""
+        return self.file is not None and self.file.stat().st_size > CHECKED_AT_OPENING
+
+    def copy(self, target: Path) -> Contents:
+        """Write one moment of a SQLite database to a file while it is in use, in place of an older copy.
+
+        It is read again before it is named. Raises StoreError.
+        """
+        return self._database.copy(target)
 
     def close(self) -> None:
         """Close every connection."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sqlalchemy.exc import DatabaseError, IntegrityError, ProgrammingError
 
-from storage.errors import DamagedDatabaseError, ForeignDatabaseError, StoreError
+from storage.errors import RESTORE, DamagedDatabaseError, ForeignDatabaseError, StoreError
 
 
 @contextmanager
@@ -27,9 +27,11 @@ def _trouble(file: Path | None, cause: BaseException) -> StoreError:
     what = str(file or "the database")
     code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
     if code == sqlite3.SQLITE_NOTADB:
-        return ForeignDatabaseError(what, "it is not a database", "point [storage] url elsewhere")
+        return ForeignDatabaseError(
+            what, "it is not a database", f"point [storage] url elsewhere, or {RESTORE}"
+        )
     if code == sqlite3.SQLITE_CORRUPT:
-        return DamagedDatabaseError(what, f"it is damaged ({cause})", "restore a backup")
+        return DamagedDatabaseError(what, f"it is damaged ({cause})", RESTORE)
     remedies = {
         sqlite3.SQLITE_FULL: "make room on the disk; what was committed is safe",
         sqlite3.SQLITE_BUSY: "end the other program that writes to it",

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 
 from auditor.config import ChannelConfig, Config
 from auditor.errors import LockedError
+from auditor.keeping import Backup
 from auditor.rules import Rule
 from probes.fetch import FetchOptions
 from probes.model import (
@@ -158,7 +159,7 @@ class Small:
 def configured(channels=("website", "facebook", "youtube"), **canaries):
     named = {name: ChannelConfig(canaries=canaries.get(name, ())) for name in channels}
     fetch = FetchOptions(second_pass_after=0, concurrency=4)
-    return Config(channels=named, rules=RULES, fetch=fetch)
+    return Config(channels=named, rules=RULES, fetch=fetch, backup=Backup(nightly=False))
 
 
 def opened(folder, config=None):

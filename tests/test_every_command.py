@@ -90,6 +90,7 @@ KNOWN = (
     *("Our network", "Amina", "amina@example.org", "salma@example.org", "operator", "لا نحتاجه"),
     *("Salma", "Idris"),
     *("registry.csv", "rabat", "badge"),
+    f"backups/auditor-{network.NOW:%Y%m%dT%H%M%SZ}.db",
 )
 DATA = {told.strip() for told in KNOWN if len(told) > 1}
 """What people typed, and the codes of gaps, which they type."""
@@ -106,7 +107,9 @@ class Terminal(io.StringIO):
 def played(tmp_path_factory):
     """A folder with the network in every state there is, and what is handed in beside it."""
     folder = tmp_path_factory.mktemp("network")
-    network.played(folder).store.close()
+    played = network.played(folder)
+    played.store.copy(folder / "saved.db")
+    played.store.close()
     (folder / "config.toml").write_text(CONFIG + demo.rules())
     (folder / "other.toml").write_text(OTHER)
     (folder / "sheet.csv").write_bytes(to_csv(network.SHEET))

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from auditor.config import Config
+from auditor.config import Config, Storage
 from auditor.doctor.finding import Examined, broken, fine, odd
 from auditor.languages import LOCALES
 from auditor.messages import catalogue, languages, phrase
@@ -28,7 +28,7 @@ SPARE = 200
 
 def examined(read: Config) -> Iterator[Examined]:
     """The disks, the limits, the languages."""
-    yield _folder(read.storage.folder)
+    yield _folder(read.storage)
     yield from _temporary()
     yield from _files(read.fetch.concurrency)
     yield _languages()
@@ -49,8 +49,8 @@ def room(folder: Path) -> Room:
     return Room(there.f_bavail * there.f_frsize, share)
 
 
-def _folder(folder: Path) -> Examined:
-    about = phrase("data folder")
+def _folder(storage: Storage) -> Examined:
+    about, folder = phrase("data folder"), storage.folder
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=folder):
@@ -58,6 +58,8 @@ def _folder(folder: Path) -> Examined:
     except OSError as trouble:
         return broken(about, phrase("{folder}: {trouble}"), folder=str(folder), trouble=trouble.strerror)
     facts = {"folder": str(folder), "free": f"{left.free / ROOM:.1f}"}
+    if left.free < storage.min_free:
+        return broken(about, phrase("{folder}, {free} GiB free: too little to begin a night"), **facts)
     if left.inodes is not None and left.inodes < INODES:
         few = phrase("{folder}, {free} GiB free, but only {share} of its inodes")
         return odd(about, few, **facts, share=f"{left.inodes:.0%}")

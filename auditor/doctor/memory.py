@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
+from auditor.backups import listed, naming_the_newest
 from auditor.config import Config
 from auditor.doctor.finding import Examined, broken, fine, found, odd
 from auditor.messages import phrase
+from storage.engine import address_of
 from storage.errors import MissingDatabaseError, StoreError
 from storage.people import Role
 from storage.store import Store
@@ -19,7 +21,7 @@ def examined(read: Config, now: datetime) -> Iterator[Examined]:
     """The database and what is in it."""
     about = phrase("database")
     try:
-        with Store.open(read.storage.url, create=False) as store:
+        with naming_the_newest(read), Store.open(read.storage.url, create=False) as store:
             store.check()
             yield _database(store)
             yield _last_night(store, now)
@@ -30,6 +32,7 @@ def examined(read: Config, now: datetime) -> Iterator[Examined]:
         yield odd(about, none, command="`auditor registry import`")
     except StoreError as trouble:
         yield broken(about, phrase("{trouble}"), trouble=str(trouble))
+    yield from _backups(read, now)
 
 
 def _database(store: Store) -> Examined:
@@ -47,6 +50,19 @@ def _last_night(store: Store, now: datetime) -> Examined:
     state = "ok" if hours <= STALE_HOURS and night.state == "done" else "warn"
     ago = phrase("{day} {night_state}, {hours} hours ago")
     return found(about, state, ago, day=night.day, night_state=str(night.state), hours=f"{hours:.0f}")
+
+
+def _backups(read: Config, now: datetime) -> Iterator[Examined]:
+    """A word only where the newest backup of a SQLite database is old, or there is none."""
+    about, newest = phrase("backups"), next(iter(listed(read.backup.folder)), None)
+    if address_of(read.storage.url).get_backend_name() != "sqlite":
+        return
+    if newest is None:
+        yield odd(about, phrase("none: {command} makes one"), command="`auditor backup`")
+        return
+    hours = (now - newest.made_at).total_seconds() / 3600
+    if hours > STALE_HOURS:
+        yield odd(about, phrase("{file}, {hours} hours old"), file=newest.file.name, hours=f"{hours:.0f}")
 
 
 def _people(store: Store) -> Examined:

@@ -1,0 +1,227 @@
+"""Thinning: removes old evidence that nothing rests on. No finding, standing, gap, night or receipt changes.
+
+Beyond `[keep] bodies` days the page of a look leaves the archive, beyond `[keep] exchanges` days the headers
+and redirects that came with it, unless the look is part of a basis (auditor/basis.py), or today's probe reads
+that page otherwise than it was read then. So a rebuild after thinning is the rebuild before it: where a body
+is gone it keeps the recorded finding, and that is what it would have read.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+from auditor.basis import basis
+from auditor.config import Config
+from auditor.evidence import thinned
+from auditor.rejudge import History
+from auditor.settle import Dossier
+from storage.archive import Archive
+from storage.model import AccountRow, Association, Night, Observation, Standing
+from storage.store import Store
+
+Progress = Callable[[int, int], None]
+
+EVER = datetime.min.replace(tzinfo=UTC)
+
+SUNDAY = 6
+
+
+@dataclass(slots=True)
+class Thinned:
+    """What went: bodies and their bytes, the looks they were of, looks whose exchanges were bared.
+
+    And what did not: old looks that something rests on, and those that are read otherwise today.
+    """
+
+    bodies: int = 0
+    bytes: int = 0
+    looks: int = 0
+    exchanges: int = 0
+    basis: int = 0
+    otherwise: int = 0
+
+    def item(self) -> dict[str, int]:
+        """The item of `thin --json`."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The moments before which a look's page, and its exchanges, may go."""
+
+    bodies: datetime
+    exchanges: datetime
+
+    @classmethod
+    def of(cls, config: Config, now: datetime) -> Limits:
+        """As a configuration has them."""
+        days = (config.keep.bodies, config.keep.exchanges)
+        return cls(*(now - timedelta(days=count) if count else EVER for count in days))
+
+
+def thin(
+    store: Store,
+    archive: Archive,
+    config: Config,
+    now: datetime,
+    *,
+    copies: Archive | None = None,
+    dry_run: bool = False,
+    progress: Progress | None = None,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Thinned:
+    """Thin what is old enough; with `dry_run` only tell. Whoever calls it holds the night's lock.
+
+    `copies` is where backups keep their bodies: what goes here goes there. A body goes only after all looks
+    were gone through: interrupted, everything stands, and the next time goes on. Raises StoreError.
+    """
+    work = _Thinning(store, archive, Limits.of(config, now), dry_run=dry_run)
+    reader = Reader(store, config, work.nights, archive, work.limits.bodies)
+    associations = list(store.associations(include_withdrawn=True))
+    with closing(Wanted()) as wanted:
+        for at, association in enumerate(associations, start=1):
+            if stopped():
+                return work.told
+            work.go_through(association, reader, wanted)
+            if progress:
+                progress(at, len(associations))
+        work.sweep(wanted, copies)
+    return work.told
+
+
+def is_due(store: Store, config: Config, night: Night) -> bool:
+    """Whether a night ends with thinning: every Sunday's does, as soon as there are nights old enough."""
+    if night.day.weekday() != SUNDAY or not config.keep.bodies:
+        return False
+    first = next(store.nights(), night)
+    return first.started_at < Limits.of(config, night.started_at).bodies
+
+
+class Reader(History):
+    """Plays old nights again, to see which looks today's probes read otherwise than they were read then."""
+
+    def __init__(
+        self, store: Store, config: Config, nights: Sequence[Night], archive: Archive, limit: datetime
+    ) -> None:
+        super().__init__(
+            store, config, [night for night in nights if night.started_at < limit], bodies=archive
+        )
+        self._otherwise: set[int | None] = set()
+
+    def otherwise(self, association: Association) -> set[int | None]:
+        """The ids of those looks at an association."""
+        self._otherwise = set()
+        self.rebuilt(association)
+        return self._otherwise
+
+    def _again(self, row: AccountRow, look: Observation, before: Standing | None) -> Observation:
+        again = super()._again(row, look, before)
+        if again.finding != look.finding:
+            self._otherwise.add(look.id)
+        return again
+
+
+class Wanted:
+    """The digests of the bodies that stay: in a temporary file, as a register has a hundred million."""
+
+    def __init__(self) -> None:
+        self._held = sqlite3.connect("")
+        self._held.execute("CREATE TABLE wanted (digest BLOB PRIMARY KEY) WITHOUT ROWID")
+
+    def add(self, looks: Iterable[Observation]) -> None:
+        """Keep the bodies of these looks."""
+        digests = (piece.digest for look in looks for piece in look.evidence)
+        rows = ((bytes.fromhex(digest),) for digest in digests if digest)
+        self._held.executemany("INSERT OR IGNORE INTO wanted VALUES (?)", rows)
+
+    def __contains__(self, digest: str) -> bool:
+        found = self._held.execute("SELECT 1 FROM wanted WHERE digest = ?", (bytes.fromhex(digest),))
+        return found.fetchone() is not None
+
+    def close(self) -> None:
+        """Forget them."""
+        self._held.close()
+
+
+class _Thinning:
+    """One thinning: goes through the associations, then sweeps the archive."""
+
+    def __init__(self, store: Store, archive: Archive, limits: Limits, *, dry_run: bool) -> None:
+        self._store = store
+        self._archive = archive
+        self._dry_run = dry_run
+        self.limits = limits
+        self.told = Thinned()
+        self.nights = store.judged_nights()
+
+    def go_through(self, association: Association, reader: Reader, wanted: Wanted) -> None:
+        """Tell an association's spare looks from those whose bodies are wanted, and thin the oldest."""
+        looks = list(self._store.observations(association=association.id))
+        whole = [look for look in looks if _is_whole(look)]
+        spare = self._spare(association, looks, whole, reader)
+        wanted.add(look for look in whole if look.id not in spare)
+        going = [look for look in whole if look.id in spare]
+        self.told.looks += sum(_has_body(look, self._archive) for look in going)
+        bare = [_bare(look) for look in going if look.observed_at < self.limits.exchanges]
+        self.told.exchanges += len(bare)
+        if not self._dry_run:
+            self._store.put_evidence(bare)
+
+    def _spare(
+        self,
+        association: Association,
+        looks: Sequence[Observation],
+        whole: Sequence[Observation],
+        reader: Reader,
+    ) -> set[int | None]:
+        """The ids of the looks that nothing rests on and that are old enough."""
+        old = {look.id for look in whole if look.observed_at < self.limits.bodies}
+        if not old:
+            return old
+        kept = old & basis(_dossier(self._store, association), looks, self.nights)
+        self.told.basis += len(kept)
+        if old == kept:
+            return set()
+        otherwise = (old - kept) & reader.otherwise(association)
+        self.told.otherwise += len(otherwise)
+        return old - kept - otherwise
+
+    def sweep(self, wanted: Wanted, copies: Archive | None) -> None:
+        """Remove the bodies that nobody wants; none where there is no night, as in a database begun anew."""
+        if not self.nights:
+            return
+        take = self._archive.size if self._dry_run else self._archive.remove
+        for digest in self._archive.digests():
+            if digest not in wanted:
+                self.told.bytes += take(digest)
+                self.told.bodies += 1
+        if copies and not self._dry_run:
+            for digest in copies.digests():
+                if digest not in wanted:
+                    copies.remove(digest)
+
+
+def _dossier(store: Store, association: Association) -> Dossier:
+    return Dossier(
+        association,
+        standings={one.account_id: one for one in store.standings(association.id)},
+        proposals=tuple(store.proposals(association.id)),
+        gaps=tuple(store.gaps(association.id)),
+        decisions=tuple(store.decisions(association=association.id)),
+    )
+
+
+def _is_whole(look: Observation) -> bool:
+    return bool(look.evidence) and not any(piece.thinned for piece in look.evidence)
+
+
+def _has_body(look: Observation, archive: Archive) -> bool:
+    return any(piece.digest in archive for piece in look.evidence if piece.digest)
+
+
+def _bare(look: Observation) -> Observation:
+    return replace(look, evidence=tuple(map(thinned, look.evidence)))

@@ -1,0 +1,51 @@
+"""What a night ends with, so that nobody has to think of it: a backup, and on Sundays thinning.
+
+Neither may trouble the night, which is done by then: what goes wrong is a line of the log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from auditor.backups import bodies_in, listed, take
+from auditor.errors import AuditorError
+from auditor.thin import is_due, thin
+from auditor.tools import Memory
+from probes.events import Events
+from storage.archive import Archive
+from storage.errors import StoreError
+from storage.model import Night, NightState
+
+events = Events(__name__)
+
+
+def after(app: Memory, done: Night, now: datetime, stopped: Callable[[], bool]) -> None:
+    """Back up what a night has left, then thin. Whoever calls it holds the night's lock."""
+    if done.state is not NightState.DONE or not isinstance(app.archive, Archive):
+        return
+    for work in (_back_up, _thin):
+        try:
+            if not stopped():
+                work(app, app.archive, done, now, stopped)
+        except (AuditorError, StoreError) as trouble:
+            events.warning("upkeep_failed", "after the night: {trouble}", trouble=trouble)
+
+
+def _back_up(app: Memory, archive: Archive, done: Night, now: datetime, _stopped: Callable[[], bool]) -> None:
+    """Back up, unless that is done since the night's end. PostgreSQL's own tools do it there."""
+    config = app.config
+    newest = next(iter(listed(config.backup.folder)), None)
+    if newest and done.finished_at and newest.made_at >= done.finished_at.replace(microsecond=0):
+        return
+    if config.backup.nightly and app.store.file:
+        taken = take(app.store, archive, config, now)
+        events.info("backed_up", "backed up to {file}", file=taken.backup.file)
+
+
+def _thin(app: Memory, archive: Archive, done: Night, now: datetime, stopped: Callable[[], bool]) -> None:
+    if is_due(app.store, app.config, done):
+        told = thin(app.store, archive, app.config, now, copies=bodies_in(app.config), stopped=stopped)
+        events.info(
+            "thinned", "thinned: {bodies} bodies, {bytes} bytes", bodies=told.bodies, bytes=told.bytes
+        )

@@ -1,0 +1,149 @@
+"""An upgrade of a populated database survives whatever happens: the old one is whole, or the new one."""
+
+import itertools
+import shutil
+import sqlite3
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+import older
+import pytest
+from deaths import dies_at, in_a_child
+from sqlalchemy import Engine, event
+from sqlalchemy.exc import OperationalError
+
+from storage import migrate
+from storage.errors import StoreError
+from storage.store import Store
+
+EVERY = 3
+"""Every which statement a process is killed at; a failure is tried at each."""
+
+pytestmark = pytest.mark.usefixtures("migrated")
+
+
+@contextmanager
+def failing(number):
+    """The n-th statement or commit of any engine fails as a broken disk would make it."""
+    counted = itertools.count(1)
+
+    def strike(*_):
+        if next(counted) == number:
+            raise OperationalError("", {}, sqlite3.OperationalError("disk I/O error"))
+
+    names = ("before_cursor_execute", "commit")
+    for name in names:
+        event.listen(Engine, name, strike)
+    try:
+        yield
+    finally:
+        for name in names:
+            event.remove(Engine, name, strike)
+
+
+def opened(file):
+    Store.open(f"sqlite:///{file}", create=False).close()
+
+
+def tried_at_every_point(folder, revision, points=None):
+    """Fail an upgrade at its n-th step, for every n until it is clean; gives how many failed."""
+    template = folder / f"{revision}.db"
+    older.make(template, revision)
+    before, file = older.contents(template), folder / "auditor.db"
+    for number in points or itertools.count(1):
+        for left in folder.glob("auditor.db*"):
+            left.unlink()
+        shutil.copy(template, file)
+        with failing(number):
+            try:
+                opened(file)
+            except StoreError:
+                assert not older.refuse_loss(before, older.contents(file), migrate.head())
+            else:
+                return number
+        opened(file)
+        assert older.refuse_loss(before, older.contents(file), migrate.head())
+    return 0
+
+
+@pytest.mark.fault("F47")
+def test_an_upgrade_of_the_oldest_database_keeps_every_row(tmp_path):
+    tried_at_every_point(tmp_path, older.revisions()[0], points=[1, 9, 30, 10**6])
+
+
+@pytest.mark.slow
+@pytest.mark.fault("F47")
+@pytest.mark.parametrize("revision", older.revisions())
+def test_an_upgrade_that_fails_at_any_step_is_done_again_and_keeps_every_row(tmp_path, revision):
+    assert tried_at_every_point(tmp_path, revision) > 5
+
+
+@pytest.mark.slow
+@pytest.mark.fault("F47")
+def test_an_upgrade_killed_in_the_middle_is_done_again_and_keeps_every_row(tmp_path):
+    ended = subprocess.run(
+        [sys.executable, __file__, str(tmp_path)], capture_output=True, text=True, timeout=300, check=False
+    )
+    assert ended.returncode == 0, ended.stderr
+    kills = dict(line.split() for line in ended.stdout.splitlines())
+    assert list(kills) == older.revisions()
+    assert all(int(number) > 3 for number in kills.values()), kills
+
+
+@pytest.mark.fault("F47")
+def test_the_copy_from_before_an_upgrade_is_whole_private_and_not_the_hundredth(tmp_path):
+    file = tmp_path / "auditor.db"
+    older.make(file, older.revisions()[-1])
+    for number in range(5):
+        (tmp_path / f"auditor.db.before-000{number}").write_text("of an earlier upgrade")
+    before = older.contents(file)
+    opened(file)
+    kept = sorted(path.name for path in tmp_path.glob("auditor.db.before-*"))
+    assert kept == ["auditor.db.before-0004", f"auditor.db.before-{migrate.head()}"]
+    assert older.contents(tmp_path / kept[-1]) == before
+    assert (tmp_path / kept[-1]).stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.fault("F47", "F43")
+def test_without_room_for_the_copy_there_is_no_upgrade(tmp_path, monkeypatch):
+    file = tmp_path / "auditor.db"
+    older.make(file, older.revisions()[-1])
+    before = older.contents(file)
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("storage.whole.sync", full)
+    with pytest.raises(StoreError, match="make room"):
+        opened(file)
+    assert older.contents(file) == before
+    assert [path.name for path in tmp_path.glob("*before*")] == []
+
+
+def killed_in_the_middle(folder, revision):
+    """Kill a process before its n-th statement within an upgrade, for every third n until one lives."""
+    template = folder / f"{revision}.db"
+    older.make(template, revision)
+    before, file = older.contents(template), folder / "auditor.db"
+    for number in itertools.count(1, EVERY):
+        for left in folder.glob("*auditor.db*"):
+            left.unlink()
+        shutil.copy(template, file)
+
+        def upgrade(at=number):
+            dies_at("statement", at)
+            opened(file)
+
+        if in_a_child(upgrade):
+            break
+        older.refuse_loss(before, older.contents(file), migrate.head())
+        assert in_a_child(lambda: opened(file))
+        assert older.refuse_loss(before, older.contents(file), migrate.head())
+    return number - 1
+
+
+if __name__ == "__main__":
+    for one in older.revisions():
+        print(one, killed_in_the_middle(Path(sys.argv[1]), one), flush=True)  # noqa: T201 - to the test
