@@ -15,8 +15,9 @@ from probes.letters import folded
 
 FEW = 5
 """Different characters below which a password is a repetition."""
-LEET = str.maketrans("0134578@$!€", "oieastbasie")
-"""Signs that people write for letters."""
+SIGNS = str.maketrans("@$!€", "asie")
+DIGITS = str.maketrans("013457", "oieast")
+"""What people write for letters: signs, and digits, which may stand for themselves as well."""
 RUNS = (
     "abcdefghijklmnopqrstuvwxyz",
     "01234567890123456789",
@@ -45,24 +46,25 @@ hiver printemps ete automne january february march april june july august septem
 janvier fevrier mars avril mai juin juillet aout septembre octobre novembre decembre monday tuesday wednesday
 thursday friday saturday sunday lundi mardi mercredi jeudi vendredi samedi dimanche trustno one correct horse
 battery staple the and my new our mon ma mes notre nouveau nouvelle مرحبا السلام عليكم كلمه السر كلمه المرور
-سري المغرب الرباط جمعيه الجمعيه الجمعيات شبكه تنسيق المنسق حضور رقيب محمد احمد فاطمه الله بسم يارب حبيبي
+سري سريه السريه المغرب الرباط جمعيه الجمعيه الجمعيات شبكه تنسيق المنسق حضور
+رقيب محمد احمد فاطمه الله بسم يارب حبيبي
 """
 
 
 def is_common(password: str, names: Iterable[str] = ()) -> bool:
     """Whether a password is one of those, or of these names, which everybody knows, or made of them."""
-    told = {_bare(password), _bare(password.translate(LEET))}
     known = _known() | _words(names)
+    told = {_bare(password), _bare(password.translate(SIGNS))}
     return any(len(set(one)) < FEW or _is_chain(one, known) for one in told)
 
 
 def _is_chain(text: str, known: Collection[str]) -> bool:
     """Whether a text is nothing but these words and digits, one behind the other."""
-    longest = max(map(len, known))
+    spelt, longest = text.translate(DIGITS), max(map(len, known))
     ends = [True]
     for end in range(1, len(text) + 1):
-        lengths = range(2, min(end, longest) + 1)
-        is_word = any(ends[end - size] and text[end - size : end] in known for size in lengths)
+        starts = [at for at in range(max(0, end - longest), end - 1) if ends[at]]
+        is_word = any(text[at:end] in known or spelt[at:end] in known for at in starts)
         ends.append(is_word or (ends[end - 1] and text[end - 1].isdigit()))
     return ends[-1]
 
@@ -89,4 +91,4 @@ def _runs() -> set[str]:
 
 def _bare(text: str) -> str:
     """Letters and digits alone, without case, accents and vowel marks."""
-    return re.sub(r"[\W_]+", "", folded(text))
+    return re.sub(r"[\W_]+", "", folded(text)).replace("ة", "ه")

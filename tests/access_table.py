@@ -1,13 +1,16 @@
 """The table of docs/people.md, written from the routes: `python tests/access_table.py` (`make people`)."""
 
+from itertools import groupby
 from pathlib import Path
 
 from everywhere import every_route
+from typed import commands
 
 from auditor.web.access import Access, Gate
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "people.md"
 BEGIN, END = "<!-- access: written from the routes by `make people` -->\n", "<!-- access ends -->\n"
+TYPED, LAST = "<!-- commands: written from the command line by `make people` -->\n", "<!-- commands end -->\n"
 WHO = {
     Access.OPEN: "anybody; where the address has a token, that lets in",
     Access.LETTER: "an association, by its letter",
@@ -41,10 +44,20 @@ def shown(path):
     return bare.replace(":path}", "}").replace(":int}", "}")
 
 
+def listed():
+    """Every command that there is, a line for each with its own ones."""
+    told = groupby(commands(), lambda words: words.partition(" ")[0])
+    return "".join(f"- {', '.join(f'`{one}`' for one in own)}\n" for _, own in told)
+
+
 def written(page):
-    """The page with its table as the routes have it."""
-    before, _, rest = page.partition(BEGIN)
-    return before + BEGIN + table() + END + rest.partition(END)[2]
+    """The page with its parts as the routes and the command line have them."""
+    return _between(_between(page, BEGIN, table(), END), TYPED, listed(), LAST)
+
+
+def _between(page, begin, told, end):
+    before, _, rest = page.partition(begin)
+    return before + begin + told + end + rest.partition(end)[2]
 
 
 if __name__ == "__main__":

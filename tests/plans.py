@@ -7,8 +7,8 @@ from sqlalchemy import event
 
 from storage.tables import METADATA
 
-SMALL = {"night", "basis"}
-"""A row a day, a row in all."""
+SMALL = {"night", "basis", "user"}
+"""A row a day, a row in all, a row for each who may log in."""
 LARGE = f"(?:{'|'.join(sorted(METADATA.tables.keys() - SMALL))})(?:_\\d+)?"
 WHOLE = re.compile(rf"\bSCAN {LARGE}\b")
 ENDS = re.compile(r"FROM \w+ ORDER BY [\w., ]+? LIMIT \? OFFSET \?$")

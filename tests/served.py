@@ -20,6 +20,16 @@ ALWAYS = datetime(2100, 1, 1, tzinfo=UTC)
 NOW = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
 
 
+HOW = {
+    "log_config": None,
+    "access_log": False,
+    "lifespan": "off",
+    "proxy_headers": False,
+    "server_header": False,
+}
+"""As `auditor serve` does it."""
+
+
 class Server(uvicorn.Server):
     """A server that ends as soon as it is told to; the usual one looks whether it is, ten times a second."""
 
@@ -43,9 +53,7 @@ def served(app, now=NOW, port=0):
     """The address of the application's pages, served for the length of the context. `now` may be a clock."""
     clock = now if callable(now) else lambda: now
     with listening(Web(port=port)) as at:
-        server = Server(
-            uvicorn.Config(site(app, clock), log_config=None, lifespan="off", proxy_headers=False)
-        )
+        server = Server(uvicorn.Config(site(app, clock), **HOW))
         thread = threading.Thread(target=server.run, args=([at],))
         thread.start()
         server.is_up.wait()
@@ -81,5 +89,5 @@ def browsing(app, now=NOW, **user):
 @contextlib.contextmanager
 def visiting(app, now=NOW):
     """The same of somebody who is not logged in."""
-    with served(app, now) as home, httpx.Client(base_url=home, trust_env=False) as client:
+    with served(app, now) as home, httpx.Client(base_url=home, trust_env=False, timeout=30) as client:
         yield client

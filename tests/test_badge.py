@@ -5,7 +5,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from lxml import html
-from served import browsing
+from served import browsing, visiting
 from small import START, configured, link, night_of, opened, steps
 
 from auditor import eyes, letters
@@ -34,7 +34,7 @@ async def app(tmp_path, monkeypatch):
     [("ar", "rtl", "2 مارس 2026"), ("fr", "ltr", "2 mars 2026"), ("en", "ltr", "2 March 2026")],
 )
 def test_a_badge_tells_level_and_day_and_escapes_every_name(app, language, direction, said):
-    with browsing(app, LATER) as client:
+    with visiting(app, LATER) as client:
         answer = client.get(f"/badge/nour%2F1/{language}.svg")
     drawn = ET.fromstring(answer.text)
     assert answer.headers["content-type"] == "image/svg+xml"
@@ -48,19 +48,19 @@ def test_a_badge_tells_level_and_day_and_escapes_every_name(app, language, direc
 def test_the_folder_of_pages_has_the_same_badges(app, tmp_path):
     publish(app, tmp_path / "pages", LATER)
     [folder] = (tmp_path / "pages" / "badge").iterdir()
-    with browsing(app, LATER) as client:
+    with visiting(app, LATER) as client:
         assert (folder / "ar.svg").read_text("utf-8") == client.get("/badge/nour%2F1/ar.svg").text
     assert {path.name for path in folder.iterdir()} == {"ar.svg", "fr.svg", "en.svg"}
 
 
 def test_nobody_has_a_badge_that_did_not_ask_for_one(app):
-    with browsing(app, LATER) as client:
+    with visiting(app, LATER) as client:
         paths = ("/badge/shy/fr.svg", "/badge/nobody/fr.svg", "/badge/nour%2F1/de.svg")
         assert {client.get(path).status_code for path in paths} == {404}
 
 
 def test_a_badge_is_kept_for_a_day_and_sent_again_only_when_it_changed(app):
-    with browsing(app, LATER) as client:
+    with visiting(app, LATER) as client:
         first = client.get("/badge/nour%2F1/fr.svg")
         again = client.get("/badge/nour%2F1/fr.svg", headers={"if-none-match": first.headers["etag"]})
     assert first.headers["cache-control"] == "public, max-age=86400"
@@ -70,7 +70,7 @@ def test_a_badge_is_kept_for_a_day_and_sent_again_only_when_it_changed(app):
 def told(app, path, association="nour/1", url="https://reports.example.org"):
     """The code that a page shows, of an association's page or, by its letter, of its own report."""
     app.config = app.config.model_copy(update={"web": Web(public_url=url)})
-    with browsing(app, LATER) as client:
+    with (visiting if path.endswith("/report") else browsing)(app, LATER) as client:
         if path.endswith("/report"):
             _, link = letters.made(app.store, app.config, association, "Amina", LATER)
             client.get(f"/r/{link.rpartition('/')[2]}")
@@ -83,7 +83,7 @@ def test_whoever_wants_a_badge_finds_the_line_to_put_into_a_site(app, path):
     [french] = [line for line in lines if line.get("src").endswith("/fr.svg")]
     assert french.get("src") == "https://reports.example.org/badge/nour%2F1/fr.svg"
     assert french.get("alt") == f"Présence sur les réseaux, vérifiée par {app.config.network.name}"
-    with browsing(app, LATER) as client:
+    with visiting(app, LATER) as client:
         assert client.get(french.get("src").removeprefix("https://reports.example.org")).status_code == 200
 
 

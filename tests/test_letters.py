@@ -1,9 +1,10 @@
 """Letters: the links that lead an association to its own report, and what it answers there."""
 
+import logging
 from datetime import timedelta
 
 import pytest
-from served import NOW, browsing
+from served import NOW, visiting
 
 from auditor import letters, replies
 from auditor.app import App
@@ -40,7 +41,7 @@ def made(app, association="nour", **ways):
 
 
 def test_a_letter_opens_the_report_in_the_association_s_language_and_leaves_the_address(app):
-    with browsing(app) as client:
+    with visiting(app) as client:
         entered = client.get(made(app))
         assert (entered.status_code, entered.headers["location"]) == (303, "/fr/report")
         assert entered.headers["cache-control"] == "no-store"
@@ -50,7 +51,7 @@ def test_a_letter_opens_the_report_in_the_association_s_language_and_leaves_the_
 
 def test_a_report_on_paper_leads_back_to_the_page_and_is_a_pdf_too(app):
     letter = made(app)
-    with browsing(app) as client:
+    with visiting(app) as client:
         client.get(letter)
         shown = client.get("/fr/report").text.replace("<wbr>", "")
         assert f'<bdi dir="ltr">{PUBLIC.removeprefix("https://")}{letter}</bdi>' in shown
@@ -66,27 +67,53 @@ def test_only_the_hash_of_a_token_is_kept(app):
     assert letter.token_hash == letters.digest(token)
 
 
+@pytest.mark.fault("F60")
 def test_a_wrong_an_expired_and_a_revoked_letter_get_the_same_answer(app):
     wrong, expired = "/r/" + "x" * 43, made(app, days=1)
     revoked = made(app, "amal")
     app.store.revoke_letters("amal", "a coordinator", NOW)
-    with browsing(app, NOW + timedelta(days=2)) as client:
+    with visiting(app, NOW + timedelta(days=2)) as client:
         answers = [client.get(way) for way in (wrong, expired, revoked)]
     assert [answer.status_code for answer in answers] == [410, 410, 410]
     assert len({answer.text for answer in answers}) == 1
 
 
+@pytest.mark.fault("F60")
 def test_a_token_stands_in_no_log_whatever_breaks(app, monkeypatch, caplog):
     way = made(app)
     monkeypatch.setattr(app.store, "letter", lambda _: 1 / 0)
-    with browsing(app) as client:
+    with visiting(app) as client:
         assert client.get(way).status_code == 500
     assert "GET /r/… crashed" in caplog.text
     assert way.removeprefix("/r/") not in caplog.text
 
 
+def is_ours(record):
+    """Whether the server said it, and not the browser of the test."""
+    return not record.name.startswith(("httpx", "httpcore"))
+
+
+@pytest.mark.fault("F60")
+def test_a_letter_opens_the_report_of_its_association_alone_and_its_token_stands_in_no_copy(app, caplog):
+    way, other = made(app), made(app, "amal")
+    with caplog.at_level(logging.DEBUG), visiting(app) as client:
+        entered = client.get(way)
+        assert entered.headers["location"] == "/fr/report"
+        report = client.get("/fr/report")
+        assert "nour.example" in report.text.replace("<wbr>", "") or "Nour" in report.text
+        assert "Amal" not in report.text
+        for path in ("/fr/associations/amal", "/fr/associations/nour", "/fr/"):
+            assert client.get(path).status_code == 401
+    app.store.copy(app.folder / "copy.db")
+    kept = (app.folder / "copy.db").read_bytes()
+    for token in (way.removeprefix("/r/"), other.removeprefix("/r/")):
+        assert token.encode() not in kept
+        assert not [one for one in caplog.records if token in one.getMessage() and is_ours(one)]
+    assert letters.digest(other.removeprefix("/r/")).encode() in kept
+
+
 def test_without_a_cookie_a_report_says_how_it_opens_and_not_that_it_ended(app):
-    with browsing(app) as client:
+    with visiting(app) as client:
         answer = client.get("/fr/report")
     assert answer.status_code == 401
     assert "Votre rapport s’ouvre par votre propre lien" in answer.text
@@ -94,7 +121,7 @@ def test_without_a_cookie_a_report_says_how_it_opens_and_not_that_it_ended(app):
 
 def test_a_browser_keeps_its_cookie_for_as_long_as_the_letter_was_renewed(app):
     moment = [NOW]
-    with browsing(app, lambda: moment[0]) as client:
+    with visiting(app, lambda: moment[0]) as client:
         client.get(made(app, days=2))
         moment[0] = NOW + timedelta(days=1)
         app.store.renew_letters("nour", NOW + timedelta(days=9), moment[0])
@@ -120,7 +147,7 @@ def test_no_letter_is_made_without_a_public_address(app):
 
 @pytest.fixture
 def client(app):
-    with browsing(app) as reader:
+    with visiting(app) as reader:
         reader.get(made(app))
         yield reader
 
@@ -190,7 +217,7 @@ def test_an_answer_that_lacks_something_is_told_so_and_not_kept(app, client, for
 
 
 def test_an_association_answers_for_no_other(app, client):
-    with browsing(app) as other:
+    with visiting(app) as other:
         other.get(made(app, "amal"))
         way, _ = answered(app, other, kind="not_ours", account=account(app))
     assert "refused=nothing_there" in way

@@ -5,6 +5,7 @@ import re
 import time
 from datetime import timedelta
 from types import SimpleNamespace
+from urllib.parse import unquote
 
 import httpx
 import pytest
@@ -110,6 +111,7 @@ def test_a_stranger_is_shown_the_login_and_led_on_to_what_was_asked_for(browser)
     assert "Log out" in page.text
 
 
+@pytest.mark.slow
 def test_a_form_that_was_sent_too_late_leads_back_to_its_page(browser, home):
     there = {"referer": f"{home}/en/account?done=1", "sec-fetch-site": "same-origin"}
     shown = browser.post("/en/account", data={}, headers=there)
@@ -118,6 +120,7 @@ def test_a_form_that_was_sent_too_late_leads_back_to_its_page(browser, home):
     assert 'name="next" value="/"' in elsewhere.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["amina", " AMINA ", "Ａmina"])
 def test_a_name_is_the_same_however_it_is_typed(browser, name):
     assert log_in(browser, name).status_code == 303
@@ -133,6 +136,7 @@ def test_the_cookie_is_for_this_browser_alone(browser):
     assert re.fullmatch(r"__Host-session=[\w-]{43}; HttpOnly; Path=/; SameSite=lax; Secure", kept)
 
 
+@pytest.mark.slow
 def test_over_https_only_the_cookie_that_was_set_there_is_believed(browser):
     token = log_in(browser).cookies["session"]
     assert reads(browser, **HTTPS, cookie=f"session={token}") == 401
@@ -149,6 +153,7 @@ def test_over_an_open_line_nobody_logs_in_but_on_this_machine(browser, app):
     assert log_in(browser, headers=open_line | {"x-forwarded-proto": "https"}).status_code == 303
 
 
+@pytest.mark.slow
 def test_a_proxy_that_is_not_listed_is_not_believed(app, clock):
     app = App(
         app.config.model_copy(update={"web": app.config.web.model_copy(update={"trusted_proxies": ()})}),
@@ -167,6 +172,7 @@ def test_a_proxy_that_is_not_listed_is_not_believed(app, clock):
         assert log_in(client, "Idris", headers={"x-forwarded-for": "203.0.113.9"}).status_code == 429
 
 
+@pytest.mark.slow
 def test_under_the_name_that_letters_carry_no_session_is_believed(browser):
     token = log_in(browser).cookies["session"]
     told = {"host": "reports.example.org", "x-forwarded-proto": "https"}
@@ -192,9 +198,9 @@ def test_a_copied_cookie_opens_nothing_after_a_logout(browser):
 @pytest.mark.parametrize(
     ("idle", "times", "ends"),
     [
-        ({"hours": 7, "minutes": 59}, 1, 200),
-        ({"hours": 8}, 1, 401),
-        ({"hours": 7}, 3, 200),
+        pytest.param({"hours": 7, "minutes": 59}, 1, 200, marks=pytest.mark.slow),
+        pytest.param({"hours": 8}, 1, 401, marks=pytest.mark.slow),
+        pytest.param({"hours": 7}, 3, 200, marks=pytest.mark.slow),
         ({"hours": 7}, 4, 401),
         ({"hours": 12}, 1, 401),
     ],
@@ -208,7 +214,9 @@ def test_a_session_ends_after_eight_idle_hours_and_after_a_day_in_any_case(brows
 
 
 @pytest.mark.fault("F57")
-@pytest.mark.parametrize("how", ["password", "reset", "remove"])
+@pytest.mark.parametrize(
+    "how", ["password", *(pytest.param(how, marks=pytest.mark.slow) for how in ("reset", "remove"))]
+)
 def test_every_session_ends_with_the_password_a_reset_or_the_user(app, browser, how):
     tokens = [log_in(browser).cookies["session"]]
     browser.cookies.clear()
@@ -229,6 +237,7 @@ def test_every_session_ends_with_the_password_a_reset_or_the_user(app, browser, 
     assert log_in(browser).status_code == 401
 
 
+@pytest.mark.slow
 def test_another_login_takes_the_place_of_the_session_that_was_there(browser):
     first = log_in(browser).cookies["session"]
     second = log_in(browser).cookies["session"]
@@ -237,12 +246,14 @@ def test_another_login_takes_the_place_of_the_session_that_was_there(browser):
     assert reads(browser, cookie=f"session={second}") == 200
 
 
+@pytest.mark.slow
 def test_of_a_session_only_the_hash_is_kept(app, browser):
     token = log_in(browser).cookies["session"]
     raw = (app.folder / "auditor.db").read_bytes() + (app.folder / "auditor.db-wal").read_bytes()
     assert token.encode() not in raw
 
 
+@pytest.mark.slow
 def test_reading_pages_writes_once_a_minute(app, browser, clock, monkeypatch):
     written, real = [], type(app.store).session_seen
     monkeypatch.setattr(type(app.store), "session_seen", lambda *told: written.append(told) or real(*told))
@@ -292,6 +303,7 @@ def test_a_password_that_is_too_long_is_refused_by_its_length_and_never_hashed(b
     assert huge.status_code == 413
 
 
+@pytest.mark.slow
 def test_an_account_is_counted_wherever_the_attempts_come_from(browser):
     for number in range(5):
         assert (
@@ -301,6 +313,7 @@ def test_an_account_is_counted_wherever_the_attempts_come_from(browser):
     assert log_in(browser, headers={"x-forwarded-for": "198.51.100.1"}).status_code == 429
 
 
+@pytest.mark.slow
 def test_addresses_of_one_household_are_one(browser):
     for number in range(5):
         told = {"x-forwarded-for": f"2001:db8:1:2::{number}"}
@@ -309,6 +322,7 @@ def test_addresses_of_one_household_are_one(browser):
     assert log_in(browser, headers={"x-forwarded-for": "2001:db8:1:3::1"}).status_code == 303
 
 
+@pytest.mark.slow
 def test_logging_in_is_not_counted(browser):
     for _ in range(7):
         browser.cookies.clear()
@@ -327,6 +341,7 @@ def test_a_stranger_keeps_nobody_out_who_was_here_before(browser, app, home):
         assert log_in(stranger).status_code == 429
 
 
+@pytest.mark.slow
 def test_a_browser_that_was_here_before_has_no_more_guesses_than_others(browser):
     log_in(browser)
     browser.cookies.delete("session")
@@ -334,6 +349,7 @@ def test_a_browser_that_was_here_before_has_no_more_guesses_than_others(browser)
     assert reads(browser, cookie=f"session={browser.cookies['known']}") == 401
 
 
+@pytest.mark.slow
 def test_the_password_of_until_now_is_not_guessed_on_the_page_that_changes_it(browser):
     log_in(browser)
     form = {"now": "guess", "password": OTHER, "again": OTHER}
@@ -356,9 +372,16 @@ def test_the_password_of_until_now_is_not_guessed_on_the_page_that_changes_it(br
         )),
     ],
 )  # fmt: skip
-def test_whoever_logs_in_is_led_on_within_this_site_alone(browser, asked, led):
-    assert log_in(browser, next=asked).headers["location"] == led
+def test_whoever_logs_in_is_led_on_within_this_site_alone(asked, led):
     assert login.own_way(asked) == led
+
+
+@pytest.mark.fault("F59")
+@pytest.mark.parametrize("asked", ["//evil.example", "/\\evil.example", "/%09/evil", "https:evil.example"])
+def test_an_address_to_go_on_to_that_leads_elsewhere_leads_to_the_front_page(browser, asked):
+    form = browser.get(f"/en/login?next={asked}").text
+    assert re.search(r'name="next" value="([^"]*)"', form)[1] == "/"
+    assert log_in(browser, next=unquote(asked)).headers["location"] == "/"
 
 
 @pytest.mark.fault("F58")
@@ -429,6 +452,7 @@ def test_a_one_time_link_sets_the_password_and_lets_in(app, browser, caplog):
     assert token not in caplog.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("password", "again", "said"),
     [
@@ -449,6 +473,7 @@ def test_a_password_that_may_not_be_is_told_why_and_the_link_holds_on(app, brows
     assert browser.post("/en/welcome", data={"password": OTHER, "again": OTHER}).status_code == 303
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fate", ["wrong", "late", "replaced", "removed", "none"])
 def test_a_link_that_has_ended_is_answered_alike_whatever_ended_it(app, browser, clock, fate):
     way, _ = link(app)
@@ -474,6 +499,7 @@ def test_a_link_that_has_ended_is_answered_alike_whatever_ended_it(app, browser,
     assert app.store.user("Salma").password_hash is None
 
 
+@pytest.mark.slow
 def test_of_two_who_hold_one_link_the_first_sets_the_password(app, browser, home):
     way, _ = link(app)
     with httpx.Client(base_url=home, trust_env=False) as other:
@@ -484,6 +510,7 @@ def test_of_two_who_hold_one_link_the_first_sets_the_password(app, browser, home
     assert log_in(browser, "Salma", PASSWORD).status_code == 401
 
 
+@pytest.mark.slow
 def test_an_administrator_adds_resets_and_removes_on_a_page(app, browser):
     log_in(browser)
     shown = browser.post("/en/people", data={"name": "Salma", "role": "coordinator", "region": "souss-massa"})
@@ -500,12 +527,14 @@ def test_an_administrator_adds_resets_and_removes_on_a_page(app, browser):
         assert browser.post(f"/en/people/999/{act}").status_code == 404
 
 
+@pytest.mark.slow
 def test_where_there_is_no_user_yet_the_login_says_how_to_add_one(app, browser):
     assert "auditor user add" not in browser.get("/en/login").text
     people.removed(app.store, app.store.user("Amina"), NOW)
     assert "auditor user add NAME --role admin" in browser.get("/en/login").text
 
 
+@pytest.mark.slow
 def test_the_link_of_the_command_opens_in_the_browser(app, browser, capsys, monkeypatch):
     monkeypatch.setenv("AUDITOR_STORAGE__FOLDER", str(app.folder))
     monkeypatch.setattr("auditor.commands.user.clock", lambda: NOW)

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 from listeners import mail_server
-from served import NOW, browsing
+from served import NOW, visiting
 
 from auditor import letters
 from auditor.app import App
@@ -38,7 +38,7 @@ def app(tmp_path, box):
 @pytest.fixture
 def client(app):
     way = letters.made(app.store, app.config, "nour", "Omar", NOW)[1]
-    with browsing(app) as reader:
+    with visiting(app) as reader:
         reader.get(way.removeprefix("https://out.example"))
         yield reader
 
@@ -76,7 +76,7 @@ def test_whoever_holds_a_letter_cannot_have_it_sent_to_everybody(app, client):
 
 
 def test_without_a_letter_nobody_asks_for_it(app):
-    with browsing(app) as stranger:
+    with visiting(app) as stranger:
         assert stranger.get("/fr/report/monthly").status_code == 401
         assert stranger.post("/fr/report/monthly", data={"address": AMAL}).status_code == 401
     assert wishes(app) == []
@@ -90,7 +90,7 @@ def test_where_no_mail_can_be_sent_nothing_is_promised(tmp_path):
     with App.open(Config.model_validate(told)) as app:
         app.store.save_registry([Association("nour", "Nour")], [], NOW)
         way = letters.made(app.store, app.config, "nour", "Omar", NOW)[1]
-        with browsing(app) as client:
+        with visiting(app) as client:
             client.get(way.removeprefix("https://out.example"))
             assert "report/monthly" not in client.get("/fr/report").text
             assert client.get("/fr/report/monthly").status_code == 404

@@ -131,6 +131,34 @@ def test_a_page_that_hides_its_origin_decides_nothing_over_plain_http(app, clien
     assert len(list(app.store.decisions())) == 1
 
 
+SCRIPT = "<script>document.title = 1</script>"
+
+
+@pytest.mark.fault("F54")
+def test_markup_in_a_name_and_a_script_as_a_link_are_text(app, client):
+    sheet = (
+        f"id,name,name_fr,city,website,facebook\nx,{SCRIPT},{SCRIPT},{SCRIPT},javascript:alert(1),{SCRIPT}\n"
+    )
+    (app.folder / "hostile.csv").write_text(sheet, "utf-8")
+    listed = read(app.folder / "hostile.csv")
+    app.store.save_registry(listed.associations, listed.accounts, NOW, whole=False)
+    for path in (
+        "",
+        "associations",
+        "associations/x",
+        "gaps",
+        "letters?q=document",
+        "letters/x",
+        "registry/trail",
+    ):
+        page = client.get(f"/fr/{path}").text.lower()
+        assert "<script" not in page
+        assert 'href="javascript' not in page
+    entry = client.get("/fr/registry/entry/x").text
+    assert "javascript:alert(1)" in entry
+    assert "<script" not in entry
+
+
 def test_our_forms_tell_their_origin_to_us_and_no_referrer_to_anybody_else(app, client):
     client.headers["cookie"] = f"letter={made(app).removeprefix('/r/')}"
     for path in ("/fr/", "/fr/report", "/fr/unsubscribe/x"):

@@ -14,7 +14,7 @@ from auditor.letters import digest
 from auditor.passwords import LONGEST, SHORTEST, Fault, fault
 from auditor.web import access, visitor
 from auditor.web.asked import Asked, Page
-from auditor.web.login import Doorman, doorman_of, led_in, minutes
+from auditor.web.login import Doorman, doorman_of, led_in, minutes, too_long
 from auditor.wording import Wording
 from storage.people import User
 
@@ -120,9 +120,7 @@ def said(found: Fault, words: Wording) -> str:
                 "A password has at least {n} character.", "A password has at least {n} characters.", SHORTEST
             )
         case Fault.LONG:
-            return words.count(
-                "A password has at most {n} character.", "A password has at most {n} characters.", LONGEST
-            )
+            return too_long(words)
         case _:
             return words.say("This password is among the first that a stranger tries. Please choose another.")
 

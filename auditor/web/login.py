@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Query, Request
@@ -17,6 +18,7 @@ from auditor.passwords import LONGEST, Passwords, normal
 from auditor.web import access, errors, visitor
 from auditor.web.asked import Asked, Page, asked_of
 from auditor.web.attempts import Attempts, keys_of, proof_of
+from auditor.wording import Wording
 from storage.people import User
 
 router = APIRouter()
@@ -56,22 +58,21 @@ def form(request: Request, asked: Page, then: Annotated[str, Query(alias="next")
 async def log_in(request: Request, asked: Page, typed: Annotated[Typed, Form()]) -> Response:
     """Let somebody in, or say that it did not work, and nothing of why."""
     if not visitor.can_log_in(request):
-        return _form(request, asked, typed.next)
+        return await _again(request, asked, typed, 403)
     if len(normal(typed.password)) > LONGEST:
-        told = asked.words.count(
-            "A password has at most {n} character.", "A password has at most {n} characters.", LONGEST
-        )
-        return _form(request, asked, typed.next, status=422, trouble=told, name=typed.name)
+        return await _again(request, asked, typed, 422, too_long(asked.words))
     user = await run_in_threadpool(asked.app.store.user, typed.name)
     doorman, keys = doorman_of(request), counted_by(request, user, typed.name)
     async with doorman.attempts.turn(keys) as seconds:
         if seconds:
-            return _wait(request, asked, typed, seconds)
+            answer = await _again(request, asked, typed, 429, minutes(asked, seconds))
+            answer.headers["retry-after"] = str(seconds)
+            return answer
         agreed, newer = await doorman.passwords.agrees(typed.password, user.password_hash if user else None)
         if not agreed or user is None:
             doorman.attempts.failed(keys)
             told = asked.words.say("The name or the password is wrong.")
-            return _form(request, asked, typed.next, status=401, trouble=told, name=typed.name)
+            return await _again(request, asked, typed, 401, told)
     if newer:
         await run_in_threadpool(asked.app.store.rehash_password, user, newer)
     return await run_in_threadpool(led_in, request, typed.name, own_way(typed.next))
@@ -124,6 +125,13 @@ def counted_by(request: Request, user: User | None, name: str) -> tuple[str, ...
     return keys_of(address, name, user, visitor.read(request, visitor.KNOWN))
 
 
+def too_long(words: Wording) -> str:
+    """What is said of a password that is longer than any may be."""
+    return words.count(
+        "A password has at most {n} character.", "A password has at most {n} characters.", LONGEST
+    )
+
+
 def minutes(asked: Asked, seconds: int) -> str:
     """What is said to somebody who has to wait."""
     return asked.words.count(
@@ -133,11 +141,10 @@ def minutes(asked: Asked, seconds: int) -> str:
     )
 
 
-def _wait(request: Request, asked: Asked, typed: Typed, seconds: int) -> HTMLResponse:
-    told = minutes(asked, seconds)
-    answer = _form(request, asked, typed.next, status=429, trouble=told, name=typed.name)
-    answer.headers["retry-after"] = str(seconds)
-    return answer
+async def _again(request: Request, asked: Asked, typed: Typed, status: int, told: str = "") -> HTMLResponse:
+    """The form once more, with what was wrong; made in a thread, for the loop goes on meanwhile."""
+    shown = partial(_form, request, asked, typed.next, status=status, trouble=told, name=typed.name)
+    return await run_in_threadpool(shown)
 
 
 def _wanted(request: Request) -> str:

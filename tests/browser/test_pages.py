@@ -152,6 +152,22 @@ def test_a_page_is_whole_without_javascript(name, bare_tab, way):
     assert bare_tab.locator("script").count() == 0
 
 
+@pytest.mark.fault("F54")
+def test_a_script_that_got_into_a_page_is_run_by_no_browser(tab, way):
+    tab.goto(way("association with markup in its name", "en"))
+    assert tab.locator("script").count() == 0
+    refused = tab.evaluate(
+        """() => new Promise(told => {
+          document.addEventListener("securitypolicyviolation", event => told(event.effectiveDirective));
+          const script = document.createElement("script");
+          script.textContent = "window.ran = true";
+          document.body.append(script);
+        })"""
+    )
+    assert refused == "script-src-elem"
+    assert tab.evaluate("window.ran") is None
+
+
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("name", FORMS)
 def test_the_fields_of_a_form_stand_within_it_folded_and_unfolded(name, width, tab, way):
