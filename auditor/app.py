@@ -17,6 +17,7 @@ from auditor.backups import listed, naming_the_newest
 from auditor.config import Config
 from auditor.errors import LockedError
 from auditor.eyes import shut
+from auditor.seal import Seal
 from probes.fetch import Fetcher
 from probes.readers import ReaderPool
 from storage.archive import Archive
@@ -49,8 +50,12 @@ class App:
 
     @property
     def folder(self) -> Path:
-        """Where the lock and the archive lie."""
+        """Where the lock, the key and the archive lie."""
         return self.config.storage.folder
+
+    def seal(self) -> Seal:
+        """The key that signs receipts. Raises ConfigError."""
+        return Seal.open(self.folder)
 
     def fetcher(self, now: datetime) -> Fetcher:
         """A polite fetcher whose pages are dated from `now`."""

@@ -24,6 +24,7 @@ from auditor.commands.digest import digest
 from auditor.commands.export import export
 from auditor.commands.forget import forget, held
 from auditor.commands.letters import letters
+from auditor.commands.receipts import receipts
 from auditor.commands.registry import registry
 from auditor.commands.session import Session
 from auditor.commands.user import user
@@ -63,6 +64,7 @@ for command in (
     tell.report,
     export,
     tell.publish,
+    receipts,
     night.rejudge,
     keep.backup,
     keep.restore,

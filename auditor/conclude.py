@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import islice
+from types import MappingProxyType
 from typing import TypeVar
 
-from auditor import former
+from auditor import former, receipt
 from auditor.canary import Canary, Turn, blindness, contradicted
 from auditor.catalogue import catalogue
 from auditor.config import Config
@@ -163,20 +164,25 @@ def _looks(store: Store, night: Night, associations: Sequence[Association]) -> L
     }
 
 
-def warned(store: Store, night: Night, readings: Sequence[tuple[Canary, Finding]]) -> Night:
-    """The night with what its canaries say against a channel kept at once.
+def noted(
+    store: Store,
+    night: Night,
+    readings: Sequence[tuple[Canary, Finding]],
+    facts: Mapping[str, object] = MappingProxyType({}),
+) -> Night:
+    """The night with these facts in its receipt, and what its canaries say against a channel.
 
-    It holds for every look of the night, also when the night is gone on with and they read right by then.
+    The latter holds for every look of the night, also when it is gone on with and they read right by then.
     """
     held = night.receipt.get(WARNED)
     told = contradicted(readings) | (held if isinstance(held, dict) else {})
-    return _kept(store, night, {WARNED: told}) if told else night
+    return _kept(store, night, {**receipt.carried(night), **facts, **({WARNED: told} if told else {})})
 
 
-def _kept(store: Store, night: Night, facts: Mapping[str, object], blind: Iterable[str] = ()) -> Night:
-    """Write to the receipt of a night that goes on."""
-    receipt, known = {**night.receipt, **facts}, sorted({*night.blind, *blind})
-    store.finish_night(night, NightState.INCOMPLETE, night.started_at, blind=known, receipt=receipt)
+def _kept(store: Store, night: Night, told: Mapping[str, object], blind: Iterable[str] = ()) -> Night:
+    """Write the receipt of a night that goes on."""
+    known = sorted({*night.blind, *blind})
+    store.finish_night(night, NightState.INCOMPLETE, night.started_at, blind=known, receipt=told)
     return store.begin_night(night.day, night.started_at)
 
 
@@ -194,7 +200,7 @@ def blinded(
     held = night.receipt.get(WARNED)
     before = held if isinstance(held, dict) else {}
     blind = blindness(readings, _turns(store, night), config.channels, before)
-    return _kept(store, night, {"blind": blind}, blind), blind
+    return _kept(store, night, {**night.receipt, "blind": blind}, blind), blind
 
 
 def _turns(store: Store, night: Night) -> Iterator[Turn]:

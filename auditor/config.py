@@ -129,10 +129,16 @@ class Survey(Table):
 
 
 class Schedule(Table):
-    """When `auditor serve` begins the night (UTC), and for how many hours a missed one is still begun."""
+    """When `auditor serve` begins the night (UTC), and for how many hours a missed one is still begun.
+
+    `window_hours` after its beginning a night begins no other account (0: it looks at everybody, however long
+    that takes); `drain_seconds` is what looks under way may still take when told to stop.
+    """
 
     at: time = time(0, 30)
     grace_hours: float = Field(default=6, gt=0, le=24)
+    window_hours: float = Field(default=6, ge=0, le=24)
+    drain_seconds: float = Field(default=5, ge=0, le=600)
 
 
 class Report(Table):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from auditor.overview import Overview
+from auditor.receipt import left_out
 from auditor.view import AccountView, AssociationView
 from probes.model import Presence
 from storage.model import Gap, Night
@@ -19,8 +20,14 @@ def instant(moment: datetime | None) -> str | None:
     return moment.isoformat().replace("+00:00", "Z") if moment else None
 
 
-def status_item(night: Night | None, counts: Mapping[Presence, int], now: datetime) -> Item:
-    """The item of `status`. It needs a night's counts alone, so that a monitor may ask every minute."""
+def status_item(
+    night: Night | None, counts: Mapping[Presence, int], now: datetime, waits: date | None = None
+) -> Item:
+    """The item of `status`. It needs a night's counts alone, so that a monitor may ask every minute.
+
+    `left_out` counts whom the night did not reach, null where nobody can tell; `waiting` (`waits`) is the day
+    of a night that has not begun because this one has not ended.
+    """
     ended = (night.finished_at or night.started_at) if night else None
     return {
         "night": night.day.isoformat() if night else None,
@@ -30,6 +37,8 @@ def status_item(night: Night | None, counts: Mapping[Presence, int], now: dateti
         "accounts": sum(counts.values()),
         **{presence.value: counts.get(presence, 0) for presence in Presence},
         "blind": list(night.blind) if night else [],
+        "left_out": left_out(night) if night else 0,
+        "waiting": waits.isoformat() if waits else None,
         "age_hours": round(max(0.0, (now - ended).total_seconds()) / 3600, 1) if ended else None,
     }
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Literal
 
 from auditor.cohorts import SMALLEST, Cohort, Move, groups, moves_of
 from auditor.config import Config
 from auditor.coverage import counted
 from auditor.front import Front, front
+from auditor.hours import waiting
+from auditor.receipt import left_out
 from probes.model import Presence, Reason
 from storage.model import Association, Night
 from storage.reach import Regions
@@ -32,12 +34,14 @@ PROMISED = 8
 class Morning:
     """The first page. `told` are its figures, `age_days` is how long ago the newest night began.
 
-    `moves` are the channels that moved since the night before, `movers` the groups, by region and by tag.
+    `waiting` is the day whose night has not begun because the newest has not ended. `moves` are the channels
+    that moved since the night before, `movers` the groups, by region and by tag.
     `replies` wait for an answer; `promises` are due, each with whose it is.
     """
 
     told: Front
     age_days: int
+    waiting: date | None
     moves: tuple[Move, ...]
     movers: tuple[tuple[str, Cohort], ...]
     replies: int
@@ -52,6 +56,11 @@ class Morning:
     def unknown(self) -> int:
         """Of how many it could tell nothing."""
         return self.told.looks(Presence.UNKNOWN)
+
+    @property
+    def left_out(self) -> int | None:
+        """How many accounts the newest night did not reach; None where nobody can tell."""
+        return left_out(self.told.night) if self.told.night else 0
 
     @property
     def untold(self) -> list[tuple[str, str, int]]:
@@ -73,6 +82,7 @@ def morning(store: Store, config: Config, now: datetime, *, regions: Regions = N
     return Morning(
         told=told,
         age_days=(now - told.night.started_at).days if told.night else 0,
+        waiting=waiting(told.night, config.schedule, now),
         moves=tuple(_moves(store, told, config)),
         movers=tuple(_movers(store, told.before, config))[:MOVERS],
         replies=store.count_waiting(regions=regions),

@@ -4,7 +4,7 @@ Canaries first (with no line of our own the night is skipped), then every accoun
 for as long as it answers us; then a second pass over what failed for a passing reason; then blindness,
 standings, proposals and gaps in one transaction, and the receipt. What is seen is committed in batches as it
 comes, so a night that is killed is gone on with: its observations stand, and only the accounts it had not
-seen are looked at.
+seen are looked at. A night whose window is over begins no other account and concludes as far as it came.
 """
 
 from __future__ import annotations
@@ -12,27 +12,29 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
-from urllib.parse import urlsplit
 
-from auditor import conclude, patience, receipt
+from auditor import conclude, patience, receipt, unended
 from auditor.canary import Canary, canaries, offline
+from auditor.closing import Closing, StoppedError, Timer
 from auditor.config import Config
 from auditor.discretion import Discreet, discreet
 from auditor.evidence import kept
 from auditor.eyes import Eyes, purses, recalled
+from auditor.order import shards, waited
 from auditor.patience import Patience
 from auditor.refresh import refresh
+from auditor.seal import Seal
 from auditor.settle import DISOWNING
 from auditor.standing import in_force
 from auditor.tools import Tools
 from probes import links
 from probes.events import Events
 from probes.model import NEVER, Account, Finding, Kind, Look, Page, Presence, Reason
-from storage.errors import NightDoneError, StoreError
+from storage.errors import LaterNightError, NightDoneError, StoreError
 from storage.model import AccountRow, Decision, Night, NightState, Observation, Standing
 from storage.writer import Writer
 
@@ -43,42 +45,82 @@ PASSING = frozenset({Reason.TIMEOUT, Reason.NETWORK, Reason.SERVER_ERROR, Reason
 
 NO_LOOK = frozenset({Kind.NONE, Kind.INVALID})
 
-LANES = 3
-"""How many workers one host may hold; a platform holds one, so that its refusals are counted in order."""
-
 AT_ONCE = 500
 """How many accounts are at a desk together: ten calls of 50, and what is kept of them fits in memory."""
+
+Readings = Sequence[tuple[Canary, Finding]]
 
 Progress = Callable[[int, int], None]
 """Is told, after each account, how many are done and how many there are."""
 
 
 async def run(
-    app: Tools, now: datetime, *, day: date | None = None, progress: Progress | None = None
+    app: Tools,
+    now: datetime,
+    *,
+    day: date | None = None,
+    progress: Progress | None = None,
+    stop: asyncio.Event | None = None,
+    timer: Timer = time.monotonic,
 ) -> Night:
     """Do the night of a UTC day (today's, unless one is given), or go on with it where it was left.
 
-    A night that is done is given back as it is. Raises LaterNightError where a later day's is concluded
-    already, and StoreError where the storage fails: what cannot be kept must not be counted. An interrupted
-    night is left `incomplete`.
+    A night that is done is given back as it is. Once `stop` is set nothing more is begun, and the night is
+    given back `incomplete` when what is under way has ended; one that is cancelled is left so at once. The
+    wall clock is read nowhere: moments are `now` and what `timer` has counted since.
+
+    Raises LaterNightError where a later night is held, ConfigError where its receipt cannot be signed, and
+    StoreError where the storage fails: what cannot be kept must not be counted.
     """
+    day = day or now.date()
+    seal = app.seal()
+    _refuse_the_past(app, day)
+    unended.close(app, day, seal)
     try:
-        night = app.store.begin_night(day or now.date(), now)
+        night, now = _begun(app, day, now)
     except NightDoneError:
-        done = app.store.night(day or now.date())
+        done = app.store.night(day)
         assert done is not None
         return done
-    session = _Session(app, night, now, progress or (lambda _done, _all: None))
+    closing = Closing(timer, _ends(app, night, now, timer), stop or asyncio.Event())
+    session = _Session(app, night, now, progress or (lambda _done, _all: None), seal, closing, timer())
     try:
         return await session.whole()
-    except BaseException:
+    except StoppedError:
+        return session.interrupted("told to stop")
+    except BaseException as trouble:
         with contextlib.suppress(StoreError):
-            app.store.finish_night(
-                *(session.night, NightState.INCOMPLETE, session.clock()),
-                blind=session.night.blind,
-                receipt=session.spent(),
-            )
+            session.interrupted(type(trouble).__name__)
         raise
+
+
+def _refuse_the_past(app: Tools, day: date) -> None:
+    """Raise LaterNightError: receipts are a chain, and that of a later night would follow none."""
+    newest = app.store.last_night()
+    if newest is not None and newest.day > day:
+        how = "concluded" if newest.state is NightState.DONE else "begun"
+        raise LaterNightError(
+            f"the night of {day}",
+            f"that of {newest.day} is {how} already",
+            f"`auditor run` from {newest.day} on, or mend the clock",
+        )
+
+
+def _begun(app: Tools, day: date, now: datetime) -> tuple[Night, datetime]:
+    """The night, running, and the moment: never before what is held, whatever became of the clock since."""
+    before = app.store.last_night(before=day)
+    now = max(now, (before.finished_at or before.started_at) if before else now)
+    night = app.store.begin_night(day, now)
+    return night, max(now, night.started_at)
+
+
+def _ends(app: Tools, night: Night, now: datetime, timer: Timer) -> float | None:
+    """When its window is over, by the timer. It opens with the session that looks at the first account."""
+    window = timedelta(hours=app.config.schedule.window_hours)
+    if not window:
+        return None
+    seen = next(app.store.observations(night_id=night.id), None)
+    return timer() + ((night.started_at if seen else now) + window - now).total_seconds()
 
 
 @dataclass(slots=True)
@@ -89,18 +131,25 @@ class _Session:
     night: Night
     now: datetime
     progress: Progress
-    began: float = field(default_factory=time.monotonic)
+    seal: Seal
+    closing: Closing
+    began: float
     eyes: Eyes | None = None
     standings: Mapping[int, Standing] = field(default_factory=dict)
     platforms: Mapping[str, Patience] = field(default_factory=dict)
     total: int = 0
     done: int = 0
-    later: list[AccountRow] = field(default_factory=list)
+    left_out: Counter[str] = field(default_factory=Counter)
+    later: dict[int, tuple[AccountRow, Observation]] = field(default_factory=dict)
     failed_at: float = 0.0
+    before: Night | None = None
 
     def clock(self) -> datetime:
-        """The moment, counted from `now` by the monotonic clock: a night has no other."""
-        return self.now + timedelta(seconds=time.monotonic() - self.began)
+        """The moment, counted from `now` by the timer: a night has no other."""
+        return self.now + timedelta(seconds=self._passed())
+
+    def _passed(self) -> float:
+        return self.closing.timer() - self.began
 
     def spent(self) -> dict[str, object]:
         """What this session and the ones before it have cost."""
@@ -108,7 +157,7 @@ class _Session:
         requests, hosts = (eyes.fetcher.requests, eyes.fetcher.by_host) if eyes else (0, {})
         calls = receipt.calls(self.night.receipt, eyes.purses if eyes else {})
         retries = eyes.fetcher.retries if eyes else 0
-        told = receipt.spent(self.night.receipt, requests, hosts, time.monotonic() - self.began, retries)
+        told = receipt.spent(self.night.receipt, requests, hosts, self._passed(), retries)
         return told | calls | patience.told(self.platforms)
 
     async def whole(self) -> Night:
@@ -117,14 +166,15 @@ class _Session:
         async with self.app.fetcher(self.now) as fetcher, self.app.readers() as readers:
             eyes = self.eyes = Eyes(fetcher, readers, purses(config, receipt.paid(self.night.receipt)))
             self.platforms = patience.patience(config, self.app.store, self.night, eyes.purses)
-            readings = await self._canaries(eyes)
+            readings = [] if self.closing.is_closed else await self._canaries(eyes)
             if offline(readings) and not self._is_concluded():
                 return self._skipped(readings)
-            self.night = conclude.warned(self.app.store, self.night, readings)
-            await self._accounts(eyes)
+            await self._accounts(eyes, readings)
+            if self.closing.is_stopped:
+                raise StoppedError
         return await self._to_the_end(readings)
 
-    async def _to_the_end(self, readings: Sequence[tuple[Canary, Finding]]) -> Night:
+    async def _to_the_end(self, readings: Readings) -> Night:
         """Conclude beside the loop. An interruption waits: conclusions are drawn whole or not at all."""
         work = asyncio.get_running_loop().run_in_executor(None, self._concluded, readings)
         while not work.done():
@@ -151,33 +201,50 @@ class _Session:
         looks = [*together, *alone]
         return [(canary, seen.finding) for canary, seen in zip(keyed + free, looks, strict=True)]
 
-    async def _accounts(self, eyes: Eyes) -> None:
-        rows = sorted(audited(self.app, self.night), key=self._turn)
+    async def _accounts(self, eyes: Eyes, readings: Readings) -> None:
         self.standings = {standing.account_id: standing for standing in self.app.store.standings()}
-        self.total = len(rows)
+        self.before = self.app.store.last_night(NightState.DONE, before=self.night.day)
+        rows = sorted(audited(self.app, self.night), key=lambda row: (-self._waited(row), self._turn(row)))
+        self._note(readings, len(rows))
+        self.total, self.left_out = len(rows), Counter(row.channel for row in rows)
         self.progress(0, self.total)
         async with self.app.store.writer() as writer:
             await self._pass(rows, eyes, writer, last=False)
-            if self.later:
-                passed = time.monotonic() - self.failed_at
-                await asyncio.sleep(max(0.0, self.app.config.fetch.second_pass_after - passed))
-                again, self.later = self.later[::-1], []
-                eyes.fetcher.new_pass()
-                await self._pass(again, eyes, writer, last=True)
+            await self._second_pass(eyes, writer)
+
+    async def _second_pass(self, eyes: Eyes, writer: Writer) -> None:
+        """Look again at what failed for a passing reason; what there is no time for stays as it was seen."""
+        if self.later:
+            passed = self.closing.timer() - self.failed_at
+            await self.closing.rest(self.app.config.fetch.second_pass_after - passed)
+        if self.later and not self.closing.is_closed:
+            again = [row for row, _ in self.later.values()][::-1]
+            eyes.fetcher.new_pass()
+            await self._pass(again, eyes, writer, last=True)
+        if not self.closing.is_stopped:
+            for row, seen in list(self.later.values()):
+                await self._keep(row, seen, writer)
+
+    def _note(self, readings: Readings, waiting: int) -> None:
+        """Write down what a night that is killed could not tell: what it is done by, and how many are due."""
+        store, night = self.app.store, self.night
+        seen = sum(store.counts(night.id).values()) if night.id is not None else 0
+        facts = receipt.begun(store, night, readings, self.app.config, waiting + seen)
+        self.night = conclude.noted(store, night, readings, facts)
 
     async def _pass(self, rows: Sequence[AccountRow], eyes: Eyes, writer: Writer, *, last: bool) -> None:
         """Look at accounts host by host: one that answers slowly holds one worker, never all of them."""
-        waiting = shards([row for row in rows if row.channel not in eyes.purses])
+        waiting = shards([row for row in rows if row.channel not in eyes.purses], self._waited)
         keyed = sorted((row for row in rows if row.channel in eyes.purses), key=self._decided_at)
 
         async def work() -> None:
-            while waiting:
-                for row in waiting.pop():
+            while waiting and not self.closing.is_closed:
+                for row in self.closing.while_open(waiting.pop()):
                     seen = await self._look(row, eyes)
                     await self._seen(row, seen, writer, last=last)
 
         async def calls() -> None:
-            for first in range(0, len(keyed), AT_ONCE):
+            for first in self.closing.while_open(range(0, len(keyed), AT_ONCE)):
                 several = keyed[first : first + AT_ONCE]
                 looks = await eyes.together([self._recalled(row) for row in several])
                 for row, seen in zip(several, looks, strict=True):
@@ -190,6 +257,9 @@ class _Session:
                     group.create_task(work())
         except ExceptionGroup as troubles:
             raise troubles.exceptions[0] from None
+
+    def _waited(self, row: AccountRow) -> float:
+        return waited(self.standings.get(row.id or 0), self.before)
 
     def _turn(self, row: AccountRow) -> tuple[bool, int]:
         number = row.id or 0
@@ -215,12 +285,22 @@ class _Session:
 
     async def _seen(self, row: AccountRow, seen: Look, writer: Writer, *, last: bool) -> None:
         if not last and await self._may_pass(seen):
-            self.later.append(row)
-            self.failed_at = time.monotonic()
+            self.later[row.id or 0] = row, await self._told(row, seen, first=True)
+            self.failed_at = self.closing.timer()
             return
+        await self._keep(row, await self._told(row, seen), writer)
+
+    async def _told(self, row: AccountRow, seen: Look, *, first: bool = False) -> Observation:
+        """A look as it is kept: of a first one, after which a second is nearly always made, no page."""
         assert self.eyes is not None
         shown = await discreet(self._recalled(row), seen, self.eyes.readers, self.eyes.purses)
-        await writer.add(await asyncio.to_thread(self._observation, row, shown, self.clock()))
+        shown = replace(shown, bodies=False) if first else shown
+        return await asyncio.to_thread(self._observation, row, shown, self.clock())
+
+    async def _keep(self, row: AccountRow, seen: Observation, writer: Writer) -> None:
+        self.later.pop(row.id or 0, None)
+        self.left_out[row.channel] -= 1
+        await writer.add(seen)
         self.done += 1
         self.progress(self.done, self.total)
 
@@ -251,19 +331,18 @@ class _Session:
             probe_version=version(row),
         )
 
-    def _skipped(self, readings: Sequence[tuple[Canary, Finding]]) -> Night:
+    def _skipped(self, readings: Readings) -> Night:
         why = "both ordinary websites are out of reach"
         events.warning("night_skipped", "no connectivity: {why}; the night is skipped", why=why)
-        told = receipt.skipped(self.app.store, self.night, readings, self.app.config, spent=self.spent())
-        return self.app.store.finish_night(
-            self.night, NightState.SKIPPED, self.clock(), blind=self.night.blind, receipt=told
-        )
+        ended, config = self.clock(), self.app.config
+        told = receipt.skipped(self.app.store, self.night, readings, config, spent=self.spent(), ended=ended)
+        return self._finished(NightState.SKIPPED, told, ended, self.night.blind)
 
     def _is_concluded(self) -> bool:
         """Whether an earlier session drew the conclusions: then the night only has to be ended."""
         return self.night.id is not None and self.app.store.is_judged(self.night.id)
 
-    def _concluded(self, readings: Sequence[tuple[Canary, Finding]]) -> Night:
+    def _concluded(self, readings: Readings) -> Night:
         store, config = self.app.store, self.app.config
         self.night, blind = conclude.blinded(store, config, self.night, readings)
         conclude.conclude(store, config, self.night, blind)
@@ -271,10 +350,34 @@ class _Session:
         for channel, why in blind.items():
             said = "blind on {channel} tonight: {why}; nothing on it moves"
             events.warning("channel_blind", said, channel=channel, why=why)
-        told = receipt.done(store, self.night, readings, config, blind=blind, spent=self.spent())
-        return store.finish_night(
-            self.night, NightState.DONE, self.clock(), blind=sorted(blind), receipt=told
+        if left := self.left_out.total():
+            said = "the window is over: {left_out} accounts were left out; they come first tomorrow"
+            events.warning("window_over", said, left_out=left)
+        ended = self.clock()
+        told = receipt.done(
+            store,
+            self.night,
+            readings,
+            config,
+            blind=blind,
+            left_out=self.left_out,
+            spent=self.spent(),
+            ended=ended,
         )
+        return self._finished(NightState.DONE, told, ended, blind)
+
+    def interrupted(self, why: str) -> Night:
+        """Leave the night incomplete, with what its receipt can tell by now."""
+        ended, store = self.clock(), self.app.store
+        told = receipt.interrupted(store, self.night, why=why, spent=self.spent(), ended=ended)
+        return self._finished(NightState.INCOMPLETE, told, ended, self.night.blind)
+
+    def _finished(
+        self, state: NightState, told: Mapping[str, object], ended: datetime, blind: Iterable[str] = ()
+    ) -> Night:
+        former = receipt.former_key(self.app.store, self.night, self.seal.public)
+        told = self.seal.sealed({**told, **former})
+        return self.app.store.finish_night(self.night, state, ended, blind=sorted(blind), receipt=told)
 
 
 def audited(app: Tools, night: Night) -> list[AccountRow]:
@@ -295,27 +398,6 @@ def worth_a_look(
         for row in rows
         if row.channel in config.channels and row.identity.kind not in NO_LOOK and row.id not in disowned
     ]
-
-
-def shards(rows: Sequence[AccountRow]) -> list[list[AccountRow]]:
-    """The accounts by the host they are asked of, in a few lanes each; the longest last, to be taken first.
-
-    A host answers one request at a time, but while one page is read and kept the next may be on its way. A
-    platform is asked for one account after the other, with all its hosts.
-    """
-    by_host: dict[str, list[AccountRow]] = defaultdict(list)
-    platforms: dict[str, list[AccountRow]] = defaultdict(list)
-    for row in rows:
-        (by_host[_host(row)] if row.channel == links.SITE else platforms[row.channel]).append(row)
-    lanes = (accounts[lane::LANES] for accounts in by_host.values() for lane in range(LANES))
-    return sorted([*filter(None, lanes), *platforms.values()], key=len)
-
-
-def _host(row: AccountRow) -> str:
-    try:
-        return urlsplit(row.identity.url or row.identity.canonical or "").hostname or ""
-    except ValueError:
-        return ""
 
 
 def version(row: AccountRow) -> int:

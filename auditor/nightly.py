@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 import uuid
 from datetime import date, datetime
 
-from auditor import night, room, upkeep
+from auditor import night, receipt, room, upkeep
+from auditor.closing import Timer
 from auditor.errors import AuditorError
 from auditor.night import Progress
 from auditor.notify import courier
@@ -25,30 +27,39 @@ events = Events(__name__)
 
 
 async def run(
-    app: Tools, now: datetime, *, day: date | None = None, progress: Progress | None = None
+    app: Tools,
+    now: datetime,
+    *,
+    day: date | None = None,
+    progress: Progress | None = None,
+    stop: asyncio.Event | None = None,
+    timer: Timer = time.monotonic,
 ) -> Night:
     """Do the night of a UTC day as `auditor.night.run` does, and tell those who wait for it.
 
     Raises RoomError where there is too little room to begin. An interruption ends the messages after the one
-    that is on its way; the rest goes with the next night.
+    that is on its way; the rest goes with the next night. Of a night that was told to stop the monitor alone
+    hears: it is gone on with.
     """
-    pulse, stop = Pulse(app.config.monitor, str(uuid.uuid4())), threading.Event()
+    pulse, quiet = Pulse(app.config.monitor, str(uuid.uuid4())), threading.Event()
     with listening() as last:
         await asyncio.to_thread(pulse.begin)
         try:
             await asyncio.to_thread(room.refuse_without, app.config, app.store)
-            done = await night.run(app, now, day=day, progress=progress)
+            done = await night.run(app, now, day=day, progress=progress, stop=stop, timer=timer)
         except BaseException as trouble:
             await asyncio.to_thread(pulse.fail, [*last.lines(), _said(trouble)])
             if isinstance(trouble, Exception):
-                await asyncio.to_thread(_tell, app, app.store.night(day or now.date()), now, stop)
+                await asyncio.to_thread(_tell, app, app.store.night(day or now.date()), now, quiet)
             raise
         try:
             await asyncio.to_thread(_ended, pulse, done, last)
-            await asyncio.to_thread(_tell, app, done, done.finished_at or now, stop)
+            if done.state is NightState.INCOMPLETE:
+                return done
+            await asyncio.to_thread(_tell, app, done, done.finished_at or now, quiet)
         except asyncio.CancelledError:  # the night itself is done, and that is what is said of it
-            stop.set()
-        await _whole(stop, app, done, now)
+            quiet.set()
+        await _whole(quiet, app, done, now)
     return done
 
 
@@ -66,7 +77,9 @@ async def _whole(stop: threading.Event, app: Tools, done: Night, now: datetime) 
 
 def _ended(pulse: Pulse, done: Night, last: LastLines) -> None:
     if done.state is NightState.DONE:
-        pulse.succeed(f"the night of {done.day} is done")
+        left = receipt.left_out(done)
+        rest = f"; its window left {left} accounts out" if left else ""
+        pulse.succeed(f"the night of {done.day} is done{rest}")
     else:
         pulse.fail([*last.lines(), f"the night of {done.day} is {done.state}"])
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from auditor import __version__, rules, score
 from auditor.canary import Canary
 from auditor.config import Config
+from auditor.seal import SIGNATURE, canonical, fingerprint, key_of
 from probes import links
 from probes.desk import Purse
 from probes.model import Finding, Presence
@@ -19,6 +20,9 @@ from storage.store import Store
 
 KEPT = frozenset({"blind", "warned"})
 """What one session of a night leaves in the receipt for the next one to judge by."""
+
+SPENT = frozenset({"requests", "retries", "requests_by_host", "seconds", "interfaces", "gave_up"})
+"""What it has cost, for the next one to add to."""
 
 SHOWN_HOSTS = 50
 """So many hosts of platforms a receipt names. It is kept for ever, so it names nobody's own site."""
@@ -33,35 +37,113 @@ def done(
     config: Config,
     *,
     blind: Mapping[str, str],
+    left_out: Mapping[str, int],
     spent: Mapping[str, Any],
+    ended: datetime,
 ) -> dict[str, Any]:
-    """The receipt of a night that was concluded."""
+    """The receipt of a night that was concluded; `left_out` counts whom it did not reach, by channel."""
     assert night.id is not None
-    opened, closed = store.moved_at(night.started_at)
     return {
         **_head(store, night, readings, config),
+        **_ended(NightState.DONE, ended),
         **counted(store.counts(night.id)),
+        **_left_out(left_out),
         "blind": dict(blind),
-        "opened": sum(opened.values()),
-        "closed": sum(closed.values()),
-        "opened_by_code": dict(sorted(opened.items())),
-        "closed_by_code": dict(sorted(closed.items())),
+        **_moved(store, night),
         **_shortened(spent),
     }
 
 
+def _moved(store: Store, night: Night) -> dict[str, Any]:
+    opened, closed = store.moved_at(night.started_at)
+    return {
+        "opened": sum(opened.values()),
+        "closed": sum(closed.values()),
+        "opened_by_code": dict(sorted(opened.items())),
+        "closed_by_code": dict(sorted(closed.items())),
+    }
+
+
 def skipped(
-    store: Store, night: Night, readings: Readings, config: Config, *, spent: Mapping[str, Any]
+    store: Store,
+    night: Night,
+    readings: Readings,
+    config: Config,
+    *,
+    spent: Mapping[str, Any],
+    ended: datetime,
 ) -> dict[str, Any]:
     """The receipt of a night without connectivity: nothing was concluded."""
-    return {**_head(store, night, readings, config), "skipped": "no connectivity", **_shortened(spent)}
+    return {
+        **_head(store, night, readings, config),
+        **_ended(NightState.SKIPPED, ended),
+        "skipped": "no connectivity",
+        **_shortened(spent),
+    }
+
+
+def begun(store: Store, night: Night, readings: Readings, config: Config, due: int) -> dict[str, Any]:
+    """What is known before the first account is looked at: all that a night that is killed leaves to tell.
+
+    `due` is how many accounts the night is to look at, those that earlier sessions saw among them.
+    """
+    return {**_head(store, night, readings, config), "state": NightState.RUNNING.value, "due": due}
+
+
+def interrupted(
+    store: Store, night: Night, *, why: str, spent: Mapping[str, Any], ended: datetime
+) -> dict[str, Any]:
+    """The receipt of a night that did not come to its end.
+
+    Nothing is concluded of what it saw, unless it died when that was done, before it could say so. It names
+    every host it asked, as the night may be gone on with; once another is begun, it stands.
+    """
+    assert night.id is not None
+    counts, due = counted(store.counts(night.id)), night.receipt.get("due")
+    return {
+        **{name: value for name, value in night.receipt.items() if name != SIGNATURE},
+        "night": night.day.isoformat(),
+        "started_at": _moment(night.started_at),
+        "previous": previous(store, night),
+        **_ended(NightState.INCOMPLETE, ended),
+        "interrupted": why,
+        **counts,
+        **(_moved(store, night) if store.is_judged(night.id) else {}),
+        "left_out": max(0, due - counts["accounts"]) if isinstance(due, int) else None,
+        **spent,
+    }
+
+
+def left_out(night: Night) -> int | None:
+    """How many accounts a night did not reach; None where nobody can tell, as of one that goes on."""
+    told = None if night.state is NightState.RUNNING else night.receipt.get("left_out", 0)
+    return told if isinstance(told, int) else None
+
+
+def carried(night: Night) -> dict[str, Any]:
+    """What a session takes over from the ones before it."""
+    return {name: value for name, value in night.receipt.items() if name in KEPT | SPENT}
+
+
+def _ended(state: NightState, ended: datetime) -> dict[str, Any]:
+    return {"state": state.value, "finished_at": _moment(ended)}
+
+
+def _left_out(by_channel: Mapping[str, int]) -> dict[str, Any]:
+    told = {channel: count for channel, count in sorted(by_channel.items()) if count}
+    return {"left_out": sum(told.values()), "left_out_by_channel": told}
+
+
+def _moment(when: datetime) -> str:
+    return when.isoformat().replace("+00:00", "Z")
 
 
 def _head(store: Store, night: Night, readings: Readings, config: Config) -> dict[str, Any]:
     return {
         "night": night.day.isoformat(),
-        "started_at": night.started_at.isoformat().replace("+00:00", "Z"),
-        "canaries": [_canary(canary, finding) for canary, finding in readings],
+        "started_at": _moment(night.started_at),
+        "canaries": [_canary(canary, finding) for canary, finding in readings]
+        or night.receipt.get("canaries", []),
         "software": __version__,
         "rules": {
             "version": rules.VERSION,
@@ -152,13 +234,36 @@ def paid(before: Mapping[str, Any]) -> dict[str, float]:
     return {name: float(told.get("cost") or 0) for name, told in held.items()}
 
 
+def is_link(night: Night) -> bool:
+    """Whether a night's receipt is written, for good unless it is gone on with: the next one follows it.
+
+    One that was interrupted before receipts were signed is not: nothing holds its digest.
+    """
+    is_over = night.state in {NightState.DONE, NightState.SKIPPED}
+    return is_over or (night.state is NightState.INCOMPLETE and key_of(night.receipt) is not None)
+
+
+def followed(store: Store, night: Night) -> Night | None:
+    """The night whose receipt this one's follows."""
+    last = store.last_night(before=night.day)
+    if last is None or is_link(last):
+        return last
+    return store.last_night(NightState.DONE, NightState.SKIPPED, before=night.day)
+
+
 def previous(store: Store, night: Night) -> str | None:
     """The digest of the receipt before: a receipt that is changed later no longer fits the next one."""
-    before = store.last_night(NightState.DONE, NightState.SKIPPED, before=night.day)
-    return digest(before.receipt) if before else None
+    last = followed(store, night)
+    return digest(last.receipt) if last else None
+
+
+def former_key(store: Store, night: Night, key: str) -> dict[str, str]:
+    """Which key signed the receipt before, where it was another: the break is told, not papered over."""
+    last = followed(store, night)
+    held = key_of(last.receipt) if last else None
+    return {"former_key": fingerprint(held)} if held is not None and held != key else {}
 
 
 def digest(value: Mapping[str, Any] | Iterable[Any]) -> str:
     """The SHA-256 of a value's canonical JSON."""
-    text = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(canonical(value)).hexdigest()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 
 import auditor
@@ -32,12 +32,19 @@ A_FEW = 200
 """Stale summaries that the reader of a page waits for: half a second (measured 2026-11)."""
 
 
-def refresh(store: Store, config: Config, now: datetime, *, most: int | None = None) -> int:
+def refresh(
+    store: Store,
+    config: Config,
+    now: datetime,
+    *,
+    most: int | None = None,
+    over: Callable[[], bool] = lambda: False,
+) -> int:
     """Make every stale summary anew and say how many there were; with none this is two small queries.
 
     All of them are stale after a night's conclusions, and where the configuration or the auditor is another.
     Where there are more than `most`, none is made: who waits for a page shows the old ones, and whoever
-    made so many stale, or `auditor serve` within a minute, makes them anew.
+    made so many stale, or `auditor serve` within a minute, makes them anew. Once it is `over`, it ends.
     """
     made = 0
     for _ in range(ATTEMPTS):
@@ -51,6 +58,8 @@ def refresh(store: Store, config: Config, now: datetime, *, most: int | None = N
             if not store.put_summaries(_made(store, config, marks, moment), marks, basis):
                 break
             made += len(marks)
+            if over():
+                return made
         else:
             return made
     said = "the summaries are being made by another configuration at the same time"

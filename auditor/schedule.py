@@ -3,17 +3,15 @@
 UTC, because in Casablanca a local 02:30 happens twice on the first Sunday of Ramadan. Jobs live in memory:
 APScheduler's database store unpickles, which is code for whoever can write there, and what a stored job
 would tell is asked of the store instead: has the day's night been done? So a night that was missed, killed
-or skipped is caught up at start and every half hour, as long as its window is open.
+or skipped is caught up at start and every half hour, as long as its grace is not over.
 """
 
 from __future__ import annotations
 
 import asyncio
-import signal
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine
 from datetime import UTC, date, datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.cron import CronTrigger
@@ -21,8 +19,10 @@ from apscheduler.triggers.interval import IntervalTrigger
 
 from auditor.app import App
 from auditor.config import Schedule
+from auditor.draining import ended, terminated_by
 from auditor.errors import AuditorError, LockedError
 from auditor.heart import Heart
+from auditor.hours import due
 from auditor.nightly import run
 from probes.events import Events
 from storage.errors import StoreError
@@ -39,8 +39,10 @@ Clock = Callable[[], datetime]
 class RunNight(Protocol):
     """What does a night; `auditor.nightly.run` is one. Cancelled, it keeps what it has seen."""
 
-    def __call__(self, app: App, now: datetime, *, day: date) -> Awaitable[Night]:
-        """Do the night of a UTC day, or go on with it."""
+    def __call__(
+        self, app: App, now: datetime, *, day: date, stop: asyncio.Event
+    ) -> Coroutine[Any, Any, Night]:
+        """Do the night of a UTC day, or go on with it; once `stop` is set, begin nothing more."""
         ...
 
 
@@ -52,9 +54,9 @@ def clock() -> datetime:
 async def serve(
     app: App, *, night: RunNight = run, clock: Clock = clock, stop: asyncio.Event | None = None
 ) -> None:
-    """Do every night at its hour until SIGTERM (or `stop`), then commit what is seen and return.
+    """Do every night at its hour until SIGTERM (or `stop`), then end it in its grace and return.
 
-    An interrupted night stays incomplete and is gone on with at the next start.
+    What it saw is kept; an interrupted night stays incomplete and is gone on with at the next start.
     """
     stop = stop or asyncio.Event()
     with terminated_by(stop):
@@ -85,9 +87,10 @@ async def nights(
 def scheduler_of(watch: Watch, schedule: Schedule) -> AsyncIOScheduler:
     """The timers: at the night's hour, and at once and every half hour for what was missed.
 
-    APScheduler's own grace is one second: a loop busy at the hour would lose the night with a warning.
+    APScheduler's own grace is one second: a loop busy at the hour would lose the night with a warning. Of two
+    looks at once the second finds the watch busy, says what it finds, and ends.
     """
-    ways = {"coalesce": True, "max_instances": 1, "misfire_grace_time": int(schedule.grace_hours * 3600)}
+    ways = {"coalesce": True, "max_instances": 2, "misfire_grace_time": int(schedule.grace_hours * 3600)}
     scheduler = AsyncIOScheduler(timezone=UTC, job_defaults=ways)
     at = schedule.at
     hour = CronTrigger(hour=at.hour, minute=at.minute, second=at.second, timezone=UTC)
@@ -95,14 +98,6 @@ def scheduler_of(watch: Watch, schedule: Schedule) -> AsyncIOScheduler:
     again = IntervalTrigger(seconds=int(LOOK_AGAIN.total_seconds()), timezone=UTC)
     scheduler.add_job(watch.look, again, id="catch up", next_run_time=datetime.now(UTC))
     return scheduler
-
-
-def due(schedule: Schedule, now: datetime) -> date | None:
-    """The UTC day whose night may be begun now: its hour has come, its grace is not over."""
-    begins = datetime.combine(now.date(), schedule.at, UTC)
-    if begins > now:
-        begins -= timedelta(days=1)
-    return begins.date() if now - begins < timedelta(hours=schedule.grace_hours) else None
 
 
 class Watch:
@@ -113,45 +108,51 @@ class Watch:
         self._app = app
         self._night = night
         self._clock = clock
-        self._running: asyncio.Task[Night] | None = None
+        self._day: date | None = None
+        self._told: date | None = None
         self._one = asyncio.Lock()
-        self._stopped = False
+        self._stop = asyncio.Event()
 
     async def look(self) -> None:
-        """Do the night that is due, unless it is done or going on."""
+        """Do the night that is due, unless it is done or another goes on."""
         self.heart.beat()
-        if self._stopped or self._one.locked():
+        day = due(self._app.config.schedule, self._clock())
+        if day is None or self._stop.is_set():
+            return
+        if self._one.locked():
+            self._tell_once(day, self._day, "that of {other} is still going on")
             return
         async with self._one:
-            day = due(self._app.config.schedule, self._clock())
-            if day is not None and not self._done(day):
+            newest = self._app.store.last_night()
+            if newest is not None and newest.day > day:
+                self._tell_once(day, newest.day, "there is a later one, of {other}")
+            elif newest is None or (newest.day, newest.state) != (day, NightState.DONE):
                 await self._do(day)
 
     async def drain(self) -> None:
-        """Begin no other night, interrupt the one that runs, and wait until what it saw is committed."""
-        self._stopped = True
-        if self._running:
-            self._running.cancel()
+        """Begin nothing more, give what is under way its grace, and wait until what it saw is committed."""
+        self._stop.set()
         async with self._one:
             pass
 
-    def _done(self, day: date) -> bool:
-        night = self._app.store.night(day)
-        return night is not None and night.state is NightState.DONE
+    def _tell_once(self, day: date, other: date | None, why: str) -> None:
+        if other is not None and day not in (other, self._told):
+            self._told = day
+            said = "the night of {night} is not begun: " + why
+            events.warning("night_waits", said, night=day, other=other)
 
     async def _do(self, day: date) -> None:
         events.info("night_begins", "the night of {night} begins", night=day)
-        self._running = asyncio.create_task(self._locked(day))
-        try:
-            with self.heart.working():
-                await asyncio.wait([self._running])
-            _tell(day, self._running)
-        finally:
-            self._running = None
+        self._day = day
+        grace = self._app.config.schedule.drain_seconds
+        running = asyncio.create_task(ended(self._locked(day), self._stop, grace))
+        with self.heart.working():
+            await asyncio.wait([running])
+        _tell(day, running)
 
     async def _locked(self, day: date) -> Night:
         with self._app.lock():
-            return await self._night(self._app, self._clock(), day=day)
+            return await self._night(self._app, self._clock(), day=day, stop=self._stop)
 
 
 def _tell(day: date, ended: asyncio.Task[Night]) -> None:
@@ -171,14 +172,3 @@ def _tell(day: date, ended: asyncio.Task[Night]) -> None:
             events.error("night_failed", "the night of {night} failed: {why}", night=day, why=str(trouble))
         case bug:
             events.bug(bug, "night_crashed", "the night of {night} crashed", night=day)
-
-
-@contextmanager
-def terminated_by(stop: asyncio.Event) -> Iterator[None]:
-    """SIGTERM sets the flag. SIGINT stays Python's: it cancels, and the command exits with 130."""
-    loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGTERM, stop.set)
-    try:
-        yield
-    finally:
-        loop.remove_signal_handler(signal.SIGTERM)

@@ -14,6 +14,7 @@ import uvicorn
 from auditor import schedule
 from auditor.app import App
 from auditor.config import Web
+from auditor.draining import terminated_by
 from auditor.errors import ConfigError
 from auditor.heart import Heart
 from auditor.refresh import refresh
@@ -55,7 +56,7 @@ async def serve(
         jobs.append(schedule.nights(app, stop, clock=clock, heart=heart))
     if at:
         jobs += [_show(app, clock, at, stop, heart), keep_fresh(app, clock, stop)]
-    with schedule.terminated_by(stop):
+    with terminated_by(stop):
         await _together(jobs)
 
 
@@ -97,7 +98,7 @@ async def keep_fresh(app: App, clock: Clock, stop: asyncio.Event) -> None:
     """Make anew what pages read where much of it is stale: after an import, an upgrade, another setting."""
     while True:
         try:
-            await asyncio.to_thread(refresh, app.store, app.config, clock())
+            await asyncio.to_thread(refresh, app.store, app.config, clock(), over=stop.is_set)
         except StoreError as trouble:
             said = "what the pages read could not be made anew: {why}"
             events.error("summaries_failed", said, why=str(trouble))

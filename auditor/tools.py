@@ -7,6 +7,7 @@ from typing import Protocol
 
 from auditor.config import Config
 from auditor.evidence import Bodies
+from auditor.seal import Seal
 from probes.fetch import Fetcher
 from probes.readers import ReaderPool
 from storage.store import Store
@@ -33,6 +34,10 @@ class Memory(Protocol):
 
 class Tools(Memory, Protocol):
     """What a night works with."""
+
+    def seal(self) -> Seal:
+        """What signs its receipt. Raises ConfigError."""
+        ...
 
     def fetcher(self, now: datetime) -> Fetcher:
         """What asks for pages."""

@@ -11,9 +11,10 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from babel import Locale
-from babel.dates import format_date, format_skeleton, format_time, format_timedelta, get_timezone
+from babel.dates import format_date, format_skeleton, format_time, format_timedelta
 from babel.numbers import format_decimal, format_percent
 from babel.units import format_unit
 from markupsafe import Markup, escape
@@ -160,12 +161,13 @@ class Wording:
         return f"1er{day[1:]}" if self.language == "fr" and day.startswith("1 ") else day
 
     def time(self, moment: datetime, zone: str) -> str:
-        """The time of day by the clocks of a zone: "02:35"."""
-        return str(format_time(moment, "short", tzinfo=get_timezone(zone), locale=self.locale))
+        """The time of day by the clocks of a zone, as the system knows them: "02:35"."""
+        here = moment.astimezone(ZoneInfo(zone))  # Babel's own zones are pytz's where that is installed
+        return str(format_time(here.time(), "short", locale=self.locale))
 
     def moment(self, moment: datetime, zone: str) -> str:
         """A day and the time of day by the clocks of a zone: "20 غشت 2026، 02:35"."""
-        here = moment.astimezone(get_timezone(zone))
+        here = moment.astimezone(ZoneInfo(zone))
         joined = self._speech.messages.gettext("{day}, {time}")
         return joined.format(day=self.date(here), time=self.time(moment, zone))
 

@@ -76,9 +76,13 @@ class Nights:
         blind: Iterable[str] = (),
         receipt: Mapping[str, object] | None = None,
     ) -> Night:
-        """Close the night with its outcome. Raises StoreError where it is not running."""
+        """Close the night with its outcome, never before its beginning.
+
+        Raises StoreError where it is not running.
+        """
+        ended = max(instant(now), night.started_at)
         done = replace(
-            night, state=state, finished_at=instant(now), blind=tuple(blind), receipt=clean(receipt or {})
+            night, state=state, finished_at=ended, blind=tuple(blind), receipt=clean(receipt or {})
         )
         running = and_(NIGHT.c.id == night.id, NIGHT.c.state == NightState.RUNNING.value)
         with self._database.writing() as connection:
@@ -99,10 +103,13 @@ class Nights:
         """Every night, the oldest first."""
         return map(night_of, self._database.rows(select(NIGHT), NIGHT.c.day))
 
-    def newest_nights(self, count: int) -> list[Night]:
-        """The newest nights, at most so many, the oldest of them first."""
+    def newest_nights(self, count: int, *, before: date | None = None) -> list[Night]:
+        """The newest nights (before a day, if one is given), at most so many, the oldest of them first."""
+        query = select(NIGHT).order_by(NIGHT.c.day.desc()).limit(count)
+        if before is not None:
+            query = query.where(NIGHT.c.day < before)
         with self._database.reading() as connection:
-            rows = connection.execute(select(NIGHT).order_by(NIGHT.c.day.desc()).limit(count)).all()
+            rows = connection.execute(query).all()
         return [night_of(row) for row in reversed(rows)]
 
     def night(self, day: date) -> Night | None:
@@ -166,6 +173,12 @@ class Nights:
         )
         with self._database.reading() as connection:
             return {(channel, Presence(p)): count for channel, p, count in connection.execute(query)}
+
+    def last_look(self, night_id: int) -> datetime | None:
+        """When a night looked at its last account, as far as that was recorded."""
+        query = select(OBSERVATION.c.observed_at).where(OBSERVATION.c.night_id == night_id)
+        with self._database.reading() as connection:
+            return connection.execute(query.order_by(OBSERVATION.c.id.desc()).limit(1)).scalar()
 
     def _one_night(self, query: Select[Any]) -> Night | None:
         with self._database.reading() as connection:

@@ -20,6 +20,7 @@ FILLED = {
     "kind": tuple(KINDS),
     "form": FORMATS,
     "number": ("1",),
+    "day": ("2026-11-02",),
     "name": (WAITING, "none"),
     "token": ("none",),
 }
@@ -32,6 +33,7 @@ ASKED = {
         "q=nobody",
     ),
     "gaps": ("gap=channel_missing&channel=facebook&severity=high&region=souss-massa", "gap=none"),
+    "nights": ("before=2026-11-05",),
     "cohorts": ("by=tag", "since=2026-11-02"),
     "decide": tuple(
         f"kind={kind}&channel=facebook"

@@ -13,6 +13,7 @@ from auditor.config import ChannelConfig, Config
 from auditor.errors import LockedError
 from auditor.keeping import Backup
 from auditor.rules import Rule
+from auditor.seal import Seal
 from probes.fetch import FetchOptions
 from probes.model import (
     Ask,
@@ -146,6 +147,9 @@ class Small:
     def fetcher(self, now):
         self.web.now, self.web.requests, self.web.by_host = now, 0, Counter()
         return self.web
+
+    def seal(self):
+        return Seal.open(self.folder)
 
     def readers(self):
         return Readers()

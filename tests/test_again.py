@@ -53,6 +53,7 @@ def test_an_association_is_left_in_peace_for_ten_minutes_and_another_may_be_chec
     assert checks.make(app, "nour", NOW + REST)
 
 
+@pytest.mark.fault("F34")
 def test_one_check_is_made_at_a_time(app, monkeypatch):
     checks, inside, go_on = Checks(), threading.Event(), threading.Event()
     plain = app.store.accounts

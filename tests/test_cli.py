@@ -239,6 +239,8 @@ def test_status_before_the_first_night_has_nulls_and_is_too_old_for_a_monitor(au
             "absent": 0,
             "unknown": 0,
             "blind": [],
+            "left_out": 0,
+            "waiting": None,
             "age_hours": None,
         }
     ]

@@ -69,8 +69,8 @@ reasons = ["not_found"]
 """
 )
 CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\r")
-TROUBLE = re.compile(r"^error: .*$", re.MULTILINE)
-"""Errors are English, so that they can be searched for."""
+TROUBLE = re.compile(r"^error: .*$|\b([0-9a-f]{32}){1,2}\b", re.MULTILINE)
+"""Errors are English, so that they can be searched for; digests are in no language."""
 KNOWN = (
     *(
         fact or ""

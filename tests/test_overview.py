@@ -137,6 +137,8 @@ async def test_status_is_one_item_to_the_letter(app):
         "absent": 0,
         "unknown": 1,
         "blind": [],
+        "left_out": 0,
+        "waiting": None,
         "age_hours": 6.0,
     }
 

@@ -80,7 +80,7 @@ async def test_a_reader_gives_back_plain_data() -> None:
         assert await readers.read(title, PAGE) == "Association"
 
 
-@pytest.mark.fault("F22")
+@pytest.mark.fault("F22", "F53")
 @pytest.mark.parametrize(
     ("bad", "detail"),
     [

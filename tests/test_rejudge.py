@@ -300,7 +300,7 @@ async def killed(app, day, monkeypatch, name, **how):
 
 async def test_a_night_that_ended_between_its_conclusions_and_its_receipt_is_rebuilt_too(app, monkeypatch):
     register(app, NOUR)
-    await killed(app, 0, monkeypatch, "finish_night", after=1)
+    await killed(app, 0, monkeypatch, "finish_night", after=2)
     assert next(app.store.standings()).state is State.PRESENT
     await run(app, night_of(1))
     before = held(app)
@@ -310,7 +310,7 @@ async def test_a_night_that_ended_between_its_conclusions_and_its_receipt_is_reb
 
 async def test_a_concluded_night_that_is_gone_on_with_looks_at_nobody_else(app, monkeypatch):
     register(app, NOUR)
-    await killed(app, 0, monkeypatch, "finish_night", after=1)
+    await killed(app, 0, monkeypatch, "finish_night", after=2)
     register(app, NOUR, AMAL, now=night_of(0) + timedelta(hours=3))
     done = await run(app, night_of(0) + timedelta(hours=4))
     assert (done.state, len(list(app.store.observations()))) == (NightState.DONE, 1)
@@ -319,7 +319,7 @@ async def test_a_concluded_night_that_is_gone_on_with_looks_at_nobody_else(app, 
 
 async def test_a_night_with_nobody_to_look_at_is_concluded_once(app, monkeypatch):
     register(app, names=["nour"])
-    await killed(app, 0, monkeypatch, "finish_night", after=1)
+    await killed(app, 0, monkeypatch, "finish_night", after=2)
     await run(app, night_of(0))
     assert {gap.nights for gap in app.store.gaps()} == {1}
 

@@ -44,6 +44,7 @@ TYPED = {
     "run": ((),),
     "serve": ((),),
     "status": ((),),
+    "receipts": ((),),
     "gaps": ((), ("--association", "nour"), ("--channel", "facebook")),
     "report": ((), *((one, "--lang", "en") for one in ("nour", "amal", "long", "bare"))),
     "export": (("gaps.csv",), ("meeting", "meeting.xlsx")),

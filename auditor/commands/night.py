@@ -8,25 +8,29 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict
-from datetime import datetime
+from datetime import date, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from auditor.commands.session import Json, clock, session, terminable
+from auditor.commands.session import Json, clock, session
 from auditor.errors import IncompleteError, UsageError
 from auditor.output import document, give, give_table, is_terminal, progress, say
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from auditor.app import App
+    from auditor.commands.session import Session
+    from auditor.output import Step
     from auditor.rejudge import Rebuild
     from auditor.wording import Wording
     from probes.model import Presence
     from storage.model import Night
     from storage.store import Store
 
+INTERRUPTED = 130
 CHANGE = ("what", "association", "channel", "subject", "before", "after")
 
 
@@ -35,25 +39,54 @@ def run(context: typer.Context, as_json: Json = False) -> None:
 
     A night that was interrupted is gone on with; one that is done is left as it is.
     """
-    from auditor import nightly
     from auditor.app import App
 
     asked = session(context)
     with App.open(asked.config()) as app, app.lock():
-        with progress(asked.words.say("the night"), quiet=asked.quiet) as step, terminable():
-            done = asyncio.run(nightly.run(app, clock(), progress=step))
+        with progress(asked.words.say("the night"), quiet=asked.quiet) as step:
+            done = asyncio.run(_night(app, step))
         counts = counted(app.store, done)
     if as_json:
         give(document([done.receipt], clock()))
     elif done.state == "done" and not asked.quiet:
         say(_summary(done, counts, asked.words))
-    if done.state != "done":
-        raise IncompleteError(
-            f"the night of {done.day} is {done.state}", _why(done), "`auditor run` again, `auditor doctor`"
-        )
+    _refuse_incomplete(done)
     if done.blind and asked.quiet:
         blind = asked.words.listed(map(asked.words.channel, done.blind))
         say(asked.words.say("warning: blind tonight on {channels}; nothing on it moved", channels=blind))
+
+
+async def _night(app: App, step: Step) -> Night:
+    """The night; told to stop, it ends in its grace, and so does the command."""
+    from auditor import nightly
+    from auditor.draining import ended, terminated_by
+
+    stop, grace = asyncio.Event(), app.config.schedule.drain_seconds
+    with terminated_by(stop):
+        try:
+            done = await ended(nightly.run(app, clock(), progress=step, stop=stop), stop, grace)
+        except asyncio.CancelledError:
+            if stop.is_set():
+                raise typer.Exit(INTERRUPTED) from None
+            raise
+    if stop.is_set() and done.state == "incomplete":
+        raise typer.Exit(INTERRUPTED)
+    return done
+
+
+def _refuse_incomplete(done: Night) -> None:
+    """Raise IncompleteError where the night did not look at everybody."""
+    from auditor.receipt import left_out
+
+    if done.state != "done":
+        remedy = "`auditor run` again, `auditor doctor`"
+        raise IncompleteError(f"the night of {done.day} is {done.state}", _why(done), remedy)
+    if left := left_out(done):
+        raise IncompleteError(
+            f"the night of {done.day}",
+            f"its window was over before {left} accounts were looked at; they come first tomorrow",
+            "a longer [schedule] window_hours",
+        )
 
 
 def serve(
@@ -86,17 +119,19 @@ def status(
 ) -> None:
     """Tell how the last night went."""
     from auditor.faces import status_item
+    from auditor.hours import waiting
     from storage.model import NightState
 
     asked = session(context)
     with asked.open() as app:
         now, night = clock(), app.store.last_night()
-        item = status_item(night, counted(app.store, night), now)
+        item = status_item(night, counted(app.store, night), now, waiting(night, app.config.schedule, now))
         done = app.store.last_night(NightState.DONE)
     if as_json:
         give(document([item], clock()))
     elif night:
         _give_status(item, asked.words, app.config.network.zone)
+        _tell_held_up(item, asked)
     else:
         say(asked.words.say("no night yet; {command} makes one", command="`auditor run`"))
     if max_age is not None:
@@ -187,6 +222,19 @@ def _give_status(item: dict[str, Any], words: Wording, zone: str) -> None:
     give_table(("what", "value"), told, words, {"what": partial(words.term, "heading")})
 
 
+def _tell_held_up(item: dict[str, Any], asked: Session) -> None:
+    """What a reader of the figures alone would miss."""
+    if item["waiting"]:
+        day, other = map(date.fromisoformat, (item["waiting"], item["night"]))
+        asked.tell("The night of {day} has not begun: that of {other} has not ended.", day=day, other=other)
+    if item["left_out"] and item["state"] == "done":
+        asked.tell_count(
+            "{n} account was not reached; it comes first in the next night.",
+            "{n} accounts were not reached; they come first in the next night.",
+            item["left_out"],
+        )
+
+
 def _said(value: Any, words: Wording, zone: str) -> str:
     """A value of the status in words: a moment by the network's clocks, a state, channels, a number."""
     if isinstance(value, list):
@@ -204,6 +252,7 @@ def _summary(night: Night, counts: Counter[Presence], words: Wording) -> str:
             for what, count in sorted(counts.items())
         ),
         *_blind(night, words),
+        *_left_out(night, words),
         *_cost(night, words),
     ]
     told = words.say("the night of {date} is {night_state}", date=night.day, night_state=str(night.state))
@@ -214,6 +263,13 @@ def _blind(night: Night, words: Wording) -> Iterator[str]:
     if night.blind:
         channels = words.listed(map(words.channel, night.blind))
         yield words.say("blind on {channels}", channels=channels)
+
+
+def _left_out(night: Night, words: Wording) -> Iterator[str]:
+    from auditor.receipt import left_out
+
+    if left := left_out(night):
+        yield words.count("{n} left out", "{n} left out", left)
 
 
 def _cost(night: Night, words: Wording) -> Iterator[str]:

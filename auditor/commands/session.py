@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -79,16 +76,6 @@ def session(context: typer.Context) -> Session:
 def clock() -> datetime:
     """The wall clock: only commands, the web and the schedule read it."""
     return datetime.now(UTC)
-
-
-@contextmanager
-def terminable() -> Iterator[None]:
-    """Let SIGTERM end the work as Ctrl-C does: what was done is kept, and the exit code is 130."""
-    before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 Json = Annotated[bool, typer.Option("--json", help="Give JSON instead of a table.")]

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
+from pathlib import Path
 
 from auditor.backups import listed, naming_the_newest
 from auditor.config import Config
 from auditor.doctor.finding import Examined, broken, fine, found, odd
+from auditor.errors import ConfigError
 from auditor.messages import phrase
+from auditor.seal import KEY, Seal, fingerprint, known
 from storage.engine import address_of
 from storage.errors import MissingDatabaseError, StoreError
 from storage.people import Role
@@ -18,7 +21,8 @@ STALE_HOURS = 26
 
 
 def examined(read: Config, now: datetime) -> Iterator[Examined]:
-    """The database and what is in it."""
+    """The key of the receipts, the database and what is in it."""
+    yield _key(read.storage.folder)
     about = phrase("database")
     try:
         with naming_the_newest(read), Store.open(read.storage.url, create=False) as store:
@@ -40,6 +44,20 @@ def _database(store: Store) -> Examined:
     held = phrase("{associations} associations, {links} links; whole, schema {schema}")
     facts = {"associations": associations, "links": links, "schema": store.revision()}
     return fine(phrase("database"), held, **facts)
+
+
+def _key(folder: Path) -> Examined:
+    """The key that signs receipts, as people tell it from another."""
+    about, file = phrase("key of the receipts"), folder / KEY
+    try:
+        if file.exists():
+            return fine(about, phrase("fingerprint {print}"), print=fingerprint(Seal.open(folder).public))
+    except ConfigError as trouble:
+        return broken(about, phrase("{trouble}"), trouble=str(trouble))
+    if known(folder):
+        lost = phrase("{file} is lost: the next night makes another, and its receipt tells of it")
+        return odd(about, lost, file=str(file))
+    return fine(about, phrase("none yet; the first night makes it"))
 
 
 def _last_night(store: Store, now: datetime) -> Examined:

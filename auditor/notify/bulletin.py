@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from auditor.notify.digest import Digest
 from auditor.notify.news import Move
 from auditor.paper import Line, Paper, Part, Way
+from auditor.receipt import digest
+from auditor.seal import key_of
 from auditor.ways import Address
 from auditor.wording import Wording
 
@@ -66,6 +68,7 @@ def bulletin(told: Digest, frame: Frame, words: Wording) -> Paper:
                 "You get this because your address is on the list of those who follow {network}.",
                 network=frame.network,
             ),
+            *_receipt(told, words),
         ),
         stop=Way(words.say("No longer receive these messages"), frame.stop) if frame.stop else None,
     )
@@ -100,6 +103,12 @@ def _ends(told: Digest, words: Wording) -> Iterator[str]:
             "In all {n} points are waiting to be settled.",
             told.still,
         )
+
+
+def _receipt(told: Digest, words: Wording) -> Iterator[str]:
+    """The digest of the night's receipt: whoever keeps this message can tell if that night is taken out."""
+    if told.is_concluded and key_of(told.night.receipt):
+        yield words.say("Digest of this night’s receipt: {digest}", digest=digest(told.night.receipt))
 
 
 def _several(channels: Sequence[str], words: Wording) -> str:

@@ -8,6 +8,7 @@ PAGES = {
     "association with markup in its name": "/associations/amal",
     "association with a long name": "/associations/long",
     "evidence": "/associations/nour/accounts/1",
+    "nights": "/nights",
     "changes": "/changes?since=2026-11-02",
     "associations": "/associations?region=Souss-Massa&sort=name",
     "gaps": "/gaps?channel=facebook",
@@ -64,7 +65,7 @@ ANSWERS = {
     "a user without a name": ("/people", {"name": " "}, 422),
 }
 """Pages that answer a form: where it is sent, what it says, and the status of the page in the end."""
-FILES = (".pdf", ".xlsx", ".{form}", ".svg")
+FILES = (".pdf", ".xlsx", ".json", ".{form}", ".svg")
 """How the addresses end of what is no page."""
 WAYS = {"/", "/{language}", "/r/{token}", "/healthz", "/metrics"}
 """What leads on to a page, or is none: machines ask for it."""

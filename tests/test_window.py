@@ -1,0 +1,251 @@
+"""A night whose window ends concludes as far as it came; who was not reached comes first in the next one."""
+
+import asyncio
+from datetime import timedelta
+from math import inf
+
+import pytest
+from small import START, configured, link, night_of, opened, register, steps
+
+from auditor import eyes, rejudge
+from auditor.config import Schedule
+from auditor.night import run
+from auditor.order import shards, waited
+from auditor.receipt import left_out
+from probes.fetch import FetchOptions
+from probes.model import NoPage, Presence, Reason
+from storage.errors import LaterNightError
+from storage.model import NightState, Standing, State
+
+HOUR = 3600.0
+
+
+@pytest.fixture(autouse=True)
+def simple_probe(monkeypatch):
+    for module in (eyes, rejudge):
+        monkeypatch.setattr(module, "steps", steps)
+
+
+class Slow:
+    """A timer by which each page takes ten minutes, whatever the wall clock says."""
+
+    def __init__(self, web, seconds=600.0):
+        self.now = 0.0
+        self.seconds = seconds
+        self._get = web.get
+        web.get = self.get
+
+    def __call__(self):
+        return self.now
+
+    async def get(self, ask):
+        self.now += self.seconds
+        return await self._get(ask)
+
+
+def settled(app, **schedule):
+    fetch = FetchOptions(second_pass_after=0, concurrency=1)
+    app.config = app.config.model_copy(update={"fetch": fetch, "schedule": Schedule(**schedule)})
+
+
+@pytest.fixture
+def app(tmp_path):
+    small = opened(tmp_path, configured())
+    settled(small, window_hours=1)
+    yield small
+    small.store.close()
+
+
+def pages(count, channel="website"):
+    return [link(f"a{number:02}", channel, f"a{number:02}") for number in range(count)]
+
+
+def seen(app, night):
+    rows = {row.id: row.typed for row in app.store.accounts()}
+    return [rows[look.account_id] for look in app.store.observations(night_id=night.id)]
+
+
+async def test_a_night_ends_in_its_window_and_tells_whom_it_left_out(app, caplog):
+    rows = pages(10)
+    register(app, *rows)
+    done = await run(app, START, timer=Slow(app.web))
+    assert (done.state, len(seen(app, done)), left_out(done)) == (NightState.DONE, 6, 4)
+    assert done.receipt["left_out_by_channel"] == {"website": 4}
+    assert (done.receipt["accounts"], done.receipt["seconds"]) == (6, HOUR)
+    assert done.finished_at == START + timedelta(hours=1)
+    assert "4 accounts were left out" in caplog.text
+
+
+async def test_a_window_of_none_ends_never(app):
+    settled(app, window_hours=0)
+    register(app, *pages(10))
+    done = await run(app, START, timer=Slow(app.web))
+    assert (len(seen(app, done)), left_out(done), done.receipt["left_out_by_channel"]) == (10, 0, {})
+
+
+async def test_who_was_left_out_comes_first_in_the_next_night(app):
+    rows = pages(10)
+    register(app, *rows)
+    timer = Slow(app.web)
+    first = await run(app, START, timer=timer)
+    reached = seen(app, first)
+    app.web.asked.clear()
+    second = await run(app, night_of(1), timer=timer)
+    missed = {row.typed for row in rows} - set(reached)
+    assert set(app.web.asked[:4]) == missed
+    assert set(seen(app, second)) == missed | set(app.web.asked[4:6])
+    third = await run(app, night_of(2), timer=timer)
+    assert set(seen(app, second)) | set(seen(app, third)) == {row.typed for row in rows}
+
+
+async def test_what_was_not_looked_at_does_not_move(app):
+    """Of two accounts that are gone only the one that is looked at counts a failure."""
+    looked, left = pages(2, "facebook")
+    register(app, looked, left)
+    app.web.answers = {looked.typed: "gone", left.typed: "gone"}
+    settled(app, window_hours=0)
+    timer = Slow(app.web)
+    await run(app, START, timer=timer)
+    settled(app, window_hours=0.1)
+    for night in (4, 8, 9):  # each reaches one: they take turns
+        await run(app, night_of(night), timer=timer)
+    states = {row.typed: app.store.standing(row.id) for row in app.store.accounts()}
+    assert {typed: held.doubt and held.doubt.nights for typed, held in states.items()} in (
+        {looked.typed: None, left.typed: 2},
+        {looked.typed: 2, left.typed: None},
+    )
+    assert sorted(held.state for held in states.values()) == [State.GONE, State.UNKNOWN]
+    dead = [gap for gap in app.store.gaps() if gap.code == "channel_dead" and gap.opened_at]
+    assert len(dead) == 1
+
+
+async def test_a_rebuild_of_nights_that_left_some_out_changes_nothing(app):
+    register(app, *pages(10), *pages(3, "facebook"))
+    app.web.answers = {row.typed: "gone" for row in pages(3, "facebook")}
+    timer = Slow(app.web)
+    for night in range(6):
+        await run(app, night_of(night), timer=timer)
+    assert rejudge.rejudge(app).changes == []
+
+
+async def test_a_night_with_a_passed_window_is_concluded_and_not_gone_on_with(app):
+    """It was killed with half of it done, and nobody was there to go on before its window was over."""
+    register(app, *pages(8))
+    timer, three = Slow(app.web), asyncio.Event()
+    going = asyncio.create_task(
+        run(app, START, timer=timer, progress=lambda done, _: three.set() if done == 3 else None)
+    )
+    await three.wait()
+    going.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await going
+    app.web.asked.clear()
+    done = await run(app, START + timedelta(hours=5), timer=timer)
+    assert (done.state, left_out(done), app.web.asked) == (NightState.DONE, 8 - len(seen(app, done)), [])
+    assert len(seen(app, done)) >= 3
+    assert (await run(app, START + timedelta(hours=6), timer=timer)) == done
+    assert app.web.asked == []
+
+
+async def test_a_window_opens_with_the_first_look_so_that_a_skipped_night_can_be_done_later(app):
+    register(app, *pages(3))
+    night = app.store.begin_night(START.date(), START)
+    app.store.finish_night(night, NightState.SKIPPED, START)
+    done = await run(app, START + timedelta(hours=12), timer=Slow(app.web))
+    assert (done.state, left_out(done)) == (NightState.DONE, 0)
+
+
+async def test_what_there_is_no_time_for_a_second_look_at_stays_as_it_was_first_seen(app):
+    failing, *others = pages(6)
+    register(app, failing, *others)
+    app.web.answers = {failing.typed: NoPage(Reason.TIMEOUT, "silence")}
+    done = await run(app, START, timer=Slow(app.web))
+    assert left_out(done) == 0
+    (look,) = [
+        one for one in app.store.observations(night_id=done.id) if one.finding.presence is Presence.UNKNOWN
+    ]
+    assert look.finding.reason is Reason.TIMEOUT
+    assert app.web.asked.count(failing.typed) == 1
+    assert rejudge.rejudge(app).changes == []
+
+
+async def test_the_wait_for_the_second_pass_ends_with_the_window(app):
+    fetch = FetchOptions(second_pass_after=3600, concurrency=1)
+    app.config = app.config.model_copy(update={"fetch": fetch, "schedule": Schedule(window_hours=0.2)})
+    (failing,) = pages(1)
+    register(app, failing)
+    app.web.answers = {failing.typed: NoPage(Reason.TIMEOUT, "silence")}
+    async with asyncio.timeout(10):
+        done = await run(app, START, timer=Slow(app.web, seconds=719.9))
+    assert (done.receipt["unknown"], left_out(done)) == (1, 0)
+
+
+@pytest.mark.fault("F33")
+async def test_a_storm_of_errors_does_not_carry_a_night_beyond_its_window(app):
+    rows = pages(20)
+    register(app, *rows)
+    app.web.answers = {row.typed: NoPage(Reason.SERVER_ERROR, "503", status=503) for row in rows[::2]}
+    done = await run(app, START, timer=Slow(app.web))
+    assert done.receipt["seconds"] <= HOUR + 600
+    assert done.receipt["accounts"] + left_out(done) == 20
+
+
+@pytest.mark.fault("F41")
+async def test_no_moment_of_a_night_is_before_its_beginning_though_the_clock_jumps_back(app):
+    register(app, *pages(4))
+    timer, two = Slow(app.web), asyncio.Event()
+    going = asyncio.create_task(
+        run(app, START, timer=timer, progress=lambda done, _: two.set() if done == 2 else None)
+    )
+    await two.wait()
+    going.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await going
+    left = app.store.night(START.date())
+    assert left.finished_at >= left.started_at
+    done = await run(app, START - timedelta(minutes=20), timer=timer)
+    assert done.started_at == START <= done.finished_at
+    assert done.receipt["seconds"] > 0
+    assert all(look.observed_at >= START for look in app.store.observations(night_id=done.id))
+
+
+@pytest.mark.fault("F41")
+async def test_a_night_never_begins_before_the_end_of_the_one_before(app):
+    """The night before ended at 00:50; by the clock of the next one it is 00:35."""
+    register(app, *pages(2))
+    timer = Slow(app.web)
+    first = await run(app, START, timer=timer)
+    second = await run(app, START + timedelta(minutes=5), day=night_of(1).date(), timer=timer)
+    assert second.started_at == first.finished_at
+    assert second.finished_at > second.started_at
+    assert app.store.standing(1).checked_at > first.finished_at
+
+
+@pytest.mark.fault("F41")
+async def test_no_night_is_done_before_one_that_is_held(app):
+    register(app, *pages(2))
+    timer = Slow(app.web)
+    await run(app, night_of(1), timer=timer)
+    app.web.asked.clear()
+    with pytest.raises(LaterNightError, match="mend the clock"):
+        await run(app, START, timer=timer)
+    assert (app.web.asked, app.store.night(START.date())) == ([], None)
+
+
+def test_who_has_waited_longest_is_asked_first_and_then_the_longest_lane():
+    site, page, other = link("a", "website", "a"), link("b", "facebook", "b"), link("c", "facebook", "c")
+    assert [lane[0].channel for lane in shards([site, page, other])] == ["website", "facebook"]
+    late = {site.typed: inf}
+    lanes = shards([site, page, other], lambda row: late.get(row.typed, 0.0))
+    assert lanes[-1] == [site]
+
+
+def test_waiting_is_counted_from_the_night_before():
+    class Last:
+        started_at = night_of(3)
+
+    assert waited(None, None) == 0
+    assert waited(None, Last) == inf
+    assert waited(Standing(1), Last) == inf
+    assert waited(Standing(1, checked_at=night_of(3) + timedelta(hours=1)), Last) == 0
+    assert waited(Standing(1, checked_at=night_of(1)), Last) == 2 * 86400
