@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from auditor.config import Config
+from auditor.seal import carry
 from storage import backup
 from storage.archive import Archive
 from storage.backup import Contents
@@ -125,15 +126,19 @@ def naming_the_newest(config: Config) -> Iterator[None]:
 
 
 def _copy_keys(here: Path, there: Path) -> None:
-    """Copy the keys that the auditor made for itself; one that is there is never replaced."""
-    for key in sorted(here.glob("*.key")):
-        if not (place := there / key.name).exists():
-            try:
-                with aside(place) as new:
+    """Copy the keys that the auditor made for itself, and note the public ones of those that it had before.
+
+    One that is there is never replaced.
+    """
+    try:
+        for key in sorted(here.glob("*.key")):
+            if not (there / key.name).exists():
+                with aside(there / key.name) as new:
                     new.write_bytes(key.read_bytes())
-            except OSError as trouble:
-                why = trouble.strerror or str(trouble)
-                raise StoreError(str(place), why, "give the auditor the right to write there") from trouble
+        carry(here, there)
+    except OSError as trouble:
+        why = trouble.strerror or str(trouble)
+        raise StoreError(str(there), why, "give the auditor the right to write there") from trouble
 
 
 def _place(target: Path, now: datetime) -> Path:

@@ -149,7 +149,7 @@ def known(folder: Path) -> tuple[str, ...]:
 
 
 def carry(here: Path, there: Path) -> None:
-    """Note the public keys of one folder in another, beside those that are noted there: into a backup, and back."""
+    """Note the public keys of one folder in another, beside those noted there: into a backup, and back."""
     for public in known(here):
         if public not in known(there):
             _note(there, public)
