@@ -16,7 +16,7 @@ from datetime import datetime
 from pathlib import Path
 
 from auditor.app import App
-from auditor.backups import bodies_in
+from auditor.backups import bodies_in, listed
 from auditor.errors import InputError
 from auditor.notify.stops import key_in
 from auditor.problems import Problem, Trouble
@@ -72,6 +72,7 @@ def forget(app: App, association: str, who: str, now: datetime, *, contact: bool
             for digest in {*told.bodies, *_naming(app, association, told.shared)}:
                 app.archive.remove(digest)
                 bodies_in(app.config).remove(digest)
+                bodies_in(app.config).remove(digest)
             line = by.change(now, mark_of(app.folder, association), ASSOCIATION, None, None)
             app.store.forget(association, line, _groups(app, association), _spared(app))
         Uploads(app.folder / "uploads").clear()
@@ -86,9 +87,16 @@ def cleaned(app: App) -> Forgotten:
 
 
 def copies(app: App) -> tuple[Path, ...]:
-    """The copies of the database that the auditor made in its folder before today's schema."""
+    """The copies of the database that the auditor made: of before an upgrade or a restore, and backups."""
     file = app.store.file
-    return tuple(sorted(file.parent.glob(f"{file.name}.before-*"))) if file else ()
+    beside = sorted(file.parent.glob(f"{file.name}.before-*")) if file else []
+    return (*beside, *(one.file for one in listed(app.config.backup.folder)))
+
+
+def back(app: App, marks: Collection[str]) -> list[str]:
+    """The associations of these marks that are there again, as after a restore."""
+    people = app.store.associations(include_withdrawn=True) if marks else ()
+    return [one.id for one in people if mark_of(app.folder, one.id) in marks]
 
 
 def mark_of(folder: Path, association: str) -> str:

@@ -1,6 +1,6 @@
-"""What a night ends with, so that nobody has to think of it: a backup, and on Sundays thinning.
+"""What a night ends with, so that nobody has to think of it: what is over goes, a backup, thinning.
 
-Neither may trouble the night, which is done by then: what goes wrong is a line of the log.
+None may trouble the night, which is done by then: what goes wrong is a line of the log.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from datetime import datetime
 
 from auditor.backups import bodies_in, listed, take
 from auditor.errors import AuditorError
+from auditor.outlived import ages
 from auditor.thin import is_due, thin
 from auditor.tools import Memory
 from probes.events import Events
@@ -21,15 +22,24 @@ events = Events(__name__)
 
 
 def after(app: Memory, done: Night, now: datetime, stopped: Callable[[], bool]) -> None:
-    """Back up what a night has left, then thin. Whoever calls it holds the night's lock."""
+    """Let go what is over, back up, on Sundays thin. Whoever calls it holds the night's lock."""
     if done.state is not NightState.DONE or not isinstance(app.archive, Archive):
         return
-    for work in (_back_up, _thin):
+    for work in (_expire, _back_up, _thin):
         try:
             if not stopped():
                 work(app, app.archive, done, now, stopped)
         except (AuditorError, StoreError) as trouble:
             events.warning("upkeep_failed", "after the night: {trouble}", trouble=trouble)
+
+
+def _expire(
+    app: Memory, _archive: Archive, _done: Night, now: datetime, _stopped: Callable[[], bool]
+) -> None:
+    """Before the backup, which is not to hold it for longer."""
+    told = app.store.expire(ages(app.config.keep, now))
+    if told:
+        events.info("expired", "{rows} rows about people were over", rows=sum(told.values()))
 
 
 def _back_up(app: Memory, archive: Archive, done: Night, now: datetime, _stopped: Callable[[], bool]) -> None:

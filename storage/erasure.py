@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import json
 import re
+import sqlite3
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
@@ -155,6 +158,17 @@ class Erasure:
         PostgreSQL does so in its own time. Raises StoreError: no room for a second copy.
         """
         return self._database.file is None or sqlite_file.scrub(self._database.file)
+
+
+def marks_in(file: Path) -> frozenset[str]:
+    """The marks of whom a SQLite database's associations were forgotten; none where it cannot be read."""
+    query = "SELECT association FROM trail WHERE source = ? AND field = ?"
+    with (
+        suppress(sqlite3.Error),
+        closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as raw,
+    ):
+        return frozenset(row[0] for row in raw.execute(query, (FORGET, WHOLE)))
+    return frozenset()
 
 
 def _places(

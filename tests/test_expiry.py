@@ -1,11 +1,18 @@
 """What people left behind goes when its time is over; what holds or must be remembered stays."""
 
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
+from pydantic import ValidationError
 
+from auditor.config import Config
+from auditor.keeping import Backup, Keep
+from auditor.outlived import ages
+from auditor.upkeep import after
+from storage.archive import Archive
 from storage.expiry import Ages
-from storage.model import Association, Contact, Member
+from storage.model import Association, Contact, Member, NightState
 from storage.store import Store
 from storage.talk import (
     FORGET,
@@ -87,3 +94,30 @@ def test_nothing_goes_before_its_time(store):
     assert store.expire(Ages(*[early] * 7)) == {}
     assert store.expire(Ages()) == {}
     assert store.contact("left").phone == "06 left"
+
+
+def test_the_configuration_says_how_long_each_kind_is_kept():
+    keep = Keep(contacts=1, letters=2, replies=3, follow_ups=4, subscriptions=5, sent=62, trail=0)
+    told = ages(keep, NOW)
+    days = [1, 2, 3, 4, 5, 62]
+    assert [NOW - timedelta(days=count) for count in days] == [
+        *(told.contacts, told.letters, told.replies, told.follow_ups, told.subscriptions, told.sent)
+    ]
+    assert told.trail is None
+
+
+def test_messages_are_remembered_long_enough_to_go_once():
+    with pytest.raises(ValidationError):
+        Keep(sent=30)
+
+
+def test_a_night_ends_with_what_is_over(store, tmp_path):
+    app = SimpleNamespace(store=store, archive=Archive(tmp_path / "archive"), config=Config())
+    app.config = app.config.model_copy(update={"backup": Backup(folder=tmp_path / "backups")})
+    at = OLD + timedelta(days=800)
+    night = store.begin_night(at.date(), at)
+    done = store.finish_night(night, NightState.DONE, at)
+    after(app, done, at, lambda: False)
+    assert not store.contact("left")
+    [backup] = (tmp_path / "backups").glob("*.db")
+    assert b"06 left" not in backup.read_bytes()

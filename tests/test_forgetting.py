@@ -369,3 +369,18 @@ def test_a_coordinator_of_some_regions_and_a_reader_erase_nothing(folder):
                 assert client.get(f"/en{ADDRESS}").status_code == 403
                 assert client.post(f"/en{ADDRESS}", data={"what": "all", "typed": ID}).status_code == 403
         assert app.store.association(ID)
+
+
+def test_backups_of_before_are_named_and_a_restored_one_tells_who_is_back(folder, capsys):
+    assert run("backup") == 0
+    [backup] = (folder / "backups").glob("auditor-*.db")
+    assert run("registry", "forget", ID, "--yes") == 0
+    assert f"delete it: {backup.relative_to(folder)}" in capsys.readouterr().err
+    assert traces(folder) == [backup.relative_to(folder).as_posix()]
+    assert run("restore", str(backup), "--json") == 0
+    assert json.loads(capsys.readouterr().out)["items"][0]["forgotten"] == [ID]
+    assert run("registry", "forget", ID, "--yes") == 0
+    backup.unlink()
+    for copy in folder.glob("auditor.db.before-*"):
+        copy.unlink()
+    assert traces(folder) == []

@@ -60,9 +60,10 @@ def restore(
 
     The database that is there is kept beside it under another name.
     """
-    from auditor import backups
-    from auditor.app import locked
+    from auditor import backups, forgetting
+    from auditor.app import App, locked
     from auditor.errors import InputError
+    from storage.erasure import marks_in
 
     asked, now = session(context), clock()
     config = asked.config()
@@ -70,16 +71,29 @@ def restore(
     if not file.is_file():
         raise InputError(str(file), "there is no such file", "`auditor backup --list`")
     with locked(config.storage.folder):
+        marks = marks_in(backups.database_of(config, "`pg_restore`"))
         done = backups.put_back(config, file, now)
+    with App.open(config, create=False) as app:
+        there = forgetting.back(app, marks)
     if as_json:
         item = {"file": str(done.file), "kept": str(done.kept) if done.kept else None, "bodies": done.bodies}
-        give(document([{**item, **_held(done.contents.rows), "schema": done.contents.schema}], now))
+        give(
+            document(
+                [{**item, "forgotten": there, **_held(done.contents.rows), "schema": done.contents.schema}],
+                now,
+            )
+        )
     elif not asked.quiet:
         told = asked.words.say("{file} is what {backup} holds", file=str(done.file), backup=str(file))
         facts = [_counted(done.contents.rows, asked.words)]
         if done.kept:
             facts.append(asked.words.say("what was there is kept as {kept}", kept=str(done.kept)))
         say(asked.words.pair(told, asked.words.listed(facts)))
+    for one in there:
+        asked.tell(
+            "{association} was forgotten since and is there again: “auditor registry forget” erases it",
+            association=one,
+        )
 
 
 def thin(
@@ -87,13 +101,14 @@ def thin(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what would go; remove nothing.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Remove old evidence that nothing rests on.
+    """Remove old evidence that nothing rests on, and what people left behind whose time is over.
 
-    No finding and no conclusion changes. Each Sunday's night ends with it.
+    No finding and no conclusion changes. Each Sunday's night ends with it; what people left goes every night.
     """
     from auditor import backups
     from auditor import thin as thinning
     from auditor.app import App
+    from auditor.outlived import ages
 
     asked = session(context)
     with (
@@ -110,10 +125,11 @@ def thin(
             dry_run=dry_run,
             progress=step,
         )
+        over = app.store.expire(ages(app.config.keep, clock()), dry_run=dry_run)
     if as_json:
-        give(document([told.item()], clock()))
+        give(document([{**told.item(), "expired": over}], clock()))
     elif not asked.quiet:
-        say(_thinned(told, asked.words, dry_run=dry_run))
+        say(_thinned(told, sum(over.values()), asked.words, dry_run=dry_run))
 
 
 def _give_list(items: list[dict[str, Any]], words: Wording, zone: str, *, as_json: bool) -> None:
@@ -156,11 +172,12 @@ def _taken(taken: Taken, words: Wording) -> str:
     return words.pair(words.say("backed up to {file}", file=str(taken.backup.file)), words.listed(facts))
 
 
-def _thinned(told: Thinned, words: Wording, *, dry_run: bool) -> str:
+def _thinned(told: Thinned, over: int, words: Wording, *, dry_run: bool) -> str:
     facts = [
         words.count("{n} page", "{n} pages", told.bodies),
         words.say("{size} MiB", size=words.number(round(told.bytes / (1 << 20), 1))),
         words.count("the headers of {n} look", "the headers of {n} looks", told.exchanges),
+        words.count("{n} row about people", "{n} rows about people", over),
     ]
     went = words.say("would be removed") if dry_run else words.say("removed")
     return words.pair(went, words.listed(facts))
