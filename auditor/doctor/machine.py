@@ -82,12 +82,11 @@ def _temporary() -> Iterator[Examined]:
 
 
 def _files(concurrency: int) -> Iterator[Examined]:
+    """A word only where too few may be open at once."""
     most, needed = resource.getrlimit(resource.RLIMIT_NOFILE)[0], concurrency + SPARE
-    about, said = phrase("open files"), phrase("{most} at once; {needed} may be needed")
-    if most == resource.RLIM_INFINITY:
-        return
-    told = odd if most < needed else fine
-    yield told(about, said, most=str(most), needed=str(needed))
+    if most != resource.RLIM_INFINITY and most < needed:
+        said = phrase("{most} at once; {needed} may be needed")
+        yield odd(phrase("open files"), said, most=str(most), needed=str(needed))
 
 
 def _languages() -> Examined:
