@@ -20,7 +20,9 @@ from prometheus_client.registry import Collector
 
 from auditor import __version__
 from auditor.app import App
+from auditor.backups import listed
 from auditor.patience import GAVE_UP
+from auditor.receipt import left_out
 from storage.model import SEVERITIES, Night, NightState
 from storage.store import Store
 from storage.summary import EVERYBODY, NETWORK
@@ -115,7 +117,9 @@ def _receipt(done: Night, channels: Iterable[str]) -> Iterator[Gauge]:
     yield _labelled("night_blind", "Whether a channel was distrusted that night", ("channel",), blind)
     left: Labels = {(name,): one.get("left_out", 0) for name, one in told.get(GAVE_UP, {}).items()}
     meaning = "Accounts not asked for because their platform turned us away"
-    yield _labelled("night_left_out", meaning, ("channel",), left)
+    yield _labelled("night_turned_away", meaning, ("channel",), left)
+    missed = left_out(done) or 0
+    yield _one("night_left_out", "Accounts that it did not reach before its window ended", missed)
     for name, meaning in (
         ("requests", "Requests it made"),
         ("retries", "How many of them were tried again"),
@@ -146,6 +150,9 @@ def _room(app: App) -> Iterator[Gauge]:
     if revision.isdigit():
         yield _one("database_schema", "The revision of the database", int(revision))
     yield _one("database_bytes", "The size of the database", app.store.size())
+    if newest := next(iter(listed(app.config.backup.folder)), None):
+        made = newest.made_at.timestamp()
+        yield _one("backup_timestamp_seconds", "When the newest backup was made", made)
     with suppress(OSError):  # a folder that is not there has no disk
         free = shutil.disk_usage(app.folder).free
         yield _one("disk_free_bytes", "Free on the disk of the data folder", free)

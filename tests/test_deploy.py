@@ -69,9 +69,12 @@ def test_a_command_that_there_is_not_would_be_noticed(capsys):
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_what_a_unit_sets_is_a_setting(name):
-    (line,) = settings(name)["Service", "Environment"]
-    told = dict(pair.split("=", 1) for pair in shlex.split(line))
-    assert str(load(packaged(), told).storage.folder) == "/var/lib/auditor"
+    lines = settings(name)["Service", "Environment"]
+    told = dict(pair.split("=", 1) for line in lines for pair in shlex.split(line))
+    read = load(packaged(), told)
+    written = (read.storage.folder, read.backup.folder, read.report.folder)
+    assert all(one.is_relative_to("/var/lib/auditor") for one in written)
+    assert set(told) <= set(re.findall(r"AUDITOR_\w+", (DEPLOY / "auditor").read_text()))
     assert settings(name)["Service", "StateDirectory"] == ["auditor"]
     with pytest.raises(ConfigError):
         load(packaged(), {"AUDITOR_STORAGE__FLODER": "/var/lib/auditor"})
@@ -286,6 +289,7 @@ def test_the_settings_of_the_container_are_settings():
     )
     read = load(packaged(), told)
     assert (str(read.storage.folder), read.web.host) == ("/data", "0.0.0.0")
+    assert all(one.is_relative_to("/data") for one in (read.backup.folder, read.report.folder))
 
 
 def test_the_containers_beside_each_other_are_fenced():

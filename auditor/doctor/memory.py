@@ -52,9 +52,10 @@ def _key(folder: Path) -> Examined:
     try:
         if file.exists():
             return fine(about, phrase("fingerprint {print}"), print=fingerprint(Seal.open(folder).public))
-    except ConfigError as trouble:
+        before = known(folder)
+    except (ConfigError, OSError) as trouble:
         return broken(about, phrase("{trouble}"), trouble=str(trouble))
-    if known(folder):
+    if before:
         lost = phrase("{file} is lost: the next night makes another, and its receipt tells of it")
         return odd(about, lost, file=str(file))
     return fine(about, phrase("none yet; the first night makes it"))
