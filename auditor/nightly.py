@@ -10,6 +10,7 @@ import asyncio
 import threading
 import time
 import uuid
+from collections.abc import Callable
 from datetime import date, datetime
 
 from auditor import night, receipt, room, upkeep
@@ -24,6 +25,9 @@ from storage.errors import StoreError
 from storage.model import Night, NightState
 
 events = Events(__name__)
+
+Over = Callable[[], bool]
+"""Whether nothing more is to be begun."""
 
 
 async def run(
@@ -42,6 +46,10 @@ async def run(
     hears: it is gone on with.
     """
     pulse, quiet = Pulse(app.config.monitor, str(uuid.uuid4())), threading.Event()
+
+    def over() -> bool:
+        return quiet.is_set() or (stop is not None and stop.is_set())
+
     with listening() as last:
         await asyncio.to_thread(pulse.begin)
         try:
@@ -50,24 +58,22 @@ async def run(
         except BaseException as trouble:
             await asyncio.to_thread(pulse.fail, [*last.lines(), _said(trouble)])
             if isinstance(trouble, Exception):
-                await asyncio.to_thread(_tell, app, app.store.night(day or now.date()), now, quiet)
+                await asyncio.to_thread(_tell, app, app.store.night(day or now.date()), now, over)
             raise
         try:
             await asyncio.to_thread(_ended, pulse, done, last)
             if done.state is NightState.INCOMPLETE:
                 return done
-            await asyncio.to_thread(_tell, app, done, done.finished_at or now, quiet)
+            await asyncio.to_thread(_tell, app, done, done.finished_at or now, over)
         except asyncio.CancelledError:  # the night itself is done, and that is what is said of it
             quiet.set()
-        await _whole(quiet, app, done, now)
+        await _whole(quiet, over, app, done, now)
     return done
 
 
-async def _whole(stop: threading.Event, app: Tools, done: Night, now: datetime) -> None:
+async def _whole(stop: threading.Event, over: Over, app: Tools, done: Night, now: datetime) -> None:
     """Do the upkeep beside the loop. An interruption is told to it and waits: it works under the lock."""
-    work = asyncio.create_task(
-        asyncio.to_thread(upkeep.after, app, done, done.finished_at or now, stop.is_set)
-    )
+    work = asyncio.create_task(asyncio.to_thread(upkeep.after, app, done, done.finished_at or now, over))
     while not work.done():
         try:
             await asyncio.shield(work)
@@ -90,11 +96,11 @@ def _said(trouble: BaseException) -> str:
     return f"{type(trouble).__name__}: {trouble}"
 
 
-def _tell(app: Tools, ended: Night | None, now: datetime, stop: threading.Event) -> None:
+def _tell(app: Tools, ended: Night | None, now: datetime, over: Over) -> None:
     if ended is None or ended.state is NightState.SKIPPED:
         return
     try:
-        courier.after(app, ended, now, stop.is_set)
+        courier.after(app, ended, now, over)
     except (AuditorError, StoreError) as trouble:
         events.warning(
             "messages_failed", "the messages of the night were not all sent: {why}", why=str(trouble)

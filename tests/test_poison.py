@@ -1,9 +1,7 @@
 """A page that always kills the process which reads it costs one try, and nobody else's look."""
 
-import os
-import signal
-
 import pytest
+from poison import read
 from small import link, night_of, opened, register
 
 from auditor import eyes
@@ -11,13 +9,6 @@ from auditor.night import run
 from probes.model import Ask, Presence, Reason, present
 from probes.readers import ReaderPool
 from storage.model import NightState
-
-
-def read(page):
-    """Read a page, unless it is the one that no reader survives."""
-    if b"poison" in page.body:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return page.body.decode()
 
 
 def steps(account, keyed=()):
