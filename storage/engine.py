@@ -48,7 +48,10 @@ def file_of(address: URL) -> Path:
 def engine_of(address: URL) -> Engine:
     """An engine for the address. Raises StoreError where its driver is not installed."""
     try:
-        engine = create_engine(address, json_serializer=_json)
+        # a server may have been restarted since a connection was last used; a file has not
+        engine = create_engine(
+            address, json_serializer=_json, pool_pre_ping=address.get_backend_name() != "sqlite"
+        )
     except ModuleNotFoundError as problem:
         remedy = f"install {problem.name} beside the auditor"
         raise StoreError(

@@ -117,7 +117,7 @@ def rows():
     ]
 
 
-def played(folder):
+def played(folder, url=None):
     """The network with its nights behind it."""
     config = load(packaged(), {})
     channels = {name: ChannelConfig() for name in config.channels}
@@ -126,7 +126,7 @@ def played(folder):
     config = config.model_copy(update={"channels": channels, "fetch": fetch, "web": web})
     app = Small(
         config,
-        Store.open(f"sqlite:///{folder}/auditor.db"),
+        Store.open(url or f"sqlite:///{folder}/auditor.db"),
         Archive(folder / "archive"),
         Web(),
         folder=folder,

@@ -166,8 +166,8 @@ def configured(channels=("website", "facebook", "youtube"), **canaries):
     return Config(channels=named, rules=RULES, fetch=fetch, backup=Backup(nightly=False))
 
 
-def opened(folder, config=None):
-    store = Store.open(f"sqlite:///{folder}/auditor.db")
+def opened(folder, config=None, store=None):
+    store = store or Store.open(f"sqlite:///{folder}/auditor.db")
     return Small(config or configured(), store, Archive(folder / "archive"), Web(), folder=folder)
 
 

