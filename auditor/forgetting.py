@@ -72,7 +72,6 @@ def forget(app: App, association: str, who: str, now: datetime, *, contact: bool
             for digest in {*told.bodies, *_naming(app, association, told.shared)}:
                 app.archive.remove(digest)
                 bodies_in(app.config).remove(digest)
-                bodies_in(app.config).remove(digest)
             line = by.change(now, mark_of(app.folder, association), ASSOCIATION, None, None)
             app.store.forget(association, line, _groups(app, association), _spared(app))
         Uploads(app.folder / "uploads").clear()
