@@ -27,8 +27,9 @@ MOST_BYTES = 64 * 1024 * 1024
 MOST_UNPACKED = 512 * 1024 * 1024
 MOST_COLUMNS = 300
 ARABIC_WORD = re.compile(r"[\u0621-\u064a]{3,}")
-FORMULA = re.compile(r"'*[=+\-@\t\r]")
-"""What a spreadsheet would take for a formula, and what already has apostrophes before it."""
+FORMULA = re.compile(r"'*\s*[=+\-@＝＋－＠\t\r\n]")
+"""What a spreadsheet would take for a formula, also behind spaces or in full width, and what already has
+apostrophes before it."""
 BREAKS = re.compile(r"\r\n?|_x000D_\n?|[\v\f\x85]")
 """The line ends of other systems, as they are and as Excel writes them."""
 SAVE_AS = "save it as XLSX or as CSV"

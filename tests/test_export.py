@@ -10,7 +10,7 @@ from openpyxl import load_workbook
 from served import browsing
 from small import START, configured, link, night_of, opened, steps
 
-from auditor import export, eyes, workbook
+from auditor import export, eyes, sheet, workbook
 from auditor.chosen import Chosen
 from auditor.export import FORMATS, KINDS, Export
 from auditor.faces import gap_items
@@ -20,6 +20,21 @@ from auditor.speech import terms
 from auditor.wording import Wording
 from storage.model import Association
 
+FORMULAS = [
+    "=1",
+    "+1",
+    "-1",
+    "@SUM(A1)",
+    "\t=1",
+    "\r=1",
+    "\n=1",
+    " =1",
+    "\xa0+1",
+    "＝1",
+    "＋1",
+    "－1",
+    "＠A1",
+]
 HOSTILE = ["=1+1", "+cmd|' /C calc'!A0", "-2", "@SUM(A1)", "\t=1", "<b>نور</b>"]
 NOUR, AMAL, WALL = (link(name, "facebook", name) for name in ("nour", "amal", "wall"))
 LATER = night_of(1) + timedelta(hours=6)
@@ -125,6 +140,16 @@ def test_a_semicolon_and_the_mark_serve_french_excel(app):
     assert not told(app, "gaps", bom=False).startswith(b"\xef\xbb\xbf")
 
 
+@pytest.mark.fault("F55")
+@pytest.mark.parametrize("text", FORMULAS)
+def test_what_a_spreadsheet_would_run_is_text_in_each_kind_of_sheet(text):
+    assert next(csv.reader(io.StringIO(sheet.to_csv([[text]]).decode("utf-8-sig"))))[0][:1] == "'"
+    out = io.BytesIO()
+    workbook.write(out, {"x": [[text]]})
+    assert load_workbook(out).active["A1"].data_type in {"s", "n", "inlineStr"}
+
+
+@pytest.mark.fault("F55")
 def test_a_hostile_name_is_harmless_in_every_sheet(app):
     named = next(row for row in lines(told(app, "associations")) if row[0] == "nour")
     assert named[1] == "'=1+1"
