@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from probes.model import NEVER
-from storage.model import AccountRow, Association
+from storage.model import ASSOCIATION_FIELDS, REACHES, AccountRow, Association
 from storage.talk import ASSOCIATION, FIELDS, Change, ChangeKind
 
 SEVERAL = frozenset(one.name for one in fields(Association) if str(one.type).startswith("tuple"))
@@ -43,7 +43,7 @@ def former(now: Former, lines: Iterable[Change], moment: datetime) -> Former:
             if line.kind is ChangeKind.PRUNED:
                 return Former(about, listed=False, accounts=rows)
         elif line.field in FIELDS:
-            about = replace(about, **{line.field: _value(line)})
+            about = _as_before(about, line)
         else:
             rows = tuple(_undone(row, line) for row in rows)
     return Former(about, listed, rows)
@@ -72,6 +72,16 @@ def _undone(row: AccountRow, line: Change) -> AccountRow:
     if line.after is None:
         return replace(row, withdrawn_at=None)
     return replace(row, typed=line.before)
+
+
+def _as_before(about: Association, line: Change) -> Association:
+    """An association as it was before a line; of its people it only knows whether they could be reached."""
+    if line.field in ASSOCIATION_FIELDS:
+        return replace(about, **{line.field: _value(line)})
+    if line.field not in REACHES:
+        return about
+    others = about.reached - {line.field}
+    return replace(about, reached=others | {line.field} if line.before else others)
 
 
 def _value(line: Change) -> Any:

@@ -10,15 +10,17 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
 from small import link, night_of, opened, register, steps
 
 from auditor import eyes, rejudge
 from auditor.config import ChannelConfig
 from auditor.night import run
 from auditor.rejudge import rejudge as again
+from auditor.rules import Rule
 from probes.model import Ask, NoPage, Presence, Reason, present
 from storage.errors import LaterNightError
-from storage.model import Association, Decision, DecisionKind, NightState, State, Withdrawal
+from storage.model import Association, Contact, Decision, DecisionKind, Member, NightState, State, Withdrawal
 
 NOUR, AMAL = link("nour", "facebook", "nour"), link("amal", "facebook", "amal")
 SITE = link("nour", "website", "nour")
@@ -261,6 +263,29 @@ async def test_what_the_sheet_says_of_an_association_counts_from_then_on(app):
     assert held(app) == before
 
 
+def reached(app, email, now):
+    people = [Member(Association("nour", "Nour"), Contact(email=email, note=f"since {now.date()}"))]
+    app.store.save_registry(people, [NOUR], now)
+
+
+async def test_whether_an_association_could_be_reached_is_judged_in_its_time(app):
+    incomplete = TypeAdapter(Rule).validate_python(
+        {"code": "registry_incomplete", "check": "incomplete", "fields": ["email"]}
+    )
+    app.config = app.config.model_copy(update={"rules": (*app.config.rules, incomplete)})
+    reached(app, None, night_of(0) - timedelta(hours=1))
+    await nights(app, {})
+    reached(app, "nour@nour.example", night_of(0) + timedelta(hours=3))
+    await run(app, night_of(1))
+    begun = app.store.begin_night(night_of(2).date(), night_of(2))
+    reached(app, None, night_of(2) + timedelta(hours=1))
+    assert (await run(app, night_of(2) + timedelta(hours=2))).id == begun.id
+    before = held(app)
+    assert {gap[2:] for gap in kinds(app, "registry_incomplete")} == {(night_of(0), night_of(1))}
+    assert again(app).changes == []
+    assert held(app) == before
+
+
 async def test_a_night_is_concluded_by_the_sheet_that_held_when_it_began(app):
     chosen(app, "youtube", now=night_of(0) - timedelta(hours=1))
     begun = app.store.begin_night(night_of(0).date(), night_of(0))
@@ -289,6 +314,21 @@ def dies(app, monkeypatch, name, *, after=0, once=False):
         raise DeathError
 
     monkeypatch.setattr(app.store, name, written)
+
+
+async def killed_once_it_is_concluded(app, day, monkeypatch):
+    """The process ends as soon as the conclusions of a night are kept."""
+    put = app.store.put_derived
+
+    def last(*given, **told):
+        put(*given, **told)
+        dies(app, patched, "finish_night")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(app.store, "put_derived", last)
+        with pytest.raises(DeathError):
+            await run(app, night_of(day))
+    assert app.store.judged_night().day == night_of(day).date()
 
 
 async def killed(app, day, monkeypatch, name, **how):
@@ -343,7 +383,7 @@ async def test_a_concluded_night_that_is_gone_on_with_is_not_skipped_where_the_l
     app.config = app.config.model_copy(update={"channels": channels})
     register(app, NOUR)
     app.web.answers = {"https://nobody.example/": "gone", NOUR.typed: "gone"}
-    await killed(app, 0, monkeypatch, "finish_night", after=1)
+    await killed_once_it_is_concluded(app, 0, monkeypatch)
     app.web.answers |= {url: NoPage(Reason.NETWORK) for url in known}
     assert (await run(app, night_of(0))).state is NightState.DONE
     assert again(app).changes == []
