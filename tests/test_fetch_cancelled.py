@@ -1,4 +1,4 @@
-"""A fetch that is cancelled, wherever it waits, lets go of its connection at once, not when it is collected."""
+"""A fetch that is cancelled, wherever it waits, lets go of its connection at once."""
 
 import asyncio
 import itertools
