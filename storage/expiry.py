@@ -14,7 +14,6 @@ from storage.clean import clean
 from storage.database import Database
 from storage.model import CONTACT_FIELDS
 from storage.tables import ASSOCIATION, CONTACT
-from storage.talk import FORGET
 from storage.talk_tables import FOLLOW_UP, LETTER, REPLY, SENT, SUBSCRIPTION, TRAIL, UNSENT
 
 
@@ -23,7 +22,8 @@ class Ages:
     """The moments before which each kind of what people left behind goes; None: it stays.
 
     `contacts` counts from when the association left the sheet, `letters` from when they ended, `replies` from
-    their answer, `subscriptions` from when they were ended.
+    their answer, `subscriptions` from when they were ended. `trail` is what the trail tells of contacts: its
+    other lines stay, for a rebuild judges each night by the sheet of then.
     """
 
     contacts: datetime | None = None
@@ -95,7 +95,7 @@ def _over(limits: Ages) -> Iterator[tuple[Table, ColumnElement[bool]]]:
         yield SENT, SENT.c.sent_at < limits.sent
         yield UNSENT, UNSENT.c.tried_at < limits.sent
     if limits.trail:
-        yield TRAIL, (TRAIL.c.at < limits.trail) & (TRAIL.c.source != FORGET)
+        yield TRAIL, (TRAIL.c.at < limits.trail) & TRAIL.c.field.in_(CONTACT_FIELDS)
 
 
 def _withdrawn(limit: datetime | None) -> ColumnElement[bool]:

@@ -81,12 +81,16 @@ def test_who_ended_the_digest_is_remembered_and_who_ended_a_report_in_time_forgo
     assert [one.address for one in store.subscriptions()] == ["b@x.ma", "c@x.ma"]
 
 
-def test_the_trail_ends_but_for_who_was_forgotten(store):
+def test_the_trail_lets_contacts_go_and_keeps_what_a_rebuild_judges_by(store):
     line = By("Amina", FORGET).change(OLD, "forgotten-1", "association", None, None)
     store.forget("left", line, ())
+    changed = Member(Association("here", "Here"), Contact(phone="07 here"))
+    store.save_registry([changed], [], OLD, by=By("Amina", "web"))
+    assert {"phone", "name", "association"} <= {one.field for one in store.trail()}
     before = store.expire(Ages(trail=LIMIT), dry_run=True)
-    assert store.expire(Ages(trail=LIMIT)) == before
-    assert [one.association for one in store.trail()] == ["forgotten-1"]
+    assert store.expire(Ages(trail=LIMIT)) == before == {"trail": 1}
+    assert {one.field for one in store.trail()} == {"name", "association"}
+    assert "forgotten-1" in {one.association for one in store.trail()}
 
 
 def test_nothing_goes_before_its_time(store):
