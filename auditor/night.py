@@ -351,8 +351,8 @@ class _Session:
             said = "blind on {channel} tonight: {why}; nothing on it moves"
             events.warning("channel_blind", said, channel=channel, why=why)
         if left := self.left_out.total():
-            said = "the window is over: {left_out} accounts were left out; they come first tomorrow"
-            events.warning("window_over", said, left_out=left)
+            over = "the window is over: {left_out} accounts were left out; they come first tomorrow"
+            events.warning("window_over", over, left_out=left)
         ended = self.clock()
         told = receipt.done(
             store,

@@ -138,8 +138,8 @@ class Watch:
     def _tell_once(self, day: date, other: date | None, why: str) -> None:
         if other is not None and day not in (other, self._told):
             self._told = day
-            said = "the night of {night} is not begun: " + why
-            events.warning("night_waits", said, night=day, other=other)
+            said = "the night of {night} is not begun: {why}"
+            events.warning("night_waits", said, night=day, other=other, why=why.format(other=other))
 
     async def _do(self, day: date) -> None:
         events.info("night_begins", "the night of {night} begins", night=day)

@@ -167,18 +167,17 @@ def _note(folder: Path, public: str) -> None:
     """Add a line to the file of public keys, before the key itself is there: one too many does no harm."""
     file = folder / PUBLIC
     held = file.read_text("utf-8") if file.exists() else HEADER
-    _put(file, f"{held.rstrip()}\n{public}\n".encode(), mode=0o644, anew=True)
+    _put(file, f"{held.rstrip()}\n{public}\n".encode(), anew=True)
 
 
-def _put(file: Path, body: bytes, *, mode: int = 0o600, anew: bool = False) -> None:
-    """Write a file whole, only its owner's unless another mode is given; one that is there stands."""
+def _put(file: Path, body: bytes, *, anew: bool = False) -> None:
+    """Write a file whole, only its owner's; one that is there stands, unless it is written `anew`."""
     descriptor, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
     try:
         with os.fdopen(descriptor, "wb") as new:
             new.write(body)
             new.flush()
             os.fsync(new.fileno())
-        Path(name).chmod(mode)
         (os.replace if anew else os.link)(name, file)
     finally:
         with suppress(FileNotFoundError):

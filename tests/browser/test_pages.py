@@ -43,7 +43,9 @@ OUTSIDE = """form => {
 STOPS = """() => {
   const fields = "button, input:not([type=hidden]), select, textarea";
   const all = document.querySelectorAll(`a[href], ${fields}, summary`);
-  window.stops = [...all].filter(one => one.checkVisibility() && !one.disabled && one.tabIndex >= 0);
+  const chosen = one => one.type !== "radio" || one.checked;  // the arrows reach the others of its group
+  const stops = one => one.checkVisibility() && !one.disabled && one.tabIndex >= 0 && chosen(one);
+  window.stops = [...all].filter(stops);
   document.activeElement.blur();
   return window.stops.length;
 }"""
