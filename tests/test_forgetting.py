@@ -296,7 +296,7 @@ def test_a_sheet_that_lists_it_again_is_warned_of_and_may_be_taken(folder, capsy
     [problem] = json.loads(capsys.readouterr().out)["items"]
     assert (problem["line"], problem["problem"], problem["severity"]) == (2, "forgotten", "warning")
     assert run("registry", "import", "again.csv", "--yes") == 0
-    assert "forgotten before" in capsys.readouterr().err
+    assert "erased before" in capsys.readouterr().err
 
 
 def test_it_is_told_again_after_a_death_half_way(folder, monkeypatch, capsys):
@@ -305,7 +305,7 @@ def test_it_is_told_again_after_a_death_half_way(folder, monkeypatch, capsys):
         assert run("registry", "forget", ID, "--yes") == 3
     assert "still holds traces" in capsys.readouterr().err
     assert run("registry", "forget", ID, "--yes") == 0
-    assert "forgotten before" in capsys.readouterr().err
+    assert "erased before" in capsys.readouterr().err
     assert traces(folder) == []
 
 
