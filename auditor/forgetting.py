@@ -47,9 +47,9 @@ class Forgotten:
     copies: tuple[Path, ...]
 
 
-def kept(app: App, association: str, *, contact: bool = False) -> Kept:
+def kept(app: App, association: str, *, contact: bool = False, at_a_glance: bool = False) -> Kept:
     """How much is kept of an association, or of its contact alone. Raises InputError where it is nothing."""
-    found = app.store.kept_of(association, _spared(app), contact=contact)
+    found = app.store.kept_of(association, _spared(app), contact=contact, at_a_glance=at_a_glance)
     if not found:
         why = "nothing is kept of its contact" if contact else "no association has this id"
         raise InputError(association, why, "`auditor registry export -` lists them")

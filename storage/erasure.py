@@ -23,6 +23,7 @@ from sqlalchemy import (
     Connection,
     Table,
     Text,
+    UniqueConstraint,
     cast,
     delete,
     func,
@@ -87,13 +88,22 @@ class Erasure:
 
     _database: Database
 
-    def kept_of(self, association: str, spared: Collection[str] = (), *, contact: bool = False) -> Kept:
+    def kept_of(
+        self,
+        association: str,
+        spared: Collection[str] = (),
+        *,
+        contact: bool = False,
+        at_a_glance: bool = False,
+    ) -> Kept:
         """How much is kept of an association, also of one that was pruned; or of its `contact` alone.
 
-        Messages to `spared` addresses are not counted as its own: they are somebody else's, too.
+        Messages to `spared` addresses are not counted as its own: they are somebody else's, too. At a glance
+        is told only what an index finds: neither messages nor bodies, for which everybody's would be read.
         """
         with self._database.reading() as connection:
             places = _places(association, spared, contact=contact)
+            places = [place for place in places if not at_a_glance or _is_indexed(place[0])]
             counts = {
                 table.name: connection.execute(
                     select(func.count()).select_from(table).where(where)
@@ -101,7 +111,7 @@ class Erasure:
                 for table, where in places
             }
             rows = {name: count for name, count in counts.items() if count}
-            is_seen = not contact and "observation" in rows
+            is_seen = not contact and not at_a_glance and "observation" in rows
             own, shared = _bodies(connection, association) if is_seen else (frozenset(), frozenset())
         return Kept(rows, own, shared)
 
@@ -188,6 +198,14 @@ def _places(
 
 def _tells(table: Table) -> bool:
     return table in {ASSOCIATION, WITHDRAWAL} or not {"association", "account_id"}.isdisjoint(table.c.keys())
+
+
+def _is_indexed(table: Table) -> bool:
+    """Whether an association's rows are found without reading everybody's."""
+    unique = (one.columns for one in table.constraints if isinstance(one, UniqueConstraint))
+    keys = (table.primary_key.columns, *(one.columns for one in table.indexes), *unique)
+    first = {next(iter(key)).name for key in keys}
+    return table is ASSOCIATION or not first.isdisjoint({"association", "account_id", "decision_id"})
 
 
 def _own(table: Table, association: str, spared: Collection[str]) -> ColumnElement[bool]:

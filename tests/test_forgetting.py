@@ -305,7 +305,7 @@ def test_it_is_told_again_after_a_death_half_way(folder, monkeypatch, capsys):
         assert run("registry", "forget", ID, "--yes") == 3
     assert "still holds traces" in capsys.readouterr().err
     assert run("registry", "forget", ID, "--yes") == 0
-    assert "erased before" in capsys.readouterr().err
+    assert "forgotten before" in capsys.readouterr().err
     assert traces(folder) == []
 
 

@@ -554,7 +554,7 @@ def dear():
     """Hashes cost what they do."""
 
 
-@pytest.mark.bench
+@pytest.mark.slow
 @pytest.mark.fault("F56")
 @pytest.mark.usefixtures("dear")
 async def test_fifty_at_the_login_hold_the_loop_up_for_less_than_a_blink(app, clock):

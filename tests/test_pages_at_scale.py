@@ -13,7 +13,6 @@ from storage import stale
 REGISTER = {
     "/{language}/registry.{form}": "the whole registry as a sheet",
     "/{language}/registry/diff/{name}": "a sheet is compared with all that it may change",
-    "/{language}/registry/forget/{association:path}": "what is erased may be shared with anybody",
 }
 """What reads everybody because everybody is asked for."""
 ROUTES = [route for route in routes("GET") if route.path not in REGISTER]

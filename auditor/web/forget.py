@@ -37,7 +37,7 @@ class Wish(BaseModel):
 
 @router.get("/{language}/registry/forget/{association:path}", dependencies=[access.EVERYWHERE])
 def page(asked: Page, association: str) -> HTMLResponse:
-    """How much is kept of it, and the question."""
+    """What is kept of it, as far as that is told at a glance, and the question."""
     return _shown(asked, association)
 
 
@@ -77,6 +77,6 @@ def _shown(
 
 def _kept(asked: Asked, association: str) -> Kept:
     try:
-        return forgetting.kept(asked.app, association)
+        return forgetting.kept(asked.app, association, at_a_glance=True)
     except InputError:
         raise HTTPException(404) from None
