@@ -114,7 +114,10 @@ def _is_here(night: Night) -> bool:
     return (
         told.get("night") == night.day.isoformat()
         and state in (None, night.state.value)
-        and (night.state is not NightState.DONE or sorted(night.blind) == sorted(blind or ()))  # type: ignore[call-overload]
+        and (
+            night.state is not NightState.DONE
+            or set(night.blind) == set(blind if isinstance(blind, dict) else ())
+        )
     )
 
 

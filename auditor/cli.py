@@ -129,7 +129,7 @@ def _end(trouble: Exception, code: int, *, debug: bool) -> None:
     """Tell why a command ended, to a person or as an event among the others."""
     if debug:
         traceback.print_exc()
-    if journal.is_json():
+    if journal.is_json() or journal.is_journal(sys.stderr, os.environ):
         events.error("command_failed", "{trouble}", trouble=str(trouble), code=code)
     else:
         say(f"error: {trouble}")

@@ -24,6 +24,7 @@ from auditor.refresh import refresh
 from auditor.registry import Reading
 from auditor.summary import cohorts
 from auditor.uploads import Uploads
+from probes import links
 from storage.erasure import Kept
 from storage.errors import DamagedEvidenceError, MissingEvidenceError
 from storage.talk import ASSOCIATION, FORGET, By
@@ -123,19 +124,22 @@ def _naming(app: App, association: str, shared: Iterable[str]) -> Iterator[str]:
 
     The others' looks that rest on them keep what they found.
     """
-    names = [name.encode() for name in _names(app, association)]
+    whole = (re.escape(name.encode()) for name in _names(app, association))
+    names = [re.compile(rb"(?<![\w.-])" + name + rb"(?![\w-])") for name in whole]
     for digest in shared:
         with suppress(MissingEvidenceError, DamagedEvidenceError):
             body = app.archive.get(digest).lower()
-            if any(name in body for name in names):
+            if any(name.search(body) for name in names):
                 yield digest
 
 
 def _names(app: App, association: str) -> set[str]:
     """What its accounts are called on their platforms: names, as typed, and numbers."""
     identities = [row.identity for row in app.store.accounts(association, include_withdrawn=True)]
-    told = {re.split(r"[:/]", one.key)[-1] for one in identities if one.key}
-    told |= {re.split(r"[/=]", one.canonical.rstrip("/"))[-1] for one in identities if one.canonical}
+    told = {one.key.partition("/")[0] for one in identities if one.key and one.channel == links.SITE}
+    others = [one for one in identities if one.channel != links.SITE]
+    told |= {re.split(r"[:/]", one.key)[-1] for one in others if one.key}
+    told |= {re.split(r"[/=]", one.canonical.rstrip("/"))[-1] for one in others if one.canonical}
     told |= {one.platform_id for one in app.store.standings(association) if one.platform_id}
     return {name.lower().removeprefix("@") for name in told if name}
 

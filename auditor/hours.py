@@ -17,6 +17,12 @@ def due(schedule: Schedule, now: datetime) -> date | None:
     return begins.date() if now - begins < timedelta(hours=schedule.grace_hours) else None
 
 
+def broken_off(night: Night | None, schedule: Schedule, now: datetime) -> date | None:
+    """The UTC day whose own night was begun and not ended: it is gone on with, whatever its grace."""
+    is_open = night is not None and night.state in {NightState.RUNNING, NightState.INCOMPLETE}
+    return night.day if night and is_open and night.day == _hour(schedule, now).date() else None
+
+
 def waiting(night: Night | None, schedule: Schedule, now: datetime) -> date | None:
     """The UTC day whose hour has come while an earlier night has not ended: it is not begun beside it."""
     if night is None or night.state is not NightState.RUNNING:

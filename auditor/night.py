@@ -120,7 +120,7 @@ def _ends(app: Tools, night: Night, now: datetime, timer: Timer) -> float | None
     if not window:
         return None
     seen = next(app.store.observations(night_id=night.id), None)
-    return timer() + ((night.started_at if seen else now) + window - now).total_seconds()
+    return timer() + ((seen.observed_at if seen else now) + window - now).total_seconds()
 
 
 @dataclass(slots=True)
@@ -204,9 +204,14 @@ class _Session:
     async def _accounts(self, eyes: Eyes, readings: Readings) -> None:
         self.standings = {standing.account_id: standing for standing in self.app.store.standings()}
         self.before = self.app.store.last_night(NightState.DONE, before=self.night.day)
-        rows = sorted(audited(self.app, self.night), key=lambda row: (-self._waited(row), self._turn(row)))
-        self._note(readings, len(rows))
-        self.total, self.left_out = len(rows), Counter(row.channel for row in rows)
+        due, began = unseen(self.app, self.night), self.night.started_at
+        rows = [] if self._is_concluded() else due
+        due = rows or [
+            row for row in due if row.added_at and row.added_at <= began
+        ]  # what was listed since is not its own
+        rows = sorted(rows, key=lambda row: (-self._waited(row), self._turn(row)))
+        self._note(readings, len(due))
+        self.total, self.left_out = len(rows), Counter(row.channel for row in due)
         self.progress(0, self.total)
         async with self.app.store.writer() as writer:
             await self._pass(rows, eyes, writer, last=False)
@@ -235,7 +240,10 @@ class _Session:
     async def _pass(self, rows: Sequence[AccountRow], eyes: Eyes, writer: Writer, *, last: bool) -> None:
         """Look at accounts host by host: one that answers slowly holds one worker, never all of them."""
         waiting = shards([row for row in rows if row.channel not in eyes.purses], self._waited)
-        keyed = sorted((row for row in rows if row.channel in eyes.purses), key=self._decided_at)
+        keyed = sorted(
+            (row for row in rows if row.channel in eyes.purses),
+            key=lambda row: (-self._waited(row), self._decided_at(row)),
+        )
 
         async def work() -> None:
             while waiting and not self.closing.is_closed:
@@ -384,6 +392,11 @@ def audited(app: Tools, night: Night) -> list[AccountRow]:
     """The accounts this night has still to look at: none once it is concluded, also those listed since."""
     if night.id is not None and app.store.is_judged(night.id):
         return []
+    return unseen(app, night)
+
+
+def unseen(app: Tools, night: Night) -> list[AccountRow]:
+    """The accounts worth a look that a night has not looked at: of a concluded one, those it left out."""
     decisions = app.store.decisions(night.started_at)
     return worth_a_look(app.store.pending(night), decisions, app.config, night.started_at)
 

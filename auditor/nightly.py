@@ -11,6 +11,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import date, datetime
 
 from auditor import night, receipt, room, upkeep
@@ -58,7 +59,9 @@ async def run(
         except BaseException as trouble:
             await asyncio.to_thread(pulse.fail, [*last.lines(), _said(trouble)])
             if isinstance(trouble, Exception):
-                await asyncio.to_thread(_tell, app, app.store.night(day or now.date()), now, over)
+                with suppress(StoreError):  # what went wrong is told, not that it went wrong again
+                    ended = await asyncio.to_thread(app.store.night, day or now.date())
+                    await asyncio.to_thread(_tell, app, ended, now, over)
             raise
         try:
             await asyncio.to_thread(_ended, pulse, done, last)

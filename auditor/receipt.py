@@ -95,8 +95,8 @@ def interrupted(
 ) -> dict[str, Any]:
     """The receipt of a night that did not come to its end.
 
-    Nothing is concluded of what it saw, unless it died when that was done, before it could say so. It names
-    every host it asked, as the night may be gone on with; once another is begun, it stands.
+    Nothing is concluded of what it saw, unless it died when that was done, before it could say so. Once
+    another night is begun, it stands.
     """
     assert night.id is not None
     counts, due = counted(store.counts(night.id)), night.receipt.get("due")
@@ -110,7 +110,7 @@ def interrupted(
         **counts,
         **(_moved(store, night) if store.is_judged(night.id) else {}),
         "left_out": max(0, due - counts["accounts"]) if isinstance(due, int) else None,
-        **spent,
+        **(_shortened(spent) if "requests_by_host" in spent else spent),
     }
 
 

@@ -22,7 +22,7 @@ from auditor.config import Schedule
 from auditor.draining import ended, terminated_by
 from auditor.errors import AuditorError, LockedError
 from auditor.heart import Heart
-from auditor.hours import due
+from auditor.hours import broken_off, due
 from auditor.nightly import run
 from probes.events import Events
 from storage.errors import StoreError
@@ -116,7 +116,7 @@ class Watch:
     async def look(self) -> None:
         """Do the night that is due, unless it is done or another goes on."""
         self.heart.beat()
-        day = due(self._app.config.schedule, self._clock())
+        day = self._due()
         if day is None or self._stop.is_set():
             return
         if self._one.locked():
@@ -128,6 +128,10 @@ class Watch:
                 self._tell_once(day, newest.day, "there is a later one, of {other}")
             elif newest is None or (newest.day, newest.state) != (day, NightState.DONE):
                 await self._do(day)
+
+    def _due(self) -> date | None:
+        schedule, now = self._app.config.schedule, self._clock()
+        return due(schedule, now) or broken_off(self._app.store.last_night(), schedule, now)
 
     async def drain(self) -> None:
         """Begin nothing more, give what is under way its grace, and wait until what it saw is committed."""

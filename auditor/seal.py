@@ -11,10 +11,7 @@ import base64
 import binascii
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +28,7 @@ from cryptography.hazmat.primitives.serialization import (
 from auditor.errors import ConfigError
 from probes.events import Events
 from storage.clean import clean
+from storage.whole import aside
 
 events = Events(__name__)
 
@@ -63,7 +61,8 @@ class Seal:
             raise ConfigError(str(folder / KEY), why, "give the auditor the right to read it") from None
 
     @classmethod
-    def _held(cls, folder: Path) -> Seal | None:
+    def read(cls, folder: Path) -> Seal | None:
+        """The key of a data folder as it is there; nothing is written. Raises ConfigError, OSError."""
         try:
             key = load_pem_private_key((folder / KEY).read_bytes(), password=None)
         except FileNotFoundError:
@@ -75,8 +74,12 @@ class Seal:
                 "put it back from a backup, or take it away: then a new one signs, and receipts tell of it"
             )
             raise ConfigError(str(folder / KEY), "it is no key that signs receipts", remedy)
-        seal = cls(key, _written(key.public_key()))
-        if seal.public not in known(folder):
+        return cls(key, _written(key.public_key()))
+
+    @classmethod
+    def _held(cls, folder: Path) -> Seal | None:
+        seal = cls.read(folder)
+        if seal and seal.public not in known(folder):
             _note(folder, seal.public)
             said = "{file} had lost the key that signs; it is noted there again"
             events.warning("key_noted", said, file=str(folder / PUBLIC))
@@ -167,18 +170,10 @@ def _note(folder: Path, public: str) -> None:
     """Add a line to the file of public keys, before the key itself is there: one too many does no harm."""
     file = folder / PUBLIC
     held = file.read_text("utf-8") if file.exists() else HEADER
-    _put(file, f"{held.rstrip()}\n{public}\n".encode(), anew=True)
+    _put(file, f"{held.rstrip()}\n{public}\n".encode())
 
 
-def _put(file: Path, body: bytes, *, anew: bool = False) -> None:
-    """Write a file whole, only its owner's; one that is there stands, unless it is written `anew`."""
-    descriptor, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as new:
-            new.write(body)
-            new.flush()
-            os.fsync(new.fileno())
-        (os.replace if anew else os.link)(name, file)
-    finally:
-        with suppress(FileNotFoundError):
-            Path(name).unlink()
+def _put(file: Path, body: bytes) -> None:
+    """Write a file whole, only its owner's."""
+    with aside(file, f".{file.name}.") as new:
+        new.write_bytes(body)

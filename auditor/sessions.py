@@ -23,14 +23,17 @@ OFTEN = timedelta(minutes=1)
 """How often it is written down that a session is used: reading pages writes no more than that."""
 
 
-def begin(store: Store, user: User, now: datetime, *, instead_of: str | None = None) -> str:
-    """Let a user in: the token of a new session. The one of the token `instead_of` ends, and all old ones."""
+def begin(store: Store, user: User, now: datetime, *, instead_of: str | None = None) -> str | None:
+    """Let a user in: the token of a new session. The one of the token `instead_of` ends, and all old ones.
+
+    None where the user may not come in any more by what was proved: removed, reset, another password.
+    """
     assert user.id is not None
     token = secrets.token_urlsafe(BYTES)
     store.end_old_sessions(begun=now - WHOLE, seen=now - IDLE)
     older = digest(instead_of) if instead_of else None
-    store.begin_session(Session(digest(token), user.id, now, now), instead_of=older)
-    return token
+    begun = store.begin_session(Session(digest(token), user.id, now, now), user, instead_of=older)
+    return token if begun else None
 
 
 def user_of(store: Store, token: str, now: datetime) -> User | None:

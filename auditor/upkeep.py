@@ -5,6 +5,7 @@ None may trouble the night, which is done by then: what goes wrong is a line of 
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
 from datetime import datetime
 
@@ -29,7 +30,7 @@ def after(app: Memory, done: Night, now: datetime, stopped: Callable[[], bool]) 
         try:
             if not stopped():
                 work(app, app.archive, done, now, stopped)
-        except (AuditorError, StoreError) as trouble:
+        except (AuditorError, StoreError, OSError, sqlite3.Error) as trouble:
             events.warning("upkeep_failed", "after the night: {trouble}", trouble=trouble)
 
 
@@ -45,8 +46,8 @@ def _expire(
 def _back_up(app: Memory, archive: Archive, done: Night, now: datetime, _stopped: Callable[[], bool]) -> None:
     """Back up, unless that is done since the night's end. PostgreSQL's own tools do it there."""
     config = app.config
-    newest = next(iter(listed(config.backup.folder)), None)
-    if newest and done.finished_at and newest.made_at >= done.finished_at.replace(microsecond=0):
+    ended = done.finished_at and done.finished_at.replace(microsecond=0)
+    if ended and any(ended <= one.made_at <= now for one in listed(config.backup.folder)):
         return
     if config.backup.nightly and app.store.file:
         taken = take(app.store, archive, config, now)

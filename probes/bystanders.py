@@ -11,7 +11,8 @@ import re
 from collections.abc import Iterator
 
 PEOPLE = "comments?|commentlist|commenters?|followers?|guestbook|reviews?|testimonials?"
-ELEMENT = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]*)([^<>]*)>")
+ELEMENT = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]*+)([^<>]*+)>")
+"""Without giving back: what is no element after all would be tried in every way it can be parted."""
 BOXES = frozenset("article aside dd div dl form li ol p section span table td tr ul".split())  # noqa: SIM905
 """Elements that may hold what a visitor left; a page's frame is none."""
 CALLED = re.compile(r"""\b(?:id|class|itemprop)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""", re.IGNORECASE)

@@ -116,13 +116,17 @@ def _sign_out(file: Path) -> None:
 
 
 def _keep(file: Path, kept: Path) -> None:
-    """Give the database that is there another name beside its own, its log with it."""
-    if not file.exists():
-        return
-    _let_go(file)
-    for end in ("-wal", "-shm"):
+    """Give the database that is there another name beside its own, its log with it.
+
+    A log goes aside also where its database is gone: SQLite would lay it over whatever takes the name.
+    """
+    if file.exists():
+        _let_go(file)
+    for end in ("-journal", "-wal", "-shm"):
         with suppress(FileNotFoundError):
             file.with_name(file.name + end).rename(kept.with_name(kept.name + end))
+    if not file.exists():
+        return
     try:
         os.link(file, kept)
     except OSError:  # a file system without links: for a moment there is none under the name

@@ -50,7 +50,10 @@ def engine_of(address: URL) -> Engine:
     try:
         # a server may have been restarted since a connection was last used; a file has not
         engine = create_engine(
-            address, json_serializer=_json, pool_pre_ping=address.get_backend_name() != "sqlite"
+            address,
+            json_serializer=_json,
+            hide_parameters=True,  # rows hold what is people's, and errors are logged and told to the monitor
+            pool_pre_ping=address.get_backend_name() != "sqlite",
         )
     except ModuleNotFoundError as problem:
         remedy = f"install {problem.name} beside the auditor"

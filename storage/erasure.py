@@ -12,7 +12,7 @@ import re
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,6 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
-    cast,
     delete,
     func,
     select,
@@ -33,7 +32,7 @@ from sqlalchemy import (
 )
 
 from storage import file as sqlite_file
-from storage import stale, summaries, trail
+from storage import order, stale, summaries, trail
 from storage.clean import clean
 from storage.database import BATCH, Database
 from storage.model import CONTACT_FIELDS, NightState
@@ -58,6 +57,8 @@ BODY = "body"
 DIGEST = re.compile(r'"digest":"([0-9a-f]{64})"')
 CHAINED = (NightState.DONE.value, NightState.SKIPPED.value)
 """The nights whose receipts are links of the chain, and are never changed."""
+MONTH = len("2026-11 ") + 1
+"""Where an association stands in the occasion of its monthly report."""
 MESSAGES = (SENT, UNSENT)
 """The tables that tell of messages; whose they were is told by the subscriptions."""
 
@@ -140,7 +141,8 @@ class Erasure:
                 connection.execute(delete(table).where(where))
             _erase_cohorts(connection, cohorts)
             _erase_hosts(connection)
-            trail.write(connection, [clean(line)])
+            dated = replace(line, at=order.after_nights(connection, line.at))
+            trail.write(connection, [clean(dated)])
 
     def forget_contact(self, association: str, line: Change, spared: Collection[str] = ()) -> None:
         """Erase an association's contact, what the trail tells of it, and its subscriptions."""
@@ -148,7 +150,8 @@ class Erasure:
             for table, where in reversed(_places(association, spared, contact=True)):
                 connection.execute(delete(table).where(where))
             stale.mark(self._database, connection, [association])
-            trail.write(connection, [clean(line)])
+            dated = replace(line, at=order.after_nights(connection, line.at))
+            trail.write(connection, [clean(dated)])
 
     def forgotten(self) -> set[str]:
         """The marks of the associations that were erased."""
@@ -225,8 +228,8 @@ def _own(table: Table, association: str, spared: Collection[str]) -> ColumnEleme
 
 def _names(association: str) -> ColumnElement[bool]:
     """Another association's gap that names this one: the account that both of them list."""
-    said = json.dumps(association, ensure_ascii=False)
-    return cast(GAP.c.params, Text).contains(f'"other":{said}', autoescape=True)
+    other: ColumnElement[bool] = GAP.c.params["other"].as_string() == association
+    return other
 
 
 def _sent(table: Table, association: str, spared: Collection[str]) -> ColumnElement[bool]:
@@ -239,9 +242,7 @@ def _sent(table: Table, association: str, spared: Collection[str]) -> ColumnElem
         SUBSCRIPTION.c.address.not_in(shared),
     )
     theirs: ColumnElement[bool] = table.c.recipient.in_(own)
-    return (
-        theirs if table is UNSENT else theirs | table.c.occasion.endswith(f" {association}", autoescape=True)
-    )
+    return theirs if table is UNSENT else theirs | (func.substr(table.c.occasion, MONTH) == association)
 
 
 def _bodies(connection: Connection, association: str) -> tuple[frozenset[str], frozenset[str]]:
@@ -273,10 +274,10 @@ def _erase_cohorts(connection: Connection, cohorts: Collection[str]) -> None:
 
 
 def _erase_hosts(connection: Connection) -> None:
-    """Let nights that were never concluded forget which hosts they asked; their receipts are in no chain."""
+    """Let nights that were never ended forget whom they asked: what is signed names the busiest alone."""
     rows = connection.execute(select(NIGHT.c.id, NIGHT.c.receipt).where(NIGHT.c.state.not_in(CHAINED))).all()
     for row in rows:
-        if row.receipt.get("requests_by_host"):
+        if row.receipt.get("requests_by_host") and "signature" not in row.receipt:
             bare = {**row.receipt, "requests_by_host": {}}
             connection.execute(update(NIGHT).where(NIGHT.c.id == row.id).values(receipt=bare))
 

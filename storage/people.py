@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from storage.clean import text
+
 
 class Role(StrEnum):
     """What a user may do: read; look after associations, of all regions or of some; look after users, too."""
@@ -66,4 +68,4 @@ class Invitation:
 
 def key_of(name: str) -> str:
     """A user's name as it is compared: whatever its capitals, spaces and forms of letters."""
-    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+    return " ".join(unicodedata.normalize("NFKC", text(name)).casefold().split())

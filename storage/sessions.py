@@ -19,12 +19,20 @@ class Sessions:
 
     _database: Database
 
-    def begin_session(self, session: Session, *, instead_of: str | None = None) -> None:
-        """Keep a session; the one of the token `instead_of` (its hash) ends with that."""
+    def begin_session(self, session: Session, user: User, *, instead_of: str | None = None) -> bool:
+        """Keep a session; the one of the token `instead_of` (its hash) ends with that.
+
+        False, and nothing is kept, where the user was removed, reset or has another password than here.
+        """
+        same = (USER.c.id == session.user_id) & USER.c.removed_at.is_(None)
+        same &= USER.c.password_hash == user.password_hash
         with self._database.writing() as connection:
+            if connection.execute(select(USER.c.id).where(same).with_for_update()).first() is None:
+                return False
             if instead_of is not None:
                 connection.execute(delete(SESSION).where(SESSION.c.token_hash == instead_of))
             connection.execute(insert(SESSION).values(asdict(clean(session))))
+        return True
 
     def session(self, token_hash: str) -> tuple[Session, User] | None:
         """The session of this token and whose it is; none of somebody who was removed."""

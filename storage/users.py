@@ -45,7 +45,7 @@ class Users:
     def user(self, name: str) -> User | None:
         """The user of this name, also one who was removed."""
         with self._database.reading() as connection:
-            row = connection.execute(select(*COLUMNS).where(USER.c.key == clean(key_of(name)))).first()
+            row = connection.execute(select(*COLUMNS).where(USER.c.key == key_of(name))).first()
         return user_of(row) if row else None
 
     def users(self) -> list[User]:
@@ -60,10 +60,18 @@ class Users:
         with self._database.reading() as connection:
             return connection.execute(query).scalar_one()
 
-    def set_password(self, user_id: int, password_hash: str, now: datetime) -> None:
-        """Keep a user's new password by its hash; every session and every link of theirs ends."""
+    def change_password(self, user: User, password_hash: str, now: datetime) -> bool:
+        """Keep a user's new password by its hash; every session and every link of theirs ends.
+
+        False, and nothing is changed, where it is another by now than this user's, or none.
+        """
+        same = (USER.c.id == user.id) & (USER.c.password_hash == user.password_hash)
         with self._database.writing() as connection:
-            _set_password(connection, user_id, password_hash, now)
+            found = connection.execute(select(USER.c.id).where(same).with_for_update()).scalar()
+            if found is None:
+                return False
+            _set_password(connection, found, password_hash, now)
+        return True
 
     def rehash_password(self, user: User, password_hash: str) -> None:
         """Keep the same password by another hash, if nobody has changed it meanwhile; sessions go on."""
@@ -115,7 +123,7 @@ def _lock_out(connection: Connection, user_id: int) -> None:
     """End whatever a user could come in by."""
     for table in (SESSION, INVITATION):
         connection.execute(delete(table).where(table.c.user_id == user_id))
-    connection.execute(update(USER).where(USER.c.id == user_id).values(password_hash=None))
+    connection.execute(update(USER).where(USER.c.id == user_id).values(password_hash=None, password_at=None))
 
 
 def user_of(row: Any) -> User:

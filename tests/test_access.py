@@ -84,6 +84,8 @@ def answer(client, method, path):
     said = client.request(method, path)
     if said.status_code == 401 and "www-authenticate" in said.headers:
         return {"Session": "stranger", "Letter": "letter"}[said.headers["www-authenticate"]]
+    if said.status_code >= 500:
+        return f"crashed: {said.status_code}"
     return "refused" if said.status_code == 403 else "through"
 
 

@@ -173,6 +173,24 @@ def test_what_is_there_is_kept_aside_and_an_open_service_is_not_robbed_of_it(app
 
 
 @pytest.mark.fault("F45", "F46")
+def test_the_log_of_a_database_that_is_gone_is_not_laid_over_the_restored_one(app, tmp_path):
+    file = taken(app).backup.file
+    app.store.close()
+    place, log = tmp_path / "auditor.db", tmp_path / "auditor.db-wal"
+    with closing(sqlite3.connect(place)) as raw:
+        raw.execute("PRAGMA wal_autocheckpoint=0")
+        raw.execute("UPDATE account SET typed = 'of the lost one'")
+        raw.commit()
+        held = log.read_bytes()
+    place.unlink()
+    log.write_bytes(held)
+    backups.put_back(app.config, file, START)
+    with Store.open(app.config.storage.url, create=False) as store:
+        store.check()
+        assert "of the lost one" not in {row.typed for row in store.accounts()}
+
+
+@pytest.mark.fault("F45", "F46")
 @pytest.mark.parametrize(
     "hurt", [b"", b"not a database at all\n" * 400, None], ids=["empty", "overwritten", "torn"]
 )

@@ -301,7 +301,7 @@ def test_the_containers_beside_each_other_are_fenced():
     auditor = told["services"]["auditor"]
     assert "ports" not in auditor, "only the proxy is reached from outside"
     assert "no-new-privileges:true" in auditor["security_opt"]
-    assert (DEPLOY / auditor["build"] / "Containerfile").exists()
+    assert (DEPLOY / auditor["build"]["context"] / auditor["build"]["dockerfile"]).exists()
     mounted = [volume.partition(":")[0] for one in told["services"].values() for volume in one["volumes"]]
     assert {one for one in mounted if not one.startswith("./")} == set(told["volumes"])
 

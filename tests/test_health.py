@@ -188,7 +188,7 @@ def test_before_the_first_night_there_are_figures_all_the_same(tmp_path):
         (OUTSIDE, 404),
         ({**OUTSIDE, "authorization": f"Bearer {TOKEN}"}, 404),
         ({"host": "nobody.example", "authorization": f"Bearer {TOKEN}"}, 403),
-        ({"x-forwarded-for": "203.0.113.9"}, 401),
+        ({"x-forwarded-for": "203.0.113.9"}, 403),
     ],
 )
 def test_the_figures_are_for_this_machine_or_by_the_token_and_never_under_the_public_name(

@@ -176,7 +176,7 @@ def left_open() -> int:
 KINDS = ("refused", *SAID, "interruption", "stray cancellation", "bug of the fetcher", "bug of a probe")
 
 
-@pytest.mark.fault("F06", "F07", "F36")
+@pytest.mark.fault("F36")
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_failure_at_the_nth_request_costs_nobody_a_look(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str

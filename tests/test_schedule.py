@@ -405,7 +405,7 @@ async def test_a_loop_that_is_held_up_at_the_hour_begins_the_night_once(app):
 
 
 @pytest.mark.fault("F36")
-async def test_a_night_has_its_grace_to_end_and_is_cut_off_after_it(app):
+async def test_a_night_has_its_grace_to_end(app):
     nights = Nights()
     nights.hold = asyncio.Event()
     watch = Watch(app, nights, Clock())

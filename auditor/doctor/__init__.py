@@ -1,7 +1,8 @@
 """Whether everything is in order: the installation, the configuration, the data, and the way to the web.
 
-It writes nothing but a file that it takes away again. Trouble on the way to the web is never a failure: what
-is out of reach tonight may be back tomorrow, and the night tells of it by itself.
+It writes nothing but the data folder, where there is none, and a file that it takes away again. Trouble on
+the way to the web is never a failure: what is out of reach tonight may be back tomorrow, and the night tells
+of it by itself.
 """
 
 from __future__ import annotations

@@ -50,8 +50,8 @@ def _key(folder: Path) -> Examined:
     """The key that signs receipts, as people tell it from another."""
     about, file = phrase("key of the receipts"), folder / KEY
     try:
-        if file.exists():
-            return fine(about, phrase("fingerprint {print}"), print=fingerprint(Seal.open(folder).public))
+        if held := Seal.read(folder):
+            return fine(about, phrase("fingerprint {print}"), print=fingerprint(held.public))
         before = known(folder)
     except (ConfigError, OSError) as trouble:
         return broken(about, phrase("{trouble}"), trouble=str(trouble))

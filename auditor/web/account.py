@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Request
@@ -11,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 
 from auditor import people
 from auditor.letters import digest
-from auditor.passwords import LONGEST, SHORTEST, Fault, fault
+from auditor.passwords import LONGEST, SHORTEST, Fault, fault, normal
 from auditor.web import access, visitor
 from auditor.web.asked import Asked, Page
 from auditor.web.login import Doorman, doorman_of, led_in, minutes, too_long
@@ -45,7 +46,6 @@ async def change(request: Request, asked: Page, chosen: Annotated[Chosen, Form()
     """Take another password; every session ends, and this browser begins a new one."""
     user = asked.user
     assert user is not None
-    assert user.id is not None
     doorman, keys = doorman_of(request), (f"account page {user.key}",)
     if trouble := _trouble(asked, user, chosen):
         return _own(asked, status=422, trouble=trouble)
@@ -58,8 +58,10 @@ async def change(request: Request, asked: Page, chosen: Annotated[Chosen, Form()
             doorman.attempts.failed(keys)
             return _own(asked, status=422, trouble=asked.words.say("This is not your password of until now."))
     kept = await doorman.passwords.hash(chosen.password)
-    await run_in_threadpool(asked.app.store.set_password, user.id, kept, asked.now)
-    return await run_in_threadpool(led_in, request, user.name, asked.link.page("account?done=true"))
+    if not await run_in_threadpool(asked.app.store.change_password, user, kept, asked.now):
+        raise access.StrangerError
+    changed = replace(user, password_hash=kept)
+    return await run_in_threadpool(led_in, request, changed, asked.link.page("account?done=true"))
 
 
 @router.get("/{language}/welcome/{token}", dependencies=[access.OPEN])
@@ -91,13 +93,13 @@ async def begin(request: Request, asked: Page, chosen: Annotated[Chosen, Form()]
     kept = await doorman_of(request).passwords.hash(chosen.password)
     if not await run_in_threadpool(store.accept, digest(token), kept, asked.now):
         return _ended(asked)
-    answer = await run_in_threadpool(led_in, request, user.name, asked.link.page())
+    answer = await run_in_threadpool(led_in, request, replace(user, password_hash=kept), asked.link.page())
     visitor.forget(request, answer, visitor.INVITED)
     return answer
 
 
 async def _agrees(doorman: Doorman, password: str, user: User) -> bool:
-    if len(password) > LONGEST:
+    if len(normal(password)) > LONGEST:
         return False
     agreed, _ = await doorman.passwords.agrees(password, user.password_hash)
     return agreed

@@ -67,7 +67,11 @@ class Attempts:
 
 def keys_of(address: str, name: str, user: User | None, proof: str) -> tuple[str, ...]:
     """By what an attempt is counted: address and account, or that it is from a browser that is known."""
-    if user is not None and user.password_hash and hmac.compare_digest(proof, proof_of(user)):
+    if (
+        user is not None
+        and user.password_hash
+        and hmac.compare_digest(proof.encode(), proof_of(user).encode())
+    ):
         return (f"known {user.key}",)
     return (f"address {_place(address)}", f"account {key_of(name)}")
 

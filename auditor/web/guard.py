@@ -1,4 +1,6 @@
-"""Who is answered, and how every answer is fenced: the outermost layer of the web application.
+"""Who is answered, and how every answer is fenced: the layer around all routes.
+
+Only compression, and what a trusted proxy tells of a request, lie outside it.
 
 The network's pages are under the names of this machine and those that the operator lists, for whoever is
 logged in (`auditor.web.access`). Under the address that letters carry, only what a letter leads to is there.
@@ -44,6 +46,10 @@ OPEN = re.compile(r"/(r|badge|static)/.+|/[a-z]{2}/(report(\.pdf|/.*)?|unsubscri
 """What a letter, a mail or a badge leads to."""
 HEALTH = "/healthz"
 """Says whether we live, to whoever asks and by whatever name."""
+FORWARDED = re.compile(
+    r"forwarded|via|x-(real|client|cluster-client)-ip|(cf-connecting|true-client)-ip|x-forwarded.*"
+)
+"""What a proxy adds."""
 SECRET = re.compile(r"^(/r|/[a-z]{2}/(unsubscribe|welcome))/.+")
 """Addresses with a token, which no log may hold."""
 ONE_CLICK = re.compile(r"/[a-z]{2}/unsubscribe/.+")
@@ -92,7 +98,7 @@ class Guard:
     def _refusal(self, scope: Scope) -> Response | None:
         headers = Headers(scope=scope)
         host = _name(headers.get("host", ""))
-        scope["here"] = is_loopback(host)
+        scope["here"] = is_loopback(host) and not is_forwarded(scope, headers)
         scope["home"] = scope["here"] or host in self._listed()
         if not scope["home"]:
             if scope["path"] == HEALTH:
@@ -124,6 +130,15 @@ def told(path: str) -> str:
 def _name(host: str) -> str:
     """A Host header without its port."""
     return re.sub(r":\d*$", "", host.lower()).strip("[]").rstrip(".")
+
+
+def is_forwarded(scope: Scope, headers: Headers) -> bool:
+    """Whether a proxy passes a request on: it may call us localhost, whoever asks.
+
+    One that adds nothing speaks HTTP/1.0 more often than not; one that speaks 1.1 and adds nothing stays
+    unseen.
+    """
+    return scope["http_version"] == "1.0" or any(map(FORWARDED.fullmatch, headers))
 
 
 def is_loopback(host: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Annotated
 
@@ -75,7 +75,8 @@ async def log_in(request: Request, asked: Page, typed: Annotated[Typed, Form()])
             return await _again(request, asked, typed, 401, told)
     if newer:
         await run_in_threadpool(asked.app.store.rehash_password, user, newer)
-    return await run_in_threadpool(led_in, request, typed.name, own_way(typed.next))
+        user = replace(user, password_hash=newer)
+    return await run_in_threadpool(led_in, request, user, own_way(typed.next))
 
 
 @router.post("/{language}/logout", dependencies=[access.OPEN])
@@ -98,12 +99,13 @@ def stranger(request: Request, _: Exception) -> Response:
     return answer
 
 
-def led_in(request: Request, name: str, way: str) -> Response:
-    """Begin the session of a user and lead on; the browser is known from now on."""
-    user = request.app.state.app.store.user(name)
+def led_in(request: Request, user: User, way: str) -> Response:
+    """Begin the session of a user and lead on; the browser is known from now on.
+
+    Where the password of `user` was changed or reset meanwhile, nobody is let in.
+    """
     answer = RedirectResponse(way, 303)
-    if user is not None and user.password_hash:
-        visitor.let_in(request, answer, user)
+    if visitor.let_in(request, answer, user):
         visitor.keep(request, answer, visitor.KNOWN, proof_of(user), A_YEAR)
     return answer
 

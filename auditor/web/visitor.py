@@ -55,9 +55,11 @@ def _named(request: Request, name: str) -> str:
     return f"__Host-{name}" if request.scope["scheme"] == "https" else name
 
 
-def let_in(request: Request, answer: Response, user: User) -> None:
-    """Begin a session in place of the one that this browser had."""
+def let_in(request: Request, answer: Response, user: User) -> bool:
+    """Begin a session in place of the one that this browser had; False where the user may not come in."""
     state = request.app.state
     older = request.cookies.get(_named(request, SESSION))
     token = sessions.begin(state.app.store, user, state.clock(), instead_of=older)
-    keep(request, answer, SESSION, token)
+    if token is not None:
+        keep(request, answer, SESSION, token)
+    return token is not None
