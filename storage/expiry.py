@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -48,13 +47,13 @@ class Expiry:
                 return _counted(connection, limits)
         with self._database.writing() as connection:
             if limits.contacts:
-                left = select(CONTACT.c.association).where(_withdrawn(limits.contacts))
+                left = select(CONTACT.c.association).where(_withdrawn(CONTACT, limits.contacts))
                 stale.mark(self._database, connection, connection.execute(left).scalars())
-            told: Counter[str] = Counter()
+            told = {}
             for table, where in _over(limits):
                 if table is LETTER:
                     _let_go(connection, where)
-                told[table.name] += connection.execute(delete(table).where(where)).rowcount
+                told[table.name] = connection.execute(delete(table).where(where)).rowcount
         return {name: count for name, count in told.items() if count}
 
 
@@ -65,20 +64,17 @@ def _let_go(connection: Connection, ended: ColumnElement[bool]) -> None:
 
 
 def _counted(connection: Connection, limits: Ages) -> dict[str, int]:
-    told: Counter[str] = Counter()
-    for table, where in _over(limits):
-        told[table.name] += connection.execute(
-            select(func.count()).select_from(table).where(where)
-        ).scalar_one()
+    told = {
+        table.name: connection.execute(select(func.count()).select_from(table).where(where)).scalar_one()
+        for table, where in _over(limits)
+    }
     return {name: count for name, count in told.items() if count}
 
 
 def _over(limits: Ages) -> Iterator[tuple[Table, ColumnElement[bool]]]:
-    """Each table with what of it is over; what the trail tells of a contact goes before the contact."""
+    """Each table, once, with what of it is over."""
     if limits.contacts:
-        left = select(ASSOCIATION.c.id).where(ASSOCIATION.c.withdrawn_at < limits.contacts)
-        yield TRAIL, TRAIL.c.association.in_(left) & TRAIL.c.field.in_(CONTACT_FIELDS)
-        yield CONTACT, _withdrawn(limits.contacts)
+        yield CONTACT, _withdrawn(CONTACT, limits.contacts)
     if limits.letters:
         yield LETTER, func.coalesce(LETTER.c.revoked_at, LETTER.c.expires_at) < limits.letters
     if limits.replies:
@@ -94,10 +90,16 @@ def _over(limits: Ages) -> Iterator[tuple[Table, ColumnElement[bool]]]:
     if limits.sent:
         yield SENT, SENT.c.sent_at < limits.sent
         yield UNSENT, UNSENT.c.tried_at < limits.sent
-    if limits.trail:
-        yield TRAIL, (TRAIL.c.at < limits.trail) & TRAIL.c.field.in_(CONTACT_FIELDS)
+    if lines := _lines(limits):
+        yield TRAIL, TRAIL.c.field.in_(CONTACT_FIELDS) & or_(*lines)
 
 
-def _withdrawn(limit: datetime | None) -> ColumnElement[bool]:
+def _lines(limits: Ages) -> list[ColumnElement[bool]]:
+    """By what lines of the trail that tell of contacts are over: by their own age, or with the contact."""
+    own = [TRAIL.c.at < limits.trail] if limits.trail else []
+    return own + ([_withdrawn(TRAIL, limits.contacts)] if limits.contacts else [])
+
+
+def _withdrawn(table: Table, limit: datetime) -> ColumnElement[bool]:
     left = select(ASSOCIATION.c.id).where(ASSOCIATION.c.withdrawn_at < limit)
-    return CONTACT.c.association.in_(left)
+    return table.c.association.in_(left)

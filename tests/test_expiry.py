@@ -48,6 +48,28 @@ def test_the_contact_of_who_left_long_ago_goes_and_the_others_stay(store):
     assert store.association("left").name == "left"
 
 
+def test_with_that_contact_goes_what_the_trail_tells_of_it(store):
+    changed = Member(Association("left", "Another name"), Contact(phone="07 left"))
+    others = Member(Association("here", "here"), Contact(phone="07 here"))
+    store.save_registry([changed, others], [], OLD, by=By("Amina", "web"))
+    store.save_registry([others], [], OLD, by=By("Amina", "web"))
+    assert store.expire(Ages(contacts=LIMIT)) == {"contact": 1, "trail": 1}
+    told = {(one.association, one.field) for one in store.trail()}
+    assert told & {("left", "phone"), ("left", "name"), ("here", "phone")} == {
+        ("left", "name"),
+        ("here", "phone"),
+    }
+
+
+def test_what_is_over_for_two_reasons_is_told_once_also_before_it_goes(store):
+    changed = Member(Association("left", "left"), Contact(phone="07 left"))
+    store.save_registry([changed], [], OLD, by=By("Amina", "web"))
+    store.save_registry([], [], OLD, by=By("Amina", "web"))
+    store.claim_message("a@x.ma", "monthly", "2025-10 here", OLD)
+    before = store.expire(ALL, dry_run=True)
+    assert store.expire(ALL) == before == {"contact": 2, "sent": 1, "trail": 1}
+
+
 def test_letters_that_ended_go_and_the_replies_that_came_by_them_stay(store):
     letters = [
         Letter("here", "ended", OLD, "Amina", OLD + timedelta(days=30)),
