@@ -16,8 +16,9 @@ PAGE = TESTS.parent / "docs" / "faults.md"
 HEAD = """# Faults
 
 What can go wrong between us and the web, our disk, our clock and our readers, and what the auditor makes of
-it. `make faults` writes this page from `tests/data/faults.toml` and from the tests marked with a row, over
-real sockets, files and processes; the misbehaving servers are in `tests/hostile/`.
+it. `make faults` writes this page from `tests/data/faults.toml` and from the tests marked with a row. Most of
+them work over real sockets, files and processes, with the misbehaving servers of `tests/hostile/`; where one
+plays whole nights, the clock is its own, and often the web.
 
 A fault of a server is a finding with one reason of the closed set, never an exception, and never an absence
 unless the absence was proved. A fault of ours (a full disk, a lock, a sheet that cannot be read) ends the

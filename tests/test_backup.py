@@ -311,6 +311,14 @@ async def test_each_night_ends_with_one_backup(app, tmp_path):
     assert len(backups.listed(tmp_path / "backups")) == 2
 
 
+async def test_a_backup_dated_in_the_future_keeps_no_night_from_its_own(app, tmp_path):
+    app.config = placed(tmp_path, backup=Backup(folder=tmp_path / "backups"))
+    taken(app, now=night_of(400))
+    await nightly.run(app, night_of(0))
+    made = [one.made_at.date() for one in backups.listed(tmp_path / "backups")]
+    assert made == [night_of(400).date(), night_of(0).date()]
+
+
 async def test_a_backup_that_fails_does_not_trouble_the_night(app, tmp_path, caplog):
     app.config = placed(tmp_path, backup=Backup(folder=tmp_path / "backups"))
     (tmp_path / "backups").write_text("a file stands where the folder should")

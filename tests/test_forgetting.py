@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 import sqlite3
+from collections import Counter
 from contextlib import closing
 from datetime import timedelta
 
@@ -17,8 +18,10 @@ from small import START, Web, configured, link, night_of
 from auditor import cli, eyes, letters, night
 from auditor import config as configuration
 from auditor.app import App
+from auditor.chain import Signed, chain
 from auditor.forgetting import mark_of
 from auditor.rejudge import rejudge
+from auditor.seal import known as known_keys
 from probes.model import Ask, FoundLink, Reason, absent, present
 from probes.readers import ReaderPool
 from storage.archive import Archive
@@ -211,6 +214,23 @@ def test_nothing_anywhere_tells_of_a_forgotten_association(folder, capsys):
         app.store.copy(folder / "after.db")
         [line] = app.store.trail(limit=1)
     assert (line.who, line.source, line.kind) == ("Salma", "forget", "forgotten")
+    assert traces(folder) == []
+
+
+def test_the_signed_receipt_of_a_night_that_was_broken_off_still_holds(folder, monkeypatch):
+    """It may name hosts: those of platforms, which are nobody's, and so it is let be."""
+    asked = Counter({"www.facebook.com": 2, f"{MARK}.example": 2})
+    monkeypatch.setattr(Seen, "fetcher", lambda _, now: Web(now=now, by_host=asked))
+    stop = asyncio.Event()
+    stop.set()
+    with _opened(folder) as app:
+        broken = asyncio.run(night.run(app, night_of(4), stop=stop))
+    assert broken.state is NightState.INCOMPLETE
+    assert broken.receipt["requests_by_host"] == {"www.facebook.com": 2}
+    assert run("registry", "forget", ID, "--yes") == 0
+    with _opened(folder) as app:
+        links = list(chain(app.store.nights(), known_keys(folder)))
+    assert [(one.signed, one.fault) for one in links] == [(Signed.GENUINE, None)] * 5
     assert traces(folder) == []
 
 

@@ -13,7 +13,7 @@ from auditor.errors import ConfigError
 from auditor.look import check
 from probes import links
 from probes.model import Page
-from storage.model import AccountRow, Association, State
+from storage.model import AccountRow, Association, NightState, Standing, State
 
 OURS = "UCAnnour0000000000000001"
 OTHER = "UCSalam00000000000000002"
@@ -152,6 +152,23 @@ async def test_what_the_budget_does_not_cover_is_unknown_and_comes_first_the_nex
     assert str(untold[0].reason) == "rate_limited"
     assert "budget of 1 units" in untold[0].detail
     assert {name for name, standing in held(app).items() if standing.known} == {"annour", "salam"}
+
+
+async def test_who_was_left_out_is_asked_before_who_is_undecided_for_longer(app, api):
+    """Last night nobody came to `salam`; `annour` was asked, and is undecided since a month."""
+    last = app.store.begin_night(night_of(0).date(), night_of(0))
+    app.store.finish_night(last, NightState.DONE, night_of(0))
+    of = {row.typed.rpartition("/")[2]: row.id for row in app.store.accounts()}
+    told = {OURS: (0, -30), "@salam": (-2, -2)}
+    app.store.put_derived(
+        [
+            Standing(of[name], checked_at=night_of(checked), decided_at=night_of(decided))
+            for name, (checked, decided) in told.items()
+        ]
+    )
+    app.config = keyed(budget=1)
+    await night.run(app, night_of(1))
+    assert [query.get("forHandle") for query in api.asked] == ["@salam"]
 
 
 async def test_a_link_is_checked_by_the_interface_too(app):

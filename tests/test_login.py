@@ -2,7 +2,9 @@
 
 import asyncio
 import re
+import sqlite3
 import time
+from contextlib import closing
 from datetime import timedelta
 from types import SimpleNamespace
 from urllib.parse import unquote
@@ -232,6 +234,39 @@ def test_every_session_ends_with_the_password_a_reset_or_the_user(app, browser, 
     assert [reads(browser, cookie=f"session={token}") for token in tokens] == [401, 401]
     browser.cookies.clear()
     assert log_in(browser).status_code == 401
+
+
+@pytest.fixture
+def reset_meanwhile(app, monkeypatch):
+    """An administrator resets Amina while the password that she typed is compared."""
+    agrees = passwords.Passwords._agrees
+
+    def slow(self, *told):
+        agreed = agrees(self, *told)
+        people.invited(app.store, app.store.user("Amina"), "a test", NOW)
+        return agreed
+
+    return lambda: monkeypatch.setattr(passwords.Passwords, "_agrees", slow)
+
+
+@pytest.mark.fault("F57")
+def test_no_session_outlives_a_reset_that_came_while_its_user_logged_in(app, browser, reset_meanwhile):
+    reset_meanwhile()
+    log_in(browser)
+    assert dict(browser.cookies) == {}
+    assert reads(browser) == 401
+    with closing(sqlite3.connect(app.folder / "auditor.db")) as raw:
+        assert raw.execute("SELECT count(*) FROM session").fetchone() == (0,)
+
+
+@pytest.mark.fault("F57")
+def test_a_reset_that_comes_while_its_user_changes_the_password_holds(app, browser, reset_meanwhile):
+    log_in(browser)
+    reset_meanwhile()
+    answer = browser.post("/en/account", data={"now": PASSWORD, "password": OTHER, "again": OTHER})
+    assert answer.status_code == 401
+    assert reads(browser) == 401
+    assert app.store.user("Amina").password_hash is None
 
 
 @pytest.mark.slow

@@ -129,6 +129,7 @@ async def test_a_night_that_is_due_is_done_once(app):
     assert [day for day, _ in nights.begun] == [DAY, DAY + timedelta(days=1)]
 
 
+@pytest.mark.fault("F38")
 async def test_no_night_is_begun_outside_its_window(app):
     nights = Nights()
     await Watch(app, nights, Clock(NOW - timedelta(minutes=1))).look()
@@ -156,6 +157,26 @@ async def test_an_interrupted_or_skipped_night_is_tried_again_within_its_window(
     await watch.look()
     assert len(nights.begun) == 2
     assert app.store.night(DAY).state is NightState.DONE
+
+
+@pytest.mark.parametrize("state", [NightState.INCOMPLETE, NightState.RUNNING])
+async def test_a_night_that_was_broken_off_is_gone_on_with_after_its_grace_until_the_next_hour(app, state):
+    night = app.store.begin_night(DAY, NOW)
+    if state is not NightState.RUNNING:
+        app.store.finish_night(night, state, NOW)
+    nights = Nights()
+    next_hour = datetime.combine(DAY + timedelta(days=1), AT_NIGHT.at, UTC)
+    for late in (next_hour + timedelta(hours=7), next_hour - timedelta(minutes=1)):
+        await Watch(app, nights, Clock(late)).look()
+    assert nights.begun == [(DAY, next_hour - timedelta(minutes=1))]
+    assert app.store.night(DAY).state is NightState.DONE
+
+
+async def test_a_night_that_was_skipped_is_not_tried_again_after_its_grace(app):
+    app.store.finish_night(app.store.begin_night(DAY, NOW), NightState.SKIPPED, NOW)
+    nights = Nights()
+    await Watch(app, nights, Clock(NOW + timedelta(hours=7))).look()
+    assert nights.begun == []
 
 
 @pytest.mark.fault("F40")

@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import sqlite3
 import threading
+import traceback
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta, timezone
@@ -40,6 +41,7 @@ from storage.model import (
     Withdrawal,
 )
 from storage.store import Store
+from storage.talk import Reply, ReplyKind
 from storage.writer import Writer
 
 pytestmark = pytest.mark.usefixtures("migrated")
@@ -83,6 +85,14 @@ def peopled(store):
 
 def seen(account_id, night, presence=Presence.PRESENT):
     return Observation(account_id, night.id, NOW, Finding(presence, status=200))
+
+
+def test_what_a_broken_constraint_tells_names_nobody(peopled):
+    number = "0612345678"
+    with pytest.raises(IntegrityError) as broken:
+        peopled.add_reply(Reply("nobody", ReplyKind.MISTAKEN, NOW, text=number))
+    assert "FOREIGN KEY" in str(broken.value)
+    assert number not in "".join(traceback.format_exception(broken.value))
 
 
 # --- the registry

@@ -3,11 +3,12 @@
 import asyncio
 from datetime import timedelta
 from math import inf
+from unittest.mock import Mock
 
 import pytest
 from small import START, configured, link, night_of, opened, register, steps
 
-from auditor import eyes, rejudge
+from auditor import eyes, receipt, rejudge
 from auditor.config import Schedule
 from auditor.night import run
 from auditor.order import shards, waited
@@ -63,6 +64,17 @@ def pages(count, channel="website"):
 def seen(app, night):
     rows = {row.id: row.typed for row in app.store.accounts()}
     return [rows[look.account_id] for look in app.store.observations(night_id=night.id)]
+
+
+async def broken_off(app, now, timer, looks):
+    """Begin a night, or go on with it, and cancel it when so many looks are kept."""
+    kept = asyncio.Event()
+    told = {"timer": timer, "progress": lambda done, _: kept.set() if done == looks else None}
+    going = asyncio.create_task(run(app, now, **told))
+    await kept.wait()
+    going.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await going
 
 
 async def test_a_night_ends_in_its_window_and_tells_whom_it_left_out(app, caplog):
@@ -131,14 +143,8 @@ async def test_a_rebuild_of_nights_that_left_some_out_changes_nothing(app):
 async def test_a_night_with_a_passed_window_is_concluded_and_not_gone_on_with(app):
     """It was killed with half of it done, and nobody was there to go on before its window was over."""
     register(app, *pages(8))
-    timer, three = Slow(app.web), asyncio.Event()
-    going = asyncio.create_task(
-        run(app, START, timer=timer, progress=lambda done, _: three.set() if done == 3 else None)
-    )
-    await three.wait()
-    going.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await going
+    timer = Slow(app.web)
+    await broken_off(app, START, timer, looks=3)
     app.web.asked.clear()
     done = await run(app, START + timedelta(hours=5), timer=timer)
     assert (done.state, left_out(done), app.web.asked) == (NightState.DONE, 8 - len(seen(app, done)), [])
@@ -153,6 +159,29 @@ async def test_a_window_opens_with_the_first_look_so_that_a_skipped_night_can_be
     app.store.finish_night(night, NightState.SKIPPED, START)
     done = await run(app, START + timedelta(hours=12), timer=Slow(app.web))
     assert (done.state, left_out(done)) == (NightState.DONE, 0)
+
+
+async def test_a_try_that_was_skipped_takes_nothing_from_the_window_of_who_goes_on_later(app):
+    """Skipped at 00:30, begun at 05:30 and broken off: there are fifty minutes left, not none."""
+    register(app, *pages(3))
+    app.store.finish_night(app.store.begin_night(START.date(), START), NightState.SKIPPED, START)
+    timer, late = Slow(app.web), START + timedelta(hours=5)
+    await broken_off(app, late, timer, looks=1)
+    done = await run(app, late + timedelta(minutes=10), timer=timer)
+    assert (done.started_at, left_out(done), len(seen(app, done))) == (START, 0, 3)
+
+
+async def test_whom_a_night_left_out_is_told_though_it_died_before_it_could(app, monkeypatch):
+    """It died between conclusions and receipt; who was listed since was nobody it left out."""
+    register(app, *pages(10))
+    with monkeypatch.context() as patched:
+        patched.setattr(receipt, "done", Mock(side_effect=KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            await run(app, START, timer=Slow(app.web))
+    register(app, *pages(12), now=START + timedelta(hours=2))
+    done = await run(app, START + timedelta(hours=3), timer=Slow(app.web))
+    assert (done.state, len(seen(app, done))) == (NightState.DONE, 6)
+    assert (left_out(done), done.receipt["left_out_by_channel"]) == (4, {"website": 4})
 
 
 async def test_what_there_is_no_time_for_a_second_look_at_stays_as_it_was_first_seen(app):
@@ -182,25 +211,20 @@ async def test_the_wait_for_the_second_pass_ends_with_the_window(app):
 
 @pytest.mark.fault("F33")
 async def test_a_storm_of_errors_does_not_carry_a_night_beyond_its_window(app):
+    """Ten of twenty are to be looked at again after fifty minutes; for four of them there is time."""
     rows = pages(20)
     register(app, *rows)
     app.web.answers = {row.typed: NoPage(Reason.SERVER_ERROR, "503", status=503) for row in rows[::2]}
-    done = await run(app, START, timer=Slow(app.web))
-    assert done.receipt["seconds"] <= HOUR + 600
-    assert done.receipt["accounts"] + left_out(done) == 20
+    done = await run(app, START, timer=Slow(app.web, seconds=150.0))
+    assert (done.receipt["seconds"], len(app.web.asked)) == (HOUR, 24)
+    assert (done.receipt["accounts"], done.receipt["unknown"], left_out(done)) == (20, 10, 0)
 
 
 @pytest.mark.fault("F41")
 async def test_no_moment_of_a_night_is_before_its_beginning_though_the_clock_jumps_back(app):
     register(app, *pages(4))
-    timer, two = Slow(app.web), asyncio.Event()
-    going = asyncio.create_task(
-        run(app, START, timer=timer, progress=lambda done, _: two.set() if done == 2 else None)
-    )
-    await two.wait()
-    going.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await going
+    timer = Slow(app.web)
+    await broken_off(app, START, timer, looks=2)
     left = app.store.night(START.date())
     assert left.finished_at >= left.started_at
     done = await run(app, START - timedelta(minutes=20), timer=timer)
