@@ -1,5 +1,6 @@
 """The configuration is read whole, refused whole, and says in one line what to mend."""
 
+import re
 from datetime import time
 from pathlib import Path
 
@@ -30,6 +31,22 @@ def test_the_packaged_example_loads_and_names_every_channel_of_the_survey():
     assert {"website", *config.survey.figures} == set(config.channels)
     assert config.survey.figures == {"facebook": 83, "twitter": 12.5, "linkedin": 18, "youtube": 4}
     assert len(config.rules) >= 30
+
+
+def test_what_the_example_has_in_comments_loads_without_the_marks(tmp_path):
+    text = packaged().read_text("utf-8")
+    bare, count = re.subn(r"^# (?=\[|[a-z_]+ = )", "", text, flags=re.MULTILINE)
+    assert count > 30
+    (tmp_path / "secrets").mkdir()
+    for name in re.findall(r'_file = "(secrets/.+?)"', bare):
+        (tmp_path / name).write_text("https://chat.example/0123456789")
+    path = tmp_path / "config.toml"
+    path.write_text(bare, "utf-8")
+    config = load(path, {})
+    assert len(config.channels) == 8
+    assert [len(one.regions) for one in config.notify.recipients] == [1, 0]
+    assert config.notify.smtp.password.get_secret_value() == "https://chat.example/0123456789"
+    assert (config.fetch.ca_file, config.notify.smtp.ca_file) == (tmp_path / "authority.pem",) * 2
 
 
 def test_what_the_example_shows_is_the_default():

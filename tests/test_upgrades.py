@@ -73,6 +73,15 @@ def test_an_upgrade_of_the_oldest_database_keeps_every_row(tmp_path):
     tried_at_every_point(tmp_path, older.revisions()[0], points=[1, 9, 30, 10**6])
 
 
+def test_an_upgrade_takes_contacts_out_of_summaries_and_nothing_else(tmp_path):
+    file = tmp_path / "auditor.db"
+    older.make(file, "0007")
+    before = older.contents(file)
+    assert all('"phone":"06' in dict(row)["summary"] for row in before[1]["summary"])
+    opened(file)
+    assert older.refuse_loss(before, older.contents(file), migrate.head())
+
+
 @pytest.mark.slow
 @pytest.mark.fault("F47")
 @pytest.mark.parametrize("revision", older.revisions())
