@@ -14,6 +14,7 @@ TYPED, LAST = "<!-- commands: written from the command line by `make people` -->
 WHO = {
     Access.OPEN: "anybody; where the address has a token, that lets in",
     Access.LETTER: "an association, by its letter",
+    Access.MACHINE: "this machine, or whoever shows its token",
     Access.READER: "everybody who is logged in",
     Access.COORDINATOR: "coordinators; those of some regions are shown what is theirs",
     Access.OWN: "coordinators of all regions, or of the association's",
@@ -39,8 +40,8 @@ def table():
 
 
 def shown(path):
-    """A path as people read it: without its language and without how its parts are read."""
-    bare = path.removeprefix("/{language}") or "/"
+    """A path as people read it: without how its parts are read, and its language only on the first page."""
+    bare = path if path in {"/{language}", "/{language}/"} else path.removeprefix("/{language}")
     return bare.replace(":path}", "}").replace(":int}", "}")
 
 

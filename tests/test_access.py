@@ -1,5 +1,6 @@
 """Who may use what: every route says so, and answers everybody as it says."""
 
+import re
 import sqlite3
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from auditor import letters
 from auditor.app import App
 from auditor.config import Config
 from auditor.web.access import Access, Gate
+from auditor.web.health import METRICS
 from auditor.web.reader import reader
 from auditor.web.site import site
 from storage.model import Proposal
@@ -36,10 +38,12 @@ class Person:
     may: frozenset[Access] = frozenset()
 
 
-READS = frozenset({Access.OPEN, Access.READER})
+ANYBODY = frozenset({Access.OPEN, Access.MACHINE})
+"""From this machine, as everybody asks here; elsewhere: test_health.py."""
+READS = ANYBODY | {Access.READER}
 LOOKS_AFTER = READS | {Access.COORDINATOR}
 PEOPLE = {
-    "nobody": Person(None, may=frozenset({Access.OPEN})),
+    "nobody": Person(None, may=ANYBODY),
     "reader": Person(Role.READER, may=READS),
     "elsewhere": Person(Role.COORDINATOR, (ELSEWHERE,), LOOKS_AFTER),
     "here": Person(Role.COORDINATOR, (HERE,), LOOKS_AFTER | {Access.OWN}),
@@ -115,6 +119,8 @@ def test_a_route_declares_once_who_may_use_it(route):
     assert len(gates(route)) == 1
     if gates(route)[0].access is Access.LETTER:
         assert reader in {one.call for one in route.dependant.dependencies}
+    if gates(route)[0].access is Access.MACHINE:
+        assert route.path == METRICS  # it looks for itself who asks: test_health.py
     if gates(route)[0] == Gate(Access.OWN):
         assert "association" in route.param_convertors
 
@@ -168,6 +174,8 @@ def test_whoever_may_is_let_through_everywhere(app, clients, name):
 def test_the_page_for_people_tells_who_may_do_what():
     page = PAGE.read_text("utf-8")
     assert table() in page
+    ways = re.findall(r"`[A-Z/]+ [^`]+`", table())
+    assert len(ways) == len(set(ways)) == len(every_route())
     assert written(page) == page
 
 

@@ -21,13 +21,15 @@ from storage.store import Store
 class Access(StrEnum):
     """Who may use a route: from everybody to administrators.
 
-    `open` is anybody, also with a token in the address; `letter` an association by its letter. The rest is
-    for users: `reader` everybody who is logged in, `coordinator` one of any region, who is shown what is
-    theirs, `own` one of the association's region, `everywhere` one of all regions, and `admin`.
+    `open` is anybody, also with a token in the address; `letter` an association by its letter, `machine` this
+    machine or who shows its token: routes of these two look for themselves. The rest is for users: `reader`
+    everybody who is logged in, `coordinator` one of any region, who is shown what is theirs, `own` one of the
+    association's region, `everywhere` one of all regions, and `admin`.
     """
 
     OPEN = "open"
     LETTER = "letter"
+    MACHINE = "machine"
     READER = "reader"
     COORDINATOR = "coordinator"
     OWN = "own"
@@ -57,7 +59,7 @@ class Gate:
 
     def __call__(self, request: Request) -> None:
         """Look at who asks."""
-        if self.access in {Access.OPEN, Access.LETTER}:
+        if self.access in {Access.OPEN, Access.LETTER, Access.MACHINE}:
             return
         user = visitor(request)
         if user is None:
@@ -91,6 +93,7 @@ class Gate:
 
 OPEN = Depends(Gate(Access.OPEN))
 LETTER = Depends(Gate(Access.LETTER))
+MACHINE = Depends(Gate(Access.MACHINE))
 READER = Depends(Gate(Access.READER))
 COORDINATOR = Depends(Gate(Access.COORDINATOR))
 OWN = Depends(Gate(Access.OWN))

@@ -41,7 +41,7 @@ def health(request: Request) -> PlainTextResponse:
     return PlainTextResponse("ok\n")
 
 
-@router.get(METRICS, dependencies=[access.OPEN])
+@router.get(METRICS, dependencies=[access.MACHINE])
 def metrics(request: Request) -> Response:
     """The figures in the text format of Prometheus."""
     state = request.app.state
