@@ -11,7 +11,7 @@ MONTH = 62
 
 
 class Backup(BaseModel):
-    """Where copies of the database go, how many are kept, and whether each night ends with one."""
+    """Where copies of the database go, how many are kept, and whether a concluded night ends with one."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
