@@ -14,6 +14,11 @@ PARSED = 512 * 1024
 TITLE = 300
 """Characters kept of a title."""
 
+UNFIT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
+"""C0 and C1 controls but tab and line ends (PostgreSQL refuses NUL), lone surrogates (no UTF-8 holds
+them), bidirectional embeddings, overrides and isolates (they make a name read backwards). The plain marks
+LRM, RLM and ALM stay: they are part of good Arabic typing."""
+
 UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]+")
 _SPACE = re.compile(r"\s+")
 

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 LONGEST = 4_096  # characters of a cell that are read
 
 _PLAIN = re.compile(r"https?://(?:[a-z0-9-]+\.)+[a-z]{2,}(?:/[A-Za-z0-9._~/@-]*[A-Za-z0-9_/])?", re.ASCII)
-_INVISIBLE = re.compile("[\u00ad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\x00-\x08\x0e-\x1f\x7f]")
+_INVISIBLE = re.compile(
+    "[\u00ad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\ud800-\udfff\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f]"
+)
 _SPACES = re.compile(r"[\s\u00a0\u3000]+")
 _WIDE = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {0x3002: ord("."), 0xFF61: ord(".")}
 _LATER = "[\u0080-\u00bf€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ]"  # bytes after a character's first
@@ -44,7 +46,7 @@ _SECURE = re.compile(r"(?i)^[a-z]*s[a-z]{0,1}\s*[:;.,/\\]")
 _OTHER_SCHEME = re.compile(r"(?i)^(?!(?:www|localhost)\b)([a-z][a-z0-9+.-]*):(?!//)(?!\d+(?:/|$))")
 _WITH_SCHEME = re.compile(r"(?i)\bh?t{1,2}ps?\s?[:;]\s?/{1,3}\s?[^\s/]")
 _WWW = re.compile(r"(?i)^w{2,5}(?:\s*[.,]\s*|\.{2,}|:?//?\.?|(?<=^www)\s+(?=\S+\.\S))(?=[^\s.,/:])")
-_OPENING, _CLOSING = "<([{\"'«“‘`*|", ">)]}\"'»”’`*|.,;:?#،؛؟…·•"
+_OPENED, _CLOSING = re.compile(r"^[\s<(\[{\"'«“‘`*|]+"), ">)]}\"'»”’`*|.,;:?#،؛؟…·•"
 _LABEL = re.compile(r"(?i)[a-z0-9_\u00a1-\uffff](?:[a-z0-9_\u00a1-\uffff-]{0,61}[a-z0-9\u00a1-\uffff])?")
 _NUMBERS = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}")
 _TRACKING = re.compile(
@@ -107,7 +109,7 @@ def _byte(letter: str) -> bytes:
 
 def trimmed(text: str) -> str:
     """Without quotes, brackets and punctuation around it; a bracket opened inside keeps its end."""
-    text = text.strip().lstrip(_OPENING).strip()
+    text = _OPENED.sub("", text.strip())
     while text and text[-1] in _CLOSING and not _closes(text):
         text = text[:-1].rstrip()
     return text

@@ -7,8 +7,8 @@ LONGEST = 200_000
 
 _DIGITS = {ord(digit): str(value % 10) for value, digit in enumerate("٠١٢٣٤٥٦٧٨٩۰۱۲۳۴۵۶۷۸۹")}
 _LETTERS = str.maketrans(
-    "أإآٱىیکéèêëÉÈÊËàâäÀÂÄîïÎÏôöÔÖûùüÛÙÜçÇ’ʼ،áãåíóõúñčěřšśýžźÁÃÅÍÓÕÚÑČĚŘŠŚÝŽŹ",
-    "ااااييكeeeeeeeeaaaaaaiiiioooouuuuuucc'',aaaioouncerssyzzaaaioouncerssyzz",
+    "أإآٱىیکéèêëÉÈÊËàâäÀÂÄîïÎÏİôöÔÖûùüÛÙÜçÇ’ʼ،áãåíóõúñčěřšśýžźÁÃÅÍÓÕÚÑČĚŘŠŚÝŽŹ",
+    "ااااييكeeeeeeeeaaaaaaiiiiioooouuuuuucc'',aaaioouncerssyzzaaaioouncerssyzz",
 )
 _SPACES = dict.fromkeys([0xA0, 0x202F, 0x2009, 0x2007, 0x3000, 0x9, 0xA, 0xD], " ")
 _DROPPED = dict.fromkeys(

@@ -13,6 +13,7 @@ from dataclasses import replace
 from urllib.parse import quote, unquote
 
 from probes import clean, decoy, further, links, missing, news, parked, past, read, walls
+from probes.charset import UNFIT
 from probes.doors import open_site, transport, twin
 from probes.model import (
     Account,
@@ -75,7 +76,8 @@ def identify(url: str, typed: str) -> Identity:  # noqa: ARG001  # every channel
     whole = parts.netloc
     if not whole:
         return Identity(NAME, Kind.INVALID, url=url)
-    host, path = whole.removeprefix("www."), unquote(parts.path).rstrip("/")
+    host = whole.removeprefix("www.")
+    path = UNFIT.sub("", unquote(parts.path)).rstrip("/")
     canonical = f"https://{whole}{parts.path or '/'}" + (f"?{parts.query}" if parts.query else "")
     if _SEARCH.match(f"{host}{parts.path}") and parts.query:
         return Identity(NAME, Kind.SEARCH, url=url)

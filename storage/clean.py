@@ -6,19 +6,15 @@ It is the one place where foreign text is cleaned on its way in, so SQLite and P
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
 from datetime import UTC, datetime
 from enum import Enum
 from typing import Any, TypeVar, cast
 
-T = TypeVar("T")
+from probes.charset import UNFIT
 
-UNFIT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
-"""C0 and C1 controls but tab and line ends (PostgreSQL refuses NUL), lone surrogates (no UTF-8 holds
-them), bidirectional embeddings, overrides and isolates (they make a name read backwards). The plain marks
-LRM, RLM and ALM stay: they are part of good Arabic typing."""
+T = TypeVar("T")
 
 
 def clean(value: T) -> T:

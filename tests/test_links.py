@@ -14,6 +14,7 @@ from probes import links
 from probes.cells import links_in
 from probes.links import clean, identify
 from probes.model import Account, Kind, Page, Presence, Reason, drive, present
+from storage.clean import clean as stored
 
 SITE = "https://www.annour.ma/"
 
@@ -574,6 +575,19 @@ def test_an_x_account_is_told_through_mirrors_archives_and_marks(
 )
 def test_a_mark_of_direction_is_no_part_of_a_name(url: str) -> None:
     assert identify(f"https://{url}").key == identify(f"https://{url.replace('%E2%80%8F', '')}").key
+
+
+@pytest.mark.parametrize("sign", ["\x80", "%C2%80", "\x9b", "%E2%80%AE", "%00", "\udc80"])
+def test_a_control_character_is_no_part_of_a_sites_key(sign: str) -> None:
+    """Nothing stored holds one: a key with one would be nobody's on the night after."""
+    told = identify(f"https://nour.example/a{sign}b")
+    assert told.key == "nour.example/ab"
+    assert stored(told) is told
+
+
+@pytest.mark.parametrize("typed", ["« “https://nour.example/page” »", "( <https://nour.example/page> )"])
+def test_marks_and_spaces_around_an_address_are_no_part_of_it(typed: str) -> None:
+    assert identify(typed).key == "nour.example/page"
 
 
 @pytest.mark.parametrize("typed", ["0", "25", "0612345678"])
