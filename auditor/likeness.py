@@ -44,6 +44,8 @@ _ARABIC_HEARD = str.maketrans("بتثجخدذرزسشصضطظغفقكلمن", "b
 _SILENT = re.compile(r"[aeiouywh\u0621-\u064a\u0671-\u06d3]+")
 _RUN = {"latin": 3, "arabic": 2, "tifinagh": 3}
 """So many letters may stand in any user name by chance; Arabic writes no short vowels."""
+LONGEST = 300
+"""Characters of a name that are compared, as many as are kept of a title: their square is the time."""
 _SHORT = 6
 """A single word of so many letters at most may be the initials of a name in any language."""
 
@@ -124,7 +126,7 @@ def _scripts(letters: str) -> set[str]:
 
 
 def _plain(text: str) -> str:
-    return folded(text).translate(_ARABIC)
+    return folded(text[:LONGEST]).translate(_ARABIC)
 
 
 def _parted(name: str) -> dict[str, _Words]:

@@ -1,6 +1,7 @@
 """Names are compared by their telling words; where they may only be spelt otherwise, nothing is told."""
 
 from datetime import UTC, datetime
+from time import process_time
 
 import pytest
 from hypothesis import given
@@ -113,6 +114,15 @@ def test_an_arabic_name_in_french_letters_is_heard_in_the_arabic_one():
 @given(st.text(max_size=60), st.lists(st.text(max_size=60), max_size=3))
 def test_no_name_is_beyond_comparing(shown, names):
     assert resembles(shown, names) in (True, False, None)
+
+
+@pytest.mark.parametrize("long", ["a" * 30_000, " ".join(f"word{number}" for number in range(3_000))])
+def test_a_name_without_end_costs_no_more_than_a_title(long):
+    began = process_time()
+    resembles(long, [f"{long}b"])
+    akin_handles(long, f"{long}b")
+    names_it(long, [long])
+    assert process_time() - began < 1
 
 
 @given(st.text(alphabet=st.characters(categories=["Ll", "Lu"], max_codepoint=0x6FF), min_size=1, max_size=40))
