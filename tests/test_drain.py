@@ -25,7 +25,7 @@ from storage.model import AccountRow, Association, NightState
 AUDITOR = Path(sys.executable).with_name("auditor")
 BARE = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
 CANARIES = ("http://canari-un.ma/", "http://canari-deux.ma/")
-HANGING, GRACE = 3, 5.0
+HANGING, GRACE = 3, 8.0
 CONFIG = """
 [storage]
 folder = "data"

@@ -316,10 +316,13 @@ async def test_the_receipt_names_busy_platforms_and_counts_other_hosts_over_all_
     monkeypatch.setattr(night.receipt.links, "owner", lambda host: host if host < "a3" else links.SITE)
     rows = [link(name, "website", name) for name in ("a0", "a1", "a2", "a3", "a4")]
     register(app, *rows)
-    get = app.web.get
+    get, hangs = app.web.get, asyncio.Event()
 
     async def counted(ask):
-        app.web.by_host[ask.url.split("/")[2]] += 1
+        host = ask.url.split("/")[2]
+        app.web.by_host[host] += 1
+        if host == "a0.example":
+            hangs.set()
         return await get(ask)
 
     monkeypatch.setattr(app.web, "get", counted)
@@ -327,6 +330,7 @@ async def test_the_receipt_names_busy_platforms_and_counts_other_hosts_over_all_
     four = asyncio.Event()
     going = asyncio.create_task(run(app, START, progress=lambda done, _: four.set() if done == 4 else None))
     await four.wait()
+    await hangs.wait()
     going.cancel()
     with pytest.raises(asyncio.CancelledError):
         await going
