@@ -81,8 +81,9 @@ def forget(app: App, association: str, who: str, now: datetime, *, contact: bool
 
 
 def cleaned(app: App) -> Forgotten:
-    """The file written anew once more, after a forgetting that could not end it."""
+    """What a forgetting could not end: the uploaded sheets gone, and the file written anew once more."""
     with app.lock():
+        Uploads(app.folder / "uploads").clear()
         return Forgotten(Kept({}), app.store.scrub(), copies(app))
 
 
@@ -105,10 +106,14 @@ def mark_of(folder: Path, association: str) -> str:
     return MARK + told.hex()[:SHOWN]
 
 
-def was_forgotten(app: App, association: str) -> bool:
-    """Whether this id was erased before."""
-    marks = app.store.forgotten()
-    return bool(marks) and mark_of(app.folder, association) in marks
+def was_forgotten(app: App, association: str, *, contact: bool = False) -> bool:
+    """Whether this id, or its contact alone, was erased before and nothing is kept of it now."""
+    if contact:
+        before = association in app.store.forgotten(CONTACT)
+    else:
+        marks = app.store.forgotten()
+        before = bool(marks) and mark_of(app.folder, association) in marks
+    return before and not app.store.kept_of(association, _spared(app), contact=contact)
 
 
 def returned(app: App, reading: Reading) -> Iterator[Problem]:

@@ -9,7 +9,7 @@ is gone it keeps the recorded finding, and that is what it would have read.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -77,19 +77,21 @@ def thin(
     """Thin what is old enough; with `dry_run` only tell. Whoever calls it holds the night's lock.
 
     `copies` is where backups keep their bodies: what goes here goes there. A body goes only after all looks
-    were gone through: interrupted, everything stands, and the next time goes on. Raises StoreError.
+    were gone through: interrupted, everything stands, and the next time goes on. One that no look of this
+    database names goes when it is old itself: after a restore, the nights of newer backups rest on it.
+    Raises StoreError.
     """
     work = _Thinning(store, archive, Limits.of(config, now), dry_run=dry_run)
     reader = Reader(store, config, work.nights, archive, work.limits.bodies)
     associations = list(store.associations(include_withdrawn=True))
-    with closing(Wanted()) as wanted:
+    with closing(Named()) as named:
         for at, association in enumerate(associations, start=1):
             if stopped():
                 return work.told
-            work.go_through(association, reader, wanted)
+            work.go_through(association, reader, named)
             if progress:
                 progress(at, len(associations))
-        work.sweep(wanted, copies)
+        work.sweep(named, copies)
     return work.told
 
 
@@ -125,22 +127,28 @@ class Reader(History):
         return again
 
 
-class Wanted:
-    """The digests of the bodies that stay: in a temporary file, as a register has a hundred million."""
+class Named:
+    """The digests that looks name, and whether a look that stays does.
+
+    In a temporary file, as a register has a hundred million.
+    """
 
     def __init__(self) -> None:
         self._held = sqlite3.connect("")
-        self._held.execute("CREATE TABLE wanted (digest BLOB PRIMARY KEY) WITHOUT ROWID")
+        self._held.execute("CREATE TABLE named (digest BLOB PRIMARY KEY, wanted INTEGER) WITHOUT ROWID")
 
-    def add(self, looks: Iterable[Observation]) -> None:
-        """Keep the bodies of these looks."""
+    def add(self, looks: Iterable[Observation], *, wanted: bool) -> None:
+        """Note the bodies of these looks; once wanted, a body is."""
         digests = (piece.digest for look in looks for piece in look.evidence)
-        rows = ((bytes.fromhex(digest),) for digest in digests if digest)
-        self._held.executemany("INSERT OR IGNORE INTO wanted VALUES (?)", rows)
+        rows = ((bytes.fromhex(digest), wanted) for digest in digests if digest)
+        more = "ON CONFLICT DO UPDATE SET wanted = max(wanted, excluded.wanted)"
+        self._held.executemany(f"INSERT INTO named VALUES (?, ?) {more}", rows)  # noqa: S608
 
-    def __contains__(self, digest: str) -> bool:
-        found = self._held.execute("SELECT 1 FROM wanted WHERE digest = ?", (bytes.fromhex(digest),))
-        return found.fetchone() is not None
+    def wanted(self, digest: str) -> bool | None:
+        """Whether a look that stays names it; None where no look does."""
+        found = self._held.execute("SELECT wanted FROM named WHERE digest = ?", (bytes.fromhex(digest),))
+        row = found.fetchone()
+        return bool(row[0]) if row else None
 
     def close(self) -> None:
         """Forget them."""
@@ -158,13 +166,14 @@ class _Thinning:
         self.told = Thinned()
         self.nights = store.judged_nights()
 
-    def go_through(self, association: Association, reader: Reader, wanted: Wanted) -> None:
+    def go_through(self, association: Association, reader: Reader, named: Named) -> None:
         """Tell an association's spare looks from those whose bodies are wanted, and thin the oldest."""
         looks = list(self._store.observations(association=association.id))
         whole = [look for look in looks if _is_whole(look)]
         spare = self._spare(association, looks, whole, reader)
-        wanted.add(look for look in whole if look.id not in spare)
         going = [look for look in whole if look.id in spare]
+        named.add((look for look in whole if look.id not in spare), wanted=True)
+        named.add(going, wanted=False)
         self.told.looks += sum(_has_body(look, self._archive) for look in going)
         bare = [_bare(look) for look in going if look.observed_at < self.limits.exchanges]
         self.told.exchanges += len(bare)
@@ -190,19 +199,26 @@ class _Thinning:
         self.told.otherwise += len(otherwise)
         return old - kept - otherwise
 
-    def sweep(self, wanted: Wanted, copies: Archive | None) -> None:
+    def sweep(self, named: Named, copies: Archive | None) -> None:
         """Remove the bodies that nobody wants; none where there is no night, as in a database begun anew."""
         if not self.nights:
             return
         take = self._archive.size if self._dry_run else self._archive.remove
-        for digest in self._archive.digests():
-            if digest not in wanted:
-                self.told.bytes += take(digest)
-                self.told.bodies += 1
+        for digest in self._spent(self._archive, named):
+            self.told.bytes += take(digest)
+            self.told.bodies += 1
         if copies and not self._dry_run:
-            for digest in copies.digests():
-                if digest not in wanted:
-                    copies.remove(digest)
+            for digest in self._spent(copies, named):
+                copies.remove(digest)
+
+    def _spent(self, archive: Archive, named: Named) -> Iterator[str]:
+        """The bodies that only looks name whose pages go, and those that none names and that are old."""
+        for digest in archive.digests():
+            wanted = named.wanted(digest)
+            if wanted is None:
+                wanted = archive.put_at(digest) >= self.limits.bodies
+            if not wanted:
+                yield digest
 
 
 def _dossier(store: Store, association: Association) -> Dossier:

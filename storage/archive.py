@@ -11,6 +11,7 @@ import hashlib
 import re
 import zlib
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 from storage.errors import DamagedEvidenceError, MissingEvidenceError, StoreError
@@ -88,6 +89,14 @@ class Archive:
         """How many bytes a body takes on the disk; 0 where it is not there."""
         place = self._place(digest)
         return place.stat().st_size if place.exists() else 0
+
+    def put_at(self, digest: str) -> datetime:
+        """When a body was put here. Raises StoreError where it is not."""
+        place = self._place(digest)
+        try:
+            return datetime.fromtimestamp(place.stat().st_mtime, UTC)
+        except FileNotFoundError:
+            raise MissingEvidenceError(digest, "the archive does not hold this body") from None
 
     def __contains__(self, digest: str) -> bool:
         return self._place(digest).exists()

@@ -153,9 +153,9 @@ class Erasure:
             dated = replace(line, at=order.after_nights(connection, line.at))
             trail.write(connection, [clean(dated)])
 
-    def forgotten(self) -> set[str]:
-        """The marks of the associations that were erased."""
-        query = select(TRAIL.c.association).where(TRAIL.c.source == FORGET, TRAIL.c.field == WHOLE)
+    def forgotten(self, what: str = WHOLE) -> set[str]:
+        """The marks of the associations that were erased, or the ids of those that lost `what` of theirs."""
+        query = select(TRAIL.c.association).where(TRAIL.c.source == FORGET, TRAIL.c.field == what)
         with self._database.reading() as connection:
             return set(connection.execute(query).scalars())
 

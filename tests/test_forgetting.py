@@ -293,7 +293,8 @@ def test_the_contact_alone_can_go(folder, capsys):
         assert word not in dump(folder)
         assert word.encode() not in (folder / "auditor.db").read_bytes()
     capsys.readouterr()
-    assert run("registry", "forget", ID, "--contacts", "--yes") == 3
+    assert run("registry", "forget", ID, "--contacts", "--yes") == 0
+    assert "forgotten before" in capsys.readouterr().err
 
 
 def test_all_that_is_kept_can_be_shown_to_whom_it_is_about(folder, capsys):
@@ -335,6 +336,29 @@ def test_a_reader_that_stays_is_told_of(folder, capsys):
         reader.execute("SELECT count(*) FROM association").fetchone()
         assert run("registry", "forget", ID, "--yes") == 3
     assert "still holds traces" in capsys.readouterr().err
+
+
+def test_a_contact_is_told_again_where_a_reader_held_the_log(folder, capsys):
+    with closing(sqlite3.connect(folder / "auditor.db", isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM association").fetchone()
+        assert run("registry", "forget", ID, "--contacts", "--yes") == 3
+    capsys.readouterr()
+    assert run("registry", "forget", ID, "--contacts", "--yes") == 0
+    assert "forgotten before" in capsys.readouterr().err
+    assert f"{MARK}@example".encode() not in (folder / "auditor.db").read_bytes()
+
+
+def test_a_restore_over_a_lost_database_knows_who_was_forgotten_from_the_newer_backups(folder, capsys):
+    assert run("backup") == 0
+    [older] = (folder / "backups").glob("auditor-*.db")
+    older = older.rename(folder / "older.db")
+    assert run("registry", "forget", ID, "--yes") == 0
+    assert run("backup") == 0
+    (folder / "auditor.db").unlink()
+    capsys.readouterr()
+    assert run("restore", str(older), "--json") == 0
+    assert json.loads(capsys.readouterr().out)["items"][0]["forgotten"] == [ID]
 
 
 def test_who_was_pruned_before_can_be_forgotten_too(folder):

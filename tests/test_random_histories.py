@@ -44,6 +44,7 @@ from auditor.thin import thin
 from probes import links
 from probes.model import Activity, Ask, Finding, FoundLink, NoPage, Presence, Reason
 from storage.archive import Archive
+from storage.backup import restore
 from storage.errors import LaterNightError, StoreError
 from storage.model import AccountRow, Association, DecisionKind, Member, NightState
 from storage.read_tables import FIGURE
@@ -410,7 +411,11 @@ class Histories(RuleBasedStateMachine):
     def a_backup_is_restored(self, data):
         place, safe, sheet = data.draw(st.sampled_from(self.backups))
         self.safe, self.sheet = set(safe), deepcopy(sheet)
-        self._from(place)
+        self.app.store.close()
+        database = self.folder / "auditor.db"
+        restore(place / "auditor.db", database, self.folder / "kept.db")
+        (self.folder / "kept.db").unlink()
+        self.open()
         self.stirred = True
 
     @rule()

@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import os
 import tempfile
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -189,10 +191,27 @@ async def test_what_is_removed_here_is_removed_beside_the_backups(app):
 
 
 async def test_bodies_that_nothing_refers_to_go_and_those_of_a_database_begun_anew_stay(app, tmp_path):
-    app.archive.put(b"of a look that was never committed")
+    digest = app.archive.put(b"of a look that was never committed")
+    os.utime(next(tmp_path.rglob(f"{digest}.gz")), times=(night_of(0).timestamp(),) * 2)
     assert thinned(app).bodies == 0
     await played(app, {})
-    assert thinned(app, night_of(1)).bodies == 1
+    assert thinned(app, night_of(29)).bodies == 0
+    assert thinned(app, night_of(31)).bodies == 1
+
+
+async def test_after_a_restore_thinning_leaves_the_pages_of_newer_backups(app, tmp_path):
+    await played(app, *[{}] * 20)
+    older = taken(app, night_of(20)).backup
+    await played(app, *[{}] * 20, first=40)
+    newer = taken(app, night_of(60)).backup
+    app.store.close()
+    backups.put_back(app.config, older.file, night_of(61))
+    with closing(opened(tmp_path, app.config).store) as store:
+        thin(store, app.archive, app.config, night_of(61), copies=backups.bodies_in(app.config))
+    backups.put_back(app.config, newer.file, night_of(61))
+    with closing(opened(tmp_path, app.config).store) as store:
+        young = [look for look in store.observations() if look.observed_at >= night_of(40)]
+        assert all(piece.digest in app.archive for look in young for piece in look.evidence)
 
 
 async def test_thinning_that_is_interrupted_is_gone_on_with(app):

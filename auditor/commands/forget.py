@@ -67,11 +67,7 @@ def forget(
 
     asked, by = session(context), (who or "").strip() or login() or "operator"
     with asked.open() as app:
-        if (
-            not (contacts or dry_run)
-            and was_forgotten(app, association)
-            and not app.store.kept_of(association)
-        ):
+        if not dry_run and was_forgotten(app, association, contact=contacts):
             _tell(cleaned(app), asked, association, as_json=as_json)
             return
         found = kept(app, association, contact=contacts)

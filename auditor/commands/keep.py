@@ -71,7 +71,9 @@ def restore(
     if not file.is_file():
         raise InputError(str(file), "there is no such file", "`auditor backup --list`")
     with locked(config.storage.folder):
-        marks = marks_in(backups.database_of(config, "`pg_restore`"))
+        files = [one.file for one in backups.listed(config.backup.folder)]
+        here = backups.database_of(config, "`pg_restore`")
+        marks = frozenset[str]().union(*map(marks_in, (here, *files)))
         done = backups.put_back(config, file, now)
     with App.open(config, create=False) as app:
         there = forgetting.back(app, marks)
