@@ -24,6 +24,17 @@ def _template(tmp_path_factory):
     copies_of(tmp_path_factory.mktemp("template") / "auditor.db")
 
 
+HERE = Path.cwd()
+OWN = [HERE / name for name in ("data", "backups") if not (HERE / name).exists()]
+"""Where the auditor writes unless it is told another place: a test that forgets to would disturb the others."""
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere():
+    yield
+    assert not [folder for folder in OWN if folder.exists()]
+
+
 @pytest.fixture(autouse=True)
 def _log():
     """What a command did to the log ends with its test."""

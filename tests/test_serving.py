@@ -13,6 +13,7 @@ from auditor.app import App
 from auditor.cli import main
 from auditor.config import Config, Schedule, Storage, Web
 from auditor.errors import ConfigError
+from auditor.keeping import Backup
 from auditor.refresh import A_FEW, refresh
 from auditor.serving import address, keep_fresh, listening, serve
 from storage.model import Association, NightState
@@ -62,8 +63,11 @@ async def test_a_cancelled_service_ends_the_pages_too(app):
 
 async def test_the_pages_are_read_while_a_night_goes_on(tmp_path):
     storage = Storage.model_validate({"folder": tmp_path / "data"})
-    begins = Schedule(at=time(12, 0), grace_hours=6)
-    with App.open(Config(storage=storage, schedule=begins)) as app, listening(HERE) as at:
+    begins, copies = Schedule(at=time(12, 0), grace_hours=6), Backup(folder=tmp_path / "backups")
+    with (
+        App.open(Config(storage=storage, schedule=begins, backup=copies)) as app,
+        listening(HERE) as at,
+    ):
         stop, where = asyncio.Event(), address(at)
         serving = asyncio.create_task(serve(app, clock, at=at, stop=stop))
         while app.store.last_night(NightState.DONE) is None:
