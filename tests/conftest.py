@@ -26,7 +26,7 @@ def _template(tmp_path_factory):
 
 HERE = Path.cwd()
 OWN = [HERE / name for name in ("data", "backups") if not (HERE / name).exists()]
-"""Where the auditor writes unless it is told another place: a test that forgets to would disturb the others."""
+"""Where the auditor writes unless told otherwise: a test that forgets to would disturb the others."""
 
 
 @pytest.fixture(autouse=True)
