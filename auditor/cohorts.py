@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
+from itertools import product
 
 from auditor.config import Config
-from auditor.coverage import STATES, Coverage, counted
+from auditor.coverage import STATES, Coverage, counted, percent
 from storage.model import Night
 from storage.store import Store
 from storage.summary import EVERYBODY
@@ -64,6 +65,18 @@ def groups(store: Store, config: Config, sizes: Mapping[str, int], then: Night |
     return cohorts(store.tallies(names, facets_of(config)), before, then.day if then else None, config)
 
 
+def movers(store: Store, config: Config, sizes: Mapping[str, int], then: Night, most: int) -> list[Cohort]:
+    """Those that moved farthest since a night, at most so many; of the others only little is read."""
+    assert then.id is not None
+    names = sorted(sizes, key=lambda name: -sizes[name])[:COMPARED]
+    facets = facets_of(config, STATES[:1])
+    now, told = store.tallies(names, facets), store.figures([then.id], names, facets)
+    before = {cohort: held for (_, cohort), held in told.items()}
+    far = {name: _moved(before[name], held, config) for name, held in now.items() if name in before}
+    farthest = sorted(filter(far.get, far), key=lambda name: (-far[name], name))[:most]
+    return [one for one in groups(store, config, {name: sizes[name] for name in farthest}, then) if one.moved]
+
+
 def cohorts(
     now: Mapping[str, Facets], before: Mapping[str, Facets], since: date | None, config: Config
 ) -> list[Cohort]:
@@ -81,12 +94,21 @@ def _cohort(facet: str, held: Facets, before: Facets, since: date | None, config
     return Cohort(facet.partition(":")[2], held.get(EVERYBODY, 0), figures, tuple(moves))
 
 
+def _moved(before: Facets, now: Facets, config: Config) -> float:
+    """How far a group's confirmed ones moved in all: everybody counts as something on each channel."""
+    return sum(abs(_share(now, channel) - _share(before, channel)) for channel in config.channels)
+
+
+def _share(held: Facets, channel: str) -> float:
+    return percent(held.get(f"{channel}:{STATES[0]}", 0), held.get(EVERYBODY, 0))
+
+
 def moves_of(before: Iterable[Coverage], now: Iterable[Coverage], since: date) -> list[Move]:
     """The channels of which another number is confirmed, the farthest first."""
     pairs = (Move(old, new, since) for old, new in zip(before, now, strict=True))
     return sorted((move for move in pairs if move.points), key=lambda move: -abs(move.points))
 
 
-def facets_of(config: Config) -> list[str]:
+def facets_of(config: Config, states: Iterable[str] = STATES) -> list[str]:
     """What the figures of a group are counted from."""
-    return [EVERYBODY, *(f"{channel}:{state}" for channel in config.channels for state in STATES)]
+    return [EVERYBODY, *(f"{channel}:{state}" for channel, state in product(config.channels, states))]

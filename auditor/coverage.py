@@ -36,12 +36,12 @@ class Coverage:
     @property
     def low(self) -> float:
         """Percent of the associations with a confirmed account."""
-        return _percent(self.confirmed, self.associations)
+        return percent(self.confirmed, self.associations)
 
     @property
     def high(self) -> float:
         """Percent of them if every account that could not be told were there."""
-        return _percent(self.confirmed + self.unknown, self.associations)
+        return percent(self.confirmed + self.unknown, self.associations)
 
 
 def coverage(seen: Iterable[AssociationView], config: Config) -> Iterator[Coverage]:
@@ -85,5 +85,6 @@ def _counts(kind: Kind, key: str | None) -> bool:
     return kind in {Kind.SHORT, Kind.INVALID} or key is not None
 
 
-def _percent(part: int, whole: int) -> float:
+def percent(part: int, whole: int) -> float:
+    """The percent that a part is, to one place after the point; 0 of nobody."""
     return round(100 * part / whole, 1) if whole else 0.0

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Literal
 
-from auditor.cohorts import SMALLEST, Cohort, Move, groups, moves_of
+from auditor.cohorts import SMALLEST, Cohort, Move, movers, moves_of
 from auditor.config import Config
 from auditor.coverage import counted
 from auditor.front import Front, front
@@ -84,7 +84,7 @@ def morning(store: Store, config: Config, now: datetime, *, regions: Regions = N
         age_days=(now - told.night.started_at).days if told.night else 0,
         waiting=waiting(told.night, config.schedule, now),
         moves=tuple(_moves(store, told, config)),
-        movers=tuple(_movers(store, told.before, config))[:MOVERS],
+        movers=_movers(store, told.before, config),
         replies=store.count_waiting(regions=regions),
         promises=tuple((line, store.association(line.association)) for line in due),
     )
@@ -98,14 +98,13 @@ def _moves(store: Store, told: Front, config: Config) -> list[Move]:
     return moves_of(counted(held, config), told.coverage, before.day)
 
 
-def _movers(store: Store, before: Night | None, config: Config) -> list[tuple[str, Cohort]]:
+def _movers(store: Store, before: Night | None, config: Config) -> tuple[tuple[str, Cohort], ...]:
     """The groups that moved since a night, by region and by tag, the farthest first."""
     if before is None or before.id is None:
-        return []
+        return ()
     moved = [
         (kind, group)
         for kind in KINDS
-        for group in groups(store, config, store.cohorts(kind, SMALLEST), before)
-        if group.moved
+        for group in movers(store, config, store.cohorts(kind, SMALLEST), before, MOVERS)
     ]
-    return sorted(moved, key=lambda pair: -pair[1].moved)
+    return tuple(sorted(moved, key=lambda pair: -pair[1].moved)[:MOVERS])

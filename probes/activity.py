@@ -19,6 +19,7 @@ from probes.feeds import Feed
 from probes.marks import Clues
 from probes.model import Activity, Precision
 from probes.moments import moment
+from probes.pattern import pattern
 from probes.read import Document
 from probes.rhythm import median_gap
 from probes.sitemaps import Sitemap
@@ -29,7 +30,7 @@ RECENT = 10
 """Publications from which a rhythm is taken: how often now, not ten years ago."""
 
 _EAST = timedelta(hours=14)  # the time zone furthest ahead: there it is tomorrow already
-_ARABIC = re.compile(r"^ar|[\u0600-\u06ff]{3}")
+_ARABIC = pattern(r"^ar|[\u0600-\u06ff]{3}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +119,7 @@ def _listed(document: Document, now: datetime) -> Activity | None:
     return told.newest if told else None
 
 
-_NEWS = re.compile(
+_NEWS = pattern(
     r"/(?:actu(?:alit[eé])?s?|news|nouvelles|blog|articles|publications|communiqu[eé]s|presse|category/[^/]+"
     r"|(?:ال)?[أا]خبار|(?:ال)?مقالات|(?:ال)?مستجدات|(?:ال)?[أا]نشطة)(?:\.\w{3,5})?/?$",
     re.IGNORECASE,
@@ -126,7 +127,7 @@ _NEWS = re.compile(
 
 
 # Pages that stand for years: who we are, our history, how to reach us. The days in their words are others'.
-_STANDING = re.compile(
+_STANDING = pattern(
     r"/(?:(?:notre-)?histoire|historique|(?:our-)?history|about(?:-us)?|[aà]-propos|qui-sommes[-_]nous"
     r"|pr[eé]sentation|contact(?:s|-us|ez-nous)?|nous-contacter|mentions-l[eé]gales|quienes-somos"
     r"|من-نحن|تاريخنا|تاريخ-الجمعية|عن-الجمعية|اتصل-بنا)(?:\.\w{3,5})?/?$",
@@ -194,7 +195,7 @@ def _dated(text: str, source: str, now: datetime) -> Activity | None:
     return Activity(found[0], source, found[1])
 
 
-_SLASHED = re.compile(r"(?<![\d/])(\d{1,2})/(\d{1,2})/((?:19|20)\d\d)(?![\d/])")
+_SLASHED = pattern(r"(?<![\d/])(\d{1,2})/(\d{1,2})/((?:19|20)\d\d)(?![\d/])")
 
 
 def _is_month_first(document: Document, now: datetime) -> bool:
@@ -219,8 +220,8 @@ def _is_americas(text: str, said: re.Match[str], now: datetime) -> bool:
     )
 
 
-_AMERICA = re.compile(r"\W{1,4}(?:at )?\d{1,2}:\d\d(?::\d\d)? ?[ap]\.?m\.? ?\(?[ecmp][sd]?t\b", re.IGNORECASE)
-_POSTED = re.compile(r"(?:posted|published)(?: on)?\W*$", re.IGNORECASE)
+_AMERICA = pattern(r"\W{1,4}(?:at )?\d{1,2}:\d\d(?::\d\d)? ?[ap]\.?m\.? ?\(?[ecmp][sd]?t\b", re.IGNORECASE)
+_POSTED = pattern(r"(?:posted|published)(?: on)?\W*$", re.IGNORECASE)
 
 
 def _day_first(text: str) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from functools import lru_cache
 
 from probes import clean
 from probes.charset import UNSEEN
+from probes.pattern import pattern
 
 
 def absolute(base: str, href: str) -> str:
@@ -33,7 +33,7 @@ def host(url: str) -> str:
 
 QUERY = 60  # characters
 # What a host's notice links to on the notice's own host.
-_NOTICE = re.compile(r"privacy|terms|legal|lander|cgi-|login|cookie|^/*$")
+_NOTICE = pattern(r"privacy|terms|legal|lander|cgi-|login|cookie|^/*$")
 
 
 def leading_inside(url: str, links: Iterable[str]) -> int:

@@ -10,26 +10,28 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from probes.pattern import pattern
+
 PEOPLE = "comments?|commentlist|commenters?|followers?|guestbook|reviews?|testimonials?"
-ELEMENT = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]*+)([^<>]*+)>")
+ELEMENT = pattern(r"<(/?)([a-zA-Z][a-zA-Z0-9]*+)([^<>]*+)>")
 """Without giving back: what is no element after all would be tried in every way it can be parted."""
 BOXES = frozenset("article aside dd div dl form li ol p section span table td tr ul".split())  # noqa: SIM905
 """Elements that may hold what a visitor left; a page's frame is none."""
-CALLED = re.compile(r"""\b(?:id|class|itemprop)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""", re.IGNORECASE)
-THEIRS = re.compile(rf"(?:.*[-_])?(?:{PEOPLE}|recentcomments)(?:[-_].*)?", re.IGNORECASE)
-OURS = re.compile(
+CALLED = pattern(r"""\b(?:id|class|itemprop)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""", re.IGNORECASE)
+THEIRS = pattern(rf"(?:.*[-_])?(?:{PEOPLE}|recentcomments)(?:[-_].*)?", re.IGNORECASE)
+OURS = pattern(
     r"(?:no|has|with)[-_].*|.*[-_](?:open|opened|closed|off|disabled|links?|counts?|number|icon|reply)",
     re.IGNORECASE,
 )
 """Names that tell of comments and hold none: whether they are open, how many there are."""
 OPAQUE = frozenset({"script", "style", "textarea"})
 """Elements in which nothing is an element."""
-LISTED = re.compile(
+LISTED = pattern(
     r'"[a-z_]*(?:comments?|commenters?|followers|following|friends|likers|reactors|replies|reviews?)"'
     r"\s*:\s*(?=[\[{])",
     re.IGNORECASE,
 )
-TOKEN = re.compile(r'[\[\]{}]|"(?:[^"\\]|\\.)*"')
+TOKEN = pattern(r'[\[\]{}]|"(?:[^"\\]|\\.)*"')
 
 
 def cut(body: bytes) -> bytes:
@@ -93,7 +95,7 @@ def _elements(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _end_of_opaque(text: str, tag: str, start: int) -> int:
-    end = re.compile(f"</{tag}", re.IGNORECASE).search(text, start)
+    end = pattern(f"</{tag}", re.IGNORECASE).search(text, start)
     return end.start() if end else len(text)
 
 

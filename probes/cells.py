@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from probes import clean
+from probes.pattern import pattern
 
 SITE = "website"
 
@@ -26,8 +27,8 @@ _NONE = frozenset(
     none_yet no_facebook no_twitter no_youtube no_linkedin we_dont_have_one n/a n/d s/o
     """.split()  # noqa: SIM905
 )
-_MARKS = re.compile(r"[\W_]+|[\u064b-\u0652\u0640]")
-_DASHES = re.compile(r"[\s_./…·\u00ad\u2010-\u2015\u2212\\-]+")
+_MARKS = pattern(r"[\W_]+|[\u064b-\u0652\u0640]")
+_DASHES = pattern(r"[\s_./…·\u00ad\u2010-\u2015\u2212\\-]+")
 
 
 def nothing(text: str) -> bool:
@@ -71,12 +72,12 @@ def _one_of(words: Iterable[str]) -> str:
 _NETWORK = _one_of(NAMES)
 _PLATFORM = _one_of(name for name, channel in NAMES.items() if channel != SITE)
 # `Facebook: amal`; `facebook/amal` and `www.facebook/amal`; `@amal (Twitter)`, `amal_ma sur Twitter`.
-_LABELLED = re.compile(rf"(?i)^(?P<name>{_NETWORK})\s*(?:[:=>|]|[-–—]+>?\s|\s(?=@))+\s*(?P<value>.+)$")
-_ENDLESS = re.compile(
+_LABELLED = pattern(rf"(?i)^(?P<name>{_NETWORK})\s*(?:[:=>|]|[-–—]+>?\s|\s(?=@))+\s*(?P<value>.+)$")
+_ENDLESS = pattern(
     r"(?i)^(?:https?://)?(?:www\.)?(?P<name>facebook|fb|twitter|linkedin|youtube|instagram|tiktok)"
     r"\s*/\s*(?!/)(?P<value>.+)$"
 )
-_SIGNED = re.compile(
+_SIGNED = pattern(
     r"(?i)^(?P<value>@[\w.]{1,100}|\w{3,40}[._]\w[\w.]{0,60})(?:\s*\(\s*|\s*[-–—]+\s*|\s+(?:(?:on|sur|على|في)\s+)?)"
     rf"(?P<name>{_PLATFORM})\s*\)?$"
 )
@@ -94,25 +95,25 @@ def labelled(text: str) -> tuple[str | None, str]:
 # --- Several links ----------------------------------------------------------------------------------
 
 # Without a space, a comma is a part of an address unless a host follows.
-_SEPARATED = re.compile(
+_SEPARATED = pattern(
     r"[\r\n\v\f\u2028\u2029]+|\s*;\s*(?!/)|\s*،\s*|\s+[|/]\s+"
     r"|(?<!www)\s*,\s*(?=https?:|www\.|@|\s*$)|\s*,\s+(?=\S*\.\S)"
     rf"|(?<!www),(?=(?:[\w-]+\.)+{_one_of(COMMON)}(?:[/,;\s]|$))"
 )
-_BLANKS = re.compile(r"[^\S\r\n\v\f\u2028\u2029]{2,}")
+_BLANKS = pattern(r"[^\S\r\n\v\f\u2028\u2029]{2,}")
 _AND = r"\s+(?:(?:and|et|ou|or|&|و|-|–)\s+)?"
-_AGAIN = re.compile(
+_AGAIN = pattern(
     rf"(?i)(?<=[^\s/:=?&(#'\"])(?=https?:/{{1,2}})|(?<![\s:=>])(?<!//){_AND}(?=https?:/{{1,2}}|www\.|@\w)"
 )
 _HOST = rf"(?<![\w.@-])(?:[\w-]+\.)+{_one_of(COMMON)}(?=[/?#,;\s]|$)"
 # `site: https://annour.ma facebook: amal`: after one, a label, a scheme or a host begins another.
-_FURTHER = re.compile(rf"(?i){_AND}(?=https?:/{{1,2}}|(?P<label>{_PLATFORM})\s*[:=]\s*\S|(?P<host>{_HOST}))")
-_BEFORE = re.compile(r"(?i)https?:|www\.|\w\.\w|@\w")
-_BEFORE_LABEL = re.compile(rf"(?i){_BEFORE.pattern}|\b{_PLATFORM}\s*[:=]")
-_BEFORE_HOST = re.compile(rf"(?i){_HOST}")
+_FURTHER = pattern(rf"(?i){_AND}(?=https?:/{{1,2}}|(?P<label>{_PLATFORM})\s*[:=]\s*\S|(?P<host>{_HOST}))")
+_BEFORE = pattern(r"(?i)https?:|www\.|\w\.\w|@\w")
+_BEFORE_LABEL = pattern(rf"(?i){_BEFORE.pattern}|\b{_PLATFORM}\s*[:=]")
+_BEFORE_HOST = pattern(rf"(?i){_HOST}")
 # `annour.ma/https://amal.ma`: a slash between two, unless the first is an address that carries the second.
-_SLASHED = re.compile(r"(?i)(?<=[^\s/:])/(?=https?:/{1,2})")
-_CARRYING = re.compile(r"(?i)[?=]|archive|cache|/web/\d")
+_SLASHED = pattern(r"(?i)(?<=[^\s/:])/(?=https?:/{1,2})")
+_CARRYING = pattern(r"(?i)[?=]|archive|cache|/web/\d")
 
 
 def links_in(text: str) -> list[str]:
@@ -159,4 +160,4 @@ def _labels_joined(parts: Iterable[str]) -> Iterator[str]:
         yield label.rstrip(": ")
 
 
-_LINKED = re.compile(rf"(?i)\w\.\w+(?:/|$|\?)|https?:?/|www\.|^@\w|[:/]\s*@?\w+$|^{_PLATFORM}\s*[:=]\s*\S")
+_LINKED = pattern(rf"(?i)\w\.\w+(?:/|$|\?)|https?:?/|www\.|^@\w|[:/]\s*@?\w+$|^{_PLATFORM}\s*[:=]\s*\S")

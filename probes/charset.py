@@ -7,6 +7,7 @@ import re
 from functools import lru_cache
 
 from probes.model import Page
+from probes.pattern import pattern
 
 PARSED = 512 * 1024
 """Bytes of HTML or XML that are parsed: two megabytes of nested `<div>` cost seconds (measured 2026-11)."""
@@ -14,13 +15,13 @@ PARSED = 512 * 1024
 TITLE = 300
 """Characters kept of a title."""
 
-UNFIT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
+UNFIT = pattern("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
 """C0 and C1 controls but tab and line ends (PostgreSQL refuses NUL), lone surrogates (no UTF-8 holds
 them), bidirectional embeddings, overrides and isolates (they make a name read backwards). The plain marks
 LRM, RLM and ALM stay: they are part of good Arabic typing."""
 
-UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]+")
-_SPACE = re.compile(r"\s+")
+UNSEEN = pattern(r"[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]+")
+_SPACE = pattern(r"\s+")
 
 
 def clean(text: str, limit: int = TITLE) -> str:

@@ -14,42 +14,44 @@ from typing import TYPE_CHECKING
 from unicodedata import normalize
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
+from probes.pattern import pattern
+
 if TYPE_CHECKING:
     from tldextract import TLDExtract
 
 LONGEST = 4_096  # characters of a cell that are read
 
-_PLAIN = re.compile(r"https?://(?:[a-z0-9-]+\.)+[a-z]{2,}(?:/[A-Za-z0-9._~/@-]*[A-Za-z0-9_/])?", re.ASCII)
-_INVISIBLE = re.compile(
+_PLAIN = pattern(r"https?://(?:[a-z0-9-]+\.)+[a-z]{2,}(?:/[A-Za-z0-9._~/@-]*[A-Za-z0-9_/])?", re.ASCII)
+_INVISIBLE = pattern(
     "[\u00ad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\ud800-\udfff\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f]"
 )
-_SPACES = re.compile(r"[\s\u00a0\u3000]+")
+_SPACES = pattern(r"[\s\u00a0\u3000]+")
 _WIDE = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {0x3002: ord("."), 0xFF61: ord(".")}
 _LATER = "[\u0080-\u00bf€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ]"  # bytes after a character's first
-_MOJIBAKE = re.compile(f"[ÃÂØÙ]{_LATER}")
-_MANGLED = re.compile(f"[Â-ß]{_LATER}|[à-ï]{_LATER}{{2}}")
+_MOJIBAKE = pattern(f"[ÃÂØÙ]{_LATER}")
+_MANGLED = pattern(f"[Â-ß]{_LATER}|[à-ï]{_LATER}{{2}}")
 
 # =HYPERLINK("address";"words"), LIEN_HYPERTEXTE in French sheets; Access writes words#address#.
 # An apostrophe may stand in an address: what the opening mark was closes it.
-_FORMULA = re.compile(r"""(?i)^[=+@]*\s*(?:hyperlink|lien_hypertexte)\s*\(\s*(?:"([^"]*)"|'([^']*)')""")
-_ACCESS = re.compile(r"^[^#/]*#((?:https?://|www\.)[^#]+)#[^#]*$")
-_MARKDOWN = re.compile(r"""\[[^\]]*\]\(\s*<?((?:[^()>"']|'(?=\S)|\([^()]*\))+?)>?(?:\s+["'][^)]*)?\s*\)""")
-_ANCHOR = re.compile(r"""(?i)<a\s[^>]*href\s*=\s*(?:"([^"<>]+)|'([^'<>]+)|([^"'\s>][^"\s>]*))""")
-_ENTITY = re.compile(r"(?i)&(?:amp|nbsp|quot|lt|gt|#\d+|#x[0-9a-f]+);")
+_FORMULA = pattern(r"""(?i)^[=+@]*\s*(?:hyperlink|lien_hypertexte)\s*\(\s*(?:"([^"]*)"|'([^']*)')""")
+_ACCESS = pattern(r"^[^#/]*#((?:https?://|www\.)[^#]+)#[^#]*$")
+_MARKDOWN = pattern(r"""\[[^\]]*\]\(\s*<?((?:[^()>"']|'(?=\S)|\([^()]*\))+?)>?(?:\s+["'][^)]*)?\s*\)""")
+_ANCHOR = pattern(r"""(?i)<a\s[^>]*href\s*=\s*(?:"([^"<>]+)|'([^'<>]+)|([^"'\s>][^"\s>]*))""")
+_ENTITY = pattern(r"(?i)&(?:amp|nbsp|quot|lt|gt|#\d+|#x[0-9a-f]+);")
 
 # https// http:/ htpp:// ttps:// http;// http.// hhttp:// https::// http: //
-_SCHEME = re.compile(
+_SCHEME = pattern(
     r"(?i)^(?:h{1,3}t{1,3}p{1,3}s?|t{1,2}ps?|h{1,2}t{0,1}ps?|hpt{1,2}ps?|httsp|htpts|hxxps?)\s*"
     r"(?:[:;.,]{1,3}\s*[/\\]{1,4}|[:;]{1,2}\s*(?=www\.)|/{2,3}:?|:(?=[^\s/.]+\.\S))\s*"
 )
-_SECURE = re.compile(r"(?i)^[a-z]*s[a-z]{0,1}\s*[:;.,/\\]")
-_OTHER_SCHEME = re.compile(r"(?i)^(?!(?:www|localhost)\b)([a-z][a-z0-9+.-]*):(?!//)(?!\d+(?:/|$))")
-_WITH_SCHEME = re.compile(r"(?i)\bh?t{1,2}ps?\s?[:;]\s?/{1,3}\s?[^\s/]")
-_WWW = re.compile(r"(?i)^w{2,5}(?:\s*[.,]\s*|\.{2,}|:?//?\.?|(?<=^www)\s+(?=\S+\.\S))(?=[^\s.,/:])")
-_OPENED, _CLOSING = re.compile(r"^[\s<(\[{\"'«“‘`*|]+"), ">)]}\"'»”’`*|.,;:?#،؛؟…·•"
-_LABEL = re.compile(r"(?i)[a-z0-9_\u00a1-\uffff](?:[a-z0-9_\u00a1-\uffff-]{0,61}[a-z0-9\u00a1-\uffff])?")
-_NUMBERS = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}")
-_TRACKING = re.compile(
+_SECURE = pattern(r"(?i)^[a-z]*s[a-z]{0,1}\s*[:;.,/\\]")
+_OTHER_SCHEME = pattern(r"(?i)^(?!(?:www|localhost)\b)([a-z][a-z0-9+.-]*):(?!//)(?!\d+(?:/|$))")
+_WITH_SCHEME = pattern(r"(?i)\bh?t{1,2}ps?\s?[:;]\s?/{1,3}\s?[^\s/]")
+_WWW = pattern(r"(?i)^w{2,5}(?:\s*[.,]\s*|\.{2,}|:?//?\.?|(?<=^www)\s+(?=\S+\.\S))(?=[^\s.,/:])")
+_OPENED, _CLOSING = pattern(r"^[\s<(\[{\"'«“‘`*|]+"), ">)]}\"'»”’`*|.,;:?#،؛؟…·•"
+_LABEL = pattern(r"(?i)[a-z0-9_\u00a1-\uffff](?:[a-z0-9_\u00a1-\uffff-]{0,61}[a-z0-9\u00a1-\uffff])?")
+_NUMBERS = pattern(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}")
+_TRACKING = pattern(
     r"(?i)(?:utm_\w+|fbclid|gclid|gclsrc|dclid|msclkid|yclid|twclid|igshid|igsh|mibextid|mc_cid|mc_eid|_ga|_gl"
     r"|ref_src|ref_url|srsltid|wbraid|gbraid|li_fat_id|_hsenc|_hsmi|mkt_tok|spm|trk)"
 )
@@ -144,7 +146,7 @@ def address(text: str, *, loosely: bool = True) -> str | None:
     return _built("https" if secure else "http", _WWW.sub("www.", rest))
 
 
-_APP = re.compile(r"(?i)^tg:/{0,2}resolve/?\?(?:[^#\s]*&)?domain=(?=\w)")  # as Telegram's own buttons link
+_APP = pattern(r"(?i)^tg:/{0,2}resolve/?\?(?:[^#\s]*&)?domain=(?=\w)")  # as Telegram's own buttons link
 
 
 def _begun(text: str) -> str:
@@ -201,13 +203,13 @@ def _unspaced(path: str) -> str:
 
 # In a path "and" may be a part of a name (`company/some and company`), and half a name is another's: what is
 # set off by a mark is talk, what a conjunction joins only where it is a link.
-_APART = re.compile(
+_APART = pattern(
     r"(?i)\s+(?:\(|[-–—|/]+\s|[a-z]+\s*:\s*(?:[@+(\d]|\S+[./])"
     r"|(?:(?:and|et|ou|or|&)\s+|و\s*)?(?:https?:|www\.|@\w|(?:[\w-]+\.)+[a-z]{2,}(?:[/\s]|$)))"
 )
 
 
-_MARKUP = re.compile(r"[\"<>]")  # no address holds one as it stands: what follows is a page's or a sheet's
+_MARKUP = pattern(r"[\"<>]")  # no address holds one as it stands: what follows is a page's or a sheet's
 
 
 def _parted(rest: str) -> tuple[str, str, str]:
@@ -220,12 +222,12 @@ def _parted(rest: str) -> tuple[str, str, str]:
     return authority if path else authority.partition(" ")[0], path[:1], path[1:]
 
 
-_TALK = re.compile(r"(?i)\s+(?:[-–(&|/]|and\b|et\b|ou\b|or\b|و|https?:|www\.|@|[a-z]+\s*:)")
+_TALK = pattern(r"(?i)\s+(?:[-–(&|/]|and\b|et\b|ou\b|or\b|و|https?:|www\.|@|[a-z]+\s*:)")
 
 
 # Numbers and localhost are hosts to a browser, in any notation: kept as they are, for the guard to refuse.
-_BRACKETED = re.compile(r"(\[[0-9A-Fa-f:.]+(?:%[A-Za-z0-9]+)?\])(?:(:)(\d*))?$")
-_NUMERIC = re.compile(r"(?i)localhost\.?|(?:0x[0-9a-f]+|[0-9]+)(?:\.(?:0x[0-9a-f]+|[0-9]+))*")
+_BRACKETED = pattern(r"(\[[0-9A-Fa-f:.]+(?:%[A-Za-z0-9]+)?\])(?:(:)(\d*))?$")
+_NUMERIC = pattern(r"(?i)localhost\.?|(?:0x[0-9a-f]+|[0-9]+)(?:\.(?:0x[0-9a-f]+|[0-9]+))*")
 
 
 def _machines_own(name: str) -> str | None:

@@ -18,6 +18,7 @@ from probes.akin import Words, akin, bears, words_in, words_of
 from probes.links import SITE, identify, owner
 from probes.model import Identity, Kind
 from probes.nobodys import may_be_owners
+from probes.pattern import pattern
 from probes.read import Anchor, Document, clean, host
 from probes.tree import list_of
 
@@ -90,11 +91,11 @@ def _meant(url: str, *, own: bool) -> str:
     return f"https://{typed[1]}" if typed else url
 
 
-_SCHEMELESS = re.compile(
+_SCHEMELESS = pattern(
     r"https?://[^/]+/(?:[^?#]*/)?((?:[a-z-]{1,5}\.)?(?:facebook|fb|twitter|x|youtube|linkedin)\.com/[^/].*)",
     re.IGNORECASE,
 )
-_TWICE = re.compile(r"(?:https?:?/+){2,}([^/].*)", re.IGNORECASE)
+_TWICE = pattern(r"(?:https?:?/+){2,}([^/].*)", re.IGNORECASE)
 
 
 # --- What is stated for machines -------------------------------------------------------------------

@@ -30,6 +30,7 @@ from probes.datewords import (
     unvowelled,
 )
 from probes.marks import ASIDE, LIST, of_changes
+from probes.pattern import pattern
 from probes.read import Chunk, Document
 
 CHUNKS = 4_000
@@ -38,7 +39,7 @@ _AFTER, _BEFORE = 14, 4  # pieces of text in which a dateline stands
 _STORY = 200  # characters: here the story itself has begun
 _SHORT, _HEADING, _LEAD = 80, 40, 30  # characters
 _TITLES = frozenset({"h1", "h2", "h3", "h4", "a"})
-_KNOWN = re.compile(r"$|(?:ar|fr|en|de|es|pt|it|nl|sv|da|no|nb|nn|pl|cs|sk|ro|ca)(?:$|[-_])")
+_KNOWN = pattern(r"$|(?:ar|fr|en|de|es|pt|it|nl|sv|da|no|nb|nn|pl|cs|sk|ro|ca)(?:$|[-_])")
 
 
 class Said(NamedTuple):
@@ -93,8 +94,8 @@ def _pieces(document: Document) -> list[Chunk]:
 
 
 _YEARS_LENGTH = 4
-_JUST_YEAR = re.compile(r"(?:19|20)\d\d|[٠-٩۰-۹]{4}")
-_BOX = re.compile(r"(?:[^\W\d_]{3,10}\.?,?\s+)?\d{1,2}\s+[^\W\d_]{3,10}\.?,?\s+\d{4}")
+_JUST_YEAR = pattern(r"(?:19|20)\d\d|[٠-٩۰-۹]{4}")
+_BOX = pattern(r"(?:[^\W\d_]{3,10}\.?,?\s+)?\d{1,2}\s+[^\W\d_]{3,10}\.?,?\s+\d{4}")
 
 
 def _beside(chunks: list[Chunk], title: int) -> Iterator[int]:
@@ -196,7 +197,7 @@ def _lead(before: Chunk | None) -> str:
     return unvowelled(before.text[-_LEAD:]) if before is not None and before.tag not in _TITLES else ""
 
 
-_LEADING = re.compile(r"\W{0,3}([^:–—]{2,20}(?:20\d\d|[٠-٩]{4})) ?(?::|–|—| - ) ?\S")  # a list of news
+_LEADING = pattern(r"\W{0,3}([^:–—]{2,20}(?:20\d\d|[٠-٩]{4})) ?(?::|–|—| - ) ?\S")  # a list of news
 
 
 def _ours(document: Document, text: str) -> bool:
@@ -208,7 +209,7 @@ def _ours(document: Document, text: str) -> bool:
     return known is not None or not re.search(r"[^\W\d_]{3}", text)
 
 
-_IN_NUMBERS = re.compile(
+_IN_NUMBERS = pattern(
     r"(?<!\d)(?:\d{1,2}[./-]\d{1,2}[./-](?:19|20)\d\d"
     r"|(?:19|20)\d\d(?:[./-]\d{1,2}[./-]|[年년] ?\d{1,2}[月월] ?)\d)"
 )

@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 from probes.letters import folded
 from probes.model import Precision
+from probes.pattern import pattern
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,15 +80,15 @@ _CLOCK = (
 _MONTH = rf"(?P<month>{_any_of(MONTHS)})"
 _OTHER_NAME = rf"(?: ?[/(\-–] ?(?P<again>{_any_of(MONTHS)})\)?)?"  # «آب/أغسطس», as the UN and the press write
 
-_ISO = re.compile(
+_ISO = pattern(
     rf"(?<![\d./-])(?P<year>{_YEAR})(?P<mark>[-/.])(?P<month>\d\d?)(?P=mark)(?P<day>\d\d?)(?!\d|[./-]\d){_CLOCK}"
 )
-_NUMERIC = re.compile(
+_NUMERIC = pattern(
     r"(?<![\d./:-])(?P<day>\d\d?) ?(?P<mark>[/.\-]) ?(?P<month>\d\d?) ?(?P=mark)"
     rf" ?(?P<year>{_YEAR})(?!\d|[./-]\d)"
 )
-_SIGNS = re.compile(rf"(?<!\d)(?P<year>{_YEAR})[年년] ?(?P<month>\d\d?)[月월] ?(?P<day>\d\d?)[日일]{_CLOCK}")
-_WORDED = re.compile(
+_SIGNS = pattern(rf"(?<!\d)(?P<year>{_YEAR})[年년] ?(?P<month>\d\d?)[月월] ?(?P<day>\d\d?)[日일]{_CLOCK}")
+_WORDED = pattern(
     r"(?:(?<![\d/.:])(?P<day>\d\d?|(?:ال)?فاتح)(?:er|st|nd|rd|th)?[ .,/\-]{0,3}"
     r"(?:(?:of|de|من)? |d')?(?:شهر )?"
     rf"|(?<![^\W\d_])){_MONTH}(?![^\W\d_]){_OTHER_NAME}"
@@ -133,19 +134,19 @@ _COUNTS = {
 _COUNT = rf"(?P<count>\d{{1,4}}|{_any_of(_COUNTS)})"
 _WORD = rf"(?P<unit>{_any_of(iter(_UNIT))})(?![^\W\d_])\.?"
 _AGO = (
-    re.compile(rf"(?<![\w.,]){_COUNT} ?{_WORD} ago\b"),
-    re.compile(rf"\bil y a (?:environ |plus de |pres de |presque )?{_COUNT} ?{_WORD}"),
+    pattern(rf"(?<![\w.,]){_COUNT} ?{_WORD} ago\b"),
+    pattern(rf"\bil y a (?:environ |plus de |pres de |presque )?{_COUNT} ?{_WORD}"),
     # «قبل» also means "before": «قبل 3 أيام من» counts back from something else.
-    re.compile(
+    pattern(
         rf"(?<!\w)(?:منذ|قبل) (?:حوالي |نحو |اكثر من )?(?:{_COUNT} )?{_WORD}"
         r"(?: \(\d\)| واحد[ةه]?)?(?! من(?!\w))"
     ),
-    re.compile(rf"(?<![\w.,]){_COUNT} {_WORD} (?:مضت|مضى|مضي|خلت)(?!\w)"),
+    pattern(rf"(?<![\w.,]){_COUNT} {_WORD} (?:مضت|مضى|مضي|خلت)(?!\w)"),
 )
-_SHORT_AGO = re.compile(rf"{_COUNT}{_WORD}(?: ?[•·].*)?")  # "3w", "2mo": the whole text, as LinkedIn writes
+_SHORT_AGO = pattern(rf"{_COUNT}{_WORD}(?: ?[•·].*)?")  # "3w", "2mo": the whole text, as LinkedIn writes
 _AT = r"(?:[ ,]*(?:a|at|علي|في|-)?[ ,]*(?:الساعة )?\d\d?[:h ]+\d\d)?"
-_TODAY = re.compile(rf"(?:aujourd'hui|today|اليوم|just now|a l'instant|الان){_AT}")
-_YESTERDAY = re.compile(rf"(?:hier|yesterday|امس|البارحة){_AT}")
+_TODAY = pattern(rf"(?:aujourd'hui|today|اليوم|just now|a l'instant|الان){_AT}")
+_YESTERDAY = pattern(rf"(?:hier|yesterday|امس|البارحة){_AT}")
 
 
 def parse(text: str, now: datetime) -> Dated | None:
@@ -176,8 +177,8 @@ def _alone(said: str, now: datetime) -> Dated | None:
 
 def _dates(said: str, now: datetime) -> Iterator[Dated]:
     found: list[tuple[int, Dated]] = []
-    for pattern, reading in _GRAMMAR:
-        for match in pattern.finditer(said):
+    for form, reading in _GRAMMAR:
+        for match in form.finditer(said):
             dated = reading(match, now)
             if dated is not None:
                 found.append((match.start(), dated))
@@ -284,5 +285,5 @@ _GRAMMAR: tuple[tuple[re.Pattern[str], _Reading], ...] = (
     (_SIGNS, _from_iso),
     (_NUMERIC, _from_numbers),
     (_WORDED, _from_words),
-    *((pattern, _from_ago) for pattern in _AGO),
+    *((form, _from_ago) for form in _AGO),
 )

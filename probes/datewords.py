@@ -10,20 +10,21 @@ from functools import lru_cache
 
 from probes.dates import MONTHS
 from probes.letters import folded
+from probes.pattern import pattern
 
-DIGIT = re.compile("[0-9٠-٩۰-۹]")
+DIGIT = pattern("[0-9٠-٩۰-۹]")
 """What every date has: a fifth of the cost of looking for a year, and most of a page has none."""
 
-YEAR = re.compile(r"(?:19|20)\d\d|[٠-٩۰-۹]{4}|\d{1,2}[./]\d{1,2}[./]\d{2}")
+YEAR = pattern(r"(?:19|20)\d\d|[٠-٩۰-۹]{4}|\d{1,2}[./]\d{1,2}[./]\d{2}")
 
-_BESIDE = re.compile(
+_BESIDE = pattern(
     r"(?:^|[\s_-])(?:date|datum|fecha|dato|published?|publi\w*|pubblic\w*|posted|meta|byline|"
     r"time(?:stamp)?|info|created?|تاريخ|(?:data|tarih)(?=$|\s|[_-]?(?:pub|post|not|art|h?ora)))",
     re.IGNORECASE,
 )
 """How elements that hold a date are called, by their class or id."""
 
-_ELSEWHERE = re.compile(
+_ELSEWHERE = pattern(
     r"event|veranstalt|(?<![a-z])termin(?:e|$|[\s_-])|agenda|deadline|expir|(?<!fa-)(?<!icon-)clock"
     r"|countdown|birth|hijri|(?<![a-z])(?:start|end)[-_]?(?:date|time)|\bdt-?(?:start|end)",
     re.IGNORECASE,
@@ -35,7 +36,7 @@ _PUT_OUT = (
     rf"{_PUBLI}|\bposté|posted|posta[dt]o|mis en ligne|veröffentlicht|pubblicat|geplaatst|zveřejněn"
     "|опубликован|نشر"
 )
-LABEL = re.compile(
+LABEL = pattern(
     rf"{_PUT_OUT}|(?-i:\bF)ait à .{{2,30}}\ble\b|ajoutée? le|rédigée? le|écrite? le|\bpar .{{3,40}} le\b"
     r"|paru le|\bby .{2,40} on\b|written on|added on|erstellt|inserito|vloženo|fecha|تاريخ|[أا]ضيف|حرر"
     r"|كتبه? .{2,40} (?:في|يوم)|بواسطة .{2,40} (?:في|يوم)|date\s*:",
@@ -43,10 +44,10 @@ LABEL = re.compile(
 )
 """Words that call a date the page's."""
 
-PUBLISHED = re.compile(_PUT_OUT, re.IGNORECASE)
+PUBLISHED = pattern(_PUT_OUT, re.IGNORECASE)
 """Those of them that say so outright."""
 
-COLOPHON = re.compile(
+COLOPHON = pattern(
     r"(?:cet? (?:article|billet|texte|entrée)|this (?:entry|post|article)|dieser (?:beitrag|artikel)|posted"
     rf"|est[ae] (?:entrada|artículo|artigo|post)|quest[oa] (?:articolo|voce)|dit bericht|{_PUBLI}|(?:تم )?نشر"
     rf"|هذا المقال).{{0,60}}(?:{_PUT_OUT}|written|rédigé|(?:19|20)\d\d)",
@@ -54,7 +55,7 @@ COLOPHON = re.compile(
 )
 """The sentence in which a theme says when a page was published, in which category, and by whom."""
 
-CHANGED = re.compile(
+CHANGED = pattern(
     r"updat(?:ed?|ing)\b|modif|mises? [àa] jour|\bmis [àa] jour|\brévisée?|\brevised|\breviewed"
     r"|last (?:change|edit|rev)|\bstand\s*:|letzte[rn]? (?:änderung|aktualisierung|bearbeitung)|geändert"
     # "Aktualisiert", in one language or another; then what else they say, ours and others'.
@@ -83,7 +84,7 @@ def unchanged(text: str) -> str:
 
 # Beside a change it is the page that was made; not in "site mis à jour le …, association créée le …", and
 # "créée le" is an association's own word.
-_WRITTEN = re.compile(
+_WRITTEN = pattern(
     r"(?:^(?!\W*erstellt)|[,;|/(–—-])\s*(?:erstellt|créé|created|creado|criado|creato|aangemaakt)\b\W*"
     r"((?:(?:am|le|on|el|em|il|op)\s+)?\d[^,;|()–—]*)",
     re.IGNORECASE,
@@ -133,10 +134,10 @@ _APPOINTED = (  # what was to be, or had to be done by then
     r"|[آأا]خر [أا]جل|موعد|ست?نعقد|ستقام|سيقام|سينظم|ستنظم|ابتداء من|قبل يوم"
     r"|تاريخ (?:الفعالية|الحدث|التظاهرة|ال[إا]غلاق|الانتهاء|النشاط)"
 )
-_ELSE = re.compile(rf"{_FOUNDED}|{_OFFICIAL}|{_PERSON}|{_TODAY}|{_APPOINTED}", re.IGNORECASE)
+_ELSE = pattern(rf"{_FOUNDED}|{_OFFICIAL}|{_PERSON}|{_TODAY}|{_APPOINTED}", re.IGNORECASE)
 
 _TO = r"(?:-|–|—|&|/|au|to|and|et|y|bis|till|الى|و)"
-_SPAN = re.compile(
+_SPAN = pattern(
     rf"(?<![\d:.,/h-])(?P<from>\d{{1,2}})(?:er|st|nd|rd|th)?\.?\s*(?:{_TO}|al?|ao|e|en|und|tot|t/m|och|do)\s*"
     r"(?P<to>\d{1,2})(?:er|st|nd|rd|th)?[\s.]+(?:de )?(?!heure|uhr|horas|ore\b)[^\W\d_]{3}"
     r"|\bdu \d{1,2}\b.{2,20}\bau \d{1,2}\b|\bfrom \d{1,2}\b.{2,20}\bto \d{1,2}\b"
@@ -206,7 +207,7 @@ def _says_only(words: frozenset[str], text: str) -> bool:
     return len(text) <= _LONGEST and set(_WORD.findall(folded(text))) <= words
 
 
-_WORD = re.compile(r"[^\W\d_]+")
+_WORD = pattern(r"[^\W\d_]+")
 
 
 def is_bare(text: str) -> bool:
@@ -223,7 +224,7 @@ def holds_alone(text: str, *, announced: bool = False) -> bool:
     return any(YEAR.search(part) and _is_dating(part, announced=announced) for part in _PARTS.split(text))
 
 
-_PARTS = re.compile(
+_PARTS = pattern(
     r"\s*[|•·–—]\s*|\s+(?:/|-)\s+|\s+(?:par|by|por|von|da|door|بواسطة|dans|in)\s+", re.IGNORECASE
 )
 
@@ -252,11 +253,9 @@ def is_gathering(text: str) -> bool:
     return bool(_GATHERING.search(text))
 
 
-_DATING = re.compile(
-    r"(\W{0,3}[^\W\d_][^:–—]{4,48}(?:19|20)\d\d(?: ?\([A-Z]{2,6}\))?) ?(?:[.:] ?|[–—] ?|- )\w"
-)
-_AGENCY = re.compile(r"\s*\([A-Z]{2,6}\)\W*$")
-_COMMUNIQUE = re.compile(
+_DATING = pattern(r"(\W{0,3}[^\W\d_][^:–—]{4,48}(?:19|20)\d\d(?: ?\([A-Z]{2,6}\))?) ?(?:[.:] ?|[–—] ?|- )\w")
+_AGENCY = pattern(r"\s*\([A-Z]{2,6}\)\W*$")
+_COMMUNIQUE = pattern(
     r"^\W*(?:communiqué\b[^,\d]{0,25},|(?:communiqué(?: de presse)?|article|presse(?:mitteilung|information)"
     r"|meldung|beitrag|artikel|nota de (?:prensa|imprensa)|comunicado|comunicato(?: stampa)?|persbericht"
     r"|press release|بلاغ|بيان)"
@@ -268,18 +267,18 @@ _NAMED = (  # up to four words; two in Arabic, where no capital tells a name
     rf"(?:{_CAPITAL}(?:[ -](?:(?:de|du|des|del|di|da|la|le|el|al|am|an|der|sur)[ -])?{_CAPITAL}){{0,3}}"
     r"|[ء-ي]+(?: [ء-ي]+)?)"
 )
-_LETTER = re.compile(rf"\W*(?:{_NAMED}\s?[,،]\s?){{0,2}}{_NAMED}\s?[,،]?\s?\b(?:le|den|a|em|في)\b\s?:?\s?")
-_PLACE = re.compile(rf"\W*(?:{_NAMED}\s?[,،]\s?){{1,2}}")
+_LETTER = pattern(rf"\W*(?:{_NAMED}\s?[,،]\s?){{0,2}}{_NAMED}\s?[,،]?\s?\b(?:le|den|a|em|في)\b\s?:?\s?")
+_PLACE = pattern(rf"\W*(?:{_NAMED}\s?[,،]\s?){{1,2}}")
 
 
-_GATHERING = re.compile(
+_GATHERING = pattern(
     r"atelier|rencontre|conf[ée]ren|colloque|séminaire|\bforums?\b|congr[èe]s|festival|journée|\bfête|soirée"
     r"|con[cz]ert|réunion|assemblée|\bstage|spectacle|concours|tournoi|sortie|\bmatch|workshop|seminar|meeting"
     r"|symposi|taller|jornada|encuentro|encontro|convegno|incontro|treffen|tagung|sitzung|webina"
     r"|ندوة|لقاء|ورشة|مؤتمر|حفل|مهرجان|ملتقى|دورة|[أا]مسية",
     re.IGNORECASE,
 )
-_NO_PLACE = re.compile(  # also what the French call a deed or done; but Salé is a town
+_NO_PLACE = pattern(  # also what the French call a deed or done; but Salé is a town
     rf"{_GATHERING.pattern}|statuts|(?:tion|ture|ment)\b|(?<!\bsal)ée?s?\b|نعقد|نظم|افتتح|اختتم|[أا]قيم|تم ",
     re.IGNORECASE,
 )
@@ -309,10 +308,10 @@ _VISITORS = (
     r"|(?:\d+\s+)?(?:kommentare?|antworten|comentarios?|respuestas?|comentários?|respostas?|commenti|reacties)"
     r"(?:\s*\(\d+\))?"
 )
-OTHERS = re.compile(rf"\W*(?:{_SEE_ALSO}|{_VISITORS})\W*", re.IGNORECASE)
+OTHERS = pattern(rf"\W*(?:{_SEE_ALSO}|{_VISITORS})\W*", re.IGNORECASE)
 """The heading under which a page shows other pages, or what visitors wrote."""
 
-ANSWERS = re.compile(
+ANSWERS = pattern(
     r"\W*(?:\d+|one|une?|ein|uno?|um|één)\s(?:thoughts?|responses?|repl(?:y|ies)|comments?|réflexions?|réponses?"
     r"|commentaires?|gedanken?|antwort(?:en)?|kommentare?|pensamientos?|respuestas?|comentarios?|pensamentos?"
     r"|respostas?|comentários?|pensier[oi]|rispost[ea]|comment[oi]|gedachten?|reacties?)\s"

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 
+from probes.pattern import pattern
+
 _HELLO = (  # the post that every new WordPress opens with
     r"hello,?\s+world|bonjour tout le monde|hola,? mundo|hallo welt"
     r"|[أا]هل[اًا]+ً?\s+بالعالم|مرحب[اًا]*ً?\s+(?:[أا]يها\s+ال|بال)عالم"
@@ -19,8 +21,8 @@ _SAMPLES = (  # its page; what Joomla, Ghost and Wix put there to show how it is
 )
 _END = r"[\s\u00a0!.…]*(?:\(\d+\)|\d{1,2})?\s*$"
 _UNIT_TEST = r"(?:markup|template|layout test|edge case)\s*:|lorem ipsum"
-_TITLES = re.compile(rf"(?:{_HELLO}|{_SAMPLES}){_END}|{_UNIT_TEST}", re.IGNORECASE)
-_TEXTS = re.compile(
+_TITLES = pattern(rf"(?:{_HELLO}|{_SAMPLES}){_END}|{_UNIT_TEST}", re.IGNORECASE)
+_TEXTS = pattern(
     r"welcome to wordpress\.? this is your first post|bienvenue (?:sur|dans) wordpress\.? ceci est votre"
     r"|مرحب[اًا]+ً? بكم? في ووردبريس|lorem ipsum dolor",
     re.IGNORECASE,

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from probes.akin import Words, akin, words_of
 from probes.clues import NUMBERS, OWNERS, UNSEEN, Clue, clues
 from probes.model import FoundLink
+from probes.pattern import pattern
 from probes.read import Anchor, Document, host
 
 __all__ = ["Hints", "channels", "hints"]
@@ -130,14 +131,14 @@ class Hints:
     words: Words = field(default_factory=Words)
 
 
-_CONTACT = re.compile(
+_CONTACT = pattern(
     r"contact|nous[- _]?(?:joindre|ecrire|écrire)|coordonn[ée]es|اتصل|تواصل|للاتصال", re.IGNORECASE
 )
-_ABOUT = re.compile(
+_ABOUT = pattern(
     r"about|qui[- _]?sommes|[àa][- _]?propos|pr[ée]sentation|من[- _]?نحن|عن[- _]?الجمعية|تعريف", re.IGNORECASE
 )
-_NO_PAGE = re.compile(r"\.(?:pdf|docx?|jpe?g|png|zip|xlsx?)$|/(?:feed|wp-admin|wp-login)", re.IGNORECASE)
-_VIDEO = re.compile(
+_NO_PAGE = pattern(r"\.(?:pdf|docx?|jpe?g|png|zip|xlsx?)$|/(?:feed|wp-admin|wp-login)", re.IGNORECASE)
+_VIDEO = pattern(
     r"https?://(?:www\.)?youtube(?:-nocookie)?\.com/embed/(?:videoseries\?(?:[^#]*&)?list=(PL[\w-]+)|([\w-]{11})(?=[?/&#]|$))"
 )
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
 
 from probes.clean import suffix_list
+from probes.pattern import pattern
 
 # Blogger sent each country's readers to a host of their own until 2018; registries still hold those.
-_BLOGGER = re.compile(r"\.blogspot\.(?:com?\.)?[a-z]{2,3}$")
+_BLOGGER = pattern(r"\.blogspot\.(?:com?\.)?[a-z]{2,3}$")
 
 
 @lru_cache(maxsize=4_096)

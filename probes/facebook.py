@@ -14,6 +14,7 @@ from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 from probes import clean, facebook_api, read, shown, walls
 from probes.model import Account, Activity, Identity, Kind, Page, Steps
+from probes.pattern import pattern
 from probes.shown import Shown
 
 NAME = "facebook"
@@ -70,17 +71,15 @@ _TOP_POSTS = frozenset(
 _TABS = _POSTS | frozenset(
     "about timeline photos_stream reviews community shop services live mentions followers".split()  # noqa: SIM905
 )
-_LOCALE_HOST = re.compile(
-    r"(?:www|m|mbasic|touch|web|mobile|business|free|d|p|upload|[a-z]{2}(?:-[a-z]{2})?)"
-)
+_LOCALE_HOST = pattern(r"(?:www|m|mbasic|touch|web|mobile|business|free|d|p|upload|[a-z]{2}(?:-[a-z]{2})?)")
 # A-Z, digits and full stops, at most 50 (help article 105399436216001, read 2026); `_`, `-` and other
 # scripts are old slugs or slips, kept as typed and marked.
-_USERNAME = re.compile(r"[A-Za-z0-9.]{1,50}")
-_SLUG = re.compile(r"[\w.\-\u0300-\u036f]{1,100}")
-_NAMED_ID = re.compile(r".*?-([0-9]{10,})")
-_ID = re.compile(r"[0-9]{1,20}")
-_TAIL_ID = re.compile(r".*-([0-9]{5,20})")
-_ROUTE = re.compile(r"^(?:#|%23)?!?(/.*)$")
+_USERNAME = pattern(r"[A-Za-z0-9.]{1,50}")
+_SLUG = pattern(r"[\w.\-\u0300-\u036f]{1,100}")
+_NAMED_ID = pattern(r".*?-([0-9]{10,})")
+_ID = pattern(r"[0-9]{1,20}")
+_TAIL_ID = pattern(r".*-([0-9]{5,20})")
+_ROUTE = pattern(r"^(?:#|%23)?!?(/.*)$")
 _NOBODY = frozenset(
     """
     facebook meta wix wordpress wordpresscom squarespace weebly elementor envato themeforest shopify
@@ -251,24 +250,24 @@ def _invalid() -> Identity:
 # --- What does a page say? (pure, run where it can be stopped) -------------------------------------
 
 
-_IDS = re.compile(
+_IDS = pattern(
     r"\"delegate_page\":\{\"id\":\"(\d+)\"|\"userID\":\"([1-9]\d+)\"|fb://(?:page|profile|group)/(?:\?id=)?(\d+)"
 )
-_MARKS = re.compile(r"\"__isProfile\"|\"delegate_page\"|\"is_business_page_active\"|\"userVanity\":\"[^\"]")
+_MARKS = pattern(r"\"__isProfile\"|\"delegate_page\"|\"is_business_page_active\"|\"userVanity\":\"[^\"]")
 # Titles of Facebook's own pages; those of its walls stand in `walls`.
-_SHELL = re.compile(
+_SHELL = pattern(
     r"(?i)(?:(?:facebook|فيسبوك|erreur|error|خطأ|log ?in|se connecter|connexion|تسجيل الدخول)"
     r"(?:\s*[|–-]\s*(?:facebook|فيسبوك))?|leaving facebook.*)?"
 )
 # The same words stand on deleted, restricted and perfectly good pages (gallery-dl, facebook-scraper).
-_UNAVAILABLE = re.compile(
+_UNAVAILABLE = pattern(
     r"(?i)this (?:content|page) isn.t (?:currently )?available|the link you followed may be broken"
     r"|(?:page|content) not found|(?:ce contenu|cette page) n.est (?:pas|plus) disponible"
     r"|(?:page|contenu) introuvable"
     r"|(?:المحتوى|الصفحة) غير (?:متوفرة?|متاحة?)|(?:المحتوى|الصفحة) غير موجودة?|لم يتم العثور على الصفحة"
 )
 _FOLLOWERS = "followers|abonnes|people follow|personnes suivent|متابع"
-_TAIL = re.compile(r"(?i)\s*[|–-]\s*(?:[^|]*\|\s*)?facebook$")
+_TAIL = pattern(r"(?i)\s*[|–-]\s*(?:[^|]*\|\s*)?facebook$")
 
 
 def read_page(page: Page) -> Shown:
@@ -300,7 +299,7 @@ def _names(title: str) -> bool:
 
 # A page carries one post's time as a rule, its newest's or a pinned one's (RSS-Bridge 2026-08); the plugin
 # carries several.
-_MOMENTS = re.compile(r"\"creation_time\"\s*:\s*(\d{10})\b|data-utime=[\"'](\d{10})\b")
+_MOMENTS = pattern(r"\"creation_time\"\s*:\s*(\d{10})\b|data-utime=[\"'](\d{10})\b")
 
 
 _PINNED_MAY_BE_OLD = timedelta(days=30)

@@ -28,6 +28,7 @@ from probes.model import (
     ask,
     present,
 )
+from probes.pattern import pattern
 from probes.shown import wrong_target
 from probes.tree import at, list_of, object_of
 
@@ -40,8 +41,8 @@ _GRAPH = "https://graph.facebook.com/v25.0/"
 _FIELDS = "id,name,username,link,fan_count,followers_count,is_published,website"
 _POSTS = "published_posts.limit(5){created_time}"
 
-_NUMBER = re.compile(r"[0-9]{1,20}")
-_USERNAME = re.compile(r"[A-Za-z0-9.]{1,50}")
+_NUMBER = pattern(r"[0-9]{1,20}")
+_USERNAME = pattern(r"[A-Za-z0-9.]{1,50}")
 
 
 # --- What does an answer say? (pure, run where it can be stopped) ------------------------------------
@@ -98,10 +99,10 @@ def _moments(node: Any) -> list[Any]:
 
 _NO_KEY = frozenset({3, 10, 101, 102, 104, 190, 2500, *range(200, 300)})
 _LIMITS = frozenset({4, 17, 32, 341, 368, 613, *range(80_000, 80_015)})
-_ALIASES = re.compile(r"aliases you requested do not exist\W*(.*)")
-_USER = re.compile(r"[Cc]annot query users by their username \(([^()]{1,100})\)")
-_MIGRATED = re.compile(r"[Pp]age ID (\d{1,20}) was migrated to page ID (\d{1,20})")
-_OBJECT = re.compile(r"Object with ID '([^']{1,100})'")
+_ALIASES = pattern(r"aliases you requested do not exist\W*(.*)")
+_USER = pattern(r"[Cc]annot query users by their username \(([^()]{1,100})\)")
+_MIGRATED = pattern(r"[Pp]age ID (\d{1,20}) was migrated to page ID (\d{1,20})")
+_OBJECT = pattern(r"Object with ID '([^']{1,100})'")
 
 
 def _error(page: Page, error: Mapping[str, Any]) -> Answer:

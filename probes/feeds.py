@@ -22,10 +22,11 @@ from defusedxml.ElementTree import fromstring
 from probes.charset import clean, decoded
 from probes.model import Page, Precision
 from probes.moments import moment
+from probes.pattern import pattern
 
 ENTRIES = 500
 _PUBLISHED = ("published", "pubdate", "date", "issued", "created", "date_published", "updated", "modified")
-_COMMENTS = re.compile(r"\bcomment(?:s|aires?|arios)?\b|\bkommentare?\b|تعليقات", re.IGNORECASE)
+_COMMENTS = pattern(r"\bcomment(?:s|aires?|arios)?\b|\bkommentare?\b|تعليقات", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +103,9 @@ def entry(told: Mapping[str, str], now: datetime) -> Entry:
     return Entry(title, None, text=clean(text))
 
 
-_TAGS = re.compile(r"<[^>]{0,500}>")
+_TAGS = pattern(r"<[^>]{0,500}>")
 _TEXT = ("description", "summary", "content", "encoded", "content_text", "content_html")
-_FIELD = re.compile(
+_FIELD = pattern(
     r"<(?:\w+:)?(title|description|summary|pubDate|published|updated|date|issued|created)\b[^>]*>\s*(?:<!\[CDATA\[)?([^<\]]{0,500})",
     re.IGNORECASE,
 )
@@ -131,7 +132,7 @@ def _of_comments(title: str, about: str) -> bool:
     )
 
 
-_PAGE = re.compile(r"<!doctype html|<html[\s>]")
+_PAGE = pattern(r"<!doctype html|<html[\s>]")
 
 
 def _json_feed(text: str, now: datetime) -> Feed | None:

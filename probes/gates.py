@@ -10,6 +10,7 @@ import re
 
 from probes import statements
 from probes.model import Reason
+from probes.pattern import pattern
 from probes.read import Document
 
 LITTLE = 900  # characters: a page with more to say is none
@@ -17,7 +18,7 @@ MOST = 0.6  # of what it says
 HEADS = 3  # headings: where one speaks of something else, the others are a banner's
 MENU = 3  # other pages of the site: a gate leads to the terms and to the till, at most
 
-_CONSENT = re.compile(
+_CONSENT = pattern(
     r"cookie|consent|privacy|tracking|personal(?:i[sz]ed)? (?:data|ads|information)|our partners|before "
     r"you continue|"
     r"vie privée|consentement|données personnelles|informations personnelles|nos partenaires|avant de "
@@ -29,14 +30,14 @@ _CONSENT = re.compile(
     r"ملفات تعريف الارتباط|الخصوصية|شركاؤنا|الكوكيز",
     re.IGNORECASE,
 )
-_ANSWER = re.compile(
+_ANSWER = pattern(
     r"accept|agree|subscribe|reject all|allow all|\baccord\b|s.abonner|abonnez|abonner|refuser|"
     r"akzeptier|zustimmen|einverstanden|abonnier|\babo\b|acept|aceit|suscr[ií]b|rechaz|accett|abbonati|"
     r"rifiut|"
     r"akkoord|accepteren|weigeren|godkänn|godkend|godta|أوافق|موافق|قبول|اشترك",
     re.IGNORECASE,
 )
-_PAID = re.compile(
+_PAID = pattern(
     r"subscribe (?:now )?to (?:continue|keep|read)|limit of free articles|reached your (?:free "
     r")?(?:article )?limit|"
     r"abonnez-vous pour (?:lire|continuer|accéder)|réservé aux abonnés|nur für abonnenten|"

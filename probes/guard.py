@@ -6,7 +6,6 @@ patch releases and it calls multicast and cloud metadata addresses global (seen 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import NoReturn
@@ -14,6 +13,7 @@ from typing import NoReturn
 import httpx
 
 from probes.model import NoPage, Reason
+from probes.pattern import pattern
 
 Network = IPv4Network | IPv6Network
 Address = IPv4Address | IPv6Address
@@ -50,9 +50,9 @@ LONGEST_URL = 4096
 LOCAL_NAMES = frozenset(
     {"localhost", "local", "localdomain", "internal", "intranet", "lan", "home", "corp", "arpa"}
 )
-_DECEPTIVE = re.compile(r"[\x00-\x20\x7f\\]")
-_AUTHORITY = re.compile(r"(?i)https?://[^/?#]+")
-_NUMBER = re.compile(r"(?i)[0-9]+|0x[0-9a-f]*")
+_DECEPTIVE = pattern(r"[\x00-\x20\x7f\\]")
+_AUTHORITY = pattern(r"(?i)https?://[^/?#]+")
+_NUMBER = pattern(r"(?i)[0-9]+|0x[0-9a-f]*")
 
 
 def refuse(detail: str, url: str | None = None) -> NoReturn:

@@ -8,6 +8,7 @@ from datetime import date, datetime
 
 from probes import dateline
 from probes.datewords import BORN, COLOPHON, is_gathering
+from probes.pattern import pattern
 from probes.read import Document
 
 logging.getLogger("htmldate").setLevel(logging.CRITICAL)  # it calls a stranger's odd page an error
@@ -49,7 +50,7 @@ def _without_data(markup: str) -> str:
     return first + "".join(block[block.lower().find("</script") :] for block in blocks)
 
 
-_MISLEADING = re.compile(
+_MISLEADING = pattern(
     r"<meta[^>]{0,200}(?:modified|updated|last-modified|revised)[^>]{0,200}>"
     r"|\"(?:dateModified|startDate|endDate|foundingDate|birthDate|validFrom|doorTime)\"\s*:\s*\"[^\"]{0,60}\""
     rf"|{BORN}\W{{1,3}}(?:le|en|on|in|am|el)?\W{{0,3}}[^<>]{{0,14}}(?:19|20)\d\d",
@@ -83,14 +84,14 @@ def _says(text: str, shown: re.Pattern[str]) -> bool:
 _LEAD = 20  # characters: the last two words
 
 
-_BEFORE = re.compile(r"(?:.*[|·•–—:,/(\-]|)\s*(?:(?:[^\W\d_]{1,12}[.,]?\s+){0,2}|\W*)", re.DOTALL)
+_BEFORE = pattern(r"(?:.*[|·•–—:,/(\-]|)\s*(?:(?:[^\W\d_]{1,12}[.,]?\s+){0,2}|\W*)", re.DOTALL)
 
 
 def _shown(day: date) -> re.Pattern[str]:
     """The day as people write it in any language: its number, then or before it the month, and the year."""
     d, m, y = f"0?{day.day}", f"0?{day.month}", f"(?:{day:%Y}|{day:%y})"
     name = r"(?:de\s+)?[^\W\d_]{3,12}\.?"
-    return re.compile(
+    return pattern(
         rf"(?<!\d)(?:{d}\s?[./-]\s?{m}\s?[./-]\s?{y}|{m}\s?[./-]\s?{d}\s?[./-]\s?{y}"
         rf"|{day:%Y}\W{{1,2}}\s?{m}\W{{1,2}}\s?{d}|{day:%Y}年{m}月{d}日"
         rf"|{d}(?:er|st|nd|rd|th)?[\s.,-]{{1,3}}{name}[\s,-]{{1,3}}(?:de\s+)?{day:%Y}"

@@ -9,6 +9,7 @@ import re
 
 from probes.model import Reason
 from probes.notices import Sign, any_of
+from probes.pattern import pattern
 
 # What is kept from some countries is there for the others.
 _REGIONS = (
@@ -27,7 +28,7 @@ _REGIONS = (
     r"|niet beschikbaar in (?:uw|jouw|je) (?:land|regio)|недоступ\w+ в вашем регионе"
     r"|غير (?:متاح|متوفر)ة? في (?:بلدك|منطقتك|بلدكم|منطقتكم)"
 )
-_SPEAKS_OF_REGIONS = re.compile(_REGIONS, re.IGNORECASE)
+_SPEAKS_OF_REGIONS = pattern(_REGIONS, re.IGNORECASE)
 
 TROUBLES = (
     Sign(
@@ -116,7 +117,7 @@ TROUBLES = (
     ),
 )
 # The same, where a title says it whatever follows: a wall dressed as the site keeps its long menu.
-TITLES = re.compile(
+TITLES = pattern(
     r"(?:no cookies|access denied|forbidden|captcha|robot check|just a moment\W*|attention required\W*|"
     r"are you a robot\??"
     r"|too many requests|accès refusé|403(?: forbidden)?|(?:site )?maintenance|down for maintenance|"

@@ -16,6 +16,7 @@ from probes.decode import Body
 from probes.guard import Guard
 from probes.model import Hop, NoPage, Page, Reason
 from probes.options import FetchOptions
+from probes.pattern import pattern
 from probes.trouble import NETWORK_ERRORS, trouble
 from probes.wire import proxy_trouble
 
@@ -26,7 +27,7 @@ HEADERS = {
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 LONGEST_HEADER = 4096
 MOST_HEADERS = 200
-_LOGIN = re.compile(r"(?i)/(log_?in|sign_?in|checkpoint|authwall)\b")  # it wants a cookie, and we send none
+_LOGIN = pattern(r"(?i)/(log_?in|sign_?in|checkpoint|authwall)\b")  # it wants a cookie, and we send none
 
 
 @dataclass(slots=True)

@@ -7,12 +7,12 @@ page isn't available" proves nothing, and this channel says present or unknown.
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from urllib.parse import SplitResult, urlsplit
 
 from probes import clean, read, shown
 from probes.model import Account, Identity, Kind, Page, Steps
+from probes.pattern import pattern
 from probes.shown import Shown
 
 NAME = "instagram"
@@ -20,7 +20,7 @@ HOSTS = frozenset({"instagram.com", "instagr.am", "ig.me"})
 VERSION = 1
 
 # Letters, digits, _ and .; 1 to 30, no dot at the end and no two in a row (ural 2025, lorey 2022).
-_USER = re.compile(r"(?!.*\.\.)[A-Za-z0-9_](?:[A-Za-z0-9_.]{0,28}[A-Za-z0-9_])?")
+_USER = pattern(r"(?!.*\.\.)[A-Za-z0-9_](?:[A-Za-z0-9_.]{0,28}[A-Za-z0-9_])?")
 _FRONT = frozenset({"", "www", "m"})
 _POSTS = frozenset({"p", "reel", "reels", "tv", "stories"})
 # Instagram's own first segments (ural, lorey, social-links 2022 to 2025).
@@ -94,7 +94,7 @@ def _named(name: str) -> Identity:
 
 # "Jamiya Annour (@annour) • Instagram photos and videos": only a page made for an account has it. A shell's
 # title is "Instagram" and nothing else.
-_TITLE = re.compile(r"(?s)(?P<name>.{0,200}?)\s?\(@(?P<user>[A-Za-z0-9_.]{1,30})\)")
+_TITLE = pattern(r"(?s)(?P<name>.{0,200}?)\s?\(@(?P<user>[A-Za-z0-9_.]{1,30})\)")
 _FOLLOWERS = "followers|abonnes?|متابع"
 
 

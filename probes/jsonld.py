@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
+
+from probes.pattern import pattern
 
 THINGS = 200
 _INNER = ("@graph", "mainEntity", "publisher", "author")
@@ -32,8 +33,8 @@ def schemas(text: str) -> Iterator[Mapping[str, Any]]:
             waiting = [thing[key] for key in _INNER if key in thing] + waiting
 
 
-_TYPE = re.compile(r"\"@type\"\s*:\s*\"(\w{3,40})\"")
-_PUBLISHED = re.compile(r"\"datePublished\"\s*:\s*\"([^\"<>]{8,40})\"")
+_TYPE = pattern(r"\"@type\"\s*:\s*\"(\w{3,40})\"")
+_PUBLISHED = pattern(r"\"datePublished\"\s*:\s*\"([^\"<>]{8,40})\"")
 
 
 def _salvaged(text: str) -> Iterator[Mapping[str, Any]]:

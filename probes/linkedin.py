@@ -16,13 +16,14 @@ from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from probes import clean, dates, read, shown
 from probes.model import Account, Activity, Identity, Kind, Page, Steps
+from probes.pattern import pattern
 from probes.shown import Shown
 
 NAME = "linkedin"
 VERSION = 1
 HOSTS = frozenset({"linkedin.com", "lnkd.in"})
 
-_FRONT = re.compile(r"(?:www|m|touch|mobile|[a-z]{2})")
+_FRONT = pattern(r"(?:www|m|touch|mobile|[a-z]{2})")
 _PAGES = {
     **dict.fromkeys(("company", "companies", "organization", "company-beta"), "company"),
     "school": "school",
@@ -31,8 +32,8 @@ _PAGES = {
     "pub": "in",
 }
 # Letters of all scripts, digits and what real slugs were seen to hold (lorey, joeyism 2022 to 2026).
-_SLUG = re.compile(r"[\w.&'’,+#–—-]{1,150}")
-_PERSON = re.compile(r"[\w.&'’#-]{3,100}")
+_SLUG = pattern(r"[\w.&'’,+#–—-]{1,150}")
+_PERSON = pattern(r"[\w.&'’#-]{3,100}")
 _POSTS = frozenset({"posts", "pulse", "embed", "events", "learning", "newsletters", "video", "slink"})
 _KINDS = {
     **dict.fromkeys(("sharearticle", "sharing", "cws", "share"), Kind.SHARE),
@@ -112,7 +113,7 @@ def _number(*parts: str) -> str:
     return next((found[1] or found[2] for part in parts if (found := _NUMBERED.fullmatch(part))), "")
 
 
-_NUMBERED = re.compile(r"([0-9]{1,12})|.*-([0-9]{5,12})")  # shorter ones behind a name are years
+_NUMBERED = pattern(r"([0-9]{1,12})|.*-([0-9]{5,12})")  # shorter ones behind a name are years
 
 
 def _no_account(first: str, rest: list[str]) -> Identity:
@@ -174,7 +175,7 @@ def _invalid() -> Identity:
 
 # --- What does a page say? (pure, run where it can be stopped) -------------------------------------
 
-_TITLE = re.compile(r"(?i)(.+?)(?:\s*[:|].*)?\s*\|\s*linkedin$")
+_TITLE = pattern(r"(?i)(.+?)(?:\s*[:|].*)?\s*\|\s*linkedin$")
 _TYPES = frozenset(
     {
         "Organization",
@@ -187,8 +188,8 @@ _TYPES = frozenset(
     }
 )
 _FOLLOWERS = "followers|abonnes|متابع"
-_TOLD = re.compile(r"(?i)page not found|this page doesn.t exist|page introuvable|the page you.re looking for")
-_NUMBER = re.compile(r"urn:li:(?:fsd_)?(?:company|organization|school):(\d+)")
+_TOLD = pattern(r"(?i)page not found|this page doesn.t exist|page introuvable|the page you.re looking for")
+_NUMBER = pattern(r"urn:li:(?:fsd_)?(?:company|organization|school):(\d+)")
 
 
 def read_page(page: Page) -> Shown:
@@ -213,7 +214,7 @@ def read_page(page: Page) -> Shown:
 
 
 # The first 41 bits of a post's number are its Unix time in milliseconds (linkedin-timestamp-extractor, 2024).
-_POSTED = re.compile(r"data-activity-urn=[\"']urn:li:(?:activity|share|ugcPost):(\d{19})\b")
+_POSTED = pattern(r"data-activity-urn=[\"']urn:li:(?:activity|share|ugcPost):(\d{19})\b")
 
 
 def _newest(text: str, head: read.Document, page: Page) -> Activity | None:

@@ -22,6 +22,7 @@ from probes import cells, wrappers
 from probes import clean as cleaning
 from probes.interface import Interface
 from probes.model import Account, Ask, Channel, Identity, Kind, NoPage, Page, Reason, ask
+from probes.pattern import pattern
 
 SITE = cells.SITE
 USUAL = frozenset({SITE, "facebook", "twitter", "linkedin", "youtube"})
@@ -153,7 +154,7 @@ def _bare(text: str, column: str | None) -> Identity:
 
 
 # `@amal (notre compte)`, `@amal, Rabat`, `@amal Periscope: @amal`: a handle, and what is said of it.
-_SAID_OF = re.compile(r"^(@[\w.·-]{1,100})(?:\s*[(\[,]|\s+[-–—]\s|\s+\w+\s*:\s).*$")
+_SAID_OF = pattern(r"^(@[\w.·-]{1,100})(?:\s*[(\[,]|\s+[-–—]\s|\s+\w+\s*:\s).*$")
 _YES = frozenset({"yes", "oui", "y", "ok", "نعم", "true", "vrai", "same", "idem", "link", "lien", "page"})
 
 
@@ -163,7 +164,7 @@ def _why_not(text: str) -> str:
     return "name_only" if re.fullmatch(r"[^\W\d_][\w\s.,'’&()-]*\s[\w\s.,'’&()-]*", text) else "no_address"
 
 
-_EMAIL = re.compile(r"(?i)(?:mailto:)?[^\s@/]+@[^\s@/]+\.[a-z]{2,}")
+_EMAIL = pattern(r"(?i)(?:mailto:)?[^\s@/]+@[^\s@/]+\.[a-z]{2,}")
 
 
 def _addressed(url: str, typed: str, column: str | None) -> Identity:

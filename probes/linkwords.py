@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import re
 
+from probes.pattern import pattern
+
 
 def _any(*words: str) -> re.Pattern[str]:
-    return re.compile("|".join(words), re.IGNORECASE)
+    return pattern("|".join(words), re.IGNORECASE)
 
 
 _NETWORKS = (
@@ -30,7 +32,7 @@ CALLED = _any(
 )
 """An invitation to the owner's account."""
 
-NETWORK = re.compile(
+NETWORK = pattern(
     rf"\W*(?:(?:page|chaîne|compte|صفحة|قناة) )?(?:@?(?:{_NETWORKS})|{_NETWORKS_IN_ARABIC})"
     r"\W*(?:page|channel|logo|icon|link|profile|-f|-in)?\W*",
     re.IGNORECASE,
@@ -67,7 +69,7 @@ _BY = r"\bby|\bpar|\bvon|\bpor|\bda|\bdoor|\bprzez|tarafından|من طرف|من 
 MADE_BY = _any(rf"(?:^|\W)(?:{_MAKERS})\b[^.!?|©]{{0,40}}?(?:(?:{_BY})(?:\W|$)|:)")
 """A maker's signature whose words mean a maker only before a `by` or a colon."""
 
-MADE = re.compile(
+MADE = pattern(
     r"(?:design\w*|conception|création|réalisation|développement|umsetzung|gestaltung|diseño|desarrollo|"
     r"realizzazione|sviluppo|desenvolvimento|tasarım|yazılım|wykonanie|разработка|дизайн|"
     r"تصميم|برمجة|تطوير|[إا]نجاز|تنفيذ)(?: web)?\W*$",
@@ -75,10 +77,10 @@ MADE = re.compile(
 )
 """The end of what stands before a maker's name where neither a `by` nor a colon does."""
 
-BY = re.compile(rf"(?:{_BY}|\bde|:|و)\W*$", re.IGNORECASE)
+BY = pattern(rf"(?:{_BY}|\bde|:|و)\W*$", re.IGNORECASE)
 """The end of what stands before a maker's name."""
 
-BY_ALONE = re.compile(rf"(?:{_BY})\W*$", re.IGNORECASE)
+BY_ALONE = pattern(rf"(?:{_BY})\W*$", re.IGNORECASE)
 """The end of what stands before a name that is the doer's, whatever was done."""
 
 TIMELINE = _any(r"tweets (?:by|de|from|von)|posts from|تغريدات")
@@ -150,6 +152,4 @@ ANOTHERS = _any(
     r"وزارة|سفارة|ولاية|عمالة|المجلس (?:الجهوي|الإقليمي)|الاتحاد الأوروبي|المبادرة الوطنية",
 )
 
-ADDRESS = re.compile(
-    r"\s*(?:https?:?//|www\.|@|[\w.-]*(?:facebook|fb|twitter|x|youtube|linkedin)\.com/)\S*\s*"
-)
+ADDRESS = pattern(r"\s*(?:https?:?//|www\.|@|[\w.-]*(?:facebook|fb|twitter|x|youtube|linkedin)\.com/)\S*\s*")

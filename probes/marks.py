@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 from probes.clean import parted
 from probes.datewords import called_else
+from probes.pattern import pattern
 from probes.read import Document, Stamp
 
 Clues = Iterable[tuple[str, str]]
@@ -131,8 +132,8 @@ def in_stamps(document: Document) -> Iterator[tuple[str, str]]:
             yield from ((value, source) for value in named)
 
 
-_MICRODATA = re.compile(r"datepublished|\bpubdate\b|datecreated", re.IGNORECASE)
-_MICROFORMAT = re.compile(r"\bpublished\b|dt-published|entry-date|post-date|publication", re.IGNORECASE)
+_MICRODATA = pattern(r"datepublished|\bpubdate\b|datecreated", re.IGNORECASE)
+_MICROFORMAT = pattern(r"\bpublished\b|dt-published|entry-date|post-date|publication", re.IGNORECASE)
 
 
 def _by_nearness(document: Document) -> list[Stamp]:
@@ -149,8 +150,8 @@ def in_address(document: Document) -> Iterator[tuple[str, str]]:
         yield "-".join(match.groups()), "address"
 
 
-_ADDRESS = re.compile(r"(?<!\d)((?:19|20)\d{2})[/_.-]?([01]\d)[/_.-]?([0-3]\d)(?!\d)")
-_EVENT_PATH = re.compile(
+_ADDRESS = pattern(r"(?<!\d)((?:19|20)\d{2})[/_.-]?([01]\d)[/_.-]?([0-3]\d)(?!\d)")
+_EVENT_PATH = pattern(
     r"/(?:events?|evenements?|événements?|agenda|calend\w+|فعاليات|أنشطة-قادمة)/", re.IGNORECASE
 )
 
@@ -177,7 +178,7 @@ def _times(document: Document) -> list[Stamp]:
     ]
 
 
-_CHANGED = re.compile(r"updat|modif|current|today", re.IGNORECASE)
+_CHANGED = pattern(r"updat|modif|current|today", re.IGNORECASE)
 
 
 def of_changes(document: Document) -> set[str]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 
 from probes.model import Reason
+from probes.pattern import pattern
 from probes.read import Document
 from probes.sayings import ASKED_THINGS, NOTHING, NUMBER, SAYING, SORRY, THINGS
 
@@ -18,19 +19,19 @@ TINY = 400
 
 # Up to the end, but for a question mark: a question states nothing.
 _TAIL = r"(?:[\s\W_]{0,4}(?:404|410|error|erreur|fehler|erro|errore|page|خطأ))*[^\w?؟]*"
-_LABEL = re.compile(
+_LABEL = pattern(
     rf"\W*{SORRY}(?:status |code )?(?:(?:{NUMBER})[\s\W_]{{0,4}}{SORRY}(?:{SAYING})"
     rf"|{NUMBER}|{SAYING}|{NOTHING}){_TAIL}",
     re.IGNORECASE,
 )
-_THING = re.compile(rf"\W*{SORRY}(?:{THINGS}){_TAIL}", re.IGNORECASE)
-_SENTENCE = re.compile(
+_THING = pattern(rf"\W*{SORRY}(?:{THINGS}){_TAIL}", re.IGNORECASE)
+_SENTENCE = pattern(
     rf"(?:^|[.!?:…|–—-]\s*)\W{{0,3}}{SORRY}(?:(?:{NUMBER})[\s\W_]{{0,4}})?(?:{SAYING}|{ASKED_THINGS})"
     r"(?=\s*(?:$|[.!,;:…|–—(،؛]|(?:or|ou|oder|o|أو) |(?:on|sur) (?:this|our|ce|notre) |404))",
     re.IGNORECASE,
 )
 # Looser: enough on a page that says nothing else, or to ask the site about an address nobody made.
-_SPEAKS = re.compile(
+_SPEAKS = pattern(
     r"(?:page|site|document|file|article|content|url|link|resource)\W+(?:\w+\W+){0,8}?"
     r"(?:doesn.?t exist|does not exist|no longer exists?|was not found|could not be found|cannot be found|"
     r"can.?t be found|has been (?:deleted|removed)|was deleted|not be found on this server)"
@@ -42,20 +43,20 @@ _SPEAKS = re.compile(
     rf"{SAYING}",
     re.IGNORECASE,
 )
-_PATH = re.compile(
+_PATH = pattern(
     r"(?:^|/)(?:error[_-]?)?(?:404|not-?_?found|page-introuvable|page-non-trouvee|erreur-?404|"
     r"pagenotfound|404_not_found)(?:\.\w{2,5})?/?$",
     re.IGNORECASE,
 )
-_TO_A_VISITOR = re.compile(
+_TO_A_VISITOR = pattern(
     r"4(?:04|10)|\byou|requested|\berr(?:or|eur)|\bvous\b|demandée?|recherchée|المطلوب|طلبت|تبحث|solicitada|"
     r"busca|angeforderte|gesuchte|richiesta|procura",
     re.IGNORECASE,
 )
 # A film, a gallery, a song may be called so.
-_VAGUE = re.compile(r"\W*(?:(?:404|410)\W*|not found\W*|nothing (?:was )?found\W*)", re.IGNORECASE)
-_NUMBER = re.compile(r"(?:404|410)[ .!]*")
-_NUMBERED = re.compile(rf"\W*(?:404 not found|error 404|erreur 404|{NUMBER})\W*", re.IGNORECASE)
+_VAGUE = pattern(r"\W*(?:(?:404|410)\W*|not found\W*|nothing (?:was )?found\W*)", re.IGNORECASE)
+_NUMBER = pattern(r"(?:404|410)[ .!]*")
+_NUMBERED = pattern(rf"\W*(?:404 not found|error 404|erreur 404|{NUMBER})\W*", re.IGNORECASE)
 
 
 def segments(title: str) -> list[str]:

@@ -9,6 +9,7 @@ from email.utils import parsedate_to_datetime
 from probes import dates
 from probes.charset import clean
 from probes.model import Precision
+from probes.pattern import pattern
 
 
 def moment(text: str, now: datetime) -> tuple[datetime, Precision] | None:
@@ -23,8 +24,8 @@ def moment(text: str, now: datetime) -> tuple[datetime, Precision] | None:
     return found if found and 1990 <= found[0].year <= 2100 else None
 
 
-_NO_YEAR = re.compile(r"-0001|(?<![+\-\d])0000[\s-]")
-_ISO = re.compile(
+_NO_YEAR = pattern(r"-0001|(?<![+\-\d])0000[\s-]")
+_ISO = pattern(
     r"(\d{4})-(\d{1,2})-(\d{1,2})"
     r"(?:[T ]+(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,]\d+)?)?\s*(Z|[+-]\d{2}:?\d{2}|[+-]\d{2})?)?"
 )
@@ -49,7 +50,7 @@ def _iso(text: str) -> tuple[datetime, Precision] | None:
     return (when.replace(hour=0, minute=0, second=0), Precision.DAY) if halved else (when, Precision.SECOND)
 
 
-_HALF_DAY = re.compile(r"\s*(?:[ap]\.?m\b|[صم](?!\w))", re.IGNORECASE)
+_HALF_DAY = pattern(r"\s*(?:[ap]\.?m\b|[صم](?!\w))", re.IGNORECASE)
 
 
 def _mail(text: str) -> tuple[datetime, Precision] | None:

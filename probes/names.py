@@ -10,15 +10,16 @@ from collections.abc import Iterator
 
 from probes import letters
 from probes.charset import clean
+from probes.pattern import pattern
 from probes.read import Document
 
 LONGEST = 300  # characters of all names together
 SEPARATOR = " · "
 _ONE = 120  # characters of one name
-_BODIES = re.compile(
+_BODIES = pattern(
     r"(?:website|ngo|organi[sz]ation|localbusiness|corporation|association|foundation|school)$", re.IGNORECASE
 )
-_OWNER = re.compile(r"©|\(c\) ?(?:19|20)\d\d|copyright|حقوق|جميع الحقوق", re.IGNORECASE)
+_OWNER = pattern(r"©|\(c\) ?(?:19|20)\d\d|copyright|حقوق|جميع الحقوق", re.IGNORECASE)
 
 _SIGNS = ("©", "(c)", "copyr", "حقوق")  # one of them is in each match: a page is soon seen to have none
 

@@ -16,6 +16,7 @@ from probes.activity import Told
 from probes.addresses import absolute
 from probes.feeds import Feed
 from probes.model import Activity, Ask, NoPage, Page, Reason, Scalar, ask
+from probes.pattern import pattern
 from probes.read import host
 from probes.site import Site, is_home, usual_feeds
 
@@ -97,7 +98,7 @@ def _plain(url: str) -> str:
 
 
 # Feeds of what is no news: their dates are events' days, offers' or visitors'.
-_OTHER_FEED = re.compile(
+_OTHER_FEED = pattern(
     r"comment|oembed|/(?:events?|evenements?|agenda|calend\w+|products?|produits?|shop|boutique|forums?|topics?|replies)/"
     r"|post_type=(?:tribe_events|product|event|topic|reply)|[?&]ical=|\.ics\b",
     re.IGNORECASE,

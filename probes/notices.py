@@ -14,11 +14,12 @@ from dataclasses import dataclass
 
 from probes.missing import SHORT
 from probes.model import Reason
+from probes.pattern import pattern
 
 
 def any_of(*words: str) -> re.Pattern[str]:
     """Any of these, in whatever case."""
-    return re.compile("|".join(words), re.IGNORECASE)
+    return pattern("|".join(words), re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)

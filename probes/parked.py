@@ -12,6 +12,7 @@ import re
 from probes import domains, statements
 from probes.missing import TINY
 from probes.model import Page
+from probes.pattern import pattern
 from probes.read import Document, host
 
 BESIDE = 100  # characters that such a page says of something else
@@ -44,13 +45,13 @@ _ENGLISH = (
 )
 _AS = r"(?!\s*(?:as|comme|als|como|come|aux?)\b)"  # registered as a charity, and not as a name
 _GAP = r"(?:[^.!?:]|\.(?=\S)){0,60}?"  # within a sentence, in which a name has dots
-_SPEAKS = re.compile(
+_SPEAKS = pattern(
     rf"{_DOMAIN}{_GAP}{_TAKEN}{_AS}|(?:{_ENGLISH}){_AS}|تم تسجيل (?:اسم )?(?:النطاق|الدومين)"
     r"|\butrzymywan\w+ na serwerach\b|\b(?:domänen?|domænet|domenet) .{0,40}(?:parker|köpt)",
     re.IGNORECASE,
 )
-_REACHED = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}\.\w|(?:\+|\b0)\d(?:[\s./-]?\d){7,}")
-_NOTHING = re.compile(r"(?!)")
+_REACHED = pattern(r"[\w.+-]{1,64}@[\w-]{1,63}\.\w|(?:\+|\b0)\d(?:[\s./-]?\d){7,}")
+_NOTHING = pattern(r"(?!)")
 _SHELL = re.compile(rb"data-adblockkey\s*=|window\.park\s*=\s*[\"']")
 
 

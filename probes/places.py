@@ -17,6 +17,7 @@ from bs4.builder._lxml import LXMLTreeBuilder
 from bs4.element import AttributeDict
 
 from probes.charset import clean
+from probes.pattern import pattern
 
 TEXT = 200_000
 """Characters of visible text that are kept."""
@@ -216,7 +217,7 @@ _BY_TAG = {
 }
 _BY_ROLE = {"banner": "header", "contentinfo": "footer", "navigation": "nav"}
 _BY_HINT = tuple(
-    (place, re.compile(words, re.IGNORECASE))
+    (place, pattern(words, re.IGNORECASE))
     for place, words in (
         (
             "comments",

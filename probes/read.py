@@ -18,6 +18,7 @@ from probes.addresses import absolute, host, leading_inside
 from probes.charset import PARSED, TITLE, clean, decoded
 from probes.jsonld import schemas
 from probes.model import Page
+from probes.pattern import pattern
 from probes.places import ALT, BEFORE, HEADS, PLACE, TEXT, Chunk, LeanBuilder
 
 __all__ = [
@@ -286,7 +287,7 @@ def _stamp(tag: Tag, attrs: Mapping[str, str], *, titled: bool) -> Iterator[Stam
         yield Stamp(clean(value, 80), f"{tag.name} {hint}".strip(), attrs[PLACE], titled)
 
 
-_SAID_PUBLISHED = re.compile(r"(?:publi|posted|نشر).*(?:19|20)\d\d", re.IGNORECASE)
+_SAID_PUBLISHED = pattern(r"(?:publi|posted|نشر).*(?:19|20)\d\d", re.IGNORECASE)
 
 
 def head(page: Page) -> Document:

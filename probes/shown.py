@@ -28,6 +28,7 @@ from probes.model import (
     present,
     unknown,
 )
+from probes.pattern import pattern
 
 ENGLISH = {"Accept-Language": "en-US,en;q=0.9"}
 """For platforms that say ages and counts in the reader's language: one is read more surely than all.
@@ -138,14 +139,14 @@ _SCALES = {
 def counted(text: str, words: str) -> int | None:
     """A localised count before one of `words` (a regular expression of words as `letters.folded` gives)."""
     said = letters.folded(text[:LONGEST])
-    wanted = re.compile(f"{_COUNT}(?:{words})")
+    wanted = pattern(f"{_COUNT}(?:{words})")
     found = wanted.search(said) or wanted.search(_TWO.sub(r"2 \1", _ONE.sub(r"1 \1", said)))
     return _number(found[1], found[2] or "") if found else None
 
 
 # Arabic says one and two without a numeral: «مشترك واحد», «مشتركان».
-_ONE = re.compile(r"(?<!\w)(\w{3,20}) واحد(?!\w)")
-_TWO = re.compile(r"(?<!\w)(\w{3,20})ان(?!\w)")
+_ONE = pattern(r"(?<!\w)(\w{3,20}) واحد(?!\w)")
+_TWO = pattern(r"(?<!\w)(\w{3,20})ان(?!\w)")
 LONGEST = 2_000  # characters that are searched for a count
 
 

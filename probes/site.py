@@ -13,6 +13,7 @@ from urllib.parse import unquote, urljoin
 
 from probes import activity, clean, discover, domains, names, read, signs, spam, tongue
 from probes.model import Activity, FoundLink, Page, Reason, Scalar
+from probes.pattern import pattern
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ def is_home(url: str) -> bool:
     )
 
 
-_HOME = re.compile(
+_HOME = pattern(
     r"/*(?:(?:index|default|home|accueil|welcome|site|web|www)(?:\.\w{3,5})?|[a-z]{2}(?:[-_][a-z]{2})?)?/*"
     r"(?:(?:index|home|accueil)(?:\.\w{3,5})?/?)?",
     re.IGNORECASE,
@@ -113,7 +114,7 @@ def _sitekey(markup: str) -> str:
 
 _KEYED = 100_000  # characters of a page in which a counter is looked for
 _KEYS = ("UA-", "G-", "GTM-", "ca-pub-")
-_KEY = re.compile(r"\b(?:UA-\d{5,10}-\d{1,3}|G-[A-Z0-9]{9,12}|GTM-[A-Z0-9]{6,8}|ca-pub-\d{12,18})\b")
+_KEY = pattern(r"\b(?:UA-\d{5,10}-\d{1,3}|G-[A-Z0-9]{9,12}|GTM-[A-Z0-9]{6,8}|ca-pub-\d{12,18})\b")
 
 
 def _inside(document: read.Document) -> str:
@@ -124,7 +125,7 @@ def _inside(document: read.Document) -> str:
     return next((url for url in plain if domains.plain(read.host(url)) == own), "")
 
 
-_NO_PAGE = re.compile(
+_NO_PAGE = pattern(
     r"[?&](?:s|q|lang|replytocom)=|/(?:feed|rss|wp-|cdn-cgi|log[_-]?in|admin)"
     r"|\.(?!html?$|php$|aspx?$)[a-z]\w{1,4}$",
     re.IGNORECASE,
@@ -150,8 +151,8 @@ def _feeds(document: read.Document) -> tuple[str, ...]:
     return tuple(dict.fromkeys(url for url in announced + linked if url.startswith("http")))[:4]
 
 
-_FEED_WORDS = re.compile(r"rss|atom|feed|backend|rdf")
-_FEED_ADDRESS = re.compile(
+_FEED_WORDS = pattern(r"rss|atom|feed|backend|rdf")
+_FEED_ADDRESS = pattern(
     r"^http.*(?:[/.](?:rss|atom)(?:\.xml|/|$)|/feed/?$|page=backend|/feed\.xml$|/index\.rdf$)"
 )
 
@@ -202,10 +203,10 @@ _CONTACT = (
     *("contact", "nous-joindre", "nous joindre", "kontakt", "contatti", "wa.me"),
     *("اتصل", "تواصل", "للاتصال"),
 )
-_MAIL = re.compile(r"[\w.+-]{1,64}(?:@|\[at\]|\(at\))[\w-]+\.\w{2,}")
+_MAIL = pattern(r"[\w.+-]{1,64}(?:@|\[at\]|\(at\))[\w-]+\.\w{2,}")
 _ABROAD = r"\d{2,3}[\s.-]?(?:\d[\s.-]?){7,}"
 # Each way to write one begins with a sign of its own: a quarter of the time of `(?:\+|00)` and `\b0`.
-_TELEPHONE = re.compile(rf"\+{_ABROAD}|00{_ABROAD}|0(?<!\w0)[5-7](?:[\s.-]?\d{{2}}){{4}}")
+_TELEPHONE = pattern(rf"\+{_ABROAD}|00{_ABROAD}|0(?<!\w0)[5-7](?:[\s.-]?\d{{2}}){{4}}")
 
 
 def _reachable(text: str) -> bool:

@@ -11,6 +11,7 @@ from datetime import datetime
 from probes.charset import PARSED, decoded
 from probes.model import NEVER, Page
 from probes.moments import moment
+from probes.pattern import pattern
 
 LOCATIONS = 5_000
 
@@ -39,9 +40,9 @@ def sitemap(page: Page) -> Sitemap | None:
     return Sitemap(tuple(pages), tuple(maps))
 
 
-_LOCATION = re.compile(r"<(?:\w+:)?loc>\s*(?:<!\[CDATA\[)?([^<\]]+)")
-_LASTMOD = re.compile(r"<(?:\w+:)?lastmod>\s*(?:<!\[CDATA\[)?([^<\]]+)")
-_NAMED = re.compile(r"^[ \t]*sitemap[ \t]*:[ \t]*(https?://\S{1,500})", re.IGNORECASE | re.MULTILINE)
+_LOCATION = pattern(r"<(?:\w+:)?loc>\s*(?:<!\[CDATA\[)?([^<\]]+)")
+_LASTMOD = pattern(r"<(?:\w+:)?lastmod>\s*(?:<!\[CDATA\[)?([^<\]]+)")
+_NAMED = pattern(r"^[ \t]*sitemap[ \t]*:[ \t]*(https?://\S{1,500})", re.IGNORECASE | re.MULTILINE)
 
 
 def _row(block: str, now: datetime) -> tuple[str, datetime | None]:
@@ -72,7 +73,7 @@ def of_posts(index: Sitemap) -> str:
     return max(posts or index.maps, key=lambda row: row[1] or NEVER)[0]
 
 
-_POSTS = re.compile(r"post|article|news|actu|blog", re.IGNORECASE)
-_NOT_POSTS = re.compile(
+_POSTS = pattern(r"post|article|news|actu|blog", re.IGNORECASE)
+_NOT_POSTS = pattern(
     r"post_tag|post_format|categor|taxonom|tag-|author|image|video|posts-page", re.IGNORECASE
 )

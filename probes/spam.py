@@ -14,9 +14,10 @@ from itertools import islice
 
 from probes import domains, tongue
 from probes.model import Reason
+from probes.pattern import pattern
 from probes.read import Document, host
 
-WORDS = re.compile(
+WORDS = pattern(
     # Indonesian and Malay
     r"slot gacor|slot online|situs (?:slot|judi)|judi (?:online|bola|slot)|togel|maxwin|scatter hitam|"
     r"rtp (?:live|slot)|bandar (?:togel|judi|slot|qq|bola)|agen (?:slot|judi|togel|bola)|link alternatif|"
@@ -44,7 +45,7 @@ WORDS = re.compile(
 # Every Japanese shop says these; together they are one word, unless they stand on a French or Arabic site.
 _ORDINARY = dict.fromkeys(("激安", "送料無料", "最安値", "通販", "ブランド"), "激安")
 # Those who fight the same things name them too.
-_AGAINST = re.compile(
+_AGAINST = pattern(
     r"pr[ée]vent|addict|d[ée]pendan|ludop|problem gambl|gambling (?:harm|problem|help)|gamblers|sos joueurs|"
     r"aide aux joueurs|aider les joueurs|lutte contre|contre les? |stop |s.en sortir|against|"
     r"awareness|\bfaux\b|"
@@ -53,7 +54,7 @@ _AGAINST = re.compile(
     re.IGNORECASE,
 )
 # Those who report on them name the police, the courts and the law; who sells them never does.
-_REPORTED = re.compile(
+_REPORTED = pattern(
     r"\bpolice\b|\bpolic[ií]a\b|\bpolizei\b|\bpolisi\b|полици|公安|警方|警察|경찰|ตำรวจ|công an|"
     r"\bemniyet|الشرطة|الدرك|"
     r"\barrest|arrêté|festgenommen|detenid|tutuklan|gözaltı|ditangkap|gerebek|bắt giữ|triệt phá|задержа|"
@@ -123,7 +124,7 @@ def _prices(document: Document) -> bool:
 
 CALLS = 2
 SHELF = 3
-_CALL = re.compile(
+_CALL = pattern(
     r"\bdaftar\b|\blog ?in\b|main sekarang|link alternatif|đăng (?:ký|nhập)|\bgiriş|kayıt ol|üye ol|"
     r"\b(?:play|bet|join) now|\bplay for real|\bclaim (?:your|the|"
     r"my)?\s?\w*\s?bonus|"
@@ -132,11 +133,11 @@ _CALL = re.compile(
     re.IGNORECASE,
 )
 # These call only where they name the goods.
-_TRADE = re.compile(
+_TRADE = pattern(
     r"\b(?:buy|order|cheap|acheter|comprar|kaufen|bestellen|bonus|visit|play)\b|купить|購入|購買",
     re.IGNORECASE,
 )
-_PRICE = re.compile(r"[$€£¥₩₫]\s?\d|\d\s?(?:[円元€₩₫]|usd\b|eur\b|mad\b|dhs?\b)", re.IGNORECASE)
+_PRICE = pattern(r"[$€£¥₩₫]\s?\d|\d\s?(?:[円元€₩₫]|usd\b|eur\b|mad\b|dhs?\b)", re.IGNORECASE)
 
 
 def _foreign(document: Document) -> bool:
@@ -165,7 +166,7 @@ def leads_away(document: Document) -> bool:
     return any(target and _elsewhere(document, target) for target in targets)
 
 
-_LEADS = re.compile(r"location(?:\.href|\.replace\()?\s*[=(]?\s*[\"'](https?://[^\"']+)")
+_LEADS = pattern(r"location(?:\.href|\.replace\()?\s*[=(]?\s*[\"'](https?://[^\"']+)")
 
 
 def _elsewhere(document: Document, url: str) -> bool:
@@ -186,10 +187,10 @@ def hides_links(markup: str, url: str) -> bool:
 
 _BLOCKS = 60
 _BLOCK = 6_000  # characters of a hidden block that are looked at
-_HIDDEN = re.compile(
+_HIDDEN = pattern(
     r"<(?:div|span|p|ul|marquee|section|font)\b[^<>]{0,200}?style\s*=\s*[\"'][^\"'<>]{0,200}?"
     r"(?:display\s*:\s*none|(?:left|top|text-indent)\s*:\s*-\d{3,}|font-size\s*:\s*0|"
     r"(?:height|width)\s*:\s*[01]px)",
     re.IGNORECASE,
 )
-_LINK = re.compile(r"href\s*=\s*[\"']?(https?://[^\s\"'<>]{1,200})", re.IGNORECASE)
+_LINK = pattern(r"href\s*=\s*[\"']?(https?://[^\s\"'<>]{1,200})", re.IGNORECASE)

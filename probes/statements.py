@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 
 from probes.missing import segments
+from probes.pattern import pattern
 from probes.read import Document, host
 
 TITLES = 2  # headings that may state it
@@ -40,7 +41,7 @@ _SMALL = frozenset(
     """.split()  # noqa: SIM905
 )
 # Talk of hosting, and what a host or an unfinished site says besides: it tells of nobody.
-_HOSTING = re.compile(
+_HOSTING = pattern(
     r"\bhosts?\b|hosting|webhost|web ?site|web ?space|home ?page|internet|on ?line|\bdomain(?:s|"
     r"names?)?\b|server|webmaster|"
     r"administrat|provider|payment|unpaid|invoice|billing|owner|your account|contact (?:\w+ )?support|"
@@ -64,17 +65,17 @@ _HOSTING = re.compile(
     re.IGNORECASE,
 )
 # Who tells where the site is now has one.
-_MOVED = re.compile(
+_MOVED = pattern(
     r"new (?:web ?)?(?:site|address|home)|has moved|moved to|nouveau site|nouvelle adresse|déménag|"
     r"neue (?:web|internet)?(?:seite|adresse|präsenz)|umgezogen|nuev[ao] (?:web|sitio|página|dirección)|"
     r"facebook|instagram|whatsapp|désormais sur|find us (?:at|on)|"
     r"nuovo (?:sito|indirizzo)|nieuwe (?:web)?site|novo (?:site|endereço)|انتقل|الموقع الجديد|موقعنا الجديد",
     re.IGNORECASE,
 )
-_REACHED = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}\.\w+|(?:\+|\b0)\d(?:[\s./-]?\d){7,}")
-_ENDS = re.compile(r"(?<=[.!?…؟。！])\s+|[\n]+|(?<=。)")
-_WORD = re.compile(r"[^\W_]+")
-_NAME = re.compile(r"\S+\.[a-z]{2,12}\b", re.IGNORECASE)
+_REACHED = pattern(r"[\w.+-]{1,64}@[\w-]{1,63}\.\w+|(?:\+|\b0)\d(?:[\s./-]?\d){7,}")
+_ENDS = pattern(r"(?<=[.!?…؟。！])\s+|[\n]+|(?<=。)")
+_WORD = pattern(r"[^\W_]+")
+_NAME = pattern(r"\S+\.[a-z]{2,12}\b", re.IGNORECASE)
 
 
 def made(words: re.Pattern[str], document: Document, beside: int) -> str | None:

@@ -28,6 +28,7 @@ from probes.model import (
     Steps,
     ask,
 )
+from probes.pattern import pattern
 from probes.shown import Shown
 
 NAME = "telegram"
@@ -35,8 +36,8 @@ HOSTS = frozenset({"t.me", "telegram.me", "telegram.dog"})
 VERSION = 1
 
 # 5 to 32 characters; the names of four that are auctioned are let in too (fact sheet, 2026-09).
-_USER = re.compile(r"[A-Za-z][A-Za-z0-9_]{2,30}[A-Za-z0-9]")
-_INVITE = re.compile(r"[A-Za-z0-9_-]{16,64}")
+_USER = pattern(r"[A-Za-z][A-Za-z0-9_]{2,30}[A-Za-z0-9]")
+_INVITE = pattern(r"[A-Za-z0-9_-]{16,64}")
 _FRONT = frozenset({"", "www", "web"})
 # Telegram's own first segments, which are long enough to be taken for a name.
 _RESERVED = frozenset(
@@ -106,9 +107,9 @@ def _named(name: str) -> Identity:
 
 # --- What does a page say? (pure, run where it can be stopped) -------------------------------------
 
-_TITLE = re.compile(r"(?s)<div class=\"tgme_page_title\"[^<>]{0,100}>(.{0,1000}?)</div>")
-_EXTRA = re.compile(r"(?s)<div class=\"tgme_page_extra\"[^<>]{0,100}>(.{0,400}?)</div>")
-_TAG = re.compile(r"<[^<>]*>")
+_TITLE = pattern(r"(?s)<div class=\"tgme_page_title\"[^<>]{0,100}>(.{0,1000}?)</div>")
+_EXTRA = pattern(r"(?s)<div class=\"tgme_page_extra\"[^<>]{0,100}>(.{0,400}?)</div>")
+_TAG = pattern(r"<[^<>]*>")
 _FOLLOWERS = "subscribers?|members?|abonnes?|membres?|مشترك|عضو"
 # Searched in the whole body: the newest post of a preview is its last.
 _POSTED = re.compile(rb"<time[^<>]{0,200}?datetime=\"([0-9T:+.Z-]{10,40})\"")
@@ -120,8 +121,8 @@ def read_page(page: Page) -> Shown:
     return Shown(name=_words(_TITLE, text), followers=shown.counted(_words(_EXTRA, text), _FOLLOWERS))
 
 
-def _words(pattern: re.Pattern[str], text: str) -> str:
-    found = pattern.search(text)
+def _words(form: re.Pattern[str], text: str) -> str:
+    found = form.search(text)
     return read.clean(html.unescape(_TAG.sub("", found[1])), 200) if found else ""
 
 

@@ -29,13 +29,14 @@ from probes.model import (
     present,
     unknown,
 )
+from probes.pattern import pattern
 
 NAME = "tiktok"
 HOSTS = frozenset({"tiktok.com"})
 VERSION = 1
 
 # Letters, digits, _ and . with no dot at the end; 2 to 24 characters (fact sheet, 2026-09).
-_USER = re.compile(r"[A-Za-z0-9_.]{1,23}[A-Za-z0-9_]")
+_USER = pattern(r"[A-Za-z0-9_.]{1,23}[A-Za-z0-9_]")
 _FRONT = frozenset({"", "www", "m", "vm", "vt"})
 _KINDS = {
     **dict.fromkeys(("video", "v", "embed", "photo"), Kind.POST),

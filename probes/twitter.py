@@ -12,6 +12,7 @@ from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 from probes import clean, read, shown, twitter_api
 from probes.model import Account, Identity, Kind, Page, Steps
+from probes.pattern import pattern
 from probes.shown import Shown
 
 NAME = "twitter"
@@ -26,7 +27,7 @@ _MIRRORS = frozenset(
 HOSTS = frozenset({"twitter.com", "x.com", "t.co", "twimg.com"}) | _MIRRORS
 
 _FRONT = frozenset({"", "www", "mobile", "m", "api", "0"})
-_HANDLE = re.compile(r"[A-Za-z0-9_]{1,15}")  # the API's own pattern (openapi 2.167, 2026-08)
+_HANDLE = pattern(r"[A-Za-z0-9_]{1,15}")  # the API's own pattern (openapi 2.167, 2026-08)
 # X's own first segments (nitter, lorey, ural, social-links 2022 to 2026).
 _RESERVED = frozenset(
     """
@@ -41,7 +42,7 @@ _PLACEHOLDERS = frozenset(
     {"twitter", "x", "username", "yourname", "yourusername", "example", "wix", "wordpress"}
 )
 _POSTS = frozenset({"status", "statuses"})
-_ROUTE = re.compile(r"^!?(/.+)$")
+_ROUTE = pattern(r"^!?(/.+)$")
 
 
 # --- Whose link is it? ---------------------------------------------------------------------------
@@ -147,11 +148,11 @@ def _named(handle: str) -> Identity:
 # --- What does a page say? (pure, run where it can be stopped) -------------------------------------
 
 # "Amal (@amal_rabat) / X" or "… on X": the title of a page that was rendered for us.
-_TITLE = re.compile(
+_TITLE = pattern(
     r"(.{1,100}?) \(@([A-Za-z0-9_]{1,15})\)(?: (?:/|on|sur|على) (?:X|Twitter)| \| (?:X|Twitter))?"
 )
-_PERSON_ID = re.compile(r"\"(?:identifier|rest_id)\"\s*:\s*\"(\d+)\"")
-_TOLD = re.compile(
+_PERSON_ID = pattern(r"\"(?:identifier|rest_id)\"\s*:\s*\"(\d+)\"")
+_TOLD = pattern(
     r"(?i)this account doesn.t exist|account suspended|ce compte n.existe pas|compte suspendu"
     r"|هذا الحساب غير موجود"
 )

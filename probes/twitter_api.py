@@ -7,7 +7,6 @@ its time, so the post is not asked for. Facts from the fact sheet (openapi 2.167
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -26,6 +25,7 @@ from probes.model import (
     ask,
     present,
 )
+from probes.pattern import pattern
 from probes.shown import wrong_target
 from probes.tree import at, list_of
 
@@ -37,8 +37,8 @@ _BY_ID = Call(INTERFACE, join="ids", most=100, each=_EACH)
 _USERS = "https://api.x.com/2/users"
 _FIELDS = "created_at,public_metrics,protected,verified,url,entities,withheld"
 
-_NUMBER = re.compile(r"[0-9]{1,19}")
-_HANDLE = re.compile(r"[A-Za-z0-9_]{1,15}")  # one name that cannot be spoils the call for a hundred
+_NUMBER = pattern(r"[0-9]{1,19}")
+_HANDLE = pattern(r"[A-Za-z0-9_]{1,15}")  # one name that cannot be spoils the call for a hundred
 
 
 # --- What does an answer say? (pure, run where it can be stopped) ------------------------------------

@@ -33,6 +33,7 @@ from probes.model import (
     unknown,
     untold,
 )
+from probes.pattern import pattern
 from probes.site import Site, is_home, read_site
 
 NAME = "website"
@@ -40,10 +41,10 @@ HOSTS: frozenset[str] = frozenset()  # every host that no other channel owns
 VERSION = 2
 LITTLE = 200  # characters: what a page says that only lets members in
 
-_FILE = re.compile(
+_FILE = pattern(
     r"\.(?:pdf|docx?|xlsx?|pptx?|odt|ods|zip|rar|jpe?g|png|gif|webp|svg|mp[34]|avi|apk|csv)$", re.IGNORECASE
 )
-_SEARCH = re.compile(
+_SEARCH = pattern(
     r"(?:[\w-]+\.)?(?:google\.[a-z.]{2,6}/(?:search|url)|bing\.com/search|duckduckgo\.com/|"
     r"search\.yahoo\.com/)"
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import ssl
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
@@ -14,10 +13,11 @@ import httpx
 from probes.dns import Names
 from probes.guard import Guard, port_of
 from probes.model import NoPage, Reason
+from probes.pattern import pattern
 
 BUFFER = 64 * 1024
 MOST_DIALLED = 4  # addresses of one name; the others are not worth the time
-_NXDOMAIN = re.compile(r'(?i)error="?dns_error\b.*rcode="?nxdomain\b')
+_NXDOMAIN = pattern(r'(?i)error="?dns_error\b.*rcode="?nxdomain\b')
 
 
 class Stream(httpcore.AsyncNetworkStream):

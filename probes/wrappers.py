@@ -11,6 +11,7 @@ from functools import lru_cache
 from urllib.parse import parse_qsl, unquote
 
 from probes.clean import address, joined, split, trimmed, visible
+from probes.pattern import pattern
 
 # The host's end, what its path begins with, and the query names that may hold the other address.
 _WRAPPERS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
@@ -44,10 +45,10 @@ _WRAPPERS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("webcache.googleusercontent.com", r"/search", ("q",)),
     ("href.li", r"/", ("",)),
 )
-_GOOGLE = re.compile(r"(?:www\.)?google(?:\.[a-z]{2,3}){1,2}")
-_ARCHIVE = re.compile(r"(?i)^/web/[0-9a-z_*]+/(.+)$")
+_GOOGLE = pattern(r"(?:www\.)?google(?:\.[a-z]{2,3}){1,2}")
+_ARCHIVE = pattern(r"(?i)^/web/[0-9a-z_*]+/(.+)$")
 # Google's cache: perhaps a code, the address, the words that were sought.
-_CACHED = re.compile(r"(?i)^cache:(?:[\w-]{12}:)?(\S+).*$")
+_CACHED = pattern(r"(?i)^cache:(?:[\w-]{12}:)?(\S+).*$")
 _DEPTH = 5
 
 

@@ -35,6 +35,7 @@ from probes.model import (
     present,
     unknown,
 )
+from probes.pattern import pattern
 from probes.shown import ENGLISH, counted
 from probes.tree import at, list_of, object_of, objects_in, walk
 
@@ -60,11 +61,11 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-_UC = re.compile(r"UC[A-Za-z0-9_-]{22}(?![A-Za-z0-9_-])")
-_UPLOADS = re.compile(r"UU(?:LF|SH|LV)?([A-Za-z0-9_-]{22})")  # UU + the channel's tail: its uploads
+_UC = pattern(r"UC[A-Za-z0-9_-]{22}(?![A-Za-z0-9_-])")
+_UPLOADS = pattern(r"UU(?:LF|SH|LV)?([A-Za-z0-9_-]{22})")  # UU + the channel's tail: its uploads
 # Letters of 75 scripts, digits and _ - . · (support.google.com/youtube/answer/11585688, read 2026).
-_HANDLE = re.compile(r"(?=.*[^\W_])(?!.*\.\.)[\w.·-]{1,30}")
-_CUSTOM = re.compile(r"(?=.*[^\W_])[\w.·'&:-]{1,40}")
+_HANDLE = pattern(r"(?=.*[^\W_])(?!.*\.\.)[\w.·-]{1,30}")
+_CUSTOM = pattern(r"(?=.*[^\W_])[\w.·'&:-]{1,40}")
 
 _TABS = _words(
     "featured videos shorts streams live playlists community posts channels home about podcasts releases"
@@ -88,7 +89,7 @@ _RESERVED = _words(
     " trending trends tv upload user verify view_play_list w yt youtubei"
 )
 # `/news` is on the sheet's list and not on this one: other projects' cases know it as a channel's name.
-_RESERVED_AREA = re.compile(r"(?:account|copyright)_\w+")
+_RESERVED_AREA = pattern(r"(?:account|copyright)_\w+")
 # Which part of a query names a channel is told by the path alone: elsewhere `p` is a playlist.
 _ASKED = {
     "feeds": ("channel_id", "user", "playlist_id"),
@@ -274,7 +275,7 @@ def read_channel(page: Page) -> Read:
     )
 
 
-_DATA = re.compile(r"""ytInitialData(?:"\]|'\])?\s*=\s*(?=\{)""")
+_DATA = pattern(r"""ytInitialData(?:"\]|'\])?\s*=\s*(?=\{)""")
 
 
 def _data(text: str) -> dict[str, Any]:
@@ -376,7 +377,7 @@ def _ages(tab: dict[str, Any]) -> Iterator[str]:
                     yield _text(part["text"])
 
 
-_URL = re.compile(r"""https?://[^\s<>"'()،]{3,300}""")
+_URL = pattern(r"""https?://[^\s<>"'()،]{3,300}""")
 
 
 def _linked(data: dict[str, Any]) -> Iterator[str]:

@@ -8,7 +8,6 @@ somebody else's. Facts from the fact sheet, 2026-08.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Generator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -19,6 +18,7 @@ from zlib import crc32
 from probes import api
 from probes.interface import Answer, Call, Interface
 from probes.model import Account, Ask, Finding, Identity, Kind, Page, Reason, Steps, ask, present
+from probes.pattern import pattern
 from probes.shown import wrong_target
 from probes.tree import at, list_of, object_of
 
@@ -30,10 +30,10 @@ _PARTS = "snippet,contentDetails,statistics,status"
 _JOINED = Call(INTERFACE, join="id", most=50, base=1)
 _ALONE = Call(INTERFACE, base=1)
 
-_ID = re.compile(r"UC[A-Za-z0-9_-]{22}")
-_PLAYLIST = re.compile(r"UU[A-Za-z0-9_-]{22}")
-_HANDLE = re.compile(r"@?[\w.·-]{1,40}")
-_URL = re.compile(r"""https?://[^\s<>"'()،]{3,300}""")
+_ID = pattern(r"UC[A-Za-z0-9_-]{22}")
+_PLAYLIST = pattern(r"UU[A-Za-z0-9_-]{22}")
+_HANDLE = pattern(r"@?[\w.·-]{1,40}")
+_URL = pattern(r"""https?://[^\s<>"'()،]{3,300}""")
 
 
 # --- What does an answer say? (pure, run where it can be stopped) ------------------------------------

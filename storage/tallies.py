@@ -68,11 +68,16 @@ class Tallies:
         return {facet: size for facet, size in self.tally(NETWORK, f"{kind}:").items() if size >= at_least}
 
     def figures(
-        self, night_ids: Collection[int], cohorts: Collection[str] = (NETWORK,)
+        self,
+        night_ids: Collection[int],
+        cohorts: Collection[str] = (NETWORK,),
+        facets: Collection[str] | None = None,
     ) -> Mapping[tuple[int, str], Mapping[str, int]]:
-        """The facets of the coverage on concluded nights, by night and cohort."""
+        """The facets of the coverage on concluded nights, by night and cohort; all of them, or these."""
         told: dict[tuple[int, str], dict[str, int]] = defaultdict(dict)
-        asked = (FIGURE.c.night_id.in_(list(night_ids)), FIGURE.c.cohort.in_(list(cohorts)))
+        asked = [FIGURE.c.night_id.in_(list(night_ids)), FIGURE.c.cohort.in_(list(cohorts))]
+        if facets is not None:
+            asked.append(FIGURE.c.facet.in_(list(facets)))
         with self._database.reading() as connection:
             for night, cohort, facet, count in connection.execute(select(FIGURE).where(*asked)):
                 told[night, cohort][facet] = count

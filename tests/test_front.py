@@ -8,7 +8,7 @@ import pytest
 from small import START, configured, link, night_of, opened, steps
 
 from auditor import eyes
-from auditor.cohorts import SMALLEST, groups
+from auditor.cohorts import SMALLEST, groups, movers
 from auditor.config import Survey
 from auditor.front import front
 from auditor.night import run
@@ -133,6 +133,10 @@ async def test_cohorts_have_five_members_and_movers_come_first(app):
     assert points(souss) == {"facebook": 20.0}
     [tag] = grouped(app, "tag", night_of(2))
     assert (tag.name, tag.size, points(tag)) == ("training", 6, {"facebook": 16.7})
+    then = app.store.judged_nights(2)[0]
+    for kind in ("region", "tag"):
+        far = movers(app.store, app.config, app.store.cohorts(kind), then, 1)
+        assert far == [group for group in grouped(app, kind, night_of(2)) if group.moved][:1] != []
     assert front(app.store, app.config, night_of(2)).before.day == night_of(1).date()
 
 
