@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # one worker more than cores: many tests wait, for a browser or another process
 WORKERS = $(shell $(BIN)/python -c 'import os; print((os.cpu_count() or 1) + 1)')
+# compiled code is kept: without it each of the hundreds of commands that the tests start compiles all anew
+unexport PYTHONDONTWRITEBYTECODE
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
 .DEFAULT_GOAL := help
@@ -28,6 +30,7 @@ $(VENV)/.dev: requirements-dev.lock $(VENV)/.run
 	@touch $@
 
 install: $(VENV)/.run ## what a server needs and no more: .venv/bin/auditor (docs/operate.md)
+	@$(BIN)/python -m compileall -q auditor probes storage # a service may not write here, see deploy/
 
 demo: $(VENV)/.run ## a network of 100 associations over 14 nights, ending in pages to open
 	@$(BIN)/auditor demo

@@ -7,6 +7,8 @@ from itertools import product
 from typing import Literal, Union, get_args, get_origin
 from urllib.parse import quote
 
+import pytest
+from _pytest.mark import ParameterSet
 from fastapi.routing import APIRoute
 from network import WAITING
 
@@ -55,6 +57,19 @@ ASKED = {
 def routes(method: str) -> list[APIRoute]:
     """The routes of the site that answer a method."""
     return [route for route in every_route() if method in route.methods]
+
+
+DEAR = ("report.pdf", "exports/{kind}.{form}", "meeting.xlsx")
+"""How the addresses end of what takes seconds in all its ways; tried where there is time."""
+
+
+def in_time(method: str) -> list[ParameterSet]:
+    """The same, as parameters of a test; those whose answers take long to make are slow ones."""
+    dear = [route.path.endswith(DEAR) for route in routes(method)]
+    return [
+        pytest.param(route, marks=[pytest.mark.slow] if one else [], id=route.path)
+        for route, one in zip(routes(method), dear, strict=True)
+    ]
 
 
 def every_route() -> list[APIRoute]:

@@ -4,7 +4,13 @@ What an address answers is one word a night, as in `small`, and perhaps the day 
 """
 
 import asyncio
+import atexit
+import shutil
+import tempfile
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
 
 from small import Small, Web
 
@@ -118,28 +124,52 @@ def rows():
 
 
 def played(folder, url=None):
-    """The network with its nights behind it."""
+    """The network with its nights behind it: in a file a copy, as they are played once in a process."""
+    if url or PEOPLE is not USUAL:
+        app = _opened(folder, url)
+        _play(app)
+        return app
+    shutil.copytree(_kept(), folder, dirs_exist_ok=True)
+    return _opened(folder)
+
+
+USUAL = PEOPLE
+
+
+@cache
+def _kept():
+    folder = Path(tempfile.mkdtemp())
+    atexit.register(shutil.rmtree, folder)
+    app = _opened(folder)
+    with closing(app.store):
+        _play(app)
+    return folder
+
+
+def _opened(folder, url=None):
     config = load(packaged(), {})
     channels = {name: ChannelConfig() for name in config.channels}
     fetch = FetchOptions(second_pass_after=0, host_delay=0)
     web = config.web.model_copy(update={"public_url": "https://reports.example.org"})
     config = config.model_copy(update={"channels": channels, "fetch": fetch, "web": web})
-    app = Small(
+    return Small(
         config,
         Store.open(url or f"sqlite:///{folder}/auditor.db"),
         Archive(folder / "archive"),
         Web(),
         folder=folder,
     )
+
+
+def _play(app):
     app.store.save_registry(PEOPLE, rows(), FIRST - timedelta(days=1))
     asyncio.run(_nights(app))
     for decision in _decisions():
         app.store.add_decision(decision)
     _talk(app)
     app.store.add_user(User("Amina", Role.ADMIN, NOW, "operator"))
-    (folder / "uploads").mkdir()
-    (folder / "uploads" / WAITING).write_bytes(to_csv(SHEET))
-    return app
+    (app.folder / "uploads").mkdir()
+    (app.folder / "uploads" / WAITING).write_bytes(to_csv(SHEET))
 
 
 async def _nights(app):

@@ -6,7 +6,7 @@ import io
 
 import network
 import pytest
-from everywhere import SENT, paths, routes, ways
+from everywhere import SENT, in_time, paths, routes, ways
 from lxml import html
 from openpyxl import load_workbook
 from pseudo import outside, outside_text, pseudo_locale, strict_locale
@@ -75,7 +75,7 @@ def headings(kind, data):
     return []
 
 
-@pytest.mark.parametrize("route", routes("GET"), ids=lambda route: route.path)
+@pytest.mark.parametrize("route", in_time("GET"))
 def test_a_page_says_nothing_of_its_own(app, route):
     with pseudo_locale(), reading(app) as client:
         answers = {way: client.get(way) for way in ways(route)}
@@ -83,7 +83,7 @@ def test_a_page_says_nothing_of_its_own(app, route):
     assert {way: said for way, answer in answers.items() if (said := hard_coded(answer))} == {}
 
 
-@pytest.mark.parametrize("route", routes("GET"), ids=lambda route: route.path)
+@pytest.mark.parametrize("route", in_time("GET"))
 def test_a_page_shows_what_a_reader_noted_as_technical_english_and_quotes_nobody_with_it(app, route):
     with reading(app) as client:
         told = [client.get(way).text for way in ways(route)]
@@ -122,7 +122,7 @@ def sent(client, route):
 
 
 @pytest.mark.parametrize("language", ["ar", "fr"])
-@pytest.mark.parametrize("route", routes("GET"), ids=lambda route: route.path)
+@pytest.mark.parametrize("route", in_time("GET"))
 def test_a_page_is_said_without_falling_back_to_english(app, route, language):
     with strict_locale(), reading(app) as client:
         told = [

@@ -47,6 +47,11 @@ PUBLISHED = {
     "published report with a long name": "/long.html",
 }
 """The files of `auditor publish`, behind the language's folder."""
+OFTEN = {
+    *("front", "association", "associations", "gaps", "meeting", "its own report", "the login", "users"),
+    *("published report", "an entry that is odd", "a login that failed"),
+}
+"""What is tried in a browser with every run; the others where there is time (`make test-slow`, and CI)."""
 ERRORS = {"no such page": 404, "a one-time link that has ended": 410}
 ANSWERS = {
     "a decision that lacks a reason": (

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from everywhere import routes
-from pages import ANSWERS, ERRORS, FILES, FORMS, PAGES, PUBLISHED, WAYS
+from pages import ANSWERS, ERRORS, FILES, FORMS, OFTEN, PAGES, PUBLISHED, WAYS
 
 pytestmark = pytest.mark.browser
 
@@ -68,11 +68,16 @@ HERE = """() => {
 
 
 def in_turn(names):
-    """Each name in every language: in one of them at once, in turn, and in the others where there is time."""
-    for number, name in enumerate(names):
+    """Each name in every language: what is read often in one of them at once, in turn, the others later."""
+    for number, name in enumerate(sorted(names, key=lambda name: name not in OFTEN)):
         for place, language in enumerate(LANGUAGES):
-            marks = [] if place == number % len(LANGUAGES) else [pytest.mark.slow]
-            yield pytest.param(name, language, marks=marks)
+            at_once = name in OFTEN and place == number % len(LANGUAGES)
+            yield pytest.param(name, language, marks=[] if at_once else [pytest.mark.slow])
+
+
+def often(names):
+    """Each name, those that are not read often later."""
+    return [pytest.param(name, marks=[] if name in OFTEN else [pytest.mark.slow]) for name in names]
 
 
 def test_no_page_of_the_site_is_left_out():
@@ -130,7 +135,7 @@ def test_a_page_fits_at_the_widths_between_telephone_and_desk(name, tab, way):
         assert tab.evaluate(WIDER) == [], width
 
 
-@pytest.mark.parametrize("name", [*PAGES, *PUBLISHED])
+@pytest.mark.parametrize("name", often([*PAGES, *PUBLISHED]))
 def test_the_keyboard_reaches_everything_in_order_and_shows_where_it_is(name, tab, way):
     tab.set_viewport_size({"width": 1280, "height": 800})
     tab.goto(way(name, "ar"))
@@ -146,7 +151,7 @@ def test_the_keyboard_reaches_everything_in_order_and_shows_where_it_is(name, ta
     assert reached == list(range(count))
 
 
-@pytest.mark.parametrize("name", [*PAGES, *PUBLISHED])
+@pytest.mark.parametrize("name", often([*PAGES, *PUBLISHED]))
 def test_a_page_is_whole_without_javascript(name, bare_tab, way):
     bare_tab.goto(way(name, "fr"))
     assert bare_tab.locator("main h1").count() == 1
