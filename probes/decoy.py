@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Generator
 from datetime import date, timedelta
 from hashlib import sha256
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
-from probes import domains, names, read
+from probes import clean, domains, names, read
 from probes.doors import read_nothing
 from probes.model import Account, Ask, Finding, NoPage, Page, Reason, Scalar, absent, ask
 from probes.site import Site, is_home, read_site
@@ -32,7 +32,7 @@ def doubted(account: Account, url: str, page: Page, site: Site) -> Told:
         return (told if gone else None), facts
     if not leads_home(url, page, site):
         return None, {}
-    if unquote(urlsplit(url).path).strip("/") not in unquote(account.typed):
+    if unquote(clean.parted(url).path).strip("/") not in unquote(account.typed):
         return None, {"redirected_home": True}  # cleaning the link may be what broke it
     gone, facts = yield from _monthly(
         account, page, _landing(page.url), _sends_home_anything(url, page, site)
@@ -47,7 +47,7 @@ def leads_home(url: str, page: Page, site: Site) -> bool:
     Another domain's front page is a move, a merger perhaps; who looks for `/annour` and lands on Annour's own
     page has arrived.
     """
-    path = unquote(urlsplit(url).path)
+    path = unquote(clean.parted(url).path)
     if not _is_deep(path) or not domains.same(read.host(url), read.host(page.url)):
         return False
     about = f"{site.title} {site.facts.get('says', '')} {read.host(page.url).replace('.', ' ')}"
@@ -128,4 +128,4 @@ def _sends_home_anything(url: str, page: Page, site: Site) -> Tested:
 
 def _landing(url: str) -> str:
     """Where an address is, its scheme, `www.` and query aside."""
-    return f"{domains.plain(read.host(url))}{urlsplit(url).path.rstrip('/')}"
+    return f"{domains.plain(read.host(url))}{clean.parted(url).path.rstrip('/')}"

@@ -6,7 +6,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from probes import links, website
+from probes.decoy import leads_home
 from probes.model import Account, Ask, Exchange, Finding, Hop, NoPage, Page, Presence, Reason, drive
+from probes.site import read_site
 
 NOW = datetime(2026, 11, 20, 3, tzinfo=UTC)
 PORTAL = "https://portail.example/"
@@ -193,3 +195,9 @@ def test_a_memory_of_no_certain_shape_is_no_memory() -> None:
     for odd in ("", "yesterday", 7, "2027-01-01"):
         known = Finding(Presence.ABSENT, Reason.NOT_FOUND, facts={**first.facts, "decoy_on": odd})
         assert len(look(softly, known=known)[1]) == 2
+
+
+@pytest.mark.parametrize("url", ["https://[::1/annour", "https://annour\ufe55ma/annour"])
+def test_what_is_no_address_leads_nowhere(url: str) -> None:
+    home = Page("https://annour.ma/", 200, body=b"<title>Annour</title>")
+    assert not leads_home(url, home, read_site(home))
