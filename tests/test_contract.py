@@ -252,7 +252,7 @@ def _mutated(name: str) -> st.SearchStrategy[bytes]:
 
 
 @EVERY_CHANNEL
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_no_body_makes_a_channel_raise(name: str, data: st.DataObject) -> None:
     body = data.draw(st.binary(max_size=300) | _mutated(name))

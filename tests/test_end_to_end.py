@@ -173,7 +173,7 @@ def the_second_is_refused_and_asks_nobody(folder):
 
 
 @pytest.mark.fault("F36")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM])
 def test_an_interruption_keeps_what_was_seen(folder, number):
     """Ctrl-C reaches every process of a terminal, SIGTERM the one that a service manager knows."""
     assert auditor(folder, "registry", "import", "registry.xlsx").returncode == 0
@@ -190,6 +190,7 @@ def test_an_interruption_keeps_what_was_seen(folder, number):
     until(lambda: alone(process.pid))
 
 
+@pytest.mark.slow
 def test_a_sheet_that_cannot_be_read_changes_nothing(folder):
     auditor(folder, "registry", "import", "registry.xlsx")
     before = auditor(folder, "registry", "export", "-").stdout
@@ -208,6 +209,7 @@ def test_a_sheet_that_cannot_be_read_changes_nothing(folder):
 
 
 @pytest.mark.fault("F43")
+@pytest.mark.slow
 def test_a_full_disk_stops_the_run_with_one_line_and_the_rest_is_done_later(folder):
     """A limit on the size of files stands for the full disk: the database's log cannot grow past it."""
     assert auditor(folder, "registry", "import", "registry.xlsx").returncode == 0
@@ -234,6 +236,7 @@ def test_a_full_disk_stops_the_run_with_one_line_and_the_rest_is_done_later(fold
 
 
 @pytest.mark.fault("F43")
+@pytest.mark.slow
 def test_an_archive_that_cannot_be_written_stops_the_run_with_one_line(folder):
     assert auditor(folder, "registry", "import", "registry.xlsx").returncode == 0
     shutil.rmtree(folder / "data" / "archive", ignore_errors=True)
@@ -257,6 +260,7 @@ def test_a_database_that_is_held_stops_the_run_with_one_line(folder):
 
 
 @pytest.mark.fault("F45")
+@pytest.mark.slow
 def test_a_torn_database_stops_the_run_with_one_line_and_is_left_as_it_is(folder):
     assert auditor(folder, "registry", "import", "registry.xlsx").returncode == 0
     database = folder / "data" / "auditor.db"
@@ -298,6 +302,7 @@ def test_check_tells_what_is_there(web, tmp_path):
 
 
 @pytest.mark.fault("F31")
+@pytest.mark.slow
 def test_without_a_line_of_our_own_the_night_is_skipped_and_nothing_moves(folder):
     """The proxy is gone, as when a cable is unplugged."""
     assert auditor(folder, "registry", "import", "registry.xlsx").returncode == 0

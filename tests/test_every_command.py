@@ -196,7 +196,9 @@ def test_a_command_says_nothing_of_its_own(desk, command):
     assert {words: lines for words, lines in left.items() if lines} == {}
 
 
-@pytest.mark.parametrize("language", languages())
+@pytest.mark.parametrize(
+    "language", [pytest.param(one, marks=[pytest.mark.slow] * (one == "fr")) for one in languages()]
+)
 @pytest.mark.parametrize("command", commands())
 def test_a_command_speaks_the_language_of_the_terminal_or_the_one_that_is_asked_for(
     desk, monkeypatch, command, language

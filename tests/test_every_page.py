@@ -121,7 +121,7 @@ def sent(client, route):
                 yield client.get(answer.headers["location"])
 
 
-@pytest.mark.parametrize("language", ["ar", "fr"])
+@pytest.mark.parametrize("language", ["ar", pytest.param("fr", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("route", in_time("GET"))
 def test_a_page_is_said_without_falling_back_to_english(app, route, language):
     with strict_locale(), reading(app) as client:

@@ -519,7 +519,7 @@ def test_every_gap_that_a_rule_tells_of_has_its_mending():
 @pytest.mark.parametrize(
     ("code", "mend"), [(code, mend) for code, mends in sorted(MENDS.items()) for mend in mends]
 )
-@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=10, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_no_gap_s_mending_lowers_anything(code, mend, data):
     before, after = mend(data.draw, data.draw(presence()), code)

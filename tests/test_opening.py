@@ -110,7 +110,9 @@ def mounted(folder):
 
 
 @pytest.mark.fault("F44")
-@pytest.mark.parametrize("command", ["status", "run", "backup", "doctor"])
+@pytest.mark.parametrize(
+    "command", ["run", *(pytest.param(one, marks=pytest.mark.slow) for one in ("status", "backup", "doctor"))]
+)
 def test_on_a_disk_mounted_read_only_every_command_ends_in_one_line(app, tmp_path, command):
     app.store.close()
     (tmp_path / "data").mkdir()

@@ -87,6 +87,7 @@ def test_the_five_lines_make_a_night_of_ones_own(network):
     assert (folder / "pages" / "ar" / "one.html").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [one for one in LISTED if one.split()[1] not in ("serve", "demo")])
 def test_each_command_of_the_table_does_what_it_says(command, network):
     folder, _ = network
@@ -101,6 +102,7 @@ def test_each_command_of_the_table_does_what_it_says(command, network):
     assert "Traceback" not in ended.stderr
 
 
+@pytest.mark.slow
 def test_serve_keeps_its_own_time_and_stops_when_told(network):
     folder, settings = network
     with subprocess.Popen(
@@ -116,6 +118,7 @@ def test_serve_keeps_its_own_time_and_stops_when_told(network):
     assert process.returncode == 0
 
 
+@pytest.mark.slow
 def test_the_cron_line_is_quiet(network):
     assert CRON is not None
     ended = typed(CRON[1], network)

@@ -342,7 +342,7 @@ STANDINGS = st.builds(
     last_activity=st.none() | ACTIVITIES,
     doubt=st.none() | st.builds(Streak, GOOD, INSTANTS, INSTANTS, st.integers(1, 99)),
 )
-QUICK = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+QUICK = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 DAYS = itertools.count()

@@ -109,7 +109,11 @@ def test_a_pipe_and_json_keep_their_english_keys_whatever_the_language(auditor):
 
 @pytest.mark.parametrize(
     ("language", "heading", "state"),
-    [("ar_MA.UTF-8", "التفصيل", "سليم"), ("fr_MA.UTF-8", "Détail", "bon"), ("C", "Detail", "ok")],
+    [
+        ("ar_MA.UTF-8", "التفصيل", "سليم"),
+        pytest.param("fr_MA.UTF-8", "Détail", "bon", marks=pytest.mark.slow),
+        pytest.param("C", "Detail", "ok", marks=pytest.mark.slow),
+    ],
 )
 def test_a_table_on_a_terminal_has_its_headings_and_states_in_words(tmp_path, language, heading, state):
     told = on_a_terminal(tmp_path, "doctor", "--offline", LANG=language)
@@ -117,7 +121,9 @@ def test_a_table_on_a_terminal_has_its_headings_and_states_in_words(tmp_path, la
     assert state in told.split()
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize(
+    "language", ["ar", *(pytest.param(one, marks=pytest.mark.slow) for one in ("fr", "en"))]
+)
 def test_a_terminal_without_utf8_is_told_all_the_same(tmp_path, language):
     environ = {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     told = on_a_terminal(tmp_path, "--lang", language, "doctor", "--offline", **environ)

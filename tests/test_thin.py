@@ -294,7 +294,7 @@ HISTORY = st.lists(st.fixed_dictionaries({row.typed: WORDS for row in LINKS}), m
 QUIET = [HealthCheck.function_scoped_fixture]
 
 
-@settings(max_examples=5, deadline=None, suppress_health_check=QUIET)
+@settings(max_examples=3, deadline=None, suppress_health_check=QUIET)
 @given(HISTORY, st.lists(st.integers(1, 30), min_size=1, max_size=3), st.integers(0, 20))
 def test_any_history_is_rebuilt_after_thinning_to_what_it_was(history, days, later):
     with tempfile.TemporaryDirectory() as folder:
