@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 from collections import Counter
 from collections.abc import Iterator
@@ -106,6 +107,7 @@ def serve(
             if not app.store.count_users():
                 command = "`auditor user add NAME --role admin`"
                 asked.tell("nobody can log in yet; {command} makes the first link", command=command)
+        gc.freeze()  # what is loaded stays: to look through it again held pages up by 200 ms, now and then
         asyncio.run(serving.serve(app, clock, at=at, nights=schedule))
 
 
