@@ -20,6 +20,8 @@ ALWAYS = datetime(2100, 1, 1, tzinfo=UTC)
 NOW = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
 
 
+AUTHORITIES = httpx.create_ssl_context()
+"""Read once: each client would read them anew."""
 HOW = {
     "log_config": None,
     "access_log": False,
@@ -89,5 +91,8 @@ def browsing(app, now=NOW, **user):
 @contextlib.contextmanager
 def visiting(app, now=NOW):
     """The same of somebody who is not logged in."""
-    with served(app, now) as home, httpx.Client(base_url=home, trust_env=False, timeout=30) as client:
+    with (
+        served(app, now) as home,
+        httpx.Client(base_url=home, trust_env=False, timeout=30, verify=AUTHORITIES) as client,
+    ):
         yield client
