@@ -21,7 +21,9 @@ from storage.store import Store
 KEPT = frozenset({"blind", "warned"})
 """What one session of a night leaves in the receipt for the next one to judge by."""
 
-SPENT = frozenset({"requests", "retries", "requests_by_host", "seconds", "interfaces", "gave_up"})
+SPENT = frozenset(
+    {"requests", "retries", "requests_by_host", "requests_elsewhere", "seconds", "interfaces", "gave_up"}
+)
 """What it has cost, for the next one to add to."""
 
 SHOWN_HOSTS = 50
@@ -50,7 +52,7 @@ def done(
         **_left_out(left_out),
         "blind": dict(blind),
         **_moved(store, night),
-        **_shortened(spent),
+        **_shortened(spent, SHOWN_HOSTS),
     }
 
 
@@ -78,7 +80,7 @@ def skipped(
         **_head(store, night, readings, config),
         **_ended(NightState.SKIPPED, ended),
         "skipped": "no connectivity",
-        **_shortened(spent),
+        **_shortened(spent, SHOWN_HOSTS),
     }
 
 
@@ -110,7 +112,7 @@ def interrupted(
         **counts,
         **(_moved(store, night) if store.is_judged(night.id) else {}),
         "left_out": max(0, due - counts["accounts"]) if isinstance(due, int) else None,
-        **(_shortened(spent) if "requests_by_host" in spent else spent),
+        **(_shortened(spent, None) if "requests_by_host" in spent else spent),
     }
 
 
@@ -181,7 +183,8 @@ def spent(
 ) -> dict[str, Any]:
     """What a night has cost: this session's requests and seconds on top of earlier sessions'.
 
-    All its hosts are named while it goes on, so that the next session adds to each.
+    Every platform's host is named while it goes on, so that the next session adds to each; of the others an
+    earlier session left their number.
     """
     by_host = Counter(hosts)
     by_host.update(before.get("requests_by_host") or {})
@@ -190,17 +193,21 @@ def spent(
         "requests": requests + int(before.get("requests") or 0),
         "retries": retries + int(before.get("retries") or 0),
         "requests_by_host": dict(by_host),
+        "requests_elsewhere": before.get("requests_elsewhere") or {},
         "seconds": round(seconds + float(before.get("seconds") or 0), 2),
     }
 
 
-def _shortened(spent: Mapping[str, Any]) -> dict[str, Any]:
-    """The same with the platforms' busiest hosts alone. The others are counted together, to `requests`."""
+def _shortened(spent: Mapping[str, Any], most: int | None) -> dict[str, Any]:
+    """The same with the platforms' busiest hosts alone. The others are counted together, to `requests`.
+
+    A host that two sessions of a night asked counts twice among them.
+    """
     by_host = Counter(spent["requests_by_host"])
     platforms = Counter({host: count for host, count in by_host.items() if _is_platform(host)})
-    busiest = dict(platforms.most_common(SHOWN_HOSTS))
+    busiest = dict(platforms.most_common(most))
     elsewhere = {
-        "hosts": len(by_host) - len(busiest),
+        "hosts": len(by_host) - len(busiest) + int((spent.get("requests_elsewhere") or {}).get("hosts") or 0),
         "requests": spent["requests"] - sum(busiest.values()),
     }
     return {**spent, "requests_by_host": busiest, "requests_elsewhere": elsewhere}
