@@ -1,5 +1,6 @@
 """What every test may ask for."""
 
+import gc
 import logging
 import os
 from pathlib import Path
@@ -17,6 +18,12 @@ os.environ["LC_ALL"] = "C.UTF-8"  # whatever the terminal speaks that the tests 
 settings.register_profile("steady", derandomize=True, max_examples=40, deadline=None)
 settings.register_profile("exploring", max_examples=500, deadline=None)
 settings.load_profile("steady")
+
+
+def pytest_collection_finish():
+    """What was collected stays: the collector of garbage need not look through it again, test after test."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

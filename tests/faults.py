@@ -8,6 +8,7 @@ The tests are read, not imported, so that a row can be told where a test's own n
 import ast
 import tomllib
 from collections import defaultdict
+from functools import cache
 from itertools import groupby
 from pathlib import Path
 
@@ -44,6 +45,7 @@ def is_fault(node):
     return isinstance(node, ast.Call) and ast.unparse(node.func) == "pytest.mark.fault"
 
 
+@cache
 def carriers():
     """The tests of each row, by their file: {"F01": {"test_guard.py": ["test_…"]}}."""
     found = defaultdict(lambda: defaultdict(list))

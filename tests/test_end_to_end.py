@@ -172,8 +172,9 @@ def the_second_is_refused_and_asks_nobody(folder):
     assert second.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.fault("F36")
-@pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interruption_keeps_what_was_seen(folder, number):
     """Ctrl-C reaches every process of a terminal, SIGTERM the one that a service manager knows."""
     assert auditor(folder, "registry", "import", "registry.xlsx").returncode == 0

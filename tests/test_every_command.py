@@ -196,6 +196,7 @@ def test_a_command_says_nothing_of_its_own(desk, command):
     assert {words: lines for words, lines in left.items() if lines} == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "language", [pytest.param(one, marks=[pytest.mark.slow] * (one == "fr")) for one in languages()]
 )

@@ -83,6 +83,7 @@ def test_a_page_says_nothing_of_its_own(app, route):
     assert {way: said for way, answer in answers.items() if (said := hard_coded(answer))} == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("route", in_time("GET"))
 def test_a_page_shows_what_a_reader_noted_as_technical_english_and_quotes_nobody_with_it(app, route):
     with reading(app) as client:
@@ -101,6 +102,7 @@ def test_an_answer_to_what_is_sent_says_nothing_of_its_own(app, route):
     assert [said for answer in answers if (said := hard_coded(answer))] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("route", routes("POST"), ids=lambda route: route.path)
 def test_an_answer_to_what_is_sent_is_found_in_the_other_languages(app, route):
     with reading(app) as client:

@@ -115,7 +115,9 @@ def test_english_keys_stand_alone_unless_a_language_is_asked_for(app):
     ]
 
 
-@pytest.mark.parametrize("language", ["ar", "fr", "en"])
+@pytest.mark.parametrize(
+    "language", ["ar", *(pytest.param(one, marks=pytest.mark.slow) for one in ("fr", "en"))]
+)
 @pytest.mark.parametrize("kind", KINDS)
 def test_in_a_language_each_code_keeps_its_own_column_beside_its_words(app, kind, language):
     keys, *bare = lines(told(app, kind))
@@ -189,6 +191,7 @@ def test_an_export_has_the_associations_that_its_list_would_have(app, asked, fou
     assert sorted(item["association"] for item in items) == found.split()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_web_sends_a_dated_file_in_the_words_of_its_language(app, kind, form):

@@ -31,6 +31,7 @@ def app(tmp_path, monkeypatch):
     small.store.close()
 
 
+@pytest.mark.slow
 @pytest.mark.fault("F30")
 async def test_five_hundred_accounts_on_a_dead_host_cost_few_requests_and_none_is_lost(app, caplog):
     """They were well until it refused every connection, for three nights over a week."""

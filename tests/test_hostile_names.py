@@ -170,6 +170,7 @@ def test_a_hostile_name_is_only_text_on_every_page(app, route):
     assert {way: said for way, answer in answers.items() if (said := broken(answer))} == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("route", routes("POST"), ids=lambda route: route.path)
 def test_a_form_full_of_hostile_text_breaks_no_page(app, route):
     with browsing(app, network.NOW) as client:

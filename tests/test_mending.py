@@ -516,6 +516,7 @@ def test_every_gap_that_a_rule_tells_of_has_its_mending():
     assert {*MENDS, SHARED} == RULES
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("code", "mend"), [(code, mend) for code, mends in sorted(MENDS.items()) for mend in mends]
 )

@@ -45,7 +45,7 @@ def some(address):
     return f"{address}{'&' if '?' in address else '?'}tag=rabat&region=souss-massa"
 
 
-@pytest.fixture(params=["few", "many"])
+@pytest.fixture(params=["many", pytest.param("few", marks=pytest.mark.slow)])
 def size(request, monkeypatch):
     """How a list is found: of a few, all that fit; of a register, as far as a page reaches."""
     if request.param == "many":

@@ -270,6 +270,7 @@ def slow(examples):
     return settings(max_examples=examples, phases=phases, suppress_health_check=[HealthCheck.too_slow])
 
 
+@pytest.mark.slow
 @slow(8)
 @given(history(ANY, 12))
 def test_a_rebuild_is_what_was_concluded_night_by_night(nights):
@@ -281,6 +282,7 @@ def test_a_rebuild_is_what_was_concluded_night_by_night(nights):
     assert after == ([told for _, told in sorted(last(nights).standings.items())] if nights else [])
 
 
+@pytest.mark.slow
 @slow(6)
 @given(st.lists(hidden(st.one_of(UNKNOWN, SEEN)), max_size=12))
 def test_no_rebuild_accuses_anybody_of_what_was_not_seen(nights):

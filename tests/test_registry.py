@@ -328,7 +328,12 @@ def test_csv_begins_with_the_mark_that_excel_wants_unless_told_otherwise():
 
 
 @pytest.mark.parametrize(
-    "name", ["govlens_agencies.csv", "usda_farmers_markets.csv", "opendatafrance_orgs.csv"]
+    "name",
+    [
+        "govlens_agencies.csv",
+        pytest.param("usda_farmers_markets.csv", marks=pytest.mark.slow),
+        "opendatafrance_orgs.csv",
+    ],
 )
 def test_real_registries_are_read_without_losing_a_row(shared, name):
     path = shared / "data" / "registries" / name

@@ -188,6 +188,7 @@ WORDS = st.sampled_from(
 HISTORY = st.lists(st.fixed_dictionaries({row.typed: WORDS for row in (NOUR, AMAL, SITE)}), max_size=10)
 
 
+@pytest.mark.slow
 @settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(HISTORY)
 def test_any_history_is_rebuilt_to_what_was_concluded_night_by_night(history):

@@ -94,6 +94,7 @@ async def test_what_is_young_stays(app):
     assert all(piece.digest in app.archive for look in whole for piece in look.evidence)
 
 
+@pytest.mark.slow
 async def test_the_ends_of_each_run_and_the_first_of_each_month_stay(app):
     gone = {NOUR.typed: "gone"}
     await played(app, *[{}] * 10, *[gone] * 10, *[{}] * 30)
@@ -143,6 +144,7 @@ async def test_what_gaps_proposals_and_words_rest_on_stays(app):
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 async def test_exchanges_are_bared_later_than_bodies_go(app):
     await played(app, *[{}] * 20)
     assert thinned(app, night_of(52)).exchanges == 0
@@ -155,6 +157,7 @@ async def test_exchanges_are_bared_later_than_bodies_go(app):
     assert thinned(app, night_of(90)).exchanges == 0
 
 
+@pytest.mark.slow
 async def test_what_today_s_probe_reads_otherwise_stays(app, monkeypatch):
     """Else a rebuild after thinning would take back what a better probe has found."""
     await played(app, *[{NOUR.typed: f"gone {day}"} for day in range(20)])
@@ -223,6 +226,7 @@ async def test_thinning_that_is_interrupted_is_gone_on_with(app):
     assert thinned(app).bodies > 0
 
 
+@pytest.mark.slow
 @pytest.mark.fault("F43")
 async def test_thinning_that_fails_at_any_write_loses_nothing(app, monkeypatch):
     await played(app, *[{}] * 20)
@@ -244,6 +248,7 @@ async def test_thinning_that_fails_at_any_write_loses_nothing(app, monkeypatch):
     assert rejudge.rejudge(app).changes == []
 
 
+@pytest.mark.slow
 async def test_a_sunday_s_night_ends_with_thinning_once_there_is_something_old(app):
     await played(app, *[{}] * 20)
     days = range(20, 60)
@@ -294,6 +299,7 @@ HISTORY = st.lists(st.fixed_dictionaries({row.typed: WORDS for row in LINKS}), m
 QUIET = [HealthCheck.function_scoped_fixture]
 
 
+@pytest.mark.slow
 @settings(max_examples=3, deadline=None, suppress_health_check=QUIET)
 @given(HISTORY, st.lists(st.integers(1, 30), min_size=1, max_size=3), st.integers(0, 20))
 def test_any_history_is_rebuilt_after_thinning_to_what_it_was(history, days, later):

@@ -175,6 +175,7 @@ def test_a_script_that_got_into_a_page_is_run_by_no_browser(tab, way):
     assert tab.evaluate("window.ran") is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("name", FORMS)
 def test_the_fields_of_a_form_stand_within_it_folded_and_unfolded(name, width, tab, way):

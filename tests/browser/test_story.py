@@ -89,6 +89,7 @@ def phone(chromium):
         yield context.new_page()
 
 
+@pytest.mark.slow
 def test_a_volunteer_s_answer_closes_a_gap_the_night_after_the_coordinator_accepts_it(world, desk, phone):
     bring_in_the_sheet(world, desk)
     world.night(1)
