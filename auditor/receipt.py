@@ -27,7 +27,10 @@ SPENT = frozenset(
 """What it has cost, for the next one to add to."""
 
 SHOWN_HOSTS = 50
-"""So many hosts of platforms a receipt names. It is kept for ever, so it names nobody's own site."""
+"""So many hosts of platforms the receipt of a night that ended names, that of an interrupted one all of them.
+
+Receipts are kept for ever, so they name nobody's own site.
+"""
 
 Readings = Sequence[tuple[Canary, Finding]]
 
@@ -199,7 +202,7 @@ def spent(
 
 
 def _shortened(spent: Mapping[str, Any], most: int | None) -> dict[str, Any]:
-    """The same with the platforms' busiest hosts alone. The others are counted together, to `requests`.
+    """The same with hosts of platforms alone, the busiest of them; the others are counted together.
 
     A host that two sessions of a night asked counts twice among them.
     """

@@ -95,7 +95,7 @@ def _elements(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _end_of_opaque(text: str, tag: str, start: int) -> int:
-    end = pattern(f"</{tag}", re.IGNORECASE).search(text, start)
+    end = re.compile(f"</{tag}", re.IGNORECASE).search(text, start)
     return end.start() if end else len(text)
 
 

@@ -91,7 +91,7 @@ def _shown(day: date) -> re.Pattern[str]:
     """The day as people write it in any language: its number, then or before it the month, and the year."""
     d, m, y = f"0?{day.day}", f"0?{day.month}", f"(?:{day:%Y}|{day:%y})"
     name = r"(?:de\s+)?[^\W\d_]{3,12}\.?"
-    return pattern(
+    return re.compile(
         rf"(?<!\d)(?:{d}\s?[./-]\s?{m}\s?[./-]\s?{y}|{m}\s?[./-]\s?{d}\s?[./-]\s?{y}"
         rf"|{day:%Y}\W{{1,2}}\s?{m}\W{{1,2}}\s?{d}|{day:%Y}年{m}月{d}日"
         rf"|{d}(?:er|st|nd|rd|th)?[\s.,-]{{1,3}}{name}[\s,-]{{1,3}}(?:de\s+)?{day:%Y}"

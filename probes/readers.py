@@ -26,7 +26,7 @@ R = TypeVar("R")
 DEADLINE = 5.0  # seconds for one body
 MEMORY = 1 << 30  # bytes of address space for one worker
 MOST_WORKERS = 8
-PRELOADED = ["probes.read", "probes.feeds", "bs4", "lxml.etree"]
+PRELOADED = ["probes.preloaded", "bs4", "lxml.etree"]
 
 
 class ReaderPool:

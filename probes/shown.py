@@ -139,7 +139,7 @@ _SCALES = {
 def counted(text: str, words: str) -> int | None:
     """A localised count before one of `words` (a regular expression of words as `letters.folded` gives)."""
     said = letters.folded(text[:LONGEST])
-    wanted = pattern(f"{_COUNT}(?:{words})")
+    wanted = re.compile(f"{_COUNT}(?:{words})")
     found = wanted.search(said) or wanted.search(_TWO.sub(r"2 \1", _ONE.sub(r"1 \1", said)))
     return _number(found[1], found[2] or "") if found else None
 

@@ -274,7 +274,7 @@ def _erase_cohorts(connection: Connection, cohorts: Collection[str]) -> None:
 
 
 def _erase_hosts(connection: Connection) -> None:
-    """Let nights that were never ended forget whom they asked: what is signed names the busiest alone."""
+    """Let nights that were never ended forget whom they asked: what is signed names platforms' alone."""
     rows = connection.execute(select(NIGHT.c.id, NIGHT.c.receipt).where(NIGHT.c.state.not_in(CHAINED))).all()
     for row in rows:
         if row.receipt.get("requests_by_host") and "signature" not in row.receipt:

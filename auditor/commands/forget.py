@@ -119,7 +119,7 @@ def _tell(done: Forgotten, asked: Session, association: str, *, as_json: bool) -
     elif done.kept:
         asked.tell_count("{n} row erased", "{n} rows erased", sum(done.kept.rows.values()))
     else:
-        asked.tell("it was forgotten before; the file was cleaned once more")
+        asked.tell("it was forgotten before; the file was cleaned once more, and sheets that waited are gone")
     if not done.is_clean:
         raise InputError(
             association,

@@ -71,7 +71,8 @@ def restore(
     if not file.is_file():
         raise InputError(str(file), "there is no such file", "`auditor backup --list`")
     with locked(config.storage.folder):
-        files = [one.file for one in backups.listed(config.backup.folder)]
+        folders = {config.backup.folder.resolve(), file.parent.resolve()}
+        files = [one.file for folder in folders for one in backups.listed(folder)]
         here = backups.database_of(config, "`pg_restore`")
         marks = frozenset[str]().union(*map(marks_in, (here, *files)))
         done = backups.put_back(config, file, now)
