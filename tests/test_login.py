@@ -6,6 +6,7 @@ import sqlite3
 import time
 from contextlib import closing
 from datetime import timedelta
+from statistics import median
 from types import SimpleNamespace
 from urllib.parse import unquote
 
@@ -610,7 +611,10 @@ def dear():
 @pytest.mark.slow
 @pytest.mark.fault("F56")
 @pytest.mark.usefixtures("dear")
-async def test_fifty_at_the_login_hold_the_loop_up_for_less_than_a_blink(app, clock):
+async def test_fifty_at_the_login_do_not_hold_the_loop_up(app, clock):
+    before = time.perf_counter()
+    passwords.COST.hash(PASSWORD)
+    alone = time.perf_counter() - before
     with listening(Web(port=0)) as at:
         stop, lags, where = asyncio.Event(), [], address(at).rstrip("/")
         serving = asyncio.create_task(serve(app, clock, at=at, nights=False, stop=stop))
@@ -625,7 +629,7 @@ async def test_fifty_at_the_login_hold_the_loop_up_for_less_than_a_blink(app, cl
         stop.set()
         await serving
     assert [answer.status_code for answer in answers] == [303] * 50
-    assert max(lags) < 0.2
+    assert median(lags) < alone / 4  # were hashes made in the loop, it would be late by a whole one each time
 
 
 async def watching(lags):
