@@ -349,12 +349,16 @@ def test_a_contact_is_told_again_where_a_reader_held_the_log(folder, capsys):
     assert f"{MARK}@example".encode() not in (folder / "auditor.db").read_bytes()
 
 
-def test_a_restore_over_a_lost_database_knows_who_was_forgotten_from_the_newer_backups(folder, capsys):
+@pytest.mark.parametrize("place", ["backups", "stick"])
+def test_a_restore_over_a_lost_database_knows_who_was_forgotten_from_the_newer_backups(folder, capsys, place):
     assert run("backup") == 0
     [older] = (folder / "backups").glob("auditor-*.db")
-    older = older.rename(folder / "older.db")
+    (folder / "stick").mkdir()
+    older = older.rename(folder / "stick" / "older.db")
     assert run("registry", "forget", ID, "--yes") == 0
     assert run("backup") == 0
+    [newer] = (folder / "backups").glob("auditor-*.db")
+    newer.rename(folder / place / newer.name)
     (folder / "auditor.db").unlink()
     capsys.readouterr()
     assert run("restore", str(older), "--json") == 0
