@@ -58,23 +58,28 @@ class Cohort:
 
 def groups(store: Store, config: Config, sizes: Mapping[str, int], then: Night | None) -> list[Cohort]:
     """The groups of these names and sizes as they stand, those first that moved farthest since a night."""
-    names = sorted(sizes, key=lambda name: -sizes[name])[:COMPARED]
-    before: Mapping[str, Facets] = {}
-    if then is not None and then.id is not None:
-        before = {cohort: held for (_, cohort), held in store.figures([then.id], names).items()}
-    return cohorts(store.tallies(names, facets_of(config)), before, then.day if then else None, config)
+    names, facets = _largest(sizes), facets_of(config)
+    before = _before(store, then, names, facets) if then else {}
+    return cohorts(store.tallies(names, facets), before, then.day if then else None, config)
 
 
 def movers(store: Store, config: Config, sizes: Mapping[str, int], then: Night, most: int) -> list[Cohort]:
     """Those that moved farthest since a night, at most so many; of the others only little is read."""
-    assert then.id is not None
-    names = sorted(sizes, key=lambda name: -sizes[name])[:COMPARED]
-    facets = facets_of(config, STATES[:1])
-    now, told = store.tallies(names, facets), store.figures([then.id], names, facets)
-    before = {cohort: held for (_, cohort), held in told.items()}
+    names, facets = _largest(sizes), facets_of(config, STATES[:1])
+    now, before = store.tallies(names, facets), _before(store, then, names, facets)
     far = {name: _moved(before[name], held, config) for name, held in now.items() if name in before}
     farthest = sorted(filter(far.get, far), key=lambda name: (-far[name], name))[:most]
     return [one for one in groups(store, config, {name: sizes[name] for name in farthest}, then) if one.moved]
+
+
+def _largest(sizes: Mapping[str, int]) -> list[str]:
+    return sorted(sizes, key=lambda name: -sizes[name])[:COMPARED]
+
+
+def _before(store: Store, then: Night, names: list[str], facets: list[str]) -> Mapping[str, Facets]:
+    """What the groups had on a night."""
+    assert then.id is not None
+    return {cohort: held for (_, cohort), held in store.figures([then.id], names, facets).items()}
 
 
 def cohorts(

@@ -204,11 +204,10 @@ class _Session:
     async def _accounts(self, eyes: Eyes, readings: Readings) -> None:
         self.standings = {standing.account_id: standing for standing in self.app.store.standings()}
         self.before = self.app.store.last_night(NightState.DONE, before=self.night.day)
-        due, began = unseen(self.app, self.night), self.night.started_at
-        rows = [] if self._is_concluded() else due
-        due = rows or [
-            row for row in due if row.added_at and row.added_at <= began
-        ]  # what was listed since is not its own
+        left, began = unseen(self.app, self.night), self.night.started_at
+        rows = [] if self._is_concluded() else left
+        # of a concluded night what was listed since is not its own
+        due = rows or [row for row in left if row.added_at and row.added_at <= began]
         rows = sorted(rows, key=lambda row: (-self._waited(row), self._turn(row)))
         self._note(readings, len(due))
         self.total, self.left_out = len(rows), Counter(row.channel for row in due)
