@@ -117,10 +117,14 @@ def _other_scheme(url: str) -> str | None:
 
 
 def transport(url: str, page: Page, known: Mapping[str, Scalar]) -> Generator[Ask, Page, dict[str, Scalar]]:
-    """How the page came: https or not (where not `known`), certificate days left, seconds, another domain."""
-    facts: dict[str, Scalar] = {"seconds": round(page.seconds, 2)}
+    """How the page came: https or not (if not `known`), its certificate's last day, seconds, another domain.
+
+    What differs every night though nothing changed is left out: seconds are whole ones, and the days that a
+    certificate has left are counted by who asks.
+    """
+    facts: dict[str, Scalar] = {"seconds": round(page.seconds)}
     if page.certificate_expires:
-        facts["certificate_days"] = (page.certificate_expires - page.fetched_at.date()).days
+        facts["certificate_until"] = page.certificate_expires.isoformat()
     asked, reached = read.host(url), read.host(page.url)
     if not domains.same(asked, reached):
         facts["moved_to"] = domains.registrable(reached)

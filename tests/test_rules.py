@@ -195,6 +195,13 @@ def test_a_fact_not_measured_cannot_be_told():
     assert not signs(fact(fact="moved_to", present=True), unmeasured)
 
 
+@pytest.mark.parametrize(("until", "holds"), [("2026-04-02", True), ("2026-04-03", False)])
+def test_the_days_of_a_certificate_are_counted_by_whoever_judges(until, holds):
+    known = Finding(Presence.PRESENT, facts={"certificate_until": until})
+    rule = fact(fact="certificate_days", below=14)
+    assert bool(signs(rule, held("website", "nour.example", known=known))) is holds
+
+
 def test_the_last_day_of_a_certificate_is_told():
     known = Finding(Presence.PRESENT, facts={"certificate_days": 5})
     rule = fact(fact="certificate_days", below=14) | {"code": "website_cert_expiring"}

@@ -102,9 +102,11 @@ def test_a_redirect_to_a_missing_name_is_no_lost_domain() -> None:
     assert look(lambda _: trouble)[0].presence is Presence.UNKNOWN
 
 
-def test_the_certificates_days_are_counted_from_the_look() -> None:
-    finding, _ = look(lambda asked: page(asked.url, certificate_expires=date(2026, 11, 30)))
-    assert finding.facts["certificate_days"] == 10
+def test_what_passes_by_itself_makes_no_other_finding() -> None:
+    first, _ = look(lambda asked: page(asked.url, certificate_expires=date(2026, 11, 30), seconds=0.31))
+    later, _ = look(lambda asked: page(asked.url, certificate_expires=date(2026, 11, 30), seconds=0.44))
+    assert first == later
+    assert (first.facts["certificate_until"], first.facts["seconds"]) == ("2026-11-30", 0)
 
 
 @pytest.mark.parametrize("trouble", [r for r in Reason if r not in (Reason.NO_SUCH_HOST, Reason.TLS)])

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -134,7 +134,7 @@ class Fact(Check):
 
     def of(self, held: Held, case: Case) -> Iterator[Sign]:
         """A sign where the fact says so; where it was not measured, nothing can be told."""
-        value = held.seen.facts.get(self.fact) if held.seen is not None else None
+        value = _measured(held.seen.facts, self.fact, case.now) if held.seen is not None else None
         if held.seen is None or (value is None and self.present is None):
             yield untold(held)
         elif value is not None and self._says(value):
@@ -149,6 +149,12 @@ class Fact(Check):
         if isinstance(value, str):
             return False
         return value < self.below if self.below is not None else value > (self.above or 0)
+
+
+def _measured(facts: Mapping[str, Scalar], fact: str, now: datetime) -> Scalar | None:
+    """The fact as of now: of a certificate the day is known, and the rule asks for the days until then."""
+    until = facts.get("certificate_until") if fact == "certificate_days" else None
+    return facts.get(fact) if until is None else (date.fromisoformat(str(until)) - now.date()).days
 
 
 def _fact_words(fact: str, value: Scalar, now: datetime) -> dict[str, Scalar]:
