@@ -19,8 +19,8 @@ from auditor.errors import LockedError
 from auditor.evidence import kept
 from auditor.exhibit import Exhibit, exhibits, quotes
 from auditor.eyes import Eyes, purses, recalled
-from auditor.night import worth_a_look
 from auditor.patience import Patience, patience
+from auditor.plan import worth_a_look
 from auditor.receipt import paid
 from auditor.tools import Tools
 from probes.model import Account, Finding, Look, Presence, Reason
@@ -114,7 +114,7 @@ def _is_night(app: App) -> bool:
 
 async def _looked(app: Tools, association: str, now: datetime) -> list[Seen]:
     decisions = app.store.decisions(association=association)
-    rows = worth_a_look(app.store.accounts(association), decisions, app.config, now)
+    rows = list(worth_a_look(app.store.accounts(association), decisions, app.config, now))
     standings = {standing.account_id: standing for standing in app.store.standings(association)}
     accounts = [recalled(row, standings.get(row.id or 0)) for row in rows]
     tonight = app.store.night(now.date())

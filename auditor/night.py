@@ -12,41 +12,28 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
-from auditor import conclude, patience, receipt, unended
+from auditor import conclude, patience, plan, receipt, unended
 from auditor.canary import Canary, canaries, offline
 from auditor.closing import Closing, StoppedError, Timer
-from auditor.config import Config
-from auditor.discretion import Discreet, discreet
-from auditor.evidence import kept
-from auditor.eyes import Eyes, purses, recalled
-from auditor.order import shards, waited
+from auditor.eyes import Eyes, purses
+from auditor.order import parcels
 from auditor.patience import Patience
 from auditor.refresh import refresh
 from auditor.seal import Seal
-from auditor.settle import DISOWNING
-from auditor.standing import in_force
 from auditor.tools import Tools
-from probes import links
+from auditor.watch import Watch
 from probes.events import Events
-from probes.model import NEVER, Account, Finding, Kind, Look, Page, Presence, Reason
+from probes.model import Finding
 from storage.errors import LaterNightError, NightDoneError, StoreError
-from storage.model import AccountRow, Decision, Night, NightState, Observation, Standing
+from storage.model import Night, NightState
+from storage.plans import Shard
 from storage.writer import Writer
 
 events = Events(__name__)
-
-PASSING = frozenset({Reason.TIMEOUT, Reason.NETWORK, Reason.SERVER_ERROR, Reason.RATE_LIMITED})
-"""Troubles that may be over in half an hour: their accounts get a second look at the end."""
-
-NO_LOOK = frozenset({Kind.NONE, Kind.INVALID})
-
-AT_ONCE = 500
-"""How many accounts are at a desk together: ten calls of 50, and what is kept of them fits in memory."""
 
 Readings = Sequence[tuple[Canary, Finding]]
 
@@ -135,14 +122,10 @@ class _Session:
     closing: Closing
     began: float
     eyes: Eyes | None = None
-    standings: Mapping[int, Standing] = field(default_factory=dict)
     platforms: Mapping[str, Patience] = field(default_factory=dict)
     total: int = 0
     done: int = 0
-    left_out: Counter[str] = field(default_factory=Counter)
-    later: dict[int, tuple[AccountRow, Observation]] = field(default_factory=dict)
-    failed_at: float = 0.0
-    before: Night | None = None
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
     def clock(self) -> datetime:
         """The moment, counted from `now` by the timer: a night has no other."""
@@ -202,32 +185,64 @@ class _Session:
         return [(canary, seen.finding) for canary, seen in zip(keyed + free, looks, strict=True)]
 
     async def _accounts(self, eyes: Eyes, readings: Readings) -> None:
-        self.standings = {standing.account_id: standing for standing in self.app.store.standings()}
-        self.before = self.app.store.last_night(NightState.DONE, before=self.night.day)
-        left, began = unseen(self.app, self.night), self.night.started_at
-        rows = [] if self._is_concluded() else left
-        # of a concluded night what was listed since is not its own
-        due = rows or [row for row in left if row.added_at and row.added_at <= began]
-        rows = sorted(rows, key=lambda row: (-self._waited(row), self._turn(row)))
-        self._note(readings, len(due))
-        self.total, self.left_out = len(rows), Counter(row.channel for row in due)
+        """Look at everybody who is due; once a night is concluded, nobody is any more."""
+        store = self.app.store
+        await asyncio.to_thread(plan.make, self.app, self.night, self.platforms, frozenset(eyes.purses))
+        due = await asyncio.to_thread(store.count_planned, self.night)
+        self._note(readings, due)
+        self.total = 0 if self._is_concluded() else due
         self.progress(0, self.total)
-        async with self.app.store.writer() as writer:
-            await self._pass(rows, eyes, writer, last=False)
-            await self._second_pass(eyes, writer)
+        try:
+            await self._looks(eyes)
+            self.left_out = await asyncio.to_thread(store.unreached, self.night)
+        finally:
+            with contextlib.suppress(StoreError):
+                store.drop_plan()
 
-    async def _second_pass(self, eyes: Eyes, writer: Writer) -> None:
-        """Look again at what failed for a passing reason; what there is no time for stays as it was seen."""
-        if self.later:
-            passed = self.closing.timer() - self.failed_at
-            await self.closing.rest(self.app.config.fetch.second_pass_after - passed)
-        if self.later and not self.closing.is_closed:
-            again = [row for row, _ in self.later.values()][::-1]
-            eyes.fetcher.new_pass()
-            await self._pass(again, eyes, writer, last=True)
+    async def _looks(self, eyes: Eyes) -> None:
+        store = self.app.store
+        if self.total:
+            async with store.writer() as writer, Writer(store.hold_back) as later:
+                watch = Watch(
+                    app=self.app,
+                    night=self.night,
+                    eyes=eyes,
+                    platforms=self.platforms,
+                    closing=self.closing,
+                    clock=self.clock,
+                    writer=writer,
+                    later=later,
+                    kept=self._kept,
+                )
+                await self._passes(watch)
+
+    async def _passes(self, watch: Watch) -> None:
+        """Look at everybody, then again at what failed for a passing reason.
+
+        What there is no time for stays as it was seen.
+        """
+        store = self.app.store
+        await watch.audit(await self._shards(again=False))
+        await watch.later.flush()
+        if not await asyncio.to_thread(store.count_planned, self.night, again=True):
+            return
+        passed = self.closing.timer() - watch.failed_at
+        await self.closing.rest(self.app.config.fetch.second_pass_after - passed)
+        if not self.closing.is_closed:
+            watch.eyes.fetcher.new_pass()
+            await watch.audit(await self._shards(again=True), again=True)
+            await watch.writer.flush()
         if not self.closing.is_stopped:
-            for row, seen in list(self.later.values()):
-                await self._keep(row, seen, writer)
+            for seen in store.held_back(self.night):
+                await watch.keep(seen)
+            await watch.writer.flush()
+
+    async def _shards(self, *, again: bool) -> list[Shard]:
+        return await asyncio.to_thread(lambda: parcels(self.app.store.spots(self.night, again=again)))
+
+    def _kept(self) -> None:
+        self.done += 1
+        self.progress(self.done, self.total)
 
     def _note(self, readings: Readings, waiting: int) -> None:
         """Write down what a night that is killed could not tell: what it is done by, and how many are due."""
@@ -235,108 +250,6 @@ class _Session:
         seen = sum(store.counts(night.id).values()) if night.id is not None else 0
         facts = receipt.begun(store, night, readings, self.app.config, waiting + seen)
         self.night = conclude.noted(store, night, readings, facts)
-
-    async def _pass(self, rows: Sequence[AccountRow], eyes: Eyes, writer: Writer, *, last: bool) -> None:
-        """Look at accounts host by host: one that answers slowly holds one worker, never all of them."""
-        waiting = shards([row for row in rows if row.channel not in eyes.purses], self._waited)
-        keyed = sorted(
-            (row for row in rows if row.channel in eyes.purses),
-            key=lambda row: (-self._waited(row), self._decided_at(row)),
-        )
-
-        async def work() -> None:
-            while waiting and not self.closing.is_closed:
-                for row in self.closing.while_open(waiting.pop()):
-                    seen = await self._look(row, eyes)
-                    await self._seen(row, seen, writer, last=last)
-
-        async def calls() -> None:
-            for first in self.closing.while_open(range(0, len(keyed), AT_ONCE)):
-                several = keyed[first : first + AT_ONCE]
-                looks = await eyes.together([self._recalled(row) for row in several])
-                for row, seen in zip(several, looks, strict=True):
-                    await self._seen(row, seen, writer, last=last)
-
-        try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(calls())
-                for _ in range(min(len(waiting), self.app.config.fetch.concurrency)):
-                    group.create_task(work())
-        except ExceptionGroup as troubles:
-            raise troubles.exceptions[0] from None
-
-    def _waited(self, row: AccountRow) -> float:
-        return waited(self.standings.get(row.id or 0), self.before)
-
-    def _turn(self, row: AccountRow) -> tuple[bool, int]:
-        number = row.id or 0
-        return self.platforms[row.channel].turn(number) if row.channel in self.platforms else (False, number)
-
-    async def _look(self, row: AccountRow, eyes: Eyes) -> Look:
-        """The look at one account, unless its platform is left alone tonight."""
-        platform = self.platforms.get(row.channel)
-        if platform and (left_out := platform.leaves_out(row)):
-            return left_out
-        seen = await eyes.look(self._recalled(row))
-        if platform:
-            platform.heard(seen.exchanges)
-        return seen
-
-    def _recalled(self, row: AccountRow) -> Account:
-        return recalled(row, self.standings.get(row.id or 0))
-
-    def _decided_at(self, row: AccountRow) -> datetime:
-        """What was longest undecided is asked first: where a budget ends the night, others come tomorrow."""
-        standing = self.standings.get(row.id or 0)
-        return (standing and standing.decided_at) or NEVER
-
-    async def _seen(self, row: AccountRow, seen: Look, writer: Writer, *, last: bool) -> None:
-        if not last and await self._may_pass(seen):
-            self.later[row.id or 0] = row, await self._told(row, seen, first=True)
-            self.failed_at = self.closing.timer()
-            return
-        await self._keep(row, await self._told(row, seen), writer)
-
-    async def _told(self, row: AccountRow, seen: Look, *, first: bool = False) -> Observation:
-        """A look as it is kept: of a first one, after which a second is nearly always made, no page."""
-        assert self.eyes is not None
-        shown = await discreet(self._recalled(row), seen, self.eyes.readers, self.eyes.purses)
-        shown = replace(shown, bodies=False) if first else shown
-        return await asyncio.to_thread(self._observation, row, shown, self.clock())
-
-    async def _keep(self, row: AccountRow, seen: Observation, writer: Writer) -> None:
-        self.later.pop(row.id or 0, None)
-        self.left_out[row.channel] -= 1
-        await writer.add(seen)
-        self.done += 1
-        self.progress(self.done, self.total)
-
-    async def _may_pass(self, seen: Look) -> bool:
-        """Whether a trouble may be over by the second pass, and the links may be asked for again then."""
-        assert self.eyes is not None
-        passing = seen.finding.presence is Presence.UNKNOWN and seen.finding.reason in PASSING
-        again = self.eyes.fetcher.may_repeat
-        return (
-            passing
-            and bool(seen.exchanges)
-            and all([await again(one.ask, one.answer) for one in seen.exchanges])
-        )
-
-    def _observation(self, row: AccountRow, shown: Discreet, now: datetime) -> Observation:
-        assert row.id is not None
-        assert self.night.id is not None
-        seen = shown.look
-        pages = [exchange.answer for exchange in seen.exchanges if isinstance(exchange.answer, Page)]
-        return Observation(
-            account_id=row.id,
-            night_id=self.night.id,
-            observed_at=pages[-1].fetched_at if pages else now,
-            finding=seen.finding,
-            evidence=tuple(
-                kept(exchange, self.app.archive, withheld=not shown.bodies) for exchange in seen.exchanges
-            ),
-            probe_version=version(row),
-        )
 
     def _skipped(self, readings: Readings) -> Night:
         why = "both ordinary websites are out of reach"
@@ -357,7 +270,7 @@ class _Session:
         for channel, why in blind.items():
             said = "blind on {channel} tonight: {why}; nothing on it moves"
             events.warning("channel_blind", said, channel=channel, why=why)
-        if left := self.left_out.total():
+        if left := sum(self.left_out.values()):
             over = "the window is over: {left_out} accounts were left out; they come first tomorrow"
             events.warning("window_over", over, left_out=left)
         ended = self.clock()
@@ -385,34 +298,3 @@ class _Session:
         former = receipt.former_key(self.app.store, self.night, self.seal.public)
         told = self.seal.sealed({**told, **former})
         return self.app.store.finish_night(self.night, state, ended, blind=sorted(blind), receipt=told)
-
-
-def audited(app: Tools, night: Night) -> list[AccountRow]:
-    """The accounts this night has still to look at: none once it is concluded, also those listed since."""
-    if night.id is not None and app.store.is_judged(night.id):
-        return []
-    return unseen(app, night)
-
-
-def unseen(app: Tools, night: Night) -> list[AccountRow]:
-    """The accounts worth a look that a night has not looked at: of a concluded one, those it left out."""
-    decisions = app.store.decisions(night.started_at)
-    return worth_a_look(app.store.pending(night), decisions, app.config, night.started_at)
-
-
-def worth_a_look(
-    rows: Iterable[AccountRow], decisions: Iterable[Decision], config: Config, now: datetime
-) -> list[AccountRow]:
-    """The accounts that are looked at: on audited channels, linked, and not disowned."""
-    disowned = {word.account_id for word in in_force(decisions, now) if word.kind in DISOWNING}
-    return [
-        row
-        for row in rows
-        if row.channel in config.channels and row.identity.kind not in NO_LOOK and row.id not in disowned
-    ]
-
-
-def version(row: AccountRow) -> int:
-    """The version of the probe that looks at an account."""
-    channel = links.channels().get(row.channel)
-    return channel.VERSION if channel else 0

@@ -1,46 +1,124 @@
-"""In which order a night looks: who was not reached before comes first, and hosts are asked side by side."""
+"""In which order a night looks: who was not reached before comes first, and hosts are asked side by side.
+
+A host's accounts are asked one after the other in a few lanes, those of a platform, with all its hosts, in
+one, so that its refusals are counted in order. Small hosts are taken in parcels, by the hash of their name.
+"""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Sequence
-from datetime import datetime
-from math import inf
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from hashlib import blake2b
+from math import ceil, inf
 from urllib.parse import urlsplit
 
+from auditor.patience import Patience
 from probes import links
 from storage.model import AccountRow, Night, Standing
+from storage.plans import Place, Shard
 
 LANES = 3
-"""How many workers one host may hold; a platform holds one, so that its refusals are counted in order."""
+"""How many workers one host may hold: while one page is read and kept the next may be on its way."""
 
-Waited = Callable[[AccountRow], float]
-"""For how many seconds an account was not looked at, beyond the night before: 0 for all that it reached."""
+WHOLE = 200
+"""So many accounts are one parcel; a host of more has one to itself."""
+
+DESK = "desk"
+"""The spot of all accounts that are asked for at interfaces: their calls are joined there."""
+
+AT_THE_DESK, OF_PLATFORMS, OF_SITES = range(3)
+"""The rounds: interfaces and platforms take longest and are begun first; then sites, the latest first."""
+
+LONGEST = 30
+"""Days; who has waited longer, or was never looked at, is as late as can be."""
+
+MINUTE = 60.0
+LATEST = 2**29 - 1
+NUMBERS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """By what the order of a night is made: the last concluded night, and where each platform begins.
+
+    `keyed` are the channels asked by their interface. Who published since `fresh` is likely to have changed.
+    """
+
+    before: Night | None
+    fresh: datetime
+    platforms: Mapping[str, Patience] = field(default_factory=dict)
+    keyed: Collection[str] = ()
+
+    @classmethod
+    def of(
+        cls,
+        night: Night,
+        before: Night | None,
+        *,
+        days: int,
+        platforms: Mapping[str, Patience],
+        keyed: Collection[str],
+    ) -> Order:
+        """The order of a night; `days` is for how long an account is called active."""
+        return cls(before, night.started_at - timedelta(days=days), platforms, keyed)
+
+    def place(self, row: AccountRow, standing: Standing | None) -> Place:
+        """Where an account stands."""
+        number, late = row.id or 0, waited(standing, self.before)
+        if row.channel in self.keyed:
+            return Place(AT_THE_DESK, spot_of(DESK), _rank(late, _minutes(standing)), number)
+        if row.channel != links.SITE:
+            late *= likely(standing, self.fresh)
+            rank = _rank(late, self._turn(row.channel, number))
+            return Place(OF_PLATFORMS, spot_of(row.channel), rank, number)
+        days = ceil(min(late / 86400, LONGEST))
+        return Place(OF_SITES + LONGEST - days, spot_of(f"//{_host(row)}"), _rank(late, number), number)
+
+    def _turn(self, channel: str, number: int) -> int:
+        one = self.platforms.get(channel)
+        passed, number = one.turn(number) if one else (False, number)
+        return (passed << NUMBERS) + number
 
 
 def waited(standing: Standing | None, last: Night | None) -> float:
-    """How long an account has waited beyond the last concluded night; one never looked at, the longest."""
+    """For how many seconds an account was not looked at, beyond the last concluded night.
+
+    0 for all that it reached; one never looked at has waited longest.
+    """
     if last is None:
         return 0.0
     seen: datetime | None = standing.checked_at if standing else None
     return inf if seen is None else max(0.0, (last.started_at - seen).total_seconds())
 
 
-def shards(rows: Sequence[AccountRow], late: Waited = lambda _row: 0.0) -> list[list[AccountRow]]:
-    """The accounts by the host they are asked of, in a few lanes each, to be taken from the end.
+def likely(standing: Standing | None, fresh: datetime) -> int:
+    """How likely a look is to change what is held, as a weight of the waiting: all come, some come oftener.
 
-    The lane that holds who has waited longest is taken first, of equals the longest lane. A host answers one
-    request at a time, but while one page is read and kept the next may be on its way. A platform is asked for
-    one account after the other, with all its hosts.
+    3 where something is to be confirmed, 2 where something was published since `fresh`, else 1.
     """
-    by_host: dict[str, list[AccountRow]] = defaultdict(list)
-    platforms: dict[str, list[AccountRow]] = defaultdict(list)
-    for row in rows:
-        (by_host[_host(row)] if row.channel == links.SITE else platforms[row.channel]).append(row)
-    lanes = (accounts[lane::LANES] for accounts in by_host.values() for lane in range(LANES))
-    return sorted(
-        [*filter(None, lanes), *platforms.values()], key=lambda lane: (max(map(late, lane)), len(lane))
-    )
+    if standing is None:
+        return 1
+    if standing.doubt or standing.trouble or standing.other:
+        return 3
+    last = standing.last_activity
+    return 2 if last is not None and last.when >= fresh else 1
+
+
+def _rank(late: float, then: int) -> int:
+    """Who has waited longest first (to the minute), then by this number of at most 33 bits."""
+    return ((LATEST - int(min(late / MINUTE, LATEST))) << (NUMBERS + 1)) + then
+
+
+def _minutes(standing: Standing | None) -> int:
+    """What was longest undecided is asked first: where a budget ends the night, others come tomorrow."""
+    decided = standing.decided_at if standing else None
+    return max(0, int(decided.timestamp() / MINUTE)) if decided else 0
+
+
+def spot_of(name: str) -> int:
+    """The number of a host or a platform: 63 bits, of which two are hardly ever alike."""
+    return int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), "big") >> 1
 
 
 def _host(row: AccountRow) -> str:
@@ -48,3 +126,22 @@ def _host(row: AccountRow) -> str:
         return urlsplit(row.identity.url or row.identity.canonical or "").hostname or ""
     except ValueError:
         return ""
+
+
+def parcels(spots: Iterable[tuple[int, int, int]], most: int = WHOLE) -> list[Shard]:
+    """The accounts that wait at each spot as shards: those of a round together, the largest of them first."""
+    return sorted(_packed(spots, most), key=lambda shard: (shard.round, -shard.size))
+
+
+def _packed(spots: Iterable[tuple[int, int, int]], most: int) -> Iterator[Shard]:
+    open_: Shard | None = None
+    for number, spot, size in spots:
+        fits = open_ and number == open_.round >= OF_SITES and open_.size + size <= most
+        if open_ and fits:
+            open_ = Shard(number, open_.first, spot, open_.size + size)
+            continue
+        if open_:
+            yield open_
+        open_ = Shard(number, spot, spot, size)
+    if open_:
+        yield open_

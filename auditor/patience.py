@@ -9,7 +9,7 @@ interfaces, which the desk watches. Reasons: docs/decisions/0014-politeness-to-p
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from auditor.config import Config
@@ -32,8 +32,8 @@ ASKED = ACCOUNTS | {Kind.SHORT}
 class Patience:
     """What is left of it with one platform. `gave_up` is why there is none.
 
-    `begin` is the number of the account that tonight begins with, `left_out` are the numbers of those that
-    were not asked; `before` counts those of earlier sessions of the night.
+    `begin` is the number of the account that tonight begins with; `left_out` counts those that were not
+    asked, and `first` is the number of the first of them.
     """
 
     channel: str
@@ -41,8 +41,8 @@ class Patience:
     begin: int = 0
     refusals: int = 0
     gave_up: Reason | None = None
-    left_out: set[int] = field(default_factory=set)
-    before: int = 0
+    left_out: int = 0
+    first: int | None = None
 
     def turn(self, number: int) -> tuple[bool, int]:
         """By what accounts are put in tonight's order: round and round, from where last night ended."""
@@ -66,7 +66,9 @@ class Patience:
         """The look at an account that is not asked any more; None where it may be."""
         if self.gave_up is None or row.identity.kind not in ASKED:
             return None
-        self.left_out.add(row.id or 0)
+        number = row.id or 0
+        self.left_out += 1
+        self.first = number if self.first is None else min(self.first, number, key=self.turn)
         return Look(Finding(Presence.UNKNOWN, self.gave_up, detail=f"left alone tonight: {self._why()}"))
 
     def _why(self) -> str:
@@ -74,8 +76,7 @@ class Patience:
 
     def told(self) -> dict[str, object]:
         """What the receipt says: why, how many were left out, and with which account to begin tomorrow."""
-        first = min(self.left_out, key=self.turn, default=None)
-        return {"reason": self.gave_up, "left_out": self.before + len(self.left_out), "begin_with": first}
+        return {"reason": self.gave_up, "left_out": self.left_out, "begin_with": self.first}
 
 
 def _answers(channel: str, exchanges: Iterable[Exchange]) -> Iterator[Reason | None]:
@@ -105,8 +106,7 @@ def _one(name: str, limit: int, yesterday: Mapping[str, Any], held: Mapping[str,
     one = Patience(name, limit, begin=int(yesterday.get("begin_with") or 0))
     if held.get("reason"):
         one.gave_up = Reason(held["reason"])
-        one.left_out = {held["begin_with"]} if held.get("begin_with") else set()
-        one.before = int(held.get("left_out") or 0) - len(one.left_out)
+        one.left_out, one.first = int(held.get("left_out") or 0), held.get("begin_with")
     return one
 
 

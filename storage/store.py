@@ -26,6 +26,7 @@ from storage.letters import Letters
 from storage.lists import Lists
 from storage.messages import Messages
 from storage.nights import Nights
+from storage.plans import Plans
 from storage.reach import Reach
 from storage.registry import Registry
 from storage.replies import Replies
@@ -42,6 +43,7 @@ class Store(
     Registry,
     Contacts,
     Nights,
+    Plans,
     Derived,
     Messages,
     Letters,

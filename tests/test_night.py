@@ -8,11 +8,13 @@ from datetime import timedelta
 import pytest
 from small import PROFILE, START, configured, link, night_of, opened, register, steps
 
-from auditor import conclude, eyes, night, rejudge
+from auditor import conclude, eyes, night, plan, rejudge
 from auditor.canary import Canary
 from auditor.checks.registered import Shared
 from auditor.gaps import is_open
-from auditor.night import run, shards
+from auditor.lanes import Lane, lanes
+from auditor.night import run
+from auditor.order import parcels
 from auditor.overview import overview
 from auditor.receipt import digest
 from auditor.settle import owners_of
@@ -22,6 +24,7 @@ from probes.model import Account, Identity, Kind, NoPage, Presence, Reason
 from probes.readers import ReaderPool
 from storage.errors import StoreError
 from storage.model import AccountRow, Decision, DecisionKind, NightState, State
+from storage.plans import Place
 
 
 @pytest.fixture(autouse=True)
@@ -358,14 +361,58 @@ async def test_progress_counts_to_the_end(app):
     assert told == [(number, 5) for number in range(6)]
 
 
-def test_the_busiest_host_is_begun_with_and_holds_a_few_workers():
-    pages = [replace(SITE, identity=replace(SITE.identity, url=f"{SITE.typed}{page}")) for page in range(10)]
-    assert [len(shard) for shard in shards([*pages, link("amal", "website", "amal")])] == [1, 3, 3, 4]
+async def lanes_of(app, *rows):
+    """The lanes of a night by their sizes, each as often as it is given to a worker."""
+    register(app, *rows)
+    tonight = app.store.begin_night(START.date(), START)
+    plan.make(app, tonight, {}, ())
+    shards = parcels(app.store.spots(tonight))
+    return [lane.shard.size async for lane in lanes(app.store, tonight, shards)]
 
 
-def test_a_platform_holds_one_worker_with_all_its_hosts():
+async def test_the_busiest_host_is_begun_with_and_holds_a_few_workers(app):
+    pages = [replace(SITE, typed=f"{SITE.typed}{page}", identity=site_of(page)) for page in range(10)]
+    assert await lanes_of(app, *pages, link("amal", "website", "amal")) == [10, 10, 10, 1]
+
+
+def site_of(page):
+    return replace(SITE.identity, key=f"nour.example/{page}", url=f"{SITE.typed}{page}")
+
+
+async def test_a_platform_holds_one_worker_with_all_its_hosts_and_is_begun_first(app):
     short = AccountRow("amal", "fb.me/x", Identity("facebook", Kind.SHORT, url="https://fb.me/x"), "facebook")
-    assert [len(shard) for shard in shards([*many(10), short, SITE])] == [1, 11]
+    assert await lanes_of(app, *many(10), short, SITE) == [11, 1]
+
+
+async def test_a_lane_is_read_as_it_is_taken_and_each_account_once(app, monkeypatch):
+    monkeypatch.setattr("auditor.lanes.PAGE", 3)
+    register(app, *many(10))
+    tonight = app.store.begin_night(START.date(), START)
+    plan.make(app, tonight, {}, ())
+    (shard,) = parcels(app.store.spots(tonight))
+    lane = Lane(app.store, tonight, shard)
+    taken = [one for _ in range(4) for one in await lane.take(2)]
+    rest = Lane(app.store, tonight, shard, after=lane.cursor)
+    assert [one.account.id for one in taken + await rest.take(5)] == list(range(1, 11))
+    assert await rest.take() == []
+
+
+async def test_small_hosts_are_taken_in_parcels_and_a_large_one_by_itself(app):
+    spots = [(0, 1, 300), (1, 2, 9), (1, 5, 9), (2, 1, 1), (2, 3, 2), (2, 4, 5), (2, 6, 1), (3, 1, 1)]
+    told = [(one.round, one.first, one.last, one.size) for one in parcels(spots, 4)]
+    assert told == [
+        (0, 1, 1, 300), (1, 2, 2, 9), (1, 5, 5, 9), (2, 4, 4, 5), (2, 1, 3, 3), (2, 6, 6, 1), (3, 1, 1, 1)
+    ]  # fmt: skip
+
+
+def test_a_large_host_has_one_round_though_some_of_its_accounts_are_late(app):
+    register(app, *many(4))
+    places = [Place(round_, 7, 0, number) for number, round_ in enumerate((3, 2, 3, 9), 1)]
+    tonight = app.store.begin_night(START.date(), START)
+    app.store.make_plan(places, 4)
+    assert list(app.store.spots(tonight)) == [(2, 7, 1), (3, 7, 2), (9, 7, 1)]
+    app.store.make_plan(places, 3)
+    assert list(app.store.spots(tonight)) == [(2, 7, 4)]
 
 
 async def test_a_night_over_real_sockets(tmp_path, monkeypatch):

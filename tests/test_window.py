@@ -1,7 +1,9 @@
 """A night whose window ends concludes as far as it came; who was not reached comes first in the next one."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
+from itertools import pairwise
 from math import inf
 from unittest.mock import Mock
 
@@ -11,12 +13,12 @@ from small import START, configured, link, night_of, opened, register, steps
 from auditor import eyes, receipt, rejudge
 from auditor.config import Schedule
 from auditor.night import run
-from auditor.order import shards, waited
+from auditor.order import Order, waited
 from auditor.receipt import left_out
 from probes.fetch import FetchOptions
-from probes.model import NoPage, Presence, Reason
+from probes.model import Activity, NoPage, Presence, Reason
 from storage.errors import LaterNightError
-from storage.model import NightState, Standing, State
+from storage.model import NightState, Standing, State, Streak
 
 HOUR = 3600.0
 
@@ -256,12 +258,43 @@ async def test_no_night_is_done_before_one_that_is_held(app):
     assert (app.web.asked, app.store.night(START.date())) == ([], None)
 
 
-def test_who_has_waited_longest_is_asked_first_and_then_the_longest_lane():
-    site, page, other = link("a", "website", "a"), link("b", "facebook", "b"), link("c", "facebook", "c")
-    assert [lane[0].channel for lane in shards([site, page, other])] == ["website", "facebook"]
-    late = {site.typed: inf}
-    lanes = shards([site, page, other], lambda row: late.get(row.typed, 0.0))
-    assert lanes[-1] == [site]
+def order(**named):
+    return Order(Mock(started_at=night_of(9)), fresh=night_of(-21), **named)
+
+
+def test_platforms_are_begun_first_and_of_sites_those_that_have_waited_longest():
+    site, page = link("a", "website", "a"), link("b", "facebook", "b")
+    never, late, known = None, Standing(1, checked_at=night_of(7)), Standing(1, checked_at=night_of(9))
+    rounds = [order().place(site, standing).round for standing in (never, late, known)]
+    assert order().place(page, known).round < rounds[0] < rounds[1] < rounds[2]
+
+
+def test_of_a_platform_the_most_overdue_come_first_and_then_who_is_likely_to_have_changed():
+    """One that waited two days and has something to be confirmed is asked before one of five days."""
+    page = link("b", "facebook", "b")
+    doubted = Standing(1, checked_at=night_of(7), doubt=Streak("not_found", night_of(6), night_of(7)))
+    active = Standing(2, checked_at=night_of(7), last_activity=Activity(night_of(5), "feed"))
+    asleep = Standing(3, checked_at=night_of(7), last_activity=Activity(night_of(-90), "feed"))
+    longer, on_time = Standing(4, checked_at=night_of(4)), Standing(5, checked_at=night_of(9))
+    ranks = [order().place(page, one).rank for one in (None, doubted, longer, active, asleep, on_time)]
+    assert ranks == sorted(ranks)
+    assert len(set(ranks)) == len(ranks)
+
+
+def test_whom_nights_cannot_reach_all_at_once_is_reached_in_turn():
+    """A platform of which a night reaches a tenth: nobody waits for ever, whoever else changes."""
+    rows = [replace(link(f"a{at}", "facebook", f"a{at}"), id=at) for at in range(1, 101)]
+    busy = Activity(night_of(1000), "feed")
+    held = {row.id: Standing(row.id, last_activity=busy if row.id <= 20 else None) for row in rows}
+    asked = {row.id: [] for row in rows}
+    for night in range(1, 120):
+        made = Order(Mock(started_at=night_of(night - 1)), fresh=night_of(0))
+        for row in sorted(rows, key=lambda row: made.place(row, held[row.id]).rank)[:10]:
+            held[row.id] = replace(held[row.id], checked_at=night_of(night))
+            asked[row.id].append(night)
+    waits = [later - before for nights in asked.values() for before, later in pairwise(nights)]
+    assert max(waits) <= 16
+    assert min(map(len, list(asked.values())[:20])) > max(map(len, list(asked.values())[20:]))
 
 
 def test_waiting_is_counted_from_the_night_before():

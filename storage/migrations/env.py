@@ -7,7 +7,7 @@ from typing import Any, Literal
 from alembic import context
 from sqlmodel.sql.sqltypes import AutoString, UTCDateTime
 
-from storage import read_tables, talk_tables  # noqa: F401  # their tables belong to the metadata
+from storage import plan_tables, read_tables, talk_tables  # noqa: F401  # their tables belong to the metadata
 from storage.tables import METADATA, Noun
 
 PLAIN = {AutoString: "sa.String()", UTCDateTime: "sa.DateTime(timezone=True)", Noun: "sa.Text()"}

@@ -1,0 +1,158 @@
+"""The watch: looks at the accounts of a shard, host by host, and keeps what it sees.
+
+One machine and many work alike: whoever is fed with shards audits each of them by `Watch.audit`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from auditor.closing import Closing
+from auditor.discretion import Discreet, discreet
+from auditor.evidence import kept
+from auditor.eyes import Eyes, recalled
+from auditor.lanes import Feed, Lane, lanes
+from auditor.order import AT_THE_DESK
+from auditor.patience import Patience
+from auditor.tools import Tools
+from probes import links
+from probes.model import Look, Page, Presence, Reason
+from storage.model import AccountRow, Night, Observation
+from storage.plans import Planned, Shard
+from storage.writer import Writer
+
+PASSING = frozenset({Reason.TIMEOUT, Reason.NETWORK, Reason.SERVER_ERROR, Reason.RATE_LIMITED})
+"""Troubles that may be over in half an hour: their accounts get a second look at the end."""
+
+AT_ONCE = 500
+"""How many accounts are at a desk together: ten calls of 50, and what is kept of them fits in memory."""
+
+
+@dataclass(slots=True)
+class Watch:
+    """Who looks. What fails for a passing reason is held back by `later`, all else goes to `writer`.
+
+    `kept` is told after each account that is done with; `failed_at` is when the last one was held back.
+    """
+
+    app: Tools
+    night: Night
+    eyes: Eyes
+    platforms: Mapping[str, Patience]
+    closing: Closing
+    clock: Callable[[], datetime]
+    writer: Writer
+    later: Writer
+    kept: Callable[[], None] = lambda: None
+    failed_at: float = 0.0
+
+    async def audit(self, shards: Sequence[Shard], *, again: bool = False) -> None:
+        """Look at the accounts of the shards: one host that answers slowly holds a few workers, never all.
+
+        The desk has a worker of its own. With `again` they are looked at for the second and last time.
+        """
+        store, night = self.app.store, self.night
+        desk = [shard for shard in shards if shard.round == AT_THE_DESK]
+        others = [shard for shard in shards if shard.round != AT_THE_DESK]
+        source = lanes(store, night, others, again=again)
+        feed = Feed(source)
+        workers = min(sum(shard.size for shard in others), self.app.config.fetch.concurrency)
+        try:
+            async with asyncio.TaskGroup() as group:
+                for shard in desk:
+                    group.create_task(self.call(Lane(store, night, shard, again=again), again=again))
+                for _ in range(workers):
+                    group.create_task(self._work(feed, again=again))
+        except ExceptionGroup as troubles:
+            raise troubles.exceptions[0] from None
+        finally:
+            await source.aclose()
+
+    async def _work(self, feed: Feed, *, again: bool) -> None:
+        while not self.closing.is_closed and (lane := await feed.next()) is not None:
+            await self.follow(lane, again=again)
+
+    async def follow(self, lane: Lane, *, again: bool = False, most: int | None = None) -> int:
+        """Look at the accounts of a lane one after the other, at most so many; give how many there were."""
+        done = 0
+        while not self.closing.is_closed and done != most and (taken := await lane.take()):
+            await self._seen(taken[0], await self._look(taken[0]), again=again)
+            done += 1
+        return done
+
+    async def call(self, lane: Lane, *, again: bool = False, most: int | None = None) -> int:
+        """Look at the accounts of a lane at the desk, many at a time, as `follow` does."""
+        done = 0
+        while not self.closing.is_closed and done != most:
+            several = await lane.take(AT_ONCE if most is None else min(AT_ONCE, most - done))
+            if not several:
+                break
+            looks = await self.eyes.together([recalled(one.account, one.standing) for one in several])
+            for one, seen in zip(several, looks, strict=True):
+                await self._seen(one, seen, again=again)
+            done += len(several)
+        return done
+
+    async def _look(self, one: Planned) -> Look:
+        """The look at one account, unless its platform is left alone tonight."""
+        platform = self.platforms.get(one.account.channel)
+        if platform and (left_out := platform.leaves_out(one.account)):
+            return left_out
+        seen = await self.eyes.look(recalled(one.account, one.standing))
+        if platform:
+            platform.heard(seen.exchanges)
+        return seen
+
+    async def _seen(self, one: Planned, seen: Look, *, again: bool) -> None:
+        if not again and await self._may_pass(seen):
+            await self.later.add(await self._told(one, seen, first=True))
+            self.failed_at = self.closing.timer()
+            return
+        await self.keep(await self._told(one, seen))
+
+    async def keep(self, seen: Observation) -> None:
+        """Keep what was seen of an account; that it is written is known when the writer was flushed."""
+        await self.writer.add(seen)
+        self.kept()
+
+    async def _told(self, one: Planned, seen: Look, *, first: bool = False) -> Observation:
+        """A look as it is kept: of a first one, after which a second is nearly always made, no page."""
+        account = recalled(one.account, one.standing)
+        shown = await discreet(account, seen, self.eyes.readers, self.eyes.purses)
+        shown = replace(shown, bodies=False) if first else shown
+        return await asyncio.to_thread(self._observation, one.account, shown, self.clock())
+
+    async def _may_pass(self, seen: Look) -> bool:
+        """Whether a trouble may be over by the second pass, and the links may be asked for again then."""
+        passing = seen.finding.presence is Presence.UNKNOWN and seen.finding.reason in PASSING
+        again = self.eyes.fetcher.may_repeat
+        return (
+            passing
+            and bool(seen.exchanges)
+            and all([await again(one.ask, one.answer) for one in seen.exchanges])
+        )
+
+    def _observation(self, row: AccountRow, shown: Discreet, now: datetime) -> Observation:
+        assert row.id is not None
+        assert self.night.id is not None
+        seen = shown.look
+        pages = [exchange.answer for exchange in seen.exchanges if isinstance(exchange.answer, Page)]
+        return Observation(
+            account_id=row.id,
+            night_id=self.night.id,
+            observed_at=pages[-1].fetched_at if pages else now,
+            finding=seen.finding,
+            evidence=tuple(
+                kept(exchange, self.app.archive, withheld=not shown.bodies) for exchange in seen.exchanges
+            ),
+            probe_version=version(row),
+        )
+
+
+def version(row: AccountRow) -> int:
+    """The version of the probe that looks at an account."""
+    channel = links.channels().get(row.channel)
+    return channel.VERSION if channel else 0
