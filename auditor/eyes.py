@@ -12,6 +12,7 @@ from probes.events import Events
 from probes.fetch import Fetcher, look
 from probes.model import ACCOUNTS, Account, Finding, Identity, Look, NoPage, Presence, Reason, Steps
 from probes.readers import ReaderPool
+from probes.turns import TurnError
 from storage.model import AccountRow, Standing
 
 events = Events(__name__)
@@ -31,6 +32,8 @@ class Eyes:
             return await look(steps(account), self.fetcher, self.readers)
         except NoPage as trouble:
             return Look(Finding(Presence.UNKNOWN, trouble.reason, detail=trouble.detail))
+        except TurnError:
+            raise
         except Exception as bug:  # noqa: BLE001  # a bug in one probe must not cost the others' night
             where = account.identity.canonical or account.channel
             events.bug(bug, "probe_crashed", "the probe crashed on {account}", account=where)

@@ -19,6 +19,7 @@ from probes.fetch import Fetcher, answer
 from probes.interface import Answer, Call, Interface
 from probes.model import Ask, Finding, Hop, Look, NoPage, Page, Presence, Reason, Steps, Visit
 from probes.readers import ReaderPool
+from probes.turns import TurnError
 
 events = Events(__name__)
 
@@ -118,6 +119,8 @@ class Desk:
     async def _answer(self, ask: Ask) -> Page | NoPage:
         try:
             return await answer(ask, self._fetcher, self._readers)
+        except TurnError:
+            raise
         except Exception as bug:  # noqa: BLE001  # a bug in one reader must not cost the others their answers
             events.bug(bug, "probe_crashed", "an answer could not be taken at the desk")
             return NoPage(Reason.CRASHED, f"{type(bug).__name__}: {bug}", url=ask.url)

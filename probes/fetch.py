@@ -32,6 +32,7 @@ from probes.model import Ask, Look, NoPage, Page, Reason, Steps, Visit
 from probes.options import PRODUCT, FetchOptions
 from probes.readers import ReaderPool
 from probes.trouble import NETWORK_ERRORS, trouble
+from probes.turns import Alone, Turns
 
 __all__ = ["FetchOptions", "Fetcher", "answer", "look"]
 
@@ -51,7 +52,8 @@ class Fetcher:
     `now` dates the pages (with the monotonic time since), and is the only clock a page knows.
     `requests` counts what was sent, `by_host` to whom; robots.txt counts too. `shut` are the hosts, with
     everything below them, of platforms whose interface we hold a key for: they get calls to it and
-    nothing else. `sleep` and `clock` stand in for asyncio's and the monotonic one in tests.
+    nothing else. `turns` are those of several processes that ask the same hosts. `sleep` and `clock` stand
+    in for asyncio's and the monotonic one in tests.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class Fetcher:
         now: datetime,
         *,
         shut: frozenset[str] = frozenset(),
+        turns: Turns | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -70,6 +73,7 @@ class Fetcher:
         self.retries = 0
         self._now = now
         self._shut = shut
+        self._turns = turns or Alone()
         self._sleep = sleep
         self._clock = clock
         self._started = clock()
@@ -101,11 +105,9 @@ class Fetcher:
         self.asks += 1
 
         async def worth_another(state: RetryCallState) -> bool:
-            return (
-                self._worth_another(state)
-                and await self.may_repeat(ask, _got(state))
-                and self._taken_from_the_budget()
-            )
+            passing = self._worth_another(state)
+            await self._share_rest(state)
+            return passing and await self.may_repeat(ask, _got(state)) and self._taken_from_the_budget()
 
         return await self._persist(partial(self._try, ask), worth_another)
 
@@ -236,13 +238,31 @@ class Fetcher:
             wait = host.wait(self._clock())
             if wait > 0:
                 await self._sleep(wait)
-            async with self._slots:
+            async with self._shared_turn(host), self._slots:
                 self.requests += 1
                 self.by_host[host.name] += 1
                 try:
                     yield
                 finally:
                     host.asked(self._clock())
+
+    @asynccontextmanager
+    async def _shared_turn(self, host: Host) -> AsyncIterator[None]:
+        """Wait for the other processes that ask the host, and rest from their requests as from ours."""
+        rest = await self._turns.take(host.name)
+        try:
+            if rest > 0:
+                await self._sleep(rest)
+            yield
+        finally:
+            await self._turns.give(host.name, max(0.0, host.wait(self._clock())))
+
+    async def _share_rest(self, state: RetryCallState) -> None:
+        """Tell the other processes of a Retry-After: it came after the turn was over."""
+        got = None if state.outcome is None or state.outcome.failed else state.outcome.result()
+        if isinstance(got, Page) and got.headers.get("retry-after"):
+            host = self._host(httpx.URL(got.url))
+            await self._turns.rest(host.name, max(0.0, host.wait(self._clock())))
 
     async def _obey_robots(self, chain: Chain) -> None:
         rules = await self._rules(chain)

@@ -8,6 +8,7 @@ from typing import Any
 
 from probes.fetch import Fetcher, FetchOptions
 from probes.model import Ask, NoPage, Page
+from probes.turns import Turns
 
 NOW = datetime(2026, 11, 24, 3, tzinfo=UTC)
 
@@ -40,9 +41,15 @@ def options(**changes: Any) -> FetchOptions:
     return FetchOptions(**(plain | changes))
 
 
-def fetcher(clock: Clock | None = None, *, shut: frozenset[str] = frozenset(), **changes: Any) -> Fetcher:
+def fetcher(
+    clock: Clock | None = None,
+    *,
+    shut: frozenset[str] = frozenset(),
+    turns: Turns | None = None,
+    **changes: Any,
+) -> Fetcher:
     clock = clock or Clock()
-    return Fetcher(options(**changes), NOW, shut=shut, sleep=clock.sleep, clock=clock)
+    return Fetcher(options(**changes), NOW, shut=shut, turns=turns, sleep=clock.sleep, clock=clock)
 
 
 def link(url: str, **changes: Any) -> Ask:
