@@ -15,9 +15,12 @@ from itertools import pairwise
 from auditor.settle import Dossier
 from storage.model import Decision, Night, Observation, Standing
 
+At = tuple[int, int]
+"""The night and the account of a look."""
 
-def basis(dossier: Dossier, looks: Iterable[Observation], nights: Iterable[Night]) -> set[int | None]:
-    """The ids of those of an association's looks that are kept whole."""
+
+def basis(dossier: Dossier, looks: Iterable[Observation], nights: Iterable[Night]) -> set[At]:
+    """Those of an association's looks that are kept whole."""
     by_account: dict[int, list[Observation]] = defaultdict(list)
     for look in looks:
         by_account[look.account_id].append(look)
@@ -25,14 +28,14 @@ def basis(dossier: Dossier, looks: Iterable[Observation], nights: Iterable[Night
     told = _nights(dossier, nights)
     found = (row.last_seen for row in dossier.proposals), (row.first_seen for row in dossier.proposals)
     proposed = {moment for moments in found for moment in moments}
-    kept: set[int | None] = set()
+    kept: set[At] = set()
     for account, seen in in_order.items():
         standing = dossier.standings.get(account) or Standing(account)
         moments = proposed | _moments(standing)
-        kept |= {look.id for look in seen if look.night_id in told or look.observed_at in moments}
-        kept |= {look.id for look in (*_ends(seen), *_monthly(seen))}
+        kept |= {look.at for look in seen if look.night_id in told or look.observed_at in moments}
+        kept |= {look.at for look in (*_ends(seen), *_monthly(seen))}
         words = (word for word in dossier.decisions if word.account_id in (None, account))
-        kept |= {look.id for look in _before(words, seen)}
+        kept |= {look.at for look in _before(words, seen)}
     return kept
 
 

@@ -106,8 +106,8 @@ def _ends(app: Tools, night: Night, now: datetime, timer: Timer) -> float | None
     window = timedelta(hours=app.config.schedule.window_hours)
     if not window:
         return None
-    seen = next(app.store.observations(night_id=night.id), None)
-    return timer() + ((seen.observed_at if seen else now) + window - now).total_seconds()
+    opened = app.store.first_look(night.id) if night.id is not None else None
+    return timer() + ((opened or now) + window - now).total_seconds()
 
 
 @dataclass(slots=True)

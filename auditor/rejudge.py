@@ -187,8 +187,8 @@ def played(account: Account, look: Observation, bodies: Bodies) -> Finding | Non
     try:
         seen = drive(steps(account, _keyed(account, look)), replay(look.evidence, bodies))
     except (NotKeptError, MissingEvidenceError, DamagedEvidenceError) as reason:
-        said = "observation {observation} stands as recorded: {why}"
-        events.debug("look_kept", said, observation=look.id, why=str(reason))
+        said = "the look at account {account} in night {night} stands as recorded: {why}"
+        events.debug("look_kept", said, account=look.account_id, night=look.night_id, why=str(reason))
         return None
     return clean(seen.finding)
 

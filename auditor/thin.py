@@ -14,7 +14,7 @@ from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from auditor.basis import basis
+from auditor.basis import At, basis
 from auditor.config import Config
 from auditor.evidence import thinned
 from auditor.rejudge import History
@@ -112,10 +112,10 @@ class Reader(History):
         super().__init__(
             store, config, [night for night in nights if night.started_at < limit], bodies=archive
         )
-        self._otherwise: set[int | None] = set()
+        self._otherwise: set[At] = set()
 
-    def otherwise(self, association: Association) -> set[int | None]:
-        """The ids of those looks at an association."""
+    def otherwise(self, association: Association) -> set[At]:
+        """Those looks at an association."""
         self._otherwise = set()
         self.rebuilt(association)
         return self._otherwise
@@ -123,7 +123,7 @@ class Reader(History):
     def _again(self, row: AccountRow, look: Observation, before: Standing | None) -> Observation:
         again = super()._again(row, look, before)
         if again.finding != look.finding:
-            self._otherwise.add(look.id)
+            self._otherwise.add(look.at)
         return again
 
 
@@ -171,14 +171,14 @@ class _Thinning:
         looks = list(self._store.observations(association=association.id))
         whole = [look for look in looks if _is_whole(look)]
         spare = self._spare(association, looks, whole, reader)
-        going = [look for look in whole if look.id in spare]
-        named.add((look for look in whole if look.id not in spare), wanted=True)
+        going = [look for look in whole if look.at in spare]
+        named.add((look for look in whole if look.at not in spare), wanted=True)
         named.add(going, wanted=False)
         self.told.looks += sum(_has_body(look, self._archive) for look in going)
-        bare = [_bare(look) for look in going if look.observed_at < self.limits.exchanges]
+        bare = _spared_by_all(going, whole, self.limits.exchanges)
         self.told.exchanges += len(bare)
         if not self._dry_run:
-            self._store.put_evidence(bare)
+            self._store.put_evidence({look.same_as: _bare(look) for look in bare}.values())
 
     def _spare(
         self,
@@ -186,9 +186,9 @@ class _Thinning:
         looks: Sequence[Observation],
         whole: Sequence[Observation],
         reader: Reader,
-    ) -> set[int | None]:
-        """The ids of the looks that nothing rests on and that are old enough."""
-        old = {look.id for look in whole if look.observed_at < self.limits.bodies}
+    ) -> set[At]:
+        """The looks that nothing rests on and that are old enough."""
+        old = {look.at for look in whole if look.observed_at < self.limits.bodies}
         if not old:
             return old
         kept = old & basis(_dossier(self._store, association), looks, self.nights)
@@ -233,6 +233,16 @@ def _dossier(store: Store, association: Association) -> Dossier:
 
 def _is_whole(look: Observation) -> bool:
     return bool(look.evidence) and not any(piece.thinned for piece in look.evidence)
+
+
+def _spared_by_all(
+    going: Sequence[Observation], whole: Sequence[Observation], limit: datetime
+) -> list[Observation]:
+    """Those of before a moment whose evidence no other rests on: it is kept once for all that repeat it."""
+    old = [look for look in going if look.observed_at < limit]
+    ats = {look.at for look in old}
+    held = {look.same_as for look in whole if look.at not in ats}
+    return [look for look in old if look.same_as not in held]
 
 
 def _has_body(look: Observation, archive: Archive) -> bool:

@@ -17,7 +17,7 @@ from storage.model import (
     Contact,
     Member,
 )
-from storage.stale import AT_ONCE
+from storage.parts import AT_ONCE
 from storage.tables import ASSOCIATION, CONTACT
 
 _REACHED = [(func.coalesce(CONTACT.c[name], "") != "").label(f"reached_{name}") for name in REACHES]

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, Select, Table
 from sqlalchemy.engine import URL
 
-from storage import backup, migrate
+from storage import backup, copying, migrate
 from storage import file as sqlite_file
 from storage.backup import Contents
 from storage.engine import INSERT, WRITES, address_of, engine_of, file_of
@@ -18,6 +18,8 @@ from storage.errors import MissingDatabaseError, StoreError
 from storage.trouble import told
 
 BATCH = 1000
+
+T = TypeVar("T")
 
 COPIES = 2
 """How many copies from before an upgrade are kept."""
@@ -93,13 +95,20 @@ class Database:
 
         An open one would hold back SQLite's checkpoint for as long as the reader takes.
         """
+        return self.pages(query, *key, told=lambda _connection, rows: rows)
+
+    def pages(
+        self, query: Select[Any], *key: Any, told: Callable[[Connection, Sequence[Any]], Iterable[T]]
+    ) -> Iterator[T]:
+        """The same, each page told in the transaction that read it, for which more can be asked."""
         place = [query.selected_columns.keys().index(column.key) for column in key]
         page = query.order_by(*key).limit(BATCH)
         last: Sequence[Any] | None = None
         while True:
             with self.reading() as connection:
                 rows = connection.execute(page.where(_beyond(key, last)) if last else page).all()
-            yield from rows
+                made = list(told(connection, rows))
+            yield from made
             if len(rows) < BATCH:
                 return
             last = [rows[-1][index] for index in place]
@@ -107,6 +116,14 @@ class Database:
     def insert(self, table: Table) -> Any:
         """An INSERT of this database's dialect, which knows ON CONFLICT."""
         return INSERT[self._engine.dialect.name](table)
+
+    def put(self, connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> int:
+        """Write the rows whose keys are not there yet, and tell how many."""
+        if not rows:
+            return 0
+        if connection.dialect.name == "postgresql" and len(rows) >= copying.LEAST:
+            return copying.put(connection, table, rows)
+        return connection.execute(self.insert(table).on_conflict_do_nothing(), rows).rowcount
 
     def upsert(
         self, connection: Connection, table: Table, rows: Iterable[Mapping[str, Any]], key: Sequence[str]

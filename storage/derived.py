@@ -12,7 +12,9 @@ from sqlalchemy import Connection, case, delete, func, insert, select
 from storage import order, stale
 from storage.clean import clean, instant
 from storage.database import Database
+from storage.look_tables import CHECKED
 from storage.model import Decision, DecisionKind, Gap, Proposal, Standing, Withdrawal
+from storage.parts import parts
 from storage.read_tables import FIGURE
 from storage.tables import ACCOUNT, DECISION, GAP, PROPOSAL, STANDING, WITHDRAWAL
 
@@ -25,12 +27,18 @@ GAP_COLUMNS = [column for column in GAP.c if column.key not in {"shown", "told",
 """Those of the noun."""
 IS_UNCLOSED = case((GAP.c.closed_at.is_(None), 1), else_=0) == 1
 """An expression, so that everybody's are not walked where associations lead: most gaps are not closed."""
+NO_MOMENTS: Mapping[str, Any] = {"checked_at": None, "decided_at": None}
+"""Of a standing's moments, what is kept beside what it says: these move with every look."""
 PROPOSAL_KEY = ("association", "channel", "key")
 WITHDRAWN = (
     WITHDRAWAL.c.who.label("withdrawn_by"),
     WITHDRAWAL.c.why.label("withdrawn_why"),
     WITHDRAWAL.c.withdrawn_at.label("withdrawn_at"),
 )
+MOMENTS = (CHECKED.c.checked_at, CHECKED.c.decided_at)
+STOOD = STANDING.outerjoin(CHECKED, CHECKED.c.account_id == STANDING.c.account_id)
+"""Every standing, beside its moments."""
+STANDINGS = select(STANDING, *MOMENTS).select_from(STOOD)
 DECIDED = select(*DECISION.c, *WITHDRAWN).outerjoin(WITHDRAWAL, WITHDRAWAL.c.decision_id == DECISION.c.id)
 """Every decision, beside its withdrawal if there is one."""
 
@@ -42,18 +50,18 @@ class Derived:
 
     def standings(self, association: str | None = None) -> Iterator[Standing]:
         """The standing of every account that has one, or of an association's accounts, by account id."""
-        query = select(STANDING)
+        query = STANDINGS
         if association is not None:
             query = query.join(ACCOUNT, ACCOUNT.c.id == STANDING.c.account_id).where(
                 ACCOUNT.c.association == association
             )
-        return (row.standing for row in self._database.rows(query, STANDING.c.account_id))
+        return map(standing_of, self._database.rows(query, STANDING.c.account_id))
 
     def standing(self, account_id: int) -> Standing | None:
         """What is held true of this account."""
         with self._database.reading() as connection:
-            query = select(STANDING.c.standing).where(STANDING.c.account_id == account_id)
-            return connection.execute(query).scalar()
+            row = connection.execute(STANDINGS.where(STANDING.c.account_id == account_id)).first()
+        return standing_of(row) if row else None
 
     def gaps(
         self,
@@ -101,15 +109,19 @@ class Derived:
         gaps: Iterable[Gap] = (),
         proposals: Iterable[Proposal] = (),
         figures: Mapping[int, Figures] | None = None,
+        *,
+        checked: Iterable[Standing] = (),
     ) -> None:
-        """Keep a night's conclusions in one transaction: all of them, or none.
+        """Keep a night's conclusions in one transaction, all of them or none. They may come from anywhere.
 
         Each replaces its old one: a standing the account's; a gap the one of the same association, channel,
         subject, code and first night; a proposal the one of the same association, channel and key; the
-        figures those of their night.
+        figures those of their night. Of `checked` only the moments of the last look are kept: they are
+        standings that are otherwise as they were.
         """
         with self._database.writing() as connection:
-            self._put_derived(connection, list(standings), list(gaps), list(proposals), figures or {})
+            self._put_derived(connection, standings, gaps, proposals, figures or {})
+            self._put_moments(connection, checked)
 
     def replace_derived(
         self,
@@ -123,9 +135,9 @@ class Derived:
         Figures stay of the nights of which none are given.
         """
         with self._database.writing() as connection:
-            for table in (STANDING, GAP, PROPOSAL):
+            for table in (STANDING, CHECKED, GAP, PROPOSAL):
                 connection.execute(delete(table))
-            self._put_derived(connection, list(standings), list(gaps), list(proposals), figures or {})
+            self._put_derived(connection, standings, gaps, proposals, figures or {})
             stale.mark_all(self._database, connection)
 
     def decisions(
@@ -164,33 +176,48 @@ class Derived:
     def _put_derived(
         self,
         connection: Connection,
-        standings: Sequence[Standing],
-        gaps: Sequence[Gap],
-        proposals: Sequence[Proposal],
+        standings: Iterable[Standing],
+        gaps: Iterable[Gap],
+        proposals: Iterable[Proposal],
         figures: Mapping[int, Figures],
     ) -> None:
-        self._put_standings(connection, standings)
-        self._put_gaps(connection, gaps)
-        self._put_proposals(connection, proposals)
+        for some in parts(standings):
+            self._put_standings(connection, some)
+            stale.mark_owners(self._database, connection, [one.account_id for one in some])
+        for holes in parts(gaps):
+            self._put_gaps(connection, holes)
+            stale.mark(self._database, connection, {gap.association for gap in holes})
+        for found in parts(proposals):
+            self._put_proposals(connection, found)
+            stale.mark(self._database, connection, {row.association for row in found})
         for night, told in figures.items():
             connection.execute(delete(FIGURE).where(FIGURE.c.night_id == night))
             self._database.upsert(connection, FIGURE, _figure_columns(night, told), FIGURE_KEY)
-        stale.mark(
-            self._database,
-            connection,
-            {*(gap.association for gap in gaps), *(row.association for row in proposals)},
-        )
-        stale.mark_owners(self._database, connection, [one.account_id for one in standings])
 
-    def _put_standings(self, connection: Connection, standings: Iterable[Standing]) -> None:
-        rows = [{"account_id": s.account_id, "standing": clean(s)} for s in standings]
-        self._database.upsert(connection, STANDING, rows, ("account_id",))
+    def _put_standings(self, connection: Connection, standings: Sequence[Standing]) -> None:
+        fit = clean(tuple(standings))
+        bare = [{"account_id": s.account_id, "standing": replace(s, **NO_MOMENTS)} for s in fit]
+        self._database.upsert(connection, STANDING, bare, ("account_id",))
+        self._put_moments(connection, fit)
+
+    def _put_moments(self, connection: Connection, standings: Iterable[Standing]) -> None:
+        for some in parts(standings):
+            rows = [
+                {"account_id": s.account_id, **{name: getattr(s, name) for name in NO_MOMENTS}} for s in some
+            ]
+            self._database.upsert(connection, CHECKED, clean(rows), ("account_id",))
 
     def _put_gaps(self, connection: Connection, gaps: Iterable[Gap]) -> None:
         self._database.upsert(connection, GAP, map(_gap_columns, gaps), GAP_KEY)
 
     def _put_proposals(self, connection: Connection, proposals: Iterable[Proposal]) -> None:
         self._database.upsert(connection, PROPOSAL, map(_proposal_columns, proposals), PROPOSAL_KEY)
+
+
+def standing_of(row: Any) -> Standing:
+    """The standing that a row of STANDINGS holds."""
+    standing: Standing = row.standing
+    return replace(standing, checked_at=row.checked_at, decided_at=row.decided_at)
 
 
 def _gap_columns(gap: Gap) -> dict[str, Any]:

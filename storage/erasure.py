@@ -35,8 +35,10 @@ from storage import file as sqlite_file
 from storage import order, stale, summaries, trail
 from storage.clean import clean
 from storage.database import BATCH, Database
+from storage.look_tables import LOOK, OBSERVATION
 from storage.model import CONTACT_FIELDS, NightState
 from storage.read_tables import FACET, FIGURE
+from storage.recording import OF_NIGHTS
 from storage.tables import (
     ACCOUNT,
     ASSOCIATION,
@@ -45,7 +47,6 @@ from storage.tables import (
     GAP,
     METADATA,
     NIGHT,
-    OBSERVATION,
     WITHDRAWAL,
     Noun,
 )
@@ -67,7 +68,7 @@ MESSAGES = (SENT, UNSENT)
 class Kept:
     """What is kept of an association: how many rows of each table, and the bodies that its looks rest on.
 
-    `bodies` are digests of the archive that only its observations name, `shared` those that others name, too.
+    `bodies` are digests of the archive that only its looks name, `shared` those that others name, too.
     """
 
     rows: Mapping[str, int]
@@ -112,7 +113,7 @@ class Erasure:
                 for table, where in places
             }
             rows = {name: count for name, count in counts.items() if count}
-            is_seen = not contact and not at_a_glance and "observation" in rows
+            is_seen = not contact and not at_a_glance and "look" in rows
             own, shared = _bodies(connection, association) if is_seen else (frozenset(), frozenset())
         return Kept(rows, own, shared)
 
@@ -223,7 +224,10 @@ def _own(table: Table, association: str, spared: Collection[str]) -> ColumnEleme
         return WITHDRAWAL.c.decision_id.in_(
             select(DECISION.c.id).where(DECISION.c.association == association)
         )
-    return table.c.account_id.in_(select(ACCOUNT.c.id).where(ACCOUNT.c.association == association))
+    accounts: ColumnElement[bool] = table.c.account_id.in_(
+        select(ACCOUNT.c.id).where(ACCOUNT.c.association == association)
+    )
+    return accounts & OF_NIGHTS if table is OBSERVATION else accounts
 
 
 def _names(association: str) -> ColumnElement[bool]:
@@ -246,16 +250,16 @@ def _sent(table: Table, association: str, spared: Collection[str]) -> ColumnElem
 
 
 def _bodies(connection: Connection, association: str) -> tuple[frozenset[str], frozenset[str]]:
-    """The bodies that only its observations name, and those that others' name, too. It reads all evidence."""
+    """The bodies that only its looks name, and those that others' name, too. It reads all evidence."""
     accounts = select(ACCOUNT.c.id).where(ACCOUNT.c.association == association)
-    named = frozenset(_digests(connection, OBSERVATION.c.account_id.in_(accounts)))
-    others = _digests(connection, OBSERVATION.c.account_id.not_in(accounts)) if named else iter(())
+    named = frozenset(_digests(connection, LOOK.c.account_id.in_(accounts)))
+    others = _digests(connection, LOOK.c.account_id.not_in(accounts)) if named else iter(())
     shared = frozenset(digest for digest in others if digest in named)
     return named - shared, shared
 
 
 def _digests(connection: Connection, where: ColumnElement[bool]) -> Iterator[str]:
-    query = select(type_coerce(OBSERVATION.c.evidence, Text)).where(where)
+    query = select(type_coerce(LOOK.c.evidence, Text)).where(where)
     for told in connection.execution_options(yield_per=BATCH).execute(query).scalars():
         yield from DIGEST.findall(told)
 

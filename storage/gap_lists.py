@@ -15,8 +15,8 @@ from storage.database import Database
 from storage.derived import GAP_COLUMNS, gap_of
 from storage.lists import CAP, WALKED, is_of
 from storage.model import SEVERITIES, Gap
+from storage.parts import AT_ONCE
 from storage.read_tables import FACET, SUMMARY, TALLY
-from storage.stale import AT_ONCE
 from storage.summary import GapPage, GapSort, ListedGap, Summary
 from storage.tables import GAP
 

@@ -10,10 +10,19 @@ from sqlalchemy import select
 
 from storage.contacts import ASSOCIATIONS, association_of
 from storage.database import Database
-from storage.derived import DECIDED, GAP_COLUMNS, IS_UNCLOSED, decision_of, gap_of, proposal_of
+from storage.derived import (
+    DECIDED,
+    GAP_COLUMNS,
+    IS_UNCLOSED,
+    STANDINGS,
+    decision_of,
+    gap_of,
+    proposal_of,
+    standing_of,
+)
 from storage.model import AccountRow, Association, Decision, Gap, Proposal, Standing
+from storage.parts import parts
 from storage.registry import account_of
-from storage.stale import AT_ONCE
 from storage.tables import ACCOUNT, ASSOCIATION, DECISION, GAP, PROPOSAL, STANDING
 
 
@@ -39,11 +48,11 @@ class Held:
         named = list(ids)
         gaps = select(*GAP_COLUMNS).where(GAP.c.association.in_(named))
         listed = ASSOCIATION.c.withdrawn_at.is_(None)
-        standing = select(STANDING.c.standing).join(ACCOUNT, ACCOUNT.c.id == STANDING.c.account_id)
+        standing = STANDINGS.join(ACCOUNT, ACCOUNT.c.id == STANDING.c.account_id)
         with self._database.reading() as connection:
             people = connection.execute(ASSOCIATIONS.where(ASSOCIATION.c.id.in_(named), listed)).all()
             rows = connection.execute(select(ACCOUNT).where(ACCOUNT.c.association.in_(named))).all()
-            told = connection.execute(standing.where(ACCOUNT.c.association.in_(named))).scalars().all()
+            told = connection.execute(standing.where(ACCOUNT.c.association.in_(named))).all()
             found = connection.execute(select(PROPOSAL).where(PROPOSAL.c.association.in_(named))).all()
             wanted = gaps if whole else gaps.where(IS_UNCLOSED)
             holes = connection.execute(wanted).all()
@@ -51,7 +60,7 @@ class Held:
         return Holdings(
             associations=tuple(sorted(map(association_of, people), key=lambda one: one.id)),
             accounts=tuple(sorted(map(account_of, rows), key=lambda row: row.id or 0)),
-            standings=tuple(sorted(told, key=lambda one: one.account_id)),
+            standings=tuple(sorted(map(standing_of, told), key=lambda one: one.account_id)),
             proposals=tuple(sorted(map(proposal_of, found), key=lambda one: one.id or 0)),
             gaps=tuple(sorted(map(gap_of, holes), key=lambda gap: gap.id or 0)),
             decisions=tuple(sorted(map(decision_of, words), key=lambda word: word.id or 0)),
@@ -71,9 +80,7 @@ class Held:
         rows: list[AccountRow] = []
         with self._database.reading() as connection:
             for channel, several in by_channel.items():
-                wanted = sorted(several)
-                for start in range(0, len(wanted), AT_ONCE):
-                    some = ACCOUNT.c.key.in_(wanted[start : start + AT_ONCE])
-                    query = select(ACCOUNT).where(ACCOUNT.c.channel == channel, some)
+                for some in parts(sorted(several)):
+                    query = select(ACCOUNT).where(ACCOUNT.c.channel == channel, ACCOUNT.c.key.in_(some))
                     rows += map(account_of, connection.execute(query))
         return sorted(rows, key=lambda row: row.id or 0)

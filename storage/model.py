@@ -165,7 +165,16 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """A finding with its account, night, moment, probe version and evidence. Append-only."""
+    """A finding with its account, night, moment, probe version and evidence. Append-only.
+
+    `same_as` is the look that it repeats: what was found and what shows it, kept once for as long as it stays
+    the same. The store gives it with every observation and finds it by itself for one that has none. An
+    observation with one says "as before": its own finding and evidence are not read when it is recorded, so
+    `replace(earlier, night_id=…, observed_at=…)` is all that a night needs of an account whose page is known
+    to be the one of then. It must be a look at the same account; one may not say so where the finding was
+    counted from the moment (a page that tells of "three hours ago"), because a rebuild plays the page of then
+    as it is read at this observation's moment.
+    """
 
     account_id: int
     night_id: int
@@ -173,7 +182,12 @@ class Observation:
     finding: Finding
     evidence: tuple[Evidence, ...] = ()
     probe_version: int = 1
-    id: int | None = None
+    same_as: int | None = field(default=None, compare=False)
+
+    @property
+    def at(self) -> tuple[int, int]:
+        """What tells it from every other: its night and its account."""
+        return self.night_id, self.account_id
 
 
 class State(StrEnum):

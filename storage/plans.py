@@ -23,10 +23,12 @@ from sqlalchemy import (
 
 from storage.clean import clean
 from storage.database import BATCH, Database
+from storage.derived import MOMENTS, STOOD, standing_of
+from storage.look_tables import OBSERVATION
 from storage.model import AccountRow, Night, Observation, Standing
 from storage.plan_tables import ORDER, PLAN
 from storage.registry import account_of
-from storage.tables import ACCOUNT, OBSERVATION, STANDING
+from storage.tables import ACCOUNT, STANDING
 
 LISTED = PLAN.join(ACCOUNT, ACCOUNT.c.id == PLAN.c.account_id)
 
@@ -114,8 +116,8 @@ class Plans:
         """The next accounts of a shard, spot by spot: at most so many, after a place if one is given."""
         key = (PLAN.c.round, PLAN.c.spot, PLAN.c.rank, PLAN.c.account_id)
         there = and_(PLAN.c.round == shard.round, PLAN.c.spot.between(shard.first, shard.last))
-        columns = select(*key, STANDING.c.standing, *ACCOUNT.c)
-        held = LISTED.outerjoin(STANDING, STANDING.c.account_id == PLAN.c.account_id)
+        columns = select(*key, STANDING.c.standing, *MOMENTS, *ACCOUNT.c)
+        held = LISTED.outerjoin(STOOD, STANDING.c.account_id == PLAN.c.account_id)
         query = _waiting(columns, night, held, again=again).where(there).order_by(*key).limit(limit)
         if after is not None:
             query = query.where(_beyond(key, after))
@@ -154,7 +156,7 @@ def _unseen(query: Select[Any], night: Night, of: FromClause = PLAN) -> Select[A
     """The part of the plan, or of what is joined to it, that the night has not seen."""
     seen = and_(OBSERVATION.c.account_id == PLAN.c.account_id, OBSERVATION.c.night_id == night.id)
     joined = of.outerjoin(OBSERVATION, seen)
-    return query.select_from(joined).where(OBSERVATION.c.id.is_(None))
+    return query.select_from(joined).where(OBSERVATION.c.night_id.is_(None))
 
 
 def _waiting(query: Select[Any], night: Night, of: FromClause = PLAN, *, again: bool) -> Select[Any]:
@@ -176,4 +178,4 @@ def _gather(connection: Any, whole: int) -> None:
 
 def _planned(row: Any) -> Planned:
     place = Place(row.round, row.spot, row.rank, row.account_id)
-    return Planned(account_of(row), row.standing, place)
+    return Planned(account_of(row), standing_of(row) if row.standing else None, place)

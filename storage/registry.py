@@ -11,12 +11,13 @@ from typing import Any
 from sqlalchemy import Connection, Select, Table, delete, func, insert, select, update
 
 from probes.model import Identity, Kind
-from storage import contacts, order, stale, trail
+from storage import contacts, order, recording, stale, trail
 from storage.changes import Changes, Comparison, Difference, Mark
 from storage.clean import clean
 from storage.contacts import ASSOCIATIONS, MEMBERS, association_of, member_of
 from storage.database import BATCH, Database
 from storage.model import ASSOCIATION_FIELDS, AccountRow, Association, DecisionKind, Member
+from storage.parts import parts
 from storage.silence import Silence, unrepeated
 from storage.tables import ACCOUNT, ASSOCIATION, DECISION, WITHDRAWAL
 from storage.talk import OPERATOR, By
@@ -236,6 +237,16 @@ def _write(
 
 
 def _leave(connection: Connection, table: Table, ids: list[Any], now: datetime, *, prune: bool) -> None:
+    if prune:
+        own = ACCOUNT.c.id if table is ACCOUNT else ACCOUNT.c.association
+        recording.erase(
+            connection,
+            [
+                i
+                for some in parts(ids)
+                for i in connection.execute(select(ACCOUNT.c.id).where(own.in_(some))).scalars()
+            ],
+        )
     for i in ids:
         where = table.c.id == i
         connection.execute(

@@ -8,11 +8,9 @@ from uuid import uuid4
 from sqlalchemy import Connection, Select, func, literal, select, true
 
 from storage.database import Database
+from storage.parts import parts
 from storage.read_tables import STALE, SUMMARY
 from storage.tables import ACCOUNT, ASSOCIATION
-
-AT_ONCE = 500
-"""So many values are named in one query: SQLite takes 32,766, old ones 999."""
 
 
 def mark(database: Database, connection: Connection, associations: Iterable[str]) -> None:
@@ -24,10 +22,9 @@ def mark(database: Database, connection: Connection, associations: Iterable[str]
 
 def mark_owners(database: Database, connection: Connection, account_ids: Iterable[int]) -> None:
     """Mark the associations of these accounts."""
-    ids = list(account_ids)
-    for start in range(0, len(ids), AT_ONCE):
-        some = ACCOUNT.c.id.in_(ids[start : start + AT_ONCE])
-        _mark(database, connection, select(ACCOUNT.c.association).where(some).distinct())
+    for some in parts(account_ids):
+        own = select(ACCOUNT.c.association).where(ACCOUNT.c.id.in_(some))
+        _mark(database, connection, own.distinct())
 
 
 def mark_all(database: Database, connection: Connection) -> None:

@@ -24,6 +24,7 @@ from storage.gap_lists import GapLists
 from storage.holdings import Held
 from storage.letters import Letters
 from storage.lists import Lists
+from storage.looks import Looks
 from storage.messages import Messages
 from storage.nights import Nights
 from storage.plans import Plans
@@ -43,6 +44,7 @@ class Store(
     Registry,
     Contacts,
     Nights,
+    Looks,
     Plans,
     Derived,
     Messages,

@@ -32,6 +32,7 @@ from sqlalchemy import Connection, bindparam, delete, select, update
 from storage import stale
 from storage.clean import clean
 from storage.database import Database
+from storage.parts import parts
 from storage.read_tables import BASIS, FACET, STALE, SUMMARY, TALLY
 from storage.summary import EVERYBODY, MOVES, NETWORK, Listing
 from storage.tables import GAP
@@ -81,8 +82,8 @@ class Summaries:
         with self._database.writing() as connection:
             if connection.execute(select(BASIS.c.basis).with_for_update()).scalar() != basis:
                 return False
-            ids = [one for some in _parts(sorted(marks)) for one in _unmarked(connection, some, marks)]
-            for some in _parts(ids):
+            ids = [one for some in parts(sorted(marks)) for one in _unmarked(connection, some, marks)]
+            for some in parts(ids):
                 _Batch(self._database, connection, some, made).put()
         return True
 
@@ -175,10 +176,6 @@ def _unmarked(connection: Connection, ids: Sequence[str], marks: Mapping[str, st
     seen = [row.association for row in there if row.mark == marks[row.association]]
     connection.execute(delete(STALE).where(STALE.c.association.in_(seen)))
     return seen
-
-
-def _parts(ids: Sequence[str]) -> Iterator[Sequence[str]]:
-    return (ids[start : start + stale.AT_ONCE] for start in range(0, len(ids), stale.AT_ONCE))
 
 
 def _weighed(listing: Listing) -> dict[str, int]:

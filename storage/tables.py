@@ -13,7 +13,6 @@ from typing import Any, ClassVar, cast
 from pydantic import TypeAdapter
 from sqlalchemy import (
     JSON,
-    BigInteger,
     Boolean,
     Column,
     Dialect,
@@ -30,8 +29,8 @@ from sqlalchemy import UniqueConstraint as Unique
 from sqlmodel import Field, SQLModel
 from sqlmodel.sql.sqltypes import UTCDateTime
 
-from probes.model import Finding, FoundLink, Scalar
-from storage.model import Evidence, Standing
+from probes.model import FoundLink, Scalar
+from storage.model import Standing
 
 METADATA = SQLModel.metadata
 METADATA.naming_convention = {
@@ -160,26 +159,8 @@ class NightTable(SQLModel, table=True):
     receipt: dict[str, Any] = json_column()
 
 
-class ObservationTable(SQLModel, table=True):
-    """One finding with its evidence. One for each account and night; never changed."""
-
-    __tablename__: ClassVar[Any] = "observation"
-    __table_args__ = (Unique("account_id", "night_id"),)
-
-    id: int | None = Field(
-        default=None, sa_column=Column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
-    )
-    account_id: int = Field(sa_column=Column(Integer, reference("account.id"), nullable=False))
-    night_id: int = Field(sa_column=Column(Integer, reference("night.id"), nullable=False, index=True))
-    observed_at: datetime = moment_column()
-    presence: str
-    finding: Finding = noun_column(Finding)
-    evidence: tuple[Evidence, ...] = noun_column(tuple[Evidence, ...])
-    probe_version: int
-
-
 class StandingTable(SQLModel, table=True):
-    """What is held true of an account. Derived."""
+    """What is held true of an account, without the moments of its last look (`checked`). Derived."""
 
     __tablename__: ClassVar[Any] = "standing"
 
@@ -283,7 +264,6 @@ ASSOCIATION = table_of(AssociationTable)
 CONTACT = table_of(ContactTable)
 ACCOUNT = table_of(AccountTable)
 NIGHT = table_of(NightTable)
-OBSERVATION = table_of(ObservationTable)
 STANDING = table_of(StandingTable)
 GAP = table_of(GapTable)
 PROPOSAL = table_of(ProposalTable)

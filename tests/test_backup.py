@@ -71,7 +71,7 @@ async def test_a_backup_taken_while_a_night_writes_is_restored_and_gone_on_with(
     monkeypatch.setattr(app.store, "writer", partial(app.store.writer, size=3))
     going, kept = asyncio.create_task(run(app, night_of(1))), []
     while not going.done():
-        committed = {look.id for look in app.store.observations()}
+        committed = {look.at for look in app.store.observations()}
         made = await asyncio.to_thread(taken, app, START + timedelta(seconds=len(kept)), tmp_path / "usb")
         kept.append((committed, made))
         await asyncio.sleep(0)
@@ -79,14 +79,14 @@ async def test_a_backup_taken_while_a_night_writes_is_restored_and_gone_on_with(
     assert len({len(committed) for committed, _ in kept}) > 2, "the backups were not taken during the night"
     for committed, made in kept:
         with closing(sqlite3.connect(made.backup.file)) as raw:
-            assert committed <= {number for (number,) in raw.execute("SELECT id FROM observation")}
+            assert committed <= set(raw.execute("SELECT night_id, account_id FROM observation"))
             assert raw.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     committed, made = next(one for one in kept if 40 < len(one[0]) < 80)
     there = restored(tmp_path / "there", made.backup.file)
-    before = {look.id: look for look in there.store.observations()}
+    before = {look.at: look for look in there.store.observations()}
     assert (await run(there, night_of(1))).state is NightState.DONE
     after = list(there.store.observations())
-    assert {look.id: look for look in after if look.id in before} == before
+    assert {look.at: look for look in after if look.at in before} == before
     assert len({(look.night_id, look.account_id) for look in after}) == len(after) == 80
     rebuilt = rejudge.rejudge(there)
     assert rebuilt.changes == []

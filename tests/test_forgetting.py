@@ -303,7 +303,7 @@ def test_all_that_is_kept_can_be_shown_to_whom_it_is_about(folder, capsys):
     kinds = {item["kept"] for item in items}
     assert kinds >= {
         "association", "contact", "account", "observation", "decision", "withdrawal", "letter", "reply",
-        "follow_up", "subscription", "sent", "trail", "proposal", "summary",
+        "follow_up", "subscription", "sent", "trail", "proposal", "summary", "look", "checked",
     }  # fmt: skip
     assert next(item for item in items if item["kept"] == "contact")["email"] == f"{MARK}@example.org"
     assert not any("token_hash" in item for item in items)

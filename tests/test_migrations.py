@@ -103,7 +103,7 @@ def test_every_table_keeps_what_the_models_have():
     assert set(METADATA.tables) == {
         "account", "association", "decision", "gap", "night", "observation", "proposal", "standing",
         "withdrawal", "contact", "letter", "reply", "follow_up", "subscription", "sent", "trail",
-        "user", "session", "invitation", "unsent",
+        "look", "checked", "user", "session", "invitation", "unsent",
         "summary", "facet", "tally", "figure", "stale", "basis", "plan",
     }  # fmt: skip
 

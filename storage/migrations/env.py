@@ -7,10 +7,16 @@ from typing import Any, Literal
 from alembic import context
 from sqlmodel.sql.sqltypes import AutoString, UTCDateTime
 
-from storage import plan_tables, read_tables, talk_tables  # noqa: F401  # their tables belong to the metadata
+from storage import look_tables, plan_tables, read_tables, talk_tables  # noqa: F401  # their tables belong to the metadata
+from storage.look_tables import Micros
 from storage.tables import METADATA, Noun
 
-PLAIN = {AutoString: "sa.String()", UTCDateTime: "sa.DateTime(timezone=True)", Noun: "sa.Text()"}
+PLAIN = {
+    AutoString: "sa.String()",
+    UTCDateTime: "sa.DateTime(timezone=True)",
+    Noun: "sa.Text()",
+    Micros: "sa.BigInteger()",
+}
 
 
 def render(kind: str, item: Any, _: object) -> str | Literal[False]:

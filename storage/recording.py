@@ -1,0 +1,145 @@
+"""How a batch of observations is kept: a narrow row for each, and a look for what was not seen so before."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import Connection, delete, select, tuple_
+
+from probes.model import Presence
+from storage.clean import clean, instant
+from storage.database import Database
+from storage.look_tables import LOOK, OBSERVATION
+from storage.model import Observation
+from storage.parts import parts
+from storage.sameness import meaning, times
+from storage.tables import NIGHT
+
+PRESENCES = (Presence.UNKNOWN, Presence.ABSENT, Presence.PRESENT)
+"""What stands for each of them in a narrow row: its place here, for ever."""
+
+CODES = {presence: code for code, presence in enumerate(PRESENCES)}
+
+Meant = tuple[int, str]
+"""An account and what was seen of it, by its digest."""
+
+OF_NIGHTS = OBSERVATION.c.night_id.in_(select(NIGHT.c.id))
+"""Of any night. Rows lie by night and account, so whoever asks for an account names the nights, too."""
+
+
+def record(database: Database, connection: Connection, observations: Iterable[Observation]) -> int:
+    """Keep the observations and tell how many were new; the first word on an account and night stands."""
+    first: dict[tuple[int, int], Observation] = {}
+    for one in observations:
+        first.setdefault(one.at, one)
+    there = _there(connection, first)
+    new = [_fit(one) for at, one in sorted(first.items()) if at not in there]
+    meant = {one.at: (one.account_id, meaning(one)) for one in new if one.same_as is None}
+    looks = _looks(database, connection, {meant[one.at]: one for one in reversed(new) if one.at in meant})
+    before = _before(connection, {one.same_as for one in new if one.same_as is not None})
+    rows = [
+        _repeated(one, before[one.same_as]) if one.same_as is not None else _row(one, *looks[meant[one.at]])
+        for one in new
+    ]
+    return database.put(connection, OBSERVATION, rows)
+
+
+def _fit(one: Observation) -> Observation:
+    """An observation that can be stored; of one that only repeats a look there is nothing to clean."""
+    return clean(one) if one.same_as is None else replace(one, observed_at=instant(one.observed_at))
+
+
+def _there(connection: Connection, wanted: Collection[tuple[int, int]]) -> set[tuple[int, int]]:
+    """Those nights and accounts of which there is an observation."""
+    key = (OBSERVATION.c.night_id, OBSERVATION.c.account_id)
+    return {
+        (row.night_id, row.account_id)
+        for some in parts(wanted)
+        for row in connection.execute(select(*key).where(tuple_(*key).in_(some)))
+    }
+
+
+def _looks(
+    database: Database, connection: Connection, wanted: Mapping[Meant, Observation]
+) -> dict[Meant, tuple[int, bool]]:
+    """For each of these the id of its look, and whether that was made of it: it is, where there was none."""
+    there = _found(connection, wanted)
+    missing = {at: one for at, one in wanted.items() if at not in there}
+    database.put(connection, LOOK, [_content(at, one) for at, one in sorted(missing.items())])
+    made = _found(connection, missing)
+    return {at: (row.id, row.observed_at == wanted[at].observed_at) for at, row in (there | made).items()}
+
+
+def _found(connection: Connection, wanted: Collection[Meant]) -> dict[Meant, Any]:
+    key = (LOOK.c.account_id, LOOK.c.meaning)
+    return {
+        (row.account_id, row.meaning): row
+        for some in parts(wanted)
+        for row in connection.execute(
+            select(LOOK.c.id, LOOK.c.observed_at, *key).where(tuple_(*key).in_(some))
+        )
+    }
+
+
+def _before(connection: Connection, ids: Collection[int]) -> dict[int, Any]:
+    """Whose the looks are that are repeated, and what they found."""
+    columns = (LOOK.c.id, LOOK.c.account_id, LOOK.c.presence)
+    return {
+        row.id: row
+        for some in parts(ids)
+        for row in connection.execute(select(*columns).where(LOOK.c.id.in_(some)))
+    }
+
+
+def looks(connection: Connection, ids: Collection[int], *, evidence: bool) -> dict[int, Observation]:
+    """Looks as they were first seen, of no night; their evidence only where it is wanted."""
+    columns = [column for column in LOOK.c if evidence or column is not LOOK.c.evidence]
+    rows = connection.execute(select(*columns).where(LOOK.c.id.in_(ids))).all()
+    return {
+        row.id: Observation(
+            row.account_id, 0, row.observed_at, row.finding, row.evidence if evidence else (), same_as=row.id
+        )
+        for row in rows
+    }
+
+
+def _content(at: Meant, one: Observation) -> dict[str, Any]:
+    return {
+        "account_id": one.account_id,
+        "observed_at": one.observed_at,
+        "presence": one.finding.presence.value,
+        "meaning": at[1],
+        "finding": one.finding,
+        "evidence": one.evidence,
+    }
+
+
+def _repeated(one: Observation, look: Any) -> dict[str, Any]:
+    """The row of an observation that says "as before". Raises ValueError: it repeats another account's."""
+    if look.account_id != one.account_id:
+        raise ValueError(f"account {one.account_id} repeats a look at account {look.account_id}")
+    return _columns(one, look.id, Presence(look.presence), None)
+
+
+def _row(one: Observation, look_id: int, is_made: bool) -> dict[str, Any]:  # unpacked
+    return _columns(one, look_id, one.finding.presence, None if is_made else times(one))
+
+
+def _columns(one: Observation, look_id: int, presence: Presence, told: str | None) -> dict[str, Any]:
+    return {
+        "night_id": one.night_id,
+        "account_id": one.account_id,
+        "observed_at": one.observed_at,
+        "look_id": look_id,
+        "presence": CODES[presence],
+        "probe_version": one.probe_version,
+        "times": told,
+    }
+
+
+def erase(connection: Connection, account_ids: Iterable[int]) -> None:
+    """Remove every observation of these accounts, which are about to go themselves with all their looks."""
+    for some in parts(account_ids):
+        connection.execute(delete(OBSERVATION).where(OF_NIGHTS, OBSERVATION.c.account_id.in_(some)))

@@ -1,0 +1,106 @@
+"""When two looks say the same, and by what the nights differ that saw it. Pure.
+
+A look says the same as an earlier one where what was found and what came are the same but for what differs
+each time: when a page came and how long it took, and the values of headers that no probe reads (`date`, ids
+of requests, caches). Of such a header it matters whether it is there; what is kept of it is what came when
+the look was first seen. All the rest is told of each night by a short text, its `times`: the moments and the
+seconds of its pages, and the facts that are made of these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from hashlib import blake2b
+
+from pydantic import TypeAdapter
+
+from probes.model import NEVER, Finding, Scalar
+from storage.model import Evidence, Observation
+
+TELLING = frozenset({"content-type", "link", "x-robots-tag", "x-datadome", "x-sucuri-block"})
+"""The headers whose values a probe reads; `tests/test_sameness.py` finds them in the probes."""
+
+DIFFERING = ("seconds", "certificate_days")
+"""The facts that may differ each night, though nothing has changed; the days were one until 2026-12."""
+
+SIZE = 12
+"""Bytes of a digest that tells the looks at one account apart."""
+
+BETWEEN = "/"
+MICROSECOND = timedelta(microseconds=1)
+
+_FINDING = TypeAdapter(Finding)
+_EVIDENCE = TypeAdapter(tuple[Evidence, ...])
+
+
+def meaning(look: Observation) -> str:
+    """A digest of what a look says, the same for looks that say the same."""
+    facts = {**look.finding.facts, **dict.fromkeys(_differing(look.finding), 0)}
+    said = _FINDING.dump_json(_with(look.finding, facts), exclude_defaults=True)
+    shown = _EVIDENCE.dump_json(tuple(map(_bare, look.evidence)), exclude_defaults=True)
+    return blake2b(said + b"\0" + shown, digest_size=SIZE).hexdigest()
+
+
+def _bare(piece: Evidence) -> Evidence:
+    headers = {name: piece.headers[name] if name in TELLING else "" for name in sorted(piece.headers)}
+    came = NEVER if piece.fetched_at is not None else None
+    return replace(piece, headers=headers, seconds=0.0, fetched_at=came)
+
+
+def times(look: Observation) -> str:
+    """What of a look is no part of its meaning.
+
+    That is, for each page, the microseconds from it to the look, and its seconds; then the facts that differ
+    each night, in their order.
+    """
+    when = look.observed_at
+    pages = ((piece.fetched_at, piece.seconds) for piece in look.evidence)
+    came = " ".join(f"{(when - at) // MICROSECOND} {seconds!r}" for at, seconds in pages if at is not None)
+    return BETWEEN.join([came, *(repr(look.finding.facts[name]) for name in _differing(look.finding))])
+
+
+def again(look: Observation, observed_at: datetime, told: str | None) -> Observation:
+    """A look as it was at another moment, by the `times` of then; with its evidence, if it has it.
+
+    Where there are none, all that came was the word that everything is as before: its pages are dated as far
+    apart as they were.
+    """
+    if told is None:
+        return look if look.observed_at == observed_at else _moved(look, observed_at)
+    came, *facts = told.split(BETWEEN)
+    named = zip(_differing(look.finding), map(_number, facts), strict=True)
+    finding = _with(look.finding, {**look.finding.facts, **dict(named)}) if facts else look.finding
+    waiting = iter(came.split())
+    pages = tuple(
+        piece if piece.fetched_at is None else _dated(piece, observed_at, waiting) for piece in look.evidence
+    )
+    return replace(look, observed_at=observed_at, finding=finding, evidence=pages)
+
+
+def _differing(finding: Finding) -> list[str]:
+    facts = finding.facts
+    return [name for name in DIFFERING if isinstance(facts.get(name), int | float)]
+
+
+def _number(told: str) -> Scalar:
+    return float(told) if "." in told or "e" in told else int(told)
+
+
+def _with(finding: Finding, facts: Mapping[str, Scalar]) -> Finding:
+    return replace(finding, facts=facts)
+
+
+def _dated(piece: Evidence, observed_at: datetime, waiting: Iterator[str]) -> Evidence:
+    came = observed_at - int(next(waiting)) * MICROSECOND
+    return replace(piece, fetched_at=came, seconds=float(next(waiting)))
+
+
+def _moved(look: Observation, observed_at: datetime) -> Observation:
+    later = observed_at - look.observed_at
+    evidence = tuple(
+        piece if piece.fetched_at is None else replace(piece, fetched_at=piece.fetched_at + later)
+        for piece in look.evidence
+    )
+    return replace(look, observed_at=observed_at, evidence=evidence)

@@ -1,0 +1,223 @@
+"""What differs each night without a meaning makes no new look, and nothing of it is lost."""
+
+import ast
+import re
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from test_store import AMAL, DAY, EVIDENCE, FINDINGS, INSTANTS, LINKS, NOUR, NOW
+
+import probes
+from probes.model import Finding, Presence, Reason
+from storage.model import Evidence, Observation
+from storage.sameness import TELLING, again, meaning, times
+from storage.store import Store
+
+QUICK = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+PAGE = Evidence(
+    "https://amal.example/",
+    200,
+    "https://amal.example/",
+    digest="ab" * 32,
+    headers={"content-type": "text/html", "date": "Wed, 25 Nov 2026 00:30:00 GMT", "server": "nginx"},
+    hops=(("https://amal.example/", 200),),
+    seconds=0.412,
+    certificate_expires=date(2027, 1, 9),
+    fetched_at=NOW - timedelta(seconds=4),
+)
+FEED = replace(PAGE, url="https://amal.example/feed", seconds=0.1234567, fetched_at=NOW)
+FACTS = {"seconds": 0, "certificate_until": "2027-01-09", "https": True}
+SEEN = Finding(Presence.PRESENT, status=200, name="Amal", facts=FACTS)
+
+
+@pytest.fixture
+def store(tmp_path):
+    with Store.open(f"sqlite:///{tmp_path}/auditor.db") as opened:
+        opened.save_registry([AMAL, NOUR], LINKS, NOW)
+        yield opened
+
+
+def look(night, later=timedelta(0), finding=SEEN, evidence=(PAGE, FEED)):
+    """What a night saw, all of it so much later."""
+    dated = tuple(one and replace(one, fetched_at=one.fetched_at + later) for one in evidence)
+    return Observation(1, night, NOW + later, finding, dated, probe_version=7)
+
+
+def nights(store, count):
+    return [store.begin_night(DAY + timedelta(days=number), NOW).id for number in range(count)]
+
+
+def looks(store):
+    with closing(sqlite3.connect(store.file)) as raw:
+        return raw.execute("SELECT id FROM look ORDER BY id").fetchall()
+
+
+def unlike(one):
+    """The same look on another night: other seconds, another date, another way of the headers."""
+    first, second = one.evidence
+    headers = dict(reversed({**first.headers, "date": "Thu, 26 Nov 2026", "server": "nginx/1.26"}.items()))
+    facts = {**one.finding.facts, "seconds": 1}
+    slower = replace(
+        first, headers=headers, seconds=1.0712, fetched_at=first.fetched_at - timedelta(seconds=9)
+    )
+    return replace(one, finding=replace(one.finding, facts=facts), evidence=(slower, second))
+
+
+def test_a_night_that_saw_the_same_adds_no_look_and_tells_its_own_moments(store):
+    one, two, three = nights(store, 3)
+    first, second = look(one), unlike(look(two, timedelta(days=1, seconds=3)))
+    store.record([first])
+    store.record([second])
+    store.record([look(three, timedelta(days=2))])
+    assert len(looks(store)) == 1
+    kept = list(store.observations())
+    assert kept[0] == first
+    assert kept[1].evidence[0].headers == first.evidence[0].headers
+    bare = replace(second.evidence[0], headers=first.evidence[0].headers)
+    assert kept[1] == replace(second, evidence=(bare, second.evidence[1]))
+    assert kept[2] == look(three, timedelta(days=2))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"finding": replace(SEEN, name="Nour")},
+        {"finding": replace(SEEN, facts={**FACTS, "https": False})},
+        {"finding": replace(SEEN, facts={"seconds": 0, "https": True})},
+        {"evidence": (replace(PAGE, digest="cd" * 32), FEED)},
+        {"evidence": (replace(PAGE, status=404), FEED)},
+        {"evidence": (replace(PAGE, headers={"content-type": "text/plain", "date": "", "server": ""}), FEED)},
+        {"evidence": (replace(PAGE, headers={**PAGE.headers, "cf-mitigated": "challenge"}), FEED)},
+        {"evidence": (replace(PAGE, certificate_expires=date(2027, 4, 9)), FEED)},
+        {"evidence": (PAGE,)},
+        {"evidence": (FEED, PAGE)},
+    ],
+)
+def test_what_has_a_meaning_makes_a_new_look(store, other):
+    one, two, three = nights(store, 3)
+    changed = look(two, timedelta(days=1), **other)
+    store.record([look(one)])
+    store.record([changed])
+    assert len(looks(store)) == 2
+    assert store.observation(two, 1) == changed
+    store.record([look(three, timedelta(days=2))])
+    assert len(looks(store)) == 2
+    assert store.observation(three, 1) == look(three, timedelta(days=2))
+
+
+def test_two_accounts_never_share_a_look(store):
+    (one,) = nights(store, 1)
+    store.record([look(one), replace(look(one), account_id=2)])
+    assert len(looks(store)) == 2
+
+
+def test_as_before_is_a_narrow_row_whose_pages_are_dated_as_far_apart(store):
+    one, two = nights(store, 2)
+    store.record([look(one)])
+    before = store.last_looks([1, 2], before=DAY + timedelta(days=1))[1]
+    assert before == look(one)
+    later = NOW + timedelta(days=30, minutes=2)
+    said = Observation(1, two, later, Finding(Presence.UNKNOWN), probe_version=8, same_as=before.same_as)
+    assert store.record([said]) == 1
+    assert len(looks(store)) == 1
+    kept = store.observation(two, 1)
+    assert kept.finding == SEEN
+    assert [page.fetched_at for page in kept.evidence] == [later - timedelta(seconds=4), later]
+    assert (kept.probe_version, kept.same_as) == (8, before.same_as)
+    assert [one.finding for one in store.glances("amal", [two])] == [kept.finding]
+    assert store.counts(two) == {("facebook", Presence.PRESENT): 1}
+
+
+def test_an_account_repeats_its_own_looks_alone(store):
+    one, two = nights(store, 2)
+    store.record([look(one)])
+    (kept,) = store.observations()
+    with pytest.raises(ValueError, match="account 2 repeats a look at account 1"):
+        store.record([replace(kept, night_id=two, account_id=2)])
+    with pytest.raises(KeyError):
+        store.record([replace(kept, night_id=two, same_as=99)])
+    assert [seen.night_id for seen in store.observations()] == [one]
+
+
+def test_the_last_look_is_the_newest_that_told_something(store):
+    one, two, three, four = nights(store, 4)
+    wall = look(three, finding=Finding(Presence.UNKNOWN, Reason.LOGIN_WALL), evidence=())
+    store.record([look(one), look(two, finding=Finding(Presence.ABSENT, Reason.NOT_FOUND)), wall])
+    store.record([replace(look(one), account_id=3), replace(wall, account_id=2), look(four)])
+    found = store.last_looks([1, 2, 3], before=DAY + timedelta(days=3))
+    assert {account: seen.night_id for account, seen in found.items()} == {1: two, 3: one}
+    assert store.last_looks([1], before=DAY) == {}
+
+
+def test_a_look_that_was_bared_is_not_repeated(store):
+    one, two = nights(store, 2)
+    store.record([look(one)])
+    (kept,) = store.observations()
+    store.put_evidence([replace(kept, evidence=(Evidence(PAGE.url, 200, PAGE.url, thinned=True),))])
+    store.record([look(two, timedelta(days=1))])
+    assert len(looks(store)) == 2
+    assert store.observation(two, 1) == look(two, timedelta(days=1))
+    assert all(piece.thinned for piece in store.observation(one, 1).evidence)
+
+
+def test_an_unchanged_night_costs_less_than_eighty_bytes_an_account(store):
+    many = [
+        replace(LINKS[0], typed=str(n), identity=replace(LINKS[0].identity, key=str(n))) for n in range(3000)
+    ]
+    store.save_registry([AMAL, NOUR], many, NOW)
+    ids = [row.id for row in store.accounts()]
+    first, *others = nights(store, 5)
+
+    def every(night, later):
+        return (
+            replace(unlike(look(night, later)), account_id=number) for number in ids[:: 1 if later else -1]
+        )
+
+    for night, later in zip((first, *others), range(5), strict=True):
+        seen = list(every(night, timedelta(days=later)))
+        for start in range(0, len(seen), 200):
+            store.record(seen[start::15] if later == 4 else seen[start : start + 200])
+    with closing(sqlite3.connect(store.file)) as raw:
+        rows = raw.execute("SELECT count(*) FROM observation").fetchone()[0]
+        try:
+            size = raw.execute("SELECT sum(pgsize) FROM dbstat WHERE name = 'observation'").fetchone()[0]
+        except sqlite3.OperationalError:
+            pytest.skip("this SQLite tells no table's size")
+        assert raw.execute("SELECT count(*) FROM look").fetchone() == (len(ids),)
+    assert rows >= 4 * len(ids)
+    assert size / rows < 80
+
+
+@QUICK
+@given(FINDINGS, st.lists(EVIDENCE, max_size=3).map(tuple), INSTANTS, INSTANTS)
+def test_what_differs_each_night_comes_back_whatever_it_is(finding, evidence, when, then):
+    told = Observation(1, 1, when, finding, evidence)
+    differing = {"seconds": 1.5, "certificate_days": 3}
+    moved = tuple(
+        one if one.fetched_at is None else replace(one, fetched_at=then, seconds=0.25) for one in evidence
+    )
+    facts = {**finding.facts, **{name: fact for name, fact in differing.items() if name in finding.facts}}
+    other = Observation(1, 2, then, replace(finding, facts=facts), moved)
+    if [type(fact) for fact in facts.values()] == [type(fact) for fact in finding.facts.values()]:
+        assert meaning(other) == meaning(told)
+    back = again(replace(told, night_id=2), then, times(other))
+    assert back.evidence == other.evidence
+
+
+def test_every_header_whose_value_a_probe_reads_tells_looks_apart():
+    """The client reads headers of its own before there is a page; cookies are never kept."""
+    read = set()
+    for file in Path(probes.__file__).parent.glob("*.py"):
+        text = file.read_text()
+        is_client = re.search(r"^(import|from) (httpx|httpcore)", text, re.MULTILINE)
+        calls = () if is_client else ast.walk(ast.parse(text))
+        for node in calls:
+            if isinstance(node, ast.Call) and re.search(r"\bheaders\.get$", ast.unparse(node.func)):
+                read.add(ast.literal_eval(node.args[0]))
+    assert read - {"set-cookie"} == TELLING
