@@ -23,8 +23,8 @@ from sqlalchemy import (
 
 from storage.clean import clean
 from storage.database import BATCH, Database
-from storage.derived import MOMENTS, STOOD, standing_of
-from storage.look_tables import OBSERVATION
+from storage.derived import MOMENTS, standing_of
+from storage.look_tables import CHECKED, OBSERVATION
 from storage.model import AccountRow, Night, Observation, Standing
 from storage.plan_tables import ORDER, PLAN
 from storage.registry import account_of
@@ -117,7 +117,9 @@ class Plans:
         key = (PLAN.c.round, PLAN.c.spot, PLAN.c.rank, PLAN.c.account_id)
         there = and_(PLAN.c.round == shard.round, PLAN.c.spot.between(shard.first, shard.last))
         columns = select(*key, STANDING.c.standing, *MOMENTS, *ACCOUNT.c)
-        held = LISTED.outerjoin(STOOD, STANDING.c.account_id == PLAN.c.account_id)
+        held = LISTED.outerjoin(STANDING, STANDING.c.account_id == PLAN.c.account_id).outerjoin(
+            CHECKED, CHECKED.c.account_id == PLAN.c.account_id
+        )
         query = _waiting(columns, night, held, again=again).where(there).order_by(*key).limit(limit)
         if after is not None:
             query = query.where(_beyond(key, after))
