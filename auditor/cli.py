@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import re
 import sys
-import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -23,6 +22,7 @@ from auditor.commands.decide import decide
 from auditor.commands.digest import digest
 from auditor.commands.export import export
 from auditor.commands.forget import forget, held
+from auditor.commands.later import later
 from auditor.commands.letters import letters
 from auditor.commands.receipts import receipts
 from auditor.commands.registry import registry
@@ -47,11 +47,10 @@ cli = typer.Typer(
 )
 registry.command("held")(held)
 registry.command("forget")(forget)
-cli.add_typer(registry, name="registry")
-cli.add_typer(decide, name="decide")
-cli.add_typer(digest, name="digest")
-cli.add_typer(letters, name="letters")
-cli.add_typer(user, name="user")
+groups = {"registry": registry, "decide": decide, "digest": digest, "letters": letters, "user": user}
+for name, group in groups.items():
+    face, made = later(group)
+    cli.add_typer(face, name=name, cls=made)
 for command in (
     tell.demo,
     setup.init,
@@ -128,7 +127,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _end(trouble: Exception, code: int, *, debug: bool) -> None:
     """Tell why a command ended, to a person or as an event among the others."""
     if debug:
-        traceback.print_exc()
+        sys.__excepthook__(type(trouble), trouble, trouble.__traceback__)
     if journal.is_json() or journal.is_journal(sys.stderr, os.environ):
         events.error("command_failed", "{trouble}", trouble=str(trouble), code=code)
     else:

@@ -3,9 +3,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -42,11 +41,8 @@ def identify(
     from probes import links
 
     _refuse_unknown(channel)
-    told = [
-        (typed, links.identify(typed, column))
-        for column, typed in (_split(line, channel) for line in _lines(file))
-    ]
-    items = (identified(typed, identity) for typed, identity in told)
+    split = _splitter(channel)
+    items = (identified(typed, links.identify(typed, column)) for column, typed in map(split, _lines(file)))
     if as_json:
         give(document(items, clock()))
     else:
@@ -64,9 +60,11 @@ def check(
     as_json: Json = False,
 ) -> None:
     """Look at links now, without a registry."""
+    import asyncio
+
     _refuse_unknown(channel)
     typed = [line for link in links for line in (_lines("-") if link == "-" else [link])]
-    checked = asyncio.run(_check(session(context), [_split(line, channel) for line in typed]))
+    checked = asyncio.run(_check(session(context), list(map(_splitter(channel), typed))))
     if as_json:
         give(document(map(seen, checked), clock()))
     else:
@@ -140,13 +138,17 @@ def _found(finding: Finding) -> Mapping[str, Any]:
     }
 
 
-def _split(line: str, column: str | None) -> tuple[str | None, str]:
-    """A line's column and value: what stands before a tab is a column where it names a channel."""
+def _splitter(column: str | None) -> Callable[[str], tuple[str | None, str]]:
+    """Tells a line's column and value: what stands before a tab is a column where it names a channel."""
     from probes import links
 
-    before, tab, after = line.partition("\t")
-    name = before.strip().lower()
-    return (name, after) if tab and name in links.channels() else (column, line)
+    known = links.channels()
+
+    def split(line: str) -> tuple[str | None, str]:
+        before, tab, after = line.partition("\t")
+        return (name, after) if tab and (name := before.strip().lower()) in known else (column, line)
+
+    return split
 
 
 def _refuse_unknown(channel: str | None) -> None:

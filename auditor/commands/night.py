@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import os
 from collections import Counter
@@ -40,6 +39,8 @@ def run(context: typer.Context, as_json: Json = False) -> None:
 
     A night that was interrupted is gone on with; one that is done is left as it is.
     """
+    import asyncio
+
     from auditor.app import App
 
     asked = session(context)
@@ -59,6 +60,8 @@ def run(context: typer.Context, as_json: Json = False) -> None:
 
 async def _night(app: App, step: Step) -> Night:
     """The night; told to stop, it ends in its grace, and so does the command."""
+    import asyncio
+
     from auditor import nightly
     from auditor.draining import ended, terminated_by
 
@@ -96,6 +99,8 @@ def serve(
     schedule: Annotated[bool, typer.Option(help="Run the night at its hour.")] = True,
 ) -> None:
     """Run the night on its schedule and show the pages, until told to stop."""
+    import asyncio
+
     from auditor import serving
 
     if not web and not schedule:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -93,6 +92,8 @@ def demo(
 
     100 associations are imported from a spreadsheet and audited against the practice web.
     """
+    import asyncio
+
     from auditor.app import App
     from auditor.overview import overview
     from auditor.practice import demo as practice
