@@ -26,9 +26,9 @@ def document(items: Iterable[Mapping[str, Any]], now: datetime) -> str:
 def document_parts(items: Iterable[Mapping[str, Any]], now: datetime) -> Iterator[str]:
     """The same, item by item, for items that need not be held."""
     yield f'{{"schema": {SCHEMA}, "generated_at": "{stamp(now)}", "items": ['
-    before = "\n"
+    before, written = "\n", json.JSONEncoder(ensure_ascii=False, default=_plain).encode
     for item in items:
-        yield before + json.dumps(item, ensure_ascii=False, default=_plain)
+        yield before + written(item)
         before = ",\n"
     yield "]}" if before == "\n" else "\n]}"
 
@@ -77,7 +77,8 @@ def _utf8(stream: TextIO) -> TextIO:
 
 def one_line(value: object) -> str:
     """A cell as text without line breaks, tabs, terminal controls or direction overrides."""
-    return "" if value is None else CONTROLS.sub(" ", str(value)).strip()
+    text = "" if value is None else str(value)
+    return (text if text.isprintable() else CONTROLS.sub(" ", text)).strip()
 
 
 Saying = Callable[[str], str]
@@ -94,17 +95,17 @@ def give_table(
 
     `say_as` tells of a column how its codes are said. Names last: terminals do no bidi.
     """
-    cells = [[one_line(stamp(cell) if isinstance(cell, datetime) else cell) for cell in row] for row in rows]
+    cells = ([one_line(stamp(cell) if isinstance(cell, datetime) else cell) for cell in row] for row in rows)
     if is_terminal():
         told = {"channel": words.channel, **say_as}
         sayings = [told.get(column, str) for column in columns]
         said = [[saying(cell) for saying, cell in zip(sayings, row, strict=True)] for row in cells]
         _draw([words.term("heading", column) for column in columns], said)
     else:
-        give("\n".join("\t".join(row) for row in [list(columns), *cells]))
+        give("\n".join(["\t".join(columns), *map("\t".join, cells)]))
 
 
-def _draw(columns: Sequence[str], cells: list[list[str]]) -> None:
+def _draw(columns: Sequence[str], cells: Iterable[Sequence[str]]) -> None:
     from rich.box import SIMPLE_HEAD  # noqa: PLC0415  # only a terminal needs Rich
     from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415

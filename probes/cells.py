@@ -36,7 +36,7 @@ def nothing(text: str) -> bool:
 
     Other marks say nothing: `?????` is what a wrong charset left of words, a tick means "yes" if anything.
     """
-    if len(text) > 40:
+    if len(text) > 40 or text.startswith("http"):
         return False
     words = _MARKS.sub(" ", text.lower()).split()
     if not words:

@@ -10,18 +10,21 @@ import re
 from functools import lru_cache
 from html import unescape
 from ipaddress import IPv6Address
-from typing import TYPE_CHECKING
 from unicodedata import normalize
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
 from probes.pattern import pattern
-
-if TYPE_CHECKING:
-    from tldextract import TLDExtract
+from probes.suffixes import tlds
 
 LONGEST = 4_096  # characters of a cell that are read
 
-_PLAIN = pattern(r"https?://(?:[a-z0-9-]+\.)+[a-z]{2,}(?:/[A-Za-z0-9._~/@-]*[A-Za-z0-9_/])?", re.ASCII)
+# Most of what is typed needs no repair, and is told by one look: the rest is a tenth as fast.
+_PLAIN = pattern(
+    r"https?://(?:[a-z0-9-]+\.)+[a-z]{2,}(?:/[A-Za-z0-9._~/@-]*[A-Za-z0-9_/])?"
+    r"|https?://(?!w{4}|ww\.)(?:[a-z0-9-]+\.)+[a-z]{2,}/[A-Za-z0-9._~/@?=&#%+-]*[A-Za-z0-9_/]",
+    re.ASCII,
+)
+_TIDY = pattern(r"[!-~]+(?: [!-~]+)*")
 _INVISIBLE = pattern(
     "[\u00ad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\ud800-\udfff\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f]"
 )
@@ -37,6 +40,9 @@ _FORMULA = pattern(r"""(?i)^[=+@]*\s*(?:hyperlink|lien_hypertexte)\s*\(\s*(?:"([
 _ACCESS = pattern(r"^[^#/]*#((?:https?://|www\.)[^#]+)#[^#]*$")
 _MARKDOWN = pattern(r"""\[[^\]]*\]\(\s*<?((?:[^()>"']|'(?=\S)|\([^()]*\))+?)>?(?:\s+["'][^)]*)?\s*\)""")
 _ANCHOR = pattern(r"""(?i)<a\s[^>]*href\s*=\s*(?:"([^"<>]+)|'([^'<>]+)|([^"'\s>][^"\s>]*))""")
+_FORMS = (("(", _FORMULA), ("#", _ACCESS), ("](", _MARKDOWN), ("<", _ANCHOR))
+"""A link in a sheet's, a page's or a note's own writing, each with a mark that it never lacks."""
+
 _ENTITY = pattern(r"(?i)&(?:amp|nbsp|quot|lt|gt|#\d+|#x[0-9a-f]+);")
 
 # https// http:/ htpp:// ttps:// http;// http.// hhttp:// https::// http: //
@@ -62,10 +68,11 @@ def repaired(typed: str) -> str:
     text = typed[:LONGEST].strip()
     if _PLAIN.fullmatch(text):
         return text
-    text = _remade(text).translate(_WIDE)
-    text = _SPACES.sub(" ", _INVISIBLE.sub("", unescaped(text))).strip()
-    for form in (_FORMULA, _ACCESS, _MARKDOWN, _ANCHOR):
-        found = form.search(text)
+    if not _TIDY.fullmatch(text) or ("&" in text and ";" in text):
+        text = _remade(text).translate(_WIDE)
+        text = _SPACES.sub(" ", _INVISIBLE.sub("", unescaped(text))).strip()
+    for mark, form in _FORMS:
+        found = form.search(text) if mark in text else None
         text = (found[found.lastindex or 0] or "").strip() if found else text
     return trimmed(normalize("NFC", text))
 
@@ -83,7 +90,7 @@ def unescaped(text: str) -> str:
 
 def is_formula(text: str) -> bool:
     """Whether a cell is one link in a sheet's, a page's or a note's own writing."""
-    return any(form.search(text) for form in (_FORMULA, _ACCESS, _MARKDOWN, _ANCHOR))
+    return any(form.search(text) for mark, form in _FORMS if mark in text)
 
 
 def _remade(text: str) -> str:
@@ -259,9 +266,6 @@ def told_host(host: str) -> str | None:
     return ".".join(labels) if labels[-1] in tlds() else None
 
 
-_RESERVED = frozenset({"example", "test", "invalid", "localhost", "onion", "local", "internal"})
-
-
 def _decoded(label: str) -> str:
     """The letters of `xn--…`, or the label itself where they are none that a name may be written in."""
     if not label.startswith("xn--"):
@@ -273,31 +277,23 @@ def _decoded(label: str) -> str:
     return label if letters.isascii() or normalize("NFC", letters.lower()) != letters else letters
 
 
-@lru_cache(maxsize=1)
-def suffix_list() -> TLDExtract:
-    """The public suffix list that comes with tldextract; it is never fetched."""
-    from tldextract import TLDExtract  # noqa: PLC0415  # a fifth of a second, for texts without a scheme
-
-    return TLDExtract(suffix_list_urls=(), cache_dir=None)
-
-
-@lru_cache(maxsize=1)
-def tlds() -> frozenset[str]:
-    """Every top-level domain of the public suffix list that tldextract ships, in Unicode; no network."""
-    suffixes = suffix_list().tlds
-    ends = {suffix.rpartition(".")[2] for suffix in suffixes}
-    return frozenset(ends | {_decoded(end) for end in ends} | _RESERVED)
-
-
 # --- Parts ---------------------------------------------------------------------------------------
 
 
+@lru_cache(maxsize=256)
 def parted(url: str) -> SplitResult:
     """The parts of any text as an address, all empty where it is none: unlike `urlsplit` it never raises."""
+    plain = _PARTS.fullmatch(url)
+    if plain:
+        return SplitResult(*plain.groups(""))
     try:
         return urlsplit(url)
     except ValueError:  # brackets that pretend to be an IPv6 address, letters that stand for marks
         return SplitResult("", "", "", "", "")
+
+
+_PARTS = pattern(r"(https?)://([A-Za-z0-9.:@_-]+)(/[!\"$->@-~]*)?(?:\?([!\"$-~]*))?(?:#([!-~]*))?")
+"""What `urlsplit` tells, of the addresses in which nothing is odd, in a tenth of the time."""
 
 
 def joined(base: str, href: str) -> str:
@@ -319,8 +315,27 @@ def segments(path: str) -> list[str]:
     return list(filter(None, map(segment, path.split("/"))))
 
 
+def asked(query: str) -> dict[str, str]:
+    """The first value of each name in a query, decoded; names without a value are left out."""
+    found: dict[str, str] = {}
+    for pair in query.split("&") if query else ():
+        name, _, value = pair.partition("=")
+        if value:
+            found.setdefault(_unquoted(name), _unquoted(value))
+    return found
+
+
+def _unquoted(text: str) -> str:
+    return unquote(text.replace("+", " "))
+
+
+_EASY = pattern(r"[A-Za-z0-9_@-]*")
+
+
 def segment(part: str) -> str:
     """One part of a path as a person reads it."""
+    if _EASY.fullmatch(part):
+        return part
     return _INVISIBLE.sub("", unquote(part)).strip()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from probes.clean import suffix_list
+from probes import suffixes
 from probes.pattern import pattern
 
 # Blogger sent each country's readers to a host of their own until 2018; registries still hold those.
@@ -28,10 +28,9 @@ def _unicode(name: str) -> str:
 
 @lru_cache(maxsize=4_096)
 def registrable(host: str) -> str:
-    """The part of a host's name that somebody registered: `annour.org.ma`, `annour.wordpress.com`."""
+    """The part of a host's name that somebody registered: `annour.org.ma`, `annour.blogspot.com`."""
     name = plain(host)
-    found = suffix_list()(name, include_psl_private_domains=True)
-    return found.top_domain_under_public_suffix or name
+    return suffixes.registrable(name) or name
 
 
 def same(one: str, other: str) -> bool:

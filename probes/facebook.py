@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from datetime import timedelta
-from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from probes import clean, facebook_api, read, shown, walls
 from probes.model import Account, Activity, Identity, Kind, Page, Steps
@@ -94,11 +94,10 @@ _TO_ACCOUNT = frozenset({"posts", "videos", "photos"})
 
 def identify(url: str, typed: str) -> Identity:  # noqa: ARG001  # every channel is asked with both
     """Tell whose page a cleaned address on one of HOSTS is."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
+    parts = clean.parted(url)
+    if not parts.netloc:
         return Identity(NAME, Kind.INVALID, url=url)
-    return replace(_on_host(_routed(parts)), url=url)
+    return _on_host(_routed(parts)).at(url)
 
 
 def identify_bare(text: str) -> Identity | None:
@@ -140,7 +139,7 @@ def _on_host(parts: SplitResult) -> Identity:
 
 def _by_path(parts: SplitResult) -> Identity:
     segments = clean.segments(parts.path)
-    query = {name: values[0] for name, values in parse_qs(parts.query).items()}
+    query = clean.asked(parts.query)
     if not segments:
         return Identity(NAME, Kind.HOME)
     first = segments[0].lower().removesuffix(".php")

@@ -22,7 +22,6 @@ import httpx
 from tenacity import AsyncRetrying, RetryCallState, stop_after_attempt, wait_exponential_jitter
 
 from probes import links
-from probes.clean import tlds
 from probes.connections import Connections
 from probes.dns import Names
 from probes.guard import Guard, port_of
@@ -31,6 +30,7 @@ from probes.host import Host, Robots, retry_after, robots_of
 from probes.model import Ask, Look, NoPage, Page, Reason, Steps, Visit
 from probes.options import PRODUCT, FetchOptions
 from probes.readers import ReaderPool
+from probes.suffixes import tlds
 from probes.trouble import NETWORK_ERRORS, trouble
 from probes.turns import Alone, Turns
 

@@ -8,7 +8,7 @@ page isn't available" proves nothing, and this channel says present or unknown.
 from __future__ import annotations
 
 from dataclasses import replace
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult
 
 from probes import clean, read, shown
 from probes.model import Account, Identity, Kind, Page, Steps
@@ -37,11 +37,10 @@ _RESERVED = frozenset(
 
 def identify(url: str, typed: str) -> Identity:  # noqa: ARG001  # every channel is asked with both
     """Tell whose account a cleaned address on one of HOSTS is."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
+    parts = clean.parted(url)
+    if not parts.netloc:
         return Identity(NAME, Kind.INVALID, url=url)
-    return replace(_on_host(parts), url=url)
+    return _on_host(parts).at(url)
 
 
 def identify_bare(text: str) -> Identity | None:

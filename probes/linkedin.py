@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 from unicodedata import normalize
-from urllib.parse import SplitResult, parse_qs, urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from probes import clean, dates, read, shown
 from probes.model import Account, Activity, Identity, Kind, Page, Steps
@@ -49,11 +49,10 @@ _KINDS = {
 
 def identify(url: str, typed: str) -> Identity:  # noqa: ARG001  # every channel is asked with both
     """Tell whose page a cleaned address on one of HOSTS is."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
+    parts = clean.parted(url)
+    if not parts.netloc:
         return Identity(NAME, Kind.INVALID, url=url)
-    return replace(_on_host(parts), url=url)
+    return _on_host(parts).at(url)
 
 
 def identify_bare(text: str) -> Identity | None:
@@ -79,7 +78,7 @@ def _on_host(parts: SplitResult) -> Identity:
 
 def _by_path(parts: SplitResult) -> Identity:
     segments = [told for segment in parts.path.split("/") if (told := _segment(segment))]
-    query = {name: values[0] for name, values in parse_qs(parts.query).items()}
+    query = clean.asked(parts.query)
     while segments and (
         segments[0].lower() == "mwlite"
         or (len(segments) > 2 and len(segments[0]) == 2 and segments[1].lower() in _PAGES)

@@ -98,6 +98,10 @@ class Identity:
     url: str | None = None
     note: str | None = None
 
+    def at(self, url: str) -> Identity:
+        """The same with the address it was told from: `replace` takes four times as long."""
+        return Identity(self.channel, self.kind, self.key, self.canonical, url, self.note)
+
 
 @dataclass(frozen=True, slots=True)
 class Account:

@@ -50,11 +50,10 @@ _RESERVED = frozenset(
 
 def identify(url: str, typed: str) -> Identity:  # noqa: ARG001  # every channel is asked with both
     """Tell whose account a cleaned address on one of HOSTS is."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
+    parts = clean.parted(url)
+    if not parts.netloc:
         return Identity(NAME, Kind.INVALID, url=url)
-    return replace(_on_host(parts), url=url)
+    return _on_host(parts).at(url)
 
 
 def identify_bare(text: str) -> Identity | None:

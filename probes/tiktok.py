@@ -11,7 +11,7 @@ import re
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, replace
 from typing import cast
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult
 
 from probes import clean, links, shown, walls
 from probes.model import (
@@ -49,11 +49,10 @@ _POSTS = frozenset({"video", "photo"})
 
 def identify(url: str, typed: str) -> Identity:  # noqa: ARG001  # every channel is asked with both
     """Tell whose account a cleaned address on one of HOSTS is."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
+    parts = clean.parted(url)
+    if not parts.netloc:
         return Identity(NAME, Kind.INVALID, url=url)
-    return replace(_on_host(parts), url=url)
+    return _on_host(parts).at(url)
 
 
 def identify_bare(text: str) -> Identity | None:

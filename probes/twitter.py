@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from probes import clean, read, shown, twitter_api
 from probes.model import Account, Identity, Kind, Page, Steps
@@ -50,11 +50,10 @@ _ROUTE = pattern(r"^!?(/.+)$")
 
 def identify(url: str, typed: str) -> Identity:  # noqa: ARG001  # every channel is asked with both
     """Tell whose account a cleaned address on one of HOSTS is."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
+    parts = clean.parted(url)
+    if not parts.netloc:
         return Identity(NAME, Kind.INVALID, url=url)
-    return replace(_on_host(_routed(parts)), url=url)
+    return _on_host(_routed(parts)).at(url)
 
 
 def identify_bare(text: str) -> Identity | None:
@@ -90,7 +89,7 @@ def _on_host(parts: SplitResult) -> Identity:
 
 def _by_path(parts: SplitResult) -> Identity:
     segments = clean.segments(parts.path)
-    query = {name: values[0] for name, values in parse_qs(parts.query).items()}
+    query = clean.asked(parts.query)
     if not segments:
         return Identity(NAME, Kind.HOME)
     first, second = segments[0].lower(), segments[1].lower() if len(segments) > 1 else ""

@@ -55,6 +55,8 @@ _DEPTH = 5
 def unwrapped(url: str) -> str:
     """The address that a redirector, sign-in, consent or archive address carries, to any depth of five."""
     for _ in range(_DEPTH):
+        if "?" not in url and "archive.org" not in url:
+            break
         inner = next(_carried(url), None)
         if inner is None:
             break
@@ -70,7 +72,7 @@ def _carried(url: str) -> Iterator[str]:
     if not query:
         return
     for end, start, names in _wrappers(host):
-        if re.match(start, path):
+        if start.match(path):
             pairs = dict(parse_qsl(query))
             for name in names:
                 yield from _inner(url, pairs.get(name, "") if name else unquote(query))
@@ -79,10 +81,11 @@ def _carried(url: str) -> Iterator[str]:
 
 
 @lru_cache(maxsize=4_096)
-def _wrappers(host: str) -> tuple[tuple[str, str, tuple[str, ...]], ...]:
+def _wrappers(host: str) -> tuple[tuple[str, re.Pattern[str], tuple[str, ...]], ...]:
+    rows = [row for row in _WRAPPERS if host == row[0] or host.endswith("." + row[0])]
     if _GOOGLE.fullmatch(host):
-        return (("google", r"/url|/imgres|/amp/", ("q", "url", "imgrefurl")),)
-    return tuple(row for row in _WRAPPERS if host == row[0] or host.endswith("." + row[0]))
+        rows = [("google", r"/url|/imgres|/amp/", ("q", "url", "imgrefurl"))]
+    return tuple((end, re.compile(start), names) for end, start, names in rows)
 
 
 def _inner(url: str, value: str) -> Iterator[str]:

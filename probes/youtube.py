@@ -107,14 +107,13 @@ _BARE = "bare"
 
 def identify(url: str, typed: str) -> Identity:  # noqa: ARG001  # every channel is asked with both
     """Tell whose channel a cleaned address on one of HOSTS is."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
+    parts = clean.parted(url)
+    if not parts.netloc:
         return Identity(NAME, Kind.INVALID, url=url)
     route = unquote(parts.fragment)
     if parts.path in ("", "/") and route.startswith("/"):  # m.youtube.com/#/user/name, until 2019
         parts = urlsplit(f"https://www.youtube.com{route}")
-    return replace(_named(parts, depth=0), url=url)
+    return _named(parts, depth=0).at(url)
 
 
 def identify_bare(text: str) -> Identity | None:
@@ -133,7 +132,7 @@ def identify_bare(text: str) -> Identity | None:
 
 def _named(parts: SplitResult, depth: int) -> Identity:
     segments = [_segment(segment) for segment in parts.path.split("/") if segment]
-    query = {name: values[0] for name, values in parse_qs(parts.query).items()}
+    query = clean.asked(parts.query)
     if not segments:
         return Identity(NAME, Kind.POST if query.keys() & {"v", "vi"} else Kind.HOME)
     if (parts.hostname or "").endswith(("youtu.be", "y2u.be")):

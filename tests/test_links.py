@@ -5,11 +5,13 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from time import perf_counter, process_time
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from probes import clean as cleaning
 from probes import links
 from probes.cells import links_in
 from probes.links import clean, identify
@@ -747,6 +749,38 @@ def test_a_canonical_address_names_the_same_account_as_what_was_typed(typed: str
         again = identify(identity.canonical)
         assert (again.channel, again.key) == (identity.channel, identity.key)
         assert again.canonical == identity.canonical
+
+
+ORDINARY = st.from_regex(
+    r"https?://(?:[a-z0-9-]{1,8}\.){1,3}(?:ma|org|com|xn--x)(?:[/?#][A-Za-z0-9._~/@?=&#%+:;,!-]{0,30})?",
+    fullmatch=True,
+)
+
+
+@given(typed=ORDINARY)
+@example(typed="https://ww.annour.ma/a?b=1")
+@example(typed="https://wwww.annour.ma/a?b=1")
+@example(typed="https://www.facebook/a")
+def test_an_ordinary_address_is_read_as_the_same_amid_words(typed: str) -> None:
+    short_cut = clean(typed)
+    if "ww." not in typed:  # a slip of `www.` is mended in both, unless the whole is as ordinary as can be
+        assert clean(f"notre site : {typed}") == short_cut
+
+
+@given(url=ORDINARY | PIECES)
+@example(url="https://annour.ma?a=1#b?c#d")
+@example(url="https://annour.ma:99999/[x]")
+def test_an_address_has_the_parts_that_the_standard_library_tells(url: str) -> None:
+    try:
+        expected = urlsplit(url)
+    except ValueError:
+        expected = urlsplit("")
+    assert cleaning.parted(url) == expected
+
+
+@given(query=st.text("ab=&+%2C3é;", max_size=20))
+def test_a_query_has_the_values_that_the_standard_library_tells(query: str) -> None:
+    assert cleaning.asked(query) == {name: values[0] for name, values in parse_qs(query).items()}
 
 
 @given(typed=PIECES)
