@@ -20,6 +20,7 @@ from auditor.eyes import shut
 from auditor.seal import Seal
 from probes.fetch import Fetcher
 from probes.readers import ReaderPool
+from probes.turns import Turns
 from storage.archive import Archive
 from storage.engine import address_of, file_of
 from storage.errors import RESTORE, MissingDatabaseError, StoreError
@@ -57,9 +58,9 @@ class App:
         """The key that signs receipts. Raises ConfigError."""
         return Seal.open(self.folder)
 
-    def fetcher(self, now: datetime) -> Fetcher:
-        """A polite fetcher whose pages are dated from `now`."""
-        return fetcher(self.config, now)
+    def fetcher(self, now: datetime, turns: Turns | None = None) -> Fetcher:
+        """A polite fetcher whose pages are dated from `now`; with `turns` among several processes."""
+        return fetcher(self.config, now, turns)
 
     def readers(self) -> ReaderPool:
         """The workers that parse bodies, where a hung one can be stopped."""
@@ -71,7 +72,11 @@ class App:
 
         The file is never removed: whoever deleted it would let a second holder in (tried 2026-10).
         """
-        with locked(self.folder):
+        with locked(self.folder), self.store.leading() as leads:
+            if not leads:
+                raise LockedError(
+                    "another run is going on", "a machine leads one on this database", "wait for its end"
+                )
             yield
 
     def close(self) -> None:
@@ -128,9 +133,9 @@ def _refuse_anew(config: Config) -> None:
         raise MissingDatabaseError(str(file_of(address)), why, RESTORE)
 
 
-def fetcher(config: Config, now: datetime) -> Fetcher:
+def fetcher(config: Config, now: datetime, turns: Turns | None = None) -> Fetcher:
     """A polite fetcher without a store: what `auditor check` uses."""
-    return Fetcher(config.fetch, now, shut=shut(config))
+    return Fetcher(config.fetch, now, shut=shut(config), turns=turns)
 
 
 def readers() -> ReaderPool:

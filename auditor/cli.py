@@ -28,6 +28,7 @@ from auditor.commands.receipts import receipts
 from auditor.commands.registry import registry
 from auditor.commands.session import Session
 from auditor.commands.user import user
+from auditor.commands.worker import worker
 from auditor.errors import AuditorError, ConfigError
 from auditor.output import say
 from probes.events import Events
@@ -58,6 +59,7 @@ for command in (
     look.identify,
     night.run,
     night.serve,
+    worker,
     night.status,
     tell.gaps,
     tell.report,

@@ -29,6 +29,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from auditor.catalogue import catalogue
+from auditor.cluster.settings import Cluster
 from auditor.errors import ConfigError
 from auditor.keeping import Backup, Keep
 from auditor.layers import PREFIX, laid_over, overrides_of, read, refuse_secrets, rooted, secret_in
@@ -227,7 +228,15 @@ class Config(Table):
     monitor: Monitor = Monitor()
     backup: Backup = Backup()
     keep: Keep = Keep()
+    cluster: Cluster = Cluster()
     rules: tuple[Rule, ...] = ()
+
+    @model_validator(mode="after")
+    def _share_a_database(self) -> Config:
+        if self.cluster.enabled and not self.storage.url.startswith("postgresql"):
+            near = "[storage] url with that of a PostgreSQL server"
+            raise PydanticCustomError("nameless", "many machines need a database they share", {"near": near})
+        return self
 
     @field_validator("rules")
     @classmethod

@@ -43,6 +43,11 @@ class Lane:
         lane._is_read = True
         return lane
 
+    @property
+    def is_over(self) -> bool:
+        """Whether it is known that nobody waits any more."""
+        return self._is_read and not self._waiting
+
     async def take(self, count: int = 1) -> list[Planned]:
         """The next accounts: so many, if there still are."""
         async with self._turn:

@@ -15,10 +15,12 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from auditor import conclude, patience, plan, receipt, unended
 from auditor.canary import Canary, canaries, offline
 from auditor.closing import Closing, StoppedError, Timer
+from auditor.errors import ConfigError
 from auditor.eyes import Eyes, purses
 from auditor.order import parcels
 from auditor.patience import Patience
@@ -32,6 +34,9 @@ from storage.errors import LaterNightError, NightDoneError, StoreError
 from storage.model import Night, NightState
 from storage.plans import Shard
 from storage.writer import Writer
+
+if TYPE_CHECKING:
+    from auditor.cluster.leader import Leader
 
 events = Events(__name__)
 
@@ -122,6 +127,7 @@ class _Session:
     closing: Closing
     began: float
     eyes: Eyes | None = None
+    leader: Leader | None = None
     platforms: Mapping[str, Patience] = field(default_factory=dict)
     total: int = 0
     done: int = 0
@@ -141,6 +147,8 @@ class _Session:
         calls = receipt.calls(self.night.receipt, eyes.purses if eyes else {})
         retries = eyes.fetcher.retries if eyes else 0
         told = receipt.spent(self.night.receipt, requests, hosts, self._passed(), retries)
+        if self.leader:
+            told = receipt.also(told, self.leader.told)
         return told | calls | patience.told(self.platforms)
 
     async def whole(self) -> Night:
@@ -186,51 +194,70 @@ class _Session:
 
     async def _accounts(self, eyes: Eyes, readings: Readings) -> None:
         """Look at everybody who is due; once a night is concluded, nobody is any more."""
-        store = self.app.store
-        await asyncio.to_thread(plan.make, self.app, self.night, self.platforms, frozenset(eyes.purses))
-        due = await asyncio.to_thread(store.count_planned, self.night)
-        self._note(readings, due)
-        self.total = 0 if self._is_concluded() else due
-        self.progress(0, self.total)
+        store, is_concluded = self.app.store, self._is_concluded()
+        async with contextlib.AsyncExitStack() as stack:
+            if self.app.config.cluster.enabled and not is_concluded:
+                self.leader = await stack.enter_async_context(self._leader(eyes))
+            await asyncio.to_thread(plan.make, self.app, self.night, self.platforms, frozenset(eyes.purses))
+            due = await asyncio.to_thread(store.count_planned, self.night)
+            self._note(readings, due)
+            self.total = 0 if is_concluded else due
+            self.progress(0, self.total)
+            try:
+                if self.total:
+                    await self._looks(eyes)
+                self.left_out = await asyncio.to_thread(store.unreached, self.night)
+            finally:
+                with contextlib.suppress(StoreError):
+                    store.drop_plan()
+
+    def _leader(self, eyes: Eyes) -> Leader:
+        """Who lets workers look, where many machines do the night. Raises ConfigError."""
         try:
-            await self._looks(eyes)
-            self.left_out = await asyncio.to_thread(store.unreached, self.night)
-        finally:
-            with contextlib.suppress(StoreError):
-                store.drop_plan()
+            from auditor.cluster.leader import Leader  # noqa: PLC0415 - an extra: one machine needs no queue
+        except ModuleNotFoundError as missing:
+            why, remedy = f"{missing.name} is not installed", "pip install 'presence-auditor[cluster]'"
+            raise ConfigError("[cluster] enabled", why, remedy) from None
+        return Leader(
+            self.app,
+            self.night,
+            self.closing,
+            platforms=self.platforms,
+            purses=eyes.purses,
+            kept=self._kept,
+        )
 
     async def _looks(self, eyes: Eyes) -> None:
         store = self.app.store
-        if self.total:
-            async with store.writer() as writer, Writer(store.hold_back) as later:
-                watch = Watch(
-                    app=self.app,
-                    night=self.night,
-                    eyes=eyes,
-                    platforms=self.platforms,
-                    closing=self.closing,
-                    clock=self.clock,
-                    writer=writer,
-                    later=later,
-                    kept=self._kept,
-                )
-                await self._passes(watch)
+        async with store.writer() as writer, Writer(store.hold_back) as later:
+            watch = Watch(
+                app=self.app,
+                night=self.night,
+                eyes=eyes,
+                platforms=self.platforms,
+                closing=self.closing,
+                clock=self.clock,
+                writer=writer,
+                later=later,
+                kept=self._kept,
+            )
+            await self._passes(watch)
 
     async def _passes(self, watch: Watch) -> None:
         """Look at everybody, then again at what failed for a passing reason.
 
         What there is no time for stays as it was seen.
         """
-        store = self.app.store
-        await watch.audit(await self._shards(again=False))
+        store, audit = self.app.store, self.leader.audit if self.leader else watch.audit
+        await audit(await self._shards(again=False))
         await watch.later.flush()
         if not await asyncio.to_thread(store.count_planned, self.night, again=True):
             return
-        passed = self.closing.timer() - watch.failed_at
+        passed = self.closing.timer() - watch.failed_at if watch.failed_at else 0.0
         await self.closing.rest(self.app.config.fetch.second_pass_after - passed)
         if not self.closing.is_closed:
             watch.eyes.fetcher.new_pass()
-            await watch.audit(await self._shards(again=True), again=True)
+            await audit(await self._shards(again=True), again=True)
             await watch.writer.flush()
         if not self.closing.is_stopped:
             for seen in store.held_back(self.night):
@@ -240,8 +267,8 @@ class _Session:
     async def _shards(self, *, again: bool) -> list[Shard]:
         return await asyncio.to_thread(lambda: parcels(self.app.store.spots(self.night, again=again)))
 
-    def _kept(self) -> None:
-        self.done += 1
+    def _kept(self, count: int = 1) -> None:
+        self.done += count
         self.progress(self.done, self.total)
 
     def _note(self, readings: Readings, waiting: int) -> None:

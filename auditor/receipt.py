@@ -201,13 +201,31 @@ def spent(
     }
 
 
+def also(spent: Mapping[str, Any], workers: Mapping[str, Any]) -> dict[str, Any]:
+    """The same with what workers on other machines have asked; of hosts they name platforms' alone."""
+    named = Counter(spent["requests_by_host"])
+    named.update(workers.get("by_host", {}))
+    others = workers.get("requests", 0) - sum(workers.get("by_host", {}).values())
+    elsewhere = spent["requests_elsewhere"] or {}
+    return {
+        **spent,
+        "requests": spent["requests"] + workers.get("requests", 0),
+        "retries": spent["retries"] + workers.get("retries", 0),
+        "requests_by_host": dict(named),
+        "requests_elsewhere": {
+            "hosts": elsewhere.get("hosts", 0) + workers.get("hosts", 0),
+            "requests": elsewhere.get("requests", 0) + others,
+        },
+    }
+
+
 def _shortened(spent: Mapping[str, Any], most: int | None) -> dict[str, Any]:
     """The same with hosts of platforms alone, the busiest of them; the others are counted together.
 
     A host that two sessions of a night asked counts twice among them.
     """
     by_host = Counter(spent["requests_by_host"])
-    platforms = Counter({host: count for host, count in by_host.items() if _is_platform(host)})
+    platforms = Counter({host: count for host, count in by_host.items() if is_platform(host)})
     busiest = dict(platforms.most_common(most))
     elsewhere = {
         "hosts": len(by_host) - len(busiest) + int((spent.get("requests_elsewhere") or {}).get("hosts") or 0),
@@ -216,7 +234,7 @@ def _shortened(spent: Mapping[str, Any], most: int | None) -> dict[str, Any]:
     return {**spent, "requests_by_host": busiest, "requests_elsewhere": elsewhere}
 
 
-def _is_platform(host: str) -> bool:
+def is_platform(host: str) -> bool:
     """Whether a host is everybody's: a platform's, or that of an official interface."""
     interfaces = {own.host for name in links.channels() if (own := links.interface(name))}
     return host in interfaces or links.owner(host) != links.SITE

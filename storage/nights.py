@@ -82,6 +82,13 @@ class Nights:
         """The night of this UTC day."""
         return self._one_night(select(NIGHT).where(NIGHT.c.day == day))
 
+    def night_of_id(self, night_id: int) -> Night:
+        """The night of this id. Raises StoreError where there is none."""
+        found = self._one_night(select(NIGHT).where(NIGHT.c.id == night_id))
+        if found is None:
+            raise StoreError(f"the night {night_id}", "there is none", "look at the database's address")
+        return found
+
     def last_night(self, *states: NightState, before: date | None = None) -> Night | None:
         """The newest night, or the newest in one of these states; of those before a day, if one is given."""
         query = select(NIGHT).order_by(NIGHT.c.day.desc()).limit(1)

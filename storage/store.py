@@ -33,6 +33,7 @@ from storage.registry import Registry
 from storage.replies import Replies
 from storage.sessions import Sessions
 from storage.summaries import Summaries
+from storage.sweeps import Sweeps
 from storage.tallies import Tallies
 from storage.trail import Trail
 from storage.users import Users
@@ -46,6 +47,7 @@ class Store(
     Nights,
     Looks,
     Plans,
+    Sweeps,
     Derived,
     Messages,
     Letters,

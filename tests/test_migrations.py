@@ -104,7 +104,7 @@ def test_every_table_keeps_what_the_models_have():
         "account", "association", "decision", "gap", "night", "observation", "proposal", "standing",
         "withdrawal", "contact", "letter", "reply", "follow_up", "subscription", "sent", "trail",
         "look", "checked", "user", "session", "invitation", "unsent",
-        "summary", "facet", "tally", "figure", "stale", "basis", "plan",
+        "summary", "facet", "tally", "figure", "stale", "basis", "plan", "sweep", "turn",
     }  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from test_courier import config_for
 from auditor import eyes, letters
 from auditor.nightly import run
 from auditor.notify.wishes import monthly
-from storage import plan_tables, read_tables, talk_tables  # noqa: F401  # their tables belong to the metadata
+from storage import plan_tables, read_tables, sweep_tables, talk_tables  # noqa: F401  # their tables belong to the metadata
 from storage.model import Association, Contact, Member
 from storage.tables import METADATA
 

@@ -93,9 +93,13 @@ def test_the_five_lines_make_a_night_of_ones_own(network, begun):
     assert (network[0] / "pages" / "ar" / "one.html").exists()
 
 
+ALONE = ("serve", "demo", "worker")
+"""Commands with tests of their own: two do not end, and one needs a PostgreSQL (test_workers.py)."""
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("begun")
-@pytest.mark.parametrize("command", [one for one in LISTED if one.split()[1] not in ("serve", "demo")])
+@pytest.mark.parametrize("command", [one for one in LISTED if one.split()[1] not in ALONE])
 def test_each_command_of_the_table_does_what_it_says(command, network):
     folder, _ = network
     (folder / "registry.csv").write_text(SHEET)

@@ -43,6 +43,7 @@ TYPED = {
     "check": (("https://www.facebook.com/nour.agadir", "https://nour.example/"),),
     "run": ((),),
     "serve": ((),),
+    "worker": ((),),
     "status": ((),),
     "receipts": ((),),
     "gaps": ((), ("--association", "nour"), ("--channel", "facebook")),

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from alembic import context
 from sqlmodel.sql.sqltypes import AutoString, UTCDateTime
 
-from storage import look_tables, plan_tables, read_tables, talk_tables  # noqa: F401  # their tables belong to the metadata
+from storage import look_tables, plan_tables, read_tables, sweep_tables, talk_tables  # noqa: F401  # their tables belong to the metadata
 from storage.look_tables import Micros
 from storage.tables import METADATA, Noun
 

@@ -1,0 +1,42 @@
+"""`worker`: looks at the accounts of the night that another machine leads."""
+# ruff: noqa: PLC0415 - `--help` stays quick
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import typer
+
+from auditor.commands.session import clock, session
+from auditor.errors import ConfigError
+
+if TYPE_CHECKING:
+    from auditor.app import App
+
+
+def worker(context: typer.Context) -> None:
+    """Look at accounts for the nights that `auditor run` or `auditor serve` leads, until told to stop.
+
+    One on each machine, with the same configuration, database and data folder.
+    """
+    asked = session(context)
+    config = asked.config()
+    if not config.cluster.enabled:
+        raise ConfigError("[cluster] enabled", "this network is looked at by one machine", "docs/operate.md")
+    with asked.open() as app:
+        asked.tell("waiting for the night")
+        asyncio.run(_work(app))
+
+
+async def _work(app: App) -> None:
+    from auditor.draining import terminated_by
+
+    try:
+        from auditor.cluster.worker import Worker
+    except ModuleNotFoundError as missing:
+        why, remedy = f"{missing.name} is not installed", "pip install 'presence-auditor[cluster]'"
+        raise ConfigError("[cluster] enabled", why, remedy) from None
+    stop = asyncio.Event()
+    with terminated_by(stop):
+        await Worker(app, stop, clock).run()

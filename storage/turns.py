@@ -1,0 +1,110 @@
+"""Turns with hosts that workers on many machines take, kept by PostgreSQL.
+
+An advisory lock of the session is held while a host is asked, so it ends with a worker that dies; a table
+says from when on the host may be asked again. All locks of a worker are held by one connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from hashlib import blake2b
+from typing import Any, Self
+
+import psycopg
+from sqlalchemy.engine import URL
+
+from probes.events import Events
+from probes.turns import TurnError
+
+events = Events(__name__)
+
+FIRST_WAIT, LONGEST_WAIT = 0.01, 0.25
+"""Seconds between two tries at a host that another worker asks."""
+
+PATIENCE = 60
+"""Seconds for which a database that went away is tried again."""
+
+TAKE = "SELECT pg_try_advisory_lock(%s)"
+LEFT = "SELECT extract(epoch FROM free_at - clock_timestamp()) FROM turn WHERE host = %s"
+LEAVE = "SELECT pg_advisory_unlock(%s)"
+REST = (
+    "INSERT INTO turn (host, free_at) VALUES (%s, clock_timestamp() + make_interval(secs => %s))"
+    " ON CONFLICT (host) DO UPDATE SET free_at = greatest(turn.free_at, excluded.free_at)"
+)
+
+
+class DatabaseTurns:
+    """The turns of one worker. Use it as an async context."""
+
+    def __init__(self, address: URL) -> None:
+        self._address = address.set(drivername="postgresql").render_as_string(hide_password=False)
+        self._connection: psycopg.AsyncConnection[Any] | None = None
+        self._one = asyncio.Lock()
+        self._held: set[int] = set()
+
+    async def __aenter__(self) -> Self:
+        await self._asked("SELECT 1")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._connection:
+            await self._connection.close()
+
+    async def take(self, host: str) -> float:
+        """Wait until no other worker asks the host; give the seconds that it is still to rest."""
+        key, wait = number(host), FIRST_WAIT
+        while not await self._asked(TAKE, key):
+            await asyncio.sleep(wait)
+            wait = min(2 * wait, LONGEST_WAIT)
+        self._held.add(key)
+        left = await self._asked(LEFT, key)
+        return max(0.0, float(left or 0))
+
+    async def give(self, host: str, rest: float) -> None:
+        """End the turn. The rest is committed before the lock is free, so that the next one sees it."""
+        key = number(host)
+        if rest > 0:
+            await self._asked(REST, key, rest)
+        self._held.discard(key)
+        await self._asked(LEAVE, key)
+
+    async def rest(self, host: str, seconds: float) -> None:
+        """Let the host rest longer."""
+        if seconds > 0:
+            await self._asked(REST, number(host), seconds)
+
+    async def _asked(self, query: str, *values: object) -> Any:
+        """The first value of the answer. A connection that broke is made anew, with all that was held."""
+        trouble: Exception | None = None
+        async with self._one:
+            for _ in range(PATIENCE):
+                try:
+                    connection = self._connection or await self._connected()
+                    cursor = await connection.execute(query, values)
+                    row = await cursor.fetchone() if cursor.description else None
+                    return row[0] if row else None
+                except psycopg.OperationalError as gone:
+                    trouble = gone
+                    await self._broken()
+                    await asyncio.sleep(1)
+        raise TurnError(f"the database went away: {trouble}")
+
+    async def _connected(self) -> psycopg.AsyncConnection[Any]:
+        made = await psycopg.AsyncConnection.connect(self._address, autocommit=True)
+        for key in self._held:
+            await made.execute(TAKE, (key,))
+        self._connection = made
+        return made
+
+    async def _broken(self) -> None:
+        events.warning("turns_lost", "the database of the turns went away; it is tried again")
+        if self._connection:
+            with suppress(psycopg.Error):
+                await self._connection.close()
+        self._connection = None
+
+
+def number(host: str) -> int:
+    """The number of a host's name: 63 bits, of which two are hardly ever alike."""
+    return int.from_bytes(blake2b(host.encode(), digest_size=8).digest(), "big") >> 1
