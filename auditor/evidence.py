@@ -38,12 +38,14 @@ def kept(exchange: Exchange, bodies: Bodies, *, withheld: bool = False) -> Evide
             hops=_hops(answer.hops),
             detail=answer.detail,
             insecure=ask.insecure,
+            registered=ask.registered,
         )
+    digest = bodies.put(answer.body) if answer.body and not withheld else None
     return Evidence(
         url=ask.url,
         status=answer.status,
         final_url=answer.url,
-        digest=bodies.put(answer.body) if answer.body and not withheld else None,
+        digest=digest,
         headers={name: value for name, value in answer.headers.items() if name not in UNKEPT},
         hops=_hops(answer.hops),
         truncated=answer.truncated,
@@ -52,6 +54,8 @@ def kept(exchange: Exchange, bodies: Bodies, *, withheld: bool = False) -> Evide
         certificate_expires=answer.certificate_expires,
         fetched_at=answer.fetched_at,
         withheld=bool(answer.body) and withheld,
+        registered=ask.registered,
+        came=answer.digest if digest and answer.digest not in ("", digest) else None,
     )
 
 
@@ -98,6 +102,11 @@ def replay(evidence: Sequence[Evidence], bodies: Bodies) -> Answers:
 def _again(piece: Evidence, bodies: Bodies) -> Page | NoPage:
     if piece.withheld:
         raise NotKeptError(piece.url)
+    return answer_of(piece, bodies.get(piece.digest) if piece.digest else b"")
+
+
+def answer_of(piece: Evidence, body: bytes = b"", digest: str = "") -> Page | NoPage:
+    """What an exchange was answered with, with this body, whose digest is told where it is wanted."""
     hops = tuple(Hop(url, status) for url, status in piece.hops)
     if piece.reason is not None or piece.fetched_at is None:
         assert piece.reason is not None
@@ -106,11 +115,12 @@ def _again(piece: Evidence, bodies: Bodies) -> Page | NoPage:
         url=piece.final_url or piece.url,
         status=piece.status or 0,
         headers=piece.headers,
-        body=bodies.get(piece.digest) if piece.digest else b"",
+        body=body,
         fetched_at=piece.fetched_at,
         hops=hops,
         truncated=piece.truncated,
         seconds=piece.seconds,
         certificate_expires=piece.certificate_expires,
         insecure=piece.insecure,
+        digest=digest,
     )

@@ -157,6 +157,7 @@ class Fetcher:
             ask.insecure,
             self.options.max_bytes,
             call=ask.call is not None,
+            validators=ask.validators,
         )
         obey = not ask.registered or self.options.robots == "strict"
         return await self._follow(chain, obey_robots=obey and ask.call is None)

@@ -7,6 +7,7 @@ import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from hashlib import sha256
 from typing import cast
 
 import httpx
@@ -14,7 +15,7 @@ import httpx
 from probes.connections import Connections
 from probes.decode import Body
 from probes.guard import Guard
-from probes.model import Hop, NoPage, Page, Reason
+from probes.model import Hop, NoPage, Page, Reason, Validators
 from probes.options import FetchOptions
 from probes.pattern import pattern
 from probes.trouble import NETWORK_ERRORS, trouble
@@ -39,6 +40,7 @@ class Chain:
     insecure: bool
     cap: int
     call: bool = False
+    validators: Validators | None = None
     hops: list[Hop] = field(default_factory=list)
     seen: set[str] = field(default_factory=set)
     seconds: float = 0.0
@@ -68,6 +70,7 @@ class Courier:
         extensions = {"timeout": timeout, "insecure": chain.insecure}
         request = httpx.Request("GET", chain.url, headers=self._headers, extensions=extensions)
         request.headers.update(chain.headers)
+        request.headers.update(_conditions(chain))
         response = await self._connections.handle_async_request(request)
         try:
             return await self._read(chain, response)
@@ -90,6 +93,7 @@ class Courier:
             status=response.status_code,
             headers=_headers(response),
             body=bytes(body.data),
+            digest=sha256(body.data).hexdigest(),
             fetched_at=self._time(),
             hops=tuple(chain.hops),
             truncated=body.truncated,
@@ -134,6 +138,15 @@ class Courier:
             raise NoPage(Reason.LOGIN_WALL if wants_login else Reason.SERVER_ERROR, "redirects")
         if (chain.url.scheme, chain.url.raw_host) != (before.scheme, before.raw_host):
             chain.headers, chain.call = {}, False
+
+
+def _conditions(chain: Chain) -> dict[str, str]:
+    """What asks the server to say only that nothing changed, at the address that once gave the answer."""
+    before = chain.validators
+    if before is None or before.url != str(chain.url):
+        return {}
+    told = {"If-None-Match": before.etag, "If-Modified-Since": before.modified}
+    return {name: value for name, value in told.items() if value}
 
 
 def _headers(response: httpx.Response) -> dict[str, str]:

@@ -138,6 +138,7 @@ class Page:
     `seconds` is the time to the last byte. `certificate_expires` is the day of the server's
     certificate, where it spoke TLS to us. `insecure` marks a second look made without
     verifying the certificate: good for "does it answer", never for content one would trust.
+    `digest` is the SHA-256 of the body as it came, where it came from the web.
     `reading` is what the ask's reader made of the body.
     """
 
@@ -151,6 +152,7 @@ class Page:
     seconds: float = 0.0
     certificate_expires: date | None = None
     insecure: bool = False
+    digest: str = ""
     reading: object = None
 
 
@@ -183,6 +185,18 @@ Reader = Callable[[Page], object]
 
 
 @dataclass(frozen=True, slots=True)
+class Validators:
+    """By what a server is asked whether an answer is still what it was (RFC 9110 §8.8). Told to `url` alone.
+
+    Where it is, the page has status 304 and no body.
+    """
+
+    url: str
+    etag: str = ""
+    modified: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Ask:
     """A page a probe wants.
 
@@ -190,7 +204,8 @@ class Ask:
     where it can be stopped (a worker process). `registered` marks the registered link itself, the
     one request that robots = "links" allows as a link checker's. `insecure` asks for a second
     look without certificate verification. `call` makes it a question to an official interface, for
-    which a key is needed and robots.txt is not; its `read` makes an `Answer`.
+    which a key is needed and robots.txt is not; its `read` makes an `Answer`. `validators` are of the answer
+    that came before, which whoever asks must still have.
     """
 
     url: str
@@ -199,6 +214,7 @@ class Ask:
     insecure: bool = False
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)  # may hold a key
     call: Call | None = None
+    validators: Validators | None = None
 
 
 class Precision(StrEnum):
@@ -334,10 +350,14 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One look at one account: what was found, and everything that was asked for it."""
+    """One look at one account: what was found, and everything that was asked for it.
+
+    One that is `as_before` repeated an earlier one: every answer was what it had been, and so is the finding.
+    """
 
     finding: Finding
     exchanges: tuple[Exchange, ...] = ()
+    as_before: bool = False
 
 
 class Visit:

@@ -144,6 +144,8 @@ class Evidence:
 
     `withheld` says that a body came and is not kept, for it shows private people.
     Of one that was `thinned` only the question, the answer's status and the digest are left.
+    `registered` says that the registered link itself was asked for, `came` is the digest of the body as it
+    came, where another one is kept.
     """
 
     url: str
@@ -161,6 +163,8 @@ class Evidence:
     fetched_at: datetime | None = None
     withheld: bool = False
     thinned: bool = False
+    registered: bool = False
+    came: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,63 @@
+"""Which earlier look may be made again: an ordinary one at a site, kept whole, that tells the same tomorrow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from hashlib import sha256
+
+from auditor.evidence import answer_of
+from probes import links
+from probes.marks import PUBLISHED_META, SERVED
+from probes.model import Ask, Page, Presence
+from probes.repeat import Answered, Bodies, Past
+from storage.model import AccountRow, Evidence, Observation
+
+EVERY = 7
+"""Nights after which a site is read anew though nothing changed: a day it announced may have come."""
+
+LASTING = (
+    frozenset({"feed", "wp-json", "jsonapi", "json-ld", "microdata", "address", *PUBLISHED_META}) - SERVED
+)
+"""Clues to a date that are read the same on any day. Others are passed over on their own day, as a clock's."""
+
+NOTHING = sha256(b"").hexdigest()
+
+
+def past(row: AccountRow, last: Observation | None, version: int, day: date, bodies: Bodies) -> Past | None:
+    """The last look at an account, where tonight's may repeat it; None where the probe has to look.
+
+    `version` is the probe's own, tonight.
+    """
+    if last is None or row.channel != links.SITE or last.probe_version != version:
+        return None
+    if _is_due(row, day) or not _is_whole(last.evidence) or not _lasts(last):
+        return None
+    return Past(last.finding, tuple(map(_answered, last.evidence)), bodies)
+
+
+def _is_due(row: AccountRow, day: date) -> bool:
+    """Whether it is the account's night to be read anew: each night a seventh of all."""
+    return ((row.id or 0) + day.toordinal()) % EVERY == 0
+
+
+def _lasts(last: Observation) -> bool:
+    """Whether the same pages tell the same tomorrow: by their kind, or because they did so on two days."""
+    finding = last.finding
+    if finding.presence is not Presence.PRESENT or finding.reason is not None or "decoy_on" in finding.facts:
+        return False
+    newest, came = finding.last_activity, last.evidence[0].fetched_at
+    stood = came is not None and last.observed_at.date() > came.date()
+    return stood or (newest is not None and newest.source in LASTING)
+
+
+def _is_whole(evidence: Sequence[Evidence]) -> bool:
+    """Whether everything that was asked and came is still known."""
+    return bool(evidence) and evidence[0].registered and not any(piece.thinned for piece in evidence)
+
+
+def _answered(piece: Evidence) -> Answered:
+    ask = Ask(piece.url, registered=piece.registered, insecure=piece.insecure)
+    digest = piece.came or piece.digest or ("" if piece.withheld else NOTHING)
+    answer = answer_of(piece, digest=digest)
+    return Answered(ask, answer, kept=isinstance(answer, Page) and piece.came is None and bool(piece.digest))

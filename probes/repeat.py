@@ -1,0 +1,136 @@
+"""A look made again: where every answer is what it was, the finding is, and no page is read.
+
+The asks of the earlier look are sent again in their order, as a server is asked whether anything changed
+(RFC 9110 §13). At the first answer that differs the probe itself looks, and is given what has come by then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from probes.fetch import Web, answer, look
+from probes.model import Ask, Exchange, Finding, Hop, Look, NoPage, Page, Steps, Validators
+from probes.readers import ReaderPool
+
+TOLD = (
+    "content-type",
+    "link",
+    "x-robots-tag",
+    "cf-mitigated",
+    "x-datadome",
+    "x-sucuri-block",
+    "x-wix-request-id",
+)
+"""The headers that a reader or a judgement looks at; others change each night."""
+
+NOT_MODIFIED = 304
+
+SLOWER = 2.0
+"""Seconds by which an answer may come sooner or later than before and still be the same."""
+
+Bodies = Callable[[str], bytes | None]
+"""A kept body by its digest; None where it is not there any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """An ask of the earlier look and what it got, a page without its body; `kept`: we still have it whole."""
+
+    ask: Ask
+    answer: Page | NoPage
+    kept: bool = False
+
+    def again(self) -> Ask:
+        """The same ask; where we still have the answer, the server may say that it is what it was."""
+        page = self.answer
+        if isinstance(page, NoPage) or not self.kept:
+            return self.ask
+        told = Validators(page.url, page.headers.get("etag", ""), page.headers.get("last-modified", ""))
+        return replace(self.ask, validators=told) if told.etag or told.modified else self.ask
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """An earlier look: what was asked, what came, what was found."""
+
+    finding: Finding
+    answers: Sequence[Answered]
+    bodies: Bodies
+
+
+async def repeated(past: Past, steps: Steps, fetcher: Web, readers: ReaderPool) -> Look:
+    """The earlier look as it is today; where anything is another, the look of the probe."""
+    came: list[tuple[Answered, Page | NoPage]] = []
+    for before in past.answers:
+        came.append((before, await answer(before.again(), fetcher, readers)))
+        if not _same(before.answer, came[-1][1]):
+            return await look(steps, _Ahead(past, came, fetcher), readers)
+    steps.close()
+    return Look(past.finding, tuple(Exchange(one.ask, got) for one, got in came), as_before=True)
+
+
+def _same(before: Page | NoPage, now: Page | NoPage) -> bool:
+    """Whether a probe that was given this answer would be given the same again."""
+    if isinstance(before, NoPage) or isinstance(now, NoPage):
+        troubles = [(one.reason, one.status) for one in (before, now) if isinstance(one, NoPage)]
+        return len(troubles) == 2 and troubles[0] == troubles[1]
+    untouched = now.status == NOT_MODIFIED
+    return (
+        (
+            untouched
+            or (now.status, now.digest, now.truncated) == (before.status, before.digest, before.truncated)
+        )
+        and (now.url, now.hops[:-1]) == (before.url, before.hops[:-1])
+        and (now.insecure, now.certificate_expires) == (before.insecure, before.certificate_expires)
+        and abs(now.seconds - before.seconds) < SLOWER
+        and _told(before.headers) == _told({**before.headers, **now.headers} if untouched else now.headers)
+    )
+
+
+def _told(headers: Mapping[str, str]) -> list[str]:
+    return [headers.get(name, "") for name in TOLD]
+
+
+class _Ahead:
+    """The web, but for what came of it already."""
+
+    def __init__(self, past: Past, came: Iterable[tuple[Answered, Page | NoPage]], web: Web) -> None:
+        self._came = list(came)
+        self._bodies = past.bodies
+        self._web = web
+
+    async def get(self, ask: Ask) -> Page:
+        """The page that answers. Raises NoPage."""
+        for at, (before, got) in enumerate(self._came):
+            if (before.ask.url, before.ask.registered, before.ask.insecure) == (
+                ask.url,
+                ask.registered,
+                ask.insecure,
+            ):
+                del self._came[at]
+                if isinstance(got, NoPage):
+                    raise got
+                return self._whole(before, got) or await self._web.get(ask)
+        return await self._web.get(ask)
+
+    def _whole(self, before: Answered, got: Page) -> Page | None:
+        """A page with its body, from where we keep it if the server did not send it; None if it is lost."""
+        if got.status != NOT_MODIFIED:
+            return got
+        was = before.answer
+        assert isinstance(was, Page)
+        body = self._bodies(was.digest)
+        if body is None:
+            return None
+        hops = (*got.hops[:-1], Hop(got.url, was.status))
+        told = {**was.headers, **got.headers}
+        return replace(
+            got,
+            status=was.status,
+            headers=told,
+            hops=hops,
+            body=body,
+            truncated=was.truncated,
+            digest=was.digest,
+        )

@@ -1,0 +1,224 @@
+"""A look made again: what did not change is not read again, what did is read as by one who looks first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from hashlib import sha256
+
+import pytest
+from hostile.fetching import fetcher, link
+from hostile.server import Hostile, answer, moved
+
+from auditor.evidence import kept
+from auditor.repeat import EVERY, past
+from probes import links, website
+from probes.fetch import look
+from probes.model import Account, Activity, Ask, Hop, Look, NoPage, Page, Presence, Reason, Validators
+from probes.readers import ReaderPool
+from probes.repeat import repeated
+from storage.model import AccountRow, Observation
+
+NIGHT = datetime(2026, 11, 25, 1, tzinfo=UTC)
+LATER = NIGHT + timedelta(days=1)
+URL = "https://annour.example/"
+FEED = "https://annour.example/feed/"
+WORDS = (
+    "Nous aidons les enfants du quartier à apprendre à lire, chaque samedi à la maison de la jeunesse. " * 9
+)
+HEAD = "<title>Annour</title><link rel=alternate type=application/rss+xml href=/feed/>"
+HOME = f"<html lang=fr><head>{HEAD}</head><body><h1>Annour</h1><p>{WORDS}</p></body></html>"
+ITEM = "<item><title>Une rentrée</title><pubDate>Mon, 16 Nov 2026 10:00:00 +0000</pubDate></item>"
+RSS = f"<rss version='2.0'><channel><title>Annour</title>{ITEM}</channel></rss>"
+ACCOUNT = Account("a", URL, links.identify(URL))
+
+
+class Site:
+    """A site of two pages, which says that a page is what it was to whom knows it, unless it is `mute`."""
+
+    def __init__(self, now: datetime = NIGHT, *, mute: bool = False) -> None:
+        self.now = now
+        self.mute = mute
+        self.pages = {URL: (HOME, "text/html"), FEED: (RSS, "application/rss+xml")}
+        self.more: dict[str, object] = {}
+        self.asked: list[Ask] = []
+        self.sent = 0
+
+    async def get(self, ask: Ask) -> Page:
+        self.asked.append(ask)
+        if ask.url not in self.pages:
+            raise NoPage(Reason.NETWORK, "refused")
+        body, kind = (part.encode() for part in self.pages[ask.url])
+        tag = sha256(body).hexdigest()[:8]
+        known = ask.validators and ask.validators.etag == tag and not self.mute
+        status, body = (304, b"") if known else (200, body)
+        self.sent += len(body)
+        headers = {
+            "content-type": kind.decode(),
+            "date": str(self.now),
+            **({} if self.mute else {"etag": tag}),
+        }
+        page = Page(ask.url, status, headers, body, self.now, (Hop(ask.url, status),))
+        return replace(page, digest=sha256(body).hexdigest(), **self.more)  # type: ignore[arg-type]
+
+
+class Bodies(dict[str, bytes]):
+    def put(self, body: bytes) -> str:
+        digest = sha256(body).hexdigest()
+        self[digest] = body
+        return digest
+
+
+ROW = AccountRow("a", URL, links.identify(URL), id=3)
+DAY = next(
+    day for day in map(date.fromordinal, range(739_580, 739_590)) if (3 + day.toordinal()) % EVERY == 1
+)
+
+
+def observed(seen: Look, bodies: Bodies, at: datetime = NIGHT) -> Observation:
+    pieces = tuple(kept(exchange, bodies) for exchange in seen.exchanges)
+    return Observation(3, 1, at, seen.finding, pieces, website.VERSION)
+
+
+async def first(site: Site, bodies: Bodies) -> Observation:
+    async with ReaderPool(0) as readers:
+        return observed(await look(website.probe(ACCOUNT), site, readers), bodies)
+
+
+async def again(last: Observation, site: Site, bodies: Bodies, day: date = DAY) -> Look:
+    before = past(ROW, last, website.VERSION, day, bodies.get)
+    assert before is not None
+    async with ReaderPool(0) as readers:
+        return await repeated(before, website.probe(ACCOUNT), site, readers)
+
+
+@pytest.mark.parametrize("mute", [False, True])
+async def test_an_unchanged_site_is_as_it_was_and_no_page_of_it_is_read(mute: bool, monkeypatch) -> None:
+    bodies = Bodies()
+    last = await first(Site(mute=mute), bodies)
+    monkeypatch.setattr(ReaderPool, "read", None)
+    site = Site(LATER, mute=mute)
+    seen = await again(last, site, bodies)
+    assert seen.as_before
+    assert seen.finding == last.finding
+    assert [ask.url for ask in site.asked] == [URL, FEED]
+    assert bool(site.sent) is mute
+
+
+CHANGES: dict[str, Callable[[Site], object]] = {
+    "the page": lambda site: site.pages.update({URL: (HOME.replace("samedi", "dimanche"), "text/html")}),
+    "the feed": lambda site: site.pages.update(
+        {FEED: (RSS.replace("16 Nov", "23 Nov"), "application/rss+xml")}
+    ),
+    "its kind": lambda site: site.pages.update({URL: (HOME, "application/xhtml+xml")}),
+    "a feed that is gone": lambda site: site.pages.pop(FEED),
+    "a site that is gone": lambda site: site.pages.clear(),
+    "its certificate": lambda site: site.more.update(certificate_expires=date(2027, 1, 1)),
+    "its pace": lambda site: site.more.update(seconds=9.0),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+@pytest.mark.parametrize("mute", [False, True])
+async def test_what_changed_is_seen_as_by_one_who_looks_for_the_first_time(change, mute: bool) -> None:
+    bodies = Bodies()
+    last = await first(Site(mute=mute), bodies)
+    site, fresh = Site(LATER, mute=mute), Site(LATER, mute=mute)
+    change(site)
+    change(fresh)
+    seen = await again(last, site, bodies)
+    assert not seen.as_before
+    assert seen.finding == (await first(fresh, Bodies())).finding
+    assert [ask.url for ask in site.asked] == [ask.url for ask in fresh.asked], "nothing is asked twice"
+    shown = [(one.ask.url, one.answer.body) for one in seen.exchanges if isinstance(one.answer, Page)]
+    assert all(body for _, body in shown), "a page that the server did not send comes from the archive"
+
+
+async def test_a_page_that_is_lost_from_the_archive_is_asked_for_whole() -> None:
+    bodies = Bodies()
+    last = await first(Site(), bodies)
+    bodies.clear()
+    site = Site(LATER)
+    site.pages[FEED] = (RSS.replace("16 Nov", "23 Nov"), "application/rss+xml")
+    seen = await again(last, site, bodies)
+    assert seen.finding.last_activity == Activity(datetime(2026, 11, 23, 10, tzinfo=UTC), "feed")
+    assert [ask.url for ask in site.asked] == [URL, FEED, URL]
+
+
+async def test_a_page_kept_without_its_visitors_is_known_by_what_came() -> None:
+    bodies = Bodies()
+    site = Site()
+    async with ReaderPool(0) as readers:
+        seen = await look(website.probe(ACCOUNT), site, readers)
+    cut = tuple(
+        replace(one, answer=replace(one.answer, body=one.answer.body[:-1]))  # type: ignore[union-attr,arg-type]
+        for one in seen.exchanges
+    )
+    seen = await again(observed(replace(seen, exchanges=cut), bodies), Site(LATER), bodies)
+    assert seen.as_before
+
+
+def unrepeatable() -> dict[str, Callable[[Observation], Observation]]:
+    def found(**how: object) -> Callable[[Observation], Observation]:
+        return lambda last: replace(last, finding=replace(last.finding, **how))  # type: ignore[arg-type]
+
+    def shown(**how: object) -> Callable[[Observation], Observation]:
+        return lambda last: replace(last, evidence=tuple(replace(piece, **how) for piece in last.evidence))  # type: ignore[arg-type]
+
+    return {
+        "an absence": found(presence=Presence.ABSENT, reason=Reason.PARKED),
+        "an unknown": found(presence=Presence.UNKNOWN, reason=Reason.TIMEOUT),
+        "a date in words": found(last_activity=Activity(NIGHT, "text")),
+        "no date": found(last_activity=None),
+        "a test that is made once a month": found(facts={"decoy_on": "2026-11-25"}),
+        "another probe's": lambda last: replace(last, probe_version=website.VERSION - 1),
+        "thinned": shown(thinned=True),
+        "of a time that did not say which link was registered": shown(registered=False),
+    }
+
+
+@pytest.mark.parametrize("how", unrepeatable().values(), ids=unrepeatable())
+async def test_what_may_tell_another_thing_tomorrow_is_read_anew(how) -> None:
+    last = await first(Site(), Bodies())
+    assert past(ROW, last, website.VERSION, DAY, Bodies().get) is not None
+    assert past(ROW, how(last), website.VERSION, DAY, Bodies().get) is None
+
+
+async def test_words_that_were_read_alike_on_two_days_are_not_read_on_the_third() -> None:
+    last = await first(Site(), Bodies())
+    stood = replace(last, observed_at=LATER, finding=replace(last.finding, last_activity=None))
+    assert past(ROW, stood, website.VERSION, DAY, Bodies().get) is not None
+
+
+async def test_each_site_is_read_anew_once_in_seven_nights() -> None:
+    last = await first(Site(), Bodies())
+    nights = [DAY + timedelta(days=n) for n in range(2 * EVERY)]
+    assert sum(past(ROW, last, website.VERSION, day, Bodies().get) is None for day in nights) == 2
+
+
+async def test_platforms_are_always_read() -> None:
+    last = await first(Site(), Bodies())
+    row = AccountRow("a", "annour", links.identify("https://www.facebook.com/annour"), id=3)
+    assert past(row, last, website.VERSION, DAY, Bodies().get) is None
+
+
+NOTHING_NEW = b'HTTP/1.1 304 Not Modified\r\nETag: "one"\r\n\r\n'
+
+
+async def test_a_server_is_asked_by_its_own_validators_at_the_address_that_gave_them() -> None:
+    def script(path: str, _: int) -> bytes | None:
+        if path == "moved":
+            return moved(b"/here")
+        known = "If-None-Match" in server.heads[-1]
+        return NOTHING_NEW if known else answer(headers=b'ETag: "one"\r\n')
+
+    async with Hostile(script) as server, fetcher() as fetch:
+        here, elsewhere = server.url("here"), server.url("elsewhere")
+        page = await fetch.get(link(here))
+        known = Validators(page.url, etag=page.headers["etag"])
+        again = await fetch.get(link(here, validators=known))
+        assert (again.status, again.body) == (304, b"")
+        led = await fetch.get(link(server.url("moved"), validators=known))
+        assert [hop.status for hop in led.hops] == [302, 304]
+        assert (await fetch.get(link(elsewhere, validators=known))).status == 200
