@@ -1,4 +1,4 @@
-"""Which earlier look may be made again: an ordinary one at a site, kept whole, that tells the same tomorrow."""
+"""Which earlier look may be made again: an ordinary one at a site, kept whole, the same tomorrow."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ EVERY = 7
 LASTING = (
     frozenset({"feed", "wp-json", "jsonapi", "json-ld", "microdata", "address", *PUBLISHED_META}) - SERVED
 )
-"""Clues to a date that are read the same on any day. Others are passed over on their own day, as a clock's."""
+"""Clues to a date that are read the same on any day. Others may be passed over on their own day."""
 
 NOTHING = sha256(b"").hexdigest()
 

@@ -1,9 +1,9 @@
 """The connections of a run: one to a host at a time, kept while idle, made without httpx's own pool.
 
-`Connections` is an httpx transport. Its pool is left out because its cost grows with the number of open
-connections (3.2 times at 500, measured 2026-11), and httpx's client because it has a cookie jar, an
-environment and redirects of its own. The host's turn in `probes.host` sees to it that a host has one
-connection at a time.
+`Connections` is an httpx transport over `probes.connection`. httpx's pool is left out because its cost grows
+with the number of open connections (3.2 times at 500, measured 2026-11), and its client because it has a
+cookie jar, an environment and redirects of its own. The host's turn in `probes.host` sees to it that a host
+has one connection at a time.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ import asyncio
 import base64
 import ssl
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from pathlib import Path
 
-import httpcore
 import httpx
 
+from probes.connection import Connection, request
 from probes.dns import Names
 from probes.guard import Guard, port_of
 from probes.model import NoPage, Reason
-from probes.wire import Dialler, Direct, Stream, Tunnel, Way, dial
+from probes.wire import Direct, Tunnel, dial
 
 KEPT = 64  # idle connections kept; one with TLS costs about 0.1 MiB
 IDLE_SECONDS = 20.0
@@ -34,20 +34,16 @@ Key = tuple[str, str, int, bool]
 class Answer(httpx.AsyncByteStream):
     """A body still on its connection, which is given back when the body is closed."""
 
-    def __init__(self, response: httpcore.Response, release: Callable[[], Awaitable[None]]) -> None:
-        self._response = response
+    def __init__(self, connection: Connection, release: Callable[[], None]) -> None:
+        self._connection = connection
         self._release = release
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for chunk in self._response.aiter_stream():
-            yield chunk
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self._connection.chunks()
 
     async def aclose(self) -> None:
         """Give the connection back if the body was read to its end; else it is closed."""
-        try:
-            await self._response.aclose()
-        finally:  # a deadline may fall into httpcore's own closing, which then leaves the socket open
-            await self._release()
+        self._release()
 
 
 class Connections(httpx.AsyncBaseTransport):
@@ -68,118 +64,92 @@ class Connections(httpx.AsyncBaseTransport):
         self._judging = judging
         self._strict = _strict_context(ca_file)
         self._lenient = _lenient_context()
-        self._idle: OrderedDict[Key, httpcore.AsyncHTTPConnection] = OrderedDict()
+        self._idle: OrderedDict[Key, Connection] = OrderedDict()
 
     async def prove(self) -> None:
-        """See before the first request that httpcore dials through the guard: an inward address is refused.
+        """See before the first request that we really dial through the guard: an inward address is refused.
 
-        Raises RuntimeError where it does not, which is a bug. Through a proxy, or where the operator exempts
+        Raises RuntimeError where we do not, which is a bug. Through a proxy, or where the operator exempts
         the address that is tried, there is nothing to see.
         """
         if self._proxy or self._guard.admits(NOBODY, 80):
             return
-        connection = self._new(("http", NOBODY, 80, False))
-        request = httpcore.Request(
-            "GET", f"http://{NOBODY}/", extensions={"timeout": {"connect": PROOF_SECONDS}}
-        )
         try:
-            await connection.handle_async_request(request)
+            (await self._opened(("http", NOBODY, 80, False), PROOF_SECONDS)).close()
         except NoPage as none:
             if none.reason is Reason.UNSAFE_ADDRESS:
                 return
-        except (OSError, httpcore.NetworkError, httpcore.TimeoutException):
+        except (OSError, httpx.TransportError):
             pass
         raise RuntimeError("connections are not dialled through the address guard")
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send it. An idle connection that has died meanwhile is replaced once, without a word.
 
-        Raises what `probes.trouble` knows: NoPage, errors of httpcore, OSError.
+        Raises what `probes.trouble` knows: NoPage, errors of httpx, OSError.
         """
         insecure = bool(request.extensions.get("insecure"))
         key = (request.url.scheme, request.url.raw_host.decode(), port_of(request.url), insecure)
-        core = self._core_request(request)
-        connection = await self._take(key)
-        if connection is not None:
-            with suppress(OSError, httpcore.NetworkError, httpcore.RemoteProtocolError):
-                return await self._sent(key, connection, core)
-        return await self._sent(key, self._new(key), core)
+        head, kept = self._head(request), self._taken(key)
+        if kept is not None:
+            with suppress(OSError, httpx.NetworkError, httpx.RemoteProtocolError):
+                return await self._sent(key, kept, head)
+        seconds = request.extensions.get("timeout", {}).get("connect")
+        return await self._sent(key, await self._opened(key, seconds), head)
 
-    async def _sent(
-        self, key: Key, connection: httpcore.AsyncHTTPConnection, core: httpcore.Request
-    ) -> httpx.Response:
+    async def _sent(self, key: Key, connection: Connection, head: bytes) -> httpx.Response:
         try:
-            return self._response(key, connection, await connection.handle_async_request(core))
+            await connection.ask(head)
+            return httpx.Response(
+                connection.status,
+                headers=connection.headers,
+                stream=Answer(connection, lambda: self._release(key, connection)),
+                extensions={"network_stream": connection},
+            )
         except BaseException:
-            await connection.aclose()
+            connection.close()
             raise
 
-    def _core_request(self, request: httpx.Request) -> httpcore.Request:
-        url, headers = request.url, request.headers.raw
-        if self._proxy and url.scheme == "http":
-            target = str(url.copy_with(fragment=None)).encode()
-            core = httpcore.URL(
-                scheme=b"http", host=self._proxy.raw_host, port=port_of(self._proxy), target=target
-            )
-            return httpcore.Request(
-                "GET", core, headers=[*headers, *self._proxy_headers], extensions=request.extensions
-            )
-        core = httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
-        return httpcore.Request("GET", core, headers=headers, extensions=request.extensions)
+    def _head(self, asked: httpx.Request) -> bytes:
+        if self._proxy and asked.url.scheme == "http":
+            target = str(asked.url.copy_with(fragment=None)).encode()
+            return request(b"GET", target, [*asked.headers.raw, *self._proxy_headers])
+        return request(b"GET", asked.url.raw_path, asked.headers.raw)
 
-    def _new(self, key: Key) -> httpcore.AsyncHTTPConnection:
+    async def _opened(self, key: Key, seconds: float | None) -> Connection:
+        """A new connection, through the guard and, where it is to be, in TLS."""
         scheme, host, port, insecure = key
-        forwarded = self._proxy if self._proxy and scheme == "http" else None
-        origin = httpcore.Origin(scheme.encode(), host.encode(), port)
-        if forwarded:
-            origin = httpcore.Origin(b"http", forwarded.raw_host, port_of(forwarded))
-        return httpcore.AsyncHTTPConnection(
-            origin=origin,
-            ssl_context=self._lenient if insecure else self._strict,
-            keepalive_expiry=IDLE_SECONDS,
-            network_backend=Dialler(self._judged(host, port, dial if forwarded else self._way.dial)),
-        )
-
-    def _judged(self, host: str, port: int, way: Way) -> Way:
-        """The same way; to a proxy only after the host behind it was judged, if it is to be."""
-        if not (self._proxy and self._judging):
-            return way
-
-        async def after_judging(there: str, at: int, seconds: float | None) -> Stream:
+        if self._proxy and self._judging:
             await self._direct.judge(host, port)
-            return await way(there, at, seconds)
+        if self._proxy and scheme == "http":
+            return await dial(self._proxy.host, port_of(self._proxy), seconds)
+        connection = await self._way.dial(host, port, seconds)
+        if scheme == "https":
+            await connection.start_tls(self._lenient if insecure else self._strict, host, seconds)
+        return connection
 
-        return after_judging
-
-    async def _take(self, key: Key) -> httpcore.AsyncHTTPConnection | None:
+    def _taken(self, key: Key) -> Connection | None:
         connection = self._idle.pop(key, None)
-        if connection is None or (connection.is_available() and not connection.has_expired()):
-            return connection
-        await connection.aclose()
-        return None
+        if connection is None:
+            return None
+        age = asyncio.get_running_loop().time() - connection.idle_since
+        if connection.is_closed or age > IDLE_SECONDS:
+            connection.close()
+            return None
+        return connection
 
-    def _response(
-        self, key: Key, connection: httpcore.AsyncHTTPConnection, response: httpcore.Response
-    ) -> httpx.Response:
-        async def release() -> None:
-            if not connection.is_idle():
-                await connection.aclose()
-                return
-            self._idle[key] = connection
-            if len(self._idle) > KEPT:
-                await self._idle.popitem(last=False)[1].aclose()
-
-        return httpx.Response(
-            response.status,
-            headers=response.headers,
-            stream=Answer(response, release),
-            extensions=response.extensions,
-        )
+    def _release(self, key: Key, connection: Connection) -> None:
+        if not connection.rest():
+            connection.close()
+            return
+        self._idle[key] = connection
+        if len(self._idle) > KEPT:
+            self._idle.popitem(last=False)[1].close()
 
     async def aclose(self) -> None:
         """Close every idle connection."""
         while self._idle:
-            await self._idle.popitem()[1].aclose()
+            self._idle.popitem()[1].close()
         await asyncio.sleep(0)  # an aborted transport lets go of its socket in the loop's next turn
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import datetime
 from hashlib import sha256
 from typing import cast
 
@@ -83,8 +82,6 @@ class Courier:
         chain.hops.append(Hop(str(chain.url), response.status_code))
         location = (response.headers.get_list("location") or [""])[0].strip()
         if response.status_code in REDIRECTS and location:
-            if response.headers.get("content-length") == "0":
-                await response.aread()  # nothing to read, and the connection can be kept
             self.redirect(chain, location)
             return None
         body = await self._body(chain, response)
@@ -97,7 +94,7 @@ class Courier:
             fetched_at=self._time(),
             hops=tuple(chain.hops),
             truncated=body.truncated,
-            certificate_expires=_certificate_expires(response),
+            certificate_expires=response.extensions["network_stream"].certificate_expires,
             insecure=chain.insecure,
         )
 
@@ -153,12 +150,3 @@ def _headers(response: httpx.Response) -> dict[str, str]:
     """Lower-case names; of a flood, what a reader of evidence needs."""
     items = list(response.headers.items())[:MOST_HEADERS]
     return {name: value[:LONGEST_HEADER] for name, value in items}
-
-
-def _certificate_expires(response: httpx.Response) -> date | None:
-    stream = response.extensions["network_stream"]
-    connection = stream.get_extra_info("ssl_object")
-    certificate = connection.getpeercert() if connection else None
-    if not certificate or "notAfter" not in certificate:
-        return None
-    return datetime.fromtimestamp(ssl.cert_time_to_seconds(certificate["notAfter"]), UTC).date()

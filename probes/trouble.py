@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ssl import SSLCertVerificationError, SSLError, SSLWantReadError
 
-import httpcore
 import httpx
 
 from probes.model import NoPage, Reason
@@ -29,30 +28,24 @@ NETWORK_ERRORS = (
     httpx.StreamError,
     httpx.InvalidURL,
     httpx.CookieConflict,
-    httpcore.TimeoutException,
-    httpcore.NetworkError,
-    httpcore.ProtocolError,
-    httpcore.ProxyError,
-    httpcore.UnsupportedProtocol,
-    httpcore.ConnectionNotAvailable,
     OSError,  # TimeoutError and ssl.SSLError among them
 )
 
-_TIMEOUTS = (httpx.TimeoutException, httpcore.TimeoutException, TimeoutError)
-_CONNECT_TIMEOUTS = (httpx.ConnectTimeout, httpx.PoolTimeout, httpcore.ConnectTimeout, httpcore.PoolTimeout)
-_BAD_ADDRESSES = (httpx.InvalidURL, httpx.UnsupportedProtocol, httpcore.UnsupportedProtocol)
+_TIMEOUTS = (httpx.TimeoutException, TimeoutError)
+_CONNECT_TIMEOUTS = (httpx.ConnectTimeout, httpx.PoolTimeout)
+_BAD_ADDRESSES = (httpx.InvalidURL, httpx.UnsupportedProtocol)
 _DETAILS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] = (
     (ConnectionRefusedError, "refused"),
     (ConnectionError, "reset"),
-    ((httpx.ProxyError, httpcore.ProxyError), "proxy"),
-    ((httpx.ProtocolError, httpcore.ProtocolError, httpx.DecodingError), "protocol"),
-    ((httpx.ReadError, httpx.WriteError, httpx.CloseError, httpcore.ReadError, httpcore.WriteError), "reset"),
-    ((httpx.ConnectError, httpcore.ConnectError, OSError), "unreachable"),
+    ((httpx.ProxyError), "proxy"),
+    ((httpx.ProtocolError, httpx.DecodingError), "protocol"),
+    ((httpx.ReadError, httpx.WriteError, httpx.CloseError), "reset"),
+    ((httpx.ConnectError, OSError), "unreachable"),
 )
 
 
 def trouble(error: BaseException, url: str | None = None, status: int | None = None) -> NoPage:
-    """Tell an exception of httpx, httpcore, ssl or the system as the reason why no page came.
+    """Tell an exception of httpx, ssl or the system as the reason why no page came.
 
     A redirect loop is the server's error. Time-outs are asked for first: a stalled handshake's
     chain of causes holds an SSL error too.

@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from probes import wire
+from probes.connection import Connection
 from probes.fetch import Fetcher, FetchOptions
 from probes.guard import Guard, is_public
 from probes.hops import Chain
@@ -135,11 +136,11 @@ def test_no_redirect_makes_the_fetcher_stumble(location: str) -> None:
 async def test_a_run_begins_only_when_its_connections_go_through_the_guard(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """As it would be if httpcore dialled by itself one day: nothing is asked."""
+    """As it would be if something else dialled one day: nothing is asked."""
     async with Fetcher(FetchOptions(), NOW):
         pass
 
-    async def unguarded(_: object, address: str, port: int, seconds: float | None) -> wire.Stream:
+    async def unguarded(_: object, address: str, port: int, seconds: float | None) -> Connection:
         raise ConnectionRefusedError
 
     monkeypatch.setattr(wire.Direct, "dial", unguarded)
@@ -163,7 +164,7 @@ async def test_no_recorded_trick_reaches_a_forbidden_address(
     site = Site(cases)
     real = wire.dial
 
-    async def dial(address: str, port: int, seconds: float | None) -> wire.Stream:
+    async def dial(address: str, port: int, seconds: float | None) -> Connection:
         dialled.append(address)
         return await real("127.0.0.1", server.port, seconds)
 

@@ -22,6 +22,7 @@ from small import START, Small, configured, opened, register
 from auditor import eyes, night
 from auditor.config import ChannelConfig
 from probes import links, wire
+from probes.connection import Connection
 from probes.fetch import Fetcher, FetchOptions
 from probes.model import Account, Ask, Finding, NoPage, Page, Presence, Steps
 from probes.readers import ReaderPool
@@ -120,7 +121,7 @@ async def looked(folder: Path, fault: Fault, monkeypatch: pytest.MonkeyPatch) ->
 
     real = wire.dial
 
-    async def dial(address: str, port: int, seconds: float | None) -> wire.Stream:
+    async def dial(address: str, port: int, seconds: float | None) -> Connection:
         return await real(address, 1 if fault.now("refused") else port, seconds)
 
     zone: dict[str, object] = {f"{name}.example": ["127.0.0.1"] for name in (*HOSTS, *CANARIES)}
