@@ -18,6 +18,9 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 MOST_BESIDE = 256 * 1024
 """Bytes of an answer that are no body: its head, hints before it, the marks of chunks, trailers."""
 
+MOST_LINES = 2_000
+"""Lines of a head; each is an object of ours, whatever its length."""
+
 AHEAD = 64 * 1024
 """Bytes of a body that may wait for whoever reads it; then the server has to."""
 
@@ -65,6 +68,7 @@ class Connection(asyncio.Protocol):
         except HttpParserError as error:
             self._spoil(httpx.RemoteProtocolError(str(error)))
         if self._beside > MOST_BESIDE:
+            self._is_ended = False
             self._spoil(httpx.RemoteProtocolError("too much beside the body"))
         self._wake()
 
@@ -96,6 +100,8 @@ class Connection(asyncio.Protocol):
         """A line of the head; trailers are nobody's."""
         if not self._is_headed:
             self.headers.append((name, value))
+        if len(self.headers) > MOST_LINES:
+            raise httpx.RemoteProtocolError("too many headers")
 
     def on_headers_complete(self) -> None:
         """The head is whole."""

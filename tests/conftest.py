@@ -1,5 +1,6 @@
 """What every test may ask for."""
 
+import asyncio
 import gc
 import logging
 import os
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 from template import MADE, copies_of
+from uvloop import new_event_loop
 
 from auditor.journal import OURS, Written
 
@@ -18,6 +20,24 @@ os.environ["LC_ALL"] = "C.UTF-8"  # whatever the terminal speaks that the tests 
 settings.register_profile("steady", derandomize=True, max_examples=40, deadline=None)
 settings.register_profile("exploring", max_examples=500, deadline=None)
 settings.load_profile("steady")
+
+
+IN_BOTH = {"test_fetch", "test_fetch_tls", "test_fetch_retry", "test_repeat"}
+"""What is tried in asyncio's loop and, with the slow tests, in uvloop, in which commands run."""
+
+
+def pytest_asyncio_loop_factories(config, item):
+    """The loops that a test runs in."""
+    uvloop = {"uvloop": new_event_loop} if Path(item.fspath).stem in IN_BOTH else {}
+    return {"asyncio": asyncio.new_event_loop, **uvloop}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """The second loop is for the slow tests."""
+    for item in items:
+        if getattr(item, "callspec", None) and new_event_loop in item.callspec.params.values():
+            item.add_marker(pytest.mark.slow)
 
 
 def pytest_collection_finish():

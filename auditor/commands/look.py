@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from auditor import eventloop
 from auditor.commands.session import Json, Session, clock, session
 from auditor.errors import InputError, UsageError
 from auditor.output import document, give, give_table, progress
@@ -60,11 +61,9 @@ def check(
     as_json: Json = False,
 ) -> None:
     """Look at links now, without a registry."""
-    import asyncio
-
     _refuse_unknown(channel)
     typed = [line for link in links for line in (_lines("-") if link == "-" else [link])]
-    checked = asyncio.run(_check(session(context), list(map(_splitter(channel), typed))))
+    checked = eventloop.run(_check(session(context), list(map(_splitter(channel), typed))))
     if as_json:
         give(document(map(seen, checked), clock()))
     else:

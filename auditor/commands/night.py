@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from auditor import eventloop
 from auditor.commands.session import Json, clock, session
 from auditor.errors import IncompleteError, UsageError
 from auditor.output import document, give, give_table, is_terminal, progress, say
@@ -46,7 +47,7 @@ def run(context: typer.Context, as_json: Json = False) -> None:
     asked = session(context)
     with App.open(asked.config()) as app, app.lock():
         with progress(asked.words.say("the night"), quiet=asked.quiet) as step:
-            done = asyncio.run(_night(app, step))
+            done = eventloop.run(_night(app, step))
         counts = counted(app.store, done)
     if as_json:
         give(document([done.receipt], clock()))
@@ -113,7 +114,7 @@ def serve(
                 command = "`auditor user add NAME --role admin`"
                 asked.tell("nobody can log in yet; {command} makes the first link", command=command)
         gc.freeze()  # what is loaded stays: to look through it again held pages up by 200 ms, now and then
-        asyncio.run(serving.serve(app, clock, at=at, nights=schedule))
+        eventloop.run(serving.serve(app, clock, at=at, nights=schedule))
 
 
 def status(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from auditor import eventloop
 from auditor.commands.session import Json, Session, clock, session
 from auditor.errors import InputError, UsageError
 from auditor.output import document, give, give_table, give_text, is_terminal, progress
@@ -101,7 +102,7 @@ def demo(
 
     asked = session(context)
     with progress(asked.words.say("14 nights"), quiet=asked.quiet) as step:
-        played = asyncio.run(practice.play(folder, progress=step, now=clock()))
+        played = eventloop.run(practice.play(folder, progress=step, now=clock()))
     with App.open(played.config) as app:
         written = _published(app, played.config.report.folder, asked)
         seen = overview(app.store, app.config, clock(), since=played.nights[0].started_at)

@@ -1,0 +1,20 @@
+"""The event loop that a command runs in: uvloop, libuv's in C, where it installs; else asyncio's own."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """What `asyncio.run` does: the outcome of a coroutine, in a loop of its own."""
+    import asyncio  # noqa: PLC0415  # commands that ask nobody start without it
+
+    try:
+        from uvloop import new_event_loop  # noqa: PLC0415  # it is not made for every system
+    except ImportError:
+        return asyncio.run(work)
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        return runner.run(work)
