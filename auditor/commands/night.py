@@ -40,8 +40,6 @@ def run(context: typer.Context, as_json: Json = False) -> None:
 
     A night that was interrupted is gone on with; one that is done is left as it is.
     """
-    import asyncio
-
     from auditor.app import App
 
     asked = session(context)
@@ -100,8 +98,6 @@ def serve(
     schedule: Annotated[bool, typer.Option(help="Run the night at its hour.")] = True,
 ) -> None:
     """Run the night on its schedule and show the pages, until told to stop."""
-    import asyncio
-
     from auditor import serving
 
     if not web and not schedule:

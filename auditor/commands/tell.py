@@ -93,8 +93,6 @@ def demo(
 
     100 associations are imported from a spreadsheet and audited against the practice web.
     """
-    import asyncio
-
     from auditor.app import App
     from auditor.overview import overview
     from auditor.practice import demo as practice
