@@ -10,7 +10,7 @@ unexport PYTHONDONTWRITEBYTECODE
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow test-all check audit format words faults people pictures bench lock clean
+.PHONY: help install demo test test-slow test-all check audit format words faults people pictures bench bench-peers lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -71,6 +71,9 @@ pictures: $(VENV)/.dev demo ## take the pictures of docs/pictures from the demo 
 
 bench: $(VENV)/.dev ## measured costs, as ratios in one run
 	@$(BIN)/python -m pytest tests/bench -m bench -s
+
+bench-peers: $(VENV)/.dev ## the link checkers that bench runs beside us, in a cache of their own
+	@$(BIN)/python tests/bench/peers.py
 
 lock: ## pin anew what pyproject.toml allows (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header pyproject.toml --group build -o requirements.lock

@@ -101,7 +101,7 @@ def memory():
 
 def tell(figure):
     """Print what was measured."""
-    print(figure, flush=True)  # noqa: T201  # a bench tells its figures
+    print(figure, flush=True)  # a bench tells its figures
 
 
 def named(number):

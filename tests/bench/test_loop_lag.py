@@ -38,7 +38,7 @@ async def test_a_night_holds_the_loop_up_for_less_than_a_tenth_of_a_second(tmp_p
             watching.cancel()
     lags.sort()
     middle, late, worst = (1000 * lags[int((len(lags) - 1) * part)] for part in (0.5, 0.99, 1))
-    print(  # noqa: T201  # a bench tells its figure
+    print(  # a bench tells its figure
         f"\n{done.receipt['accounts']} accounts, {done.receipt['requests']} requests in {seconds:.1f} s,"
         f" {cpu:.2f} s CPU outside the readers; the loop was late by {middle:.0f} ms in the middle,"
         f" {late:.0f} ms at the 99th percentile, {worst:.0f} ms at most"

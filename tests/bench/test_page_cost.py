@@ -55,7 +55,7 @@ def test_a_page_of_sixty_kilobytes_costs_twelve_milliseconds_at_most() -> None:
 
     whole = cost(lambda: drive(website.probe(account), answer))
     bare = cost(lambda: html.fromstring(body))
-    print(  # noqa: T201  # a bench tells its figure
+    print(  # a bench tells its figure
         f"\n{len(body) / 1024:.0f} KB: {whole:.1f} ms from bytes to finding,"
         f" {whole / bare:.1f} times a bare lxml parse"
     )

@@ -1,0 +1,28 @@
+"""One night of ours as `auditor run` does it, at a moment that is given: the second night follows at once.
+
+python tests/bench/ours.py MOMENT FOLDER COMMAND…    as 2026-11-25T01:00 . run --json
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from datetime import UTC, datetime, timedelta
+from time import monotonic
+
+from auditor import cli
+from auditor.commands import night, registry
+
+
+def main() -> None:
+    """Set the clock, then be `auditor`."""
+    moment = datetime.fromisoformat(sys.argv[1]).replace(tzinfo=UTC)
+    began = monotonic()
+    night.clock = registry.clock = lambda: moment + timedelta(seconds=monotonic() - began)
+    os.chdir(sys.argv[2])
+    sys.argv = ["auditor", *sys.argv[3:]]
+    cli.main()
+
+
+if __name__ == "__main__":
+    main()
