@@ -6,27 +6,26 @@ A thread cannot be killed and would hold the interpreter: 400,000 nested tags co
 from __future__ import annotations
 
 import asyncio
-import math
-import multiprocessing
 import os
-import resource
+import pickle
 import signal
-import time
+import socket
+import subprocess
+import sys
+from collections import deque
 from collections.abc import Callable
-from concurrent.futures import TimeoutError as FutureTimeout
-from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
 from types import TracebackType
-from typing import Self, TypeVar
-
-from pebble import ProcessExpired, ProcessPool
+from typing import Any, Self, TypeVar, cast
 
 from probes.model import NoPage, Page, Reason
+from probes.workshop import LENGTH
 
 R = TypeVar("R")
 DEADLINE = 5.0  # seconds for one body
 MEMORY = 1 << 30  # bytes of address space for one worker
 MOST_WORKERS = 8
-PRELOADED = ["probes.preloaded", "bs4", "lxml.etree"]
+AHEAD = 2  # pages that a worker has at once: the next one waits where it is read
 
 
 class ReaderPool:
@@ -39,49 +38,44 @@ class ReaderPool:
     def __init__(
         self, workers: int | None = None, *, deadline: float = DEADLINE, memory: int = MEMORY
     ) -> None:
-        self._workers = min(os.cpu_count() or 1, MOST_WORKERS) if workers is None else workers
+        self._wanted = min(os.cpu_count() or 1, MOST_WORKERS) if workers is None else workers
         self._deadline = deadline
-        self._memory = memory
-        self._pools: list[ProcessPool] = []  # the last one works; those before it broke
+        self._workshop = Workshop(memory)
+        self._workers: list[_Worker] = []
+        self._waiting: deque[_Task] = deque()
+        self._hiring: set[asyncio.Task[None]] = set()  # in place of those that were lost
 
     async def __aenter__(self) -> Self:
-        """Start in a thread beside the loop.
-
-        The first workers of a process take 0.7 s to come, most of it for the patterns that all inherit
-        (measured 2026-11 on a small machine).
-        """
-        if self._workers:
-            starting = asyncio.create_task(asyncio.to_thread(self._start))
-            try:
-                await asyncio.shield(starting)
-            except asyncio.CancelledError as error:
-                await starting
-                await self.__aexit__(type(error), error, None)
-                raise
+        """Start the workers; they come while the first pages are on their way."""
+        try:
+            for _ in range(self._wanted):
+                await self._hire()
+        except BaseException:
+            await self._dismiss()
+            raise
         return self
-
-    def _start(self) -> ProcessPool:
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(PRELOADED)
-        pool = ProcessPool(
-            max_workers=self._workers, initializer=_settle, initargs=(self._memory,), context=context
-        )
-        pool.schedule(_settled)  # the workers start while the first pages are on their way
-        self._pools.append(pool)
-        return pool
-
-    def _working(self) -> ProcessPool:
-        """The pool at work. Where an idle worker is killed, pebble gives its whole pool up: start another."""
-        return self._pools[-1] if self._pools[-1].active else self._start()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for pool in self._pools:
-            stop = pool.close if kind is None and pool.active else pool.stop
-            stop()  # type: ignore[no-untyped-call]  # pebble leaves it untyped
-            await asyncio.to_thread(pool.join)
-        self._pools.clear()
+        await self._dismiss()
+
+    async def _dismiss(self) -> None:
+        while self._hiring:
+            await asyncio.wait(self._hiring)
+        workers, self._workers = self._workers, []
+        for worker in workers:
+            worker.dismiss()
+        came = any(worker.came for worker in workers)
+        await asyncio.to_thread(self._workshop.close, loading=bool(workers) and not came)
+
+    async def _hire(self) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._workshop.send(theirs)
+        worker = _Worker(self._deadline, self._next, self._lost)
+        self._workers.append(worker)
+        await asyncio.get_running_loop().create_unix_connection(lambda: worker, sock=ours)
 
     async def read(self, read: Callable[[Page], R], page: Page) -> R:
         """What the reader makes of the page.
@@ -90,38 +84,188 @@ class ReaderPool:
         memory, or its process with it. A reader's own exception is a bug and comes through.
         """
         try:
-            if not self._pools:
+            if not self._wanted:
                 return read(page)
-            bounded = (read, page, self._deadline)
-            future = self._working().schedule(_bounded, args=bounded, timeout=self._deadline)
-            return await asyncio.wrap_future(future)
-        except (FutureTimeout, ProcessExpired, BrokenProcessPool, MemoryError, RecursionError) as error:
-            raise NoPage(
-                Reason.UNREADABLE, _why(error), status=page.status, url=page.url, hops=page.hops
-            ) from error
+            message = pickle.dumps((read, page, self._deadline), pickle.HIGHEST_PROTOCOL)
+            task = _Task(message, asyncio.get_running_loop().create_future())
+            self._waiting.append(task)
+            self._give()
+            return cast("R", await task.reading)
+        except (_Stopped, MemoryError, RecursionError) as error:
+            why = str(error) if isinstance(error, _Stopped) else "reading took too much memory"
+            raise NoPage(Reason.UNREADABLE, why, status=page.status, url=page.url, hops=page.hops) from error
+
+    def _give(self) -> None:
+        """What waits, to whoever has the least to do."""
+        while self._waiting:
+            free = [worker for worker in self._workers if worker.is_free]
+            if not free:
+                return
+            min(free, key=_Worker.has).take(self._waiting.popleft())
+
+    def _next(self) -> None:
+        """A worker has answered."""
+        while self._waiting and self._waiting[0].reading.cancelled():
+            self._waiting.popleft()
+        self._give()
+
+    def _lost(self, worker: _Worker, left: list[_Task]) -> None:
+        """A worker has ended: what it had not begun waits again, and another one comes."""
+        if worker in self._workers:
+            self._workers.remove(worker)
+            self._waiting.extendleft(reversed(left))
+            hiring = asyncio.ensure_future(self._hire())
+            self._hiring.add(hiring)
+            hiring.add_done_callback(self._hiring.discard)
 
 
-def _why(error: BaseException) -> str:
-    if isinstance(error, FutureTimeout):
-        return "reading took too long"
-    return (
-        "the reader's process ended" if isinstance(error, ProcessExpired) else "reading took too much memory"
-    )
+@dataclass(slots=True)
+class _Task:
+    """A page that is read: the message for the worker, and what will be known of it."""
+
+    message: bytes
+    reading: asyncio.Future[Any]
 
 
-def _settle(memory: int) -> None:
-    """Bound a new worker. Ctrl-C is the parent's to answer: it ends its workers itself."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a worker that is ended leaves no gigabyte behind
+class _Stopped(Exception):  # noqa: N818  # told as NoPage, never as an error
+    """A reader whose process was ended, or ended by itself."""
 
 
-def _bounded(read: Callable[[Page], R], page: Page, seconds: float) -> R:
-    """Read under a limit of CPU time, for when nobody is left to stop this process: its parent was killed."""
-    _, most = resource.getrlimit(resource.RLIMIT_CPU)
-    resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(time.process_time() + seconds) + 1, most))
-    return read(page)
+class _Worker(asyncio.Protocol):
+    """A worker as it is seen from here: what it has to read, and how long it has been at it."""
+
+    def __init__(
+        self,
+        deadline: float,
+        answered: Callable[[], None],
+        lost: Callable[[_Worker, list[_Task]], None],
+    ) -> None:
+        self._deadline, self._answered, self._lost = deadline, answered, lost
+        self._loop = asyncio.get_running_loop()
+        self._tasks: deque[_Task] = deque()
+        self._buffer = bytearray()
+        self._pid = 0
+        self._since = 0.0  # when it began what it is reading
+        self._watch: asyncio.TimerHandle | None = None
+        self._late = False
+
+    @property
+    def came(self) -> bool:
+        """Whether it has told that it is there."""
+        return bool(self._pid)
+
+    @property
+    def is_free(self) -> bool:
+        """Whether it is there, and has room for another page."""
+        return self.came and not self._late and len(self._tasks) < AHEAD
+
+    def has(self) -> int:
+        """How many pages it has."""
+        return len(self._tasks)
+
+    def take(self, task: _Task) -> None:
+        """Read this page next."""
+        if not self._tasks:
+            self._since = self._loop.time()
+        self._tasks.append(task)
+        self._transport.writelines((LENGTH.pack(len(task.message)), task.message))
+        if self._watch is None:
+            self._watch = self._loop.call_at(self._since + self._deadline, self._look)
+
+    def _look(self) -> None:
+        """Whether it is too long at one page. Set once a deadline, not once a page: most are never late."""
+        self._watch = None
+        due = self._since + self._deadline
+        if self._tasks and self._loop.time() >= due:
+            self._late = True
+            os.kill(self._pid, signal.SIGKILL)
+        elif self._tasks:
+            self._watch = self._loop.call_at(due, self._look)
+
+    def dismiss(self) -> None:
+        """Let it end."""
+        if self._watch is not None:
+            self._watch.cancel()
+        self._transport.abort()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """It was asked for."""
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Something of its answers."""
+        self._buffer += data
+        while len(self._buffer) >= LENGTH.size:
+            (length,) = LENGTH.unpack_from(self._buffer)
+            end = LENGTH.size + length
+            if len(self._buffer) < end:
+                return
+            told = pickle.loads(memoryview(self._buffer)[LENGTH.size : end])  # noqa: S301  # see workshop
+            del self._buffer[:end]
+            self._told(told)
+
+    def _told(self, told: Any) -> None:
+        """That it is there, first of all; then what it read, page by page."""
+        if not self._pid:
+            self._pid = told
+        else:
+            good, result = told
+            reading = self._tasks.popleft().reading
+            self._since = self._loop.time()
+            if not reading.done():
+                reading.set_result(result) if good else reading.set_exception(result)
+        self._answered()
+
+    def connection_lost(self, _: Exception | None) -> None:
+        """It has ended, and with it what it was reading."""
+        if self._watch is not None:
+            self._watch.cancel()
+        why = "reading took too long" if self._late else "the reader's process ended"
+        begun = self._tasks.popleft().reading if self._tasks else None
+        if begun is not None and not begun.done():
+            begun.set_exception(_Stopped(why))
+        self._lost(self, list(self._tasks))
 
 
-def _settled() -> bool:
-    return True
+class Workshop:
+    """The process that workers are forked from, started when the first one is wanted."""
+
+    def __init__(self, memory: int) -> None:
+        self._memory = memory
+        self._process: subprocess.Popen[bytes] | None = None
+        self._door: socket.socket | None = None
+
+    def send(self, worker: socket.socket) -> None:
+        """Have a worker forked that reads what comes by this socket, by a new process if need be."""
+        if self._process is None or self._process.poll() is not None:
+            self.close()
+            self._start()
+        assert self._door is not None
+        try:
+            socket.send_fds(self._door, [b"+"], [worker.fileno()])
+        except ConnectionError:  # it ended meanwhile
+            self.close()
+            self._start()
+            socket.send_fds(self._door, [b"+"], [worker.fileno()])
+
+    def _start(self) -> None:
+        """In a session of its own: Ctrl-C is the auditor's to answer."""
+        self._door, theirs = socket.socketpair()
+        with theirs:
+            code = f"import sys; sys.path[:] = {sys.path!r}; from probes import workshop;"
+            self._process = subprocess.Popen(  # noqa: S603  # this very program
+                [sys.executable, "-c", f"{code} workshop.main({theirs.fileno()}, {self._memory})"],
+                stdin=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,
+            )
+
+    def close(self, *, loading: bool = False) -> None:
+        """End it, and all workers with it; at once while it is still `loading` and has none."""
+        if self._door is not None:
+            self._door.close()
+        if self._process is not None:
+            if loading:
+                self._process.kill()
+            self._process.wait()
+        self._door = self._process = None

@@ -41,7 +41,7 @@ PURE = {
 
 
 REACHING = {
-    *("aiodns", "asyncio", "httptools", "httpx", "multiprocessing", "os", "pathlib", "pebble", "random"),
+    *("aiodns", "asyncio", "httptools", "httpx", "multiprocessing", "os", "pathlib", "random"),
     *("socket", "sqlmodel", "sqlalchemy", "ssl", "subprocess", "tempfile", "tenacity", "threading", "time"),
 }
 """What nothing that a channel leans on may import either."""

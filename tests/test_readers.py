@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
 import os
-import re
 import subprocess
 import sys
 import time
@@ -14,6 +12,7 @@ from pathlib import Path
 from statistics import median
 
 import pytest
+from bad_readers import die, for_ever, hoard, nest, pid, stall, stumble, swell, title
 
 from probes.model import Hop, NoPage, Page, Reason
 from probes.readers import ReaderPool
@@ -26,44 +25,6 @@ PAGE = Page(
     body=b"<title>Association</title>",
     hops=(Hop("https://site.example/", 200),),
 )
-
-
-def title(page: Page) -> str:
-    found = re.search(rb"<title>(.*)</title>", page.body)
-    return found[1].decode() if found else ""
-
-
-def for_ever(page: Page) -> None:
-    while True:
-        pass
-
-
-def swell(page: Page) -> int:
-    return len(bytearray(8 << 30))
-
-
-def nest(page: Page) -> None:
-    nest(page)
-
-
-def die(page: Page) -> None:
-    os._exit(9)
-
-
-def stumble(page: Page) -> None:
-    raise KeyError("a bug of the reader")
-
-
-def hoard(page: Page) -> None:
-    """Take memory and use it, a megabyte after the other, until there is no more."""
-    held: list[bytearray] = []
-    while True:
-        held.append(bytearray(b"x" * (1 << 20)))
-
-
-def stall(page: Page) -> None:
-    """Hang where the interpreter is not asked whether it may."""
-    re.fullmatch(r"(a|aa)+b", "a" * 60)
 
 
 async def read_twice(bad: object) -> NoPage:
@@ -142,13 +103,13 @@ async def test_a_page_made_to_hurt_a_parser_holds_nothing_up(name: str) -> None:
 ORPHAN = """
 import asyncio, sys
 sys.path[:0] = {path!r}
-import test_readers
+import bad_readers, test_readers
 from probes.readers import ReaderPool
 
 async def main():
     async with ReaderPool(1, deadline=1) as readers:
-        print(await readers.read(test_readers.pid, test_readers.PAGE), flush=True)
-        await readers.read(test_readers.for_ever, test_readers.PAGE)
+        print(await readers.read(bad_readers.pid, test_readers.PAGE), flush=True)
+        await readers.read(bad_readers.for_ever, test_readers.PAGE)
 
 asyncio.run(main())
 """
@@ -193,16 +154,17 @@ async def test_a_worker_killed_while_idle_is_replaced() -> None:
     assert second != first
 
 
-def pid(page: Page) -> int:
-    return os.getpid()
+def children() -> set[str]:
+    return set(Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split())
 
 
 async def test_no_worker_outlives_its_pool() -> None:
+    before = children()
     async with ReaderPool(2) as readers:
         worker = await readers.read(pid, PAGE)
-    assert not multiprocessing.active_children()
     with pytest.raises(ProcessLookupError):
         os.kill(worker, 0)
+    assert children() <= before
 
 
 async def test_a_cancelled_read_does_not_keep_the_pool_from_ending() -> None:
@@ -224,3 +186,32 @@ async def test_without_workers_reading_happens_here() -> None:
         assert await readers.read(pid, PAGE) == os.getpid()
         with pytest.raises(NoPage):
             await readers.read(nest, PAGE)
+
+
+async def test_a_pool_that_is_left_at_once_does_not_wait_for_its_readers_to_load() -> None:
+    before = children()
+    async with ReaderPool(2):
+        pass
+    assert children() <= before
+
+
+async def test_workers_come_though_what_they_are_forked_from_was_killed() -> None:
+    before = children()
+    async with ReaderPool(1, deadline=0.5) as readers:
+        first = await readers.read(pid, PAGE)
+        (workshop,) = children() - before
+        os.kill(int(workshop), 9)
+        with pytest.raises(NoPage):
+            await readers.read(for_ever, PAGE)
+        assert await readers.read(pid, PAGE) != first
+
+
+async def test_what_a_lost_worker_had_not_begun_is_read_by_the_next() -> None:
+    async with ReaderPool(1, deadline=0.5) as readers:
+        await readers.read(title, PAGE)
+        told = await asyncio.gather(
+            *(readers.read(read, PAGE) for read in (die, title, for_ever, title, stumble)),
+            return_exceptions=True,
+        )
+    assert [told[1], told[3]] == ["Association", "Association"]
+    assert [type(told[n]) for n in (0, 2, 4)] == [NoPage, NoPage, KeyError]
