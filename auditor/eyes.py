@@ -12,6 +12,7 @@ from probes.events import Events
 from probes.fetch import Fetcher, look
 from probes.model import ACCOUNTS, Account, Finding, Identity, Look, NoPage, Presence, Reason, Steps
 from probes.readers import ReaderPool
+from probes.repeat import Past, repeated
 from probes.turns import TurnError
 from storage.model import AccountRow, Standing
 
@@ -26,9 +27,11 @@ class Eyes:
     readers: ReaderPool
     purses: Mapping[str, Purse] = field(default_factory=dict)
 
-    async def look(self, account: Account) -> Look:
-        """Look at one account; a probe that crashes says so in its finding."""
+    async def look(self, account: Account, past: Past | None = None) -> Look:
+        """Look at one account, as before if nothing changed; a probe that crashes says so."""
         try:
+            if past is not None:
+                return await repeated(past, steps(account), self.fetcher, self.readers)
             return await look(steps(account), self.fetcher, self.readers)
         except NoPage as trouble:
             return Look(Finding(Presence.UNKNOWN, trouble.reason, detail=trouble.detail))

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Iterable, Sequence
+from dataclasses import replace
 from itertools import groupby
 
 from auditor.order import LANES, OF_SITES
+from auditor.repeat import is_possible
 from storage.model import Night
 from storage.plans import Place, Planned, Shard
 from storage.store import Store
@@ -61,9 +63,17 @@ class Lane:
 
     def _page(self, limit: int) -> list[Planned]:
         page = self._store.planned(self._night, self.shard, after=self._read, limit=limit, again=self._again)
+        page = with_looks(self._store, self._night, page)
         self._is_read = len(page) < limit
         self._read = page[-1].place if page else self._read
         return page
+
+
+def with_looks(store: Store, night: Night, page: Sequence[Planned]) -> list[Planned]:
+    """The same accounts, with the last look at each that tonight's may repeat."""
+    wanted = [one.account.id for one in page if one.account.id and is_possible(one.account, night.day)]
+    looks = store.last_looks(wanted, before=night.day) if wanted else {}
+    return [replace(one, last=looks.get(one.account.id or 0)) for one in page]
 
 
 async def lanes(
@@ -79,7 +89,7 @@ async def lanes(
 async def _of(store: Store, night: Night, shard: Shard, *, again: bool) -> list[Lane]:
     if shard.first == shard.last:
         return [Lane(store, night, shard, again=again)]
-    rows = await asyncio.to_thread(store.planned, night, shard, again=again)
+    rows = await asyncio.to_thread(lambda: with_looks(store, night, store.planned(night, shard, again=again)))
     hosts = [list(accounts) for _, accounts in groupby(rows, lambda one: one.place.spot)]
     return [
         Lane.of(store, night, Shard(shard.round, one[0].place.spot, one[0].place.spot, len(one)), one)

@@ -29,7 +29,8 @@ from probes.events import Events
 from probes.model import NEVER, Account, Finding, Reason, drive
 from storage.clean import clean
 from storage.errors import DamagedEvidenceError, MissingEvidenceError
-from storage.model import AccountRow, Association, Gap, Night, Observation, Proposal, Standing
+from storage.model import AccountRow, Association, Evidence, Gap, Night, Observation, Proposal, Standing
+from storage.sameness import dated
 from storage.store import Store
 
 events = Events(__name__)
@@ -185,12 +186,19 @@ def played(account: Account, look: Observation, bodies: Bodies) -> Finding | Non
     if look.finding.reason in OUR_ACCIDENTS:
         return None
     try:
-        seen = drive(steps(account, _keyed(account, look)), replay(look.evidence, bodies))
+        seen = drive(steps(account, _keyed(account, look)), replay(_then(look), bodies))
     except (NotKeptError, MissingEvidenceError, DamagedEvidenceError) as reason:
         said = "the look at account {account} in night {night} stands as recorded: {why}"
         events.debug("look_kept", said, account=look.account_id, night=look.night_id, why=str(reason))
         return None
     return clean(seen.finding)
+
+
+def _then(look: Observation) -> tuple[Evidence, ...]:
+    """The evidence as it was read: what was only found to be as before was read when it was first seen."""
+    if look.since is None or not look.as_before:
+        return look.evidence
+    return dated(look.evidence, look.since - look.observed_at)
 
 
 def _keyed(account: Account, look: Observation) -> tuple[str, ...]:

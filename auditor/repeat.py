@@ -29,16 +29,16 @@ def past(row: AccountRow, last: Observation | None, version: int, day: date, bod
 
     `version` is the probe's own, tonight.
     """
-    if last is None or row.channel != links.SITE or last.probe_version != version:
+    if last is None or not is_possible(row, day) or last.probe_version != version:
         return None
-    if _is_due(row, day) or not _is_whole(last.evidence) or not _lasts(last):
+    if not _is_whole(last.evidence) or not _lasts(last):
         return None
     return Past(last.finding, tuple(map(_answered, last.evidence)), bodies)
 
 
-def _is_due(row: AccountRow, day: date) -> bool:
-    """Whether it is the account's night to be read anew: each night a seventh of all."""
-    return ((row.id or 0) + day.toordinal()) % EVERY == 0
+def is_possible(row: AccountRow, day: date) -> bool:
+    """Whether it is a site, and not its night to be read anew: each night that of a seventh of all."""
+    return row.channel == links.SITE and ((row.id or 0) + day.toordinal()) % EVERY != 0
 
 
 def _lasts(last: Observation) -> bool:
@@ -46,8 +46,8 @@ def _lasts(last: Observation) -> bool:
     finding = last.finding
     if finding.presence is not Presence.PRESENT or finding.reason is not None or "decoy_on" in finding.facts:
         return False
-    newest, came = finding.last_activity, last.evidence[0].fetched_at
-    stood = came is not None and last.observed_at.date() > came.date()
+    newest, since = finding.last_activity, last.since
+    stood = since is not None and last.observed_at.date() > since.date()
     return stood or (newest is not None and newest.source in LASTING)
 
 

@@ -17,9 +17,11 @@ from auditor.eyes import Eyes, recalled
 from auditor.lanes import Feed, Lane, lanes
 from auditor.order import AT_THE_DESK
 from auditor.patience import Patience
+from auditor.repeat import past
 from auditor.tools import Tools
 from probes import links
 from probes.model import Look, Page, Presence, Reason
+from storage.errors import DamagedEvidenceError, MissingEvidenceError
 from storage.model import AccountRow, Night, Observation
 from storage.plans import Planned, Shard
 from storage.writer import Writer
@@ -101,10 +103,17 @@ class Watch:
         platform = self.platforms.get(one.account.channel)
         if platform and (left_out := platform.leaves_out(one.account)):
             return left_out
-        seen = await self.eyes.look(recalled(one.account, one.standing))
+        before = past(one.account, one.last, version(one.account), self.night.day, self._body)
+        seen = await self.eyes.look(recalled(one.account, one.standing), before)
         if platform:
             platform.heard(seen.exchanges)
         return seen
+
+    def _body(self, digest: str) -> bytes | None:
+        try:
+            return self.app.archive.get(digest)
+        except (MissingEvidenceError, DamagedEvidenceError):
+            return None
 
     async def _seen(self, one: Planned, seen: Look, *, again: bool) -> None:
         if not again and await self._may_pass(seen):
@@ -120,6 +129,8 @@ class Watch:
 
     async def _told(self, one: Planned, seen: Look, *, first: bool = False) -> Observation:
         """A look as it is kept: of a first one, after which a second is nearly always made, no page."""
+        if seen.as_before and one.last is not None and self.night.id is not None:
+            return replace(one.last, night_id=self.night.id, observed_at=_moment(seen, self.clock()))
         account = recalled(one.account, one.standing)
         shown = await discreet(account, seen, self.eyes.readers, self.eyes.purses)
         shown = replace(shown, bodies=False) if first else shown
@@ -139,17 +150,22 @@ class Watch:
         assert row.id is not None
         assert self.night.id is not None
         seen = shown.look
-        pages = [exchange.answer for exchange in seen.exchanges if isinstance(exchange.answer, Page)]
         return Observation(
             account_id=row.id,
             night_id=self.night.id,
-            observed_at=pages[-1].fetched_at if pages else now,
+            observed_at=_moment(seen, now),
             finding=seen.finding,
             evidence=tuple(
                 kept(exchange, self.app.archive, withheld=not shown.bodies) for exchange in seen.exchanges
             ),
             probe_version=version(row),
         )
+
+
+def _moment(seen: Look, now: datetime) -> datetime:
+    """When a look was: when its last page came."""
+    pages = [exchange.answer for exchange in seen.exchanges if isinstance(exchange.answer, Page)]
+    return pages[-1].fetched_at if pages else now
 
 
 def version(row: AccountRow) -> int:

@@ -177,7 +177,9 @@ class Observation:
     `replace(earlier, night_id=…, observed_at=…)` is all that a night needs of an account whose page is known
     to be the one of then. It must be a look at the same account; one may not say so where the finding was
     counted from the moment (a page that tells of "three hours ago"), because a rebuild plays the page of then
-    as it is read at this observation's moment.
+    as it was read when the look was first seen.
+
+    `since` is when that was, `as_before` says that this observation only repeats it; the store tells both.
     """
 
     account_id: int
@@ -187,6 +189,8 @@ class Observation:
     evidence: tuple[Evidence, ...] = ()
     probe_version: int = 1
     same_as: int | None = field(default=None, compare=False)
+    since: datetime | None = field(default=None, compare=False)
+    as_before: bool = field(default=False, compare=False)
 
     @property
     def at(self) -> tuple[int, int]:

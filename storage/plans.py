@@ -57,11 +57,12 @@ class Shard:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """An account that is to be looked at, with what is held of it."""
+    """An account that is to be looked at, with what is held of it and, if asked for, its last look."""
 
     account: AccountRow
     standing: Standing | None
     place: Place
+    last: Observation | None = None
 
 
 class Plans:

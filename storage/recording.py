@@ -99,7 +99,13 @@ def looks(connection: Connection, ids: Collection[int], *, evidence: bool) -> di
     rows = connection.execute(select(*columns).where(LOOK.c.id.in_(ids))).all()
     return {
         row.id: Observation(
-            row.account_id, 0, row.observed_at, row.finding, row.evidence if evidence else (), same_as=row.id
+            row.account_id,
+            0,
+            row.observed_at,
+            row.finding,
+            row.evidence if evidence else (),
+            same_as=row.id,
+            since=row.observed_at,
         )
         for row in rows
     }

@@ -9,7 +9,7 @@ seconds of its pages, and the facts that are made of these.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from hashlib import blake2b
@@ -98,9 +98,14 @@ def _dated(piece: Evidence, observed_at: datetime, waiting: Iterator[str]) -> Ev
 
 
 def _moved(look: Observation, observed_at: datetime) -> Observation:
+    """A look that was repeated at a moment, its pages dated as far from it as they came."""
     later = observed_at - look.observed_at
-    evidence = tuple(
+    return replace(look, observed_at=observed_at, evidence=dated(look.evidence, later), as_before=True)
+
+
+def dated(evidence: Iterable[Evidence], later: timedelta) -> tuple[Evidence, ...]:
+    """The same evidence, its pages dated so much later."""
+    return tuple(
         piece if piece.fetched_at is None else replace(piece, fetched_at=piece.fetched_at + later)
-        for piece in look.evidence
+        for piece in evidence
     )
-    return replace(look, observed_at=observed_at, evidence=evidence)

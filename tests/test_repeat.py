@@ -6,19 +6,23 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
+from pathlib import Path
 
 import pytest
 from hostile.fetching import fetcher, link
 from hostile.server import Hostile, answer, moved
+from small import START, Small, configured, opened, register
 
 from auditor.evidence import kept
+from auditor.night import run
+from auditor.rejudge import rejudge
 from auditor.repeat import EVERY, past
 from probes import links, website
-from probes.fetch import look
+from probes.fetch import Fetcher, FetchOptions, look
 from probes.model import Account, Activity, Ask, Hop, Look, NoPage, Page, Presence, Reason, Validators
 from probes.readers import ReaderPool
 from probes.repeat import repeated
-from storage.model import AccountRow, Observation
+from storage.model import AccountRow, NightState, Observation
 
 NIGHT = datetime(2026, 11, 25, 1, tzinfo=UTC)
 LATER = NIGHT + timedelta(days=1)
@@ -187,7 +191,9 @@ async def test_what_may_tell_another_thing_tomorrow_is_read_anew(how) -> None:
 
 async def test_words_that_were_read_alike_on_two_days_are_not_read_on_the_third() -> None:
     last = await first(Site(), Bodies())
-    stood = replace(last, observed_at=LATER, finding=replace(last.finding, last_activity=None))
+    undated = replace(last, observed_at=LATER, finding=replace(last.finding, last_activity=None))
+    stood = replace(undated, since=NIGHT)
+    assert past(ROW, undated, website.VERSION, DAY, Bodies().get) is None
     assert past(ROW, stood, website.VERSION, DAY, Bodies().get) is not None
 
 
@@ -222,3 +228,81 @@ async def test_a_server_is_asked_by_its_own_validators_at_the_address_that_gave_
         led = await fetch.get(link(server.url("moved"), validators=known))
         assert [hop.status for hop in led.hops] == [302, 304]
         assert (await fetch.get(link(elsewhere, validators=known))).status == 200
+
+
+class Served:
+    """A site on loopback whose server knows what it sent; `pages` are its words by path."""
+
+    def __init__(self) -> None:
+        self.pages = {"": HOME, "feed/": RSS}
+        self.told: list[tuple[str, int]] = []
+
+    def __call__(self, path: str, head: str) -> bytes:
+        if path not in self.pages:
+            return answer(b"", "404 Not Found")
+        body = self.pages[path].encode()
+        tag = sha256(body).hexdigest()[:8]
+        known = f"if-none-match: {tag}" in head.lower()
+        self.told.append((path, 304 if known else 200))
+        if known:
+            return f"HTTP/1.1 304 Not Modified\r\nETag: {tag}\r\n\r\n".encode()
+        return answer(body, headers=f"ETag: {tag}\r\n".encode())
+
+
+async def nights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *days: Callable[[Served], object]) -> Small:
+    """Nights over real sockets; before each something may change. The site is no whole week old."""
+    fetch = FetchOptions(allow_networks=("127.0.0.0/8",), host_delay=0, second_pass_after=0, retries=0)
+    app = opened(tmp_path, configured().model_copy(update={"fetch": fetch}))
+    monkeypatch.setattr(app, "fetcher", lambda now: Fetcher(fetch, now), raising=False)
+    monkeypatch.setattr(app, "readers", lambda: ReaderPool(0), raising=False)
+    site = Served()
+    async with Hostile(lambda path, _: site(path, server.heads[-1])) as server:
+        url = server.url("")
+        first = next(n for n in range(EVERY) if (1 + (START + timedelta(n)).toordinal()) % EVERY == 1)
+        register(app, AccountRow("nour", url, links.identify(url), "website"), now=START)
+        for number, change in enumerate(days):
+            change(site)
+            site.told.append(("night", number))
+            done = await run(app, START + timedelta(days=first + number))
+            assert done.state is NightState.DONE
+        app.web.asked = site.told  # type: ignore[assignment]
+    return app
+
+
+def nothing(_: Served) -> None:
+    """It stays as it is."""
+
+
+def news(site: Served) -> None:
+    site.pages["feed/"] = RSS.replace("16 Nov 2026", "25 Feb 2026")
+
+
+async def test_an_unchanged_night_transfers_reads_and_keeps_nothing_and_a_rebuild_agrees(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = await nights(tmp_path, monkeypatch, news, nothing, nothing)
+    one, two, three = list(app.store.observations())
+    assert (two.as_before, three.as_before, one.as_before) == (True, True, False)
+    assert two.finding == one.finding
+    assert (two.same_as, three.same_as) == (one.same_as, one.same_as)
+    assert two.observed_at.date() == one.observed_at.date() + timedelta(days=1)
+    asked = app.web.asked
+    assert {status for path, status in asked[asked.index(("night", 1)) :] if path != "night"} == {304}
+    assert not rejudge(app).changes
+    app.store.close()
+
+
+async def test_a_page_that_changed_amid_unchanged_ones_is_seen_and_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def later(site: Served) -> None:
+        site.pages["feed/"] = RSS.replace("16 Nov 2026", "01 Mar 2026")
+
+    app = await nights(tmp_path, monkeypatch, news, later)
+    one, two = list(app.store.observations())
+    assert not two.as_before
+    assert two.finding.last_activity != one.finding.last_activity
+    assert [piece.status for piece in two.evidence] == [200, 200]
+    assert all(app.archive.get(piece.digest) for piece in two.evidence if piece.digest)
+    assert not rejudge(app).changes
+    app.store.close()
