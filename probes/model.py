@@ -19,6 +19,9 @@ Scalar = str | int | float | bool
 R = TypeVar("R")
 NEVER = datetime.min.replace(tzinfo=UTC)
 
+TELLING = frozenset({"content-type", "link", "x-robots-tag", "x-datadome", "x-sucuri-block"})
+"""The headers of a page whose values a probe reads; others may have others each night."""
+
 
 class Presence(StrEnum):
     """What one look says of an account. `unknown` is our limit, never the association's fault."""

@@ -10,19 +10,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from probes.fetch import Web, answer, look
-from probes.model import Ask, Exchange, Finding, Hop, Look, NoPage, Page, Steps, Validators
+from probes.model import TELLING, Ask, Exchange, Finding, Hop, Look, NoPage, Page, Steps, Validators
 from probes.readers import ReaderPool
 
-TOLD = (
-    "content-type",
-    "link",
-    "x-robots-tag",
-    "cf-mitigated",
-    "x-datadome",
-    "x-sucuri-block",
-    "x-wix-request-id",
-)
-"""The headers that a reader or a judgement looks at; others change each night."""
+NOTED = ("cf-mitigated", "x-wix-request-id")
+"""The headers of a page of which a probe only reads that they are there."""
 
 NOT_MODIFIED = 304
 
@@ -88,8 +80,8 @@ def _same(before: Page | NoPage, now: Page | NoPage) -> bool:
     )
 
 
-def _told(headers: Mapping[str, str]) -> list[str]:
-    return [headers.get(name, "") for name in TOLD]
+def _told(told: Mapping[str, str]) -> list[str | bool]:
+    return [*(told.get(name, "") for name in sorted(TELLING)), *(name in told for name in NOTED)]
 
 
 class _Ahead:

@@ -16,11 +16,8 @@ from hashlib import blake2b
 
 from pydantic import TypeAdapter
 
-from probes.model import NEVER, Finding, Scalar
+from probes.model import NEVER, TELLING, Finding, Scalar
 from storage.model import Evidence, Observation
-
-TELLING = frozenset({"content-type", "link", "x-robots-tag", "x-datadome", "x-sucuri-block"})
-"""The headers whose values a probe reads; `tests/test_sameness.py` finds them in the probes."""
 
 DIFFERING = ("seconds", "certificate_days")
 """The facts that may differ each night, though nothing has changed; the days were one until 2026-12."""
