@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
-from template import MADE, copies_of
+from template import MADE, copies_of, statements_shared
 from uvloop import new_event_loop
 
 from auditor.journal import OURS, Written
@@ -48,6 +48,7 @@ def pytest_collection_finish():
 
 @pytest.fixture(scope="session", autouse=True)
 def _template(tmp_path_factory):
+    statements_shared()
     copies_of(tmp_path_factory.mktemp("template") / "auditor.db")
 
 

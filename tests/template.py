@@ -1,6 +1,8 @@
-"""One database brought to the newest schema, which new ones in this process begin as a copy of.
+"""What the databases of the tests have in common, so that each need not make it anew.
 
-Alembic takes longer for that than most tests do for all else. `MADE` makes one as the auditor does.
+New ones begin as a copy of one that was brought to the newest schema: Alembic takes longer for that than most
+tests do for all else. `MADE` makes one as the auditor does. And they share the statements that SQLAlchemy
+compiled: an engine has its own otherwise, and a first night compiles a hundred, for longer than it runs them.
 """
 
 import os
@@ -8,6 +10,7 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
+import storage.engine
 import storage.file
 
 MADE = storage.file._make_by
@@ -26,3 +29,20 @@ def copies_of(template: Path) -> None:
             new.unlink(missing_ok=True)
 
     storage.file._make_by = copied
+
+
+def statements_shared() -> None:
+    """From now on every SQLite engine of this process uses the statements that another one compiled."""
+    make = storage.engine.create_engine
+    first = make("sqlite://")
+    first.connect().close()  # a dialect learns of its server when it first connects
+    compiled = {}
+
+    def sharing(address, **options):
+        engine = make(address, **options)
+        if engine.dialect.name == "sqlite":
+            engine.dialect = first.dialect  # a statement is compiled for one dialect, by identity
+            engine.update_execution_options(compiled_cache=compiled)
+        return engine
+
+    storage.engine.create_engine = sharing

@@ -79,8 +79,12 @@ def unfit(*told):
 
 # --- which they are
 
-ELSEWHERE = ("auditor.practice", "auditor.commands", "auditor.extraction", "auditor.report.paper")
-"""Modules that read nothing of strangers': the practice web, the command line, makers of words and paper."""
+ELSEWHERE = (
+    *("auditor.practice", "auditor.commands", "auditor.extraction", "auditor.report.paper"),
+    "probes.preloaded",
+)
+"""Modules that read nothing of strangers': the practice web, the command line, makers of words and paper, and
+what workers begin with."""
 EXCUSED = {
     "is given what we wrote": "auditor.catalogue.parse auditor.report.page.policy auditor.templating.render",
     "is given our own words": "auditor.qr.code probes.guard.refuse",
