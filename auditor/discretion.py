@@ -16,8 +16,19 @@ from dataclasses import dataclass, replace
 from auditor import eyes
 from probes import links
 from probes.bystanders import cut
-from probes.fetch import look
-from probes.model import Account, Ask, Exchange, Finding, Kind, Look, NoPage, Page, Presence, Reason
+from probes.model import (
+    Account,
+    Ask,
+    Exchange,
+    Finding,
+    Kind,
+    Look,
+    NoPage,
+    Page,
+    Presence,
+    Reason,
+    Visit,
+)
 from probes.readers import ReaderPool
 
 PEOPLE = frozenset({Kind.PERSON, Kind.GROUP})
@@ -41,7 +52,7 @@ async def discreet(account: Account, seen: Look, readers: ReaderPool, keyed: Ite
     left = replace(seen, exchanges=tuple(map(_cut, seen.exchanges)))
     if all(one is other for one, other in zip(left.exchanges, seen.exchanges, strict=True)):
         return Discreet(seen)
-    again = await look(eyes.steps(account, keyed), _Played(left.exchanges), readers)
+    again = await _again(Visit(eyes.steps(account, keyed)), _Played(left.exchanges, readers))
     return Discreet(left) if again.finding == seen.finding else Discreet(seen, bodies=False)
 
 
@@ -59,25 +70,49 @@ def bare(finding: Finding) -> Finding:
 
 
 def _cut(exchange: Exchange) -> Exchange:
+    """An exchange without what visitors left; the very same where nothing is known for theirs."""
     answer = exchange.answer
     if isinstance(answer, NoPage):
         return exchange
     body = cut(answer.body)
-    return exchange if body is answer.body else replace(exchange, answer=replace(answer, body=body))
+    return (
+        exchange
+        if body is answer.body
+        else replace(exchange, answer=replace(answer, body=body, reading=None))
+    )
+
+
+async def _again(visit: Visit, played: _Played) -> Look:
+    """The same look at what is left."""
+    while (wanted := visit.wants) is not None:
+        visit.tell(await played.answer(wanted))
+    return visit.look
 
 
 class _Played:
-    """Answers that came before, given again in their order, where a probe expects the web."""
+    """Answers that came before, given again in their order, where a probe expects the web.
 
-    def __init__(self, exchanges: Iterable[Exchange]) -> None:
-        self._waiting: dict[tuple[str, bool], deque[Page | NoPage]] = defaultdict(deque)
+    What a reader made of a page stands as long as the page is the same.
+    """
+
+    def __init__(self, exchanges: Iterable[Exchange], readers: ReaderPool) -> None:
+        self._readers = readers
+        self._waiting: dict[tuple[str, bool], deque[Exchange]] = defaultdict(deque)
         for one in exchanges:
-            self._waiting[one.ask.url, one.ask.insecure].append(one.answer)
+            self._waiting[one.ask.url, one.ask.insecure].append(one)
 
-    async def get(self, ask: Ask) -> Page:
-        """The next answer to an ask. Raises NoPage, as the web did, or where this was never asked."""
+    async def answer(self, ask: Ask) -> Page | NoPage:
+        """The next answer to an ask, as the web gave it."""
         line = self._waiting[ask.url, ask.insecure]
-        answer = line.popleft() if line else NoPage(Reason.CRASHED, "never asked for")
-        if isinstance(answer, NoPage):
-            raise answer
-        return answer
+        if not line:
+            return NoPage(Reason.CRASHED, "never asked for")
+        before = line.popleft()
+        answer = before.answer
+        if isinstance(answer, NoPage) or ask.read is None:
+            return answer
+        if answer.reading is not None and before.ask.read == ask.read:
+            return answer
+        try:
+            return replace(answer, reading=await self._readers.read(ask.read, answer))
+        except NoPage as none:
+            return none

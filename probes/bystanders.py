@@ -31,15 +31,55 @@ LISTED = pattern(
     r"\s*:\s*(?=[\[{])",
     re.IGNORECASE,
 )
+STEMS = (
+    *(b"comment", b"follow", b"guestbook", b"review", b"testimonial"),
+    *(b"friends", b"likers", b"reactors", b"replies"),
+)
+"""One of them is in the name of everything that is cut: most pages hold none where it would count."""
+KEY = re.compile(rb'[a-z]{0,12}"\s*:\s*[\[{]')
+BOX = re.compile(rb"<([a-z][a-z0-9]*)")
 TOKEN = pattern(r'[\[\]{}]|"(?:[^"\\]|\\.)*"')
 
 
 def cut(body: bytes) -> bytes:
     """The body without what visitors left on it; the very same where nothing is known for theirs."""
+    if not _may_hold_theirs(body.lower()):
+        return body
     text = body.decode("latin-1")  # byte for byte, whatever it is written in: markup is ASCII
     bare = _without(text, _lists(text), empty=True)
     bare = _without(bare, _elements(bare), empty=False)
     return body if bare == text else bare.encode("latin-1")
+
+
+def _may_hold_theirs(body: bytes) -> bool:
+    """Whether something of a lower-case body may be called theirs, wherever it stands."""
+    return any(_is_named(body, stem) for stem in STEMS)
+
+
+def _is_named(body: bytes, stem: bytes) -> bool:
+    """Whether a stem stands in the key of a JSON list, or in a tag that may be called theirs.
+
+    No part of the body is looked through twice, however often the stem is there.
+    """
+    at, before, end = body.find(stem), 0, -1
+    while at >= 0:
+        if KEY.match(body, at):
+            return True
+        start = body.rfind(b"<", before, at)  # none: a tag that was looked at, or none at all
+        if start > end:
+            end = body.find(b">", start)
+            if end < 0:
+                return KEY.search(body, at) is not None
+        if start >= 0 and end > at and body.find(b"<", start + 1, end) < 0 and _is_box(body[start:end]):
+            return True
+        at, before = body.find(stem, at + 1), at
+    return False
+
+
+def _is_box(tag: bytes) -> bool:
+    """Whether a tag may be one of a box that is called theirs."""
+    found = BOX.match(tag)
+    return found is not None and found[1].decode() in BOXES and _is_theirs(tag.decode("latin-1"))
 
 
 def _without(text: str, spans: Iterator[tuple[int, int]], *, empty: bool) -> str:
