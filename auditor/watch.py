@@ -6,9 +6,10 @@ One machine and many work alike: whoever is fed with shards audits each of them 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from auditor.closing import Closing
 from auditor.discretion import Discreet, discreet
@@ -63,13 +64,10 @@ class Watch:
         feed = Feed(source)
         workers = min(sum(shard.size for shard in others), self.app.config.fetch.concurrency)
         try:
-            async with asyncio.TaskGroup() as group:
-                for shard in desk:
-                    group.create_task(self.call(Lane(store, night, shard, again=again), again=again))
-                for _ in range(workers):
-                    group.create_task(self._work(feed, again=again))
-        except ExceptionGroup as troubles:
-            raise troubles.exceptions[0] from None
+            await side_by_side(
+                *(self.call(Lane(store, night, shard, again=again), again=again) for shard in desk),
+                *(self._work(feed, again=again) for _ in range(workers)),
+            )
         finally:
             await source.aclose()
 
@@ -166,6 +164,16 @@ def _moment(seen: Look, now: datetime) -> datetime:
     """When a look was: when its last page came."""
     pages = [exchange.answer for exchange in seen.exchanges if isinstance(exchange.answer, Page)]
     return pages[-1].fetched_at if pages else now
+
+
+async def side_by_side(*works: Coroutine[Any, Any, object]) -> None:
+    """Do several things at once. The first that fails ends the others, and is raised as what it is."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for work in works:
+                group.create_task(work)
+    except ExceptionGroup as troubles:
+        raise troubles.exceptions[0] from None
 
 
 def version(row: AccountRow) -> int:

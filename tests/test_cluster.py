@@ -1,17 +1,29 @@
 """Many machines do the night that one machine does: everybody once, told in the same bytes."""
 
+import asyncio
+import itertools
 import shutil
+import time
 
 import cluster
 import pytest
+import test_patience
 from small import START, configured, link, night_of, opened, register, steps
 
 from auditor import eyes, rejudge
+from auditor.cluster import queue
+from auditor.cluster.settings import Cluster
+from auditor.cluster.state import Job
+from auditor.cluster.worker import Worker
+from auditor.config import Schedule
+from auditor.errors import ConfigError
 from auditor.night import run
 from auditor.overview import overview
 from auditor.report.pages import pages
-from probes.model import NoPage, Reason
+from probes.model import NoPage, Page, Reason
+from storage.errors import StoreError
 from storage.model import NightState
+from storage.plans import Shard
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("postgresql")]
 
@@ -82,3 +94,101 @@ async def test_many_machines_tell_in_the_same_bytes_what_one_tells(url, tmp_path
     assert rejudge.rejudge(many, dry_run=True).changes == []
     one.store.close()
     many.store.close()
+
+
+async def test_a_worker_without_the_leaders_folder_ends_and_what_it_took_goes_to_another(url, tmp_path):
+    here, there = tmp_path / "here", tmp_path / "there"
+    here.mkdir()
+    there.mkdir()
+    many, stranger = cluster.far(here, url), cluster.far(there, url)
+    network(many)
+    lost = asyncio.create_task(Worker(stranger, asyncio.Event(), lambda: START).run())
+    night = asyncio.create_task(run(many, START))
+    with pytest.raises(ConfigError, match="not the data folder of the machine that leads"):
+        await lost
+    async with cluster.at_work(many, clock=lambda: START):
+        assert (await night).state is NightState.DONE
+    assert len(looks(many)) == 60
+    many.store.close()
+    stranger.store.close()
+
+
+async def test_a_window_that_is_over_closes_the_night_for_all_workers(url, tmp_path):
+    """Of a platform's thirty accounts some are asked for; the others come first tomorrow."""
+    config = configured().model_copy(update={"schedule": Schedule(window_hours=1 / 3600)})
+    many = cluster.far(tmp_path, url, config)
+    network(many)
+    many.slow = 0.2
+    async with cluster.at_work(many, clock=lambda: START):
+        first = await run(many, START)
+    left = first.receipt["left_out"]
+    assert first.state is NightState.DONE
+    assert 0 < left == 60 - len(looks(many))
+    assert many.store.queue().states == {}
+    assert many.store.sweep(first.id) is None
+    many.store.close()
+
+
+async def test_a_platform_that_turns_workers_away_is_left_alone_by_the_next_job_too(
+    url, tmp_path, monkeypatch
+):
+    """The jobs of a platform take along what it has said: three refusals end its night, whoever asks."""
+    monkeypatch.setattr("auditor.cluster.worker.WHOLE", 2)
+    monkeypatch.setattr(eyes, "steps", test_patience.steps)
+    many = cluster.far(tmp_path, url, configured(("linkedin",)))
+    rows = test_patience.pages(20)
+    register(many, *rows)
+    many.web.answers = {row.typed: Page("", 999, {"server": "x"}, b"x") for row in rows}
+    async with cluster.at_work(many, 2, clock=lambda: START):
+        done = await run(many, START)
+    assert done.receipt["gave_up"]["linkedin"]["left_out"] == 17
+    assert done.receipt["requests"] == 3
+    assert sum(len(web.asked) for web in many.webs) == 3
+    many.store.close()
+
+
+async def test_a_job_whose_storage_fails_ends_the_night_with_its_reason(url, tmp_path, monkeypatch):
+    monkeypatch.setattr("auditor.cluster.queue.RETRY_SECONDS", 0)
+    many = cluster.far(tmp_path, url)
+    network(many)
+
+    def full(_):
+        raise StoreError("the archive", "no space left on device")
+
+    many.archive.put = full
+    async with cluster.at_work(many, clock=lambda: START):
+        with pytest.raises(StoreError, match="no space left on device"):
+            await run(many, START)
+    assert many.store.last_night().state is NightState.INCOMPLETE
+    many.store.close()
+
+
+async def seconds_of_a_job(url, links):
+    """What a job of a small host waits for the queue, with so many links on one large host beside them."""
+    parcels = [Job(1, Shard(2, number, number + 1, 200)) for number in range(0, 800, 2)]
+    done, asked, over = [], itertools.count(200, 200), asyncio.Event()
+    async with queue.opened(url) as jobs:
+        await jobs.make()
+        await jobs.put([*parcels, Job(1, Shard(1, 9999, 9999, links))] if links else parcels)
+
+        async def work(job):
+            done.append(job)
+            if job.is_chained and next(asked) < links:
+                await jobs.follow(job)
+            if sum(not one.is_chained for one in done) == len(parcels):
+                over.set()
+
+        began = time.monotonic()
+        working = asyncio.create_task(jobs.work(work, Cluster(jobs=4), 1))
+        await over.wait()
+        spent = time.monotonic() - began
+        working.cancel()
+        await asyncio.wait([working])
+    return spent / len(done)
+
+
+@pytest.mark.fault("F52")
+async def test_twenty_thousand_links_on_one_host_do_not_slow_the_queue_down(server):
+    """One job of the host waits at a time: the next one is found as quickly as without it."""
+    alone, beside = [await seconds_of_a_job(cluster.database(server), links) for links in (0, 20_000)]
+    assert beside < 4 * alone

@@ -22,7 +22,7 @@ from auditor.eyes import purses
 from auditor.lanes import Lane
 from auditor.order import AT_THE_DESK, LANES, OF_PLATFORMS, OF_SITES, WHOLE
 from auditor.patience import Patience
-from auditor.watch import AT_ONCE, Watch
+from auditor.watch import AT_ONCE, Watch, side_by_side
 from probes.desk import Purse
 from probes.events import Events
 from probes.turns import TurnError, Turns
@@ -197,9 +197,8 @@ async def _audited(watch: Watch, job: Job) -> Job | None:
         await watch.call(lane, again=job.again, most=AT_ONCE)
     else:
         workers = LANES if job.shard.round >= OF_SITES else 1
-        async with asyncio.TaskGroup() as group:
-            for _ in range(workers):
-                group.create_task(watch.follow(lane, again=job.again, most=WHOLE // workers))
+        some = [watch.follow(lane, again=job.again, most=WHOLE // workers) for _ in range(workers)]
+        await side_by_side(*some)
     return None if lane.is_over or watch.closing.is_over else replace(job, after=lane.cursor)
 
 
