@@ -19,7 +19,7 @@ from auditor.errors import LockedError
 from auditor.eyes import shut
 from auditor.seal import Seal
 from probes.fetch import Fetcher
-from probes.readers import ReaderPool
+from probes.readers import ReaderPool, Workshop
 from probes.turns import Turns
 from storage.archive import Archive
 from storage.engine import address_of, file_of
@@ -29,11 +29,15 @@ from storage.store import Store
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """What a command works with. Close it, or use it as a context."""
+    """What a command works with. Close it, or use it as a context.
+
+    A `workshop` is kept by who does many nights on end; each night has its own otherwise.
+    """
 
     config: Config
     store: Store
     archive: Archive
+    workshop: Workshop | None = None
 
     @classmethod
     def open(cls, config: Config, *, create: bool = True) -> App:
@@ -64,7 +68,7 @@ class App:
 
     def readers(self) -> ReaderPool:
         """The workers that parse bodies, where a hung one can be stopped."""
-        return readers()
+        return readers(self.workshop)
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -138,6 +142,6 @@ def fetcher(config: Config, now: datetime, turns: Turns | None = None) -> Fetche
     return Fetcher(config.fetch, now, shut=shut(config), turns=turns)
 
 
-def readers() -> ReaderPool:
+def readers(workshop: Workshop | None = None) -> ReaderPool:
     """One worker for each core but one: parsing is what costs, the loop needs the rest."""
-    return ReaderPool(max(1, (os.cpu_count() or 2) - 1))
+    return ReaderPool(max(1, (os.cpu_count() or 2) - 1), workshop=workshop)

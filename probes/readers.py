@@ -6,6 +6,7 @@ A thread cannot be killed and would hold the interpreter: 400,000 nested tags co
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import pickle
 import signal
@@ -32,15 +33,21 @@ class ReaderPool:
     """Readers at work. Use it as an async context; the workers start with it and end with it.
 
     `workers=0` reads in this process, for tests: nothing is stopped then. `deadline` is for one body,
-    in seconds.
+    in seconds. A `workshop` that is given stays when the pool ends, for the next one.
     """
 
     def __init__(
-        self, workers: int | None = None, *, deadline: float = DEADLINE, memory: int = MEMORY
+        self,
+        workers: int | None = None,
+        *,
+        deadline: float = DEADLINE,
+        memory: int = MEMORY,
+        workshop: Workshop | None = None,
     ) -> None:
         self._wanted = min(os.cpu_count() or 1, MOST_WORKERS) if workers is None else workers
         self._deadline = deadline
-        self._workshop = Workshop(memory)
+        self._workshop = workshop or Workshop(memory)
+        self._stays = workshop is not None
         self._workers: list[_Worker] = []
         self._waiting: deque[_Task] = deque()
         self._hiring: set[asyncio.Task[None]] = set()  # in place of those that were lost
@@ -66,6 +73,8 @@ class ReaderPool:
         workers, self._workers = self._workers, []
         for worker in workers:
             worker.dismiss()
+        if self._stays:
+            return
         came = any(worker.came for worker in workers)
         await asyncio.to_thread(self._workshop.close, loading=bool(workers) and not came)
 
@@ -183,9 +192,12 @@ class _Worker(asyncio.Protocol):
             self._watch = self._loop.call_at(due, self._look)
 
     def dismiss(self) -> None:
-        """Let it end."""
+        """Let it end: at once where it is reading, for then it does not listen."""
         if self._watch is not None:
             self._watch.cancel()
+        if self._tasks:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._pid, signal.SIGKILL)
         self._transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -228,9 +240,12 @@ class _Worker(asyncio.Protocol):
 
 
 class Workshop:
-    """The process that workers are forked from, started when the first one is wanted."""
+    """The process that workers are forked from, started when the first one is wanted.
 
-    def __init__(self, memory: int) -> None:
+    It loads for a second or two. Whoever uses several pools, one after another, keeps it as a context.
+    """
+
+    def __init__(self, memory: int = MEMORY) -> None:
         self._memory = memory
         self._process: subprocess.Popen[bytes] | None = None
         self._door: socket.socket | None = None
@@ -269,3 +284,11 @@ class Workshop:
                 self._process.kill()
             self._process.wait()
         self._door = self._process = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from statistics import median
 
@@ -15,7 +15,7 @@ import pytest
 from bad_readers import die, for_ever, hoard, nest, pid, stall, stumble, swell, title
 
 from probes.model import Hop, NoPage, Page, Reason
-from probes.readers import ReaderPool
+from probes.readers import ReaderPool, Workshop
 from probes.site import read_site
 
 MEMORY = 400 << 20  # enough for a reader's own modules
@@ -27,17 +27,24 @@ PAGE = Page(
 )
 
 
-async def read_twice(bad: object) -> NoPage:
+@pytest.fixture(scope="module")
+def workshop() -> Iterator[Workshop]:
+    """For all these tests: it loads for longer than most of them take."""
+    with Workshop(MEMORY) as kept:
+        yield kept
+
+
+async def read_twice(bad: object, workshop: Workshop) -> NoPage:
     """The trouble of a bad reader; a good one must do its work after it, in the same pool."""
-    async with ReaderPool(1, deadline=0.5 if bad in {for_ever, stall} else 5, memory=MEMORY) as readers:
+    async with ReaderPool(1, deadline=0.5 if bad in {for_ever, stall} else 5, workshop=workshop) as readers:
         with pytest.raises(NoPage) as caught:
             await readers.read(bad, PAGE)  # type: ignore[arg-type]
         assert await readers.read(title, PAGE) == "Association"
     return caught.value
 
 
-async def test_a_reader_gives_back_plain_data() -> None:
-    async with ReaderPool(1) as readers:
+async def test_a_reader_gives_back_plain_data(workshop: Workshop) -> None:
+    async with ReaderPool(1, workshop=workshop) as readers:
         assert await readers.read(title, PAGE) == "Association"
 
 
@@ -53,15 +60,17 @@ async def test_a_reader_gives_back_plain_data() -> None:
         (die, "the reader's process ended"),
     ],
 )
-async def test_a_bad_reader_is_stopped_and_the_pool_reads_on(bad: object, detail: str) -> None:
+async def test_a_bad_reader_is_stopped_and_the_pool_reads_on(
+    bad: object, detail: str, workshop: Workshop
+) -> None:
     """The page's status and hops stay with the trouble."""
-    none = await read_twice(bad)
+    none = await read_twice(bad, workshop)
     assert (none.reason, none.detail) == (Reason.UNREADABLE, detail)
     assert (none.status, none.url, none.hops) == (200, PAGE.url, PAGE.hops)
 
 
-async def test_a_bug_of_a_reader_is_not_hidden() -> None:
-    async with ReaderPool(1) as readers:
+async def test_a_bug_of_a_reader_is_not_hidden(workshop: Workshop) -> None:
+    async with ReaderPool(1, workshop=workshop) as readers:
         with pytest.raises(KeyError):
             await readers.read(stumble, PAGE)
 
@@ -76,7 +85,7 @@ BOMBS = {
 
 @pytest.mark.fault("F22")
 @pytest.mark.parametrize("name", BOMBS)
-async def test_a_page_made_to_hurt_a_parser_holds_nothing_up(name: str) -> None:
+async def test_a_page_made_to_hurt_a_parser_holds_nothing_up(name: str, workshop: Workshop) -> None:
     """Within two seconds, read or unreadable, while the loop keeps answering within 0.1 s."""
     page = Page("https://site.example/", 200, body=BOMBS[name])
     lags: list[float] = []
@@ -87,7 +96,7 @@ async def test_a_page_made_to_hurt_a_parser_holds_nothing_up(name: str) -> None:
             await asyncio.sleep(0.01)
             lags.append(time.monotonic() - before - 0.01)
 
-    async with ReaderPool(1, deadline=1.5) as readers:
+    async with ReaderPool(1, deadline=1.5, workshop=workshop) as readers:
         await readers.read(title, PAGE)
         watching = asyncio.create_task(watch())
         started = time.monotonic()
@@ -122,15 +131,15 @@ def test_a_reader_that_hangs_ends_though_nobody_is_left_to_stop_it() -> None:
     command = [sys.executable, "-c", ORPHAN.format(path=sys.path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
-        worker = Path("/proc") / process.stdout.readline().strip() / "stat"
+        worker = int(process.stdout.readline())
         until(lambda: ticks(worker) > 10)
         process.kill()
-    until(lambda: not worker.exists() or worker.read_text().rpartition(")")[2].split()[0] == "Z")
+    until(lambda: has_ended(worker))
 
 
-def ticks(stat: Path) -> int:
+def ticks(process: int) -> int:
     """Hundredths of a second that a process has worked."""
-    return int(stat.read_text().rpartition(")")[2].split()[11])
+    return int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[11])
 
 
 def until(true: Callable[[], bool], seconds: float = 30) -> None:
@@ -140,8 +149,8 @@ def until(true: Callable[[], bool], seconds: float = 30) -> None:
         time.sleep(0.05)
 
 
-async def test_a_worker_killed_while_idle_is_replaced() -> None:
-    async with ReaderPool(1, deadline=2) as readers:
+async def test_a_worker_killed_while_idle_is_replaced(workshop: Workshop) -> None:
+    async with ReaderPool(1, deadline=2, workshop=workshop) as readers:
         first = await readers.read(pid, PAGE)
         os.kill(first, 9)
         second = first
@@ -167,8 +176,28 @@ async def test_no_worker_outlives_its_pool() -> None:
     assert children() <= before
 
 
-async def test_a_cancelled_read_does_not_keep_the_pool_from_ending() -> None:
-    async with ReaderPool(1, deadline=0.3) as readers:
+async def test_a_workshop_that_is_kept_serves_pool_after_pool_and_no_worker_outlives_its_own() -> None:
+    before, workers = children(), []
+    with Workshop(MEMORY) as kept:
+        for _ in range(2):
+            async with ReaderPool(1, deadline=60, workshop=kept) as readers:
+                workers.append(await readers.read(pid, PAGE))
+                reading = asyncio.create_task(readers.read(stall, PAGE))
+                await readers_busy()
+            until(lambda: has_ended(workers[-1]))
+            reading.cancel()
+        assert len(children() - before) == 1
+    assert len(set(workers)) == 2
+    assert children() <= before
+
+
+def has_ended(process: int) -> bool:
+    stat = Path(f"/proc/{process}/stat")
+    return not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] == "Z"
+
+
+async def test_a_cancelled_read_does_not_keep_the_pool_from_ending(workshop: Workshop) -> None:
+    async with ReaderPool(1, deadline=0.3, workshop=workshop) as readers:
         reading = asyncio.create_task(readers.read(for_ever, PAGE))
         await readers_busy()
         reading.cancel()
@@ -206,8 +235,8 @@ async def test_workers_come_though_what_they_are_forked_from_was_killed() -> Non
         assert await readers.read(pid, PAGE) != first
 
 
-async def test_what_a_lost_worker_had_not_begun_is_read_by_the_next() -> None:
-    async with ReaderPool(1, deadline=0.5) as readers:
+async def test_what_a_lost_worker_had_not_begun_is_read_by_the_next(workshop: Workshop) -> None:
+    async with ReaderPool(1, deadline=0.5, workshop=workshop) as readers:
         await readers.read(title, PAGE)
         told = await asyncio.gather(
             *(readers.read(read, PAGE) for read in (die, title, for_ever, title, stumble)),

@@ -13,7 +13,7 @@ import shutil
 import sys
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType, TracebackType
@@ -26,6 +26,7 @@ from auditor.errors import InputError
 from auditor.practice import sheet
 from auditor.practice.model import Tonight
 from auditor.practice.situations import IMPORT_NIGHT, LAST
+from probes.readers import Workshop
 from storage.model import Night
 from storage.talk import By
 
@@ -147,7 +148,8 @@ async def play(
     prepare(folder)
     async with PracticeWeb(folder / "ca.pem") as web:
         config = configured(folder, web.port)
-        with App.open(config) as app:
+        with App.open(config) as opened, Workshop() as workshop:
+            app = replace(opened, workshop=workshop)
             done = [await _night(app, web, folder, tonight, progress) for tonight in calendar(nights, now)]
     return Played(folder, config, tuple(done))
 
