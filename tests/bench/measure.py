@@ -154,7 +154,25 @@ class _Watch:
 
     def _look(self) -> None:
         while not self._over.wait(LOOKED):
-            self.peak = max(self.peak, sum(map(_share, [self._process, *_kin(self._process)])))
+            self.peak = max(self.peak, tree(self._process))
+
+
+def tree(process: int) -> float:
+    """The memory of a process and all that it started, in MB."""
+    return sum(map(_share, [process, *_kin(process)]))
+
+
+def busy(process: int) -> float:
+    """The CPU of a process and all that it started, and of those that ended."""
+    return sum(map(_ticks, [process, *_kin(process)])) / os.sysconf("SC_CLK_TCK")
+
+
+def _ticks(process: int) -> int:
+    try:
+        told = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0
+    return sum(map(int, told[11:15]))  # its own, and its children's
 
 
 def _share(process: int) -> float:
