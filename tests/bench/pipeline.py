@@ -97,6 +97,10 @@ class Register:
         size = sum(file.stat().st_size for file in self._folder.rglob("data/**/*") if file.is_file())
         return Night(done, receipt, size / 1e6)
 
+    def published(self) -> Cost:
+        """Write the static pages, in three languages."""
+        return self._auditor(NIGHTS[0], "-q", "publish")
+
 
 SPY = (os.environ.get("PY_SPY", "py-spy"), "record", "-s", "-r", "200", "-f", "raw")
 

@@ -1,0 +1,163 @@
+"""Each stage of a night alone, over what a whole night saw: CPU per link, and their sum beside the whole.
+
+    python tests/bench/stages.py FARM [--hosts 1000] [--secure]
+
+Three cannot be avoided: `fetch`, the same requests without reading; `parse`, the same pages read by the probe
+in one process; `write`, the same observations and bodies put into an empty store. The others are `judge` and
+`sum up`, and what readers wait for: `overview` and `publish`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+from farm import Farm, serving, written
+from pipeline import NIGHTS, Register
+
+from auditor import conclude, eventloop, eyes, overview
+from auditor.app import App
+from auditor.config import Config, load
+from auditor.eyes import recalled
+from auditor.refresh import refresh
+from probes.fetch import Fetcher
+from probes.model import Ask, NoPage, Page, drive
+from storage.model import Observation
+
+NIGHT = datetime.fromisoformat(NIGHTS[0]).replace(tzinfo=UTC)
+UNAVOIDABLE = ("fetch", "parse", "write")
+T = TypeVar("T")
+Pages = Mapping[str, Page | NoPage]
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """The CPU of each stage, and of the whole night, in ms a link."""
+
+    alone: Mapping[str, float]
+    whole: float
+
+    def __str__(self) -> str:
+        lines = [f"  {name:10}{cpu:8.3f} ms CPU a link" for name, cpu in self.alone.items()]
+        least = sum(self.alone[name] for name in UNAVOIDABLE)
+        whole = f"  the whole night {self.whole:.3f} ms, {' + '.join(UNAVOIDABLE)} {least:.3f} ms"
+        return "\n".join([*lines, f"{whole}: {self.whole / least:.2f} times"])
+
+
+def stages(farm: Farm) -> Stages:
+    """Run a whole night, then each of its stages."""
+    links = 5 * farm.hosts
+    with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as other, serving(farm):
+        night = Register(Path(one), farm, farm.sites())
+        whole = night.night(0).cost.cpu
+        Register(Path(other), farm, farm.sites())
+        with _on(1):
+            alone = _alone(Path(one), Path(other))
+        alone["publish"] = night.published().cpu
+    told = {name: 1000 * cpu / links for name, cpu in alone.items()}
+    return Stages(told, 1000 * whole / links)
+
+
+def _alone(seen: Path, empty: Path) -> dict[str, float]:
+    """Seconds of CPU of the stages, from a register that had its night to one that has had none."""
+    with App.open(_config(seen)) as app:
+        (night,) = app.store.nights()
+        assert night.id is not None
+        looks = list(app.store.observations(night_id=night.id))
+        rows = {row.id: row for row in app.store.accounts()}
+        spent = {}
+        spent["fetch"], pages = _measured(lambda: eventloop.run(_fetched(app.config, looks)))
+        accounts = [recalled(rows[look.account_id], None) for look in looks]
+        for account in accounts[:50]:
+            drive(eyes.steps(account), _from(pages))  # patterns are compiled once, at the start of readers
+        spent["parse"], _ = _measured(lambda: [drive(eyes.steps(one), _from(pages)) for one in accounts])
+        spent["overview"], _ = _measured(lambda: overview.overview(app.store, app.config, NIGHT))
+    bodies = [page.body for page in pages.values() if isinstance(page, Page) and page.body]
+    with App.open(_config(empty)) as app:
+        spent |= _written(app, looks, bodies)
+    return spent
+
+
+def _written(app: App, looks: Sequence[Observation], bodies: Sequence[bytes]) -> dict[str, float]:
+    """The looks and bodies put into an empty register, and what is concluded of them."""
+    night = app.store.begin_night(NIGHT.date(), NIGHT)
+    assert night.id is not None
+    new = [replace(look, night_id=night.id, same_as=None) for look in looks]
+
+    async def write() -> None:
+        async with app.store.writer() as writer:
+            for body in bodies:
+                await asyncio.to_thread(app.archive.put, body)
+            for look in new:
+                await writer.add(look)
+
+    spent = {"write": _measured(lambda: eventloop.run(write()))[0]}
+    spent["judge"], _ = _measured(lambda: conclude.conclude(app.store, app.config, night, ()))
+    spent["sum up"], _ = _measured(lambda: refresh(app.store, app.config, NIGHT))
+    return spent
+
+
+async def _fetched(config: Config, looks: Sequence[Observation]) -> dict[str, Page | NoPage]:
+    """Every page of the looks, asked for again by as many at once as a night does."""
+    waiting: Iterator[Observation] = iter(looks)
+    pages: dict[str, Page | NoPage] = {}
+    async with Fetcher(config.fetch, NIGHT) as fetcher:
+
+        async def work() -> None:
+            for look in waiting:
+                for piece in look.evidence:
+                    try:
+                        pages[piece.url] = await fetcher.get(Ask(piece.url, registered=piece.registered))
+                    except NoPage as none:
+                        pages[piece.url] = none
+
+        await asyncio.gather(*(work() for _ in range(config.fetch.concurrency)))
+    return pages
+
+
+def _from(pages: Pages) -> Callable[[Ask], Page | NoPage]:
+    return lambda ask: pages[ask.url]
+
+
+def _measured(work: Callable[[], T]) -> tuple[float, T]:
+    before = time.process_time()
+    done = work()
+    return time.process_time() - before, done
+
+
+def _config(folder: Path) -> Config:
+    return load(folder / "config.toml", {})
+
+
+@contextmanager
+def _on(core: int) -> Iterator[None]:
+    """Keep this process on one core, where there are several."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core} & before or before)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def main() -> None:
+    """Tell what each stage costs."""
+    asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    asked.add_argument("farm", type=Path, help="where the farm lies, or is written")
+    asked.add_argument("--hosts", type=int, default=1000, help="five links each")
+    asked.add_argument("--secure", action="store_true", help="by TLS")
+    how = asked.parse_args()
+    print(stages(Farm(written(how.farm.absolute(), how.hosts), how.secure, how.hosts)))
+
+
+if __name__ == "__main__":
+    main()

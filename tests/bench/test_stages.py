@@ -1,0 +1,22 @@
+"""What each stage of a night costs alone, and how the whole compares with the stages it cannot do without.
+
+python -m pytest tests/bench/test_stages.py -m bench -s
+"""
+
+import os
+from pathlib import Path
+
+import pytest
+from farm import Farm, written
+from stages import UNAVOIDABLE, stages
+
+HOSTS = int(os.environ.get("AUDITOR_BENCH_HOSTS", "1000"))
+
+
+@pytest.mark.bench
+@pytest.mark.parametrize("secure", [False, True], ids=["plain", "TLS"])
+def test_the_stages_of_a_night_alone(tmp_path_factory, secure):
+    folder = Path(os.environ.get("AUDITOR_BENCH_FARM", tmp_path_factory.getbasetemp() / "farm"))
+    told = stages(Farm(written(folder, HOSTS), secure, HOSTS))
+    print(f"\n{told}")
+    assert set(UNAVOIDABLE) <= set(told.alone)
