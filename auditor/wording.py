@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from babel import Locale
@@ -154,7 +155,7 @@ class Wording:
         if not day:
             return NOTHING
         when = date.fromisoformat(day[:10]) if isinstance(day, str) else day
-        return self._ordinal(str(format_date(when, "long", locale=self.locale)))
+        return self._ordinal(_long(when.date() if isinstance(when, datetime) else when, self.locale))
 
     def _ordinal(self, day: str) -> str:
         """The same day as French says the first of a month, which CLDR writes as any other: "1er mars"."""
@@ -177,7 +178,7 @@ class Wording:
 
     def days(self, count: float) -> str:
         """A span of days as one says it: "11 months"."""
-        return str(format_timedelta(timedelta(days=float(count)), threshold=1.5, locale=self.locale))
+        return _span(float(count), self.locale)
 
     def published(self, activity: Activity) -> str:
         """The day of a publication, no more exact than it is known: "about August 2026"."""
@@ -208,8 +209,8 @@ class Wording:
         """A gap (or a status) in words."""
         label, entry = self._speech.label, self._speech.book[code]
         text = entry.words[self.language]
-        facts: dict[str, Fact] = {"channel": channel, **params}
-        facts |= {new: params[old] for new, old in ALIASES.items() if old in params and new not in params}
+        aliases = {new: params[old] for new, old in ALIASES.items() if old in params and new not in params}
+        facts = _Facts({"channel": channel, **params, **aliases}, self._said)
         return Told(
             code=code,
             title=self._fill(text["title"], facts),
@@ -230,10 +231,13 @@ class Wording:
         is_elsewhere = entry.group == "website" and "channel" in entry.placeholders
         return self.gap(code, ANY if is_elsewhere else channel, "info", {}).title
 
-    def _fill(self, template: str, facts: Mapping[str, Fact]) -> str:
-        template = OPTIONAL.sub(lambda part: part[1] if _all_told(part[1], facts) else "", template)
-        values = _Facts({name: self._said(name, value) for name, value in facts.items()})
-        return escape(template).format_map(values) if self._html else template.format_map(values)
+    def _fill(self, template: str, facts: Mapping[str, Fact] | _Facts) -> str:
+        values = facts if isinstance(facts, _Facts) else _Facts(facts, self._said)
+        if "[[" in template:
+            template = OPTIONAL.sub(lambda part: part[1] if values.has_all(part[1]) else "", template)
+        if not self._html:
+            return template.format_map(values)
+        return Markup(str(escape(template)).format_map(values))  # noqa: S704 - facts are escaped as they are said
 
     def _said(self, name: str, value: Fact) -> str:
         if isinstance(value, Markup):
@@ -273,14 +277,34 @@ class Wording:
 
 
 class _Facts(dict[str, str]):
-    """Facts by name; one that is missing shows as a dash, never as a brace."""
+    """Facts in words, each said when a template first asks for it; one that is missing shows as a dash."""
 
-    def __missing__(self, key: str) -> str:
-        return NOTHING
+    def __init__(self, facts: Mapping[str, Fact], say: Callable[[str, Fact], str]) -> None:
+        super().__init__()
+        self._facts = facts
+        self._say = say
+
+    def has_all(self, part: str) -> bool:
+        """Whether each fact that a part of a template asks for is there."""
+        return all(self._facts.get(name) not in (None, "") for name in PLACEHOLDER.findall(part))
+
+    def __missing__(self, name: str) -> str:
+        said = self._say(name, self._facts[name]) if name in self._facts else NOTHING
+        self[name] = said
+        return said
 
 
-def _all_told(part: str, facts: Mapping[str, Fact]) -> bool:
-    return all(facts.get(name) not in (None, "") for name in PLACEHOLDER.findall(part))
+# The same few days and spans stand on hundreds of pages, and Babel finds the form anew for each.
+
+
+@lru_cache(maxsize=4_096)
+def _long(day: date, locale: str) -> str:
+    return str(format_date(day, "long", locale=locale))
+
+
+@lru_cache(maxsize=4_096)
+def _span(days: float, locale: str) -> str:
+    return str(format_timedelta(timedelta(days=days), threshold=1.5, locale=locale))
 
 
 def _is_foreign(text: str) -> bool:
