@@ -21,6 +21,7 @@ from prometheus_client.registry import Collector
 from auditor import __version__
 from auditor.app import App
 from auditor.backups import listed
+from auditor.cluster.figures import Figures, figures
 from auditor.patience import GAVE_UP
 from auditor.receipt import left_out
 from storage.model import SEVERITIES, Night, NightState
@@ -56,6 +57,8 @@ class Gauges(Collector):
         if done := store.last_night(NightState.DONE):
             yield from _receipt(done, config.channels)
         yield from _network(store, done)
+        if seen := figures(store, config):
+            yield from _cluster(seen)
         yield from _room(self.app)
 
 
@@ -142,6 +145,15 @@ def _network(store: Store, done: Night | None) -> Iterator[Gauge]:
     yield _one("messages_unsent", "Messages that did not go since the newest night that is done", unsent)
     stale = len(store.stale(MANY))
     yield _one("summaries_stale", f"Summaries to be made anew, {MANY} at most", stale)
+
+
+def _cluster(seen: Figures) -> Iterator[Gauge]:
+    """The queue of many machines and their workers."""
+    jobs: Labels = {("todo",): seen.waiting, ("doing",): seen.doing, ("failed",): seen.failed}
+    yield _labelled("cluster_jobs", "Jobs in the queue", ("state",), jobs)
+    yield _one("cluster_oldest_job_seconds", "How long the oldest job has waited", seen.queue.oldest or 0)
+    yield _one("cluster_jobs_stalled", "Jobs of workers that are not heard of any more", seen.stalled)
+    yield _one("cluster_workers", "Workers that are alive", seen.alive)
 
 
 def _room(app: App) -> Iterator[Gauge]:

@@ -73,7 +73,7 @@ class Order:
             rank = _rank(late, self._turn(row.channel, number))
             return Place(OF_PLATFORMS, spot_of(row.channel), rank, number)
         days = ceil(min(late / 86400, LONGEST))
-        return Place(OF_SITES + LONGEST - days, spot_of(f"//{_host(row)}"), _rank(late, number), number)
+        return Place(OF_SITES + LONGEST - days, spot_of(f"//{host_of(row)}"), _rank(late, number), number)
 
     def _turn(self, channel: str, number: int) -> int:
         one = self.platforms.get(channel)
@@ -121,7 +121,8 @@ def spot_of(name: str) -> int:
     return int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), "big") >> 1
 
 
-def _host(row: AccountRow) -> str:
+def host_of(row: AccountRow) -> str:
+    """The host of a link, empty where it has none."""
     try:
         return urlsplit(row.identity.url or row.identity.canonical or "").hostname or ""
     except ValueError:

@@ -2,16 +2,20 @@
 
 import asyncio
 import itertools
+import json
+import re
 import shutil
 import time
 
 import cluster
 import pytest
 import test_patience
+from served import browsing
 from small import START, configured, link, night_of, opened, register, steps
 
-from auditor import eyes, rejudge
+from auditor import cli, eyes, gauges, rejudge
 from auditor.cluster import queue
+from auditor.cluster.figures import figures
 from auditor.cluster.settings import Cluster
 from auditor.cluster.state import Job
 from auditor.cluster.worker import Worker
@@ -23,6 +27,7 @@ from auditor.report.pages import pages
 from probes.model import NoPage, Page, Reason
 from storage.errors import StoreError
 from storage.model import NightState
+from storage.people import Role
 from storage.plans import Shard
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("postgresql")]
@@ -192,3 +197,51 @@ async def test_twenty_thousand_links_on_one_host_do_not_slow_the_queue_down(serv
     """One job of the host waits at a time: the next one is found as quickly as without it."""
     alone, beside = [await seconds_of_a_job(cluster.database(server), links) for links in (0, 20_000)]
     assert beside < 4 * alone
+
+
+def told(client, language):
+    answer = client.get(f"/{language}/nights")
+    assert answer.status_code == 200
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", answer.text))
+
+
+async def test_whoever_watches_is_told_what_waits_and_who_works(url, tmp_path, capsys, monkeypatch):
+    """On the page of nights, to a monitor, on a terminal: what waits, and that nobody is there to do it."""
+    many = cluster.far(tmp_path, url)
+    assert figures(many.store, many.config) is None
+    async with queue.opened(url) as jobs:
+        await jobs.make()
+        await jobs.put(Job(1, Shard(2, number, number, 1)) for number in range(3))
+    seen = figures(many.store, many.config)
+    assert (seen.waiting, seen.doing, seen.stalled, seen.alive, seen.is_abandoned) == (3, 0, 0, 0, True)
+    written = gauges.written(gauges.Gauges(many, START)).decode()
+    assert 'auditor_cluster_jobs{state="todo"} 3.0' in written
+    assert "auditor_cluster_workers 0.0" in written
+    with browsing(many, START, name="Reader", role=Role.READER) as client:
+        shown = told(client, "en")
+    assert "Jobs wait, and no worker is alive." in shown
+    assert "Jobs that wait 3" in shown
+    done = asyncio.Event()
+
+    async def work(_):
+        await done.wait()
+
+    async with queue.opened(url) as jobs:
+        working = asyncio.create_task(jobs.work(work, Cluster(jobs=2), 0))
+        while figures(many.store, many.config).doing < 2:  # noqa: ASYNC110 - what another process would see
+            await asyncio.sleep(0.05)
+        with browsing(many, START, name="Other", role=Role.READER) as client:
+            shown = [told(client, language) for language in ("en", "fr", "ar")]
+        done.set()
+        working.cancel()
+        await asyncio.wait([working])
+    assert "Workers alive 1" in shown[0]
+    assert "jobs: 2" in shown[0]
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "config.toml").write_text(f'[storage]\nurl = "{url}"\n[cluster]\nenabled = true\n')
+    assert cli.main(["status", "--json"]) == 0
+    (item,) = json.loads(capsys.readouterr().out)["items"]
+    assert item["cluster"]["jobs"]["failed"] == 0
+    assert cli.main(["--lang", "en", "doctor", "--offline"]) in (0, 3)
+    assert "no worker is alive" in capsys.readouterr().out
+    many.store.close()

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from auditor.app import App
+    from auditor.cluster.figures import Figures
     from auditor.commands.session import Session
     from auditor.output import Step
     from auditor.rejudge import Rebuild
@@ -32,10 +33,17 @@ if TYPE_CHECKING:
     from storage.store import Store
 
 INTERRUPTED = 130
+OUTLOOK = ("channel", "accounts", "seconds", "hours", "nights")
 CHANGE = ("what", "association", "channel", "subject", "before", "after")
 
 
-def run(context: typer.Context, as_json: Json = False) -> None:
+def run(
+    context: typer.Context,
+    forecast: Annotated[
+        bool, typer.Option("--forecast", help="Ask nobody; tell how long it will take.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
     """Look at every account, once a night.
 
     A night that was interrupted is gone on with; one that is done is left as it is.
@@ -43,6 +51,9 @@ def run(context: typer.Context, as_json: Json = False) -> None:
     from auditor.app import App
 
     asked = session(context)
+    if forecast:
+        _foretell(asked, as_json=as_json)
+        return
     with App.open(asked.config()) as app, app.lock():
         with progress(asked.words.say("the night"), quiet=asked.quiet) as step:
             done = eventloop.run(_night(app, step))
@@ -55,6 +66,28 @@ def run(context: typer.Context, as_json: Json = False) -> None:
     if done.blind and asked.quiet:
         blind = asked.words.listed(map(asked.words.channel, done.blind))
         say(asked.words.say("warning: blind tonight on {channels}; nothing on it moved", channels=blind))
+
+
+def _foretell(asked: Session, *, as_json: bool) -> None:
+    """What the next night will take; where one is not enough, how many."""
+    from auditor.forecast import forecast
+
+    with asked.open() as app:
+        told = forecast(app.config, app.store, clock())
+    if as_json:
+        give(document([one.item() for one in told], clock()))
+        return
+    give_table(OUTLOOK, ([getattr(one, column) for column in OUTLOOK] for one in told), asked.words)
+    for one in told:
+        if one.nights > 1:
+            asked.tell_count(
+                "At one request in {seconds} s, {channel} takes {hours} h: {n} night.",
+                "At one request in {seconds} s, {channel} takes {hours} h: {n} nights.",
+                one.nights,
+                seconds=asked.words.number(one.seconds),
+                channel=asked.words.channel(one.channel),
+                hours=asked.words.number(one.hours),
+            )
 
 
 async def _night(app: App, step: Step) -> Night:
@@ -122,6 +155,7 @@ def status(
     as_json: Json = False,
 ) -> None:
     """Tell how the last night went."""
+    from auditor.cluster.figures import figures
     from auditor.faces import status_item
     from auditor.hours import waiting
     from storage.model import NightState
@@ -131,13 +165,16 @@ def status(
         now, night = clock(), app.store.last_night()
         item = status_item(night, counted(app.store, night), now, waiting(night, app.config.schedule, now))
         done = app.store.last_night(NightState.DONE)
+        seen = figures(app.store, app.config)
     if as_json:
-        give(document([item], clock()))
+        give(document([{**item, "cluster": seen.item() if seen else None}], clock()))
     elif night:
         _give_status(item, asked.words, app.config.network.zone)
         _tell_held_up(item, asked)
     else:
         say(asked.words.say("no night yet; {command} makes one", command="`auditor run`"))
+    if seen and not as_json:
+        _tell_workers(seen, asked)
     if max_age is not None:
         _refuse_stale(done, max_age, now)
 
@@ -237,6 +274,19 @@ def _tell_held_up(item: dict[str, Any], asked: Session) -> None:
             "{n} accounts were not reached; they come first in the next night.",
             item["left_out"],
         )
+
+
+def _tell_workers(seen: Figures, asked: Session) -> None:
+    """Who works at the night on many machines, and what waits for them."""
+    number = asked.words.number
+    asked.tell_count(
+        "{n} worker is alive; jobs that wait: {waiting}, under way: {doing}, stalled: {stalled}.",
+        "{n} workers are alive; jobs that wait: {waiting}, under way: {doing}, stalled: {stalled}.",
+        seen.alive,
+        waiting=number(seen.waiting),
+        doing=number(seen.doing),
+        stalled=number(seen.stalled),
+    )
 
 
 def _said(value: Any, words: Wording, zone: str) -> str:

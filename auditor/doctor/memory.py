@@ -8,8 +8,10 @@ from pathlib import Path
 
 from auditor.backups import listed, naming_the_newest
 from auditor.config import Config
+from auditor.doctor import shared
 from auditor.doctor.finding import Examined, broken, fine, found, odd
 from auditor.errors import ConfigError
+from auditor.forecast import forecast
 from auditor.messages import phrase
 from auditor.seal import KEY, Seal, fingerprint, known
 from storage.engine import address_of
@@ -31,6 +33,8 @@ def examined(read: Config, now: datetime) -> Iterator[Examined]:
             yield _last_night(store, now)
             yield from _unsent(store)
             yield _people(store)
+            yield from shared.examined(read, store)
+            yield from _outlook(read, store, now)
     except MissingDatabaseError:
         none = phrase("none yet; {command} makes it")
         yield odd(about, none, command="`auditor registry import`")
@@ -82,6 +86,15 @@ def _backups(read: Config, now: datetime) -> Iterator[Examined]:
     hours = (now - newest.made_at).total_seconds() / 3600
     if hours > STALE_HOURS:
         yield odd(about, phrase("{file}, {hours} hours old"), file=newest.file.name, hours=f"{hours:.0f}")
+
+
+def _outlook(read: Config, store: Store, now: datetime) -> Iterator[Examined]:
+    """A word only where a night cannot reach everybody: whose turn it is is then a matter of nights."""
+    for one in forecast(read, store, now):
+        if one.nights > 1:
+            long = phrase("one request in {seconds} s makes {hours} h of {accounts} accounts: {n} nights")
+            facts = {"seconds": one.seconds, "hours": one.hours, "accounts": one.busiest, "n": one.nights}
+            yield odd(phrase("nights of {channel}"), long, channel=one.channel, **facts)
 
 
 def _people(store: Store) -> Examined:

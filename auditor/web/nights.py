@@ -12,6 +12,7 @@ from fastapi.responses import HTMLResponse, Response
 
 from auditor import receipt
 from auditor.chain import Link, chain
+from auditor.cluster.figures import figures
 from auditor.seal import fingerprint, known
 from auditor.web import access
 from auditor.web.asked import Asked, Page
@@ -69,6 +70,7 @@ def page(asked: Page, before: Annotated[str, Query()] = "") -> HTMLResponse:
     return asked.page(
         "nights.html",
         nights=shown[::-1],
+        workers=None if day else figures(asked.app.store, asked.app.config),
         first=asked.link.page("nights") if day else None,
         next=f"{asked.link.page('nights')}?before={nights[0].day}" if one_before else None,
     )
