@@ -167,7 +167,7 @@ def status(
         done = app.store.last_night(NightState.DONE)
         seen = figures(app.store, app.config)
     if as_json:
-        give(document([{**item, "cluster": seen.item() if seen else None}], clock()))
+        give(document([item | ({"cluster": seen.item()} if seen else {})], clock()))
     elif night:
         _give_status(item, asked.words, app.config.network.zone)
         _tell_held_up(item, asked)
