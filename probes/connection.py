@@ -204,10 +204,16 @@ class Connection(asyncio.Protocol):
                 transport.abort()
 
     @property
+    def spoken(self) -> ssl.SSLObject | None:
+        """The TLS that is spoken, if it is."""
+        told: ssl.SSLObject | None = self._transport.get_extra_info("ssl_object") if self._transport else None
+        return told
+
+    @property
     def certificate_expires(self) -> date | None:
         """The last day of the server's certificate, where it was verified."""
         if self._certificate is None:
-            self._certificate = (_last_day(self._transport),)
+            self._certificate = (_last_day(self.spoken),)
         return self._certificate[0]
 
     def rest(self) -> bool:
@@ -237,9 +243,8 @@ def request(method: bytes, target: bytes, headers: Headers) -> bytes:
     return b"\r\n".join([*lines, b"", b""])
 
 
-def _last_day(transport: asyncio.Transport | None) -> date | None:
-    spoken = transport.get_extra_info("ssl_object") if transport else None
+def _last_day(spoken: ssl.SSLObject | None) -> date | None:
     certificate = spoken.getpeercert() if spoken else None
     if not certificate or "notAfter" not in certificate:
         return None
-    return datetime.fromtimestamp(ssl.cert_time_to_seconds(certificate["notAfter"]), UTC).date()
+    return datetime.fromtimestamp(ssl.cert_time_to_seconds(str(certificate["notAfter"])), UTC).date()

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import ssl
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
@@ -18,6 +17,7 @@ from pathlib import Path
 
 import httpx
 
+from probes import tls
 from probes.connection import Connection, request
 from probes.dns import Names
 from probes.guard import Guard, port_of
@@ -62,8 +62,8 @@ class Connections(httpx.AsyncBaseTransport):
         self._direct = Direct(guard, names)
         self._way = Tunnel(self._proxy, self._proxy_headers) if self._proxy else self._direct
         self._judging = judging
-        self._strict = _strict_context(ca_file)
-        self._lenient = _lenient_context()
+        self._strict = tls.strict(ca_file)
+        self._lenient = tls.lenient()
         self._idle: OrderedDict[Key, Connection] = OrderedDict()
 
     async def prove(self) -> None:
@@ -139,6 +139,7 @@ class Connections(httpx.AsyncBaseTransport):
         return connection
 
     def _release(self, key: Key, connection: Connection) -> None:
+        self._strict.remember(key[1], None if key[3] else connection.spoken)
         if not connection.rest():
             connection.close()
             return
@@ -158,24 +159,3 @@ def _proxy_headers(proxy: httpx.URL) -> list[tuple[bytes, bytes]]:
         return []
     pair = base64.b64encode(f"{proxy.username}:{proxy.password}".encode())
     return [(b"Proxy-Authorization", b"Basic " + pair)]
-
-
-def _strict_context(ca_file: Path | None) -> ssl.SSLContext:
-    """Mozilla's authorities and the operator's. As in browsers, a subject's name does not count."""
-    context = httpx.create_ssl_context(trust_env=False)
-    context.hostname_checks_common_name = False
-    # Set by default from Python 3.13 on; browsers open sites whose authority's form it refuses, seen 2026-11.
-    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-    if ca_file:
-        context.load_verify_locations(ca_file)
-    return context
-
-
-def _lenient_context() -> ssl.SSLContext:
-    """Verifies nothing, takes old protocols: it tells whether a site answers behind a bad certificate."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
-    context.set_ciphers("DEFAULT:@SECLEVEL=0")
-    return context

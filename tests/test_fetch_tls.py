@@ -205,3 +205,27 @@ async def test_a_connection_closed_in_the_handshake_is_a_reset(authority: Author
 
     async with site(authority, None, closing) as (fetch, url):
         assert told(await outcome(fetch, url)) == "network/reset"
+
+
+async def test_a_host_that_closed_its_connection_is_spoken_to_again_in_the_session_of_then(
+    authority: Authority,
+) -> None:
+    resumed: list[bool] = []
+
+    async def once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        resumed.append(writer.get_extra_info("ssl_object").session_reused)
+        await serve_ok(reader, writer)
+
+    async with site(authority, authority.context("good"), once) as (fetch, url):
+        first = await fetch.get(link(url))
+        await fetch._connections.aclose()
+        second = await fetch.get(link(url))
+    assert resumed == [False, True]
+    assert first.certificate_expires == second.certificate_expires is not None
+
+
+async def test_what_is_looked_at_without_trust_is_never_trusted_for_it(authority: Authority) -> None:
+    async with site(authority, authority.context("expired")) as (fetch, url):
+        assert told(await outcome(fetch, url, insecure=True)) == "200"
+        await fetch._connections.aclose()
+        assert told(await outcome(fetch, url)) == "tls/expired"
