@@ -25,12 +25,22 @@ def document(items: Iterable[Mapping[str, Any]], now: datetime) -> str:
 
 def document_parts(items: Iterable[Mapping[str, Any]], now: datetime) -> Iterator[str]:
     """The same, item by item, for items that need not be held."""
+    return document_of(map(written, items), now)
+
+
+def document_of(items: Iterable[str], now: datetime) -> Iterator[str]:
+    """The same of items that are `written` already."""
     yield f'{{"schema": {SCHEMA}, "generated_at": "{stamp(now)}", "items": ['
-    before, written = "\n", json.JSONEncoder(ensure_ascii=False, default=_plain).encode
+    before = "\n"
     for item in items:
-        yield before + written(item)
+        yield before + item
         before = ",\n"
     yield "]}" if before == "\n" else "\n]}"
+
+
+def written(item: Mapping[str, Any]) -> str:
+    """One item as JSON."""
+    return _JSON.encode(item)
 
 
 def stamp(moment: datetime) -> str:
@@ -42,6 +52,9 @@ def _plain(value: Any) -> Any:
     if isinstance(value, datetime):
         return stamp(value)
     return value.isoformat() if hasattr(value, "isoformat") else str(value)
+
+
+_JSON = json.JSONEncoder(ensure_ascii=False, default=_plain)
 
 
 def give(text: str) -> None:
@@ -95,14 +108,28 @@ def give_table(
 
     `say_as` tells of a column how its codes are said. Names last: terminals do no bidi.
     """
-    cells = ([one_line(stamp(cell) if isinstance(cell, datetime) else cell) for cell in row] for row in rows)
     if is_terminal():
+        cells = map(_cells, rows)
         told = {"channel": words.channel, **say_as}
         sayings = [told.get(column, str) for column in columns]
         said = [[saying(cell) for saying, cell in zip(sayings, row, strict=True)] for row in cells]
         _draw([words.term("heading", column) for column in columns], said)
     else:
-        give("\n".join(["\t".join(columns), *map("\t".join, cells)]))
+        give_rows(columns, map(row_of, rows))
+
+
+def give_rows(columns: Sequence[str], rows: Iterable[str]) -> None:
+    """Tab-separated values, of rows that are made already."""
+    give("\n".join(["\t".join(columns), *rows]))
+
+
+def row_of(cells: Iterable[object]) -> str:
+    """One row of tab-separated values."""
+    return "\t".join(_cells(cells))
+
+
+def _cells(row: Iterable[object]) -> list[str]:
+    return [one_line(stamp(cell) if isinstance(cell, datetime) else cell) for cell in row]
 
 
 def _draw(columns: Sequence[str], cells: Iterable[Sequence[str]]) -> None:

@@ -15,7 +15,17 @@ import typer
 from auditor import eventloop
 from auditor.commands.session import Json, Session, clock, session
 from auditor.errors import InputError, UsageError
-from auditor.output import document, give, give_table, progress
+from auditor.output import (
+    document,
+    document_of,
+    give,
+    give_rows,
+    give_table,
+    is_terminal,
+    progress,
+    row_of,
+    written,
+)
 
 if TYPE_CHECKING:
     from auditor.look import Checked
@@ -39,17 +49,35 @@ def identify(
 
     A line is a link, or a channel, a tab and the value typed in that channel's column.
     """
-    from probes import links
+    from auditor.batches import worked
 
     _refuse_unknown(channel)
-    split = _splitter(channel)
-    items = (identified(typed, links.identify(typed, column)) for column, typed in map(split, _lines(file)))
+    lines = _lines(file)
     if as_json:
-        give(document(items, clock()))
+        give("".join(document_of(worked(partial(_as_json, channel), lines), clock())))
+    elif not is_terminal():
+        give_rows(IDENTITY, worked(partial(_as_rows, channel), lines))
     else:
-        lines = ([item[column] for column in IDENTITY] for item in items)
         words = session(context).words
-        give_table(IDENTITY, lines, words, {name: partial(words.term, name) for name in ("kind", "note")})
+        rows = ([item[column] for column in IDENTITY] for item in _items(channel, lines))
+        give_table(IDENTITY, rows, words, {name: partial(words.term, name) for name in ("kind", "note")})
+
+
+def _as_json(channel: str | None, lines: list[str]) -> list[str]:
+    """Items of JSON, joined as in a document: what another process hands over is one text."""
+    return [",\n".join(map(written, _items(channel, lines)))] if lines else []
+
+
+def _as_rows(channel: str | None, lines: list[str]) -> list[str]:
+    rows = (row_of([item[column] for column in IDENTITY]) for item in _items(channel, lines))
+    return ["\n".join(rows)] if lines else []
+
+
+def _items(channel: str | None, lines: Iterable[str]) -> Iterator[dict[str, Any]]:
+    from probes import links
+
+    split = _splitter(channel)
+    return (identified(typed, links.identify(typed, column)) for column, typed in map(split, lines))
 
 
 def check(
