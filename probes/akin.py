@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from probes.letters import folded
 from probes.nobodys import bare
@@ -37,10 +38,13 @@ class Words:
 
 def words_of(document: Document) -> Words:
     """The labels of a site's host, the words and initials of its name."""
-    name = folded(document.meta.get("og:site_name") or document.title)
-    labels = [
-        re.sub(r"[^\w]", "", label) for label in host(document.url).removeprefix("www.").split(".")[:-1]
-    ]
+    return _words_of(document.meta.get("og:site_name") or document.title, host(document.url))
+
+
+@lru_cache(maxsize=8)
+def _words_of(called: str, at: str) -> Words:
+    name = folded(called)
+    labels = [re.sub(r"[^\w]", "", label) for label in at.removeprefix("www.").split(".")[:-1]]
     initials = "".join(word[0] for word in re.findall(r"[^\W\d_]+", name))
     told = {*re.findall(r"[^\W\d_]{3,}", name), *labels, initials if len(initials) > 2 else ""}
     words = {word for word in told if len(word) > 2} - _COMMON

@@ -44,6 +44,22 @@ _TWINS = str.maketrans(TWINS)
 _RARE = re.compile(f"[{DOT}{''.join(TWINS)}]")
 
 
+def is_anchored(source: str, flags: int = 0) -> bool:
+    """Whether an expression matches at the beginning of a text alone, however it is searched for."""
+    return not flags & re.MULTILINE and _begins(grammar.parse(source, flags))
+
+
+def _begins(pieces: Sequence[tuple[Any, Any]]) -> bool:
+    if not pieces:
+        return False
+    kind, value = pieces[0]
+    if kind is kinds.AT:
+        return value in (kinds.AT_BEGINNING, kinds.AT_BEGINNING_STRING)
+    if kind is kinds.SUBPATTERN:
+        return _begins(value[3])
+    return kind is kinds.BRANCH and all(map(_begins, value[1]))
+
+
 def needed(source: str, flags: int = 0) -> Words | None:
     """Folded words of which every match holds at least one; None where none can be told."""
     return _best(_sequence(grammar.parse(source, flags)))

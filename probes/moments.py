@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 
 from probes import dates
 from probes.charset import clean
@@ -12,6 +13,7 @@ from probes.model import Precision
 from probes.pattern import pattern
 
 
+@lru_cache(maxsize=512)
 def moment(text: str, now: datetime) -> tuple[datetime, Precision] | None:
     """A machine's date: ISO 8601, RFC 822, a Unix time, else as people write it. Nonsense years give None."""
     text = clean(text, 100)
@@ -54,6 +56,8 @@ _HALF_DAY = pattern(r"\s*(?:[ap]\.?m\b|[صم](?!\w))", re.IGNORECASE)
 
 
 def _mail(text: str) -> tuple[datetime, Precision] | None:
+    if text.upper() == text.lower():
+        return None  # it names no month
     try:
         when = parsedate_to_datetime(text)
         return (when if when.tzinfo else when.replace(tzinfo=UTC)).astimezone(UTC), Precision.SECOND

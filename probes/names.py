@@ -41,7 +41,12 @@ def _names(document: Document) -> Iterator[str]:
     yield from document.headings[:1]
     said = document.text.lower()
     if any(sign in said for sign in _SIGNS):
-        yield from (chunk.text for chunk in document.chunks if _OWNER.search(chunk.text[:_ONE]))
+        yield from (chunk.text for chunk in document.chunks if _is_owners(chunk.text[:_ONE]))
+
+
+def _is_owners(text: str) -> bool:
+    low = text.lower()
+    return any(sign in low for sign in _SIGNS) and _OWNER.search(text) is not None
 
 
 def _organisations(document: Document) -> Iterator[str]:

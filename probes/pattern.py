@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from functools import cached_property, lru_cache
 from typing import Any, cast
 
-from probes.literals import Words, folded, needed
+from probes.literals import Words, folded, is_anchored, needed
 
 MADE: list[Later] = []
 """All of them: they are made when modules are loaded, and in no function."""
@@ -41,7 +41,7 @@ def prepare() -> None:
     The small ones are compiled, of the large ones the words are learnt; a large one is compiled where a text
     first holds one of its words.
     """
-    wordy = {made: words for made in MADE if (words := made.words())}
+    wordy = {made: words for made in MADE if not made.match_at_once() and (words := made.words())}
     known = _Known(sorted(frozenset[str]().union(*wordy.values())))
     for made in MADE:
         if made in wordy:
@@ -86,9 +86,19 @@ class Later:
 
     def words(self) -> Words | None:
         """Folded words of which every match holds one: of a large pattern of text, where any can be told."""
-        if len(self.pattern) < LARGE or isinstance(cast("str | bytes", self.pattern), bytes):
+        if len(self.pattern) < LARGE or not self._is_of_text():
             return None
         return needed(self.pattern, self._flags)
+
+    def match_at_once(self) -> bool:
+        """Whether it matches at the beginning alone: then it is tried there and nowhere else."""
+        if not self._is_of_text() or "^" not in self.pattern or not is_anchored(self.pattern, self._flags):
+            return False
+        self.search = self.compiled.match
+        return True
+
+    def _is_of_text(self) -> bool:
+        return isinstance(cast("str | bytes", self.pattern), str)
 
     def guard(self, known: _Known, words: Words) -> None:
         """From now on try the pattern only on texts that hold one of these words."""

@@ -1,8 +1,8 @@
-"""A lean tree builder for BeautifulSoup on lxml: the tags somebody reads, each with the place it stood in.
+"""The tags of a page that somebody reads, each with the place it stood in, and its text piece by piece.
 
 Most of a page is layout; making an object of every tag costs more than all reading (5 to 8 ms of a 60 KB
 page, measured 2026-11). Where a link or a date stands, in a footer, a share box, among comments, says
-whose it is.
+whose it is. Who walks through the page, and what is kept of a tag, is told in `trees`.
 """
 
 from __future__ import annotations
@@ -11,10 +11,6 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
-
-from bs4 import Tag
-from bs4.builder._lxml import LXMLTreeBuilder
-from bs4.element import AttributeDict
 
 from probes.charset import clean
 from probes.pattern import pattern
@@ -69,22 +65,38 @@ class _Head:
     passed: int
 
 
-class LeanBuilder(LXMLTreeBuilder):
-    """Passes on only the tags that are read, and remembers where on the page each stood."""
+class Kept:
+    """A tag that is read: its name, and its attributes with the place among them; its tree has its words."""
+
+    __slots__ = ("attrs", "name")
+
+    def __init__(self, name: str, attrs: dict[str, str]) -> None:
+        self.name = name
+        self.attrs = attrs
+
+    def words(self) -> str:
+        """The text within it, without scripts; what stands in other kept tags is parted by spaces."""
+        raise NotImplementedError
+
+    def code(self) -> str:
+        """The text of a script, as it is."""
+        raise NotImplementedError
+
+
+class Walk:
+    """Told of tags and text in their order, passes on those that are read, and knows where each stood."""
 
     def __init__(self) -> None:
-        super().__init__(multi_valued_attributes=None)
-        self.attribute_dict_class = AttributeDict  # bs4's own looks at each value; lxml's are all texts
         # Of each open element: tag, hint, place, whether its text is invisible, whether it was passed on.
         self.open: list[tuple[str, str, str, bool, bool]] = [("", "", "main", False, False)]
         self.depth = 0  # how many of the open ones were passed on
-        self.kept: list[Tag] = []  # all that were
+        self.kept: list[Kept] = []  # all that were
         self.chunks: list[Chunk] = []
         self.said: list[str] = []  # text since the last tag: each `&eacute;` comes as a piece of its own
         self.room = TEXT
         self.images = 0
         self.language = ""
-        self.link: Tag | None = None  # the one that is open
+        self.link: Kept | None = None  # the one that is open
         self.links = 0
         self.heads: dict[str, _Head] = {}  # by their tags
         self.head = ""  # the tag of the one that is open
@@ -149,8 +161,8 @@ class LeanBuilder(LXMLTreeBuilder):
             if self.heads:
                 attributes[HEADS] = "\n".join([head.words for head in self.heads.values()])
             self.links += 1
-        passed = self.soup.handle_starttag(tag, None, None, attributes)  # type: ignore[union-attr]
-        self.kept.append(passed)  # type: ignore[arg-type]  # None only where a filter was asked for
+        passed = self.opened(tag, attributes)
+        self.kept.append(passed)
         if tag == "a":
             self.link = passed
 
@@ -169,7 +181,7 @@ class LeanBuilder(LXMLTreeBuilder):
             self.head, self.heads[tag].passed = "", self._passed()
         if len(self.open) > 1 and self.open.pop()[4]:
             self.depth -= 1
-            self.soup.handle_endtag(tag)  # type: ignore[union-attr]
+            self.closed(tag)
         if len(self.open) < self.floor:
             self._shut()
 
@@ -186,7 +198,7 @@ class LeanBuilder(LXMLTreeBuilder):
             return
         tag, hint, place, mute, _ = self.open[-1]
         if self.depth and (not mute or tag == "script"):
-            self.soup.handle_data(data)  # type: ignore[union-attr]
+            self.written(data)
         if blank or mute or tag == "title" or self.room <= 0:
             return
         if text := clean(data, 2_000):
@@ -196,14 +208,17 @@ class LeanBuilder(LXMLTreeBuilder):
                 head.words = f"{head.words} {text}".strip()[:HEAD]
             self.chunks.append(Chunk(text, tag, hint, place))
 
-    def comment(self, text: Any) -> None:
-        """A comment is nobody's word."""
+    def opened(self, tag: str, attributes: dict[str, str]) -> Kept:
+        """A tag that is kept opens in the tree."""
+        raise NotImplementedError
 
-    def pi(self, target: Any, data: Any) -> None:
-        """Neither is a processing instruction."""
+    def closed(self, tag: str) -> None:
+        """The innermost tag that was kept closes."""
+        raise NotImplementedError
 
-    def doctype(self, name: Any, pubid: Any, system: Any) -> None:
-        """Nor the doctype."""
+    def written(self, data: str) -> None:
+        """Text within a tag that was kept."""
+        raise NotImplementedError
 
 
 _STICKY = frozenset({"share", "comments", "embed", "others"})

@@ -1,7 +1,7 @@
 """Pure readers of HTML, shared by all channels: bytes in, plain data out, bounded in size and cost.
 
-Parsing is BeautifulSoup on lxml. html.parser and html5lib are quadratic on hostile input, lxml's own
-tree drops what is nested deeper than 256 (measured 2026-11).
+Parsing is BeautifulSoup on lxml, and lxml alone on ordinary pages (see `trees`). html.parser and html5lib are
+quadratic on hostile input, lxml's own tree drops what is nested deeper than 256 (measured 2026-11).
 """
 
 from __future__ import annotations
@@ -9,17 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, cast
-
-from bs4 import BeautifulSoup, Tag
-from bs4.element import NavigableString
+from typing import Any, NamedTuple
 
 from probes.addresses import absolute, host, leading_inside
 from probes.charset import PARSED, TITLE, clean, decoded
 from probes.jsonld import schemas
 from probes.model import Page
 from probes.pattern import pattern
-from probes.places import ALT, BEFORE, HEADS, PLACE, TEXT, Chunk, LeanBuilder
+from probes.places import ALT, BEFORE, HEADS, PLACE, TEXT, Chunk, Kept, Walk
+from probes.trees import quickly, wholly
 
 __all__ = [
     "PARSED",
@@ -115,17 +113,15 @@ def looks_like_html(page: Page) -> bool:
     )
 
 
-def parse(markup: str, url: str) -> Document:
-    """Read HTML text found at `url`."""
-    builder = LeanBuilder()
+def parse(markup: str, url: str, *, of_record: bool = False) -> Document:
+    """Read HTML text found at `url`; `of_record` by BeautifulSoup, whatever that costs."""
     body = markup.encode("utf-8", "replace").replace(b"\0", b"").lstrip()
     if body[:5].lower() == b"<?xml":
         body = body[body.find(b"?>") + 2 :]  # XHTML's declaration is a lie about the parser and the charset
     if b"<" not in body:
         words = clean(markup, TEXT)
         return Document(url, chunks=(Chunk(words, "", "", "main"),) if words else (), text=words, main=words)
-    BeautifulSoup(body, builder=builder, from_encoding="utf-8")
-    return _gather(builder, url)
+    return _gather((None if of_record else quickly(body)) or wholly(body), url)
 
 
 class _Gatherer:
@@ -160,10 +156,10 @@ class _Gatherer:
             "form": self.form,
         }
 
-    def walk(self, tags: Iterable[Tag]) -> None:
+    def walk(self, tags: Iterable[Kept]) -> None:
         """Take every kept tag, in the order of the page."""
         for tag in tags:
-            attrs = cast("dict[str, str]", tag.attrs)
+            attrs = tag.attrs
             handle = self.by_name.get(tag.name)
             if handle:
                 handle(tag, attrs)
@@ -172,11 +168,11 @@ class _Gatherer:
             if "datetime" in attrs or "itemprop" in attrs or tag.name in ("time", "abbr"):
                 self.stamps.extend(_stamp(tag, attrs, titled=self.titled))
 
-    def a(self, tag: Tag, attrs: Mapping[str, str]) -> None:
+    def a(self, tag: Kept, attrs: Mapping[str, str]) -> None:
         """A link."""
         href = attrs.get("href", "")
         if href and len(self.anchors) < ANCHORS:
-            words = clean(_text(tag), 120) if tag.contents else ""
+            words = clean(tag.words(), 120)
             label = clean(attrs.get("title", "") or attrs.get("aria-label", ""), 80)
             place, rel, before = attrs[PLACE], attrs.get("rel", ""), attrs.get(BEFORE, "")
             alt = clean(attrs.get(ALT, ""), 80)
@@ -184,7 +180,7 @@ class _Gatherer:
             url = absolute(self.base, href)
             self.anchors.append(Anchor(url, words, place, rel, label, before, alt, heads))
 
-    def metadata(self, _: Tag, attrs: Mapping[str, str]) -> None:
+    def metadata(self, _: Kept, attrs: Mapping[str, str]) -> None:
         """A `<meta>`, the first of its name."""
         key = next(
             (attrs[name] for name in ("property", "name", "itemprop", "http-equiv") if attrs.get(name)), ""
@@ -192,58 +188,58 @@ class _Gatherer:
         if key and "content" in attrs:
             self.meta.setdefault(key.strip().lower(), clean(attrs["content"], 1_000))
 
-    def link(self, _: Tag, attrs: Mapping[str, str]) -> None:
+    def link(self, _: Kept, attrs: Mapping[str, str]) -> None:
         """A `<link>`."""
         href, title = absolute(self.base, attrs.get("href", "")), clean(attrs.get("title", ""), 120)
         self.rels.append((attrs.get("rel", "").lower(), attrs.get("type", "").lower(), href, title))
 
-    def heading(self, tag: Tag, attrs: Mapping[str, str]) -> None:
+    def heading(self, tag: Kept, attrs: Mapping[str, str]) -> None:
         """A title or one of the larger headings."""
         if tag.name == "title":
-            self.title = self.title or clean(tag.get_text(" "))
+            self.title = self.title or clean(tag.words())
             return
         self.titled = self.titled or (tag.name == "h1" and attrs[PLACE] != "header")
         if len(self.headings) < HEADINGS:
-            self.headings.append(clean(_text(tag), 200))
+            self.headings.append(clean(tag.words(), 200))
 
-    def script(self, tag: Tag, attrs: Mapping[str, str]) -> None:
+    def script(self, tag: Kept, attrs: Mapping[str, str]) -> None:
         """A script: counted, and read if it is JSON-LD."""
         self.scripts += 1
         if attrs.get("type", "").lower().strip() == "application/ld+json":
-            self.schemas.extend(schemas(tag.get_text()))
+            self.schemas.extend(schemas(tag.code()))
         elif "src" in attrs:
             self.sources.append(attrs["src"])
-        elif len(self.sources) < SOURCES and len(code := tag.get_text()) < LEADS:
+        elif len(self.sources) < SOURCES and len(code := tag.code()) < LEADS:
             self.sources.append(code)
 
-    def frame(self, tag: Tag, attrs: Mapping[str, str]) -> None:
+    def frame(self, tag: Kept, attrs: Mapping[str, str]) -> None:
         """A frame within the page, or a page of frames."""
         told = (attrs.get(name, "") for name in _SOURCES)
         source = absolute(self.base, next((one for one in told if one and one[:6] not in _NOTHING), ""))
         (self.embeds if tag.name == "iframe" else self.frames).append(source)
         self.sources.append(source)
 
-    def rebase(self, _: Tag, attrs: Mapping[str, str]) -> None:
+    def rebase(self, _: Kept, attrs: Mapping[str, str]) -> None:
         """`<base>` changes what relative addresses mean."""
         self.base = absolute(self.url, attrs.get("href", "")) or self.base
 
-    def form(self, _: Tag, __: Mapping[str, str]) -> None:
+    def form(self, _: Kept, __: Mapping[str, str]) -> None:
         """A form is counted."""
         self.forms += 1
 
 
-def _gather(builder: LeanBuilder, url: str) -> Document:
-    """The document that the builder of a lean tree holds."""
+def _gather(walk: Walk, url: str) -> Document:
+    """The document that a walk through the page gives."""
     seen = _Gatherer(url)
-    seen.walk(builder.kept)
+    seen.walk(walk.kept)
     return Document(
         url,
         title=seen.title,
-        language=clean(builder.language, 20).lower(),
+        language=clean(walk.language, 20).lower(),
         meta=seen.meta,
         rels=tuple(seen.rels),
         anchors=tuple(seen.anchors),
-        chunks=tuple(builder.chunks),
+        chunks=tuple(walk.chunks),
         stamps=tuple(seen.stamps),
         headings=tuple(seen.headings),
         schemas=tuple(seen.schemas),
@@ -251,10 +247,10 @@ def _gather(builder: LeanBuilder, url: str) -> Document:
         frames=tuple(seen.frames),
         sources=tuple(seen.sources),
         scripts=seen.scripts,
-        images=builder.images,
+        images=walk.images,
         forms=seen.forms,
-        text=" ".join([chunk.text for chunk in builder.chunks]),
-        main=" ".join([c.text for c in builder.chunks if c.place in _MAIN and c.tag not in _PRESSED]),
+        text=" ".join([chunk.text for chunk in walk.chunks]),
+        main=" ".join([c.text for c in walk.chunks if c.place in _MAIN and c.tag not in _PRESSED]),
         inner=leading_inside(url, (anchor.url for anchor in seen.anchors)),
     )
 
@@ -265,18 +261,12 @@ _MAIN = frozenset({"main", "article", "events", "others"})
 _PRESSED = frozenset({"a", "button", "label"})
 
 
-def _text(tag: Tag) -> str:
-    """The words within a tag; most hold one text, and asking bs4 for it takes ten times as long."""
-    within = tag.contents
-    return within[0] if len(within) == 1 and type(within[0]) is NavigableString else tag.get_text(" ")
-
-
-def _stamp(tag: Tag, attrs: Mapping[str, str], *, titled: bool) -> Iterator[Stamp]:
+def _stamp(tag: Kept, attrs: Mapping[str, str], *, titled: bool) -> Iterator[Stamp]:
     """The date an element carries, in an attribute or else in its words."""
     mark = attrs.get("itemprop", "")
     if mark and "date" not in mark.lower() and tag.name != "time":
         return
-    words = clean(_text(tag), 80)
+    words = clean(tag.words(), 80)
     value = attrs.get("datetime") or attrs.get("content") or attrs.get("title") or words
     if _SAID_PUBLISHED.search(words):
         value = words  # SPIP puts the moment of the last change into the attribute

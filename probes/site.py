@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
+from typing import Any
 from urllib.parse import unquote, urljoin
 
 from probes import activity, clean, discover, domains, names, read, signs, spam, tongue
@@ -46,15 +47,26 @@ class Site:
 
 
 def read_site(page: Page) -> Site:
-    """Read a page of a website whole: parsed once, in one process."""
+    """Read a page of a website whole: parsed once, in one process.
+
+    Nobody is accused on the word of a quick reading, or said to be past judging: where it would be so, the
+    reader of record reads again.
+    """
     if not read.looks_like_html(page):
         return Site(is_page=False)
     markup = read.decoded(page)
-    document = read.parse(markup, page.url)
-    home, doubtful = is_home(page.url), signs.doubtful(document)
+    site = _judged(document := read.parse(markup, page.url))
+    if site.absence or site.trouble:
+        site = _judged(document := read.parse(markup, page.url, of_record=True))
+    if site.absence or site.trouble or page.status >= 400:
+        return site  # the finding is made: nobody asks what else it says
+    return replace(site, **_told(page, markup, document))
+
+
+def _judged(document: read.Document) -> Site:
+    """What a page is judged by."""
+    home, doubtful = is_home(document.url), signs.doubtful(document)
     title = document.title or next(iter(document.headings), "")
-    spoken = tongue.of_text(document.text)
-    foreign = bool(spoken) and spoken not in tongue.NEAR
     return Site(
         title=title,
         name=document.meta.get("og:site_name") or title,
@@ -64,21 +76,30 @@ def read_site(page: Page) -> Site:
         trouble=signs.trouble(document),
         doubtful=doubtful,
         print=_print(document) if doubtful else "",
-        feeds=_feeds(document),
-        platform=_platform(document, markup, page.headers),
-        language=spoken or tongue.code(document.language),
-        foreign=foreign,
-        sitekey=_sitekey(markup),
-        spam=tuple(sorted(spam.loud(document))),
-        away=spam.leads_away(document),
-        hidden=foreign and spam.hides_links(markup, page.url),
-        inside=_inside(document) if home else "",
-        own=None if home else activity.of_page(document, page.fetched_at, lambda: markup),
-        shown=activity.newest(document, page.fetched_at) if home else None,
-        links=discover.channels(document),
-        hints=discover.hints(document),
-        facts=_page_facts(document, page),
     )
+
+
+def _told(page: Page, markup: str, document: read.Document) -> dict[str, Any]:
+    """What else is told of a site that stands."""
+    home = is_home(page.url)
+    spoken = tongue.of_text(document.text)
+    foreign = bool(spoken) and spoken not in tongue.NEAR
+    return {
+        "feeds": _feeds(document),
+        "platform": _platform(document, markup, page.headers),
+        "language": spoken or tongue.code(document.language),
+        "foreign": foreign,
+        "sitekey": _sitekey(markup),
+        "spam": tuple(sorted(spam.loud(document))),
+        "away": spam.leads_away(document),
+        "hidden": foreign and spam.hides_links(markup, page.url),
+        "inside": _inside(document) if home else "",
+        "own": None if home else activity.of_page(document, page.fetched_at, lambda: markup),
+        "shown": activity.newest(document, page.fetched_at) if home else None,
+        "links": discover.channels(document),
+        "hints": discover.hints(document),
+        "facts": _page_facts(document, page),
+    }
 
 
 def is_home(url: str) -> bool:

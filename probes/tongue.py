@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections import Counter
+from functools import lru_cache
 
 LOOKED_AT = 6_000  # characters: a page shows its language at once
 ENOUGH = 12  # letters of a script, or small words of a language, that tell something of a text
@@ -51,6 +52,7 @@ _URDU = frozenset(["ہے", "کے", "میں", "کی", "اور", "سے", "کا", "
 _SAME = {"ms": "id", "in": "id", "zgh": "tzm", "ber": "tzm", "shi": "tzm", "rif": "tzm"}
 
 
+@lru_cache(maxsize=4)
 def of_text(text: str) -> str:
     """The language of a text, as a code of ISO 639, or nothing where the text does not tell."""
     return _told(text, ENOUGH)
@@ -100,6 +102,9 @@ def _of_the_arabic_script(words: list[str], least: int) -> str:
 
 def _by_small_words(words: list[str], least: int) -> str:
     """The language whose small words are commonest, where it stands out from the next."""
-    votes = Counter(language for word in words for language in _KNOWN.get(word, ()))
+    said, votes = Counter(words), Counter[str]()
+    for word in _KNOWN.keys() & said.keys():
+        for language in _KNOWN[word]:
+            votes[language] += said[word]
     (best, most), (_, next_most) = (*votes.most_common(2), ("", 0), ("", 0))[:2]
     return best if most >= min(least, 6) and most * 3 >= next_most * 4 and most * 25 >= len(words) else ""

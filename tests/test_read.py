@@ -41,7 +41,8 @@ ODD = ("http://[x", "//[x", "https://annour℀.ma/", "https://annour﹕x.ma/", "
 )
 def test_an_address_that_cannot_be_read_costs_a_page_nothing_else(tag: str, href: str) -> None:
     link = '<a href="/agenda">agenda</a>' if "<base" not in tag else ""
-    body = f"<html><head><title>Annour</title></head><body>{tag.format(href)}{link}<p>Association</p></body>"
+    text = "<p>Association Annour, des ateliers et du soutien scolaire pour les enfants.</p>" * 5
+    body = f"<html><head><title>Annour</title></head><body>{tag.format(href)}{link}{text}</body>"
     seen = read_site(page(body))
     assert seen.title == "Annour"
     assert seen.inside == ("https://annour.example/agenda" if link else "")

@@ -1,0 +1,188 @@
+"""Two ways through a page: BeautifulSoup's, the reader of record, and a quick one for ordinary pages.
+
+Both are lxml's parser (libxml2's), so that both mend bad markup alike. BeautifulSoup is told of every tag as
+it comes; the quick one lets lxml build its tree, which costs a third, and walks through that. It gives up
+where lxml's tree would not be whole: in pages nested deeper than any that people make.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bs4 import BeautifulSoup, Tag
+from bs4.builder._lxml import LXMLTreeBuilder
+from bs4.element import AttributeDict, NavigableString
+from lxml import etree
+
+from probes.places import Kept, Walk
+
+ASCII_SPACES = "\x20\x0a\x09\x0c\x0d"
+"""What BeautifulSoup folds where a tag holds nothing else."""
+
+DEEP = 200
+"""Tags within each other from which on lxml's tree is not trusted: it drops what is deeper than 256."""
+
+
+def quickly(body: bytes) -> Walk | None:
+    """A walk through lxml's tree of a page, in UTF-8; None where only BeautifulSoup reads it whole."""
+    parser = etree.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True)
+    try:
+        parser.feed(body)
+        root = parser.close()
+    except etree.LxmlError:
+        return None
+    if root is None:
+        return None
+    walk = _Quick()
+    try:
+        for element in (root, *root.itersiblings()):  # what follows </html> stands beside it
+            walk.through(element, DEEP)
+    except (_TooDeepError, ValueError):  # names that lxml gives and does not take
+        return None
+    return walk
+
+
+def wholly(body: bytes) -> Walk:
+    """BeautifulSoup's walk through a page, in UTF-8."""
+    builder = _Builder()
+    BeautifulSoup(body, builder=builder, from_encoding="utf-8")
+    return builder.walk
+
+
+class _TooDeepError(Exception):
+    """A page is nested too deeply."""
+
+
+class _Part(Kept):
+    """A kept tag of the quick walk: which of the page's texts are within it."""
+
+    __slots__ = ("first", "last", "script", "texts")
+
+    def __init__(self, name: str, attrs: dict[str, str], texts: list[str]) -> None:
+        super().__init__(name, attrs)
+        self.texts = texts
+        self.first = self.last = len(texts)
+        self.script = ""
+
+    def words(self) -> str:
+        """The text within it, without scripts; what stands in other kept tags is parted by spaces."""
+        return self.script or " ".join(self.texts[self.first : self.last])
+
+    def code(self) -> str:
+        """The text of a script, as it is."""
+        return self.script
+
+
+class _Quick(Walk):
+    """The walk through lxml's tree."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.texts: list[str] = []
+        self.within: list[_Part] = []
+        self.pieces: list[str] = []
+
+    def through(self, element: Any, room: int) -> None:
+        """An element, what is in it, and what follows it."""
+        if not room:
+            raise _TooDeepError
+        tag = element.tag
+        self.start(tag, dict(element.items()))
+        if text := element.text:
+            self.data(text)
+        for child in element:
+            self.through(child, room - 1)
+        self.end(tag)
+        if text := element.tail:
+            self.data(text)
+
+    def opened(self, tag: str, attributes: dict[str, str]) -> Kept:
+        """A tag that is kept opens."""
+        self._put_down()
+        part = _Part(tag, attributes, self.texts)
+        self.within.append(part)
+        return part
+
+    def closed(self, tag: str) -> None:  # noqa: ARG002  # it is the innermost
+        """It closes."""
+        self._put_down()
+        part = self.within.pop()
+        part.last = len(self.texts)
+
+    def written(self, data: str) -> None:
+        """Text within it."""
+        self.pieces.append(data)
+
+    def _put_down(self) -> None:
+        if not self.pieces:
+            return
+        text = "".join(self.pieces)
+        self.pieces.clear()
+        if self.within[-1].name == "script":
+            self.within[-1].script += text if text.strip(ASCII_SPACES) else "\n" if "\n" in text else " "
+        else:
+            self.texts.append(text)
+
+
+class _Tagged(Kept):
+    """A kept tag of BeautifulSoup's."""
+
+    __slots__ = ("tag",)
+
+    def __init__(self, tag: Tag) -> None:
+        super().__init__(tag.name, tag.attrs)  # type: ignore[arg-type]  # all values are texts here
+        self.tag = tag
+
+    def words(self) -> str:
+        """The text within it; most hold one text, and asking bs4 for it takes ten times as long."""
+        within = self.tag.contents
+        return (
+            within[0] if len(within) == 1 and type(within[0]) is NavigableString else self.tag.get_text(" ")
+        )
+
+    def code(self) -> str:
+        """The text of a script."""
+        return self.tag.get_text()
+
+
+class _Builder(LXMLTreeBuilder):
+    """Tells a walk of what the parser finds, and BeautifulSoup of what the walk passes on."""
+
+    def __init__(self) -> None:
+        super().__init__(multi_valued_attributes=None)
+        self.attribute_dict_class = AttributeDict  # bs4's own looks at each value; lxml's are all texts
+        self.walk = _OfSoup(self)
+        self.start, self.end, self.data = self.walk.start, self.walk.end, self.walk.data  # type: ignore[method-assign]
+
+    def comment(self, text: Any) -> None:
+        """A comment is nobody's word."""
+
+    def pi(self, target: Any, data: Any) -> None:
+        """Neither is a processing instruction."""
+
+    def doctype(self, name: Any, pubid: Any, system: Any) -> None:
+        """Nor the doctype."""
+
+
+class _OfSoup(Walk):
+    """The walk that BeautifulSoup's tree is made of."""
+
+    def __init__(self, builder: _Builder) -> None:
+        super().__init__()
+        self._builder = builder
+
+    @property
+    def _soup(self) -> Any:
+        return self._builder.soup
+
+    def opened(self, tag: str, attributes: dict[str, str]) -> Kept:
+        """Into the tree."""
+        return _Tagged(self._soup.handle_starttag(tag, None, None, attributes))
+
+    def closed(self, tag: str) -> None:
+        """It closes."""
+        self._soup.handle_endtag(tag)
+
+    def written(self, data: str) -> None:
+        """Text within it."""
+        self._soup.handle_data(data)
