@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from itertools import islice
 from types import MappingProxyType
-from typing import TypeVar
+from typing import Any, Protocol, TypeVar
 
 from auditor import former, receipt
 from auditor.canary import Canary, Turn, blindness, contradicted
 from auditor.catalogue import catalogue
 from auditor.config import Config
 from auditor.figures import Figures
-from auditor.settle import Dossier, Moment, Owners, Policy, owners_of, settle
+from auditor.settle import DISOWNING, Dossier, Moment, Owners, Policy, led_to, owners_of, settle
 from probes.model import NEVER, Finding
 from storage.holdings import Holdings
 from storage.model import (
@@ -28,6 +29,8 @@ from storage.model import (
     Proposal,
     Standing,
 )
+from storage.parts import parts
+from storage.spool import Spool
 from storage.store import Store
 from storage.talk import Change
 
@@ -38,58 +41,105 @@ AT_ONCE = 500
 """So many associations are held in memory together; each alone takes 5 ms of queries (measured 2026-11)."""
 
 Row = TypeVar("Row", AccountRow, Proposal, Gap, Decision)
-Looks = Callable[[Dossier], dict[int, Observation]]
+Noun = TypeVar("Noun")
+
+
+class Kept(Protocol[Noun]):
+    """What conclusions are added to: a list, or a file where they may be many."""
+
+    def extend(self, some: Iterable[Noun], /) -> None:
+        """Add these."""
+        ...
+
+    def __iter__(self) -> Iterator[Noun]: ...
 
 
 @dataclass(slots=True)
 class Derived:
-    """What is to be kept: only what changed."""
+    """What is to be kept: only what changed. Of `checked` standings only the moments of the last look did."""
 
-    standings: list[Standing] = field(default_factory=list)
-    gaps: list[Gap] = field(default_factory=list)
-    proposals: list[Proposal] = field(default_factory=list)
+    standings: Kept[Standing] = field(default_factory=list)
+    gaps: Kept[Gap] = field(default_factory=list)
+    proposals: Kept[Proposal] = field(default_factory=list)
+    checked: Kept[Standing] = field(default_factory=list)
 
     def take(self, before: Dossier, after: Dossier) -> None:
         """Take what a night changed in one dossier."""
         old = before.standings
-        self.standings += [new for account, new in after.standings.items() if old.get(account) != new]
-        self.gaps += [row for row in after.gaps if row not in before.gaps]
-        self.proposals += [row for row in after.proposals if row not in before.proposals]
+        new = [one for account, one in after.standings.items() if one is not old.get(account)]
+        same = {one.account_id for one in new if _is_as_before(old.get(one.account_id), one)}
+        self.standings.extend(one for one in new if one.account_id not in same)
+        self.checked.extend(one for one in new if one.account_id in same)
+        self.gaps.extend(row for row in after.gaps if row not in before.gaps)
+        self.proposals.extend(row for row in after.proposals if row not in before.proposals)
+
+
+def _is_as_before(old: Standing | None, new: Standing) -> bool:
+    """Whether a standing says what it said, but for when that was last looked at."""
+    return old is not None and replace(new, checked_at=old.checked_at, decided_at=old.decided_at) == old
 
 
 def conclude(store: Store, config: Config, night: Night, blind: Iterable[str]) -> None:
-    """Conclude a night whose accounts have all been looked at, in one transaction, unless that is done."""
+    """Conclude a night whose accounts have all been looked at, in one transaction, unless that is done.
+
+    One association is judged after the other, and what changes waits in files until everybody's is told: so
+    memory does not grow with a register, and nobody waits for the database while they are judged.
+    """
     if night.id is not None and store.is_judged(night.id):
         return
+    figures, tonight = Figures(config.channels), moment(night, blind)
+    with ExitStack() as files:
+        spools: list[Spool[Any]] = [files.enter_context(Spool()) for _ in fields(Derived)]
+        derived = Derived(*spools)
+        for before, looks, owners in _dossiers(store, night):
+            after = settle(before, looks, tonight, policy(config), owners)
+            derived.take(before, after)
+            figures.take(after, tonight)
+        told = {night.id: figures.told} if night.id is not None else {}
+        store.put_derived(derived.standings, derived.gaps, derived.proposals, told, checked=derived.checked)
+
+
+def _dossiers(store: Store, night: Night) -> Iterator[tuple[Dossier, dict[int, Observation], Owners]]:
+    """Each association the sheet listed when the night began, as it told of it then.
+
+    With it come what the night saw of it, and who else registers the accounts that it has or leads to.
+    """
     began, lines = night.started_at, store.turned(night.started_at)
-    owners = owners_of(_links(store, lines, began), began, store.decisions())
-    derived, figures = Derived(), Figures(config.channels)
-    tonight = moment(night, blind)
-    associations = _listed(store, lines, began)
-    looks = _looks(store, night, associations)
-    for held in dossiers(store, associations):
-        turned = lines.get(held.association.id, ())
-        before = replace(held, accounts=tuple(former.links(held.accounts, turned, began)))
-        after = settle(before, looks(before), tonight, policy(config), owners)
-        derived.take(before, after)
-        figures.take(after, tonight)
-    told = {night.id: figures.told} if night.id is not None else {}
-    store.put_derived(derived.standings, derived.gaps, derived.proposals, told)
+    words = [word for word in store.decisions() if word.kind in DISOWNING]
+    for some in parts(store.associations(include_withdrawn=True)):
+        held = store.holdings([one.id for one in some], whole=False)
+        rows = [row.id for row in held.accounts if row.id is not None]
+        seen = {look.account_id: look for look in store.glanced(night.id, rows)} if night.id else {}
+        told = [
+            replace(one, accounts=tuple(former.links(one.accounts, lines.get(one.association.id, ()), began)))
+            for one in assembled(_listed(some, held, lines, began), held)
+        ]
+        looks = {
+            one.association.id: {row.id: seen[row.id] for row in one.accounts if row.id and row.id in seen}
+            for one in told
+        }
+        keys = {key for one in told for key in led_to(one, looks[one.association.id].values())}
+        owners = owners_of(_then(store.named(keys), lines, began), began, words)
+        yield from ((one, looks[one.association.id], owners) for one in told)
 
 
-def _listed(store: Store, lines: Mapping[str, Sequence[Change]], began: datetime) -> list[Association]:
-    """The associations that the sheet listed when the night began, as it told of them."""
-    now = {association.id for association in store.associations()}
-    held = (
+def _listed(
+    some: Iterable[Association], held: Holdings, lines: Mapping[str, Sequence[Change]], began: datetime
+) -> list[Association]:
+    """Those of some associations that the sheet listed when the night began, as it told of them."""
+    now = {association.id for association in held.associations}
+    then = (
         former.former(former.Former(about, about.id in now, ()), lines.get(about.id, ()), began)
-        for about in store.associations(include_withdrawn=True)
+        for about in some
     )
-    return [one.association for one in held if one.listed]
+    return [one.association for one in then if one.listed]
 
 
-def _links(store: Store, lines: Mapping[str, Sequence[Change]], began: datetime) -> Iterator[AccountRow]:
-    """Every link, as it stood when the night began."""
-    for row in store.accounts(include_withdrawn=True):
+def _then(
+    rows: Iterable[AccountRow], lines: Mapping[str, Sequence[Change]], began: datetime
+) -> Iterator[AccountRow]:
+    """Links, as they stood when the night began."""
+    for row in rows:
         yield from former.links([row], lines.get(row.association, ()), began)
 
 
@@ -151,19 +201,6 @@ def _grouped(rows: Iterable[Row]) -> dict[str, list[Row]]:
     return groups
 
 
-def _looks(store: Store, night: Night, associations: Sequence[Association]) -> Looks:
-    """What the night saw of an association: kept at hand for a network, asked for in a register."""
-    if len(associations) > AT_ONCE:
-        return lambda before: {
-            look.account_id: look
-            for look in store.observations(night_id=night.id, association=before.association.id)
-        }
-    seen = {look.account_id: look for look in store.observations(night_id=night.id)}
-    return lambda before: {
-        row.id: seen[row.id] for row in before.accounts if row.id is not None and row.id in seen
-    }
-
-
 def noted(
     store: Store,
     night: Night,
@@ -204,20 +241,11 @@ def blinded(
 
 
 def _turns(store: Store, night: Night) -> Iterator[Turn]:
-    channels = {row.id: row.channel for row in store.accounts()}
-    before = {standing.account_id: _lighter(standing) for standing in store.standings()}
-    for look in store.observations(night_id=night.id):
-        if look.account_id in channels:
-            held = before.get(look.account_id) or Standing(look.account_id)
-            yield Turn(channels[look.account_id], held, look.finding)
-
-
-def _lighter(standing: Standing) -> Standing:
-    """The part of a standing that blindness looks at: a register has a million of them."""
-    known = standing.known
-    return Standing(
-        standing.account_id,
-        latest=standing.latest,
-        latest_reason=standing.latest_reason,
-        known=Finding(known.presence, known.reason) if known else None,
-    )
+    """What the night saw of each account that is listed, beside what was held of it before."""
+    for looks in parts(store.glanced(night.id) if night.id is not None else ()):
+        ids = [look.account_id for look in looks]
+        channels, before = store.channels_of(ids), store.standings_of(ids)
+        for look in looks:
+            if look.account_id in channels:
+                held = before.get(look.account_id) or Standing(look.account_id)
+                yield Turn(channels[look.account_id], held, look.finding)

@@ -148,6 +148,13 @@ def keys_of(dossier: Dossier) -> set[tuple[str, str]]:
     return keys | {(links.SITE, key) for site in named for key in (site, site.partition("/")[0])}
 
 
+def led_to(dossier: Dossier, looks: Iterable[Observation]) -> set[tuple[str, str]]:
+    """The accounts that a night asks about, by channel and key: its own and those that its pages lead to."""
+    links_now = [link for look in looks for link in look.finding.links]
+    sites = {(links.SITE, key) for link in links_now for key in (link.key, link.key.partition("/")[0])}
+    return keys_of(dossier) | sites | {(link.channel, link.key) for link in links_now}
+
+
 def _shared(dossier: Dossier, owners: Owners) -> dict[tuple[str, str], tuple[str, ...]]:
     others = {
         at: tuple(one for one in owners.get(at, ()) if one != dossier.association.id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
@@ -16,7 +16,8 @@ from storage.look_tables import CHECKED
 from storage.model import Decision, DecisionKind, Gap, Proposal, Standing, Withdrawal
 from storage.parts import parts
 from storage.read_tables import FIGURE
-from storage.tables import ACCOUNT, DECISION, GAP, PROPOSAL, STANDING, WITHDRAWAL
+from storage.standings import put_moments, put_standings
+from storage.tables import DECISION, GAP, PROPOSAL, STANDING, WITHDRAWAL
 
 Figures = Mapping[str, Mapping[str, int]]
 """How often each facet of the coverage is met, by cohort."""
@@ -27,18 +28,12 @@ GAP_COLUMNS = [column for column in GAP.c if column.key not in {"shown", "told",
 """Those of the noun."""
 IS_UNCLOSED = case((GAP.c.closed_at.is_(None), 1), else_=0) == 1
 """An expression, so that everybody's are not walked where associations lead: most gaps are not closed."""
-NO_MOMENTS: Mapping[str, Any] = {"checked_at": None, "decided_at": None}
-"""Of a standing's moments, what is kept beside what it says: these move with every look."""
 PROPOSAL_KEY = ("association", "channel", "key")
 WITHDRAWN = (
     WITHDRAWAL.c.who.label("withdrawn_by"),
     WITHDRAWAL.c.why.label("withdrawn_why"),
     WITHDRAWAL.c.withdrawn_at.label("withdrawn_at"),
 )
-MOMENTS = (CHECKED.c.checked_at, CHECKED.c.decided_at)
-STOOD = STANDING.outerjoin(CHECKED, CHECKED.c.account_id == STANDING.c.account_id)
-"""Every standing, beside its moments."""
-STANDINGS = select(STANDING, *MOMENTS).select_from(STOOD)
 DECIDED = select(*DECISION.c, *WITHDRAWN).outerjoin(WITHDRAWAL, WITHDRAWAL.c.decision_id == DECISION.c.id)
 """Every decision, beside its withdrawal if there is one."""
 
@@ -47,21 +42,6 @@ class Derived:
     """The queries of conclusions and decisions. A part of `Store`."""
 
     _database: Database
-
-    def standings(self, association: str | None = None) -> Iterator[Standing]:
-        """The standing of every account that has one, or of an association's accounts, by account id."""
-        query = STANDINGS
-        if association is not None:
-            query = query.join(ACCOUNT, ACCOUNT.c.id == STANDING.c.account_id).where(
-                ACCOUNT.c.association == association
-            )
-        return map(standing_of, self._database.rows(query, STANDING.c.account_id))
-
-    def standing(self, account_id: int) -> Standing | None:
-        """What is held true of this account."""
-        with self._database.reading() as connection:
-            row = connection.execute(STANDINGS.where(STANDING.c.account_id == account_id)).first()
-        return standing_of(row) if row else None
 
     def gaps(
         self,
@@ -121,7 +101,7 @@ class Derived:
         """
         with self._database.writing() as connection:
             self._put_derived(connection, standings, gaps, proposals, figures or {})
-            self._put_moments(connection, checked)
+            put_moments(self._database, connection, checked)
 
     def replace_derived(
         self,
@@ -182,7 +162,7 @@ class Derived:
         figures: Mapping[int, Figures],
     ) -> None:
         for some in parts(standings):
-            self._put_standings(connection, some)
+            put_standings(self._database, connection, some)
             stale.mark_owners(self._database, connection, [one.account_id for one in some])
         for holes in parts(gaps):
             self._put_gaps(connection, holes)
@@ -194,30 +174,11 @@ class Derived:
             connection.execute(delete(FIGURE).where(FIGURE.c.night_id == night))
             self._database.upsert(connection, FIGURE, _figure_columns(night, told), FIGURE_KEY)
 
-    def _put_standings(self, connection: Connection, standings: Sequence[Standing]) -> None:
-        fit = clean(tuple(standings))
-        bare = [{"account_id": s.account_id, "standing": replace(s, **NO_MOMENTS)} for s in fit]
-        self._database.upsert(connection, STANDING, bare, ("account_id",))
-        self._put_moments(connection, fit)
-
-    def _put_moments(self, connection: Connection, standings: Iterable[Standing]) -> None:
-        for some in parts(standings):
-            rows = [
-                {"account_id": s.account_id, **{name: getattr(s, name) for name in NO_MOMENTS}} for s in some
-            ]
-            self._database.upsert(connection, CHECKED, clean(rows), ("account_id",))
-
     def _put_gaps(self, connection: Connection, gaps: Iterable[Gap]) -> None:
         self._database.upsert(connection, GAP, map(_gap_columns, gaps), GAP_KEY)
 
     def _put_proposals(self, connection: Connection, proposals: Iterable[Proposal]) -> None:
         self._database.upsert(connection, PROPOSAL, map(_proposal_columns, proposals), PROPOSAL_KEY)
-
-
-def standing_of(row: Any) -> Standing:
-    """The standing that a row of STANDINGS holds."""
-    standing: Standing = row.standing
-    return replace(standing, checked_at=row.checked_at, decided_at=row.decided_at)
 
 
 def _gap_columns(gap: Gap) -> dict[str, Any]:

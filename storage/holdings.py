@@ -14,15 +14,14 @@ from storage.derived import (
     DECIDED,
     GAP_COLUMNS,
     IS_UNCLOSED,
-    STANDINGS,
     decision_of,
     gap_of,
     proposal_of,
-    standing_of,
 )
 from storage.model import AccountRow, Association, Decision, Gap, Proposal, Standing
 from storage.parts import parts
 from storage.registry import account_of
+from storage.standings import STANDINGS, standing_of
 from storage.tables import ACCOUNT, ASSOCIATION, DECISION, GAP, PROPOSAL, STANDING
 
 
@@ -71,6 +70,16 @@ class Held:
         with self._database.reading() as connection:
             rows = connection.execute(DECIDED.where(DECISION.c.association.in_(list(ids)))).all()
         return sorted(map(decision_of, rows), key=lambda word: word.id or 0)
+
+    def channels_of(self, account_ids: Iterable[int]) -> dict[int, str]:
+        """The channels of these accounts, of those that the sheet lists."""
+        query = select(ACCOUNT.c.id, ACCOUNT.c.channel).where(ACCOUNT.c.withdrawn_at.is_(None))
+        with self._database.reading() as connection:
+            return {
+                row.id: row.channel
+                for some in parts(account_ids)
+                for row in connection.execute(query.where(ACCOUNT.c.id.in_(some)))
+            }
 
     def named(self, keys: Iterable[tuple[str, str]]) -> list[AccountRow]:
         """The accounts, withdrawn ones too, that are registered under these pairs of channel and key."""

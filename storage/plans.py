@@ -23,11 +23,11 @@ from sqlalchemy import (
 
 from storage.clean import clean
 from storage.database import BATCH, Database
-from storage.derived import MOMENTS, standing_of
 from storage.look_tables import CHECKED, OBSERVATION
 from storage.model import AccountRow, Night, Observation, Standing
 from storage.plan_tables import ORDER, PLAN
 from storage.registry import account_of
+from storage.standings import MOMENTS, standing_of
 from storage.tables import ACCOUNT, STANDING
 
 LISTED = PLAN.join(ACCOUNT, ACCOUNT.c.id == PLAN.c.account_id)

@@ -32,6 +32,7 @@ from storage.reach import Reach
 from storage.registry import Registry
 from storage.replies import Replies
 from storage.sessions import Sessions
+from storage.standings import Standings
 from storage.summaries import Summaries
 from storage.sweeps import Sweeps
 from storage.tallies import Tallies
@@ -48,6 +49,7 @@ class Store(
     Looks,
     Plans,
     Sweeps,
+    Standings,
     Derived,
     Messages,
     Letters,

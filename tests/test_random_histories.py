@@ -46,10 +46,10 @@ from probes.model import Activity, Ask, Finding, FoundLink, NoPage, Presence, Re
 from storage.archive import Archive
 from storage.backup import restore
 from storage.errors import LaterNightError, StoreError
+from storage.look_tables import OBSERVATION
 from storage.model import AccountRow, Association, DecisionKind, Member, NightState
 from storage.read_tables import FIGURE
 from storage.store import Store
-from storage.tables import OBSERVATION
 from storage.talk import Reply, ReplyKind
 
 START = datetime(2026, 3, 1, 0, 30, tzinfo=UTC)

@@ -1,0 +1,81 @@
+"""What is held true of each account: one row for it, and a narrow one for when it was last looked at.
+
+Whatever asks how an account stands now reads these, never what was seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from storage.clean import clean
+from storage.database import Database
+from storage.look_tables import CHECKED
+from storage.model import Standing
+from storage.parts import parts
+from storage.tables import ACCOUNT, STANDING
+
+NO_MOMENTS: Mapping[str, Any] = {"checked_at": None, "decided_at": None}
+"""Of a standing's moments, what is kept beside what it says: these move with every look."""
+MOMENTS = (CHECKED.c.checked_at, CHECKED.c.decided_at)
+STOOD = STANDING.outerjoin(CHECKED, CHECKED.c.account_id == STANDING.c.account_id)
+"""Every standing, beside its moments."""
+STANDINGS = select(STANDING, *MOMENTS).select_from(STOOD)
+
+
+class Standings:
+    """The queries of standings. A part of `Store`."""
+
+    _database: Database
+
+    def standings(self, association: str | None = None) -> Iterator[Standing]:
+        """The standing of every account that has one, or of an association's accounts, by account id."""
+        query = STANDINGS
+        if association is not None:
+            query = query.join(ACCOUNT, ACCOUNT.c.id == STANDING.c.account_id).where(
+                ACCOUNT.c.association == association
+            )
+        return map(standing_of, self._database.rows(query, STANDING.c.account_id))
+
+    def standings_of(self, account_ids: Iterable[int]) -> dict[int, Standing]:
+        """The standings of these accounts, of those that have one."""
+        with self._database.reading() as connection:
+            return {
+                row.account_id: standing_of(row)
+                for some in parts(account_ids)
+                for row in connection.execute(STANDINGS.where(STANDING.c.account_id.in_(some)))
+            }
+
+    def standing(self, account_id: int) -> Standing | None:
+        """What is held true of this account."""
+        with self._database.reading() as connection:
+            row = connection.execute(STANDINGS.where(STANDING.c.account_id == account_id)).first()
+        return standing_of(row) if row else None
+
+
+def put_standings(database: Database, connection: Connection, standings: Iterable[Standing]) -> None:
+    """Keep each in place of the account's old one."""
+    for some in parts(standings):
+        fit = clean(tuple(some))
+        rows = [{"account_id": one.account_id, "standing": replace(one, **NO_MOMENTS)} for one in fit]
+        database.upsert(connection, STANDING, rows, ("account_id",))
+        put_moments(database, connection, fit)
+
+
+def put_moments(database: Database, connection: Connection, standings: Iterable[Standing]) -> None:
+    """Keep the moments of each in place of the account's old ones."""
+    for some in parts(standings):
+        rows = [
+            {"account_id": one.account_id, **{name: getattr(one, name) for name in NO_MOMENTS}}
+            for one in some
+        ]
+        database.upsert(connection, CHECKED, clean(rows), ("account_id",))
+
+
+def standing_of(row: Any) -> Standing:
+    """The standing that a row of STANDINGS holds."""
+    standing: Standing = row.standing
+    return replace(standing, checked_at=row.checked_at, decided_at=row.decided_at)
