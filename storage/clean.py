@@ -6,10 +6,12 @@ It is the one place where foreign text is cleaned on its way in, so SQLite and P
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
 from datetime import UTC, datetime
 from enum import Enum
+from functools import partial
+from operator import is_
 from typing import Any, TypeVar, cast
 
 from probes.charset import UNFIT
@@ -28,11 +30,15 @@ def clean(value: T) -> T:
 
 def text(value: str) -> str:
     """The text without control characters, lone surrogates and bidirectional overrides."""
+    if value.isprintable():  # nearly all are, and none of those is; it takes a tenth of the time
+        return value
     return UNFIT.sub("", value) if UNFIT.search(value) else value
 
 
 def instant(value: datetime) -> datetime:
     """The instant in UTC. Raises ValueError where it has no time zone."""
+    if value.tzinfo is UTC:
+        return value
     offset = value.utcoffset()
     if offset is None:
         raise ValueError(f"an instant without a time zone cannot be stored: {value!r}")
@@ -40,38 +46,51 @@ def instant(value: datetime) -> datetime:
 
 
 def _clean(value: Any) -> Any:
-    if isinstance(value, str):
-        return value if isinstance(value, Enum) else text(value)
-    if isinstance(value, datetime):
-        return instant(value)
-    if isinstance(value, tuple | list):
-        return _clean_sequence(value)
-    if isinstance(value, Mapping):
-        return _clean_mapping(value)
-    if is_dataclass(value) and not isinstance(value, type):
-        return _clean_fields(value)
+    kind = type(value)
+    way = _WAYS.get(kind) or _WAYS.setdefault(kind, _way(kind))
+    return way(value)
+
+
+def _way(kind: type) -> Callable[[Any], Any]:
+    """How values of a type are cleaned: found once, for a night asks of tens of millions."""
+    if issubclass(kind, Enum):
+        return _as_it_is
+    if is_dataclass(kind):
+        return partial(_clean_fields, names=tuple(field.name for field in fields(kind)))
+    ways: dict[type, Callable[[Any], Any]] = {
+        str: text, datetime: instant, tuple: _clean_sequence, list: _clean_sequence, Mapping: _clean_mapping
+    }  # fmt: skip
+    return next((way for of, way in ways.items() if issubclass(kind, of)), _as_it_is)
+
+
+_WAYS: dict[type, Callable[[Any], Any]] = {}
+
+
+def _as_it_is(value: Any) -> Any:
     return value
 
 
 def _clean_sequence(value: tuple[Any, ...] | list[Any]) -> Any:
     fit = [_clean(inner) for inner in value]
-    same = all(new is old for new, old in zip(fit, value, strict=True))
+    same = all(map(is_, fit, value))
     return value if same else type(value)(fit)
 
 
 def _clean_mapping(value: Mapping[Any, Any]) -> Mapping[Any, Any]:
     fit = {_clean(key): _clean(inner) for key, inner in value.items() if _writable(inner)}
-    same = len(fit) == len(value) and all(fit.get(key) is inner for key, inner in value.items())
+    same = (
+        len(fit) == len(value) and all(map(is_, fit.values(), value.values())) and all(map(is_, fit, value))
+    )
     return value if same else fit
 
 
-def _clean_fields(noun: Any) -> Any:
+def _clean_fields(noun: Any, names: Sequence[str]) -> Any:
     changes = {}
-    for field in fields(noun):
-        old = getattr(noun, field.name)
+    for name in names:
+        old = getattr(noun, name)
         new = _clean(old)
         if new is not old:
-            changes[field.name] = new
+            changes[name] = new
     return replace(noun, **changes) if changes else noun
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import Connection, delete, select, tuple_
@@ -14,7 +17,7 @@ from storage.database import Database
 from storage.look_tables import LOOK, OBSERVATION
 from storage.model import Observation
 from storage.parts import parts
-from storage.sameness import meaning, times
+from storage.sameness import digest_of, said, times
 from storage.tables import NIGHT
 
 PRESENCES = (Presence.UNKNOWN, Presence.ABSENT, Presence.PRESENT)
@@ -35,20 +38,43 @@ def record(database: Database, connection: Connection, observations: Iterable[Ob
     for one in observations:
         first.setdefault(one.at, one)
     there = _there(connection, first)
-    new = [_fit(one) for at, one in sorted(first.items()) if at not in there]
-    meant = {one.at: (one.account_id, meaning(one)) for one in new if one.same_as is None}
-    looks = _looks(database, connection, {meant[one.at]: one for one in reversed(new) if one.at in meant})
+    new = [
+        replace(one, observed_at=instant(one.observed_at))
+        for at, one in sorted(first.items())
+        if at not in there
+    ]
+    told = {one.at: _fit(one) for one in new if one.same_as is None}
+    meant = {at: (one.account_id, digest_of(text)) for at, (one, text) in told.items()}
+    looks = _looks(database, connection, {meant[at]: told[at][0] for at in reversed(told)})
     before = _before(connection, {one.same_as for one in new if one.same_as is not None})
     rows = [
-        _repeated(one, before[one.same_as]) if one.same_as is not None else _row(one, *looks[meant[one.at]])
+        _repeated(one, before[one.same_as])
+        if one.same_as is not None
+        else _row(told[one.at][0], *looks[meant[one.at]])
         for one in new
     ]
     return database.put(connection, OBSERVATION, rows)
 
 
-def _fit(one: Observation) -> Observation:
-    """An observation that can be stored; of one that only repeats a look there is nothing to clean."""
-    return clean(one) if one.same_as is None else replace(one, observed_at=instant(one.observed_at))
+def _fit(one: Observation) -> tuple[Observation, bytes]:
+    """An observation fit to be compared, and what it says: it is cleaned whole only where it has to be.
+
+    What is told of the headers' values is not looked at: it is cleaned with the look that keeps them.
+    """
+    with suppress(ValueError):
+        text = said(one)
+        if _is_fit(one, text):
+            return one, text
+    cleaned = clean(one)
+    return cleaned, said(cleaned)
+
+
+def _is_fit(one: Observation, text: bytes) -> bool:
+    """Whether nothing in what is said would be cleaned: JSON has numbers for what is not printed so."""
+    seen, facts = one.finding.last_activity, one.finding.facts.values()
+    dated = seen is None or seen.when.utcoffset() == timedelta(0)
+    finite = all(math.isfinite(fact) for fact in facts if isinstance(fact, float))
+    return dated and finite and b"\\u00" not in text and text.decode().isprintable()
 
 
 def _there(connection: Connection, wanted: Collection[tuple[int, int]]) -> set[tuple[int, int]]:
@@ -67,7 +93,7 @@ def _looks(
     """For each of these the id of its look, and whether that was made of it: it is, where there was none."""
     there = _found(connection, wanted)
     missing = {at: one for at, one in wanted.items() if at not in there}
-    database.put(connection, LOOK, [_content(at, one) for at, one in sorted(missing.items())])
+    database.put(connection, LOOK, [_content(at, clean(one)) for at, one in sorted(missing.items())])
     made = _found(connection, missing)
     return {at: (row.id, row.observed_at == wanted[at].observed_at) for at, row in (there | made).items()}
 

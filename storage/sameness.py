@@ -9,14 +9,17 @@ seconds of its pages, and the facts that are made of these.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import datetime, timedelta
 from hashlib import blake2b
+from operator import attrgetter
+from typing import Any
 
 from pydantic import TypeAdapter
 
-from probes.model import NEVER, TELLING, Finding, Scalar
+from probes.model import TELLING, Finding, Scalar
 from storage.model import Evidence, Observation
 
 DIFFERING = ("seconds", "certificate_days")
@@ -29,21 +32,40 @@ BETWEEN = "/"
 MICROSECOND = timedelta(microseconds=1)
 
 _FINDING = TypeAdapter(Finding)
-_EVIDENCE = TypeAdapter(tuple[Evidence, ...])
+_FIELDS = [one for one in fields(Evidence) if one.name not in {"headers", "seconds", "fetched_at"}]
+_NAMES = [one.name for one in _FIELDS]
+_USUAL = [one.default for one in _FIELDS]
+_VALUES = attrgetter(*_NAMES)
 
 
 def meaning(look: Observation) -> str:
     """A digest of what a look says, the same for looks that say the same."""
+    return digest_of(said(look))
+
+
+def digest_of(told: bytes) -> str:
+    """The digest of what a look says."""
+    return blake2b(told, digest_size=SIZE).hexdigest()
+
+
+def said(look: Observation) -> bytes:
+    """All that a look says, the same for looks that say the same. Raises ValueError: no JSON can say it."""
     facts = {**look.finding.facts, **dict.fromkeys(_differing(look.finding), 0)}
-    said = _FINDING.dump_json(_with(look.finding, facts), exclude_defaults=True)
-    shown = _EVIDENCE.dump_json(tuple(map(_bare, look.evidence)), exclude_defaults=True)
-    return blake2b(said + b"\0" + shown, digest_size=SIZE).hexdigest()
+    shown = [facts, *map(_shown, look.evidence)]
+    text = json.dumps(shown, default=str, ensure_ascii=False, sort_keys=True).encode()
+    return _FINDING.dump_json(look.finding, exclude_defaults=True, exclude={"facts"}) + text
 
 
-def _bare(piece: Evidence) -> Evidence:
-    headers = {name: piece.headers[name] if name in TELLING else "" for name in sorted(piece.headers)}
-    came = NEVER if piece.fetched_at is not None else None
-    return replace(piece, headers=headers, seconds=0.0, fetched_at=came)
+def _shown(piece: Evidence) -> dict[str, Any]:
+    """What a piece of evidence says: without its defaults, so that a new field changes no old meaning."""
+    told: dict[str, Any] = {
+        name: value
+        for name, value, usual in zip(_NAMES, _VALUES(piece), _USUAL, strict=True)
+        if value != usual
+    }
+    told["headers"] = {name: value if name in TELLING else "" for name, value in piece.headers.items()}
+    told["came"] = piece.fetched_at is not None
+    return told
 
 
 def times(look: Observation) -> str:
