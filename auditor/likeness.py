@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from difflib import SequenceMatcher
+from functools import lru_cache
 
 from auditor.tongue import ARABIC, may_be_one, tongues
 from probes.letters import folded
@@ -129,8 +130,9 @@ def _plain(text: str) -> str:
     return folded(text[:LONGEST]).translate(_ARABIC)
 
 
+@lru_cache(maxsize=1024)
 def _parted(name: str) -> dict[str, _Words]:
-    """A name's words by the script they are written in."""
+    """A name's words by the script they are written in; kept, for one name is compared with many."""
     plain = _plain(name)
     plain = _DOTTED.sub(lambda found: found[0].replace(".", ""), plain)
     found = {script: re.findall(letters, plain) for script, letters in _LETTERS.items()}

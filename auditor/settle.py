@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import lru_cache
 
 from auditor import gaps
 from auditor.case import Case, Held
@@ -16,7 +17,7 @@ from auditor.checks.check import Check
 from auditor.rules import judge
 from auditor.standing import Confirm, advance, decided, in_force
 from probes import links
-from probes.model import ACCOUNTS, Presence
+from probes.model import ACCOUNTS, Identity, Presence
 from storage.model import (
     AccountRow,
     Association,
@@ -199,10 +200,16 @@ def aliases(row: AccountRow, standing: Standing) -> frozenset[str]:
         and known.final_url
         and row.channel != "website"
     ):
-        led_to = links.identify(known.final_url)
-        if led_to.channel == row.channel:
-            names |= {led_to.key} - {None}
+        at = _account_at(known.final_url)
+        if at.channel == row.channel:
+            names |= {at.key} - {None}
     return frozenset(name for name in names if name)
+
+
+@lru_cache(maxsize=4096)
+def _account_at(url: str) -> Identity:
+    """Whose account an address is. One night asks of each several times, one soon after the other."""
+    return links.identify(url)
 
 
 def _proposed(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, case, delete, func, insert, select
+from sqlalchemy import Connection, bindparam, case, delete, func, insert, select, update
 
 from storage import order, stale
 from storage.clean import clean, instant
@@ -26,6 +26,8 @@ FIGURE_KEY = ("night_id", "cohort", "facet")
 GAP_KEY = ("association", "channel", "subject", "code", "first_seen")
 GAP_COLUMNS = [column for column in GAP.c if column.key not in {"shown", "told", "rank"}]
 """Those of the noun."""
+RUNNING = ("severity", "nights", "params", "evidence")
+"""What of a gap a night changes that neither opens nor closes it."""
 IS_UNCLOSED = case((GAP.c.closed_at.is_(None), 1), else_=0) == 1
 """An expression, so that everybody's are not walked where associations lead: most gaps are not closed."""
 PROPOSAL_KEY = ("association", "channel", "key")
@@ -165,7 +167,7 @@ class Derived:
             put_standings(self._database, connection, some)
             stale.mark_owners(self._database, connection, [one.account_id for one in some])
         for holes in parts(gaps):
-            self._put_gaps(connection, holes)
+            _put_gaps(self._database, connection, holes)
             stale.mark(self._database, connection, {gap.association for gap in holes})
         for found in parts(proposals):
             self._put_proposals(connection, found)
@@ -174,15 +176,28 @@ class Derived:
             connection.execute(delete(FIGURE).where(FIGURE.c.night_id == night))
             self._database.upsert(connection, FIGURE, _figure_columns(night, told), FIGURE_KEY)
 
-    def _put_gaps(self, connection: Connection, gaps: Iterable[Gap]) -> None:
-        self._database.upsert(connection, GAP, map(_gap_columns, gaps), GAP_KEY)
-
     def _put_proposals(self, connection: Connection, proposals: Iterable[Proposal]) -> None:
         self._database.upsert(connection, PROPOSAL, map(_proposal_columns, proposals), PROPOSAL_KEY)
 
 
+def _put_gaps(database: Database, connection: Connection, gaps: Sequence[Gap]) -> None:
+    """Keep each in place of what it was: by eight indexes it is found only where it opened or closed."""
+    columns = (GAP.c.id, GAP.c.opened_at, GAP.c.closed_at)
+    ids = [gap.id for gap in gaps if gap.id is not None]
+    there = set(map(tuple, connection.execute(select(*columns).where(GAP.c.id.in_(ids))))) if ids else set()
+    running = [gap for gap in gaps if (gap.id, gap.opened_at, gap.closed_at) in there]
+    ends = {gap.id for gap in running}
+    if running:
+        rows = [{"at": gap.id, **{f"new_{name}": getattr(gap, name) for name in RUNNING}} for gap in running]
+        values: dict[str, Any] = {name: bindparam(f"new_{name}") for name in RUNNING}
+        connection.execute(update(GAP).where(GAP.c.id == bindparam("at")).values(values), clean(rows))
+    others = [gap for gap in gaps if gap.id not in ends]
+    database.upsert(connection, GAP, map(_gap_columns, others), GAP_KEY)
+
+
 def _gap_columns(gap: Gap) -> dict[str, Any]:
-    return {name: value for name, value in asdict(clean(gap)).items() if name != "id"}
+    fit = clean(gap)
+    return {column.key: getattr(fit, column.key) for column in GAP_COLUMNS if column is not GAP.c.id}
 
 
 def _figure_columns(night: int, told: Figures) -> list[dict[str, Any]]:

@@ -25,9 +25,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import Connection, bindparam, delete, select, update
+from sqlalchemy import Connection, Text, bindparam, delete, select, type_coerce, update
 
 from storage import stale
 from storage.clean import clean
@@ -35,7 +35,7 @@ from storage.database import Database
 from storage.parts import parts
 from storage.read_tables import BASIS, FACET, STALE, SUMMARY, TALLY
 from storage.summary import EVERYBODY, MOVES, NETWORK, Listing
-from storage.tables import GAP
+from storage.tables import GAP, Noun
 
 COHORTS = ("region:", "tag:")
 """The facets whose associations are a cohort, with tallies of its own."""
@@ -48,6 +48,8 @@ WORD = "word:"
 
 MOVED = ("opened:", "closed:", "open:")
 """What begins so finds nobody: it is counted alone, in cohorts of its own."""
+
+_SUMMARY = cast("Noun", SUMMARY.c.summary.type)
 
 
 class Summaries:
@@ -107,26 +109,37 @@ class _Batch:
 
     def put(self) -> None:
         """Write them in place of what was there."""
-        columns = (SUMMARY.c.association, SUMMARY.c.urgency, SUMMARY.c.facets)
-        old = self._connection.execute(select(*columns).where(SUMMARY.c.association.in_(self._ids))).all()
+        columns = [
+            type_coerce(one, Text).label(one.name) if one is SUMMARY.c.summary else one for one in SUMMARY.c
+        ]
+        there = self._connection.execute(select(*columns).where(SUMMARY.c.association.in_(self._ids))).all()
+        new = {one.summary.id: _columns(one) for one in self._listings}
+        same = {row.association for row in there if _is_same(row, new.get(row.association))}
+        self._replace(
+            [row for row in there if row.association not in same],
+            [one for one in self._listings if one.summary.id not in same],
+        )
+        self._flags()
+
+    def _replace(self, old: Sequence[Any], listings: Sequence[Listing]) -> None:
+        """Write what is not as it was: of most a night changes nothing."""
         before = {
             (facet, row.urgency, row.association) for row in old for facet in row.facets if _finds(facet)
         }
         after = {
             (facet, one.urgency, one.summary.id)
-            for one in self._listings
+            for one in listings
             for facet in _weighed(one)
             if _finds(facet)
         }
         self._facets(before - after, after - before)
-        self._rows({row.association for row in old})
+        self._rows({row.association for row in old}, listings)
         counted = Counter[tuple[str, str]]()
-        for one in self._listings:
+        for one in listings:
             counted.update(dict(counts(_weighed(one))))
         for row in old:
             counted.subtract(dict(counts(row.facets)))
         self._tally({at: count for at, count in counted.items() if count})
-        self._flags()
 
     def _facets(self, gone: set[tuple[str, int, str]], new: set[tuple[str, int, str]]) -> None:
         names = ("facet", "urgency", "association")
@@ -140,10 +153,10 @@ class _Batch:
             rows = [dict(zip(names, at, strict=True)) for at in sorted(new)]
             self._connection.execute(FACET.insert(), rows)
 
-    def _rows(self, old: set[str]) -> None:
-        left = old - {one.summary.id for one in self._listings}
+    def _rows(self, old: set[str], listings: Sequence[Listing]) -> None:
+        left = old - {one.summary.id for one in listings}
         self._connection.execute(delete(SUMMARY).where(SUMMARY.c.association.in_(left)))
-        self._database.upsert(self._connection, SUMMARY, map(_columns, self._listings), ("association",))
+        self._database.upsert(self._connection, SUMMARY, map(_columns, listings), ("association",))
 
     def _tally(self, counted: Mapping[tuple[str, str], int]) -> None:
         rows = [{"cohort": at[0], "facet": at[1], "count": count} for at, count in sorted(counted.items())]
@@ -168,6 +181,16 @@ class _Batch:
                 changed.append(flags)
         if changed:
             self._connection.execute(update(GAP).where(GAP.c.id == bindparam("at")), changed)
+
+
+def _is_same(row: Any, new: Mapping[str, Any] | None) -> bool:
+    """Whether a row says what it would say anew."""
+    if new is None or row.facets != new["facets"]:
+        return False
+    return all(
+        getattr(row, name) == (_SUMMARY.process_bind_param(value, None) if name == "summary" else value)
+        for name, value in new.items()
+    )
 
 
 def _unmarked(connection: Connection, ids: Sequence[str], marks: Mapping[str, str]) -> list[str]:

@@ -56,7 +56,7 @@ class Noun(TypeDecorator[Any]):
     def __repr__(self) -> str:
         return "Text()"
 
-    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:  # noqa: ARG002  # SQLAlchemy's
+    def process_bind_param(self, value: Any, dialect: Dialect | None) -> str | None:  # noqa: ARG002  # SQLAlchemy's
         """Write the noun, without its defaults."""
         return None if value is None else self._adapter.dump_json(value, exclude_defaults=True).decode()
 
