@@ -100,7 +100,7 @@ def again(look: Observation, observed_at: datetime, told: str | None) -> Observa
 
 def _differing(finding: Finding) -> list[str]:
     facts = finding.facts
-    return [name for name in DIFFERING if isinstance(facts.get(name), int | float)]
+    return [name for name in DIFFERING if type(facts.get(name)) in (int, float)]
 
 
 def _number(told: str) -> Scalar:
