@@ -64,7 +64,7 @@ def _shown(piece: Evidence) -> dict[str, Any]:
         if value != usual
     }
     told["headers"] = {name: value if name in TELLING else "" for name, value in piece.headers.items()}
-    told["came"] = piece.fetched_at is not None
+    told["fetched_at"] = piece.fetched_at is not None
     return told
 
 

@@ -352,7 +352,9 @@ DAYS = itertools.count()
 @given(finding=FINDINGS, evidence=st.lists(EVIDENCE, max_size=2).map(tuple), when=INSTANTS)
 @example(Finding(Presence.PRESENT, facts={"one": 1, "float": 1.0, "true": True, "text": "1"}), (), NOW)
 def test_an_observation_survives_unchanged(peopled, finding, evidence, when):
-    night = peopled.begin_night(date(2026, 1, 1) + timedelta(days=next(DAYS)), NOW)
+    day = next(DAYS)  # told in the finding, so that none only repeats another and is kept as that one was
+    night = peopled.begin_night(date(2026, 1, 1) + timedelta(days=day), NOW)
+    finding = replace(finding, detail=f"{finding.detail}{day}")
     given_ = Observation(1, night.id, when, finding, evidence, probe_version=3)
     peopled.record([given_])
     (kept,) = peopled.observations(night_id=night.id)
