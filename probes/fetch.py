@@ -42,6 +42,7 @@ FEW_RETRIES = 10  # allowed whatever the budget: a run of one link has no tenth
 LONGEST_RETRY_WAIT = 30.0
 ROBOTS_BYTES = 500 * 1024  # as much as RFC 9309 asks to be read
 JITTER = 0.5  # of a platform's rest, added by chance
+MOST_HOSTS = 2_000  # that are remembered together; what is known of one takes two kilobytes
 HOST_DOWN = "host down"
 SHUT = "only the interface of this platform is asked"
 
@@ -81,6 +82,7 @@ class Fetcher:
         self._names = Names(options.nameservers, options.dns_timeout)
         self._slots = asyncio.Semaphore(options.concurrency)
         self._hosts: dict[str, Host] = {}
+        self._room = MOST_HOSTS
         self._connections = Connections(
             self._guard, self._names, options.proxy, options.ca_file, judging=bool(options.nameservers)
         )
@@ -126,9 +128,9 @@ class Fetcher:
             return True
 
     async def _forbids(self, url: httpx.URL, ask: Ask, *, asks_first: bool) -> bool:
-        host, origin = self._host(url), _origin(url)
         if asks_first:
             await self._rules(Chain(url, {}, ask.insecure, ROBOTS_BYTES))
+        host, origin = self._host(url), _origin(url)
         return origin in host.robots and host.robots[origin].forbids(str(url))
 
     async def _persist(
@@ -220,8 +222,19 @@ class Fetcher:
     def _host(self, url: httpx.URL) -> Host:
         name = url.raw_host.decode()
         if name not in self._hosts:
+            if len(self._hosts) >= self._room:
+                self._forget()
             self._hosts[name] = self._new_host(name)
         return self._hosts[name]
+
+    def _forget(self) -> None:
+        """Let go of hosts that nobody asks, that are up and rested: a register has a quarter of a million.
+
+        One that is asked again is asked for its robots.txt again.
+        """
+        now = self._clock()
+        self._hosts = {name: host for name, host in self._hosts.items() if not host.is_done_with(now)}
+        self._room = max(MOST_HOSTS, 2 * len(self._hosts))
 
     def _new_host(self, name: str) -> Host:
         """A host by its rest: platforms watch for steady robots, and have a longer and less even one."""

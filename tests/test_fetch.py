@@ -507,3 +507,20 @@ async def test_a_look_reads_what_was_fetched_and_keeps_every_exchange(server: Ho
     assert [exchange.answer.url for exchange in seen.exchanges] == [server.url("ok")]
     assert (lost.finding.presence, lost.finding.reason) == (Presence.UNKNOWN, Reason.NETWORK)
     assert isinstance(lost.exchanges[0].answer, NoPage)
+
+
+async def test_hosts_that_are_up_and_rested_are_forgotten_and_none_that_is_asked_or_down(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("probes.fetch.MOST_HOSTS", 4)
+    clock = Clock()
+    hosts = tuple(f"127.0.0.{number}" for number in range(1, 31))
+    async with Hostile(hosts=hosts) as server, fetcher(clock, host_delay=2, breaker_failures=1) as fetch:
+        await outcome(fetch, server.url("reset", hosts[0]))
+        for host in hosts[1:]:
+            await fetch.get(link(server.url("ok", host)))
+            clock.now += 3
+        await fetch.get(link(server.url("ok", hosts[-1])))
+        assert len(fetch._hosts) < 12
+        assert told(await outcome(fetch, server.url("ok", hosts[0]))) == "network/host down"
+    assert clock.sleeps == []
