@@ -22,6 +22,9 @@ def guess(document: Document, latest: datetime, markup: str) -> str | None:
     Refused where nothing bears it out: it also takes days from the addresses of other pages, from pictures'
     names and from what visitors wrote. A bare year's 1 January is refused too.
     """
+    own = list(dateline.own_texts(document))
+    if not own and not _MARKED.search(markup[:GUESSED]):
+        return None  # nothing could bear it out
     from htmldate import find_date  # noqa: PLC0415  # half a second to load, and few pages need it
 
     body = _MISLEADING.sub(" ", _without_data(_without_footer(markup[:GUESSED])))
@@ -31,7 +34,7 @@ def guess(document: Document, latest: datetime, markup: str) -> str | None:
         day = date.fromisoformat(said) if said else None
     except (ValueError, TypeError, AttributeError, RecursionError):
         return None
-    if day is None or (day.month, day.day) == (1, 1) or not _borne_out(document, body, day):
+    if day is None or (day.month, day.day) == (1, 1) or not _borne_out(own, body, day):
         return None
     return day.isoformat()
 
@@ -58,14 +61,17 @@ _MISLEADING = pattern(
 )
 
 
-def _borne_out(document: Document, markup: str, day: date) -> bool:
+def _borne_out(own: list[str], markup: str, day: date) -> bool:
     """Whether the page shows the day as its own, or names it published to machines."""
     shown = _shown(day)
-    if any(_says(said, shown) for said in dateline.own_texts(document)):
+    if any(_says(said, shown) for said in own):
         return True
     iso = rf"{day:%Y}-?{day:%m}-?{day:%d}"
-    marked = rf"(?:publi|creat|issued|date(?!time))[\w-]{{0,20}}[\"'\s]{{0,3}}[:=]\s*[\"']?{iso}"
-    return re.search(marked, markup, re.IGNORECASE) is not None
+    return re.search(_MARK + iso, markup, re.IGNORECASE) is not None
+
+
+_MARK = r"(?:publi|creat|issued|date(?!time))[\w-]{0,20}[\"'\s]{0,3}[:=]\s*[\"']?"
+_MARKED = pattern(_MARK + r"(?:19|20)\d\d-?\d\d-?\d\d", re.IGNORECASE)
 
 
 def _says(text: str, shown: re.Pattern[str]) -> bool:

@@ -76,8 +76,11 @@ def _worth(words: Words) -> tuple[int, int]:
 
 
 def _least(words: Words) -> int:
-    """The length of the shortest; a sign of Chinese or Japanese tells as much as two letters."""
-    return min([len(word) if word.isascii() or word < "\u2e80" else 2 * len(word) for word in words])
+    """The length of the shortest; a sign of Chinese or Japanese and a letter with an accent count twice."""
+    return min([len(word) if word.isascii() else len(word) + len(_RICH.findall(word)) for word in words])
+
+
+_RICH = re.compile("[\u00c0-\u024f\u2e80-\uffff]")
 
 
 def _sequence(pieces: Sequence[tuple[Any, Any]]) -> Part:

@@ -40,13 +40,14 @@ def _names(document: Document) -> Iterator[str]:
     yield document.meta.get("application-name", "")
     yield from document.headings[:1]
     said = document.text.lower()
-    if any(sign in said for sign in _SIGNS):
-        yield from (chunk.text for chunk in document.chunks if _is_owners(chunk.text[:_ONE]))
+    signs = [sign for sign in _SIGNS if sign in said]
+    if signs:
+        yield from (chunk.text for chunk in document.chunks if _is_owners(chunk.text[:_ONE], signs))
 
 
-def _is_owners(text: str) -> bool:
+def _is_owners(text: str, signs: list[str]) -> bool:
     low = text.lower()
-    return any(sign in low for sign in _SIGNS) and _OWNER.search(text) is not None
+    return any(sign in low for sign in signs) and _OWNER.search(text) is not None
 
 
 def _organisations(document: Document) -> Iterator[str]:

@@ -29,6 +29,11 @@ def pattern(source: str, flags: int = 0) -> re.Pattern[str]:
     return cast("re.Pattern[str]", made)
 
 
+def may_match(words: re.Pattern[str], text: str) -> bool:
+    """Whether a pattern may match in a text or in a part of it; False only where it surely does not."""
+    return cast("Later", words).may_match(text)
+
+
 def compile_all() -> None:
     """Compile those of every module that is loaded by now."""
     for made in MADE:
@@ -84,6 +89,10 @@ class Later:
         """The pattern itself."""
         return re.compile(self.pattern, self._flags)
 
+    def may_match(self, text: str) -> bool:  # noqa: ARG002  # `guard` knows more
+        """See `may_match`."""
+        return True
+
     def words(self) -> Words | None:
         """Folded words of which every match holds one: of a large pattern of text, where any can be told."""
         if len(self.pattern) < LARGE or not self._is_of_text():
@@ -112,6 +121,7 @@ class Later:
 
             return ask
 
+        self.may_match = lambda text: not wanted.isdisjoint(within(text))  # type: ignore[method-assign]
         for name in ("search", "match", "fullmatch"):
             setattr(self, name, asked(name, _none))
         self.findall, self.finditer = asked("findall", list), asked("finditer", _nobody)

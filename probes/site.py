@@ -56,11 +56,18 @@ def read_site(page: Page) -> Site:
         return Site(is_page=False)
     markup = read.decoded(page)
     site = _judged(document := read.parse(markup, page.url))
-    if site.absence or site.trouble:
+    if _accuses(site, page.status):
         site = _judged(document := read.parse(markup, page.url, of_record=True))
     if site.absence or site.trouble or page.status >= 400:
         return site  # the finding is made: nobody asks what else it says
     return replace(site, **_told(page, markup, document))
+
+
+def _accuses(site: Site, status: int) -> bool:
+    """Whether what the page says decides on it: that an error page is missing, its status says already."""
+    if status >= 400:
+        return site.absence is not None and site.absence[0] is not Reason.NOT_FOUND
+    return site.absence is not None or site.trouble is not None
 
 
 def _judged(document: read.Document) -> Site:

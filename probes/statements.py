@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 
 from probes.missing import segments
-from probes.pattern import pattern
+from probes.pattern import may_match, pattern
 from probes.read import Document, host
 
 TITLES = 2  # headings that may state it
@@ -80,6 +80,10 @@ _NAME = pattern(r"\S+\.[a-z]{2,12}\b", re.IGNORECASE)
 
 def made(words: re.Pattern[str], document: Document, beside: int) -> str | None:
     """The title, heading or sentence that says it of the page, with `beside` characters of others at most."""
+    if not any(
+        may_match(words, said) for said in (document.title, *document.headings[:TITLES], document.text)
+    ):
+        return None
     told = next((said for said in _said(document) if _fills(words, said, document)), None)
     if told is None:
         return None
