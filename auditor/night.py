@@ -31,6 +31,7 @@ from auditor.watch import Watch
 from probes.events import Events
 from probes.model import Finding
 from storage.errors import LaterNightError, NightDoneError, StoreError
+from storage.laying import Laying
 from storage.model import Night, NightState
 from storage.plans import Shard
 from storage.writer import Writer
@@ -229,19 +230,21 @@ class _Session:
 
     async def _looks(self, eyes: Eyes) -> None:
         store = self.app.store
-        async with store.writer() as writer, Writer(store.hold_back) as later:
-            watch = Watch(
-                app=self.app,
-                night=self.night,
-                eyes=eyes,
-                platforms=self.platforms,
-                closing=self.closing,
-                clock=self.clock,
-                writer=writer,
-                later=later,
-                kept=self._kept,
-            )
-            await self._passes(watch)
+        with Laying(self.app.archive) as bodies:
+            async with store.writer(before=bodies.settle) as writer, Writer(store.hold_back) as later:
+                watch = Watch(
+                    app=self.app,
+                    night=self.night,
+                    eyes=eyes,
+                    platforms=self.platforms,
+                    closing=self.closing,
+                    clock=self.clock,
+                    bodies=bodies,
+                    writer=writer,
+                    later=later,
+                    kept=self._kept,
+                )
+                await self._passes(watch)
 
     async def _passes(self, watch: Watch) -> None:
         """Look at everybody, then again at what failed for a passing reason.

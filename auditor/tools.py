@@ -6,10 +6,10 @@ from datetime import datetime
 from typing import Protocol
 
 from auditor.config import Config
-from auditor.evidence import Bodies
 from auditor.seal import Seal
 from probes.fetch import Fetcher
 from probes.readers import ReaderPool
+from storage.archive import Archive
 from storage.store import Store
 
 
@@ -27,7 +27,7 @@ class Memory(Protocol):
         ...
 
     @property
-    def archive(self) -> Bodies:
+    def archive(self) -> Archive:
         """Where bodies are kept."""
         ...
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from auditor.closing import Closing
 from auditor.discretion import Discreet, discreet
-from auditor.evidence import kept
+from auditor.evidence import Bodies, kept
 from auditor.eyes import Eyes, recalled
 from auditor.lanes import Feed, Lane, lanes
 from auditor.order import AT_THE_DESK
@@ -38,7 +38,8 @@ AT_ONCE = 500
 class Watch:
     """Who looks. What fails for a passing reason is held back by `later`, all else goes to `writer`.
 
-    `kept` is told after each account that is done with; `failed_at` is when the last one was held back.
+    `bodies` is where pages go. `kept` is told after each account that is done with; `failed_at` is when the
+    last one was held back.
     """
 
     app: Tools
@@ -47,6 +48,7 @@ class Watch:
     platforms: Mapping[str, Patience]
     closing: Closing
     clock: Callable[[], datetime]
+    bodies: Bodies
     writer: Writer
     later: Writer
     kept: Callable[[], None] = lambda: None
@@ -154,7 +156,7 @@ class Watch:
             observed_at=_moment(seen, now),
             finding=seen.finding,
             evidence=tuple(
-                kept(exchange, self.app.archive, withheld=not shown.bodies) for exchange in seen.exchanges
+                kept(exchange, self.bodies, withheld=not shown.bodies) for exchange in seen.exchanges
             ),
             probe_version=version(row),
         )

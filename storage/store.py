@@ -6,7 +6,7 @@ used from several threads and, with other processes, on the same database.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -26,6 +26,7 @@ from storage.letters import Letters
 from storage.lists import Lists
 from storage.looks import Looks
 from storage.messages import Messages
+from storage.model import Observation
 from storage.nights import Nights
 from storage.plans import Plans
 from storage.reach import Reach
@@ -84,10 +85,23 @@ class Store(
         return cls(Database.open(url, create=create))
 
     def writer(
-        self, *, size: int = 200, seconds: float = 5.0, committed: Callable[[int], None] | None = None
+        self,
+        *,
+        size: int = 200,
+        seconds: float = 5.0,
+        committed: Callable[[int], None] | None = None,
+        before: Callable[[], None] = lambda: None,
     ) -> Writer:
-        """A writer that commits observations in batches: `async with store.writer() as writer`."""
-        return Writer(self.record, size=size, seconds=seconds, committed=committed)
+        """A writer that commits observations in batches: `async with store.writer() as writer`.
+
+        `before` is called before each commit: what its observations rest on has to be safe by then.
+        """
+
+        def record(batch: Sequence[Observation]) -> int:
+            before()
+            return self.record(batch)
+
+        return Writer(record, size=size, seconds=seconds, committed=committed)
 
     @property
     def file(self) -> Path | None:

@@ -3,14 +3,22 @@
 import gzip
 import hashlib
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from probes.links import identify
+from probes.model import Finding, Presence
 from storage.archive import Archive
 from storage.errors import DamagedEvidenceError, MissingEvidenceError, StoreError
+from storage.laying import Laying
+from storage.model import AccountRow, Association, Evidence, Observation
+from storage.store import Store
+
+NOW = datetime(2026, 11, 25, 0, 30, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -93,3 +101,74 @@ def test_a_body_appears_whole_or_not_at_all(archive, tmp_path, monkeypatch):
     archive.put(b"body" * 100)
     (kept,) = files(tmp_path)
     assert sizes == [(kept.stat().st_size, False)]
+
+
+# --- many at a time
+
+
+@pytest.mark.parametrize("many", [2, 40])
+def test_laid_bodies_are_in_the_archive_once_they_are_settled(archive, tmp_path, many):
+    bodies = [b"page %d " % number * 20 for number in range(many)]
+    with Laying(archive) as laying:
+        digests = [laying.put(body) for body in (*bodies, *bodies)]
+        assert not any(digest in archive for digest in digests)
+        assert len(files(tmp_path)) == many
+        laying.settle()
+        assert [archive.get(digest) for digest in digests] == bodies * 2
+        assert len(files(tmp_path)) == many
+        assert laying.put(bodies[0]) == digests[0]
+        laying.settle()
+    assert sorted(archive.digests()) == sorted(set(digests))
+    assert all(file.stat().st_mode & 0o077 == 0 for file in files(tmp_path))
+
+
+def test_what_was_laid_and_never_settled_is_nowhere(archive, tmp_path):
+    with Laying(archive) as laying:
+        laying.put(b"of a look that was never committed")
+    assert files(tmp_path) == []
+
+
+def test_what_a_process_that_died_has_left_goes_a_day_later(archive, tmp_path):
+    dead = Laying(archive)
+    dead.put(b"laid before the death")
+    (left,) = files(tmp_path)
+    with Laying(archive):
+        assert files(tmp_path) == [left]
+    os.utime(left, times=(0, 0))
+    with Laying(archive):
+        assert files(tmp_path) == []
+
+
+def test_a_disk_that_takes_no_body_is_one_line(archive, monkeypatch):
+    with Laying(archive) as laying:
+        laying.put(b"body")
+        monkeypatch.setattr("storage.laying.sync", _no_disk)
+        with pytest.raises(StoreError, match=r"make room"):
+            laying.settle()
+    assert list(archive.digests()) == []
+
+
+def _no_disk(_):
+    raise OSError(28, "No space left on device")
+
+
+async def test_a_body_is_in_the_archive_before_its_observation_is_committed(archive, tmp_path):
+    with Store.open(f"sqlite:///{tmp_path}/auditor.db") as store, Laying(archive) as laying:
+        site = AccountRow("amal", "amal.example", identify("https://amal.example/"), "website")
+        store.save_registry([Association("amal", "Amal")], [site], NOW)
+        night = store.begin_night(NOW.date(), NOW)
+        digest = laying.put(b"<p>Amal</p>")
+        seen = Observation(
+            1, night.id, NOW, Finding(Presence.PRESENT), (Evidence("u", 200, "u", digest=digest),)
+        )
+        usual = store.record
+
+        def record(batch):
+            assert digest in archive
+            return usual(batch)
+
+        store.record = record
+        async with store.writer(before=laying.settle) as writer:
+            await writer.add(seen)
+            assert digest not in archive
+        assert list(store.observations()) == [seen]

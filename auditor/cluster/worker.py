@@ -28,6 +28,7 @@ from probes.events import Events
 from probes.turns import TurnError, Turns
 from storage.engine import address_of
 from storage.errors import StoreError
+from storage.laying import Laying
 from storage.sweeps import Sweep
 from storage.turns import DatabaseTurns
 from storage.writer import Writer
@@ -123,19 +124,21 @@ class Worker:
         keyed = self._purses(job) if job.shard.round == AT_THE_DESK else {}
         kept: list[None] = []
         store = self._app.store
-        async with store.writer() as writer, Writer(store.hold_back) as later:
-            watch = Watch(
-                app=self._app,
-                night=shift.night,
-                eyes=replace(shift.eyes, purses=keyed),
-                platforms=platforms,
-                closing=shift.closing(sweep.left),
-                clock=shift.clock,
-                writer=writer,
-                later=later,
-                kept=lambda: kept.append(None),
-            )
-            rest = await _audited(watch, job)
+        with Laying(self._app.archive) as bodies:
+            async with store.writer(before=bodies.settle) as writer, Writer(store.hold_back) as later:
+                watch = Watch(
+                    app=self._app,
+                    night=shift.night,
+                    eyes=replace(shift.eyes, purses=keyed),
+                    platforms=platforms,
+                    closing=shift.closing(sweep.left),
+                    clock=shift.clock,
+                    bodies=bodies,
+                    writer=writer,
+                    later=later,
+                    kept=lambda: kept.append(None),
+                )
+                rest = await _audited(watch, job)
         left = {channel: state.patient(one) for channel, one in platforms.items()}
         left |= {channel: state.paid(one) for channel, one in keyed.items()}
         await self._tell(job.night, {**shift.told(), "kept": len(kept), "state": left})

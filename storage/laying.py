@@ -1,0 +1,118 @@
+"""Bodies of a night on their way into the archive: laid beside it at once, and made safe many at a time.
+
+To wait for the disk with each body takes 10 to 20 ms; with two hundred together it takes 1 to 3 for each
+(ext4 on a virtual disk, 2026-11). None gets its name in the archive before it is safe, so what is found there
+under its digest is never half of it, whatever ends the process or the machine.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Lock
+from typing import Self
+
+from storage.archive import Archive, packed
+from storage.errors import StoreError
+from storage.whole import sync
+
+LEFT = 86_400
+"""Seconds after which a laid body is nobody's any more: it was left by a process that died."""
+
+FEW = 4
+"""So many bodies are waited for one by one, rather than for all that the whole disk has still to write."""
+
+
+class Laying:
+    """Bodies on their way; several threads may lay them. For the length of a `with`; what is left goes."""
+
+    def __init__(self, archive: Archive) -> None:
+        self._archive = archive
+        self._folder = archive.folder / ".laid"
+        self._waiting: dict[str, Path] = {}
+        self._lock = Lock()
+
+    def put(self, body: bytes) -> str:
+        """Lay a body and give its digest; `settle` brings it into the archive. Raises StoreError."""
+        digest = self._archive.digest_of(body)
+        if digest in self._waiting or digest in self._archive:
+            return digest
+        with self._told():
+            laid = self._laid(packed(body))
+        with self._lock:
+            other = self._waiting.setdefault(digest, laid)
+        if other is not laid:
+            laid.unlink()
+        return digest
+
+    def get(self, digest: str) -> bytes:
+        """The body of a digest that the archive has. Raises MissingEvidenceError, DamagedEvidenceError."""
+        return self._archive.get(digest)
+
+    def settle(self) -> None:
+        """Put all that was laid into the archive; it is safe when this returns. Raises StoreError."""
+        with self._lock:
+            laid, self._waiting = self._waiting, {}
+        with self._told():
+            _settle({file: self._archive.place_of(digest) for digest, file in laid.items()})
+
+    def _laid(self, data: bytes) -> Path:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=self._folder)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+        return Path(name)
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as problem:
+            remedy = "make room and give the auditor the right to write there"
+            raise StoreError(str(self._folder.parent), problem.strerror or str(problem), remedy) from problem
+
+    def __enter__(self) -> Self:
+        """Remove what processes that died have left."""
+        for file in self._folder.glob("*"):
+            if file.stat().st_mtime < time.time() - LEFT:
+                file.unlink(missing_ok=True)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for file in self._waiting.values():
+            file.unlink(missing_ok=True)
+        self._waiting = {}
+
+
+def _settle(laid: Mapping[Path, Path]) -> None:
+    """Give files their names, each once it is safe; then wait until the names are."""
+    if not laid:
+        return
+    _sync(laid)
+    folders = {place.parent for place in laid.values()}
+    for folder in folders:
+        folder.mkdir(parents=True, exist_ok=True)
+    for file, place in laid.items():
+        file.replace(place)
+    _sync([*folders, *{folder.parent for folder in folders}])
+
+
+def _sync(places: Iterable[Path]) -> None:
+    """Wait until files and folders of one file system are safe on the disk. Raises OSError."""
+    listed = list(places)
+    together = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None) if len(listed) > FEW else None
+    if together is None:
+        for place in listed:
+            sync(place)
+        return
+    descriptor = os.open(listed[0], os.O_RDONLY)
+    try:
+        if together(descriptor):
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    finally:
+        os.close(descriptor)
