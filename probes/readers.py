@@ -250,11 +250,15 @@ class Workshop:
         self._process: subprocess.Popen[bytes] | None = None
         self._door: socket.socket | None = None
 
-    def send(self, worker: socket.socket) -> None:
-        """Have a worker forked that reads what comes by this socket, by a new process if need be."""
+    def start(self) -> None:
+        """Have it load, if it does not yet; that is waited for by the first worker alone."""
         if self._process is None or self._process.poll() is not None:
             self.close()
             self._start()
+
+    def send(self, worker: socket.socket) -> None:
+        """Have a worker forked that reads what comes by this socket, by a new process if need be."""
+        self.start()
         assert self._door is not None
         try:
             socket.send_fds(self._door, [b"+"], [worker.fileno()])

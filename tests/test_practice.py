@@ -236,7 +236,7 @@ def test_a_shared_page_is_its_owner_s_and_both_register_it():
 def test_the_demo_judges_by_the_usual_rules_but_waits_less_for_a_slow_site(tmp_path):
     usual, own = load(None, {}).rules, demo.configured(tmp_path, 8899).rules
     different = [(a, b) for a, b in zip(usual, own, strict=True) if a != b]
-    assert [(a.code, a.above, b.above) for a, b in different] == [("website_slow", 8, 2.5)]
+    assert [(a.code, a.above, b.above) for a, b in different] == [("website_slow", 8, 1.5)]
     assert different[0][1].above < odd.SLOW
 
 

@@ -49,7 +49,7 @@ proxy = "http://127.0.0.1:{port}"
 ca_file = "ca.pem"
 host_delay = 0                        # the practice web is nobody's server
 give_up_after = 1000                  # every kind of wall is met, every night
-connect_timeout = 2.5                 # one site lets everybody wait
+connect_timeout = 2                   # one site lets everybody wait
 retries = 0                           # what failed is asked again at the end of the night, at once
 second_pass_after = 0
 
@@ -146,11 +146,16 @@ async def play(
 ) -> Played:
     """Import the network and do its nights, the last of them at `now`. Raises InputError."""
     prepare(folder)
-    async with PracticeWeb(folder / "ca.pem") as web:
-        config = configured(folder, web.port)
-        with App.open(config) as opened, Workshop() as workshop:
-            app = replace(opened, workshop=workshop)
-            done = [await _night(app, web, folder, tonight, progress) for tonight in calendar(nights, now)]
+    with Workshop() as workshop:
+        workshop.start()  # it loads while the practice web does, and while the database is made
+        opening = asyncio.create_task(asyncio.to_thread(App.open, configured(folder, 0)))
+        async with PracticeWeb(folder / "ca.pem") as web:
+            with await opening as opened:
+                config = configured(folder, web.port)
+                app = replace(opened, config=config, workshop=workshop)
+                done = [
+                    await _night(app, web, folder, tonight, progress) for tonight in calendar(nights, now)
+                ]
     return Played(folder, config, tuple(done))
 
 
@@ -182,7 +187,7 @@ def rules() -> str:
     """The usual rules, but for how long a site may take: nobody waits eight seconds for a demo."""
     usual = packaged().read_text(encoding="utf-8").partition("\n[[rules]]\n")[2]
     return "\n# The usual rules, with a shorter patience for slow sites.\n[[rules]]\n" + usual.replace(
-        "above = 8\n", "above = 2.5\n"
+        "above = 8\n", "above = 1.5\n"
     )
 
 
