@@ -22,7 +22,7 @@ from auditor.canary import Canary, canaries, offline
 from auditor.closing import Closing, StoppedError, Timer
 from auditor.errors import ConfigError
 from auditor.eyes import Eyes, purses
-from auditor.order import parcels
+from auditor.order import WHOLE, parcels, share
 from auditor.patience import Patience
 from auditor.refresh import refresh
 from auditor.seal import Seal
@@ -268,7 +268,9 @@ class _Session:
             await watch.writer.flush()
 
     async def _shards(self, *, again: bool) -> list[Shard]:
-        return await asyncio.to_thread(lambda: parcels(self.app.store.spots(self.night, again=again)))
+        store, night = self.app.store, self.night
+        most = share(self.total) if self.leader else WHOLE
+        return await asyncio.to_thread(lambda: parcels(store.spots(night, again=again), most))
 
     def _kept(self, count: int = 1) -> None:
         self.done += count

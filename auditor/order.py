@@ -24,6 +24,9 @@ LANES = 3
 WHOLE = 200
 """So many accounts are one parcel; a host of more has one to itself."""
 
+PARCELS = 30
+"""So many parcels at least are made for workers, as far as there are accounts: the last one ends soon."""
+
 DESK = "desk"
 """The spot of all accounts that are asked for at interfaces: their calls are joined there."""
 
@@ -127,6 +130,11 @@ def host_of(row: AccountRow) -> str:
         return urlsplit(row.identity.url or row.identity.canonical or "").hostname or ""
     except ValueError:
         return ""
+
+
+def share(accounts: int) -> int:
+    """How many accounts are one parcel where workers share a night: few of few, so that all have some."""
+    return max(1, min(WHOLE, accounts // PARCELS))
 
 
 def parcels(spots: Iterable[tuple[int, int, int]], most: int = WHOLE) -> list[Shard]:

@@ -175,7 +175,7 @@ def answer(url):
     if not url.scheme:
         return b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n"
     if url.path == "/robots.txt" or url.hostname == "personne.ma":
-        return b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
+        return b"HTTP/1.1 404 Not Found\r\nContent-Type: text/plain\r\nContent-Length: 7\r\n\r\nnothing"
     if url.hostname.startswith("moved"):
         there = f"http://shared.ma/{url.hostname}".encode()
         return b"HTTP/1.1 302 Found\r\nLocation: %s\r\nContent-Length: 0\r\n\r\n" % there
@@ -193,6 +193,7 @@ url = "{url}"
 [fetch]
 proxy = "http://127.0.0.1:{port}"
 host_delay = {rest}
+concurrency = {at_once}
 second_pass_after = 0
 [channels.website]
 canaries = ["http://canari-un.ma/", "http://canari-deux.ma/"]
@@ -209,9 +210,9 @@ nightly = false
 """
 
 
-def registered(folder, url, sites, names, *, rest=0.0, jobs=2):
+def registered(folder, url, sites, names, *, rest=0.0, jobs=2, at_once=50):
     """A network of these sites, on PostgreSQL, in the folder."""
-    config = CONFIG.format(url=url, port=sites.port, rest=rest, jobs=jobs)
+    config = CONFIG.format(url=url, port=sites.port, rest=rest, jobs=jobs, at_once=at_once)
     (folder / "config.toml").write_text(config)
     typed = [f"http://{name}" for name in names]
     rows = [AccountRow("amal", one, links.identify(one, "website"), "website") for one in typed]
