@@ -14,7 +14,7 @@ from auditor.checks.registered import Shared
 from auditor.gaps import is_open
 from auditor.lanes import Lane, lanes
 from auditor.night import run
-from auditor.order import parcels
+from auditor.order import parcels, share
 from auditor.overview import overview
 from auditor.receipt import digest
 from auditor.settle import owners_of
@@ -403,6 +403,10 @@ async def test_small_hosts_are_taken_in_parcels_and_a_large_one_by_itself(app):
     assert told == [
         (0, 1, 1, 300), (1, 2, 2, 9), (1, 5, 5, 9), (2, 4, 4, 5), (2, 1, 3, 3), (2, 6, 6, 1), (3, 1, 1, 1)
     ]  # fmt: skip
+
+
+def test_a_small_register_has_something_for_each_worker():
+    assert [share(accounts) for accounts in (1, 30, 90, 6000, 1_250_000)] == [1, 1, 3, 200, 200]
 
 
 def test_a_large_host_has_one_round_though_some_of_its_accounts_are_late(app):
