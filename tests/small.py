@@ -1,14 +1,18 @@
 """A small network and a small web for the tests of the night: invented associations, one simple probe."""
 
 import asyncio
+import shutil
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
 from pydantic import TypeAdapter
 
+from auditor import eyes
 from auditor.config import ChannelConfig, Config
 from auditor.errors import LockedError
 from auditor.keeping import Backup
@@ -169,6 +173,32 @@ def configured(channels=("website", "facebook", "youtube"), **canaries):
 def opened(folder, config=None, store=None):
     store = store or Store.open(f"sqlite:///{folder}/auditor.db")
     return Small(config or configured(), store, Archive(folder / "archive"), Web(), folder=folder)
+
+
+def lived(live):
+    """A fixture: an auditor as `live` leaves it, with the simple probe. Lived once; each test has a copy."""
+    made = []
+
+    def first(folder):
+        small = opened(folder)
+        with pytest.MonkeyPatch.context() as patched, ThreadPoolExecutor(1) as aside:
+            patched.setattr(eyes, "steps", steps)
+            aside.submit(asyncio.run, live(small)).result()  # this thread's loop is the test's
+        small.store.close()
+        return small
+
+    @pytest.fixture
+    def app(tmp_path, tmp_path_factory, monkeypatch):
+        if not made:
+            made.append(first(tmp_path_factory.mktemp("lived")))
+        shutil.copytree(made[0].folder, tmp_path, dirs_exist_ok=True)
+        monkeypatch.setattr(eyes, "steps", steps)
+        small = opened(tmp_path)
+        small.web.answers = dict(made[0].web.answers)
+        yield small
+        small.store.close()
+
+    return app
 
 
 def register(app, *rows, now=START - timedelta(hours=1), names=()):

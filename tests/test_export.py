@@ -8,9 +8,9 @@ from datetime import date, datetime, timedelta
 import pytest
 from openpyxl import load_workbook
 from served import browsing
-from small import START, configured, link, night_of, opened, steps
+from small import START, configured, link, lived, night_of, opened
 
-from auditor import export, eyes, sheet, workbook
+from auditor import export, sheet, workbook
 from auditor.chosen import Chosen
 from auditor.export import FORMATS, KINDS, Export
 from auditor.faces import gap_items
@@ -40,10 +40,8 @@ NOUR, AMAL, WALL = (link(name, "facebook", name) for name in ("nour", "amal", "w
 LATER = night_of(1) + timedelta(hours=6)
 
 
-@pytest.fixture
-async def app(tmp_path, monkeypatch):
-    monkeypatch.setattr(eyes, "steps", steps)
-    small = opened(tmp_path, configured())
+@lived
+async def app(small):
     people = [
         Association("nour", HOSTILE[0], region="Souss-Massa", city="Agadir", tags=("rabat", "2026")),
         Association("amal", "أمل", region="Oriental"),
@@ -54,8 +52,6 @@ async def app(tmp_path, monkeypatch):
     small.web.answers = {WALL.typed: "wall"}
     for day in range(2):
         await run(small, night_of(day))
-    yield small
-    small.store.close()
 
 
 def told(app, kind, form="csv", **asked):

@@ -3,9 +3,8 @@
 from datetime import timedelta
 
 import pytest
-from small import START, configured, link, night_of, opened, register, steps
+from small import START, link, lived, night_of, register
 
-from auditor import eyes
 from auditor.invitation import MOST, Link, invitation
 from auditor.night import run
 from auditor.overview import association_view
@@ -18,11 +17,9 @@ LONG = "جمعية النور للتنمية البشرية والعمل الا�
 BLAME = ("dead", "ne mène plus", "لم يعد", "%", "score", "/100", "niveau", "المستوى")
 
 
-@pytest.fixture
-async def app(tmp_path, monkeypatch):
+@lived
+async def app(small):
     """Nour's page is there and its video channel is not; Amal's page is gone; Sana has nothing."""
-    monkeypatch.setattr(eyes, "steps", steps)
-    small = opened(tmp_path, configured())
     rows = [
         link("nour", "facebook", "nour"),
         link("nour", "website", "nour"),
@@ -32,8 +29,6 @@ async def app(tmp_path, monkeypatch):
     small.web.answers = {rows[2].typed: "gone"}
     for day in (0, 3, 6):
         await run(small, night_of(day))
-    yield small
-    small.store.close()
 
 
 def texts(app, association, language, url=URL):

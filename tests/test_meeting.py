@@ -10,9 +10,9 @@ import pytest
 import segno
 from openpyxl import load_workbook
 from served import browsing
-from small import START, configured, link, night_of, opened, steps
+from small import START, link, lived, night_of
 
-from auditor import calls, eyes, letters, meeting, qr
+from auditor import calls, letters, meeting, qr
 from auditor.chosen import Chosen
 from auditor.config import Web
 from auditor.coverage import coverage
@@ -29,10 +29,8 @@ LATER = night_of(1) + timedelta(hours=6)
 NAME = "<b>جمعية</b> " + "النور " * 40
 
 
-@pytest.fixture
-async def app(tmp_path, monkeypatch):
-    monkeypatch.setattr(eyes, "steps", steps)
-    small = opened(tmp_path, configured())
+@lived
+async def app(small):
     people = [
         Member(
             Association("nour", NAME, region="Souss-Massa", tags=("rabat",)), Contact(phone="06 12-34 56 78")
@@ -42,8 +40,6 @@ async def app(tmp_path, monkeypatch):
     small.store.save_registry(people, [NOUR, SITE], START - timedelta(hours=1))
     for day in range(2):
         await run(small, night_of(day))
-    yield small
-    small.store.close()
 
 
 def got(app, path):

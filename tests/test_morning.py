@@ -4,7 +4,7 @@ from collections import Counter
 from datetime import timedelta
 
 import pytest
-from small import START, link, night_of, opened, steps
+from small import START, link, lived, night_of, steps
 
 from auditor import eyes
 from auditor.cohorts import cohorts
@@ -26,10 +26,9 @@ def simple_probe(monkeypatch):
     monkeypatch.setattr(eyes, "steps", steps)
 
 
-@pytest.fixture
-async def app(tmp_path):
+@lived
+async def app(small):
     """Twelve associations on Facebook, half of them in the south, where one is lost on the last night."""
-    small = opened(tmp_path)
     people = [
         Association(name, name.title(), region="South" if number < 6 else "North")
         for number, name in enumerate(NAMES)
@@ -40,8 +39,6 @@ async def app(tmp_path):
         small.web.answers = {rows[0].typed: "gone" if day else "alive", rows[7].typed: "wall"}
         await run(small, night_of(day))
     refresh(small.store, small.config, NOW)
-    yield small
-    small.store.close()
 
 
 async def test_the_front_page_tells_what_the_read_model_tells(app):

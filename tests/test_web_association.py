@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 from served import browsing
-from small import START, link, night_of, opened, register, steps
+from small import START, link, lived, night_of, register, steps
 
 from auditor import eyes
 from auditor.night import run
@@ -21,10 +21,9 @@ def simple_probe(monkeypatch):
     monkeypatch.setattr(eyes, "steps", steps)
 
 
-@pytest.fixture
-async def app(tmp_path):
+@lived
+async def app(small):
     """Nour has four nights: its Facebook page goes missing on the last two, its site is walled at last."""
-    small = opened(tmp_path)
     register(small, NOUR, SITE, link("amal", "facebook", "amal"))
     for day in range(4):
         small.web.answers = {
@@ -32,8 +31,6 @@ async def app(tmp_path):
             SITE.typed: "wall" if day == 3 else "<title>Nour of Agadir</title><p>Our news</p>",
         }
         await run(small, night_of(day))
-    yield small
-    small.store.close()
 
 
 def page(client, path):

@@ -6,7 +6,7 @@ from urllib.parse import quote
 import pytest
 from lxml import html
 from served import browsing
-from small import START, link, night_of, opened, steps
+from small import START, link, lived, night_of, opened, steps
 
 from auditor import eyes
 from auditor.night import run
@@ -27,18 +27,15 @@ def person(number, name):
     return Association(name, f"Assoc {number}", region=region, tags=tags, city="Oujda")
 
 
-@pytest.fixture
-async def app(tmp_path):
+@lived
+async def app(small):
     """Sixty associations in two regions, each on Facebook; the first one's page is lost at last."""
-    small = opened(tmp_path)
     rows = [link(name, "facebook", name) for name in NAMES]
     people = [person(number, name) for number, name in enumerate(NAMES)]
     small.store.save_registry(people, rows, START - timedelta(hours=1))
     for day in (0, 1, 3, 7):
         small.web.answers = {rows[0].typed: "gone" if day else "alive", rows[1].typed: "wall"}
         await run(small, night_of(day))
-    yield small
-    small.store.close()
 
 
 def told(client, path):

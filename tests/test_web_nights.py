@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 from served import browsing
-from small import START, link, night_of, opened, register, steps
+from small import START, link, lived, night_of, register, steps
 
 from auditor import eyes
 from auditor.night import run
@@ -24,14 +24,11 @@ def simple_probe(monkeypatch):
     monkeypatch.setattr(eyes, "steps", steps)
 
 
-@pytest.fixture
-async def app(tmp_path):
-    small = opened(tmp_path)
+@lived
+async def app(small):
     register(small, link("nour", "facebook", "nour"), link("amal", "website", "amal"))
     for night in (0, 1, 3):
         await run(small, night_of(night))
-    yield small
-    small.store.close()
 
 
 NOW = night_of(4)

@@ -5,9 +5,9 @@ from datetime import timedelta
 
 import pytest
 from served import browsing
-from small import link, night_of, opened, register, steps
+from small import link, lived, night_of, register
 
-from auditor import eyes, replies, waiting
+from auditor import replies, waiting
 from auditor.errors import InputError
 from auditor.night import run
 from auditor.overview import association_view
@@ -20,17 +20,13 @@ NOW = night_of(0) + timedelta(hours=8)
 NOUR, SITE = link("nour", "facebook", "nour"), link("nour", "website", "nour")
 
 
-@pytest.fixture
-async def app(tmp_path, monkeypatch):
+@lived
+async def app(small):
     """Nour's site leads to a video channel that nobody registered."""
-    monkeypatch.setattr(eyes, "steps", steps)
-    small = opened(tmp_path)
     register(small, NOUR, SITE, names=["amal"])
     small.web.answers = {SITE.typed: "linked"}
     for day in range(4):
         await run(small, night_of(day - 3))
-    yield small
-    small.store.close()
 
 
 @pytest.fixture
