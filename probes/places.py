@@ -8,9 +8,10 @@ whose it is. Who walks through the page, and what is kept of a tag, is told in `
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from probes.charset import clean
 from probes.pattern import pattern
@@ -20,18 +21,6 @@ TEXT = 200_000
 
 HEAD = 80
 """Characters of a heading that the links below it are told."""
-
-PLACE = "-place"
-"""The attribute that tells a kept tag's place; no HTML attribute begins so."""
-
-BEFORE = "-before"
-"""The attribute that gives a link the last words before it."""
-
-HEADS = "-heads"
-"""The attribute that gives a link the headings it stands under, one a line, the widest first."""
-
-ALT = "-alt"
-"""The attribute that gives a link what its picture is said to show."""
 
 _KEPT = frozenset(
     "title meta link base a area time h1 h2 iframe frame abbr form script".split()  # noqa: SIM905
@@ -66,13 +55,17 @@ class _Head:
 
 
 class Kept:
-    """A tag that is read: its name, and its attributes with the place among them; its tree has its words."""
+    """A tag that is read: its name and attributes, where it stood and amid what; its tree has its words."""
 
-    __slots__ = ("attrs", "name")
+    __slots__ = ("alt", "attrs", "before", "heads", "name", "place")
 
-    def __init__(self, name: str, attrs: dict[str, str]) -> None:
+    def __init__(self, name: str, attrs: Mapping[str, str], place: str) -> None:
         self.name = name
         self.attrs = attrs
+        self.place = place
+        self.before = ""  # of a link: the last words before it
+        self.heads: tuple[str, ...] = ()  # of a link: the headings it stands under, the widest first
+        self.alt = ""  # of a link: what its picture is said to show
 
     def words(self) -> str:
         """The text within it, without scripts; what stands in other kept tags is parted by spaces."""
@@ -83,16 +76,26 @@ class Kept:
         raise NotImplementedError
 
 
+Around = tuple[str, str, str, bool]
+"""What a text is in: the tag it is said of, the hint of class and id, the place; whether that is mute.
+
+A plain tuple, for there is one for each element.
+"""
+
+OUTSIDE: Around = ("", "", "main", False)
+"""Where a page begins."""
+
+
 class Walk:
-    """Told of tags and text in their order, passes on those that are read, and knows where each stood."""
+    """Told of elements and texts in their order, passes on those that are read, and knows where each stood.
+
+    `depth` is how many elements are open where one begins or ended.
+    """
 
     def __init__(self) -> None:
-        # Of each open element: tag, hint, place, whether its text is invisible, whether it was passed on.
-        self.open: list[tuple[str, str, str, bool, bool]] = [("", "", "main", False, False)]
-        self.depth = 0  # how many of the open ones were passed on
+        self.keeping = 0  # how many of the open ones were passed on
         self.kept: list[Kept] = []  # all that were
         self.chunks: list[Chunk] = []
-        self.said: list[str] = []  # text since the last tag: each `&eacute;` comes as a piece of its own
         self.room = TEXT
         self.images = 0
         self.language = ""
@@ -102,102 +105,86 @@ class Walk:
         self.head = ""  # the tag of the one that is open
         self.floor = 0  # the depth of the deepest one's holder
 
-    def start(self, tag: Any, attrib: Any, nsmap: Any = None) -> None:  # noqa: ARG002  # lxml passes it
-        """A tag opens."""
-        if self.said:
-            self._say()
-        outer, hint, around, mute, _ = self.open[-1]
-        place, kept = around, tag in _KEPT
-        if attrib:
-            kind, name = attrib.get("class"), attrib.get("id")
+    def begin(self, tag: str, attrs: Mapping[str, str], around: Around, depth: int) -> tuple[Around, bool]:
+        """An element begins: what is in it, and whether it was passed on."""
+        outer, hint, place, mute = around
+        kept = tag in _KEPT
+        if attrs:
+            kind, name = attrs.get("class"), attrs.get("id")
             hint = f"{kind} {name}" if kind and name else kind or name or ""
             if tag not in _WHOLE:
-                place = _place(tag, hint, attrib.get("role", ""), place)
-            kept = kept or "itemprop" in attrib or "datetime" in attrib or "data-href" in attrib
+                place = _place(tag, hint, attrs.get("role", ""), place)
+            kept = kept or "itemprop" in attrs or "datetime" in attrs or "data-href" in attrs
         elif tag in _BY_TAG:
             hint, place = "", _place(tag, "", "", place)
         elif tag not in _INLINE:
             hint = ""
-        # A link's words are a link's, if in a <span>.
-        said = "a" if outer == "a" and tag in _PLAIN else tag
-        if place != around or tag in _HEADS:
-            self._turn(tag, place)
-        self.open.append((said, hint, place, mute or tag in _MUTE, kept))
+        if tag in _HEADS or place != around[2]:
+            self._turn(tag, place, around[2], depth)
         if kept:
-            self.depth += 1
-            self._pass_on(tag, {**attrib, PLACE: place})
+            self.keeping += 1
+            self._pass_on(tag, attrs, place)
         elif tag == "img":
             self.images += 1
-            self._picture(attrib.get("alt", ""))
+            if self.link is not None:
+                self.link.alt = self.link.alt or attrs.get("alt", "")  # the first picture's
         elif tag == "html":
-            self.language = attrib.get("lang", "") or attrib.get("xml:lang", "")
+            self.language = attrs.get("lang", "") or attrs.get("xml:lang", "")
+        # A link's words are a link's, if in a <span>.
+        said = "a" if outer == "a" and tag in _PLAIN else tag
+        return (said, hint, place, mute or tag in _MUTE), kept
 
-    def _turn(self, tag: str, place: str) -> None:
+    def _turn(self, tag: str, place: str, around: str, depth: int) -> None:
         """A heading ends those of its rank and below; a region of the page ends those of the one before."""
         if tag in _HEADS:
             self.heads = {rank: head for rank, head in self.heads.items() if rank < tag}
-            self.heads[tag] = _Head("", len(self.open), self._passed())
-            self.head, self.floor = tag, len(self.open)
-        elif place in _REGIONS or self.open[-1][2] in _REGIONS:
+            self.heads[tag] = _Head("", depth, self._passed())
+            self.head, self.floor = tag, depth
+        elif place in _REGIONS or around in _REGIONS:
             self.heads, self.head, self.floor = {}, "", 0
 
     def _passed(self) -> int:
         return len(self.chunks) + self.links
 
-    def _shut(self) -> None:
+    def _shut(self, depth: int) -> None:
         """A heading ends with the box that holds it and something more; a box of its own is its dress."""
-        depth = len(self.open)
         for rank, head in list(self.heads.items()):
             if head.depth > depth and head.passed < self._passed():
                 del self.heads[rank]
             head.depth = min(head.depth, depth)
         self.floor = max((head.depth for head in self.heads.values()), default=0)
 
-    def _pass_on(self, tag: str, attributes: dict[str, str]) -> None:
+    def _pass_on(self, tag: str, attrs: Mapping[str, str], place: str) -> None:
         """Into the tree; a link with what is known of it before its words are read."""
-        if tag == "a":
-            if self.chunks:
-                attributes[BEFORE] = self.chunks[-1].text[-30:]
-            if self.heads:
-                attributes[HEADS] = "\n".join([head.words for head in self.heads.values()])
-            self.links += 1
-        passed = self.opened(tag, attributes)
+        passed = self.opened(tag, attrs, place)
         self.kept.append(passed)
         if tag == "a":
+            if self.chunks:
+                passed.before = self.chunks[-1].text[-30:]
+            if self.heads:
+                passed.heads = tuple([head.words for head in self.heads.values() if head.words])
+            self.links += 1
             self.link = passed
 
-    def _picture(self, alt: str) -> None:
-        """What a link's first picture shows is the link's to say."""
-        if alt and self.link is not None:
-            self.link.attrs.setdefault(ALT, alt)
-
-    def end(self, tag: Any) -> None:
-        """A tag closes."""
-        if self.said:
-            self._say()
+    def end(self, tag: str, depth: int, *, kept: bool) -> None:
+        """An element ends."""
         if tag == "a":
             self.link = None
         elif tag == self.head:
             self.head, self.heads[tag].passed = "", self._passed()
-        if len(self.open) > 1 and self.open.pop()[4]:
-            self.depth -= 1
+        if kept:
+            self.keeping -= 1
             self.closed(tag)
-        if len(self.open) < self.floor:
-            self._shut()
+        if depth < self.floor:
+            self._shut(depth)
 
-    def data(self, data: Any) -> None:
-        """Text."""
-        self.said.append(data)
-
-    def _say(self) -> None:
+    def say(self, data: str, around: Around) -> None:
         """The text between two tags, whole."""
-        data = self.said[0] if len(self.said) == 1 else "".join(self.said)
-        self.said.clear()
         blank = data.isspace()
-        if blank and not self.depth:
+        if blank and not self.keeping:
             return
-        tag, hint, place, mute, _ = self.open[-1]
-        if self.depth and (not mute or tag == "script"):
+        tag, hint, place, mute = around
+        if self.keeping and (not mute or tag == "script"):
             self.written(data)
         if blank or mute or tag == "title" or self.room <= 0:
             return
@@ -208,7 +195,7 @@ class Walk:
                 head.words = f"{head.words} {text}".strip()[:HEAD]
             self.chunks.append(Chunk(text, tag, hint, place))
 
-    def opened(self, tag: str, attributes: dict[str, str]) -> Kept:
+    def opened(self, tag: str, attrs: Mapping[str, str], place: str) -> Kept:
         """A tag that is kept opens in the tree."""
         raise NotImplementedError
 

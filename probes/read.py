@@ -16,7 +16,7 @@ from probes.charset import PARSED, TITLE, clean, decoded
 from probes.jsonld import schemas
 from probes.model import Page
 from probes.pattern import pattern
-from probes.places import ALT, BEFORE, HEADS, PLACE, TEXT, Chunk, Kept, Walk
+from probes.places import TEXT, Chunk, Kept, Walk
 from probes.trees import quickly, wholly
 
 __all__ = [
@@ -173,12 +173,19 @@ class _Gatherer:
         href = attrs.get("href", "")
         if href and len(self.anchors) < ANCHORS:
             words = clean(tag.words(), 120)
-            label = clean(attrs.get("title", "") or attrs.get("aria-label", ""), 80)
-            place, rel, before = attrs[PLACE], attrs.get("rel", ""), attrs.get(BEFORE, "")
-            alt = clean(attrs.get(ALT, ""), 80)
-            heads = tuple(filter(None, attrs.get(HEADS, "").splitlines()))
-            url = absolute(self.base, href)
-            self.anchors.append(Anchor(url, words, place, rel, label, before, alt, heads))
+            label = attrs.get("title", "") or attrs.get("aria-label", "")
+            self.anchors.append(
+                Anchor(
+                    absolute(self.base, href),
+                    words,
+                    tag.place,
+                    attrs.get("rel", ""),
+                    clean(label, 80) if label else "",
+                    tag.before,
+                    clean(tag.alt, 80) if tag.alt else "",
+                    tag.heads,
+                )
+            )
 
     def metadata(self, _: Kept, attrs: Mapping[str, str]) -> None:
         """A `<meta>`, the first of its name."""
@@ -193,12 +200,12 @@ class _Gatherer:
         href, title = absolute(self.base, attrs.get("href", "")), clean(attrs.get("title", ""), 120)
         self.rels.append((attrs.get("rel", "").lower(), attrs.get("type", "").lower(), href, title))
 
-    def heading(self, tag: Kept, attrs: Mapping[str, str]) -> None:
+    def heading(self, tag: Kept, _: Mapping[str, str]) -> None:
         """A title or one of the larger headings."""
         if tag.name == "title":
             self.title = self.title or clean(tag.words())
             return
-        self.titled = self.titled or (tag.name == "h1" and attrs[PLACE] != "header")
+        self.titled = self.titled or (tag.name == "h1" and tag.place != "header")
         if len(self.headings) < HEADINGS:
             self.headings.append(clean(tag.words(), 200))
 
@@ -274,7 +281,7 @@ def _stamp(tag: Kept, attrs: Mapping[str, str], *, titled: bool) -> Iterator[Sta
         (mark, attrs.get("class", ""), attrs.get("id", ""), "pubdate" if "pubdate" in attrs else "")
     )
     if any(character.isdigit() for character in value):
-        yield Stamp(clean(value, 80), f"{tag.name} {hint}".strip(), attrs[PLACE], titled)
+        yield Stamp(clean(value, 80), f"{tag.name} {hint}".strip(), tag.place, titled)
 
 
 _SAID_PUBLISHED = pattern(r"(?:publi|posted|نشر).*(?:19|20)\d\d", re.IGNORECASE)

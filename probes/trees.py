@@ -7,6 +7,7 @@ where lxml's tree would not be whole: in pages nested deeper than any that peopl
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from bs4 import BeautifulSoup, Tag
@@ -14,7 +15,7 @@ from bs4.builder._lxml import LXMLTreeBuilder
 from bs4.element import AttributeDict, NavigableString
 from lxml import etree
 
-from probes.places import Kept, Walk
+from probes.places import OUTSIDE, Around, Kept, Walk
 
 ASCII_SPACES = "\x20\x0a\x09\x0c\x0d"
 """What BeautifulSoup folds where a tag holds nothing else."""
@@ -36,7 +37,7 @@ def quickly(body: bytes) -> Walk | None:
     walk = _Quick()
     try:
         for element in (root, *root.itersiblings()):  # what follows </html> stands beside it
-            walk.through(element, DEEP)
+            walk.through(element, OUTSIDE, 1)
     except (_TooDeepError, ValueError):  # names that lxml gives and does not take
         return None
     return walk
@@ -58,8 +59,8 @@ class _Part(Kept):
 
     __slots__ = ("first", "last", "script", "texts")
 
-    def __init__(self, name: str, attrs: dict[str, str], texts: list[str]) -> None:
-        super().__init__(name, attrs)
+    def __init__(self, name: str, attrs: Mapping[str, str], place: str, texts: list[str]) -> None:
+        super().__init__(name, attrs, place)
         self.texts = texts
         self.first = self.last = len(texts)
         self.script = ""
@@ -82,30 +83,32 @@ class _Quick(Walk):
         self.within: list[_Part] = []
         self.pieces: list[str] = []
 
-    def through(self, element: Any, room: int) -> None:
-        """An element, what is in it, and what follows it."""
-        if not room:
+    def through(self, element: Any, around: Around, depth: int) -> None:
+        """An element and what is in it."""
+        if depth > DEEP:
             raise _TooDeepError
         tag = element.tag
-        self.start(tag, dict(element.items()))
+        within, kept = self.begin(tag, dict(element.items()), around, depth)
         if text := element.text:
-            self.data(text)
+            self.say(text, within)
         for child in element:
-            self.through(child, room - 1)
-        self.end(tag)
-        if text := element.tail:
-            self.data(text)
+            self.through(child, within, depth + 1)
+            if text := child.tail:
+                self.say(text, within)
+        self.end(tag, depth, kept=kept)
 
-    def opened(self, tag: str, attributes: dict[str, str]) -> Kept:
+    def opened(self, tag: str, attrs: Mapping[str, str], place: str) -> Kept:
         """A tag that is kept opens."""
-        self._put_down()
-        part = _Part(tag, attributes, self.texts)
+        if self.pieces:
+            self._put_down()
+        part = _Part(tag, attrs, place, self.texts)
         self.within.append(part)
         return part
 
     def closed(self, tag: str) -> None:  # noqa: ARG002  # it is the innermost
         """It closes."""
-        self._put_down()
+        if self.pieces:
+            self._put_down()
         part = self.within.pop()
         part.last = len(self.texts)
 
@@ -114,8 +117,6 @@ class _Quick(Walk):
         self.pieces.append(data)
 
     def _put_down(self) -> None:
-        if not self.pieces:
-            return
         text = "".join(self.pieces)
         self.pieces.clear()
         if self.within[-1].name == "script":
@@ -129,8 +130,8 @@ class _Tagged(Kept):
 
     __slots__ = ("tag",)
 
-    def __init__(self, tag: Tag) -> None:
-        super().__init__(tag.name, tag.attrs)  # type: ignore[arg-type]  # all values are texts here
+    def __init__(self, tag: Tag, place: str) -> None:
+        super().__init__(tag.name, tag.attrs, place)  # type: ignore[arg-type]  # all values are texts here
         self.tag = tag
 
     def words(self) -> str:
@@ -152,7 +153,18 @@ class _Builder(LXMLTreeBuilder):
         super().__init__(multi_valued_attributes=None)
         self.attribute_dict_class = AttributeDict  # bs4's own looks at each value; lxml's are all texts
         self.walk = _OfSoup(self)
-        self.start, self.end, self.data = self.walk.start, self.walk.end, self.walk.data  # type: ignore[method-assign]
+
+    def start(self, tag: Any, attrib: Any, nsmap: Any = None) -> None:  # noqa: ARG002  # lxml passes it
+        """A tag opens."""
+        self.walk.tag_begins(tag, attrib)
+
+    def end(self, name: Any) -> None:
+        """A tag closes."""
+        self.walk.tag_ends(name)
+
+    def data(self, data: Any) -> None:
+        """Text."""
+        self.walk.text(data)
 
     def comment(self, text: Any) -> None:
         """A comment is nobody's word."""
@@ -170,14 +182,36 @@ class _OfSoup(Walk):
     def __init__(self, builder: _Builder) -> None:
         super().__init__()
         self._builder = builder
+        self._open: list[tuple[Around, bool]] = [(OUTSIDE, False)]
+        self._said: list[str] = []  # text since the last tag: each `&eacute;` comes as a piece of its own
 
     @property
     def _soup(self) -> Any:
         return self._builder.soup
 
-    def opened(self, tag: str, attributes: dict[str, str]) -> Kept:
+    def tag_begins(self, tag: str, attrs: Mapping[str, str]) -> None:
+        """A tag opens."""
+        self._speak()
+        self._open.append(self.begin(tag, attrs, self._open[-1][0], len(self._open)))
+
+    def tag_ends(self, tag: str) -> None:
+        """A tag closes."""
+        self._speak()
+        kept = len(self._open) > 1 and self._open.pop()[1]
+        self.end(tag, len(self._open), kept=kept)
+
+    def text(self, data: str) -> None:
+        """Text."""
+        self._said.append(data)
+
+    def _speak(self) -> None:
+        if self._said:
+            self.say("".join(self._said), self._open[-1][0])
+            self._said.clear()
+
+    def opened(self, tag: str, attrs: Mapping[str, str], place: str) -> Kept:
         """Into the tree."""
-        return _Tagged(self._soup.handle_starttag(tag, None, None, attributes))
+        return _Tagged(self._soup.handle_starttag(tag, None, None, dict(attrs)), place)
 
     def closed(self, tag: str) -> None:
         """It closes."""
