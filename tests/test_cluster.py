@@ -157,10 +157,10 @@ async def test_a_job_whose_storage_fails_ends_the_night_with_its_reason(url, tmp
     many = cluster.far(tmp_path, url)
     network(many)
 
-    def full(_):
+    def full(*_):
         raise StoreError("the archive", "no space left on device")
 
-    many.archive.put = full
+    monkeypatch.setattr("storage.laying.Laying.put", full)
     async with cluster.at_work(many, clock=lambda: START):
         with pytest.raises(StoreError, match="no space left on device"):
             await run(many, START)
