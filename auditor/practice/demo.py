@@ -8,6 +8,7 @@ product's ordinary way; whoever wants can go on with the folder by hand.
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import shutil
 import sys
@@ -153,6 +154,7 @@ async def play(
             with await opening as opened:
                 config = configured(folder, web.port)
                 app = replace(opened, config=config, workshop=workshop)
+                gc.freeze()  # what is loaded stays: the collector need not look through it night after night
                 done = [
                     await _night(app, web, folder, tonight, progress) for tonight in calendar(nights, now)
                 ]
