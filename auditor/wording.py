@@ -202,8 +202,7 @@ class Wording:
 
     def percent(self, share: float) -> str:
         """A share of one as percent, at most one decimal."""
-        whole = Locale.parse(self.locale).percent_formats[None].pattern
-        return str(format_percent(share, whole.replace("0", "0.#"), locale=self.locale))
+        return _share(share, self.locale)
 
     def gap(self, code: str, channel: str, severity: str, params: Mapping[str, Fact]) -> Told:
         """A gap (or a status) in words."""
@@ -305,6 +304,12 @@ def _long(day: date, locale: str) -> str:
 @lru_cache(maxsize=4_096)
 def _span(days: float, locale: str) -> str:
     return str(format_timedelta(timedelta(days=days), threshold=1.5, locale=locale))
+
+
+@lru_cache(maxsize=4_096)
+def _share(share: float, locale: str) -> str:
+    whole = Locale.parse(locale).percent_formats[None].pattern
+    return str(format_percent(share, whole.replace("0", "0.#"), locale=locale))
 
 
 def _is_foreign(text: str) -> bool:

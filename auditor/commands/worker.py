@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 import typer
@@ -20,6 +19,8 @@ def worker(context: typer.Context) -> None:
 
     One on each machine, with the same configuration, database and data folder.
     """
+    import asyncio
+
     asked = session(context)
     config = asked.config()
     if not config.cluster.enabled:
@@ -30,6 +31,8 @@ def worker(context: typer.Context) -> None:
 
 
 async def _work(app: App) -> None:
+    import asyncio
+
     from auditor.draining import terminated_by
 
     try:
