@@ -20,11 +20,11 @@ from small import link, night_of, opened, register, steps
 from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
-import storage.archive
 from auditor import eyes, rejudge
 from auditor.night import run
 from auditor.receipt import digest
 from storage.errors import StoreError
+from storage.laying import Laying
 from storage.model import NightState
 
 LINKS = (
@@ -73,18 +73,18 @@ def failing(app, what, number, *, lasting):
         return at == number or (lasting and at > number)
 
     if what == "page":
-        usual = storage.archive._write
+        usual = Laying._laid
 
-        def write(place, data):
+        def laid(self, data):
             if strikes():
                 raise OSError(28, "No space left on device")
-            usual(place, data)
+            return usual(self, data)
 
-        storage.archive._write = write
+        Laying._laid = laid
         try:
             yield
         finally:
-            storage.archive._write = usual
+            Laying._laid = usual
         return
 
     def strike(*_):

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
-import os
 import time
 import unicodedata
 
 import pytest
 from hostile.names import NameServer
+from hostile.readers import die, hang, swell, title
 from hostile.server import Hostile, answer, moved
 from small import START, configured, link, opened, register
 
 from auditor import eyes, night
 from probes import links
 from probes.fetch import Fetcher, FetchOptions
-from probes.model import Page, Presence, Reason, ask, present
+from probes.model import Presence, Reason, ask, present
 from probes.readers import ReaderPool
 from storage.model import AccountRow, NightState
 
@@ -71,8 +71,10 @@ TOLD = {
     "busy": ERROR,
     "robot": (Presence.UNKNOWN, Reason.BLOCKED),
     "inward": UNSAFE,
-    **dict.fromkeys(["reset", "resetbody", "silence", "garbage", "short", "badchunk", "headerflood"], BROKEN),
-    **dict.fromkeys(["slowheaders", "hang", "earlyhints"], LATE),
+    **dict.fromkeys(
+        ["reset", "resetbody", "silence", "garbage", "short", "badchunk", "headerflood", "earlyhints"], BROKEN
+    ),
+    **dict.fromkeys(["slowheaders", "hang"], LATE),
     **dict.fromkeys(["loop", "redirect/1"], ERROR),
     **dict.fromkeys(["scriptlocation", "filelocation", "bracketlocation"], UNSAFE),
     **dict.fromkeys(["gzipgzip", "notgzip", "nocontent", "empty", "pdf"], UNREADABLE),
@@ -140,25 +142,6 @@ async def test_every_fault_ends_in_one_typed_reason_and_the_night_goes_on(evil):
     assert title.startswith("Amal")
     assert len(title) <= 300
     assert not {unicodedata.category(letter) for letter in title} & {"Cc", "Cf", "Cs"}
-
-
-def title(page: Page) -> str:
-    return "Association Amal"
-
-
-def hang(page: Page) -> str:
-    while True:
-        pass
-
-
-def swell(page: Page) -> str:
-    held = []
-    while True:
-        held.append(bytearray(b"x" * (1 << 20)))
-
-
-def die(page: Page) -> str:
-    os._exit(9)
 
 
 READ = {"hanging": hang, "swelling": swell, "dying": die}

@@ -29,7 +29,7 @@ sys.path[:0] = [str(TESTS), str(TESTS.parent)]
 from hostile.names import NameServer  # noqa: E402  # after the path
 from hostile.tricks import Case, Site, zone  # noqa: E402
 
-from probes import connections  # noqa: E402
+from probes import tls  # noqa: E402
 from probes.fetch import Fetcher, FetchOptions  # noqa: E402
 from probes.model import Ask, NoPage  # noqa: E402
 
@@ -155,9 +155,9 @@ async def play(who: str, cases: list[Case]) -> list[Case]:
 if __name__ == "__main__":
     everywhere()
     for costly in (
-        "_strict_context",
-        "_lenient_context",
+        "strict",
+        "lenient",
     ):  # the authorities of the web, read for each fetcher
-        setattr(connections, costly, cache(getattr(connections, costly)))
+        setattr(tls, costly, cache(getattr(tls, costly)))
     played = asyncio.run(play(sys.argv[1], json.loads(Path(sys.argv[2]).read_text("utf-8"))))
     sys.stdout.write(json.dumps(played))
