@@ -215,7 +215,7 @@ class Fetcher:
             finally:
                 chain.seconds += self._clock() - started
             host.answered(origin)
-        return replace(page, seconds=chain.seconds) if page else None
+        return replace(page, seconds=round(chain.seconds, 3)) if page else None
 
     # The host's turn
 
