@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
-from itertools import islice
 from types import MappingProxyType
 from typing import Any, Protocol, TypeVar
 
@@ -166,13 +165,6 @@ def present(store: Store, now: datetime) -> Moment:
     """
     night = store.judged_night()
     return Moment(night.started_at if night else NEVER, store.after_nights(now))
-
-
-def dossiers(store: Store, associations: Iterable[Association]) -> Iterator[Dossier]:
-    """Everything held of each association but its closed gaps, in their order."""
-    waiting = iter(associations)
-    while some := list(islice(waiting, AT_ONCE)):
-        yield from assembled(some, store.holdings([one.id for one in some], whole=False))
 
 
 def assembled(associations: Iterable[Association], held: Holdings) -> Iterator[Dossier]:

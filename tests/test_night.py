@@ -22,6 +22,7 @@ from probes import links
 from probes.fetch import Fetcher, FetchOptions
 from probes.model import Account, Identity, Kind, NoPage, Presence, Reason
 from probes.readers import ReaderPool
+from storage import parts, spool
 from storage.errors import StoreError
 from storage.model import AccountRow, Decision, DecisionKind, NightState, State
 from storage.plans import Place
@@ -453,21 +454,28 @@ async def test_a_night_over_real_sockets(tmp_path, monkeypatch):
 async def test_conclusions_are_kept_only_where_something_changed(app):
     register(app, NOUR)
     await run(app, START)
-    before = next(conclude.dossiers(app.store, app.store.associations()))
+    held = app.store.holdings(["nour"], whole=False)
+    (before,) = conclude.assembled(held.associations, held)
     derived = conclude.Derived()
     derived.take(before, before)
     assert derived == conclude.Derived()
 
 
-async def test_a_register_is_concluded_like_a_network(app, monkeypatch):
-    monkeypatch.setattr(conclude, "AT_ONCE", 1)
-    register(app, NOUR, AMAL, SITE)
-    app.web.answers = {SITE.typed: "linked"}
-    for day in (0, 1):
-        await run(app, night_of(day))
-    one_by_one = list(conclude.dossiers(app.store, app.store.associations()))
-    monkeypatch.undo()
-    assert list(conclude.dossiers(app.store, app.store.associations())) == one_by_one
+async def test_a_register_is_concluded_in_parts_like_a_network(app, tmp_path, monkeypatch):
+    """Each association by itself, and what is concluded in files: the same standings, gaps and proposals."""
+    network = opened(tmp_path / "network")
+    for each, at_once, in_memory in ((app, 1, 10), (network, parts.AT_ONCE, spool.IN_MEMORY)):
+        monkeypatch.setattr(parts, "AT_ONCE", at_once)
+        monkeypatch.setattr(spool, "IN_MEMORY", in_memory)
+        register(each, NOUR, AMAL, SITE)
+        each.web.answers = {SITE.typed: "linked"}
+        for day in (0, 1):
+            await run(each, night_of(day))
+    for part in ("standings", "gaps", "proposals"):
+        told = [list(getattr(each.store, part)()) for each in (app, network)]
+        assert told[0] == told[1], part
+        assert told[0], part
+    network.store.close()
     assert [gap.nights for gap in app.store.gaps("nour") if gap.code == "channel_unlisted"] == [2]
 
 
