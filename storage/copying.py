@@ -7,9 +7,6 @@ from typing import Any
 
 from sqlalchemy import Column, Connection, Table
 
-LEAST = 20
-"""With fewer rows the statements around a COPY cost more than it saves."""
-
 
 def put(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> int:
     """Write the rows whose keys are not there yet, and tell how many. All rows have the same columns."""

@@ -121,7 +121,9 @@ class Database:
         """Write the rows whose keys are not there yet, and tell how many."""
         if not rows:
             return 0
-        if connection.dialect.name == "postgresql" and len(rows) >= copying.LEAST:
+        if (
+            connection.dialect.name == "postgresql"
+        ):  # whose driver does not tell how many of several rows it took
             return copying.put(connection, table, rows)
         return connection.execute(self.insert(table).on_conflict_do_nothing(), rows).rowcount
 

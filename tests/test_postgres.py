@@ -85,7 +85,8 @@ def test_foul_text_is_kept_clean_and_alike(url, tmp_path):
             register(app, *LINKS)
             night = store.begin_night(night_of(0).date(), night_of(0))
             finding = Finding(Presence.PRESENT, name=FOUL, facts={FOUL: FOUL}, detail=FOUL)
-            store.record([Observation(1, night.id, night_of(0), finding)])
+            seen = Observation(1, night.id, night_of(0), finding)
+            assert [store.record([seen]), store.record([seen])] == [1, 0]
             kept += [one.finding for one in store.observations()]
     assert kept[0] == kept[1]
     assert kept[0].name == "Amal gnihton[2J"
