@@ -9,6 +9,7 @@ from lxml import html
 
 from probes import links, website
 from probes.model import Account, Ask, NoPage, Page, Reason, drive
+from probes.pattern import prepare
 
 NOW = datetime(2026, 11, 20, 3, tzinfo=UTC)
 URL = "https://annour.example/"
@@ -47,6 +48,7 @@ def cost(work: Callable[[], object]) -> float:
 
 @pytest.mark.bench
 def test_a_page_of_sixty_kilobytes_costs_twelve_milliseconds_at_most() -> None:
+    prepare()  # as in the processes that read pages
     body = sixty_kilobytes()
     account = Account("bench", URL, links.identify(URL))
 
