@@ -102,7 +102,7 @@ class Register:
         return self._auditor(NIGHTS[0], "-q", "publish")
 
 
-SPY = (os.environ.get("PY_SPY", "py-spy"), "record", "-s", "-r", "200", "-f", "raw")
+SPY = (os.environ.get("PY_SPY", "py-spy"), "record", "-s", "-g", "-r", "200", "-f", "raw")
 
 
 def main() -> None:

@@ -60,7 +60,7 @@ class World:
     @cached_property
     def _middle(self) -> str:
         """What all sites' pages have in common, but for their head and their newest article."""
-        whole = bodies.page(bodies.Author(1), "/", SIZE).decode()
+        whole = re.sub("<time.*?</time>", "", bodies.page(bodies.Author(1), "/", SIZE).decode())
         return whole[whole.index("</article>") :].replace("assoc0001", "{handle}")
 
     def _dice(self, *about: object) -> random.Random:
@@ -145,8 +145,9 @@ class World:
     def _youtube(self, number: int, path: str) -> bytes:
         site, handle = self.site(number), f"assoc{number:07}"
         uploads = tuple(self._published(site) - timedelta(days=20 * n) for n in range(5))
-        # "3 weeks ago" is counted from the night: what is shown of an old video seldom changes
-        told = youtube.Channel(f"Association {number}", f"UC{number:022}", handle, FIRST, uploads, "fr")
+        # "3 weeks ago" is counted from tonight: what is shown of an old video seldom changes
+        now = FIRST + timedelta(days=self.night)
+        told = youtube.Channel(f"Association {number}", f"UC{number:022}", handle, now, uploads, "fr")
         return youtube.channel_page(told, path).body
 
 
