@@ -1,20 +1,24 @@
 """An upgrade of a populated database survives whatever happens: the old one is whole, or the new one."""
 
 import itertools
+import json
 import shutil
 import sqlite3
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import older
 import pytest
+from alembic import command
 from deaths import dies_at, in_a_child
 from sqlalchemy import Engine, event
+from sqlalchemy.engine import URL
 from sqlalchemy.exc import OperationalError
 
 from storage import migrate
+from storage.engine import WRITES, engine_of
 from storage.errors import StoreError
 from storage.store import Store
 
@@ -80,6 +84,58 @@ def test_an_upgrade_takes_contacts_out_of_summaries_and_nothing_else(tmp_path):
     assert all('"phone":"06' in dict(row)["summary"] for row in before[1]["summary"])
     opened(file)
     assert older.refuse_loss(before, older.contents(file), migrate.head())
+
+
+def test_an_upgrade_keeps_once_what_nights_saw_alike_and_a_downgrade_gives_it_back(tmp_path):
+    file = tmp_path / "auditor.db"
+    older.make(file, "0009")
+    with closing(sqlite3.connect(file)) as raw, raw:
+        for night in (1, 2, 3):
+            at = f"2026-11-{night:02}T00:30:00.00000{night}Z"
+            page = {
+                "url": "u",
+                "status": 200,
+                "final_url": "u",
+                "headers": {"date": at},
+                "seconds": 0.1 * night,
+            }
+            facts = {"seconds": 0.4 + night, "certificate_days": 40 - night, "https": night < 3}
+            seen = {"presence": "present", "name": "جمعية", "facts": facts}
+            raw.execute(
+                "UPDATE observation SET account_id = 1, observed_at = ?, finding = ?, evidence = ? "
+                "WHERE id = ?",
+                (at.replace("T", " ")[:-1], told(seen), told([{**page, "fetched_at": at}]), night),
+            )
+    before = wide(file)
+    opened(file)
+    with Store.open(f"sqlite:///{file}") as store:
+        looks = list(store.observations())
+        standings = list(store.standings())
+    assert [look.same_as for look in looks] == [1, 1, 2]
+    assert [look.finding.facts["certificate_days"] for look in looks] == [39, 38, 37]
+    assert [look.evidence[0].fetched_at for look in looks] == [look.observed_at for look in looks]
+    assert len(standings) == older.ROWS
+    engine = engine_of(URL.create("sqlite", database=str(file)))
+    with engine.execution_options(**WRITES).connect() as connection, connection.begin():
+        command.downgrade(migrate.config(connection), "0009")
+    engine.dispose()
+    after = wide(file)
+    assert [(look[0], look[1], look[2]) for look in after] == [(look[0], look[1], look[2]) for look in before]
+    for one, other in zip(after, before, strict=True):
+        pieces = [json.loads(look[3])[0] | {"headers": {}} for look in (one, other)]
+        assert pieces[0] == pieces[1]
+
+
+def told(noun):
+    return json.dumps(noun, ensure_ascii=False, separators=(",", ":"))
+
+
+def wide(file):
+    """The observations as they were before 0010."""
+    with closing(sqlite3.connect(file)) as raw:
+        return raw.execute(
+            "SELECT account_id, night_id, finding, evidence FROM observation ORDER BY night_id"
+        ).fetchall()
 
 
 @pytest.mark.slow
