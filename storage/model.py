@@ -179,7 +179,8 @@ class Observation:
     counted from the moment (a page that tells of "three hours ago"), because a rebuild plays the page of then
     as it was read when the look was first seen.
 
-    `since` is when that was, `as_before` says that this observation only repeats it; the store tells both.
+    `since` is when that was, `as_before` says that this observation only repeats it, and `times` which facts
+    that differ each night it has of its own (`storage.sameness`). The store tells them, and keeps the last.
     """
 
     account_id: int
@@ -191,6 +192,7 @@ class Observation:
     same_as: int | None = field(default=None, compare=False)
     since: datetime | None = field(default=None, compare=False)
     as_before: bool = field(default=False, compare=False)
+    times: str | None = field(default=None, compare=False)
 
     @property
     def at(self) -> tuple[int, int]:

@@ -152,7 +152,7 @@ def _repeated(one: Observation, look: Any) -> dict[str, Any]:
     """The row of an observation that says "as before". Raises ValueError: it repeats another account's."""
     if look.account_id != one.account_id:
         raise ValueError(f"account {one.account_id} repeats a look at account {look.account_id}")
-    return _columns(one, look.id, Presence(look.presence), None)
+    return _columns(one, look.id, Presence(look.presence), one.times)
 
 
 def _row(one: Observation, look_id: int, is_made: bool) -> dict[str, Any]:  # unpacked

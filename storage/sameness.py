@@ -84,18 +84,25 @@ def again(look: Observation, observed_at: datetime, told: str | None) -> Observa
     """A look as it was at another moment, by the `times` of then; with its evidence, if it has it.
 
     Where there are none, all that came was the word that everything is as before: its pages are dated as far
-    apart as they were.
+    apart as they were. Whoever repeats this one tells its times again only where a fact is another.
     """
     if told is None:
         return look if look.observed_at == observed_at else _moved(look, observed_at)
     came, *facts = told.split(BETWEEN)
-    named = zip(_differing(look.finding), map(_number, facts), strict=True)
-    finding = _with(look.finding, {**look.finding.facts, **dict(named)}) if facts else look.finding
+    before = look.finding.facts
+    named = {**before, **dict(zip(_differing(look.finding), map(_number, facts), strict=True))}
+    finding = _with(look.finding, named) if facts else look.finding
     waiting = iter(came.split())
     pages = tuple(
         piece if piece.fetched_at is None else _dated(piece, observed_at, waiting) for piece in look.evidence
     )
-    return replace(look, observed_at=observed_at, finding=finding, evidence=pages)
+    return replace(
+        look,
+        observed_at=observed_at,
+        finding=finding,
+        evidence=pages,
+        times=told if named != before else None,
+    )
 
 
 def _differing(finding: Finding) -> list[str]:

@@ -84,6 +84,19 @@ def test_a_night_that_saw_the_same_adds_no_look_and_tells_its_own_moments(store)
     assert kept[2] == look(three, timedelta(days=2))
 
 
+@pytest.mark.parametrize("facts", [FACTS, {**FACTS, "seconds": 1}], ids=["as ever", "slower"])
+def test_a_night_that_is_as_the_one_before_has_its_facts_and_not_those_of_the_first(store, facts):
+    one, two, three = nights(store, 3)
+    store.record([look(one)])
+    store.record([look(two, timedelta(days=1), finding=replace(SEEN, facts=facts))])
+    last = store.observation(two, 1)
+    store.record([replace(last, night_id=three, observed_at=last.observed_at + timedelta(days=1))])
+    assert store.observation(three, 1).finding.facts == facts
+    with closing(sqlite3.connect(store.file)) as raw:
+        (times,) = raw.execute("SELECT times FROM observation WHERE night_id = ?", [three]).fetchone()
+    assert (times is None) is (facts == FACTS), "a row is as narrow as it can be"
+
+
 @pytest.mark.parametrize(
     "other",
     [
