@@ -138,7 +138,7 @@ async def test_nothing_is_told_otherwise_after_thinning_and_a_rebuild(fortnight)
         told = thin(app.store, app.archive, app.config, now + timedelta(hours=9))
         assert told.looks > 1000
         assert told.bodies > 30
-        assert told.exchanges > 500
+        assert told.exchanges > 10, "a look that later nights repeat is not bared"
         assert told.otherwise < told.looks / 20
         assert rejudge(app).changes == []
         after = conclusions(app), dict(pages(overview(app.store, app.config, now), app.config))
