@@ -75,6 +75,7 @@ async def _show(app: App, clock: Clock, at: socket.socket, stop: asyncio.Event, 
     server = Server(
         uvicorn.Config(
             site(app, clock, heart),
+            http="h11",  # told from httptools by what a request that is none is answered: a page, not a word
             log_config=None,
             access_log=False,
             lifespan="off",

@@ -23,6 +23,7 @@ NOW = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
 AUTHORITIES = httpx.create_ssl_context()
 """Read once: each client would read them anew."""
 HOW = {
+    "http": "h11",
     "log_config": None,
     "access_log": False,
     "lifespan": "off",

@@ -461,9 +461,11 @@ async def test_conclusions_are_kept_only_where_something_changed(app):
     assert derived == conclude.Derived()
 
 
-async def test_a_register_is_concluded_in_parts_like_a_network(app, tmp_path, monkeypatch):
+async def test_a_register_is_concluded_in_parts_like_a_network(tmp_path, monkeypatch):
     """Each association by itself, and what is concluded in files: the same standings, gaps and proposals."""
-    network = opened(tmp_path / "network")
+    fetch = FetchOptions(second_pass_after=0, concurrency=1)  # so that both look in the same order
+    config = configured().model_copy(update={"fetch": fetch})
+    app, network = (opened(tmp_path / name, config) for name in ("register", "network"))
     for each, at_once, in_memory in ((app, 1, 10), (network, parts.AT_ONCE, spool.IN_MEMORY)):
         monkeypatch.setattr(parts, "AT_ONCE", at_once)
         monkeypatch.setattr(spool, "IN_MEMORY", in_memory)
@@ -475,8 +477,9 @@ async def test_a_register_is_concluded_in_parts_like_a_network(app, tmp_path, mo
         told = [list(getattr(each.store, part)()) for each in (app, network)]
         assert told[0] == told[1], part
         assert told[0], part
-    network.store.close()
     assert [gap.nights for gap in app.store.gaps("nour") if gap.code == "channel_unlisted"] == [2]
+    app.store.close()
+    network.store.close()
 
 
 async def test_a_blind_night_whose_conclusions_cannot_be_kept_stays_blind(app, monkeypatch, caplog):
