@@ -1,4 +1,7 @@
-"""The event loop that a command runs in: uvloop, libuv's in C, where it installs; else asyncio's own."""
+"""The event loop that a command runs in: uvloop, libuv's in C, where it installs; else asyncio's own.
+
+And several things done in it at once.
+"""
 
 from __future__ import annotations
 
@@ -18,3 +21,15 @@ def run(work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run(work)
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         return runner.run(work)
+
+
+async def together(*works: Coroutine[Any, Any, object]) -> None:
+    """Do all of it until all of it has ended; a trouble of one ends the others, and is raised as it is."""
+    import asyncio  # noqa: PLC0415  # see above
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for work in works:
+                group.create_task(work)
+    except ExceptionGroup as troubles:
+        raise troubles.exceptions[0] from None

@@ -27,14 +27,12 @@ from auditor.patience import Patience
 from auditor.refresh import refresh
 from auditor.seal import Seal
 from auditor.tools import Tools
-from auditor.watch import Watch
+from auditor.watch import Watch, watching
 from probes.events import Events
 from probes.model import Finding
 from storage.errors import LaterNightError, NightDoneError, StoreError
-from storage.laying import Laying
 from storage.model import Night, NightState
 from storage.plans import Shard
-from storage.writer import Writer
 
 if TYPE_CHECKING:
     from auditor.cluster.leader import Leader
@@ -229,22 +227,16 @@ class _Session:
         )
 
     async def _looks(self, eyes: Eyes) -> None:
-        store = self.app.store
-        with Laying(self.app.archive) as bodies:
-            async with store.writer(before=bodies.settle) as writer, Writer(store.hold_back) as later:
-                watch = Watch(
-                    app=self.app,
-                    night=self.night,
-                    eyes=eyes,
-                    platforms=self.platforms,
-                    closing=self.closing,
-                    clock=self.clock,
-                    bodies=bodies,
-                    writer=writer,
-                    later=later,
-                    kept=self._kept,
-                )
-                await self._passes(watch)
+        async with watching(
+            self.app,
+            self.night,
+            eyes,
+            platforms=self.platforms,
+            closing=self.closing,
+            clock=self.clock,
+            kept=self._kept,
+        ) as watch:
+            await self._passes(watch)
 
     async def _passes(self, watch: Watch) -> None:
         """Look at everybody, then again at what failed for a passing reason.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable, Coroutine, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from datetime import datetime
 from typing import Any
@@ -16,6 +16,7 @@ from auditor.app import App
 from auditor.config import Web
 from auditor.draining import terminated_by
 from auditor.errors import ConfigError
+from auditor.eventloop import together
 from auditor.heart import Heart
 from auditor.refresh import refresh
 from auditor.web.site import site
@@ -57,17 +58,7 @@ async def serve(
     if at:
         jobs += [_show(app, clock, at, stop, heart), keep_fresh(app, clock, stop)]
     with terminated_by(stop):
-        await _together(jobs)
-
-
-async def _together(jobs: Iterable[Coroutine[Any, Any, None]]) -> None:
-    """Do all of it until all of it has ended; a trouble of one ends the others whole and is raised."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            for job in jobs:
-                group.create_task(job)
-    except ExceptionGroup as troubles:
-        raise troubles.exceptions[0] from None
+        await together(*jobs)
 
 
 async def _show(app: App, clock: Clock, at: socket.socket, stop: asyncio.Event, heart: Heart | None) -> None:

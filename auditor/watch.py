@@ -6,13 +6,14 @@ One machine and many work alike: whoever is fed with shards audits each of them 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
 from auditor.closing import Closing
 from auditor.discretion import Discreet, discreet
+from auditor.eventloop import together
 from auditor.evidence import Bodies, kept
 from auditor.eyes import Eyes, recalled
 from auditor.lanes import Feed, Lane, lanes
@@ -23,6 +24,7 @@ from auditor.tools import Tools
 from probes import links
 from probes.model import Look, Page, Presence, Reason
 from storage.errors import DamagedEvidenceError, MissingEvidenceError
+from storage.laying import Laying
 from storage.model import AccountRow, Night, Observation
 from storage.plans import Planned, Shard
 from storage.writer import Writer
@@ -66,7 +68,7 @@ class Watch:
         feed = Feed(source)
         workers = min(sum(shard.size for shard in others), self.app.config.fetch.concurrency)
         try:
-            await side_by_side(
+            await together(
                 *(self.call(Lane(store, night, shard, again=again), again=again) for shard in desk),
                 *(self._work(feed, again=again) for _ in range(workers)),
             )
@@ -162,20 +164,38 @@ class Watch:
         )
 
 
+@asynccontextmanager
+async def watching(
+    app: Tools,
+    night: Night,
+    eyes: Eyes,
+    *,
+    platforms: Mapping[str, Patience],
+    closing: Closing,
+    clock: Callable[[], datetime],
+    kept: Callable[[], None],
+) -> AsyncIterator[Watch]:
+    """Who looks, with where pages and looks go: leaving it, everything that was seen is written."""
+    with Laying(app.archive) as bodies:
+        async with app.store.writer(before=bodies.settle) as writer, Writer(app.store.hold_back) as later:
+            yield Watch(
+                app=app,
+                night=night,
+                eyes=eyes,
+                platforms=platforms,
+                closing=closing,
+                clock=clock,
+                bodies=bodies,
+                writer=writer,
+                later=later,
+                kept=kept,
+            )
+
+
 def _moment(seen: Look, now: datetime) -> datetime:
     """When a look was: when its last page came."""
     pages = [exchange.answer for exchange in seen.exchanges if isinstance(exchange.answer, Page)]
     return pages[-1].fetched_at if pages else now
-
-
-async def side_by_side(*works: Coroutine[Any, Any, object]) -> None:
-    """Do several things at once. The first that fails ends the others, and is raised as what it is."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            for work in works:
-                group.create_task(work)
-    except ExceptionGroup as troubles:
-        raise troubles.exceptions[0] from None
 
 
 def version(row: AccountRow) -> int:

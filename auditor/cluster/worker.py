@@ -18,20 +18,19 @@ from auditor.cluster.queue import ElsewhereError, Jobs, opened
 from auditor.cluster.shift import Shift
 from auditor.cluster.state import Job, Told
 from auditor.errors import ConfigError
+from auditor.eventloop import together
 from auditor.eyes import purses
 from auditor.lanes import Lane
 from auditor.order import AT_THE_DESK, LANES, OF_PLATFORMS, OF_SITES, WHOLE
 from auditor.patience import Patience
-from auditor.watch import AT_ONCE, Watch, side_by_side
+from auditor.watch import AT_ONCE, Watch, watching
 from probes.desk import Purse
 from probes.events import Events
 from probes.turns import TurnError, Turns
 from storage.engine import address_of
 from storage.errors import StoreError
-from storage.laying import Laying
 from storage.sweeps import Sweep
 from storage.turns import DatabaseTurns
-from storage.writer import Writer
 
 events = Events(__name__)
 
@@ -123,22 +122,16 @@ class Worker:
         platforms = self._platforms(job)
         keyed = self._purses(job) if job.shard.round == AT_THE_DESK else {}
         kept: list[None] = []
-        store = self._app.store
-        with Laying(self._app.archive) as bodies:
-            async with store.writer(before=bodies.settle) as writer, Writer(store.hold_back) as later:
-                watch = Watch(
-                    app=self._app,
-                    night=shift.night,
-                    eyes=replace(shift.eyes, purses=keyed),
-                    platforms=platforms,
-                    closing=shift.closing(sweep.left),
-                    clock=shift.clock,
-                    bodies=bodies,
-                    writer=writer,
-                    later=later,
-                    kept=lambda: kept.append(None),
-                )
-                rest = await _audited(watch, job)
+        async with watching(
+            self._app,
+            shift.night,
+            replace(shift.eyes, purses=keyed),
+            platforms=platforms,
+            closing=shift.closing(sweep.left),
+            clock=shift.clock,
+            kept=lambda: kept.append(None),
+        ) as watch:
+            rest = await _audited(watch, job)
         left = {channel: state.patient(one) for channel, one in platforms.items()}
         left |= {channel: state.paid(one) for channel, one in keyed.items()}
         await self._tell(job.night, {**shift.told(), "kept": len(kept), "state": left})
@@ -201,7 +194,7 @@ async def _audited(watch: Watch, job: Job) -> Job | None:
     else:
         workers = LANES if job.shard.round >= OF_SITES else 1
         some = [watch.follow(lane, again=job.again, most=WHOLE // workers) for _ in range(workers)]
-        await side_by_side(*some)
+        await together(*some)
     return None if lane.is_over or watch.closing.is_over else replace(job, after=lane.cursor)
 
 
