@@ -30,7 +30,7 @@ def worked(
     if second is None:
         return
     rest = chain([second], pieces)
-    cores = len(os.sched_getaffinity(0))
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
     if cores == 1:
         yield from chain.from_iterable(map(work, rest))
         return

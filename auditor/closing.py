@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TypeVar
 
-T = TypeVar("T")
 Timer = Callable[[], float]
 """A clock that only goes forward, in seconds: `time.monotonic`, whatever becomes of the wall clock."""
 
@@ -39,13 +37,6 @@ class Closing:
     def is_closed(self) -> bool:
         """Whether no other account is begun."""
         return self.is_stopped or self.is_over
-
-    def while_open(self, several: Iterable[T]) -> Iterator[T]:
-        """These, one after the other, as long as it is not closed."""
-        for one in several:
-            if self.is_closed:
-                return
-            yield one
 
     async def rest(self, seconds: float) -> None:
         """Wait so long, or until it closes."""

@@ -208,7 +208,7 @@ class _Session:
                 self.left_out = await asyncio.to_thread(store.unreached, self.night)
             finally:
                 with contextlib.suppress(StoreError):
-                    store.drop_plan()
+                    await asyncio.to_thread(store.drop_plan)
 
     def _leader(self, eyes: Eyes) -> Leader:
         """Who lets workers look, where many machines do the night. Raises ConfigError."""
@@ -255,7 +255,8 @@ class _Session:
             await audit(await self._shards(again=True), again=True)
             await watch.writer.flush()
         if not self.closing.is_stopped:
-            for seen in store.held_back(self.night):
+            waiting = store.held_back(self.night)
+            while (seen := await asyncio.to_thread(next, waiting, None)) is not None:
                 await watch.keep(seen)
             await watch.writer.flush()
 

@@ -70,7 +70,15 @@ class Leader:
 
     async def __aenter__(self) -> Self:
         """Begin with an empty queue, whatever a session that died has left in it."""
-        await asyncio.to_thread(self._app.store.close_sweep, self._night)
+        try:
+            await self._begun()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def _begun(self) -> None:
+        await self._patiently(lambda: self._app.store.close_sweep(self._night))
         self._jobs = await self._stack.enter_async_context(opened(self._app.config.storage.url))
         await self._jobs.make()
         await self._emptied()
@@ -79,7 +87,6 @@ class Leader:
         mark = await asyncio.to_thread(marked, self._app.config.storage.folder)
         await self._patiently(lambda: self._app.store.open_sweep(self._night, mark, left))
         await self._patiently(self._listen)
-        return self
 
     async def __aexit__(self, *_: object) -> None:
         try:
@@ -132,10 +139,14 @@ class Leader:
         return queue
 
     async def _given_back(self) -> None:
-        with suppress(StoreError):  # told by whoever reads the queue next
-            if count := await self._jobs.give_back(self._settings.stalled_after):
-                said = "{count} jobs of workers that were not heard of are given to others"
-                events.warning("jobs_given_back", said, count=count)
+        try:
+            count = await self._jobs.give_back(self._settings.stalled_after)
+        except StoreError as trouble:  # a database that went away fails whoever reads the queue next, too
+            events.warning("jobs_not_given_back", "stalled jobs were not given back: {why}", why=str(trouble))
+            return
+        if count:
+            said = "{count} jobs of workers that were not heard of are given to others"
+            events.warning("jobs_given_back", said, count=count)
 
     async def _emptied(self) -> None:
         """Wait until nobody is at work; what is left in the queue is taken away."""

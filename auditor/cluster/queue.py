@@ -81,10 +81,15 @@ class Jobs:
         with told():
             stalled = list(await manager.get_stalled_jobs(seconds_since_heartbeat=after))
             for job in stalled:
-                if job.attempts + 1 < ATTEMPTS:
-                    await manager.retry_job(job)
-                else:
+                if job.attempts + 1 >= ATTEMPTS:
                     await manager.finish_job(job, jobs.Status.FAILED, delete_job=False)
+                    continue
+                try:
+                    await manager.retry_job(job)
+                except (
+                    exceptions.UniqueViolation
+                ):  # its rest waits already, and goes on with it
+                    await manager.finish_job(job, jobs.Status.SUCCEEDED, delete_job=True)
         return len(stalled)
 
     async def is_there(self) -> bool:

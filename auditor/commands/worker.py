@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from auditor import eventloop
 from auditor.commands.session import clock, session
 from auditor.errors import ConfigError
 
@@ -19,15 +20,13 @@ def worker(context: typer.Context) -> None:
 
     One on each machine, with the same configuration, database and data folder.
     """
-    import asyncio
-
     asked = session(context)
     config = asked.config()
     if not config.cluster.enabled:
         raise ConfigError("[cluster] enabled", "this network is looked at by one machine", "docs/operate.md")
     with asked.open() as app:
         asked.tell("waiting for the night")
-        asyncio.run(_work(app))
+        eventloop.run(_work(app))
 
 
 async def _work(app: App) -> None:
