@@ -28,7 +28,7 @@ from probes.model import NoPage, Page, Reason
 from storage.errors import StoreError
 from storage.model import NightState
 from storage.people import Role
-from storage.plans import Shard
+from storage.plans import Place, Shard
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("postgresql")]
 
@@ -197,6 +197,24 @@ async def test_twenty_thousand_links_on_one_host_do_not_slow_the_queue_down(serv
     """One job of the host waits at a time: the next one is found as quickly as without it."""
     alone, beside = [await seconds_of_a_job(cluster.database(server), links) for links in (0, 20_000)]
     assert beside < 4 * alone
+
+
+@pytest.mark.fault("F49")
+async def test_a_worker_that_dies_after_it_put_the_rest_of_its_job_holds_nobody_up(url):
+    """The rest holds all that is left: the job that stalled is done with, the others are given back."""
+    first, rest = (Job(1, Shard(2, 7, 7, 500), after=after) for after in (None, Place(2, 7, 0, 9)))
+    async with queue.opened(url) as jobs:
+        await jobs.make()
+        await jobs.put([first, Job(1, Shard(2, 8, 8, 1))])
+        manager = jobs._app.job_manager
+        dead = await manager.register_worker()
+        taken = [await manager.fetch_job(queues=[queue.NAME], worker_id=dead) for _ in range(2)]
+        assert all(taken)
+        await jobs.follow(rest)
+        assert await jobs.give_back(0) == 2
+        waiting = [await manager.fetch_job(queues=[queue.NAME], worker_id=dead) for _ in range(3)]
+    left = sorted((Job.of(one.task_kwargs) for one in waiting if one), key=lambda job: job.shard.first)
+    assert left == [rest, Job(1, Shard(2, 8, 8, 1))]
 
 
 def told(client, language):

@@ -8,6 +8,7 @@ from small import START, configured, link, opened, register
 
 from auditor import cli
 from auditor.config import ChannelConfig, Schedule
+from auditor.doctor import memory
 from auditor.forecast import forecast
 from probes.fetch import FetchOptions
 from storage.model import Night, NightState
@@ -90,3 +91,16 @@ def test_the_command_asks_nobody_and_tells_both_people_and_programs(tmp_path, mo
     assert cli.main(["run", "--forecast", "--json"]) == 0
     (item,) = json.loads(capsys.readouterr().out)["items"]
     assert (item["channel"], item["nights"], item["per_night"]) == ("facebook", 4, 5)
+
+
+def test_where_a_budget_is_the_limit_no_pace_is_told(app, monkeypatch):
+    keyed = {"youtube": ChannelConfig(key="k" * 20, budget=10)}
+    app.config = app.config.model_copy(update={"channels": {**app.config.channels, **keyed}})
+    register(app, *many(30, "youtube"))
+    counts = {"channels": {"youtube": {"present": 10, "absent": 0, "unknown": 0}}}
+    receipt = {**counts, "interfaces": {"youtube": {"cost": 10}}}
+    last = Night(START.date(), NightState.DONE, START, receipt=receipt)
+    monkeypatch.setattr(app.store, "last_night", lambda *_: last)
+    (told,) = memory._outlook(app.config, app.store, START)
+    assert told.message == "its budget reaches {reached} of {accounts} accounts a night: {n} nights"
+    assert (told.facts["reached"], told.facts["n"]) == (10, 3)

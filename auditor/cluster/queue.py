@@ -86,9 +86,7 @@ class Jobs:
                     continue
                 try:
                     await manager.retry_job(job)
-                except (
-                    exceptions.UniqueViolation
-                ):  # its rest waits already, and goes on with it
+                except exceptions.UniqueViolation:  # its rest waits already, and goes on with it
                     await manager.finish_job(job, jobs.Status.SUCCEEDED, delete_job=True)
         return len(stalled)
 

@@ -79,7 +79,15 @@ def _foretell(asked: Session, *, as_json: bool) -> None:
         return
     give_table(OUTLOOK, ([getattr(one, column) for column in OUTLOOK] for one in told), asked.words)
     for one in told:
-        if one.nights > 1:
+        if one.nights > 1 and not one.seconds:
+            asked.tell_count(
+                "The budget of {channel} reaches {accounts} accounts a night: {n} night.",
+                "The budget of {channel} reaches {accounts} accounts a night: {n} nights.",
+                one.nights,
+                channel=asked.words.channel(one.channel),
+                accounts=asked.words.number(one.per_night or 0),
+            )
+        elif one.nights > 1:
             asked.tell_count(
                 "At one request in {seconds} s, {channel} takes {hours} h: {n} night.",
                 "At one request in {seconds} s, {channel} takes {hours} h: {n} nights.",

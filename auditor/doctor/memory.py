@@ -93,7 +93,10 @@ def _outlook(read: Config, store: Store, now: datetime) -> Iterator[Examined]:
     for one in forecast(read, store, now):
         if one.nights > 1:
             long = phrase("one request in {seconds} s makes {hours} h of {accounts} accounts: {n} nights")
+            if not one.seconds:
+                long = phrase("its budget reaches {reached} of {accounts} accounts a night: {n} nights")
             facts = {"seconds": one.seconds, "hours": one.hours, "accounts": one.busiest, "n": one.nights}
+            facts["reached"] = one.per_night or 0
             yield odd(phrase("nights of {channel}"), long, channel=one.channel, **facts)
 
 
