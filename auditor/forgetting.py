@@ -25,6 +25,7 @@ from auditor.registry import Reading
 from auditor.summary import cohorts
 from auditor.uploads import Uploads
 from probes import links
+from storage import laying
 from storage.erasure import Kept
 from storage.errors import DamagedEvidenceError, MissingEvidenceError
 from storage.talk import ASSOCIATION, FORGET, By
@@ -76,6 +77,7 @@ def forget(app: App, association: str, who: str, now: datetime, *, contact: bool
             line = by.change(now, mark_of(app.folder, association), ASSOCIATION, None, None)
             app.store.forget(association, line, _groups(app, association), _spared(app))
         Uploads(app.folder / "uploads").clear()
+        laying.clear(app.archive)
         refresh(app.store, app.config, now)
         return Forgotten(told, app.store.scrub(), copies(app))
 

@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from hashlib import blake2b
 from math import ceil, inf
 from urllib.parse import urlsplit
 
 from auditor.patience import Patience
 from probes import links
 from storage.model import AccountRow, Night, Standing
-from storage.plans import Place, Shard
+from storage.plans import Place, Shard, spot_of
 
 LANES = 3
 """How many workers one host may hold: while one page is read and kept the next may be on its way."""
@@ -117,11 +116,6 @@ def _minutes(standing: Standing | None) -> int:
     """What was longest undecided is asked first: where a budget ends the night, others come tomorrow."""
     decided = standing.decided_at if standing else None
     return max(0, int(decided.timestamp() / MINUTE)) if decided else 0
-
-
-def spot_of(name: str) -> int:
-    """The number of a host or a platform: 63 bits, of which two are hardly ever alike."""
-    return int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), "big") >> 1
 
 
 def host_of(row: AccountRow) -> str:

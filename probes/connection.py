@@ -56,8 +56,9 @@ class Connection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
-        """Something came. Unasked, it can only be a farewell."""
-        if self._parser is None:
+        """Something came. Unasked, it can only be a farewell, or what is too much."""
+        if self._parser is None or self._is_ended:
+            self._is_spoilt = True
             self.close()
             return
         self._beside += len(data)
@@ -67,9 +68,9 @@ class Connection(asyncio.Protocol):
             self._is_spoilt = True
         except HttpParserError as error:
             self._spoil(httpx.RemoteProtocolError(str(error)))
-        if self._beside > MOST_BESIDE:
-            self._is_ended = False
+        if self._beside > MOST_BESIDE and not self._is_ended:
             self._spoil(httpx.RemoteProtocolError("too much beside the body"))
+            self.close()
         self._wake()
 
     def eof_received(self) -> None:
@@ -95,6 +96,11 @@ class Connection(asyncio.Protocol):
             self._error = error
 
     # What the parser tells
+
+    def on_message_begin(self) -> None:
+        """An answer begins; none may follow a whole one."""
+        if self._is_ended:
+            raise httpx.RemoteProtocolError("a second answer")
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A line of the head; trailers are nobody's."""
@@ -218,8 +224,10 @@ class Connection(asyncio.Protocol):
 
     def rest(self) -> bool:
         """Be kept for another request; False where there can be none. What nobody took is dropped."""
-        if not self._is_ended or self._is_spoilt or self.is_closed:
+        is_paused = self._unread > AHEAD  # nobody would let it go on
+        if not self._is_ended or self._is_spoilt or self.is_closed or is_paused:
             return False
+        self._body.clear()
         self._parser = None
         self.idle_since = asyncio.get_running_loop().time()
         return True

@@ -143,7 +143,12 @@ def _conditions(chain: Chain) -> dict[str, str]:
     if before is None or before.url != str(chain.url):
         return {}
     told = {"If-None-Match": before.etag, "If-Modified-Since": before.modified}
-    return {name: value for name, value in told.items() if value}
+    return {name: value for name, value in told.items() if value and _is_sendable(value)}
+
+
+def _is_sendable(value: str) -> bool:
+    """Whether a header that came can go back as it was: none of it cut, and in ASCII as httpx sends it."""
+    return value.isascii() and value.isprintable() and len(value) < LONGEST_HEADER
 
 
 def _headers(response: httpx.Response) -> dict[str, str]:

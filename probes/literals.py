@@ -46,7 +46,8 @@ _RARE = re.compile(f"[{DOT}{''.join(TWINS)}]")
 
 def is_anchored(source: str, flags: int = 0) -> bool:
     """Whether an expression matches at the beginning of a text alone, however it is searched for."""
-    return not flags & re.MULTILINE and _begins(grammar.parse(source, flags))
+    tree = grammar.parse(source, flags)
+    return not tree.state.flags & re.MULTILINE and _begins(tree)
 
 
 def _begins(pieces: Sequence[tuple[Any, Any]]) -> bool:
@@ -56,7 +57,7 @@ def _begins(pieces: Sequence[tuple[Any, Any]]) -> bool:
     if kind is kinds.AT:
         return value in (kinds.AT_BEGINNING, kinds.AT_BEGINNING_STRING)
     if kind is kinds.SUBPATTERN:
-        return _begins(value[3])
+        return not value[1] & re.MULTILINE and _begins(value[3])
     return kind is kinds.BRANCH and all(map(_begins, value[1]))
 
 

@@ -34,12 +34,6 @@ def may_match(words: re.Pattern[str], text: str) -> bool:
     return cast("Later", words).may_match(text)
 
 
-def compile_all() -> None:
-    """Compile those of every module that is loaded by now."""
-    for made in MADE:
-        made.search("")
-
-
 def prepare() -> None:
     """Ready those of every module that is loaded by now for reading many texts.
 

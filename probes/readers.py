@@ -27,6 +27,7 @@ DEADLINE = 5.0  # seconds for one body
 MEMORY = 1 << 30  # bytes of address space for one worker
 MOST_WORKERS = 8
 AHEAD = 2  # pages that a worker has at once: the next one waits where it is read
+MOST_FAILED = 3  # workers in a row that end before they come: then none ever will
 
 
 class ReaderPool:
@@ -51,6 +52,8 @@ class ReaderPool:
         self._workers: list[_Worker] = []
         self._waiting: deque[_Task] = deque()
         self._hiring: set[asyncio.Task[None]] = set()  # in place of those that were lost
+        self._failed = 0  # so many in a row ended before they came
+        self._trouble: BaseException | None = None  # why no worker comes any more
 
     async def __aenter__(self) -> Self:
         """Start the workers; they come while the first pages are on their way."""
@@ -95,6 +98,8 @@ class ReaderPool:
         try:
             if not self._wanted:
                 return read(page)
+            if self._trouble is not None:
+                raise self._trouble
             message = pickle.dumps((read, page, self._deadline), pickle.HIGHEST_PROTOCOL)
             task = _Task(message, asyncio.get_running_loop().create_future())
             self._waiting.append(task)
@@ -120,12 +125,32 @@ class ReaderPool:
 
     def _lost(self, worker: _Worker, left: list[_Task]) -> None:
         """A worker has ended: what it had not begun waits again, and another one comes."""
-        if worker in self._workers:
-            self._workers.remove(worker)
-            self._waiting.extendleft(reversed(left))
-            hiring = asyncio.ensure_future(self._hire())
-            self._hiring.add(hiring)
-            hiring.add_done_callback(self._hiring.discard)
+        if worker not in self._workers:
+            return
+        self._workers.remove(worker)
+        self._waiting.extendleft(reversed(left))
+        self._failed = 0 if worker.came else self._failed + 1
+        if self._failed >= MOST_FAILED:
+            self._give_up(
+                RuntimeError("readers cannot be started; see what they wrote to the standard error")
+            )
+            return
+        self._give()
+        hiring = asyncio.ensure_future(self._hire())
+        self._hiring.add(hiring)
+        hiring.add_done_callback(self._hired)
+
+    def _hired(self, hiring: asyncio.Task[None]) -> None:
+        self._hiring.discard(hiring)
+        if not hiring.cancelled() and (error := hiring.exception()):
+            self._give_up(error)
+
+    def _give_up(self, trouble: BaseException) -> None:
+        """No worker will come: whoever waits, and whoever asks from now on, is told why."""
+        self._trouble = trouble
+        while self._waiting:
+            if not (reading := self._waiting.popleft().reading).done():
+                reading.set_exception(trouble)
 
 
 @dataclass(slots=True)
@@ -157,6 +182,7 @@ class _Worker(asyncio.Protocol):
         self._since = 0.0  # when it began what it is reading
         self._watch: asyncio.TimerHandle | None = None
         self._late = False
+        self._transport: asyncio.Transport | None = None
 
     @property
     def came(self) -> bool:
@@ -177,6 +203,7 @@ class _Worker(asyncio.Protocol):
         if not self._tasks:
             self._since = self._loop.time()
         self._tasks.append(task)
+        assert self._transport is not None
         self._transport.writelines((LENGTH.pack(len(task.message)), task.message))
         if self._watch is None:
             self._watch = self._loop.call_at(self._since + self._deadline, self._look)
@@ -187,7 +214,7 @@ class _Worker(asyncio.Protocol):
         due = self._since + self._deadline
         if self._tasks and self._loop.time() >= due:
             self._late = True
-            os.kill(self._pid, signal.SIGKILL)
+            self._kill()
         elif self._tasks:
             self._watch = self._loop.call_at(due, self._look)
 
@@ -196,9 +223,14 @@ class _Worker(asyncio.Protocol):
         if self._watch is not None:
             self._watch.cancel()
         if self._tasks:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self._pid, signal.SIGKILL)
-        self._transport.abort()
+            self._kill()
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _kill(self) -> None:
+        """End its process; it may have ended by itself."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self._pid, signal.SIGKILL)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """It was asked for."""

@@ -55,19 +55,20 @@ async def repeated(past: Past, steps: Steps, fetcher: Web, readers: ReaderPool) 
     """The earlier look as it is today; where anything is another, the look of the probe."""
     came: list[tuple[Answered, Page | NoPage]] = []
     for before in past.answers:
-        came.append((before, await answer(before.again(), fetcher, readers)))
-        if not _same(before.answer, came[-1][1]):
+        asked = before.again()
+        came.append((before, await answer(asked, fetcher, readers)))
+        if not _same(before.answer, came[-1][1], asked.validators):
             return await look(steps, _Ahead(past, came, fetcher), readers)
     steps.close()
     return Look(past.finding, tuple(Exchange(one.ask, got) for one, got in came), as_before=True)
 
 
-def _same(before: Page | NoPage, now: Page | NoPage) -> bool:
+def _same(before: Page | NoPage, now: Page | NoPage, told: Validators | None) -> bool:
     """Whether a probe that was given this answer would be given the same again."""
     if isinstance(before, NoPage) or isinstance(now, NoPage):
         troubles = [(one.reason, one.status) for one in (before, now) if isinstance(one, NoPage)]
         return len(troubles) == 2 and troubles[0] == troubles[1]
-    untouched = now.status == NOT_MODIFIED
+    untouched = now.status == NOT_MODIFIED and told is not None and told.url == now.url
     return (
         (
             untouched
@@ -108,7 +109,8 @@ class _Ahead:
 
     def _whole(self, before: Answered, got: Page) -> Page | None:
         """A page with its body, from where we keep it if the server did not send it; None if it is lost."""
-        if got.status != NOT_MODIFIED:
+        told = before.again().validators
+        if got.status != NOT_MODIFIED or told is None or told.url != got.url:
             return got
         was = before.answer
         assert isinstance(was, Page)
@@ -116,11 +118,11 @@ class _Ahead:
         if body is None:
             return None
         hops = (*got.hops[:-1], Hop(got.url, was.status))
-        told = {**was.headers, **got.headers}
+        headers = {**was.headers, **got.headers}
         return replace(
             got,
             status=was.status,
-            headers=told,
+            headers=headers,
             hops=hops,
             body=body,
             truncated=was.truncated,

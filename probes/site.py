@@ -50,14 +50,19 @@ def read_site(page: Page) -> Site:
     """Read a page of a website whole: parsed once, in one process.
 
     Nobody is accused on the word of a quick reading, or said to be past judging: where it would be so, the
-    reader of record reads again.
+    reader of record reads again; so it does where the text is in a language far from the network's, by which
+    a site may be found to have changed hands.
     """
     if not read.looks_like_html(page):
         return Site(is_page=False)
     markup = read.decoded(page)
-    site = _judged(document := read.parse(markup, page.url))
-    if _accuses(site, page.status):
-        site = _judged(document := read.parse(markup, page.url, of_record=True))
+    site = _read(page, markup)
+    return _read(page, markup, of_record=True) if site.foreign or _accuses(site, page.status) else site
+
+
+def _read(page: Page, markup: str, *, of_record: bool = False) -> Site:
+    document = read.parse(markup, page.url, of_record=of_record)
+    site = _judged(document)
     if site.absence or site.trouble or page.status >= 400:
         return site  # the finding is made: nobody asks what else it says
     return replace(site, **_told(page, markup, document))

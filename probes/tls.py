@@ -44,7 +44,7 @@ class Resuming(ssl.SSLContext):
         session: ssl.SSLSession | None = None,
     ) -> ssl.SSLObject:
         """What asyncio and uvloop begin a handshake with."""
-        known = self._sessions.get(str(server_hostname))
+        known = self._sessions.pop(str(server_hostname), None)  # once: a host may not take it back
         return super().wrap_bio(incoming, outgoing, server_side, server_hostname, session or known)
 
 
@@ -53,8 +53,6 @@ def strict(ca_file: Path | None) -> Resuming:
     context = Resuming(ssl.PROTOCOL_TLS_CLIENT)
     context.load_verify_locations(certifi.where())
     context.hostname_checks_common_name = False
-    # Set by default from Python 3.13 on; browsers open sites whose authority's form it refuses, seen 2026-11.
-    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     if ca_file:
         context.load_verify_locations(ca_file)
     return context

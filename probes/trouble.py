@@ -37,7 +37,7 @@ _BAD_ADDRESSES = (httpx.InvalidURL, httpx.UnsupportedProtocol)
 _DETAILS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] = (
     (ConnectionRefusedError, "refused"),
     (ConnectionError, "reset"),
-    ((httpx.ProxyError), "proxy"),
+    (httpx.ProxyError, "proxy"),
     ((httpx.ProtocolError, httpx.DecodingError), "protocol"),
     ((httpx.ReadError, httpx.WriteError, httpx.CloseError), "reset"),
     ((httpx.ConnectError, OSError), "unreachable"),

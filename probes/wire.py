@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 
 import httpx
 
@@ -15,10 +14,6 @@ from probes.pattern import pattern
 
 MOST_DIALLED = 4  # addresses of one name; the others are not worth the time
 _NXDOMAIN = pattern(r'(?i)error="?dns_error\b.*rcode="?nxdomain\b')
-
-
-Way = Callable[[str, int, float | None], Awaitable[Connection]]
-"""A host or its address, a port, the seconds it may take: a connection."""
 
 
 async def dial(address: str, port: int, seconds: float | None) -> Connection:

@@ -16,7 +16,6 @@ import resource
 import signal
 import socket
 import struct
-import sys
 import time
 import traceback
 from typing import Any
@@ -64,7 +63,7 @@ def _work(number: int, memory: int) -> None:
         with socket.socket(fileno=number) as door, contextlib.suppress(ConnectionError, EOFError):
             _send(door, os.getpid())
             while True:
-                _send(door, _answered(*pickle.loads(_received(door))))  # noqa: S301  # of our own parent
+                _send(door, _answered(_received(door)))
         status = 0
     finally:
         os._exit(status)
@@ -76,15 +75,25 @@ def _settle(memory: int) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a worker that is ended leaves no gigabyte behind
 
 
-def _answered(read: Any, page: Any, seconds: float) -> tuple[bool, Any]:
+def _answered(message: bytearray) -> tuple[bool, Any]:
     """What the reader makes of the page, and whether it made anything: else what it raised."""
     try:
+        read, page, seconds = pickle.loads(message)  # noqa: S301  # of our own parent
         _, most = resource.getrlimit(resource.RLIMIT_CPU)  # for when nobody is left to stop this process
         resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(time.process_time() + seconds) + 1, most))
         return True, read(page)
     except Exception as error:  # noqa: BLE001  # the parent's to raise
         error.add_note(traceback.format_exc())
-        return False, error
+        return False, _sendable(error)
+
+
+def _sendable(error: Exception) -> Exception:
+    """The error, or what it said, where it could not be made again on the other side."""
+    try:
+        pickle.loads(pickle.dumps(error))  # noqa: S301  # just written
+    except Exception:  # noqa: BLE001  # whatever its own making raises
+        return RuntimeError("".join(traceback.format_exception(error)))
+    return error
 
 
 def _send(door: socket.socket, told: Any) -> None:
@@ -110,7 +119,3 @@ def _exactly(door: socket.socket, length: int) -> bytearray:
             raise EOFError
         got += more
     return message
-
-
-if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))

@@ -11,7 +11,7 @@ import ctypes
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock
 from typing import Self
@@ -23,6 +23,8 @@ from storage.whole import sync
 LEFT = 86_400
 """Seconds after which a laid body is nobody's any more: it was left by a process that died."""
 
+FOLDER = ".laid"
+
 FEW = 4
 """So many bodies are waited for one by one, rather than for all that the whole disk has still to write."""
 
@@ -32,7 +34,7 @@ class Laying:
 
     def __init__(self, archive: Archive) -> None:
         self._archive = archive
-        self._folder = archive.folder / ".laid"
+        self._folder = archive.folder / FOLDER
         self._waiting: dict[str, Path] = {}
         self._lock = Lock()
 
@@ -56,15 +58,22 @@ class Laying:
     def settle(self) -> None:
         """Put all that was laid into the archive; it is safe when this returns. Raises StoreError."""
         with self._lock:
-            laid, self._waiting = self._waiting, {}
+            laid = dict(self._waiting)
         with self._told():
             _settle({file: self._archive.place_of(digest) for digest, file in laid.items()})
+        with self._lock:
+            for digest in laid:
+                del self._waiting[digest]
 
     def _laid(self, data: bytes) -> Path:
         self._folder.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(dir=self._folder)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+        except OSError:
+            Path(name).unlink()
+            raise
         return Path(name)
 
     @contextmanager
@@ -79,17 +88,24 @@ class Laying:
         """Remove what processes that died have left."""
         if not self._folder.exists():
             return self
-        with tempfile.TemporaryFile(dir=self._folder) as new:
+        with self._told(), tempfile.TemporaryFile(dir=self._folder) as new:
             now = os.fstat(new.fileno()).st_mtime  # by the clock of the disk, as the files are
-        for file in self._folder.glob("*"):
-            if file.stat().st_mtime < now - LEFT:
-                file.unlink(missing_ok=True)
+            for file in self._folder.glob("*"):
+                with suppress(FileNotFoundError):  # another process has just brought it into the archive
+                    if file.stat().st_mtime < now - LEFT:
+                        file.unlink()
         return self
 
     def __exit__(self, *_: object) -> None:
         for file in self._waiting.values():
             file.unlink(missing_ok=True)
         self._waiting = {}
+
+
+def clear(archive: Archive) -> None:
+    """Remove what a night that died has left of its pages. Nobody may be laying any: no night is going on."""
+    for file in (archive.folder / FOLDER).glob("*"):
+        file.unlink(missing_ok=True)
 
 
 def _settle(laid: Mapping[Path, Path]) -> None:
@@ -102,7 +118,7 @@ def _settle(laid: Mapping[Path, Path]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     for file, place in laid.items():
         file.replace(place)
-    _sync([*folders, *{folder.parent for folder in folders}])
+    _sync({above for folder in folders for above in (folder, folder.parent, folder.parent.parent)})
 
 
 def _sync(places: Iterable[Path]) -> None:

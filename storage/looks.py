@@ -14,11 +14,11 @@ from storage import recording
 from storage.clean import clean
 from storage.database import Database
 from storage.look_tables import LOOK, OBSERVATION
-from storage.model import AccountRow, Night, Observation
+from storage.model import AccountRow, Evidence, Night, Observation
 from storage.parts import parts
 from storage.recording import CODES, OF_NIGHTS, PRESENCES
 from storage.registry import account_of
-from storage.sameness import again
+from storage.sameness import again, dated
 from storage.tables import ACCOUNT, NIGHT
 
 LOOKED_BACK = 30
@@ -114,7 +114,7 @@ class Looks:
 
         No finding changes. What is seen so again is kept as a new look.
         """
-        rows = [{"at": look.same_as, "left": clean(look.evidence)} for look in looks]
+        rows = [{"at": look.same_as, "left": clean(_first(look))} for look in looks]
         change = update(LOOK).where(LOOK.c.id == bindparam("at"))
         if rows:
             with self._database.writing() as connection:
@@ -150,6 +150,12 @@ class Looks:
         return self._database.pages(query, *key, told=lambda *page: _filled(*page, evidence=evidence))
 
 
+def _first(look: Observation) -> tuple[Evidence, ...]:
+    """The evidence as it was dated when its look was first seen."""
+    assert look.since is not None
+    return dated(look.evidence, look.since - look.observed_at)
+
+
 def _accounts_of(association: str) -> Select[Any]:
     return select(ACCOUNT.c.id).where(ACCOUNT.c.association == association)
 
@@ -170,5 +176,7 @@ def _filled(connection: Connection, rows: Sequence[Any], *, evidence: bool = Tru
         for at, look in recording.looks(connection, some, evidence=evidence).items()
     }
     for row in rows:
+        if row.look_id not in kept:  # forgotten between the two questions
+            continue
         seen = again(kept[row.look_id], row.observed_at, row.times)
         yield replace(seen, night_id=row.night_id, probe_version=row.probe_version)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from hashlib import blake2b
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -63,6 +64,11 @@ class Planned:
     standing: Standing | None
     place: Place
     last: Observation | None = None
+
+
+def spot_of(name: str) -> int:
+    """The number of a host or a platform: 63 bits, of which two are hardly ever alike."""
+    return int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), "big") >> 1
 
 
 class Plans:

@@ -18,7 +18,7 @@ from storage.look_tables import LOOK, OBSERVATION
 from storage.model import Observation
 from storage.parts import parts
 from storage.sameness import digest_of, said, times
-from storage.tables import NIGHT
+from storage.tables import ACCOUNT, NIGHT
 
 PRESENCES = (Presence.UNKNOWN, Presence.ABSENT, Presence.PRESENT)
 """What stands for each of them in a narrow row: its place here, for ever."""
@@ -37,11 +37,11 @@ def record(database: Database, connection: Connection, observations: Iterable[Ob
     first: dict[tuple[int, int], Observation] = {}
     for one in observations:
         first.setdefault(one.at, one)
-    there = _there(connection, first)
+    there, listed = _there(connection, first), _listed(connection, {account for _, account in first})
     new = [
         replace(one, observed_at=instant(one.observed_at))
         for at, one in sorted(first.items())
-        if at not in there
+        if at not in there and one.account_id in listed
     ]
     told = {one.at: _fit(one) for one in new if one.same_as is None}
     meant = {at: (one.account_id, digest_of(text)) for at, (one, text) in told.items()}
@@ -54,6 +54,14 @@ def record(database: Database, connection: Connection, observations: Iterable[Ob
         for one in new
     ]
     return database.put(connection, OBSERVATION, rows)
+
+
+def _listed(connection: Connection, wanted: Collection[int]) -> set[int]:
+    """Those of the accounts that are still there, until the commit: others were pruned during the night."""
+    query = select(ACCOUNT.c.id).with_for_update(read=True, key_share=True)
+    return {
+        row.id for some in parts(wanted) for row in connection.execute(query.where(ACCOUNT.c.id.in_(some)))
+    }
 
 
 def _fit(one: Observation) -> tuple[Observation, bytes]:
@@ -69,12 +77,16 @@ def _fit(one: Observation) -> tuple[Observation, bytes]:
     return cleaned, said(cleaned)
 
 
+UNFIT = (b"\\u00", b"\\b", b"\\f")
+"""How JSON writes what is cleaned away; so it writes a backslash before such a letter, too."""
+
+
 def _is_fit(one: Observation, text: bytes) -> bool:
     """Whether nothing in what is said would be cleaned: JSON has numbers for what is not printed so."""
     seen, facts = one.finding.last_activity, one.finding.facts.values()
     dated = seen is None or seen.when.utcoffset() == timedelta(0)
     finite = all(math.isfinite(fact) for fact in facts if isinstance(fact, float))
-    return dated and finite and b"\\u00" not in text and text.decode().isprintable()
+    return dated and finite and not any(mark in text for mark in UNFIT) and text.decode().isprintable()
 
 
 def _there(connection: Connection, wanted: Collection[tuple[int, int]]) -> set[tuple[int, int]]:

@@ -92,17 +92,14 @@ def again(look: Observation, observed_at: datetime, told: str | None) -> Observa
     before = look.finding.facts
     named = {**before, **dict(zip(_differing(look.finding), map(_number, facts), strict=True))}
     finding = _with(look.finding, named) if facts else look.finding
+    left = BETWEEN.join(["", *facts]) if named != before else None
+    if look.evidence and not came:  # it only repeats a night with other facts: it has no page of its own
+        return replace(_moved(look, observed_at), finding=finding, times=left)
     waiting = iter(came.split())
     pages = tuple(
         piece if piece.fetched_at is None else _dated(piece, observed_at, waiting) for piece in look.evidence
     )
-    return replace(
-        look,
-        observed_at=observed_at,
-        finding=finding,
-        evidence=pages,
-        times=told if named != before else None,
-    )
+    return replace(look, observed_at=observed_at, finding=finding, evidence=pages, times=left)
 
 
 def _differing(finding: Finding) -> list[str]:

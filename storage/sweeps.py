@@ -153,7 +153,8 @@ class Sweeps:
             try:
                 yield leads
             finally:
-                _unlock(connection, key)
+                if leads:
+                    _unlock(connection, key)
 
 
 def _unlock(connection: Connection, key: Any) -> None:

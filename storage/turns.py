@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from hashlib import blake2b
 from typing import Any, Self
 
 import psycopg
@@ -16,6 +15,7 @@ from sqlalchemy.engine import URL
 
 from probes.events import Events
 from probes.turns import TurnError
+from storage.plans import spot_of
 
 events = Events(__name__)
 
@@ -53,17 +53,21 @@ class DatabaseTurns:
 
     async def take(self, host: str) -> float:
         """Wait until no other worker asks the host; give the seconds that it is still to rest."""
-        key, wait = number(host), FIRST_WAIT
+        key, wait = spot_of(host), FIRST_WAIT
         while not await self._asked(TAKE, key):
             await asyncio.sleep(wait)
             wait = min(2 * wait, LONGEST_WAIT)
         self._held.add(key)
-        left = await self._asked(LEFT, key)
+        try:
+            left = await self._asked(LEFT, key)
+        except BaseException:  # whoever wanted the turn is not there to give it back
+            await asyncio.shield(self.give(host, 0.0))
+            raise
         return max(0.0, float(left or 0))
 
     async def give(self, host: str, rest: float) -> None:
         """End the turn. The rest is committed before the lock is free, so that the next one sees it."""
-        key = number(host)
+        key = spot_of(host)
         if rest > 0:
             await self._asked(REST, key, rest)
         self._held.discard(key)
@@ -72,10 +76,10 @@ class DatabaseTurns:
     async def rest(self, host: str, seconds: float) -> None:
         """Let the host rest longer."""
         if seconds > 0:
-            await self._asked(REST, number(host), seconds)
+            await self._asked(REST, spot_of(host), seconds)
 
     async def _asked(self, query: str, *values: object) -> Any:
-        """The first value of the answer. A connection that broke is made anew, with all that was held."""
+        """The first value of the answer. One that broke is made anew, with the turns that are still free."""
         trouble: Exception | None = None
         async with self._one:
             for _ in range(PATIENCE):
@@ -92,8 +96,11 @@ class DatabaseTurns:
 
     async def _connected(self) -> psycopg.AsyncConnection[Any]:
         made = await psycopg.AsyncConnection.connect(self._address, autocommit=True)
-        for key in self._held:
-            await made.execute(TAKE, (key,))
+        for key in tuple(self._held):
+            taken = await (await made.execute(TAKE, (key,))).fetchone()
+            if not (taken and taken[0]):
+                self._held.discard(key)
+                events.warning("turn_lost", "another worker has the turn of a host that was asked meanwhile")
         self._connection = made
         return made
 
@@ -103,8 +110,3 @@ class DatabaseTurns:
             with suppress(psycopg.Error):
                 await self._connection.close()
         self._connection = None
-
-
-def number(host: str) -> int:
-    """The number of a host's name: 63 bits, of which two are hardly ever alike."""
-    return int.from_bytes(blake2b(host.encode(), digest_size=8).digest(), "big") >> 1

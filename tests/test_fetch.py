@@ -21,7 +21,7 @@ from probes import links, wire
 from probes.connection import Connection
 from probes.fetch import Fetcher, FetchOptions, look
 from probes.interface import Call, Interface
-from probes.model import Ask, NoPage, Page, Presence, Reason, Steps, ask, present
+from probes.model import Ask, NoPage, Page, Presence, Reason, Steps, Validators, ask, present
 from probes.readers import ReaderPool
 from probes.trouble import NETWORK_ERRORS, trouble
 
@@ -524,3 +524,29 @@ async def test_hosts_that_are_up_and_rested_are_forgotten_and_none_that_is_asked
         assert len(fetch._hosts) < 12
         assert told(await outcome(fetch, server.url("ok", hosts[0]))) == "network/host down"
     assert clock.sleeps == []
+
+
+@pytest.mark.fault("F09")
+async def test_a_connection_with_a_large_body_that_nobody_took_is_not_kept_for_the_next_request() -> None:
+    large = b"HTTP/1.1 302 Found\r\nLocation: /ok\r\nContent-Length: 200000\r\n\r\n" + b"x" * 200_000
+    async with Hostile(lambda path, _: large if path == "away" else None) as server, fetcher() as fetch:
+        for _ in range(3):
+            assert (await fetch.get(link(server.url("away")))).body == b"ok"
+            assert (await fetch.get(link(server.url("ok")))).body == b"ok"
+
+
+@pytest.mark.fault("F12")
+async def test_what_follows_a_whole_answer_is_none_of_it() -> None:
+    both = answer(b"first") + answer(b"second", "408 Request Timeout")
+    async with Hostile(lambda path, _: both if path == "both" else None) as server, fetcher() as fetch:
+        page = await fetch.get(link(server.url("both")))
+        assert (page.status, page.body) == (200, b"first")
+        assert (await fetch.get(link(server.url("ok")))).body == b"ok"
+
+
+@pytest.mark.parametrize("tag", ["lun., 05 févr. 2026", "x" * 5_000, "a\tb"])
+async def test_validators_that_cannot_be_sent_back_are_left_out(server: Hostile, tag: str) -> None:
+    async with fetcher() as fetch:
+        known = Validators(server.url("echo"), etag=tag, modified=tag)
+        page = await fetch.get(link(server.url("echo"), validators=known))
+    assert (page.status, b"if-none-match" in page.body.lower()) == (200, False)

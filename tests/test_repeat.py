@@ -306,3 +306,16 @@ async def test_a_page_that_changed_amid_unchanged_ones_is_seen_and_kept(
     assert all(app.archive.get(piece.digest) for piece in two.evidence if piece.digest)
     assert not rejudge(app).changes
     app.store.close()
+
+
+async def test_a_server_that_says_unasked_that_nothing_changed_is_not_believed() -> None:
+    bodies = Bodies()
+    last = await first(Site(mute=True), bodies)
+    site = Site(LATER, mute=True)
+    real = site.get
+
+    async def unasked(ask: Ask) -> Page:
+        return replace(await real(ask), status=304, body=b"")
+
+    site.get = unasked  # type: ignore[method-assign]
+    assert not (await again(last, site, bodies)).as_before

@@ -234,3 +234,26 @@ def test_every_header_whose_value_a_probe_reads_tells_looks_apart():
             if isinstance(node, ast.Call) and re.search(r"\bheaders\.get$", ast.unparse(node.func)):
                 read.add(ast.literal_eval(node.args[0]))
     assert read - {"set-cookie", "etag", "last-modified"} == TELLING
+
+
+def test_bared_evidence_keeps_the_moments_of_the_night_that_saw_it_first(store):
+    one, two, three = nights(store, 3)
+    store.record([look(one)])
+    for night, days in ((two, 1), (three, 2)):
+        last = store.observation(one, 1)
+        store.record([replace(last, night_id=night, observed_at=last.observed_at + timedelta(days=days))])
+    store.put_evidence([store.observation(three, 1)])
+    for night, days in ((one, 0), (two, 1), (three, 2)):
+        came = store.observation(night, 1).evidence[0].fetched_at
+        assert came == PAGE.fetched_at + timedelta(days=days)
+
+
+def test_an_account_that_was_pruned_during_the_night_is_left_out_of_what_is_kept(store):
+    one, two = nights(store, 2)
+    store.record([look(one)])
+    last = store.observation(one, 1)
+    store.save_registry([NOUR], [row for row in LINKS if row.association == NOUR.id], NOW, prune=True)
+    there = {row.id for row in store.accounts(include_withdrawn=True)}
+    assert 1 not in there
+    kept = [replace(last, night_id=two), look(two), *(replace(look(two), account_id=at) for at in there)]
+    assert store.record(kept) == len(there)

@@ -18,14 +18,14 @@ from auditor.cluster import state
 from auditor.cluster.folder import marked
 from auditor.cluster.queue import Jobs, opened
 from auditor.cluster.state import Job
-from auditor.order import AT_THE_DESK, OF_PLATFORMS, spot_of
+from auditor.order import AT_THE_DESK, OF_PLATFORMS
 from auditor.patience import Patience
 from auditor.tools import Tools
 from probes.desk import Purse
 from probes.events import Events
 from storage.errors import StoreError
 from storage.model import Night
-from storage.plans import Shard
+from storage.plans import Shard, spot_of
 from storage.sweeps import Queue
 
 events = Events(__name__)
