@@ -26,12 +26,16 @@ class SweepTable(SQLModel, table=True):
 
 
 class TurnTable(SQLModel, table=True):
-    """When a host may be asked again, by the number of its name. On PostgreSQL it is not logged."""
+    """When a host may be asked again, by the number of its name, and whether somebody asks it.
+
+    On PostgreSQL it is not logged.
+    """
 
     __tablename__: ClassVar[Any] = "turn"
 
     host: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
     free_at: datetime = moment_column()
+    is_asked: bool = flag_column()
 
 
 SWEEP = table_of(SweepTable)

@@ -1,7 +1,8 @@
 """Turns with hosts that workers on many machines take, kept by PostgreSQL.
 
 An advisory lock of the session is held while a host is asked, so it ends with a worker that dies; a table
-says from when on the host may be asked again. All locks of a worker are held by one connection.
+says from when on the host may be asked again, and whether a worker died asking it. All locks of a worker are
+held by one connection.
 """
 
 from __future__ import annotations
@@ -26,12 +27,22 @@ PATIENCE = 60
 """Seconds for which a database that went away is tried again."""
 
 TAKE = "SELECT pg_try_advisory_lock(%s)"
-LEFT = "SELECT extract(epoch FROM free_at - clock_timestamp()) FROM turn WHERE host = %s"
+BEGIN = (
+    "WITH before AS (SELECT is_asked, extract(epoch FROM free_at - clock_timestamp()) AS rest"
+    " FROM turn WHERE host = %s),"
+    " mark AS (INSERT INTO turn (host, free_at, is_asked) VALUES (%s, clock_timestamp(), true)"
+    " ON CONFLICT (host) DO UPDATE SET is_asked = true)"
+    " SELECT CASE WHEN is_asked THEN greatest(rest, 0) + %s ELSE rest END FROM before"
+)
 LEAVE = "SELECT pg_advisory_unlock(%s)"
 REST = (
     "INSERT INTO turn (host, free_at) VALUES (%s, clock_timestamp() + make_interval(secs => %s))"
     " ON CONFLICT (host) DO UPDATE SET free_at = greatest(turn.free_at, excluded.free_at)"
 )
+END = f"{REST}, is_asked = false"
+
+LEFT_ASKED = 5.0
+"""Seconds that a host is left alone whose asker died: so long may it still be at the answer."""
 
 
 class DatabaseTurns:
@@ -59,7 +70,7 @@ class DatabaseTurns:
             wait = min(2 * wait, LONGEST_WAIT)
         self._held.add(key)
         try:
-            left = await self._asked(LEFT, key)
+            left = await self._asked(BEGIN, key, key, LEFT_ASKED)
         except BaseException:  # whoever wanted the turn is not there to give it back
             await asyncio.shield(self.give(host, 0.0))
             raise
@@ -68,8 +79,7 @@ class DatabaseTurns:
     async def give(self, host: str, rest: float) -> None:
         """End the turn. The rest is committed before the lock is free, so that the next one sees it."""
         key = spot_of(host)
-        if rest > 0:
-            await self._asked(REST, key, rest)
+        await self._asked(END, key, rest)
         self._held.discard(key)
         await self._asked(LEAVE, key)
 

@@ -43,6 +43,7 @@ def test_a_pack_for_a_meeting_is_one_sheet_of_paper_with_codes_and_without(meeti
     tab.goto(f"{meeting.address}/{language}/meeting")
     assert tab.locator(".calls tbody tr").count() == 10
     assert len(PAGE.findall(tab.pdf(prefer_css_page_size=True))) == 1
-    tab.locator("main form[method=post] button").click()
+    with tab.expect_navigation(wait_until="load"):
+        tab.locator("main form[method=post] button").click()
     assert tab.locator(".calls .qr").count() == 10
     assert len(PAGE.findall(tab.pdf(prefer_css_page_size=True))) == 1

@@ -29,6 +29,7 @@ def upgrade() -> None:
         "turn",
         sa.Column("host", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("free_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("is_asked", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.PrimaryKeyConstraint("host", name=op.f("pk_turn")),
         prefixes=["UNLOGGED"] if is_postgresql else [],
     )
