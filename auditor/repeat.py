@@ -8,18 +8,12 @@ from hashlib import sha256
 
 from auditor.evidence import answer_of
 from probes import links
-from probes.marks import PUBLISHED_META, SERVED
 from probes.model import Ask, Page, Presence
 from probes.repeat import Answered, Bodies, Past
 from storage.model import AccountRow, Evidence, Observation
 
 EVERY = 7
 """Nights after which a site is read anew though nothing changed: a day it announced may have come."""
-
-LASTING = (
-    frozenset({"feed", "wp-json", "jsonapi", "json-ld", "microdata", "address", *PUBLISHED_META}) - SERVED
-)
-"""Clues to a date that are read the same on any day. Others may be passed over on their own day."""
 
 NOTHING = sha256(b"").hexdigest()
 
@@ -42,13 +36,14 @@ def is_possible(row: AccountRow, day: date) -> bool:
 
 
 def _lasts(last: Observation) -> bool:
-    """Whether the same pages tell the same tomorrow: by their kind, or because they did so on two days."""
+    """Whether the same pages tell the same tomorrow."""
     finding = last.finding
-    if finding.presence is not Presence.PRESENT or finding.reason is not None or "decoy_on" in finding.facts:
-        return False
-    newest, since = finding.last_activity, last.since
-    stood = since is not None and last.observed_at.date() > since.date()
-    return stood or (newest is not None and newest.source in LASTING)
+    plain = finding.presence is Presence.PRESENT and finding.reason is None
+    return plain and finding.facts.keys().isdisjoint(_PASSING)
+
+
+_PASSING = frozenset({"decoy_on", "near_date"})
+"""The facts of a look that tells something of its own day."""
 
 
 def _is_whole(evidence: Sequence[Evidence]) -> bool:

@@ -27,6 +27,8 @@ from probes.sitemaps import Sitemap
 
 EARLIEST = datetime(1995, 1, 1, tzinfo=UTC)
 AHEAD = timedelta(days=2)  # a time zone, and a clock that is a day fast
+NEAR = timedelta(days=10)
+"""So long before a day comes it is no ground to look again: whoever trusts an old look looks sooner."""
 RECENT = 10
 """Publications from which a rhythm is taken: how often now, not ten years ago."""
 
@@ -45,6 +47,11 @@ class Told:
 def credible(when: datetime, now: datetime) -> bool:
     """Neither before the web's associations were on it nor after tomorrow."""
     return EARLIEST <= when <= now + AHEAD
+
+
+def is_near(whens: Iterable[datetime | None], now: datetime) -> bool:
+    """Whether one of the days is today or to come soon: what is credible then, or a clock's, changes."""
+    return any(when is not None and now.date() <= when.date() and when - now < NEAR for when in whens)
 
 
 def in_feed(feed: Feed | None, now: datetime, source: str = "feed") -> Told | None:
@@ -86,40 +93,6 @@ def in_sitemap(sitemap: Sitemap | None, now: datetime) -> Activity | None:
     return Activity(told[-1], "sitemap", Precision.DAY)
 
 
-def of_page(document: Document, now: datetime, markup: Callable[[], str] | None = None) -> Activity | None:
-    """When this one page was published, by the most trustworthy clue it gives.
-
-    `markup` gives the page's HTML to the last resort, htmldate; without it that one is left out.
-    """
-    if _STANDING.search(unquote(urlsplit(document.url).path)):
-        return _marked(document, now)  # what such a page tells of is the past, or an appointment
-    return (
-        _marked(document, now)
-        or _first(document, now, _SHOWN, fitting=True)
-        or _listed(document, now)
-        or _guessed(document, now, markup)
-        or _first(document, now, (dateline.in_own_loose_words,), fitting=True)
-    )
-
-
-def _marked(document: Document, now: datetime) -> Activity | None:
-    """The day the page marks for machines. Where its marks disagree, its dateline decides between them.
-
-    A publishing system may mark the day a text was begun, and beside it the day it was put out.
-    """
-    marked = list(_all(document, now, _SURE))
-    if len({activity.when.date() for activity in marked}) > 1:
-        shown = {activity.when.date() for activity in _all(document, now, (dateline.in_dateline,))}
-        marked = [activity for activity in marked if activity.when.date() in shown] or marked
-    return marked[0] if marked else None
-
-
-def _listed(document: Document, now: datetime) -> Activity | None:
-    """The newest on a page that is itself the site's list of news, as its address says."""
-    told = newest(document, now) if _NEWS.search(unquote(urlsplit(document.url).path)) else None
-    return told.newest if told else None
-
-
 _NEWS = pattern(
     r"/(?:actu(?:alit[eé])?s?|news|nouvelles|blog|articles|publications|communiqu[eé]s|presse|category/[^/]+"
     r"|(?:ال)?[أا]خبار|(?:ال)?مقالات|(?:ال)?مستجدات|(?:ال)?[أا]نشطة)(?:\.\w{3,5})?/?$",
@@ -146,30 +119,110 @@ _SURE: tuple[_Clue, ...] = (
 _SHOWN: tuple[_Clue, ...] = (dateline.in_dateline, marks.in_own_times, dateline.in_own_words)
 
 
-def _first(
-    document: Document, now: datetime, clues: Iterable[_Clue], *, fitting: bool = False
-) -> Activity | None:
-    """The first credible date that the clues give, in their order; weak ones must fit the address."""
-    found = _all(document, now, clues)
-    return next((activity for activity in found if not fitting or _fits(document.url, activity)), None)
+class Dating:
+    """What one page tells of when something was published, read at one moment.
 
+    `near` tells afterwards whether a day was weighed that is near that moment: then the same page may tell
+    otherwise tomorrow, and else it does not.
+    """
 
-def _fits(url: str, found: Activity) -> bool:
-    """Whether a date agrees with the month in the address, /2024/03/, if there is one."""
-    month = re.search(r"/((?:19|20)\d\d)/(0?[1-9]|1[0-2])(?=/)", urlsplit(url).path)
-    if not month:
-        return True
-    return abs((int(month[1]) - found.when.year) * 12 + int(month[2]) - found.when.month) <= 1
+    def __init__(self, document: Document, now: datetime) -> None:
+        self.near = False
+        self._document = document
+        self._now = now
+        self._is_american = _writes_month_first(document.text, now)
 
+    def of_page(self, markup: Callable[[], str] | None = None) -> Activity | None:
+        """When this one page was published, by the most trustworthy clue it gives.
 
-def newest(document: Document, now: datetime) -> Told | None:
-    """The newest publication a home page shows: articles' own dates, `<time>`, dates beside titles."""
-    told = list(_all(document, now, (marks.in_articles, marks.in_times, dateline.in_words)))
-    told = told or list(_all(document, now, (dateline.in_loose_words,)))
-    days: dict[date, Activity] = {}
-    for activity in told:
-        days.setdefault(activity.when.date(), activity)
-    return None if _is_demonstration(document, len(days)) else _told(days.values())
+        `markup` gives the page's HTML to the last resort, htmldate; without it that one is left out.
+        """
+        if _STANDING.search(self._path()):
+            return self._marked()  # what such a page tells of is the past, or an appointment
+        return (
+            self._marked()
+            or self._first(_SHOWN)
+            or self._listed()
+            or self._guessed(markup)
+            or self._first((dateline.in_own_loose_words,))
+        )
+
+    def newest(self) -> Told | None:
+        """The newest publication a home page shows: articles' own dates, `<time>`, dates beside titles."""
+        told = list(self._all((marks.in_articles, marks.in_times, dateline.in_words)))
+        told = told or list(self._all((dateline.in_loose_words,)))
+        days: dict[date, Activity] = {}
+        for activity in told:
+            days.setdefault(activity.when.date(), activity)
+        return None if _is_demonstration(self._document, len(days)) else _told(days.values())
+
+    def _marked(self) -> Activity | None:
+        """The day the page marks for machines. Where its marks disagree, its dateline decides between them.
+
+        A publishing system may mark the day a text was begun, and beside it the day it was put out.
+        """
+        marked = list(self._all(_SURE))
+        if len({activity.when.date() for activity in marked}) > 1:
+            shown = {activity.when.date() for activity in self._all((dateline.in_dateline,))}
+            marked = [activity for activity in marked if activity.when.date() in shown] or marked
+        return marked[0] if marked else None
+
+    def _first(self, clues: Iterable[_Clue]) -> Activity | None:
+        """The first credible date that weak clues give, in their order, and that fits the address."""
+        return next((activity for activity in self._all(clues) if self._fits(activity)), None)
+
+    def _listed(self) -> Activity | None:
+        """The newest on a page that is itself the site's list of news, as its address says."""
+        told = self.newest() if _NEWS.search(self._path()) else None
+        return told.newest if told else None
+
+    def _guessed(self, markup: Callable[[], str] | None) -> Activity | None:
+        """The word of htmldate; not on Arabic pages: it takes a footer's year where a month is Moroccan."""
+        if markup is None or _ARABIC.search(self._document.language + self._document.title):
+            return None
+        said = guess.guess(self._document, self._now + AHEAD, markup())
+        found = self._dated(said, "htmldate") if said else None
+        return found if found and found.when.date() != self._now.date() and self._fits(found) else None
+
+    def _all(self, clues: Iterable[_Clue]) -> Iterator[Activity]:
+        for clue in clues:
+            for text, source in dict.fromkeys(clue(self._document)):
+                found = self._dated(_day_first(text) if self._is_american else text, source)
+                if found and not self._is_clock(text, found):
+                    yield found
+
+    def _dated(self, text: str, source: str) -> Activity | None:
+        found = moment(text, self._now)
+        if found is None or found[1] in (Precision.YEAR, Precision.MONTH):
+            return None
+        self.near = self.near or is_near(found[:1], self._now)
+        return Activity(found[0], source, found[1]) if credible(found[0], self._now) else None
+
+    def _fits(self, found: Activity) -> bool:
+        """Whether a date agrees with the month in the address, /2024/03/, if there is one."""
+        month = re.search(r"/((?:19|20)\d\d)/(0?[1-9]|1[0-2])(?=/)", urlsplit(self._document.url).path)
+        if not month:
+            return True
+        return abs((int(month[1]) - found.when.year) * 12 + int(month[2]) - found.when.month) <= 1
+
+    def _is_clock(self, text: str, found: Activity) -> bool:
+        """Whether a date is the day of the look, outside any article: a clock's or a server's, most likely.
+
+        In Rabat or further east it is tomorrow already in the last hours of a UTC day.
+        """
+        first, last = self._now.date(), (self._now + _EAST).date()
+        if not first <= found.when.date() <= last or LABEL.search(text):
+            return False
+        if found.source in marks.SERVED:
+            return True
+        if found.source == "time":
+            return not any(s.value == text and s.place != "header" for s in self._document.stamps)
+        if found.source != "text":
+            return False
+        return not any(chunk.place == "article" and text in chunk.text for chunk in self._document.chunks)
+
+    def _path(self) -> str:
+        return unquote(urlsplit(self._document.url).path)
 
 
 def _is_demonstration(document: Document, days: int) -> bool:
@@ -180,37 +233,17 @@ def _is_demonstration(document: Document, days: int) -> bool:
     return days <= document.text.lower().count("lorem ipsum")
 
 
-def _all(document: Document, now: datetime, clues: Iterable[_Clue]) -> Iterator[Activity]:
-    american = _is_month_first(document, now)
-    for clue in clues:
-        for text, source in dict.fromkeys(clue(document)):
-            found = _dated(_day_first(text) if american else text, source, now)
-            if found and not _clock(document, text, found, now):
-                yield found
-
-
-def _dated(text: str, source: str, now: datetime) -> Activity | None:
-    found = moment(text, now)
-    if found is None or not credible(found[0], now) or found[1] in (Precision.YEAR, Precision.MONTH):
-        return None
-    return Activity(found[0], source, found[1])
-
-
 _SLASHED = pattern(r"(?<![\d/])(\d{1,2})/(\d{1,2})/((?:19|20)\d\d)(?![\d/])")
 _LIKE_IT = pattern(r"\d{1,2}/\d{1,2}/\d{4}")
 """Found at a tenth of the cost, as it begins with a digit; each match of `_SLASHED` is one."""
 
 
-def _is_month_first(document: Document, now: datetime) -> bool:
+@lru_cache(maxsize=4)
+def _writes_month_first(text: str, now: datetime) -> bool:
     """Whether a page writes 02/17/2026, and so means 10 February by 02/10/2026 as well.
 
     So does one that tells the hour of America, or that was posted on a day which else lay ahead.
     """
-    return _writes_month_first(document.text, now)
-
-
-@lru_cache(maxsize=4)
-def _writes_month_first(text: str, now: datetime) -> bool:
     like = _LIKE_IT.finditer(text) if "/" in text else ()
     said = [one for it in like if (one := _SLASHED.match(text, it.start()))]
     if not all(int(one[1]) <= 12 for one in said):
@@ -235,28 +268,3 @@ _POSTED = pattern(r"(?:posted|published)(?: on)?\W*$", re.IGNORECASE)
 
 def _day_first(text: str) -> str:
     return _SLASHED.sub(r"\2/\1/\3", text)
-
-
-def _clock(document: Document, text: str, found: Activity, now: datetime) -> bool:
-    """Whether a date is the day of the look, outside any article: a clock's or a server's, most likely.
-
-    In Rabat or further east it is tomorrow already in the last hours of a UTC day.
-    """
-    if not now.date() <= found.when.date() <= (now + _EAST).date() or LABEL.search(text):
-        return False
-    if found.source in marks.SERVED:
-        return True
-    if found.source == "time":
-        return not any(s.value == text and s.place != "header" for s in document.stamps)
-    if found.source != "text":
-        return False
-    return not any(chunk.place == "article" and text in chunk.text for chunk in document.chunks)
-
-
-def _guessed(document: Document, now: datetime, markup: Callable[[], str] | None) -> Activity | None:
-    """The word of htmldate; not on Arabic pages: it takes a footer's year where a month is Moroccan."""
-    if markup is None or _ARABIC.search(document.language + document.title):
-        return None
-    said = guess.guess(document, now + AHEAD, markup())
-    found = _dated(said, "htmldate", now) if said else None
-    return found if found and found.when.date() != now.date() and _fits(document.url, found) else None

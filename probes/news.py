@@ -29,25 +29,36 @@ Source = tuple[str, Callable[[Page], Feed | None], str]
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """A site's newest publication, whether it has a feed (None: nobody could look), its rhythm in days."""
+    """A site's newest publication, whether it has a feed (None: nobody could look), its rhythm in days.
+
+    `near`: whether a day was weighed that is near that of the look.
+    """
 
     newest: Activity | None
     feed: bool | None
     rhythm: int | None = None
+    near: bool = False
 
     def facts(self) -> dict[str, Scalar]:
-        """What rules read: `feed`, and `rhythm_days`, the median gap between the last publications."""
-        known = {"feed": self.feed, "rhythm_days": self.rhythm}
+        """What rules read: `feed`, and `rhythm_days`, the median gap between the last publications.
+
+        `near_date` marks a site whose same pages may tell another day tomorrow.
+        """
+        known = {"feed": self.feed, "rhythm_days": self.rhythm, "near_date": self.near or None}
         return {name: value for name, value in known.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)
 class _Search:
-    """What the sources said: the newest, whether a feed is there (None: refused), requests it took."""
+    """What the sources said: the newest, whether a feed is there (None: refused), requests it took.
+
+    `near`: whether a day was weighed that is near that of the look.
+    """
 
     told: Told | None
     feed: bool | None
     requests: int
+    near: bool
 
 
 def newest(page: Page, site: Site) -> Generator[Ask, Page, News]:
@@ -61,17 +72,17 @@ def newest(page: Page, site: Site) -> Generator[Ask, Page, News]:
         kept = [url for url in site.feeds if url.startswith(below)]
         search = yield from _search(_as_feeds(kept[:1]))
         told = search.told or (Told(site.own) if site.own else None)
-        return _news(told, bool(site.feeds) or None)
+        return _news(told, bool(site.feeds) or None, near=site.near or search.near)
     search = yield from _search(_sources(page, site))
-    told = _newer(search.told, site.shown)
+    told, near = _newer(search.told, site.shown), site.near or search.near
     if told is None:
-        changed = yield from _in_sitemap(page, MOST - search.requests)
-        told = Told(changed) if changed else None
-    return _news(told, bool(site.feeds) or search.feed)
+        changed, close = yield from _in_sitemap(page, MOST - search.requests)
+        told, near = (Told(changed) if changed else None), near or close
+    return _news(told, bool(site.feeds) or search.feed, near=near)
 
 
-def _news(told: Told | None, feed: bool | None) -> News:
-    return News(told.newest, feed, told.rhythm) if told else News(None, feed)
+def _news(told: Told | None, feed: bool | None, *, near: bool) -> News:
+    return News(told.newest, feed, told.rhythm, near) if told else News(None, feed, near=near)
 
 
 def _newer(listed: Told | None, shown: Told | None) -> Told | None:
@@ -137,7 +148,7 @@ _AWAY = frozenset({Reason.TIMEOUT, Reason.NETWORK, Reason.RATE_LIMITED})
 def _search(sources: Iterable[Source]) -> Generator[Ask, Page, _Search]:
     """Ask the sources in turn until one tells. A feed that is there and tells nothing is not asked around."""
     found: bool | None = False
-    asked = 0
+    asked, near = 0, False
     for url, read, clue in islice(sources, TRUSTED):
         if found and clue != "feed":
             break
@@ -152,16 +163,18 @@ def _search(sources: Iterable[Source]) -> Generator[Ask, Page, _Search]:
         if page.status != 200 or feed is None:
             continue
         found = found or (clue == "feed" and not feed.comments)
+        near = near or activity.is_near((entry.when for entry in feed.entries), page.fetched_at)
         told = activity.in_feed(feed, page.fetched_at, clue)
         if told:
-            return _Search(told, found, asked)
-    return _Search(None, found, asked)
+            return _Search(told, found, asked, near)
+    return _Search(None, found, asked, near)
 
 
-def _in_sitemap(page: Page, left: int) -> Generator[Ask, Page, Activity | None]:
+def _in_sitemap(page: Page, left: int) -> Generator[Ask, Page, tuple[Activity | None, bool]]:
     """The last resort: where its dates differ, a sitemap tells when a page was last changed.
 
-    It is at /sitemap.xml, or where robots.txt says; an index leads to the sitemap of posts.
+    It is at /sitemap.xml, or where robots.txt says; an index leads to the sitemap of posts. With it comes
+    whether one of its days is near that of the look.
     """
     waiting, asked = ["/sitemap.xml", "/robots.txt"], set[str]()
     while waiting and len(asked) < left:
@@ -173,10 +186,11 @@ def _in_sitemap(page: Page, left: int) -> Generator[Ask, Page, Activity | None]:
             answer, found = yield from ask(url, sitemaps.sitemap)
         except NoPage as trouble:
             if trouble.reason in _AWAY:
-                return None
+                return None, False
             continue
         if answer.status == 200 and found is not None:
             if not found.maps:
-                return activity.in_sitemap(found, page.fetched_at)
+                near = activity.is_near((when for _, when in found.pages), page.fetched_at)
+                return activity.in_sitemap(found, page.fetched_at), near
             waiting = [sitemaps.of_posts(found)]
-    return None
+    return None, False

@@ -41,6 +41,7 @@ class Site:
     inside: str = ""  # the address of another page of the site
     own: Activity | None = None
     shown: activity.Told | None = None
+    near: bool = False  # whether it shows a day near that of the look: tomorrow it may tell otherwise
     links: tuple[FoundLink, ...] = ()
     hints: discover.Hints = field(default_factory=discover.Hints)
     facts: Mapping[str, Scalar] = field(default_factory=dict)
@@ -94,6 +95,8 @@ def _judged(document: read.Document) -> Site:
 def _told(page: Page, markup: str, document: read.Document) -> dict[str, Any]:
     """What else is told of a site that stands."""
     home = is_home(page.url)
+    dating = activity.Dating(document, page.fetched_at)
+    own, shown = (None, dating.newest()) if home else (dating.of_page(lambda: markup), None)
     spoken = tongue.of_text(document.text)
     foreign = bool(spoken) and spoken not in tongue.NEAR
     return {
@@ -106,8 +109,9 @@ def _told(page: Page, markup: str, document: read.Document) -> dict[str, Any]:
         "away": spam.leads_away(document),
         "hidden": foreign and spam.hides_links(markup, page.url),
         "inside": _inside(document) if home else "",
-        "own": None if home else activity.of_page(document, page.fetched_at, lambda: markup),
-        "shown": activity.newest(document, page.fetched_at) if home else None,
+        "own": own,
+        "shown": shown,
+        "near": dating.near,
         "links": discover.channels(document),
         "hints": discover.hints(document),
         "facts": _page_facts(document, page),

@@ -27,7 +27,7 @@ def of_page(
     title = "حصيلة الموسم" if "حصيلة" in body else "Le bilan de la saison"
     markup = f'<html lang="{lang}"><head><title>{title} – Annour</title></head><body>{body}</body></html>'
     page = Page(url, 200, {}, markup.encode(), now)
-    found = activity.of_page(read.document(page), now, lambda: markup)
+    found = activity.Dating(read.document(page), now).of_page(lambda: markup)
     return found.iso()[:10] if found else None
 
 
@@ -35,7 +35,8 @@ def of_home(body: str, now: datetime = NOW, lang: str = "fr") -> str | None:
     markup = (
         f'<html lang="{lang}"><head><title>Annour</title></head><body><h1>Annour</h1>{body}</body></html>'
     )
-    told = activity.newest(read.document(Page("https://annour.example/", 200, {}, markup.encode(), now)), now)
+    page = Page("https://annour.example/", 200, {}, markup.encode(), now)
+    told = activity.Dating(read.document(page), now).newest()
     return told.newest.iso()[:10] if told else None
 
 
@@ -420,7 +421,8 @@ def test_the_last_ten_publications_shown_tell_the_rhythm() -> None:
     days = [NOW - timedelta(days=7 * n) for n in range(1, 13)] + [datetime(2012, 1, 2, tzinfo=UTC)]
     body = "".join(f"<p class=date>{day:%d/%m/%Y}</p>" for day in days)
     markup = f'<html lang="fr"><title>Annour</title>{body}'
-    told = activity.newest(read.document(Page("https://annour.example/", 200, {}, markup.encode(), NOW)), NOW)
+    page = Page("https://annour.example/", 200, {}, markup.encode(), NOW)
+    told = activity.Dating(read.document(page), NOW).newest()
     assert told is not None
     assert told.rhythm == 7
 

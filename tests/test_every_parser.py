@@ -97,7 +97,7 @@ EXCUSED = {
     "takes an exception": "probes.desk.crashed probes.trouble.trouble",
     "takes an address that was read": "probes.guard.is_public probes.guard.port_of",
     "is tried by driving probes": "probes.api.complaint probes.model.drive",
-    "is tried by reading sites and lists": "probes.activity.of_page probes.feeds.fields",
+    "is tried by reading sites and lists": "probes.feeds.fields",
 }
 """What is not tried by itself, and why."""
 UNTRIED = {name for names in EXCUSED.values() for name in pieces(names)}

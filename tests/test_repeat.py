@@ -173,8 +173,7 @@ def unrepeatable() -> dict[str, Callable[[Observation], Observation]]:
     return {
         "an absence": found(presence=Presence.ABSENT, reason=Reason.PARKED),
         "an unknown": found(presence=Presence.UNKNOWN, reason=Reason.TIMEOUT),
-        "a date in words": found(last_activity=Activity(NIGHT, "text")),
-        "no date": found(last_activity=None),
+        "a day near that of the look": found(facts={"near_date": True}),
         "a test that is made once a month": found(facts={"decoy_on": "2026-11-25"}),
         "another probe's": lambda last: replace(last, probe_version=website.VERSION - 1),
         "thinned": shown(thinned=True),
@@ -189,12 +188,31 @@ async def test_what_may_tell_another_thing_tomorrow_is_read_anew(how) -> None:
     assert past(ROW, how(last), website.VERSION, DAY, Bodies().get) is None
 
 
-async def test_words_that_were_read_alike_on_two_days_are_not_read_on_the_third() -> None:
-    last = await first(Site(), Bodies())
-    undated = replace(last, observed_at=LATER, finding=replace(last.finding, last_activity=None))
-    stood = replace(undated, since=NIGHT)
-    assert past(ROW, undated, website.VERSION, DAY, Bodies().get) is None
-    assert past(ROW, stood, website.VERSION, DAY, Bodies().get) is not None
+def dated(day: date) -> str:
+    """The home page with an article of a day."""
+    story = f"<article><h2>Une rentrée</h2><time>{day:%d/%m/%Y}</time></article></body>"
+    return HOME.replace("</body>", story)
+
+
+UNFED = HOME.replace(HEAD, "<title>Annour</title>")
+NEWS: dict[str, tuple[dict[str, tuple[str, str]], bool]] = {
+    "of last month": ({URL: (dated(NIGHT.date() - timedelta(days=30)), "text/html")}, True),
+    "of yesterday": ({URL: (dated(NIGHT.date() - timedelta(days=1)), "text/html")}, True),
+    "of this very day": ({URL: (dated(NIGHT.date()), "text/html")}, False),
+    "that comes in five days": ({URL: (dated(NIGHT.date() + timedelta(days=5)), "text/html")}, False),
+    "that comes next year": ({URL: (dated(NIGHT.date() + timedelta(days=300)), "text/html")}, True),
+    "without a day": ({URL: (UNFED, "text/html")}, True),
+    "in a feed, of this very day": ({FEED: (RSS.replace("16 Nov", "25 Nov"), "text/xml")}, False),
+}
+
+
+@pytest.mark.parametrize(("pages", "lasts"), NEWS.values(), ids=NEWS)
+async def test_news_is_read_again_tomorrow_only_where_tomorrow_may_tell_another_day(pages, lasts) -> None:
+    bodies, site = Bodies(), Site()
+    site.pages.update(pages)
+    last = await first(site, bodies)
+    assert last.finding.presence is Presence.PRESENT
+    assert (past(ROW, last, website.VERSION, DAY, bodies.get) is not None) is lasts
 
 
 async def test_each_site_is_read_anew_once_in_seven_nights() -> None:
