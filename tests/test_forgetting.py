@@ -330,6 +330,13 @@ def test_it_is_told_again_after_a_death_half_way(folder, monkeypatch, capsys):
     assert traces(folder) == []
 
 
+@pytest.fixture
+def impatient(monkeypatch):
+    """Who waits for another program no longer than a second."""
+    monkeypatch.setattr("storage.file.BUSY_SECONDS", 1)
+
+
+@pytest.mark.usefixtures("impatient")
 def test_a_reader_that_stays_is_told_of(folder, capsys):
     with closing(sqlite3.connect(folder / "auditor.db", isolation_level=None)) as reader:
         reader.execute("BEGIN")
@@ -338,6 +345,7 @@ def test_a_reader_that_stays_is_told_of(folder, capsys):
     assert "still holds traces" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("impatient")
 def test_a_contact_is_told_again_where_a_reader_held_the_log(folder, capsys):
     with closing(sqlite3.connect(folder / "auditor.db", isolation_level=None)) as reader:
         reader.execute("BEGIN")
