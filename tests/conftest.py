@@ -4,6 +4,7 @@ import asyncio
 import gc
 import logging
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,15 @@ os.environ["LC_ALL"] = "C.UTF-8"  # whatever the terminal speaks that the tests 
 settings.register_profile("steady", derandomize=True, max_examples=40, deadline=None)
 settings.register_profile("exploring", max_examples=500, deadline=None)
 settings.load_profile("steady")
+
+
+MEMORY, ROOM = Path("/dev/shm"), 2_000_000_000  # a file system in memory, and bytes that a run takes
+
+
+def pytest_configure():
+    """What tests write lies in memory where there is room for it: none of them waits for a disk."""
+    if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 
 IN_BOTH = {"test_fetch", "test_fetch_tls", "test_fetch_retry", "test_repeat"}
