@@ -51,7 +51,8 @@ def credible(when: datetime, now: datetime) -> bool:
 
 def is_near(whens: Iterable[datetime | None], now: datetime) -> bool:
     """Whether one of the days is today or to come soon: what is credible then, or a clock's, changes."""
-    return any(when is not None and now.date() <= when.date() and when - now < NEAR for when in whens)
+    today = datetime(now.year, now.month, now.day, tzinfo=UTC)
+    return any(when is not None and today <= when < now + NEAR for when in whens)
 
 
 def in_feed(feed: Feed | None, now: datetime, source: str = "feed") -> Told | None:
@@ -234,8 +235,8 @@ def _is_demonstration(document: Document, days: int) -> bool:
 
 
 _SLASHED = pattern(r"(?<![\d/])(\d{1,2})/(\d{1,2})/((?:19|20)\d\d)(?![\d/])")
-_LIKE_IT = pattern(r"\d{1,2}/\d{1,2}/\d{4}")
-"""Found at a tenth of the cost, as it begins with a digit; each match of `_SLASHED` is one."""
+_LIKE_IT = pattern(r"/\d{1,2}/\d{4}")
+"""The end of it, found at a hundredth of the cost, as it begins with a sign that is rare."""
 
 
 @lru_cache(maxsize=4)
@@ -244,11 +245,16 @@ def _writes_month_first(text: str, now: datetime) -> bool:
 
     So does one that tells the hour of America, or that was posted on a day which else lay ahead.
     """
-    like = _LIKE_IT.finditer(text) if "/" in text else ()
-    said = [one for it in like if (one := _SLASHED.match(text, it.start()))]
+    said = [one for it in _LIKE_IT.finditer(text) for back in (2, 1) if (one := _before(text, it, back))]
     if not all(int(one[1]) <= 12 for one in said):
         return False
     return any(int(one[2]) > 12 or _is_americas(text, one, now) for one in said)
+
+
+def _before(text: str, end: re.Match[str], back: int) -> re.Match[str] | None:
+    """The date whose end was found, where its first number has so many digits."""
+    start = end.start() - back
+    return _SLASHED.match(text, start) if start >= 0 else None
 
 
 def _is_americas(text: str, said: re.Match[str], now: datetime) -> bool:

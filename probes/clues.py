@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -298,8 +299,12 @@ def _written_out(anchor: Anchor, *, contact: bool) -> bool:
 def _clue(url: str, source: str, strength: int, snippet: str) -> Iterator[Clue]:
     if not url or owner(host(url)) == SITE:
         return
-    identity = identify(url)
+    identity = _identified(url)
     if identity.kind is Kind.PERSON and source == "link":
         strength = 1  # in the text, a person's profile is that person's
     if identity.channel != SITE and may_be_owners(identity):
         yield Clue(identity, source, strength, clean(snippet, 120))
+
+
+_identified = lru_cache(maxsize=1024)(identify)
+"""The pages of a site lead to the same accounts, one after the other."""

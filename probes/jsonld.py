@@ -9,15 +9,14 @@ from typing import Any
 from probes.pattern import pattern
 
 THINGS = 200
+_decoded = json.JSONDecoder(strict=False).decode
 _INNER = ("@graph", "mainEntity", "publisher", "author")
 
 
 def schemas(text: str) -> Iterator[Mapping[str, Any]]:
     """The objects of a block, `@graph` and lists unfolded."""
     try:
-        found = json.loads(
-            text.strip().removeprefix("<!--").removesuffix("-->").strip().rstrip(";"), strict=False
-        )
+        found = _decoded(text.strip().removeprefix("<!--").removesuffix("-->").strip().rstrip(";"))
     except (ValueError, RecursionError):
         yield from _salvaged(text)
         return

@@ -40,14 +40,10 @@ def _names(document: Document) -> Iterator[str]:
     yield document.meta.get("application-name", "")
     yield from document.headings[:1]
     said = document.text.lower()
-    signs = [sign for sign in _SIGNS if sign in said]
-    if signs:
-        yield from (chunk.text for chunk in document.chunks if _is_owners(chunk.text[:_ONE], signs))
-
-
-def _is_owners(text: str, signs: list[str]) -> bool:
-    low = text.lower()
-    return any(sign in low for sign in signs) and _OWNER.search(text) is not None
+    if signs := [sign for sign in _SIGNS if sign in said]:
+        signed = re.compile("|".join(map(re.escape, signs)), re.IGNORECASE)
+        texts = [chunk.text for chunk in document.chunks if signed.search(chunk.text, 0, _ONE)]
+        yield from (text for text in texts if _OWNER.search(text[:_ONE]))
 
 
 def _organisations(document: Document) -> Iterator[str]:

@@ -31,6 +31,7 @@ _HEADS = frozenset("h1 h2 h3 h4 h5 h6".split())  # noqa: SIM905
 _REGIONS = frozenset({"header", "footer", "nav"})
 _INLINE = frozenset("span strong b em i a time font small u bdi bdo".split())  # noqa: SIM905
 _PLAIN = frozenset("span strong b em i font small u bdi bdo".split())  # noqa: SIM905
+_BLOCKS = frozenset("div p br ul ol li table tbody tr td section figure".split())  # noqa: SIM905
 
 
 class Chunk(NamedTuple):
@@ -108,6 +109,11 @@ class Walk:
     def begin(self, tag: str, attrs: Mapping[str, str], around: Around, depth: int) -> tuple[Around, bool]:
         """An element begins: what is in it, and whether it was passed on."""
         outer, hint, place, mute = around
+        if not attrs:  # most of layout: nothing turns, and nothing is kept
+            if tag in _BLOCKS:
+                return (tag, "", place, mute), False
+            if tag in _PLAIN:
+                return ("a" if outer == "a" else tag, hint, place, mute), False
         kept = tag in _KEPT
         if attrs:
             kind, name = attrs.get("class"), attrs.get("id")

@@ -280,10 +280,11 @@ def _stamp(tag: Kept, attrs: Mapping[str, str], *, titled: bool) -> Iterator[Sta
     hint = " ".join(
         (mark, attrs.get("class", ""), attrs.get("id", ""), "pubdate" if "pubdate" in attrs else "")
     )
-    if any(character.isdigit() for character in value):
+    if _DIGIT.search(value):
         yield Stamp(clean(value, 80), f"{tag.name} {hint}".strip(), tag.place, titled)
 
 
+_DIGIT = pattern(r"\d")
 _SAID_PUBLISHED = pattern(r"(?:publi|posted|نشر).*(?:19|20)\d\d", re.IGNORECASE)
 
 

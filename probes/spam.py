@@ -72,10 +72,11 @@ MANY = 5  # links to other sites in one hidden block
 def loud(document: Document) -> frozenset[str]:
     """The different spam words in what a page says of itself; none where it speaks against them."""
     said = _said(document)
-    if _AGAINST.search(said) or _REPORTED.search(said):
+    words = WORDS.findall(said)
+    if not words or _AGAINST.search(said) or _REPORTED.search(said):
         return frozenset()
     one = {} if _misplaced(document) else _ORDINARY
-    return frozenset(one.get(word, word.lower()) for word in WORDS.findall(said))
+    return frozenset(one.get(word, word.lower()) for word in words)
 
 
 def _said(document: Document) -> str:

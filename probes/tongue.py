@@ -10,6 +10,7 @@ import re
 from bisect import bisect_right
 from collections import Counter
 from functools import lru_cache
+from string import ascii_letters
 
 LOOKED_AT = 6_000  # characters: a page shows its language at once
 ENOUGH = 12  # letters of a script, or small words of a language, that tell something of a text
@@ -85,12 +86,18 @@ def _told(text: str, least: int) -> str:
 
 def _scripts(text: str) -> Counter[str]:
     """How many letters of each script a text has: kana is `ja`, what China and Japan share is `han`."""
-    counts: Counter[str] = Counter()
-    for character, times in Counter(text).items():
+    coded = text.encode("utf-8", "replace")
+    counts = Counter(latin=len(coded) - len(coded.translate(None, _PLAIN)))
+    for character, times in Counter(coded.translate(None, _ASCII).decode()).items():
         if character.isalpha():
             counts[_BEGINNINGS[bisect_right(_STARTS, ord(character)) - 1][1]] += times
     counts.pop("", None)
-    return counts
+    return +counts
+
+
+_PLAIN = ascii_letters.encode()
+_ASCII = bytes(range(128))
+"""Most letters are of these, and counted without a look at each."""
 
 
 def _of_the_arabic_script(words: list[str], least: int) -> str:

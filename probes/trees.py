@@ -95,7 +95,8 @@ class _Quick(Walk):
             self.through(child, within, depth + 1)
             if text := child.tail:
                 self.say(text, within)
-        self.end(tag, depth, kept=kept)
+        if kept or depth < self.floor or tag == self.head:  # else its end tells nothing
+            self.end(tag, depth, kept=kept)
 
     def opened(self, tag: str, attrs: Mapping[str, str], place: str) -> Kept:
         """A tag that is kept opens."""
