@@ -193,7 +193,7 @@ class Dating:
                     yield found
 
     def _dated(self, text: str, source: str) -> Activity | None:
-        found = moment(text, self._now)
+        found = moment(text)
         if found is None or found[1] in (Precision.YEAR, Precision.MONTH):
             return None
         self.near = self.near or is_near(found[:1], self._now)

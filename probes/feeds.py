@@ -53,13 +53,13 @@ def feed(page: Page) -> Feed | None:
     text = decoded(page)
     start = text[:2_000].lstrip().lower()
     if start.startswith("{"):
-        return _json_feed(text, page.fetched_at)
+        return _json_feed(text)
     if not re.search(r"<(?:rss|feed|rdf:rdf|channel|atom:feed)[\s>]", start) or _PAGE.match(start):
         return None
     try:
-        return _from_tree(_tree(text), page.fetched_at)
+        return _from_tree(_tree(text))
     except (ParseError, DefusedXmlException, ValueError):
-        return _from_text(text, page.fetched_at)
+        return _from_text(text)
 
 
 def _tree(text: str) -> Element:
@@ -74,7 +74,7 @@ def _name(element: Element) -> str:
     return str(element.tag).rpartition("}")[2].lower()
 
 
-def _from_tree(root: Element, now: datetime) -> Feed:
+def _from_tree(root: Element) -> Feed:
     entries: list[Entry] = []
     title = about = ""
     for element in root.iter():
@@ -84,7 +84,7 @@ def _from_tree(root: Element, now: datetime) -> Feed:
             for child in element:
                 value = child.text or child.get("href") or ""
                 told.setdefault(_name(child), value)
-            entries.append(entry(told, now))
+            entries.append(entry(told))
         elif name == "title" and not title:
             title = clean(element.text or "")
         elif name == "link" and not about and element.get("rel") == "self":
@@ -92,12 +92,12 @@ def _from_tree(root: Element, now: datetime) -> Feed:
     return Feed(title, _of_comments(title, about), tuple(entries))
 
 
-def entry(told: Mapping[str, str], now: datetime) -> Entry:
+def entry(told: Mapping[str, str]) -> Entry:
     """An entry from its fields; `updated` stands in only where nothing says when it was published."""
     title = clean(html.unescape(told.get("title", "")))
     text = next((_TAGS.sub(" ", html.unescape(told[name][:2_000])) for name in _TEXT if told.get(name)), "")
     for name in _PUBLISHED:
-        found = moment(told[name], now) if told.get(name, "").strip() else None
+        found = moment(told[name]) if told.get(name, "").strip() else None
         if found:
             return Entry(title, *found, clean(text))
     return Entry(title, None, text=clean(text))
@@ -111,7 +111,7 @@ _FIELD = pattern(
 )
 
 
-def _from_text(text: str, now: datetime) -> Feed:
+def _from_text(text: str) -> Feed:
     """The same fields from broken XML."""
     first, *items = re.split(r"<(?:item|entry)\b", text, maxsplit=ENTRIES, flags=re.IGNORECASE)
     title = next(
@@ -122,7 +122,7 @@ def _from_text(text: str, now: datetime) -> Feed:
         told: dict[str, str] = {}
         for name, value in _FIELD.findall(item):
             told.setdefault(name.lower(), html.unescape(value))
-        entries.append(entry(told, now))
+        entries.append(entry(told))
     return Feed(clean(title), _of_comments(title, ""), tuple(entries))
 
 
@@ -135,7 +135,7 @@ def _of_comments(title: str, about: str) -> bool:
 _PAGE = pattern(r"<!doctype html|<html[\s>]")
 
 
-def _json_feed(text: str, now: datetime) -> Feed | None:
+def _json_feed(text: str) -> Feed | None:
     """JSON Feed 1.1, or Blogger's `alt=json`."""
     try:
         told: Any = json.loads(text)
@@ -152,7 +152,7 @@ def _json_feed(text: str, now: datetime) -> Feed | None:
     if not isinstance(rows, list):
         return None
     title = clean(_plain(name))
-    entries = tuple(entry(fields(row), now) for row in rows[:ENTRIES] if isinstance(row, dict))
+    entries = tuple(entry(fields(row)) for row in rows[:ENTRIES] if isinstance(row, dict))
     return Feed(title, _of_comments(title, ""), entries)
 
 

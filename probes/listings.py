@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from datetime import datetime
 from typing import Any
 
 from probes.charset import decoded
@@ -16,7 +15,7 @@ def posts(page: Page) -> Feed | None:
     """WordPress's REST list (`date_gmt`, `title.rendered`), or that of WordPress.com's own interface."""
     told = _json(page)
     rows = told.get("posts") if isinstance(told, dict) else told
-    return _feed(rows, page.fetched_at) if isinstance(rows, list) else None
+    return _feed(rows) if isinstance(rows, list) else None
 
 
 def nodes(page: Page) -> Feed | None:
@@ -25,7 +24,7 @@ def nodes(page: Page) -> Feed | None:
     rows = told.get("data") if isinstance(told, dict) else None
     if not isinstance(rows, list):
         return None
-    return _feed([row.get("attributes") for row in rows if isinstance(row, dict)], page.fetched_at)
+    return _feed([row.get("attributes") for row in rows if isinstance(row, dict)])
 
 
 def _json(page: Page) -> Any:
@@ -35,13 +34,13 @@ def _json(page: Page) -> Any:
         return None
 
 
-def _feed(rows: Iterable[Any], now: datetime) -> Feed:
-    told = [_entry(row, now) for row in rows if isinstance(row, dict)]
+def _feed(rows: Iterable[Any]) -> Feed:
+    told = [_entry(row) for row in rows if isinstance(row, dict)]
     return Feed("", comments=False, entries=tuple(told[:ENTRIES]))
 
 
-def _entry(row: Mapping[str, Any], now: datetime) -> Entry:
+def _entry(row: Mapping[str, Any]) -> Entry:
     """A row as an entry; an empty `date_gmt` (0000-00-00) of a draft gives way to `date`."""
     named = fields(row)
     first = {"published": named.get("date_gmt", ""), "description": named.get("excerpt", "")}
-    return entry({**named, **first, "updated": "", "modified": ""}, now)
+    return entry({**named, **first, "updated": "", "modified": ""})

@@ -12,16 +12,21 @@ from probes.charset import clean
 from probes.model import Precision
 from probes.pattern import pattern
 
+_ANY_DAY = datetime(2026, 1, 1, tzinfo=UTC)  # what counts back from a day ("3 days ago") is no machine's date
 
-@lru_cache(maxsize=512)
-def moment(text: str, now: datetime) -> tuple[datetime, Precision] | None:
-    """A machine's date: ISO 8601, RFC 822, a Unix time, else as people write it. Nonsense years give None."""
+
+@lru_cache(maxsize=4_096)
+def moment(text: str) -> tuple[datetime, Precision] | None:
+    """A machine's date: ISO 8601, RFC 822, a Unix time, else as people write it. Nonsense years give None.
+
+    The same days are told by many pages, so what was read is remembered.
+    """
     text = clean(text, 100)
     if _NO_YEAR.search(text):
         return None  # WordPress's empty date reads as the year before the first
     found = _iso(text) or _mail(text) or _unix(text)
     if found is None:
-        said = dates.parse(text, now)
+        said = dates.parse(text, _ANY_DAY)
         found = (said.when, said.precision) if said and not said.relative else None
     return found if found and 1990 <= found[0].year <= 2100 else None
 

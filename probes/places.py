@@ -25,13 +25,14 @@ HEAD = 80
 _KEPT = frozenset(
     "title meta link base a area time h1 h2 iframe frame abbr form script".split()  # noqa: SIM905
 )
+_NOTED = frozenset({"img", "html"})
 _MUTE = frozenset({"script", "style", "noscript", "template", "textarea", "option", "svg"})
 _WHOLE = frozenset({"html", "body"})
 _HEADS = frozenset("h1 h2 h3 h4 h5 h6".split())  # noqa: SIM905
 _REGIONS = frozenset({"header", "footer", "nav"})
 _INLINE = frozenset("span strong b em i a time font small u bdi bdo".split())  # noqa: SIM905
 _PLAIN = frozenset("span strong b em i font small u bdi bdo".split())  # noqa: SIM905
-_BLOCKS = frozenset("div p br ul ol li table tbody tr td section figure".split())  # noqa: SIM905
+_LAYOUT = _PLAIN.union("div p br ul ol li table tbody tr td section figure".split())  # noqa: SIM905
 
 
 class Chunk(NamedTuple):
@@ -109,11 +110,9 @@ class Walk:
     def begin(self, tag: str, attrs: Mapping[str, str], around: Around, depth: int) -> tuple[Around, bool]:
         """An element begins: what is in it, and whether it was passed on."""
         outer, hint, place, mute = around
-        if not attrs:  # most of layout: nothing turns, and nothing is kept
-            if tag in _BLOCKS:
-                return (tag, "", place, mute), False
-            if tag in _PLAIN:
-                return ("a" if outer == "a" else tag, hint, place, mute), False
+        if not attrs and tag in _LAYOUT:  # nothing turns, and nothing is kept
+            inline = tag in _PLAIN
+            return ("a" if inline and outer == "a" else tag, hint if inline else "", place, mute), False
         kept = tag in _KEPT
         if attrs:
             kind, name = attrs.get("class"), attrs.get("id")
@@ -130,15 +129,20 @@ class Walk:
         if kept:
             self.keeping += 1
             self._pass_on(tag, attrs, place)
-        elif tag == "img":
-            self.images += 1
-            if self.link is not None:
-                self.link.alt = self.link.alt or attrs.get("alt", "")  # the first picture's
-        elif tag == "html":
-            self.language = attrs.get("lang", "") or attrs.get("xml:lang", "")
+        elif tag in _NOTED:
+            self._note(tag, attrs)
         # A link's words are a link's, if in a <span>.
         said = "a" if outer == "a" and tag in _PLAIN else tag
         return (said, hint, place, mute or tag in _MUTE), kept
+
+    def _note(self, tag: str, attrs: Mapping[str, str]) -> None:
+        """A picture is counted, and says what a link without words is; the page says its language."""
+        if tag == "html":
+            self.language = attrs.get("lang", "") or attrs.get("xml:lang", "")
+            return
+        self.images += 1
+        if self.link is not None:
+            self.link.alt = self.link.alt or attrs.get("alt", "")  # the first picture's
 
     def _turn(self, tag: str, place: str, around: str, depth: int) -> None:
         """A heading ends those of its rank and below; a region of the page ends those of the one before."""

@@ -36,7 +36,7 @@ def sitemap(page: Page) -> Sitemap | None:
     maps: list[tuple[str, datetime | None]] = []
     _, *parts = re.split(r"<(?:\w+:)?(url|sitemap)>", text, maxsplit=LOCATIONS)
     for kind, block in zip(parts[::2], parts[1::2], strict=True):
-        (pages if kind == "url" else maps).append(_row(block[:4_000], page.fetched_at))
+        (pages if kind == "url" else maps).append(_row(block[:4_000]))
     return Sitemap(tuple(pages), tuple(maps))
 
 
@@ -45,9 +45,9 @@ _LASTMOD = pattern(r"<(?:\w+:)?lastmod>\s*(?:<!\[CDATA\[)?([^<\]]+)")
 _NAMED = pattern(r"^[ \t]*sitemap[ \t]*:[ \t]*(https?://\S{1,500})", re.IGNORECASE | re.MULTILINE)
 
 
-def _row(block: str, now: datetime) -> tuple[str, datetime | None]:
+def _row(block: str) -> tuple[str, datetime | None]:
     place, changed = _LOCATION.search(block), _LASTMOD.search(block)
-    found = moment(changed[1], now) if changed else None
+    found = moment(changed[1]) if changed else None
     return html.unescape(place[1]).strip() if place else "", found[0] if found else None
 
 
