@@ -6,7 +6,7 @@ It counts rests alone, which is what holds up a platform; what a host takes to a
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from math import ceil
@@ -29,8 +29,8 @@ class Outlook:
 
     `busiest` are those that have to be asked one after the other: all of a platform, of sites those of the
     host that has most. `seconds` is the rest between two requests, `requests` how many an account takes.
-    `nights` are as many as the window, or the budget of the interface, makes of it; `per_night` are reached
-    in each, None where nothing limits them.
+    `nights` are as many as the window, or the budget of the interface, makes of it; so many of the
+    busiest as `per_night` are reached in each, None where nothing limits them.
     """
 
     channel: str
@@ -88,12 +88,9 @@ def _bought(channel: str, accounts: int, purse: Purse, last: Night | None) -> Ou
 def _each(last: Night | None, channel: str) -> float:
     """How many requests an account of a platform took in the last night; one, where that told of none."""
     looked = sum((_mapping(last, "channels").get(channel) or {}).values())
-    asked = sum(count for host, count in _hosts(last) if links.owner(host) == channel)
+    hosts = _mapping(last, "requests_by_host")
+    asked = sum(count for host, count in hosts.items() if links.owner(host) == channel)
     return max(1.0, asked / looked) if looked and channel != links.SITE else 1.0
-
-
-def _hosts(last: Night | None) -> Iterator[tuple[str, int]]:
-    yield from _mapping(last, "requests_by_host").items()
 
 
 def _mapping(last: Night | None, name: str) -> Mapping[str, Any]:

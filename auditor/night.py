@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from auditor import conclude, patience, plan, receipt, unended
 from auditor.canary import Canary, canaries, offline
 from auditor.closing import Closing, StoppedError, Timer
-from auditor.errors import ConfigError
+from auditor.cluster import extra
 from auditor.eyes import Eyes, purses
 from auditor.order import WHOLE, parcels, share
 from auditor.patience import Patience
@@ -212,11 +212,8 @@ class _Session:
 
     def _leader(self, eyes: Eyes) -> Leader:
         """Who lets workers look, where many machines do the night. Raises ConfigError."""
-        try:
+        with extra():
             from auditor.cluster.leader import Leader  # noqa: PLC0415 - an extra: one machine needs no queue
-        except ModuleNotFoundError as missing:
-            why, remedy = f"{missing.name} is not installed", "pip install 'presence-auditor[cluster]'"
-            raise ConfigError("[cluster] enabled", why, remedy) from None
         return Leader(
             self.app,
             self.night,

@@ -85,7 +85,7 @@ class ReaderPool:
         ours, theirs = socket.socketpair()
         with theirs:
             self._workshop.send(theirs)
-        worker = _Worker(self._deadline, self._next, self._lost)
+        worker = _Worker(self._deadline, self._give, self._lost)
         self._workers.append(worker)
         await asyncio.get_running_loop().create_unix_connection(lambda: worker, sock=ours)
 
@@ -110,18 +110,15 @@ class ReaderPool:
             raise NoPage(Reason.UNREADABLE, why, status=page.status, url=page.url, hops=page.hops) from error
 
     def _give(self) -> None:
-        """What waits, to whoever has the least to do."""
+        """What waits, and is still waited for, to whoever has the least to do."""
         while self._waiting:
+            if self._waiting[0].reading.cancelled():
+                self._waiting.popleft()
+                continue
             free = [worker for worker in self._workers if worker.is_free]
             if not free:
                 return
             min(free, key=_Worker.has).take(self._waiting.popleft())
-
-    def _next(self) -> None:
-        """A worker has answered."""
-        while self._waiting and self._waiting[0].reading.cancelled():
-            self._waiting.popleft()
-        self._give()
 
     def _lost(self, worker: _Worker, left: list[_Task]) -> None:
         """A worker has ended: what it had not begun waits again, and another one comes."""

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, Select, Table
+from sqlalchemy import Connection, Engine, Select, Table, literal, tuple_
 from sqlalchemy.engine import URL
 
 from storage import backup, copying, migrate
@@ -106,7 +106,7 @@ class Database:
         last: Sequence[Any] | None = None
         while True:
             with self.reading() as connection:
-                rows = connection.execute(page.where(_beyond(key, last)) if last else page).all()
+                rows = connection.execute(page.where(beyond(key, last)) if last else page).all()
                 made = list(told(connection, rows))
             yield from made
             if len(rows) < BATCH:
@@ -163,9 +163,9 @@ class Database:
         self._engine.dispose()
 
 
-def _beyond(key: Sequence[Any], last: Sequence[Any]) -> Any:
-    """The rows after the last one seen, in the order of the key."""
-    first, rest = key[0], key[1:]
-    if not rest:
-        return first > last[0]
-    return (first > last[0]) | ((first == last[0]) & _beyond(rest, last[1:]))
+def beyond(key: Sequence[Any], last: Sequence[Any]) -> Any:
+    """The rows after the last one seen, in the order of the key.
+
+    A comparison of rows, which both databases find in an index at once.
+    """
+    return tuple_(*key) > tuple_(*(literal(value, of.type) for of, value in zip(key, last, strict=True)))

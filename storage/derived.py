@@ -186,12 +186,12 @@ def _put_gaps(database: Database, connection: Connection, gaps: Sequence[Gap]) -
     ids = [gap.id for gap in gaps if gap.id is not None]
     there = set(map(tuple, connection.execute(select(*columns).where(GAP.c.id.in_(ids))))) if ids else set()
     running = [gap for gap in gaps if (gap.id, gap.opened_at, gap.closed_at) in there]
-    ends = {gap.id for gap in running}
+    kept = {gap.id for gap in running}
     if running:
         rows = [{"at": gap.id, **{f"new_{name}": getattr(gap, name) for name in RUNNING}} for gap in running]
         values: dict[str, Any] = {name: bindparam(f"new_{name}") for name in RUNNING}
         connection.execute(update(GAP).where(GAP.c.id == bindparam("at")).values(values), clean(rows))
-    others = [gap for gap in gaps if gap.id not in ends]
+    others = [gap for gap in gaps if gap.id not in kept]
     database.upsert(connection, GAP, map(_gap_columns, others), GAP_KEY)
 
 

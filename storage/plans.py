@@ -16,14 +16,12 @@ from sqlalchemy import (
     delete,
     func,
     insert,
-    literal,
     select,
-    tuple_,
     update,
 )
 
 from storage.clean import clean
-from storage.database import BATCH, Database
+from storage.database import BATCH, Database, beyond
 from storage.look_tables import CHECKED, OBSERVATION
 from storage.model import AccountRow, Night, Observation, Standing
 from storage.plan_tables import ORDER, PLAN
@@ -101,15 +99,8 @@ class Plans:
         """How many accounts wait at each spot: (round, spot, accounts), in that order."""
         key = (PLAN.c.round, PLAN.c.spot)
         waiting = _waiting(select(*key, func.count().label("accounts")), night, again=again)
-        page, last = waiting.group_by(*key).order_by(*key).limit(BATCH), None
-        while True:
-            there = page if last is None else page.where(_beyond(key, last))
-            with self._database.reading() as connection:
-                rows = connection.execute(there).all()
-            yield from ((row.round, row.spot, row.accounts) for row in rows)
-            if len(rows) < BATCH:
-                return
-            last = (rows[-1].round, rows[-1].spot)
+        rows = self._database.rows(waiting.group_by(*key), *key)
+        return ((row.round, row.spot, row.accounts) for row in rows)
 
     def planned(
         self,
@@ -129,7 +120,7 @@ class Plans:
         )
         query = _waiting(columns, night, held, again=again).where(there).order_by(*key).limit(limit)
         if after is not None:
-            query = query.where(_beyond(key, after))
+            query = query.where(beyond(key, after))
         with self._database.reading() as connection:
             return [_planned(row) for row in connection.execute(query)]
 
@@ -170,11 +161,6 @@ def _unseen(query: Select[Any], night: Night, of: FromClause = PLAN) -> Select[A
 
 def _waiting(query: Select[Any], night: Night, of: FromClause = PLAN, *, again: bool) -> Select[Any]:
     return _unseen(query, night, of).where(PLAN.c.look.is_not(None) if again else PLAN.c.look.is_(None))
-
-
-def _beyond(key: tuple[Any, ...], last: tuple[int, ...]) -> Any:
-    """A comparison of rows, which both databases find in an index at once."""
-    return tuple_(*key) > tuple_(*map(literal, last))
 
 
 def _gather(connection: Any, whole: int) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from auditor import eventloop
+from auditor.cluster import extra
 from auditor.commands.session import clock, session
 from auditor.errors import ConfigError
 
@@ -34,11 +35,8 @@ async def _work(app: App) -> None:
 
     from auditor.draining import terminated_by
 
-    try:
+    with extra():
         from auditor.cluster.worker import Worker
-    except ModuleNotFoundError as missing:
-        why, remedy = f"{missing.name} is not installed", "pip install 'presence-auditor[cluster]'"
-        raise ConfigError("[cluster] enabled", why, remedy) from None
     stop = asyncio.Event()
     with terminated_by(stop):
         await Worker(app, stop, clock).run()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from importlib.util import find_spec
 
+from auditor.cluster import INSTALL
 from auditor.cluster.figures import figures
 from auditor.cluster.folder import mark_of
 from auditor.config import Config
@@ -21,8 +22,8 @@ def examined(read: Config, store: Store) -> Iterator[Examined]:
         return
     about = phrase("many machines")
     for missing in (name for name in NEEDED if find_spec(name) is None):
-        command = "`pip install 'presence-auditor[cluster]'`"
-        yield broken(about, phrase("{missing} is not installed: {command}"), missing=missing, command=command)
+        told = phrase("{missing} is not installed: {command}")
+        yield broken(about, told, missing=missing, command=f"`{INSTALL}`")
     yield _folder(read)
     seen = figures(store, read)
     if seen is None:
