@@ -22,6 +22,7 @@ from auditor.canary import Canary, canaries, offline
 from auditor.closing import Closing, StoppedError, Timer
 from auditor.cluster import extra
 from auditor.eyes import Eyes, purses
+from auditor.memory import OFTEN, give_back
 from auditor.order import WHOLE, parcels, share
 from auditor.patience import Patience
 from auditor.refresh import refresh
@@ -143,9 +144,12 @@ class _Session:
         """What this session and the ones before it have cost."""
         eyes = self.eyes
         requests, hosts = (eyes.fetcher.requests, eyes.fetcher.by_host) if eyes else (0, {})
+        others = eyes.fetcher.others() if eyes else 0
         calls = receipt.calls(self.night.receipt, eyes.purses if eyes else {})
         retries = eyes.fetcher.retries if eyes else 0
-        told = receipt.spent(self.night.receipt, requests, hosts, self._passed(), retries)
+        told = receipt.spent(
+            self.night.receipt, requests, hosts, self._passed(), retries=retries, others=others
+        )
         if self.leader:
             told = receipt.also(told, self.leader.told)
         return told | calls | patience.told(self.platforms)
@@ -263,6 +267,8 @@ class _Session:
         return await asyncio.to_thread(lambda: parcels(store.spots(night, again=again), most))
 
     def _kept(self, count: int = 1) -> None:
+        if self.done // OFTEN != (self.done + count) // OFTEN:
+            give_back()
         self.done += count
         self.progress(self.done, self.total)
 
@@ -286,8 +292,10 @@ class _Session:
 
     def _concluded(self, readings: Readings) -> Night:
         store, config = self.app.store, self.app.config
+        give_back()
         self.night, blind = conclude.blinded(store, config, self.night, readings)
         conclude.conclude(store, config, self.night, blind)
+        give_back()
         refresh(store, config, self.clock())
         for channel, why in blind.items():
             said = "blind on {channel} tonight: {why}; nothing on it moves"

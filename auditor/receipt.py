@@ -182,21 +182,28 @@ def counted(counts: Mapping[tuple[str, Presence], int]) -> dict[str, Any]:
 
 
 def spent(
-    before: Mapping[str, Any], requests: int, hosts: Mapping[str, int], seconds: float, retries: int = 0
+    before: Mapping[str, Any],
+    requests: int,
+    hosts: Mapping[str, int],
+    seconds: float,
+    *,
+    retries: int = 0,
+    others: int = 0,
 ) -> dict[str, Any]:
     """What a night has cost: this session's requests and seconds on top of earlier sessions'.
 
-    Every platform's host is named while it goes on, so that the next session adds to each; of the others an
-    earlier session left their number.
+    Every platform's host is named while it goes on, so that the next session adds to each; of the `others`
+    there is their number.
     """
     by_host = Counter(hosts)
     by_host.update(before.get("requests_by_host") or {})
+    elsewhere = before.get("requests_elsewhere") or {}
     return {
         **{name: value for name, value in before.items() if name in KEPT},
         "requests": requests + int(before.get("requests") or 0),
         "retries": retries + int(before.get("retries") or 0),
         "requests_by_host": dict(by_host),
-        "requests_elsewhere": before.get("requests_elsewhere") or {},
+        "requests_elsewhere": {**elsewhere, "hosts": int(elsewhere.get("hosts") or 0) + others},
         "seconds": round(seconds + float(before.get("seconds") or 0), 2),
     }
 

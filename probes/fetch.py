@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from array import array
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -51,10 +52,11 @@ class Fetcher:
     """Pages from the web, politely. Use it as an async context; one Fetcher is one run.
 
     `now` dates the pages (with the monotonic time since), and is the only clock a page knows.
-    `requests` counts what was sent, `by_host` to whom; robots.txt counts too. `shut` are the hosts, with
-    everything below them, of platforms whose interface we hold a key for: they get calls to it and
-    nothing else. `turns` are those of several processes that ask the same hosts. `sleep` and `clock` stand
-    in for asyncio's and the monotonic one in tests.
+    `requests` counts what was sent, robots.txt too; `by_host` how much of it went to each host of a platform
+    or an interface: of the others there are too many to be named. `shut` are the hosts, with everything
+    below them, of platforms whose interface we hold a key for: they get calls to it and nothing else.
+    `turns` are those of several processes that ask the same hosts. `sleep` and `clock` stand in for
+    asyncio's and the monotonic one in tests.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class Fetcher:
         self.options = options
         self.requests = 0
         self.by_host: Counter[str] = Counter()
+        self._others = array("q")  # what tells them apart, eight bytes each; a few stand there twice
         self.asks = 0
         self.retries = 0
         self._now = now
@@ -236,6 +239,17 @@ class Fetcher:
         self._hosts = {name: host for name, host in self._hosts.items() if not host.is_done_with(now)}
         self._room = max(MOST_HOSTS, 2 * len(self._hosts))
 
+    def others(self) -> int:
+        """How many hosts were asked that `by_host` does not name."""
+        return len(set(self._others))
+
+    def _count(self, host: Host) -> None:
+        self.requests += 1
+        if links.owner(host.name) != links.SITE or host.name in _interfaces():
+            self.by_host[host.name] += 1
+        elif host.is_new:
+            self._others.append(hash(host.name))
+
     def _new_host(self, name: str) -> Host:
         """A host by its rest: platforms watch for steady robots, and have a longer and less even one."""
         patience = self.options.breaker_failures
@@ -253,8 +267,7 @@ class Fetcher:
             if wait > 0:
                 await self._sleep(wait)
             async with self._shared_turn(host), self._slots:
-                self.requests += 1
-                self.by_host[host.name] += 1
+                self._count(host)
                 try:
                     yield
                 finally:

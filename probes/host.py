@@ -38,6 +38,11 @@ class Host:
     failures: Counter[str] = field(default_factory=Counter)
     robots: dict[str, Robots] = field(default_factory=dict)
 
+    @property
+    def is_new(self) -> bool:
+        """Whether no request to it has ended yet."""
+        return self.rested == float("-inf")
+
     def down(self, origin: str) -> bool:
         """Whether so many requests failed in a row that the origin is left alone for this pass."""
         return self.failures[origin] >= self.patience

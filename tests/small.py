@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
@@ -92,6 +93,7 @@ class Web:
     requests: int = 0
     retries: int = 0
     by_host: Counter = field(default_factory=Counter)
+    others: Callable = field(default=lambda: 0)
     asked: list[str] = field(default_factory=list)
     passes: int = 1
     once: set[str] = field(default_factory=set)

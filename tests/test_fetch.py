@@ -39,7 +39,7 @@ async def test_a_page_comes_with_its_headers_its_hops_and_its_time(server: Hosti
     assert page.headers["content-type"] == "text/html"
     assert [hop.status for hop in page.hops] == [302, 200]
     assert page.fetched_at == NOW
-    assert (fetch.requests, fetch.by_host) == (2, {"127.0.0.1": 2})
+    assert (fetch.requests, fetch.by_host, fetch.others()) == (2, {}, 1)
 
 
 async def test_the_user_agent_says_who_asks_and_how_to_reach_whoever_runs_it(server: Hostile) -> None:
@@ -550,3 +550,12 @@ async def test_validators_that_cannot_be_sent_back_are_left_out(server: Hostile,
         known = Validators(server.url("echo"), etag=tag, modified=tag)
         page = await fetch.get(link(server.url("echo"), validators=known))
     assert (page.status, b"if-none-match" in page.body.lower()) == (200, False)
+
+
+async def test_of_hosts_that_are_nobodys_only_their_number_is_remembered(monkeypatch) -> None:
+    monkeypatch.setattr("probes.fetch.MOST_HOSTS", 1)  # so that hosts are forgotten, and known anew
+    hosts = ("127.0.0.1", "127.0.0.2", "127.0.0.3")
+    async with Hostile(hosts=hosts) as server, fetcher() as fetch:
+        for name in (*hosts, *hosts[:2]):
+            await fetch.get(link(server.url("utf8").replace(hosts[0], name)))
+    assert (fetch.requests, dict(fetch.by_host), fetch.others()) == (5, {}, 3)

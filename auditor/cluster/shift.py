@@ -14,7 +14,6 @@ from auditor.app import App
 from auditor.closing import Closing, Timer
 from auditor.cluster.state import Told
 from auditor.eyes import Eyes, purses
-from auditor.receipt import is_platform
 from probes.turns import Turns
 from storage.errors import StoreError
 from storage.model import Night
@@ -41,6 +40,7 @@ class Shift:
     _requests: int = 0
     _retries: int = 0
     _by_host: Counter[str] = field(default_factory=Counter)
+    _others: int = 0
 
     @classmethod
     async def begin(
@@ -92,15 +92,15 @@ class Shift:
     def told(self) -> Told:
         """What was asked since this was last told: requests, and by name the hosts of platforms alone."""
         fetcher = self.eyes.fetcher
-        by_host = Counter(fetcher.by_host)
-        fresh = by_host - self._by_host
+        by_host, others = Counter(fetcher.by_host), fetcher.others()
         told = {
             "requests": fetcher.requests - self._requests,
             "retries": fetcher.retries - self._retries,
-            "by_host": {host: count for host, count in fresh.items() if is_platform(host)},
-            "hosts": sum(not is_platform(host) for host in by_host.keys() - self._by_host.keys()),
+            "by_host": dict(by_host - self._by_host),
+            "hosts": others - self._others,
         }
-        self._requests, self._retries, self._by_host = fetcher.requests, fetcher.retries, by_host
+        self._requests, self._retries = fetcher.requests, fetcher.retries
+        self._by_host, self._others = by_host, others
         return told
 
     async def _watch(self) -> None:

@@ -171,11 +171,11 @@ class SimulatedFetcher(Fetcher):
     async def get(self, ask: Ask) -> Page:
         """The world's answer, in its host's turn."""
         self.asks += 1
-        self.requests += 1
         url = self._guard.check_url(ask.url)
         host = self._host(url)
-        self.by_host[host.name] += 1
+        self._count(host)
         async with host.turn:
+            host.asked(0.0)  # long ago: nobody has to rest
             return self.world.page(ask, self._time())
 
     async def may_repeat(self, ask: Ask, got: Page | NoPage) -> bool:
