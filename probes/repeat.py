@@ -18,8 +18,8 @@ NOTED = ("cf-mitigated", "x-wix-request-id")
 
 NOT_MODIFIED = 304
 
-SLOWER = 2.0
-"""Seconds by which an answer may come sooner or later than before and still be the same."""
+QUICK = 1
+"""Seconds: answers that take no longer are alike; of others the finding tells how many they took."""
 
 Bodies = Callable[[str], bytes | None]
 """A kept body by its digest; None where it is not there any more."""
@@ -76,9 +76,13 @@ def _same(before: Page | NoPage, now: Page | NoPage, told: Validators | None) ->
         )
         and (now.url, now.hops[:-1]) == (before.url, before.hops[:-1])
         and (now.insecure, now.certificate_expires) == (before.insecure, before.certificate_expires)
-        and abs(now.seconds - before.seconds) < SLOWER
+        and _pace(now) == _pace(before)
         and _told(before.headers) == _told({**before.headers, **now.headers} if untouched else now.headers)
     )
+
+
+def _pace(page: Page) -> int:
+    return max(QUICK, round(page.seconds))
 
 
 def _told(told: Mapping[str, str]) -> list[str | bool]:

@@ -139,6 +139,15 @@ async def test_what_changed_is_seen_as_by_one_who_looks_for_the_first_time(chang
     assert all(body for _, body in shown), "a page that the server did not send comes from the archive"
 
 
+async def test_a_site_that_was_slow_once_is_not_called_slow_for_ever() -> None:
+    bodies, slow, quick = Bodies(), Site(), Site(LATER)
+    slow.more.update(seconds=2.2)
+    last = await first(slow, bodies)
+    quick.more.update(seconds=0.4)
+    seen = await again(last, quick, bodies)
+    assert (last.finding.facts["seconds"], seen.finding.facts["seconds"]) == (2, 0)
+
+
 async def test_a_page_that_is_lost_from_the_archive_is_asked_for_whole() -> None:
     bodies = Bodies()
     last = await first(Site(), bodies)
