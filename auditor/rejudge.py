@@ -30,7 +30,7 @@ from probes.model import NEVER, Account, Finding, Reason, drive
 from storage.clean import clean
 from storage.errors import DamagedEvidenceError, MissingEvidenceError
 from storage.model import AccountRow, Association, Evidence, Gap, Night, Observation, Proposal, Standing
-from storage.sameness import dated
+from storage.sameness import dated, of_its_night
 from storage.store import Store
 
 events = Events(__name__)
@@ -191,7 +191,8 @@ def played(account: Account, look: Observation, bodies: Bodies) -> Finding | Non
         said = "the look at account {account} in night {night} stands as recorded: {why}"
         events.debug("look_kept", said, account=look.account_id, night=look.night_id, why=str(reason))
         return None
-    return clean(seen.finding)
+    found = clean(seen.finding)
+    return of_its_night(found, look.finding) if look.as_before else found
 
 
 def _then(look: Observation) -> tuple[Evidence, ...]:

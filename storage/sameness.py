@@ -102,6 +102,12 @@ def again(look: Observation, observed_at: datetime, told: str | None) -> Observa
     return replace(look, observed_at=observed_at, finding=finding, evidence=pages, times=left)
 
 
+def of_its_night(found: Finding, told: Finding) -> Finding:
+    """What is found in pages of an earlier night, with the facts that differ each night as this one told."""
+    own = {name: told.facts[name] for name in _differing(found) if name in told.facts}
+    return _with(found, {**found.facts, **own})
+
+
 def _differing(finding: Finding) -> list[str]:
     facts = finding.facts
     return [name for name in DIFFERING if type(facts.get(name)) in (int, float)]

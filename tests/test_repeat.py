@@ -319,6 +319,26 @@ async def test_an_unchanged_night_transfers_reads_and_keeps_nothing_and_a_rebuil
     app.store.close()
 
 
+async def test_a_rebuild_knows_how_long_each_night_took_though_it_has_the_page_of_the_first_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pace, get = [0.2], Fetcher.get
+
+    async def timed(self: Fetcher, ask: Ask) -> Page:
+        return replace(await get(self, ask), seconds=pace[0])
+
+    def slowly(_: Served) -> None:
+        pace[0] = 2.2
+
+    monkeypatch.setattr(Fetcher, "get", timed)
+    app = await nights(tmp_path, monkeypatch, news, slowly, nothing)
+    one, two, three = list(app.store.observations())
+    assert (one.same_as, two.as_before, three.as_before) == (three.same_as, False, True)
+    assert [look.finding.facts["seconds"] for look in (one, two, three)] == [0, 2, 2]
+    assert not rejudge(app).changes
+    app.store.close()
+
+
 async def test_a_page_that_changed_amid_unchanged_ones_is_seen_and_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
