@@ -23,9 +23,9 @@ def past(row: AccountRow, last: Observation | None, version: int, day: date, bod
 
     `version` is the probe's own, tonight.
     """
-    if last is None or not is_possible(row, day) or last.probe_version != version:
+    if last is None or last.probe_version != version or _is_due(row, last.observed_at.date(), day):
         return None
-    if not _is_whole(last.evidence) or not _lasts(last):
+    if not is_possible(row, day) or not _is_whole(last.evidence) or not _lasts(last):
         return None
     return Past(last.finding, tuple(map(_answered, last.evidence)), bodies)
 
@@ -35,9 +35,19 @@ def is_possible(row: AccountRow, day: date) -> bool:
     return row.channel == links.SITE and ((row.id or 0) + day.toordinal()) % EVERY != 0
 
 
+def _is_due(row: AccountRow, seen: date, day: date) -> bool:
+    """Whether the night on which it was to be read anew came after the last look, and nobody looked then."""
+    return ((row.id or 0) + day.toordinal()) % EVERY < (day - seen).days
+
+
 def _lasts(last: Observation) -> bool:
-    """Whether the same pages tell the same tomorrow."""
+    """Whether the same pages tell the same tomorrow, and are its own.
+
+    One that repeats a look and took its own time has no page by which tonight's could be compared.
+    """
     finding = last.finding
+    if last.as_before and last.times:
+        return False
     plain = finding.presence is Presence.PRESENT and finding.reason is None
     return plain and finding.facts.keys().isdisjoint(_PASSING)
 

@@ -14,7 +14,7 @@ from functools import lru_cache
 from heapq import nlargest
 from urllib.parse import unquote, urlsplit
 
-from probes import dateline, defaults, guess, marks
+from probes import dateline, dates, defaults, guess, marks
 from probes.datewords import LABEL
 from probes.feeds import Feed
 from probes.marks import Clues
@@ -27,6 +27,7 @@ from probes.sitemaps import Sitemap
 
 EARLIEST = datetime(1995, 1, 1, tzinfo=UTC)
 AHEAD = timedelta(days=2)  # a time zone, and a clock that is a day fast
+JUST_NOW = timedelta(hours=1)
 NEAR = timedelta(days=10)
 """So long before a day comes it is no ground to look again: whoever trusts an old look looks sooner."""
 RECENT = 10
@@ -50,9 +51,9 @@ def credible(when: datetime, now: datetime) -> bool:
 
 
 def is_near(whens: Iterable[datetime | None], now: datetime) -> bool:
-    """Whether one of the days is today or to come soon: what is credible then, or a clock's, changes."""
-    today = datetime(now.year, now.month, now.day, tzinfo=UTC)
-    return any(when is not None and today <= when < now + NEAR for when in whens)
+    """Whether one of them is of this hour, today or to come soon: what is credible, or a clock's, changes."""
+    since = min(datetime(now.year, now.month, now.day, tzinfo=UTC), now - JUST_NOW)
+    return any(when is not None and since <= when < now + NEAR for when in whens)
 
 
 def in_feed(feed: Feed | None, now: datetime, source: str = "feed") -> Told | None:
@@ -65,11 +66,7 @@ def in_feed(feed: Feed | None, now: datetime, source: str = "feed") -> Told | No
     own = [entry for entry in feed.entries if not defaults.came_with(entry.title, entry.text)]
     told = [Activity(e.when, source, e.precision) for e in own if e.when and credible(e.when, now)]
     whens = [activity.when for activity in told]
-    if (
-        len(whens) > 1
-        and max(whens) - min(whens) < timedelta(minutes=2)
-        and now - max(whens) < timedelta(hours=1)
-    ):
+    if len(whens) > 1 and max(whens) - min(whens) < timedelta(minutes=2) and now - max(whens) < JUST_NOW:
         return None
     return _told(told)
 
@@ -181,13 +178,24 @@ class Dating:
         """The word of htmldate; not on Arabic pages: it takes a footer's year where a month is Moroccan."""
         if markup is None or _ARABIC.search(self._document.language + self._document.title):
             return None
+        self.near = self.near or self._foresees(markup())
         said = guess.guess(self._document, self._now + AHEAD, markup())
         found = self._dated(said, "htmldate") if said else None
         return found if found and found.when.date() != self._now.date() and self._fits(found) else None
 
+    def _foresees(self, markup: str) -> bool:
+        """Whether a day near today stands where htmldate may find it, which is told of no day ahead."""
+        days = [self._now + timedelta(days=ahead) for ahead in range(NEAR.days)]
+        if any(f"{day:%Y-%m-%d}" in markup or f"{day:%Y%m%d}" in markup for day in days):
+            return True
+        said = (dates.find(text, self._now) for text in dateline.own_texts(self._document))
+        return any(is_near([one.when for one in found], self._now) for found in said)
+
     def _all(self, clues: Iterable[_Clue]) -> Iterator[Activity]:
         for clue in clues:
             for text, source in dict.fromkeys(clue(self._document)):
+                if self._is_american:  # it is so by a day that else lay ahead, and one day will not
+                    self._dated(text, source)
                 found = self._dated(_day_first(text) if self._is_american else text, source)
                 if found and not self._is_clock(text, found):
                     yield found

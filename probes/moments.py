@@ -15,13 +15,13 @@ from probes.pattern import pattern
 _ANY_DAY = datetime(2026, 1, 1, tzinfo=UTC)  # what counts back from a day ("3 days ago") is no machine's date
 
 
-@lru_cache(maxsize=4_096)
 def moment(text: str) -> tuple[datetime, Precision] | None:
-    """A machine's date: ISO 8601, RFC 822, a Unix time, else as people write it. Nonsense years give None.
+    """A machine's date: ISO 8601, RFC 822, a Unix time, else as people write it. Nonsense years give None."""
+    return _moment(clean(text, 100))
 
-    The same days are told by many pages, so what was read is remembered.
-    """
-    text = clean(text, 100)
+
+@lru_cache(maxsize=4_096)  # the same days are told by many pages
+def _moment(text: str) -> tuple[datetime, Precision] | None:
     if _NO_YEAR.search(text):
         return None  # WordPress's empty date reads as the year before the first
     found = _iso(text) or _mail(text) or _unix(text)

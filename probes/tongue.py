@@ -87,12 +87,14 @@ def _told(text: str, least: int) -> str:
 def _scripts(text: str) -> Counter[str]:
     """How many letters of each script a text has: kana is `ja`, what China and Japan share is `han`."""
     coded = text.encode("utf-8", "replace")
-    counts = Counter(latin=len(coded) - len(coded.translate(None, _PLAIN)))
+    plain = len(coded) - len(coded.translate(None, _PLAIN))
+    begins = next(filter(str.isalpha, text), "").isascii()  # of two that are alike often the first counts
+    counts = Counter(latin=plain if begins else 0)
     for character, times in Counter(coded.translate(None, _ASCII).decode()).items():
         if character.isalpha():
             counts[_BEGINNINGS[bisect_right(_STARTS, ord(character)) - 1][1]] += times
     counts.pop("", None)
-    return +counts
+    return +(counts if begins else counts + Counter(latin=plain))
 
 
 _PLAIN = ascii_letters.encode()

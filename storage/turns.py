@@ -72,7 +72,7 @@ class DatabaseTurns:
         try:
             left = await self._asked(BEGIN, key, key, LEFT_ASKED)
         except BaseException:  # whoever wanted the turn is not there to give it back
-            await asyncio.shield(self.give(host, 0.0))
+            await asyncio.shield(self._leave(key))
             raise
         return max(0.0, float(left or 0))
 
@@ -80,6 +80,9 @@ class DatabaseTurns:
         """End the turn. The rest is committed before the lock is free, so that the next one sees it."""
         key = spot_of(host)
         await self._asked(END, key, rest)
+        await self._leave(key)
+
+    async def _leave(self, key: int) -> None:
         self._held.discard(key)
         await self._asked(LEAVE, key)
 

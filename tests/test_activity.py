@@ -430,3 +430,17 @@ def test_the_last_ten_publications_shown_tell_the_rhythm() -> None:
 def test_a_page_that_is_hardly_one_is_no_error_to_tell_of(caplog) -> None:
     assert guess(read.parse("<p>", "https://annour.example/a"), NOW, "<p>") is None
     assert not caplog.records
+
+
+@pytest.mark.parametrize(
+    "ahead",
+    ['<script>var x = {"datePublished": "2026-06-02"}</script>', "<aside><p>Rabat, 2 June 2026</p></aside>"],
+    ids=["for machines", "in words"],
+)
+def test_a_day_ahead_that_a_guess_would_find_once_it_came_is_near(ahead):
+    now = datetime(2026, 5, 26, tzinfo=UTC)
+    markup = f"<html><head><title>Camp</title></head><body><h1>Camp</h1><p>{STORY}</p>{ahead}</body></html>"
+    page = Page("https://annour.example/camp-story-of-us", 200, {}, markup.encode(), now)
+    dating = activity.Dating(read.document(page), now)
+    assert dating.of_page(lambda: markup) is None
+    assert dating.near

@@ -16,7 +16,7 @@ from small import START, Small, configured, opened, register
 from auditor.evidence import kept
 from auditor.night import run
 from auditor.rejudge import rejudge
-from auditor.repeat import EVERY, past
+from auditor.repeat import EVERY, is_possible, past
 from probes import links, website
 from probes.fetch import Fetcher, FetchOptions, look
 from probes.model import Account, Activity, Ask, Hop, Look, NoPage, Page, Presence, Reason, Validators
@@ -207,6 +207,10 @@ UNFED = HOME.replace(HEAD, "<title>Annour</title>")
 NEWS: dict[str, tuple[dict[str, tuple[str, str]], bool]] = {
     "of last month": ({URL: (dated(NIGHT.date() - timedelta(days=30)), "text/html")}, True),
     "of yesterday": ({URL: (dated(NIGHT.date() - timedelta(days=1)), "text/html")}, True),
+    "of ten minutes ago, in a feed whose clock may be the server's": (
+        {FEED: (RSS.replace("16 Nov 2026 10:00:00", "25 Nov 2026 00:50:00"), "text/xml")},
+        False,
+    ),
     "of this very day": ({URL: (dated(NIGHT.date()), "text/html")}, False),
     "that comes in five days": ({URL: (dated(NIGHT.date() + timedelta(days=5)), "text/html")}, False),
     "that comes next year": ({URL: (dated(NIGHT.date() + timedelta(days=300)), "text/html")}, True),
@@ -228,6 +232,19 @@ async def test_each_site_is_read_anew_once_in_seven_nights() -> None:
     last = await first(Site(), Bodies())
     nights = [DAY + timedelta(days=n) for n in range(2 * EVERY)]
     assert sum(past(ROW, last, website.VERSION, day, Bodies().get) is None for day in nights) == 2
+
+
+async def test_whose_turn_came_while_nobody_looked_is_read_anew_at_the_next_look() -> None:
+    days = [NIGHT.date() + timedelta(days=n) for n in range(4, 12)]
+    turn = next(day for day in days if not is_possible(ROW, day))
+    last = replace(
+        await first(Site(), Bodies()), observed_at=NIGHT + (turn - NIGHT.date()) - timedelta(days=2)
+    )
+
+    def may_be_repeated(after: int) -> bool:
+        return past(ROW, last, website.VERSION, turn + timedelta(days=after), Bodies().get) is not None
+
+    assert [may_be_repeated(after) for after in (-1, 0, 1, 2, 5)] == [True, False, False, False, False]
 
 
 async def test_platforms_are_always_read() -> None:
@@ -331,10 +348,14 @@ async def test_a_rebuild_knows_how_long_each_night_took_though_it_has_the_page_o
         pace[0] = 2.2
 
     monkeypatch.setattr(Fetcher, "get", timed)
-    app = await nights(tmp_path, monkeypatch, news, slowly, nothing)
-    one, two, three = list(app.store.observations())
+
+    def quickly(_: Served) -> None:
+        pace[0] = 0.3
+
+    app = await nights(tmp_path, monkeypatch, news, slowly, nothing, quickly)
+    one, two, three, four = list(app.store.observations())
     assert (one.same_as, two.as_before, three.as_before) == (three.same_as, False, True)
-    assert [look.finding.facts["seconds"] for look in (one, two, three)] == [0, 2, 2]
+    assert [look.finding.facts["seconds"] for look in (one, two, three, four)] == [0, 2, 2, 0]
     assert not rejudge(app).changes
     app.store.close()
 
