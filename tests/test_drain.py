@@ -257,10 +257,10 @@ def test_a_run_beside_the_service_asks_nobody(tmp_path):
 
 @pytest.mark.slow
 def test_a_run_whose_window_ends_says_so_and_ends_with_4(tmp_path):
-    """A window of a few hundredths of a second, in which nobody is reached."""
+    """A window of less than a thousandth of a second, in which nobody is reached."""
     with playing(hold=False) as web:
         registered(tmp_path, web.server_port, 30)
-        code, out, err = ended(begun(tmp_path, "run", AUDITOR_SCHEDULE__WINDOW_HOURS="0.00001"))
+        code, out, err = ended(begun(tmp_path, "run", AUDITOR_SCHEDULE__WINDOW_HOURS="0.0000001"))
         assert (code, out) == (4, "")
         assert "its window was over before 30 accounts were looked at; they come first tomorrow" in err
         status = ended(begun(tmp_path, "status", "--json"))
