@@ -22,7 +22,7 @@ from auditor.canary import Canary, canaries, offline
 from auditor.closing import Closing, StoppedError, Timer
 from auditor.cluster import extra
 from auditor.eyes import Eyes, purses
-from auditor.memory import OFTEN, give_back
+from auditor.heap import OFTEN, give_back
 from auditor.order import WHOLE, parcels, share
 from auditor.patience import Patience
 from auditor.refresh import refresh

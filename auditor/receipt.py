@@ -232,19 +232,13 @@ def _shortened(spent: Mapping[str, Any], most: int | None) -> dict[str, Any]:
     A host that two sessions of a night asked counts twice among them.
     """
     by_host = Counter(spent["requests_by_host"])
-    platforms = Counter({host: count for host, count in by_host.items() if is_platform(host)})
+    platforms = Counter({host: count for host, count in by_host.items() if links.is_everybodys(host)})
     busiest = dict(platforms.most_common(most))
     elsewhere = {
         "hosts": len(by_host) - len(busiest) + int((spent.get("requests_elsewhere") or {}).get("hosts") or 0),
         "requests": spent["requests"] - sum(busiest.values()),
     }
     return {**spent, "requests_by_host": busiest, "requests_elsewhere": elsewhere}
-
-
-def is_platform(host: str) -> bool:
-    """Whether a host is everybody's: a platform's, or that of an official interface."""
-    interfaces = {own.host for name in links.channels() if (own := links.interface(name))}
-    return host in interfaces or links.owner(host) != links.SITE
 
 
 def calls(before: Mapping[str, Any], purses: Mapping[str, Purse]) -> dict[str, Any]:

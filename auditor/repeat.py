@@ -32,12 +32,16 @@ def past(row: AccountRow, last: Observation | None, version: int, day: date, bod
 
 def is_possible(row: AccountRow, day: date) -> bool:
     """Whether it is a site, and not its night to be read anew: each night that of a seventh of all."""
-    return row.channel == links.SITE and ((row.id or 0) + day.toordinal()) % EVERY != 0
+    return row.channel == links.SITE and _since_its_night(row, day) > 0
 
 
 def _is_due(row: AccountRow, seen: date, day: date) -> bool:
-    """Whether the night on which it was to be read anew came after the last look, and nobody looked then."""
-    return ((row.id or 0) + day.toordinal()) % EVERY < (day - seen).days
+    """Whether its night to be read anew came after the last look, and nobody looked then."""
+    return _since_its_night(row, day) < (day - seen).days
+
+
+def _since_its_night(row: AccountRow, day: date) -> int:
+    return ((row.id or 0) + day.toordinal()) % EVERY
 
 
 def _lasts(last: Observation) -> bool:

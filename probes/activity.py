@@ -178,8 +178,9 @@ class Dating:
         """The word of htmldate; not on Arabic pages: it takes a footer's year where a month is Moroccan."""
         if markup is None or _ARABIC.search(self._document.language + self._document.title):
             return None
-        self.near = self.near or self._foresees(markup())
-        said = guess.guess(self._document, self._now + AHEAD, markup())
+        text = markup()
+        self.near = self.near or self._foresees(text)
+        said = guess.guess(self._document, self._now + AHEAD, text)
         found = self._dated(said, "htmldate") if said else None
         return found if found and found.when.date() != self._now.date() and self._fits(found) else None
 

@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from functools import cache, partial
+from functools import partial
 from types import TracebackType
 from typing import Any, Protocol, Self, cast
 
@@ -245,7 +245,7 @@ class Fetcher:
 
     def _count(self, host: Host) -> None:
         self.requests += 1
-        if links.owner(host.name) != links.SITE or host.name in _interfaces():
+        if links.is_everybodys(host.name):
             self.by_host[host.name] += 1
         elif host.is_new:
             self._others.append(hash(host.name))
@@ -384,14 +384,7 @@ def _got(state: RetryCallState) -> Page | NoPage:
 
 
 def _is_platform(host: str) -> bool:
-    return links.owner(host) != links.SITE and host not in _interfaces()
-
-
-@cache
-def _interfaces() -> frozenset[str]:
-    """The hosts of the official interfaces, which say themselves how often they may be asked."""
-    own = filter(None, map(links.interface, links.channels()))
-    return frozenset(one.host for one in own)
+    return links.owner(host) != links.SITE and host not in links.interfaces()
 
 
 def _last_outcome(state: RetryCallState) -> Any:

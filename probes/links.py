@@ -91,6 +91,17 @@ def interface(channel: str) -> Interface | None:
     return found
 
 
+@lru_cache(maxsize=1)
+def interfaces() -> frozenset[str]:
+    """The hosts of the official interfaces, which say themselves how often they may be asked."""
+    return frozenset(own.host for name in channels() if (own := interface(name)))
+
+
+def is_everybodys(host: str) -> bool:
+    """Whether a host is everybody's: a platform's, or that of an official interface."""
+    return owner(host) != SITE or host in interfaces()
+
+
 def host_of(url: str) -> str:
     """The host of an address without its port, or nothing."""
     return cleaning.split(url)[0].rpartition("@")[2].partition(":")[0].lower()

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import cache
 
 OFTEN = 20_000
-"""Accounts after which it is done again: it takes some ten milliseconds."""
+"""Accounts after which it is done again."""
 
 
 def give_back() -> None:

@@ -2,18 +2,18 @@
 
 import ctypes
 
-from auditor import memory
+from auditor import heap
 
 
 def test_what_was_freed_is_given_back(monkeypatch):
     asked = []
-    monkeypatch.setattr(memory, "_trim", lambda: asked.append)
-    memory.give_back()
+    monkeypatch.setattr(heap, "_trim", lambda: asked.append)
+    heap.give_back()
     assert asked == [0]
 
 
 def test_a_c_library_without_a_way_to_do_so_is_let_be(monkeypatch):
     monkeypatch.setattr(ctypes, "CDLL", lambda _: object())
-    assert memory._trim.__wrapped__() is None
-    monkeypatch.setattr(memory, "_trim", lambda: None)
-    memory.give_back()
+    assert heap._trim.__wrapped__() is None
+    monkeypatch.setattr(heap, "_trim", lambda: None)
+    heap.give_back()
