@@ -10,7 +10,7 @@ import ctypes
 from collections.abc import Callable
 from functools import cache
 
-OFTEN = 20_000
+OFTEN = 1_000
 """Accounts after which it is done again."""
 
 
