@@ -1,4 +1,4 @@
-"""Which earlier look may be made again: an ordinary one at a site, kept whole, the same tomorrow."""
+"""Which earlier look may be made again: one that told what a site is, kept whole, and would tell it again."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from probes.model import Ask, Page, Presence
 from probes.repeat import Answered, Bodies, Past
 from storage.model import AccountRow, Evidence, Observation
 
-EVERY = 7
-"""Nights after which a site is read anew though nothing changed: a day it announced may have come."""
+EVERY = 28
+"""Nights after which a site is read anew though nothing changed: a belt beside the braces of `_lasts`."""
 
 NOTHING = sha256(b"").hexdigest()
 
@@ -25,13 +25,13 @@ def past(row: AccountRow, last: Observation | None, version: int, day: date, bod
     """
     if last is None or last.probe_version != version or _is_due(row, last.observed_at.date(), day):
         return None
-    if not is_possible(row, day) or not _is_whole(last.evidence) or not _lasts(last):
+    if not is_possible(row, day) or not _is_whole(last.evidence) or not _lasts(last, day):
         return None
     return Past(last.finding, tuple(map(_answered, last.evidence)), bodies)
 
 
 def is_possible(row: AccountRow, day: date) -> bool:
-    """Whether it is a site, and not its night to be read anew: each night that of a seventh of all."""
+    """Whether it is a site, and not its night to be read anew: each night that of one in `EVERY`."""
     return row.channel == links.SITE and _since_its_night(row, day) > 0
 
 
@@ -44,20 +44,17 @@ def _since_its_night(row: AccountRow, day: date) -> int:
     return ((row.id or 0) + day.toordinal()) % EVERY
 
 
-def _lasts(last: Observation) -> bool:
-    """Whether the same pages tell the same tomorrow, and are its own.
+def _lasts(last: Observation, day: date) -> bool:
+    """Whether the same pages tell on a day what they told, and are its own.
 
-    One that repeats a look and took its own time has no page by which tonight's could be compared.
+    One that repeats a look and took its own time has no page by which tonight's could be compared; what a
+    test of once a month showed (`decoy_on`) is of its own day; and a site may speak of a day that comes.
     """
     finding = last.finding
-    if last.as_before and last.times:
+    if (last.as_before and last.times) or finding.presence is Presence.UNKNOWN or "decoy_on" in finding.facts:
         return False
-    plain = finding.presence is Presence.PRESENT and finding.reason is None
-    return plain and finding.facts.keys().isdisjoint(_PASSING)
-
-
-_PASSING = frozenset({"decoy_on", "near_date"})
-"""The facts of a look that tells something of its own day."""
+    until = finding.facts.get("tells_until")
+    return not isinstance(until, str) or day < date.fromisoformat(until)
 
 
 def _is_whole(evidence: Sequence[Evidence]) -> bool:

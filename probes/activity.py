@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from heapq import nlargest
+from itertools import chain
 from urllib.parse import unquote, urlsplit
 
 from probes import dateline, dates, defaults, guess, marks
@@ -28,8 +29,6 @@ from probes.sitemaps import Sitemap
 EARLIEST = datetime(1995, 1, 1, tzinfo=UTC)
 AHEAD = timedelta(days=2)  # a time zone, and a clock that is a day fast
 JUST_NOW = timedelta(hours=1)
-NEAR = timedelta(days=10)
-"""So long before a day comes it is no ground to look again: whoever trusts an old look looks sooner."""
 RECENT = 10
 """Publications from which a rhythm is taken: how often now, not ten years ago."""
 
@@ -50,10 +49,19 @@ def credible(when: datetime, now: datetime) -> bool:
     return EARLIEST <= when <= now + AHEAD
 
 
-def is_near(whens: Iterable[datetime | None], now: datetime) -> bool:
-    """Whether one of them is of this hour, today or to come soon: what is credible, or a clock's, changes."""
+def turning(whens: Iterable[datetime | None], now: datetime) -> date | None:
+    """The day from which one of them may be weighed otherwise than at a look: as news or as a clock.
+
+    It is told by the first that is of this hour, of today or to come. None where all of them are past.
+    """
     since = min(datetime(now.year, now.month, now.day, tzinfo=UTC), now - JUST_NOW)
-    return any(when is not None and since <= when < now + NEAR for when in whens)
+    first = min((when for when in whens if when is not None and when >= since), default=None)
+    return None if first is None else (first - AHEAD).date()
+
+
+def earlier(*days: date | None) -> date | None:
+    """The first of some days, as far as there are any."""
+    return min((day for day in days if day is not None), default=None)
 
 
 def in_feed(feed: Feed | None, now: datetime, source: str = "feed") -> Told | None:
@@ -120,12 +128,11 @@ _SHOWN: tuple[_Clue, ...] = (dateline.in_dateline, marks.in_own_times, dateline.
 class Dating:
     """What one page tells of when something was published, read at one moment.
 
-    `near` tells afterwards whether a day was weighed that is near that moment: then the same page may tell
-    otherwise tomorrow, and else it does not.
+    `until` tells afterwards from which day on the same page may tell otherwise (`turning`); None: never.
     """
 
     def __init__(self, document: Document, now: datetime) -> None:
-        self.near = False
+        self.until: date | None = None
         self._document = document
         self._now = now
         self._is_american = _writes_month_first(document.text, now)
@@ -179,18 +186,16 @@ class Dating:
         if markup is None or _ARABIC.search(self._document.language + self._document.title):
             return None
         text = markup()
-        self.near = self.near or self._foresees(text)
+        self.until = earlier(self.until, self._foreseen(text))
         said = guess.guess(self._document, self._now + AHEAD, text)
         found = self._dated(said, "htmldate") if said else None
         return found if found and found.when.date() != self._now.date() and self._fits(found) else None
 
-    def _foresees(self, markup: str) -> bool:
-        """Whether a day near today stands where htmldate may find it, which is told of no day ahead."""
-        days = [self._now + timedelta(days=ahead) for ahead in range(NEAR.days)]
-        if any(f"{day:%Y-%m-%d}" in markup or f"{day:%Y%m%d}" in markup for day in days):
-            return True
-        said = (dates.find(text, self._now) for text in dateline.own_texts(self._document))
-        return any(is_near([one.when for one in found], self._now) for found in said)
+    def _foreseen(self, markup: str) -> date | None:
+        """The turning of the days that stand where htmldate may find them, which is told of no day ahead."""
+        written = (moment("-".join(it.groups())) for it in _WRITTEN.finditer(markup))
+        said = (one for text in dateline.own_texts(self._document) for one in dates.find(text, self._now))
+        return turning(chain((one[0] for one in written if one), (one.when for one in said)), self._now)
 
     def _all(self, clues: Iterable[_Clue]) -> Iterator[Activity]:
         for clue in clues:
@@ -205,7 +210,7 @@ class Dating:
         found = moment(text)
         if found is None or found[1] in (Precision.YEAR, Precision.MONTH):
             return None
-        self.near = self.near or is_near(found[:1], self._now)
+        self.until = earlier(self.until, turning(found[:1], self._now))
         return Activity(found[0], source, found[1]) if credible(found[0], self._now) else None
 
     def _fits(self, found: Activity) -> bool:
@@ -243,6 +248,7 @@ def _is_demonstration(document: Document, days: int) -> bool:
     return days <= document.text.lower().count("lorem ipsum")
 
 
+_WRITTEN = re.compile(r"(20\d\d)-?([01]\d)-?([0-3]\d)")
 _SLASHED = pattern(r"(?<![\d/])(\d{1,2})/(\d{1,2})/((?:19|20)\d\d)(?![\d/])")
 _LIKE_IT = pattern(r"/\d{1,2}/\d{4}")
 """The end of it, found at a hundredth of the cost, as it begins with a sign that is rare."""

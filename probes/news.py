@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
+from datetime import date
 from itertools import islice
 from urllib.parse import urljoin
 
@@ -31,20 +32,21 @@ Source = tuple[str, Callable[[Page], Feed | None], str]
 class News:
     """A site's newest publication, whether it has a feed (None: nobody could look), its rhythm in days.
 
-    `near`: whether a day was weighed that is near that of the look.
+    `until`: the day from which the same pages may tell otherwise; None: never.
     """
 
     newest: Activity | None
     feed: bool | None
     rhythm: int | None = None
-    near: bool = False
+    until: date | None = None
 
     def facts(self) -> dict[str, Scalar]:
         """What rules read: `feed`, and `rhythm_days`, the median gap between the last publications.
 
-        `near_date` marks a site whose same pages may tell another day tomorrow.
+        `tells_until` is the day from which the same pages may tell otherwise: one they speak of comes.
         """
-        known = {"feed": self.feed, "rhythm_days": self.rhythm, "near_date": self.near or None}
+        until = self.until.isoformat() if self.until else None
+        known = {"feed": self.feed, "rhythm_days": self.rhythm, "tells_until": until}
         return {name: value for name, value in known.items() if value is not None}
 
 
@@ -52,13 +54,13 @@ class News:
 class _Search:
     """What the sources said: the newest, whether a feed is there (None: refused), requests it took.
 
-    `near`: whether a day was weighed that is near that of the look.
+    `until`: the day from which the same sources may tell otherwise.
     """
 
     told: Told | None
     feed: bool | None
     requests: int
-    near: bool
+    until: date | None
 
 
 def newest(page: Page, site: Site) -> Generator[Ask, Page, News]:
@@ -72,17 +74,17 @@ def newest(page: Page, site: Site) -> Generator[Ask, Page, News]:
         kept = [url for url in site.feeds if url.startswith(below)]
         search = yield from _search(_as_feeds(kept[:1]))
         told = search.told or (Told(site.own) if site.own else None)
-        return _news(told, bool(site.feeds) or None, near=site.near or search.near)
+        return _news(told, bool(site.feeds) or None, activity.earlier(site.until, search.until))
     search = yield from _search(_sources(page, site))
-    told, near = _newer(search.told, site.shown), site.near or search.near
+    told, until = _newer(search.told, site.shown), activity.earlier(site.until, search.until)
     if told is None:
-        changed, close = yield from _in_sitemap(page, MOST - search.requests)
-        told, near = (Told(changed) if changed else None), near or close
-    return _news(told, bool(site.feeds) or search.feed, near=near)
+        changed, turning = yield from _in_sitemap(page, MOST - search.requests)
+        told, until = (Told(changed) if changed else None), activity.earlier(until, turning)
+    return _news(told, bool(site.feeds) or search.feed, until)
 
 
-def _news(told: Told | None, feed: bool | None, *, near: bool) -> News:
-    return News(told.newest, feed, told.rhythm, near) if told else News(None, feed, near=near)
+def _news(told: Told | None, feed: bool | None, until: date | None) -> News:
+    return News(told.newest, feed, told.rhythm, until) if told else News(None, feed, until=until)
 
 
 def _newer(listed: Told | None, shown: Told | None) -> Told | None:
@@ -148,7 +150,8 @@ _AWAY = frozenset({Reason.TIMEOUT, Reason.NETWORK, Reason.RATE_LIMITED})
 def _search(sources: Iterable[Source]) -> Generator[Ask, Page, _Search]:
     """Ask the sources in turn until one tells. A feed that is there and tells nothing is not asked around."""
     found: bool | None = False
-    asked, near = 0, False
+    asked = 0
+    until: date | None = None
     for url, read, clue in islice(sources, TRUSTED):
         if found and clue != "feed":
             break
@@ -163,18 +166,19 @@ def _search(sources: Iterable[Source]) -> Generator[Ask, Page, _Search]:
         if page.status != 200 or feed is None:
             continue
         found = found or (clue == "feed" and not feed.comments)
-        near = near or activity.is_near((entry.when for entry in feed.entries), page.fetched_at)
+        days = (entry.when for entry in feed.entries)
+        until = activity.earlier(until, activity.turning(days, page.fetched_at))
         told = activity.in_feed(feed, page.fetched_at, clue)
         if told:
-            return _Search(told, found, asked, near)
-    return _Search(None, found, asked, near)
+            return _Search(told, found, asked, until)
+    return _Search(None, found, asked, until)
 
 
-def _in_sitemap(page: Page, left: int) -> Generator[Ask, Page, tuple[Activity | None, bool]]:
+def _in_sitemap(page: Page, left: int) -> Generator[Ask, Page, tuple[Activity | None, date | None]]:
     """The last resort: where its dates differ, a sitemap tells when a page was last changed.
 
     It is at /sitemap.xml, or where robots.txt says; an index leads to the sitemap of posts. With it comes
-    whether one of its days is near that of the look.
+    the day from which it may tell otherwise.
     """
     waiting, asked = ["/sitemap.xml", "/robots.txt"], set[str]()
     while waiting and len(asked) < left:
@@ -186,11 +190,11 @@ def _in_sitemap(page: Page, left: int) -> Generator[Ask, Page, tuple[Activity | 
             answer, found = yield from ask(url, sitemaps.sitemap)
         except NoPage as trouble:
             if trouble.reason in _AWAY:
-                return None, False
+                return None, None
             continue
         if answer.status == 200 and found is not None:
             if not found.maps:
-                near = activity.is_near((when for _, when in found.pages), page.fetched_at)
-                return activity.in_sitemap(found, page.fetched_at), near
+                until = activity.turning((when for _, when in found.pages), page.fetched_at)
+                return activity.in_sitemap(found, page.fetched_at), until
             waiting = [sitemaps.of_posts(found)]
-    return None, False
+    return None, None

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import date
 from hashlib import sha256
 from typing import Any
 from urllib.parse import unquote, urljoin
@@ -41,7 +42,7 @@ class Site:
     inside: str = ""  # the address of another page of the site
     own: Activity | None = None
     shown: activity.Told | None = None
-    near: bool = False  # whether it shows a day near that of the look: tomorrow it may tell otherwise
+    until: date | None = None  # the day from which the same page may tell otherwise
     links: tuple[FoundLink, ...] = ()
     hints: discover.Hints = field(default_factory=discover.Hints)
     facts: Mapping[str, Scalar] = field(default_factory=dict)
@@ -111,7 +112,7 @@ def _told(page: Page, markup: str, document: read.Document) -> dict[str, Any]:
         "inside": _inside(document) if home else "",
         "own": own,
         "shown": shown,
-        "near": dating.near,
+        "until": dating.until,
         "links": discover.channels(document),
         "hints": discover.hints(document),
         "facts": _page_facts(document, page),

@@ -38,7 +38,7 @@ from probes.site import Site, is_home, read_site
 
 NAME = "website"
 HOSTS: frozenset[str] = frozenset()  # every host that no other channel owns
-VERSION = 3
+VERSION = 4
 LITTLE = 200  # characters: what a page says that only lets members in
 
 _FILE = pattern(

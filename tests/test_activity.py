@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
@@ -437,10 +437,10 @@ def test_a_page_that_is_hardly_one_is_no_error_to_tell_of(caplog) -> None:
     ['<script>var x = {"datePublished": "2026-06-02"}</script>', "<aside><p>Rabat, 2 June 2026</p></aside>"],
     ids=["for machines", "in words"],
 )
-def test_a_day_ahead_that_a_guess_would_find_once_it_came_is_near(ahead):
+def test_a_page_is_trusted_until_a_day_ahead_that_a_guess_would_find_once_it_came(ahead):
     now = datetime(2026, 5, 26, tzinfo=UTC)
     markup = f"<html><head><title>Camp</title></head><body><h1>Camp</h1><p>{STORY}</p>{ahead}</body></html>"
     page = Page("https://annour.example/camp-story-of-us", 200, {}, markup.encode(), now)
     dating = activity.Dating(read.document(page), now)
     assert dating.of_page(lambda: markup) is None
-    assert dating.near
+    assert dating.until == date(2026, 5, 31)

@@ -46,11 +46,18 @@ class Site:
         self.mute = mute
         self.pages = {URL: (HOME, "text/html"), FEED: (RSS, "application/rss+xml")}
         self.more: dict[str, object] = {}
+        self.gone = ""
         self.asked: list[Ask] = []
         self.sent = 0
 
     async def get(self, ask: Ask) -> Page:
         self.asked.append(ask)
+        if self.gone == "its name":
+            raise NoPage(Reason.NO_SUCH_HOST, "no such name")
+        if self.gone == "its page":
+            body = b"<title>404</title><h1>Page introuvable</h1>"
+            page = Page(ask.url, 404, {"content-type": "text/html"}, body, self.now, (Hop(ask.url, 404),))
+            return replace(page, digest=sha256(body).hexdigest())
         if ask.url not in self.pages:
             raise NoPage(Reason.NETWORK, "refused")
         body, kind = (part.encode() for part in self.pages[ask.url])
@@ -74,15 +81,14 @@ class Bodies(dict[str, bytes]):
         return digest
 
 
-ROW = AccountRow("a", URL, links.identify(URL), id=3)
-DAY = next(
-    day for day in map(date.fromordinal, range(739_580, 739_590)) if (3 + day.toordinal()) % EVERY == 1
-)
+DAY = LATER.date()
+ROW = AccountRow("a", URL, links.identify(URL), id=EVERY + (1 - DAY.toordinal()) % EVERY)
+"""Its night to be read anew was that of the first look."""
 
 
 def observed(seen: Look, bodies: Bodies, at: datetime = NIGHT) -> Observation:
     pieces = tuple(kept(exchange, bodies) for exchange in seen.exchanges)
-    return Observation(3, 1, at, seen.finding, pieces, website.VERSION)
+    return Observation(ROW.id or 0, 1, at, seen.finding, pieces, website.VERSION)
 
 
 async def first(site: Site, bodies: Bodies) -> Observation:
@@ -180,9 +186,8 @@ def unrepeatable() -> dict[str, Callable[[Observation], Observation]]:
         return lambda last: replace(last, evidence=tuple(replace(piece, **how) for piece in last.evidence))  # type: ignore[arg-type]
 
     return {
-        "an absence": found(presence=Presence.ABSENT, reason=Reason.PARKED),
         "an unknown": found(presence=Presence.UNKNOWN, reason=Reason.TIMEOUT),
-        "a day near that of the look": found(facts={"near_date": True}),
+        "a day it spoke of has come": found(facts={"tells_until": f"{DAY}"}),
         "a test that is made once a month": found(facts={"decoy_on": "2026-11-25"}),
         "another probe's": lambda last: replace(last, probe_version=website.VERSION - 1),
         "thinned": shown(thinned=True),
@@ -204,38 +209,64 @@ def dated(day: date) -> str:
 
 
 UNFED = HOME.replace(HEAD, "<title>Annour</title>")
-NEWS: dict[str, tuple[dict[str, tuple[str, str]], bool]] = {
-    "of last month": ({URL: (dated(NIGHT.date() - timedelta(days=30)), "text/html")}, True),
-    "of yesterday": ({URL: (dated(NIGHT.date() - timedelta(days=1)), "text/html")}, True),
+NEWS: dict[str, tuple[dict[str, tuple[str, str]], int]] = {
+    "of last month": ({URL: (dated(NIGHT.date() - timedelta(days=30)), "text/html")}, EVERY),
+    "of yesterday": ({URL: (dated(NIGHT.date() - timedelta(days=1)), "text/html")}, EVERY),
     "of ten minutes ago, in a feed whose clock may be the server's": (
         {FEED: (RSS.replace("16 Nov 2026 10:00:00", "25 Nov 2026 00:50:00"), "text/xml")},
-        False,
+        1,
     ),
-    "of this very day": ({URL: (dated(NIGHT.date()), "text/html")}, False),
-    "that comes in five days": ({URL: (dated(NIGHT.date() + timedelta(days=5)), "text/html")}, False),
-    "that comes next year": ({URL: (dated(NIGHT.date() + timedelta(days=300)), "text/html")}, True),
-    "without a day": ({URL: (UNFED, "text/html")}, True),
-    "in a feed, of this very day": ({FEED: (RSS.replace("16 Nov", "25 Nov"), "text/xml")}, False),
+    "of this very day": ({URL: (dated(NIGHT.date()), "text/html")}, 1),
+    "that comes in five days": ({URL: (dated(NIGHT.date() + timedelta(days=5)), "text/html")}, 3),
+    "that comes in three weeks": ({URL: (dated(NIGHT.date() + timedelta(days=21)), "text/html")}, 19),
+    "that comes next year": ({URL: (dated(NIGHT.date() + timedelta(days=300)), "text/html")}, EVERY),
+    "without a day": ({URL: (UNFED, "text/html")}, EVERY),
+    "in a feed, of this very day": ({FEED: (RSS.replace("16 Nov", "25 Nov"), "text/xml")}, 1),
 }
 
 
-@pytest.mark.parametrize(("pages", "lasts"), NEWS.values(), ids=NEWS)
-async def test_news_is_read_again_tomorrow_only_where_tomorrow_may_tell_another_day(pages, lasts) -> None:
+@pytest.mark.parametrize(("pages", "nights"), NEWS.values(), ids=NEWS)
+async def test_news_is_read_anew_from_the_night_on_that_may_tell_another_day(pages, nights: int) -> None:
     bodies, site = Bodies(), Site()
     site.pages.update(pages)
     last = await first(site, bodies)
     assert last.finding.presence is Presence.PRESENT
-    assert (past(ROW, last, website.VERSION, DAY, bodies.get) is not None) is lasts
+    days = [NIGHT.date() + timedelta(days=ahead) for ahead in range(1, EVERY + 2)]
+    anew = [past(ROW, last, website.VERSION, day, bodies.get) is None for day in days]
+    assert anew.index(True) + 1 == nights
+    assert all(anew[nights - 1 :])
 
 
-async def test_each_site_is_read_anew_once_in_seven_nights() -> None:
+@pytest.mark.parametrize("gone", ["its page", "its name"])
+async def test_an_absence_is_not_read_again_while_the_same_is_answered(gone: str, monkeypatch) -> None:
+    bodies, sites = Bodies(), (Site(), Site(LATER), Site(LATER))
+    for site in sites:
+        site.gone = gone
+    last = await first(sites[0], bodies)
+    assert last.finding.presence is Presence.ABSENT
+    anew = await first(sites[1], Bodies())
+    monkeypatch.setattr(ReaderPool, "read", None)
+    seen = await again(last, sites[2], bodies)
+    assert seen.as_before
+    assert seen.finding == anew.finding
+    asked = [[ask.url for ask in site.asked] for site in sites[1:]]
+    assert asked[0] == asked[1], "it is asked for all the same"
+
+
+async def test_each_site_is_read_anew_once_in_four_weeks() -> None:
     last = await first(Site(), Bodies())
-    nights = [DAY + timedelta(days=n) for n in range(2 * EVERY)]
-    assert sum(past(ROW, last, website.VERSION, day, Bodies().get) is None for day in nights) == 2
+    passed = [timedelta(days=n) for n in range(2 * EVERY)]
+    looks = [replace(last, observed_at=NIGHT + time) for time in passed]
+    nights = [DAY + time for time in passed]
+    anew = [
+        past(ROW, look, website.VERSION, day, Bodies().get) is None
+        for look, day in zip(looks, nights, strict=True)
+    ]
+    assert sum(anew) == 2
 
 
 async def test_whose_turn_came_while_nobody_looked_is_read_anew_at_the_next_look() -> None:
-    days = [NIGHT.date() + timedelta(days=n) for n in range(4, 12)]
+    days = [NIGHT.date() + timedelta(days=n) for n in range(4, 5 + EVERY)]
     turn = next(day for day in days if not is_possible(ROW, day))
     last = replace(
         await first(Site(), Bodies()), observed_at=NIGHT + (turn - NIGHT.date()) - timedelta(days=2)
@@ -294,7 +325,7 @@ class Served:
 
 
 async def nights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *days: Callable[[Served], object]) -> Small:
-    """Nights over real sockets; before each something may change. The site is no whole week old."""
+    """Nights over real sockets; before each something may change. The site is not yet to be read anew."""
     fetch = FetchOptions(allow_networks=("127.0.0.0/8",), host_delay=0, second_pass_after=0, retries=0)
     app = opened(tmp_path, configured().model_copy(update={"fetch": fetch}))
     monkeypatch.setattr(app, "fetcher", lambda now: Fetcher(fetch, now), raising=False)
