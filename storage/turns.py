@@ -8,6 +8,7 @@ held by one connection.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Self
 
@@ -77,10 +78,14 @@ class DatabaseTurns:
         return max(0.0, float(left or 0))
 
     async def give(self, host: str, rest: float) -> None:
-        """End the turn. The rest is committed before the lock is free, so that the next one sees it."""
+        """End the turn. The rest is committed before the lock is free, so that the next one sees it.
+
+        One that was lost has another asker by now: it is none of ours to end.
+        """
         key = spot_of(host)
-        await self._asked(END, key, rest)
-        await self._leave(key)
+        await self._asked(lambda: END if key in self._held else REST, key, rest)
+        if key in self._held:
+            await self._leave(key)
 
     async def _leave(self, key: int) -> None:
         self._held.discard(key)
@@ -91,14 +96,18 @@ class DatabaseTurns:
         if seconds > 0:
             await self._asked(REST, spot_of(host), seconds)
 
-    async def _asked(self, query: str, *values: object) -> Any:
-        """The first value of the answer. One that broke is made anew, with the turns that are still free."""
+    async def _asked(self, query: str | Callable[[], str], *values: object) -> Any:
+        """The first value of the answer. One that broke is made anew, with the turns that are still free.
+
+        A query that depends on the turns we hold is told once there is a connection.
+        """
         trouble: Exception | None = None
         async with self._one:
             for _ in range(PATIENCE):
                 try:
                     connection = self._connection or await self._connected()
-                    cursor = await connection.execute(query, values)
+                    said = query() if callable(query) else query
+                    cursor = await connection.execute(said, values)
                     row = await cursor.fetchone() if cursor.description else None
                     return row[0] if row else None
                 except psycopg.OperationalError as gone:
