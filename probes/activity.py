@@ -186,15 +186,16 @@ class Dating:
         if markup is None or _ARABIC.search(self._document.language + self._document.title):
             return None
         text = markup()
-        self.until = earlier(self.until, self._foreseen(text))
-        said = guess.guess(self._document, self._now + AHEAD, text)
+        own = list(dateline.own_texts(self._document))
+        self.until = earlier(self.until, self._foreseen(text, own))
+        said = guess.guess(self._document.url, own, self._now + AHEAD, text)
         found = self._dated(said, "htmldate") if said else None
         return found if found and found.when.date() != self._now.date() and self._fits(found) else None
 
-    def _foreseen(self, markup: str) -> date | None:
+    def _foreseen(self, markup: str, own: Iterable[str]) -> date | None:
         """The turning of the days that stand where htmldate may find them, which is told of no day ahead."""
         written = (moment("-".join(it.groups())) for it in _WRITTEN.finditer(markup))
-        said = (one for text in dateline.own_texts(self._document) for one in dates.find(text, self._now))
+        said = (one for text in own for one in dates.find(text, self._now))
         return turning(chain((one[0] for one in written if one), (one.when for one in said)), self._now)
 
     def _all(self, clues: Iterable[_Clue]) -> Iterator[Activity]:

@@ -11,11 +11,9 @@ from probes.datewords import (
     ANSWERS,
     CHANGED,
     COLOPHON,
-    DIGIT,
     LABEL,
     OTHERS,
     PUBLISHED,
-    YEAR,
     called_date,
     called_else,
     dating,
@@ -26,6 +24,7 @@ from probes.datewords import (
     is_placed,
     is_span,
     of_else,
+    tells_year,
     unchanged,
     unvowelled,
 )
@@ -159,7 +158,7 @@ def _all(chunks: Iterable[Chunk], document: Document) -> list[Said]:
     changes = of_changes(document)
     for chunk in chunks:
         earlier, before = before, chunk
-        if chunk.place in ASIDE or not DIGIT.search(chunk.text) or not YEAR.search(chunk.text):
+        if chunk.place in ASIDE or not tells_year(chunk.text):
             continue  # most of a page ends here
         if chunk.text in changes:
             continue
@@ -175,7 +174,7 @@ def _said(document: Document, chunk: Chunk, before: Chunk | None) -> Said | None
     """What one chunk says as a publication's date; None if it holds none, or one of something else."""
     leading = _LEADING.match(chunk.text)
     text = unvowelled(leading[1] if leading else dating(chunk.text) or chunk.text)
-    if not YEAR.search(text) or not _ours(document, text) or called_else(chunk.hint):
+    if not tells_year(text) or not _ours(document, text) or called_else(chunk.hint):
         return None
     lead = _lead(before)
     if not lead and is_bare(text):  # most dates of a list: no words to be weighed, which costs the most
@@ -250,15 +249,15 @@ def own_texts(document: Document) -> Iterator[str]:
     A sidebar that holds a list of dates is left out: they are other pages'.
     """
     chunks, changes = _own_part(document), of_changes(document)
-    dated = {(chunk.place, chunk.tag, chunk.text) for chunk in chunks if YEAR.search(chunk.text)}
+    dated = {(chunk.place, chunk.tag, chunk.text) for chunk in chunks if tells_year(chunk.text)}
     kinds = Counter((place, tag) for place, tag, _ in dated if place in ASIDE)
     announced = _announces(document)
     before: Chunk | None = None
     for chunk in chunks:
         earlier, before = before, chunk
-        if chunk.place == "comments" or chunk.text in changes or called_else(chunk.hint):
+        if not tells_year(chunk.text) or chunk.place == "comments" or chunk.text in changes:
             continue
-        if kinds[chunk.place, chunk.tag] >= LIST or not YEAR.search(chunk.text):
+        if kinds[chunk.place, chunk.tag] >= LIST or called_else(chunk.hint):
             continue
         kept = unchanged(chunk.text[:_STORY])
         if not kept or of_else(f"{_lead(earlier)} {kept}") or is_span(kept):

@@ -12,10 +12,17 @@ from probes.dates import MONTHS
 from probes.letters import folded
 from probes.pattern import pattern
 
-DIGIT = pattern("[0-9٠-٩۰-۹]")
+_DIGIT = pattern("[0-9٠-٩۰-۹]")
 """What every date has: a fifth of the cost of looking for a year, and most of a page has none."""
 
 YEAR = pattern(r"(?:19|20)\d\d|[٠-٩۰-۹]{4}|\d{1,2}[./]\d{1,2}[./]\d{2}")
+
+
+@lru_cache(maxsize=2048)  # a page's texts are asked for each kind of clue
+def tells_year(text: str) -> bool:
+    """Whether a text holds what may be the year of a date."""
+    return _DIGIT.search(text) is not None and YEAR.search(text) is not None
+
 
 _BESIDE = pattern(
     r"(?:^|[\s_-])(?:date|datum|fecha|dato|published?|publi\w*|pubblic\w*|posted|meta|byline|"

@@ -4,33 +4,32 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Sequence
 from datetime import date, datetime
 
-from probes import dateline
 from probes.datewords import BORN, COLOPHON, is_gathering
 from probes.pattern import pattern
-from probes.read import Document
 
 logging.getLogger("htmldate").setLevel(logging.CRITICAL)  # it calls a stranger's odd page an error
 
 GUESSED = 256 * 1024  # characters that htmldate may look at
 
 
-def guess(document: Document, latest: datetime, markup: str) -> str | None:
+def guess(url: str, own: Sequence[str], latest: datetime, markup: str) -> str | None:
     """The day htmldate finds on a page freed of its footer, of changes, events and foundations.
 
+    `own` are the page's own texts that hold a year (`dateline.own_texts`).
     Refused where nothing bears it out: it also takes days from the addresses of other pages, from pictures'
     names and from what visitors wrote. A bare year's 1 January is refused too.
     """
-    own = list(dateline.own_texts(document))
-    if not own and not _MARKED.search(markup[:GUESSED]):
+    if not own and not _is_marked(markup[:GUESSED]):
         return None  # nothing could bear it out
     from htmldate import find_date  # noqa: PLC0415  # half a second to load, and few pages need it
 
     body = _MISLEADING.sub(" ", _without_data(_without_footer(markup[:GUESSED])))
     bound = latest.strftime("%Y-%m-%d")
     try:
-        said = find_date(body, original_date=True, url=document.url, max_date=bound, min_date="1995-01-01")
+        said = find_date(body, original_date=True, url=url, max_date=bound, min_date="1995-01-01")
         day = date.fromisoformat(said) if said else None
     except (ValueError, TypeError, AttributeError, RecursionError):
         return None
@@ -61,7 +60,7 @@ _MISLEADING = pattern(
 )
 
 
-def _borne_out(own: list[str], markup: str, day: date) -> bool:
+def _borne_out(own: Sequence[str], markup: str, day: date) -> bool:
     """Whether the page shows the day as its own, or names it published to machines."""
     shown = _shown(day)
     if any(_says(said, shown) for said in own):
@@ -71,7 +70,15 @@ def _borne_out(own: list[str], markup: str, day: date) -> bool:
 
 
 _MARK = r"(?:publi|creat|issued|date(?!time))[\w-]{0,20}[\"'\s]{0,3}[:=]\s*[\"']?"
-_MARKED = pattern(_MARK + r"(?:19|20)\d\d-?\d\d-?\d\d", re.IGNORECASE)
+_DAY = r"(?:19|20)\d\d-?\d\d-?\d\d"
+_MARKED = pattern(_MARK + _DAY, re.IGNORECASE)
+_NUMBERED = re.compile(_DAY)
+
+
+def _is_marked(markup: str) -> bool:
+    """Whether a day is named to machines. The numbers alone are found at a tenth of the cost."""
+    return _NUMBERED.search(markup) is not None and _MARKED.search(markup) is not None
+
 
 
 def _says(text: str, shown: re.Pattern[str]) -> bool:

@@ -428,7 +428,7 @@ def test_the_last_ten_publications_shown_tell_the_rhythm() -> None:
 
 
 def test_a_page_that_is_hardly_one_is_no_error_to_tell_of(caplog) -> None:
-    assert guess(read.parse("<p>", "https://annour.example/a"), NOW, "<p>") is None
+    assert guess("https://annour.example/a", (), NOW, "<p>") is None
     assert not caplog.records
 
 
