@@ -80,7 +80,6 @@ def _is_marked(markup: str) -> bool:
     return _NUMBERED.search(markup) is not None and _MARKED.search(markup) is not None
 
 
-
 def _says(text: str, shown: re.Pattern[str]) -> bool:
     """Whether a text begins with the day, or has it after a mark that parts it from what stands before.
 

@@ -2,7 +2,7 @@
 
 Most of a page is layout; making an object of every tag costs more than all reading (5 to 8 ms of a 60 KB
 page, measured 2026-11). Where a link or a date stands, in a footer, a share box, among comments, says
-whose it is. Who walks through the page, and what is kept of a tag, is told in `trees`.
+whose it is. Who walks through the page, and what is kept of a tag, is told in `trees` and `soup`.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import htmldate  # noqa: F401  # half a second to load, which every worker would spend anew
 
-from probes import feeds, links, read  # noqa: F401
+from probes import feeds, links, read, soup  # noqa: F401
 from probes.pattern import prepare
 from probes.suffixes import tlds
 

@@ -1,6 +1,6 @@
 """Pure readers of HTML, shared by all channels: bytes in, plain data out, bounded in size and cost.
 
-Parsing is BeautifulSoup on lxml, and lxml alone on ordinary pages (see `trees`). html.parser and html5lib are
+Parsing is BeautifulSoup on lxml, and lxml alone on ordinary pages (see `soup` and `trees`). html.parser and html5lib are
 quadratic on hostile input, lxml's own tree drops what is nested deeper than 256 (measured 2026-11).
 """
 
@@ -17,7 +17,7 @@ from probes.jsonld import schemas
 from probes.model import Page
 from probes.pattern import pattern
 from probes.places import TEXT, Chunk, Kept, Walk
-from probes.trees import quickly, wholly
+from probes.trees import quickly
 
 __all__ = [
     "PARSED",
@@ -121,7 +121,13 @@ def parse(markup: str, url: str, *, of_record: bool = False) -> Document:
     if b"<" not in body:
         words = clean(markup, TEXT)
         return Document(url, chunks=(Chunk(words, "", "", "main"),) if words else (), text=words, main=words)
-    return _gather((None if of_record else quickly(body)) or wholly(body), url)
+    return _gather((None if of_record else quickly(body)) or _wholly(body), url)
+
+
+def _wholly(body: bytes) -> Walk:
+    from probes import soup  # noqa: PLC0415  # a tenth of a second to load, and few pages need it
+
+    return soup.wholly(body)
 
 
 class _Gatherer:

@@ -1,8 +1,7 @@
-"""Two ways through a page: BeautifulSoup's, the reader of record, and a quick one for ordinary pages.
+"""The quick way through an ordinary page: lxml builds its tree, and that is walked through.
 
-Both are lxml's parser (libxml2's), so that both mend bad markup alike. BeautifulSoup is told of every tag as
-it comes; the quick one lets lxml build its tree, which costs a third, and walks through that. It gives up
-where lxml's tree would not be whole: in pages nested deeper than any that people make.
+It costs a third of BeautifulSoup's (`soup`), and is lxml's parser (libxml2's) as well, so that both mend bad
+markup alike. It gives up where lxml's tree would not be whole: in pages nested deeper than any that people make.
 """
 
 from __future__ import annotations
@@ -10,9 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bs4 import BeautifulSoup, Tag
-from bs4.builder._lxml import LXMLTreeBuilder
-from bs4.element import AttributeDict, NavigableString
 from lxml import etree
 
 from probes.places import OUTSIDE, Around, Kept, Walk
@@ -41,13 +37,6 @@ def quickly(body: bytes) -> Walk | None:
     except (_TooDeepError, ValueError):  # names that lxml gives and does not take
         return None
     return walk
-
-
-def wholly(body: bytes) -> Walk:
-    """BeautifulSoup's walk through a page, in UTF-8."""
-    builder = _Builder()
-    BeautifulSoup(body, builder=builder, from_encoding="utf-8")
-    return builder.walk
 
 
 class _TooDeepError(Exception):
@@ -124,100 +113,3 @@ class _Quick(Walk):
             self.within[-1].script += text if text.strip(ASCII_SPACES) else "\n" if "\n" in text else " "
         else:
             self.texts.append(text)
-
-
-class _Tagged(Kept):
-    """A kept tag of BeautifulSoup's."""
-
-    __slots__ = ("tag",)
-
-    def __init__(self, tag: Tag, place: str) -> None:
-        super().__init__(tag.name, tag.attrs, place)  # type: ignore[arg-type]  # all values are texts here
-        self.tag = tag
-
-    def words(self) -> str:
-        """The text within it; most hold one text, and asking bs4 for it takes ten times as long."""
-        within = self.tag.contents
-        return (
-            within[0] if len(within) == 1 and type(within[0]) is NavigableString else self.tag.get_text(" ")
-        )
-
-    def code(self) -> str:
-        """The text of a script."""
-        return self.tag.get_text()
-
-
-class _Builder(LXMLTreeBuilder):
-    """Tells a walk of what the parser finds, and BeautifulSoup of what the walk passes on."""
-
-    def __init__(self) -> None:
-        super().__init__(multi_valued_attributes=None)
-        self.attribute_dict_class = AttributeDict  # bs4's own looks at each value; lxml's are all texts
-        self.walk = _OfSoup(self)
-
-    def start(self, tag: Any, attrib: Any, nsmap: Any = None) -> None:  # noqa: ARG002  # lxml passes it
-        """A tag opens."""
-        self.walk.tag_begins(tag, attrib)
-
-    def end(self, name: Any) -> None:
-        """A tag closes."""
-        self.walk.tag_ends(name)
-
-    def data(self, data: Any) -> None:
-        """Text."""
-        self.walk.text(data)
-
-    def comment(self, text: Any) -> None:
-        """A comment is nobody's word."""
-
-    def pi(self, target: Any, data: Any) -> None:
-        """Neither is a processing instruction."""
-
-    def doctype(self, name: Any, pubid: Any, system: Any) -> None:
-        """Nor the doctype."""
-
-
-class _OfSoup(Walk):
-    """The walk that BeautifulSoup's tree is made of."""
-
-    def __init__(self, builder: _Builder) -> None:
-        super().__init__()
-        self._builder = builder
-        self._open: list[tuple[Around, bool]] = [(OUTSIDE, False)]
-        self._said: list[str] = []  # text since the last tag: each `&eacute;` comes as a piece of its own
-
-    @property
-    def _soup(self) -> Any:
-        return self._builder.soup
-
-    def tag_begins(self, tag: str, attrs: Mapping[str, str]) -> None:
-        """A tag opens."""
-        self._speak()
-        self._open.append(self.begin(tag, attrs, self._open[-1][0], len(self._open)))
-
-    def tag_ends(self, tag: str) -> None:
-        """A tag closes."""
-        self._speak()
-        kept = len(self._open) > 1 and self._open.pop()[1]
-        self.end(tag, len(self._open), kept=kept)
-
-    def text(self, data: str) -> None:
-        """Text."""
-        self._said.append(data)
-
-    def _speak(self) -> None:
-        if self._said:
-            self.say("".join(self._said), self._open[-1][0])
-            self._said.clear()
-
-    def opened(self, tag: str, attrs: Mapping[str, str], place: str) -> Kept:
-        """Into the tree."""
-        return _Tagged(self._soup.handle_starttag(tag, None, None, dict(attrs)), place)
-
-    def closed(self, tag: str) -> None:
-        """It closes."""
-        self._soup.handle_endtag(tag)
-
-    def written(self, data: str) -> None:
-        """Text within it."""
-        self._soup.handle_data(data)
