@@ -1,4 +1,4 @@
-"""BeautifulSoup's way through a page, the reader of record: it is told of every tag as lxml's parser comes to it."""
+"""BeautifulSoup's way through a page, the reader of record: it is told of each tag as lxml's parser meets it."""
 
 from __future__ import annotations
 
