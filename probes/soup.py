@@ -1,4 +1,4 @@
-"""BeautifulSoup's way through a page, the reader of record: it is told of each tag as lxml's parser meets it."""
+"""BeautifulSoup's way through a page, the reader of record: it is told of each tag as the parser meets it."""
 
 from __future__ import annotations
 

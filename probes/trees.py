@@ -1,7 +1,7 @@
 """The quick way through an ordinary page: lxml builds its tree, and that is walked through.
 
 It costs a third of BeautifulSoup's (`soup`), and is lxml's parser (libxml2's) as well, so that both mend bad
-markup alike. It gives up where lxml's tree would not be whole: in pages nested deeper than people make any.
+markup alike. It gives up where lxml's tree would not be whole: in pages nested deeper than any people make.
 """
 
 from __future__ import annotations
