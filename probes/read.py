@@ -1,7 +1,7 @@
 """Pure readers of HTML, shared by all channels: bytes in, plain data out, bounded in size and cost.
 
 Parsing is BeautifulSoup on lxml (`soup`), and lxml alone on ordinary pages (`trees`). html.parser and
-html5lib are quadratic on hostile input, lxml's own tree drops what is nested deeper than 256 (measured 2026-11).
+html5lib are quadratic on hostile input, lxml's tree drops what is nested deeper than 256 (measured 2026-11).
 """
 
 from __future__ import annotations
