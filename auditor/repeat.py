@@ -7,7 +7,7 @@ from datetime import date
 from hashlib import sha256
 
 from auditor.evidence import answer_of
-from probes import links
+from probes import links, website
 from probes.model import Ask, Page, Presence
 from probes.repeat import Answered, Bodies, Past
 from storage.model import AccountRow, Evidence, Observation
@@ -27,6 +27,8 @@ def past(row: AccountRow, last: Observation | None, version: int, day: date, bod
         return None
     if not is_possible(row, day) or not _is_whole(last.evidence) or not _lasts(last, day):
         return None
+    if not _is_of(row, last):
+        return None
     return Past(last.finding, tuple(map(_answered, last.evidence)), bodies)
 
 
@@ -36,12 +38,28 @@ def is_possible(row: AccountRow, day: date) -> bool:
 
 
 def _is_due(row: AccountRow, seen: date, day: date) -> bool:
-    """Whether its night to be read anew came after the last look, and nobody looked then."""
-    return _since_its_night(row, day) < (day - seen).days
+    """Whether its night to be read anew came after the last look, and nobody looked then.
+
+    What was seen on the day of that night may be a look of the night before, after midnight.
+    """
+    return _since_its_night(row, day) <= (day - seen).days
 
 
 def _since_its_night(row: AccountRow, day: date) -> int:
     return ((row.id or 0) + day.toordinal()) % EVERY
+
+
+def _is_of(row: AccountRow, last: Observation) -> bool:
+    """Whether it looked at what is registered now: a link may be corrected and name the same site.
+
+    Before a page is called gone, the link to the letter is asked, too.
+    """
+    asked = {url for piece in last.evidence if piece.registered for url in (piece.url, piece.final_url)}
+    if last.evidence[0].url != website.registered(row.identity, row.typed):
+        return False
+    letter = website.to_the_letter(row.typed)
+    stands = last.finding.presence is Presence.PRESENT and "redirected_home" not in last.finding.facts
+    return stands or letter in asked or not letter.startswith(("https://", "http://"))
 
 
 def _lasts(last: Observation, day: date) -> bool:

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from heapq import nlargest
-from itertools import chain
 from urllib.parse import unquote, urlsplit
 
-from probes import dateline, dates, defaults, guess, marks
+from probes import dateline, defaults, guess, marks
 from probes.datewords import LABEL
 from probes.feeds import Feed
 from probes.marks import Clues
@@ -28,6 +27,9 @@ from probes.sitemaps import Sitemap
 
 EARLIEST = datetime(1995, 1, 1, tzinfo=UTC)
 AHEAD = timedelta(days=2)  # a time zone, and a clock that is a day fast
+A_NIGHT = timedelta(days=1)
+HORIZON = timedelta(days=35)
+"""No look is trusted longer, whatever its pages tell (`auditor.repeat`)."""
 JUST_NOW = timedelta(hours=1)
 RECENT = 10
 """Publications from which a rhythm is taken: how often now, not ten years ago."""
@@ -52,11 +54,12 @@ def credible(when: datetime, now: datetime) -> bool:
 def turning(whens: Iterable[datetime | None], now: datetime) -> date | None:
     """The day from which one of them may be weighed otherwise than at a look: as news or as a clock.
 
-    It is told by the first that is of this hour, of today or to come. None where all of them are past.
+    It is told by the first that is of this hour, of today or to come; None where all of them are past. A day
+    sooner than credible, as the pages of a night come after midnight, too.
     """
     since = min(datetime(now.year, now.month, now.day, tzinfo=UTC), now - JUST_NOW)
     first = min((when for when in whens if when is not None and when >= since), default=None)
-    return None if first is None else (first - AHEAD).date()
+    return None if first is None else (first - AHEAD - A_NIGHT).date()
 
 
 def earlier(*days: date | None) -> date | None:
@@ -132,10 +135,11 @@ class Dating:
     """
 
     def __init__(self, document: Document, now: datetime) -> None:
-        self.until: date | None = None
         self._document = document
         self._now = now
         self._is_american = _writes_month_first(document.text, now)
+        is_settled = self._is_american is _writes_month_first(document.text, now + HORIZON)
+        self.until: date | None = None if is_settled else now.date()
 
     def of_page(self, markup: Callable[[], str] | None = None) -> Activity | None:
         """When this one page was published, by the most trustworthy clue it gives.
@@ -187,22 +191,18 @@ class Dating:
             return None
         text = markup()
         own = list(dateline.own_texts(self._document))
-        self.until = earlier(self.until, self._foreseen(text, own))
-        said = guess.guess(self._document.url, own, self._now + AHEAD, text)
+        said, later = (
+            guess.guess(self._document.url, own, self._now + ahead, text)
+            for ahead in (AHEAD, AHEAD + HORIZON)
+        )
+        if said != later:  # some night between: which one, htmldate does not tell
+            self.until = self._now.date()
         found = self._dated(said, "htmldate") if said else None
         return found if found and found.when.date() != self._now.date() and self._fits(found) else None
-
-    def _foreseen(self, markup: str, own: Iterable[str]) -> date | None:
-        """The turning of the days that stand where htmldate may find them, which is told of no day ahead."""
-        written = (moment("-".join(it.groups())) for it in _WRITTEN.finditer(markup))
-        said = (one for text in own for one in dates.find(text, self._now))
-        return turning(chain((one[0] for one in written if one), (one.when for one in said)), self._now)
 
     def _all(self, clues: Iterable[_Clue]) -> Iterator[Activity]:
         for clue in clues:
             for text, source in dict.fromkeys(clue(self._document)):
-                if self._is_american:  # it is so by a day that else lay ahead, and one day will not
-                    self._dated(text, source)
                 found = self._dated(_day_first(text) if self._is_american else text, source)
                 if found and not self._is_clock(text, found):
                     yield found
@@ -249,7 +249,6 @@ def _is_demonstration(document: Document, days: int) -> bool:
     return days <= document.text.lower().count("lorem ipsum")
 
 
-_WRITTEN = re.compile(r"(20\d\d)-?([01]\d)-?([0-3]\d)")
 _SLASHED = pattern(r"(?<![\d/])(\d{1,2})/(\d{1,2})/((?:19|20)\d\d)(?![\d/])")
 _LIKE_IT = pattern(r"/\d{1,2}/\d{4}")
 """The end of it, found at a hundredth of the cost, as it begins with a sign that is rare."""

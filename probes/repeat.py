@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from probes.fetch import Web, answer, look
-from probes.model import TELLING, Ask, Exchange, Finding, Hop, Look, NoPage, Page, Steps, Validators
+from probes.model import TELLING, Ask, Exchange, Finding, Hop, Look, NoPage, Page, Reason, Steps, Validators
 from probes.readers import ReaderPool
 
 NOTED = ("cf-mitigated", "x-wix-request-id")
 """The headers of a page of which a probe only reads that they are there."""
 
-NOT_MODIFIED = 304
+OK, NOT_MODIFIED = 200, 304
 
 QUICK = 1
 """Seconds: answers that take no longer are alike; of others the finding tells how many they took."""
@@ -36,8 +36,8 @@ class Answered:
     def again(self) -> Ask:
         """The same ask; where we still have the answer, the server may say that it is what it was."""
         page = self.answer
-        if isinstance(page, NoPage) or not self.kept:
-            return self.ask
+        if isinstance(page, NoPage) or not self.kept or page.status != OK:
+            return self.ask  # a 304 says that it would be a 200, RFC 9110 §15.4.5
         told = Validators(page.url, page.headers.get("etag", ""), page.headers.get("last-modified", ""))
         return replace(self.ask, validators=told) if told.etag or told.modified else self.ask
 
@@ -66,7 +66,7 @@ async def repeated(past: Past, steps: Steps, fetcher: Web, readers: ReaderPool) 
 def _same(before: Page | NoPage, now: Page | NoPage, told: Validators | None) -> bool:
     """Whether a probe that was given this answer would be given the same again."""
     if isinstance(before, NoPage) or isinstance(now, NoPage):
-        troubles = [(one.reason, one.status) for one in (before, now) if isinstance(one, NoPage)]
+        troubles = [_trouble(one) for one in (before, now) if isinstance(one, NoPage)]
         return len(troubles) == 2 and troubles[0] == troubles[1]
     untouched = now.status == NOT_MODIFIED and told is not None and told.url == now.url
     return (
@@ -79,6 +79,11 @@ def _same(before: Page | NoPage, now: Page | NoPage, told: Validators | None) ->
         and _pace(now) == _pace(before)
         and _told(before.headers) == _told({**before.headers, **now.headers} if untouched else now.headers)
     )
+
+
+def _trouble(one: NoPage) -> tuple[Reason, int | None, str]:
+    """What a probe may be told by it: of a bad certificate also what is wrong with it."""
+    return one.reason, one.status, one.detail if one.reason is Reason.TLS else ""
 
 
 def _pace(page: Page) -> int:

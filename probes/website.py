@@ -97,7 +97,7 @@ def probe(account: Account) -> Steps:
     """Look at a website: the registered page, its other doors where that one is shut, then its feeds."""
     if account.identity.key is None and account.identity.kind is not Kind.SHORT:
         return Finding(Presence.UNKNOWN, Reason.WRONG_TARGET, detail=str(account.identity.kind))
-    url = account.identity.url or account.identity.canonical or account.typed
+    url = registered(account.identity, account.typed)
     try:
         page, site, facts = yield from open_site(url)
     except NoPage as trouble:
@@ -207,7 +207,7 @@ def _as_typed(
     account: Account, page: Page, site: Site, doubt: Finding
 ) -> Generator[Ask, Page, tuple[Page, Site, Finding | None]]:
     """Before a page is called gone, the link to the letter: cleaning it may be what broke it."""
-    letter = quote(account.typed.strip("\r\n"), safe="%/:?#[]@!$&'()*+,;=~").partition("#")[0]
+    letter = to_the_letter(account.typed)
     if letter in (account.identity.url, page.url) or not letter.startswith(("https://", "http://")):
         return page, site, doubt
     try:
@@ -217,6 +217,16 @@ def _as_typed(
     second = _judged(other, read_again)
     gone = second is not None and second.reason is Reason.NOT_FOUND
     return (page, site, doubt) if gone else (other, read_again, second)
+
+
+def to_the_letter(typed: str) -> str:
+    """The address that a link was before it was cleaned, as it can be asked for."""
+    return quote(typed.strip("\r\n"), safe="%/:?#[]@!$&'()*+,;=~").partition("#")[0]
+
+
+def registered(identity: Identity, typed: str) -> str:
+    """The address at which a look begins."""
+    return identity.url or identity.canonical or typed
 
 
 def _by_other_name(

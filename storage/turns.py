@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from time import monotonic
 from typing import Any, Self
 
 import psycopg
@@ -43,7 +44,8 @@ REST = (
 END = f"{REST}, is_asked = false"
 
 LEFT_ASKED = 5.0
-"""Seconds that a host is left alone whose asker died: so long may it still be at the answer."""
+"""Seconds that a host is left alone whose asker died, or lost its turn with a database that restarted: so long
+may it still be at the answer."""
 
 
 class DatabaseTurns:
@@ -54,6 +56,7 @@ class DatabaseTurns:
         self._connection: psycopg.AsyncConnection[Any] | None = None
         self._one = asyncio.Lock()
         self._held: set[int] = set()
+        self._unsure_until = 0.0
 
     async def __aenter__(self) -> Self:
         await self._asked("SELECT 1")
@@ -66,16 +69,18 @@ class DatabaseTurns:
     async def take(self, host: str) -> float:
         """Wait until no other worker asks the host; give the seconds that it is still to rest."""
         key, wait = spot_of(host), FIRST_WAIT
-        while not await self._asked(TAKE, key):
-            await asyncio.sleep(wait)
-            wait = min(2 * wait, LONGEST_WAIT)
-        self._held.add(key)
-        try:
-            left = await self._asked(BEGIN, key, key, LEFT_ASKED)
-        except BaseException:  # whoever wanted the turn is not there to give it back
-            await asyncio.shield(self._leave(key))
-            raise
-        return max(0.0, float(left or 0))
+        while True:
+            while not await self._asked(TAKE, key):
+                await asyncio.sleep(wait)
+                wait = min(2 * wait, LONGEST_WAIT)
+            self._held.add(key)
+            try:
+                left = await self._asked(BEGIN, key, key, LEFT_ASKED)
+            except BaseException:  # whoever wanted the turn is not there to give it back
+                await asyncio.shield(self._leave(key))
+                raise
+            if key in self._held:  # else the connection broke in between, and another worker was quicker
+                return max(0.0, float(left or 0), self._unsure_until - monotonic())
 
     async def give(self, host: str, rest: float) -> None:
         """End the turn. The rest is committed before the lock is free, so that the next one sees it.
@@ -127,6 +132,8 @@ class DatabaseTurns:
         return made
 
     async def _broken(self) -> None:
+        """Forget the connection. A database that restarts forgets all locks and marks, of whoever asks a host."""
+        self._unsure_until = monotonic() + LEFT_ASKED
         events.warning("turns_lost", "the database of the turns went away; it is tried again")
         if self._connection:
             with suppress(psycopg.Error):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -437,10 +437,34 @@ def test_a_page_that_is_hardly_one_is_no_error_to_tell_of(caplog) -> None:
     ['<script>var x = {"datePublished": "2026-06-02"}</script>', "<aside><p>Rabat, 2 June 2026</p></aside>"],
     ids=["for machines", "in words"],
 )
-def test_a_page_is_trusted_until_a_day_ahead_that_a_guess_would_find_once_it_came(ahead):
+def test_a_page_is_read_anew_each_night_until_a_day_came_that_a_guess_would_find(ahead):
     now = datetime(2026, 5, 26, tzinfo=UTC)
     markup = f"<html><head><title>Camp</title></head><body><h1>Camp</h1><p>{STORY}</p>{ahead}</body></html>"
     page = Page("https://annour.example/camp-story-of-us", 200, {}, markup.encode(), now)
     dating = activity.Dating(read.document(page), now)
     assert dating.of_page(lambda: markup) is None
-    assert dating.until == date(2026, 5, 31)
+    assert dating.until == now.date()
+
+
+def test_a_page_is_not_trusted_where_a_day_that_htmldate_weighs_comes_within_weeks():
+    now = datetime(2026, 11, 25, 1, tzinfo=UTC)
+    ahead = "<p>Date limite : 15/12/2026</p>"
+    markup = f"<html lang=fr><title>Camp</title><p>Rabat, le 3 mai 2026</p><p>{STORY}</p>{ahead}</html>"
+    page = Page("https://annour.example/projets/camp-de-la-mer", 200, {}, markup.encode(), now)
+    dating = activity.Dating(read.document(page), now)
+    dating.of_page(lambda: markup)
+    assert dating.until == now.date()
+
+
+@pytest.mark.parametrize(
+    ("now", "posted"),
+    [
+        (datetime(2026, 9, 15, tzinfo=UTC), "posted 09/10/2026"),
+        (datetime(2026, 12, 10, tzinfo=UTC), "posted 05/02/2027"),
+    ],
+    ids=["until the day", "until the year"],
+)
+def test_a_page_is_not_trusted_where_its_days_may_be_american_only_for_weeks(now, posted):
+    markup = f"<html lang=en><title>Camp</title><p>{STORY}</p><aside>{posted}</aside></html>"
+    page = Page("https://annour.example/", 200, {}, markup.encode(), now)
+    assert activity.Dating(read.document(page), now).until == now.date()

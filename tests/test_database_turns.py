@@ -1,9 +1,12 @@
 """Turns with hosts on a real PostgreSQL: what becomes of them where a worker or its connection dies."""
 
+import asyncio
+
 import cluster
 import psycopg
 import pytest
 
+from storage import turns
 from storage.engine import address_of
 from storage.store import Store
 from storage.turns import LEFT_ASKED, DatabaseTurns
@@ -40,6 +43,35 @@ async def test_a_turn_that_is_given_back_leaves_the_rest_to_the_next_one(url):
         assert await one.take(HOST) == 0
         await one.give(HOST, 60)
         assert 50 < await other.take(HOST) <= 60
+
+
+async def test_after_a_restart_of_the_database_nobody_asks_a_host_that_may_still_be_asked(server, url):
+    async with DatabaseTurns(address_of(url)) as one, DatabaseTurns(address_of(url)) as other:
+        await one.take(HOST)
+        waiting = asyncio.create_task(other.take(HOST))
+        await asyncio.sleep(0)
+        await asyncio.to_thread(cluster.restarted, server)
+        held = await waiting
+        assert LEFT_ASKED - 4 < held <= LEFT_ASKED
+
+
+async def test_a_turn_that_is_lost_while_it_begins_is_waited_for_again(url, monkeypatch):
+    """The connection breaks between the lock and the mark, and another worker is quicker."""
+    async with DatabaseTurns(address_of(url)) as late, DatabaseTurns(address_of(url)) as quick:
+        asked, cuts = late._asked, []
+
+        async def cut_before_the_mark(query, *values):
+            if query == turns.BEGIN and not cuts:
+                cuts.append(await cut(url))
+                await quick.take(HOST)
+            return await asked(query, *values)
+
+        monkeypatch.setattr(late, "_asked", cut_before_the_mark)
+        waiting = asyncio.create_task(late.take(HOST))
+        done, _ = await asyncio.wait([waiting], timeout=3)
+        assert not done
+        await quick.give(HOST, 0)
+        assert await waiting <= LEFT_ASKED
 
 
 async def test_whose_turn_was_lost_does_not_end_that_of_the_one_who_has_it_now(url):

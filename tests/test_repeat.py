@@ -47,11 +47,14 @@ class Site:
         self.pages = {URL: (HOME, "text/html"), FEED: (RSS, "application/rss+xml")}
         self.more: dict[str, object] = {}
         self.gone = ""
+        self.fault = ""
         self.asked: list[Ask] = []
         self.sent = 0
 
     async def get(self, ask: Ask) -> Page:
         self.asked.append(ask)
+        if self.fault and not ask.insecure:
+            raise NoPage(Reason.TLS, self.fault)
         if self.gone == "its name":
             raise NoPage(Reason.NO_SUCH_HOST, "no such name")
         if self.gone == "its page":
@@ -71,7 +74,7 @@ class Site:
             **({} if self.mute else {"etag": tag}),
         }
         page = Page(ask.url, status, headers, body, self.now, (Hop(ask.url, status),))
-        return replace(page, digest=sha256(body).hexdigest(), **self.more)  # type: ignore[arg-type]
+        return replace(page, digest=sha256(body).hexdigest(), insecure=ask.insecure, **self.more)  # type: ignore[arg-type]
 
 
 class Bodies(dict[str, bytes]):
@@ -82,8 +85,8 @@ class Bodies(dict[str, bytes]):
 
 
 DAY = LATER.date()
-ROW = AccountRow("a", URL, links.identify(URL), id=EVERY + (1 - DAY.toordinal()) % EVERY)
-"""Its night to be read anew was that of the first look."""
+ROW = AccountRow("a", URL, links.identify(URL), id=EVERY + (2 - DAY.toordinal()) % EVERY)
+"""Its night to be read anew was that before the first look."""
 
 
 def observed(seen: Look, bodies: Bodies, at: datetime = NIGHT) -> Observation:
@@ -210,17 +213,17 @@ def dated(day: date) -> str:
 
 UNFED = HOME.replace(HEAD, "<title>Annour</title>")
 NEWS: dict[str, tuple[dict[str, tuple[str, str]], int]] = {
-    "of last month": ({URL: (dated(NIGHT.date() - timedelta(days=30)), "text/html")}, EVERY),
-    "of yesterday": ({URL: (dated(NIGHT.date() - timedelta(days=1)), "text/html")}, EVERY),
+    "of last month": ({URL: (dated(NIGHT.date() - timedelta(days=30)), "text/html")}, EVERY - 1),
+    "of yesterday": ({URL: (dated(NIGHT.date() - timedelta(days=1)), "text/html")}, EVERY - 1),
     "of ten minutes ago, in a feed whose clock may be the server's": (
         {FEED: (RSS.replace("16 Nov 2026 10:00:00", "25 Nov 2026 00:50:00"), "text/xml")},
         1,
     ),
     "of this very day": ({URL: (dated(NIGHT.date()), "text/html")}, 1),
-    "that comes in five days": ({URL: (dated(NIGHT.date() + timedelta(days=5)), "text/html")}, 3),
-    "that comes in three weeks": ({URL: (dated(NIGHT.date() + timedelta(days=21)), "text/html")}, 19),
-    "that comes next year": ({URL: (dated(NIGHT.date() + timedelta(days=300)), "text/html")}, EVERY),
-    "without a day": ({URL: (UNFED, "text/html")}, EVERY),
+    "that comes in five days": ({URL: (dated(NIGHT.date() + timedelta(days=5)), "text/html")}, 2),
+    "that comes in three weeks": ({URL: (dated(NIGHT.date() + timedelta(days=21)), "text/html")}, 18),
+    "that comes next year": ({URL: (dated(NIGHT.date() + timedelta(days=300)), "text/html")}, EVERY - 1),
+    "without a day": ({URL: (UNFED, "text/html")}, EVERY - 1),
     "in a feed, of this very day": ({FEED: (RSS.replace("16 Nov", "25 Nov"), "text/xml")}, 1),
 }
 
@@ -253,7 +256,8 @@ async def test_an_absence_is_not_read_again_while_the_same_is_answered(gone: str
     assert asked[0] == asked[1], "it is asked for all the same"
 
 
-async def test_each_site_is_read_anew_once_in_four_weeks() -> None:
+async def test_each_site_is_read_anew_in_its_night_of_four_weeks_and_the_one_after() -> None:
+    """What was seen on the day of its night may be a look of the night before, after midnight."""
     last = await first(Site(), Bodies())
     passed = [timedelta(days=n) for n in range(2 * EVERY)]
     looks = [replace(last, observed_at=NIGHT + time) for time in passed]
@@ -262,7 +266,7 @@ async def test_each_site_is_read_anew_once_in_four_weeks() -> None:
         past(ROW, look, website.VERSION, day, Bodies().get) is None
         for look, day in zip(looks, nights, strict=True)
     ]
-    assert sum(anew) == 2
+    assert sum(anew) == 4
 
 
 async def test_whose_turn_came_while_nobody_looked_is_read_anew_at_the_next_look() -> None:
@@ -276,6 +280,63 @@ async def test_whose_turn_came_while_nobody_looked_is_read_anew_at_the_next_look
         return past(ROW, last, website.VERSION, turn + timedelta(days=after), Bodies().get) is not None
 
     assert [may_be_repeated(after) for after in (-1, 0, 1, 2, 5)] == [True, False, False, False, False]
+    last = replace(
+        last, observed_at=last.observed_at + timedelta(days=2)
+    )  # of the night before, after midnight
+    assert [may_be_repeated(after) for after in (1, 2, 5)] == [False, False, False]
+
+
+CORRECTED = {
+    "another page": ("https://annour.example/?page=2", "https://annour.example/?page=1"),
+    "a closing slash": ("https://annour.example/projets/", "https://annour.example/projets"),
+    "with www": ("https://www.annour.example/", "https://annour.example/"),
+    "by https": ("https://annour.example/", "http://annour.example/"),
+}
+
+
+@pytest.mark.parametrize(("now", "then"), CORRECTED.values(), ids=CORRECTED)
+@pytest.mark.parametrize("gone", ["", "its page"])
+async def test_a_link_that_was_corrected_is_looked_at_though_it_names_the_same_site(now, then, gone) -> None:
+    site = Site()
+    site.gone = gone
+    site.pages[then] = site.pages[URL]
+    account = Account("a", then, links.identify(then))
+    async with ReaderPool(0) as readers:
+        last = observed(await look(website.probe(account), site, readers), Bodies())
+    rows = [replace(ROW, typed=typed, identity=links.identify(typed)) for typed in (then, now)]
+    assert rows[0].identity.key == rows[1].identity.key
+    repeatable = [past(row, last, website.VERSION, DAY, Bodies().get) is not None for row in rows]
+    assert repeatable == [True, False]
+
+
+async def test_a_link_to_the_letter_that_was_never_asked_is_asked_before_its_page_stays_gone() -> None:
+    site = Site()
+    site.gone = "its page"
+    last = await first(site, Bodies())
+    typed = replace(ROW, typed=f"{URL}?utm_source=sheet")
+    assert typed.identity.url == ROW.identity.url
+    assert past(typed, last, website.VERSION, DAY, Bodies().get) is None
+
+
+async def test_another_fault_of_a_certificate_is_another_answer() -> None:
+    bodies = Bodies()
+    sites = [Site(), Site(LATER), Site(LATER)]
+    for site, fault in zip(sites, ("expired", "wrong_host", "expired"), strict=True):
+        site.fault = fault
+    last = await first(sites[0], bodies)
+    last = replace(last, finding=replace(last.finding, presence=Presence.ABSENT, reason=Reason.PARKED))
+    assert not (await again(last, sites[1], bodies)).as_before
+    assert (await again(last, sites[2], bodies)).as_before
+
+
+async def test_a_server_is_not_asked_whether_a_page_that_was_missing_is_still_the_same() -> None:
+    """A 304 means that a plain question would be answered by a 200 (RFC 9110 §15.4.5)."""
+    bodies, sites = Bodies(), (Site(), Site(LATER))
+    sites[0].more.update(status=404)
+    last = await first(sites[0], bodies)
+    assert last.finding.presence is Presence.ABSENT
+    assert (await again(last, sites[1], bodies)).finding.presence is Presence.PRESENT
+    assert [ask.validators for ask in sites[1].asked if ask.url == URL] == [None]
 
 
 async def test_platforms_are_always_read() -> None:
