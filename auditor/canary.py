@@ -14,14 +14,13 @@ from dataclasses import dataclass
 from datetime import date
 from types import MappingProxyType
 
+from auditor.standing import is_unasked
 from probes import links
 from probes.model import Account, Finding, Presence, Reason
 from storage.model import Standing
 
 SHARE = 0.10
 LEAST = 5
-LEFT_OUT = frozenset({Reason.RATE_LIMITED, Reason.BLOCKED, Reason.LOGIN_WALL, Reason.CONSENT})
-"""Why an account may have been asked nothing: then there is no status."""
 OFFLINE = frozenset({Reason.NETWORK, Reason.TIMEOUT, Reason.NO_SUCH_HOST})
 
 
@@ -103,7 +102,7 @@ def swung(turns: Iterable[Turn], trusted: frozenset[str] = frozenset()) -> dict[
     turned: dict[str, Counter[tuple[Presence, Reason | None]]] = defaultdict(Counter)
     for turn in turns:
         known = turn.before.known
-        if known is None or known.presence is not Presence.PRESENT or _unasked(turn.finding):
+        if known is None or known.presence is not Presence.PRESENT or is_unasked(turn.finding):
             continue
         looked[turn.channel] += 1
         if _turned(turn, trusted):
@@ -114,14 +113,6 @@ def swung(turns: Iterable[Turn], trusted: frozenset[str] = frozenset()) -> dict[
         for cause, count in causes.most_common(1)
         if count >= LEAST and count > SHARE * looked[channel]
     }
-
-
-def _unasked(finding: Finding) -> bool:
-    """Whether the night's budget, or our patience with a platform, left an account for another night.
-
-    Both may end every night, each time for other accounts: none of these has turned.
-    """
-    return finding.reason in LEFT_OUT and finding.status is None
 
 
 def _turned(turn: Turn, trusted: frozenset[str]) -> bool:

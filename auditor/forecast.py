@@ -1,6 +1,6 @@
 """How long a night will take, told before it begins: from what is registered, the rests of hosts, the window.
 
-It counts rests alone, which is what holds up a platform; what a host takes to answer comes on top.
+It counts rests alone, which hold up platforms, and very many sites; what a host takes to answer comes on top.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 from auditor.config import Config
 from auditor.eyes import purses
-from auditor.order import host_of
+from auditor.order import host_of, side_by_side
 from auditor.plan import worth_a_look
 from probes import links
 from probes.desk import Purse
@@ -22,13 +22,17 @@ from probes.fetch import JITTER
 from storage.model import Night, NightState
 from storage.store import Store
 
+OF_A_SITE = 6.0
+"""Requests that a site takes, until a night told how many."""
+
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
     """What a channel's accounts will take.
 
     `busiest` are those that have to be asked one after the other: all of a platform, of sites those of the
-    host that has most. `seconds` is the rest between two requests, `requests` how many an account takes.
+    host that has most, or all where one machine cannot look at them side by side. `seconds` is the rest
+    between two requests (then divided by how many are), `requests` how many an account takes.
     `nights` are as many as the window, or the budget of the interface, makes of it; so many of the
     busiest as `per_night` are reached in each, None where nothing limits them.
     """
@@ -65,21 +69,23 @@ def forecast(config: Config, store: Store, now: datetime) -> list[Outlook]:
 def _outlook(config: Config, channel: str, accounts: int, busiest: int, last: Night | None) -> Outlook:
     if purse := purses(config).get(channel):
         return _bought(channel, accounts, purse, last)
-    rest = config.fetch.host_delay
+    rest, each, places = config.fetch.host_delay, 1.0, side_by_side(config.fetch)
     if channel != links.SITE:
-        rest = config.fetch.platform_rest * (1 + JITTER / 2)
-    each = _each(last, channel)
+        rest, each = config.fetch.platform_rest * (1 + JITTER / 2), _each(last, channel)
+    elif not config.cluster.enabled and accounts * (taken := _of_a_site(last)) > busiest * places:
+        busiest, rest, each = accounts, rest / places, taken
     hours, window = busiest * rest * each / 3600, config.schedule.window_hours
     most = int(window * 3600 / (rest * each)) if window and rest else None
     nights = max(1, ceil(busiest / max(1, most))) if most is not None else 1
-    return Outlook(channel, accounts, busiest, round(rest, 2), round(each, 2), round(hours, 1), nights, most)
+    return Outlook(channel, accounts, busiest, round(rest, 3), round(each, 2), round(hours, 1), nights, most)
 
 
 def _bought(channel: str, accounts: int, purse: Purse, last: Night | None) -> Outlook:
     """Of an interface its budget is the limit: a look costs what it cost in the last night."""
     spent = _mapping(last, "interfaces").get(channel) or {}
     looked = sum((_mapping(last, "channels").get(channel) or {}).values())
-    cost = float(spent.get("cost") or 0) / looked if looked else 0.0
+    asked = looked - int(spent.get("left_out") or 0)
+    cost = float(spent.get("cost") or 0) / asked if asked > 0 else 0.0
     most = int(purse.budget / cost) if cost else None
     nights = max(1, ceil(accounts / max(1, most))) if most is not None else 1
     return Outlook(channel, accounts, accounts, 0.0, 0.0, 0.0, nights, most)
@@ -90,7 +96,14 @@ def _each(last: Night | None, channel: str) -> float:
     looked = sum((_mapping(last, "channels").get(channel) or {}).values())
     hosts = _mapping(last, "requests_by_host")
     asked = sum(count for host, count in hosts.items() if links.owner(host) == channel)
-    return max(1.0, asked / looked) if looked and channel != links.SITE else 1.0
+    return max(1.0, asked / looked) if looked else 1.0
+
+
+def _of_a_site(last: Night | None) -> float:
+    """How many requests a site took in the last night."""
+    looked = sum((_mapping(last, "channels").get(links.SITE) or {}).values())
+    asked = int(_mapping(last, "requests_elsewhere").get("requests") or 0)
+    return max(1.0, asked / looked) if looked and asked else OF_A_SITE
 
 
 def _mapping(last: Night | None, name: str) -> Mapping[str, Any]:

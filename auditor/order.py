@@ -14,11 +14,15 @@ from urllib.parse import urlsplit
 
 from auditor.patience import Patience
 from probes import links
+from probes.options import FetchOptions
 from storage.model import AccountRow, Night, Standing
 from storage.plans import Place, Shard, spot_of
 
 LANES = 3
 """How many workers one host may hold: while one page is read and kept the next may be on its way."""
+
+RESTING = 5
+"""Hosts looked at for each request that may be under way: a site takes some six, with a rest before each."""
 
 WHOLE = 200
 """So many accounts are one parcel; a host of more has one to itself."""
@@ -81,6 +85,11 @@ class Order:
         one = self.platforms.get(channel)
         passed, number = one.turn(number) if one else (False, number)
         return (passed << NUMBERS) + number
+
+
+def side_by_side(options: FetchOptions) -> int:
+    """How many hosts are looked at together; most of them rest, where hosts do."""
+    return options.concurrency * (RESTING if options.host_delay else 1)
 
 
 def waited(standing: Standing | None, last: Night | None) -> float:

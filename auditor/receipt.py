@@ -247,6 +247,7 @@ def calls(before: Mapping[str, Any], purses: Mapping[str, Purse]) -> dict[str, A
     told = {
         name: {
             "requests": purse.requests + int((held.get(name) or {}).get("requests") or 0),
+            "left_out": purse.left_out + int((held.get(name) or {}).get("left_out") or 0),
             "cost": purse.cost,
             "unit": purse.interface.unit,
             "budget": purse.budget,

@@ -38,6 +38,9 @@ ANSWERS = frozenset(
 )
 """The unknowns that a server's own answer may be the reason of; it is where a status came with it."""
 
+LEFT_OUT = frozenset({Reason.RATE_LIMITED, Reason.BLOCKED, Reason.LOGIN_WALL, Reason.CONSENT})
+"""Why an account may have been asked nothing: then there is no status."""
+
 DISPUTED = timedelta(days=180)
 ATTESTED = timedelta(days=365)
 
@@ -99,10 +102,11 @@ def advance(
     """The standing after one more night.
 
     On a blind night nothing moves but the memory of having looked. An observation no newer
-    than the last look changes nothing, so that a night that was interrupted may be folded again.
+    than the last look changes nothing, so that a night that was interrupted may be folded again; nor does
+    one that asked nothing, for nobody looked.
     """
     finding, when = observation.finding, observation.observed_at
-    if standing.checked_at is not None and when <= standing.checked_at:
+    if is_unasked(finding) or (standing.checked_at is not None and when <= standing.checked_at):
         return standing
     looked = replace(standing, checked_at=when, latest=finding.presence, latest_reason=finding.reason)
     if blind:
@@ -115,6 +119,14 @@ def advance(
     if finding.presence is Presence.PRESENT:
         return _seen(decided, finding, when, confirm)
     return _missed(decided, finding, when, confirm)
+
+
+def is_unasked(finding: Finding) -> bool:
+    """Whether the night's budget, or our patience with a platform, left an account for another night.
+
+    Both may end every night, each time for other accounts: of none of these is anything told.
+    """
+    return finding.reason in LEFT_OUT and finding.status is None
 
 
 def _untold(standing: Standing, finding: Finding, when: datetime) -> Standing:

@@ -9,6 +9,7 @@ from auditor.config import Config
 from auditor.seal import Seal
 from probes.fetch import Fetcher
 from probes.readers import ReaderPool
+from probes.turns import Turns
 from storage.archive import Archive
 from storage.store import Store
 
@@ -39,8 +40,8 @@ class Tools(Memory, Protocol):
         """What signs its receipt. Raises ConfigError."""
         ...
 
-    def fetcher(self, now: datetime) -> Fetcher:
-        """What asks for pages."""
+    def fetcher(self, now: datetime, turns: Turns | None = None) -> Fetcher:
+        """What asks for pages; with `turns` among several processes."""
         ...
 
     def readers(self) -> ReaderPool:

@@ -17,9 +17,10 @@ from auditor.eventloop import together
 from auditor.evidence import Bodies, kept
 from auditor.eyes import Eyes, recalled
 from auditor.lanes import Feed, Lane, lanes
-from auditor.order import AT_THE_DESK
+from auditor.order import AT_THE_DESK, side_by_side
 from auditor.patience import Patience
 from auditor.repeat import past
+from auditor.standing import is_unasked
 from auditor.tools import Tools
 from probes import links
 from probes.model import Look, Page, Presence, Reason
@@ -66,7 +67,7 @@ class Watch:
         others = [shard for shard in shards if shard.round != AT_THE_DESK]
         source = lanes(store, night, others, again=again)
         feed = Feed(source)
-        workers = min(sum(shard.size for shard in others), self.app.config.fetch.concurrency)
+        workers = min(sum(shard.size for shard in others), side_by_side(self.app.config.fetch))
         try:
             await together(
                 *(self.call(Lane(store, night, shard, again=again), again=again) for shard in desk),
@@ -118,7 +119,10 @@ class Watch:
             return None
 
     async def _seen(self, one: Planned, seen: Look, *, again: bool) -> None:
-        if not again and await self._may_pass(seen):
+        purse = self.eyes.purses.get(one.account.channel)
+        if purse and is_unasked(seen.finding):  # half an hour later there is no more in it
+            purse.left_out += 1
+        elif not again and await self._may_pass(seen):
             await self.later.add(await self._told(one, seen, first=True))
             self.failed_at = self.closing.timer()
             return

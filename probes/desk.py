@@ -31,7 +31,7 @@ OTHERS = "_"
 class Purse:
     """The key of one interface, and what it has cost tonight of what it may cost, in the interface's unit.
 
-    `closed` is why nothing more is asked of it.
+    `closed` is why nothing more is asked of it, `left_out` how many accounts were not asked for then.
     """
 
     interface: Interface
@@ -39,6 +39,7 @@ class Purse:
     budget: float
     cost: float = 0.0
     requests: int = 0
+    left_out: int = 0
     closed: tuple[Reason, str] | None = None
 
     def affords(self, call: Call, values: int) -> int:

@@ -131,8 +131,8 @@ class Courier:
             raise NoPage(Reason.UNSAFE_ADDRESS, "redirect", url=location[:LONGEST_HEADER]) from error
         chain.url = self._guard.check_url(target)
         if str(chain.url) in chain.seen or len(chain.hops) > self._options.max_redirects:
-            wants_login = _LOGIN.search(chain.url.path)
-            raise NoPage(Reason.LOGIN_WALL if wants_login else Reason.SERVER_ERROR, "redirects")
+            reason = Reason.LOGIN_WALL if _LOGIN.search(chain.url.path) else Reason.SERVER_ERROR
+            raise NoPage(reason, "redirects", status=chain.hops[-1].status if chain.hops else None)
         if (chain.url.scheme, chain.url.raw_host) != (before.scheme, before.raw_host):
             chain.headers, chain.call = {}, False
 

@@ -44,8 +44,8 @@ REST = (
 END = f"{REST}, is_asked = false"
 
 LEFT_ASKED = 5.0
-"""Seconds that a host is left alone whose asker died, or lost its turn with a database that restarted: so long
-may it still be at the answer."""
+"""Seconds that a host is left alone whose asker died, or lost its turn where the database did: so long may it
+still be at the answer."""
 
 
 class DatabaseTurns:
@@ -132,7 +132,7 @@ class DatabaseTurns:
         return made
 
     async def _broken(self) -> None:
-        """Forget the connection. A database that restarts forgets all locks and marks, of whoever asks a host."""
+        """Forget the connection. A database that restarts has forgotten who asks which host."""
         self._unsure_until = monotonic() + LEFT_ASKED
         events.warning("turns_lost", "the database of the turns went away; it is tried again")
         if self._connection:

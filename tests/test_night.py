@@ -461,9 +461,28 @@ async def test_conclusions_are_kept_only_where_something_changed(app):
     assert derived == conclude.Derived()
 
 
+async def test_a_site_that_rests_keeps_no_other_waiting(tmp_path, monkeypatch):
+    """One request at a time, and five sites are looked at: each comes while the others rest."""
+    fetch = FetchOptions(second_pass_after=0, concurrency=1, host_delay=1)
+    app = opened(tmp_path, configured().model_copy(update={"fetch": fetch}))
+    sites = [link(f"s{number}", "website", f"s{number}") for number in range(5)]
+    register(app, *sites)
+    together, get = asyncio.Barrier(len(sites)), app.web.get
+
+    async def rested(ask):
+        await asyncio.wait_for(together.wait(), 20)
+        return await get(ask)
+
+    monkeypatch.setattr(app.web, "get", rested)
+    done = await run(app, START)
+    assert done.receipt["present"] == len(sites)
+
+
 async def test_a_register_is_concluded_in_parts_like_a_network(tmp_path, monkeypatch):
     """Each association by itself, and what is concluded in files: the same standings, gaps and proposals."""
-    fetch = FetchOptions(second_pass_after=0, concurrency=1)  # so that both look in the same order
+    fetch = FetchOptions(
+        second_pass_after=0, concurrency=1, host_delay=0
+    )  # so that both look in the same order
     config = configured().model_copy(update={"fetch": fetch})
     app, network = (opened(tmp_path / name, config) for name in ("register", "network"))
     for each, at_once, in_memory in ((app, 1, 10), (network, parts.AT_ONCE, spool.IN_MEMORY)):

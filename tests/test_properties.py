@@ -372,7 +372,7 @@ def walled(day, walls):
             number,
             day,
             START + timedelta(days=day),
-            Finding(Presence.UNKNOWN, wall) if day else Finding(Presence.PRESENT),
+            Finding(Presence.UNKNOWN, wall, status=200) if day else Finding(Presence.PRESENT),
         )
         for number, wall in enumerate(walls, start=1)
     }

@@ -17,7 +17,8 @@ CONFIRM = Confirm()
 
 SEEN = Finding(Presence.PRESENT)
 LOST = Finding(Presence.ABSENT, Reason.NOT_FOUND)
-WALL = Finding(Presence.UNKNOWN, Reason.LOGIN_WALL)
+WALL = Finding(Presence.UNKNOWN, Reason.LOGIN_WALL, status=200)
+LEFT_OUT = Finding(Presence.UNKNOWN, Reason.LOGIN_WALL, detail="left alone tonight")
 SLOW = Finding(Presence.UNKNOWN, Reason.TIMEOUT)
 EXPIRED = Finding(Presence.UNKNOWN, Reason.TLS, facts={"tls": "expired"})
 
@@ -76,6 +77,11 @@ def test_an_unknown_night_keeps_the_last_decided_word_with_its_date():
     assert standing.decided_at == START
     assert standing.checked_at == START + timedelta(days=1)
     assert (standing.latest, standing.latest_reason) == (Presence.UNKNOWN, Reason.LOGIN_WALL)
+
+
+def test_a_night_that_asked_nothing_of_an_account_is_no_look_at_it():
+    assert nights(SEEN, LEFT_OUT) == nights(SEEN)
+    assert nights(LEFT_OUT).checked_at is None
 
 
 @pytest.mark.fault("F32")

@@ -85,12 +85,13 @@ def resume(platform: Patience, held: Mapping[str, Any]) -> None:
 
 def paid(purse: Purse) -> Told:
     """What an interface has cost, and why it is closed if it is."""
-    return {"cost": purse.cost, "requests": purse.requests, "closed": purse.closed and list(purse.closed)}
+    counts = {"cost": purse.cost, "requests": purse.requests, "left_out": purse.left_out}
+    return {**counts, "closed": purse.closed and list(purse.closed)}
 
 
 def pay(purse: Purse, held: Mapping[str, Any]) -> None:
     """Go on with an interface where another was left."""
-    purse.cost, purse.requests = held["cost"], held["requests"]
+    purse.cost, purse.requests, purse.left_out = held["cost"], held["requests"], held.get("left_out", 0)
     purse.closed = (Reason(held["closed"][0]), held["closed"][1]) if held["closed"] else None
 
 
