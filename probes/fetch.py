@@ -86,6 +86,7 @@ class Fetcher:
         self._slots = asyncio.Semaphore(options.concurrency)
         self._hosts: dict[str, Host] = {}
         self._room = MOST_HOSTS
+        self._down: set[int] = set()
         self._connections = Connections(
             self._guard, self._names, options.proxy, options.ca_file, judging=bool(options.nameservers)
         )
@@ -150,6 +151,7 @@ class Fetcher:
 
     def new_pass(self) -> None:
         """Give the hosts that were down another chance: the second pass of a run."""
+        self._down.clear()
         for host in self._hosts.values():
             host.forgive()
 
@@ -231,12 +233,15 @@ class Fetcher:
         return self._hosts[name]
 
     def _forget(self) -> None:
-        """Let go of hosts that nobody asks, that are up and rested: a register has a quarter of a million.
+        """Let go of hosts that nobody asks, and that are rested: a register has a quarter of a million.
 
-        One that is asked again is asked for its robots.txt again.
+        One that is asked again is asked for its robots.txt again. Of what was down that much is remembered.
         """
         now = self._clock()
-        self._hosts = {name: host for name, host in self._hosts.items() if not host.is_done_with(now)}
+        done = [host for host in self._hosts.values() if host.is_done_with(now)]
+        for host in done:
+            del self._hosts[host.name]
+            self._down.update(hash((host.name, origin)) for origin in host.origins_down)
         self._room = max(MOST_HOSTS, 2 * len(self._hosts))
 
     def others(self) -> int:
@@ -261,7 +266,7 @@ class Fetcher:
     async def _turn(self, host: Host, origin: str) -> AsyncIterator[None]:
         """Wait for the host, then for a free place among all requests; never the other way round."""
         async with host.turn:
-            if host.down(origin):
+            if host.down(origin) or hash((host.name, origin)) in self._down:
                 raise NoPage(Reason.NETWORK, HOST_DOWN)
             wait = host.wait(self._clock())
             if wait > 0:

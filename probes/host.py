@@ -20,7 +20,7 @@ LONGEST_CRAWL_DELAY = 30.0
 
 @dataclass(slots=True)
 class Host:
-    """One host of a run. `quiet_until` is what a Retry-After asked for, `asks_for_more` a Crawl-delay.
+    """One host of a run. `quiet_until` is what a Retry-After asked for.
 
     It rests for `delay` seconds between two requests, and for up to `jitter` of that again, by chance.
     `failures` are consecutive ones by origin (scheme and port): a shut https says nothing of its http.
@@ -34,7 +34,6 @@ class Host:
     asking_robots: asyncio.Lock = field(default_factory=asyncio.Lock)
     rested: float = float("-inf")
     quiet_until: float = float("-inf")
-    asks_for_more: bool = False
     failures: Counter[str] = field(default_factory=Counter)
     robots: dict[str, Robots] = field(default_factory=dict)
 
@@ -47,11 +46,15 @@ class Host:
         """Whether so many requests failed in a row that the origin is left alone for this pass."""
         return self.failures[origin] >= self.patience
 
+    @property
+    def origins_down(self) -> list[str]:
+        """Those of its origins that are left alone for this pass."""
+        return [origin for origin in self.failures if self.down(origin)]
+
     def is_done_with(self, now: float) -> bool:
-        """Whether nothing is lost if it is forgotten: it is up, rested, and asked for nothing."""
+        """Whether little is lost if it is forgotten: it is rested, and no platform. It may be down."""
         is_asked = self.turn.locked() or self.asking_robots.locked()
-        is_special = self.jitter or self.asks_for_more or self.failures.total()
-        return not (is_asked or is_special or self.wait(now) > 0)
+        return not (is_asked or self.jitter or self.wait(now) > 0)
 
     def wait(self, now: float) -> float:
         """Seconds until the host may be asked again."""
@@ -73,7 +76,6 @@ class Host:
     def slow_down(self, seconds: float | None) -> None:
         """Keep the Crawl-delay of robots.txt, up to 30 s. A delay of 0 is a bench's, and stays."""
         if seconds and self.delay:
-            self.asks_for_more = True
             longer = min(float(seconds), LONGEST_CRAWL_DELAY) - self.delay
             self.delay += max(0.0, longer)
             self.rested += max(0.0, longer)

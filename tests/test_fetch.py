@@ -509,7 +509,7 @@ async def test_a_look_reads_what_was_fetched_and_keeps_every_exchange(server: Ho
     assert isinstance(lost.exchanges[0].answer, NoPage)
 
 
-async def test_hosts_that_are_up_and_rested_are_forgotten_and_none_that_is_asked_or_down(
+async def test_hosts_that_are_rested_are_forgotten_and_what_was_down_stays_down_for_the_pass(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("probes.fetch.MOST_HOSTS", 4)
@@ -522,7 +522,10 @@ async def test_hosts_that_are_up_and_rested_are_forgotten_and_none_that_is_asked
             clock.now += 3
         await fetch.get(link(server.url("ok", hosts[-1])))
         assert len(fetch._hosts) < 12
+        assert hosts[0] not in fetch._hosts
         assert told(await outcome(fetch, server.url("ok", hosts[0]))) == "network/host down"
+        fetch.new_pass()
+        assert told(await outcome(fetch, server.url("ok", hosts[0]))) == "200"
     assert clock.sleeps == []
 
 
