@@ -7,9 +7,9 @@ A rebuild of an unchanged history, by unchanged probes and rules, changes nothin
 
 from __future__ import annotations
 
-import bisect
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -22,14 +22,24 @@ from auditor.eyes import recalled, steps
 from auditor.figures import Figures
 from auditor.former import Former, former, tells_arrival
 from auditor.former import links as links_then
-from auditor.settle import DISOWNING, Dossier, Owners, owners_of, settle
+from auditor.settle import DISOWNING, Dossier, Owners, led_to, owners_of, settle
 from auditor.tools import Memory
 from probes import links
 from probes.events import Events
 from probes.model import NEVER, Account, Finding, Reason, drive
 from storage.clean import clean
 from storage.errors import DamagedEvidenceError, MissingEvidenceError
-from storage.model import AccountRow, Association, Evidence, Gap, Night, Observation, Proposal, Standing
+from storage.model import (
+    AccountRow,
+    Association,
+    Decision,
+    Evidence,
+    Gap,
+    Night,
+    Observation,
+    Proposal,
+    Standing,
+)
 from storage.sameness import dated, of_its_night
 from storage.store import Store
 
@@ -114,15 +124,12 @@ class History:
         self._result = result or Rebuild()
         self._figures = figures or {}
         self._policy = policy(config)
-        self._accounts = list(store.accounts(include_withdrawn=True))
         self._listed = {association.id for association in store.associations()}
         self._turned = store.turned()
-        self._decisions = [word for word in store.decisions() if word.kind in DISOWNING]
-        moves = {row.added_at for row in self._accounts} | {row.withdrawn_at for row in self._accounts}
-        moves |= {moment for word in self._decisions for moment in (word.decided_at, word.until)}
-        moves |= {line.at for lines in self._turned.values() for line in lines}
-        self._moves = sorted(moment for moment in moves if moment)
-        self._owners: dict[int, Owners] = {}
+        self._disowning: dict[str, list[Decision]] = defaultdict(list)
+        for word in store.decisions():
+            if word.kind in DISOWNING:
+                self._disowning[word.association].append(word)
 
     def rebuilt(self, association: Association) -> Dossier:
         """Everything held of an association after its nights."""
@@ -132,7 +139,7 @@ class History:
         now = Former(association, association.id in self._listed, rows)
         lines = store.trail(association.id, limit=None)
         first = NEVER if tells_arrival(lines) else self._arrival(association, rows)
-        looks = self._looks(association)
+        looks, named = self._looks(association), Registered(store)
         by_id = {row.id: row for row in rows}
         for night in self._nights:
             was = former(now, lines, night.started_at)
@@ -144,7 +151,8 @@ class History:
                     for at, look in recorded.items()
                 }
                 tonight = moment(night, night.blind)
-                dossier = settle(dossier, seen, tonight, self._policy, self._owned(night))
+                owners = self._owners(named.of(led_to(dossier, seen.values())), night.started_at)
+                dossier = settle(dossier, seen, tonight, self._policy, owners)
                 if night.id is not None and night.id in self._figures:
                     self._figures[night.id].take(dossier, tonight)
         return replace(dossier, association=association, accounts=rows)
@@ -155,16 +163,13 @@ class History:
         starts += [gap.first_seen for gap in self._store.gaps(association.id)]
         return min(starts, default=self._nights[-1].started_at if self._nights else FAR)
 
-    def _owned(self, night: Night) -> Owners:
-        at = bisect.bisect_right(self._moves, night.started_at)
-        if at not in self._owners:
-            self._owners[at] = owners_of(self._links(night.started_at), night.started_at, self._decisions)
-        return self._owners[at]
-
-    def _links(self, moment: datetime) -> Iterator[AccountRow]:
-        """Every link, as it stood at a moment."""
-        for row in self._accounts:
-            yield from links_then([row], self._turned.get(row.association, ()), moment)
+    def _owners(self, rows: Iterable[AccountRow], moment: datetime) -> Owners:
+        """Who registered these links, as they stood at a moment."""
+        then = [
+            one for row in rows for one in links_then([row], self._turned.get(row.association, ()), moment)
+        ]
+        words = [word for name in {one.association for one in then} for word in self._disowning.get(name, ())]
+        return owners_of(then, moment, words)
 
     def _looks(self, association: Association) -> Mapping[int, dict[int, Observation]]:
         looks: dict[int, dict[int, Observation]] = defaultdict(dict)
@@ -179,6 +184,22 @@ class History:
             return look
         self._result.replayed += 1
         return replace(look, finding=finding)
+
+
+class Registered:
+    """The links that are registered under the keys which nights of one association ask about."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._rows: dict[tuple[str, str], list[AccountRow]] = {}
+
+    def of(self, keys: AbstractSet[tuple[str, str]]) -> list[AccountRow]:
+        """Those of some pairs of channel and key, in the order they were first listed."""
+        if unknown := keys - self._rows.keys():
+            self._rows |= {key: [] for key in unknown}
+            for row in self._store.named(unknown):
+                self._rows[row.channel, row.identity.key or ""].append(row)
+        return sorted((row for key in keys for row in self._rows[key]), key=lambda row: row.id or 0)
 
 
 def played(account: Account, look: Observation, bodies: Bodies) -> Finding | None:

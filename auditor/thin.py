@@ -83,14 +83,14 @@ def thin(
     """
     work = _Thinning(store, archive, Limits.of(config, now), dry_run=dry_run)
     reader = Reader(store, config, work.nights, archive, work.limits.bodies)
-    associations = list(store.associations(include_withdrawn=True))
+    count = sum(1 for _ in store.associations(include_withdrawn=True))
     with closing(Named()) as named:
-        for at, association in enumerate(associations, start=1):
+        for at, association in enumerate(store.associations(include_withdrawn=True), start=1):
             if stopped():
                 return work.told
             work.go_through(association, reader, named)
             if progress:
-                progress(at, len(associations))
+                progress(at, count)
         work.sweep(named, copies)
     return work.told
 
