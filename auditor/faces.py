@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from typing import Any
 
@@ -43,9 +43,9 @@ def status_item(
     }
 
 
-def gap_items(overview: Overview) -> list[Item]:
+def gap_items(views: Iterable[AssociationView]) -> list[Item]:
     """Every open gap that no other hides, association by association, gravest first."""
-    return [gap_item(gap, view.association.name) for view in overview.associations for gap in view.gaps]
+    return [gap_item(gap, view.association.name) for view in views for gap in view.gaps]
 
 
 def gap_item(gap: Gap, name: str) -> Item:

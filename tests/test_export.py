@@ -78,8 +78,8 @@ def plain(cell):
 
 def test_gaps_are_those_of_the_overview(app):
     seen = overview(app.store, app.config, LATER)
-    assert json.loads(told(app, "gaps", "json"))["items"] == gap_items(seen)
-    assert gap_items(seen)
+    assert json.loads(told(app, "gaps", "json"))["items"] == gap_items(seen.associations)
+    assert gap_items(seen.associations)
 
 
 def test_changes_are_those_of_the_overview(app):

@@ -79,7 +79,7 @@ async def test_the_past_is_folded_anew_as_of_its_moment(app):
     past = overview(app.store, app.config, first.as_of)
     assert past.coverage == first.coverage
     assert [view.gaps for view in past.associations] != [view.gaps for view in now.associations]
-    assert faces.gap_items(past) == faces.gap_items(first)
+    assert faces.gap_items(past.associations) == faces.gap_items(first.associations)
 
 
 async def test_what_could_not_be_told_is_a_status_and_never_a_gap(app):
@@ -167,11 +167,11 @@ ACCOUNT = {
 async def test_gaps_and_reports_are_items_to_the_letter(app):
     seen = await network(app, days=2)
     items = faces.report_items(seen)
-    assert all(set(item) == GAP for item in faces.gap_items(seen))
+    assert all(set(item) == GAP for item in faces.gap_items(seen.associations))
     assert all(set(item) >= REPORT for item in items)
     assert all(set(account) == ACCOUNT for item in items for account in item["accounts"])
     assert [item["association"] for item in faces.report_items(seen, "nour")] == ["nour"]
-    whole = document(items + faces.gap_items(seen), seen.as_of)
+    whole = document(items + faces.gap_items(seen.associations), seen.as_of)
     assert json.loads(whole)["schema"] == 1
 
 

@@ -146,10 +146,14 @@ def _save(file: Path, made: bytes) -> None:
 def _gaps(app: App, association: str | None = None) -> list[dict[str, Any]]:
     from auditor.catalogue import SEVERITIES
     from auditor.faces import gap_items
-    from auditor.overview import overview
+    from auditor.overview import association_view, views
 
     _refuse_unknown(app, association)
-    found = gap_items(overview(app.store, app.config, clock()))
+    if association is None:
+        found = gap_items(views(app.store, app.config, clock()))
+    else:
+        view = association_view(app.store, app.config, association, clock())
+        found = gap_items([view] if view else ())
     return sorted(found, key=lambda item: SEVERITIES.index(item["severity"]))
 
 
