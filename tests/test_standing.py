@@ -117,7 +117,7 @@ def test_trouble_is_the_run_of_one_cause():
     assert nights(SLOW, SLOW, SLOW).trouble.nights == 3
     assert nights(SLOW, EXPIRED).trouble.cause == "tls/expired"
     assert nights(SLOW, EXPIRED).trouble.nights == 1
-    assert nights(SLOW, WALL, SLOW).trouble.nights == 2
+    assert nights(SLOW, LEFT_OUT, SLOW).trouble.nights == 2
     assert nights(SLOW, SEEN).trouble is None
 
 
