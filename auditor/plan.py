@@ -53,7 +53,8 @@ def worth_a_look(
     rows: Iterable[AccountRow], decisions: Iterable[Decision], config: Config, now: datetime
 ) -> Iterator[AccountRow]:
     """The accounts that are looked at: on audited channels, linked, and not disowned."""
-    disowned = {word.account_id for word in in_force(decisions, now) if word.kind in DISOWNING}
+    words = (word for word in decisions if word.kind in DISOWNING)
+    disowned = {word.account_id for word in in_force(words, now)}
     return (
         row
         for row in rows
