@@ -69,7 +69,7 @@ def forecast(config: Config, store: Store, now: datetime) -> list[Outlook]:
 def _outlook(config: Config, channel: str, accounts: int, busiest: int, last: Night | None) -> Outlook:
     if purse := purses(config).get(channel):
         return _bought(channel, accounts, purse, last)
-    rest, each, places = config.fetch.host_delay, 1.0, side_by_side(config.fetch)
+    rest, each, places = config.fetch.host_delay, 1.0, side_by_side(config)
     if channel != links.SITE:
         rest, each = config.fetch.platform_rest * (1 + JITTER / 2), _each(last, channel)
     elif not config.cluster.enabled and accounts * (taken := _of_a_site(last)) > busiest * places:

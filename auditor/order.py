@@ -12,9 +12,9 @@ from datetime import datetime, timedelta
 from math import ceil, inf
 from urllib.parse import urlsplit
 
+from auditor.config import Config
 from auditor.patience import Patience
 from probes import links
-from probes.options import FetchOptions
 from storage.model import AccountRow, Night, Standing
 from storage.plans import Place, Shard, spot_of
 
@@ -87,9 +87,10 @@ class Order:
         return (passed << NUMBERS) + number
 
 
-def side_by_side(options: FetchOptions) -> int:
-    """How many hosts are looked at together; most of them rest, where hosts do."""
-    return options.concurrency * (RESTING if options.host_delay else 1)
+def side_by_side(config: Config) -> int:
+    """How many hosts are looked at together; most of them rest, where hosts do. A worker's job has fewer."""
+    rest = config.fetch.host_delay and not config.cluster.enabled  # a worker has several jobs at a time
+    return config.fetch.concurrency * (RESTING if rest else 1)
 
 
 def waited(standing: Standing | None, last: Night | None) -> float:

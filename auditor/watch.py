@@ -67,7 +67,7 @@ class Watch:
         others = [shard for shard in shards if shard.round != AT_THE_DESK]
         source = lanes(store, night, others, again=again)
         feed = Feed(source)
-        workers = min(sum(shard.size for shard in others), side_by_side(self.app.config.fetch))
+        workers = min(sum(shard.size for shard in others), side_by_side(self.app.config))
         try:
             await together(
                 *(self.call(Lane(store, night, shard, again=again), again=again) for shard in desk),
