@@ -17,12 +17,11 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from auditor import conclude, patience, plan, receipt, unended
+from auditor import conclude, heap, patience, plan, receipt, unended
 from auditor.canary import Canary, canaries, offline
 from auditor.closing import Closing, StoppedError, Timer
 from auditor.cluster import extra
 from auditor.eyes import Eyes, purses
-from auditor.heap import OFTEN, give_back
 from auditor.order import WHOLE, parcels, share
 from auditor.patience import Patience
 from auditor.refresh import refresh
@@ -67,6 +66,7 @@ async def run(
     Raises LaterNightError where a later night is held, ConfigError where its receipt cannot be signed, and
     StoreError where the storage fails: what cannot be kept must not be counted.
     """
+    heap.share()
     day = day or now.date()
     seal = app.seal()
     _refuse_the_past(app, day)
@@ -282,8 +282,8 @@ class _Session:
         return await asyncio.to_thread(lambda: parcels(store.spots(night, again=again), most))
 
     def _kept(self, count: int = 1) -> None:
-        if self.done // OFTEN != (self.done + count) // OFTEN:
-            give_back()
+        if self.done // heap.OFTEN != (self.done + count) // heap.OFTEN:
+            heap.give_back()
         self.done += count
         self.progress(self.done, self.total)
 
@@ -307,10 +307,10 @@ class _Session:
 
     def _concluded(self, readings: Readings) -> Night:
         store, config = self.app.store, self.app.config
-        give_back()
+        heap.give_back()
         self.night, blind = conclude.blinded(store, config, self.night, readings)
         conclude.conclude(store, config, self.night, blind)
-        give_back()
+        heap.give_back()
         refresh(store, config, self.clock())
         for channel, why in blind.items():
             said = "blind on {channel} tonight: {why}; nothing on it moves"

@@ -1,19 +1,21 @@
-"""What was freed goes back to the system, and a system that sees to it itself is let be."""
+"""The memory of a long night: what is asked of the C library, and that another one is done without."""
 
 import ctypes
 
 from auditor import heap
 
 
-def test_what_was_freed_is_given_back(monkeypatch):
+def test_what_is_free_is_given_back_and_threads_share_a_heap(monkeypatch):
     asked = []
-    monkeypatch.setattr(heap, "_trim", lambda: asked.append)
+    monkeypatch.setattr(heap, "_of_glibc", lambda name: lambda *given: asked.append((name, *given)))
+    heap.share()
     heap.give_back()
-    assert asked == [0]
+    assert asked == [("mallopt", heap.ARENA_MAX, 1), ("malloc_trim", 0)]
 
 
-def test_a_c_library_without_a_way_to_do_so_is_let_be(monkeypatch):
+def test_another_c_library_is_done_without(monkeypatch):
     monkeypatch.setattr(ctypes, "CDLL", lambda _: object())
-    assert heap._trim.__wrapped__() is None
-    monkeypatch.setattr(heap, "_trim", lambda: None)
+    assert heap._of_glibc.__wrapped__("malloc_trim") is None
+    monkeypatch.setattr(heap, "_of_glibc", lambda _: None)
+    heap.share()
     heap.give_back()
