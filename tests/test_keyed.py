@@ -110,7 +110,14 @@ async def test_once_an_id_is_known_all_channels_are_one_call(app, api):
 async def test_the_receipt_tells_what_the_interface_has_cost(app):
     done = await night.run(app, night_of(0))
     assert done.receipt["interfaces"] == {
-        "youtube": {"requests": 4, "cost": 4.0, "unit": "units", "budget": 10_000, "closed": None}
+        "youtube": {
+            "requests": 4,
+            "left_out": 0,
+            "cost": 4.0,
+            "unit": "units",
+            "budget": 10_000,
+            "closed": None,
+        }
     }
     assert done.receipt["requests_by_host"] == {"www.googleapis.com": 4}
 

@@ -151,7 +151,7 @@ http {{
   uwsgi_temp_path {folder}/temp; scgi_temp_path {folder}/temp;
   access_log {log}; log_format asked '$server_addr $request_method $uri $status $connection';
   charset utf-8; charset_types application/rss+xml; sendfile on; tcp_nodelay on; gzip_static on;
-  keepalive_requests 100000; keepalive_timeout 30; open_file_cache max=20000 inactive=600s;
+  keepalive_requests 100000; keepalive_timeout 30; open_file_cache max=6000 inactive=600s;
   open_file_cache_errors on; open_file_cache_valid 600s; ssl_session_cache shared:farm:16m;
   server {{ {plain} include {folder}/site.conf; }}
   {secure}
