@@ -24,6 +24,7 @@ from auditor.rejudge import rejudge
 from auditor.report.pages import pages
 from auditor.thin import thin
 from auditor.web.changes import LISTED
+from probes.model import Finding
 from storage.model import NightState, Standing
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("fourteen nights")]  # played once, not once a worker
@@ -44,17 +45,25 @@ class Fortnight:
 def after(app: App, number: int) -> set[Cell]:
     """Every cell of one night: what was seen, what is held, what is open."""
     standings = {standing.account_id: standing for standing in app.store.standings()}
+    last = app.store.last_night()
+    assert last is not None
+    looks = {look.account_id: look.finding for look in app.store.observations(night_id=last.id)}
     cells = set()
     for row in app.store.accounts():
         standing = standings.get(row.id)
         if standing is not None and standing.checked_at is not None:
-            cells.add(Cell(row.association, row.channel, "seen", seen(standing), number))
+            told = seen(looks[row.id]) if row.id in looks else last_seen(standing)
+            cells.add(Cell(row.association, row.channel, "seen", told, number))
             cells.add(Cell(row.association, row.channel, "held", held(standing), number))
     opened = (gap for gap in app.store.gaps() if is_open(gap))
     return cells | {Cell(gap.association, gap.channel, "gap", gap.code, number) for gap in opened}
 
 
-def seen(standing: Standing) -> str:
+def seen(look: Finding) -> str:
+    return " ".join(str(word) for word in (look.presence, look.reason) if word)
+
+
+def last_seen(standing: Standing) -> str:
     return " ".join(str(word) for word in (standing.latest, standing.latest_reason) if word)
 
 
