@@ -118,7 +118,7 @@ def _dossiers(store: Store, night: Night) -> Iterator[tuple[Dossier, dict[int, O
             for one in told
         }
         keys = {key for one in told for key in led_to(one, looks[one.association.id].values())}
-        owners = owners_of(_then(store.named(keys), lines, began), began, words)
+        owners = owners_of(former.then(store.named(keys), lines, began), began, words)
         yield from ((one, looks[one.association.id], owners) for one in told)
 
 
@@ -132,14 +132,6 @@ def _listed(
         for about in some
     )
     return [one.association for one in then if one.listed]
-
-
-def _then(
-    rows: Iterable[AccountRow], lines: Mapping[str, Sequence[Change]], began: datetime
-) -> Iterator[AccountRow]:
-    """Links, as they stood when the night began."""
-    for row in rows:
-        yield from former.links([row], lines.get(row.association, ()), began)
 
 
 def owners_at(store: Store, now: datetime, began: datetime | None = None) -> Owners:

@@ -7,7 +7,7 @@ night is concluded, and rebuilt, by the sheet that held when it began.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any
@@ -55,6 +55,14 @@ def links(rows: Sequence[AccountRow], lines: Iterable[Change], moment: datetime)
         if line.at > moment and line.field != ASSOCIATION and line.field not in FIELDS:
             rows = [_undone(row, line) for row in rows]
     return rows
+
+
+def then(
+    rows: Iterable[AccountRow], lines: Mapping[str, Sequence[Change]], moment: datetime
+) -> Iterator[AccountRow]:
+    """The links of several associations as they stood at a moment, by the lines of each."""
+    for row in rows:
+        yield from links([row], lines.get(row.association, ()), moment)
 
 
 def tells_arrival(lines: Iterable[Change]) -> bool:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from auditor import conclude, heap, patience, plan, receipt, unended
 from auditor.canary import Canary, canaries, offline
 from auditor.closing import Closing, StoppedError, Timer
-from auditor.cluster import extra
+from auditor.cluster import extra, turns
 from auditor.eyes import Eyes, purses
 from auditor.order import WHOLE, parcels, share
 from auditor.patience import Patience
@@ -29,10 +29,7 @@ from auditor.seal import Seal
 from auditor.tools import Tools
 from auditor.watch import Watch, watching
 from probes.events import Events
-from probes.fetch import Fetcher
 from probes.model import Finding
-from probes.turns import Turns
-from storage.engine import address_of
 from storage.errors import LaterNightError, NightDoneError, StoreError
 from storage.model import Night, NightState
 from storage.plans import Shard
@@ -160,7 +157,11 @@ class _Session:
     async def whole(self) -> Night:
         """Canaries, accounts, conclusions."""
         config = self.app.config
-        async with self._fetcher() as fetcher, self.app.readers() as readers:
+        async with (
+            turns(config) as shared,
+            self.app.fetcher(self.now, shared) as fetcher,
+            self.app.readers() as readers,
+        ):
             eyes = self.eyes = Eyes(fetcher, readers, purses(config, receipt.paid(self.night.receipt)))
             self.platforms = patience.patience(config, self.app.store, self.night, eyes.purses)
             readings = [] if self.closing.is_closed else await self._canaries(eyes)
@@ -170,18 +171,6 @@ class _Session:
             if self.closing.is_stopped:
                 raise StoppedError
         return await self._to_the_end(readings)
-
-    @contextlib.asynccontextmanager
-    async def _fetcher(self) -> AsyncIterator[Fetcher]:
-        """Who asks: where many machines do the night, in turn with them, also for canaries."""
-        async with contextlib.AsyncExitStack() as stack:
-            shared: list[Turns] = []
-            if self.app.config.cluster.enabled:
-                with extra():
-                    from storage.turns import DatabaseTurns  # noqa: PLC0415 - an extra, as the leader
-                address = address_of(self.app.config.storage.url)
-                shared.append(await stack.enter_async_context(DatabaseTurns(address)))
-            yield await stack.enter_async_context(self.app.fetcher(self.now, *shared))
 
     async def _to_the_end(self, readings: Readings) -> Night:
         """Conclude beside the loop. An interruption waits: conclusions are drawn whole or not at all."""

@@ -20,8 +20,7 @@ from auditor.config import Config
 from auditor.evidence import Bodies, NotKeptError, replay
 from auditor.eyes import recalled, steps
 from auditor.figures import Figures
-from auditor.former import Former, former, tells_arrival
-from auditor.former import links as links_then
+from auditor.former import Former, former, tells_arrival, then
 from auditor.settle import DISOWNING, Dossier, Owners, led_to, owners_of, settle
 from auditor.tools import Memory
 from probes import links
@@ -165,11 +164,9 @@ class History:
 
     def _owners(self, rows: Iterable[AccountRow], moment: datetime) -> Owners:
         """Who registered these links, as they stood at a moment."""
-        then = [
-            one for row in rows for one in links_then([row], self._turned.get(row.association, ()), moment)
-        ]
-        words = [word for name in {one.association for one in then} for word in self._disowning.get(name, ())]
-        return owners_of(then, moment, words)
+        held = list(then(rows, self._turned, moment))
+        words = [word for name in {one.association for one in held} for word in self._disowning.get(name, ())]
+        return owners_of(held, moment, words)
 
     def _looks(self, association: Association) -> Mapping[int, dict[int, Observation]]:
         looks: dict[int, dict[int, Observation]] = defaultdict(dict)

@@ -13,7 +13,7 @@ from probes.repeat import Answered, Bodies, Past
 from storage.model import AccountRow, Evidence, Observation
 
 EVERY = 28
-"""Nights after which a site is read anew though nothing changed: a belt beside the braces of `_lasts`."""
+"""Nights after which a site is read anew though nothing changed: `_lasts` may have a hole."""
 
 NOTHING = sha256(b"").hexdigest()
 
@@ -25,9 +25,7 @@ def past(row: AccountRow, last: Observation | None, version: int, day: date, bod
     """
     if last is None or last.probe_version != version or _is_due(row, last.observed_at.date(), day):
         return None
-    if not is_possible(row, day) or not _is_whole(last.evidence) or not _lasts(last, day):
-        return None
-    if not _is_of(row, last):
+    if not (is_possible(row, day) and _is_whole(last.evidence) and _is_of(row, last) and _lasts(last, day)):
         return None
     return Past(last.finding, tuple(map(_answered, last.evidence)), bodies)
 
@@ -54,12 +52,11 @@ def _is_of(row: AccountRow, last: Observation) -> bool:
 
     Before a page is called gone, the link to the letter is asked, too.
     """
-    asked = {url for piece in last.evidence if piece.registered for url in (piece.url, piece.final_url)}
     if last.evidence[0].url != website.registered(row.identity, row.typed):
         return False
-    letter = website.to_the_letter(row.typed)
+    asked = {url for piece in last.evidence if piece.registered for url in (piece.url, piece.final_url)}
     stands = last.finding.presence is Presence.PRESENT and "redirected_home" not in last.finding.facts
-    return stands or letter in asked or not letter.startswith(("https://", "http://"))
+    return stands or website.to_the_letter(row.typed, asked=asked) is None
 
 
 def _lasts(last: Observation, day: date) -> bool:

@@ -30,6 +30,8 @@ AHEAD = timedelta(days=2)  # a time zone, and a clock that is a day fast
 A_NIGHT = timedelta(days=1)
 HORIZON = timedelta(days=35)
 """No look is trusted longer, whatever its pages tell (`auditor.repeat`)."""
+ON_NO_NIGHT = date.min
+"""Until when pages are trusted of which it cannot be told on which night they tell otherwise."""
 JUST_NOW = timedelta(hours=1)
 RECENT = 10
 """Publications from which a rhythm is taken: how often now, not ten years ago."""
@@ -139,7 +141,7 @@ class Dating:
         self._now = now
         self._is_american = _writes_month_first(document.text, now)
         is_settled = self._is_american is _writes_month_first(document.text, now + HORIZON)
-        self.until: date | None = None if is_settled else now.date()
+        self.until: date | None = None if is_settled else ON_NO_NIGHT
 
     def of_page(self, markup: Callable[[], str] | None = None) -> Activity | None:
         """When this one page was published, by the most trustworthy clue it gives.
@@ -195,8 +197,8 @@ class Dating:
             guess.guess(self._document.url, own, self._now + ahead, text)
             for ahead in (AHEAD, AHEAD + HORIZON)
         )
-        if said != later:  # some night between: which one, htmldate does not tell
-            self.until = self._now.date()
+        if said != later:
+            self.until = ON_NO_NIGHT
         found = self._dated(said, "htmldate") if said else None
         return found if found and found.when.date() != self._now.date() and self._fits(found) else None
 

@@ -241,7 +241,7 @@ class Fetcher:
         done = [host for host in self._hosts.values() if host.is_done_with(now)]
         for host in done:
             del self._hosts[host.name]
-            self._down.update(hash((host.name, origin)) for origin in host.origins_down)
+            self._down.update(_mark(host, origin) for origin in host.origins_down)
         self._room = max(MOST_HOSTS, 2 * len(self._hosts))
 
     def others(self) -> int:
@@ -266,7 +266,7 @@ class Fetcher:
     async def _turn(self, host: Host, origin: str) -> AsyncIterator[None]:
         """Wait for the host, then for a free place among all requests; never the other way round."""
         async with host.turn:
-            if host.down(origin) or hash((host.name, origin)) in self._down:
+            if host.down(origin) or _mark(host, origin) in self._down:
                 raise NoPage(Reason.NETWORK, HOST_DOWN)
             wait = host.wait(self._clock())
             if wait > 0:
@@ -380,6 +380,11 @@ class Fetcher:
 
 def _origin(url: httpx.URL) -> str:
     return f"{url.scheme}:{port_of(url)}"
+
+
+def _mark(host: Host, origin: str) -> int:
+    """What is remembered of an origin that is down, where its host is forgotten."""
+    return hash((host.name, origin))
 
 
 def _got(state: RetryCallState) -> Page | NoPage:

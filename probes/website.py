@@ -8,7 +8,7 @@ by `decoy`.
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Mapping
+from collections.abc import Collection, Generator, Mapping
 from dataclasses import replace
 from urllib.parse import quote, unquote
 
@@ -207,8 +207,8 @@ def _as_typed(
     account: Account, page: Page, site: Site, doubt: Finding
 ) -> Generator[Ask, Page, tuple[Page, Site, Finding | None]]:
     """Before a page is called gone, the link to the letter: cleaning it may be what broke it."""
-    letter = to_the_letter(account.typed)
-    if letter in (account.identity.url, page.url) or not letter.startswith(("https://", "http://")):
+    letter = to_the_letter(account.typed, asked=(account.identity.url, page.url))
+    if letter is None:
         return page, site, doubt
     try:
         other, read_again = yield from ask(letter, read_site, registered=True)
@@ -219,9 +219,10 @@ def _as_typed(
     return (page, site, doubt) if gone else (other, read_again, second)
 
 
-def to_the_letter(typed: str) -> str:
-    """The address that a link was before it was cleaned, as it can be asked for."""
-    return quote(typed.strip("\r\n"), safe="%/:?#[]@!$&'()*+,;=~").partition("#")[0]
+def to_the_letter(typed: str, *, asked: Collection[str | None]) -> str | None:
+    """The address that a link was before it was cleaned, where it can be asked for and was not."""
+    letter = quote(typed.strip("\r\n"), safe="%/:?#[]@!$&'()*+,;=~").partition("#")[0]
+    return letter if letter.startswith(("https://", "http://")) and letter not in asked else None
 
 
 def registered(identity: Identity, typed: str) -> str:

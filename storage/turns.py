@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from time import monotonic
 from typing import Any, Self
 
 import psycopg
@@ -56,7 +55,7 @@ class DatabaseTurns:
         self._connection: psycopg.AsyncConnection[Any] | None = None
         self._one = asyncio.Lock()
         self._held: set[int] = set()
-        self._unsure_until = 0.0
+        self._unsure_until = float("-inf")
 
     async def __aenter__(self) -> Self:
         await self._asked("SELECT 1")
@@ -68,19 +67,22 @@ class DatabaseTurns:
 
     async def take(self, host: str) -> float:
         """Wait until no other worker asks the host; give the seconds that it is still to rest."""
-        key, wait = spot_of(host), FIRST_WAIT
-        while True:
-            while not await self._asked(TAKE, key):
-                await asyncio.sleep(wait)
-                wait = min(2 * wait, LONGEST_WAIT)
-            self._held.add(key)
+        key, left = spot_of(host), None
+        while key not in self._held:  # the connection may break in between, and another worker be quicker
+            await self._lock(key)
             try:
                 left = await self._asked(BEGIN, key, key, LEFT_ASKED)
             except BaseException:  # whoever wanted the turn is not there to give it back
                 await asyncio.shield(self._leave(key))
                 raise
-            if key in self._held:  # else the connection broke in between, and another worker was quicker
-                return max(0.0, float(left or 0), self._unsure_until - monotonic())
+        return max(0.0, float(left or 0), self._unsure_until - asyncio.get_running_loop().time())
+
+    async def _lock(self, key: int) -> None:
+        wait = FIRST_WAIT
+        while not await self._asked(TAKE, key):
+            await asyncio.sleep(wait)
+            wait = min(2 * wait, LONGEST_WAIT)
+        self._held.add(key)
 
     async def give(self, host: str, rest: float) -> None:
         """End the turn. The rest is committed before the lock is free, so that the next one sees it.
@@ -133,7 +135,7 @@ class DatabaseTurns:
 
     async def _broken(self) -> None:
         """Forget the connection. A database that restarts has forgotten who asks which host."""
-        self._unsure_until = monotonic() + LEFT_ASKED
+        self._unsure_until = asyncio.get_running_loop().time() + LEFT_ASKED
         events.warning("turns_lost", "the database of the turns went away; it is tried again")
         if self._connection:
             with suppress(psycopg.Error):

@@ -150,7 +150,7 @@ class Small:
     locked: bool = False
     folder: Path | None = None
 
-    def fetcher(self, now):
+    def fetcher(self, now, turns=None):  # nobody else asks
         self.web.now, self.web.requests, self.web.by_host = now, 0, Counter()
         return self.web
 

@@ -443,7 +443,7 @@ def test_a_page_is_read_anew_each_night_until_a_day_came_that_a_guess_would_find
     page = Page("https://annour.example/camp-story-of-us", 200, {}, markup.encode(), now)
     dating = activity.Dating(read.document(page), now)
     assert dating.of_page(lambda: markup) is None
-    assert dating.until == now.date()
+    assert dating.until == activity.ON_NO_NIGHT
 
 
 def test_a_page_is_not_trusted_where_a_day_that_htmldate_weighs_comes_within_weeks():
@@ -453,7 +453,7 @@ def test_a_page_is_not_trusted_where_a_day_that_htmldate_weighs_comes_within_wee
     page = Page("https://annour.example/projets/camp-de-la-mer", 200, {}, markup.encode(), now)
     dating = activity.Dating(read.document(page), now)
     dating.of_page(lambda: markup)
-    assert dating.until == now.date()
+    assert dating.until == activity.ON_NO_NIGHT
 
 
 @pytest.mark.parametrize(
@@ -467,4 +467,4 @@ def test_a_page_is_not_trusted_where_a_day_that_htmldate_weighs_comes_within_wee
 def test_a_page_is_not_trusted_where_its_days_may_be_american_only_for_weeks(now, posted):
     markup = f"<html lang=en><title>Camp</title><p>{STORY}</p><aside>{posted}</aside></html>"
     page = Page("https://annour.example/", 200, {}, markup.encode(), now)
-    assert activity.Dating(read.document(page), now).until == now.date()
+    assert activity.Dating(read.document(page), now).until == activity.ON_NO_NIGHT

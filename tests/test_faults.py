@@ -116,7 +116,7 @@ async def evil(tmp_path, monkeypatch):
             dns_timeout=1,
         )
         app = opened(tmp_path, configured(("website",)).model_copy(update={"fetch": fetch}))
-        monkeypatch.setattr(app, "fetcher", lambda now: Fetcher(fetch, now), raising=False)
+        monkeypatch.setattr(app, "fetcher", lambda now, _turns=None: Fetcher(fetch, now), raising=False)
         monkeypatch.setattr(app, "readers", lambda: ReaderPool(1, deadline=2), raising=False)
         urls = {name: addressed(name, server.port) for name in TOLD}
         named = {name: links.identify(url, "website") for name, url in urls.items()}

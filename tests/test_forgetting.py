@@ -74,7 +74,7 @@ class Seen(App):
     def readers(self):
         return ReaderPool(0)
 
-    def fetcher(self, now):
+    def fetcher(self, now, turns=None):  # nobody else asks
         web = Web(now=now)
         web.answers = {
             PAGE: f"{MARK} page",
@@ -220,7 +220,7 @@ def test_nothing_anywhere_tells_of_a_forgotten_association(folder, capsys):
 def test_the_signed_receipt_of_a_night_that_was_broken_off_still_holds(folder, monkeypatch):
     """It may name hosts: those of platforms, which are nobody's, and so it is let be."""
     asked = Counter({"www.facebook.com": 2, f"{MARK}.example": 2})
-    monkeypatch.setattr(Seen, "fetcher", lambda _, now: Web(now=now, by_host=asked))
+    monkeypatch.setattr(Seen, "fetcher", lambda _, now, turns=None: Web(now=now, by_host=asked))
     stop = asyncio.Event()
     stop.set()
     with _opened(folder) as app:

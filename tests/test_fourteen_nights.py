@@ -24,8 +24,7 @@ from auditor.rejudge import rejudge
 from auditor.report.pages import pages
 from auditor.thin import thin
 from auditor.web.changes import LISTED
-from probes.model import Finding
-from storage.model import NightState, Standing
+from storage.model import NightState
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("fourteen nights")]  # played once, not once a worker
 
@@ -52,23 +51,19 @@ def after(app: App, number: int) -> set[Cell]:
     for row in app.store.accounts():
         standing = standings.get(row.id)
         if standing is not None and standing.checked_at is not None:
-            told = seen(looks[row.id]) if row.id in looks else last_seen(standing)
+            look = looks.get(row.id)
+            last_seen = standing.latest, standing.latest_reason
+            told = words(*((look.presence, look.reason) if look else last_seen))
             cells.add(Cell(row.association, row.channel, "seen", told, number))
-            cells.add(Cell(row.association, row.channel, "held", held(standing), number))
+            cells.add(
+                Cell(row.association, row.channel, "held", words(standing.state, standing.reason), number)
+            )
     opened = (gap for gap in app.store.gaps() if is_open(gap))
     return cells | {Cell(gap.association, gap.channel, "gap", gap.code, number) for gap in opened}
 
 
-def seen(look: Finding) -> str:
-    return " ".join(str(word) for word in (look.presence, look.reason) if word)
-
-
-def last_seen(standing: Standing) -> str:
-    return " ".join(str(word) for word in (standing.latest, standing.latest_reason) if word)
-
-
-def held(standing: Standing) -> str:
-    return " ".join(str(word) for word in (standing.state, standing.reason) if word)
+def words(*told: object) -> str:
+    return " ".join(str(word) for word in told if word)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

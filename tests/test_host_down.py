@@ -25,7 +25,7 @@ def page(number, port):
 @pytest.fixture
 def app(tmp_path, monkeypatch):
     small = opened(tmp_path, configured().model_copy(update={"fetch": FETCH}))
-    monkeypatch.setattr(small, "fetcher", lambda now: Fetcher(FETCH, now), raising=False)
+    monkeypatch.setattr(small, "fetcher", lambda now, _turns=None: Fetcher(FETCH, now), raising=False)
     monkeypatch.setattr(small, "readers", lambda: ReaderPool(1), raising=False)
     yield small
     small.store.close()

@@ -437,7 +437,7 @@ async def test_a_night_over_real_sockets(tmp_path, monkeypatch):
     port = server.sockets[0].getsockname()[1]
     fetch = FetchOptions(allow_networks=("127.0.0.0/8",), host_delay=0, second_pass_after=0, retries=0)
     app = opened(tmp_path, configured().model_copy(update={"fetch": fetch}))
-    monkeypatch.setattr(app, "fetcher", lambda now: Fetcher(fetch, now), raising=False)
+    monkeypatch.setattr(app, "fetcher", lambda now, _turns=None: Fetcher(fetch, now), raising=False)
     monkeypatch.setattr(app, "readers", lambda: ReaderPool(1), raising=False)
     urls = [f"http://127.0.0.1:{port}/{name}" for name in ("gone", "here")]
     register(

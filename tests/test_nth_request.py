@@ -158,7 +158,7 @@ def prepared(folder: Path, port: int, nameserver: str, fault: Fault) -> Small:
     watched = ChannelConfig(canaries=tuple(urls[name] for name in CANARIES), impossible=urls["impossible"])
     app = opened(folder, configured().model_copy(update={"fetch": options, "channels": {"website": watched}}))
 
-    def fetcher(now: datetime) -> Fetcher:
+    def fetcher(now: datetime, _turns: None = None) -> Fetcher:
         failing = Failing(options, now)
         failing.fault = fault
         return failing

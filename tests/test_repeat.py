@@ -389,7 +389,7 @@ async def nights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *days: Callabl
     """Nights over real sockets; before each something may change. The site is not yet to be read anew."""
     fetch = FetchOptions(allow_networks=("127.0.0.0/8",), host_delay=0, second_pass_after=0, retries=0)
     app = opened(tmp_path, configured().model_copy(update={"fetch": fetch}))
-    monkeypatch.setattr(app, "fetcher", lambda now: Fetcher(fetch, now), raising=False)
+    monkeypatch.setattr(app, "fetcher", lambda now, _turns=None: Fetcher(fetch, now), raising=False)
     monkeypatch.setattr(app, "readers", lambda: ReaderPool(0), raising=False)
     site = Served()
     async with Hostile(lambda path, _: site(path, server.heads[-1])) as server:

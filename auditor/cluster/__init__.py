@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING
 
 from auditor.errors import ConfigError
+
+if TYPE_CHECKING:
+    from auditor.config import Config
+    from probes.turns import Turns
 
 INSTALL = "pip install 'presence-auditor[cluster]'"
 """What brings the queue, an extra: one machine needs none."""
@@ -18,3 +23,16 @@ def extra() -> Iterator[None]:
         yield
     except ModuleNotFoundError as missing:
         raise ConfigError("[cluster] enabled", f"{missing.name} is not installed", INSTALL) from None
+
+
+@asynccontextmanager
+async def turns(config: Config) -> AsyncIterator[Turns | None]:
+    """The turns with hosts that machines share, where several do the night. Raises ConfigError."""
+    if not config.cluster.enabled:
+        yield None
+        return
+    with extra():
+        from storage.engine import address_of  # noqa: PLC0415 - configurations load this package, and no store
+        from storage.turns import DatabaseTurns  # noqa: PLC0415 - an extra: one machine needs no turns
+    async with DatabaseTurns(address_of(config.storage.url)) as shared:
+        yield shared

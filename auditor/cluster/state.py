@@ -91,7 +91,7 @@ def paid(purse: Purse) -> Told:
 
 def pay(purse: Purse, held: Mapping[str, Any]) -> None:
     """Go on with an interface where another was left."""
-    purse.cost, purse.requests, purse.left_out = held["cost"], held["requests"], held.get("left_out", 0)
+    purse.cost, purse.requests, purse.left_out = held["cost"], held["requests"], held["left_out"]
     purse.closed = (Reason(held["closed"][0]), held["closed"][1]) if held["closed"] else None
 
 
