@@ -75,7 +75,7 @@ def _outlook(config: Config, channel: str, accounts: int, busiest: int, last: Ni
     elif not config.cluster.enabled and accounts * (taken := _of_a_site(last)) > busiest * places:
         busiest, rest, each = accounts, rest / places, taken
     hours, window = busiest * rest * each / 3600, config.schedule.window_hours
-    most = int(window * 3600 / (rest * each)) if window and rest else None
+    most = int(window * 3600 / (rest * each) + 1e-6) if window and rest else None
     nights = max(1, ceil(busiest / max(1, most))) if most is not None else 1
     return Outlook(channel, accounts, busiest, round(rest, 3), round(each, 2), round(hours, 1), nights, most)
 
