@@ -15,6 +15,7 @@ from auditor.catalogue import catalogue
 from auditor.config import Config
 from auditor.figures import Figures
 from auditor.settle import DISOWNING, Dossier, Moment, Owners, Policy, led_to, owners_of, settle
+from auditor.summary import lasting
 from probes.model import NEVER, Finding
 from storage.holdings import Holdings
 from storage.model import (
@@ -55,12 +56,18 @@ class Kept(Protocol[Noun]):
 
 @dataclass(slots=True)
 class Derived:
-    """What is to be kept: only what changed. Of `checked` standings only the moments of the last look did."""
+    """What is to be kept: only what changed.
+
+    Of `checked` standings only the moments of the last look did; `running` gaps and `seen` proposals were met
+    again, and lists tell of them as before.
+    """
 
     standings: Kept[Standing] = field(default_factory=list)
     gaps: Kept[Gap] = field(default_factory=list)
     proposals: Kept[Proposal] = field(default_factory=list)
     checked: Kept[Standing] = field(default_factory=list)
+    running: Kept[Gap] = field(default_factory=list)
+    seen: Kept[Proposal] = field(default_factory=list)
 
     def take(self, before: Dossier, after: Dossier) -> None:
         """Take what a night changed in one dossier."""
@@ -69,13 +76,30 @@ class Derived:
         same = {one.account_id for one in new if _is_as_before(old.get(one.account_id), one)}
         self.standings.extend(one for one in new if one.account_id not in same)
         self.checked.extend(one for one in new if one.account_id in same)
-        self.gaps.extend(row for row in after.gaps if row not in before.gaps)
-        self.proposals.extend(row for row in after.proposals if row not in before.proposals)
+        self._take_gaps(before, after)
+        known = {row.id: row for row in before.proposals}
+        found = [row for row in after.proposals if row != known.get(row.id)]
+        self.proposals.extend(row for row in found if row.id not in known)
+        self.seen.extend(row for row in found if row.id in known)
+
+    def _take_gaps(self, before: Dossier, after: Dossier) -> None:
+        old = {row.id: row for row in before.gaps}
+        changed = [row for row in after.gaps if row != old.get(row.id)]
+        running = {row.id for row in changed if row.id in old and _is_running(old[row.id], row)}
+        self.gaps.extend(row for row in changed if row.id not in running)
+        self.running.extend(row for row in changed if row.id in running)
 
 
 def _is_as_before(old: Standing | None, new: Standing) -> bool:
     """Whether a standing says what it said, but for when that was last looked at."""
     return old is not None and replace(new, checked_at=old.checked_at, decided_at=old.decided_at) == old
+
+
+def _is_running(old: Gap, new: Gap) -> bool:
+    """Whether lists tell of a gap as before: of its evidence and its nights they know nothing."""
+    if lasting(old.params) != lasting(new.params):
+        return False
+    return replace(new, nights=old.nights, evidence=old.evidence, params=old.params) == old
 
 
 def conclude(store: Store, config: Config, night: Night, blind: Iterable[str]) -> None:
@@ -95,7 +119,15 @@ def conclude(store: Store, config: Config, night: Night, blind: Iterable[str]) -
             derived.take(before, after)
             figures.take(after, tonight)
         told = {night.id: figures.told} if night.id is not None else {}
-        store.put_derived(derived.standings, derived.gaps, derived.proposals, told, checked=derived.checked)
+        store.put_derived(
+            derived.standings,
+            derived.gaps,
+            derived.proposals,
+            told,
+            checked=derived.checked,
+            running=derived.running,
+            seen=derived.seen,
+        )
 
 
 def _dossiers(store: Store, night: Night) -> Iterator[tuple[Dossier, dict[int, Observation], Owners]]:

@@ -12,15 +12,15 @@ from auditor.conclude import AT_ONCE, assembled, present
 from auditor.config import Config
 from auditor.settle import Moment, Owners
 from auditor.summary import listing
-from auditor.view import view
+from auditor.view import turning, view
 from probes.events import Events
 from storage.model import Night
 from storage.store import Store
-from storage.summary import Listing
+from storage.summary import Basis, Listing
 
 events = Events(__name__)
 
-VERSION = 4
+VERSION = 5
 """Another one with every change of what a summary tells, or of how it is found."""
 
 NOBODY: Owners = {}
@@ -42,7 +42,8 @@ def refresh(
 ) -> int:
     """Make every stale summary anew and say how many there were; with none this is two small queries.
 
-    All of them are stale after a night's conclusions, and where the configuration or the auditor is another.
+    After a night those are stale of which something changed or turns with it, and all of them where the
+    configuration or the auditor is another.
     Where there are more than `most`, none is made: who waits for a page shows the old ones, and whoever
     made so many stale, or `auditor serve` within a minute, makes them anew. Once it is `over`, it ends.
     """
@@ -67,14 +68,15 @@ def refresh(
     return made
 
 
-def basis_of(config: Config, night: Night | None) -> str:
+def basis_of(config: Config, night: Night | None) -> Basis:
     """By what summaries are made: what is audited and how it is judged, which auditor, as of which night."""
     judged = repr((VERSION, score.VERSION, list(config.channels), config.activity))
     digest = hashlib.sha256(judged.encode()).hexdigest()[:16]
-    return f"{auditor.__version__} {digest} {night.id if night else 'no night'}"
+    return Basis(f"{auditor.__version__} {digest}", night.started_at if night else None)
 
 
 def _made(store: Store, config: Config, marks: Mapping[str, str], moment: Moment) -> Iterator[Listing]:
     held = store.holdings(marks)
     for dossier in assembled(held.associations, held):
-        yield listing(view(dossier, config, moment, NOBODY), config.channels)
+        seen = view(dossier, config, moment, NOBODY)
+        yield listing(seen, config.channels, turning(seen, config.activity, moment.began))

@@ -12,7 +12,7 @@ as many nights the account is one of which we cannot tell, until a person says w
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
@@ -83,9 +83,17 @@ class Bands(BaseModel):
             return "never" if empty else "unknown"
         return self._word(age(standing.last_activity, now))
 
+    def turning(self, newest: Activity, now: datetime) -> date | None:
+        """The first day on which the word for this publication is another; None: it stays dormant."""
+        since = newest.when.date() + timedelta(days=SLACK.get(newest.precision, 0))
+        limit = next((limit for limit, _ in self._limits() if age(newest, now) <= limit), None)
+        return None if limit is None else since + timedelta(days=limit + 1)
+
     def _word(self, days: int) -> str:
-        limits = ((self.active, "active"), (self.slow, "slow"), (self.inactive, "inactive"))
-        return next((word for limit, word in limits if days <= limit), "dormant")
+        return next((word for limit, word in self._limits() if days <= limit), "dormant")
+
+    def _limits(self) -> tuple[tuple[int, str], ...]:
+        return (self.active, "active"), (self.slow, "slow"), (self.inactive, "inactive")
 
 
 SLACK = {Precision.WEEK: 7, Precision.MONTH: 31, Precision.YEAR: 366}
@@ -261,6 +269,13 @@ def ends_of(decision: Decision, standing: Standing) -> datetime | None:
     if decision.kind is DecisionKind.ATTEST and is_denied(standing):
         return min(end, decision.decided_at + DISPUTED)
     return None if end == datetime.max.replace(tzinfo=UTC) else end
+
+
+def weakens(decision: Decision) -> Iterator[datetime]:
+    """When a decision ends, or no longer holds against what was seen, whatever that is."""
+    yield _ends(decision)
+    if decision.kind is DecisionKind.ATTEST:
+        yield decision.decided_at + DISPUTED
 
 
 def is_denied(standing: Standing) -> bool:

@@ -6,23 +6,23 @@ Nothing is judged here: what a view does not say, a summary does not know.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from datetime import datetime
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import date, datetime
 
 from auditor.columns import bare
 from auditor.coverage import covered
 from auditor.regions import code_of
 from auditor.view import AssociationView
 from probes.letters import folded
-from probes.model import Presence
+from probes.model import Presence, Scalar
 from storage.model import SEVERITIES, Association, Gap
-from storage.summary import Listing, OpenGap, Summary
+from storage.summary import PASSING, Listing, OpenGap, Summary
 
 ARTICLE = "ال"
 
 
-def listing(view: AssociationView, channels: Iterable[str]) -> Listing:
-    """What the store keeps of a view, for these audited channels."""
+def listing(view: AssociationView, channels: Iterable[str], until: date | None = None) -> Listing:
+    """What the store keeps of a view, for these audited channels, and until when it holds."""
     told = summary(view, channels)
     return Listing(
         summary=told,
@@ -33,6 +33,7 @@ def listing(view: AssociationView, channels: Iterable[str]) -> Listing:
         told={gap.id: SEVERITIES.index(gap.severity) for gap in _told(view) if gap.id is not None},
         shown=frozenset(gap.id for gap in view.gaps if gap.id is not None),
         moves=Counter([*_moves(_told(view)), *(f"open:{gap.severity}" for gap in view.gaps)]),
+        until=until,
     )
 
 
@@ -71,7 +72,12 @@ def summary(view: AssociationView, channels: Iterable[str]) -> Summary:
 
 
 def _open(gap: Gap) -> OpenGap:
-    return OpenGap(gap.code, gap.channel, gap.severity, gap.opened_at, gap.subject, gap.params)
+    return OpenGap(gap.code, gap.channel, gap.severity, gap.opened_at, gap.subject, lasting(gap.params))
+
+
+def lasting(params: Mapping[str, Scalar]) -> dict[str, Scalar]:
+    """What a gap tells that a later look alone does not change."""
+    return {name: value for name, value in params.items() if name not in PASSING}
 
 
 def _told(view: AssociationView) -> list[Gap]:

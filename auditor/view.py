@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 
 from auditor import gaps
 from auditor.case import Case, Held
@@ -13,7 +13,7 @@ from auditor.config import Config
 from auditor.ladder import rung
 from auditor.score import Score, points, score
 from auditor.settle import Dossier, Moment, Owners, case
-from auditor.standing import in_force
+from auditor.standing import Bands, in_force, weakens
 from probes.model import ACCOUNTS, Activity, Finding, Kind, Presence, Reason, Scalar
 from storage.model import Association, Decision, DecisionKind, Gap, Proposal, State
 
@@ -117,6 +117,17 @@ def view(dossier: Dossier, config: Config, moment: Moment, owners: Owners) -> As
         moved=known.moved,
         words=tuple(words),
     )
+
+
+def turning(view: AssociationView, bands: Bands, began: datetime) -> date | None:
+    """The day from whose night on the same rows may give another view; None: never. Pure.
+
+    An account's rhythm gets another word with the years, and a person's word ends.
+    """
+    newest = [one.last_activity for one in view.accounts if one.last_activity]
+    told = [bands.turning(activity, began) for activity in newest]
+    ends = [end.date() for word in view.words for end in weakens(word) if end > began]
+    return min((day for day in (*told, *ends) if day not in (None, date.max)), default=None)
 
 
 def _is_link(held: Held) -> bool:

@@ -93,17 +93,24 @@ class Derived:
         figures: Mapping[int, Figures] | None = None,
         *,
         checked: Iterable[Standing] = (),
+        running: Iterable[Gap] = (),
+        seen: Iterable[Proposal] = (),
     ) -> None:
         """Keep a night's conclusions in one transaction, all of them or none. They may come from anywhere.
 
         Each replaces its old one: a standing the account's; a gap the one of the same association, channel,
         subject, code and first night; a proposal the one of the same association, channel and key; the
         figures those of their night. Of `checked` only the moments of the last look are kept: they are
-        standings that are otherwise as they were.
+        standings that are otherwise as they were. `running` gaps and `seen` proposals were there before, and
+        no summary tells otherwise of them: none is made anew for their sake.
         """
         with self._database.writing() as connection:
             self._put_derived(connection, standings, gaps, proposals, figures or {})
             put_moments(self._database, connection, checked)
+            for some in parts(running):
+                _put_gaps(self._database, connection, some)
+            for found in parts(seen):
+                self._put_proposals(connection, found)
 
     def replace_derived(
         self,

@@ -6,13 +6,14 @@ its summary is made anew, as `stale` says it must be.
 
 from __future__ import annotations
 
+from datetime import date, datetime
 from typing import Any, ClassVar
 
 from sqlalchemy import BigInteger, Column, Index, Integer, Text
 from sqlmodel import Field, SQLModel
 
 from storage.summary import Summary
-from storage.tables import json_column, noun_column, reference, table_of
+from storage.tables import instant_column, json_column, noun_column, reference, table_of
 
 BYTEWISE = Text().with_variant(Text(collation="C"), "postgresql")
 """Text compared byte by byte, so that all that begins alike stands together on PostgreSQL too."""
@@ -26,6 +27,7 @@ class SummaryTable(SQLModel, table=True):
         Index(None, "urgency", "association"),
         Index(None, "sorted", "association"),
         Index(None, "changed", "association"),
+        Index(None, "until"),
     )
 
     association: str = Field(primary_key=True)
@@ -35,6 +37,7 @@ class SummaryTable(SQLModel, table=True):
     urgency: int = Field(sa_column=Column(BigInteger, nullable=False))
     sorted: str = Field(sa_column=Column(BYTEWISE, nullable=False))
     changed: int = Field(sa_column=Column(BigInteger, nullable=False))
+    until: date | None = None
 
 
 class FacetTable(SQLModel, table=True):
@@ -88,6 +91,7 @@ class BasisTable(SQLModel, table=True):
 
     id: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
     basis: str
+    began: datetime | None = instant_column()
 
 
 SUMMARY = table_of(SummaryTable)

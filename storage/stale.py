@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import date
 from uuid import uuid4
 
 from sqlalchemy import Connection, Select, func, literal, select, true
@@ -32,6 +33,11 @@ def mark_all(database: Database, connection: Connection) -> None:
     gone = ~select(ASSOCIATION.c.id).where(ASSOCIATION.c.id == SUMMARY.c.association).exists()
     _mark(database, connection, select(ASSOCIATION.c.id.label("association")).where(true()))
     _mark(database, connection, select(SUMMARY.c.association).where(gone))
+
+
+def mark_turned(database: Database, connection: Connection, day: date) -> None:
+    """Mark those whose summary may tell otherwise from that day's night on, though nothing changed."""
+    _mark(database, connection, select(SUMMARY.c.association).where(SUMMARY.c.until <= day))
 
 
 def is_stale(connection: Connection) -> bool:

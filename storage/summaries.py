@@ -25,6 +25,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any, cast
 
 from sqlalchemy import Connection, Text, bindparam, delete, select, type_coerce, update
@@ -34,7 +35,7 @@ from storage.clean import clean
 from storage.database import Database
 from storage.parts import parts
 from storage.read_tables import BASIS, FACET, STALE, SUMMARY, TALLY
-from storage.summary import EVERYBODY, MOVES, NETWORK, Listing
+from storage.summary import EVERYBODY, MOVES, NETWORK, Basis, Listing
 from storage.tables import GAP, Noun
 
 COHORTS = ("region:", "tag:")
@@ -57,16 +58,24 @@ class Summaries:
 
     _database: Database
 
-    def rebase(self, basis: str) -> None:
-        """Mark every association where the summaries were made by something else than this."""
+    def rebase(self, basis: Basis) -> None:
+        """Mark every association where the summaries were made by something else than this.
+
+        As of a later night it is those that this night may tell otherwise: what else it changed is marked.
+        """
         with self._database.reading() as connection:
-            if connection.execute(select(BASIS.c.basis)).scalar() == basis:
+            if _basis(connection) == basis:
                 return
         with self._database.writing() as connection:
-            if connection.execute(select(BASIS.c.basis).with_for_update()).scalar() == basis:
+            before = _basis(connection, hold=True)
+            if before == basis:
                 return
-            self._database.upsert(connection, BASIS, [{"id": 1, "basis": basis}], ("id",))
-            stale.mark_all(self._database, connection)
+            row = {"id": 1, "basis": basis.judged, "began": basis.began}
+            self._database.upsert(connection, BASIS, [row], ("id",))
+            if before and (later := _later(before, basis)):
+                stale.mark_turned(self._database, connection, later.date())
+            else:
+                stale.mark_all(self._database, connection)
 
     def stale(self, limit: int) -> dict[str, str]:
         """Associations whose summaries must be made anew, each with the mark that says so."""
@@ -74,7 +83,7 @@ class Summaries:
             rows = connection.execute(select(STALE).order_by(STALE.c.association).limit(limit)).all()
         return {row.association: row.mark for row in rows}
 
-    def put_summaries(self, listings: Iterable[Listing], marks: Mapping[str, str], basis: str) -> bool:
+    def put_summaries(self, listings: Iterable[Listing], marks: Mapping[str, str], basis: Basis) -> bool:
         """Keep what was made of the marked associations, all that belongs to it, in one transaction.
 
         A marked one without a listing is taken away. One that was marked again meanwhile stays marked and as
@@ -82,7 +91,7 @@ class Summaries:
         """
         made = {listing.summary.id: clean(listing) for listing in listings}
         with self._database.writing() as connection:
-            if connection.execute(select(BASIS.c.basis).with_for_update()).scalar() != basis:
+            if _basis(connection, hold=True) != basis:
                 return False
             ids = [one for some in parts(sorted(marks)) for one in _unmarked(connection, some, marks)]
             for some in parts(ids):
@@ -183,6 +192,19 @@ class _Batch:
             self._connection.execute(update(GAP).where(GAP.c.id == bindparam("at")), changed)
 
 
+def _basis(connection: Connection, *, hold: bool = False) -> Basis | None:
+    """By what the summaries are made. With `hold` nobody else changes it meanwhile."""
+    query = select(BASIS)
+    row = connection.execute(query.with_for_update() if hold else query).one_or_none()
+    return Basis(row.basis, row.began) if row else None
+
+
+def _later(before: Basis, basis: Basis) -> datetime | None:
+    """When the night of a basis began, where nothing but the night is another, and that a later one."""
+    is_later = before.judged == basis.judged and before.began and basis.began and before.began < basis.began
+    return basis.began if is_later else None
+
+
 def _is_same(row: Any, new: Mapping[str, Any] | None) -> bool:
     """Whether a row says what it would say anew."""
     if new is None or row.facets != new["facets"]:
@@ -230,4 +252,5 @@ def _columns(listing: Listing) -> dict[str, Any]:
         "urgency": listing.urgency,
         "sorted": listing.sorted,
         "changed": -int(changed.timestamp()) if changed else 0,
+        "until": listing.until,
     }

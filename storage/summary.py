@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Literal
 
 from probes.model import Reason, Scalar
@@ -24,9 +24,21 @@ EVERYBODY = "all"
 """The facet of which a tally is the size of the cohort."""
 
 
+PASSING = frozenset({"checked_at", "age"})
+"""What a gap tells of the newest look and of no change: no title speaks of it, so a summary leaves it out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """By what summaries are made: `judged` names the configuration and the auditor, `began` the night."""
+
+    judged: str
+    began: datetime | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class OpenGap:
-    """An open gap as a list tells it: what its sentence needs."""
+    """An open gap as a list tells it: what its title needs."""
 
     code: str
     channel: str
@@ -77,6 +89,7 @@ class Listing:
     searched by, both folded. `told` gives for each gap that is or was open, and not waived, how grave it is
     (0 is the gravest); `shown` are those of them that faces show. `moves` counts them by when they opened and
     closed, and of what kind they are: `opened:<day>:<code>@<channel>`; the open ones by `open:<severity>`.
+    `until` is the day from whose night on the same rows may tell otherwise; None: never.
     """
 
     summary: Summary
@@ -87,6 +100,7 @@ class Listing:
     told: Mapping[int, int] = field(default_factory=dict)
     shown: frozenset[int] = frozenset()
     moves: Mapping[str, int] = field(default_factory=dict)
+    until: date | None = None
 
 
 @dataclass(frozen=True, slots=True)

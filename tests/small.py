@@ -21,6 +21,7 @@ from auditor.rules import Rule
 from auditor.seal import Seal
 from probes.fetch import FetchOptions
 from probes.model import (
+    Activity,
     Ask,
     Finding,
     FoundLink,
@@ -67,6 +68,8 @@ def steps(account, keyed=()):
         raise ZeroDivisionError("a bug in a probe")
     if word == "gone":
         return absent(page, Reason.NOT_FOUND)
+    if word == "fresh":
+        return present(page, last_activity=Activity(START, "feed"))
     if word == "wall":
         return Finding(Presence.UNKNOWN, Reason.LOGIN_WALL, status=page.status)
     links = (PROFILE,) if word == "linked" else ()

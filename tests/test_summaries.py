@@ -7,15 +7,16 @@ import pytest
 from agreement import everything, recounted, tabled
 from small import START, configured, link, night_of, opened, steps
 
-from auditor import eyes, rejudge
+from auditor import eyes, night, rejudge
+from auditor.catalogue import catalogue
 from auditor.night import run
 from auditor.overview import overview, views
-from auditor.refresh import refresh
+from auditor.refresh import basis_of, refresh
 from auditor.summary import asked, facets, is_named, listing, spoken, urgency, words
 from probes.model import NoPage, Reason
 from storage.cursor import written
 from storage.model import Association, Decision, DecisionKind, Withdrawal
-from storage.summary import Listing, OpenGap, Summary
+from storage.summary import PASSING, Basis, Listing, OpenGap, Summary
 
 NOUR, AMAL, WALL = (link(name, "facebook", name) for name in ("nour", "amal", "wall"))
 SITE = link("nour", "website", "nour")
@@ -60,6 +61,35 @@ async def test_the_lists_say_what_the_views_say_after_every_night(app):
         assert app.store.stale(9) == {}
         now = night_of(day) + timedelta(hours=9)
         assert tabled(app, now) == recounted(app, now)
+
+
+@pytest.fixture
+def made(monkeypatch):
+    """How many summaries each night made."""
+    counts = []
+    monkeypatch.setattr(night, "refresh", lambda *given: counts.append(refresh(*given)))
+    return counts
+
+
+async def test_a_night_makes_only_the_summaries_that_it_changed(app, made):
+    peopled(app)
+    await nights(app, *[{}] * 4, {WALL.typed: "wall"})
+    assert made == [4, 0, 0, 0, 1]
+    assert tabled(app, night_of(4)) == recounted(app, night_of(4))
+
+
+async def test_what_grows_old_is_told_so_on_its_day_though_nothing_changed(app, made):
+    peopled(app)
+    app.web.answers = {NOUR.typed: "fresh"}
+    for day in (0, 1, 29, 30, 31, 90, 91, 92, 180, 181, 182, 183):
+        await run(app, night_of(day))
+        assert tabled(app, night_of(day)) == recounted(app, night_of(day))
+    assert made == [4, 0, 0, 0, 1, 0, 1, 0, 0, 1, 0, 0]
+
+
+def test_no_title_speaks_of_what_a_summary_leaves_out():
+    titles = [words["title"] for entry in catalogue().entries.values() for words in entry.words.values()]
+    assert not [title for title in titles if any(f"{{{name}}}" in title for name in PASSING)]
 
 
 async def test_a_word_shows_in_the_next_list_and_its_withdrawal_too(app):
@@ -183,11 +213,10 @@ def test_what_changes_while_a_summary_is_made_stays_stale(app):
     marks = app.store.stale(9)
     view = next(view for view in views(app.store, app.config, START) if view.association.id == "bare")
     app.store.add_decision(Decision("bare", "", DecisionKind.WAIVE, "Salma", "why", START))
-    with app.store._database.reading() as connection:
-        basis = connection.exec_driver_sql("SELECT basis FROM basis").scalar()
+    basis = basis_of(app.config, None)
     assert app.store.put_summaries([listing(view, app.config.channels)], marks, basis)
     assert list(app.store.stale(9)) == ["bare"]
-    assert not app.store.put_summaries([], app.store.stale(9), "another basis")
+    assert not app.store.put_summaries([], app.store.stale(9), Basis("another"))
     assert list(app.store.stale(9)) == ["bare"]
 
 
@@ -195,9 +224,9 @@ def put(app, *summaries):
     """Summaries of a network that no night has seen: straight into the tables."""
     people = [Association(one.id, one.name) for one in summaries]
     app.store.save_registry(people, [], START)
-    app.store.rebase("test")
+    app.store.rebase(Basis("test"))
     made = [replace(_plain(one), facets={**facets(one)}) for one in summaries]
-    assert app.store.put_summaries(made, app.store.stale(len(people)), "test")
+    assert app.store.put_summaries(made, app.store.stale(len(people)), Basis("test"))
 
 
 def _plain(one):
