@@ -17,10 +17,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from types import TracebackType
-from typing import Any, Protocol, Self, cast
+from typing import Any, Protocol, Self
 
 import httpx
-from tenacity import AsyncRetrying, RetryCallState, stop_after_attempt, wait_exponential_jitter
+from tenacity import RetryCallState, wait_exponential_jitter
 
 from probes import links
 from probes.connections import Connections
@@ -32,6 +32,7 @@ from probes.model import Ask, Look, NoPage, Page, Reason, Steps, Visit
 from probes.options import PRODUCT, FetchOptions
 from probes.readers import ReaderPool
 from probes.suffixes import tlds
+from probes.tries import outcome_of, persist
 from probes.trouble import NETWORK_ERRORS, trouble
 from probes.turns import Alone, Turns
 
@@ -113,7 +114,7 @@ class Fetcher:
         async def worth_another(state: RetryCallState) -> bool:
             passing = self._worth_another(state)
             await self._share_rest(state)
-            return passing and await self.may_repeat(ask, _got(state)) and self._taken_from_the_budget()
+            return passing and await self.may_repeat(ask, outcome_of(state)) and self._taken_from_the_budget()
 
         return await self._persist(partial(self._try, ask), worth_another)
 
@@ -140,14 +141,14 @@ class Fetcher:
     async def _persist(
         self, attempt: Callable[[], Awaitable[Page]], worth_another: Callable[[RetryCallState], Any]
     ) -> Page:
-        retrying = AsyncRetrying(
-            sleep=self._sleep,
-            stop=stop_after_attempt(1 + self.options.retries),
+        return await persist(
+            attempt,
+            _is_final,
+            worth_another,
+            most=1 + self.options.retries,
             wait=self._wait,
-            retry=worth_another,
-            retry_error_callback=_last_outcome,
+            sleep=self._sleep,
         )
-        return cast("Page", await retrying(attempt))
 
     def new_pass(self) -> None:
         """Give the hosts that were down another chance: the second pass of a run."""
@@ -335,12 +336,11 @@ class Fetcher:
     # Trying again
 
     def _worth_another(self, state: RetryCallState) -> bool:
-        assert state.outcome is not None
-        error = state.outcome.exception()
-        if isinstance(error, NoPage):
-            passing = error.reason in TRANSIENT and error.detail != HOST_DOWN
+        got = outcome_of(state)
+        if isinstance(got, NoPage):
+            passing = got.reason in TRANSIENT and got.detail != HOST_DOWN
         else:
-            passing = error is None and self._passing(state.outcome.result())
+            passing = self._passing(got)
         return passing and state.attempt_number <= self.options.retries and self._within_the_budget()
 
     def _within_the_budget(self) -> bool:
@@ -387,19 +387,16 @@ def _mark(host: Host, origin: str) -> int:
     return hash((host.name, origin))
 
 
-def _got(state: RetryCallState) -> Page | NoPage:
-    assert state.outcome is not None
-    error = state.outcome.exception()
-    return error if isinstance(error, NoPage) else cast("Page", state.outcome.result())
+def _is_final(got: Page | NoPage) -> bool:
+    """Whether an outcome is not worth another try, nor asks for a rest."""
+    if isinstance(got, NoPage):
+        return got.reason not in TRANSIENT
+    is_passing = got.status == 429 or got.status in TRANSIENT_STATUSES
+    return not is_passing and not got.headers.get("retry-after")
 
 
 def _is_platform(host: str) -> bool:
     return links.owner(host) != links.SITE and host not in links.interfaces()
-
-
-def _last_outcome(state: RetryCallState) -> Any:
-    assert state.outcome is not None
-    return state.outcome.result()
 
 
 class Web(Protocol):

@@ -50,7 +50,7 @@ proxy = "http://127.0.0.1:{port}"
 ca_file = "ca.pem"
 host_delay = 0                        # the practice web is nobody's server
 give_up_after = 1000                  # every kind of wall is met, every night
-connect_timeout = 1.2                 # one site lets everybody wait
+connect_timeout = 1.0                 # one site lets everybody wait
 retries = 0                           # what failed is asked again at the end of the night, at once
 second_pass_after = 0
 
