@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
+from operator import attrgetter
 from types import MappingProxyType
 from typing import Any, Protocol, TypeVar
 
@@ -95,11 +96,12 @@ def _is_as_before(old: Standing | None, new: Standing) -> bool:
     return old is not None and replace(new, checked_at=old.checked_at, decided_at=old.decided_at) == old
 
 
+_LISTED = attrgetter("channel", "subject", "code", "severity", "first_seen", "opened_at", "closed_at")
+
+
 def _is_running(old: Gap, new: Gap) -> bool:
     """Whether lists tell of a gap as before: of its evidence and its nights they know nothing."""
-    if lasting(old.params) != lasting(new.params):
-        return False
-    return replace(new, nights=old.nights, evidence=old.evidence, params=old.params) == old
+    return _LISTED(old) == _LISTED(new) and lasting(old.params) == lasting(new.params)
 
 
 def conclude(store: Store, config: Config, night: Night, blind: Iterable[str]) -> None:

@@ -272,23 +272,18 @@ class Fetcher:
             wait = host.wait(self._clock())
             if wait > 0:
                 await self._sleep(wait)
-            async with self._shared_turn(host), self._slots:
-                self._count(host)
-                try:
-                    yield
-                finally:
-                    host.asked(self._clock())
-
-    @asynccontextmanager
-    async def _shared_turn(self, host: Host) -> AsyncIterator[None]:
-        """Wait for the other processes that ask the host, and rest from their requests as from ours."""
-        rest = await self._turns.take(host.name)
-        try:
-            if rest > 0:
-                await self._sleep(rest)
-            yield
-        finally:
-            await self._turns.give(host.name, max(0.0, host.wait(self._clock())))
+            rest = await self._turns.take(host.name)  # from the requests of other processes as from ours
+            try:
+                if rest > 0:
+                    await self._sleep(rest)
+                async with self._slots:
+                    self._count(host)
+                    try:
+                        yield
+                    finally:
+                        host.asked(self._clock())
+            finally:
+                await self._turns.give(host.name, max(0.0, host.wait(self._clock())))
 
     async def _share_rest(self, state: RetryCallState) -> None:
         """Tell the other processes of a Retry-After: it came after the turn was over."""

@@ -68,8 +68,8 @@ class Courier:
         timeout = {"connect": self._options.connect_timeout}
         extensions = {"timeout": timeout, "insecure": chain.insecure}
         request = httpx.Request("GET", chain.url, headers=self._headers, extensions=extensions)
-        request.headers.update(chain.headers)
-        request.headers.update(_conditions(chain))
+        if more := {**chain.headers, **_conditions(chain)}:
+            request.headers.update(more)
         response = await self._connections.handle_async_request(request)
         try:
             return await self._read(chain, response)
