@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import sys
@@ -9,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TextIO, cast
 
 if TYPE_CHECKING:
     from auditor.wording import Wording
@@ -59,9 +60,14 @@ _JSON = json.JSONEncoder(ensure_ascii=False, default=_plain)
 
 def give(text: str) -> None:
     """Write data. UTF-8 whatever the locale; what cannot be encoded is escaped, never fatal."""
-    out = _utf8(sys.stdout)
-    out.write(text + "\n")
-    out.flush()
+    give_parts([text])
+
+
+def give_parts(parts: Iterable[str]) -> None:
+    """The same of parts that need not be held."""
+    with _utf8(sys.stdout) as out:
+        out.writelines(parts)
+        out.write("\n")
 
 
 def give_text(text: str) -> None:
@@ -76,16 +82,43 @@ def is_terminal() -> bool:
 
 def say(text: str) -> None:
     """Tell a person something, beside the data."""
-    err = _utf8(sys.stderr)
-    err.write(one_line(text) + "\n")
-    err.flush()
+    with _utf8(sys.stderr) as err:
+        err.write(one_line(text) + "\n")
 
 
-def _utf8(stream: TextIO) -> TextIO:
-    reconfigure = getattr(stream, "reconfigure", None)
-    if reconfigure is not None:
-        reconfigure(encoding="utf-8", errors="backslashreplace")
-    return stream
+@contextmanager
+def unbroken(file: BinaryIO) -> Iterator[BinaryIO]:
+    """The file, of which a pipe takes all.
+
+    In Python's unbuffered mode (PYTHONUNBUFFERED) a standard stream loses without a word what a pipe did not
+    take before a signal came: whoever reads it gets 64 or 128 KiB of a document (seen 2026-11).
+    """
+    if not isinstance(file, io.RawIOBase):
+        yield file
+        file.flush()
+        return
+    buffered = io.BufferedWriter(file)
+    try:
+        yield buffered
+    finally:
+        buffered.detach()
+
+
+@contextmanager
+def _utf8(stream: TextIO) -> Iterator[TextIO]:
+    """The stream in UTF-8, of which a pipe takes all."""
+    if isinstance(stream, io.TextIOWrapper) and isinstance(stream.buffer, io.RawIOBase):
+        with unbroken(cast("BinaryIO", stream.buffer)) as file:
+            text = io.TextIOWrapper(file, "utf-8", "backslashreplace")
+            try:
+                yield text
+            finally:
+                text.detach()
+        return
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    yield stream
+    stream.flush()
 
 
 def one_line(value: object) -> str:
@@ -143,7 +176,8 @@ def _draw(columns: Sequence[str], cells: Iterable[Sequence[str]]) -> None:
         table.add_column(column, overflow="fold")
     for row in cells:
         table.add_row(*map(Text, row))
-    Console(file=_utf8(sys.stdout)).print(table)
+    with _utf8(sys.stdout) as out:
+        Console(file=out).print(table)
 
 
 Step = Callable[[int, int], None]

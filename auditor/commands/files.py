@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from auditor.errors import InputError, UsageError
+from auditor.output import unbroken
 
 Format = Literal["csv", "xlsx", "json"]
 NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
@@ -43,8 +44,8 @@ def give_bytes(pieces: Iterable[bytes], *, is_text: bool) -> None:
     """Write to standard output. Raises InputError: a terminal cannot show what is no text."""
     if not is_text and sys.stdout.isatty():
         raise InputError("a workbook", "a terminal cannot show it", "a file's name")
-    sys.stdout.buffer.writelines(pieces)
-    sys.stdout.flush()
+    with unbroken(sys.stdout.buffer) as out:
+        out.writelines(pieces)
 
 
 def write(

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,7 +13,7 @@ from auditor.commands.asking import may_ask, says_yes
 from auditor.commands.said import Who, login
 from auditor.commands.session import Json, Session, clock, session
 from auditor.errors import InputError, UsageError
-from auditor.output import document, document_parts, give, give_table, say
+from auditor.output import document, document_parts, give, give_parts, give_table, say
 
 if TYPE_CHECKING:
     from auditor.forgetting import Forgotten
@@ -36,9 +35,7 @@ def held(context: typer.Context, association: Id, as_json: Json = False) -> None
         found = kept(app, association)
         if as_json:
             rows = app.store.rows_of(association, [one.key for one in app.config.notify.recipients])
-            for part in document_parts(({"kept": table, **row} for table, row in rows), clock()):
-                sys.stdout.write(part)
-            give("")
+            give_parts(document_parts(({"kept": table, **row} for table, row in rows), clock()))
         else:
             _give(found, asked)
 

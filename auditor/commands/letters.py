@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,7 +13,7 @@ import typer
 from auditor.commands.said import Who, whose
 from auditor.commands.session import Json, clock, session
 from auditor.errors import InputError, UsageError
-from auditor.output import document_parts, give, give_table, give_text
+from auditor.output import document_parts, give_parts, give_table, give_text
 
 if TYPE_CHECKING:
     from auditor.app import App
@@ -184,9 +183,7 @@ def list_(
         found = app.store.letters(association)
         items = (_item(app, one, now) for one in found if wanted in (None, one.state(now)))
         if as_json:
-            for part in document_parts(items, now):
-                sys.stdout.write(part)
-            give("")
+            give_parts(document_parts(items, now))
         else:
             words = session(context).words
             lines = ([_day(item[name]) for name in COLUMNS] for item in map(_named_for_people, items))
