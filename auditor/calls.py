@@ -91,7 +91,7 @@ def calls(
 
     Where more summaries are stale than `patience`, the old ones tell it (`auditor.refresh`).
     """
-    refresh(store, config, now, most=patience)
+    refresh(store, config, most=patience)
     for turn in turns(store, chosen, now.date(), most):
         association = store.association(turn.row.id)
         if association is not None:

@@ -65,7 +65,7 @@ def forget(app: App, association: str, who: str, now: datetime, *, contact: bool
     """
     by = By(who, FORGET)
     with app.lock():
-        refresh(app.store, app.config, now)
+        refresh(app.store, app.config)
         told = kept(app, association, contact=contact)
         if contact:
             line = by.change(now, association, CONTACT, None, None)
@@ -78,7 +78,7 @@ def forget(app: App, association: str, who: str, now: datetime, *, contact: bool
             app.store.forget(association, line, _groups(app, association), _spared(app))
         Uploads(app.folder / "uploads").clear()
         laying.clear(app.archive)
-        refresh(app.store, app.config, now)
+        refresh(app.store, app.config)
         return Forgotten(told, app.store.scrub(), copies(app))
 
 

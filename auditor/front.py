@@ -60,7 +60,7 @@ class Front:
 
 def front(store: Store, config: Config, now: datetime, since: datetime | None = None) -> Front:
     """The first page as it stands."""
-    refresh(store, config, now, most=A_FEW)
+    refresh(store, config, most=A_FEW)
     judged, newest, sums = store.judged_nights(2), store.newest_nights(NIGHTS), store.tally()
     since = since or (judged[-1].started_at if judged else None)
     nothing = GapPage((), None, 0)

@@ -7,18 +7,26 @@ were kept so, and 66 went back at once; of 215 MB after 980,000 the heaps of sev
 from __future__ import annotations
 
 import ctypes
+import gc
 from collections.abc import Callable
 from functools import cache
 
 OFTEN = 1_000
 """Accounts after which it is given back again."""
 
+USUAL = (700, 10, 10)
+"""The thresholds of the collector as Python 3.11 has them; commands begin with others (`auditor.cli`)."""
+
 ARENA_MAX = -8
 """The number of heaps, as `mallopt` calls it (malloc.h)."""
 
 
 def share() -> None:
-    """Let threads that begin from now on share one heap, where the C library is glibc."""
+    """Let threads that begin from now on share one heap, where the C library is glibc.
+
+    And let the collector of garbage come as often as usual: what a page leaves in a circle may be a megabyte.
+    """
+    gc.set_threshold(*USUAL)
     if limit := _of_glibc("mallopt"):
         limit(ARENA_MAX, 1)
 

@@ -300,7 +300,7 @@ class _Session:
         self.night, blind = conclude.blinded(store, config, self.night, readings)
         conclude.conclude(store, config, self.night, blind)
         heap.give_back()
-        refresh(store, config, self.clock())
+        refresh(store, config)
         for channel, why in blind.items():
             said = "blind on {channel} tonight: {why}; nothing on it moves"
             events.warning("channel_blind", said, channel=channel, why=why)

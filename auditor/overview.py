@@ -87,7 +87,7 @@ def views(
     if night is not None and night.started_at > as_of:
         seen = _past(store, config, as_of)
     else:
-        seen = _present(store, config, as_of, _ids(store, config, as_of, chosen))
+        seen = _present(store, config, as_of, _ids(store, config, chosen))
     return chosen.of(seen, config.channels) if chosen else seen
 
 
@@ -96,10 +96,10 @@ def association_view(store: Store, config: Config, association: str, now: dateti
     return next(_present(store, config, now, [association]), None)
 
 
-def _ids(store: Store, config: Config, now: datetime, chosen: Chosen | None) -> Iterator[str]:
+def _ids(store: Store, config: Config, chosen: Chosen | None) -> Iterator[str]:
     if chosen is None or not (chosen.facets or chosen.words):
         return (one.id for one in store.associations())
-    refresh(store, config, now)
+    refresh(store, config)
     return _found(store, chosen)
 
 

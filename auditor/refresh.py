@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime
+from functools import cache
 
 import auditor
-from auditor import score
-from auditor.conclude import AT_ONCE, assembled, present
+from auditor import rules, score
+from auditor.catalogue import catalogue
+from auditor.conclude import AT_ONCE, assembled
 from auditor.config import Config
 from auditor.settle import Moment, Owners
 from auditor.summary import listing
 from auditor.view import turning, view
 from probes.events import Events
+from probes.model import FAR, NEVER
 from storage.model import Night
 from storage.store import Store
 from storage.summary import Basis, Listing
@@ -35,7 +37,6 @@ A_FEW = 200
 def refresh(
     store: Store,
     config: Config,
-    now: datetime,
     *,
     most: int | None = None,
     over: Callable[[], bool] = lambda: False,
@@ -43,7 +44,7 @@ def refresh(
     """Make every stale summary anew and say how many there were; with none this is two small queries.
 
     After a night those are stale of which something changed or turns with it, and all of them where the
-    configuration or the auditor is another.
+    configuration or the auditor is another. All that is stored by then counts, by whatever clock.
     Where there are more than `most`, none is made: who waits for a page shows the old ones, and whoever
     made so many stale, or `auditor serve` within a minute, makes them anew. Once it is `over`, it ends.
     """
@@ -54,7 +55,7 @@ def refresh(
         store.rebase(basis)
         if most is not None and len(store.stale(most + 1)) > most:
             return made
-        moment = present(store, now)
+        moment = Moment(night.started_at if night else NEVER, FAR)
         while marks := store.stale(AT_ONCE):
             if not store.put_summaries(_made(store, config, marks, moment), marks, basis):
                 break
@@ -70,9 +71,17 @@ def refresh(
 
 def basis_of(config: Config, night: Night | None) -> Basis:
     """By what summaries are made: what is audited and how it is judged, which auditor, as of which night."""
-    judged = repr((VERSION, score.VERSION, list(config.channels), config.activity))
-    digest = hashlib.sha256(judged.encode()).hexdigest()[:16]
-    return Basis(f"{auditor.__version__} {digest}", night.started_at if night else None)
+    judged = (VERSION, score.VERSION, rules.VERSION, _catalogued(), list(config.channels), config.activity)
+    return Basis(f"{auditor.__version__} {_digest(judged)}", night.started_at if night else None)
+
+
+@cache
+def _catalogued() -> str:
+    return _digest(catalogue())
+
+
+def _digest(told: object) -> str:
+    return hashlib.sha256(repr(told).encode()).hexdigest()[:16]
 
 
 def _made(store: Store, config: Config, marks: Mapping[str, str], moment: Moment) -> Iterator[Listing]:

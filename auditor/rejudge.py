@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from auditor import gaps
@@ -25,7 +25,7 @@ from auditor.settle import DISOWNING, Dossier, Owners, led_to, owners_of, settle
 from auditor.tools import Memory
 from probes import links
 from probes.events import Events
-from probes.model import NEVER, Account, Finding, Reason, drive
+from probes.model import FAR, NEVER, Account, Finding, Reason, drive
 from storage.clean import clean
 from storage.errors import DamagedEvidenceError, MissingEvidenceError
 from storage.model import (
@@ -48,9 +48,6 @@ Progress = Callable[[int, int], None]
 
 OUR_ACCIDENTS = frozenset({Reason.CRASHED, Reason.UNREADABLE})
 """Findings of a probe or reader that broke. Their pages are not played: what hung once may hang again."""
-
-
-FAR = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,7 +56,7 @@ async def serve(
     if nights:
         jobs.append(schedule.nights(app, stop, clock=clock, heart=heart))
     if at:
-        jobs += [_show(app, clock, at, stop, heart), keep_fresh(app, clock, stop)]
+        jobs += [_show(app, clock, at, stop, heart), keep_fresh(app, stop)]
     with terminated_by(stop):
         await together(*jobs)
 
@@ -86,11 +86,11 @@ async def _show(app: App, clock: Clock, at: socket.socket, stop: asyncio.Event, 
         stop.set()
 
 
-async def keep_fresh(app: App, clock: Clock, stop: asyncio.Event) -> None:
+async def keep_fresh(app: App, stop: asyncio.Event) -> None:
     """Make anew what pages read where much of it is stale: after an import, an upgrade, another setting."""
     while True:
         try:
-            await asyncio.to_thread(refresh, app.store, app.config, clock(), over=stop.is_set)
+            await asyncio.to_thread(refresh, app.store, app.config, over=stop.is_set)
         except StoreError as trouble:
             said = "what the pages read could not be made anew: {why}"
             events.error("summaries_failed", said, why=str(trouble))

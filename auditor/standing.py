@@ -58,6 +58,10 @@ class Confirm(BaseModel):
     back: int = Field(default=2, ge=1)
 
 
+A_CENTURY = 36_500
+"""Days: "never" for a network, and still a date beyond today."""
+
+
 class Bands(BaseModel):
     """How old the newest publication may be, in days, for each word. `[activity]` of the config."""
 
@@ -65,7 +69,7 @@ class Bands(BaseModel):
 
     active: int = Field(default=30, ge=1)
     slow: int = Field(default=90, ge=1)
-    inactive: int = Field(default=180, ge=1)
+    inactive: int = Field(default=180, ge=1, le=A_CENTURY)
 
     @model_validator(mode="after")
     def _rise(self) -> Bands:
@@ -85,9 +89,11 @@ class Bands(BaseModel):
 
     def turning(self, newest: Activity, now: datetime) -> date | None:
         """The first day on which the word for this publication is another; None: it stays dormant."""
-        since = newest.when.date() + timedelta(days=SLACK.get(newest.precision, 0))
         limit = next((limit for limit, _ in self._limits() if age(newest, now) <= limit), None)
-        return None if limit is None else since + timedelta(days=limit + 1)
+        if limit is None:
+            return None
+        day = newest.when.toordinal() + SLACK.get(newest.precision, 0) + limit + 1
+        return date.fromordinal(min(day, date.max.toordinal()))
 
     def _word(self, days: int) -> str:
         return next((word for limit, word in self._limits() if days <= limit), "dormant")

@@ -122,7 +122,7 @@ def view(dossier: Dossier, config: Config, moment: Moment, owners: Owners) -> As
 def turning(view: AssociationView, bands: Bands, began: datetime) -> date | None:
     """The day from whose night on the same rows may give another view; None: never. Pure.
 
-    An account's rhythm gets another word with the years, and a person's word ends.
+    An account's rhythm gets another word as days pass, and a person's word ends.
     """
     newest = [one.last_activity for one in view.accounts if one.last_activity]
     told = [bands.turning(activity, began) for activity in newest]

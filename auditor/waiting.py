@@ -79,7 +79,7 @@ def found(
     regions: Regions = None,
 ) -> tuple[list[Found], int]:
     """A page of the found accounts, the oldest first, and after which the next page begins (0: no more)."""
-    refresh(store, config, now, most=A_FEW)
+    refresh(store, config, most=A_FEW)
     listed: list[Found] = []
     for _ in range(0, FARTHEST, AT_ONCE):
         batch = store.found_accounts(after=after, limit=AT_ONCE, regions=regions)

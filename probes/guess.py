@@ -59,7 +59,7 @@ _MISLEADING = pattern(
 )
 
 _YEAR = r"(?:19|20)\d\d"
-_YEARS = re.compile(_YEAR)
+_YEARS = re.compile(rf"(?=({_YEAR}))")  # one may begin within another, as in 191998
 _FOUNDED = pattern(
     rf"{BORN}\W{{1,3}}(?:le|en|on|in|am|el)?\W{{0,3}}[^<>]{{0,14}}{_YEAR}",
     re.IGNORECASE,
@@ -87,7 +87,7 @@ def _around_years(markup: str) -> Iterator[tuple[int, int]]:
         if year.start() - _NEAR > until:
             yield begun, until
             begun = year.start() - _NEAR
-        until = year.end()
+        until = year.end(1)
     yield begun, until
 
 

@@ -18,6 +18,7 @@ from probes.interface import Call
 Scalar = str | int | float | bool
 R = TypeVar("R")
 NEVER = datetime.min.replace(tzinfo=UTC)
+FAR = datetime.max.replace(tzinfo=UTC)
 
 TELLING = frozenset({"content-type", "link", "x-robots-tag", "x-datadome", "x-sucuri-block"})
 """The headers of a page whose values a probe reads; others may have others each night."""

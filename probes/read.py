@@ -116,12 +116,14 @@ def looks_like_html(page: Page) -> bool:
 def parse(markup: str, url: str, *, of_record: bool = False) -> Document:
     """Read HTML text found at `url`; `of_record` by BeautifulSoup, whatever that costs."""
     body = markup.encode("utf-8", "replace").replace(b"\0", b"").lstrip()
-    if body[:5].lower() == b"<?xml":
-        body = body[body.find(b"?>") + 2 :]  # XHTML's declaration is a lie about the parser and the charset
+    body = _DECLARED.sub(b"", body, count=1)  # XHTML's declaration is a lie about the parser and the charset
     if b"<" not in body:
         words = clean(markup, TEXT)
         return Document(url, chunks=(Chunk(words, "", "", "main"),) if words else (), text=words, main=words)
     return _gather((None if of_record else quickly(body)) or _wholly(body), url)
+
+
+_DECLARED = re.compile(rb"\A(?:<\?xml[^<>]{0,1000}>?\s*)+", re.IGNORECASE)
 
 
 def _wholly(body: bytes) -> Walk:

@@ -28,9 +28,16 @@ async def persist(
 
     `worth_another` is asked after each, the first too, unless `is_final` says that nothing can come of it.
     """
-    first = await _outcome(attempt)
-    if is_final(first):
-        return _given(first)
+    try:
+        page = await attempt()
+    except NoPage as none:
+        if is_final(none):
+            raise
+        tries = _after(none, attempt)
+    else:
+        if is_final(page):
+            return page
+        tries = _after(page, attempt)
     retrying = AsyncRetrying(
         sleep=sleep,
         stop=stop_after_attempt(most),
@@ -38,7 +45,7 @@ async def persist(
         retry=worth_another,
         retry_error_callback=_last_outcome,
     )
-    return cast("Page", await retrying(_after(first, attempt)))
+    return cast("Page", await retrying(tries))
 
 
 def outcome_of(state: RetryCallState) -> Page | NoPage:
@@ -53,22 +60,12 @@ def _after(first: Page | NoPage, attempt: Try) -> Try:
     made = [first]
 
     async def one() -> Page:
-        return _given(made.pop()) if made else await attempt()
+        got = made.pop() if made else await attempt()
+        if isinstance(got, NoPage):
+            raise got
+        return got
 
     return one
-
-
-async def _outcome(attempt: Try) -> Page | NoPage:
-    try:
-        return await attempt()
-    except NoPage as none:
-        return none
-
-
-def _given(got: Page | NoPage) -> Page:
-    if isinstance(got, NoPage):
-        raise got
-    return got
 
 
 def _last_outcome(state: RetryCallState) -> Any:

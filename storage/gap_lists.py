@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Literal, Protocol
 
 from sqlalchemy import ColumnElement, Connection, Select, case, func, or_, select, true
 
+from probes.model import FAR
 from storage import cursor
 from storage.clean import clean, instant
 from storage.database import Database
@@ -24,7 +25,6 @@ Which = Literal["opened", "closed"]
 
 GRAVEST = (-1, "", 0)
 LAST_ROW = 2**31 - 1
-FAR = datetime.max.replace(tzinfo=UTC)
 
 
 class GapLists:

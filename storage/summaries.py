@@ -25,11 +25,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
 from typing import Any, cast
 
 from sqlalchemy import Connection, Text, bindparam, delete, select, type_coerce, update
 
+from probes.model import NEVER
 from storage import stale
 from storage.clean import clean
 from storage.database import Database
@@ -62,18 +62,19 @@ class Summaries:
         """Mark every association where the summaries were made by something else than this.
 
         As of a later night it is those that this night may tell otherwise: what else it changed is marked.
+        Where they are made as of a later one already, nothing is to be done.
         """
         with self._database.reading() as connection:
-            if _basis(connection) == basis:
+            if _is_made(_basis(connection), basis):
                 return
         with self._database.writing() as connection:
             before = _basis(connection, hold=True)
-            if before == basis:
+            if _is_made(before, basis):
                 return
             row = {"id": 1, "basis": basis.judged, "began": basis.began}
             self._database.upsert(connection, BASIS, [row], ("id",))
-            if before and (later := _later(before, basis)):
-                stale.mark_turned(self._database, connection, later.date())
+            if before and before.judged == basis.judged and before.began and basis.began:
+                stale.mark_turned(self._database, connection, basis.began.date())
             else:
                 stale.mark_all(self._database, connection)
 
@@ -199,10 +200,11 @@ def _basis(connection: Connection, *, hold: bool = False) -> Basis | None:
     return Basis(row.basis, row.began) if row else None
 
 
-def _later(before: Basis, basis: Basis) -> datetime | None:
-    """When the night of a basis began, where nothing but the night is another, and that a later one."""
-    is_later = before.judged == basis.judged and before.began and basis.began and before.began < basis.began
-    return basis.began if is_later else None
+def _is_made(before: Basis | None, basis: Basis) -> bool:
+    """Whether summaries that are made by the one are made by the other, or as of a later night than that."""
+    if before is None or before.judged != basis.judged:
+        return False
+    return before == basis or (before.began or NEVER) > (basis.began or NEVER)
 
 
 def _is_same(row: Any, new: Mapping[str, Any] | None) -> bool:

@@ -23,7 +23,7 @@ def everything(app, **asked):
 
 def tabled(app, now):
     """What the tables say: the summaries, the sums by cohort, and the gaps that faces show."""
-    refresh(app.store, app.config, now)
+    refresh(app.store, app.config)
     cohorts = ["", *app.store.tally("", "region:"), *app.store.tally("", "tag:")]
     gaps = app.store.told_gaps(limit=100_000).rows
     return (

@@ -55,7 +55,7 @@ async def nights(app, *answers, first=0):
 
 def grouped(app, kind, now):
     """The groups of a kind, beside the night before the last."""
-    refresh(app.store, app.config, now)
+    refresh(app.store, app.config)
     nights = app.store.judged_nights(2)
     then = nights[0] if len(nights) == 2 else None
     return groups(app.store, app.config, app.store.cohorts(kind, SMALLEST), then)

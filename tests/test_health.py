@@ -30,7 +30,7 @@ INSIDE = {"host": "presence.intern.example", "x-forwarded-for": "203.0.113.9"}
 def played(tmp_path_factory):
     """The network in every state there is."""
     app = network.played(tmp_path_factory.mktemp("network"))
-    refresh(app.store, app.config, network.NOW)
+    refresh(app.store, app.config)
     yield app
     app.store.close()
 

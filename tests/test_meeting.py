@@ -95,7 +95,7 @@ def test_a_gap_that_is_waived_or_gone_is_no_longer_counted_among_what_opened(app
     before = app.store.moves(START.date())
     word = Decision("nour", "youtube", DecisionKind.WAIVE, "Amina", "no", LATER, code="channel_missing")
     app.store.add_decision(word)
-    refresh(app.store, app.config, LATER)
+    refresh(app.store, app.config)
     after = app.store.moves(START.date())
     kind = ("channel_missing", "youtube")
     assert (before["opened"][kind], after["opened"][kind]) == (2, 1)

@@ -38,7 +38,7 @@ async def app(small):
     for day in NIGHTS:
         small.web.answers = {rows[0].typed: "gone" if day else "alive", rows[7].typed: "wall"}
         await run(small, night_of(day))
-    refresh(small.store, small.config, NOW)
+    refresh(small.store, small.config)
 
 
 async def test_the_front_page_tells_what_the_read_model_tells(app):

@@ -23,7 +23,7 @@ DOWNLOADS = ("/exports/", "/meeting.xlsx")
 @pytest.fixture(scope="module")
 def app(tmp_path_factory):
     played = network.played(tmp_path_factory.mktemp("network"))
-    refresh(played.store, played.config, network.NOW)
+    refresh(played.store, played.config)
     yield played
     played.store.close()
 
@@ -70,7 +70,7 @@ def night(app):
     with app.store._database.writing() as connection:
         stale.mark(app.store._database, connection, [f"gone-{n}" for n in range(A_FEW + 1)])
     yield
-    refresh(app.store, app.config, network.NOW)
+    refresh(app.store, app.config)
 
 
 PAGES = [route for route in ROUTES if not any(part in route.path for part in DOWNLOADS)]

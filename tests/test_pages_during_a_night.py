@@ -26,7 +26,7 @@ def pages(**filled):
 @pytest.fixture(scope="module")
 def app(tmp_path_factory):
     played = network.played(tmp_path_factory.mktemp("network"))
-    refresh(played.store, played.config, network.NOW)
+    refresh(played.store, played.config)
     yield played
     played.store.close()
 

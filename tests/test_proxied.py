@@ -70,7 +70,7 @@ def folder(tmp_path_factory):
     with App.open(
         load(made / "config.toml", {"AUDITOR_STORAGE__URL": f"sqlite:///{made}/auditor.db"})
     ) as app:
-        refresh(app.store, app.config, datetime.now(UTC))
+        refresh(app.store, app.config)
         _, link = letters.made(app.store, app.config, "nour", "Amina", datetime.now(UTC))
     return made, link
 
@@ -84,6 +84,7 @@ def served(folder):
         [AUDITOR, "serve", "--no-schedule"], cwd=folder[0], env=env, stderr=subprocess.PIPE, text=True
     ) as process:
         until_there(port, process)
+        httpx.get(f"http://127.0.0.1:{port}/healthz", timeout=60)  # it listens before it hears SIGTERM
         yield port
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=30)

@@ -111,6 +111,15 @@ def test_a_body_without_a_tag_is_only_its_words(body: bytes) -> None:
     assert found.text == body.decode().strip()
 
 
+@pytest.mark.parametrize(
+    "declared", ["<?xml?>", "<?xml?><?xml a?>", "<?XML?> <?xml?>", "<?xml ", "<?xml<?xml "]
+)
+@pytest.mark.parametrize("of_record", [False, True])
+def test_xml_declarations_are_no_words_of_a_page(declared: str, of_record: bool) -> None:
+    url = "https://annour.example/"
+    assert read.parse(f"{declared}<p>Bonjour</p>", url, of_record=of_record).text == "Bonjour"
+
+
 def test_an_xml_declaration_changes_nothing() -> None:
     body = '<?xml version="1.0" encoding="iso-8859-1"?><html xmlns="http://www.w3.org/1999/xhtml"><title>Été</title></html>'
     with warnings.catch_warnings():

@@ -26,7 +26,7 @@ def store(tmp_path):
             for one in people
         ]
         opened.save_registry(people, rows, NOW)
-        refresh(opened, CONFIG, NOW)
+        refresh(opened, CONFIG)
         yield opened
 
 
@@ -79,7 +79,7 @@ def test_no_list_of_gaps_reads_a_whole_table(store, monkeypatch, cap, how):
 def test_what_moved_among_a_few_is_counted_from_their_own_rows(store):
     people = [Association(f"b-{n:03}", f"Nom {n}", region="Souss", tags=("y",)) for n in range(150)]
     store.save_registry(people, [], NOW, whole=False)
-    refresh(store, CONFIG, NOW)
+    refresh(store, CONFIG)
     with plans(store) as told:
         assert store.few(NOW, ["region:Souss", "tag:y"]).facets["all"] == 150
     assert whole(told) == []

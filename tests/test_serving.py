@@ -104,10 +104,10 @@ def test_neither_pages_nor_nights_is_nothing_to_do(capsys):
 async def test_a_page_waits_for_few_changes_and_the_service_makes_up_for_very_many(app):
     many = [Association(f"a{number}", f"Association {number}") for number in range(A_FEW + 1)]
     app.store.save_registry(many, [], NOW)
-    assert refresh(app.store, app.config, NOW, most=A_FEW) == 0
+    assert refresh(app.store, app.config, most=A_FEW) == 0
     stop = asyncio.Event()
     stop.set()
-    await keep_fresh(app, clock, stop)
+    await keep_fresh(app, stop)
     assert app.store.tally()[EVERYBODY] == A_FEW + 1
     app.store.save_registry([*many, Association("new", "A new one")], [], NOW)
-    assert refresh(app.store, app.config, NOW, most=A_FEW) == 1
+    assert refresh(app.store, app.config, most=A_FEW) == 1

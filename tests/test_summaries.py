@@ -10,8 +10,10 @@ from small import START, configured, link, night_of, opened, steps
 from auditor import eyes, night, rejudge
 from auditor.catalogue import catalogue
 from auditor.night import run
+from auditor.notify.news import news
 from auditor.overview import overview, views
 from auditor.refresh import basis_of, refresh
+from auditor.standing import A_CENTURY, Bands
 from auditor.summary import asked, facets, is_named, listing, spoken, urgency, words
 from probes.model import NoPage, Reason
 from storage.cursor import written
@@ -97,12 +99,39 @@ async def test_a_word_shows_in_the_next_list_and_its_withdrawal_too(app):
     await nights(app, {})
     word = Decision("bare", "facebook", DecisionKind.WAIVE, "Amina", "next year", LATER)
     kept = app.store.add_decision(word)
-    refresh(app.store, app.config, LATER)
+    refresh(app.store, app.config)
     assert {row.association.id for row in app.store.told_gaps(channel="facebook").rows} == set()
     app.store.withdraw([kept.id], Withdrawal("Amina", "she was wrong", LATER))
-    refresh(app.store, app.config, LATER)
+    refresh(app.store, app.config)
     assert [row.association.id for row in app.store.told_gaps(channel="facebook").rows] == ["bare"]
     assert tabled(app, LATER) == recounted(app, LATER)
+
+
+async def test_a_word_is_in_the_lists_whoever_makes_them_as_of_whenever(app):
+    peopled(app)
+    await nights(app, {})
+    app.store.add_decision(Decision("bare", "", DecisionKind.WAIVE, "Amina", "next year", LATER))
+    news(app.store, app.config, app.store.last_night())  # the bulletin of the night that is over
+    await run(app, night_of(1))
+    assert tabled(app, night_of(2)) == recounted(app, night_of(2))
+    assert tabled(app, night_of(2))[0]["bare"].gaps == ()
+
+
+async def test_who_comes_late_makes_no_summary_as_of_the_night_before(app):
+    peopled(app)
+    await nights(app, {}, {})
+    first, _ = app.store.nights()
+    app.store.rebase(basis_of(app.config, first))
+    assert app.store.stale(9) == {}
+    assert refresh(app.store, app.config) == 0
+
+
+async def test_who_is_never_to_be_called_dormant_is_not(app):
+    peopled(app)
+    bands = Bands(active=A_CENTURY - 2, slow=A_CENTURY - 1, inactive=A_CENTURY)
+    app = replace(app, config=app.config.model_copy(update={"activity": bands}))
+    await nights(app, {NOUR.typed: "fresh"})
+    assert tabled(app, night_of(1)) == recounted(app, night_of(1))
 
 
 async def test_a_word_that_ends_counts_until_the_next_night_for_every_face(app):
@@ -123,7 +152,7 @@ async def test_a_word_shows_at_once_also_under_a_clock_that_was_set_back(app):
     await nights(app, {})
     early = night_of(-1)
     app.store.add_decision(Decision("bare", "", DecisionKind.WAIVE, "Amina", "next year", early))
-    refresh(app.store, app.config, early)
+    refresh(app.store, app.config)
     assert {row.id: row.gaps for row in everything(app)}["bare"] == ()
     assert tabled(app, LATER) == recounted(app, LATER)
 
@@ -159,7 +188,7 @@ async def test_who_is_on_the_sheet_no_more_is_in_no_list_and_no_sum(app, prune):
 
 async def test_a_sheet_that_is_only_tried_leaves_nothing_stale(app):
     peopled(app)
-    refresh(app.store, app.config, START)
+    refresh(app.store, app.config)
     app.store.save_registry([], [], START, dry_run=True)
     assert app.store.stale(9) == {}
 
@@ -181,8 +210,8 @@ async def test_another_configuration_makes_them_all_anew(app):
     peopled(app)
     await nights(app, {})
     fewer = app.config.model_copy(update={"channels": {"website": app.config.channels["website"]}})
-    assert refresh(app.store, fewer, LATER) == 4
-    assert refresh(app.store, fewer, LATER) == 0
+    assert refresh(app.store, fewer) == 4
+    assert refresh(app.store, fewer) == 0
     assert set(everything(app)[0].states) == {"website"}
 
 
@@ -208,7 +237,7 @@ async def test_what_was_left_stale_by_a_kill_is_made_by_whoever_reads_next(app, 
 
 def test_what_changes_while_a_summary_is_made_stays_stale(app):
     peopled(app)
-    refresh(app.store, app.config, START)
+    refresh(app.store, app.config)
     app.store.add_decision(Decision("bare", "", DecisionKind.WAIVE, "Amina", "why", START))
     marks = app.store.stale(9)
     view = next(view for view in views(app.store, app.config, START) if view.association.id == "bare")
@@ -321,7 +350,7 @@ def test_a_cursor_that_is_none_begins_at_the_beginning(app, cursor):
 async def test_gaps_are_listed_the_gravest_first_and_by_what_is_asked(app):
     peopled(app)
     await nights(app, {SITE.typed: "wide"})
-    refresh(app.store, app.config, LATER)
+    refresh(app.store, app.config)
     every = app.store.told_gaps()
     assert [row.gap.association for row in app.store.told_gaps(channel="youtube").rows] == [
         "amal",
@@ -351,7 +380,7 @@ async def test_gaps_are_listed_the_newest_first_page_by_page(app, monkeypatch, c
     monkeypatch.setattr("storage.gap_lists.CAP", cap)
     peopled(app)
     await nights(app, {}, {SITE.typed: "wide"}, {SITE.typed: "wide"})
-    refresh(app.store, app.config, LATER)
+    refresh(app.store, app.config)
     told, after = [], None
     while after is not None or not told:
         page = app.store.told_gaps(sort="newest", after=after, limit=2, **how)
@@ -374,7 +403,7 @@ async def test_changes_are_those_of_the_nights_since_the_gravest_first(app):
     await nights(app, {}, {SITE.typed: "linked"})
     app.store.register(link("bare", "facebook", "bare"), night_of(1) + timedelta(hours=9))
     await run(app, night_of(2))
-    refresh(app.store, app.config, night_of(3))
+    refresh(app.store, app.config)
     opened = app.store.changes(night_of(0), "opened", limit=100)
     seen = overview(app.store, app.config, night_of(3), since=night_of(0))
     assert by_id(row.gap for row in opened.rows) == by_id(seen.opened)

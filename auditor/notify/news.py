@@ -55,7 +55,7 @@ def news(store: Store, config: Config, night: Night, since: datetime | None = No
         return News(night, before, (), {})
     if store.judged_night() != night:
         return _rebuilt(store, config, night, before)
-    refresh(store, config, night.finished_at or night.started_at)
+    refresh(store, config)
     # What is told now for the first time may have moved QUIET ago.
     moments = [one for one in (since, before and before.started_at, night.started_at - QUIET) if one]
     known = store.histories(min(moments) - QUIET if before else None)

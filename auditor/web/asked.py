@@ -80,7 +80,7 @@ class Asked:
     @property
     def read(self) -> Store:
         """The store, its summaries fresh unless very many are stale: what changed since is in them."""
-        refresh(self.app.store, self.app.config, self.now, most=A_FEW)
+        refresh(self.app.store, self.app.config, most=A_FEW)
         return self.app.store
 
     @property

@@ -105,7 +105,7 @@ def decide(asked: Page, name: str, answer: Annotated[Answer, Form()]) -> Respons
     if made.digest != answer.digest:
         return RedirectResponse(f"{asked.link.page(f'registry/diff/{name}')}?anew=1", 303)
     waiting.forget(name)
-    refresh(asked.app.store, asked.app.config, asked.now)
+    refresh(asked.app.store, asked.app.config)
     return RedirectResponse(f"{asked.link.page('registry')}?taken={len(made.lines)}", 303)
 
 

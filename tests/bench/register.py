@@ -81,7 +81,7 @@ def register(folder):
         if app.store.association(named(MANY - 1)) is None:
             timed("put in", lambda: fill(app))
         if app.store.stale(1) or not app.store.tally():
-            timed("summed up", lambda: refresh(app.store, app.config, NOW))
+            timed("summed up", lambda: refresh(app.store, app.config))
         yield app
 
 

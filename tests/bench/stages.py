@@ -102,7 +102,7 @@ def _written(app: App, looks: Sequence[Observation], bodies: Sequence[bytes]) ->
 
     spent = {"write": _measured(lambda: eventloop.run(write()))[0]}
     spent["judge"], _ = _measured(lambda: conclude.conclude(app.store, app.config, night, ()))
-    spent["sum up"], _ = _measured(lambda: refresh(app.store, app.config, NIGHT))
+    spent["sum up"], _ = _measured(lambda: refresh(app.store, app.config))
     return spent
 
 
