@@ -95,6 +95,7 @@ EXCUSED = {
     "takes one, too": "probes.pattern.may_match probes.literals.needed probes.literals.is_anchored",
     "sends what was judged": "probes.connection.request",
     "takes an exception": "probes.desk.crashed probes.trouble.trouble",
+    "takes a state of tenacity's": "probes.tries.outcome_of",
     "takes an address that was read": "probes.guard.is_public probes.guard.port_of",
     "is tried by driving probes": "probes.api.complaint probes.model.drive",
     "is tried by reading sites and lists": "probes.feeds.fields",
