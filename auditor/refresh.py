@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
 from functools import cache
 
 import auditor
@@ -77,7 +79,8 @@ def basis_of(config: Config, night: Night | None) -> Basis:
 
 @cache
 def _catalogued() -> str:
-    return _digest(catalogue())
+    """The catalogue's digest, the same in each process: sets are sorted, whose order is another in each."""
+    return _digest(json.dumps(asdict(catalogue()), sort_keys=True, default=sorted))
 
 
 def _digest(told: object) -> str:

@@ -1,5 +1,8 @@
 """What lists read: it is what the views say, whatever happened, and it heals where something died."""
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import timedelta
 
@@ -9,6 +12,7 @@ from small import START, configured, link, night_of, opened, steps
 
 from auditor import eyes, night, rejudge
 from auditor.catalogue import catalogue
+from auditor.config import Config
 from auditor.night import run
 from auditor.notify.news import news
 from auditor.overview import overview, views
@@ -204,6 +208,16 @@ async def test_a_rebuild_makes_every_summary_and_every_figure_again(app):
     rejudge.rejudge(app)
     assert (tabled(app, now), app.store.figures(ids, cohorts)) == before
     assert {night for night, _ in before[1]} == set(ids)
+
+
+@pytest.mark.parametrize("seed", ["1", "2"])
+def test_what_summaries_are_made_by_is_the_same_in_every_process(seed):
+    code = "from auditor import config, refresh; print(refresh.basis_of(config.Config(), None).judged)"
+    environ = {**os.environ, "PYTHONHASHSEED": seed}
+    told = subprocess.run(
+        [sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=True
+    )
+    assert told.stdout.strip() == basis_of(Config(), None).judged
 
 
 async def test_another_configuration_makes_them_all_anew(app):
