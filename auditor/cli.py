@@ -40,7 +40,7 @@ events = Events(__name__)
 INTERRUPTED = 130
 
 SELDOM = (5_000, 20, 50)
-"""When the collector of garbage comes: as often as usual, it takes a third of a command's start (2026-11)."""
+"""When the collector of garbage comes: as often as usual, it takes a tenth of a command's start (2026-11)."""
 
 cli = typer.Typer(
     name="auditor",
