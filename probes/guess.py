@@ -71,7 +71,7 @@ _NEAR = 60
 def _without_foundations(markup: str) -> str:
     """The page without the years in which somebody was born or founded, sought where a year stands.
 
-    Sought at every place of a page of 60 KB they took 16 ms, where all the rest of its reading takes 9 (2026-11).
+    Sought at every place of 60 KB they took 16 ms, where all the rest of its reading takes 9 (2026-11).
     """
     kept, done = [], 0
     for start, end in _around_years(markup):

@@ -118,7 +118,7 @@ def parse(markup: str, url: str, *, of_record: bool = False) -> Document:
     body = markup.encode("utf-8", "replace").replace(b"\0", b"").lstrip()
     body = _DECLARED.sub(b"", body, count=1)  # XHTML's declaration is a lie about the parser and the charset
     if b"<" not in body:
-        words = clean(markup, TEXT)
+        words = clean(body.decode(), TEXT)
         return Document(url, chunks=(Chunk(words, "", "", "main"),) if words else (), text=words, main=words)
     return _gather((None if of_record else quickly(body)) or _wholly(body), url)
 

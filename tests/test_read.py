@@ -120,6 +120,10 @@ def test_xml_declarations_are_no_words_of_a_page(declared: str, of_record: bool)
     assert read.parse(f"{declared}<p>Bonjour</p>", url, of_record=of_record).text == "Bonjour"
 
 
+def test_nor_are_they_of_a_text_without_a_tag() -> None:
+    assert read.parse('<?xml version="1.0"?> Bonjour', "https://annour.example/").text == "Bonjour"
+
+
 def test_an_xml_declaration_changes_nothing() -> None:
     body = '<?xml version="1.0" encoding="iso-8859-1"?><html xmlns="http://www.w3.org/1999/xhtml"><title>Été</title></html>'
     with warnings.catch_warnings():
