@@ -260,10 +260,9 @@ def blinded(
 
 def _turns(store: Store, night: Night) -> Iterator[Turn]:
     """What the night saw of each account that is listed, beside what was held of it before."""
-    for looks in parts(store.glanced(night.id) if night.id is not None else ()):
-        ids = [look.account_id for look in looks]
+    for found in parts(store.glimpsed(night.id) if night.id is not None else ()):
+        ids = [account for account, _ in found]
         channels, before = store.channels_of(ids), store.standings_of(ids)
-        for look in looks:
-            if look.account_id in channels:
-                held = before.get(look.account_id) or Standing(look.account_id)
-                yield Turn(channels[look.account_id], held, look.finding)
+        for account, finding in found:
+            if account in channels:
+                yield Turn(channels[account], before.get(account) or Standing(account), finding)

@@ -10,7 +10,7 @@ from auditor.evidence import answer_of
 from probes import links, website
 from probes.model import Ask, Page, Presence
 from probes.repeat import Answered, Bodies, Past
-from storage.model import AccountRow, Evidence, Observation
+from storage.model import AccountRow, Evidence, LastLook, Observation
 
 EVERY = 28
 """Nights after which a site is read anew though nothing changed: `_lasts` may have a hole."""
@@ -18,16 +18,17 @@ EVERY = 28
 NOTHING = sha256(b"").hexdigest()
 
 
-def past(row: AccountRow, last: Observation | None, version: int, day: date, bodies: Bodies) -> Past | None:
+def past(row: AccountRow, last: LastLook | None, version: int, day: date, bodies: Bodies) -> Past | None:
     """The last look at an account, where tonight's may repeat it; None where the probe has to look.
 
     `version` is the probe's own, tonight.
     """
-    if last is None or last.probe_version != version or _is_due(row, last.observed_at.date(), day):
+    if last is None or last.look.probe_version != version or _is_due(row, last.day, day):
         return None
-    if not (is_possible(row, day) and _is_whole(last.evidence) and _is_of(row, last) and _lasts(last, day)):
+    look = last.look
+    if not (_is_whole(look.evidence) and _is_of(row, look) and _lasts(look, day)):
         return None
-    return Past(last.finding, tuple(map(_answered, last.evidence)), bodies)
+    return Past(look.finding, tuple(map(_answered, look.evidence)), bodies)
 
 
 def is_possible(row: AccountRow, day: date) -> bool:
@@ -35,12 +36,9 @@ def is_possible(row: AccountRow, day: date) -> bool:
     return row.channel == links.SITE and _since_its_night(row, day) > 0
 
 
-def _is_due(row: AccountRow, seen: date, day: date) -> bool:
-    """Whether its night to be read anew came after the last look, and nobody looked then.
-
-    What was seen on the day of that night may be a look of the night before, after midnight.
-    """
-    return _since_its_night(row, day) <= (day - seen).days
+def _is_due(row: AccountRow, last: date, day: date) -> bool:
+    """Whether this is no site, or its night to be read anew has come since the night of the last look."""
+    return not is_possible(row, day) or _since_its_night(row, day) < (day - last).days
 
 
 def _since_its_night(row: AccountRow, day: date) -> int:

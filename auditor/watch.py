@@ -136,7 +136,7 @@ class Watch:
     async def _told(self, one: Planned, seen: Look, *, first: bool = False) -> Observation:
         """A look as it is kept: of a first one, after which a second is nearly always made, no page."""
         if seen.as_before and one.last is not None and self.night.id is not None:
-            return replace(one.last, night_id=self.night.id, observed_at=_moment(seen, self.clock()))
+            return replace(one.last.look, night_id=self.night.id, observed_at=_moment(seen, self.clock()))
         account = recalled(one.account, one.standing)
         shown = await discreet(account, seen, self.eyes.readers, self.eyes.purses)
         shown = replace(shown, bodies=False) if first else shown

@@ -9,12 +9,12 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, and_, bindparam, func, select, update
 
-from probes.model import Presence
+from probes.model import Finding, Presence
 from storage import recording
 from storage.clean import clean
 from storage.database import Database
 from storage.look_tables import LOOK, OBSERVATION
-from storage.model import AccountRow, Evidence, Night, Observation
+from storage.model import AccountRow, Evidence, LastLook, Night, Observation
 from storage.parts import parts
 from storage.recording import CODES, OF_NIGHTS, PRESENCES
 from storage.registry import account_of
@@ -79,33 +79,36 @@ class Looks:
         )
         return self._told(query, OBSERVATION.c.account_id, OBSERVATION.c.night_id, evidence=False)
 
-    def glanced(self, night_id: int, account_ids: Iterable[int] | None = None) -> Iterator[Observation]:
-        """What a night saw of these accounts, or of all, without the evidence, in the order of their ids."""
+    def glanced(self, night_id: int, account_ids: Iterable[int]) -> Iterator[Observation]:
+        """What a night saw of these accounts, without the evidence, in the order of their ids."""
         query = select(OBSERVATION).where(OBSERVATION.c.night_id == night_id)
-        if account_ids is None:
-            yield from self._told(query, OBSERVATION.c.account_id, evidence=False)
-        for some in parts(account_ids or ()):
+        for some in parts(account_ids):
             those = query.where(OBSERVATION.c.account_id.in_(some))
             yield from self._told(those, OBSERVATION.c.account_id, evidence=False)
+
+    def glimpsed(self, night_id: int) -> Iterator[tuple[int, Finding]]:
+        """What a night found of every account, by its id; of who is present, as most are, that alone."""
+        query = select(OBSERVATION).where(OBSERVATION.c.night_id == night_id)
+        return self._database.pages(query, OBSERVATION.c.account_id, told=_glimpsed)
 
     def observation(self, night_id: int, account_id: int) -> Observation | None:
         """What this night saw of this account."""
         return next(self.observations(night_id=night_id, account_id=account_id), None)
 
-    def last_looks(self, account_ids: Iterable[int], *, before: date) -> dict[int, Observation]:
+    def last_looks(self, account_ids: Iterable[int], *, before: date) -> dict[int, LastLook]:
         """The newest look at each of these accounts that told something, of the nights before a day.
 
         It is searched for in the newest LOOKED_BACK nights; an account that told nothing in any is left out.
         """
-        newest = select(NIGHT.c.id).where(NIGHT.c.day < before).order_by(NIGHT.c.day.desc())
-        found: dict[int, Observation] = {}
+        newest = select(NIGHT.c.id, NIGHT.c.day).where(NIGHT.c.day < before).order_by(NIGHT.c.day.desc())
+        found: dict[int, LastLook] = {}
         with self._database.reading() as connection:
-            nights = connection.execute(newest.limit(LOOKED_BACK)).scalars().all()
+            nights = connection.execute(newest.limit(LOOKED_BACK)).all()
             for some in parts(account_ids):
                 missing = set(some)
                 for night in nights:
-                    rows = connection.execute(_decided(night, missing)).all() if missing else ()
-                    found |= {one.account_id: one for one in _filled(connection, rows)}
+                    rows = connection.execute(_decided(night.id, missing)).all() if missing else ()
+                    found |= {one.account_id: LastLook(night.day, one) for one in _filled(connection, rows)}
                     missing -= found.keys()
         return found
 
@@ -148,6 +151,14 @@ class Looks:
 
     def _told(self, query: Select[Any], *key: Any, evidence: bool = True) -> Iterator[Observation]:
         return self._database.pages(query, *key, told=lambda *page: _filled(*page, evidence=evidence))
+
+
+def _glimpsed(connection: Connection, rows: Sequence[Any]) -> Iterator[tuple[int, Finding]]:
+    """The findings of rows of observations; none is read of who is present."""
+    present = [row for row in rows if row.presence == CODES[Presence.PRESENT]]
+    others = [row for row in rows if row.presence != CODES[Presence.PRESENT]]
+    yield from ((row.account_id, Finding(Presence.PRESENT)) for row in present)
+    yield from ((one.account_id, one.finding) for one in _filled(connection, others, evidence=False))
 
 
 def _first(look: Observation) -> tuple[Evidence, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from probes.model import Activity, Finding, FoundLink, Identity, Presence, Reason, Scalar
 
@@ -198,6 +198,13 @@ class Observation:
     def at(self) -> tuple[int, int]:
         """What tells it from every other: its night and its account."""
         return self.night_id, self.account_id
+
+
+class LastLook(NamedTuple):
+    """An earlier look, and the day of the night that it belongs to: it may have come after midnight."""
+
+    day: date
+    look: Observation
 
 
 class State(StrEnum):

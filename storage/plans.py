@@ -23,7 +23,7 @@ from sqlalchemy import (
 from storage.clean import clean
 from storage.database import BATCH, Database, beyond
 from storage.look_tables import CHECKED, OBSERVATION
-from storage.model import AccountRow, Night, Observation, Standing
+from storage.model import AccountRow, LastLook, Night, Observation, Standing
 from storage.plan_tables import ORDER, PLAN
 from storage.registry import account_of
 from storage.standings import MOMENTS, standing_of
@@ -61,7 +61,7 @@ class Planned:
     account: AccountRow
     standing: Standing | None
     place: Place
-    last: Observation | None = None
+    last: LastLook | None = None
 
 
 def spot_of(name: str) -> int:

@@ -22,7 +22,7 @@ from probes.fetch import Fetcher, FetchOptions, look
 from probes.model import Account, Activity, Ask, Hop, Look, NoPage, Page, Presence, Reason, Validators
 from probes.readers import ReaderPool
 from probes.repeat import repeated
-from storage.model import AccountRow, NightState, Observation
+from storage.model import AccountRow, LastLook, NightState, Observation
 
 NIGHT = datetime(2026, 11, 25, 1, tzinfo=UTC)
 LATER = NIGHT + timedelta(days=1)
@@ -99,8 +99,12 @@ async def first(site: Site, bodies: Bodies) -> Observation:
         return observed(await look(website.probe(ACCOUNT), site, readers), bodies)
 
 
+def of_last_night(last: Observation, day: date = DAY) -> LastLook:
+    return LastLook(day - timedelta(days=1), last)
+
+
 async def again(last: Observation, site: Site, bodies: Bodies, day: date = DAY) -> Look:
-    before = past(ROW, last, website.VERSION, day, bodies.get)
+    before = past(ROW, of_last_night(last), website.VERSION, day, bodies.get)
     assert before is not None
     async with ReaderPool(0) as readers:
         return await repeated(before, website.probe(ACCOUNT), site, readers)
@@ -201,8 +205,8 @@ def unrepeatable() -> dict[str, Callable[[Observation], Observation]]:
 @pytest.mark.parametrize("how", unrepeatable().values(), ids=unrepeatable())
 async def test_what_may_tell_another_thing_tomorrow_is_read_anew(how) -> None:
     last = await first(Site(), Bodies())
-    assert past(ROW, last, website.VERSION, DAY, Bodies().get) is not None
-    assert past(ROW, how(last), website.VERSION, DAY, Bodies().get) is None
+    assert past(ROW, of_last_night(last), website.VERSION, DAY, Bodies().get) is not None
+    assert past(ROW, of_last_night(how(last)), website.VERSION, DAY, Bodies().get) is None
 
 
 def dated(day: date) -> str:
@@ -235,7 +239,8 @@ async def test_news_is_read_anew_from_the_night_on_that_may_tell_another_day(pag
     last = await first(site, bodies)
     assert last.finding.presence is Presence.PRESENT
     days = [NIGHT.date() + timedelta(days=ahead) for ahead in range(1, EVERY + 2)]
-    anew = [past(ROW, last, website.VERSION, day, bodies.get) is None for day in days]
+    kept = LastLook(NIGHT.date(), last)
+    anew = [past(ROW, kept, website.VERSION, day, bodies.get) is None for day in days]
     assert anew.index(True) + 1 == nights
     assert all(anew[nights - 1 :])
 
@@ -256,17 +261,21 @@ async def test_an_absence_is_not_read_again_while_the_same_is_answered(gone: str
     assert asked[0] == asked[1], "it is asked for all the same"
 
 
-async def test_each_site_is_read_anew_in_its_night_of_four_weeks_and_the_one_after() -> None:
-    """What was seen on the day of its night may be a look of the night before, after midnight."""
+@pytest.mark.parametrize("after_midnight", [False, True])
+async def test_each_site_is_read_anew_in_its_night_of_four_weeks_alone(after_midnight: bool) -> None:
+    """A look of the night before may have come on the day of its night, after midnight."""
     last = await first(Site(), Bodies())
-    passed = [timedelta(days=n) for n in range(2 * EVERY)]
-    looks = [replace(last, observed_at=NIGHT + time) for time in passed]
-    nights = [DAY + time for time in passed]
+    nights = [DAY + timedelta(days=n) for n in range(2 * EVERY)]
+    late = timedelta(days=int(after_midnight))
+    looks = [
+        LastLook(day - timedelta(days=1), replace(last, observed_at=NIGHT + (day - DAY) + late))
+        for day in nights
+    ]
     anew = [
         past(ROW, look, website.VERSION, day, Bodies().get) is None
         for look, day in zip(looks, nights, strict=True)
     ]
-    assert sum(anew) == 4
+    assert sum(anew) == 2
 
 
 def test_what_is_told_of_coming_days_reaches_as_far_as_a_look_is_trusted() -> None:
@@ -276,18 +285,15 @@ def test_what_is_told_of_coming_days_reaches_as_far_as_a_look_is_trusted() -> No
 async def test_whose_turn_came_while_nobody_looked_is_read_anew_at_the_next_look() -> None:
     days = [NIGHT.date() + timedelta(days=n) for n in range(4, 5 + EVERY)]
     turn = next(day for day in days if not is_possible(ROW, day))
-    last = replace(
-        await first(Site(), Bodies()), observed_at=NIGHT + (turn - NIGHT.date()) - timedelta(days=2)
-    )
+    look = await first(Site(), Bodies())
 
-    def may_be_repeated(after: int) -> bool:
-        return past(ROW, last, website.VERSION, turn + timedelta(days=after), Bodies().get) is not None
+    def may_be_repeated(last: int, after: int) -> bool:
+        kept = LastLook(turn + timedelta(days=last), look)
+        return past(ROW, kept, website.VERSION, turn + timedelta(days=after), Bodies().get) is not None
 
-    assert [may_be_repeated(after) for after in (-1, 0, 1, 2, 5)] == [True, False, False, False, False]
-    last = replace(
-        last, observed_at=last.observed_at + timedelta(days=2)
-    )  # of the night before, after midnight
-    assert [may_be_repeated(after) for after in (1, 2, 5)] == [False, False, False]
+    assert [may_be_repeated(-2, after) for after in (-1, 0, 1, 2, 5)] == [True, False, False, False, False]
+    assert [may_be_repeated(0, after) for after in (1, 2, 5)] == [True, True, True]
+    assert not may_be_repeated(0, EVERY)
 
 
 CORRECTED = {
@@ -309,7 +315,9 @@ async def test_a_link_that_was_corrected_is_looked_at_though_it_names_the_same_s
         last = observed(await look(website.probe(account), site, readers), Bodies())
     rows = [replace(ROW, typed=typed, identity=links.identify(typed)) for typed in (then, now)]
     assert rows[0].identity.key == rows[1].identity.key
-    repeatable = [past(row, last, website.VERSION, DAY, Bodies().get) is not None for row in rows]
+    repeatable = [
+        past(row, of_last_night(last), website.VERSION, DAY, Bodies().get) is not None for row in rows
+    ]
     assert repeatable == [True, False]
 
 
@@ -319,7 +327,7 @@ async def test_a_link_to_the_letter_that_was_never_asked_is_asked_before_its_pag
     last = await first(site, Bodies())
     typed = replace(ROW, typed=f"{URL}?utm_source=sheet")
     assert typed.identity.url == ROW.identity.url
-    assert past(typed, last, website.VERSION, DAY, Bodies().get) is None
+    assert past(typed, of_last_night(last), website.VERSION, DAY, Bodies().get) is None
 
 
 async def test_another_fault_of_a_certificate_is_another_answer() -> None:
@@ -346,7 +354,7 @@ async def test_a_server_is_not_asked_whether_a_page_that_was_missing_is_still_th
 async def test_platforms_are_always_read() -> None:
     last = await first(Site(), Bodies())
     row = AccountRow("a", "annour", links.identify("https://www.facebook.com/annour"), id=3)
-    assert past(row, last, website.VERSION, DAY, Bodies().get) is None
+    assert past(row, of_last_night(last), website.VERSION, DAY, Bodies().get) is None
 
 
 NOTHING_NEW = b'HTTP/1.1 304 Not Modified\r\nETag: "one"\r\n\r\n'

@@ -133,7 +133,7 @@ def test_two_accounts_never_share_a_look(store):
 def test_as_before_is_a_narrow_row_whose_pages_are_dated_as_far_apart(store):
     one, two = nights(store, 2)
     store.record([look(one)])
-    before = store.last_looks([1, 2], before=DAY + timedelta(days=1))[1]
+    before = store.last_looks([1, 2], before=DAY + timedelta(days=1))[1].look
     assert before == look(one)
     later = NOW + timedelta(days=30, minutes=2)
     said = Observation(1, two, later, Finding(Presence.UNKNOWN), probe_version=8, same_as=before.same_as)
@@ -164,7 +164,8 @@ def test_the_last_look_is_the_newest_that_told_something(store):
     store.record([look(one), look(two, finding=Finding(Presence.ABSENT, Reason.NOT_FOUND)), wall])
     store.record([replace(look(one), account_id=3), replace(wall, account_id=2), look(four)])
     found = store.last_looks([1, 2, 3], before=DAY + timedelta(days=3))
-    assert {account: seen.night_id for account, seen in found.items()} == {1: two, 3: one}
+    assert {account: seen.look.night_id for account, seen in found.items()} == {1: two, 3: one}
+    assert {account: seen.day for account, seen in found.items()} == {1: DAY + timedelta(days=1), 3: DAY}
     assert store.last_looks([1], before=DAY) == {}
 
 

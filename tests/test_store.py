@@ -277,6 +277,13 @@ def test_a_night_is_counted_by_channel_and_presence(peopled):
     }
 
 
+def test_of_who_is_present_a_glimpse_of_a_night_tells_no_more(peopled):
+    night = peopled.begin_night(DAY, NOW)
+    gone = Finding(Presence.ABSENT, Reason.NOT_FOUND, status=404)
+    peopled.record([seen(1, night), replace(seen(2, night), finding=gone)])
+    assert dict(peopled.glimpsed(night.id)) == {1: Finding(Presence.PRESENT), 2: gone}
+
+
 def test_reading_pages_of_many_rows_misses_none_and_lets_others_write(store):
     many = [link("amal", "website", f"{n}.example") for n in range(2500)]
     store.save_registry([AMAL], many, NOW)
@@ -419,6 +426,29 @@ def test_a_gap_is_replaced_by_its_later_self(peopled):
     assert replace(kept, id=None) == opened
     peopled.put_derived(gaps=[kept])
     assert list(peopled.gaps()) == [kept]
+
+
+def test_a_gap_that_is_known_opens_runs_and_closes_in_its_row(peopled):
+    peopled.put_derived(gaps=[GAP])
+    (row,) = peopled.gaps()
+    for later in (
+        {"nights": 2, "opened_at": NOW + timedelta(days=1), "severity": "urgent"},
+        {"nights": 3, "params": {"days": 4}, "evidence": {"url": "https://b"}},
+        {"closed_at": NOW + timedelta(days=3)},
+    ):
+        row = replace(row, **later)
+        peopled.put_derived(gaps=[row])
+        assert list(peopled.gaps()) == [row]
+
+
+def test_a_gap_whose_number_is_anothers_by_now_is_kept_under_its_own_name(peopled):
+    """Whoever rebuilds the conclusions numbers the rows anew."""
+    other = replace(GAP, subject="u:b")
+    peopled.put_derived(gaps=[GAP, other])
+    first, second = peopled.gaps()
+    opened = replace(first, id=second.id, nights=2, opened_at=NOW + timedelta(days=1))
+    peopled.put_derived(gaps=[opened])
+    assert list(peopled.gaps()) == [replace(opened, id=first.id), second]
 
 
 def test_a_gap_that_comes_again_is_another_one(peopled):
