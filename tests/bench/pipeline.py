@@ -43,6 +43,8 @@ impossible = "{first}nobody"           # a name would be looked up: 10 s where n
 [channels.youtube]
 """
 HERE = Path(__file__).parent
+REGISTERED = "2026-11-24T09:00"
+"""Before the first night: who is registered while it goes on is judged from the second on."""
 NIGHTS = ("2026-11-25T00:30", "2026-11-26T00:30", "2026-11-27T00:30")
 
 
@@ -80,7 +82,7 @@ class Register:
             for n, several in enumerate(links):
                 row = (f"MA-{n:05}", f"Association {n}", "Souss-Massa", "fr", f"a{n}@example.org")
                 sheet.writerow((*row, "\n".join(several)))
-        self._auditor(NIGHTS[0], "-q", "registry", "import", "sheet.csv", "--yes")
+        self._auditor(REGISTERED, "-q", "registry", "import", "sheet.csv", "--yes")
 
     def _auditor(self, moment: str, *words: str, profile: str = "") -> Cost:
         watched = [*SPY, "-o", profile, "--"] if profile else []
