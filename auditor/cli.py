@@ -17,7 +17,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from auditor import __version__, journal
+from auditor import __version__, heap, journal
 from auditor.commands import keep, look, night, setup, tell
 from auditor.commands.decide import decide
 from auditor.commands.digest import digest
@@ -38,9 +38,6 @@ from storage.errors import StoreError
 events = Events(__name__)
 
 INTERRUPTED = 130
-
-SELDOM = (5_000, 20, 50)
-"""When the collector of garbage comes: as often as usual, it takes a tenth of a command's start (2026-11)."""
 
 cli = typer.Typer(
     name="auditor",
@@ -113,7 +110,7 @@ def common(
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command that was typed; give its exit code."""
-    gc.set_threshold(*SELDOM)
+    gc.set_threshold(*heap.SELDOM)
     words = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in words or _is_debugged()
     sys.excepthook = sys.__excepthook__ if debug else _unexpected

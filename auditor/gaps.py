@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from auditor.catalogue import EFFORTS, SEVERITIES, Catalogue, Entry
 from auditor.rules import Candidate
@@ -35,7 +36,7 @@ def fold(
     running = {key(row): row for row in rows if row.closed_at is None}
     kept = [_next(row, seen.get(at), catalogue, now, blind) for at, row in running.items()]
     return kept + [
-        _opened(_new(candidate, now), candidate, catalogue, now)
+        _new(candidate, catalogue, now)
         for at, candidate in seen.items()
         if at not in running and candidate.sign.channel not in blind and _is_news(candidate)
     ]
@@ -56,16 +57,18 @@ def _next(
     sign = candidate.sign
     if sign.holds is None:
         return row
+    nights = sign.nights if sign.nights is not None else row.nights + sign.decided
+    opening = _opening(row, nights, candidate, catalogue, now)
+    changes: dict[str, Any] = {"nights": nights, "opened_at": opening}
     # What is told of an open gap was believed: a new cause or an absence is told once it is believed too.
     if row.opened_at is None or (sign.decided and sign.confirmed is not False):
-        row = replace(row, params=sign.params, evidence=sign.evidence, severity=candidate.severity)
-    nights = sign.nights if sign.nights is not None else row.nights + sign.decided
-    return _opened(replace(row, nights=nights), candidate, catalogue, now)
+        changes |= {"params": sign.params, "evidence": sign.evidence, "severity": candidate.severity}
+    return replace(row, **changes)
 
 
-def _new(candidate: Candidate, now: datetime) -> Gap:
+def _new(candidate: Candidate, catalogue: Catalogue, now: datetime) -> Gap:
     sign = candidate.sign
-    return Gap(
+    row = Gap(
         association=candidate.association,
         channel=sign.channel,
         code=candidate.code,
@@ -76,15 +79,19 @@ def _new(candidate: Candidate, now: datetime) -> Gap:
         params=sign.params,
         evidence=sign.evidence,
     )
+    opening = _opening(row, row.nights, candidate, catalogue, now)
+    return replace(row, opened_at=opening) if opening else row
 
 
-def _opened(row: Gap, candidate: Candidate, catalogue: Catalogue, now: datetime) -> Gap:
+def _opening(
+    row: Gap, nights: int, candidate: Candidate, catalogue: Catalogue, now: datetime
+) -> datetime | None:
+    """When a row that has held for so many nights was believed; None: not yet."""
     sign = candidate.sign
     if row.opened_at is not None or sign.confirmed is False:
-        return row
-    if sign.confirmed or (sign.decided and row.nights >= catalogue[row.code].confirm_nights):
-        return replace(row, opened_at=now)
-    return row
+        return row.opened_at
+    is_believed = sign.confirmed or (sign.decided and nights >= catalogue[row.code].confirm_nights)
+    return now if is_believed else None
 
 
 def is_open(gap: Gap) -> bool:

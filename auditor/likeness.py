@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from auditor.tongue import ARABIC, may_be_one, tongues
 from probes.letters import folded
@@ -47,21 +47,46 @@ _RUN = {"latin": 3, "arabic": 2, "tifinagh": 3}
 """So many letters may stand in any user name by chance; Arabic writes no short vowels."""
 LONGEST = 300
 """Characters of a name that are compared, as many as are kept of a title: their square is the time."""
+COMPARED = 8_192
+"""So many outcomes are kept, 5 MB at most: a night asks for each twice, for a gap and for a score."""
 _SHORT = 6
 """A single word of so many letters at most may be the initials of a name in any language."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Words:
-    """The words of a name in one script: the telling ones, all of them run together, and their initials.
+    """The words of a name in one script. What is asked of them is found once: most names share a word."""
 
-    `tongues` are the languages that Latin letters are told to be in.
-    """
+    script: str = ""
+    told: tuple[str, ...] = ()
 
-    telling: tuple[str, ...] = ()
-    joined: str = ""
-    initials: frozenset[str] = frozenset()
-    tongues: frozenset[str] = frozenset()
+    @cached_property
+    def telling(self) -> tuple[str, ...]:
+        """The words by which a name is known."""
+        words = self._bare
+        telling = [word for word in words if len(word) > 2 and word not in _GENERIC and not word.isdigit()]
+        return tuple(dict.fromkeys(telling))
+
+    @cached_property
+    def joined(self) -> str:
+        """All of them run together."""
+        return "".join(self._bare)
+
+    @cached_property
+    def initials(self) -> frozenset[str]:
+        """The first letters, with and without those of the little words, as names are shortened."""
+        main = [word for word in self.told if word not in _LITTLE and len(word) > 2]
+        every, without = ("".join(word[0] for word in words) for words in (self.told, main))
+        return frozenset(short for short in (every, without) if len(short) > 2)
+
+    @cached_property
+    def tongues(self) -> frozenset[str]:
+        """The languages that Latin letters are told to be in."""
+        return tongues(self.told) if self.script == "latin" else frozenset()
+
+    @cached_property
+    def _bare(self) -> tuple[str, ...]:
+        return tuple(_ARTICLE.sub("", word) for word in self.told) if self.script == "arabic" else self.told
 
     @property
     def may_be_initials(self) -> bool:
@@ -70,7 +95,12 @@ class _Words:
 
 def resembles(shown: str, names: Iterable[str | None]) -> bool | None:
     """Whether what is shown holds one of an association's names; None where that cannot be told."""
-    ours = [_parted(name) for name in names if name]
+    return _resembles(shown[:LONGEST], tuple(name[:LONGEST] for name in names if name))
+
+
+@lru_cache(maxsize=COMPARED)
+def _resembles(shown: str, names: tuple[str, ...]) -> bool | None:
+    ours = [_parted(name) for name in names]
     theirs = _parted(shown)
     if any(_alike(words, own[script]) for script, words in theirs.items() for own in ours if script in own):
         return True
@@ -136,25 +166,13 @@ def _parted(name: str) -> dict[str, _Words]:
     plain = _plain(name)
     plain = _DOTTED.sub(lambda found: found[0].replace(".", ""), plain)
     found = {script: re.findall(letters, plain) for script, letters in _LETTERS.items()}
-    return {script: _words(script, told) for script, told in found.items() if told}
-
-
-def _words(script: str, told: list[str]) -> _Words:
-    bare = [_ARTICLE.sub("", word) for word in told] if script == "arabic" else told
-    telling = [word for word in bare if len(word) > 2 and word not in _GENERIC and not word.isdigit()]
-    spoken = tongues(told) if script == "latin" else frozenset()
-    return _Words(tuple(dict.fromkeys(telling)), "".join(bare), _initials(told), spoken)
-
-
-def _initials(told: list[str]) -> frozenset[str]:
-    """The first letters, with and without those of the little words, as names are shortened."""
-    main = [word for word in told if word not in _LITTLE and len(word) > 2]
-    every, without = ("".join(word[0] for word in words) for words in (told, main))
-    return frozenset(short for short in (every, without) if len(short) > 2)
+    return {script: _Words(script, tuple(told)) for script, told in found.items() if told}
 
 
 def _alike(one: _Words, other: _Words) -> bool:
     """Whether two names in one script share a telling word, or one is the other's initials."""
+    if not set(one.telling).isdisjoint(other.telling):
+        return True
     if any(_same(mine, yours) for mine in one.telling for yours in other.telling):
         return True
     if any(len(word) > 4 and word in words.joined for word, words in _crossed(one, other)):

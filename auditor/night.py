@@ -297,10 +297,11 @@ class _Session:
     def _concluded(self, readings: Readings) -> Night:
         store, config = self.app.store, self.app.config
         heap.give_back()
-        self.night, blind = conclude.blinded(store, config, self.night, readings)
-        conclude.conclude(store, config, self.night, blind)
-        heap.give_back()
-        refresh(store, config)
+        with heap.seldom_collected():
+            self.night, blind = conclude.blinded(store, config, self.night, readings)
+            conclude.conclude(store, config, self.night, blind)
+            heap.give_back()
+            refresh(store, config)
         for channel, why in blind.items():
             said = "blind on {channel} tonight: {why}; nothing on it moves"
             events.warning("channel_blind", said, channel=channel, why=why)

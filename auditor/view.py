@@ -103,7 +103,8 @@ def view(dossier: Dossier, config: Config, moment: Moment, owners: Owners) -> As
     rows = tuple(
         gap for gap in dossier.gaps if gap.first_seen <= moment.now and gap.code in catalogue().entries
     )
-    shown = [gap for gap in rows if not any(waives(word, gap) for word in words)]
+    waived = tuple(gap for gap in rows if any(waives(word, gap) for word in words))
+    shown = [gap for gap in rows if gap not in waived]
     return AssociationView(
         association=dossier.association,
         accounts=tuple(_account(held, known, config, moment) for held in known.accounts if _is_link(held)),
@@ -113,7 +114,7 @@ def view(dossier: Dossier, config: Config, moment: Moment, owners: Owners) -> As
         unchecked=(*_unchecked(known, config), *_given_up(known, config, words)),
         score=score(points(known, config.activity)),
         none_by_choice=known.none_by_choice,
-        waived=tuple(gap for gap in rows if gap not in shown),
+        waived=waived,
         moved=known.moved,
         words=tuple(words),
     )

@@ -67,9 +67,10 @@ class Courier:
         """
         timeout = {"connect": self._options.connect_timeout}
         extensions = {"timeout": timeout, "insecure": chain.insecure}
-        request = httpx.Request("GET", chain.url, headers=self._headers, extensions=extensions)
-        if more := {**chain.headers, **_conditions(chain)}:
-            request.headers.update(more)
+        headers = {**self._headers, **_conditions(chain)}  # an update afterwards costs as much as a request
+        request = httpx.Request("GET", chain.url, headers=headers, extensions=extensions)
+        if chain.headers:
+            request.headers.update(chain.headers)
         response = await self._connections.handle_async_request(request)
         try:
             return await self._read(chain, response)

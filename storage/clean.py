@@ -11,7 +11,7 @@ from dataclasses import fields, is_dataclass, replace
 from datetime import UTC, datetime
 from enum import Enum
 from functools import partial
-from operator import is_
+from operator import attrgetter, is_
 from typing import Any, TypeVar, cast
 
 from probes.charset import UNFIT
@@ -56,7 +56,8 @@ def _way(kind: type) -> Callable[[Any], Any]:
     if issubclass(kind, Enum):
         return _as_it_is
     if is_dataclass(kind):
-        return partial(_clean_fields, names=tuple(field.name for field in fields(kind)))
+        names = tuple(field.name for field in fields(kind))
+        return partial(_clean_fields, names=names, told=_all_of(names))
     ways: dict[type, Callable[[Any], Any]] = {
         str: text, datetime: instant, tuple: _clean_sequence, list: _clean_sequence, Mapping: _clean_mapping
     }  # fmt: skip
@@ -84,14 +85,19 @@ def _clean_mapping(value: Mapping[Any, Any]) -> Mapping[Any, Any]:
     return value if same else fit
 
 
-def _clean_fields(noun: Any, names: Sequence[str]) -> Any:
-    changes = {}
-    for name in names:
-        old = getattr(noun, name)
-        new = _clean(old)
-        if new is not old:
-            changes[name] = new
-    return replace(noun, **changes) if changes else noun
+def _all_of(names: Sequence[str]) -> Callable[[Any], Sequence[Any]]:
+    """What gives the values of so many fields at once."""
+    one = attrgetter(*names)
+    return one if len(names) > 1 else lambda noun: (one(noun),)
+
+
+def _clean_fields(noun: Any, names: Sequence[str], told: Callable[[Any], Sequence[Any]]) -> Any:
+    old = told(noun)
+    fit = [_clean(value) for value in old]
+    if all(map(is_, fit, old)):
+        return noun
+    pairs = zip(names, fit, old, strict=True)
+    return replace(noun, **{name: new for name, new, value in pairs if new is not value})
 
 
 def _writable(value: Any) -> bool:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, case, delete, func, insert, select, update
@@ -24,10 +25,18 @@ Figures = Mapping[str, Mapping[str, int]]
 
 FIGURE_KEY = ("night_id", "cohort", "facet")
 GAP_KEY = ("association", "channel", "subject", "code", "first_seen")
-GAP_COLUMNS = [column for column in GAP.c if column.key not in {"shown", "told", "rank"}]
+TOLD = tuple(field.name for field in fields(Gap))
+KEPT = tuple(name for name in TOLD if name != "id")
+PLACED = ("id", *GAP_KEY)
+_told, _kept, _placed = attrgetter(*TOLD), attrgetter(*KEPT), attrgetter(*PLACED)
+GAP_COLUMNS = [GAP.c[name] for name in TOLD]
 """Those of the noun."""
+PLACES = select(*(GAP.c[name] for name in PLACED), GAP.c.opened_at, GAP.c.closed_at)
+"""Which row is a gap's, and when that opened and closed."""
 RUNNING = ("severity", "nights", "params", "evidence")
 """What of a gap a night changes that neither opens nor closes it."""
+MOVED = (*RUNNING, "opened_at", "closed_at")
+"""What it changes of one that it opens or closes."""
 IS_UNCLOSED = case((GAP.c.closed_at.is_(None), 1), else_=0) == 1
 """An expression, so that everybody's are not walked where associations lead: most gaps are not closed."""
 PROPOSAL_KEY = ("association", "channel", "key")
@@ -188,23 +197,30 @@ class Derived:
 
 
 def _put_gaps(database: Database, connection: Connection, gaps: Sequence[Gap]) -> None:
-    """Keep each in place of what it was: by eight indexes it is found only where it opened or closed."""
-    columns = (GAP.c.id, GAP.c.opened_at, GAP.c.closed_at)
+    """Keep each in place of what it was: by eight indexes it is found only where it is new."""
     ids = [gap.id for gap in gaps if gap.id is not None]
-    there = set(map(tuple, connection.execute(select(*columns).where(GAP.c.id.in_(ids))))) if ids else set()
-    running = [gap for gap in gaps if (gap.id, gap.opened_at, gap.closed_at) in there]
+    there = set(map(tuple, connection.execute(PLACES.where(GAP.c.id.in_(ids))))) if ids else set()
+    same = {row[: len(PLACED)] for row in there}
+    running = [gap for gap in gaps if (*_placed(gap), gap.opened_at, gap.closed_at) in there]
     kept = {gap.id for gap in running}
-    if running:
-        rows = [{"at": gap.id, **{f"new_{name}": getattr(gap, name) for name in RUNNING}} for gap in running]
-        values: dict[str, Any] = {name: bindparam(f"new_{name}") for name in RUNNING}
-        connection.execute(update(GAP).where(GAP.c.id == bindparam("at")).values(values), clean(rows))
+    moved = [gap for gap in gaps if gap.id not in kept and _placed(gap) in same]
+    _change(connection, running, RUNNING)
+    _change(connection, moved, MOVED)
+    kept |= {gap.id for gap in moved}
     others = [gap for gap in gaps if gap.id not in kept]
     database.upsert(connection, GAP, map(_gap_columns, others), GAP_KEY)
 
 
+def _change(connection: Connection, gaps: Sequence[Gap], names: Sequence[str]) -> None:
+    """Write these columns of gaps that are there: an index of the others is not touched."""
+    if gaps:
+        rows = [{"at": gap.id, **{f"new_{name}": getattr(gap, name) for name in names}} for gap in gaps]
+        values: dict[str, Any] = {name: bindparam(f"new_{name}") for name in names}
+        connection.execute(update(GAP).where(GAP.c.id == bindparam("at")).values(values), clean(rows))
+
+
 def _gap_columns(gap: Gap) -> dict[str, Any]:
-    fit = clean(gap)
-    return {column.key: getattr(fit, column.key) for column in GAP_COLUMNS if column is not GAP.c.id}
+    return dict(zip(KEPT, _kept(clean(gap)), strict=True))
 
 
 def _figure_columns(night: int, told: Figures) -> list[dict[str, Any]]:
@@ -217,7 +233,7 @@ def _figure_columns(night: int, told: Figures) -> list[dict[str, Any]]:
 
 def gap_of(row: Any) -> Gap:
     """The gap that a row holds, beside whatever else it holds."""
-    return Gap(**{column.key: row._mapping[column.key] for column in GAP_COLUMNS})  # noqa: SLF001  # public, named so to leave columns their names
+    return Gap(*_told(row))
 
 
 def _proposal_columns(proposal: Proposal) -> dict[str, Any]:

@@ -106,6 +106,7 @@ async def _night(app: App, step: Step) -> Night:
     from auditor.draining import ended, terminated_by
 
     stop, grace = asyncio.Event(), app.config.schedule.drain_seconds
+    gc.freeze()  # what is loaded stays: the collector of garbage would look through it some times a night
     with terminated_by(stop):
         try:
             done = await ended(nightly.run(app, clock(), progress=step, stop=stop), stop, grace)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import TYPE_CHECKING
 
 import typer
@@ -38,5 +39,6 @@ async def _work(app: App) -> None:
     with extra():
         from auditor.cluster.worker import Worker
     stop = asyncio.Event()
+    gc.freeze()  # as `auditor run` does
     with terminated_by(stop):
         await Worker(app, stop, clock).run()
