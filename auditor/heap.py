@@ -7,7 +7,6 @@ were kept so, and 66 went back at once; of 215 MB after 980,000 the heaps of sev
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import gc
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -55,4 +54,6 @@ def give_back() -> None:
 
 @cache
 def _of_glibc(name: str) -> Callable[..., int] | None:
+    import ctypes  # noqa: PLC0415 - every command loads this module, and few ask
+
     return getattr(ctypes.CDLL(None), name, None)

@@ -67,7 +67,7 @@ class Courier:
         """
         timeout = {"connect": self._options.connect_timeout}
         extensions = {"timeout": timeout, "insecure": chain.insecure}
-        headers = {**self._headers, **_conditions(chain)}  # an update afterwards costs as much as a request
+        headers = {**self._headers, **_conditions(chain)}  # an update costs half a request more
         request = httpx.Request("GET", chain.url, headers=headers, extensions=extensions)
         if chain.headers:
             request.headers.update(chain.headers)

@@ -55,8 +55,7 @@ def _way(kind: type) -> Callable[[Any], Any]:
     """How values of a type are cleaned: found once, for a night asks of tens of millions."""
     if issubclass(kind, Enum):
         return _as_it_is
-    if is_dataclass(kind):
-        names = tuple(field.name for field in fields(kind))
+    if is_dataclass(kind) and (names := tuple(field.name for field in fields(kind))):
         return partial(_clean_fields, names=names, told=_all_of(names))
     ways: dict[type, Callable[[Any], Any]] = {
         str: text, datetime: instant, tuple: _clean_sequence, list: _clean_sequence, Mapping: _clean_mapping

@@ -203,11 +203,10 @@ def _put_gaps(database: Database, connection: Connection, gaps: Sequence[Gap]) -
     same = {row[: len(PLACED)] for row in there}
     running = [gap for gap in gaps if (*_placed(gap), gap.opened_at, gap.closed_at) in there]
     kept = {gap.id for gap in running}
-    moved = [gap for gap in gaps if gap.id not in kept and _placed(gap) in same]
+    moved = [gap for gap in gaps if _placed(gap) in same and gap.id not in kept]
     _change(connection, running, RUNNING)
     _change(connection, moved, MOVED)
-    kept |= {gap.id for gap in moved}
-    others = [gap for gap in gaps if gap.id not in kept]
+    others = [gap for gap in gaps if _placed(gap) not in same]
     database.upsert(connection, GAP, map(_gap_columns, others), GAP_KEY)
 
 

@@ -1,6 +1,9 @@
 """The memory of a long night: what is asked of the C library, and that another one is done without."""
 
 import ctypes
+import gc
+
+import pytest
 
 from auditor import heap
 
@@ -19,3 +22,13 @@ def test_another_c_library_is_done_without(monkeypatch):
     monkeypatch.setattr(heap, "_of_glibc", lambda _: None)
     heap.share()
     heap.give_back()
+
+
+def test_garbage_is_collected_as_before_once_conclusions_are_drawn_or_fail():
+    before = gc.get_threshold()
+    with heap.seldom_collected():
+        assert gc.get_threshold() == heap.SELDOM
+    assert gc.get_threshold() == before
+    with pytest.raises(ValueError, match="a bug"), heap.seldom_collected():
+        raise ValueError("a bug")
+    assert gc.get_threshold() == before

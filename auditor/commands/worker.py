@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from auditor import eventloop
+from auditor import eventloop, heap
 from auditor.cluster import extra
 from auditor.commands.session import clock, session
 from auditor.errors import ConfigError
@@ -39,6 +39,7 @@ async def _work(app: App) -> None:
     with extra():
         from auditor.cluster.worker import Worker
     stop = asyncio.Event()
-    gc.freeze()  # as `auditor run` does
+    heap.share()  # it reads pages all night, as `auditor run` does
+    gc.freeze()
     with terminated_by(stop):
         await Worker(app, stop, clock).run()
