@@ -16,6 +16,7 @@ from auditor.catalogue import catalogue
 from auditor.config import Config
 from auditor.figures import Figures
 from auditor.settle import DISOWNING, Dossier, Moment, Owners, Policy, led_to, owners_of, settle
+from auditor.standing import Bands
 from auditor.summary import lasting
 from probes.model import NEVER, Finding
 from storage.holdings import Holdings
@@ -59,29 +60,57 @@ class Kept(Protocol[Noun]):
 class Derived:
     """What is to be kept: only what changed.
 
-    Of `checked` standings only the moments of the last look did; `running` gaps and `seen` proposals were met
-    again, and lists tell of them as before.
+    Of `checked` standings only the moments of the last look did; of `steady` ones lists tell as before;
+    `running` gaps and `seen` proposals were met again, and lists tell of them as before. Lists know rhythms
+    by these `bands`, as of when the night `began`.
     """
 
     standings: Kept[Standing] = field(default_factory=list)
     gaps: Kept[Gap] = field(default_factory=list)
     proposals: Kept[Proposal] = field(default_factory=list)
     checked: Kept[Standing] = field(default_factory=list)
+    steady: Kept[Standing] = field(default_factory=list)
     running: Kept[Gap] = field(default_factory=list)
     seen: Kept[Proposal] = field(default_factory=list)
+    bands: Bands = field(default_factory=Bands, kw_only=True)
+    began: datetime = field(default=NEVER, kw_only=True)
 
     def take(self, before: Dossier, after: Dossier) -> None:
         """Take what a night changed in one dossier."""
-        old = before.standings
-        new = [one for account, one in after.standings.items() if one is not old.get(account)]
-        same = {one.account_id for one in new if _is_as_before(old.get(one.account_id), one)}
-        self.standings.extend(one for one in new if one.account_id not in same)
-        self.checked.extend(one for one in new if one.account_id in same)
+        self._take_standings(before, after)
         self._take_gaps(before, after)
         known = {row.id: row for row in before.proposals}
         found = [row for row in after.proposals if row != known.get(row.id)]
         self.proposals.extend(row for row in found if row.id not in known)
         self.seen.extend(row for row in found if row.id in known)
+
+    def _take_standings(self, before: Dossier, after: Dossier) -> None:
+        old = before.standings
+        new = [one for account, one in after.standings.items() if one is not old.get(account)]
+        same = {one.account_id for one in new if _is_as_before(old.get(one.account_id), one)}
+        rest = [one for one in new if one.account_id not in same]
+        alike = {one.account_id for one in rest if self._is_steady(before, one)}
+        self.checked.extend(one for one in new if one.account_id in same)
+        self.steady.extend(one for one in rest if one.account_id in alike)
+        self.standings.extend(one for one in rest if one.account_id not in alike)
+
+    def _is_steady(self, before: Dossier, new: Standing) -> bool:
+        """Whether lists tell of a standing as before, for at least as long: its newest publication is newer.
+
+        "6 months ago" is another day each night. What a person said of it is not weighed here.
+        """
+        old = before.standings.get(new.account_id)
+        if old is None or before.decisions or not (old.known and new.known):
+            return False
+        then, now = old.last_activity, new.last_activity
+        if not (then and now) or (then.source, then.precision) != (now.source, now.precision):
+            return False
+        known = replace(new.known, last_activity=old.known.last_activity)
+        return (
+            now.when >= then.when
+            and self.bands.band(old, self.began) == self.bands.band(new, self.began)
+            and _is_as_before(old, replace(new, last_activity=then, known=known))
+        )
 
     def _take_gaps(self, before: Dossier, after: Dossier) -> None:
         old = {row.id: row for row in before.gaps}
@@ -89,6 +118,10 @@ class Derived:
         running = {row.id for row in changed if row.id in old and _is_running(old[row.id], row)}
         self.gaps.extend(row for row in changed if row.id not in running)
         self.running.extend(row for row in changed if row.id in running)
+
+
+KINDS = sum(not field.kw_only for field in fields(Derived))
+"""So many kinds of conclusions are kept."""
 
 
 def _is_as_before(old: Standing | None, new: Standing) -> bool:
@@ -114,8 +147,8 @@ def conclude(store: Store, config: Config, night: Night, blind: Iterable[str]) -
         return
     figures, tonight = Figures(config.channels), moment(night, blind)
     with ExitStack() as files:
-        spools: list[Spool[Any]] = [files.enter_context(Spool()) for _ in fields(Derived)]
-        derived = Derived(*spools)
+        spools: list[Spool[Any]] = [files.enter_context(Spool()) for _ in range(KINDS)]
+        derived = Derived(*spools, bands=config.activity, began=night.started_at)
         for before, looks, owners in _dossiers(store, night):
             after = settle(before, looks, tonight, policy(config), owners)
             derived.take(before, after)
@@ -127,6 +160,7 @@ def conclude(store: Store, config: Config, night: Night, blind: Iterable[str]) -
             derived.proposals,
             told,
             checked=derived.checked,
+            steady=derived.steady,
             running=derived.running,
             seen=derived.seen,
         )

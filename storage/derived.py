@@ -102,6 +102,7 @@ class Derived:
         figures: Mapping[int, Figures] | None = None,
         *,
         checked: Iterable[Standing] = (),
+        steady: Iterable[Standing] = (),
         running: Iterable[Gap] = (),
         seen: Iterable[Proposal] = (),
     ) -> None:
@@ -110,12 +111,13 @@ class Derived:
         Each replaces its old one: a standing the account's; a gap the one of the same association, channel,
         subject, code and first night; a proposal the one of the same association, channel and key; the
         figures those of their night. Of `checked` only the moments of the last look are kept: they are
-        standings that are otherwise as they were. `running` gaps and `seen` proposals were there before, and
-        no summary tells otherwise of them: none is made anew for their sake.
+        standings that are otherwise as they were. `steady` standings, `running` gaps and `seen` proposals
+        were there before, and no summary tells otherwise of them: none is made anew for their sake.
         """
         with self._database.writing() as connection:
             self._put_derived(connection, standings, gaps, proposals, figures or {})
             put_moments(self._database, connection, checked)
+            put_standings(self._database, connection, steady)
             for some in parts(running):
                 _put_gaps(self._database, connection, some)
             for found in parts(seen):

@@ -28,6 +28,7 @@ from probes.model import (
     Identity,
     Kind,
     Page,
+    Precision,
     Presence,
     Reason,
     absent,
@@ -70,10 +71,16 @@ def steps(account, keyed=()):
         return absent(page, Reason.NOT_FOUND)
     if word == "fresh":
         return present(page, last_activity=Activity(START, "feed"))
+    if word in AGO:  # as YouTube says it, which is another day each night
+        when = page.fetched_at - timedelta(days=AGO[word])
+        return present(page, last_activity=Activity(when, "videos", Precision.MONTH))
     if word == "wall":
         return Finding(Presence.UNKNOWN, Reason.LOGIN_WALL, status=page.status)
     links = (PROFILE,) if word == "linked" else ()
     return present(page, links=links, facts={"viewport": word != "wide"})
+
+
+AGO = {"a month ago": 31, "two months ago": 62}
 
 
 def link(association, channel, name):

@@ -93,6 +93,25 @@ async def test_what_grows_old_is_told_so_on_its_day_though_nothing_changed(app, 
     assert made == [4, 0, 0, 0, 1, 0, 1, 0, 0, 1, 0, 0]
 
 
+async def test_news_of_a_month_ago_is_of_another_day_each_night_and_lists_tell_the_same(app, made):
+    peopled(app)
+    told = [*["a month ago"] * 4, *["two months ago"] * 3, *["a month ago"] * 2]
+    for day, word in enumerate(told):
+        app.web.answers = {NOUR.typed: word}
+        await run(app, night_of(day))
+        assert tabled(app, night_of(day)) == recounted(app, night_of(day))
+    assert made == [4, *[0] * 8]
+    newest = app.store.standings("nour")
+    assert max(one.last_activity.when.date() for one in newest if one.last_activity) == (
+        night_of(8).date() - timedelta(days=31)
+    )
+    app.store.add_decision(Decision("nour", "facebook", DecisionKind.ATTEST, "Amina", "seen", night_of(8)))
+    app.web.answers = {NOUR.typed: "a month ago"}
+    await run(app, night_of(9))
+    assert made[-1] == 1, "what a person said of it is weighed by whoever makes the summary"
+    assert tabled(app, night_of(9)) == recounted(app, night_of(9))
+
+
 def test_no_title_speaks_of_what_a_summary_leaves_out():
     titles = [words["title"] for entry in catalogue().entries.values() for words in entry.words.values()]
     assert not [title for title in titles if any(f"{{{name}}}" in title for name in PASSING)]
