@@ -95,7 +95,7 @@ class Derived:
         self.standings.extend(one for one in rest if one.account_id not in alike)
 
     def _is_steady(self, before: Dossier, new: Standing) -> bool:
-        """Whether lists tell of a standing as before, for at least as long: its newest publication is newer.
+        """Whether lists tell of a standing as before, for at least as long: no publication is older.
 
         "6 months ago" is another day each night. What a person said of it is not weighed here.
         """

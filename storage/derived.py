@@ -112,16 +112,19 @@ class Derived:
         subject, code and first night; a proposal the one of the same association, channel and key; the
         figures those of their night. Of `checked` only the moments of the last look are kept: they are
         standings that are otherwise as they were. `steady` standings, `running` gaps and `seen` proposals
-        were there before, and no summary tells otherwise of them: none is made anew for their sake.
+        were there before, and no summary tells otherwise of them: none is made anew for their sake, unless a
+        person spoke of the association meanwhile.
         """
         with self._database.writing() as connection:
             self._put_derived(connection, standings, gaps, proposals, figures or {})
             put_moments(self._database, connection, checked)
-            put_standings(self._database, connection, steady)
             for some in parts(running):
                 _put_gaps(self._database, connection, some)
             for found in parts(seen):
                 self._put_proposals(connection, found)
+            for held in parts(steady):
+                put_standings(self._database, connection, held)
+                stale.mark_spoken_of(self._database, connection, [one.account_id for one in held])
 
     def replace_derived(
         self,

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 from agreement import everything, recounted, tabled
-from small import START, configured, link, night_of, opened, steps
+from small import AGO, START, configured, link, night_of, opened, steps
 
 from auditor import eyes, night, rejudge
 from auditor.catalogue import catalogue
@@ -110,6 +110,26 @@ async def test_news_of_a_month_ago_is_of_another_day_each_night_and_lists_tell_t
     await run(app, night_of(9))
     assert made[-1] == 1, "what a person said of it is weighed by whoever makes the summary"
     assert tabled(app, night_of(9)) == recounted(app, night_of(9))
+
+
+async def test_a_word_that_comes_while_a_night_is_concluded_is_in_the_lists(app, monkeypatch):
+    """It tells an exact day between the two that "four months ago" is on two nights, in another rhythm."""
+    monkeypatch.setitem(AGO, "four months ago", 115)
+    peopled(app)
+    await nights(app, {NOUR.typed: "four months ago"})
+    keep = app.store.put_derived
+    day = (START - timedelta(days=114)).date().isoformat()
+
+    def meanwhile(*given, **named):
+        word = Decision("nour", "facebook", DecisionKind.ATTEST, "Amina", "seen", night_of(2), value=day)
+        app.store.add_decision(word)
+        refresh(app.store, app.config)
+        keep(*given, **named)
+
+    monkeypatch.setattr(app.store, "put_derived", meanwhile)
+    app.web.answers = {NOUR.typed: "four months ago"}
+    await run(app, night_of(2))
+    assert tabled(app, night_of(3)) == recounted(app, night_of(3))
 
 
 def test_no_title_speaks_of_what_a_summary_leaves_out():
