@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
+from functools import partial
 from operator import attrgetter
 from types import MappingProxyType
 from typing import Any, Protocol, TypeVar
@@ -16,7 +17,6 @@ from auditor.catalogue import catalogue
 from auditor.config import Config
 from auditor.figures import Figures
 from auditor.settle import DISOWNING, Dossier, Moment, Owners, Policy, led_to, owners_of, settle
-from auditor.standing import Bands
 from auditor.summary import lasting
 from probes.model import NEVER, Finding
 from storage.holdings import Holdings
@@ -42,6 +42,8 @@ WARNED = "warned"
 AT_ONCE = 500
 """So many associations are held in memory together; each alone takes 5 ms of queries (measured 2026-11)."""
 
+Rhythm = Callable[[Standing], str]
+
 Row = TypeVar("Row", AccountRow, Proposal, Gap, Decision)
 Noun = TypeVar("Noun")
 
@@ -61,8 +63,7 @@ class Derived:
     """What is to be kept: only what changed.
 
     Of `checked` standings only the moments of the last look did; of `steady` ones lists tell as before;
-    `running` gaps and `seen` proposals were met again, and lists tell of them as before. Lists know rhythms
-    by these `bands`, as of when the night `began`.
+    `running` gaps and `seen` proposals were met again, and lists tell of them as before.
     """
 
     standings: Kept[Standing] = field(default_factory=list)
@@ -72,45 +73,27 @@ class Derived:
     steady: Kept[Standing] = field(default_factory=list)
     running: Kept[Gap] = field(default_factory=list)
     seen: Kept[Proposal] = field(default_factory=list)
-    bands: Bands = field(default_factory=Bands, kw_only=True)
-    began: datetime = field(default=NEVER, kw_only=True)
 
-    def take(self, before: Dossier, after: Dossier) -> None:
-        """Take what a night changed in one dossier."""
-        self._take_standings(before, after)
+    def take(self, before: Dossier, after: Dossier, rhythm: Rhythm) -> None:
+        """Take what a night changed in one dossier. `rhythm` is the word that lists have for a standing's."""
+        self._take_standings(before, after, rhythm)
         self._take_gaps(before, after)
         known = {row.id: row for row in before.proposals}
         found = [row for row in after.proposals if row != known.get(row.id)]
         self.proposals.extend(row for row in found if row.id not in known)
         self.seen.extend(row for row in found if row.id in known)
 
-    def _take_standings(self, before: Dossier, after: Dossier) -> None:
-        old = before.standings
-        new = [one for account, one in after.standings.items() if one is not old.get(account)]
-        same = {one.account_id for one in new if _is_as_before(old.get(one.account_id), one)}
-        rest = [one for one in new if one.account_id not in same]
-        alike = {one.account_id for one in rest if self._is_steady(before, one)}
-        self.checked.extend(one for one in new if one.account_id in same)
-        self.steady.extend(one for one in rest if one.account_id in alike)
-        self.standings.extend(one for one in rest if one.account_id not in alike)
-
-    def _is_steady(self, before: Dossier, new: Standing) -> bool:
-        """Whether lists tell of a standing as before, for at least as long: no publication is older.
-
-        "6 months ago" is another day each night. What a person said of it is not weighed here.
-        """
-        old = before.standings.get(new.account_id)
-        if old is None or before.decisions or not (old.known and new.known):
-            return False
-        then, now = old.last_activity, new.last_activity
-        if not (then and now) or (then.source, then.precision) != (now.source, now.precision):
-            return False
-        known = replace(new.known, last_activity=old.known.last_activity)
-        return (
-            now.when >= then.when
-            and self.bands.band(old, self.began) == self.bands.band(new, self.began)
-            and _is_as_before(old, replace(new, last_activity=then, known=known))
-        )
+    def _take_standings(self, before: Dossier, after: Dossier, rhythm: Rhythm) -> None:
+        for account, new in after.standings.items():
+            old = before.standings.get(account)
+            if old is new:
+                continue
+            kind = self.standings
+            if old and _is_as_before(old, new):
+                kind = self.checked
+            elif old and not before.decisions and _is_steady(old, new, rhythm):
+                kind = self.steady  # what a person said is not weighed here
+            kind.extend((new,))
 
     def _take_gaps(self, before: Dossier, after: Dossier) -> None:
         old = {row.id: row for row in before.gaps}
@@ -120,13 +103,26 @@ class Derived:
         self.running.extend(row for row in changed if row.id in running)
 
 
-KINDS = sum(not field.kw_only for field in fields(Derived))
-"""So many kinds of conclusions are kept."""
-
-
-def _is_as_before(old: Standing | None, new: Standing) -> bool:
+def _is_as_before(old: Standing, new: Standing) -> bool:
     """Whether a standing says what it said, but for when that was last looked at."""
-    return old is not None and replace(new, checked_at=old.checked_at, decided_at=old.decided_at) == old
+    return replace(new, checked_at=old.checked_at, decided_at=old.decided_at) == old
+
+
+def _is_steady(old: Standing, new: Standing, rhythm: Rhythm) -> bool:
+    """Whether lists tell of a standing as before, for at least as long: no publication is older.
+
+    "6 months ago" is another day each night.
+    """
+    then, now = old.last_activity, new.last_activity
+    if not (old.known and new.known and then and now):
+        return False
+    known = replace(new.known, last_activity=old.known.last_activity)
+    return (
+        (then.source, then.precision) == (now.source, now.precision)
+        and now.when >= then.when
+        and rhythm(old) == rhythm(new)
+        and _is_as_before(old, replace(new, last_activity=then, known=known))
+    )
 
 
 _LISTED = attrgetter("channel", "subject", "code", "severity", "first_seen", "opened_at", "closed_at")
@@ -147,11 +143,11 @@ def conclude(store: Store, config: Config, night: Night, blind: Iterable[str]) -
         return
     figures, tonight = Figures(config.channels), moment(night, blind)
     with ExitStack() as files:
-        spools: list[Spool[Any]] = [files.enter_context(Spool()) for _ in range(KINDS)]
-        derived = Derived(*spools, bands=config.activity, began=night.started_at)
+        spools: list[Spool[Any]] = [files.enter_context(Spool()) for _ in fields(Derived)]
+        derived, rhythm = Derived(*spools), partial(config.activity.band, now=tonight.began)
         for before, looks, owners in _dossiers(store, night):
             after = settle(before, looks, tonight, policy(config), owners)
-            derived.take(before, after)
+            derived.take(before, after, rhythm)
             figures.take(after, tonight)
         told = {night.id: figures.told} if night.id is not None else {}
         store.put_derived(

@@ -29,7 +29,7 @@ def main(door: int, memory: int) -> None:
     with socket.socket(fileno=door) as orders:
         import probes.preloaded  # noqa: F401, PLC0415  # what every worker inherits
 
-        _tidy()
+        tidy()
         workers: set[int] = set()
         while sockets := socket.recv_fds(orders, 1, 1)[1]:
             workers -= _ended(workers)
@@ -43,7 +43,7 @@ def main(door: int, memory: int) -> None:
         os.waitpid(pid, 0)
 
 
-def _tidy() -> None:
+def tidy() -> None:
     """Let the collector of garbage leave alone what stays, and come more seldom: pages leave it little."""
     gc.collect()
     gc.freeze()

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import gc
 import os
 import tempfile
 import time
@@ -30,6 +29,7 @@ from auditor.app import App
 from auditor.config import Config, load
 from auditor.eyes import recalled
 from auditor.refresh import refresh
+from probes import workshop
 from probes.fetch import Fetcher
 from probes.model import Ask, NoPage, Page, drive
 from probes.pattern import prepare
@@ -80,8 +80,8 @@ def _alone(seen: Path, empty: Path) -> dict[str, float]:
         spent["fetch"], pages = _measured(lambda: eventloop.run(_fetched(app.config, looks)))
         accounts = [recalled(rows[look.account_id], None) for look in looks]
         prepare()  # as in the processes that read pages
-        with _tidied():
-            spent["parse"], _ = _measured(lambda: [drive(eyes.steps(one), _from(pages)) for one in accounts])
+        workshop.tidy()
+        spent["parse"], _ = _measured(lambda: [drive(eyes.steps(one), _from(pages)) for one in accounts])
         spent["overview"], _ = _measured(lambda: overview.overview(app.store, app.config, NIGHT))
     bodies = [page.body for page in pages.values() if isinstance(page, Page) and page.body]
     with App.open(_config(empty)) as app:
@@ -138,20 +138,6 @@ def _measured(work: Callable[[], T]) -> tuple[float, T]:
 
 def _config(folder: Path) -> Config:
     return load(folder / "config.toml", {})
-
-
-@contextmanager
-def _tidied() -> Iterator[None]:
-    """Collect garbage as readers do: else it would look through all the pages that this bench holds."""
-    before = gc.get_threshold()
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 50)
-    try:
-        yield
-    finally:
-        gc.unfreeze()
-        gc.set_threshold(*before)
 
 
 @contextmanager
