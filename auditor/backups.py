@@ -16,7 +16,7 @@ from pathlib import Path
 
 from auditor.config import Config
 from auditor.seal import carry
-from storage import backup
+from storage import backup, laying
 from storage.archive import Archive
 from storage.backup import Contents
 from storage.engine import address_of, file_of
@@ -78,7 +78,7 @@ def take(store: Store, archive: Archive, config: Config, now: datetime, target: 
     own = config.backup.folder
     file = _place(target or own, now)
     contents = store.copy(file)
-    bodies = Archive(file.parent / EVIDENCE).take(archive)
+    bodies = laying.copy(archive, Archive(file.parent / EVIDENCE))
     _copy_keys(config.storage.folder, file.parent / KEYS)
     taken = Backup(file, now, file.stat().st_size)
     removed = tuple(_bound(own, config.backup.keep, config.keep.backups, now)) if target is None else ()
@@ -95,7 +95,7 @@ def put_back(config: Config, file: Path, now: datetime) -> Restored:
     was_there = place.exists()
     contents = backup.restore(file, place, kept)
     archive = Archive(config.storage.folder / "archive")
-    bodies = archive.take(Archive(file.parent / EVIDENCE))
+    bodies = laying.copy(Archive(file.parent / EVIDENCE), archive)
     _copy_keys(file.parent / KEYS, config.storage.folder)
     return Restored(place, contents, kept if was_there else None, bodies)
 

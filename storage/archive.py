@@ -42,36 +42,22 @@ class Archive:
 
     def get(self, digest: str) -> bytes:
         """The body of a digest. Raises MissingEvidenceError, DamagedEvidenceError."""
+        return unpacked(digest, self.packed(digest))
+
+    def packed(self, digest: str) -> bytes:
+        """The body of a digest as it is kept, unread. Raises as `get` does."""
         try:
-            body = gzip.decompress(self.place_of(digest).read_bytes())
+            return self.place_of(digest).read_bytes()
         except FileNotFoundError:
             raise MissingEvidenceError(digest, "the archive does not hold this body") from None
-        except (OSError, EOFError, zlib.error) as problem:
+        except OSError as problem:
             raise DamagedEvidenceError(digest, f"the archived body cannot be read ({problem})") from problem
-        if hashlib.sha256(body).hexdigest() != digest:
-            raise DamagedEvidenceError(digest, "the archived body is another one")
-        return body
 
     def digests(self) -> Iterator[str]:
         """The digests of all bodies that are kept."""
         for place in self.folder.glob("??/??/*.gz"):
             if DIGEST.fullmatch(place.stem):
                 yield place.stem
-
-    def take(self, other: Archive) -> int:
-        """Keep what another archive has and this one lacks, each read before it is taken; tell how many.
-
-        A damaged body is left where it is: a copy of it would be believed. Raises StoreError.
-        """
-        taken = 0
-        for digest in other.digests():
-            if digest not in self:
-                try:
-                    body = other.get(digest)
-                except (MissingEvidenceError, DamagedEvidenceError):
-                    continue
-                taken += self.put(body) == digest
-        return taken
 
     def remove(self, digest: str) -> int:
         """Remove a body and tell how many bytes that freed; 0 where it is not there. Raises StoreError."""
@@ -117,6 +103,17 @@ class Archive:
 def packed(body: bytes) -> bytes:
     """A body as it is kept."""
     return gzip.compress(body, LEVEL, mtime=0)
+
+
+def unpacked(digest: str, data: bytes) -> bytes:
+    """The body that is kept so. Raises DamagedEvidenceError where it is another one, or none."""
+    try:
+        body = gzip.decompress(data)
+    except (OSError, EOFError, zlib.error) as problem:
+        raise DamagedEvidenceError(digest, f"the archived body cannot be read ({problem})") from problem
+    if Archive.digest_of(body) != digest:
+        raise DamagedEvidenceError(digest, "the archived body is another one")
+    return body
 
 
 def _write(place: Path, data: bytes) -> None:

@@ -16,8 +16,9 @@ from pathlib import Path
 from threading import Lock
 from typing import Self
 
-from storage.archive import Archive, packed
-from storage.errors import StoreError
+from storage.archive import Archive, packed, unpacked
+from storage.errors import DamagedEvidenceError, MissingEvidenceError, StoreError
+from storage.parts import parts
 from storage.whole import sync
 
 LEFT = 86_400
@@ -41,15 +42,18 @@ class Laying:
     def put(self, body: bytes) -> str:
         """Lay a body and give its digest; `settle` brings it into the archive. Raises StoreError."""
         digest = self._archive.digest_of(body)
-        if digest in self._waiting or digest in self._archive:
-            return digest
+        if digest not in self._waiting and digest not in self._archive:
+            self.lay(digest, packed(body))
+        return digest
+
+    def lay(self, digest: str, data: bytes) -> None:
+        """Lay a body that is packed already. Raises StoreError."""
         with self._told():
-            laid = self._laid(packed(body))
+            laid = self._laid(data)
         with self._lock:
             other = self._waiting.setdefault(digest, laid)
         if other is not laid:
             laid.unlink()
-        return digest
 
     def get(self, digest: str) -> bytes:
         """The body of a digest that the archive has. Raises MissingEvidenceError, DamagedEvidenceError."""
@@ -100,6 +104,30 @@ class Laying:
         for file in self._waiting.values():
             file.unlink(missing_ok=True)
         self._waiting = {}
+
+
+def copy(source: Archive, target: Archive) -> int:
+    """Copy the bodies that one archive has and the other lacks, each read before, and tell how many.
+
+    A damaged body is left where it is: a copy of it would be believed. Raises StoreError.
+    """
+    taken = 0
+    with Laying(target) as laying:
+        for some in parts(digest for digest in source.digests() if digest not in target):
+            for digest, data in _whole(source, some):
+                laying.lay(digest, data)
+                taken += 1
+            laying.settle()
+    return taken
+
+
+def _whole(archive: Archive, digests: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+    """Those of the bodies that are what they were, as they are kept."""
+    for digest in digests:
+        with suppress(MissingEvidenceError, DamagedEvidenceError):
+            data = archive.packed(digest)
+            unpacked(digest, data)
+            yield digest, data
 
 
 def clear(archive: Archive) -> None:

@@ -14,7 +14,7 @@ from probes.links import identify
 from probes.model import Finding, Presence
 from storage.archive import Archive
 from storage.errors import DamagedEvidenceError, MissingEvidenceError, StoreError
-from storage.laying import Laying
+from storage.laying import Laying, copy
 from storage.model import AccountRow, Association, Evidence, Observation
 from storage.store import Store
 
@@ -137,6 +137,27 @@ def test_what_a_process_that_died_has_left_goes_a_day_later(archive, tmp_path):
     os.utime(left, times=(0, 0))
     with Laying(archive):
         assert files(tmp_path) == []
+
+
+def test_what_another_archive_lacks_is_copied_as_it_is_kept_but_for_what_is_damaged(archive, tmp_path):
+    digests = [archive.put(b"page %d " % number * 50) for number in range(600)]
+    archive.place_of(digests[0]).write_bytes(gzip.compress(b"another body"))
+    other = Archive(tmp_path / "other")
+    other.put(b"page 1 " * 50)
+    assert copy(archive, other) == 598
+    assert copy(archive, other) == 0
+    assert digests[0] not in other
+    for digest in digests[1:]:
+        assert other.place_of(digest).read_bytes() == archive.place_of(digest).read_bytes()
+
+
+def test_a_copy_that_fails_leaves_no_body_by_half(archive, tmp_path, monkeypatch):
+    archive.put(b"body")
+    other = Archive(tmp_path / "other")
+    monkeypatch.setattr("storage.laying.sync", _no_disk)
+    with pytest.raises(StoreError, match="No space left"):
+        copy(archive, other)
+    assert files(tmp_path / "other") == []
 
 
 def test_a_disk_that_takes_no_body_is_one_line(archive, monkeypatch):
