@@ -97,7 +97,7 @@ class Archive:
         """Where the body of a digest lies, or would. Raises MissingEvidenceError for what is no digest."""
         if not DIGEST.fullmatch(digest):
             raise MissingEvidenceError(repr(digest), "it is no digest")
-        return self.folder / digest[:2] / digest[2:4] / f"{digest}.gz"
+        return self.folder / f"{digest[:2]}/{digest[2:4]}/{digest}.gz"
 
 
 def packed(body: bytes) -> bytes:

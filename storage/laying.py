@@ -13,7 +13,8 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from threading import Lock
+from secrets import token_hex
+from threading import Lock, get_ident
 from typing import Self
 
 from storage.archive import Archive, packed, unpacked
@@ -36,6 +37,7 @@ class Laying:
     def __init__(self, archive: Archive) -> None:
         self._archive = archive
         self._folder = archive.folder / FOLDER
+        self._own = token_hex(8)  # several processes, of several machines, may lay the same body
         self._waiting: dict[str, Path] = {}
         self._lock = Lock()
 
@@ -49,7 +51,7 @@ class Laying:
     def lay(self, digest: str, data: bytes) -> None:
         """Lay a body that is packed already. Raises StoreError."""
         with self._told():
-            laid = self._laid(data)
+            laid = self._laid(digest, data)
         with self._lock:
             other = self._waiting.setdefault(digest, laid)
         if other is not laid:
@@ -69,16 +71,14 @@ class Laying:
             for digest in laid:
                 del self._waiting[digest]
 
-    def _laid(self, data: bytes) -> Path:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=self._folder)
+    def _laid(self, digest: str, data: bytes) -> Path:
+        file = self._folder / f"{self._own}-{get_ident()}-{digest}"
         try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(data)
-        except OSError:
-            Path(name).unlink()
-            raise
-        return Path(name)
+            _write(file, data)
+        except FileNotFoundError:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            _write(file, data)
+        return file
 
     @contextmanager
     def _told(self) -> Iterator[None]:
@@ -134,6 +134,19 @@ def clear(archive: Archive) -> None:
     """Remove what a night that died has left of its pages. Nobody may be laying any: no night is going on."""
     for file in (archive.folder / FOLDER).glob("*"):
         file.unlink(missing_ok=True)
+
+
+def _write(file: Path, data: bytes) -> None:
+    """Write a new file for its owner alone; nothing is left of it where that fails. Raises OSError."""
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb", buffering=0) as new:
+            rest = memoryview(data)
+            while rest:
+                rest = rest[new.write(rest) :]
+    except OSError:
+        file.unlink()
+        raise
 
 
 def _settle(laid: Mapping[Path, Path]) -> None:
