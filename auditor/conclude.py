@@ -25,6 +25,7 @@ from storage.model import (
     Association,
     Decision,
     Gap,
+    Moments,
     Night,
     NightState,
     Observation,
@@ -69,7 +70,7 @@ class Derived:
     standings: Kept[Standing] = field(default_factory=list)
     gaps: Kept[Gap] = field(default_factory=list)
     proposals: Kept[Proposal] = field(default_factory=list)
-    checked: Kept[Standing] = field(default_factory=list)
+    checked: Kept[Moments] = field(default_factory=list)
     steady: Kept[Standing] = field(default_factory=list)
     running: Kept[Gap] = field(default_factory=list)
     seen: Kept[Proposal] = field(default_factory=list)
@@ -88,12 +89,12 @@ class Derived:
             old = before.standings.get(account)
             if old is new:
                 continue
-            kind = self.standings
-            if old and _is_as_before(old, new):
-                kind = self.checked
+            if old and _said(old) == _said(new):
+                self.checked.extend((Moments(account, new.checked_at, new.decided_at),))
             elif old and not before.decisions and _is_steady(old, new, rhythm):
-                kind = self.steady  # what a person said is not weighed here
-            kind.extend((new,))
+                self.steady.extend((new,))  # what a person said is not weighed here
+            else:
+                self.standings.extend((new,))
 
     def _take_gaps(self, before: Dossier, after: Dossier) -> None:
         old = {row.id: row for row in before.gaps}
@@ -103,9 +104,8 @@ class Derived:
         self.running.extend(row for row in changed if row.id in running)
 
 
-def _is_as_before(old: Standing, new: Standing) -> bool:
-    """Whether a standing says what it said, but for when that was last looked at."""
-    return replace(new, checked_at=old.checked_at, decided_at=old.decided_at) == old
+_said = attrgetter(*(one.name for one in fields(Standing) if one.name not in Moments._fields))
+"""What a standing says, but for when that was last looked at."""
 
 
 def _is_steady(old: Standing, new: Standing, rhythm: Rhythm) -> bool:
@@ -121,7 +121,7 @@ def _is_steady(old: Standing, new: Standing, rhythm: Rhythm) -> bool:
         (then.source, then.precision) == (now.source, now.precision)
         and now.when >= then.when
         and rhythm(old) == rhythm(new)
-        and _is_as_before(old, replace(new, last_activity=then, known=known))
+        and _said(old) == _said(replace(new, last_activity=then, known=known))
     )
 
 

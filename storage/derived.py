@@ -14,7 +14,7 @@ from storage import order, stale
 from storage.clean import clean, instant
 from storage.database import Database
 from storage.look_tables import CHECKED
-from storage.model import Decision, DecisionKind, Gap, Proposal, Standing, Withdrawal
+from storage.model import Decision, DecisionKind, Gap, Moments, Proposal, Standing, Withdrawal
 from storage.parts import parts
 from storage.read_tables import FIGURE
 from storage.standings import put_moments, put_standings
@@ -28,7 +28,7 @@ GAP_KEY = ("association", "channel", "subject", "code", "first_seen")
 TOLD = tuple(field.name for field in fields(Gap))
 KEPT = tuple(name for name in TOLD if name != "id")
 PLACED = ("id", *GAP_KEY)
-_told, _kept, _placed = attrgetter(*TOLD), attrgetter(*KEPT), attrgetter(*PLACED)
+_kept, _placed = attrgetter(*KEPT), attrgetter(*PLACED)
 GAP_COLUMNS = [GAP.c[name] for name in TOLD]
 """Those of the noun."""
 PLACES = select(*(GAP.c[name] for name in PLACED), GAP.c.opened_at, GAP.c.closed_at)
@@ -101,7 +101,7 @@ class Derived:
         proposals: Iterable[Proposal] = (),
         figures: Mapping[int, Figures] | None = None,
         *,
-        checked: Iterable[Standing] = (),
+        checked: Iterable[Moments] = (),
         steady: Iterable[Standing] = (),
         running: Iterable[Gap] = (),
         seen: Iterable[Proposal] = (),
@@ -110,10 +110,10 @@ class Derived:
 
         Each replaces its old one: a standing the account's; a gap the one of the same association, channel,
         subject, code and first night; a proposal the one of the same association, channel and key; the
-        figures those of their night. Of `checked` only the moments of the last look are kept: they are
-        standings that are otherwise as they were. `steady` standings, `running` gaps and `seen` proposals
-        were there before, and no summary tells otherwise of them: none is made anew for their sake, unless a
-        person spoke of the association meanwhile.
+        figures those of their night. `checked` are the moments of standings that are otherwise as they were.
+        `steady` standings, `running` gaps and `seen` proposals were there before, and no summary tells
+        otherwise of them: none is made anew for their sake, unless a person spoke of the association
+        meanwhile.
         """
         with self._database.writing() as connection:
             self._put_derived(connection, standings, gaps, proposals, figures or {})
@@ -204,15 +204,14 @@ class Derived:
 def _put_gaps(database: Database, connection: Connection, gaps: Sequence[Gap]) -> None:
     """Keep each in place of what it was: by eight indexes it is found only where it is new."""
     ids = [gap.id for gap in gaps if gap.id is not None]
-    there = set(map(tuple, connection.execute(PLACES.where(GAP.c.id.in_(ids))))) if ids else set()
-    same = {row[: len(PLACED)] for row in there}
-    running = [gap for gap in gaps if (*_placed(gap), gap.opened_at, gap.closed_at) in there]
-    kept = {gap.id for gap in running}
-    moved = [gap for gap in gaps if _placed(gap) in same and gap.id not in kept]
-    _change(connection, running, RUNNING)
-    _change(connection, moved, MOVED)
-    others = [gap for gap in gaps if _placed(gap) not in same]
-    database.upsert(connection, GAP, map(_gap_columns, others), GAP_KEY)
+    rows = connection.execute(PLACES.where(GAP.c.id.in_(ids))).all() if ids else []
+    there = {row[: len(PLACED)]: row[len(PLACED) :] for row in rows}
+    known = [(gap, there.get(_placed(gap))) for gap in gaps]
+    is_running = [(gap, (gap.opened_at, gap.closed_at) == moments) for gap, moments in known if moments]
+    _change(connection, [gap for gap, same in is_running if same], RUNNING)
+    _change(connection, [gap for gap, same in is_running if not same], MOVED)
+    new = [gap for gap, moments in known if moments is None]
+    database.upsert(connection, GAP, map(_gap_columns, new), GAP_KEY)
 
 
 def _change(connection: Connection, gaps: Sequence[Gap], names: Sequence[str]) -> None:
@@ -236,8 +235,8 @@ def _figure_columns(night: int, told: Figures) -> list[dict[str, Any]]:
 
 
 def gap_of(row: Any) -> Gap:
-    """The gap that a row holds, beside whatever else it holds."""
-    return Gap(*_told(row))
+    """The gap that a row begins with, whatever else it holds."""
+    return Gap(*row[: len(TOLD)])
 
 
 def _proposal_columns(proposal: Proposal) -> dict[str, Any]:

@@ -252,6 +252,14 @@ class Standing:
     other: Streak | None = None
 
 
+class Moments(NamedTuple):
+    """When an account was last looked at, and when that last decided: what each night moves in a standing."""
+
+    account_id: int
+    checked_at: datetime | None
+    decided_at: datetime | None
+
+
 class DecisionKind(StrEnum):
     """What a person may decide of an account or channel."""
 

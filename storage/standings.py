@@ -14,11 +14,11 @@ from sqlalchemy import Connection, select
 from storage.clean import clean
 from storage.database import Database
 from storage.look_tables import CHECKED
-from storage.model import Standing
+from storage.model import Moments, Standing
 from storage.parts import parts
 from storage.tables import ACCOUNT, STANDING
 
-NO_MOMENTS: Mapping[str, Any] = {"checked_at": None, "decided_at": None}
+NO_MOMENTS: Mapping[str, Any] = dict.fromkeys(Moments._fields[1:])
 """Of a standing's moments, what is kept beside what it says: these move with every look."""
 MOMENTS = (CHECKED.c.checked_at, CHECKED.c.decided_at)
 STOOD = STANDING.outerjoin(CHECKED, CHECKED.c.account_id == STANDING.c.account_id)
@@ -62,17 +62,15 @@ def put_standings(database: Database, connection: Connection, standings: Iterabl
         fit = clean(tuple(some))
         rows = [{"account_id": one.account_id, "standing": replace(one, **NO_MOMENTS)} for one in fit]
         database.upsert(connection, STANDING, rows, ("account_id",))
-        put_moments(database, connection, fit)
+        put_moments(
+            database, connection, (Moments(one.account_id, one.checked_at, one.decided_at) for one in fit)
+        )
 
 
-def put_moments(database: Database, connection: Connection, standings: Iterable[Standing]) -> None:
-    """Keep the moments of each in place of the account's old ones."""
-    for some in parts(standings):
-        rows = [
-            {"account_id": one.account_id, **{name: getattr(one, name) for name in NO_MOMENTS}}
-            for one in some
-        ]
-        database.upsert(connection, CHECKED, clean(rows), ("account_id",))
+def put_moments(database: Database, connection: Connection, moments: Iterable[Moments]) -> None:
+    """Keep these moments in place of the accounts' old ones."""
+    for some in parts(moments):
+        database.upsert(connection, CHECKED, clean([one._asdict() for one in some]), ("account_id",))
 
 
 def standing_of(row: Any) -> Standing:

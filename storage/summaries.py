@@ -24,7 +24,7 @@ about a found account). `auditor.summary.facets` makes them.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from sqlalchemy import Connection, Text, bindparam, delete, select, type_coerce, update
@@ -49,6 +49,14 @@ WORD = "word:"
 
 MOVED = ("opened:", "closed:", "open:")
 """What begins so finds nobody: it is counted alone, in cohorts of its own."""
+
+_Found = tuple[str, int, str]
+"""By which facet who is found: in which place, by urgency."""
+
+_Weighed = tuple[int, Mapping[str, int]]
+"""How urgent an association is, and its facets, each with how much it counts."""
+
+_NOWHERE: _Weighed = (0, {})
 
 _SUMMARY = cast("Noun", SUMMARY.c.summary.type)
 
@@ -126,47 +134,38 @@ class _Batch:
         new = {one.summary.id: _columns(one) for one in self._listings}
         same = {row.association for row in there if _is_same(row, new.get(row.association))}
         self._replace(
-            [row for row in there if row.association not in same],
-            [one for one in self._listings if one.summary.id not in same],
+            {row.association: row for row in there if row.association not in same},
+            {association: row for association, row in new.items() if association not in same},
         )
         self._flags()
 
-    def _replace(self, old: Sequence[Any], listings: Sequence[Listing]) -> None:
+    def _replace(self, old: Mapping[str, Any], new: Mapping[str, Mapping[str, Any]]) -> None:
         """Write what is not as it was: of most a night changes nothing."""
-        before = {
-            (facet, row.urgency, row.association) for row in old for facet in row.facets if _finds(facet)
-        }
-        after = {
-            (facet, one.urgency, one.summary.id)
-            for one in listings
-            for facet in _weighed(one)
-            if _finds(facet)
-        }
-        self._facets(before - after, after - before)
-        self._rows({row.association for row in old}, listings)
-        counted = Counter[tuple[str, str]]()
-        for one in listings:
-            counted.update(dict(counts(_weighed(one))))
-        for row in old:
-            counted.subtract(dict(counts(row.facets)))
+        before = {association: (row.urgency, row.facets) for association, row in old.items()}
+        after = {association: (row["urgency"], row["facets"]) for association, row in new.items()}
+        gone, come, counted = set[_Found](), set[_Found](), Counter[tuple[str, str]]()
+        for association in {**before, **after}:
+            then, now = before.get(association, _NOWHERE), after.get(association, _NOWHERE)
+            gone |= _found(association, then, now)
+            come |= _found(association, now, then)
+            counted.update(_added(then[1], now[1]))
+        self._facets(gone, come)
+        self._rows(before.keys() - after.keys(), new.values())
         self._tally({at: count for at, count in counted.items() if count})
 
-    def _facets(self, gone: set[tuple[str, int, str]], new: set[tuple[str, int, str]]) -> None:
+    def _facets(self, gone: set[_Found], new: set[_Found]) -> None:
         names = ("facet", "urgency", "association")
         if gone:
             where = [FACET.c[name] == bindparam(f"old_{name}") for name in names]
-            rows = [
-                {f"old_{name}": value for name, value in zip(names, at, strict=True)} for at in sorted(gone)
-            ]
+            rows = [dict(zip((f"old_{name}" for name in names), at, strict=True)) for at in sorted(gone)]
             self._connection.execute(delete(FACET).where(*where), rows)
         if new:
             rows = [dict(zip(names, at, strict=True)) for at in sorted(new)]
             self._connection.execute(FACET.insert(), rows)
 
-    def _rows(self, old: set[str], listings: Sequence[Listing]) -> None:
-        left = old - {one.summary.id for one in listings}
+    def _rows(self, left: Iterable[str], new: Iterable[Mapping[str, Any]]) -> None:
         self._connection.execute(delete(SUMMARY).where(SUMMARY.c.association.in_(left)))
-        self._database.upsert(self._connection, SUMMARY, map(_columns, listings), ("association",))
+        self._database.upsert(self._connection, SUMMARY, new, ("association",))
 
     def _tally(self, counted: Mapping[tuple[str, str], int]) -> None:
         rows = [{"cohort": at[0], "facet": at[1], "count": count} for at, count in sorted(counted.items())]
@@ -180,15 +179,13 @@ class _Batch:
         columns = (GAP.c.id, GAP.c.told, GAP.c.shown, GAP.c.rank)
         rows = self._connection.execute(select(*columns).where(GAP.c.association.in_(self._ids))).all()
         wanted = {
-            gap: {"at": gap, "told": True, "shown": gap in one.shown, "rank": rank}
-            for one in self._listings
-            for gap, rank in one.told.items()
+            gap: (True, gap in one.shown, rank) for one in self._listings for gap, rank in one.told.items()
         }
         changed = []
-        for row in rows:
-            flags = wanted.get(row.id, {"at": row.id, "told": False, "shown": False, "rank": row.rank})
-            if (flags["told"], flags["shown"], flags["rank"]) != (row.told, row.shown, row.rank):
-                changed.append(flags)
+        for gap, told, shown, rank in rows:
+            flags = wanted.get(gap, (False, False, rank))
+            if flags != (told, shown, rank):
+                changed.append({"at": gap, "told": flags[0], "shown": flags[1], "rank": flags[2]})
         if changed:
             self._connection.execute(update(GAP).where(GAP.c.id == bindparam("at")), changed)
 
@@ -233,15 +230,37 @@ def _finds(facet: str) -> bool:
     return not facet.startswith(MOVED)
 
 
-def counts(facets: Mapping[str, int]) -> Iterator[tuple[tuple[str, str], int]]:
-    """What one association adds to the tallies of each cohort that it belongs to."""
-    counted = {EVERYBODY: 1, **{facet: count for facet, count in facets.items() if count}}
-    for cohort in (NETWORK, *(facet for facet in facets if facet.startswith(COHORTS))):
+def _found(association: str, one: _Weighed, other: _Weighed) -> set[_Found]:
+    """By what an association is found where it stands in one way, and is not in the other."""
+    urgency, facets = one
+    names = facets.keys() - other[1].keys() if urgency == other[0] else facets
+    return {(facet, urgency, association) for facet in names if _finds(facet)}
+
+
+def _added(then: Mapping[str, int], now: Mapping[str, int]) -> dict[tuple[str, str], int]:
+    """What an association adds to the tallies of each cohort, found by these facets and not by those."""
+    if then and now and _cohorts(then) == _cohorts(now):
+        return _counts(now, {facet: now.get(facet, 0) - then.get(facet, 0) for facet in {**then, **now}})
+    counted = Counter(_counts(now, {EVERYBODY: 1, **now}) if now else {})
+    counted.subtract(_counts(then, {EVERYBODY: 1, **then}) if then else {})
+    return counted
+
+
+def _cohorts(facets: Mapping[str, int]) -> list[str]:
+    """The cohorts that an association found by these facets belongs to, besides the network."""
+    return sorted(facet for facet in facets if facet.startswith(COHORTS))
+
+
+def _counts(facets: Mapping[str, int], counted: Mapping[str, int]) -> dict[tuple[str, str], int]:
+    """These counts in the tallies of each cohort that an association found by the facets belongs to."""
+    told = {}
+    for cohort in (NETWORK, *_cohorts(facets)):
         for facet, count in counted.items():
-            if not _finds(facet):
-                yield (MOVES + cohort, facet), count
-            elif cohort == NETWORK or not facet.startswith(GROUPS):
-                yield (cohort, facet), count
+            if count and not _finds(facet):
+                told[MOVES + cohort, facet] = count
+            elif count and (cohort == NETWORK or not facet.startswith(GROUPS)):
+                told[cohort, facet] = count
+    return told
 
 
 def _columns(listing: Listing) -> dict[str, Any]:
