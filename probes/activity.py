@@ -59,9 +59,14 @@ def turning(whens: Iterable[datetime | None], now: datetime) -> date | None:
     It is told by the first that is of this hour, of today or to come; None where all of them are past. A day
     sooner than credible, as the pages of a night come after midnight, too.
     """
-    since = min(datetime(now.year, now.month, now.day, tzinfo=UTC), now - JUST_NOW)
+    since = _since(now)
     first = min((when for when in whens if when is not None and when >= since), default=None)
     return None if first is None else (first - AHEAD - A_NIGHT).date()
+
+
+def _since(now: datetime) -> datetime:
+    """From when on a date is not yet past for good: of this hour or of today."""
+    return min(datetime(now.year, now.month, now.day, tzinfo=UTC), now - JUST_NOW)
 
 
 def earlier(*days: date | None) -> date | None:
@@ -139,6 +144,7 @@ class Dating:
     def __init__(self, document: Document, now: datetime) -> None:
         self._document = document
         self._now = now
+        self._turns = _since(now)
         self._is_american = _writes_month_first(document.text, now)
         is_settled = self._is_american is _writes_month_first(document.text, now + HORIZON)
         self.until: date | None = None if is_settled else ON_NO_NIGHT
@@ -193,10 +199,8 @@ class Dating:
             return None
         text = markup()
         own = list(dateline.own_texts(self._document))
-        said, later = (
-            guess.guess(self._document.url, own, self._now + ahead, text)
-            for ahead in (AHEAD, AHEAD + HORIZON)
-        )
+        bounds = [self._now + AHEAD, self._now + AHEAD + HORIZON]
+        said, later = guess.guesses(self._document.url, own, bounds, text)
         if said != later:
             self.until = ON_NO_NIGHT
         found = self._dated(said, "htmldate") if said else None
@@ -213,7 +217,8 @@ class Dating:
         found = moment(text)
         if found is None or found[1] in (Precision.YEAR, Precision.MONTH):
             return None
-        self.until = earlier(self.until, turning(found[:1], self._now))
+        if found[0] >= self._turns:  # hardly any: most of a page's dates are past
+            self.until = earlier(self.until, turning(found[:1], self._now))
         return Activity(found[0], source, found[1]) if credible(found[0], self._now) else None
 
     def _fits(self, found: Activity) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
 
 from probes.datewords import BORN, COLOPHON, is_gathering
@@ -15,18 +15,22 @@ logging.getLogger("htmldate").setLevel(logging.CRITICAL)  # it calls a stranger'
 GUESSED = 256 * 1024  # characters that htmldate may look at
 
 
-def guess(url: str, own: Sequence[str], latest: datetime, markup: str) -> str | None:
-    """The day htmldate finds on a page freed of its footer, of changes, events and foundations.
+def guesses(url: str, own: Sequence[str], bounds: Iterable[datetime], markup: str) -> list[str | None]:
+    """The day, no later than each of these, that htmldate finds on a page freed of what misleads it.
 
-    `own` are the page's own texts that hold a year (`dateline.own_texts`).
-    Refused where nothing bears it out: it also takes days from the addresses of other pages, from pictures'
-    names and from what visitors wrote. A bare year's 1 January is refused too.
+    That are its footer, changes, events and foundations. `own` are the page's own texts that hold a year
+    (`dateline.own_texts`). A day is refused where nothing bears it out: htmldate also takes days from the
+    addresses of other pages, from pictures' names and from what visitors wrote. So is a bare year's 1 January.
     """
     if not own and not _is_marked(markup[:GUESSED]):
-        return None  # nothing could bear it out
+        return [None for _ in bounds]  # nothing could bear it out
+    body = _without_foundations(_MISLEADING.sub(" ", _without_data(_without_footer(markup[:GUESSED]))))
+    return [_guess(url, own, latest, body) for latest in bounds]
+
+
+def _guess(url: str, own: Sequence[str], latest: datetime, body: str) -> str | None:
     from htmldate import find_date  # noqa: PLC0415  # half a second to load, and few pages need it
 
-    body = _without_foundations(_MISLEADING.sub(" ", _without_data(_without_footer(markup[:GUESSED]))))
     bound = latest.strftime("%Y-%m-%d")
     try:
         said = find_date(body, original_date=True, url=url, max_date=bound, min_date="1995-01-01")

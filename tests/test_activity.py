@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from probes import activity, read
-from probes.guess import guess
+from probes.guess import guesses
 from probes.model import Page
 
 NOW = datetime(2026, 11, 20, 3, tzinfo=UTC)
@@ -428,7 +428,7 @@ def test_the_last_ten_publications_shown_tell_the_rhythm() -> None:
 
 
 def test_a_page_that_is_hardly_one_is_no_error_to_tell_of(caplog) -> None:
-    assert guess("https://annour.example/a", (), NOW, "<p>") is None
+    assert guesses("https://annour.example/a", (), [NOW], "<p>") == [None]
     assert not caplog.records
 
 
