@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
-from functools import partial
 from operator import attrgetter
 from types import MappingProxyType
 from typing import Any, Protocol, TypeVar
@@ -43,8 +42,6 @@ WARNED = "warned"
 AT_ONCE = 500
 """So many associations are held in memory together; each alone takes 5 ms of queries (measured 2026-11)."""
 
-Rhythm = Callable[[Standing], str]
-
 Row = TypeVar("Row", AccountRow, Proposal, Gap, Decision)
 Noun = TypeVar("Noun")
 
@@ -63,8 +60,9 @@ class Kept(Protocol[Noun]):
 class Derived:
     """What is to be kept: only what changed.
 
-    Of `checked` standings only the moments of the last look did; of `steady` ones lists tell as before;
-    `running` gaps and `seen` proposals were met again, and lists tell of them as before.
+    Of `checked` standings only the moments of the last look did, of `steady` ones also the day of what it
+    showed last, which no list tells; `running` gaps and `seen` proposals were met again, and lists tell of
+    them as before.
     """
 
     standings: Kept[Standing] = field(default_factory=list)
@@ -75,24 +73,24 @@ class Derived:
     running: Kept[Gap] = field(default_factory=list)
     seen: Kept[Proposal] = field(default_factory=list)
 
-    def take(self, before: Dossier, after: Dossier, rhythm: Rhythm) -> None:
-        """Take what a night changed in one dossier. `rhythm` is the word that lists have for a standing's."""
-        self._take_standings(before, after, rhythm)
+    def take(self, before: Dossier, after: Dossier) -> None:
+        """Take what a night changed in one dossier."""
+        self._take_standings(before, after)
         self._take_gaps(before, after)
         known = {row.id: row for row in before.proposals}
         found = [row for row in after.proposals if row != known.get(row.id)]
         self.proposals.extend(row for row in found if row.id not in known)
         self.seen.extend(row for row in found if row.id in known)
 
-    def _take_standings(self, before: Dossier, after: Dossier, rhythm: Rhythm) -> None:
+    def _take_standings(self, before: Dossier, after: Dossier) -> None:
         for account, new in after.standings.items():
             old = before.standings.get(account)
             if old is new:
                 continue
             if old and _said(old) == _said(new):
                 self.checked.extend((Moments(account, new.checked_at, new.decided_at),))
-            elif old and not before.decisions and _is_steady(old, new, rhythm):
-                self.steady.extend((new,))  # what a person said is not weighed here
+            elif old and _is_steady(old, new):
+                self.steady.extend((new,))
             else:
                 self.standings.extend((new,))
 
@@ -108,21 +106,12 @@ _said = attrgetter(*(one.name for one in fields(Standing) if one.name not in Mom
 """What a standing says, but for when that was last looked at."""
 
 
-def _is_steady(old: Standing, new: Standing, rhythm: Rhythm) -> bool:
-    """Whether lists tell of a standing as before, for at least as long: no publication is older.
-
-    "6 months ago" is another day each night.
-    """
-    then, now = old.last_activity, new.last_activity
-    if not (old.known and new.known and then and now):
+def _is_steady(old: Standing, new: Standing) -> bool:
+    """Whether only the day that the look itself told is another: "6 months ago" is a day later each night."""
+    then, now = old.known, new.known
+    if not (then and now and then.last_activity and now.last_activity):
         return False
-    known = replace(new.known, last_activity=old.known.last_activity)
-    return (
-        (then.source, then.precision) == (now.source, now.precision)
-        and now.when >= then.when
-        and rhythm(old) == rhythm(new)
-        and _said(old) == _said(replace(new, last_activity=then, known=known))
-    )
+    return _said(old) == _said(replace(new, known=replace(now, last_activity=then.last_activity)))
 
 
 _LISTED = attrgetter("channel", "subject", "code", "severity", "first_seen", "opened_at", "closed_at")
@@ -144,10 +133,10 @@ def conclude(store: Store, config: Config, night: Night, blind: Iterable[str]) -
     figures, tonight = Figures(config.channels), moment(night, blind)
     with ExitStack() as files:
         spools: list[Spool[Any]] = [files.enter_context(Spool()) for _ in fields(Derived)]
-        derived, rhythm = Derived(*spools), partial(config.activity.band, now=tonight.began)
+        derived = Derived(*spools)
         for before, looks, owners in _dossiers(store, night):
             after = settle(before, looks, tonight, policy(config), owners)
-            derived.take(before, after, rhythm)
+            derived.take(before, after)
             figures.take(after, tonight)
         told = {night.id: figures.told} if night.id is not None else {}
         store.put_derived(

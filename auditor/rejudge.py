@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import partial
 from typing import Any
 
 from auditor import gaps
@@ -81,9 +80,8 @@ def rejudge(app: Memory, *, dry_run: bool = False, progress: Progress | None = N
     history = History(app.store, app.config, nights, bodies=app.archive, result=result, figures=figures)
     associations = list(app.store.associations(include_withdrawn=True))
     derived = Derived()
-    rhythm = partial(app.config.activity.band, now=nights[-1].started_at if nights else NEVER)
     for at, association in enumerate(associations, start=1):
-        derived.take(Dossier(association), history.rebuilt(association), rhythm)
+        derived.take(Dossier(association), history.rebuilt(association))
         if progress:
             progress(at, len(associations))
     result.changes = _difference(app.store, derived)

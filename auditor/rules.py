@@ -23,8 +23,8 @@ from auditor.checks.registered import (
 )
 from auditor.checks.seen import Absent, Fact, OlderThan, PresentAs, Unreachable
 
-VERSION = 3
-"""Raised when a check judges otherwise than before; the receipt of each night names it."""
+VERSION = 4
+"""Raised when a check, or what is held of an account, is judged otherwise; each night's receipt names it."""
 
 Rule = Annotated[
     Undeclared

@@ -224,9 +224,25 @@ def _newest(before: Activity | None, finding: Finding) -> Activity | None:
     if finding.reason is Reason.EMPTY:
         return None
     now = finding.last_activity
-    if now is None or (before is not None and before.when > now.when):
+    if now is None or before is None:
+        return now or before
+    if before.relative and now.relative and before.source == now.source:
+        return _counted_back(before, now)
+    return before if before.when > now.when else now
+
+
+def _counted_back(before: Activity, now: Activity) -> Activity:
+    """The newest of two publications that were counted back from two looks, which may be one.
+
+    Platforms round down: "6 months ago" is said for a month, so of all days that it was counted back to the
+    earliest is nearest, and a coarser word tells nothing of what a finer one told.
+    """
+    doubt, later = timedelta(days=SLACK.get(now.precision, 0)), now.when - before.when
+    if timedelta() <= later < doubt:
         return before
-    return now
+    if before.precision is now.precision and -doubt < later < timedelta():
+        return now
+    return max(before, now, key=lambda told: told.when)
 
 
 def _missed(standing: Standing, finding: Finding, when: datetime, confirm: Confirm) -> Standing:

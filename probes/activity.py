@@ -144,7 +144,6 @@ class Dating:
     def __init__(self, document: Document, now: datetime) -> None:
         self._document = document
         self._now = now
-        self._turns = _since(now)
         self._is_american = _writes_month_first(document.text, now)
         is_settled = self._is_american is _writes_month_first(document.text, now + HORIZON)
         self.until: date | None = None if is_settled else ON_NO_NIGHT
@@ -217,7 +216,7 @@ class Dating:
         found = moment(text)
         if found is None or found[1] in (Precision.YEAR, Precision.MONTH):
             return None
-        if found[0] >= self._turns:  # hardly any: most of a page's dates are past
+        if found[0] >= _since(self._now):  # hardly any: most of a page's dates are past
             self.until = earlier(self.until, turning(found[:1], self._now))
         return Activity(found[0], source, found[1]) if credible(found[0], self._now) else None
 

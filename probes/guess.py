@@ -18,9 +18,9 @@ GUESSED = 256 * 1024  # characters that htmldate may look at
 def guesses(url: str, own: Sequence[str], bounds: Iterable[datetime], markup: str) -> list[str | None]:
     """The day, no later than each of these, that htmldate finds on a page freed of what misleads it.
 
-    That are its footer, changes, events and foundations. `own` are the page's own texts that hold a year
-    (`dateline.own_texts`). A day is refused where nothing bears it out: htmldate also takes days from the
-    addresses of other pages, from pictures' names and from what visitors wrote. So is a bare year's 1 January.
+    These are its footer, changes, events and foundations. `own` are the page's own texts that hold a year
+    (`dateline.own_texts`). A day is refused where nothing bears it out: htmldate also takes days from
+    addresses of other pages, pictures' names and what visitors wrote. So is a bare year's 1 January.
     """
     if not own and not _is_marked(markup[:GUESSED]):
         return [None for _ in bounds]  # nothing could bear it out

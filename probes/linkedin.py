@@ -20,7 +20,7 @@ from probes.pattern import pattern
 from probes.shown import Shown
 
 NAME = "linkedin"
-VERSION = 1
+VERSION = 2
 HOSTS = frozenset({"linkedin.com", "lnkd.in"})
 
 _FRONT = pattern(r"(?:www|m|touch|mobile|[a-z]{2})")
@@ -226,7 +226,7 @@ def _newest(text: str, head: read.Document, page: Page) -> Activity | None:
     ]
     dated = [found for said in words if (found := _ago(said, page))]
     newest = max(dated, key=lambda found: found.when, default=None)
-    return Activity(newest.when, "posts", newest.precision) if newest else None
+    return Activity(newest.when, "posts", newest.precision, newest.relative) if newest else None
 
 
 def _ago(said: str, page: Page) -> dates.Dated | None:

@@ -233,11 +233,15 @@ class Precision(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """The newest publication seen: when (aware UTC), how exact, and which clue told."""
+    """The newest publication seen: when (aware UTC), how exact, and which clue told.
+
+    A `relative` one was counted back from the look: "6 months ago", which is a day later each night.
+    """
 
     when: datetime
     source: str
     precision: Precision = Precision.SECOND
+    relative: bool = False
 
     def iso(self) -> str:
         """The moment as ISO 8601: a date-time where it is exact, else a date."""

@@ -40,7 +40,7 @@ from probes.shown import ENGLISH, counted
 from probes.tree import at, list_of, object_of, objects_in, walk
 
 NAME = "youtube"
-VERSION = 3
+VERSION = 4
 INTERFACE, probe_api = youtube_api.INTERFACE, youtube_api.probe_api
 
 # Countries where youtube.<c>, youtube.co.<c> or youtube.com.<c> leads to YouTube (ural's list, 2025-03).
@@ -361,7 +361,7 @@ def _newest(tab: dict[str, Any], page: Page) -> Activity | None:
     said = [dated for words in _ages(tab) if (dated := dates.parse(words, page.fetched_at))]
     told = [dated for dated in said if dated.relative and dated.when <= page.fetched_at]
     newest = max(told, key=lambda dated: dated.when, default=None)
-    return Activity(newest.when, source, newest.precision) if newest else None
+    return Activity(newest.when, source, newest.precision, newest.relative) if newest else None
 
 
 def _ages(tab: dict[str, Any]) -> Iterator[str]:

@@ -112,8 +112,7 @@ class Derived:
         subject, code and first night; a proposal the one of the same association, channel and key; the
         figures those of their night. `checked` are the moments of standings that are otherwise as they were.
         `steady` standings, `running` gaps and `seen` proposals were there before, and no summary tells
-        otherwise of them: none is made anew for their sake, unless a person spoke of the association
-        meanwhile.
+        otherwise of them: none is made anew for their sake.
         """
         with self._database.writing() as connection:
             self._put_derived(connection, standings, gaps, proposals, figures or {})
@@ -122,9 +121,7 @@ class Derived:
                 _put_gaps(self._database, connection, some)
             for found in parts(seen):
                 self._put_proposals(connection, found)
-            for held in parts(steady):
-                put_standings(self._database, connection, held)
-                stale.mark_spoken_of(self._database, connection, [one.account_id for one in held])
+            put_standings(self._database, connection, steady)
 
     def replace_derived(
         self,

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Select, func, literal, select, true
 from storage.database import Database
 from storage.parts import parts
 from storage.read_tables import STALE, SUMMARY
-from storage.tables import ACCOUNT, ASSOCIATION, DECISION
+from storage.tables import ACCOUNT, ASSOCIATION
 
 
 def mark(database: Database, connection: Connection, associations: Iterable[str]) -> None:
@@ -26,17 +26,6 @@ def mark_owners(database: Database, connection: Connection, account_ids: Iterabl
     for some in parts(account_ids):
         own = select(ACCOUNT.c.association).where(ACCOUNT.c.id.in_(some))
         _mark(database, connection, own.distinct())
-
-
-def mark_spoken_of(database: Database, connection: Connection, account_ids: Iterable[int]) -> None:
-    """Mark the associations of these accounts of which any decision is kept."""
-    for some in parts(account_ids):
-        own = select(ACCOUNT.c.association).where(ACCOUNT.c.id.in_(some))
-        _mark(
-            database,
-            connection,
-            select(DECISION.c.association).where(DECISION.c.association.in_(own)).distinct(),
-        )
 
 
 def mark_all(database: Database, connection: Connection) -> None:

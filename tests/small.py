@@ -73,7 +73,7 @@ def steps(account, keyed=()):
         return present(page, last_activity=Activity(START, "feed"))
     if word in AGO:  # as YouTube says it, which is another day each night
         when = page.fetched_at - timedelta(days=AGO[word])
-        return present(page, last_activity=Activity(when, "videos", Precision.MONTH))
+        return present(page, last_activity=Activity(when, "videos", Precision.MONTH, relative=True))
     if word == "wall":
         return Finding(Presence.UNKNOWN, Reason.LOGIN_WALL, status=page.status)
     links = (PROFILE,) if word == "linked" else ()

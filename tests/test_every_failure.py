@@ -75,10 +75,10 @@ def failing(app, what, number, *, lasting):
     if what == "page":
         usual = Laying._laid
 
-        def laid(self, data):
+        def laid(self, digest, data):
             if strikes():
                 raise OSError(28, "No space left on device")
-            return usual(self, data)
+            return usual(self, digest, data)
 
         Laying._laid = laid
         try:

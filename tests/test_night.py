@@ -457,7 +457,7 @@ async def test_conclusions_are_kept_only_where_something_changed(app):
     held = app.store.holdings(["nour"], whole=False)
     (before,) = conclude.assembled(held.associations, held)
     derived = conclude.Derived()
-    derived.take(before, before, lambda _: "active")
+    derived.take(before, before)
     assert derived == conclude.Derived()
 
 

@@ -1,5 +1,6 @@
 """Standings: folded from nights and people's words."""
 
+import itertools
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from auditor.standing import Bands, Confirm, advance, age, decided
+from probes.dates import parse
 from probes.model import Activity, Finding, Precision, Presence, Reason
 from storage.model import Decision, DecisionKind, Observation, Standing, State
 
@@ -175,6 +177,43 @@ def test_the_newest_publication_is_kept_when_a_page_shows_an_older_one():
         Finding(Presence.PRESENT, last_activity=new), Finding(Presence.PRESENT, last_activity=old), SEEN
     )
     assert standing.last_activity == new
+
+
+def ago(published, seen):
+    """What a page says on a day of when something was published, as platforms say it: rounded down."""
+    days = (seen - published).days
+    count, unit = (days // 7, "week") if days < 28 else (max(1, days // 31), "month")
+    said = parse(f"{count} {unit}s ago" if days >= 7 else f"{days} days ago", seen)
+    return Finding(
+        Presence.PRESENT, last_activity=Activity(said.when, "videos", said.precision, relative=said.relative)
+    )
+
+
+@pytest.mark.parametrize("age_then", [8, 20, 40, 200])
+def test_a_publication_that_is_counted_back_comes_no_nearer_night_by_night(age_then):
+    published = START.replace(hour=0) - timedelta(days=age_then)
+    told = []
+    for count in range(1, 40):
+        looks = [ago(published, START + timedelta(days=day)) for day in range(count)]
+        told.append(nights(*looks).last_activity.when)
+    assert told[0] == looks[0].last_activity.when
+    assert all(published <= later <= sooner for sooner, later in itertools.pairwise(told))
+    assert looks[-1].last_activity.when != looks[0].last_activity.when
+
+
+def test_a_new_publication_is_told_though_both_are_counted_back():
+    first, second = START.replace(hour=0) - timedelta(days=70), START.replace(hour=0) + timedelta(days=3)
+    looks = [ago(second if day >= 3 else first, START + timedelta(days=day)) for day in range(60)]
+    for count in range(4, 60):
+        assert nights(*looks[:count]).last_activity.when == second
+
+
+def test_two_months_that_a_page_names_are_two_publications():
+    april, may = (datetime(2026, month, 1, tzinfo=UTC) for month in (4, 5))
+    looks = [
+        Finding(Presence.PRESENT, last_activity=Activity(at, "text", Precision.MONTH)) for at in (april, may)
+    ]
+    assert nights(*looks).last_activity.when == may
 
 
 def test_an_account_without_posts_has_no_publication():
