@@ -21,6 +21,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from ipaddress import IPv4Address
+from itertools import chain
 from pathlib import Path
 
 import bodies
@@ -32,7 +33,7 @@ FIRST, FIRST_SPREAD = IPv4Address("127.1.0.1"), IPv4Address("127.16.0.1")
 LISTS = "127.8.0.1"
 WRITTEN = datetime(2026, 11, 20, 9, tzinfo=UTC).timestamp()
 HERE = Path(__file__).parent
-FORM = "1"  # of what is written: another number has a kept farm written anew
+FORM = "2"  # of what is written: another number has a kept farm written anew
 
 
 def address(number: int, first: IPv4Address = FIRST) -> str:
@@ -78,6 +79,11 @@ class Farm:
         """The same 5,000 pages, each on a host of its own: for who waits between two requests to a host."""
         several = [path for number in range(self.hosts) for path in paths(number)]
         return [self.origin(address(n, FIRST_SPREAD)) + path for n, path in enumerate(several)]
+
+
+def spread_of(number: int) -> list[str]:
+    """The addresses of a site's links where each has a host of its own."""
+    return [address(5 * number + link, FIRST_SPREAD) for link in range(5)]
 
 
 def paths(number: int) -> tuple[str, ...]:
@@ -135,7 +141,8 @@ def _certificates(folder: Path, hosts: int) -> None:
     middle = root.create_child_ca(key_type=trustme.KeyType.ECDSA)
     (folder / "tls").mkdir()
     for number in range(hosts):
-        leaf = middle.issue_cert(address(number), key_type=trustme.KeyType.ECDSA)
+        names = (address(number), *spread_of(number))
+        leaf = middle.issue_cert(*names, key_type=trustme.KeyType.ECDSA)
         leaf.private_key_and_cert_chain_pem.write_to_path(str(folder / "tls" / f"{address(number)}.pem"))
 
 
@@ -166,14 +173,15 @@ location = /accueil {{ return 301 /; }}
 def configured(farm: Farm, log: str = "off") -> Path:
     """The configuration of nginx for a farm."""
     hosts = [address(number) for number in range(farm.hosts)]
-    spread = [address(number, FIRST_SPREAD) for number in range(5 * farm.hosts)]
+    spread = [spread_of(number) for number in range(farm.hosts)]
     (farm.folder / "site.conf").write_text(SITE.format(folder=farm.folder))
     secure = "\n  ".join(
-        f"server {{ listen {host}:{SECURE} ssl; ssl_certificate {farm.folder}/tls/{host}.pem;"
-        f" ssl_certificate_key {farm.folder}/tls/{host}.pem; include {farm.folder}/site.conf; }}"
-        for host in (hosts if farm.secure else ())
+        f"server {{ {' '.join(f'listen {one}:{SECURE} ssl;' for one in (host, *links))}"
+        f" ssl_certificate {farm.folder}/tls/{host}.pem; ssl_certificate_key {farm.folder}/tls/{host}.pem;"
+        f" include {farm.folder}/site.conf; }}"
+        for host, links in (zip(hosts, spread, strict=True) if farm.secure else ())
     )
-    plain = " ".join(f"listen {host}:{PLAIN};" for host in (*hosts, *spread, LISTS))
+    plain = " ".join(f"listen {host}:{PLAIN};" for host in (*hosts, *chain(*spread), LISTS))
     user = "user root;" if os.getuid() == 0 else ""
     told = NGINX.format(folder=farm.folder, plain=plain, secure=secure, log=log, user=user)
     (farm.folder / "nginx.conf").write_text(told)

@@ -14,9 +14,10 @@ import sys
 from email.utils import formatdate, parsedate_to_datetime
 from functools import cache, partial
 from http import HTTPStatus
+from itertools import chain
 from pathlib import Path
 
-from farm import FIRST_SPREAD, LISTS, address
+from farm import LISTS, address, spread_of
 
 KINDS = {
     ".html": "text/html; charset=utf-8",
@@ -96,14 +97,14 @@ async def _serve(sites: Path, reader: asyncio.StreamReader, writer: asyncio.Stre
 async def main(farm: Path, plain: int, secure: int, hosts: int) -> None:
     """Serve every host of the farm, until told to stop."""
     serve = partial(_serve, farm / "sites")
-    names = [address(number) for number in range(hosts)]
-    spread = [address(number, FIRST_SPREAD) for number in range(5 * hosts)]
-    for host in (*names, *spread, LISTS):
+    sites = {address(number): spread_of(number) for number in range(hosts)}
+    for host in (*chain(sites, *sites.values()), LISTS):
         await asyncio.start_server(serve, host, plain, limit=LONGEST)
-    for host in names if secure else ():
+    for site, links in sites.items() if secure else ():
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(farm / "tls" / f"{host}.pem")
-        await asyncio.start_server(serve, host, secure, ssl=context, limit=LONGEST)
+        context.load_cert_chain(farm / "tls" / f"{site}.pem")
+        for host in (site, *links):
+            await asyncio.start_server(serve, host, secure, ssl=context, limit=LONGEST)
     await asyncio.Event().wait()
 
 

@@ -1,10 +1,11 @@
 """Each stage of a night alone, over what a whole night saw: CPU per link, and their sum beside the whole.
 
-    python tests/bench/stages.py FARM [--hosts 1000] [--secure]
+    python tests/bench/stages.py FARM [--hosts 1000] [--secure] [--rounds 3]
 
 Three cannot be avoided: `fetch`, the same requests without reading; `parse`, the same pages read by the probe
 in one process; `write`, the same observations and bodies put into an empty store. The others are `judge` and
-`sum up`, and what readers wait for: `overview` and `publish`.
+`sum up`, and what readers wait for: `overview` and `publish`. Rounds are told by their medians, and so is their
+ratio: a machine's speed moves between a night and its stages.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import median
 from typing import TypeVar
 
 from farm import Farm, serving, written
@@ -48,11 +50,21 @@ class Stages:
     alone: Mapping[str, float]
     whole: float
 
-    def __str__(self) -> str:
-        lines = [f"  {name:10}{cpu:8.3f} ms CPU a link" for name, cpu in self.alone.items()]
-        least = sum(self.alone[name] for name in UNAVOIDABLE)
-        whole = f"  the whole night {self.whole:.3f} ms, {' + '.join(UNAVOIDABLE)} {least:.3f} ms"
-        return "\n".join([*lines, f"{whole}: {self.whole / least:.2f} times"])
+    @property
+    def least(self) -> float:
+        """What cannot be avoided."""
+        return sum(self.alone[name] for name in UNAVOIDABLE)
+
+
+def told(rounds: Sequence[Stages]) -> str:
+    """The medians of several rounds, and of their ratios."""
+    alone = {name: median(one.alone[name] for one in rounds) for name in rounds[0].alone}
+    lines = [f"  {name:10}{cpu:8.3f} ms CPU a link" for name, cpu in alone.items()]
+    whole, least = (median(getattr(one, name) for one in rounds) for name in ("whole", "least"))
+    times = [one.whole / one.least for one in rounds]
+    each = f" ({', '.join(f'{one:.2f}' for one in times)})" if len(times) > 1 else ""
+    last = f"  the whole night {whole:.3f} ms, {' + '.join(UNAVOIDABLE)} {least:.3f} ms"
+    return "\n".join([*lines, f"{last}: {median(times):.2f} times{each}"])
 
 
 def stages(farm: Farm) -> Stages:
@@ -65,8 +77,7 @@ def stages(farm: Farm) -> Stages:
         with _on(1):
             alone = _alone(Path(one), Path(other))
         alone["publish"] = night.published().cpu
-    told = {name: 1000 * cpu / links for name, cpu in alone.items()}
-    return Stages(told, 1000 * whole / links)
+    return Stages({name: 1000 * cpu / links for name, cpu in alone.items()}, 1000 * whole / links)
 
 
 def _alone(seen: Path, empty: Path) -> dict[str, float]:
@@ -157,8 +168,10 @@ def main() -> None:
     asked.add_argument("farm", type=Path, help="where the farm lies, or is written")
     asked.add_argument("--hosts", type=int, default=1000, help="five links each")
     asked.add_argument("--secure", action="store_true", help="by TLS")
+    asked.add_argument("--rounds", type=int, default=1)
     how = asked.parse_args()
-    print(stages(Farm(written(how.farm.absolute(), how.hosts), how.secure, how.hosts)))
+    farm = Farm(written(how.farm.absolute(), how.hosts), how.secure, how.hosts)
+    print(told([stages(farm) for _ in range(how.rounds)]))
 
 
 if __name__ == "__main__":
