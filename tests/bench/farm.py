@@ -21,7 +21,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from ipaddress import IPv4Address
-from itertools import chain
 from pathlib import Path
 
 import bodies
@@ -150,7 +149,7 @@ def _certificates(folder: Path, hosts: int) -> None:
 
 NGINX = """
 daemon off; worker_processes 1; error_log {folder}/nginx.log; pid {folder}/nginx.pid; {user}
-worker_rlimit_nofile 32768;
+worker_rlimit_nofile 16384;
 events {{ worker_connections 16384; multi_accept on; }}
 http {{
   types {{ text/html html; application/rss+xml xml; text/plain txt; }}
@@ -158,9 +157,10 @@ http {{
   uwsgi_temp_path {folder}/temp; scgi_temp_path {folder}/temp;
   access_log {log}; log_format asked '$server_addr $request_method $uri $status $connection';
   charset utf-8; charset_types application/rss+xml; sendfile on; tcp_nodelay on; gzip_static on;
+  allow 127.0.0.0/8; deny all;
   keepalive_requests 100000; keepalive_timeout 30; open_file_cache max=6000 inactive=600s;
   open_file_cache_errors on; open_file_cache_valid 600s; ssl_session_cache shared:farm:16m;
-  server {{ {plain} include {folder}/site.conf; }}
+  server {{ listen *:{plain} backlog=4096; include {folder}/site.conf; }}
   {secure}
 }}
 """
@@ -171,19 +171,22 @@ location = /accueil {{ return 301 /; }}
 
 
 def configured(farm: Farm, log: str = "off") -> Path:
-    """The configuration of nginx for a farm."""
-    hosts = [address(number) for number in range(farm.hosts)]
-    spread = [spread_of(number) for number in range(farm.hosts)]
+    """The configuration of nginx for a farm: a socket for each port, whatever the addresses that are asked.
+
+    With one for each address of them all no room was left for the connections of peers.
+    """
     (farm.folder / "site.conf").write_text(SITE.format(folder=farm.folder))
+    sites = {address(number): spread_of(number) for number in range(farm.hosts)} if farm.secure else {}
     secure = "\n  ".join(
         f"server {{ {' '.join(f'listen {one}:{SECURE} ssl;' for one in (host, *links))}"
         f" ssl_certificate {farm.folder}/tls/{host}.pem; ssl_certificate_key {farm.folder}/tls/{host}.pem;"
         f" include {farm.folder}/site.conf; }}"
-        for host, links in (zip(hosts, spread, strict=True) if farm.secure else ())
+        for host, links in sites.items()
     )
-    plain = " ".join(f"listen {host}:{PLAIN};" for host in (*hosts, *chain(*spread), LISTS))
+    if sites:
+        secure = f"server {{ listen *:{SECURE} ssl backlog=4096; ssl_reject_handshake on; }}\n  {secure}"
     user = "user root;" if os.getuid() == 0 else ""
-    told = NGINX.format(folder=farm.folder, plain=plain, secure=secure, log=log, user=user)
+    told = NGINX.format(folder=farm.folder, plain=PLAIN, secure=secure, log=log, user=user)
     (farm.folder / "nginx.conf").write_text(told)
     return farm.folder / "nginx.conf"
 

@@ -95,7 +95,7 @@ def _linkinator_told(done: Cost, _: Path) -> Told:
 
 
 def _linkchecker(peer: Peer, farm: Farm, folder: Path) -> Cost:
-    (folder / "rc").write_text("[checking]\nmaxrequestspersecond=1000000\n")
+    (folder / "rc").write_text(f"[checking]\nmaxrequestspersecond=1000000\nsslverify={farm.ca_file}\n")
     words = ["-f", "rc", "-t", "10", "-r", "1", "--check-extern", "--no-robots", "--no-status", "-o", "csv"]
     return cost([str(peer.program), *words, farm.listed(peer.links(farm))], folder=folder, env=trusting(farm))
 

@@ -3,9 +3,9 @@
     python tests/bench/stages.py FARM [--hosts 1000] [--secure] [--rounds 3]
 
 Three cannot be avoided: `fetch`, the same requests without reading; `parse`, the same pages read by the probe
-in one process; `write`, the same observations and bodies put into an empty store. The others are `judge` and
-`sum up`, and what readers wait for: `overview` and `publish`. Rounds are told by their medians, and so is their
-ratio: a machine's speed moves between a night and its stages.
+in one process; `write`, the same observations and bodies put into an empty store. The others are `judge`,
+`sum up` and what readers wait for: `overview`, `publish`. Rounds are told by their medians, and so is their
+ratio: a machine moves between a night and its stages.
 """
 
 from __future__ import annotations
