@@ -60,9 +60,9 @@ class Kept(Protocol[Noun]):
 class Derived:
     """What is to be kept: only what changed.
 
-    Of `checked` standings only the moments of the last look did, of `steady` ones also the day of what it
-    showed last, which no list tells; `running` gaps and `seen` proposals were met again, and lists tell of
-    them as before.
+    `checked` are the moments of standings of which nothing else changed; of `steady` ones also what the look
+    itself told of the newest publication did, which no list tells; `running` gaps and `seen` proposals were
+    met again, and lists tell of them as before.
     """
 
     standings: Kept[Standing] = field(default_factory=list)
@@ -107,7 +107,7 @@ _said = attrgetter(*(one.name for one in fields(Standing) if one.name not in Mom
 
 
 def _is_steady(old: Standing, new: Standing) -> bool:
-    """Whether only the day that the look itself told is another: "6 months ago" is a day later each night."""
+    """Whether only the look's own word of a publication is another: "6 months ago" moves on each night."""
     then, now = old.known, new.known
     if not (then and now and then.last_activity and now.last_activity):
         return False

@@ -71,9 +71,11 @@ def forget(app: App, association: str, who: str, now: datetime, *, contact: bool
             line = by.change(now, association, CONTACT, None, None)
             app.store.forget_contact(association, line, _spared(app))
         else:
-            for digest in {*told.bodies, *_naming(app, association, told.shared)}:
+            gone = {*told.bodies, *_naming(app, association, told.shared)}
+            for digest in gone:
                 app.archive.remove(digest)
                 bodies_in(app.config).remove(digest)
+            laying.clear(bodies_in(app.config), gone)  # somebody may be taking a backup
             line = by.change(now, mark_of(app.folder, association), ASSOCIATION, None, None)
             app.store.forget(association, line, _groups(app, association), _spared(app))
         Uploads(app.folder / "uploads").clear()

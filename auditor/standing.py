@@ -226,23 +226,33 @@ def _newest(before: Activity | None, finding: Finding) -> Activity | None:
     now = finding.last_activity
     if now is None or before is None:
         return now or before
-    if before.relative and now.relative and before.source == now.source:
+    if now.relative:
         return _counted_back(before, now)
+    if before.relative and timedelta() <= before.when - now.when <= _doubt(before):
+        return now
     return before if before.when > now.when else now
 
 
 def _counted_back(before: Activity, now: Activity) -> Activity:
-    """The newest of two publications that were counted back from two looks, which may be one.
+    """The newest of what was held and of what a page says was so long ago: the two may be one publication.
 
-    Platforms round down: "6 months ago" is said for a month, so of all days that it was counted back to the
-    earliest is nearest, and a coarser word tells nothing of what a finer one told.
+    Then the earlier day is the nearer one, for platforms round down; and what was told more exactly stays.
     """
-    doubt, later = timedelta(days=SLACK.get(now.precision, 0)), now.when - before.when
-    if timedelta() <= later < doubt:
-        return before
-    if before.precision is now.precision and -doubt < later < timedelta():
-        return now
-    return max(before, now, key=lambda told: told.when)
+    is_coarser = _EXACTNESS.index(now.precision) - _EXACTNESS.index(before.precision)
+    if is_coarser < 0 or abs(now.when - before.when) > _doubt(now):
+        return max(before, now, key=lambda told: told.when)
+    return before if is_coarser else min(before, now, key=lambda told: told.when)
+
+
+def _doubt(counted: Activity) -> timedelta:
+    """How far apart two looks may count one publication back while a page's words are of this unit."""
+    return timedelta(days=_SAID_FOR.get(counted.precision, 0))
+
+
+_EXACTNESS = tuple(Precision)
+_SAID_FOR = {Precision.WEEK: 8, Precision.MONTH: 41, Precision.YEAR: 373}
+"""Days. A platform's months have 30 and its years 365, and "11 months" last until day 364. The calendar's that
+are counted back have others, so a held day may lie six before the true one; and all is rounded to a day."""
 
 
 def _missed(standing: Standing, finding: Finding, when: datetime, confirm: Confirm) -> Standing:

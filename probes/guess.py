@@ -16,10 +16,10 @@ GUESSED = 256 * 1024  # characters that htmldate may look at
 
 
 def guesses(url: str, own: Sequence[str], bounds: Iterable[datetime], markup: str) -> list[str | None]:
-    """The day, no later than each of these, that htmldate finds on a page freed of what misleads it.
+    """For each bound the day, no later than it, that htmldate finds on a page freed of what misleads it.
 
-    These are its footer, changes, events and foundations. `own` are the page's own texts that hold a year
-    (`dateline.own_texts`). A day is refused where nothing bears it out: htmldate also takes days from
+    What misleads are its footer, changes, events and foundations. `own` are the page's own texts that hold a
+    year (`dateline.own_texts`). A day is refused where nothing bears it out: htmldate also takes days from
     addresses of other pages, pictures' names and what visitors wrote. So is a bare year's 1 January.
     """
     if not own and not _is_marked(markup[:GUESSED]):

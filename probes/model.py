@@ -235,13 +235,14 @@ class Precision(StrEnum):
 class Activity:
     """The newest publication seen: when (aware UTC), how exact, and which clue told.
 
-    A `relative` one was counted back from the look: "6 months ago", which is a day later each night.
+    A `relative` one was counted back from the look: "6 months ago", which is a day later each night. That is
+    how it was told, and makes it no other one.
     """
 
     when: datetime
     source: str
     precision: Precision = Precision.SECOND
-    relative: bool = False
+    relative: bool = field(default=False, compare=False)
 
     def iso(self) -> str:
         """The moment as ISO 8601: a date-time where it is exact, else a date."""

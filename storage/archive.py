@@ -45,7 +45,7 @@ class Archive:
         return unpacked(digest, self.packed(digest))
 
     def packed(self, digest: str) -> bytes:
-        """The body of a digest as it is kept, unread. Raises as `get` does."""
+        """The body of a digest as it is kept, unchecked. Raises as `get` does."""
         try:
             return self.place_of(digest).read_bytes()
         except FileNotFoundError:

@@ -204,9 +204,9 @@ def _put_gaps(database: Database, connection: Connection, gaps: Sequence[Gap]) -
     rows = connection.execute(PLACES.where(GAP.c.id.in_(ids))).all() if ids else []
     there = {row[: len(PLACED)]: row[len(PLACED) :] for row in rows}
     known = [(gap, there.get(_placed(gap))) for gap in gaps]
-    is_running = [(gap, (gap.opened_at, gap.closed_at) == moments) for gap, moments in known if moments]
-    _change(connection, [gap for gap, same in is_running if same], RUNNING)
-    _change(connection, [gap for gap, same in is_running if not same], MOVED)
+    met = [(gap, (gap.opened_at, gap.closed_at) == moments) for gap, moments in known if moments]
+    _change(connection, [gap for gap, runs_on in met if runs_on], RUNNING)
+    _change(connection, [gap for gap, runs_on in met if not runs_on], MOVED)
     new = [gap for gap, moments in known if moments is None]
     database.upsert(connection, GAP, map(_gap_columns, new), GAP_KEY)
 

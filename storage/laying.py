@@ -1,4 +1,4 @@
-"""Bodies of a night on their way into the archive: laid beside it at once, and made safe many at a time.
+"""Bodies on their way into an archive, a night's or a backup's: laid beside it, made safe many at a time.
 
 To wait for the disk with each body takes 10 to 20 ms; with two hundred together it takes 1 to 3 for each
 (ext4 on a virtual disk, 2026-11). None gets its name in the archive before it is safe, so what is found there
@@ -10,7 +10,7 @@ from __future__ import annotations
 import ctypes
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
@@ -49,7 +49,9 @@ class Laying:
         return digest
 
     def lay(self, digest: str, data: bytes) -> None:
-        """Lay a body that is packed already. Raises StoreError."""
+        """Lay a body that is packed already, unless it is laid. Raises StoreError."""
+        if digest in self._waiting:
+            return
         with self._told():
             laid = self._laid(digest, data)
         with self._lock:
@@ -61,8 +63,8 @@ class Laying:
         """The body of a digest that the archive has. Raises MissingEvidenceError, DamagedEvidenceError."""
         return self._archive.get(digest)
 
-    def settle(self) -> None:
-        """Put all that was laid into the archive; it is safe when this returns. Raises StoreError."""
+    def settle(self) -> int:
+        """Put all that was laid into the archive; it is safe when this tells how many. Raises StoreError."""
         with self._lock:
             laid = dict(self._waiting)
         with self._told():
@@ -70,6 +72,15 @@ class Laying:
         with self._lock:
             for digest in laid:
                 del self._waiting[digest]
+        return len(laid)
+
+    def drop(self, digests: Iterable[str]) -> None:
+        """Let go of bodies that were laid."""
+        for digest in digests:
+            with self._lock:
+                file = self._waiting.pop(digest, None)
+            if file is not None:
+                file.unlink(missing_ok=True)
 
     def _laid(self, digest: str, data: bytes) -> Path:
         file = self._folder / f"{self._own}-{get_ident()}-{digest}"
@@ -116,8 +127,8 @@ def copy(source: Archive, target: Archive) -> int:
         for some in parts(digest for digest in source.digests() if digest not in target):
             for digest, data in _whole(source, some):
                 laying.lay(digest, data)
-                taken += 1
-            laying.settle()
+            laying.drop([digest for digest in some if digest not in source])  # it was forgotten meanwhile
+            taken += laying.settle()
     return taken
 
 
@@ -130,10 +141,11 @@ def _whole(archive: Archive, digests: Iterable[str]) -> Iterator[tuple[str, byte
             yield digest, data
 
 
-def clear(archive: Archive) -> None:
-    """Remove what a night that died has left of its pages. Nobody may be laying any: no night is going on."""
+def clear(archive: Archive, digests: Collection[str] | None = None) -> None:
+    """Remove what was laid and not settled of these bodies, or of all: then nobody may be laying any."""
     for file in (archive.folder / FOLDER).glob("*"):
-        file.unlink(missing_ok=True)
+        if digests is None or file.name.rpartition("-")[2] in digests:
+            file.unlink(missing_ok=True)
 
 
 def _write(file: Path, data: bytes) -> None:
@@ -145,7 +157,7 @@ def _write(file: Path, data: bytes) -> None:
             while rest:
                 rest = rest[new.write(rest) :]
     except OSError:
-        file.unlink()
+        file.unlink(missing_ok=True)
         raise
 
 

@@ -19,7 +19,7 @@ from storage.parts import parts
 from storage.tables import ACCOUNT, STANDING
 
 NO_MOMENTS: Mapping[str, Any] = dict.fromkeys(Moments._fields[1:])
-"""Of a standing's moments, what is kept beside what it says: these move with every look."""
+"""A standing's moments, emptied: they are kept apart, for every look moves them."""
 MOMENTS = (CHECKED.c.checked_at, CHECKED.c.decided_at)
 STOOD = STANDING.outerjoin(CHECKED, CHECKED.c.account_id == STANDING.c.account_id)
 """Every standing, beside its moments."""

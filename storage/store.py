@@ -90,7 +90,7 @@ class Store(
         size: int = 200,
         seconds: float = 5.0,
         committed: Callable[[int], None] | None = None,
-        before: Callable[[], None] = lambda: None,
+        before: Callable[[], object] = lambda: None,
     ) -> Writer:
         """A writer that commits observations in batches: `async with store.writer() as writer`.
 

@@ -231,14 +231,14 @@ def _finds(facet: str) -> bool:
 
 
 def _found(association: str, one: _Weighed, other: _Weighed) -> set[_Found]:
-    """By what an association is found where it stands in one way, and is not in the other."""
+    """The places in which an association is found the one way and not the other."""
     urgency, facets = one
     names = facets.keys() - other[1].keys() if urgency == other[0] else facets
     return {(facet, urgency, association) for facet in names if _finds(facet)}
 
 
 def _added(then: Mapping[str, int], now: Mapping[str, int]) -> dict[tuple[str, str], int]:
-    """What an association adds to the tallies of each cohort, found by these facets and not by those."""
+    """By how much the tallies change where an association's facets were `then` and are `now`."""
     if then and now and _cohorts(then) == _cohorts(now):
         return _counts(now, {facet: now.get(facet, 0) - then.get(facet, 0) for facet in {**then, **now}})
     counted = Counter(_counts(now, {EVERYBODY: 1, **now}) if now else {})

@@ -14,7 +14,7 @@ from probes.links import identify
 from probes.model import Finding, Presence
 from storage.archive import Archive
 from storage.errors import DamagedEvidenceError, MissingEvidenceError, StoreError
-from storage.laying import Laying, copy
+from storage.laying import Laying, clear, copy
 from storage.model import AccountRow, Association, Evidence, Observation
 from storage.store import Store
 
@@ -149,6 +149,37 @@ def test_what_another_archive_lacks_is_copied_as_it_is_kept_but_for_what_is_dama
     assert digests[0] not in other
     for digest in digests[1:]:
         assert other.place_of(digest).read_bytes() == archive.place_of(digest).read_bytes()
+
+
+def test_a_body_that_is_forgotten_while_it_is_copied_is_in_no_copy(archive, tmp_path, monkeypatch):
+    digest, other = archive.put(b"somebody's page"), Archive(tmp_path / "other")
+    archive.put(b"another page")
+    lay = Laying.lay
+
+    def forgotten(laying, *laid):
+        lay(laying, *laid)
+        archive.remove(digest)
+
+    monkeypatch.setattr(Laying, "lay", forgotten)
+    assert copy(archive, other) == 1
+    assert digest not in other
+    assert len(files(tmp_path / "other")) == 1
+
+
+def test_what_is_laid_of_one_body_is_cleared_and_nothing_else(archive, tmp_path):
+    with Laying(archive) as laying:
+        digest = laying.put(b"somebody's page")
+        laying.put(b"another page")
+        clear(archive, {digest})
+        (left,) = files(tmp_path)
+        assert digest not in left.name
+
+
+def test_a_body_that_is_laid_twice_is_kept_once(archive, tmp_path):
+    with Laying(archive) as laying:
+        for _ in range(2):
+            laying.lay(Archive.digest_of(b"page"), gzip.compress(b"page"))
+        assert laying.settle() == len(files(tmp_path)) == 1
 
 
 def test_a_copy_that_fails_leaves_no_body_by_half(archive, tmp_path, monkeypatch):

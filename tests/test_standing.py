@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from auditor.practice.pages.ago import ago as in_words
 from auditor.standing import Bands, Confirm, advance, age, decided
 from probes.dates import parse
 from probes.model import Activity, Finding, Precision, Presence, Reason
@@ -179,33 +180,74 @@ def test_the_newest_publication_is_kept_when_a_page_shows_an_older_one():
     assert standing.last_activity == new
 
 
-def ago(published, seen):
-    """What a page says on a day of when something was published, as platforms say it: rounded down."""
-    days = (seen - published).days
-    count, unit = (days // 7, "week") if days < 28 else (max(1, days // 31), "month")
-    said = parse(f"{count} {unit}s ago" if days >= 7 else f"{days} days ago", seen)
-    return Finding(
-        Presence.PRESENT, last_activity=Activity(said.when, "videos", said.precision, relative=said.relative)
-    )
+def ago(published, seen, source="videos"):
+    """What YouTube says on a day of when something was published."""
+    said = parse(in_words(published, seen, "en"), seen)
+    activity = Activity(said.when, source, said.precision, relative=said.relative)
+    return Finding(Presence.PRESENT, last_activity=activity)
 
 
-@pytest.mark.parametrize("age_then", [8, 20, 40, 200])
+def held(looks):
+    """The newest publication held after each look."""
+    standing = Standing(1)
+    for at, (seen, finding) in enumerate(looks):
+        standing = advance(standing, Observation(1, at, seen, finding), CONFIRM)
+        yield standing.last_activity
+
+
+NIGHTS = [
+    datetime(2026, 11, 1, 1, tzinfo=UTC) + timedelta(days=day, minutes=37 * day % 60) for day in range(900)
+]
+"""Across two Februaries; a night's hour moves."""
+
+
+@pytest.mark.parametrize("day", range(0, 400, 7))
+def test_a_publication_that_was_seen_in_its_days_stays_there_whatever_is_said_of_it_later(day):
+    """To the day: "1 day ago" is said until the second is over."""
+    published = NIGHTS[day] - timedelta(hours=3)
+    told = list(held((seen, ago(published, seen)) for seen in NIGHTS[day:]))
+    assert {one.precision for one in told} == {Precision.DAY}
+    assert all(0 <= (one.when.date() - published.date()).days <= 1 for one in told)
+    assert len({one.when for one in told[7:]}) == 1
+
+
+@pytest.mark.parametrize("age_then", [8, 20, 29, 40, 100, 180, 210, 290, 362, 400])
 def test_a_publication_that_is_counted_back_comes_no_nearer_night_by_night(age_then):
-    published = START.replace(hour=0) - timedelta(days=age_then)
-    told = []
-    for count in range(1, 40):
-        looks = [ago(published, START + timedelta(days=day)) for day in range(count)]
-        told.append(nights(*looks).last_activity.when)
-    assert told[0] == looks[0].last_activity.when
-    assert all(published <= later <= sooner for sooner, later in itertools.pairwise(told))
-    assert looks[-1].last_activity.when != looks[0].last_activity.when
+    for start in (0, 60, 100, 130, 200):
+        published = NIGHTS[start] - timedelta(days=age_then, hours=5)
+        told = list(held((seen, ago(published, seen)) for seen in NIGHTS[start : start + 450]))
+        assert all(later.when <= sooner.when for sooner, later in itertools.pairwise(told))
+        assert (told[-1].when.date() - published.date()).days >= -6
+
+
+def test_a_tab_that_fails_for_a_night_brings_no_publication_nearer():
+    published = NIGHTS[0] - timedelta(days=190)
+    looks = [
+        (seen, ago(published, seen, "streams" if at == 5 else "videos"))
+        for at, seen in enumerate(NIGHTS[:15])
+    ]
+    assert len({one.when for one in held(looks)}) == 1
 
 
 def test_a_new_publication_is_told_though_both_are_counted_back():
-    first, second = START.replace(hour=0) - timedelta(days=70), START.replace(hour=0) + timedelta(days=3)
-    looks = [ago(second if day >= 3 else first, START + timedelta(days=day)) for day in range(60)]
-    for count in range(4, 60):
-        assert nights(*looks[:count]).last_activity.when == second
+    first, second = NIGHTS[0] - timedelta(days=70), NIGHTS[3] - timedelta(hours=1)
+    told = list(held((seen, ago(second if seen > second else first, seen)) for seen in NIGHTS[:60]))
+    assert [one.when.date() == second.date() for one in told] == [False] * 3 + [True] * 57
+
+
+def test_an_exact_day_takes_the_place_of_what_was_counted_back_and_keeps_it():
+    published = NIGHTS[0] - timedelta(days=207)
+    exact = Finding(Presence.PRESENT, last_activity=Activity(published, "feed"))
+    looks = [ago(published, NIGHTS[0]), exact, *(ago(published, seen) for seen in NIGHTS[2:20])]
+    first, *others = held(zip(NIGHTS, looks, strict=False))
+    assert first.when > published
+    assert {one.when for one in others} == {published}
+
+
+def test_an_older_exact_day_is_another_publication():
+    counted = ago(NIGHTS[0] - timedelta(days=70), NIGHTS[0])
+    older = Finding(Presence.PRESENT, last_activity=Activity(NIGHTS[0] - timedelta(days=200), "feed"))
+    assert nights(counted, older).last_activity == counted.last_activity
 
 
 def test_two_months_that_a_page_names_are_two_publications():

@@ -1,5 +1,7 @@
 """A farm of websites on the loopback: 1,000 hosts, 5,000 links, served by nginx or by a small server of ours.
 
+nginx listens on one socket a port, and refuses whoever asks from elsewhere.
+
     python tests/bench/farm.py FOLDER        writes it, serves it until Ctrl-C
 
 The mix: 900 home pages of 61 KB (200 of them behind a 301), 2,700 plain pages of 5 KB, 1,000 feeds and 400
@@ -99,6 +101,8 @@ def written(folder: Path, hosts: int = HOSTS) -> Path:
     """The farm's files, written unless they were kept there."""
     done = folder / f"written-{FORM}-{hosts}"
     if not done.exists():
+        if any(folder.glob("written-*")):
+            shutil.rmtree(folder)  # of another form, or size
         if folder.exists() and any(folder.iterdir()):
             raise SystemExit(f"{folder}: it holds something else; try: another folder")
         folder.mkdir(parents=True, exist_ok=True)
@@ -150,7 +154,7 @@ def _certificates(folder: Path, hosts: int) -> None:
 NGINX = """
 daemon off; worker_processes 1; error_log {folder}/nginx.log; pid {folder}/nginx.pid; {user}
 worker_rlimit_nofile 16384;
-events {{ worker_connections 16384; multi_accept on; }}
+events {{ worker_connections 8192; multi_accept on; }}
 http {{
   types {{ text/html html; application/rss+xml xml; text/plain txt; }}
   client_body_temp_path {folder}/temp; proxy_temp_path {folder}/temp; fastcgi_temp_path {folder}/temp;
@@ -173,7 +177,7 @@ location = /accueil {{ return 301 /; }}
 def configured(farm: Farm, log: str = "off") -> Path:
     """The configuration of nginx for a farm: a socket for each port, whatever the addresses that are asked.
 
-    With one for each address of them all no room was left for the connections of peers.
+    A socket for each address left no room for the peers' connections.
     """
     (farm.folder / "site.conf").write_text(SITE.format(folder=farm.folder))
     sites = {address(number): spread_of(number) for number in range(farm.hosts)} if farm.secure else {}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import resource
 import ssl
 import sys
 from email.utils import formatdate, parsedate_to_datetime
@@ -97,6 +98,8 @@ async def _serve(sites: Path, reader: asyncio.StreamReader, writer: asyncio.Stre
 async def main(farm: Path, plain: int, secure: int, hosts: int) -> None:
     """Serve every host of the farm, until told to stop."""
     serve = partial(_serve, farm / "sites")
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # a socket for each address
     sites = {address(number): spread_of(number) for number in range(hosts)}
     for host in (*chain(sites, *sites.values()), LISTS):
         await asyncio.start_server(serve, host, plain, limit=LONGEST)

@@ -35,6 +35,7 @@ from probes import workshop
 from probes.fetch import Fetcher
 from probes.model import Ask, NoPage, Page, drive
 from probes.pattern import prepare
+from storage.laying import Laying
 from storage.model import Observation
 
 NIGHT = datetime.fromisoformat(NIGHTS[0]).replace(tzinfo=UTC)
@@ -107,11 +108,12 @@ def _written(app: App, looks: Sequence[Observation], bodies: Sequence[bytes]) ->
     new = [replace(look, night_id=night.id, same_as=None) for look in looks]
 
     async def write() -> None:
-        async with app.store.writer() as writer:
-            for body in bodies:
-                await asyncio.to_thread(app.archive.put, body)
-            for look in new:
-                await writer.add(look)
+        with Laying(app.archive) as laying:
+            async with app.store.writer(before=laying.settle) as writer:
+                for body in bodies:
+                    await asyncio.to_thread(laying.put, body)
+                for look in new:
+                    await writer.add(look)
 
     spent = {"write": _measured(lambda: eventloop.run(write()))[0]}
     spent["judge"], _ = _measured(lambda: conclude.conclude(app.store, app.config, night, ()))
