@@ -36,7 +36,8 @@ _LETTERS = {
     "arabic": r"[\u0621-\u064a\u0671-\u06d3]+",
     "tifinagh": r"[\u2d30-\u2d6f]+",
 }
-_ARABIC = str.maketrans({"ى": "ي", "ة": "ه", "ؤ": "و", "ئ": "ي", "ک": "ك", "ی": "ي", "ـ": None})
+_ALIKE = {"ى": "ي", "ة": "ه", "ؤ": "و", "ئ": "ي", "ک": "ك", "ی": "ي", "ـ": ""}
+_ARABIC = re.compile(f"[{''.join(_ALIKE)}]")
 _ARTICLE = re.compile(r"^(?:[وفبكل]?ال|لل)(?=...)")
 _DOTTED = re.compile(r"\b(?:[a-z]\.){2,}[a-z]?\b")
 # How consonants are heard, whatever the spelling: vowels, gutturals and semivowels are written or left out.
@@ -158,7 +159,7 @@ def _scripts(letters: str) -> set[str]:
 
 
 def _plain(text: str) -> str:
-    return folded(text[:LONGEST]).translate(_ARABIC)
+    return _ARABIC.sub(lambda found: _ALIKE[found[0]], folded(text[:LONGEST]))
 
 
 @lru_cache(maxsize=1024)

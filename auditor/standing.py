@@ -251,8 +251,8 @@ def _doubt(counted: Activity) -> timedelta:
 
 _EXACTNESS = tuple(Precision)
 _SAID_FOR = {Precision.WEEK: 8, Precision.MONTH: 41, Precision.YEAR: 373}
-"""Days. A platform's months have 30 and its years 365, and "11 months" last until day 364. The calendar's that
-are counted back have others, so a held day may lie six before the true one; and all is rounded to a day."""
+"""Days. A platform's months have 30 and its years 365, and "11 months" last until day 364. Those counted back
+are the calendar's, so a held day may lie six before the true one; and all is rounded to a day."""
 
 
 def _missed(standing: Standing, finding: Finding, when: datetime, confirm: Confirm) -> Standing:

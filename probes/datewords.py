@@ -100,10 +100,10 @@ _WRITTEN = pattern(
 
 def unvowelled(text: str) -> str:
     """A text without Arabic vowel signs: careful sites write «نُشِرَ»."""
-    return text.translate(_VOWELS)
+    return _VOWELS.sub("", text)
 
 
-_VOWELS = dict.fromkeys([*range(0x64B, 0x653), 0x640, 0x670])
+_VOWELS = pattern("[\u064b-\u0652\u0640\u0670]")
 
 BORN = (
     r"(?:créée?|fondée?|née?|constituée?|founded|established|born|created|\bsince|depuis|ت[أا]سست|[أا]سست|"
