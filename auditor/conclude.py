@@ -88,7 +88,7 @@ class Derived:
             if old is new:
                 continue
             if old and _said(old) == _said(new):
-                self.checked.extend((Moments(account, new.checked_at, new.decided_at),))
+                self.checked.extend((new.moments,))
             elif old and _is_steady(old, new):
                 self.steady.extend((new,))
             else:

@@ -14,7 +14,7 @@ from difflib import SequenceMatcher
 from functools import cached_property, lru_cache
 
 from auditor.tongue import ARABIC, may_be_one, tongues
-from probes.letters import folded
+from probes.letters import folded, replacing
 
 # They stand in the names of most associations, so sharing one says nothing.
 _GENERIC = frozenset(
@@ -36,8 +36,7 @@ _LETTERS = {
     "arabic": r"[\u0621-\u064a\u0671-\u06d3]+",
     "tifinagh": r"[\u2d30-\u2d6f]+",
 }
-_ALIKE = {"ى": "ي", "ة": "ه", "ؤ": "و", "ئ": "ي", "ک": "ك", "ی": "ي", "ـ": ""}
-_ARABIC = re.compile(f"[{''.join(_ALIKE)}]")
+_spelt_alike = replacing({"ى": "ي", "ة": "ه", "ؤ": "و", "ئ": "ي", "ک": "ك", "ی": "ي", "ـ": ""})
 _ARTICLE = re.compile(r"^(?:[وفبكل]?ال|لل)(?=...)")
 _DOTTED = re.compile(r"\b(?:[a-z]\.){2,}[a-z]?\b")
 # How consonants are heard, whatever the spelling: vowels, gutturals and semivowels are written or left out.
@@ -159,7 +158,7 @@ def _scripts(letters: str) -> set[str]:
 
 
 def _plain(text: str) -> str:
-    return _ARABIC.sub(lambda found: _ALIKE[found[0]], folded(text[:LONGEST]))
+    return _spelt_alike(folded(text[:LONGEST]))
 
 
 @lru_cache(maxsize=1024)

@@ -238,10 +238,12 @@ def _counted_back(before: Activity, now: Activity) -> Activity:
 
     Then the earlier day is the nearer one, for platforms round down; and what was told more exactly stays.
     """
-    is_coarser = _EXACTNESS.index(now.precision) - _EXACTNESS.index(before.precision)
-    if is_coarser < 0 or abs(now.when - before.when) > _doubt(now):
-        return max(before, now, key=lambda told: told.when)
-    return before if is_coarser else min(before, now, key=lambda told: told.when)
+    may_be_one = abs(now.when - before.when) <= _doubt(now)
+    coarser = _EXACTNESS.index(now.precision) - _EXACTNESS.index(before.precision)
+    if may_be_one and coarser > 0:
+        return before
+    nearest = min if may_be_one and not coarser else max
+    return nearest(before, now, key=lambda told: told.when)
 
 
 def _doubt(counted: Activity) -> timedelta:
@@ -251,8 +253,10 @@ def _doubt(counted: Activity) -> timedelta:
 
 _EXACTNESS = tuple(Precision)
 _SAID_FOR = {Precision.WEEK: 8, Precision.MONTH: 41, Precision.YEAR: 373}
-"""Days. A platform's months have 30 and its years 365, and "11 months" last until day 364. Those counted back
-are the calendar's, so a held day may lie six before the true one; and all is rounded to a day."""
+"""Days. YouTube says "4 weeks", "11 months" and then years (seen 2026-10), of units of 7, 30 and 365 days as
+far as is known. Months and years are counted back by the calendar, whose are others: what is held may lie six
+days before the true one. And all is rounded to a day.
+"""
 
 
 def _missed(standing: Standing, finding: Finding, when: datetime, confirm: Confirm) -> Standing:

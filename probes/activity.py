@@ -59,14 +59,9 @@ def turning(whens: Iterable[datetime | None], now: datetime) -> date | None:
     It is told by the first that is of this hour, of today or to come; None where all of them are past. A day
     sooner than credible, as the pages of a night come after midnight, too.
     """
-    since = _since(now)
+    since = min(datetime(now.year, now.month, now.day, tzinfo=UTC), now - JUST_NOW)
     first = min((when for when in whens if when is not None and when >= since), default=None)
     return None if first is None else (first - AHEAD - A_NIGHT).date()
-
-
-def _since(now: datetime) -> datetime:
-    """From when on a date is not yet past for good: of this hour or of today."""
-    return min(datetime(now.year, now.month, now.day, tzinfo=UTC), now - JUST_NOW)
 
 
 def earlier(*days: date | None) -> date | None:
@@ -216,8 +211,7 @@ class Dating:
         found = moment(text)
         if found is None or found[1] in (Precision.YEAR, Precision.MONTH):
             return None
-        if found[0] >= _since(self._now):  # hardly any: most of a page's dates are past
-            self.until = earlier(self.until, turning(found[:1], self._now))
+        self.until = earlier(self.until, turning(found[:1], self._now))
         return Activity(found[0], source, found[1]) if credible(found[0], self._now) else None
 
     def _fits(self, found: Activity) -> bool:

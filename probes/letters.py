@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 
 from probes.pattern import pattern
 
@@ -28,18 +29,25 @@ _DROPPED = dict.fromkeys(
         0xFEFF,
     ]
 )
-_FOLD = {
-    chr(letter): chr(told) if isinstance(told, int) else told or ""
-    for letter, told in {**_LETTERS, **_DIGITS, **_SPACES, **_DROPPED}.items()
-}
-_FOLDED = pattern(f"[{re.escape(''.join(_FOLD))}]")
-"""What is folded: sought by a pattern, which passes by all else at a fifth of what `str.translate` takes."""
+
+
+def replacing(letters: Mapping[str, str]) -> Callable[[str], str]:
+    """What puts others, or nothing, in the place of these letters of a text.
+
+    Where few are of them it takes a fifth of `str.translate`, which looks each letter up; in Arabic half.
+    """
+    sought = pattern(f"[{re.escape(''.join(letters))}]")
+    return lambda text: sought.sub(lambda found: letters[found[0]], text)
+
+
+_folded = replacing(
+    {
+        chr(letter): chr(told) if isinstance(told, int) else told or ""
+        for letter, told in {**_LETTERS, **_DIGITS, **_SPACES, **_DROPPED}.items()
+    }
+)
 
 
 def folded(text: str) -> str:
     """Lower case, Western digits, plain spaces; no accents, vowel signs or marks of direction."""
-    return _FOLDED.sub(_fold, text[:LONGEST]).lower()
-
-
-def _fold(found: re.Match[str]) -> str:
-    return _FOLD[found[0]]
+    return _folded(text[:LONGEST]).lower()

@@ -117,11 +117,11 @@ class Derived:
         with self._database.writing() as connection:
             self._put_derived(connection, standings, gaps, proposals, figures or {})
             put_moments(self._database, connection, checked)
+            put_standings(self._database, connection, steady)
             for some in parts(running):
                 _put_gaps(self._database, connection, some)
             for found in parts(seen):
                 self._put_proposals(connection, found)
-            put_standings(self._database, connection, steady)
 
     def replace_derived(
         self,

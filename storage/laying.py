@@ -152,10 +152,8 @@ def _write(file: Path, data: bytes) -> None:
     """Write a new file for its owner alone; nothing is left of it where that fails. Raises OSError."""
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
-        with os.fdopen(descriptor, "wb", buffering=0) as new:
-            rest = memoryview(data)
-            while rest:
-                rest = rest[new.write(rest) :]
+        with os.fdopen(descriptor, "wb") as new:
+            new.write(data)
     except OSError:
         file.unlink(missing_ok=True)
         raise

@@ -225,6 +225,14 @@ class Streak:
     nights: int = 1
 
 
+class Moments(NamedTuple):
+    """When an account was last looked at, and when that last decided: what each night moves in a standing."""
+
+    account_id: int
+    checked_at: datetime | None
+    decided_at: datetime | None
+
+
 @dataclass(frozen=True, slots=True)
 class Standing:
     """What is held true of one account.
@@ -251,13 +259,10 @@ class Standing:
     trouble: Streak | None = None
     other: Streak | None = None
 
-
-class Moments(NamedTuple):
-    """When an account was last looked at, and when that last decided: what each night moves in a standing."""
-
-    account_id: int
-    checked_at: datetime | None
-    decided_at: datetime | None
+    @property
+    def moments(self) -> Moments:
+        """What each night moves in it."""
+        return Moments(self.account_id, self.checked_at, self.decided_at)
 
 
 class DecisionKind(StrEnum):

@@ -62,9 +62,7 @@ def put_standings(database: Database, connection: Connection, standings: Iterabl
         fit = clean(tuple(some))
         rows = [{"account_id": one.account_id, "standing": replace(one, **NO_MOMENTS)} for one in fit]
         database.upsert(connection, STANDING, rows, ("account_id",))
-        put_moments(
-            database, connection, (Moments(one.account_id, one.checked_at, one.decided_at) for one in fit)
-        )
+        put_moments(database, connection, (one.moments for one in fit))
 
 
 def put_moments(database: Database, connection: Connection, moments: Iterable[Moments]) -> None:

@@ -239,22 +239,23 @@ def _found(association: str, one: _Weighed, other: _Weighed) -> set[_Found]:
 
 def _added(then: Mapping[str, int], now: Mapping[str, int]) -> dict[tuple[str, str], int]:
     """By how much the tallies change where an association's facets were `then` and are `now`."""
-    if then and now and _cohorts(then) == _cohorts(now):
-        return _counts(now, {facet: now.get(facet, 0) - then.get(facet, 0) for facet in {**then, **now}})
-    counted = Counter(_counts(now, {EVERYBODY: 1, **now}) if now else {})
-    counted.subtract(_counts(then, {EVERYBODY: 1, **then}) if then else {})
+    theirs, ours = _cohorts(then), _cohorts(now)
+    if then and now and theirs == ours:
+        return _counts(ours, {facet: now.get(facet, 0) - then.get(facet, 0) for facet in {**then, **now}})
+    counted = Counter(_counts(ours, {EVERYBODY: 1, **now}) if now else {})
+    counted.subtract(_counts(theirs, {EVERYBODY: 1, **then}) if then else {})
     return counted
 
 
 def _cohorts(facets: Mapping[str, int]) -> list[str]:
-    """The cohorts that an association found by these facets belongs to, besides the network."""
-    return sorted(facet for facet in facets if facet.startswith(COHORTS))
+    """The cohorts that an association found by these facets belongs to."""
+    return [NETWORK, *sorted(facet for facet in facets if facet.startswith(COHORTS))]
 
 
-def _counts(facets: Mapping[str, int], counted: Mapping[str, int]) -> dict[tuple[str, str], int]:
-    """These counts in the tallies of each cohort that an association found by the facets belongs to."""
+def _counts(cohorts: Iterable[str], counted: Mapping[str, int]) -> dict[tuple[str, str], int]:
+    """These counts in the tallies of each cohort."""
     told = {}
-    for cohort in (NETWORK, *_cohorts(facets)):
+    for cohort in cohorts:
         for facet, count in counted.items():
             if count and not _finds(facet):
                 told[MOVES + cohort, facet] = count

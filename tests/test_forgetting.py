@@ -25,6 +25,7 @@ from auditor.seal import known as known_keys
 from probes.model import Ask, FoundLink, Reason, absent, present
 from probes.readers import ReaderPool
 from storage.archive import Archive
+from storage.laying import Laying
 from storage.model import (
     Association,
     Contact,
@@ -215,6 +216,17 @@ def test_nothing_anywhere_tells_of_a_forgotten_association(folder, capsys):
         [line] = app.store.trail(limit=1)
     assert (line.who, line.source, line.kind) == ("Salma", "forget", "forgotten")
     assert traces(folder) == []
+
+
+def test_what_a_backup_that_is_under_way_has_laid_of_it_goes_too(folder):
+    archive, copies = Archive(folder / "archive"), Archive(folder / "backups" / "evidence")
+    with Laying(copies) as laying:
+        for digest in archive.digests():
+            laying.lay(digest, archive.packed(digest))
+        before = set(archive.digests())
+        assert run("registry", "forget", ID, "--yes") == 0
+        left = {file.name.rpartition("-")[2] for file in (copies.folder / ".laid").iterdir()}
+    assert left == set(archive.digests()) < before
 
 
 def test_the_signed_receipt_of_a_night_that_was_broken_off_still_holds(folder, monkeypatch):

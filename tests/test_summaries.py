@@ -100,7 +100,7 @@ async def test_a_page_says_a_month_ago_on_another_day_each_night_and_lists_tell_
         app.web.answers = {NOUR.typed: word}
         await run(app, night_of(day))
         assert tabled(app, night_of(day)) == recounted(app, night_of(day))
-    assert made == [4, 0, 0, 0, 1, 0, 0], "the night of another word tells the day to the day"
+    assert made == [4, 0, 0, 0, 1, 0, 0], "another word tells an earlier day"
     newest = app.store.standings("nour")
     assert max(one.last_activity.when.date() for one in newest if one.last_activity) == (
         night_of(4).date() - timedelta(days=62)

@@ -7,7 +7,7 @@ from random import Random
 import bodies
 import httpx
 import pytest
-from farm import Farm, address, paths, serving, written
+from farm import FORM, Farm, address, paths, serving, written
 from measure import cost
 from simulated import FIRST, World, line
 
@@ -51,6 +51,10 @@ def test_a_small_server_answers_as_nginx_does(farm):
 def test_a_farm_is_written_once_and_over_nothing_else(farm, tmp_path):
     before = (farm.folder / "ca.pem").read_bytes()
     assert (written(farm.folder, HOSTS) / "ca.pem").read_bytes() == before
+    (farm.folder / f"written-{FORM}-{HOSTS}").rename(farm.folder / "written-0-1")
+    assert (written(farm.folder, HOSTS) / "ca.pem").read_bytes() != before, (
+        "of another form it is written anew"
+    )
     (tmp_path / "somebody's").touch()
     with pytest.raises(SystemExit, match="it holds something else"):
         written(tmp_path, HOSTS)
