@@ -14,6 +14,7 @@ import asyncio
 import functools
 import os
 import sqlite3
+import subprocess
 import sys
 import time
 from collections import Counter, defaultdict
@@ -28,6 +29,7 @@ from typing import Any
 from measure import busy, tree
 from simulated import CANARIES, CHANNELS, FIRST, SimulatedFetcher, World, line
 
+import auditor.commands.night  # what `auditor run` loads, so that the memory is its
 import auditor.night
 from auditor import conclude, eventloop, plan
 from auditor.app import App
@@ -119,7 +121,7 @@ def configured(folder: Path) -> Any:
     )
 
 
-def registered(app: App, associations: int) -> None:
+def register(app: App, associations: int) -> None:
     """Put the register in, a part at a time."""
     regions = [names["fr"] for names in REGIONS.values()]
     numbers = iter(range(1, associations + 1))
@@ -206,15 +208,18 @@ def main() -> None:
     asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     asked.add_argument("associations", type=int)
     asked.add_argument("folder", type=Path, help="kept; nights are added to those that are there")
-    asked.add_argument("--nights", type=int, default=3)
+    asked.add_argument("--nights", type=int, default=3, help="0 only registers them")
     asked.add_argument(
         "--changing", type=float, default=0.03, help="the part of sites that publish in a night"
     )
     asked.add_argument("--pages", action="store_true", help="then ask for pages")
     how = asked.parse_args()
     how.folder.mkdir(parents=True, exist_ok=True)
+    if how.nights:
+        registered(how.folder, how.associations)
     with App.open(configured(how.folder)) as app:
-        _fill(app, how.associations)
+        if not how.nights:
+            _registered(app, how.associations)
         first = nights_done(app)
         for number in range(first, first + how.nights):
             before = size(how.folder)
@@ -225,11 +230,16 @@ def main() -> None:
             pages(app)
 
 
-def _fill(app: App, associations: int) -> None:
+def registered(folder: Path, associations: int) -> None:
+    """Put the register in, unless it is there: in a process of its own, as whoever imports does no night."""
+    subprocess.run([sys.executable, __file__, str(associations), str(folder), "--nights", "0"], check=True)
+
+
+def _registered(app: App, associations: int) -> None:
     if app.store.association("MA-0000001"):
         return
     began = time.perf_counter()
-    registered(app, associations)
+    register(app, associations)
     print(f"{associations} associations registered in {time.perf_counter() - began:.0f} s", flush=True)
 
 
