@@ -1,7 +1,8 @@
 """A look made again: where every answer is what it was, the finding is, and no page is read.
 
 The asks of the earlier look are sent again in their order, as a server is asked whether anything changed
-(RFC 9110 §13). At the first answer that differs the probe itself looks, and is given what has come by then.
+(RFC 9110 §13). A page that only its tokens tell from the one of then is that one. At the first answer that
+differs the probe itself looks, and is given what has come by then.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass, replace
 from probes.fetch import Web, answer, look
 from probes.model import TELLING, Ask, Exchange, Finding, Hop, Look, NoPage, Page, Reason, Steps, Validators
 from probes.readers import ReaderPool
+from probes.tokens import alike
 
 NOTED = ("cf-mitigated", "x-wix-request-id")
 """The headers of a page of which a probe only reads that they are there."""
@@ -57,28 +59,36 @@ async def repeated(past: Past, steps: Steps, fetcher: Web, readers: ReaderPool) 
     for before in past.answers:
         asked = before.again()
         came.append((before, await answer(asked, fetcher, readers)))
-        if not _same(before.answer, came[-1][1], asked.validators):
+        if not _same(before, came[-1][1], asked.validators, past.bodies):
             return await look(steps, _Ahead(past, came, fetcher), readers)
     steps.close()
     return Look(past.finding, tuple(Exchange(one.ask, got) for one, got in came), as_before=True)
 
 
-def _same(before: Page | NoPage, now: Page | NoPage, told: Validators | None) -> bool:
+def _same(before: Answered, now: Page | NoPage, told: Validators | None, bodies: Bodies) -> bool:
     """Whether a probe that was given this answer would be given the same again."""
-    if isinstance(before, NoPage) or isinstance(now, NoPage):
-        troubles = [_trouble(one) for one in (before, now) if isinstance(one, NoPage)]
+    was = before.answer
+    if isinstance(was, NoPage) or isinstance(now, NoPage):
+        troubles = [_trouble(one) for one in (was, now) if isinstance(one, NoPage)]
         return len(troubles) == 2 and troubles[0] == troubles[1]
     untouched = now.status == NOT_MODIFIED and told is not None and told.url == now.url
     return (
-        (
-            untouched
-            or (now.status, now.digest, now.truncated) == (before.status, before.digest, before.truncated)
-        )
-        and (now.url, now.hops[:-1]) == (before.url, before.hops[:-1])
-        and (now.insecure, now.certificate_expires) == (before.insecure, before.certificate_expires)
-        and _pace(now) == _pace(before)
-        and _told(before.headers) == _told({**before.headers, **now.headers} if untouched else now.headers)
+        (now.url, now.hops[:-1]) == (was.url, was.hops[:-1])
+        and (now.insecure, now.certificate_expires) == (was.insecure, was.certificate_expires)
+        and _pace(now) == _pace(was)
+        and _told(was.headers) == _told({**was.headers, **now.headers} if untouched else now.headers)
+        and (untouched or _says_the_same(was, now, bodies if before.kept else None))
     )
+
+
+def _says_the_same(was: Page, now: Page, bodies: Bodies | None) -> bool:
+    """Whether the same body came, or one with other tokens: that is told where the earlier one is kept."""
+    if (now.status, now.truncated) != (was.status, was.truncated):
+        return False
+    if now.digest == was.digest or bodies is None or now.truncated:
+        return now.digest == was.digest
+    body = bodies(was.digest)
+    return body is not None and alike(body, now.body)
 
 
 def _trouble(one: NoPage) -> tuple[Reason, int | None, str]:

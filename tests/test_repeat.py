@@ -123,6 +123,41 @@ async def test_an_unchanged_site_is_as_it_was_and_no_page_of_it_is_read(mute: bo
     assert bool(site.sent) is mute
 
 
+def tokened(site: Site, token: str) -> Site:
+    """A site whose front page has a form, with a token that is another one each time."""
+    form = f"<form><input type=hidden name=_token value={token}></form></body>"
+    site.pages[URL] = (HOME.replace("</body>", form), "text/html")
+    return site
+
+
+async def test_a_page_whose_tokens_alone_are_others_is_as_it_was_and_is_not_read(monkeypatch) -> None:
+    bodies = Bodies()
+    last = await first(tokened(Site(), "8yJbVD5xohi"), bodies)
+    monkeypatch.setattr(ReaderPool, "read", None)
+    seen = await again(last, tokened(Site(LATER), "x0hiEzPQdci"), bodies)
+    assert seen.as_before
+    assert seen.finding == last.finding
+
+
+async def test_a_page_whose_earlier_body_is_lost_is_read_whatever_its_tokens_are() -> None:
+    bodies = Bodies()
+    last = await first(tokened(Site(), "8yJbVD5xohi"), bodies)
+    bodies.clear()
+    seen = await again(last, tokened(Site(LATER), "x0hiEzPQdci"), bodies)
+    assert not seen.as_before
+    assert seen.finding == last.finding
+
+
+async def test_a_page_that_changed_beside_its_tokens_is_read_as_it_came() -> None:
+    bodies = Bodies()
+    last = await first(tokened(Site(), "8yJbVD5xohi"), bodies)
+    site = tokened(Site(LATER), "x0hiEzPQdci")
+    site.pages[URL] = (site.pages[URL][0].replace("samedi", "dimanche"), "text/html")
+    seen = await again(last, site, bodies)
+    assert not seen.as_before
+    assert b"dimanche" in seen.exchanges[0].answer.body  # type: ignore[union-attr]
+
+
 CHANGES: dict[str, Callable[[Site], object]] = {
     "the page": lambda site: site.pages.update({URL: (HOME.replace("samedi", "dimanche"), "text/html")}),
     "the feed": lambda site: site.pages.update(
@@ -436,6 +471,22 @@ async def test_an_unchanged_night_transfers_reads_and_keeps_nothing_and_a_rebuil
     assert two.observed_at.date() == one.observed_at.date() + timedelta(days=1)
     asked = app.web.asked
     assert {status for path, status in asked[asked.index(("night", 1)) :] if path != "night"} == {304}
+    assert not rejudge(app).changes
+    app.store.close()
+
+
+async def test_a_night_keeps_nothing_of_a_page_with_another_token_and_a_rebuild_agrees(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def signed(day: str) -> Callable[[Served], object]:
+        comment = f"<!-- cached on {day} --></body>"
+        return lambda site: site.pages.update({"": HOME.replace("</body>", comment)})
+
+    app = await nights(tmp_path, monkeypatch, signed("Monday"), signed("Tuesday"), signed("Wednesday"))
+    one, two, three = list(app.store.observations())
+    assert (one.as_before, two.as_before, three.as_before) == (False, True, True)
+    assert (two.same_as, three.same_as) == (one.same_as, one.same_as)
+    assert set(app.archive.digests()) == {piece.digest for piece in one.evidence if piece.digest}
     assert not rejudge(app).changes
     app.store.close()
 
