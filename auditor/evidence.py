@@ -26,8 +26,10 @@ UNKEPT = frozenset({"set-cookie", "set-cookie2"})
 """Headers that are never kept: a session that was offered to us is nobody's evidence."""
 
 
-def kept(exchange: Exchange, bodies: Bodies, *, withheld: bool = False) -> Evidence:
-    """One exchange as evidence; its body goes to the archive, unless it is withheld."""
+def kept(
+    exchange: Exchange, bodies: Bodies | None, *, withheld: bool = False, fleeting: bool = False
+) -> Evidence:
+    """One exchange as evidence; its body goes to the archive, unless it is withheld, or there is none."""
     ask, answer = exchange.ask, exchange.answer
     if isinstance(answer, NoPage):
         return Evidence(
@@ -39,8 +41,9 @@ def kept(exchange: Exchange, bodies: Bodies, *, withheld: bool = False) -> Evide
             detail=answer.detail,
             insecure=ask.insecure,
             registered=ask.registered,
+            fleeting=fleeting,
         )
-    digest = bodies.put(answer.body) if answer.body and not withheld else None
+    digest = bodies.put(answer.body) if bodies is not None and answer.body and not withheld else None
     return Evidence(
         url=ask.url,
         status=answer.status,
@@ -56,6 +59,7 @@ def kept(exchange: Exchange, bodies: Bodies, *, withheld: bool = False) -> Evide
         withheld=bool(answer.body) and withheld,
         registered=ask.registered,
         came=answer.digest if digest and answer.digest not in ("", digest) else None,
+        fleeting=fleeting,
     )
 
 

@@ -26,8 +26,9 @@ from probes import links
 from probes.model import Look, Page, Presence, Reason
 from storage.errors import DamagedEvidenceError, MissingEvidenceError
 from storage.laying import Laying
-from storage.model import AccountRow, Night, Observation
+from storage.model import AccountRow, Evidence, Night, Observation
 from storage.plans import Planned, Shard
+from storage.sameness import repetition
 from storage.writer import Writer
 
 PASSING = frozenset({Reason.TIMEOUT, Reason.NETWORK, Reason.SERVER_ERROR, Reason.RATE_LIMITED})
@@ -153,19 +154,30 @@ class Watch:
         )
 
     def _observation(self, row: AccountRow, shown: Discreet, now: datetime) -> Observation:
+        """A look as it is kept: what a platform shows is kept where no earlier look found the same there."""
         assert row.id is not None
         assert self.night.id is not None
         seen = shown.look
-        return Observation(
+        look = Observation(
             account_id=row.id,
             night_id=self.night.id,
             observed_at=_moment(seen, now),
             finding=seen.finding,
-            evidence=tuple(
-                kept(exchange, self.bodies, withheld=not shown.bodies) for exchange in seen.exchanges
-            ),
             probe_version=version(row),
         )
+        if row.channel != links.SITE:
+            before = self.app.store.alike(replace(look, evidence=_evidence(shown, None, fleeting=True)))
+            if before is not None:
+                return repetition(look, before)
+        return replace(look, evidence=_evidence(shown, self.bodies, fleeting=row.channel != links.SITE))
+
+
+def _evidence(shown: Discreet, bodies: Bodies | None, *, fleeting: bool) -> tuple[Evidence, ...]:
+    """What came, with its bodies where they are kept."""
+    return tuple(
+        kept(exchange, bodies, withheld=not shown.bodies, fleeting=fleeting)
+        for exchange in shown.look.exchanges
+    )
 
 
 @asynccontextmanager

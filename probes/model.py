@@ -23,6 +23,9 @@ FAR = datetime.max.replace(tzinfo=UTC)
 TELLING = frozenset({"content-type", "link", "x-robots-tag", "x-datadome", "x-sucuri-block"})
 """The headers of a page whose values a probe reads; others may have others each night."""
 
+NOTED = frozenset({"cf-mitigated", "x-wix-request-id"})
+"""Those of which a probe only reads that they are there."""
+
 
 class Presence(StrEnum):
     """What one look says of an account. `unknown` is our limit, never the association's fault."""

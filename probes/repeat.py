@@ -11,12 +11,22 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from probes.fetch import Web, answer, look
-from probes.model import TELLING, Ask, Exchange, Finding, Hop, Look, NoPage, Page, Reason, Steps, Validators
+from probes.model import (
+    NOTED,
+    TELLING,
+    Ask,
+    Exchange,
+    Finding,
+    Hop,
+    Look,
+    NoPage,
+    Page,
+    Reason,
+    Steps,
+    Validators,
+)
 from probes.readers import ReaderPool
 from probes.tokens import alike
-
-NOTED = ("cf-mitigated", "x-wix-request-id")
-"""The headers of a page of which a probe only reads that they are there."""
 
 OK, NOT_MODIFIED = 200, 304
 
@@ -101,7 +111,7 @@ def _pace(page: Page) -> int:
 
 
 def _told(told: Mapping[str, str]) -> list[str | bool]:
-    return [*(told.get(name, "") for name in sorted(TELLING)), *(name in told for name in NOTED)]
+    return [*(told.get(name, "") for name in sorted(TELLING)), *(name in told for name in sorted(NOTED))]
 
 
 class _Ahead:

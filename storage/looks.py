@@ -112,6 +112,11 @@ class Looks:
                     missing -= found.keys()
         return found
 
+    def alike(self, look: Observation) -> Observation | None:
+        """The look at the same account that says the same, as it was first seen, without its evidence."""
+        with self._database.reading() as connection:
+            return recording.alike(connection, look)
+
     def put_evidence(self, looks: Iterable[Observation]) -> None:
         """Keep the evidence of these in place of that of the looks that they repeat, in one transaction.
 

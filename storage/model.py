@@ -145,7 +145,8 @@ class Evidence:
     `withheld` says that a body came and is not kept, for it shows private people.
     Of one that was `thinned` only the question, the answer's status and the digest are left.
     `registered` says that the registered link itself was asked for, `came` is the digest of the body as it
-    came, where another one is kept.
+    came, where another one is kept. A `fleeting` one came from who writes each answer anew, as platforms do:
+    its bytes tell no look from another.
     """
 
     url: str
@@ -165,6 +166,7 @@ class Evidence:
     thinned: bool = False
     registered: bool = False
     came: str | None = None
+    fleeting: bool = False
 
 
 @dataclass(frozen=True, slots=True)

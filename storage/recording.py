@@ -56,6 +56,13 @@ def record(database: Database, connection: Connection, observations: Iterable[Ob
     return database.put(connection, OBSERVATION, rows)
 
 
+def alike(connection: Connection, one: Observation) -> Observation | None:
+    """The look at the same account that says the same as this one, as it was first seen, without evidence."""
+    at = (one.account_id, digest_of(_fit(one)[1]))
+    found = _found(connection, [at]).get(at)
+    return looks(connection, [found.id], evidence=False).get(found.id) if found else None
+
+
 def _listed(connection: Connection, wanted: Collection[int]) -> set[int]:
     """Those of the accounts that are still there, until the commit: others were pruned during the night."""
     query = select(ACCOUNT.c.id).with_for_update(read=True, key_share=True)

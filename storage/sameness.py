@@ -5,6 +5,11 @@ each time: when a page came and how long it took, and the values of headers that
 of requests, caches). Of such a header it matters whether it is there; what is kept of it is what came when
 the look was first seen. All the rest is told of each night by a short text, its `times`: the moments and the
 seconds of its pages, and the facts that are made of these.
+
+Platforms write each answer anew, so of fleeting evidence it matters what was asked and how it was answered,
+and no byte of the page. A publication that was counted back ("6 months ago") is then told by that word and by
+its month (of weeks and years alike), and a look by its probe: another may find more in pages that are not
+kept. One that is seen so again is as before.
 """
 
 from __future__ import annotations
@@ -19,7 +24,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from probes.model import TELLING, Finding, Scalar
+from probes.model import NOTED, TELLING, Activity, Finding, Precision, Scalar
 from storage.model import Evidence, Observation
 
 DIFFERING = ("seconds", "certificate_days")
@@ -50,10 +55,14 @@ def digest_of(told: bytes) -> str:
 
 def said(look: Observation) -> bytes:
     """All that a look says, the same for looks that say the same. Raises ValueError: no JSON can say it."""
-    facts = {**look.finding.facts, **dict.fromkeys(_differing(look.finding), 0)}
+    finding = look.finding
+    facts = {**finding.facts, **dict.fromkeys(_differing(finding), 0)}
     shown = [facts, *map(_shown, look.evidence)]
+    if any(piece.fleeting for piece in look.evidence):
+        finding = replace(finding, last_activity=_coarsely(finding.last_activity))
+        shown.append({"version": look.probe_version, "ago": _ago(look)})
     text = json.dumps(shown, default=str, ensure_ascii=False, sort_keys=True).encode()
-    return _FINDING.dump_json(look.finding, exclude_defaults=True, exclude={"facts"}) + text
+    return _FINDING.dump_json(finding, exclude_defaults=True, exclude={"facts"}) + text
 
 
 def _shown(piece: Evidence) -> dict[str, Any]:
@@ -61,21 +70,57 @@ def _shown(piece: Evidence) -> dict[str, Any]:
     told: dict[str, Any] = {
         name: value
         for name, value, usual in zip(_NAMES, _VALUES(piece), _USUAL, strict=True)
-        if value != usual
+        if value != usual and not (piece.fleeting and name in _FLEETING)
     }
-    told["headers"] = {name: value if name in TELLING else "" for name, value in piece.headers.items()}
+    headers = piece.headers.items()
+    told["headers"] = {
+        name: value if name in TELLING else ""
+        for name, value in headers
+        if not piece.fleeting or name in TELLING | NOTED
+    }
     told["fetched_at"] = piece.fetched_at is not None
     return told
+
+
+_FLEETING = frozenset({"digest", "came", "truncated", "certificate_expires"})
+"""What of fleeting evidence has no meaning: its bytes, and whose of a platform's many servers answered."""
+
+
+DAYS = {Precision.WEEK: 7.0, Precision.MONTH: 30.44, Precision.YEAR: 365.25}
+"""In each of the words by which a publication is counted back; of days it is told to the day."""
+
+
+def _coarsely(told: Activity | None) -> Activity | None:
+    """A publication that was counted back, by the beginning of what it was counted in."""
+    if told is None or not told.relative:
+        return told
+    day = told.when.replace(hour=0, minute=0, second=0, microsecond=0)
+    match told.precision:
+        case Precision.WEEK:
+            day -= timedelta(days=day.weekday())
+        case Precision.MONTH:
+            day = day.replace(day=1)
+        case Precision.YEAR:
+            day = day.replace(month=1, day=1)
+    return replace(told, when=day)
+
+
+def _ago(look: Observation) -> int | None:
+    """How many weeks, months or years were counted back."""
+    told = look.finding.last_activity
+    if told is None or not told.relative or told.precision not in DAYS:
+        return None
+    return round((look.observed_at.date() - told.when.date()).days / DAYS[told.precision])
 
 
 def times(look: Observation) -> str:
     """What of a look is no part of its meaning.
 
-    That is, for each page, the microseconds from it to the look, and its seconds; then the facts that differ
-    each night, in their order.
+    That is, for each page that is kept of it, the microseconds from it to the look, and its seconds; then the
+    facts that differ each night, in their order.
     """
     when = look.observed_at
-    pages = ((piece.fetched_at, piece.seconds) for piece in look.evidence)
+    pages = ((piece.fetched_at, piece.seconds) for piece in look.evidence if not piece.fleeting)
     came = " ".join(f"{(when - at) // MICROSECOND} {seconds!r}" for at, seconds in pages if at is not None)
     return BETWEEN.join([came, *(repr(look.finding.facts[name]) for name in _differing(look.finding))])
 
@@ -100,6 +145,22 @@ def again(look: Observation, observed_at: datetime, told: str | None) -> Observa
         piece if piece.fetched_at is None else _dated(piece, observed_at, waiting) for piece in look.evidence
     )
     return replace(look, observed_at=observed_at, finding=finding, evidence=pages, times=left)
+
+
+def repetition(look: Observation, before: Observation) -> Observation:
+    """A look as it is kept where an earlier one says the same: as that, with its own moment and facts."""
+    own = {name: look.finding.facts[name] for name in _differing(look.finding)}
+    facts = {**before.finding.facts, **own}
+    told = None if facts == before.finding.facts else BETWEEN.join(["", *map(repr, own.values())])
+    return replace(
+        look,
+        finding=_with(before.finding, facts),
+        evidence=(),
+        same_as=before.same_as,
+        since=before.since,
+        as_before=True,
+        times=told,
+    )
 
 
 def of_its_night(found: Finding, told: Finding) -> Finding:

@@ -5,7 +5,7 @@ import re
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from test_store import AMAL, DAY, EVIDENCE, FINDINGS, INSTANTS, LINKS, NOUR, NOW
 
 import probes
-from probes.model import TELLING, Finding, Presence, Reason
+from probes.model import TELLING, Activity, Finding, Precision, Presence, Reason
 from storage.model import Evidence, Observation
-from storage.sameness import again, meaning, times
+from storage.sameness import again, meaning, repetition, times
 from storage.store import Store
 
 QUICK = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -122,6 +122,112 @@ def test_what_has_a_meaning_makes_a_new_look(store, other):
     store.record([look(three, timedelta(days=2))])
     assert len(looks(store)) == 2
     assert store.observation(three, 1) == look(three, timedelta(days=2))
+
+
+def platform(night, later=timedelta(0), ago=None, **other):
+    """What a night saw on a platform, which writes each answer anew; a publication was so many days ago."""
+    page = replace(PAGE, fleeting=True, digest=f"{night:02}" * 32, seconds=night / 7)
+    when = NOW + later - timedelta(days=ago or 0)
+    told = Activity(when, "videos", Precision.MONTH, relative=True) if ago else None
+    finding = replace(SEEN, last_activity=told, facts={"seconds": night, "verified": True})
+    return replace(look(night, later, finding, (page,)), **other)
+
+
+ELSEWHERE = {**PAGE.headers, "x-served-by": "another of its servers"}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"digest": "cd" * 32},
+        {"came": "cd" * 32},
+        {"truncated": True},
+        {"certificate_expires": date(2027, 4, 9)},
+        {"headers": ELSEWHERE},
+    ],
+)
+def test_what_a_platform_writes_anew_each_time_has_no_meaning(store, other):
+    one, two = nights(store, 2)
+    fleeting = platform(one).evidence[0]
+    changed = platform(two, timedelta(days=1), evidence=(replace(fleeting, **other),))
+    assert meaning(changed) == meaning(platform(one))
+    assert meaning(look(two, evidence=(replace(PAGE, **other),))) != meaning(look(one, evidence=(PAGE,)))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"url": "https://amal.example/about"},
+        {"status": 404},
+        {"final_url": "https://amal.example/login"},
+        {"hops": ()},
+        {"headers": {**PAGE.headers, "cf-mitigated": "challenge"}},
+        {"withheld": True},
+    ],
+)
+def test_how_a_platform_answered_has_a_meaning(store, other):
+    (one,) = nights(store, 1)
+    fleeting = platform(one).evidence[0]
+    assert meaning(platform(one, evidence=(replace(fleeting, **other),))) != meaning(platform(one))
+
+
+def test_what_is_found_on_a_platform_and_by_which_probe_has_a_meaning(store):
+    (one,) = nights(store, 1)
+    told = {meaning(platform(one)), meaning(platform(one, probe_version=8)), meaning(platform(one, ago=31))}
+    assert len(told) == 3
+    assert meaning(look(one)) == meaning(replace(look(one), probe_version=8)), "its pages are kept"
+
+
+@pytest.mark.parametrize(
+    ("days", "ago", "is_the_same"),
+    [(3, 31, True), (3, 62, False), (20, 31, False), (180, 214, False)],
+    ids=["the same month and word", "another word", "another month", "the same month another time"],
+)
+def test_what_was_counted_back_is_told_by_its_word_and_its_month(store, days, ago, is_the_same):
+    one, two = nights(store, 2)
+    assert NOW.date() == date(2026, 11, 25)
+    same = meaning(platform(two, timedelta(days=days), ago=ago)) == meaning(platform(one, ago=31))
+    assert same is is_the_same
+
+
+@pytest.mark.parametrize("precision", [Precision.DAY, Precision.WEEK, Precision.YEAR])
+def test_what_was_counted_back_is_as_exact_as_its_word(store, precision):
+    one, two = nights(store, 2)
+
+    def told(night, when):
+        activity = Activity(when, "videos", precision, relative=True)
+        return meaning(platform(night, finding=replace(SEEN, last_activity=activity)))
+
+    wednesday = datetime(2026, 11, 25, 8, tzinfo=UTC)
+    apart = {Precision.DAY: 1, Precision.WEEK: 5, Precision.YEAR: 37}[precision]
+    assert told(one, wednesday) == told(two, wednesday + timedelta(hours=4))
+    assert told(one, wednesday) != told(two, wednesday + timedelta(days=apart))
+
+
+def test_a_look_at_a_platform_that_found_the_same_is_as_before_with_facts_of_its_own(store):
+    one, two, three = nights(store, 3)
+    first, second = platform(one, ago=31), platform(two, timedelta(days=1), ago=31)
+    assert store.alike(first) is None
+    store.record([first])
+    before = store.alike(second)
+    assert before.finding == first.finding
+    store.record([repetition(second, before), replace(second, account_id=2)])
+    store.record([platform(three, timedelta(days=2), ago=31)])  # by whoever did not ask
+    assert len(looks(store)) == 2
+    for night, later in ((two, 1), (three, 2)):
+        seen = store.observation(night, 1)
+        assert seen.as_before
+        assert seen.observed_at == NOW + timedelta(days=later)
+        assert seen.finding == replace(first.finding, facts={"seconds": night, "verified": True})
+        assert seen.evidence[0].digest == first.evidence[0].digest
+        assert seen.evidence[0].fetched_at == first.evidence[0].fetched_at + timedelta(days=later)
+
+
+def test_a_look_that_was_bared_is_repeated_by_no_platform(store):
+    one, two = nights(store, 2)
+    store.record([platform(one)])
+    store.put_evidence([store.observation(one, 1)])
+    assert store.alike(platform(two)) is None
 
 
 def test_two_accounts_never_share_a_look(store):
