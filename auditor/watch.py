@@ -141,7 +141,7 @@ class Watch:
         account = recalled(one.account, one.standing)
         shown = await discreet(account, seen, self.eyes.readers, self.eyes.purses)
         shown = replace(shown, bodies=False) if first else shown
-        return await asyncio.to_thread(self._observation, one.account, shown, self.clock())
+        return await asyncio.to_thread(self._observation, one, shown, self.clock())
 
     async def _may_pass(self, seen: Look) -> bool:
         """Whether a trouble may be over by the second pass, and the links may be asked for again then."""
@@ -153,23 +153,18 @@ class Watch:
             and all([await again(one.ask, one.answer) for one in seen.exchanges])
         )
 
-    def _observation(self, row: AccountRow, shown: Discreet, now: datetime) -> Observation:
+    def _observation(self, one: Planned, shown: Discreet, now: datetime) -> Observation:
         """A look as it is kept: what a platform shows is kept where no earlier look found the same there."""
+        row, seen = one.account, shown.look
         assert row.id is not None
         assert self.night.id is not None
-        seen = shown.look
-        look = Observation(
-            account_id=row.id,
-            night_id=self.night.id,
-            observed_at=_moment(seen, now),
-            finding=seen.finding,
-            probe_version=version(row),
-        )
-        if row.channel != links.SITE:
+        look = Observation(row.id, self.night.id, _moment(seen, now), seen.finding, (), version(row))
+        fleeting = row.channel != links.SITE
+        if fleeting and one.standing is not None:
             before = self.app.store.alike(replace(look, evidence=_evidence(shown, None, fleeting=True)))
             if before is not None:
                 return repetition(look, before)
-        return replace(look, evidence=_evidence(shown, self.bodies, fleeting=row.channel != links.SITE))
+        return replace(look, evidence=_evidence(shown, self.bodies, fleeting=fleeting))
 
 
 def _evidence(shown: Discreet, bodies: Bodies | None, *, fleeting: bool) -> tuple[Evidence, ...]:

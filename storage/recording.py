@@ -9,13 +9,13 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Connection, delete, select, tuple_
+from sqlalchemy import Connection, bindparam, delete, select, tuple_
 
 from probes.model import Presence
 from storage.clean import clean, instant
 from storage.database import Database
 from storage.look_tables import LOOK, OBSERVATION
-from storage.model import Observation
+from storage.model import Evidence, Observation
 from storage.parts import parts
 from storage.sameness import digest_of, said, times
 from storage.tables import ACCOUNT, NIGHT
@@ -56,11 +56,18 @@ def record(database: Database, connection: Connection, observations: Iterable[Ob
     return database.put(connection, OBSERVATION, rows)
 
 
+_WITHOUT_EVIDENCE = [column for column in LOOK.c if column is not LOOK.c.evidence]
+_ALIKE = select(*_WITHOUT_EVIDENCE).where(
+    LOOK.c.account_id == bindparam("account"), LOOK.c.meaning == bindparam("meaning")
+)
+"""Made once: a night asks it of each account of a platform, and making it anew takes half of the time."""
+
+
 def alike(connection: Connection, one: Observation) -> Observation | None:
     """The look at the same account that says the same as this one, as it was first seen, without evidence."""
-    at = (one.account_id, digest_of(_fit(one)[1]))
-    found = _found(connection, [at]).get(at)
-    return looks(connection, [found.id], evidence=False).get(found.id) if found else None
+    asked = {"account": one.account_id, "meaning": digest_of(_fit(one)[1])}
+    row = connection.execute(_ALIKE, asked).one_or_none()
+    return _first_seen(row) if row else None
 
 
 def _listed(connection: Connection, wanted: Collection[int]) -> set[int]:
@@ -140,20 +147,14 @@ def _before(connection: Connection, ids: Collection[int]) -> dict[int, Any]:
 
 def looks(connection: Connection, ids: Collection[int], *, evidence: bool) -> dict[int, Observation]:
     """Looks as they were first seen, of no night; their evidence only where it is wanted."""
-    columns = [column for column in LOOK.c if evidence or column is not LOOK.c.evidence]
+    columns = LOOK.c if evidence else _WITHOUT_EVIDENCE
     rows = connection.execute(select(*columns).where(LOOK.c.id.in_(ids))).all()
-    return {
-        row.id: Observation(
-            row.account_id,
-            0,
-            row.observed_at,
-            row.finding,
-            row.evidence if evidence else (),
-            same_as=row.id,
-            since=row.observed_at,
-        )
-        for row in rows
-    }
+    return {row.id: _first_seen(row, row.evidence if evidence else ()) for row in rows}
+
+
+def _first_seen(row: Any, evidence: tuple[Evidence, ...] = ()) -> Observation:
+    at = row.observed_at
+    return Observation(row.account_id, 0, at, row.finding, evidence, same_as=row.id, since=at)
 
 
 def _content(at: Meant, one: Observation) -> dict[str, Any]:
