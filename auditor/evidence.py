@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from probes.model import Answers, Ask, Exchange, Hop, NoPage, Page
-from storage.model import Evidence
+from storage.model import Evidence, Observation
+from storage.sameness import dated
 
 
 class Bodies(Protocol):
@@ -65,6 +66,13 @@ def kept(
 
 def _hops(hops: Sequence[Hop]) -> tuple[tuple[str, int], ...]:
     return tuple((hop.url, hop.status) for hop in hops)
+
+
+def as_read(look: Observation) -> tuple[Evidence, ...]:
+    """What a look rests on, as it was read: what was only found to be as before came when it was first seen."""
+    if look.since is None or not look.as_before:
+        return look.evidence
+    return dated(look.evidence, look.since - look.observed_at)
 
 
 def thinned(piece: Evidence) -> Evidence:

@@ -17,7 +17,7 @@ from typing import Any
 from auditor import gaps
 from auditor.conclude import Derived, moment, policy
 from auditor.config import Config
-from auditor.evidence import Bodies, NotKeptError, replay
+from auditor.evidence import Bodies, NotKeptError, as_read, replay
 from auditor.eyes import recalled, steps
 from auditor.figures import Figures
 from auditor.former import Former, former, tells_arrival, then
@@ -32,14 +32,13 @@ from storage.model import (
     AccountRow,
     Association,
     Decision,
-    Evidence,
     Gap,
     Night,
     Observation,
     Proposal,
     Standing,
 )
-from storage.sameness import dated, of_its_night
+from storage.sameness import of_its_night
 from storage.store import Store
 
 events = Events(__name__)
@@ -201,20 +200,13 @@ def played(account: Account, look: Observation, bodies: Bodies) -> Finding | Non
     if look.finding.reason in OUR_ACCIDENTS:
         return None
     try:
-        seen = drive(steps(account, _keyed(account, look)), replay(_then(look), bodies))
+        seen = drive(steps(account, _keyed(account, look)), replay(as_read(look), bodies))
     except (NotKeptError, MissingEvidenceError, DamagedEvidenceError) as reason:
         said = "the look at account {account} in night {night} stands as recorded: {why}"
         events.debug("look_kept", said, account=look.account_id, night=look.night_id, why=str(reason))
         return None
     found = clean(seen.finding)
     return of_its_night(found, look.finding) if look.as_before else found
-
-
-def _then(look: Observation) -> tuple[Evidence, ...]:
-    """The evidence as it was read: what was only found to be as before was read when it was first seen."""
-    if look.since is None or not look.as_before:
-        return look.evidence
-    return dated(look.evidence, look.since - look.observed_at)
 
 
 def _keyed(account: Account, look: Observation) -> tuple[str, ...]:

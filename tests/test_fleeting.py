@@ -80,3 +80,12 @@ async def test_the_evidence_says_which_nights_page_it_shows(app, language, said)
         address = f"/{language}/associations/nour/accounts/{account}?night=2026-03-0"
         told = [client.get(f"{address}{day}").text for day in (1, 3, 5)]
     assert [said in one for one in told] == [False, True, False]
+
+
+async def test_the_evidence_is_dated_as_it_came_and_the_look_as_it_was(app):
+    account = seen(app, NOUR)[0].account_id
+    with browsing(app, night_of(4) + timedelta(hours=8)) as client:
+        told = client.get(f"/en/associations/nour/accounts/{account}?night=2026-03-03").text
+    looked, came = (told.split(f"<dt>{name}</dt>")[1].split("</dd>")[0] for name in ("Looked at", "Time"))
+    assert "3 March 2026" in looked
+    assert "1 March 2026" in came

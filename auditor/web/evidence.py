@@ -9,6 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter, HTTPException, Query
 from fastapi.responses import HTMLResponse
 
+from auditor.evidence import as_read
 from auditor.exhibit import exhibits, quotes
 from auditor.prospect import prospects
 from auditor.timeline import SPAN
@@ -37,7 +38,7 @@ def page(
     if look is None and night is not None:
         raise HTTPException(404)
     standing = store.standing(account_id)
-    shown = list(exhibits(look.evidence, asked.app.archive)) if look else []
+    shown = list(exhibits(as_read(look), asked.app.archive)) if look else []
     return asked.page(
         "evidence.html",
         view=view,
