@@ -69,7 +69,7 @@ def _hops(hops: Sequence[Hop]) -> tuple[tuple[str, int], ...]:
 
 
 def as_read(look: Observation) -> tuple[Evidence, ...]:
-    """What a look rests on, as it was read: what was only found to be as before came when it was first seen."""
+    """What a look rests on, dated as it came: where it is only as before, that was when it was first seen."""
     if look.since is None or not look.as_before:
         return look.evidence
     return dated(look.evidence, look.since - look.observed_at)

@@ -13,7 +13,10 @@ from probes.repeat import Answered, Bodies, Past
 from storage.model import AccountRow, Evidence, LastLook, Observation
 
 EVERY = 28
-"""Nights after which a site is read anew though nothing changed: `_lasts` may have a hole."""
+"""Nights after which a site is read anew though nothing changed: `_lasts` may have a hole.
+
+And a platform's page kept anew: what somebody has taken off it since is not to be shown for ever.
+"""
 
 NOTHING = sha256(b"").hexdigest()
 
@@ -34,6 +37,11 @@ def past(row: AccountRow, last: LastLook | None, version: int, day: date, bodies
 def is_possible(row: AccountRow, day: date) -> bool:
     """Whether it is a site, and not its night to be read anew: each night that of one in `EVERY`."""
     return row.channel == links.SITE and _since_its_night(row, day) > 0
+
+
+def is_young(row: AccountRow, look: Observation, day: date) -> bool:
+    """Whether no night to be kept anew has come for an account since that look."""
+    return look.since is not None and _since_its_night(row, day) >= (day - look.since.date()).days
 
 
 def _is_due(row: AccountRow, last: date, day: date) -> bool:

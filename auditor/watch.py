@@ -19,7 +19,7 @@ from auditor.eyes import Eyes, recalled
 from auditor.lanes import Feed, Lane, lanes
 from auditor.order import AT_THE_DESK, side_by_side
 from auditor.patience import Patience
-from auditor.repeat import past
+from auditor.repeat import is_young, past
 from auditor.standing import is_unasked
 from auditor.tools import Tools
 from probes import links
@@ -154,17 +154,23 @@ class Watch:
         )
 
     def _observation(self, one: Planned, shown: Discreet, now: datetime) -> Observation:
-        """A look as it is kept: what a platform shows is kept where no earlier look found the same there."""
+        """A look as it is kept: of a platform, whose answers are all others, what tells something new."""
         row, seen = one.account, shown.look
         assert row.id is not None
         assert self.night.id is not None
         look = Observation(row.id, self.night.id, _moment(seen, now), seen.finding, (), version(row))
-        fleeting = row.channel != links.SITE
+        fleeting = row.channel != links.SITE and row.channel not in self.eyes.purses
         if fleeting and one.standing is not None:
-            before = self.app.store.alike(replace(look, evidence=_evidence(shown, None, fleeting=True)))
-            if before is not None:
+            bare = replace(look, evidence=_evidence(shown, None, fleeting=True))
+            before = self.app.store.same_look(bare)
+            if before is not None and self._is_kept(row, before):
                 return repetition(look, before)
         return replace(look, evidence=_evidence(shown, self.bodies, fleeting=fleeting))
+
+    def _is_kept(self, row: AccountRow, before: Observation) -> bool:
+        """Whether the pages of an earlier look may stand for tonight's: they are there, and not too old."""
+        digests = [piece.digest for piece in before.evidence if piece.digest]
+        return is_young(row, before, self.night.day) and all(one in self.app.archive for one in digests)
 
 
 def _evidence(shown: Discreet, bodies: Bodies | None, *, fleeting: bool) -> tuple[Evidence, ...]:

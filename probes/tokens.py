@@ -1,20 +1,30 @@
-"""Tokens: what a server writes anew into each answer though its page is the same. No probe reads them.
+"""Tokens: what a server writes anew into each answer though its page is the same.
 
 Three in ten recorded home pages have some: nonces of WordPress, tokens in the forms of Drupal and Joomla, the
 line with which a cache signs a page (the corpus, 2026-11). By its digest each is another page every night.
+They stand in tags, scripts and comments; what is shown to visitors is compared to the byte.
 """
 
 from __future__ import annotations
 
 import re
 
+Pair = tuple[bytes, bytes]
+
 _TAGS = (
-    (re.compile(rb"(?i)input\b[^>]{0,400}?\btype\s{0,3}=\s{0,3}[\"']?hidden\b[^>]*>"), b"input type=hidden>"),
-    (re.compile(rb"(?i)meta\b[^>]{0,400}?\bname\s{0,3}=\s{0,3}[\"']?(?:csrf|xsrf)-[^>]*>"), b"meta>"),
+    (
+        re.compile(rb"(?i)input\b[^>]{0,400}?(?<![\w-])type\s{0,3}=\s{0,3}[\"']?hidden\b[^>]*>"),
+        b"input type=hidden>",
+    ),
+    (
+        re.compile(rb"(?i)meta\b[^>]{0,400}?(?<![\w-])name\s{0,3}=\s{0,3}[\"']?(?:csrf|xsrf)-[^>]*>"),
+        b"meta>",
+    ),
     (
         re.compile(
-            rb"(?i)!--(?!\[if)(?=[^{]{0,900}?(?:cache|cachi|generated|served|queries|litespeed|rocket))"
-            rb"[^{]{0,900}?-->"
+            rb"(?i)!--(?!\[if|-?>)"
+            rb"(?=(?:(?!--!?>)[^{]){0,900}?(?:cache|cachi|generated|served|queries|litespeed|rocket))"
+            rb"(?:(?!--!?>)[^{]){0,900}-->"
         ),
         b"!---->",
     ),
@@ -23,15 +33,19 @@ _TAGS = (
 
 _VALUES = (
     re.compile(
-        rb"(?i)((?:nonce|token|csrf|xsrf)[\w.-]{0,40}(?:\\?[\"'])?\s{0,3}[:=]\s{0,3}\\?[\"'])"
-        rb"[\w+/=.:~-]{6,400}"
+        # A nonce, and no word that ends so: annonce, prononce, renonce, dénonce.
+        rb"(?i)((?:(?<!an)(?<!pro)(?<!\bre)(?<!\bde)(?<!\be)(?<!\xa9)nonce|token|csrf|xsrf)"
+        rb"[\w.-]{0,40}(?:\\?[\"'])?\s{0,3}[:=]\s{0,3}\\?[\"'])[\w+/=.-]{6,400}"
     ),
     re.compile(rb"(?i)([\"'](?:timestamp|now|(?:server|current)_?time)[\"']\s?:\s?[\"']?)\d{10}(?:\d{3})?\b"),
-    re.compile(rb"(?i)([?&;](?:ver|ts|cb|rnd|nocache|_)=)\d{9,13}(?=[\"'&\s>])"),
+    re.compile(rb"(?i)(\.(?:css|js)\?[\w.=&;%-]{0,100}?\b(?:ver|ts|cb|rnd|nocache|_)=)\d{9,13}(?=[\"'&\s>])"),
     re.compile(rb"((?:\bjs-)?\bview-dom-id-)[0-9a-f]{32,}"),
     re.compile(rb"(__CF\$cv\$params=)\{[^}]{0,400}\}"),
 )
-"""Values, each behind its name: secrets, a script's clock, what outwits caches, Drupal's views."""
+"""Values, each behind its name: secrets, a script's clock, what outwits caches of files, Drupal's views."""
+
+_SCRIPTS = (b"script", b"style", b"![cdata[")
+"""How a piece begins whose text nobody is shown, in lower case."""
 
 MOST = 100
 """Places in which two answers may differ: a page of many forms has some dozens."""
@@ -39,19 +53,33 @@ MOST = 100
 LONG = 2_000
 """Bytes from which on a script is compared part by part: it may be half a megabyte, for one token in it."""
 
+ALL = 40_000
+"""Bytes of all parts together that are looked through: the event loop waits, and a stranger wrote them."""
+
 
 def alike(one: bytes, other: bytes) -> bool:
     """Whether two bodies are the same but for their tokens. Where that cannot be told they are not."""
     apart = _apart(one, other, b"<")
-    return apart is not None and all(_agree(_untagged(mine), _untagged(its)) for mine, its in apart)
+    if apart is None:
+        return False
+    hidden: list[Pair] = []
+    for mine, its in apart:
+        (tag, text), (its_tag, its_text) = _parted(mine), _parted(its)
+        parts = _apart(tag, its_tag, b",") if max(len(tag), len(its_tag)) > LONG else [(tag, its_tag)]
+        if parts is None or text != its_text:
+            return False
+        hidden += parts
+    weight = sum(len(mine) + len(its) for mine, its in hidden)
+    return weight <= ALL and all(_unvalued(mine) == _unvalued(its) for mine, its in hidden)
 
 
 def without(piece: bytes) -> bytes:
     """What stands between two `<` of a body, without its tokens."""
-    return _unvalued(_untagged(piece))
+    hidden, text = _parted(piece)
+    return _unvalued(hidden) + text
 
 
-def _apart(one: bytes, other: bytes, at: bytes) -> list[tuple[bytes, bytes]] | None:
+def _apart(one: bytes, other: bytes, at: bytes) -> list[Pair] | None:
     """The parts that are not the same; None where there are too many, or more in one of the two."""
     ones, others = one.split(at), other.split(at)
     if len(ones) != len(others):
@@ -60,23 +88,16 @@ def _apart(one: bytes, other: bytes, at: bytes) -> list[tuple[bytes, bytes]] | N
     return apart if len(apart) <= MOST else None
 
 
-def _agree(mine: bytes, its: bytes) -> bool:
-    if max(len(mine), len(its)) <= LONG:
-        return _unvalued(mine) == _unvalued(its)
-    apart = _apart(mine, its, b",")
-    return apart is not None and all(
-        max(map(len, pair)) <= LONG and _unvalued(pair[0]) == _unvalued(pair[1]) for pair in apart
-    )
-
-
-def _untagged(piece: bytes) -> bytes:
+def _parted(piece: bytes) -> Pair:
+    """The tag of a piece, and the text that is shown behind it, as far as any is."""
     for tag, left in _TAGS:
         if found := tag.match(piece):
-            return left + piece[found.end() :]
-    return piece
+            return left, piece[found.end() :]
+    end = len(piece) if piece[:9].lower().startswith(_SCRIPTS) else piece.find(b">") + 1
+    return piece[:end], piece[end:]
 
 
-def _unvalued(part: bytes) -> bytes:
+def _unvalued(hidden: bytes) -> bytes:
     for value in _VALUES:
-        part = value.sub(rb"\1", part)
-    return part
+        hidden = value.sub(rb"\1", hidden)
+    return hidden

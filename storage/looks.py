@@ -112,10 +112,10 @@ class Looks:
                     missing -= found.keys()
         return found
 
-    def alike(self, look: Observation) -> Observation | None:
-        """The look at the same account that says the same, as it was first seen, without its evidence."""
+    def same_look(self, look: Observation) -> Observation | None:
+        """The look at that account that says the same, as it was first seen; None where there is none."""
         with self._database.reading() as connection:
-            return recording.alike(connection, look)
+            return recording.same_look(connection, look)
 
     def put_evidence(self, looks: Iterable[Observation]) -> None:
         """Keep the evidence of these in place of that of the looks that they repeat, in one transaction.

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, select, tuple_
+from sqlalchemy import Connection, bindparam, delete, select, tuple_, update
 
 from probes.model import Presence
 from storage.clean import clean, instant
@@ -17,7 +17,7 @@ from storage.database import Database
 from storage.look_tables import LOOK, OBSERVATION
 from storage.model import Evidence, Observation
 from storage.parts import parts
-from storage.sameness import digest_of, said, times
+from storage.sameness import digest_of, is_fleeting, said, times
 from storage.tables import ACCOUNT, NIGHT
 
 PRESENCES = (Presence.UNKNOWN, Presence.ABSENT, Presence.PRESENT)
@@ -56,18 +56,15 @@ def record(database: Database, connection: Connection, observations: Iterable[Ob
     return database.put(connection, OBSERVATION, rows)
 
 
-_WITHOUT_EVIDENCE = [column for column in LOOK.c if column is not LOOK.c.evidence]
-_ALIKE = select(*_WITHOUT_EVIDENCE).where(
-    LOOK.c.account_id == bindparam("account"), LOOK.c.meaning == bindparam("meaning")
-)
+_SAME = select(LOOK).where(LOOK.c.account_id == bindparam("account"), LOOK.c.meaning == bindparam("meaning"))
 """Made once: a night asks it of each account of a platform, and making it anew takes half of the time."""
 
 
-def alike(connection: Connection, one: Observation) -> Observation | None:
-    """The look at the same account that says the same as this one, as it was first seen, without evidence."""
+def same_look(connection: Connection, one: Observation) -> Observation | None:
+    """The look at the same account that says the same as this one, as it was first seen."""
     asked = {"account": one.account_id, "meaning": digest_of(_fit(one)[1])}
-    row = connection.execute(_ALIKE, asked).one_or_none()
-    return _first_seen(row) if row else None
+    row = connection.execute(_SAME, asked).one_or_none()
+    return _first_seen(row, row.evidence) if row else None
 
 
 def _listed(connection: Connection, wanted: Collection[int]) -> set[int]:
@@ -116,12 +113,23 @@ def _there(connection: Connection, wanted: Collection[tuple[int, int]]) -> set[t
 def _looks(
     database: Database, connection: Connection, wanted: Mapping[Meant, Observation]
 ) -> dict[Meant, tuple[int, bool]]:
-    """For each of these the id of its look, and whether that was made of it: it is, where there was none."""
+    """For each of these the id of its look, and whether that was made of it: it is, where there was none.
+
+    And where its evidence is fleeting, for then its own page is to be kept: the old look is repeated no more.
+    """
     there = _found(connection, wanted)
-    missing = {at: one for at, one in wanted.items() if at not in there}
+    anew = {at for at in there if is_fleeting(wanted[at])}
+    _leave(connection, [there[at].id for at in anew])
+    missing = {at: one for at, one in wanted.items() if at not in there or at in anew}
     database.put(connection, LOOK, [_content(at, clean(one)) for at, one in sorted(missing.items())])
     made = _found(connection, missing)
     return {at: (row.id, row.observed_at == wanted[at].observed_at) for at, row in (there | made).items()}
+
+
+def _leave(connection: Connection, ids: Sequence[int]) -> None:
+    """Let looks be repeated no more."""
+    for some in parts(ids):
+        connection.execute(update(LOOK).where(LOOK.c.id.in_(some)).values(meaning=None))
 
 
 def _found(connection: Connection, wanted: Collection[Meant]) -> dict[Meant, Any]:
@@ -147,7 +155,7 @@ def _before(connection: Connection, ids: Collection[int]) -> dict[int, Any]:
 
 def looks(connection: Connection, ids: Collection[int], *, evidence: bool) -> dict[int, Observation]:
     """Looks as they were first seen, of no night; their evidence only where it is wanted."""
-    columns = LOOK.c if evidence else _WITHOUT_EVIDENCE
+    columns = [column for column in LOOK.c if evidence or column is not LOOK.c.evidence]
     rows = connection.execute(select(*columns).where(LOOK.c.id.in_(ids))).all()
     return {row.id: _first_seen(row, row.evidence if evidence else ()) for row in rows}
 

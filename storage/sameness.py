@@ -8,8 +8,8 @@ seconds of its pages, and the facts that are made of these.
 
 Platforms write each answer anew, so of fleeting evidence it matters what was asked and how it was answered,
 and no byte of the page. A publication that was counted back ("6 months ago") is then told by that word and by
-its month (of weeks and years alike), and a look by its probe: another may find more in pages that are not
-kept. One that is seen so again is as before.
+the week, month or year in which it falls, and a look by its probe's version: another may find more in pages
+that are not kept. Whoever looked says that it repeats the earlier one; what is recorded whole is a new look.
 """
 
 from __future__ import annotations
@@ -58,11 +58,16 @@ def said(look: Observation) -> bytes:
     finding = look.finding
     facts = {**finding.facts, **dict.fromkeys(_differing(finding), 0)}
     shown = [facts, *map(_shown, look.evidence)]
-    if any(piece.fleeting for piece in look.evidence):
+    if is_fleeting(look):
         finding = replace(finding, last_activity=_coarsely(finding.last_activity))
         shown.append({"version": look.probe_version, "ago": _ago(look)})
     text = json.dumps(shown, default=str, ensure_ascii=False, sort_keys=True).encode()
     return _FINDING.dump_json(finding, exclude_defaults=True, exclude={"facts"}) + text
+
+
+def is_fleeting(look: Observation) -> bool:
+    """Whether it rests on what was written anew for us."""
+    return any(piece.fleeting for piece in look.evidence)
 
 
 def _shown(piece: Evidence) -> dict[str, Any]:
@@ -86,8 +91,8 @@ _FLEETING = frozenset({"digest", "came", "truncated", "certificate_expires"})
 """What of fleeting evidence has no meaning: its bytes, and whose of a platform's many servers answered."""
 
 
-DAYS = {Precision.WEEK: 7.0, Precision.MONTH: 30.44, Precision.YEAR: 365.25}
-"""In each of the words by which a publication is counted back; of days it is told to the day."""
+LENGTHS = {Precision.WEEK: 7.0, Precision.MONTH: 30.44, Precision.YEAR: 365.25}
+"""Days in what a publication is counted back by. By days it is told to the day, and needs no count."""
 
 
 def _coarsely(told: Activity | None) -> Activity | None:
@@ -108,19 +113,19 @@ def _coarsely(told: Activity | None) -> Activity | None:
 def _ago(look: Observation) -> int | None:
     """How many weeks, months or years were counted back."""
     told = look.finding.last_activity
-    if told is None or not told.relative or told.precision not in DAYS:
+    if told is None or not told.relative or told.precision not in LENGTHS:
         return None
-    return round((look.observed_at.date() - told.when.date()).days / DAYS[told.precision])
+    return round((look.observed_at.date() - told.when.date()).days / LENGTHS[told.precision])
 
 
 def times(look: Observation) -> str:
     """What of a look is no part of its meaning.
 
-    That is, for each page that is kept of it, the microseconds from it to the look, and its seconds; then the
-    facts that differ each night, in their order.
+    That is, for each page, the microseconds from it to the look, and its seconds; then the facts that differ
+    each night, in their order.
     """
     when = look.observed_at
-    pages = ((piece.fetched_at, piece.seconds) for piece in look.evidence if not piece.fleeting)
+    pages = ((piece.fetched_at, piece.seconds) for piece in look.evidence)
     came = " ".join(f"{(when - at) // MICROSECOND} {seconds!r}" for at, seconds in pages if at is not None)
     return BETWEEN.join([came, *(repr(look.finding.facts[name]) for name in _differing(look.finding))])
 

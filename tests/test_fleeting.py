@@ -7,7 +7,9 @@ from served import browsing
 from small import link, lived, night_of, register, steps
 
 from auditor import eyes, rejudge
+from auditor.config import ChannelConfig
 from auditor.night import run
+from auditor.repeat import EVERY
 from probes.model import Presence
 
 NOUR, SITE = link("nour", "facebook", "nour"), link("nour", "website", "nour")
@@ -66,11 +68,42 @@ async def test_what_is_found_again_after_something_else_is_the_look_that_it_was(
     assert last.since == seen(app, NOUR)[0].observed_at
 
 
+async def more(app, *days, answer="hello once more"):
+    for day in days:
+        app.web.answers = {NOUR.typed: answer}
+        await run(app, night_of(day))
+    return seen(app, NOUR)[-len(days) :]
+
+
+async def test_a_page_that_the_archive_lost_is_kept_anew(app):
+    app.archive.remove(seen(app, NOUR)[0].evidence[0].digest)
+    first, second = await more(app, 5, 6)
+    assert (first.as_before, second.as_before) == (False, True)
+    assert app.archive.get(second.evidence[0].digest) == b"hello once more"
+
+
+async def test_a_page_is_kept_anew_after_four_weeks(app):
+    looks = await more(app, *range(5, 5 + 2 * EVERY))
+    anew = [look.observed_at.date() for look in looks if not look.as_before]
+    assert len(anew) == 2
+    assert anew[1] - anew[0] == timedelta(days=EVERY)
+    assert not rejudge.rejudge(app).changes
+
+
+async def test_what_an_interface_answers_is_kept_as_it_is(app):
+    keyed = app.config.channels | {"facebook": ChannelConfig(key="a key")}
+    app.config = app.config.model_copy(update={"channels": keyed})
+    (look,) = await more(app, 5)
+    assert look.finding.presence is Presence.PRESENT
+    assert not look.evidence[0].fleeting
+    assert not look.as_before
+
+
 @pytest.mark.parametrize(
     ("language", "said"),
     [
-        ("en", "The same was found as on <bdi>1 March 2026</bdi>"),
-        ("fr", "Le constat est le même que le <bdi>1er mars 2026</bdi>"),
+        ("en", "The same was found as on <bdi>1 March 2026, 00:30</bdi>"),
+        ("fr", "Le constat est le même que le <bdi>1er mars 2026 à 00:30</bdi>"),
         ("ar", "النتيجة هي نفسها التي ظهرت يوم"),
     ],
 )

@@ -207,12 +207,13 @@ def test_what_was_counted_back_is_as_exact_as_its_word(store, precision):
 def test_a_look_at_a_platform_that_found_the_same_is_as_before_with_facts_of_its_own(store):
     one, two, three = nights(store, 3)
     first, second = platform(one, ago=31), platform(two, timedelta(days=1), ago=31)
-    assert store.alike(first) is None
+    third = platform(three, timedelta(days=2), ago=31)
+    assert store.same_look(first) is None
     store.record([first])
-    before = store.alike(second)
-    assert before.finding == first.finding
+    before = store.same_look(second)
+    assert (before.finding, before.evidence) == (first.finding, first.evidence)
     store.record([repetition(second, before), replace(second, account_id=2)])
-    store.record([platform(three, timedelta(days=2), ago=31)])  # by whoever did not ask
+    store.record([repetition(third, store.same_look(third))])
     assert len(looks(store)) == 2
     for night, later in ((two, 1), (three, 2)):
         seen = store.observation(night, 1)
@@ -227,7 +228,17 @@ def test_a_look_that_was_bared_is_repeated_by_no_platform(store):
     one, two = nights(store, 2)
     store.record([platform(one)])
     store.put_evidence([store.observation(one, 1)])
-    assert store.alike(platform(two)) is None
+    assert store.same_look(platform(two)) is None
+
+
+def test_a_look_at_a_platform_that_is_kept_whole_is_the_one_that_is_repeated_from_then_on(store):
+    one, two, three = nights(store, 3)
+    store.record([platform(one)])
+    store.record([platform(two, timedelta(days=1))])
+    assert len(looks(store)) == 2
+    assert [seen.evidence[0].digest[:2] for seen in store.observations()] == ["01", "02"]
+    assert not any(seen.as_before for seen in store.observations())
+    assert store.same_look(platform(three)).since == NOW + timedelta(days=1)
 
 
 def test_two_accounts_never_share_a_look(store):

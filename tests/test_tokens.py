@@ -30,6 +30,7 @@ TOKENS = {
 
 CLOCKS = {
     "a clock": "<script>var s = {{'server_time':{}}};</script>",
+    "a script that is never to be cached": "<script src='/a.js?ver={}'></script>",
     "a file that is never to be cached": "<link rel=stylesheet href='/a.css?x=1&ver={}'>",
 }
 
@@ -60,6 +61,15 @@ CHANGES = {
     "a field that is shown": "<input type=text value='{}'>",
     "something else in a long script": LONG_SCRIPT.replace("nonce", "name"),
     "a long script without parts": "<script>" + "x" * 9_000 + "{}</script>",
+    "words that end as a token's name does": '<p>Annonce : "{}"</p>',
+    "such a word in a script": '<script>var page = {{"annonce":"{}"}};</script>',
+    "words behind a tag with a token": "<p data-token='x'>nonce: '{}'</p>",
+    "words within what is no comment": "<!-->cache {} -->",
+    "words behind a comment's other end": "<!-- cache --!>{} -->",
+    "words of a cache behind a comment": "<!-- {} -->cachette",
+    "a field that is called hidden": "<input data-type=hidden type=text value={}>",
+    "a tag that is called by a token's name": "<meta data-name='csrf-x' property='og:title' content='{}'>",
+    "an address by a token's name": '<script>var page = {{"token_page":"https://{}/"}};</script>',
     "an address": "<a href='https://www.facebook.com/{}'>nous suivre</a>",
     "a comment that is nobody's cache's": "<!-- {} -->",
     "a comment with a script in it": "<script><!-- cache = {{a: '{}'}} --></script>",
@@ -74,6 +84,18 @@ CHANGES = {
 @pytest.mark.parametrize("told", CHANGES.values(), ids=CHANGES)
 def test_a_page_that_says_something_else_is_another_one(told):
     assert not alike(page(told, ONE), page(told, OTHER))
+
+
+@pytest.mark.parametrize("told", ["<a href='/agenda?ts={}'>", "<link rel=alternate href='/feed?ver={}'>"])
+def test_an_address_that_is_asked_is_compared_with_its_clock(told):
+    assert not alike(page(told, BEFORE), page(told, AFTER))
+
+
+def test_parts_that_are_very_long_together_are_not_weighed():
+    script = "<script>var long = '" + "x" * 1_500 + "', nonce = '{}';</script>"
+    few, many = ([(script.format(value) * count).encode() for value in (ONE, OTHER)] for count in (5, 50))
+    assert alike(*few)
+    assert not alike(*many)
 
 
 def test_a_page_with_a_part_more_is_another_one():
