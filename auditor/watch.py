@@ -170,7 +170,8 @@ class Watch:
     def _is_kept(self, row: AccountRow, before: Observation) -> bool:
         """Whether the pages of an earlier look may stand for tonight's: they are there, and not too old."""
         digests = [piece.digest for piece in before.evidence if piece.digest]
-        return is_young(row, before, self.night.day) and all(one in self.app.archive for one in digests)
+        young = not digests or is_young(row, before, self.night.day)
+        return young and all(one in self.app.archive for one in digests)
 
 
 def _evidence(shown: Discreet, bodies: Bodies | None, *, fleeting: bool) -> tuple[Evidence, ...]:

@@ -96,12 +96,13 @@ async def test_what_is_young_stays(app):
 
 @pytest.mark.slow
 async def test_the_ends_of_each_run_and_the_first_of_each_month_stay(app):
-    gone = {NOUR.typed: "gone"}
+    gone = {SITE.typed: "gone"}
     await played(app, *[{}] * 10, *[gone] * 10, *[{}] * 30)
     thinned(app)
+    site = next(row.id for row in app.store.accounts("nour") if row.channel == "website")
     whole = {
         look.observed_at.date()
-        for look in app.store.observations(account_id=next(app.store.accounts("nour")).id)
+        for look in app.store.observations(account_id=site)
         if all(piece.digest in app.archive for piece in look.evidence)
     }
     assert {night_of(day).date() for day in (0, 9, 10, 19, 20, 49)} <= whole
@@ -147,7 +148,7 @@ async def test_exchanges_are_bared_later_than_bodies_go(app):
     await played(app, *[{}] * 20)
     assert thinned(app, night_of(52)).exchanges == 0
     told = thinned(app, night_of(90))
-    assert told.exchanges > 30
+    assert told.exchanges > 15
     bare = [piece for look in app.store.observations() for piece in look.evidence if piece.thinned]
     assert len(bare) == told.exchanges
     assert all(piece.url and piece.status == 200 and piece.digest and not piece.headers for piece in bare)
