@@ -10,7 +10,7 @@ from auditor.evidence import answer_of
 from probes import links, website
 from probes.model import Ask, Page, Presence
 from probes.repeat import Answered, Bodies, Past
-from storage.model import AccountRow, Evidence, LastLook, Observation
+from storage.model import AccountRow, Earlier, Evidence, LastLook, Observation
 
 EVERY = 28
 """Nights after which a site is read anew though nothing changed: `_lasts` may have a hole.
@@ -39,9 +39,9 @@ def is_possible(row: AccountRow, day: date) -> bool:
     return row.channel == links.SITE and _since_its_night(row, day) > 0
 
 
-def is_young(row: AccountRow, look: Observation, day: date) -> bool:
+def is_young(row: AccountRow, look: Earlier, day: date) -> bool:
     """Whether no night to be kept anew has come for an account since that look."""
-    return look.since is not None and _since_its_night(row, day) >= (day - look.since.date()).days
+    return _since_its_night(row, day) >= (day - look.since.date()).days
 
 
 def _is_due(row: AccountRow, last: date, day: date) -> bool:

@@ -26,7 +26,7 @@ from probes import links
 from probes.model import Look, Page, Presence, Reason
 from storage.errors import DamagedEvidenceError, MissingEvidenceError
 from storage.laying import Laying
-from storage.model import AccountRow, Evidence, Night, Observation
+from storage.model import AccountRow, Earlier, Evidence, Night, Observation
 from storage.plans import Planned, Shard
 from storage.sameness import repetition
 from storage.writer import Writer
@@ -167,11 +167,10 @@ class Watch:
                 return repetition(look, before)
         return replace(look, evidence=_evidence(shown, self.bodies, fleeting=fleeting))
 
-    def _is_kept(self, row: AccountRow, before: Observation) -> bool:
+    def _is_kept(self, row: AccountRow, before: Earlier) -> bool:
         """Whether the pages of an earlier look may stand for tonight's: they are there, and not too old."""
-        digests = [piece.digest for piece in before.evidence if piece.digest]
-        young = not digests or is_young(row, before, self.night.day)
-        return young and all(one in self.app.archive for one in digests)
+        young = not before.digests or is_young(row, before, self.night.day)
+        return young and all(digest in self.app.archive for digest in before.digests)
 
 
 def _evidence(shown: Discreet, bodies: Bodies | None, *, fleeting: bool) -> tuple[Evidence, ...]:

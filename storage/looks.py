@@ -14,7 +14,7 @@ from storage import recording
 from storage.clean import clean
 from storage.database import Database
 from storage.look_tables import LOOK, OBSERVATION
-from storage.model import AccountRow, Evidence, LastLook, Night, Observation
+from storage.model import AccountRow, Earlier, Evidence, LastLook, Night, Observation
 from storage.parts import parts
 from storage.recording import CODES, OF_NIGHTS, PRESENCES
 from storage.registry import account_of
@@ -112,8 +112,8 @@ class Looks:
                     missing -= found.keys()
         return found
 
-    def same_look(self, look: Observation) -> Observation | None:
-        """The look at that account that says the same, as it was first seen; None where there is none."""
+    def same_look(self, look: Observation) -> Earlier | None:
+        """The look at that account that says the same; None where there is none."""
         with self._database.reading() as connection:
             return recording.same_look(connection, look)
 

@@ -202,6 +202,14 @@ class Observation:
         return self.night_id, self.account_id
 
 
+class Earlier(NamedTuple):
+    """An earlier look that a night may repeat: its number, when it was first seen, its pages' digests."""
+
+    id: int
+    since: datetime
+    digests: tuple[str, ...]
+
+
 class LastLook(NamedTuple):
     """An earlier look, and the day of the night that it belongs to: it may have come after midnight."""
 

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, select, tuple_, update
+from sqlalchemy import Connection, Text, bindparam, delete, select, tuple_, type_coerce, update
 
 from probes.model import Presence
 from storage.clean import clean, instant
 from storage.database import Database
 from storage.look_tables import LOOK, OBSERVATION
-from storage.model import Evidence, Observation
+from storage.model import Earlier, Observation
 from storage.parts import parts
 from storage.sameness import digest_of, is_fleeting, said, times
 from storage.tables import ACCOUNT, NIGHT
@@ -56,15 +57,19 @@ def record(database: Database, connection: Connection, observations: Iterable[Ob
     return database.put(connection, OBSERVATION, rows)
 
 
-_SAME = select(LOOK).where(LOOK.c.account_id == bindparam("account"), LOOK.c.meaning == bindparam("meaning"))
-"""Made once: a night asks it of each account of a platform, and making it anew takes half of the time."""
+_SAME = select(LOOK.c.id, LOOK.c.observed_at, type_coerce(LOOK.c.evidence, Text).label("evidence")).where(
+    LOOK.c.account_id == bindparam("account"), LOOK.c.meaning == bindparam("meaning")
+)
+"""Made once, and nothing is made of the evidence: a night asks it of each account of a platform."""
+
+_DIGEST = re.compile(r'"digest":"([0-9a-f]+)"')
 
 
-def same_look(connection: Connection, one: Observation) -> Observation | None:
-    """The look at the same account that says the same as this one, as it was first seen."""
+def same_look(connection: Connection, one: Observation) -> Earlier | None:
+    """The look at the same account that says the same as this one."""
     asked = {"account": one.account_id, "meaning": digest_of(_fit(one)[1])}
     row = connection.execute(_SAME, asked).one_or_none()
-    return _first_seen(row, row.evidence) if row else None
+    return Earlier(row.id, row.observed_at, tuple(_DIGEST.findall(row.evidence))) if row else None
 
 
 def _listed(connection: Connection, wanted: Collection[int]) -> set[int]:
@@ -157,12 +162,18 @@ def looks(connection: Connection, ids: Collection[int], *, evidence: bool) -> di
     """Looks as they were first seen, of no night; their evidence only where it is wanted."""
     columns = [column for column in LOOK.c if evidence or column is not LOOK.c.evidence]
     rows = connection.execute(select(*columns).where(LOOK.c.id.in_(ids))).all()
-    return {row.id: _first_seen(row, row.evidence if evidence else ()) for row in rows}
-
-
-def _first_seen(row: Any, evidence: tuple[Evidence, ...] = ()) -> Observation:
-    at = row.observed_at
-    return Observation(row.account_id, 0, at, row.finding, evidence, same_as=row.id, since=at)
+    return {
+        row.id: Observation(
+            row.account_id,
+            0,
+            row.observed_at,
+            row.finding,
+            row.evidence if evidence else (),
+            same_as=row.id,
+            since=row.observed_at,
+        )
+        for row in rows
+    }
 
 
 def _content(at: Meant, one: Observation) -> dict[str, Any]:

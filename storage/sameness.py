@@ -25,7 +25,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from probes.model import NOTED, TELLING, Activity, Finding, Precision, Scalar
-from storage.model import Evidence, Observation
+from storage.model import Earlier, Evidence, Observation
 
 DIFFERING = ("seconds", "certificate_days")
 """The facts that may differ each night, though nothing has changed; the days were one until 2026-12."""
@@ -152,20 +152,11 @@ def again(look: Observation, observed_at: datetime, told: str | None) -> Observa
     return replace(look, observed_at=observed_at, finding=finding, evidence=pages, times=left)
 
 
-def repetition(look: Observation, before: Observation) -> Observation:
+def repetition(look: Observation, before: Earlier) -> Observation:
     """A look as it is kept where an earlier one says the same: as that, with its own moment and facts."""
-    own = {name: look.finding.facts[name] for name in _differing(look.finding)}
-    facts = {**before.finding.facts, **own}
-    told = None if facts == before.finding.facts else BETWEEN.join(["", *map(repr, own.values())])
-    return replace(
-        look,
-        finding=_with(before.finding, facts),
-        evidence=(),
-        same_as=before.same_as,
-        since=before.since,
-        as_before=True,
-        times=told,
-    )
+    own = [repr(look.finding.facts[name]) for name in _differing(look.finding)]
+    told = BETWEEN.join(["", *own]) if own else None
+    return replace(look, evidence=(), same_as=before.id, since=before.since, as_before=True, times=told)
 
 
 def of_its_night(found: Finding, told: Finding) -> Finding:

@@ -211,7 +211,7 @@ def test_a_look_at_a_platform_that_found_the_same_is_as_before_with_facts_of_its
     assert store.same_look(first) is None
     store.record([first])
     before = store.same_look(second)
-    assert (before.finding, before.evidence) == (first.finding, first.evidence)
+    assert (before.since, before.digests) == (first.observed_at, ("01" * 32,))
     store.record([repetition(second, before), replace(second, account_id=2)])
     store.record([repetition(third, store.same_look(third))])
     assert len(looks(store)) == 2
