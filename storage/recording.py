@@ -121,6 +121,7 @@ def _looks(
     """For each of these the id of its look, and whether that was made of it: it is, where there was none.
 
     And where its evidence is fleeting, for then its own page is to be kept: the old look is repeated no more.
+    A batch is of one night, so none of it repeats another.
     """
     there = _found(connection, wanted)
     anew = {at for at in there if is_fleeting(wanted[at])}

@@ -91,7 +91,7 @@ _FLEETING = frozenset({"digest", "came", "truncated", "certificate_expires"})
 """What of fleeting evidence has no meaning: its bytes, and whose of a platform's many servers answered."""
 
 
-LENGTHS = {Precision.WEEK: 7.0, Precision.MONTH: 30.44, Precision.YEAR: 365.25}
+_LENGTHS = {Precision.WEEK: 7.0, Precision.MONTH: 30.44, Precision.YEAR: 365.25}
 """Days in what a publication is counted back by. By days it is told to the day, and needs no count."""
 
 
@@ -113,9 +113,9 @@ def _coarsely(told: Activity | None) -> Activity | None:
 def _ago(look: Observation) -> int | None:
     """How many weeks, months or years were counted back."""
     told = look.finding.last_activity
-    if told is None or not told.relative or told.precision not in LENGTHS:
+    if told is None or not told.relative or told.precision not in _LENGTHS:
         return None
-    return round((look.observed_at.date() - told.when.date()).days / LENGTHS[told.precision])
+    return round((look.observed_at.date() - told.when.date()).days / _LENGTHS[told.precision])
 
 
 def times(look: Observation) -> str:
