@@ -39,6 +39,7 @@ class Laying:
         self._folder = archive.folder / FOLDER
         self._own = token_hex(8)  # several processes, of several machines, may lay the same body
         self._waiting: dict[str, Path] = {}
+        self._is_over = False
         self._lock = Lock()
 
     def put(self, body: bytes) -> str:
@@ -55,8 +56,8 @@ class Laying:
         with self._told():
             laid = self._laid(digest, data)
         with self._lock:
-            other = self._waiting.setdefault(digest, laid)
-        if other is not laid:
+            is_first = not self._is_over and self._waiting.setdefault(digest, laid) is laid
+        if not is_first:
             laid.unlink()
 
     def get(self, digest: str) -> bytes:
@@ -112,9 +113,11 @@ class Laying:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for file in self._waiting.values():
+        """Let go of what is left, and of what threads lay that have not ended, as after a failure."""
+        with self._lock:
+            left, self._waiting, self._is_over = self._waiting, {}, True
+        for file in left.values():
             file.unlink(missing_ok=True)
-        self._waiting = {}
 
 
 def copy(source: Archive, target: Archive) -> int:

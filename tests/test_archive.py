@@ -128,6 +128,23 @@ def test_what_was_laid_and_never_settled_is_nowhere(archive, tmp_path):
     assert files(tmp_path) == []
 
 
+def test_what_threads_lay_while_a_night_fails_is_let_go_of(archive, monkeypatch):
+    with Laying(archive) as laying:
+        laying.put(b"one")
+        laying.put(b"two")
+        unlink = Path.unlink
+
+        def meanwhile(file, **how):
+            monkeypatch.setattr(Path, "unlink", unlink)
+            laying.put(b"three")
+            unlink(file, **how)
+
+        monkeypatch.setattr(Path, "unlink", meanwhile)
+    laying.put(b"four")
+    assert not list((archive.folder / ".laid").iterdir())
+    assert not list(archive.digests())
+
+
 def test_what_a_process_that_died_has_left_goes_a_day_later(archive, tmp_path):
     dead = Laying(archive)
     dead.put(b"laid before the death")
