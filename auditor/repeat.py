@@ -10,7 +10,7 @@ from auditor.evidence import answer_of
 from probes import links, website
 from probes.model import Ask, Page, Presence
 from probes.repeat import Answered, Bodies, Past
-from storage.model import AccountRow, Earlier, Evidence, LastLook, Observation
+from storage.model import AccountRow, Evidence, LastLook, Observation
 
 EVERY = 28
 """Nights after which a site is read anew though nothing changed: `_lasts` may have a hole.
@@ -26,7 +26,9 @@ def past(row: AccountRow, last: LastLook | None, version: int, day: date, bodies
 
     `version` is the probe's own, tonight.
     """
-    if last is None or last.look.probe_version != version or _is_due(row, last.day, day):
+    if last is None or last.look.probe_version != version:
+        return None
+    if not (is_possible(row, day) and is_young(row, last.day, day)):
         return None
     look = last.look
     if not (_is_whole(look.evidence) and _is_of(row, look) and _lasts(look, day)):
@@ -39,14 +41,9 @@ def is_possible(row: AccountRow, day: date) -> bool:
     return row.channel == links.SITE and _since_its_night(row, day) > 0
 
 
-def is_young(row: AccountRow, look: Earlier, day: date) -> bool:
-    """Whether no night to be kept anew has come for an account since that look."""
-    return _since_its_night(row, day) >= (day - look.since.date()).days
-
-
-def _is_due(row: AccountRow, last: date, day: date) -> bool:
-    """Whether this is no site, or its night to be read anew has come since the night of the last look."""
-    return not is_possible(row, day) or _since_its_night(row, day) < (day - last).days
+def is_young(row: AccountRow, since: date, day: date) -> bool:
+    """Whether no night to look anew has come for an account since a day."""
+    return _since_its_night(row, day) >= (day - since).days
 
 
 def _since_its_night(row: AccountRow, day: date) -> int:

@@ -169,7 +169,7 @@ class Watch:
 
     def _is_kept(self, row: AccountRow, before: Earlier) -> bool:
         """Whether the pages of an earlier look may stand for tonight's: they are there, and not too old."""
-        young = not before.digests or is_young(row, before, self.night.day)
+        young = not before.digests or is_young(row, before.since.date(), self.night.day)
         return young and all(digest in self.app.archive for digest in before.digests)
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import json
 import math
-import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -62,14 +62,15 @@ _SAME = select(LOOK.c.id, LOOK.c.observed_at, type_coerce(LOOK.c.evidence, Text)
 )
 """Made once, and nothing is made of the evidence: a night asks it of each account of a platform."""
 
-_DIGEST = re.compile(r'"digest":"([0-9a-f]+)"')
-
 
 def same_look(connection: Connection, one: Observation) -> Earlier | None:
     """The look at the same account that says the same as this one."""
     asked = {"account": one.account_id, "meaning": digest_of(_fit(one)[1])}
     row = connection.execute(_SAME, asked).one_or_none()
-    return Earlier(row.id, row.observed_at, tuple(_DIGEST.findall(row.evidence))) if row else None
+    if row is None:
+        return None
+    digests = (piece.get("digest") for piece in json.loads(row.evidence))
+    return Earlier(row.id, row.observed_at, tuple(filter(None, digests)))
 
 
 def _listed(connection: Connection, wanted: Collection[int]) -> set[int]:

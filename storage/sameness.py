@@ -81,15 +81,16 @@ def _shown(piece: Evidence) -> dict[str, Any]:
     told["headers"] = {
         name: value if name in TELLING else ""
         for name, value in headers
-        if not piece.fleeting or name in TELLING | NOTED
+        if not piece.fleeting or name in _READ
     }
     told["fetched_at"] = piece.fetched_at is not None
     return told
 
 
+_READ = TELLING | NOTED
+
 _FLEETING = frozenset({"digest", "came", "truncated", "certificate_expires"})
 """What of fleeting evidence has no meaning: its bytes, and whose of a platform's many servers answered."""
-
 
 _LENGTHS = {Precision.WEEK: 7.0, Precision.MONTH: 30.44, Precision.YEAR: 365.25}
 """Days in what a publication is counted back by. By days it is told to the day, and needs no count."""
@@ -155,8 +156,7 @@ def again(look: Observation, observed_at: datetime, told: str | None) -> Observa
 def repetition(look: Observation, before: Earlier) -> Observation:
     """A look as it is kept where an earlier one says the same: as that, with its own moment and facts."""
     own = [repr(look.finding.facts[name]) for name in _differing(look.finding)]
-    told = BETWEEN.join(["", *own]) if own else None
-    return replace(look, evidence=(), same_as=before.id, since=before.since, as_before=True, times=told)
+    return replace(look, evidence=(), same_as=before.id, times=BETWEEN.join(["", *own]) if own else None)
 
 
 def of_its_night(found: Finding, told: Finding) -> Finding:

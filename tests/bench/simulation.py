@@ -122,7 +122,10 @@ def configured(folder: Path) -> Any:
 
 
 def register(app: App, associations: int) -> None:
-    """Put the register in, a part at a time."""
+    """Put the register in, a part at a time, unless it is there."""
+    if app.store.association("MA-0000001"):
+        return
+    began = time.perf_counter()
     regions = [names["fr"] for names in REGIONS.values()]
     numbers = iter(range(1, associations + 1))
     while some := list(islice(numbers, PART)):
@@ -137,6 +140,7 @@ def register(app: App, associations: int) -> None:
         app.store.save_registry(
             people, rows, FIRST - timedelta(days=1), by=By("bench", "import"), whole=False
         )
+    print(f"{associations} associations registered in {time.perf_counter() - began:.0f} s", flush=True)
 
 
 def _rows(number: int) -> Iterator[AccountRow]:
@@ -219,7 +223,7 @@ def main() -> None:
         registered(how.folder, how.associations)
     with App.open(configured(how.folder)) as app:
         if not how.nights:
-            _registered(app, how.associations)
+            register(app, how.associations)
         first = nights_done(app)
         for number in range(first, first + how.nights):
             before = size(how.folder)
@@ -231,16 +235,8 @@ def main() -> None:
 
 
 def registered(folder: Path, associations: int) -> None:
-    """Put the register in, unless it is there: in a process of its own, as whoever imports does no night."""
+    """Put the register in by a process of its own: whoever imports a sheet does no night."""
     subprocess.run([sys.executable, __file__, str(associations), str(folder), "--nights", "0"], check=True)
-
-
-def _registered(app: App, associations: int) -> None:
-    if app.store.association("MA-0000001"):
-        return
-    began = time.perf_counter()
-    register(app, associations)
-    print(f"{associations} associations registered in {time.perf_counter() - began:.0f} s", flush=True)
 
 
 def nights_done(app: App) -> int:
