@@ -48,7 +48,7 @@ async def web(tmp_path):
             proxy.tonight = Tonight(night, 14, NOW)
             return await client.get(url)
 
-        get.proxy, get.port = proxy, port
+        get.proxy, get.port, get.trust = proxy, port, trust
         yield get
     server.close()
     await server.wait_closed()
@@ -167,6 +167,18 @@ async def test_the_proxy_counts_what_it_is_asked_by_address(web):
         await web(1, f"https://{expired}/")
     await web(1, site)  # so that the refused handshake has surely been heard of
     assert web.proxy.asked == {site: 3, f"https://{missing}": 1, f"https://{expired}": 1}
+
+
+@pytest.mark.parametrize("how", ["close", "abort"])
+async def test_a_tunnel_whose_client_leaves_before_it_asks_is_counted_once(web, how):
+    site = member("website", "wordpress_active")
+    reader, writer = await asyncio.open_connection("127.0.0.1", web.port)
+    writer.write(f"CONNECT {site.host}:443 HTTP/1.1\r\nHost: {site.host}:443\r\n\r\n".encode())
+    await reader.readuntil(b"\r\n\r\n")
+    await writer.start_tls(web.trust, server_hostname=site.host)
+    getattr(writer.transport, how)()
+    await web(1, site.site)  # so that its end has surely been heard of
+    assert web.proxy.asked == {f"https://{site.host}": 1, site.site: 1}
 
 
 async def test_a_practice_web_of_its_own_tells_what_it_was_asked_since_the_night_began(tmp_path):

@@ -44,7 +44,7 @@ class World(Protocol):
 class Proxy:
     """The proxy for one world. `tonight` is set from outside between nights.
 
-    `asked` counts what came by address, without its query; a tunnel that led nowhere counts as `https://host`.
+    `asked` counts what came by address, without its query; a tunnel by which nothing came, as `https://host`.
     """
 
     world: World
@@ -87,7 +87,12 @@ class Proxy:
         except GONE:
             self.asked[f"https://{host}"] += 1  # our certificate was not good enough
             raise
-        await self._talk(_Line(line.reader, line.writer), host)
+        within = _Line(line.reader, line.writer)
+        try:
+            await self._talk(within, host)
+        finally:
+            if not within.is_asked:
+                self.asked[f"https://{host}"] += 1  # whoever opened it waited no longer
 
 
 class _Line:
@@ -96,6 +101,7 @@ class _Line:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader = reader
         self.writer = writer
+        self.is_asked = False  # whether anything came by it
         self._http = h11.Connection(h11.SERVER)
 
     async def request(self) -> h11.Request | None:
@@ -109,7 +115,7 @@ class _Line:
                 if not data and asked is None:
                     return None
             elif isinstance(event, h11.Request):
-                asked = event
+                asked, self.is_asked = event, True
                 if asked.method == b"CONNECT":
                     return asked
             elif isinstance(event, h11.EndOfMessage | h11.ConnectionClosed):
