@@ -52,7 +52,7 @@ class Watch:
     platforms: Mapping[str, Patience]
     closing: Closing
     clock: Callable[[], datetime]
-    bodies: Bodies
+    bodies: Laying
     writer: Writer
     later: Writer
     kept: Callable[[], None] = lambda: None
@@ -131,6 +131,8 @@ class Watch:
 
     async def keep(self, seen: Observation) -> None:
         """Keep what was seen of an account; that it is written is known when the writer was flushed."""
+        if self.bodies.is_heavy:
+            await self.writer.flush()
         await self.writer.add(seen)
         self.kept()
 
@@ -141,7 +143,7 @@ class Watch:
         account = recalled(one.account, one.standing)
         shown = await discreet(account, seen, self.eyes.readers, self.eyes.purses)
         shown = replace(shown, bodies=False) if first else shown
-        return await asyncio.to_thread(self._observation, one, shown, self.clock())
+        return await self._observation(one, shown, self.clock())
 
     async def _may_pass(self, seen: Look) -> bool:
         """Whether a trouble may be over by the second pass, and the links may be asked for again then."""
@@ -153,7 +155,7 @@ class Watch:
             and all([await again(one.ask, one.answer) for one in seen.exchanges])
         )
 
-    def _observation(self, one: Planned, shown: Discreet, now: datetime) -> Observation:
+    async def _observation(self, one: Planned, shown: Discreet, now: datetime) -> Observation:
         """A look as it is kept: of a platform, whose answers are all others, what tells something new."""
         row, seen = one.account, shown.look
         assert row.id is not None
@@ -162,10 +164,15 @@ class Watch:
         fleeting = row.channel != links.SITE and row.channel not in self.eyes.purses
         if fleeting and one.standing is not None:
             bare = replace(look, evidence=_evidence(shown, None, fleeting=True))
-            before = self.app.store.same_look(bare)
-            if before is not None and self._is_kept(row, before):
+            before = await asyncio.to_thread(self._before, row, bare)
+            if before is not None:
                 return repetition(look, before)
         return replace(look, evidence=_evidence(shown, self.bodies, fleeting=fleeting))
+
+    def _before(self, row: AccountRow, bare: Observation) -> Earlier | None:
+        """The earlier look that said the same, where its pages may stand for tonight's."""
+        before = self.app.store.same_look(bare)
+        return before if before is not None and self._is_kept(row, before) else None
 
     def _is_kept(self, row: AccountRow, before: Earlier) -> bool:
         """Whether the pages of an earlier look may stand for tonight's: they are there, and not too old."""

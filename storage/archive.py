@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import os
 import re
 import zlib
 from collections.abc import Iterator
@@ -27,6 +28,7 @@ class Archive:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._root = str(folder)
 
     def put(self, body: bytes) -> str:
         """Keep a body and give its digest; it is safe on the disk when this returns. Raises StoreError."""
@@ -47,7 +49,8 @@ class Archive:
     def packed(self, digest: str) -> bytes:
         """The body of a digest as it is kept, unchecked. Raises as `get` does."""
         try:
-            return self.place_of(digest).read_bytes()
+            with open(self._named(digest), "rb") as file:  # noqa: PTH123  # as `_named` says
+                return file.read()
         except FileNotFoundError:
             raise MissingEvidenceError(digest, "the archive does not hold this body") from None
         except OSError as problem:
@@ -86,7 +89,7 @@ class Archive:
             raise MissingEvidenceError(digest, "the archive does not hold this body") from None
 
     def __contains__(self, digest: str) -> bool:
-        return self.place_of(digest).exists()
+        return os.path.exists(self._named(digest))  # noqa: PTH110  # as `_named` says
 
     @staticmethod
     def digest_of(body: bytes) -> str:
@@ -95,9 +98,13 @@ class Archive:
 
     def place_of(self, digest: str) -> Path:
         """Where the body of a digest lies, or would. Raises MissingEvidenceError for what is no digest."""
+        return Path(self._named(digest))
+
+    def _named(self, digest: str) -> str:
+        """The same as plain text: of a night's time for evidence paths took a quarter (2026-11)."""
         if not DIGEST.fullmatch(digest):
             raise MissingEvidenceError(repr(digest), "it is no digest")
-        return self.folder / f"{digest[:2]}/{digest[2:4]}/{digest}.gz"
+        return f"{self._root}/{digest[:2]}/{digest[2:4]}/{digest}.gz"
 
 
 def packed(body: bytes) -> bytes:

@@ -14,7 +14,7 @@ from probes.links import identify
 from probes.model import Finding, Presence
 from storage.archive import Archive
 from storage.errors import DamagedEvidenceError, MissingEvidenceError, StoreError
-from storage.laying import Laying, clear, copy
+from storage.laying import HEAVY, Laying, clear, copy
 from storage.model import AccountRow, Association, Evidence, Observation
 from storage.store import Store
 
@@ -112,7 +112,7 @@ def test_laid_bodies_are_in_the_archive_once_they_are_settled(archive, tmp_path,
     with Laying(archive) as laying:
         digests = [laying.put(body) for body in (*bodies, *bodies)]
         assert not any(digest in archive for digest in digests)
-        assert len(files(tmp_path)) == many
+        assert files(tmp_path) == []
         laying.settle()
         assert [archive.get(digest) for digest in digests] == bodies * 2
         assert len(files(tmp_path)) == many
@@ -125,29 +125,48 @@ def test_laid_bodies_are_in_the_archive_once_they_are_settled(archive, tmp_path,
 def test_what_was_laid_and_never_settled_is_nowhere(archive, tmp_path):
     with Laying(archive) as laying:
         laying.put(b"of a look that was never committed")
+        lay(laying, b"of another one")
+        assert len(files(tmp_path)) == 1
     assert files(tmp_path) == []
+
+
+def lay(laying, body):
+    laying.lay(Archive.digest_of(body), gzip.compress(body))
+
+
+def test_what_waits_to_be_laid_is_heavy_until_it_is_settled(archive):
+    with Laying(archive) as laying:
+        for number in range(3):
+            laying.put(b"%d" % number * (HEAVY // 3))
+        assert not laying.is_heavy
+        laying.put(b"another page")
+        assert laying.is_heavy
+        laying.settle()
+        assert not laying.is_heavy
 
 
 def test_what_threads_lay_while_a_night_fails_is_let_go_of(archive, monkeypatch):
     with Laying(archive) as laying:
-        laying.put(b"one")
-        laying.put(b"two")
+        lay(laying, b"one")
+        lay(laying, b"two")
         unlink = Path.unlink
 
         def meanwhile(file, **how):
             monkeypatch.setattr(Path, "unlink", unlink)
-            laying.put(b"three")
+            lay(laying, b"three")
             unlink(file, **how)
 
         monkeypatch.setattr(Path, "unlink", meanwhile)
-    laying.put(b"four")
+    lay(laying, b"four")
+    laying.put(b"five")
+    assert laying.settle() == 0
     assert not list((archive.folder / ".laid").iterdir())
     assert not list(archive.digests())
 
 
 def test_what_a_process_that_died_has_left_goes_a_day_later(archive, tmp_path):
     dead = Laying(archive)
-    dead.put(b"laid before the death")
+    lay(dead, b"laid before the death")
     (left,) = files(tmp_path)
     with Laying(archive):
         assert files(tmp_path) == [left]
@@ -171,10 +190,10 @@ def test_what_another_archive_lacks_is_copied_as_it_is_kept_but_for_what_is_dama
 def test_a_body_that_is_forgotten_while_it_is_copied_is_in_no_copy(archive, tmp_path, monkeypatch):
     digest, other = archive.put(b"somebody's page"), Archive(tmp_path / "other")
     archive.put(b"another page")
-    lay = Laying.lay
+    usual = Laying.lay
 
     def forgotten(laying, *laid):
-        lay(laying, *laid)
+        usual(laying, *laid)
         archive.remove(digest)
 
     monkeypatch.setattr(Laying, "lay", forgotten)
@@ -185,8 +204,9 @@ def test_a_body_that_is_forgotten_while_it_is_copied_is_in_no_copy(archive, tmp_
 
 def test_what_is_laid_of_one_body_is_cleared_and_nothing_else(archive, tmp_path):
     with Laying(archive) as laying:
-        digest = laying.put(b"somebody's page")
-        laying.put(b"another page")
+        lay(laying, b"somebody's page")
+        lay(laying, b"another page")
+        digest = Archive.digest_of(b"somebody's page")
         clear(archive, {digest})
         (left,) = files(tmp_path)
         assert digest not in left.name
@@ -195,7 +215,7 @@ def test_what_is_laid_of_one_body_is_cleared_and_nothing_else(archive, tmp_path)
 def test_a_body_that_is_laid_twice_is_kept_once(archive, tmp_path):
     with Laying(archive) as laying:
         for _ in range(2):
-            laying.lay(Archive.digest_of(b"page"), gzip.compress(b"page"))
+            lay(laying, b"page")
         assert laying.settle() == len(files(tmp_path)) == 1
 
 

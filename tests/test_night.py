@@ -24,6 +24,7 @@ from probes.model import Account, Identity, Kind, NoPage, Presence, Reason
 from probes.readers import ReaderPool
 from storage import parts, spool
 from storage.errors import StoreError
+from storage.laying import Laying
 from storage.model import AccountRow, Decision, DecisionKind, NightState, State
 from storage.plans import Place
 
@@ -69,6 +70,18 @@ async def test_a_night_looks_at_every_account_once_and_says_what_it_found(app):
     assert done.receipt["channels"]["facebook"] == {"present": 1, "absent": 1, "unknown": 0}
     assert done.receipt["requests"] == 3
     assert sorted(app.web.asked) == sorted([NOUR.typed, AMAL.typed, SITE.typed])
+
+
+async def test_pages_that_are_heavy_are_kept_before_the_night_takes_more(app, monkeypatch):
+    monkeypatch.setattr("storage.laying.HEAVY", 0)
+    settled, usual = [], Laying.settle
+    monkeypatch.setattr(Laying, "settle", lambda laying: settled.append(usual(laying)))
+    register(app, NOUR, AMAL, SITE)
+    app.web.answers = {row.typed: f"a page of its own, {row.typed}" for row in (NOUR, AMAL, SITE)}
+    done = await run(app, START)
+    assert len(seen(app, done)) == 3
+    assert sum(settled) == 3
+    assert max(settled) < 3
 
 
 async def test_a_night_that_is_done_is_not_done_again(app):
