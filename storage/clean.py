@@ -6,7 +6,7 @@ It is the one place where foreign text is cleaned on its way in, so SQLite and P
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
 from datetime import UTC, datetime
 from enum import Enum
@@ -70,13 +70,26 @@ def _as_it_is(value: Any) -> Any:
     return value
 
 
+_PLAIN = frozenset({str, int, bool, type(None)})
+
+
+def _is_plain(values: Collection[Any]) -> bool:
+    """Whether these are printable text and whole numbers, as most are: that is told in one step."""
+    kinds = set(map(type, values))
+    return kinds <= _PLAIN and "".join([one for one in values if type(one) is str]).isprintable()
+
+
 def _clean_sequence(value: tuple[Any, ...] | list[Any]) -> Any:
+    if _is_plain(value):
+        return value
     fit = [_clean(inner) for inner in value]
     same = all(map(is_, fit, value))
     return value if same else type(value)(fit)
 
 
 def _clean_mapping(value: Mapping[Any, Any]) -> Mapping[Any, Any]:
+    if _is_plain((*value, *value.values())):
+        return value
     fit = {_clean(key): _clean(inner) for key, inner in value.items() if _writable(inner)}
     same = (
         len(fit) == len(value) and all(map(is_, fit.values(), value.values())) and all(map(is_, fit, value))
