@@ -5,7 +5,7 @@
 Three cannot be avoided: `fetch`, the same requests without reading; `parse`, the same pages read by the probe
 in one process; `write`, the same observations and bodies put into an empty store. The others are `judge`,
 `sum up` and what readers wait for: `overview`, `publish`. Rounds are told by their medians, and so is their
-ratio: a machine moves between a night and its stages.
+ratio: a machine moves between a night and its stages. Registers stay until the end, as in `race.py`.
 """
 
 from __future__ import annotations
@@ -68,16 +68,22 @@ def told(rounds: Sequence[Stages]) -> str:
     return "\n".join([*lines, f"{last}: {median(times):.2f} times{each}"])
 
 
-def stages(farm: Farm) -> Stages:
-    """Run a whole night, then each of its stages."""
+def several(farm: Farm, rounds: int) -> list[Stages]:
+    """So many rounds."""
+    with tempfile.TemporaryDirectory() as place, serving(farm):
+        return [stages(farm, Path(place)) for _ in range(rounds)]
+
+
+def stages(farm: Farm, place: Path) -> Stages:
+    """Run a whole night, then each of its stages, in folders of their own within one."""
     links = 5 * farm.hosts
-    with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as other, serving(farm):
-        night = Register(Path(one), farm, farm.sites())
-        whole = night.night(0).cost.cpu
-        Register(Path(other), farm, farm.sites())
-        with _on(1):
-            alone = _alone(Path(one), Path(other))
-        alone["publish"] = night.published().cpu
+    one, other = (Path(tempfile.mkdtemp(dir=place)) for _ in range(2))
+    night = Register(one, farm, farm.sites())
+    whole = night.night(0).cost.cpu
+    Register(other, farm, farm.sites())
+    with _on(1):
+        alone = _alone(one, other)
+    alone["publish"] = night.published().cpu
     return Stages({name: 1000 * cpu / links for name, cpu in alone.items()}, 1000 * whole / links)
 
 
@@ -111,7 +117,9 @@ def _written(app: App, looks: Sequence[Observation], bodies: Sequence[bytes]) ->
         with Laying(app.archive) as laying:
             async with app.store.writer(before=laying.settle) as writer:
                 for body in bodies:
-                    await asyncio.to_thread(laying.put, body)
+                    laying.put(body)
+                    if laying.is_heavy:
+                        await asyncio.to_thread(laying.settle)
                 for look in new:
                     await writer.add(look)
 
@@ -173,7 +181,7 @@ def main() -> None:
     asked.add_argument("--rounds", type=int, default=1)
     how = asked.parse_args()
     farm = Farm(written(how.farm.absolute(), how.hosts), how.secure, how.hosts)
-    print(told([stages(farm) for _ in range(how.rounds)]))
+    print(told(several(farm, how.rounds)))
 
 
 if __name__ == "__main__":

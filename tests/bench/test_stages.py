@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from farm import Farm, written
-from stages import UNAVOIDABLE, stages, told
+from stages import UNAVOIDABLE, several, told
 
 ROUNDS = int(os.environ.get("AUDITOR_BENCH_ROUNDS", "3"))
 HOSTS = int(os.environ.get("AUDITOR_BENCH_HOSTS", "1000"))
@@ -19,6 +19,6 @@ HOSTS = int(os.environ.get("AUDITOR_BENCH_HOSTS", "1000"))
 def test_the_stages_of_a_night_alone(tmp_path_factory, secure):
     folder = Path(os.environ.get("AUDITOR_BENCH_FARM", tmp_path_factory.getbasetemp() / "farm"))
     farm = Farm(written(folder, HOSTS), secure, HOSTS)
-    rounds = [stages(farm) for _ in range(ROUNDS)]
+    rounds = several(farm, ROUNDS)
     print(f"\n{told(rounds)}")
     assert all(set(UNAVOIDABLE) <= set(one.alone) for one in rounds)
