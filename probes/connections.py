@@ -134,18 +134,22 @@ class Connections(httpx.AsyncBaseTransport):
             return None
         age = asyncio.get_running_loop().time() - connection.idle_since
         if connection.is_closed or age > IDLE_SECONDS:
-            connection.close()
+            self._end(key, connection)
             return None
         return connection
 
     def _release(self, key: Key, connection: Connection) -> None:
-        self._strict.remember(key[1], None if key[3] else connection.spoken)
         if not connection.rest():
-            connection.close()
+            self._end(key, connection)
             return
         self._idle[key] = connection
         if len(self._idle) > KEPT:
             self._idle.popitem(last=False)[1].close()
+
+    def _end(self, key: Key, connection: Connection) -> None:
+        """Close a connection whose host may be asked for more: the next one takes up its session."""
+        self._strict.remember(key[1], None if key[3] else connection.spoken)
+        connection.close()
 
     async def aclose(self) -> None:
         """Close every idle connection."""

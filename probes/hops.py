@@ -24,6 +24,7 @@ HEADERS = {
     "Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.5",
     "Accept-Encoding": "gzip, deflate",  # the codings that probes.decode can unpack in small steps
 }
+NOTHING = httpx.ByteStream(b"")
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 LONGEST_HEADER = 4096
 MOST_HEADERS = 200
@@ -58,7 +59,7 @@ class Courier:
         self._guard = guard
         self._connections = connections
         self._time = time
-        self._headers = {"User-Agent": options.agent, **HEADERS}
+        self._headers = _raw({"User-Agent": options.agent, **HEADERS})
 
     async def send(self, chain: Chain) -> Page | None:
         """The page, or None where the answer was a redirect: the chain has moved on.
@@ -67,8 +68,9 @@ class Courier:
         """
         timeout = {"connect": self._options.connect_timeout}
         extensions = {"timeout": timeout, "insecure": chain.insecure}
-        headers = {**self._headers, **_conditions(chain)}  # an update costs half a request more
-        request = httpx.Request("GET", chain.url, headers=headers, extensions=extensions)
+        # With a stream httpx looks for no body to send; that and bytes make a request at a third of the cost.
+        headers = [(b"Host", chain.url.netloc), *self._headers, *_raw(_conditions(chain))]
+        request = httpx.Request("GET", chain.url, headers=headers, extensions=extensions, stream=NOTHING)
         if chain.headers:
             request.headers.update(chain.headers)
         response = await self._connections.handle_async_request(request)
@@ -81,8 +83,7 @@ class Courier:
         if self._from_proxy(chain, response):
             raise proxy_trouble(response.headers)
         chain.hops.append(Hop(str(chain.url), response.status_code))
-        location = (response.headers.get_list("location") or [""])[0].strip()
-        if response.status_code in REDIRECTS and location:
+        if response.status_code in REDIRECTS and (location := _location(response)):
             self.redirect(chain, location)
             return None
         body = await self._body(chain, response)
@@ -101,10 +102,10 @@ class Courier:
 
     def _from_proxy(self, chain: Chain, response: httpx.Response) -> bool:
         """Whether the proxy itself says that it could not reach the host (only plain HTTP shows it here)."""
-        forwarded = self._options.proxy is not None and chain.url.scheme == "http"
-        said = response.headers.get("proxy-status", "")
-        unreached = response.status_code in {502, 504} and "error=" in said
-        return forwarded and (unreached or response.status_code == 407)
+        if self._options.proxy is None or chain.url.scheme != "http":
+            return False
+        unreached = "error=" in response.headers.get("proxy-status", "")
+        return response.status_code == 407 or (response.status_code in {502, 504} and unreached)
 
     async def _body(self, chain: Chain, response: httpx.Response) -> Body:
         status = response.status_code
@@ -136,6 +137,16 @@ class Courier:
             raise NoPage(reason, "redirects", status=chain.hops[-1].status if chain.hops else None)
         if (chain.url.scheme, chain.url.raw_host) != (before.scheme, before.raw_host):
             chain.headers, chain.call = {}, False
+
+
+def _raw(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    """Headers as httpx sends them: in ASCII."""
+    return [(name.encode("ascii"), value.encode("ascii")) for name, value in headers.items()]
+
+
+def _location(response: httpx.Response) -> str:
+    """Where an answer sends on: the first place that it names."""
+    return (response.headers.get_list("location") or [""])[0].strip()
 
 
 def _conditions(chain: Chain) -> dict[str, str]:

@@ -30,6 +30,16 @@ def _proxy(text: str | None) -> str | None:
     return text
 
 
+def _sendable(text: str) -> str:
+    """RFC 9110 §5.5: a header is ASCII in one line."""
+    if not (text.isascii() and text.isprintable()):
+        raise ValueError("each request is sent with it: no accents, only letters and signs of ASCII")
+    return text
+
+
+Sendable = Annotated[str, AfterValidator(_sendable)]
+
+
 @cache
 def _version() -> str:
     try:
@@ -57,8 +67,8 @@ class FetchOptions(BaseModel):
         default=None, repr=False
     )  # may hold a password
     ca_file: Path | None = None
-    contact: str = ""
-    user_agent: str = ""
+    contact: Sendable = ""
+    user_agent: Sendable = ""
     robots: Literal["links", "strict"] = "links"
     allow_networks: tuple[IPvAnyNetwork, ...] = ()
     nameservers: tuple[str, ...] = ()

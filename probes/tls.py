@@ -5,7 +5,6 @@ from __future__ import annotations
 import ssl
 from collections import OrderedDict
 from pathlib import Path
-from weakref import WeakSet
 
 import certifi
 
@@ -18,18 +17,14 @@ class Resuming(ssl.SSLContext):
 
     def __init__(self, *_: object) -> None:
         self._sessions: OrderedDict[str, ssl.SSLSession] = OrderedDict()
-        self._kept: WeakSet[ssl.SSLObject] = WeakSet()
 
     def remember(self, host: str, spoken: ssl.SSLObject | None) -> None:
         """Keep the session that was spoken with a host, if there was one.
 
-        A connection's first is kept: to ask OpenSSL for it costs as much as half a request.
+        At a connection's end: to ask OpenSSL for it costs as much as half a request, and few are taken up.
         """
-        if spoken is None or spoken in self._kept:
-            return
-        session = spoken.session
+        session = spoken.session if spoken is not None else None
         if session is not None and session.has_ticket:
-            self._kept.add(spoken)
             self._sessions[host] = session
             self._sessions.move_to_end(host)
             if len(self._sessions) > REMEMBERED:
