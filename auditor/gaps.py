@@ -106,7 +106,8 @@ def visible(rows: Sequence[Gap], catalogue: Catalogue) -> list[Gap]:
     too (a lost domain explains why nothing is linked).
     """
     opened = [row for row in rows if is_open(row)]
-    shown = [row for row in opened if not any(_hides(other, row, catalogue) for other in opened)]
+    hiding = [row for row in opened if catalogue[row.code].hides]
+    shown = [row for row in opened if not any(_hides(other, row, catalogue) for other in hiding)]
     return sorted(shown, key=lambda row: _place(row, catalogue[row.code]))
 
 

@@ -214,9 +214,10 @@ def _put_gaps(database: Database, connection: Connection, gaps: Sequence[Gap]) -
 def _change(connection: Connection, gaps: Sequence[Gap], names: Sequence[str]) -> None:
     """Write these columns of gaps that are there: an index of the others is not touched."""
     if gaps:
-        rows = [{"at": gap.id, **{f"new_{name}": getattr(gap, name) for name in names}} for gap in gaps]
+        places, told = ("at", *(f"new_{name}" for name in names)), attrgetter("id", *names)
+        rows = [dict(zip(places, clean(told(gap)), strict=True)) for gap in gaps]
         values: dict[str, Any] = {name: bindparam(f"new_{name}") for name in names}
-        connection.execute(update(GAP).where(GAP.c.id == bindparam("at")).values(values), clean(rows))
+        connection.execute(update(GAP).where(GAP.c.id == bindparam("at")).values(values), rows)
 
 
 def _gap_columns(gap: Gap) -> dict[str, Any]:

@@ -159,7 +159,7 @@ http {{
   types {{ text/html html; application/rss+xml xml; text/plain txt; }}
   client_body_temp_path {folder}/temp; proxy_temp_path {folder}/temp; fastcgi_temp_path {folder}/temp;
   uwsgi_temp_path {folder}/temp; scgi_temp_path {folder}/temp;
-  access_log {log}; log_format asked '$server_addr $request_method $uri $status $connection';
+  log_format asked '$server_addr $request_method $uri $status $connection'; access_log {log};
   charset utf-8; charset_types application/rss+xml; sendfile on; tcp_nodelay on; gzip_static on;
   allow 127.0.0.0/8; deny all;
   keepalive_requests 100000; keepalive_timeout 30; open_file_cache max=6000 inactive=600s;
