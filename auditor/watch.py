@@ -131,10 +131,10 @@ class Watch:
 
     async def keep(self, seen: Observation) -> None:
         """Keep what was seen of an account; that it is written is known when the writer was flushed."""
-        if self.bodies.is_heavy:
-            await self.writer.flush()
         await self.writer.add(seen)
         self.kept()
+        if self.bodies.is_heavy:
+            await self.writer.flush()
 
     async def _told(self, one: Planned, seen: Look, *, first: bool = False) -> Observation:
         """A look as it is kept: of a first one, after which a second is nearly always made, no page."""

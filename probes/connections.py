@@ -107,7 +107,7 @@ class Connections(httpx.AsyncBaseTransport):
                 extensions={"network_stream": connection},
             )
         except BaseException:
-            connection.close()
+            self._end(key, connection)
             raise
 
     def _head(self, asked: httpx.Request) -> bytes:
@@ -144,7 +144,7 @@ class Connections(httpx.AsyncBaseTransport):
             return
         self._idle[key] = connection
         if len(self._idle) > KEPT:
-            self._idle.popitem(last=False)[1].close()
+            self._end(*self._idle.popitem(last=False))
 
     def _end(self, key: Key, connection: Connection) -> None:
         """Close a connection whose host may be asked for more: the next one takes up its session."""

@@ -31,7 +31,7 @@ def _proxy(text: str | None) -> str | None:
 
 
 def _sendable(text: str) -> str:
-    """RFC 9110 §5.5: a header is ASCII in one line."""
+    """A header is one line (RFC 9110 §5.5), and we send it in ASCII, as httpx does."""
     if not (text.isascii() and text.isprintable()):
         raise ValueError("each request is sent with it: no accents, only letters and signs of ASCII")
     return text

@@ -21,9 +21,6 @@ BATCH = 1000
 
 T = TypeVar("T")
 
-Plain = str | int | bool | None
-"""What JSON and a column tell alike."""
-
 COPIES = 2
 """How many copies from before an upgrade are kept."""
 

@@ -30,7 +30,7 @@ LEFT = 86_400
 FOLDER = ".laid"
 
 HEAVY = 4_000_000
-"""Bytes of bodies that wait to be laid: then whoever hands over more first has them settled."""
+"""Bytes of bodies that wait to be laid: then whoever handed over the last waits until they are settled."""
 
 FEW = 4
 """So many bodies are waited for one by one, rather than for all that the whole disk has still to write."""
@@ -61,7 +61,8 @@ class Laying:
         """Take a body and give its digest; `settle` lays it and brings it into the archive."""
         digest = self._archive.digest_of(body)
         with self._lock:
-            if not self._is_over and self._taken.setdefault(digest, body) is body:
+            if not self._is_over and digest not in self._taken:
+                self._taken[digest] = body
                 self._weight += len(body)
         return digest
 
@@ -86,10 +87,12 @@ class Laying:
         Raises StoreError.
         """
         with self._lock:
-            taken, self._taken, self._weight = self._taken, {}, 0
-        for digest, body in taken.items():
+            taken = list(self._taken.items())
+        for digest, body in taken:
             if digest not in self._archive:
                 self.lay(digest, packed(body))
+            with self._lock:  # not before: what cannot be laid is still to be, should anybody try again
+                self._weight -= len(self._taken.pop(digest, b""))
         with self._lock:
             laid = dict(self._waiting)
         with self._told():
@@ -140,7 +143,7 @@ class Laying:
         """Let go of what is left, and of what threads lay that have not ended, as after a failure."""
         with self._lock:
             left, self._waiting, self._is_over = self._waiting, {}, True
-            self._taken = {}
+            self._taken, self._weight = {}, 0
         for file in left.values():
             file.unlink(missing_ok=True)
 

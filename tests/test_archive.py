@@ -117,7 +117,7 @@ def test_laid_bodies_are_in_the_archive_once_they_are_settled(archive, tmp_path,
         assert [archive.get(digest) for digest in digests] == bodies * 2
         assert len(files(tmp_path)) == many
         assert laying.put(bodies[0]) == digests[0]
-        laying.settle()
+        assert laying.settle() == 0
     assert sorted(archive.digests()) == sorted(set(digests))
     assert all(file.stat().st_mode & 0o077 == 0 for file in files(tmp_path))
 
@@ -128,6 +128,7 @@ def test_what_was_laid_and_never_settled_is_nowhere(archive, tmp_path):
         lay(laying, b"of another one")
         assert len(files(tmp_path)) == 1
     assert files(tmp_path) == []
+    assert laying.settle() == 0
 
 
 def lay(laying, body):
@@ -136,7 +137,7 @@ def lay(laying, body):
 
 def test_what_waits_to_be_laid_is_heavy_until_it_is_settled(archive):
     with Laying(archive) as laying:
-        for number in range(3):
+        for number in (0, 1, 1, 2):
             laying.put(b"%d" % number * (HEAVY // 3))
         assert not laying.is_heavy
         laying.put(b"another page")
@@ -235,6 +236,21 @@ def test_a_disk_that_takes_no_body_is_one_line(archive, monkeypatch):
         with pytest.raises(StoreError, match=r"make room"):
             laying.settle()
     assert list(archive.digests()) == []
+
+
+def test_bodies_that_the_disk_did_not_take_are_brought_in_once_it_does(archive, monkeypatch):
+    bodies, usual = [b"page %d " % number for number in range(3)], Laying._laid
+    with Laying(archive) as laying:
+        digests = [laying.put(body) for body in bodies]
+        monkeypatch.setattr(
+            Laying, "_laid", lambda *asked: usual(*asked) if digests[0] in asked else _no_disk(asked)
+        )
+        with pytest.raises(StoreError, match="No space left"):
+            laying.settle()
+        assert list(archive.digests()) == []
+        monkeypatch.setattr(Laying, "_laid", usual)
+        assert laying.settle() == 3
+    assert sorted(archive.digests()) == sorted(digests)
 
 
 def _no_disk(_):

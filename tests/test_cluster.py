@@ -149,7 +149,7 @@ async def test_a_job_whose_storage_fails_ends_the_night_with_its_reason(database
     def full(*_):
         raise StoreError("the archive", "no space left on device")
 
-    monkeypatch.setattr("storage.laying.Laying.put", full)
+    monkeypatch.setattr("storage.laying.Laying.lay", full)
     async with cluster.at_work(many, clock=lambda: START):
         with pytest.raises(StoreError, match="no space left on device"):
             await run(many, START)

@@ -228,6 +228,54 @@ async def test_a_host_that_closed_its_connection_is_spoken_to_again_in_the_sessi
     assert first.certificate_expires == second.certificate_expires is not None
 
 
+async def test_a_connection_that_died_under_a_request_is_replaced_by_one_of_its_session(
+    authority: Authority,
+) -> None:
+    resumed: list[bool] = []
+
+    async def dying(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        resumed.append(writer.get_extra_info("ssl_object").session_reused)
+        await serve_ok(reader, writer)
+        await reader.readuntil(b"\r\n\r\n")
+
+    async with site(authority, authority.context("good"), dying) as (fetch, url):
+        for _ in range(2):
+            assert told(await outcome(fetch, url)) == "200"
+    assert resumed == [False, True]
+
+
+@asynccontextmanager
+async def ports(authority: Authority, count: int, resumed: list[bool]) -> AsyncIterator[list[str]]:
+    """Addresses of as many servers of one name and one key, which note whether a session was taken up."""
+    context = authority.context("good")
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        resumed.append(writer.get_extra_info("ssl_object").session_reused)
+        with suppress(OSError, asyncio.IncompleteReadError):
+            while True:
+                await serve_ok(reader, writer)
+        writer.transport.abort()
+
+    servers = [await asyncio.start_server(handle, "127.0.0.1", 0, ssl=context) for _ in range(count)]
+    yield [f"https://{HOST}:{server.sockets[0].getsockname()[1]}/" for server in servers]
+    for server in servers:
+        server.close()
+    await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("insecure", [False, True])
+async def test_a_host_whose_connection_made_room_for_others_is_spoken_to_in_its_session_if_it_was_verified(
+    authority: Authority, monkeypatch: pytest.MonkeyPatch, insecure: bool
+) -> None:
+    """More hosts rest at once than connections are kept."""
+    monkeypatch.setattr("probes.connections.KEPT", 1)
+    resumed: list[bool] = []
+    async with trusting(authority) as fetch, ports(authority, 2, resumed) as (one, other):
+        for url, blindly in ((one, insecure), (other, insecure), (one, False)):
+            assert told(await outcome(fetch, url, insecure=blindly)) == "200"
+    assert resumed == [False, False, not insecure]
+
+
 async def test_what_is_looked_at_without_trust_is_never_trusted_for_it(authority: Authority) -> None:
     async with site(authority, authority.context("expired")) as (fetch, url):
         assert told(await outcome(fetch, url, insecure=True)) == "200"

@@ -72,7 +72,8 @@ def app(tmp_path, api, monkeypatch):
     monkeypatch.setattr(app.web, "get", get)
     register(app, "annour", f"https://www.youtube.com/channel/{OURS}")
     register(app, "salam", "https://www.youtube.com/@salam")
-    return app
+    yield app
+    app.store.close()
 
 
 def keyed(**changes):

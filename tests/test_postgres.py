@@ -9,6 +9,7 @@ import network
 import pytest
 from small import night_of, register, steps
 from test_every_failure import LINKS, TONIGHT, is_one_night, looks, world
+from test_store import hands_rows_over_as_one_text
 
 from auditor import eyes, rejudge
 from auditor.night import run
@@ -16,13 +17,9 @@ from auditor.overview import overview
 from auditor.report.pages import pages
 from auditor.report.text import told
 from probes.model import Finding, Presence
-from storage.database import Database
 from storage.errors import StoreError
 from storage.model import NightState, Observation
-from storage.read_tables import FACET
 from storage.store import Store
-from storage.summaries import FLAGS, PLACE
-from storage.tables import GAP
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("postgresql")]
 FOUL = "\x00Amal\ud800 \u202egnihton\u2066\x1b[2J"
@@ -66,15 +63,8 @@ def test_foul_text_is_kept_clean_and_alike(database, tmp_path):
     assert kept[0].name == "Amal gnihton[2J"
 
 
-def test_rows_that_are_read_from_one_text_are_what_was_handed_over(database, tmp_path):
-    words = [('word:"l\'éveil" \\u00e9\\\\', 99_99_99_99, "جمعية"), ("🌊", -1, ""), ("null", 0, "{}")]
-    flags = [(1, True, False, None), (2**31 - 1, False, True, 3)]
-    for address in (database, f"sqlite:///{tmp_path}/auditor.db"):
-        opened = Database.open(address)
-        with opened.reading() as connection:
-            for table, names, rows in ((FACET, PLACE, words), (GAP, ("id", *FLAGS), flags)):
-                assert list(connection.execute(opened.listed(table, names, rows))) == rows
-        opened.close()
+def test_rows_that_are_read_from_one_text_are_what_was_handed_over(database):
+    hands_rows_over_as_one_text(database)
 
 
 @pytest.fixture

@@ -16,7 +16,9 @@ from sqlalchemy import event
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from probes.model import Activity, Finding, FoundLink, Identity, Kind, Precision, Presence, Reason
+from storage import tables
 from storage.clean import clean
+from storage.database import Database
 from storage.errors import (
     DamagedDatabaseError,
     ForeignDatabaseError,
@@ -40,7 +42,9 @@ from storage.model import (
     Streak,
     Withdrawal,
 )
+from storage.read_tables import FACET
 from storage.store import Store
+from storage.summaries import FLAGS, PLACE
 from storage.talk import Reply, ReplyKind
 from storage.writer import Writer
 
@@ -869,3 +873,17 @@ async def test_a_batch_on_its_way_is_not_taken_back_by_a_cancellation():
         await asyncio.wait([adding])
         record.gate.set()
     assert record.batches == [[1]]
+
+
+def test_rows_that_are_read_from_one_text_are_what_was_handed_over(tmp_path):
+    hands_rows_over_as_one_text(f"sqlite:///{tmp_path}/auditor.db")
+
+
+def hands_rows_over_as_one_text(address):
+    words = [('word:"l\'éveil" \\u00e9\\\\', 99_99_99_99, "جمعية"), ("🌊", -1, ""), ("null", 0, "{}")]
+    flags = [(1, True, False, None), (2**31 - 1, False, True, 3)]
+    database = Database.open(address)
+    with database.reading() as connection:
+        for table, names, rows in ((FACET, PLACE, words), (tables.GAP, ("id", *FLAGS), flags)):
+            assert list(connection.execute(database.listed(table, names, rows))) == rows
+    database.close()
