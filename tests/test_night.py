@@ -488,6 +488,7 @@ async def test_a_site_that_rests_keeps_no_other_waiting(tmp_path, monkeypatch):
 
     monkeypatch.setattr(app.web, "get", rested)
     done = await run(app, START)
+    app.store.close()
     assert done.receipt["present"] == len(sites)
 
 
