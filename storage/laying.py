@@ -86,13 +86,7 @@ class Laying:
 
         Raises StoreError.
         """
-        with self._lock:
-            taken = list(self._taken.items())
-        for digest, body in taken:
-            if digest not in self._archive:
-                self.lay(digest, packed(body))
-            with self._lock:  # not before: what cannot be laid is still to be, should anybody try again
-                self._weight -= len(self._taken.pop(digest, b""))
+        self._lay_taken()
         with self._lock:
             laid = dict(self._waiting)
         with self._told():
@@ -101,6 +95,20 @@ class Laying:
             for digest in laid:
                 del self._waiting[digest]
         return len(laid)
+
+    def _lay_taken(self) -> None:
+        """Lay what was taken; what the disk does not take is still to be laid, should anybody try again."""
+        with self._lock:
+            taken, self._taken, self._weight = self._taken, {}, 0
+        try:
+            for digest in list(taken):
+                if digest not in self._archive:
+                    self.lay(digest, packed(taken[digest]))
+                del taken[digest]
+        except StoreError:
+            for body in taken.values():
+                self.put(body)
+            raise
 
     def drop(self, digests: Iterable[str]) -> None:
         """Let go of bodies that were laid."""
