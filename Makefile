@@ -29,7 +29,7 @@ $(VENV)/.dev: requirements-dev.lock $(VENV)/.run
 	@$(PIP) --require-hashes -r requirements-dev.lock
 	@touch $@
 
-install: $(VENV)/.run ## what a server needs and no more: .venv/bin/auditor (docs/operate.md)
+install: $(VENV)/.run ## what a server needs and no more: .venv/bin/auditor (docs/guides/deployment.md)
 	@$(BIN)/python -m compileall -q auditor probes storage # a service may not write here, see deploy/
 
 demo: $(VENV)/.run ## a network of 100 associations over 14 nights, ending in pages to open
@@ -58,22 +58,22 @@ format: $(VENV)/.dev ## let ruff format and fix
 	@$(BIN)/ruff check --fix .
 
 words: $(VENV)/.run ## bring the catalogues of messages in step with code and templates
-	@$(BIN)/python -m auditor.extraction
+	@$(BIN)/python -m auditor.i18n.extract
 
-faults: $(VENV)/.run ## write docs/faults.md anew from the marks of the tests
-	@$(BIN)/python tests/faults.py
+faults: $(VENV)/.run ## write docs/contributing/fault-matrix.md anew from the marks of the tests
+	@$(BIN)/python -m tests.support.fault_matrix
 
-people: $(VENV)/.dev ## write the table of docs/people.md from the routes
-	@PYTHONPATH=tests $(BIN)/python tests/access_table.py
+people: $(VENV)/.dev ## write the table of docs/guides/users-and-permissions.md from the routes
+	@$(BIN)/python -m tests.support.access_table
 
-pictures: $(VENV)/.dev demo ## take the pictures of docs/pictures from the demo anew
-	@PYTHONPATH=tests/browser $(BIN)/python tests/browser/pictures.py demo docs/pictures
+pictures: $(VENV)/.dev demo ## take the pictures of docs/images from the demo anew
+	@$(BIN)/python -m tests.browser.pictures demo docs/images
 
 bench: $(VENV)/.dev ## measured costs, as ratios in one run
 	@$(BIN)/python -m pytest tests/bench -m bench -s
 
 bench-peers: $(VENV)/.dev ## the link checkers that bench runs beside us, in a cache of their own
-	@$(BIN)/python tests/bench/peers.py
+	@$(BIN)/python -m tests.bench.peers
 
 lock: ## pin anew what pyproject.toml allows (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header pyproject.toml --group build -o requirements.lock

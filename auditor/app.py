@@ -13,17 +13,17 @@ from typing import Self
 
 from filelock import FileLock, Timeout
 
-from auditor.backups import listed, naming_the_newest
-from auditor.config import Config
-from auditor.errors import LockedError
-from auditor.eyes import shut
-from auditor.seal import Seal
-from probes.fetch import Fetcher
-from probes.readers import ReaderPool, Workshop
-from probes.turns import Turns
-from storage.archive import Archive
-from storage.engine import address_of, file_of
+from auditor.checking.checker import shut
+from auditor.config.schema import Config
+from auditor.core.errors import LockedError
+from auditor.receipts.signing import Seal
+from auditor.retention.backups import listed, naming_the_newest
+from probes.http.fetcher import Fetcher
+from probes.http.host_lock import Turns
+from probes.runner.parser_pool import ReaderPool, Workshop
+from storage.database.engine import address_of, file_of
 from storage.errors import RESTORE, MissingDatabaseError, StoreError
+from storage.files.body_store import Archive
 from storage.store import Store
 
 

@@ -11,36 +11,35 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from storage.backup import Contents
-from storage.contacts import Contacts
-from storage.database import Database
-from storage.derived import Derived
-from storage.erasure import Erasure
-from storage.expiry import Expiry
-from storage.few import Few
-from storage.file import CHECKED_AT_OPENING
-from storage.follow_ups import FollowUps
-from storage.gap_lists import GapLists
-from storage.holdings import Held
-from storage.letters import Letters
-from storage.lists import Lists
-from storage.looks import Looks
-from storage.messages import Messages
-from storage.model import Observation
-from storage.nights import Nights
-from storage.plans import Plans
-from storage.reach import Reach
-from storage.registry import Registry
-from storage.replies import Replies
-from storage.sessions import Sessions
-from storage.standings import Standings
-from storage.summaries import Summaries
-from storage.sweeps import Sweeps
-from storage.tallies import Tallies
-from storage.trail import Trail
-from storage.users import Users
-from storage.vitals import Vitals
-from storage.writer import Writer
+from storage.communication.follow_ups import FollowUps
+from storage.communication.messages import Messages
+from storage.communication.replies import Replies
+from storage.communication.report_links import Letters
+from storage.conclusions.account_status import Standings
+from storage.conclusions.gaps_and_decisions import Derived
+from storage.database.connection import Database
+from storage.database.sqlite_backup import Contents
+from storage.database.sqlite_file import CHECKED_AT_OPENING
+from storage.models.audit import Observation
+from storage.observations.batch_writer import Writer
+from storage.observations.observations import Looks
+from storage.read_model.association_data import Held
+from storage.read_model.association_search import Lists
+from storage.read_model.counts import Few, Tallies
+from storage.read_model.database_stats import Vitals
+from storage.read_model.gap_search import GapLists
+from storage.read_model.summaries import Summaries
+from storage.registry.associations import Registry
+from storage.registry.audit_log import Trail
+from storage.registry.contacts import Contacts
+from storage.registry.regions import Reach
+from storage.retention.erasure import Erasure
+from storage.retention.expiry import Expiry
+from storage.runs.cluster import Sweeps
+from storage.runs.plan import Plans
+from storage.runs.runs import Nights
+from storage.users.sessions import Sessions
+from storage.users.users import Users
 
 
 class Store(

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
-from template import MADE, copies_of, statements_shared
 from uvloop import new_event_loop
 
-from auditor.journal import OURS, Written
+from auditor.core.log_setup import OURS, Written
+from tests.support.database_template import MADE, copies_of, statements_shared
 
 os.environ["LC_ALL"] = "C.UTF-8"  # whatever the terminal speaks that the tests are run on
 
@@ -32,7 +32,7 @@ def pytest_configure():
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 
-IN_BOTH = {"test_fetch", "test_fetch_tls", "test_fetch_retry", "test_repeat"}
+IN_BOTH = {"test_fetcher", "test_tls", "test_retry", "test_revalidate"}
 """What is tried in asyncio's loop and, with the slow tests, in uvloop, in which commands run."""
 
 
@@ -59,7 +59,7 @@ def pytest_collection_finish():
 @pytest.fixture(scope="session")
 def postgresql():
     """A real PostgreSQL of their own for the tests of one group, "postgresql"."""
-    import cluster  # noqa: PLC0415  # few tests need it, and it loads long
+    from tests.support import cluster  # noqa: PLC0415  # few tests need it, and it loads long
 
     with cluster.served() as running:
         yield running
@@ -68,7 +68,7 @@ def postgresql():
 @pytest.fixture
 def database(postgresql):
     """The address of a new, empty database in it."""
-    import cluster  # noqa: PLC0415  # as above
+    from tests.support import cluster  # noqa: PLC0415  # as above
 
     return cluster.database(postgresql)
 
@@ -104,7 +104,7 @@ def _log():
 @pytest.fixture
 def migrated(monkeypatch):
     """Databases are made as the auditor makes them, revision by revision."""
-    monkeypatch.setattr("storage.file._make_by", MADE)
+    monkeypatch.setattr("storage.database.sqlite_file._make_by", MADE)
 
 
 @pytest.fixture(scope="session")

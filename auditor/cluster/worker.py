@@ -10,27 +10,27 @@ from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
-from auditor.app import App
-from auditor.closing import Timer
-from auditor.cluster import state
-from auditor.cluster.folder import refuse_another
-from auditor.cluster.queue import ElsewhereError, Jobs, opened
-from auditor.cluster.shift import Shift
-from auditor.cluster.state import Job, Told
-from auditor.errors import ConfigError
-from auditor.eventloop import together
-from auditor.eyes import purses
-from auditor.lanes import Lane
-from auditor.order import AT_THE_DESK, LANES, OF_PLATFORMS, OF_SITES, WHOLE
-from auditor.patience import Patience
-from auditor.watch import AT_ONCE, Watch, watching
-from probes.desk import Purse
-from probes.events import Events
-from probes.turns import TurnError, Turns
-from storage.engine import address_of
+from auditor.checking.checker import purses
+from auditor.checking.circuit_breaker import Patience
+from auditor.cluster import job_state
+from auditor.cluster.job_queue import ElsewhereError, Jobs, opened
+from auditor.cluster.job_state import Job, Told
+from auditor.cluster.shared_folder import refuse_another
+from auditor.cluster.worker_session import Shift
+from auditor.core.errors import ConfigError
+from auditor.core.event_loop import together
+from auditor.protocols import Tools
+from auditor.runs.account_worker import AT_ONCE, Watch, watching
+from auditor.runs.host_queue import Lane
+from auditor.runs.plan import AT_THE_DESK, LANES, OF_PLATFORMS, OF_SITES, WHOLE
+from auditor.runs.shutdown import Timer
+from probes.http.host_lock import TurnError, Turns
+from probes.log import Events
+from probes.runner.api_batcher import Purse
+from storage.database.engine import address_of
 from storage.errors import StoreError
-from storage.sweeps import Sweep
-from storage.turns import DatabaseTurns
+from storage.runs.cluster import Sweep
+from storage.runs.host_locks import DatabaseTurns
 
 events = Events(__name__)
 
@@ -46,7 +46,7 @@ class Worker:
     It works until `stop` is set, then gives what it has begun its grace.
     """
 
-    def __init__(self, app: App, stop: asyncio.Event, clock: Clock, timer: Timer = time.monotonic) -> None:
+    def __init__(self, app: Tools, stop: asyncio.Event, clock: Clock, timer: Timer = time.monotonic) -> None:
         self._app = app
         self._stop = stop
         self._clock = clock
@@ -132,8 +132,8 @@ class Worker:
             kept=lambda: kept.append(None),
         ) as watch:
             rest = await _audited(watch, job)
-        left = {channel: state.patient(one) for channel, one in platforms.items()}
-        left |= {channel: state.paid(one) for channel, one in keyed.items()}
+        left = {channel: job_state.patient(one) for channel, one in platforms.items()}
+        left |= {channel: job_state.paid(one) for channel, one in keyed.items()}
         await self._tell(job.night, {**shift.told(), "kept": len(kept), "state": left})
         return rest and replace(rest, state=left)
 
@@ -143,14 +143,14 @@ class Worker:
         limit = self._app.config.fetch.give_up_after
         platforms = {channel: Patience(channel, limit) for channel in job.state}
         for channel, one in platforms.items():
-            state.resume(one, job.state[channel])
+            job_state.resume(one, job.state[channel])
         return platforms
 
     def _purses(self, job: Job) -> dict[str, Purse]:
         held = purses(self._app.config)
         for channel, purse in held.items():
             if channel in job.state:
-                state.pay(purse, job.state[channel])
+                job_state.pay(purse, job.state[channel])
         return held
 
     async def _shift_of(self, sweep: Sweep, turns: Turns) -> Shift:
@@ -161,7 +161,7 @@ class Worker:
                 return shift
             await self._end_shift()
             try:
-                refuse_another(self._app.folder, sweep.mark)
+                refuse_another(self._app.config.storage.folder, sweep.mark)
             except ConfigError as trouble:
                 self._trouble = trouble
                 self._stop.set()
@@ -180,7 +180,7 @@ class Worker:
         return None if sweep and sweep.left is not None and sweep.left <= 0 else sweep
 
     async def _tell(self, night_id: int, told: Told) -> None:
-        await asyncio.to_thread(self._app.store.tell, night_id, partial(state.merged, added=told))
+        await asyncio.to_thread(self._app.store.tell, night_id, partial(job_state.merged, added=told))
 
 
 async def _audited(watch: Watch, job: Job) -> Job | None:

@@ -12,9 +12,9 @@ from typing import Any
 
 from fastapi import Depends, HTTPException, Request
 
-from auditor import rights
-from auditor.web.visitor import visitor
-from storage.people import Role, User
+from auditor.users import permissions
+from auditor.web.user_session import visitor
+from storage.models.users import Role, User
 from storage.store import Store
 
 
@@ -72,23 +72,23 @@ class Gate:
             case Access.ADMIN:
                 return user.role is Role.ADMIN
             case Access.EVERYWHERE:
-                return rights.acts_everywhere(user)
+                return permissions.acts_everywhere(user)
             case Access.OWN:
-                return rights.acts_everywhere(user) or self._is_theirs(user, request)
+                return permissions.acts_everywhere(user) or self._is_theirs(user, request)
             case Access.COORDINATOR:
-                return rights.coordinates(user)
+                return permissions.coordinates(user)
             case _:
                 return True
 
     def _is_theirs(self, user: User, request: Request) -> bool:
-        if not rights.coordinates(user):
+        if not permissions.coordinates(user):
             return False
         store: Store = request.app.state.app.store
         named = self.whose(store, request.path_params)
         association = store.association(named) if named is not None else None
         if association is None:
             raise HTTPException(404)
-        return rights.acts_for(user, association)
+        return permissions.acts_for(user, association)
 
 
 OPEN = Depends(Gate(Access.OPEN))

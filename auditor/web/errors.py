@@ -12,12 +12,12 @@ from starlette.exceptions import HTTPException
 from starlette.requests import cookie_parser
 from starlette.types import Scope
 
-from auditor import rights
-from auditor.config import Config
-from auditor.languages import LOCALES, negotiated
-from auditor.templating import render, words_of
-from auditor.ways import Address
-from auditor.web.visitor import visitor
+from auditor.config.schema import Config
+from auditor.i18n.languages import LOCALES, negotiated
+from auditor.rendering.links import Address
+from auditor.rendering.templates import render, words_of
+from auditor.users import permissions
+from auditor.web.user_session import visitor
 
 Clock = Callable[[], datetime]
 
@@ -71,7 +71,7 @@ def page(scope: Scope, config: Config, status: int, now: datetime) -> HTMLRespon
     user = scope.get("visitor")
     link = Address(language, home=user is not None)
     shown = {"title": title, "said": said, "config": config, "link": link, "as_of": now, "live": True}
-    shown |= {"user": user, "rights": rights}
+    shown |= {"user": user, "rights": permissions}
     return HTMLResponse(render("error.html", language, **shown), status)
 
 

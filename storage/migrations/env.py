@@ -1,4 +1,4 @@
-"""Alembic's entry: runs the revisions on the connection that storage/migrate.py hands over."""
+"""Alembic's entry: runs the revisions on the connection that storage/database/migrate.py hands over."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any, Literal
 from alembic import context
 from sqlmodel.sql.sqltypes import AutoString, UTCDateTime
 
-from storage import look_tables, plan_tables, read_tables, sweep_tables, talk_tables  # noqa: F401  # their tables belong to the metadata
-from storage.look_tables import Micros
-from storage.tables import METADATA, Noun
+from storage.tables import communication, observations, runs, summaries  # noqa: F401  # their tables belong to the metadata
+from storage.tables.core import METADATA, Noun
+from storage.tables.observations import Micros
 
 PLAIN = {
     AutoString: "sa.String()",

@@ -25,8 +25,9 @@ from datetime import UTC, datetime
 from ipaddress import IPv4Address
 from pathlib import Path
 
-import bodies
 import trustme
+
+from tests.bench import bodies
 
 HOSTS = 1_000
 PLAIN, SECURE = (int(port) for port in os.environ.get("AUDITOR_BENCH_PORTS", "18080,18443").split(","))

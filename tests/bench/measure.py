@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
-from farm import on
+from tests.bench.farm import on
 
 SUBREAPER = 36  # of prctl(2)
 LOOKED = 0.25  # seconds between two looks at the memory

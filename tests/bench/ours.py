@@ -10,18 +10,18 @@ import sys
 from datetime import UTC, datetime, timedelta
 from time import monotonic
 
-from auditor import cli
-from auditor.commands import night, registry
+from auditor.cli import audit, registry
+from auditor.cli import main as cli_main
 
 
 def main() -> None:
     """Set the clock, then be `auditor`."""
     moment = datetime.fromisoformat(sys.argv[1]).replace(tzinfo=UTC)
     began = monotonic()
-    night.clock = registry.clock = lambda: moment + timedelta(seconds=monotonic() - began)
+    audit.clock = registry.clock = lambda: moment + timedelta(seconds=monotonic() - began)
     os.chdir(sys.argv[2])
     sys.argv = ["auditor", *sys.argv[3:]]
-    cli.main()
+    cli_main.main()
 
 
 if __name__ == "__main__":

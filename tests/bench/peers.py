@@ -20,8 +20,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from farm import Farm, on
-from measure import Cost, cost, running
+from tests.bench.farm import Farm, on
+from tests.bench.measure import Cost, cost, running
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser()
 FOLDER = Path(os.environ.get("AUDITOR_BENCH_PEERS", CACHE / "presence-auditor" / "peers"))

@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from farm import Farm, serving, written
-from measure import Cost, cost
+from tests.bench.farm import Farm, serving, written
+from tests.bench.measure import Cost, cost
 
 CONFIG = """
 [network]

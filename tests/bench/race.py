@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from farm import Farm, serving, written
-from measure import Cost
-from peers import Peer, installed
-from pipeline import Night, Register
+from tests.bench.farm import Farm, serving, written
+from tests.bench.measure import Cost
+from tests.bench.peers import Peer, installed
+from tests.bench.pipeline import Night, Register
 
 FIRST, SECOND = "us, first night", "us, second night"
 FIRST_SPREAD, SECOND_SPREAD = (f"{name}, a host a link" for name in (FIRST, SECOND))

@@ -15,14 +15,14 @@ from itertools import islice
 from pathlib import Path
 
 from auditor.app import App
-from auditor.catalogue import catalogue
-from auditor.config import Storage, load, packaged
-from auditor.coverage import STATES
-from auditor.refresh import refresh
-from auditor.regions import REGIONS
-from probes import links
-from probes.model import Activity, Finding, FoundLink, Presence, Reason
-from storage.model import (
+from auditor.config.schema import Storage, load, packaged
+from auditor.evaluation.coverage import STATES
+from auditor.evaluation.refresh import refresh
+from auditor.reference.gap_catalogue import catalogue
+from auditor.reference.regions import REGIONS
+from probes.links import identify
+from probes.models.finding import Activity, Finding, FoundLink, Presence, Reason
+from storage.models.audit import (
     AccountRow,
     Association,
     Contact,
@@ -37,8 +37,8 @@ from storage.model import (
     Standing,
     State,
 )
-from storage.summary import EVERYBODY, NETWORK
-from storage.talk import By, FollowUp, FollowUpKind, Letter, Reply, ReplyKind
+from storage.models.communication import By, FollowUp, FollowUpKind, Letter, Reply, ReplyKind
+from storage.models.summaries import EVERYBODY, NETWORK
 
 MANY = int(os.environ.get("AUDITOR_BENCH_ASSOCIATIONS", "250000"))
 NOW = datetime(2026, 11, 25, 9, tzinfo=UTC)
@@ -153,7 +153,7 @@ def _rows(association, states):
     for channel, state in states.items():
         if state in {"confirmed", "unknown", "gone"}:
             url = ADDRESSES[channel].format(association.replace("-", "").lower())
-            yield AccountRow(association, url, links.identify(url, channel), channel)
+            yield AccountRow(association, url, identify.identify(url, channel), channel)
 
 
 def _conclude(store, held, told, dice):

@@ -17,11 +17,11 @@ from functools import cached_property
 from hashlib import sha256
 from typing import Any, Self
 
-import bodies
-
-from auditor.practice.pages import facebook, linkedin, twitter, youtube
-from probes.fetch import Fetcher
-from probes.model import Ask, Hop, NoPage, Page, Reason
+from auditor.demo.pages import facebook, linkedin, twitter, youtube
+from probes.http.fetcher import Fetcher
+from probes.models.finding import Reason
+from probes.models.http import Ask, Hop, NoPage, Page
+from tests.bench import bodies
 
 FIRST = datetime(2026, 11, 24, 0, 30, tzinfo=UTC)
 SIZE = 12_000  # bytes of a site's page

@@ -26,28 +26,27 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from measure import busy, tree
-from simulated import CANARIES, CHANNELS, FIRST, SimulatedFetcher, World, line
-
-import auditor.commands.night  # what `auditor run` loads, so that the memory is its
-import auditor.night
-from auditor import conclude, eventloop, plan
+import auditor.cli.audit  # what `auditor run` loads, so that the memory is its
+import auditor.runs.run
 from auditor.app import App
-from auditor.config import ChannelConfig, Schedule, Storage, load, packaged
-from auditor.regions import REGIONS
-from probes import links
-from probes.fetch import Fetcher
-from storage.model import AccountRow, Association, Contact, Member, Night
-from storage.talk import By
-
-sys.path.insert(0, str(Path(__file__).parent.parent))  # where `served` is
+from auditor.config.schema import ChannelConfig, Schedule, Storage, load, packaged
+from auditor.core import event_loop
+from auditor.evaluation import run_results
+from auditor.reference.regions import REGIONS
+from auditor.runs import plan
+from probes.http.fetcher import Fetcher
+from probes.links import identify
+from storage.models.audit import AccountRow, Association, Contact, Member, Night
+from storage.models.communication import By
+from tests.bench.measure import busy, tree
+from tests.bench.simulated import CANARIES, CHANNELS, FIRST, SimulatedFetcher, World, line
 
 PART = 5000
 STAGES: tuple[tuple[str, Any, str], ...] = (
     ("plan", plan, "make"),
-    ("blindness", conclude, "blinded"),
-    ("judge", conclude, "conclude"),
-    ("sum up", auditor.night, "refresh"),
+    ("blindness", run_results, "blinded"),
+    ("judge", run_results, "conclude"),
+    ("sum up", auditor.runs.run, "refresh"),
 )
 """What a night does beside looking, and where it is found."""
 
@@ -145,7 +144,7 @@ def register(app: App, associations: int) -> None:
 
 def _rows(number: int) -> Iterator[AccountRow]:
     for channel, url in line(number).items():
-        yield AccountRow(f"MA-{number:07}", url, links.identify(url, channel), channel)
+        yield AccountRow(f"MA-{number:07}", url, identify.identify(url, channel), channel)
 
 
 def night(app: Simulated, number: int) -> tuple[Night, Gauge]:
@@ -155,7 +154,7 @@ def night(app: Simulated, number: int) -> tuple[Night, Gauge]:
     for stage, module, name in STAGES:
         setattr(module, name, gauge.during(stage, getattr(module, name)))
     try:
-        done = eventloop.run(_night(app, FIRST + timedelta(days=number), gauge))
+        done = event_loop.run(_night(app, FIRST + timedelta(days=number), gauge))
     finally:
         for module, name, work in kept:
             setattr(module, name, work)
@@ -165,7 +164,7 @@ def night(app: Simulated, number: int) -> tuple[Night, Gauge]:
 async def _night(app: Simulated, now: datetime, gauge: Gauge) -> Night:
     watching = asyncio.create_task(gauge.watch())
     began, before = time.perf_counter(), busy(os.getpid())
-    done = await auditor.night.run(app, now)
+    done = await auditor.runs.run.run(app, now)
     watching.cancel()
     gauge.wall["look"] = time.perf_counter() - began - sum(gauge.wall.values())
     gauge.cpu["look"] = busy(os.getpid()) - before - sum(gauge.cpu.values())
@@ -247,7 +246,7 @@ def nights_done(app: App) -> int:
 
 def pages(app: App) -> None:
     """Ask for pages as a coordinator does, and tell the slowest."""
-    from served import browsing  # noqa: PLC0415 - of the tests, and only here
+    from tests.support.web_server import browsing  # noqa: PLC0415 - of the tests, and only here
 
     one, region = "MA-0000077", "region=souss-massa"
     asked = (

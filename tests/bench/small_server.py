@@ -18,7 +18,7 @@ from http import HTTPStatus
 from itertools import chain
 from pathlib import Path
 
-from farm import LISTS, address, spread_of
+from tests.bench.farm import LISTS, address, spread_of
 
 KINDS = {
     ".html": "text/html; charset=utf-8",

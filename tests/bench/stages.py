@@ -23,20 +23,22 @@ from pathlib import Path
 from statistics import median
 from typing import TypeVar
 
-from farm import Farm, serving, written
-from pipeline import NIGHTS, Register
-
-from auditor import conclude, eventloop, eyes, overview
 from auditor.app import App
-from auditor.config import Config, load
-from auditor.eyes import recalled
-from auditor.refresh import refresh
-from probes import workshop
-from probes.fetch import Fetcher
-from probes.model import Ask, NoPage, Page, drive
-from probes.pattern import prepare
-from storage.laying import Laying
-from storage.model import Observation
+from auditor.checking import checker
+from auditor.checking.checker import recalled
+from auditor.config.schema import Config, load
+from auditor.core import event_loop
+from auditor.evaluation import network_view, run_results
+from auditor.evaluation.refresh import refresh
+from probes.http.fetcher import Fetcher
+from probes.models.http import Ask, NoPage, Page
+from probes.models.probe import drive
+from probes.runner import parser_worker
+from probes.text.lazy_regex import prepare
+from storage.files.body_writer import Laying
+from storage.models.audit import Observation
+from tests.bench.farm import Farm, serving, written
+from tests.bench.pipeline import NIGHTS, Register
 
 NIGHT = datetime.fromisoformat(NIGHTS[0]).replace(tzinfo=UTC)
 UNAVOIDABLE = ("fetch", "parse", "write")
@@ -95,12 +97,12 @@ def _alone(seen: Path, empty: Path) -> dict[str, float]:
         looks = list(app.store.observations(night_id=night.id))
         rows = {row.id: row for row in app.store.accounts()}
         spent = {}
-        spent["fetch"], pages = _measured(lambda: eventloop.run(_fetched(app.config, looks)))
+        spent["fetch"], pages = _measured(lambda: event_loop.run(_fetched(app.config, looks)))
         accounts = [recalled(rows[look.account_id], None) for look in looks]
         prepare()  # as in the processes that read pages
-        workshop.tidy()
-        spent["parse"], _ = _measured(lambda: [drive(eyes.steps(one), _from(pages)) for one in accounts])
-        spent["overview"], _ = _measured(lambda: overview.overview(app.store, app.config, NIGHT))
+        parser_worker.tidy()
+        spent["parse"], _ = _measured(lambda: [drive(checker.steps(one), _from(pages)) for one in accounts])
+        spent["overview"], _ = _measured(lambda: network_view.overview(app.store, app.config, NIGHT))
     bodies = [page.body for page in pages.values() if isinstance(page, Page) and page.body]
     with App.open(_config(empty)) as app:
         spent |= _written(app, looks, bodies)
@@ -123,8 +125,8 @@ def _written(app: App, looks: Sequence[Observation], bodies: Sequence[bytes]) ->
                 for look in new:
                     await writer.add(look)
 
-    spent = {"write": _measured(lambda: eventloop.run(write()))[0]}
-    spent["judge"], _ = _measured(lambda: conclude.conclude(app.store, app.config, night, ()))
+    spent = {"write": _measured(lambda: event_loop.run(write()))[0]}
+    spent["judge"], _ = _measured(lambda: run_results.conclude(app.store, app.config, night, ()))
     spent["sum up"], _ = _measured(lambda: refresh(app.store, app.config))
     return spent
 

@@ -4,15 +4,19 @@ import sys
 from datetime import UTC, datetime
 from random import Random
 
-import bodies
 import httpx
 import pytest
-from farm import FORM, Farm, address, paths, serving, written
-from measure import cost
-from simulated import FIRST, World, line
 
-from probes import links, website
-from probes.model import Account, Ask, NoPage, Page, Presence, Validators, drive
+from probes.channels import website
+from probes.links import channel_registry, identify
+from probes.models.account import Account
+from probes.models.finding import Presence
+from probes.models.http import Ask, NoPage, Page, Validators
+from probes.models.probe import drive
+from tests.bench import bodies
+from tests.bench.farm import FORM, Farm, address, paths, serving, written
+from tests.bench.measure import cost
+from tests.bench.simulated import FIRST, World, line
 
 HOSTS = 5
 NOW = datetime(2026, 11, 25, 1, tzinfo=UTC)
@@ -28,8 +32,8 @@ def farm(tmp_path_factory):
 
 def patched(patch, made):
     """Without nginx, and on ports that no bench uses."""
-    patch.setattr("farm.shutil.which", lambda name, **_: None)
-    patch.setattr("farm.PLAIN", 18970)
+    patch.setattr("tests.bench.farm.shutil.which", lambda name, **_: None)
+    patch.setattr("tests.bench.farm.PLAIN", 18970)
     return made
 
 
@@ -75,7 +79,7 @@ def test_a_probe_finds_a_site_its_feed_and_what_is_missing(number):
         return Page(asked.url, status, {"content-type": "text/html; charset=utf-8"}, body, NOW)
 
     def look(path):
-        return drive(website.probe(Account("a", url + path, links.identify(url + path))), answer).finding
+        return drive(website.probe(Account("a", url + path, identify.identify(url + path))), answer).finding
 
     there = look("/")
     assert (there.presence, there.last_activity.source) == (Presence.PRESENT, "feed")
@@ -119,8 +123,8 @@ def test_platforms_of_a_simulated_web_are_read_as_the_real_ones_are(channel):
     world, found = World(), set()
     for number in Random(3).sample(range(1, 10_000), 12):
         url = line(number)[channel]
-        account = Account("a", url, links.identify(url, channel))
-        probe = links.channel(channel).probe
+        account = Account("a", url, identify.identify(url, channel))
+        probe = channel_registry.channel(channel).probe
         found.add(drive(probe(account), lambda asked: world.page(asked, FIRST)).finding.presence)
     assert found == {"facebook": {Presence.PRESENT, Presence.UNKNOWN}, "youtube": {Presence.PRESENT}}[channel]
 

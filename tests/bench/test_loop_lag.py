@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from auditor import night
 from auditor.app import App
-from auditor.practice import demo
+from auditor.demo import play
+from auditor.runs import run
 
 PAUSE = 0.005
 
@@ -24,15 +24,15 @@ async def watch(lags: list[float]) -> None:
 @pytest.mark.bench
 async def test_how_late_the_loop_is_in_a_night(tmp_path):
     lags: list[float] = []
-    demo.prepare(tmp_path)
-    async with demo.PracticeWeb(tmp_path / "ca.pem") as web:
-        with App.open(demo.configured(tmp_path, web.port)) as app:
-            (tonight,) = demo.calendar(1, datetime.now(UTC))
-            demo.import_tonight(app, tmp_path, tonight)
+    play.prepare(tmp_path)
+    async with play.PracticeWeb(tmp_path / "ca.pem") as web:
+        with App.open(play.configured(tmp_path, web.port)) as app:
+            (tonight,) = play.calendar(1, datetime.now(UTC))
+            play.import_tonight(app, tmp_path, tonight)
             await web.play(tonight)
             watching = asyncio.create_task(watch(lags))
             began, spent = time.monotonic(), time.process_time()
-            done = await night.run(app, tonight.moment)
+            done = await run.run(app, tonight.moment)
             seconds, cpu = time.monotonic() - began, time.process_time() - spent
             await asyncio.sleep(2 * PAUSE)  # what was late at the very end is noted too
             watching.cancel()

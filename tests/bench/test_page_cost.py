@@ -7,9 +7,13 @@ from datetime import UTC, datetime
 import pytest
 from lxml import html
 
-from probes import links, website
-from probes.model import Account, Ask, NoPage, Page, Reason, drive
-from probes.pattern import prepare
+from probes.channels import website
+from probes.links import identify
+from probes.models.account import Account
+from probes.models.finding import Reason
+from probes.models.http import Ask, NoPage, Page
+from probes.models.probe import drive
+from probes.text.lazy_regex import prepare
 
 NOW = datetime(2026, 11, 20, 3, tzinfo=UTC)
 URL = "https://annour.example/"
@@ -50,7 +54,7 @@ def cost(work: Callable[[], object]) -> float:
 def test_what_a_page_of_sixty_kilobytes_costs() -> None:
     prepare()  # as in the processes that read pages
     body = sixty_kilobytes()
-    account = Account("bench", URL, links.identify(URL))
+    account = Account("bench", URL, identify.identify(URL))
 
     def answer(asked: Ask) -> Page | NoPage:
         return Page(URL, 200, {}, body, NOW) if asked.url == URL else NoPage(Reason.NETWORK)

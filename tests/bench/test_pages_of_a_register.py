@@ -12,11 +12,11 @@ from statistics import median
 from urllib.parse import quote
 
 import pytest
-from everywhere import routes, ways
-from register import FIRST, NOW, TOKEN, memory, named, register, tell
-from served import browsing
 
-from auditor.web.reader import LETTER
+from auditor.web.report_session import LETTER
+from tests.bench.register import FIRST, NOW, TOKEN, memory, named, register, tell
+from tests.support.all_routes import routes, ways
+from tests.support.web_server import browsing
 
 AGAIN = 5
 SLOW = 300

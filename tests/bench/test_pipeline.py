@@ -10,8 +10,9 @@ import os
 from pathlib import Path
 
 import pytest
-from farm import Farm, written
-from race import FIRST, SECOND, race, ratios, table
+
+from tests.bench.farm import Farm, written
+from tests.bench.race import FIRST, SECOND, race, ratios, table
 
 ROUNDS = int(os.environ.get("AUDITOR_BENCH_ROUNDS", "3"))
 HOSTS = int(os.environ.get("AUDITOR_BENCH_HOSTS", "1000"))

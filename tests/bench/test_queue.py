@@ -5,14 +5,14 @@ The last rows are what the auditor avoids: a line of jobs behind one lock.
 
 import time
 
-import cluster
 import psycopg
 import pytest
 
-from auditor.cluster import queue
-from auditor.cluster.state import Job
-from auditor.order import WHOLE
-from storage.plans import Shard
+from auditor.cluster import job_queue
+from auditor.cluster.job_state import Job
+from auditor.runs.plan import WHOLE
+from storage.runs.plan import Shard
+from tests.support import cluster
 
 pytestmark = pytest.mark.bench
 FOUND = 100
@@ -30,7 +30,7 @@ def chain(links):
 
 async def filled(url, several):
     """Milliseconds a job, to put it into the queue."""
-    async with queue.opened(url) as jobs:
+    async with job_queue.opened(url) as jobs:
         await jobs.make()
         began = time.monotonic()
         await jobs.put(several)

@@ -9,10 +9,10 @@ import time
 from datetime import timedelta
 
 import pytest
-from register import CHANNELS, NOW, register, tell
 
-from auditor.coverage import STATES
-from auditor.summary import asked
+from auditor.evaluation.coverage import STATES
+from auditor.evaluation.summary import asked
+from tests.bench.register import CHANNELS, NOW, register, tell
 
 
 def deep(store, **how):

@@ -7,8 +7,9 @@ import os
 from pathlib import Path
 
 import pytest
-from farm import Farm, written
-from stages import UNAVOIDABLE, several, told
+
+from tests.bench.farm import Farm, written
+from tests.bench.stages import UNAVOIDABLE, several, told
 
 ROUNDS = int(os.environ.get("AUDITOR_BENCH_ROUNDS", "3"))
 HOSTS = int(os.environ.get("AUDITOR_BENCH_HOSTS", "1000"))

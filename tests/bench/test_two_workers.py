@@ -8,11 +8,11 @@ import contextlib
 import signal
 import statistics
 
-import cluster
 import pytest
 
 from auditor.app import App
-from auditor.config import load
+from auditor.config.schema import load
+from tests.support import cluster
 
 pytestmark = pytest.mark.bench
 SITES, AT_ONCE, SECONDS, ROUNDS = 120, 10, 0.3, 3

@@ -5,24 +5,25 @@ import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
-import debian
-import network
 import pytest
-from pages import PAGES, PUBLISHED
 from playwright.sync_api import sync_playwright
-from served import known, logged_in, served
 
-from auditor import letters, people
-from auditor.notify.settings import Notify
-from auditor.report import publish
-from auditor.web.reader import LETTER
-from auditor.web.visitor import INVITED, SESSION
+from auditor.config.notifications import Notify
+from auditor.report_links import links
+from auditor.reports import publish
+from auditor.users import service
+from auditor.web.report_session import LETTER
+from auditor.web.user_session import INVITED, SESSION
+from tests.browser import debian
+from tests.browser.pages import PAGES, PUBLISHED
+from tests.support import sample_network
+from tests.support.web_server import known, logged_in, served
 
 
 @pytest.fixture(scope="session")
 def app(tmp_path_factory):
     """The network, its nights behind it, which can send mail."""
-    played = network.played(tmp_path_factory.mktemp("network"))
+    played = sample_network.played(tmp_path_factory.mktemp("network"))
     mail = {"from": "auditor@example.org", "smtp": {"host": "mail.example.org"}}
     played.config = played.config.model_copy(update={"notify": Notify.model_validate(mail)})
     with contextlib.closing(played.store):
@@ -32,7 +33,7 @@ def app(tmp_path_factory):
 @pytest.fixture(scope="session")
 def address(app):
     """Where the network's pages are served."""
-    with served(app, network.NOW) as told:
+    with served(app, sample_network.NOW) as told:
         yield told
 
 
@@ -40,7 +41,7 @@ def address(app):
 def folder(app, tmp_path_factory):
     """Where the pages of `auditor publish` are served, as any web server would."""
     written = tmp_path_factory.mktemp("pages")
-    publish(app, written, network.NOW)
+    publish(app, written, sample_network.NOW)
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=written)) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
@@ -70,8 +71,8 @@ def way(address, folder):
 @pytest.fixture(scope="session")
 def cookies(app, address):
     """What a browser keeps that a letter, a login and another user's link have let in."""
-    _, link = letters.made(app.store, app.config, "nour", "Amina", network.NOW, keep=True)
-    invited = people.invited(app.store, known(app.store, "Salma"), "Amina", network.NOW)
+    _, link = links.made(app.store, app.config, "nour", "Amina", sample_network.NOW, keep=True)
+    invited = service.invited(app.store, known(app.store, "Salma"), "Amina", sample_network.NOW)
     kept = {LETTER: link.rpartition("/")[2], SESSION: logged_in(app.store), INVITED: invited}
     return [{"name": name, "value": value, "url": address} for name, value in kept.items()]
 

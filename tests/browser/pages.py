@@ -1,6 +1,6 @@
 """The pages that are looked at, by name: a line here has a page tried in every language, width and light."""
 
-from network import WAITING
+from tests.support.sample_network import WAITING
 
 PAGES = {
     "front": "/",

@@ -1,4 +1,4 @@
-"""Takes the pictures of docs/pictures from the demo: `python tests/browser/pictures.py demo docs/pictures`.
+"""Takes the pictures of docs/images from the demo: `python tests/browser/pictures.py demo docs/images`.
 
 They are looked at by people and by no test. Few colours keep them small.
 """
@@ -12,17 +12,15 @@ from datetime import timedelta
 from itertools import product
 from pathlib import Path
 
-import debian
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-from served import logged_in, served
-
-from auditor import letters
 from auditor.app import App
-from auditor.config import load
-from auditor.web.visitor import SESSION
+from auditor.config.schema import load
+from auditor.report_links import links
+from auditor.web.user_session import SESSION
+from tests.browser import debian
+from tests.support.web_server import logged_in, served
 
 LANGUAGES, WIDTHS = ("ar", "fr", "en"), (360, 1280)
 EVERYWHERE = {"front": "/", "associations": "/associations", "association": "/associations/a068"}
@@ -49,7 +47,7 @@ def main(demo: Path, out: Path) -> None:
         last = app.store.last_night()
         assert last is not None
         now = last.started_at + timedelta(hours=6)
-        _, letter = letters.made(app.store, app.config, "a068", "the coordination", now)
+        _, letter = links.made(app.store, app.config, "a068", "the coordination", now)
         account = next(app.store.accounts("a068")).id
         with served(app, now) as address, sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=debian.chromium(), args=debian.FLAGS)

@@ -5,8 +5,9 @@ from itertools import product
 from pathlib import Path
 
 import pytest
-from everywhere import routes
-from pages import ANSWERS, ERRORS, FILES, FORMS, OFTEN, PAGES, PUBLISHED, WAYS
+
+from tests.browser.pages import ANSWERS, ERRORS, FILES, FORMS, OFTEN, PAGES, PUBLISHED, WAYS
+from tests.support.all_routes import routes
 
 pytestmark = pytest.mark.browser
 

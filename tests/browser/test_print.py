@@ -3,12 +3,12 @@
 import re
 from dataclasses import dataclass
 
-import network
 import pytest
-from served import logged_in, served
 
-from auditor.web.visitor import SESSION
-from storage.talk import FollowUp, FollowUpKind
+from auditor.web.user_session import SESSION
+from storage.models.communication import FollowUp, FollowUpKind
+from tests.support import sample_network
+from tests.support.web_server import logged_in, served
 
 pytestmark = pytest.mark.browser
 
@@ -27,12 +27,14 @@ PAGE = re.compile(rb"/Type\s*/Page\b")
 @pytest.fixture(scope="module")
 def meeting(tmp_path_factory):
     """Where a network is served whose letters may be made anew; played before a browser has its loop."""
-    app = network.played(tmp_path_factory.mktemp("network"))
-    for one in network.PEOPLE:
+    app = sample_network.played(tmp_path_factory.mktemp("network"))
+    for one in sample_network.PEOPLE:
         promise = f"{one.id}: une chaîne où chaque activité de la saison est montrée"
-        line = FollowUp(one.id, FollowUpKind.PROMISED, "Amina", network.NOW, promise, network.NOW.date())
+        line = FollowUp(
+            one.id, FollowUpKind.PROMISED, "Amina", sample_network.NOW, promise, sample_network.NOW.date()
+        )
         app.store.add_follow_up(line)
-    with served(app, network.NOW) as address:
+    with served(app, sample_network.NOW) as address:
         yield Meeting(address, {"name": SESSION, "value": logged_in(app.store), "url": address})
     app.store.close()
 

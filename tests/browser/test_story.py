@@ -7,13 +7,13 @@ import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from served import logged_in, served
 
-from auditor import night
 from auditor.app import App
-from auditor.practice import demo, sheet
-from auditor.web.visitor import SESSION
-from storage.people import Role
+from auditor.demo import play, spreadsheet
+from auditor.runs import run
+from auditor.web.user_session import SESSION
+from storage.models.users import Role
+from tests.support.web_server import logged_in, served
 
 pytestmark = pytest.mark.browser
 
@@ -35,12 +35,12 @@ class World:
 
     def __enter__(self):
         self.thread.start()
-        demo.prepare(self.folder)
-        self.web = demo.PracticeWeb(self.folder / "ca.pem")
+        play.prepare(self.folder)
+        self.web = play.PracticeWeb(self.folder / "ca.pem")
         self.wait(self.web.__aenter__())
         with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as free:
             self.port = free.getsockname()[1]
-        config = demo.configured(self.folder, self.web.port)
+        config = play.configured(self.folder, self.web.port)
         public = config.web.model_copy(update={"public_url": f"http://127.0.0.1:{self.port}"})
         self.app = App.open(config.model_copy(update={"web": public}))
         return self
@@ -58,8 +58,8 @@ class World:
     def night(self, number):
         """Do a night; afterwards it is morning."""
         moment = FIRST + timedelta(days=number - 1)
-        self.wait(self.web.play(demo.Tonight(number, 14, moment)))
-        self.wait(night.run(self.app, moment))
+        self.wait(self.web.play(play.Tonight(number, 14, moment)))
+        self.wait(run.run(self.app, moment))
         self.now = moment + MORNING
 
 
@@ -110,7 +110,7 @@ def test_a_volunteer_s_answer_closes_a_gap_the_night_after_the_coordinator_accep
 
 def bring_in_the_sheet(world, desk):
     """Upload the coordinator's workbook, look at what it changes, and take it over."""
-    path = sheet.write(world.folder / "registry.xlsx")
+    path = spreadsheet.write(world.folder / "registry.xlsx")
     desk.goto("/fr/registry")
     desk.set_input_files("input[type=file]", path)
     desk.locator("form[enctype] button").click()

@@ -1,0 +1,139 @@
+"""Canaries and blindness: the nights on which our eyes, not the associations, are at fault. Pure.
+
+Each channel names accounts known to exist and one that cannot. Where one reads wrong, or too many accounts
+turn to one and the same trouble in one night, the channel is blind tonight: nothing on it moves.
+Sherlock tests its site list with known and impossible names; here it is done every night.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from types import MappingProxyType
+
+from auditor.rules.account_status import is_unasked
+from probes.links import identify
+from probes.models.account import Account
+from probes.models.finding import Finding, Presence, Reason
+from storage.models.audit import Standing
+
+SHARE = 0.10
+LEAST = 5
+OFFLINE = frozenset({Reason.NETWORK, Reason.TIMEOUT, Reason.NO_SUCH_HOST})
+
+
+@dataclass(frozen=True, slots=True)
+class Canary:
+    """An account whose answer we know beforehand."""
+
+    account: Account
+    exists: bool
+
+    @property
+    def channel(self) -> str:
+        """The channel it watches."""
+        return self.account.channel
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One account on one night: what was held of it before, and what was found."""
+
+    channel: str
+    before: Standing
+    finding: Finding
+
+
+def canaries(channel: str, known: Sequence[str], impossible: str | None, day: date) -> list[Canary]:
+    """A channel's canaries. A website that cannot be is a new random name each night, unless one is given."""
+    if impossible is None and channel == "website" and known:
+        impossible = f"https://{hashlib.sha256(day.isoformat().encode()).hexdigest()[:24]}.com/"
+    named = [(typed, True) for typed in known] + [(typed, False) for typed in (impossible,) if typed]
+    return [
+        Canary(Account("", typed, identify.identify(typed, channel)), exists=exists)
+        for typed, exists in named
+    ]
+
+
+def offline(readings: Iterable[tuple[Canary, Finding]]) -> bool:
+    """Whether both ordinary websites are out of reach: then it is our own line that is down."""
+    ordinary = [finding for canary, finding in readings if canary.channel == "website" and canary.exists]
+    return len(ordinary) >= 2 and all(finding.reason in OFFLINE for finding in ordinary)
+
+
+def contradicted(readings: Iterable[tuple[Canary, Finding]]) -> dict[str, str]:
+    """The channels on which a canary reads wrong, and why.
+
+    A canary that cannot be told says nothing, unless it is our own probe that breaks on it.
+    """
+    blind: dict[str, str] = {}
+    for canary, finding in readings:
+        if canary.exists and finding.presence is Presence.ABSENT:
+            blind[canary.channel] = f"a known account reads {finding.reason}"
+        elif not canary.exists and finding.presence is Presence.PRESENT:
+            blind[canary.channel] = "an impossible account reads present"
+        elif finding.reason is Reason.CRASHED:
+            blind[canary.channel] = f"the probe breaks: {finding.detail}"
+    return blind
+
+
+def vouched(readings: Iterable[tuple[Canary, Finding]]) -> frozenset[str]:
+    """The channels whose canaries all read right tonight, a known and an impossible one at least."""
+    right: dict[str, set[bool]] = defaultdict(set)
+    wrong: set[str] = set()
+    for canary, finding in readings:
+        expected = Presence.PRESENT if canary.exists else Presence.ABSENT
+        if finding.presence is expected:
+            right[canary.channel].add(canary.exists)
+        else:
+            wrong.add(canary.channel)
+    return frozenset(channel for channel, kinds in right.items() if len(kinds) == 2) - wrong
+
+
+def swung(turns: Iterable[Turn], trusted: frozenset[str] = frozenset()) -> dict[str, str]:
+    """The channels on which too many accounts last seen present turned tonight to one and the same trouble.
+
+    A steady wall is no turn: an account counts only when its trouble was not there last night. An
+    absence counts every night until it is believed, unless the channel's canaries vouch for our eyes:
+    then the second night of a real catastrophe (a hosting company that closes) is believed.
+    """
+    looked: Counter[str] = Counter()
+    turned: dict[str, Counter[tuple[Presence, Reason | None]]] = defaultdict(Counter)
+    for turn in turns:
+        known = turn.before.known
+        if known is None or known.presence is not Presence.PRESENT or is_unasked(turn.finding):
+            continue
+        looked[turn.channel] += 1
+        if _turned(turn, trusted):
+            turned[turn.channel][turn.finding.presence, turn.finding.reason] += 1
+    return {
+        channel: f"{count} of {looked[channel]} turned to {cause[1]} in one night"
+        for channel, causes in turned.items()
+        for cause, count in causes.most_common(1)
+        if count >= LEAST and count > SHARE * looked[channel]
+    }
+
+
+def _turned(turn: Turn, trusted: frozenset[str]) -> bool:
+    finding, before = turn.finding, turn.before
+    if finding.presence is Presence.PRESENT:
+        return False
+    steady = (before.latest, before.latest_reason) == (finding.presence, finding.reason)
+    return not steady or (finding.presence is Presence.ABSENT and turn.channel not in trusted)
+
+
+def blindness(
+    readings: Sequence[tuple[Canary, Finding]],
+    turns: Iterable[Turn],
+    channels: Mapping[str, object],
+    warned: Mapping[str, str] = MappingProxyType({}),
+) -> dict[str, str]:
+    """The audited channels that cannot be trusted tonight, each with the reason for the operator.
+
+    `warned` is what canaries said in earlier sessions of a night that was interrupted.
+    """
+    blind = {**swung(turns, vouched(readings) - set(warned)), **warned, **contradicted(readings)}
+    return {channel: why for channel, why in blind.items() if channel in channels}

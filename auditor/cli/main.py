@@ -1,0 +1,167 @@
+"""The command line: the commands' names, the options common to all, and how a trouble ends.
+
+Exit codes: 0 done · 1 unexpected · 2 usage · 3 configuration or input invalid · 4 night incomplete
+or stale · 5 another run holds the lock · 130 interrupted, state kept.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Annotated, Literal
+
+import typer
+
+from auditor import __version__
+from auditor.cli import audit, check, maintenance, reports, setup
+from auditor.cli.context import Session
+from auditor.cli.decisions import decide
+from auditor.cli.digest import digest
+from auditor.cli.erasure import forget, held
+from auditor.cli.export import export
+from auditor.cli.lazy_groups import later
+from auditor.cli.output import say
+from auditor.cli.receipts import receipts
+from auditor.cli.registry import registry
+from auditor.cli.report_links import letters
+from auditor.cli.users import user
+from auditor.cli.worker import worker
+from auditor.core import log_setup
+from auditor.core.errors import AuditorError, ConfigError
+from auditor.runs import memory
+from probes.log import Events
+from storage.errors import StoreError
+
+events = Events(__name__)
+
+INTERRUPTED = 130
+
+cli = typer.Typer(
+    name="auditor",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Looks every night at the public presence of a network of associations.",
+)
+registry.command("held")(held)
+registry.command("forget")(forget)
+groups = {"registry": registry, "decide": decide, "digest": digest, "letters": letters, "user": user}
+for name, group in groups.items():
+    face, made = later(group)
+    cli.add_typer(face, name=name, cls=made)
+for command in (
+    reports.demo,
+    setup.init,
+    check.check,
+    check.identify,
+    audit.run,
+    audit.serve,
+    worker,
+    audit.status,
+    reports.gaps,
+    reports.report,
+    export,
+    reports.publish,
+    receipts,
+    audit.rejudge,
+    maintenance.backup,
+    maintenance.restore,
+    maintenance.thin,
+    setup.doctor,
+):
+    cli.command()(command)
+
+
+def _is_debugged() -> bool:
+    return bool(os.environ.get("AUDITOR_DEBUG"))
+
+
+def _tell_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"auditor {__version__}")
+        raise typer.Exit
+
+
+@cli.callback()
+def common(
+    context: typer.Context,
+    config: Annotated[Path | None, typer.Option(help="The configuration file.")] = None,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Say nothing unless something is wrong.")
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show a traceback when something goes wrong.")
+    ] = False,
+    lang: Annotated[
+        Literal["ar", "fr", "en"] | None,
+        typer.Option(help="The language of what is told: ar, fr or en; the terminal's own otherwise."),
+    ] = None,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Keep the options that every command understands."""
+    context.obj = Session(config, quiet, debug or _is_debugged(), lang)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command that was typed; give its exit code."""
+    gc.set_threshold(*memory.SELDOM)
+    words = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in words or _is_debugged()
+    sys.excepthook = sys.__excepthook__ if debug else _unexpected
+    log_setup.keep(debug=debug)
+    try:
+        typer.main.get_command(cli)(args=common_first(words), prog_name="auditor")
+    except SystemExit as end:
+        if end.code == INTERRUPTED:
+            Session(lang=_language(words)).tell("interrupted; what was done is kept")
+        return end.code if isinstance(end.code, int) else 0 if end.code is None else 1
+    except (AuditorError, StoreError) as trouble:
+        code = trouble.code if isinstance(trouble, AuditorError) else ConfigError.code
+        _end(trouble, code, debug=debug)
+        return code
+    return 0
+
+
+def _end(trouble: Exception, code: int, *, debug: bool) -> None:
+    """Tell why a command ended, to a person or as an event among the others."""
+    if debug:
+        sys.__excepthook__(type(trouble), trouble, trouble.__traceback__)
+    if log_setup.is_json() or log_setup.is_journal(sys.stderr, os.environ):
+        events.error("command_failed", "{trouble}", trouble=str(trouble), code=code)
+    else:
+        say(f"error: {trouble}")
+
+
+def common_first(words: list[str]) -> list[str]:
+    """The same words with the common options before the command, wherever they were typed."""
+    common: list[str] = []
+    rest: list[str] = []
+    while words:
+        word = words.pop(0)
+        if word == "--":
+            return [*common, *rest, word, *words]
+        if word in {"--quiet", "-q", "--debug"} or word.startswith(("--config=", "--lang=")):
+            common.append(word)
+        elif word in {"--config", "--lang"} and words:
+            common += [word, words.pop(0)]
+        else:
+            rest.append(word)
+    return [*common, *rest]
+
+
+def _language(words: Sequence[str]) -> str | None:
+    """The language that was typed, if any."""
+    typed = re.search(r"--lang[ =](ar|fr|en)\b", " ".join(words))
+    return typed[1] if typed else None
+
+
+def _unexpected(kind: type[BaseException], error: BaseException, _trace: TracebackType | None) -> None:
+    say(f"error: unexpected {kind.__name__}: {error}; try: the same with --debug, and report what it prints")

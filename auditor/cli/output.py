@@ -1,0 +1,150 @@
+"""How an answer is written: data on standard output, everything else on standard error."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from types import MappingProxyType
+from typing import TYPE_CHECKING, BinaryIO, TextIO, cast
+
+from auditor.core.formatting import CONTROLS, one_line, stamp
+
+if TYPE_CHECKING:
+    from auditor.i18n.wording import Wording
+
+
+def give(text: str) -> None:
+    """Write data. UTF-8 whatever the locale; what cannot be encoded is escaped, never fatal."""
+    give_parts([text])
+
+
+def give_parts(parts: Iterable[str]) -> None:
+    """The same of parts that need not be held."""
+    with _utf8(sys.stdout) as out:
+        out.writelines(parts)
+        out.write("\n")
+
+
+def give_text(text: str) -> None:
+    """Write lines for a person, without terminal controls or direction overrides."""
+    give("\n".join(CONTROLS.sub(" ", line) for line in text.split("\n")))
+
+
+def is_terminal() -> bool:
+    """Whether the data are for a person: they are said in words then, and as codes into a pipe."""
+    return sys.stdout.isatty()
+
+
+def say(text: str) -> None:
+    """Tell a person something, beside the data."""
+    with _utf8(sys.stderr) as err:
+        err.write(one_line(text) + "\n")
+
+
+@contextmanager
+def unbroken(file: BinaryIO) -> Iterator[BinaryIO]:
+    """The file, of which a pipe takes all.
+
+    In Python's unbuffered mode (PYTHONUNBUFFERED) a standard stream loses without a word what a pipe did not
+    take before a signal came: whoever reads it gets 64 or 128 KiB of a document (seen 2026-11).
+    """
+    if not isinstance(file, io.RawIOBase):
+        yield file
+        file.flush()
+        return
+    buffered = io.BufferedWriter(file)
+    try:
+        yield buffered
+    finally:
+        buffered.detach()
+
+
+@contextmanager
+def _utf8(stream: TextIO) -> Iterator[TextIO]:
+    """The stream in UTF-8, of which a pipe takes all."""
+    if isinstance(stream, io.TextIOWrapper) and isinstance(stream.buffer, io.RawIOBase):
+        with unbroken(cast("BinaryIO", stream.buffer)) as file:
+            text = io.TextIOWrapper(file, "utf-8", "backslashreplace")
+            try:
+                yield text
+            finally:
+                text.detach()
+        return
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    yield stream
+    stream.flush()
+
+
+Saying = Callable[[str], str]
+"""A code in words."""
+
+
+def give_table(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    words: Wording,
+    say_as: Mapping[str, Saying] = MappingProxyType({}),
+) -> None:
+    """A table in words on a terminal; tab-separated values, with their English codes, into a pipe.
+
+    `say_as` tells of a column how its codes are said. Names last: terminals do no bidi.
+    """
+    if is_terminal():
+        cells = map(_cells, rows)
+        told = {"channel": words.channel, **say_as}
+        sayings = [told.get(column, str) for column in columns]
+        said = [[saying(cell) for saying, cell in zip(sayings, row, strict=True)] for row in cells]
+        _draw([words.term("heading", column) for column in columns], said)
+    else:
+        give_rows(columns, map(row_of, rows))
+
+
+def give_rows(columns: Sequence[str], rows: Iterable[str]) -> None:
+    """Tab-separated values, of rows that are made already."""
+    give("\n".join(["\t".join(columns), *rows]))
+
+
+def row_of(cells: Iterable[object]) -> str:
+    """One row of tab-separated values."""
+    return "\t".join(_cells(cells))
+
+
+def _cells(row: Iterable[object]) -> list[str]:
+    return [one_line(stamp(cell) if isinstance(cell, datetime) else cell) for cell in row]
+
+
+def _draw(columns: Sequence[str], cells: Iterable[Sequence[str]]) -> None:
+    from rich.box import SIMPLE_HEAD  # noqa: PLC0415  # only a terminal needs Rich
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in cells:
+        table.add_row(*map(Text, row))
+    with _utf8(sys.stdout) as out:
+        Console(file=out).print(table)
+
+
+Step = Callable[[int, int], None]
+
+
+@contextmanager
+def progress(title: str, *, quiet: bool) -> Iterator[Step]:
+    """A bar on a terminal only. It is moved by `step(done, total)`."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda _done, _total: None
+        return
+    from rich.console import Console  # noqa: PLC0415  # only a terminal needs Rich
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(title, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -1,0 +1,141 @@
+"""How events are written down, on standard error: a line for a person or a line of JSON, each on one line.
+
+Only our own events are heard below WARNING. Libraries log what we keep secret: httpx names every address
+that it asks for, so that of the monitor, too.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import TextIO
+
+from auditor.core.formatting import one_line
+
+OURS = ("auditor", "storage", "probes")
+READERS = ("htmldate",)
+"""Libraries that call a page of a stranger's an error of theirs, such as one that is empty."""
+ELSE = "log"
+"""The event of a line that is no event of ours: a library's."""
+PRIORITIES = ((logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6), (logging.DEBUG, 7))
+"""What journald calls our levels (sd-daemon(3))."""
+
+
+class Line(logging.Formatter):
+    """A line for a person: no traceback unless it is asked for, and no terminal controls."""
+
+    def __init__(self, *, traces: bool = False) -> None:
+        super().__init__()
+        self._traces = traces
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line. What another handler made of the bug is not taken: logging keeps that in the record."""
+        said = one_line(f"{record.levelname}: {record.getMessage()}")
+        bug = _error(record)
+        if not bug:
+            return said
+        return f"{said}\n{bug['trace'].rstrip()}" if self._traces else f"{said} {bug['error']}"
+
+
+class Json(logging.Formatter):
+    """A line of JSON: when, how grave, which event, its sentence, and its facts beside it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line."""
+        told = {
+            "time": f"{datetime.fromtimestamp(record.created, UTC):%Y-%m-%dT%H:%M:%S.%f}"[:-3] + "Z",
+            "level": record.levelname.lower(),
+            "event": getattr(record, "event", ELSE),
+            "logger": record.name,
+            "message": one_line(record.getMessage()),
+            **getattr(record, "facts", {}),
+            **_error(record),
+        }
+        return json.dumps(told, ensure_ascii=False, default=str)
+
+
+def _error(record: logging.LogRecord) -> dict[str, str]:
+    """A bug with its trace: in JSON it is one line all the same."""
+    bug = record.exc_info[1] if record.exc_info else None
+    if bug is None:
+        return {}
+    return {
+        "error": one_line(f"{type(bug).__name__}: {bug}"),
+        "trace": "".join(traceback.format_exception(bug)),
+    }
+
+
+class Prioritised(logging.Formatter):
+    """The lines of another formatter as journald reads them: each with its priority before it."""
+
+    def __init__(self, inner: logging.Formatter) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The lines."""
+        priority = next((number for level, number in PRIORITIES if record.levelno >= level), 7)
+        return "\n".join(f"<{priority}>{line}" for line in self.inner.format(record).split("\n"))
+
+
+def is_journal(stream: TextIO, environ: Mapping[str, str]) -> bool:
+    """Whether a stream goes to journald, which says so by the file it is (systemd.exec(5))."""
+    try:
+        there = os.fstat(stream.fileno())
+    except (OSError, ValueError, AttributeError):
+        return False
+    return environ.get("JOURNAL_STREAM") == f"{there.st_dev}:{there.st_ino}"
+
+
+def formatter(form: str, *, traces: bool, journal: bool) -> logging.Formatter:
+    """How a line is written, as `[log] format` says and whoever reads it needs."""
+    made: logging.Formatter = Json() if form == "json" else Line(traces=traces)
+    return Prioritised(made) if journal else made
+
+
+def keep(form: str = "line", level: str = "warning", *, debug: bool = False, quiet: bool = False) -> None:
+    """Write events to standard error from now on, so and from this level up.
+
+    With `debug` all of ours are written, with `quiet` what is wrong alone. It may be said again: a command
+    knows more once it has read the configuration.
+    """
+    root = logging.getLogger()
+    ours = next((one for one in root.handlers if isinstance(one, Written)), None)
+    if ours is None:
+        ours = Written()
+        root.addHandler(ours)
+    ours.setFormatter(formatter(form, traces=debug, journal=is_journal(sys.stderr, os.environ)))
+    root.setLevel(logging.WARNING)
+    for name in READERS:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    least = max(logging.getLevelNamesMapping()[level.upper()], logging.WARNING if quiet else logging.DEBUG)
+    for name in OURS:
+        logging.getLogger(name).setLevel(logging.DEBUG if debug else least)
+
+
+def is_json() -> bool:
+    """Whether events are written as JSON."""
+    return any(isinstance(one, Written) and one.is_json for one in logging.getLogger().handlers)
+
+
+class Written(logging.StreamHandler[TextIO]):
+    """The handler of ours on standard error, wherever that leads by then."""
+
+    def __init__(self) -> None:
+        super().__init__(sys.stderr)
+
+    @property
+    def is_json(self) -> bool:
+        """Whether it writes JSON."""
+        inner = self.formatter.inner if isinstance(self.formatter, Prioritised) else self.formatter
+        return isinstance(inner, Json)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write the line."""
+        self.stream = sys.stderr
+        super().emit(record)

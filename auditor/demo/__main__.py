@@ -1,0 +1,80 @@
+"""`python -m auditor.demo --ca FILE`: the practice web in a process of its own.
+
+The port it listens on is its first line of output. Each line of its input is a night to play
+(`{"night": 3, "nights": 14, "moment": "2026-11-14T00:30:00+00:00"}`), answered by the line `ready`, or the
+word `asked`, answered by how often each address was asked for since the night began, as JSON. It ends
+with its input, so it never outlives the one who started it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import gc
+import json
+import os
+import stat
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from auditor.demo.certificate_authority import Authority
+from auditor.demo.fake_web import PracticeWorld
+from auditor.demo.model import Tonight
+from auditor.demo.proxy import Proxy
+
+
+def options() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m auditor.demo", description=(__doc__ or "").splitlines()[0]
+    )
+    parser.add_argument("--port", type=int, default=0, help="the port on loopback; 0 lets the system choose")
+    parser.add_argument(
+        "--ca", type=Path, required=True, help="where to write the authority's root certificate"
+    )
+    parser.add_argument("--night", type=int, default=1, help="the night to play until told otherwise")
+    return parser.parse_args()
+
+
+async def play(port: int, ca: Path, night: int) -> None:
+    """Serve until the input ends."""
+    authority = Authority()
+    authority.write(ca)
+    proxy = Proxy(PracticeWorld(), authority, Tonight(night, 14, datetime.now(UTC)))
+    server = await proxy.listen(port)
+    gc.freeze()  # the world never goes away, so the collector need not walk it again
+    _say(str(server.sockets[0].getsockname()[1]))
+    reader = await _input()
+    while line := await reader.readline():
+        if line.strip() == b"asked":
+            _say(json.dumps(proxy.asked))
+            continue
+        proxy.tonight = Tonight.read(line.decode())
+        proxy.asked.clear()
+        _say("ready")
+
+
+async def _input() -> asyncio.StreamReader:
+    """The input, line by line. A file, or nothing (/dev/null), cannot be waited for: it is read at once."""
+    reader = asyncio.StreamReader()
+    mode = os.fstat(sys.stdin.fileno()).st_mode
+    if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or sys.stdin.isatty():
+        loop = asyncio.get_running_loop()
+        await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    else:
+        reader.feed_data(sys.stdin.buffer.read())
+        reader.feed_eof()
+    return reader
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    given = options()
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(play(given.port, given.ca, given.night))

@@ -1,0 +1,1 @@
+"""The results of a run: account status, gaps and summaries, derived from what was stored."""

@@ -1,0 +1,1 @@
+"""The evidence of a finding: how it is stored and how it is shown."""

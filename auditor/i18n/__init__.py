@@ -1,0 +1,1 @@
+"""Texts in all languages: catalogs, languages, and the wording of sentences."""

@@ -1,0 +1,99 @@
+"""The interface's own sentences by language: gettext catalogues, whose message ids are the English texts.
+
+`locales/<language>/interface.po` is read as it is: there is nothing to compile. Codes and advice have their
+words in `terms.toml` and `auditor/reference/gaps.toml`.
+
+What a language's sentences are made from: its messages, its words for codes, its texts of gaps.
+"""
+
+from __future__ import annotations
+
+import io
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from gettext import GNUTranslations, NullTranslations
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from auditor.reference.gap_catalogue import Catalogue
+from auditor.reference.gap_catalogue import catalogue as catalogue_catalogue
+
+if TYPE_CHECKING:
+    from babel.messages.catalog import Catalog
+
+
+# ruff: noqa: PLC0415 - `--help` stays quick
+
+
+SOURCE = "en"
+"""The language of the message ids."""
+
+
+def phrase(text: str) -> str:
+    """The text itself: marks a message of a table, which is said elsewhere, for those who gather them."""
+    return text
+
+
+def languages() -> list[str]:
+    """The languages that have catalogues."""
+    return sorted(
+        folder.name for folder in files("auditor.i18n").joinpath("locales").iterdir() if folder.is_dir()
+    )
+
+
+@cache
+def translations(language: str) -> NullTranslations:
+    """The messages of a language; of the source language, the message ids themselves."""
+    if language == SOURCE:
+        return NullTranslations()
+    from babel.messages.mofile import write_mo
+
+    packed = io.BytesIO()
+    write_mo(packed, catalogue(language))
+    packed.seek(0)
+    return GNUTranslations(packed)
+
+
+def catalogue(language: str) -> Catalog:
+    """Every message of a language, with the plural rule its file states."""
+    from babel.messages.pofile import read_po
+
+    file = files("auditor.i18n").joinpath("locales", language, "interface.po")
+    return read_po(io.BytesIO(file.read_bytes()))
+
+
+Terms = Mapping[str, Mapping[str, Mapping[str, str]]]
+"""Words by group, code and language."""
+
+
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """The texts of one language as they are kept, with the places of their facts still open."""
+
+    language: str
+    messages: NullTranslations
+    terms: Terms
+    book: Catalogue
+
+    def term(self, group: str, code: str) -> str:
+        """The short word of a code; the code itself where there is none."""
+        return self.terms.get(group, {}).get(code, {}).get(self.language, code)
+
+    def label(self, group: str, name: str) -> str:
+        """A label of the catalogue; its name where there is none."""
+        return self.book.label(group, name, self.language)
+
+
+@cache
+def speech(language: str) -> Speech:
+    """The texts that ship with the package."""
+    return Speech(language, translations(language), terms(), catalogue_catalogue())
+
+
+@cache
+def terms() -> Terms:
+    """The short words that ship with the package."""
+    data: dict[str, Any] = tomllib.loads(files("auditor.i18n").joinpath("terms.toml").read_text("utf-8"))
+    return data

@@ -1,0 +1,1 @@
+"""Signed reports of runs: how they are written, signed and verified."""

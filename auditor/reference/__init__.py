@@ -1,0 +1,1 @@
+"""Reference data: the catalog of gaps and the regions."""

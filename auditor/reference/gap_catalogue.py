@@ -1,0 +1,100 @@
+"""The catalogue of gaps: for each code its severity, patience, consequences, and words in each language.
+
+It is `gaps.toml`, read once. Rules name its codes; faces take their sentences from it.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from storage.models import audit
+
+LANGUAGES = ("ar", "fr", "en")
+SEVERITIES = audit.SEVERITIES
+EFFORTS = ("none", "10min", "30min", "supplier", "1h", "halfday", "days")
+"""The quickest first; a supplier is a telephone call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One code. `confirm_nights` counts decided nights; `hides` are codes not shown while this one is open.
+
+    `words` holds, by language, the templates `title`, `definition`, `why`, `evidence` and `steps`.
+    `is_gap` is False for a status, which is never counted and never lowers a score.
+    """
+
+    code: str
+    order: int
+    group: str
+    scope: str
+    severity: str
+    is_gap: bool
+    actor: str
+    effort: str
+    confirm_nights: int
+    hides: frozenset[str]
+    placeholders: tuple[str, ...] = ()
+    severity_by_channel: Mapping[str, str] = field(default_factory=dict)
+    words: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    steps_by_channel: Mapping[str, Mapping[str, list[str]]] = field(default_factory=dict)
+
+    def severity_on(self, channel: str) -> str:
+        """How grave the gap is on one channel."""
+        return self.severity_by_channel.get(channel, self.severity)
+
+    def steps(self, channel: str, language: str) -> list[str]:
+        """What to do, in order: the channel's own steps where there are some."""
+        own = self.steps_by_channel.get(channel, {}).get(language)
+        return own or list(self.words[language]["steps"])
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """Every code and every label."""
+
+    entries: Mapping[str, Entry]
+    labels: Mapping[str, Mapping[str, Mapping[str, str]]]
+
+    def __getitem__(self, code: str) -> Entry:
+        """The entry of a code. Raises KeyError."""
+        return self.entries[code]
+
+    def label(self, group: str, name: str, language: str) -> str:
+        """A short label such as a severity's or a channel's name; the name itself where there is none."""
+        return self.labels.get(group, {}).get(name, {}).get(language, name)
+
+
+@cache
+def catalogue() -> Catalogue:
+    """The catalogue that ships with the package."""
+    return parse(files("auditor.reference").joinpath("gaps.toml").read_text("utf-8"))
+
+
+def parse(text: str) -> Catalogue:
+    """Read a catalogue. Raises KeyError or TOMLDecodeError where it is not whole."""
+    data = tomllib.loads(text)
+    return Catalogue({code: _entry(code, table) for code, table in data["gaps"].items()}, data["labels"])
+
+
+def _entry(code: str, table: Mapping[str, Any]) -> Entry:
+    return Entry(
+        code=code,
+        order=table["order"],
+        group=table["group"],
+        scope=table["scope"],
+        severity=table["severity"],
+        is_gap=table["is_gap"],
+        actor=table["actor"],
+        effort=table["effort"],
+        confirm_nights=table["confirm_nights"],
+        hides=frozenset(table["hides"]),
+        placeholders=tuple(table["placeholders"]),
+        severity_by_channel=table.get("severity_by_channel", {}),
+        words={language: table[language] for language in LANGUAGES},
+        steps_by_channel=table.get("steps_by_channel", {}),
+    )

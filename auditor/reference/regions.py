@@ -1,0 +1,101 @@
+"""The twelve regions of Morocco by their official names, whichever way a sheet spells one. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import cache
+
+from probes.text.normalize import folded
+
+REGIONS: Mapping[str, Mapping[str, str]] = {
+    "tanger-tetouan-al-hoceima": {
+        "ar": "طنجة - تطوان - الحسيمة",
+        "fr": "Tanger-Tétouan-Al Hoceïma",
+        "en": "Tangier-Tetouan-Al Hoceima",
+    },
+    "oriental": {"ar": "الشرق", "fr": "L’Oriental", "en": "Oriental"},
+    "fes-meknes": {"ar": "فاس - مكناس", "fr": "Fès-Meknès", "en": "Fez-Meknes"},
+    "rabat-sale-kenitra": {
+        "ar": "الرباط - سلا - القنيطرة",
+        "fr": "Rabat-Salé-Kénitra",
+        "en": "Rabat-Salé-Kenitra",
+    },
+    "beni-mellal-khenifra": {
+        "ar": "بني ملال - خنيفرة",
+        "fr": "Béni Mellal-Khénifra",
+        "en": "Beni Mellal-Khenifra",
+    },
+    "casablanca-settat": {
+        "ar": "الدار البيضاء - سطات",
+        "fr": "Casablanca-Settat",
+        "en": "Casablanca-Settat",
+    },
+    "marrakech-safi": {"ar": "مراكش - آسفي", "fr": "Marrakech-Safi", "en": "Marrakesh-Safi"},
+    "draa-tafilalet": {"ar": "درعة - تافيلالت", "fr": "Drâa-Tafilalet", "en": "Draa-Tafilalet"},
+    "souss-massa": {"ar": "سوس - ماسة", "fr": "Souss-Massa", "en": "Souss-Massa"},
+    "guelmim-oued-noun": {"ar": "كلميم - واد نون", "fr": "Guelmim-Oued Noun", "en": "Guelmim-Oued Noun"},
+    "laayoune-sakia-el-hamra": {
+        "ar": "العيون - الساقية الحمراء",
+        "fr": "Laâyoune-Sakia El Hamra",
+        "en": "Laayoune-Sakia El Hamra",
+    },
+    "dakhla-oued-ed-dahab": {
+        "ar": "الداخلة - وادي الذهب",
+        "fr": "Dakhla-Oued Ed-Dahab",
+        "en": "Dakhla-Oued Ed-Dahab",
+    },
+}
+ALIASES: Mapping[str, str] = {
+    "tangier tetouan hoceima": "tanger-tetouan-al-hoceima",
+    "tanger tetuan al hoceima": "tanger-tetouan-al-hoceima",
+    "الجهة الشرقية": "oriental",
+    "الشرقية": "oriental",
+    "eastern": "oriental",
+    "fez meknes": "fes-meknes",
+    "rabat sala kenitra": "rabat-sale-kenitra",
+    "beni mellal khnifra": "beni-mellal-khenifra",
+    "casa settat": "casablanca-settat",
+    "grand casablanca settat": "casablanca-settat",
+    "marrakesh asfi": "marrakech-safi",
+    "marrakech asfi": "marrakech-safi",
+    "daraa tafilalet": "draa-tafilalet",
+    "sous massa": "souss-massa",
+    "kelmim wad noun": "guelmim-oued-noun",
+    "كلميم وادي نون": "guelmim-oued-noun",
+    "laayoune saguia el hamra": "laayoune-sakia-el-hamra",
+    "laayoune sakia hamra": "laayoune-sakia-el-hamra",
+    "dakhla oued eddahab": "dakhla-oued-ed-dahab",
+    "eddakhla oued eddahab": "dakhla-oued-ed-dahab",
+    "الداخلة واد الذهب": "dakhla-oued-ed-dahab",
+}
+"""Spellings that folding alone does not lead to an official one."""
+
+EMPTY = frozenset(["region", "de", "du", "la", "le", "el", "al", "ed", "ad", "l", "the", "of", "جهه"])
+"""Words that tell no region from another."""
+LETTERS = str.maketrans("أإآةى", "اااهي")
+"""Arabic letters that people write one for the other."""
+WORD = re.compile(r"\w+")
+
+
+def region(typed: str | None, language: str) -> str | None:
+    """A region's official name in a language, or what was typed where it is none of the twelve."""
+    code = code_of(typed)
+    return REGIONS[code][language] if code else typed
+
+
+def code_of(typed: str | None) -> str | None:
+    """Which of the twelve is meant, whatever its language, accents, hyphens and articles."""
+    return _spellings().get(_key(typed or ""))
+
+
+@cache
+def _spellings() -> Mapping[str, str]:
+    official = {_key(name): code for code, names in REGIONS.items() for name in names.values()}
+    return {**{_key(alias): code for alias, code in ALIASES.items()}, **official}
+
+
+def _key(text: str) -> str:
+    """What is left of a name when all that spellings differ in is taken away."""
+    words = WORD.findall(folded(text).translate(LETTERS))
+    return "".join(word.removeprefix("ال") for word in words if word not in EMPTY)

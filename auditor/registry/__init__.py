@@ -1,0 +1,1 @@
+"""The registry of associations: import from spreadsheets, export, comparison and corrections."""

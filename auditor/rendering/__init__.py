@@ -1,0 +1,1 @@
+"""Templates, links and pictures that pages, PDFs and messages are made of."""

@@ -1,5 +1,0 @@
-"""The faces that are written down: terminal text and a folder of static pages, all from one Overview."""
-
-from auditor.report.pages import publish
-
-__all__ = ["publish"]

@@ -1,0 +1,1 @@
+"""Personal links by which an association reads its report."""

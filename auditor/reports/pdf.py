@@ -1,0 +1,60 @@
+"""The report as a PDF, with letters of our own and tags for those who have it read to them.
+
+WeasyPrint is the extra `pdf`, and needs Pango of the system. Where either is missing, printing from a browser
+does the same.
+"""
+
+from __future__ import annotations
+
+import logging
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from auditor.core.errors import AuditorError
+
+if TYPE_CHECKING:
+    from weasyprint.urls import URLFetcherResponse
+
+HERE = "https://auditor.invalid/static/"
+"""What the style sheet's own addresses are taken from; nothing else is fetched."""
+
+
+class NoPaperError(AuditorError):
+    """A PDF cannot be made on this machine."""
+
+    code = 3
+
+
+def pdf(report: str) -> bytes:
+    """A report's page as a tagged PDF (PDF/UA-1). Raises NoPaperError."""
+    weasyprint = _weasyprint()
+    style = files("auditor").joinpath("templates", "print.css").read_text("utf-8")
+    dressed = report.replace("</style>", f"{style}</style>", 1)
+    made = weasyprint.HTML(string=dressed, base_url=HERE, url_fetcher=_ours)
+    return bytes(made.write_pdf(pdf_variant="pdf/ua-1"))
+
+
+def _weasyprint() -> Any:
+    try:
+        import weasyprint  # noqa: PLC0415 - it is an extra, and slow to load
+    except ImportError:
+        remedy = "pip install 'presence-auditor[pdf]', or print the page from a browser"
+        raise NoPaperError("no PDF can be made", "WeasyPrint is not installed", remedy) from None
+    except OSError as trouble:
+        remedy = "apt install libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0, or print from a browser"
+        raise NoPaperError("no PDF can be made", str(trouble).partition("\n")[0], remedy) from None
+    logging.getLogger("weasyprint").setLevel(logging.ERROR)  # it warns of what browsers know and it does not
+    return weasyprint
+
+
+def _ours(address: str) -> URLFetcherResponse:
+    """A file of ours; whatever else a page may name is not asked for."""
+    from weasyprint.urls import URLFetcherResponse  # noqa: PLC0415 - as above
+
+    if address.startswith("data:,"):
+        return URLFetcherResponse(address, b"")
+    name = address.removeprefix(HERE)
+    if name == address or ".." in name:
+        raise ValueError(f"not one of ours: {address}")
+    body = files("auditor.web").joinpath("static", name).read_bytes()
+    return URLFetcherResponse(address, body)

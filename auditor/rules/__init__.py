@@ -1,0 +1,1 @@
+"""The rules: from findings to account status, gaps and score. Pure functions."""

@@ -1,0 +1,1 @@
+"""An audit run: its plan, its queues, its deadline and what is done after it."""

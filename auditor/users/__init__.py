@@ -1,0 +1,1 @@
+"""Users: their permissions, passwords and sessions."""

@@ -1,0 +1,1 @@
+"""The channels: every module here that has HOSTS is one."""

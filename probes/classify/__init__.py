@@ -1,0 +1,1 @@
+"""Classification of pages: missing, blocked, parked, spam, closed."""

@@ -1,0 +1,91 @@
+"""Hosts' and registrars' pages, told by what they speak of: too many hosts to know the words of each.
+
+Such a page stands at the front of a name, leads nowhere on it, and speaks of the name or of its host, in
+whatever language: registered, reserved, parked, kept on somebody's servers. It tells of nobody, so that it
+gives neither an address to write to nor a telephone.
+"""
+
+from __future__ import annotations
+
+import re
+
+from probes.classify import self_statements
+from probes.classify.soft_404 import TINY
+from probes.models.http import Page
+from probes.parsing.html import Document, host
+from probes.text.lazy_regex import pattern
+from probes.urls import domains
+
+BESIDE = 100  # characters that such a page says of something else
+LABEL = 4  # letters of a host's name that a page cannot hold by chance
+START = 20 * 1024  # bytes of a body in which a parking service's shell betrays itself
+
+_DOMAIN = (
+    r"(?:\bnom de domaine\b|\bce domaine\b|^domaine\b|\bdomaine (?=\S+\.\w)|^dom[íi]nio\b|\b(?:este|esse|"
+    r"questo) dom[íi]nio\b|\bdom[íi]nio (?=\S+\.\w)|\bdomeinnaam\b|"
+    r"\bdomein\b|\b(?:die|diese|dieser) domain\b|\bdom[eé]na\b|\bdomeny\b|\bdomen\b|\bdomeniul\b|"
+    r"\bdom[äæe]n(?:en|et)?\b|\bverkkotunnus\w*|домен\w*|tên miền|alan ad\w+|ドメイン|域名|도메인|"
+    r"النطاق|الدومين|דומיין|دامنه|\bτο domain\b|όνομα χώρου)"
+)
+_TAKEN = (
+    r"(?:\bregistri?er\w*+|\bregistrad\w*+|\bregistrat\w*+|\bregistr[eo]\w*+|\benregistr\w*+|\bréserv\w*+|"
+    r"\breserv\w*+|\bgereserv\w*+|\bgeregistr\w*+|\bregistr\w++|\bparke[dr]\w*+|\bgeparkt\b|\bgeparkeerd\b|"
+    r"\bparqu\w++|\baparcad\w*+|\bestacionad\w*+|\balojad\w*+|\bhébergé|\bzarejestr\w*+|\bzaregistr\w*+|"
+    r"\bzaparkov\w*+|\butrzymywan\w*+|\brekisteröi\w*+|\bînregistrat\w*+|зарегистр\w*+|зареєстр\w*+|"
+    r"припаркован\w*+|"
+    r"прилинкован\w*+|đăng ký|hết hạn|\bkay[ıi]t\w*+|\btescil\w*+|取得|注册|登録|过期|過期|등록|مسجل|محجوز|"
+    r"נרשם|ثبت|"
+    r"κατοχυρ\w++|à vendre|en vente|\bexpirée?\b|en venta|in vendita|te koop|zum verkauf|abgelaufen|caducado|"
+    r"scaduto|verlopen|na sprzedaż|на продажу|прода[её]тся)"
+)
+_ENGLISH = (
+    r"\bdomain(?: ?name)?(?: \S+\.\w{2,})? (?:(?:is|was|has been|may be) (?:\w+ ){0,3}?)?"
+    r"(?:registered|reserved|parked|hosted|purchased|expired|for sale)\b"
+    r"|\bis (?:hosted|parked) (?:by|with|at|on) \S|\bparked domain\b"
+    r"|\blease[ -]to[ -]own\b"
+)
+_AS = r"(?!\s*(?:as|comme|als|como|come|aux?)\b)"  # registered as a charity, and not as a name
+_GAP = r"(?:[^.!?:]|\.(?=\S)){0,60}?"  # within a sentence, in which a name has dots
+_SPEAKS = pattern(
+    rf"{_DOMAIN}{_GAP}{_TAKEN}{_AS}|(?:{_ENGLISH}){_AS}|تم تسجيل (?:اسم )?(?:النطاق|الدومين)"
+    r"|\butrzymywan\w+ na serwerach\b|\b(?:domänen?|domænet|domenet) .{0,40}(?:parker|köpt)",
+    re.IGNORECASE,
+)
+_REACHED = pattern(r"[\w.+-]{1,64}@[\w-]{1,63}\.\w|(?:\+|\b0)\d(?:[\s./-]?\d){7,}")
+_NOTHING = pattern(r"(?!)")
+_SHELL = re.compile(rb"data-adblockkey\s*=|window\.park\s*=\s*[\"']")
+
+
+def notice(document: Document) -> str | None:
+    """The words by which a front page speaks of its own name and of nothing else; None where it does not."""
+    if document.inner or len(document.text) > TINY or _reached(document):
+        return None
+    found = _SPEAKS.search(f"{document.title} {document.text}")
+    if found is None or not (_names_itself(document) or _is_signed(document)):
+        return None
+    beside = [said for said in self_statements.others(_NOTHING, document) if not _SPEAKS.search(said)]
+    return found[0] if len(" ".join(beside)) <= BESIDE else None
+
+
+def is_shell(page: Page) -> bool:
+    """Whether a page holds the marks that parking services (Bodis, users of Google's feed) leave in it."""
+    return bool(_SHELL.search(page.body[:START]))
+
+
+def _reached(document: Document) -> bool:
+    ways = (anchor.url for anchor in document.anchors)
+    return bool(_REACHED.search(document.text)) or any(way.startswith(("mailto:", "tel:")) for way in ways)
+
+
+def _names_itself(document: Document) -> bool:
+    """Whether the page writes the name of its own host out."""
+    name = domains.plain(host(document.url))
+    return bool(name) and name in f"{document.title} {document.text}".lower()
+
+
+def _is_signed(document: Document) -> bool:
+    """Whether the page names a site that it links to: its host, by whom it is made."""
+    said = f"{document.title} {document.text}".lower()
+    names = {domains.registrable(host(anchor.url)).partition(".")[0] for anchor in document.anchors}
+    own = domains.registrable(host(document.url)).partition(".")[0]
+    return any(len(name) >= LABEL and name in said for name in names - {own})

@@ -1,0 +1,1 @@
+"""Dates in Arabic, French and English text and in machine formats."""

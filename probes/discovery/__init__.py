@@ -1,0 +1,1 @@
+"""Accounts of an association that its website links to."""

@@ -1,0 +1,155 @@
+"""The words on, before and above a link that tell whose account it leads to: patterns of many languages.
+
+An association's page mostly links to others: its maker, its partners, its members, its officers. What they
+are called is said in words; the languages are those in which associations in and around Morocco write, and
+those of the vendors who sign in their own.
+"""
+
+from __future__ import annotations
+
+import re
+
+from probes.text.lazy_regex import pattern
+
+
+def _any(*words: str) -> re.Pattern[str]:
+    return pattern("|".join(words), re.IGNORECASE)
+
+
+_NETWORKS = (
+    r"facebook|fb|twitter|x|youtube|you tube|linkedin|linked in|instagram|insta|telegram|tiktok|whatsapp"
+)
+_NETWORKS_IN_ARABIC = r"(?:ال)?(?:فيسبوك|فايسبوك|تويتر|يوتيوب|لينكد ?[إا]ن|[إا]نستغرام)"
+
+CALLED = _any(
+    r"follow(?! (?:her|him|them|me)\b)|(?:like|join|find|visit|watch) us|connect with|subscribe",
+    r"our (?:page|channel|facebook|twitter|youtube|linkedin)",
+    r"on (?:facebook|twitter|youtube|linkedin|instagram|x)\b",
+    r"suivez(?!-l[ea])|suivre|rejoignez|retrouvez|abonne|notre (?:page|chaîne|compte)|nos réseaux",
+    r"sur (?:facebook|twitter|youtube|linkedin)",
+    r"folge|besuchen|auf (?:facebook|twitter|youtube)|síguenos|siga",
+    r"تابع|اشترك|صفحتنا|قناتنا|حسابنا|على (?:فيسبوك|تويتر|يوتيوب)",
+)
+"""An invitation to the owner's account."""
+
+NETWORK = pattern(
+    rf"\W*(?:(?:page|chaîne|compte|صفحة|قناة) )?(?:@?(?:{_NETWORKS})|{_NETWORKS_IN_ARABIC})"
+    r"\W*(?:page|channel|logo|icon|link|profile|-f|-in)?\W*",
+    re.IGNORECASE,
+)
+"""Whole words of a link that only name its network, as an icon does."""
+
+# Two letters, a number or such words are what an icon's picture is called by those who name it badly.
+ICON = _any(
+    r"(?:^|[\W_])(?:fb|insta|whatsapp)(?:[\W_\d]|$)|^x\b|\blogo x$",
+    r"fa?ce?boo?k|twi?tt?er|you ?tube|link?ed ?in",
+    _NETWORKS_IN_ARABIC,
+    r"^\W*\w{0,2}\W*$",
+    r"^\W*(?:ic[oô]ne?s?|icono|bouton|button|btn|logo|image|img|picto\w*|social|r[ée]seaux?)?[\W_]*"
+    r"(?:social|ic[oô]ne?|media)?[\W_\d]*(?:png|jpe?g|svg|gif|webp)?$",
+)
+"""What the text of a picture says if the picture is a network's sign, and no other body's logo."""
+
+_MAKERS = (
+    r"design\w*|conception|création|développé|développement|hébergé|hébergement|intégration|squelette|"
+    r"web ?sites?|site (?:web|internet)|build|built|made|crafted|created|hosting|hosted|maintained|"
+    r"umsetzung|gestaltung|gestaltet|entwickelt|entwicklung|erstellt|programmierung|technik|webseite|"
+    r"diseñ\w*|desarroll\w*|realizado|maquetaci[óo]n|sitio web|realizzat\w*|realizzazione|sviluppo|"
+    r"sviluppat\w*|sito web|desenvolvi\w*|criação|criado|feito|ontwerp|ontworpen|ontwikkel\w*|gemaakt|"
+    r"bouw|tasarım|yazılım|kodlama|hazırlayan|projekt|wykonanie|realizacja|разработ\w*|созда\w*|дизайн|"
+    r"photos?|photographies?|[إا]نجاز|تنفيذ|[إا]نشاء|استضافة|قالب|القالب|الموقع"
+)
+CREDIT = _any(
+    r"design(?:ed)?\b|powered|theme|template|developed|developer|créé par|réalisé|réalisation|conçu",
+    r"agence|webmaster|propulsé|credits?|تصميم|برمجة|تطوير",
+)
+"""A maker's signature, wherever its words stand."""
+
+_BY = r"\bby|\bpar|\bvon|\bpor|\bda|\bdoor|\bprzez|tarafından|من طرف|من قبل|بواسطة"
+MADE_BY = _any(rf"(?:^|\W)(?:{_MAKERS})\b[^.!?|©]{{0,40}}?(?:(?:{_BY})(?:\W|$)|:)")
+"""A maker's signature whose words mean a maker only before a `by` or a colon."""
+
+MADE = pattern(
+    r"(?:design\w*|conception|création|réalisation|développement|umsetzung|gestaltung|diseño|desarrollo|"
+    r"realizzazione|sviluppo|desenvolvimento|tasarım|yazılım|wykonanie|разработка|дизайн|"
+    r"تصميم|برمجة|تطوير|[إا]نجاز|تنفيذ)(?: web)?\W*$",
+    re.IGNORECASE,
+)
+"""The end of what stands before a maker's name where neither a `by` nor a colon does."""
+
+BY = pattern(rf"(?:{_BY}|\bde|:|و)\W*$", re.IGNORECASE)
+"""The end of what stands before a maker's name."""
+
+BY_ALONE = pattern(rf"(?:{_BY})\W*$", re.IGNORECASE)
+"""The end of what stands before a name that is the doer's, whatever was done."""
+
+TIMELINE = _any(r"tweets (?:by|de|from|von)|posts from|تغريدات")
+
+PARTNER = _any(
+    r"partenaires?|partners?|partner(?:i|zy)\b|sponsor|m[ée]c[èe]nes|bailleurs|financeurs",
+    r"(?:soutenu|financé|parrainé)e?s? par",
+    r"avec (?:le soutien|l['’]appui|le concours|l['’]aide|la participation) d\S*\W*$",
+    r"avec (?:le soutien|l['’]appui|le concours)\W*$|ils nous (?:soutiennent|font confiance|accompagnent)",
+    r"(?:supported|funded|sponsored|trusted) by|\bfunders|our (?:supporters|donors)|partnership with",
+    r"\bmember of|\bmembre d(?:e|u|es)\b|affiliée? [àa]|mitglied (?:im|in|bei|von|der|des)|miembro de",
+    r"förderer|gefördert|unterstützer|unterstützt (?:von|durch)|kooperation",
+    r"\bcolabora(?:n|dor[ae]s)\b|patrocina|con el apoyo|sostenitori",
+    r"con il (?:contributo|sostegno|patrocinio)",
+    r"\bparceir[oa]s?\b|\bapoio\b|apoiadores|steunen ons|mogelijk gemaakt|destekç|ortaklarımız",
+    r"wspierają|партн[её]р|спонсор|при поддержке",
+    r"شركاء|شركاؤ?نا|شريكنا|بدعم من|بشراكة مع|الداعم|داعمونا|الممولون|عضو في",
+)
+"""Words before a link, or in a heading above it, that make it a partner's, a donor's, an umbrella's."""
+
+NEIGHBOURS = _any(
+    r"^(?:nos )?(?:sites? |blogs? )?amis$|^nos amis|sites? amis|liens (?:utiles|amis)|^liens$|sur le web$",
+    r"^our friends|useful links|friendly sites|^links$|blogroll|^enlaces|^linktipps",
+    r"مواقع (?:صديقة|مفيدة|ذات صلة)|روابط (?:مفيدة|صديقة)|^روابط$",
+)
+"""Headings of lists of other people's sites."""
+
+PEOPLE = _any(
+    r"^(?:le |notre |l['’])?(?:équipe|equipe|bureau|comité|conseil d['’]administration)"
+    r"(?: (?:directeur|exécutif|dirigeante?|pédagogique))?\W*$",
+    r"\bnotre (?:équipe|bureau)|membres du bureau|mots? d(?:u|e la|e l['’]|es) \w*"
+    r"(?:présid|direct|maire|fondat|secrét)",
+    r"témoign|intervenants",
+    r"\b(?:our|the|meet the) (?:team|board|people|staff|trustees|speakers|founders?|mentors|committee)\b",
+    r"^(?:team|board(?: of .*)?|trustees|staff|speakers|committee|leadership)\W*$",
+    r"(?:message|word|note) from (?:the|our) |testimonial|what .{3,30} sa(?:y|id)\b",
+    r"^(?:unser |das )?team$|^(?:unser |der )?vorstand$|^(?:nuestro |el )?equipo$",
+    r"junta directiva|consiglio direttivo",
+    r"başkanı$|yönetim kurulu|ekibimiz",
+    r"أعضاء (?:ال)?مكتب|المكتب (?:المسير|التنفيذي)|^فريق (?:العمل|الجمعية)|^فريقنا|شهادات",
+    r"كلمة (?:السيد |السيدة )?(?:ال)?(?:رئيس|مدير|عميد)",
+)
+"""Headings under which people stand, with accounts of their own."""
+
+MEMBERS = _any(
+    r"\b(?:nos|les) (?:\w+ )?(?:clubs|membres|adhérents|antennes|sections|délégations|filiales|ligues)\b",
+    r"(?:associations?|clubs?|coopératives?|structures?) (?:membres?|adhérente?s?|affiliée?s)\b",
+    r"trouve[rz] (?:un|une|votre|ton) ",
+    r"^find (?:a|your) |\b(?:our|local|member|regional|affiliated) (?:\w+ )?(?:clubs|members|chapters|"
+    r"branches|choirs|teams|troops|churches|societies|associations|organi[sz]ations)\b",
+    r"(?:local|member) groups",
+    r"^(?:unsere |die )?mitglieds(?!chaft)\w+|ortsgruppen|landesverbände",
+    r"unsere (?:vereine|mitglieder|sektionen)",
+    r"(?:nuestr[oa]s|l[oa]s) (?:clubes|miembros|delegaciones|asociaciones)|şubelerimiz|şubeler$",
+    r"فروعنا|^الفروع|فروع (?:الجمعية|الاتحاد|الشبكة)|الجمعيات (?:الأعضاء|العضوة|المنخرطة)|أعضاؤنا|^الأندية",
+)
+"""Headings under which the members of a federation stand, each with its own account."""
+
+OURS = _any(
+    r"contact|réseaux sociaux|social|nous (?:écrire|joindre)|coordonnées|redes|netzwerke?n?$",
+    r"التواصل|اتصل|تواصل",
+)
+"""Headings, beside those that call, under which the owner's accounts stand again."""
+
+# Whom associations link to beside themselves: authorities and donors, as they are called in Morocco.
+ANOTHERS = _any(
+    r"minist[eè]re|ministry|ambassade|embassy|pr[ée]fecture|wilaya|conseil (?:r[ée]gional|provincial)",
+    r"union europ[ée]enne|european union|\b(?:unicef|undp|pnud|usaid|giz|indh|unesco)\b",
+    r"وزارة|سفارة|ولاية|عمالة|المجلس (?:الجهوي|الإقليمي)|الاتحاد الأوروبي|المبادرة الوطنية",
+)
+
+ADDRESS = pattern(r"\s*(?:https?:?//|www\.|@|[\w.-]*(?:facebook|fb|twitter|x|youtube|linkedin)\.com/)\S*\s*")

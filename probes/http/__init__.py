@@ -1,0 +1,1 @@
+"""Polite HTTP: fetching, redirects, connections, name resolution and protection against SSRF."""

@@ -1,0 +1,93 @@
+"""The ways to a host: dialled straight, through the guard, or through the operator's proxy."""
+
+from __future__ import annotations
+
+import asyncio
+
+import httpx
+
+from probes.http.connection import Connection, request
+from probes.http.dns import Names
+from probes.http.ssrf_guard import Guard, port_of
+from probes.models.finding import Reason
+from probes.models.http import NoPage
+from probes.text.lazy_regex import pattern
+
+MOST_DIALLED = 4  # addresses of one name; the others are not worth the time
+_NXDOMAIN = pattern(r'(?i)error="?dns_error\b.*rcode="?nxdomain\b')
+
+
+async def dial(address: str, port: int, seconds: float | None) -> Connection:
+    """Connect. Raises OSError, or httpx.ConnectTimeout after `seconds`."""
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(seconds):
+            _, connection = await loop.create_connection(Connection, address, port)
+    except TimeoutError as error:
+        raise httpx.ConnectTimeout(address) from error
+    return connection
+
+
+class Direct:
+    """Dial hosts ourselves: each address is checked, and the checked address is the one dialled."""
+
+    def __init__(self, guard: Guard, names: Names) -> None:
+        self._guard = guard
+        self._names = names
+
+    async def dial(self, host: str, port: int, seconds: float | None) -> Connection:
+        """One look-up, then its addresses in turn. A name with any forbidden address is refused whole."""
+        addresses = (await self._checked(host, port))[:MOST_DIALLED]
+        for address in addresses[:-1]:
+            try:
+                return await dial(address, port, seconds)
+            except (OSError, httpx.ConnectTimeout):
+                continue
+        return await dial(addresses[-1], port, seconds)
+
+    async def judge(self, host: str, port: int) -> None:
+        """Raise NoPage where our name servers place a host inward; what they do not know, a proxy may."""
+        try:
+            await self._checked(host, port)
+        except NoPage as none:
+            if none.reason is Reason.UNSAFE_ADDRESS:
+                raise
+
+    async def _checked(self, host: str, port: int) -> list[str]:
+        return [self._guard.check_address(address, port) for address in await self._names.addresses(host)]
+
+
+class Tunnel:
+    """Reach hosts through the operator's proxy, by CONNECT. The proxy alone is dialled."""
+
+    def __init__(self, proxy: httpx.URL, headers: list[tuple[bytes, bytes]]) -> None:
+        self._host, self._port = proxy.host, port_of(proxy)
+        self._headers = headers
+
+    async def dial(self, host: str, port: int, seconds: float | None) -> Connection:
+        """Open the tunnel. Raises NoPage where the proxy cannot: `no_such_host` only by its proof."""
+        connection = await dial(self._host, self._port, seconds)
+        target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        done = False
+        try:
+            async with asyncio.timeout(seconds):
+                await connection.ask(
+                    request(b"CONNECT", target.encode(), [(b"Host", target.encode()), *self._headers])
+                )
+            if not 200 <= connection.status < 300:
+                raise proxy_trouble(httpx.Headers(connection.headers))
+            done = True
+        except TimeoutError as error:
+            raise httpx.ConnectTimeout("proxy") from error
+        finally:
+            if not done:
+                connection.close()
+        return connection
+
+
+def proxy_trouble(headers: httpx.Headers) -> NoPage:
+    """What a proxy's refusal means. Only RFC 9209's NXDOMAIN proves that a name does not exist."""
+    said = headers.get("proxy-status", "")
+    if _NXDOMAIN.search(said):
+        return NoPage(Reason.NO_SUCH_HOST, "the proxy says that the name does not exist")
+    return NoPage(Reason.NETWORK, "proxy")

@@ -1,0 +1,160 @@
+"""Which addresses may be contacted: judged by name before a look-up, and by number before a connection.
+
+An explicit table, because the interpreter's `is_global` is not a policy: its answers change between
+patch releases and it calls multicast and cloud metadata addresses global (seen on 3.11 to 3.13, 2026-11).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from typing import NoReturn
+
+import httpx
+
+from probes.models.finding import Reason
+from probes.models.http import NoPage
+from probes.text.lazy_regex import pattern
+
+Network = IPv4Network | IPv6Network
+Address = IPv4Address | IPv6Address
+
+# IANA's IPv4 special-purpose registry, and 168.63.129.16, Azure's host agent, which IANA calls public.
+FORBIDDEN_4 = tuple(
+    IPv4Network(block)
+    for block in (
+        "0.0.0.0/8",
+        "10.0.0.0/8",
+        "100.64.0.0/10",
+        "127.0.0.0/8",
+        "168.63.129.16/32",
+        "169.254.0.0/16",
+        "172.16.0.0/12",
+        "192.0.0.0/24",
+        "192.0.2.0/24",
+        "192.88.99.0/24",
+        "192.168.0.0/16",
+        "198.18.0.0/15",
+        "198.51.100.0/24",
+        "203.0.113.0/24",
+        "224.0.0.0/4",
+        "240.0.0.0/4",
+    )
+)
+# Only 2000::/3 is global unicast today. Allowing it alone shuts out mapped, translated, local and
+# multicast addresses in one line; Teredo, documentation and 6to4 are then carved out of it.
+GLOBAL_6 = IPv6Network("2000::/3")
+FORBIDDEN_6 = tuple(IPv6Network(block) for block in ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20"))
+
+PORTS = frozenset({80, 443, 8080, 8443})
+LONGEST_URL = 4096
+LOCAL_NAMES = frozenset(
+    {"localhost", "local", "localdomain", "internal", "intranet", "lan", "home", "corp", "arpa"}
+)
+_DECEPTIVE = pattern(r"[\x00-\x20\x7f\\]")
+_AUTHORITY = pattern(r"(?i)https?://[^/?#]+")
+_NUMBER = pattern(r"(?i)[0-9]+|0x[0-9a-f]*")
+
+
+def refuse(detail: str, url: str | None = None) -> NoReturn:
+    """Raise the one refusal there is: `unsafe_address`, never retried."""
+    raise NoPage(Reason.UNSAFE_ADDRESS, detail, url=url)
+
+
+def is_public(address: Address) -> bool:
+    """Tell whether anyone on the internet may be found at the address."""
+    if isinstance(address, IPv4Address):
+        return not any(address in block for block in FORBIDDEN_4)
+    return address in GLOBAL_6 and not any(address in block for block in FORBIDDEN_6)
+
+
+class Guard:
+    """The address policy. `allow` lists the networks an operator exempts: benches, an intranet."""
+
+    def __init__(self, allow: Iterable[Network] = ()) -> None:
+        self.allow = tuple(allow)
+
+    def check_address(self, text: str, port: int) -> str:
+        """Return the address to dial, or raise NoPage: it is not public, or the port is not the web's.
+
+        An exempt network may be dialled on any port. A zone id ("%eth0") is refused: it names an
+        interface of this machine.
+        """
+        if "%" in text:
+            refuse(f"{text} has a zone")
+        address = ip_address(text)
+        if any(address in block for block in self.allow if block.version == address.version):
+            return str(address)
+        if not is_public(address):
+            refuse(f"{address} is not a public address")
+        if port not in PORTS:
+            refuse(f"port {port}")
+        return str(address)
+
+    def admits(self, text: str, port: int) -> bool:
+        """Whether an address may be dialled."""
+        try:
+            self.check_address(text, port)
+        except NoPage:
+            return False
+        return True
+
+    def check_url(self, text: str) -> httpx.URL:
+        """Return the parsed address of a request or of a redirect, or raise NoPage `unsafe_address`.
+
+        Refused: any scheme but http and https, credentials, backslashes and control characters
+        (parsers disagree on where the host ends), numbers that are no plain IPv4 address, names of
+        the local network, and ports other than the web's. A final dot of the host is dropped, spaces
+        of a path are encoded.
+        """
+        text = text.strip(" ")
+        authority = _AUTHORITY.match(text)
+        if authority is None or len(text) > LONGEST_URL or _DECEPTIVE.search(authority[0]):
+            refuse("not a web address", text[:LONGEST_URL])
+        text = authority[0] + text[authority.end() :].replace(" ", "%20")
+        if _DECEPTIVE.search(text):
+            refuse("not a web address", text)
+        try:
+            url = _parsed(text)
+        except (httpx.InvalidURL, ValueError) as error:
+            raise NoPage(Reason.UNSAFE_ADDRESS, "not a web address", url=text) from error
+        if url.userinfo:
+            refuse("credentials in the address", text)
+        host = url.raw_host.decode("ascii")
+        self._check_host(host, port_of(url), text)
+        return url.copy_with(host=host[:-1]) if host.endswith(".") else url
+
+    def _check_host(self, host: str, port: int, text: str) -> None:
+        labels = host.removesuffix(".").split(".")
+        if ":" in host or _NUMBER.fullmatch(labels[-1]):
+            self._check_literal(host, port, text)
+        elif not all(0 < len(label) < 64 for label in labels) or len(host) > 253 or "%" in host:
+            refuse("not a host name", text)
+        elif not self.allow:
+            self._check_name(labels, port, text)
+
+    def _check_literal(self, host: str, port: int, text: str) -> None:
+        """A host that ends in a number is an address to a browser, so it must be a plain one."""
+        try:
+            self.check_address(host, port)
+        except ValueError as error:
+            raise NoPage(Reason.UNSAFE_ADDRESS, "not a plain address", url=text) from error
+
+    @staticmethod
+    def _check_name(labels: list[str], port: int, text: str) -> None:
+        if len(labels) == 1 or labels[-1] in LOCAL_NAMES:
+            refuse("a name of the local network", text)
+        if port not in PORTS:
+            refuse(f"port {port}", text)
+
+
+@lru_cache(maxsize=1_000)
+def _parsed(text: str) -> httpx.URL:
+    """The parts of an address, which is asked for again soon: a tenth of a request's cost (2026-11)."""
+    return httpx.URL(text)
+
+
+def port_of(url: httpx.URL) -> int:
+    """The port that will be dialled. Port 0 is a port, not "none given"."""
+    return url.port if url.port is not None else (443 if url.scheme == "https" else 80)

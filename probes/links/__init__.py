@@ -1,0 +1,1 @@
+"""Whose account a link is, and which channel is responsible for it."""

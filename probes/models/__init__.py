@@ -1,0 +1,1 @@
+"""What probes take and give: accounts, findings, HTTP pages."""

@@ -1,0 +1,115 @@
+"""What a probe finds out about an account."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+
+Scalar = str | int | float | bool
+NEVER = datetime.min.replace(tzinfo=UTC)
+FAR = datetime.max.replace(tzinfo=UTC)
+
+
+class Presence(StrEnum):
+    """What one look says of an account. `unknown` is our limit, never the association's fault."""
+
+    PRESENT = "present"
+    ABSENT = "absent"
+    UNKNOWN = "unknown"
+
+
+class Reason(StrEnum):
+    """Why a look ended as it did. A closed set: each has words in every language."""
+
+    NOT_FOUND = "not_found"
+    NO_SUCH_HOST = "no_such_host"
+    SUSPENDED = "suspended"
+    CLOSED = "closed"
+    RENAMED = "renamed"
+    PRIVATE = "private"
+    EMPTY = "empty"
+    PARKED = "parked"
+    DEFAULT_PAGE = "default_page"
+    HIJACKED = "hijacked"
+    DIRECTORY_LISTING = "directory_listing"
+    LOGIN_WALL = "login_wall"
+    BLOCKED = "blocked"
+    RATE_LIMITED = "rate_limited"
+    CONSENT = "consent"
+    ROBOTS = "robots"
+    SCRIPT_ONLY = "script_only"
+    TIMEOUT = "timeout"
+    NETWORK = "network"
+    TLS = "tls"
+    SERVER_ERROR = "server_error"
+    TOO_LARGE = "too_large"
+    UNREADABLE = "unreadable"
+    WRONG_TARGET = "wrong_target"
+    UNSAFE_ADDRESS = "unsafe_address"
+    NOT_CONFIGURED = "not_configured"
+    CRASHED = "crashed"
+
+
+class Precision(StrEnum):
+    """How exact a date is: "3 weeks ago" is a date to the week."""
+
+    SECOND = "second"
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
+    YEAR = "year"
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """The newest publication seen: when (aware UTC), how exact, and which clue told.
+
+    A `relative` one was counted back from the look: "6 months ago", which is a day later each night. That is
+    how it was told, and makes it no other one.
+    """
+
+    when: datetime
+    source: str
+    precision: Precision = Precision.SECOND
+    relative: bool = field(default=False, compare=False)
+
+    def iso(self) -> str:
+        """The moment as ISO 8601: a date-time where it is exact, else a date."""
+        if self.precision is Precision.SECOND:
+            return self.when.isoformat().replace("+00:00", "Z")
+        return self.when.date().isoformat()
+
+
+@dataclass(frozen=True, slots=True)
+class FoundLink:
+    """An account found on an association's own page, where, and by which clue."""
+
+    channel: str
+    key: str
+    canonical: str
+    source: str
+    page: str = ""
+    snippet: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one look at one account says. `reason` is None only for a plain `present`.
+
+    `facts` are the small health facts that rules read (`https`, `viewport`, `final_host` …),
+    each documented where the channel sets it.
+    """
+
+    presence: Presence
+    reason: Reason | None = None
+    status: int | None = None
+    final_url: str | None = None
+    name: str | None = None
+    platform_id: str | None = None
+    last_activity: Activity | None = None
+    followers: int | None = None
+    links: tuple[FoundLink, ...] = ()
+    facts: Mapping[str, Scalar] = field(default_factory=dict)
+    detail: str = ""

@@ -1,0 +1,111 @@
+"""What a probe asks of the web and what it gets: requests, pages, and errors instead of pages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+
+from probes.models.finding import NEVER, Reason
+from probes.models.platform_api import Call
+
+TELLING = frozenset({"content-type", "link", "x-robots-tag", "x-datadome", "x-sucuri-block"})
+"""The headers of a page whose values a probe reads; others may have others each night."""
+
+NOTED = frozenset({"cf-mitigated", "x-wix-request-id"})
+"""Those of which a probe only reads that they are there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """One answer on the way to a page: the address asked and the status it gave."""
+
+    url: str
+    status: int
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What a server answered: the last hop's status, headers (lower-case names) and capped, decoded body.
+
+    `url` is the final address, `hops` the whole chain including it. `fetched_at` is aware UTC.
+    `seconds` is the time to the last byte. `certificate_expires` is the day of the server's
+    certificate, where it spoke TLS to us. `insecure` marks a second look made without
+    verifying the certificate: good for "does it answer", never for content one would trust.
+    `digest` is the SHA-256 of the body as it came, where it came from the web.
+    `reading` is what the ask's reader made of the body.
+    """
+
+    url: str
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    fetched_at: datetime = NEVER
+    hops: tuple[Hop, ...] = ()
+    truncated: bool = False
+    seconds: float = 0.0
+    certificate_expires: date | None = None
+    insecure: bool = False
+    digest: str = ""
+    reading: object = None
+
+
+class NoPage(Exception):  # noqa: N818  # it is an answer thrown into a probe, not an error of ours
+    """No page could be had, and why. Thrown into the probe; uncaught, the finding is unknown.
+
+    `status` is the last HTTP status seen, if any; `retry_after` what the server asked for, in seconds.
+    """
+
+    def __init__(
+        self,
+        reason: Reason,
+        detail: str = "",
+        *,
+        status: int | None = None,
+        url: str | None = None,
+        hops: tuple[Hop, ...] = (),
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(f"{reason}: {detail}" if detail else str(reason))
+        self.reason = reason
+        self.detail = detail
+        self.status = status
+        self.url = url
+        self.hops = hops
+        self.retry_after = retry_after
+
+
+Reader = Callable[[Page], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Validators:
+    """By what a server is asked whether an answer is still what it was (RFC 9110 §8.8). Told to `url` alone.
+
+    Where it is, the page has status 304 and no body.
+    """
+
+    url: str
+    etag: str = ""
+    modified: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A page a probe wants.
+
+    `read` turns the page into plain data; it is a module-level pure function, because it runs
+    where it can be stopped (a worker process). `registered` marks the registered link itself, the
+    one request that robots = "links" allows as a link checker's. `insecure` asks for a second
+    look without certificate verification. `call` makes it a question to an official interface, for
+    which a key is needed and robots.txt is not; its `read` makes an `Answer`. `validators` are of the answer
+    that came before, which whoever asks must still have.
+    """
+
+    url: str
+    read: Reader | None = None
+    registered: bool = False
+    insecure: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)  # may hold a key
+    call: Call | None = None
+    validators: Validators | None = None

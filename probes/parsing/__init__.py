@@ -1,0 +1,1 @@
+"""Parsers of what the web sends: HTML, feeds, sitemaps and JSON."""

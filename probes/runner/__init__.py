@@ -1,0 +1,1 @@
+"""Running probes: requests are sent, and pages are parsed in other processes."""

@@ -1,0 +1,14 @@
+"""What readers are forked from: every probe and the list of suffixes are loaded, all patterns ready."""
+
+from __future__ import annotations
+
+import htmldate  # noqa: F401  # half a second to load, which every worker would spend anew
+
+from probes.links import channel_registry
+from probes.parsing import bs4_backend, feeds, html  # noqa: F401
+from probes.text.lazy_regex import prepare
+from probes.urls.domains import tlds
+
+channel_registry.channels()
+tlds()
+prepare()

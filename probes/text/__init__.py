@@ -1,0 +1,1 @@
+"""Text: character sets, languages, normalization and lazy regular expressions."""

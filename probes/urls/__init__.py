@@ -1,0 +1,1 @@
+"""URLs: normalized, resolved, unwrapped, and their registrable domains."""

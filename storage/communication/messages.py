@@ -1,0 +1,116 @@
+"""What was sent to whom, and who wants what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import delete, func, select, update
+
+from storage.database.connection import Database
+from storage.models.communication import Subscription
+from storage.sanitize import clean, instant
+from storage.tables.communication import SENT, SUBSCRIPTION, UNSENT
+
+SUBSCRIBED = ("address", "kind", "association")
+FORGOTTEN = timedelta(days=30)
+"""So long it is remembered that a message did not go: whom it was for may be gone himself."""
+
+
+class Messages:
+    """The queries of messages and subscriptions. A part of `Store`."""
+
+    _database: Database
+
+    def claim_message(self, recipient: str, kind: str, occasion: str, now: datetime) -> bool:
+        """Take it upon oneself to send this message; False where somebody has already.
+
+        A claim stands as sent unless it is released, so of two senders one sends.
+        """
+        row = {"recipient": recipient, "kind": kind, "occasion": occasion, "sent_at": instant(now)}
+        claim = self._database.insert(SENT).values(clean(row)).on_conflict_do_nothing()
+        with self._database.writing() as connection:
+            return connection.execute(claim).rowcount == 1
+
+    def release_message(self, recipient: str, kind: str, occasion: str) -> None:
+        """Give a claim back: the message did not go, and may be sent later."""
+        where = (SENT.c.recipient == recipient, SENT.c.kind == kind, SENT.c.occasion == occasion)
+        with self._database.writing() as connection:
+            connection.execute(delete(SENT).where(*where))
+
+    def last_occasion(self, recipient: str, kind: str) -> str | None:
+        """The newest occasion of which a recipient was told."""
+        query = select(SENT.c.occasion).where(SENT.c.recipient == recipient, SENT.c.kind == kind)
+        with self._database.reading() as connection:
+            return connection.execute(query.order_by(SENT.c.occasion.desc()).limit(1)).scalar()
+
+    def was_sent(self, recipient: str, kind: str, occasion: str) -> bool:
+        """Whether this message was sent, or is being sent."""
+        query = select(SENT.c.sent_at).where(
+            SENT.c.recipient == recipient, SENT.c.kind == kind, SENT.c.occasion == occasion
+        )
+        with self._database.reading() as connection:
+            return connection.execute(query).first() is not None
+
+    def keep_unsent(self, recipient: str, kind: str, outcome: str, now: datetime) -> None:
+        """Remember that a message of this kind did not go; what is a month old is forgotten with it."""
+        row = {"recipient": recipient, "kind": kind, "outcome": outcome, "tried_at": instant(now)}
+        with self._database.writing() as connection:
+            connection.execute(delete(UNSENT).where(UNSENT.c.tried_at < instant(now) - FORGOTTEN))
+            self._database.upsert(connection, UNSENT, [clean(row)], ("recipient", "kind"))
+
+    def drop_unsent(self, recipient: str, kind: str) -> None:
+        """Forget it again: a message of this kind went, and told of everything since."""
+        where = (UNSENT.c.recipient == recipient, UNSENT.c.kind == kind)
+        with self._database.reading() as connection:
+            if connection.execute(select(UNSENT.c.kind).where(*where)).first() is None:
+                return
+        with self._database.writing() as connection:
+            connection.execute(delete(UNSENT).where(*where))
+
+    def unsent(self, since: datetime) -> int:
+        """How many messages were tried since a moment and have not gone."""
+        query = select(func.count()).where(UNSENT.c.tried_at >= instant(since))
+        with self._database.reading() as connection:
+            return connection.execute(query).scalar_one()
+
+    def subscribe(self, subscription: Subscription) -> None:
+        """Keep the newest word on a subscription."""
+        with self._database.writing() as connection:
+            self._database.upsert(connection, SUBSCRIPTION, [asdict(clean(subscription))], SUBSCRIBED)
+
+    def unsubscribe(self, token_hash: str, now: datetime) -> bool:
+        """End the subscription that this token's hash belongs to; False where there is none."""
+        ended = update(SUBSCRIPTION).where(SUBSCRIPTION.c.token_hash == token_hash)
+        with self._database.writing() as connection:
+            values = {"wanted": False, "changed_at": instant(now)}
+            return connection.execute(ended.values(values)).rowcount == 1
+
+    def subscription(self, address: str, kind: str, association: str = "") -> Subscription | None:
+        """The word on one subscription, if there is one."""
+        query = select(SUBSCRIPTION).where(
+            SUBSCRIPTION.c.address == address,
+            SUBSCRIPTION.c.kind == kind,
+            SUBSCRIPTION.c.association == association,
+        )
+        with self._database.reading() as connection:
+            row = connection.execute(query).first()
+        return _subscription(row) if row else None
+
+    def subscriptions(
+        self, kind: str | None = None, association: str | None = None
+    ) -> Iterator[Subscription]:
+        """The words on subscriptions, by address; those that ended too."""
+        query = select(SUBSCRIPTION)
+        if association is not None:
+            query = query.where(SUBSCRIPTION.c.association == association)
+        if kind is not None:
+            query = query.where(SUBSCRIPTION.c.kind == kind)
+        key = (SUBSCRIPTION.c.address, SUBSCRIPTION.c.kind, SUBSCRIPTION.c.association)
+        return map(_subscription, self._database.rows(query, *key))
+
+
+def _subscription(row: Any) -> Subscription:
+    return Subscription(**row._mapping)  # noqa: SLF001  # public, named so to leave columns their names

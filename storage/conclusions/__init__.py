@@ -1,0 +1,1 @@
+"""What is stored of evaluations: account status, gaps and decisions."""

@@ -1,0 +1,1 @@
+"""Files beside the database: archived page bodies and spooled work."""

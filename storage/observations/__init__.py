@@ -1,0 +1,1 @@
+"""What is stored of checks: observations, without repeating equal ones."""

@@ -1,0 +1,1 @@
+"""Summaries and searches for pages."""

@@ -1,0 +1,1 @@
+"""What is stored of the registry: associations, contacts, regions and the audit log."""

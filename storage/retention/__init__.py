@@ -1,0 +1,1 @@
+"""Erasure of personal data and expiry of old data."""

@@ -1,0 +1,271 @@
+"""The tables, as SQLModel classes. Nothing outside `storage` sees them: `Store` takes and gives nouns.
+
+Whole nouns that are only ever read whole (a finding, its evidence) are one JSON text each; what is
+searched, counted or joined has a column of its own. A noun's defaults are not written, so a default
+in the models must never change its meaning.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any, ClassVar, cast
+
+from pydantic import TypeAdapter
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    Table,
+    Text,
+    TypeDecorator,
+    false,
+    text,
+)
+from sqlalchemy import UniqueConstraint as Unique
+from sqlmodel import Field, SQLModel
+from sqlmodel.sql.sqltypes import UTCDateTime
+
+from probes.models.finding import FoundLink, Scalar
+from storage.models.audit import Standing
+
+METADATA = SQLModel.metadata
+METADATA.naming_convention = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s",
+    "pk": "pk_%(table_name)s",
+}
+"""Every constraint has a name, so that a later revision can drop it on SQLite too."""
+
+
+class Noun(TypeDecorator[Any]):
+    """A column that holds a whole noun as JSON text."""
+
+    impl = Text
+    cache_ok = True
+
+    def __init__(self, shape: Any) -> None:
+        super().__init__()
+        self.shape = shape
+        self._adapter: TypeAdapter[Any] = TypeAdapter(shape)
+
+    def __repr__(self) -> str:
+        return "Text()"
+
+    def process_bind_param(self, value: Any, dialect: Dialect | None) -> str | None:  # noqa: ARG002  # SQLAlchemy's
+        """Write the noun, without its defaults."""
+        return None if value is None else self._adapter.dump_json(value, exclude_defaults=True).decode()
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Any:  # noqa: ARG002  # SQLAlchemy's
+        """Read the noun again. Raises pydantic's ValidationError where it is none (a damaged row)."""
+        return None if value is None else self._adapter.validate_json(value)
+
+
+def reference(place: str) -> Any:
+    """A reference to another table's row, which takes this one with it when it goes."""
+    return ForeignKey(place, ondelete="CASCADE")
+
+
+def instant_column(*, index: bool = False) -> Any:
+    """A moment that may be missing."""
+    return Field(default=None, sa_type=cast("Any", UTCDateTime), nullable=True, index=index)
+
+
+def moment_column() -> Any:
+    """A moment."""
+    return Field(sa_type=cast("Any", UTCDateTime), nullable=False)
+
+
+def noun_column(shape: Any) -> Any:
+    """A whole noun."""
+    return Field(sa_column=Column(Noun(shape), nullable=False))
+
+
+def json_column() -> Any:
+    """Plain JSON."""
+    return Field(sa_column=Column(JSON(none_as_null=True), nullable=False))
+
+
+def flag_column() -> Any:
+    """Yes or no; no until it is said."""
+    return Field(sa_column=Column(Boolean, server_default=false(), nullable=False))
+
+
+class AssociationTable(SQLModel, table=True):
+    """One organisation."""
+
+    __tablename__: ClassVar[Any] = "association"
+
+    id: str = Field(primary_key=True)
+    name: str
+    name_ar: str | None = None
+    name_fr: str | None = None
+    region: str | None = Field(default=None, index=True)
+    city: str | None = None
+    language: str
+    tags: list[str] = json_column()
+    none_by_choice: list[str] = json_column()
+    withdrawn_at: datetime | None = instant_column()
+
+
+class ContactTable(SQLModel, table=True):
+    """The people of one organisation. No row where nothing is known of them."""
+
+    __tablename__: ClassVar[Any] = "contact"
+
+    association: str = Field(sa_column=Column(Text, reference("association.id"), primary_key=True))
+    email: str | None = None
+    phone: str | None = None
+    media_officer: str | None = None
+    note: str | None = None
+
+
+class AccountTable(SQLModel, table=True):
+    """One registered link. `mark` is its key, or the typed text where it has none: a re-import's handle."""
+
+    __tablename__: ClassVar[Any] = "account"
+    __table_args__ = (Unique("association", "column", "channel", "mark"), Index(None, "channel", "key"))
+
+    id: int | None = Field(default=None, primary_key=True)
+    association: str = Field(sa_column=Column(Text, reference("association.id"), nullable=False))
+    column: str
+    channel: str
+    mark: str
+    typed: str
+    kind: str
+    key: str | None = None
+    canonical: str | None = None
+    url: str | None = None
+    note: str | None = None
+    added_at: datetime = moment_column()
+    withdrawn_at: datetime | None = instant_column()
+
+
+class NightTable(SQLModel, table=True):
+    """One night. `day` is unique: the second belt beside the run's lock."""
+
+    __tablename__: ClassVar[Any] = "night"
+
+    id: int | None = Field(default=None, primary_key=True)
+    day: date = Field(unique=True)
+    state: str
+    started_at: datetime = moment_column()
+    finished_at: datetime | None = instant_column()
+    blind: list[str] = json_column()
+    receipt: dict[str, Any] = json_column()
+
+
+class StandingTable(SQLModel, table=True):
+    """What is held true of an account, without the moments of its last look (`checked`). Derived."""
+
+    __tablename__: ClassVar[Any] = "standing"
+
+    account_id: int = Field(
+        sa_column=Column(Integer, reference("account.id"), primary_key=True, autoincrement=False)
+    )
+    standing: Standing = noun_column(Standing)
+
+
+class GapTable(SQLModel, table=True):
+    """A rule that holds, or held. Derived.
+
+    `told`, `shown` and `rank` are no part of the noun: they are kept with the summary, and say whether faces
+    may tell of it (it is or was open, and not waived), whether they list it, and how grave it is (0: most).
+    """
+
+    __tablename__: ClassVar[Any] = "gap"
+    __table_args__ = (
+        Unique("association", "channel", "subject", "code", "first_seen"),
+        Index(None, "shown", "rank", "association", "id"),
+        Index(None, "shown", "code", "rank", "association", "id"),
+        Index(None, "shown", "channel", "rank", "association", "id"),
+        Index(None, "shown", "code", "channel", "rank", "association", "id"),
+        Index(None, "shown", "opened_at", "id"),
+        Index(None, "told", "rank", "opened_at", "id"),
+        Index(None, "told", "rank", "closed_at", "id"),
+    )
+
+    id: int | None = Field(default=None, primary_key=True)
+    association: str = Field(sa_column=Column(Text, reference("association.id"), nullable=False))
+    channel: str
+    subject: str
+    code: str
+    severity: str
+    first_seen: datetime = moment_column()
+    nights: int
+    opened_at: datetime | None = instant_column()
+    closed_at: datetime | None = instant_column(index=True)
+    params: dict[str, Scalar] = json_column()
+    evidence: dict[str, Scalar] = json_column()
+    shown: bool = flag_column()
+    told: bool = flag_column()
+    rank: int = Field(sa_column=Column(Integer, server_default=text("0"), nullable=False))
+
+
+class ProposalTable(SQLModel, table=True):
+    """An account nobody registered. Derived."""
+
+    __tablename__: ClassVar[Any] = "proposal"
+    __table_args__ = (Unique("association", "channel", "key"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    association: str = Field(sa_column=Column(Text, reference("association.id"), nullable=False))
+    channel: str
+    key: str
+    link: FoundLink = noun_column(FoundLink)
+    first_seen: datetime = moment_column()
+    last_seen: datetime = moment_column()
+    nights: int
+
+
+class DecisionTable(SQLModel, table=True):
+    """A person's word. Only ever added to."""
+
+    __tablename__: ClassVar[Any] = "decision"
+
+    id: int | None = Field(default=None, primary_key=True)
+    association: str = Field(sa_column=Column(Text, reference("association.id"), nullable=False, index=True))
+    channel: str
+    kind: str
+    who: str
+    why: str
+    decided_at: datetime = moment_column()
+    until: datetime | None = instant_column()
+    account_id: int | None = Field(
+        default=None, sa_column=Column(Integer, reference("account.id"), nullable=True)
+    )
+    code: str | None = None
+    value: str | None = None
+
+
+class WithdrawalTable(SQLModel, table=True):
+    """The end of a person's word before its time. Only ever added to."""
+
+    __tablename__: ClassVar[Any] = "withdrawal"
+
+    decision_id: int = Field(
+        sa_column=Column(Integer, reference("decision.id"), primary_key=True, autoincrement=False)
+    )
+    who: str
+    why: str
+    withdrawn_at: datetime = moment_column()
+
+
+def table_of(model: type[SQLModel]) -> Table:
+    """The SQLAlchemy table of a model."""
+    return cast("Table", cast("Any", model).__table__)
+
+
+ASSOCIATION = table_of(AssociationTable)
+CONTACT = table_of(ContactTable)
+ACCOUNT = table_of(AccountTable)
+NIGHT = table_of(NightTable)
+STANDING = table_of(StandingTable)
+GAP = table_of(GapTable)
+PROPOSAL = table_of(ProposalTable)
+DECISION = table_of(DecisionTable)
+WITHDRAWAL = table_of(WithdrawalTable)

@@ -1,0 +1,63 @@
+"""A fetch that is cancelled, wherever it waits, lets go of its connection at once."""
+
+import asyncio
+import itertools
+import types
+from datetime import UTC, datetime
+
+import pytest
+
+from probes.http import dialer
+from probes.http.fetcher import Fetcher, FetchOptions
+from probes.models.http import Ask
+from tests.support.hostile_server.server import Hostile, answer
+
+NOW = datetime(2026, 11, 25, 3, tzinfo=UTC)
+OPTIONS = FetchOptions(allow_networks=("127.0.0.0/8",), host_delay=0, retries=0)
+
+
+@types.coroutine
+def cancelled_at(place, work):
+    """Do the work, but cancel it where it waits for the n-th time; whether it came so far."""
+    steps = work.__await__()
+    for turn in itertools.count():
+        try:
+            waits_for = steps.throw(asyncio.CancelledError()) if turn == place + 1 else steps.send(None)
+        except StopIteration:
+            return False
+        except asyncio.CancelledError:
+            return True
+        if turn != place:
+            yield waits_for
+        elif waits_for is not None:
+            waits_for._asyncio_future_blocking = False
+            waits_for.cancel()
+
+
+@pytest.mark.parametrize("before", [0, 1], ids=["a new connection", "a kept connection"])
+@pytest.mark.parametrize("path", ["page", "empty"])
+async def test_a_fetch_that_is_cancelled_anywhere_leaves_no_connection_open(monkeypatch, before, path):
+    dialled, dial = [], dialer.dial
+
+    async def watched(*where):
+        dialled.append(await dial(*where))
+        return dialled[-1]
+
+    monkeypatch.setattr(dialer, "dial", watched)
+    page = answer(b"<title>Amal</title>" * 5000)
+    async with Hostile(lambda path, _: page if path == "page" else None) as web:
+        for place in itertools.count():
+            async with Fetcher(OPTIONS, NOW) as fetcher:
+                for _ in range(before):
+                    await fetcher.get(Ask(web.url(path), registered=True))
+                was_cancelled = await cancelled_at(place, fetcher.get(Ask(web.url(path), registered=True)))
+                kept = {id(stream) for stream in _idle(fetcher)}
+                assert all(id(one) in kept or one.is_closed for one in dialled)
+            if not was_cancelled:
+                break
+    assert place >= 1
+
+
+def _idle(fetcher):
+    """The connections that are kept for the next request."""
+    return fetcher._connections._idle.values()

@@ -1,0 +1,196 @@
+"""What a night makes of servers that misbehave, each in one typed reason."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import time
+import unicodedata
+
+import pytest
+
+from auditor.checking import checker
+from auditor.runs import run
+from probes.http.fetcher import Fetcher, FetchOptions
+from probes.links import identify
+from probes.models.finding import Presence, Reason
+from probes.models.probe import ask, present
+from probes.runner.parser_pool import ReaderPool
+from storage.models.audit import AccountRow, NightState
+from tests.support.hostile_server.names import NameServer
+from tests.support.hostile_server.readers import die, hang, swell, title
+from tests.support.hostile_server.server import Hostile, answer, moved
+from tests.support.mini_network import START, configured, link, opened, register
+
+WORDS = b"<p>L'association organise des ateliers de soutien scolaire pour les enfants du quartier.</p>" * 5
+FEED = b'<link rel="alternate" type="application/rss+xml" href="/%s">'
+LAUGHS = (
+    b'<?xml version="1.0"?><!DOCTYPE rss [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]>'
+    b"<rss><channel><item><title>&b;</title>"
+    b"<pubDate>Fri, 27 Feb 2026 10:00:00 GMT</pubDate></item></channel></rss>"
+)
+INCLUDING = LAUGHS.replace(b'"ha"', b'SYSTEM "file:///etc/passwd"')
+TITLE = b"Amal\x00 \xe2\x80\xae\x1b[2J" + b"x" * 100_000
+
+
+def home(head: bytes = b"", title: bytes = b"Association Amal", words: bytes = WORDS) -> bytes:
+    return answer(b"<!doctype html><title>" + title + b"</title>" + head + b"<body>" + words)
+
+
+HOMES = {  # by host: what its home page is
+    "brokenjson": home(b'<script type="application/ld+json">{"sameAs": [}</script>'),
+    "laughing": home(FEED % b"laughs"),
+    "including": home(FEED % b"including"),
+    "resetting": home(FEED % b"reset"),
+    "bombing": home(FEED % b"bomb"),
+    "titled": home(title=TITLE),
+    "nested": home(words=WORDS + b"<div>" * 400_000),
+    "comments": home(words=WORDS + b"<!--" * 500_000),
+    "busy": answer(b"", "503 Service Unavailable"),
+    "robot": answer(b"", "999 Request denied"),
+    "inward": moved(b"http://10.1.2.3/"),
+    "feedonly": answer(LAUGHS),
+}
+PATHS = {"laughs": answer(LAUGHS), "including": answer(INCLUDING)}
+HERE = (Presence.PRESENT, None)
+EMPTY, UNREADABLE, UNSAFE, BROKEN, LATE, ERROR = (
+    (Presence.UNKNOWN, reason)
+    for reason in (
+        Reason.EMPTY,
+        Reason.UNREADABLE,
+        Reason.UNSAFE_ADDRESS,
+        Reason.NETWORK,
+        Reason.TIMEOUT,
+        Reason.SERVER_ERROR,
+    )
+)
+GONE = (Presence.ABSENT, Reason.NOT_FOUND)
+TOLD = {
+    **dict.fromkeys(
+        ["brokenjson", "laughing", "including", "resetting", "bombing", "titled", "feedonly"], HERE
+    ),
+    **dict.fromkeys(["nested", "comments"], HERE),
+    "busy": ERROR,
+    "robot": (Presence.UNKNOWN, Reason.BLOCKED),
+    "inward": UNSAFE,
+    **dict.fromkeys(
+        ["reset", "resetbody", "silence", "garbage", "short", "badchunk", "headerflood", "earlyhints"], BROKEN
+    ),
+    **dict.fromkeys(["slowheaders", "hang"], LATE),
+    **dict.fromkeys(["loop", "redirect/1"], ERROR),
+    **dict.fromkeys(["scriptlocation", "filelocation", "bracketlocation"], UNSAFE),
+    **dict.fromkeys(["gzipgzip", "notgzip", "nocontent", "empty", "pdf"], UNREADABLE),
+    **dict.fromkeys(["nolocation", "latin1location", "charset/rot13", "bomb"], EMPTY),
+    "login": (Presence.UNKNOWN, Reason.LOGIN_WALL),
+    "refused": (Presence.UNKNOWN, Reason.BLOCKED),
+    **dict.fromkeys(["missing", "gone"], GONE),
+    "nowhere": (Presence.ABSENT, Reason.NO_SUCH_HOST),
+    "servfail": BROKEN,
+    "inside": UNSAFE,
+}
+
+
+def addressed(name: str, port: int) -> str:
+    """A site of its own for each fault; those that are no home page are asked for by their path."""
+    path = "" if name in HOMES else name
+    return f"http://{name.split('/', maxsplit=1)[0]}.example:{port}/{path}"
+
+
+@pytest.fixture
+async def evil(tmp_path, monkeypatch):
+    """A night over real sockets, a real name server and real readers: its observations by fault."""
+    zone: dict[str, object] = {f"{name.split('/')[0]}.example": ["127.0.0.1"] for name in TOLD}
+    zone |= {"nowhere.example": "NXDOMAIN", "inside.example": ["10.0.0.5"]}
+    zone["servfail.example"] = {"A": "SERVFAIL", "AAAA": "SERVFAIL"}
+
+    def script(path: str, _: int) -> bytes | None:
+        host = server.heads[-1].split("Host: ")[1].split(".")[0]
+        return PATHS.get(path) or (HOMES.get(host) if path == "" else None)
+
+    async with Hostile(script) as server, NameServer(zone) as names:
+        fetch = FetchOptions(
+            allow_networks=("127.0.0.0/8",),
+            nameservers=(names.address,),
+            host_delay=0,
+            second_pass_after=0,
+            retries=0,
+            timeout=2,
+            dns_timeout=1,
+        )
+        app = opened(tmp_path, configured(("website",)).model_copy(update={"fetch": fetch}))
+        monkeypatch.setattr(app, "fetcher", lambda now, _turns=None: Fetcher(fetch, now), raising=False)
+        monkeypatch.setattr(app, "readers", lambda: ReaderPool(1, deadline=2), raising=False)
+        urls = {name: addressed(name, server.port) for name in TOLD}
+        named = {name: identify.identify(url, "website") for name, url in urls.items()}
+        register(
+            app,
+            *(AccountRow(name, urls[name], identity, "website") for name, identity in named.items()),
+        )
+        done = await run.run(app, START)
+    assert done.state is NightState.DONE
+    names_of = {row.id: row.association for row in app.store.accounts()}
+    yield {names_of[look.account_id]: look for look in app.store.observations(night_id=done.id)}
+    app.store.close()
+
+
+@pytest.mark.fault("F23", "F24")
+async def test_every_fault_ends_in_one_typed_reason_and_the_night_goes_on(evil):
+    seen = {name: (look.finding.presence, look.finding.reason) for name, look in evil.items()}
+    assert seen == TOLD
+    assert {evil[name].finding.name for name in ("laughing", "resetting", "bombing")} == {"Association Amal"}
+    assert all(len(evil[name].evidence) > 1 for name in ("laughing", "including", "resetting", "bombing"))
+    assert "root:" not in repr(evil["including"])
+    title = evil["titled"].finding.name
+    assert title.startswith("Amal")
+    assert len(title) <= 300
+    assert not {unicodedata.category(letter) for letter in title} & {"Cc", "Cf", "Cs"}
+
+
+READ = {"hanging": hang, "swelling": swell, "dying": die}
+
+
+def reading(account, keyed=()):
+    """A probe whose readers are as bad as the host's name says."""
+    url = account.identity.canonical
+    page, name = yield from ask(url, READ.get(url.split("/")[2].split(".")[0], title), registered=True)
+    return present(page, name=name)
+
+
+@pytest.mark.fault("F22")
+async def test_a_reader_that_hangs_swells_or_dies_does_so_alone(tmp_path, monkeypatch):
+    """The loop goes on beside it, the others are read, and the night tells whose page could not be."""
+    monkeypatch.setattr(checker, "steps", reading)
+    app = opened(tmp_path, configured(("website",)))
+    monkeypatch.setattr(app, "readers", lambda: ReaderPool(1, deadline=1, memory=400 << 20), raising=False)
+    names = [*READ, *(f"good{number}" for number in range(8))]
+    register(app, *(link(name, "website", name) for name in names))
+    lags = []
+
+    async def watch():
+        while True:
+            before = time.monotonic()
+            await asyncio.sleep(0.005)
+            lags.append(time.monotonic() - before - 0.005)
+
+    watching = asyncio.create_task(watch())
+    done = await run.run(app, START)
+    watching.cancel()
+    rows = {row.id: row.association for row in app.store.accounts()}
+    seen = {rows[look.account_id]: look for look in app.store.observations(night_id=done.id)}
+    app.store.close()
+    assert done.state is NightState.DONE
+    told = {name: (look.finding.presence, look.finding.reason) for name, look in seen.items()}
+    assert told == {name: UNREADABLE if name in READ else HERE for name in names}
+    assert {seen[name].evidence[0].status for name in READ} == {200}
+    assert sorted(lags)[int(0.95 * len(lags))] < 0.1
+    assert not multiprocessing.active_children()
+
+
+async def test_a_pool_that_is_given_up_while_it_starts_leaves_no_worker():
+    pool = ReaderPool(1)
+    starting = asyncio.create_task(pool.__aenter__())
+    await asyncio.sleep(0)
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    assert not multiprocessing.active_children()

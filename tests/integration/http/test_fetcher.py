@@ -1,0 +1,570 @@
+"""Pages from a server that misbehaves: one typed outcome each, in time, in bounded memory."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import socket
+import ssl
+import struct
+import time
+from collections.abc import AsyncIterator
+from itertools import count
+from typing import Any
+
+import httpx
+import pytest
+
+from probes.http import dialer
+from probes.http.connection import Connection
+from probes.http.errors import NETWORK_ERRORS, trouble
+from probes.http.fetcher import Fetcher, FetchOptions
+from probes.links import channel_registry
+from probes.models.finding import Presence, Reason
+from probes.models.http import Ask, NoPage, Page, Validators
+from probes.models.platform_api import Call, Interface
+from probes.models.probe import Steps, ask, present
+from probes.runner.parser_pool import ReaderPool
+from probes.runner.run import look
+from tests.support.hostile_server.fetching import NOW, Clock, fetcher, link, options, outcome, told
+from tests.support.hostile_server.server import Hostile, answer, moved
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[Hostile]:
+    async with Hostile() as hostile:
+        yield hostile
+
+
+async def test_a_page_comes_with_its_headers_its_hops_and_its_time(server: Hostile) -> None:
+    async with fetcher() as fetch:
+        page = await fetch.get(link(server.url("utf8location")))
+    assert (page.status, page.body, page.truncated, page.insecure) == (200, b"ok", False, False)
+    assert page.headers["content-type"] == "text/html"
+    assert [hop.status for hop in page.hops] == [302, 200]
+    assert page.fetched_at == NOW
+    assert (fetch.requests, fetch.by_host, fetch.others()) == (2, {}, 1)
+
+
+async def test_the_user_agent_says_who_asks_and_how_to_reach_whoever_runs_it(server: Hostile) -> None:
+    async with fetcher(contact="mailto:it@network.example") as fetch:
+        page = await fetch.get(link(server.url("echo")))
+    assert b"User-Agent: presence-auditor/" in page.body
+    assert b"(+mailto:it@network.example)" in page.body
+    assert b"Accept-Encoding: gzip, deflate\r\n" in page.body
+
+
+@pytest.mark.fault("F06", "F07", "F08", "F16")
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("reset", "network/reset"),
+        ("resetbody", "network/reset"),
+        ("silence", "network/protocol"),
+        ("garbage", "network/protocol"),
+        ("short", "network/protocol"),
+        ("badchunk", "network/protocol"),
+        ("slowheaders", "timeout/no answer in time"),
+        ("slowbyte", "network/protocol"),
+        ("slowbody", "timeout/no answer in time"),
+        ("hang", "timeout/no answer in time"),
+        ("earlyhints", "network/protocol"),
+    ],
+)
+async def test_each_failure_of_a_server_has_its_own_name_and_ends_in_time(
+    server: Hostile, path: str, expected: str
+) -> None:
+    async with fetcher(timeout=0.4) as fetch:
+        started = time.monotonic()
+        assert told(await outcome(fetch, server.url(path))) == expected
+        took = time.monotonic() - started
+    assert took < 10  # a busy machine's; none of these servers would ever end
+    assert took >= 0.4 or not expected.startswith("timeout")
+
+
+@pytest.mark.fault("F06")
+async def test_a_refused_connection_is_told_from_a_black_hole() -> None:
+    """Nothing listens on port 1 of loopback; the black hole is a full queue, for which the kernel drops."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as hole, socket.socket() as first:
+        first.connect(hole.getsockname())
+        async with fetcher(connect_timeout=0.2) as fetch:
+            assert told(await outcome(fetch, "http://127.0.0.1:1/")) == "network/refused"
+            url = "http://{}:{}/".format(*hole.getsockname())
+            assert told(await outcome(fetch, url)) == "timeout/connect"
+
+
+@pytest.mark.fault("F06")
+async def test_a_connection_that_is_reset_as_soon_as_it_is_taken_is_a_reset() -> None:
+    def reset(connection: socket.socket) -> None:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        connection.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        taking = asyncio.create_task(asyncio.to_thread(listening.accept))
+        async with fetcher() as fetch:
+            asking = asyncio.create_task(outcome(fetch, "http://{}:{}/".format(*listening.getsockname())))
+            connection, _ = await taking
+            reset(connection)
+            assert told(await asking) == "network/reset"
+
+
+@pytest.mark.fault("F16")
+@pytest.mark.parametrize("path", ["short", "badchunk", "resetbody", "notgzip", "slowbody"])
+async def test_a_body_cut_short_keeps_the_status_that_was_seen(server: Hostile, path: str) -> None:
+    async with fetcher(timeout=0.4) as fetch:
+        none = await outcome(fetch, server.url(path))
+    assert isinstance(none, NoPage)
+    assert none.status == 200
+    assert none.hops[0].status == 200
+
+
+@pytest.mark.fault("F09", "F10")
+@pytest.mark.parametrize("path", ["endless", "endlesschunks", "bomb", "deflatebomb"])
+async def test_a_body_without_end_is_cut_at_the_cap(server: Hostile, path: str) -> None:
+    async with fetcher(max_bytes=1 << 20) as fetch:
+        page = await fetch.get(link(server.url(path)))
+    assert (page.status, page.truncated, len(page.body)) == (200, True, 1 << 20)
+
+
+@pytest.mark.fault("F09")
+async def test_the_body_of_a_redirect_is_never_read(server: Hostile) -> None:
+    async with fetcher() as fetch:
+        page = await fetch.get(link(server.url("fatredirect")))
+    assert page.body == b"ok"
+    assert server.sent["fatredirect"] < 8 << 20
+
+
+@pytest.mark.fault("F10")
+@pytest.mark.parametrize("path", ["gzipgzip", "codings", "brotli", "zstd", "notgzip"])
+async def test_a_coding_we_cannot_unpack_in_bounds_is_unreadable(server: Hostile, path: str) -> None:
+    async with fetcher() as fetch:
+        none = await outcome(fetch, server.url(path))
+    assert isinstance(none, NoPage)
+    assert (none.reason, none.status) == (Reason.UNREADABLE, 200)
+
+
+async def test_gzip_and_the_bare_deflate_of_old_servers_are_unpacked(server: Hostile) -> None:
+    async with fetcher() as fetch:
+        assert (await fetch.get(link(server.url("gzip")))).body == b"hello"
+        assert len((await fetch.get(link(server.url("rawdeflate")))).body) == 1 << 20
+
+
+@pytest.mark.fault("F16")
+async def test_a_packed_body_cut_short_is_marked_truncated(server: Hostile) -> None:
+    async with fetcher() as fetch:
+        page = await fetch.get(link(server.url("cutgzip")))
+    assert page.truncated
+    assert page.body
+
+
+@pytest.mark.fault("F11")
+@pytest.mark.parametrize("path", ["headerflood", "hugeheader", "chunkextension", "trailerflood"])
+async def test_floods_end_as_a_protocol_error(server: Hostile, path: str) -> None:
+    async with fetcher(timeout=3) as fetch:
+        assert told(await outcome(fetch, server.url(path))) == "network/protocol"
+
+
+@pytest.mark.fault("F12")
+@pytest.mark.parametrize(
+    "path", ["bigheader", "manyheaders", "longreason", "lengthandchunks", "extra", "nocontent"]
+)
+async def test_what_browsers_open_is_opened(server: Hostile, path: str) -> None:
+    async with fetcher() as fetch:
+        assert told(await outcome(fetch, server.url(path))) in {"200", "204"}
+
+
+@pytest.mark.fault("F13")
+@pytest.mark.parametrize("path", ["loop", "redirect/1"])
+async def test_redirects_that_lead_nowhere_end_within_eight_hops(server: Hostile, path: str) -> None:
+    async with fetcher() as fetch:
+        none = await outcome(fetch, server.url(path))
+    assert told(none) == "server_error/redirects"
+    assert isinstance(none, NoPage)
+    assert len(none.hops) <= 9
+
+
+async def test_a_login_page_that_wants_a_cookie_is_a_wall(server: Hostile) -> None:
+    """A platform that sends a visitor without cookies from its login page to its login page."""
+    async with fetcher() as fetch:
+        assert told(await outcome(fetch, server.url("login"))) == "login_wall/redirects"
+
+
+@pytest.mark.fault("F13")
+@pytest.mark.parametrize("path", ["nolocation", "emptylocation"])
+async def test_a_redirect_to_nowhere_is_a_page_of_its_own(server: Hostile, path: str) -> None:
+    async with fetcher() as fetch:
+        assert told(await outcome(fetch, server.url(path))) == "302"
+
+
+@pytest.mark.fault("F13", "F14")
+@pytest.mark.parametrize("path", ["utf8location", "latin1location", "twolocations"])
+async def test_a_redirect_in_any_alphabet_is_followed(server: Hostile, path: str) -> None:
+    async with fetcher() as fetch:
+        page = await fetch.get(link(server.url(path)))
+    assert page.url.startswith(server.url("ok"))
+    assert page.url.isascii()
+
+
+@pytest.mark.fault("F03", "F15")
+@pytest.mark.parametrize(
+    "path",
+    [
+        "scriptlocation",
+        "bracketlocation",
+        "portlocation",
+        "spacelocation",
+        "filelocation",
+        "backslashlocation",
+        "inwardlocation",
+        "mappedlocation",
+        "maillocation",
+    ],
+)
+async def test_a_redirect_out_of_the_web_is_an_unsafe_address(server: Hostile, path: str) -> None:
+    """The hop that was made is kept."""
+    async with fetcher() as fetch:
+        none = await outcome(fetch, server.url(path))
+    assert isinstance(none, NoPage)
+    assert none.reason is Reason.UNSAFE_ADDRESS
+    assert [hop.status for hop in none.hops] == [302]
+    assert (server.connections, fetch.requests) == (1, 1)
+
+
+@pytest.mark.fault("F19")
+async def test_no_cookie_is_ever_sent_back(server: Hostile) -> None:
+    for _ in range(2):
+        async with fetcher() as fetch:
+            page = await fetch.get(link(server.url("setcookie")))
+            assert "set-cookie" in page.headers
+            await fetch.get(link(server.url("ok")))
+    assert len(server.heads) == 4
+    assert not [head for head in server.heads if "\ncookie" in head.lower()]
+
+
+@pytest.mark.fault("F20")
+@pytest.mark.parametrize("name", ["idna", "rot13", "hex", "punycode", "no-such", "undefined"])
+async def test_a_strange_charset_is_left_to_the_readers(server: Hostile, name: str) -> None:
+    async with fetcher() as fetch:
+        page = await fetch.get(link(server.url(f"charset/{name}")))
+    assert page.body == b"\xff\xfe"
+    assert page.headers["content-type"].endswith(name)
+
+
+@pytest.mark.fault("F25")
+@pytest.mark.parametrize("path", ["empty", "pdf"])
+async def test_a_page_without_html_is_still_a_page(server: Hostile, path: str) -> None:
+    async with fetcher() as fetch:
+        assert told(await outcome(fetch, server.url(path))) == "200"
+
+
+@pytest.mark.fault("F21")
+async def test_a_proxy_in_the_environment_is_ignored(
+    server: Hostile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Hostile() as proxy:
+        for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY"):
+            monkeypatch.setenv(name, proxy.url(""))
+        async with fetcher() as fetch:
+            assert told(await outcome(fetch, server.url("ok"))) == "200"
+        assert proxy.connections == 0
+
+
+async def test_a_header_of_an_ask_stands_in_place_of_ours(server: Hostile) -> None:
+    async with fetcher() as fetch:
+        page = await fetch.get(link(server.url("echo"), headers={"accept": "application/json"}))
+    accepts = [line for line in page.body.lower().split(b"\r\n") if line.startswith(b"accept:")]
+    assert accepts == [b"accept: application/json"]
+
+
+async def test_headers_of_an_ask_do_not_follow_it_to_another_host() -> None:
+    """A key of a channel's API must not be sent wherever a redirect points."""
+    hosts = ("127.0.0.1", "127.0.0.2")
+    away = lambda path, _: moved(f"http://127.0.0.2:{server.port}/echo".encode()) if path == "away" else None  # noqa: E731
+    async with Hostile(away, hosts) as server, fetcher() as fetch:
+        kept = await fetch.get(link(server.url("echo"), headers={"Authorization": "Bearer key"}))
+        sent = await fetch.get(link(server.url("away"), headers={"Authorization": "Bearer key"}))
+    assert b"Bearer key" in kept.body
+    assert b"Bearer key" not in sent.body
+
+
+HELD = Call(Interface("127.0.0.2", "X-Key", "units", budget=1), base=1)
+
+
+async def test_the_pages_of_a_platform_whose_key_we_hold_are_never_asked_not_even_by_a_redirect() -> None:
+    hosts = ("127.0.0.1", "127.0.0.2")
+    away = lambda path, _: moved(f"http://127.0.0.2:{server.port}/ok".encode()) if path == "away" else None  # noqa: E731
+    async with Hostile(away, hosts) as server, fetcher(shut=frozenset({"127.0.0.2"})) as fetch:
+        straight = await outcome(fetch, server.url("ok", "127.0.0.2"))
+        led = await outcome(fetch, server.url("away"))
+        called = await fetch.get(Ask(server.url("ok", "127.0.0.2"), call=HELD))
+    assert isinstance(straight, NoPage)
+    assert isinstance(led, NoPage)
+    assert straight.reason is led.reason is Reason.WRONG_TARGET
+    assert led.url == server.url("ok", "127.0.0.2")
+    assert called.status == 200
+    assert server.seen == {"away": 1, "ok": 1}
+
+
+async def test_a_call_to_an_interface_asks_no_robots_txt() -> None:
+    async with with_robots(b"User-agent: *\nDisallow: /\n") as server, fetcher(robots="strict") as fetch:
+        assert (await fetch.get(Ask(server.url("users"), call=HELD))).status == 200
+    assert server.seen == {"users": 1}
+
+
+async def test_one_connection_serves_a_host_again(server: Hostile) -> None:
+    async with fetcher() as fetch:
+        for _ in range(5):
+            await fetch.get(link(server.url("ok")))
+    assert server.connections == 1
+
+
+async def test_a_kept_connection_that_died_is_replaced_without_a_word() -> None:
+    """The server promises to keep the connection and closes it at the second request."""
+    async with Hostile(lambda _, times: b"" if times == 2 else None) as server, fetcher(timeout=1) as fetch:
+        server.script = None
+        await fetch.get(link(server.url("ok")))
+        for writer in tuple(server._writers):
+            writer.transport.abort()
+        assert told(await outcome(fetch, server.url("ok"))) == "200"
+        assert server.connections == 2
+
+
+@pytest.mark.parametrize("path", ["ok", "short", "utf8location", "gzip"])
+async def test_a_request_given_up_at_any_moment_leaves_no_connection_open(
+    server: Hostile, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    """As by its deadline: after one turn of the loop, after two, and so on until it is done before that."""
+    made: list[Connection] = []
+    real = dialer.dial
+
+    async def dial(*there: Any) -> Connection:
+        made.append(await real(*there))
+        return made[-1]
+
+    monkeypatch.setattr(dialer, "dial", dial)
+    for turns in count(1):
+        async with fetcher() as fetch:
+            await outcome(fetch, server.url("ok"))  # the next request finds a connection that was kept
+            asking = asyncio.create_task(outcome(fetch, server.url(path)))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            done = asking.done()
+            asking.cancel()
+            await asyncio.wait([asking])
+        assert all(one.is_closed for one in made), turns
+        if done:
+            break
+
+
+async def test_a_host_is_asked_one_request_at_a_time_and_rests_between_them() -> None:
+    clock = Clock()
+    async with Hostile() as server, fetcher(clock, host_delay=2) as fetch:
+        await asyncio.gather(*(fetch.get(link(server.url("ok"))) for _ in range(4)))
+    assert clock.sleeps == [2, 2, 2]
+    assert server.connections == 1
+
+
+async def rests(monkeypatch: pytest.MonkeyPatch, requests: int = 4, **changes: float) -> list[float]:
+    """The rests between requests to a platform's host, which is played on loopback."""
+    monkeypatch.setattr(
+        channel_registry, "owner", lambda host: "facebook" if host == "127.0.0.1" else "website"
+    )
+    clock = Clock()
+    async with Hostile() as server, fetcher(clock, **changes) as fetch:
+        for _ in range(requests):
+            await fetch.get(link(server.url("ok")))
+    return clock.sleeps
+
+
+async def test_a_platform_rests_longer_and_by_chance(monkeypatch: pytest.MonkeyPatch) -> None:
+    sleeps = await rests(monkeypatch, host_delay=1)
+    assert all(5 <= seconds <= 7.5 for seconds in sleeps)
+    assert len(set(sleeps)) == 3
+
+
+@pytest.mark.parametrize(
+    ("changes", "least"),
+    [
+        ({"host_delay": 1, "platform_delay": 8}, 8),
+        ({"host_delay": 6}, 6),
+        ({"host_delay": 1, "platform_delay": 0}, 1),
+        ({"host_delay": 0.1}, 0.5),
+    ],
+)
+async def test_how_long_a_platform_rests_can_be_set(
+    monkeypatch: pytest.MonkeyPatch, changes: dict[str, float], least: float
+) -> None:
+    (seconds,) = await rests(monkeypatch, 2, **changes)
+    assert least <= seconds <= 1.5 * least
+
+
+async def test_a_bench_without_a_delay_has_none_for_platforms_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert await rests(monkeypatch, host_delay=0) == []
+
+
+def test_an_interface_is_no_platform_s_page() -> None:
+    fetch = fetcher(host_delay=1)
+    delays = {name: fetch._new_host(name).delay for name in ("graph.facebook.com", "www.facebook.com")}
+    assert delays == {"graph.facebook.com": 1, "www.facebook.com": 5}
+
+
+async def test_waiting_for_one_host_holds_no_other_up() -> None:
+    """With one place for all requests, a second host is served while the first rests."""
+    order: list[str] = []
+
+    async def sleep(seconds: float) -> None:
+        order.append("rest")
+        while len(order) < 3:  # noqa: ASYNC110  # the first host rests until the second was served
+            await asyncio.sleep(0)
+
+    async with Hostile(hosts=("127.0.0.1", "127.0.0.2")) as server:
+        fetch = Fetcher(options(host_delay=1, concurrency=1), NOW, sleep=sleep, clock=lambda: 0.0)
+        async with fetch:
+            await fetch.get(link(server.url("ok")))
+
+            async def one(host: str) -> None:
+                await fetch.get(link(server.url("ok", host)))
+                order.append(host)
+
+            first = asyncio.create_task(one("127.0.0.1"))
+            while not order:  # noqa: ASYNC110
+                await asyncio.sleep(0)
+            await one("127.0.0.2")
+            order.append("on")
+            await first
+    assert order == ["rest", "127.0.0.2", "on", "127.0.0.1"]
+
+
+ROBOTS = b"User-agent: presence-auditor\nDisallow: /private\nCrawl-delay: 7\n"
+
+
+def with_robots(text: bytes, status: str = "200 OK") -> Hostile:
+    return Hostile(lambda path, _: answer(text, status) if path == "robots.txt" else answer())
+
+
+async def test_robots_txt_is_asked_once_and_obeyed_for_all_but_the_registered_link() -> None:
+    clock = Clock()
+    async with with_robots(ROBOTS) as server, fetcher(clock, host_delay=1) as fetch:
+        assert (await fetch.get(link(server.url("private")))).status == 200
+        assert "robots.txt" not in server.seen
+        with pytest.raises(NoPage) as caught:
+            await fetch.get(Ask(server.url("private")))
+        assert caught.value.reason is Reason.ROBOTS
+        assert (await fetch.get(Ask(server.url("feed")))).status == 200
+        assert server.seen == {"private": 1, "robots.txt": 1, "feed": 1}
+    assert clock.sleeps == [1, 7]
+
+
+async def test_strict_obeys_robots_txt_for_registered_links_too() -> None:
+    async with with_robots(ROBOTS) as server, fetcher(robots="strict") as fetch:
+        assert told(await outcome(fetch, server.url("private"))) == "robots/robots.txt"
+
+
+async def test_a_robots_txt_that_fails_once_is_asked_again() -> None:
+    def script(path: str, times: int) -> bytes:
+        return answer(b"", "503 Unavailable") if (path, times) == ("robots.txt", 1) else answer(b"")
+
+    async with Hostile(script) as server, fetcher(robots="strict", retries=2) as fetch:
+        assert told(await outcome(fetch, server.url("page"))) == "200"
+        assert server.seen["robots.txt"] == 2
+
+
+@pytest.mark.parametrize(
+    ("status", "allowed"),
+    [("404 Not Found", True), ("403 Forbidden", True), ("503 Unavailable", False), ("429 Slow", False)],
+)
+async def test_a_missing_robots_txt_allows_all_and_a_broken_one_nothing(status: str, allowed: bool) -> None:
+    """RFC 9309, 2.3.1."""
+    async with with_robots(b"", status) as server, fetcher(robots="strict") as fetch:
+        assert (told(await outcome(fetch, server.url("page"))) == "200") is allowed
+
+
+def exceptions_of(module: object) -> list[type[BaseException]]:
+    found = [kind for _, kind in inspect.getmembers(module, inspect.isclass) if issubclass(kind, Exception)]
+    return [*found, OSError, TimeoutError, ConnectionResetError, ssl.SSLError, ssl.SSLCertVerificationError]
+
+
+@pytest.mark.parametrize("kind", exceptions_of(httpx), ids=lambda kind: kind.__name__)
+def test_every_exception_of_the_stack_is_told_as_one_reason(kind: type[BaseException]) -> None:
+    error = kind.__new__(kind)
+    assert isinstance(error, NETWORK_ERRORS)
+    assert isinstance(trouble(error), NoPage)
+
+
+def test_an_unknown_setting_is_refused() -> None:
+    with pytest.raises(ValueError, match="hostdelay"):
+        FetchOptions(hostdelay=1)  # type: ignore[call-arg]
+
+
+def size(page: Page) -> int:
+    return len(page.body)
+
+
+def steps(url: str) -> Steps:
+    page, length = yield from ask(url, size, registered=True)
+    return present(page, facts={"length": length})
+
+
+async def test_a_look_reads_what_was_fetched_and_keeps_every_exchange(server: Hostile) -> None:
+    async with fetcher() as fetch, ReaderPool(0) as readers:
+        seen = await look(steps(server.url("ok")), fetch, readers)
+        lost = await look(steps(server.url("reset")), fetch, readers)
+    assert (seen.finding.presence, seen.finding.facts) == (Presence.PRESENT, {"length": 2})
+    assert [exchange.answer.url for exchange in seen.exchanges] == [server.url("ok")]
+    assert (lost.finding.presence, lost.finding.reason) == (Presence.UNKNOWN, Reason.NETWORK)
+    assert isinstance(lost.exchanges[0].answer, NoPage)
+
+
+async def test_hosts_that_are_rested_are_forgotten_and_what_was_down_stays_down_for_the_pass(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("probes.http.fetcher.MOST_HOSTS", 4)
+    clock = Clock()
+    hosts = tuple(f"127.0.0.{number}" for number in range(1, 31))
+    async with Hostile(hosts=hosts) as server, fetcher(clock, host_delay=2, breaker_failures=1) as fetch:
+        await outcome(fetch, server.url("reset", hosts[0]))
+        for host in hosts[1:]:
+            await fetch.get(link(server.url("ok", host)))
+            clock.now += 3
+        await fetch.get(link(server.url("ok", hosts[-1])))
+        assert len(fetch._hosts) < 12
+        assert hosts[0] not in fetch._hosts
+        assert told(await outcome(fetch, server.url("ok", hosts[0]))) == "network/host down"
+        fetch.new_pass()
+        assert told(await outcome(fetch, server.url("ok", hosts[0]))) == "200"
+    assert clock.sleeps == []
+
+
+@pytest.mark.fault("F09")
+async def test_a_connection_with_a_large_body_that_nobody_took_is_not_kept_for_the_next_request() -> None:
+    large = b"HTTP/1.1 302 Found\r\nLocation: /ok\r\nContent-Length: 200000\r\n\r\n" + b"x" * 200_000
+    async with Hostile(lambda path, _: large if path == "away" else None) as server, fetcher() as fetch:
+        for _ in range(3):
+            assert (await fetch.get(link(server.url("away")))).body == b"ok"
+            assert (await fetch.get(link(server.url("ok")))).body == b"ok"
+
+
+@pytest.mark.fault("F12")
+async def test_what_follows_a_whole_answer_is_none_of_it() -> None:
+    both = answer(b"first") + answer(b"second", "408 Request Timeout")
+    async with Hostile(lambda path, _: both if path == "both" else None) as server, fetcher() as fetch:
+        page = await fetch.get(link(server.url("both")))
+        assert (page.status, page.body) == (200, b"first")
+        assert (await fetch.get(link(server.url("ok")))).body == b"ok"
+
+
+@pytest.mark.parametrize("tag", ["lun., 05 févr. 2026", "x" * 5_000, "a\tb"])
+async def test_validators_that_cannot_be_sent_back_are_left_out(server: Hostile, tag: str) -> None:
+    async with fetcher() as fetch:
+        known = Validators(server.url("echo"), etag=tag, modified=tag)
+        page = await fetch.get(link(server.url("echo"), validators=known))
+    assert (page.status, b"if-none-match" in page.body.lower()) == (200, False)
+
+
+async def test_of_hosts_that_are_nobodys_only_their_number_is_remembered(monkeypatch) -> None:
+    monkeypatch.setattr("probes.http.fetcher.MOST_HOSTS", 1)  # so that hosts are forgotten, and known anew
+    hosts = ("127.0.0.1", "127.0.0.2", "127.0.0.3")
+    async with Hostile(hosts=hosts) as server, fetcher() as fetch:
+        for name in (*hosts, *hosts[:2]):
+            await fetch.get(link(server.url("utf8").replace(hosts[0], name)))
+    assert (fetch.requests, dict(fetch.by_host), fetch.others()) == (5, {}, 3)

@@ -1,0 +1,279 @@
+"""What anybody typed is only text wherever it is shown: on pages, in files, in mails, on a terminal."""
+
+import contextlib
+import csv
+import io
+import json
+import re
+from dataclasses import replace
+from email.parser import BytesParser
+from email.policy import default
+
+import pytest
+from lxml import etree, html
+from openpyxl import load_workbook
+
+from auditor.cli import main
+from auditor.cli.context import Session
+from auditor.config.notifications import Notify
+from auditor.core.formatting import CONTROLS
+from auditor.evaluation.filters import Chosen
+from auditor.evaluation.network_view import association_view
+from auditor.i18n.languages import LOCALES
+from auditor.i18n.wording import Wording
+from auditor.notifications import delivery, subscriptions, transports
+from auditor.notifications.drafts import Links, digests
+from auditor.registry.contact_fields import whatsapp
+from auditor.registry.spreadsheet import to_csv
+from auditor.report_links import links
+from auditor.report_links.bulk import chosen
+from auditor.report_links.invitation import Link, invitation
+from auditor.reports.badge import badge
+from auditor.views.export import KINDS, Export, stream
+from storage.models.audit import CONTACT_FIELDS, Decision, DecisionKind
+from storage.models.communication import Reply, ReplyKind
+from storage.sanitize import text
+from tests.support import sample_network
+from tests.support.all_routes import SENT, in_time, paths, routes, ways
+from tests.support.web_server import browsing
+
+READING = (
+    *(("gaps",), ("status",), ("decide", "list"), ("registry", "trail"), ("letters", "list"), ("identify",)),
+    *(
+        ("report",),
+        *(("report", who) for who in ("nour", "amal", "long", "bare", "x0", "x1", "x2", "x3", "x4", "x5")),
+    ),
+    *(
+        ("digest", "--dry-run"),
+        ("digest", "subscriptions"),
+        ("letters", "text", "x1", "--who", "Amina"),
+    ),
+    *(("letters", "text", "amal", "--mail", "--who", "Amina"),),
+)
+"""Commands that tell of what people typed."""
+
+MARK = "¤"
+"""Stands in everything that is hostile, so that it is found again."""
+HOSTILE = {
+    "nour": f"{MARK}<zz onzz=1>\"'><zz></bdi></title></style>",
+    "amal": f"\u202e\u2066{MARK}Nour\u202e",
+    "long": f"{MARK}" + "جمعية النور للتنمية " * 10,
+    "bare": f"{MARK}" + "ن" * 200,
+    "x0": f"{MARK}\U0001f469\u200d\U0001f469\u200d\U0001f467 \U0001f1f2\U0001f1e6",
+    "x1": f"{MARK}Nour\r\nBcc: x@evil.example\n\n.\n",
+    "x2": f"\u0301\u0651{MARK}",
+    "x3": f'=HYPERLINK("https://evil.example/";"{MARK}")',
+    "x4": f"@{MARK}{{x}} {{0}} %s %(x)s {{{{ 7*7 }}}} [[x]] \\N{{x}}",
+    "x5": f"-{MARK}\ttab\x00\x1b[31m\x07\ud800",
+}
+"""What stands as the name, place, contact, tag and note of one association after the other."""
+
+
+def hostile(person):
+    said = HOSTILE.get(person.id)
+    if said is None:
+        return person
+    named = dict.fromkeys(("name", "name_ar", "name_fr", "region", "city", *CONTACT_FIELDS), said)
+    return person.having({**named, "tags": ("rabat", "badge", said)})
+
+
+def steps(account, keyed=()):
+    """The probe of the network; what it found is called as hostile as can be."""
+    found = yield from STEPS(account, keyed)
+    return replace(
+        found, name=HOSTILE["nour"], detail=HOSTILE["x4"], facts={**found.facts, "title": HOSTILE["amal"]}
+    )
+
+
+STEPS = sample_network.steps
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory):
+    """The network, whose associations are called what nobody should be."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sample_network, "PEOPLE", tuple(map(hostile, sample_network.PEOPLE)))
+        patch.setattr(sample_network, "steps", steps)
+        patch.setattr(sample_network, "MARKUP", HOSTILE["nour"])
+        patch.setattr(
+            sample_network,
+            "ACCOUNTS",
+            (
+                *sample_network.ACCOUNTS,
+                *((who, "facebook", text(said), "alive") for who, said in HOSTILE.items()),
+            ),
+        )
+        played = sample_network.played(tmp_path_factory.mktemp("network"))
+    mail = {
+        "from": "auditor@example.org",
+        "smtp": {"host": "mail.example.org"},
+        "recipients": [{"to": f"{language}@example.org", "language": language} for language in LOCALES],
+    }
+    named = played.config.network.model_copy(update={"name": HOSTILE["nour"]})
+    played.config = played.config.model_copy(update={"notify": Notify.model_validate(mail), "network": named})
+    for who, said in HOSTILE.items():
+        channel = "linkedin"
+        played.store.add_decision(Decision(who, channel, DecisionKind.WAIVE, said, said, sample_network.NOW))
+        played.store.add_reply(
+            Reply(who, ReplyKind.MOVED, sample_network.NOW, text=said, channel="youtube", value=said)
+        )
+    yield played
+    played.store.close()
+
+
+def letter(app, association):
+    """The way that an association's link leads."""
+    _, link = links.made(app.store, app.config, association, HOSTILE["x4"], sample_network.NOW, keep=True)
+    return f"/r/{link.rpartition('/')[2]}"
+
+
+def broken(answer):
+    """What a hostile name did to an answer."""
+    kind = answer.headers.get("content-type", "").partition(";")[0]
+    if answer.status_code >= 500:
+        return [answer.status_code]
+    if kind == "text/html":
+        return list(escaped(html.fromstring(answer.text)))
+    return list(escaped(etree.fromstring(answer.content))) if kind == "image/svg+xml" else []
+
+
+ALONE = {"bdi", "code", "title", "option", "textarea", "text", "style"}
+"""Elements that isolate what is in them, or hold nothing else."""
+
+
+def escaped(root):
+    """Elements and attributes of names; names that are not isolated from the sentence around them."""
+    for element in root.iter():
+        tag = etree.QName(element).localname if isinstance(element.tag, str) else ""
+        if tag == "zz" or any(name.startswith("onzz") for name in element.attrib):
+            yield etree.tostring(element, encoding="unicode")[:200]
+        for said, holder in ((element.text, element), (element.tail, element.getparent())):
+            if said and MARK in said and not isolated(holder):
+                yield f"<{holder.tag}> {said[:80]}"
+
+
+def isolated(element):
+    while element is not None:
+        if isinstance(element.tag, str) and (etree.QName(element).localname in ALONE or element.get("dir")):
+            return element.getparent() is not None
+        element = element.getparent()
+    return False
+
+
+@pytest.mark.parametrize("route", in_time("GET"))
+def test_a_hostile_name_is_only_text_on_every_page(app, route):
+    given = {"association": tuple(HOSTILE), "language": ("ar",)}
+    with browsing(app, sample_network.NOW) as client:
+        client.timeout = 60  # to draw a PDF takes a while
+        answers = {}
+        for who in HOSTILE if "/report" in route.path else ("nour",):
+            client.cookies.clear()
+            client.get(letter(app, who))
+            asked = paths(route, **given) if "association" in route.param_convertors else ways(route, **given)
+            answers |= {f"{who} {way}": client.get(way) for way in asked}
+    assert {way: said for way, answer in answers.items() if (said := broken(answer))} == {}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("route", routes("POST"), ids=lambda route: route.path)
+def test_a_form_full_of_hostile_text_breaks_no_page(app, route):
+    with browsing(app, sample_network.NOW) as client:
+        client.get(letter(app, "nour"))
+        answers = [answer for said in HOSTILE.values() for answer in sent(client, route, text(said))]
+    assert [said for answer in answers if (said := broken(answer))] == []
+
+
+def sent(client, route, said):
+    """The answers to every form of a route, each of its fields that one can type in being hostile."""
+    for path in paths(route, association=("x6",)):
+        for form in SENT[route.path.rpartition("/")[2]]:
+            if "sheet" in form:
+                sheet = to_csv([["id", "name", "facebook", said], ["x6", said, said, said]])
+                yield client.post(path, files={"sheet": (text(said), sheet)})
+            else:
+                yield client.post(
+                    path, data={name: told if name in KEPT else said for name, told in form.items()}
+                )
+
+
+KEPT = {"kind", "answer", "act", "form"}
+"""Fields that are a choice."""
+
+
+def test_what_is_hostile_is_found_where_it_does_harm():
+    page = f"""<html dir=rtl><body><p>{MARK} loose <bdi>{MARK} kept</bdi></p>{HOSTILE["nour"]}"""
+    assert len(list(escaped(html.fromstring(page)))) == 4
+
+
+@pytest.mark.parametrize("who", HOSTILE)
+@pytest.mark.parametrize("language", LOCALES)
+def test_an_invitation_holds_a_hostile_name_on_its_lines(app, who, language):
+    [view] = chosen(app, sample_network.NOW, [who])
+    link = "https://reports.example.org/r/x"
+    told = invitation(view, app.config, Link(link, sample_network.NOW), sample_network.NOW, language)
+    assert "\n" not in told.subject
+    for line in (told.subject, *told.body.splitlines(), *told.short.splitlines()):
+        assert not CONTROLS.search(line)
+    assert link in told.short
+    assert not re.search("^Bcc", f"{told.subject}\n{told.body}\n{told.short}", re.MULTILINE)
+    opened = whatsapp("0612345678", told.short)
+    assert re.fullmatch(r"https://wa\.me/212612345678\?text=[\w.~%-]+", opened)
+
+
+def test_mails_that_tell_of_hostile_names_are_whole(app):
+    for who in HOSTILE:
+        subscriptions.keep(
+            app.store, app.config, f"{who}@example.org", who, wanted=True, now=sample_network.FIRST
+        )
+    night = app.store.last_night()
+    since = digests(app.store, app.config, night, since=sample_network.FIRST.date())
+    drafts = [draft for draft in (*delivery.waiting(app, night), *since) if draft.write]
+    told = [draft.write(Links("https://a.example/s", "https://a.example/r")) for draft in drafts]
+    assert len(told) > len(HOSTILE)
+    for one in told:
+        mail = transports.mail(one, "auditor@example.org", "amina@example.org", HOSTILE["x1"])
+        read = BytesParser(policy=default).parsebytes(mail.as_bytes())
+        assert (read["Bcc"], read["To"], read.defects) == (None, "amina@example.org", [])
+        plain, rich = (part.get_content() for part in read.iter_parts())
+        assert not any(CONTROLS.search(line) for line in plain.splitlines())
+        assert "\nBcc" not in plain
+        assert list(escaped(html.fromstring(rich))) == []
+
+
+@pytest.mark.parametrize("who", HOSTILE)
+def test_a_badge_of_a_hostile_name_is_a_picture(app, who):
+    view = association_view(app.store, app.config, who, sample_network.NOW)
+    for language in LOCALES:
+        assert list(escaped(etree.fromstring(badge(view, sample_network.NOW, language).encode()))) == []
+
+
+@pytest.mark.parametrize("language", [None, *LOCALES])
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_cell_of_an_export_is_a_formula_and_each_is_what_was_typed(app, kind, language):
+    words = Wording(language) if language else None
+
+    def exported(form):
+        asked = Export(kind=kind, format=form, chosen=Chosen(), words=words)
+        return b"".join(stream(asked, app, sample_network.NOW))
+
+    lines = list(csv.reader(io.StringIO(exported("csv").decode("utf-8-sig"))))
+    assert {len(line) for line in lines} == {len(lines[0])}
+    assert [cell for line in lines for cell in line if cell[:1] in {"=", "@"} or cell[:2] == f"-{MARK}"] == []
+    pages = load_workbook(io.BytesIO(exported("xlsx"))).worksheets
+    assert [
+        cell.value for page in pages for row in page.iter_rows() for cell in row if cell.data_type == "f"
+    ] == []
+    items = json.loads(exported("json"))["items"]
+    names = {item["name"] for item in items if "name" in item}
+    assert names <= {text(said) for said in HOSTILE.values()} | {one.name for one in sample_network.PEOPLE}
+
+
+@pytest.mark.parametrize("command", READING, ids=" ".join)
+def test_a_command_tells_of_hostile_names_line_by_line(app, monkeypatch, capsys, command):
+    monkeypatch.setattr(Session, "open", lambda _: contextlib.nullcontext(app))
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(text(said) for said in HOSTILE.values())))
+    assert main.main([*command]) == 0
+    told = capsys.readouterr().out
+    assert not CONTROLS.search(told.replace("\t", "").replace("\n", ""))
+    if command[0] not in {"report", "letters", "digest"} or command[1:2] == ["list"]:
+        assert len({line.count("\t") for line in told.splitlines()}) == 1

@@ -1,0 +1,57 @@
+"""What a hostile answer costs a process that does nothing else, by the kernel's count."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.hostile_server.server import Hostile
+
+APPETITE = Path(__file__).parents[2] / "support" / "hostile_server" / "appetite.py"
+BODIES = ("endless", "endlesschunks", "fatredirect")
+PACKED = ("bomb", "deflatebomb", "gzipgzip", "codings", "brotli", "zstd")
+FLOODS = ("headerflood", "hugeheader", "chunkextension", "trailerflood")
+pytestmark = pytest.mark.slow
+
+MOST = {**dict.fromkeys(BODIES, 8), **dict.fromkeys(PACKED, 16), **dict.fromkeys(FLOODS, 4)}
+"""MiB."""
+
+
+async def measured() -> list[dict[str, Any]]:
+    async with Hostile() as server:
+        child = await asyncio.create_subprocess_exec(
+            sys.executable, str(APPETITE), str(server.port), *MOST, stdout=asyncio.subprocess.PIPE
+        )
+        out, _ = await child.communicate()
+    told: list[dict[str, Any]] = json.loads(out)
+    return told
+
+
+@pytest.fixture(scope="module")
+def costs() -> dict[str, dict[str, Any]]:
+    return {cost["name"]: cost for cost in asyncio.run(measured())}
+
+
+@pytest.mark.fault("F09", "F10", "F11")
+@pytest.mark.parametrize("name", MOST)
+def test_a_hostile_answer_costs_little_memory_and_time(costs: dict[str, dict[str, Any]], name: str) -> None:
+    """A quarter of a gigabyte is unpacked in well under a second; the bound is for a machine that is busy."""
+    cost = costs[name]
+    assert cost["mib"] < MOST[name], cost
+    assert cost["seconds"] < 5, cost
+
+
+@pytest.mark.fault("F09", "F10", "F11")
+def test_each_hostile_answer_has_its_outcome(costs: dict[str, dict[str, Any]]) -> None:
+    told = {name: cost["outcome"].split("/")[0] for name, cost in costs.items()}
+    cut, unreadable = ("endless", "endlesschunks", "fatredirect", "bomb", "deflatebomb"), PACKED[2:]
+    assert told == {
+        **dict.fromkeys(cut, "200"),
+        **dict.fromkeys(unreadable, "unreadable"),
+        **dict.fromkeys(FLOODS, "network"),
+    }

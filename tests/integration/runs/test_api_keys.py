@@ -1,0 +1,211 @@
+"""A night with a key: the interface alone is asked, what it costs is told, and it can be judged again."""
+
+import json
+from datetime import timedelta
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from auditor import diagnostics
+from auditor.checking import checker
+from auditor.checking.link_check import check
+from auditor.config.schema import ChannelConfig, load
+from auditor.core.errors import ConfigError
+from auditor.evaluation import reevaluate
+from auditor.runs import run
+from probes.links import channel_registry, identify
+from probes.models.http import Page
+from storage.models.audit import AccountRow, Association, NightState, Standing, State
+from tests.support.mini_network import START, configured, night_of, opened
+
+OURS = "UCAnnour0000000000000001"
+OTHER = "UCSalam00000000000000002"
+NEWEST = START - timedelta(days=5)
+
+
+class Interface:
+    """YouTube's Data API, with the channels it is given by id. Any other address is refused by the test."""
+
+    def __init__(self, channels):
+        self.channels = dict(channels)
+        self.asked = []
+
+    def __call__(self, ask):
+        parts = urlsplit(ask.url)
+        assert parts.hostname == "www.googleapis.com", ask.url
+        query = {name: values[0] for name, values in parse_qs(parts.query).items()}
+        self.asked.append(query)
+        if parts.path.endswith("playlistItems"):
+            items = [{"contentDetails": {"videoPublishedAt": NEWEST.isoformat()}}]
+            return {"kind": "youtube#playlistItemListResponse", "items": items}
+        found = [self.item(own) for own in self.wanted(query) if own in self.channels]
+        told = {"kind": "youtube#channelListResponse", "pageInfo": {"totalResults": len(found)}}
+        return {**told, "items": found} if found else told
+
+    def wanted(self, query):
+        by_handle = {handle: own for own, handle in self.channels.items()}
+        return query["id"].split(",") if "id" in query else [by_handle.get(query.get("forHandle"), "")]
+
+    def item(self, own):
+        return {
+            "id": own,
+            "snippet": {"title": f"Channel {own}", "customUrl": self.channels[own]},
+            "statistics": {"videoCount": "9", "subscriberCount": "214"},
+            "contentDetails": {"relatedPlaylists": {"uploads": f"UU{own[2:]}"}},
+            "status": {"privacyStatus": "public"},
+        }
+
+
+@pytest.fixture
+def api():
+    return Interface({OURS: "@annour", OTHER: "@salam"})
+
+
+@pytest.fixture
+def app(tmp_path, api, monkeypatch):
+    app = opened(tmp_path, keyed())
+
+    async def get(ask):
+        app.web.requests += 1
+        app.web.by_host[urlsplit(ask.url).hostname] += 1
+        app.web.now += timedelta(seconds=1)
+        body = json.dumps(api(ask)).encode()
+        return Page(ask.url, 200, {"content-type": "application/json"}, body, app.web.now)
+
+    monkeypatch.setattr(app.web, "get", get)
+    register(app, "annour", f"https://www.youtube.com/channel/{OURS}")
+    register(app, "salam", "https://www.youtube.com/@salam")
+    yield app
+    app.store.close()
+
+
+def keyed(**changes):
+    config = configured(("youtube",))
+    channel = ChannelConfig(key="secret", **changes)
+    return config.model_copy(update={"channels": {"youtube": channel}})
+
+
+def register(app, association, typed):
+    known = [*app.store.associations(), Association(association, association.title())]
+    row = AccountRow(association, typed, identify.identify(typed), "youtube")
+    app.store.save_registry(known, [*app.store.accounts(), row], START - timedelta(hours=1))
+
+
+def held(app):
+    return {row.association: app.store.standing(row.id) for row in app.store.accounts()}
+
+
+async def test_a_night_with_a_key_asks_the_interface_alone_and_knows_more(app):
+    await run.run(app, night_of(0))
+    standing = held(app)["annour"]
+    assert (standing.state, standing.platform_id) == (State.PRESENT, OURS)
+    assert standing.last_activity.when == NEWEST
+    assert set(app.web.by_host) == {"www.googleapis.com"}
+
+
+async def test_once_an_id_is_known_all_channels_are_one_call(app, api):
+    await run.run(app, night_of(0))
+    api.asked.clear()
+    await run.run(app, night_of(1))
+    assert [query["id"] for query in api.asked if "id" in query] == [f"{OURS},{OTHER}"]
+    assert not [query for query in api.asked if "forHandle" in query]
+
+
+async def test_the_receipt_tells_what_the_interface_has_cost(app):
+    done = await run.run(app, night_of(0))
+    assert done.receipt["interfaces"] == {
+        "youtube": {
+            "requests": 4,
+            "left_out": 0,
+            "cost": 4.0,
+            "unit": "units",
+            "budget": 10_000,
+            "closed": None,
+        }
+    }
+    assert done.receipt["requests_by_host"] == {"www.googleapis.com": 4}
+
+
+async def test_the_key_is_in_nothing_that_is_kept(app, tmp_path):
+    await run.run(app, night_of(0))
+    kept = [piece for look in app.store.observations() for piece in look.evidence]
+    assert len(kept) == 4
+    assert "secret" not in repr(kept)
+    assert b"secret" not in b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+
+
+async def test_a_renamed_channel_is_told_by_its_id_and_a_lost_one_only_after_the_confirmed_nights(app, api):
+    await run.run(app, night_of(0))
+    api.channels = {OTHER: "@salam-rabat"}
+    for day in (1, 4, 7):
+        await run.run(app, night_of(day))
+    assert (held(app)["salam"].state, str(held(app)["salam"].reason)) == (State.PRESENT, "renamed")
+    assert (held(app)["annour"].state, str(held(app)["annour"].reason)) == (State.GONE, "not_found")
+
+
+async def test_a_rebuild_plays_the_interface_s_answers_again_and_changes_nothing(app, api):
+    await run.run(app, night_of(0))
+    api.channels = {OTHER: "@salam-rabat"}
+    for day in (1, 4, 7):
+        await run.run(app, night_of(day))
+    rebuilt = reevaluate.rejudge(app)
+    assert rebuilt.changes == []
+    assert (rebuilt.replayed, rebuilt.kept) == (8, 0)
+
+
+async def test_what_the_budget_does_not_cover_is_unknown_and_comes_first_the_next_night(app):
+    app.config = keyed(budget=1)
+    await run.run(app, night_of(0))
+    first = {name for name, standing in held(app).items() if standing.known}
+    untold = [look.finding for look in app.store.observations() if look.finding.presence == "unknown"]
+    await run.run(app, night_of(1))
+    assert (len(first), len(untold)) == (1, 1)
+    assert str(untold[0].reason) == "rate_limited"
+    assert "budget of 1 units" in untold[0].detail
+    assert {name for name, standing in held(app).items() if standing.known} == {"annour", "salam"}
+
+
+async def test_who_was_left_out_is_asked_before_who_is_undecided_for_longer(app, api):
+    """Last night nobody came to `salam`; `annour` was asked, and is undecided since a month."""
+    last = app.store.begin_night(night_of(0).date(), night_of(0))
+    app.store.finish_night(last, NightState.DONE, night_of(0))
+    of = {row.typed.rpartition("/")[2]: row.id for row in app.store.accounts()}
+    told = {OURS: (0, -30), "@salam": (-2, -2)}
+    app.store.put_derived(
+        [
+            Standing(of[name], checked_at=night_of(checked), decided_at=night_of(decided))
+            for name, (checked, decided) in told.items()
+        ]
+    )
+    app.config = keyed(budget=1)
+    await run.run(app, night_of(1))
+    assert [query.get("forHandle") for query in api.asked] == ["@salam"]
+
+
+async def test_a_link_is_checked_by_the_interface_too(app):
+    purses = checker.purses(app.config)
+    seen = await check(
+        [("@salam", identify.identify("https://www.youtube.com/@salam"))],
+        checker.Eyes(app.web, app.readers(), purses),
+    )
+    assert seen[0].look.finding.platform_id == OTHER
+    assert purses["youtube"].cost == 2
+
+
+def test_the_hosts_of_a_keyed_platform_are_shut_and_no_others():
+    assert checker.shut(keyed()) == channel_registry.channel("youtube").HOSTS
+    assert checker.shut(configured()) == frozenset()
+
+
+def test_the_doctor_tells_what_a_key_may_cost(tmp_path, monkeypatch):
+    monkeypatch.setenv("AUDITOR_CHANNELS__YOUTUBE__KEY", "hush-7f3c")
+    monkeypatch.setenv("AUDITOR_STORAGE__FOLDER", str(tmp_path / "data"))
+    told = {one.check: one for one in diagnostics.examine(None, START)}
+    assert told["key of youtube"].state == "ok"
+    assert "10000 units a night" in told["key of youtube"].detail
+    assert "hush-7f3c" not in repr(told)
+
+
+def test_a_key_that_no_interface_takes_is_refused_and_not_ignored():
+    with pytest.raises(ConfigError, match="no official interface"):
+        load(None, {"AUDITOR_CHANNELS__LINKEDIN__KEY": "secret"})

@@ -1,0 +1,296 @@
+"""Thirty nights on the practice web, without keys and with all of them: the two never contradict each other.
+
+Each audit has a practice web of its own, which counts what it is asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, time, timedelta
+from urllib.parse import urlsplit
+
+import pytest
+import pytest_asyncio
+
+from auditor.app import App
+from auditor.demo import api_keys, expected_results
+from auditor.demo import play as demo_play
+from auditor.demo.account_scenarios import BLIND_NIGHT, TROUBLED
+from auditor.demo.expected_results import LONG, Cell
+from auditor.demo.model import Tonight
+from auditor.rules.account_status import SLACK
+from auditor.rules.gaps import is_open
+from auditor.runs import run
+from probes.links import channel_registry
+from probes.models.account import Kind
+from probes.models.finding import Activity, Finding, Presence
+from storage.models.audit import AccountRow, Night, Standing, State
+from tests.integration.runs.test_demo_14_runs import after
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.xdist_group("thirty nights"),
+]
+
+ACCOUNTS = {Kind.PROFILE, Kind.PAGE, Kind.GROUP, Kind.PERSON}
+CANARIES = 3  # of a social channel of the demo: two that exist and one that cannot
+Named = tuple[str, str, str]
+"""An account in both audits: its association, its channel, its key."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """What one audit held after one night, and what it asked for it."""
+
+    night: Night
+    rows: Mapping[Named, AccountRow]
+    standings: Mapping[Named, Standing]
+    findings: Mapping[Named, Finding]
+    gaps: frozenset[tuple[str, Named]]
+    asked: Counter[str]
+
+    @property
+    def decided(self) -> set[Named]:
+        return {name for name, standing in self.standings.items() if standing.state is not State.UNKNOWN}
+
+    def hosts(self) -> Counter[str]:
+        """What was asked for, by host."""
+        counted: Counter[str] = Counter()
+        for url, times in self.asked.items():
+            counted[urlsplit(url).hostname or ""] += times
+        return counted
+
+    def on(self, channel: str) -> list[AccountRow]:
+        """The accounts of a channel that somebody can be asked about."""
+        return [row for row in self.rows.values() if row.channel == channel and row.identity.kind in ACCOUNTS]
+
+
+@dataclass
+class Audit:
+    """One of the two audits, night after night."""
+
+    absences: frozenset[str] = frozenset()
+    cells: set[Cell] = field(default_factory=set)
+    nights: dict[int, Told] = field(default_factory=dict)
+
+
+@dataclass
+class Month:
+    """The two audits of the same month."""
+
+    without: Audit
+    with_keys: Audit
+
+    def pairs(self):
+        """The two audits of each night."""
+        return [(at, self.without.nights[at], self.with_keys.nights[at]) for at in self.without.nights]
+
+    def accounts(self):
+        """Each account on each night, in both."""
+        for at, one, other in self.pairs():
+            for name in one.standings.keys() & other.standings.keys():
+                yield at, name, one, other
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def month(tmp_path_factory):
+    """Both audits at once; their last night is today, as OpenSSL judges certificates by today."""
+    now = datetime.combine(datetime.now(UTC).date(), time(0, 30), UTC)
+    nights = demo_play.calendar(LONG, now)
+    folders = tmp_path_factory.mktemp("without"), tmp_path_factory.mktemp("with")
+    told = await asyncio.gather(play(folders[0], nights, {}), play(folders[1], nights, api_keys.environ()))
+    return Month(*told)
+
+
+async def play(folder, nights: list[Tonight], environ: Mapping[str, str]) -> Audit:
+    demo_play.prepare(folder)
+    async with demo_play.PracticeWeb(folder / "ca.pem") as web:
+        with App.open(demo_play.configured(folder, web.port, environ)) as app:
+            audit = Audit(frozenset(rule.code for rule in app.config.rules if rule.check == "absent"))
+            for tonight in nights:
+                demo_play.import_tonight(app, folder, tonight)
+                await web.play(tonight)
+                done = await run.run(app, tonight.moment)
+                audit.cells |= after(app, tonight.number)
+                audit.nights[tonight.number] = told(app, done, await web.asked())
+    return audit
+
+
+def told(app: App, done: Night, asked: Counter[str]) -> Told:
+    rows = {row.id: row for row in app.store.accounts()}
+    names = {at: (row.association, row.channel, row.identity.key or row.typed) for at, row in rows.items()}
+    return Told(
+        done,
+        {names[at]: row for at, row in rows.items()},
+        {names[one.account_id]: one for one in app.store.standings() if one.checked_at},
+        {names[look.account_id]: look.finding for look in app.store.observations(night_id=done.id)},
+        frozenset(
+            (gap.code, (gap.association, gap.channel, gap.subject))
+            for gap in app.store.gaps()
+            if is_open(gap)
+        ),
+        asked,
+    )
+
+
+def different(expected: set[Cell], cells: set[Cell]) -> str:
+    missed = [f"- {row}" for row in expected_results.rows(expected - cells)]
+    invented = [f"+ {row}" for row in expected_results.rows(cells - expected)]
+    return "\n".join(sorted(missed + invented, key=lambda line: line[2:]))
+
+
+# --- Each is the careful reader's ----------------------------------------------------------------
+
+
+async def test_without_keys_every_standing_and_gap_is_the_careful_reader_s(month):
+    assert different(expected_results.cells(LONG), month.without.cells) == ""
+
+
+async def test_with_keys_every_standing_and_gap_is_the_careful_reader_s(month):
+    assert different(expected_results.read(expected_results.PATH_WITH_KEYS), month.with_keys.cells) == ""
+
+
+# --- They never contradict each other ------------------------------------------------------------
+
+
+async def test_what_one_holds_present_the_other_never_holds_gone(month):
+    against = {State.PRESENT, State.GONE}
+    contradicted = [
+        (at, name)
+        for at, name, one, other in month.accounts()
+        if {one.standings[name].state, other.standings[name].state} == against
+    ]
+    assert not contradicted
+
+
+async def test_the_same_account_has_the_same_number_and_name_in_both(month):
+    told = [
+        (one.findings[name], other.findings[name])
+        for _, name, one, other in month.accounts()
+        if name in one.findings and name in other.findings
+    ]
+    for what in ("platform_id", "name", "followers"):
+        both = [(getattr(a, what), getattr(b, what)) for a, b in told]
+        known = [pair for pair in both if None not in pair]
+        assert known
+        assert all(a == b for a, b in known), what
+    ids = [
+        (one.standings[name].platform_id, other.standings[name].platform_id)
+        for _, name, one, other in month.accounts()
+    ]
+    assert all(a == b for a, b in ids if a and b)
+
+
+async def test_where_both_tell_when_something_was_published_they_agree(month):
+    compared: Counter[str] = Counter()
+    for at, name, one, other in month.accounts():
+        looks = [told.findings.get(name) for told in (one, other)]
+        dates = [look.last_activity for look in looks if look and look.last_activity]
+        if len(dates) == 2:
+            compared[name[1]] += 1
+            assert agree(*dates), (at, name, dates)
+    assert {"facebook", "youtube"} <= compared.keys()
+
+
+def agree(one: Activity, other: Activity) -> bool:
+    """Whether two dates may be the same: a coarse one is up to its unit too late or a day too early."""
+    slack = max(SLACK.get(date.precision, 1) for date in (one, other))
+    return abs(one.when - other.when) <= timedelta(days=slack + 1)
+
+
+async def test_no_absence_is_told_by_one_of_what_the_other_holds_present(month):
+    wrong = [
+        (at, code, name)
+        for at, one, other in month.pairs()
+        for told, against in ((one, other), (other, one))
+        for code, name in told.gaps
+        if code in month.without.absences
+        and (code, name) not in against.gaps  # a site that is there and does not answer is down for both
+        and name in against.standings
+        and against.standings[name].state is State.PRESENT
+    ]
+    assert month.without.absences
+    assert not wrong
+
+
+# --- A key sees more, and is never blind for the pages' sake --------------------------------------
+
+
+async def test_with_keys_every_night_knows_more(month):
+    for at, one, other in month.pairs():
+        assert one.decided < other.decided, at
+
+
+async def test_a_channel_with_a_key_is_blind_only_when_its_interface_is_in_trouble(month):
+    for at, one, other in month.pairs():
+        assert set(other.night.blind) <= {channel for channel, (bad, _) in TROUBLED.items() if bad == at}
+        assert set(one.night.blind) == ({"youtube"} if at == BLIND_NIGHT else set())
+
+
+async def test_in_a_night_of_trouble_every_account_is_unknown_and_nothing_moves(month):
+    for channel, (bad, reason) in TROUBLED.items():
+        before, told = month.with_keys.nights[bad - 1], month.with_keys.nights[bad]
+        asked = [name for name in told.findings if name[1] == channel and told.rows[name] in told.on(channel)]
+        looked = [told.findings[name] for name in asked if told.findings[name].reason != "not_configured"]
+        assert {(look.presence, look.reason) for look in looked} == {(Presence.UNKNOWN, reason)}
+        known = [name for name in asked if name in before.standings]
+        assert all(told.standings[name].state == before.standings[name].state for name in known)
+        assert {gap for gap in told.gaps if gap[1][1] == channel} >= {
+            gap for gap in before.gaps if gap[1][1] == channel and gap[0] != "channel_missing"
+        }
+
+
+# --- What is asked, and what the receipt says of it ----------------------------------------------
+
+
+async def test_the_receipt_counts_what_the_proxy_counted(month):
+    for audit in (month.without, month.with_keys):
+        for at, told in audit.nights.items():
+            receipt, counted = told.night.receipt, told.hosts()
+            assert receipt["requests"] == counted.total(), at
+            assert receipt["requests_by_host"].items() <= counted.items(), at
+            elsewhere = receipt["requests_elsewhere"]
+            assert len(receipt["requests_by_host"]) + elsewhere["hosts"] == len(counted), at
+            assert sum(receipt["requests_by_host"].values()) + elsewhere["requests"] == counted.total(), at
+
+
+async def test_without_keys_each_account_is_asked_for_once_and_a_channel_s_tabs_at_most(month):
+    for told in month.without.nights.values():
+        for channel in ("facebook", "twitter", "linkedin"):
+            registered = Counter(row.identity.canonical for row in told.on(channel))
+            assert all(told.asked[url] == times for url, times in registered.items())
+        for row in told.on("youtube"):
+            own = str(row.identity.canonical)
+            assert sum(told.asked[url] for url in (own, f"{own}/videos", f"{own}/streams")) <= 3
+            assert told.asked[own] == 1
+        assert not told.hosts().keys() & {channel_registry.interface(channel).host for channel in TROUBLED}
+
+
+async def test_with_a_key_no_page_of_the_platform_is_ever_asked_for(month):
+    interfaces = {channel_registry.interface(channel).host for channel in TROUBLED}
+    for told in month.with_keys.nights.values():
+        pages = told.hosts().keys() - interfaces
+        assert {channel_registry.owner(host) for host in pages}.isdisjoint(TROUBLED)
+        assert interfaces <= told.hosts().keys()
+
+
+async def test_interfaces_are_asked_in_as_few_calls_as_they_allow(month):
+    for at, told in month.with_keys.nights.items():
+        hosts, spoilt = told.hosts(), len(troubled(told, "facebook"))
+        youtube, twitter, facebook = (len(told.on(name)) for name in ("youtube", "twitter", "facebook"))
+        assert hosts["www.googleapis.com"] <= math.ceil(youtube / 50) + 2 * (youtube + CANARIES), at
+        if at != TROUBLED["twitter"][0]:  # then it is asked again at the end of the night
+            assert hosts["api.x.com"] <= 2 * math.ceil(twitter / 100) + 1, at
+        if at != TROUBLED["facebook"][0]:
+            assert hosts["graph.facebook.com"] <= 2 * math.ceil(facebook / 50) + 2 * spoilt + CANARIES, at
+
+
+def troubled(told: Told, channel: str) -> list[Named]:
+    """The accounts that spoil a call for others."""
+    found = {name: look for name, look in told.findings.items() if name[1] == channel}
+    return [name for name, look in found.items() if look.presence is not Presence.PRESENT]

@@ -1,0 +1,207 @@
+"""After SQLite's habit: fail at the n-th write, commit and kept page, n = 1, 2, 3 … until a night is clean.
+
+Each failure must stop the night with a StoreError. The night is then gone on with, and it must be one night:
+each account once, nothing lost that was committed, conclusions as a rebuild makes them, each gap open once.
+"""
+
+import asyncio
+import itertools
+import shutil
+import sqlite3
+import subprocess
+import sys
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import pytest
+from sqlalchemy import event
+from sqlalchemy.exc import OperationalError
+
+from auditor.checking import checker
+from auditor.evaluation import reevaluate
+from auditor.receipts.receipt import digest
+from auditor.runs.run import run
+from storage.errors import StoreError
+from storage.files.body_writer import Laying
+from storage.models.audit import NightState
+from tests.support.mini_network import link, night_of, opened, register, steps
+from tests.support.process_kills import dies_at, in_a_child
+
+LINKS = (
+    link("nour", "facebook", "nour"),
+    link("nour", "website", "nour"),
+    link("amal", "facebook", "amal"),
+    link("hana", "website", "hana"),
+    link("rim", "youtube", "rim"),
+)
+TONIGHT = {LINKS[0].typed: "gone", LINKS[1].typed: "linked", LINKS[3].typed: "wide"}
+FIRST, SECOND = 0, 1
+
+
+@pytest.fixture(autouse=True)
+def simple_probe(monkeypatch):
+    monkeypatch.setattr(checker, "steps", steps)
+    monkeypatch.setattr(reevaluate, "steps", steps)
+
+
+def world(folder, store=None):
+    """The small network of five links; a batch is committed every other look."""
+    app = opened(folder, store=store)
+    app.store.writer = partial(app.store.writer, size=2)
+    app.web.answers = dict(TONIGHT)
+    return app
+
+
+def begun(folder):
+    """A folder with one night behind it: what every try begins with."""
+    folder.mkdir()
+    app = world(folder)
+    register(app, *LINKS)
+    app.web.answers = {row.typed: f"alive at first, {row.channel}" for row in LINKS}
+    asyncio.run(run(app, night_of(FIRST)))
+    app.store.close()
+    return folder
+
+
+@contextmanager
+def failing(app, what, number, *, lasting):
+    """The n-th step of a kind fails as on a broken disk; where it is lasting, those after it, too."""
+    counted = itertools.count(1)
+
+    def strikes():
+        at = next(counted)
+        return at == number or (lasting and at > number)
+
+    if what == "page":
+        usual = Laying._laid
+
+        def laid(self, digest, data):
+            if strikes():
+                raise OSError(28, "No space left on device")
+            return usual(self, digest, data)
+
+        Laying._laid = laid
+        try:
+            yield
+        finally:
+            Laying._laid = usual
+        return
+
+    def strike(*_):
+        if strikes():
+            raise OperationalError("", {}, sqlite3.OperationalError("disk I/O error"))
+
+    engine, name = app.store._database._engine, {"write": "before_cursor_execute", "commit": "commit"}[what]
+    event.listen(engine, name, strike)
+    try:
+        yield
+    finally:
+        event.remove(engine, name, strike)
+
+
+def looks(app):
+    return {(look.night_id, look.account_id): look for look in app.store.observations()}
+
+
+def is_one_night(app, before):
+    """The invariants, after a night that was gone on with; `before` are the looks that were committed."""
+    told = list(app.store.observations())
+    assert len(told) == len(looks(app)) == 2 * len(LINKS)
+    assert {at: look for at, look in looks(app).items() if at in before} == before
+    first, second = app.store.nights()
+    assert [night.state for night in (first, second)] == [NightState.DONE] * 2
+    assert second.receipt["previous"] == digest(first.receipt)
+    assert second.receipt["accounts"] == len(LINKS)
+    gaps = [
+        (gap.association, gap.channel, gap.subject, gap.code)
+        for gap in app.store.gaps()
+        if gap.closed_at is None
+    ]
+    assert len(gaps) == len(set(gaps))
+    rebuilt = reevaluate.rejudge(app)
+    assert rebuilt.changes == []
+    assert rebuilt.replayed == 2 * len(LINKS)
+    app.store.check()
+
+
+def tried(template, folder, what, number, *, lasting=False):
+    """One try; gives whether something failed."""
+    shutil.copytree(template, folder)
+    app = world(folder)
+    with failing(app, what, number, lasting=lasting):
+        try:
+            asyncio.run(run(app, night_of(SECOND)))
+            failed = False
+        except StoreError:
+            failed = True
+    before = looks(app)
+    app.store.close()
+    app = world(folder)
+    if not failed:
+        assert app.store.last_night().state is NightState.DONE
+    asyncio.run(run(app, night_of(SECOND)))
+    is_one_night(app, before)
+    app.store.close()
+    shutil.rmtree(folder)
+    return failed
+
+
+def every(template, folder, what, step, **more):
+    """At which step of a kind nothing fails any more, as the night has not so many."""
+    return next(n for n in itertools.count(1, step) if not tried(template, folder, what, n, **more))
+
+
+@pytest.mark.fault("F42", "F43")
+@pytest.mark.parametrize(("what", "number"), [("write", 2), ("commit", 3), ("page", 1)])
+def test_a_night_that_fails_is_gone_on_with_and_is_one_night(tmp_path, what, number):
+    assert tried(begun(tmp_path / "begun"), tmp_path / "try", what, number)
+
+
+@pytest.mark.slow
+@pytest.mark.fault("F42", "F43")
+@pytest.mark.parametrize(("lasting", "step"), [(False, 1), (True, 5)], ids=["once", "from then on"])
+@pytest.mark.parametrize(("what", "least"), [("write", 20), ("commit", 6), ("page", 2)])
+def test_a_failure_at_any_step_of_a_night_loses_nothing_and_doubles_nothing(
+    tmp_path, what, least, lasting, step
+):
+    step = step if what == "write" else 1
+    assert every(begun(tmp_path / "begun"), tmp_path / "try", what, step, lasting=lasting) > least
+
+
+@pytest.mark.slow
+@pytest.mark.fault("F35", "F43")
+def test_a_death_at_any_commit_of_a_night_loses_nothing_and_doubles_nothing(tmp_path):
+    ended = subprocess.run(
+        [sys.executable, __file__, str(tmp_path)], capture_output=True, text=True, timeout=300, check=False
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert int(ended.stdout) > 6
+
+
+def deaths(folder):
+    """Kill a night at its n-th commit, for every n until one lives; gives how many died."""
+    checker.steps = reevaluate.steps = steps
+    template = begun(folder / "begun")
+    for number in itertools.count(1):
+        place = folder / str(number)
+        shutil.copytree(template, place)
+
+        def night(place=place, at=number):
+            app = world(place)
+            dies_at("commit", at)
+            asyncio.run(run(app, night_of(SECOND)))
+
+        lived = in_a_child(night)
+        app = world(place)
+        before = looks(app)
+        asyncio.run(run(app, night_of(SECOND)))
+        is_one_night(app, before)
+        app.store.close()
+        if lived:
+            break
+    return number - 1
+
+
+if __name__ == "__main__":
+    print(deaths(Path(sys.argv[1])))  # noqa: T201 - to the test

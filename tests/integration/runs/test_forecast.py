@@ -1,0 +1,131 @@
+"""How long a night will take is told before it begins: by accounts, rests and the window."""
+
+import itertools
+import json
+import re
+
+import pytest
+
+from auditor.cli import main
+from auditor.config.schema import ChannelConfig, Schedule
+from auditor.diagnostics import data
+from auditor.runs import forecast as forecasts
+from auditor.runs.forecast import forecast
+from probes.http.fetcher import FetchOptions
+from storage.models.audit import Night, NightState
+from tests.support.mini_network import START, configured, link, opened, register
+
+
+@pytest.fixture
+def app(tmp_path):
+    small = opened(tmp_path, configured())
+    fetch = FetchOptions(host_delay=1, platform_delay=0.8)
+    small.config = small.config.model_copy(update={"fetch": fetch, "schedule": Schedule(window_hours=5)})
+    yield small
+    small.store.close()
+
+
+def outlook(app, channel):
+    return next(one for one in forecast(app.config, app.store, START) if one.channel == channel)
+
+
+def many(count, channel="facebook"):
+    return [link(f"a{number}", channel, f"a{number}") for number in range(count)]
+
+
+def test_a_platform_of_many_accounts_takes_several_nights(app, monkeypatch):
+    """At a request in 1.25 s, by and large, 250,000 accounts are 87 hours: 18 nights of five."""
+    register(app, *many(250))
+    monkeypatch.setattr(app.store, "accounts", lambda: [row for row in many(250) for _ in range(1000)])
+    told = outlook(app, "facebook")
+    assert (told.accounts, told.seconds, told.hours, told.nights) == (250_000, 1.25, 86.8, 18)
+    assert told.per_night == 14_400
+
+
+def test_of_sites_the_busiest_host_counts(app):
+    sites = [link(f"b{number}", "website", f"b{number}") for number in range(40)]
+    register(app, *sites)
+    told = outlook(app, "website")
+    assert (told.accounts, told.busiest, told.nights) == (40, 1, 1)
+
+
+def test_of_very_many_sites_only_so_many_are_looked_at_side_by_side(app, monkeypatch):
+    """Six requests a site, a second before each, 250 sites at a time: 150,000 in an hour."""
+    sites = many(250, "website")
+    register(app, *sites)
+    monkeypatch.setattr(app.store, "accounts", lambda: [row for row in sites for _ in range(1000)])
+    numbers = itertools.count()
+    monkeypatch.setattr(forecasts, "host_of", lambda _: f"s{next(numbers)}.example")
+    told = outlook(app, "website")
+    assert (told.busiest, told.seconds, told.requests) == (250_000, 0.004, 6)
+    assert (told.hours, told.nights) == (1.7, 1)
+
+
+def test_what_a_spent_budget_left_out_cost_nothing(app, monkeypatch):
+    keyed = {"youtube": ChannelConfig(key="k" * 20, budget=10)}
+    app.config = app.config.model_copy(update={"channels": {**app.config.channels, **keyed}})
+    register(app, *many(30, "youtube"))
+    counts = {"channels": {"youtube": {"present": 10, "absent": 0, "unknown": 20}}}
+    spent = {"interfaces": {"youtube": {"cost": 10, "left_out": 20}}}
+    last = Night(START.date(), NightState.DONE, START, receipt={**counts, **spent})
+    monkeypatch.setattr(app.store, "last_night", lambda *_: last)
+    assert (outlook(app, "youtube").nights, outlook(app, "youtube").per_night) == (3, 10)
+
+
+def test_without_a_window_one_night_has_room_for_all(app):
+    app.config = app.config.model_copy(update={"schedule": Schedule(window_hours=0)})
+    register(app, *many(30))
+    told = outlook(app, "facebook")
+    assert (told.nights, told.per_night) == (1, None)
+
+
+def test_how_many_requests_an_account_takes_is_what_it_took_last(app, monkeypatch):
+    register(app, *many(30))
+    counts = {"channels": {"facebook": {"present": 10, "absent": 0, "unknown": 0}}}
+    spent = {"requests_by_host": {"www.facebook.com": 25, "m.facebook.com": 5, "x.com": 9}}
+    last = Night(START.date(), NightState.DONE, START, receipt=counts | spent)
+    monkeypatch.setattr(app.store, "last_night", lambda *_: last)
+    assert outlook(app, "facebook").requests == 3
+
+
+def test_an_interface_is_limited_by_its_budget(app, monkeypatch):
+    keyed = {"youtube": ChannelConfig(key="k" * 20, budget=10)}
+    app.config = app.config.model_copy(update={"channels": {**app.config.channels, **keyed}})
+    register(app, *many(30, "youtube"))
+    assert (outlook(app, "youtube").nights, outlook(app, "youtube").per_night) == (1, None)
+    counts = {"channels": {"youtube": {"present": 10, "absent": 0, "unknown": 0}}}
+    last = Night(
+        START.date(), NightState.DONE, START, receipt={**counts, "interfaces": {"youtube": {"cost": 10}}}
+    )
+    monkeypatch.setattr(app.store, "last_night", lambda *_: last)
+    assert (outlook(app, "youtube").nights, outlook(app, "youtube").per_night) == (3, 10)
+
+
+def test_the_command_asks_nobody_and_tells_both_people_and_programs(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    config = '[storage]\nfolder = "data"\n[channels.facebook]\n[schedule]\nwindow_hours = 0.01\n'
+    (tmp_path / "config.toml").write_text(config)
+    (tmp_path / "data").mkdir()
+    small = opened(tmp_path / "data")
+    register(small, *many(20))
+    small.store.close()
+    assert main.main(["--lang", "en", "run", "--forecast"]) == 0
+    shown = capsys.readouterr()
+    assert shown.out.splitlines()[1].split("\t") == ["facebook", "20", "6.25", "0.0", "4"]
+    assert re.search(r"At one request in 6\.25 s, Facebook takes 0 h: 4 nights\.", shown.err)
+    assert main.main(["run", "--forecast", "--json"]) == 0
+    (item,) = json.loads(capsys.readouterr().out)["items"]
+    assert (item["channel"], item["nights"], item["per_night"]) == ("facebook", 4, 5)
+
+
+def test_where_a_budget_is_the_limit_no_pace_is_told(app, monkeypatch):
+    keyed = {"youtube": ChannelConfig(key="k" * 20, budget=10)}
+    app.config = app.config.model_copy(update={"channels": {**app.config.channels, **keyed}})
+    register(app, *many(30, "youtube"))
+    counts = {"channels": {"youtube": {"present": 10, "absent": 0, "unknown": 0}}}
+    receipt = {**counts, "interfaces": {"youtube": {"cost": 10}}}
+    last = Night(START.date(), NightState.DONE, START, receipt=receipt)
+    monkeypatch.setattr(app.store, "last_night", lambda *_: last)
+    (told,) = data._outlook(app.config, app.store, START)
+    assert told.message == "its budget reaches {reached} of {accounts} accounts a night: {n} nights"
+    assert (told.facts["reached"], told.facts["n"]) == (10, 3)

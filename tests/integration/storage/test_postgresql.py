@@ -1,0 +1,105 @@
+"""PostgreSQL remembers what SQLite remembers, and its restart in the middle of a night loses nothing."""
+
+import asyncio
+import contextlib
+import itertools
+
+import pytest
+
+from auditor.checking import checker
+from auditor.evaluation import reevaluate
+from auditor.evaluation.network_view import overview
+from auditor.reports.static_site import pages
+from auditor.reports.text import told
+from auditor.runs.run import run
+from probes.models.finding import Finding, Presence
+from storage.errors import StoreError
+from storage.models.audit import NightState, Observation
+from storage.store import Store
+from tests.integration.runs.test_fault_injection_storage import LINKS, TONIGHT, is_one_night, looks, world
+from tests.support import cluster, sample_network
+from tests.support.mini_network import night_of, register, steps
+from tests.unit.storage.test_store import hands_rows_over_as_one_text
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("postgresql")]
+FOUL = "\x00Amal\ud800 \u202egnihton\u2066\x1b[2J"
+
+
+def said(app):
+    """All that is told of the network: every page, and the texts of the terminal."""
+    seen = overview(app.store, app.config, sample_network.NOW)
+    texts = [
+        told(seen, app.config, one, "fr") for one in (None, *(person.id for person in sample_network.PEOPLE))
+    ]
+    return dict(pages(seen, app.config)), texts
+
+
+@pytest.mark.fault("F48")
+def test_the_same_history_is_told_in_the_same_words(database, tmp_path):
+    here, there = tmp_path / "sqlite", tmp_path / "postgresql"
+    for folder in (here, there):
+        folder.mkdir()
+    sqlite, postgresql = sample_network.played(here), sample_network.played(there, database)
+    assert said(postgresql) == said(sqlite)
+    for part in ("standings", "gaps", "proposals"):
+        assert len(list(getattr(postgresql.store, part)())) == len(list(getattr(sqlite.store, part)())), part
+    again = [set(reevaluate.rejudge(app, dry_run=True).changes) for app in (postgresql, sqlite)]
+    assert again[0] == again[1]
+    sqlite.store.close()
+    postgresql.store.close()
+
+
+@pytest.mark.fault("F48", "F23")
+def test_foul_text_is_kept_clean_and_alike(database, tmp_path):
+    kept = []
+    for address in (database, f"sqlite:///{tmp_path}/auditor.db"):
+        with Store.open(address) as store:
+            app = world(tmp_path, store=store)
+            register(app, *LINKS)
+            night = store.begin_night(night_of(0).date(), night_of(0))
+            finding = Finding(Presence.PRESENT, name=FOUL, facts={FOUL: FOUL}, detail=FOUL)
+            seen = Observation(1, night.id, night_of(0), finding)
+            assert [store.record([seen]), store.record([seen])] == [1, 0]
+            kept += [one.finding for one in store.observations()]
+    assert kept[0] == kept[1]
+    assert kept[0].name == "Amal gnihton[2J"
+
+
+def test_rows_that_are_read_from_one_text_are_what_was_handed_over(database):
+    hands_rows_over_as_one_text(database)
+
+
+@pytest.fixture
+def simple_probe(monkeypatch):
+    monkeypatch.setattr(checker, "steps", steps)
+    monkeypatch.setattr(reevaluate, "steps", steps)
+
+
+@pytest.mark.fault("F51")
+@pytest.mark.usefixtures("simple_probe")
+@pytest.mark.parametrize("when", [1, 3, 5])
+async def test_a_restart_in_the_middle_of_a_night_loses_nothing_and_doubles_nothing(
+    postgresql, database, tmp_path, monkeypatch, when
+):
+    """The night stops with one line, or does not notice; it is gone on with by the same process."""
+    app = world(tmp_path, store=Store.open(database))
+    register(app, *LINKS)
+    app.web.answers = {row.typed: f"alive at first, {row.channel}" for row in LINKS}
+    await run(app, night_of(0))
+    app.web.answers, usual, asked = dict(TONIGHT), app.web.get, itertools.count(1)
+    restarts = []
+
+    async def get(ask):
+        if next(asked) == when:
+            restarts.append(asyncio.create_task(asyncio.to_thread(cluster.restarted, postgresql)))
+            await asyncio.shield(restarts[0])
+        return await usual(ask)
+
+    monkeypatch.setattr(app.web, "get", get)
+    with contextlib.suppress(StoreError):
+        await run(app, night_of(1))
+    await restarts[0]
+    before = looks(app)
+    assert (await run(app, night_of(1))).state is NightState.DONE
+    is_one_night(app, before)
+    app.store.close()

@@ -1,0 +1,192 @@
+"""Who may use what: every route says so, and answers everybody as it says."""
+
+import re
+import sqlite3
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+
+import pytest
+from fastapi import APIRouter
+
+from auditor.app import App
+from auditor.config.schema import Config
+from auditor.report_links import links
+from auditor.web.access import Access, Gate
+from auditor.web.app import site
+from auditor.web.report_session import reader
+from auditor.web.routes.health import METRICS
+from storage.models.audit import Proposal
+from storage.models.communication import Reply, ReplyKind
+from storage.models.users import Role
+from tests.support import sample_network
+from tests.support.access_table import PAGE, gates, listed, table, written
+from tests.support.all_routes import every_route, paths
+from tests.support.web_server import browsing, visiting
+
+pytestmark = pytest.mark.xdist_group("access")  # one network is enough for all of them
+
+HERE, ELSEWHERE = "souss-massa", "oriental"
+"""The region of the association that is asked for, and another."""
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody who asks, and which accesses let them through."""
+
+    role: Role | None
+    regions: tuple[str, ...] = ()
+    may: frozenset[Access] = frozenset()
+
+
+ANYBODY = frozenset({Access.OPEN, Access.MACHINE})
+"""From this machine, as everybody asks here; elsewhere: test_health.py."""
+READS = ANYBODY | {Access.READER}
+LOOKS_AFTER = READS | {Access.COORDINATOR}
+PEOPLE = {
+    "nobody": Person(None, may=ANYBODY),
+    "reader": Person(Role.READER, may=READS),
+    "elsewhere": Person(Role.COORDINATOR, (ELSEWHERE,), LOOKS_AFTER),
+    "here": Person(Role.COORDINATOR, (HERE,), LOOKS_AFTER | {Access.OWN}),
+    "everywhere": Person(Role.COORDINATOR, (), LOOKS_AFTER | {Access.OWN, Access.EVERYWHERE}),
+    "admin": Person(Role.ADMIN, (), frozenset(Access) - {Access.LETTER}),
+}
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory):
+    """A network before its first night, with a reply, an account that was found, and a letter."""
+    folder = tmp_path_factory.mktemp("network")
+    storage = {"folder": folder, "url": f"sqlite:///{folder}/auditor.db"}
+    public = {"public_url": "https://reports.example.org"}
+    channels = {name: {} for name in ("website", "facebook", "twitter", "linkedin", "youtube")}
+    told = {"storage": storage, "web": public, "channels": channels}
+    with App.open(Config.model_validate(told)) as opened:
+        opened.store.save_registry(sample_network.PEOPLE, sample_network.rows(), sample_network.FIRST)
+        opened.store.put_derived(
+            proposals=[Proposal("nour", sample_network.FOUND, sample_network.NOW, sample_network.NOW)]
+        )
+        opened.store.add_reply(Reply("nour", ReplyKind.CLOSED, sample_network.NOW, "facebook"))
+        links.made(opened.store, opened.config, "nour", "Amina", sample_network.NOW)
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def clients(app):
+    """A browser for each person."""
+    with ExitStack() as stack:
+        yield {name: stack.enter_context(asking(app, name, one)) for name, one in PEOPLE.items()}
+
+
+@contextmanager
+def asking(app, name, person):
+    told = {"name": name, "role": person.role, "regions": person.regions}
+    with (
+        browsing(app, sample_network.NOW, **told)
+        if person.role
+        else visiting(app, sample_network.NOW) as client
+    ):
+        client.timeout = 60
+        yield client
+
+
+def answer(client, method, path):
+    """How a request ends: `stranger`, `letter`, `refused` or `through`."""
+    said = client.request(method, path)
+    if said.status_code == 401 and "www-authenticate" in said.headers:
+        return {"Session": "stranger", "Letter": "letter"}[said.headers["www-authenticate"]]
+    if said.status_code >= 500:
+        return f"crashed: {said.status_code}"
+    return "refused" if said.status_code == 403 else "through"
+
+
+def expected(name, access):
+    if access is Access.LETTER:
+        return "letter"
+    if access in PEOPLE[name].may:
+        return "through"
+    return "refused" if PEOPLE[name].role else "stranger"
+
+
+def of(app, route):
+    """The numbers in a route's address that lead to something of the association that is asked for."""
+    if route.path.endswith("/found/{number}"):
+        return {"number": [one.id for one in app.store.proposals() if one.association == "nour"]}
+    return {"number": ["1"]}
+
+
+def state(app):
+    """All that is kept but who has a session."""
+    with closing(sqlite3.connect(app.folder / "auditor.db")) as database:
+        return [line for line in database.iterdump() if not line.startswith('INSERT INTO "session"')]
+
+
+@pytest.mark.parametrize("route", every_route(), ids=lambda route: f"{min(route.methods)} {route.path}")
+def test_a_route_declares_once_who_may_use_it(route):
+    assert len(gates(route)) == 1
+    if gates(route)[0].access is Access.LETTER:
+        assert reader in {one.call for one in route.dependant.dependencies}
+    if gates(route)[0].access is Access.MACHINE:
+        assert route.path == METRICS  # it looks for itself who asks: test_health.py
+    if gates(route)[0] == Gate(Access.OWN):
+        assert "association" in route.param_convertors
+
+
+def test_there_is_no_route_beside_those_that_are_walked(app):
+    walked = {route.path for route in every_route()}
+    served = {getattr(route, "path", "") for route in site(app, lambda: sample_network.NOW).routes}
+    assert served - walked <= {"/static", ""}
+
+
+def test_a_route_that_declares_nothing_is_found():
+    router = APIRouter()
+    router.get("/{language}/forgotten")(lambda: "everybody reads this")
+    assert gates(router.routes[0]) == []
+
+
+@pytest.mark.parametrize("name", [name for name in PEOPLE if name != "admin"])
+def test_whoever_may_not_is_refused_everywhere_and_nothing_changes(app, clients, name):
+    before, wrong = state(app), {}
+    for route in every_route():
+        access = gates(route)[0].access
+        if expected(name, access) == "through":
+            continue
+        for method, path in asked(app, route):
+            if (ended := answer(clients[name], method, path)) != expected(name, access):
+                wrong[method, path] = ended
+    assert wrong == {}
+    assert state(app) == before
+
+
+def asked(app, route):
+    for path in paths(route, association=("nour",), language=("en",), **of(app, route)):
+        for method in route.methods:
+            yield method, path
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PEOPLE)
+def test_whoever_may_is_let_through_everywhere(app, clients, name):
+    wrong = {}
+    for route in every_route():
+        access = gates(route)[0].access
+        if expected(name, access) != "through" or "logout" in route.path:
+            continue
+        for method, path in asked(app, route):
+            if (ended := answer(clients[name], method, path)) != "through":
+                wrong[method, path] = ended
+    assert wrong == {}
+
+
+def test_the_page_for_people_tells_who_may_do_what():
+    page = PAGE.read_text("utf-8")
+    assert table() in page
+    ways = re.findall(r"`[A-Z/]+ [^`]+`", table())
+    assert len(ways) == len(set(ways)) == len(every_route())
+    assert written(page) == page
+
+
+def test_the_page_for_people_tells_who_may_type_which_commands():
+    page = PAGE.read_text("utf-8")
+    said = "Every command may be used by whoever has the account of this machine under which the auditor runs"
+    assert said in " ".join(page.split())
+    assert listed() in page

@@ -1,0 +1,182 @@
+"""The web application as a whole: languages, style sheets, and what is answered to whom."""
+
+import re
+
+import pytest
+from fastapi import APIRouter
+
+from auditor.app import App
+from auditor.config.schema import Config
+from auditor.web import app as module
+from tests.support.web_server import browsing
+
+PUBLIC = "reports.example.org"
+
+
+@pytest.fixture
+def app(tmp_path):
+    told = {
+        "storage": {"folder": tmp_path, "url": f"sqlite:///{tmp_path}/auditor.db"},
+        "web": {"public_url": f"https://{PUBLIC}/", "hosts": ["audit.lan"]},
+        "network": {"name": "Our network", "name_fr": "Notre <réseau>"},
+    }
+    with App.open(Config.model_validate(told)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def client(app):
+    with browsing(app) as browser:
+        yield browser
+
+
+def test_a_page_states_its_language_and_direction_and_leads_to_itself_in_the_others(client):
+    assert '<html lang="ar-MA" dir="rtl">' in client.get("/ar/").text
+    french = client.get("/fr/?since=2026-11-01").text
+    assert '<html lang="fr" dir="ltr">' in french
+    assert '<a href="/ar/?since=2026-11-01" lang="ar" hreflang="ar">العربية</a>' in french
+    assert '<link rel="alternate" hreflang="en" href="/en/?since=2026-11-01">' in french
+    assert '<span lang="fr" aria-current="true">Français</span>' in french
+    assert "Notre &lt;réseau&gt;" in french
+
+
+@pytest.mark.parametrize(
+    ("accepted", "chosen", "led"),
+    [
+        ("", "", "/ar/"),
+        ("fr-FR,fr;q=0.9,en;q=0.8", "", "/fr/"),
+        ("ar-MA", "", "/ar/"),
+        ("zgh,de", "", "/ar/"),
+        ("fr", "en", "/en/"),
+        ("fr", "de", "/fr/"),
+    ],
+)
+def test_the_door_leads_to_the_language_chosen_before_or_the_browsers_or_the_networks(
+    client, accepted, chosen, led
+):
+    headers = {"accept-language": accepted, "cookie": f"language={chosen}"}
+    answer = client.get("/", headers=headers)
+    assert (answer.status_code, answer.headers["location"]) == (303, led)
+    assert "Accept-Language" in answer.headers["vary"]
+
+
+def test_a_language_that_was_read_is_the_one_the_door_leads_to_next_time(client):
+    client.get("/en/")
+    assert client.get("/", headers={"accept-language": "fr"}).headers["location"] == "/en/"
+
+
+def test_a_language_we_do_not_speak_is_not_found(client):
+    assert client.get("/de/").status_code == 404
+
+
+def test_what_is_not_there_is_told_in_the_readers_language_with_a_way_back(client):
+    answer = client.get("/fr/nowhere")
+    assert answer.status_code == 404
+    assert "Cette page n’existe pas" in answer.text
+    assert 'href="/fr/"' in answer.text
+    assert "There is no such page" in client.get("/nowhere/", headers={"accept-language": "en"}).text
+
+
+@pytest.mark.parametrize("path", ["/fr/", "/", "/fr/nowhere", "/static/app.css", "/static/nothing.css"])
+def test_every_answer_is_fenced(client, path):
+    headers = client.get(path).headers
+    assert "default-src 'none'" in headers["content-security-policy"]
+    assert "frame-ancestors 'none'" in headers["content-security-policy"]
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["referrer-policy"] == "same-origin"
+
+
+@pytest.mark.parametrize("path", ["/en/", "/static/app.css"])
+def test_what_is_long_goes_out_compressed(client, path):
+    answer = client.get(path, headers={"accept-encoding": "gzip"})
+    assert answer.headers["content-encoding"] == "gzip"
+    assert int(answer.headers["content-length"]) < len(answer.content) / 2
+
+
+def test_a_language_without_a_slash_leads_to_its_first_page_whatever_the_scheme_before_a_proxy(client):
+    answer = client.get("/ar")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/ar/")
+    assert client.get("/fr/associations/").status_code == 404
+
+
+def test_style_sheets_are_kept_for_a_year_under_an_address_with_their_version(client):
+    sheets = re.findall(r'rel="stylesheet" href="([^"]+)"', client.get("/ar/").text)
+    assert len(sheets) == 3
+    for sheet in sheets:
+        assert re.fullmatch(r"/static/[\w.-]+\.css\?v=[0-9a-f]{10}", sheet)
+        assert "immutable" in client.get(sheet).headers["cache-control"]
+    assert client.get("/ar/").headers["cache-control"] == "no-store"
+    assert "immutable" not in client.get("/static/nothing.css").headers["cache-control"]
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "127.0.0.1.evil.example", "", "10.0.0.7", "evil.example:8321"]
+)
+def test_a_name_that_is_not_ours_is_refused_so_that_no_page_can_rebind_it(client, host):
+    answer = client.get("/fr/", headers={"host": host})
+    assert answer.status_code == 403
+    assert "Notre" not in answer.text
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:8321", "localhost", "[::1]:8321"])
+def test_under_the_names_of_this_machine_there_is_everything_for_who_is_logged_in(client, host):
+    assert client.get("/fr/", headers={"host": host}).status_code == 200
+
+
+@pytest.mark.parametrize("host", ["audit.lan", "AUDIT.lan:80"])
+def test_under_a_name_that_the_operator_lists_there_is_the_login_for_all_others(client, host):
+    answer = client.get("/fr/", headers={"host": host})
+    assert answer.status_code == 403
+    assert "https://" in answer.text
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/fr/", "/fr/associations", "/fr/letters", "/fr/reports", "/xx/../fr/"]
+)
+def test_under_the_public_name_the_coordinators_pages_are_not_there(client, path):
+    answer = client.get(path, headers={"host": PUBLIC})
+    assert answer.status_code == 404
+    assert 'class="ways"' not in answer.text
+    assert '<a class="name"' not in answer.text
+
+
+def test_under_the_public_name_there_is_what_letters_lead_to(client):
+    assert client.get("/static/app.css", headers={"host": f"{PUBLIC}:443"}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"sec-fetch-site": "same-origin", "origin": "null"}, 200),
+        ({"sec-fetch-site": "cross-site", "origin": "https://evil.example"}, 403),
+        ({"sec-fetch-site": "same-site", "origin": "http://127.0.0.1:9"}, 403),
+        ({"origin": "https://evil.example"}, 403),
+        ({"origin": "http://127.0.0.1:9"}, 403),
+        ({"origin": "null"}, 403),
+        ({"origin": "http://127.0.0.1:{port}"}, 200),
+    ],
+)
+def test_a_form_is_taken_from_our_own_pages_alone(app, monkeypatch, headers, status):
+    router = APIRouter()
+    router.post("/fr/taken")(lambda: "taken")
+    monkeypatch.setattr(module, "ROUTERS", (router,))
+    with browsing(app) as client:
+        sent = {name: value.format(port=client.base_url.port) for name, value in headers.items()}
+        assert client.post("/fr/taken", headers=sent).status_code == status
+
+
+def test_a_bug_is_told_as_ours_and_shows_nothing_of_itself(app, monkeypatch, caplog):
+    def broken():
+        raise ZeroDivisionError("the secret of the bug")
+
+    router = APIRouter()
+    router.get("/fr/broken")(broken)
+    monkeypatch.setattr(module, "ROUTERS", (router,))
+    with browsing(app) as client:
+        answer = client.get("/fr/broken")
+    assert answer.status_code == 500
+    assert "Un problème est survenu de notre côté" in answer.text
+    assert "secret" not in answer.text
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert "the secret of the bug" in caplog.text

@@ -1,0 +1,185 @@
+"""The coordinator's page of one association, and the page that says why, on a real server."""
+
+from datetime import timedelta
+
+import pytest
+
+from auditor.checking import checker
+from auditor.runs.run import run
+from probes.models.finding import Reason
+from probes.models.http import Ask
+from probes.models.probe import absent
+from storage.models.audit import Association, Contact, Decision, DecisionKind, Gap, Member
+from tests.support.mini_network import START, link, lived, night_of, register, steps
+from tests.support.web_server import browsing
+
+NOW = night_of(3) + timedelta(hours=8)
+NOUR, SITE = link("nour", "facebook", "nour"), link("nour", "website", "nour")
+HOSTILE = "<b>Nour</b> \u202e & " + "جمعية" * 40
+
+
+@pytest.fixture(autouse=True)
+def simple_probe(monkeypatch):
+    monkeypatch.setattr(checker, "steps", steps)
+
+
+@lived
+async def app(small):
+    """Nour has four nights: its Facebook page goes missing on the last two, its site is walled at last."""
+    register(small, NOUR, SITE, link("amal", "facebook", "amal"))
+    for day in range(4):
+        small.web.answers = {
+            NOUR.typed: "gone" if day > 1 else "alive",
+            SITE.typed: "wall" if day == 3 else "<title>Nour of Agadir</title><p>Our news</p>",
+        }
+        await run(small, night_of(day))
+
+
+def page(client, path):
+    answer = client.get(path)
+    assert answer.status_code == 200, answer.text
+    return answer.text
+
+
+def number(app, typed):
+    return next(row.id for row in app.store.accounts() if row.typed == typed)
+
+
+@pytest.mark.parametrize("language", ["ar", "fr", "en"])
+async def test_each_account_has_its_standing_and_the_way_to_its_evidence(app, language):
+    with browsing(app, NOW) as client:
+        told = page(client, f"/{language}/associations/nour")
+    for row in (NOUR, SITE):
+        assert f'href="/{language}/associations/nour/accounts/{number(app, row.typed)}"' in told
+
+
+@pytest.mark.parametrize(
+    "path", ["/fr/", "/fr/gaps", "/fr/associations", "/fr/associations/nour", "/fr/meeting"]
+)
+async def test_a_gap_of_which_this_version_knows_nothing_breaks_no_page(app, path):
+    await run(app, night_of(4))
+    old = Gap("nour", "facebook", "retired_rule", "high", START, 3, START)
+    app.store.put_derived(gaps=[old])
+    with browsing(app, NOW + timedelta(days=1)) as client:
+        assert client.get(path).status_code == 200
+
+
+async def test_a_mark_says_on_hovering_what_it_means_without_any_markup(app):
+    with browsing(app, NOW) as client:
+        told = page(client, "/en/associations/nour")
+    assert 'title="absent: ' in told
+    assert "&lt;bdi&gt;" not in told
+
+
+async def test_a_doubt_a_night_that_told_nothing_and_what_is_held_are_said_apart(app):
+    with browsing(app, NOW) as client:
+        told = page(client, "/en/associations/nour")
+    assert "Absent on <bdi>2</bdi> nights since" in told
+    assert "we could not tell: <bdi>the platform asks to sign in</bdi>" in told
+    assert "What is held was last seen on <bdi>3 March 2026</bdi>" in told
+
+
+async def test_every_night_is_a_mark_that_leads_to_what_it_rests_on(app):
+    with browsing(app, NOW) as client:
+        told = page(client, "/en/associations/nour")
+        assert f'accounts/{number(app, NOUR.typed)}?night=2026-03-04"' in told
+        assert told.count('class="present"') == 5
+        assert told.count('class="absent"') == 2
+        assert told.count('class="unknown"') == 1
+
+
+async def test_what_need_not_be_told_is_said_with_who_why_and_until_when(app):
+    word = Decision("nour", "youtube", DecisionKind.WAIVE, "Amina", "no videos yet", START)
+    app.store.add_decision(word)
+    with browsing(app, NOW) as client:
+        told = page(client, "/en/associations/nour")
+    assert "1 point that need not be told" in told.replace("<bdi>1</bdi>", "1")
+    assert "no videos yet" in told
+
+
+async def test_the_evidence_says_what_was_asked_what_came_and_what_stood_there(app):
+    with browsing(app, NOW) as client:
+        told = page(client, f"/en/associations/nour/accounts/{number(app, SITE.typed)}?night=2026-03-02")
+    assert "nour.example" in told
+    assert "Nour of Agadir" in told
+    assert "Our news" in told
+    assert "<code>200</code>" in told
+
+
+async def test_without_a_night_the_newest_look_is_shown_and_the_earlier_ones_are_a_click_away(app):
+    account = number(app, NOUR.typed)
+    with browsing(app, NOW) as client:
+        told = page(client, f"/en/associations/nour/accounts/{account}")
+    assert "The night of <bdi>4 March 2026</bdi>" in told
+    assert "more such night" in told
+    for day in (1, 2, 3, 4):
+        assert f"accounts/{account}?night=2026-03-0{day}" in told
+
+
+async def test_a_body_that_was_thinned_away_is_said_to_be(app, tmp_path):
+    for file in (tmp_path / "archive").rglob("*.gz"):
+        file.unlink()
+    with browsing(app, NOW) as client:
+        told = page(client, f"/en/associations/nour/accounts/{number(app, SITE.typed)}")
+    assert "no longer kept" in told
+
+
+async def test_what_is_not_there_is_not_found(app):
+    nour = number(app, NOUR.typed)
+    with browsing(app, NOW) as client:
+        for path in (
+            "/en/associations/nobody",
+            f"/en/associations/amal/accounts/{nour}",
+            "/en/associations/nour/accounts/999",
+            f"/en/associations/nour/accounts/{nour}?night=2025-01-01",
+        ):
+            assert client.get(path).status_code == 404, path
+
+
+async def test_a_hostile_name_stays_text(app):
+    contact = Contact("a@b.ma?bcc=x", "<u>+212 5</u>", note="<script>1</script>")
+    hostile = Member(Association("n/o <i>", HOSTILE), contact)
+    app.store.save_registry([hostile], [link(hostile.id, "facebook", "nour")], NOW)
+    with browsing(app, NOW) as client:
+        told = page(client, "/ar/associations/n%2Fo%20%3Ci%3E")
+    assert "<b>Nour" not in told
+    assert "<script>1" not in told
+    assert "<u>" not in told
+    assert "&lt;b&gt;Nour&lt;/b&gt;" in told
+
+
+@pytest.mark.parametrize(
+    ("detail", "shown"),
+    [
+        ("Page introuvable", "<blockquote><bdi>Page introuvable</bdi></blockquote>"),
+        ("no channel data", '<code lang="en" dir="ltr">no channel data</code>'),
+    ],
+)
+async def test_words_of_the_page_are_quoted_and_a_note_of_a_reader_is_a_technical_detail(
+    app, monkeypatch, detail, shown
+):
+    def noting(account, keyed=()):
+        page = yield Ask(account.identity.canonical, registered=True)
+        return absent(page, Reason.NOT_FOUND, detail=detail)
+
+    app.web.answers = {SITE.typed: "<title>Oups</title><p>Page introuvable</p>"}
+    monkeypatch.setattr(checker, "steps", noting)
+    await run(app, night_of(4))
+    later = night_of(4) + timedelta(hours=8)
+    with browsing(app, later) as client:
+        client.post("/fr/associations/nour/check")
+        dossier = page(client, "/fr/associations/nour")
+        told = page(client, f"/fr/associations/nour/accounts/{number(app, SITE.typed)}")
+    assert shown in told
+    assert shown in dossier
+
+
+async def test_a_hostile_page_is_quoted_as_text(app):
+    title, text = "&lt;script&gt;alert(1)&lt;/script&gt;", "&lt;b&gt;bold&lt;/b&gt;"
+    app.web.answers = {SITE.typed: f"<title>{title}</title><p>{text}</p>"}
+    await run(app, night_of(4))
+    with browsing(app, night_of(4) + timedelta(hours=8)) as client:
+        told = page(client, f"/fr/associations/nour/accounts/{number(app, SITE.typed)}")
+    assert "&lt;script&gt;alert(1)" in told
+    assert "<script" not in told
+    assert "<b>bold" not in told

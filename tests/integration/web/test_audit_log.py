@@ -1,0 +1,59 @@
+"""Who changed what in the registry is read in the browser, on a real server."""
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from storage.models.audit import Association, Contact, Member
+from storage.models.communication import By
+from tests.support.mini_network import opened
+from tests.support.web_server import NOW, browsing
+
+NOUR = Member(Association("nour/1", "<b>Nour</b>"), Contact(media_officer="nobody"))
+AMAL = Association("amal", "Amal")
+
+
+@pytest.fixture
+def app(tmp_path):
+    small = opened(tmp_path)
+    small.store.save_registry([NOUR, AMAL], [], NOW, by=By("<i>Salma</i>", "import"))
+    changed = replace(NOUR, contact=Contact(media_officer="volunteer"))
+    small.store.save_registry([changed], [], NOW, by=By("Amina", "web"), prune=True)
+    yield small
+    small.store.close()
+
+
+def test_every_change_stands_there_with_whose_it_was_in_the_readers_words(app):
+    with browsing(app) as client:
+        shown = client.get("/fr/registry/trail").text
+        assert 'href="/fr/registry/trail"' in client.get("/fr/registry").text
+        assert "registry/trail?association=nour" in client.get("/fr/registry/entry/nour%2F1").text
+    assert "<del><bdi>personne</bdi></del>" in shown
+    assert "<ins><bdi>bénévole</bdi></ins>" in shown
+    assert "&lt;i&gt;Salma&lt;/i&gt;" in shown
+    assert "<i>Salma" not in shown
+    assert "<b>Nour" not in shown
+
+
+def test_the_trail_of_one_association_leaves_the_others_out_and_outlives_it(app):
+    with browsing(app) as client:
+        shown = client.get("/en/registry/trail?association=amal").text
+        assert "Salma" in shown
+        assert "removed" in shown
+        assert "Nour" not in shown
+        assert "Nothing was changed yet." in client.get("/en/registry/trail?association=nobody").text
+
+
+def test_the_trail_is_read_page_by_page_without_a_gap(app):
+    people = [Association(f"n{n:03}", f"Name {n:03}") for n in range(120)]
+    app.store.save_registry(people, [], NOW, whole=False)
+    seen, address = [], "/en/registry/trail"
+    with browsing(app) as client:
+        while address:
+            shown = client.get(address).text
+            seen += re.findall(r"<ins><bdi>(Name \d+)", shown)
+            more = re.search(r'href="([^"]+)" rel="next"', shown)
+            address = more[1].replace("&amp;", "&") if more else None
+        assert client.get("/en/registry/trail?before=-1").status_code == 422
+    assert seen == [f"Name {n:03}" for n in reversed(range(120))]

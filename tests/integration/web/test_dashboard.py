@@ -1,0 +1,113 @@
+"""The front page and the changes, on a real server: the night in a sentence, who to call, what moved."""
+
+from datetime import timedelta
+
+import pytest
+
+from auditor.checking import checker
+from auditor.runs.run import run
+from storage.models.audit import Decision, DecisionKind, NightState
+from tests.support.mini_network import START, link, night_of, opened, register, steps
+from tests.support.web_server import browsing
+
+NOUR, AMAL = link("nour", "facebook", "nour"), link("amal", "facebook", "amal")
+
+
+@pytest.fixture(autouse=True)
+def simple_probe(monkeypatch):
+    monkeypatch.setattr(checker, "steps", steps)
+
+
+@pytest.fixture
+def app(tmp_path):
+    small = opened(tmp_path)
+    yield small
+    small.store.close()
+
+
+def told(client, path="/en/"):
+    answer = client.get(path)
+    assert answer.status_code == 200, answer.text
+    return answer.text.replace("<bdi>", "").replace("</bdi>", "")
+
+
+async def nights(app, days, **answers):
+    register(app, NOUR, AMAL)
+    app.web.answers = answers
+    for day in range(days):
+        await run(app, night_of(day))
+
+
+@pytest.mark.parametrize("language", ["ar", "fr", "en"])
+def test_an_empty_registry_is_told_what_to_do_next(app, language):
+    with browsing(app, START) as client:
+        assert f'href="/{language}/registry"' in told(client, f"/{language}/")
+
+
+def test_a_registry_without_a_night_is_told_how_one_is_done(app):
+    register(app, NOUR, AMAL)
+    with browsing(app, START) as client:
+        assert "2 associations are in the registry, and no night" in told(client)
+
+
+async def test_the_night_is_told_in_a_sentence_with_what_could_not_be_told(app):
+    await nights(app, 1, **{NOUR.typed: "wall"})
+    with browsing(app, night_of(0) + timedelta(hours=8)) as client:
+        page = told(client)
+    assert "The night of 1 March 2026 looked at 2 accounts." in page
+    assert "1 account could not be told." in page
+    assert "the platform asks to sign in: 1 account" in page
+
+
+async def test_an_old_a_blind_and_an_interrupted_night_are_said_plainly(app):
+    await nights(app, 1)
+    with browsing(app, night_of(5)) as client:
+        assert "No night has been done for 5 days." in told(client)
+    tonight = app.store.begin_night(night_of(5).date(), night_of(5))
+    app.store.finish_night(tonight, NightState.INCOMPLETE, night_of(5), blind=["facebook"])
+    with browsing(app, night_of(5)) as client:
+        page = told(client)
+    assert "was interrupted and is not complete" in page
+    assert "Facebook could not be trusted that night" in page
+
+
+async def test_the_most_pressing_association_is_called_first_with_its_reason_and_the_way_to_it(app):
+    await nights(app, 8, **{NOUR.typed: "gone"})
+    with browsing(app, night_of(7) + timedelta(hours=8)) as client:
+        page = told(client)
+    assert page.index('href="/en/associations/nour"') < page.index('href="/en/associations/amal"')
+    assert "no longer leads anywhere" in page
+
+
+async def test_the_line_of_the_nights_ends_with_the_last_of_them_whatever_was_decided_since(app):
+    await nights(app, 2)
+    now = night_of(1) + timedelta(hours=8)
+    account = next(row.id for row in app.store.accounts() if row.typed == NOUR.typed)
+    word = Decision("nour", "facebook", DecisionKind.NOT_OURS, "Amina", "no", now, account_id=account)
+    app.store.add_decision(word)
+    with browsing(app, now) as client:
+        page = told(client)
+    assert "Unchanged from 1 March 2026 to 2 March 2026: 2 of 2 confirmed." in page
+    assert "2 of 2 confirmed on 1 March 2026, 1 of 2 now" in page
+    for day in range(2, 10):
+        app.web.answers = {NOUR.typed: "gone", AMAL.typed: "gone"}
+        await run(app, night_of(day))
+    with browsing(app, night_of(9) + timedelta(hours=8)) as client:
+        assert "2 of 2 confirmed on 1 March 2026, 0 of 2 on 10 March 2026." in told(client)
+
+
+async def test_changes_are_told_since_the_day_that_is_asked_for(app):
+    await nights(app, 8, **{NOUR.typed: "gone"})
+    with browsing(app, night_of(7) + timedelta(hours=8)) as client:
+        since = told(client, "/en/changes?since=2026-03-05")
+        assert "Changes since 5 March 2026" in since
+        assert "no longer leads anywhere" in since
+        assert "no longer leads anywhere" not in told(client, "/en/changes?since=2026-03-08")
+        assert "Changes since 8 March 2026" in told(client, "/en/changes?since=no+day")
+
+
+async def test_the_day_of_the_last_meeting_is_kept_and_a_click_away(app):
+    await nights(app, 1)
+    with browsing(app, night_of(0) + timedelta(hours=8)) as client:
+        told(client, "/en/changes?since=2026-02-27&meeting=1")
+        assert "Since the meeting of 27 February 2026" in told(client, "/en/changes")

@@ -1,0 +1,239 @@
+"""What machines ask: whether the service lives, and its figures, which are for this machine or by a token."""
+
+import asyncio
+import re
+from contextlib import closing
+from datetime import datetime, timedelta
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from auditor.app import App
+from auditor.config.schema import Web, load, packaged
+from auditor.core.errors import ConfigError
+from auditor.diagnostics.metrics import Gauges, written
+from auditor.evaluation.refresh import refresh
+from auditor.runs.liveness import SILENCE, Heart
+from auditor.scheduling.server import address, listening, serve
+from auditor.web.app import site
+from storage.errors import StoreError
+from tests.support import sample_network
+from tests.support.web_server import browsing
+
+TOKEN = "a-token-of-a-monitor"
+OUTSIDE = {"host": "reports.example.org"}
+INSIDE = {"host": "presence.intern.example", "x-forwarded-for": "203.0.113.9"}
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory):
+    """The network in every state there is."""
+    app = sample_network.played(tmp_path_factory.mktemp("network"))
+    refresh(app.store, app.config)
+    yield app
+    app.store.close()
+
+
+@pytest.fixture
+def app(played):
+    """The same, reached under two names and with a token."""
+    told = {"public_url": "https://reports.example.org", "hosts": ["presence.intern.example"]}
+    web = Web.model_validate({**told, "metrics_token": TOKEN})
+    return App(played.config.model_copy(update={"web": web}), played.store, played.archive)
+
+
+def figures(text):
+    """Each figure by its name and labels; raises where the text is none of Prometheus."""
+    return {
+        (sample.name, *sorted(sample.labels.items())): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def test_who_asks_whether_it_lives_is_told_ok_by_whatever_name(app):
+    with browsing(app, sample_network.NOW) as client:
+        for headers in ({}, OUTSIDE, INSIDE, {"host": "10.1.2.3:8321"}, {"host": ""}):
+            answer = client.get("/healthz", headers=headers)
+            assert (answer.status_code, answer.text) == (200, "ok\n"), headers
+        assert client.head("/healthz").status_code == 200
+
+
+def test_an_unreadable_database_is_no_health(app, monkeypatch):
+    def unreadable():
+        raise StoreError("auditor.db", "disk I/O error")
+
+    monkeypatch.setattr(app.store, "last_night", unreadable)
+    with browsing(app, sample_network.NOW) as client:
+        answer = client.get("/healthz")
+    assert (answer.status_code, answer.text) == (503, "database\n")
+
+
+class Watch:
+    """A clock that only goes forward, by hand."""
+
+    def __init__(self):
+        self.seconds = 1000.0
+
+    def __call__(self):
+        return self.seconds
+
+
+def test_a_schedule_is_dead_when_it_was_not_heard_for_long_unless_it_is_at_work():
+    clock = Watch()
+    heart = Heart(clock)
+    assert not heart.is_alive
+    heart.beat()
+    clock.seconds += SILENCE - 1
+    assert heart.is_alive
+    clock.seconds += 1
+    assert not heart.is_alive
+    with heart.working():
+        clock.seconds += 9 * 3600
+        assert heart.is_alive
+    assert heart.is_alive
+
+
+async def test_a_service_whose_schedule_died_is_no_health(app):
+    heart = Heart(Watch())
+    told = []
+
+    async def send(message):
+        told.append(message)
+
+    async def receive():
+        return {"type": "http.request", "body": b""}
+
+    head = {
+        "type": "http",
+        "method": "GET",
+        "path": "/healthz",
+        "http_version": "1.1",
+        "scheme": "http",
+        "query_string": b"",
+    }
+    scope = {**head, "headers": [(b"host", b"localhost")], "client": ("127.0.0.1", 1), "root_path": ""}
+    await site(app, lambda: sample_network.NOW, heart)(scope, receive, send)
+    assert (told[0]["status"], told[1]["body"]) == (503, b"schedule\n")
+
+
+async def test_the_service_beats(app):
+    stop = asyncio.Event()
+    with listening(Web(port=0)) as at:
+        serving = asyncio.create_task(
+            serve(app, lambda: sample_network.NOW + timedelta(hours=9), at=at, stop=stop)
+        )
+        async with httpx.AsyncClient(trust_env=False) as client:
+            assert (await client.get(f"{address(at)}healthz")).text == "ok\n"
+            told = figures((await client.get(f"{address(at)}metrics")).text)
+        assert told[("auditor_schedule_alive",)] == 1
+        stop.set()
+        await asyncio.wait_for(serving, 10)
+
+
+def test_the_figures_are_those_of_the_receipt_and_of_the_network(app):
+    told = figures(written(Gauges(app, sample_network.NOW)).decode())
+    done = app.store.last_night()
+    assert told[("auditor_night_state", ("state", "done"))] == 1
+    assert told[("auditor_night_state", ("state", "skipped"))] == 0
+    assert told[("auditor_night_done_info", ("night", done.day.isoformat()))] == 1
+    assert (
+        told[("auditor_night_done_age_seconds",)] == (sample_network.NOW - done.finished_at).total_seconds()
+    )
+    counted = {
+        (dict(key[1:])["channel"], dict(key[1:])["presence"]): n
+        for key, n in told.items()
+        if key[0] == "auditor_night_accounts"
+    }
+    assert sum(counted.values()) == done.receipt["accounts"]
+    assert counted["facebook", "present"] == done.receipt["channels"]["facebook"]["present"]
+    assert told[("auditor_associations",)] == len(sample_network.PEOPLE)
+    open_gaps = {dict(key[1:])["severity"]: n for key, n in told.items() if key[0] == "auditor_gaps_open"}
+    assert sum(open_gaps.values()) == app.store.told_gaps().count
+    for severity, count in open_gaps.items():
+        assert count == app.store.told_gaps(severity=severity).count
+    assert told[("auditor_night_gaps_opened",)] == done.receipt["opened"]
+    assert told[("auditor_night_requests",)] == done.receipt["requests"]
+    assert told[("auditor_night_retries",)] == 0
+    assert told[("auditor_messages_unsent",)] == 0
+    assert told[("auditor_summaries_stale",)] == 0
+    assert told[("auditor_database_schema",)] >= 6
+    assert told[("auditor_database_bytes",)] > 50_000
+    assert told[("process_resident_memory_bytes",)] > 10_000_000
+    assert ("auditor_schedule_alive",) not in told
+
+
+def test_every_figure_says_what_it_is_and_has_its_unit(app):
+    families = list(text_string_to_metric_families(written(Gauges(app, sample_network.NOW)).decode()))
+    assert all(family.documentation and family.type != "unknown" for family in families)
+    assert all(re.fullmatch(r"(auditor|process)_[a-z_]+", family.name) for family in families)
+
+
+def test_before_the_first_night_there_are_figures_all_the_same(tmp_path):
+    config = load(packaged(), {"AUDITOR_STORAGE__FOLDER": str(tmp_path)})
+    with App.open(config) as empty:
+        told = figures(written(Gauges(empty, sample_network.NOW)).decode())
+        assert told[("auditor_disk_free_bytes",)] > 0
+    assert told[("auditor_associations",)] == 0
+    assert not any(name[0] == "auditor_night_done_age_seconds" for name in told)
+    assert sum(n for name, n in told.items() if name[0] == "auditor_night_state") == 0
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        (INSIDE, 401),
+        ({**INSIDE, "authorization": f"Bearer {TOKEN}"}, 200),
+        ({**INSIDE, "authorization": f"Bearer {TOKEN}x"}, 401),
+        ({**INSIDE, "authorization": "Bearer"}, 401),
+        ({**INSIDE, "authorization": "Bearer é"}, 401),
+        (OUTSIDE, 404),
+        ({**OUTSIDE, "authorization": f"Bearer {TOKEN}"}, 404),
+        ({"host": "nobody.example", "authorization": f"Bearer {TOKEN}"}, 403),
+        ({"x-forwarded-for": "203.0.113.9"}, 403),
+    ],
+)
+def test_the_figures_are_for_this_machine_or_by_the_token_and_never_under_the_public_name(
+    app, headers, status
+):
+    sent = {name: value.encode() for name, value in headers.items()}
+    with browsing(app, sample_network.NOW) as client:
+        answer = client.get("/metrics", headers=sent)
+    assert answer.status_code == status
+    assert (b"auditor_associations" in answer.content) is (status == 200)
+
+
+def test_without_a_token_no_other_machine_reads_the_figures(app):
+    web = app.config.web.model_copy(update={"metrics_token": None})
+    closed = App(app.config.model_copy(update={"web": web}), app.store, app.archive)
+    with browsing(closed, sample_network.NOW) as client:
+        for shown in ("Bearer", "Bearer None", ""):
+            assert client.get("/metrics", headers={**INSIDE, "authorization": shown}).status_code == 401
+
+
+def test_a_token_stands_in_a_file_and_is_long_enough(tmp_path):
+    (tmp_path / "token").write_text(f"{TOKEN}\n")
+    file = tmp_path / "config.toml"
+    file.write_text('[web]\nmetrics_token_file = "token"\n')
+    assert load(file, {}).web.metrics_token.get_secret_value() == TOKEN
+    (tmp_path / "token").write_text("short\n")
+    with pytest.raises(ConfigError, match="16 characters at least"):
+        load(file, {})
+
+
+def test_a_message_that_did_not_go_is_counted_until_one_goes(tmp_path):
+    config = load(packaged(), {"AUDITOR_STORAGE__FOLDER": str(tmp_path)})
+    with closing(App.open(config)) as app:
+        now = datetime.fromisoformat("2026-11-25T05:00:00Z")
+        app.store.keep_unsent("amina@example.org", "digest", "refused", now)
+        app.store.keep_unsent("amina@example.org", "digest", "refused", now + timedelta(days=1))
+        app.store.keep_unsent("salma@example.org", "digest", "refused", now)
+        assert app.store.unsent(now) == 2
+        assert app.store.unsent(now + timedelta(hours=1)) == 1
+        app.store.drop_unsent("amina@example.org", "digest")
+        app.store.drop_unsent("amina@example.org", "digest")
+        assert app.store.unsent(now) == 1
+        app.store.keep_unsent("amina@example.org", "digest", "refused", now + timedelta(days=31))
+        assert app.store.unsent(now) == 1

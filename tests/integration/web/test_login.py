@@ -1,0 +1,655 @@
+"""Logging in and out on a real server: whom it lets in, how long, and what it tells to those who guess."""
+
+import asyncio
+import re
+import sqlite3
+import time
+from contextlib import closing
+from datetime import timedelta
+from statistics import median
+from types import SimpleNamespace
+from urllib.parse import unquote
+
+import httpx
+import pytest
+from limits.storage import memory
+from pwdlib import PasswordHash
+from pwdlib.hashers.argon2 import Argon2Hasher
+
+from auditor.app import App
+from auditor.cli.main import main
+from auditor.config.schema import Config, Web
+from auditor.scheduling.server import address, listening, serve
+from auditor.users import passwords, service
+from auditor.web.routes import login
+from storage.models.users import Role
+from tests.support.web_server import NOW, served
+
+PASSWORD = "goats climb argan trees"
+OTHER = "saffron grows in Taliouine"
+HTTPS = {"host": "audit.lan", "x-forwarded-proto": "https"}
+CHEAP = Argon2Hasher(time_cost=1, memory_cost=8, parallelism=1)
+
+
+class Clock:
+    """A clock that a test turns."""
+
+    def __init__(self):
+        self.now = NOW
+
+    def __call__(self):
+        return self.now
+
+    def on(self, **span):
+        self.now += timedelta(**span)
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture(autouse=True)
+def cheap(monkeypatch, request):
+    """Hashes cost nothing, unless a test is about what they cost."""
+    if "dear" not in request.fixturenames:
+        monkeypatch.setattr(passwords, "COST", CHEAP)
+
+
+@pytest.fixture
+def app(tmp_path):
+    told = {
+        "storage": {"folder": tmp_path, "url": f"sqlite:///{tmp_path}/auditor.db"},
+        "web": {
+            "public_url": "https://reports.example.org",
+            "hosts": ["audit.lan"],
+            "trusted_proxies": ["127.0.0.1"],
+        },
+        "network": {"language": "en"},
+    }
+    with App.open(Config.model_validate(told)) as opened:
+        with_password(opened.store, "Amina", Role.ADMIN)
+        yield opened
+
+
+def with_password(store, name, role=Role.READER, password=PASSWORD):
+    """A user who can log in."""
+    user, _ = service.added(store, name, role, (), by="a test", now=NOW)
+    store.change_password(store.user(user.name), PasswordHash((passwords.COST,)).hash(password), NOW)
+    return store.user(name)
+
+
+@pytest.fixture
+def home(app, clock):
+    with served(app, clock) as address:
+        yield address
+
+
+@pytest.fixture
+def browser(home):
+    """Somebody's, who has not been here before."""
+    with httpx.Client(base_url=home, trust_env=False, timeout=60) as client:
+        yield client
+
+
+def log_in(client, name="Amina", password=PASSWORD, **more):
+    headers = more.pop("headers", {})
+    return client.post("/en/login", data={"name": name, "password": password, **more}, headers=headers)
+
+
+def reads(client, **headers):
+    return client.get("/en/gaps", headers=headers).status_code
+
+
+def test_a_stranger_is_shown_the_login_and_led_on_to_what_was_asked_for(browser):
+    shown = browser.get("/en/gaps?sort=newest")
+    assert (shown.status_code, shown.headers["www-authenticate"]) == (401, "Session")
+    assert 'name="next" value="/en/gaps?sort=newest"' in shown.text
+    assert 'class="ways"' not in shown.text
+    answer = log_in(browser, next="/en/gaps?sort=newest")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/en/gaps?sort=newest")
+    page = browser.get(answer.headers["location"])
+    assert page.status_code == 200
+    assert "<bdi>Amina</bdi>" in page.text
+    assert "Log out" in page.text
+
+
+@pytest.mark.slow
+def test_a_form_that_was_sent_too_late_leads_back_to_its_page(browser, home):
+    there = {"referer": f"{home}/en/account?done=1", "sec-fetch-site": "same-origin"}
+    shown = browser.post("/en/account", data={}, headers=there)
+    assert 'name="next" value="/en/account?done=1"' in shown.text
+    elsewhere = browser.post("/en/account", data={}, headers={"referer": "https://evil.example/x"})
+    assert 'name="next" value="/"' in elsewhere.text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["amina", " AMINA ", "Ａmina"])
+def test_a_name_is_the_same_however_it_is_typed(browser, name):
+    assert log_in(browser, name).status_code == 303
+
+
+def test_the_cookie_is_for_this_browser_alone(browser):
+    said = log_in(browser).headers.get_list("set-cookie")
+    [kept] = [one for one in said if one.startswith("session=")]
+    assert re.fullmatch(r"session=[\w-]{43}; HttpOnly; Path=/; SameSite=lax", kept)
+    browser.cookies.clear()
+    said = log_in(browser, headers=HTTPS).headers.get_list("set-cookie")
+    [kept] = [one for one in said if "session=" in one]
+    assert re.fullmatch(r"__Host-session=[\w-]{43}; HttpOnly; Path=/; SameSite=lax; Secure", kept)
+
+
+@pytest.mark.slow
+def test_over_https_only_the_cookie_that_was_set_there_is_believed(browser):
+    token = log_in(browser).cookies["session"]
+    assert reads(browser, **HTTPS, cookie=f"session={token}") == 401
+    assert reads(browser, **HTTPS, cookie=f"__Host-session={token}") == 200
+    assert reads(browser, cookie=f"__Host-session={token}") == 401
+
+
+def test_over_an_open_line_nobody_logs_in_but_on_this_machine(browser, app):
+    open_line = {"host": "audit.lan"}
+    page = browser.get("/en/login", headers=open_line)
+    assert page.status_code == 403
+    assert "<form" not in page.text
+    assert log_in(browser, headers=open_line).status_code == 403
+    assert log_in(browser, headers=open_line | {"x-forwarded-proto": "https"}).status_code == 303
+
+
+@pytest.mark.slow
+def test_a_proxy_that_is_not_listed_is_not_believed(app, clock):
+    app = App(
+        app.config.model_copy(update={"web": app.config.web.model_copy(update={"trusted_proxies": ()})}),
+        app.store,
+        app.archive,
+    )
+    with served(app, clock) as there, httpx.Client(base_url=there, trust_env=False) as client:
+        assert log_in(client, headers=HTTPS).status_code == 403
+        for number in range(6):
+            told = {"x-forwarded-for": f"203.0.113.{number}"}
+            assert log_in(client, password="wrong", headers=told).status_code == 403
+        assert log_in(client, headers={"x-forwarded-for": "203.0.113.9"}).status_code == 403
+        assert log_in(client).status_code == 303
+
+
+@pytest.mark.slow
+def test_under_the_name_that_letters_carry_no_session_is_believed(browser):
+    token = log_in(browser).cookies["session"]
+    told = {"host": "reports.example.org", "x-forwarded-proto": "https"}
+    for kept in (f"session={token}", f"__Host-session={token}"):
+        shown = browser.get("/en/unsubscribe/x", headers={**told, "cookie": kept})
+        assert shown.status_code == 200
+        assert "Amina" not in shown.text
+        assert browser.get("/en/login", headers={**told, "cookie": kept}).status_code == 404
+
+
+@pytest.mark.fault("F57")
+def test_a_copied_cookie_opens_nothing_after_a_logout(browser):
+    token = log_in(browser).cookies["session"]
+    assert reads(browser) == 200
+    answer = browser.post("/en/logout")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/en/login")
+    assert '"cache"' in answer.headers["clear-site-data"]
+    assert "session" not in browser.cookies
+    assert reads(browser, cookie=f"session={token}") == 401
+
+
+@pytest.mark.fault("F57")
+@pytest.mark.parametrize(
+    ("idle", "times", "ends"),
+    [
+        pytest.param({"hours": 7, "minutes": 59}, 1, 200, marks=pytest.mark.slow),
+        pytest.param({"hours": 8}, 1, 401, marks=pytest.mark.slow),
+        pytest.param({"hours": 7}, 3, 200, marks=pytest.mark.slow),
+        ({"hours": 7}, 4, 401),
+        ({"hours": 12}, 1, 401),
+    ],
+)
+def test_a_session_ends_after_eight_idle_hours_and_after_a_day_in_any_case(browser, clock, idle, times, ends):
+    log_in(browser)
+    for _ in range(times):
+        clock.on(**idle)
+        last = reads(browser)
+    assert last == ends
+
+
+@pytest.mark.fault("F57")
+@pytest.mark.parametrize(
+    "how", ["password", *(pytest.param(how, marks=pytest.mark.slow) for how in ("reset", "remove"))]
+)
+def test_every_session_ends_with_the_password_a_reset_or_the_user(app, browser, how):
+    tokens = [log_in(browser).cookies["session"]]
+    browser.cookies.clear()
+    tokens.append(log_in(browser).cookies["session"])
+    user = app.store.user("Amina")
+    if how == "password":
+        form = {"now": PASSWORD, "password": OTHER, "again": OTHER}
+        answer = browser.post("/en/account", data=form)
+        assert answer.status_code == 303
+        assert reads(browser) == 200
+        assert answer.cookies["session"] not in tokens
+    elif how == "reset":
+        service.invited(app.store, user, "a test", NOW)
+    else:
+        service.removed(app.store, user, NOW)
+    assert [reads(browser, cookie=f"session={token}") for token in tokens] == [401, 401]
+    browser.cookies.clear()
+    assert log_in(browser).status_code == 401
+
+
+@pytest.fixture
+def reset_meanwhile(app, monkeypatch):
+    """An administrator resets Amina while the password that she typed is compared."""
+    agrees = passwords.Passwords._agrees
+
+    def slow(self, *told):
+        agreed = agrees(self, *told)
+        service.invited(app.store, app.store.user("Amina"), "a test", NOW)
+        return agreed
+
+    return lambda: monkeypatch.setattr(passwords.Passwords, "_agrees", slow)
+
+
+@pytest.mark.fault("F57")
+def test_no_session_outlives_a_reset_that_came_while_its_user_logged_in(app, browser, reset_meanwhile):
+    reset_meanwhile()
+    log_in(browser)
+    assert dict(browser.cookies) == {}
+    assert reads(browser) == 401
+    with closing(sqlite3.connect(app.folder / "auditor.db")) as raw:
+        assert raw.execute("SELECT count(*) FROM session").fetchone() == (0,)
+
+
+@pytest.mark.fault("F57")
+def test_a_reset_that_comes_while_its_user_changes_the_password_holds(app, browser, reset_meanwhile):
+    log_in(browser)
+    reset_meanwhile()
+    answer = browser.post("/en/account", data={"now": PASSWORD, "password": OTHER, "again": OTHER})
+    assert answer.status_code == 401
+    assert reads(browser) == 401
+    assert app.store.user("Amina").password_hash is None
+
+
+@pytest.mark.slow
+def test_another_login_takes_the_place_of_the_session_that_was_there(browser):
+    first = log_in(browser).cookies["session"]
+    second = log_in(browser).cookies["session"]
+    assert second != first
+    assert reads(browser, cookie=f"session={first}") == 401
+    assert reads(browser, cookie=f"session={second}") == 200
+
+
+@pytest.mark.slow
+def test_of_a_session_only_the_hash_is_kept(app, browser):
+    token = log_in(browser).cookies["session"]
+    raw = (app.folder / "auditor.db").read_bytes() + (app.folder / "auditor.db-wal").read_bytes()
+    assert token.encode() not in raw
+
+
+@pytest.mark.slow
+def test_reading_pages_writes_once_a_minute(app, browser, clock, monkeypatch):
+    written, real = [], type(app.store).session_seen
+    monkeypatch.setattr(type(app.store), "session_seen", lambda *told: written.append(told) or real(*told))
+    log_in(browser)
+    for _ in range(10):
+        clock.on(seconds=20)
+        assert reads(browser) == 200
+    assert len(written) == 3
+
+
+@pytest.fixture
+def turned(monkeypatch):
+    """The clock by which failures are counted, to be turned."""
+    held = SimpleNamespace(now=1_000_000.0)
+    monkeypatch.setattr(memory.time, "time", lambda: held.now)
+    return held
+
+
+@pytest.mark.fault("F56")
+def test_the_sixth_attempt_is_refused_whoever_it_names_and_told_until_when(browser, turned):
+    wrong = [log_in(browser, password="wrong words") for _ in range(5)]
+    assert {answer.status_code for answer in wrong} == {401}
+    late = log_in(browser)
+    assert late.status_code == 429
+    assert 0 < int(late.headers["retry-after"]) <= 900
+    assert "try again in 15 minutes" in late.text
+    assert log_in(browser, "nobody").status_code == 429
+    turned.now += 901
+    assert log_in(browser).status_code == 303
+
+
+@pytest.mark.fault("F56")
+def test_a_wrong_name_and_a_wrong_password_are_answered_alike(browser):
+    wrong = log_in(browser, password="wrong words")
+    unknown = log_in(browser, "Amine", password="wrong words")
+    assert wrong.status_code == unknown.status_code == 401
+    assert wrong.text.replace("Amina", "Amine") == unknown.text
+
+
+@pytest.mark.fault("F56")
+def test_a_password_that_is_too_long_is_refused_by_its_length_and_never_hashed(browser, monkeypatch):
+    monkeypatch.setattr(passwords.Passwords, "_agrees", None)
+    long = log_in(browser, password="x" * 129)
+    assert long.status_code == 422
+    assert "at most 128 characters" in long.text
+    huge = log_in(browser, password="x" * 1_000_000)
+    assert huge.status_code == 413
+
+
+@pytest.mark.slow
+def test_an_account_is_counted_wherever_the_attempts_come_from(browser):
+    for number in range(5):
+        assert (
+            log_in(
+                browser, password="no", headers={**HTTPS, "x-forwarded-for": f"203.0.113.{number}"}
+            ).status_code
+            == 401
+        )
+    assert log_in(browser, headers={**HTTPS, "x-forwarded-for": "198.51.100.1"}).status_code == 429
+
+
+@pytest.mark.slow
+@pytest.mark.fault("F56")
+def test_an_account_is_counted_however_its_name_is_spelled(browser):
+    for number in range(5):
+        told = {**HTTPS, "x-forwarded-for": f"203.0.113.{number}"}
+        spelled = "Am\u202a" + "\u202a" * number + "ina"
+        assert log_in(browser, spelled, password="no", headers=told).status_code == 401
+    assert log_in(browser, headers={**HTTPS, "x-forwarded-for": "198.51.100.1"}).status_code == 429
+
+
+@pytest.mark.fault("F56")
+def test_no_cookie_tells_who_is_a_user(browser):
+    told = [
+        log_in(browser, name, password="no", headers={"cookie": 'known="\\351"'}).status_code
+        for name in ("Amina", "Nobody")
+    ]
+    assert told == [401, 401]
+
+
+@pytest.mark.slow
+def test_addresses_of_one_household_are_one(browser):
+    for number in range(5):
+        told = {**HTTPS, "x-forwarded-for": f"2001:db8:1:2::{number}"}
+        assert log_in(browser, f"nobody {number}", headers=told).status_code == 401
+    assert log_in(browser, headers={**HTTPS, "x-forwarded-for": "2001:db8:1:2:ffff::1"}).status_code == 429
+    assert log_in(browser, headers={**HTTPS, "x-forwarded-for": "2001:db8:1:3::1"}).status_code == 303
+
+
+@pytest.mark.slow
+def test_logging_in_is_not_counted(browser):
+    for _ in range(7):
+        browser.cookies.clear()
+        assert log_in(browser).status_code == 303
+
+
+def test_a_stranger_keeps_nobody_out_who_was_here_before(browser, app, home):
+    log_in(browser)
+    browser.post("/en/logout")
+    with httpx.Client(base_url=home, trust_env=False) as stranger:
+        for _ in range(20):
+            log_in(stranger, password="guess")
+        assert log_in(stranger).status_code == 429
+        assert log_in(browser).status_code == 303
+        stranger.cookies.set("known", browser.cookies["known"].replace("a", "b"))
+        assert log_in(stranger).status_code == 429
+
+
+@pytest.mark.slow
+def test_a_browser_that_was_here_before_has_no_more_guesses_than_others(browser):
+    log_in(browser)
+    browser.cookies.delete("session")
+    assert [log_in(browser, password="no").status_code for _ in range(6)] == [401] * 5 + [429]
+    assert reads(browser, cookie=f"session={browser.cookies['known']}") == 401
+
+
+@pytest.mark.slow
+def test_the_password_of_until_now_is_not_guessed_on_the_page_that_changes_it(browser):
+    log_in(browser)
+    form = {"now": "guess", "password": OTHER, "again": OTHER}
+    codes = [browser.post("/en/account", data=form).status_code for _ in range(6)]
+    assert codes == [422] * 5 + [429]
+
+
+@pytest.mark.fault("F59")
+@pytest.mark.parametrize(
+    ("asked", "led"),
+    [
+        ("/", "/"),
+        ("/en/gaps?sort=newest#x", "/en/gaps?sort=newest#x"),
+        ("/fr/associations/nour%2F1", "/fr/associations/nour%2F1"),
+        *((evil, "/") for evil in (
+            "//evil.example", "///evil.example", "/\\evil.example", "\\\\evil.example", "/\t/evil.example",
+            "/\n/evil.example", "https:evil.example", "https://evil.example/", "javascript:alert(1)",
+            "evil.example",
+            "", " /en/", "/en/login?next=//evil.example", "/en/logout", "/\x00/evil", "/\x85/evil",
+        )),
+    ],
+)  # fmt: skip
+def test_whoever_logs_in_is_led_on_within_this_site_alone(asked, led):
+    assert login.own_way(asked) == led
+
+
+@pytest.mark.fault("F59")
+@pytest.mark.parametrize("asked", ["//evil.example", "/\\evil.example", "/%09/evil", "https:evil.example"])
+def test_an_address_to_go_on_to_that_leads_elsewhere_leads_to_the_front_page(browser, asked):
+    form = browser.get(f"/en/login?next={asked}").text
+    assert re.search(r'name="next" value="([^"]*)"', form)[1] == "/"
+    assert log_in(browser, next=unquote(asked)).headers["location"] == "/"
+
+
+@pytest.mark.fault("F58")
+@pytest.mark.parametrize(
+    ("method", "headers", "status"),
+    [
+        ("GET", {"sec-fetch-site": "cross-site", "origin": "https://evil.example"}, 200),
+        ("POST", {"sec-fetch-site": "same-origin", "origin": "null"}, 303),
+        ("POST", {"sec-fetch-site": "none"}, 303),
+        ("POST", {"sec-fetch-site": "same-site", "origin": "http://127.0.0.1:9"}, 403),
+        ("POST", {"sec-fetch-site": "cross-site", "origin": "{home}"}, 403),
+        ("POST", {"origin": "{home}"}, 303),
+        ("POST", {"origin": "https://evil.example"}, 403),
+        ("POST", {"origin": "null"}, 403),
+        ("POST", {}, 303),
+    ],
+)
+def test_a_form_from_another_site_changes_nothing(app, browser, method, headers, status):
+    log_in(browser)
+    home = str(browser.base_url).rstrip("/")
+    told = {name: value.format(home=home) for name, value in headers.items()}
+    way = "/en/people" if method == "GET" else f"/en/people/{with_password(app.store, 'Salma').id}/remove"
+    assert browser.request(method, way, headers=told).status_code == status
+    assert len(app.store.users()) == {200: 1, 303: 1, 403: 2}[status]
+
+
+def test_pages_say_how_they_are_to_be_held(browser):
+    log_in(browser)
+    page = browser.get("/en/people")
+    policy = dict(
+        one.strip().partition(" ")[::2] for one in page.headers["content-security-policy"].split(";")
+    )
+    assert policy == {
+        "default-src": "'none'",
+        "style-src": "'self'",
+        "img-src": "'self' data:",
+        "form-action": "'self'",
+        "frame-ancestors": "'none'",
+        "base-uri": "'none'",
+    }
+    assert page.headers["cache-control"] == "no-store"
+    assert page.headers["x-content-type-options"] == "nosniff"
+    assert page.headers["cross-origin-opener-policy"] == "same-origin"
+    assert "camera=()" in page.headers["permissions-policy"]
+    assert "strict-transport-security" not in page.headers
+    assert browser.get("/en/login", headers=HTTPS).headers["strict-transport-security"] == "max-age=31536000"
+
+
+def link(app, name="Salma", role=Role.READER):
+    _, token = service.added(app.store, name, role, (), by="Amina", now=NOW)
+    return f"/en/welcome/{token}", token
+
+
+def test_a_one_time_link_sets_the_password_and_lets_in(app, browser, caplog):
+    way, token = link(app)
+    for _ in range(2):  # a program in the mail has opened it, too
+        opened = browser.get(way)
+        assert (opened.status_code, opened.headers["location"]) == (303, "/en/welcome")
+    page = browser.get("/en/welcome")
+    assert "Salma" in page.text
+    assert token not in page.text
+    done = browser.post("/en/welcome", data={"password": OTHER, "again": OTHER})
+    assert (done.status_code, done.headers["location"]) == (303, "/en/")
+    assert reads(browser) == 200
+    assert "invited" not in browser.cookies
+    assert browser.get(way).status_code == 410
+    assert log_in(browser, "Salma", OTHER).status_code == 303
+    assert token not in caplog.text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("password", "again", "said"),
+    [
+        ("eleven char", "eleven char", "at least"),
+        ("x" * 129, "x" * 129, "at most"),
+        ("Password1234", "Password1234", "among the first"),
+        ("presence auditor 2026", "presence auditor 2026", "among the first"),
+        ("Salma Salma 2026", "Salma Salma 2026", "among the first"),
+        (OTHER, "something else entirely", "do not read the same"),
+    ],
+)
+def test_a_password_that_may_not_be_is_told_why_and_the_link_holds_on(app, browser, password, again, said):
+    browser.get(link(app)[0])
+    answer = browser.post("/en/welcome", data={"password": password, "again": again})
+    assert answer.status_code == 422
+    assert said in answer.text
+    assert password not in answer.text
+    assert browser.post("/en/welcome", data={"password": OTHER, "again": OTHER}).status_code == 303
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fate", ["wrong", "late", "replaced", "removed", "none"])
+def test_a_link_that_has_ended_is_answered_alike_whatever_ended_it(app, browser, clock, fate):
+    way, _ = link(app)
+    browser.get(way)
+    salma = app.store.user("Salma")
+    if fate == "wrong":
+        way = way[:-1] + ("x" if way[-1] != "x" else "y")
+        browser.cookies.clear()
+    elif fate == "late":
+        clock.on(hours=24)
+    elif fate == "replaced":
+        service.invited(app.store, salma, "Amina", NOW)
+    elif fate == "removed":
+        service.removed(app.store, salma, NOW)
+    else:
+        browser.cookies.clear()
+        way = "/en/welcome"
+    form = {"password": OTHER, "again": OTHER}
+    answers = [browser.get(way), browser.get("/en/welcome"), browser.post("/en/welcome", data=form)]
+    assert {answer.status_code for answer in answers} == {410}
+    told = {re.sub(r"As of .*|/welcome[^\"]*", "", answer.text) for answer in answers}
+    assert len(told) == 1
+    assert app.store.user("Salma").password_hash is None
+
+
+@pytest.mark.slow
+def test_of_two_who_hold_one_link_the_first_sets_the_password(app, browser, home):
+    way, _ = link(app)
+    with httpx.Client(base_url=home, trust_env=False) as other:
+        other.get(way)
+        browser.get(way)
+        assert browser.post("/en/welcome", data={"password": OTHER, "again": OTHER}).status_code == 303
+        assert other.post("/en/welcome", data={"password": PASSWORD, "again": PASSWORD}).status_code == 410
+    assert log_in(browser, "Salma", PASSWORD).status_code == 401
+
+
+@pytest.mark.slow
+def test_an_administrator_adds_resets_and_removes_on_a_page(app, browser):
+    log_in(browser)
+    shown = browser.post("/en/people", data={"name": "Salma", "role": "coordinator", "region": "souss-massa"})
+    way = re.search(r'value="http://127\.0\.0\.1:\d+(/en/welcome/[\w-]{43})"', shown.text)[1]
+    salma = app.store.user("Salma")
+    assert (salma.role, salma.regions, salma.added_by) == (Role.COORDINATOR, ("souss-massa",), "Amina")
+    again = browser.post(f"/en/people/{salma.id}/reset")
+    assert way not in again.text
+    assert browser.get(way).status_code == 410
+    assert browser.post(f"/en/people/{salma.id}/remove").headers["location"] == "/en/people?done=removed#said"
+    assert [user.name for user in app.store.users()] == ["Amina"]
+    for act in ("reset", "remove"):
+        assert browser.post(f"/en/people/{app.store.user('Amina').id}/{act}").status_code == 409
+        assert browser.post(f"/en/people/999/{act}").status_code == 404
+
+
+@pytest.mark.slow
+def test_where_there_is_no_user_yet_the_login_says_how_to_add_one(app, browser):
+    assert "auditor user add" not in browser.get("/en/login").text
+    service.removed(app.store, app.store.user("Amina"), NOW)
+    assert "auditor user add NAME --role admin" in browser.get("/en/login").text
+
+
+@pytest.mark.slow
+def test_the_link_of_the_command_opens_in_the_browser(app, browser, capsys, monkeypatch):
+    monkeypatch.setenv("AUDITOR_STORAGE__FOLDER", str(app.folder))
+    monkeypatch.setattr("auditor.cli.users.clock", lambda: NOW)
+    assert main(["user", "add", "Idris", "--role", "reader", "--who", "Amina"]) == 0
+    way = re.fullmatch(r"http://127\.0\.0\.1:8321(/en/welcome/[\w-]{43})\n", capsys.readouterr().out)[1]
+    browser.get(way)
+    assert browser.post("/en/welcome", data={"password": OTHER, "again": OTHER}).status_code == 303
+    assert main(["user", "reset", "idris", "--who", "Amina"]) == 0
+    assert reads(browser) == 401
+    assert main(["user", "remove", "Idris"]) == 0
+    assert main(["user", "remove", "Idris"]) == 3
+    assert "there is no user of this name" in capsys.readouterr().err
+
+
+@pytest.fixture
+def dear():
+    """Hashes cost what they do."""
+
+
+@pytest.mark.slow
+@pytest.mark.fault("F56")
+@pytest.mark.usefixtures("dear")
+async def test_fifty_at_the_login_do_not_hold_the_loop_up(app, clock):
+    before = time.perf_counter()
+    passwords.COST.hash(PASSWORD)
+    alone = time.perf_counter() - before
+    with listening(Web(port=0)) as at:
+        stop, lags, where = asyncio.Event(), [], address(at).rstrip("/")
+        serving = asyncio.create_task(serve(app, clock, at=at, nights=False, stop=stop))
+        watch = asyncio.create_task(watching(lags))
+        limits = httpx.Limits(max_connections=50)
+        async with httpx.AsyncClient(base_url=where, trust_env=False, timeout=None, limits=limits) as crowd:
+            form = {"name": "Amina", "password": PASSWORD}
+            sent = [{**HTTPS, "x-forwarded-for": f"203.0.113.{number}"} for number in range(50)]
+            logins = [crowd.post("/en/login", data=form, headers=told) for told in sent]
+            answers = await asyncio.gather(*logins)
+        watch.cancel()
+        stop.set()
+        await serving
+    assert [answer.status_code for answer in answers] == [303] * 50
+    assert median(lags) < alone / 4  # were hashes made in the loop, it would be late by a whole one each time
+
+
+async def watching(lags):
+    """By how much later the loop does what it was to do now."""
+    while True:
+        before = time.perf_counter()
+        await asyncio.sleep(0.01)
+        lags.append(time.perf_counter() - before - 0.01)
+
+
+@pytest.mark.slow
+@pytest.mark.fault("F56")
+@pytest.mark.usefixtures("dear")
+def test_a_name_that_nobody_has_takes_as_long(browser, turned):
+    def cost(name):
+        before = time.process_time()
+        assert log_in(browser, name, password="wrong words").status_code == 401
+        turned.now += 901
+        return time.process_time() - before
+
+    cost("nobody")
+    told = {name: min(cost(name) for _ in range(7)) for name in ("Amina", "nobody")}
+    assert told["Amina"] == pytest.approx(told["nobody"], rel=0.3)

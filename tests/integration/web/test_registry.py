@@ -1,0 +1,194 @@
+"""The registry in the browser, on a real server: taken as a sheet, corrected, shown and taken over."""
+
+import re
+from datetime import timedelta
+
+import pytest
+
+from auditor.i18n.wording import Wording
+from auditor.registry import exporter
+from auditor.registry.importer import read
+from auditor.registry.spreadsheet import to_csv
+from probes.links import identify
+from storage.models.audit import AccountRow, Association, Contact, Member
+from tests.support.mini_network import opened
+from tests.support.web_server import NOW, browsing
+
+NOUR = Member(
+    Association("nour", "جمعية النور", city="=1+1", language="ar"), Contact(media_officer="volunteer")
+)
+AMAL = Association("amal", "<b>Amal</b>", language="fr", none_by_choice=("twitter",))
+LINKS = [
+    AccountRow(who, typed, identify.identify(typed, channel), channel)
+    for who, channel, typed in [
+        ("nour", "facebook", "https://www.facebook.com/nour.agadir"),
+        ("amal", "website", "https://amal.ma/"),
+    ]
+]
+
+
+@pytest.fixture
+def app(tmp_path):
+    small = opened(tmp_path)
+    small.store.save_registry([NOUR, AMAL], LINKS, NOW)
+    yield small
+    small.store.close()
+
+
+@pytest.mark.parametrize("language", ["ar", "fr", "en"])
+@pytest.mark.parametrize("form", ["csv", "xlsx", "csv?delimiter=%3B"])
+def test_the_sheet_that_a_page_leads_to_is_in_its_language_and_changes_nothing(app, tmp_path, language, form):
+    with browsing(app) as client:
+        page = client.get(f"/{language}/registry").text
+        assert f'href="/{language}/registry.{form}"' in page
+        answer = client.get(f"/{language}/registry.{form}")
+    assert f"registry-{NOW.date()}" in answer.headers["content-disposition"]
+    path = tmp_path / f"sheet.{form[:4].strip('?')}"
+    path.write_bytes(answer.content)
+    reading = read(path)
+    assert not app.store.save_registry(reading.associations, reading.accounts, NOW)
+    if form == "csv":
+        assert answer.text.lstrip("\ufeff").startswith(exporter.heading("id", Wording(language)) + ",")
+
+
+def test_a_page_tells_how_many_are_registered(app):
+    with browsing(app) as client:
+        assert "2 associations are registered." in client.get("/en/registry").text.replace(
+            "<bdi>", ""
+        ).replace("</bdi>", "")
+
+
+def brought(client, name="sheet.csv", rows=(), language="en"):
+    data = to_csv([["id", "name", "city", "facebook"], *rows])
+    return client.post(f"/{language}/registry", files={"sheet": (name, data)})
+
+
+SAME = [
+    ["nour", "جمعية النور", "=1+1", "https://www.facebook.com/nour.agadir"],
+    ["amal", "<b>Amal</b>", "", "https://www.facebook.com/nour.agadir"],
+]
+
+
+def waiting(app):
+    folder = app.folder / "uploads"
+    return list(folder.iterdir()) if folder.exists() else []
+
+
+def agreed(client, address):
+    digest = re.search(r'name="digest" value="(\w+)"', client.get(address).text)[1]
+    return {"act": "take", "digest": digest}
+
+
+@pytest.mark.parametrize("language", ["ar", "fr", "en"])
+def test_a_sheet_is_shown_before_it_changes_anything_and_taken_over_when_agreed(app, language):
+    with browsing(app) as client:
+        answer = brought(client, rows=SAME, language=language)
+        assert answer.status_code == 303
+        shown = client.get(answer.headers["location"]).text
+        assert "&lt;b&gt;Amal&lt;/b&gt;" in shown
+        assert "<b>Amal" not in shown
+        assert Wording(language).term("problem", "shared_account") in shown
+        assert [row.association for row in app.store.accounts()] == ["nour", "amal"]
+        done = client.post(answer.headers["location"], data=agreed(client, answer.headers["location"]))
+        assert done.status_code == 303
+        assert done.headers["location"].startswith(f"/{language}/registry?taken=")
+        assert client.get(done.headers["location"]).status_code == 200
+        assert client.get(answer.headers["location"]).status_code == 404
+    facebook = {row.typed for row in app.store.accounts() if row.channel == "facebook"}
+    assert facebook == {"https://www.facebook.com/nour.agadir"}
+    assert {(one.who, one.source) for one in app.store.trail(limit=1)} == {("Amina", "web")}
+    assert not waiting(app)
+
+
+def test_a_sheet_of_some_says_first_how_many_would_leave_and_is_taken_only_with_a_tick(app):
+    with browsing(app) as client:
+        address = brought(client, rows=SAME[:1]).headers["location"]
+        shown = client.get(address).text
+        said = "<bdi>1</bdi> association is not in this sheet: it is kept, but no longer looked at."
+        assert shown.index(said) < shown.index('value="take"')
+        refused = client.post(address, data=agreed(client, address))
+        assert refused.status_code == 422
+        assert "confirm that the sheet is the whole list" in refused.text
+        assert [one.id for one in app.store.associations()] == ["amal", "nour"]
+        assert client.post(address, data={**agreed(client, address), "whole": "true"}).status_code == 303
+        whole = client.get(brought(client, rows=SAME).headers["location"]).text
+    assert [one.id for one in app.store.associations()] == ["nour"]
+    assert 'name="whole"' not in whole
+
+
+def test_a_sheet_that_is_dropped_changes_nothing_and_is_forgotten(app):
+    with browsing(app) as client:
+        address = brought(client, rows=SAME[:1]).headers["location"]
+        assert client.post(address, data={"act": "drop"}).headers["location"] == "/en/registry"
+    assert not waiting(app)
+    assert [one.id for one in app.store.associations()] == ["amal", "nour"]
+
+
+def test_what_was_agreed_to_is_shown_anew_where_the_registry_changed_meanwhile(app):
+    with browsing(app) as client:
+        address = brought(client, rows=SAME).headers["location"]
+        form = agreed(client, address)
+        app.store.save_registry([NOUR.having({"city": "Tiznit"}), AMAL], LINKS, NOW)
+        again = client.post(address, data=form)
+        assert again.headers["location"] == f"{address}?anew=1"
+        assert "changed meanwhile" in client.get(again.headers["location"]).text
+        assert app.store.association("nour").city == "Tiznit"
+        assert client.post(address, data=agreed(client, address)).status_code == 303
+    assert app.store.association("nour").city == "=1+1"
+
+
+def test_a_sheet_that_changes_nothing_cannot_be_taken_over(app):
+    with browsing(app) as client:
+        sheet = client.get("/fr/registry.xlsx").content
+        answer = client.post("/fr/registry", files={"sheet": ("a.xlsx", sheet)})
+        shown = client.get(answer.headers["location"]).text
+    assert "Cette feuille ne change rien." in shown
+    assert 'value="take"' not in shown
+
+
+@pytest.mark.parametrize(
+    ("data", "status", "said"),
+    [
+        (b"\xd0\xcf\x11\xe0old", 422, "Excel before 2007"),
+        (b"\0\0\0", 422, "is no sheet"),
+        (b"PK\x03\x04broken", 422, "damaged"),
+        (b'name\n"open' + b"x" * 200_000, 422, "quotation mark"),
+        (b"what,where\n1,2\n", 422, "No column has the names"),
+        (b"id,name\n", 422, "names no association"),
+        (b"x" * (10 * 1024 * 1024 + 1), 413, "larger than 10 MB"),
+    ],
+)
+def test_a_file_that_is_no_registry_is_refused_in_words_and_not_kept(app, data, status, said):
+    with browsing(app) as client:
+        answer = client.post("/en/registry", files={"sheet": ("a.xlsx", data)})
+    assert answer.status_code == status
+    assert said in answer.text
+    assert not waiting(app)
+
+
+def test_a_waiting_sheet_is_forgotten_after_a_day(app):
+    moment = [NOW]
+    with browsing(app, lambda: moment[0]) as client:
+        address = brought(client, rows=SAME).headers["location"]
+        moment[0] = NOW + timedelta(hours=23)
+        assert client.get(address).status_code == 200
+        moment[0] = NOW + timedelta(days=1)
+        assert client.get(address).status_code == 404
+        brought(client, rows=SAME)
+    assert len(waiting(app)) == 1
+
+
+@pytest.mark.parametrize("name", ["..%2F..%2Fauditor.db", "20261125090000-" + "a" * 22, "x"])
+def test_a_name_that_was_not_given_out_leads_to_no_file(app, name):
+    with browsing(app) as client:
+        assert client.get(f"/en/registry/diff/{name}").status_code == 404
+        client.post(f"/en/registry/diff/{name}", data={"act": "drop"})
+    assert [one.id for one in app.store.associations()] == ["amal", "nour"]
+
+
+def test_of_thousands_of_changes_the_first_are_shown(app):
+    with browsing(app) as client:
+        many = [[f"n{n}", f"Name {n}", "", ""] for n in range(600)]
+        shown = client.get(brought(client, rows=[*SAME, *many]).headers["location"]).text
+    assert shown.count("<dt>") == 500
+    assert "more changes" in shown

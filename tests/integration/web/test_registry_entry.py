@@ -1,0 +1,147 @@
+"""An association's entry is changed in the browser, by the rules of a sheet's row, on a real server."""
+
+import re
+
+import pytest
+
+from probes.links import identify
+from storage.models.audit import AccountRow, Association, Contact, Member
+from tests.support.mini_network import opened
+from tests.support.web_server import NOW, browsing
+
+NOUR = Member(
+    Association("nour/1", "جمعية النور", city="Agadir", tags=("a", "b")), Contact(media_officer="volunteer")
+)
+AMAL = Association("amal", "<b>Amal</b>", language="fr")
+TYPED = ("https://www.facebook.com/nour.agadir", "https://www.facebook.com/nour.two")
+THEIRS = "https://www.facebook.com/amal.oujda"
+LINKS = [
+    *(AccountRow("nour/1", typed, identify.identify(typed, "facebook"), "facebook") for typed in TYPED),
+    AccountRow("amal", THEIRS, identify.identify(THEIRS, "facebook"), "facebook"),
+]
+ADDRESS = "/registry/entry/nour%2F1"
+
+
+@pytest.fixture
+def app(tmp_path):
+    small = opened(tmp_path)
+    small.store.save_registry([NOUR, AMAL], LINKS, NOW)
+    yield small
+    small.store.close()
+
+
+def kept(app, language="en", **changed):
+    """What the server answers to the entry as it is, with some fields changed."""
+    fields = {"name": NOUR.name, "city": "Agadir", "language": "ar", "tags": "a, b"}
+    fields |= {"media_officer": "volunteer", "facebook": "\r\n".join(TYPED)}
+    with browsing(app) as client:
+        return client.post(
+            f"/{language}{ADDRESS}", data={"version": version(client, language), **fields, **changed}
+        )
+
+
+def version(client, language="en"):
+    return re.search(r'name="version" value="(\w+)"', client.get(f"/{language}{ADDRESS}").text)[1]
+
+
+@pytest.mark.parametrize("language", ["ar", "fr", "en"])
+def test_the_page_of_an_association_leads_to_its_entry_as_it_is_kept(app, language):
+    with browsing(app) as client:
+        assert f'href="/{language}{ADDRESS}"' in client.get(f"/{language}/associations/nour%2F1").text
+        shown = client.get(f"/{language}{ADDRESS}").text
+        assert "\n".join(TYPED) in shown
+        assert 'value="a, b"' in shown
+        assert "<b>Amal" not in client.get(f"/{language}/registry/entry/amal").text
+        assert client.get(f"/{language}/registry/entry/nobody").status_code == 404
+
+
+def test_an_entry_kept_as_it_is_changes_nothing(app):
+    before = len(app.store.trail())
+    answer = kept(app)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/en/associations/nour%2F1")
+    assert len(app.store.trail()) == before
+
+
+def test_a_change_is_kept_with_whose_word_it_was_and_leaves_the_others_alone(app):
+    changed = {
+        "city": "Tiznit",
+        "media_officer": "nobody",
+        "facebook": TYPED[0],
+        "none_by_choice": ["twitter"],
+    }
+    assert kept(app, **changed).status_code == 303
+    about, officer = app.store.association("nour/1"), app.store.contact("nour/1").media_officer
+    assert (about.city, officer, about.none_by_choice) == ("Tiznit", "nobody", ("twitter",))
+    assert [row.typed for row in app.store.accounts()] == [TYPED[0], THEIRS]
+    told = {(one.who, one.source, one.field) for one in app.store.trail("nour/1", limit=4)}
+    assert told == {
+        ("Amina", "web", field) for field in ("city", "media_officer", "none_by_choice", "facebook")
+    }
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"name": " "}, "there is no name"),
+        ({"email": "nobody"}, "this is no e-mail address"),
+    ],
+)
+def test_what_has_to_be_mended_is_told_and_nothing_is_kept(app, changed, said):
+    for more in ({}, {"anyway": "1"}):
+        answer = kept(app, city="Tiznit", **changed, **more)
+        assert answer.status_code == 422
+        assert said in answer.text
+    assert app.store.association("nour/1").city == "Agadir"
+
+
+@pytest.mark.parametrize(
+    ("address", "problem"),
+    [
+        ("https://www.facebook.com/", "this is no account"),
+        ("https://www.facebook.com/groups/nour", "this is a person or a group"),
+        (THEIRS, "another association lists this account, too"),
+    ],
+)
+def test_what_is_only_odd_is_told_and_may_be_kept_all_the_same(app, address, problem):
+    answer = kept(app, facebook=address)
+    assert answer.status_code == 422
+    assert problem in answer.text
+    assert [row.typed for row in app.store.accounts("nour/1")] == [*TYPED]
+    assert kept(app, facebook=address, anyway="1").status_code == 303
+    assert [row.typed for row in app.store.accounts("nour/1")] == [address]
+
+
+def test_what_is_wrong_is_told_in_the_readers_language(app):
+    assert "ليس رابط حساب" in kept(app, "ar", facebook="https://www.facebook.com/").text
+    assert "ce n’est pas un compte" in kept(app, "fr", facebook="https://www.facebook.com/").text
+
+
+def test_an_entry_that_changed_meanwhile_is_shown_again_before_it_is_kept(app):
+    with browsing(app) as client:
+        shown = version(client)
+        app.store.save_registry([NOUR.having({"city": "Taza"})], LINKS[:2], NOW, whole=False)
+        refused = kept(app, city="Tiznit", version=shown)
+        assert refused.status_code == 409
+        assert "Somebody changed this entry meanwhile" in refused.text
+        assert 'value="Tiznit"' in refused.text
+        assert app.store.association("nour/1").city == "Taza"
+        assert version(client) in refused.text
+    assert kept(app, city="Tiznit").status_code == 303
+    assert app.store.association("nour/1").city == "Tiznit"
+
+
+def test_a_channel_that_nobody_audits_stays_given_up(app):
+    chosen = NOUR.having({"none_by_choice": ("tiktok",)})
+    app.store.save_registry([chosen], LINKS[:2], NOW, whole=False)
+    with browsing(app) as client:
+        page = client.get(f"/en{ADDRESS}").text
+    assert re.search(r'name="none_by_choice" value="tiktok" checked', page)
+
+
+@pytest.mark.parametrize("taken", ["trail", "diff/x", "entry"])
+def test_an_association_whose_id_is_a_pages_name_can_be_changed(app, taken):
+    app.store.save_registry([Association(taken, "Taken")], [], NOW, whole=False)
+    with browsing(app) as client:
+        shown = client.get(f"/en/associations/{taken}").text
+        address = re.search(r'href="(/en/registry/entry/[^"]+)"', shown)[1]
+        assert 'value="Taken"' in client.get(address).text

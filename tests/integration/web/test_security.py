@@ -1,0 +1,177 @@
+"""The web application against those who mean it harm, and against odd browsers and mistyped addresses."""
+
+import base64
+import logging
+import socket
+
+import pytest
+
+from auditor.app import App
+from auditor.config.schema import Config
+from auditor.registry.importer import read
+from tests.support.web_server import NOW, browsing
+from tests.unit.auditor.report_links.test_links import PUBLIC, SHEET, made
+
+HOST = {"host": "reports.example.org"}
+
+
+@pytest.fixture
+def app(tmp_path):
+    told = {
+        "storage": {"folder": tmp_path, "url": f"sqlite:///{tmp_path}/auditor.db"},
+        "web": {"public_url": PUBLIC, "hosts": ["audit.lan"]},
+        "channels": {"facebook": {}, "youtube": {}},
+        "network": {"language": "fr"},
+    }
+    (tmp_path / "sheet.csv").write_text(SHEET, "utf-8")
+    with App.open(Config.model_validate(told)) as opened:
+        listed = read(tmp_path / "sheet.csv")
+        opened.store.save_registry(listed.associations, listed.accounts, NOW)
+        yield opened
+
+
+@pytest.fixture
+def client(app):
+    with browsing(app) as browser:
+        yield browser
+
+
+def spoken(client, asked):
+    """What a server answers to bytes that no client library would send."""
+    there = client.base_url
+    with socket.create_connection((there.host, there.port), timeout=10) as line:
+        line.sendall(asked + b" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        return b"".join(iter(lambda: line.recv(65536), b"")).decode()
+
+
+@pytest.mark.parametrize("asked", ["OPTIONS *", "GET *", "GET fr", "CONNECT evil.example:443"])
+def test_an_address_that_is_no_path_is_told_so_on_a_page(client, asked):
+    answer = spoken(client, asked.encode())
+    assert answer.startswith("HTTP/1.1 404")
+    assert "Cette page n’existe pas" in answer
+    assert "content-security-policy" in answer
+
+
+def test_whoever_asks_for_the_head_alone_gets_that_of_the_page(client):
+    head, page = client.head("/fr/"), client.get("/fr/")
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-length"] == page.headers["content-length"]
+    assert client.head("/fr/nowhere").status_code == 404
+
+
+def test_a_method_that_a_page_does_not_know_is_refused_with_those_it_knows(client):
+    answer = client.put("/fr/associations")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET")
+    assert '<html lang="fr"' in answer.text
+
+
+NESTED = base64.urlsafe_b64encode(b"[" * 20_000).decode()
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/fr/replies?after=9223372036854775808",
+        "/fr/replies?beyond=-9223372036854775809",
+        "/fr/letters?before=99999999999999999999",
+        "/fr/registry/trail?before=9223372036854775808",
+        f"/fr/associations?after={NESTED}",
+        f"/fr/gaps?after={NESTED}",
+        "/fr/associations?q=%00%FF%ED%A0%80&sort=x&page=-1",
+        "/fr/changes?since=9999-99-99",
+        "/fr/cohorts?since=0001-01-01&by=%22",
+        "/fr/associations/%00",
+        "/fr/associations/nour/accounts/99999999999999999999",
+        "/static/%00",
+        "/badge/%00/fr.svg",
+    ],
+)
+def test_a_mistyped_address_is_no_fault_of_ours(client, address):
+    answer = client.get(address)
+    assert answer.status_code in {200, 404, 422}
+    assert '<html lang="fr"' in answer.text
+
+
+@pytest.mark.parametrize("number", ["9223372036854775808", "-1", "²"])
+@pytest.mark.parametrize("what", ["replies", "replies/found"])
+def test_an_answer_to_what_no_database_counts_is_refused_on_a_page(client, what, number):
+    answer = client.post(f"/fr/{what}/{number}", data={"answer": "declined", "why": "x"})
+    assert answer.status_code in {404, 422}
+    assert '<html lang="fr"' in answer.text
+
+
+@pytest.mark.parametrize("path", ["report/reply", "report/monthly"])
+def test_a_body_of_more_than_a_megabyte_is_refused_whether_or_not_it_tells_its_length(app, client, path):
+    letter = {"cookie": f"letter={made(app).removeprefix('/r/')}"}
+    for body in ({"content": b"x" * 1_100_000}, {"content": iter([b"x" * 100_000] * 11)}):
+        answer = client.post(
+            f"/fr/{path}",
+            headers=HOST | letter | {"content-type": "application/x-www-form-urlencoded"},
+            **body,
+        )
+        assert answer.status_code == 413
+        assert "C’est trop volumineux" in answer.text
+
+
+def test_a_sheet_may_be_larger_than_a_form_and_not_without_end(client):
+    small = client.post("/fr/registry", files={"sheet": ("a.csv", b"name\n" + b"x" * 3_000_000)})
+    assert small.status_code == 422
+    large = client.post("/fr/registry", files={"sheet": ("a.csv", b"x" * 12_000_000)})
+    assert large.status_code == 413
+    assert '<html lang="fr"' in large.text
+
+
+def test_a_page_that_hides_its_origin_decides_nothing_over_plain_http(app, client):
+    form = {"kind": "none_by_choice", "channel": "youtube", "why": "x"}
+    way, ours = "/fr/associations/nour/decide", {"host": "localhost:8321", "origin": "http://localhost:8321"}
+    for origin in ("null", "http://localhost:9", "https://evil.example", "http://localhost.evil.example"):
+        assert client.post(way, data=form, headers=ours | {"origin": origin}).status_code == 403
+    assert list(app.store.decisions()) == []
+    assert client.post(way, data=form, headers=ours).status_code == 303
+    assert len(list(app.store.decisions())) == 1
+
+
+SCRIPT = "<script>document.title = 1</script>"
+
+
+@pytest.mark.fault("F54")
+def test_markup_in_a_name_and_a_script_as_a_link_are_text(app, client):
+    sheet = (
+        f"id,name,name_fr,city,website,facebook\nx,{SCRIPT},{SCRIPT},{SCRIPT},javascript:alert(1),{SCRIPT}\n"
+    )
+    (app.folder / "hostile.csv").write_text(sheet, "utf-8")
+    listed = read(app.folder / "hostile.csv")
+    app.store.save_registry(listed.associations, listed.accounts, NOW, whole=False)
+    for path in (
+        "",
+        "associations",
+        "associations/x",
+        "gaps",
+        "letters?q=document",
+        "letters/x",
+        "registry/trail",
+    ):
+        page = client.get(f"/fr/{path}").text.lower()
+        assert "<script" not in page
+        assert 'href="javascript' not in page
+    entry = client.get("/fr/registry/entry/x").text
+    assert "javascript:alert(1)" in entry
+    assert "<script" not in entry
+
+
+def test_our_forms_tell_their_origin_to_us_and_no_referrer_to_anybody_else(app, client):
+    client.headers["cookie"] = f"letter={made(app).removeprefix('/r/')}"
+    for path in ("/fr/", "/fr/report", "/fr/unsubscribe/x"):
+        page = client.get(path)
+        assert page.headers["referrer-policy"] == "same-origin"
+        assert '<meta name="referrer" content="same-origin">' in page.text
+
+
+def test_a_line_of_the_log_is_one_line_and_has_no_token(app, client, caplog, monkeypatch):
+    def broken(*_):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(type(app.store), "letter", broken)
+    with caplog.at_level(logging.ERROR, "auditor.web.middleware"):
+        assert client.get("/r/secret%0Asecret").status_code == 500
+    assert caplog.messages == ["GET /r/… crashed"]

@@ -1,0 +1,90 @@
+"""A link in a mail ends a subscription with one press, and a program that opens links ends nothing."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from auditor.app import App
+from auditor.config.schema import Config
+from auditor.notifications.unsubscribe_tokens import key_in, stop_token
+from storage.models.communication import Subscription
+from tests.support.web_server import visiting
+
+NOW = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
+AMAL = Subscription("amal@rabat.example", "digest", wanted=True, changed_at=NOW)
+
+
+@pytest.fixture
+def app(tmp_path):
+    told = {
+        "storage": {"folder": tmp_path, "url": f"sqlite:///{tmp_path}/auditor.db"},
+        "web": {"public_url": "https://out.example"},
+    }
+    with App.open(Config.model_validate(told)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def token(app):
+    return stop_token(app.store, key_in(app.folder), AMAL)
+
+
+def is_wanted(app):
+    return app.store.subscription(AMAL.address, AMAL.kind).wanted
+
+
+def test_opening_the_link_shows_a_button_and_ends_nothing(app, token):
+    with visiting(app, NOW) as client:
+        page = client.get(f"/fr/unsubscribe/{token}")
+        assert client.head(f"/fr/unsubscribe/{token}").status_code in {200, 405}
+    assert page.status_code == 200
+    assert '<form method="post">' in page.text
+    assert AMAL.address not in page.text
+    assert is_wanted(app)
+
+
+def test_the_button_ends_the_subscription(app, token):
+    with visiting(app, NOW) as client:
+        page = client.post(f"/fr/unsubscribe/{token}", headers={"sec-fetch-site": "same-origin"})
+    assert page.status_code == 200
+    assert "C’est fait" in page.text
+    assert not is_wanted(app)
+
+
+def test_a_mail_program_ends_it_with_one_click_from_elsewhere(app, token):
+    with visiting(app, NOW) as client:
+        told = {"List-Unsubscribe": "One-Click"}
+        page = client.post(f"/ar/unsubscribe/{token}", data=told, headers={"host": "out.example"})
+    assert page.status_code == 200
+    assert not is_wanted(app)
+
+
+def test_a_mail_program_in_a_browser_ends_it_from_its_own_pages(app, token):
+    with visiting(app, NOW) as client:
+        from_mail = {"sec-fetch-site": "cross-site", "origin": "https://mail.example"}
+        assert client.post(f"/fr/unsubscribe/{token}", headers=from_mail).status_code == 200
+    assert not is_wanted(app)
+
+
+def test_a_wrong_token_is_answered_like_a_right_one_and_ends_nothing(app, token):
+    with visiting(app, NOW) as client:
+        asked = [client.get(f"/en/unsubscribe/{word}").text.replace(word, "") for word in ("wrong", token)]
+        wrong = client.post("/en/unsubscribe/wrong")
+        assert is_wanted(app)
+        right = client.post(f"/en/unsubscribe/{token}")
+    assert asked[0] == asked[1]
+    assert wrong.status_code == right.status_code
+    assert wrong.text.replace("wrong", "") == right.text.replace(token, "")
+    assert not is_wanted(app)
+
+
+def test_the_same_subscription_has_the_same_token_and_another_has_another(app, token):
+    key = key_in(app.folder)
+    assert stop_token(app.store, key, AMAL) == token
+    assert stop_token(app.store, key, Subscription(AMAL.address, "monthly", True, NOW, "nour")) != token
+
+
+def test_a_token_made_anew_leaves_what_was_wanted_as_it_is(app, token):
+    app.store.subscribe(Subscription(AMAL.address, "digest", wanted=False, changed_at=NOW))
+    stop_token(app.store, key_in(app.folder), AMAL)
+    assert not is_wanted(app)

@@ -1,0 +1,105 @@
+"""Every command of the command line, found from its tree, and what is typed to each."""
+
+from collections.abc import Iterator
+
+import click
+import typer
+
+from auditor.cli.main import cli
+from tests.support.sample_network import FIRST
+
+BY = ("--who", "Amina", "--why", "vu")
+LINKS = "\n".join(
+    (
+        *(
+            "https://www.facebook.com/nour.agadir",
+            "https://x.com/nour",
+            "nour@nour.example",
+            "Nour Agadir",
+            "N/A",
+        ),
+        *(
+            "https://www.facebook.com/nour/posts/1",
+            "https://www.facebook.com/sharer/sharer.php?u=x",
+            "Bluesky: x",
+        ),
+        *("https://www.facebook.com/yourpage", "https://www.linkedin.com/pub/a/1/2/3", "https://bit.ly/x"),
+        *(
+            "facebook\thttps://facebook.com.evil.example/nour",
+            "youtube\tuc_x5xg1ov2p6uzz5fsm9ttw",
+            "youtube\tnour",
+        ),
+        *(
+            "youtube\thttps://www.youtube.com/nour",
+            "facebook\thttps://nour.example/",
+            "https://nour.example/a.pdf",
+        ),
+    )
+)
+TYPED = {
+    "demo": (("demo",),),
+    "init": (("new",), ("new",)),
+    "identify": (("-",),),
+    "check": (("https://www.facebook.com/nour.agadir", "https://nour.example/"),),
+    "run": ((),),
+    "serve": ((),),
+    "worker": ((),),
+    "status": ((),),
+    "receipts": ((),),
+    "gaps": ((), ("--association", "nour"), ("--channel", "facebook")),
+    "report": ((), *((one, "--lang", "en") for one in ("nour", "amal", "long", "bare"))),
+    "export": (("gaps.csv",), ("meeting", "meeting.xlsx")),
+    "publish": (("pages",),),
+    "rejudge": (("--dry-run",), ("--dry-run", "--config", "other.toml"), ("--config", "other.toml")),
+    "backup": ((), ("copy.db",), ("--list",)),
+    "restore": (("saved.db",),),
+    "thin": (("--dry-run",), ()),
+    "doctor": ((), ("--offline", "--config", "other.toml"), ("--config", "empty.toml")),
+    "registry validate": (("sheet.csv",),),
+    "registry import": (("--dry-run", "sheet.csv"), ("sheet.csv",), ("--yes", "--prune", "sheet.csv")),
+    "registry export": (("registry.csv",),),
+    "registry trail": ((),),
+    "registry held": (("nour",),),
+    "registry forget": (("nour", "--dry-run"), ("nour", "--contacts", "--yes"), ("x9", "--yes")),
+    "decide attest": (("nour", "facebook", *BY),),
+    "decide none-by-choice": (("bare", "youtube", *BY), ("nour", "twitter", *BY, "--until", "2099-01-01")),
+    "decide ours": (("bare", "https://www.facebook.com/bare.tiznit", *BY),),
+    "decide not-ours": (("nour", "facebook", *BY),),
+    "decide moved": (
+        ("nour", "facebook", *BY),
+        ("nour", "twitter", "--to", "https://x.com/nour2", *BY),
+    ),
+    "decide waive": (("nour", "youtube", *BY), ("nour", "--code", "channel_missing", *BY)),
+    "decide withdraw": (("1", *BY), ("3", *BY)),
+    "decide list": ((), ("--association", "bare")),
+    "digest": (("--dry-run",), (), (), ("--since", f"{FIRST.date()}", "--to", "amina@example.org")),
+    "digest subscribe": (("amina@example.org",), ("amina@example.org", "--association", "nour")),
+    "digest unsubscribe": (("amina@example.org",), ("amina@example.org", "--association", "nour")),
+    "digest subscriptions": ((),),
+    "letters make": (("nour", "--out", "one.xlsx", *BY[:2]), ("--all", "--out", "letters.csv", *BY[:2])),
+    "letters text": (("nour", *BY[:2], "--lang", "en"), ("nour", "--mail", *BY[:2], "--lang", "en")),
+    "letters renew": (("nour",), ("--all", "--within", "400")),
+    "letters revoke": (("nour", *BY[:2]), ("--all", *BY[:2])),
+    "letters list": ((),),
+    "user add": (
+        ("Salma", "--role", "admin", *BY[:2]),
+        ("Idris", "--role", "coordinator", "--region", "souss-massa", *BY[:2]),
+    ),
+    "user list": ((),),
+    "user reset": (("Amina", *BY[:2]),),
+    "user remove": (("Amina",),),
+}
+"""What is typed to a command, each on the network as it was: a command that is new is to be added."""
+
+
+def commands() -> list[str]:
+    """The commands that there are, by all of their words; one that does something and has others, too."""
+    return sorted(_under(typer.main.get_command(cli), ()))
+
+
+def _under(command: click.Command, words: tuple[str, ...]) -> Iterator[str]:
+    inner = getattr(command, "commands", {})
+    if not inner or command.invoke_without_command:
+        yield " ".join(words)
+    for name, one in inner.items():
+        yield from _under(one, (*words, name))

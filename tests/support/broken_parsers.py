@@ -1,0 +1,48 @@
+"""Readers that hang, swell or die, for workers to read with: they load nothing but what they need."""
+
+import os
+import re
+
+from probes.models.http import Page
+
+
+def title(page: Page) -> str:
+    found = re.search(rb"<title>(.*)</title>", page.body)
+    return found[1].decode() if found else ""
+
+
+def for_ever(page: Page) -> None:
+    while True:
+        pass
+
+
+def swell(page: Page) -> int:
+    return len(bytearray(8 << 30))
+
+
+def nest(page: Page) -> None:
+    nest(page)
+
+
+def die(page: Page) -> None:
+    os._exit(9)
+
+
+def stumble(page: Page) -> None:
+    raise KeyError("a bug of the reader")
+
+
+def hoard(page: Page) -> None:
+    """Take memory and use it, a megabyte after the other, until there is no more."""
+    held: list[bytearray] = []
+    while True:
+        held.append(bytearray(b"x" * (1 << 20)))
+
+
+def stall(page: Page) -> None:
+    """Hang where the interpreter is not asked whether it may."""
+    re.fullmatch(r"(a|aa)+b", "a" * 60)
+
+
+def pid(page: Page) -> int:
+    return os.getpid()

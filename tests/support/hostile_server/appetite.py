@@ -1,0 +1,52 @@
+"""What one hostile answer costs a process that asks for nothing else.
+
+    python appetite.py PORT NAME…
+
+Fetches each name from a hostile server on loopback. Prints a list of {"name", "outcome", "mib", "seconds"}:
+`mib` is by how much the peak of the resident memory rose over what it was, as the kernel counts it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from pathlib import Path
+
+TESTS = Path(__file__).parents[2]
+sys.path.insert(0, str(TESTS.parent))
+
+from probes.http.fetcher import Fetcher  # noqa: E402
+from tests.support.hostile_server.fetching import fetcher, outcome, told  # noqa: E402  # after the path
+
+
+def resident(what: str) -> float:
+    """MiB of this process's memory: `VmRSS` now, `VmHWM` at most."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.split(f"{what}:")[1].split()[0]) / 1024
+
+
+def forget_the_peak() -> None:
+    """Let the kernel count the peak from here on."""
+    Path("/proc/self/clear_refs").write_text("5")
+
+
+async def one(fetch: Fetcher, url: str) -> dict[str, object]:
+    """Fetch it, the peak counted anew."""
+    forget_the_peak()
+    before, started = resident("VmRSS"), time.monotonic()
+    got = told(await outcome(fetch, url))
+    return {"outcome": got, "seconds": time.monotonic() - started, "mib": resident("VmHWM") - before}
+
+
+async def main(port: int, names: list[str]) -> None:
+    """All in turn, after one that is decent."""
+    async with fetcher(timeout=10) as fetch:
+        await outcome(fetch, f"http://127.0.0.1:{port}/gzip")
+        costs = [{"name": name} | await one(fetch, f"http://127.0.0.1:{port}/{name}") for name in names]
+    sys.stdout.write(json.dumps(costs))
+
+
+if __name__ == "__main__":
+    asyncio.run(main(int(sys.argv[1]), sys.argv[2:]))

@@ -1,0 +1,26 @@
+"""Readers that misbehave, in a module of their own: a worker loads it before its first page."""
+
+from __future__ import annotations
+
+import os
+
+from probes.models.http import Page
+
+
+def title(page: Page) -> str:
+    return "Association Amal"
+
+
+def hang(page: Page) -> str:
+    while True:
+        pass
+
+
+def swell(page: Page) -> str:
+    held = []
+    while True:
+        held.append(bytearray(b"x" * (1 << 20)))
+
+
+def die(page: Page) -> str:
+    os._exit(9)

@@ -1,0 +1,36 @@
+"""A second opinion on which addresses may be contacted: ssrfguard, as its own documentation would have it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import httpx
+from ssrfguard import Policy, SSRFGuardError
+from ssrfguard.httpx import AsyncClient
+from ssrfguard.resolvers import UdpResolver
+
+from probes.http.ssrf_guard import PORTS
+
+
+@asynccontextmanager
+async def opinion(nameserver: str) -> AsyncIterator[Callable[[str], Awaitable[str]]]:
+    """Ask by its client, each link by a new one, with our name server and our ports."""
+    host, _, port = nameserver.rpartition(":")
+    resolver = UdpResolver(nameservers=(host,), nameserver_port=int(port))
+    context = httpx.create_ssl_context(trust_env=False)
+
+    async def ask(url: str) -> str:
+        policy = Policy(allowed_ports=PORTS)
+        options = {"follow_redirects": True, "trust_env": False, "verify": context}
+        async with AsyncClient(policy=policy, resolver=resolver, **options) as client:
+            try:
+                return str((await client.get(url)).status_code)
+            except SSRFGuardError:
+                return "refused"
+            except (httpx.InvalidURL, httpx.UnsupportedProtocol):
+                return "no address"
+            except (httpx.HTTPError, OSError) as error:
+                return f"trouble {type(error).__name__}"
+
+    yield ask

@@ -1,0 +1,254 @@
+"""A platform that turns us away is left alone for the night; whom that leaves out comes first tomorrow."""
+
+import asyncio
+import logging
+from datetime import timedelta
+
+import pytest
+
+from auditor.checking import checker
+from auditor.checking.canaries import Canary
+from auditor.checking.circuit_breaker import Patience
+from auditor.evaluation import reevaluate
+from auditor.runs import run as runs_run
+from auditor.runs.run import run
+from probes.links import identify
+from probes.models.account import Account, Identity, Kind
+from probes.models.finding import Finding, Presence, Reason
+from probes.models.http import Ask, NoPage, Page
+from probes.models.probe import Exchange, present
+from storage.models.audit import AccountRow, State
+from tests.support.mini_network import START, configured, night_of, opened, register
+
+DENIED = Page("", 999, {"server": "x"}, b"x")
+LIMITED = Page("", 429, {"server": "x"}, b"x")
+SHELL = Page("", 200, {}, b"<title>Facebook</title>")
+WALL = Page("", 200, {}, b"<title>Log in to Facebook</title>wall")
+AUTHWALL = Page("https://www.linkedin.com/authwall", 200, {}, b"x")
+
+
+@pytest.fixture
+def app(tmp_path, monkeypatch):
+    monkeypatch.setattr(checker, "steps", steps)
+    monkeypatch.setattr(reevaluate, "steps", steps)
+    small = opened(tmp_path, configured(("website", "linkedin", "facebook")))
+    yield small
+    small.store.close()
+
+
+def steps(account, keyed=()):
+    """A probe for tests, to which only a plain page says something."""
+    page = yield Ask(account.identity.canonical, registered=True)
+    if page.status != 200 or page.url != account.identity.canonical or b"<title>" in page.body:
+        reason = Reason.RATE_LIMITED if page.status == 429 else Reason.BLOCKED
+        return Finding(Presence.UNKNOWN, reason, status=page.status)
+    return present(page)
+
+
+def pages(count, host="www.linkedin.com/company"):
+    """The accounts of as many associations on one platform, in the order of their numbers."""
+    typed = [f"https://{host}/amal-{number:02}" for number in range(count)]
+    found = [identify.identify(one) for one in typed]
+    return [
+        AccountRow(f"a{number:02}", one, identity, identity.channel)
+        for number, (one, identity) in enumerate(zip(typed, found, strict=True))
+    ]
+
+
+def asked(app):
+    return list(dict.fromkeys(app.web.asked))
+
+
+async def tonight(app, day, caplog):
+    app.web.asked = []
+    with caplog.at_level(logging.CRITICAL):
+        return await run(app, night_of(day))
+
+
+def seen(app, done):
+    looks = app.store.observations(night_id=done.id)
+    return [(look.finding.presence, look.finding.reason) for look in looks]
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (DENIED, Reason.BLOCKED),
+        (Page("", 403, {}, b"x"), Reason.BLOCKED),
+        (LIMITED, Reason.RATE_LIMITED),
+        (Page("", 401, {}, b"x"), Reason.LOGIN_WALL),
+        (AUTHWALL, Reason.LOGIN_WALL),
+        (Page("", 200, {}, b"<title>Security check</title>wall"), Reason.BLOCKED),
+        (NoPage(Reason.LOGIN_WALL, "redirects", status=302), Reason.LOGIN_WALL),
+    ],
+)
+async def test_three_refusals_in_a_row_end_a_platform_s_night(app, caplog, answer, reason):
+    rows = pages(20)
+    register(app, *rows)
+    app.web.answers = {row.typed: answer for row in rows}
+    app.web.once = set(app.web.answers)
+    done = await tonight(app, 0, caplog)
+    assert app.web.asked == [row.typed for row in rows[:3]]
+    assert seen(app, done)[3:] == [(Presence.UNKNOWN, reason)] * 17
+    assert done.receipt["unknown"] == 20
+    third = next(row.id for row in app.store.accounts() if row.typed == rows[3].typed)
+    assert done.receipt["gave_up"] == {"linkedin": {"reason": reason, "left_out": 17, "begin_with": third}}
+
+
+async def test_how_many_refusals_are_borne_can_be_set(app, caplog):
+    fetch = app.config.fetch.model_copy(update={"give_up_after": 7})
+    app.config = app.config.model_copy(update={"fetch": fetch})
+    rows = pages(20)
+    register(app, *rows)
+    app.web.answers = {row.typed: DENIED for row in rows}
+    await tonight(app, 0, caplog)
+    assert len(app.web.asked) == 7
+
+
+async def test_what_a_platform_shows_of_a_page_is_no_refusal_of_us(app, caplog):
+    rows = pages(12, "www.facebook.com")
+    register(app, *rows)
+    kinds = [SHELL, WALL, Page("", 404, {}, b"x"), Page("", 500, {}, b"x")]
+    app.web.answers = {row.typed: kinds[at % 4] for at, row in enumerate(rows)}
+    done = await tonight(app, 0, caplog)
+    assert len(asked(app)) == 12
+    assert "gave_up" not in done.receipt
+
+
+async def test_any_page_begins_the_count_anew(app, caplog):
+    rows = pages(12)
+    register(app, *rows)
+    app.web.answers = {row.typed: DENIED for at, row in enumerate(rows) if at % 3}
+    done = await tonight(app, 0, caplog)
+    assert len(app.web.asked) == 12
+    assert "gave_up" not in done.receipt
+
+
+async def test_one_platform_s_refusals_are_nothing_to_another_nor_to_sites(app, caplog):
+    linked, others = pages(9), pages(9, "www.facebook.com")
+    sites = pages(9, "amal.example")
+    register(app, *linked, *others, *sites)
+    app.web.answers = {row.typed: DENIED for row in [*linked, *sites]}
+    await tonight(app, 0, caplog)
+    assert len(app.web.asked) == 3 + 9 + 9
+
+
+async def test_whom_it_left_out_comes_first_on_the_next_night(app, caplog):
+    rows = pages(8)
+    register(app, *rows)
+    app.web.answers = {row.typed: DENIED for row in rows}
+    order = []
+    for day in range(4):
+        await tonight(app, day, caplog)
+        order += app.web.asked
+    expected = [row.typed for row in rows]
+    assert order == (expected * 2)[:12]
+
+
+async def test_after_a_night_without_refusals_the_order_is_the_usual_one(app, caplog):
+    rows = pages(8)
+    register(app, *rows)
+    app.web.answers = {row.typed: DENIED for row in rows}
+    await tonight(app, 0, caplog)
+    app.web.answers = {}
+    await tonight(app, 1, caplog)
+    assert app.web.asked == [row.typed for row in [*rows[3:], *rows[:3]]]
+    await tonight(app, 2, caplog)
+    assert app.web.asked == [row.typed for row in rows]
+
+
+async def test_nothing_moves_and_nobody_is_blind_while_a_platform_is_left_alone(app, caplog):
+    rows = pages(40)
+    register(app, *rows)
+    await tonight(app, 0, caplog)
+    before = {one.account_id: (one.state, one.decided_at) for one in app.store.standings()}
+    opened_before = {(gap.code, gap.opened_at) for gap in app.store.gaps()}
+    app.web.answers = {row.typed: DENIED for row in rows}
+    for day in range(1, 9):
+        done = await tonight(app, day, caplog)
+        assert done.blind == ()
+        assert done.receipt["gave_up"]["linkedin"]["left_out"] == 37
+    assert {one.account_id: (one.state, one.decided_at) for one in app.store.standings()} == before
+    assert all(one.state is State.PRESENT for one in app.store.standings())
+    assert {(gap.code, gap.opened_at) for gap in app.store.gaps()} == opened_before
+    assert reevaluate.rejudge(app).changes == []
+
+
+async def test_a_platform_that_was_left_alone_gets_no_second_pass(app, caplog):
+    rows = pages(6)
+    register(app, *rows)
+    app.web.answers = {row.typed: LIMITED for row in rows}
+    done = await tonight(app, 0, caplog)
+    assert app.web.asked == [row.typed for row in rows[:3]]
+    assert seen(app, done) == [(Presence.UNKNOWN, Reason.RATE_LIMITED)] * 6
+
+
+async def test_a_link_that_names_nobody_is_told_as_such_all_the_same(app, caplog):
+    rows = pages(4)
+    button = "https://www.linkedin.com/shareArticle?url=x"
+    row = AccountRow("share", button, identify.identify(button), "linkedin")
+    assert Patience("linkedin", 3, gave_up=Reason.BLOCKED).leaves_out(row) is None
+    assert Patience("linkedin", 3, gave_up=Reason.BLOCKED).leaves_out(rows[0]) is not None
+
+
+def canaried(monkeypatch, *typed):
+    told = [Canary(Account("", one, identify.identify(one)), exists=True) for one in typed]
+    monkeypatch.setattr(
+        runs_run, "canaries", lambda channel, *_: [one for one in told if one.channel == channel]
+    )
+
+
+async def test_refused_canaries_leave_a_chance_to_one_account(app, monkeypatch, caplog):
+    known = [f"https://www.linkedin.com/company/known-{number}" for number in range(5)]
+    canaried(monkeypatch, *known)
+    rows = pages(9)
+    register(app, *rows)
+    app.web.answers = dict.fromkeys([*known, *(row.typed for row in rows)], DENIED)
+    await tonight(app, 0, caplog)
+    assert [typed for typed in app.web.asked if typed not in known] == [rows[0].typed]
+    app.web.answers = dict.fromkeys(known, DENIED)
+    await tonight(app, 1, caplog)
+    assert len(app.web.asked) == 5 + 9
+
+
+async def test_a_night_that_is_gone_on_with_leaves_the_platform_alone_still(app, caplog):
+    rows, slow = pages(9), pages(3, "amal.example")
+    register(app, *rows, *slow)
+    app.web.answers = {row.typed: DENIED for row in rows} | {row.typed: "hang" for row in slow}
+    nine = asyncio.Event()
+    with caplog.at_level(logging.CRITICAL):
+        going = asyncio.create_task(run(app, START, progress=lambda done, _: done == 9 and nine.set()))
+        await nine.wait()
+        going.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await going
+    app.web.answers = {}
+    late = pages(11)[9:]
+    register(app, *rows, *slow, *late, now=START - timedelta(minutes=1))
+    done = await tonight(app, 0, caplog)
+    assert [typed for typed in app.web.asked if "linkedin" in typed] == []
+    fourth = next(row.id for row in app.store.accounts() if row.typed == rows[3].typed)
+    assert done.receipt["gave_up"]["linkedin"] == {"reason": "blocked", "left_out": 8, "begin_with": fourth}
+
+
+@pytest.mark.parametrize("answer", [NoPage(Reason.TIMEOUT), NoPage(Reason.NETWORK, "host down")])
+def test_silence_is_neither_a_refusal_nor_an_answer(answer):
+    refused = Exchange(Ask("https://www.linkedin.com/company/amal"), DENIED)
+    silent = Exchange(Ask("https://www.linkedin.com/company/amal"), answer)
+    patience = Patience("linkedin", 3)
+    patience.heard([refused, silent, refused, silent])
+    assert (patience.refusals, patience.gave_up) == (2, None)
+
+
+def test_a_short_link_s_own_host_says_nothing_of_the_platform_it_leads_to():
+    short = Exchange(Ask("https://bit.ly/x"), Page("https://bit.ly/x", 403))
+    patience = Patience("linkedin", 3)
+    patience.heard([short] * 5)
+    assert patience.refusals == 0
+
+
+def test_an_identity_without_a_number_is_no_trouble():
+    row = AccountRow("amal", "x", Identity("linkedin", Kind.PAGE, "company/x"), "linkedin")
+    patience = Patience("linkedin", 1, gave_up=Reason.BLOCKED)
+    assert patience.leaves_out(row) is not None
+    assert patience.told()["left_out"] == 1

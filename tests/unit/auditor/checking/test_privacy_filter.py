@@ -1,0 +1,220 @@
+"""Of people who only happen to be on a page nothing is kept: no comment, no list of followers, no profile."""
+
+import json
+import random
+import time
+from datetime import UTC, datetime
+
+import pytest
+
+from auditor.evaluation.reevaluate import rejudge
+from auditor.evidence.view import exhibits
+from auditor.runs.run import run
+from probes.links import identify
+from probes.models.finding import Presence
+from probes.models.http import Page
+from probes.parsing import visitor_content
+from probes.parsing.visitor_content import cut
+from storage.models.audit import AccountRow, Association
+from tests.support.mini_network import START, opened
+
+WHO = "Zineb Zzcomment"
+"""Somebody who commented, follows, or has a profile."""
+WHEN = datetime(2026, 2, 27, 10, tzinfo=UTC)
+
+COMMENTED = [
+    f'<ol class="comment-list"><li id="comment-7"><p>{WHO}<p>said so</li><li>again</ol>',
+    f"<div id=comments><h2>2 comments</h2><div><cite>{WHO}</cite></div></div>",
+    f'<section class="post__comments js-x"><div><div>{WHO}</div></div></section>',
+    f"<div class='widget widget_recent_comments'><ul><li>{WHO} on Summer</ul></div>",
+    f'<div itemprop="comment" itemscope><span itemprop="author">{WHO}</span></div>',
+    f'<DIV CLASS="Followers Gadget"><img alt="{WHO}"></DIV>',
+    f'<script>var a = {{"top_level_comments": {{"nodes": [{{"by": "{WHO}", "t": "}}\\"]"}}]}}}}</script>',
+    f'<script type="application/ld+json">{{"name": "Nour", "comment": [{{"author": "{WHO}"}}]}}</script>',
+    f'{{"data": {{"name": "Nour", "followers": [{{"name": "{WHO}"}}], "followers_count": 12}}}}',
+    f'<div class="comments">{WHO} and no end',
+]
+UNTOUCHED = [
+    '<body class="single comments-open"><p>Nour</p></body>',
+    '<span class="comments-link"><a href="#respond">3 comments</a></span><p>Nour</p>',
+    '<p class="has-comments">Nour</p>',
+    "<script>if (a < b) { x = '<div class=\"comments\">' }</script><p>Nour</p>",
+    '{"followers": 12, "comment_count": 3, "subscriberCountText": {"simpleText": "12"}}',
+    "<!doctype html><title>Nour</title><p>Comments are welcome: reviews and followers, too.</p>",
+    b"\xff\xfe<\x00p\x00>\x00".decode("latin-1"),
+    "",
+]
+
+
+@pytest.mark.parametrize("page", COMMENTED)
+def test_what_visitors_left_is_cut_out_and_the_page_stays(page):
+    whole = f"<!doctype html><title>Nour</title><p>Before</p>{page}".encode()
+    left = cut(whole).decode()
+    assert WHO not in left
+    assert "<p>Before</p>" in left
+    assert cut(left.encode()) == left.encode()
+
+
+@pytest.mark.parametrize("page", UNTOUCHED)
+def test_a_page_without_visitors_stays_the_same_to_the_byte(page):
+    body = page.encode("latin-1")
+    assert cut(body) is body
+
+
+def test_a_page_that_never_closes_an_element_holds_nothing_up():
+    body = b"<" + b"a" * 200_000
+    began = time.process_time()
+    assert cut(body) == body
+    assert time.process_time() - began < 5  # it took minutes when each way to part it was tried
+
+
+def test_data_stays_data():
+    told = {
+        "name": "Nour",
+        "comments": [{"by": WHO, "replies": {"a": [1]}}],
+        "posts": [{"comments": {"n": WHO}}, 2],
+    }
+    bare = json.loads(cut(json.dumps(told).encode()))
+    assert bare == {"name": "Nour", "comments": [], "posts": [{"comments": {}}, 2]}
+
+
+HOSTILE = [
+    "<div" * 200_000,
+    '<p class="comments"' * 50_000,
+    '"comments":[' * 100_000,
+    '"' * 500_001,
+    "comment" * 100_000,
+    "<a comment" * 80_000 + ">",
+    "<" + "comment " * 80_000 + ">",
+    'comment"' + " " * 400_000,
+]
+
+
+@pytest.mark.parametrize("page", HOSTILE)
+def test_no_page_is_too_hostile_to_be_cut(page):
+    began = time.process_time()
+    cut(page.encode())
+    assert time.process_time() - began < 5
+
+
+def test_a_page_is_left_alone_only_where_nothing_would_be_cut():
+    """The quick look at the names and the whole way agree, however the page is spoilt."""
+    chance = random.Random(6)
+    for _ in range(2_000):
+        page = "".join(chance.choice(COMMENTED + UNTOUCHED) for _ in range(2))
+        at = chance.randrange(len(page) + 1)
+        body = (page[:at] + chance.choice("<>\"' {[") + page[at + chance.randrange(4) :]).encode("utf-8")
+        text = body.decode("latin-1")
+        lists = visitor_content._without(text, visitor_content._lists(text), empty=True)
+        whole = visitor_content._without(lists, visitor_content._elements(lists), empty=False)
+        assert cut(body) == whole.encode("latin-1")
+
+
+PERSON = "https://www.linkedin.com/in/zineb-zzcomment"
+GROUP = "https://www.facebook.com/groups/nour"
+SITE = "https://nour.example/"
+PAGE = "https://www.facebook.com/nour.agadir"
+PROFILE = f"""<!doctype html><title>{WHO} | LinkedIn</title>
+<meta name="description" content="{WHO}, 500 followers">
+<script type="application/ld+json">{{"@type": "Person", "name": "{WHO}"}}</script>
+<p>{WHO} writes poems. 500 followers</p>
+<div data-activity-urn="urn:li:activity:7160000000000000000"></div>"""
+BLOG = f"""<!doctype html><title>Association Nour</title><meta name="viewport" content="width=device-width">
+<p>Nous organisons des ateliers pour les enfants du quartier chaque samedi matin.</p>
+<article><h2>Atelier</h2><time datetime="2026-02-27">27 février 2026</time></article>
+<div id="comments"><ol class="comment-list"><li>{WHO}: bravo</li></ol></div>
+<footer><a href="{PAGE}">Facebook</a></footer>"""
+SHOWN = f"""<!doctype html><title>Nour</title><meta property="og:title" content="Nour Agadir">
+<meta property="og:description" content="Nour Agadir. 1,234 followers">
+<script>{{"delegate_page":{{"id":"123456"}},"creation_time":1772186400,
+"display_comments":{{"nodes":[{{"author":"{WHO}"}}]}},"followers":{{"edges":[{{"name":"{WHO}"}}]}}}}</script>"""
+MEMBERS = f"<!doctype html><title>Nour | Facebook</title><p>{WHO} joined the group</p>"
+
+
+@pytest.fixture
+async def app(tmp_path):
+    small = opened(tmp_path)
+    channels = {**small.config.channels, "linkedin": small.config.channels["facebook"]}
+    small.config = small.config.model_copy(update={"channels": channels})
+    rows = [
+        AccountRow("nour", typed, identify.identify(typed, channel), channel)
+        for typed, channel in (
+            (SITE, "website"),
+            (PAGE, "facebook"),
+            (GROUP, "facebook"),
+            (PERSON, "linkedin"),
+        )
+    ]
+    small.store.save_registry([Association("nour", "Nour")], rows, START)
+    bodies = {SITE: BLOG, PAGE: SHOWN, GROUP: MEMBERS, PERSON: PROFILE}
+    small.web.answers = {url: _page(url, body) for url, body in bodies.items()}
+    yield small
+    small.store.close()
+
+
+def _page(url, body):
+    return Page(url, 200, {"content-type": "text/html; charset=utf-8"}, body.encode(), WHEN)
+
+
+def looks(app):
+    """The newest look at each link."""
+    rows = {row.id: row.typed for row in app.store.accounts()}
+    return {rows[look.account_id]: look for look in app.store.observations()}
+
+
+async def test_a_night_keeps_nothing_of_those_who_comment_follow_or_have_a_profile(app, tmp_path):
+    await run(app, START)
+    app.store.close()
+    held = b"".join(file.read_bytes() for file in tmp_path.glob("auditor.db*"))
+    assert b"Zzcomment" not in held
+    for file in (tmp_path / "archive").rglob("*.gz"):
+        assert b"Zzcomment" not in app.archive.get(file.stem), file
+
+
+async def test_of_a_person_only_presence_and_date_are_kept(app):
+    await run(app, START)
+    look = looks(app)[PERSON]
+    assert look.finding.presence is Presence.PRESENT
+    assert look.finding.last_activity is not None
+    assert (look.finding.name, look.finding.followers, look.finding.detail) == (None, None, "")
+    assert [(piece.digest, piece.withheld) for piece in look.evidence] == [(None, True)]
+    assert [one.body for one in exhibits(look.evidence, app.archive)] == ["withheld"]
+
+
+async def test_of_a_page_the_rest_is_kept_and_says_the_same(app):
+    await run(app, START)
+    told = looks(app)
+    page, site = told[PAGE], told[SITE]
+    assert (page.finding.name, page.finding.followers, page.finding.platform_id) == (
+        "Nour Agadir",
+        1234,
+        "123456",
+    )
+    assert b"Nour Agadir" in app.archive.get(page.evidence[0].digest)
+    first = next(piece for piece in site.evidence if piece.url == SITE)
+    assert b"Atelier" in app.archive.get(first.digest)
+    assert PAGE.encode() in app.archive.get(first.digest)
+    assert told[GROUP].evidence[0].withheld
+    assert rejudge(app).changes == []
+
+
+async def test_a_page_on_which_less_would_be_found_is_not_kept(app, monkeypatch):
+    body = BLOG.replace('<div id="comments">', '<div id="comments"><a href="https://x.com/nour_agadir">X</a>')
+    app.web.answers[SITE] = _page(SITE, body)
+    await run(app, START)
+    site = looks(app)[SITE]
+    assert any(link.channel == "twitter" for link in site.finding.links)
+    assert all(piece.withheld for piece in site.evidence if piece.status == 200 and piece.url == SITE)
+    rejudge(app)
+    assert any(link.channel == "twitter" for link in looks(app)[SITE].finding.links)
+
+
+async def test_a_short_link_to_a_person_is_a_persons(app, monkeypatch):
+    short = "https://lnkd.in/abc"
+    row = AccountRow("nour", short, identify.identify(short, "linkedin"), "linkedin")
+    app.store.register(row, START)
+    moved = Page(PERSON, 200, {"content-type": "text/html"}, PROFILE.encode(), WHEN)
+    app.web.answers[short] = moved
+    await run(app, START)
+    assert not looks(app)[short].finding.name
+    assert all(piece.digest is None for piece in looks(app)[short].evidence)

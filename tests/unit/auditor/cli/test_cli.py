@@ -1,0 +1,402 @@
+"""The command line: its contracts for scripts, and what it says to people."""
+
+import asyncio
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from auditor.app import App
+from auditor.checking.link_check import Checked
+from auditor.cli import check, main
+from auditor.config.schema import load
+from auditor.core import formatting
+from auditor.views import json_items
+from probes.models.account import Identity, Kind
+from probes.models.finding import Activity, Finding, FoundLink, Precision, Presence, Reason
+from probes.models.http import Ask, Hop, NoPage, Page
+from probes.models.probe import Exchange, Look
+from storage.models.audit import NightState
+
+SHEETS = Path(__file__).parents[3] / "fixtures" / "data" / "registry"
+NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
+IDENTITY = ["input", "channel", "kind", "key", "canonical", "note"]
+FOUND = [
+    "presence",
+    "reason",
+    "status",
+    "final_url",
+    "name",
+    "platform_id",
+    "last_activity",
+    "activity_source",
+    "rhythm_days",
+    "followers",
+    "links",
+    "detail",
+    "requests",
+]
+
+
+@pytest.fixture
+def auditor(tmp_path, monkeypatch, capsys):
+    """Run a command in an empty folder; give its exit code and what it wrote."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("AUDITOR_CONFIG", raising=False)
+
+    def run(*words, typed=""):
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(typed.encode())))
+        code = main.main(list(words))
+        written = capsys.readouterr()
+        return code, written.out, written.err
+
+    return run
+
+
+def items(out):
+    told = json.loads(out)
+    assert list(told) == ["schema", "generated_at", "items"]
+    assert told["schema"] == 1
+    assert datetime.fromisoformat(told["generated_at"]).tzinfo
+    return told["items"]
+
+
+def test_identify_gives_an_item_for_each_line_in_order(auditor):
+    typed = "https://www.facebook.com/HarbourReaders/\nN/A\n\nyoutube\t@HarbourReaders\nharbour.example\n"
+    code, out, err = auditor("identify", "--json", "-", typed=typed)
+    told = items(out)
+    assert (code, err) == (0, "")
+    assert [list(item) for item in told] == [IDENTITY] * 5
+    assert [item["channel"] for item in told][3:] == ["youtube", "website"]
+    assert told[0]["key"] == "u:harbourreaders"
+    assert told[1]["kind"] == "none"
+    assert told[2]["kind"] == "invalid"
+    assert told[3]["key"] == "@harbourreaders"
+
+
+def test_identify_reads_a_file_and_a_column(auditor, tmp_path):
+    (tmp_path / "links.txt").write_bytes("\ufeff@harbour\r\nhill singers\r\n".encode())
+    code, out, _ = auditor("identify", "--json", "--channel", "youtube", "links.txt")
+    assert code == 0
+    assert [item["input"] for item in items(out)] == ["@harbour", "hill singers"]
+    assert items(out)[0]["key"] == "@harbour"
+
+
+def test_a_link_in_place_of_a_file_is_that_link(auditor):
+    _, out, _ = auditor("identify", "--json", "https://harbour.example/")
+    assert [item["key"] for item in items(out)] == ["harbour.example"]
+
+
+def test_a_pipe_gets_tab_separated_values(auditor):
+    _, out, _ = auditor("identify", "https://harbour.example/")
+    heading, line = out.rstrip("\n").split("\n")
+    assert heading.split("\t") == ["channel", "kind", "key", "note", "input"]
+    assert line.split("\t")[0] == "website"
+
+
+def test_links_that_name_no_account_are_answered_without_asking_anyone(auditor):
+    code, out, _ = auditor("check", "--json", "aucun", "https://www.facebook.com/sharer.php?u=x", "http://")
+    told = items(out)
+    assert code == 0
+    assert [list(item) for item in told] == [IDENTITY + FOUND] * 3
+    assert {(item["presence"], item["reason"], item["requests"]) for item in told} == {
+        ("unknown", "wrong_target", 0)
+    }
+
+
+def test_a_private_address_is_never_contacted(auditor):
+    _, out, _ = auditor("check", "--json", "-", typed="http://127.0.0.1/\nhttp://10.0.0.1:8080/\n")
+    assert [(item["presence"], item["reason"]) for item in items(out)] == [
+        ("unknown", "unsafe_address"),
+        ("unknown", "unsafe_address"),
+    ]
+
+
+def test_a_checked_item_has_every_field_of_the_contract():
+    page = Page("https://harbour.example/", 200, hops=(Hop("http://harbour.example/", 301), Hop("x", 200)))
+    found = Finding(
+        Presence.PRESENT,
+        status=200,
+        final_url=page.url,
+        name="Harbour",
+        last_activity=Activity(NOW, "feed", Precision.DAY),
+        facts={"rhythm_days": 9},
+        links=(FoundLink("youtube", "@harbour", "https://www.youtube.com/@harbour", "anchor", "page"),),
+    )
+    identity = Identity("website", Kind.PAGE, "harbour.example", page.url)
+    seen = Look(found, (Exchange(Ask(page.url), page), Exchange(Ask(page.url), NoPage(Reason.ROBOTS))))
+    item = check.seen(Checked("harbour.example", identity, seen))
+    assert list(item) == IDENTITY + FOUND
+    assert (item["last_activity"], item["rhythm_days"]) == ("2026-11-01", 9)
+    assert item["links"] == [
+        {
+            "channel": "youtube",
+            "key": "@harbour",
+            "canonical": "https://www.youtube.com/@harbour",
+            "source": "anchor",
+        }
+    ]
+    assert item["requests"] == 2
+
+
+def test_init_writes_what_is_missing_and_never_overwrites(auditor, tmp_path):
+    (tmp_path / "config.toml").write_text('[network]\nname = "Mine"\n')
+    code, out, err = auditor("init")
+    assert (code, out) == (0, "")
+    assert "config.toml: already there, left as it is" in err
+    assert (tmp_path / "config.toml").read_text() == '[network]\nname = "Mine"\n'
+    heading = (tmp_path / "registry.csv").read_text(encoding="utf-8-sig").strip()
+    assert heading == (
+        "id,name,name_ar,name_fr,region,city,language,email,phone,tags,website,facebook,twitter,"
+        "linkedin,youtube,none_by_choice,media_officer,note"
+    )
+
+
+def test_a_newcomer_goes_from_nothing_to_a_registry(auditor, tmp_path):
+    auditor("init")
+    with (tmp_path / "registry.csv").open("a", encoding="utf-8") as registry:
+        registry.write("h1,Harbour Readers,,,,,,,,,harbour.example,harbourreaders,,,,,,\r\n")
+    assert auditor("registry", "validate", "registry.csv")[0] == 0
+    code, _, err = auditor("registry", "import", "registry.csv")
+    assert code == 0
+    assert "added: 1 association, 2 links" in err
+    assert "nothing changed" in auditor("registry", "import", "registry.csv")[2]
+    code, out, _ = auditor("registry", "export", "-")
+    assert code == 0
+    assert "harbour.example" in out
+    assert auditor("doctor", "--offline")[0] == 0
+
+
+def test_validate_gives_the_items_of_the_contract_and_the_exit_code_of_bad_input(auditor):
+    code, out, _ = auditor("registry", "validate", "--json", str(SHEETS / "troubled.csv"))
+    assert code == 3
+    assert [list(item) for item in items(out)][:1] == [["line", "column", "value", "problem", "severity"]]
+    assert {item["severity"] for item in items(out)} == {"error", "warning"}
+
+
+def test_a_dry_run_says_so_and_writes_nothing(auditor):
+    sheet = str(SHEETS / "arabic.csv")
+    assert "nothing was written" in auditor("registry", "import", "--dry-run", sheet)[2]
+    told = items(auditor("registry", "import", "--json", sheet)[1])
+    assert len(told[0]["associations_added"]) == 2
+
+
+def test_an_unreadable_sheet_changes_nothing(auditor, tmp_path):
+    auditor("registry", "import", str(SHEETS / "arabic.csv"))
+    before = auditor("registry", "export", "-")[1]
+    (tmp_path / "bad.xlsx").write_bytes(b"PK\x03\x04 and then nothing")
+    (tmp_path / "empty.csv").write_text("name,facebook\n")
+    for bad in ("bad.xlsx", "empty.csv", "none.csv"):
+        code, _, err = auditor("registry", "import", bad)
+        assert code == 3
+        assert err.startswith("error: ")
+        assert err.count("\n") == 1
+    assert auditor("registry", "export", "-")[1] == before
+
+
+def test_export_refuses_a_name_it_cannot_serve(auditor):
+    code, _, err = auditor("registry", "export", "registry.ods")
+    assert code == 3
+    assert "try: registry.csv" in err
+
+
+def test_a_second_run_is_told_that_the_first_holds_the_lock(auditor):
+    auditor("registry", "import", str(SHEETS / "arabic.csv"))
+    with App.open(load(None, {})) as app, app.lock():
+        code, _, err = auditor("run")
+    assert code == 5
+    assert "another run is going on" in err
+
+
+def test_status_before_the_first_night_has_nulls_and_is_too_old_for_a_monitor(auditor):
+    code, out, _ = auditor("status", "--json")
+    assert code == 0
+    assert items(out) == [
+        {
+            "night": None,
+            "started_at": None,
+            "finished_at": None,
+            "state": None,
+            "accounts": 0,
+            "present": 0,
+            "absent": 0,
+            "unknown": 0,
+            "blind": [],
+            "left_out": 0,
+            "waiting": None,
+            "age_hours": None,
+        }
+    ]
+    assert auditor("status", "--max-age", "26")[0] == 4
+
+
+def test_a_night_that_was_skipped_ends_with_its_own_code(auditor, monkeypatch):
+    async def skipped(app, now, **_):
+        begun = app.store.begin_night(now.date(), now)
+        return app.store.finish_night(begun, NightState.SKIPPED, now, receipt={"state": "skipped"})
+
+    monkeypatch.setattr("auditor.runs.run.run", skipped)
+    code, out, err = auditor("run", "--json", "--quiet")
+    assert code == 4
+    assert items(out) == [{"state": "skipped"}]
+    assert "no connectivity" in err
+
+
+def test_cron_hears_nothing_of_a_good_night(auditor, monkeypatch):
+    async def done(app, now, **_):
+        begun = app.store.begin_night(now.date(), now)
+        return app.store.finish_night(begun, NightState.DONE, now)
+
+    monkeypatch.setattr("auditor.runs.run.run", done)
+    assert auditor("run", "-q") == (0, "", "")
+    assert auditor("status", "--json")[0] == 0
+
+
+def test_an_age_is_counted_from_the_end_of_the_night(tmp_path):
+    with App.open(load(None, {"AUDITOR_STORAGE__FOLDER": str(tmp_path)})) as app:
+        begun = app.store.begin_night(NOW.date(), NOW)
+        ended = app.store.finish_night(begun, NightState.DONE, NOW)
+    assert json_items.status_item(ended, {Presence.PRESENT: 2}, NOW.replace(hour=15))["age_hours"] == 3.0
+
+
+def test_gaps_of_an_unknown_association_are_a_mistake(auditor):
+    code, _, err = auditor("gaps", "--association", "nobody")
+    assert code == 3
+    assert "no association has this id" in err
+
+
+def test_gaps_export_and_rejudge_work_on_an_empty_store(auditor, tmp_path):
+    assert items(auditor("gaps", "--json")[1]) == []
+    assert auditor("export", "gaps.csv")[0] == 0
+    assert (tmp_path / "gaps.csv").read_bytes().startswith(b"\xef\xbb\xbfassociation,")
+    assert auditor("rejudge")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["frobnicate"], 2),
+        (["check"], 2),
+        (["identify", "--channel", "nowhere", "-"], 2),
+        (["--config", "none.toml", "status"], 3),
+        (["identify", "none.txt"], 3),
+        (["--version"], 0),
+        (["--help"], 0),
+    ],
+)
+def test_each_ending_has_its_exit_code(auditor, words, code):
+    assert auditor(*words)[0] == code
+
+
+def test_common_options_stand_anywhere(auditor):
+    for words in (["--config", "none.toml", "status"], ["status", "--config", "none.toml"]):
+        assert "none.toml: there is no such file" in auditor(*words)[2]
+    assert main.common_first(["run", "--", "-q"]) == ["run", "--", "-q"]
+
+
+def test_a_traceback_is_shown_only_with_debug(auditor):
+    assert "Traceback" not in auditor("--config", "none.toml", "status")[2]
+    assert "Traceback" in auditor("--config", "none.toml", "status", "--debug")[2]
+
+
+def test_a_database_of_another_program_is_refused_and_left_alone(auditor, tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "auditor.db").write_bytes(b"")
+    code, _, err = auditor("status")
+    assert code == 3
+    assert err.startswith("error: ")
+    assert (tmp_path / "data" / "auditor.db").read_bytes() == b""
+
+
+def test_a_name_cannot_steer_the_terminal():
+    assert formatting.one_line("Har\x1b[2Jbour\u202e\tReaders\n") == "Har [2Jbour Readers"
+
+
+def test_an_interruption_says_that_what_was_done_is_kept(auditor, monkeypatch):
+    async def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("auditor.runs.run.run", interrupted)
+    code, _, err = auditor("run")
+    assert code == 130
+    assert "kept" in err
+
+
+def test_a_night_that_is_terminated_keeps_what_was_done(auditor, monkeypatch):
+    ended = []
+
+    async def night(*_, **__):
+        os.kill(os.getpid(), signal.SIGTERM)
+        try:
+            await asyncio.sleep(30)
+        except asyncio.CancelledError:
+            ended.append("in order")
+            raise
+
+    monkeypatch.setattr("auditor.runs.run.run", night)
+    assert auditor("run")[0] == 130
+    assert ended == ["in order"]
+
+
+def test_every_command_of_the_contract_is_there(auditor):
+    _, out, _ = auditor("--help")
+    wanted = (
+        "demo init check identify registry run serve status gaps report export publish rejudge doctor digest"
+    )
+    assert set(wanted.split()) <= set(out.split())
+
+
+def started(*words, typed=b"", **environ):
+    command = [
+        sys.executable,
+        "-c",
+        "import sys; from auditor.cli.main import main; sys.exit(main())",
+        *words,
+    ]
+    return subprocess.run(
+        command, input=typed, capture_output=True, check=False, timeout=60, env={"LC_ALL": "C", **environ}
+    )
+
+
+def test_json_is_utf_8_whatever_the_locale():
+    ended = started("identify", "--json", typed="جمعية\n".encode(), PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
+    assert ended.returncode == 0
+    assert items(ended.stdout.decode())[0]["input"] == "جمعية"
+
+
+def test_a_bug_is_one_line_unless_debugging():
+    spoilt = (
+        "import sys; from auditor.cli import main; main.common_first = 1; sys.exit(main.main(['status']))"
+    )
+    ended = subprocess.run([sys.executable, "-c", spoilt], capture_output=True, check=False, timeout=60)
+    assert ended.returncode == 1
+    assert ended.stderr.startswith(b"error: unexpected TypeError")
+    assert ended.stderr.count(b"\n") == 1
+
+
+def test_help_needs_neither_the_database_nor_the_fetcher_nor_a_loop():
+    spy = (
+        "import sys; from auditor.cli.main import main; main(['--help']); "
+        "heavy = {'asyncio', 'sqlalchemy', 'httpx', 'lxml', 'openpyxl', 'pydantic', 'rich'}; "
+        "sys.exit(bool(heavy & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", spy], capture_output=True, check=False).returncode == 0
+
+
+def test_a_monitor_hears_of_nights_that_are_begun_and_never_done(auditor, tmp_path):
+    with App.open(load(None, {})) as app:
+        now = datetime.now(UTC)
+        before = now - timedelta(days=2)
+        app.store.finish_night(app.store.begin_night(before.date(), before), NightState.DONE, before)
+        app.store.finish_night(app.store.begin_night(now.date(), now), NightState.SKIPPED, now)
+    code, out, err = auditor("status", "--max-age", "26", "--json")
+    assert code == 4
+    assert items(out)[0]["state"] == "skipped"
+    assert str(before.date()) in err
+    assert auditor("status", "--max-age", "50")[0] == 0

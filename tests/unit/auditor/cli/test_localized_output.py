@@ -1,0 +1,226 @@
+"""What any command tells a person is said in the reader's language, whatever the terminal's is."""
+
+import ast
+import contextlib
+import io
+import pkgutil
+import re
+import shutil
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from importlib import import_module
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+
+from auditor import cli
+from auditor.checking import link_check
+from auditor.checking.link_check import Checked
+from auditor.cli import main
+from auditor.config.schema import load
+from auditor.demo import play
+from auditor.diagnostics import network_probe
+from auditor.i18n.catalogs import languages
+from auditor.i18n.languages import TONGUES
+from auditor.notifications import transports
+from auditor.reference.gap_catalogue import catalogue
+from auditor.reference.regions import REGIONS
+from auditor.registry.spreadsheet import to_csv
+from auditor.runs import pipeline
+from auditor.scheduling import server
+from probes.links import identify
+from probes.models.finding import Activity, Finding, Precision, Presence, Reason
+from probes.models.http import NoPage, Page
+from probes.models.probe import Look
+from storage.models.audit import NightState
+from tests.support import sample_network
+from tests.support.all_commands import LINKS, TYPED, commands
+from tests.support.pseudo_locale import outside_text, pseudo_locale, strict_locale
+
+CONFIG = """
+[network]
+language = "en"
+[storage]
+folder = "."
+url = "sqlite:///auditor.db"
+[web]
+public_url = "https://reports.example.org"
+[notify]
+from = "auditor@example.org"
+smtp = { host = "mail.example.org" }
+[[notify.recipients]]
+to = "amina@example.org"
+[[notify.recipients]]
+to = "salma@example.org"
+[channels]
+website = {}
+facebook = {}
+twitter = {}
+linkedin = {}
+youtube = {}
+"""
+OTHER = (
+    CONFIG
+    + """
+[confirm]
+failures = 1
+[[rules]]
+code = "channel_dead"
+check = "absent"
+channels = ["youtube"]
+reasons = ["not_found"]
+"""
+)
+CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\r")
+TROUBLE = re.compile(r"^error: .*$|\b([0-9a-f]{32}){1,2}\b", re.MULTILINE)
+"""Errors are English, so that they can be searched for; digests are in no language."""
+KNOWN = (
+    *(
+        fact or ""
+        for one in sample_network.PEOPLE
+        for fact in (one.id, *map(one.fact, ("name", "name_fr", "region", "city", "email")))
+    ),
+    *(one.association.shown("en") for one in sample_network.PEOPLE),
+    *(f"company/{'a-very-long-name-' * 6}", "company/a-very-long-name-" * 6, "company/long"),
+    *(typed for _, _, typed, _ in sample_network.ACCOUNTS),
+    *(names["en"] for names in REGIONS.values()),
+    *(cell for row in sample_network.SHEET for cell in row),
+    *(row.identity.key or "" for row in sample_network.rows()),
+    *(cell for line in LINKS.splitlines() for cell in line.split("\t")),
+    *(identity.key or "" for identity in map(identify.identify, LINKS.split())),
+    *TONGUES.values(),
+    *catalogue().entries,
+    *("Our network", "Amina", "amina@example.org", "salma@example.org", "operator", "لا نحتاجه"),
+    *("Salma", "Idris"),
+    *("registry.csv", "rabat", "badge"),
+    f"backups/auditor-{sample_network.NOW:%Y%m%dT%H%M%SZ}.db",
+)
+DATA = {told.strip() for told in KNOWN if len(told) > 1}
+"""What people typed, and the codes of gaps, which they type."""
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self):
+        return True
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory):
+    """A folder with the network in every state there is, and what is handed in beside it."""
+    folder = tmp_path_factory.mktemp("network")
+    played = sample_network.played(folder)
+    played.store.copy(folder / "saved.db")
+    played.store.close()
+    (folder / "config.toml").write_text(CONFIG + play.rules())
+    (folder / "other.toml").write_text(OTHER)
+    (folder / "sheet.csv").write_bytes(to_csv(sample_network.SHEET))
+    return folder
+
+
+@pytest.fixture
+def desk(played, tmp_path, monkeypatch):
+    """Types commands on a terminal in a folder with the network; gives the exit code and what is shown."""
+    shutil.copytree(played, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    for name in ("LC_ALL", "LC_MESSAGES", "LANG", "AUDITOR_CONFIG"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("COLUMNS", "2000")
+    for module in pkgutil.iter_modules(cli.__path__):
+        there = import_module(f"{cli.__name__}.{module.name}")
+        monkeypatch.setattr(there, "clock", lambda: sample_network.NOW, raising=False)
+    _alone(monkeypatch)
+
+    def run(*words):
+        out, err = Terminal(), Terminal()
+        monkeypatch.setattr("sys.stdout", out)
+        monkeypatch.setattr("sys.stderr", err)
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(LINKS.encode())))
+        code = main.main(list(words))
+        return code, CONTROL.sub("", out.getvalue() + err.getvalue())
+
+    return run
+
+
+def _alone(monkeypatch):
+    """What would ask the network, or last, ends at once."""
+
+    async def ran(app, *_, **__):
+        night = app.store.last_night(NightState.DONE)
+        spent = {"twitter": {"cost": 12, "budget": 100, "unit": "lookups"}}
+        return replace(night, blind=("facebook",), receipt={**night.receipt, "interfaces": spent})
+
+    async def checked(known, *_):
+        when = Activity(datetime(2026, 10, 30, tzinfo=UTC), "feed", Precision.DAY)
+        there = Finding(Presence.PRESENT, status=200, last_activity=when)
+        walled = Finding(Presence.UNKNOWN, Reason.LOGIN_WALL, status=302)
+        return [
+            Checked(typed, one, Look(found))
+            for (typed, one), found in zip(known, (there, walled), strict=False)
+        ]
+
+    async def played(folder, **_):
+        config = load(Path("config.toml"))
+        with contextlib.closing(sample_network.Store.open(config.storage.url)) as store:
+            return play.Played(folder, config, tuple(store.nights()))
+
+    async def served(*_, **__):
+        return None
+
+    def heard(read, _):
+        page = Page("https://nour.example/", 200)
+        answers = {"website": NoPage(Reason.TIMEOUT), "facebook": page}
+        return network_probe.Heard(answers, 2, ("nour.example",), skew=timedelta(minutes=9))
+
+    monkeypatch.setattr(network_probe, "heard", heard)
+    monkeypatch.setattr(pipeline, "run", ran)
+    monkeypatch.setattr(link_check, "check", checked)
+    monkeypatch.setattr(play, "play", played)
+    monkeypatch.setattr(server, "serve", served)
+    monkeypatch.setattr(server, "listening", lambda *_, **__: contextlib.nullcontext(object()))
+    monkeypatch.setattr(server, "address", lambda _: "http://127.0.0.1:8321/")
+    monkeypatch.setattr(transports, "send", lambda *_: transports.Outcome(transports.Fate.SENT))
+
+
+def test_what_is_typed_to_each_command_is_known():
+    assert sorted(TYPED) == commands()
+
+
+@pytest.mark.parametrize("command", commands())
+def test_a_command_says_nothing_of_its_own(desk, command):
+    with pseudo_locale():
+        told = [desk(*command.split(), *words) for words in TYPED[command]]
+    assert any(code == 0 for code, _ in told) or command == "worker"  # it needs a PostgreSQL
+    left = {
+        words: outside_text(TROUBLE.sub("", shown), DATA)
+        for words, (_, shown) in zip(TYPED[command], told, strict=True)
+    }
+    assert {words: lines for words, lines in left.items() if lines} == {}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "language", [pytest.param(one, marks=[pytest.mark.slow] * (one == "fr")) for one in languages()]
+)
+@pytest.mark.parametrize("command", commands())
+def test_a_command_speaks_the_language_of_the_terminal_or_the_one_that_is_asked_for(
+    desk, monkeypatch, command, language
+):
+    with strict_locale():
+        asked = [desk(*command.split(), *words, "--lang", language) for words in TYPED[command]]
+    monkeypatch.setenv("LANG", f"{language}_MA.UTF-8")
+    assert all(code == 0 or TROUBLE.search(shown) or command == "doctor" for code, shown in asked)
+    assert desk("status") == desk("status", "--lang", language)
+
+
+COMMANDS = [file for file in sorted(Path(str(files(cli))).glob("*.py")) if file.stem != "main"]
+"""Not what starts them, which tells of errors in English."""
+
+
+@pytest.mark.parametrize("file", COMMANDS, ids=lambda file: file.stem)
+def test_what_a_command_tells_is_never_typed_into_the_code(file):
+    calls = [call for call in ast.walk(ast.parse(file.read_text("utf-8"))) if isinstance(call, ast.Call)]
+    told = [call for call in calls if getattr(call.func, "id", "") in {"say", "progress"}]
+    assert [call.lineno for call in told if isinstance(call.args[0], (ast.Constant, ast.JoinedStr))] == []

@@ -1,0 +1,170 @@
+"""What a terminal is told: in its own language or the one asked for, with English codes into a pipe."""
+
+import io
+import json
+import os
+import pty
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from auditor.cli import audit, check, decisions, digest, main, registry, reports
+from auditor.i18n.catalogs import terms
+from auditor.i18n.wording import Wording
+from auditor.reference.gap_catalogue import LANGUAGES
+from auditor.registry.issues import ERRORS, Problem, Trouble
+from storage.models.audit import DecisionKind, NightState
+
+SHEET = "id,name,facebook,email\r\nnour,Nour,https://www.facebook.com/nour,nobody\r\n"
+MAIN = "import sys; from auditor.cli.main import main; sys.exit(main())"
+
+
+@pytest.fixture
+def auditor(tmp_path, monkeypatch, capsys):
+    """Run a command in an empty folder; give what it wrote."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sheet.csv").write_text(SHEET, encoding="utf-8")
+
+    def run(*words):
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"")))
+        main.main(list(words))
+        return capsys.readouterr()
+
+    return run
+
+
+def on_a_terminal(folder, *words, **environ):
+    """What a command writes on a real terminal."""
+    ours, theirs = pty.openpty()
+    env = {name: value for name, value in os.environ.items() if not name.startswith("LC_")}
+    with os.fdopen(ours, "rb", buffering=0) as screen:
+        subprocess.run(
+            [sys.executable, "-c", MAIN, *words],
+            cwd=folder,
+            env={**env, "COLUMNS": "200", "TERM": "dumb", **environ},
+            stdout=theirs,
+            stderr=theirs,
+            check=False,
+            timeout=60,
+        )
+        os.close(theirs)
+        return b"".join(iter(lambda: _read(screen), b"")).decode()
+
+
+def _read(screen):
+    try:
+        return screen.read(65536)
+    except OSError:  # Linux ends a terminal whose other side is closed with an error
+        return b""
+
+
+@pytest.mark.parametrize(
+    "words", [("--lang", "fr", "status"), ("status", "--lang", "fr"), ("status", "--lang=fr")]
+)
+def test_a_language_may_be_asked_for_before_and_after_the_command(auditor, words):
+    auditor("registry", "import", "sheet.csv")
+    assert auditor(*words).err == "aucune nuit encore\u202f; `auditor run` en fait une\n"
+
+
+def test_a_language_that_is_not_spoken_is_a_mistake_of_usage(auditor, capsys):
+    assert main.main(["--lang", "de", "status"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("environ", "said"),
+    [
+        ({"LANG": "ar_MA.UTF-8"}, "لا ليلة بعد؛ الأمر `auditor run` يبدأ واحدة\n"),
+        ({"LANG": "ar_MA.UTF-8", "LC_ALL": "C"}, "no night yet; `auditor run` makes one\n"),
+        ({"LANG": "de_DE.UTF-8"}, "no night yet; `auditor run` makes one\n"),
+    ],
+)
+def test_without_one_the_terminals_own_language_is_spoken_or_english(auditor, monkeypatch, environ, said):
+    auditor("registry", "import", "sheet.csv")
+    monkeypatch.delenv("LC_ALL")
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    assert auditor("status").err == said
+
+
+def test_an_import_and_its_problems_are_told_in_the_language(auditor):
+    told = auditor("registry", "import", "sheet.csv", "--lang", "ar").err
+    assert "تنبيه، السطر 2، العمود email: بريد إلكتروني غير صحيح: nobody" in told
+    assert "جمعية واحدة، رابط واحد، لا أخطاء، تنبيه واحد" in told
+    assert "أُضيف: جمعية واحدة، رابط واحد" in told
+    assert "لم يتغير شيء" in auditor("registry", "import", "sheet.csv", "--lang", "ar").err
+
+
+def test_a_pipe_and_json_keep_their_english_keys_whatever_the_language(auditor, monkeypatch):
+    room = os.statvfs("/")  # other tests fill the disk meanwhile
+    monkeypatch.setattr("auditor.diagnostics.host.os.statvfs", lambda _: room)
+    usage = shutil.disk_usage("/")
+    monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
+    told = auditor("registry", "validate", "sheet.csv", "--lang", "ar").out
+    assert told == "line\tcolumn\tproblem\tseverity\tvalue\n2\temail\tbad_email\twarning\tnobody\n"
+    spoken = [
+        json.loads(auditor("doctor", "--offline", "--json", "--lang", code).out)["items"]
+        for code in LANGUAGES
+    ]
+    assert spoken[0] == spoken[1] == spoken[2]
+    assert spoken[0][0]["check"] == "auditor"
+
+
+@pytest.mark.parametrize(
+    ("language", "heading", "state"),
+    [
+        ("ar_MA.UTF-8", "التفصيل", "سليم"),
+        pytest.param("fr_MA.UTF-8", "Détail", "bon", marks=pytest.mark.slow),
+        pytest.param("C", "Detail", "ok", marks=pytest.mark.slow),
+    ],
+)
+def test_a_table_on_a_terminal_has_its_headings_and_states_in_words(tmp_path, language, heading, state):
+    told = on_a_terminal(tmp_path, "doctor", "--offline", LANG=language)
+    assert heading in told
+    assert state in told.split()
+
+
+@pytest.mark.parametrize(
+    "language", ["ar", *(pytest.param(one, marks=pytest.mark.slow) for one in ("fr", "en"))]
+)
+def test_a_terminal_without_utf8_is_told_all_the_same(tmp_path, language):
+    environ = {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    told = on_a_terminal(tmp_path, "--lang", language, "doctor", "--offline", **environ)
+    assert "Traceback" not in told
+    assert "Error" not in told
+
+
+def test_every_heading_and_code_of_a_table_has_a_word():
+    columns = {
+        *digest.DELIVERY,
+        *digest.WISH,
+        *reports.GAP,
+        *audit.CHANGE,
+        *registry.PROBLEM,
+        *registry.TRAIL,
+        *decisions.COLUMNS,
+        *check.IDENTITY,
+        *check.FOUND,
+    }
+    words = terms()
+    assert {name for name in columns if name not in words["heading"]} == set()
+    assert set(words["problem"]) == set(Trouble)
+    assert set(words["decision"]) == set(DecisionKind)
+    assert set(words["night"]) == set(NightState)
+    assert all(set(word) == set(LANGUAGES) for group in words.values() for word in group.values())
+
+
+@pytest.mark.parametrize("trouble", Trouble)
+def test_a_problem_of_a_sheet_is_a_sentence(trouble):
+    told = Problem(3, "email", "nobody", trouble).said(Wording("en"))
+    assert told.startswith("error: line 3, email: " if trouble in ERRORS else "warning: line 3, email: ")
+    assert str(trouble) not in told
+
+
+def test_help_reads_no_catalogue():
+    code = "import sys, auditor.cli.main; print(sorted({'babel', 'jinja2'} & set(sys.modules)))"
+    told = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert told.stdout == "[]\n"

@@ -1,0 +1,233 @@
+"""The log is an event a line, for a person, for journald and for what collects JSON; and it keeps secrets."""
+
+import ast
+import json
+import logging
+import os
+import re
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from htmldate import find_date
+
+from auditor.cli import main
+from auditor.config.notifications import Monitor
+from auditor.core import log_setup
+from auditor.notifications.delivery import Delivery, masked, told
+from auditor.notifications.healthcheck_ping import Pulse
+from probes.log import RESERVED, Events
+from tests.support.smtp_and_http_servers import web_server
+
+ROOT = Path(__file__).resolve().parents[4]
+PACKAGES = ("auditor", "storage", "probes")
+METHODS = {"debug": 0, "info": 0, "warning": 0, "error": 0, "bug": 1}
+"""How an event is told, and at which place its name stands."""
+MODULES = [file for package in PACKAGES for file in sorted((ROOT / package).rglob("*.py"))]
+events = Events("auditor.tests")
+
+
+@pytest.fixture
+def written(capsys):
+    """What has been written on standard error since it was last asked for."""
+
+    def lines():
+        return capsys.readouterr().err.splitlines()
+
+    return lines
+
+
+def test_an_event_is_one_line_for_a_person(written):
+    log_setup.keep()
+    events.warning(
+        "channel_blind", "blind on {channel} tonight: {why}", channel="x\nERROR: no", why="\x1b[2J"
+    )
+    events.info("night_begins", "the night begins")
+    assert written() == ["WARNING: blind on x ERROR: no tonight:  [2J"]
+
+
+def test_an_event_in_json_has_its_name_its_facts_and_its_moment(written):
+    log_setup.keep("json", "info")
+    events.info("night_ended", "the night of {night} is {state}", night="2026-11-25", state="done\n")
+    (line,) = map(json.loads, written())
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line.pop("time"))
+    assert line == {
+        "level": "info",
+        "event": "night_ended",
+        "logger": "auditor.tests",
+        "message": "the night of 2026-11-25 is done",
+        "night": "2026-11-25",
+        "state": "done\n",
+    }
+
+
+def failed():
+    try:
+        {}["by\nnought"]
+    except KeyError as bug:
+        events.bug(bug, "probe_crashed", "the probe crashed")
+
+
+def test_a_bug_is_one_line_and_its_trace_is_in_json_or_asked_for(written):
+    log_setup.keep()
+    failed()
+    assert written() == ["ERROR: the probe crashed KeyError: 'by\\nnought'"]
+    log_setup.keep("json")
+    failed()
+    line = json.loads(written()[-1])
+    assert line["error"] == "KeyError: 'by\\nnought'"
+    assert "test_log_setup.py" in line["trace"]
+    log_setup.keep(debug=True)
+    failed()
+    assert "Traceback (most recent call last):" in written()
+
+
+def test_what_a_library_warns_of_is_an_event_too(written):
+    log_setup.keep("json")
+    logging.getLogger("somebody.else").warning("%s is odd", "this")
+    line = json.loads(written()[0])
+    assert (line["event"], line["logger"], line["message"]) == ("log", "somebody.else", "this is odd")
+
+
+def test_an_empty_page_of_a_strangers_is_no_error(written):
+    log_setup.keep()
+    assert find_date("<p></p>") is None
+    with suppress(ValueError):
+        find_date("")
+    assert written() == []
+
+
+@pytest.mark.parametrize(
+    ("options", "heard"),
+    [
+        ({}, ["warning", "error"]),
+        ({"level": "error"}, ["error"]),
+        ({"level": "info"}, ["info", "warning", "error"]),
+        ({"level": "debug"}, ["debug", "info", "warning", "error"]),
+        ({"level": "error", "debug": True}, ["debug", "info", "warning", "error"]),
+        ({"level": "debug", "quiet": True}, ["warning", "error"]),
+        ({"level": "error", "quiet": True}, ["error"]),
+    ],
+)
+def test_what_is_heard_is_what_was_asked_for(written, options, heard):
+    log_setup.keep("json", **options)
+    for level in ("debug", "info", "warning", "error"):
+        getattr(events, level)("something", "something")
+    assert [json.loads(line)["level"] for line in written()] == heard
+
+
+def test_journald_gets_a_priority_before_each_line_and_nobody_else_does(tmp_path, monkeypatch):
+    with (tmp_path / "journal").open("w+") as stream:
+        monkeypatch.setattr("sys.stderr", stream)
+        there = os.fstat(stream.fileno())
+        for device in (there.st_dev, there.st_dev + 1):
+            monkeypatch.setenv("JOURNAL_STREAM", f"{device}:{there.st_ino}")
+            for form in ("line", "json"):
+                log_setup.keep(form)
+                events.warning("something", "something")
+        log_setup.keep(debug=True)
+        stream.seek(0)
+        told = stream.read().splitlines()
+    assert [line[:4] for line in told] == ["<4>W", "<4>{", "WARN", '{"ti']
+    inner = json.loads(told[1].removeprefix("<4>"))
+    assert inner["event"] == "something"
+
+
+def test_every_line_of_a_trace_has_its_priority():
+    bug = KeyError("x")
+    record = logging.LogRecord("x", logging.ERROR, "", 1, "failed", None, (KeyError, bug, None))
+    made = log_setup.formatter("line", traces=True, journal=True).format(record)
+    assert made.splitlines() == ["<3>ERROR: failed", "<3>KeyError: 'x'"]
+    record.exc_info = (ExceptionGroup, ExceptionGroup("two", [bug, bug]), None)
+    made = log_setup.formatter("line", traces=True, journal=True).format(record)
+    assert len(made.splitlines()) > 3
+    assert all(line.startswith("<3>") for line in made.splitlines())
+
+
+def test_the_address_of_a_monitor_is_in_no_line_however_much_is_asked_for(written):
+    """httpx names every address that it asks."""
+    log_setup.keep(debug=True)
+    with web_server([500, 500]) as (host, asked):
+        Pulse(Monitor(ping_url=f"http://{host}/secret"), "7f3c").begin()
+    assert len(asked) == 2
+    assert written() == ["WARNING: the monitor was not told of the beginning: it answered 500"]
+
+
+def test_a_recipient_is_known_again_but_cannot_be_written_to():
+    lost = Delivery("amina@example.org", "digest", "2026-11-25", "refused", why="550 <Amina@Example.org>?")
+    assert told(lost) == {
+        "recipient": "a…@example.org",
+        "kind": "digest",
+        "occasion": "2026-11-25",
+        "outcome": "refused",
+        "why": "550 <a…@example.org>?",
+    }
+    assert masked("slack:3f9a12cc01234567") == "slack:3f9a12cc01234567"
+
+
+def test_a_command_that_fails_is_an_event_where_events_are_json(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("config.toml").write_text('[log]\nformat = "json"\n')
+    assert main.main(["gaps", "--association", "nobody"]) == 3
+    line = json.loads(capsys.readouterr().err)
+    assert (line["event"], line["level"], line["code"]) == ("command_failed", "error", 3)
+    Path("config.toml").unlink()
+    assert main.main(["gaps", "--association", "nobody"]) == 3
+    assert capsys.readouterr().err.startswith("error: nobody: ")
+
+
+# --- Each event is told as an event ---
+
+
+def told_events(file):
+    """Each call that tells an event, with the names that its function gives to texts."""
+    for scope in ast.walk(ast.parse(file.read_text("utf-8"))):
+        if isinstance(scope, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            said = {
+                target.id: step.value
+                for step in ast.walk(scope)
+                if isinstance(step, ast.Assign)
+                for target in step.targets
+                if isinstance(target, ast.Name)
+            }
+            for call in ast.walk(scope):
+                if isinstance(call, ast.Call) and _is_told(call):
+                    yield call, said
+
+
+def _is_told(call):
+    function = call.func
+    is_method = isinstance(function, ast.Attribute) and function.attr in METHODS
+    return is_method and isinstance(function.value, ast.Name) and function.value.id == "events"
+
+
+def test_every_event_has_a_fixed_name_and_a_sentence_that_its_facts_fill():
+    calls = [(file, *told) for file in MODULES for told in told_events(file)]
+    assert len(calls) > 20
+    for file, call, said in calls:
+        name, sentence = call.args[METHODS[call.func.attr] :]
+        where = f"{file.relative_to(ROOT)}:{call.lineno}"
+        assert isinstance(name, ast.Constant), f"{where}: the name of an event is fixed"
+        assert re.fullmatch(r"[a-z]+(_[a-z]+)*", name.value), f"{where}: {name.value}"
+        text = said.get(sentence.id) if isinstance(sentence, ast.Name) else sentence
+        assert isinstance(text, ast.Constant), f"{where}: a sentence is fixed, its facts are not"
+        named = {keyword.arg for keyword in call.keywords}
+        if None not in named:
+            assert set(re.findall(r"{(\w+)}", text.value)) <= named, name.value
+        assert not named & RESERVED, name.value
+
+
+def test_nobody_logs_but_by_events():
+    allowed = {"probes/log.py", "auditor/core/log_setup.py", "auditor/notifications/healthcheck_ping.py"}
+    # these silence a library's logger
+    others = {
+        "auditor/notifications/transports.py",
+        "auditor/reports/pdf.py",
+        "probes/publication/htmldate_fallback.py",
+    }
+    found = {
+        str(file.relative_to(ROOT))
+        for file in MODULES
+        if re.search(r"^import logging|^from logging", file.read_text("utf-8"), re.MULTILINE)
+    }
+    assert found - allowed - others == set()

@@ -1,0 +1,420 @@
+"""`auditor decide`: what people say is checked, kept with its end, and shown where it counts."""
+
+import io
+import json
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from auditor.app import App
+from auditor.checking import checker
+from auditor.cli import decisions, main, reports
+from auditor.runs.run import run
+from storage.models.audit import Streak
+from storage.store import Store
+from tests.support.mini_network import START, link, night_of, opened, register, steps
+
+NOUR, OTHER, AMAL, SITE = (
+    link("nour", "facebook", "nour"),
+    link("nour", "facebook", "other"),
+    link("amal", "facebook", "amal"),
+    link("nour", "website", "nour"),
+)
+KEYS = [
+    "id",
+    "association",
+    "channel",
+    "kind",
+    "account",
+    "code",
+    "value",
+    "who",
+    "why",
+    "decided_at",
+    "until",
+    "in_force",
+    "state",
+    "withdrawn_at",
+    "withdrawn_by",
+    "withdrawn_why",
+]
+BECAUSE = ("--why", "she called", "--who", "Amina")
+
+
+class Desk:
+    """A network, and a command line whose clock is set by hand."""
+
+    def __init__(self, app, read):
+        self.app, self._read, self.now = app, read, START
+
+    def type(self, *words):
+        code = main.main(list(words))
+        return code, *self._read()
+
+    def decide(self, *words):
+        code, out, err = self.type("decide", *words, *BECAUSE)
+        assert (code, out) == (0, ""), err
+        return err
+
+    def items(self, *words):
+        code, out, err = self.type(*words, "--json")
+        assert code == 0, err
+        return json.loads(out)["items"]
+
+    def report(self, association):
+        return self.items("report", association)[0]
+
+    def states(self, association):
+        return {one["key"]: one["state"] for one in self.report(association)["accounts"]}
+
+    def gaps(self, association):
+        return {(one["channel"], one["code"]) for one in self.items("gaps", "--association", association)}
+
+    async def night(self, day):
+        await run(self.app, night_of(day))
+        self.now = night_of(day) + timedelta(hours=6)
+
+
+@pytest.fixture
+def desk(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("AUDITOR_CONFIG", raising=False)
+    monkeypatch.setattr(checker, "steps", steps)
+    for name in decisions.LOGIN:
+        monkeypatch.delenv(name, raising=False)
+    app = opened(tmp_path)
+    url = f"sqlite:///{tmp_path}/auditor.db"
+    monkeypatch.setattr(
+        App, "open", staticmethod(lambda _config: App(app.config, Store.open(url), app.archive))
+    )
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+
+    def read():
+        written = capsys.readouterr()
+        return written.out, written.err
+
+    made = Desk(app, read)
+    for module in (decisions, decisions, reports):
+        monkeypatch.setattr(module, "clock", lambda: made.now)
+    register(app, NOUR, AMAL, SITE, names=["bare"])
+    yield made
+    app.store.close()
+
+
+async def test_an_attested_account_is_present_in_the_report_for_twelve_months(desk):
+    desk.app.web.answers = {NOUR.typed: "wall"}
+    await desk.night(0)
+    assert desk.states("nour")["u:nour"] == "unknown"
+    told = desk.decide("attest", "nour", "facebook")
+    assert (
+        told == "attested: nour on Facebook, said by Amina, until 1 March 2027, shown at once, decision 1\n"
+    )
+    assert desk.states("nour")["u:nour"] == "present"
+    desk.now += timedelta(days=365)
+    assert desk.states("nour")["u:nour"] == "present", "until the next night"
+    await desk.night(366)
+    assert desk.states("nour")["u:nour"] == "unknown"
+
+
+async def test_against_a_confirmed_absence_an_attestation_holds_180_days(desk):
+    desk.app.web.answers = {NOUR.typed: "gone"}
+    for day in (0, 3, 6):
+        await desk.night(day)
+    assert desk.states("nour")["u:nour"] == "gone"
+    desk.decide("attest", "nour", "facebook")
+    assert desk.states("nour")["u:nour"] == "present"
+    assert desk.items("decide", "list")[0]["until"] == "2026-09-03T06:30:00Z"
+    await desk.night(7)
+    assert ("facebook", "channel_dead") not in desk.gaps("nour")
+    await desk.night(187)
+    assert desk.states("nour")["u:nour"] == "gone"
+    code, _, err = desk.type(
+        "decide",
+        "attest",
+        "nour",
+        "facebook",
+        "--until",
+        f"{desk.now.date() + timedelta(days=181)}",
+        *BECAUSE,
+    )
+    assert (code, "holds 180 days at most" in err) == (3, True)
+
+
+async def test_a_channel_given_up_by_choice_is_no_gap_after_the_next_night(desk):
+    await desk.night(0)
+    assert ("youtube", "channel_missing") in desk.gaps("bare")
+    desk.decide("none-by-choice", "bare", "youtube")
+    await desk.night(1)
+    assert desk.gaps("bare") == {("facebook", "channel_missing")}
+    told = desk.report("bare")["unchecked"]
+    assert [(one["channel"], one["code"]) for one in told] == [("youtube", "channel_waived")]
+
+
+def test_a_choice_that_the_sheet_contradicts_is_kept_with_a_warning(desk):
+    told = desk.decide("none-by-choice", "nour", "facebook")
+    assert f"warning: the sheet lists an account of nour on Facebook: {NOUR.typed}" in told
+
+
+async def test_what_is_not_theirs_is_neither_judged_nor_shown(desk):
+    desk.decide("not-ours", "nour", "facebook", "--account", NOUR.typed)
+    await desk.night(0)
+    assert "u:nour" not in desk.states("nour")
+    assert NOUR.typed not in desk.app.web.asked
+    assert ("facebook", "channel_missing") in desk.gaps("nour")
+
+
+async def test_a_proposal_that_is_not_theirs_is_no_longer_told(desk):
+    desk.app.web.answers = {SITE.typed: "linked"}
+    for day in range(2):
+        await desk.night(day)
+    assert ("youtube", "channel_unlisted") in desk.gaps("nour")
+    desk.decide("not-ours", "nour", "youtube", "--account", "https://www.youtube.com/@nour")
+    await desk.night(2)
+    assert ("youtube", "channel_unlisted") not in desk.gaps("nour")
+    assert desk.items("decide", "list")[0]["account"] == "@nour"
+
+
+NEW = "https://www.facebook.com/NourAgadir"
+
+
+async def test_an_account_that_moved_is_looked_at_where_it_is_now(desk):
+    told = desk.decide("moved", "nour", "facebook", "--to", NEW)
+    assert f"to do: put {NEW} in the sheet in place of {NOUR.typed}" in told
+    await desk.night(0)
+    assert desk.states("nour") == {"u:nouragadir": "present", "nour.example": "present"}
+    assert NOUR.typed not in desk.app.web.asked
+    assert ("facebook", "channel_missing") not in desk.gaps("nour")
+    kept = [(one["kind"], one["account"], one["value"]) for one in desk.items("decide", "list")]
+    assert kept == [("moved", "u:nour", NEW), ("ours", "u:nouragadir", None)]
+    said = desk.type("decide", "withdraw", "1", *BECAUSE)[2].splitlines()
+    assert said[1:] == ["still in force: ours (decision 2), which was taken with it"]
+
+
+async def test_of_an_account_that_moved_nobody_knows_where_somebody_hears_before_it_counts_again(desk):
+    told = desk.decide("moved", "nour", "facebook")
+    assert f"to do: find where it is, and put that in the sheet in place of {NOUR.typed}" in told
+    await desk.night(0)
+    assert ("facebook", "channel_missing") not in desk.gaps("nour")
+    assert desk.items("decide", "list", "--ending") == []
+    desk.now += timedelta(days=160)
+    assert [one["kind"] for one in desk.items("decide", "list", "--ending")] == ["moved"]
+    desk.now += timedelta(days=30)
+    await desk.night(191)
+    assert desk.states("nour")["u:nour"] == "present"
+
+
+def test_an_account_that_moved_to_one_that_is_listed_is_not_registered_twice(desk):
+    register(desk.app, NOUR, OTHER)
+    desk.decide("moved", "nour", "facebook", "--account", "u:nour", "--to", "https://www.facebook.com/other")
+    assert [one["kind"] for one in desk.items("decide", "list")] == ["moved"]
+
+
+async def test_a_proposal_that_is_theirs_is_registered_and_stays_when_the_old_sheet_is_read_again(desk):
+    desk.app.web.answers = {SITE.typed: "linked"}
+    for day in range(2):
+        await desk.night(day)
+    desk.decide("ours", "nour", "youtube", "--account", "@nour")
+    register(desk.app, NOUR, AMAL, SITE, names=["bare"], now=desk.now)
+    await desk.night(2)
+    assert desk.states("nour")["@nour"] == "present"
+    assert not {code for channel, code in desk.gaps("nour") if channel == "youtube"}
+    desk.type("decide", "withdraw", "1", "--why", "a fan's", "--by", "Salma")
+    for day in (3, 4):
+        await desk.night(day)
+    assert "@nour" not in desk.states("nour")
+    assert ("youtube", "channel_unlisted") in desk.gaps("nour")
+
+
+def test_an_account_is_named_by_its_link_alone(desk):
+    desk.decide("ours", "bare", NEW)
+    desk.decide("attest", "bare", "facebook.com/nour.agadir")
+    told = [(one["kind"], one["channel"], one["account"]) for one in desk.items("decide", "list")]
+    assert told == [("ours", "facebook", "u:nouragadir"), ("attest", "facebook", "u:nouragadir")]
+
+
+def test_two_words_may_not_contradict_each_other(desk):
+    desk.decide("not-ours", "nour", "facebook")
+    code, _, err = desk.type(
+        "decide", "ours", "nour", NOUR.typed.replace("facebook.example", "fb.com"), *BECAUSE
+    )
+    assert (code, "Amina called it not_ours; try: `auditor decide withdraw 1` first" in err) == (3, True)
+
+
+async def test_a_decision_that_is_withdrawn_is_kept_and_holds_no_more(desk):
+    desk.decide("not-ours", "nour", "facebook")
+    await desk.night(0)
+    desk.now = night_of(0) + timedelta(hours=12)
+    code, out, err = desk.type("decide", "withdraw", "1", "--by", "Salma", "--why", "she was wrong")
+    assert (code, out) == (0, "")
+    assert err == "withdrawn: not ours, nour on Facebook, said by Amina; taken back by Salma\n"
+    [kept] = desk.items("decide", "list")
+    assert (kept["state"], kept["in_force"], kept["who"], kept["why"]) == (
+        *("withdrawn", False),
+        *("Amina", "she called"),
+    )
+    assert (kept["withdrawn_at"], kept["withdrawn_by"], kept["withdrawn_why"]) == (
+        "2026-03-01T12:30:00Z",
+        "Salma",
+        "she was wrong",
+    )
+    await desk.night(1)
+    assert desk.states("nour")["u:nour"] == "present"
+    gaps = [gap for gap in desk.app.store.gaps("nour") if gap.channel == "facebook"]
+    assert [(gap.code, gap.opened_at, gap.closed_at) for gap in gaps] == [
+        ("channel_missing", night_of(0), night_of(1))
+    ]
+
+
+def test_a_word_on_an_account_in_two_columns_is_withdrawn_whole(desk):
+    register(desk.app, NOUR, replace(NOUR, column="website"))
+    desk.decide("attest", "nour", "facebook")
+    assert desk.type("decide", "withdraw", "2", *BECAUSE)[0] == 0
+    assert [one["state"] for one in desk.items("decide", "list")] == ["withdrawn"] * 2
+
+
+async def test_the_last_publication_a_person_saw_is_told_as_attested(desk):
+    desk.app.web.answers = {NOUR.typed: "wall"}
+    await desk.night(0)
+    desk.decide("attest", "nour", "facebook", "--last-activity", "2026-02-20")
+    told = next(one for one in desk.report("nour")["accounts"] if one["key"] == "u:nour")
+    assert (told["last_activity"], told["activity"]) == ("2026-02-20", "active")
+
+
+async def test_a_person_is_asked_whose_an_account_is_once_another_answers_under_its_name(desk):
+    await desk.night(0)
+    row = next(row for row in desk.app.store.accounts("nour") if row.channel == "facebook")
+    standing = desk.app.store.standing(row.id)
+    desk.app.store.put_derived([replace(standing, other=Streak("99", START, START))])
+    told = [(one["code"], one["params"]["cause"]) for one in desk.report("nour")["unchecked"]]
+    assert told == [("channel_unconfirmed", "other_account")]
+    desk.decide("attest", "nour", "facebook")
+    assert desk.report("nour")["unchecked"] == []
+
+
+async def test_the_list_tells_a_word_that_newer_evidence_outweighs(desk):
+    desk.decide("attest", "nour", "facebook")
+    desk.app.web.answers = {NOUR.typed: "gone"}
+    for day in (1, 4, 7):
+        await desk.night(day)
+    assert desk.states("nour")["u:nour"] == "gone"
+    assert [(one["state"], one["in_force"]) for one in desk.items("decide", "list")] == [
+        ("outweighed", False)
+    ]
+
+
+async def test_one_gap_is_waived_on_every_channel_at_once(desk):
+    await desk.night(0)
+    told = desk.decide("waive", "bare", "--code", "channel_missing", "--until", "2026-03-05")
+    assert "waived: bare, said by Amina, until 5 March 2026, shown at once" in told
+    assert desk.gaps("bare") == set()
+    assert desk.gaps("amal") == {("youtube", "channel_missing")}
+
+
+async def test_a_waived_gap_is_hidden_through_its_last_day(desk):
+    await desk.night(0)
+    words = ("waive", "bare", "facebook", "--code", "channel_missing", "--until", "2026-03-05")
+    desk.decide(*words)
+    assert desk.gaps("bare") == {("youtube", "channel_missing")}
+    desk.now = night_of(4) + timedelta(hours=23)
+    assert desk.gaps("bare") == {("youtube", "channel_missing")}
+    await desk.night(5)
+    assert ("facebook", "channel_missing") in desk.gaps("bare")
+
+
+async def test_a_waiver_of_one_account_leaves_the_other_s_gap(desk):
+    register(desk.app, NOUR, OTHER)
+    desk.app.web.answers = dict.fromkeys((NOUR.typed, OTHER.typed), "gone")
+    for day in (0, 3, 6):
+        await desk.night(day)
+    desk.decide("waive", "nour", "facebook", "--account", "u:other")
+    told = [one for one in desk.items("gaps", "--association", "nour") if one["code"] == "channel_dead"]
+    assert [one["params"]["url"] for one in told] == [NOUR.typed]
+
+
+def test_the_list_tells_those_in_force_and_those_expired(desk):
+    desk.decide("waive", "bare", "facebook", "--until", "2026-03-02")
+    desk.decide("attest", "nour", "facebook")
+    desk.now = night_of(10)
+    told = desk.items("decide", "list")
+    assert [list(one) for one in told] == [KEYS] * 2
+    assert [(one["kind"], one["in_force"]) for one in told] == [("waive", False), ("attest", True)]
+    assert [(one["id"], one["state"]) for one in told] == [(1, "expired"), (2, "in_force")]
+    assert (told[1]["who"], told[1]["why"], told[1]["account"]) == ("Amina", "she called", "u:nour")
+    assert told[1]["decided_at"] == "2026-03-01T00:30:00Z"
+    assert [one["association"] for one in desk.items("decide", "list", "--association", "bare")] == ["bare"]
+    heading, first, _ = desk.type("decide", "list")[1].rstrip("\n").split("\n")
+    assert heading.split("\t") == list(decisions.COLUMNS)
+    assert first.split("\t") == [
+        *("1", "waive", "facebook", "", "", "2026-03-02", "expired"),
+        *("Amina", "bare", "she called"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        ("attest nowhere facebook", "`auditor registry export -` lists them"),
+        ("attest nour myspace", "try: one of website facebook youtube"),
+        ("attest bare facebook", "it has no account there; try: list it in the sheet"),
+        ("attest nour facebook --account u:else", "try: --account u:nour"),
+        ("attest nour facebook --until 2026-02-28", "this day is past; try: --until 2026-05-30"),
+        ("attest nour facebook --until tomorrow", "this is no date; try: --until"),
+        ("attest nour facebook --until 2027-03-02", "holds 365 days at most; try: --until 2027-03-01"),
+        ("moved nour facebook --to https://www.youtube.com/@nour", "this names no facebook account"),
+        ("moved nour facebook --to https://www.facebook.com/nour", "the account it moved from"),
+        ("not-ours nour youtube --account @nour", "try: list it in the sheet first"),
+        ("waive nour facebook --code channel_odd", "no gap has this code; try: `auditor gaps`"),
+        ("waive nour facebook --code channel_waived", "this is a status, not a gap"),
+        ("list --association nowhere", "no association has this id"),
+        ("attest nour facebook --last-activity 2026-03-02", "this day is to come; try: --last-activity"),
+        ("attest nour facebook --last-activity 1926-02-01", "nothing was published that long ago; try:"),
+        ("attest nour facebook --last-activity May", "this is no date; try: --last-activity 2026-03-01"),
+        ("attest nour https://www.youtube.com/@nour", "it has no account there"),
+        ("none-by-choice nour facebook.com/nour", "not an account; try: facebook"),
+        ("ours nour youtube", "which account is not said; try: --account"),
+        ("ours nour https://www.facebook.com/nour", "it is registered already"),
+        ("ours nour facebook --account https://www.facebook.com/", "this names no facebook account"),
+        ("ours nour myspace --account x", "this channel is not audited"),
+        ("moved nour facebook --until 2026-09-30", "holds 180 days at most; try: --until 2026-08-28"),
+        ("waive nour", "what is waived is not said; try: CHANNEL, or --code CODE"),
+        ("waive nour --account u:nour", "a channel has to be said"),
+        ("withdraw 7", "no decision has this number; try: `auditor decide list`"),
+    ],
+)
+def test_what_nobody_could_mean_is_refused_in_one_line_and_not_kept(desk, words, complaint):
+    typed = words.split() if words.startswith("list") else [*words.split(), *BECAUSE]
+    code, out, err = desk.type("decide", *typed)
+    assert (code, out, err.count("\n")) == (3, "", 1)
+    assert err.startswith("error: ")
+    assert complaint in err
+    assert not list(desk.app.store.decisions())
+
+
+def test_what_has_ended_cannot_be_withdrawn(desk):
+    desk.decide("waive", "bare", "facebook", "--until", "2026-03-02")
+    desk.decide("waive", "bare", "youtube")
+    assert desk.type("decide", "withdraw", "2", *BECAUSE)[0] == 0
+    desk.now = night_of(10)
+    for number, complaint in (("1", "it ended on 2026-03-02"), ("2", "Amina withdrew it on 2026-03-01")):
+        code, _, err = desk.type("decide", "withdraw", number, *BECAUSE)
+        assert (code, complaint in err) == (3, True)
+
+
+def test_of_two_accounts_one_has_to_be_named(desk):
+    register(desk.app, NOUR, OTHER)
+    code, _, err = desk.type("decide", "attest", "nour", "facebook", *BECAUSE)
+    assert code == 3
+    assert "it has several accounts there; try: --account u:nour or u:other" in err
+    desk.decide("attest", "nour", "facebook", "--account", "u:other")
+    assert desk.items("decide", "list")[0]["account"] == "u:other"
+
+
+def test_a_decision_is_the_word_of_whoever_is_logged_in_or_is_asked_whose_it_is(desk, monkeypatch):
+    code, _, err = desk.type("decide", "attest", "nour", "facebook", "--why", "seen")
+    assert (code, "try: --who NAME" in err) == (3, True)
+    monkeypatch.setenv("USER", "amina")
+    assert desk.type("decide", "attest", "nour", "facebook", "--why", "seen")[0] == 0
+    assert desk.items("decide", "list")[0]["who"] == "amina"
+    assert desk.type("decide", "attest", "nour", "facebook", "--why", " ")[0] == 3
+    assert desk.type("decide", "attest", "nour", "facebook")[0] == 2

@@ -1,0 +1,255 @@
+"""The doctor tells in one screen what is wrong and what to try, asks politely, and shows no secret."""
+
+import io
+import re
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from pathlib import Path
+
+import pytest
+from rich.cells import cell_len
+
+from auditor import diagnostics
+from auditor.cli import main
+from auditor.config.schema import load
+from auditor.demo import play
+from auditor.demo.certificate_authority import Authority
+from auditor.diagnostics import host, network_probe, settings
+from auditor.diagnostics.network_probe import Heard
+from auditor.reference.gap_catalogue import LANGUAGES
+from probes.http.dns import Names
+from probes.models.finding import Reason
+from probes.models.http import NoPage, Page
+from storage.models.audit import NightState
+from storage.models.users import Role
+from storage.store import Store
+from tests.support.smtp_and_http_servers import free_port
+from tests.support.web_server import known
+
+NOW = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
+ANSWER = Page("https://www.un.org/", 200, seconds=0.42)
+FINE = Heard(dict.fromkeys(("website", "facebook"), ANSWER), 5, skew=timedelta(seconds=2))
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """An empty folder; gives what the doctor finds there, by what it is about."""
+    monkeypatch.chdir(tmp_path)
+
+    def examined(heard=None, **settings):
+        for name, value in settings.items():
+            monkeypatch.setenv(name, value)
+        listen = None if heard is None else lambda *_: heard
+        return {one.check: one for one in diagnostics.examine(None, NOW, listen)}
+
+    return examined
+
+
+def test_without_being_allowed_to_it_asks_nobody(here, monkeypatch):
+    def asked(*_, **__):
+        raise AssertionError("somebody was asked")
+
+    monkeypatch.setattr(network_probe, "heard", asked)
+    monkeypatch.setattr(network_probe, "fetcher", asked)
+    assert main.main(["doctor", "--offline"]) == 0
+    assert {"names", "clock"} & set(here()) == set()
+
+
+def test_the_network_never_fails_it(here):
+    gone = NoPage(Reason.NETWORK, "dns")
+    silent = Heard(dict.fromkeys(("website", "facebook"), gone), 2, ("www.un.org", "x.com"))
+    told = here(silent)
+    assert {one.state for one in told.values()} == {"ok", "warn"}
+    assert told["channel facebook"].detail == "out of reach now: network"
+    assert told["names"].detail == "not found within 2 seconds: 2, www.un.org first"
+    assert told["clock"].state == "warn"
+
+
+def test_what_answers_is_in_order_whatever_it_answers_but_an_ordinary_site(here):
+    wall = Page("https://www.linkedin.com/", 999, seconds=0.1)
+    told = here(Heard({"linkedin": wall, "website": wall, "facebook": ANSWER}, 1, skew=timedelta()))
+    assert (told["channel linkedin"].state, told["channel website"].state) == ("ok", "warn")
+    assert told["channel facebook"].detail == "answers 200 in 0.4 s"
+
+
+@pytest.mark.parametrize(
+    ("skew", "state", "said"),
+    [
+        (timedelta(seconds=-299), "ok", "-299 seconds off the web's"),
+        (timedelta(minutes=9), "warn", "+9 minutes off the web's: is it kept by NTP?"),
+        (timedelta(hours=-1), "warn", "-60 minutes off the web's: is it kept by NTP?"),
+    ],
+)
+def test_a_clock_that_is_far_off_is_told(here, skew, state, said):
+    clock = here(Heard({}, skew=skew))["clock"]
+    assert (clock.state, clock.detail) == (state, said)
+
+
+def test_a_name_server_that_knows_every_name_is_told(here):
+    assert "no lost site would be seen" in here(Heard({}, 5, is_lied_to=True))["names"].detail
+
+
+def dated(seconds, age=None):
+    date = {"date": format_datetime(NOW + timedelta(seconds=seconds), usegmt=True)}
+    return Page("", 200, date | ({"age": str(age)} if age is not None else {}), b"", NOW)
+
+
+def test_the_clock_is_compared_with_the_middle_of_what_the_web_says():
+    said = [dated(0), dated(-600, age=590), dated(86400), Page("", 200, {"date": "soon"}, b"", NOW)]
+    assert network_probe._skew([*said, NoPage(Reason.TIMEOUT)]) == timedelta(seconds=0)
+    assert network_probe._skew([NoPage(Reason.TIMEOUT), Page("", 200, {}, b"", NOW)]) is None
+
+
+@pytest.mark.parametrize(("mode", "state"), [(0o600, "ok"), (0o640, "ok"), (0o644, "warn"), (0o602, "warn")])
+def test_a_secret_that_every_user_may_read_is_told_and_never_shown(here, tmp_path, mode, state):
+    (tmp_path / "key").write_text("hush-7f3c")
+    (tmp_path / "key").chmod(mode)
+    (tmp_path / "config.toml").write_text('[channels.youtube]\nkey_file = "key"\n')
+    told = here()
+    assert told["secrets"].state == state
+    assert "hush-7f3c" not in repr(told)
+    assert ("`chmod o= key`" in told["secrets"].detail) is (state == "warn")
+
+
+def test_every_setting_that_names_a_secret_is_looked_at(tmp_path):
+    files = {name: tmp_path / name for name in ("youtube", "smtp", "to", "ping", "metrics", "url")}
+    texts = {"to": "json://x", "ping": "https://x.example/", "url": "sqlite:///x.db", "metrics": "m" * 32}
+    for name, file in files.items():
+        file.write_text(texts.get(name, "hush"))
+    config = tmp_path / "config.toml"
+    config.write_text(
+        '[storage]\nurl_file = "url"\n[channels.youtube]\nkey_file = "youtube"\n'
+        '[monitor]\nping_url_file = "ping"\n[web]\nmetrics_token_file = "metrics"\n'
+        '[notify]\nfrom = "a@b.example"\n[notify.smtp]\nhost = "b.example"\nuser = "a"\n'
+        'password_file = "smtp"\n'
+        '[[notify.recipients]]\nto_file = "to"\n'
+    )
+    assert set(settings.secret_files(load(config, {}))) == set(files.values())
+
+
+def test_a_disk_without_room_or_inodes_is_told(here, monkeypatch):
+    monkeypatch.setattr(host, "room", lambda _: host.Room(5 << 30, 0.02))
+    assert here()["data folder"].detail == "data, 5.0 GiB free, but only 2% of its inodes"
+    monkeypatch.setattr(host, "room", lambda _: host.Room(50 << 20, None))
+    told = here()
+    assert (told["data folder"].state, told["temporary files"].state) == ("fail", "warn")
+    monkeypatch.setattr(host, "room", lambda _: host.Room(500 << 20, None))
+    assert here()["data folder"].state == "warn"
+
+
+def test_a_folder_that_cannot_be_written_fails(here, tmp_path):
+    (tmp_path / "data").write_text("a file stands where the folder should")
+    assert here()["data folder"].state == "fail"
+    assert main.main(["doctor", "--offline"]) == 3
+
+
+def test_too_few_open_files_are_told(here, monkeypatch):
+    monkeypatch.setattr(host.resource, "getrlimit", lambda _: (128, 4096))
+    files = here()["open files"]
+    assert (files.state, files.detail) == ("warn", "128 at once; 250 may be needed")
+
+
+def test_a_message_that_did_not_go_is_told(here, tmp_path):
+    with Store.open(f"sqlite:///{tmp_path}/auditor.db") as store:
+        store.finish_night(store.begin_night(NOW.date(), NOW), NightState.DONE, NOW)
+        store.keep_unsent("amina@example.org", "digest", "refused", NOW)
+    told = here(AUDITOR_STORAGE__URL=f"sqlite:///{tmp_path}/auditor.db")["messages"]
+    assert (told.state, told.detail) == ("warn", "that did not go since the last night: 1")
+
+
+CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_healthy_installation_fits_one_screen(tmp_path, monkeypatch, language):
+    """24 lines of 80 columns; a path that is long takes a line more."""
+    screen = Terminal()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr("sys.stdout", screen)
+    monkeypatch.setattr(network_probe, "heard", lambda *_: FINE)
+    with Store.open("sqlite:///auditor.db") as store:
+        store.finish_night(store.begin_night(NOW.date(), NOW), NightState.DONE, NOW)
+        known(store, "Salma", Role.ADMIN, password_hash="x")
+        store.copy(tmp_path / "backups" / f"auditor-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.db")
+    Path("config.toml").write_text('[storage]\nfolder = "."\nurl = "sqlite:///auditor.db"\n')
+    assert main.main(["--lang", language, "doctor"]) == 0
+    lines = CONTROL.sub("", screen.getvalue()).strip("\n").splitlines()
+    assert len(lines) <= 24, screen.getvalue()
+    assert max(cell_len(line.rstrip()) for line in lines) <= 80
+
+
+async def test_the_canaries_are_asked_once_each_with_the_guard_and_the_proxy_is_tried(tmp_path):
+    """Against the practice web, through its proxy: one request to each canary, and no name is looked up."""
+    async with play.PracticeWeb(tmp_path / "ca.pem") as web:
+        await web.play(play.calendar(1, NOW)[0])
+        read = play.configured(tmp_path, web.port)
+        heard = await network_probe.listen(read, datetime.now(UTC))
+        asked = await web.asked()
+    assert {name: page.status for name, page in heard.answers.items()}["website"] == 200
+    assert set(heard.answers) == set(read.channels)
+    assert sum(asked.values()) == len(read.channels)
+    assert (heard.proxy, heard.looked_up, heard.is_lied_to) == (True, 0, False)
+
+
+async def test_a_proxy_that_is_not_there_is_told_and_nothing_waits_long(tmp_path):
+    Authority().write(tmp_path / "ca.pem")
+    read = play.configured(tmp_path, free_port())
+    heard = await network_probe.listen(read, NOW)
+    assert heard.proxy is False
+    assert {page.reason for page in heard.answers.values()} == {Reason.NETWORK}
+
+
+@pytest.mark.parametrize("text", [None, "no certificate"])
+def test_an_authority_that_cannot_be_used_fails_it_and_nobody_is_asked(here, tmp_path, text):
+    if text:
+        (tmp_path / "ca.pem").write_text(text)
+    told = here(AUDITOR_FETCH__CA_FILE="ca.pem")
+    assert (told["authority"].state, "ca.pem" in told["authority"].detail) == ("fail", True)
+    assert network_probe.heard(load(None), NOW) == Heard()
+
+
+async def test_names_are_looked_up_and_one_that_nobody_has(tmp_path, monkeypatch):
+    """The answers of the name server stand in for it; its own tests ask a real one."""
+    asked = []
+
+    async def addresses(self, host):
+        asked.append(host)
+        if host == "x.com":
+            raise NoPage(Reason.TIMEOUT, "dns")
+        return ["192.0.2.1"]
+
+    monkeypatch.setattr(Names, "addresses", addresses)
+    urls = ["https://www.un.org/", "https://x.com/X", "https://www.un.org/en"]
+    count, unknown, lied = await network_probe._names(load(None, {}), urls)
+    assert (count, unknown, lied) == (2, ("x.com",), True)
+    assert sorted(asked)[-2:] == ["www.un.org", "x.com"]
+
+
+def test_a_channel_with_a_key_is_not_asked_for_its_pages(monkeypatch):
+    read = load(None, {"AUDITOR_CHANNELS__YOUTUBE__KEY": "hush-7f3c"})
+    assert "youtube" not in network_probe.canaries(read)
+    assert network_probe.canaries(read)["website"] == "https://www.iana.org/"
+
+
+def test_that_nobody_looks_after_users_is_told_until_an_administrator_has_a_password(tmp_path, monkeypatch):
+    monkeypatch.setenv("AUDITOR_STORAGE__URL", f"sqlite:///{tmp_path}/auditor.db")
+    monkeypatch.chdir(tmp_path)
+
+    def told():
+        return next(one for one in diagnostics.examine(None, NOW) if one.check == "users")
+
+    with Store.open(f"sqlite:///{tmp_path}/auditor.db") as store:
+        assert "auditor user add" in told().detail
+        known(store, "Idris", Role.READER, password_hash="x")
+        known(store, "Amina", Role.ADMIN)
+        assert told().state == "warn"
+        known(store, "Salma", Role.ADMIN, password_hash="x")
+    assert (told().state, told().detail) == ("ok", "3, administrators among them: 1")

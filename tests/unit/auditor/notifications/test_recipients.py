@@ -1,0 +1,71 @@
+"""Who is told and who is not: the configuration's addresses, what was sent before, what people want."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from auditor.config.schema import load
+from storage.models.communication import Subscription
+from storage.store import Store
+
+NOW = datetime(2026, 11, 25, 2, 30, tzinfo=UTC)
+
+
+@pytest.fixture
+def store(tmp_path):
+    with Store.open(f"sqlite:///{tmp_path}/auditor.db") as opened:
+        yield opened
+
+
+def test_an_address_stands_in_the_file_and_a_services_url_beside_it(tmp_path):
+    (tmp_path / "chat").write_text("slack://TokenA/TokenB/TokenC\n")
+    (tmp_path / "ping").write_text("https://hc.example/abc\n")
+    path = tmp_path / "config.toml"
+    path.write_text(
+        '[notify]\nfrom = "auditor@rabat.example"\n[notify.smtp]\nhost = "localhost"\nuser = "auditor"\n'
+        '[[notify.recipients]]\nto = "mailto:Amal@rabat.example"\n'
+        '[[notify.recipients]]\nto_file = "chat"\nregions = ["Fès-Meknès"]\n'
+        '[monitor]\nping_url_file = "ping"\n'
+    )
+    config = load(path, {"AUDITOR_NOTIFY__SMTP__PASSWORD": "hidden"})
+    amal, chat = config.notify.recipients
+    assert (amal.address, amal.key) == ("Amal@rabat.example", "amal@rabat.example")
+    assert chat.address is None
+    assert chat.key.startswith("slack:")
+    assert "Token" not in chat.key
+    assert config.notify.smtp.password.get_secret_value() == "hidden"
+    shown = repr((config.notify, config.monitor))
+    assert not any(secret in shown for secret in ("TokenB", "hidden", "hc.example"))
+
+
+def test_the_environment_may_name_the_recipients_too():
+    config = load(None, {"AUDITOR_NOTIFY__RECIPIENTS": '[{to = "json://localhost/hook"}]'})
+    assert [recipient.address for recipient in config.notify.recipients] == [None]
+
+
+def test_of_two_senders_one_may_send_and_a_message_that_did_not_go_may_be_sent_later(store):
+    message = ("amal@rabat.example", "digest", "2026-11-25")
+    assert store.claim_message(*message, NOW)
+    assert not store.claim_message(*message, NOW)
+    assert store.was_sent(*message)
+    store.release_message(*message)
+    assert not store.was_sent(*message)
+    assert store.claim_message(*message, NOW)
+
+
+def test_the_newest_occasion_of_a_recipient_is_known(store):
+    for day in ("2026-11-24", "2026-11-25", "2026-11-23"):
+        store.claim_message("amal@rabat.example", "digest", day, NOW)
+    store.claim_message("amal@rabat.example", "digest since 2026-11-01", "2026-11-26", NOW)
+    assert store.last_occasion("amal@rabat.example", "digest") == "2026-11-25"
+    assert store.last_occasion("nour@rabat.example", "digest") is None
+
+
+def test_the_newest_word_on_a_subscription_counts(store):
+    wanted = Subscription("amal@rabat.example", "monthly", True, NOW, "amal", "0f3a")
+    store.subscribe(wanted)
+    assert list(store.subscriptions("monthly")) == [wanted]
+    assert store.unsubscribe("0f3a", NOW)
+    assert not store.unsubscribe("another", NOW)
+    assert not store.subscription("amal@rabat.example", "monthly", "amal").wanted
+    assert store.subscription("amal@rabat.example", "digest") is None

@@ -1,0 +1,91 @@
+"""A spreadsheet program takes text for numbers and days; a text that is known is known again."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from auditor.registry.corrupted_cells import Guises, is_guise, is_lost
+
+TAKEN = [
+    ("612345678", "0612345678"),
+    ("612345678", "06 12 34 56 78"),
+    ("212612345678", "+212612345678"),
+    ("2.12612E+11", "+212612345678"),
+    ("2,12612E+11", "+212612345678"),
+    ("1.00065E+14", "100064512345678"),
+    ("1", "001"),
+    ("123456789012346000", "00123456789012345678"),
+    ("1.23456789012346E+017", "00123456789012345678"),
+    ("1000000000", "1e9"),
+    ("1.00E+09", "1e9"),
+    ("0.1", "10%"),
+    ("10.00%", "10%"),
+    ("1.5", "1,5"),
+    ("TRUE", "true"),
+    ("VRAI", "True"),
+    ("2026-12-03", "12/03"),
+    ("2026-03-12", "12/03"),
+    ("12/03/26", "12/03"),
+    ("12/03/26", "12/03/2026"),
+    ("2024-12-01", "12/2024"),
+    ("25/11/2026", "2026-11-25"),
+    ("11/25/26", "2026-11-25"),
+    ("2026-02-01", "1-2"),
+]
+CORRECTED = [
+    ("0612345678", "612345678"),
+    ("612345679", "0612345678"),
+    ("2.12612E+11", "+212712345678"),
+    ("13/03/2026", "12/03/2026"),
+    ("03/12/2026", "12/03/2026"),
+    ("2026-11-26", "2026-11-25"),
+    ("FALSE", "TRUE"),
+    ("Agadir", "Oujda"),
+    ("", "001"),
+    ("001", "001"),
+    ("9E+999999999999", "1e999999999999"),
+]
+
+
+@pytest.mark.parametrize(("cell", "text"), TAKEN)
+def test_what_a_program_shows_in_its_place_is_known_again(cell, text):
+    assert is_guise(cell, text)
+    assert Guises(["nour", text, "7"]).of(cell) == [text]
+
+
+@pytest.mark.parametrize(
+    ("cell", "text", "same"),
+    [
+        ("????? ?????", "جمعية النور", True),
+        ("??? Nour", "جمع Nour", True),
+        ("??????????", "٠٦١٢٣٤٥٦٧٨", True),
+        ("???? ?????", "جمعية النور", False),
+        ("??? Amal", "جمع Nour", False),
+        ("????", "Nour", False),
+    ],
+)
+def test_question_marks_stand_for_the_letters_that_an_encoding_lacks(cell, text, same):
+    assert is_guise(cell, text) is same
+
+
+@pytest.mark.parametrize(("cell", "text"), CORRECTED)
+def test_what_no_program_makes_of_it_is_a_correction(cell, text):
+    assert not is_guise(cell, text)
+    assert Guises([text]).of(cell) == []
+
+
+@given(cell=st.text("01E+-.,/% 2TRUE", max_size=12), text=st.text("01e+-.,/% 2true", max_size=12))
+def test_many_texts_are_searched_as_one_is(cell, text):
+    assert Guises([text]).of(cell) in ([], [text])
+    if Guises([text]).of(cell):
+        assert is_guise(cell, text)
+
+
+@pytest.mark.parametrize("words", ["????? ?????", "???", "?? 2026", "Ø¬Ù…Ø¹ÙŠØ© Ø§Ù„Ù†ÙˆØ±"])
+def test_words_whose_letters_did_not_outlive_being_saved_are_lost(words):
+    assert is_lost(words)
+
+
+@pytest.mark.parametrize("words", ["Qui sommes-nous ??", "?", "Ødegård", "جمعية؟؟", "2026", ""])
+def test_other_words_are_not(words):
+    assert not is_lost(words)

@@ -1,0 +1,344 @@
+"""A coordinator's spreadsheet becomes the registry, and nothing in it is lost silently."""
+
+import zipfile
+from datetime import UTC, datetime, timedelta
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from openpyxl import Workbook, load_workbook
+
+from auditor.core.errors import InputError
+from auditor.i18n.wording import Wording
+from auditor.registry import spreadsheet
+from auditor.registry.columns import column_of
+from auditor.registry.exporter import table
+from auditor.registry.importer import identifier, read
+from auditor.registry.issues import Trouble
+from storage.store import Store
+
+SHEETS = Path(__file__).parents[3] / "fixtures" / "data" / "registry"
+NOW = datetime(2026, 11, 1, tzinfo=UTC)
+CHANNELS = frozenset({"website", "facebook", "twitter", "linkedin", "youtube"})
+
+
+@pytest.fixture
+def store(tmp_path):
+    with Store.open(f"sqlite:///{tmp_path}/auditor.db") as opened:
+        yield opened
+
+
+def written(tmp_path, text, name="sheet.csv", encoding="utf-8"):
+    path = tmp_path / name
+    path.write_bytes(text if isinstance(text, bytes) else text.encode(encoding))
+    return path
+
+
+def keys(reading, channel):
+    return [account.identity.key for account in reading.accounts if account.channel == channel]
+
+
+def troubles(reading):
+    return [(problem.line, problem.column, problem.trouble) for problem in reading.problems]
+
+
+@pytest.mark.parametrize("name", ["arabic.csv", "arabic-cp1256.csv"])
+def test_an_arabic_sheet_is_read_in_either_encoding(name):
+    reading = read(SHEETS / name)
+    assert [one.name for one in reading.associations] == ["جمعية الغيمة الزرقاء", "جمعية نبع الحكاية"]
+    assert {one.association.language for one in reading.associations} == {"ar"}
+    assert reading.associations[0].association.region == "جهة الأطلس"
+    assert keys(reading, "facebook") == ["u:alghaymazarqae", "u:nab3hikaya"]
+    assert keys(reading, "twitter") == ["nab3hikaya"]
+    assert keys(reading, "youtube") == ["@alghaymazarqae"]
+
+
+def test_a_french_sheet_from_an_old_excel_is_read():
+    reading = read(SHEETS / "french-cp1252.csv")
+    first, second = reading.associations
+    assert (first.id, first.name, first.association.language) == ("1", "Les Amis du Théâtre d'Ombres", "fr")
+    assert first.association.tags == ("culture", "théâtre")
+    assert first.association.none_by_choice == ("twitter", "linkedin")
+    assert first.contact.phone == "+212 5 00 00 00 01"
+    assert first.contact.media_officer == "volunteer"
+    assert second.name == "Club Lumière Éclair"
+    assert troubles(reading) == [
+        (1, "", Trouble.GUESSED_ENCODING),
+        (3, "Courriel", Trouble.BAD_EMAIL),
+    ]
+
+
+def test_every_problem_is_told_with_its_line_and_column():
+    reading = read(SHEETS / "troubled.csv")
+    assert troubles(reading) == [
+        (3, "Shoe size", Trouble.UNKNOWN_COLUMN),
+        (5, "ID", Trouble.DUPLICATE_ID),
+        (5, "Website", Trouble.OTHER_CHANNEL),
+        (6, "Name", Trouble.DUPLICATE_NAME),
+        (6, "Facebook", Trouble.SHARED_ACCOUNT),
+        (6, "YouTube", Trouble.NOT_AN_ACCOUNT),
+        (7, "Name", Trouble.NO_NAME),
+        (8, "Facebook", Trouble.UNREADABLE_LINK),
+    ]
+    severities = {problem.trouble: problem.severity for problem in reading.problems}
+    assert severities[Trouble.DUPLICATE_ID] == severities[Trouble.NO_NAME] == "error"
+    assert severities[Trouble.SHARED_ACCOUNT] == "warning"
+
+
+def test_a_repeated_id_loses_neither_association():
+    reading = read(SHEETS / "troubled.csv")
+    assert [one.id for one in reading.associations] == ["a1", "a1-2", "a3", "a5"]
+
+
+def test_several_links_in_a_cell_are_several_accounts():
+    reading = read(SHEETS / "troubled.csv")
+    sites = [a.identity.key for a in reading.accounts if a.association == "a5" and a.channel == "website"]
+    assert sites == ["hill-singers.example", "songs.hill-singers.example"]
+
+
+def test_a_cell_that_says_none_registers_nothing():
+    reading = read(SHEETS / "troubled.csv")
+    assert not [a for a in reading.accounts if a.association == "a1" and a.column == "youtube"]
+
+
+def test_a_cell_of_invisible_marks_is_an_empty_cell(tmp_path):
+    reading = read(written(tmp_path, "name,facebook\nAnnour,\u200f\u200e\n"))
+    assert (reading.accounts, troubles(reading)) == ([], [])
+
+
+@pytest.mark.parametrize("cell", ["????? ?????", "\ufffd\ufffd", "✔"])
+def test_a_cell_whose_words_were_destroyed_is_told_and_not_taken_for_none(tmp_path, cell):
+    assert [
+        column for _, column, _ in troubles(read(written(tmp_path, f"name,facebook\nAnnour,{cell}\n")))
+    ] == ["facebook"]
+
+
+def test_the_order_of_columns_is_free(tmp_path):
+    one = read(written(tmp_path, "name,facebook,website\nX Y,https://www.facebook.com/xyclub,xy.example\n"))
+    other = read(
+        written(tmp_path, "website\tfacebook\tname\nxy.example\thttps://www.facebook.com/xyclub\tX Y\n")
+    )
+    assert one.associations == other.associations
+    assert {a.identity for a in one.accounts} == {a.identity for a in other.accounts}
+
+
+@pytest.mark.parametrize(
+    ("heading", "column"),
+    [
+        ("اسم الجمعيّة", "name"),
+        ("الإسم", "name"),
+        ("NOM DE L’ASSOCIATION", "name"),
+        ("Téléphone (GSM)", "phone"),
+        ("E-mail", "email"),
+        ("X (Twitter)", "twitter"),
+        ("إكس (تويتر)", "twitter"),
+        ("LinkedIn", "linkedin"),
+        ("قناة اليوتيوب", "youtube"),
+        ("رابط صفحة الفيسبوك", "facebook"),
+        ("url-website", "website"),
+        ("Lien de la page Facebook", "facebook"),
+        ("Mots-clés", "tags"),
+        ("Aucun par choix", "none_by_choice"),
+        ("none_by_choice", "none_by_choice"),
+        ("Shoe size", None),
+        ("", None),
+    ],
+)
+def test_headings_are_known_in_three_languages(heading, column):
+    assert column_of(heading, CHANNELS) == column
+
+
+def test_a_channel_nobody_probes_is_an_unknown_column():
+    assert column_of("Instagram", CHANNELS) is None
+    assert column_of("Instagram", CHANNELS | {"instagram"}) == "instagram"
+
+
+def test_an_id_is_made_stably_from_the_name():
+    assert identifier("Les Amis du  Théâtre") == identifier("les amis du théâtre")
+    assert identifier("Harbour Readers") == "harbour-readers"
+    assert identifier("جمعية نبع الحكاية") == identifier("جمعيّة نبع الحكاية")
+    assert identifier("جمعية نبع الحكاية") != identifier("جمعية نبع الرواية")
+
+
+def test_a_workbook_is_read_as_a_spreadsheet_shows_it(tmp_path):
+    book = Workbook()
+    book.active.title = "cover"
+    page = book.create_sheet("list")
+    page.append(["Network", None])
+    page.append(["id", "name", "website", "phone"])
+    page.append([20857.0, "Harbour Readers", "harbour-readers.example", "+212600000000"])
+    book.save(tmp_path / "sheet.xlsx")
+    reading = read(tmp_path / "sheet.xlsx")
+    assert [(one.id, one.contact.phone) for one in reading.associations] == [("20857", "+212600000000")]
+    assert keys(reading, "website") == ["harbour-readers.example"]
+
+
+def test_the_sheet_that_names_the_most_columns_is_the_registry(tmp_path):
+    book = Workbook()
+    book.active.append(["Title", "Shoe size"])
+    book.active.append(["Not an association", "41"])
+    page = book.create_sheet("list")
+    page.append(["name", "website", "city"])
+    page.append(["Harbour Readers", "harbour-readers.example", "Mersa"])
+    book.save(tmp_path / "sheet.xlsx")
+    assert [one.name for one in read(tmp_path / "sheet.xlsx").associations] == ["Harbour Readers"]
+
+
+def workbook(path, *pages):
+    """A workbook of pages; a cell that is a pair is its text and where it leads."""
+    book = Workbook()
+    book.remove(book.active)
+    for title, rows in pages:
+        page = book.create_sheet(title)
+        for line, row in enumerate(rows, 1):
+            for column, cell in enumerate(row, 1):
+                shown, leads = cell if isinstance(cell, tuple) else (cell, None)
+                page.cell(line, column, shown).hyperlink = leads
+    book.save(path)
+    return path
+
+
+HARBOUR = "https://www.facebook.com/harbourreaders"
+
+
+@pytest.mark.parametrize(
+    ("shown", "leads", "typed"),
+    [
+        ("Harbour Readers", HARBOUR, HARBOUR),
+        ("ici", HARBOUR, HARBOUR),
+        (HARBOUR, "https://www.facebook.com/left.from.before", HARBOUR),
+        ("facebook.com/harbourreaders", HARBOUR, "facebook.com/harbourreaders"),
+        ("@harbour", HARBOUR, "@harbour"),
+        ("harbour", "mailto:a@harbour.example", "harbour"),
+        ("harbour", None, "harbour"),
+    ],
+)
+def test_words_over_a_link_mean_where_it_leads_and_an_address_means_itself(tmp_path, shown, leads, typed):
+    rows = [["name", "facebook"], ["Harbour Readers", (shown, leads)]]
+    reading = read(workbook(tmp_path / "sheet.xlsx", ("all", rows)))
+    assert [row.typed for row in reading.accounts] == [typed]
+
+
+def test_a_name_that_leads_somewhere_stays_a_name(tmp_path):
+    rows = [["name", "website"], [("Harbour", HARBOUR), ""]]
+    reading = read(workbook(tmp_path / "sheet.xlsx", ("all", rows)))
+    assert [one.name for one in reading.associations] == ["Harbour"]
+    assert not reading.accounts
+
+
+def test_a_second_sheet_with_associations_is_told_of(tmp_path):
+    rows = [["name", "city"], ["Harbour Readers", "Mersa"]]
+    pages = ("Rabat", rows), ("Agadir", rows), ("Notes", [["what to do"]]), ("Empty", rows[:1])
+    reading = read(workbook(tmp_path / "sheet.xlsx", *pages))
+    assert len(reading.associations) == 1
+    assert [(one.trouble, one.value) for one in reading.problems] == [(Trouble.OTHER_SHEET, "Agadir")]
+    assert reading.problems[0].said(Wording("en")).endswith("was not read: Agadir")
+    assert "line" not in reading.problems[0].said(Wording("en"))
+
+
+def test_a_cell_over_two_lines_does_not_shift_the_lines_after_it(tmp_path):
+    text = 'name,note,facebook\n"Two\nlines",x,\nNext,y,not a link at all\n'
+    assert troubles(read(written(tmp_path, text))) == [(4, "facebook", Trouble.UNREADABLE_LINK)]
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"", "no column is called name"),
+        (b"a,b\n1,2\n", "no column is called name"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "before 2007"),
+        (b"PK\x03\x04 not really", "damaged"),
+        (b"\x89PNG\r\n\x1a\n\0\0\0", "not a spreadsheet"),
+        (b'name\n"never closed' + b"x" * 200_000, "field"),
+    ],
+)
+def test_what_is_no_registry_is_refused_in_one_line(tmp_path, content, why):
+    with pytest.raises(InputError, match=why) as refusal:
+        read(written(tmp_path, content))
+    assert "\n" not in str(refusal.value)
+
+
+def test_an_archive_that_is_no_workbook_is_refused(tmp_path):
+    packed = BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("mimetype", "application/vnd.oasis.opendocument.spreadsheet")
+    with pytest.raises(InputError, match="not an Excel workbook"):
+        read(written(tmp_path, packed.getvalue(), "sheet.ods"))
+
+
+def test_a_sheet_that_is_not_there_is_told(tmp_path):
+    with pytest.raises(InputError, match="no such file"):
+        read(tmp_path / "none.csv")
+
+
+def saved(store, path, now=NOW, **options):
+    reading = read(path)
+    return store.save_registry(reading.associations, reading.accounts, now, **options)
+
+
+@pytest.mark.parametrize("name", ["arabic.csv", "french-cp1252.csv", "troubled.csv"])
+def test_the_same_sheet_again_changes_nothing(store, name):
+    assert saved(store, SHEETS / name)
+    assert not saved(store, SHEETS / name, NOW + timedelta(days=1))
+
+
+@pytest.mark.parametrize("name", ["arabic.csv", "french-cp1252.csv", "troubled.csv"])
+@pytest.mark.parametrize("suffix", ["csv", "xlsx"])
+def test_what_is_exported_changes_nothing_when_imported(store, tmp_path, name, suffix):
+    saved(store, SHEETS / name)
+    lines = table(store.members(), store.accounts())
+    data = spreadsheet.to_csv(lines) if suffix == "csv" else spreadsheet.to_xlsx(lines)
+    changes = saved(store, written(tmp_path, data, f"out.{suffix}"), NOW + timedelta(days=1))
+    assert not changes, changes
+
+
+def test_a_link_that_is_no_longer_listed_is_kept_until_it_is_pruned(store, tmp_path):
+    full = "name,facebook\nHarbour Readers,https://www.facebook.com/harbourreaders\n"
+    saved(store, written(tmp_path, full))
+    less = written(tmp_path, "name,facebook\nHarbour Readers,\n")
+    assert [row.typed for row in saved(store, less).withdrawn] == ["https://www.facebook.com/harbourreaders"]
+    assert len(list(store.accounts(include_withdrawn=True))) == 1
+    assert saved(store, less, prune=True).pruned
+    assert not list(store.accounts(include_withdrawn=True))
+
+
+def test_a_dry_run_changes_nothing(store):
+    assert saved(store, SHEETS / "arabic.csv", dry_run=True)
+    assert not list(store.associations())
+
+
+HOSTILE = ["=1+1", "+cmd|' /C calc'!A0", "-2", "@SUM(A1)", "\t=1"]
+
+
+def test_no_exported_cell_is_taken_for_a_formula():
+    text = spreadsheet.to_csv([HOSTILE]).decode("utf-8-sig")
+    assert all(cell.lstrip('"').startswith("'") for cell in text.strip().split(","))
+    book = load_workbook(BytesIO(spreadsheet.to_xlsx([HOSTILE])))
+    assert {cell.data_type for cell in book.active[1]} == {"s"}
+
+
+def test_a_hostile_cell_comes_back_as_it_was(tmp_path):
+    path = written(tmp_path, spreadsheet.to_csv([["name", "note"], ["Harbour", "=1+1"]]))
+    assert read(path).associations[0].contact.note == "=1+1"
+
+
+def test_csv_begins_with_the_mark_that_excel_wants_unless_told_otherwise():
+    assert spreadsheet.to_csv([["x"]]).startswith(b"\xef\xbb\xbf")
+    assert spreadsheet.to_csv([["x", "y"]], bom=False, delimiter=";") == b"x;y\r\n"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "govlens_agencies.csv",
+        pytest.param("usda_farmers_markets.csv", marks=pytest.mark.slow),
+        "opendatafrance_orgs.csv",
+    ],
+)
+def test_real_registries_are_read_without_losing_a_row(shared, name):
+    path = shared / "data" / "registries" / name
+    reading = read(path)
+    rows = len(next(iter(spreadsheet.read(path))).rows) - 1
+    nameless = sum(problem.trouble is Trouble.NO_NAME for problem in reading.problems)
+    assert len(reading.associations) + nameless == rows
+    assert reading.accounts

@@ -1,0 +1,109 @@
+"""A sheet that another program opened and saved, untouched, changes nothing: with LibreOffice itself."""
+
+import shutil
+import subprocess
+from datetime import UTC, datetime
+
+import pytest
+
+from auditor.i18n.wording import Wording
+from auditor.registry import exporter, spreadsheet
+from auditor.registry.diff import revision
+from auditor.registry.existing import Known
+from auditor.registry.importer import read
+from storage.store import Store
+
+NOW = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
+OFFICE = shutil.which("soffice")
+CSV = "csv:Text - txt - csv (StarCalc)"
+UTF8 = ":{},34,76"
+"""LibreOffice's way to say what parts the cells (44 `,`, 59 `;`), quotes (34) and UTF-8 (76)."""
+HEADING = [
+    "id",
+    "name",
+    "name_ar",
+    "phone",
+    "city",
+    "tags",
+    "facebook",
+    "twitter",
+    "youtube",
+    "website",
+    "note",
+]
+ROWS = [
+    row.split("|")
+    for row in (
+        "001|Nour|جمعية النور|0612345678|Agadir|نساء|nour.agadir|@nour||nour.ma|=1+1",
+        "00123456789012345678|Amal||+212612345678|TRUE|1; 2|100064512345678||@a||1e9",
+        "12/03|2026||00212 6 12 34 56 78|10%|3/4||||a.ma\nb.ma|2026-11-25",
+        "1-2|-2||06 12 34 56 78|1,5|50%|||||12/03/2026",
+        '5|+cmd! A0||(05) 22-33-44-55|#REF!||||||a\n"b"; c, d',
+    )
+]
+
+pytestmark = pytest.mark.skipif(OFFICE is None, reason="LibreOffice (soffice) is not installed")
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("registry")
+    (folder / "first.csv").write_bytes(spreadsheet.to_csv([HEADING, *ROWS]))
+    first = read(folder / "first.csv")
+    with Store.open(f"sqlite:///{folder}/auditor.db") as opened:
+        opened.save_registry(first.associations, first.accounts, NOW)
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def profile(tmp_path_factory):
+    return tmp_path_factory.mktemp("profile").as_uri()
+
+
+def saved(path, form, profile, opened_as=None):
+    """The file as LibreOffice saves it: `form` is a suffix and, if need be, a filter."""
+    out = path.with_name(f"saved-{form[:3]}")
+    how = [f"--infilter={opened_as}"] if opened_as else []
+    command = [OFFICE, "--headless", f"-env:UserInstallation={profile}", *how, "--convert-to", form]
+    subprocess.run([*command, "--outdir", out, path], check=True, capture_output=True, timeout=120)
+    return out / f"{path.stem}.{form.partition(':')[0]}"
+
+
+def changed(store, path):
+    known = Known.of(store.members(), store.accounts())
+    draft = revision(store, read(path, "ar", known), NOW)
+    return [(one.association, one.field, one.before, one.after) for one in draft.lines]
+
+
+@pytest.mark.parametrize("language", ["ar", "fr", "en", None])
+def test_a_workbook_comes_back_the_same_as_a_workbook_and_as_csv(store, profile, tmp_path, language):
+    words = Wording(language) if language else None
+    lines = exporter.table(store.members(), store.accounts(), words)
+    path = tmp_path / "sheet.xlsx"
+    path.write_bytes(exporter.workbook(lines, words, right_to_left=language == "ar"))
+    assert changed(store, saved(path, "xlsx", profile)) == []
+    assert changed(store, saved(path, CSV + UTF8.format(59), profile)) == []
+
+
+@pytest.mark.parametrize("delimiter", [",", ";"])
+@pytest.mark.parametrize("language", ["ar", "fr", "en", None])
+def test_csv_comes_back_the_same_although_its_numbers_were_taken_for_such(
+    store, profile, tmp_path, language, delimiter
+):
+    code = ord(delimiter)
+    words = Wording(language) if language else None
+    lines = exporter.table(store.members(), store.accounts(), words)
+    path = tmp_path / "sheet.csv"
+    path.write_bytes(spreadsheet.to_csv(lines, delimiter=delimiter))
+    usual = f"Text - txt - csv (StarCalc){UTF8.format(code)},1"
+    assert changed(store, saved(path, "xlsx", profile, usual)) == []
+    assert changed(store, saved(path, CSV + UTF8.format(code), profile, usual)) == []
+
+
+@pytest.mark.parametrize("charset", [38, 1, 65535], ids=["windows-1256", "windows-1252", "utf-16"])
+def test_csv_of_another_encoding_comes_back_the_same(store, profile, tmp_path, charset):
+    words = Wording("fr")
+    lines = exporter.table(store.members(), store.accounts(), words)
+    path = tmp_path / "sheet.xlsx"
+    path.write_bytes(exporter.workbook(lines, words, right_to_left=False))
+    assert changed(store, saved(path, f"{CSV}:59,34,{charset}", profile)) == []

@@ -1,0 +1,63 @@
+"""Telephone numbers become what WhatsApp takes, or nothing."""
+
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from auditor.registry.contact_fields import international, whatsapp
+
+
+@pytest.mark.parametrize(
+    "phone",
+    [
+        "0612345678",
+        "06 12 34 56 78",
+        "06.12.34.56.78",
+        "06-12-34-56-78",
+        "+212612345678",
+        "+212 (0)6 12 34 56 78",
+        "+212 06 12 34 56 78",
+        "00212612345678",
+        "00 212 6 12 34 56 78",
+        "212612345678",
+        "2120612345678",
+        "612345678",
+        "٠٦١٢٣٤٥٦٧٨",
+        "\u202a+212 612\u00a0345\u00a0678\u202c",
+        "Tél : 06 12 34 56 78",
+        "06 12 34 56 78 / 05 37 00 00 00",
+        "06 12 34 56 78 ou 07 00 00 00 00",
+        "0612345678 أو 0700000000",
+    ],
+)
+def test_a_moroccan_number_is_known_however_it_was_typed(phone):
+    assert international(phone) == "212612345678"
+
+
+@pytest.mark.parametrize(
+    ("phone", "known"),
+    [
+        ("0712345678", "212712345678"),
+        ("0537123456", "212537123456"),
+        ("+33 6 12 34 56 78", "33612345678"),
+        ("0033 6 12 34 56 78", "33612345678"),
+        ("+1 (202) 555-0143", "12025550143"),
+    ],
+)
+def test_other_lines_and_countries_are_known_by_how_they_begin(phone, known):
+    assert international(phone) == known
+
+
+@pytest.mark.parametrize(
+    "phone", [None, "", "none", "06 12", "0112345678", "33612345678", "+212 12", "+0612345678", "1" * 30, "@"]
+)
+def test_what_is_no_whole_number_is_none(phone):
+    assert international(phone) is None
+
+
+def test_a_link_opens_whatsapp_on_the_number_with_the_text_whole():
+    text = "السلام عليكم، & bienvenue?\nhttps://reports.example.org/r/x"
+    link = urlsplit(whatsapp("0612345678", text))
+    assert (link.scheme, link.netloc, link.path) == ("https", "wa.me", "/212612345678")
+    assert parse_qs(link.query) == {"text": [text]}
+    assert whatsapp("", text) is None

@@ -1,0 +1,88 @@
+"""The texts that go with a link: short, kind, in the association's language, without score or blame."""
+
+from datetime import timedelta
+
+import pytest
+
+from auditor.evaluation.network_view import association_view
+from auditor.report_links.invitation import MOST, Link, invitation
+from auditor.runs.run import run
+from storage.models.audit import Association
+from tests.support.mini_network import START, link, lived, night_of, register
+
+NOW = night_of(7)
+URL = "https://reports.example.org/r/" + "x" * 43
+UNTIL = START + timedelta(days=90)
+LONG = "جمعية النور للتنمية البشرية والعمل الاجتماعي والثقافي " * 8
+BLAME = ("dead", "ne mène plus", "لم يعد", "%", "score", "/100", "niveau", "المستوى")
+
+
+@lived
+async def app(small):
+    """Nour's page is there and its video channel is not; Amal's page is gone; Sana has nothing."""
+    rows = [
+        link("nour", "facebook", "nour"),
+        link("nour", "website", "nour"),
+        link("amal", "facebook", "amal"),
+    ]
+    register(small, *rows, names=["sana"])
+    small.web.answers = {rows[2].typed: "gone"}
+    for day in (0, 3, 6):
+        await run(small, night_of(day))
+
+
+def texts(app, association, language, url=URL):
+    view = association_view(app.store, app.config, association, NOW)
+    return invitation(view, app.config, Link(url, UNTIL), NOW, language)
+
+
+@pytest.mark.parametrize("language", ["ar", "fr", "en"])
+@pytest.mark.parametrize("association", ["nour", "amal", "sana"])
+def test_a_short_text_names_the_association_and_ends_with_its_link(app, association, language):
+    told = texts(app, association, language)
+    first, *_, last = told.short.split("\n")
+    assert association.title() in first
+    assert last == URL
+    assert len(told.short) <= MOST
+    assert not [word for word in BLAME if word in told.short]
+
+
+async def test_it_tells_one_thing_that_goes_well_and_one_step(app):
+    told = texts(app, "nour", "en").short.split("\n")
+    assert len(told) == 5
+    assert told[1].startswith("Going well: Your website works.")
+    assert told[2].startswith("A first step (")
+    assert "30 May 2026" in told[3]
+
+
+@pytest.mark.parametrize(
+    ("language", "step"),
+    [
+        ("fr", "Un premier pas (YouTube)\u00a0: "),
+        ("ar", "خطوة أولى (يوتيوب): "),
+        ("en", "A first step (YouTube): "),
+    ],
+)
+async def test_a_step_names_its_channel_and_ends_with_a_clause(app, language, step):
+    register(app, link("nour", "facebook", "nour"), link("nour", "website", "nour"))
+    told = next(line for line in texts(app, "nour", language).short.split("\n") if line.startswith(step))
+    assert told.endswith(".")
+    assert "…" not in told
+
+
+@pytest.mark.parametrize("language", ["ar", "fr", "en"])
+def test_a_long_name_and_a_long_address_leave_the_link_whole(app, language):
+    app.store.save_registry([Association("nour", LONG, name_fr="<b>" + "Nour " * 90)], [], NOW)
+    url = "https://" + "reports." * 25 + "example.org/r/" + "x" * 43
+    told = texts(app, "nour", language, url)
+    assert len(told.short) <= MOST
+    assert told.short.endswith(f"\n{url}")
+    assert len(told.subject) <= 60
+
+
+async def test_a_mail_has_a_subject_for_a_telephone_and_says_the_same_as_text_and_as_html(app):
+    told = texts(app, "nour", "fr")
+    assert told.subject == "Votre rapport\u00a0: Nour"
+    assert "Ce qui marche bien" in told.body
+    assert f"\n{URL}\n" in told.body
+    assert f'href="{URL}"' in told.html

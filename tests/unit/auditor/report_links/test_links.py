@@ -1,0 +1,247 @@
+"""Letters: the links that lead an association to its own report, and what it answers there."""
+
+import logging
+from datetime import timedelta
+
+import pytest
+
+from auditor.app import App
+from auditor.config.schema import Config
+from auditor.core import tokens
+from auditor.core.errors import ConfigError
+from auditor.decisions import replies
+from auditor.registry.importer import read
+from auditor.report_links import links
+from storage.models.audit import DecisionKind
+from storage.models.communication import Answer, ReplyKind
+from tests.support.web_server import NOW, visiting
+
+PUBLIC = "https://reports.example.org"
+SHEET = """id,name,name_fr,language,facebook,youtube
+nour,جمعية النور,Association Nour,fr,https://www.facebook.com/AssociationNour,
+amal,Amal,,ar,,
+"""
+
+
+@pytest.fixture
+def app(tmp_path):
+    told = {
+        "storage": {"folder": tmp_path, "url": f"sqlite:///{tmp_path}/auditor.db"},
+        "web": {"public_url": PUBLIC},
+        "channels": {"facebook": {}, "youtube": {}},
+    }
+    (tmp_path / "sheet.csv").write_text(SHEET, "utf-8")
+    with App.open(Config.model_validate(told)) as opened:
+        listed = read(tmp_path / "sheet.csv")
+        opened.store.save_registry(listed.associations, listed.accounts, NOW)
+        yield opened
+
+
+def made(app, association="nour", **ways):
+    _, address = links.made(app.store, app.config, association, "a coordinator", NOW, **ways)
+    return address.removeprefix(PUBLIC)
+
+
+def test_a_letter_opens_the_report_in_the_association_s_language_and_leaves_the_address(app):
+    with visiting(app) as client:
+        entered = client.get(made(app))
+        assert (entered.status_code, entered.headers["location"]) == (303, "/fr/report")
+        assert entered.headers["cache-control"] == "no-store"
+        report = client.get("/fr/report")
+        assert "Association Nour" in report.text
+
+
+def test_a_report_on_paper_leads_back_to_the_page_and_is_a_pdf_too(app):
+    letter = made(app)
+    with visiting(app) as client:
+        client.get(letter)
+        shown = client.get("/fr/report").text.replace("<wbr>", "")
+        assert f'<bdi dir="ltr">{PUBLIC.removeprefix("https://")}{letter}</bdi>' in shown
+        answer = client.get("/fr/report.pdf")
+        assert answer.content.startswith(b"%PDF")
+        assert answer.headers["content-disposition"] == 'attachment; filename="nour.pdf"'
+
+
+def test_only_the_hash_of_a_token_is_kept(app):
+    token = made(app).removeprefix("/r/")
+    [letter] = app.store.letters("nour")
+    assert token not in repr(letter)
+    assert letter.token_hash == tokens.digest(token)
+
+
+@pytest.mark.fault("F60")
+def test_a_wrong_an_expired_and_a_revoked_letter_get_the_same_answer(app):
+    wrong, expired = "/r/" + "x" * 43, made(app, days=1)
+    revoked = made(app, "amal")
+    app.store.revoke_letters("amal", "a coordinator", NOW)
+    with visiting(app, NOW + timedelta(days=2)) as client:
+        answers = [client.get(way) for way in (wrong, expired, revoked)]
+    assert [answer.status_code for answer in answers] == [410, 410, 410]
+    assert len({answer.text for answer in answers}) == 1
+
+
+@pytest.mark.fault("F60")
+def test_a_token_stands_in_no_log_whatever_breaks(app, monkeypatch, caplog):
+    way = made(app)
+    monkeypatch.setattr(app.store, "letter", lambda _: 1 / 0)
+    with visiting(app) as client:
+        assert client.get(way).status_code == 500
+    assert "GET /r/… crashed" in caplog.text
+    assert way.removeprefix("/r/") not in caplog.text
+
+
+def is_ours(record):
+    """Whether the server said it, and not the browser of the test."""
+    return not record.name.startswith(("httpx", "httpcore"))
+
+
+@pytest.mark.fault("F60")
+def test_a_letter_opens_the_report_of_its_association_alone_and_its_token_stands_in_no_copy(app, caplog):
+    way, other = made(app), made(app, "amal")
+    with caplog.at_level(logging.DEBUG), visiting(app) as client:
+        entered = client.get(way)
+        assert entered.headers["location"] == "/fr/report"
+        report = client.get("/fr/report")
+        assert "nour.example" in report.text.replace("<wbr>", "") or "Nour" in report.text
+        assert "Amal" not in report.text
+        for path in ("/fr/associations/amal", "/fr/associations/nour", "/fr/"):
+            assert client.get(path).status_code == 401
+    app.store.copy(app.folder / "copy.db")
+    kept = (app.folder / "copy.db").read_bytes()
+    for token in (way.removeprefix("/r/"), other.removeprefix("/r/")):
+        assert token.encode() not in kept
+        assert not [one for one in caplog.records if token in one.getMessage() and is_ours(one)]
+    assert tokens.digest(other.removeprefix("/r/")).encode() in kept
+
+
+def test_without_a_cookie_a_report_says_how_it_opens_and_not_that_it_ended(app):
+    with visiting(app) as client:
+        answer = client.get("/fr/report")
+    assert answer.status_code == 401
+    assert "Votre rapport s’ouvre par votre propre lien" in answer.text
+
+
+def test_a_browser_keeps_its_cookie_for_as_long_as_the_letter_was_renewed(app):
+    moment = [NOW]
+    with visiting(app, lambda: moment[0]) as client:
+        client.get(made(app, days=2))
+        moment[0] = NOW + timedelta(days=1)
+        app.store.renew_letters("nour", NOW + timedelta(days=9), moment[0])
+        kept = client.get("/fr/report").headers["set-cookie"]
+    assert f"Max-Age={8 * 86400}" in kept
+
+
+def test_a_new_letter_ends_the_older_ones_unless_they_are_kept(app):
+    first = made(app)
+    second = made(app, keep=True)
+    third = made(app)
+    opens = [
+        links.opened(app.store, way.removeprefix("/r/"), NOW) is not None for way in (first, second, third)
+    ]
+    assert opens == [False, False, True]
+
+
+def test_no_letter_is_made_without_a_public_address(app):
+    bare = app.config.model_copy(update={"web": app.config.web.model_copy(update={"public_url": ""})})
+    with pytest.raises(ConfigError, match="public_url"):
+        links.made(app.store, bare, "nour", "a coordinator", NOW)
+
+
+@pytest.fixture
+def client(app):
+    with visiting(app) as reader:
+        reader.get(made(app))
+        yield reader
+
+
+def answered(app, client, **form):
+    sent = client.post("/fr/report/reply", data=form)
+    assert sent.status_code == 303
+    return sent.headers["location"], app.store.waiting_replies()
+
+
+def account(app):
+    [row] = app.store.accounts("nour")
+    return str(row.id)
+
+
+def test_an_answer_waits_for_the_coordinator_and_changes_nothing_by_itself(app, client):
+    way, waiting = answered(app, client, kind="not_ours", account=account(app), text="page of a shop")
+    assert way == "/fr/report?said=true#said"
+    assert [(reply.kind, reply.channel, reply.text) for reply in waiting] == [
+        (ReplyKind.NOT_OURS, "facebook", "page of a shop")
+    ]
+    assert not list(app.store.decisions())
+    assert "Merci" in client.get(way).text
+
+
+def test_declining_keeps_why_and_accepting_takes_the_decision(app, client):
+    _, [first] = answered(app, client, kind="moved", account=account(app), value="facebook.com/NourRabat")
+    replies.decline(app.store, first, who="a coordinator", why="it opens nothing", now=NOW)
+    assert "it opens nothing" in client.get("/fr/report").text
+    _, [second] = answered(app, client, kind="not_ours", account=account(app))
+    replies.accept(app.store, app.config, second, who="a coordinator", why="", now=NOW, because="so they say")
+    [decision] = app.store.decisions()
+    assert (decision.kind, decision.who) == (DecisionKind.NOT_OURS, "a coordinator")
+    assert [said.answer for said in app.store.replies("nour")] == [Answer.DECLINED, Answer.ACCEPTED]
+
+
+@pytest.mark.parametrize(
+    ("form", "kinds"),
+    [
+        ({"kind": "ours"}, [DecisionKind.ATTEST]),
+        ({"kind": "not_ours"}, [DecisionKind.NOT_OURS]),
+        ({"kind": "closed"}, [DecisionKind.WAIVE, DecisionKind.NONE_BY_CHOICE]),
+        ({"kind": "moved", "value": "facebook.com/NourRabat"}, [DecisionKind.MOVED, DecisionKind.OURS]),
+        ({"kind": "mistaken", "text": "it is alive"}, [DecisionKind.WAIVE]),
+    ],
+)
+def test_each_answer_about_an_account_becomes_the_decision_it_means(app, client, form, kinds):
+    _, [reply] = answered(app, client, account=account(app), **form)
+    replies.accept(app.store, app.config, reply, who="a coordinator", why="", now=NOW, because="so they say")
+    assert [decision.kind for decision in app.store.decisions()] == kinds
+
+
+@pytest.mark.parametrize(
+    ("form", "refusal"),
+    [
+        ({"kind": "moved", "value": "https://www.linkedin.com/company/nour"}, "no_address"),
+        ({"kind": "mistaken", "text": "  "}, "no_text"),
+        ({"kind": "promised", "value": "2026-12-01"}, "nothing_there"),
+        ({"kind": "ours", "account": "999999"}, "nothing_there"),
+    ],
+)
+def test_an_answer_that_lacks_something_is_told_so_and_not_kept(app, client, form, refusal):
+    way, waiting = answered(app, client, **{"account": account(app), **form})
+    assert f"refused={refusal}" in way
+    assert not waiting
+    assert 'role="alert"' in client.get(way).text
+
+
+def test_an_association_answers_for_no_other(app, client):
+    with visiting(app) as other:
+        other.get(made(app, "amal"))
+        way, _ = answered(app, other, kind="not_ours", account=account(app))
+    assert "refused=nothing_there" in way
+
+
+def test_at_most_twenty_answers_of_an_association_wait(app, client):
+    for number in range(replies.MOST_WAITING):
+        answered(app, client, kind="ours", account=account(app), text=str(number))
+    way, waiting = answered(app, client, kind="ours", account=account(app))
+    assert "refused=too_many" in way
+    assert len(waiting) == replies.MOST_WAITING
+
+
+def test_an_impatient_finger_answers_once(app, client):
+    for _ in range(3):
+        way, waiting = answered(app, client, kind="ours", account=account(app))
+        assert "said=true" in way
+    assert len(waiting) == 1
+
+
+def test_an_answer_sent_by_another_site_s_page_is_refused(app, client):
+    form = {"kind": "not_ours", "account": account(app)}
+    sent = client.post("/fr/report/reply", data=form, headers={"sec-fetch-site": "cross-site"})
+    assert sent.status_code == 403
+    assert not app.store.waiting_replies()

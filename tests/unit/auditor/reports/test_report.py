@@ -1,0 +1,415 @@
+"""The pages and the terminal report: honest, in order, in each language, unmoved by hostile names."""
+
+import gzip
+import re
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from html.parser import HTMLParser
+
+import pytest
+
+from auditor.config.schema import Config, Survey
+from auditor.evaluation.association_view import AccountView, AssociationView, Unchecked
+from auditor.evaluation.coverage import Coverage
+from auditor.evaluation.network_view import Overview
+from auditor.i18n.wording import Wording
+from auditor.reference.gap_catalogue import LANGUAGES
+from auditor.rendering.links import Address, file_name
+from auditor.reports import html, static_site, text
+from auditor.reports.html import policy
+from auditor.reports.strengths import advice, strengths, working
+from auditor.rules.score import score
+from probes.models.account import Kind
+from probes.models.finding import Activity, FoundLink, Precision, Presence, Reason
+from storage.models.audit import Association, Gap, Proposal, State
+from storage.models.communication import Answer, Reply, ReplyKind
+
+NOW = datetime(2026, 11, 25, 6, tzinfo=UTC)
+CONFIG = Config(survey=Survey(figures={"facebook": 83.0}))
+CHANNELS = ("website", "facebook", "twitter", "linkedin", "youtube")
+PROPOSAL = Proposal(
+    "nour",
+    FoundLink(
+        "youtube", "@amal", "https://www.youtube.com/@amal", "anchor", "https://nour.example/", "our videos"
+    ),
+    NOW,
+    NOW,
+    id=7,
+)
+CODES = ("website_down", "channel_stale", "channel_dead", "no_contact", "feed_missing", "website_slow")
+
+
+def gap(code, channel="facebook", severity="high", **more):
+    params = {"url": "https://nour.example/", "cause": "timeout", "since": "2026-11-20", **more}
+    return Gap("nour", channel, code, severity, NOW - timedelta(days=9), opened_at=NOW, params=params)
+
+
+def account(channel="facebook", state=State.PRESENT, **more):
+    base = AccountView(
+        account_id=1,
+        channel=channel,
+        column=channel,
+        typed="nour",
+        kind=Kind.PROFILE,
+        key="u:nour",
+        url="https://www.facebook.com/nour",
+        state=state,
+        since=NOW,
+        reason=None,
+        last_activity=Activity(NOW - timedelta(days=3), "feed", Precision.DAY),
+        activity="active",
+        linked="reciprocal",
+        checked_at=NOW,
+        decided_at=NOW,
+        latest=Presence.PRESENT,
+        latest_reason=None,
+    )
+    return replace(base, **more)
+
+
+def view(name="Nour", gaps=(), accounts=(), **more):
+    base = AssociationView(
+        association=Association("nour", name, name_ar="جمعية النور", region="Souss-Massa"),
+        accounts=tuple(accounts),
+        gaps=tuple(gaps),
+        all_gaps=tuple(gaps),
+        proposals=(),
+        unchecked=(),
+        score=score({}),
+    )
+    return replace(base, **more)
+
+
+def seen(*views):
+    return Overview(
+        as_of=NOW,
+        since=None,
+        night=None,
+        counts={},
+        associations=views,
+        coverage=(Coverage("facebook", 4, 2, 1, 0, 1, 0, 83.0),),
+        opened=tuple(row for one in views for row in one.gaps),
+        closed=(),
+        untold={("facebook", Reason.LOGIN_WALL): 1},
+    )
+
+
+class Balance(HTMLParser):
+    """Counts open tags; a page is whole when none is left open."""
+
+    VOID = frozenset({"meta", "br", "link", "rect", "line", "wbr"})
+
+    def __init__(self):
+        super().__init__()
+        self.open = []
+
+    def handle_starttag(self, tag, attrs):
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        pass
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def written(*views, config=CONFIG):
+    return dict(static_site.pages(seen(*views), config))
+
+
+def test_there_is_a_page_for_each_association_in_each_language():
+    assert set(written(view())) == {
+        "index.html",
+        *(f"{code}/{name}" for code in LANGUAGES for name in ("index.html", "nour.html")),
+    }
+
+
+def test_every_page_is_whole_and_has_a_language_and_a_direction():
+    for name, page in written(view(gaps=map(gap, CODES), accounts=[account()])).items():
+        balance = Balance()
+        balance.feed(page)
+        assert balance.open == [], name
+        assert '<html lang="' in page
+        assert "{" not in page.partition("</head>")[2], name
+    assert 'dir="rtl"' in written(view())["ar/nour.html"]
+
+
+def test_pages_run_nothing_and_ask_for_nothing_but_their_style_sheets_beside_them():
+    for name, page in written(view(accounts=[account()])).items():
+        assert "<script" not in page
+        assert "src=" not in page
+        asked = re.findall(r'<link rel="(?!alternate)[^"]*" href="([^"]*)"', page)
+        sheets = (
+            {"data:,"}
+            if "nour" in name
+            else {"data:,", *(f"{'../' if '/' in name else ''}{sheet}" for sheet in static_site.STYLES)}
+        )
+        assert set(asked) <= sheets, name
+
+
+def test_at_most_five_gaps_are_told_whole_and_the_rest_are_named():
+    page = written(view(gaps=map(gap, CODES)))["fr/nour.html"]
+    assert page.count('class="steps"') == 5
+    assert "lent à s’ouvrir" in page
+
+
+def test_a_last_publication_says_where_its_date_comes_from_and_how_often_there_is_one():
+    told = Activity(NOW - timedelta(days=21), "videos", Precision.WEEK)
+    shown = written(view(accounts=[account(last_activity=told, rhythm_days=9)]))
+    assert "about <bdi>4 November 2026</bdi> (active)" in shown["en/nour.html"]
+    assert "from the videos shown · publishes about every <bdi>9 days</bdi>" in shown["en/nour.html"]
+    assert "<bdi>9\u00a0jours</bdi> environ entre deux publications" in shown["fr/nour.html"]
+    assert "حسب الفيديوهات المعروضة · <bdi>9 أيام</bdi> تقريبًا بين منشور وآخر" in shown["ar/nour.html"]
+
+
+@pytest.mark.parametrize("activity", ["inactive", "dormant", "unknown"])
+def test_who_has_fallen_silent_is_not_said_to_publish(activity):
+    page = written(view(accounts=[account(activity=activity, rhythm_days=9)]))["en/nour.html"]
+    assert "publishes" not in page
+
+
+def test_an_active_account_is_praised_with_no_more_exact_a_day_than_is_known():
+    told = Activity(NOW - timedelta(days=21), "videos", Precision.MONTH)
+    said = "\n".join(text.spoken(strengths(view(accounts=[account(last_activity=told)]), NOW), Wording("en")))
+    assert "last publication: about November 2026" in said
+
+
+@pytest.mark.parametrize(
+    ("linked", "said"),
+    [
+        ("reciprocal", "site and account lead to each other"),
+        ("site_only", "the site leads to the account"),
+        ("profile_only", "the account leads to the site"),
+        ("contradicted", "the site or the account leads elsewhere"),
+    ],
+)
+def test_how_site_and_account_lead_to_each_other_is_told_beside_the_address(linked, said):
+    one = view(accounts=[account(linked=linked)])
+    assert f"Links: {said}" in written(one)["en/nour.html"]
+    assert f"Links: {said}" in text.told(seen(one), CONFIG, "nour", "en")
+
+
+def test_links_are_not_told_of_a_website_or_where_only_the_registry_speaks():
+    one = view(accounts=[account("website"), account(linked="registry_only")])
+    assert "Links:" not in written(one)["en/nour.html"]
+    assert "Links:" not in text.told(seen(one), CONFIG, "nour", "en")
+
+
+def test_a_report_in_plain_text_lists_the_accounts():
+    gone = account(state=State.GONE, reason=Reason.NOT_FOUND, last_activity=None, activity="unknown")
+    said = text.told(seen(view(accounts=[account(rhythm_days=1), gone])), CONFIG, "nour", "en")
+    assert "  - Facebook: present · https://www.facebook.com/nour\n" in said
+    day = "22 November 2026 (active) · from its news feed · publishes about every day"
+    assert f"    Last publication: {day}\n" in said
+    assert "  - Facebook: gone (page not found) · https://www.facebook.com/nour\n" in said
+    assert "    Last publication: not known\n" in said
+
+
+def report(one, language="en", **more):
+    """An association's report as the web shows it."""
+    link = Address(language, "/report", home=False)
+    return html.report(one, CONFIG, NOW, link, language, **{"live": True, **more})
+
+
+def test_a_full_report_is_one_file_of_less_than_ten_kilobytes_on_the_line():
+    said = [Reply("nour", ReplyKind.MISTAKEN, NOW, channel="facebook", code=code) for code in CODES]
+    full = view(
+        gaps=map(gap, CODES),
+        accounts=[account(channel, account_id=number) for number, channel in enumerate(CHANNELS)],
+        proposals=(PROPOSAL,),
+        unchecked=[Unchecked(channel, "channel_unknown", {"cause": "login_wall"}) for channel in CHANNELS],
+    )
+    for language in LANGUAGES:
+        told = report(full, language, replies=said, thanked=True, address="https://r.example/r/" + "x" * 43)
+        assert len(gzip.compress(told.encode())) < 10_000
+        assert not re.search(r'(src|rel="stylesheet")=|url\(', told)
+
+
+def test_the_policy_lets_a_reports_own_style_and_nothing_else():
+    told = report(view())
+    assert policy(told).startswith("default-src 'none'; style-src 'sha256-")
+    assert policy(told) == policy(report(view("Another", accounts=[account()]), "ar"))
+
+
+def test_a_report_can_be_answered_only_where_somebody_listens():
+    one = view(gaps=[gap("channel_stale")], accounts=[account()], proposals=(PROPOSAL,))
+    assert "<form" not in report(one, live=False)
+    told = report(one, "fr")
+    assert told.count('action="/fr/report/reply"') == told.count("<form")
+    kinds = set(re.findall(r'name="kind" value="(\w+)"', told))
+    assert kinds == {kind.value for kind in ReplyKind}
+    for name, value in (("account", 1), ("code", "channel_stale"), ("proposal", 7), ("value", "@amal")):
+        assert f'<input type="hidden" name="{name}" value="{value}">' in told
+
+
+def test_of_an_account_that_is_missing_one_can_say_that_there_is_one_or_that_there_shall_be_none():
+    told = report(view(gaps=[gap("channel_missing", "youtube")]))
+    assert "We do without it on purpose" in told
+    assert "We have one; its address" in told
+    assert "We do without it on purpose" not in report(view(gaps=[gap("channel_stale")]))
+
+
+def test_what_was_answered_stands_where_it_belongs_with_what_became_of_it():
+    one = view(gaps=[gap("channel_stale")], accounts=[account()], proposals=(PROPOSAL,))
+    said = [
+        Reply("nour", ReplyKind.PROMISED, NOW, "facebook", code="channel_stale", value="2026-12-24"),
+        Reply(
+            "nour", ReplyKind.MOVED, NOW, account_id=1, value="https://x.example/<b>", answer=Answer.ACCEPTED
+        ),
+        Reply(
+            "nour",
+            ReplyKind.NOT_OURS,
+            NOW,
+            "youtube",
+            value="@amal",
+            answer=Answer.DECLINED,
+            answered_why="It is.",
+        ),
+    ]
+    told = re.sub(r"</?bdi[^>]*>|<wbr>", "", report(one, replies=said))
+    assert "you told us: we will do it by 24 December 2026.\nThe coordination team will look." in told
+    assert "its address is x.example/&lt;b&gt;.\nThe coordination team agrees." in told
+    assert "this is not ours.\nThe coordination team sees it differently: It is." in told
+    assert report(one).count('class="sent"') == 0
+
+
+def test_what_was_settled_lately_is_praised_and_what_is_new_is_named():
+    fixed = replace(gap("website_slow"), closed_at=NOW - timedelta(days=2))
+    old = replace(gap("no_contact"), opened_at=NOW - timedelta(days=90))
+    told = report(view(gaps=[old, gap("channel_stale")], all_gaps=(fixed,)))
+    assert "Settled, well done: Your website is slow to open" in told
+    assert "New: Your <bdi>Facebook</bdi> account has been silent" in told
+    assert "New: Visitors" not in told
+
+
+def test_a_level_is_told_with_its_rules_and_is_no_ranking():
+    told = report(view())
+    assert "Rules" not in told
+    assert "These are the rules of version" in told
+    assert "<li>Website: <bdi>40</bdi> points</li>" in told
+    assert "Nobody is ranked by it." in told
+
+
+def test_paper_leads_back_to_the_page_where_its_address_is_known():
+    assert "<svg" not in report(view())
+    told = report(view(), address="https://reports.example/r/abc")
+    assert told.count("<svg") == 1
+    assert '<bdi dir="ltr">reports.example/<wbr>r/<wbr>abc</bdi>' in told
+
+
+def test_the_region_is_named_in_the_readers_language():
+    one = replace(view(), association=Association("nour", "Nour", region="جهة سوس ماسة"))
+    assert "<bdi>Souss-Massa</bdi>" in report(one, "fr")
+
+
+def test_a_hostile_name_is_only_text():
+    name = '<script>alert("x")</script> & \u202eevil'
+    page = written(view(name, [gap("website_down", url='"><b>x')]))["en/nour.html"]
+    assert "<script" not in page
+    assert "<b>" not in page
+
+
+def test_an_address_that_is_no_web_address_is_never_a_link():
+    page = written(view(accounts=[account(url="javascript:alert(1)")]))["en/nour.html"]
+    assert 'href="javascript' not in page
+
+
+def test_an_odd_id_gets_a_safe_file_name():
+    assert file_name("nour") == "nour.html"
+    for identifier in ("../etc", "index", "جمعية", "a/b", ""):
+        name = file_name(identifier)
+        assert name.replace(".html", "").isalnum()
+        assert name != "index.html"
+
+
+def test_what_could_not_be_told_is_said_and_asks_nothing():
+    one = Unchecked("facebook", "channel_unknown", {"cause": "login_wall", "last_date": ""})
+    page = written(view(unchecked=(one,)))["en/nour.html"]
+    assert "could not check your <bdi>Facebook</bdi> account" in page
+    assert "never yet" in page
+    assert 'class="steps"' not in page
+
+
+@pytest.mark.parametrize(
+    ("seen", "codes", "works"),
+    [
+        (Presence.PRESENT, (), True),
+        (Presence.PRESENT, ("feed_missing",), True),
+        (Presence.PRESENT, ("website_down",), False),
+        (Presence.UNKNOWN, (), False),
+    ],
+)
+def test_a_site_works_where_the_last_look_saw_it_and_nothing_grave_is_told(seen, codes, works):
+    gravity = {"website_down": "high", "feed_missing": "low"}
+    gaps = [gap(code, "website", gravity[code]) for code in codes]
+    told = working(view(accounts=[account("website", latest=seen)], gaps=gaps))
+    assert ("website_ok" in [one.label for one in told]) is works
+
+
+def test_a_link_that_leads_to_no_account_is_called_that():
+    lost = account(state=State.UNKNOWN, reason=Reason.WRONG_TARGET)
+    assert text.state(lost, Wording("en")) == "the link does not lead to an account"
+
+
+def test_a_day_that_is_known_is_never_called_unknown():
+    gone = account(state=State.GONE, activity="unknown")
+    told = text.newest(gone, Wording("en"))
+    assert "22 November 2026" in told
+    assert "not known" not in told
+
+
+def test_a_point_names_its_account_where_the_channel_has_several():
+    old = account(account_id=2, key="u:old", url="https://www.facebook.com/old")
+    stale = replace(gap("channel_stale"), subject="u:old")
+    both, one = view(accounts=[account(), old], gaps=[stale]), view(accounts=[old], gaps=[stale])
+    assert both.which(stale) == "https://www.facebook.com/old"
+    assert one.which(stale) == ""
+    assert both.which(gap("channel_missing")) == ""
+    told = html.report(both, CONFIG, NOW, Address("en"), "en")
+    assert 'href="https://www.facebook.com/old"' in told.partition("<article")[2].partition("</article>")[0]
+
+
+def test_strengths_come_first_and_name_what_was_settled_lately():
+    fixed = replace(gap("channel_stale"), closed_at=NOW - timedelta(days=2))
+    told = strengths(view(accounts=[account()], all_gaps=(fixed,)), NOW)
+    assert [one.label for one in told] == ["channel_active", "channel_linked", "gap_fixed"]
+    said = "\n".join(text.spoken(told, Wording("en")))
+    assert "Well done" in said
+
+
+def test_a_gap_that_opened_again_is_not_praised_as_settled():
+    fixed = replace(gap("channel_stale"), closed_at=NOW - timedelta(days=2))
+    assert strengths(view(gaps=[gap("channel_stale")], all_gaps=(fixed,)), NOW) == []
+
+
+def test_an_association_without_gaps_hears_that():
+    quiet = account(activity="slow", linked="site_only")
+    assert [one.label for one in strengths(view(accounts=[quiet]), NOW)] == ["no_gap"]
+
+
+@pytest.mark.parametrize("accounts", [[], [account(state=State.UNKNOWN, decided_at=None)]])
+def test_an_association_of_which_nothing_is_known_yet_is_not_told_that_it_has_no_gaps(accounts):
+    assert strengths(view(accounts=accounts), NOW) == []
+
+
+def test_advice_is_short_and_fits():
+    assert advice(view(gaps=[gap("no_website", "website")]))[0] == "own_website"
+    assert len(advice(view())) == 3
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_summary_sets_coverage_beside_the_survey(language):
+    said = text.told(seen(view(gaps=[gap("website_down")])), CONFIG, None, language)
+    words = Wording(language)
+    assert text.interval(seen().coverage[0], words) in said
+    assert words.percent(0.83) in said
+    assert words.term("cause", "login_wall") in said
+
+
+@pytest.mark.parametrize("language", [None, *LANGUAGES])
+def test_a_report_in_plain_text_has_steps_and_no_markup(language):
+    said = text.told(seen(view(gaps=map(gap, CODES), accounts=[account()])), CONFIG, "nour", language)
+    assert said.count("☐") > 10
+    assert "<bdi" not in said
+    assert "&" not in said

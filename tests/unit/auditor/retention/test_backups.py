@@ -1,0 +1,399 @@
+"""A backup is whole, whatever is written meanwhile, and what it is restored to is what it was taken from."""
+
+import asyncio
+import json
+import shutil
+import sqlite3
+from contextlib import closing
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from auditor.app import App
+from auditor.checking import checker
+from auditor.cli.main import main
+from auditor.config.retention import Backup, Keep
+from auditor.config.schema import Storage, load
+from auditor.evaluation import reevaluate
+from auditor.retention import backups
+from auditor.runs import pipeline
+from auditor.runs.run import run
+from storage.database import migrate
+from storage.database.sqlite_backup import PASSING
+from storage.errors import DamagedDatabaseError, ForeignDatabaseError, NewerDatabaseError, StoreError
+from storage.models.audit import NightState
+from storage.store import Store
+from tests.support.mini_network import START, configured, link, night_of, opened, register, steps
+
+LINKS = [link(f"a{number:02}", "website", f"site{number:02}") for number in range(40)]
+
+
+@pytest.fixture(autouse=True)
+def simple_probe(monkeypatch):
+    monkeypatch.setattr(checker, "steps", steps)
+    monkeypatch.setattr(reevaluate, "steps", steps)
+
+
+def placed(folder, **tables):
+    """A configuration whose data lie in a folder, and its backups beside them."""
+    own = {"storage": Storage(folder=folder), "backup": Backup(folder=folder / "backups", nightly=False)}
+    return configured().model_copy(update={**own, **tables})
+
+
+@pytest.fixture
+def app(tmp_path):
+    small = opened(tmp_path, placed(tmp_path))
+    register(small, *LINKS)
+    yield small
+    small.store.close()
+
+
+def taken(app, now=START, target=None):
+    return backups.take(app.store, app.archive, app.config, now, target)
+
+
+def restored(folder, file, now=START):
+    """The auditor over a backup that was put back into a folder of its own."""
+    config = placed(folder)
+    folder.mkdir(exist_ok=True)
+    backups.put_back(config, file, now)
+    return opened(folder, config)
+
+
+def conclusions(app):
+    store = app.store
+    return [list(part) for part in (store.standings(), store.gaps(), store.proposals(), store.nights())]
+
+
+@pytest.mark.fault("F46")
+async def test_a_backup_taken_while_a_night_writes_is_restored_and_gone_on_with(app, tmp_path, monkeypatch):
+    """The rehearsal: backups during a night, one of them put into a fresh folder, the night ended there."""
+    await run(app, night_of(0))
+    monkeypatch.setattr(app.store, "writer", partial(app.store.writer, size=3))
+    going, kept = asyncio.create_task(run(app, night_of(1))), []
+    while not going.done():
+        committed = {look.at for look in app.store.observations()}
+        made = await asyncio.to_thread(taken, app, START + timedelta(seconds=len(kept)), tmp_path / "usb")
+        kept.append((committed, made))
+        await asyncio.sleep(0)
+    await going
+    assert len({len(committed) for committed, _ in kept}) > 2, "the backups were not taken during the night"
+    for committed, made in kept:
+        with closing(sqlite3.connect(made.backup.file)) as raw:
+            assert committed <= set(raw.execute("SELECT night_id, account_id FROM observation"))
+            assert raw.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    committed, made = next(one for one in kept if 40 < len(one[0]) < 80)
+    there = restored(tmp_path / "there", made.backup.file)
+    before = {look.at: look for look in there.store.observations()}
+    assert (await run(there, night_of(1))).state is NightState.DONE
+    after = list(there.store.observations())
+    assert {look.at: look for look in after if look.at in before} == before
+    assert len({(look.night_id, look.account_id) for look in after}) == len(after) == 80
+    rebuilt = reevaluate.rejudge(there)
+    assert rebuilt.changes == []
+    assert rebuilt.replayed == 80
+    there.store.close()
+
+
+@pytest.mark.fault("F46")
+async def test_a_restored_auditor_holds_what_the_other_held_with_its_evidence(app, tmp_path):
+    await run(app, night_of(0))
+    made = taken(app)
+    assert made.contents.rows["observation"] == 40
+    there = restored(tmp_path / "there", made.backup.file)
+    assert conclusions(there) == conclusions(app)
+    assert sorted(there.archive.digests()) == sorted(app.archive.digests())
+    assert reevaluate.rejudge(there).changes == []
+    there.store.close()
+
+
+@pytest.mark.fault("F46")
+def test_a_plain_copy_of_the_file_lacks_what_was_committed_last(app, tmp_path):
+    """Why there is a command for it."""
+    assert len(list(app.store.accounts())) == 40
+    shutil.copy(tmp_path / "auditor.db", tmp_path / "plain.db")
+    with closing(sqlite3.connect(tmp_path / "plain.db")) as plain:
+        assert plain.execute("SELECT count(*) FROM account").fetchone() == (0,)
+    assert taken(app).contents.rows["account"] == 40
+
+
+def test_a_backup_is_one_file_for_its_owner_alone(app, tmp_path):
+    file = taken(app).backup.file
+    assert file == tmp_path / "backups" / "auditor-20260301T003000Z.db"
+    assert file.stat().st_mode & 0o077 == 0
+    assert [one.name for one in file.parent.iterdir()] == [file.name]
+
+
+def test_older_backups_make_room_and_nothing_else_does(app, tmp_path):
+    app.config = placed(tmp_path, backup=Backup(folder=tmp_path / "backups", keep=3))
+    (tmp_path / "backups").mkdir()
+    for name in ("auditor-of-old.db", "auditor-20200101T000000Z.db.txt", "notes.txt"):
+        (tmp_path / "backups" / name).write_text("somebody's")
+    for hour in range(5):
+        made = taken(app, START + timedelta(hours=hour))
+    assert [one.made_at.hour for one in backups.listed(tmp_path / "backups")] == [4, 3, 2]
+    assert len(made.removed) == 1
+    assert len(list((tmp_path / "backups").iterdir())) == 6
+
+
+def test_a_backup_that_is_too_old_goes_and_the_newest_never(app, tmp_path):
+    app.config = placed(tmp_path, keep=Keep(backups=30))
+    taken(app, START)
+    taken(app, START + timedelta(days=20))
+    assert len(taken(app, START + timedelta(days=40)).removed) == 1
+    assert len(taken(app, START + timedelta(days=400)).removed) == 2
+    assert len(backups.listed(tmp_path / "backups")) == 1
+
+
+def test_a_file_that_is_there_is_not_written_over(app, tmp_path):
+    taken(app, target=tmp_path / "mine.db")
+    before = (tmp_path / "mine.db").read_bytes()
+    with pytest.raises(StoreError, match="a file already"):
+        taken(app, target=tmp_path / "mine.db")
+    assert (tmp_path / "mine.db").read_bytes() == before
+
+
+@pytest.mark.fault("F46")
+def test_what_is_there_is_kept_aside_and_an_open_service_is_not_robbed_of_it(app, tmp_path):
+    file = taken(app).backup.file
+    register(app, *LINKS[:1], now=START)
+    with pytest.raises(StoreError, match="another program has it open"):
+        backups.put_back(app.config, file, START)
+    app.store.close()
+    done = backups.put_back(app.config, file, START)
+    again = backups.put_back(app.config, file, START)
+    assert (done.kept.name, again.kept.name) == (
+        "auditor.db.before-restore-20260301T003000Z",
+        "auditor.db.before-restore-20260301T003000Z-2",
+    )
+    with (
+        Store.open(f"sqlite:///{done.kept}", create=False) as old,
+        Store.open(f"sqlite:///{done.file}") as new,
+    ):
+        assert (len(list(old.accounts())), len(list(new.accounts()))) == (1, 40)
+
+
+@pytest.mark.fault("F45", "F46")
+def test_the_log_of_a_database_that_is_gone_is_not_laid_over_the_restored_one(app, tmp_path):
+    file = taken(app).backup.file
+    app.store.close()
+    place, log = tmp_path / "auditor.db", tmp_path / "auditor.db-wal"
+    with closing(sqlite3.connect(place)) as raw:
+        raw.execute("PRAGMA wal_autocheckpoint=0")
+        raw.execute("UPDATE account SET typed = 'of the lost one'")
+        raw.commit()
+        held = log.read_bytes()
+    place.unlink()
+    log.write_bytes(held)
+    backups.put_back(app.config, file, START)
+    with Store.open(app.config.storage.url, create=False) as store:
+        store.check()
+        assert "of the lost one" not in {row.typed for row in store.accounts()}
+
+
+@pytest.mark.fault("F45", "F46")
+@pytest.mark.parametrize(
+    "hurt", [b"", b"not a database at all\n" * 400, None], ids=["empty", "overwritten", "torn"]
+)
+def test_a_database_that_cannot_be_opened_is_replaced_and_kept(app, tmp_path, hurt):
+    file = taken(app).backup.file
+    app.store.close()
+    place = tmp_path / "auditor.db"
+    place.write_bytes(place.read_bytes()[:-9000] if hurt is None else hurt)
+    (tmp_path / "auditor.db-wal").write_bytes(b"a log of nobody")
+    left = place.read_bytes()
+    done = backups.put_back(app.config, file, START)
+    assert done.kept.read_bytes() == left
+    with Store.open(app.config.storage.url, create=False) as store:
+        assert len(list(store.accounts())) == 40
+
+
+def test_nobody_is_logged_in_to_what_was_restored(app):
+    """Who logged out since, or was removed, would be let in again."""
+    now = START.isoformat(" ")
+    with closing(sqlite3.connect(app.store.file)) as raw, raw:
+        for table in PASSING:
+            columns = [name for _, name, *_ in raw.execute(f'PRAGMA table_info("{table}")')]
+            row = [1 if name == "user_id" else now for name in columns]
+            raw.execute(f'INSERT INTO "{table}" VALUES ({", ".join("?" * len(row))})', row)
+    made = taken(app)
+    assert [made.contents.rows[table] for table in PASSING] == [1, 1]
+    app.store.close()
+    assert [
+        backups.put_back(app.config, made.backup.file, START).contents.rows[table] for table in PASSING
+    ] == [0, 0]
+
+
+def torn(file):
+    file.write_bytes(file.read_bytes()[:-4096])
+
+
+def newer(file):
+    with closing(sqlite3.connect(file)) as raw, raw:
+        raw.execute("UPDATE alembic_version SET version_num = '9999'")
+
+
+@pytest.mark.fault("F46")
+@pytest.mark.parametrize(
+    ("hurt", "refusal"),
+    [
+        (lambda file: file.write_bytes(b""), ForeignDatabaseError),
+        (lambda file: file.write_bytes(b"id,name\n" * 2000), ForeignDatabaseError),
+        (torn, DamagedDatabaseError),
+        (newer, NewerDatabaseError),
+    ],
+    ids=["empty", "a spreadsheet", "torn", "a newer auditor's"],
+)
+def test_a_backup_that_is_none_is_refused_and_nothing_changes(app, tmp_path, hurt, refusal):
+    file = taken(app).backup.file
+    hurt(file)
+    app.store.close()
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(refusal):
+        backups.put_back(app.config, file, START)
+    assert sorted(tmp_path.rglob("*")) == before
+    Store.open(app.config.storage.url, create=False).close()
+
+
+@pytest.mark.fault("F47")
+def test_a_backup_of_an_older_schema_is_brought_up_and_left_as_it_is(app, tmp_path, monkeypatch):
+    file = taken(app).backup.file
+    before = file.read_bytes()
+    app.store.close()
+    told = []
+    monkeypatch.setattr(migrate, "head", lambda: "later")
+    monkeypatch.setattr(migrate, "upgrade", lambda connection: told.append(migrate.current(connection)))
+    backups.put_back(app.config, file, START)
+    assert len(told) == 1
+    assert file.read_bytes() == before
+
+
+@pytest.mark.fault("F43")
+def test_a_backup_that_finds_no_room_leaves_nothing(app, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("storage.files.atomic_write.sync", full)
+    with pytest.raises(StoreError, match="make room"):
+        taken(app)
+    assert list((tmp_path / "backups").iterdir()) == []
+
+
+def test_the_keys_of_the_auditor_come_back_and_replace_none(app, tmp_path):
+    (tmp_path / "receipts.key").write_bytes(b"mine")
+    file = taken(app).backup.file
+    kept = tmp_path / "backups" / "keys" / "receipts.key"
+    assert (kept.read_bytes(), kept.stat().st_mode & 0o077) == (b"mine", 0)
+    there = restored(tmp_path / "there", file)
+    there.store.close()
+    assert (tmp_path / "there" / "receipts.key").read_bytes() == b"mine"
+    (tmp_path / "there" / "receipts.key").write_bytes(b"another")
+    backups.put_back(there.config, file, START)
+    assert (tmp_path / "there" / "receipts.key").read_bytes() == b"another"
+
+
+def test_a_damaged_body_is_not_taken_for_a_copy(app, tmp_path):
+    digest = app.archive.put(b"<p>Amal</p>")
+    next((tmp_path / "archive").rglob(f"{digest}.gz")).write_bytes(b"torn")
+    assert taken(app).bodies == 0
+
+
+# --- after each night
+
+
+async def test_each_night_ends_with_one_backup(app, tmp_path):
+    app.config = placed(tmp_path, backup=Backup(folder=tmp_path / "backups"))
+    for _ in range(2):
+        await pipeline.run(app, night_of(0))
+    (one,) = backups.listed(tmp_path / "backups")
+    with Store.open(f"sqlite:///{one.file}", create=False) as kept:
+        assert kept.last_night().state is NightState.DONE
+    await pipeline.run(app, night_of(1))
+    assert len(backups.listed(tmp_path / "backups")) == 2
+
+
+async def test_a_backup_dated_in_the_future_keeps_no_night_from_its_own(app, tmp_path):
+    app.config = placed(tmp_path, backup=Backup(folder=tmp_path / "backups"))
+    taken(app, now=night_of(400))
+    await pipeline.run(app, night_of(0))
+    made = [one.made_at.date() for one in backups.listed(tmp_path / "backups")]
+    assert made == [night_of(400).date(), night_of(0).date()]
+
+
+async def test_a_backup_that_fails_does_not_trouble_the_night(app, tmp_path, caplog):
+    app.config = placed(tmp_path, backup=Backup(folder=tmp_path / "backups"))
+    (tmp_path / "backups").write_text("a file stands where the folder should")
+    assert (await pipeline.run(app, night_of(0))).state is NightState.DONE
+    assert [line.getMessage().partition(":")[0] for line in caplog.records] == ["after the night"]
+
+
+# --- the commands
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """A folder with a configuration and an association, in which commands are typed."""
+    (tmp_path / "config.toml").write_text('[network]\nlanguage = "en"\n')
+    monkeypatch.chdir(tmp_path)
+    with App.open(load(tmp_path / "config.toml", {})) as app:
+        register(app, *LINKS[:2])
+    return tmp_path
+
+
+def items(out):
+    return json.loads(out)["items"]
+
+
+def test_backup_and_restore_tell_in_one_line_what_they_did(place, capsys):
+    assert main(["backup"]) == 0
+    (file,) = Path("backups").glob("*.db")
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith(f"backed up to {file}: 2 associations")
+    assert said.err.count("\n") == 1
+    assert main(["restore", str(file)]) == 0
+    said = capsys.readouterr().err
+    assert said.startswith(f"data/auditor.db is what {file} holds: 2 associations")
+    assert "before-restore" in said
+    assert said.count("\n") == 1
+    assert main(["doctor"]) == 0
+    capsys.readouterr()
+    assert main(["backup", "--list", "--json"]) == 0
+    assert [item["file"] for item in items(capsys.readouterr().out)] == [str(file)]
+
+
+def test_the_json_of_backup_and_restore(place, capsys):
+    assert main(["backup", "there.db", "--json"]) == 0
+    (item,) = items(capsys.readouterr().out)
+    assert (item["file"], item["associations"], item["schema"]) == ("there.db", 2, migrate.head())
+    assert main(["restore", "there.db", "--json"]) == 0
+    (item,) = items(capsys.readouterr().out)
+    assert Path(item["kept"]).exists()
+    assert item["accounts"] == 2
+
+
+def test_restore_waits_for_no_run_that_is_going_on(place, capsys):
+    main(["backup"])
+    (file,) = Path("backups").glob("*.db")
+    with App.open(load(place / "config.toml", {})) as app, app.lock():
+        assert main(["restore", str(file)]) == 5
+    assert capsys.readouterr().err.splitlines()[-1].startswith("error: another run is going on")
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [(["backup"], "pg_dump"), (["restore", "x.db"], "pg_restore"), (["backup", "--list"], "pg_dump")],
+)
+def test_postgresql_has_tools_of_its_own(place, capsys, monkeypatch, words, named):
+    monkeypatch.setenv("AUDITOR_STORAGE__URL", "postgresql://nobody@127.0.0.1:1/none")
+    assert main(words) == 3
+    said = capsys.readouterr().err
+    assert named in said
+    assert said.count("\n") == 1
+
+
+def test_a_backup_that_is_not_there_is_told(place, capsys):
+    assert main(["restore", "nowhere.db"]) == 3
+    assert "no such file" in capsys.readouterr().err

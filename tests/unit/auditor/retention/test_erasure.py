@@ -1,0 +1,459 @@
+"""Who is forgotten is nowhere any more: in no table, archived page or byte of a file. The figures stay."""
+
+import asyncio
+import gzip
+import io
+import json
+import re
+import shutil
+import sqlite3
+from collections import Counter
+from contextlib import closing
+from datetime import timedelta
+
+import pytest
+
+from auditor.app import App
+from auditor.checking import checker
+from auditor.cli import main
+from auditor.config import schema
+from auditor.erasure import mark_of
+from auditor.evaluation.reevaluate import rejudge
+from auditor.receipts.signing import known as known_keys
+from auditor.receipts.verify import Signed, chain
+from auditor.report_links import links
+from auditor.runs import run as runs_run
+from probes.models.finding import FoundLink, Reason
+from probes.models.http import Ask
+from probes.models.probe import absent, present
+from probes.runner.parser_pool import ReaderPool
+from storage.files.body_store import Archive
+from storage.files.body_writer import Laying
+from storage.models.audit import (
+    Association,
+    Contact,
+    Decision,
+    DecisionKind,
+    Gap,
+    Member,
+    NightState,
+    Proposal,
+    Withdrawal,
+)
+from storage.models.communication import By, FollowUp, FollowUpKind, Reply, ReplyKind, Subscription
+from storage.models.users import Role
+from storage.store import Store
+from tests.support.mini_network import START, Web, configured, link, night_of
+from tests.support.web_server import browsing
+
+MARK = "zzmarkzz"
+"""Stands in everything that is kept of the association, and nowhere else."""
+ID = f"id-{MARK}"
+PAGE = f"https://facebook.example/{MARK}"
+SITE = f"https://{MARK}.example/"
+NOW = night_of(2) + timedelta(hours=8)
+CONFIG = """
+[storage]
+folder = "."
+
+[web]
+public_url = "https://reports.example.org"
+"""
+
+
+def steps(account, keyed=()):
+    """A probe that finds on every page the account that it names, and keeps what it says."""
+    page = yield Ask(account.identity.canonical, registered=True)
+    if page.body == b"gone":
+        return absent(page, Reason.NOT_FOUND)
+    name = page.body.decode()[:40]
+    url = f"https://www.youtube.com/@{name}"
+    found = FoundLink("youtube", f"@{name}", url, "anchor", page.url, name)
+    return present(
+        page, name=name, platform_id=name if MARK in name else None, links=(found,), facts={"title": name}
+    )
+
+
+class Seen(App):
+    """The app that a command opens, with a web of the test's, read in this process."""
+
+    def readers(self):
+        return ReaderPool(0)
+
+    def fetcher(self, now, turns=None):  # nobody else asks
+        web = Web(now=now)
+        web.answers = {
+            PAGE: f"{MARK} page",
+            SITE: f"{MARK} site",
+        }
+        return web
+
+
+@pytest.fixture(scope="module")
+def known(tmp_path_factory):
+    """A network whose one association is known in every way there is."""
+    folder = tmp_path_factory.mktemp("known")
+    (folder / "config.toml").write_text(CONFIG)
+    usual, checker.steps = checker.steps, steps
+    try:
+        with _opened(folder) as app:
+            _register(app)
+            for day in range(3):
+                asyncio.run(runs_run.run(app, night_of(day)))
+            _talk(app)
+            _break_off(app)
+    finally:
+        checker.steps = usual
+    (folder / "uploads").mkdir(exist_ok=True)
+    (folder / "uploads" / f"{NOW:%Y%m%d%H%M%S}-{'a' * 22}").write_text(f"id,name\n{ID},{MARK}\n")
+    return folder
+
+
+@pytest.fixture
+def folder(known, tmp_path, monkeypatch):
+    """Such a network, to be changed."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LOGNAME", "Salma")
+    monkeypatch.setattr(checker, "steps", steps)
+    shutil.copytree(known, tmp_path, dirs_exist_ok=True)
+    return tmp_path
+
+
+def _break_off(app):
+    """A night that was never concluded: its receipt names every host."""
+    running = app.store.begin_night(night_of(3).date(), night_of(3))
+    told = {"requests_by_host": {f"{MARK}.example": 2}, "requests": 2}
+    app.store.finish_night(running, NightState.INCOMPLETE, night_of(3), receipt=told)
+
+
+def _opened(folder):
+    config = configured()
+    storage = config.storage.model_copy(update={"folder": folder, "url": f"sqlite:///{folder}/auditor.db"})
+    update = {"storage": storage, "web": schema.Web(public_url="https://reports.example.org")}
+    config = config.model_copy(update=update)
+    return Seen(config, Store.open(storage.url), Archive(folder / "archive"))
+
+
+def _register(app):
+    people = [
+        Member(
+            Association(ID, f"Name {MARK}", region=f"Region {MARK}", city=f"City {MARK}", tags=(MARK, "all")),
+            Contact(f"{MARK}@example.org", f"06 {MARK}", f"Officer {MARK}", f"Note {MARK}"),
+        ),
+        Association("nour", "Nour", region="Rabat", tags=("all",)),
+    ]
+    rows = [
+        link(ID, "website", MARK),
+        link(ID, "facebook", MARK),
+        link(ID, "youtube", "shared"),
+        link("nour", "youtube", "shared"),
+        link("nour", "facebook", "nour"),
+    ]
+    app.store.save_registry(people, rows, START - timedelta(hours=2))
+    changed = people[0].having({"phone": f"07 {MARK}"})
+    app.store.save_registry([changed, people[1]], rows, START - timedelta(hours=1), by=By("Amina", "web"))
+
+
+def _talk(app):
+    store = app.store
+    account = next(row.id for row in store.accounts(ID))
+    said = store.add_decision(
+        Decision(ID, "facebook", DecisionKind.ATTEST, "Amina", f"why {MARK}", NOW, account_id=account)
+    )
+    store.withdraw([said.id], Withdrawal("Amina", f"back {MARK}", NOW))
+    links.made(store, app.config, ID, f"Amina {MARK}", NOW)
+    store.add_reply(Reply(ID, ReplyKind.MISTAKEN, NOW, text=f"said {MARK}"))
+    store.add_follow_up(FollowUp(ID, FollowUpKind.CALLED, "Amina", NOW, f"talked {MARK}"))
+    store.subscribe(Subscription(f"{MARK}@example.org", "monthly", True, NOW, ID, "hash"))
+    store.claim_message(f"{MARK}@example.org", "monthly", f"2026-03 {ID}", NOW)
+    store.keep_unsent(f"{MARK}@example.org", "monthly", "refused", NOW)
+    store.claim_message(f"{MARK}@example.org", "digest", "2026-03-01", NOW)
+    store.put_derived(
+        gaps=[
+            Gap("nour", "youtube", "account_shared", "low", NOW, opened_at=NOW, params={"other": ID}),
+        ],
+        proposals=[Proposal(ID, FoundLink("linkedin", MARK, f"https://l.example/{MARK}", "a"), NOW, NOW)],
+    )
+
+
+def run(*words):
+    return main.main([*words])
+
+
+def dump(folder):
+    with closing(sqlite3.connect(folder / "auditor.db")) as raw:
+        return "\n".join(raw.iterdump())
+
+
+def traces(folder):
+    """The files that hold the mark, packed ones looked into."""
+    found = []
+    for file in sorted(folder.rglob("*")):
+        if file.is_file():
+            data = file.read_bytes()
+            data += gzip.decompress(data) if file.suffix == ".gz" else b""
+            if MARK.encode() in data.lower() or MARK in file.name:
+                found.append(file.relative_to(folder).as_posix())
+    return found
+
+
+def figures(folder):
+    with _opened(folder) as app:
+        nights = [one.id for one in app.store.nights()]
+        receipts = [one.receipt for one in app.store.nights() if one.state is NightState.DONE]
+        return app.store.figures(nights, ["", "tag:all", "region:Rabat"]), receipts
+
+
+def test_nothing_anywhere_tells_of_a_forgotten_association(folder, capsys):
+    before, held = figures(folder), dump(folder)
+    assert held.count(MARK) > 60
+    assert {"auditor.db", "uploads"} <= {name.partition("/")[0] for name in traces(folder)}
+    assert sum(name.startswith("archive/") for name in traces(folder)) == 2
+    assert run("registry", "forget", ID, "--yes") == 0
+    told = capsys.readouterr().err
+    assert "rows erased" in told
+    assert "backups of before still hold it" in told
+    assert MARK not in dump(folder)
+    assert traces(folder) == []
+    assert figures(folder) == before
+    with _opened(folder) as app:
+        app.store.copy(folder / "after.db")
+        [line] = app.store.trail(limit=1)
+    assert (line.who, line.source, line.kind) == ("Salma", "forget", "forgotten")
+    assert traces(folder) == []
+
+
+def test_what_a_backup_that_is_under_way_has_laid_of_it_goes_too(folder):
+    archive, copies = Archive(folder / "archive"), Archive(folder / "backups" / "evidence")
+    with Laying(copies) as laying:
+        for digest in archive.digests():
+            laying.lay(digest, archive.packed(digest))
+        before = set(archive.digests())
+        assert run("registry", "forget", ID, "--yes") == 0
+        left = {file.name.rpartition("-")[2] for file in (copies.folder / ".laid").iterdir()}
+    assert left == set(archive.digests()) < before
+
+
+def test_the_signed_receipt_of_a_night_that_was_broken_off_still_holds(folder, monkeypatch):
+    """It may name hosts: those of platforms, which are nobody's, and so it is let be."""
+    asked = Counter({"www.facebook.com": 2, f"{MARK}.example": 2})
+    monkeypatch.setattr(Seen, "fetcher", lambda _, now, turns=None: Web(now=now, by_host=asked))
+    stop = asyncio.Event()
+    stop.set()
+    with _opened(folder) as app:
+        broken = asyncio.run(runs_run.run(app, night_of(4), stop=stop))
+    assert broken.state is NightState.INCOMPLETE
+    assert broken.receipt["requests_by_host"] == {"www.facebook.com": 2}
+    assert run("registry", "forget", ID, "--yes") == 0
+    with _opened(folder) as app:
+        links = list(chain(app.store.nights(), known_keys(folder)))
+    assert [(one.signed, one.fault) for one in links] == [(Signed.GENUINE, None)] * 5
+    assert traces(folder) == []
+
+
+def test_what_is_left_is_the_others_whole(folder):
+    with _opened(folder) as app:
+        before = list(app.store.observations(association="nour"))
+    assert run("registry", "forget", ID, "--yes") == 0
+    with _opened(folder) as app:
+        assert list(app.store.observations(association="nour")) == before
+        assert all(piece.digest in app.archive for look in before for piece in look.evidence if piece.digest)
+        assert [row.id for row in app.store.summaries().rows] == ["nour"]
+        assert app.store.tally()["all"] == 1
+        assert not [gap for gap in app.store.gaps("nour") if gap.params.get("other")]
+        with app.store._database.reading() as connection:
+            assert connection.exec_driver_sql("PRAGMA foreign_key_check").all() == []
+
+
+def test_a_rebuild_after_it_leaves_the_figures_of_the_nights_before(folder):
+    assert run("registry", "forget", ID, "--yes") == 0
+    before = figures(folder)
+    with _opened(folder) as app:
+        rejudge(app)
+    assert figures(folder) == before
+
+
+def test_it_asks_where_somebody_is_and_refuses_where_nobody_is(folder, capsys, monkeypatch):
+    assert run("registry", "forget", ID) == 2
+    assert "--yes" in capsys.readouterr().err
+    assert run("registry", "forget", ID, "--dry-run") == 0
+    told = dict(line.split("\t") for line in capsys.readouterr().out.splitlines()[1:])
+    assert (told["contact"], told["account"], told["observation"], told["body"]) == ("1", "3", "9", "2")
+    monkeypatch.setattr("auditor.cli.erasure.may_ask", lambda: True)
+    for line, is_left in (("no\n", True), ("", True), ("نعم\n", False)):
+        monkeypatch.setattr("sys.stdin", io.StringIO(line))
+        assert run("registry", "forget", ID) == 0
+        assert (MARK in dump(folder)) is is_left
+
+
+def test_an_id_that_nobody_has_is_one_line(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "config.toml").write_text(CONFIG)
+    (tmp_path / "sheet.csv").write_text("id,name\nnour,Nour\n")
+    assert run("--quiet", "registry", "import", "sheet.csv") == 0
+    for command in ("forget", "held"):
+        assert run("registry", command, "nobody", *(["--yes"] if command == "forget" else [])) == 3
+        assert capsys.readouterr().err.splitlines() == [
+            "error: nobody: no association has this id; try: `auditor registry export -` lists them"
+        ]
+
+
+def test_the_contact_alone_can_go(folder, capsys):
+    assert run("registry", "forget", ID, "--contacts", "--yes") == 0
+    with _opened(folder) as app:
+        assert not app.store.contact(ID)
+        assert app.store.association(ID).reached == frozenset()
+        assert list(app.store.subscriptions()) == []
+        assert {change.field for change in app.store.trail(ID)}.isdisjoint({"phone", "email"})
+        assert app.store.trail(ID, limit=1)[0].field == "contact"
+    for word in (f"{MARK}@example", f"06 {MARK}", f"07 {MARK}", f"Officer {MARK}", f"Note {MARK}"):
+        assert word not in dump(folder)
+        assert word.encode() not in (folder / "auditor.db").read_bytes()
+    capsys.readouterr()
+    assert run("registry", "forget", ID, "--contacts", "--yes") == 0
+    assert "forgotten before" in capsys.readouterr().err
+
+
+def test_all_that_is_kept_can_be_shown_to_whom_it_is_about(folder, capsys):
+    assert run("registry", "held", ID, "--json") == 0
+    items = json.loads(capsys.readouterr().out)["items"]
+    kinds = {item["kept"] for item in items}
+    assert kinds >= {
+        "association", "contact", "account", "observation", "decision", "withdrawal", "letter", "reply",
+        "follow_up", "subscription", "sent", "trail", "proposal", "summary", "look", "checked",
+    }  # fmt: skip
+    assert next(item for item in items if item["kept"] == "contact")["email"] == f"{MARK}@example.org"
+    assert not any("token_hash" in item for item in items)
+
+
+def test_a_sheet_that_lists_it_again_is_warned_of_and_may_be_taken(folder, capsys):
+    assert run("registry", "forget", ID, "--yes") == 0
+    (folder / "again.csv").write_text(f"id,name\n{ID},Back\nnour,Nour\n")
+    capsys.readouterr()
+    assert run("registry", "validate", "again.csv", "--json") == 0
+    [problem] = json.loads(capsys.readouterr().out)["items"]
+    assert (problem["line"], problem["problem"], problem["severity"]) == (2, "forgotten", "warning")
+    assert run("registry", "import", "again.csv", "--yes") == 0
+    assert "erased before" in capsys.readouterr().err
+
+
+def test_it_is_told_again_after_a_death_half_way(folder, monkeypatch, capsys):
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "scrub", lambda _: False)
+        assert run("registry", "forget", ID, "--yes") == 3
+    assert "still holds traces" in capsys.readouterr().err
+    assert run("registry", "forget", ID, "--yes") == 0
+    assert "forgotten before" in capsys.readouterr().err
+    assert traces(folder) == []
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    """Who waits for another program no longer than a second."""
+    monkeypatch.setattr("storage.database.sqlite_file.BUSY_SECONDS", 1)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_reader_that_stays_is_told_of(folder, capsys):
+    with closing(sqlite3.connect(folder / "auditor.db", isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM association").fetchone()
+        assert run("registry", "forget", ID, "--yes") == 3
+    assert "still holds traces" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_contact_is_told_again_where_a_reader_held_the_log(folder, capsys):
+    with closing(sqlite3.connect(folder / "auditor.db", isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM association").fetchone()
+        assert run("registry", "forget", ID, "--contacts", "--yes") == 3
+    capsys.readouterr()
+    assert run("registry", "forget", ID, "--contacts", "--yes") == 0
+    assert "forgotten before" in capsys.readouterr().err
+    assert f"{MARK}@example".encode() not in (folder / "auditor.db").read_bytes()
+
+
+@pytest.mark.parametrize("place", ["backups", "stick"])
+def test_a_restore_over_a_lost_database_knows_who_was_forgotten_from_the_newer_backups(folder, capsys, place):
+    assert run("backup") == 0
+    [older] = (folder / "backups").glob("auditor-*.db")
+    (folder / "stick").mkdir()
+    older = older.rename(folder / "stick" / "older.db")
+    assert run("registry", "forget", ID, "--yes") == 0
+    assert run("backup") == 0
+    [newer] = (folder / "backups").glob("auditor-*.db")
+    newer.rename(folder / place / newer.name)
+    (folder / "auditor.db").unlink()
+    capsys.readouterr()
+    assert run("restore", str(older), "--json") == 0
+    assert json.loads(capsys.readouterr().out)["items"][0]["forgotten"] == [ID]
+
+
+def test_who_was_pruned_before_can_be_forgotten_too(folder):
+    (folder / "less.csv").write_text("id,name,youtube\nnour,Nour,\n")
+    assert run("registry", "import", "less.csv", "--prune", "--yes") == 0
+    assert MARK in dump(folder)
+    assert run("registry", "forget", ID, "--yes") == 0
+    assert f"Officer {MARK}" not in dump(folder)
+    assert ID not in dump(folder)
+
+
+def test_a_mark_is_of_this_folder_alone(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    one, other = (mark_of(tmp_path / name, "nour") for name in ("a", "b"))
+    assert one == mark_of(tmp_path / "a", "nour")
+    assert one != other
+    assert re.fullmatch(r"forgotten-[0-9a-f]{16}", one)
+
+
+ADDRESS = f"/registry/forget/{ID}"
+
+
+@pytest.mark.parametrize("language", ["ar", "fr", "en"])
+def test_the_page_shows_how_much_it_is_and_erases_by_the_typed_code_alone(folder, language):
+    with _opened(folder) as app, browsing(app, NOW) as client:
+        assert f'href="/{language}{ADDRESS}"' in client.get(f"/{language}/registry/entry/{ID}").text
+        shown = client.get(f"/{language}{ADDRESS}")
+        assert shown.status_code == 200
+        assert shown.text.count("<tr>") > 12
+        refused = client.post(f"/{language}{ADDRESS}", data={"what": "all", "typed": "nour"})
+        assert refused.status_code == 422
+        assert MARK in dump(folder)
+        done = client.post(f"/{language}{ADDRESS}", data={"what": "all", "typed": ID})
+        assert (done.status_code, done.headers["location"]) == (303, f"/{language}/registry?forgotten=all")
+        assert 'role="status"' in client.get(done.headers["location"]).text
+        assert client.get(f"/{language}{ADDRESS}").status_code == 404
+    assert traces(folder) == []
+
+
+def test_the_page_erases_the_contact_alone_unless_all_is_chosen(folder):
+    with _opened(folder) as app, browsing(app, NOW) as client:
+        assert client.post(f"/en{ADDRESS}", data={"typed": ID}).status_code == 303
+        assert app.store.association(ID)
+        assert not app.store.contact(ID)
+
+
+def test_a_coordinator_of_some_regions_and_a_reader_erase_nothing(folder):
+    with _opened(folder) as app:
+        for role, regions in ((Role.READER, ()), (Role.COORDINATOR, (f"Region {MARK}",))):
+            with browsing(app, NOW, name=role, role=role, regions=regions) as client:
+                assert client.get(f"/en{ADDRESS}").status_code == 403
+                assert client.post(f"/en{ADDRESS}", data={"what": "all", "typed": ID}).status_code == 403
+        assert app.store.association(ID)
+
+
+def test_backups_of_before_are_named_and_a_restored_one_tells_who_is_back(folder, capsys):
+    assert run("backup") == 0
+    [backup] = (folder / "backups").glob("auditor-*.db")
+    assert run("registry", "forget", ID, "--yes") == 0
+    assert f"delete it: {backup.relative_to(folder)}" in capsys.readouterr().err
+    assert traces(folder) == [backup.relative_to(folder).as_posix()]
+    assert run("restore", str(backup), "--json") == 0
+    assert json.loads(capsys.readouterr().out)["items"][0]["forgotten"] == [ID]
+    assert run("registry", "forget", ID, "--yes") == 0
+    backup.unlink()
+    for copy in folder.glob("auditor.db.before-*"):
+        copy.unlink()
+    assert traces(folder) == []

@@ -1,0 +1,342 @@
+"""Thinning removes old pages that nothing rests on, and no conclusion moves: neither now nor in a rebuild."""
+
+import asyncio
+import json
+import os
+import tempfile
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from auditor.checking import checker
+from auditor.cli.main import main
+from auditor.config.retention import Keep
+from auditor.evaluation import reevaluate
+from auditor.retention import backups
+from auditor.retention.evidence_pruning import Limits, is_due, thin
+from auditor.runs import pipeline
+from auditor.runs.run import run
+from probes.models.finding import Reason
+from probes.models.http import Ask, NoPage
+from probes.models.probe import present
+from storage.errors import StoreError
+from storage.models.audit import Decision, DecisionKind
+from tests.support.mini_network import link, night_of, opened, register, steps
+from tests.unit.auditor.retention.test_backups import placed, taken
+
+NOUR, AMAL = link("nour", "facebook", "nour"), link("amal", "facebook", "amal")
+SITE = link("nour", "website", "nour")
+LINKS = (NOUR, AMAL, SITE)
+LATER = night_of(400)
+
+
+def counting(account, keyed=()):
+    """The probe for tests, to which each day's page tells something new: how many follow."""
+    inner = steps(account, keyed)
+    page = yield next(inner)
+    with pytest.raises(StopIteration) as ended:
+        inner.send(page)
+    day = page.body.decode().rpartition(" ")[2]
+    found = ended.value.value
+    return replace(found, followers=int(day)) if day.isdigit() else found
+
+
+@pytest.fixture(autouse=True)
+def simple_probe(monkeypatch):
+    monkeypatch.setattr(checker, "steps", counting)
+    monkeypatch.setattr(reevaluate, "steps", counting)
+
+
+@pytest.fixture
+def app(tmp_path):
+    small = opened(tmp_path, placed(tmp_path, keep=Keep(bodies=30, exchanges=60)))
+    register(small, *LINKS)
+    yield small
+    small.store.close()
+
+
+async def played(app, *words, first=0):
+    for day, tonight in enumerate(words, first):
+        app.web.answers = {row.typed: f"alive {day}" for row in LINKS} | dict(tonight)
+        await run(app, night_of(day))
+
+
+def thinned(app, now=LATER, **more):
+    return thin(app.store, app.archive, app.config, now, **more)
+
+
+def everything(app):
+    """All that is remembered but the evidence."""
+    looks = [replace(look, evidence=()) for look in app.store.observations()]
+    return looks, list(app.store.nights()), conclusions(app)
+
+
+def conclusions(app):
+    return (
+        list(app.store.standings()),
+        sorted((replace(gap, id=None) for gap in app.store.gaps()), key=repr),
+        sorted((replace(one, id=None) for one in app.store.proposals()), key=repr),
+    )
+
+
+def bodies(app):
+    return set(app.archive.digests())
+
+
+async def test_old_pages_go_and_nothing_else_changes(app):
+    await played(app, *[{}] * 20)
+    before, kept = everything(app), bodies(app)
+    told = thinned(app)
+    assert everything(app) == before
+    assert told.bodies == len(kept) - len(bodies(app)) > 15
+    assert told.otherwise == 0
+    assert reevaluate.rejudge(app).changes == []
+    assert everything(app) == before
+    assert thinned(app).bodies == 0
+
+
+async def test_what_is_young_stays(app):
+    await played(app, *[{}] * 20)
+    kept = bodies(app)
+    assert thinned(app, night_of(29)).bodies == 0
+    assert bodies(app) == kept
+    assert thinned(app, night_of(45)).bodies > 0
+    whole = [look for look in app.store.observations() if look.observed_at >= night_of(15)]
+    assert all(piece.digest in app.archive for look in whole for piece in look.evidence)
+
+
+@pytest.mark.slow
+async def test_the_ends_of_each_run_and_the_first_of_each_month_stay(app):
+    gone = {NOUR.typed: "gone"}
+    await played(app, *[{}] * 10, *[gone] * 10, *[{}] * 30)
+    thinned(app)
+    whole = {
+        look.observed_at.date()
+        for look in app.store.observations(account_id=next(app.store.accounts("nour")).id)
+        if all(piece.digest in app.archive for piece in look.evidence)
+    }
+    assert {night_of(day).date() for day in (0, 9, 10, 19, 20, 49)} <= whole
+    assert datetime(2026, 4, 1, tzinfo=UTC).date() in whole
+    assert len(whole) < 20
+
+
+async def test_what_gaps_proposals_and_words_rest_on_stays(app):
+    await played(app, *[{}] * 4, *[{SITE.typed: "linked"}] * 4, *[{SITE.typed: "wide"}] * 6)
+    account = next(row for row in app.store.accounts("amal"))
+    when = night_of(13) + timedelta(hours=9)
+    said = Decision("amal", "facebook", DecisionKind.ATTEST, "Amina", "seen", when, account_id=account.id)
+    app.store.add_decision(said)
+    await played(app, *[{SITE.typed: "wide"}] * 2, first=14)
+    thinned(app)
+    whole = {
+        (look.account_id, look.observed_at)
+        for look in app.store.observations()
+        if all(piece.digest in app.archive for piece in look.evidence)
+    }
+    sites = {
+        at
+        for number, at in whole
+        if number == next(r.id for r in app.store.accounts() if r.channel == "website")
+    }
+    found = next(app.store.proposals())
+    assert {found.first_seen, found.last_seen} <= sites
+    by_start = {night.started_at: night.id for night in app.store.nights()}
+    for gap in app.store.gaps():
+        for moment in filter(None, (gap.first_seen, gap.opened_at, gap.closed_at)):
+            for look in app.store.observations(night_id=by_start[moment], association=None):
+                if (
+                    next(r for r in app.store.accounts() if r.id == look.account_id).association
+                    == gap.association
+                ):
+                    assert (look.account_id, look.observed_at) in whole
+    mine = sorted(at for number, at in whole if number == account.id)
+    assert [at.date() for at in mine if night_of(12) < at < night_of(15)] == [
+        night_of(13).date(), night_of(14).date()
+    ]  # fmt: skip
+
+
+@pytest.mark.slow
+async def test_exchanges_are_bared_later_than_bodies_go(app):
+    await played(app, *[{}] * 20)
+    assert thinned(app, night_of(52)).exchanges == 0
+    told = thinned(app, night_of(90))
+    assert told.exchanges > 30
+    bare = [piece for look in app.store.observations() for piece in look.evidence if piece.thinned]
+    assert len(bare) == told.exchanges
+    assert all(piece.url and piece.status == 200 and piece.digest and not piece.headers for piece in bare)
+    assert reevaluate.rejudge(app).changes == []
+    assert thinned(app, night_of(90)).exchanges == 0
+
+
+@pytest.mark.slow
+async def test_what_today_s_probe_reads_otherwise_stays(app, monkeypatch):
+    """Else a rebuild after thinning would take back what a better probe has found."""
+    await played(app, *[{NOUR.typed: f"gone {day}"} for day in range(20)])
+
+    def better(account, _keyed):
+        page = yield Ask(account.identity.canonical, registered=True)
+        return present(page, name=page.body.decode())
+
+    monkeypatch.setattr(reevaluate, "steps", better)
+    reevaluate.rejudge(app)
+    before = conclusions(app)
+    told = thinned(app)
+    assert (told.bodies, told.otherwise) == (0, told.otherwise)
+    assert told.otherwise > 30
+    reevaluate.rejudge(app)
+    assert conclusions(app) == before
+
+
+async def test_a_dry_run_tells_the_same_and_removes_nothing(app):
+    await played(app, *[{}] * 20)
+    before, kept = everything(app), bodies(app)
+    told = thinned(app, dry_run=True)
+    assert (everything(app), bodies(app)) == (before, kept)
+    assert thinned(app) == told
+
+
+async def test_what_is_removed_here_is_removed_beside_the_backups(app):
+    await played(app, *[{}] * 20)
+    taken(app)
+    copies = backups.bodies_in(app.config)
+    assert set(copies.digests()) == bodies(app)
+    thinned(app, copies=copies)
+    assert set(copies.digests()) == bodies(app)
+
+
+async def test_bodies_that_nothing_refers_to_go_and_those_of_a_database_begun_anew_stay(app, tmp_path):
+    digest = app.archive.put(b"of a look that was never committed")
+    os.utime(next(tmp_path.rglob(f"{digest}.gz")), times=(night_of(0).timestamp(),) * 2)
+    assert thinned(app).bodies == 0
+    await played(app, {})
+    assert thinned(app, night_of(29)).bodies == 0
+    assert thinned(app, night_of(31)).bodies == 1
+
+
+async def test_after_a_restore_thinning_leaves_the_pages_of_newer_backups(app, tmp_path):
+    await played(app, *[{}] * 20)
+    older = taken(app, night_of(20)).backup
+    await played(app, *[{}] * 20, first=40)
+    newer = taken(app, night_of(60)).backup
+    for look in app.store.observations():
+        for piece in look.evidence:
+            for file in tmp_path.rglob(f"{piece.digest}.gz"):
+                os.utime(file, times=(look.observed_at.timestamp(),) * 2)
+    app.store.close()
+    backups.put_back(app.config, older.file, night_of(61))
+    with closing(opened(tmp_path, app.config).store) as store:
+        thin(store, app.archive, app.config, night_of(61), copies=backups.bodies_in(app.config))
+    backups.put_back(app.config, newer.file, night_of(61))
+    with closing(opened(tmp_path, app.config).store) as store:
+        young = [look for look in store.observations() if look.observed_at >= night_of(40)]
+        assert all(piece.digest in app.archive for look in young for piece in look.evidence)
+
+
+async def test_thinning_that_is_interrupted_is_gone_on_with(app):
+    await played(app, *[{}] * 20)
+    kept = bodies(app)
+    assert thinned(app, stopped=lambda: True).bodies == 0
+    assert bodies(app) == kept
+    assert reevaluate.rejudge(app).changes == []
+    assert thinned(app).bodies > 0
+
+
+@pytest.mark.slow
+@pytest.mark.fault("F43")
+async def test_thinning_that_fails_at_any_write_loses_nothing(app, monkeypatch):
+    await played(app, *[{}] * 20)
+    before, usual = everything(app), app.store.put_evidence
+    calls = []
+
+    def failing(looks):
+        calls.append(1)
+        if len(calls) == 2:
+            raise StoreError("the disk", "it is full")
+        usual(looks)
+
+    monkeypatch.setattr(app.store, "put_evidence", failing)
+    with pytest.raises(StoreError):
+        thinned(app)
+    assert everything(app) == before
+    assert reevaluate.rejudge(app).changes == []
+    assert thinned(app).bodies > 15
+    assert reevaluate.rejudge(app).changes == []
+
+
+@pytest.mark.slow
+async def test_a_sunday_s_night_ends_with_thinning_once_there_is_something_old(app):
+    await played(app, *[{}] * 20)
+    days = range(20, 60)
+    due = [
+        day
+        for day in days
+        if is_due(
+            app.store,
+            app.config,
+            replace(next(app.store.nights()), day=night_of(day).date(), started_at=night_of(day)),
+        )
+    ]
+    assert [night_of(day).strftime("%a") for day in due] == ["Sun"] * 4
+    assert min(due) > 30
+    kept = len(bodies(app))
+    app.web.answers = {}
+    await pipeline.run(app, night_of(42))
+    assert night_of(42).strftime("%a") == "Sun"
+    assert len(bodies(app)) < kept
+
+
+def test_for_ever_is_for_ever():
+    config = placed(Path(), keep=Keep(bodies=0, exchanges=0))
+    limits = Limits.of(config, LATER)
+    assert limits.bodies < datetime(2, 1, 1, tzinfo=UTC)
+    assert limits.exchanges < datetime(2, 1, 1, tzinfo=UTC)
+
+
+def test_the_command_tells_what_went(tmp_path, monkeypatch, capsys):
+    (tmp_path / "config.toml").write_text('[network]\nlanguage = "en"\n')
+    monkeypatch.chdir(tmp_path)
+    app = opened(tmp_path / "data") if (tmp_path / "data").mkdir() is None else None
+    register(app, *LINKS)
+    asyncio.run(played(app, *[{}] * 20))
+    app.store.close()
+    monkeypatch.setattr("auditor.cli.maintenance.clock", lambda: night_of(300))
+    assert main(["thin", "--dry-run"]) == 0
+    assert capsys.readouterr().err.startswith("would be removed: ")
+    assert main(["thin", "--json"]) == 0
+    (told,) = json.loads(capsys.readouterr().out)["items"]
+    assert told["bodies"] > 15
+
+
+WORDS = st.sampled_from(
+    ["alive", "gone", "wall", "linked", "wide", "bug", NoPage(Reason.NETWORK), NoPage(Reason.TLS)]
+)
+HISTORY = st.lists(st.fixed_dictionaries({row.typed: WORDS for row in LINKS}), min_size=4, max_size=14)
+QUIET = [HealthCheck.function_scoped_fixture]
+
+
+@pytest.mark.slow
+@settings(max_examples=3, deadline=None, suppress_health_check=QUIET)
+@given(HISTORY, st.lists(st.integers(1, 30), min_size=1, max_size=3), st.integers(0, 20))
+def test_any_history_is_rebuilt_after_thinning_to_what_it_was(history, days, later):
+    with tempfile.TemporaryDirectory() as folder:
+        app = opened(Path(folder), placed(Path(folder), keep=Keep(bodies=1, exchanges=3)))
+        register(app, *LINKS)
+        asyncio.run(nights_played(app, history))
+        before = everything(app)
+        for day in days:
+            thinned(app, night_of(day))
+            assert reevaluate.rejudge(app).changes == []
+        after = everything(app)
+        app.store.close()
+    assert after == before
+
+
+async def nights_played(app, history):
+    for day, tonight in enumerate(history):
+        app.web.answers = dict(tonight)
+        await run(app, night_of(day))

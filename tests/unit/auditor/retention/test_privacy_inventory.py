@@ -1,0 +1,67 @@
+"""docs/guides/privacy.md says of every column whether people stand in it; and a night's log names nobody."""
+
+import logging
+import re
+from pathlib import Path
+
+import pytest
+
+from auditor.checking import checker
+from auditor.notifications.subscriptions import monthly
+from auditor.report_links import links
+from auditor.runs.pipeline import run
+from storage.models.audit import Association, Contact, Member
+from storage.tables import communication, runs, summaries  # noqa: F401  # their tables belong to the metadata
+from storage.tables.core import METADATA
+from tests.support.mini_network import START, opened, register, steps
+from tests.support.smtp_and_http_servers import mail_server
+from tests.unit.auditor.notifications.test_delivery import config_for
+
+PAGE = Path(__file__).resolve().parents[4].joinpath("docs/guides/privacy.md").read_text("utf-8")
+
+
+def named(section):
+    """The columns that the tables of a section name, as they stand there."""
+    found = []
+    for row in re.findall(r"^\|.*\|$", section, re.MULTILINE):
+        for table, columns in re.findall(r"`(\w+)`:((?: `\w+`)+)", row):
+            found += [(table, column) for column in re.findall(r"`(\w+)`", columns)]
+    return found
+
+
+def test_every_column_is_named_once_as_peoples_or_as_nobodys():
+    listed = sorted(named(PAGE))
+    assert listed == sorted(
+        (table.name, column.name) for table in METADATA.tables.values() for column in table.c
+    )
+
+
+def test_every_kind_of_data_says_why_how_long_who_sees_it_and_how_it_goes():
+    table = PAGE.partition("| what |")[2].partition("\n\n")[0]
+    rows = [re.split(r"(?<!\\)\|", row)[1:-1] for row in table.splitlines()[2:]]
+    assert len(rows) > 10
+    assert all(len(row) == 6 and all(cell.strip() for cell in row) for row in rows)
+
+
+@pytest.mark.fault("F60")
+async def test_the_log_of_a_night_with_mails_and_letters_names_nobody(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(checker, "steps", steps)
+    caplog.set_level(logging.INFO)
+    with mail_server() as box:
+        app = opened(
+            tmp_path,
+            config_for(tmp_path, box.port, {"to": "omar@rabat.example"}, {"to": "gone@rabat.example"}),
+        )
+        register(app)
+        contact = Contact("contact@nour.example", "06 12 34 56 78", "Zineb Officer", "Note of Zineb")
+        app.store.save_registry([Member(Association("nour", "Nour"), contact)], [], START)
+        _, link = links.made(app.store, app.config, "nour", "Amina", START)
+        monthly(app.store, "zineb@nour.example", "nour", START)
+        box.refused["gone@rabat.example"] = "550 <gone@rabat.example>: nobody here"
+        box.refused["zineb@nour.example"] = "451 try zineb@nour.example later"
+        await run(app, START)
+        app.store.close()
+    told = "\n".join(one.getMessage() for one in caplog.records if one.name != "mail.log")  # its server's
+    assert told.count("did not get the message") == 2
+    for secret in ("gone@", "zineb@", "contact@", "omar@", "06 12", "Zineb", link.rpartition("/")[2]):
+        assert secret not in told, secret

@@ -1,0 +1,572 @@
+"""The rules, each check on small cases of an invented association."""
+
+import subprocess
+import sys
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
+from auditor.reference.gap_catalogue import catalogue
+from auditor.rules.context import Case, Held, may_be_one
+from auditor.rules.engine import Rule, judge
+from probes.models.account import Identity, Kind
+from probes.models.finding import Activity, Finding, FoundLink, Presence, Reason
+from storage.models.audit import AccountRow, Association, Proposal, Standing, State, Streak
+
+NOW = datetime(2026, 3, 20, 1, tzinfo=UTC)
+BEGAN = NOW - timedelta(minutes=5)
+NOUR = Association("nour", "Association Nour")
+RULE = TypeAdapter(Rule)
+
+
+def held(channel, key, *, kind=Kind.PAGE, column=None, tonight=True, known=None, aliases=(), **standing):
+    standing.setdefault("state", State.PRESENT if known else State.UNKNOWN)
+    identity = Identity(channel, kind, key, f"https://{channel}.example/{key}")
+    row = AccountRow("nour", key or "typed", identity, channel if column is None else column, id=1)
+    return Held(row, Standing(1, known=known, checked_at=NOW, **standing), tonight, frozenset(aliases))
+
+
+def signs(rule, *accounts, association=NOUR, **case):
+    """What one rule sees, by channel: (holds, decided, confirmed, params)."""
+    told = judge(Case(association, accounts, NOW, BEGAN, **case), [RULE.validate_python(rule)], catalogue())
+    return {(one.sign.channel, one.sign.subject): one.sign for one in told}
+
+
+MISSING = {"code": "channel_missing", "check": "undeclared", "channels": ["facebook", "youtube"]}
+
+
+def test_a_channel_without_an_account_is_missing():
+    seen = signs(MISSING, held("facebook", "u:nour"))
+    assert list(seen) == [("youtube", "")]
+
+
+def test_a_typed_none_registers_nothing_and_a_choice_is_no_gap():
+    nothing = held("youtube", None, kind=Kind.NONE)
+    assert ("youtube", "") in signs(MISSING, nothing)
+    assert ("youtube", "") not in signs(MISSING, nothing, none_by_choice=frozenset({"youtube"}))
+
+
+@pytest.mark.parametrize("kind", [Kind.INVALID, Kind.SHORT])
+def test_a_cell_that_may_mean_an_account_is_not_missing(kind):
+    assert ("youtube", "") not in signs(MISSING, held("youtube", None, kind=kind))
+
+
+DEAD = {"code": "channel_dead", "check": "absent", "reasons": ["not_found"], "channels": ["facebook"]}
+
+
+def test_a_doubted_absence_is_seen_and_not_confirmed():
+    doubt = Streak("not_found", NOW - timedelta(days=2), NOW, 2)
+    one = signs(DEAD, held("facebook", "u:nour", state=State.PRESENT, doubt=doubt))["facebook", "u:nour"]
+    assert (one.holds, one.confirmed) == (True, False)
+
+
+def test_a_confirmed_absence_is_a_gap_whatever_tonight_told():
+    gone = held("facebook", "u:nour", state=State.GONE, reason=Reason.NOT_FOUND, tonight=False)
+    one = signs(DEAD, gone)["facebook", "u:nour"]
+    assert (one.holds, one.confirmed) == (True, True)
+
+
+def test_an_absence_of_another_reason_is_another_gap():
+    assert not signs(DEAD, held("facebook", "u:nour", state=State.GONE, reason=Reason.SUSPENDED))
+
+
+DOWN = {"code": "website_down", "check": "unreachable", "reasons": ["timeout", "network"]}
+
+
+def trouble(cause, nights, days):
+    return held("website", "nour.example", trouble=Streak(cause, NOW - timedelta(days=days), NOW, nights))
+
+
+def test_trouble_that_spans_too_few_days_is_not_confirmed():
+    assert signs(DOWN, trouble("timeout", 3, 2))["website", "nour.example"].confirmed is False
+
+
+def test_lasting_trouble_is_left_to_the_catalogue_s_nights():
+    one = signs(DOWN, trouble("timeout", 4, 3))["website", "nour.example"]
+    assert (one.confirmed, one.nights) == (None, 4)
+
+
+def test_a_bad_certificate_tells_its_cause():
+    rule = {"code": "website_insecure", "check": "unreachable", "reasons": ["tls"]}
+    assert signs(rule, trouble("tls/expired", 4, 3))["website", "nour.example"].params["cause"] == "expired"
+    assert not signs(DOWN, trouble("tls/expired", 4, 3))
+
+
+def test_while_an_absence_is_doubted_the_trouble_cannot_be_told():
+    doubted = held("website", "nour.example", doubt=Streak("parked", NOW, NOW))
+    assert signs(DOWN, doubted)["website", "nour.example"].holds is None
+
+
+@pytest.mark.parametrize("looked", [NOW, NOW - timedelta(days=1)])
+def test_a_wall_met_tonight_says_that_the_trouble_is_over_and_leaves_the_doubt(looked):
+    wall = {"latest": Presence.UNKNOWN, "latest_reason": Reason.BLOCKED}
+    met = held("website", "nour.example", doubt=Streak("not_found", NOW, NOW), **wall)
+    walled = replace(met, standing=replace(met.standing, checked_at=looked))
+    absent = {"code": "website_down", "check": "absent", "reasons": ["not_found"]}
+    one = signs(absent, walled)["website", "nour.example"]
+    assert (one.confirmed, one.ended) == (False, looked == NOW)
+    assert bool(signs(DOWN, walled)) is (looked != NOW)
+
+
+EMPTY = {"code": "channel_empty", "check": "present_as", "reasons": ["empty"]}
+
+
+def test_an_empty_account_is_told():
+    empty = held("youtube", "@nour", known=Finding(Presence.PRESENT, Reason.EMPTY))
+    assert signs(EMPTY, empty)["youtube", "@nour"].holds is True
+    assert not signs(EMPTY, held("youtube", "@nour", known=Finding(Presence.PRESENT)))
+
+
+def test_a_renamed_account_tells_its_new_address():
+    rule = {"code": "channel_renamed", "check": "present_as", "reasons": ["renamed"]}
+    known = Finding(Presence.PRESENT, Reason.RENAMED, final_url="https://youtube.example/@new")
+    one = signs(rule, held("youtube", "@nour", known=known))["youtube", "@nour"]
+    assert one.params["new_url"] == "https://youtube.example/@new"
+
+
+STALE = {"code": "channel_stale", "check": "older_than", "days": 90}
+
+
+def dated(days, *, shown=True, **more):
+    newest = Activity(NOW - timedelta(days=days), "feed")
+    known = Finding(Presence.PRESENT, last_activity=newest if shown else None)
+    return held("facebook", "u:nour", known=known, last_activity=newest, **more)
+
+
+def test_a_silent_account_is_stale_after_its_days():
+    assert not signs(STALE, dated(90))
+    one = signs(STALE, dated(91))["facebook", "u:nour"]
+    assert (one.params["age"], one.params["limit"], one.decided) == (91, 90, True)
+
+
+def test_a_page_that_stopped_showing_dates_has_not_fallen_silent():
+    assert signs(STALE, dated(200, shown=False))["facebook", "u:nour"].holds is None
+
+
+def test_an_unknown_night_does_not_count_for_silence():
+    assert signs(STALE, dated(91, tonight=False))["facebook", "u:nour"].decided is False
+
+
+def test_a_person_and_a_group_are_the_wrong_type():
+    rule = {"code": "channel_wrong_type", "check": "kind_is", "kinds": ["person", "group"]}
+    assert signs(rule, held("linkedin", "in/nour", kind=Kind.PERSON))
+    assert not signs(rule, held("linkedin", "company/nour"))
+
+
+def test_a_platform_in_the_website_column_is_told_there():
+    rule = {"code": "website_is_social", "check": "column_holds_channel"}
+    one = signs(rule, held("facebook", "u:nour", column="website"))["website", "u:nour"]
+    assert one.params["channel"] == "facebook"
+    assert not signs(rule, held("website", "nour.example"))
+
+
+def test_a_platform_in_the_website_column_counts_as_that_platform_and_not_as_a_website():
+    rule = {"code": "no_website", "check": "undeclared", "channels": ["website"]}
+    social = held("facebook", "u:nour", column="website")
+    assert signs(rule, social)
+    assert ("facebook", "") not in signs(MISSING, social)
+
+
+def fact(**test):
+    return {"code": "website_http_only", "check": "fact", "channels": ["website"], **test}
+
+
+@pytest.mark.parametrize(
+    ("test", "value", "holds"),
+    [
+        ({"fact": "https", "is": False}, False, True),
+        ({"fact": "https", "is": False}, True, False),
+        ({"fact": "certificate_days", "below": 14}, 13, True),
+        ({"fact": "certificate_days", "below": 14}, 14, False),
+        ({"fact": "seconds", "above": 8}, 8.1, True),
+        ({"fact": "seconds", "above": 8}, 8.0, False),
+        ({"fact": "moved_to", "present": True}, "other.example", True),
+    ],
+)
+def test_a_fact_is_compared(test, value, holds):
+    known = Finding(Presence.PRESENT, facts={test["fact"]: value})
+    assert bool(signs(fact(**test), held("website", "nour.example", known=known))) is holds
+
+
+def test_a_fact_not_measured_cannot_be_told():
+    unmeasured = held("website", "nour.example", known=Finding(Presence.PRESENT))
+    assert signs(fact(fact="https", **{"is": False}), unmeasured)["website", "nour.example"].holds is None
+    assert not signs(fact(fact="moved_to", present=True), unmeasured)
+
+
+@pytest.mark.parametrize(("until", "holds"), [("2026-04-02", True), ("2026-04-03", False)])
+def test_the_days_of_a_certificate_are_counted_by_whoever_judges(until, holds):
+    known = Finding(Presence.PRESENT, facts={"certificate_until": until})
+    rule = fact(fact="certificate_days", below=14)
+    assert bool(signs(rule, held("website", "nour.example", known=known))) is holds
+
+
+def test_the_last_day_of_a_certificate_is_told():
+    known = Finding(Presence.PRESENT, facts={"certificate_days": 5})
+    rule = fact(fact="certificate_days", below=14) | {"code": "website_cert_expiring"}
+    told = signs(rule, held("website", "nour.example", known=known))["website", "nour.example"]
+    assert told.params["expires_on"] == "2026-03-25"
+
+
+@pytest.mark.parametrize("test", [{"fact": "a"}, {"fact": "a", "below": 1, "above": 2}, {"below": 1}])
+def test_a_fact_rule_has_exactly_one_test(test):
+    with pytest.raises(ValidationError):
+        RULE.validate_python(fact(**test))
+
+
+FACEBOOK = FoundLink("facebook", "u:nour", "https://facebook.example/nour", "anchor", "https://nour.example/")
+UNLISTED = {"code": "channel_unlisted", "check": "proposed"}
+
+
+def site(*links, **more):
+    known = Finding(Presence.PRESENT, links=links, facts={"viewport": True})
+    return held("website", "nour.example", known=known, **more)
+
+
+def test_an_account_on_the_site_that_nobody_registered_is_proposed():
+    proposal = Proposal("nour", FACEBOOK, BEGAN, NOW)
+    one = signs(UNLISTED, site(FACEBOOK), proposals=(proposal,))["facebook", "u:nour"]
+    assert (one.decided, one.params["found_on"]) == (True, "https://nour.example/")
+
+
+def test_a_proposal_ends_when_registered_disowned_or_gone_from_the_site():
+    proposal = Proposal("nour", FACEBOOK, BEGAN, NOW)
+    assert not signs(UNLISTED, site(), held("facebook", "u:nour"), proposals=(proposal,))
+    assert not signs(UNLISTED, site(), proposals=(proposal,), disowned=frozenset({("facebook", "u:nour")}))
+    old = Proposal("nour", FACEBOOK, BEGAN, BEGAN - timedelta(days=1))
+    assert not signs(UNLISTED, site(), proposals=(old,))
+    assert signs(UNLISTED, site(tonight=False), proposals=(old,))["facebook", "u:nour"].decided is False
+
+
+NOT_LINKED = {"code": "channel_not_linked", "check": "not_linked"}
+
+
+def test_a_site_that_does_not_lead_to_an_account_is_told():
+    assert ("facebook", "u:nour") in signs(NOT_LINKED, site(), held("facebook", "u:nour"))
+    assert not signs(NOT_LINKED, site(FACEBOOK), held("facebook", "u:nour"))
+    assert not signs(NOT_LINKED, site(FACEBOOK), held("facebook", "id:12", aliases=["u:nour"]))
+    assert not signs(NOT_LINKED, held("facebook", "u:nour"))
+
+
+def test_a_site_that_was_not_read_says_nothing_of_links():
+    walled = held("website", "nour.example", known=Finding(Presence.PRESENT))
+    assert signs(NOT_LINKED, walled, held("facebook", "u:nour"))["facebook", "u:nour"].holds is None
+
+
+def test_two_accounts_on_a_channel_are_a_duplicate_unless_they_are_one():
+    rule = {"code": "channel_duplicate", "check": "duplicate", "channels": ["youtube"]}
+    assert signs(rule, held("youtube", "@nour"), held("youtube", "@nour2"))
+    assert not signs(rule, held("youtube", "@nour"), held("youtube", "UCx", aliases=["@nour"]))
+    assert not signs(rule, held("youtube", "@nour"), held("youtube", "@old", state=State.GONE))
+
+
+def test_an_account_of_two_associations_is_shared():
+    rule = {"code": "channel_shared", "check": "shared"}
+    shared = {("facebook", "u:nour"): ("amal",)}
+    assert (
+        signs(rule, held("facebook", "u:nour"), shared=shared)["facebook", "u:nour"].params["other"] == "amal"
+    )
+
+
+def test_two_rules_of_one_gap_are_one_candidate_the_clearest():
+    rules = [
+        RULE.validate_python(DOWN),
+        RULE.validate_python({**DEAD, "code": "website_down", "channels": []}),
+    ]
+    gone = held(
+        "website",
+        "nour.example",
+        state=State.GONE,
+        reason=Reason.NOT_FOUND,
+        doubt=Streak("present", NOW, NOW),
+    )
+    told = judge(Case(NOUR, (gone,), NOW, BEGAN), rules, catalogue())
+    assert [one.sign.confirmed for one in told] == [True]
+
+
+@pytest.mark.parametrize(
+    ("rule", "says"),
+    [
+        ({"code": "no_such_gap", "check": "shared"}, "no such gap in"),
+        ({"code": "channel_unknown", "check": "shared"}, "a status"),
+        ({"code": "channel_missing", "check": "undeclared"}, "say which channels"),
+    ],
+)
+def test_rules_that_could_not_be_judged_are_refused_at_load(rule, says):
+    with pytest.raises(ValueError, match=says):
+        RULE.validate_python(rule).rehearse(catalogue())
+
+
+@pytest.mark.parametrize(
+    "rule", [{"code": "a", "check": "eval"}, {"code": "a", "check": "shared", "when": "x"}]
+)
+def test_the_set_of_checks_is_closed(rule):
+    with pytest.raises(ValidationError):
+        RULE.validate_python(rule)
+
+
+def test_only_what_is_certain_is_said_of_a_walled_account():
+    """Nothing is told of an account that no look could decide, by any check that looks at it."""
+    walled = held("facebook", "u:nour", tonight=False)
+    looks = [DEAD, DOWN, EMPTY, STALE, fact(fact="https", **{"is": False}) | {"channels": ["facebook"]}]
+    assert all(one.holds is None for rule in looks for one in signs(rule, walled).values())
+
+
+BY_NUMBER = FoundLink("facebook", "id:12", "https://www.facebook.com/profile.php?id=12", "anchor")
+
+
+def test_a_link_by_number_may_lead_to_an_account_known_by_its_handle():
+    one = signs(NOT_LINKED, site(BY_NUMBER), held("facebook", "u:nour"))["facebook", "u:nour"]
+    assert one.holds is None
+    told = signs(NOT_LINKED, site(BY_NUMBER), held("facebook", "u:nour", aliases=["id:34"]))
+    assert told["facebook", "u:nour"].holds is True
+
+
+def test_a_number_and_a_handle_are_no_duplicate_that_can_be_told():
+    rule = {"code": "channel_duplicate", "check": "duplicate", "channels": ["facebook", "linkedin"]}
+    two = held("facebook", "u:nour"), held("facebook", "id:12")
+    assert not signs(rule, *two)
+    assert signs(rule, *two, held("facebook", "u:amal"))["facebook", ""].holds is True
+    a_person = held("linkedin", "in/nour"), held("linkedin", "company/nour")
+    assert signs(rule, *a_person)["linkedin", ""].holds is True
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "may"),
+    [
+        ("u:nour", "id:12", True),
+        ("u:nour", "u:amal", False),
+        ("nour", "id:12", True),
+        ("company/nour", "company/12", True),
+        ("company/nour", "company/amal", False),
+        ("company/nour", "school/nour", True),
+        ("in/nour", "company/12", False),
+        ("group:nour", "id:12", False),
+        ("@nour", "UCabc", True),
+        ("@nour", "@amal", False),
+        ("c/nour", "user/nour", True),
+    ],
+)
+def test_two_names_may_be_one_account_where_they_cannot_be_compared(one, other, may):
+    assert may_be_one({one}, {other}) is may
+
+
+def test_a_site_behind_a_wall_tonight_still_names_whom_it_named():
+    old = Proposal("nour", FACEBOOK, BEGAN, BEGAN - timedelta(days=1))
+    walled = site(tonight=False)
+    assert signs(UNLISTED, site(), walled, proposals=(old,))["facebook", "u:nour"].decided is False
+
+
+def test_a_proposal_says_on_which_page_and_in_which_words_it_was_found():
+    proposal = Proposal("nour", FACEBOOK, BEGAN, NOW)
+    params = signs(UNLISTED, site(FACEBOOK), proposals=(proposal,))["facebook", "u:nour"].params
+    assert (params["found_on"], params["snippet"]) == (FACEBOOK.page, FACEBOOK.snippet)
+
+
+def test_an_account_that_may_be_the_registered_one_is_not_called_unlisted():
+    by_number = Proposal("nour", BY_NUMBER, BEGAN, NOW)
+    walled = held("facebook", "u:nour", tonight=False)
+    assert signs(UNLISTED, site(BY_NUMBER), walled, proposals=(by_number,))["facebook", "id:12"].holds is None
+    other = held("facebook", "u:nour", aliases=["id:34"])
+    assert signs(UNLISTED, site(BY_NUMBER), other, proposals=(by_number,))["facebook", "id:12"].holds is True
+    gone = held("facebook", "u:nour", state=State.GONE, reason=Reason.NOT_FOUND)
+    assert signs(UNLISTED, site(BY_NUMBER), gone, proposals=(by_number,))["facebook", "id:12"].holds is True
+    none_typed = held("facebook", None, kind=Kind.NONE)
+    told = signs(UNLISTED, site(BY_NUMBER), none_typed, proposals=(by_number,))
+    assert told["facebook", "id:12"].holds is True
+
+
+def withheld(*links, **more):
+    """A site whose page of contacts could not be read."""
+    facts = {"viewport": True, "unread": "https://nour.example/contact"}
+    known = Finding(Presence.PRESENT, links=links, facts=facts)
+    return held("website", "nour.example", known=known, **more)
+
+
+def test_a_page_of_contacts_that_was_withheld_may_lead_anywhere():
+    one = signs(NOT_LINKED, withheld(), held("facebook", "u:nour"))["facebook", "u:nour"]
+    assert one.holds is None
+    assert not signs(NOT_LINKED, withheld(FACEBOOK), held("facebook", "u:nour"))
+
+
+def test_a_proposal_from_a_page_that_was_withheld_tonight_stays_as_it_was():
+    old = Proposal("nour", FACEBOOK, BEGAN, BEGAN - timedelta(days=1))
+    one = signs(UNLISTED, withheld(), proposals=(old,))["facebook", "u:nour"]
+    assert (one.holds, one.decided) == (True, False)
+
+
+BROKEN = {"code": "website_broken_links", "check": "links_to_gone", "channels": ["website"]}
+
+
+def test_a_site_that_leads_to_a_lost_account_is_told_with_the_dead_link():
+    gone = held("facebook", "u:nour", state=State.GONE, reason=Reason.NOT_FOUND)
+    one = signs(BROKEN, site(FACEBOOK), gone)["website", "nour.example"]
+    assert (one.params["links"], one.params["found_on"]) == (FACEBOOK.canonical, FACEBOOK.page)
+    by_name = held("facebook", "id:12", aliases=["u:nour"], state=State.GONE, reason=Reason.NOT_FOUND)
+    assert signs(BROKEN, site(FACEBOOK), by_name)
+
+
+def test_a_link_to_an_account_whose_loss_is_only_doubted_is_not_broken():
+    doubt = Streak("not_found", NOW - timedelta(days=2), NOW, 2)
+    assert not signs(BROKEN, site(FACEBOOK), held("facebook", "u:nour", state=State.PRESENT, doubt=doubt))
+    assert not signs(BROKEN, site(FACEBOOK), held("facebook", "u:nour", tonight=False))
+    assert signs(BROKEN, held("website", "nour.example"))["website", "nour.example"].holds is None
+
+
+DIFFERS = {"code": "name_mismatch", "check": "name_differs"}
+NAMED = Association(
+    "taf",
+    "Tafsoutine",
+    name_ar="جمعية تافسوتين",
+    name_fr="Association Tafsoutine",
+    reached=frozenset({"email"}),
+)
+
+
+def called(name, key="u:page.12", **more):
+    return held("facebook", key, known=Finding(Presence.PRESENT, name=name), **more)
+
+
+def test_an_account_under_another_name_is_told_with_both_names():
+    one = signs(DIFFERS, called("Radio Soleil"), association=NAMED)["facebook", "u:page.12"]
+    assert one.params["found"] == "Radio Soleil"
+    assert one.params["expected"] == "Tafsoutine / جمعية تافسوتين / Association Tafsoutine"
+
+
+def test_a_name_that_is_ours_or_may_be_is_no_other_name():
+    assert not signs(DIFFERS, called("Tafsoutine Tanger"), association=NAMED)
+    for unsure in (called("ⵜⴰⴼⵙⵓⵜⵉⵏ"), called(None), called("Radio Soleil", key="u:tafsoutinema")):
+        [one] = signs(DIFFERS, unsure, association=NAMED).values()
+        assert one.holds is None
+
+
+def test_an_account_to_which_the_own_site_leads_may_be_called_in_another_language():
+    linked = FoundLink("facebook", "u:page.12", "https://facebook.example/page.12", "footer")
+    told = signs(DIFFERS, site(linked), called("Reading for All"), association=NAMED)
+    assert told["facebook", "u:page.12"].holds is None
+
+
+SILENT = {"code": "channel_no_backlink", "check": "no_backlink"}
+OUR_SITE = FoundLink("website", "nour.example", "https://nour.example/", "profile_link")
+ANOTHER_SITE = FoundLink("website", "donner.example", "https://donner.example/", "profile_link")
+
+
+def profile(*links, **facts):
+    known = Finding(Presence.PRESENT, links=links, facts={"links_read": True, **facts})
+    return held("twitter", "nour", known=known)
+
+
+@pytest.mark.parametrize("links", [(), (ANOTHER_SITE,)])
+def test_an_account_whose_links_were_all_read_and_do_not_lead_to_the_site_is_told(links):
+    one = signs(SILENT, site(), profile(*links))["twitter", "nour"]
+    assert one.params["website"] == "https://website.example/nour.example"
+
+
+def test_an_account_that_leads_to_any_part_of_the_site_is_not_told():
+    part = FoundLink("website", "dons.nour.example/aider", "https://dons.nour.example/aider", "profile_link")
+    assert not signs(SILENT, site(), profile(ANOTHER_SITE, OUR_SITE))
+    assert not signs(SILENT, site(), profile(part))
+
+
+def test_where_an_accounts_links_were_not_all_read_or_there_is_no_site_nothing_is_told():
+    for accounts in (
+        (site(), profile(links_read=False)),
+        (site(), held("youtube", "@nour", known=Finding(Presence.PRESENT, links=(ANOTHER_SITE,)))),
+        (held("website", "nour.example"), profile()),
+        (profile(),),
+    ):
+        assert all(one.holds is None for one in signs(SILENT, *accounts).values())
+
+
+UNNAMED = {"code": "website_no_identity", "check": "not_named", "channels": ["website"]}
+
+
+def says(text, key="bienvenue.example"):
+    known = Finding(Presence.PRESENT, facts={"viewport": True, "says": text, "title": "Agir ici"})
+    return held("website", key, known=known)
+
+
+@pytest.mark.parametrize(
+    ("text", "holds"),
+    [
+        ("Agir ici · Ensemble toujours", True),
+        ("Agir ici · © 2026 Association Tafsoutine", False),
+        ("الرئيسية · جمعية تافسوتين", False),
+        ("Accueil", None),
+        ("Agir ici · ⵜⴰⴼⵙⵓⵜⵉⵏ", None),
+        ("", None),
+    ],
+)
+def test_a_site_is_told_that_it_names_nobody_only_where_its_own_names_can_be_compared(text, holds):
+    told = [one.holds for one in signs(UNNAMED, says(text), association=NAMED).values()]
+    assert told == ([] if holds is False else [holds])
+
+
+def test_a_site_whose_address_is_the_name_is_not_told_that_it_lacks_it():
+    [one] = signs(UNNAMED, says("Agir ici", "tafsoutine.example"), association=NAMED).values()
+    assert one.holds is None
+
+
+MIXED = {"code": "handles_mixed", "check": "handles_differ"}
+
+
+def test_user_names_with_nothing_in_common_are_told_for_the_association():
+    one = signs(MIXED, held("facebook", "u:tafsoutine"), held("youtube", "@lecture.tanger"))["", ""]
+    assert (one.channel, one.params["handles"]) == ("", "tafsoutine · lecture.tanger")
+
+
+@pytest.mark.parametrize(
+    "accounts",
+    [
+        [
+            held("facebook", "u:tafsoutine"),
+            held("twitter", "tafsoutine_ma"),
+            held("youtube", "c/tafsoutinetv"),
+        ],
+        [held("facebook", "u:tafsoutine"), held("facebook", "u:lecturetanger")],  # a duplicate, told as such
+        [held("facebook", "u:tafsoutine"), held("youtube", "UC" + "a" * 22)],
+        [held("facebook", "id:12"), held("linkedin", "company/1234567")],
+        [held("facebook", "u:tafsoutine"), held("linkedin", "in/karim-b", kind=Kind.PERSON)],
+        [held("facebook", "u:tafsoutine"), held("twitter", "lecture", state=State.GONE)],
+    ],
+    ids=["one name", "one channel", "an id", "numbers", "a person", "a lost one"],
+)
+def test_numbers_people_and_lost_accounts_have_no_user_name_to_compare(accounts):
+    assert not signs(MIXED, *accounts)
+
+
+LACKS = {"code": "registry_incomplete", "check": "incomplete", "fields": ["name_ar", "email"]}
+
+
+@pytest.mark.parametrize(
+    ("association", "fields"),
+    [
+        (Association("a", "Nour"), "name_ar email"),
+        (Association("a", "جمعية نور", reached=frozenset({"phone"})), None),
+        (Association("a", "Nour", name_ar="جمعية نور", reached=frozenset({"email"})), None),
+        (Association("a", "Nour", reached=frozenset({"email"})), "name_ar"),
+    ],
+)
+def test_an_entry_that_lacks_a_name_or_an_address_is_told(association, fields):
+    told = signs(LACKS, association=association)
+    assert [one.params["fields"] for one in told.values()] == ([fields] if fields else [])
+
+
+def test_the_fields_of_an_entry_are_a_closed_set():
+    with pytest.raises(ValidationError):
+        RULE.validate_python({**LACKS, "fields": ["passport"]})
+
+
+@pytest.mark.parametrize("rule", [BROKEN, DIFFERS, SILENT, UNNAMED, MIXED])
+def test_nothing_is_told_of_names_and_links_behind_a_wall(rule):
+    walled = [held("website", "nour.example", tonight=False), held("facebook", "u:nour", tonight=False)]
+    assert all(one.holds is None for one in signs(rule, *walled).values())
+
+
+def test_judging_loads_no_reader_of_pages():
+    """Every command reads the configuration and so the rules; an HTML parser takes a tenth of a second."""
+    loaded = "import sys, auditor.config.schema, auditor.evaluation.association_view"
+    spy = f"{loaded}; sys.exit(bool({{'lxml', 'bs4'}} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", spy], check=False, timeout=60).returncode == 0

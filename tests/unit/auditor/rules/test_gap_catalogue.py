@@ -1,0 +1,65 @@
+"""The catalogue and the rules of the packaged configuration, in step with each other."""
+
+import re
+from itertools import chain
+
+import pytest
+
+from auditor.config.schema import load
+from auditor.i18n.wording import OPTIONAL
+from auditor.reference.gap_catalogue import LANGUAGES, SEVERITIES, catalogue
+
+WORDS = catalogue()
+PLACEHOLDER = re.compile(r"{(\w+)}")
+
+
+@pytest.mark.parametrize("code", sorted(WORDS.entries))
+def test_every_code_speaks_three_languages_with_the_same_facts(code):
+    entry = WORDS[code]
+    told = {}
+    for language in LANGUAGES:
+        words = entry.words[language]
+        texts = [words["title"], words["definition"], words["why"], words["evidence"], *words["steps"]]
+        told[language] = set(chain.from_iterable(map(PLACEHOLDER.findall, texts)))
+        assert all(texts)
+    assert told["ar"] == told["fr"] == told["en"]
+    assert told["en"] <= set(entry.placeholders)
+    assert {len(entry.words[language]["steps"]) for language in LANGUAGES} == {
+        len(entry.words["en"]["steps"])
+    }
+
+
+def test_a_part_that_may_be_left_out_is_closed_and_has_a_fact():
+    for entry in WORDS.entries.values():
+        for words in entry.words.values():
+            for text in (
+                words["title"],
+                words["definition"],
+                words["why"],
+                words["evidence"],
+                *words["steps"],
+            ):
+                assert text.count("[[") == text.count("]]") == len(OPTIONAL.findall(text))
+                assert all(PLACEHOLDER.search(part) for part in OPTIONAL.findall(text))
+
+
+def test_what_a_gap_hides_exists():
+    for entry in WORDS.entries.values():
+        assert entry.hides <= set(WORDS.entries)
+        assert {entry.severity, *entry.severity_by_channel.values()} <= set(SEVERITIES)
+
+
+def test_a_channel_may_have_its_own_steps_and_severity():
+    missing = WORDS["channel_missing"]
+    assert (missing.severity_on("facebook"), missing.severity_on("twitter")) == ("high", "low")
+    assert missing.steps("youtube", "fr") != missing.steps("facebook", "fr")
+
+
+def test_the_packaged_rules_can_all_be_judged():
+    for rule in load(None, {}).rules:
+        rule.rehearse(WORDS)
+
+
+def test_a_label_without_words_is_shown_as_it_is():
+    assert WORDS.label("channel", "bluesky", "ar") == "bluesky"
+    assert WORDS.label("channel", "facebook", "ar") == "فيسبوك"

@@ -1,0 +1,195 @@
+"""Gaps over the nights: believed after a while, closed at once, still on blind nights."""
+
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import TypeAdapter
+
+from auditor.reference.gap_catalogue import catalogue
+from auditor.rules.account_status import Confirm, advance
+from auditor.rules.context import Case, Held, Sign
+from auditor.rules.engine import Candidate, Rule, judge
+from auditor.rules.gaps import fold, is_open, visible
+from probes.models.account import Identity, Kind
+from probes.models.finding import Finding, Presence, Reason
+from storage.models.audit import AccountRow, Association, Gap, Observation, Standing, State
+
+START = datetime(2026, 3, 1, 1, tzinfo=UTC)
+WORDS = catalogue()
+
+
+def night(rows, at, *candidates, blind=()):
+    return fold(rows, candidates, WORDS, START + timedelta(days=at), blind=blind)
+
+
+def candidate(code="mobile_unfriendly", channel="website", subject="nour.example", **sign):
+    return Candidate("nour", code, "medium", Sign(channel, subject, **sign))
+
+
+def test_a_gap_opens_after_the_catalogue_s_decided_nights():
+    rows = night([], 0, candidate())
+    assert (rows[0].nights, rows[0].opened_at) == (1, None)
+    rows = night(rows, 1, candidate(decided=False))
+    assert (rows[0].nights, rows[0].opened_at) == (1, None)
+    rows = night(rows, 2, candidate())
+    assert (rows[0].nights, rows[0].opened_at) == (2, START + timedelta(days=2))
+    assert rows[0].first_seen == START
+
+
+def test_a_gap_of_one_night_opens_at_once():
+    assert night([], 0, candidate("channel_missing", "youtube", ""))[0].opened_at == START
+
+
+def test_a_gap_closes_on_the_first_night_it_is_not_seen():
+    rows = night(night([], 0, candidate()), 1, candidate())
+    assert night(rows, 2)[0].closed_at == START + timedelta(days=2)
+
+
+def test_a_closed_gap_is_history_and_a_new_one_begins():
+    rows = night(night(night([], 0, candidate()), 1, candidate()), 2)
+    assert night(rows, 3) == []
+    again = night(rows, 4, candidate())
+    assert (len(again), again[0].first_seen) == (1, START + timedelta(days=4))
+
+
+def test_what_is_over_closes_an_open_gap_though_something_else_is_doubted():
+    doubted = candidate("website_down", confirmed=False)
+    over = candidate("website_down", decided=False, confirmed=False, ended=True)
+    pending = night([], 0, doubted)
+    assert night(pending, 1, over)[0].closed_at is None
+    rows = night(pending, 1, candidate("website_down", confirmed=True))
+    assert night(rows, 2, doubted)[0].closed_at is None
+    assert night(rows, 2, over)[0].closed_at == START + timedelta(days=2)
+
+
+def test_an_open_gap_tells_what_was_believed_and_not_what_is_doubted():
+    rows = night([], 0, candidate("website_down", confirmed=True, params={"cause": "timeout"}))
+    doubted = candidate("website_down", confirmed=False, params={"cause": "not_found"})
+    assert night(rows, 1, doubted)[0].params == {"cause": "timeout"}
+    sure = candidate("website_down", confirmed=True, params={"cause": "not_found"})
+    assert night(rows, 1, sure)[0].params == {"cause": "not_found"}
+
+
+def test_what_cannot_be_told_leaves_a_gap_as_it_was():
+    rows = night(night([], 0, candidate()), 1, candidate())
+    assert night(rows, 2, candidate(holds=None)) == rows
+    assert night([], 2, candidate(holds=None)) == []
+
+
+def test_nothing_moves_on_a_blind_channel():
+    rows = night(night([], 0, candidate()), 1, candidate())
+    assert night(rows, 2, blind={"website"}) == rows
+    assert night([], 2, candidate(), blind={"website"}) == []
+
+
+def test_an_absence_opens_by_the_standing_alone():
+    seen = [candidate("channel_dead", "facebook", "u:nour", confirmed=False) for _ in range(9)]
+    rows = []
+    for at, one in enumerate(seen):
+        rows = night(rows, at, one)
+    assert (rows[0].nights, rows[0].opened_at) == (9, None)
+    rows = night(rows, 9, candidate("channel_dead", "facebook", "u:nour", confirmed=True))
+    assert rows[0].opened_at == START + timedelta(days=9)
+
+
+def gap(code, channel="website", subject="nour.example", **more):
+    severity = WORDS[code].severity
+    return Gap("nour", channel, code, severity, START, opened_at=START, subject=subject, **more)
+
+
+def test_a_grave_gap_hides_its_consequences():
+    rows = [gap("website_slow"), gap("website_domain_lost"), gap("channel_not_linked", "facebook", "u:nour")]
+    assert [row.code for row in visible(rows, WORDS)] == ["website_domain_lost"]
+
+
+def test_a_gap_that_is_not_open_hides_nothing():
+    closed = gap("website_domain_lost", closed_at=START)
+    assert [row.code for row in visible([closed, gap("website_slow")], WORDS)] == ["website_slow"]
+
+
+def test_a_dead_account_hides_only_its_own_silence():
+    rows = [
+        gap("channel_dead", "facebook", "u:nour"),
+        gap("channel_stale", "facebook", "u:nour"),
+        gap("channel_stale", "facebook", "u:other"),
+        gap("channel_stale", "youtube", "@nour"),
+    ]
+    shown = {(row.code, row.channel, row.subject) for row in visible(rows, WORDS)}
+    assert shown == {
+        ("channel_dead", "facebook", "u:nour"),
+        ("channel_stale", "facebook", "u:other"),
+        ("channel_stale", "youtube", "@nour"),
+    }
+
+
+def test_an_unlisted_account_hides_that_none_is_known():
+    rows = [gap("channel_unlisted", "youtube", "@nour"), gap("channel_missing", "youtube", "")]
+    assert [row.code for row in visible(rows, WORDS)] == ["channel_unlisted"]
+
+
+def test_gaps_are_shown_gravest_first():
+    rows = [gap("website_slow"), gap("no_contact"), gap("website_suspect_content")]
+    assert [row.severity for row in visible(rows, WORDS)] == ["urgent", "medium", "low"]
+
+
+RULES = [
+    TypeAdapter(Rule).validate_python(table)
+    for table in (
+        {"code": "channel_dead", "check": "absent", "reasons": ["not_found", "closed", "no_such_host"]},
+        {"code": "channel_suspended", "check": "absent", "reasons": ["suspended"]},
+        {"code": "channel_empty", "check": "present_as", "reasons": ["empty"]},
+        {"code": "channel_stale", "check": "older_than", "days": 90},
+    )
+]
+ROW = AccountRow("nour", "nour", Identity("facebook", Kind.PAGE, "u:nour"), "facebook", id=1)
+UNKNOWNS = st.builds(Finding, st.just(Presence.UNKNOWN), st.sampled_from(Reason))
+ANY = st.one_of(
+    UNKNOWNS,
+    st.just(Finding(Presence.PRESENT)),
+    st.just(Finding(Presence.PRESENT, Reason.EMPTY)),
+    st.builds(Finding, st.just(Presence.ABSENT), st.sampled_from([Reason.NOT_FOUND, Reason.SUSPENDED])),
+)
+
+
+def play(nightly, standing=Standing(1), rows=(), start=0):  # noqa: B008  # a frozen noun is no trap
+    """Fold nights of one account as the night does: standings, then gaps."""
+    rows, history = list(rows), []
+    for at, (finding, blind) in enumerate(nightly, start=start):
+        when = START + timedelta(days=at)
+        standing = advance(standing, Observation(1, at, when, finding), Confirm(), blind=blind)
+        told = finding.presence is not Presence.UNKNOWN and not blind
+        case = Case(Association("nour", "Nour"), (Held(ROW, standing, told),), when, when)
+        after = fold(rows, judge(case, RULES, WORDS), WORDS, when, blind={"facebook"} if blind else set())
+        history += [row for row in after if row.closed_at is not None]
+        rows = [row for row in after if row.closed_at is None]
+    return standing, rows, history
+
+
+NIGHTS = st.tuples(ANY, st.booleans())
+TELLING_NOTHING = st.one_of(st.tuples(UNKNOWNS, st.booleans()), st.tuples(ANY, st.just(True)))
+
+
+@given(st.lists(TELLING_NOTHING, max_size=30))
+def test_unknowns_refusals_and_blind_nights_accuse_nobody(nightly):
+    standing, rows, history = play(nightly)
+    assert standing.state is State.UNKNOWN
+    assert not [row for row in rows + history if is_open(row)]
+
+
+@given(st.lists(NIGHTS, max_size=15), st.lists(TELLING_NOTHING, max_size=15))
+def test_unknowns_and_blind_nights_move_no_gap_either_way(before, after):
+    standing, rows, _ = play(before)
+    later, kept, closed = play(after, standing, rows, start=len(before))
+    assert later.state is standing.state
+    assert not closed
+    assert {(row.code, row.opened_at, row.nights) for row in kept} == {
+        (row.code, row.opened_at, row.nights) for row in rows
+    }
+
+
+@given(st.lists(NIGHTS, max_size=30))
+def test_an_absence_gap_is_open_exactly_while_the_account_is_gone(nightly):
+    standing, rows, _ = play(nightly)
+    opened = [row for row in rows if is_open(row) and row.code in {"channel_dead", "channel_suspended"}]
+    assert bool(opened) is (standing.state is State.GONE)

@@ -1,0 +1,136 @@
+"""The ladder of two-way links: how an account and its association's site lead to each other."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from auditor.rules.association import Dossier, Moment, case
+from auditor.rules.link_reciprocity import profile_leads, rung, site_leads
+from probes.models.account import Identity, Kind
+from probes.models.finding import Finding, FoundLink, Presence
+from probes.website.extra_pages import UNREAD
+from storage.models.audit import AccountRow, Association, Standing, State
+
+NOW = datetime(2026, 3, 1, 0, 30, tzinfo=UTC)
+NOUR = Association("nour", "Nour")
+
+
+def link(channel, key, canonical=""):
+    return FoundLink(channel, key, canonical, "footer", "https://nour.example/", "words")
+
+
+OURS = link("youtube", "@nour")
+OTHER = link("youtube", "@other")
+BY_ID = link("youtube", "UC" + "a" * 22)
+HOME = link("website", "nour.example/ar")
+STRANGE = link("website", "elsewhere.example/page")
+
+
+def row(number, channel, key):
+    return AccountRow("nour", "typed", Identity(channel, Kind.PAGE, key), channel, id=number)
+
+
+def read(links=(), **facts):
+    return Finding(Presence.PRESENT, links=tuple(links), facts={"viewport": True, **facts})
+
+
+def standing(number, known, state=None):
+    return Standing(number, state or (State.PRESENT if known else State.UNKNOWN), known=known)
+
+
+def placed(site, profile, *, owners=None, more=()):
+    """The channel's account, and the case it is judged in. `site` and `profile` are last findings."""
+    rows = [row(2, "youtube", "@nour")] + [one for one, _ in more]
+    standings = {2: standing(2, profile)} | {one.id: known for one, known in more}
+    if site is not None:
+        rows.append(row(1, "website", "nour.example"))
+        standings[1] = standing(1, site or None)
+    known = case(Dossier(NOUR, tuple(rows), standings), Moment(NOW, NOW), owners or {})
+    return known.accounts[0], known
+
+
+def stands(*placing, **more):
+    return rung(*placed(*placing, **more))
+
+
+@pytest.mark.parametrize(
+    ("site", "profile", "word"),
+    [
+        ((OURS,), (HOME,), "reciprocal"),
+        ((OURS,), (), "site_only"),
+        ((), (HOME,), "profile_only"),
+        ((), (), "registry_only"),
+        ((OTHER,), (), "contradicted"),
+        ((OTHER,), (HOME,), "profile_only"),
+        ((OURS, OTHER), (), "site_only"),
+    ],
+)
+def test_links_are_followed_both_ways(site, profile, word):
+    assert stands(read(site), read(profile)) == word
+
+
+def test_a_profile_that_names_a_donors_page_or_an_older_address_contradicts_nothing():
+    assert stands(read(), read([STRANGE])) == "registry_only"
+
+
+def test_a_profile_that_names_another_associations_site_contradicts():
+    owned = {("website", "elsewhere.example"): ("amal",)}
+    assert stands(read(), read([STRANGE]), owners=owned) == "contradicted"
+    assert stands(read(), read([STRANGE, HOME]), owners=owned) == "profile_only"
+
+
+def test_a_branch_without_a_site_may_name_its_federations():
+    owned = {("website", "elsewhere.example"): ("federation",)}
+    assert stands(None, read([STRANGE]), owners=owned) == "registry_only"
+
+
+def test_a_site_that_leads_to_another_registered_account_contradicts_none_of_them():
+    second = (row(3, "youtube", "@other"), standing(3, read()))
+    assert stands(read([OTHER]), read(), more=[second]) == "registry_only"
+
+
+def test_a_link_by_number_may_be_the_account_that_is_registered_by_its_name():
+    assert stands(read([BY_ID]), read()) == "registry_only"
+    assert site_leads(*placed(read([BY_ID]), read())) is None
+
+
+def test_a_profile_that_leads_to_the_sites_new_address_leads_to_the_site():
+    moved = Finding(Presence.PRESENT, final_url="https://www.nouveau.example/", facts={"viewport": True})
+    assert stands(moved, read([link("website", "nouveau.example")])) == "profile_only"
+
+
+def test_a_website_stands_where_the_best_of_its_accounts_does():
+    held, known = placed(read([OURS]), read([HOME]))
+    site = next(known.on("website"))
+    assert rung(site, known) == rung(held, known) == "reciprocal"
+
+
+@pytest.mark.parametrize(
+    ("site", "leads"),
+    [
+        (read([OURS]), True),
+        (read(), False),
+        (read([OTHER]), False),
+        (Finding(Presence.PRESENT), None),  # behind a wall: nothing was read
+        (False, None),  # never seen
+        (None, None),  # no site at all
+        (read(**{UNREAD: "https://nour.example/contact"}), None),
+        (read([OURS], **{UNREAD: "https://nour.example/contact"}), True),
+    ],
+)
+def test_whether_a_site_leads_to_an_account_is_told_only_where_it_was_read(site, leads):
+    assert site_leads(*placed(site, read())) is leads
+
+
+def test_a_second_site_that_was_not_read_may_lead_there():
+    second = (row(3, "website", "nour2.example"), standing(3, None))
+    assert site_leads(*placed(read(), read(), more=[second])) is None
+    gone = (row(3, "website", "nour2.example"), standing(3, None, State.GONE))
+    assert site_leads(*placed(read(), read(), more=[gone])) is False
+
+
+@pytest.mark.parametrize(
+    ("profile", "leads"), [(read([HOME]), True), (read([STRANGE]), False), (read(), None), (None, None)]
+)
+def test_whether_a_profile_leads_to_the_site_is_told_only_where_it_names_one(profile, leads):
+    assert profile_leads(*placed(read(), profile)) is leads

@@ -1,0 +1,208 @@
+"""Names are compared by their telling words; where they may only be spelt otherwise, nothing is told."""
+
+from datetime import UTC, datetime
+from time import process_time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from auditor.rules.checks.names import HandlesDiffer
+from auditor.rules.context import Case, Held
+from auditor.rules.name_matching import akin_handles, names_it, resembles
+from probes.models.account import Identity, Kind
+from storage.models.audit import AccountRow, Association, Standing
+
+NOW = datetime(2026, 11, 25, tzinfo=UTC)
+
+FRENCH = "Association Tafsoutine pour la lecture"
+ARABIC = "جمعية تافسوتين للقراءة"
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        "Tafsoutine",
+        "TAFSOUTINE – Tanger",
+        "Association Tafssoutine",
+        "TafsoutineLecture",
+        "A.T.L.",
+        "ATL Tanger",
+        "Lecture pour tous",
+        "جمعية تافسوتين",
+        "تافسوتين للقراءة بطنجة",
+        "Nour | تافسوتين",
+        "Tafsutin",
+    ],
+)
+def test_a_name_is_known_by_a_telling_word_or_its_initials(shown):
+    assert resembles(shown, [FRENCH, ARABIC]) is True
+
+
+@pytest.mark.parametrize(
+    "shown", ["Karim Benomar", "كريم بنعمر", "Radio Soleil du Sud", "Karim Benomar – كريم بنعمر"]
+)
+def test_another_name_in_the_same_letters_differs(shown):
+    assert resembles(shown, [FRENCH, ARABIC]) is False
+
+
+@pytest.mark.parametrize(
+    ("shown", "names"),
+    [
+        ("جمعية تافسوتين للقراءة", [FRENCH]),  # an Arabic name and a French one
+        ("Karim Benomar", [ARABIC]),
+        ("Karim بنعمر", [FRENCH]),  # what stands in the other letters may be the name
+        ("ⵜⴰⴼⵙⵓⵜⵉⵏ", [FRENCH, ARABIC]),
+        ("Association marocaine", [FRENCH]),  # says nothing
+        ("Accueil", [FRENCH]),
+        ("", [FRENCH]),
+        ("AMRK", [FRENCH]),  # initials, of a name in whatever language
+        ("Reading Club of Tangier", ["AMSAT"]),
+        ("Dar Taliba", ["دار الطالبة", "Foyer de la jeune fille"]),  # the Arabic name in French letters
+        ("دار الطالبة", ["Dar Taliba", "بيت الفتاة"]),
+        ("Karim Benomar", []),
+        ("Karim Benomar", [None, ""]),
+    ],
+)
+def test_what_cannot_be_compared_is_not_told(shown, names):
+    assert resembles(shown, names) is None
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("Choukri", "Shukri"), ("Al Mostaqbal", "Moustakbal"), ("Annour", "Ennour"), ("Jeunes", "Jeune")],
+)
+def test_one_word_spelt_in_two_ways_is_one(one, other):
+    assert resembles(one, [other]) is True
+
+
+@pytest.mark.parametrize(
+    ("shown", "names"),
+    [
+        ("Hope for Children", ["Association espoir pour l'enfance"]),
+        ("Association espoir pour l'enfance", ["Hope for Children"]),
+        ("Green Hands", ["Les mains vertes"]),
+        ("Les mains vertes", ["Green Hands", "الأيادي الخضراء"]),
+        ("Mains vertes", ["Green Hands"]),
+        ("Esperanza para los niños", ["Les mains vertes"]),
+        ("Jam3iyat Al Yad Al Khadra", ["Les mains vertes"]),
+    ],
+)
+def test_names_in_two_languages_cannot_be_compared(shown, names):
+    assert resembles(shown, names) is None
+
+
+@pytest.mark.parametrize(
+    ("shown", "names"),
+    [
+        ("Soleil du Sud", ["Les mains vertes"]),
+        ("Sunrise Youth Village", ["Hope for Children"]),
+        ("Soleil du Sud", ["Green Hands", "Les mains vertes"]),  # one of the two is in French as well
+        ("Karim Benomar", ["Les mains vertes"]),  # a person's name is in no language
+        ("Al Wahda Tanger", ["Les mains vertes", "جمعية الأيادي الخضراء"]),  # heard, and not the Arabic name
+        ("نادي الشطرنج الملكي", ["جمعية الأيادي الخضراء"]),
+    ],
+)
+def test_another_name_in_one_of_the_languages_differs(shown, names):
+    assert resembles(shown, names) is False
+
+
+def test_an_arabic_name_in_french_letters_is_heard_in_the_arabic_one():
+    assert resembles("Jam3iyat Al Mostaqbal", ["Les mains vertes", "جمعية المستقبل"]) is None
+
+
+@given(st.text(max_size=60), st.lists(st.text(max_size=60), max_size=3))
+def test_no_name_is_beyond_comparing(shown, names):
+    assert resembles(shown, names) in (True, False, None)
+
+
+@pytest.mark.parametrize("long", ["a" * 30_000, " ".join(f"word{number}" for number in range(3_000))])
+def test_a_name_without_end_costs_no_more_than_a_title(long):
+    began = process_time()
+    resembles(long, [f"{long}b"])
+    akin_handles(long, f"{long}b")
+    names_it(long, [long])
+    assert process_time() - began < 1
+
+
+@given(st.text(alphabet=st.characters(categories=["Ll", "Lu"], max_codepoint=0x6FF), min_size=1, max_size=40))
+def test_a_name_never_differs_from_itself(name):
+    assert resembles(name, [name]) is not False
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "akin"),
+    [
+        ("TafsoutineLecture", "Tafsoutine_12", True),
+        ("asso-tafsoutine", "tafsoutine.ma", True),
+        ("amal", "amal_tanger", True),
+        ("tafsoutine", "lecture.tanger", False),
+        ("amsat", "tafsoutine", False),
+        ("جمعية_النور", "النور.طنجة", True),
+        ("جمعية_النور", "الأمل", False),
+        ("جمعية_النور", "annour", None),  # one word in two alphabets
+        ("ⵏⵓⵔ", "annour", None),
+    ],
+)
+def test_user_names_in_one_alphabet_are_akin_where_they_share_a_run_of_letters(one, other, akin):
+    assert akin_handles(one, other) is akin
+
+
+@pytest.mark.parametrize(
+    ("handle", "named"), [("tafsoutine_ma", True), ("atl.tanger", True), ("radiosoleil", False)]
+)
+def test_a_user_name_may_hold_the_name(handle, named):
+    assert names_it(handle, [FRENCH, ARABIC]) is named
+
+
+@pytest.mark.parametrize(
+    ("handle", "names", "named"),
+    [
+        ("amdh", ["Association marocaine des droits humains"], True),
+        ("amdh_tanger", ["Association marocaine des droits humains"], True),
+        ("جمعية_النور", ["Annour", "جمعية النور"], True),
+        ("تعاونية_الجوهرة", ["تعاونية الجوهرة"], True),
+        ("radiosoleil", ["Association marocaine des droits humains"], False),
+    ],
+)
+def test_a_user_name_may_be_the_initials_or_in_arabic_letters(handle, names, named):
+    assert names_it(handle, names) is named
+
+
+HUMAN_RIGHTS = Association("amdh", "Association marocaine des droits humains", name_ar="جمعية حقوق الإنسان")
+
+
+def mixed(*handles):
+    """Whether accounts on as many channels are told to have nothing in common in their user names."""
+    rows = [
+        Held(AccountRow("amdh", name, Identity(channel, Kind.PAGE, name), channel, id=at), Standing(at))
+        for at, (channel, name) in enumerate(zip(("facebook", "twitter", "instagram"), handles, strict=False))
+    ]
+    case = Case(HUMAN_RIGHTS, tuple(rows), NOW, NOW)
+    return bool(list(HandlesDiffer(code="handles_mixed", check="handles_differ").signs(case)))
+
+
+@pytest.mark.parametrize(
+    "handles",
+    [
+        ("amdh", "droitshumains"),  # the initials, and the name
+        ("amdh.officiel", "associationmarocainehumains"),
+        ("حقوق_الإنسان", "huquq"),  # two alphabets
+        ("حقوق_الإنسان", "amdh"),
+    ],
+)
+def test_user_names_that_both_name_the_association_or_cannot_be_compared_are_not_told(handles):
+    assert not mixed(*handles)
+
+
+@pytest.mark.parametrize(
+    "handles",
+    [
+        ("amdh", "radiosoleil"),
+        ("karim.b", "radiosoleil"),
+        ("حقوق_الإنسان", "amdh", "radiosoleil"),
+        ("حقوق_الإنسان", "الشطرنج"),
+    ],
+)
+def test_a_user_name_that_names_somebody_else_is_told(handles):
+    assert mixed(*handles)

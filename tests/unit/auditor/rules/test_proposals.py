@@ -1,0 +1,101 @@
+"""Accounts found on an association's own site: proposed once, with page and words, and never again if no."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from auditor.config.schema import load
+from auditor.evaluation.association_view import view
+from auditor.reference.gap_catalogue import catalogue
+from auditor.rules.association import Dossier, Moment, Policy, settle
+from auditor.rules.gaps import is_open
+from probes.models.account import Identity, Kind
+from probes.models.finding import Finding, FoundLink, Presence, Reason
+from storage.models.audit import AccountRow, Association, Decision, DecisionKind, Observation
+
+CONFIG = load(None, {})
+POLICY = Policy(CONFIG.confirm, CONFIG.rules, catalogue(), frozenset(CONFIG.channels))
+START = datetime(2026, 3, 1, 0, 30, tzinfo=UTC)
+NOUR = Association("nour", "Nour", name_ar="جمعية نور", reached=frozenset({"email"}))
+SITE = AccountRow("nour", "nour.example", Identity("website", Kind.PAGE, "nour.example"), "website", id=1)
+CHANNEL = "UC" + "a" * 22
+
+
+def link(key):
+    return FoundLink(
+        "youtube", key, f"https://www.youtube.com/{key}", "footer", "https://nour.example/contact", "YouTube"
+    )
+
+
+def account(key):
+    return AccountRow("nour", key, Identity("youtube", Kind.PROFILE, key), "youtube", id=2)
+
+
+def nights(key, *, registered=None, profile=None, decisions=(), count=3):
+    """The dossier after nights on which the site linked `key`, and how it is shown."""
+    rows = (SITE,) if registered is None else (SITE, account(registered))
+    dossier = Dossier(NOUR, rows, decisions=tuple(decisions))
+    for at in range(count):
+        when = START + timedelta(days=at)
+        findings = {1: Finding(Presence.PRESENT, links=(link(key),), facts={"viewport": True}), 2: profile}
+        seen = {
+            number: Observation(number, at, when, finding) for number, finding in findings.items() if finding
+        }
+        dossier = settle(dossier, seen, Moment(when, when), POLICY, {})
+    return dossier, view(dossier, CONFIG, Moment(when, when), {})
+
+
+def unlisted(dossier):
+    return [gap.subject for gap in dossier.gaps if gap.code == "channel_unlisted" and is_open(gap)]
+
+
+def test_a_proposal_keeps_where_it_was_found_and_in_which_words():
+    dossier, shown = nights("@nour")
+    [proposal] = shown.proposals
+    assert (proposal.link.page, proposal.link.snippet) == ("https://nour.example/contact", "YouTube")
+    assert (proposal.nights, unlisted(dossier)) == (3, ["@nour"])
+
+
+def no(kind=DecisionKind.NOT_OURS, **of):
+    return Decision("nour", "youtube", kind, "Amina", "a namesake", START - timedelta(days=1), **of)
+
+
+def test_what_a_person_said_is_not_theirs_is_never_proposed_again():
+    dossier, shown = nights("@nour", decisions=[no(value="@nour")])
+    assert (list(shown.proposals), unlisted(dossier)) == ([], [])
+
+
+def test_a_disowned_account_is_not_proposed_under_its_other_name_either():
+    profile = Finding(Presence.PRESENT, platform_id=CHANNEL)
+    dossier, shown = nights(CHANNEL, registered="@nour", profile=profile, decisions=[no(account_id=2)])
+    assert (list(shown.proposals), unlisted(dossier)) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("linked", "profile"),
+    [
+        (CHANNEL, Finding(Presence.PRESENT, platform_id=CHANNEL)),
+        (
+            "@nouveau",
+            Finding(Presence.PRESENT, Reason.RENAMED, final_url="https://www.youtube.com/@nouveau"),
+        ),
+        (CHANNEL, None),
+        (CHANNEL, Finding(Presence.UNKNOWN, Reason.CONSENT)),
+    ],
+    ids=["its number", "its new name", "a number nobody has seen", "a number behind a wall"],
+)
+def test_a_registered_account_is_not_proposed_under_another_name(linked, profile):
+    dossier, shown = nights(linked, registered="@nour", profile=profile)
+    assert (list(shown.proposals), unlisted(dossier)) == ([], [])
+
+
+def test_an_account_that_moved_is_proposed_where_it_moved_to():
+    profile = Finding(Presence.PRESENT, Reason.RENAMED, final_url="https://www.youtube.com/@nouveau")
+    moved = no(DecisionKind.MOVED, account_id=2)
+    _, shown = nights("@nouveau", registered="@nour", profile=profile, decisions=[moved])
+    assert [proposal.link.key for proposal in shown.proposals] == ["@nouveau"]
+
+
+def test_another_account_beside_the_registered_one_is_proposed():
+    dossier, _ = nights("@autre", registered="@nour", profile=Finding(Presence.PRESENT))
+    assert unlisted(dossier) == ["@autre"]

@@ -1,0 +1,572 @@
+"""Mending: whatever trouble an association removes, its score and level never fall.
+
+Each mend takes one trouble out of what is held of an association, as a night, an import or a person's word
+would do; the score before and after is that of the report.
+"""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+from auditor.evaluation.association_view import view
+from auditor.reference.gap_catalogue import catalogue
+from auditor.rules.account_status import UNREACHED
+from auditor.rules.association import Dossier, Moment, case, owners_of
+from auditor.rules.engine import judge
+from auditor.rules.score import LEVELS
+from probes.links import identify
+from probes.models.finding import Activity, Finding, FoundLink, Presence, Reason
+from storage.models.audit import AccountRow, Decision, DecisionKind, Gap, Proposal, Standing, State, Streak
+from tests.support.histories import CONFIG, LINKS, NOUR, ROWS, START
+
+NOW = START + timedelta(days=30)
+RANKS = {name: rank for rank, (_, name) in enumerate(reversed(LEVELS))}
+HEALTH = ("https", "contact", "viewport", "feed")
+LEADS = [
+    FoundLink(row.channel, row.identity.key, row.identity.canonical, "anchor", LINKS[0][1])
+    for row in ROWS[1:]
+]
+FOREIGN = FoundLink("youtube", "@amal", "https://www.youtube.com/@amal", "anchor", LINKS[0][1])
+
+DATES = st.none() | st.integers(0, 900).map(lambda days: Activity(NOW - timedelta(days=days), "feed"))
+
+
+@st.composite
+def held(draw, row):
+    """What is held true of one account: never looked at, walled, present in any health, doubted, gone."""
+    state = draw(st.sampled_from(State))
+    seen = Finding(
+        Presence.PRESENT,
+        draw(st.sampled_from([None, None, Reason.EMPTY, Reason.PRIVATE, Reason.RENAMED])),
+        last_activity=draw(DATES),
+        links=tuple(draw(st.lists(st.sampled_from([*LEADS, FOREIGN]), max_size=4))) if row.id == 1 else (),
+        facts=draw(st.fixed_dictionaries({}, optional={fact: st.booleans() for fact in HEALTH})),
+    )
+    if state is State.GONE:
+        lost = Finding(Presence.ABSENT, Reason.NOT_FOUND)
+        return Standing(row.id, state, Reason.NOT_FOUND, START, NOW, NOW, known=lost)
+    if state is State.UNKNOWN:
+        return Standing(row.id, checked_at=NOW, latest=Presence.UNKNOWN, latest_reason=Reason.LOGIN_WALL)
+    newest = None if seen.reason is Reason.EMPTY else seen.last_activity
+    return Standing(row.id, state, seen.reason, START, NOW, NOW, known=seen, last_activity=newest)
+
+
+@st.composite
+def association(draw):
+    """Everything held of an association: some of the accounts, some proposals."""
+    rows = tuple(row for row in ROWS if draw(st.booleans()))
+    found = draw(st.sets(st.sampled_from([*LEADS, FOREIGN]), max_size=2)) if ROWS[0] in rows else ()
+    proposals = tuple(Proposal("nour", one, START, NOW, 3) for one in sorted(found, key=str))
+    return Dossier(NOUR, rows, {row.id: draw(held(row)) for row in rows}, proposals)
+
+
+def told(dossier):
+    """The score of a report."""
+    return view(dossier, CONFIG, Moment(NOW, NOW), owners_of(dossier.accounts, NOW)).score
+
+
+def no_lower(before, after):
+    one, other = told(before), told(after)
+    assert other.low >= one.low
+    if one.percent is not None and other.percent is not None:
+        assert other.percent >= one.percent
+        assert RANKS[other.level] >= RANKS[one.level]
+
+
+def standing(dossier, row):
+    return dossier.standings[row.id]
+
+
+def put(dossier, changed):
+    return replace(dossier, standings={**dossier.standings, changed.account_id: changed})
+
+
+def seen_as(dossier, row, **more):
+    """The same, with another thing seen of one present account."""
+    one = standing(dossier, row)
+    known = replace(one.known, **more)
+    newest = known.last_activity or one.last_activity
+    return put(dossier, replace(one, known=known, reason=known.reason, last_activity=newest))
+
+
+def one_of(data, dossier, *states):
+    rows = [row for row in dossier.accounts if standing(dossier, row).state in states]
+    assume(rows)
+    return data.draw(st.sampled_from(rows))
+
+
+@given(association(), st.data())
+def test_an_account_that_is_there_again_lowers_nothing(dossier, data):
+    row = one_of(data, dossier, State.GONE)
+    back = data.draw(held(row).filter(lambda one: one.state is State.PRESENT))
+    links_kept = replace(back, known=replace(back.known, links=()))
+    for after in (back, links_kept):
+        no_lower(dossier, put(dossier, after))
+
+
+def with_a_site(dossier, *found):
+    """The same with a site that was read and leads to these accounts."""
+    rows = dossier.accounts if ROWS[0] in dossier.accounts else (ROWS[0], *dossier.accounts)
+    known = Finding(Presence.PRESENT, links=found, facts={"viewport": True})
+    site = Standing(1, State.PRESENT, None, START, NOW, NOW, Presence.PRESENT, known=known)
+    return put(replace(dossier, accounts=rows), site)
+
+
+LED = st.sets(st.sampled_from(range(len(LEADS))), max_size=4).map(
+    lambda at: [LEADS[one] for one in sorted(at)]
+)
+
+
+@given(association(), LED, st.sampled_from(LEADS))
+def test_a_link_from_the_site_lowers_nothing(dossier, found, added):
+    no_lower(with_a_site(dossier, *found), with_a_site(dossier, *found, added))
+
+
+@given(association(), st.sampled_from(HEALTH), st.data())
+def test_a_healthy_site_lowers_nothing(dossier, fact, data):
+    row = one_of(data, dossier, State.PRESENT)
+    known = standing(dossier, row).known
+    no_lower(dossier, seen_as(dossier, row, facts={**known.facts, fact: True}))
+
+
+@given(association(), st.data())
+def test_a_new_publication_lowers_nothing(dossier, data):
+    row = one_of(data, dossier, State.PRESENT)
+    reason = standing(dossier, row).known.reason
+    fresh = Activity(NOW - timedelta(days=1), "feed")
+    reason = None if reason is Reason.EMPTY else reason
+    no_lower(dossier, seen_as(dossier, row, last_activity=fresh, reason=reason))
+
+
+@given(association(), st.data())
+def test_an_account_on_a_channel_that_had_none_lowers_nothing(dossier, data):
+    missing = [row for row in ROWS if row.channel not in {one.channel for one in dossier.accounts}]
+    assume(missing)
+    row, dossier = data.draw(st.sampled_from(missing)), replace(dossier, proposals=())
+    rows = replace(dossier, accounts=(*dossier.accounts, row))
+    for one in (Standing(row.id), data.draw(held(row).filter(lambda one: one.state is State.PRESENT))):
+        no_lower(dossier, put(rows, one))
+
+
+@given(association(), LED, st.sampled_from([*LEADS, FOREIGN]))
+def test_a_proposal_that_is_accepted_lowers_nothing(dossier, found, link):
+    assume(link.key not in {row.identity.key for row in dossier.accounts})
+    named = identify.identify(link.canonical)
+    row = AccountRow("nour", link.canonical, named, link.channel, id=99, added_at=START)
+    site = with_a_site(dossier, *found, link)
+    proposed = replace(site, proposals=(Proposal("nour", link, START, NOW, 3),))
+    no_lower(proposed, put(replace(proposed, accounts=(*proposed.accounts, row)), Standing(99)))
+
+
+# --- every gap, mended: before, its rule sees it; after, it does not
+
+
+CALLED = [
+    replace(NOUR, name="Nour Environnement"),  # its user names hold its name
+    replace(NOUR, name="Tafsoutine Azilal"),
+]
+IN_ARABIC = {"Nour Environnement": "نور للبيئة", "Tafsoutine Azilal": "تافسوتين أزيلال"}
+NAMES = st.sampled_from([None, *IN_ARABIC, *IN_ARABIC.values(), "Casino Royal Palace", "ⵜⴰⴼⵙⵓⵜⵉⵏ"])
+SAYS = NAMES.map(lambda name: {"says": name} if name else {})
+ACCOUNTS = [row for row in ROWS if row.channel != "website"]
+WRONG = {
+    "link_malformed": {"website": "www nour", "facebook": "nour agadir !"},
+    "wrong_target": {
+        "website": "https://nour.example/statuts.pdf",
+        "facebook": "https://www.facebook.com/nour/posts/12",
+        "twitter": "https://x.com/nour/status/12",
+        "linkedin": "https://www.linkedin.com/feed/",
+        "youtube": "https://www.youtube.com/watch?v=dQw4w9WgXcQ",
+    },
+}
+PERSONAL = {
+    "facebook": "https://www.facebook.com/groups/nour",
+    "linkedin": "https://www.linkedin.com/in/nour",
+}
+OTHER = {
+    "website": "https://casino.example/",
+    "facebook": "https://www.facebook.com/casino",
+    "twitter": "https://x.com/casino",
+    "linkedin": "https://www.linkedin.com/company/casino",
+    "youtube": "https://www.youtube.com/@casino",
+}
+RULES = {rule.code for rule in CONFIG.rules}
+FLAWS = {
+    "website_http_only": ("https", False, True),
+    "website_cert_expiring": ("certificate_days", 3, 80),
+    "mobile_unfriendly": ("viewport", False, True),
+    "no_contact": ("contact", False, True),
+    "website_hidden_from_search": ("noindex", True, False),
+    "share_preview_missing": ("preview", False, True),
+    "feed_missing": ("feed", False, True),
+    "website_slow": ("seconds", 30.0, 1.0),
+    "website_no_identity": ("says", "Casino Royal Palace", "Nour Environnement"),
+}
+LOSSES = {
+    "website_domain_lost": Reason.NO_SUCH_HOST,
+    "website_parked": Reason.PARKED,
+    "website_suspect_content": Reason.HIJACKED,
+    "website_placeholder": Reason.DEFAULT_PAGE,
+    "website_down": Reason.SUSPENDED,
+    "channel_dead": Reason.CLOSED,
+    "channel_suspended": Reason.SUSPENDED,
+}
+TROUBLES = {"website_down": Reason.TIMEOUT, "website_insecure": Reason.TLS}
+
+
+def judged(dossier):
+    """The gaps that the rules see in a dossier."""
+    now = Moment(NOW, NOW)
+    told = case(dossier, now, {("facebook", "u:nour"): ("nour", "amal")}, dossier.standings)
+    return {one.code for one in judge(told, CONFIG.rules, catalogue()) if one.sign.holds}
+
+
+def put_row(dossier, row, one):
+    """The same with one account more, or another in the place of the one with its number."""
+    rows = tuple(other for other in dossier.accounts if other.id != row.id)
+    return put(replace(dossier, accounts=(*rows, row)), one)
+
+
+def leading(dossier, old, new):
+    """The same where the sites lead to a new address in the place of an old one."""
+    at = new.identity
+    link = FoundLink(new.channel, at.key, at.canonical, "anchor", LINKS[0][1])
+    standings = {
+        number: replace(one, known=replace(one.known, links=tuple(_led(one.known.links, old, link))))
+        if one.known
+        else one
+        for number, one in dossier.standings.items()
+    }
+    return replace(dossier, standings=standings)
+
+
+def _led(found, old, link):
+    return (link if (one.channel, one.key) == (old.channel, old.identity.key) else one for one in found)
+
+
+def typed(row, link):
+    return replace(row, typed=link, identity=identify.identify(link, row.channel))
+
+
+@st.composite
+def seen(draw, row, **given):
+    """An account that is there, in any health."""
+    facts = st.fixed_dictionaries(
+        {"viewport": st.booleans()}, optional={at: st.booleans() for at in ("https", "contact", "feed")}
+    )
+    told = {
+        "reason": draw(st.sampled_from([None, None, Reason.EMPTY])),
+        "name": draw(NAMES),
+        "last_activity": draw(DATES),
+        "links": tuple(draw(st.lists(st.sampled_from([*LEADS, FOREIGN]), max_size=4))) if row.id == 1 else (),
+        "facts": {**draw(facts), **draw(SAYS)} if row.channel == "website" else {},
+    } | given
+    if told["reason"] is Reason.EMPTY:
+        told["last_activity"] = None
+    known = Finding(Presence.PRESENT, **told)
+    return Standing(
+        row.id, State.PRESENT, known.reason, START, NOW, NOW, known=known, last_activity=known.last_activity
+    )
+
+
+@st.composite
+def presence(draw):
+    """An association with at least one account, its accounts named and dated in any way."""
+    rows = tuple(row for row in ROWS if draw(st.booleans())) or ROWS[:1]
+    standings = {row.id: draw(st.one_of(held(row), seen(row))) for row in rows}
+    return Dossier(draw(st.sampled_from(CALLED)), rows, standings)
+
+
+def a_row(draw, *channels):
+    return draw(st.sampled_from([row for row in ROWS if row.channel in channels]))
+
+
+def _lost(draw, dossier, code):
+    row = a_row(draw, "website") if code.startswith("website") else draw(st.sampled_from(ACCOUNTS))
+    lost = Finding(Presence.ABSENT, LOSSES[code])
+    gone = Standing(row.id, State.GONE, LOSSES[code], START, NOW, NOW, known=lost)
+    return put_row(dossier, row, gone), put_row(dossier, row, draw(seen(row)))
+
+
+def _out_of_reach(draw, dossier, code):
+    row, reason = ROWS[0], TROUBLES[code]
+    trouble = Streak(str(reason), NOW - timedelta(days=9), NOW, 9)
+    before = draw(st.one_of(st.just(Standing(1)), seen(row)))
+    tonight = replace(before, trouble=trouble, checked_at=NOW, latest=Presence.UNKNOWN, latest_reason=reason)
+    return put_row(dossier, row, tonight), put_row(dossier, row, draw(seen(row)))
+
+
+def _out_of_reach_by_another_cause(draw, dossier, code):
+    """The gap is open, and the trouble has just changed its cause, or an absence is doubted."""
+    before, after = _out_of_reach(draw, dossier, code)
+    new = Streak(str(draw(st.sampled_from(sorted(UNREACHED)))), NOW, NOW)
+    doubt = {"trouble": None, "doubt": replace(new, cause="parked")}
+    one = replace(before.standings[1], **draw(st.sampled_from([{"trouble": new}, doubt])))
+    row = Gap("nour", "website", code, "high", START, 9, START, subject="nour.example")
+    closed = replace(after, gaps=(replace(row, closed_at=NOW),))
+    return replace(put(before, one), gaps=(row,)), closed
+
+
+def _missing(draw, dossier, code):
+    row = a_row(draw, "website") if code == "no_website" else draw(st.sampled_from(ACCOUNTS))
+    rows = tuple(one for one in dossier.accounts if one.channel != row.channel)
+    before = replace(dossier, accounts=rows)
+    return before, put_row(before, row, draw(st.one_of(held(row), seen(row))))
+
+
+def _flawed(draw, dossier, code):
+    fact, bad, good = FLAWS[code]
+    site = draw(seen(ROWS[0]))
+    facts = [site.known.facts | {fact: to} for to in (bad, good)]
+    sites = [replace(site, known=replace(site.known, facts=one)) for one in facts]
+    if code == "website_no_identity":
+        dossier = replace(dossier, association=CALLED[0])
+    row = typed(ROWS[0], "https://a.example/") if code == "website_no_identity" else ROWS[0]
+    return tuple(put_row(dossier, row, one) for one in sites)
+
+
+def _silent(draw, dossier, code):
+    row = a_row(draw, "website") if code == "website_stale" else draw(st.sampled_from(ACCOUNTS))
+    old, new = (Activity(NOW - timedelta(days=days), "feed") for days in (draw(st.integers(400, 900)), 1))
+    before = draw(seen(row, last_activity=old, reason=None))
+    after = replace(before, known=replace(before.known, last_activity=new), last_activity=new)
+    return put_row(dossier, row, before), put_row(dossier, row, after)
+
+
+def _empty(draw, dossier, _):
+    row = draw(st.sampled_from(ACCOUNTS))
+    after = draw(seen(row, reason=None, last_activity=draw(DATES)))
+    empty = replace(after.known, reason=Reason.EMPTY, last_activity=None)
+    return put_row(dossier, row, replace(after, known=empty, last_activity=None)), put_row(
+        dossier, row, after
+    )
+
+
+def _private(draw, dossier, _):
+    row = draw(st.sampled_from(ACCOUNTS))
+    after = draw(seen(row))
+    shown = draw(st.sampled_from([None, after.known.name]))
+    shut = replace(after.known, reason=Reason.PRIVATE, last_activity=None, name=shown)
+    before = replace(after, known=shut, last_activity=None)
+    return put_row(dossier, row, before), put_row(dossier, row, after)
+
+
+def _renamed(draw, dossier, code):
+    row = ROWS[0] if code == "website_moved" else draw(st.sampled_from(ACCOUNTS))
+    new, after = typed(row, OTHER[row.channel]), draw(seen(row, reason=None))
+    moved = {"final_url": new.identity.canonical}
+    if code == "website_moved":
+        moved |= {"facts": after.known.facts | {"moved_to": "casino.example"}}
+    else:
+        moved |= {"reason": Reason.RENAMED}
+    before = replace(after, known=replace(after.known, **moved))
+    return put_row(dossier, row, before), put_row(dossier, new, after)
+
+
+def _personal(draw, dossier, _):
+    """A page that takes over what the person's or the group's account had: its name, its date, its links."""
+    row = a_row(draw, *PERSONAL)
+    personal = typed(row, PERSONAL[row.channel])
+    before = draw(st.one_of(st.just(Standing(row.id)), seen(personal)))
+    had = before.known
+    named = {"name": draw(st.sampled_from([None, dossier.association.name]))}
+    kept = {"name": had.name, "reason": had.reason} if had else named
+    kept |= {"last_activity": had.last_activity} if had and had.last_activity else {}
+    after = draw(seen(row, **kept))
+    old = put_row(leading(dossier, row, personal), personal, before)
+    return old, put_row(leading(old, personal, row), row, after)
+
+
+def _wrong(draw, dossier, code):
+    channel = draw(st.sampled_from(sorted(WRONG[code])))
+    row = a_row(draw, channel)
+    wrong = typed(row, WRONG[code][channel])
+    after = draw(st.one_of(held(row), seen(row)))
+    return put_row(dossier, wrong, Standing(row.id)), put_row(dossier, row, after)
+
+
+def _in_the_wrong_column(draw, dossier, _):
+    row = draw(st.sampled_from(ACCOUNTS))
+    one = draw(st.one_of(held(row), seen(row)))
+    return put_row(dossier, replace(row, column="website"), one), put_row(dossier, row, one)
+
+
+def _unlisted(draw, dossier, _):
+    row = draw(st.sampled_from(ACCOUNTS))
+    rows = tuple(one for one in dossier.accounts if one.channel != row.channel)
+    link = next(one for one in LEADS if one.key == row.identity.key)
+    before = replace(dossier, accounts=rows, proposals=(Proposal("nour", link, START, NOW, 3),))
+    refused = Decision(
+        "nour", row.channel, DecisionKind.NOT_OURS, "Amina", "no", START, value=row.identity.key
+    )
+    if draw(st.booleans()):
+        return before, replace(before, decisions=(refused,))
+    return before, put_row(before, row, draw(st.one_of(held(row), seen(row))))
+
+
+def _not_linked(draw, dossier, _):
+    row, site = draw(st.sampled_from(ACCOUNTS)), draw(seen(ROWS[0]))
+    link = next(one for one in LEADS if one.key == row.identity.key)
+    others = tuple(one for one in site.known.links if one != link)
+    before = put_row(dossier, ROWS[0], replace(site, known=replace(site.known, links=others)))
+    before = put_row(before, row, draw(seen(row)))
+    return before, seen_as(before, ROWS[0], links=(*others, link))
+
+
+def _dead_links(draw, dossier, _):
+    row, site = draw(st.sampled_from([ROWS[1], ROWS[2], ROWS[5]])), draw(seen(ROWS[0]))
+    numbers = {
+        "facebook": "https://www.facebook.com/profile.php?id=12",
+        "youtube": "https://www.youtube.com/channel/UCabcdefghijklmnopqrstuv",
+    }
+    lost = typed(replace(row, id=98), numbers[row.channel])
+    dead = FoundLink(lost.channel, lost.identity.key, lost.identity.canonical, "anchor", LINKS[0][1])
+    gone = Finding(Presence.ABSENT, Reason.NOT_FOUND)
+    after = put_row(dossier, lost, Standing(98, State.GONE, Reason.NOT_FOUND, START, NOW, NOW, known=gone))
+    after = put_row(put_row(after, ROWS[0], site), row, draw(seen(row)))
+    return seen_as(after, ROWS[0], links=(*site.known.links, dead)), after
+
+
+def _misnamed(draw, dossier, _):
+    row = draw(st.sampled_from(ACCOUNTS))
+    row = typed(row, OTHER[row.channel])
+    before = draw(seen(row, name="Bricolage Services Rapides"))
+    after = replace(before, known=replace(before.known, name=dossier.association.name))
+    return put_row(dossier, row, before), put_row(dossier, row, after)
+
+
+def _mixed(draw, dossier, _):
+    row = draw(st.sampled_from(ACCOUNTS))
+    mixed, one = typed(row, OTHER[row.channel]), draw(seen(row))
+    rest = replace(dossier, accounts=tuple(each for each in dossier.accounts if each.channel != row.channel))
+    other = next(each for each in ACCOUNTS if each.channel != row.channel)
+    rest = put_row(rest, other, draw(seen(other)))
+    before = put_row(leading(rest, row, mixed), mixed, one)
+    return before, put_row(leading(before, mixed, row), row, one)
+
+
+def _no_way_back(draw, dossier, _):
+    row, site = ROWS[3], draw(seen(ROWS[0]))
+    told = draw(seen(row, facts={"links_read": True}))
+    home = FoundLink("website", "nour.example", LINKS[0][1], "bio", row.typed)
+    before = put_row(put_row(dossier, ROWS[0], site), row, told)
+    return before, seen_as(before, row, links=(home,))
+
+
+def _incomplete(_, dossier, __):
+    """The name that is added is the one they show: another would bring to light that theirs differ."""
+    mine = dossier.association
+    whole = replace(mine, name_ar=IN_ARABIC[mine.name], reached=frozenset({"email"}))
+    theirs = [one.known.name for one in dossier.standings.values() if one.known]
+    says = [one.known.facts.get("says") for one in dossier.standings.values() if one.known]
+    assume(not {*theirs, *says} & {*IN_ARABIC.values()} - {whole.name_ar})
+    return dossier, replace(dossier, association=whole)
+
+
+def _duplicate(draw, dossier, _):
+    """The account that is given up has nothing that the one that is kept lacks."""
+    kept, given_up, main = ROWS[1], ROWS[2], draw(seen(ROWS[1]))
+    long_ago = Activity(NOW - timedelta(days=900), "feed")
+    less = draw(seen(given_up, reason=None, last_activity=long_ago, name=main.known.name))
+    before = put_row(put_row(dossier, kept, main), given_up, less)
+    before = leading(before, given_up, typed(given_up, OTHER["twitter"]))
+    return before, replace(before, accounts=tuple(row for row in before.accounts if row != given_up))
+
+
+MENDS = {
+    **dict.fromkeys(LOSSES, (_lost,)),
+    **dict.fromkeys(
+        TROUBLES,
+        (
+            _out_of_reach,
+            _out_of_reach_by_another_cause,
+        ),
+    ),
+    "website_down": (
+        _lost,
+        _out_of_reach,
+        _out_of_reach_by_another_cause,
+    ),
+    **dict.fromkeys(FLAWS, (_flawed,)),
+    **dict.fromkeys(["no_website", "channel_missing"], (_missing,)),
+    **dict.fromkeys(["website_stale", "channel_stale"], (_silent,)),
+    **dict.fromkeys(["website_moved", "channel_renamed"], (_renamed,)),
+    **dict.fromkeys(WRONG, (_wrong,)),
+    "channel_empty": (_empty,),
+    "channel_private": (_private,),
+    "channel_wrong_type": (_personal,),
+    "website_is_social": (_in_the_wrong_column,),
+    "channel_unlisted": (_unlisted,),
+    "channel_not_linked": (_not_linked,),
+    "website_broken_links": (_dead_links,),
+    "name_mismatch": (_misnamed,),
+    "handles_mixed": (_mixed,),
+    "channel_no_backlink": (_no_way_back,),
+    "registry_incomplete": (_incomplete,),
+    "channel_duplicate": (_duplicate,),
+}
+SHARED = "channel_shared"
+"""Settled between two associations: the one that keeps the account keeps its points."""
+
+
+def test_every_gap_that_a_rule_tells_of_has_its_mending():
+    assert {*MENDS, SHARED} == RULES
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("code", "mend"), [(code, mend) for code, mends in sorted(MENDS.items()) for mend in mends]
+)
+@settings(max_examples=10, suppress_health_check=[HealthCheck.too_slow])
+@given(st.data())
+def test_no_gap_s_mending_lowers_anything(code, mend, data):
+    before, after = mend(data.draw, data.draw(presence()), code)
+    is_open = {gap.code for gap in before.gaps if gap.closed_at is None}
+    assert code in judged(before) | is_open
+    no_lower(before, after)
+
+
+@given(presence(), st.sampled_from(sorted(UNREACHED)), st.integers(1, 2))
+def test_a_trouble_that_is_not_confirmed_takes_nothing_away(dossier, reason, nights):
+    site = dossier.standings.get(1) or Standing(1)
+    trouble = Streak(str(reason), NOW - timedelta(days=nights - 1), NOW, nights)
+    assert told(put_row(dossier, ROWS[0], replace(site, trouble=trouble))) == told(
+        put_row(dossier, ROWS[0], site)
+    )
+
+
+@given(presence(), st.sampled_from(ACCOUNTS))
+def test_a_wall_before_an_account_earns_nothing_and_costs_nothing(dossier, row):
+    """What is unknown for our want of sight stays out of the fraction, on any channel, however long."""
+    alone = replace(dossier, accounts=tuple(one for one in dossier.accounts if one.channel != row.channel))
+    trouble = Streak(str(Reason.TIMEOUT), START, NOW, 30)
+    walled = put_row(alone, row, Standing(row.id, checked_at=NOW, latest=Presence.UNKNOWN, trouble=trouble))
+    assert told(walled).known <= told(alone).known
+    assert told(walled).earned >= told(alone).earned
+
+
+def word(kind, channel, row=None, **more):
+    account = row.id if row else None
+    return Decision("nour", channel, kind, "Amina", "she called", START, account_id=account, **more)
+
+
+@given(association(), st.none() | st.integers(1, 2000), st.data())
+def test_what_a_person_attests_lowers_nothing(dossier, days, data):
+    row = one_of(data, dossier, State.GONE, State.UNKNOWN)
+    seen = None if days is None else (START - timedelta(days=days)).date().isoformat()
+    no_lower(dossier, replace(dossier, decisions=(word(DecisionKind.ATTEST, row.channel, row, value=seen),)))
+
+
+@given(association(), st.sampled_from([DecisionKind.NOT_OURS, DecisionKind.MOVED]), st.data())
+def test_a_lost_account_that_is_not_theirs_or_elsewhere_lowers_nothing(dossier, kind, data):
+    row = one_of(data, dossier, State.GONE)
+    no_lower(dossier, replace(dossier, decisions=(word(kind, row.channel, row),)))
+
+
+@given(association(), st.sampled_from([row.channel for row in ROWS]))
+def test_doing_without_a_channel_lowers_nothing(dossier, channel):
+    assume(channel not in {row.channel for row in dossier.accounts})
+    no_lower(dossier, replace(dossier, decisions=(word(DecisionKind.NONE_BY_CHOICE, channel),)))

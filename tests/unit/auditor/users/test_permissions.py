@@ -1,0 +1,234 @@
+"""What each role is shown: figures for everybody, persons for their coordinators, each list narrowed."""
+
+import asyncio
+import csv
+import io
+import re
+from datetime import timedelta
+
+import pytest
+from openpyxl import load_workbook
+
+from auditor.checking import checker
+from auditor.config.schema import Web
+from auditor.evaluation.filters import Chosen
+from auditor.report_links import links
+from auditor.runs.run import run
+from auditor.users import permissions
+from storage.models.audit import Association, Contact, Member
+from storage.models.communication import FollowUp, FollowUpKind, Reply, ReplyKind
+from storage.models.users import Role, User
+from tests.support.mini_network import START, configured, link, night_of, opened, steps
+from tests.support.web_server import browsing
+
+LATER = night_of(1) + timedelta(hours=6)
+NOUR = Association("nour", "Nour", region="Sous-Massa")
+BARE = Association("bare", "Bare", region="L’Oriental")
+LOST = Association("lost", "Lost")
+CONTACTS = (
+    Contact("salma@nour.example", "0612345678", "Salma", "calls at noon"),
+    Contact("idris@bare.example", "0699999999"),
+    Contact(phone="0688888888"),
+)
+HERE = {"role": Role.COORDINATOR, "regions": ("souss-massa",), "name": "Hind"}
+ELSEWHERE = {"role": Role.COORDINATOR, "regions": ("oriental", "fes-meknes"), "name": "Idris"}
+READER = {"role": Role.READER, "name": "Rachid"}
+PRIVATE = (
+    *("0612345678", "salma@nour.example", "Salma", "calls at noon"),
+    *("promised on the phone", "we do without"),
+)
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory):
+    """Three associations, one without a region, of each of which the network knows persons."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(checker, "steps", steps)
+        web = Web(public_url="https://reports.example.org")
+        config = configured().model_copy(update={"web": web})
+        small = opened(tmp_path_factory.mktemp("rights"), config)
+        members = map(Member, (NOUR, BARE, LOST), CONTACTS)
+        small.store.save_registry(members, [link("nour", "facebook", "nour")], START)
+        for day in range(2):
+            asyncio.run(run(small, night_of(day)))
+    for one in (NOUR, BARE, LOST):
+        said = f"{one.name} promised on the phone"
+        small.store.add_follow_up(FollowUp(one.id, FollowUpKind.PROMISED, "Amina", LATER, said, LATER.date()))
+        small.store.add_reply(
+            Reply(one.id, ReplyKind.CLOSED, LATER, "youtube", text=f"{one.name}: we do without")
+        )
+        links.made(small.store, small.config, one.id, "Amina", LATER)
+    yield small
+    small.store.close()
+
+
+def told(app, path, **user):
+    with browsing(app, LATER, **user) as client:
+        answer = client.get(path)
+        assert answer.status_code == 200, path
+        return answer
+
+
+PAGES = (
+    *("/en/", "/en/meeting?since=2026-01-01", "/en/associations", "/en/associations/nour", "/en/gaps"),
+    *("/en/changes", "/en/cohorts", "/en/associations/nour/accounts/1"),
+)
+SHEETS = tuple(
+    f"/en/exports/{kind}.csv" for kind in ("associations", "accounts", "gaps", "changes", "meeting")
+)
+
+
+@pytest.mark.parametrize(
+    "user",
+    [pytest.param(READER, id="reader"), pytest.param(ELSEWHERE, id="elsewhere", marks=pytest.mark.slow)],
+)
+def test_who_does_not_look_after_an_association_is_told_of_nobody_there(app, user):
+    with browsing(app, LATER, **user) as client:
+        for path in (*PAGES, *SHEETS, "/en/exports/associations.json", "/en/exports/meeting.json"):
+            shown = client.get(path).text
+            for own in ("Bare promised on the phone", "Bare: we do without"):
+                shown = shown.replace(own, "")
+            assert [one for one in PRIVATE if one in shown] == [], path
+            assert "Nour" in shown or "cohorts" in path or "changes" in path
+
+
+@pytest.mark.slow
+def test_whoever_looks_after_it_is_told(app):
+    shown = told(app, "/en/associations/nour", **HERE).text
+    assert [one for one in PRIVATE if one not in shown] == []
+    assert "0612345678" in told(app, "/en/", **HERE).text
+    assert "0612345678" in told(app, "/en/meeting", **HERE).text
+    sheet = told(app, "/en/exports/meeting.csv", **HERE).text.lstrip("\ufeff")
+    phones = {row["Association’s id"]: row["Telephone"] for row in csv.DictReader(io.StringIO(sheet))}
+    assert phones == {"nour": "0612345678", "bare": "", "lost": ""}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("user", [READER, ELSEWHERE], ids=["reader", "elsewhere"])
+def test_the_pack_as_a_workbook_has_no_contacts_either(app, user):
+    book = load_workbook(io.BytesIO(told(app, "/en/meeting.xlsx", **user).content))
+    cells = {str(cell.value) for sheet in book for row in sheet for cell in row}
+    assert not cells & {"0612345678", "salma@nour.example", "0688888888"}
+    assert ("0699999999" in cells) is (user is ELSEWHERE)
+
+
+@pytest.mark.slow
+def test_an_association_without_a_region_is_for_those_of_all_regions(app):
+    assert "0688888888" not in told(app, "/en/associations/lost", **HERE).text
+    assert "0688888888" in told(app, "/en/associations/lost", name="Zahra", role=Role.COORDINATOR).text
+
+
+LISTS = {
+    "/en/letters": 'href="/en/letters/{}"',
+    "/en/replies": 'href="/en/associations/{}"',
+    "/en/registry/trail": "trail?association={}",
+}
+"""Lists of what concerns persons, and by what an association is known there."""
+
+
+@pytest.mark.parametrize(
+    ("user", "theirs"),
+    [
+        pytest.param(HERE, {"nour"}, id="here"),
+        pytest.param(ELSEWHERE, {"bare"}, id="elsewhere"),
+        pytest.param({"name": "Amina"}, {"nour", "bare", "lost"}, id="everywhere"),
+    ],
+)
+def test_a_list_has_what_its_coordinator_looks_after_and_nothing_else(app, user, theirs):
+    with browsing(app, LATER, **user) as client:
+        for path, sign in LISTS.items():
+            shown = client.get(path).text
+            assert {one for one in ("nour", "bare", "lost") if sign.format(one) in shown} == theirs, path
+
+
+@pytest.mark.slow
+def test_an_association_is_found_by_name_among_those_that_one_looks_after(app):
+    assert "letters/bare" in told(app, "/en/letters?q=bare", **ELSEWHERE).text
+    assert "No association is found" in told(app, "/en/letters?q=nour", **ELSEWHERE).text
+
+
+@pytest.mark.slow
+def test_what_waits_is_counted_for_each(app):
+    assert "1 reply waits" in plain(told(app, "/en/", **HERE))
+    assert "1 reply waits" in plain(told(app, "/en/replies", **HERE))
+    assert "3 replies wait" in plain(told(app, "/en/", name="Amina"))
+    assert "repl" not in plain(told(app, "/en/", **READER)).partition("<main")[2].partition("</main>")[0]
+
+
+def plain(answer):
+    return re.sub("</?bdi>", "", answer.text)
+
+
+@pytest.mark.slow
+def test_a_page_of_a_list_is_whole_although_others_stand_between(app):
+    for number in range(60):
+        app.store.add_reply(
+            Reply("bare" if number % 2 else "nour", ReplyKind.MISTAKEN, LATER, text=f"nr {number}.")
+        )
+    numbers = re.findall(r"nr (\d+)\.", told(app, "/en/replies", **ELSEWHERE).text)
+    assert len(numbers) == 19  # and the one that was there before
+    assert all(int(number) % 2 for number in numbers)
+
+
+@pytest.mark.slow
+def test_letters_for_many_are_made_for_those_that_one_looks_after(app):
+    with browsing(app, LATER, **ELSEWHERE) as client:
+        sheet = client.post("/en/letters", data={"form": "csv"}).content.decode("utf-8-sig")
+        assert [row[0] for row in csv.reader(io.StringIO(sheet))][1:] == ["bare"]
+        assert client.post("/en/letters", data={"form": "csv", "region": "souss-massa"}).status_code == 403
+        assert '<option value="souss-massa">' not in client.get("/en/letters").text
+
+
+@pytest.mark.slow
+def test_codes_are_made_for_those_that_one_looks_after(app):
+    before = {letter.id for letter in app.store.letters()}
+    with browsing(app, LATER, **HERE) as client:
+        page = client.post("/en/meeting", data={})
+    assert page.text.count('class="qr"') == 1
+    assert {letter.association for letter in app.store.letters() if letter.id not in before} == {"nour"}
+
+
+@pytest.mark.slow
+def test_the_day_of_the_last_meeting_is_kept_by_those_of_all_regions(app):
+    for user, status in ((HERE, 403), (READER, 403), ({"name": "Amina"}, 200)):
+        with browsing(app, LATER, **user) as client:
+            answer = client.get("/en/changes?since=2026-02-01&meeting=true")
+            assert (answer.status_code, "meeting" in answer.cookies) == (status, status == 200)
+
+
+@pytest.mark.slow
+def test_a_reader_is_offered_nothing_that_would_be_refused(app):
+    with browsing(app, LATER, **READER) as client:
+        for path in ("/en/", *PAGES):
+            ways = re.findall(r'(?:href|action)="(/en/[^"?#]*)', client.get(path).text)
+            posts = re.findall(r'method="post" action="([^"]+)', client.get(path).text)
+            assert set(posts) == {"/en/logout"}
+            for way in set(ways) - {"/en/logout"}:
+                assert client.get(way).status_code == 200, (path, way)
+
+
+@pytest.mark.parametrize(
+    ("role", "regions", "region", "acts"),
+    [
+        (Role.READER, (), "Souss-Massa", False),
+        (Role.COORDINATOR, (), None, True),
+        (Role.COORDINATOR, ("souss-massa",), "سوس - ماسة", True),
+        (Role.COORDINATOR, ("souss-massa",), "Oriental", False),
+        (Role.COORDINATOR, ("souss-massa",), None, False),
+        (Role.COORDINATOR, ("Vallée",), "Vallée", True),
+        (Role.ADMIN, (), None, True),
+    ],
+)
+def test_a_region_is_the_same_however_the_sheet_spells_it(role, regions, region, acts):
+    user = User("x", role, START, "y", regions)
+    assert permissions.acts_for(user, Association("a", "A", region=region)) is acts
+    there = {"Souss Massa", "سوس - ماسة", "Oriental", "Vallée"}
+    reach = permissions.reach(user, lambda: there)
+    assert reach is None or (region in reach) is acts or region is None
+    assert bool(list(permissions.narrowed(user, Chosen()))) is (role is not Role.READER)
+
+
+def test_nobody_looks_after_anything():
+    assert not permissions.acts_for(None, NOUR)
+    assert not permissions.acts_everywhere(None)
+    assert permissions.reach(None, lambda: {"x"}) == frozenset()

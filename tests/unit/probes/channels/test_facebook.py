@@ -1,0 +1,253 @@
+"""Facebook's grammar, and that nothing it says to a stranger is taken for an absence."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from probes.channels import facebook
+from probes.links.identify import identify
+from probes.models.account import Account, Kind
+from probes.models.finding import Presence, Reason
+from probes.models.http import NoPage, Page
+from probes.models.probe import drive
+
+FB = "https://www.facebook.com"
+ACCOUNTS = {
+    "http://facebook.com/amalrabat/": "u:amalrabat",
+    "https://fb.com/amalrabat": "u:amalrabat",
+    "https://facebook.com/Amal.Rabat": "u:amalrabat",
+    "fr-FR.facebook.com/amal.rabat.92?rc=p&__tn__=R": "u:amalrabat92",
+    "https://web.facebook.com/amalrabat?_rdc=1&_rdr": "u:amalrabat",
+    f"{FB}/amalrabat?locale=ar_AR&mibextid=x": "u:amalrabat",
+    f"{FB}/amalrabat/about": "u:amalrabat",
+    f"{FB}/pg/amalrabat/photos/": "u:amalrabat",
+    f"{FB}/profile.php?id=100000000000001&rc=p": "id:100000000000001",
+    f"{FB}/profile.php?id=398600": "id:398600",
+    f"{FB}/100000000000001": "id:100000000000001",
+    f"{FB}/people/Amal-Rabat/100000000000001": "id:100000000000001",
+    f"{FB}/people/%D8%A3%D9%85%D9%84/100000000000001/": "id:100000000000001",
+    f"{FB}/pages/Amal-Rabat/190000000000001?sk=info": "id:190000000000001",
+    f"{FB}/pages/category/Nonprofit-Organization/Amal-123456789012345/": "id:123456789012345",
+    f"{FB}/p/Association-Amal-61550000000001/": "id:61550000000001",
+    f"{FB}/Association-Amal-1234567890123456/": "id:1234567890123456",
+    f"{FB}/plugins/page.php?href=https%3A%2F%2Fwww.facebook.com%2Famalrabat&tabs=timeline": "u:amalrabat",
+    f"{FB}/login/?next=https%3A%2F%2Fwww.facebook.com%2Famalrabat%2F": "u:amalrabat",
+    f"{FB}/home.php#!/pages/Amal/123456789012": "id:123456789012",
+    f"{FB}/%23!/amalrabat": "u:amalrabat",
+    f"{FB}/#!/amalrabat": "u:amalrabat",
+    "https://m.me/amalrabat": "u:amalrabat",
+    f"{FB}/groups/AmalRabat": "group:amalrabat",
+    f"{FB}/groups/100000000000002/posts/2830000000000001/": "group:100000000000002",
+}
+POSTS = {
+    f"{FB}/amalrabat/posts/420000000000001": "u:amalrabat",
+    f"{FB}/100000000000001/posts/190000000000001": "id:100000000000001",
+    f"{FB}/permalink.php?story_fbid=135000000000001&id=590000000000001": "id:590000000000001",
+    "https://m.facebook.com/story.php?story_fbid=117000000000001&id=360000000000001": "id:360000000000001",
+    f"{FB}/photo.php?fbid=145000000000001&id=590000000000001&set=a.1": "id:590000000000001",
+    f"{FB}/photo.php?fbid=102000000000001": None,
+    f"{FB}/watch/?v=310000000000001": None,
+    f"{FB}/reel/310000000000001": None,
+    f"{FB}/events/310000000000001": None,
+    f"{FB}/share/p/1AbCdEfGhI/": None,
+    "https://fb.watch/1AbCdEfGhI/": None,
+}
+NOBODY = {
+    f"{FB}/": Kind.HOME,
+    "https://facebook.com/#": Kind.HOME,
+    f"{FB}/home.php": Kind.HOME,
+    f"{FB}/sharer/sharer.php?u=https%3A%2F%2Fannour.example": Kind.SHARE,
+    f"{FB}/sharer.php?u=https%3A%2F%2Fannour.example": Kind.SHARE,
+    f"{FB}/dialog/share?app_id=1": Kind.SHARE,
+    f"{FB}/search/top?q=amal": Kind.SEARCH,
+    f"{FB}/share/1AbCdEfGhI/": Kind.SHORT,
+    "https://fb.me/47574": Kind.SHORT,
+    f"{FB}/profile.php": Kind.INVALID,
+    f"{FB}/marketplace": Kind.INVALID,
+    f"{FB}/groups": Kind.INVALID,
+    f"{FB}/pages/Amal-Rabat": Kind.INVALID,
+    "http://facebook.com/amal[rabat": Kind.INVALID,
+    f"{FB}/Amal Rabat": Kind.INVALID,
+    f"{FB}/{'a' * 51}": Kind.INVALID,
+    "https://developers.facebook.com/docs": Kind.INVALID,
+}
+ACCOUNT = Account("amal", "", identify(f"{FB}/Amal.Rabat"))
+
+
+@pytest.mark.parametrize("typed", ACCOUNTS)
+def test_a_link_names_its_account(typed: str) -> None:
+    identity = identify(typed)
+    assert (identity.channel, identity.key) == ("facebook", ACCOUNTS[typed])
+    assert identity.kind in {Kind.PROFILE, Kind.PAGE, Kind.GROUP}
+
+
+@pytest.mark.parametrize("typed", POSTS)
+def test_a_post_is_no_account_but_may_name_its_owner(typed: str) -> None:
+    assert (identify(typed).kind, identify(typed).key) == (Kind.POST, POSTS[typed])
+
+
+@pytest.mark.parametrize("typed", NOBODY)
+def test_a_link_to_nobody_claims_nobody(typed: str) -> None:
+    identity = identify(typed)
+    assert (identity.channel, identity.kind, identity.key) == ("facebook", NOBODY[typed], None)
+
+
+def test_the_canonical_address_keeps_the_name_as_typed() -> None:
+    assert identify("facebook.com/Amal.Rabat?ref=x").canonical == f"{FB}/Amal.Rabat"
+    assert identify(f"{FB}/pages/Amal/190000000000001").canonical == f"{FB}/profile.php?id=190000000000001"
+    assert identify("m.facebook.com/groups/AmalRabat/").canonical == f"{FB}/groups/AmalRabat"
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("Amal.Rabat", "u:amalrabat"),
+        ("/amalrabat", "u:amalrabat"),
+        ("groups/amal", "group:amal"),
+        ("جمعية", "u:جمعية"),
+    ],
+)
+def test_a_bare_name_in_the_facebook_column(text: str, key: str) -> None:
+    assert identify(text, "facebook").key == key
+
+
+@pytest.mark.parametrize("text", ["Association Amal", "amal!", "a/b", "notifications", "facebook", "#a"])
+def test_what_can_be_no_name_is_none(text: str) -> None:
+    assert identify(text, "facebook").key is None
+
+
+@pytest.mark.parametrize("status", [200, 404, 410, 500])
+@pytest.mark.parametrize(
+    "body",
+    [
+        "<title>Facebook</title>This content isn't available right now",
+        "<title>Page Not Found</title>The link you followed may be broken, or the page was removed.",
+        "<title>Facebook</title>Cette page n’est pas disponible",
+        "<title>فيسبوك</title>هذا المحتوى غير متوفر حاليًا",
+        '<title>Facebook</title><meta property="og:title" content="Facebook">',
+    ],
+)
+def test_no_words_of_facebooks_prove_an_absence(status: int, body: str) -> None:
+    finding = drive(
+        facebook.probe(ACCOUNT), lambda asked: Page(asked.url, status, body=body.encode())
+    ).finding
+    assert finding.presence is Presence.UNKNOWN
+    assert finding.reason in {Reason.UNREADABLE, Reason.SERVER_ERROR}
+
+
+def test_the_registered_page_is_asked_for_once_by_its_own_address() -> None:
+    look = drive(facebook.probe(ACCOUNT), lambda asked: NoPage(Reason.TIMEOUT))
+    assert [(e.ask.url, e.ask.registered) for e in look.exchanges] == [(f"{FB}/Amal.Rabat", True)]
+    assert look.finding.reason is Reason.TIMEOUT
+
+
+def test_a_page_on_another_host_proves_nothing() -> None:
+    body = b'<meta property="og:title" content="Amal Rabat">'
+    finding = drive(
+        facebook.probe(ACCOUNT), lambda asked: Page("https://portal.example/", 200, body=body)
+    ).finding
+    assert (finding.presence, finding.reason) == (Presence.UNKNOWN, Reason.UNREADABLE)
+
+
+@pytest.mark.parametrize(
+    ("posted", "last"),
+    [
+        (["2026-10-30"], "2026-10-30T00:00:00Z"),
+        (["2025-11-12"], None),
+        (["2025-11-12", "2025-11-12"], None),
+        (["2024-02-01", "2025-11-12"], "2025-11-12T00:00:00Z"),
+    ],
+    ids=["recent", "perhaps pinned", "the same twice", "several"],
+)
+def test_one_old_post_alone_is_no_proof_of_silence(posted: list[str], last: str | None) -> None:
+    """A page shows one post as a rule, and it may be a pinned one (RSS-Bridge 2026-08)."""
+    moments = [int(datetime.fromisoformat(f"{day}T00:00:00+00:00").timestamp()) for day in posted]
+    body = '<meta property="og:title" content="Amal Rabat">' + "".join(
+        f'<script>{{"creation_time":{moment}}}</script>' for moment in moments
+    )
+    came = datetime(2026, 11, 20, 3, tzinfo=UTC)
+    finding = drive(
+        facebook.probe(ACCOUNT), lambda asked: Page(asked.url, 200, body=body.encode(), fetched_at=came)
+    ).finding
+    assert finding.presence is Presence.PRESENT
+    assert (finding.last_activity.iso() if finding.last_activity else None) == last
+    assert ("pinned" in finding.detail) is (last is None)
+
+
+MARKED = '<script>{"__isProfile":"User","userID":"61550000000001"}</script>'
+NAMED = '<meta property="og:title" content="Amal Rabat">'
+
+
+def found_of(url: str, body: str) -> tuple[Presence, Reason | None]:
+    page = Page(url, 200, {"content-type": "text/html; charset=utf-8"}, body.encode())
+    finding = drive(facebook.probe(ACCOUNT), lambda asked: page).finding
+    return finding.presence, finding.reason
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("login/?next=https%3A%2F%2Fwww.facebook.com%2FAmal.Rabat", Reason.LOGIN_WALL),
+        ("login.php?next=https%3A%2F%2Fwww.facebook.com%2FAmal.Rabat", Reason.LOGIN_WALL),
+        ("login/web/", Reason.LOGIN_WALL),
+        ("cookie/consent/?next=x", Reason.CONSENT),
+        ("checkpoint/1/", Reason.BLOCKED),
+        ("", Reason.UNREADABLE),
+        ("recover/initiate", Reason.UNREADABLE),
+    ],
+)
+def test_where_a_redirect_led_to_a_wall_no_marker_on_it_proves_the_page(path: str, reason: Reason) -> None:
+    found = found_of(f"{FB}/{path}", f"<title>Amal Rabat</title>{NAMED}{MARKED}")
+    assert found == (Presence.UNKNOWN, reason)
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        "Facebook",
+        "Facebook – log in or sign up",
+        "Log in or sign up to view",
+        "Log into Facebook | Facebook",
+        "Se connecter à Facebook",
+        "Facebook – Connexion ou inscription",
+        "Connexion | Facebook",
+        "Connectez-vous ou inscrivez-vous pour afficher le contenu",
+        "تسجيل الدخول إلى فيسبوك",
+        "فيسبوك – تسجيل الدخول أو الاشتراك",
+        "فيسبوك",
+        "This content isn’t available right now",
+        "Page introuvable",
+        "Contenu introuvable | Facebook",
+        "Cette page n’est plus disponible",
+        "هذا المحتوى غير متاح حاليًا",
+        "هذه الصفحة غير متاحة",
+        "الصفحة غير موجودة",
+    ],
+)
+def test_the_title_of_a_wall_or_of_an_absence_is_nobody_s_name(title: str) -> None:
+    bodies = [
+        f'<title>Facebook</title><meta property="og:title" content="{title}">',
+        f"<title>{title}</title>{MARKED}",
+        f'<title>{title}</title><meta property="og:title" content="{title}">{MARKED}',
+    ]
+    assert [found_of(f"{FB}/Amal.Rabat", body)[0] for body in bodies] == [Presence.UNKNOWN] * 3
+
+
+@pytest.mark.parametrize("name", ["Connexion Citoyenne", "Error 404 Théâtre", "جمعية تسجيل"])
+def test_a_name_that_begins_like_a_wall_s_title_is_a_name(name: str) -> None:
+    assert found_of(f"{FB}/Amal.Rabat", f'<meta property="og:title" content="{name}">')[0] == "present"
+
+
+def test_a_title_of_absence_over_a_page_s_markers_says_nothing() -> None:
+    title = "<title>This page isn't available | Facebook</title>"
+    assert found_of(f"{FB}/Amal.Rabat", title + NAMED + MARKED) == (Presence.UNKNOWN, Reason.UNREADABLE)
+
+
+def test_a_form_to_sign_in_may_stand_over_a_page_that_is_shown() -> None:
+    body = f"<title>Amal Rabat</title>{NAMED}{MARKED}<form id='login_form'>"
+    assert found_of(f"{FB}/Amal.Rabat", body) == (Presence.PRESENT, None)
+
+
+def test_facebook_is_asked_to_speak_english() -> None:
+    look = drive(facebook.probe(ACCOUNT), lambda asked: NoPage(Reason.TIMEOUT))
+    assert look.exchanges[0].ask.headers["Accept-Language"] == "en-US,en;q=0.9"

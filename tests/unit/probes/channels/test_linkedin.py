@@ -1,0 +1,166 @@
+"""LinkedIn's grammar, and that 999, sign-in pages and 404 say nothing."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from probes.channels import linkedin
+from probes.links.identify import identify
+from probes.models.account import Account, Kind
+from probes.models.finding import Presence, Reason
+from probes.models.http import Page
+from probes.models.probe import drive
+
+LI = "https://www.linkedin.com"
+PAGES = {
+    "https://linkedin.com/company/amal-rabat/": "company/amal-rabat",
+    "https://ma.linkedin.com/company/amal-rabat": "company/amal-rabat",
+    f"{LI}/company/Amal-Rabat/about/?viewAsMember=true": "company/amal-rabat",
+    f"{LI}/company/1035000/": "company/1035000",
+    f"{LI}/company/123456/admin/dashboard/": "company/123456",
+    f"{LI}/school/universite-amal": "school/universite-amal",
+    f"{LI}/showcase/amal-jeunes/": "showcase/amal-jeunes",
+    f"{LI}/mwlite/company/amal-rabat": "company/amal-rabat",
+    f"{LI}/organization-guest/company/amal-rabat?trk=x": "company/amal-rabat",
+    f"{LI}/company-beta/123456/": "company/123456",
+    f"{LI}/fr/company/amal-rabat": "company/amal-rabat",
+    f"{LI}/authwall?trk=x&sessionRedirect=https%3A%2F%2Fwww.linkedin.com%2Fcompany%2Famal-rabat%2F": (
+        "company/amal-rabat"
+    ),
+    f"{LI}/uas/login?session_redirect=%2Fcompany%2F123456%2Fadmin%2F": "company/123456",
+    f"{LI}/company/association-d%C3%A9veloppement": "company/association-développement",
+    f"{LI}/company/%D8%A3%D9%85%D9%84": "company/أمل",
+}
+PEOPLE = {
+    "https://linkedin.com/in/Salma-Amal": "in/salma-amal",
+    "https://de.linkedin.com/in/salma_amal/": "in/salma_amal",
+    "https://linkedin.com/pub/salma-amal/1/2/3": "in/salma-amal-3002001",
+    f"{LI}/mwlite/in/salma-amal": "in/salma-amal",
+}
+NOBODY = {
+    f"{LI}/": Kind.HOME,
+    f"{LI}/feed": Kind.HOME,
+    f"{LI}/company/": Kind.INVALID,
+    f"{LI}/in/": Kind.INVALID,
+    f"{LI}/jobs/view/123": Kind.INVALID,
+    f"{LI}/company/unavailable/": Kind.INVALID,
+    "linkedin.com/company/amal rabat": Kind.INVALID,
+    f"{LI}/shareArticle?mini=true&url=https%3A%2F%2Fannour.example": Kind.SHARE,
+    f"{LI}/sharing/share-offsite/?url=https%3A%2F%2Fannour.example": Kind.SHARE,
+    f"{LI}/search/results/all/?keywords=amal": Kind.SEARCH,
+    f"{LI}/feed/update/urn:li:activity:7160000000000000001": Kind.POST,
+    f"{LI}/pulse/une-annee-salma-amal": Kind.POST,
+    "https://lnkd.in/abc123": Kind.SHORT,
+    "https://business.linkedin.com/marketing": Kind.INVALID,
+}
+ACCOUNT = Account("amal", "", identify(f"{LI}/company/amal-rabat"))
+
+
+@pytest.mark.parametrize("typed", PAGES)
+def test_a_link_names_its_page(typed: str) -> None:
+    identity = identify(typed)
+    assert (identity.channel, identity.kind, identity.key) == ("linkedin", Kind.PAGE, PAGES[typed])
+    assert identity.canonical == f"{LI}/{PAGES[typed]}"
+
+
+@pytest.mark.parametrize("typed", PEOPLE)
+def test_a_person_is_no_organisation(typed: str) -> None:
+    identity = identify(typed)
+    assert (identity.channel, identity.kind, identity.key) == ("linkedin", Kind.PERSON, PEOPLE[typed])
+
+
+@pytest.mark.parametrize("typed", NOBODY)
+def test_a_link_to_nobody_claims_nobody(typed: str) -> None:
+    identity = identify(typed)
+    assert (identity.channel, identity.kind, identity.key) == ("linkedin", NOBODY[typed], None)
+
+
+def test_a_group_is_a_group() -> None:
+    assert identify(f"{LI}/groups/1234567/").kind is Kind.GROUP
+    assert identify(f"{LI}/groups?gid=1234567").key == "groups/1234567"
+
+
+def test_an_authwall_address_says_that_it_was_one() -> None:
+    wall = f"{LI}/authwall?sessionRedirect=https%3A%2F%2Fwww.linkedin.com%2Fcompany%2Famal-rabat"
+    assert identify(wall).note == "wrapped"
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [("company/amal-rabat", "company/amal-rabat"), ("salma-amal", "in/salma-amal"), ("jo", None)],
+)
+def test_a_bare_name_in_the_linkedin_column(text: str, key: str | None) -> None:
+    assert identify(text, "linkedin").key == key
+
+
+@pytest.mark.parametrize(
+    ("page", "reason"),
+    [
+        (Page(f"{LI}/company/amal-rabat", 999), Reason.BLOCKED),
+        (Page(f"{LI}/authwall?trk=x", 200, body=b"<title>LinkedIn</title>"), Reason.LOGIN_WALL),
+        (Page(f"{LI}/uas/login", 200, body=b"<title>LinkedIn</title>"), Reason.LOGIN_WALL),
+        (Page(f"{LI}/checkpoint/challenge/1", 200, body=b"<title>LinkedIn</title>"), Reason.BLOCKED),
+        (Page(f"{LI}/company/amal-rabat", 200, body=b"<title>Sign Up | LinkedIn</title>"), Reason.LOGIN_WALL),
+        (Page(f"{LI}/company/amal-rabat", 404, body=b"<title>Page not found</title>"), Reason.UNREADABLE),
+        (Page(f"{LI}/404/", 200, body=b"<title>Page not found</title>"), Reason.UNREADABLE),
+        (Page(f"{LI}/company/unavailable/", 200, body=b"<title>LinkedIn</title>"), Reason.UNREADABLE),
+    ],
+)
+def test_nothing_linkedin_answers_proves_an_absence(page: Page, reason: Reason) -> None:
+    finding = drive(linkedin.probe(ACCOUNT), lambda asked: page).finding
+    assert (finding.presence, finding.reason) == (Presence.UNKNOWN, reason)
+
+
+GUEST = (
+    "<title>Amal Rabat | LinkedIn</title>"
+    '<script type="application/ld+json">{"@type": "Organization", "name": "Amal Rabat", '
+    '"url": "https://www.linkedin.com/company/amal-rabat"}</script>'
+)
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("authwall?sessionRedirect=https%3A%2F%2Fwww.linkedin.com%2Fcompany%2Famal-rabat", Reason.LOGIN_WALL),
+        ("uas/login?session_redirect=%2Fcompany%2Famal-rabat", Reason.LOGIN_WALL),
+        ("login?session_redirect=%2Fcompany%2Famal-rabat", Reason.LOGIN_WALL),
+        ("signup/cold-join?session_redirect=%2Fcompany%2Famal-rabat", Reason.LOGIN_WALL),
+        ("checkpoint/lg/login-submit", Reason.BLOCKED),
+        ("company/unavailable/", Reason.UNREADABLE),
+        ("404/", Reason.UNREADABLE),
+        ("", Reason.UNREADABLE),
+    ],
+)
+def test_where_a_redirect_led_away_no_organisation_named_there_proves_the_page(
+    path: str, reason: Reason
+) -> None:
+    finding = drive(linkedin.probe(ACCOUNT), lambda _: Page(f"{LI}/{path}", 200, body=GUEST.encode())).finding
+    assert (finding.presence, finding.reason) == (Presence.UNKNOWN, reason)
+
+
+def test_an_organisation_under_the_title_of_a_sign_up_page_says_nothing() -> None:
+    body = GUEST.replace("<title>Amal Rabat", "<title>Sign Up").encode()
+    page = Page(f"{LI}/company/amal-rabat", 200, body=body)
+    finding = drive(linkedin.probe(ACCOUNT), lambda _: page).finding
+    assert (finding.presence, finding.reason) == (Presence.UNKNOWN, Reason.LOGIN_WALL)
+
+
+@pytest.mark.parametrize("host", ["www.linkedin.com", "ma.linkedin.com", "fr.linkedin.com"])
+def test_a_guest_page_proves_the_page_on_any_host_of_linkedin_s(host: str) -> None:
+    page = Page(f"https://{host}/company/amal-rabat?trk=x", 200, body=GUEST.encode())
+    finding = drive(linkedin.probe(ACCOUNT), lambda _: page).finding
+    assert (finding.presence, finding.reason) == (Presence.PRESENT, None)
+
+
+@pytest.mark.parametrize(
+    ("said", "day"),
+    [("3w", "2026-10-30"), ("2 mois", "2026-09-20"), ("3 أسابيع", "2026-10-30")],
+)
+def test_the_age_beside_the_newest_post_is_read_in_three_languages(said: str, day: str) -> None:
+    post = f'<article data-activity-urn="urn:li:activity:share"><time>{said}</time></article>'
+    came = datetime(2026, 11, 20, 3, tzinfo=UTC)
+    head = {"content-type": "text/html; charset=utf-8"}
+    page = Page(f"{LI}/company/amal-rabat", 200, head, (GUEST + post).encode(), came)
+    finding = drive(linkedin.probe(ACCOUNT), lambda _: page).finding
+    assert finding.last_activity is not None
+    assert finding.last_activity.iso() == day

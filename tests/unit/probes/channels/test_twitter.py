@@ -1,0 +1,105 @@
+"""X's grammar, and that its shells and walls say nothing."""
+
+import pytest
+
+from probes.channels import twitter
+from probes.links.identify import identify
+from probes.models.account import Account, Kind
+from probes.models.finding import Presence, Reason
+from probes.models.http import Page
+from probes.models.probe import drive
+
+ACCOUNTS = {
+    "https://twitter.com/Amal_Rabat": "amal_rabat",
+    "https://twitter.com/@Amal_Rabat": "amal_rabat",
+    "https://twitter.com/#!/Amal_Rabat": "amal_rabat",
+    "https://twitter.com/%23!/Amal_Rabat": "amal_rabat",
+    "https://x.com/Amal_Rabat?s=19": "amal_rabat",
+    "https://twitter.com/Amal_Rabat#anchor": "amal_rabat",
+    "https://twitter.com/Amal_Rabat/lists": "amal_rabat",
+    "https://twitter.com/Amal_Rabat/with_replies": "amal_rabat",
+    "https://mobile.twitter.com/amal_rabat": "amal_rabat",
+    "https://www.x.com/amal_rabat": "amal_rabat",
+    "https://twitter.com/intent/user?screen_name=amal_rabat": "amal_rabat",
+    "https://twitter.com/intent/follow?screen_name=amal_rabat&ref_src=twsrc%5Etfw": "amal_rabat",
+    "https://twitter.com/i/user/2240000001": "id:2240000001",
+    "https://x.com/intent/user?user_id=2240000001": "id:2240000001",
+    "https://x.com/i/flow/login?redirect_after_login=%2Famal_rabat": "amal_rabat",
+    "https://nitter.net/amal_rabat": "amal_rabat",
+    "https://fxtwitter.com/amal_rabat": "amal_rabat",
+}
+NOBODY = {
+    "https://twitter.com/": Kind.HOME,
+    "https://x.com": Kind.HOME,
+    "https://twitter.com/#": Kind.HOME,
+    "https://twitter.com/home": Kind.HOME,
+    "https://twitter.com/intent/tweet?url=https%3A%2F%2Fannour.example&via=amal_rabat": Kind.SHARE,
+    "https://twitter.com/share?url=https%3A%2F%2Fannour.example": Kind.SHARE,
+    "https://twitter.com/hashtag/Amal?src=hashtag_click": Kind.SEARCH,
+    "https://twitter.com/search?q=amal&src=typed_query": Kind.SEARCH,
+    "https://twitter.com/i/lists/1550000000000000001": Kind.INVALID,
+    "https://twitter.com/settings": Kind.INVALID,
+    "https://twitter.com/association.amal": Kind.INVALID,
+    "https://twitter.com/a_handle_longer_than_fifteen": Kind.INVALID,
+    "https://twitter.com/amal_rabat/status/abc": Kind.INVALID,
+    "https://developer.x.com/en": Kind.INVALID,
+    "https://t.co/AbC123": Kind.SHORT,
+    "https://pic.twitter.com/AbC123": Kind.FILE,
+    "https://twitter.com/i/events/1910000000000000001": Kind.POST,
+}
+ACCOUNT = Account("amal", "", identify("https://twitter.com/Amal_Rabat"))
+
+
+@pytest.mark.parametrize("typed", ACCOUNTS)
+def test_a_link_names_its_account(typed: str) -> None:
+    identity = identify(typed)
+    assert (identity.channel, identity.kind, identity.key) == ("twitter", Kind.PROFILE, ACCOUNTS[typed])
+
+
+@pytest.mark.parametrize("typed", NOBODY)
+def test_a_link_to_nobody_claims_nobody(typed: str) -> None:
+    identity = identify(typed)
+    assert (identity.channel, identity.kind, identity.key) == ("twitter", NOBODY[typed], None)
+
+
+def test_a_post_names_its_owner_and_is_no_account() -> None:
+    identity = identify("https://twitter.com/Amal_Rabat/status/1284000000000000001?s=20")
+    assert (identity.kind, identity.key, identity.note) == (Kind.POST, "amal_rabat", "derived")
+
+
+def test_the_canonical_address_is_on_x_with_the_name_as_typed() -> None:
+    assert identify("mobile.twitter.com/Amal_Rabat/media").canonical == "https://x.com/Amal_Rabat"
+
+
+@pytest.mark.parametrize("text", ["@Amal_Rabat", "Amal_Rabat", "/amal_rabat"])
+def test_a_bare_handle_in_the_x_column(text: str) -> None:
+    assert identify(text, "twitter").key == "amal_rabat"
+
+
+@pytest.mark.parametrize(
+    "text", ["Amal Rabat", "amal@rabat", "a_handle_longer_than_fifteen", "#amal", "home"]
+)
+def test_what_can_be_no_handle_is_none(text: str) -> None:
+    assert identify(text, "twitter").key is None
+
+
+@pytest.mark.parametrize(
+    ("page", "reason"),
+    [
+        (Page("https://x.com/Amal_Rabat", 404), Reason.UNREADABLE),
+        (Page("https://x.com/Amal_Rabat", 200, body=b"<p>This account doesn't exist</p>"), Reason.UNREADABLE),
+        (Page("https://x.com/Amal_Rabat", 200, body=b"<p>Account suspended</p>"), Reason.UNREADABLE),
+        (Page("https://x.com/i/flow/login", 200, body=b"<title>X</title>"), Reason.LOGIN_WALL),
+        (Page("https://x.com/account/access", 200, body=b"<title>X</title>"), Reason.BLOCKED),
+        (Page("https://x.com/Amal_Rabat", 403, {"cf-mitigated": "challenge"}), Reason.BLOCKED),
+        (Page("https://x.com/Amal_Rabat", 429), Reason.RATE_LIMITED),
+        (
+            Page("https://x.com/Amal_Rabat", 200, body=b"<p>JavaScript is not available.</p>"),
+            Reason.SCRIPT_ONLY,
+        ),
+        (Page("https://x.com/Amal_Rabat", 200), Reason.UNREADABLE),
+    ],
+)
+def test_nothing_x_answers_proves_an_absence(page: Page, reason: Reason) -> None:
+    finding = drive(twitter.probe(ACCOUNT), lambda asked: page).finding
+    assert (finding.presence, finding.reason) == (Presence.UNKNOWN, reason)

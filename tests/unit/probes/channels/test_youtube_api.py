@@ -1,0 +1,432 @@
+"""YouTube's interface is believed where it names a channel, or leaves it out of a whole answer."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from urllib.parse import urlsplit
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from probes.channels import youtube, youtube_api
+from probes.models.account import Account
+from probes.models.finding import Activity, Finding, Precision, Presence, Reason
+from probes.models.http import NoPage, Page
+from probes.models.probe import Look, drive
+from tests.support.api_responses import JSON, NOW, ago, page, played, queries, remembered
+
+UC = "UCAnnourRabat00000000001"
+OTHER = "UCAnotherChannel00000002"
+KIND = {"kind": "youtube#channelListResponse"}
+NOBODY = page({**KIND, "pageInfo": {"totalResults": 0, "resultsPerPage": 5}})
+NO_VIDEO = page({"kind": "youtube#playlistItemListResponse", "items": []})
+
+
+def _channel(own: str = UC, **changes: object) -> dict[str, object]:
+    return {
+        "id": own,
+        "snippet": {
+            "title": "Jamiya Annour",
+            "customUrl": "@jamiyaannour",
+            "description": "Visit https://www.annour.example/ or https://www.youtube.com/@elsewhere",
+        },
+        "statistics": {"subscriberCount": "1230", "videoCount": "42", "hiddenSubscriberCount": False},
+        "status": {"privacyStatus": "public"},
+        "contentDetails": {"relatedPlaylists": {"uploads": f"UU{own[2:]}"}},
+    } | changes
+
+
+def _channels(*channels: object, **more: object) -> Page:
+    return page({**KIND, "pageInfo": {"totalResults": len(channels)}, "items": list(channels), **more})
+
+
+def _uploads(*whens: datetime | str) -> Page:
+    told = [when if isinstance(when, str) else when.isoformat() for when in whens]
+    items = [{"contentDetails": {"videoPublishedAt": when}} for when in told]
+    return page({"kind": "youtube#playlistItemListResponse", "items": items})
+
+
+def _error(code: int, reason: str, **more: object) -> Page:
+    words = {"code": code, "message": f"No: <b>{reason}</b>.", "errors": [{"reason": reason}], **more}
+    return page({"error": words}, code)
+
+
+def _account(link: str = f"https://www.youtube.com/channel/{UC}", known: str | None = None) -> Account:
+    return remembered(Account("annour", link, youtube.identify(link, link)), known)
+
+
+def _look(
+    *answers: Page | NoPage, link: str = f"https://www.youtube.com/channel/{UC}", known: str = ""
+) -> Look:
+    return played(youtube_api.probe_api(_account(link, known or None)), *answers)
+
+
+HANDLE = "https://www.youtube.com/@JamiyaAnnour"
+
+
+# --- What is asked ---
+
+
+def test_a_channel_is_asked_for_by_its_id_with_up_to_fifty_others() -> None:
+    first, second = _look(_channels(_channel()), NO_VIDEO).exchanges
+    assert first.ask.url == (
+        "https://www.googleapis.com/youtube/v3/channels"
+        f"?part=snippet,contentDetails,statistics,status&id={UC}&maxResults=50"
+    )
+    assert (first.ask.call.join, first.ask.call.most, first.ask.call.cost(50)) == ("id", 50, 1)
+    assert (second.ask.call.join, second.ask.call.cost(1)) == ("", 1)
+    assert second.ask.url.endswith(f"playlistItems?part=contentDetails&playlistId=UU{UC[2:]}&maxResults=5")
+
+
+@pytest.mark.parametrize(
+    ("link", "asked"),
+    [
+        (HANDLE, {"forHandle": "@jamiyaannour"}),
+        ("https://www.youtube.com/@جمعية", {"forHandle": "@جمعية"}),
+        ("https://www.youtube.com/user/JamiyaAnnour", {"forUsername": "JamiyaAnnour"}),
+    ],
+)
+def test_a_name_is_asked_for_alone(link: str, asked: dict[str, str]) -> None:
+    look = _look(_channels(_channel()), NO_VIDEO, link=link)
+    assert asked.items() <= queries(look)[0].items()
+    assert look.exchanges[0].ask.call.join == ""
+    assert look.finding.presence is Presence.PRESENT
+    assert look.finding.platform_id == UC
+
+
+@pytest.mark.parametrize(
+    "link", [HANDLE, "https://www.youtube.com/c/annour", "https://www.youtube.com/annour"]
+)
+def test_a_known_id_is_asked_for_instead_of_a_name(link: str) -> None:
+    look = _look(_channels(_channel()), NO_VIDEO, link=link, known=UC)
+    assert queries(look)[0]["id"] == UC
+    assert (look.finding.presence, look.finding.reason) == (Presence.PRESENT, None)
+
+
+def test_a_custom_name_is_never_guessed_to_be_a_handle() -> None:
+    look = _look(link="https://www.youtube.com/c/annour")
+    assert look.exchanges == ()
+    assert (look.finding.presence, look.finding.reason) == (Presence.UNKNOWN, Reason.NOT_CONFIGURED)
+    assert "by this name" in look.finding.detail
+
+
+def test_a_link_that_names_no_channel_is_asked_nothing() -> None:
+    look = _look(link="https://www.youtube.com/watch?v=00000000000")
+    assert (look.exchanges, look.finding.reason) == ((), Reason.WRONG_TARGET)
+
+
+def test_an_id_remembered_from_elsewhere_is_no_channels() -> None:
+    assert "forHandle" in queries(_look(NOBODY, link=HANDLE, known="123456"))[0]
+
+
+# --- What is there ---
+
+
+def test_a_channel_tells_its_figures_its_site_and_its_newest_video() -> None:
+    finding = _look(_channels(_channel()), _uploads(ago(days=9), ago(days=2), ago(days=30))).finding
+    assert (finding.presence, finding.reason, finding.name) == (Presence.PRESENT, None, "Jamiya Annour")
+    assert (finding.platform_id, finding.followers) == (UC, 1230)
+    assert finding.facts == {"videos": 42, "rhythm_days": 14}
+    assert finding.final_url == "https://www.youtube.com/@jamiyaannour"
+    assert [(link.channel, link.key) for link in finding.links] == [("website", "annour.example")]
+    assert finding.last_activity is not None
+    assert (finding.last_activity.when, finding.last_activity.source) == (ago(days=2), "uploads")
+    assert finding.last_activity.precision is Precision.SECOND
+
+
+def _days_old(weekday: int, videos: int = 42) -> int:
+    """How old the newest video is said to be, on a weekday; 40 days by what was known, 1 by the interface."""
+    facts = {"videos": 42, "rhythm_days": 9}
+    known = Finding(
+        Presence.PRESENT, platform_id=UC, last_activity=Activity(ago(days=40), "uploads"), facts=facts
+    )
+    tonight = NOW + timedelta(days=weekday - NOW.weekday())
+    channels = _channels(_channel(statistics={"videoCount": str(videos)}))
+    answers = {
+        "channels": replace(channels, fetched_at=tonight),
+        "playlistItems": replace(_uploads(ago(days=1)), fetched_at=tonight + timedelta(days=7)),
+    }
+    steps = youtube_api.probe_api(replace(_account(), known=known))
+    newest = drive(
+        steps, lambda ask: answers[urlsplit(ask.url).path.rpartition("/")[2]]
+    ).finding.last_activity
+    assert newest is not None
+    return (NOW - newest.when).days
+
+
+def test_as_many_videos_as_were_known_are_not_asked_for_again_but_once_a_week() -> None:
+    assert sorted(_days_old(weekday) for weekday in range(7)) == [1, *[40] * 6]
+
+
+def test_another_number_of_videos_is_asked_for_at_once() -> None:
+    assert {_days_old(weekday, videos=43) for weekday in range(7)} == {1}
+
+
+def test_hidden_subscribers_are_not_told() -> None:
+    figures = {"subscriberCount": "0", "videoCount": "3", "hiddenSubscriberCount": True}
+    assert _look(_channels(_channel(statistics=figures)), NO_VIDEO).finding.followers is None
+
+
+def test_a_channel_without_videos_is_empty_and_is_not_asked_for_them() -> None:
+    finding = _look(_channels(_channel(statistics={"videoCount": "0"}))).finding
+    assert (finding.presence, finding.reason, finding.facts) == (
+        Presence.PRESENT,
+        Reason.EMPTY,
+        {"videos": 0},
+    )
+
+
+def test_a_channel_that_does_not_count_its_videos_is_not_called_empty() -> None:
+    assert _look(_channels(_channel(statistics={})), NO_VIDEO).finding.reason is None
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"), [("private", Reason.PRIVATE), ("unlisted", None), ("public", None)]
+)
+def test_only_a_private_channel_is_private(status: str, reason: Reason | None) -> None:
+    answers = [_channels(_channel(status={"privacyStatus": status})), *([] if reason else [NO_VIDEO])]
+    finding = _look(*answers).finding
+    assert (finding.presence, finding.reason) == (Presence.PRESENT, reason)
+
+
+def test_a_handle_that_the_known_channel_has_no_more_is_renamed() -> None:
+    renamed = _channel(snippet={"title": "Annour", "customUrl": "@annour-maroc"})
+    finding = _look(_channels(renamed), NO_VIDEO, link=HANDLE, known=UC).finding
+    assert (finding.presence, finding.reason) == (Presence.PRESENT, Reason.RENAMED)
+    assert (finding.detail, finding.platform_id) == ("answers as @annour-maroc", UC)
+    assert finding.final_url == "https://www.youtube.com/@annour-maroc"
+
+
+@pytest.mark.parametrize("custom", ["@JamiyaAnnour", "@jamiyaannour", "jamiyatv", None, 7])
+def test_a_handle_in_other_letters_and_a_name_of_before_handles_are_no_renaming(custom: object) -> None:
+    channel = _channel(snippet={"title": "Annour", "customUrl": custom})
+    assert _look(_channels(channel), NO_VIDEO, link=HANDLE, known=UC).finding.reason is None
+
+
+def test_a_handle_of_another_channel_is_renamed_and_nothing_of_the_stranger_is_told_as_ours() -> None:
+    look = _look(NOBODY, _channels(_channel(OTHER)), link=HANDLE, known=UC)
+    finding = look.finding
+    assert (finding.presence, finding.reason, finding.platform_id) == (
+        Presence.PRESENT,
+        Reason.RENAMED,
+        OTHER,
+    )
+    assert finding.detail == f"another channel answers under this name: {OTHER} Jamiya Annour"
+    assert (finding.followers, finding.name, finding.links) == (None, None, ())
+    assert finding.final_url == f"https://www.youtube.com/channel/{OTHER}"
+
+
+def test_a_channel_that_its_name_still_finds_is_there() -> None:
+    look = _look(NOBODY, _channels(_channel()), NO_VIDEO, link=HANDLE, known=UC)
+    assert (look.finding.presence, look.finding.reason) == (Presence.PRESENT, None)
+
+
+# --- What is not there ---
+
+
+@pytest.mark.parametrize("answer", [NOBODY, _channels(), page({**KIND}), _channels(_channel(OTHER))])
+def test_an_id_that_a_whole_answer_leaves_out_is_not_found(answer: Page) -> None:
+    finding = _look(answer).finding
+    assert (finding.presence, finding.reason, finding.platform_id) == (Presence.ABSENT, Reason.NOT_FOUND, UC)
+    assert finding.final_url == f"https://www.youtube.com/channel/{UC}"
+
+
+def test_of_several_channels_asked_together_only_the_one_left_out_is_not_found() -> None:
+    answer = _channels(_channel(OTHER), _channel())
+    assert _look(answer, NO_VIDEO).finding.platform_id == UC
+    missing = _look(answer, link="https://www.youtube.com/channel/UCGone000000000000000003").finding
+    assert (missing.presence, missing.reason) == (Presence.ABSENT, Reason.NOT_FOUND)
+
+
+def test_a_name_that_leads_nowhere_is_not_found() -> None:
+    assert _look(NOBODY, link=HANDLE).finding.reason is Reason.NOT_FOUND
+    finding = _look(NOBODY, NOBODY, link=HANDLE, known=UC).finding
+    assert (finding.presence, finding.reason, finding.platform_id) == (Presence.ABSENT, Reason.NOT_FOUND, UC)
+
+
+def test_an_id_that_is_gone_says_nothing_while_its_name_cannot_be_asked() -> None:
+    spent = NoPage(Reason.RATE_LIMITED, "tonight's budget of 100 units is spent")
+    finding = _look(NOBODY, spent, link=HANDLE, known=UC).finding
+    assert (finding.presence, finding.reason) == (Presence.UNKNOWN, Reason.RATE_LIMITED)
+
+
+CUT = {
+    "more-pages": _channels(_channel(OTHER), nextPageToken="CAUQAA"),
+    "more-results": _channels(_channel(OTHER), pageInfo={"totalResults": 2}),
+    "no-id": _channels(_channel(OTHER), {"snippet": {}}),
+    "no-list": page({**KIND, "items": {"0": _channel()}}),
+    "other-case": _channels(_channel(UC.swapcase().replace("uc", "UC", 1))),
+    "other-kind": page({"kind": "youtube#videoListResponse", "items": []}),
+    "no-json": page(b"<html><title>Hello</title><body>A captive portal's long welcome</body></html>"),
+    "no-object": page([]),
+    "empty": page(b""),
+    "deep": page(b"[" * 100_000),
+    "cut": replace(NOBODY, truncated=True),
+}
+
+
+@pytest.mark.parametrize("name", CUT)
+def test_an_answer_that_is_not_whole_proves_nothing(name: str) -> None:
+    finding = _look(CUT[name]).finding
+    assert (finding.presence, finding.reason) == (Presence.UNKNOWN, Reason.UNREADABLE)
+    assert _look(CUT["cut"], link=HANDLE).finding.presence is Presence.UNKNOWN
+
+
+def test_several_channels_for_one_name_are_none_to_believe() -> None:
+    finding = _look(_channels(_channel(), _channel(OTHER)), link=HANDLE).finding
+    assert (finding.presence, finding.reason) == (Presence.UNKNOWN, Reason.UNREADABLE)
+
+
+# --- Errors ---
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (_error(400, "keyInvalid"), Reason.NOT_CONFIGURED),
+        (_error(400, "badRequest", details=[{"reason": "API_KEY_INVALID"}]), Reason.NOT_CONFIGURED),
+        (_error(401, "authError"), Reason.NOT_CONFIGURED),
+        (page(b"no", 401), Reason.NOT_CONFIGURED),
+        (_error(403, "accessNotConfigured"), Reason.NOT_CONFIGURED),
+        (_error(403, "forbidden"), Reason.NOT_CONFIGURED),
+        (_error(403, "ipRefererBlocked"), Reason.NOT_CONFIGURED),
+        (_error(403, "x", details=[{"reason": "SERVICE_DISABLED"}]), Reason.NOT_CONFIGURED),
+        (_error(403, "quotaExceeded"), Reason.RATE_LIMITED),
+        (_error(403, "rateLimitExceeded"), Reason.RATE_LIMITED),
+        (_error(403, "dailyLimitExceeded"), Reason.RATE_LIMITED),
+        (_error(429, "userRateLimitExceeded"), Reason.RATE_LIMITED),
+        (_error(429, "x", status="RESOURCE_EXHAUSTED"), Reason.RATE_LIMITED),
+        (page(b"", 429), Reason.RATE_LIMITED),
+    ],
+)
+def test_a_key_or_quota_that_is_refused_closes_the_interface(error: Page, reason: Reason) -> None:
+    refusal = youtube_api.read_channels(error).refusal
+    assert refusal is not None
+    assert refusal[0] is reason
+    finding = _look(error).finding
+    assert (finding.presence, finding.reason, finding.status) == (Presence.UNKNOWN, reason, error.status)
+
+
+@pytest.mark.parametrize(
+    ("error", "presence", "reason"),
+    [
+        (_error(403, "channelSuspended"), Presence.ABSENT, Reason.SUSPENDED),
+        (_error(403, "channelClosed"), Presence.ABSENT, Reason.CLOSED),
+        (_error(404, "channelNotFound"), Presence.ABSENT, Reason.NOT_FOUND),
+        (_error(403, "channelForbidden"), Presence.UNKNOWN, Reason.BLOCKED),
+        (_error(400, "invalidCriteria"), Presence.UNKNOWN, Reason.UNREADABLE),
+    ],
+)
+def test_an_error_of_one_channel_is_its_own_and_nobody_elses(
+    error: Page, presence: Presence, reason: Reason
+) -> None:
+    said = youtube_api.read_channels(error)
+    assert (said.of_one, said.refusal) == (True, None)
+    assert (_look(error).finding.presence, _look(error).finding.reason) == (presence, reason)
+    assert "<b>" not in _look(error).finding.detail
+    joined = replace(error, url=f"https://www.googleapis.com/youtube/v3/channels?id={UC},{OTHER}")
+    assert (_look(joined).finding.presence, _look(joined).finding.reason) == (
+        Presence.UNKNOWN,
+        Reason.UNREADABLE,
+    )
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (_error(500, "backendError"), Reason.SERVER_ERROR),
+        (page(b"<title>Error 503</title>", 503), Reason.SERVER_ERROR),
+        (page(b"<html><title>403 Forbidden</title></html>", 403), Reason.BLOCKED),
+        (page(b"<html><title>404 Not Found</title></html>", 404), Reason.UNREADABLE),
+        (page({"error": {"errors": {"reason": "channelSuspended"}}}, 404), Reason.UNREADABLE),
+    ],
+)
+def test_other_errors_say_nothing_of_a_channel_and_close_nothing(error: Page, reason: Reason) -> None:
+    said = youtube_api.read_channels(error)
+    assert (said.of_one, said.refusal, said.whole) == (False, None, False)
+    assert (_look(error).finding.presence, _look(error).finding.reason) == (Presence.UNKNOWN, reason)
+
+
+# --- The newest video ---
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        _error(404, "playlistNotFound"),
+        _error(403, "quotaExceeded"),
+        _error(403, "forbidden"),
+        page(b"", 500),
+        page({"kind": "youtube#channelListResponse"}),
+        page({"kind": "youtube#playlistItemListResponse", "items": 3}),
+        NoPage(Reason.RATE_LIMITED, "tonight's budget of 100 units is spent"),
+    ],
+)
+def test_trouble_with_the_videos_costs_the_date_and_never_the_channel(trouble: Page | NoPage) -> None:
+    finding = _look(_channels(_channel()), trouble).finding
+    assert (finding.presence, finding.reason, finding.last_activity) == (Presence.PRESENT, None, None)
+    assert finding.facts == {"videos": 42}
+
+
+def test_why_there_is_no_date_is_told() -> None:
+    spent = NoPage(Reason.RATE_LIMITED, "tonight's budget of 100 units is spent")
+    assert _look(_channels(_channel()), spent).finding.detail == "tonight's budget of 100 units is spent"
+    assert (
+        _look(_channels(_channel()), _error(404, "playlistNotFound")).finding.detail
+        == "No: playlistNotFound."
+    )
+
+
+def test_one_closed_list_of_videos_does_not_close_the_interface() -> None:
+    assert youtube_api.read_uploads(_error(403, "forbidden")).refusal is None
+    assert youtube_api.read_uploads(_error(403, "quotaExceeded")).refusal is not None
+
+
+def test_premieres_and_wrong_clocks_are_no_videos_of_today() -> None:
+    answer = _uploads(ago(days=-3), ago(days=-400), "1970-01-01T00:00:00Z", ago(days=5), "soon", "2026-11-01")
+    newest = _look(_channels(_channel()), answer).finding.last_activity
+    assert newest is not None
+    assert newest.when == ago(days=5)
+
+
+def test_a_clock_that_runs_a_little_fast_is_believed() -> None:
+    newest = _look(_channels(_channel()), _uploads(ago(hours=-2))).finding.last_activity
+    assert newest is not None
+
+
+def test_a_list_of_videos_under_another_name_is_asked_for_by_it() -> None:
+    lists = {"relatedPlaylists": {"uploads": "UUOther000000000000000009"[:24]}}
+    look = _look(_channels(_channel(contentDetails=lists)), NO_VIDEO)
+    assert queries(look)[1]["playlistId"] == "UUOther00000000000000000"
+    look = _look(_channels(_channel(contentDetails={"relatedPlaylists": {"uploads": "../x?y"}})), NO_VIDEO)
+    assert queries(look)[1]["playlistId"] == f"UU{UC[2:]}"
+
+
+# --- No answer is too strange ---
+
+_ITEM = st.fixed_dictionaries(
+    {"id": st.sampled_from([UC, OTHER]) | JSON},
+    optional=dict.fromkeys(("snippet", "statistics", "status", "contentDetails"), JSON),
+)
+_SHAPED = st.fixed_dictionaries(
+    {"kind": st.sampled_from(["youtube#channelListResponse", "youtube#playlistItemListResponse"])},
+    optional={"items": st.lists(_ITEM, max_size=3) | JSON, "pageInfo": JSON, "error": JSON},
+)
+
+
+@given(
+    data=_SHAPED | JSON,
+    status=st.sampled_from([200, 200, 400, 403, 404, 500]),
+    link=st.sampled_from([HANDLE, f"https://www.youtube.com/channel/{UC}"]),
+    known=st.sampled_from([None, UC, OTHER, ""]),
+)
+def test_no_answer_makes_the_probe_raise(data: object, status: int, link: str, known: str | None) -> None:
+    answer = page(data, status)
+    look = drive(youtube_api.probe_api(_account(link, known)), lambda ask: replace(answer, url=ask.url))
+    assert len(look.exchanges) <= 3
+    if status >= 500:
+        assert look.finding.presence is Presence.UNKNOWN
+    if look.finding.last_activity:
+        assert look.finding.last_activity.when <= ago(days=-1)

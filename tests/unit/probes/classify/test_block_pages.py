@@ -1,0 +1,249 @@
+"""Walls are recognised by status, header, address, title and words, and content is not taken for one."""
+
+import time
+
+import pytest
+
+from probes.channels import website
+from probes.classify.block_pages import instead, refusal, shut_out
+from probes.links import channel_registry, identify
+from probes.models.account import Account
+from probes.models.finding import Presence, Reason
+from probes.models.http import Hop, Page
+from probes.models.probe import drive
+
+URL = "https://annour.example/"
+
+
+def page(status: int = 200, body: str = "", url: str = URL, **headers: str) -> Page:
+    return Page(
+        url, status, {name.replace("_", "-"): value for name, value in headers.items()}, body.encode()
+    )
+
+
+@pytest.mark.fault("F29")
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [
+        (401, Reason.LOGIN_WALL),
+        (403, Reason.BLOCKED),
+        (406, Reason.BLOCKED),
+        (429, Reason.RATE_LIMITED),
+        (451, Reason.BLOCKED),
+        (999, Reason.BLOCKED),
+        (500, Reason.SERVER_ERROR),
+        (503, Reason.SERVER_ERROR),
+    ],
+)
+def test_a_status_refuses(status: int, reason: Reason) -> None:
+    assert refusal(page(status)) is reason
+
+
+@pytest.mark.parametrize("status", [404, 410])
+def test_not_found_is_no_refusal(status: int) -> None:
+    assert refusal(page(status, "<title>Not found</title>")) is None
+
+
+@pytest.mark.parametrize(
+    ("found", "reason"),
+    [
+        (page(200, "x", "https://www.facebook.com/login/?next=x"), Reason.LOGIN_WALL),
+        (page(200, "x", "https://www.facebook.com/checkpoint/1/"), Reason.BLOCKED),
+        (page(200, "x", "https://consent.youtube.com/m?continue=x"), Reason.CONSENT),
+        (page(200, "x", "https://www.google.com/sorry/index?continue=x"), Reason.RATE_LIMITED),
+        (page(200, "x", "https://x.com/i/flow/login?redirect=x"), Reason.LOGIN_WALL),
+        (page(200, "x", "https://accounts.google.com/v3/signin"), Reason.LOGIN_WALL),
+        (page(403, "x", cf_mitigated="challenge"), Reason.BLOCKED),
+        (page(503, "x", retry_after="120"), Reason.RATE_LIMITED),
+        (page(200, "<title>Just a moment...</title>"), Reason.BLOCKED),
+        (page(503, "<title>Attention Required! | Cloudflare</title>"), Reason.BLOCKED),
+        (page(200, "<title>Se connecter à Facebook</title>"), Reason.LOGIN_WALL),
+        (page(200, "<title>تسجيل الدخول إلى فيسبوك</title>"), Reason.LOGIN_WALL),
+        (page(200, "<title>S’identifier | LinkedIn</title>"), Reason.LOGIN_WALL),
+        (page(200, "<title>You’re Temporarily Blocked</title>"), Reason.BLOCKED),
+        (page(400, "<title>Error</title>Sorry, something went wrong."), Reason.BLOCKED),
+        (page(403, "<title>Client challenge</title>/__rd_verify_x?challenge=1"), Reason.BLOCKED),
+        (
+            page(200, "<script src='/aes.js'></script><script>document.cookie='__test='+x</script>"),
+            Reason.BLOCKED,
+        ),
+        (page(200, "<script>boot()</script>"), Reason.SCRIPT_ONLY),
+        (page(200, "You need to enable JavaScript to run this app."), Reason.SCRIPT_ONLY),
+        (page(200, ""), Reason.UNREADABLE),
+    ],
+)
+def test_a_wall_is_recognised(found: Page, reason: Reason) -> None:
+    assert refusal(found) is reason
+
+
+def test_a_page_with_content_is_no_wall() -> None:
+    text = "<title>Annour</title>" + "<p>Une association du quartier.</p>" * 40
+    assert refusal(page(200, text)) is None
+    assert refusal(page(200, text + "<p>Please enable JavaScript to see the map.</p>")) is None
+
+
+def test_a_page_that_was_asked_for_by_a_walls_name_is_itself() -> None:
+    asked = Page("https://annour.example/challenge", 200, body=b"<p>Notre challenge</p>" * 90)
+    assert refusal(Page(asked.url, 200, body=asked.body, hops=(Hop(asked.url, 200),))) is None
+
+
+HEAD = "<style>" + ".a{color:red}" * 2_000 + "</style>"  # WordPress puts more than 20 KB before its words
+WORDS = "<p>Une association du quartier.</p>" * 60
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        f"<title>Annour</title><script>var t={{denied:'Access denied'}}</script>{HEAD}{WORDS}",
+        f"<title>Annour</title><noscript>Please enable JavaScript</noscript>{HEAD}{WORDS}",
+        f"<title>Annour</title><form id='login_form'></form>{HEAD}{WORDS}",
+        f"<title>Denied rights: our report</title>{WORDS}",
+        f"<title>Security check of a well: ten villages</title>{WORDS}",
+        f"<title>429 associations</title>{WORDS}",
+        f"<title>Annour</title>{WORDS}<p>How we set mod_security and Imunify360 up</p>",
+    ],
+    ids=["words of a script", "noscript", "members' form", "denied", "security", "a number", "a blog"],
+)
+def test_an_honest_page_may_say_a_walls_words(body: str) -> None:
+    assert refusal(page(200, body)) is None
+
+
+def test_a_challenge_in_an_address_is_a_wall_on_platforms_alone() -> None:
+    hops = (Hop(URL, 301), Hop(f"{URL}fr/challenge/", 200))
+    assert refusal(Page(f"{URL}fr/challenge/", 200, body=WORDS.encode(), hops=hops)) is None
+    assert refusal(page(200, WORDS, "https://www.instagram.com/challenge/?next=x")) is Reason.BLOCKED
+
+
+def test_a_firewalls_name_on_a_page_that_says_little_else_is_a_wall() -> None:
+    assert refusal(page(200, "<h1>Imunify360 bot-protection</h1>")) is Reason.BLOCKED
+    assert refusal(page(503, f"Generated by Wordfence {WORDS}")) is Reason.BLOCKED
+
+
+def test_a_walls_words_after_a_long_head_are_read() -> None:
+    assert refusal(page(200, "<p>Access denied</p>" + HEAD)) is Reason.BLOCKED
+
+
+@pytest.mark.parametrize(
+    "again", ["<", "<title>", "<title ", "<script", "<style", "/aes.js", "/cdn-cgi/challenge-platform/"]
+)
+def test_no_body_can_hold_the_judgement_up(again: str) -> None:
+    """It is made in the loop, where a hundredth of a second is a hundred pages late."""
+    hostile = page(200, "<p>access denied</p>" + again * (500_000 // len(again)))
+    started = time.process_time()
+    refusal(hostile)
+    assert time.process_time() - started < 0.3
+
+
+GUARDS = {
+    "Cloudflare's challenge": (403, "<title>Just a moment...</title>", {"cf_mitigated": "challenge"}),
+    "Cloudflare's challenge with 503": (503, "<title>Just a moment...</title>", {"server": "cloudflare"}),
+    "Cloudflare's block": (403, "<title>Attention Required! | Cloudflare</title>", {"server": "cloudflare"}),
+    "Cloudflare's challenge with 200": (200, "<script>window._cf_chl_opt={}</script>", {}),
+    "Cloudflare's script": (
+        200,
+        "<script src='/cdn-cgi/challenge-platform/h/g/orchestrate/jsch/v1'></script>",
+        {},
+    ),
+    "Sucuri": (403, "<title>Sucuri WebSite Firewall - Access Denied</title>", {}),
+    "Sucuri's header": (403, "<p>no</p>", {"x_sucuri_block": "GEO02"}),
+    "DataDome": (403, "<p>Please enable JS and disable any ad blocker</p>", {"x_datadome": "blocked"}),
+    "DataDome's riddle": (200, "<script src='https://ct.captcha-delivery.com/c.js'></script>", {}),
+    "Incapsula": (200, "<iframe src='/_Incapsula_Resource?x=1'>Request unsuccessful</iframe>", {}),
+    "Incapsula's number": (403, "<p>Incapsula incident ID: 1-2</p>", {}),
+    "Akamai": (403, "<title>Access Denied</title><p>Reference #18.2f</p>", {}),
+    "Akamai with 200": (200, "<title>Access Denied</title><h1>Access Denied</h1><p>Reference #18.2f</p>", {}),
+    "Wordfence": (503, "<p>Your access to this site has been limited by the site owner</p>", {}),
+    "Wordfence with 200": (200, "<h1>Your access to this site has been limited</h1>", {}),
+    "ModSecurity": (406, "<title>Not Acceptable!</title><p>generated by Mod_Security</p>", {}),
+    "Imunify360": (200, "<title>One moment, please...</title>", {}),
+    "Imunify360's name": (415, "<p>Access denied by Imunify360 bot-protection.</p>", {}),
+    "SiteGround": (202, "<meta http-equiv=refresh content='0;/.well-known/sgcaptcha/?r=%2F'>", {}),
+    "DDoS-Guard": (403, "<title>DDoS-Guard</title>", {}),
+    "bot verification": (
+        200,
+        "<title>Bot Verification</title><p>Verifying that you are not a robot...</p>",
+        {},
+    ),
+    "InfinityFree's cookie": (
+        200,
+        "<script src='/aes.js'></script><script>document.cookie='__test='</script>",
+        {},
+    ),
+    "a Varnish of nobody's": (503, "<title>503 Backend fetch failed</title>", {}),
+    "a French guard": (403, "<h1>Accès refusé</h1>", {}),
+    "an Arabic guard": (403, "<h1>تم رفض الوصول</h1>", {}),
+    "too many": (429, "<h1>Too Many Requests</h1>", {"retry_after": "60"}),
+    "later": (503, "<h1>Service Unavailable</h1>", {"retry_after": "3600"}),
+    "for paying visitors": (402, "<h1>Payment Required</h1>", {}),
+    "for members": (401, "<h1>Authorization Required</h1>", {}),
+}
+
+
+@pytest.mark.parametrize("name", GUARDS)
+def test_a_guard_before_a_site_lets_nothing_be_concluded_of_it(name: str) -> None:
+    status, body, headers = GUARDS[name]
+    answer = page(status, body, **{"content_type": "text/html", **headers})
+    account = Account("a", URL, identify.identify(URL))
+    finding = drive(website.probe(account), lambda _: answer).finding
+    assert finding.presence is Presence.UNKNOWN, finding
+
+
+PLATFORMS = {
+    "facebook": "https://www.facebook.com/amal",
+    "twitter": "https://x.com/amal",
+    "linkedin": "https://www.linkedin.com/company/amal",
+    "youtube": "https://www.youtube.com/@amal",
+    "instagram": "https://www.instagram.com/amal/",
+    "tiktok": "https://www.tiktok.com/@amal",
+    "telegram": "https://t.me/amal_asso",
+}
+
+
+@pytest.mark.fault("F29")
+@pytest.mark.parametrize("status", [401, 403, 406, 429, 451, 503, 999])
+@pytest.mark.parametrize("name", PLATFORMS)
+def test_a_platform_that_refuses_proves_no_absence(name: str, status: int) -> None:
+    account = Account("a", PLATFORMS[name], identify.identify(PLATFORMS[name]))
+    finding = drive(
+        channel_registry.channel(name).probe(account), lambda asked: page(status, "<p>no</p>", asked.url)
+    )
+    assert finding.finding.presence is Presence.UNKNOWN, finding
+
+
+LINKEDIN = "https://www.linkedin.com/"
+
+
+@pytest.mark.parametrize(
+    ("found", "reason"),
+    [
+        (page(999, "x", LINKEDIN), Reason.BLOCKED),
+        (page(429, "x"), Reason.RATE_LIMITED),
+        (page(503, "x", retry_after="120"), Reason.RATE_LIMITED),
+        (page(403, "x"), Reason.BLOCKED),
+        (page(401, "x"), Reason.LOGIN_WALL),
+        (page(400, "<title>Error</title>Sorry, something went wrong."), Reason.BLOCKED),
+        (page(200, "<title>Just a moment...</title>"), Reason.BLOCKED),
+        (page(200, "x", "https://www.facebook.com/login/?next=x"), Reason.LOGIN_WALL),
+        (page(200, "x", f"{LINKEDIN}authwall"), Reason.LOGIN_WALL),
+        (page(200, "x", "https://consent.youtube.com/m?continue=x"), Reason.CONSENT),
+        (page(200, "x", "https://www.google.com/sorry/index"), Reason.RATE_LIMITED),
+        # What a platform shows of this page, tonight as every night.
+        (page(200, "<title>Log in to Facebook</title>", "https://www.facebook.com/amal"), None),
+        (page(200, "<script>boot()</script>", "https://x.com/amal"), None),
+        (page(200, "This content isn't available right now", "https://www.facebook.com/amal"), None),
+        (page(404, "<title>404 Not Found</title>"), None),
+        (page(500, "x"), None),
+        (page(200, "<title>Annour</title>" + "<p>Une association.</p>" * 60), None),
+    ],
+)
+def test_a_visitor_who_is_turned_away_is_told_from_a_page_that_is_not_shown(
+    found: Page, reason: Reason | None
+) -> None:
+    assert shut_out(found) is reason
+
+
+def test_only_words_may_stand_over_a_page() -> None:
+    form = page(200, "<title>Amal</title><form id='login_form'>", "https://www.facebook.com/amal")
+    assert (refusal(form), instead(form)) == (Reason.LOGIN_WALL, None)
+    titled = page(200, "<title>Log into Facebook</title>", "https://www.facebook.com/amal")
+    assert (refusal(titled), instead(titled)) == (Reason.LOGIN_WALL, Reason.LOGIN_WALL)

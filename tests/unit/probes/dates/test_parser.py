@@ -1,0 +1,269 @@
+"""Dates are read where the text says them, and nowhere else."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from probes.dates import parser, vocabulary
+from probes.models.finding import Precision
+
+NOW = datetime(2026, 11, 25, 3, 0, tzinfo=UTC)
+
+ABSOLUTE = {
+    "2025-03-07": "2025-03-07",
+    "2025-03-07T10:15:00": "2025-03-07",
+    "2025-03-07T10:15:00Z": "2025-03-07T10:15:00",
+    "2025-03-07T00:15:00.123+01:00": "2025-03-06T23:15:00",
+    "Fri, 07 Mar 2025 10:15:00 +0100": "2025-03-07T09:15:00",
+    "Fri, 07 Mar 2025 10:15:00 GMT": "2025-03-07T10:15:00",
+    "7/3/2025": "2025-03-07",
+    "07.03.2025": "2025-03-07",
+    "07-03-2025 à 18h05": "2025-03-07",
+    "03/27/2025": "2025-03-27",
+    "7 مارس 2025": "2025-03-07",
+    "الجمعة 7 مارس، 2025": "2025-03-07",
+    "٧ مارس ٢٠٢٥": "2025-03-07",
+    "7 آذار/مارس 2025": "2025-03-07",
+    "مارس 7, 2025": "2025-03-07",
+    "يوم 7 من شهر مارس 2025": "2025-03-07",
+    "7 غشت من سنة 2025": "2025-08-07",
+    "الفاتح من يوليوز 2025": "2025-07-01",
+    "\u200f7\u200f نُونبر 2025": "2025-11-07",
+    "7 تشرين الثاني 2025": "2025-11-07",
+    "Publié le 7 août 2025 à 14h30": "2025-08-07",
+    "vendredi 1er août 2025": "2025-08-01",
+    "7 AOU\u0302T 2025": "2025-08-07",
+    "du 5 au 7 déc. 2025": "2025-12-07",
+    "March 7th, 2025": "2025-03-07",
+    "7 March 2025": "2025-03-07",
+    "7-Mar-2025": "2025-03-07",
+    "the 7th of March 2025": "2025-03-07",
+    "mars 2025": "2025-03",
+    "Sept. 2025": "2025-09",
+    # As Moroccan sites write.
+    "الأربعاء 12 غشت 2026": "2026-08-12",
+    "السبت، 5 شتنبر 2026 - 18:30": "2026-09-05",
+    "حرر بالرباط في فاتح نونبر 2025": "2025-11-01",
+    "بتاريخ 03 يوليوز 2026": "2026-07-03",
+    "١٢ دجنبر ٢٠٢٥": "2025-12-12",
+    "۱۲ أكتوبر ۲۰۲۵": "2025-10-12",
+    "يوم الأحد 14 يونيو من سنة 2026": "2026-06-14",
+    "3/ماي/2026": "2026-05-03",
+    "3 مايو/أيار 2026": "2026-05-03",
+    # Mashreqi and Maghrebi.
+    "10 كانون الثاني 2026": "2026-01-10",
+    "22 حزيران/يونيو 2026": "2026-06-22",
+    "9 نيسان، 2026": "2026-04-09",
+    "5 جانفي 2026": "2026-01-05",
+    "17 جويلية 2025": "2025-07-17",
+    "29 أوت 2025": "2025-08-29",
+    "30 افريل 2026": "2026-04-30",
+    "8 ديسمبر2025": "2025-12-08",
+    "15 محرم 1447 هـ الموافق 11 يوليوز 2025": "2025-07-11",
+    # French, its abbreviations and ordinals.
+    "Salé, le 3 févr. 2026": "2026-02-03",
+    "jeu. 12 sept. 2026": "2026-09-12",
+    "le 1er janv. 2026": "2026-01-01",
+    "3 Juil 2026": "2026-07-03",
+    "Posté le 08/03/2026 à 10h": "2026-03-08",
+    "12 DÉCEMBRE 2025": "2025-12-12",
+    "03-mars-2026": "2026-03-03",
+    "Du samedi 2 au dimanche 3 mai 2026": "2026-05-03",
+    # English, Spanish, German.
+    "Saturday, the 2nd of May, 2026": "2026-05-02",
+    "Sat, May 2, 2026, 6:30 PM": "2026-05-02",
+    "sábado 2 de mayo de 2026": "2026-05-02",
+    "2 de septiembre del 2025": "2025-09-02",
+    "Samstag, 2. Mai 2026": "2026-05-02",
+    "14. März 2026": "2026-03-14",
+    # Their neighbours.
+    "22 de fevereiro de 2026": "2026-02-22",
+    "5 set 2025": "2025-09-05",
+    "22/out/2025": "2025-10-22",
+    "lunedì 23 ottobre 2025": "2025-10-23",
+    "1 gennaio 2026": "2026-01-01",
+    "maandag 9 maart 2026": "2026-03-09",
+    "14 augusti 2025": "2025-08-14",
+    "5. marts 2026": "2026-03-05",
+    "3 października 2025 r.": "2025-10-03",
+    "12 sierpnia 2025": "2025-08-12",
+    "3. září 2025": "2025-09-03",
+    "22. června 2025": "2025-06-22",
+    "9 februarie 2026": "2026-02-09",
+    "23 d’abril de 2026": "2026-04-23",
+    "5 marca 2026": "2026-03-05",
+    "2026年5月3日（日）": "2026-05-03",
+    "2026년 5월 3일": "2026-05-03",
+}
+
+RELATIVE = {
+    "3 weeks ago": ("2026-11-04", Precision.WEEK),
+    "Streamed 2 months ago": ("2026-09-25", Precision.MONTH),
+    "a year ago": ("2025-11-25", Precision.YEAR),
+    "5 hours ago": ("2026-11-24", Precision.DAY),
+    "il y a 3 semaines": ("2026-11-04", Precision.WEEK),
+    "Il y a environ un mois": ("2026-10-25", Precision.MONTH),
+    "il y a 1 an": ("2025-11-25", Precision.YEAR),
+    "Diffusé il y a deux jours": ("2026-11-23", Precision.DAY),
+    "قبل أسبوعين (2)": ("2026-11-11", Precision.WEEK),
+    "قبل أسبوع واحد": ("2026-11-18", Precision.WEEK),
+    "منذ ٣ أسابيع": ("2026-11-04", Precision.WEEK),
+    "منذ ثلاثة أشهر": ("2026-08-25", Precision.MONTH),
+    "منذ 11 يومًا": ("2026-11-14", Precision.DAY),
+    "قبل سنتين": ("2024-11-25", Precision.YEAR),
+    "5 أيام مضت": ("2026-11-20", Precision.DAY),
+    "hier à 14:30": ("2026-11-24", Precision.DAY),
+    "اليوم": ("2026-11-25", Precision.DAY),
+    "منذ يومين": ("2026-11-23", Precision.DAY),
+    "قبل شهران": ("2026-09-25", Precision.MONTH),
+    "منذ أسبوعان": ("2026-11-11", Precision.WEEK),
+    "قبل ثوانٍ": ("2026-11-25", Precision.DAY),
+    "منذ دقائق": ("2026-11-25", Precision.DAY),
+    "قبل ٥ ساعات": ("2026-11-24", Precision.DAY),
+    "منذ حوالي شهر": ("2026-10-25", Precision.MONTH),
+    "il y a une semaine": ("2026-11-18", Precision.WEEK),
+    "Il y a près de 2 ans": ("2024-11-25", Precision.YEAR),
+    "البارحة على الساعة 20:15": ("2026-11-24", Precision.DAY),
+    "3w": ("2026-11-04", Precision.WEEK),
+    "2mo": ("2026-09-25", Precision.MONTH),
+}
+
+NOTHING = [
+    "",
+    "2025",
+    "15",
+    "غشت",
+    "samedi",
+    "20 août",
+    "15 محرم 1446",
+    "31 février 2025",
+    "2025-13-40",
+    "41/41/2025",
+    "20/08/25",
+    "192.168.1.2025",
+    "05.22.30.2025",
+    "منذ أيام",
+    "قبل 3 أيام من الحفل",
+    "dans 3 semaines",
+    "in 3 weeks",
+    "© 2019 - 2025",
+    "اليوم العالمي للمرأة",
+    "6 أشهر",
+    "7 mars/avril 2025",
+    "il y a 9999 ans",
+    "Hace 5 meses",
+    "17 février",
+    "رمضان 1447",
+    "1447-09-01",
+    "12/2026",
+    "saison 2025-2026",
+    "5 ago",
+    "years ago 2018",
+    "set 12, 2018",
+    "sold out 2018",
+    "2026年13月3日",
+    "30 février 2026",
+    "0 mai 2026",
+    "00/00/0000",
+    "بعد 3 أيام",
+    "دورة 2026",
+    "tous les mardis de mai",
+    "05.22.30.20.26",
+    "n° 12-2026",
+]
+
+
+def said(dated: parser.Dated | None) -> str | None:
+    if dated is None:
+        return None
+    moment = dated.when.strftime("%Y-%m-%dT%H:%M:%S")
+    return moment[: {Precision.SECOND: 19, Precision.MONTH: 7}.get(dated.precision, 10)]
+
+
+@pytest.mark.parametrize(("text", "date"), ABSOLUTE.items())
+def test_a_date_is_read_as_it_is_written(text: str, date: str) -> None:
+    assert said(parser.parse(text, NOW)) == date
+
+
+@pytest.mark.parametrize(("text", "date"), RELATIVE.items())
+def test_ago_counts_back_from_now_and_is_exact_to_its_unit(text: str, date: tuple[str, Precision]) -> None:
+    dated = parser.parse(text, NOW)
+    assert dated is not None
+    assert (dated.when.date().isoformat(), dated.precision) == date
+    assert dated.relative
+
+
+@pytest.mark.parametrize("text", NOTHING)
+def test_a_text_that_does_not_say_a_date_gives_none(text: str) -> None:
+    assert parser.parse(text, NOW) is None
+
+
+def test_every_recorded_case_is_right(shared: Path) -> None:
+    cases = [json.loads(line) for line in (shared / "data" / "date_cases.jsonl").read_text().splitlines()]
+    wrong = [case for case in cases if not _right(case)]
+    assert not wrong
+
+
+def _right(case: dict[str, str]) -> bool:
+    dated = parser.parse(case["text"], datetime.fromisoformat(case["now"]))
+    return dated is not None and dated.when.date().isoformat().startswith(case["date"])
+
+
+def test_a_longer_text_gives_all_its_dates_in_order() -> None:
+    text = "Assemblée du 3 mars 2025, puis 12 أبريل 2025 ; mis en ligne il y a 2 jours (2026-11-23)."
+    found = parser.find(text, NOW)
+    assert [dated.when.date().isoformat() for dated in found] == [
+        "2025-03-03",
+        "2025-04-12",
+        "2026-11-23",
+        "2026-11-23",
+    ]
+    assert [dated.relative for dated in found] == [False, False, True, False]
+
+
+def test_a_day_of_remembrance_is_not_today() -> None:
+    assert parser.find("Today we met; hier encore; اليوم العالمي", NOW) == []
+
+
+@given(st.text(max_size=200), st.datetimes(timezones=st.just(UTC)))
+def test_no_text_makes_it_raise(text: str, now: datetime) -> None:
+    for dated in parser.find(text, now):
+        assert dated.when.tzinfo is not None
+    parser.parse(text, now)
+
+
+WORDS = st.sampled_from(
+    "il_y_a منذ قبل ago 3 ٤ 99 2025 mars غشت أسبوعين ans mois days / - weeks a un (2) فاتح T10:00:00Z +99:99"
+    " 2025-02-31 hier h d مضت 9999".replace(" ", ",")
+    .replace("_", " ")
+    .split(",")
+)
+
+
+@given(st.lists(WORDS, max_size=8), st.sampled_from(["", " "]))
+def test_what_counts_back_never_lies_ahead(words: list[str], between: str) -> None:
+    text = between.join(words)
+    alone = parser.parse(text, NOW)
+    for dated in [*parser.find(text, NOW), *([alone] if alone else [])]:
+        if dated.relative:
+            assert dated.when <= NOW + timedelta(days=2)
+
+
+@pytest.mark.parametrize("word", sorted(vocabulary._CALENDAR))
+def test_no_word_of_a_bare_day_says_what_it_is_the_day_of(word: str) -> None:
+    lists = (vocabulary.LABEL, vocabulary.CHANGED)
+    for said in (f"{word} :", f"3 {word} 2026", f"3 {word.upper()} 2026, {word}: 4"):
+        if vocabulary.is_bare(said):
+            assert not any(words.search(said) for words in lists)
+            assert not vocabulary.of_else(said)
+
+
+@pytest.mark.parametrize("said", ["© 3 mai 2026", "بتاريخ 3 مايو 2026", "publié le 3 mai 2026"])
+def test_a_day_with_a_telling_word_or_mark_is_not_bare(said: str) -> None:
+    assert not vocabulary.is_bare(said)

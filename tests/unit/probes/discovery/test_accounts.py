@@ -1,0 +1,677 @@
+"""An association's page tells which accounts are its own; visitors' links and vendors' credits"
+" do not."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from probes.discovery import accounts, ignored_accounts
+from probes.models.finding import FoundLink
+from probes.parsing import html
+
+
+def found(body: str, head: str = "", url: str = "https://annour.example/") -> dict[str, str]:
+    markup = f"<html><head><title>Association Annour</title>{head}</head><body>{body}</body></html>"
+    return {f"{link.channel} {link.key}": link.source for link in accounts.channels(html.parse(markup, url))}
+
+
+FACEBOOK = '<a href="https://www.facebook.com/ateliers.du.lac">{}</a>'
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        f"<footer>{FACEBOOK.format('<i></i>')}</footer>",
+        f"<header><div>{FACEBOOK.format('Facebook')}</div></header>",
+        f'<div class="social-links">{FACEBOOK.format("")}</div>',
+        f"<nav><ul><li>{FACEBOOK.format('Notre page')}</li></ul></nav>",
+        f"<main><p>{FACEBOOK.format('Suivez-nous sur Facebook')}</p></main>",
+        f"<main><p>{FACEBOOK.format('صفحتنا على فيسبوك')}</p></main>",
+    ],
+    ids=["footer", "header", "social box", "menu", "french words", "arabic words"],
+)
+def test_a_link_in_the_owners_place_or_words_is_the_owners(body: str) -> None:
+    assert list(found(body)) == ["facebook u:ateliersdulac"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '<footer><a href="https://www.facebook.com/sharer/sharer.php?u=x">f</a></footer>',
+        '<footer><a href="https://twitter.com/intent/tweet?text=x">t</a></footer>',
+        '<footer><a href="https://www.facebook.com/">f</a></footer>',
+        '<footer><a href="https://www.facebook.com/wix">f</a></footer>',
+        '<footer><a href="https://www.facebook.com/studio.pixel">Design by Studio Pixel</a></footer>',
+        (
+            '<article><p>Merci à <a href="https://twitter.com/un_ami">notre ami</a> et <a'
+            ' href="https://twitter.com/une_amie">amie</a>.</p></article>'
+        ),
+        '<blockquote class="twitter-tweet"><a href="https://twitter.com/inconnu/status/1">x</a></blockquote>',
+        '<div id="comments"><a href="https://www.facebook.com/visiteur.curieux">Visiteur</a></div>',
+        '<iframe src="https://www.youtube.com/embed/abcdefghijk"></iframe>',
+    ],
+    ids=["share", "intent", "home", "builder", "credit", "friends", "tweet", "visitor", "video"],
+)
+def test_a_link_that_is_nobodys_or_anothers_is_not_proposed(body: str) -> None:
+    assert found(body) == {}
+
+
+def test_machine_readable_statements_count_most() -> None:
+    head = """<script type="application/ld+json">{"@type": "NGO", "sameAs": "https://twitter.com/annour_ma"}</script>
+      <link rel="me" href="https://www.youtube.com/@annour">
+      <meta property="article:publisher" content="https://www.facebook.com/annour">"""
+    assert found("", head) == {
+        "twitter annour_ma": "sameAs",
+        "youtube @annour": "rel=me",
+        "facebook u:annour": "article:publisher",
+    }
+
+
+def test_an_authors_accounts_are_not_the_sites() -> None:
+    head = """<script type="application/ld+json">
+      {"@type": "Person", "name": "X", "sameAs": ["https://twitter.com/une_plume"]}</script>"""
+    assert found("", head) == {}
+
+
+def test_a_page_plugin_names_its_page() -> None:
+    body = '<div class="fb-page" data-href="https://www.facebook.com/annour"></div>'
+    assert found(body) == {"facebook u:annour": "embed"}
+
+
+def test_a_tweet_box_in_a_post_with_the_sites_own_name_is_its_own() -> None:
+    body = """<p>Voir <a href="https://twitter.com/annour_asso">le fil</a>
+      et <a href="https://twitter.com/voisin">un autre</a>.</p>"""
+    assert list(found(body)) == ["twitter annour_asso"]
+
+
+def test_a_proposal_carries_its_page_and_words() -> None:
+    markup = f"<footer>{FACEBOOK.format('Facebook')}</footer>"
+    [link] = accounts.channels(html.parse(markup, "https://annour.example/contact"))
+    assert (link.page, link.snippet, link.canonical) == (
+        "https://annour.example/contact",
+        "Facebook",
+        "https://www.facebook.com/ateliers.du.lac",
+    )
+
+
+def test_every_list_of_nobodys_names_has_its_reason() -> None:
+    assert all(len(reason.split()) > 3 and names for reason, names in ignored_accounts.NOBODYS.items())
+
+
+STRANGERS: dict[str, str] = {
+    "video embed": '<iframe src="https://www.youtube.com/embed/videoseries?list=PLabc"></iframe>',
+    "video link": '<footer><a href="https://www.youtube.com/watch?v=abcdefghijk">Vidéo</a></footer>',
+    "author box": '<article><h1>Bilan</h1><p>x</p><div class="author-box"><a'
+    ' href="https://twitter.com/une_personne">Salma K.</a><a'
+    ' href="https://www.linkedin.com/in/une-personne"><i></i></a></div></article>',
+    "author social": '<article><h1>Bilan</h1><div class="author-bio"><div class="social-links"><a'
+    ' href="https://twitter.com/une_personne"><i></i></a></div></div></article>',
+    "team": '<main><h2>Notre équipe</h2><div class="team-member"><div class="social-icons"><a'
+    ' href="https://www.linkedin.com/in/une-personne"><i></i></a><a'
+    ' href="https://twitter.com/une_personne"><i></i></a></div></div><div class="team-member"><div'
+    ' class="social-icons"><a href="https://www.linkedin.com/in/autre-personne"><i></i></a><a'
+    ' href="https://twitter.com/autre_personne"><i></i></a></div></div></main>',
+    "partner": '<main><h2>Nos partenaires</h2><ul class="partners"><li><a'
+    ' href="https://www.facebook.com/fondation.mer"><img></a></li><li><a'
+    ' href="https://www.facebook.com/union.sel"><img></a></li></ul></main>',
+    "partner words": "<main><p>Suivez notre partenaire <a"
+    ' href="https://www.facebook.com/fondation.mer">Fondation Mer sur Facebook</a></p></main>',
+    "partner one": '<main><div class="partners"><a href="https://www.facebook.com/fondation.mer">'
+    "<img></a></div></main>",
+    "footer agency": '<footer>Réalisé par <a href="https://www.facebook.com/agence.pixel">Pixel</a></footer>',
+    "footer agency2": "<footer><p>Site conçu par</p><a"
+    ' href="https://www.linkedin.com/company/pixel-studio">Pixel Studio</a></footer>',
+    "share label": '<main><a title="Partager sur Facebook"'
+    ' href="https://www.facebook.com/share.php?u=x"><i></i></a></main>',
+    "wp default": '<footer><a href="https://twitter.com/WordPress">Twitter</a><a'
+    ' href="https://www.facebook.com/WordPress/">f</a><a href="https://www.youtube.com/c/wix">y</a>'
+    "</footer>",
+    "wix demo": '<footer><a href="http://www.facebook.com/wix"><img></a><a'
+    ' href="http://www.twitter.com/wix"><img></a><a href="https://www.youtube.com/user/Wix"><img>'
+    "</a></footer>",
+    "placeholder": '<header><a href="https://www.facebook.com/yourpage">f</a><a'
+    ' href="https://twitter.com/#">t</a><a href="https://www.linkedin.com/company/">in</a></header>',
+    "timeline tweet": '<div class="twitter-timeline"><a class="twitter-timeline"'
+    ' href="https://twitter.com/inconnu/status/12">x</a></div>',
+    "fb post": '<div class="fb-post" data-href="https://www.facebook.com/inconnu/posts/123"></div>',
+    "hashtag": '<footer><a href="https://twitter.com/hashtag/maroc">#maroc</a></footer>',
+    "person ld": "<script"
+    ' type="application/ld+json">{"@type":"Person","name":"Salma","sameAs":["https://twitter.com/une_personne"]}</script>',
+    "author nested ld": "<script"
+    ' type="application/ld+json">{"@type":"Article","author":{"@type":"Person","sameAs":"https://twitter.com/une_personne"}}</script>',
+    "creator": '<meta name="twitter:creator" content="@une_personne">',
+    "other org in graph": "<script"
+    ' type="application/ld+json">{"@type":"Event","organizer":{"@type":"Organization","sameAs":"https://twitter.com/une_personne"}}</script>',
+    "news mention twice": '<article><p><a href="https://twitter.com/ministere_x">@ministere_x</a> a'
+    ' dit… <a href="https://twitter.com/ministere_x">@ministere_x</a></p></article>',
+    "comment author": '<ol class="comment-list"><li><a href="https://www.facebook.com/visiteur"'
+    ' rel="external nofollow">V</a></li></ol>',
+    "widget tweets": '<aside class="widget"><a href="https://twitter.com/inconnu">@inconnu</a> <a'
+    ' href="https://twitter.com/autre_x">@autre_x</a></aside>',
+}
+OWN: dict[str, tuple[str, int]] = {
+    "annour in body": ('<main><a href="https://www.facebook.com/annour.sale">Facebook</a></main>', 1),
+    "two langs": (
+        (
+            '<footer><a href="https://www.facebook.com/annour.ar"><i></i></a><a'
+            ' href="https://www.facebook.com/annour.fr"><i></i></a></footer>'
+        ),
+        2,
+    ),
+    "footer all": (
+        (
+            '<footer><a href="https://www.facebook.com/atelier"><i></i></a><a'
+            ' href="https://x.com/atelier_m"><i></i></a><a href="https://www.youtube.com/@atelierm"><i></i>'
+            '</a><a href="https://www.linkedin.com/company/atelierm"><i></i></a></footer>'
+        ),
+        4,
+    ),
+    "page plugin": ('<div class="fb-page" data-href="https://www.facebook.com/atelierdulac"></div>', 1),
+    "iframe plugin": (
+        (
+            "<iframe"
+            ' src="https://www.facebook.com/plugins/page.php?href=https%3A%2F%2Fwww.facebook.com%2Fatelierdulac&tabs=timeline"></iframe>'
+        ),
+        1,
+    ),
+    "timeline": (
+        '<a class="twitter-timeline" href="https://twitter.com/atelier_m">Tweets by atelier_m</a>',
+        1,
+    ),
+    "elementor": (
+        (
+            '<div class="elementor-social-icons-wrapper"><a class="elementor-icon"'
+            ' href="https://www.facebook.com/atelierdulac"><span>Facebook</span></a></div>'
+        ),
+        1,
+    ),
+    "arabic": ('<p>تابعونا على <a href="https://www.facebook.com/atelierdulac">فيسبوك</a></p>', 1),
+    "spip's foot": ('<div id="pied"><a href="https://www.facebook.com/atelierdulac">Lac</a></div>', 1),
+    "a social box in Turkish": (
+        '<ul class="sosyal"><a href="https://www.facebook.com/atelierdulac">Lac</a></ul>',
+        1,
+    ),
+    "no class footer": (
+        '<div><p>Adresse</p><a href="https://www.facebook.com/atelierdulac"><img src=f.png></a></div>',
+        1,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", STRANGERS)
+def test_accounts_of_authors_partners_makers_and_strangers_are_not_proposed(name: str) -> None:
+    assert found(STRANGERS[name]) == {}
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_accounts_in_the_owners_places_are_proposed(name: str) -> None:
+    body, number = OWN[name]
+    assert len(found(body)) == number
+
+
+def link_of(body: str, head: str = "", *, contact: bool = False) -> FoundLink:
+    markup = f"<html><head><title>Association Annour</title>{head}</head><body>{body}</body></html>"
+    [link] = accounts.channels(html.parse(markup, "https://annour.example/"), contact=contact)
+    return link
+
+
+# Each pair: the honest page of the owner, and the visitor's page that looks like it.
+PAIRS: dict[str, tuple[str, str, str]] = {
+    "icons after the maker's name": (
+        (
+            '<footer><p>Réalisé par <a href="https://pixel.example/">Pixel</a></p>'
+            '<div class="social"><a href="https://www.facebook.com/atelierdulac"><i></i></a></div></footer>'
+        ),
+        (
+            '<footer><p>Réalisé par <a href="https://pixel.example/">Pixel</a> '
+            '<a href="https://www.facebook.com/studio.pixel"><i></i></a></p></footer>'
+        ),
+        "facebook u:atelierdulac",
+    ),
+    "a name with a maker's word in it": (
+        '<footer><a href="https://www.facebook.com/agence.annour">Agence Annour</a></footer>',
+        '<footer><a href="https://www.facebook.com/agence.pixel">Agence Pixel</a></footer>',
+        "facebook u:agenceannour",
+    ),
+    "an address written out": (
+        (
+            '<div><p>Facebook :</p> <a href="https://www.facebook.com/atelierdulac">'
+            "www.facebook.com/atelierdulac</a></div>"
+        ),
+        (
+            '<article><p>Source : <a href="https://www.facebook.com/ministere.x">www.facebook.com/ministere.x'
+            "</a></p></article>"
+        ),
+        "facebook u:atelierdulac",
+    ),
+    "the articles of a network": (
+        (
+            '<script type="application/ld+json">{"@type": "Organization", "url": "https://www.annour.example",'
+            ' "sameAs": ["https://twitter.com/atelier_m"]}</script>'
+        ),
+        (
+            '<script type="application/ld+json">{"@type": "Article", "author": {"@type": "Organization", '
+            '"url": "https://agence-presse.example", "sameAs": ["https://twitter.com/presse_x"]}}</script>'
+        ),
+        "twitter atelier_m",
+    ),
+    "a channel and a video": (
+        '<iframe src="https://www.youtube.com/embed/videoseries?list=UUabcdefghijklmnopqrstuv"></iframe>',
+        '<iframe src="https://www.youtube.com/embed/videoseries?list=PLabcdefghijklmnopqrstuv"></iframe>',
+        "youtube UCabcdefghijklmnopqrstuv",
+    ),
+    "a page's number and an application's": (
+        '<meta property="fb:page_id" content="123456789012">',
+        '<meta property="fb:app_id" content="123456789012">',
+        "facebook id:123456789012",
+    ),
+    "one page and a network's pages": (
+        '<meta property="fb:pages" content="123456789012">',
+        '<meta property="fb:pages" content="123456789012,223456789012">',
+        "facebook id:123456789012",
+    ),
+    "a box for liking a page and one for liking an article": (
+        '<iframe src="https://www.facebook.com/plugins/likebox.php?id=123456789012&width=300"></iframe>',
+        (
+            '<iframe src="https://www.facebook.com/plugins/like.php?href=https%3A%2F%2Fannour.example%2F">'
+            "</iframe>"
+        ),
+        "facebook id:123456789012",
+    ),
+    "a timeline before its script has run, and a tweet": (
+        '<a class="twitter-timeline" href="https://twitter.com/atelier_m"></a>',
+        (
+            '<blockquote class="twitter-tweet"><p>x</p>— <a href="https://twitter.com/inconnu">Inconnu</a>'
+            "</blockquote>"
+        ),
+        "twitter atelier_m",
+    ),
+    "a company and a forum of members": (
+        '<footer><a href="https://www.linkedin.com/company/atelier-m"><i></i></a></footer>',
+        '<footer><a href="https://www.linkedin.com/groups/1234567/"><i></i></a></footer>',
+        "linkedin company/atelier-m",
+    ),
+    "a plugin that loads late": (
+        (
+            '<iframe src="about:blank" data-src="https://www.facebook.com/plugins/page.php?href='
+            'https%3A%2F%2Fwww.facebook.com%2Fatelierdulac"></iframe>'
+        ),
+        (
+            '<iframe src="about:blank" data-src="https://www.facebook.com/plugins/video.php?href='
+            'https%3A%2F%2Fwww.facebook.com%2Finconnu%2Fvideos%2F1"></iframe>'
+        ),
+        "facebook u:atelierdulac",
+    ),
+    "one icon in the text and a wall of friends' logos": (
+        '<div><a href="https://www.facebook.com/atelierdulac"><img></a></div>',
+        "".join(f'<div><a href="https://www.facebook.com/ami.numero{n}"><img></a></div>' for n in "abcd"),
+        "facebook u:atelierdulac",
+    ),
+    "an invitation and a mention": (
+        '<p><a href="https://www.youtube.com/@atelierdulac">Abonnez-vous à la chaîne</a></p>',
+        '<p>Voir <a href="https://www.youtube.com/@inconnu">la chaîne du ministère</a></p>',
+        "youtube @atelierdulac",
+    ),
+    "our page and a ministry's": (
+        '<p><a href="https://www.facebook.com/atelierdulac">Suivez l’association sur Facebook</a></p>',
+        (
+            '<footer><a href="https://www.facebook.com/jeunesse.x">Suivez le ministère sur Facebook</a>'
+            '<a href="https://www.facebook.com/donneur.x">الاتحاد الأوروبي على فيسبوك</a></footer>'
+        ),
+        "facebook u:atelierdulac",
+    ),
+    "a subscribe button": (
+        '<iframe src="https://www.youtube.com/subscribe_embed?channel=atelierdulac"></iframe>',
+        '<iframe src="https://www.youtube.com/embed/abcdefghijk"></iframe>',
+        "youtube user/atelierdulac",
+    ),
+}
+
+
+@pytest.mark.parametrize("pair", PAIRS)
+def test_the_owners_page_is_told_from_the_visitors(pair: str) -> None:
+    owners, visitors, account = PAIRS[pair]
+    assert list(found(owners)) == [account]
+    assert found(visitors) == {}
+
+
+ICON = '<footer><div class="social"><a href="https://{}"><i></i></a></div></footer>'
+
+
+FOOTER = '<footer>{} <a href="https://www.linkedin.com/company/pixelwerk">Pixelwerk</a></footer>'
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "Umsetzung von",
+        "Webdesign:",
+        "Gestaltung und Technik:",
+        "Diseño y desarrollo web:",
+        "Sitio creado por",
+        "Sito realizzato da",
+        "Desenvolvido por",
+        "Website gemaakt door",
+        "Tasarım ve yazılım:",
+        "Wykonanie:",
+        "Создание сайта:",
+        "إنجاز:",
+        "برمجة وتصميم",
+        "Conception &amp; hébergement :",
+        "Site imaginé avec soin par",
+        "Made with ♥ by",
+        "Site by",
+        "Photos :",
+    ],
+)
+def test_a_makers_signature_is_known_in_the_languages_of_makers(before: str) -> None:
+    assert found(FOOTER.format(before)) == {}
+
+
+@pytest.mark.parametrize(
+    "before", ["Retrouvez-nous :", "Page LinkedIn :", "Suivez", "Notre page", "LinkedIn"]
+)
+def test_a_name_in_the_footer_that_nobody_signed_with_is_the_owners(before: str) -> None:
+    assert list(found(FOOTER.format(before))) == ["linkedin company/pixelwerk"]
+
+
+TEXT = '<main><h2>{}</h2><div>{}<a href="https://x.com/quelque_part">{}</a></div></main>'
+SIGN, PICTURE = "<i></i>", '<img alt="{}">'
+
+
+@pytest.mark.parametrize(
+    "heading",
+    [
+        "Unterstützer",
+        "Colaboran",
+        "Ils nous font confiance",
+        "Thank you to our funders",
+        "Patrocinadores",
+        "Parceiros",
+        "Destekçilerimiz",
+        "بدعم من",
+        "مواقع صديقة",
+        "Sur le Web",
+        "Notre bureau",
+        "Le mot de la présidente",
+        "Meet the team",
+        "What mentors say",
+        "أعضاء المكتب",
+        "Belediye Başkanı",
+        "Nos clubs membres",
+        "Find your group",
+        "Unsere Mitgliedschöre",
+        "فروعنا",
+    ],
+)
+@pytest.mark.parametrize("beside", ["", "Un nom : "])
+def test_under_a_heading_of_others_an_icon_is_theirs(heading: str, beside: str) -> None:
+    assert found(TEXT.format(heading, beside, SIGN)) == {}
+
+
+@pytest.mark.parametrize(
+    "heading",
+    ["Annour", "Actualités", "Contacter le bureau", "Nous suivre", "روابط التواصل", "Mitglied werden"],
+)
+def test_under_any_other_heading_an_icon_is_the_owners(heading: str) -> None:
+    assert list(found(TEXT.format(heading, "", SIGN))) == ["twitter quelque_part"]
+
+
+def test_an_officers_account_may_bear_the_sites_name_and_is_still_the_officers() -> None:
+    own, officers = TEXT.replace("quelque_part", "salma_annour"), "<h3>Salma Annour</h3>"
+    assert found(own.format("Notre bureau", officers, SIGN)) == {}
+    assert list(found(own.format("Nouvelles", "", SIGN))) == ["twitter salma_annour"]
+    whole = own.replace("salma_annour", "annour_ma")
+    assert list(found(whole.format("Notre bureau", "<p>Dix salariés</p>", SIGN))) == ["twitter annour_ma"]
+
+
+@pytest.mark.parametrize("after", ["</div><div>", "</div><h2>Autre chose</h2><div>", "</div></main><footer>"])
+def test_a_heading_holds_as_far_as_its_box_its_rank_and_its_region(after: str) -> None:
+    inside = "<main><div><div><h3>Le bureau</h3></div><p>Salma, trésorière</p>{}" + ICON_IN_TEXT
+    assert found(inside.format("")) == {}
+    assert list(found(inside.format(after))) == ["twitter quelque_part"]
+
+
+ICON_IN_TEXT = '<a href="https://x.com/quelque_part"><i></i></a>'
+
+
+@pytest.mark.parametrize(
+    "alt",
+    [
+        "",
+        "f",
+        "Facebook",
+        "x-logo.png",
+        "X logo",
+        "icone-facebook-3.png",
+        "image",
+        "IMG",
+        "twiter",
+        "you tube",
+        "الفيسبوك",
+        "Logo Annour",
+    ],
+)
+def test_a_picture_that_says_nothing_else_is_an_icon(alt: str) -> None:
+    assert list(found(TEXT.format("Bienvenue", "", PICTURE.format(alt)))) == ["twitter quelque_part"]
+
+
+@pytest.mark.parametrize(
+    "alt", ["Erste Bank", "Ville de Trois-Ponts", "seed-trust.png", "بنك السلام", "Fund X"]
+)
+def test_a_picture_of_another_name_is_a_logo(alt: str) -> None:
+    assert found(TEXT.format("Bienvenue", "", PICTURE.format(alt))) == {}
+
+
+MEMBERS = "".join(
+    f'<li>{town} – <a href="https://www.facebook.com/annour.{town}">Facebook</a></li>'
+    for town in ("fes", "oujda")
+)
+
+
+def test_beside_the_account_in_its_place_namesakes_in_the_text_are_members() -> None:
+    footer = ICON.format("www.facebook.com/annour.maroc")
+    assert list(found(f"<ul>{MEMBERS}</ul>{footer}")) == ["facebook u:annourmaroc"]
+    assert len(found(f"<ul>{MEMBERS}</ul>")) == 2
+
+
+def test_beside_an_account_of_another_name_one_namesake_in_the_text_is_kept_and_several_are_a_list() -> None:
+    footer = ICON.format("www.facebook.com/ateliers.du.lac")
+    one = '<p><a href="https://www.facebook.com/annour.sale">Facebook</a></p>'
+    assert len(found(one + footer)) == 2
+    assert list(found(f"<ul>{MEMBERS}</ul>{footer}")) == ["facebook u:ateliersdulac"]
+
+
+def test_a_persons_profile_in_the_text_is_that_persons() -> None:
+    link = '<a href="https://www.linkedin.com/in/une-personne"><i></i></a>'
+    assert found(f"<p>Écrire à Salma {link}</p>") == {}
+    assert list(found(f"<footer>{link}</footer>")) == ["linkedin in/une-personne"]
+
+
+@pytest.mark.parametrize(
+    "href",
+    [
+        "www.linkedin.com/company/annour-asso",
+        "linkedin.com/company/annour-asso",
+        "/www.linkedin.com/company/annour-asso",
+        "http//www.linkedin.com/company/annour-asso",
+        "https:/www.linkedin.com/company/annour-asso",
+        "https://https://www.linkedin.com/company/annour-asso",
+    ],
+)
+def test_an_address_without_its_scheme_is_the_account_its_author_meant(href: str) -> None:
+    link = link_of(f'<footer><a href="{href}">LinkedIn</a></footer>')
+    assert (link.key, link.canonical) == (
+        "company/annour-asso",
+        "https://www.linkedin.com/company/annour-asso",
+    )
+
+
+@pytest.mark.parametrize(
+    "href",
+    [
+        "/partager?u=https://www.facebook.com/annour",
+        "/blog/facebook.com-et-nous",
+        "https://archive.example/web/https://www.facebook.com/annour",
+    ],
+)
+def test_an_address_within_another_is_not_taken_for_an_account(href: str) -> None:
+    assert found(f'<footer><a href="{href}">Facebook</a></footer>') == {}
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["www.linkedin.com/company/wix-com", "x.com/wix_com", "www.facebook.com/your.page", "x.com/votre_page"],
+)
+def test_a_vendors_name_is_known_however_a_network_writes_it(address: str) -> None:
+    assert found(ICON.format(address)) == {}
+
+
+def test_a_name_and_an_account_are_akin_whatever_the_accents() -> None:
+    page = '<title>Lumière</title><p>Lire <a href="https://x.com/lumiere_ma">le fil</a></p>'
+    assert [link.key for link in accounts.channels(html.parse(page, "https://l.example/"))] == ["lumiere_ma"]
+
+
+def test_what_visitors_see_outweighs_what_the_head_states() -> None:
+    """A theme's settings are filled in once; the icons are looked at, and corrected when a name changes."""
+    head = '<meta name="twitter:site" content="@annour_2012">'
+    assert list(found(ICON.format("x.com/annour_maroc"), head)) == ["twitter annour_maroc"]
+    assert list(found("", head)) == ["twitter annour_2012"]
+
+
+def test_a_number_in_the_head_is_the_page_whose_name_is_shown() -> None:
+    head = '<meta property="fb:pages" content="123456789012">'
+    assert list(found(ICON.format("www.facebook.com/annour"), head)) == ["facebook u:annour"]
+
+
+def test_a_group_is_the_account_of_those_who_have_no_page() -> None:
+    group = '<footer><a href="https://www.facebook.com/groups/annour.sale"><i></i></a></footer>'
+    assert list(found(group)) == ["facebook group:annour.sale"]
+    assert list(found(group + ICON.format("www.facebook.com/annour"))) == ["facebook u:annour"]
+
+
+def test_statements_are_read_however_they_are_filled_in() -> None:
+    head = """<meta name="twitter:site" content="https://twitter.com/annour_ma">
+      <meta property="article:publisher" content="www.facebook.com/annour">
+      <script type="application/ld+json">{"@graph": [{"@type": ["Organization", "NGO"],
+      "sameAs": [{"@id": "//www.youtube.com/@annour"}, 7]}, {"@type": "WebPage", "sameAs": null}]}</script>"""
+    assert found("", head) == {
+        "twitter annour_ma": "twitter:site",
+        "facebook u:annour": "article:publisher",
+        "youtube @annour": "sameAs",
+    }
+
+
+def test_on_a_page_of_contacts_an_address_written_out_is_the_owners() -> None:
+    body = '<p>Page : <a href="https://www.facebook.com/atelierdulac">facebook.com/atelierdulac</a></p>'
+    assert found(body) == {}
+    assert link_of(body, contact=True).key == "u:atelierdulac"
+
+
+@pytest.mark.parametrize(
+    ("body", "head"),
+    [
+        ('<footer><a href="https://www.facebook.com/annour"><i></i></a></footer>', ""),
+        ("", '<link rel="me" href="https://www.facebook.com/annour">'),
+        ("", '<meta property="article:publisher" content="https://www.facebook.com/annour">'),
+        ('<div class="fb-page" data-href="https://www.facebook.com/annour"></div>', ""),
+    ],
+    ids=["icon", "rel=me", "meta", "plugin"],
+)
+def test_every_clue_says_where_it_stood_and_in_which_words(body: str, head: str) -> None:
+    link = link_of(body, head)
+    assert link.page == "https://annour.example/"
+    assert "annour" in link.snippet
+
+
+def test_two_frequent_words_name_an_account_as_one_telling_word_does() -> None:
+    page = (
+        '<title>Forum des femmes</title><p>Lire <a href="https://twitter.com/{}">le fil</a> et '
+        '<a href="https://twitter.com/voisin">un autre</a></p>'
+    )
+    seen = [
+        [link.key for link in accounts.channels(html.parse(page.format(name), "https://ffb.example/"))]
+        for name in ("forumfemmes", "femmes_mag")
+    ]
+    assert seen == [["forumfemmes"], []]
+
+
+@pytest.mark.parametrize(
+    ("body", "address"),
+    [
+        ('<a href="/contact">Contact</a>', "https://annour.example/contact"),
+        (
+            '<a href="/qui">Qui sommes-nous ?</a><a href="/ecrire">اتصل بنا</a>',
+            "https://annour.example/ecrire",
+        ),
+        ('<a href="/about">من نحن</a>', "https://annour.example/about"),
+        ('<a href="/contact.html"><img></a>', "https://annour.example/contact.html"),
+        ('<a href="#contact">Contact</a><a href="mailto:a@annour.example">Contact</a>', ""),
+        ('<a href="https://ailleurs.example/contact">Contact</a>', ""),
+        ('<a href="/p">Premier contact entre deux villages de la vallée du haut</a>', ""),
+        ('<a href="/contact.pdf">Contact</a>', ""),
+    ],
+)
+def test_the_page_of_contacts_is_the_sites_own_page_so_called(body: str, address: str) -> None:
+    assert accounts.hints(html.parse(f"<body>{body}</body>", "https://annour.example/")).contact == address
+
+
+@pytest.mark.parametrize(
+    ("source", "video"),
+    [
+        ("https://www.youtube.com/embed/abcdefghijk?rel=0", "https://www.youtube.com/watch?v=abcdefghijk"),
+        (
+            "https://www.youtube-nocookie.com/embed/abcdefghijk",
+            "https://www.youtube.com/watch?v=abcdefghijk",
+        ),
+        (
+            "https://www.youtube.com/embed/videoseries?list=PLabc-1",
+            "https://www.youtube.com/playlist?list=PLabc-1",
+        ),
+        ("https://player.vimeo.com/video/1", ""),
+    ],
+)
+def test_a_video_shown_is_known_by_the_address_a_visitor_would_open(source: str, video: str) -> None:
+    document = html.parse(f'<iframe src="{source}"></iframe>', "https://annour.example/")
+    assert accounts.hints(document).video == video
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.sampled_from(["", "//", "https://[", "x.com/a", "@", "Person"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["@type", "@id", "@graph", "url", "name", "sameAs"]), inner, max_size=4
+        )
+    ),
+    max_leaves=12,
+)
+ADDRESSES = st.sampled_from(
+    [
+        "https://www.facebook.com/plugins/page.php?href=",
+        "https://www.facebook.com/plugins/likebox.php?id=%F0&href=https://[",
+        "https://www.youtube.com/embed/?list=UU&listType=user_uploads&channel=",
+        "https://[::1/timeline-profile/screen-name/",
+        "//x.com/",
+        "mailto:a@b",
+        "",
+    ]
+)
+
+
+@given(JSON, ADDRESSES, st.text(max_size=30))
+def test_nothing_that_a_page_states_makes_its_reader_raise(stated: object, address: str, text: str) -> None:
+    body = (
+        f'<script type="application/ld+json">{json.dumps(stated)}</script>'
+        f'<iframe src="{address}{text}"></iframe>'
+        f'<meta name="twitter:site" content="{address}"><div data-href="{address}"></div>'
+        f'<footer><a href="{address}{text}">{text}</a></footer>'
+    )
+    document = html.parse(body, "https://annour.example/")
+    assert all(link.key for link in accounts.channels(document))
+    assert accounts.hints(document).words.own

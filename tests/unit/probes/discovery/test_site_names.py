@@ -1,0 +1,47 @@
+"""A site's own names are gathered from wherever it gives them, short and each once."""
+
+import pytest
+
+from probes.discovery import site_names
+from probes.parsing import html
+
+URL = "https://annour.example/"
+
+
+def says(head: str, body: str = "") -> str:
+    return site_names.says(html.parse(f"<html><head>{head}</head><body>{body}</body></html>", URL))
+
+
+@pytest.mark.parametrize(
+    ("head", "body", "named"),
+    [
+        ("<title>Accueil – Annour</title>", "", "Accueil – Annour"),
+        ('<meta property="og:site_name" content="جمعية النور">', "", "جمعية النور"),
+        (
+            '<script type="application/ld+json">{"@graph": [{"@type": ["NGO"], "name": "Annour"}]}</script>',
+            "",
+            "Annour",
+        ),
+        ("<title>Accueil</title>", "<h1>Annour</h1>", "Accueil · Annour"),
+        ("", "<footer>© 2026 Association Annour</footer>", "© 2026 Association Annour"),
+        ("", "<footer>(C) 2026 Annour</footer>", "(C) 2026 Annour"),
+        ("", "<footer>COPYRIGHT Annour</footer>", "COPYRIGHT Annour"),
+        ("", "<footer>جميع الحقوق محفوظة للنور</footer>", "جميع الحقوق محفوظة للنور"),
+    ],
+)
+def test_each_place_of_a_name_is_read(head: str, body: str, named: str) -> None:
+    assert says(head, body) == named
+
+
+def test_a_name_given_twice_is_said_once_and_an_authors_name_never() -> None:
+    person = '<script type="application/ld+json">{"@type": "Person", "name": "Salma"}</script>'
+    assert says(f"<title>Annour</title>{person}", "<h1>ANNOUR</h1>") == "Annour"
+
+
+def test_the_names_are_short_whatever_a_page_says() -> None:
+    assert len(says(f"<title>{'Annour ' * 90}</title>", "<h1>" + "x" * 900 + "</h1>")) <= site_names.LONGEST
+
+
+def test_names_of_no_certain_shape_are_read_without_complaint() -> None:
+    odd = '{"@type": {"a": 1}, "name": ["x"]}'
+    assert says(f'<script type="application/ld+json">{odd}</script>') == ""

@@ -1,0 +1,250 @@
+"""Names that do not exist, name servers that fail, and the operator's proxy, which resolves for us."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+
+from probes.http.dns import TRIES, Names
+from probes.http.fetcher import FetchOptions
+from probes.models.finding import Reason
+from probes.models.http import NoPage
+from tests.support.hostile_server.fetching import fetcher, link, outcome, told
+from tests.support.hostile_server.names import NameServer
+from tests.support.hostile_server.server import Hostile, answer
+
+
+@pytest.mark.fault("F05")
+@pytest.mark.parametrize(
+    ("says", "expected"),
+    [
+        ("NXDOMAIN", "no_such_host/the name does not exist"),
+        ({"A": "SERVFAIL", "AAAA": "SERVFAIL"}, "network/dns"),
+        ({"A": "NXDOMAIN", "AAAA": "SERVFAIL"}, "network/dns"),
+        ({"A": "REFUSED", "AAAA": "REFUSED"}, "network/dns"),
+        ({"A": [], "AAAA": []}, "network/the name has no address"),
+        ("silent", "timeout/dns"),
+    ],
+)
+async def test_only_a_proven_absence_is_no_such_host(says: object, expected: str) -> None:
+    async with (
+        NameServer({"site.example": says}) as names,
+        fetcher(nameservers=(names.address,), dns_timeout=0.1) as fetch,
+    ):
+        assert told(await outcome(fetch, "http://site.example/")) == expected
+
+
+@pytest.mark.fault("F05")
+@pytest.mark.parametrize("says", ["NXDOMAIN", "SERVFAIL", "silent"])
+async def test_a_name_server_that_denies_every_name_proves_nothing(says: str) -> None:
+    """A closed network's, seen 2026-11."""
+    async with (
+        NameServer({"com": says}) as names,
+        fetcher(nameservers=(names.address,), dns_timeout=0.1) as fetch,
+    ):
+        said = told(await outcome(fetch, "http://site.example/"))
+        assert said == "network/the name server knows no names at all"
+
+
+@pytest.mark.fault("F05")
+@pytest.mark.parametrize(
+    ("says", "requests"), [("NXDOMAIN", 1), ({"A": "SERVFAIL", "AAAA": "SERVFAIL"}, 3), ("silent", 3)]
+)
+async def test_a_name_that_does_not_exist_is_not_asked_for_again(says: object, requests: int) -> None:
+    """The failures of a name server are."""
+    async with (
+        NameServer({"site.example": says}) as names,
+        fetcher(nameservers=(names.address,), dns_timeout=0.05, retries=2) as fetch,
+    ):
+        await outcome(fetch, "http://site.example/")
+        assert fetch.requests == requests
+
+
+async def test_half_a_name_server_is_enough() -> None:
+    """Many answer for A and fail for AAAA."""
+    zone = {"site.example": {"A": ["127.0.0.1"], "AAAA": "SERVFAIL"}}
+    async with (
+        Hostile() as server,
+        NameServer(zone) as names,
+        fetcher(nameservers=(names.address,)) as fetch,
+    ):
+        assert told(await outcome(fetch, server.url("ok", "site.example"))) == "200"
+
+
+@pytest.mark.fault("F01")
+async def test_one_forbidden_address_refuses_the_whole_name() -> None:
+    async with (
+        NameServer({"site.example": ["127.0.0.1", "10.0.0.5"]}) as names,
+        fetcher(nameservers=(names.address,)) as fetch,
+    ):
+        assert told(await outcome(fetch, "http://site.example/")).startswith("unsafe_address/10.0.0.5")
+
+
+@pytest.mark.fault("F02")
+async def test_a_name_is_looked_up_once_for_a_connection() -> None:
+    """What is checked is what is dialled; a second answer would never be seen."""
+    zone: dict[str, object] = {"site.example": [["127.0.0.1"], ["10.0.0.5"]]}
+    async with (
+        Hostile() as server,
+        NameServer(zone) as names,
+        fetcher(nameservers=(names.address,)) as fetch,
+    ):
+        assert told(await outcome(fetch, server.url("ok", "site.example"))) == "200"
+        assert names.asked["site.example"] == 1
+
+
+async def test_the_next_address_is_tried_where_the_first_refuses() -> None:
+    zone: dict[str, object] = {"site.example": ["127.0.0.9", "127.0.0.1"]}
+    async with (
+        Hostile() as server,
+        NameServer(zone) as names,
+        fetcher(nameservers=(names.address,)) as fetch,
+    ):
+        assert told(await outcome(fetch, server.url("ok", "site.example"))) == "200"
+
+
+@pytest.mark.fault("F04")
+async def test_fifty_silent_names_delay_no_other() -> None:
+    zone: dict[str, object] = {f"dead{number}.example": "silent" for number in range(50)}
+    zone["alive.example"] = ["93.184.215.14"]
+    async with NameServer(zone) as server:
+        names = Names((server.address,), timeout=0.3)
+        dead = [asyncio.create_task(names.addresses(f"dead{number}.example")) for number in range(50)]
+        await asyncio.sleep(0)
+        started = time.monotonic()
+        assert await names.addresses("alive.example") == ["93.184.215.14"]
+        assert time.monotonic() - started < 0.3  # before the first of the silent ones is given up
+        results = await asyncio.gather(*dead, return_exceptions=True)
+        assert time.monotonic() - started < 2
+        assert {getattr(result, "reason", None) for result in results} == {Reason.TIMEOUT}
+        await names.close()
+
+
+@pytest.mark.fault("F04")
+def test_a_name_server_has_two_seconds_in_all() -> None:
+    assert TRIES * FetchOptions().dns_timeout <= 2
+
+
+@asynccontextmanager
+async def proxy(script: Callable[[str], bytes]) -> AsyncIterator[tuple[str, list[str]]]:
+    """A proxy that answers each request line by the script; the lines it saw."""
+    lines: list[str] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        lines.append(head.split("\r\n")[0])
+        writer.write(script(head))
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    yield f"http://someone:secret@127.0.0.1:{server.sockets[0].getsockname()[1]}", lines
+    server.close()
+
+
+def refusal(status: str = "502 Bad Gateway", said: str = "") -> bytes:
+    return answer(b"no", status, f"Proxy-Status: {said}\r\n".encode() if said else b"")
+
+
+NXDOMAIN = "cache.example; error=dns_error; rcode=NXDOMAIN"
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        (NXDOMAIN, Reason.NO_SUCH_HOST),
+        ('cache.example; error=dns_error; rcode="NXDOMAIN"', Reason.NO_SUCH_HOST),
+        ("cache.example; error=dns_error; rcode=SERVFAIL", Reason.NETWORK),
+        ("cache.example; error=dns_timeout", Reason.NETWORK),
+        ("cache.example; error=connection_refused", Reason.NETWORK),
+    ],
+)
+async def test_only_the_proxys_own_word_proves_that_a_name_does_not_exist(
+    scheme: str, said: str, expected: Reason
+) -> None:
+    """RFC 9209 through a tunnel and through plain forwarding."""
+    async with proxy(lambda _: refusal(said=said)) as (address, _), fetcher(proxy=address) as fetch:
+        none = await outcome(fetch, f"{scheme}://site.example/")
+    assert isinstance(none, NoPage)
+    assert none.reason is expected
+
+
+async def test_a_proxy_that_refuses_a_tunnel_without_a_word_is_trouble_of_the_network() -> None:
+    async with proxy(lambda _: refusal("403 Forbidden")) as (address, _), fetcher(proxy=address) as fetch:
+        assert told(await outcome(fetch, "https://site.example/")) == "network/proxy"
+
+
+async def test_a_proxy_that_wants_a_password_is_trouble_of_the_network() -> None:
+    required = "407 Proxy Authentication Required"
+    async with proxy(lambda _: refusal(required)) as (address, _), fetcher(proxy=address) as fetch:
+        assert told(await outcome(fetch, "http://site.example/")) == "network/proxy"
+        assert told(await outcome(fetch, "https://site.example/")) == "network/proxy"
+
+
+async def test_an_error_page_through_a_proxy_is_the_sites_own() -> None:
+    async with proxy(lambda _: refusal()) as (address, _), fetcher(proxy=address) as fetch:
+        assert told(await outcome(fetch, "http://site.example/")) == "502"
+
+
+async def test_a_site_that_claims_not_to_exist_is_not_believed_without_a_proxy() -> None:
+    """The header comes from the site's own cache then."""
+    async with Hostile(lambda *_: refusal(said=NXDOMAIN)) as server, fetcher() as fetch:
+        assert told(await outcome(fetch, server.url("ok"))) == "502"
+
+
+@pytest.mark.fault("F01")
+async def test_names_and_literals_are_judged_before_a_proxy_hears_of_them() -> None:
+    """The proxy resolves, so the guard can only judge what is written."""
+    options = {"allow_networks": ()}
+    async with proxy(lambda _: answer()) as (address, lines), fetcher(proxy=address, **options) as fetch:
+        for url in ("http://169.254.169.254/", "https://localhost/", "http://2130706433/", "http://printer/"):
+            none = await outcome(fetch, url)
+            assert isinstance(none, NoPage)
+            assert none.reason is Reason.UNSAFE_ADDRESS
+        assert lines == []
+        page = await fetch.get(link("http://site.example/a?b"))
+    assert (page.status, lines) == (200, ["GET http://site.example/a?b HTTP/1.1"])
+
+
+@pytest.mark.fault("F01")
+async def test_a_name_that_our_own_name_servers_place_inward_is_kept_from_a_proxy() -> None:
+    """Where they are named; what they do not know, or not in time, is the proxy's to find."""
+    zone = {"inward.example": ["10.0.0.5"], "dumb.example": "silent", "good.example": ["93.184.215.14"]}
+    async with NameServer(zone) as names, proxy(lambda _: answer()) as (address, lines):
+        asked = {"allow_networks": (), "nameservers": (names.address,), "dns_timeout": 0.05}
+        async with fetcher(proxy=address, **asked) as fetch:
+            for scheme in ("http", "https"):
+                none = await outcome(fetch, f"{scheme}://inward.example/")
+                assert told(none) == "unsafe_address/10.0.0.5 is not a public address"
+            assert lines == []
+            for host in ("dumb", "good", "unheard"):
+                assert told(await outcome(fetch, f"http://{host}.example/")) == "200"
+    assert len(lines) == 3
+
+
+async def test_a_proxys_password_goes_to_the_proxy_alone() -> None:
+    heads: list[str] = []
+
+    def script(head: str) -> bytes:
+        heads.append(head)
+        return refusal("403 Forbidden")
+
+    async with proxy(script) as (address, _), fetcher(proxy=address) as fetch:
+        await outcome(fetch, "https://site.example/")
+    assert "Proxy-Authorization: Basic c29tZW9uZTpzZWNyZXQ=" in heads[0]
+    assert heads[0].startswith("CONNECT site.example:443 HTTP/1.1")
+
+
+async def test_a_proxy_that_is_down_is_trouble_of_the_network() -> None:
+    async with fetcher(proxy="http://127.0.0.1:1") as fetch:
+        assert told(await outcome(fetch, "https://site.example/")) == "network/refused"
+
+
+def test_a_proxy_is_written_as_an_address() -> None:
+    with pytest.raises(ValueError, match="http://host:port"):
+        FetchOptions(proxy="socks5://127.0.0.1:1")

@@ -1,0 +1,306 @@
+"""Trying again: when it may help, never harder than the host allows, never as a storm."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+
+import pytest
+
+from probes.http.host_state import retry_after
+from probes.models.http import Ask, NoPage
+from tests.support.hostile_server.fetching import Clock, fetcher, link, outcome, told
+from tests.support.hostile_server.names import NameServer
+from tests.support.hostile_server.server import Hostile, answer
+
+BUSY = answer(b"", "503 Service Unavailable")
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[Hostile]:
+    async with Hostile() as hostile:
+        yield hostile
+
+
+@pytest.mark.fault("F26")
+async def test_a_busy_server_is_asked_again_after_growing_jittered_waits() -> None:
+    clock = Clock()
+    async with (
+        Hostile(lambda path, times: BUSY if path == "ok" and times <= 2 else None) as server,
+        fetcher(clock, retries=2, retry_wait=1) as fetch,
+    ):
+        assert told(await outcome(fetch, server.url("ok"))) == "200"
+        assert server.seen == {"ok": 3, "robots.txt": 1}
+    assert 1 <= clock.sleeps[0] <= 2 <= clock.sleeps[1] <= 3
+
+
+async def test_an_error_that_stays_is_a_page_for_the_channel_to_judge() -> None:
+    async with Hostile(lambda *_: BUSY) as server, fetcher(retries=2) as fetch:
+        assert told(await outcome(fetch, server.url("ok"))) == "503"
+        assert server.seen["ok"] == 3
+
+
+async def test_a_connection_that_breaks_is_tried_again(server: Hostile) -> None:
+    async with fetcher(retries=2) as fetch:
+        assert told(await outcome(fetch, server.url("reset"))) == "network/reset"
+    assert server.seen["reset"] == 3
+
+
+@pytest.mark.fault("F28", "F29")
+@pytest.mark.parametrize(
+    "path",
+    ["missing", "gone", "members", "refused", "unacceptable", "linkedin", "notgzip", "scriptlocation"],
+)
+async def test_what_will_not_change_is_asked_once(server: Hostile, path: str) -> None:
+    async with fetcher(retries=2) as fetch:
+        await outcome(fetch, server.url(path))
+    assert server.seen[path] == 1
+
+
+@pytest.mark.fault("F28")
+async def test_a_refused_address_is_asked_not_even_once() -> None:
+    clock = Clock()
+    async with fetcher(clock, retries=2) as fetch:
+        assert told(await outcome(fetch, "http://10.0.0.1/")).startswith("unsafe_address")
+        assert (fetch.requests, clock.sleeps) == (0, [])
+
+
+NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
+
+
+@pytest.mark.fault("F27")
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("120", 120),
+        ("0", 0),
+        (" 7 ", 7),
+        ("99999999999999999999", 3600),
+        ("Tue, 24 Nov 2026 12:02:00 GMT", 120),
+        ("Tuesday, 24-Nov-26 12:02:00 GMT", 120),
+        ("Tue Nov 24 12:02:00 2026", 120),
+        ("Tue, 24 Nov 2026 11:00:00 GMT", 0),
+        ("Mon, 01 Jan 9999 00:00:00 GMT", 3600),
+        ("-5", None),
+        ("1.5", None),
+        ("soon", None),
+        ("", None),
+        ("١٢٠", None),
+        ("1m30s", None),
+        ("120, 240", None),
+        (None, None),
+    ],
+)
+def test_retry_after_is_read_in_both_forms_and_garbage_is_ignored(
+    text: str | None, seconds: float | None
+) -> None:
+    assert retry_after(text, NOON) == seconds
+
+
+def slow_down(value: str) -> bytes:
+    return answer(b"", "429 Too Many Requests", f"Retry-After: {value}\r\n".encode())
+
+
+@pytest.mark.fault("F27")
+async def test_retry_after_is_the_least_that_is_waited() -> None:
+    clock = Clock()
+    async with (
+        Hostile(lambda path, times: slow_down("20") if (path, times) == ("ok", 1) else None) as server,
+        fetcher(clock, retries=2, retry_wait=1) as fetch,
+    ):
+        assert told(await outcome(fetch, server.url("ok"))) == "200"
+    assert len(clock.sleeps) == 1
+    assert 20 <= clock.sleeps[0] <= 21
+
+
+@pytest.mark.fault("F27")
+@pytest.mark.parametrize("value", ["120", "garbage", "-5", "Mon, 01 Jan 9999 00:00:00 GMT"])
+async def test_a_limit_without_a_near_end_is_not_pressed(value: str) -> None:
+    """429 is a page at once where no wait, or too long a one, was named."""
+    clock = Clock()
+    async with Hostile(lambda *_: slow_down(value)) as server, fetcher(clock, retries=2) as fetch:
+        assert told(await outcome(fetch, server.url("ok"))) == "429"
+        assert (server.seen["ok"], clock.sleeps) == (1, [])
+
+
+@pytest.mark.fault("F27")
+async def test_a_host_that_asked_for_quiet_is_left_alone_for_a_while() -> None:
+    """Up to `retry_after_limit`; its other links are then asked all the same."""
+    clock = Clock()
+    async with (
+        Hostile(lambda path, _: slow_down("3600") if path == "busy" else None) as server,
+        fetcher(clock, host_delay=1, retry_after_limit=30) as fetch,
+    ):
+        assert told(await outcome(fetch, server.url("busy"))) == "429"
+        assert told(await outcome(fetch, server.url("ok"))) == "200"
+    assert clock.sleeps == [30]
+
+
+@pytest.mark.fault("F27")
+async def test_a_short_retry_after_quiets_the_host_for_its_other_links_too() -> None:
+    clock = Clock()
+    async with (
+        Hostile(lambda path, _: slow_down("20") if path == "busy" else None) as server,
+        fetcher(clock, host_delay=1) as fetch,
+    ):
+        await outcome(fetch, server.url("busy"))
+        await outcome(fetch, server.url("ok"))
+    assert clock.sleeps == [20]
+
+
+@pytest.mark.fault("F30")
+async def test_a_host_that_is_down_is_left_alone_by_five_hundred_links(server: Hostile) -> None:
+    """Three failures open the breaker for the pass."""
+    async with fetcher(retries=2, breaker_failures=3) as fetch:
+        results = await asyncio.gather(
+            *(outcome(fetch, server.url("reset") + f"?{number}") for number in range(500))
+        )
+        told_by = [told(result) for result in results]
+        assert server.seen["reset"] <= 5
+        assert told_by.count("network/host down") >= 495
+        assert set(told_by) <= {"network/host down", "network/reset"}
+        fetch.new_pass()
+        assert told(await outcome(fetch, server.url("ok"))) == "200"
+
+
+async def test_any_answer_shows_that_the_host_is_up() -> None:
+    """An error page in between closes the count of failures."""
+    async with Hostile() as server, fetcher(breaker_failures=2) as fetch:
+        for path in ("reset", "missing", "reset", "missing", "reset"):
+            assert told(await outcome(fetch, server.url(path))) != "network/host down"
+
+
+@pytest.mark.fault("F33")
+async def test_a_storm_of_errors_is_met_with_a_tenth_of_retries_at_most() -> None:
+    """Half of three hundred hosts are busy; each that is tried again costs a wait that the clock counts."""
+    clock, hosts = Clock(), [f"site{number}.example" for number in range(300)]
+
+    def script(path: str, _: int) -> bytes:
+        if path == "robots.txt":
+            return answer(b"", "404 Not Found")
+        number = int(server.heads[-1].split("Host: site")[1].split(".")[0])
+        return BUSY if number % 2 else answer()
+
+    async with (
+        Hostile(script) as server,
+        NameServer({host: ["127.0.0.1"] for host in hosts}) as names,
+        fetcher(clock, nameservers=(names.address,), retries=2, timeout=60, dns_timeout=9) as fetch,
+    ):
+        results = await asyncio.gather(*(outcome(fetch, server.url("ok", host)) for host in hosts))
+        robots = server.seen["robots.txt"]
+        assert 0 < fetch.retries <= len(hosts) / 10
+        assert server.seen["ok"] == len(hosts) + fetch.retries == fetch.requests - robots
+    assert [told(result) for result in results] == ["200", "503"] * (len(hosts) // 2)
+    assert sum(clock.sleeps) < 30 * fetch.retries
+
+
+async def test_a_run_of_one_link_may_still_try_again() -> None:
+    """A tenth of one is nothing: ten retries are always allowed."""
+    async with Hostile(lambda *_: BUSY) as server, fetcher(retries=2, retry_budget=0) as fetch:
+        await outcome(fetch, server.url("ok"))
+        assert server.seen["ok"] == 3
+
+
+async def test_giving_up_leaves_nothing_behind(server: Hostile) -> None:
+    """A cancelled fetch frees its host and its place."""
+    async with fetcher(concurrency=1) as fetch:
+        hanging = asyncio.create_task(fetch.get(link(server.url("hang"))))
+        while not server.seen["hang"]:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        hanging.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await hanging
+        assert told(await outcome(fetch, server.url("ok"))) == "200"
+
+
+@pytest.mark.fault("F31")
+async def test_a_robots_txt_out_of_reach_forbids_and_a_missing_host_is_told_as_such(server: Hostile) -> None:
+    """The host's part: with no network, nothing that proves an absence is ever said."""
+    server.script = lambda path, _: b"" if path == "robots.txt" else None
+    async with fetcher(timeout=0.2) as fetch:
+        with pytest.raises(NoPage) as caught:
+            await fetch.get(Ask(server.url("ok")))
+        assert caught.value.reason == "robots"
+        assert "ok" not in server.seen
+
+
+async def test_a_shut_https_says_nothing_of_the_http_beside_it(server: Hostile) -> None:
+    """Politeness belongs to the host, the breaker to its scheme and port: many sites have no https at all."""
+    secure = server.url("ok").replace("http://", "https://").replace(f":{server.port}", ":1")
+    async with fetcher(breaker_failures=2) as fetch:
+        for _ in range(3):
+            shut = await outcome(fetch, secure)
+        assert told(shut) == "network/host down"
+        page = await fetch.get(Ask(server.url("ok")))
+        assert page.status == 200
+
+
+async def test_a_host_that_is_down_is_told_as_down_and_not_as_forbidding(server: Hostile) -> None:
+    async with fetcher(breaker_failures=1) as fetch:
+        assert told(await outcome(fetch, server.url("reset"))) == "network/reset"
+        with pytest.raises(NoPage) as caught:
+            await fetch.get(Ask(server.url("ok")))
+        assert told(caught.value) == "network/host down"
+
+
+async def test_a_new_pass_asks_again_for_a_robots_txt_that_was_out_of_reach(server: Hostile) -> None:
+    server.script = lambda path, times: b"" if path == "robots.txt" and times == 1 else None
+    async with fetcher() as fetch:
+        with pytest.raises(NoPage) as caught:
+            await fetch.get(Ask(server.url("ok")))
+        assert caught.value.reason == "robots"
+        fetch.new_pass()
+        assert (await fetch.get(Ask(server.url("ok")))).status == 200
+
+
+ALL = b"User-agent: *\nDisallow: /\n"
+
+
+def with_robots(text: bytes, busy: bytes) -> Hostile:
+    return Hostile(lambda path, _: answer(text) if path == "robots.txt" else busy)
+
+
+@pytest.mark.parametrize("busy", [BUSY, slow_down("2")], ids=["503", "429"])
+async def test_a_link_that_robots_txt_forbids_is_sent_once(busy: bytes) -> None:
+    """`robots = "links"` is one request a night, as a link checker's (DESIGN §5.4)."""
+    async with with_robots(ALL, busy) as server, fetcher(retries=2) as fetch:
+        page = await fetch.get(link(server.url("page")))
+        assert server.seen == {"page": 1, "robots.txt": 1}
+        assert not await fetch.may_repeat(link(server.url("page")), page)
+
+
+async def test_a_link_that_robots_txt_allows_is_tried_again() -> None:
+    async with (
+        with_robots(b"User-agent: *\nDisallow: /private\n", BUSY) as server,
+        fetcher(retries=2) as fetch,
+    ):
+        page = await fetch.get(link(server.url("page")))
+        assert server.seen["page"] == 3
+        assert await fetch.may_repeat(link(server.url("page")), page)
+        assert not await fetch.may_repeat(link(server.url("private")), page)
+
+
+async def test_a_link_that_leads_where_robots_txt_forbids_is_sent_once() -> None:
+    def script(path: str, _: int) -> bytes | None:
+        moved = answer(b"", "302 Found", b"Location: /private\r\n")
+        robots = answer(b"User-agent: *\nDisallow: /private\n")
+        return {"page": moved, "robots.txt": robots}.get(path, BUSY)
+
+    async with Hostile(script) as server, fetcher(retries=2) as fetch:
+        await fetch.get(link(server.url("page")))
+        assert (server.seen["page"], server.seen["private"]) == (1, 1)
+
+
+async def test_a_site_that_does_not_answer_is_not_asked_for_its_robots_txt(server: Hostile) -> None:
+    async with fetcher(retries=2) as fetch:
+        none = await outcome(fetch, server.url("reset"))
+        assert await fetch.may_repeat(link(server.url("reset")), none)
+    assert server.seen == {"reset": 3}
+
+
+async def test_a_robots_txt_that_is_out_of_order_forbids_no_second_try() -> None:
+    """It closes the site to all but the registered link, and says nothing of that one."""
+    async with Hostile(lambda *_: BUSY) as server, fetcher(retries=2) as fetch:
+        await fetch.get(link(server.url("page")))
+        assert server.seen["page"] == 3

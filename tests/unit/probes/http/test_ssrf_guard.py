@@ -1,0 +1,188 @@
+"""Which addresses may be contacted, told on the address that is dialled."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import UTC, datetime
+from ipaddress import ip_address, ip_network
+from pathlib import Path
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from probes.http import dialer
+from probes.http.connection import Connection
+from probes.http.fetcher import Fetcher, FetchOptions
+from probes.http.request_chain import Chain
+from probes.http.ssrf_guard import Guard, is_public
+from probes.models.finding import Reason
+from probes.models.http import Ask, NoPage, Page
+from tests.support.hostile_server.names import NameServer
+from tests.support.hostile_server.server import Hostile
+from tests.support.hostile_server.tricks import Site, recorded, zone
+
+NOW = datetime(2026, 11, 24, 3, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://association.example/",
+        "http://PUBLIC.Example:8080/a?b#c",
+        "http://جمعية.example/",
+        "http://under_score.example/",
+        "http://93.184.215.14/",
+        "https://[2606:2800:21f:cb07:6820:80da:af6b:8b2c]/",
+    ],
+)
+def test_an_ordinary_address_passes(text: str) -> None:
+    Guard().check_url(text)
+
+
+@pytest.mark.fault("F01")
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "//association.example/",
+        "file:///etc/passwd",
+        "javascript:alert(1)",
+        "ws://association.example/",
+        "http:127.0.0.1/",
+        "http://someone@association.example/",
+        "http://127.0.0.1\\@association.example/",
+        "http://association.example/\r\nX: y",
+        "http://asso ciation.example/",
+        "http://2130706433/",
+        "http://0x7f.1/",
+        "http://127.1/",
+        "http://0177.0.0.1/",
+        "http://１２７.０.０.１/",
+        "http://[::1]/",
+        "http://[::1",
+        "http://[fe80::1%25eth0]/",
+        "http://localhost/",
+        "http://printer/",
+        "http://printer.local/",
+        "http://association.example:25/",
+        "http://association.example:0/",
+        "http://association.example:65536/",
+        "http://./",
+        "http://" + "a" * 64 + ".example/",
+        "http://association.example/" + "a" * 5000,
+    ],
+)
+def test_an_address_that_could_deceive_is_refused_before_any_look_up(text: str) -> None:
+    with pytest.raises(NoPage) as caught:
+        Guard().check_url(text)
+    assert caught.value.reason is Reason.UNSAFE_ADDRESS
+
+
+@pytest.mark.fault("F01")
+@pytest.mark.parametrize(
+    "text",
+    [
+        "127.0.0.1",
+        "169.254.169.254",
+        "168.63.129.16",
+        "192.0.0.192",
+        "224.0.0.1",
+        "100.64.0.1",
+        "::1",
+        "::ffff:127.0.0.1",
+        "64:ff9b::7f00:1",
+        "2002:7f00:1::",
+        "fec0::1",
+        "3fff::1",
+        "ff02::1",
+        "::7f00:1",
+    ],
+)
+def test_what_is_not_public_is_listed_here_and_not_asked_of_the_interpreter(text: str) -> None:
+    """`is_global` of some Python releases calls most of these public."""
+    assert not is_public(ip_address(text))
+
+
+def test_an_exempt_network_may_be_dialled_on_any_port_and_nothing_else_is_exempt() -> None:
+    guard = Guard([ip_network("127.0.0.0/8")])
+    assert guard.check_address("127.0.0.1", 12345) == "127.0.0.1"
+    guard.check_url("http://127.0.0.1:12345/")
+    for text, port in (("10.0.0.1", 80), ("93.184.215.14", 25), ("::1", 80)):
+        with pytest.raises(NoPage):
+            guard.check_address(text, port)
+
+
+def test_the_dot_that_ends_a_full_name_is_dropped() -> None:
+    assert str(Guard().check_url("http://association.example./a")) == "http://association.example/a"
+
+
+@given(st.text(max_size=80) | st.from_regex(r"https?://[^\x00]{0,60}", fullmatch=True))
+def test_no_text_makes_the_guard_stumble(text: str) -> None:
+    with suppress(NoPage):
+        url = Guard().check_url(text)
+        assert url.scheme in {"http", "https"}
+        assert url.raw_host
+
+
+@given(st.text(max_size=60))
+def test_no_redirect_makes_the_fetcher_stumble(location: str) -> None:
+    fetch = Fetcher(FetchOptions(), NOW)
+    chain = Chain(httpx.URL("https://association.example/a"), {}, insecure=False, cap=1)
+    with suppress(NoPage):
+        fetch._courier.redirect(chain, location)
+
+
+async def test_a_run_begins_only_when_its_connections_go_through_the_guard(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As it would be if something else dialled one day: nothing is asked."""
+    async with Fetcher(FetchOptions(), NOW):
+        pass
+
+    async def unguarded(_: object, address: str, port: int, seconds: float | None) -> Connection:
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(dialer.Direct, "dial", unguarded)
+    with pytest.raises(RuntimeError, match="guard"):
+        await Fetcher(FetchOptions(), NOW).__aenter__()
+
+
+def test_spaces_of_a_path_are_encoded_and_those_of_a_host_refused() -> None:
+    url = Guard().check_url(" http://association.example/a b ")
+    assert str(url) == "http://association.example/a%20b"
+
+
+@pytest.mark.slow
+@pytest.mark.fault("F01", "F02", "F03")
+async def test_no_recorded_trick_reaches_a_forbidden_address(
+    shared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every case through the whole fetcher, wherever there is no network namespace; see test_bed, too."""
+    dialled: list[str] = []
+    cases = recorded(shared)
+    site = Site(cases)
+    real = dialer.dial
+
+    async def dial(address: str, port: int, seconds: float | None) -> Connection:
+        dialled.append(address)
+        return await real("127.0.0.1", server.port, seconds)
+
+    monkeypatch.setattr(dialer, "dial", dial)
+    wrong: list[tuple[str, object]] = []
+    async with Hostile(lambda *_: site(server.heads[-1])) as server, NameServer(zone(cases)) as names:
+        options = FetchOptions(nameservers=(names.address,), host_delay=0, retries=0, breaker_failures=99)
+        for case in cases:
+            dialled.clear()
+            async with Fetcher(options, NOW) as fetcher:
+                try:
+                    outcome: Page | NoPage = await fetcher.get(Ask(case["url"], registered=True))
+                except NoPage as none:
+                    outcome = none
+            reached = [address for address in dialled if not is_public(ip_address(address))]
+            allowed = isinstance(outcome, Page)
+            soft = case["expected"] == "deny" and "soft" in case
+            if reached or (allowed != (case["expected"] == "allow") and not soft):
+                wrong.append((case["id"], str(outcome)))
+    assert wrong == []

@@ -1,0 +1,283 @@
+"""Certificates and handshakes that fail, each told by its own word."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import pytest
+
+from probes.http.fetcher import Fetcher
+from probes.models.http import Page
+from tests.support.hostile_server.authority import HOST, NOW, Authority
+from tests.support.hostile_server.fetching import fetcher, link, outcome, told
+from tests.support.hostile_server.names import NameServer
+from tests.support.hostile_server.server import answer
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+async def serve_ok(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.readuntil(b"\r\n\r\n")
+    writer.write(answer())
+    await writer.drain()
+
+
+@asynccontextmanager
+async def site(
+    authority: Authority, context: ssl.SSLContext | None, serve: Any = serve_ok, **changes: Any
+) -> AsyncIterator[tuple[Fetcher, str]]:
+    """A fetcher that trusts the authority, and the address of a server that speaks so."""
+    busy: set[asyncio.Task[None] | None] = set()
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        busy.add(asyncio.current_task())
+        with suppress(OSError, asyncio.IncompleteReadError):
+            await serve(reader, writer)
+        writer.transport.abort()
+
+    server = await asyncio.start_server(handle, "127.0.0.1", 0, ssl=context)
+    async with trusting(authority, **changes) as fetch:
+        yield fetch, f"https://{HOST}:{server.sockets[0].getsockname()[1]}/"
+    server.close()
+    await asyncio.gather(*filter(None, busy))
+    await asyncio.sleep(0)
+
+
+@asynccontextmanager
+async def trusting(authority: Authority, **changes: Any) -> AsyncIterator[Fetcher]:
+    async with (
+        NameServer({HOST: ["127.0.0.1"]}) as names,
+        fetcher(nameservers=(names.address,), ca_file=authority.file, **changes) as fetch,
+    ):
+        yield fetch
+
+
+@asynccontextmanager
+async def refusing(authority: Authority, context: ssl.SSLContext) -> AsyncIterator[tuple[Fetcher, str]]:
+    """As `site`, by a server in a thread: asyncio's own closes without the alert that others send."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.settimeout(0.05)
+        ending = threading.Event()
+        thread = threading.Thread(target=_refuse, args=(listening, context, ending))
+        thread.start()
+        async with trusting(authority) as fetch:
+            yield fetch, f"https://{HOST}:{listening.getsockname()[1]}/"
+        ending.set()
+        await asyncio.to_thread(thread.join)
+
+
+def _refuse(listening: socket.socket, context: ssl.SSLContext, ending: threading.Event) -> None:
+    while not ending.is_set():
+        with suppress(OSError):
+            connection, _ = listening.accept()
+            with connection, context.wrap_socket(connection, server_side=True) as speaking:
+                speaking.recv(10_000)
+                speaking.sendall(answer())
+
+
+@pytest.mark.fault("F17", "F28")
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "expired",
+        "not_yet_valid",
+        "self_signed",
+        "untrusted",
+        "incomplete_chain",
+        "wrong_host",
+        "weak_key",
+    ],
+)
+async def test_each_bad_certificate_has_its_own_word(authority: Authority, wrong: str) -> None:
+    """And it is asked once."""
+    async with site(authority, authority.context(wrong), retries=2) as (fetch, url):
+        assert told(await outcome(fetch, url)) == f"tls/{wrong}"
+        assert fetch.requests == 1
+
+
+@pytest.mark.fault("F17")
+async def test_a_name_in_the_subject_alone_does_not_count(authority: Authority) -> None:
+    """Browsers stopped reading the common name in 2017."""
+    async with site(authority, authority.context("no_san")) as (fetch, url):
+        assert told(await outcome(fetch, url)) == "tls/wrong_host"
+
+
+@pytest.mark.parametrize("right", ["good", "chain"])
+async def test_a_good_certificate_tells_when_it_expires(authority: Authority, right: str) -> None:
+    async with site(authority, authority.context(right)) as (fetch, url):
+        page = await fetch.get(link(url))
+    assert page.certificate_expires is not None
+    assert (page.certificate_expires - NOW.date()).days == 60
+
+
+@pytest.mark.parametrize("wrong", ["expired", "self_signed", "wrong_host", "weak_key"])
+async def test_a_second_look_without_verification_learns_the_status_and_is_marked(
+    authority: Authority, wrong: str
+) -> None:
+    async with site(authority, authority.context(wrong)) as (fetch, url):
+        page = await outcome(fetch, url, insecure=True)
+        assert isinstance(page, Page)
+        assert (page.status, page.insecure, page.certificate_expires) == (200, True, None)
+        assert told(await outcome(fetch, url)) == f"tls/{wrong}"
+
+
+def old_protocol(authority: Authority) -> ssl.SSLContext:
+    context = authority.context("good")
+    context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    context.options |= ssl.OP_NO_TLSv1_3 | ssl.OP_NO_TLSv1_2
+    return context
+
+
+def unknown_name(authority: Authority) -> ssl.SSLContext:
+    context = authority.context("good")
+    context.sni_callback = lambda *_: ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
+    return context
+
+
+def wants_certificate(authority: Authority) -> ssl.SSLContext:
+    context = authority.context("good")
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(authority.file)
+    return context
+
+
+@pytest.mark.fault("F18")
+async def test_a_handshake_that_is_refused_is_no_dead_site(authority: Authority) -> None:
+    """The server does not know the name it is asked for."""
+    async with refusing(authority, unknown_name(authority)) as (fetch, url):
+        assert told(await outcome(fetch, url)) == "tls/handshake"
+
+
+@pytest.mark.fault("F18")
+async def test_a_server_that_demands_a_certificate_of_us_is_no_dead_site(authority: Authority) -> None:
+    """In TLS 1.3 it says so after the handshake, and its reset may overtake the word."""
+    async with refusing(authority, wants_certificate(authority)) as (fetch, url):
+        assert told(await outcome(fetch, url)) in {"tls/handshake", "network/reset"}
+
+
+@pytest.mark.fault("F18")
+@pytest.mark.filterwarnings("ignore:ssl.OP_NO_:DeprecationWarning")
+async def test_a_server_of_old_protocols_is_told_so_and_answers_a_second_look(authority: Authority) -> None:
+    async with refusing(authority, old_protocol(authority)) as (fetch, url):
+        assert told(await outcome(fetch, url)) == "tls/handshake"
+        assert told(await outcome(fetch, url, insecure=True)) == "200"
+
+
+@pytest.mark.fault("F18")
+async def test_plain_http_on_the_port_of_https_is_a_failed_handshake(authority: Authority) -> None:
+    async def plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(10)
+        writer.write(answer())
+        await writer.drain()
+        writer.write_eof()
+        await reader.read()
+
+    async with site(authority, None, plain) as (fetch, url):
+        assert told(await outcome(fetch, url)) == "tls/handshake"
+
+
+@pytest.mark.fault("F18")
+async def test_a_handshake_that_stalls_is_a_timeout(authority: Authority) -> None:
+    """Its chain of causes holds an SSL error too."""
+
+    async def stall(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    async with site(authority, None, stall, connect_timeout=0.2) as (fetch, url):
+        assert told(await outcome(fetch, url)) == "timeout/connect"
+
+
+@pytest.mark.fault("F18")
+async def test_a_connection_closed_in_the_handshake_is_a_reset(authority: Authority) -> None:
+    async def closing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(10)
+        writer.transport.abort()
+
+    async with site(authority, None, closing) as (fetch, url):
+        assert told(await outcome(fetch, url)) == "network/reset"
+
+
+@pytest.mark.parametrize("says", [b"", b"Connection: close\r\n"], ids=["silently", "by its word"])
+async def test_a_host_that_closed_its_connection_is_spoken_to_again_in_the_session_of_then(
+    authority: Authority, says: bytes
+) -> None:
+    resumed: list[bool] = []
+
+    async def once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        resumed.append(writer.get_extra_info("ssl_object").session_reused)
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer(headers=says))
+        await writer.drain()
+
+    async with site(authority, authority.context("good"), once) as (fetch, url):
+        first = await fetch.get(link(url))
+        while not all(idle.is_closed for idle in fetch._connections._idle.values()):  # noqa: ASYNC110  # nobody tells
+            await asyncio.sleep(0)
+        second = await fetch.get(link(url))
+    assert resumed == [False, True]
+    assert first.certificate_expires == second.certificate_expires is not None
+
+
+async def test_a_connection_that_died_under_a_request_is_replaced_by_one_of_its_session(
+    authority: Authority,
+) -> None:
+    resumed: list[bool] = []
+
+    async def dying(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        resumed.append(writer.get_extra_info("ssl_object").session_reused)
+        await serve_ok(reader, writer)
+        await reader.readuntil(b"\r\n\r\n")
+
+    async with site(authority, authority.context("good"), dying) as (fetch, url):
+        for _ in range(2):
+            assert told(await outcome(fetch, url)) == "200"
+    assert resumed == [False, True]
+
+
+@asynccontextmanager
+async def ports(authority: Authority, count: int, resumed: list[bool]) -> AsyncIterator[list[str]]:
+    """Addresses of as many servers of one name and one key, which note whether a session was taken up."""
+    context = authority.context("good")
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        resumed.append(writer.get_extra_info("ssl_object").session_reused)
+        with suppress(OSError, asyncio.IncompleteReadError):
+            while True:
+                await serve_ok(reader, writer)
+        writer.transport.abort()
+
+    servers = [await asyncio.start_server(handle, "127.0.0.1", 0, ssl=context) for _ in range(count)]
+    yield [f"https://{HOST}:{server.sockets[0].getsockname()[1]}/" for server in servers]
+    for server in servers:
+        server.close()
+    await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("insecure", [False, True])
+async def test_a_host_whose_connection_made_room_for_others_is_spoken_to_in_its_session_if_it_was_verified(
+    authority: Authority, monkeypatch: pytest.MonkeyPatch, insecure: bool
+) -> None:
+    """More hosts rest at once than connections are kept."""
+    monkeypatch.setattr("probes.http.pool.KEPT", 1)
+    resumed: list[bool] = []
+    async with trusting(authority) as fetch, ports(authority, 2, resumed) as (one, other):
+        for url, blindly in ((one, insecure), (other, insecure), (one, False)):
+            assert told(await outcome(fetch, url, insecure=blindly)) == "200"
+    assert resumed == [False, False, not insecure]
+
+
+async def test_what_is_looked_at_without_trust_is_never_trusted_for_it(authority: Authority) -> None:
+    async with site(authority, authority.context("expired")) as (fetch, url):
+        assert told(await outcome(fetch, url, insecure=True)) == "200"
+        await fetch._connections.aclose()
+        assert told(await outcome(fetch, url)) == "tls/expired"

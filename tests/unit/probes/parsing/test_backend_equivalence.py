@@ -1,0 +1,123 @@
+"""Cheap reading changes nothing of what is read: readers at work read each page as a plain reading does."""
+
+import json
+import random
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from probes.models.http import Page
+from probes.parsing import bs4_backend, html, lxml_backend
+from probes.runner.parser_pool import ReaderPool
+from probes.website.page_analysis import read_site
+
+NOW = datetime(2026, 11, 20, 3, tzinfo=UTC)
+HOME, INNER = "https://annour.example/", "https://annour.example/2026/11/une-page/"
+RECORDED = sorted(Path(__file__).parents[3].joinpath("fixtures/pages").glob("*/*.html"))
+
+
+def of_tests():
+    """The pages recorded beside the tests, each as a site's front page and as one page of it."""
+    for path in RECORDED:
+        for url in (HOME, INNER):
+            yield Page(url, 200, {"content-type": "text/html"}, path.read_bytes(), NOW)
+
+
+def of_corpus(folder):
+    """Every page of the corpus that has a body, as it was answered."""
+    for case in json.loads((folder / "cases.json").read_text(encoding="utf-8")):
+        for told in case["exchanges"]:
+            if "body_file" in told:
+                headers = {name.lower(): value for name, value in told.get("headers", {}).items()}
+                body = (folder / told["body_file"]).read_bytes()
+                yield Page(told["url"], told.get("status", 200), headers, body, NOW)
+
+
+def plain(read_page, page, monkeypatch):
+    """What a reader makes of a page where BeautifulSoup alone parses and every pattern is tried."""
+    with monkeypatch.context() as slow:
+        slow.setattr(html, "quickly", lambda body: None)
+        return read_page(page)
+
+
+async def apart(pages, monkeypatch, *reads):
+    """The pages of which readers at work say otherwise than a plain reading."""
+    async with ReaderPool(1, deadline=60) as readers:
+        return [
+            (page.url, one.__name__)
+            for page in pages
+            for one in reads
+            if await readers.read(one, page) != plain(one, page, monkeypatch)
+        ]
+
+
+@pytest.mark.slow
+async def test_the_pages_of_the_tests_are_read_alike(monkeypatch):
+    assert RECORDED
+    assert await apart(of_tests(), monkeypatch, read_site) == []
+
+
+@pytest.mark.slow
+async def test_every_page_of_the_corpus_is_read_alike(shared, monkeypatch):
+    assert await apart(of_corpus(shared / "corpus"), monkeypatch, read_site, html.document) == []
+
+
+ODD = [
+    "<p>one</p></body></html>\n<p><a href=/late>late</a>",
+    "words <html lang=fr><head><title>late</title></head><body class=x>more",
+    "<!doctype html><html lang=ar><html lang=fr><body><p>twice",
+    "<title>T</title><a href=/x><b>bo</b><i>ld</i> <b>and</b> <time datetime=2026-01-02>then</time> so</a>",
+    "<a href=/x>out<script>in()</script>side<!-- no --> too</a><script> \n </script><script>\t</script>",
+    "<noscript><a href=/n>none</a></noscript><textarea><a href=/t>x</a></textarea>",
+    "<svg><title>s</title></svg><title>late</title>",
+    "<table><tr><td>a<form><td>b</form></table><p><div><a href=1>1<a href=2>2</div></p>&nbsp;&foo;&eacute;t",
+    "<p itemprop=datePublished><b>12 mai 2026</b><meta itemprop=dateModified content=2026-05-13></p>",
+    "<script itemprop=date>2026-05-12</script><frameset><frame src=/a></frameset>",
+    "<\x01x y\x02=1>odd</\x01x>",
+    "\x1f\x8b\x08<\xa4~=\x03 \x04>binary",
+    "<h1>Un</h1><div><h2>Deux</h2></div><li><a href=/d>d</a><h2>Trois</h2><a href=/e><img alt=pic></a>",
+    "",
+    "<",
+    "no tag at all",
+    "<div>" * 150 + "<a href=/deep>deep</a>",
+    "<div>" * 400 + "<a href=/deeper>deeper</a>",
+]
+
+
+@pytest.mark.parametrize("markup", ODD)
+def test_what_browsers_mend_is_mended_alike(markup):
+    assert html.parse(markup, HOME) == html.parse(markup, HOME, of_record=True)
+
+
+def test_pages_that_are_spoilt_are_mended_alike():
+    chance = random.Random(6)
+    pages = [path.read_text("utf-8", "replace") for path in RECORDED] + ODD
+    for _ in range(150):
+        markup = chance.choice(pages)
+        for _ in range(3):
+            at = chance.randrange(len(markup) + 1)
+            junk = chance.choice(
+                ["<", ">", "</", "<b>", "</div>", "<!--", '"', "<p>", "</html>", "<a href=/j>", " "]
+            )
+            markup = markup[:at] + junk + markup[at + chance.randrange(3) :]
+        assert html.parse(markup, INNER) == html.parse(markup, INNER, of_record=True), markup[:300]
+
+
+def test_what_is_nested_deeper_than_lxml_keeps_is_read_by_beautifulsoup():
+    deep = "<div>" * 400 + "<a href=/deeper>deeper</a>"
+    assert lxml_backend.quickly(deep.encode()) is None
+    assert [anchor.text for anchor in html.parse(deep, HOME).anchors] == ["deeper"]
+
+
+def test_nobody_is_accused_on_the_word_of_a_quick_reading(monkeypatch):
+    asked = []
+    really = bs4_backend.wholly
+    monkeypatch.setattr(bs4_backend, "wholly", lambda body: asked.append(body) or really(body))
+    parked = b"<title>annour.example</title><p>This domain is for sale. <a href=/buy>Buy this domain</a>"
+    page = Page(HOME, 200, {"content-type": "text/html"}, parked, NOW)
+    assert read_site(page).absence
+    assert len(asked) == 1
+    stands = b"<title>Annour</title>" + b"<p>Des ateliers, des caravanes et du soutien scolaire.</p>" * 9
+    assert not read_site(Page(HOME, 200, {"content-type": "text/html"}, stands, NOW)).absence
+    assert len(asked) == 1

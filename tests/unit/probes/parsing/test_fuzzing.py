@@ -1,0 +1,379 @@
+"""Every parser is given whatever strangers may send: it answers, soon, and with errors that are meant.
+
+A parser is found by what it takes, so a new one is tried without being named: each public function of the
+packages all of whose arguments can be made of texts, bytes, pages and what our readers make of them.
+"""
+
+import importlib
+import inspect
+import io
+import pkgutil
+import signal
+import types
+import typing
+import zipfile
+from collections import defaultdict
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager, suppress
+from functools import cache, partial
+
+import httpx
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+import auditor
+import probes
+import storage
+from auditor.checking.checker import steps
+from auditor.config import schema
+from auditor.registry import columns, importer, spreadsheet
+from probes.dates import vocabulary
+from probes.http import host_state
+from probes.http.fetcher import FetchOptions
+from probes.http.request_chain import Chain, Courier
+from probes.http.ssrf_guard import Guard
+from probes.links import channel_registry, identify
+from probes.models.account import Account
+from probes.models.finding import Finding
+from probes.models.http import NoPage
+from probes.models.probe import drive
+from probes.text import charset
+from probes.text import normalize as text_normalize
+from probes.urls import normalize
+from storage import sanitize
+from storage.errors import OneLineError
+from storage.read_model import cursor
+from tests.support.api_responses import JSON
+from tests.support.fuzz_inputs import (
+    ANY_PAGE,
+    BODIES,
+    CHANNELS,
+    COLUMNS,
+    DATED,
+    LINKED,
+    LONE,
+    NOW,
+    ODD,
+    ON,
+    REFUSED,
+    SAID,
+    TEXTS,
+    URLS,
+    UnmakeableError,
+    arguments,
+    made,
+    pieces,
+    spliced,
+    written,
+)
+
+MORE = 10 if settings.default.max_examples > 100 else 1
+"""How many times the examples are tried with `--hypothesis-profile exploring`."""
+MOST_SECONDS = 2
+"""Of the processor, for one call (security.md, F22); the readers' own deadline is beyond it."""
+MOST_ASKED = 40
+"""Of pages, for one account."""
+
+
+def tries(examples):
+    """How a property is tried: with so many examples, and more where they are explored."""
+    return settings(max_examples=MORE * examples, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+def unfit(*told):
+    """Whether a text in these is one that no terminal, page or database should be given."""
+    return sanitize.clean(told) is not told
+
+
+# --- which they are
+
+ELSEWHERE = (
+    *("auditor.demo", "auditor.cli", "auditor.i18n.extract", "auditor.reports.pdf"),
+    "probes.runner.preload",
+)
+NOT_COMMANDS = ("auditor.cli.main", "auditor.cli.output")
+"""Modules that read nothing of strangers': the practice web, the command line, makers of words and paper, and
+what workers begin with."""
+EXCUSED = {
+    "is given what we wrote": "auditor.reference.gap_catalogue.parse auditor.reports.html.policy",
+    "is given our templates": "auditor.rendering.templates.render",
+    "is given our own words": "auditor.rendering.svg.code probes.http.ssrf_guard.refuse",
+    "runs commands": "auditor.cli.main.main",
+    "is given the operator's file": "probes.http.tls.strict",
+    "is asked for what is known": "probes.links.channel_registry.channel probes.parsing.sitemaps.of_posts",
+    "is asked for what is usual": "probes.website.page_analysis.usual_feeds",
+    "takes a pattern": "probes.classify.self_statements.made probes.classify.self_statements.others",
+    "takes one, too": "probes.channels.public_profile.counted probes.text.lazy_regex.may_match",
+    "takes one as text": "probes.text.regex_literals.needed probes.text.regex_literals.is_anchored",
+    "sends what was judged": "probes.http.connection.request",
+    "takes an exception": "probes.runner.run.crashed probes.http.errors.trouble",
+    "takes a state of tenacity's": "probes.http.retry.outcome_of",
+    "takes an address that was read": "probes.http.ssrf_guard.is_public probes.http.ssrf_guard.port_of",
+    "is tried by driving probes": "probes.channels.api_common.complaint probes.models.probe.drive",
+    "is tried by reading sites and lists": "probes.parsing.feeds.fields",
+}
+"""What is not tried by itself, and why."""
+UNTRIED = {name for names in EXCUSED.values() for name in pieces(names)}
+
+
+@cache
+def functions():
+    """Every public function of the packages that takes something and gives something, by its full name."""
+    found = {}
+    for package in (auditor, probes, storage):
+        for one in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            is_read = one.name in NOT_COMMANDS or not one.name.startswith(ELSEWHERE)
+            if is_read and "migrations" not in one.name:
+                module = importlib.import_module(one.name)
+                for name, function in inspect.getmembers(module, inspect.isfunction):
+                    if function.__module__ == one.name and not name.startswith("_") and is_asked(function):
+                        found[f"{one.name}.{name}"] = function
+    return found
+
+
+def is_asked(function):
+    """Whether it answers at once: a coroutine dials, and a probe or a part of one is tried by driving it."""
+    gives = object
+    with suppress(NameError):
+        gives = typing.get_type_hints(function).get("return")
+    waits = inspect.iscoroutinefunction(function) or typing.get_origin(gives) is Generator
+    return gives not in {None, types.NoneType} and not waits and bool(inspect.signature(function).parameters)
+
+
+@cache
+def tried():
+    """The parsers of each module, each with how its arguments are made."""
+    found = defaultdict(list)
+    for name in functions().keys() - UNTRIED:
+        function = functions()[name]
+        with suppress(UnmakeableError, NameError):
+            told = arguments(function)
+            found[function.__module__].append((function, told))
+    return found
+
+
+def test_everything_that_reads_what_the_web_sends_is_tried():
+    """In `auditor` and `storage` whoever takes a noun of ours is no parser; in `probes` everybody is."""
+    done = {f"{module}.{one.__name__}" for module, parsers in tried().items() for one, _ in parsers}
+    left_out = [name for name in functions().keys() - done - UNTRIED if name.startswith("probes.")]
+    assert not left_out, "say in fragments.KINDS how the arguments are made"
+    assert set(functions()) >= UNTRIED
+
+
+# --- one by one
+
+
+class LateError(BaseException):
+    """Somebody takes the processor too long; nothing catches it on its way out."""
+
+
+@contextmanager
+def soon():
+    """What runs in here is cut off where it is when it takes too long."""
+
+    def late(_, frame):
+        raise LateError(f"{frame.f_code.co_filename}:{frame.f_lineno}")
+
+    signal.signal(signal.SIGVTALRM, late)
+    signal.setitimer(signal.ITIMER_VIRTUAL, MOST_SECONDS)
+    try:
+        yield
+    except LateError as where:
+        raise AssertionError(f"still at work after {MOST_SECONDS} s of the processor, at {where}") from None
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+
+
+def answered(call):
+    """What a call gives, an iterator to its end; an error may be one that is meant, of one line."""
+    try:
+        with soon():
+            answer = call()
+            return list(answer) if isinstance(answer, Iterator) else answer
+    except (OneLineError, NoPage) as meant:
+        assert "\n" not in str(meant)  # noqa: PT017  # most give something
+
+
+@pytest.mark.slow
+@pytest.mark.fault("F22")
+@pytest.mark.parametrize("module", sorted(tried()))
+def test_a_parser_answers_whatever_it_is_given(module):
+    parsers = tried()[module]
+
+    @tries(30)
+    @given(st.tuples(*[st.fixed_dictionaries(told) for _, told in parsers]))
+    def property_of_it(given):
+        for (function, _), told in zip(parsers, given, strict=True):
+            answered(partial(function, **told))
+
+    property_of_it()
+
+
+LOOKS = [(name, ()) for name in CHANNELS] + [
+    (name, (name,)) for name in CHANNELS if channel_registry.interface(name)
+]
+
+
+@pytest.mark.slow
+@pytest.mark.fault("F23")
+@pytest.mark.parametrize(("channel", "keyed"), LOOKS)
+def test_a_look_finds_something_whatever_it_is_answered(channel, keyed):
+    """And what it finds is fit to be shown and stored, by the pages and by the interface of a channel."""
+    whose = st.sampled_from([*ON[channel], identify.identify("https://bit.ly/nour", channel)])
+    accounts = st.builds(Account, st.just("nour"), URLS, whose, st.none() | made(Finding))
+
+    @tries(25)
+    @given(accounts, st.lists(ANY_PAGE | REFUSED, min_size=1, max_size=6))
+    def property_of_it(account, waiting):
+        asked = []
+
+        def answer(ask):
+            assert len(asked) < MOST_ASKED
+            asked.append(ask)
+            return waiting[(len(asked) - 1) % len(waiting)]
+
+        found = answered(lambda: drive(steps(account, keyed), answer)).finding
+        assert not unfit(found.name, found.detail, found.links)
+        assert len(found.name or "") <= charset.TITLE
+
+    property_of_it()
+
+
+# --- what is the same when it is done again
+
+AGAIN = [
+    charset.clean,
+    normalize.trimmed,
+    normalize.untracked,
+    columns.bare,
+    vocabulary.unvowelled,
+    sanitize.text,
+]
+AGAIN += [text_normalize.folded, lambda text: spreadsheet.tidy([text])[0]]
+
+
+@tries(30)
+@given(TEXTS | URLS)
+@example("İ")
+@example("< <")
+def test_what_was_made_plain_is_plain(text):
+    for plain in AGAIN:
+        once = plain(text)
+        assert plain(once) == once
+
+
+@tries(40)
+@given(spliced(LINKED, ODD, LONE) | URLS | TEXTS, COLUMNS)
+def test_a_canonical_address_names_the_same_account_and_is_its_own(typed, column):
+    told = identify.identify(typed, column)
+    assert not unfit(told)
+    assert told.key != ""
+    if told.key and told.canonical:
+        again = identify.identify(told.canonical, told.channel)
+        assert (again.channel, again.key, again.canonical) == (told.channel, told.key, told.canonical)
+
+
+# --- what comes over the network
+
+
+@tries(40)
+@given(URLS, st.sampled_from(["https://nour.example/a?b", "http://nour.example:80/"]))
+def test_a_redirect_leads_to_a_web_address_or_nowhere(location, at):
+    chain = Chain(httpx.URL(at), {}, insecure=False, cap=1)
+    with suppress(NoPage):
+        Courier(FetchOptions(), Guard(), None, lambda: NOW).redirect(chain, location)
+        assert str(Guard().check_url(str(chain.url))) == str(chain.url)
+
+
+@tries(40)
+@given(st.none() | spliced(DATED, ODD, ("120", "GMT", "Fri, "), most=3), st.integers(200, 999), BODIES)
+def test_a_wait_is_no_longer_than_may_be_and_any_robots_txt_says_something(value, status, body):
+    wait = host_state.retry_after(value, NOW)
+    assert wait is None or 0 <= wait <= host_state.LONGEST_WAIT
+    robots = host_state.robots_of(status, b"User-agent: *\nDisallow: " + body, "auditor")
+    assert robots.allows("https://nour.example/") in {True, False}
+    assert robots.crawl_delay is None or robots.crawl_delay >= 0
+
+
+@tries(25)
+@given(st.none() | TEXTS | JSON.map(lambda data: cursor.written([data])) | st.lists(JSON).map(cursor.written))
+def test_any_cursor_is_a_place_in_the_list(given):
+    place = cursor.read(given, ("", 0))
+    assert [type(part) for part in place] == [str, int]
+    assert not unfit(place)
+
+
+# --- what people bring
+
+TYPED = spliced(DATED, LINKED, SAID, ODD, most=5)
+
+
+HEADINGS = st.sampled_from(pieces("name الاسم site_web facebook id tags none_by_choice x"))
+TABLE = st.builds(
+    lambda head, rows, cut: "\n".join(cut.join(row) for row in [head, *rows]),
+    st.lists(HEADINGS, min_size=1),
+    st.lists(st.lists(TYPED, max_size=4), max_size=4),
+    st.sampled_from([",", ";", "\t"]),
+)
+
+
+@st.composite
+def spoilt_workbook(draw):
+    """A workbook of which one part is damaged, or is not what it says."""
+    whole = spreadsheet.to_xlsx([["name", "facebook"], ["Nour", "https://www.facebook.com/nour"]])
+    packed, out = zipfile.ZipFile(io.BytesIO(whole)), io.BytesIO()
+    spoilt = draw(st.sampled_from(packed.namelist()))
+    with zipfile.ZipFile(out, "w") as made:
+        for name in packed.namelist():
+            data = packed.read(name)
+            if name == spoilt:
+                at, to = sorted(draw(st.tuples(*[st.integers(0, len(data))] * 2)))
+                put = draw(st.sampled_from([b"", b"<", b"&x;", b"\xff", b"<r t='9'/>", b"<!DOCTYPE a>"]))
+                data = data[:at] + put + data[draw(st.sampled_from([at, at + 3, to])) :]
+            made.writestr(name, data)
+    return out.getvalue()
+
+
+SHEETS = st.one_of(
+    TABLE.map(written),
+    st.builds(lambda text, code: text.encode(code, "replace"), TABLE, st.sampled_from(["cp1256", "utf-16"])),
+    spoilt_workbook(),
+    st.binary(max_size=60),
+    st.sampled_from([b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"sep=;\nname;x\n", b"\xff\xfe"]),
+)
+
+
+@contextmanager
+def laid(tmp_path_factory, name, data):
+    """A file that holds this."""
+    path = tmp_path_factory.getbasetemp() / name
+    path.write_bytes(data)
+    yield path
+    path.unlink()
+
+
+@tries(30)
+@given(SHEETS)
+def test_any_file_is_a_sheet_or_an_error_of_one_line(tmp_path_factory, data):
+    with laid(tmp_path_factory, "sheet", data) as path:
+        reading = answered(lambda: importer.read(path))
+        assert not reading or not unfit(reading.accounts, reading.associations)
+
+
+SETTINGS = spliced(
+    pieces("[network] [fetch] [channels.facebook] [[rules]] [schedule] [web] [storage] [notify]"),
+    pieces("\n|name = |timeout = |at = |code = |canaries = |port = |folder = |= |0 = 1\n|[a]\nb.c = ", "|"),
+    pieces('1 -1 1e400 "x" [] {} nan true 99999999 "\\u0000" 2026-11-25 00:30:00'),
+    ("\n", "\n", *ODD),
+)
+
+
+@tries(25)
+@given(
+    SETTINGS,
+    st.dictionaries(st.sampled_from(pieces("AUDITOR_FETCH__TIMEOUT AUDITOR_X__Y AUDITOR_WEB")), TYPED),
+)
+def test_any_file_is_a_configuration_or_an_error_of_one_line(tmp_path_factory, text, environ):
+    with laid(tmp_path_factory, "config.toml", written(text)) as path:
+        answered(lambda: schema.load(path, environ))

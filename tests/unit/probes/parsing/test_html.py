@@ -1,0 +1,340 @@
+"""Bytes become plain data: whatever the charset, however broken, however hostile."""
+
+import pickle
+import re
+import socket
+import time
+import unicodedata
+import warnings
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import pytest
+
+from probes.dates import machine_formats
+from probes.models.finding import Precision
+from probes.models.http import Page
+from probes.parsing import feeds, html, sitemaps
+from probes.publication import latest
+from probes.website.page_analysis import read_site
+
+NOW = datetime(2026, 11, 20, 3, tzinfo=UTC)
+
+
+def page(body: bytes | str, url: str = "https://annour.example/", **headers: str) -> Page:
+    sent = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Page(url, 200, sent, body.encode() if isinstance(body, str) else body, NOW)
+
+
+ODD = ("http://[x", "//[x", "https://annour℀.ma/", "https://annour﹕x.ma/", "http://[::1", "https://@:@/[")
+
+
+@pytest.mark.parametrize("href", ODD)
+@pytest.mark.parametrize(
+    "tag",
+    [
+        *(
+            '<a href="{}">ici</a>',
+            '<base href="{}"><a href="/contact">contact</a>',
+            '<iframe src="{}"></iframe>',
+        ),
+        *('<link rel="alternate" type="application/rss+xml" href="{}">', '<link rel="canonical" href="{}">'),
+        *('<meta property="og:url" content="{}">', '<div data-href="{}"></div>'),
+    ],
+)
+def test_an_address_that_cannot_be_read_costs_a_page_nothing_else(tag: str, href: str) -> None:
+    link = '<a href="/agenda">agenda</a>' if "<base" not in tag else ""
+    text = "<p>Association Annour, des ateliers et du soutien scolaire pour les enfants.</p>" * 5
+    body = f"<html><head><title>Annour</title></head><body>{tag.format(href)}{link}{text}</body>"
+    seen = read_site(page(body))
+    assert seen.title == "Annour"
+    assert seen.inside == ("https://annour.example/agenda" if link else "")
+
+
+@pytest.mark.parametrize(
+    ("charset", "declared"),
+    [
+        ("utf-8", ""),
+        ("windows-1256", '<meta charset="windows-1256">'),
+        ("windows-1256", '<meta http-equiv="Content-Type" content="text/html; charset=windows-1256">'),
+        ("iso-8859-6", '<meta charset="iso-8859-6">'),
+        ("utf-8-sig", '<meta charset="iso-8859-1">'),
+        ("utf-8", '<meta charset="windows-1256">'),
+    ],
+)
+def test_an_arabic_title_survives_its_charset(charset: str, declared: str) -> None:
+    body = f"<html><head>{declared}<title>جمعية النور للتنمية</title></head><body></body></html>"
+    assert html.document(page(body.encode(charset))).title == "جمعية النور للتنمية"
+
+
+def test_arabic_without_any_label_is_guessed() -> None:
+    words = "تنظم الجمعية قافلة طبية لفائدة ساكنة الدواوير المجاورة وتدعو الجميع إلى الحضور والمشاركة. " * 8
+    body = f"<html><head><title>جمعية النور</title></head><body><p>{words}</p></body></html>"
+    assert html.document(page(body.encode("windows-1256"))).title == "جمعية النور"
+
+
+def test_french_without_any_label_keeps_its_accents() -> None:
+    words = "L'association organise à l'été des activités d'éducation, où chacun a été invité. " * 8
+    body = f"<title>Fédération des œuvres</title><p>{words}</p>".encode("cp1252")
+    assert html.document(page(body)).title == "Fédération des œuvres"
+
+
+@pytest.mark.fault("F20")
+@pytest.mark.parametrize("label", ["idna", "rot13", "hex", "punycode", "undefined", "no-such", "utf-16", ""])
+def test_an_absurd_charset_is_not_believed(label: str) -> None:
+    body = b"<title>Fr\xe9quence</title><p>caf\xe9</p>"
+    assert "quence" in html.document(page(body, content_type=f"text/html; charset={label}")).title
+
+
+@pytest.mark.fault("F23")
+def test_a_title_is_stored_clean_and_short() -> None:
+    body = "<title>Good\0 \u202eevil\u202c\u0007 &lt;/script&gt; &#xD800; " + "x" * (1 << 20) + "</title>"
+    title = html.document(page(body)).title
+    assert title.startswith("Good evil </script> ")
+    assert len(title) <= html.TITLE == 300
+    assert not {unicodedata.category(letter) for letter in title} & {"Cc", "Cf", "Cs"}
+
+
+@pytest.mark.fault("F23")
+def test_a_name_told_in_json_is_as_clean() -> None:
+    """JSON can say half of a surrogate pair, which no database takes."""
+    said = r'{"@type": "NGO", "name": "Amal\ud800 \u202e\u0000nour"}'
+    found = read_site(page(f'<script type="application/ld+json">{said}</script><p>Association</p>'))
+    assert not {unicodedata.category(letter) for letter in repr(found)} & {"Cc", "Cs"}
+    assert not re.search(r"\\u(d8|dc|202e)|\\x00", repr(found))
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"   ", b"Too Many Requests", b"index.html", b"https://annour.example/"]
+)
+def test_a_body_without_a_tag_is_only_its_words(body: bytes) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = html.document(page(body))
+    assert found.text == body.decode().strip()
+
+
+@pytest.mark.parametrize(
+    "declared", ["<?xml?>", "<?xml?><?xml a?>", "<?XML?> <?xml?>", "<?xml ", "<?xml<?xml "]
+)
+@pytest.mark.parametrize("of_record", [False, True])
+def test_xml_declarations_are_no_words_of_a_page(declared: str, of_record: bool) -> None:
+    url = "https://annour.example/"
+    assert html.parse(f"{declared}<p>Bonjour</p>", url, of_record=of_record).text == "Bonjour"
+
+
+def test_nor_are_they_of_a_text_without_a_tag() -> None:
+    assert html.parse('<?xml version="1.0"?> Bonjour', "https://annour.example/").text == "Bonjour"
+
+
+def test_an_xml_declaration_changes_nothing() -> None:
+    body = '<?xml version="1.0" encoding="iso-8859-1"?><html xmlns="http://www.w3.org/1999/xhtml"><title>Été</title></html>'
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert html.document(page(body)).title == "Été"
+
+
+@pytest.mark.fault("F25")
+@pytest.mark.parametrize(
+    "start",
+    [b"%PDF-1.7", b"\xff\xd8\xff\xe0", b"PK\x03\x04", b"\x89PNG\r\n"],
+    ids=["pdf", "jpeg", "zip", "png"],
+)
+def test_what_is_no_page_is_not_parsed(start: bytes) -> None:
+    assert html.document(page(start + b"<title>no</title>", content_type="text/html")).title == ""
+
+
+def test_a_document_crosses_to_another_process() -> None:
+    found = html.document(page('<title>A</title><a href="/b">b</a><time datetime="2026-01-02">2</time>'))
+    assert pickle.loads(pickle.dumps(found)) == found
+
+
+def test_a_link_knows_where_it_stood() -> None:
+    body = """<body><header><a href="/a">a</a></header><div class="post"><a href="/b">b</a>
+      <div class="share-buttons"><ul class="social"><a href="/c">c</a></ul></div></div>
+      <section id="comments"><a href="/d">d</a></section>
+      <footer><nav><a href="/e">e</a></nav></footer></body>"""
+    places = {anchor.text: anchor.place for anchor in html.document(page(body)).anchors}
+    assert places == {"a": "header", "b": "main", "c": "share", "d": "comments", "e": "footer"}
+
+
+@pytest.mark.parametrize(
+    ("body", "heads", "alt"),
+    [
+        (
+            '<h2>Un</h2><h3>Deux <b>trois</b></h3><a href="/x"><img alt="Lune"></a>',
+            ("Un", "Deux trois"),
+            "Lune",
+        ),
+        ('<h3>Un</h3><h2>Deux</h2><a href="/x"><img><img alt="b"><img alt="c"></a>', ("Deux",), "b"),
+        ('<div><h2>Un</h2></div><a href="/x">x</a><img alt="dehors">', ("Un",), ""),
+        ('<div><h2>Un</h2><p>mot</p></div><a href="/x">x</a>', (), ""),
+        ('<div><h2>Un</h2><a href="/y"><img></a></div><a href="/x">x</a>', (), ""),
+        ('<h2>Un</h2><footer><a href="/x">x</a></footer>', (), ""),
+        ('<h2><a href="/x">Un</a></h2>', (), ""),
+    ],
+    ids=["ranks", "a higher one", "in its dress", "in its box", "in its box of links", "region", "itself"],
+)
+def test_a_link_knows_its_headings_and_its_picture(body: str, heads: tuple[str, ...], alt: str) -> None:
+    [link] = [one for one in html.parse(body, "https://annour.example/").anchors if one.url.endswith("/x")]
+    assert (link.heads, link.alt) == (heads, alt)
+
+
+def test_an_inline_pictures_title_is_not_the_pages() -> None:
+    body = "<body><svg><title>icon</title></svg></body><title>Annour</title>"
+    assert html.document(page(body)).title == "Annour"
+
+
+def test_broken_json_ld_costs_only_itself() -> None:
+    body = """<script type="application/ld+json">{broken</script>
+      <script type="application/ld+json">{"@graph": [{"@type": "NGO", "name": "Annour"}]}</script>"""
+    assert {"NGO"} == {schema["@type"] for schema in html.document(page(body)).schemas if "@type" in schema}
+
+
+@pytest.mark.fault("F22")
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<div>" * 400_000,
+        b"<!--" * 500_000,
+        b"<b>" * 3_000,
+        b"<p " + b" ".join(b"a%d=1" % n for n in range(200_000)) + b">",
+        b"<a href=x>" * 100_000,
+        b"<footer>" * 100_000,
+        b"<script type='application/ld+json'>" + b"[" * 100_000,
+        b"<title>" + b"page not found " * 40_000,
+    ],
+    ids=["nested", "comments", "bold", "attributes", "links", "footers", "json", "title"],
+)
+def test_hostile_markup_stays_within_its_cpu(body: bytes) -> None:
+    before = time.process_time()
+    read_site(page(body, "https://annour.example/page"))
+    assert time.process_time() - before < 6  # 2 s by itself; the worker's deadline is the real bound
+
+
+RSS = """<rss version="2.0"><channel><title>Annour</title><pubDate>Thu, 19 Nov 2026 08:00:00 +0000</pubDate>
+<item><title>B</title><pubDate>Mon, 07 Sep 2026 10:00:00 +0000</pubDate></item>
+<item><title>A</title><pubDate>Tue, 03 Nov 2026 11:00:00 +0100</pubDate></item></channel></rss>"""
+
+
+def newest(body: str) -> str | None:
+    told = latest.in_feed(feeds.feed(page(body)), NOW)
+    return told.newest.iso() if told else None
+
+
+def test_the_newest_item_counts_and_not_the_feeds_own_date() -> None:
+    assert newest(RSS) == "2026-11-03T10:00:00Z"
+
+
+def test_a_feed_cut_at_the_cap_is_still_read() -> None:
+    assert newest(RSS[: RSS.index("</item></channel>")]) == "2026-11-03T10:00:00Z"
+
+
+def test_atom_prefers_publication_to_change() -> None:
+    atom = """<feed xmlns="http://www.w3.org/2005/Atom"><title>A</title><updated>2026-11-19T00:00:00Z</updated>
+    <entry><title>x</title><updated>2026-11-18T00:00:00Z</updated><published>2026-02-03T00:00:00Z</published>
+    </entry></feed>"""
+    assert newest(atom) == "2026-02-03T00:00:00Z"
+
+
+@pytest.mark.parametrize(
+    "date",
+    [
+        "Mon, 30 Nov -0001 00:00:00 +0000",
+        "0000-00-00",
+        "Thu, 01 Jan 1970 00:00:00 GMT",
+        "Fri, 25 Dec 2026 00:00:00 GMT",
+    ],
+)
+def test_nonsense_and_future_dates_are_no_activity(date: str) -> None:
+    assert (
+        newest(f"<rss><channel><title>A</title><item><pubDate>{date}</pubDate></item></channel></rss>")
+        is None
+    )
+
+
+def test_a_page_served_for_a_feed_is_none() -> None:
+    assert feeds.feed(page("<!doctype html><title>404</title><p>2026-11-01")) is None
+
+
+LAUGHS = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 10))
+DECLARED = {
+    "laughs": f'<!DOCTYPE r [<!ENTITY l0 "ha">{LAUGHS}]>',
+    "swollen": f'<!DOCTYPE r [<!ENTITY l9 "{"a" * 50_000}">]>',
+    "file": '<!DOCTYPE r [<!ENTITY l9 SYSTEM "file:///etc/passwd">]>',
+    "address": '<!DOCTYPE r [<!ENTITY l9 SYSTEM "{url}">]>',
+    "external": '<!DOCTYPE r SYSTEM "{url}">',
+    "parameter": '<!DOCTYPE r [<!ENTITY % p SYSTEM "{url}"> %p;]>',
+}
+DOCUMENTS = {
+    feeds.feed: "<rss><channel><title>{}</title><item><title>{}</title></item></channel></rss>",
+    sitemaps.sitemap: "<urlset><url><loc>https://annour.example/{}{}</loc></url></urlset>",
+}
+
+
+@pytest.mark.fault("F24")
+@pytest.mark.parametrize("reader", DOCUMENTS, ids=["feed", "sitemap"])
+@pytest.mark.parametrize("name", DECLARED)
+def test_entities_of_a_documents_own_are_never_expanded_and_nothing_is_opened(
+    reader: Callable[[Page], object], name: str
+) -> None:
+    """At once: the bound is a hundred times what it takes."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.setblocking(False)
+        url = "http://{}:{}/x.dtd".format(*listening.getsockname())
+        many = "&l9;" * (10_000 if name == "swollen" else 1)
+        body = DECLARED[name].replace("{url}", url) + DOCUMENTS[reader].format(many, "&l9;")
+        started = time.process_time()
+        found = reader(page(body))
+        assert time.process_time() - started < 0.5
+        with pytest.raises(BlockingIOError):
+            listening.accept()
+    assert len(repr(found)) < 100_000
+    assert "haha" not in repr(found)
+    assert "root:" not in repr(found)
+
+
+def test_a_sitemap_index_names_its_sitemaps() -> None:
+    body = "<sitemapindex><sitemap><loc>https://a.example/post-sitemap.xml</loc></sitemap></sitemapindex>"
+    found = sitemaps.sitemap(page(body))
+    assert found is not None
+    assert found.maps == (("https://a.example/post-sitemap.xml", None),)
+
+
+def test_a_compact_date_is_a_date() -> None:
+    assert machine_formats.moment("20260314") == (datetime(2026, 3, 14, tzinfo=UTC), Precision.DAY)
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2026-03-14T23:30:00+01:00", "2026-03-14T22:30:00"),
+        ("2026-03-14T23:30:00-05:00", "2026-03-15T04:30:00"),
+        ("2026-03-14 10:50 PM", "2026-03-14T00:00:00"),
+        ("2026-03-14 10:50 م", "2026-03-14T00:00:00"),
+        ("2026-03-14T24:10:00Z", "2026-03-14T00:00:00"),
+        ("Sat, 14 Mar 2026 10:00:00 +0100", "2026-03-14T09:00:00"),
+        ("sam., 14 mars 2026 10:00:00 +0100", "2026-03-14T09:00:00"),
+        ("1773482400000", "2026-03-14T10:00:00"),
+    ],
+)
+def test_a_machines_moment_is_read_in_its_own_zone(text: str, moment: str) -> None:
+    found = machine_formats.moment(text)
+    assert found is not None
+    assert found[0].strftime("%Y-%m-%dT%H:%M:%S") == moment
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["0000-00-00 00:00:00", "-0001-11-30T00:00:00+00:00", "1970-01-01", "0", "il y a 3 jours", "demain"],
+)
+def test_an_empty_date_is_none(text: str) -> None:
+    assert machine_formats.moment(text) is None
+
+
+def test_json_ld_with_two_days_and_a_fault_is_no_page() -> None:
+    body = (
+        '<script type="application/ld+json">[{"@type": "NewsArticle", "datePublished": "2026-10-01",},'
+        '{"@type": "NewsArticle", "datePublished": "2026-10-02"}]</script>'
+    )
+    assert html.document(page(body)).schemas == ()

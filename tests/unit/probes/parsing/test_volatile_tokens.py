@@ -1,0 +1,141 @@
+"""Tokens: a page is the one of yesterday where only they are others, and is read alike without them."""
+
+from dataclasses import replace
+
+import pytest
+
+from probes.models.http import Page
+from probes.parsing.volatile_tokens import MOST, alike, without
+from probes.website.page_analysis import read_site
+from tests.unit.probes.parsing.test_backend_equivalence import NOW, of_corpus
+
+PAGE = "<html><head>{head}</head><body><h1>Annour</h1><p>Nous aidons le quartier.</p>{body}</body></html>"
+
+LONG_SCRIPT = "<script>var all = {{" + "'a':'b'," * 4_000 + "'nonce':'{}','c':'d'}};</script>"
+
+TOKENS = {
+    "a nonce in a script": "<script>var plugin = {{'ajax':'/x','nonce':'{}'}};</script>",
+    "one in JSON within a string": '<script>var a = \'{{\\"rest_nonce\\":\\"{}\\"}}\';</script>',
+    "one commented out for old readers": "<script>/* <![CDATA[ */ a = {{'aNonce':'{}'}}; /* ]]> */</script>",
+    "one of WordPress": "<script>var _wpnonce = '{}';</script>",
+    "one of an element": "<script nonce='{}'>go()</script>",
+    "a form's token": "<form><input type='hidden' name='_token' value='{}'>Cherchez</form>",
+    "a form's token told the other way round": "<input value='{}' name=form_build_id type=hidden />",
+    "a token that is a field's name": "<input type=hidden name={} value=1>",
+    "a token for scripts": "<meta name='csrf-token' content='{}'>",
+    "a token in an attribute": "<div data-token='{}'>Agenda</div>",
+    "what a cache says": "<!-- Page cached by a plugin, key {} -->",
+    "what a cache says in lines": "<!--\nServed from disk\nKey: {}\n-->",
+    "a token in a long script": LONG_SCRIPT,
+    "a view's own name": "<div class='view js-view-dom-id-{0}{0}{0}{0}'>Agenda</div>",
+}
+
+CLOCKS = {
+    "a clock": "<script>var s = {{'server_time':{}}};</script>",
+    "a script that is never to be cached": "<script src='/a.js?ver={}'></script>",
+    "a file that is never to be cached": "<link rel=stylesheet href='/a.css?x=1&ver={}'>",
+}
+
+ONE, OTHER = "9f6e199ddf12", "a3eb6389ec77"
+BEFORE, AFTER = "1795566000", "1795652400"
+HTML = {"content-type": "text/html; charset=utf-8"}
+
+
+def page(told: str, value: str) -> bytes:
+    return PAGE.format(head="<title>Annour</title>", body=told.format(value)).encode()
+
+
+@pytest.mark.parametrize("told", TOKENS.values(), ids=TOKENS)
+def test_a_page_with_another_token_is_the_same_page(told):
+    assert page(told, ONE) != page(told, OTHER)
+    assert alike(page(told, ONE), page(told, OTHER))
+
+
+@pytest.mark.parametrize("told", CLOCKS.values(), ids=CLOCKS)
+def test_a_page_with_another_clock_is_the_same_page(told):
+    assert alike(page(told, BEFORE), page(told, AFTER))
+
+
+CHANGES = {
+    "words": "<p>{}</p>",
+    "words after a field": "<input type=hidden name=a value=b>{}",
+    "words after what a cache says": "<!-- cached -->{}",
+    "a field that is shown": "<input type=text value='{}'>",
+    "something else in a long script": LONG_SCRIPT.replace("nonce", "name"),
+    "a long script without parts": "<script>" + "x" * 9_000 + "{}</script>",
+    "words that end as a token's name does": '<p>Annonce : "{}"</p>',
+    "such a word in another code": '<script>var page = {{"d\u00e9nonce":"{}"}};</script>',
+    "such a word escaped": '<script>var page = {{"d\\u00e9nonce":"{}"}};</script>',
+    "such a word of two": "<script>var je_denonce = '{}';</script>",
+    "text of a feed": "<title><![CDATA[Notre token : '{}']]></title>",
+    "text of a tag whose name begins as a script's": "<styleguide>token: '{}'</styleguide>",
+    "such a word in a script": '<script>var page = {{"annonce":"{}"}};</script>',
+    "words behind a tag with a token": "<p data-token='x'>nonce: '{}'</p>",
+    "words within what is no comment": "<!-->cache {} -->",
+    "words behind a comment's other end": "<!-- cache --!>{} -->",
+    "words of a cache behind a comment": "<!-- {} -->cachette",
+    "a field that is called hidden": "<input data-type=hidden type=text value={}>",
+    "a tag that is called by a token's name": "<meta data-name='csrf-x' property='og:title' content='{}'>",
+    "an address by a token's name": '<script>var page = {{"token_page":"https://{}/"}};</script>',
+    "an address": "<a href='https://www.facebook.com/{}'>nous suivre</a>",
+    "a comment that is nobody's cache's": "<!-- {} -->",
+    "a comment with a script in it": "<script><!-- cache = {{a: '{}'}} --></script>",
+    "a session in an address, which is asked": "<a href='/agenda;jsessionid={0}{0}'>Agenda</a>",
+    "a video": "<iframe src='https://www.youtube.com/embed?v={}'></iframe>",
+    "a date": "<time datetime='{}'></time>",
+    "a title": "<script type='application/ld+json'>{{'name':'{}'}}</script>",
+    "a description": "<meta name=description content='{}'>",
+}
+
+
+@pytest.mark.parametrize("told", CHANGES.values(), ids=CHANGES)
+def test_a_page_that_says_something_else_is_another_one(told):
+    assert not alike(page(told, ONE), page(told, OTHER))
+
+
+@pytest.mark.parametrize("told", ["<a href='/agenda?ts={}'>", "<link rel=alternate href='/feed?ver={}'>"])
+def test_an_address_that_is_asked_is_compared_with_its_clock(told):
+    assert not alike(page(told, BEFORE), page(told, AFTER))
+
+
+def test_parts_that_are_very_long_together_are_not_weighed():
+    script = "<script>var long = '" + "x" * 1_500 + "', nonce = '{}';</script>"
+    few, many = ([(script.format(value) * count).encode() for value in (ONE, OTHER)] for count in (5, 50))
+    assert alike(*few)
+    assert not alike(*many)
+
+
+def test_a_page_with_a_part_more_is_another_one():
+    told = TOKENS["a form's token"]
+    assert not alike(page(told, ONE), page(f"{told}<p>", ONE))
+
+
+def test_a_page_that_differs_in_very_many_places_is_not_weighed():
+    told = TOKENS["a form's token"]
+
+    def pages(count):
+        return (PAGE.format(head="", body=told.format(value) * count).encode() for value in (ONE, OTHER))
+
+    assert alike(*pages(MOST))
+    assert not alike(*pages(MOST + 1))
+
+
+def apart(pages):
+    """The pages that are read otherwise without their tokens, and how many had any."""
+    pairs = [(page, b"<".join(map(without, page.body.split(b"<")))) for page in pages]
+    had = [(page, bare) for page, bare in pairs if bare != page.body and b"<html" in page.body.lower()]
+    return [page.url for page, bare in had if read_site(page) != read_site(replace(page, body=bare))], len(
+        had
+    )
+
+
+def test_pages_are_read_alike_without_their_tokens():
+    pages = [Page("https://annour.example/", 200, HTML, page(told, ONE), NOW) for told in TOKENS.values()]
+    assert apart(pages) == ([], len(TOKENS))
+
+
+@pytest.mark.slow
+def test_every_page_of_the_corpus_is_read_alike_without_its_tokens(shared):
+    otherwise, had = apart(of_corpus(shared / "corpus"))
+    assert otherwise == []
+    assert had > 200

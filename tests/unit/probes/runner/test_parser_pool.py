@@ -1,0 +1,248 @@
+"""Readers that hang, swell or die are stopped, and the pool reads on."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from statistics import median
+
+import pytest
+
+from probes.models.finding import Reason
+from probes.models.http import Hop, NoPage, Page
+from probes.runner.parser_pool import ReaderPool, Workshop
+from probes.website.page_analysis import read_site
+from tests.support.broken_parsers import die, for_ever, hoard, nest, pid, stall, stumble, swell, title
+
+MEMORY = 400 << 20  # enough for a reader's own modules
+PAGE = Page(
+    "https://site.example/",
+    200,
+    body=b"<title>Association</title>",
+    hops=(Hop("https://site.example/", 200),),
+)
+
+
+@pytest.fixture(scope="module")
+def workshop() -> Iterator[Workshop]:
+    """For all these tests: it loads for longer than most of them take."""
+    with Workshop(MEMORY) as kept:
+        yield kept
+
+
+async def read_twice(bad: object, workshop: Workshop) -> NoPage:
+    """The trouble of a bad reader; a good one must do its work after it, in the same pool."""
+    async with ReaderPool(1, deadline=0.5 if bad in {for_ever, stall} else 5, workshop=workshop) as readers:
+        with pytest.raises(NoPage) as caught:
+            await readers.read(bad, PAGE)  # type: ignore[arg-type]
+        assert await readers.read(title, PAGE) == "Association"
+    return caught.value
+
+
+async def test_a_reader_gives_back_plain_data(workshop: Workshop) -> None:
+    async with ReaderPool(1, workshop=workshop) as readers:
+        assert await readers.read(title, PAGE) == "Association"
+
+
+@pytest.mark.fault("F22", "F53")
+@pytest.mark.parametrize(
+    ("bad", "detail"),
+    [
+        (for_ever, "reading took too long"),
+        (stall, "reading took too long"),
+        (swell, "reading took too much memory"),
+        (hoard, "reading took too much memory"),
+        (nest, "reading took too much memory"),
+        (die, "the reader's process ended"),
+    ],
+)
+async def test_a_bad_reader_is_stopped_and_the_pool_reads_on(
+    bad: object, detail: str, workshop: Workshop
+) -> None:
+    """The page's status and hops stay with the trouble."""
+    none = await read_twice(bad, workshop)
+    assert (none.reason, none.detail) == (Reason.UNREADABLE, detail)
+    assert (none.status, none.url, none.hops) == (200, PAGE.url, PAGE.hops)
+
+
+async def test_a_bug_of_a_reader_is_not_hidden(workshop: Workshop) -> None:
+    async with ReaderPool(1, workshop=workshop) as readers:
+        with pytest.raises(KeyError):
+            await readers.read(stumble, PAGE)
+
+
+BOMBS = {
+    "nested": b"<div>" * 400_000,
+    "comments": b"<!--" * 500_000,
+    "formatting": b"<b>" * 3000,
+    "attributes": b"<a " + b"".join(b"x%d=1 " % number for number in range(200_000)) + b">",
+}
+
+
+@pytest.mark.fault("F22")
+@pytest.mark.parametrize("name", BOMBS)
+async def test_a_page_made_to_hurt_a_parser_holds_nothing_up(name: str, workshop: Workshop) -> None:
+    """Within two seconds, read or unreadable, while the loop keeps answering within 0.1 s."""
+    page = Page("https://site.example/", 200, body=BOMBS[name])
+    lags: list[float] = []
+
+    async def watch() -> None:
+        while True:
+            before = time.monotonic()
+            await asyncio.sleep(0.01)
+            lags.append(time.monotonic() - before - 0.01)
+
+    async with ReaderPool(1, deadline=1.5, workshop=workshop) as readers:
+        await readers.read(title, PAGE)
+        watching = asyncio.create_task(watch())
+        started = time.monotonic()
+        try:
+            await readers.read(read_site, page)
+        except NoPage as none:
+            assert (none.reason, none.status) == (Reason.UNREADABLE, 200)  # noqa: PT017
+        assert time.monotonic() - started < 3
+        watching.cancel()
+    assert median(lags or [0.0]) < 0.1
+
+
+ORPHAN = """
+import asyncio, sys
+sys.path[:0] = {path!r}
+from tests.support import broken_parsers
+from tests.unit.probes.runner import test_parser_pool
+from probes.runner.parser_pool import ReaderPool
+
+async def main():
+    async with ReaderPool(1, deadline=1) as readers:
+        print(await readers.read(broken_parsers.pid, test_parser_pool.PAGE), flush=True)
+        await readers.read(broken_parsers.for_ever, test_parser_pool.PAGE)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.fault("F22", "F35")
+def test_a_reader_that_hangs_ends_though_nobody_is_left_to_stop_it() -> None:
+    """The auditor was killed with -9 meanwhile: the kernel counts the reader's time."""
+    command = [sys.executable, "-c", ORPHAN.format(path=sys.path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        worker = int(process.stdout.readline())
+        until(lambda: ticks(worker) > 10)
+        process.kill()
+    until(lambda: has_ended(worker))
+
+
+def ticks(process: int) -> int:
+    """Hundredths of a second that a process has worked."""
+    return int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[11])
+
+
+def until(true: Callable[[], bool], seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it never came"
+        time.sleep(0.05)
+
+
+async def test_a_worker_killed_while_idle_is_replaced(workshop: Workshop) -> None:
+    async with ReaderPool(1, deadline=2, workshop=workshop) as readers:
+        first = await readers.read(pid, PAGE)
+        os.kill(first, 9)
+        second = first
+        for _ in range(5):
+            try:
+                second = await readers.read(pid, PAGE)
+                break
+            except NoPage:
+                continue
+    assert second != first
+
+
+def children() -> set[str]:
+    return set(Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split())
+
+
+async def test_no_worker_outlives_its_pool() -> None:
+    before = children()
+    async with ReaderPool(2) as readers:
+        worker = await readers.read(pid, PAGE)
+    with pytest.raises(ProcessLookupError):
+        os.kill(worker, 0)
+    assert children() <= before
+
+
+async def test_a_workshop_that_is_kept_serves_pool_after_pool_and_no_worker_outlives_its_own() -> None:
+    before, workers = children(), []
+    with Workshop(MEMORY) as kept:
+        for _ in range(2):
+            async with ReaderPool(1, deadline=60, workshop=kept) as readers:
+                workers.append(await readers.read(pid, PAGE))
+                reading = asyncio.create_task(readers.read(stall, PAGE))
+                await readers_busy()
+            until(lambda: has_ended(workers[-1]))
+            reading.cancel()
+        assert len(children() - before) == 1
+    assert len(set(workers)) == 2
+    assert children() <= before
+
+
+def has_ended(process: int) -> bool:
+    stat = Path(f"/proc/{process}/stat")
+    return not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] == "Z"
+
+
+async def test_a_cancelled_read_does_not_keep_the_pool_from_ending(workshop: Workshop) -> None:
+    async with ReaderPool(1, deadline=0.3, workshop=workshop) as readers:
+        reading = asyncio.create_task(readers.read(for_ever, PAGE))
+        await readers_busy()
+        reading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reading
+
+
+async def readers_busy() -> None:
+    for _ in range(3):
+        await asyncio.sleep(0)
+
+
+async def test_without_workers_reading_happens_here() -> None:
+    async with ReaderPool(0) as readers:
+        assert await readers.read(pid, PAGE) == os.getpid()
+        with pytest.raises(NoPage):
+            await readers.read(nest, PAGE)
+
+
+async def test_a_pool_that_is_left_at_once_does_not_wait_for_its_readers_to_load() -> None:
+    before = children()
+    async with ReaderPool(2):
+        pass
+    assert children() <= before
+
+
+async def test_workers_come_though_what_they_are_forked_from_was_killed() -> None:
+    before = children()
+    async with ReaderPool(1, deadline=0.5) as readers:
+        first = await readers.read(pid, PAGE)
+        (workshop,) = children() - before
+        os.kill(int(workshop), 9)
+        with pytest.raises(NoPage):
+            await readers.read(for_ever, PAGE)
+        assert await readers.read(pid, PAGE) != first
+
+
+async def test_what_a_lost_worker_had_not_begun_is_read_by_the_next(workshop: Workshop) -> None:
+    async with ReaderPool(1, deadline=0.5, workshop=workshop) as readers:
+        await readers.read(title, PAGE)
+        told = await asyncio.gather(
+            *(readers.read(read, PAGE) for read in (die, title, for_ever, title, stumble)),
+            return_exceptions=True,
+        )
+    assert [told[1], told[3]] == ["Association", "Association"]
+    assert [type(told[n]) for n in (0, 2, 4)] == [NoPage, NoPage, KeyError]

@@ -1,0 +1,550 @@
+"""A look made again: what did not change is not read again, what did is read as by one who looks first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from auditor.checking.revalidation import EVERY, is_possible, past
+from auditor.evaluation.reevaluate import rejudge
+from auditor.evidence.codec import kept
+from auditor.runs.run import run
+from probes.channels import website
+from probes.http.fetcher import Fetcher, FetchOptions
+from probes.links import identify
+from probes.models.account import Account
+from probes.models.finding import Activity, Presence, Reason
+from probes.models.http import Ask, Hop, NoPage, Page, Validators
+from probes.models.probe import Look
+from probes.publication import latest
+from probes.runner.parser_pool import ReaderPool
+from probes.runner.revalidate import repeated
+from probes.runner.run import look
+from storage.models.audit import AccountRow, LastLook, NightState, Observation
+from tests.support.hostile_server.fetching import fetcher, link
+from tests.support.hostile_server.server import Hostile, answer, moved
+from tests.support.mini_network import START, Small, configured, opened, register
+
+NIGHT = datetime(2026, 11, 25, 1, tzinfo=UTC)
+LATER = NIGHT + timedelta(days=1)
+URL = "https://annour.example/"
+FEED = "https://annour.example/feed/"
+WORDS = (
+    "Nous aidons les enfants du quartier à apprendre à lire, chaque samedi à la maison de la jeunesse. " * 9
+)
+HEAD = "<title>Annour</title><link rel=alternate type=application/rss+xml href=/feed/>"
+HOME = f"<html lang=fr><head>{HEAD}</head><body><h1>Annour</h1><p>{WORDS}</p></body></html>"
+ITEM = "<item><title>Une rentrée</title><pubDate>Mon, 16 Nov 2026 10:00:00 +0000</pubDate></item>"
+RSS = f"<rss version='2.0'><channel><title>Annour</title>{ITEM}</channel></rss>"
+ACCOUNT = Account("a", URL, identify.identify(URL))
+
+
+class Site:
+    """A site of two pages, which says that a page is what it was to whom knows it, unless it is `mute`."""
+
+    def __init__(self, now: datetime = NIGHT, *, mute: bool = False) -> None:
+        self.now = now
+        self.mute = mute
+        self.pages = {URL: (HOME, "text/html"), FEED: (RSS, "application/rss+xml")}
+        self.more: dict[str, object] = {}
+        self.gone = ""
+        self.fault = ""
+        self.asked: list[Ask] = []
+        self.sent = 0
+
+    async def get(self, ask: Ask) -> Page:
+        self.asked.append(ask)
+        if self.fault and not ask.insecure:
+            raise NoPage(Reason.TLS, self.fault)
+        if self.gone == "its name":
+            raise NoPage(Reason.NO_SUCH_HOST, "no such name")
+        if self.gone == "its page":
+            body = b"<title>404</title><h1>Page introuvable</h1>"
+            page = Page(ask.url, 404, {"content-type": "text/html"}, body, self.now, (Hop(ask.url, 404),))
+            return replace(page, digest=sha256(body).hexdigest())
+        if ask.url not in self.pages:
+            raise NoPage(Reason.NETWORK, "refused")
+        body, kind = (part.encode() for part in self.pages[ask.url])
+        tag = sha256(body).hexdigest()[:8]
+        known = ask.validators and ask.validators.etag == tag and not self.mute
+        status, body = (304, b"") if known else (200, body)
+        self.sent += len(body)
+        headers = {
+            "content-type": kind.decode(),
+            "date": str(self.now),
+            **({} if self.mute else {"etag": tag}),
+        }
+        page = Page(ask.url, status, headers, body, self.now, (Hop(ask.url, status),))
+        return replace(page, digest=sha256(body).hexdigest(), insecure=ask.insecure, **self.more)  # type: ignore[arg-type]
+
+
+class Bodies(dict[str, bytes]):
+    def put(self, body: bytes) -> str:
+        digest = sha256(body).hexdigest()
+        self[digest] = body
+        return digest
+
+
+DAY = LATER.date()
+ROW = AccountRow("a", URL, identify.identify(URL), id=EVERY + (2 - DAY.toordinal()) % EVERY)
+"""Its night to be read anew was that before the first look."""
+
+
+def observed(seen: Look, bodies: Bodies, at: datetime = NIGHT) -> Observation:
+    pieces = tuple(kept(exchange, bodies) for exchange in seen.exchanges)
+    return Observation(ROW.id or 0, 1, at, seen.finding, pieces, website.VERSION)
+
+
+async def first(site: Site, bodies: Bodies) -> Observation:
+    async with ReaderPool(0) as readers:
+        return observed(await look(website.probe(ACCOUNT), site, readers), bodies)
+
+
+def of_last_night(last: Observation, day: date = DAY) -> LastLook:
+    return LastLook(day - timedelta(days=1), last)
+
+
+async def again(last: Observation, site: Site, bodies: Bodies, day: date = DAY) -> Look:
+    before = past(ROW, of_last_night(last), website.VERSION, day, bodies.get)
+    assert before is not None
+    async with ReaderPool(0) as readers:
+        return await repeated(before, website.probe(ACCOUNT), site, readers)
+
+
+@pytest.mark.parametrize("mute", [False, True])
+async def test_an_unchanged_site_is_as_it_was_and_no_page_of_it_is_read(mute: bool, monkeypatch) -> None:
+    bodies = Bodies()
+    last = await first(Site(mute=mute), bodies)
+    monkeypatch.setattr(ReaderPool, "read", None)
+    site = Site(LATER, mute=mute)
+    seen = await again(last, site, bodies)
+    assert seen.as_before
+    assert seen.finding == last.finding
+    assert [ask.url for ask in site.asked] == [URL, FEED]
+    assert bool(site.sent) is mute
+
+
+def tokened(site: Site, token: str) -> Site:
+    """A site whose front page has a form, with a token that is another one each time."""
+    form = f"<form><input type=hidden name=_token value={token}></form></body>"
+    site.pages[URL] = (HOME.replace("</body>", form), "text/html")
+    return site
+
+
+async def test_a_page_whose_tokens_alone_are_others_is_as_it_was_and_is_not_read(monkeypatch) -> None:
+    bodies = Bodies()
+    last = await first(tokened(Site(), "8yJbVD5xohi"), bodies)
+    monkeypatch.setattr(ReaderPool, "read", None)
+    seen = await again(last, tokened(Site(LATER), "x0hiEzPQdci"), bodies)
+    assert seen.as_before
+    assert seen.finding == last.finding
+
+
+async def test_a_page_whose_earlier_body_is_lost_is_read_whatever_its_tokens_are() -> None:
+    bodies = Bodies()
+    last = await first(tokened(Site(), "8yJbVD5xohi"), bodies)
+    bodies.clear()
+    seen = await again(last, tokened(Site(LATER), "x0hiEzPQdci"), bodies)
+    assert not seen.as_before
+    assert seen.finding == last.finding
+
+
+async def test_a_page_that_changed_beside_its_tokens_is_read_as_it_came() -> None:
+    bodies = Bodies()
+    last = await first(tokened(Site(), "8yJbVD5xohi"), bodies)
+    site = tokened(Site(LATER), "x0hiEzPQdci")
+    site.pages[URL] = (site.pages[URL][0].replace("samedi", "dimanche"), "text/html")
+    seen = await again(last, site, bodies)
+    assert not seen.as_before
+    assert b"dimanche" in seen.exchanges[0].answer.body  # type: ignore[union-attr]
+
+
+CHANGES: dict[str, Callable[[Site], object]] = {
+    "the page": lambda site: site.pages.update({URL: (HOME.replace("samedi", "dimanche"), "text/html")}),
+    "the feed": lambda site: site.pages.update(
+        {FEED: (RSS.replace("16 Nov", "23 Nov"), "application/rss+xml")}
+    ),
+    "its kind": lambda site: site.pages.update({URL: (HOME, "application/xhtml+xml")}),
+    "a feed that is gone": lambda site: site.pages.pop(FEED),
+    "a site that is gone": lambda site: site.pages.clear(),
+    "its certificate": lambda site: site.more.update(certificate_expires=date(2027, 1, 1)),
+    "its pace": lambda site: site.more.update(seconds=9.0),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+@pytest.mark.parametrize("mute", [False, True])
+async def test_what_changed_is_seen_as_by_one_who_looks_for_the_first_time(change, mute: bool) -> None:
+    bodies = Bodies()
+    last = await first(Site(mute=mute), bodies)
+    site, fresh = Site(LATER, mute=mute), Site(LATER, mute=mute)
+    change(site)
+    change(fresh)
+    seen = await again(last, site, bodies)
+    assert not seen.as_before
+    assert seen.finding == (await first(fresh, Bodies())).finding
+    assert [ask.url for ask in site.asked] == [ask.url for ask in fresh.asked], "nothing is asked twice"
+    shown = [(one.ask.url, one.answer.body) for one in seen.exchanges if isinstance(one.answer, Page)]
+    assert all(body for _, body in shown), "a page that the server did not send comes from the archive"
+
+
+async def test_a_site_that_was_slow_once_is_not_called_slow_for_ever() -> None:
+    bodies, slow, quick = Bodies(), Site(), Site(LATER)
+    slow.more.update(seconds=2.2)
+    last = await first(slow, bodies)
+    quick.more.update(seconds=0.4)
+    seen = await again(last, quick, bodies)
+    assert (last.finding.facts["seconds"], seen.finding.facts["seconds"]) == (2, 0)
+
+
+async def test_a_page_that_is_lost_from_the_archive_is_asked_for_whole() -> None:
+    bodies = Bodies()
+    last = await first(Site(), bodies)
+    bodies.clear()
+    site = Site(LATER)
+    site.pages[FEED] = (RSS.replace("16 Nov", "23 Nov"), "application/rss+xml")
+    seen = await again(last, site, bodies)
+    assert seen.finding.last_activity == Activity(datetime(2026, 11, 23, 10, tzinfo=UTC), "feed")
+    assert [ask.url for ask in site.asked] == [URL, FEED, URL]
+
+
+async def test_a_page_kept_without_its_visitors_is_known_by_what_came() -> None:
+    bodies = Bodies()
+    site = Site()
+    async with ReaderPool(0) as readers:
+        seen = await look(website.probe(ACCOUNT), site, readers)
+    cut = tuple(
+        replace(one, answer=replace(one.answer, body=one.answer.body[:-1]))  # type: ignore[union-attr,arg-type]
+        for one in seen.exchanges
+    )
+    seen = await again(observed(replace(seen, exchanges=cut), bodies), Site(LATER), bodies)
+    assert seen.as_before
+
+
+def unrepeatable() -> dict[str, Callable[[Observation], Observation]]:
+    def found(**how: object) -> Callable[[Observation], Observation]:
+        return lambda last: replace(last, finding=replace(last.finding, **how))  # type: ignore[arg-type]
+
+    def shown(**how: object) -> Callable[[Observation], Observation]:
+        return lambda last: replace(last, evidence=tuple(replace(piece, **how) for piece in last.evidence))  # type: ignore[arg-type]
+
+    return {
+        "an unknown": found(presence=Presence.UNKNOWN, reason=Reason.TIMEOUT),
+        "a day it spoke of has come": found(facts={"tells_until": f"{DAY}"}),
+        "a test that is made once a month": found(facts={"decoy_on": "2026-11-25"}),
+        "another probe's": lambda last: replace(last, probe_version=website.VERSION - 1),
+        "thinned": shown(thinned=True),
+        "of a time that did not say which link was registered": shown(registered=False),
+    }
+
+
+@pytest.mark.parametrize("how", unrepeatable().values(), ids=unrepeatable())
+async def test_what_may_tell_another_thing_tomorrow_is_read_anew(how) -> None:
+    last = await first(Site(), Bodies())
+    assert past(ROW, of_last_night(last), website.VERSION, DAY, Bodies().get) is not None
+    assert past(ROW, of_last_night(how(last)), website.VERSION, DAY, Bodies().get) is None
+
+
+def dated(day: date) -> str:
+    """The home page with an article of a day."""
+    story = f"<article><h2>Une rentrée</h2><time>{day:%d/%m/%Y}</time></article></body>"
+    return HOME.replace("</body>", story)
+
+
+UNFED = HOME.replace(HEAD, "<title>Annour</title>")
+NEWS: dict[str, tuple[dict[str, tuple[str, str]], int]] = {
+    "of last month": ({URL: (dated(NIGHT.date() - timedelta(days=30)), "text/html")}, EVERY - 1),
+    "of yesterday": ({URL: (dated(NIGHT.date() - timedelta(days=1)), "text/html")}, EVERY - 1),
+    "of ten minutes ago, in a feed whose clock may be the server's": (
+        {FEED: (RSS.replace("16 Nov 2026 10:00:00", "25 Nov 2026 00:50:00"), "text/xml")},
+        1,
+    ),
+    "of this very day": ({URL: (dated(NIGHT.date()), "text/html")}, 1),
+    "that comes in five days": ({URL: (dated(NIGHT.date() + timedelta(days=5)), "text/html")}, 2),
+    "that comes in three weeks": ({URL: (dated(NIGHT.date() + timedelta(days=21)), "text/html")}, 18),
+    "that comes next year": ({URL: (dated(NIGHT.date() + timedelta(days=300)), "text/html")}, EVERY - 1),
+    "without a day": ({URL: (UNFED, "text/html")}, EVERY - 1),
+    "in a feed, of this very day": ({FEED: (RSS.replace("16 Nov", "25 Nov"), "text/xml")}, 1),
+}
+
+
+@pytest.mark.parametrize(("pages", "nights"), NEWS.values(), ids=NEWS)
+async def test_news_is_read_anew_from_the_night_on_that_may_tell_another_day(pages, nights: int) -> None:
+    bodies, site = Bodies(), Site()
+    site.pages.update(pages)
+    last = await first(site, bodies)
+    assert last.finding.presence is Presence.PRESENT
+    days = [NIGHT.date() + timedelta(days=ahead) for ahead in range(1, EVERY + 2)]
+    kept = LastLook(NIGHT.date(), last)
+    anew = [past(ROW, kept, website.VERSION, day, bodies.get) is None for day in days]
+    assert anew.index(True) + 1 == nights
+    assert all(anew[nights - 1 :])
+
+
+@pytest.mark.parametrize("gone", ["its page", "its name"])
+async def test_an_absence_is_not_read_again_while_the_same_is_answered(gone: str, monkeypatch) -> None:
+    bodies, sites = Bodies(), (Site(), Site(LATER), Site(LATER))
+    for site in sites:
+        site.gone = gone
+    last = await first(sites[0], bodies)
+    assert last.finding.presence is Presence.ABSENT
+    anew = await first(sites[1], Bodies())
+    monkeypatch.setattr(ReaderPool, "read", None)
+    seen = await again(last, sites[2], bodies)
+    assert seen.as_before
+    assert seen.finding == anew.finding
+    asked = [[ask.url for ask in site.asked] for site in sites[1:]]
+    assert asked[0] == asked[1], "it is asked for all the same"
+
+
+@pytest.mark.parametrize("after_midnight", [False, True])
+async def test_each_site_is_read_anew_in_its_night_of_four_weeks_alone(after_midnight: bool) -> None:
+    """A look of the night before may have come on the day of its night, after midnight."""
+    last = await first(Site(), Bodies())
+    nights = [DAY + timedelta(days=n) for n in range(2 * EVERY)]
+    late = timedelta(days=int(after_midnight))
+    looks = [
+        LastLook(day - timedelta(days=1), replace(last, observed_at=NIGHT + (day - DAY) + late))
+        for day in nights
+    ]
+    anew = [
+        past(ROW, look, website.VERSION, day, Bodies().get) is None
+        for look, day in zip(looks, nights, strict=True)
+    ]
+    assert sum(anew) == 2
+
+
+def test_what_is_told_of_coming_days_reaches_as_far_as_a_look_is_trusted() -> None:
+    assert timedelta(days=EVERY) < latest.HORIZON
+
+
+async def test_whose_turn_came_while_nobody_looked_is_read_anew_at_the_next_look() -> None:
+    days = [NIGHT.date() + timedelta(days=n) for n in range(4, 5 + EVERY)]
+    turn = next(day for day in days if not is_possible(ROW, day))
+    look = await first(Site(), Bodies())
+
+    def may_be_repeated(last: int, after: int) -> bool:
+        kept = LastLook(turn + timedelta(days=last), look)
+        return past(ROW, kept, website.VERSION, turn + timedelta(days=after), Bodies().get) is not None
+
+    assert [may_be_repeated(-2, after) for after in (-1, 0, 1, 2, 5)] == [True, False, False, False, False]
+    assert [may_be_repeated(0, after) for after in (1, 2, 5)] == [True, True, True]
+    assert not may_be_repeated(0, EVERY)
+
+
+CORRECTED = {
+    "another page": ("https://annour.example/?page=2", "https://annour.example/?page=1"),
+    "a closing slash": ("https://annour.example/projets/", "https://annour.example/projets"),
+    "with www": ("https://www.annour.example/", "https://annour.example/"),
+    "by https": ("https://annour.example/", "http://annour.example/"),
+}
+
+
+@pytest.mark.parametrize(("now", "then"), CORRECTED.values(), ids=CORRECTED)
+@pytest.mark.parametrize("gone", ["", "its page"])
+async def test_a_link_that_was_corrected_is_looked_at_though_it_names_the_same_site(now, then, gone) -> None:
+    site = Site()
+    site.gone = gone
+    site.pages[then] = site.pages[URL]
+    account = Account("a", then, identify.identify(then))
+    async with ReaderPool(0) as readers:
+        last = observed(await look(website.probe(account), site, readers), Bodies())
+    rows = [replace(ROW, typed=typed, identity=identify.identify(typed)) for typed in (then, now)]
+    assert rows[0].identity.key == rows[1].identity.key
+    repeatable = [
+        past(row, of_last_night(last), website.VERSION, DAY, Bodies().get) is not None for row in rows
+    ]
+    assert repeatable == [True, False]
+
+
+async def test_a_link_to_the_letter_that_was_never_asked_is_asked_before_its_page_stays_gone() -> None:
+    site = Site()
+    site.gone = "its page"
+    last = await first(site, Bodies())
+    typed = replace(ROW, typed=f"{URL}?utm_source=sheet")
+    assert typed.identity.url == ROW.identity.url
+    assert past(typed, of_last_night(last), website.VERSION, DAY, Bodies().get) is None
+
+
+async def test_another_fault_of_a_certificate_is_another_answer() -> None:
+    bodies = Bodies()
+    sites = [Site(), Site(LATER), Site(LATER)]
+    for site, fault in zip(sites, ("expired", "wrong_host", "expired"), strict=True):
+        site.fault = fault
+    last = await first(sites[0], bodies)
+    last = replace(last, finding=replace(last.finding, presence=Presence.ABSENT, reason=Reason.PARKED))
+    assert not (await again(last, sites[1], bodies)).as_before
+    assert (await again(last, sites[2], bodies)).as_before
+
+
+async def test_a_server_is_not_asked_whether_a_page_that_was_missing_is_still_the_same() -> None:
+    """A 304 means that a plain question would be answered by a 200 (RFC 9110 §15.4.5)."""
+    bodies, sites = Bodies(), (Site(), Site(LATER))
+    sites[0].more.update(status=404)
+    last = await first(sites[0], bodies)
+    assert last.finding.presence is Presence.ABSENT
+    assert (await again(last, sites[1], bodies)).finding.presence is Presence.PRESENT
+    assert [ask.validators for ask in sites[1].asked if ask.url == URL] == [None]
+
+
+async def test_platforms_are_always_read() -> None:
+    last = await first(Site(), Bodies())
+    row = AccountRow("a", "annour", identify.identify("https://www.facebook.com/annour"), id=3)
+    assert past(row, of_last_night(last), website.VERSION, DAY, Bodies().get) is None
+
+
+NOTHING_NEW = b'HTTP/1.1 304 Not Modified\r\nETag: "one"\r\n\r\n'
+
+
+async def test_a_server_is_asked_by_its_own_validators_at_the_address_that_gave_them() -> None:
+    def script(path: str, _: int) -> bytes | None:
+        if path == "moved":
+            return moved(b"/here")
+        known = "If-None-Match" in server.heads[-1]
+        return NOTHING_NEW if known else answer(headers=b'ETag: "one"\r\n')
+
+    async with Hostile(script) as server, fetcher() as fetch:
+        here, elsewhere = server.url("here"), server.url("elsewhere")
+        page = await fetch.get(link(here))
+        known = Validators(page.url, etag=page.headers["etag"])
+        again = await fetch.get(link(here, validators=known))
+        assert (again.status, again.body) == (304, b"")
+        led = await fetch.get(link(server.url("moved"), validators=known))
+        assert [hop.status for hop in led.hops] == [302, 304]
+        assert (await fetch.get(link(elsewhere, validators=known))).status == 200
+
+
+class Served:
+    """A site on loopback whose server knows what it sent; `pages` are its words by path."""
+
+    def __init__(self) -> None:
+        self.pages = {"": HOME, "feed/": RSS}
+        self.told: list[tuple[str, int]] = []
+
+    def __call__(self, path: str, head: str) -> bytes:
+        if path not in self.pages:
+            return answer(b"", "404 Not Found")
+        body = self.pages[path].encode()
+        tag = sha256(body).hexdigest()[:8]
+        known = f"if-none-match: {tag}" in head.lower()
+        self.told.append((path, 304 if known else 200))
+        if known:
+            return f"HTTP/1.1 304 Not Modified\r\nETag: {tag}\r\n\r\n".encode()
+        return answer(body, headers=f"ETag: {tag}\r\n".encode())
+
+
+async def nights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *days: Callable[[Served], object]) -> Small:
+    """Nights over real sockets; before each something may change. The site is not yet to be read anew."""
+    fetch = FetchOptions(allow_networks=("127.0.0.0/8",), host_delay=0, second_pass_after=0, retries=0)
+    app = opened(tmp_path, configured().model_copy(update={"fetch": fetch}))
+    monkeypatch.setattr(app, "fetcher", lambda now, _turns=None: Fetcher(fetch, now), raising=False)
+    monkeypatch.setattr(app, "readers", lambda: ReaderPool(0), raising=False)
+    site = Served()
+    async with Hostile(lambda path, _: site(path, server.heads[-1])) as server:
+        url = server.url("")
+        first = next(n for n in range(EVERY) if (1 + (START + timedelta(n)).toordinal()) % EVERY == 1)
+        register(app, AccountRow("nour", url, identify.identify(url), "website"), now=START)
+        for number, change in enumerate(days):
+            change(site)
+            site.told.append(("night", number))
+            done = await run(app, START + timedelta(days=first + number))
+            assert done.state is NightState.DONE
+        app.web.asked = site.told  # type: ignore[assignment]
+    return app
+
+
+def nothing(_: Served) -> None:
+    """It stays as it is."""
+
+
+def news(site: Served) -> None:
+    site.pages["feed/"] = RSS.replace("16 Nov 2026", "25 Feb 2026")
+
+
+async def test_an_unchanged_night_transfers_reads_and_keeps_nothing_and_a_rebuild_agrees(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = await nights(tmp_path, monkeypatch, news, nothing, nothing)
+    one, two, three = list(app.store.observations())
+    assert (two.as_before, three.as_before, one.as_before) == (True, True, False)
+    assert two.finding == one.finding
+    assert (two.same_as, three.same_as) == (one.same_as, one.same_as)
+    assert two.observed_at.date() == one.observed_at.date() + timedelta(days=1)
+    asked = app.web.asked
+    assert {status for path, status in asked[asked.index(("night", 1)) :] if path != "night"} == {304}
+    assert not rejudge(app).changes
+    app.store.close()
+
+
+async def test_a_night_keeps_nothing_of_a_page_with_another_token_and_a_rebuild_agrees(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def signed(day: str) -> Callable[[Served], object]:
+        comment = f"<!-- cached on {day} --></body>"
+        return lambda site: site.pages.update({"": HOME.replace("</body>", comment)})
+
+    app = await nights(tmp_path, monkeypatch, signed("Monday"), signed("Tuesday"), signed("Wednesday"))
+    one, two, three = list(app.store.observations())
+    assert (one.as_before, two.as_before, three.as_before) == (False, True, True)
+    assert (two.same_as, three.same_as) == (one.same_as, one.same_as)
+    assert set(app.archive.digests()) == {piece.digest for piece in one.evidence if piece.digest}
+    assert not rejudge(app).changes
+    app.store.close()
+
+
+async def test_a_rebuild_knows_how_long_each_night_took_though_it_has_the_page_of_the_first_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pace, get = [0.2], Fetcher.get
+
+    async def timed(self: Fetcher, ask: Ask) -> Page:
+        return replace(await get(self, ask), seconds=pace[0])
+
+    def slowly(_: Served) -> None:
+        pace[0] = 2.2
+
+    monkeypatch.setattr(Fetcher, "get", timed)
+
+    def quickly(_: Served) -> None:
+        pace[0] = 0.3
+
+    app = await nights(tmp_path, monkeypatch, news, slowly, nothing, quickly)
+    one, two, three, four = list(app.store.observations())
+    assert (one.same_as, two.as_before, three.as_before) == (three.same_as, False, True)
+    assert [look.finding.facts["seconds"] for look in (one, two, three, four)] == [0, 2, 2, 0]
+    assert not rejudge(app).changes
+    app.store.close()
+
+
+async def test_a_page_that_changed_amid_unchanged_ones_is_seen_and_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def later(site: Served) -> None:
+        site.pages["feed/"] = RSS.replace("16 Nov 2026", "01 Mar 2026")
+
+    app = await nights(tmp_path, monkeypatch, news, later)
+    one, two = list(app.store.observations())
+    assert not two.as_before
+    assert two.finding.last_activity != one.finding.last_activity
+    assert [piece.status for piece in two.evidence] == [200, 200]
+    assert all(app.archive.get(piece.digest) for piece in two.evidence if piece.digest)
+    assert not rejudge(app).changes
+    app.store.close()
+
+
+async def test_a_server_that_says_unasked_that_nothing_changed_is_not_believed() -> None:
+    bodies = Bodies()
+    last = await first(Site(mute=True), bodies)
+    site = Site(LATER, mute=True)
+    real = site.get
+
+    async def unasked(ask: Ask) -> Page:
+        return replace(await real(ask), status=304, body=b"")
+
+    site.get = unasked  # type: ignore[method-assign]
+    assert not (await again(last, site, bodies)).as_before

@@ -1,0 +1,153 @@
+"""Patterns are compiled when they are first asked, and asked only of texts in which they can match."""
+
+import importlib
+import pkgutil
+import random
+import re
+import subprocess
+import sys
+from re import _casefix, _parser
+
+import pytest
+
+import probes
+from probes.text import lazy_regex, regex_literals
+
+
+def test_a_pattern_is_what_re_makes_of_it_once_it_is_asked(monkeypatch):
+    monkeypatch.setattr(lazy_regex, "MADE", [])
+    made = lazy_regex.pattern(r"(a)\w", re.IGNORECASE)
+    assert "compiled" not in vars(made)
+    assert made.pattern == r"(a)\w"
+    assert made.fullmatch("AB")[1] == "A"
+    assert made.flags & re.IGNORECASE
+    assert made.fullmatch.__self__ is vars(made)["compiled"]
+
+
+def test_every_pattern_is_one():
+    for module in pkgutil.walk_packages(probes.__path__, "probes."):
+        importlib.import_module(module.name)
+    assert len(lazy_regex.MADE) > 200
+    for made in lazy_regex.MADE:
+        assert made.compiled  # raises what is wrong; what is odd warns, and warnings are errors
+
+
+def test_a_command_that_reads_no_page_compiles_next_to_none_and_a_reader_finds_all_ready():
+    code = (
+        "from probes.text.lazy_regex import MADE;"
+        "ready = ['compiled' in vars(one) or 'finditer' in vars(one) for one in MADE];"
+        "print(sum(ready), len(MADE))"
+    )
+    told = [
+        subprocess.run(
+            [sys.executable, "-c", f"{before}; {code}"], capture_output=True, text=True, check=True
+        )
+        for before in (
+            "from auditor.config.schema import load, packaged; load(packaged(), {})",
+            "import probes.runner.preload",
+        )
+    ]
+    (few, many), (all_, whole) = (map(int, one.stdout.split()) for one in told)
+    assert few < many / 20
+    assert all_ == whole
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        (r"page (?:was |is )?not found", {"page not found", "page was not found", "page is not found"}),
+        (r"(?:sorry\b\W*){0,3}Page\s+Gone", {"page"}),
+        (r"\w+ expirée?s?|à vendre", {" expiré", " expirée", " expirés", " expirées", "à vendre"}),
+        (r"(?:page|site)\W+(?:\w+\W+){0,8}?(?:doesn.?t exist|was deleted)", {"t exist", "was deleted"}),
+        (r"(?!never)(?<!so )often", {"often"}),
+        (r"博彩|casino", {"博彩", "casino"}),
+        (r"suspended|\d+|ab", None),
+        (r"[^a]bc*", None),
+    ],
+)  # fmt: skip
+def test_of_a_pattern_the_words_are_told_without_which_it_cannot_match(source, words):
+    assert regex_literals.needed(source, re.IGNORECASE) == words
+
+
+def test_letters_that_are_equal_without_regard_to_case_are_folded_alike():
+    for letter, others in _casefix._EXTRA_CASES.items():
+        for other in others:
+            assert regex_literals.folded(chr(letter)) == regex_literals.folded(chr(other)), (letter, other)
+    assert regex_literals.folded("İSTANBUL Σ ΟΔΟΣ") == regex_literals.folded("istanbul σ οδοσ")
+    assert re.fullmatch("istanbul", "İSTANBUL", re.IGNORECASE)
+
+
+@pytest.fixture
+def prepared(monkeypatch):
+    """Patterns of our own, ready for reading."""
+
+    def made(*sources):
+        monkeypatch.setattr(lazy_regex, "MADE", [])
+        monkeypatch.setattr(lazy_regex, "LARGE", 0)
+        ours = [lazy_regex.pattern(source, re.IGNORECASE) for source in sources]
+        lazy_regex.prepare()
+        return ours
+
+    return made
+
+
+def test_a_ready_pattern_is_compiled_where_a_text_first_holds_one_of_its_words(prepared):
+    gone, _ = prepared("page (?:not found|gone)", "casino|poker")
+    assert gone.search("a page of ours") is None
+    assert (gone.findall("no"), list(gone.finditer("no"))) == ([], [])
+    assert "compiled" not in vars(gone)
+    assert gone.search("The PAGE GONE")[0] == "PAGE GONE"
+    assert gone.findall("page gone, Page not found") == ["page gone", "Page not found"]
+    assert gone.match("page gone", 1) is None
+    assert "compiled" in vars(gone)
+
+
+def test_a_text_with_half_a_pair_of_utf_16_is_looked_through_as_well(prepared):
+    (casino,) = prepared("casino|poker")
+    assert casino.search("\ud83d casino")
+    assert casino.search("\ud83d") is None
+
+
+def written(pieces, chance):
+    """Some text that an expression's pieces may match: what stands around it is left to chance."""
+    return "".join(one_of(kind, value, chance) for kind, value in pieces)
+
+
+def one_of(kind, value, chance):
+    """The same of one piece."""
+    text = chance.choice("a7 .ب")
+    match str(kind):
+        case "LITERAL":
+            text = chr(value)
+        case "IN":
+            text = one_of(*chance.choice(value), chance)
+        case "RANGE":
+            text = chr(chance.randint(*value))
+        case "BRANCH":
+            text = written(chance.choice(value[1]), chance)
+        case "SUBPATTERN":
+            text = written(value[3], chance)
+        case "MAX_REPEAT" | "MIN_REPEAT" | "POSSESSIVE_REPEAT":
+            least, most, within = value
+            times = chance.randint(least, min(most, least + 2))
+            text = "".join(written(within, chance) for _ in range(times))
+        case "AT" | "ASSERT" | "ASSERT_NOT":
+            text = ""
+    return text
+
+
+SPOILT = str.maketrans({"i": "İ", "s": "ſ", "k": "\u212a", "e": "E", "a": "A", "т": "\u1c84"})
+
+
+def test_whatever_a_pattern_of_ours_matches_holds_one_of_its_words():
+    for module in pkgutil.walk_packages(probes.__path__, "probes."):
+        importlib.import_module(module.name)
+    chance, matched = random.Random(6), 0
+    for made in lazy_regex.MADE:
+        pieces = _parser.parse(made.pattern, made._flags) if (words := made.words()) else []
+        for _ in range(5 if words else 0):
+            text = written(pieces, chance)
+            for said in filter(made.compiled.search, (text, text.upper(), text.translate(SPOILT))):
+                matched += 1
+                assert any(word in regex_literals.folded(said) for word in words), (made.pattern[:60], said)
+    assert matched > 500

@@ -1,0 +1,43 @@
+"""Hosts are compared as people mean them: `www.`, a final dot, a language's host, an IDN's two spellings."""
+
+import pytest
+
+from probes.urls import domains
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("annour.ma", "www.annour.ma"),
+        ("annour.ma", "annour.ma."),
+        ("ANNOUR.ma", "annour.ma"),
+        ("annour.org.ma", "fr.annour.org.ma"),
+        ("www.annour.ma", "ar.annour.ma"),
+        ("جمعية.example", "xn--ogbf3b7b0a.example"),
+        ("www.xn--ogbf3b7b0a.example", "جمعية.example"),
+        ("annour.blogspot.fr", "annour.blogspot.com"),
+        ("annour.blogspot.co.uk", "annour.blogspot.com"),
+    ],
+)
+def test_ways_of_writing_one_sites_host_are_the_same(one: str, other: str) -> None:
+    assert domains.same(one, other)
+    assert domains.same(other, one)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("annour.ma", "annour.org"),
+        ("annour.org.ma", "amal.org.ma"),
+        ("annour.wixsite.com", "amal.wixsite.com"),
+        ("annour.blogspot.com", "amal.blogspot.com"),
+        ("annour.ma", ""),
+    ],
+)
+def test_hosts_that_two_people_own_are_not(one: str, other: str) -> None:
+    assert not domains.same(one, other)
+
+
+@pytest.mark.parametrize("name", ["", ".", "localhost", "127.0.0.1", "xn--zz--.x", "xn--", "a" * 300, "é..x"])
+def test_no_name_is_too_odd_to_compare(name: str) -> None:
+    assert domains.same(name, name)

@@ -1,0 +1,163 @@
+"""Where else a site names its owner's accounts: asked for sparingly, and trouble there tells nothing."""
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from probes.channels import website
+from probes.discovery import accounts
+from probes.links.identify import identify
+from probes.models.account import Account
+from probes.models.finding import FoundLink, Presence, Reason
+from probes.models.http import NoPage, Page
+from probes.models.probe import drive, present
+from probes.parsing import html as parsing_html
+from probes.website import extra_pages
+from probes.website.page_analysis import Site
+
+NOW = datetime(2026, 3, 20, 1, tzinfo=UTC)
+HOME = "https://annour.example/"
+CONTACT = "https://annour.example/contact"
+MENU = '<nav><a href="/contact">Contact</a></nav>'
+ICON = '<footer><div class="social"><a href="https://{}"><i></i></a></div></footer>'
+VIDEO = '<iframe src="https://www.youtube.com/embed/abcdefghijk"></iframe>'
+ALL = "".join(
+    ICON.format(address)
+    for address in (
+        "www.facebook.com/annour",
+        "x.com/annour_ma",
+        "www.linkedin.com/company/annour",
+        "www.youtube.com/@annour",
+    )
+)
+
+
+def looked(body, answers=None, url=HOME):
+    """What is found on and beyond a home page, and what was asked: (links, facts, addresses)."""
+    document = parsing_html.parse(f"<title>Association Annour</title>{body}", url)
+    site = Site(links=accounts.channels(document), hints=accounts.hints(document))
+    page, told, asked = Page(url, 200), {}, []
+
+    def steps():
+        links, facts = yield from extra_pages.accounts(page, site)
+        told.update(facts)
+        return present(page, links=links)
+
+    def answer(wanted):
+        assert not wanted.registered  # robots.txt is obeyed
+        asked.append(wanted.url.partition("?")[0])
+        found = (answers or {}).get(asked[-1], NoPage(Reason.NOT_FOUND))
+        return found if isinstance(found, NoPage) else Page(wanted.url, *found)
+
+    finding = drive(steps(), answer).finding
+    return {f"{link.channel} {link.key}": link for link in finding.links}, told, asked
+
+
+def html(body, status=200):
+    return status, {"content-type": "text/html"}, f"<body>{body}</body>".encode()
+
+
+def made_by(name, address):
+    told = {"author_name": name, "author_url": address, "title": "x"}
+    return 200, {"content-type": "application/json"}, json.dumps(told).encode()
+
+
+OEMBED = "https://www.youtube.com/oembed"
+
+
+def test_a_home_page_that_names_every_channel_costs_no_further_request():
+    links, facts, asked = looked(MENU + VIDEO + ALL)
+    assert (len(links), facts, asked) == (4, {}, [])
+
+
+def test_the_page_of_contacts_fills_the_channels_that_the_home_page_leaves_open():
+    home = MENU + ICON.format("www.facebook.com/annour")
+    contacts = html(ICON.format("www.facebook.com/annour.sale") + ICON.format("x.com/annour_ma"))
+    links, facts, asked = looked(home, {CONTACT: contacts})
+    assert list(links) == ["facebook u:annour", "twitter annour_ma"]
+    assert links["twitter annour_ma"].page == CONTACT
+    assert links["twitter annour_ma"].snippet == "https://x.com/annour_ma"
+    assert (facts, asked) == ({}, [CONTACT])
+
+
+@pytest.mark.parametrize("reason", [Reason.ROBOTS, Reason.TIMEOUT, Reason.BLOCKED])
+def test_a_page_of_contacts_that_is_withheld_says_only_that_it_was(reason):
+    links, facts, _ = looked(MENU, {CONTACT: NoPage(reason)})
+    assert (links, facts) == ({}, {extra_pages.UNREAD: CONTACT})
+
+
+@pytest.mark.parametrize(("status", "withheld"), [(404, False), (410, False), (403, True), (503, True)])
+def test_a_page_of_contacts_that_is_not_there_names_nobody(status, withheld):
+    links, facts, _ = looked(MENU, {CONTACT: html(ICON.format("x.com/annour_ma"), status)})
+    assert (links, bool(facts)) == ({}, withheld)
+
+
+def test_only_a_front_page_is_looked_beyond():
+    _, _, asked = looked(MENU + VIDEO, url="https://annour.example/2026/03/bilan")
+    assert asked == []
+
+
+def test_a_videos_maker_who_bears_the_sites_name_is_its_channel():
+    links, _, asked = looked(VIDEO, {OEMBED: made_by("Annour Salé", "https://www.youtube.com/@AtelierM")})
+    assert links["youtube @atelierm"] == FoundLink(
+        "youtube", "@atelierm", "https://www.youtube.com/@AtelierM", "embed", HOME, "Annour Salé"
+    )
+    assert asked == [OEMBED]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        made_by("Une télévision", "https://www.youtube.com/@UneTele"),
+        made_by("Annour", "https://ailleurs.example/annour"),
+        (200, {}, b"[]"),
+        (200, {}, b"no JSON"),
+        (401, {}, made_by("Annour", "https://www.youtube.com/@annour")[2]),
+        NoPage(Reason.ROBOTS),
+        NoPage(Reason.WRONG_TARGET),
+    ],
+    ids=["another's", "no channel", "a list", "no json", "refused", "robots", "a key is there"],
+)
+def test_an_embedded_video_may_be_anybodys(answer):
+    assert looked(VIDEO, {OEMBED: answer})[0] == {}
+
+
+def test_a_site_that_names_its_channel_is_not_asked_about_its_videos():
+    _, _, asked = looked(VIDEO + ICON.format("www.youtube.com/@annour"))
+    assert OEMBED not in asked
+
+
+def test_a_healthy_site_is_looked_at_with_four_pages():
+    """Beside them comes robots.txt. A site that names its channels costs two: the home page and its feed."""
+    feed = (
+        b"<rss version='2.0'><channel><title>Annour</title><item><title>Bilan</title>"
+        b"<pubDate>Mon, 02 Mar 2026 09:00:00 GMT</pubDate></item></channel></rss>"
+    )
+    head = (
+        "<title>Association Annour</title><link rel=alternate type=application/rss+xml href=/feed/>"
+        "<p>L’association tient chaque semaine une rencontre ouverte à la maison des jeunes.</p>"
+    )
+    rest = {
+        "/feed/": (200, {"content-type": "application/rss+xml"}, feed),
+        "/contact": html("<p>Rue du Puits</p>"),
+    }
+
+    def asked(body):
+        found = {HOME: html(head + body)} | {
+            f"https://annour.example{path}": told for path, told in rest.items()
+        }
+        seen = []
+
+        def answer(wanted):
+            seen.append(wanted.url.partition("?")[0])
+            told = found.get(seen[-1])
+            return Page(wanted.url, *told, fetched_at=NOW) if told else NoPage(Reason.NOT_FOUND)
+
+        account = Account("annour", HOME, identify(HOME))
+        assert drive(website.probe(account), answer).finding.presence is Presence.PRESENT
+        return seen
+
+    home = [HOME, "https://annour.example/feed/"]
+    assert asked(MENU + VIDEO) == [*home, CONTACT, OEMBED]
+    assert asked(MENU + VIDEO + ALL) == home

@@ -1,0 +1,362 @@
+"""Where a site's newest publication is asked for: each publishing system's places, and how many requests."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+
+from probes.channels import website
+from probes.links import identify
+from probes.models.account import Account
+from probes.models.finding import Reason
+from probes.models.http import Ask, NoPage, Page
+from probes.models.probe import Look, drive
+from probes.website import latest_post
+
+NOW = datetime(2026, 11, 20, 3, tzinfo=UTC)
+HOME = "https://annour.example/"
+WORDS = "<p>L'association accompagne les familles du quartier, enfants et mères, depuis vingt ans.</p>" * 8
+Answers = dict[str, bytes | str | NoPage]
+
+
+def look(answers: Answers, home: str = "", url: str = HOME) -> Look:
+    """A look at a site whose front page holds this, and whose other addresses answer these; 404 else."""
+    front = (
+        f'<html lang="fr"><head><title>Annour</title></head><body><h1>Annour</h1>{home}{WORDS}</body></html>'
+    )
+
+    def web(asked: Ask) -> Page | NoPage:
+        body = front if asked.url == url else answers.get(asked.url)
+        if isinstance(body, NoPage):
+            return body
+        sent = body.encode() if isinstance(body, str) else body or b""
+        return Page(asked.url, 200 if body is not None else 404, {}, sent, NOW)
+
+    return drive(website.probe(Account("annour", url, identify.identify(url))), web)
+
+
+def asked(seen: Look) -> list[str]:
+    return [exchange.ask.url for exchange in seen.exchanges[1:]]
+
+
+def told(seen: Look) -> tuple[str | None, str | None]:
+    last = seen.finding.last_activity
+    return (last.iso()[:10], last.source) if last else (None, None)
+
+
+def rss(*days: datetime | str, title: str = "Fête du quartier") -> str:
+    dates = [format_datetime(day) if isinstance(day, datetime) else day for day in days]
+    items = "".join(f"<item><title>{title}</title><pubDate>{day}</pubDate></item>" for day in dates)
+    return f'<rss version="2.0"><channel><title>Annour</title>{items}</channel></rss>'
+
+
+def weekly(count: int = 4) -> list[datetime]:
+    return [NOW - timedelta(days=7 * n + 3) for n in range(count)]
+
+
+WP = '<link rel="stylesheet" href="/wp-content/themes/a/style.css">'
+REST = f"{HOME}wp-json/wp/v2/posts?per_page=10&orderby=date&_fields=date_gmt,title,excerpt"
+ROUTE = f"{HOME}?rest_route=/wp/v2/posts&per_page=10&orderby=date&_fields=date_gmt,title,excerpt"
+POSTS = json.dumps(
+    [{"date_gmt": f"2026-10-{day}T09:30:00", "title": {"rendered": "Bal"}} for day in (25, 18, 11)]
+)
+NODES = json.dumps(
+    {
+        "data": [
+            {"attributes": {"title": "Bal", "created": "2026-10-25T09:30:00+01:00", "changed": "2026-11-10"}}
+        ]
+    }
+)
+BLOGGER = json.dumps(
+    {
+        "feed": {
+            "title": {"$t": "Annour"},
+            "updated": {"$t": "2026-11-19"},
+            "entry": [
+                {
+                    "title": {"$t": "Bal"},
+                    "published": {"$t": "2026-10-25T09:30:00+01:00"},
+                    "updated": {"$t": "2026-11-10"},
+                }
+            ],
+        }
+    }
+)
+ATOM = (
+    '<feed xmlns="http://www.w3.org/2005/Atom"><title>Annour</title><entry><title>Bal</title>'
+    "<published>2026-10-25T09:30:00Z</published><updated>2026-11-10T09:30:00Z</updated></entry></feed>"
+)
+FEED = rss("Sun, 25 Oct 2026 09:30:00 +0000")
+
+# What betrays the system on the front page; where it answers, and with what; the name of the clue.
+PLACES: dict[str, tuple[str, str, str, str]] = {
+    "announced": (
+        '<link rel="alternate" type="application/rss+xml" href="/actu.xml">',
+        f"{HOME}actu.xml",
+        FEED,
+        "feed",
+    ),
+    "WordPress": (WP, f"{HOME}feed/", FEED, "feed"),
+    "WordPress by REST": (WP, REST, POSTS, "wp-json"),
+    "WordPress by plain addresses": (WP, ROUTE, POSTS, "wp-json"),
+    "Wix": ('<img src="https://static.wixstatic.com/a.png">', f"{HOME}blog-feed.xml", FEED, "feed"),
+    "Blogger": ("<script>_WidgetManager._Init('x')</script>", f"{HOME}feeds/posts/default", ATOM, "feed"),
+    "Blogger in JSON": (
+        '<link rel="alternate" type="application/rss+xml" href="/feeds/posts/default?alt=json">',
+        f"{HOME}feeds/posts/default?alt=json",
+        BLOGGER,
+        "feed",
+    ),
+    "SPIP": ('<a href="/spip.php?article3">Bal</a>', f"{HOME}spip.php?page=backend", FEED, "feed"),
+    "Joomla": ('<script src="/media/jui/js/a.js"></script>', f"{HOME}?format=feed&type=rss", FEED, "feed"),
+    "Joomla by its front page's view": (
+        '<script src="/media/jui/js/a.js"></script>',
+        f"{HOME}index.php?option=com_content&view=featured&format=feed&type=rss",
+        FEED,
+        "feed",
+    ),
+    "Drupal": ('<img src="/sites/default/files/a.png">', f"{HOME}rss.xml", FEED, "feed"),
+    "Drupal by JSON:API": (
+        '<img src="/sites/default/files/a.png">',
+        f"{HOME}jsonapi/node/article?sort=-created&page%5Blimit%5D=10",
+        NODES,
+        "jsonapi",
+    ),
+    "SPIP that hides its name": (
+        '<script src="plugins-dist/medias/a.js"></script>',
+        f"{HOME}spip.php?page=backend",
+        FEED,
+        "feed",
+    ),
+    "Joomla since its fourth": (
+        '<script type="application/json" class="joomla-script-options new">{}</script>',
+        f"{HOME}?format=feed&type=rss",
+        FEED,
+        "feed",
+    ),
+    "Squarespace": (
+        '<img src="https://static1.squarespace.com/a.png">',
+        f"{HOME}blog?format=rss",
+        FEED,
+        "feed",
+    ),
+    "Ghost": ('<meta name="generator" content="Ghost 5">', f"{HOME}rss/", FEED, "feed"),
+    "Hugo": ('<meta name="generator" content="Hugo 0.150">', f"{HOME}index.xml", FEED, "feed"),
+    "a system unknown": ("", f"{HOME}rss.xml", FEED, "feed"),
+}
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_each_system_is_asked_where_it_keeps_its_news_in_at_most_three_requests(name: str) -> None:
+    mark, url, body, clue = PLACES[name]
+    seen = look({url: body}, mark)
+    assert told(seen) == ("2026-10-25", clue)
+    assert asked(seen).index(url) < latest_post.TRUSTED
+
+
+def test_a_blog_at_wordpress_com_is_asked_there() -> None:
+    url = "https://annour.wordpress.com/"
+    listed = json.dumps({"found": 1, "posts": [{"date": "2026-10-25T09:30:00+01:00", "title": "Bal"}]})
+    place = "https://public-api.wordpress.com/rest/v1.1/sites/annour.wordpress.com/posts/"
+    place += "?number=10&fields=date,title,excerpt"
+    seen = look({place: listed}, WP, url)
+    assert told(seen) == ("2026-10-25", "wp-json")
+
+
+def test_a_site_whose_feed_tells_costs_two_requests() -> None:
+    seen = look({f"{HOME}feed/": FEED}, WP)
+    assert asked(seen)[0] == f"{HOME}feed/"
+    assert not [url for url in asked(seen)[1:] if "wp-json" in url or "sitemap" in url]
+
+
+@pytest.mark.parametrize("mark", [mark for mark, *_ in PLACES.values()])
+def test_a_site_that_tells_nothing_costs_four_requests_of_news_at_most(mark: str) -> None:
+    assert len([url for url in asked(look({}, mark)) if "contact" not in url]) <= latest_post.MOST
+
+
+def test_a_site_that_does_not_answer_is_not_asked_again() -> None:
+    seen = look({f"{HOME}feed/": NoPage(Reason.TIMEOUT)}, WP)
+    assert [url for url in asked(seen) if "wp-json" in url] == []
+
+
+DAY = "Sun, 25 Oct 2026 09:30:00 +0000"
+EMPTY = "<rss><channel><lastBuildDate>Fri, 20 Nov 2026 02:59:00 GMT</lastBuildDate></channel></rss>"
+TELLING_NOTHING = {
+    "a page served for a feed": "<html><head><title>Annour</title></head><body>404</body></html>",
+    "no entries": EMPTY,
+    "only the installer's post": rss(DAY, title="Hello world!"),
+    "only the installer's post, in French": rss(DAY, title="Bonjour tout le monde&#160;!"),
+    "only the installer's post, in Arabic": rss(DAY, title="أهلاً بالعالم !"),
+    "a theme's demonstration": rss(DAY, title="Vestibulum aliquam erat volutpat"),
+    "the future": rss("Fri, 25 Dec 2026 09:30:00 +0000"),
+    "an empty date": rss("Mon, 30 Nov -0001 00:00:00 +0000"),
+    "the first second": rss("Thu, 01 Jan 1970 00:00:00 GMT"),
+    "every entry as we asked": rss("Fri, 20 Nov 2026 02:59:58 GMT", "Fri, 20 Nov 2026 02:59:59 GMT"),
+    "comments": FEED.replace("<title>Annour", "<title>Commentaires pour Annour", 1),
+}
+
+
+@pytest.mark.parametrize("name", TELLING_NOTHING)
+def test_a_feed_that_tells_nothing_is_not_believed(name: str) -> None:
+    assert told(look({f"{HOME}feed/": TELLING_NOTHING[name]}, WP)) == (None, None)
+
+
+def test_one_entry_put_up_as_we_asked_is_news() -> None:
+    assert told(look({f"{HOME}feed/": rss(NOW - timedelta(minutes=1))}, WP)) == ("2026-11-20", "feed")
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        "Hello World Bank visitors",
+        "Bonjour tout le monde, voici le bal",
+        "Coming soon: our fair",
+        "Dolor, une pièce",
+    ],
+)
+def test_a_title_that_begins_like_a_default_post_is_an_associations(title: str) -> None:
+    seen = look({f"{HOME}feed/": rss("Sun, 25 Oct 2026 09:30:00 +0000", title=title)}, WP)
+    assert told(seen) == ("2026-10-25", "feed")
+
+
+def test_the_installers_text_betrays_it_under_any_title() -> None:
+    item = (
+        "<item><title>مرحبا</title><pubDate>Sun, 25 Oct 2026 09:30:00 +0000</pubDate>"
+        "<description><![CDATA[<p>Bienvenue sur WordPress. Ceci est votre premier article.</p>]]>"
+        "</description></item>"
+    )
+    assert told(look({f"{HOME}feed/": f"<rss><channel>{item}</channel></rss>"}, WP)) == (None, None)
+
+
+@pytest.mark.parametrize(
+    "date",
+    [
+        "dim., 25 oct. 2026 09:30:00 +0000",
+        "الأحد، 25 أكتوبر 2026 09:30:00 +0000",
+        "25/10/2026 09:30",
+        "1792920600",
+    ],
+)
+def test_a_feed_in_the_sites_own_language_is_read(date: str) -> None:
+    assert told(look({f"{HOME}feed/": rss(date)}, WP)) == ("2026-10-25", "feed")
+
+
+@pytest.mark.parametrize(
+    "href",
+    [
+        "/comments/feed/",
+        "/events/feed/",
+        "/boutique/feed/",
+        "/?post_type=product&feed=rss2",
+        "/agenda/?ical=1",
+    ],
+)
+def test_feeds_of_what_is_no_news_are_not_asked(href: str) -> None:
+    seen = look({}, f'<link rel="alternate" type="application/rss+xml" href="{href}">')
+    assert HOME.rstrip("/") + href not in asked(seen)
+
+
+def test_usual_places_come_after_the_announced_one() -> None:
+    seen = look({}, f'<link rel="alternate" type="application/rss+xml" href="/actu.xml">{WP}')
+    assert asked(seen)[:2] == [f"{HOME}actu.xml", f"{HOME}feed/"]
+
+
+def test_one_feed_written_two_ways_is_asked_once() -> None:
+    ways = ("http://www.annour.example/feed", "https://annour.example/feed/")
+    seen = look(
+        {}, "".join(f'<link rel="alternate" type="application/rss+xml" href="{url}">' for url in ways)
+    )
+    assert asked(seen)[0] == ways[0]
+    assert ways[1] not in asked(seen)
+
+
+def test_a_feed_of_a_part_gives_way_to_news_the_front_page_marks() -> None:
+    """A feed may know only the blog, and the news be posts of another kind."""
+    newer = '<article><time datetime="2026-11-02">2 novembre</time> Bal</article>'
+    older = '<article><time datetime="2026-09-02">2 septembre</time> Bal</article>'
+    event = '<div class="event"><time datetime="2026-11-18">18 novembre</time> Bal</div>'
+    words = "<p class=date>18 novembre 2026</p>"
+    answers: Answers = {f"{HOME}feed/": FEED}
+    assert told(look(answers, WP + newer)) == ("2026-11-02", "time")
+    for honest in (older, event, words):
+        assert told(look(answers, WP + honest)) == ("2026-10-25", "feed")
+
+
+def sitemap(*changes: str) -> str:
+    rows = "".join(
+        f"<url><loc>{HOME}{n}</loc><lastmod>{day}</lastmod></url>" for n, day in enumerate(changes)
+    )
+    return f"<urlset>{rows}</urlset>"
+
+
+def index(*rows: tuple[str, str]) -> str:
+    maps = "".join(
+        f"<sitemap><loc>{HOME}{name}</loc><lastmod>{day}</lastmod></sitemap>" for name, day in rows
+    )
+    return f"<sitemapindex>{maps}</sitemapindex>"
+
+
+MAP, ROBOTS = f"{HOME}sitemap.xml", f"{HOME}robots.txt"
+CHANGED = sitemap("2026-10-25", "2026-01-02")
+
+
+@pytest.mark.parametrize(
+    ("answers", "day"),
+    [
+        ({MAP: CHANGED}, "2026-10-25"),
+        ({MAP: gzip.compress(CHANGED.encode())}, "2026-10-25"),
+        ({MAP: gzip.compress(CHANGED.encode())[:40]}, None),
+        ({MAP: sitemap("2026-10-25", "2026-10-25", "2026-10-26")}, None),
+        ({MAP: sitemap("2026-11-20", "2026-10-25", "2026-01-02")}, "2026-10-25"),
+        ({ROBOTS: f"User-agent: *\nSitemap: {HOME}plan.xml\n", f"{HOME}plan.xml": CHANGED}, "2026-10-25"),
+        ({ROBOTS: f"<p>Sitemap: {HOME}plan.xml</p>", f"{HOME}plan.xml": CHANGED}, None),
+        ({ROBOTS: f"Sitemap: {MAP}"}, None),
+        ({MAP: "<sitemapindex><sitemap><loc>http://[post</loc></sitemap></sitemapindex>"}, None),
+    ],
+)
+def test_a_sitemap_is_the_last_resort(answers: Answers, day: str | None) -> None:
+    shell = '<a href="https://sites.google.com/x">site</a>'  # a system without any feed
+    assert told(look(answers, shell)) == ((day, "sitemap") if day else (None, None))
+
+
+def test_an_index_leads_to_the_posts_changed_last() -> None:
+    maps = index(
+        ("post_tag-sitemap.xml", "2026-11-19"),
+        ("post-sitemap1.xml", "2020-01-01"),
+        ("post-sitemap2.xml", "2026-10-25"),
+        ("page-sitemap.xml", "2026-11-19"),
+    )
+    seen = look({MAP: maps, f"{HOME}post-sitemap2.xml": CHANGED})
+    assert told(seen) == ("2026-10-25", "sitemap")
+
+
+@pytest.mark.parametrize(
+    ("answers", "days"),
+    [
+        ({f"{HOME}feed/": rss(*weekly())}, 7),
+        ({f"{HOME}feed/": rss(*weekly(2))}, None),
+        ({f"{HOME}feed/": rss(*weekly(10), *[NOW - timedelta(days=3_000 + 400 * n) for n in range(20)])}, 7),
+        ({REST: POSTS}, 7),
+        ({MAP: sitemap("2026-10-25", "2026-10-18", "2026-10-11", "2026-01-02")}, None),
+    ],
+)
+def test_the_rhythm_is_the_median_gap_of_what_told_the_date(answers: Answers, days: int | None) -> None:
+    assert look(answers, WP).finding.facts.get("rhythm_days") == days
+
+
+def test_a_site_without_any_date_has_no_rhythm() -> None:
+    finding = look({}).finding
+    assert finding.last_activity is None
+    assert "rhythm_days" not in finding.facts
+
+
+def test_the_front_of_a_part_has_the_rhythm_of_its_own_feed() -> None:
+    url = f"{HOME}association/"
+    link = f'<link rel="alternate" type="application/rss+xml" href="{url}feed/">'
+    seen = look({f"{url}feed/": rss(*weekly())}, link, url)
+    assert told(seen) == ("2026-11-17", "feed")
+    assert seen.finding.facts["rhythm_days"] == 7

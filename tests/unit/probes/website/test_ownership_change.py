@@ -1,0 +1,233 @@
+"""A site is compared with what it was: a name that others took is seen, no change of its own accuses."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from probes.channels import website
+from probes.links import identify
+from probes.models.account import Account
+from probes.models.finding import Finding, Presence, Reason
+from probes.models.http import Ask, NoPage, Page
+from probes.models.probe import drive
+
+NOW = datetime(2026, 11, 20, 3, tzinfo=UTC)
+HOME = "https://annour.example/"
+WORDPRESS = '<meta name="generator" content="WordPress 6.8">'
+JOOMLA = '<meta name="generator" content="Joomla!">'
+COUNTER = "<script async src='https://www.googletagmanager.com/gtag/js?id=G-AB12CD34EF'></script>"
+FRENCH = (
+    "L'association accompagne depuis vingt ans les familles du quartier. Chaque semaine, des bénévoles "
+    "aident les enfants à faire leurs devoirs et les mères à apprendre à lire. "
+)
+ARABIC = (
+    "تعمل الجمعية منذ سنوات إلى جانب أسر الحي في مجال محو الأمية ودعم التلاميذ، وينشط فيها متطوعون من مختلف "
+    "الأعمار كل يوم سبت بدار الشباب. "
+)
+ENGLISH = (
+    "Our volunteers have worked with the families of the old town for twenty years. Every Saturday they help "
+    "the children with homework and the mothers with reading. "
+)
+INDONESIAN = (
+    "Situs ini adalah tempat terbaik untuk anda yang ingin bermain dengan aman dan mudah di dalam satu akun "
+    "dari rumah atau di mana saja dengan layanan yang tidak pernah tutup. "
+)
+TURKISH = (
+    "Derneğimiz yirmi yıldır mahallenin çocukları için ders veriyor ve her cumartesi kütüphanede bir araya "
+    "geliyor. Bu çalışma çok önemli, sizin desteğiniz ile daha da büyüyor. "
+)
+JAPANESE = "私たちの店では毎日新しい商品を取り揃えております。ぜひご覧ください。"
+MENU = "".join(f'<a href="/page-{n}">Page {n}</a>' for n in range(5))
+BEFORE = ("fr", "Association Annour – Salé", f"<h1>Annour</h1><p>{FRENCH * 2}</p>", WORDPRESS)
+
+
+def page(lang: str, title: str, body: str, head: str = "") -> str:
+    return (
+        f'<html lang="{lang}"><head><meta charset="utf-8"><title>{title}</title>{head}</head>'
+        f"<body><nav>{MENU}</nav><main>{body}</main></body></html>"
+    )
+
+
+def look(
+    body: str, known: Finding | None = None, landed: str = HOME, link: str = HOME, day: int = 0
+) -> Finding:
+    def web(asked: Ask) -> Page | NoPage:
+        if asked.url != link:
+            return Page(asked.url, 404, {}, b"", NOW)
+        return Page(landed, 200, {"content-type": "text/html"}, body.encode(), NOW + timedelta(days=day))
+
+    return drive(website.probe(Account("a", link, identify.identify(link), known)), web).finding
+
+
+def seen(*before: str, link: str = HOME) -> Finding:
+    """The finding of a good night."""
+    found = look(page(*before), landed=link, link=link)
+    assert found.presence is Presence.PRESENT
+    return replace(found, links=())
+
+
+def test_a_good_look_keeps_what_later_ones_are_compared_with() -> None:
+    facts = look(page(*BEFORE[:3], WORDPRESS + COUNTER)).facts
+    assert facts["title"] == "Association Annour – Salé"
+    assert (facts["language"], facts["platform"], facts["sitekey"]) == ("fr", "wordpress", "G-AB12CD34EF")
+
+
+STOLEN = {
+    "one spam word": (
+        "id",
+        "Situs slot gacor hari ini",
+        f"<h1>Halaman utama</h1><p>{INDONESIAN * 2}</p>",
+        WORDPRESS,
+    ),
+    "another system": ("en", "Panduan rumah dan kebun", f"<h1>Panduan</h1><p>{INDONESIAN * 3}</p>", ""),
+    "a shop in Japanese": ("ja", "時計と財布の専門店", f"<h1>専門店</h1><p>{JAPANESE * 4}</p>", JOOMLA),
+    "a canonical elsewhere": (
+        "en",
+        "Panduan rumah dan kebun",
+        f"<h1>Panduan</h1><p>{INDONESIAN * 3}</p>",
+        f'{WORDPRESS}<link rel="canonical" href="https://kebun-rumah.example/">',
+    ),
+    "a refresh elsewhere": (
+        "tr",
+        "En iyi oyunlar",
+        f"<h1>Oyunlar</h1><p>{TURKISH * 2}</p>",
+        f'{WORDPRESS}<meta http-equiv="refresh" content="5; url=https://oyun.example/">',
+    ),
+    "hidden links": (
+        "tr",
+        "En iyi oyunlar",
+        f"<h1>Oyunlar</h1><p>{TURKISH * 2}</p><div style='position:absolute;left:-9999px'>"
+        + "".join(f'<a href="https://oyun-{n}.example/">oyun</a>' for n in range(9))
+        + "</div>",
+        WORDPRESS,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", STOLEN)
+def test_a_site_of_another_language_another_name_and_one_sign_more_has_changed_hands(name: str) -> None:
+    found = look(page(*STOLEN[name]), seen(*BEFORE))
+    assert (found.presence, found.reason) == (Presence.ABSENT, Reason.HIJACKED), found
+    assert "Association Annour" in found.detail
+
+
+def test_a_site_that_leads_to_a_strangers_in_a_far_language_has_changed_hands() -> None:
+    body = page("tr", "En iyi oyunlar", f"<p>{TURKISH * 2}</p>", WORDPRESS)
+    assert look(body, seen(*BEFORE), landed="https://oyun.example/").reason is Reason.HIJACKED
+
+
+@pytest.mark.parametrize("name", STOLEN)
+def test_without_a_past_the_same_pages_accuse_nobody_but_by_their_words(name: str) -> None:
+    assert look(page(*STOLEN[name])).presence is Presence.PRESENT
+
+
+HONEST = {
+    "a redesign": ("fr", "Annour, ensemble", f"<h1>Ensemble</h1><p>{FRENCH * 2}</p>", JOOMLA),
+    "a new name": ("fr", "Fédération Amal", f"<h1>Amal</h1><p>Annour devient Amal. {FRENCH * 2}</p>", JOOMLA),
+    "an English version": ("en", "Light for the children", f"<h1>Light</h1><p>{ENGLISH * 2}</p>", ""),
+    "an Arabic version": ("ar", "جمعية النور بسلا", f"<h1>النور</h1><p>{ARABIC * 2}</p>", JOOMLA),
+    "a Turkish version by the visitor's country": (
+        "tr",
+        "Işık Derneği",
+        f"<h1>Işık</h1><p>{TURKISH * 2}</p>",
+        WORDPRESS,
+    ),
+    "a Turkish version that keeps its name": (
+        "tr",
+        "Annour Derneği",
+        f"<h1>Annour</h1><p>{TURKISH * 2}</p>",
+        JOOMLA,
+    ),
+    "a new system in Turkish, by the same owner": (
+        "tr",
+        "Işık Derneği",
+        f"<h1>Işık</h1><p>{TURKISH * 2}</p>",
+        JOOMLA + COUNTER,
+    ),
+    "a new system in Turkish, signed": (
+        "tr",
+        "Işık Derneği",
+        f"<h1>Işık</h1><p>{TURKISH * 2}</p><p>© 2026 Association Annour</p>",
+        JOOMLA,
+    ),
+    "an article on gambling": (
+        "fr",
+        "Le casino en ligne ruine",
+        f"<h1>Casino</h1><p>{FRENCH * 2}</p>",
+        WORDPRESS,
+    ),
+    "a Japanese text on a French site": (
+        "fr",
+        "Soirée japonaise – Annour",
+        f"<h1>日本の夜</h1><p>{JAPANESE}</p><p>{FRENCH * 3}</p>",
+        WORDPRESS,
+    ),
+    "a page that says little": ("id", "", "<p>Selamat datang</p>", ""),
+}
+
+
+@pytest.mark.parametrize("name", HONEST)
+def test_no_change_of_its_own_accuses_a_site(name: str) -> None:
+    found = look(page(*HONEST[name]), seen(*BEFORE[:3], WORDPRESS + COUNTER))
+    assert found.presence is Presence.PRESENT, found
+
+
+def test_a_site_on_a_platform_is_known_by_the_name_in_its_address() -> None:
+    link = "https://sites.platform.example/view/isik-sale/"
+    before = seen("fr", "Lumière", f"<h1>Lumière</h1><p>{FRENCH * 2}</p>", WORDPRESS, link=link)
+    now = page("tr", "Isik Sale Derneği", f"<p>{TURKISH * 2}</p>", JOOMLA)
+    assert look(now, before, landed=link, link=link).presence is Presence.PRESENT
+
+
+def test_a_page_of_a_few_words_in_a_far_language_is_some_guard_of_the_way() -> None:
+    body = "<html><head><title>访问提示</title></head><body>您的访问请求正在处理请稍候再试</body></html>"
+    assert look(body, seen(*BEFORE)).presence is not Presence.ABSENT
+
+
+def test_a_site_that_was_always_in_a_far_language_is_at_home_in_it() -> None:
+    before = seen("tr", "Işık Derneği", f"<h1>Işık</h1><p>{TURKISH * 2}</p>", WORDPRESS)
+    found = look(page("id", "Yayasan Cahaya", f"<p>{INDONESIAN * 3}</p>", JOOMLA), before)
+    assert found.presence is Presence.PRESENT
+
+
+def test_a_renamed_site_that_moved_to_its_new_name_is_present_and_said_to_have_moved() -> None:
+    body = page("fr", "Fédération Amal", f"<h1>Amal</h1><p>{FRENCH * 2}</p>", JOOMLA)
+    found = look(body, seen(*BEFORE), landed="https://amal.example/")
+    assert (found.presence, found.facts["moved_to"]) == (Presence.PRESENT, "amal.example")
+
+
+def test_a_stolen_site_is_compared_with_its_past_every_night_and_found_again() -> None:
+    stolen, known = page(*STOLEN["one spam word"]), seen(*BEFORE)
+    for day in range(1, 5):
+        known = look(stolen, known, day=day)
+        assert known.reason is Reason.HIJACKED
+        assert known.facts["past_title"] == "Association Annour – Salé"
+    back = look(page(*BEFORE), known, day=5)
+    assert (back.presence, "past_title" in back.facts) == (Presence.PRESENT, False)
+
+
+def test_the_past_outlives_a_night_that_the_site_was_suspended_or_its_name_lost() -> None:
+    gone = look(page("en", "Account Suspended", "").replace(MENU, ""), seen(*BEFORE))
+    assert (gone.reason, gone.facts["past_language"]) == (Reason.SUSPENDED, "fr")
+    lost = drive(
+        website.probe(Account("a", HOME, identify.identify(HOME), gone)),
+        lambda _: NoPage(Reason.NO_SUCH_HOST),
+    ).finding
+    assert (lost.presence, lost.facts["past_language"]) == (Presence.ABSENT, "fr")
+    assert look(page(*STOLEN["another system"]), lost).reason is Reason.HIJACKED
+
+
+def test_a_strange_site_that_is_not_accused_yet_is_still_compared_with_its_past() -> None:
+    strange = look(page(*HONEST["a Turkish version by the visitor's country"]), seen(*BEFORE))
+    assert strange.presence is Presence.PRESENT
+    spam = page("tr", "Deneme bonusu veren siteler", f"<p>{TURKISH * 2}</p>", WORDPRESS)
+    assert look(spam, strange).reason is Reason.HIJACKED
+
+
+def test_a_site_first_seen_parked_has_no_past_to_be_compared_with() -> None:
+    parked = look("<title>annour.example is for sale</title>")
+    assert parked.reason is Reason.PARKED
+    assert (
+        look(page(*HONEST["a Turkish version by the visitor's country"]), parked).presence is Presence.PRESENT
+    )

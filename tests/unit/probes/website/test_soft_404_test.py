@@ -1,0 +1,207 @@
+"""A link to one page that leads to the front page, and a page that may be missing, are tried with a decoy."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from probes.channels import website
+from probes.links import identify
+from probes.models.account import Account
+from probes.models.finding import Finding, Presence, Reason
+from probes.models.http import Ask, Hop, NoPage, Page
+from probes.models.probe import Exchange, drive
+from probes.website.page_analysis import read_site
+from probes.website.soft_404_test import leads_home
+
+NOW = datetime(2026, 11, 20, 3, tzinfo=UTC)
+PORTAL = "https://portail.example/"
+LINK = "https://portail.example/annour-sale/"
+TEXT = (
+    "<p>Le portail des quartiers rassemble des nouvelles, des adresses et des rendez-vous de la région.</p>"
+    * 3
+)
+MENU = '<nav><a href="/agenda">Agenda</a><a href="/annuaire">Annuaire</a><a href="/presse">Presse</a></nav>'
+FRONT = f"<html lang=fr><head><title>Portail des quartiers</title></head><body>{MENU}{TEXT}</body></html>"
+
+Web = Callable[[Ask], Page | NoPage]
+
+
+def page(asked: str, landed: str = "", body: str = FRONT, status: int = 200, day: int = 0) -> Page:
+    landed = landed or asked
+    hops = (Hop(asked, 301), Hop(landed, status)) if landed != asked else (Hop(asked, status),)
+    kind = {"content-type": "text/html"}
+    return Page(landed, status, kind, body.encode(), NOW + timedelta(days=day), hops)
+
+
+def look(web: Web, link: str = LINK, known: Finding | None = None) -> tuple[Finding, tuple[Exchange, ...]]:
+    found = drive(website.probe(Account("a", link, identify.identify(link), known)), web)
+    return found.finding, found.exchanges
+
+
+def asked_of(exchanges: tuple[Exchange, ...]) -> list[str]:
+    return [exchange.ask.url for exchange in exchanges]
+
+
+def home_for_all(asked: Ask, day: int = 0) -> Page:
+    """A portal that sends every address it does not know to its front page."""
+    known = asked.url in (PORTAL, f"{PORTAL}agenda")
+    return page(asked.url, asked.url if known else PORTAL, day=day)
+
+
+def home_for_one(asked: Ask) -> Page:
+    """A portal that redirects this one address, and answers 404 to what it does not know."""
+    known = asked.url in (PORTAL, f"{PORTAL}agenda")
+    return page(
+        asked.url, PORTAL if asked.url == LINK else "", status=200 if known or asked.url == LINK else 404
+    )
+
+
+def test_a_link_that_leads_home_as_any_address_does_is_gone() -> None:
+    finding, _ = look(home_for_all)
+    assert (finding.presence, finding.reason) == (Presence.ABSENT, Reason.NOT_FOUND)
+    assert finding.facts["redirected_home"] is True
+
+
+@pytest.mark.parametrize(
+    "inside",
+    ["https://www.portail.example/agenda", "/spip.php?rubrique3", "agenda.html", "/a?s=x", "/agenda"],
+)
+def test_a_page_of_the_site_is_found_whatever_way_its_front_page_links(inside: str) -> None:
+    front = FRONT.replace("/agenda", inside).replace("/annuaire", "/agenda")
+
+    def web(asked: Ask) -> Page:
+        known = "agenda" in asked.url or "spip.php" in asked.url or asked.url == PORTAL
+        return page(asked.url, asked.url if known else PORTAL, front)
+
+    assert look(web)[0].reason is Reason.NOT_FOUND
+
+
+def test_a_link_that_alone_leads_home_is_there_and_said_to() -> None:
+    finding, _ = look(home_for_one)
+    assert (finding.presence, finding.facts["redirected_home"]) == (Presence.PRESENT, True)
+
+
+def test_a_link_that_was_cleaned_is_not_called_gone_for_leading_home() -> None:
+    typed = "https://portail.example/annour%2520sale/"
+    identity = identify.identify(LINK)
+    finding = drive(website.probe(Account("a", typed, identity)), home_for_all).finding
+    assert (finding.presence, finding.facts["redirected_home"]) == (Presence.PRESENT, True)
+
+
+def test_a_site_that_sends_every_visitor_home_proves_nothing() -> None:
+    finding, _ = look(lambda asked: page(asked.url, PORTAL))
+    assert (finding.presence, finding.facts["redirected_home"]) == (Presence.PRESENT, True)
+    assert "decoy_on" in finding.facts
+
+
+@pytest.mark.parametrize("trouble", [Reason.ROBOTS, Reason.TIMEOUT, Reason.BLOCKED, Reason.NETWORK])
+def test_a_decoy_that_cannot_be_asked_proves_nothing_and_is_not_remembered(trouble: Reason) -> None:
+    finding, _ = look(lambda asked: page(LINK, PORTAL) if asked.url == LINK else NoPage(trouble))
+    assert (finding.presence, "decoy_on" in finding.facts) == (Presence.PRESENT, False)
+
+
+@pytest.mark.parametrize("status", [401, 403, 429, 500, 503])
+def test_a_decoy_that_is_refused_proves_nothing_and_is_not_remembered(status: int) -> None:
+    finding, _ = look(
+        lambda asked: page(LINK, PORTAL) if asked.url == LINK else page(asked.url, status=status)
+    )
+    assert (finding.presence, "decoy_on" in finding.facts) == (Presence.PRESENT, False)
+
+
+ARRIVED = {
+    "its own front page, by its name": ("https://portail.example/annour-sale/", "Annour Salé"),
+    "a site named in the address": ("https://annour.example/annour.html", "Bienvenue"),
+    "an Arabic name": ("https://portail.example/جمعية-النور", "جمعية النور بسلا"),
+    "a language": ("https://annour.example/fr/", "Bienvenue"),
+    "a file of the front page": ("https://annour.example/index.php", "Bienvenue"),
+    "another file of it": ("https://annour.example/fr/accueil.html", "Bienvenue"),
+    "a system's folder": ("https://annour.example/wordpress/", "Bienvenue"),
+    "a system's front page": ("https://annour.example/joomla/index.php", "Bienvenue"),
+    "SPIP's front page": ("https://annour.example/spip.php?page=sommaire", "Bienvenue"),
+    "WordPress's front page by its number": ("https://annour.example/?page_id=2", "Bienvenue"),
+    "a doubled slash": ("https://annour.example//", "Bienvenue"),
+    "another case": ("https://annour.example/HOME", "Bienvenue"),
+    "the association's page": ("https://annour.example/association/", "Bienvenue"),
+}
+
+
+@pytest.mark.parametrize("name", ARRIVED)
+def test_whoever_lands_on_the_page_that_was_meant_has_arrived(name: str) -> None:
+    link, title = ARRIVED[name]
+    identity = identify.identify(link)
+    front = f"https://{identity.key.partition('/')[0]}/" if identity.key else link
+    body = FRONT.replace("Portail des quartiers", title)
+
+    def web(asked: Ask) -> Page:
+        own = asked.url in (front, f"{front}agenda")
+        return page(asked.url, asked.url if own else front, body)
+
+    finding, _ = look(web, link)
+    assert finding.presence is Presence.PRESENT
+    assert "redirected_home" not in finding.facts
+
+
+@pytest.mark.parametrize("landed", ["https://federation-amal.example/", "https://www.amal.example/fr/"])
+def test_another_domains_front_page_is_a_move_and_perhaps_a_merger(landed: str) -> None:
+    def web(asked: Ask) -> Page:
+        own = asked.url in (landed, "https://federation-amal.example/agenda")
+        return page(asked.url, asked.url if own else landed)
+
+    finding, _ = look(web, "https://annour.example/presentation.html")
+    assert finding.presence is Presence.PRESENT
+    assert str(finding.facts["moved_to"]).endswith("amal.example")
+
+
+SOFT = (
+    f"<html><head><title>Portail</title></head><body>{MENU}<main><p>{'Une région, ses quartiers. ' * 60}</p>"
+    "<p>Cette page n'existe plus.</p></main></body></html>"
+)
+
+
+def softly(asked: Ask, day: int = 0) -> Page:
+    return page(asked.url, body=SOFT, day=day)
+
+
+@pytest.mark.parametrize(("web", "tries"), [(softly, 1), (home_for_all, 2)])
+def test_a_decoy_is_asked_once_a_month(web: Callable[[Ask, int], Page], tries: int) -> None:
+    first, exchanges = look(lambda asked: web(asked, 0))
+    assert (first.reason, len(exchanges)) == (Reason.NOT_FOUND, 1 + tries)
+    second, exchanges = look(lambda asked: web(asked, 1), known=first)
+    assert (second.reason, asked_of(exchanges)) == (Reason.NOT_FOUND, [LINK])
+    assert second.facts["decoy_on"] == "2026-11-20"
+    later, exchanges = look(lambda asked: web(asked, 30), known=second)
+    assert (later.reason, len(exchanges)) == (Reason.NOT_FOUND, 1 + tries)
+    assert later.facts["decoy_on"] == "2026-12-20"
+
+
+def test_an_outcome_that_cleared_a_page_is_remembered_too() -> None:
+    def web(asked: Ask) -> Page:
+        return softly(asked) if asked.url == LINK else page(asked.url, status=404)
+
+    first, _ = look(web)
+    assert (first.presence, first.facts["decoy_same"]) == (Presence.PRESENT, False)
+    _, exchanges = look(web, known=first)
+    assert not [
+        url for url in asked_of(exchanges) if url.startswith(LINK[:-1].rpartition("/")[0]) and len(url) > 50
+    ]
+
+
+def test_a_page_that_changed_is_tried_again_at_once() -> None:
+    first, _ = look(softly)
+    changed = SOFT.replace("ses quartiers", "ses villages")
+    second, exchanges = look(lambda asked: page(asked.url, body=changed, day=1), known=first)
+    assert (second.reason, len(exchanges)) == (Reason.NOT_FOUND, 2)
+
+
+def test_a_memory_of_no_certain_shape_is_no_memory() -> None:
+    first, _ = look(softly)
+    for odd in ("", "yesterday", 7, "2027-01-01"):
+        known = Finding(Presence.ABSENT, Reason.NOT_FOUND, facts={**first.facts, "decoy_on": odd})
+        assert len(look(softly, known=known)[1]) == 2
+
+
+@pytest.mark.parametrize("url", ["https://[::1/annour", "https://annour\ufe55ma/annour"])
+def test_what_is_no_address_leads_nowhere(url: str) -> None:
+    home = Page("https://annour.ma/", 200, body=b"<title>Annour</title>")
+    assert not leads_home(url, home, read_site(home))
