@@ -19,7 +19,7 @@ from auditor.core.errors import LockedError
 from auditor.receipts.signing import Seal
 from auditor.retention.backups import listed, naming_the_newest
 from probes.http.fetcher import Fetcher
-from probes.http.host_lock import Turns
+from probes.http.host_state import Turns
 from probes.runner.parser_pool import ReaderPool, Workshop
 from storage.database.engine import address_of, file_of
 from storage.errors import RESTORE, MissingDatabaseError, StoreError

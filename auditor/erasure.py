@@ -17,18 +17,18 @@ from pathlib import Path
 
 from auditor.app import App
 from auditor.core.errors import InputError
-from auditor.evaluation.refresh import refresh
+from auditor.evaluation.run_results import refresh
 from auditor.evaluation.summary import cohorts
-from auditor.notifications.unsubscribe_tokens import key_in
+from auditor.notifications.subscriptions import key_in
 from auditor.registry.importer import Reading
 from auditor.registry.issues import Problem, Trouble
 from auditor.registry.uploads import Uploads
 from auditor.retention.backups import bodies_in, listed
 from probes.links import channel_registry
 from storage.errors import DamagedEvidenceError, MissingEvidenceError
-from storage.files import body_writer
-from storage.models.communication import ASSOCIATION, FORGET, By
-from storage.retention.erasure import Kept
+from storage.files import body_store
+from storage.models.users import ASSOCIATION, FORGET, By
+from storage.retention import Kept
 
 CONTACT = "contact"
 """What a line of the trail is about where the contact alone was erased."""
@@ -75,11 +75,11 @@ def forget(app: App, association: str, who: str, now: datetime, *, contact: bool
             for digest in gone:
                 app.archive.remove(digest)
                 bodies_in(app.config).remove(digest)
-            body_writer.clear(bodies_in(app.config), gone)  # somebody may be taking a backup
+            body_store.clear(bodies_in(app.config), gone)  # somebody may be taking a backup
             line = by.change(now, mark_of(app.folder, association), ASSOCIATION, None, None)
             app.store.forget(association, line, _groups(app, association), _spared(app))
         Uploads(app.folder / "uploads").clear()
-        body_writer.clear(app.archive)
+        body_store.clear(app.archive)
         refresh(app.store, app.config)
         return Forgotten(told, app.store.scrub(), copies(app))
 

@@ -9,7 +9,7 @@ from typing import Protocol
 from auditor.config.schema import Config
 from auditor.receipts.signing import Seal
 from probes.http.fetcher import Fetcher
-from probes.http.host_lock import Turns
+from probes.http.host_state import Turns
 from probes.runner.parser_pool import ReaderPool
 from storage.files.body_store import Archive
 from storage.store import Store

@@ -11,35 +11,27 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from storage.communication.follow_ups import FollowUps
 from storage.communication.messages import Messages
-from storage.communication.replies import Replies
+from storage.communication.replies import FollowUps, Replies
 from storage.communication.report_links import Letters
-from storage.conclusions.account_status import Standings
-from storage.conclusions.gaps_and_decisions import Derived
+from storage.conclusions import Derived, Standings
 from storage.database.connection import Database
-from storage.database.sqlite_backup import Contents
-from storage.database.sqlite_file import CHECKED_AT_OPENING
+from storage.database.sqlite_file import CHECKED_AT_OPENING, Contents
 from storage.models.audit import Observation
-from storage.observations.batch_writer import Writer
-from storage.observations.observations import Looks
+from storage.observations.observations import Looks, Writer
 from storage.read_model.association_data import Held
 from storage.read_model.association_search import Lists
-from storage.read_model.counts import Few, Tallies
-from storage.read_model.database_stats import Vitals
+from storage.read_model.counts import Few, Tallies, Vitals
 from storage.read_model.gap_search import GapLists
 from storage.read_model.summaries import Summaries
-from storage.registry.associations import Registry
+from storage.registry.associations import Contacts, Registry
 from storage.registry.audit_log import Trail
-from storage.registry.contacts import Contacts
 from storage.registry.regions import Reach
-from storage.retention.erasure import Erasure
-from storage.retention.expiry import Expiry
+from storage.retention import Erasure, Expiry
 from storage.runs.cluster import Sweeps
 from storage.runs.plan import Plans
 from storage.runs.runs import Nights
-from storage.users.sessions import Sessions
-from storage.users.users import Users
+from storage.users import Sessions, Users
 
 
 class Store(

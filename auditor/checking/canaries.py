@@ -16,8 +16,7 @@ from types import MappingProxyType
 
 from auditor.rules.account_status import is_unasked
 from probes.links import identify
-from probes.models.account import Account
-from probes.models.finding import Finding, Presence, Reason
+from probes.models.finding import Account, Finding, Presence, Reason
 from storage.models.audit import Standing
 
 SHARE = 0.10

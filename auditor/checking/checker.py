@@ -1,24 +1,32 @@
-"""What looks at accounts: each by its platform's interface where there is a key, else by its pages."""
+"""What looks at accounts: each by its platform's interface where there is a key, else by its pages.
+
+Which earlier look may be made again: one that told what a site is, kept whole, and would tell it again.
+
+A look at links: whose account each is, following a short one first, and what is found there.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date
+from hashlib import sha256
 
 from auditor.config.schema import Config
+from auditor.evidence import answer_of
+from probes.channels import website
 from probes.http.fetcher import Fetcher
-from probes.http.host_lock import TurnError
+from probes.http.host_state import TurnError
 from probes.links import channel_registry, identify
 from probes.log import Events
-from probes.models.account import ACCOUNTS, Account, Identity
-from probes.models.finding import Finding, Presence, Reason
-from probes.models.http import NoPage
-from probes.models.probe import Look, Steps
+from probes.models.finding import ACCOUNTS, Account, Finding, Identity, Kind, Presence, Reason
+from probes.models.http import Ask, NoPage, Page
+from probes.models.probe import Exchange, Look, Steps
 from probes.runner.api_batcher import Desk, Purse
 from probes.runner.parser_pool import ReaderPool
-from probes.runner.revalidate import Past, repeated
-from probes.runner.run import crashed, look
-from storage.models.audit import AccountRow, Standing
+from probes.runner.run import Answered, Bodies, Past, crashed, look, repeated
+from storage.models.audit import AccountRow, Evidence, LastLook, Observation, Standing
 
 events = Events(__name__)
 
@@ -104,3 +112,150 @@ def _remembered(standing: Standing | None) -> Finding | None:
         return None
     own = standing.platform_id or standing.known.platform_id
     return replace(standing.known, links=(), platform_id=own)
+
+
+EVERY = 28
+"""Nights after which a site is read anew though nothing changed: `_lasts` may have a hole.
+
+And a platform's page kept anew: what somebody has taken off it since is not to be shown for ever.
+"""
+
+NOTHING = sha256(b"").hexdigest()
+
+
+def past(row: AccountRow, last: LastLook | None, version: int, day: date, bodies: Bodies) -> Past | None:
+    """The last look at an account, where tonight's may repeat it; None where the probe has to look.
+
+    `version` is the probe's own, tonight.
+    """
+    if last is None or last.look.probe_version != version:
+        return None
+    if not (is_possible(row, day) and is_young(row, last.day, day)):
+        return None
+    look = last.look
+    if not (_is_whole(look.evidence) and _is_of(row, look) and _lasts(look, day)):
+        return None
+    return Past(look.finding, tuple(map(_answered, look.evidence)), bodies)
+
+
+def is_possible(row: AccountRow, day: date) -> bool:
+    """Whether it is a site, and not its night to be read anew: each night that of one in `EVERY`."""
+    return row.channel == channel_registry.SITE and _since_its_night(row, day) > 0
+
+
+def is_young(row: AccountRow, since: date, day: date) -> bool:
+    """Whether no night to look anew has come for an account since a day."""
+    return _since_its_night(row, day) >= (day - since).days
+
+
+def _since_its_night(row: AccountRow, day: date) -> int:
+    return ((row.id or 0) + day.toordinal()) % EVERY
+
+
+def _is_of(row: AccountRow, last: Observation) -> bool:
+    """Whether it looked at what is registered now: a link may be corrected and name the same site.
+
+    Before a page is called gone, the link to the letter is asked, too.
+    """
+    if last.evidence[0].url != website.registered(row.identity, row.typed):
+        return False
+    asked = {url for piece in last.evidence if piece.registered for url in (piece.url, piece.final_url)}
+    stands = last.finding.presence is Presence.PRESENT and "redirected_home" not in last.finding.facts
+    return stands or website.to_the_letter(row.typed, asked=asked) is None
+
+
+def _lasts(last: Observation, day: date) -> bool:
+    """Whether the same pages tell on a day what they told, and are its own.
+
+    One that repeats a look and took its own time has no page by which tonight's could be compared; what a
+    test of once a month showed (`decoy_on`) is of its own day; and a site may speak of a day that comes.
+    """
+    finding = last.finding
+    if (last.as_before and last.times) or finding.presence is Presence.UNKNOWN or "decoy_on" in finding.facts:
+        return False
+    until = finding.facts.get("tells_until")
+    return not isinstance(until, str) or day < date.fromisoformat(until)
+
+
+def _is_whole(evidence: Sequence[Evidence]) -> bool:
+    """Whether everything that was asked and came is still known."""
+    return bool(evidence) and evidence[0].registered and not any(piece.thinned for piece in evidence)
+
+
+def _answered(piece: Evidence) -> Answered:
+    ask = Ask(piece.url, registered=piece.registered, insecure=piece.insecure)
+    digest = piece.came or piece.digest or ("" if piece.withheld else NOTHING)
+    answer = answer_of(piece, digest=digest)
+    return Answered(ask, answer, kept=isinstance(answer, Page) and piece.came is None and bool(piece.digest))
+
+
+UNASKED = frozenset(
+    {Reason.ROBOTS, Reason.UNSAFE_ADDRESS, Reason.NOT_CONFIGURED, Reason.NO_SUCH_HOST, Reason.WRONG_TARGET}
+)
+"""Reasons for which the last address was never asked, unless a proxy answered for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """One link after a look. `identity` is the followed one where the link was short."""
+
+    typed: str
+    identity: Identity
+    look: Look
+
+    @property
+    def requests(self) -> int:
+        """How many requests the look took, redirects counted, robots.txt not.
+
+        A call to an interface counts for each account it was made for, though it may be one for many.
+        """
+        return sum(_asked(exchange) for exchange in self.look.exchanges)
+
+
+def followed(typed: Identity, seen: Look) -> Identity:
+    """The identity a look ended with: a short link's is the one its first answer told."""
+    if typed.kind is not Kind.SHORT or not seen.exchanges:
+        return typed
+    first = seen.exchanges[0].answer
+    return identify.identify(str(first.reading or first.url)) if isinstance(first, Page) else typed
+
+
+def _asked(exchange: Exchange) -> int:
+    answer = exchange.answer
+    if isinstance(answer, Page):
+        return max(1, len(answer.hops))
+    if answer.reason in UNASKED and answer.status is None:
+        return len(answer.hops)
+    return max(1, len(answer.hops))
+
+
+async def check(
+    typed: Sequence[tuple[str, Identity]],
+    eyes: Eyes,
+    done: Callable[[], None] = lambda: None,
+    at_once: int = 64,
+) -> list[Checked]:
+    """Look at links at the same time, politeness being the host's; the answers keep the links' order.
+
+    A probe that crashes costs the other links nothing: its own is unknown, `crashed`.
+    """
+    turns = asyncio.Semaphore(at_once)
+    looks: dict[int, Look] = {}
+
+    async def one(at: int, account: Account) -> None:
+        async with turns:
+            looks[at] = await eyes.look(account)
+        done()
+
+    async def together(accounts: Mapping[int, Account]) -> None:
+        for at, seen in zip(accounts, await eyes.together(list(accounts.values())), strict=True):
+            looks[at] = seen
+            done()
+
+    accounts = {at: Account("", text, identity) for at, (text, identity) in enumerate(typed)}
+    keyed = {at: account for at, account in accounts.items() if account.channel in eyes.purses}
+    alone = (one(at, account) for at, account in accounts.items() if at not in keyed)
+    await asyncio.gather(together(keyed), *alone)
+    return [
+        Checked(text, followed(identity, looks[at]), looks[at]) for at, (text, identity) in enumerate(typed)
+    ]

@@ -2,7 +2,7 @@
 
 Asking on would tell the same, at the cost of requests and of our name there. Whom that leaves out is unknown
 for the reason of the last refusal, is asked nothing, and comes first on the next night. A page that a
-platform keeps to its members is no refusal of us (`probes.classify.block_pages.shut_out`). Sites are not
+platform keeps to its members is no refusal of us (`probes.classify.interstitials.shut_out`). Sites are not
 judged here, nor interfaces, which the desk watches. Reasons: docs/decisions/0014-politeness-to-platforms.md.
 """
 
@@ -13,11 +13,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from auditor.config.schema import Config
-from probes.classify import block_pages
+from probes.classify import interstitials
 from probes.links import channel_registry, identify
 from probes.log import Events
-from probes.models.account import ACCOUNTS, Kind
-from probes.models.finding import Finding, Presence, Reason
+from probes.models.finding import ACCOUNTS, Finding, Kind, Presence, Reason
 from probes.models.http import Page
 from probes.models.probe import Exchange, Look
 from storage.models.audit import AccountRow, Night, NightState
@@ -90,7 +89,7 @@ def _answers(channel: str, exchanges: Iterable[Exchange]) -> Iterator[Reason | N
         if channel_registry.owner(identify.host_of(exchange.ask.url)) != channel:
             continue  # a short link of somebody else's
         if isinstance(answer, Page):
-            yield block_pages.shut_out(answer)
+            yield interstitials.shut_out(answer)
         elif answer.reason is Reason.LOGIN_WALL:
             yield answer.reason  # it led round and round
 

@@ -15,8 +15,7 @@ from dataclasses import dataclass, replace
 
 from auditor.checking import checker
 from probes.links import identify
-from probes.models.account import Account, Kind
-from probes.models.finding import Finding, Presence, Reason
+from probes.models.finding import Account, Finding, Kind, Presence, Reason
 from probes.models.http import Ask, NoPage, Page
 from probes.models.probe import Exchange, Look, Visit
 from probes.parsing.visitor_content import cut

@@ -1,5 +1,7 @@
-"""`run`, `serve`, `status` and `rejudge`: the night, by hand, by schedule, and what it left."""
-# ruff: noqa: PLC0415 - `--help` stays quick
+"""`run`, `serve`, `status` and `rejudge`: the night, by hand, by schedule, and what it left.
+
+`worker`: looks at the accounts of the night that another machine leads.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +18,9 @@ import typer
 
 from auditor.cli.context import Json, clock, session
 from auditor.cli.output import give, give_table, is_terminal, progress, say
-from auditor.core import event_loop
-from auditor.core.errors import IncompleteError, UsageError
+from auditor.cluster import extra
+from auditor.core import runtime
+from auditor.core.errors import ConfigError, IncompleteError, UsageError
 from auditor.core.formatting import document
 
 if TYPE_CHECKING:
@@ -26,12 +29,16 @@ if TYPE_CHECKING:
     from auditor.app import App
     from auditor.cli.context import Session
     from auditor.cli.output import Step
-    from auditor.cluster.stats import Figures
+    from auditor.cluster.job_queue import Figures
     from auditor.evaluation.reevaluate import Rebuild
     from auditor.i18n.wording import Wording
     from probes.models.finding import Presence
     from storage.models.audit import Night
     from storage.store import Store
+
+
+# ruff: noqa: PLC0415 - `--help` stays quick
+
 
 INTERRUPTED = 130
 OUTLOOK = ("channel", "accounts", "seconds", "hours", "nights")
@@ -57,7 +64,7 @@ def run(
         return
     with App.open(asked.config()) as app, app.lock():
         with progress(asked.words.say("the night"), quiet=asked.quiet) as step:
-            done = event_loop.run(_night(app, step))
+            done = runtime.run(_night(app, step))
         counts = counted(app.store, done)
     if as_json:
         give(document([done.receipt], clock()))
@@ -71,7 +78,7 @@ def run(
 
 def _foretell(asked: Session, *, as_json: bool) -> None:
     """What the next night will take; where one is not enough, how many."""
-    from auditor.runs.forecast import forecast
+    from auditor.runs.plan import forecast
 
     with asked.open() as app:
         told = forecast(app.config, app.store, clock())
@@ -105,7 +112,7 @@ async def _night(app: App, step: Step) -> Night:
 
     from auditor.cluster import machines_of
     from auditor.runs import pipeline
-    from auditor.runs.shutdown import ended, terminated_by
+    from auditor.runs.process import ended, terminated_by
 
     stop, grace = asyncio.Event(), app.config.schedule.drain_seconds
     gc.freeze()  # what is loaded stays: the collector of garbage would look through it some times a night
@@ -143,19 +150,19 @@ def serve(
     schedule: Annotated[bool, typer.Option(help="Run the night at its hour.")] = True,
 ) -> None:
     """Run the night on its schedule and show the pages, until told to stop."""
-    from auditor.scheduling import server
+    from auditor import scheduling
 
     if not web and not schedule:
         raise UsageError("--no-web --no-schedule", "that leaves nothing to do", "one of the two")
     asked = session(context)
-    with asked.open() as app, server.listening(app.config.web, wanted=web) as at:
+    with asked.open() as app, scheduling.listening(app.config.web, wanted=web) as at:
         if at:
-            asked.tell("the pages: {url}", url=server.address(at))
+            asked.tell("the pages: {url}", url=scheduling.address(at))
             if not app.store.count_users():
                 command = "`auditor user add NAME --role admin`"
                 asked.tell("nobody can log in yet; {command} makes the first link", command=command)
         gc.freeze()  # what is loaded stays: to look through it again held pages up by 200 ms, now and then
-        event_loop.run(server.serve(app, clock, at=at, nights=schedule))
+        runtime.run(scheduling.run_server(app, clock, at=at, nights=schedule))
 
 
 def status(
@@ -167,7 +174,7 @@ def status(
     as_json: Json = False,
 ) -> None:
     """Tell how the last night went."""
-    from auditor.cluster.stats import figures
+    from auditor.cluster.job_queue import figures
     from auditor.schedule_times import waiting
     from auditor.views.json_items import status_item
     from storage.models.audit import NightState
@@ -204,8 +211,8 @@ def rejudge(
     """
     from auditor.app import App
     from auditor.config.schema import find
+    from auditor.evaluation.reevaluate import readable, sayings, summary, turned
     from auditor.evaluation.reevaluate import rejudge as again
-    from auditor.evaluation.reevaluate_preview import readable, sayings, summary, turned
 
     asked = session(context)
     words = asked.words
@@ -353,3 +360,36 @@ def _cost(night: Night, words: Wording) -> Iterator[str]:
 
 def _why(night: Night) -> str:
     return "there is no connectivity" if night.state == "skipped" else "it was interrupted"
+
+
+# ruff: noqa: PLC0415 - `--help` stays quick
+
+
+def worker(context: typer.Context) -> None:
+    """Look at accounts for the nights that `auditor run` or `auditor serve` leads, until told to stop.
+
+    One on each machine, with the same configuration, database and data folder.
+    """
+    asked = session(context)
+    config = asked.config()
+    if not config.cluster.enabled:
+        raise ConfigError(
+            "[cluster] enabled", "this network is looked at by one machine", "docs/guides/deployment.md"
+        )
+    with asked.open() as app:
+        asked.tell("waiting for the night")
+        runtime.run(_work(app))
+
+
+async def _work(app: App) -> None:
+    import asyncio
+
+    from auditor.runs.process import terminated_by
+
+    with extra():
+        from auditor.cluster.worker import Worker
+    stop = asyncio.Event()
+    runtime.share()  # it reads pages all night, as `auditor run` does
+    gc.freeze()
+    with terminated_by(stop):
+        await Worker(app, stop, clock).run()

@@ -21,14 +21,13 @@ import typer
 
 from auditor.cli.context import Json, Session, clock, session
 from auditor.cli.output import give, give_rows, give_table, is_terminal, progress, row_of
-from auditor.core import event_loop
+from auditor.core import runtime
 from auditor.core.errors import InputError, UsageError
 from auditor.core.formatting import document, document_of, written
 
 if TYPE_CHECKING:
-    from auditor.checking.link_check import Checked
-    from probes.models.account import Identity
-    from probes.models.finding import Finding
+    from auditor.checking.checker import Checked
+    from probes.models.finding import Finding, Identity
 
 
 # ruff: noqa: PLC0415 - `--help` stays quick
@@ -92,7 +91,7 @@ def check(
     """Look at links now, without a registry."""
     _refuse_unknown(channel)
     typed = [line for link in links for line in (_lines("-") if link == "-" else [link])]
-    checked = event_loop.run(_check(session(context), list(map(_splitter(channel), typed))))
+    checked = runtime.run(_check(session(context), list(map(_splitter(channel), typed))))
     if as_json:
         give(document(map(seen, checked), clock()))
     else:
@@ -105,7 +104,7 @@ def check(
 async def _check(asked: Session, typed: list[tuple[str | None, str]]) -> list[Checked]:
     from auditor.app import fetcher, readers
     from auditor.checking.checker import Eyes, purses
-    from auditor.checking.link_check import check as look_at
+    from auditor.checking.checker import check as look_at
     from probes.links import identify
 
     known = [(text, identify.identify(text, column)) for column, text in typed]

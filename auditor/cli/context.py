@@ -35,7 +35,7 @@ class Session:
     @property
     def language(self) -> str:
         """The language of what is told on a terminal: the one asked for, or the terminal's own."""
-        from auditor.i18n.languages import spoken_by  # noqa: PLC0415  # Babel is not needed to print help
+        from auditor.i18n.catalogs import spoken_by  # noqa: PLC0415  # Babel is not needed to print help
 
         return self.lang or spoken_by(os.environ)
 

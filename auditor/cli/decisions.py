@@ -259,8 +259,7 @@ def withdraw(
     who: Who = None,
 ) -> None:
     """Take a decision back before its time. It is kept, with who took it back and why."""
-    from auditor.decisions.listing import beside
-    from auditor.decisions.service import withdrawn
+    from auditor.decisions.service import beside, withdrawn
 
     by, asked, now = whose(who), session(context), clock()
     with asked.open() as app:
@@ -294,8 +293,7 @@ def list_(
 
     Their state is in_force, ending (within 30 days), outweighed (by newer evidence), expired or withdrawn.
     """
-    from auditor.decisions.listing import items
-    from auditor.decisions.service import refuse_unknown
+    from auditor.decisions.service import items, refuse_unknown
 
     now, asked = clock(), session(context)
     with asked.open() as app:

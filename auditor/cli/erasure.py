@@ -17,7 +17,7 @@ from auditor.core.formatting import document, document_parts
 
 if TYPE_CHECKING:
     from auditor.erasure import Forgotten
-    from storage.retention.erasure import Kept
+    from storage.retention import Kept
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="The association, by its id.")]
 COLUMNS = ("kept", "count")

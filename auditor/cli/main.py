@@ -2,6 +2,11 @@
 
 Exit codes: 0 done · 1 unexpected · 2 usage · 3 configuration or input invalid · 4 night incomplete
 or stale · 5 another run holds the lock · 130 interrupted, state kept.
+
+Groups of commands that are made when one of theirs is asked for: `auditor --help` names the group alone.
+
+Typer makes every command of every group whatever was typed, each with its options and their types: half of
+what a command takes to start.
 """
 
 from __future__ import annotations
@@ -10,32 +15,57 @@ import gc
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
+from typer.core import TyperGroup
 
 from auditor import __version__
 from auditor.cli import audit, check, maintenance, reports, setup
+from auditor.cli.audit import worker
 from auditor.cli.context import Session
 from auditor.cli.decisions import decide
 from auditor.cli.digest import digest
 from auditor.cli.erasure import forget, held
-from auditor.cli.export import export
-from auditor.cli.lazy_groups import later
+from auditor.cli.maintenance import receipts
 from auditor.cli.output import say
-from auditor.cli.receipts import receipts
 from auditor.cli.registry import registry
 from auditor.cli.report_links import letters
+from auditor.cli.reports import export
 from auditor.cli.users import user
-from auditor.cli.worker import worker
-from auditor.core import log_setup
+from auditor.core import log_setup, runtime
 from auditor.core.errors import AuditorError, ConfigError
-from auditor.runs import memory
 from probes.log import Events
 from storage.errors import StoreError
+
+
+def later(group: typer.Typer) -> tuple[typer.Typer, type[TyperGroup]]:
+    """For `add_typer`: what a group says of itself, and the class that makes its commands later."""
+    face = typer.Typer()
+    face.info, face.registered_callback = group.info, group.registered_callback
+
+    @lru_cache(maxsize=1)
+    def made() -> MutableMapping[str, Any]:
+        return typer.main.get_group(group).commands
+
+    class Later(TyperGroup):
+        """The group, whose commands are made once."""
+
+        @property
+        def commands(self) -> MutableMapping[str, Any]:
+            """By name."""
+            return made()
+
+        @commands.setter
+        def commands(self, none: MutableMapping[str, Any]) -> None:
+            """What the face has, which is nothing."""
+
+    return face, Later
+
 
 events = Events(__name__)
 
@@ -112,7 +142,7 @@ def common(
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command that was typed; give its exit code."""
-    gc.set_threshold(*memory.SELDOM)
+    gc.set_threshold(*runtime.SELDOM)
     words = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in words or _is_debugged()
     sys.excepthook = sys.__excepthook__ if debug else _unexpected

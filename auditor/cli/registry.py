@@ -13,8 +13,7 @@ import typer
 
 from auditor.cli.context import Json, clock, may_ask, says_yes, session
 from auditor.cli.decisions import Who, login
-from auditor.cli.output import give, give_table, is_terminal, say
-from auditor.cli.output_files import format_of, give_bytes, refuse_long, write
+from auditor.cli.output import format_of, give, give_bytes, give_table, is_terminal, refuse_long, say, write
 from auditor.core.errors import InputError
 from auditor.core.formatting import document, stamp
 
@@ -23,10 +22,9 @@ if TYPE_CHECKING:
     from auditor.config.schema import Config
     from auditor.i18n.wording import Wording
     from auditor.registry.diff import Line, Revision
-    from auditor.registry.existing import Known
-    from auditor.registry.importer import Reading
+    from auditor.registry.importer import Known, Reading
     from auditor.registry.issues import Problem
-    from storage.models.communication import By, Change
+    from storage.models.users import By, Change
     from storage.registry.diff import Changes
 
 registry = typer.Typer(no_args_is_help=True, help="The spreadsheet of associations and their links.")
@@ -62,8 +60,7 @@ def _read(sheet: Path, config: Config) -> Reading:
     from auditor.app import App
     from auditor.erasure import returned
     from auditor.registry.diff import revision
-    from auditor.registry.existing import Known
-    from auditor.registry.importer import read
+    from auditor.registry.importer import Known, read
     from storage.errors import MissingDatabaseError
 
     with suppress(MissingDatabaseError), App.open(config, create=False) as app:
@@ -98,7 +95,7 @@ def import_(
     from auditor.app import App
     from auditor.erasure import returned
     from auditor.registry.diff import revision, shared
-    from auditor.registry.existing import Known
+    from auditor.registry.importer import Known
 
     asked = session(context)
     config = asked.config()
@@ -140,7 +137,7 @@ def import_(
 
 
 def _by(who: str | None) -> By:
-    from storage.models.communication import OPERATOR, By
+    from storage.models.users import OPERATOR, By
 
     return By((who or "").strip() or login() or OPERATOR.who, OPERATOR.source)
 
@@ -222,7 +219,7 @@ def export(
 
     With --lang its headings and words are in that language; English keys and codes otherwise.
     """
-    from auditor.i18n.languages import direction
+    from auditor.i18n.catalogs import direction
     from auditor.registry import exporter, spreadsheet
 
     asked = session(context)

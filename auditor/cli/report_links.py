@@ -18,7 +18,7 @@ from auditor.core.formatting import document_parts
 
 if TYPE_CHECKING:
     from auditor.app import App
-    from storage.models.communication import Letter, LetterState
+    from storage.models.users import Letter, LetterState
 
 COLUMNS = ("id", "state", "made_at", "expires_at", "last_read", "made_by", "association", "name")
 
@@ -55,11 +55,10 @@ def make(
     The links stand in this sheet and nowhere else. An association's older ones end. The texts are in its own
     language; with --lang the headings are in that one.
     """
-    from auditor.cli.output_files import format_of, give_bytes, refuse_long, write
-    from auditor.evaluation.filters import Chosen
+    from auditor.cli.output import format_of, give_bytes, refuse_long, write
+    from auditor.evaluation.summary import Chosen
     from auditor.i18n.wording import Wording
-    from auditor.report_links.bulk import Mailing, chosen
-    from auditor.report_links.links import public_url
+    from auditor.report_links import Mailing, chosen, public_url
 
     names, lang = _named(ids, everybody=everybody), session(context).lang
     target = None if str(out) == "-" else out
@@ -105,11 +104,9 @@ def text(
 
     No link is kept, so each text has a new one, and older ones end.
     """
-    from auditor.registry.contact_fields import whatsapp
-    from auditor.report_links.bulk import chosen
-    from auditor.report_links.invitation import Link, invitation
-    from auditor.report_links.links import made
-    from storage.models.communication import LetterState
+    from auditor.registry.columns import whatsapp
+    from auditor.report_links import Link, chosen, invitation, made
+    from storage.models.users import LetterState
 
     with session(context).open() as app:
         now = clock()
@@ -142,7 +139,7 @@ def renew(
     days: Days = None,
 ) -> None:
     """Let links that still hold do so for longer; nobody has to be sent a new one."""
-    from auditor.report_links.links import end
+    from auditor.report_links import end
 
     names = _named(ids, everybody=everybody)
     with session(context).open() as app:
@@ -211,7 +208,7 @@ def _each(app: App, names: Iterable[str], act: Any) -> Iterator[int]:
 
 
 def _state(typed: str | None) -> LetterState | None:
-    from storage.models.communication import LetterState
+    from storage.models.users import LetterState
 
     if typed is None:
         return None

@@ -1,16 +1,30 @@
-"""`gaps`, `report`, `publish` and `demo`: what was concluded, told in every way."""
-# ruff: noqa: PLC0415 - `--help` stays quick
+"""`gaps`, `report`, `publish` and `demo`: what was concluded, told in every way.
+
+`export`: what is known of the network as a sheet or as JSON, for a person or for a script.
+"""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from auditor.cli.context import Json, Session, clock, session
-from auditor.cli.output import give, give_table, give_text, is_terminal, progress
-from auditor.core import event_loop
+from auditor.cli.output import (
+    Format,
+    format_of,
+    give,
+    give_bytes,
+    give_table,
+    give_text,
+    is_terminal,
+    progress,
+    refuse_long,
+    write,
+)
+from auditor.core import runtime
 from auditor.core.errors import InputError, UsageError
 from auditor.core.formatting import document
 
@@ -21,6 +35,10 @@ if TYPE_CHECKING:
     from auditor.app import App
     from auditor.evaluation.association_view import AssociationView
     from auditor.i18n.wording import Wording
+
+
+# ruff: noqa: PLC0415 - `--help` stays quick
+
 
 GAP = ("severity", "code", "channel", "opened_at", "association", "name")
 GAP_SAID = ("severity", "code", "opened_at", "association", "name", "key")
@@ -101,7 +119,7 @@ def demo(
 
     asked = session(context)
     with progress(asked.words.say("14 nights"), quiet=asked.quiet) as step:
-        played = event_loop.run(play.play(folder, progress=step, now=clock()))
+        played = runtime.run(play.play(folder, progress=step, now=clock()))
     with App.open(played.config) as app:
         written = _published(app, played.config.report.folder, asked)
         seen = overview(app.store, app.config, clock(), since=played.nights[0].started_at)
@@ -129,7 +147,7 @@ def _published(app: App, target: Path, asked: Session) -> int:
 
 def _written(view: AssociationView, app: App, language: str | None, address: str) -> bytes:
     """An association's report as a PDF, in the language asked for or its own."""
-    from auditor.rendering.links import Folder
+    from auditor.rendering.templates import Folder
     from auditor.reports import html, pdf
 
     told = language or view.association.language
@@ -194,3 +212,76 @@ def _listed(app: App, association: str, now: datetime) -> AssociationView:
 def _refuse_unknown(app: App, association: str | None) -> None:
     if association is not None and app.store.association(association) is None:
         raise InputError(association, "no association has this id", "`auditor registry export -` lists them")
+
+
+# ruff: noqa: PLC0415 - `--help` stays quick
+
+
+KINDS = ("associations", "gaps", "accounts", "coverage", "changes", "meeting")
+
+
+def export(
+    context: typer.Context,
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="[KIND] FILE|-",
+            help="associations, gaps (unless another is named), accounts, coverage, changes or meeting; "
+            "then a .csv, .xlsx or .json file, or - for here.",
+        ),
+    ],
+    file: Annotated[Path | None, typer.Argument(hidden=True)] = None,
+    *,
+    form: Annotated[
+        Format | None,
+        typer.Option("--format", help="Otherwise as the file's name ends; here, CSV."),
+    ] = None,
+    bom: Annotated[bool, typer.Option(help="Begin CSV with the mark by which Excel knows UTF-8.")] = True,
+    delimiter: Annotated[
+        str, typer.Option(help="What parts the cells of CSV; French Excel wants a semicolon.")
+    ] = ",",
+    since: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="Changes since this day; since the last night otherwise."),
+    ] = None,
+    region: Annotated[str, typer.Option(help="Only associations of this region.")] = "",
+    tag: Annotated[str, typer.Option(help="Only associations with this tag.")] = "",
+) -> None:
+    """Write what is known as a sheet or as JSON: every open gap, unless another kind is named.
+
+    With --lang it has headings and words in that language beside the codes; English keys otherwise.
+    """
+    from auditor.evaluation.summary import Chosen
+    from auditor.i18n.catalogs import direction
+    from auditor.i18n.wording import Wording
+    from auditor.views.export import Export, stream
+
+    kind, target = _parted(what, file)
+    refuse_long(delimiter)
+    lang = session(context).lang
+    with session(context).open() as app:
+        asked = Export(
+            kind=kind,
+            format=format_of(form, target),
+            chosen=Chosen(region=region, tag=tag),
+            words=Wording(lang) if lang else None,
+            since=since.replace(tzinfo=UTC) if since else None,
+            bom=bom and target is not None,
+            delimiter=delimiter,
+            right_to_left=direction(lang or app.config.network.language) == "rtl",
+        )
+        pieces = stream(asked, app, clock())
+        if target is None:
+            give_bytes(pieces, is_text=asked.format != "xlsx")
+            return
+        write(pieces, target)
+    session(context).tell("{file}: written", file=str(target))
+
+
+def _parted(what: str, file: Path | None) -> tuple[str, Path | None]:
+    """The kind that is asked for, and the file, None for standard output."""
+    if what in KINDS:
+        return what, None if file is None or str(file) == "-" else file
+    if file is not None:
+        raise UsageError(what, "this is no kind of export", f"one of {', '.join(KINDS)}")
+    return "gaps", None if what == "-" else Path(what)

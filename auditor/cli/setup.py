@@ -65,10 +65,10 @@ def doctor(
 
     The installation, the configuration and the data are looked at, and a canary of each channel is asked.
     """
-    from auditor.diagnostics import examine, network_probe
+    from auditor.diagnostics import examine, network
 
     asked = session(context)
-    findings = list(examine(asked.config_path, clock(), None if offline else network_probe.heard))
+    findings = list(examine(asked.config_path, clock(), None if offline else network.heard))
     if as_json:
         give(document((finding.item() for finding in findings), clock()))
     else:

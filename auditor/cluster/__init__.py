@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from auditor.checking.circuit_breaker import Patience
     from auditor.config.schema import Config
     from auditor.protocols import Tools
+    from auditor.runs.process import Closing
     from auditor.runs.run import Coordinator
-    from auditor.runs.shutdown import Closing
-    from probes.http.host_lock import Turns
+    from probes.http.host_state import Turns
     from probes.runner.api_batcher import Purse
     from storage.models.audit import Night
 
@@ -43,7 +43,7 @@ class ClusterMachines:
         """The turns with hosts that they share. Raises ConfigError."""
         with extra():
             from storage.database.engine import address_of  # noqa: PLC0415 - a command of one machine needs none
-            from storage.runs.host_locks import DatabaseTurns  # noqa: PLC0415 - an extra: one machine needs no turns
+            from storage.runs.cluster import DatabaseTurns  # noqa: PLC0415 - an extra: one machine needs no turns
         async with DatabaseTurns(address_of(self.config.storage.url)) as shared:
             yield shared
 

@@ -14,13 +14,12 @@ from contextlib import AsyncExitStack, suppress
 from typing import Any, Self, TypeVar
 
 from auditor.checking.circuit_breaker import Patience
-from auditor.cluster import job_state
-from auditor.cluster.job_queue import Jobs, opened
-from auditor.cluster.job_state import Job
-from auditor.cluster.shared_folder import marked
+from auditor.cluster import job_queue
+from auditor.cluster.job_queue import Job, Jobs, opened
+from auditor.cluster.worker import marked
 from auditor.protocols import Tools
 from auditor.runs.plan import AT_THE_DESK, OF_PLATFORMS
-from auditor.runs.shutdown import Closing
+from auditor.runs.process import Closing
 from probes.log import Events
 from probes.runner.api_batcher import Purse
 from storage.errors import StoreError
@@ -119,10 +118,10 @@ class Leader:
     def _job(self, shard: Shard, *, again: bool) -> Job:
         held: dict[str, Mapping[str, Any]] = {}
         if shard.round == AT_THE_DESK:
-            held = {channel: job_state.paid(purse) for channel, purse in self._purses.items()}
+            held = {channel: job_queue.paid(purse) for channel, purse in self._purses.items()}
         elif shard.round == OF_PLATFORMS:
             held = {
-                channel: job_state.patient(one)
+                channel: job_queue.patient(one)
                 for channel, one in self._platforms.items()
                 if spot_of(channel) == shard.first
             }
@@ -166,9 +165,9 @@ class Leader:
         self.told = dict(sweep.told)
         for channel, held in self.told.get("state", {}).items():
             if channel in self._platforms:
-                job_state.resume(self._platforms[channel], held)
+                job_queue.resume(self._platforms[channel], held)
             elif channel in self._purses:
-                job_state.pay(self._purses[channel], held)
+                job_queue.pay(self._purses[channel], held)
         before, self._counted = self._counted, self.told.get("kept", 0)
         if before is not None and self._counted > before:
             self._kept(self._counted - before)

@@ -1,36 +1,41 @@
-"""The worker: takes jobs of the night that goes on, looks, and tells. There may be one on each machine."""
+"""The worker: takes jobs of the night that goes on, looks, and tells. There may be one on each machine.
+
+A shift: what a worker looks with for the length of one night. Its jobs share a fetcher and its hosts.
+
+The mark by which workers see that they have the leader's data folder: bodies are kept in one archive.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import secrets
 import time
-from collections.abc import Callable
-from contextlib import AsyncExitStack, suppress
-from dataclasses import replace
-from datetime import datetime
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from functools import partial
+from pathlib import Path
 
-from auditor.checking.checker import purses
+from auditor.checking.checker import Eyes, purses
 from auditor.checking.circuit_breaker import Patience
-from auditor.cluster import job_state
-from auditor.cluster.job_queue import ElsewhereError, Jobs, opened
-from auditor.cluster.job_state import Job, Told
-from auditor.cluster.shared_folder import refuse_another
-from auditor.cluster.worker_session import Shift
+from auditor.cluster import job_queue
+from auditor.cluster.job_queue import ElsewhereError, Job, Jobs, Told, opened
 from auditor.core.errors import ConfigError
-from auditor.core.event_loop import together
+from auditor.core.runtime import together
 from auditor.protocols import Tools
 from auditor.runs.account_worker import AT_ONCE, Watch, watching
 from auditor.runs.host_queue import Lane
 from auditor.runs.plan import AT_THE_DESK, LANES, OF_PLATFORMS, OF_SITES, WHOLE
-from auditor.runs.shutdown import Timer
-from probes.http.host_lock import TurnError, Turns
+from auditor.runs.process import Closing, Timer
+from probes.http.host_state import TurnError, Turns
 from probes.log import Events
 from probes.runner.api_batcher import Purse
 from storage.database.engine import address_of
 from storage.errors import StoreError
-from storage.runs.cluster import Sweep
-from storage.runs.host_locks import DatabaseTurns
+from storage.models.audit import Night
+from storage.runs.cluster import DatabaseTurns, Sweep
 
 events = Events(__name__)
 
@@ -132,8 +137,8 @@ class Worker:
             kept=lambda: kept.append(None),
         ) as watch:
             rest = await _audited(watch, job)
-        left = {channel: job_state.patient(one) for channel, one in platforms.items()}
-        left |= {channel: job_state.paid(one) for channel, one in keyed.items()}
+        left = {channel: job_queue.patient(one) for channel, one in platforms.items()}
+        left |= {channel: job_queue.paid(one) for channel, one in keyed.items()}
         await self._tell(job.night, {**shift.told(), "kept": len(kept), "state": left})
         return rest and replace(rest, state=left)
 
@@ -143,14 +148,14 @@ class Worker:
         limit = self._app.config.fetch.give_up_after
         platforms = {channel: Patience(channel, limit) for channel in job.state}
         for channel, one in platforms.items():
-            job_state.resume(one, job.state[channel])
+            job_queue.resume(one, job.state[channel])
         return platforms
 
     def _purses(self, job: Job) -> dict[str, Purse]:
         held = purses(self._app.config)
         for channel, purse in held.items():
             if channel in job.state:
-                job_state.pay(purse, job.state[channel])
+                job_queue.pay(purse, job.state[channel])
         return held
 
     async def _shift_of(self, sweep: Sweep, turns: Turns) -> Shift:
@@ -180,7 +185,7 @@ class Worker:
         return None if sweep and sweep.left is not None and sweep.left <= 0 else sweep
 
     async def _tell(self, night_id: int, told: Told) -> None:
-        await asyncio.to_thread(self._app.store.tell, night_id, partial(job_state.merged, added=told))
+        await asyncio.to_thread(self._app.store.tell, night_id, partial(job_queue.merged, added=told))
 
 
 async def _audited(watch: Watch, job: Job) -> Job | None:
@@ -201,3 +206,132 @@ async def _audited(watch: Watch, job: Job) -> Job | None:
 async def _rest(stop: asyncio.Event, seconds: float) -> None:
     with suppress(TimeoutError):
         await asyncio.wait_for(stop.wait(), seconds)
+
+
+LOOKED_AFTER = 1.0
+"""Seconds between two looks at whether the night was closed."""
+
+
+@dataclass(slots=True)
+class Shift:
+    """One night of a worker. `stop` is set when the night is closed, or the worker is to end."""
+
+    app: Tools
+    night: Night
+    eyes: Eyes
+    now: datetime
+    timer: Timer
+    began: float
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    is_second: bool = False
+    _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
+    _users: int = 0
+    _idle: asyncio.Event = field(default_factory=asyncio.Event)
+    _requests: int = 0
+    _retries: int = 0
+    _by_host: Counter[str] = field(default_factory=Counter)
+    _others: int = 0
+
+    @classmethod
+    async def begin(
+        cls, app: Tools, night: Night, now: datetime, turns: Turns, timer: Timer = time.monotonic
+    ) -> Shift:
+        """Begin to look at a night, at a moment that is never before its beginning."""
+        now, stack = max(now, night.started_at), AsyncExitStack()
+        fetcher = await stack.enter_async_context(app.fetcher(now, turns))
+        readers = await stack.enter_async_context(app.readers())
+        eyes = Eyes(fetcher, readers, purses(app.config))
+        shift = cls(app, night, eyes, now, timer, timer(), _stack=stack)
+        watching = asyncio.create_task(shift._watch())
+        stack.callback(watching.cancel)
+        return shift
+
+    @contextmanager
+    def used(self) -> Iterator[None]:
+        """Look with it: it does not end meanwhile."""
+        self._users += 1
+        self._idle.clear()
+        try:
+            yield
+        finally:
+            self._users -= 1
+            if not self._users:
+                self._idle.set()
+
+    async def end(self) -> None:
+        """Let go of the web and the readers, when nobody looks any more."""
+        self.stop.set()
+        if self._users:
+            await self._idle.wait()
+        await self._stack.aclose()
+
+    def clock(self) -> datetime:
+        """The moment."""
+        return self.now + timedelta(seconds=self.timer() - self.began)
+
+    def closing(self, left: float | None) -> Closing:
+        """When no other account is begun; the window has so many seconds left."""
+        return Closing(self.timer, None if left is None else self.timer() + left, self.stop)
+
+    def take_turn(self, *, again: bool) -> None:
+        """Begin the second pass, once: hosts that were down have another chance."""
+        if again and not self.is_second:
+            self.is_second = True
+            self.eyes.fetcher.new_pass()
+
+    def told(self) -> Told:
+        """What was asked since this was last told: requests, and by name the hosts of platforms alone."""
+        fetcher = self.eyes.fetcher
+        by_host, others = Counter(fetcher.by_host), fetcher.others()
+        told = {
+            "requests": fetcher.requests - self._requests,
+            "retries": fetcher.retries - self._retries,
+            "by_host": dict(by_host - self._by_host),
+            "hosts": others - self._others,
+        }
+        self._requests, self._retries = fetcher.requests, fetcher.retries
+        self._by_host, self._others = by_host, others
+        return told
+
+    async def _watch(self) -> None:
+        """See whether the leader has closed the night, and end with it."""
+        assert self.night.id is not None
+        while not self.stop.is_set():
+            await asyncio.sleep(LOOKED_AFTER)
+            with suppress(StoreError):  # a database that is restarted; the jobs are told of it
+                sweep = await asyncio.to_thread(self.app.store.sweep, self.night.id)
+                if sweep is None or sweep.is_closed:
+                    self.stop.set()
+
+
+MARK = "folder.mark"
+
+
+def marked(folder: Path) -> str:
+    """The mark of a folder, made where there is none. Raises ConfigError where it cannot be written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / MARK).open("x", encoding="ascii") as file:
+            file.write(secrets.token_hex(16))
+    except FileExistsError:
+        pass
+    except OSError as trouble:
+        raise ConfigError(
+            str(folder), (trouble.strerror or "it cannot be written").lower(), "mend it"
+        ) from None
+    return mark_of(folder)
+
+
+def mark_of(folder: Path) -> str:
+    """The mark of a folder, empty where it has none."""
+    try:
+        return (folder / MARK).read_text("ascii")
+    except OSError:
+        return ""
+
+
+def refuse_another(folder: Path, mark: str) -> None:
+    """Raise ConfigError where a folder is not the one with this mark."""
+    if mark_of(folder) != mark:
+        why = "it is not the data folder of the machine that leads the night"
+        raise ConfigError(f"[storage] folder: {folder}", why, "mount that one here, under the same name")

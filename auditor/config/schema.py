@@ -4,6 +4,10 @@ Looked for as `--config`, `$AUDITOR_CONFIG`, `./config.toml`; without any, the p
 A table in the file stands in place of the example's table of that name; a key left out of it has the
 default of its model. `AUDITOR_FETCH__PROXY=…` overrides `[fetch] proxy`, and so on at any depth.
 Secrets come from the environment or from files, never from the configuration file.
+
+How long what is kept is kept: the tables `[backup]` and `[keep]` of the configuration.
+
+How a night is done by many machines. `[cluster]` of the config.
 """
 
 from __future__ import annotations
@@ -28,17 +32,88 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from auditor.config.cluster import Cluster
-from auditor.config.loader import PREFIX, laid_over, overrides_of, read, refuse_secrets, rooted, secret_in
+from auditor.config.loader import (
+    PREFIX,
+    laid_over,
+    near,
+    overrides_of,
+    read,
+    refuse_secrets,
+    rooted,
+    secret_in,
+    told,
+)
 from auditor.config.notifications import Monitor, Notify
-from auditor.config.retention import Backup, Keep
-from auditor.config.validation_errors import near, told
 from auditor.core.errors import ConfigError
 from auditor.reference.gap_catalogue import catalogue
 from auditor.rules.account_status import Bands, Confirm
 from auditor.rules.engine import Rule
 from probes.http.fetcher import FetchOptions
 from probes.links import channel_registry
+
+MONTH = 62
+"""The fewest days that messages are remembered: a monthly one must not go twice."""
+
+
+class Backup(BaseModel):
+    """Where copies of the database go, how many are kept, and whether a concluded night ends with one."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    folder: Path = Path("backups")
+    keep: int = Field(default=7, ge=1)
+    nightly: bool = True
+
+
+class Keep(BaseModel):
+    """For how many days what nothing rests on is kept, and what people left behind; 0 is for ever.
+
+    What was found is always kept. `contacts` counts from the day an association left the sheet, `letters`
+    from their end, `replies` from their answer, `subscriptions` from when they were ended.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    bodies: int = Field(default=180, ge=0)
+    exchanges: int = Field(default=400, ge=0)
+    backups: int = Field(default=90, ge=0)
+    contacts: int = Field(default=365, ge=0)
+    letters: int = Field(default=180, ge=0)
+    replies: int = Field(default=730, ge=0)
+    follow_ups: int = Field(default=1095, ge=0)
+    subscriptions: int = Field(default=365, ge=0)
+    sent: int = Field(default=400, ge=MONTH)
+    trail: int = Field(default=1095, ge=0)
+
+    @model_validator(mode="after")
+    def _bodies_go_first(self) -> Keep:
+        if self.exchanges and (not self.bodies or self.exchanges < self.bodies):
+            raise ValueError("bodies must go before the exchanges that brought them: bodies <= exchanges")
+        return self
+
+
+class Cluster(BaseModel):
+    """Whether `auditor worker`s do the night, over PostgreSQL, and how they share it.
+
+    A worker is at `jobs` jobs at once and is heard of every `heartbeat` seconds; what one is at that was not
+    heard of for `stalled_after` seconds is given to another. `wave` jobs wait in the queue at most.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    enabled: bool = False
+    jobs: int = Field(default=10, ge=1, le=200)
+    heartbeat: float = Field(default=10, gt=0, le=600)
+    stalled_after: float = Field(default=60, gt=0, le=3600)
+    wave: int = Field(default=2000, ge=1, le=10_000)
+
+    @model_validator(mode="after")
+    def _outlasts_the_heartbeat(self) -> Cluster:
+        if self.stalled_after < 2 * self.heartbeat:
+            told = {"near": "three times the heartbeat"}
+            raise PydanticCustomError("nameless", "stalled_after is less than two heartbeats", told)
+        return self
+
 
 ADDRESS = re.compile(r"https?://[^/\s?#@]+/?", re.IGNORECASE)
 SHORTEST_TOKEN = 16

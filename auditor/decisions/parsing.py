@@ -12,7 +12,7 @@ from auditor.reference.gap_catalogue import Catalogue
 from auditor.rules.account_status import ATTESTED, DISPUTED, is_denied
 from auditor.rules.association import DISOWNING, aliases
 from probes.links import identify
-from probes.models.account import ACCOUNTS, Identity, Kind
+from probes.models.finding import ACCOUNTS, Identity, Kind
 from storage.models.audit import AccountRow, Decision, Proposal, Standing
 
 FIRST_DAY = date(2000, 1, 1)

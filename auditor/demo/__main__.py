@@ -19,10 +19,9 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from auditor.demo.certificate_authority import Authority
 from auditor.demo.fake_web import PracticeWorld
 from auditor.demo.model import Tonight
-from auditor.demo.proxy import Proxy
+from auditor.demo.proxy import Authority, Proxy
 
 
 def options() -> argparse.Namespace:

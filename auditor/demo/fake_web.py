@@ -18,17 +18,7 @@ from auditor.demo.model import (
     page,
     redirect,
 )
-from auditor.demo.pages import (
-    facebook,
-    facebook_api,
-    healthy_variants,
-    linkedin,
-    site_engines,
-    twitter,
-    twitter_api,
-    youtube,
-    youtube_api,
-)
+from auditor.demo.pages import facebook, linkedin, site_engines, site_variants, twitter, youtube
 
 FOR_LONG = timedelta(days=80)
 CANARY_SITES = {
@@ -61,7 +51,7 @@ class PracticeWorld:
     def __init__(self, members: tuple[Member, ...] | None = None) -> None:
         members = cast() if members is None else members
         self._sites = {member.host: member for member in members if member.website in website_scenarios.SITES}
-        self._sites |= {healthy_variants.new_home(m): m for m in members if m.website == "moved"}
+        self._sites |= {site_variants.new_home(m): m for m in members if m.website == "moved"}
         self._members = members
         self._names = {channel: _by_name(members, channel) for channel in ("facebook", "twitter", "linkedin")}
         self._channels = {name: m for m in members for name in _channel_names(m)}
@@ -165,17 +155,17 @@ class PracticeWorld:
             if not youtube.is_terminated(member, tonight):
                 channel = youtube.channel(member, tonight)
                 found |= {f"@{name}": channel, channel.id: channel}
-        return youtube_api.answer(found, request, tonight)
+        return youtube.answer_api_request(found, request, tonight)
 
     def _twitter_api(self, request: Request, tonight: Tonight) -> Answer:
-        canaries = [twitter_api.canary(name, number, tonight) for name, number in CANARY_HANDLES.items()]
+        canaries = [twitter.canary(name, number, tonight) for name, number in CANARY_HANDLES.items()]
         known = {key: one for one in canaries for key in (one.username, one.id)}
-        return twitter_api.answer(known | twitter_api.users(self._members, tonight), request, tonight)
+        return twitter.answer_api_request(known | twitter.users(self._members, tonight), request, tonight)
 
     def _graph(self, request: Request, tonight: Tonight) -> Answer:
-        canaries = {name: facebook_api.canary(name, tonight) for name in CANARY_NAMES}
+        canaries = {name: facebook.canary(name, tonight) for name in CANARY_NAMES}
         known = canaries | {one.id: one for one in canaries.values()}
-        return facebook_api.answer(known | facebook_api.pages(self._members, tonight), request, tonight)
+        return facebook.answer_api_request(known | facebook.pages(self._members, tonight), request, tonight)
 
 
 def _by_name(members: tuple[Member, ...], channel: str) -> dict[str, Member]:

@@ -1,4 +1,7 @@
-"""The nouns of the practice web: what is asked of it, what it answers, and which night it plays."""
+"""The nouns of the practice web: what is asked of it, what it answers, and which night it plays.
+
+The keys that the interfaces of the practice web take: one each, invented, known to everybody.
+"""
 
 from __future__ import annotations
 
@@ -112,3 +115,20 @@ NOBODY_LISTENS = Answer(
 )
 NOBODY_ANSWERS = Answer(504, b"", headers={"proxy-status": "practice; error=connection_timeout"}, delay=60.0)
 """A firewall that drops what it is sent: whoever asks has gone before the proxy tells of it."""
+
+
+KEYS = {
+    "youtube": "practice-key-of-youtube",
+    "twitter": "practice-token-of-x",
+    "facebook": "practice-token-of-facebook",
+}
+
+
+def environ() -> dict[str, str]:
+    """The settings that give the auditor all of them, as an operator gives real ones."""
+    return {f"AUDITOR_CHANNELS__{channel.upper()}__KEY": key for channel, key in KEYS.items()}
+
+
+def bears(request: Request, channel: str) -> bool:
+    """Whether a request shows the key of a channel as a bearer of it."""
+    return request.headers.get("authorization", "") == f"Bearer {KEYS[channel]}"

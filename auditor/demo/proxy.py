@@ -2,6 +2,10 @@
 
 Plain requests come with a whole address; HTTPS comes as CONNECT, and its TLS ends here, under a leaf
 of the throw-away authority. A tunnel is kept for as many requests as the client sends.
+
+The throw-away authority: a leaf for any host, until any day, issued once and kept.
+
+A leaf that ended before today is issued like any other: that is the expired certificate of a site.
 """
 
 from __future__ import annotations
@@ -11,14 +15,40 @@ import contextlib
 import ssl
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
 
 import h11
+import trustme
 
-from auditor.demo.certificate_authority import Authority
 from auditor.demo.model import Answer, Request, Tonight
+
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+
+
+class Authority:
+    """Issues certificates and holds their TLS contexts, one per host and last day."""
+
+    def __init__(self) -> None:
+        self._root = trustme.CA()
+        self._contexts: dict[tuple[str, datetime], ssl.SSLContext] = {}
+
+    def write(self, path: Path) -> None:
+        """Write the root certificate, which a client is told to trust (`[fetch] ca_file`)."""
+        self._root.cert_pem.write_to_path(str(path))
+
+    def context(self, host: str, until: datetime) -> ssl.SSLContext:
+        """The server's side of TLS for a host, with a leaf good until that moment."""
+        key = (host, until)
+        if key not in self._contexts:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            leaf = self._root.issue_cert(host, not_before=LONG_AGO, not_after=until)
+            leaf.configure_cert(context)
+            self._contexts[key] = context
+        return self._contexts[key]
+
 
 GONE = (ConnectionError, ssl.SSLError, asyncio.IncompleteReadError, h11.RemoteProtocolError, TimeoutError)
 CHUNK = 65536

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from auditor.demo.account_scenarios import EVER, Situation, gone, steady
 from auditor.demo.associations import Member
 from auditor.demo.model import Answer, Request, Tonight
-from auditor.demo.pages import broken_sites, healthy_variants, site_engines
+from auditor.demo.pages import site_engines, site_variants
 from auditor.demo.pages.site import Frame, Habit
 
 Site = Callable[[Member, Request, Tonight], Answer]
@@ -108,27 +108,27 @@ SITES = {
     ),
     "parked": Script(
         gone("a seller's page at the address", "parked", "website_parked"),
-        between(1, EVER, broken_sites.parked),
+        between(1, EVER, site_variants.parked),
     ),
     "suspended": Script(
         gone("the hosting is suspended on the third night, with status 200", "suspended", "website_down", 3),
-        between(3, EVER, broken_sites.suspended),
+        between(3, EVER, site_variants.suspended),
     ),
     "default_page": Script(
         gone("the hosting's own first page", "default_page", "website_placeholder"),
-        between(1, EVER, broken_sites.default_page),
+        between(1, EVER, site_variants.default_page),
     ),
     "under_construction": Script(
         gone("a page that promises a site", "default_page", "website_placeholder"),
-        between(1, EVER, broken_sites.under_construction),
+        between(1, EVER, site_variants.under_construction),
     ),
     "hijacked": Script(
         gone("gambling advertising from the fifth night on", "hijacked", "website_suspect_content", 5),
-        between(5, EVER, broken_sites.gambling),
+        between(5, EVER, site_variants.gambling),
     ),
     "soft_404": Script(
         gone("status 200 for a page that says it is not there", "not_found", "website_down"),
-        between(1, EVER, broken_sites.soft_404),
+        between(1, EVER, site_variants.soft_404),
     ),
     "tls_renewed": Script(
         Situation(
@@ -146,7 +146,7 @@ SITES = {
             {1: "present"},
             {"website_down": (9, EVER)},
         ),
-        between(6, EVER, broken_sites.loop),
+        between(6, EVER, site_variants.loop),
     ),
     "unwell": Script(
         Situation(
@@ -154,7 +154,7 @@ SITES = {
             {1: "present", 5: "unknown server_error", 7: "present"},
             {1: "present"},
         ),
-        between(5, 6, broken_sites.unavailable),
+        between(5, 6, site_variants.unavailable),
     ),
     "down_mended": Script(
         Situation(
@@ -163,7 +163,7 @@ SITES = {
             {1: "present"},
             {"website_down": (6, 9)},
         ),
-        between(3, 9, broken_sites.broken),
+        between(3, 9, site_variants.broken),
     ),
     "rate_limited": Script(
         Situation(
@@ -171,11 +171,11 @@ SITES = {
             {1: "present", 4: "unknown rate_limited"},
             {1: "present"},
         ),
-        between(4, EVER, broken_sites.too_many),
+        between(4, EVER, site_variants.too_many),
     ),
-    "captcha": Script(steady("a wall that lets browsers think", "unknown blocked"), broken_sites.captcha),
+    "captcha": Script(steady("a wall that lets browsers think", "unknown blocked"), site_variants.captcha),
     "robots_forbid": Script(
-        steady("a robots.txt that forbids everything", "present"), healthy_variants.closed_to_robots
+        steady("a robots.txt that forbids everything", "present"), site_variants.closed_to_robots
     ),
     "slow": Script(
         Situation(
@@ -184,7 +184,7 @@ SITES = {
             {1: "present"},
             {"website_slow": (5, 5)},
         ),
-        healthy_variants.slow,
+        site_variants.slow,
     ),
     "silent": Script(
         Situation(
@@ -199,7 +199,7 @@ SITES = {
         steady("a site that nobody can write to or ring up", "present", no_contact=2),
         site_engines.wordpress(frame=Frame(contact=False)),
     ),
-    "huge": Script(steady("a home page of 20 MB", "present"), healthy_variants.huge),
+    "huge": Script(steady("a home page of 20 MB", "present"), site_variants.huge),
     "http_only": Script(
         steady("a site without a secure address", "present", website_http_only=2), https=False
     ),
@@ -218,20 +218,20 @@ SITES = {
     ),
     "footer_unlisted": Script(
         steady("its footer leads to a channel that nobody registered", "present"),
-        healthy_variants.with_footer(healthy_variants.youtube_icon),
+        site_variants.with_footer(site_variants.youtube_icon),
     ),
     "jsonld_unlisted": Script(
         steady("its JSON-LD names a page that nobody registered", "present"),
-        healthy_variants.with_footer(lambda _: "", healthy_variants.same_as),
+        site_variants.with_footer(lambda _: "", site_variants.same_as),
     ),
     "theme_credit": Script(
         steady("a footer that credits the theme and its maker: nobody's channel", "present"),
-        healthy_variants.with_footer(healthy_variants.credit),
+        site_variants.with_footer(site_variants.credit),
     ),
     "not_linked": Script(
-        steady("a site that leads to none of its accounts", "present"), healthy_variants.unlinked
+        steady("a site that leads to none of its accounts", "present"), site_variants.unlinked
     ),
     "moved": Script(
-        steady("an address that leads to a new one", "present", website_moved=3), healthy_variants.moved
+        steady("an address that leads to a new one", "present", website_moved=3), site_variants.moved
     ),
 }

@@ -16,15 +16,15 @@ from auditor import __version__
 from auditor.config import schema
 from auditor.config.schema import Config
 from auditor.core.errors import ConfigError
-from auditor.diagnostics import data, host, network, settings
-from auditor.diagnostics.network_probe import Heard
+from auditor.diagnostics import data, environment, network
+from auditor.diagnostics.network import Heard
 from auditor.diagnostics.result import Examined, broken, fine
 from auditor.i18n.catalogs import phrase
 
 __all__ = ["Examined", "examine"]
 
 Listen = Callable[[Config, datetime], Heard]
-"""Asks a few on the web; `auditor.diagnostics.network_probe.heard` is one."""
+"""Asks a few on the web; `auditor.diagnostics.network.heard` is one."""
 
 
 def examine(path: Path | None, now: datetime, listen: Listen | None = None) -> Iterator[Examined]:
@@ -36,7 +36,7 @@ def examine(path: Path | None, now: datetime, listen: Listen | None = None) -> I
     except ConfigError as trouble:
         yield broken(phrase("configuration"), phrase("{trouble}"), trouble=str(trouble))
         return
-    yield from settings.examined(path, read)
+    yield from environment.examine_settings(path, read)
     yield from network.examined(read, listen(read, now) if listen else None)
-    yield from host.examined(read)
+    yield from environment.examined(read)
     yield from data.examined(read, now)

@@ -11,15 +11,15 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from auditor.cluster import INSTALL
-from auditor.cluster.shared_folder import mark_of
-from auditor.cluster.stats import figures
+from auditor.cluster.job_queue import figures
+from auditor.cluster.worker import mark_of
 from auditor.config.schema import Config
 from auditor.core.errors import ConfigError
 from auditor.diagnostics.result import Examined, broken, fine, found, odd
 from auditor.i18n.catalogs import phrase
 from auditor.receipts.signing import KEY, Seal, fingerprint, known
 from auditor.retention.backups import listed, naming_the_newest
-from auditor.runs.forecast import forecast
+from auditor.runs.plan import forecast
 from storage.database.engine import address_of
 from storage.errors import MissingDatabaseError, StoreError
 from storage.models.users import Role

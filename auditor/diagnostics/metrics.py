@@ -21,7 +21,7 @@ from prometheus_client.registry import Collector
 from auditor import __version__
 from auditor.app import App
 from auditor.checking.circuit_breaker import GAVE_UP
-from auditor.cluster.stats import Figures, figures
+from auditor.cluster.job_queue import Figures, figures
 from auditor.receipts.receipt import left_out
 from auditor.retention.backups import listed
 from storage.models.audit import SEVERITIES, Night, NightState

@@ -8,14 +8,13 @@ from datetime import date, datetime
 
 from auditor.config.schema import Config
 from auditor.reference.gap_catalogue import catalogue
-from auditor.rules import gaps
+from auditor.rules import engine
 from auditor.rules.account_status import Bands, in_force, weakens
 from auditor.rules.association import Dossier, Moment, Owners, case
 from auditor.rules.context import Case, Held
 from auditor.rules.link_reciprocity import rung
 from auditor.rules.score import Score, points, score
-from probes.models.account import ACCOUNTS, Kind
-from probes.models.finding import Activity, Finding, Presence, Reason, Scalar
+from probes.models.finding import ACCOUNTS, Activity, Finding, Kind, Presence, Reason, Scalar
 from storage.models.audit import Association, Decision, DecisionKind, Gap, Proposal, State
 
 
@@ -109,7 +108,7 @@ def view(dossier: Dossier, config: Config, moment: Moment, owners: Owners) -> As
     return AssociationView(
         association=dossier.association,
         accounts=tuple(_account(held, known, config, moment) for held in known.accounts if _is_link(held)),
-        gaps=tuple(gaps.visible(shown, catalogue())),
+        gaps=tuple(engine.visible(shown, catalogue())),
         all_gaps=rows,
         proposals=tuple(row for row in dossier.proposals if not _is_settled(row, known)),
         unchecked=(*_unchecked(known, config), *_given_up(known, config, words)),

@@ -14,11 +14,9 @@ from itertools import islice
 
 from auditor.config.schema import Config
 from auditor.evaluation.association_view import AssociationView, view
-from auditor.evaluation.coverage import Coverage, coverage
-from auditor.evaluation.filters import Chosen
 from auditor.evaluation.reevaluate import History
-from auditor.evaluation.refresh import refresh
-from auditor.evaluation.run_results import AT_ONCE, assembled, owners_at, present
+from auditor.evaluation.run_results import AT_ONCE, assembled, owners_at, present, refresh
+from auditor.evaluation.summary import Chosen, Coverage, coverage
 from auditor.rules.association import Moment, keys_of, owners_of
 from probes.models.finding import Presence, Reason
 from storage.models.audit import Gap, Night, NightState

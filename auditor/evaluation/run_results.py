@@ -1,26 +1,33 @@
 """The conclusions of a night: which channels were blind, and every standing, proposal and gap after it.
 
 The coverage of a night, counted while it is concluded or rebuilt: by cohort, channel and state.
+
+Makes the summaries anew that something made stale; who reads them calls it first.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime
+from functools import cache
 from operator import attrgetter
 from types import MappingProxyType
 from typing import Any, Protocol, TypeVar
 
+import auditor
 from auditor.checking.canaries import Canary, Turn, blindness, contradicted
 from auditor.config.schema import Config
-from auditor.evaluation.coverage import stands
-from auditor.evaluation.summary import cohorts, lasting
+from auditor.evaluation.association_view import turning, view
+from auditor.evaluation.summary import cohorts, lasting, listing, stands
 from auditor.receipts import receipt
 from auditor.reference.gap_catalogue import catalogue
-from auditor.registry import history
+from auditor.registry import diff
+from auditor.rules import engine, score
 from auditor.rules.association import (
     DISOWNING,
     Dossier,
@@ -32,7 +39,8 @@ from auditor.rules.association import (
     owners_of,
     settle,
 )
-from probes.models.finding import NEVER, Finding
+from probes.log import Events
+from probes.models.finding import FAR, NEVER, Finding
 from storage.batching import parts
 from storage.files.spool import Spool
 from storage.models.audit import (
@@ -47,8 +55,8 @@ from storage.models.audit import (
     Proposal,
     Standing,
 )
-from storage.models.communication import Change
-from storage.models.summaries import EVERYBODY, NETWORK
+from storage.models.summaries import EVERYBODY, NETWORK, Basis, Listing
+from storage.models.users import Change
 from storage.read_model.association_data import Holdings
 from storage.store import Store
 
@@ -179,9 +187,7 @@ def _dossiers(store: Store, night: Night) -> Iterator[tuple[Dossier, dict[int, O
         rows = [row.id for row in held.accounts if row.id is not None]
         seen = {look.account_id: look for look in store.glanced(night.id, rows)} if night.id else {}
         told = [
-            replace(
-                one, accounts=tuple(history.links(one.accounts, lines.get(one.association.id, ()), began))
-            )
+            replace(one, accounts=tuple(diff.links(one.accounts, lines.get(one.association.id, ()), began)))
             for one in assembled(_listed(some, held, lines, began), held)
         ]
         looks = {
@@ -189,7 +195,7 @@ def _dossiers(store: Store, night: Night) -> Iterator[tuple[Dossier, dict[int, O
             for one in told
         }
         keys = {key for one in told for key in led_to(one, looks[one.association.id].values())}
-        owners = owners_of(history.then(store.named(keys), lines, began), began, words)
+        owners = owners_of(diff.then(store.named(keys), lines, began), began, words)
         yield from ((one, looks[one.association.id], owners) for one in told)
 
 
@@ -199,8 +205,7 @@ def _listed(
     """Those of some associations that the sheet listed when the night began, as it told of them."""
     now = {association.id for association in held.associations}
     then = (
-        history.former(history.Former(about, about.id in now, ()), lines.get(about.id, ()), began)
-        for about in some
+        diff.former(diff.Former(about, about.id in now, ()), lines.get(about.id, ()), began) for about in some
     )
     return [one.association for one in then if one.listed]
 
@@ -318,3 +323,75 @@ class Figures:
         facets = [EVERYBODY, *(f"{channel}:{stands(known, channel)}" for channel in self._channels)]
         for cohort in {NETWORK, *cohorts(about.region, about.tags)}:
             self.told[cohort].update(facets)
+
+
+events = Events(__name__)
+
+VERSION = 5
+"""Another one with every change of what a summary tells, or of how it is found."""
+
+NOBODY: Owners = {}
+"""Who else registers an account shows on the ladder of links alone, of which a summary tells nothing."""
+
+ATTEMPTS = 3
+
+A_FEW = 200
+"""Stale summaries that the reader of a page waits for: half a second (measured 2026-11)."""
+
+
+def refresh(
+    store: Store,
+    config: Config,
+    *,
+    most: int | None = None,
+    over: Callable[[], bool] = lambda: False,
+) -> int:
+    """Make every stale summary anew and say how many there were; with none this is two small queries.
+
+    After a night those are stale of which something changed or turns with it, and all of them where the
+    configuration or the auditor is another. All that is stored by then counts, by whatever clock.
+    Where there are more than `most`, none is made: who waits for a page shows the old ones, and whoever
+    made so many stale, or `auditor serve` within a minute, makes them anew. Once it is `over`, it ends.
+    """
+    made = 0
+    for _ in range(ATTEMPTS):
+        night = store.judged_night()
+        basis = basis_of(config, night)
+        store.rebase(basis)
+        if most is not None and len(store.stale(most + 1)) > most:
+            return made
+        moment = Moment(night.started_at if night else NEVER, FAR)
+        while marks := store.stale(AT_ONCE):
+            if not store.put_summaries(_made(store, config, marks, moment), marks, basis):
+                break
+            made += len(marks)
+            if over():
+                return made
+        else:
+            return made
+    said = "the summaries are being made by another configuration at the same time"
+    events.warning("summaries_contended", said)
+    return made
+
+
+def basis_of(config: Config, night: Night | None) -> Basis:
+    """By what summaries are made: what is audited and how it is judged, which auditor, as of which night."""
+    judged = (VERSION, score.VERSION, engine.VERSION, _catalogued(), list(config.channels), config.activity)
+    return Basis(f"{auditor.__version__} {_digest(judged)}", night.started_at if night else None)
+
+
+@cache
+def _catalogued() -> str:
+    """The catalogue's digest, the same in each process: sets are sorted, whose order is another in each."""
+    return _digest(json.dumps(asdict(catalogue()), sort_keys=True, default=sorted))
+
+
+def _digest(told: object) -> str:
+    return hashlib.sha256(repr(told).encode()).hexdigest()[:16]
+
+
+def _made(store: Store, config: Config, marks: Mapping[str, str], moment: Moment) -> Iterator[Listing]:
+    held = store.holdings(marks)
+    for dossier in assembled(held.associations, held):
+        seen = view(dossier, config, moment, NOBODY)
+        yield listing(seen, config.channels, turning(seen, config.activity, moment.began))

@@ -22,8 +22,7 @@ from babel.numbers import format_decimal, format_percent
 from babel.units import format_unit
 from markupsafe import Markup, escape
 
-from auditor.i18n.catalogs import speech
-from auditor.i18n.languages import LOCALES, direction
+from auditor.i18n.catalogs import LOCALES, direction, speech
 from auditor.reference.regions import region
 from probes.models.finding import Activity, Precision, Scalar
 

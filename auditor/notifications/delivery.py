@@ -15,17 +15,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import takewhile
 
+from auditor import report_links
 from auditor.config.schema import Config
 from auditor.notifications import transports
 from auditor.notifications.drafts import MONTHLY, Draft, Links, digests
 from auditor.notifications.monthly import monthlies
+from auditor.notifications.subscriptions import key_in, stop_token
 from auditor.notifications.transports import Fate, Message
-from auditor.notifications.unsubscribe_tokens import key_in, stop_token
 from auditor.protocols import Memory
-from auditor.report_links import links
 from probes.log import Events
 from storage.models.audit import Night
-from storage.models.communication import Subscription
+from storage.models.users import Subscription
 
 events = Events(__name__)
 
@@ -144,4 +144,4 @@ def _links(app: Memory, draft: Draft, now: datetime) -> Links:
 
 def _report(app: Memory, draft: Draft, now: datetime) -> str:
     """The address of a fresh letter beside those that the association has: its telephone keeps its own."""
-    return links.made(app.store, app.config, draft.association, MONTHLY, now, keep=True)[1]
+    return report_links.made(app.store, app.config, draft.association, MONTHLY, now, keep=True)[1]

@@ -14,11 +14,9 @@ from enum import StrEnum
 from auditor.config.notifications import Recipient
 from auditor.config.schema import Config
 from auditor.i18n.wording import Wording
-from auditor.notifications.digest import digest
-from auditor.notifications.digest_text import Frame, bulletin, headline
-from auditor.notifications.gap_changes import QUIET, News, news
+from auditor.notifications.digest import QUIET, Frame, News, bulletin, digest, headline, news
 from auditor.notifications.transports import Message
-from auditor.rendering.message import Written, subject, written
+from auditor.rendering.templates import Written, subject, written
 from storage.models.audit import Night, NightState
 from storage.store import Store
 

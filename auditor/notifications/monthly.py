@@ -14,14 +14,13 @@ from auditor.config.schema import Config
 from auditor.evaluation.association_view import AssociationView
 from auditor.evaluation.network_view import association_view
 from auditor.i18n.wording import Wording
-from auditor.notifications.digest_text import Frame
+from auditor.notifications.digest import Frame
 from auditor.notifications.drafts import MONTHLY, Draft, Left, Links, message, why_not
 from auditor.notifications.transports import Message
-from auditor.rendering.message import Line, Paper, Part, Way
-from auditor.reports.strengths import strengths
-from auditor.reports.text import FULL, spoken
+from auditor.rendering.templates import Line, Paper, Part, Way
+from auditor.reports.text import FULL, spoken, strengths
 from storage.models.audit import Association, Night, NightState
-from storage.models.communication import Subscription
+from storage.models.users import Subscription
 from storage.store import Store
 
 

@@ -27,7 +27,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from auditor.core.errors import ConfigError
 from probes.log import Events
-from storage.files.atomic_write import aside
+from storage.files.spool import aside
 from storage.sanitize import clean
 
 events = Events(__name__)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from functools import cache
 
-from probes.text.normalize import folded
+from probes.text.language import folded
 
 REGIONS: Mapping[str, Mapping[str, str]] = {
     "tanger-tetouan-al-hoceima": {

@@ -7,8 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from auditor.i18n.wording import Wording
-from auditor.registry.columns import AFTER, FACTS, LINKS
-from auditor.registry.contact_fields import officer
+from auditor.registry.columns import AFTER, FACTS, LINKS, officer
 from auditor.registry.exporter import USUAL
 from auditor.registry.importer import Reading, read_entry
 from auditor.registry.issues import Trouble

@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 
-from auditor.i18n.languages import TONGUES
+from auditor.i18n.catalogs import TONGUES
 from auditor.i18n.wording import Wording
-from auditor.registry.columns import AFTER, FACTS, LINKS, in_order
-from auditor.registry.contact_fields import CODES, officer
+from auditor.registry.columns import AFTER, CODES, FACTS, LINKS, in_order, officer
 from auditor.registry.spreadsheet import xlsx_pieces
 from probes.links.cells import links_in
 from storage.models.audit import AccountRow, Member

@@ -2,29 +2,46 @@
 
 It carries its own style and asks for nothing else, so that it opens on an old telephone and a weak line;
 the same page is served, published, printed and made into a PDF.
+
+A folder of static pages: the network, and each association in each language. No script.
+
+The same templates, the same Overview as every other face; any web server or a memory stick can carry it.
+
+A badge for an association's own pages: its level and the day it was checked, for those that want one.
 """
 
 from __future__ import annotations
 
 import re
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from hashlib import sha256
+from importlib.resources import files
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from markupsafe import escape
 
 from auditor.config.schema import Config
 from auditor.decisions.replies import Refusal
 from auditor.evaluation.association_view import AssociationView
+from auditor.evaluation.network_view import Overview, overview
+from auditor.i18n.wording import Wording
 from auditor.rendering import svg
-from auditor.rendering.links import Link
-from auditor.rendering.templates import render, words_of
+from auditor.rendering.templates import Folder, Link, file_name, render, words_of
 from auditor.reports import text
-from auditor.reports.badge import snippet
-from auditor.reports.strengths import advice, appeared, settled, working
+from auditor.reports.text import advice, appeared, settled, working
 from auditor.rules.score import WEIGHTS
-from storage.models.audit import Gap
-from storage.models.communication import Reply
+from storage.models.audit import Association, Gap
+from storage.models.users import Reply
+
+if TYPE_CHECKING:
+    from auditor.protocols import Memory
+
 
 FULL = text.FULL
 POLICY = (
@@ -125,3 +142,92 @@ def policy(told: str) -> str:
     style = re.search(r"<style>(.*?)</style>", told, re.DOTALL)
     assert style is not None
     return POLICY.format(digest=b64encode(sha256(style[1].encode()).digest()).decode())
+
+
+STYLES = ("pico.min.css", "pico-rtl.css", "app.css")
+Progress = Callable[[int, int], None]
+
+
+def publish(app: Memory, folder: Path, now: datetime, *, progress: Progress | None = None) -> int:
+    """Write the pages, each whole or not at all; returns how many. Raises OSError."""
+    seen = overview(app.store, app.config, now)
+    wanted = sum(is_wanted(view.association) for view in seen.associations)
+    total = 1 + len(app.config.report.languages) * (1 + len(seen.associations) + wanted)
+    written = 0
+    for name in STYLES:
+        _write(folder / name, files("auditor.web").joinpath("static", name).read_text("utf-8"))
+    for name, told in chain(pages(seen, app.config), badges(seen, app.config)):
+        _write(folder / name, told)
+        written += 1
+        if progress:
+            progress(written, total)
+    return written
+
+
+def _write(path: Path, told: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(".part")
+    unfinished.write_text(told, "utf-8")
+    unfinished.replace(path)
+
+
+def pages(seen: Overview, config: Config) -> Iterator[tuple[str, str]]:
+    """Every page by its name in the folder. Pure."""
+    languages = config.report.languages
+    yield "index.html", render("language_index.html", languages[0], config=config)
+    for language in languages:
+        front = Folder("index.html", languages)
+        yield (
+            f"{language}/index.html",
+            render("network.html", language, seen=seen, config=config, link=front, as_of=seen.as_of),
+        )
+        for view in seen.associations:
+            name = file_name(view.association.id)
+            yield f"{language}/{name}", report(view, config, seen.as_of, Folder(name, languages), language)
+
+
+def badges(seen: Overview, config: Config) -> Iterator[tuple[str, str]]:
+    """The badges of the associations that want one, once there is something to tell. Pure."""
+    for view in seen.associations:
+        if seen.since and is_wanted(view.association):
+            stem = file_name(view.association.id).removesuffix(".html")
+            for language in config.report.languages:
+                yield f"badge/{stem}/{language}.svg", badge(view, seen.since, language)
+
+
+TAG = "badge"
+"""Who wants a badge has this tag in the registry; nobody else has one."""
+
+
+def is_wanted(association: Association) -> bool:
+    """Whether the association chose to show a badge."""
+    return TAG in association.tags
+
+
+def badge(view: AssociationView, checked_at: datetime, language: str) -> str:
+    """The badge as SVG, in a language. Pure."""
+    words = Wording(language)
+    return render(
+        "badge.svg",
+        language,
+        name=view.association.shown(language),
+        level=words.label("level", view.score.level),
+        checked=words.say("Presence checked on {day}", day=checked_at),
+    )
+
+
+def address(config: Config, association: Association, language: str) -> str:
+    """Where other sites find its badge; empty where it wants none, or this server has no public address."""
+    base = config.web.public_url
+    if not base or not is_wanted(association):
+        return ""
+    return f"{base}/badge/{quote(association.id, safe='')}/{language}.svg"
+
+
+def snippet(config: Config, association: Association, language: str) -> str:
+    """The HTML that shows the badge on its own site; empty where it has no address."""
+    words, source = Wording(language), address(config, association, language)
+    if not source:
+        return ""
+    said = words.say("Presence on the networks, checked by {network}", network=config.network.shown(language))
+    return f'<img src="{escape(source)}" width="300" height="64" alt="{escape(said)}">'

@@ -16,13 +16,13 @@ from pathlib import Path
 
 from auditor.config.schema import Config
 from auditor.receipts.signing import carry
-from storage.database import sqlite_backup
+from storage.database import sqlite_file
 from storage.database.engine import address_of, file_of
-from storage.database.sqlite_backup import Contents
+from storage.database.sqlite_file import Contents
 from storage.errors import RESTORE, StoreError
-from storage.files import body_writer
-from storage.files.atomic_write import aside
+from storage.files import body_store
 from storage.files.body_store import Archive
+from storage.files.spool import aside
 from storage.store import Store
 
 NAME = re.compile(r"auditor-(\d{8}T\d{6}Z)\.db")
@@ -79,7 +79,7 @@ def take(store: Store, archive: Archive, config: Config, now: datetime, target: 
     own = config.backup.folder
     file = _place(target or own, now)
     contents = store.copy(file)
-    bodies = body_writer.copy(archive, Archive(file.parent / EVIDENCE))
+    bodies = body_store.copy(archive, Archive(file.parent / EVIDENCE))
     _copy_keys(config.storage.folder, file.parent / KEYS)
     taken = Backup(file, now, file.stat().st_size)
     removed = tuple(_bound(own, config.backup.keep, config.keep.backups, now)) if target is None else ()
@@ -94,9 +94,9 @@ def put_back(config: Config, file: Path, now: datetime) -> Restored:
     place = database_of(config, "`pg_restore`")
     kept = _free(place.with_name(f"{place.name}.before-restore-{now.astimezone(UTC):{FORM}}"))
     was_there = place.exists()
-    contents = sqlite_backup.restore(file, place, kept)
+    contents = sqlite_file.restore(file, place, kept)
     archive = Archive(config.storage.folder / "archive")
-    bodies = body_writer.copy(Archive(file.parent / EVIDENCE), archive)
+    bodies = body_store.copy(Archive(file.parent / EVIDENCE), archive)
     _copy_keys(file.parent / KEYS, config.storage.folder)
     return Restored(place, contents, kept if was_there else None, bodies)
 

@@ -1,26 +1,33 @@
 """Thinning: removes old evidence that nothing rests on. No finding, standing, gap, night or receipt changes.
 
 Beyond `[keep] bodies` days the page of a look leaves the archive, beyond `[keep] exchanges` days the headers
-and redirects that came with it, unless the look is part of a basis (auditor/retention/required_evidence.py),
+and redirects that came with it, unless the look is part of a basis (auditor/retention/evidence_pruning.py),
 or today's probe reads that page otherwise than it was read then. So a rebuild after thinning is the rebuild
 before it: where a body is gone it keeps the recorded finding, and that is what it would have read.
+
+The basis: the looks that something rests on, which are never thinned. Pure.
+
+Of each account: the first and last look of every run that found the same, the first of each month, and
+whatever its standing dates from. Of the association: every look of a night in which a gap began, opened or
+closed, the looks that told of proposals, and what a person had before them when they decided.
 """
 
 from __future__ import annotations
 
 import sqlite3
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 from auditor.config.schema import Config
 from auditor.evaluation.reevaluate import History
-from auditor.evidence.codec import thinned
-from auditor.retention.required_evidence import At, basis
+from auditor.evidence import thinned
 from auditor.rules.association import Dossier
 from storage.files.body_store import Archive
-from storage.models.audit import AccountRow, Association, Night, Observation, Standing
+from storage.models.audit import AccountRow, Association, Decision, Night, Observation, Standing
 from storage.store import Store
 
 Progress = Callable[[int, int], None]
@@ -251,3 +258,70 @@ def _has_body(look: Observation, archive: Archive) -> bool:
 
 def _bare(look: Observation) -> Observation:
     return replace(look, evidence=tuple(map(thinned, look.evidence)))
+
+
+At = tuple[int, int]
+"""The night and the account of a look."""
+
+
+def basis(dossier: Dossier, looks: Iterable[Observation], nights: Iterable[Night]) -> set[At]:
+    """Those of an association's looks that are kept whole."""
+    by_account: dict[int, list[Observation]] = defaultdict(list)
+    for look in looks:
+        by_account[look.account_id].append(look)
+    in_order = {at: sorted(seen, key=lambda look: look.observed_at) for at, seen in by_account.items()}
+    told = _nights(dossier, nights)
+    found = (row.last_seen for row in dossier.proposals), (row.first_seen for row in dossier.proposals)
+    proposed = {moment for moments in found for moment in moments}
+    kept: set[At] = set()
+    for account, seen in in_order.items():
+        standing = dossier.standings.get(account) or Standing(account)
+        moments = proposed | _moments(standing)
+        kept |= {look.at for look in seen if look.night_id in told or look.observed_at in moments}
+        kept |= {look.at for look in (*_ends(seen), *_monthly(seen))}
+        words = (word for word in dossier.decisions if word.account_id in (None, account))
+        kept |= {look.at for look in _before(words, seen)}
+    return kept
+
+
+def _nights(dossier: Dossier, nights: Iterable[Night]) -> set[int | None]:
+    """The nights in which one of the gaps began, opened or closed: each is dated by its night's beginning."""
+    moments = {moment for gap in dossier.gaps for moment in (gap.first_seen, gap.opened_at, gap.closed_at)}
+    return {night.id for night in nights if night.started_at in moments}
+
+
+def _moments(standing: Standing) -> set[datetime]:
+    streaks = [one for one in (standing.doubt, standing.trouble, standing.other) if one]
+    dated = [standing.since, standing.checked_at, standing.decided_at]
+    dated += [moment for streak in streaks for moment in (streak.since, streak.last)]
+    return {moment for moment in dated if moment}
+
+
+def _ends(looks: Sequence[Observation]) -> Iterator[Observation]:
+    """The first and the last of each run of looks that found the same."""
+    yield from looks[:1]
+    for one, after in pairwise(looks):
+        if _said(one) != _said(after):
+            yield one
+            yield after
+    yield from looks[-1:]
+
+
+def _said(look: Observation) -> tuple[str, str | None, int]:
+    return look.finding.presence, look.finding.reason, look.probe_version
+
+
+def _monthly(looks: Iterable[Observation]) -> Iterator[Observation]:
+    """The first look of each month."""
+    month = (0, 0)
+    for look in looks:
+        if (found := (look.observed_at.year, look.observed_at.month)) != month:
+            month = found
+            yield look
+
+
+def _before(words: Iterable[Decision], looks: Sequence[Observation]) -> Iterator[Observation]:
+    """The newest look that each word knew of, and the first that could speak against it."""
+    for word in words:
+        yield from [look for look in looks if look.observed_at <= word.decided_at][-1:]
+        yield from [look for look in looks if look.observed_at > word.decided_at][:1]

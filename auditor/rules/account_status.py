@@ -8,12 +8,14 @@ good answers before it calls a thing well again. These numbers are theirs.
 Handles are recycled. Where another account answers under the registered name, told by the platform's own
 id, the look counts neither for nor against: nothing of it is taken for ours, the first id is kept, and after
 as many nights the account is one of which we cannot tell, until a person says whose it is.
+
+What would change a standing: how many more nights, of what, since when. Pure.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -378,3 +380,52 @@ def _said(decision: Decision) -> Activity | None:
     except ValueError:
         return None
     return Activity(datetime(day.year, day.month, day.day, tzinfo=UTC), BY_A_PERSON, Precision.DAY)
+
+
+@dataclass(frozen=True, slots=True)
+class Prospect:
+    """One sentence about what is on its way or would be needed; `kind` names it.
+
+    to_lose, losing: absences make a present account gone, or are on the way to. to_return, returning: good
+    nights bring a gone one back. to_tell: nothing was told yet, and one look that tells will do. trouble: it
+    is out of reach for `cause`. other: another account answers under its name.
+    `nights` have been, `more` are needed; `not_before` is the first day on which it can be;
+    `days` is how long absences have to last.
+    """
+
+    kind: str
+    nights: int = 0
+    more: int = 0
+    since: datetime | None = None
+    not_before: datetime | None = None
+    cause: str = ""
+    days: int = 0
+
+
+def prospects(standing: Standing, confirm: Confirm) -> Iterator[Prospect]:
+    """What is on its way, then what it would take."""
+    yield from _streak("trouble", standing.trouble)
+    yield from _streak("other", standing.other)
+    doubt = standing.doubt
+    if doubt is not None:
+        gone = standing.state is State.GONE
+        yield _doubted(
+            "returning" if gone else "losing", doubt, confirm.back if gone else confirm.failures, confirm
+        )
+    elif standing.state is State.GONE:
+        yield Prospect("to_return", more=confirm.back)
+    else:
+        kind = "to_lose" if standing.state is State.PRESENT else "to_tell"
+        yield Prospect(kind, more=confirm.failures, days=confirm.days)
+
+
+def _doubted(kind: str, doubt: Streak, nights: int, confirm: Confirm) -> Prospect:
+    """A change on its way: an absence must last some days besides, a return need not."""
+    soonest = doubt.since + timedelta(days=confirm.days) if kind == "losing" else None
+    return Prospect(kind, doubt.nights, max(1, nights - doubt.nights), doubt.since, soonest)
+
+
+def _streak(kind: str, streak: Streak | None) -> Iterator[Prospect]:
+    if streak is not None:
+        cause = streak.cause.partition("/")[2] or streak.cause
+        yield Prospect(kind, streak.nights, since=streak.since, cause=cause)

@@ -11,14 +11,13 @@ from datetime import datetime
 from functools import lru_cache
 
 from auditor.reference.gap_catalogue import Catalogue
-from auditor.rules import gaps
+from auditor.rules import engine
 from auditor.rules.account_status import Confirm, advance, decided, in_force
 from auditor.rules.checks.base import Check
 from auditor.rules.context import Case, Held
 from auditor.rules.engine import judge
 from probes.links import channel_registry, identify
-from probes.models.account import ACCOUNTS, Identity
-from probes.models.finding import Presence
+from probes.models.finding import ACCOUNTS, Identity, Presence
 from storage.models.audit import (
     AccountRow,
     Association,
@@ -91,7 +90,7 @@ def settle(
     candidates = judge(known, policy.rules, policy.catalogue)
     ours = policy.channels | {""}  # the association itself; what is told of other channels is nobody's gap
     told = [one for one in candidates if one.sign.channel in ours]
-    rows = gaps.fold(moved.gaps, told, policy.catalogue, moment.now, blind=moment.blind)
+    rows = engine.fold(moved.gaps, told, policy.catalogue, moment.now, blind=moment.blind)
     closed = tuple(row for row in moved.gaps if row.closed_at is not None)
     return replace(moved, gaps=closed + tuple(rows))
 
@@ -129,7 +128,7 @@ def case(dossier: Dossier, moment: Moment, owners: Owners, tonight: Collection[i
         disowned=disowned,
         moved=frozenset(word.channel for word in words if word.kind is DecisionKind.MOVED),
         unwell=frozenset(
-            (gap.channel, gap.subject) for gap in dossier.gaps if gap.code in UNWELL and gaps.is_open(gap)
+            (gap.channel, gap.subject) for gap in dossier.gaps if gap.code in UNWELL and engine.is_open(gap)
         ),
     )
 

@@ -7,8 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from probes.models.account import ACCOUNTS, Kind
-from probes.models.finding import Finding, FoundLink, Presence, Scalar
+from probes.models.finding import ACCOUNTS, Finding, FoundLink, Kind, Presence, Scalar
 from storage.models.audit import AccountRow, Association, Proposal, Standing, State
 
 """What a typed link must be to be somebody's account (a short link may turn out to be one)."""

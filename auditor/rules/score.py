@@ -23,8 +23,7 @@ from auditor.rules.context import NO_ACCOUNT, Case, Held
 from auditor.rules.link_reciprocity import site_leads
 from auditor.rules.name_matching import account_named, site_named
 from probes.links import identify
-from probes.models.account import ACCOUNTS, Kind
-from probes.models.finding import Reason
+from probes.models.finding import ACCOUNTS, Kind, Reason
 from storage.models.audit import State
 
 VERSION = 3

@@ -1,6 +1,11 @@
 """The watch: looks at the accounts of a shard, host by host, and keeps what it sees.
 
 One machine and many work alike: whoever is fed with shards audits each of them by `Watch.audit`.
+
+Checking one association again at once, when somebody asks: politely, one at a time, changing nothing.
+
+What is seen so is shown and forgotten. It is no observation: those belong to nights, which distrust what
+their canaries contradict, and a check that is asked for has none.
 """
 
 from __future__ import annotations
@@ -8,29 +13,33 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from hashlib import sha256
+from threading import Lock
 
-from auditor.checking.checker import Eyes, recalled
-from auditor.checking.circuit_breaker import Patience
+from auditor.checking.checker import Eyes, is_young, past, purses, recalled
+from auditor.checking.circuit_breaker import Patience, patience
 from auditor.checking.privacy_filter import Discreet, discreet
-from auditor.checking.revalidation import is_young, past
-from auditor.core.event_loop import together
-from auditor.evidence.codec import Bodies, kept
-from auditor.protocols import Tools
+from auditor.core.errors import LockedError
+from auditor.core.runtime import together
+from auditor.evidence import Bodies, Exhibit, exhibits, kept, quotes
+from auditor.protocols import RunContext, Tools
+from auditor.receipts.receipt import paid
 from auditor.rules.account_status import is_unasked
 from auditor.runs.host_queue import Feed, Lane, lanes
-from auditor.runs.plan import AT_THE_DESK, side_by_side
-from auditor.runs.shutdown import Closing
+from auditor.runs.plan import AT_THE_DESK, side_by_side, worth_a_look
+from auditor.runs.process import Closing
 from probes.links import channel_registry
-from probes.models.finding import Presence, Reason
+from probes.models.finding import Account, Finding, Presence, Reason
 from probes.models.http import Page
 from probes.models.probe import Look
 from storage.errors import DamagedEvidenceError, MissingEvidenceError
-from storage.files.body_writer import Laying
-from storage.models.audit import AccountRow, Earlier, Evidence, Night, Observation
-from storage.observations.batch_writer import Writer
-from storage.observations.deduplication import repetition
+from storage.files.body_store import Laying
+from storage.models.audit import AccountRow, Earlier, Evidence, Night, NightState, Observation
+from storage.observations.observations import Writer
+from storage.observations.rows import repetition
 from storage.runs.plan import Planned, Shard
 
 PASSING = frozenset({Reason.TIMEOUT, Reason.NETWORK, Reason.SERVER_ERROR, Reason.RATE_LIMITED})
@@ -228,3 +237,141 @@ def version(row: AccountRow) -> int:
     """The version of the probe that looks at an account."""
     channel = channel_registry.channels().get(row.channel)
     return channel.VERSION if channel else 0
+
+
+REST = timedelta(minutes=10)
+"""How long an association is left alone after a check; as long is what was seen shown."""
+
+LONGEST = 45.0
+"""Seconds that one account may take: somebody is waiting for the page."""
+
+
+class NotNow(StrEnum):
+    """Why nothing is checked now."""
+
+    BUSY = "busy"
+    RESTING = "resting"
+    NIGHT = "night"
+
+
+class NotNowError(Exception):
+    """The association cannot be checked now. `why` says whether that may change in a moment."""
+
+    def __init__(self, why: NotNow) -> None:
+        super().__init__(why)
+        self.why = why
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One account as it was just seen."""
+
+    row: AccountRow
+    finding: Finding
+    exhibits: tuple[Exhibit, ...]
+
+    @property
+    def is_quoted(self) -> bool:
+        """Whether what told it are the page's own words."""
+        return quotes(self.finding, self.exhibits)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What a check saw, and when."""
+
+    at: datetime
+    seen: tuple[Seen, ...]
+
+
+@dataclass(slots=True)
+class Checks:
+    """The checks of the last minutes. One is made at a time, whoever asks; it is safe among threads."""
+
+    _turn: Lock = field(default_factory=Lock)
+    _made: dict[str, Check] = field(default_factory=dict)
+
+    def of(self, association: str, now: datetime) -> Check | None:
+        """The check of an association that is still worth showing."""
+        made = self._made.get(association)
+        return made if made is not None and now - made.at < REST else None
+
+    def make(self, app: RunContext, association: str, now: datetime) -> Check:
+        """Look at an association's accounts. Raises NotNowError."""
+        if not self._turn.acquire(blocking=False):
+            raise NotNowError(NotNow.BUSY)
+        try:
+            self._made = {name: made for name, made in self._made.items() if now - made.at < REST}
+            if association in self._made:
+                raise NotNowError(NotNow.RESTING)
+            if _is_night(app):
+                raise NotNowError(NotNow.NIGHT)
+            made = Check(now, tuple(asyncio.run(_looked(app, association, now))))
+            self._made[association] = made
+            return made
+        finally:
+            self._turn.release()
+
+
+def _is_night(app: RunContext) -> bool:
+    """Whether a night is going on: platforms are asked by one of us at a time."""
+    last = app.store.last_night()
+    if last is None or last.state is not NightState.RUNNING:
+        return False
+    try:
+        with app.lock():
+            return False
+    except LockedError:
+        return True
+
+
+async def _looked(app: Tools, association: str, now: datetime) -> list[Seen]:
+    decisions = app.store.decisions(association=association)
+    rows = list(worth_a_look(app.store.accounts(association), decisions, app.config, now))
+    standings = {standing.account_id: standing for standing in app.store.standings(association)}
+    accounts = [recalled(row, standings.get(row.id or 0)) for row in rows]
+    tonight = app.store.night(now.date())
+    async with app.fetcher(now) as fetcher, app.readers() as readers:
+        eyes = Eyes(fetcher, readers, purses(app.config, paid(tonight.receipt) if tonight else None))
+        left_alone = patience(app.config, app.store, tonight, eyes.purses) if tonight else {}
+        looks = await asyncio.gather(
+            *(_look(row, account, eyes, left_alone) for row, account in zip(rows, accounts, strict=True))
+        )
+    return [_seen(row, look) for row, look in zip(rows, looks, strict=True)]
+
+
+async def _look(row: AccountRow, account: Account, eyes: Eyes, platforms: Mapping[str, Patience]) -> Look:
+    """One look, unless its platform is left alone tonight."""
+    platform = platforms.get(row.channel)
+    if platform and (left_out := platform.leaves_out(row)):
+        return left_out
+    try:
+        async with asyncio.timeout(LONGEST):
+            if row.channel in eyes.purses:
+                return (await eyes.together([account]))[0]
+            return await eyes.look(account)
+    except TimeoutError:
+        return Look(Finding(Presence.UNKNOWN, Reason.TIMEOUT))
+
+
+def _seen(row: AccountRow, look: Look) -> Seen:
+    bodies = _Bodies()
+    evidence = [kept(exchange, bodies) for exchange in look.exchanges]
+    return Seen(row, look.finding, tuple(exhibits(evidence, bodies)))
+
+
+class _Bodies:
+    """Bodies in memory, for as long as it takes to read their titles."""
+
+    def __init__(self) -> None:
+        self._held: dict[str, bytes] = {}
+
+    def put(self, body: bytes) -> str:
+        """Hold a body."""
+        digest = sha256(body).hexdigest()
+        self._held[digest] = body
+        return digest
+
+    def get(self, digest: str) -> bytes:
+        """The body of a digest."""
+        return self._held[digest]

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Iterable, Sequence
 from dataclasses import replace
 from itertools import groupby
 
-from auditor.checking.revalidation import is_possible
+from auditor.checking.checker import is_possible
 from auditor.runs.plan import LANES, OF_SITES
 from storage.models.audit import Night
 from storage.runs.plan import Place, Planned, Shard

@@ -4,37 +4,46 @@
 wrong with them is a line of the log.
 
 Whether a night may begin: the database is whole, and there is room for what it will keep.
+
+What a night ends with, so that nobody has to think of it: what is over goes, a backup, thinning.
+
+None may trouble the night, which is done by then: what goes wrong is a line of the log.
+
+From which moment on what people left behind is kept, as the configuration has it. Pure.
 """
 
 from __future__ import annotations
 
 import asyncio
 import shutil
+import sqlite3
 import threading
 import time
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
-from auditor.config.schema import Config
+from auditor.config.schema import Config, Keep
 from auditor.core.errors import AuditorError, RoomError
 from auditor.notifications import delivery
 from auditor.notifications.healthcheck_ping import LastLines, Pulse, listening
-from auditor.protocols import Tools
+from auditor.protocols import Memory, Tools
 from auditor.receipts import receipt
-from auditor.retention.backups import naming_the_newest
-from auditor.runs import maintenance
+from auditor.retention.backups import bodies_in, listed, naming_the_newest, take
+from auditor.retention.evidence_pruning import is_due, thin
 from auditor.runs import run as runs_run
+from auditor.runs.process import Timer
 from auditor.runs.run import Machines, Progress
-from auditor.runs.shutdown import Timer
 from probes.log import Events
 from storage.errors import StoreError
+from storage.files.body_store import Archive
 from storage.models.audit import Night, NightState
+from storage.retention import Ages
 from storage.store import Store
 
-events = Events(__name__)
+pipeline_events = Events(__name__)
 
 Over = Callable[[], bool]
 """Whether nothing more is to be begun."""
@@ -88,7 +97,7 @@ async def run(
 
 async def _whole(stop: threading.Event, over: Over, app: Tools, done: Night, now: datetime) -> None:
     """Do the upkeep beside the loop. An interruption is told to it and waits: it works under the lock."""
-    work = asyncio.create_task(asyncio.to_thread(maintenance.after, app, done, done.finished_at or now, over))
+    work = asyncio.create_task(asyncio.to_thread(after, app, done, done.finished_at or now, over))
     while not work.done():
         try:
             await asyncio.shield(work)
@@ -117,11 +126,11 @@ def _tell(app: Tools, ended: Night | None, now: datetime, over: Over) -> None:
     try:
         delivery.after(app, ended, now, over)
     except (AuditorError, StoreError) as trouble:
-        events.warning(
+        pipeline_events.warning(
             "messages_failed", "the messages of the night were not all sent: {why}", why=str(trouble)
         )
     except Exception as bug:  # noqa: BLE001  # a bug in a message must not make a night that is done look failed
-        events.bug(bug, "messages_crashed", "the messages of the night were not all sent")
+        pipeline_events.bug(bug, "messages_crashed", "the messages of the night were not all sent")
 
 
 MIB = 1 << 20
@@ -146,3 +155,63 @@ def refuse_little(folder: Path, least: int) -> None:
     if free < least:
         why = f"{free // MIB} MiB are free, fewer than [storage] min_free ({least // MIB} MiB)"
         raise RoomError(str(folder), f"{why}; the night is not begun", "make room, or `auditor thin`")
+
+
+events = Events(__name__)
+
+
+def after(app: Memory, done: Night, now: datetime, stopped: Callable[[], bool]) -> None:
+    """Let go what is over, back up, on Sundays thin. Whoever calls it holds the night's lock."""
+    if done.state is not NightState.DONE or not isinstance(app.archive, Archive):
+        return
+    for work in (_expire, _back_up, _thin):
+        try:
+            if not stopped():
+                work(app, app.archive, done, now, stopped)
+        except (AuditorError, StoreError, OSError, sqlite3.Error) as trouble:
+            events.warning("upkeep_failed", "after the night: {trouble}", trouble=trouble)
+
+
+def _expire(
+    app: Memory, _archive: Archive, _done: Night, now: datetime, _stopped: Callable[[], bool]
+) -> None:
+    """Before the backup, which is not to hold it for longer."""
+    told = app.store.expire(ages(app.config.keep, now))
+    if told:
+        events.info("expired", "{rows} rows about people were over", rows=sum(told.values()))
+
+
+def _back_up(app: Memory, archive: Archive, done: Night, now: datetime, _stopped: Callable[[], bool]) -> None:
+    """Back up, unless that is done since the night's end. PostgreSQL's own tools do it there."""
+    config = app.config
+    ended = done.finished_at and done.finished_at.replace(microsecond=0)
+    if ended and any(ended <= one.made_at <= now for one in listed(config.backup.folder)):
+        return
+    if config.backup.nightly and app.store.file:
+        taken = take(app.store, archive, config, now)
+        events.info("backed_up", "backed up to {file}", file=taken.backup.file)
+
+
+def _thin(app: Memory, archive: Archive, done: Night, now: datetime, stopped: Callable[[], bool]) -> None:
+    if is_due(app.store, app.config, done):
+        told = thin(app.store, archive, app.config, now, copies=bodies_in(app.config), stopped=stopped)
+        events.info(
+            "thinned", "thinned: {bodies} bodies, {bytes} bytes", bodies=told.bodies, bytes=told.bytes
+        )
+
+
+def ages(keep: Keep, now: datetime) -> Ages:
+    """The moments before which each kind goes; of a kind that is kept for ever there is none."""
+
+    def before(days: int) -> datetime | None:
+        return now - timedelta(days=days) if days else None
+
+    return Ages(
+        contacts=before(keep.contacts),
+        letters=before(keep.letters),
+        replies=before(keep.replies),
+        follow_ups=before(keep.follow_ups),
+        subscriptions=before(keep.subscriptions),
+        sent=before(keep.sent),
+        trail=before(keep.trail),
+    )

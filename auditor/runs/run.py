@@ -28,16 +28,17 @@ from auditor.checking import circuit_breaker
 from auditor.checking.canaries import Canary, canaries, offline
 from auditor.checking.checker import Eyes, purses
 from auditor.checking.circuit_breaker import Patience
+from auditor.core import runtime
 from auditor.evaluation import run_results
-from auditor.evaluation.refresh import refresh
+from auditor.evaluation.run_results import refresh
 from auditor.protocols import Tools
 from auditor.receipts import receipt
 from auditor.receipts.signing import Seal
-from auditor.runs import memory, plan
+from auditor.runs import plan
 from auditor.runs.account_worker import Watch, watching
 from auditor.runs.plan import WHOLE, parcels, share
-from auditor.runs.shutdown import Closing, StoppedError, Timer
-from probes.http.host_lock import Turns
+from auditor.runs.process import Closing, StoppedError, Timer
+from probes.http.host_state import Turns
 from probes.log import Events
 from probes.models.finding import Finding
 from probes.runner.api_batcher import Purse
@@ -115,7 +116,7 @@ async def run(
     StoreError where the storage fails: what cannot be kept must not be counted.
     """
     assert (machines is not None) is app.config.cluster.enabled, "hand it auditor.cluster.machines_of(config)"
-    memory.share()
+    runtime.share()
     day = day or now.date()
     seal = app.seal()
     _refuse_the_past(app, day)
@@ -332,8 +333,8 @@ class _Session:
         return await asyncio.to_thread(lambda: parcels(store.spots(night, again=again), most))
 
     def _kept(self, count: int = 1) -> None:
-        if self.done // memory.OFTEN != (self.done + count) // memory.OFTEN:
-            memory.give_back()
+        if self.done // runtime.OFTEN != (self.done + count) // runtime.OFTEN:
+            runtime.give_back()
         self.done += count
         self.progress(self.done, self.total)
 
@@ -357,11 +358,11 @@ class _Session:
 
     def _concluded(self, readings: Readings) -> Night:
         store, config = self.app.store, self.app.config
-        memory.give_back()
-        with memory.seldom_collected():
+        runtime.give_back()
+        with runtime.seldom_collected():
             self.night, blind = run_results.blinded(store, config, self.night, readings)
             run_results.conclude(store, config, self.night, blind)
-            memory.give_back()
+            runtime.give_back()
             refresh(store, config)
         for channel, why in blind.items():
             said = "blind on {channel} tonight: {why}; nothing on it moves"

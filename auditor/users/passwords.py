@@ -2,20 +2,29 @@
 
 Kept is an Argon2id hash (64 MB, as pwdlib recommends). Two are made at once at most, so that a crowd at the
 login takes 128 MB and no more, in threads, so that the loop goes on meanwhile.
+
+Passwords that a stranger tries first: a small list of our own, and what is put together from it. Pure.
+
+Its limit: it knows the words that lists of leaked passwords in these languages begin with, those of this
+product, runs and repetitions, and chains of them with digits. It does not know the millions that have leaked
+elsewhere; against those stand the login limits, and a password that is used nowhere else.
 """
 
 from __future__ import annotations
 
+import re
 import secrets
 import unicodedata
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cache
 
 from anyio import CapacityLimiter, to_thread
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 
-from auditor.users import common_passwords
+from probes.text.language import folded
 
 SHORTEST, LONGEST = 12, 128
 """Characters of a password. No rules of composition: length is what counts (NIST SP 800-63B)."""
@@ -39,7 +48,7 @@ def fault(password: str, *names: str) -> Fault | None:
         return Fault.LONG
     if len(told) < SHORTEST:
         return Fault.SHORT
-    return Fault.COMMON if common_passwords.is_common(told, names) else None
+    return Fault.COMMON if is_common(told, names) else None
 
 
 def normal(password: str) -> str:
@@ -75,3 +84,84 @@ class Passwords:
         if not self.dummy:
             self.dummy.append(self.hasher.hash(secrets.token_urlsafe()))
         return self.dummy[0]
+
+
+FEW = 5
+"""Different characters below which a password is a repetition."""
+SIGNS = str.maketrans("@$!€", "asie")
+DIGITS = str.maketrans("013457", "oieast")
+"""What people write for letters: signs, and digits, which may stand for themselves as well."""
+RUNS = (
+    "abcdefghijklmnopqrstuvwxyz",
+    "01234567890123456789",
+    "qwertyuiopasdfghjklzxcvbnm",
+    "azertyuiopqsdfghjklmwxcvbn",
+    "qazwsxedcrfvtgbyhnujmikolp",
+    "1qaz2wsx3edc4rfv5tgb6yhn7ujm8ik9ol0p",
+    "ابتثجحخدذرزسشصضطظعغفقكلمنهوي",
+    "ضصثقفغعهخحجدشسيبلاتنمكطئءؤرلىةوزظ",
+)
+"""Alphabets and rows of keys, which people go along."""
+LEAST = 4
+"""Characters of a run."""
+WORDS = """
+password passwort passe motdepasse mot de pass code secret secrete private access login user admin
+administrator administrateur root super master manager welcome bienvenue marhaba salam hello bonjour letmein
+changeme change me please default guest test testing demo example temp temporary service server system
+computer internet google facebook twitter linkedin youtube instagram whatsapp telegram website site web online
+network reseau forum association associations asso associatif ong ngo presence auditor audit auditeur
+observatoire coordinator coordinateur coordination coordonnateur coordinatrice region report rapport maroc
+morocco maghreb rabat casablanca casa agadir fes meknes tanger tetouan marrakech oujda souss massa sale
+kenitra amazigh raja wydad barcelona realmadrid football soccer iloveyou love you princess sunshine monkey
+dragon shadow football baseball batman superman michael jordan jesus allah mohamed mohammed ahmed fatima
+soleil chouchou doudou loulou jetaime amour azerty qwerty azertyuiop qwertyuiop winter spring summer autumn
+hiver printemps ete automne january february march april june july august september october november december
+janvier fevrier mars avril mai juin juillet aout septembre octobre novembre decembre monday tuesday wednesday
+thursday friday saturday sunday lundi mardi mercredi jeudi vendredi samedi dimanche trustno one correct horse
+battery staple the and my new our mon ma mes notre nouveau nouvelle مرحبا السلام عليكم كلمه السر كلمه المرور
+سري سريه السريه المغرب الرباط جمعيه الجمعيه الجمعيات شبكه تنسيق المنسق حضور
+رقيب محمد احمد فاطمه الله بسم يارب حبيبي
+"""
+
+
+def is_common(password: str, names: Iterable[str] = ()) -> bool:
+    """Whether a password is one of those, or of these names, which everybody knows, or made of them."""
+    known = _known() | _words(names)
+    told = {_bare(password), _bare(password.translate(SIGNS))}
+    return any(len(set(one)) < FEW or _is_chain(one, known) for one in told)
+
+
+def _is_chain(text: str, known: Collection[str]) -> bool:
+    """Whether a text is nothing but these words and digits, one behind the other."""
+    spelt, longest = text.translate(DIGITS), max(map(len, known))
+    ends = [True]
+    for end in range(1, len(text) + 1):
+        starts = [at for at in range(max(0, end - longest), end - 1) if ends[at]]
+        is_word = any(text[at:end] in known or spelt[at:end] in known for at in starts)
+        ends.append(is_word or (ends[end - 1] and text[end - 1].isdigit()))
+    return ends[-1]
+
+
+@cache
+def _known() -> frozenset[str]:
+    return frozenset(_words([WORDS]) | _runs())
+
+
+def _words(texts: Iterable[str]) -> set[str]:
+    return {bare for text in texts for word in text.split() if len(bare := _bare(word)) > 1}
+
+
+def _runs() -> set[str]:
+    """The pieces of a run, forwards and backwards."""
+    both = [way for run in map(_bare, RUNS) for way in (run, run[::-1])]
+    return {
+        way[at : at + size]
+        for way in both
+        for size in range(LEAST, LEAST + 4)
+        for at in range(len(way) - size + 1)
+    }
+
+
+def _bare(text: str) -> str:
+    """Letters and digits alone, without case, accents and vowel marks."""
+    return re.sub(r"[\W_]+", "", folded(text)).replace("ة", "ه")

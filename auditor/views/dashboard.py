@@ -3,31 +3,222 @@
 It says what the Overview says; both read the same views, one of them today and the other when they changed.
 
 What a coordinator reads in the morning: the first page's figures, the groups that moved, who waits.
+
+Groups of associations: how many have what, and what moved since another night.
+
+Whom to call first, and why: the most pressing, and behind them whoever is in hand already.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from itertools import pairwise
+from itertools import pairwise, product
 from statistics import median_low
 from typing import Literal
 
 from auditor.config.schema import Config
-from auditor.evaluation.coverage import Coverage, counted
-from auditor.evaluation.filters import Chosen
-from auditor.evaluation.refresh import A_FEW, refresh
+from auditor.evaluation.run_results import A_FEW, refresh
+from auditor.evaluation.summary import STATES, Chosen, Coverage, counted, percent
 from auditor.receipts.receipt import left_out
 from auditor.schedule_times import waiting
-from auditor.views.call_list import Turn, turns
-from auditor.views.groups import SMALLEST, Cohort, Move, movers, moves_of
 from probes.models.finding import Presence, Reason
-from storage.models.audit import Association, Night
-from storage.models.communication import FollowUp
-from storage.models.summaries import EVERYBODY, NETWORK, GapPage
+from storage.models.audit import NO_CONTACT, Association, Contact, Night
+from storage.models.summaries import EVERYBODY, NETWORK, GapPage, OpenGap, Summary
+from storage.models.users import FollowUp, FollowUpKind
 from storage.registry.regions import Regions
 from storage.store import Store
+
+SMALLEST = 5
+"""A group of fewer members tells more of one of them than of the group."""
+COMPARED = 400
+"""Groups of a kind that are compared while somebody waits: of more, the largest."""
+
+Facets = Mapping[str, int]
+"""How many associations have each facet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """The figure of one channel on two nights."""
+
+    before: Coverage
+    now: Coverage
+    since: date
+
+    @property
+    def channel(self) -> str:
+        """The channel it is of."""
+        return self.now.channel
+
+    @property
+    def points(self) -> float:
+        """By how many percent of its associations the confirmed ones grew."""
+        return self.now.low - self.before.low
+
+
+@dataclass(frozen=True, slots=True)
+class Cohort:
+    """A group: its figures, and the channels that moved, the farthest first."""
+
+    name: str
+    size: int
+    coverage: tuple[Coverage, ...]
+    moves: tuple[Move, ...] = ()
+
+    @property
+    def moved(self) -> float:
+        """How far it moved in all."""
+        return sum(abs(move.points) for move in self.moves)
+
+
+def groups(store: Store, config: Config, sizes: Mapping[str, int], then: Night | None) -> list[Cohort]:
+    """The groups of these names and sizes as they stand, those first that moved farthest since a night."""
+    names, facets = _largest(sizes), facets_of(config)
+    before = _before(store, then, names, facets) if then else {}
+    return cohorts(store.tallies(names, facets), before, then.day if then else None, config)
+
+
+def movers(store: Store, config: Config, sizes: Mapping[str, int], then: Night, most: int) -> list[Cohort]:
+    """Those that moved farthest since a night, at most so many; of the others only little is read."""
+    names, facets = _largest(sizes), facets_of(config, STATES[:1])
+    now, before = store.tallies(names, facets), _before(store, then, names, facets)
+    far = {name: _moved(before[name], held, config) for name, held in now.items() if name in before}
+    farthest = sorted(filter(far.get, far), key=lambda name: (-far[name], name))[:most]
+    return [one for one in groups(store, config, {name: sizes[name] for name in farthest}, then) if one.moved]
+
+
+def _largest(sizes: Mapping[str, int]) -> list[str]:
+    return sorted(sizes, key=lambda name: -sizes[name])[:COMPARED]
+
+
+def _before(store: Store, then: Night, names: list[str], facets: list[str]) -> Mapping[str, Facets]:
+    """What the groups had on a night."""
+    assert then.id is not None
+    return {cohort: held for (_, cohort), held in store.figures([then.id], names, facets).items()}
+
+
+def cohorts(
+    now: Mapping[str, Facets], before: Mapping[str, Facets], since: date | None, config: Config
+) -> list[Cohort]:
+    """The groups, those that moved farthest first; among those that did not, by name. Pure.
+
+    `now` and `before` give the facets by the facet that a group is called by (`region:…`).
+    """
+    told = (_cohort(facet, held, before.get(facet, {}), since, config) for facet, held in now.items())
+    return sorted(told, key=lambda cohort: (-cohort.moved, cohort.name))
+
+
+def _cohort(facet: str, held: Facets, before: Facets, since: date | None, config: Config) -> Cohort:
+    figures = tuple(counted(held, config))
+    moves = moves_of(counted(before, config), figures, since) if since and before else ()
+    return Cohort(facet.partition(":")[2], held.get(EVERYBODY, 0), figures, tuple(moves))
+
+
+def _moved(before: Facets, now: Facets, config: Config) -> float:
+    """How far a group's confirmed ones moved in all: everybody counts as something on each channel."""
+    return sum(abs(_share(now, channel) - _share(before, channel)) for channel in config.channels)
+
+
+def _share(held: Facets, channel: str) -> float:
+    return percent(held.get(f"{channel}:{STATES[0]}", 0), held.get(EVERYBODY, 0))
+
+
+def moves_of(before: Iterable[Coverage], now: Iterable[Coverage], since: date) -> list[Move]:
+    """The channels of which another number is confirmed, the farthest first."""
+    pairs = (Move(old, new, since) for old, new in zip(before, now, strict=True))
+    return sorted((move for move in pairs if move.points), key=lambda move: -abs(move.points))
+
+
+def facets_of(config: Config, states: Iterable[str] = STATES) -> list[str]:
+    """What the figures of a group are counted from."""
+    return [EVERYBODY, *(f"{channel}:{state}" for channel, state in product(config.channels, states))]
+
+
+MOST = 50
+"""Associations that are named: more calls than that are no meeting's work."""
+REASONS = 3
+PROMISES = 2
+REST = timedelta(days=7)
+"""So long somebody who was spoken to is not among the first to be called again."""
+SPOKEN = frozenset({FollowUpKind.CALLED, FollowUpKind.MET, FollowUpKind.PROMISED})
+"""What counts as having spoken: a message that was sent or a note is none."""
+BEHIND = 100
+"""So many beside those that are wanted are looked at, to find who is not in hand. More calls in a week than
+that, and some of them stand among the first again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """An association whose turn it is, as a list shows it, how it is reached, and its follow-up log.
+
+    The newest line of the log is the first.
+    """
+
+    row: Summary
+    log: tuple[FollowUp, ...]
+    contact: Contact = NO_CONTACT
+
+    @property
+    def newest(self) -> FollowUp | None:
+        """When it was last in touch with the network."""
+        return self.log[0] if self.log else None
+
+    @property
+    def promised(self) -> tuple[FollowUp, ...]:
+        """What it promised last."""
+        return tuple(line for line in self.log if line.kind is FollowUpKind.PROMISED)[:PROMISES]
+
+    def is_in_hand(self, today: date) -> bool:
+        """Whether it was spoken to within a week, or has promised something for a day that is not over."""
+        return any(
+            (line.kind in SPOKEN and today - line.at.date() <= REST)
+            or (line.kind is FollowUpKind.PROMISED and line.due is not None and line.due >= today)
+            for line in self.log
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """An association to call: how, why (the gravest reason first), what it promised last, the last touch."""
+
+    association: Association
+    reasons: tuple[OpenGap, ...]
+    contact: Contact = NO_CONTACT
+    promised: tuple[FollowUp, ...] = ()
+    newest: FollowUp | None = None
+
+
+def turns(store: Store, chosen: Chosen, today: date, most: int) -> list[Turn]:
+    """The most pressing of those that are chosen, whoever is in hand behind the others; so many at most."""
+    pressing = store.summaries({*chosen.facets, "gaps"}, search=chosen.words, limit=most + BEHIND).rows
+    logs = store.logs([row.id for row in pressing])
+    found = [Turn(row, logs.get(row.id, ())) for row in pressing]
+    first = sorted(found, key=lambda turn: turn.is_in_hand(today))[:most]
+    contacts = store.contacts([turn.row.id for turn in first])
+    return [replace(turn, contact=contacts.get(turn.row.id, NO_CONTACT)) for turn in first]
+
+
+def calls(
+    store: Store,
+    config: Config,
+    chosen: Chosen,
+    now: datetime,
+    *,
+    most: int = MOST,
+    patience: int | None = None,
+) -> Iterator[Call]:
+    """Whom to call of those that are chosen, in their turn, so many at most.
+
+    Where more summaries are stale than `patience`, the old ones tell it (`auditor.evaluation.run_results`).
+    """
+    refresh(store, config, most=patience)
+    for turn in turns(store, chosen, now.date(), most):
+        association = store.association(turn.row.id)
+        if association is not None:
+            yield Call(association, turn.row.gaps[:REASONS], turn.contact, turn.promised, turn.newest)
+
 
 LISTED = 10
 """Changes of a kind that the first page lists."""

@@ -9,13 +9,13 @@ from typing import Literal, get_args
 
 from auditor.core.formatting import document_parts
 from auditor.evaluation.association_view import AssociationView
-from auditor.evaluation.filters import Chosen
 from auditor.evaluation.network_view import views
+from auditor.evaluation.summary import Chosen
 from auditor.i18n.wording import Wording
 from auditor.protocols import Memory
-from auditor.registry import spreadsheet, xlsx_writer
+from auditor.registry import spreadsheet
 from auditor.views import export_rows, meeting_pack
-from auditor.views.call_list import calls
+from auditor.views.dashboard import calls
 from auditor.views.export_rows import Kind, Seen, everybody
 from storage.models.audit import Association, NightState
 
@@ -101,4 +101,4 @@ def _workbook(asked: Export, told: Seen) -> Iterator[bytes]:
         )
         for name in names
     }
-    return xlsx_writer.pieces(tables, right_to_left=asked.right_to_left)
+    return spreadsheet.pieces(tables, right_to_left=asked.right_to_left)

@@ -13,9 +13,9 @@ from datetime import date, datetime
 from auditor.config.schema import Config
 from auditor.core.formatting import instant
 from auditor.evaluation.association_view import AssociationView
-from auditor.evaluation.coverage import Coverage, coverage, covered
+from auditor.evaluation.summary import Coverage, coverage, covered
 from auditor.i18n.wording import Wording
-from auditor.views.call_list import Call
+from auditor.views.dashboard import Call
 from auditor.views.json_items import Item, account_item, gap_item
 from storage.models.audit import Association, Gap
 

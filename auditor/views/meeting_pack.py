@@ -11,16 +11,15 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from auditor.config.schema import Config
-from auditor.evaluation.coverage import Coverage, counted
-from auditor.evaluation.filters import Chosen
-from auditor.evaluation.refresh import A_FEW
+from auditor.evaluation.run_results import A_FEW
+from auditor.evaluation.summary import Chosen, Coverage, counted
 from auditor.i18n.wording import Wording
-from auditor.registry.contact_fields import officer
-from auditor.views.call_list import MOST, Call, calls
+from auditor.registry.columns import officer
+from auditor.views.dashboard import MOST, Call, calls
 from auditor.views.export_rows import Column, Kind, Seen, day, fact, label
 from auditor.views.json_items import Item
-from storage.models.communication import FollowUp
 from storage.models.summaries import EVERYBODY, NETWORK
+from storage.models.users import FollowUp
 from storage.read_model.counts import Kinds, Sums
 from storage.read_model.summaries import COHORTS
 from storage.store import Store

@@ -12,65 +12,43 @@ from starlette.exceptions import HTTPException
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from auditor.app import App
-from auditor.runs.liveness import Heart
-from auditor.runs.recheck import Checks
+from auditor.runs.account_worker import Checks
+from auditor.runs.process import Heart
 from auditor.web.access import StrangerError
 from auditor.web.errors import Clock, refused
 from auditor.web.middleware import Guard
 from auditor.web.routes import (
-    account,
-    association,
     associations,
-    audit_log,
-    badge,
-    changes,
     dashboard,
     decisions,
-    erasure,
-    evidence,
     exports,
-    follow_ups,
     gaps,
-    groups,
     health,
     login,
-    meeting,
     registry,
     registry_entry,
     replies,
     report,
     report_links,
     runs,
-    subscriptions,
     users,
 )
 
 ROUTERS = (
     login.router,
-    account.router,
     users.router,
     health.router,
     dashboard.router,
-    changes.router,
-    runs.router,
     gaps.router,
-    groups.router,
-    associations.router,
+    runs.router,
     decisions.router,
-    follow_ups.router,
-    evidence.router,
-    association.router,
     exports.router,
-    meeting.router,
     registry.router,
-    audit_log.router,
     registry_entry.router,
-    erasure.router,
-    badge.router,
-    subscriptions.router,
     report.router,
     report_links.router,
     replies.router,
+    associations.router,  # last: its pages take any path below /associations/
 )
 
 

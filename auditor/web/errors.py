@@ -13,11 +13,10 @@ from starlette.requests import cookie_parser
 from starlette.types import Scope
 
 from auditor.config.schema import Config
-from auditor.i18n.languages import LOCALES, negotiated
-from auditor.rendering.links import Address
-from auditor.rendering.templates import render, words_of
-from auditor.users import permissions
-from auditor.web.user_session import visitor
+from auditor.i18n.catalogs import LOCALES, negotiated
+from auditor.rendering.templates import Address, render, words_of
+from auditor.users import service
+from auditor.web.access import visitor
 
 Clock = Callable[[], datetime]
 
@@ -71,7 +70,7 @@ def page(scope: Scope, config: Config, status: int, now: datetime) -> HTMLRespon
     user = scope.get("visitor")
     link = Address(language, home=user is not None)
     shown = {"title": title, "said": said, "config": config, "link": link, "as_of": now, "live": True}
-    shown |= {"user": user, "rights": permissions}
+    shown |= {"user": user, "rights": service}
     return HTMLResponse(render("error.html", language, **shown), status)
 
 

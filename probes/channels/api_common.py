@@ -14,15 +14,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
-from probes.classify import block_pages
+from probes.classify import interstitials
 from probes.links import channel_registry, identify
-from probes.models.account import Account, Kind
-from probes.models.finding import Activity, Finding, FoundLink, Presence, Reason, Scalar
-from probes.models.http import Ask, NoPage, Page
-from probes.models.platform_api import Answer, Call
+from probes.models.finding import Account, Activity, Finding, FoundLink, Kind, Presence, Reason, Scalar
+from probes.models.http import Answer, Ask, Call, NoPage, Page
 from probes.models.probe import absent, ask, unknown
 from probes.parsing.json_data import object_of
-from probes.publication.frequency import median_gap
+from probes.publication.latest import median_gap
 from probes.text.charset import clean
 
 GONE = frozenset({Reason.NOT_FOUND, Reason.SUSPENDED, Reason.CLOSED})
@@ -56,7 +54,7 @@ def by_status(page: Page, said: str = "") -> Answer:
         return Answer(refusal=(Reason.RATE_LIMITED, told))
     if page.status >= 500:
         return Answer(trouble=(Reason.SERVER_ERROR, told))
-    return Answer(trouble=(block_pages.refusal(page) or Reason.UNREADABLE, told))
+    return Answer(trouble=(interstitials.refusal(page) or Reason.UNREADABLE, told))
 
 
 def text(node: Any) -> str:

@@ -14,9 +14,8 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from probes.channels import facebook_api, public_profile
 from probes.channels.public_profile import Shown
-from probes.classify import block_pages
-from probes.models.account import Account, Identity, Kind
-from probes.models.finding import Activity
+from probes.classify import interstitials
+from probes.models.finding import Account, Activity, Identity, Kind
 from probes.models.http import Page
 from probes.models.probe import Steps
 from probes.parsing import html
@@ -299,7 +298,7 @@ def _names(title: str) -> bool:
     """Whether a title can be an account's name: it is no shell's, no wall's and no absence's."""
     title = " ".join(title.split())
     own = _SHELL.fullmatch(title) or _UNAVAILABLE.search(title)
-    return not own and block_pages.titled(title) is None
+    return not own and interstitials.titled(title) is None
 
 
 # A page carries one post's time as a rule, its newest's or a pinned one's (RSS-Bridge 2026-08); the plugin

@@ -17,8 +17,7 @@ from urllib.parse import SplitResult, urlsplit
 from probes.channels import public_profile
 from probes.channels.public_profile import Shown
 from probes.dates import parser
-from probes.models.account import Account, Identity, Kind
-from probes.models.finding import Activity
+from probes.models.finding import Account, Activity, Identity, Kind
 from probes.models.http import Page
 from probes.models.probe import Steps
 from probes.parsing import html

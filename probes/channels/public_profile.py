@@ -12,13 +12,12 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from types import MappingProxyType
 
-from probes.classify import block_pages
+from probes.classify import interstitials
 from probes.links import channel_registry, identify
-from probes.models.account import ACCOUNTS, Account, Identity, Kind
-from probes.models.finding import Activity, Finding, Presence, Reason
+from probes.models.finding import ACCOUNTS, Account, Activity, Finding, Identity, Kind, Presence, Reason
 from probes.models.http import Page
 from probes.models.probe import Steps, ask, present, unknown
-from probes.text import normalize
+from probes.text import language
 from probes.text.lazy_regex import pattern
 
 ENGLISH = {"Accept-Language": "en-US,en;q=0.9"}
@@ -70,8 +69,8 @@ def judged(identity: Identity, page: Page, shown: Shown) -> Finding:
     Only the words of a wall may stand over a page; where a redirect, a status or the title told of one, the
     wall stands in the page's place, whatever else is written there.
     """
-    wall = block_pages.refusal(page)
-    if wall is not None and not (wall in _SOFT and shown.name and block_pages.instead(page) is None):
+    wall = interstitials.refusal(page)
+    if wall is not None and not (wall in _SOFT and shown.name and interstitials.instead(page) is None):
         return unknown(page, wall, detail=shown.told)
     if page.status != 200 or not shown.name or not _led_to(identity, page).key:
         return unknown(page, Reason.UNREADABLE, detail=shown.told or "nothing that proves an account")
@@ -131,7 +130,7 @@ _SCALES = {
 
 def counted(text: str, words: str) -> int | None:
     """A localised count before one of `words` (a regular expression of words as `letters.folded` gives)."""
-    said = normalize.folded(text[:LONGEST])
+    said = language.folded(text[:LONGEST])
     wanted = re.compile(f"{_COUNT}(?:{words})")
     found = wanted.search(said) or wanted.search(_TWO.sub(r"2 \1", _ONE.sub(r"1 \1", said)))
     return _number(found[1], found[2] or "") if found else None

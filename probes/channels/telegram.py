@@ -15,8 +15,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from probes.channels import public_profile
 from probes.channels.public_profile import Shown
-from probes.models.account import Account, Identity, Kind
-from probes.models.finding import Activity, Finding, Presence, Reason
+from probes.models.finding import Account, Activity, Finding, Identity, Kind, Presence, Reason
 from probes.models.http import Ask, NoPage, Page
 from probes.models.probe import Steps, ask
 from probes.parsing import html as parsing_html

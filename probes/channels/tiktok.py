@@ -14,10 +14,9 @@ from typing import cast
 from urllib.parse import SplitResult
 
 from probes.channels import public_profile
-from probes.classify import block_pages
+from probes.classify import interstitials
 from probes.links import identify as links_identify
-from probes.models.account import Account, Identity, Kind
-from probes.models.finding import Finding, Reason
+from probes.models.finding import Account, Finding, Identity, Kind, Reason
 from probes.models.http import Ask, NoPage, Page
 from probes.models.probe import Steps, absent, ask, present, unknown
 from probes.text.lazy_regex import pattern
@@ -166,7 +165,7 @@ def _embedded(identity: Identity) -> Generator[Ask, Page, tuple[bool, Finding | 
 def _judged(identity: Identity, page: Page, told: Told, *, refused: bool) -> Finding:
     """Absent only where the page and oEmbed both say so; a shell or a wall says nothing."""
     if page.status != 200 or links_identify.identify(page.url).key != identity.key:
-        return unknown(page, block_pages.refusal(page) or Reason.UNREADABLE)
+        return unknown(page, interstitials.refusal(page) or Reason.UNREADABLE)
     if told.code == 0 and told.key == identity.key:
         return present(page, name=told.name or None, followers=told.followers)
     if told.code == _PRIVATE:
@@ -175,7 +174,7 @@ def _judged(identity: Identity, page: Page, told: Told, *, refused: bool) -> Fin
         return absent(
             page, Reason.NOT_FOUND, detail=f"statusCode {_NOT_FOUND}, and oEmbed knows no such account"
         )
-    return unknown(page, block_pages.refusal(page) or Reason.UNREADABLE, detail=_shown(told))
+    return unknown(page, interstitials.refusal(page) or Reason.UNREADABLE, detail=_shown(told))
 
 
 def _shown(told: Told) -> str:

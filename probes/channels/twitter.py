@@ -12,7 +12,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from probes.channels import public_profile, twitter_api
 from probes.channels.public_profile import Shown
-from probes.models.account import Account, Identity, Kind
+from probes.models.finding import Account, Identity, Kind
 from probes.models.http import Page
 from probes.models.probe import Steps
 from probes.parsing import html

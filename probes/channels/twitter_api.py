@@ -14,10 +14,8 @@ from typing import Any
 
 from probes.channels import api_common
 from probes.channels.public_profile import wrong_target
-from probes.models.account import Account, Kind
-from probes.models.finding import Activity, Finding, Reason
-from probes.models.http import Page
-from probes.models.platform_api import Answer, Call, Interface
+from probes.models.finding import Account, Activity, Finding, Kind, Reason
+from probes.models.http import Answer, Call, Interface, Page
 from probes.models.probe import Steps, ask, present
 from probes.parsing.json_data import at, list_of
 from probes.text.lazy_regex import pattern

@@ -12,17 +12,16 @@ from collections.abc import Collection, Generator, Mapping
 from dataclasses import replace
 from urllib.parse import quote, unquote
 
-from probes.classify import block_pages, parked_domains, soft_404
+from probes.classify import interstitials, parked_domains, soft_404
 from probes.links import identify as links_identify
-from probes.models.account import Account, Identity, Kind
-from probes.models.finding import Finding, Presence, Reason, Scalar
+from probes.models.finding import Account, Finding, Identity, Kind, Presence, Reason, Scalar
 from probes.models.http import Ask, NoPage, Page
 from probes.models.probe import Steps, absent, ask, present, unknown, untold
 from probes.parsing import html
 from probes.text.charset import UNFIT
 from probes.text.lazy_regex import pattern
 from probes.urls import normalize
-from probes.website import extra_pages, latest_post, ownership_change, soft_404_test
+from probes.website import latest_post, ownership_change, soft_404_test, url_variants
 from probes.website.page_analysis import Site, is_home, read_site
 from probes.website.url_variants import open_site, transport, twin
 
@@ -112,7 +111,7 @@ def probe(account: Account) -> Steps:
         return replace(doubt, facts={**doubt.facts, **facts, "title": site.title})
     facts |= {**site.facts, **ownership_change.of_site(site), **(yield from transport(url, page, facts))}
     told = yield from latest_post.newest(page, site)
-    accounts, withheld = yield from extra_pages.accounts(page, site)
+    accounts, withheld = yield from url_variants.accounts(page, site)
     return present(
         page,
         name=site.name or None,
@@ -138,11 +137,11 @@ def _judged(page: Page, site: Site) -> Finding | None:
     """Why the page is not taken for a website that is there; None if it is."""
     # A page with a site's worth of text, or a site's menu, is no wall, whatever its scripts speak of.
     alone = site.length < soft_404.SHORT and not site.whole
-    if alone and block_pages.is_proved(page):
+    if alone and interstitials.is_proved(page):
         return unknown(page, Reason.BLOCKED)
     if notice := _notice(page, site):
         return absent(page, notice[0], detail=notice[1])
-    refused = block_pages.refusal(page) if page.status >= 400 or alone else None
+    refused = interstitials.refusal(page) if page.status >= 400 or alone else None
     if refused is not None:
         return unknown(page, refused)
     return _failed(page, site) if page.status >= 400 else _readable(page, site)
@@ -192,7 +191,9 @@ def _shell(page: Page, site: Site) -> tuple[Reason, str] | None:
 def _closed(page: Page, site: Site) -> tuple[Reason, str] | None:
     """A page that lets members in and shows the others nothing."""
     little = site.length < LITTLE and not site.whole
-    return (Reason.LOGIN_WALL, "asks for a password") if little and block_pages.asks_password(page) else None
+    return (
+        (Reason.LOGIN_WALL, "asks for a password") if little and interstitials.asks_password(page) else None
+    )
 
 
 def _as_typed(

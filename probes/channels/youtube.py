@@ -18,17 +18,16 @@ from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 from probes.channels import youtube_api
 from probes.channels.public_profile import ENGLISH, counted
-from probes.classify import block_pages
+from probes.classify import interstitials
 from probes.dates import parser
 from probes.links import channel_registry
 from probes.links import identify as links_identify
-from probes.models.account import Account, Identity, Kind
-from probes.models.finding import Activity, Finding, FoundLink, Presence, Reason
+from probes.models.finding import Account, Activity, Finding, FoundLink, Identity, Kind, Presence, Reason
 from probes.models.http import Ask, NoPage, Page
 from probes.models.probe import Steps, absent, ask, present, unknown
 from probes.parsing import html
 from probes.parsing.json_data import at, list_of, object_of, objects_in, walk
-from probes.text import normalize as text_normalize
+from probes.text import language
 from probes.text.lazy_regex import pattern
 from probes.urls import normalize as urls_normalize
 
@@ -467,7 +466,7 @@ def _at_youtube(url: str) -> bool:
 def _refused(address: str, page: Page, seen: Read) -> Finding:
     """No channel in the page: gone only by YouTube's own words, said of the one asked for; else unknown."""
     gone = _gone(page, seen)
-    wall = block_pages.refusal(page)
+    wall = interstitials.refusal(page)
     if gone is not None and wall in _NO_WALL and _still(address, page.url) and not _shows_one(seen):
         return absent(page, gone, detail=seen.alert or seen.title)
     if wall is not None and (not seen.alert or wall not in _NO_WALL):
@@ -485,7 +484,7 @@ _NO_WALL = frozenset({None, Reason.SCRIPT_ONLY})  # an alert stands in the scrip
 
 def _gone(page: Page, seen: Read) -> Reason | None:
     """What YouTube's own words say of a channel that is none."""
-    alert = text_normalize.folded(seen.alert).replace("ة", "ه")
+    alert = language.folded(seen.alert).replace("ة", "ه")
     told = page.status in (200, 404, 410)
     if told and alert.startswith(_TERMINATED):
         return Reason.SUSPENDED

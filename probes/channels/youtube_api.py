@@ -17,10 +17,8 @@ from zlib import crc32
 
 from probes.channels import api_common
 from probes.channels.public_profile import wrong_target
-from probes.models.account import Account, Identity, Kind
-from probes.models.finding import Finding, Reason
-from probes.models.http import Ask, Page
-from probes.models.platform_api import Answer, Call, Interface
+from probes.models.finding import Account, Finding, Identity, Kind, Reason
+from probes.models.http import Answer, Ask, Call, Interface, Page
 from probes.models.probe import Steps, ask, present
 from probes.parsing.json_data import at, list_of, object_of
 from probes.text.lazy_regex import pattern

@@ -10,17 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from probes.classify import (
-    closure_patterns,
-    consent_pages,
-    interstitial_patterns,
-    notice_patterns,
-    parked_domains,
-    self_statements,
-    soft_404,
-    spam,
-)
-from probes.classify.notice_patterns import Sign
+from probes.classify import interstitials, notices, parked_domains, self_statements, soft_404, spam
+from probes.classify.notices import Sign
 from probes.classify.soft_404 import SHORT, TINY, segments
 from probes.models.finding import Reason
 from probes.parsing.html import Document
@@ -41,14 +32,14 @@ def absence(document: Document, *, root: bool) -> tuple[Reason, str] | None:
 
     `root` tells that the address is a site's front page, where an error heading alone proves less.
     """
-    for sign in (*notice_patterns.ABSENCES, *closure_patterns.ABSENCES):
+    for sign in (*notices.NOTICE_ABSENCES, *notices.CLOSURE_ABSENCES):
         words = _seen(sign, document)
         if words:
             return sign.reason, words
     if root and (words := parked_domains.notice(document)):
         return Reason.PARKED, words
     gone = soft_404.gone(document, root=root)
-    if gone and interstitial_patterns.speaks_of_regions(document.text):
+    if gone and interstitials.speaks_of_regions(document.text):
         return None
     return gone or spam.hijacked(document, whole=is_site(document) or soft_404.is_article(document))
 
@@ -112,17 +103,17 @@ def trouble(document: Document) -> tuple[Reason, str] | None:
     text = document.text
     told = is_site(document) and len(document.main) > STORY  # a play may be called "Forbidden"
     for part in () if told else (document.title, *segments(document.title)):
-        if interstitial_patterns.TITLES.fullmatch(part):
+        if interstitials.TITLES.fullmatch(part):
             return (
                 Reason.SERVER_ERROR
                 if re.search(r"maint|50\d|gateway|serv|database", part, re.IGNORECASE)
                 else Reason.BLOCKED
             ), part
-    for sign in interstitial_patterns.TROUBLES:
+    for sign in interstitials.TROUBLES:
         words = _seen(sign, document)
         if words and (len(text) <= 700 or len(document.anchors) <= 10):
             return sign.reason, words
-    return consent_pages.before(document) or _bare(document, text)
+    return interstitials.before(document) or _bare(document, text)
 
 
 def _bare(document: Document, text: str) -> tuple[Reason, str] | None:

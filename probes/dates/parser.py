@@ -3,6 +3,8 @@
 A closed grammar: a text that does not say a whole date ("2024", «غشت», "samedi", a Hijri date) gives
 nothing. A general parser fills such holes from today's date, and then a silent association looks alive.
 Why the grammar is our own stands in docs/decisions/0004-own-date-grammar.md.
+
+A machine's date: ISO 8601, RFC 822, a Unix time; what people wrote goes to `probes.dates.parser`.
 """
 
 from __future__ import annotations
@@ -12,10 +14,13 @@ from calendar import monthrange
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
+from email.utils import parsedate_to_datetime
+from functools import lru_cache
 
 from probes.models.finding import Precision
+from probes.text.charset import clean
+from probes.text.language import folded
 from probes.text.lazy_regex import pattern
-from probes.text.normalize import folded
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +85,7 @@ _CLOCK = (
 _MONTH = rf"(?P<month>{_any_of(MONTHS)})"
 _OTHER_NAME = rf"(?: ?[/(\-–] ?(?P<again>{_any_of(MONTHS)})\)?)?"  # «آب/أغسطس», as the UN and the press write
 
-_ISO = pattern(
+_ISO_IN_TEXT = pattern(
     rf"(?<![\d./-])(?P<year>{_YEAR})(?P<mark>[-/.])(?P<month>\d\d?)(?P=mark)(?P<day>\d\d?)(?!\d|[./-]\d){_CLOCK}"
 )
 _NUMERIC = pattern(
@@ -195,7 +200,7 @@ def _from_numbers(match: re.Match[str], _now: datetime) -> Dated | None:
     day, month = int(match["day"]), int(match["month"])
     if month > 12 >= day:
         day, month = month, day
-    return _moment(int(match["year"]), month, day)
+    return _to_dated(int(match["year"]), month, day)
 
 
 def _from_words(match: re.Match[str], _now: datetime) -> Dated | None:
@@ -206,7 +211,7 @@ def _from_words(match: re.Match[str], _now: datetime) -> Dated | None:
     if match["month"] in _HOMONYMS and not match["day"]:
         return None
     if day is None:
-        first = _moment(int(match["year"]), month, 1)
+        first = _to_dated(int(match["year"]), month, 1)
         return first and Dated(first.when, Precision.MONTH)
     return _dated(match, month, int(day) if day.isdigit() else 1)
 
@@ -217,7 +222,7 @@ def _one_space(name: str) -> str:
 
 def _dated(match: re.Match[str], month: int, day: int) -> Dated | None:
     """A date, and its time only where the text also says the zone."""
-    dated = _moment(int(match["year"]), month, day)
+    dated = _to_dated(int(match["year"]), month, day)
     if dated is None or match["zone"] is None:
         return dated
     clock = {name: int(match[name] or 0) for name in ("hour", "minute", "second")}
@@ -235,7 +240,7 @@ def _zone(said: str) -> timezone:
     return timezone(timedelta(minutes=-minutes if said[0] == "-" else minutes))
 
 
-def _moment(year: int, month: int, day: int) -> Dated | None:
+def _to_dated(year: int, month: int, day: int) -> Dated | None:
     try:
         return Dated(datetime(year, month, day, tzinfo=UTC), Precision.DAY)
     except ValueError:
@@ -281,9 +286,74 @@ def _months_before(now: datetime, count: int) -> datetime:
 
 _Reading = Callable[[re.Match[str], datetime], Dated | None]
 _GRAMMAR: tuple[tuple[re.Pattern[str], _Reading], ...] = (
-    (_ISO, _from_iso),
+    (_ISO_IN_TEXT, _from_iso),
     (_SIGNS, _from_iso),
     (_NUMERIC, _from_numbers),
     (_WORDED, _from_words),
     *((form, _from_ago) for form in _AGO),
 )
+
+
+_ANY_DAY = datetime(2026, 1, 1, tzinfo=UTC)  # what counts back from a day ("3 days ago") is no machine's date
+
+
+def moment(text: str) -> tuple[datetime, Precision] | None:
+    """A machine's date: ISO 8601, RFC 822, a Unix time, else as people write it. Nonsense years give None."""
+    return _moment(clean(text, 100))
+
+
+@lru_cache(maxsize=4_096)  # the same days are told by many pages
+def _moment(text: str) -> tuple[datetime, Precision] | None:
+    if _NO_YEAR.search(text):
+        return None  # WordPress's empty date reads as the year before the first
+    found = _iso(text) or _mail(text) or _unix(text)
+    if found is None:
+        said = parse(text, _ANY_DAY)
+        found = (said.when, said.precision) if said and not said.relative else None
+    return found if found and 1990 <= found[0].year <= 2100 else None
+
+
+_NO_YEAR = pattern(r"-0001|(?<![+\-\d])0000[\s-]")
+_ISO = pattern(
+    r"(\d{4})-(\d{1,2})-(\d{1,2})"
+    r"(?:[T ]+(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,]\d+)?)?\s*(Z|[+-]\d{2}:?\d{2}|[+-]\d{2})?)?"
+)
+
+
+def _iso(text: str) -> tuple[datetime, Precision] | None:
+    match = _ISO.match(text)
+    if not match:
+        match = re.fullmatch(r"(\d{4})(\d{2})(\d{2})(?:T?(\d{2})(\d{2})(\d{2})?()?)?(?:Z|[+-]\d{4})?", text)
+    if not match:
+        return None
+    year, month, day, hour, minute, second, zone = match.groups()
+    try:
+        if hour is None:
+            return datetime(int(year), int(month), int(day), tzinfo=UTC), Precision.DAY
+        plain = f"{year}-{int(month):02}-{int(day):02}T{int(hour):02}:{minute}:{second or '00'}"
+        offset = "+00:00" if zone in (None, "", "Z") else zone if len(zone) > 3 else zone + ":00"
+        when = datetime.fromisoformat(plain + offset).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+    halved = _HALF_DAY.match(text, match.end())  # "10:50 PM": the hour is not what it says
+    return (when.replace(hour=0, minute=0, second=0), Precision.DAY) if halved else (when, Precision.SECOND)
+
+
+_HALF_DAY = pattern(r"\s*(?:[ap]\.?m\b|[صم](?!\w))", re.IGNORECASE)
+
+
+def _mail(text: str) -> tuple[datetime, Precision] | None:
+    if text.upper() == text.lower():
+        return None  # it names no month
+    try:
+        when = parsedate_to_datetime(text)
+        return (when if when.tzinfo else when.replace(tzinfo=UTC)).astimezone(UTC), Precision.SECOND
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return None
+
+
+def _unix(text: str) -> tuple[datetime, Precision] | None:
+    """Seconds or milliseconds since 1970, within this century."""
+    if not re.fullmatch(r"1\d{9}(?:\d{3})?", text):
+        return None
+    return datetime.fromtimestamp(int(text[:10]), UTC), Precision.SECOND

@@ -9,8 +9,8 @@ import re
 from functools import lru_cache
 
 from probes.dates.parser import MONTHS
+from probes.text.language import folded
 from probes.text.lazy_regex import pattern
-from probes.text.normalize import folded
 
 _DIGIT = pattern("[0-9٠-٩۰-۹]")
 """What every date has: a fifth of the cost of looking for a year, and most of a page has none."""

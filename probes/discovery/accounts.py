@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from probes.discovery.name_match import Words, akin, words_of
 from probes.discovery.signals import NUMBERS, OWNERS, UNSEEN, Clue, clues
+from probes.discovery.site_names import Words, akin, words_of
 from probes.models.finding import FoundLink
 from probes.parsing.html import Anchor, Document, host
 from probes.text.lazy_regex import pattern

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from probes.models.account import ACCOUNTS, Identity
+from probes.models.finding import ACCOUNTS, Identity
 
 
 def _names(text: str) -> frozenset[str]:

@@ -16,10 +16,10 @@ from urllib.parse import parse_qs, urlsplit
 
 from probes.discovery import anchor_vocabulary
 from probes.discovery.ignored_accounts import may_be_owners
-from probes.discovery.name_match import Words, akin, bears, words_in, words_of
+from probes.discovery.site_names import Words, akin, bears, words_in, words_of
 from probes.links.channel_registry import SITE, owner
 from probes.links.identify import identify
-from probes.models.account import Identity, Kind
+from probes.models.finding import Identity, Kind
 from probes.parsing.html import Anchor, Document, clean, host
 from probes.parsing.json_data import list_of
 from probes.text.lazy_regex import pattern

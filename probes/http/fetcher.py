@@ -22,15 +22,12 @@ from typing import Any, Self
 import httpx
 from tenacity import RetryCallState, wait_exponential_jitter
 
-from probes.http.dns import Names
 from probes.http.errors import NETWORK_ERRORS, trouble
-from probes.http.host_lock import Alone, Turns
-from probes.http.host_state import Host, Robots, retry_after, robots_of
+from probes.http.host_state import Alone, Host, Robots, Turns, retry_after, robots_of
 from probes.http.pool import Connections
-from probes.http.request_chain import Chain, Courier
-from probes.http.retry import outcome_of, persist
+from probes.http.request_chain import Chain, Courier, outcome_of, persist
 from probes.http.settings import PRODUCT, FetchOptions
-from probes.http.ssrf_guard import Guard, port_of
+from probes.http.ssrf_guard import Guard, Names, port_of
 from probes.links import channel_registry
 from probes.models.finding import Reason
 from probes.models.http import Ask, NoPage, Page

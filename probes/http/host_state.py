@@ -1,6 +1,8 @@
 """A host: its one turn at a time, its spacing, its breaker, and what its robots.txt says.
 
 Politeness belongs here, so that no probe can be impolite. Time is the monotonic clock's, in seconds.
+
+Whose turn it is with a host, where several processes ask the same web: never two of them at once.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import Protocol
 
 from protego import Protego
 
@@ -128,3 +131,40 @@ def retry_after(value: str | None, now: datetime) -> float | None:
         return None
     aware = when if when.tzinfo else when.replace(tzinfo=UTC)
     return min(max(0.0, (aware - now).total_seconds()), LONGEST_WAIT)
+
+
+class TurnError(Exception):
+    """Nobody can tell whose turn it is. Nothing may be asked then, so the run ends."""
+
+
+class Turns(Protocol):
+    """What processes agree by. Within one, a host's own lock and clock serve."""
+
+    async def take(self, host: str) -> float:
+        """Wait until no other process asks the host; for how many seconds it is still to rest.
+
+        Raises TurnError.
+        """
+        ...
+
+    async def give(self, host: str, rest: float) -> None:
+        """End the turn that was taken; the host rests so many seconds from now. Raises TurnError."""
+        ...
+
+    async def rest(self, host: str, seconds: float) -> None:
+        """Tell the others that the host asked for quiet, for so many seconds from now. Raises TurnError."""
+        ...
+
+
+class Alone:
+    """The turns of a process that has the web to itself."""
+
+    async def take(self, host: str) -> float:  # noqa: ARG002  # the protocol's
+        """It is always its turn."""
+        return 0.0
+
+    async def give(self, host: str, rest: float) -> None:
+        """Nobody waits."""
+
+    async def rest(self, host: str, seconds: float) -> None:
+        """Nobody else asks."""

@@ -17,11 +17,10 @@ from pathlib import Path
 
 import httpx
 
-from probes.http import tls
+from probes.http import dialer
 from probes.http.connection import Connection, request
 from probes.http.dialer import Direct, Tunnel, dial
-from probes.http.dns import Names
-from probes.http.ssrf_guard import Guard, port_of
+from probes.http.ssrf_guard import Guard, Names, port_of
 from probes.models.finding import Reason
 from probes.models.http import NoPage
 
@@ -63,8 +62,8 @@ class Connections(httpx.AsyncBaseTransport):
         self._direct = Direct(guard, names)
         self._way = Tunnel(self._proxy, self._proxy_headers) if self._proxy else self._direct
         self._judging = judging
-        self._strict = tls.strict(ca_file)
-        self._lenient = tls.lenient()
+        self._strict = dialer.strict(ca_file)
+        self._lenient = dialer.lenient()
         self._idle: OrderedDict[Key, Connection] = OrderedDict()
 
     async def prove(self) -> None:

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import cast
 
 from probes.links import cells
-from probes.models.platform_api import Interface
+from probes.models.http import Interface
 from probes.models.probe import Channel
 
 SITE = cells.SITE

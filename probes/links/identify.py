@@ -12,8 +12,7 @@ from functools import lru_cache
 
 from probes.links import cells
 from probes.links.channel_registry import SITE, channels, owner
-from probes.models.account import Account, Identity, Kind
-from probes.models.finding import Reason
+from probes.models.finding import Account, Identity, Kind, Reason
 from probes.models.http import Ask, NoPage, Page
 from probes.models.probe import ask
 from probes.text.lazy_regex import pattern

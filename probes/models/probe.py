@@ -11,10 +11,8 @@ from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar, cast
 
-from probes.models.account import Account, Identity
-from probes.models.finding import Finding, Presence, Reason
-from probes.models.http import Ask, NoPage, Page
-from probes.models.platform_api import Call
+from probes.models.finding import Account, Finding, Identity, Presence, Reason
+from probes.models.http import Ask, Call, NoPage, Page
 
 R = TypeVar("R")
 

@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 from probes.models.http import Page
 from probes.parsing.html_walker import TEXT, Chunk, Kept, Walk
 from probes.parsing.json_data import schemas
-from probes.parsing.lxml_backend import quickly
+from probes.parsing.tree_backends import quickly
 from probes.text.charset import PARSED, TITLE, clean, decoded
 from probes.text.lazy_regex import pattern
-from probes.urls.resolve import absolute, host, leading_inside
+from probes.urls.normalize import absolute, host, leading_inside
 
 __all__ = [
     "PARSED",
@@ -128,9 +128,9 @@ _DECLARED = re.compile(rb"\A(?:<\?xml[^<>]*+>?\s*+)++", re.IGNORECASE)
 
 
 def _wholly(body: bytes) -> Walk:
-    from probes.parsing import bs4_backend  # noqa: PLC0415  # a tenth of a second to load, and few pages need it
+    from probes.parsing import tree_backends  # noqa: PLC0415  # a tenth of a second to load, and few pages need it
 
-    return bs4_backend.wholly(body)
+    return tree_backends.wholly(body)
 
 
 class _Gatherer:

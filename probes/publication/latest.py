@@ -2,6 +2,12 @@
 
 A date must be a publication's. Modification dates, footer years, clocks, default posts and a sitemap
 rewritten today say nothing of an association (DESIGN §5.8).
+
+Posts that came with the system or the theme: a date of theirs is the day of the installation.
+
+Collected from fresh installations and their translations in Arabic, French and English, 2026-11.
+
+How often something is published: the usual time between two days on which it was.
 """
 
 from __future__ import annotations
@@ -12,16 +18,16 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from heapq import nlargest
+from itertools import pairwise
+from statistics import median
 from urllib.parse import unquote, urlsplit
 
-from probes.dates.machine_formats import moment
+from probes.dates.parser import moment
 from probes.dates.vocabulary import LABEL
 from probes.models.finding import Activity, Precision
-from probes.parsing.feeds import Feed
+from probes.parsing.feeds import Feed, Sitemap
 from probes.parsing.html import Document
-from probes.parsing.sitemaps import Sitemap
-from probes.publication import dateline, default_posts, htmldate_fallback, metadata
-from probes.publication.frequency import median_gap
+from probes.publication import dateline, htmldate_fallback, metadata
 from probes.publication.metadata import Clues
 from probes.text.lazy_regex import pattern
 
@@ -29,7 +35,7 @@ EARLIEST = datetime(1995, 1, 1, tzinfo=UTC)
 AHEAD = timedelta(days=2)  # a time zone, and a clock that is a day fast
 A_NIGHT = timedelta(days=1)
 HORIZON = timedelta(days=35)
-"""No look is trusted longer, whatever its pages tell (`auditor.checking.revalidation`)."""
+"""No look is trusted longer, whatever its pages tell (`auditor.checking.checker`)."""
 ON_NO_NIGHT = date.min
 """Until when pages are trusted of which it cannot be told on which night they tell otherwise."""
 JUST_NOW = timedelta(hours=1)
@@ -76,7 +82,7 @@ def in_feed(feed: Feed | None, now: datetime, source: str = "feed") -> Told | No
     """
     if feed is None or feed.comments:
         return None
-    own = [entry for entry in feed.entries if not default_posts.came_with(entry.title, entry.text)]
+    own = [entry for entry in feed.entries if not came_with(entry.title, entry.text)]
     told = [Activity(e.when, source, e.precision) for e in own if e.when and credible(e.when, now)]
     whens = [activity.when for activity in told]
     if len(whens) > 1 and max(whens) - min(whens) < timedelta(minutes=2) and now - max(whens) < JUST_NOW:
@@ -244,7 +250,7 @@ class Dating:
 def _is_demonstration(document: Document, days: int) -> bool:
     """Whether the dates shown are of default posts: one date beside one, or filler at every date."""
     shown = (*document.headings, *(anchor.text for anchor in document.anchors))
-    if days == 1 and any(default_posts.came_with(text) for text in shown):
+    if days == 1 and any(came_with(text) for text in shown):
         return True
     return days <= document.text.lower().count("lorem ipsum")
 
@@ -289,3 +295,64 @@ _POSTED = pattern(r"(?:posted|published)(?: on)?\W*$", re.IGNORECASE)
 
 def _day_first(text: str) -> str:
     return _SLASHED.sub(r"\2/\1/\3", text)
+
+
+_HELLO = (  # the post that every new WordPress opens with
+    r"hello,?\s+world|bonjour tout le monde|hola,? mundo|hallo welt"
+    r"|[أا]هل[اًا]+ً?\s+بالعالم|مرحب[اًا]*ً?\s+(?:[أا]يها\s+ال|بال)عالم"
+)
+_SAMPLES = (  # its page; what Joomla, Ghost and Wix put there to show how it is done
+    r"sample (?:page|post)|page d['’]exemple|مثال على صفحة|صفحة مثال|your first post|votre premier article"
+    r"|getting started(?: with (?:joomla|ghost))?|welcome to (?:your blog|ghost|joomla)"
+    r"|about your (?:home page|blog)|your (?:modules|template)|coming soon"
+    r"|now you can blog from everywhere|design a stunning blog|grow your blog community"
+)
+_END = r"[\s\u00a0!.…]*(?:\(\d+\)|\d{1,2})?\s*$"
+_UNIT_TEST = r"(?:markup|template|layout test|edge case)\s*:|lorem ipsum"
+_TITLES = pattern(rf"(?:{_HELLO}|{_SAMPLES}){_END}|{_UNIT_TEST}", re.IGNORECASE)
+_TEXTS = pattern(
+    r"welcome to wordpress\.? this is your first post|bienvenue (?:sur|dans) wordpress\.? ceci est votre"
+    r"|مرحب[اًا]+ً? بكم? في ووردبريس|lorem ipsum dolor",
+    re.IGNORECASE,
+)
+# Cicero's words, cut up: what a theme's demonstration is filled with.
+_FILLER = frozenset(
+    re.findall(
+        r"\w+",
+        """
+        lorem ipsum dolor sit amet consectetur adipiscing adipisicing elit sed eiusmod tempor incididunt
+        labore dolore magna aliqua enim minim veniam quis nostrud exercitation ullamco laboris nisi aliquip
+        commodo consequat duis aute irure reprehenderit voluptate velit esse cillum fugiat nulla pariatur
+        excepteur sint occaecat cupidatat proident sunt culpa officia deserunt mollit anim laborum
+        vestibulum aliquam erat volutpat pellentesque morbi tristique senectus netus malesuada fames turpis
+        egestas curabitur praesent vivamus mauris ultricies vel eget facilisis nunc quisque suspendisse
+        phasellus donec integer etiam maecenas fusce nullam sagittis
+        """,
+    )
+)
+
+
+def came_with(title: str, text: str = "") -> bool:
+    """Whether a post came with the system, by its title or the start of its text."""
+    return bool(_TITLES.match(title.strip()) or _TEXTS.search(text[:400]) or _filler(title))
+
+
+def _filler(title: str) -> bool:
+    """Whether a title is filler: three words of it or more, and hardly another."""
+    words = re.findall(r"[^\W\d_]+", title.lower())
+    return len(words) >= 3 and sum(word in _FILLER for word in words) >= 0.7 * len(words)
+
+
+_FEWEST = 3  # days of publication; two make one gap, which is no habit
+
+
+def median_gap(whens: Iterable[datetime]) -> int | None:
+    """The median gap in whole days between the days of these publications, or None for fewer than three.
+
+    Days, not moments: ten photos put up in one evening are one publication, and no hourly rhythm. So the
+    answer is never below 1. The order of the moments does not matter.
+    """
+    days = sorted({when.date() for when in whens})
+    if len(days) < _FEWEST:
+        return None
+    return int(median((later - earlier).days for earlier, later in pairwise(days)) + 0.5)

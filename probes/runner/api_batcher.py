@@ -15,11 +15,10 @@ from dataclasses import dataclass, field, replace
 import httpx
 
 from probes.http.fetcher import Fetcher
-from probes.http.host_lock import TurnError
+from probes.http.host_state import TurnError
 from probes.log import Events
 from probes.models.finding import Reason
-from probes.models.http import Ask, Hop, NoPage, Page
-from probes.models.platform_api import Answer, Call, Interface
+from probes.models.http import Answer, Ask, Call, Hop, Interface, NoPage, Page
 from probes.models.probe import Look, Steps, Visit
 from probes.runner.parser_pool import ReaderPool
 from probes.runner.run import answer, crashed

@@ -5,7 +5,7 @@ from __future__ import annotations
 import htmldate  # noqa: F401  # half a second to load, which every worker would spend anew
 
 from probes.links import channel_registry
-from probes.parsing import bs4_backend, feeds, html  # noqa: F401
+from probes.parsing import feeds, html, tree_backends  # noqa: F401
 from probes.text.lazy_regex import prepare
 from probes.urls.domains import tlds
 

@@ -15,13 +15,13 @@ from urllib.parse import urljoin
 from probes.models.finding import Activity, Reason, Scalar
 from probes.models.http import Ask, NoPage, Page
 from probes.models.probe import ask
-from probes.parsing import feeds, sitemaps
+from probes.parsing import feeds
 from probes.parsing.feeds import Feed
 from probes.parsing.html import host
 from probes.publication import latest
 from probes.publication.latest import Told
 from probes.text.lazy_regex import pattern
-from probes.urls.resolve import absolute
+from probes.urls.normalize import absolute
 from probes.website.page_analysis import Site, is_home, usual_feeds
 
 TRUSTED, MOST = 3, 4
@@ -190,7 +190,7 @@ def _in_sitemap(page: Page, left: int) -> Generator[Ask, Page, tuple[Activity | 
             continue
         asked.add(url)
         try:
-            answer, found = yield from ask(url, sitemaps.sitemap)
+            answer, found = yield from ask(url, feeds.sitemap)
         except NoPage as trouble:
             if trouble.reason in _AWAY:
                 return None, None
@@ -199,5 +199,5 @@ def _in_sitemap(page: Page, left: int) -> Generator[Ask, Page, tuple[Activity | 
             if not found.maps:
                 until = latest.turning((when for _, when in found.pages), page.fetched_at)
                 return latest.in_sitemap(found, page.fetched_at), until
-            waiting = [sitemaps.of_posts(found)]
+            waiting = [feeds.of_posts(found)]
     return None, None

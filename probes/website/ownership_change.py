@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote
 
 from probes.discovery import site_names
-from probes.models.account import Account
-from probes.models.finding import Finding, Presence, Reason, Scalar
+from probes.models.finding import Account, Finding, Presence, Reason, Scalar
 from probes.models.http import Page
 from probes.models.probe import absent
 from probes.parsing import html
@@ -76,7 +75,7 @@ def estranged(before: Past | None, site: Site, account: Account) -> bool:
         return False
     registered = unquote(account.identity.url or account.identity.canonical or "").replace(".", " ")
     known = f"{before.title} {registered}"
-    return bool(site_names.tokens(site.title)) and not site_names.akin(site.title, known)
+    return bool(site_names.tokens(site.title)) and not site_names.is_similar_name(site.title, known)
 
 
 def changed_hands(before: Past, page: Page, site: Site, account: Account) -> Finding | None:
@@ -101,4 +100,8 @@ def _proofs(before: Past, page: Page, site: Site, account: Account) -> Iterator[
 def _nobodys(before: Past, site: Site) -> bool:
     """Whether nothing else ties a site of several pages to its past: not its counter, nor a name below."""
     kin = before.sitekey and before.sitekey == site.sitekey
-    return site.whole and not kin and not site_names.akin(str(site.facts.get("says", "")), before.title)
+    return (
+        site.whole
+        and not kin
+        and not site_names.is_similar_name(str(site.facts.get("says", "")), before.title)
+    )

@@ -12,8 +12,7 @@ from hashlib import sha256
 from urllib.parse import unquote
 
 from probes.discovery import site_names
-from probes.models.account import Account
-from probes.models.finding import Finding, Reason, Scalar
+from probes.models.finding import Account, Finding, Reason, Scalar
 from probes.models.http import Ask, NoPage, Page
 from probes.models.probe import absent, ask
 from probes.parsing import html
@@ -56,7 +55,7 @@ def leads_home(url: str, page: Page, site: Site) -> bool:
     if not _is_deep(path) or not domains.same(html.host(url), html.host(page.url)):
         return False
     about = f"{site.title} {site.facts.get('says', '')} {html.host(page.url).replace('.', ' ')}"
-    return not site_names.akin(" ".join(site_names.tokens(path) - _COMMON), about)
+    return not site_names.is_similar_name(" ".join(site_names.tokens(path) - _COMMON), about)
 
 
 def _is_deep(path: str) -> bool:

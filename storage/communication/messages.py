@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import delete, func, select, update
 
 from storage.database.connection import Database
-from storage.models.communication import Subscription
+from storage.models.users import Subscription
 from storage.sanitize import clean, instant
 from storage.tables.communication import SENT, SUBSCRIPTION, UNSENT
 

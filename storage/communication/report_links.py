@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, case, insert, select, tuple_, update
 
 from storage.database.connection import BATCH, Database
-from storage.models.communication import Letter, LetterState
+from storage.models.users import Letter, LetterState
 from storage.registry.regions import Regions, within
 from storage.sanitize import clean, instant
 from storage.tables.communication import LETTER

@@ -13,10 +13,9 @@ from typing import Any, TypeVar
 from sqlalchemy import JSON, Column, Connection, Engine, Select, Table, cast, column, literal, select, tuple_
 from sqlalchemy.engine import URL
 
-from storage.database import migrate, sqlite_backup, sqlite_file
-from storage.database.driver_errors import told
-from storage.database.engine import EACH, INSERT, WRITES, address_of, engine_of, file_of
-from storage.database.sqlite_backup import Contents
+from storage.database import migrate, sqlite_file
+from storage.database.engine import EACH, INSERT, WRITES, address_of, engine_of, file_of, told
+from storage.database.sqlite_file import Contents
 from storage.errors import MissingDatabaseError, StoreError
 
 BATCH = 1000
@@ -162,7 +161,7 @@ class Database:
         """Write one moment of a SQLite database to a file while it is in use. Raises StoreError."""
         if self.file is None:
             raise StoreError("a backup", "only a SQLite database is copied by the auditor", "`pg_dump`")
-        return sqlite_backup.copy(self.file, target)
+        return sqlite_file.copy(self.file, target)
 
     def _bound(self) -> None:
         """Keep the copies from before the last upgrades, and no older ones."""

@@ -2,21 +2,36 @@
 
 gzip, not zstd, because Python has it; a page shrinks to about a fifth with either. A file appears whole
 or not at all, and what is read is compared with its digest.
+
+Bodies on their way into an archive, a night's or a backup's: laid beside it, made safe many at a time.
+
+A night hands them over with each look, and whoever writes its looks packs and lays them: to call a thread for
+each look was a sixth of the loop's work. To wait for the disk with each body takes 10 to 20 ms; with two
+hundred together it takes 1 to 3 for each (ext4 on a virtual disk; both 2026-11). None gets its name in the
+archive before it is safe, so what is found there under its digest is never half of it, whatever ends the
+process or the machine.
 """
 
 from __future__ import annotations
 
+import ctypes
 import gzip
 import hashlib
 import os
 import re
+import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from secrets import token_hex
+from threading import Lock, get_ident
+from typing import Self
 
+from storage.batching import parts
 from storage.errors import DamagedEvidenceError, MissingEvidenceError, StoreError
-from storage.files.atomic_write import aside
+from storage.files.spool import aside, sync
 
 DIGEST = re.compile(r"[0-9a-f]{64}")
 LEVEL = 4
@@ -126,3 +141,206 @@ def unpacked(digest: str, data: bytes) -> bytes:
 def _write(place: Path, data: bytes) -> None:
     with aside(place) as new:
         new.write_bytes(data)
+
+
+LEFT = 86_400
+"""Seconds after which a laid body is nobody's any more: it was left by a process that died."""
+
+FOLDER = ".laid"
+
+HEAVY = 4_000_000
+"""Bytes of bodies that wait to be laid: then whoever handed over the last waits until they are settled."""
+
+FEW = 4
+"""So many bodies are waited for one by one, rather than for all that the whole disk has still to write."""
+
+
+class Laying:
+    """Bodies on their way, for the length of a `with`: what is left goes.
+
+    Several threads may hand them over, and lay them.
+    """
+
+    def __init__(self, archive: Archive) -> None:
+        self._archive = archive
+        self._folder = archive.folder / FOLDER
+        self._own = token_hex(8)  # several processes, of several machines, may lay the same body
+        self._taken: dict[str, bytes] = {}
+        self._weight = 0
+        self._waiting: dict[str, Path] = {}
+        self._is_over = False
+        self._lock = Lock()
+
+    @property
+    def is_heavy(self) -> bool:
+        """Whether so much waits that it is to be settled before more is handed over."""
+        return self._weight > HEAVY
+
+    def put(self, body: bytes) -> str:
+        """Take a body and give its digest; `settle` lays it and brings it into the archive."""
+        digest = self._archive.digest_of(body)
+        with self._lock:
+            if not self._is_over and digest not in self._taken:
+                self._taken[digest] = body
+                self._weight += len(body)
+        return digest
+
+    def lay(self, digest: str, data: bytes) -> None:
+        """Lay a body that is packed already, unless it is laid. Raises StoreError."""
+        if digest in self._waiting:
+            return
+        with self._told():
+            laid = self._laid(digest, data)
+        with self._lock:
+            is_first = not self._is_over and self._waiting.setdefault(digest, laid) is laid
+        if not is_first:
+            laid.unlink()
+
+    def get(self, digest: str) -> bytes:
+        """The body of a digest that the archive has. Raises MissingEvidenceError, DamagedEvidenceError."""
+        return self._archive.get(digest)
+
+    def settle(self) -> int:
+        """Put all that was taken and laid into the archive; it is safe when this tells how many.
+
+        Raises StoreError.
+        """
+        self._lay_taken()
+        with self._lock:
+            laid = dict(self._waiting)
+        with self._told():
+            _settle({file: self._archive.place_of(digest) for digest, file in laid.items()})
+        with self._lock:
+            for digest in laid:
+                del self._waiting[digest]
+        return len(laid)
+
+    def _lay_taken(self) -> None:
+        """Lay what was taken; what the disk does not take is still to be laid, should anybody try again."""
+        with self._lock:
+            taken, self._taken, self._weight = self._taken, {}, 0
+        try:
+            for digest in list(taken):
+                if digest not in self._archive:
+                    self.lay(digest, packed(taken[digest]))
+                del taken[digest]
+        except StoreError:
+            for body in taken.values():
+                self.put(body)
+            raise
+
+    def drop(self, digests: Iterable[str]) -> None:
+        """Let go of bodies that were laid."""
+        for digest in digests:
+            with self._lock:
+                file = self._waiting.pop(digest, None)
+            if file is not None:
+                file.unlink(missing_ok=True)
+
+    def _laid(self, digest: str, data: bytes) -> Path:
+        file = self._folder / f"{self._own}-{get_ident()}-{digest}"
+        try:
+            _write_body(file, data)
+        except FileNotFoundError:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            _write_body(file, data)
+        return file
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as problem:
+            remedy = "make room and give the auditor the right to write there"
+            raise StoreError(str(self._folder.parent), problem.strerror or str(problem), remedy) from problem
+
+    def __enter__(self) -> Self:
+        """Remove what processes that died have left."""
+        if not self._folder.exists():
+            return self
+        with self._told(), tempfile.TemporaryFile(dir=self._folder) as new:
+            now = os.fstat(new.fileno()).st_mtime  # by the clock of the disk, as the files are
+            for file in self._folder.glob("*"):
+                with suppress(FileNotFoundError):  # another process has just brought it into the archive
+                    if file.stat().st_mtime < now - LEFT:
+                        file.unlink()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Let go of what is left, and of what threads lay that have not ended, as after a failure."""
+        with self._lock:
+            left, self._waiting, self._is_over = self._waiting, {}, True
+            self._taken, self._weight = {}, 0
+        for file in left.values():
+            file.unlink(missing_ok=True)
+
+
+def copy(source: Archive, target: Archive) -> int:
+    """Copy the bodies that one archive has and the other lacks, each read before, and tell how many.
+
+    A damaged body is left where it is: a copy of it would be believed. Raises StoreError.
+    """
+    taken = 0
+    with Laying(target) as laying:
+        for some in parts(digest for digest in source.digests() if digest not in target):
+            for digest, data in _whole(source, some):
+                laying.lay(digest, data)
+            laying.drop([digest for digest in some if digest not in source])  # it was forgotten meanwhile
+            taken += laying.settle()
+    return taken
+
+
+def _whole(archive: Archive, digests: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+    """Those of the bodies that are what they were, as they are kept."""
+    for digest in digests:
+        with suppress(MissingEvidenceError, DamagedEvidenceError):
+            data = archive.packed(digest)
+            unpacked(digest, data)
+            yield digest, data
+
+
+def clear(archive: Archive, digests: Collection[str] | None = None) -> None:
+    """Remove what was laid and not settled of these bodies, or of all: then nobody may be laying any."""
+    for file in (archive.folder / FOLDER).glob("*"):
+        if digests is None or file.name.rpartition("-")[2] in digests:
+            file.unlink(missing_ok=True)
+
+
+def _write_body(file: Path, data: bytes) -> None:
+    """Write a new file for its owner alone; nothing is left of it where that fails. Raises OSError."""
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as new:
+            new.write(data)
+    except OSError:
+        file.unlink(missing_ok=True)
+        raise
+
+
+def _settle(laid: Mapping[Path, Path]) -> None:
+    """Give files their names, each once it is safe; then wait until the names are."""
+    if not laid:
+        return
+    _sync(laid)
+    folders = {place.parent for place in laid.values()}
+    for folder in folders:
+        folder.mkdir(parents=True, exist_ok=True)
+    for file, place in laid.items():
+        file.replace(place)
+    _sync({above for folder in folders for above in (folder, folder.parent, folder.parent.parent)})
+
+
+def _sync(places: Iterable[Path]) -> None:
+    """Wait until files and folders of one file system are safe on the disk. Raises OSError."""
+    listed = list(places)
+    together = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None) if len(listed) > FEW else None
+    if together is None:
+        for place in listed:
+            sync(place)
+        return
+    descriptor = os.open(listed[0], os.O_RDONLY)
+    try:
+        if together(descriptor):
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    finally:
+        os.close(descriptor)

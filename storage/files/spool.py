@@ -1,10 +1,16 @@
-"""Nouns that wait in a temporary file, so that they may be more than memory holds."""
+"""Nouns that wait in a temporary file, so that they may be more than memory holds.
+
+Files that appear whole or not at all: written beside their place, safe on the disk, then named.
+"""
 
 from __future__ import annotations
 
+import os
 import pickle
 import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Generic, Self, TypeVar
 
 T = TypeVar("T")
@@ -52,3 +58,32 @@ class Spool(Generic[T]):
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+@contextmanager
+def aside(target: Path, prefix: str = ".new-") -> Iterator[Path]:
+    """An empty file beside a place, for its owner alone, which takes that place at the end.
+
+    Where the work in between fails, nothing is left of it and what was there stands. Raises OSError.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(prefix=prefix, dir=target.parent)
+    os.close(descriptor)
+    new = Path(name)
+    try:
+        yield new
+        sync(new)
+        new.replace(target)
+    except BaseException:
+        new.unlink(missing_ok=True)
+        raise
+    sync(target.parent)
+
+
+def sync(place: Path) -> None:
+    """Wait until a file, or a folder's names, are safe on the disk: a rename lives in its folder."""
+    descriptor = os.open(place, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -7,9 +7,9 @@ from typing import Any, Literal
 from alembic import context
 from sqlmodel.sql.sqltypes import AutoString, UTCDateTime
 
-from storage.tables import communication, observations, runs, summaries  # noqa: F401  # their tables belong to the metadata
+from storage.tables import communication, runs, summaries  # noqa: F401  # their tables belong to the metadata
 from storage.tables.core import METADATA, Noun
-from storage.tables.observations import Micros
+from storage.tables.runs import Micros
 
 PLAIN = {
     AutoString: "sa.String()",

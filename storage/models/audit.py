@@ -8,8 +8,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from probes.models.account import Identity
-from probes.models.finding import Activity, Finding, FoundLink, Presence, Reason, Scalar
+from probes.models.finding import Activity, Finding, FoundLink, Identity, Presence, Reason, Scalar
 
 SEVERITIES = ("urgent", "high", "medium", "low", "info")
 """How grave a gap may be, the gravest first."""
@@ -183,7 +182,7 @@ class Observation:
     as it was read when the look was first seen.
 
     `since` is when that was, `as_before` says that this observation only repeats it, and `times` which facts
-    that differ each night it has of its own (`storage.observations.deduplication`). The store tells them, and
+    that differ each night it has of its own (`storage.observations.rows`). The store tells them, and
     keeps the last.
     """
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import select
 
 from storage.batching import parts
-from storage.conclusions.gaps_and_decisions import IS_UNCLOSED
+from storage.conclusions import IS_UNCLOSED
 from storage.database.connection import Database
 from storage.models.audit import AccountRow, Association, Decision, Gap, Proposal, Standing
 from storage.tables.core import ACCOUNT, ASSOCIATION, DECISION, GAP, PROPOSAL, STANDING

@@ -1,7 +1,13 @@
-"""Pages of associations, found by facets and words: none reads more than a few thousand small rows."""
+"""Pages of associations, found by facets and words: none reads more than a few thousand small rows.
+
+Where a list goes on: the key of its last row as a short string that means nothing to anybody else.
+"""
 
 from __future__ import annotations
 
+import base64
+import binascii
+import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +17,6 @@ from sqlalchemy import ColumnElement, Connection, FromClause, Select, and_, func
 from storage.database.connection import Database
 from storage.models.audit import Proposal
 from storage.models.summaries import EVERYBODY, NETWORK, Sort, SummaryPage
-from storage.read_model import cursor
 from storage.registry.regions import Regions, within
 from storage.sanitize import clean
 from storage.tables.core import PROPOSAL
@@ -53,7 +58,7 @@ class Lists:
         limit: int = 50,
     ) -> SummaryPage:
         """Associations that have every facet and, for each folded word, one that begins with it."""
-        key = cursor.read(after, BEGINNINGS[sort])
+        key = read(after, BEGINNINGS[sort])
         with self._database.reading() as connection:
             asked = Asked(connection, clean(sorted(set(facets))), clean(sorted(set(search))))
             count, is_exact = asked.count()
@@ -63,7 +68,7 @@ class Lists:
         more = len(rows) > limit
         return SummaryPage(
             rows=tuple(row.summary for row in page),
-            next=cursor.written((page[-1].at, page[-1].association)) if more else None,
+            next=written((page[-1].at, page[-1].association)) if more else None,
             count=count,
             exact=is_exact,
         )
@@ -230,3 +235,28 @@ def _begins(word: str) -> ColumnElement[bool]:
 def _from(query: Select[Any], order: tuple[Any, Any], key: Sequence[Any]) -> Select[Any]:
     value, name = order
     return query.where(value >= key[0], or_(value > key[0], name > key[1]))
+
+
+MOST = 2**62
+
+
+def written(key: Sequence[Any]) -> str:
+    """A key as a cursor."""
+    told = json.dumps(list(key), ensure_ascii=False, separators=(",", ":"))
+    return base64.urlsafe_b64encode(told.encode()).decode().rstrip("=")
+
+
+def read(cursor: str | None, beginning: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The key of a cursor; the beginning where it is none, as of somebody who edits addresses."""
+    try:
+        padded = (cursor or "").encode() + b"==="
+        key = json.loads(base64.urlsafe_b64decode(padded))
+    except (binascii.Error, ValueError, RecursionError):
+        return beginning
+    fits = isinstance(key, list) and [*map(type, key)] == [*map(type, beginning)]
+    return tuple(map(_fit, key)) if fits else beginning
+
+
+def _fit(part: Any) -> Any:
+    """A part as every database takes it."""
+    return clean(part) if isinstance(part, str) else max(-MOST, min(part, MOST))

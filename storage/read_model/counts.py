@@ -1,6 +1,8 @@
 """The sums that are kept beside the summaries, and those of each concluded night.
 
 What a few associations have in common that no kept sum tells: counted from their rows, or not at all.
+
+How the database itself is: what a monitor asks every few seconds, so that each is a small query.
 """
 
 from __future__ import annotations
@@ -9,17 +11,19 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from pathlib import Path
 from typing import Any, Literal
 
 from sqlalchemy import Select, func, select
 
+from storage.database import migrate
 from storage.database.connection import Database
 from storage.models.audit import Night, NightState
 from storage.models.summaries import EVERYBODY, MOVES, NETWORK
 from storage.read_model.association_search import LAST, Asked
 from storage.read_model.gap_search import IS_TOLD
 from storage.sanitize import clean, instant
-from storage.tables.core import GAP, NIGHT
+from storage.tables.core import ACCOUNT, ASSOCIATION, GAP, NIGHT
 from storage.tables.mappers import night_of
 from storage.tables.summaries import FIGURE, SUMMARY, TALLY
 
@@ -158,3 +162,34 @@ def _moved(at: str, ids: Collection[str], since: datetime) -> Select[Any]:
     own = (GAP.c.association.in_(list(ids)), IS_TOLD, GAP.c[at] >= instant(since))
     kind = (GAP.c.code, GAP.c.channel)
     return select(*kind, func.count().label("number")).where(*own).group_by(*kind)
+
+
+class Vitals:
+    """The queries of a monitor. A part of `Store`."""
+
+    _database: Database
+
+    def size(self) -> int:
+        """How many bytes the database takes, what is not yet merged into it counted too."""
+        file = self._database.file
+        if file is None:
+            with self._database.reading() as connection:
+                size = select(func.pg_database_size(func.current_database()))
+                return int(connection.execute(size).scalar_one())
+        parts = (file, Path(f"{file}-wal"))
+        return sum(part.stat().st_size for part in parts if part.exists())
+
+    def sizes(self) -> tuple[int, int]:
+        """How many associations there are, and how many links of theirs; both are counted one by one."""
+        tables = (ASSOCIATION, ACCOUNT)
+        with self._database.reading() as connection:
+            counts = [
+                connection.execute(select(func.count()).where(one.c.withdrawn_at.is_(None))).scalar_one()
+                for one in tables
+            ]
+        return counts[0], counts[1]
+
+    def revision(self) -> str | None:
+        """The revision of its schema."""
+        with self._database.reading() as connection:
+            return migrate.current(connection)

@@ -14,7 +14,7 @@ from storage.batching import AT_ONCE
 from storage.database.connection import Database
 from storage.models.audit import SEVERITIES, Gap
 from storage.models.summaries import GapPage, GapSort, ListedGap, Summary
-from storage.read_model import cursor
+from storage.read_model import association_search
 from storage.read_model.association_search import CAP, WALKED, is_of
 from storage.sanitize import clean, instant
 from storage.tables.core import GAP
@@ -59,7 +59,7 @@ class GapLists:
         Waived ones are no news.
         """
         at, begin = GAP.c[f"{which}_at"], instant(since)
-        rank, moment, last = cursor.read(after, (0, FAR.isoformat(), LAST_ROW))
+        rank, moment, last = association_search.read(after, (0, FAR.isoformat(), LAST_ROW))
         rows: list[Any] = []
         with self._database.reading() as connection:
             count = min(sum(_capped(connection, query) for query in _moved(at, begin)), CAP + 1)
@@ -72,7 +72,10 @@ class GapLists:
                 rows += connection.execute(query.order_by(at.desc(), GAP.c.id.desc()).limit(left)).all()
                 if len(rows) > limit:
                     break
-        ends = [cursor.written((row.rank, getattr(row, at.key).isoformat(), row.id)) for row in rows[:limit]]
+        ends = [
+            association_search.written((row.rank, getattr(row, at.key).isoformat(), row.id))
+            for row in rows[:limit]
+        ]
         return _page(rows, limit, ends, (min(count, CAP), count <= CAP))
 
     def histories(self, since: datetime | None) -> Iterator[tuple[Summary, list[Gap]]]:
@@ -211,13 +214,13 @@ class _Gravest:
 
     def behind(self, query: Select[Any], after: str | None) -> Select[Any]:
         rank, association, number = self.by
-        key = cursor.read(after, GRAVEST)
+        key = association_search.read(after, GRAVEST)
         grave, name, last = min(key[0], len(SEVERITIES)), key[1], min(key[2], LAST_ROW)
         inner = (association > name) | ((association == name) & (number > last))
         return query.where(rank >= grave, or_(rank > grave, inner)).order_by(*self.by)
 
     def end(self, row: Any) -> str:
-        return cursor.written((row.rank, row.association, row.id))
+        return association_search.written((row.rank, row.association, row.id))
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +230,7 @@ class _Newest:
     is_few: bool
 
     def behind(self, query: Select[Any], after: str | None) -> Select[Any]:
-        moment, last = cursor.read(after, (FAR.isoformat(), LAST_ROW))
+        moment, last = association_search.read(after, (FAR.isoformat(), LAST_ROW))
         upto, number = _moment(moment), min(last, LAST_ROW)
         # an expression, so that no index of all gaps is walked where a few are asked for
         at = case((GAP.c.id > 0, GAP.c.opened_at)) if self.is_few else GAP.c.opened_at
@@ -235,7 +238,7 @@ class _Newest:
         return found.order_by(at.desc(), GAP.c.id.desc())
 
     def end(self, row: Any) -> str:
-        return cursor.written((row.opened_at.isoformat(), row.id))
+        return association_search.written((row.opened_at.isoformat(), row.id))
 
 
 def _moment(text: str) -> datetime:

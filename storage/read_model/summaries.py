@@ -1,8 +1,8 @@
 """What lists read: a summary of each association, kept beside what it was made of.
 
-Whatever changes an association marks it stale in the same transaction; `auditor.evaluation.refresh.refresh`
-makes the stale summaries anew, and whoever reads calls it first (with nothing stale it is three tiny
-queries). A page is read with these, all of them parts of `Store`:
+Whatever changes an association marks it stale in the same transaction;
+`auditor.evaluation.run_results.refresh` makes the stale summaries anew, and whoever reads calls it first
+(with nothing stale it is three tiny queries). A page is read with these, all of them parts of `Store`:
 
 - `summaries(facets, search=, sort=, after=, limit=) -> SummaryPage`: associations that have every facet and,
   for every folded word, a word that begins with it. Sorts: urgency, name, changed (`lists`).

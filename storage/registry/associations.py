@@ -1,4 +1,7 @@
-"""Who is audited: associations and their registered links, as the newest sheet lists them."""
+"""Who is audited: associations and their registered links, as the newest sheet lists them.
+
+How people are reached: contacts, apart from their associations, and read only by who asks for them.
+"""
 
 from __future__ import annotations
 
@@ -11,16 +14,25 @@ from typing import Any
 from sqlalchemy import Connection, Select, Table, delete, func, insert, select, update
 
 from storage import consistency
-from storage.batching import parts
+from storage.batching import AT_ONCE, parts
 from storage.database.connection import BATCH, Database
-from storage.models.audit import ASSOCIATION_FIELDS, AccountRow, Association, DecisionKind, Member
-from storage.models.communication import OPERATOR, By
+from storage.models.audit import (
+    ASSOCIATION_FIELDS,
+    CONTACT_FIELDS,
+    NO_CONTACT,
+    AccountRow,
+    Association,
+    Contact,
+    DecisionKind,
+    Member,
+)
+from storage.models.users import OPERATOR, By
 from storage.observations import rows
-from storage.registry import audit_log, contacts
+from storage.registry import audit_log
 from storage.registry.diff import Changes, Comparison, Difference, Mark, Silence, unrepeated
 from storage.sanitize import clean
-from storage.tables.core import ACCOUNT, ASSOCIATION, DECISION, WITHDRAWAL
-from storage.tables.mappers import ASSOCIATIONS, MEMBERS, account_of, association_of, member_of
+from storage.tables.core import ACCOUNT, ASSOCIATION, CONTACT, DECISION, WITHDRAWAL
+from storage.tables.mappers import ASSOCIATIONS, MEMBERS, account_of, association_of, contact_of, member_of
 
 
 class Registry:
@@ -215,7 +227,7 @@ def _save(connection: Connection, made: Comparison, now: datetime) -> None:
     ids = {mark: row.id for mark, row in made.stored.items()}
     people = {i: i for i in made.was}
     _write(connection, ASSOCIATION, made.people, people, {})
-    contacts.write(connection, (made.people.new | made.people.back | made.people.changed).values())
+    write(connection, (made.people.new | made.people.back | made.people.changed).values())
     _write(connection, ACCOUNT, made.links, ids, {"added_at": now})
     _leave(connection, ACCOUNT, [ids[mark] for mark in made.links.left], now, prune=made.prune)
     _leave(connection, ASSOCIATION, list(made.people.left), now, prune=made.prune)
@@ -275,3 +287,45 @@ def _columns(noun: Member | AccountRow) -> dict[str, Any]:
         "mark": mark,
         **identity,
     }
+
+
+class Contacts:
+    """The queries of contacts. A part of `Store`."""
+
+    _database: Database
+
+    def members(self, *, include_withdrawn: bool = False) -> Iterator[Member]:
+        """The entries of the registry, in the order of their ids."""
+        query = MEMBERS if include_withdrawn else MEMBERS.where(ASSOCIATION.c.withdrawn_at.is_(None))
+        return map(member_of, self._database.rows(query, ASSOCIATION.c.id))
+
+    def member(self, association: str) -> Member | None:
+        """The entry of this id, also a withdrawn one."""
+        with self._database.reading() as connection:
+            row = connection.execute(MEMBERS.where(ASSOCIATION.c.id == association)).first()
+        return member_of(row) if row else None
+
+    def contact(self, association: str) -> Contact:
+        """An association's contact, with nothing in it where nothing is known."""
+        return self.contacts([association]).get(association, NO_CONTACT)
+
+    def contacts(self, associations: Collection[str]) -> dict[str, Contact]:
+        """The contacts of these associations, of whom something is known."""
+        query = select(CONTACT).where(CONTACT.c.association.in_(list(associations)))
+        with self._database.reading() as connection:
+            return {row.association: contact_of(row) for row in connection.execute(query)}
+
+
+def write(connection: Connection, members: Iterable[Member]) -> None:
+    """Keep these contacts in place of what was known; one without anything in it leaves no row."""
+    listed = list(members)
+    for start in range(0, len(listed), AT_ONCE):
+        some = listed[start : start + AT_ONCE]
+        connection.execute(delete(CONTACT).where(CONTACT.c.association.in_([one.id for one in some])))
+        rows = [
+            {"association": one.id, **{name: one.fact(name) for name in CONTACT_FIELDS}}
+            for one in some
+            if one.contact
+        ]
+        if rows:
+            connection.execute(insert(CONTACT), rows)

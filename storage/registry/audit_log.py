@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, insert, select
 
 from storage.database.connection import Database
-from storage.models.communication import Change
+from storage.models.users import Change
 from storage.registry.regions import Regions, within
 from storage.sanitize import instant
 from storage.tables.communication import TRAIL

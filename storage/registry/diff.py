@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Generic, TypeVar
 
 from storage.models.audit import AccountRow, Association, Fact, Member
-from storage.models.communication import ASSOCIATION, FIELDS, PRUNE, By, Change
+from storage.models.users import ASSOCIATION, FIELDS, PRUNE, By, Change
 
 Mark = tuple[str, str, str, str]
 K = TypeVar("K")

@@ -25,8 +25,7 @@ from storage.models.audit import AccountRow, LastLook, Night, Observation, Stand
 from storage.sanitize import clean
 from storage.tables.core import ACCOUNT, STANDING
 from storage.tables.mappers import MOMENTS, account_of, standing_of
-from storage.tables.observations import CHECKED, OBSERVATION
-from storage.tables.runs import ORDER, PLAN
+from storage.tables.runs import CHECKED, OBSERVATION, ORDER, PLAN
 
 LISTED = PLAN.join(ACCOUNT, ACCOUNT.c.id == PLAN.c.account_id)
 

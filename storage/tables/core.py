@@ -3,6 +3,8 @@
 Whole nouns that are only ever read whole (a finding, its evidence) are one JSON text each; what is
 searched, counted or joined has a column of its own. A noun's defaults are not written, so a default
 in the models must never change its meaning.
+
+The tables of who may use the pages. Nothing outside `storage` sees them.
 """
 
 from __future__ import annotations
@@ -269,3 +271,54 @@ GAP = table_of(GapTable)
 PROPOSAL = table_of(ProposalTable)
 DECISION = table_of(DecisionTable)
 WITHDRAWAL = table_of(WithdrawalTable)
+
+
+def _owner(*, unique: bool = False) -> Any:
+    return Field(
+        sa_column=Column(Integer, reference("user.id"), nullable=False, index=not unique, unique=unique)
+    )
+
+
+class UserTable(SQLModel, table=True):
+    """Somebody who may log in, or could until `removed_at`. No two have one `key`."""
+
+    __tablename__: ClassVar[Any] = "user"
+
+    id: int | None = Field(default=None, primary_key=True)
+    key: str = Field(unique=True)
+    name: str
+    role: str
+    regions: list[str] = json_column()
+    added_at: datetime = moment_column()
+    added_by: str
+    password_hash: str | None = None
+    password_at: datetime | None = instant_column()
+    removed_at: datetime | None = instant_column()
+
+
+class SessionTable(SQLModel, table=True):
+    """A browser that is logged in, known by its token's hash alone."""
+
+    __tablename__: ClassVar[Any] = "session"
+
+    token_hash: str = Field(primary_key=True)
+    user_id: int = _owner()
+    begun_at: datetime = moment_column()
+    seen_at: datetime = moment_column()
+
+
+class InvitationTable(SQLModel, table=True):
+    """A user's one-time link, known by its token's hash alone. Each has one at most."""
+
+    __tablename__: ClassVar[Any] = "invitation"
+
+    token_hash: str = Field(primary_key=True)
+    user_id: int = _owner(unique=True)
+    made_at: datetime = moment_column()
+    made_by: str
+    expires_at: datetime = moment_column()
+
+
+USER = table_of(UserTable)
+SESSION = table_of(SessionTable)
+INVITATION = table_of(InvitationTable)

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from probes.models.account import Identity, Kind
+from probes.models.finding import Identity, Kind
 from storage.models.audit import (
     ASSOCIATION_FIELDS,
     CONTACT_FIELDS,
@@ -26,9 +26,8 @@ from storage.models.audit import (
     Withdrawal,
 )
 from storage.models.users import Role, User
-from storage.tables.core import ASSOCIATION, CONTACT, DECISION, GAP, STANDING, WITHDRAWAL
-from storage.tables.observations import CHECKED
-from storage.tables.users import USER
+from storage.tables.core import ASSOCIATION, CONTACT, DECISION, GAP, STANDING, USER, WITHDRAWAL
+from storage.tables.runs import CHECKED
 
 
 def account_of(row: Any) -> AccountRow:

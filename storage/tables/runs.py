@@ -1,23 +1,34 @@
 """What workers on many machines share while a night goes on; taken away when it ends.
 
 The plan of the night that goes on: derived when it begins, taken away when it ends.
+
+The tables of what was seen. Nothing outside `storage` sees them.
+
+A night adds a row to `observation` for every account, so that one is narrow: 33 to 41 bytes on SQLite, where
+its rows lie in the order of their key and a night only ever appends. What a look found and what that rests on
+lies in `look`, once for as long as it stays the same (`sameness`). `checked` is the half of a standing that
+every night moves.
 """
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
-from sqlalchemy import BigInteger, Column, Index, Integer
+from sqlalchemy import BigInteger, Column, Dialect, Index, Integer, SmallInteger, Text, TypeDecorator
+from sqlalchemy import UniqueConstraint as Unique
 from sqlmodel import Field, SQLModel
 
-from storage.models.audit import Observation
+from probes.models.finding import Finding
+from storage.models.audit import Evidence, Observation
 from storage.tables.core import (
+    ACCOUNT,
     Noun,
     flag_column,
     instant_column,
     json_column,
     moment_column,
+    noun_column,
     reference,
     table_of,
 )
@@ -75,3 +86,91 @@ class PlanTable(SQLModel, table=True):
 PLAN = table_of(PlanTable)
 (ORDER,) = PLAN.indexes
 """By which the plan is read; it is made when the plan is written, for then it is sorted once."""
+
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+WIDE = BigInteger().with_variant(Integer, "sqlite")
+
+
+class Micros(TypeDecorator[datetime]):
+    """A moment as microseconds since 1970: eight bytes instead of twenty-six."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def __repr__(self) -> str:
+        return "BigInteger()"
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:  # noqa: ARG002  # SQLAlchemy's
+        """Write the moment."""
+        return None if value is None else (value - EPOCH) // MICROSECOND
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002  # SQLAlchemy's
+        """Read the moment again, in UTC."""
+        return None if value is None else EPOCH + value * MICROSECOND
+
+
+def micros_column(*, optional: bool = False) -> Any:
+    """A moment in a narrow row."""
+    return Field(default=None, sa_column=Column(Micros, nullable=optional))
+
+
+class LookTable(SQLModel, table=True):
+    """What an account said, and what shows it: kept when it was first seen so, at `observed_at`.
+
+    `meaning` is a digest of all of it that matters; NULL where nothing may be told to be the same any more.
+    """
+
+    __tablename__: ClassVar[Any] = "look"
+    __table_args__ = (Unique("account_id", "meaning"),)
+
+    id: int | None = Field(default=None, sa_column=Column(WIDE, primary_key=True))
+    account_id: int = Field(sa_column=Column(Integer, reference("account.id"), nullable=False))
+    observed_at: datetime = micros_column()
+    presence: str
+    meaning: str | None = None
+    finding: Finding = noun_column(Finding)
+    evidence: tuple[Evidence, ...] = noun_column(tuple[Evidence, ...])
+
+
+class ObservationTable(SQLModel, table=True):
+    """One look at an account in a night. One for each account and night; never changed.
+
+    Neither `account_id` nor `look_id` refers to its row by a constraint: each removal there would read every
+    night for those that name it, or each night write into an index of every night. Whoever removes accounts
+    removes these first (`recording.erase`). `times` is told by `sameness`.
+    """
+
+    __tablename__: ClassVar[Any] = "observation"
+    __table_args__: ClassVar[Any] = {"sqlite_with_rowid": False}
+
+    night_id: int = Field(
+        sa_column=Column(Integer, reference("night.id"), primary_key=True, autoincrement=False)
+    )
+    account_id: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
+    observed_at: datetime = micros_column()
+    look_id: int = Field(sa_column=Column(BigInteger, nullable=False))
+    presence: int = Field(sa_column=Column(SmallInteger, nullable=False))
+    probe_version: int = Field(sa_column=Column(SmallInteger, nullable=False))
+    times: str | None = Field(default=None, sa_column=Column(Text, nullable=True))
+
+
+class CheckedTable(SQLModel, table=True):
+    """When an account was last looked at, and last told: the moments of its standing. Derived."""
+
+    __tablename__: ClassVar[Any] = "checked"
+
+    account_id: int = Field(
+        sa_column=Column(Integer, reference("account.id"), primary_key=True, autoincrement=False)
+    )
+    checked_at: datetime | None = micros_column(optional=True)
+    decided_at: datetime | None = micros_column(optional=True)
+
+
+LOOK = table_of(LookTable)
+OBSERVATION = table_of(ObservationTable)
+OBSERVATION.add_is_dependent_on(
+    ACCOUNT
+)  # it refers to none, to stay narrow; erased before it, for it is found by it
+CHECKED = table_of(CheckedTable)

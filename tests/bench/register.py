@@ -16,8 +16,8 @@ from pathlib import Path
 
 from auditor.app import App
 from auditor.config.schema import Storage, load, packaged
-from auditor.evaluation.coverage import STATES
-from auditor.evaluation.refresh import refresh
+from auditor.evaluation.run_results import refresh
+from auditor.evaluation.summary import STATES
 from auditor.reference.gap_catalogue import catalogue
 from auditor.reference.regions import REGIONS
 from probes.links import identify
@@ -37,8 +37,8 @@ from storage.models.audit import (
     Standing,
     State,
 )
-from storage.models.communication import By, FollowUp, FollowUpKind, Letter, Reply, ReplyKind
 from storage.models.summaries import EVERYBODY, NETWORK
+from storage.models.users import By, FollowUp, FollowUpKind, Letter, Reply, ReplyKind
 
 MANY = int(os.environ.get("AUDITOR_BENCH_ASSOCIATIONS", "250000"))
 NOW = datetime(2026, 11, 25, 9, tzinfo=UTC)

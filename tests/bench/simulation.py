@@ -30,14 +30,14 @@ import auditor.cli.audit  # what `auditor run` loads, so that the memory is its
 import auditor.runs.run
 from auditor.app import App
 from auditor.config.schema import ChannelConfig, Schedule, Storage, load, packaged
-from auditor.core import event_loop
+from auditor.core import runtime
 from auditor.evaluation import run_results
 from auditor.reference.regions import REGIONS
 from auditor.runs import plan
 from probes.http.fetcher import Fetcher
 from probes.links import identify
 from storage.models.audit import AccountRow, Association, Contact, Member, Night
-from storage.models.communication import By
+from storage.models.users import By
 from tests.bench.measure import busy, tree
 from tests.bench.simulated import CANARIES, CHANNELS, FIRST, SimulatedFetcher, World, line
 
@@ -154,7 +154,7 @@ def night(app: Simulated, number: int) -> tuple[Night, Gauge]:
     for stage, module, name in STAGES:
         setattr(module, name, gauge.during(stage, getattr(module, name)))
     try:
-        done = event_loop.run(_night(app, FIRST + timedelta(days=number), gauge))
+        done = runtime.run(_night(app, FIRST + timedelta(days=number), gauge))
     finally:
         for module, name, work in kept:
             setattr(module, name, work)

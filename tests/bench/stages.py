@@ -27,15 +27,15 @@ from auditor.app import App
 from auditor.checking import checker
 from auditor.checking.checker import recalled
 from auditor.config.schema import Config, load
-from auditor.core import event_loop
+from auditor.core import runtime
 from auditor.evaluation import network_view, run_results
-from auditor.evaluation.refresh import refresh
+from auditor.evaluation.run_results import refresh
 from probes.http.fetcher import Fetcher
 from probes.models.http import Ask, NoPage, Page
 from probes.models.probe import drive
 from probes.runner import parser_worker
 from probes.text.lazy_regex import prepare
-from storage.files.body_writer import Laying
+from storage.files.body_store import Laying
 from storage.models.audit import Observation
 from tests.bench.farm import Farm, serving, written
 from tests.bench.pipeline import NIGHTS, Register
@@ -97,7 +97,7 @@ def _alone(seen: Path, empty: Path) -> dict[str, float]:
         looks = list(app.store.observations(night_id=night.id))
         rows = {row.id: row for row in app.store.accounts()}
         spent = {}
-        spent["fetch"], pages = _measured(lambda: event_loop.run(_fetched(app.config, looks)))
+        spent["fetch"], pages = _measured(lambda: runtime.run(_fetched(app.config, looks)))
         accounts = [recalled(rows[look.account_id], None) for look in looks]
         prepare()  # as in the processes that read pages
         parser_worker.tidy()
@@ -125,7 +125,7 @@ def _written(app: App, looks: Sequence[Observation], bodies: Sequence[bytes]) ->
                 for look in new:
                     await writer.add(look)
 
-    spent = {"write": _measured(lambda: event_loop.run(write()))[0]}
+    spent = {"write": _measured(lambda: runtime.run(write()))[0]}
     spent["judge"], _ = _measured(lambda: run_results.conclude(app.store, app.config, night, ()))
     spent["sum up"], _ = _measured(lambda: refresh(app.store, app.config))
     return spent

@@ -9,8 +9,7 @@ import pytest
 
 from probes.channels import website
 from probes.links import channel_registry, identify
-from probes.models.account import Account
-from probes.models.finding import Presence
+from probes.models.finding import Account, Presence
 from probes.models.http import Ask, NoPage, Page, Validators
 from probes.models.probe import drive
 from tests.bench import bodies

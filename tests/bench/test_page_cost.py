@@ -9,8 +9,7 @@ from lxml import html
 
 from probes.channels import website
 from probes.links import identify
-from probes.models.account import Account
-from probes.models.finding import Reason
+from probes.models.finding import Account, Reason
 from probes.models.http import Ask, NoPage, Page
 from probes.models.probe import drive
 from probes.text.lazy_regex import prepare

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import pytest
 
-from auditor.web.report_session import LETTER
+from auditor.web.request_context import LETTER
 from tests.bench.register import FIRST, NOW, TOKEN, memory, named, register, tell
 from tests.support.all_routes import routes, ways
 from tests.support.web_server import browsing

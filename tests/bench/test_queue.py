@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from auditor.cluster import job_queue
-from auditor.cluster.job_state import Job
+from auditor.cluster.job_queue import Job
 from auditor.runs.plan import WHOLE
 from storage.runs.plan import Shard
 from tests.support import cluster

@@ -10,8 +10,7 @@ from datetime import timedelta
 
 import pytest
 
-from auditor.evaluation.coverage import STATES
-from auditor.evaluation.summary import asked
+from auditor.evaluation.summary import STATES, asked
 from tests.bench.register import CHANNELS, NOW, register, tell
 
 

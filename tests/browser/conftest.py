@@ -8,12 +8,12 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from playwright.sync_api import sync_playwright
 
+from auditor import report_links
 from auditor.config.notifications import Notify
-from auditor.report_links import links
 from auditor.reports import publish
 from auditor.users import service
-from auditor.web.report_session import LETTER
-from auditor.web.user_session import INVITED, SESSION
+from auditor.web.access import INVITED, SESSION
+from auditor.web.request_context import LETTER
 from tests.browser import debian
 from tests.browser.pages import PAGES, PUBLISHED
 from tests.support import sample_network
@@ -71,7 +71,7 @@ def way(address, folder):
 @pytest.fixture(scope="session")
 def cookies(app, address):
     """What a browser keeps that a letter, a login and another user's link have let in."""
-    _, link = links.made(app.store, app.config, "nour", "Amina", sample_network.NOW, keep=True)
+    _, link = report_links.made(app.store, app.config, "nour", "Amina", sample_network.NOW, keep=True)
     invited = service.invited(app.store, known(app.store, "Salma"), "Amina", sample_network.NOW)
     kept = {LETTER: link.rpartition("/")[2], SESSION: logged_in(app.store), INVITED: invited}
     return [{"name": name, "value": value, "url": address} for name, value in kept.items()]

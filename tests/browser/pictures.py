@@ -15,10 +15,10 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
+from auditor import report_links
 from auditor.app import App
 from auditor.config.schema import load
-from auditor.report_links import links
-from auditor.web.user_session import SESSION
+from auditor.web.access import SESSION
 from tests.browser import debian
 from tests.support.web_server import logged_in, served
 
@@ -47,7 +47,7 @@ def main(demo: Path, out: Path) -> None:
         last = app.store.last_night()
         assert last is not None
         now = last.started_at + timedelta(hours=6)
-        _, letter = links.made(app.store, app.config, "a068", "the coordination", now)
+        _, letter = report_links.made(app.store, app.config, "a068", "the coordination", now)
         account = next(app.store.accounts("a068")).id
         with served(app, now) as address, sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=debian.chromium(), args=debian.FLAGS)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from auditor.web.user_session import SESSION
-from storage.models.communication import FollowUp, FollowUpKind
+from auditor.web.access import SESSION
+from storage.models.users import FollowUp, FollowUpKind
 from tests.support import sample_network
 from tests.support.web_server import logged_in, served
 

@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from auditor.app import App
-from auditor.demo import play, spreadsheet
+from auditor.demo import associations, play
 from auditor.runs import run
-from auditor.web.user_session import SESSION
+from auditor.web.access import SESSION
 from storage.models.users import Role
 from tests.support.web_server import logged_in, served
 
@@ -110,7 +110,7 @@ def test_a_volunteer_s_answer_closes_a_gap_the_night_after_the_coordinator_accep
 
 def bring_in_the_sheet(world, desk):
     """Upload the coordinator's workbook, look at what it changes, and take it over."""
-    path = spreadsheet.write(world.folder / "registry.xlsx")
+    path = associations.write(world.folder / "registry.xlsx")
     desk.goto("/fr/registry")
     desk.set_input_files("input[type=file]", path)
     desk.locator("form[enctype] button").click()

@@ -12,8 +12,7 @@ from typing import Any, cast
 
 import pytest
 
-from probes.models.account import Account, Kind
-from probes.models.finding import Presence
+from probes.models.finding import Account, Kind, Presence
 from probes.models.probe import Channel, drive
 from tests.unit.probes.channels.test_channel_contract import (
     EVERY_CHANNEL_FUNCTION,

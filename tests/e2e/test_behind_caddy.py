@@ -14,11 +14,11 @@ from pathlib import Path
 import httpx
 import pytest
 
+from auditor import report_links
 from auditor.app import App
 from auditor.config.schema import load
-from auditor.evaluation.refresh import refresh
-from auditor.report_links import links
-from auditor.users import sessions
+from auditor.evaluation.run_results import refresh
+from auditor.users import service
 from tests.support import sample_network
 from tests.support.web_server import SESSION, known
 
@@ -72,7 +72,7 @@ def folder(tmp_path_factory):
         load(made / "config.toml", {"AUDITOR_STORAGE__URL": f"sqlite:///{made}/auditor.db"})
     ) as app:
         refresh(app.store, app.config)
-        _, link = links.made(app.store, app.config, "nour", "Amina", datetime.now(UTC))
+        _, link = report_links.made(app.store, app.config, "nour", "Amina", datetime.now(UTC))
     return made, link
 
 
@@ -127,7 +127,7 @@ def user(folder):
     """The cookie of somebody who has logged in."""
     url = f"sqlite:///{folder[0]}/auditor.db"
     with App.open(load(folder[0] / "config.toml", {"AUDITOR_STORAGE__URL": url})) as app:
-        return f"__Host-{SESSION}={sessions.begin(app.store, known(app.store), datetime.now(UTC))}"
+        return f"__Host-{SESSION}={service.begin(app.store, known(app.store), datetime.now(UTC))}"
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ import pytest
 
 from auditor.app import App
 from auditor.config.schema import load
-from auditor.demo import play, spreadsheet
+from auditor.demo import associations, play
 from auditor.demo.model import Tonight
 from auditor.receipts.receipt import digest
 from auditor.runs import run
@@ -48,7 +48,7 @@ def folder(web, tmp_path):
     ca, port = web
     shutil.copy(ca, tmp_path / "ca.pem")
     play.configured(tmp_path, port)
-    spreadsheet.write(tmp_path / "registry.xlsx")
+    associations.write(tmp_path / "registry.xlsx")
     return tmp_path
 
 

@@ -17,8 +17,8 @@ import pytest
 
 from auditor.app import App
 from auditor.config.schema import load
+from auditor.receipts.receipt import chain
 from auditor.receipts.signing import known
-from auditor.receipts.verify import chain
 from probes.links import identify
 from storage.models.audit import AccountRow, Association, NightState
 

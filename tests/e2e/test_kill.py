@@ -8,8 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from probes.models.account import Identity, Kind
-from probes.models.finding import Finding, Presence
+from probes.models.finding import Finding, Identity, Kind, Presence
 from storage.models.audit import AccountRow, Association, Evidence, NightState, Observation
 from storage.store import Store
 

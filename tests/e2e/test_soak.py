@@ -22,13 +22,12 @@ import httpx
 import pytest
 from sqlalchemy import event
 
+from auditor import scheduling
 from auditor.app import App
-from auditor.config.retention import Backup
-from auditor.config.schema import ChannelConfig, Schedule, Storage, Web, load, packaged
+from auditor.config.schema import Backup, ChannelConfig, Schedule, Storage, Web, load, packaged
 from auditor.core.errors import LockedError
 from auditor.evaluation.reevaluate import rejudge
-from auditor.scheduling import scheduler, server
-from auditor.web.user_session import SESSION
+from auditor.web.access import SESSION
 from probes.http.settings import FetchOptions
 from probes.links import identify
 from probes.runner.parser_pool import ReaderPool
@@ -229,11 +228,11 @@ def _parent(pid):
 
 async def served(config, clock, ledger, story):
     """The service until a story has ended with its stop."""
-    with App.open(config) as app, server.listening(config.web) as at:
+    with App.open(config) as app, scheduling.listening(config.web) as at:
         ledger.watch(app)
         stop = asyncio.Event()
-        service = asyncio.create_task(server.serve(app, clock, at=at, stop=stop))
-        home, cookie = server.address(at).rstrip("/"), logged_in(app.store)
+        service = asyncio.create_task(scheduling.run_server(app, clock, at=at, stop=stop))
+        home, cookie = scheduling.address(at).rstrip("/"), logged_in(app.store)
         reader = asyncio.create_task(reading(home, cookie, ledger, stop))
         try:
             telling = asyncio.create_task(story(app, stop))
@@ -252,7 +251,7 @@ async def served(config, clock, ledger, story):
 
 @pytest.mark.slow
 async def test_days_of_load_and_faults_lose_nothing_and_leak_nothing(tmp_path, monkeypatch):  # noqa: PLR0915  # one story
-    monkeypatch.setattr(scheduler, "LOOK_AGAIN", timedelta(seconds=1))
+    monkeypatch.setattr(scheduling, "LOOK_AGAIN", timedelta(seconds=1))
     async with ReaderPool(1):
         pass  # the process that starts readers stays for the life of this one
     zone = {f"n{number}.example": ["127.0.0.1"] for number in range(60)}

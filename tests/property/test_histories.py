@@ -14,7 +14,7 @@ from auditor.evaluation.reevaluate import rejudge
 from auditor.evaluation.run_results import conclude
 from auditor.rules.account_status import UNREACHED, Confirm
 from auditor.rules.association import Dossier, Moment, case, settle
-from auditor.rules.gaps import is_open
+from auditor.rules.engine import is_open
 from probes.models.finding import Finding, Presence, Reason
 from storage.files.body_store import Archive
 from storage.models.audit import Decision, DecisionKind, NightState, Observation, Standing, State

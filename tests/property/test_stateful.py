@@ -29,27 +29,26 @@ from hypothesis.stateful import (
 from sqlalchemy import select
 
 from auditor.checking import checker
-from auditor.config.retention import Keep
-from auditor.config.schema import ChannelConfig, load, packaged
+from auditor.config.schema import ChannelConfig, Keep, load, packaged
 from auditor.decisions.parsing import DecisionError
 from auditor.decisions.replies import accept
 from auditor.decisions.service import Saying, withdrawn
 from auditor.evaluation import reevaluate
+from auditor.receipts.receipt import chain
 from auditor.receipts.signing import known
-from auditor.receipts.verify import chain
 from auditor.retention.evidence_pruning import thin
-from auditor.rules.gaps import key
+from auditor.rules.engine import key
 from auditor.runs.run import run
 from probes.links import identify
 from probes.models.finding import Activity, Finding, FoundLink, Presence, Reason
 from probes.models.http import Ask, NoPage
-from storage.database.sqlite_backup import restore
+from storage.database.sqlite_file import restore
 from storage.errors import LaterNightError, StoreError
 from storage.files.body_store import Archive
 from storage.models.audit import AccountRow, Association, DecisionKind, Member, NightState
-from storage.models.communication import Reply, ReplyKind
+from storage.models.users import Reply, ReplyKind
 from storage.store import Store
-from storage.tables.observations import OBSERVATION
+from storage.tables.runs import OBSERVATION
 from storage.tables.summaries import FIGURE
 from tests.support.mini_network import Small, Web
 from tests.support.read_model_consistency import recounted, tabled

@@ -9,8 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from hypothesis import strategies as st
 
-from probes.models.account import Account
-from probes.models.finding import Finding, Presence
+from probes.models.finding import Account, Finding, Presence
 from probes.models.http import Ask, NoPage, Page
 from probes.models.probe import Look, Steps, drive
 

@@ -19,8 +19,7 @@ from urllib.parse import urlsplit
 
 from auditor.app import App
 from auditor.cluster.worker import Worker
-from auditor.config.cluster import Cluster
-from auditor.config.schema import load
+from auditor.config.schema import Cluster, load
 from probes.links import identify
 from storage.files.body_store import Archive
 from storage.models.audit import AccountRow, Association

@@ -16,11 +16,10 @@ from pathlib import Path
 import httpx
 from hypothesis import strategies as st
 
-from auditor.i18n.languages import LOCALES
+from auditor.i18n.catalogs import LOCALES
 from probes.links import channel_registry, identify
 from probes.models import finding, probe
-from probes.models.account import Identity
-from probes.models.finding import Reason
+from probes.models.finding import Identity, Reason
 from probes.models.http import Hop, NoPage, Page
 from probes.parsing import html
 from probes.website.page_analysis import Site, read_site

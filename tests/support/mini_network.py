@@ -14,14 +14,12 @@ import pytest
 from pydantic import TypeAdapter
 
 from auditor.checking import checker
-from auditor.config.retention import Backup
-from auditor.config.schema import ChannelConfig, Config
+from auditor.config.schema import Backup, ChannelConfig, Config
 from auditor.core.errors import LockedError
 from auditor.receipts.signing import Seal
 from auditor.rules.engine import Rule
 from probes.http.fetcher import FetchOptions
-from probes.models.account import Identity, Kind
-from probes.models.finding import Activity, Finding, FoundLink, Precision, Presence, Reason
+from probes.models.finding import Activity, Finding, FoundLink, Identity, Kind, Precision, Presence, Reason
 from probes.models.http import Ask, Page
 from probes.models.probe import absent, present
 from storage.files.body_store import Archive

@@ -15,8 +15,7 @@ from unittest import mock
 from lxml import html
 
 from auditor.i18n import catalogs, wording
-from auditor.i18n.catalogs import SOURCE
-from auditor.i18n.languages import TONGUES
+from auditor.i18n.catalogs import SOURCE, TONGUES
 
 OPEN, CLOSE = "⟦⟧"
 ATTRIBUTES = ("aria-label", "title", "alt", "placeholder", "data-name")

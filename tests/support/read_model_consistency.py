@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import replace
 
 from auditor.evaluation.network_view import overview, views
-from auditor.evaluation.refresh import refresh
+from auditor.evaluation.run_results import refresh
 from auditor.evaluation.summary import facets, summary
 from auditor.views.dashboard import front
 from probes.models.finding import Presence

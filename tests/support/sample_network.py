@@ -12,10 +12,10 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 
+from auditor import report_links
 from auditor.checking import checker
 from auditor.config.schema import ChannelConfig, load, packaged
 from auditor.registry.spreadsheet import to_csv
-from auditor.report_links import links
 from auditor.runs.run import run
 from probes.http.fetcher import FetchOptions
 from probes.links import identify
@@ -24,8 +24,7 @@ from probes.models.http import Ask
 from probes.models.probe import absent, present, unknown
 from storage.files.body_store import Archive
 from storage.models.audit import AccountRow, Association, Contact, Decision, DecisionKind, Member, Proposal
-from storage.models.communication import Reply, ReplyKind
-from storage.models.users import Role, User
+from storage.models.users import Reply, ReplyKind, Role, User
 from storage.store import Store
 from tests.support.mini_network import Small, Web
 
@@ -206,8 +205,8 @@ def _talk(app):
         )
         store.put_derived(proposals=[Proposal(who, seen, NOW, NOW)])
     for who in ("nour", "nour", "amal", "long"):
-        links.made(store, app.config, who, "Amina", NOW)
-    links.made(store, app.config, "bare", "Amina", FIRST, days=2)
+        report_links.made(store, app.config, who, "Amina", NOW)
+    report_links.made(store, app.config, "bare", "Amina", FIRST, days=2)
 
 
 def _decisions():

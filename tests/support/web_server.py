@@ -9,10 +9,10 @@ import httpx
 import uvicorn
 
 from auditor.config.schema import Web
-from auditor.scheduling.server import address, listening
-from auditor.users import sessions
+from auditor.scheduling import address, listening
+from auditor.users import service
+from auditor.web.access import SESSION
 from auditor.web.app import site
-from auditor.web.user_session import SESSION
 from storage.models.users import Role, User
 
 ALWAYS = datetime(2100, 1, 1, tzinfo=UTC)
@@ -75,7 +75,7 @@ def known(store, name="Amina", role=Role.ADMIN, regions=(), password_hash=None):
 
 def logged_in(store, name="Amina", role=Role.ADMIN, regions=()):
     """The cookie of a session, as if its user had logged in."""
-    return sessions.begin(store, known(store, name, role, regions), ALWAYS)
+    return service.begin(store, known(store, name, role, regions), ALWAYS)
 
 
 @contextlib.contextmanager

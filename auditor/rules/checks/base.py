@@ -13,8 +13,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 from auditor.reference.gap_catalogue import Catalogue, catalogue
 from auditor.rules.context import Case, Held, Sign
-from probes.models.account import Identity, Kind
-from probes.models.finding import Presence, Scalar
+from probes.models.finding import Identity, Kind, Presence, Scalar
 from storage.models.audit import AccountRow, Association, Standing
 
 

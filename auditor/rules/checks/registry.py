@@ -11,7 +11,7 @@ from pydantic import Field
 from auditor.reference.gap_catalogue import Catalogue
 from auditor.rules.checks.base import Check, day, shown
 from auditor.rules.context import Case, Held, Sign, may_be_one
-from probes.models.account import Kind
+from probes.models.finding import Kind
 from storage.models.audit import REACHES, Association, State
 
 

@@ -10,14 +10,13 @@ from fastapi import APIRouter, Form, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from auditor.decisions.listing import items
 from auditor.decisions.parsing import DecisionError, unwaived
-from auditor.decisions.service import Saying, withdrawn
+from auditor.decisions.service import Saying, items, withdrawn
 from auditor.evaluation.association_view import AssociationView
 from auditor.rendering.templates import words_of
-from auditor.web import access, list_filters
+from auditor.web import access, request_context
 from auditor.web.request_context import Asked, Page
-from auditor.web.routes.association import found
+from auditor.web.routes.associations import found
 
 router = APIRouter()
 
@@ -128,7 +127,7 @@ def _form(
     asked: Asked, view: AssociationView, wish: Wish, trouble: DecisionError | None = None
 ) -> HTMLResponse:
     told = {name: value for name, value in wish.model_dump().items() if name in ASKED}
-    here = list_filters.way(f"{asked.link.association(view.association.id)}/decide", told)
+    here = request_context.way(f"{asked.link.association(view.association.id)}/decide", told)
     return asked.at(here).page(
         "decision_form.html",
         status=422 if trouble else 200,
@@ -136,6 +135,6 @@ def _form(
         it=wish,
         trouble=words_of(asked.language).say(trouble.said, **trouble.facts) if trouble else "",
         today=asked.now.date(),
-        codes=list_filters.codes(asked.words),
+        codes=request_context.codes(asked.words),
         word=_numbered(asked, view.association.id, wish.number) if wish.kind == "withdraw" else None,
     )

@@ -13,7 +13,7 @@ from fastapi.responses import PlainTextResponse, Response
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 
 from auditor.diagnostics.metrics import Gauges, written
-from auditor.runs.liveness import Heart
+from auditor.runs.process import Heart
 from auditor.web import access
 from auditor.web.middleware import HEALTH, is_loopback
 from probes.log import Events

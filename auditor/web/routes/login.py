@@ -14,10 +14,10 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import URL
 
 from auditor.i18n.wording import Wording
-from auditor.users import sessions
+from auditor.users import service
 from auditor.users.passwords import LONGEST, Passwords, normal
-from auditor.web import access, errors, user_session
-from auditor.web.login_throttle import Attempts, keys_of, proof_of
+from auditor.web import access, errors
+from auditor.web.middleware import Attempts, keys_of, proof_of
 from auditor.web.request_context import Asked, Page, asked_of
 from storage.models.users import User
 
@@ -57,7 +57,7 @@ def form(request: Request, asked: Page, then: Annotated[str, Query(alias="next")
 @router.post("/{language}/login", dependencies=[access.OPEN])
 async def log_in(request: Request, asked: Page, typed: Annotated[Typed, Form()]) -> Response:
     """Let somebody in, or say that it did not work, and nothing of why."""
-    if not user_session.can_log_in(request):
+    if not access.can_log_in(request):
         return await _again(request, asked, typed, 403)
     if len(normal(typed.password)) > LONGEST:
         return await _again(request, asked, typed, 422, too_long(asked.words))
@@ -82,10 +82,10 @@ async def log_in(request: Request, asked: Page, typed: Annotated[Typed, Form()])
 @router.post("/{language}/logout", dependencies=[access.OPEN])
 def log_out(request: Request, asked: Page) -> Response:
     """End the session, on our side as well."""
-    if token := user_session.read(request, user_session.SESSION):
-        sessions.end(asked.app.store, token)
+    if token := access.read(request, access.SESSION):
+        service.end(asked.app.store, token)
     answer = RedirectResponse(asked.link.page("login"), 303)
-    user_session.forget(request, answer, user_session.SESSION)
+    access.forget(request, answer, access.SESSION)
     answer.headers["clear-site-data"] = '"cache", "storage"'
     return answer
 
@@ -105,8 +105,8 @@ def led_in(request: Request, user: User, way: str) -> Response:
     Where the password of `user` was changed or reset meanwhile, nobody is let in.
     """
     answer = RedirectResponse(way, 303)
-    if user_session.let_in(request, answer, user):
-        user_session.keep(request, answer, user_session.KNOWN, proof_of(user), A_YEAR)
+    if access.let_in(request, answer, user):
+        access.keep(request, answer, access.KNOWN, proof_of(user), A_YEAR)
     return answer
 
 
@@ -124,7 +124,7 @@ def doorman_of(request: Request) -> Doorman:
 def counted_by(request: Request, user: User | None, name: str) -> tuple[str, ...]:
     """By what this attempt is counted."""
     address = request.client.host if request.client else ""
-    return keys_of(address, name, user, user_session.read(request, user_session.KNOWN))
+    return keys_of(address, name, user, access.read(request, access.KNOWN))
 
 
 def too_long(words: Wording) -> str:
@@ -163,7 +163,7 @@ def _wanted(request: Request) -> str:
 def _form(
     request: Request, asked: Asked, then: str, *, status: int = 200, trouble: str = "", name: str = ""
 ) -> HTMLResponse:
-    is_open_line = not user_session.can_log_in(request)
+    is_open_line = not access.can_log_in(request)
     return asked.page(
         "login.html",
         status=403 if is_open_line else status,

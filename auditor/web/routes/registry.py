@@ -1,35 +1,37 @@
-"""The registry for people: to take as a sheet, correct in a spreadsheet program, and bring back."""
+"""The registry for people: to take as a sheet, correct in a spreadsheet program, and bring back.
+
+The registry's trail in the browser: who changed what, page by page.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter, Form, Query, UploadFile
 from fastapi.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 from pydantic import BaseModel, ConfigDict
 
 from auditor.erasure import returned
-from auditor.evaluation.refresh import refresh
+from auditor.evaluation.run_results import refresh
 from auditor.registry import exporter
-from auditor.registry.diff import Revision, revision
-from auditor.registry.existing import Known
-from auditor.registry.importer import Reading, read
+from auditor.registry.diff import Line, Revision, revision
+from auditor.registry.importer import Known, Reading, read
 from auditor.registry.spreadsheet import SheetError, csv_lines
 from auditor.registry.uploads import Uploads
-from auditor.users import permissions
+from auditor.users import service
 from auditor.views.export import MEDIA
 from auditor.web import access
-from auditor.web.request_context import Asked, Page
-from storage.models.communication import By
+from auditor.web.request_context import Asked, Number, Page
 from storage.models.summaries import EVERYBODY
+from storage.models.users import By
 
 router = APIRouter()
 
 MOST = 10 * 1024 * 1024
 """The largest sheet that is taken, in bytes."""
-SHOWN = 500
+LINES_SHOWN = 500
 """So many changes are shown on a page."""
 FEW = 100
 """So many problems are."""
@@ -126,7 +128,7 @@ def _home(
         taken=taken,
         forgotten=forgotten,
         trouble=trouble,
-        whole=permissions.acts_everywhere(asked.user),
+        whole=service.acts_everywhere(asked.user),
     )
 
 
@@ -146,7 +148,7 @@ def _difference(
         name=name,
         anew=anew,
         is_partial=is_partial,
-        shown=SHOWN,
+        shown=LINES_SHOWN,
         few=FEW,
     )
 
@@ -186,3 +188,33 @@ def download(
     spoken = quote(f"{words.say('Registry')}-{day}.{form}")
     disposition = f"attachment; filename=\"registry-{day}.{form}\"; filename*=UTF-8''{spoken}"
     return StreamingResponse(pieces, media_type=MEDIA[form], headers={"content-disposition": disposition})
+
+
+SHOWN = 50
+
+
+@router.get("/{language}/registry/trail", dependencies=[access.COORDINATOR])
+def trail(asked: Page, association: str = "", before: Number | None = None) -> HTMLResponse:
+    """The newest changes first: of everybody, or of one association, also one that was removed."""
+    store = asked.app.store
+    found = store.trail(association or None, before=before, limit=SHOWN + 1, regions=asked.regions)
+    changes, rest = found[:SHOWN], found[SHOWN:]
+    about = {one.id: one for one in store.holdings({change.association for change in changes}).associations}
+    lines = [
+        (one, Line.of(one, about[one.association].shown(asked.language) if one.association in about else ""))
+        for one in changes
+    ]
+    return asked.page(
+        "audit_log.html",
+        lines=lines,
+        association=association,
+        named=store.association(association) if association else None,
+        first=_address(asked, association) if before else None,
+        next=_address(asked, association, before=changes[-1].id) if rest else None,
+    )
+
+
+def _address(asked: Asked, association: str, *, before: int | None = None) -> str:
+    told = {"association": association, "before": before}
+    query = urlencode({name: value for name, value in told.items() if value})
+    return asked.link.page("registry/trail") + (f"?{query}" if query else "")

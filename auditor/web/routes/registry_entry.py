@@ -1,17 +1,24 @@
-"""An association's entry in the registry, changed in the browser: read and kept as a sheet's row is."""
+"""An association's entry in the registry, changed in the browser: read and kept as a sheet's row is.
+
+An association forgotten in the browser: shown how much that is, asked for its id, erased for good.
+"""
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated
+from urllib.parse import quote
 
-from fastapi import APIRouter, Depends, HTTPException, Request
+from fastapi import APIRouter, Depends, Form, HTTPException, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from pydantic import BaseModel, ConfigDict
 from starlette.datastructures import FormData
 
-from auditor.i18n.languages import LOCALES
+from auditor import erasure
+from auditor.core.errors import InputError, LockedError
+from auditor.i18n.catalogs import LOCALES
 from auditor.registry import exporter
-from auditor.registry.columns import LINKS
-from auditor.registry.contact_fields import CODES
+from auditor.registry.columns import CODES, LINKS
 from auditor.registry.entry_form import BLOCKING, TYPED, Entry, entry
 from auditor.registry.importer import Reading
 from auditor.registry.issues import Problem, Trouble
@@ -19,7 +26,8 @@ from auditor.web import access
 from auditor.web.request_context import Asked, Page
 from probes.links import channel_registry
 from storage.models.audit import Member
-from storage.models.communication import By
+from storage.models.users import By
+from storage.retention import Kept
 
 router = APIRouter()
 
@@ -38,8 +46,8 @@ Typed = Annotated[FormData, Depends(_typed)]
 def form(asked: Page, association: str) -> HTMLResponse:
     """The entry as it is kept, to be changed."""
     about = _found(asked, association)
-    it = _kept(asked, about)
-    return _shown(asked, about, it, version=it.version)
+    it = _saved_entry(asked, about)
+    return _entry_page(asked, about, it, version=it.version)
 
 
 @router.post("/{language}/registry/entry/{association:path}", dependencies=[access.OWN])
@@ -50,20 +58,20 @@ def keep(asked: Page, association: str, typed: Typed) -> Response:
     """
     about = _found(asked, association)
     told = _entry(about.id, typed)
-    version = _kept(asked, about).version
+    version = _saved_entry(asked, about).version
     if _text(typed, "version") != version:
-        return _shown(asked, about, told, version=version, status=409)
+        return _entry_page(asked, about, told, version=version, status=409)
     reading = told.read(asked.app.config.network.language)
     problems = [*reading.problems, *_elsewhere(asked, about.id, reading)]
     if any(one.trouble in BLOCKING for one in problems) or (problems and "anyway" not in typed):
-        return _shown(asked, about, told, version=version, status=422, problems=problems)
+        return _entry_page(asked, about, told, version=version, status=422, problems=problems)
     by = By(asked.signature, "web")
     people, listed = reading.associations, reading.accounts
     asked.app.store.save_registry(people, listed, asked.now, by=by, whole=False, said=reading.said)
     return RedirectResponse(asked.link.association(about.id), 303)
 
 
-def _kept(asked: Asked, about: Member) -> Entry:
+def _saved_entry(asked: Asked, about: Member) -> Entry:
     return entry(about, asked.app.store.accounts(about.id), asked.words)
 
 
@@ -102,7 +110,7 @@ def _elsewhere(asked: Asked, association: str, reading: Reading) -> list[Problem
     ]
 
 
-def _shown(
+def _entry_page(
     asked: Asked,
     about: Member,
     it: Entry,
@@ -127,3 +135,66 @@ def _shown(
         tongues_known=tuple(LOCALES),
         officers=[words.term("officer", code) for code in CODES],
     )
+
+
+class What(StrEnum):
+    """What is to be erased."""
+
+    CONTACT = "contact"
+    ALL = "all"
+
+
+class Wish(BaseModel):
+    """What was asked for. `typed` has to be the association's id: nothing is erased by a slip."""
+
+    model_config = ConfigDict(str_strip_whitespace=True)
+
+    what: What = What.CONTACT
+    typed: str = ""
+
+
+@router.get("/{language}/registry/forget/{association:path}", dependencies=[access.EVERYWHERE])
+def page(asked: Page, association: str) -> HTMLResponse:
+    """What is kept of it, as far as that is told at a glance, and the question."""
+    return _shown(asked, association)
+
+
+@router.post("/{language}/registry/forget/{association:path}", dependencies=[access.EVERYWHERE])
+def forget(asked: Page, association: str, wish: Annotated[Wish, Form()]) -> Response:
+    """Erase it, where its id was typed and no night is going on."""
+    words = asked.words
+    if wish.typed != association:
+        said = words.say("Nothing was erased: what you typed is not its code.")
+        return _shown(asked, association, wish, trouble=said, status=422)
+    only = wish.what is What.CONTACT
+    try:
+        done = erasure.forget(asked.app, association, asked.signature, asked.now, contact=only)
+    except LockedError:
+        said = words.say("A night is going on. Please try again when it is over.")
+        return _shown(asked, association, wish, trouble=said, status=409)
+    except InputError:
+        raise HTTPException(404) from None
+    outcome = wish.what if done.is_clean else "traces"
+    return RedirectResponse(f"{asked.link.page('registry')}?forgotten={quote(outcome)}", 303)
+
+
+def _shown(
+    asked: Asked, association: str, wish: Wish | None = None, *, trouble: str = "", status: int = 200
+) -> HTMLResponse:
+    about = asked.app.store.association(association)
+    return asked.page(
+        "erasure_form.html",
+        status=status,
+        id=association,
+        about=about,
+        kept=list(_kept(asked, association).told()),
+        wish=wish or Wish(),
+        trouble=trouble,
+    )
+
+
+def _kept(asked: Asked, association: str) -> Kept:
+    try:
+        return erasure.kept(asked.app, association, at_a_glance=True)
+    except InputError:
+        raise HTTPException(404) from None

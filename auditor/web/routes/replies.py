@@ -9,16 +9,15 @@ from fastapi import APIRouter, Form, HTTPException
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from auditor.decisions import replies, review_queue
+from auditor.decisions import replies
 from auditor.decisions.parsing import DecisionError
 from auditor.decisions.service import Saying
 from auditor.rendering.templates import words_of
 from auditor.web import access
-from auditor.web.list_filters import way
-from auditor.web.request_context import Asked, Number, Page
+from auditor.web.request_context import Asked, Number, Page, way
 from storage.errors import StoreError
 from storage.models.audit import Proposal
-from storage.models.communication import Answer, Reply
+from storage.models.users import Answer, Reply
 from storage.store import Store
 
 router = APIRouter()
@@ -148,8 +147,8 @@ def _page(
     **more: object,
 ) -> HTMLResponse:
     store, here, regions = asked.app.store, asked.link.page("replies"), asked.regions
-    listed = review_queue.waiting(store, after=after, regions=regions)
-    found, farther = review_queue.found(store, asked.app.config, asked.now, after=beyond, regions=regions)
+    listed = replies.waiting(store, after=after, regions=regions)
+    found, farther = replies.found(store, asked.app.config, asked.now, after=beyond, regions=regions)
     last = listed[-1].reply.id if listed else None
     blank: dict[str, object] = {"done": None, "late": False, "at": "", "word": None}
     return (asked.at(here) if trouble else asked).page(

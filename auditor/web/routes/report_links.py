@@ -13,20 +13,16 @@ from fastapi import APIRouter, Form, HTTPException, Query
 from fastapi.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 from pydantic import BaseModel, ConfigDict
 
-from auditor.evaluation.filters import Chosen
-from auditor.evaluation.summary import spoken
-from auditor.registry.contact_fields import whatsapp
-from auditor.report_links.bulk import TITLE, Mailing, chosen
-from auditor.report_links.invitation import Invitation, Link, invitation
-from auditor.report_links.links import can_be_made, end, made
+from auditor.evaluation.summary import Chosen, spoken
+from auditor.registry.columns import whatsapp
+from auditor.report_links import TITLE, Invitation, Link, Mailing, can_be_made, chosen, end, invitation, made
 from auditor.views.export import MEDIA
-from auditor.web import access, list_filters
-from auditor.web.list_filters import way
-from auditor.web.request_context import Asked, Number, Page
-from auditor.web.routes.association import found
+from auditor.web import access, request_context
+from auditor.web.request_context import Asked, Number, Page, way
+from auditor.web.routes.associations import found
 from storage.models.audit import Association
-from storage.models.communication import Letter, LetterState
 from storage.models.summaries import Summary
+from storage.models.users import Letter, LetterState
 from storage.store import Store
 
 router = APIRouter()
@@ -93,7 +89,7 @@ def page(
         first=way(here, {**told, "before": ""}) if before else "",
         next=way(here, told) if told["before"] else "",
         regions=_regions(asked),
-        tags=list_filters.groups(asked, "tag"),
+        tags=request_context.groups(asked, "tag"),
         can_be_made=can_be_made(asked.app.config),
     )
 
@@ -175,10 +171,10 @@ def _sought(asked: Asked, store: Store, q: str) -> list[Summary]:
     return sorted(found, key=lambda row: spoken(row.name))[:SOUGHT]
 
 
-def _regions(asked: Asked) -> list_filters.Choices:
+def _regions(asked: Asked) -> request_context.Choices:
     """The regions to choose from: those that the user looks after."""
     own = asked.user.regions if asked.user else ()
-    return [(name, said) for name, said in list_filters.groups(asked, "region") if not own or name in own]
+    return [(name, said) for name, said in request_context.groups(asked, "region") if not own or name in own]
 
 
 def _rows(asked: Asked, listed: list[Letter]) -> Iterator[Row]:

@@ -8,12 +8,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from auditor.config.schema import load
-from auditor.demo import api_keys, play
+from auditor.demo import model, play
 from auditor.demo.account_scenarios import FACEBOOK, TROUBLED, TWITTER, YOUTUBE
 from auditor.demo.associations import Member, cast
 from auditor.demo.fake_web import CANARY_NAMES, PracticeWorld
 from auditor.demo.model import Answer, Request, Tonight
-from auditor.demo.pages import facebook, twitter_api, youtube
+from auditor.demo.pages import facebook, twitter, youtube
 from auditor.demo.pages.youtube import ago
 from probes.channels.youtube import read_channel
 from probes.dates import parser
@@ -40,7 +40,7 @@ def asked(url: str, at: int = 1, *, key: str | None = None) -> Answer:
     scheme, _, rest = url.partition("://")
     host, _, target = rest.partition("/")
     channel = {"api.x.com": "twitter", "graph.facebook.com": "facebook"}.get(host)
-    key = api_keys.KEYS[channel or "youtube"] if key is None else key
+    key = model.KEYS[channel or "youtube"] if key is None else key
     shown = {"authorization": f"Bearer {key}"} if channel else {"x-goog-api-key": key}
     return WORLD.answer(Request(scheme, host, f"/{target}", headers=shown), night(at))
 
@@ -133,7 +133,7 @@ def test_an_account_with_a_new_name_is_known_by_its_number_alone():
 
 def test_the_number_of_the_newest_post_holds_its_time_and_a_protected_account_shows_none():
     when = datetime(2026, 11, 2, 10, tzinfo=UTC)
-    assert (int(twitter_api.post_id(when)) >> 22) + twitter_api.EPOCH == when.timestamp() * 1000
+    assert (int(twitter.post_id(when)) >> 22) + twitter.EPOCH == when.timestamp() * 1000
     shown = told(f"{USERS}/by?usernames={member('twitter', 'protected').twitter_handle}")["data"][0]
     assert shown["protected"]
     assert "most_recent_post_id" not in shown
@@ -205,7 +205,7 @@ def test_without_its_key_an_interface_tells_nothing(channel, status):
 
 
 def test_youtube_takes_its_key_in_the_address_too():
-    assert asked(f"{ONE_OF_EACH['youtube']}&key={api_keys.KEYS['youtube']}", key="").status == 200
+    assert asked(f"{ONE_OF_EACH['youtube']}&key={model.KEYS['youtube']}", key="").status == 200
 
 
 @pytest.mark.parametrize("channel", list(TROUBLED))
@@ -237,7 +237,7 @@ def test_a_key_tells_more_and_contradicts_nothing():
 
 
 def test_the_keys_reach_the_configuration_as_an_operator_s_would(tmp_path):
-    config = play.configured(tmp_path, 8899, api_keys.environ())
+    config = play.configured(tmp_path, 8899, model.environ())
     given = {name: channel.key.get_secret_value() for name, channel in config.channels.items() if channel.key}
-    assert given == api_keys.KEYS
+    assert given == model.KEYS
     assert load(tmp_path / "config.toml", {}).channels["youtube"].key is None

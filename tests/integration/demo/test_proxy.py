@@ -15,16 +15,15 @@ import pytest
 
 from auditor.config.schema import load
 from auditor.core.errors import InputError
-from auditor.demo import expected_results, play, spreadsheet, website_scenarios
+from auditor.demo import associations, play, website_scenarios
 from auditor.demo.account_scenarios import BLIND_NIGHT, FACEBOOK, LINKEDIN, TWITTER, YOUTUBE
 from auditor.demo.associations import CHANNELS, Member, cast
-from auditor.demo.certificate_authority import Authority
 from auditor.demo.fake_web import PracticeWorld
 from auditor.demo.model import Answer, Tonight
-from auditor.demo.pages import healthy_variants
-from auditor.demo.proxy import Proxy, _Line
+from auditor.demo.pages import site_variants
+from auditor.demo.proxy import Authority, Proxy, _Line
 from auditor.registry import importer
-from auditor.registry.contact_fields import international
+from auditor.registry.columns import international
 
 NOW = datetime.now(UTC)  # OpenSSL judges certificates by the clock of the machine
 
@@ -235,28 +234,26 @@ def test_every_situation_happens_to_somebody(channel, scripts):
 
 
 def test_the_committed_tables_are_what_the_scripts_say():
-    assert expected_results.read() == expected_results.cells()
-    assert expected_results.read(expected_results.PATH_WITH_KEYS) == expected_results.cells(
-        expected_results.LONG, keyed=True
-    )
+    assert play.read() == play.cells()
+    assert play.read(play.PATH_WITH_KEYS) == play.cells(play.LONG, keyed=True)
 
 
 def test_a_shared_page_is_its_owner_s_and_both_register_it():
     one = member("facebook", "shared")
     assert one.profile("facebook") == one.sister.profile("facebook")
-    assert spreadsheet.row(one)[9] == one.sister.profile("facebook")
+    assert associations.row(one)[9] == one.sister.profile("facebook")
 
 
 def test_the_demo_judges_by_the_usual_rules_but_waits_less_for_a_slow_site(tmp_path):
     usual, own = load(None, {}).rules, play.configured(tmp_path, 8899).rules
     different = [(a, b) for a, b in zip(usual, own, strict=True) if a != b]
     assert [(a.code, a.above, b.above) for a, b in different] == [("website_slow", 8, 1.5)]
-    assert different[0][1].above < healthy_variants.SLOW
+    assert different[0][1].above < site_variants.SLOW
 
 
 def test_the_sheet_is_corrected_in_one_cell():
-    before = [spreadsheet.row(one) for one in cast()]
-    after = [spreadsheet.row(one, corrected=True) for one in cast()]
+    before = [associations.row(one) for one in cast()]
+    after = [associations.row(one, corrected=True) for one in cast()]
     changed = [
         (a, b)
         for was, now in zip(before, after, strict=True)
@@ -267,7 +264,7 @@ def test_the_sheet_is_corrected_in_one_cell():
 
 
 def test_the_sheet_knows_whom_to_call_who_was_at_a_session_and_who_runs_the_channels(tmp_path):
-    people = importer.read(spreadsheet.write(tmp_path / "registry.xlsx")).associations
+    people = importer.read(associations.write(tmp_path / "registry.xlsx")).associations
     numbers = [international(one.contact.phone) for one in people if one.contact.phone]
     assert len(set(numbers)) == len(numbers) == 80
     assert all(number.startswith("212600000") or number == "212600000100" for number in numbers)
@@ -282,7 +279,7 @@ def test_the_last_night_is_the_one_that_everything_is_dated_from():
 
 
 def test_the_sheet_is_read_whole_whatever_language_its_heads_are_in(tmp_path):
-    reading = importer.read(spreadsheet.write(tmp_path / "registry.xlsx"))
+    reading = importer.read(associations.write(tmp_path / "registry.xlsx"))
     assert [one.id for one in reading.associations] == [one.id for one in cast()]
     keyed = {(row.association, row.channel) for row in reading.accounts if row.identity.key}
     assert [sum(channel == at for _, at in keyed) for channel in CHANNELS[1:]] == [83, 13, 18, 4]

@@ -21,8 +21,7 @@ from probes.http.errors import NETWORK_ERRORS, trouble
 from probes.http.fetcher import Fetcher, FetchOptions
 from probes.links import channel_registry
 from probes.models.finding import Presence, Reason
-from probes.models.http import Ask, NoPage, Page, Validators
-from probes.models.platform_api import Call, Interface
+from probes.models.http import Ask, Call, Interface, NoPage, Page, Validators
 from probes.models.probe import Steps, ask, present
 from probes.runner.parser_pool import ReaderPool
 from probes.runner.run import look

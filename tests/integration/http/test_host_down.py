@@ -8,8 +8,7 @@ import pytest
 
 from auditor.runs.run import run
 from probes.http.fetcher import Fetcher, FetchOptions
-from probes.models.account import Identity, Kind
-from probes.models.finding import Finding, Presence, Reason
+from probes.models.finding import Finding, Identity, Kind, Presence, Reason
 from probes.runner.parser_pool import ReaderPool
 from storage.models.audit import AccountRow, Standing, State
 from tests.support.mini_network import configured, night_of, opened, register

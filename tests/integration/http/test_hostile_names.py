@@ -13,25 +13,24 @@ import pytest
 from lxml import etree, html
 from openpyxl import load_workbook
 
+from auditor import report_links
 from auditor.cli import main
 from auditor.cli.context import Session
 from auditor.config.notifications import Notify
 from auditor.core.formatting import CONTROLS
-from auditor.evaluation.filters import Chosen
 from auditor.evaluation.network_view import association_view
-from auditor.i18n.languages import LOCALES
+from auditor.evaluation.summary import Chosen
+from auditor.i18n.catalogs import LOCALES
 from auditor.i18n.wording import Wording
 from auditor.notifications import delivery, subscriptions, transports
 from auditor.notifications.drafts import Links, digests
-from auditor.registry.contact_fields import whatsapp
+from auditor.registry.columns import whatsapp
 from auditor.registry.spreadsheet import to_csv
-from auditor.report_links import links
-from auditor.report_links.bulk import chosen
-from auditor.report_links.invitation import Link, invitation
-from auditor.reports.badge import badge
+from auditor.report_links import Link, chosen, invitation
+from auditor.reports.html import badge
 from auditor.views.export import KINDS, Export, stream
 from storage.models.audit import CONTACT_FIELDS, Decision, DecisionKind
-from storage.models.communication import Reply, ReplyKind
+from storage.models.users import Reply, ReplyKind
 from storage.sanitize import text
 from tests.support import sample_network
 from tests.support.all_routes import SENT, in_time, paths, routes, ways
@@ -123,7 +122,9 @@ def app(tmp_path_factory):
 
 def letter(app, association):
     """The way that an association's link leads."""
-    _, link = links.made(app.store, app.config, association, HOSTILE["x4"], sample_network.NOW, keep=True)
+    _, link = report_links.made(
+        app.store, app.config, association, HOSTILE["x4"], sample_network.NOW, keep=True
+    )
     return f"/r/{link.rpartition('/')[2]}"
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from auditor import diagnostics
 from auditor.checking import checker
-from auditor.checking.link_check import check
+from auditor.checking.checker import check
 from auditor.config.schema import ChannelConfig, load
 from auditor.core.errors import ConfigError
 from auditor.evaluation import reevaluate

@@ -12,16 +12,14 @@ import pytest
 from auditor.checking import checker
 from auditor.cli import main
 from auditor.cluster import job_queue, machines_of
-from auditor.cluster.job_state import Job
-from auditor.cluster.stats import figures
+from auditor.cluster.job_queue import Job, figures
 from auditor.cluster.worker import Worker
-from auditor.config.cluster import Cluster
-from auditor.config.schema import Schedule
+from auditor.config.schema import Cluster, Schedule
 from auditor.core.errors import ConfigError
 from auditor.diagnostics import metrics
 from auditor.evaluation import reevaluate
 from auditor.evaluation.network_view import overview
-from auditor.reports.static_site import pages
+from auditor.reports.html import pages
 from auditor.runs import run as runs_run
 from probes.models.finding import Reason
 from probes.models.http import NoPage, Page
@@ -158,7 +156,7 @@ async def test_a_job_whose_storage_fails_ends_the_night_with_its_reason(database
     def full(*_):
         raise StoreError("the archive", "no space left on device")
 
-    monkeypatch.setattr("storage.files.body_writer.Laying.lay", full)
+    monkeypatch.setattr("storage.files.body_store.Laying.lay", full)
     async with cluster.at_work(many, clock=lambda: START):
         with pytest.raises(StoreError, match="no space left on device"):
             await run(many, START)

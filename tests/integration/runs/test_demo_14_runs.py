@@ -9,20 +9,18 @@ import pytest
 import pytest_asyncio
 
 from auditor.app import App
-from auditor.config.retention import Keep
-from auditor.config.schema import Config
-from auditor.demo import expected_results
+from auditor.config.schema import Config, Keep
 from auditor.demo import play as demo_play
 from auditor.demo.account_scenarios import BLIND_NIGHT, LAST
-from auditor.demo.expected_results import Cell
 from auditor.demo.model import Tonight
+from auditor.demo.play import Cell
 from auditor.evaluation.network_view import overview
 from auditor.evaluation.reevaluate import rejudge
-from auditor.reports.static_site import pages
+from auditor.reports.html import pages
 from auditor.retention.evidence_pruning import thin
-from auditor.rules.gaps import is_open
+from auditor.rules.engine import is_open
 from auditor.runs import run
-from auditor.web.routes.changes import LISTED
+from auditor.web.routes.gaps import LISTED
 from storage.models.audit import NightState
 from tests.support import output_formats
 from tests.support.read_model_consistency import apart, recounted, tabled
@@ -101,9 +99,9 @@ async def play(app: App, web: demo_play.PracticeWeb, folder, tonight: Tonight, t
 
 @pytest.mark.asyncio(loop_scope="module")
 async def test_every_standing_and_every_gap_of_every_night_is_the_careful_reader_s(fortnight):
-    expected = expected_results.read()
-    missed = [f"- {row}" for row in expected_results.rows(expected - fortnight.cells)]
-    invented = [f"+ {row}" for row in expected_results.rows(fortnight.cells - expected)]
+    expected = demo_play.read()
+    missed = [f"- {row}" for row in demo_play.rows(expected - fortnight.cells)]
+    invented = [f"+ {row}" for row in demo_play.rows(fortnight.cells - expected)]
     assert not missed + invented, "\n" + "\n".join(sorted(missed + invented, key=lambda line: line[2:]))
 
 

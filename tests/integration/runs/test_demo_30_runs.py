@@ -17,17 +17,16 @@ import pytest
 import pytest_asyncio
 
 from auditor.app import App
-from auditor.demo import api_keys, expected_results
+from auditor.demo import model
 from auditor.demo import play as demo_play
 from auditor.demo.account_scenarios import BLIND_NIGHT, TROUBLED
-from auditor.demo.expected_results import LONG, Cell
 from auditor.demo.model import Tonight
+from auditor.demo.play import LONG, Cell
 from auditor.rules.account_status import SLACK
-from auditor.rules.gaps import is_open
+from auditor.rules.engine import is_open
 from auditor.runs import run
 from probes.links import channel_registry
-from probes.models.account import Kind
-from probes.models.finding import Activity, Finding, Presence
+from probes.models.finding import Activity, Finding, Kind, Presence
 from storage.models.audit import AccountRow, Night, Standing, State
 from tests.integration.runs.test_demo_14_runs import after
 
@@ -103,7 +102,7 @@ async def month(tmp_path_factory):
     now = datetime.combine(datetime.now(UTC).date(), time(0, 30), UTC)
     nights = demo_play.calendar(LONG, now)
     folders = tmp_path_factory.mktemp("without"), tmp_path_factory.mktemp("with")
-    told = await asyncio.gather(play(folders[0], nights, {}), play(folders[1], nights, api_keys.environ()))
+    told = await asyncio.gather(play(folders[0], nights, {}), play(folders[1], nights, model.environ()))
     return Month(*told)
 
 
@@ -139,8 +138,8 @@ def told(app: App, done: Night, asked: Counter[str]) -> Told:
 
 
 def different(expected: set[Cell], cells: set[Cell]) -> str:
-    missed = [f"- {row}" for row in expected_results.rows(expected - cells)]
-    invented = [f"+ {row}" for row in expected_results.rows(cells - expected)]
+    missed = [f"- {row}" for row in demo_play.rows(expected - cells)]
+    invented = [f"+ {row}" for row in demo_play.rows(cells - expected)]
     return "\n".join(sorted(missed + invented, key=lambda line: line[2:]))
 
 
@@ -148,11 +147,11 @@ def different(expected: set[Cell], cells: set[Cell]) -> str:
 
 
 async def test_without_keys_every_standing_and_gap_is_the_careful_reader_s(month):
-    assert different(expected_results.cells(LONG), month.without.cells) == ""
+    assert different(demo_play.cells(LONG), month.without.cells) == ""
 
 
 async def test_with_keys_every_standing_and_gap_is_the_careful_reader_s(month):
-    assert different(expected_results.read(expected_results.PATH_WITH_KEYS), month.with_keys.cells) == ""
+    assert different(demo_play.read(demo_play.PATH_WITH_KEYS), month.with_keys.cells) == ""
 
 
 # --- They never contradict each other ------------------------------------------------------------

@@ -23,8 +23,7 @@ from probes.http import dialer
 from probes.http.connection import Connection
 from probes.http.fetcher import Fetcher, FetchOptions
 from probes.links import identify
-from probes.models.account import Account
-from probes.models.finding import Finding, Presence
+from probes.models.finding import Account, Finding, Presence
 from probes.models.http import Ask, NoPage, Page
 from probes.models.probe import Steps
 from probes.runner.parser_pool import ReaderPool

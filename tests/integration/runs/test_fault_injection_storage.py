@@ -23,7 +23,7 @@ from auditor.evaluation import reevaluate
 from auditor.receipts.receipt import digest
 from auditor.runs.run import run
 from storage.errors import StoreError
-from storage.files.body_writer import Laying
+from storage.files.body_store import Laying
 from storage.models.audit import NightState
 from tests.support.mini_network import link, night_of, opened, register, steps
 from tests.support.process_kills import dies_at, in_a_child

@@ -9,8 +9,8 @@ import pytest
 from auditor.cli import main
 from auditor.config.schema import ChannelConfig, Schedule
 from auditor.diagnostics import data
-from auditor.runs import forecast as forecasts
-from auditor.runs.forecast import forecast
+from auditor.runs import plan
+from auditor.runs.plan import forecast
 from probes.http.fetcher import FetchOptions
 from storage.models.audit import Night, NightState
 from tests.support.mini_network import START, configured, link, opened, register
@@ -55,7 +55,7 @@ def test_of_very_many_sites_only_so_many_are_looked_at_side_by_side(app, monkeyp
     register(app, *sites)
     monkeypatch.setattr(app.store, "accounts", lambda: [row for row in sites for _ in range(1000)])
     numbers = itertools.count()
-    monkeypatch.setattr(forecasts, "host_of", lambda _: f"s{next(numbers)}.example")
+    monkeypatch.setattr(plan, "host_of", lambda _: f"s{next(numbers)}.example")
     told = outlook(app, "website")
     assert (told.busiest, told.seconds, told.requests) == (250_000, 0.004, 6)
     assert (told.hours, told.nights) == (1.7, 1)

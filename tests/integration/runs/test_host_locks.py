@@ -6,8 +6,8 @@ import psycopg
 import pytest
 
 from storage.database.engine import address_of
-from storage.runs import host_locks
-from storage.runs.host_locks import LEFT_ASKED, DatabaseTurns
+from storage.runs import cluster as runs_cluster
+from storage.runs.cluster import LEFT_ASKED, DatabaseTurns
 from storage.store import Store
 from tests.support import cluster
 
@@ -55,7 +55,7 @@ async def test_a_turn_that_is_lost_while_it_begins_is_waited_for_again(database,
         asked, cuts = late._asked, []
 
         async def cut_before_the_mark(query, *values):
-            if query == host_locks.BEGIN and not cuts:
+            if query == runs_cluster.BEGIN and not cuts:
                 cuts.append(await cut(database))
                 await quick.take(HOST)
             return await asked(query, *values)

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from auditor.checking import checker
-from auditor.runs.recheck import REST, Checks, NotNow, NotNowError
+from auditor.runs.account_worker import REST, Checks, NotNow, NotNowError
 from auditor.runs.run import run
 from probes.models.finding import Presence
 from storage.models.audit import Decision, DecisionKind, NightState

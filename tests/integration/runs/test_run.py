@@ -14,7 +14,7 @@ from auditor.evaluation.network_view import overview
 from auditor.receipts.receipt import digest
 from auditor.rules.association import owners_of
 from auditor.rules.checks.registry import Shared
-from auditor.rules.gaps import is_open
+from auditor.rules.engine import is_open
 from auditor.runs import plan
 from auditor.runs import run as runs_run
 from auditor.runs.host_queue import Lane, lanes
@@ -22,14 +22,13 @@ from auditor.runs.plan import parcels, share
 from auditor.runs.run import run
 from probes.http.fetcher import Fetcher, FetchOptions
 from probes.links import channel_registry
-from probes.models.account import Account, Identity, Kind
-from probes.models.finding import Presence, Reason
+from probes.models.finding import Account, Identity, Kind, Presence, Reason
 from probes.models.http import NoPage
 from probes.runner.parser_pool import ReaderPool
 from storage import batching
 from storage.errors import StoreError
 from storage.files import spool
-from storage.files.body_writer import Laying
+from storage.files.body_store import Laying
 from storage.models.audit import AccountRow, Decision, DecisionKind, NightState, State
 from storage.runs.plan import Place
 from tests.support.mini_network import PROFILE, START, configured, link, night_of, opened, register, steps
@@ -79,7 +78,7 @@ async def test_a_night_looks_at_every_account_once_and_says_what_it_found(app):
 
 
 async def test_pages_that_are_heavy_are_kept_before_the_night_takes_more(app, monkeypatch):
-    monkeypatch.setattr("storage.files.body_writer.HEAVY", 0)
+    monkeypatch.setattr("storage.files.body_store.HEAVY", 0)
     settled, usual = [], Laying.settle
     monkeypatch.setattr(Laying, "settle", lambda laying: settled.append(usual(laying)))
     register(app, NOUR, AMAL, SITE)

@@ -18,9 +18,8 @@ from auditor.config.schema import Config, Schedule, Storage
 from auditor.core.errors import LockedError
 from auditor.i18n.wording import Wording
 from auditor.schedule_times import due, waiting
-from auditor.scheduling.scheduler import Watch, scheduler_of, serve
-from probes.models.account import Identity, Kind
-from probes.models.finding import Finding, Presence
+from auditor.scheduling import Watch, scheduler_of, serve
+from probes.models.finding import Finding, Identity, Kind, Presence
 from storage.errors import StoreError
 from storage.models.audit import AccountRow, Association, Night, NightState, Observation
 

@@ -11,11 +11,10 @@ import pytest
 
 from auditor.app import App
 from auditor.cli.main import main
-from auditor.config.retention import Backup
-from auditor.config.schema import Config, Schedule, Storage, Web
+from auditor.config.schema import Backup, Config, Schedule, Storage, Web
 from auditor.core.errors import ConfigError
-from auditor.evaluation.refresh import A_FEW, refresh
-from auditor.scheduling.server import address, keep_fresh, listening, serve
+from auditor.evaluation.run_results import A_FEW, refresh
+from auditor.scheduling import address, keep_fresh, listening, run_server
 from storage.models.audit import Association, NightState
 from storage.models.summaries import EVERYBODY
 
@@ -42,7 +41,7 @@ async def read(where):
 async def test_the_pages_are_shown_while_the_night_waits_and_one_signal_ends_both(app):
     with listening(HERE) as at:
         where = address(at)
-        serving = asyncio.create_task(serve(app, clock, at=at))
+        serving = asyncio.create_task(run_server(app, clock, at=at))
         assert (await read(where)).status_code == 200
         os.kill(os.getpid(), signal.SIGTERM)
         await asyncio.wait_for(serving, 10)
@@ -52,7 +51,7 @@ async def test_the_pages_are_shown_while_the_night_waits_and_one_signal_ends_bot
 async def test_a_cancelled_service_ends_the_pages_too(app):
     with listening(HERE) as at:
         where = address(at)
-        serving = asyncio.create_task(serve(app, clock, at=at, nights=False))
+        serving = asyncio.create_task(run_server(app, clock, at=at, nights=False))
         assert (await read(where)).status_code == 200
         serving.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -69,7 +68,7 @@ async def test_the_pages_are_read_while_a_night_goes_on(tmp_path):
         listening(HERE) as at,
     ):
         stop, where = asyncio.Event(), address(at)
-        serving = asyncio.create_task(serve(app, clock, at=at, stop=stop))
+        serving = asyncio.create_task(run_server(app, clock, at=at, stop=stop))
         while app.store.last_night(NightState.DONE) is None:
             assert (await read(where)).status_code == 200
         stop.set()

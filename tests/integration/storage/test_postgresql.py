@@ -9,7 +9,7 @@ import pytest
 from auditor.checking import checker
 from auditor.evaluation import reevaluate
 from auditor.evaluation.network_view import overview
-from auditor.reports.static_site import pages
+from auditor.reports.html import pages
 from auditor.reports.text import told
 from auditor.runs.run import run
 from probes.models.finding import Finding, Presence

@@ -180,7 +180,7 @@ def test_without_room_for_the_copy_there_is_no_upgrade(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("storage.files.atomic_write.sync", full)
+    monkeypatch.setattr("storage.files.spool.sync", full)
     with pytest.raises(StoreError, match="make room"):
         opened(file)
     assert old_databases.contents(file) == before

@@ -8,16 +8,15 @@ from dataclasses import dataclass
 import pytest
 from fastapi import APIRouter
 
+from auditor import report_links
 from auditor.app import App
 from auditor.config.schema import Config
-from auditor.report_links import links
 from auditor.web.access import Access, Gate
 from auditor.web.app import site
-from auditor.web.report_session import reader
+from auditor.web.request_context import reader
 from auditor.web.routes.health import METRICS
 from storage.models.audit import Proposal
-from storage.models.communication import Reply, ReplyKind
-from storage.models.users import Role
+from storage.models.users import Reply, ReplyKind, Role
 from tests.support import sample_network
 from tests.support.access_table import PAGE, gates, listed, table, written
 from tests.support.all_routes import every_route, paths
@@ -66,7 +65,7 @@ def app(tmp_path_factory):
             proposals=[Proposal("nour", sample_network.FOUND, sample_network.NOW, sample_network.NOW)]
         )
         opened.store.add_reply(Reply("nour", ReplyKind.CLOSED, sample_network.NOW, "facebook"))
-        links.made(opened.store, opened.config, "nour", "Amina", sample_network.NOW)
+        report_links.made(opened.store, opened.config, "nour", "Amina", sample_network.NOW)
         yield opened
 
 

@@ -8,10 +8,10 @@ import pytest
 from lxml import html
 from openpyxl import load_workbook
 
+from auditor import report_links
 from auditor.config.notifications import Notify
 from auditor.config.schema import load, packaged
 from auditor.reference.regions import REGIONS
-from auditor.report_links import links
 from auditor.views.export import KINDS, MEDIA
 from tests.support import sample_network
 from tests.support.all_routes import SENT, in_time, paths, routes, ways
@@ -49,7 +49,7 @@ def app(tmp_path_factory):
 @contextlib.contextmanager
 def reading(app, association="nour"):
     """A client that came by an association's link."""
-    _, link = links.made(app.store, app.config, association, "Amina", sample_network.NOW, keep=True)
+    _, link = report_links.made(app.store, app.config, association, "Amina", sample_network.NOW, keep=True)
     with browsing(app, sample_network.NOW) as client:
         client.headers["accept-language"] = "en"
         client.timeout = 60  # to draw a PDF takes a while

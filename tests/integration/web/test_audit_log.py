@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from storage.models.audit import Association, Contact, Member
-from storage.models.communication import By
+from storage.models.users import By
 from tests.support.mini_network import opened
 from tests.support.web_server import NOW, browsing
 

@@ -6,7 +6,7 @@ import pytest
 
 from auditor.checking import checker
 from auditor.runs.run import run
-from storage.models.communication import FollowUp, FollowUpKind, Reply, ReplyKind
+from storage.models.users import FollowUp, FollowUpKind, Reply, ReplyKind
 from tests.support.mini_network import link, night_of, opened, register, steps
 from tests.support.web_server import browsing
 

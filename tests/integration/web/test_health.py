@@ -13,9 +13,9 @@ from auditor.app import App
 from auditor.config.schema import Web, load, packaged
 from auditor.core.errors import ConfigError
 from auditor.diagnostics.metrics import Gauges, written
-from auditor.evaluation.refresh import refresh
-from auditor.runs.liveness import SILENCE, Heart
-from auditor.scheduling.server import address, listening, serve
+from auditor.evaluation.run_results import refresh
+from auditor.runs.process import SILENCE, Heart
+from auditor.scheduling import address, listening, run_server
 from auditor.web.app import site
 from storage.errors import StoreError
 from tests.support import sample_network
@@ -122,7 +122,7 @@ async def test_the_service_beats(app):
     stop = asyncio.Event()
     with listening(Web(port=0)) as at:
         serving = asyncio.create_task(
-            serve(app, lambda: sample_network.NOW + timedelta(hours=9), at=at, stop=stop)
+            run_server(app, lambda: sample_network.NOW + timedelta(hours=9), at=at, stop=stop)
         )
         async with httpx.AsyncClient(trust_env=False) as client:
             assert (await client.get(f"{address(at)}healthz")).text == "ok\n"

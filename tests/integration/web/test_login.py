@@ -19,7 +19,7 @@ from pwdlib.hashers.argon2 import Argon2Hasher
 from auditor.app import App
 from auditor.cli.main import main
 from auditor.config.schema import Config, Web
-from auditor.scheduling.server import address, listening, serve
+from auditor.scheduling import address, listening, run_server
 from auditor.users import passwords, service
 from auditor.web.routes import login
 from storage.models.users import Role
@@ -617,7 +617,7 @@ async def test_fifty_at_the_login_do_not_hold_the_loop_up(app, clock):
     alone = time.perf_counter() - before
     with listening(Web(port=0)) as at:
         stop, lags, where = asyncio.Event(), [], address(at).rstrip("/")
-        serving = asyncio.create_task(serve(app, clock, at=at, nights=False, stop=stop))
+        serving = asyncio.create_task(run_server(app, clock, at=at, nights=False, stop=stop))
         watch = asyncio.create_task(watching(lags))
         limits = httpx.Limits(max_connections=50)
         async with httpx.AsyncClient(base_url=where, trust_env=False, timeout=None, limits=limits) as crowd:

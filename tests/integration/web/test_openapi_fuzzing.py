@@ -13,8 +13,8 @@ from schemathesis import GenerationMode
 
 from auditor.config.schema import load, packaged
 from auditor.views.export import MEDIA
+from auditor.web.access import SESSION
 from auditor.web.app import site
-from auditor.web.user_session import SESSION
 from tests.support.sample_network import NOW, WAITING, played
 from tests.support.web_server import logged_in, visiting
 

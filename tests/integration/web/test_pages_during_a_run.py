@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from auditor.checking import checker
-from auditor.evaluation.refresh import refresh
+from auditor.evaluation.run_results import refresh
 from auditor.runs.run import run
 from storage.models.audit import NightState
 from tests.support import sample_network

@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from auditor.config.schema import load, packaged
-from auditor.evaluation.refresh import refresh
+from auditor.evaluation.run_results import refresh
 from probes.links import identify
 from storage.models.audit import AccountRow, Association
-from storage.models.communication import Letter, LetterState
+from storage.models.users import Letter, LetterState
 from storage.store import Store
 from tests.support.query_plans import plans, whole
 

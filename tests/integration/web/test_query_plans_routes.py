@@ -2,8 +2,8 @@
 
 import pytest
 
-from auditor.evaluation.refresh import A_FEW, refresh
-from auditor.report_links import links
+from auditor import report_links
+from auditor.evaluation.run_results import A_FEW, refresh
 from storage import consistency
 from storage.read_model import association_search, counts, gap_search
 from tests.support import sample_network
@@ -32,7 +32,7 @@ def app(tmp_path_factory):
 @pytest.fixture(scope="module")
 def reader(app):
     """A browser at the coordinator's desk that came by an association's link, too."""
-    _, link = links.made(app.store, app.config, "nour", "Amina", sample_network.NOW, keep=True)
+    _, link = report_links.made(app.store, app.config, "nour", "Amina", sample_network.NOW, keep=True)
     with browsing(app, sample_network.NOW) as client:
         client.timeout = 60
         client.get(f"/r/{link.rpartition('/')[2]}")

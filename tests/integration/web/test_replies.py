@@ -6,13 +6,13 @@ from datetime import timedelta
 import pytest
 
 from auditor.core.errors import InputError
-from auditor.decisions import replies, review_queue
+from auditor.decisions import replies
 from auditor.evaluation.network_view import association_view
 from auditor.runs.run import run
 from probes.models.finding import FoundLink
 from storage.errors import StoreError
 from storage.models.audit import Decision, DecisionKind, Proposal
-from storage.models.communication import Answer, Reply, ReplyKind
+from storage.models.users import Answer, Reply, ReplyKind
 from tests.support.mini_network import link, lived, night_of, register
 from tests.support.web_server import browsing
 
@@ -203,10 +203,10 @@ def settled(app, number):
 async def test_found_accounts_that_are_settled_are_not_looked_through_again(app, client, monkeypatch):
     waits = found(app)
     settled(app, 12)
-    monkeypatch.setattr(review_queue, "AT_ONCE", 5)
-    monkeypatch.setattr(review_queue, "FARTHEST", 5)
-    assert review_queue.found(app.store, app.config, NOW, after=waits.id) == ([], 0)
-    assert [one.proposal for one in review_queue.found(app.store, app.config, NOW)[0]] == [waits]
+    monkeypatch.setattr(replies, "AT_ONCE", 5)
+    monkeypatch.setattr(replies, "FARTHEST", 5)
+    assert replies.found(app.store, app.config, NOW, after=waits.id) == ([], 0)
+    assert [one.proposal for one in replies.found(app.store, app.config, NOW)[0]] == [waits]
 
 
 async def test_a_found_account_that_is_not_there_is_not_found(client):

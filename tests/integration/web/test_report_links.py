@@ -7,10 +7,10 @@ from datetime import timedelta
 
 import pytest
 
+from auditor import report_links
 from auditor.config.schema import Web
-from auditor.report_links import links
 from storage.models.audit import Association, Contact, Member
-from storage.models.communication import LetterState
+from storage.models.users import LetterState
 from tests.support.mini_network import START, configured, link, opened
 from tests.support.web_server import browsing
 
@@ -53,7 +53,7 @@ def link_in(page):
 
 def test_a_new_link_is_shown_once_with_the_texts_to_send(app, client):
     page = told(client.post("/en/letters/nour/make"))
-    assert links.opened(app.store, link_in(page), START).association == "nour"
+    assert report_links.opened(app.store, link_in(page), START).association == "nour"
     assert 'href="https://wa.me/212612345678?text=Bonjour' in page
     assert "Votre rapport\u00a0: Association &lt;b&gt;Nour" in page
     again = told(client.get("/en/letters/nour"))
@@ -67,10 +67,10 @@ def test_an_answer_with_a_link_is_kept_by_no_browser_on_the_way(client):
 def test_a_new_link_ends_the_older_one_and_a_revoked_one_opens_nothing(app, client):
     first = link_in(told(client.post("/fr/letters/nour/make")))
     second = link_in(told(client.post("/fr/letters/nour/make")))
-    assert links.opened(app.store, first, START) is None
+    assert report_links.opened(app.store, first, START) is None
     answer = client.post("/fr/letters/nour/revoke")
     assert (answer.status_code, answer.headers["location"]) == (303, "/fr/letters/nour?done=revoked#said")
-    assert links.opened(app.store, second, START) is None
+    assert report_links.opened(app.store, second, START) is None
     assert "n’ouvre plus rien" in told(client.get(answer.headers["location"]))
 
 
@@ -80,14 +80,14 @@ def test_a_link_that_holds_goes_on_for_longer(app):
         token = link_in(told(client.post("/en/letters/nour/make")))
         now = START + timedelta(days=80)
         assert client.post("/en/letters/nour/renew").status_code == 303
-    assert links.opened(app.store, token, START + timedelta(days=169)) is not None
-    assert links.opened(app.store, token, START + timedelta(days=170)) is None
+    assert report_links.opened(app.store, token, START + timedelta(days=169)) is not None
+    assert report_links.opened(app.store, token, START + timedelta(days=170)) is None
 
 
 def test_an_id_with_a_slash_has_its_page_and_its_link(app, client):
     assert "Amal" in told(client.get("/en/letters/amal%2F1"))
     page = told(client.post("/en/letters/amal%2F1/make"))
-    assert links.opened(app.store, link_in(page), START).association == "amal/1"
+    assert report_links.opened(app.store, link_in(page), START).association == "amal/1"
     assert "no telephone number" in page
 
 
@@ -96,7 +96,7 @@ def test_many_get_a_sheet_whose_links_open_when_it_has_come_whole(app, client):
     assert answer.headers["content-disposition"] == 'attachment; filename="letters-2026-03-01.csv"'
     rows = list(csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig"))))
     assert [row["Name"] for row in rows] == ["Amal", "Association <b>Nour"]
-    assert all(links.opened(app.store, link_in(row["Link"]), START) for row in rows)
+    assert all(report_links.opened(app.store, link_in(row["Link"]), START) for row in rows)
     again = client.post("/en/letters", data={"form": "csv", "missing": "true"})
     assert len(list(csv.DictReader(io.StringIO(again.content.decode("utf-8-sig"))))) == 0
     assert client.post("/en/letters", data={"form": "xlsx", "region": "Oriental"}).content[:2] == b"PK"
@@ -116,7 +116,7 @@ def test_the_list_tells_where_each_link_stands_and_is_narrowed_by_it(app, client
 
 def test_more_links_than_a_page_holds_go_on_on_the_next(app, client):
     for _ in range(51):
-        links.made(app.store, app.config, "nour", "Amina", START)
+        report_links.made(app.store, app.config, "nour", "Amina", START)
     page = told(client.get("/en/letters"))
     assert page.count('href="/en/letters/nour"') == 50
     following = re.search(r'href="(/en/letters\?before=\d+)"', page)[1]

@@ -6,8 +6,8 @@ import pytest
 
 from auditor.app import App
 from auditor.config.schema import Config
-from auditor.notifications.unsubscribe_tokens import key_in, stop_token
-from storage.models.communication import Subscription
+from auditor.notifications.subscriptions import key_in, stop_token
+from storage.models.users import Subscription
 from tests.support.web_server import visiting
 
 NOW = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)

@@ -26,7 +26,7 @@ from typing import Any, Self
 TESTS = Path(__file__).parents[2]
 sys.path.insert(0, str(TESTS.parent))
 
-from probes.http import tls  # noqa: E402
+from probes.http import dialer  # noqa: E402
 from probes.http.fetcher import Fetcher, FetchOptions  # noqa: E402
 from probes.models.http import Ask, NoPage  # noqa: E402
 from tests.support.hostile_server.names import NameServer  # noqa: E402  # after the path
@@ -157,6 +157,6 @@ if __name__ == "__main__":
         "strict",
         "lenient",
     ):  # the authorities of the web, read for each fetcher
-        setattr(tls, costly, cache(getattr(tls, costly)))
+        setattr(dialer, costly, cache(getattr(dialer, costly)))
     played = asyncio.run(play(sys.argv[1], json.loads(Path(sys.argv[2]).read_text("utf-8"))))
     sys.stdout.write(json.dumps(played))

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from probes.http.fetcher import Fetcher, FetchOptions
-from probes.http.host_lock import Turns
+from probes.http.host_state import Turns
 from probes.models.http import Ask, NoPage, Page
 
 NOW = datetime(2026, 11, 24, 3, tzinfo=UTC)

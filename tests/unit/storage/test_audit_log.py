@@ -11,7 +11,7 @@ from auditor.cli.main import main
 from auditor.cli.registry import TRAIL
 from auditor.decisions.service import Saying, withdrawn
 from storage.models.audit import Association, Contact, Member
-from storage.models.communication import OPERATOR, By, ChangeKind
+from storage.models.users import OPERATOR, By, ChangeKind
 from storage.registry.diff import altered
 from storage.store import Store
 from tests.support.mini_network import START, link

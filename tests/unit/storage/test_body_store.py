@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from probes.links.identify import identify
 from probes.models.finding import Finding, Presence
 from storage.errors import DamagedEvidenceError, MissingEvidenceError, StoreError
-from storage.files.body_store import Archive
-from storage.files.body_writer import HEAVY, Laying, clear, copy
+from storage.files.body_store import HEAVY, Archive, Laying, clear, copy
 from storage.models.audit import AccountRow, Association, Evidence, Observation
 from storage.store import Store
 
@@ -223,7 +222,7 @@ def test_a_body_that_is_laid_twice_is_kept_once(archive, tmp_path):
 def test_a_copy_that_fails_leaves_no_body_by_half(archive, tmp_path, monkeypatch):
     archive.put(b"body")
     other = Archive(tmp_path / "other")
-    monkeypatch.setattr("storage.files.body_writer.sync", _no_disk)
+    monkeypatch.setattr("storage.files.body_store.sync", _no_disk)
     with pytest.raises(StoreError, match="No space left"):
         copy(archive, other)
     assert files(tmp_path / "other") == []
@@ -232,7 +231,7 @@ def test_a_copy_that_fails_leaves_no_body_by_half(archive, tmp_path, monkeypatch
 def test_a_disk_that_takes_no_body_is_one_line(archive, monkeypatch):
     with Laying(archive) as laying:
         laying.put(b"body")
-        monkeypatch.setattr("storage.files.body_writer.sync", _no_disk)
+        monkeypatch.setattr("storage.files.body_store.sync", _no_disk)
         with pytest.raises(StoreError, match=r"make room"):
             laying.settle()
     assert list(archive.digests()) == []

@@ -16,7 +16,7 @@ import probes
 from probes.models.finding import Activity, Finding, Precision, Presence, Reason
 from probes.models.http import TELLING
 from storage.models.audit import Evidence, Observation
-from storage.observations.deduplication import again, meaning, repetition, times
+from storage.observations.rows import again, meaning, repetition, times
 from storage.store import Store
 from tests.unit.storage.test_store import AMAL, DAY, EVIDENCE, FINDINGS, INSTANTS, LINKS, NOUR, NOW
 

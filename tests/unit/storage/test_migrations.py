@@ -11,8 +11,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, inspect
 
-from probes.models.account import Identity, Kind
-from probes.models.finding import Finding, Presence
+from probes.models.finding import Finding, Identity, Kind, Presence
 from storage.database import migrate
 from storage.models.audit import AccountRow, Association, Observation
 from storage.store import Store

@@ -6,12 +6,11 @@ from types import SimpleNamespace
 import pytest
 from pydantic import ValidationError
 
-from auditor.config.retention import Backup, Keep
-from auditor.config.schema import Config
-from auditor.runs.maintenance import after, ages
+from auditor.config.schema import Backup, Config, Keep
+from auditor.runs.pipeline import after, ages
 from storage.files.body_store import Archive
 from storage.models.audit import Association, Contact, Member, NightState
-from storage.models.communication import (
+from storage.models.users import (
     FORGET,
     Answer,
     By,
@@ -22,7 +21,7 @@ from storage.models.communication import (
     ReplyKind,
     Subscription,
 )
-from storage.retention.expiry import Ages
+from storage.retention import Ages
 from storage.store import Store
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)

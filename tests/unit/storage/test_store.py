@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 from sqlalchemy import event
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from probes.models.account import Identity, Kind
-from probes.models.finding import Activity, Finding, FoundLink, Precision, Presence, Reason
+from probes.models.finding import Activity, Finding, FoundLink, Identity, Kind, Precision, Presence, Reason
 from storage.database.connection import Database
 from storage.errors import (
     DamagedDatabaseError,
@@ -41,8 +40,8 @@ from storage.models.audit import (
     Streak,
     Withdrawal,
 )
-from storage.models.communication import Reply, ReplyKind
-from storage.observations.batch_writer import Writer
+from storage.models.users import Reply, ReplyKind
+from storage.observations.observations import Writer
 from storage.read_model.summaries import FLAGS, PLACE
 from storage.sanitize import clean
 from storage.store import Store

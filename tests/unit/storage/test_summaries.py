@@ -12,9 +12,9 @@ from auditor.checking import checker
 from auditor.config.schema import Config
 from auditor.evaluation import reevaluate
 from auditor.evaluation.network_view import overview, views
-from auditor.evaluation.refresh import basis_of, refresh
+from auditor.evaluation.run_results import basis_of, refresh
 from auditor.evaluation.summary import asked, facets, is_named, listing, spoken, urgency, words
-from auditor.notifications.gap_changes import news
+from auditor.notifications.digest import news
 from auditor.reference.gap_catalogue import catalogue
 from auditor.rules.account_status import A_CENTURY, Bands
 from auditor.runs import run as runs_run
@@ -23,7 +23,7 @@ from probes.models.finding import Reason
 from probes.models.http import NoPage
 from storage.models.audit import Association, Decision, DecisionKind, Withdrawal
 from storage.models.summaries import PASSING, Basis, Listing, OpenGap, Summary
-from storage.read_model.cursor import written
+from storage.read_model.association_search import written
 from tests.support.mini_network import AGO, START, configured, link, night_of, opened, steps
 from tests.support.read_model_consistency import everything, recounted, tabled
 
@@ -253,7 +253,7 @@ async def test_a_rebuild_makes_every_summary_and_every_figure_again(app):
 
 @pytest.mark.parametrize("seed", ["1", "2"])
 def test_what_summaries_are_made_by_is_the_same_in_every_process(seed):
-    imports = "from auditor.config.schema import Config; from auditor.evaluation.refresh import basis_of"
+    imports = "from auditor.config.schema import Config; from auditor.evaluation.run_results import basis_of"
     code = f"{imports}; print(basis_of(Config(), None).judged)"
     environ = {**os.environ, "PYTHONHASHSEED": seed}
     told = subprocess.run(

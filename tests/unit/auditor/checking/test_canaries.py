@@ -5,8 +5,7 @@ from datetime import UTC, date, datetime
 import pytest
 
 from auditor.checking.canaries import Canary, Turn, blindness, canaries, contradicted, offline, swung, vouched
-from probes.models.account import Account, Identity, Kind
-from probes.models.finding import Finding, Presence, Reason
+from probes.models.finding import Account, Finding, Identity, Kind, Presence, Reason
 from storage.models.audit import Standing, State
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)

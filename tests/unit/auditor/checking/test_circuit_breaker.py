@@ -13,8 +13,7 @@ from auditor.evaluation import reevaluate
 from auditor.runs import run as runs_run
 from auditor.runs.run import run
 from probes.links import identify
-from probes.models.account import Account, Identity, Kind
-from probes.models.finding import Finding, Presence, Reason
+from probes.models.finding import Account, Finding, Identity, Kind, Presence, Reason
 from probes.models.http import Ask, NoPage, Page
 from probes.models.probe import Exchange, present
 from storage.models.audit import AccountRow, State

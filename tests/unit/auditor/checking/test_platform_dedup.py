@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from auditor.checking import checker
-from auditor.checking.revalidation import EVERY
+from auditor.checking.checker import EVERY
 from auditor.config.schema import ChannelConfig
 from auditor.evaluation import reevaluate
 from auditor.runs.run import run

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from auditor.evaluation.reevaluate import rejudge
-from auditor.evidence.view import exhibits
+from auditor.evidence import exhibits
 from auditor.runs.run import run
 from probes.links import identify
 from probes.models.finding import Presence

@@ -13,13 +13,12 @@ from pathlib import Path
 import pytest
 
 from auditor.app import App
-from auditor.checking.link_check import Checked
+from auditor.checking.checker import Checked
 from auditor.cli import check, main
 from auditor.config.schema import load
 from auditor.core import formatting
 from auditor.views import json_items
-from probes.models.account import Identity, Kind
-from probes.models.finding import Activity, Finding, FoundLink, Precision, Presence, Reason
+from probes.models.finding import Activity, Finding, FoundLink, Identity, Kind, Precision, Presence, Reason
 from probes.models.http import Ask, Hop, NoPage, Page
 from probes.models.probe import Exchange, Look
 from storage.models.audit import NightState

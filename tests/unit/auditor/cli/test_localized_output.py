@@ -14,21 +14,19 @@ from pathlib import Path
 
 import pytest
 
-from auditor import cli
-from auditor.checking import link_check
-from auditor.checking.link_check import Checked
+from auditor import cli, scheduling
+from auditor.checking import checker
+from auditor.checking.checker import Checked
 from auditor.cli import main
 from auditor.config.schema import load
 from auditor.demo import play
-from auditor.diagnostics import network_probe
-from auditor.i18n.catalogs import languages
-from auditor.i18n.languages import TONGUES
+from auditor.diagnostics import network
+from auditor.i18n.catalogs import TONGUES, languages
 from auditor.notifications import transports
 from auditor.reference.gap_catalogue import catalogue
 from auditor.reference.regions import REGIONS
 from auditor.registry.spreadsheet import to_csv
 from auditor.runs import pipeline
-from auditor.scheduling import server
 from probes.links import identify
 from probes.models.finding import Activity, Finding, Precision, Presence, Reason
 from probes.models.http import NoPage, Page
@@ -172,15 +170,15 @@ def _alone(monkeypatch):
     def heard(read, _):
         page = Page("https://nour.example/", 200)
         answers = {"website": NoPage(Reason.TIMEOUT), "facebook": page}
-        return network_probe.Heard(answers, 2, ("nour.example",), skew=timedelta(minutes=9))
+        return network.Heard(answers, 2, ("nour.example",), skew=timedelta(minutes=9))
 
-    monkeypatch.setattr(network_probe, "heard", heard)
+    monkeypatch.setattr(network, "heard", heard)
     monkeypatch.setattr(pipeline, "run", ran)
-    monkeypatch.setattr(link_check, "check", checked)
+    monkeypatch.setattr(checker, "check", checked)
     monkeypatch.setattr(play, "play", played)
-    monkeypatch.setattr(server, "serve", served)
-    monkeypatch.setattr(server, "listening", lambda *_, **__: contextlib.nullcontext(object()))
-    monkeypatch.setattr(server, "address", lambda _: "http://127.0.0.1:8321/")
+    monkeypatch.setattr(scheduling, "run_server", served)
+    monkeypatch.setattr(scheduling, "listening", lambda *_, **__: contextlib.nullcontext(object()))
+    monkeypatch.setattr(scheduling, "address", lambda _: "http://127.0.0.1:8321/")
     monkeypatch.setattr(transports, "send", lambda *_: transports.Outcome(transports.Fate.SENT))
 
 

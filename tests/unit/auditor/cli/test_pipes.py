@@ -15,7 +15,7 @@ signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
 WAYS = {
     "data": f"from auditor.cli.output import give; give('é' * {LONG})",
     "parts": f"from auditor.cli.output import give_parts; give_parts(['é'] * {LONG // 100} + ['é' * {LONG}])",
-    "bytes": f"from auditor.cli.output_files import give_bytes; give_bytes([b'x' * {LONG}], is_text=True)",
+    "bytes": f"from auditor.cli.output import give_bytes; give_bytes([b'x' * {LONG}], is_text=True)",
     "a word": f"from auditor.cli.output import say; say('x' * {LONG})",
 }
 LENGTHS = {"data": 2 * LONG + 1, "parts": 2 * LONG + LONG // 50 + 1, "bytes": LONG, "a word": LONG + 1}

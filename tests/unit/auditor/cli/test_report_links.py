@@ -10,11 +10,11 @@ from urllib.parse import urlsplit
 import pytest
 from openpyxl import load_workbook
 
+from auditor import report_links as auditor_report_links
 from auditor.app import App
 from auditor.cli import main, report_links
 from auditor.config.schema import Web
-from auditor.report_links import links
-from auditor.report_links.bulk import COLUMNS, Mailing, chosen
+from auditor.report_links import COLUMNS, Mailing, chosen
 from storage.models.audit import Association, Contact, Member
 from storage.store import Store
 from tests.support.mini_network import START, configured, link, opened
@@ -48,7 +48,7 @@ class Desk:
 
     def opens(self, url):
         token = url.removeprefix(f"{PUBLIC}/r/")
-        letter = links.opened(self.app.store, token, self.now)
+        letter = auditor_report_links.opened(self.app.store, token, self.now)
         return letter.association if letter else None
 
 

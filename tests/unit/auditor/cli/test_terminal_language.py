@@ -98,7 +98,7 @@ def test_an_import_and_its_problems_are_told_in_the_language(auditor):
 
 def test_a_pipe_and_json_keep_their_english_keys_whatever_the_language(auditor, monkeypatch):
     room = os.statvfs("/")  # other tests fill the disk meanwhile
-    monkeypatch.setattr("auditor.diagnostics.host.os.statvfs", lambda _: room)
+    monkeypatch.setattr("auditor.diagnostics.environment.os.statvfs", lambda _: room)
     usage = shutil.disk_usage("/")
     monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
     told = auditor("registry", "validate", "sheet.csv", "--lang", "ar").out

@@ -13,11 +13,11 @@ from auditor import diagnostics
 from auditor.cli import main
 from auditor.config.schema import load
 from auditor.demo import play
-from auditor.demo.certificate_authority import Authority
-from auditor.diagnostics import host, network_probe, settings
-from auditor.diagnostics.network_probe import Heard
+from auditor.demo.proxy import Authority
+from auditor.diagnostics import environment, network
+from auditor.diagnostics.network import Heard
 from auditor.reference.gap_catalogue import LANGUAGES
-from probes.http.dns import Names
+from probes.http.ssrf_guard import Names
 from probes.models.finding import Reason
 from probes.models.http import NoPage, Page
 from storage.models.audit import NightState
@@ -49,8 +49,8 @@ def test_without_being_allowed_to_it_asks_nobody(here, monkeypatch):
     def asked(*_, **__):
         raise AssertionError("somebody was asked")
 
-    monkeypatch.setattr(network_probe, "heard", asked)
-    monkeypatch.setattr(network_probe, "fetcher", asked)
+    monkeypatch.setattr(network, "heard", asked)
+    monkeypatch.setattr(network, "fetcher", asked)
     assert main.main(["doctor", "--offline"]) == 0
     assert {"names", "clock"} & set(here()) == set()
 
@@ -96,8 +96,8 @@ def dated(seconds, age=None):
 
 def test_the_clock_is_compared_with_the_middle_of_what_the_web_says():
     said = [dated(0), dated(-600, age=590), dated(86400), Page("", 200, {"date": "soon"}, b"", NOW)]
-    assert network_probe._skew([*said, NoPage(Reason.TIMEOUT)]) == timedelta(seconds=0)
-    assert network_probe._skew([NoPage(Reason.TIMEOUT), Page("", 200, {}, b"", NOW)]) is None
+    assert network._skew([*said, NoPage(Reason.TIMEOUT)]) == timedelta(seconds=0)
+    assert network._skew([NoPage(Reason.TIMEOUT), Page("", 200, {}, b"", NOW)]) is None
 
 
 @pytest.mark.parametrize(("mode", "state"), [(0o600, "ok"), (0o640, "ok"), (0o644, "warn"), (0o602, "warn")])
@@ -124,16 +124,16 @@ def test_every_setting_that_names_a_secret_is_looked_at(tmp_path):
         'password_file = "smtp"\n'
         '[[notify.recipients]]\nto_file = "to"\n'
     )
-    assert set(settings.secret_files(load(config, {}))) == set(files.values())
+    assert set(environment.secret_files(load(config, {}))) == set(files.values())
 
 
 def test_a_disk_without_room_or_inodes_is_told(here, monkeypatch):
-    monkeypatch.setattr(host, "room", lambda _: host.Room(5 << 30, 0.02))
+    monkeypatch.setattr(environment, "room", lambda _: environment.Room(5 << 30, 0.02))
     assert here()["data folder"].detail == "data, 5.0 GiB free, but only 2% of its inodes"
-    monkeypatch.setattr(host, "room", lambda _: host.Room(50 << 20, None))
+    monkeypatch.setattr(environment, "room", lambda _: environment.Room(50 << 20, None))
     told = here()
     assert (told["data folder"].state, told["temporary files"].state) == ("fail", "warn")
-    monkeypatch.setattr(host, "room", lambda _: host.Room(500 << 20, None))
+    monkeypatch.setattr(environment, "room", lambda _: environment.Room(500 << 20, None))
     assert here()["data folder"].state == "warn"
 
 
@@ -144,7 +144,7 @@ def test_a_folder_that_cannot_be_written_fails(here, tmp_path):
 
 
 def test_too_few_open_files_are_told(here, monkeypatch):
-    monkeypatch.setattr(host.resource, "getrlimit", lambda _: (128, 4096))
+    monkeypatch.setattr(environment.resource, "getrlimit", lambda _: (128, 4096))
     files = here()["open files"]
     assert (files.state, files.detail) == ("warn", "128 at once; 250 may be needed")
 
@@ -174,7 +174,7 @@ def test_a_healthy_installation_fits_one_screen(tmp_path, monkeypatch, language)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setattr("sys.stdout", screen)
-    monkeypatch.setattr(network_probe, "heard", lambda *_: FINE)
+    monkeypatch.setattr(network, "heard", lambda *_: FINE)
     with Store.open("sqlite:///auditor.db") as store:
         store.finish_night(store.begin_night(NOW.date(), NOW), NightState.DONE, NOW)
         known(store, "Salma", Role.ADMIN, password_hash="x")
@@ -191,7 +191,7 @@ async def test_the_canaries_are_asked_once_each_with_the_guard_and_the_proxy_is_
     async with play.PracticeWeb(tmp_path / "ca.pem") as web:
         await web.play(play.calendar(1, NOW)[0])
         read = play.configured(tmp_path, web.port)
-        heard = await network_probe.listen(read, datetime.now(UTC))
+        heard = await network.listen(read, datetime.now(UTC))
         asked = await web.asked()
     assert {name: page.status for name, page in heard.answers.items()}["website"] == 200
     assert set(heard.answers) == set(read.channels)
@@ -202,7 +202,7 @@ async def test_the_canaries_are_asked_once_each_with_the_guard_and_the_proxy_is_
 async def test_a_proxy_that_is_not_there_is_told_and_nothing_waits_long(tmp_path):
     Authority().write(tmp_path / "ca.pem")
     read = play.configured(tmp_path, free_port())
-    heard = await network_probe.listen(read, NOW)
+    heard = await network.listen(read, NOW)
     assert heard.proxy is False
     assert {page.reason for page in heard.answers.values()} == {Reason.NETWORK}
 
@@ -213,7 +213,7 @@ def test_an_authority_that_cannot_be_used_fails_it_and_nobody_is_asked(here, tmp
         (tmp_path / "ca.pem").write_text(text)
     told = here(AUDITOR_FETCH__CA_FILE="ca.pem")
     assert (told["authority"].state, "ca.pem" in told["authority"].detail) == ("fail", True)
-    assert network_probe.heard(load(None), NOW) == Heard()
+    assert network.heard(load(None), NOW) == Heard()
 
 
 async def test_names_are_looked_up_and_one_that_nobody_has(tmp_path, monkeypatch):
@@ -228,15 +228,15 @@ async def test_names_are_looked_up_and_one_that_nobody_has(tmp_path, monkeypatch
 
     monkeypatch.setattr(Names, "addresses", addresses)
     urls = ["https://www.un.org/", "https://x.com/X", "https://www.un.org/en"]
-    count, unknown, lied = await network_probe._names(load(None, {}), urls)
+    count, unknown, lied = await network._query_name_servers(load(None, {}), urls)
     assert (count, unknown, lied) == (2, ("x.com",), True)
     assert sorted(asked)[-2:] == ["www.un.org", "x.com"]
 
 
 def test_a_channel_with_a_key_is_not_asked_for_its_pages(monkeypatch):
     read = load(None, {"AUDITOR_CHANNELS__YOUTUBE__KEY": "hush-7f3c"})
-    assert "youtube" not in network_probe.canaries(read)
-    assert network_probe.canaries(read)["website"] == "https://www.iana.org/"
+    assert "youtube" not in network.canaries(read)
+    assert network.canaries(read)["website"] == "https://www.iana.org/"
 
 
 def test_that_nobody_looks_after_users_is_told_until_an_administrator_has_a_password(tmp_path, monkeypatch):

@@ -12,8 +12,7 @@ from auditor.core.formatting import document
 from auditor.evaluation.network_view import association_view, overview
 from auditor.runs.run import run
 from auditor.views import json_items
-from probes.models.account import Identity, Kind
-from probes.models.finding import Activity, Presence, Reason
+from probes.models.finding import Activity, Identity, Kind, Presence, Reason
 from probes.models.http import Ask, NoPage
 from probes.models.probe import present
 from storage.models.audit import AccountRow, Decision, DecisionKind

@@ -10,8 +10,7 @@ from auditor.cli import main
 from auditor.cli.audit import CHANGE
 from auditor.config.schema import load
 from auditor.evaluation.network_view import overview
-from auditor.evaluation.reevaluate import Change
-from auditor.evaluation.reevaluate_preview import readable, summary, turned
+from auditor.evaluation.reevaluate import Change, readable, summary, turned
 from auditor.evaluation.run_results import conclude
 from auditor.i18n.wording import Wording
 from probes.models.finding import Activity, Finding, Presence, Reason

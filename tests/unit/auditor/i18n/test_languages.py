@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from auditor.i18n.languages import direction, negotiated, spoken_by
+from auditor.i18n.catalogs import direction, negotiated, spoken_by
 from auditor.i18n.wording import Wording
 
 

@@ -8,10 +8,9 @@ import pytest
 from auditor.i18n.catalogs import terms
 from auditor.i18n.wording import SOURCES, Wording, isolated
 from auditor.reference.gap_catalogue import LANGUAGES, catalogue
-from auditor.registry.contact_fields import CODES
+from auditor.registry.columns import CODES
 from auditor.rules.account_status import Bands
-from probes.models.account import Kind
-from probes.models.finding import Activity, Precision, Reason
+from probes.models.finding import Activity, Kind, Precision, Reason
 from storage.models.audit import State
 
 GROUPS = {

@@ -10,12 +10,9 @@ from auditor.checking import checker
 from auditor.evaluation.association_view import AssociationView
 from auditor.evaluation.network_view import views
 from auditor.i18n.wording import Wording
-from auditor.notifications.digest import LISTED, digest
-from auditor.notifications.digest_text import Frame, bulletin, headline
-from auditor.notifications.gap_changes import Move, News, moved
-from auditor.notifications.gap_changes import news as told_news
-from auditor.rendering.message import html, plain, subject, written
-from auditor.rendering.templates import words_of
+from auditor.notifications.digest import LISTED, Frame, Move, News, bulletin, digest, headline, moved
+from auditor.notifications.digest import news as told_news
+from auditor.rendering.templates import html, plain, subject, words_of, written
 from auditor.rules.score import score
 from auditor.runs.run import run
 from storage.models.audit import Association, Gap, Night, NightState

@@ -4,10 +4,10 @@ from datetime import timedelta
 
 import pytest
 
+from auditor import report_links
 from auditor.app import App
 from auditor.config.schema import Config
 from auditor.notifications.delivery import carried, waiting
-from auditor.report_links import links
 from storage.models.audit import Association, Contact, Gap, Member, NightState
 from tests.support.smtp_and_http_servers import mail_server
 from tests.support.web_server import NOW, visiting
@@ -37,7 +37,7 @@ def app(tmp_path, box):
 
 @pytest.fixture
 def client(app):
-    way = links.made(app.store, app.config, "nour", "Omar", NOW)[1]
+    way = report_links.made(app.store, app.config, "nour", "Omar", NOW)[1]
     with visiting(app) as reader:
         reader.get(way.removeprefix("https://out.example"))
         yield reader
@@ -89,7 +89,7 @@ def test_where_no_mail_can_be_sent_nothing_is_promised(tmp_path):
     }
     with App.open(Config.model_validate(told)) as app:
         app.store.save_registry([Association("nour", "Nour")], [], NOW)
-        way = links.made(app.store, app.config, "nour", "Omar", NOW)[1]
+        way = report_links.made(app.store, app.config, "nour", "Omar", NOW)[1]
         with visiting(app) as client:
             client.get(way.removeprefix("https://out.example"))
             assert "report/monthly" not in client.get("/fr/report").text
@@ -107,5 +107,5 @@ def test_the_mail_leads_to_the_report_and_leaves_the_older_letter_as_it_is(app, 
     text = mail.get_body(("plain",)).get_content()
     assert "Votre site web ne s’ouvre pas" in text
     [way] = [line for line in text.splitlines() if line.startswith("https://out.example/r/")]
-    assert links.opened(app.store, way.removeprefix("https://out.example/r/"), at) is not None
+    assert report_links.opened(app.store, way.removeprefix("https://out.example/r/"), at) is not None
     assert client.get("/fr/report").status_code == 200

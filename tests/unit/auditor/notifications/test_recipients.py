@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from auditor.config.schema import load
-from storage.models.communication import Subscription
+from storage.models.users import Subscription
 from storage.store import Store
 
 NOW = datetime(2026, 11, 25, 2, 30, tzinfo=UTC)

@@ -18,9 +18,8 @@ from auditor.checking import checker
 from auditor.cli.main import main
 from auditor.core.errors import ConfigError
 from auditor.evaluation import reevaluate
-from auditor.receipts.receipt import digest, left_out
+from auditor.receipts.receipt import Fault, Place, Signed, chain, digest, left_out
 from auditor.receipts.signing import KEY, PUBLIC, Seal, fingerprint, is_genuine, key_of, known
-from auditor.receipts.verify import Fault, Place, Signed, chain
 from auditor.runs.run import run
 from storage.models.audit import NightState
 from tests.support.mini_network import link, night_of, opened, register, steps

@@ -9,7 +9,7 @@ import re
 import pytest
 
 from probes.links.identify import identify
-from probes.models.account import Kind
+from probes.models.finding import Kind
 
 # Number of the row, what is typed (`column<TAB>value` for a name in its column), kind, key; for a key that
 # belongs to another channel, `channel:key`.

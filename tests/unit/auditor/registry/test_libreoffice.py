@@ -9,8 +9,7 @@ import pytest
 from auditor.i18n.wording import Wording
 from auditor.registry import exporter, spreadsheet
 from auditor.registry.diff import revision
-from auditor.registry.existing import Known
-from auditor.registry.importer import read
+from auditor.registry.importer import Known, read
 from storage.store import Store
 
 NOW = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)

@@ -10,8 +10,7 @@ import pytest
 from auditor.cli.main import main
 from auditor.registry import spreadsheet
 from auditor.registry.diff import revision
-from auditor.registry.existing import Known
-from auditor.registry.importer import read
+from auditor.registry.importer import Known, read
 from auditor.registry.issues import Trouble
 from storage.store import Store
 from tests.support.mini_network import opened

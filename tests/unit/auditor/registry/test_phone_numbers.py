@@ -4,7 +4,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from auditor.registry.contact_fields import international, whatsapp
+from auditor.registry.columns import international, whatsapp
 
 
 @pytest.mark.parametrize(

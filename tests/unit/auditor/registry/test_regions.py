@@ -2,7 +2,7 @@
 
 import pytest
 
-from auditor.i18n.languages import LOCALES
+from auditor.i18n.catalogs import LOCALES
 from auditor.reference.regions import ALIASES, REGIONS, code_of, region
 
 

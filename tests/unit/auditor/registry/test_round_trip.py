@@ -13,11 +13,9 @@ from openpyxl import Workbook, load_workbook
 from auditor.cli.main import main
 from auditor.i18n.wording import Wording
 from auditor.registry import exporter, spreadsheet
-from auditor.registry.columns import AFTER, FACTS, LINKS, column_of
-from auditor.registry.contact_fields import CODES, officer_of
+from auditor.registry.columns import AFTER, CODES, FACTS, LINKS, column_of, officer_of
 from auditor.registry.diff import revision
-from auditor.registry.existing import Known
-from auditor.registry.importer import read
+from auditor.registry.importer import Known, read
 from auditor.registry.issues import Trouble
 from auditor.registry.spreadsheet import SheetError
 from probes.links import channel_registry

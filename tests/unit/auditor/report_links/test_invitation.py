@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from auditor.evaluation.network_view import association_view
-from auditor.report_links.invitation import MOST, Link, invitation
+from auditor.report_links import MOST, Link, invitation
 from auditor.runs.run import run
 from storage.models.audit import Association
 from tests.support.mini_network import START, link, lived, night_of, register

@@ -5,15 +5,15 @@ from datetime import timedelta
 
 import pytest
 
+from auditor import report_links
 from auditor.app import App
 from auditor.config.schema import Config
 from auditor.core import tokens
 from auditor.core.errors import ConfigError
 from auditor.decisions import replies
 from auditor.registry.importer import read
-from auditor.report_links import links
 from storage.models.audit import DecisionKind
-from storage.models.communication import Answer, ReplyKind
+from storage.models.users import Answer, ReplyKind
 from tests.support.web_server import NOW, visiting
 
 PUBLIC = "https://reports.example.org"
@@ -38,7 +38,7 @@ def app(tmp_path):
 
 
 def made(app, association="nour", **ways):
-    _, address = links.made(app.store, app.config, association, "a coordinator", NOW, **ways)
+    _, address = report_links.made(app.store, app.config, association, "a coordinator", NOW, **ways)
     return address.removeprefix(PUBLIC)
 
 
@@ -136,7 +136,8 @@ def test_a_new_letter_ends_the_older_ones_unless_they_are_kept(app):
     second = made(app, keep=True)
     third = made(app)
     opens = [
-        links.opened(app.store, way.removeprefix("/r/"), NOW) is not None for way in (first, second, third)
+        report_links.opened(app.store, way.removeprefix("/r/"), NOW) is not None
+        for way in (first, second, third)
     ]
     assert opens == [False, False, True]
 
@@ -144,7 +145,7 @@ def test_a_new_letter_ends_the_older_ones_unless_they_are_kept(app):
 def test_no_letter_is_made_without_a_public_address(app):
     bare = app.config.model_copy(update={"web": app.config.web.model_copy(update={"public_url": ""})})
     with pytest.raises(ConfigError, match="public_url"):
-        links.made(app.store, bare, "nour", "a coordinator", NOW)
+        report_links.made(app.store, bare, "nour", "a coordinator", NOW)
 
 
 @pytest.fixture

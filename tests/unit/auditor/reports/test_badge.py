@@ -6,9 +6,9 @@ from xml.etree import ElementTree as ET
 import pytest
 from lxml import html
 
+from auditor import report_links
 from auditor.checking import checker
 from auditor.config.schema import Web
-from auditor.report_links import links
 from auditor.reports import publish
 from auditor.runs.run import run
 from storage.models.audit import Association
@@ -73,7 +73,7 @@ def told(app, path, association="nour/1", url="https://reports.example.org"):
     app.config = app.config.model_copy(update={"web": Web(public_url=url)})
     with (visiting if path.endswith("/report") else browsing)(app, LATER) as client:
         if path.endswith("/report"):
-            _, link = links.made(app.store, app.config, association, "Amina", LATER)
+            _, link = report_links.made(app.store, app.config, association, "Amina", LATER)
             client.get(f"/r/{link.rpartition('/')[2]}")
         return [one.text_content() for one in html.fromstring(client.get(path).text).iter("code")]
 

@@ -3,9 +3,9 @@
 import re
 from posixpath import join, normpath
 
-from auditor.i18n.languages import LOCALES
-from auditor.rendering.links import Address, Folder
-from auditor.reports.static_site import STYLES
+from auditor.i18n.catalogs import LOCALES
+from auditor.rendering.templates import Address, Folder
+from auditor.reports.html import STYLES
 from tests.unit.auditor.reports.test_report import CODES, account, gap, view, written
 
 EVERY = tuple(LOCALES)

@@ -10,19 +10,18 @@ import pytest
 
 from auditor.config.schema import Config, Survey
 from auditor.evaluation.association_view import AccountView, AssociationView, Unchecked
-from auditor.evaluation.coverage import Coverage
 from auditor.evaluation.network_view import Overview
+from auditor.evaluation.summary import Coverage
 from auditor.i18n.wording import Wording
 from auditor.reference.gap_catalogue import LANGUAGES
-from auditor.rendering.links import Address, file_name
-from auditor.reports import html, static_site, text
+from auditor.rendering.templates import Address, file_name
+from auditor.reports import html, text
 from auditor.reports.html import policy
-from auditor.reports.strengths import advice, strengths, working
+from auditor.reports.text import advice, strengths, working
 from auditor.rules.score import score
-from probes.models.account import Kind
-from probes.models.finding import Activity, FoundLink, Precision, Presence, Reason
+from probes.models.finding import Activity, FoundLink, Kind, Precision, Presence, Reason
 from storage.models.audit import Association, Gap, Proposal, State
-from storage.models.communication import Answer, Reply, ReplyKind
+from storage.models.users import Answer, Reply, ReplyKind
 
 NOW = datetime(2026, 11, 25, 6, tzinfo=UTC)
 CONFIG = Config(survey=Survey(figures={"facebook": 83.0}))
@@ -115,7 +114,7 @@ class Balance(HTMLParser):
 
 
 def written(*views, config=CONFIG):
-    return dict(static_site.pages(seen(*views), config))
+    return dict(html.pages(seen(*views), config))
 
 
 def test_there_is_a_page_for_each_association_in_each_language():
@@ -143,7 +142,7 @@ def test_pages_run_nothing_and_ask_for_nothing_but_their_style_sheets_beside_the
         sheets = (
             {"data:,"}
             if "nour" in name
-            else {"data:,", *(f"{'../' if '/' in name else ''}{sheet}" for sheet in static_site.STYLES)}
+            else {"data:,", *(f"{'../' if '/' in name else ''}{sheet}" for sheet in html.STYLES)}
         )
         assert set(asked) <= sheets, name
 

@@ -14,14 +14,13 @@ import pytest
 from auditor.app import App
 from auditor.checking import checker
 from auditor.cli.main import main
-from auditor.config.retention import Backup, Keep
-from auditor.config.schema import Storage, load
+from auditor.config.schema import Backup, Keep, Storage, load
 from auditor.evaluation import reevaluate
 from auditor.retention import backups
 from auditor.runs import pipeline
 from auditor.runs.run import run
 from storage.database import migrate
-from storage.database.sqlite_backup import PASSING
+from storage.database.sqlite_file import PASSING
 from storage.errors import DamagedDatabaseError, ForeignDatabaseError, NewerDatabaseError, StoreError
 from storage.models.audit import NightState
 from storage.store import Store
@@ -275,7 +274,7 @@ def test_a_backup_that_finds_no_room_leaves_nothing(app, tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("storage.files.atomic_write.sync", full)
+    monkeypatch.setattr("storage.files.spool.sync", full)
     with pytest.raises(StoreError, match="make room"):
         taken(app)
     assert list((tmp_path / "backups").iterdir()) == []

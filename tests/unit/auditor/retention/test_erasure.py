@@ -13,22 +13,21 @@ from datetime import timedelta
 
 import pytest
 
+from auditor import report_links
 from auditor.app import App
 from auditor.checking import checker
 from auditor.cli import main
 from auditor.config import schema
 from auditor.erasure import mark_of
 from auditor.evaluation.reevaluate import rejudge
+from auditor.receipts.receipt import Signed, chain
 from auditor.receipts.signing import known as known_keys
-from auditor.receipts.verify import Signed, chain
-from auditor.report_links import links
 from auditor.runs import run as runs_run
 from probes.models.finding import FoundLink, Reason
 from probes.models.http import Ask
 from probes.models.probe import absent, present
 from probes.runner.parser_pool import ReaderPool
-from storage.files.body_store import Archive
-from storage.files.body_writer import Laying
+from storage.files.body_store import Archive, Laying
 from storage.models.audit import (
     Association,
     Contact,
@@ -40,8 +39,7 @@ from storage.models.audit import (
     Proposal,
     Withdrawal,
 )
-from storage.models.communication import By, FollowUp, FollowUpKind, Reply, ReplyKind, Subscription
-from storage.models.users import Role
+from storage.models.users import By, FollowUp, FollowUpKind, Reply, ReplyKind, Role, Subscription
 from storage.store import Store
 from tests.support.mini_network import START, Web, configured, link, night_of
 from tests.support.web_server import browsing
@@ -161,7 +159,7 @@ def _talk(app):
         Decision(ID, "facebook", DecisionKind.ATTEST, "Amina", f"why {MARK}", NOW, account_id=account)
     )
     store.withdraw([said.id], Withdrawal("Amina", f"back {MARK}", NOW))
-    links.made(store, app.config, ID, f"Amina {MARK}", NOW)
+    report_links.made(store, app.config, ID, f"Amina {MARK}", NOW)
     store.add_reply(Reply(ID, ReplyKind.MISTAKEN, NOW, text=f"said {MARK}"))
     store.add_follow_up(FollowUp(ID, FollowUpKind.CALLED, "Amina", NOW, f"talked {MARK}"))
     store.subscribe(Subscription(f"{MARK}@example.org", "monthly", True, NOW, ID, "hash"))

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from auditor.checking import checker
 from auditor.cli.main import main
-from auditor.config.retention import Keep
+from auditor.config.schema import Keep
 from auditor.evaluation import reevaluate
 from auditor.retention import backups
 from auditor.retention.evidence_pruning import Limits, is_due, thin

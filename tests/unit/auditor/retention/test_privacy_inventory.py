@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from auditor import report_links
 from auditor.checking import checker
 from auditor.notifications.subscriptions import monthly
-from auditor.report_links import links
 from auditor.runs.pipeline import run
 from storage.models.audit import Association, Contact, Member
 from storage.tables import communication, runs, summaries  # noqa: F401  # their tables belong to the metadata
@@ -55,7 +55,7 @@ async def test_the_log_of_a_night_with_mails_and_letters_names_nobody(tmp_path, 
         register(app)
         contact = Contact("contact@nour.example", "06 12 34 56 78", "Zineb Officer", "Note of Zineb")
         app.store.save_registry([Member(Association("nour", "Nour"), contact)], [], START)
-        _, link = links.made(app.store, app.config, "nour", "Amina", START)
+        _, link = report_links.made(app.store, app.config, "nour", "Amina", START)
         monthly(app.store, "zineb@nour.example", "nour", START)
         box.refused["gone@rabat.example"] = "550 <gone@rabat.example>: nobody here"
         box.refused["zineb@nour.example"] = "451 try zineb@nour.example later"

@@ -11,8 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from auditor.reference.gap_catalogue import catalogue
 from auditor.rules.context import Case, Held, may_be_one
 from auditor.rules.engine import Rule, judge
-from probes.models.account import Identity, Kind
-from probes.models.finding import Activity, Finding, FoundLink, Presence, Reason
+from probes.models.finding import Activity, Finding, FoundLink, Identity, Kind, Presence, Reason
 from storage.models.audit import AccountRow, Association, Proposal, Standing, State, Streak
 
 NOW = datetime(2026, 3, 20, 1, tzinfo=UTC)

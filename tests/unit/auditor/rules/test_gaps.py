@@ -9,10 +9,8 @@ from pydantic import TypeAdapter
 from auditor.reference.gap_catalogue import catalogue
 from auditor.rules.account_status import Confirm, advance
 from auditor.rules.context import Case, Held, Sign
-from auditor.rules.engine import Candidate, Rule, judge
-from auditor.rules.gaps import fold, is_open, visible
-from probes.models.account import Identity, Kind
-from probes.models.finding import Finding, Presence, Reason
+from auditor.rules.engine import Candidate, Rule, fold, is_open, judge, visible
+from probes.models.finding import Finding, Identity, Kind, Presence, Reason
 from storage.models.audit import AccountRow, Association, Gap, Observation, Standing, State
 
 START = datetime(2026, 3, 1, 1, tzinfo=UTC)

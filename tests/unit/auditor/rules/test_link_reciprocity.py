@@ -6,9 +6,8 @@ import pytest
 
 from auditor.rules.association import Dossier, Moment, case
 from auditor.rules.link_reciprocity import profile_leads, rung, site_leads
-from probes.models.account import Identity, Kind
-from probes.models.finding import Finding, FoundLink, Presence
-from probes.website.extra_pages import UNREAD
+from probes.models.finding import Finding, FoundLink, Identity, Kind, Presence
+from probes.website.url_variants import UNREAD
 from storage.models.audit import AccountRow, Association, Standing, State
 
 NOW = datetime(2026, 3, 1, 0, 30, tzinfo=UTC)

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auditor.rules.checks.names import HandlesDiffer
+from auditor.rules.checks.links import HandlesDiffer
 from auditor.rules.context import Case, Held
 from auditor.rules.name_matching import akin_handles, names_it, resembles
-from probes.models.account import Identity, Kind
+from probes.models.finding import Identity, Kind
 from storage.models.audit import AccountRow, Association, Standing
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)

@@ -8,9 +8,8 @@ from auditor.config.schema import load
 from auditor.evaluation.association_view import view
 from auditor.reference.gap_catalogue import catalogue
 from auditor.rules.association import Dossier, Moment, Policy, settle
-from auditor.rules.gaps import is_open
-from probes.models.account import Identity, Kind
-from probes.models.finding import Finding, FoundLink, Presence, Reason
+from auditor.rules.engine import is_open
+from probes.models.finding import Finding, FoundLink, Identity, Kind, Presence, Reason
 from storage.models.audit import AccountRow, Association, Decision, DecisionKind, Observation
 
 CONFIG = load(None, {})

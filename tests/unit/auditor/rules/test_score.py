@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from auditor.rules.account_status import Bands
 from auditor.rules.context import Case, Held
 from auditor.rules.score import MIN_KNOWN, WEIGHTS, Point, effective, points, score
-from probes.models.account import Identity, Kind
-from probes.models.finding import Activity, Finding, FoundLink, Presence
+from probes.models.finding import Activity, Finding, FoundLink, Identity, Kind, Presence
 from storage.models.audit import AccountRow, Association, Standing, State
 
 STATES = st.fixed_dictionaries({item: st.sampled_from(Point) for item in WEIGHTS})

@@ -9,15 +9,14 @@ from datetime import timedelta
 import pytest
 from openpyxl import load_workbook
 
+from auditor import report_links
 from auditor.checking import checker
 from auditor.config.schema import Web
-from auditor.evaluation.filters import Chosen
-from auditor.report_links import links
+from auditor.evaluation.summary import Chosen
 from auditor.runs.run import run
-from auditor.users import permissions
+from auditor.users import service
 from storage.models.audit import Association, Contact, Member
-from storage.models.communication import FollowUp, FollowUpKind, Reply, ReplyKind
-from storage.models.users import Role, User
+from storage.models.users import FollowUp, FollowUpKind, Reply, ReplyKind, Role, User
 from tests.support.mini_network import START, configured, link, night_of, opened, steps
 from tests.support.web_server import browsing
 
@@ -57,7 +56,7 @@ def app(tmp_path_factory):
         small.store.add_reply(
             Reply(one.id, ReplyKind.CLOSED, LATER, "youtube", text=f"{one.name}: we do without")
         )
-        links.made(small.store, small.config, one.id, "Amina", LATER)
+        report_links.made(small.store, small.config, one.id, "Amina", LATER)
     yield small
     small.store.close()
 
@@ -221,14 +220,14 @@ def test_a_reader_is_offered_nothing_that_would_be_refused(app):
 )
 def test_a_region_is_the_same_however_the_sheet_spells_it(role, regions, region, acts):
     user = User("x", role, START, "y", regions)
-    assert permissions.acts_for(user, Association("a", "A", region=region)) is acts
+    assert service.acts_for(user, Association("a", "A", region=region)) is acts
     there = {"Souss Massa", "سوس - ماسة", "Oriental", "Vallée"}
-    reach = permissions.reach(user, lambda: there)
+    reach = service.reach(user, lambda: there)
     assert reach is None or (region in reach) is acts or region is None
-    assert bool(list(permissions.narrowed(user, Chosen()))) is (role is not Role.READER)
+    assert bool(list(service.narrowed(user, Chosen()))) is (role is not Role.READER)
 
 
 def test_nobody_looks_after_anything():
-    assert not permissions.acts_for(None, NOUR)
-    assert not permissions.acts_everywhere(None)
-    assert permissions.reach(None, lambda: {"x"}) == frozenset()
+    assert not service.acts_for(None, NOUR)
+    assert not service.acts_everywhere(None)
+    assert service.reach(None, lambda: {"x"}) == frozenset()

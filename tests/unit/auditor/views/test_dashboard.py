@@ -8,10 +8,9 @@ import pytest
 from auditor.checking import checker
 from auditor.config.schema import ChannelConfig, Config
 from auditor.evaluation.network_view import overview
-from auditor.evaluation.refresh import refresh
+from auditor.evaluation.run_results import refresh
 from auditor.runs.run import run
-from auditor.views.dashboard import morning
-from auditor.views.groups import cohorts
+from auditor.views.dashboard import cohorts, morning
 from storage.models.audit import Association
 from storage.models.summaries import EVERYBODY
 from tests.support.mini_network import START, link, lived, night_of, steps

@@ -9,11 +9,10 @@ import pytest
 from auditor.checking import checker
 from auditor.config.schema import Survey
 from auditor.evaluation.network_view import overview
-from auditor.evaluation.refresh import refresh
+from auditor.evaluation.run_results import refresh
 from auditor.evaluation.summary import urgency
 from auditor.runs.run import run
-from auditor.views.dashboard import front
-from auditor.views.groups import SMALLEST, groups, movers
+from auditor.views.dashboard import SMALLEST, front, groups, movers
 from probes.models.finding import Presence, Reason
 from probes.models.http import NoPage
 from storage.models.audit import Association, NightState
@@ -151,7 +150,7 @@ async def test_a_cohort_that_is_new_has_not_moved(app):
 
 
 async def test_of_very_many_groups_the_largest_are_compared(app, monkeypatch):
-    monkeypatch.setattr("auditor.views.groups.COMPARED", 1)
+    monkeypatch.setattr("auditor.views.dashboard.COMPARED", 1)
     people = [Association(one, one.title(), tags=("all", *(["most"] * (one != "rif")))) for one in PEOPLE]
     app.store.save_registry(people, ROWS, BEFORE)
     assert [group.name for group in grouped(app, "tag", START)] == ["all"]

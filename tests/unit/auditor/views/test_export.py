@@ -8,11 +8,11 @@ from datetime import date, datetime, timedelta
 import pytest
 from openpyxl import load_workbook
 
-from auditor.evaluation.filters import Chosen
 from auditor.evaluation.network_view import overview
+from auditor.evaluation.summary import Chosen
 from auditor.i18n.catalogs import terms
 from auditor.i18n.wording import Wording
-from auditor.registry import spreadsheet, xlsx_writer
+from auditor.registry import spreadsheet
 from auditor.runs.run import run
 from auditor.views import export
 from auditor.views.export import FORMATS, KINDS, Export
@@ -144,7 +144,7 @@ def test_a_semicolon_and_the_mark_serve_french_excel(app):
 def test_what_a_spreadsheet_would_run_is_text_in_each_kind_of_sheet(text):
     assert next(csv.reader(io.StringIO(spreadsheet.to_csv([[text]]).decode("utf-8-sig"))))[0][:1] == "'"
     out = io.BytesIO()
-    xlsx_writer.write(out, {"x": [[text]]})
+    spreadsheet.write(out, {"x": [[text]]})
     assert load_workbook(out).active["A1"].data_type in {"s", "n", "inlineStr"}
 
 
@@ -159,7 +159,7 @@ def test_a_hostile_name_is_harmless_in_every_sheet(app):
 def test_a_workbook_has_text_dates_and_numbers_and_nothing_else():
     out = io.BytesIO()
     table = [["name", "day", "n"], *([text, date(2026, 11, 25), 3.5] for text in HOSTILE)]
-    xlsx_writer.write(out, {"x": table}, right_to_left=True)
+    spreadsheet.write(out, {"x": table}, right_to_left=True)
     page = load_workbook(out).active
     assert [cell.value for cell in page["A"]][1:] == [text.replace("\x00", "") for text in HOSTILE]
     assert {cell.data_type for cell in page["A"]} == {"s"}

@@ -10,19 +10,17 @@ import pytest
 import segno
 from openpyxl import load_workbook
 
+from auditor import report_links
 from auditor.config.schema import Web
-from auditor.evaluation.coverage import coverage
-from auditor.evaluation.filters import Chosen
 from auditor.evaluation.network_view import overview
-from auditor.evaluation.refresh import refresh
-from auditor.evaluation.summary import urgency
+from auditor.evaluation.run_results import refresh
+from auditor.evaluation.summary import Chosen, coverage, urgency
 from auditor.rendering import svg
-from auditor.report_links import links
 from auditor.runs.run import run
-from auditor.views import call_list, meeting_pack
+from auditor.views import dashboard, meeting_pack
 from auditor.views.export_rows import moved
 from storage.models.audit import Association, Contact, Decision, DecisionKind, Member
-from storage.models.communication import FollowUp, FollowUpKind
+from storage.models.users import FollowUp, FollowUpKind
 from tests.support.mini_network import START, link, lived, night_of
 from tests.support.web_server import browsing
 
@@ -121,10 +119,10 @@ def test_a_region_or_a_tag_narrows_the_pack(app, query, named):
 def test_the_most_pressing_come_first_and_no_pack_is_endless(app):
     seen = overview(app.store, app.config, LATER).associations
     pressing = sorted(seen, key=lambda view: urgency(view.gaps))
-    called = list(call_list.calls(app.store, app.config, Chosen(), LATER))
+    called = list(dashboard.calls(app.store, app.config, Chosen(), LATER))
     assert [call.association.id for call in called] == [view.association.id for view in pressing]
     assert [[gap.code for gap in call.reasons] for call in called] == [
-        [gap.code for gap in view.gaps[: call_list.REASONS]] for view in pressing
+        [gap.code for gap in view.gaps[: dashboard.REASONS]] for view in pressing
     ]
     pack = meeting_pack.pack(app.store, app.config, Chosen(), START, LATER, most=1)
     assert (len(pack.calls), pack.waiting) == (1, 2)
@@ -144,12 +142,12 @@ def codes(page):
 
 def test_codes_are_made_only_when_asked_for_and_end_the_older_links(app):
     app.config = app.config.model_copy(update={"web": Web(public_url="https://reports.example.org")})
-    _, older = links.made(app.store, app.config, "nour", "Amina", START)
+    _, older = report_links.made(app.store, app.config, "nour", "Amina", START)
     with browsing(app, LATER) as client:
         assert codes(client.get("/fr/meeting").text) == 0
         answer = client.post("/fr/meeting", data={"since": "", "region": "Souss-Massa"})
     assert (answer.status_code, answer.headers["cache-control"], codes(answer.text)) == (200, "no-store", 1)
-    assert links.opened(app.store, older.rpartition("/")[2], LATER) is None
+    assert report_links.opened(app.store, older.rpartition("/")[2], LATER) is None
     held = [letter for letter in app.store.letters() if letter.holds(LATER)]
     assert [(letter.association, letter.made_by) for letter in held] == [("nour", "Amina")]
 
@@ -214,13 +212,13 @@ def test_a_pack_begins_at_the_day_that_was_kept_as_the_last_meeting(app):
     ],
 )
 def test_whoever_was_spoken_to_lately_or_has_promised_comes_after_the_others(app, kind, ago, due, in_hand):
-    first, second = (call.association.id for call in call_list.calls(app.store, app.config, Chosen(), LATER))
+    first, second = (call.association.id for call in dashboard.calls(app.store, app.config, Chosen(), LATER))
     day = LATER.date() + timedelta(days=due) if due is not None else None
     app.store.add_follow_up(
         FollowUp(first, FollowUpKind(kind), "Amina", LATER - timedelta(days=ago), due=day)
     )
     app.store.add_follow_up(FollowUp(second, FollowUpKind.CALLED, "Amina", START - timedelta(days=90)))
-    now = [call.association.id for call in call_list.calls(app.store, app.config, Chosen(), LATER)]
+    now = [call.association.id for call in dashboard.calls(app.store, app.config, Chosen(), LATER)]
     assert now == ([second, first] if in_hand else [first, second])
 
 

@@ -3,9 +3,8 @@
 from datetime import UTC, date, datetime, timedelta
 from types import SimpleNamespace
 
-from auditor.rules.account_status import Confirm
-from auditor.rules.status_outlook import prospects
-from auditor.views.timeline import timeline
+from auditor.rules.account_status import Confirm, prospects
+from auditor.views.association_detail import timeline
 from probes.models.finding import Finding, Presence, Reason
 from storage.models.audit import Night, NightState, Observation, Standing, State, Streak
 

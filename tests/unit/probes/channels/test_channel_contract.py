@@ -26,8 +26,7 @@ from hypothesis import strategies as st
 
 from probes import channels
 from probes.links import channel_registry
-from probes.models.account import Account, Kind
-from probes.models.finding import Finding, Presence, Reason
+from probes.models.finding import Account, Finding, Kind, Presence, Reason
 from probes.models.http import Ask, NoPage, Page
 from probes.models.probe import Channel, drive
 

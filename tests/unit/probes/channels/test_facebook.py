@@ -6,8 +6,7 @@ import pytest
 
 from probes.channels import facebook
 from probes.links.identify import identify
-from probes.models.account import Account, Kind
-from probes.models.finding import Presence, Reason
+from probes.models.finding import Account, Kind, Presence, Reason
 from probes.models.http import NoPage, Page
 from probes.models.probe import drive
 

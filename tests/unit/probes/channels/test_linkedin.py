@@ -6,8 +6,7 @@ import pytest
 
 from probes.channels import linkedin
 from probes.links.identify import identify
-from probes.models.account import Account, Kind
-from probes.models.finding import Presence, Reason
+from probes.models.finding import Account, Kind, Presence, Reason
 from probes.models.http import Page
 from probes.models.probe import drive
 

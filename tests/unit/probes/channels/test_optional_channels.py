@@ -7,7 +7,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from auditor.checking import checker
-from auditor.checking.link_check import Checked
+from auditor.checking.checker import Checked
 from auditor.cli.check import audited
 from auditor.config.schema import load, packaged
 from auditor.evaluation.network_view import overview
@@ -15,8 +15,7 @@ from auditor.reference.gap_catalogue import catalogue
 from auditor.rules.engine import Rule
 from auditor.runs.run import run
 from probes.links import channel_registry, identify
-from probes.models.account import Account, Kind
-from probes.models.finding import FoundLink, Presence
+from probes.models.finding import Account, FoundLink, Kind, Presence
 from probes.models.http import Page
 from probes.models.probe import Look, ask, drive, present
 from storage.models.audit import AccountRow

@@ -36,8 +36,7 @@ from typing import Any, cast
 
 import pytest
 
-from probes.models.account import Account
-from probes.models.finding import Finding, Reason
+from probes.models.finding import Account, Finding, Reason
 from probes.models.http import Ask, Hop, NoPage, Page
 from probes.models.probe import Answers, Channel, drive
 

@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from probes.channels import twitter, twitter_api
-from probes.models.account import Account
-from probes.models.finding import Presence, Reason
+from probes.models.finding import Account, Presence, Reason
 from probes.models.http import NoPage, Page
 from probes.models.probe import Look, drive
 from tests.support.api_responses import JSON, ago, page, played, queries, remembered

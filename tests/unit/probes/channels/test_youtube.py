@@ -9,8 +9,7 @@ from datetime import UTC, datetime
 import pytest
 
 from probes.channels import youtube
-from probes.models.account import Account, Kind
-from probes.models.finding import Finding, Presence, Reason
+from probes.models.finding import Account, Finding, Kind, Presence, Reason
 from probes.models.http import Ask, NoPage, Page
 from probes.models.probe import drive
 

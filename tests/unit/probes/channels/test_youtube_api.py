@@ -11,8 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from probes.channels import youtube, youtube_api
-from probes.models.account import Account
-from probes.models.finding import Activity, Finding, Precision, Presence, Reason
+from probes.models.finding import Account, Activity, Finding, Precision, Presence, Reason
 from probes.models.http import NoPage, Page
 from probes.models.probe import Look, drive
 from tests.support.api_responses import JSON, NOW, ago, page, played, queries, remembered

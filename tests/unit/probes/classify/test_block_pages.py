@@ -5,10 +5,9 @@ import time
 import pytest
 
 from probes.channels import website
-from probes.classify.block_pages import instead, refusal, shut_out
+from probes.classify.interstitials import instead, refusal, shut_out
 from probes.links import channel_registry, identify
-from probes.models.account import Account
-from probes.models.finding import Presence, Reason
+from probes.models.finding import Account, Presence, Reason
 from probes.models.http import Hop, Page
 from probes.models.probe import drive
 

@@ -6,8 +6,7 @@ import pytest
 
 from probes.channels import website
 from probes.links import identify
-from probes.models.account import Account
-from probes.models.finding import Finding, Presence, Reason
+from probes.models.finding import Account, Finding, Presence, Reason
 from probes.models.http import Ask, NoPage, Page
 from probes.models.probe import drive
 

@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from probes.http.dns import TRIES, Names
 from probes.http.fetcher import FetchOptions
+from probes.http.ssrf_guard import TRIES, Names
 from probes.models.finding import Reason
 from probes.models.http import NoPage
 from tests.support.hostile_server.fetching import fetcher, link, outcome, told

@@ -3,9 +3,9 @@
 import pytest
 
 from auditor.checking.checker import Eyes
-from probes.http.host_lock import TurnError
+from probes.http.host_state import TurnError
 from probes.links import identify
-from probes.models.account import Account
+from probes.models.finding import Account
 from tests.support.hostile_server.fetching import Clock, fetcher, outcome, told
 from tests.support.hostile_server.server import Hostile, answer
 

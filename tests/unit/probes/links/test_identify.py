@@ -15,8 +15,7 @@ from probes.links import channel_registry
 from probes.links import identify as links_identify
 from probes.links.cells import links_in
 from probes.links.identify import clean, identify
-from probes.models.account import Account, Kind
-from probes.models.finding import Presence, Reason
+from probes.models.finding import Account, Kind, Presence, Reason
 from probes.models.http import Page
 from probes.models.probe import drive, present
 from probes.urls import normalize

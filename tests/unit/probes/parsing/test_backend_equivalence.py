@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from probes.models.http import Page
-from probes.parsing import bs4_backend, html, lxml_backend
+from probes.parsing import html, tree_backends
 from probes.runner.parser_pool import ReaderPool
 from probes.website.page_analysis import read_site
 
@@ -106,14 +106,14 @@ def test_pages_that_are_spoilt_are_mended_alike():
 
 def test_what_is_nested_deeper_than_lxml_keeps_is_read_by_beautifulsoup():
     deep = "<div>" * 400 + "<a href=/deeper>deeper</a>"
-    assert lxml_backend.quickly(deep.encode()) is None
+    assert tree_backends.quickly(deep.encode()) is None
     assert [anchor.text for anchor in html.parse(deep, HOME).anchors] == ["deeper"]
 
 
 def test_nobody_is_accused_on_the_word_of_a_quick_reading(monkeypatch):
     asked = []
-    really = bs4_backend.wholly
-    monkeypatch.setattr(bs4_backend, "wholly", lambda body: asked.append(body) or really(body))
+    really = tree_backends.wholly
+    monkeypatch.setattr(tree_backends, "wholly", lambda body: asked.append(body) or really(body))
     parked = b"<title>annour.example</title><p>This domain is for sale. <a href=/buy>Buy this domain</a>"
     page = Page(HOME, 200, {"content-type": "text/html"}, parked, NOW)
     assert read_site(page).absence

@@ -34,16 +34,14 @@ from probes.http.fetcher import FetchOptions
 from probes.http.request_chain import Chain, Courier
 from probes.http.ssrf_guard import Guard
 from probes.links import channel_registry, identify
-from probes.models.account import Account
-from probes.models.finding import Finding
+from probes.models.finding import Account, Finding
 from probes.models.http import NoPage
 from probes.models.probe import drive
-from probes.text import charset
-from probes.text import normalize as text_normalize
+from probes.text import charset, language
 from probes.urls import normalize
 from storage import sanitize
 from storage.errors import OneLineError
-from storage.read_model import cursor
+from storage.read_model import association_search
 from tests.support.api_responses import JSON
 from tests.support.fuzz_inputs import (
     ANY_PAGE,
@@ -100,15 +98,15 @@ EXCUSED = {
     "is given our templates": "auditor.rendering.templates.render",
     "is given our own words": "auditor.rendering.svg.code probes.http.ssrf_guard.refuse",
     "runs commands": "auditor.cli.main.main",
-    "is given the operator's file": "probes.http.tls.strict",
-    "is asked for what is known": "probes.links.channel_registry.channel probes.parsing.sitemaps.of_posts",
+    "is given the operator's file": "probes.http.dialer.strict",
+    "is asked for what is known": "probes.links.channel_registry.channel probes.parsing.feeds.of_posts",
     "is asked for what is usual": "probes.website.page_analysis.usual_feeds",
     "takes a pattern": "probes.classify.self_statements.made probes.classify.self_statements.others",
     "takes one, too": "probes.channels.public_profile.counted probes.text.lazy_regex.may_match",
-    "takes one as text": "probes.text.regex_literals.needed probes.text.regex_literals.is_anchored",
+    "takes one as text": "probes.text.lazy_regex.needed probes.text.lazy_regex.is_anchored",
     "sends what was judged": "probes.http.connection.request",
     "takes an exception": "probes.runner.run.crashed probes.http.errors.trouble",
-    "takes a state of tenacity's": "probes.http.retry.outcome_of",
+    "takes a state of tenacity's": "probes.http.request_chain.outcome_of",
     "takes an address that was read": "probes.http.ssrf_guard.is_public probes.http.ssrf_guard.port_of",
     "is tried by driving probes": "probes.channels.api_common.complaint probes.models.probe.drive",
     "is tried by reading sites and lists": "probes.parsing.feeds.fields",
@@ -250,7 +248,7 @@ AGAIN = [
     vocabulary.unvowelled,
     sanitize.text,
 ]
-AGAIN += [text_normalize.folded, lambda text: spreadsheet.tidy([text])[0]]
+AGAIN += [language.folded, lambda text: spreadsheet.tidy([text])[0]]
 
 
 @tries(30)
@@ -297,9 +295,14 @@ def test_a_wait_is_no_longer_than_may_be_and_any_robots_txt_says_something(value
 
 
 @tries(25)
-@given(st.none() | TEXTS | JSON.map(lambda data: cursor.written([data])) | st.lists(JSON).map(cursor.written))
+@given(
+    st.none()
+    | TEXTS
+    | JSON.map(lambda data: association_search.written([data]))
+    | st.lists(JSON).map(association_search.written)
+)
 def test_any_cursor_is_a_place_in_the_list(given):
-    place = cursor.read(given, ("", 0))
+    place = association_search.read(given, ("", 0))
     assert [type(part) for part in place] == [str, int]
     assert not unfit(place)
 

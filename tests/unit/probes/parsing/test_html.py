@@ -11,10 +11,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from probes.dates import machine_formats
+from probes.dates import parser
 from probes.models.finding import Precision
 from probes.models.http import Page
-from probes.parsing import feeds, html, sitemaps
+from probes.parsing import feeds, html
 from probes.publication import latest
 from probes.website.page_analysis import read_site
 
@@ -268,7 +268,7 @@ DECLARED = {
 }
 DOCUMENTS = {
     feeds.feed: "<rss><channel><title>{}</title><item><title>{}</title></item></channel></rss>",
-    sitemaps.sitemap: "<urlset><url><loc>https://annour.example/{}{}</loc></url></urlset>",
+    feeds.sitemap: "<urlset><url><loc>https://annour.example/{}{}</loc></url></urlset>",
 }
 
 
@@ -296,13 +296,13 @@ def test_entities_of_a_documents_own_are_never_expanded_and_nothing_is_opened(
 
 def test_a_sitemap_index_names_its_sitemaps() -> None:
     body = "<sitemapindex><sitemap><loc>https://a.example/post-sitemap.xml</loc></sitemap></sitemapindex>"
-    found = sitemaps.sitemap(page(body))
+    found = feeds.sitemap(page(body))
     assert found is not None
     assert found.maps == (("https://a.example/post-sitemap.xml", None),)
 
 
 def test_a_compact_date_is_a_date() -> None:
-    assert machine_formats.moment("20260314") == (datetime(2026, 3, 14, tzinfo=UTC), Precision.DAY)
+    assert parser.moment("20260314") == (datetime(2026, 3, 14, tzinfo=UTC), Precision.DAY)
 
 
 @pytest.mark.parametrize(
@@ -319,7 +319,7 @@ def test_a_compact_date_is_a_date() -> None:
     ],
 )
 def test_a_machines_moment_is_read_in_its_own_zone(text: str, moment: str) -> None:
-    found = machine_formats.moment(text)
+    found = parser.moment(text)
     assert found is not None
     assert found[0].strftime("%Y-%m-%dT%H:%M:%S") == moment
 
@@ -329,7 +329,7 @@ def test_a_machines_moment_is_read_in_its_own_zone(text: str, moment: str) -> No
     ["0000-00-00 00:00:00", "-0001-11-30T00:00:00+00:00", "1970-01-01", "0", "il y a 3 jours", "demain"],
 )
 def test_an_empty_date_is_none(text: str) -> None:
-    assert machine_formats.moment(text) is None
+    assert parser.moment(text) is None
 
 
 def test_json_ld_with_two_days_and_a_fault_is_no_page() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probes.publication.frequency import median_gap
+from probes.publication.latest import median_gap
 
 START = datetime(2026, 3, 2, 21, 0, tzinfo=UTC)
 

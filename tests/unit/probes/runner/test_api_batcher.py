@@ -9,8 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from probes.models.finding import Finding, Presence, Reason
-from probes.models.http import NoPage, Page
-from probes.models.platform_api import Answer, Call, Interface
+from probes.models.http import Answer, Call, Interface, NoPage, Page
 from probes.models.probe import ask
 from probes.runner.api_batcher import Desk, Purse
 from tests.support.mini_network import START, Readers

@@ -10,21 +10,19 @@ from pathlib import Path
 
 import pytest
 
-from auditor.checking.revalidation import EVERY, is_possible, past
+from auditor.checking.checker import EVERY, is_possible, past
 from auditor.evaluation.reevaluate import rejudge
-from auditor.evidence.codec import kept
+from auditor.evidence import kept
 from auditor.runs.run import run
 from probes.channels import website
 from probes.http.fetcher import Fetcher, FetchOptions
 from probes.links import identify
-from probes.models.account import Account
-from probes.models.finding import Activity, Presence, Reason
+from probes.models.finding import Account, Activity, Presence, Reason
 from probes.models.http import Ask, Hop, NoPage, Page, Validators
 from probes.models.probe import Look
 from probes.publication import latest
 from probes.runner.parser_pool import ReaderPool
-from probes.runner.revalidate import repeated
-from probes.runner.run import look
+from probes.runner.run import look, repeated
 from storage.models.audit import AccountRow, LastLook, NightState, Observation
 from tests.support.hostile_server.fetching import fetcher, link
 from tests.support.hostile_server.server import Hostile, answer, moved

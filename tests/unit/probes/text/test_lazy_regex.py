@@ -11,7 +11,7 @@ from re import _casefix, _parser
 import pytest
 
 import probes
-from probes.text import lazy_regex, regex_literals
+from probes.text import lazy_regex
 
 
 def test_a_pattern_is_what_re_makes_of_it_once_it_is_asked(monkeypatch):
@@ -66,14 +66,14 @@ def test_a_command_that_reads_no_page_compiles_next_to_none_and_a_reader_finds_a
     ],
 )  # fmt: skip
 def test_of_a_pattern_the_words_are_told_without_which_it_cannot_match(source, words):
-    assert regex_literals.needed(source, re.IGNORECASE) == words
+    assert lazy_regex.needed(source, re.IGNORECASE) == words
 
 
 def test_letters_that_are_equal_without_regard_to_case_are_folded_alike():
     for letter, others in _casefix._EXTRA_CASES.items():
         for other in others:
-            assert regex_literals.folded(chr(letter)) == regex_literals.folded(chr(other)), (letter, other)
-    assert regex_literals.folded("İSTANBUL Σ ΟΔΟΣ") == regex_literals.folded("istanbul σ οδοσ")
+            assert lazy_regex.folded(chr(letter)) == lazy_regex.folded(chr(other)), (letter, other)
+    assert lazy_regex.folded("İSTANBUL Σ ΟΔΟΣ") == lazy_regex.folded("istanbul σ οδοσ")
     assert re.fullmatch("istanbul", "İSTANBUL", re.IGNORECASE)
 
 
@@ -149,5 +149,5 @@ def test_whatever_a_pattern_of_ours_matches_holds_one_of_its_words():
             text = written(pieces, chance)
             for said in filter(made.compiled.search, (text, text.upper(), text.translate(SPOILT))):
                 matched += 1
-                assert any(word in regex_literals.folded(said) for word in words), (made.pattern[:60], said)
+                assert any(word in lazy_regex.folded(said) for word in words), (made.pattern[:60], said)
     assert matched > 500

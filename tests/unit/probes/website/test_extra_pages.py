@@ -8,12 +8,11 @@ import pytest
 from probes.channels import website
 from probes.discovery import accounts
 from probes.links.identify import identify
-from probes.models.account import Account
-from probes.models.finding import FoundLink, Presence, Reason
+from probes.models.finding import Account, FoundLink, Presence, Reason
 from probes.models.http import NoPage, Page
 from probes.models.probe import drive, present
 from probes.parsing import html as parsing_html
-from probes.website import extra_pages
+from probes.website import url_variants
 from probes.website.page_analysis import Site
 
 NOW = datetime(2026, 3, 20, 1, tzinfo=UTC)
@@ -40,7 +39,7 @@ def looked(body, answers=None, url=HOME):
     page, told, asked = Page(url, 200), {}, []
 
     def steps():
-        links, facts = yield from extra_pages.accounts(page, site)
+        links, facts = yield from url_variants.accounts(page, site)
         told.update(facts)
         return present(page, links=links)
 
@@ -84,7 +83,7 @@ def test_the_page_of_contacts_fills_the_channels_that_the_home_page_leaves_open(
 @pytest.mark.parametrize("reason", [Reason.ROBOTS, Reason.TIMEOUT, Reason.BLOCKED])
 def test_a_page_of_contacts_that_is_withheld_says_only_that_it_was(reason):
     links, facts, _ = looked(MENU, {CONTACT: NoPage(reason)})
-    assert (links, facts) == ({}, {extra_pages.UNREAD: CONTACT})
+    assert (links, facts) == ({}, {url_variants.UNREAD: CONTACT})
 
 
 @pytest.mark.parametrize(("status", "withheld"), [(404, False), (410, False), (403, True), (503, True)])

@@ -11,8 +11,7 @@ import pytest
 
 from probes.channels import website
 from probes.links import identify
-from probes.models.account import Account
-from probes.models.finding import Reason
+from probes.models.finding import Account, Reason
 from probes.models.http import Ask, NoPage, Page
 from probes.models.probe import Look, drive
 from probes.website import latest_post

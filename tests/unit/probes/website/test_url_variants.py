@@ -8,8 +8,7 @@ import pytest
 from probes.channels import website
 from probes.http.errors import CERTIFICATES
 from probes.links import identify
-from probes.models.account import Account
-from probes.models.finding import Finding, Presence, Reason
+from probes.models.finding import Account, Finding, Presence, Reason
 from probes.models.http import Ask, Hop, NoPage, Page
 from probes.models.probe import Exchange, drive
 

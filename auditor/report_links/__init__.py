@@ -1,1 +1,0 @@
-"""Personal links by which an association reads its report."""

@@ -1,0 +1,466 @@
+"""Walls: pages that stand before what was asked for. A refusal is never an absence.
+
+The judgement reads the status, the headers, the address that answered, the title and the start of the
+body; it parses nothing, so it can be asked of any page of any channel. Sources: the fact sheet's survey of
+link checkers and firewalls (lychee, linkinator, webappanalyzer, gallery-dl, yt-dlp: 2026-06 to 2026-08) and
+the measurements of logged-out platforms named there (2026-09, 2026-10).
+
+Hindrances: texts of servers and guards that answer 200 with "not now" or "not you".
+
+Nothing can be concluded from a page that says so. A table of words, matched by `probes.classify.classifier`.
+
+Gates: pages that ask for consent, or for money, before they show anything.
+
+A banner about cookies stands on half of all pages. It is the page where its heading speaks of nothing else,
+where most of what is said is about it, and where an answer is asked for.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from probes.classify import self_statements
+from probes.classify.notices import Sign, any_of
+from probes.models.finding import Reason
+from probes.models.http import Page
+from probes.parsing.html import Document
+from probes.text.lazy_regex import pattern
+
+START = 20 * 1024  # bytes of the body that are looked at: a wall says so at once
+WHOLE = 512 * 1024  # bytes that are read to tell whether a page says little else
+BLOCK_PAGE_MAX_TEXT = 600  # visible characters: a page with more to say is no wall
+
+_STATUSES = {
+    401: Reason.LOGIN_WALL,
+    403: Reason.BLOCKED,
+    407: Reason.NETWORK,  # our own proxy wants a password: no word of the site's
+    406: Reason.BLOCKED,  # ModSecurity
+    418: Reason.BLOCKED,
+    420: Reason.RATE_LIMITED,
+    429: Reason.RATE_LIMITED,
+    451: Reason.BLOCKED,
+    498: Reason.BLOCKED,
+    999: Reason.BLOCKED,  # LinkedIn's no to robots, since 2015 and whether or not the page exists
+}
+
+# Where a redirect ended: hosts and paths of sign-in, consent and challenge pages.
+_ADDRESSES = (
+    (Reason.CONSENT, pattern(r"//consent\.(?:youtube|google)\.[a-z.]+/|/cookie/consent\b")),
+    (Reason.RATE_LIMITED, pattern(r"//(?:www\.)?google\.[a-z.]+/sorry/")),
+    (
+        Reason.BLOCKED,
+        pattern(
+            r"//(?:[^/]*\.)?(?:facebook|fb|linkedin|instagram|twitter|x)\.com/(?:[^/]+/){0,2}"
+            r"(?:checkpoint|unsupportedbrowser|account/access|challenge)(?:[/?.]|$)"
+            r"|/cdn-cgi/challenge|/\.well-known/sgcaptcha|/__rd_verify_"
+        ),
+    ),
+)
+_SIGN_IN = pattern(
+    r"//(?:[^/]*\.)?(?:facebook|fb|linkedin|instagram|twitter|x)\.com"
+    r"/(?:[a-z-]+/){0,2}(?:login|authwall|uas/login|signup|accounts/login|r\.php)(?:[/?.]|$)"
+    r"|//accounts\.google\.com/|//login\.(?:microsoftonline|live)\.com/"
+    r"|//(?:www\.)?blogger\.com/blogin\.g|//wordpress\.com/log-in|//subscribe\.wordpress\.com/"
+)
+
+_TITLES = (
+    (
+        Reason.LOGIN_WALL,
+        pattern(
+            r"(?:(?:log ?in(?:to)?|log in or sign up) (?:(?:or sign up )?to )?(?:facebook|view\b|continue\b)"
+            r"|facebook . log in or sign up|welcome to facebook"
+            r"|(?:se connecter|connexion|connectez-vous) à facebook|facebook . connexion ou inscription"
+            r"|connectez-vous ou inscrivez-vous pour|(?:se connecter|connexion) \| facebook"
+            r"|تسجيل الدخول إلى فيسبوك|فيسبوك . تسجيل الدخول|تسجيل الدخول \| فيسبوك"
+            r"|(?:sign (?:in|up)|linkedin login|log ?in|s.identifier|s.inscrire|se connecter|تسجيل الدخول)"
+            r"(?:[ ,]+sign in)?(?: \| linkedin)|linkedin: log ?in or sign ?up|linkedin login, sign in"
+            r"|login . instagram|log in to (?:x|twitter)|connexion . instagram"
+            r"|log in to your account|sign in - google accounts)"
+        ),
+    ),
+    (
+        Reason.BLOCKED,
+        pattern(
+            r"(?:attention required! \| cloudflare|just a moment\.\.\.|un instant…|access denied"
+            r"|(?:client challenge|security check|request rejected|denied)$|security check required"
+            r"|sucuri website firewall|ddos-guard|bot verification|robot challenge screen|human verification"
+            r"|one moment, please|you.re temporarily blocked|you have been blocked|unsupported browser"
+            r"|pardon our interruption|checking your browser|access to this page has been denied)"
+        ),
+    ),
+    (
+        Reason.RATE_LIMITED,
+        pattern(r"(?:sorry\.\.\.$|(?:error )?429\b[\W_]*(?:error)?$|too many requests)"),
+    ),
+    (
+        Reason.CONSENT,
+        pattern(
+            r"(?:before you continue|avant d.accéder à (?:youtube|google)|avant de continuer"
+            r"|قبل المتابعة إلى)"
+        ),
+    ),
+)
+
+# Words that only a wall's own markup holds, whatever else the page says.
+_MARKUP = pattern(
+    r"__rd_verify_|/cdn-cgi/challenge-platform/[^\"']{0,200}/orchestrate|window\._cf_chl_opt|"
+    r"cf-browser-verification"
+    r"|_incapsula_resource|captcha-delivery\.com"
+    r"|/\.well-known/sgcaptcha|ddos-guard/js-challenge|comet_?error_?root\.react",
+)
+# A firewall's name: a wall's on an error page or on one that says little else.
+_FIREWALL = pattern(
+    r"imunify360|mod_security|sucuri website firewall|incapsula incident id|generated by wordfence"
+    r"|your access to this (?:site|service) has been limited"
+)
+# InfinityFree and ByetHost send a script that sets the cookie __test and comes back with ?i=1.
+_COOKIE_TEST = pattern(r"(?s)/aes\.js.{0,1000}__test=")
+_WORDS = (
+    (
+        Reason.BLOCKED,
+        pattern(
+            r"you.re temporarily blocked|you can.t use this feature (?:right now|at the moment)"
+            r"|misusing this feature by going too fast|request denied|access denied"
+            r"|sorry, you have been blocked"
+            r"|verify(?:ing)? (?:that )?you are (?:a )?human|are you a robot"
+            r"|vérifi\w+ que vous (?:êtes|n.êtes pas)"
+            r"|enable javascript and cookies to continue|unusual traffic from your computer network"
+            r"|confirm you.re not a bot|the requested url was rejected"
+        ),
+    ),
+    (
+        Reason.LOGIN_WALL,
+        pattern(
+            r"id=[\"']login_form[\"']|you must log in (?:to continue|first)"
+            r"|vous devez vous connecter pour continuer|يجب تسجيل الدخول"
+        ),
+    ),
+    (
+        Reason.CONSENT,
+        pattern(r"action=[\"']https://consent\.(?:youtube|google)\.com/save|before you continue to "),
+    ),
+    (
+        Reason.SCRIPT_ONLY,
+        pattern(
+            r"javascript is (?:not available|disabled|required)|you need to enable javascript"
+            r"|(?:please )?(?:enable|activate|turn on) javascript|scriptloadfailure"
+            r"|activer javascript|يرجى تفعيل javascript"
+        ),
+    ),
+)
+_TITLE = pattern(r"(?is)<title[^<>]{0,200}>(.{0,500}?)</title>")
+_SCRIPTS = pattern(r"(?is)<(script|style)\b.*?(?:</\1>|\Z)")
+_TAGS = pattern(r"<[^<>]*>")  # without the second <, 500,000 of them cost a minute
+
+
+def refusal(page: Page) -> Reason | None:
+    """Why this page is not the one asked for, or None where nothing stands before it.
+
+    Not found (404, 410) is no refusal, whatever it means on a channel; neither is any page with content.
+    """
+    return instead(page) or (next(_by_words(page, _start(page)), None) if page.status < 400 else None)
+
+
+def instead(page: Page) -> Reason | None:
+    """The wall that stands in the page's place, told by header, address, title, markup or status.
+
+    The words of one may also stand over a page that is there, as a form to sign in does.
+    """
+    return next(_in_place(page), None)
+
+
+def is_proved(page: Page) -> bool:
+    """Whether a firewall shows itself by its header, its title, its markup or its name.
+
+    Its page may advise the site's owner, as a host's does. A status proves none: hosts send it, too.
+    """
+    start = _start(page)
+    told = (*_by_header(page), *_by_title(start))
+    return Reason.BLOCKED in told or _is_firewall(page, start)
+
+
+def asks_password(page: Page) -> bool:
+    """Whether the one form of a page is for those who have a password."""
+    body = page.body[:WHOLE]
+    return len(_FORMS.findall(body)) == 1 and _PASSWORD.search(body) is not None
+
+
+_FORMS = re.compile(rb"<form\b", re.IGNORECASE)
+_PASSWORD = re.compile(rb"<input\b[^<>]{0,300}?\btype\s*=\s*[\"']?password\b", re.IGNORECASE)
+
+
+def shut_out(page: Page) -> Reason | None:
+    """Why we, and not only this page, were turned away; None where it was an answer.
+
+    A sign-in page under the page's own address is what a platform shows of pages that it keeps to its
+    members, tonight as on any night; one that it leads to is meant for the visitor (fact sheet, 8.1).
+    """
+    reason = refusal(page)
+    led_there = page.status == 401 or any(_by_address(page))
+    ours = reason in _OURS or (reason in (Reason.LOGIN_WALL, Reason.CONSENT) and led_there)
+    return reason if ours else None
+
+
+_OURS = frozenset({Reason.BLOCKED, Reason.RATE_LIMITED})
+
+
+def titled(title: str) -> Reason | None:
+    """The wall whose title this is, or None."""
+    return next(_by_title_of(" ".join(title.replace("’", "'").lower().split())), None)
+
+
+def _start(page: Page) -> str:
+    return page.body[:START].decode("utf-8", "replace").replace("’", "'").lower()
+
+
+def _in_place(page: Page) -> Iterator[Reason]:
+    start = _start(page)
+    yield from _by_header(page)
+    yield from _by_address(page)
+    yield from _by_title(start)
+    if _is_firewall(page, start):
+        yield Reason.BLOCKED
+    if page.status in _STATUSES:
+        yield _STATUSES[page.status]
+    if page.status >= 500:
+        yield Reason.SERVER_ERROR
+    if page.status == 400 and "sorry, something went wrong" in start:
+        yield Reason.BLOCKED  # Facebook, to whatever does not look like a browser (RSS-Bridge 2026-08)
+
+
+def _is_firewall(page: Page, start: str) -> bool:
+    if _MARKUP.search(start) or _COOKIE_TEST.search(start):
+        return True
+    return bool(_FIREWALL.search(start)) and (page.status >= 400 or _says_little(page))
+
+
+def _by_header(page: Page) -> Iterator[Reason]:
+    headers = page.headers
+    if "cf-mitigated" in headers or headers.get("x-datadome", "") not in ("", "protected"):
+        yield Reason.BLOCKED
+    if headers.get("x-sucuri-block") or "rd_challenge=" in headers.get("set-cookie", ""):
+        yield Reason.BLOCKED
+    if page.status in (429, 503) and "retry-after" in headers:
+        yield Reason.RATE_LIMITED
+
+
+def _by_address(page: Page) -> Iterator[Reason]:
+    """Only where a redirect led there: a link may itself be to a page of such a name."""
+    address = page.url.partition("#")[0].lower()
+    if page.hops and page.hops[0].url.lower() == page.url.lower():
+        return
+    bare = address.partition("?")[0]
+    if _SIGN_IN.search(bare):
+        yield Reason.LOGIN_WALL
+    yield from (reason for reason, words in _ADDRESSES if words.search(bare))
+
+
+def _by_title(start: str) -> Iterator[Reason]:
+    found = _TITLE.search(start)
+    yield from _by_title_of(" ".join(found[1].split()) if found else "")
+
+
+def _by_title_of(title: str) -> Iterator[Reason]:
+    yield from (reason for reason, words in _TITLES if title and words.match(title))
+
+
+def _by_words(page: Page, start: str) -> Iterator[Reason]:
+    """The words of a wall count outside scripts, on a page that says little else."""
+    shown = _SCRIPTS.sub(" ", start)
+    told = [reason for reason, words in _WORDS if words.search(shown)]
+    if told and _says_little(page):
+        yield from told
+    if not page.body.strip() and page.status not in (301, 302, 303, 307, 308):
+        yield Reason.UNREADABLE
+    elif len(page.body) < START and not _visible(start) and "<script" in start and "<frame" not in start:
+        yield Reason.SCRIPT_ONLY
+
+
+def _says_little(page: Page) -> bool:
+    return len(_visible(page.body[:WHOLE].decode("utf-8", "replace"))) < BLOCK_PAGE_MAX_TEXT
+
+
+def _visible(text: str) -> str:
+    return "".join(_TAGS.sub(" ", _SCRIPTS.sub(" ", text)).split())
+
+
+# What is kept from some countries is there for the others.
+_REGIONS = (
+    r"(?:not (?:currently )?available|unavailable|isn.t available|doesn.t do business|not accessible|"
+    r"blocked) "
+    r"(?:to|in|for|from) (?:\w+ ){0,9}?(?:outside (?:of )?|(?:your|this) (?:current )?(?:country|region|"
+    r"area|location|"
+    r"territory|jurisdiction))"
+    r"|(?:pas|plus|indisponible|inaccessible|non disponible)(?: \w+){0,3} (?:dans|depuis|pour) votre "
+    r"(?:pays|région|zone|territoire)"
+    r"|in (?:ihrem|deinem) (?:land|gebiet) (?:derzeit )?(?:leider )?nicht|in (?:ihrer|deiner) region "
+    r"(?:leider )?nicht"
+    r"|no (?:está )?disponible en (?:su|tu) (?:país|región|zona)|não (?:está )?disponível (?:no seu país|"
+    r"na sua região)"
+    r"|non (?:è )?disponibile nel(?:la)? (?:tuo|tua|suo|sua) (?:paese|regione|area)"
+    r"|niet beschikbaar in (?:uw|jouw|je) (?:land|regio)|недоступ\w+ в вашем регионе"
+    r"|غير (?:متاح|متوفر)ة? في (?:بلدك|منطقتك|بلدكم|منطقتكم)"
+)
+_SPEAKS_OF_REGIONS = pattern(_REGIONS, re.IGNORECASE)
+
+TROUBLES = (
+    Sign(
+        Reason.SERVER_ERROR,
+        any_of(
+            r"error establishing a database connection|connexion à la base de données|"
+            r"الاتصال بقاعدة البيانات",
+            r"データベース(?:接続)?(?:確立)?エラー|database (?:connection )?(?:error|failed)|"
+            r"could not connect to (?:the )?(?:database|mysql)",
+            r"critical error on (?:this|your) website|erreur critique sur (?:ce|votre) site|"
+            r"خطأ فادح في هذا الموقع",
+            r"scheduled maintenance|(?:down|offline|closed|unavailable) for (?:\w+ )?(?:maintenance|"
+            r"a tune)|maintenance mode",
+            r"(?:site|page|server|website|mode|travaux de|en cours de|undergoing|en) ?(?:est |is |"
+            r"is under |en )?(?:en )?maintenance",
+            r"(?:under|pour) maintenance|(?:تحت|قيد) الصيانة",
+            r"(?:site|service|page|website|server) (?:\w+ ){0,3}(?:temporarily |currently |"
+            r"momentarily )?(?:unavailable|not available|down)",
+            r"(?:service|site|page) (?:\w+ ){0,3}(?:temporairement |actuellement |"
+            r"momentanément )?(?:indisponible|inaccessible)",
+            r"service interruption|interruption (?:\w+ )?du service",
+            r"(?:50[0-4]|internal) ?[\W_]{0,3}(?:internal )?(?:server error|bad gateway|gateway|"
+            r"service unavailable|web server received)",
+            r"be back (?:soon|shortly)|connection timed out|(?:web )?server is down|error 5[0-3]\d|"
+            r"too many connections",
+            r"erreur interne|temporarily (?:unavailable|down|offline)|^maintenance\W*$",
+            r"bad gateway|gateway time-?out|internal server error|service unavailable|server error",
+            r"an? (?:unexpected )?error has occur|error has occurred|some error (?:has )?occurr?ed|"
+            r"une erreur (?:est survenue|s.est produite)|حدث خطأ",
+            r"(?:fatal error|warning|parse error|notice|deprecated) ?: .{5,400} (?:on line|à la ligne) \d+",
+            r"encountered an unexpected error|unexpected error|something went wrong|incident (?:number|id)",
+            r"joomla! debug|application error|runtime error|whoops, looks like",
+            r"bandwidth limit exceeded|limite de bande passante (?:est )?(?:dépassée|atteinte)",
+            r"site (?:\w+ ){0,3}en (?:cours de |pleine )?refonte|(?:الموقع|موقعنا) (?:\w+ ){0,2}للصيانة",
+        ),
+    ),
+    Sign(
+        Reason.BLOCKED,
+        any_of(
+            r"are you a (?:robot|human)|not a robot|robot check|you are a bot|bot verification|"
+            r"unusual (?:activity|traffic)",
+            r"access (?:is |to this \w+ (?:is|has been) )?(?:denied|forbidden|blocked|restricted|limited)",
+            r"accès (?:\w+ )?(?:refusé|interdit|bloqué|limité)|تم رفض الوصول|الوصول مرفوض|acceso denegado|"
+            r"zugriff verweigert",
+            r"\b(?:401|403|406|429)\b.{0,5}(?:access|forbidden|unauthori[sz]ed|not acceptable|error|"
+            r"too many)|not acceptable",
+            r"^\W*(?:403 )?forbidd?en\W*(?:forbidd?en)?",
+            r"don.t have (?:permission|authori[sz]ation)|pas (?:la permission|l.autorisation)",
+            r"pardon our interruption|human verification|(?:page|site|accès|ip) (?:est |a été )?bloquée?",
+            r"(?:being|were|are) redirected|request rejected|^unauthori[sz]ed|(?:ip|address|"
+            r"you) (?:\w+ ){0,3}banned",
+            r"too many requests|rate limit|trop de requêtes|malware detected|mod_?security|"
+            r"web application firewall",
+            r"(?:site|page|domain|request|ip|address) (?:\S+ ){0,3}(?:is|has been|was) (?:blocked|seized|"
+            r"restricted)|site blocked|blocked site",
+            r"has been seized|just a moment|attention required|checking your browser|one moment, please|"
+            r"verify (?:you are|that you.re) human",
+            r"waiting room|high traffic|heavy traffic|please wait (?:briefly )?while|ddos protection",
+            _REGIONS,
+            r"(?:enable|activate|turn on|requires?|activer|activez) (?:javascript|cookies|js)|"
+            r"cookies (?:are )?(?:disabled|required)",
+            r"page can(?:'|’)?t be displayed|cannot be displayed|incident id|reference #\d",
+            r"security check|please stand by|vérification de sécurité|vérification humaine|"
+            r"êtes (?:un )?humain",
+        ),
+    ),
+    # Blogger's and WordPress.com's words for a site that its owner shows to some.
+    Sign(
+        Reason.LOGIN_WALL,
+        any_of(
+            r"open to invited readers only|réservé aux lecteurs invités|مفتوحة للقراء المدعوين",
+            r"this site is (?:currently |marked )?private|ce site est (?:actuellement |marqué comme )?privé|"
+            r"هذا الموقع خاص(?! ب)",
+        ),
+    ),
+    # A contact form may name its riddle; a page that says little else is one.
+    Sign(Reason.BLOCKED, any_of(r"captcha"), within=200),
+    Sign(
+        Reason.LOGIN_WALL,
+        any_of(
+            r"^(?:please )?(?:log ?in|sign in|connexion|se connecter|تسجيل الدخول)\W*$",
+            r"authentication required",
+        ),
+        "title",
+        600,
+    ),
+)
+# The same, where a title says it whatever follows: a wall dressed as the site keeps its long menu.
+TITLES = pattern(
+    r"(?:no cookies|access denied|forbidden|captcha|robot check|just a moment\W*|attention required\W*|"
+    r"are you a robot\??"
+    r"|too many requests|accès refusé|403(?: forbidden)?|(?:site )?maintenance|down for maintenance|"
+    r"bad gateway"
+    r"|service unavailable|internal server error|server error|database error|erreur (?:50\d|serveur)|"
+    r"(?:http )?error 50\d.*)",
+    re.IGNORECASE,
+)
+
+
+def speaks_of_regions(text: str) -> bool:
+    """Whether a page says where it is not shown: there is nothing to conclude for where it is."""
+    return bool(_SPEAKS_OF_REGIONS.search(text[:EARLY]))
+
+
+EARLY = 700  # characters
+
+
+CONSENT_PAGE_MAX_TEXT = 900  # characters: a page with more to say is none
+MOST = 0.6  # of what it says
+HEADS = 3  # headings: where one speaks of something else, the others are a banner's
+MENU = 3  # other pages of the site: a gate leads to the terms and to the till, at most
+
+_CONSENT = pattern(
+    r"cookie|consent|privacy|tracking|personal(?:i[sz]ed)? (?:data|ads|information)|our partners|before "
+    r"you continue|"
+    r"vie privée|consentement|données personnelles|informations personnelles|nos partenaires|avant de "
+    r"continuer|"
+    r"traceurs|votre accord|publicité personnalisée|"
+    r"datenschutz|einwilligung|zustimm|mit werbung|werbung und tracking|\bpur[- ]abo|unsere partner|"
+    r"privacidad|consentimiento|nuestros socios|privacidade|parceiros|riservatezza|nostri partner|"
+    r"toestemming|onze partners|samtycke|samtykke|integritet|personvern|"
+    r"ملفات تعريف الارتباط|الخصوصية|شركاؤنا|الكوكيز",
+    re.IGNORECASE,
+)
+_ANSWER = pattern(
+    r"accept|agree|subscribe|reject all|allow all|\baccord\b|s.abonner|abonnez|abonner|refuser|"
+    r"akzeptier|zustimmen|einverstanden|abonnier|\babo\b|acept|aceit|suscr[ií]b|rechaz|accett|abbonati|"
+    r"rifiut|"
+    r"akkoord|accepteren|weigeren|godkänn|godkend|godta|أوافق|موافق|قبول|اشترك",
+    re.IGNORECASE,
+)
+_PAID = pattern(
+    r"subscribe (?:now )?to (?:continue|keep|read)|limit of free articles|reached your (?:free "
+    r")?(?:article )?limit|"
+    r"abonnez-vous pour (?:lire|continuer|accéder)|réservé aux abonnés|nur für abonnenten|"
+    r"suscr[ií]bete para (?:seguir|leer|continuar)|assine para continuar|abbonati per (?:continuare|leggere)|"
+    r"اشترك لمتابعة القراءة",
+    re.IGNORECASE,
+)
+
+
+def before(document: Document) -> tuple[Reason, str] | None:
+    """What such a page asks for first, with the words; None where it is none."""
+    if document.inner >= MENU or len(document.text) > CONSENT_PAGE_MAX_TEXT:
+        return None
+    heads = document.headings[:HEADS] or (document.title,)
+    head = heads[0]
+    if all(map(_CONSENT.search, heads)) and _asks_consent(document):
+        return Reason.CONSENT, head[:80]
+    paid = _PAID.search(head)
+    return (Reason.LOGIN_WALL, paid[0]) if paid else None
+
+
+def _asks_consent(document: Document) -> bool:
+    """Whether most of what a page says is about consent, and an answer to it is asked for."""
+    about = sum(len(said) + 1 for said in self_statements.sentences(document) if _is_about(said))
+    return about >= MOST * len(document.text) and _ANSWER.search(document.text) is not None
+
+
+def _is_about(text: str) -> bool:
+    return bool(_CONSENT.search(text) or _ANSWER.search(text))

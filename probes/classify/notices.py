@@ -1,0 +1,339 @@
+"""Notices that stand where a website was: suspended, parked, a default page, a platform's "no such site".
+
+A table of words and where they count, matched by `probes.classify.classifier`, which knows the page around
+them. Words that an association may write of its bridge or its school count as
+`probes.classify.self_statements` alone. Sources: the fact sheet's survey of hosting panels and parking
+services (can-i-take-over-xyz 2025-02, webappanalyzer 2026-08, WhatsMyName 2026-08), WordPress's and
+ISPConfig's own strings; Arabic and French wordings as their panels translate them, 2026-11.
+
+What anybody may write of a site, a bridge, a school or a shop: suspended, for sale, unfinished, gone.
+
+A table of words that count as `probes.classify.self_statements` alone, matched by
+`probes.classify.classifier`. Arabic and French as panels translate them; the other languages as hosts' panels
+write them, 2026-11.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from probes.classify.soft_404 import SHORT
+from probes.models.finding import Reason
+from probes.text.lazy_regex import pattern
+
+
+def any_of(*words: str) -> re.Pattern[str]:
+    """Any of these, in whatever case."""
+    return pattern("|".join(words), re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """A page that matches, where it says little else, is this.
+
+    `where` is `title`, `text`, `address`, `listing` (title and heading) or `source`: what scripts and frames
+    it fetches. `beside` tells that the words must be a statement, and how much of others may stand by it.
+    """
+
+    reason: Reason
+    words: re.Pattern[str]
+    where: str = "text"
+    within: int = SHORT
+    beside: int | None = None
+
+
+NOTICE_ABSENCES = (
+    # cPanel redirects to this address and serves it with 200 (fact sheet, seen 2026-08).
+    Sign(
+        Reason.SUSPENDED,
+        any_of(r"/cgi-sys/suspendedpage\.cgi", r"/suspended\.page/", r"/suspendu(?:\.\w{2,5}|/)?(?:\?|$)"),
+        "address",
+    ),
+    Sign(
+        Reason.DEFAULT_PAGE,
+        any_of(r"/cgi-sys/defaultwebpage\.cgi", r"/wp-admin/(?:install|setup-config)\.php"),
+        "address",
+    ),
+    # A host's own sentences, which nobody writes of anything else.
+    Sign(
+        Reason.SUSPENDED,
+        any_of(
+            r"this account has been suspended\W+(?:please )?(?:contact|either)",
+            r"this (?:web)?site has been archived or suspended",
+            r"sorry, the (?:web)?site has been stopped",
+            r"^(?:squarespace \W )?website expired",
+            r"hosting account owner, please contact",
+            r"(?:please renew your|tilda) subscription.{0,80}(?:site|expired)",
+        ),
+    ),
+    Sign(
+        Reason.PARKED,
+        any_of(
+            r"domain(?: name)?(?: \S+)? (?:is |may ?be |might be )?for sale",
+            r"\S+\.[a-z]{2,12} (?:is|may ?be) for sale",
+            r"hugedomains\.com",
+            r"domain (?:name )?(?:is |has been )?parked",
+            r"parked (?:domain|for free)",
+            r"domain parking|^get this domain",
+            r"(?:web ?page|domain) is parked",
+            r"namecheap parking",
+            r"sponsored listings displayed above",
+            r"(?:on|at|via|through) (?:dan|afternic|sedo)\.com|sedoparking",
+            r"interested in (?:this|buying this) domain",
+            r"this domain (?:name )?(?:is|may be) available|(?:this )?premium domain|owner of \S+ is "
+            r"offering it for",
+            r"(?:purchase|make an offer (?:on|for)|acquire|own) this domain(?! of)",
+            r"page is provided courtesy of|domain.{0,30}(?:pending renewal|icann verification|on hold)",
+            r"(?:النطاق|الدومين) (?:هذا )?محجوز",
+            r"domain (?:name )?(?:registration )?(?:has |is |was )?(?:been )?expired",
+            r"expired domain",
+            r"nom de domaine (?:\S+ )?(?:est )?(?:à vendre|parqué|expiré|en attente de renouvellement)",
+            r"ce (?:nom de )?domaine (?:est|a été|vient d.être) (?:enregistré|réservé|déposé)(?! aux?\b)",
+            r"acheter ce (?:nom de )?domaine|^\S+\.[a-z]{2,12} (?:est (?:à vendre|en vente)|a expiré)\b",
+            r"domaine \S+\.[a-z]{2,12} (?:est (?:à vendre|en vente|réservé(?! aux?\b))|a expiré)",
+            r"footer_domain_parking",
+            r"(?:هذا )?(?:النطاق|الدومين|نطاق) (?:هذا )?(?:معروض )?للبيع",
+            r"انتهت صلاحية (?:هذا )?(?:النطاق|الدومين)",
+            r"(?:domain|\S+\.[a-z]{2,12}) steht zum verkauf",
+            r"este dominio (?:está )?(?:en venta|aparcado)|dominio \S+\.\w+ (?:está )?en venta",
+            r"questo dominio (?:è )?in vendita|\| dominio en venta",
+            r"dom[íi]nio (?:\S+\.\w+ )?(?:está )?[àa] venda|domein is te koop|alan adı satılık|домен "
+            r"прода[её]тся",
+        ),
+    ),
+    Sign(
+        # Scripts and frames that only parking services serve.
+        Reason.PARKED,
+        any_of(
+            r"//(?:[\w-]+\.)*(?:parkingcrew|sedoparking|bodis|parklogic|cdnpark|above|ztomy|skenzo|voodoo|"
+            r"parkingpage|dsparking|afternic)\.(?:com|net)(?:[/:]|$)",
+            r"adsense/domains/caf\.js|jsparkcaf|/parking-lander/|location(?:\.href)?\s*=\s*[\"']/lander",
+        ),
+        "source",
+    ),
+    Sign(
+        # Where a name for sale leads: a shop of names has menus of its own.
+        Reason.PARKED,
+        any_of(
+            r"//(?:[\w-]+\.)?(?:hugedomains|dan|afternic|sedo|sedoparking|undeveloped|domainmarket|"
+            r"brandbucket|"
+            r"squadhelp|atom|parkingcrew|bodis|namebright)\.(?:com|net)/",
+            r"/domain_profile\.cfm",
+            r"//[^/]+/lander(?:[/?]|$)",
+        ),
+        "address",
+    ),
+    # What servers, panels and builders put where nothing was put yet.
+    Sign(
+        Reason.DEFAULT_PAGE,
+        any_of(
+            r"default (?:web ?site|web|index|server|home|landing) ?page",
+            r"apache2? (?:\w+ )?default page",
+            r"test page for (?:the )?(?:apache|nginx|http server)|http server test page|test page powered by",
+            r"apache is functioning normally|seeing this (?:page )?instead of the website you expected",
+            r"you.ve successfully installed tomcat|the install worked successfully|welcome to xampp",
+            r"wampserver (?:homepage|page d.accueil)|there is no web ?site at this address",
+            r"your (?:new )?(?:web ?)?server is (?:ready|now running|working|up and running)",
+            r"^(?:this is a )?placeholder page$",
+            r"welcome to (?:nginx|centos|openresty|litespeed)\b|default index page",
+            r"^iis(?:7|8|10)\b|iis windows server|internet information services",
+            r"web server.s default page|domain default page",
+            r"congratulations?! your (?:web ?)?(?:site|account|server)",
+            r"if you are the (?:web)?site (?:owner|administrator),? (?:please )?(?:upload|publish|start|add)",
+            r"owner of this website, please contact your hosting provider",
+            r"(?:web)?site has just been set up for|"
+            r"(?:internetpräsenz|website|webseite) wurde soeben (?:freigeschaltet|eingerichtet)",
+            r"owner (?:of this (?:web)?site )?has(?:n.t| not) (?:yet )?(?:uploaded|published)|"
+            r"propriétaire (?:de ce site )?n.a pas encore",
+            r"a totally awesome idea still being worked on",
+            r"votre (?:nom de )?domaine (?:\S+ )?a bien été créé|"
+            r"votre hébergement (?:web )?(?:\S+ )?est (?:actif|prêt|activé|en place)",
+            r"^(?:site (?:not installed|non installé)|nothing is here yet)\W*$",
+            r"page d.(?:index|accueil) (?:standard|par défaut)",
+            r"bienvenue sur votre (?:nouveau site|(?:nouvel )?hébergement|nouvel espace)",
+            r"página principal del sitio|página de índice estándar|p[áa]gina por defecto",
+            r"file may be deleted or overwritten|place your files in",
+            r"(?:upload|put|copy|place|déposez|déposer|publiez|hochladen|sub[ai]|carica\w*) "
+            r".{0,60}\b(?:public_html|"
+            r"htdocs|httpdocs)\b|welcome to your new (?:web )?(?:server|hosting|web ?space)",
+            r"your (?:web )?hosting (?:space |account )?is (?:now )?(?:ready|active)",
+            r"wordpress › (?:setup|installation)|bienvenue dans (?:la célèbre installation de )?wordpress",
+            r"i.m a paragraph\. click here to add your own text",
+        ),
+    ),
+    # A CMS that says itself that nothing was ever published.
+    Sign(
+        Reason.EMPTY,
+        any_of(
+            r"no front page content has been created yet",
+            r"aucun contenu (?:de|en) page d.accueil n.a (?:été|encore été) créé",
+            r"لم يتم إنشاء محتوى (?:ل|في )?الصفحة",
+        ),
+        within=3_000,
+    ),
+    Sign(
+        Reason.DIRECTORY_LISTING,
+        any_of(r"^index of /(?:$|\S)", r"^directory listing (?:for|of) /", r"^index de /"),
+        "listing",
+        200_000,
+    ),
+    Sign(Reason.NOT_FOUND, any_of(r"//(?:[\w-]+\.)?wordpress\.com/typo/"), "address"),
+    # A platform's own words for a site that is no more (can-i-take-over-xyz 2025-02, WhatsMyName 2026-08).
+    Sign(
+        Reason.NOT_FOUND,
+        any_of(
+            r"do you want to register \S+\.wordpress\.com",
+            r"\S+\.wordpress\.com (?:is no longer available|n.est plus disponible|لم يعد متاح)",
+            r"the authors have deleted this site|les auteurs ont supprimé ce site",
+            r"(?:looks like )?this domain isn.t connected to a website",
+            r"there isn.t a github pages site here",
+            r"^(?:no such app|(?:project|application|site) not found)\W*$|deployment_not_found|"
+            r"not found - request id|fastly error: unknown domain",
+            r"nosuchbucket|the specified bucket does not exist",
+            r"404 error unknown site|no site for domain|404 web site not found|failed to resolve dns path",
+            r"(?:tilda|weebly|squarespace).{0,60}(?:site|domain) (?:not found|not claimed)",
+            r"(?:this |^)(?:web)?site (?:is not|isn.t|has not been) (?:yet )?published",
+        ),
+    ),
+)
+
+
+ALONE = 24  # characters: a name, and nothing else
+
+CLOSURE_ABSENCES = (
+    Sign(
+        Reason.SUSPENDED,
+        any_of(
+            r"account (?:has been )?suspended|^suspended$",
+            r"(?:web)?site (?:you are trying to access )?(?:has been |is |temporarily )*(?:suspended|"
+            r"disabled|"
+            r"deactivated|expired|blocked by the host)",
+            r"account (?:has been |is )?(?:temporarily )?(?:suspended|disabled|deactivated|closed)",
+            r"suspended (?:page|website|domain|account|hosting)",
+            r"domain (?:name )?(?:has been |is )?suspended",
+            r"please renew your subscription",
+            r"this (?:shop|store) is currently unavailable",
+            r"website is no longer available",
+            r"hosting (?:account |service |plan )?(?:has |is )?expired|service (?:has been|is) suspended",
+            r"compte (?:d.hébergement )?(?:a été |est )?suspendu|abonnement .{0,20}expiré",
+            r"site (?:web |internet )?(?:a été |est )?(?:temporairement )?(?:suspendu|désactivé)",
+            r"hébergement (?:de ce site )?(?:a été |est |a )?(?:suspendu|expiré|désactivé)",
+            r"hosting (?:has been |is )?suspended",
+            r"تم (?:تعليق|إيقاف|ايقاف) (?:هذا |حساب )?(?:الحساب|حسابك|الموقع|الاستضافة)",
+            r"(?:الحساب|هذا الموقع|الموقع) (?:معلق|موقوف|متوقف)",
+            r"(?:cuenta|sitio(?: web)?) (?:ha sido )?(?:suspendid[ao]|desactivad[ao])",
+            r"(?:conta|site) (?:foi |est[áa] )?suspens[ao]",
+            r"(?:konto|account|webseite|website|internetseite|internetpräsenz|homepage|webspace|webpaket) "
+            r"(?:wurde |ist )?(?:derzeit |vorübergehend |momentan )?(?:gesperrt|deaktiviert)",
+            r"(?:account|sito|servizio|dominio) (?:è (?:stato )?)?sospeso",
+            r"(?:account|website|hosting\w*) (?:is )?(?:opgeschort|geblokkeerd)",
+            r"(?:hesa(?:p|bı)|(?:web )?site(?:si)?|barındırma)(?: \w+){0,2} askıya alın(?:dı|mıştır)",
+            r"(?:сайт|аккаунт|хостинг|домен) (?:\w+ )?(?:заблокирован|приостановлен|отключ[её]н)",
+            r"(?:konto|strona|usługa|domena|hosting)(?: \w+)? (?:została |zostało |został |jest )?"
+            r"(?:zablokowan[aey]|zawieszon[aey]|zablokowany)",
+            r"(?:sid(?:e|an|en)|webbplats\w*|hjemmeside\w*|konto\w*) (?:er |är |har )?(?:blitt |blevet |"
+            r"blivit )?"
+            r"(?:suspender\w+|stängts av|avstängd|sperret|spærret|stengt)",
+            r"(?:akun|situs|hosting|layanan)(?: \w+)?(?: ini)? (?:telah |sedang )?(?:ditangguhkan|"
+            r"dinonaktifkan)",
+        ),
+        beside=80,
+    ),
+    Sign(
+        Reason.PARKED,
+        any_of(
+            r"(?:website|site)(?: name)?(?: \S+)? (?:is |may ?be |might be )?for sale",
+            r"buy this domain(?: name)?(?: now)?",
+            r"domain (?:name )?(?:\S+\.\w+ )?(?:is|was|has been) (?:recently |already )?registered"
+            r"(?: (?:and parked )?(?:with|by|at|via|through) \S+)?",
+            r"domaine (?:est )?(?:parqué|expiré|en attente de renouvellement)",
+            r"dominio (?:está |è )?(?:en venta|aparcado|in vendita)",
+        ),
+        beside=80,
+    ),
+    # Words that name no site: nothing else may be said.
+    Sign(
+        Reason.PARKED,
+        any_of(r"parking page|parked page", r"^domaine réservé"),
+        beside=ALONE,
+    ),
+    Sign(
+        Reason.DEFAULT_PAGE,
+        any_of(
+            r"(?:web)?site (?:is )?(?:currently )?(?:under|in) construction",
+            r"under maintenance and construction",
+            r"(?:web ?)?site.{0,30}(?:coming soon|opening soon|launching soon)",
+            r"(?:web)?site (?:is )?(?:currently |still )?being (?:built|created|developed)",
+            r"(?:new|our) (?:web)?site (?:is |will be )?(?:coming|launching)",
+            r"site (?:web |internet )?(?:est )?en préparation",
+            r"(?:جاري|جار|يتم) (?:إنشاء|انشاء|تطوير|بناء|تجهيز|إعداد) (?:هذا )?(?:الموقع|موقعنا)",
+            r"(?:site|page) (?:web )?(?:est )?en cours de (?:réalisation|création|développement|préparation)",
+            r"(?:page|site) (?:web |internet )?(?:est )?(?:actuellement )?en (?:cours de )?construction",
+            r"(?:bientôt|prochainement) en ligne\W*$|site arrive (?:très )?(?:bientôt|prochainement)",
+            r"future home of(?: something quite cool)?",
+            r"(?:working on|travaillons sur|arbeiten an|trabajando en) (?:our|a|notre|un|unserer|nuestra|"
+            r"nuestro) "
+            r"(?:new |nouveau |neuen |nueva |nuevo )?(?:web ?site|site|webseite|web|sitio)",
+            r"(?:نشتغل|نعمل) على (?:تطوير |إعداد |تحديث )?موقعنا(?: الجديد)?",
+            r"(?:website|site|pagina) (?:is )?(?:momenteel )?in (?:aanbouw|opbouw)",
+            r"(?:webbplats\w*|hemsid\w*|webbsid\w*|sid(?:an|en)) (?:är |er )?under (?:uppbyggnad|"
+            r"konstruktion|"
+            r"opbygning|oppbygging|arbete|arbejde)",
+            r"(?:sivu|sivusto|kotisivu)(?:mme|t)? (?:on|ovat) (?:rakenteilla|työn alla)",
+            r"(?:stránk[ay]|web) (?:je |jsou |sú )?ve? výstavb[eě]|(?:a |az )?(?:weboldal|honlap|oldal) "
+            r"(?:fejlesztés|"
+            r"építés) alatt(?: áll)?|η (?:ιστο)?σελίδα είναι υπό κατασκευή|υπό κατασκευή|сайт "
+            r"(?:знаходиться )?"
+            r"(?:у|в) розробці|site[- ]?ul (?:este )?în (?:construcție|lucru)|(?:website|trang web) đang "
+            r"(?:được )?"
+            r"xây dựng|situs (?:ini )?sedang dalam (?:pengembangan|perbaikan|pembangunan)",
+            r"(?:site|page) (?:web )?(?:arrive |sera )?(?:bientôt|prochainement) (?:en ligne|disponible)",
+            r"sitio (?:web )?en construcci[óo]n|(?:site|página)? ?em constru[çc][ãa]o",
+            r"(?:webseite|seite|website|homepage) (?:befindet sich |ist )?(?:derzeit )?im aufbau",
+            r"hier entsteht (?:in kürze |bald )?(?:eine|unsere) (?:neue )?(?:web|internet|home)\w+",
+            r"(?:sito|pagina) (?:web )?(?:è )?in (?:costruzione|allestimento)|website in opbouw",
+            r"сайт (?:находится )?в разработке|(?:web )?site\w* yapım aşamasında(?:dır)?|^yapım "
+            r"aşamasında(?:dır)?$",
+            r"strona (?:internetowa )?(?:jest )?w (?:budowie|przebudowie|przygotowaniu)",
+            r"^(?:ただいま|現在)?(?:当)?(?:ホームページ|サイト|ウェブサイト|webサイト)?は?(?:現在)?"
+            r"(?:準備中|工事中|制作中|建設中)(?:です|となります)?\W*$|^近日公開(?:予定)?(?:です)?\W*$",
+            r"^(?:网站|本站)?(?:正在)?(?:建设|维护)中\W*$|^сайт скоро откроется\W*$",
+            r"(?:الموقع|موقعنا|الصفحة) (?:قيد|تحت|في طور) (?:الإنشاء|الانشاء|التطوير|البناء|الإنجاز|"
+            r"الانجاز|الإعداد)",
+        ),
+        beside=80,
+    ),
+    Sign(
+        Reason.DEFAULT_PAGE,
+        any_of(r"^default page$|\bpage par défaut$", r"^(?:it works!?)(?: it works!?)?$"),
+        beside=60,
+    ),
+    # What is not said to be the site: it may be the march, the camp or the honey.
+    Sign(
+        Reason.DEFAULT_PAGE,
+        any_of(
+            r"^iis\d*$|^(?:page )?under construction\W*$|^en construction\W*$",
+            r"^(?:bientôt|prochainement)\W*$",
+            r"(?:we.re )?(?:coming soon|launching soon|opening soon)\W*$",
+            r"^we (?:are|will be) (?:launching|opening) soon",
+            r"(?:bientôt|prochainement) disponible\W*$",
+            r"^(?:قريبا|قريباً|(?:الموقع|موقعنا) قريبا)\W*$",
+            r"^(?:próximamente|em breve|prossimamente|demnächst|binnenkort|çok yakında|wkrótce)\W*$",
+        ),
+        beside=ALONE,
+    ),
+    Sign(
+        Reason.NOT_FOUND,
+        any_of(
+            r"blog (?:not found|introuvable|(?:you (?:were|are) looking for )?does not exist)|"
+            r"(?:the )?blog (?:at \S+ )?has been removed",
+            r"(?:ce|le) blog (?:\S+ à \S+ )?a été (?:supprimé|fermé)",
+            r"(?:لم يتم العثور على|تمت? (?:إزالة|حذف)) (?:هذه )?المدونة",
+            r"(?:ce|le) (?:site|blog) n.existe (?:pas|plus)|ce site a été (?:supprimé|fermé)",
+            r"ce site n.est pas (?:encore )?publié",
+            r"(?:web)?site (?:does not exist|no longer exists|has been (?:deleted|removed))",
+        ),
+        beside=80,
+    ),
+)

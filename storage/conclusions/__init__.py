@@ -1,1 +1,0 @@
-"""What is stored of evaluations: account status, gaps and decisions."""

@@ -1,1 +1,0 @@
-"""Erasure of personal data and expiry of old data."""
