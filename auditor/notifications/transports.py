@@ -133,8 +133,11 @@ def _line(smtp: Smtp) -> Iterator[smtplib.SMTP]:
 
 
 def by_apprise(message: Message, recipient: Recipient) -> Outcome:
-    """Hand a message to the service that the recipient's URL names. It says no more than yes or no."""
-    from apprise import Apprise, AppriseAsset, NotifyFormat  # noqa: PLC0415  # half a second, and few need it
+    """Send a message by Apprise to the service that the recipient's URL names. Apprise reports only success or failure."""
+    try:
+        from apprise import Apprise, AppriseAsset, NotifyFormat  # noqa: PLC0415  # an extra, and slow to load
+    except ImportError:
+        return Outcome(Fate.REFUSED, "Apprise is not installed; try: pip install 'presence-auditor[chat]'")
 
     post = Apprise(asset=AppriseAsset(app_id="Presence auditor", app_desc="", app_url="", async_mode=False))
     with _silent("apprise"):

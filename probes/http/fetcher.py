@@ -31,7 +31,7 @@ from probes.http.ssrf_guard import Guard, Names, port_of
 from probes.links import channel_registry
 from probes.models.finding import Reason
 from probes.models.http import Ask, NoPage, Page
-from probes.urls.domains import tlds
+from probes.urls.domains import load_suffix_list
 
 __all__ = ["FetchOptions", "Fetcher"]
 
@@ -91,7 +91,9 @@ class Fetcher:
         self._courier = Courier(options, self._guard, self._connections, self._time)
 
     async def __aenter__(self) -> Self:
-        await asyncio.to_thread(tlds)  # a tenth of a second, which the loop does not wait for (2026-11)
+        await asyncio.to_thread(
+            load_suffix_list
+        )  # a tenth of a second, which the loop does not wait for (2026-11)
         await self._connections.prove()
         return self
 

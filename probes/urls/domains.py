@@ -1,17 +1,13 @@
-"""Names of hosts: which domain one belongs to, and whether two of them are one site's.
+"""Domain names: the registrable domain of a host, and whether two hosts belong to one domain.
 
-The public suffix list that comes with tldextract, read without the library.
-
-Loading tldextract loads an HTTP client, and it builds a tree of all the list: a fifth of a second for each
-process that asks for one name (2026-11). The file is read as it lies beside the library; a test holds the
-answers equal to the library's. Nothing is ever fetched.
+The public suffix list comes with `publicsuffixlist`, which is released with each change of the list. Nothing is fetched.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
-from importlib.abc import FileLoader
-from importlib.util import find_spec
+
+from publicsuffixlist import PublicSuffixList
 
 from probes.text.lazy_regex import pattern
 
@@ -50,32 +46,16 @@ _RESERVED = frozenset({"example", "test", "invalid", "localhost", "onion", "loca
 
 
 @lru_cache(maxsize=1)
-def _rules() -> frozenset[str]:
-    """The lines of the list: `org.ma`, `*.ck`, `!www.ck`; those of hosting companies among them."""
-    found = find_spec("tldextract")
-    assert found is not None
-    assert found.submodule_search_locations is not None
-    assert isinstance(found.loader, FileLoader)
-    data = found.loader.get_data(f"{found.submodule_search_locations[0]}/.tld_set_snapshot").decode()
-    return frozenset(line for line in data.split("\n") if line and not line.startswith("//"))
+def load_suffix_list() -> PublicSuffixList:
+    """Parse the public suffix list, with the suffixes of hosting companies. Takes some 10 ms, once a process."""
+    return PublicSuffixList(accept_unknown=False)
 
 
-@lru_cache(maxsize=1)
-def tlds() -> frozenset[str]:
-    """Every top-level domain of the list, in Unicode, and the reserved ones."""
-    return frozenset({rule.rpartition(".")[2] for rule in _rules()} | _RESERVED)
+def is_top_level_domain(label: str) -> bool:
+    """Return True if a lower-case label, in Unicode, is a top-level domain of the list or a reserved one (RFC 6761)."""
+    return label in _RESERVED or load_suffix_list().publicsuffix(label) is not None
 
 
 def registrable_suffix(name: str) -> str:
-    """The part of a name that somebody registered under a public suffix, or nothing where there is none.
-
-    The name is lower-case and in Unicode.
-    """
-    labels, rules = name.split("."), _rules()
-    for place in range(len(labels)):
-        rest = ".".join(labels[place + 1 :])
-        if f"!{labels[place]}.{rest}" in rules:
-            return f"{labels[place]}.{rest}"
-        if ".".join(labels[place:]) in rules or (rest and f"*.{rest}" in rules):
-            return ".".join(labels[place - 1 :]) if place and labels[place - 1] else ""
-    return ""
+    """Return the registrable domain of a lower-case Unicode name, or an empty string if it has none."""
+    return load_suffix_list().privatesuffix(name) or ""

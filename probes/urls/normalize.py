@@ -18,7 +18,7 @@ from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
 from probes.text.charset import UNSEEN
 from probes.text.lazy_regex import pattern
-from probes.urls.domains import tlds
+from probes.urls.domains import is_top_level_domain
 
 LONGEST = 4_096  # characters of a cell that are read
 
@@ -181,7 +181,9 @@ def _is_begun(before: str) -> bool:
 
 def _looks_like_host(text: str) -> bool:
     host = re.split(r"[/?#\s]", _WWW.sub("www.", text), maxsplit=1)[0].rpartition("@")[2].partition(":")[0]
-    return "." in host.strip(".") and (host.rpartition(".")[2].lower() in tlds() or bool(_WWW.match(text)))
+    return "." in host.strip(".") and (
+        is_top_level_domain(host.rpartition(".")[2].lower()) or bool(_WWW.match(text))
+    )
 
 
 def _built(scheme: str, rest: str) -> str | None:
@@ -267,7 +269,7 @@ def told_host(host: str) -> str | None:
         return None  # `www.youtube.` is a host cut short, not the site of a top-level domain
     if _NUMBERS.fullmatch(host):
         return host if all(int(part) < 256 for part in host.split(".")) else None
-    return ".".join(labels) if labels[-1] in tlds() else None
+    return ".".join(labels) if is_top_level_domain(labels[-1]) else None
 
 
 def _decoded(label: str) -> str:

@@ -4,6 +4,7 @@ import contextlib
 import json
 import socket
 import ssl
+import sys
 import threading
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -179,3 +180,10 @@ def test_another_service_gets_subject_and_text(answer, fate, caplog):
 def test_a_service_that_nobody_knows_is_refused(caplog):
     assert send(MESSAGE, Recipient(to="pigeon://hidden"), Smtp(), "").fate is Fate.REFUSED
     assert "hidden" not in caplog.text
+
+
+def test_chat_message_without_apprise_names_the_extra_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "apprise", None)
+    outcome = send(MESSAGE, Recipient(to="json://hooks.example/path"), Smtp(), "")
+    assert outcome.fate is Fate.REFUSED
+    assert "presence-auditor[chat]" in outcome.why

@@ -38,7 +38,7 @@ PURE = {
     *("__future__", "base64", "binascii", "bisect", "collections", "contextlib", "dataclasses", "datetime"),
     *("enum", "functools", "hashlib", "html", "itertools", "json", "math", "operator", "re", "string"),
     *("types", "typing", "unicodedata", "urllib.parse", "bs4"),
-    "tldextract",  # with the suffix list it brings along; it must never fetch one
+    "publicsuffixlist",  # with the suffix list it brings along; it never fetches one
 }
 """What a channel may import from outside: nothing that reaches a network, a disk, a process or a clock."""
 
