@@ -133,7 +133,10 @@ def _line(smtp: Smtp) -> Iterator[smtplib.SMTP]:
 
 
 def by_apprise(message: Message, recipient: Recipient) -> Outcome:
-    """Send a message by Apprise to the service that the recipient's URL names. Apprise reports only success or failure."""
+    """Send a message by Apprise to the service that the recipient's URL names.
+
+    Apprise reports only success or failure.
+    """
     try:
         from apprise import Apprise, AppriseAsset, NotifyFormat  # noqa: PLC0415  # an extra, and slow to load
     except ImportError:

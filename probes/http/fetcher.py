@@ -91,9 +91,7 @@ class Fetcher:
         self._courier = Courier(options, self._guard, self._connections, self._time)
 
     async def __aenter__(self) -> Self:
-        await asyncio.to_thread(
-            load_suffix_list
-        )  # a tenth of a second, which the loop does not wait for (2026-11)
+        await asyncio.to_thread(load_suffix_list)  # reads a file
         await self._connections.prove()
         return self
 

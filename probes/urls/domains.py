@@ -1,6 +1,6 @@
 """Domain names: the registrable domain of a host, and whether two hosts belong to one domain.
 
-The public suffix list comes with `publicsuffixlist`, which is released with each change of the list. Nothing is fetched.
+The public suffix list comes with the package `publicsuffixlist`. Nothing is fetched.
 """
 
 from __future__ import annotations
@@ -47,12 +47,12 @@ _RESERVED = frozenset({"example", "test", "invalid", "localhost", "onion", "loca
 
 @lru_cache(maxsize=1)
 def load_suffix_list() -> PublicSuffixList:
-    """Parse the public suffix list, with the suffixes of hosting companies. Takes some 10 ms, once a process."""
+    """Parse the public suffix list, with the suffixes of hosting companies (10 ms, once a process)."""
     return PublicSuffixList(accept_unknown=False)
 
 
 def is_top_level_domain(label: str) -> bool:
-    """Return True if a lower-case label, in Unicode, is a top-level domain of the list or a reserved one (RFC 6761)."""
+    """Return True if a lower-case Unicode label is a listed or a reserved (RFC 6761) top-level domain."""
     return label in _RESERVED or load_suffix_list().publicsuffix(label) is not None
 
 
