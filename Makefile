@@ -15,11 +15,21 @@ PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
-$(BIN)/python:
-	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; try: make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
-	@$(PYTHON) -m venv $(VENV)
+# The virtual environment belongs to one interpreter, version and folder. The stamp names them and is written last,
+# so that a failed, moved or outdated environment is created again.
+INTERPRETER := $(shell $(PYTHON) -c 'import os, sys; print(os.path.realpath(sys.executable), sys.version.split()[0])' 2>&1) in $(CURDIR)
+ifneq ($(INTERPRETER),$(shell cat $(VENV)/.interpreter 2>/dev/null))
+.PHONY: $(VENV)/.interpreter
+endif
 
-$(VENV)/.run: requirements.lock pyproject.toml | $(BIN)/python
+$(VENV)/.interpreter:
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; try: make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
+	@rm -rf $(VENV)
+	@$(PYTHON) -m venv $(VENV) >&2 || { rm -rf $(VENV); \
+		echo "cannot create $(VENV): the venv module does not work; try: apt-get install python3-venv" >&2; exit 1; }
+	@echo '$(INTERPRETER)' > $@
+
+$(VENV)/.run: requirements.lock pyproject.toml $(VENV)/.interpreter
 	@echo "setting up (once)" >&2
 	@$(PIP) --require-hashes -r requirements.lock
 	@$(PIP) --no-deps --no-build-isolation --editable .
