@@ -6,7 +6,10 @@ does the same.
 
 from __future__ import annotations
 
+import contextlib
+import io
 import logging
+import warnings
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
@@ -35,13 +38,16 @@ def pdf(report: str) -> bytes:
 
 
 def _weasyprint() -> Any:
+    # WeasyPrint prints a banner if a library is missing, and warns of the optional HarfBuzz-Subset
     try:
-        import weasyprint  # noqa: PLC0415 - it is an extra, and slow to load
+        with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "HarfBuzz-Subset", DeprecationWarning)
+            import weasyprint  # noqa: PLC0415 - it is an extra, and slow to load
     except ImportError:
         remedy = "pip install 'presence-auditor[pdf]', or print the page from a browser"
         raise NoPaperError("no PDF can be made", "WeasyPrint is not installed", remedy) from None
     except OSError as trouble:
-        remedy = "apt install libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0, or print from a browser"
+        remedy = "apt-get install libpango-1.0-0 libpangoft2-1.0-0, or print the page from a browser"
         raise NoPaperError("no PDF can be made", str(trouble).partition("\n")[0], remedy) from None
     logging.getLogger("weasyprint").setLevel(logging.ERROR)  # it warns of what browsers know and it does not
     return weasyprint

@@ -85,7 +85,7 @@ def chromium(way):
     """
     found = debian.chromium()
     if found is None:
-        pytest.skip("there is no Chromium here (apt-get install chromium)")
+        pytest.skip("apt-get install chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=found, args=debian.FLAGS)
         yield browser

@@ -29,11 +29,15 @@ EXPOSED = 15
 """A tenth of what `systemd-analyze security` may call our exposure; 100 is none of its fences."""
 
 
+PACKAGES = {"nft": "nftables", "systemd-analyze": "systemd"}
+"""Debian's package of a command whose name differs."""
+
+
 def needs(tool):
     """The tool, or the reason why it is not tried here."""
     found = shutil.which(tool, path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
     if found is None:
-        pytest.skip(f"there is no {tool} here")
+        pytest.skip(f"apt-get install {PACKAGES.get(tool, tool)}")
     return found
 
 

@@ -41,7 +41,7 @@ ROWS = [
     )
 ]
 
-pytestmark = pytest.mark.skipif(OFFICE is None, reason="LibreOffice (soffice) is not installed")
+pytestmark = pytest.mark.skipif(OFFICE is None, reason="apt-get install libreoffice-calc")
 
 
 @pytest.fixture(scope="module")

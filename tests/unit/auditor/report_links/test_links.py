@@ -14,6 +14,7 @@ from auditor.decisions import replies
 from auditor.registry.importer import read
 from storage.models.audit import DecisionKind
 from storage.models.users import Answer, ReplyKind
+from tests.support.requirements import needs_pango
 from tests.support.web_server import NOW, visiting
 
 PUBLIC = "https://reports.example.org"
@@ -51,6 +52,7 @@ def test_a_letter_opens_the_report_in_the_association_s_language_and_leaves_the_
         assert "Association Nour" in report.text
 
 
+@needs_pango
 def test_a_report_on_paper_leads_back_to_the_page_and_is_a_pdf_too(app):
     letter = made(app)
     with visiting(app) as client:

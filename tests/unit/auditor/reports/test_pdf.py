@@ -14,6 +14,7 @@ from auditor.reports.pdf import HERE, NoPaperError, _ours, pdf
 from auditor.web import app as module
 from auditor.web.request_context import Page
 from tests.support.mini_network import link, opened, register
+from tests.support.requirements import needs_pango
 from tests.support.web_server import browsing
 from tests.unit.auditor.reports.test_report import CODES, NOW, account, gap, report, view
 
@@ -29,12 +30,14 @@ def arabic():
     return read(pdf(report(FULL, "ar", live=False, address="https://reports.example/r/abc")))
 
 
+@needs_pango
 def test_arabic_comes_out_as_words(arabic):
     said = "\n".join(page.extract_text() for page in arabic.pages)
     for words in ("جمعية النور", "على ما يرام", "حساباتكم كما نراها", "هذا التقرير أداة مساعدة"):
         assert words in said
 
 
+@needs_pango
 def test_it_has_its_letters_its_language_and_its_tags_with_it(arabic):
     fonts = {
         str(font.get_object()["/BaseFont"])
@@ -47,6 +50,7 @@ def test_it_has_its_letters_its_language_and_its_tags_with_it(arabic):
     assert "جمعية النور" in arabic.metadata.title
 
 
+@needs_pango
 def test_it_fits_a_few_pages_and_has_nothing_to_press(arabic):
     assert len(arabic.pages) <= 5
     assert not arabic.get_fields()
@@ -83,6 +87,7 @@ def app(tmp_path):
         yield held
 
 
+@needs_pango
 def test_the_web_hands_it_out_as_a_file(app, monkeypatch):
     served_paper(monkeypatch)
     with browsing(app, NOW) as client:
@@ -101,6 +106,7 @@ def test_where_none_can_be_made_the_web_tells_to_print_instead(app, monkeypatch)
     assert "Imprimer" in answer.text
 
 
+@needs_pango
 def test_the_command_writes_one_in_the_associations_language_and_only_of_one(tmp_path, capsys):
     app = opened(tmp_path)
     register(app, link("nour", "website", "nour"))
@@ -111,3 +117,15 @@ def test_the_command_writes_one_in_the_associations_language_and_only_of_one(tmp
     assert main([*ask, "nour"]) == 0
     assert "weasyprint" not in capsys.readouterr().err
     assert read((tmp_path / "nour.pdf").read_bytes()).trailer["/Root"]["/Lang"] == "ar-MA"
+
+
+def test_missing_system_library_gives_one_line_and_nothing_on_standard_output(monkeypatch, tmp_path, capfd):
+    broken = (
+        "print('could not import some external libraries')\nraise OSError('cannot load libpango-1.0-0')\n"
+    )
+    (tmp_path / "weasyprint.py").write_text(broken)
+    monkeypatch.delitem(sys.modules, "weasyprint", raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(NoPaperError, match=r"apt-get install libpango-1\.0-0"):
+        pdf(report(FULL))
+    assert capfd.readouterr().out == ""

@@ -1,0 +1,27 @@
+"""Marks for tests that need something of the system; the skip reason is the command that installs it."""
+
+import ctypes
+import shutil
+
+import pytest
+
+
+def can_load(*libraries):
+    """Return True if the dynamic linker finds every library."""
+    try:
+        for library in libraries:
+            ctypes.CDLL(library)
+    except OSError:
+        return False
+    return True
+
+
+needs_pango = pytest.mark.skipif(
+    not can_load("libpango-1.0.so.0", "libpangoft2-1.0.so.0"),
+    reason="apt-get install libpango-1.0-0 libpangoft2-1.0-0",
+)
+
+
+def needs_command(command, package):
+    """Return the mark of a test that runs a command of a Debian package."""
+    return pytest.mark.skipif(shutil.which(command) is None, reason=f"apt-get install {package}")
