@@ -30,7 +30,11 @@ def main(lock: Path) -> int:
     if found := [line for package in packages for line in vulnerabilities_of(package)]:
         return say(*found, f"{len(found)} known vulnerabilities", code=1)
     pinned, audited = len(PINNED.findall(lock.read_text("utf-8"))), len(packages)
-    if told.returncode == 0 and packages and not any("skip_reason" in package for package in packages):
+    if (
+        told.returncode == 0
+        and packages
+        and not any("skip_reason" in package for package in packages)
+    ):
         return say(f"no known vulnerability in {audited} packages, of {pinned} that are pinned")
     return say(f"not run: its service cannot be reached ({why(told.stderr)})")
 

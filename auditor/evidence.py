@@ -10,17 +10,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from probes.models.finding import NEVER, Finding
-from probes.models.http import Ask, Hop, NoPage, Page
-from probes.models.probe import Answers, Exchange
-from probes.parsing.html import clean, decoded, document, looks_like_html
-from probes.text.language import folded
+from probes.models.finding import EARLIEST_DATETIME, Finding
+from probes.models.http import FetchError, Hop, Page, PageRequest
+from probes.models.probe import HttpExchange, Responder
+from probes.parsing.html import clean_text, decode_body, looks_like_html, parse_document
+from probes.text.language import fold_text
 from storage.errors import StoreError
 from storage.models.audit import Evidence, Observation
-from storage.observations.rows import dated
+from storage.observations.rows import shift_evidence_dates
 
 
-class Bodies(Protocol):
+class BodyStorage(Protocol):
     """Where bodies lie, by digest."""
 
     def put(self, body: bytes) -> str:
@@ -32,174 +32,210 @@ class Bodies(Protocol):
         ...
 
 
-UNKEPT = frozenset({"set-cookie", "set-cookie2"})
+UNSTORED_HEADERS = frozenset({"set-cookie", "set-cookie2"})
 """Headers that are never kept: a session that was offered to us is nobody's evidence."""
 
 
-def kept(
-    exchange: Exchange, bodies: Bodies | None, *, withheld: bool = False, fleeting: bool = False
+def build_evidence(
+    exchange: HttpExchange,
+    body_storage: BodyStorage | None,
+    *,
+    is_withheld: bool = False,
+    is_fleeting: bool = False,
 ) -> Evidence:
     """One exchange as evidence; its body goes to the archive, unless it is withheld, or there is none."""
-    ask, answer = exchange.ask, exchange.answer
-    if isinstance(answer, NoPage):
+    ask, answer = exchange.request, exchange.outcome
+    if isinstance(answer, FetchError):
         return Evidence(
             url=ask.url,
             status=answer.status,
             final_url=answer.url,
             reason=answer.reason,
-            hops=_hops(answer.hops),
+            hops=_to_hop_pairs(answer.hops),
             detail=answer.detail,
             insecure=ask.insecure,
-            registered=ask.registered,
-            fleeting=fleeting,
+            is_registered_link=ask.is_registered_link,
+            is_volatile=is_fleeting,
         )
-    digest = bodies.put(answer.body) if bodies is not None and answer.body and not withheld else None
+    digest = (
+        body_storage.put(answer.body)
+        if body_storage is not None and answer.body and not is_withheld
+        else None
+    )
     return Evidence(
         url=ask.url,
         status=answer.status,
         final_url=answer.url,
         digest=digest,
-        headers={name: value for name, value in answer.headers.items() if name not in UNKEPT},
-        hops=_hops(answer.hops),
+        headers={
+            name: value for name, value in answer.headers.items() if name not in UNSTORED_HEADERS
+        },
+        hops=_to_hop_pairs(answer.hops),
         truncated=answer.truncated,
         insecure=ask.insecure,
-        seconds=answer.seconds,
+        elapsed_seconds=answer.elapsed_seconds,
         certificate_expires=answer.certificate_expires,
         fetched_at=answer.fetched_at,
-        withheld=bool(answer.body) and withheld,
-        registered=ask.registered,
-        came=answer.digest if digest and answer.digest not in ("", digest) else None,
-        fleeting=fleeting,
+        is_withheld=bool(answer.body) and is_withheld,
+        is_registered_link=ask.is_registered_link,
+        received_digest=answer.digest if digest and answer.digest not in ("", digest) else None,
+        is_volatile=is_fleeting,
     )
 
 
-def _hops(hops: Sequence[Hop]) -> tuple[tuple[str, int], ...]:
+def _to_hop_pairs(hops: Sequence[Hop]) -> tuple[tuple[str, int], ...]:
     return tuple((hop.url, hop.status) for hop in hops)
 
 
-def as_read(look: Observation) -> tuple[Evidence, ...]:
+def redate_evidence(observation: Observation) -> tuple[Evidence, ...]:
     """What a look rests on, dated as it came: where it is only as before, that was when it was first seen."""
-    if look.since is None or not look.as_before:
-        return look.evidence
-    return dated(look.evidence, look.since - look.observed_at)
-
-
-def thinned(piece: Evidence) -> Evidence:
-    """An exchange without what only a probe reads; the question, the status and the digest are left."""
-    return Evidence(
-        url=piece.url,
-        status=piece.status,
-        final_url=piece.final_url,
-        reason=piece.reason,
-        digest=piece.digest,
-        insecure=piece.insecure,
-        fetched_at=piece.fetched_at,
-        withheld=piece.withheld,
-        thinned=True,
+    if observation.first_observed_at is None or not observation.is_repeat:
+        return observation.evidence
+    return shift_evidence_dates(
+        observation.evidence, observation.first_observed_at - observation.observed_at
     )
 
 
-class NotKeptError(LookupError):
+def remove_response_details(evidence: Evidence) -> Evidence:
+    """An exchange without what only a probe reads; the question, the status and the digest are left."""
+    return Evidence(
+        url=evidence.url,
+        status=evidence.status,
+        final_url=evidence.final_url,
+        reason=evidence.reason,
+        digest=evidence.digest,
+        insecure=evidence.insecure,
+        fetched_at=evidence.fetched_at,
+        is_withheld=evidence.is_withheld,
+        is_pruned=True,
+    )
+
+
+class ReplayError(LookupError):
     """A probe asks for a page that was not asked for then, or not kept: this look cannot be played again."""
 
 
-def replay(evidence: Sequence[Evidence], bodies: Bodies) -> Answers:
+def replay_answers(evidence: Sequence[Evidence], body_storage: BodyStorage) -> Responder:
     """The answers of one look, given again in the order they came. Raises NotKeptError, StoreError."""
     waiting: dict[tuple[str, bool], deque[Evidence]] = defaultdict(deque)
-    if any(piece.thinned for piece in evidence):
-        raise NotKeptError("what came was thinned away")
+    if any(piece.is_pruned for piece in evidence):
+        raise ReplayError("what came was thinned away")
     for piece in evidence:
         waiting[piece.url, piece.insecure].append(piece)
 
-    def answer(ask: Ask) -> Page | NoPage:
+    def answer(ask: PageRequest) -> Page | FetchError:
         line = waiting[ask.url, ask.insecure]
         if not line:
-            raise NotKeptError(ask.url)
-        return _again(line.popleft(), bodies)
+            raise ReplayError(ask.url)
+        return _replay_answer(line.popleft(), body_storage)
 
     return answer
 
 
-def _again(piece: Evidence, bodies: Bodies) -> Page | NoPage:
-    if piece.withheld:
-        raise NotKeptError(piece.url)
-    return answer_of(piece, bodies.get(piece.digest) if piece.digest else b"")
+def _replay_answer(evidence: Evidence, body_storage: BodyStorage) -> Page | FetchError:
+    if evidence.is_withheld:
+        raise ReplayError(evidence.url)
+    return rebuild_answer(evidence, body_storage.get(evidence.digest) if evidence.digest else b"")
 
 
-def answer_of(piece: Evidence, body: bytes = b"", digest: str = "") -> Page | NoPage:
+def rebuild_answer(evidence: Evidence, body: bytes = b"", digest: str = "") -> Page | FetchError:
     """What an exchange was answered with, with this body, whose digest is told where it is wanted."""
-    hops = tuple(Hop(url, status) for url, status in piece.hops)
-    if piece.reason is not None or piece.fetched_at is None:
-        assert piece.reason is not None
-        return NoPage(piece.reason, piece.detail, status=piece.status, url=piece.final_url, hops=hops)
+    hops = tuple(Hop(url, status) for url, status in evidence.hops)
+    if evidence.reason is not None or evidence.fetched_at is None:
+        assert evidence.reason is not None
+        return FetchError(
+            evidence.reason,
+            evidence.detail,
+            status=evidence.status,
+            url=evidence.final_url,
+            hops=hops,
+        )
     return Page(
-        url=piece.final_url or piece.url,
-        status=piece.status or 0,
-        headers=piece.headers,
+        url=evidence.final_url or evidence.url,
+        status=evidence.status or 0,
+        headers=evidence.headers,
         body=body,
-        fetched_at=piece.fetched_at,
+        fetched_at=evidence.fetched_at,
         hops=hops,
-        truncated=piece.truncated,
-        seconds=piece.seconds,
-        certificate_expires=piece.certificate_expires,
-        insecure=piece.insecure,
+        truncated=evidence.truncated,
+        elapsed_seconds=evidence.elapsed_seconds,
+        certificate_expires=evidence.certificate_expires,
+        insecure=evidence.insecure,
         digest=digest,
     )
 
 
-READ = 64 * 1024
+MAX_READ_BYTES = 64 * 1024
 """Bytes of a body that are read for its title and first words; a page is shown within a moment."""
-QUOTED = 400
+MAX_EXCERPT_CHARACTERS = 400
 """Characters of a page's own words that are shown."""
 
 
 @dataclass(frozen=True, slots=True)
-class Exhibit:
+class EvidenceView:
     """One exchange. `title`, `words`, and all that is `said`, are the page's own, from the archived body.
 
     `body` is kept; lost where the archive does not hold it any more; withheld where it shows private people;
     none where no body came.
     """
 
-    piece: Evidence
-    body: str = "none"
+    evidence: Evidence
+    body_state: str = "none"
     title: str = ""
-    words: str = ""
-    said: str = field(default="", repr=False)
+    excerpt: str = ""
+    page_text: str = field(default="", repr=False)
 
-    def quotes(self, finding: Finding) -> bool:
+    def has_quoted_detail(self, finding: Finding) -> bool:
         """Whether this is the page that a finding was made of, and the finding's detail stands in it."""
-        judged = finding.final_url == (self.piece.final_url or self.piece.url)
-        return judged and bool(finding.detail) and folded(finding.detail) in folded(self.said)
+        judged = finding.final_url == (self.evidence.final_url or self.evidence.url)
+        return (
+            judged
+            and bool(finding.detail)
+            and fold_text(finding.detail) in fold_text(self.page_text)
+        )
 
     @property
-    def led(self) -> tuple[tuple[str, int], ...]:
+    def redirects(self) -> tuple[tuple[str, int], ...]:
         """The redirects on the way: each address and the status it gave, the last answer left out."""
-        return self.piece.hops[:-1]
+        return self.evidence.hops[:-1]
 
 
-def exhibits(evidence: Iterable[Evidence], bodies: Bodies) -> Iterator[Exhibit]:
+def build_evidence_views(
+    evidence: Iterable[Evidence], body_storage: BodyStorage
+) -> Iterator[EvidenceView]:
     """Each exchange of a look, with what its archived body says."""
     for piece in evidence:
-        yield _exhibit(piece, bodies)
+        yield _build_evidence_view(piece, body_storage)
 
 
-def _exhibit(piece: Evidence, bodies: Bodies) -> Exhibit:
-    if piece.digest is None:
-        return Exhibit(piece, "withheld" if piece.withheld else "none")
+def _build_evidence_view(evidence: Evidence, body_storage: BodyStorage) -> EvidenceView:
+    if evidence.digest is None:
+        return EvidenceView(evidence, "withheld" if evidence.is_withheld else "none")
     try:
-        body = bodies.get(piece.digest)
+        body = body_storage.get(evidence.digest)
     except StoreError:
-        return Exhibit(piece, "lost")
+        return EvidenceView(evidence, "lost")
     page = Page(
-        piece.final_url or piece.url, piece.status or 0, piece.headers, body[:READ], piece.fetched_at or NEVER
+        evidence.final_url or evidence.url,
+        evidence.status or 0,
+        evidence.headers,
+        body[:MAX_READ_BYTES],
+        evidence.fetched_at or EARLIEST_DATETIME,
     )
     if not looks_like_html(page):
-        return Exhibit(piece, "kept", said=clean(decoded(page), READ))
-    said = document(page)
-    return Exhibit(piece, "kept", clean(said.title), clean(said.text, QUOTED), f"{said.title}\n{said.text}")
+        return EvidenceView(
+            evidence, "kept", page_text=clean_text(decode_body(page), MAX_READ_BYTES)
+        )
+    said = parse_document(page)
+    return EvidenceView(
+        evidence,
+        "kept",
+        clean_text(said.title),
+        clean_text(said.text, MAX_EXCERPT_CHARACTERS),
+        f"{said.title}\n{said.text}",
+    )
 
 
-def quotes(finding: Finding, shown: Iterable[Exhibit]) -> bool:
+def is_detail_quoted(finding: Finding, evidence_views: Iterable[EvidenceView]) -> bool:
     """Whether a finding's detail is the page's own words; any other is a reader's note, in English."""
-    return any(one.quotes(finding) for one in shown)
+    return any(one.has_quoted_detail(finding) for one in evidence_views)

@@ -7,15 +7,15 @@ from datetime import datetime
 from typing import Protocol
 
 from auditor.config.schema import Config
-from auditor.receipts.signing import Seal
+from auditor.receipts.signing import SigningKey
 from probes.http.fetcher import Fetcher
-from probes.http.host_state import Turns
-from probes.runner.parser_pool import ReaderPool
-from storage.files.body_store import Archive
+from probes.http.host_state import HostLock
+from probes.runner.parser_pool import ParserPool
+from storage.files.body_store import BodyStore
 from storage.store import Store
 
 
-class Memory(Protocol):
+class EvaluationContext(Protocol):
     """What a rebuild works with."""
 
     @property
@@ -29,30 +29,30 @@ class Memory(Protocol):
         ...
 
     @property
-    def archive(self) -> Archive:
+    def body_store(self) -> BodyStore:
         """Where bodies are kept."""
         ...
 
 
-class Tools(Memory, Protocol):
+class RunContext(EvaluationContext, Protocol):
     """What a night works with."""
 
-    def seal(self) -> Seal:
+    def open_signing_key(self) -> SigningKey:
         """What signs its receipt. Raises ConfigError."""
         ...
 
-    def fetcher(self, now: datetime, turns: Turns | None = None) -> Fetcher:
+    def create_fetcher(self, now: datetime, host_lock: HostLock | None = None) -> Fetcher:
         """What asks for pages; with `turns` among several processes."""
         ...
 
-    def readers(self) -> ReaderPool:
+    def create_parser_pool(self) -> ParserPool:
         """What parses them."""
         ...
 
 
-class RunContext(Tools, Protocol):
+class LockableRunContext(RunContext, Protocol):
     """The same with the lock of runs."""
 
-    def lock(self) -> AbstractContextManager[None]:
+    def hold_run_lock(self) -> AbstractContextManager[None]:
         """Hold it. Raises LockedError."""
         ...

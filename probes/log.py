@@ -10,39 +10,46 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-RESERVED = frozenset({"time", "level", "event", "logger", "message", "error", "trace"})
+RESERVED_FIELDS = frozenset({"time", "level", "event", "logger", "message", "error", "trace"})
 """What every line of JSON says besides; no fact is called so."""
 
 
-class Events:
+class EventLogger:
     """The log of a module. A method takes the event's name, its sentence, and the facts that fill it."""
 
     def __init__(self, name: str) -> None:
-        self._log = logging.getLogger(name)
+        self._logger = logging.getLogger(name)
 
-    def debug(self, event: str, sentence: str, /, **facts: Any) -> None:
+    def debug(self, event: str, message: str, /, **fields: Any) -> None:
         """What only somebody who looks for a fault wants to know."""
-        self._tell(logging.DEBUG, event, sentence, facts)
+        self._emit(logging.DEBUG, event, message, fields)
 
-    def info(self, event: str, sentence: str, /, **facts: Any) -> None:
+    def info(self, event: str, message: str, /, **fields: Any) -> None:
         """What went as it should."""
-        self._tell(logging.INFO, event, sentence, facts)
+        self._emit(logging.INFO, event, message, fields)
 
-    def warning(self, event: str, sentence: str, /, **facts: Any) -> None:
+    def warning(self, event: str, message: str, /, **fields: Any) -> None:
         """What went on all the same, and somebody should know of."""
-        self._tell(logging.WARNING, event, sentence, facts)
+        self._emit(logging.WARNING, event, message, fields)
 
-    def error(self, event: str, sentence: str, /, **facts: Any) -> None:
+    def error(self, event: str, message: str, /, **fields: Any) -> None:
         """What did not go on."""
-        self._tell(logging.ERROR, event, sentence, facts)
+        self._emit(logging.ERROR, event, message, fields)
 
-    def bug(self, bug: BaseException, event: str, sentence: str, /, **facts: Any) -> None:
+    def exception(self, error: BaseException, event: str, message: str, /, **fields: Any) -> None:
         """A fault of our own, with its trace."""
-        self._tell(logging.ERROR, event, sentence, facts, bug)
+        self._emit(logging.ERROR, event, message, fields, error)
 
-    def _tell(
-        self, level: int, event: str, sentence: str, facts: dict[str, Any], bug: BaseException | None = None
+    def _emit(
+        self,
+        level: int,
+        event: str,
+        message: str,
+        fields: dict[str, Any],
+        error: BaseException | None = None,
     ) -> None:
-        if self._log.isEnabledFor(level):
-            told = {"event": event, "facts": facts}
-            self._log.log(level, sentence.format_map(facts), exc_info=bug, extra=told, stacklevel=3)
+        if self._logger.isEnabledFor(level):
+            told = {"event": event, "facts": fields}
+            self._logger.log(
+                level, message.format_map(fields), exc_info=error, extra=told, stacklevel=3
+            )

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-RESTORE = "restore a backup"
+RESTORE_REMEDY = "restore a backup"
 """The remedy for a database that cannot be used; whoever knows the backups names the newest in its place."""
 
 
 class OneLineError(Exception):
     """A trouble that a person can mend, told in one line: what, why and what to try."""
 
-    def __init__(self, what: str, why: str = "", remedy: str = "") -> None:
-        super().__init__(what)
-        self.what = what
-        self.why = why
+    def __init__(self, subject: str, reason: str = "", remedy: str = "") -> None:
+        super().__init__(subject)
+        self.subject = subject
+        self.reason = reason
         self.remedy = remedy
 
     def __str__(self) -> str:
-        said = f"{self.what}: {self.why}" if self.why else self.what
+        said = f"{self.subject}: {self.reason}" if self.reason else self.subject
         said = f"{said}; try: {self.remedy}" if self.remedy else said
         return " ".join(said.split())
 
@@ -41,11 +41,11 @@ class NewerDatabaseError(StoreError):
     """A newer auditor wrote the database; this one would misread it."""
 
 
-class NightDoneError(StoreError):
+class RunAlreadyDoneError(StoreError):
     """The day's night is done already."""
 
 
-class LaterNightError(StoreError):
+class LaterRunDoneError(StoreError):
     """A later day's night is concluded already, so this one can no longer be."""
 
 

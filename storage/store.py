@@ -11,55 +11,55 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from storage.communication.messages import Messages
-from storage.communication.replies import FollowUps, Replies
-from storage.communication.report_links import Letters
-from storage.conclusions import Derived, Standings
+from storage.communication.messages import MessageQueries
+from storage.communication.replies import FollowUpQueries, ReplyQueries
+from storage.communication.report_links import ReportLinkQueries
+from storage.conclusions import AccountStatusQueries, ConclusionQueries
 from storage.database.connection import Database
-from storage.database.sqlite_file import CHECKED_AT_OPENING, Contents
+from storage.database.sqlite_file import MAX_OPEN_CHECK_BYTES, DatabaseContents
 from storage.models.audit import Observation
-from storage.observations.observations import Looks, Writer
-from storage.read_model.association_data import Held
-from storage.read_model.association_search import Lists
-from storage.read_model.counts import Few, Tallies, Vitals
-from storage.read_model.gap_search import GapLists
-from storage.read_model.summaries import Summaries
-from storage.registry.associations import Contacts, Registry
-from storage.registry.audit_log import Trail
-from storage.registry.regions import Reach
-from storage.retention import Erasure, Expiry
-from storage.runs.cluster import Sweeps
-from storage.runs.plan import Plans
-from storage.runs.runs import Nights
-from storage.users import Sessions, Users
+from storage.observations.observations import ObservationQueries, ObservationWriter
+from storage.read_model.association_data import AssociationDataQueries
+from storage.read_model.association_search import AssociationSearchQueries
+from storage.read_model.counts import DatabaseStats, FacetCounts, SmallSelectionCounts
+from storage.read_model.gap_search import GapSearchQueries
+from storage.read_model.summaries import SummaryQueries
+from storage.registry.associations import AssociationEntryQueries, RegistryQueries
+from storage.registry.audit_log import AuditLogQueries
+from storage.registry.regions import RegionQueries
+from storage.retention import AssociationErasure, RetentionQueries
+from storage.runs.cluster import ClusterRunQueries
+from storage.runs.plan import RunPlanQueries
+from storage.runs.runs import AuditRunQueries
+from storage.users import SessionQueries, UserQueries
 
 
 class Store(
-    Registry,
-    Contacts,
-    Nights,
-    Looks,
-    Plans,
-    Sweeps,
-    Standings,
-    Derived,
-    Messages,
-    Letters,
-    Replies,
-    FollowUps,
-    Held,
-    Summaries,
-    Lists,
-    Few,
-    GapLists,
-    Tallies,
-    Trail,
-    Users,
-    Sessions,
-    Reach,
-    Vitals,
-    Erasure,
-    Expiry,
+    RegistryQueries,
+    AssociationEntryQueries,
+    AuditRunQueries,
+    ObservationQueries,
+    RunPlanQueries,
+    ClusterRunQueries,
+    AccountStatusQueries,
+    ConclusionQueries,
+    MessageQueries,
+    ReportLinkQueries,
+    ReplyQueries,
+    FollowUpQueries,
+    AssociationDataQueries,
+    SummaryQueries,
+    AssociationSearchQueries,
+    SmallSelectionCounts,
+    GapSearchQueries,
+    FacetCounts,
+    AuditLogQueries,
+    UserQueries,
+    SessionQueries,
+    RegionQueries,
+    DatabaseStats,
+    AssociationErasure,
+    RetentionQueries,
 ):
     """The registry, the nights, the conclusions and the decisions of one network."""
 
@@ -75,45 +75,50 @@ class Store(
         """
         return cls(Database.open(url, create=create))
 
-    def writer(
+    def open_observation_writer(
         self,
         *,
-        size: int = 200,
-        seconds: float = 5.0,
-        committed: Callable[[int], None] | None = None,
-        before: Callable[[], object] = lambda: None,
-    ) -> Writer:
+        batch_size: int = 200,
+        max_wait_seconds: float = 5.0,
+        on_commit: Callable[[int], None] | None = None,
+        before_commit: Callable[[], object] = lambda: None,
+    ) -> ObservationWriter:
         """A writer that commits observations in batches: `async with store.writer() as writer`.
 
         `before` is called before each commit: what its observations rest on has to be safe by then.
         """
 
         def record(batch: Sequence[Observation]) -> int:
-            before()
-            return self.record(batch)
+            before_commit()
+            return self.record_observations(batch)
 
-        return Writer(record, size=size, seconds=seconds, committed=committed)
+        return ObservationWriter(
+            record, batch_size=batch_size, max_wait_seconds=max_wait_seconds, on_commit=on_commit
+        )
 
     @property
-    def file(self) -> Path | None:
+    def database_file(self) -> Path | None:
         """The file of a SQLite database."""
         return self._database.file
 
-    def check(self) -> None:
+    def check_integrity(self) -> None:
         """Read the whole database for damage (SQLite). Raises DamagedDatabaseError."""
-        self._database.check()
+        self._database.check_integrity()
 
     @property
     def is_large(self) -> bool:
         """Whether the database is too large to be read whole whenever it is opened."""
-        return self.file is not None and self.file.stat().st_size > CHECKED_AT_OPENING
+        return (
+            self.database_file is not None
+            and self.database_file.stat().st_size > MAX_OPEN_CHECK_BYTES
+        )
 
-    def copy(self, target: Path) -> Contents:
+    def create_backup(self, target: Path) -> DatabaseContents:
         """Write one moment of a SQLite database to a file while it is in use, in place of an older copy.
 
         It is read again before it is named. Raises StoreError.
         """
-        return self._database.copy(target)
+        return self._database.create_backup(target)
 
     def close(self) -> None:
         """Close every connection."""

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import settings
 from uvloop import new_event_loop
 
-from auditor.core.log_setup import OURS, Written
+from auditor.core.log_setup import OWN_LOGGERS, StderrHandler
 from tests.support.database_template import MADE, copies_of, statements_shared
 
 os.environ["LC_ALL"] = "C.UTF-8"  # whatever the terminal speaks that the tests are run on
@@ -23,7 +23,10 @@ settings.register_profile("exploring", max_examples=500, deadline=None)
 settings.load_profile("steady")
 
 
-MEMORY, ROOM = Path("/dev/shm"), 2_000_000_000  # a file system in memory, and bytes that a run takes
+MEMORY, ROOM = (
+    Path("/dev/shm"),
+    2_000_000_000,
+)  # a file system in memory, and bytes that a run takes
 
 
 def pytest_configure():
@@ -93,18 +96,18 @@ def _elsewhere():
 @pytest.fixture(autouse=True)
 def _log():
     """What a command did to the log ends with its test."""
-    root, ours = logging.getLogger(), [logging.getLogger(name) for name in OURS]
+    root, ours = logging.getLogger(), [logging.getLogger(name) for name in OWN_LOGGERS]
     levels = [(one, one.level) for one in (root, *ours)]
     yield
     for one, level in levels:
         one.setLevel(level)
-    root.handlers[:] = [one for one in root.handlers if not isinstance(one, Written)]
+    root.handlers[:] = [one for one in root.handlers if not isinstance(one, StderrHandler)]
 
 
 @pytest.fixture
 def migrated(monkeypatch):
     """Databases are made as the auditor makes them, revision by revision."""
-    monkeypatch.setattr("storage.database.sqlite_file._make_by", MADE)
+    monkeypatch.setattr("storage.database.sqlite_file._create_beside", MADE)
 
 
 @pytest.fixture(scope="session")

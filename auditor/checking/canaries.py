@@ -14,14 +14,14 @@ from dataclasses import dataclass
 from datetime import date
 from types import MappingProxyType
 
-from auditor.rules.account_status import is_unasked
+from auditor.rules.account_status import was_skipped
 from probes.links import identify
 from probes.models.finding import Account, Finding, Presence, Reason
-from storage.models.audit import Standing
+from storage.models.audit import AccountStatus
 
-SHARE = 0.10
-LEAST = 5
-OFFLINE = frozenset({Reason.NETWORK, Reason.TIMEOUT, Reason.NO_SUCH_HOST})
+MAX_CHANGED_SHARE = 0.10
+MIN_CHANGED_ACCOUNTS = 5
+OFFLINE_REASONS = frozenset({Reason.NETWORK, Reason.TIMEOUT, Reason.NO_SUCH_HOST})
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,38 +38,48 @@ class Canary:
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class RunChange:
     """One account on one night: what was held of it before, and what was found."""
 
     channel: str
-    before: Standing
+    previous_status: AccountStatus
     finding: Finding
 
 
-def canaries(channel: str, known: Sequence[str], impossible: str | None, day: date) -> list[Canary]:
+def build_canaries(
+    channel: str, known_accounts: Sequence[str], impossible_account: str | None, day: date
+) -> list[Canary]:
     """A channel's canaries. A website that cannot be is a new random name each night, unless one is given."""
-    if impossible is None and channel == "website" and known:
-        impossible = f"https://{hashlib.sha256(day.isoformat().encode()).hexdigest()[:24]}.com/"
-    named = [(typed, True) for typed in known] + [(typed, False) for typed in (impossible,) if typed]
+    if impossible_account is None and channel == "website" and known_accounts:
+        impossible_account = (
+            f"https://{hashlib.sha256(day.isoformat().encode()).hexdigest()[:24]}.com/"
+        )
+    named = [(typed, True) for typed in known_accounts] + [
+        (typed, False) for typed in (impossible_account,) if typed
+    ]
     return [
-        Canary(Account("", typed, identify.identify(typed, channel)), exists=exists)
+        Canary(Account("", typed, identify.identify_link(typed, channel)), exists=exists)
         for typed, exists in named
     ]
 
 
-def offline(readings: Iterable[tuple[Canary, Finding]]) -> bool:
+def is_offline(canary_readings: Iterable[tuple[Canary, Finding]]) -> bool:
     """Whether both ordinary websites are out of reach: then it is our own line that is down."""
-    ordinary = [finding for canary, finding in readings if canary.channel == "website" and canary.exists]
-    return len(ordinary) >= 2 and all(finding.reason in OFFLINE for finding in ordinary)
+    ordinary = [
+        finding
+        for canary, finding in canary_readings
+        if canary.channel == "website" and canary.exists
+    ]
+    return len(ordinary) >= 2 and all(finding.reason in OFFLINE_REASONS for finding in ordinary)
 
 
-def contradicted(readings: Iterable[tuple[Canary, Finding]]) -> dict[str, str]:
+def find_failed_canaries(canary_readings: Iterable[tuple[Canary, Finding]]) -> dict[str, str]:
     """The channels on which a canary reads wrong, and why.
 
     A canary that cannot be told says nothing, unless it is our own probe that breaks on it.
     """
     blind: dict[str, str] = {}
-    for canary, finding in readings:
+    for canary, finding in canary_readings:
         if canary.exists and finding.presence is Presence.ABSENT:
             blind[canary.channel] = f"a known account reads {finding.reason}"
         elif not canary.exists and finding.presence is Presence.PRESENT:
@@ -79,11 +89,11 @@ def contradicted(readings: Iterable[tuple[Canary, Finding]]) -> dict[str, str]:
     return blind
 
 
-def vouched(readings: Iterable[tuple[Canary, Finding]]) -> frozenset[str]:
+def find_trusted_channels(canary_readings: Iterable[tuple[Canary, Finding]]) -> frozenset[str]:
     """The channels whose canaries all read right tonight, a known and an impossible one at least."""
     right: dict[str, set[bool]] = defaultdict(set)
     wrong: set[str] = set()
-    for canary, finding in readings:
+    for canary, finding in canary_readings:
         expected = Presence.PRESENT if canary.exists else Presence.ABSENT
         if finding.presence is expected:
             right[canary.channel].add(canary.exists)
@@ -92,7 +102,9 @@ def vouched(readings: Iterable[tuple[Canary, Finding]]) -> frozenset[str]:
     return frozenset(channel for channel, kinds in right.items() if len(kinds) == 2) - wrong
 
 
-def swung(turns: Iterable[Turn], trusted: frozenset[str] = frozenset()) -> dict[str, str]:
+def find_mass_changes(
+    run_changes: Iterable[RunChange], trusted_channels: frozenset[str] = frozenset()
+) -> dict[str, str]:
     """The channels on which too many accounts last seen present turned tonight to one and the same trouble.
 
     A steady wall is no turn: an account counts only when its trouble was not there last night. An
@@ -101,38 +113,46 @@ def swung(turns: Iterable[Turn], trusted: frozenset[str] = frozenset()) -> dict[
     """
     looked: Counter[str] = Counter()
     turned: dict[str, Counter[tuple[Presence, Reason | None]]] = defaultdict(Counter)
-    for turn in turns:
-        known = turn.before.known
-        if known is None or known.presence is not Presence.PRESENT or is_unasked(turn.finding):
+    for turn in run_changes:
+        known = turn.previous_status.last_known_finding
+        if known is None or known.presence is not Presence.PRESENT or was_skipped(turn.finding):
             continue
         looked[turn.channel] += 1
-        if _turned(turn, trusted):
+        if _has_changed(turn, trusted_channels):
             turned[turn.channel][turn.finding.presence, turn.finding.reason] += 1
     return {
         channel: f"{count} of {looked[channel]} turned to {cause[1]} in one night"
         for channel, causes in turned.items()
         for cause, count in causes.most_common(1)
-        if count >= LEAST and count > SHARE * looked[channel]
+        if count >= MIN_CHANGED_ACCOUNTS and count > MAX_CHANGED_SHARE * looked[channel]
     }
 
 
-def _turned(turn: Turn, trusted: frozenset[str]) -> bool:
-    finding, before = turn.finding, turn.before
+def _has_changed(run_change: RunChange, trusted_channels: frozenset[str]) -> bool:
+    finding, before = run_change.finding, run_change.previous_status
     if finding.presence is Presence.PRESENT:
         return False
-    steady = (before.latest, before.latest_reason) == (finding.presence, finding.reason)
-    return not steady or (finding.presence is Presence.ABSENT and turn.channel not in trusted)
+    steady = (before.latest_presence, before.latest_reason) == (finding.presence, finding.reason)
+    return not steady or (
+        finding.presence is Presence.ABSENT and run_change.channel not in trusted_channels
+    )
 
 
-def blindness(
-    readings: Sequence[tuple[Canary, Finding]],
-    turns: Iterable[Turn],
+def find_unreliable_channels(
+    canary_readings: Sequence[tuple[Canary, Finding]],
+    run_changes: Iterable[RunChange],
     channels: Mapping[str, object],
-    warned: Mapping[str, str] = MappingProxyType({}),
+    earlier_warnings: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, str]:
     """The audited channels that cannot be trusted tonight, each with the reason for the operator.
 
     `warned` is what canaries said in earlier sessions of a night that was interrupted.
     """
-    blind = {**swung(turns, vouched(readings) - set(warned)), **warned, **contradicted(readings)}
+    blind = {
+        **find_mass_changes(
+            run_changes, find_trusted_channels(canary_readings) - set(earlier_warnings)
+        ),
+        **earlier_warnings,
+        **find_failed_canaries(canary_readings),
+    }
     return {channel: why for channel, why in blind.items() if channel in channels}

@@ -14,86 +14,112 @@ from datetime import date
 from hashlib import sha256
 
 from auditor.config.schema import Config
-from auditor.evidence import answer_of
+from auditor.evidence import rebuild_answer
 from probes.channels import website
 from probes.http.fetcher import Fetcher
-from probes.http.host_state import TurnError
+from probes.http.host_state import HostLockError
 from probes.links import channel_registry, identify
-from probes.log import Events
-from probes.models.finding import ACCOUNTS, Account, Finding, Identity, Kind, Presence, Reason
-from probes.models.http import Ask, NoPage, Page
-from probes.models.probe import Exchange, Look, Steps
-from probes.runner.api_batcher import Desk, Purse
-from probes.runner.parser_pool import ReaderPool
-from probes.runner.run import Answered, Bodies, Past, crashed, look, repeated
-from storage.models.audit import AccountRow, Evidence, LastLook, Observation, Standing
+from probes.log import EventLogger
+from probes.models.finding import (
+    ACCOUNT_KINDS,
+    Account,
+    Finding,
+    Identity,
+    LinkKind,
+    Presence,
+    Reason,
+)
+from probes.models.http import FetchError, Page, PageRequest
+from probes.models.probe import HttpExchange, ProbeGenerator, ProbeResult
+from probes.runner.api_batcher import ApiBudget, ApiRequestBatcher
+from probes.runner.parser_pool import ParserPool
+from probes.runner.run import (
+    BodyLoader,
+    CachedExchange,
+    PreviousResult,
+    build_crashed_result,
+    revalidate,
+    run_probe,
+)
+from storage.models.audit import AccountRow, AccountStatus, Evidence, LastObservation, Observation
 
-events = Events(__name__)
+events = EventLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Eyes:
+class AccountChecker:
     """A fetcher, its readers, and the desk for the channels that have a key (their `purses`)."""
 
     fetcher: Fetcher
-    readers: ReaderPool
-    purses: Mapping[str, Purse] = field(default_factory=dict)
+    parser_pool: ParserPool
+    api_budgets: Mapping[str, ApiBudget] = field(default_factory=dict)
 
-    async def look(self, account: Account, past: Past | None = None) -> Look:
+    async def check(
+        self, account: Account, previous_result: PreviousResult | None = None
+    ) -> ProbeResult:
         """Look at one account, as before if nothing changed; a probe that crashes says so."""
         try:
-            if past is not None:
-                return await repeated(past, steps(account), self.fetcher, self.readers)
-            return await look(steps(account), self.fetcher, self.readers)
-        except NoPage as trouble:
-            return Look(Finding(Presence.UNKNOWN, trouble.reason, detail=trouble.detail))
-        except TurnError:
+            if previous_result is not None:
+                return await revalidate(
+                    previous_result, probe_steps_for(account), self.fetcher, self.parser_pool
+                )
+            return await run_probe(probe_steps_for(account), self.fetcher, self.parser_pool)
+        except FetchError as trouble:
+            return ProbeResult(Finding(Presence.UNKNOWN, trouble.reason, detail=trouble.detail))
+        except HostLockError:
             raise
         except Exception as bug:  # noqa: BLE001  # a bug in one probe must not cost the others' night
             where = account.identity.canonical or account.channel
-            events.bug(bug, "probe_crashed", "the probe crashed on {account}", account=where)
-            return crashed(bug)
+            events.exception(bug, "probe_crashed", "the probe crashed on {account}", account=where)
+            return build_crashed_result(bug)
 
-    async def together(self, accounts: Sequence[Account]) -> list[Look]:
+    async def check_together(self, accounts: Sequence[Account]) -> list[ProbeResult]:
         """Look at accounts of channels that have a key, in as few calls as can be."""
-        desk = Desk(self.fetcher, self.readers, self.purses.values())
-        return await desk.look([steps(account, self.purses) for account in accounts])
+        desk = ApiRequestBatcher(self.fetcher, self.parser_pool, self.api_budgets.values())
+        return await desk.run_probes(
+            [probe_steps_for(account, self.api_budgets) for account in accounts]
+        )
 
 
-def purses(config: Config, spent: Mapping[str, float] | None = None) -> dict[str, Purse]:
+def create_api_budgets(
+    config: Config, spent_by_channel: Mapping[str, float] | None = None
+) -> dict[str, ApiBudget]:
     """The keys of the audited channels. `spent` is what earlier sessions of the night have cost."""
     found = {}
     for name, channel in config.channels.items():
-        own = channel_registry.interface(name)
-        if channel.key and own:
-            budget = own.budget if channel.budget is None else channel.budget
-            found[name] = Purse(
-                own, channel.key.get_secret_value(), budget, cost=(spent or {}).get(name, 0.0)
+        own = channel_registry.get_channel_api(name)
+        if channel.api_key and own:
+            budget = own.default_budget if channel.api_budget is None else channel.api_budget
+            found[name] = ApiBudget(
+                own,
+                channel.api_key.get_secret_value(),
+                budget,
+                spent=(spent_by_channel or {}).get(name, 0.0),
             )
     return found
 
 
-def shut(config: Config) -> frozenset[str]:
+def find_api_only_hosts(config: Config) -> frozenset[str]:
     """The hosts of the platforms that are asked by their interface alone."""
-    keyed = (name for name, channel in config.channels.items() if channel.key)
-    return frozenset(host for name in keyed for host in channel_registry.channel(name).HOSTS)
+    keyed = (name for name, channel in config.channels.items() if channel.api_key)
+    return frozenset(host for name in keyed for host in channel_registry.get_channel(name).HOSTS)
 
 
-def steps(account: Account, keyed: Iterable[str] = ()) -> Steps:
+def probe_steps_for(account: Account, api_channels: Iterable[str] = ()) -> ProbeGenerator:
     """The steps of looking at a registered link, by the interface where its channel is `keyed`.
 
     A link that names no account asks for nothing at all.
     """
-    account = yield from identify.follow(account)
+    account = yield from identify.resolve_short_link(account)
     identity = account.identity
-    if identity.key is None or identity.kind not in ACCOUNTS:
-        return _wrong_target(identity)
-    module = channel_registry.channel(identity.channel)
-    probe = module.probe_api if identity.channel in keyed else module.probe  # type: ignore[attr-defined]
+    if identity.key is None or identity.kind not in ACCOUNT_KINDS:
+        return _build_wrong_target_finding(identity)
+    module = channel_registry.get_channel(identity.channel)
+    probe = module.probe_api if identity.channel in api_channels else module.probe  # type: ignore[attr-defined]
     return (yield from probe(account))
 
 
-def _wrong_target(identity: Identity) -> Finding:
+def _build_wrong_target_finding(identity: Identity) -> Finding:
     return Finding(
         Presence.UNKNOWN,
         Reason.WRONG_TARGET,
@@ -102,160 +128,215 @@ def _wrong_target(identity: Identity) -> Finding:
     )
 
 
-def recalled(row: AccountRow, standing: Standing | None) -> Account:
+def to_probe_account(row: AccountRow, status: AccountStatus | None) -> Account:
     """A registered account as a probe gets it, with what is known of it."""
-    return Account(row.association, row.typed, row.identity, _remembered(standing))
+    return Account(row.association, row.typed_text, row.identity, _get_previous_finding(status))
 
 
-def _remembered(standing: Standing | None) -> Finding | None:
-    if standing is None or standing.known is None:
+def _get_previous_finding(status: AccountStatus | None) -> Finding | None:
+    if status is None or status.last_known_finding is None:
         return None
-    own = standing.platform_id or standing.known.platform_id
-    return replace(standing.known, links=(), platform_id=own)
+    own = status.platform_id or status.last_known_finding.platform_id
+    return replace(status.last_known_finding, links=(), platform_id=own)
 
 
-EVERY = 28
+FULL_CHECK_EVERY_DAYS = 28
 """Nights after which a site is read anew though nothing changed: `_lasts` may have a hole.
 
 And a platform's page kept anew: what somebody has taken off it since is not to be shown for ever.
 """
 
-NOTHING = sha256(b"").hexdigest()
+EMPTY_BODY_DIGEST = sha256(b"").hexdigest()
 
 
-def past(row: AccountRow, last: LastLook | None, version: int, day: date, bodies: Bodies) -> Past | None:
+def find_previous_result(
+    row: AccountRow,
+    last_observation: LastObservation | None,
+    probe_version: int,
+    day: date,
+    body_storage: BodyLoader,
+) -> PreviousResult | None:
     """The last look at an account, where tonight's may repeat it; None where the probe has to look.
 
     `version` is the probe's own, tonight.
     """
-    if last is None or last.look.probe_version != version:
+    if last_observation is None or last_observation.observation.probe_version != probe_version:
         return None
-    if not (is_possible(row, day) and is_young(row, last.day, day)):
+    if not (can_be_revalidated(row, day) and is_recent_enough(row, last_observation.run_day, day)):
         return None
-    look = last.look
-    if not (_is_whole(look.evidence) and _is_of(row, look) and _lasts(look, day)):
+    look = last_observation.observation
+    if not (
+        _is_complete(look.evidence)
+        and _matches_registered_link(row, look)
+        and _is_still_valid(look, day)
+    ):
         return None
-    return Past(look.finding, tuple(map(_answered, look.evidence)), bodies)
+    return PreviousResult(
+        look.finding, tuple(map(_to_cached_exchange, look.evidence)), body_storage
+    )
 
 
-def is_possible(row: AccountRow, day: date) -> bool:
+def can_be_revalidated(row: AccountRow, day: date) -> bool:
     """Whether it is a site, and not its night to be read anew: each night that of one in `EVERY`."""
-    return row.channel == channel_registry.SITE and _since_its_night(row, day) > 0
+    return row.channel == channel_registry.WEBSITE_CHANNEL and _days_since_full_check(row, day) > 0
 
 
-def is_young(row: AccountRow, since: date, day: date) -> bool:
+def is_recent_enough(row: AccountRow, since: date, day: date) -> bool:
     """Whether no night to look anew has come for an account since a day."""
-    return _since_its_night(row, day) >= (day - since).days
+    return _days_since_full_check(row, day) >= (day - since).days
 
 
-def _since_its_night(row: AccountRow, day: date) -> int:
-    return ((row.id or 0) + day.toordinal()) % EVERY
+def _days_since_full_check(row: AccountRow, day: date) -> int:
+    return ((row.id or 0) + day.toordinal()) % FULL_CHECK_EVERY_DAYS
 
 
-def _is_of(row: AccountRow, last: Observation) -> bool:
+def _matches_registered_link(row: AccountRow, observation: Observation) -> bool:
     """Whether it looked at what is registered now: a link may be corrected and name the same site.
 
     Before a page is called gone, the link to the letter is asked, too.
     """
-    if last.evidence[0].url != website.registered(row.identity, row.typed):
+    if observation.evidence[0].url != website.get_registered_url(row.identity, row.typed_text):
         return False
-    asked = {url for piece in last.evidence if piece.registered for url in (piece.url, piece.final_url)}
-    stands = last.finding.presence is Presence.PRESENT and "redirected_home" not in last.finding.facts
-    return stands or website.to_the_letter(row.typed, asked=asked) is None
+    asked = {
+        url
+        for piece in observation.evidence
+        if piece.is_registered_link
+        for url in (piece.url, piece.final_url)
+    }
+    stands = (
+        observation.finding.presence is Presence.PRESENT
+        and "redirected_home" not in observation.finding.facts
+    )
+    return stands or website.build_uncleaned_url(row.typed_text, requested_urls=asked) is None
 
 
-def _lasts(last: Observation, day: date) -> bool:
+def _is_still_valid(observation: Observation, day: date) -> bool:
     """Whether the same pages tell on a day what they told, and are its own.
 
     One that repeats a look and took its own time has no page by which tonight's could be compared; what a
     test of once a month showed (`decoy_on`) is of its own day; and a site may speak of a day that comes.
     """
-    finding = last.finding
-    if (last.as_before and last.times) or finding.presence is Presence.UNKNOWN or "decoy_on" in finding.facts:
+    finding = observation.finding
+    if (
+        (observation.is_repeat and observation.per_run_values)
+        or finding.presence is Presence.UNKNOWN
+        or "decoy_on" in finding.facts
+    ):
         return False
     until = finding.facts.get("tells_until")
     return not isinstance(until, str) or day < date.fromisoformat(until)
 
 
-def _is_whole(evidence: Sequence[Evidence]) -> bool:
+def _is_complete(evidence: Sequence[Evidence]) -> bool:
     """Whether everything that was asked and came is still known."""
-    return bool(evidence) and evidence[0].registered and not any(piece.thinned for piece in evidence)
+    return (
+        bool(evidence)
+        and evidence[0].is_registered_link
+        and not any(piece.is_pruned for piece in evidence)
+    )
 
 
-def _answered(piece: Evidence) -> Answered:
-    ask = Ask(piece.url, registered=piece.registered, insecure=piece.insecure)
-    digest = piece.came or piece.digest or ("" if piece.withheld else NOTHING)
-    answer = answer_of(piece, digest=digest)
-    return Answered(ask, answer, kept=isinstance(answer, Page) and piece.came is None and bool(piece.digest))
+def _to_cached_exchange(evidence: Evidence) -> CachedExchange:
+    ask = PageRequest(
+        evidence.url, is_registered_link=evidence.is_registered_link, insecure=evidence.insecure
+    )
+    digest = (
+        evidence.received_digest
+        or evidence.digest
+        or ("" if evidence.is_withheld else EMPTY_BODY_DIGEST)
+    )
+    answer = rebuild_answer(evidence, digest=digest)
+    return CachedExchange(
+        ask,
+        answer,
+        has_body=isinstance(answer, Page)
+        and evidence.received_digest is None
+        and bool(evidence.digest),
+    )
 
 
-UNASKED = frozenset(
-    {Reason.ROBOTS, Reason.UNSAFE_ADDRESS, Reason.NOT_CONFIGURED, Reason.NO_SUCH_HOST, Reason.WRONG_TARGET}
+UNREQUESTED_REASONS = frozenset(
+    {
+        Reason.ROBOTS,
+        Reason.UNSAFE_ADDRESS,
+        Reason.NOT_CONFIGURED,
+        Reason.NO_SUCH_HOST,
+        Reason.WRONG_TARGET,
+    }
 )
 """Reasons for which the last address was never asked, unless a proxy answered for it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class LinkCheck:
     """One link after a look. `identity` is the followed one where the link was short."""
 
     typed: str
     identity: Identity
-    look: Look
+    result: ProbeResult
 
     @property
-    def requests(self) -> int:
+    def request_count(self) -> int:
         """How many requests the look took, redirects counted, robots.txt not.
 
         A call to an interface counts for each account it was made for, though it may be one for many.
         """
-        return sum(_asked(exchange) for exchange in self.look.exchanges)
+        return sum(_count_requests(exchange) for exchange in self.result.exchanges)
 
 
-def followed(typed: Identity, seen: Look) -> Identity:
+def resolve_identity(identity: Identity, result: ProbeResult) -> Identity:
     """The identity a look ended with: a short link's is the one its first answer told."""
-    if typed.kind is not Kind.SHORT or not seen.exchanges:
-        return typed
-    first = seen.exchanges[0].answer
-    return identify.identify(str(first.reading or first.url)) if isinstance(first, Page) else typed
+    if identity.kind is not LinkKind.SHORT_LINK or not result.exchanges:
+        return identity
+    first = result.exchanges[0].outcome
+    return (
+        identify.identify_link(str(first.parsed or first.url))
+        if isinstance(first, Page)
+        else identity
+    )
 
 
-def _asked(exchange: Exchange) -> int:
-    answer = exchange.answer
+def _count_requests(exchange: HttpExchange) -> int:
+    answer = exchange.outcome
     if isinstance(answer, Page):
         return max(1, len(answer.hops))
-    if answer.reason in UNASKED and answer.status is None:
+    if answer.reason in UNREQUESTED_REASONS and answer.status is None:
         return len(answer.hops)
     return max(1, len(answer.hops))
 
 
-async def check(
-    typed: Sequence[tuple[str, Identity]],
-    eyes: Eyes,
-    done: Callable[[], None] = lambda: None,
-    at_once: int = 64,
-) -> list[Checked]:
+async def check_links(
+    links: Sequence[tuple[str, Identity]],
+    checker: AccountChecker,
+    on_done: Callable[[], None] = lambda: None,
+    concurrency: int = 64,
+) -> list[LinkCheck]:
     """Look at links at the same time, politeness being the host's; the answers keep the links' order.
 
     A probe that crashes costs the other links nothing: its own is unknown, `crashed`.
     """
-    turns = asyncio.Semaphore(at_once)
-    looks: dict[int, Look] = {}
+    turns = asyncio.Semaphore(concurrency)
+    looks: dict[int, ProbeResult] = {}
 
     async def one(at: int, account: Account) -> None:
         async with turns:
-            looks[at] = await eyes.look(account)
-        done()
+            looks[at] = await checker.check(account)
+        on_done()
 
     async def together(accounts: Mapping[int, Account]) -> None:
-        for at, seen in zip(accounts, await eyes.together(list(accounts.values())), strict=True):
+        for at, seen in zip(
+            accounts, await checker.check_together(list(accounts.values())), strict=True
+        ):
             looks[at] = seen
-            done()
+            on_done()
 
-    accounts = {at: Account("", text, identity) for at, (text, identity) in enumerate(typed)}
-    keyed = {at: account for at, account in accounts.items() if account.channel in eyes.purses}
+    accounts = {at: Account("", text, identity) for at, (text, identity) in enumerate(links)}
+    keyed = {
+        at: account for at, account in accounts.items() if account.channel in checker.api_budgets
+    }
     alone = (one(at, account) for at, account in accounts.items() if at not in keyed)
     await asyncio.gather(together(keyed), *alone)
     return [
-        Checked(text, followed(identity, looks[at]), looks[at]) for at, (text, identity) in enumerate(typed)
+        LinkCheck(text, resolve_identity(identity, looks[at]), looks[at])
+        for at, (text, identity) in enumerate(links)
     ]

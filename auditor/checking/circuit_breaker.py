@@ -2,7 +2,7 @@
 
 Asking on would tell the same, at the cost of requests and of our name there. Whom that leaves out is unknown
 for the reason of the last refusal, is asked nothing, and comes first on the next night. A page that a
-platform keeps to its members is no refusal of us (`probes.classify.interstitials.shut_out`). Sites are not
+platform keeps to its members is no refusal of us (`probes.classify.interstitials.detect_client_block`). Sites are not
 judged here, nor interfaces, which the desk watches. Reasons: docs/decisions/0014-politeness-to-platforms.md.
 """
 
@@ -15,24 +15,24 @@ from typing import Any
 from auditor.config.schema import Config
 from probes.classify import interstitials
 from probes.links import channel_registry, identify
-from probes.log import Events
-from probes.models.finding import ACCOUNTS, Finding, Kind, Presence, Reason
+from probes.log import EventLogger
+from probes.models.finding import ACCOUNT_KINDS, Finding, LinkKind, Presence, Reason
 from probes.models.http import Page
-from probes.models.probe import Exchange, Look
-from storage.models.audit import AccountRow, Night, NightState
+from probes.models.probe import HttpExchange, ProbeResult
+from storage.models.audit import AccountRow, AuditRun, AuditRunState
 from storage.store import Store
 
-events = Events(__name__)
+events = EventLogger(__name__)
 
-GAVE_UP = "gave_up"
+OPENED_CIRCUITS_KEY = "gave_up"
 """Where a receipt tells of the platforms that were left alone."""
 
-ASKED = ACCOUNTS | {Kind.SHORT}
+REQUESTED_KINDS = ACCOUNT_KINDS | {LinkKind.SHORT_LINK}
 """Kinds of links for which a platform is asked at all."""
 
 
 @dataclass(slots=True)
-class Patience:
+class CircuitBreaker:
     """What is left of it with one platform. `gave_up` is why there is none.
 
     `begin` is the number of the account that tonight begins with; `left_out` counts those that were not
@@ -40,89 +40,131 @@ class Patience:
     """
 
     channel: str
-    limit: int
-    begin: int = 0
+    failure_threshold: int
+    first_account_id: int = 0
     refusals: int = 0
-    gave_up: Reason | None = None
-    left_out: int = 0
-    first: int | None = None
+    opened_reason: Reason | None = None
+    skipped_count: int = 0
+    first_skipped_id: int | None = None
 
-    def turn(self, number: int) -> tuple[bool, int]:
+    def sort_key(self, account_id: int) -> tuple[bool, int]:
         """By what accounts are put in tonight's order: round and round, from where last night ended."""
-        return number < self.begin, number
+        return account_id < self.first_account_id, account_id
 
-    def warned(self, exchanges: Iterable[Exchange]) -> None:
+    def record_canary(self, exchanges: Iterable[HttpExchange]) -> None:
         """Take in the answer to a canary. It leaves a chance to one account: canaries are famous."""
-        for reason in _answers(self.channel, exchanges):
-            self.refusals = min(self.refusals + 1, self.limit - 1) if reason else 0
+        for reason in _iter_refusals(self.channel, exchanges):
+            self.refusals = min(self.refusals + 1, self.failure_threshold - 1) if reason else 0
 
-    def heard(self, exchanges: Iterable[Exchange]) -> None:
+    def record_exchanges(self, exchanges: Iterable[HttpExchange]) -> None:
         """Take in what the platform answered: any answer that is no refusal begins the count anew."""
-        for reason in _answers(self.channel, exchanges):
+        for reason in _iter_refusals(self.channel, exchanges):
             self.refusals = self.refusals + 1 if reason else 0
-            if reason and self.refusals >= self.limit and self.gave_up is None:
-                self.gave_up = reason
+            if reason and self.refusals >= self.failure_threshold and self.opened_reason is None:
+                self.opened_reason = reason
                 said = "{channel} is left alone tonight: {why}"
-                events.warning("platform_left_alone", said, channel=self.channel, why=self._why())
+                events.warning(
+                    "platform_left_alone", said, channel=self.channel, why=self._format_reason()
+                )
 
-    def leaves_out(self, row: AccountRow) -> Look | None:
+    def skip_if_open(self, row: AccountRow) -> ProbeResult | None:
         """The look at an account that is not asked any more; None where it may be."""
-        if self.gave_up is None or row.identity.kind not in ASKED:
+        if self.opened_reason is None or row.identity.kind not in REQUESTED_KINDS:
             return None
         number = row.id or 0
-        self.left_out += 1
-        self.first = number if self.first is None else min(self.first, number, key=self.turn)
-        return Look(Finding(Presence.UNKNOWN, self.gave_up, detail=f"left alone tonight: {self._why()}"))
+        self.skipped_count += 1
+        self.first_skipped_id = (
+            number
+            if self.first_skipped_id is None
+            else min(self.first_skipped_id, number, key=self.sort_key)
+        )
+        return ProbeResult(
+            Finding(
+                Presence.UNKNOWN,
+                self.opened_reason,
+                detail=f"left alone tonight: {self._format_reason()}",
+            )
+        )
 
-    def _why(self) -> str:
-        return f"{self.gave_up}, {self.limit} times in a row"
+    def _format_reason(self) -> str:
+        return f"{self.opened_reason}, {self.failure_threshold} times in a row"
 
-    def told(self) -> dict[str, object]:
+    def to_dict(self) -> dict[str, object]:
         """What the receipt says: why, how many were left out, and with which account to begin tomorrow."""
-        return {"reason": self.gave_up, "left_out": self.left_out, "begin_with": self.first}
+        return {
+            "reason": self.opened_reason,
+            "left_out": self.skipped_count,
+            "begin_with": self.first_skipped_id,
+        }
 
 
-def _answers(channel: str, exchanges: Iterable[Exchange]) -> Iterator[Reason | None]:
+def _iter_refusals(channel: str, exchanges: Iterable[HttpExchange]) -> Iterator[Reason | None]:
     """Each answer of the platform as why it turned us away, or None. Silence is no answer."""
     for exchange in exchanges:
-        answer = exchange.answer
-        if channel_registry.owner(identify.host_of(exchange.ask.url)) != channel:
+        answer = exchange.outcome
+        if (
+            channel_registry.find_channel_by_host(identify.get_link_host(exchange.request.url))
+            != channel
+        ):
             continue  # a short link of somebody else's
         if isinstance(answer, Page):
-            yield interstitials.shut_out(answer)
+            yield interstitials.detect_client_block(answer)
         elif answer.reason is Reason.LOGIN_WALL:
             yield answer.reason  # it led round and round
 
 
-def patience(config: Config, store: Store, night: Night, keyed: Collection[str]) -> dict[str, Patience]:
+def load_circuit_breakers(
+    config: Config, store: Store, run: AuditRun, api_channels: Collection[str]
+) -> dict[str, CircuitBreaker]:
     """The patience of a night with each platform whose pages are asked, as earlier sessions left it."""
-    yesterday = _told(_before(store, night))
-    held = _told(night)
+    yesterday = _read_opened_circuits(_find_preceding_run(store, run))
+    held = _read_opened_circuits(run)
     return {
-        name: _one(name, config.fetch.give_up_after, yesterday.get(name, {}), held.get(name, {}))
+        name: _restore_circuit_breaker(
+            name,
+            config.fetch.platform_breaker_failures,
+            yesterday.get(name, {}),
+            held.get(name, {}),
+        )
         for name in config.channels
-        if name != channel_registry.SITE and name not in keyed
+        if name != channel_registry.WEBSITE_CHANNEL and name not in api_channels
     }
 
 
-def _one(name: str, limit: int, yesterday: Mapping[str, Any], held: Mapping[str, Any]) -> Patience:
-    one = Patience(name, limit, begin=int(yesterday.get("begin_with") or 0))
-    if held.get("reason"):
-        one.gave_up = Reason(held["reason"])
-        one.left_out, one.first = int(held.get("left_out") or 0), held.get("begin_with")
+def _restore_circuit_breaker(
+    channel: str,
+    failure_threshold: int,
+    previous_run_state: Mapping[str, Any],
+    current_run_state: Mapping[str, Any],
+) -> CircuitBreaker:
+    one = CircuitBreaker(
+        channel, failure_threshold, first_account_id=int(previous_run_state.get("begin_with") or 0)
+    )
+    if current_run_state.get("reason"):
+        one.opened_reason = Reason(current_run_state["reason"])
+        one.skipped_count, one.first_skipped_id = (
+            int(current_run_state.get("left_out") or 0),
+            current_run_state.get("begin_with"),
+        )
     return one
 
 
-def _before(store: Store, night: Night) -> Night | None:
-    return store.last_night(NightState.DONE, before=night.day)
+def _find_preceding_run(store: Store, run: AuditRun) -> AuditRun | None:
+    return store.get_latest_run(AuditRunState.DONE, before_day=run.day)
 
 
-def _told(night: Night | None) -> Mapping[str, Any]:
-    told = night.receipt.get(GAVE_UP) if night else None
+def _read_opened_circuits(run: AuditRun | None) -> Mapping[str, Any]:
+    told = run.receipt.get(OPENED_CIRCUITS_KEY) if run else None
     return told if isinstance(told, dict) else {}
 
 
-def told(platforms: Mapping[str, Patience]) -> dict[str, object]:
+def build_opened_circuits_field(
+    circuit_breakers: Mapping[str, CircuitBreaker],
+) -> dict[str, object]:
     """What the receipt says of the platforms that were left alone; nothing where none was."""
-    left = {name: one.told() for name, one in platforms.items() if one.gave_up is not None}
-    return {GAVE_UP: left} if left else {}
+    left = {
+        name: one.to_dict()
+        for name, one in circuit_breakers.items()
+        if one.opened_reason is not None
+    }
+    return {OPENED_CIRCUITS_KEY: left} if left else {}

@@ -16,33 +16,39 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from auditor.cli.context import Json, clock, session
-from auditor.cli.output import give, give_table, is_terminal, progress, say
-from auditor.cluster import extra
+from auditor.cli.context import JsonOption, get_cli_context, get_current_time
+from auditor.cli.output import (
+    is_stdout_terminal,
+    print_data,
+    print_message,
+    print_table,
+    show_progress,
+)
+from auditor.cluster import require_cluster_extra
 from auditor.core import runtime
-from auditor.core.errors import ConfigError, IncompleteError, UsageError
-from auditor.core.formatting import document
+from auditor.core.errors import ConfigError, IncompleteRunError, UsageError
+from auditor.core.formatting import build_json_document
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from auditor.app import App
-    from auditor.cli.context import Session
-    from auditor.cli.output import Step
-    from auditor.cluster.job_queue import Figures
-    from auditor.evaluation.reevaluate import Rebuild
-    from auditor.i18n.wording import Wording
+    from auditor.cli.context import CliContext
+    from auditor.cli.output import ProgressCallback
+    from auditor.cluster.job_queue import QueueHealth
+    from auditor.evaluation.reevaluate import ReevaluationResult
+    from auditor.i18n.wording import Translator
     from probes.models.finding import Presence
-    from storage.models.audit import Night
+    from storage.models.audit import AuditRun
     from storage.store import Store
 
 
 # ruff: noqa: PLC0415 - `--help` stays quick
 
 
-INTERRUPTED = 130
-OUTLOOK = ("channel", "accounts", "seconds", "hours", "nights")
-CHANGE = ("what", "association", "channel", "subject", "before", "after")
+INTERRUPTED_EXIT_CODE = 130
+FORECAST_COLUMNS = ("channel", "accounts", "seconds", "hours", "nights")
+CHANGE_COLUMNS = ("what", "association", "channel", "subject", "before", "after")
 
 
 def run(
@@ -50,7 +56,7 @@ def run(
     forecast: Annotated[
         bool, typer.Option("--forecast", help="Ask nobody; tell how long it will take.")
     ] = False,
-    as_json: Json = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Look at every account, once a night.
 
@@ -58,87 +64,107 @@ def run(
     """
     from auditor.app import App
 
-    asked = session(context)
+    asked = get_cli_context(context)
     if forecast:
-        _foretell(asked, as_json=as_json)
+        _print_forecast(asked, as_json=as_json)
         return
-    with App.open(asked.config()) as app, app.lock():
-        with progress(asked.words.say("the night"), quiet=asked.quiet) as step:
-            done = runtime.run(_night(app, step))
-        counts = counted(app.store, done)
+    with App.open(asked.load_config()) as app, app.hold_run_lock():
+        with show_progress(asked.translator.translate("the check"), quiet=asked.quiet) as step:
+            done = runtime.run_async(_execute_run(app, step))
+        counts = count_presences(app.store, done)
     if as_json:
-        give(document([done.receipt], clock()))
+        print_data(build_json_document([done.receipt], get_current_time()))
     elif done.state == "done" and not asked.quiet:
-        say(_summary(done, counts, asked.words))
-    _refuse_incomplete(done)
-    if done.blind and asked.quiet:
-        blind = asked.words.listed(map(asked.words.channel, done.blind))
-        say(asked.words.say("warning: blind tonight on {channels}; nothing on it moved", channels=blind))
+        print_message(_format_run_summary(done, counts, asked.translator))
+    _raise_if_incomplete(done)
+    if done.unreliable_channels and asked.quiet:
+        blind = asked.translator.join_list(
+            map(asked.translator.channel_name, done.unreliable_channels)
+        )
+        print_message(
+            asked.translator.translate(
+                "warning: unreliable channels: {channels}; nothing changed there", channels=blind
+            )
+        )
 
 
-def _foretell(asked: Session, *, as_json: bool) -> None:
+def _print_forecast(cli_context: CliContext, *, as_json: bool) -> None:
     """What the next night will take; where one is not enough, how many."""
-    from auditor.runs.plan import forecast
+    from auditor.runs.plan import forecast_channels
 
-    with asked.open() as app:
-        told = forecast(app.config, app.store, clock())
+    with cli_context.open_app() as app:
+        told = forecast_channels(app.config, app.store, get_current_time())
     if as_json:
-        give(document([one.item() for one in told], clock()))
+        print_data(build_json_document([one.to_dict() for one in told], get_current_time()))
         return
-    give_table(OUTLOOK, ([getattr(one, column) for column in OUTLOOK] for one in told), asked.words)
+    print_table(
+        FORECAST_COLUMNS,
+        ([getattr(one, column) for column in FORECAST_COLUMNS] for one in told),
+        cli_context.translator,
+    )
     for one in told:
-        if one.nights > 1 and not one.seconds:
-            asked.tell_count(
-                "The budget of {channel} reaches {accounts} accounts a night: {n} night.",
-                "The budget of {channel} reaches {accounts} accounts a night: {n} nights.",
-                one.nights,
-                channel=asked.words.channel(one.channel),
-                accounts=asked.words.number(one.per_night or 0),
+        if one.runs > 1 and not one.seconds_per_request:
+            cli_context.print_translated_count(
+                "The {channel} budget covers {accounts} accounts per run: {n} night.",
+                "The {channel} budget covers {accounts} accounts per run: {n} nights.",
+                one.runs,
+                channel=cli_context.translator.channel_name(one.channel),
+                accounts=cli_context.translator.format_number(one.accounts_per_run or 0),
             )
-        elif one.nights > 1:
-            asked.tell_count(
-                "At one request in {seconds} s, {channel} takes {hours} h: {n} night.",
-                "At one request in {seconds} s, {channel} takes {hours} h: {n} nights.",
-                one.nights,
-                seconds=asked.words.number(one.seconds),
-                channel=asked.words.channel(one.channel),
-                hours=asked.words.number(one.hours),
+        elif one.runs > 1:
+            cli_context.print_translated_count(
+                "With one request every {seconds} s, {channel} takes {hours} hours: {n} night.",
+                "With one request every {seconds} s, {channel} takes {hours} hours: {n} nights.",
+                one.runs,
+                seconds=cli_context.translator.format_number(one.seconds_per_request),
+                channel=cli_context.translator.channel_name(one.channel),
+                hours=cli_context.translator.format_number(one.hours),
             )
 
 
-async def _night(app: App, step: Step) -> Night:
+async def _execute_run(app: App, on_progress: ProgressCallback) -> AuditRun:
     """The night; told to stop, it ends in its grace, and so does the command."""
     import asyncio
 
-    from auditor.cluster import machines_of
+    from auditor.cluster import get_worker_cluster
     from auditor.runs import pipeline
-    from auditor.runs.process import ended, terminated_by
+    from auditor.runs.process import run_with_grace_period, stop_on_sigterm
 
-    stop, grace = asyncio.Event(), app.config.schedule.drain_seconds
+    stop, grace = asyncio.Event(), app.config.schedule.shutdown_grace_seconds
     gc.freeze()  # what is loaded stays: the collector of garbage would look through it some times a night
-    with terminated_by(stop):
+    with stop_on_sigterm(stop):
         try:
-            run = pipeline.run(app, clock(), progress=step, stop=stop, machines=machines_of(app.config))
-            done = await ended(run, stop, grace)
+            run = pipeline.run_audit_pipeline(
+                app,
+                get_current_time(),
+                on_progress=on_progress,
+                stop=stop,
+                cluster=get_worker_cluster(app.config),
+            )
+            done = await run_with_grace_period(run, stop, grace)
         except asyncio.CancelledError:
             if stop.is_set():
-                raise typer.Exit(INTERRUPTED) from None
+                raise typer.Exit(INTERRUPTED_EXIT_CODE) from None
             raise
     if stop.is_set() and done.state == "incomplete":
-        raise typer.Exit(INTERRUPTED)
+        raise typer.Exit(INTERRUPTED_EXIT_CODE)
     return done
 
 
-def _refuse_incomplete(done: Night) -> None:
+def _raise_if_incomplete(finished_run: AuditRun) -> None:
     """Raise IncompleteError where the night did not look at everybody."""
-    from auditor.receipts.receipt import left_out
+    from auditor.receipts.receipt import count_not_reached
 
-    if done.state != "done":
+    if finished_run.state != "done":
         remedy = "`auditor run` again, `auditor doctor`"
-        raise IncompleteError(f"the night of {done.day} is {done.state}", _why(done), remedy)
-    if left := left_out(done):
-        raise IncompleteError(
-            f"the night of {done.day}",
+        raise IncompleteRunError(
+            f"the night of {finished_run.day} is {finished_run.state}",
+            _explain_run_state(finished_run),
+            remedy,
+        )
+    if left := count_not_reached(finished_run):
+        raise IncompleteRunError(
+            f"the night of {finished_run.day}",
             f"its window was over before {left} accounts were looked at; they come first tomorrow",
             "a longer [schedule] window_hours",
         )
@@ -154,15 +180,19 @@ def serve(
 
     if not web and not schedule:
         raise UsageError("--no-web --no-schedule", "that leaves nothing to do", "one of the two")
-    asked = session(context)
-    with asked.open() as app, scheduling.listening(app.config.web, wanted=web) as at:
+    asked = get_cli_context(context)
+    with asked.open_app() as app, scheduling.open_web_socket(app.config.web, is_enabled=web) as at:
         if at:
-            asked.tell("the pages: {url}", url=scheduling.address(at))
+            asked.print_translated("web pages: {url}", url=scheduling.format_server_url(at))
             if not app.store.count_users():
                 command = "`auditor user add NAME --role admin`"
-                asked.tell("nobody can log in yet; {command} makes the first link", command=command)
+                asked.print_translated(
+                    "no one can log in yet; {command} creates the first link", command=command
+                )
         gc.freeze()  # what is loaded stays: to look through it again held pages up by 200 ms, now and then
-        runtime.run(scheduling.run_server(app, clock, at=at, nights=schedule))
+        runtime.run_async(
+            scheduling.run_server(app, get_current_time, sock=at, with_schedule=schedule)
+        )
 
 
 def status(
@@ -171,195 +201,253 @@ def status(
         float | None,
         typer.Option("--max-age", help="Hours after which the last night done is too old: exit 4."),
     ] = None,
-    as_json: Json = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Tell how the last night went."""
-    from auditor.cluster.job_queue import figures
-    from auditor.schedule_times import waiting
-    from auditor.views.json_items import status_item
-    from storage.models.audit import NightState
+    from auditor.cluster.job_queue import load_queue_health
+    from auditor.schedule_times import find_delayed_day
+    from auditor.views.json_items import build_status_item
+    from storage.models.audit import AuditRunState
 
-    asked = session(context)
-    with asked.open() as app:
-        now, night = clock(), app.store.last_night()
-        item = status_item(night, counted(app.store, night), now, waiting(night, app.config.schedule, now))
-        done = app.store.last_night(NightState.DONE)
-        seen = figures(app.store, app.config)
+    asked = get_cli_context(context)
+    with asked.open_app() as app:
+        now, night = get_current_time(), app.store.get_latest_run()
+        item = build_status_item(
+            night,
+            count_presences(app.store, night),
+            now,
+            find_delayed_day(night, app.config.schedule, now),
+        )
+        done = app.store.get_latest_run(AuditRunState.DONE)
+        seen = load_queue_health(app.store, app.config)
     if as_json:
-        give(document([item | ({"cluster": seen.item()} if seen else {})], clock()))
+        print_data(
+            build_json_document(
+                [item | ({"cluster": seen.to_dict()} if seen else {})], get_current_time()
+            )
+        )
     elif night:
-        _give_status(item, asked.words, app.config.network.zone)
-        _tell_held_up(item, asked)
+        _print_status(item, asked.translator, app.config.network.time_zone)
+        _print_delays(item, asked)
     else:
-        say(asked.words.say("no night yet; {command} makes one", command="`auditor run`"))
+        print_message(
+            asked.translator.translate("no runs yet; {command} starts one", command="`auditor run`")
+        )
     if seen and not as_json:
-        _tell_workers(seen, asked)
+        _print_worker_counts(seen, asked)
     if max_age is not None:
-        _refuse_stale(done, max_age, now)
+        _raise_if_stale(done, max_age, now)
 
 
-def rejudge(
+def reevaluate(
     context: typer.Context,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Tell what would change; change nothing.")
     ] = False,
-    as_json: Json = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Conclude anew from what was seen and decided.
 
     With --config and --dry-run it tells what another configuration would conclude, before it is taken.
     """
     from auditor.app import App
-    from auditor.config.schema import find
-    from auditor.evaluation.reevaluate import readable, sayings, summary, turned
-    from auditor.evaluation.reevaluate import rejudge as again
+    from auditor.config.schema import find_config_file
+    from auditor.evaluation.reevaluate import (
+        build_column_translators,
+        simplify_changes,
+        summarize_changes,
+        warn_about_mass_losses,
+    )
+    from auditor.evaluation.reevaluate import reevaluate as again
 
-    asked = session(context)
-    words = asked.words
+    asked = get_cli_context(context)
+    words = asked.translator
     with (
-        App.open(asked.config(), create=not dry_run) as app,
-        app.lock(),
-        progress(words.say("judging again"), quiet=asked.quiet) as step,
+        App.open(asked.load_config(), create=not dry_run) as app,
+        app.hold_run_lock(),
+        show_progress(words.translate("re-evaluating"), quiet=asked.quiet) as step,
     ):
         rebuilt = again(app, dry_run=dry_run, progress=step)
-    told = readable(rebuilt.changes)
+    told = simplify_changes(rebuilt.changes)
     if as_json:
-        give(document(map(asdict, told), clock()))
+        print_data(build_json_document(map(asdict, told), get_current_time()))
     elif told:
-        lines = ([getattr(change, column) for column in CHANGE] for change in told)
-        give_table(CHANGE, lines, words, sayings(words))
+        lines = ([getattr(change, column) for column in CHANGE_COLUMNS] for change in told)
+        print_table(CHANGE_COLUMNS, lines, words, build_column_translators(words))
     if not asked.quiet:
-        by = find(asked.config_path, os.environ)
-        for line in (*_rebuilt(rebuilt, by, len(told), words, dry_run=dry_run), *summary(told, words)):
-            say(line)
-    for line in turned(told, words):
-        say(line)
+        by = find_config_file(asked.config_path, os.environ)
+        for line in (
+            *_describe_reevaluation(rebuilt, by, len(told), words, dry_run=dry_run),
+            *summarize_changes(told, words),
+        ):
+            print_message(line)
+    for line in warn_about_mass_losses(told, words):
+        print_message(line)
 
 
-def _rebuilt(
-    rebuilt: Rebuild, by: Path | None, changes: int, words: Wording, *, dry_run: bool
+def _describe_reevaluation(
+    result: ReevaluationResult,
+    config_path: Path | None,
+    change_count: int,
+    translator: Translator,
+    *,
+    dry_run: bool,
 ) -> Iterator[str]:
     """By what it was judged, what that took, and how much of it is new."""
-    judged = words.say("judged by {file}", file=str(by)) if by else words.say("judged by what ships with it")
+    judged = (
+        translator.translate("checked with {file}", file=str(config_path))
+        if config_path
+        else translator.translate("checked with the built-in rules")
+    )
     took = [
-        words.count("{n} night", "{n} nights", rebuilt.nights),
-        words.count("{n} look played again", "{n} looks played again", rebuilt.replayed),
-        words.count("{n} look as recorded", "{n} looks as recorded", rebuilt.kept),
+        translator.translate_plural("{n} check", "{n} checks", result.run_count),
+        translator.translate_plural(
+            "{n} observation replayed", "{n} observations replayed", result.replayed_count
+        ),
+        translator.translate_plural(
+            "{n} observation as recorded", "{n} observations as recorded", result.recorded_count
+        ),
     ]
-    yield words.pair(judged, words.listed(took))
+    yield translator.format_pair(judged, translator.join_list(took))
     if dry_run:
-        yield words.count(
+        yield translator.translate_plural(
             "{n} conclusion would change; nothing was written",
             "{n} conclusions would change; nothing was written",
-            changes,
+            change_count,
         )
     else:
-        yield words.count("{n} conclusion changed", "{n} conclusions changed", changes)
+        yield translator.translate_plural(
+            "{n} conclusion changed", "{n} conclusions changed", change_count
+        )
 
 
-def counted(store: Store, night: Night | None) -> Counter[Presence]:
+def count_presences(store: Store, run: AuditRun | None) -> Counter[Presence]:
     """How many accounts a night found in each presence."""
     total: Counter[Presence] = Counter()
-    if night is not None and night.id is not None:
-        for (_, presence), count in store.counts(night.id).items():
+    if run is not None and run.id is not None:
+        for (_, presence), count in store.count_by_presence(run.id).items():
             total[presence] += count
     return total
 
 
-def _refuse_stale(done: Night | None, max_age: float, now: datetime) -> None:
+def _raise_if_stale(
+    last_finished_run: AuditRun | None, max_age_hours: float, now: datetime
+) -> None:
     """Raise IncompleteError. Only a night that was done tells anything: one skipped every day is no news."""
-    if done is None:
-        raise IncompleteError("no night is done", "there is none to tell of", "`auditor run`")
-    hours = (now - (done.finished_at or done.started_at)).total_seconds() / 3600
-    if hours > max_age:
-        why = f"the night of {done.day} ended {hours:.1f} hours ago"
-        raise IncompleteError("the last night is too old", why, "`auditor run`, and look at the schedule")
+    if last_finished_run is None:
+        raise IncompleteRunError("no night is done", "there is none to tell of", "`auditor run`")
+    hours = (
+        now - (last_finished_run.finished_at or last_finished_run.started_at)
+    ).total_seconds() / 3600
+    if hours > max_age_hours:
+        why = f"the night of {last_finished_run.day} ended {hours:.1f} hours ago"
+        raise IncompleteRunError(
+            "the last night is too old", why, "`auditor run`, and look at the schedule"
+        )
 
 
-def _give_status(item: dict[str, Any], words: Wording, zone: str) -> None:
-    said = {key: _said(value, words, zone) for key, value in item.items()} if is_terminal() else item
-    told = ((key, ", ".join(value) if isinstance(value, list) else value) for key, value in said.items())
-    give_table(("what", "value"), told, words, {"what": partial(words.term, "heading")})
+def _print_status(item: dict[str, Any], translator: Translator, zone: str) -> None:
+    said = (
+        {key: _format_status_value(value, translator, zone) for key, value in item.items()}
+        if is_stdout_terminal()
+        else item
+    )
+    told = (
+        (key, ", ".join(value) if isinstance(value, list) else value) for key, value in said.items()
+    )
+    print_table(("what", "value"), told, translator, {"what": partial(translator.term, "heading")})
 
 
-def _tell_held_up(item: dict[str, Any], asked: Session) -> None:
+def _print_delays(item: dict[str, Any], cli_context: CliContext) -> None:
     """What a reader of the figures alone would miss."""
     if item["waiting"]:
         day, other = map(date.fromisoformat, (item["waiting"], item["night"]))
-        asked.tell("The night of {day} has not begun: that of {other} has not ended.", day=day, other=other)
+        cli_context.print_translated(
+            "The check of {day} has not started: the one of {other} has not finished.",
+            day=day,
+            other=other,
+        )
     if item["left_out"] and item["state"] == "done":
-        asked.tell_count(
-            "{n} account was not reached; it comes first in the next night.",
-            "{n} accounts were not reached; they come first in the next night.",
+        cli_context.print_translated_count(
+            "{n} account left over; it comes first in the next check.",
+            "{n} accounts left over; they come first in the next check.",
             item["left_out"],
         )
 
 
-def _tell_workers(seen: Figures, asked: Session) -> None:
+def _print_worker_counts(cluster_figures: QueueHealth, cli_context: CliContext) -> None:
     """Who works at the night on many machines, and what waits for them."""
-    number = asked.words.number
-    asked.tell_count(
-        "{n} worker is alive; jobs that wait: {waiting}, under way: {doing}, stalled: {stalled}.",
-        "{n} workers are alive; jobs that wait: {waiting}, under way: {doing}, stalled: {stalled}.",
-        seen.alive,
-        waiting=number(seen.waiting),
-        doing=number(seen.doing),
-        stalled=number(seen.stalled),
+    number = cli_context.translator.format_number
+    cli_context.print_translated_count(
+        "{n} active worker; jobs queued: {waiting}, running: {doing}, stalled: {stalled}.",
+        "{n} active workers; jobs queued: {waiting}, running: {doing}, stalled: {stalled}.",
+        cluster_figures.active_workers,
+        waiting=number(cluster_figures.waiting_jobs),
+        doing=number(cluster_figures.running_jobs),
+        stalled=number(cluster_figures.stalled_jobs),
     )
 
 
-def _said(value: Any, words: Wording, zone: str) -> str:
+def _format_status_value(value: Any, translator: Translator, zone: str) -> str:
     """A value of the status in words: a moment by the network's clocks, a state, channels, a number."""
     if isinstance(value, list):
-        return words.listed(map(words.channel, value))
+        return translator.join_list(map(translator.channel_name, value))
     if isinstance(value, str) and value.endswith("Z"):
-        return words.moment(datetime.fromisoformat(value), zone)
-    return words.number(value) if isinstance(value, (int, float)) else words.term("night", value or "")
+        return translator.format_datetime(datetime.fromisoformat(value), zone)
+    return (
+        translator.format_number(value)
+        if isinstance(value, (int, float))
+        else translator.term("night", value or "")
+    )
 
 
-def _summary(night: Night, counts: Counter[Presence], words: Wording) -> str:
+def _format_run_summary(run: AuditRun, counts: Counter[Presence], translator: Translator) -> str:
     parts = [
-        words.count("{n} account", "{n} accounts", sum(counts.values())),
+        translator.translate_plural("{n} account", "{n} accounts", sum(counts.values())),
         *(
-            words.pair(words.term("presence", str(what)), str(count))
+            translator.format_pair(translator.term("presence", str(what)), str(count))
             for what, count in sorted(counts.items())
         ),
-        *_blind(night, words),
-        *_left_out(night, words),
-        *_cost(night, words),
+        *_describe_unreliable_channels(run, translator),
+        *_describe_not_reached(run, translator),
+        *_describe_api_costs(run, translator),
     ]
-    told = words.say("the night of {date} is {night_state}", date=night.day, night_state=str(night.state))
-    return words.pair(told, words.listed(parts))
+    told = translator.translate(
+        "the check of {date}: {night_state}", date=run.day, night_state=str(run.state)
+    )
+    return translator.format_pair(told, translator.join_list(parts))
 
 
-def _blind(night: Night, words: Wording) -> Iterator[str]:
-    if night.blind:
-        channels = words.listed(map(words.channel, night.blind))
-        yield words.say("blind on {channels}", channels=channels)
+def _describe_unreliable_channels(run: AuditRun, translator: Translator) -> Iterator[str]:
+    if run.unreliable_channels:
+        channels = translator.join_list(map(translator.channel_name, run.unreliable_channels))
+        yield translator.translate("unreliable channels: {channels}", channels=channels)
 
 
-def _left_out(night: Night, words: Wording) -> Iterator[str]:
-    from auditor.receipts.receipt import left_out
+def _describe_not_reached(run: AuditRun, translator: Translator) -> Iterator[str]:
+    from auditor.receipts.receipt import count_not_reached
 
-    if left := left_out(night):
-        yield words.count("{n} left out", "{n} left out", left)
+    if left := count_not_reached(run):
+        yield translator.translate_plural(
+            "{n} left for the next run", "{n} left for the next run", left
+        )
 
 
-def _cost(night: Night, words: Wording) -> Iterator[str]:
+def _describe_api_costs(run: AuditRun, translator: Translator) -> Iterator[str]:
     """What the interfaces have cost, each in its unit."""
-    held = cast("dict[str, dict[str, Any]]", night.receipt.get("interfaces") or {})
+    held = cast("dict[str, dict[str, Any]]", run.receipt.get("interfaces") or {})
     for name, spent in held.items():
-        yield words.say(
-            "the interface of {channel} took {cost} of {budget} {unit}",
+        yield translator.translate(
+            "the {channel} API used {cost} of {budget} {unit}",
             channel=name,
-            cost=words.number(spent["cost"]),
-            budget=words.number(spent["budget"]),
+            cost=translator.format_number(spent["cost"]),
+            budget=translator.format_number(spent["budget"]),
             unit=spent["unit"],
         )
 
 
-def _why(night: Night) -> str:
-    return "there is no connectivity" if night.state == "skipped" else "it was interrupted"
+def _explain_run_state(run: AuditRun) -> str:
+    return "there is no connectivity" if run.state == "skipped" else "it was interrupted"
 
 
 # ruff: noqa: PLC0415 - `--help` stays quick
@@ -370,26 +458,28 @@ def worker(context: typer.Context) -> None:
 
     One on each machine, with the same configuration, database and data folder.
     """
-    asked = session(context)
-    config = asked.config()
+    asked = get_cli_context(context)
+    config = asked.load_config()
     if not config.cluster.enabled:
         raise ConfigError(
-            "[cluster] enabled", "this network is looked at by one machine", "docs/guides/deployment.md"
+            "[cluster] enabled",
+            "this network is looked at by one machine",
+            "docs/guides/deployment.md",
         )
-    with asked.open() as app:
-        asked.tell("waiting for the night")
-        runtime.run(_work(app))
+    with asked.open_app() as app:
+        asked.print_translated("waiting for the next run")
+        runtime.run_async(_run_worker(app))
 
 
-async def _work(app: App) -> None:
+async def _run_worker(app: App) -> None:
     import asyncio
 
-    from auditor.runs.process import terminated_by
+    from auditor.runs.process import stop_on_sigterm
 
-    with extra():
-        from auditor.cluster.worker import Worker
+    with require_cluster_extra():
+        from auditor.cluster.worker import ClusterWorker
     stop = asyncio.Event()
-    runtime.share()  # it reads pages all night, as `auditor run` does
+    runtime.limit_malloc_arenas()  # it reads pages all night, as `auditor run` does
     gc.freeze()
-    with terminated_by(stop):
-        await Worker(app, stop, clock).run()
+    with stop_on_sigterm(stop):
+        await ClusterWorker(app, stop, get_current_time).run()

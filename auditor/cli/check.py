@@ -19,23 +19,30 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from auditor.cli.context import Json, Session, clock, session
-from auditor.cli.output import give, give_rows, give_table, is_terminal, progress, row_of
+from auditor.cli.context import CliContext, JsonOption, get_cli_context, get_current_time
+from auditor.cli.output import (
+    format_tsv_row,
+    is_stdout_terminal,
+    print_data,
+    print_table,
+    print_tsv,
+    show_progress,
+)
 from auditor.core import runtime
 from auditor.core.errors import InputError, UsageError
-from auditor.core.formatting import document, document_of, written
+from auditor.core.formatting import build_json_document, encode_json_item, iter_encoded_document
 
 if TYPE_CHECKING:
-    from auditor.checking.checker import Checked
+    from auditor.checking.checker import LinkCheck
     from probes.models.finding import Finding, Identity
 
 
 # ruff: noqa: PLC0415 - `--help` stays quick
 
 
-IDENTITY = ("channel", "kind", "key", "note", "input")
-FOUND = ("channel", "presence", "reason", "last_activity", "input", "name")
-GROUPS = {"presence": "standing", "reason": "cause"}
+IDENTITY_COLUMNS = ("channel", "kind", "key", "note", "input")
+FINDING_COLUMNS = ("channel", "presence", "reason", "last_activity", "input", "name")
+TERM_GROUPS = {"presence": "standing", "reason": "cause"}
 """Where the words of a column's codes are."""
 
 
@@ -44,40 +51,62 @@ def identify(
     file: Annotated[
         str, typer.Argument(metavar="[FILE|-]", help="Links, one a line; - reads them here.")
     ] = "-",
-    channel: Annotated[str | None, typer.Option(help="The column the values were typed in.")] = None,
-    as_json: Json = False,
+    channel: Annotated[
+        str | None, typer.Option(help="The column the values were typed in.")
+    ] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Tell whose accounts links are, asking nobody.
 
     A line is a link, or a channel, a tab and the value typed in that channel's column.
     """
-    _refuse_unknown(channel)
-    lines = _lines(file)
+    _validate_channel(channel)
+    lines = _read_lines(file)
     if as_json:
-        give("".join(document_of(worked(partial(_as_json, channel), lines), clock())))
-    elif not is_terminal():
-        give_rows(IDENTITY, worked(partial(_as_rows, channel), lines))
+        print_data(
+            "".join(
+                iter_encoded_document(
+                    map_in_processes(partial(_identify_as_json, channel), lines), get_current_time()
+                )
+            )
+        )
+    elif not is_stdout_terminal():
+        print_tsv(IDENTITY_COLUMNS, map_in_processes(partial(_identify_as_rows, channel), lines))
     else:
-        words = session(context).words
-        rows = ([item[column] for column in IDENTITY] for item in _items(channel, lines))
-        give_table(IDENTITY, rows, words, {name: partial(words.term, name) for name in ("kind", "note")})
+        words = get_cli_context(context).translator
+        rows = (
+            [item[column] for column in IDENTITY_COLUMNS]
+            for item in _identify_lines(channel, lines)
+        )
+        print_table(
+            IDENTITY_COLUMNS,
+            rows,
+            words,
+            {name: partial(words.term, name) for name in ("kind", "note")},
+        )
 
 
-def _as_json(channel: str | None, lines: list[str]) -> list[str]:
+def _identify_as_json(channel: str | None, lines: list[str]) -> list[str]:
     """Items of JSON, joined as in a document: what another process hands over is one text."""
-    return [",\n".join(map(written, _items(channel, lines)))] if lines else []
+    return [",\n".join(map(encode_json_item, _identify_lines(channel, lines)))] if lines else []
 
 
-def _as_rows(channel: str | None, lines: list[str]) -> list[str]:
-    rows = (row_of([item[column] for column in IDENTITY]) for item in _items(channel, lines))
+def _identify_as_rows(channel: str | None, lines: list[str]) -> list[str]:
+    rows = (
+        format_tsv_row([item[column] for column in IDENTITY_COLUMNS])
+        for item in _identify_lines(channel, lines)
+    )
     return ["\n".join(rows)] if lines else []
 
 
-def _items(channel: str | None, lines: Iterable[str]) -> Iterator[dict[str, Any]]:
+def _identify_lines(channel: str | None, lines: Iterable[str]) -> Iterator[dict[str, Any]]:
     from probes.links import identify
 
-    split = _splitter(channel)
-    return (identified(typed, identify.identify(typed, column)) for column, typed in map(split, lines))
+    split = _make_line_splitter(channel)
+    return (
+        build_identity_item(typed, identify.identify_link(typed, column))
+        for column, typed in map(split, lines)
+    )
 
 
 def check(
@@ -85,49 +114,64 @@ def check(
     links: Annotated[
         list[str], typer.Argument(metavar="LINK…", help="Links; - reads them here, one a line.")
     ],
-    channel: Annotated[str | None, typer.Option(help="The column the values were typed in.")] = None,
-    as_json: Json = False,
+    channel: Annotated[
+        str | None, typer.Option(help="The column the values were typed in.")
+    ] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Look at links now, without a registry."""
-    _refuse_unknown(channel)
-    typed = [line for link in links for line in (_lines("-") if link == "-" else [link])]
-    checked = runtime.run(_check(session(context), list(map(_splitter(channel), typed))))
+    _validate_channel(channel)
+    typed = [line for link in links for line in (_read_lines("-") if link == "-" else [link])]
+    checked = runtime.run_async(
+        _check_links(get_cli_context(context), list(map(_make_line_splitter(channel), typed)))
+    )
     if as_json:
-        give(document(map(seen, checked), clock()))
+        print_data(build_json_document(map(build_check_item, checked), get_current_time()))
     else:
-        lines = ([item[column] for column in FOUND] for item in map(seen, checked))
-        words = session(context).words
-        say_as = {name: partial(words.term, group) for name, group in GROUPS.items()}
-        give_table(FOUND, lines, words, {**say_as, "last_activity": lambda moment: moment[:10]})
+        lines = (
+            [item[column] for column in FINDING_COLUMNS] for item in map(build_check_item, checked)
+        )
+        words = get_cli_context(context).translator
+        say_as = {name: partial(words.term, group) for name, group in TERM_GROUPS.items()}
+        print_table(
+            FINDING_COLUMNS, lines, words, {**say_as, "last_activity": lambda moment: moment[:10]}
+        )
 
 
-async def _check(asked: Session, typed: list[tuple[str | None, str]]) -> list[Checked]:
-    from auditor.app import fetcher, readers
-    from auditor.checking.checker import Eyes, purses
-    from auditor.checking.checker import check as look_at
+async def _check_links(
+    cli_context: CliContext, inputs: list[tuple[str | None, str]]
+) -> list[LinkCheck]:
+    from auditor.app import create_fetcher, create_parser_pool
+    from auditor.checking.checker import AccountChecker, create_api_budgets
+    from auditor.checking.checker import check_links as look_at
     from probes.links import identify
 
-    known = [(text, identify.identify(text, column)) for column, text in typed]
-    config = asked.config()
-    with progress(asked.words.say("looking"), quiet=asked.quiet) as step:
-        async with fetcher(config, clock()) as fetch, readers() as pool:
+    known = [(text, identify.identify_link(text, column)) for column, text in inputs]
+    config = cli_context.load_config()
+    with show_progress(
+        cli_context.translator.translate("checking"), quiet=cli_context.quiet
+    ) as step:
+        async with (
+            create_fetcher(config, get_current_time()) as fetch,
+            create_parser_pool() as pool,
+        ):
             done = iter(range(1, len(known) + 1))
-            eyes = Eyes(fetch, pool, purses(config))
+            eyes = AccountChecker(fetch, pool, create_api_budgets(config))
             checked = await look_at(known, eyes, lambda: step(next(done), len(known)))
-    return [audited(one, config.channels) for one in checked]
+    return [keep_audited_channels(one, config.channels) for one in checked]
 
 
-def audited(checked: Checked, channels: Collection[str]) -> Checked:
+def keep_audited_channels(checked: LinkCheck, channels: Collection[str]) -> LinkCheck:
     """A look that tells of no account on a channel nobody audits: a channel that is off is off here, too."""
-    finding = checked.look.finding
+    finding = checked.result.finding
     links = tuple(link for link in finding.links if link.channel in channels)
-    return replace(checked, look=replace(checked.look, finding=replace(finding, links=links)))
+    return replace(checked, result=replace(checked.result, finding=replace(finding, links=links)))
 
 
-def identified(typed: str, identity: Identity) -> dict[str, Any]:
+def build_identity_item(link_text: str, identity: Identity) -> dict[str, Any]:
     """One item of `identify` (DESIGN §6)."""
     return {
-        "input": typed,
+        "input": link_text,
         "channel": identity.channel,
         "kind": str(identity.kind),
         "key": identity.key,
@@ -136,14 +180,18 @@ def identified(typed: str, identity: Identity) -> dict[str, Any]:
     }
 
 
-def seen(checked: Checked) -> dict[str, Any]:
+def build_check_item(checked: LinkCheck) -> dict[str, Any]:
     """One item of `check` (DESIGN §6)."""
-    told = identified(checked.typed, checked.identity)
-    return {**told, **_found(checked.look.finding), "requests": checked.requests}
+    told = build_identity_item(checked.typed, checked.identity)
+    return {
+        **told,
+        **_build_finding_fields(checked.result.finding),
+        "requests": checked.request_count,
+    }
 
 
-def _found(finding: Finding) -> Mapping[str, Any]:
-    from auditor.evaluation.association_view import rhythm
+def _build_finding_fields(finding: Finding) -> Mapping[str, Any]:
+    from auditor.evaluation.association_view import get_rhythm_days
 
     activity = finding.last_activity
     return {
@@ -153,54 +201,65 @@ def _found(finding: Finding) -> Mapping[str, Any]:
         "final_url": finding.final_url,
         "name": finding.name,
         "platform_id": finding.platform_id,
-        "last_activity": activity.iso() if activity else None,
+        "last_activity": activity.format_iso() if activity else None,
         "activity_source": activity.source if activity else None,
-        "rhythm_days": rhythm(finding),
+        "rhythm_days": get_rhythm_days(finding),
         "followers": finding.followers,
         "links": [
-            {"channel": link.channel, "key": link.key, "canonical": link.canonical, "source": link.source}
+            {
+                "channel": link.channel,
+                "key": link.key,
+                "canonical": link.canonical,
+                "source": link.source,
+            }
             for link in finding.links
         ],
         "detail": finding.detail,
     }
 
 
-def _splitter(column: str | None) -> Callable[[str], tuple[str | None, str]]:
+def _make_line_splitter(default_channel: str | None) -> Callable[[str], tuple[str | None, str]]:
     """Tells a line's column and value: what stands before a tab is a column where it names a channel."""
     from probes.links import channel_registry
 
-    known = channel_registry.channels()
+    known = channel_registry.list_channels()
 
     def split(line: str) -> tuple[str | None, str]:
         before, tab, after = line.partition("\t")
-        return (name, after) if tab and (name := before.strip().lower()) in known else (column, line)
+        return (
+            (name, after)
+            if tab and (name := before.strip().lower()) in known
+            else (default_channel, line)
+        )
 
     return split
 
 
-def _refuse_unknown(channel: str | None) -> None:
+def _validate_channel(channel: str | None) -> None:
     from probes.links import channel_registry
 
-    if channel is not None and channel not in channel_registry.channels():
-        known = ", ".join(sorted(channel_registry.channels()))
+    if channel is not None and channel not in channel_registry.list_channels():
+        known = ", ".join(sorted(channel_registry.list_channels()))
         raise UsageError(f"--channel {channel}", "there is no such channel", f"one of {known}")
 
 
-def _lines(file: str) -> Iterable[str]:
+def _read_lines(source: str) -> Iterable[str]:
     """The lines of a file, of standard input (`-`), or a link typed in place of a file."""
-    if file == "-":
-        return _cut(sys.stdin.buffer.read() if hasattr(sys.stdin, "buffer") else sys.stdin.read().encode())
-    if "://" in file:
-        return [file]
+    if source == "-":
+        return _split_lines(
+            sys.stdin.buffer.read() if hasattr(sys.stdin, "buffer") else sys.stdin.read().encode()
+        )
+    if "://" in source:
+        return [source]
     try:
-        return _cut(Path(file).read_bytes())
+        return _split_lines(Path(source).read_bytes())
     except OSError as trouble:
         raise InputError(
-            file, (trouble.strerror or "cannot be read").lower(), "a file of links, or -"
+            source, (trouble.strerror or "cannot be read").lower(), "a file of links, or -"
         ) from None
 
 
-def _cut(data: bytes) -> Iterator[str]:
+def _split_lines(data: bytes) -> Iterator[str]:
     """Lines end with a line feed and nothing else; each is an item, even an empty one."""
     text = data.decode("utf-8-sig", errors="replace")
     lines = text.split("\n")
@@ -210,18 +269,18 @@ def _cut(data: bytes) -> Iterator[str]:
 T = TypeVar("T")
 R = TypeVar("R")
 
-TOGETHER = 4_000
+BATCH_SIZE = 4_000
 """Items that one process is given at once. With fewer in all there is no other process."""
 
 
-def worked(
-    work: Callable[[list[T]], list[R]], items: Iterable[T], *, together: int = TOGETHER
+def map_in_processes(
+    work: Callable[[list[T]], list[R]], items: Iterable[T], *, batch_size: int = BATCH_SIZE
 ) -> Iterator[R]:
     """What `work` makes of the items. It must be a function of a module, and the process has one thread.
 
     The first batch is worked here, so that what is loaded and compiled for it is there for all.
     """
-    pieces = _pieces(iter(items), together)
+    pieces = _split_batches(iter(items), batch_size)
     yield from work(next(pieces, []))
     second = next(pieces, None)
     if second is None:
@@ -238,6 +297,6 @@ def worked(
         yield from chain.from_iterable(pool.imap(work, rest))
 
 
-def _pieces(items: Iterator[T], size: int) -> Iterator[list[T]]:
+def _split_batches(items: Iterator[T], size: int) -> Iterator[list[T]]:
     while piece := list(islice(items, size)):
         yield piece

@@ -10,70 +10,78 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from auditor.cli.context import Json, clock, session
-from auditor.cli.output import give, give_table, give_text
-from auditor.core.errors import IncompleteError, InputError
-from auditor.core.formatting import document
+from auditor.cli.context import JsonOption, get_cli_context, get_current_time
+from auditor.cli.output import print_data, print_table, print_text
+from auditor.core.errors import IncompleteRunError, InputError
+from auditor.core.formatting import build_json_document
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from auditor.app import App
-    from auditor.cli.output import Saying
+    from auditor.cli.output import CellFormatter
     from auditor.config.notifications import Recipient
-    from auditor.i18n.wording import Wording
+    from auditor.i18n.wording import Translator
     from auditor.notifications.delivery import Delivery
-    from auditor.notifications.drafts import Draft
-    from storage.models.audit import Night
+    from auditor.notifications.drafts import MessageDraft
+    from storage.models.audit import AuditRun
 
-DELIVERY = ("outcome", "kind", "occasion", "subject", "why", "recipient")
-WISH = ("wanted", "kind", "changed_at", "association", "address")
-ITEM = ("recipient", "kind", "occasion", "outcome", "subject", "why")
+DELIVERY_COLUMNS = ("outcome", "kind", "occasion", "subject", "why", "recipient")
+SUBSCRIPTION_COLUMNS = ("wanted", "kind", "changed_at", "association", "address")
+DELIVERY_JSON_KEYS = ("recipient", "kind", "occasion", "outcome", "subject", "why")
 
-digest = typer.Typer(
-    no_args_is_help=False, invoke_without_command=True, help="Tell those who follow the network what changed."
+digest_app = typer.Typer(
+    no_args_is_help=False,
+    invoke_without_command=True,
+    help="Tell those who follow the network what changed.",
 )
 
 
-@digest.callback()
-def send(
+@digest_app.callback()
+def send_digest(
     context: typer.Context,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would be sent; send nothing.")
     ] = False,
     since: Annotated[
-        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Tell of everything since this day (UTC).")
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="Tell of everything since this day (UTC)."),
     ] = None,
     to: Annotated[str | None, typer.Option(help="Only to this address.")] = None,
-    as_json: Json = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Send what the last night gives to tell to those who did not get it: digests, and monthly reports."""
     if context.invoked_subcommand:
         return
     from auditor.notifications import delivery
 
-    asked = session(context)
-    with asked.open() as app:
-        drafts = _drafts(app, since.date() if since else None, to)
+    asked = get_cli_context(context)
+    with asked.open_app() as app:
+        drafts = _select_drafts(app, since.date() if since else None, to)
         carried = (
-            delivery.previewed(app.config, drafts) if dry_run else delivery.carried(app, drafts, clock())
+            delivery.preview_drafts(app.config, drafts)
+            if dry_run
+            else delivery.deliver_drafts(app, drafts, get_current_time())
         )
         told = list(carried)
     if as_json:
-        give(document(map(_item, told), clock()))
+        print_data(build_json_document(map(_build_delivery_item, told), get_current_time()))
     elif dry_run:
-        give_text("\n\n".join(_shown(one, asked.words) for one in told))
+        print_text("\n\n".join(_format_preview(one, asked.translator) for one in told))
     else:
-        lines = ([getattr(one, name) for name in DELIVERY] for one in told)
-        give_table(DELIVERY, lines, asked.words, _sayings(asked.words))
-    if not told:
-        asked.tell(
-            "nobody follows the network yet; {setting} lists who does", setting="[[notify.recipients]]"
+        lines = ([getattr(one, name) for name in DELIVERY_COLUMNS] for one in told)
+        print_table(
+            DELIVERY_COLUMNS, lines, asked.translator, _build_cell_formatters(asked.translator)
         )
-    _refuse_losses(told)
+    if not told:
+        asked.print_translated(
+            "no one receives the digest yet; add addresses in {setting}",
+            setting="[[notify.recipients]]",
+        )
+    _raise_if_undelivered(told)
 
 
-@digest.command()
+@digest_app.command()
 def subscribe(
     context: typer.Context,
     address: Annotated[str, typer.Argument(help="A mail address.")],
@@ -82,10 +90,10 @@ def subscribe(
     ] = None,
 ) -> None:
     """Let an address have its association's monthly report, or the digest again that it no longer wanted."""
-    _wish(context, address, association, wanted=True)
+    _save_subscription(context, address, association, wanted=True)
 
 
-@digest.command()
+@digest_app.command()
 def unsubscribe(
     context: typer.Context,
     address: Annotated[str, typer.Argument(help="A mail address.")],
@@ -94,37 +102,44 @@ def unsubscribe(
     ] = None,
 ) -> None:
     """Send an address no digest any more, or no monthly report of an association."""
-    _wish(context, address, association, wanted=False)
+    _save_subscription(context, address, association, wanted=False)
 
 
-@digest.command()
-def subscriptions(context: typer.Context, as_json: Json = False) -> None:
+@digest_app.command()
+def subscriptions(context: typer.Context, as_json: JsonOption = False) -> None:
     """List what people said they want and no longer want; the configuration lists who gets the digest."""
-    asked = session(context)
-    with asked.open() as app:
+    asked = get_cli_context(context)
+    with asked.open_app() as app:
         items = [
             {name: value for name, value in asdict(one).items() if name != "token_hash"}
-            for one in app.store.subscriptions()
+            for one in app.store.list_subscriptions()
         ]
     if as_json:
-        give(document(items, clock()))
+        print_data(build_json_document(items, get_current_time()))
     else:
-        lines = ([item[name] for name in WISH] for item in items)
-        give_table(WISH, lines, asked.words, _sayings(asked.words))
+        lines = ([item[name] for name in SUBSCRIPTION_COLUMNS] for item in items)
+        print_table(
+            SUBSCRIPTION_COLUMNS, lines, asked.translator, _build_cell_formatters(asked.translator)
+        )
 
 
-def _wish(context: typer.Context, address: str, association: str | None, *, wanted: bool) -> None:
+def _save_subscription(
+    context: typer.Context, address: str, association: str | None, *, wanted: bool
+) -> None:
     from auditor.notifications import subscriptions
 
-    with session(context).open() as app:
-        subscriptions.keep(app.store, app.config, address, association or "", wanted=wanted, now=clock())
-    asked = session(context)
+    with get_cli_context(context).open_app() as app:
+        subscriptions.save_subscription(
+            app.store, app.config, address, association or "", wanted=wanted, now=get_current_time()
+        )
+    asked = get_cli_context(context)
     if association is None:
-        asked.tell(
-            "{address} gets the digest" if wanted else "{address} no longer gets the digest", address=address
+        asked.print_translated(
+            "{address} gets the digest" if wanted else "{address} no longer gets the digest",
+            address=address,
         )
     else:
-        asked.tell(
+        asked.print_translated(
             "{address} gets the monthly report of {association}"
             if wanted
             else "{address} no longer gets the monthly report of {association}",
@@ -133,74 +148,82 @@ def _wish(context: typer.Context, address: str, association: str | None, *, want
         )
 
 
-def _sayings(words: Wording) -> Mapping[str, Saying]:
+def _build_cell_formatters(translator: Translator) -> Mapping[str, CellFormatter]:
     return {
-        "kind": partial(_kind, words),
-        "outcome": partial(words.term, "delivery"),
-        "wanted": partial(words.term, "truth"),
+        "kind": partial(_format_message_kind, translator),
+        "outcome": partial(translator.term, "delivery"),
+        "wanted": partial(translator.term, "truth"),
         "changed_at": lambda moment: moment[:10],
     }
 
 
-def _kind(words: Wording, kind: str) -> str:
+def _format_message_kind(translator: Translator, kind: str) -> str:
     """The kind of a message in words; of a digest that tells of more than a night, since when."""
     base, _, since = kind.partition(" since ")
-    said = words.term("message", base)
+    said = translator.term("message", base)
     return (
-        words.say("{message} since {date}", message=said, date=date.fromisoformat(since)) if since else said
+        translator.translate("{message} since {date}", message=said, date=date.fromisoformat(since))
+        if since
+        else said
     )
 
 
-def _drafts(app: App, since: date | None, to: str | None) -> Iterator[Draft]:
+def _select_drafts(app: App, since: date | None, to: str | None) -> Iterator[MessageDraft]:
     """All that the last night gives to send; the digest alone where it is asked for by day or address."""
-    from auditor.notifications.delivery import waiting
-    from auditor.notifications.drafts import digests
+    from auditor.notifications.delivery import collect_drafts
+    from auditor.notifications.drafts import draft_digests
 
-    night = _night(app)
+    night = _load_last_finished_run(app)
     if since is None and to is None:
-        return waiting(app, night)
-    only = () if to is None else (_recipient(app, to),)
-    return digests(app.store, app.config, night, since=since, only=only)
+        return collect_drafts(app, night)
+    only = () if to is None else (_find_recipient(app, to),)
+    return draft_digests(app.store, app.config, night, since=since, only_recipients=only)
 
 
-def _night(app: App) -> Night:
-    from storage.models.audit import NightState
+def _load_last_finished_run(app: App) -> AuditRun:
+    from storage.models.audit import AuditRunState
 
-    night = app.store.last_night(NightState.DONE)
+    night = app.store.get_latest_run(AuditRunState.DONE)
     if night is None:
-        raise IncompleteError("no night is done", "there is nothing to tell of", "`auditor run`")
+        raise IncompleteRunError("no night is done", "there is nothing to tell of", "`auditor run`")
     return night
 
 
-def _recipient(app: App, address: str) -> Recipient:
+def _find_recipient(app: App, address: str) -> Recipient:
     """The recipient of the configuration by its address or its name in tables, or an address of its own."""
-    from auditor.config.notifications import Recipient, is_mail, key_of
+    from auditor.config.notifications import Recipient, is_mail_address, normalize_mail_address
 
     bare = address.removeprefix("mailto:")
-    listed = (one for one in app.config.notify.recipients if one.key in {key_of(bare), address})
+    listed = (
+        one
+        for one in app.config.notify.recipients
+        if one.key in {normalize_mail_address(bare), address}
+    )
     if found := next(listed, None):
         return found
-    if not is_mail(bare):
+    if not is_mail_address(bare):
         raise InputError(
             address, "this is no mail address, and no recipient is called so", "name@example.org"
         )
     return Recipient.model_validate({"to": bare})
 
 
-def _item(one: Delivery) -> dict[str, object]:
+def _build_delivery_item(delivery: Delivery) -> dict[str, object]:
     """The item of `digest --json`; what would be sent goes with its text."""
-    item = {name: getattr(one, name) for name in ITEM}
-    return {**item, "text": one.text} if one.outcome == "would_send" else item
+    item = {name: getattr(delivery, name) for name in DELIVERY_JSON_KEYS}
+    return {**item, "text": delivery.text} if delivery.status == "would_send" else item
 
 
-def _shown(one: Delivery, words: Wording) -> str:
-    head = words.pair(one.recipient, words.term("delivery", one.outcome))
-    return f"{head}\n{one.subject}\n\n{one.text}" if one.text else head
+def _format_preview(delivery: Delivery, translator: Translator) -> str:
+    head = translator.format_pair(delivery.recipient, translator.term("delivery", delivery.status))
+    return f"{head}\n{delivery.subject}\n\n{delivery.text}" if delivery.text else head
 
 
-def _refuse_losses(told: Iterable[Delivery]) -> None:
+def _raise_if_undelivered(deliveries: Iterable[Delivery]) -> None:
     """Raise IncompleteError where a message did not surely arrive."""
-    lost = [one for one in told if one.is_trouble]
+    lost = [one for one in deliveries if one.is_undelivered]
     if lost:
-        why = "; ".join(f"{one.recipient} {one.outcome}, {one.why}" for one in lost)
-        raise IncompleteError(f"{len(lost)} of the messages did not arrive", why, "`auditor digest` again")
+        why = "; ".join(f"{one.recipient} {one.status}, {one.reason}" for one in lost)
+        raise IncompleteRunError(
+            f"{len(lost)} of the messages did not arrive", why, "`auditor digest` again"
+        )

@@ -9,122 +9,186 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from auditor.cli.context import Json, Session, clock, may_ask, says_yes, session
-from auditor.cli.decisions import Who, login
-from auditor.cli.output import give, give_parts, give_table, say
+from auditor.cli.context import (
+    CliContext,
+    JsonOption,
+    can_prompt,
+    get_cli_context,
+    get_current_time,
+    read_confirmation,
+)
+from auditor.cli.decisions import AuthorOption, get_login_name
+from auditor.cli.output import print_data, print_data_parts, print_message, print_table
 from auditor.core.errors import InputError, UsageError
-from auditor.core.formatting import document, document_parts
+from auditor.core.formatting import build_json_document, iter_json_document
 
 if TYPE_CHECKING:
-    from auditor.erasure import Forgotten
-    from storage.retention import Kept
+    from auditor.erasure import ErasureResult
+    from storage.retention import ErasureSummary
 
-Id = Annotated[str, typer.Argument(metavar="ID", help="The association, by its id.")]
-COLUMNS = ("kept", "count")
+ErasureAssociationArgument = Annotated[
+    str, typer.Argument(metavar="ID", help="The association, by its id.")
+]
+STORED_DATA_COLUMNS = ("kept", "count")
 
 
-def held(context: typer.Context, association: Id, as_json: Json = False) -> None:
+def show_stored_data(
+    context: typer.Context, association: ErasureAssociationArgument, as_json: JsonOption = False
+) -> None:
     """Tell all that is kept of an association, its contact and letters as well: what it may ask to see.
 
     How much of each kind; with --json every row. Hashes of tokens are left out.
     """
-    from auditor.erasure import kept
+    from auditor.erasure import summarize_stored_data
 
-    asked = session(context)
-    with asked.open() as app:
-        found = kept(app, association)
+    asked = get_cli_context(context)
+    with asked.open_app() as app:
+        found = summarize_stored_data(app, association)
         if as_json:
-            rows = app.store.rows_of(association, [one.key for one in app.config.notify.recipients])
-            give_parts(document_parts(({"kept": table, **row} for table, row in rows), clock()))
+            rows = app.store.list_stored_rows(
+                association, [one.key for one in app.config.notify.recipients]
+            )
+            print_data_parts(
+                iter_json_document(
+                    ({"kept": table, **row} for table, row in rows), get_current_time()
+                )
+            )
         else:
-            _give(found, asked)
+            _print_stored_data(found, asked)
 
 
-def forget(
+def erase_association(
     context: typer.Context,
-    association: Id,
+    association: ErasureAssociationArgument,
     *,
-    contacts: Annotated[
+    contact_only: Annotated[
         bool, typer.Option("--contacts", help="Only its contact and its subscriptions to mails.")
     ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Tell what would be erased; erase nothing.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask on a terminal.")] = False,
-    who: Who = None,
-    as_json: Json = False,
+    author: AuthorOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Erase an association with all that is kept of it: contact, links, looks, evidence, letters, replies.
 
     The network's figures and the receipts of its nights stay. It cannot be undone. The trail keeps that
     somebody was forgotten, when and by whom. Older backups still hold it: the end tells what to do.
     """
-    from auditor.erasure import cleaned, kept, was_forgotten
-    from auditor.erasure import forget as erase
+    from auditor.erasure import erase_association as erase
+    from auditor.erasure import finish_erasure, summarize_stored_data, was_erased
 
-    asked, by = session(context), (who or "").strip() or login() or "operator"
-    with asked.open() as app:
-        if not dry_run and was_forgotten(app, association, contact=contacts):
-            _tell(cleaned(app), asked, association, as_json=as_json)
+    asked, by = get_cli_context(context), (author or "").strip() or get_login_name() or "operator"
+    with asked.open_app() as app:
+        if not dry_run and was_erased(app, association, contact_only=contact_only):
+            _print_erasure_result(finish_erasure(app), asked, association, as_json=as_json)
             return
-        found = kept(app, association, contact=contacts)
+        found = summarize_stored_data(app, association, contact_only=contact_only)
         if dry_run:
-            _show(found, asked, association, as_json=as_json)
+            _print_erasure_preview(found, asked, association, as_json=as_json)
             return
-        if not yes and not _agreed(found, asked, association, contacts=contacts):
-            asked.tell("nothing changed")
+        if not yes and not _confirm_erasure(found, asked, association, contact_only=contact_only):
+            asked.print_translated("no changes")
             return
-        _tell(erase(app, association, by, clock(), contact=contacts), asked, association, as_json=as_json)
+        _print_erasure_result(
+            erase(app, association, by, get_current_time(), contact_only=contact_only),
+            asked,
+            association,
+            as_json=as_json,
+        )
 
 
-def _agreed(found: Kept, asked: Session, association: str, *, contacts: bool) -> bool:
+def _confirm_erasure(
+    stored_data: ErasureSummary, cli_context: CliContext, association: str, *, contact_only: bool
+) -> bool:
     """Show what would go and ask whether it shall. Raises UsageError where nobody can be asked."""
-    if not may_ask():
-        raise UsageError("registry forget", "it cannot be undone, and nobody is there to ask", "--yes")
-    words = asked.words
-    for kind, count in found.told():
-        say(words.pair(words.term("kept", kind), words.number(count)))
-    say(
-        words.say("Erase the contact of {association} for good? Type yes or no.", association=association)
-        if contacts
-        else words.say("Erase all this of {association} for good? Type yes or no.", association=association)
+    if not can_prompt():
+        raise UsageError(
+            "registry forget", "it cannot be undone, and nobody is there to ask", "--yes"
+        )
+    words = cli_context.translator
+    for kind, count in stored_data.list_counts():
+        print_message(words.format_pair(words.term("kept", kind), words.format_number(count)))
+    print_message(
+        words.translate(
+            "Erase the contact details of {association} for good? Type yes or no.",
+            association=association,
+        )
+        if contact_only
+        else words.translate(
+            "Erase all data about {association} for good? Type yes or no.", association=association
+        )
     )
-    return says_yes()
+    return read_confirmation()
 
 
-def _give(found: Kept, asked: Session) -> None:
-    give_table(COLUMNS, found.told(), asked.words, {"kept": partial(asked.words.term, "kept")})
+def _print_stored_data(stored_data: ErasureSummary, cli_context: CliContext) -> None:
+    print_table(
+        STORED_DATA_COLUMNS,
+        stored_data.list_counts(),
+        cli_context.translator,
+        {"kept": partial(cli_context.translator.term, "kept")},
+    )
 
 
-def _show(found: Kept, asked: Session, association: str, *, as_json: bool) -> None:
+def _print_erasure_preview(
+    stored_data: ErasureSummary, cli_context: CliContext, association: str, *, as_json: bool
+) -> None:
     if as_json:
-        give(document([_item(association, found.told())], clock()))
+        print_data(
+            build_json_document(
+                [_build_erasure_item(association, stored_data.list_counts())], get_current_time()
+            )
+        )
         return
-    _give(found, asked)
-    asked.tell("this is what would be: nothing was written")
+    _print_stored_data(stored_data, cli_context)
+    cli_context.print_translated("preview only; nothing was written")
 
 
-def _item(association: str, counts: Iterable[tuple[str, int]], **more: Any) -> dict[str, Any]:
-    return {"association": association, "kept": dict(counts), **more}
+def _build_erasure_item(
+    association: str, counts: Iterable[tuple[str, int]], **extra_fields: Any
+) -> dict[str, Any]:
+    return {"association": association, "kept": dict(counts), **extra_fields}
 
 
-def _tell(done: Forgotten, asked: Session, association: str, *, as_json: bool) -> None:
+def _print_erasure_result(
+    result: ErasureResult, cli_context: CliContext, association: str, *, as_json: bool
+) -> None:
     """Tell what was erased, and which copies still hold it."""
-    copies = list(map(str, done.copies))
+    copies = list(map(str, result.remaining_copies))
     if as_json:
-        give(document([_item(association, done.kept.told(), clean=done.is_clean, copies=copies)], clock()))
-    elif done.kept:
-        asked.tell_count("{n} row erased", "{n} rows erased", sum(done.kept.rows.values()))
+        print_data(
+            build_json_document(
+                [
+                    _build_erasure_item(
+                        association,
+                        result.stored_data.list_counts(),
+                        clean=result.is_clean,
+                        copies=copies,
+                    )
+                ],
+                get_current_time(),
+            )
+        )
+    elif result.stored_data:
+        cli_context.print_translated_count(
+            "{n} row erased", "{n} rows erased", sum(result.stored_data.row_counts.values())
+        )
     else:
-        asked.tell("it was forgotten before; the file was cleaned once more, and sheets that waited are gone")
-    if not done.is_clean:
+        cli_context.print_translated(
+            "already erased; the file was cleaned again and pending imports were deleted"
+        )
+    if not result.is_clean:
         raise InputError(
             association,
             "it is erased, but the database's log still holds traces while it is read",
             "the same command again when `auditor serve` is stopped",
         )
-    asked.tell(
-        "backups of before still hold it: delete them, or do not restore them without forgetting again"
+    cli_context.print_translated(
+        "older backups still contain it: delete them, or run forget again after restoring one"
     )
     for copy in copies:
-        asked.tell("this copy of before holds it as well, delete it: {file}", file=copy)
+        cli_context.print_translated(
+            "this older copy contains it too; delete it: {file}", file=copy
+        )

@@ -27,23 +27,23 @@ from typer.core import TyperGroup
 from auditor import __version__
 from auditor.cli import audit, check, maintenance, reports, setup
 from auditor.cli.audit import worker
-from auditor.cli.context import Session
-from auditor.cli.decisions import decide
-from auditor.cli.digest import digest
-from auditor.cli.erasure import forget, held
+from auditor.cli.context import CliContext
+from auditor.cli.decisions import decide_app
+from auditor.cli.digest import digest_app
+from auditor.cli.erasure import erase_association, show_stored_data
 from auditor.cli.maintenance import receipts
-from auditor.cli.output import say
-from auditor.cli.registry import registry
-from auditor.cli.report_links import letters
+from auditor.cli.output import print_message
+from auditor.cli.registry import registry_app
+from auditor.cli.report_links import report_links_app
 from auditor.cli.reports import export
-from auditor.cli.users import user
+from auditor.cli.users import user_app
 from auditor.core import log_setup, runtime
 from auditor.core.errors import AuditorError, ConfigError
-from probes.log import Events
+from probes.log import EventLogger
 from storage.errors import StoreError
 
 
-def later(group: typer.Typer) -> tuple[typer.Typer, type[TyperGroup]]:
+def make_lazy_group(group: typer.Typer) -> tuple[typer.Typer, type[TyperGroup]]:
     """For `add_typer`: what a group says of itself, and the class that makes its commands later."""
     face = typer.Typer()
     face.info, face.registered_callback = group.info, group.registered_callback
@@ -67,9 +67,9 @@ def later(group: typer.Typer) -> tuple[typer.Typer, type[TyperGroup]]:
     return face, Later
 
 
-events = Events(__name__)
+events = EventLogger(__name__)
 
-INTERRUPTED = 130
+INTERRUPTED_EXIT_CODE = 130
 
 cli = typer.Typer(
     name="auditor",
@@ -79,11 +79,17 @@ cli = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Looks every night at the public presence of a network of associations.",
 )
-registry.command("held")(held)
-registry.command("forget")(forget)
-groups = {"registry": registry, "decide": decide, "digest": digest, "letters": letters, "user": user}
-for name, group in groups.items():
-    face, made = later(group)
+registry_app.command("held")(show_stored_data)
+registry_app.command("forget")(erase_association)
+COMMAND_GROUPS = {
+    "registry": registry_app,
+    "decide": decide_app,
+    "digest": digest_app,
+    "letters": report_links_app,
+    "user": user_app,
+}
+for name, group in COMMAND_GROUPS.items():
+    face, made = make_lazy_group(group)
     cli.add_typer(face, name=name, cls=made)
 for command in (
     reports.demo,
@@ -99,27 +105,27 @@ for command in (
     export,
     reports.publish,
     receipts,
-    audit.rejudge,
+    audit.reevaluate,
     maintenance.backup,
     maintenance.restore,
-    maintenance.thin,
+    maintenance.prune,
     setup.doctor,
 ):
     cli.command()(command)
 
 
-def _is_debugged() -> bool:
+def _is_debug_enabled() -> bool:
     return bool(os.environ.get("AUDITOR_DEBUG"))
 
 
-def _tell_version(asked: bool) -> None:
-    if asked:
+def _print_version(is_requested: bool) -> None:
+    if is_requested:
         typer.echo(f"auditor {__version__}")
         raise typer.Exit
 
 
 @cli.callback()
-def common(
+def store_common_options(
     context: typer.Context,
     config: Annotated[Path | None, typer.Option(help="The configuration file.")] = None,
     quiet: Annotated[
@@ -130,68 +136,79 @@ def common(
     ] = False,
     lang: Annotated[
         Literal["ar", "fr", "en"] | None,
-        typer.Option(help="The language of what is told: ar, fr or en; the terminal's own otherwise."),
+        typer.Option(
+            help="The language of what is told: ar, fr or en; the terminal's own otherwise."
+        ),
     ] = None,
     _version: Annotated[
-        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Print the version.")
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
     ] = False,
 ) -> None:
     """Keep the options that every command understands."""
-    context.obj = Session(config, quiet, debug or _is_debugged(), lang)
+    context.obj = CliContext(config, quiet, debug or _is_debug_enabled(), lang)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command that was typed; give its exit code."""
-    gc.set_threshold(*runtime.SELDOM)
+    gc.set_threshold(*runtime.REDUCED_GC_THRESHOLDS)
     words = list(sys.argv[1:] if argv is None else argv)
-    debug = "--debug" in words or _is_debugged()
-    sys.excepthook = sys.__excepthook__ if debug else _unexpected
-    log_setup.keep(debug=debug)
+    debug = "--debug" in words or _is_debug_enabled()
+    sys.excepthook = sys.__excepthook__ if debug else _report_unexpected_error
+    log_setup.configure_logging(debug=debug)
     try:
-        typer.main.get_command(cli)(args=common_first(words), prog_name="auditor")
+        typer.main.get_command(cli)(args=move_common_options_first(words), prog_name="auditor")
     except SystemExit as end:
-        if end.code == INTERRUPTED:
-            Session(lang=_language(words)).tell("interrupted; what was done is kept")
+        if end.code == INTERRUPTED_EXIT_CODE:
+            CliContext(requested_language=_find_language_option(words)).print_translated(
+                "interrupted; finished work is kept"
+            )
         return end.code if isinstance(end.code, int) else 0 if end.code is None else 1
     except (AuditorError, StoreError) as trouble:
-        code = trouble.code if isinstance(trouble, AuditorError) else ConfigError.code
-        _end(trouble, code, debug=debug)
+        code = trouble.exit_code if isinstance(trouble, AuditorError) else ConfigError.exit_code
+        _report_failure(trouble, code, debug=debug)
         return code
     return 0
 
 
-def _end(trouble: Exception, code: int, *, debug: bool) -> None:
+def _report_failure(error: Exception, exit_code: int, *, debug: bool) -> None:
     """Tell why a command ended, to a person or as an event among the others."""
     if debug:
-        sys.__excepthook__(type(trouble), trouble, trouble.__traceback__)
-    if log_setup.is_json() or log_setup.is_journal(sys.stderr, os.environ):
-        events.error("command_failed", "{trouble}", trouble=str(trouble), code=code)
+        sys.__excepthook__(type(error), error, error.__traceback__)
+    if log_setup.is_json_logging() or log_setup.is_journald_stream(sys.stderr, os.environ):
+        events.error("command_failed", "{trouble}", trouble=str(error), code=exit_code)
     else:
-        say(f"error: {trouble}")
+        print_message(f"error: {error}")
 
 
-def common_first(words: list[str]) -> list[str]:
+def move_common_options_first(arguments: list[str]) -> list[str]:
     """The same words with the common options before the command, wherever they were typed."""
     common: list[str] = []
     rest: list[str] = []
-    while words:
-        word = words.pop(0)
+    while arguments:
+        word = arguments.pop(0)
         if word == "--":
-            return [*common, *rest, word, *words]
+            return [*common, *rest, word, *arguments]
         if word in {"--quiet", "-q", "--debug"} or word.startswith(("--config=", "--lang=")):
             common.append(word)
-        elif word in {"--config", "--lang"} and words:
-            common += [word, words.pop(0)]
+        elif word in {"--config", "--lang"} and arguments:
+            common += [word, arguments.pop(0)]
         else:
             rest.append(word)
     return [*common, *rest]
 
 
-def _language(words: Sequence[str]) -> str | None:
+def _find_language_option(arguments: Sequence[str]) -> str | None:
     """The language that was typed, if any."""
-    typed = re.search(r"--lang[ =](ar|fr|en)\b", " ".join(words))
+    typed = re.search(r"--lang[ =](ar|fr|en)\b", " ".join(arguments))
     return typed[1] if typed else None
 
 
-def _unexpected(kind: type[BaseException], error: BaseException, _trace: TracebackType | None) -> None:
-    say(f"error: unexpected {kind.__name__}: {error}; try: the same with --debug, and report what it prints")
+def _report_unexpected_error(
+    error_type: type[BaseException], error: BaseException, _traceback: TracebackType | None
+) -> None:
+    print_message(
+        f"error: unexpected {error_type.__name__}: {error}; try: the same with --debug, and report what it prints"
+    )

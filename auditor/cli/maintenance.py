@@ -12,23 +12,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from auditor.cli.context import Json, clock, session
-from auditor.cli.output import give, give_table, progress, say
-from auditor.core.errors import IncompleteError
-from auditor.core.formatting import document
+from auditor.cli.context import JsonOption, get_cli_context, get_current_time
+from auditor.cli.output import print_data, print_message, print_table, show_progress
+from auditor.core.errors import IncompleteRunError
+from auditor.core.formatting import build_json_document
 
 if TYPE_CHECKING:
-    from auditor.cli.context import Session
-    from auditor.i18n.wording import Wording
-    from auditor.receipts.receipt import Link
-    from auditor.retention.backups import Taken
-    from auditor.retention.evidence_pruning import Thinned
+    from auditor.cli.context import CliContext
+    from auditor.i18n.wording import Translator
+    from auditor.receipts.receipt import ReceiptVerification
+    from auditor.retention.backups import BackupResult
+    from auditor.retention.evidence_pruning import PruningResult
 
 
 # ruff: noqa: PLC0415 - `--help` stays quick
 
 
-LISTED = ("file", "made_at", "bytes")
+BACKUP_COLUMNS = ("file", "made_at", "bytes")
 
 
 def backup(
@@ -37,8 +37,10 @@ def backup(
         Path | None,
         typer.Argument(help="A folder, or a file that ends in .db; [backup] folder otherwise."),
     ] = None,
-    listed: Annotated[bool, typer.Option("--list", help="Tell which there are; make none.")] = False,
-    as_json: Json = False,
+    listed: Annotated[
+        bool, typer.Option("--list", help="Tell which there are; make none.")
+    ] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Copy the database and its evidence, also while a night is being written.
 
@@ -47,74 +49,93 @@ def backup(
     from auditor.app import App
     from auditor.retention import backups
 
-    asked, now = session(context), clock()
-    config = asked.config()
-    backups.database_of(config, "`pg_dump`")
+    asked, now = get_cli_context(context), get_current_time()
+    config = asked.load_config()
+    backups.find_sqlite_file(config, "`pg_dump`")
     if listed:
-        items = [one.item() for one in backups.listed(target or config.backup.folder)]
-        _give_list(items, asked.words, config.network.zone, as_json=as_json)
+        items = [one.to_dict() for one in backups.list_backups(target or config.backup.folder)]
+        _print_backups(items, asked.translator, config.network.time_zone, as_json=as_json)
         return
     with App.open(config, create=False) as app:
-        taken = backups.take(app.store, app.archive, config, now, target)
+        taken = backups.create_backup(app.store, app.body_store, config, now, target)
     if as_json:
-        give(document([_item(taken)], now))
+        print_data(build_json_document([_build_backup_item(taken)], now))
     elif not asked.quiet:
-        say(_taken(taken, asked.words))
+        print_message(_describe_backup(taken, asked.translator))
 
 
 def restore(
     context: typer.Context,
     file: Annotated[Path, typer.Argument(help="A backup.")],
-    as_json: Json = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Put a backup in the database's place.
 
     The database that is there is kept beside it under another name.
     """
     from auditor import erasure
-    from auditor.app import App, locked
+    from auditor.app import App, lock_data_folder
     from auditor.core.errors import InputError
     from auditor.retention import backups
-    from storage.retention import marks_in
+    from storage.retention import read_erased_ids
 
-    asked, now = session(context), clock()
-    config = asked.config()
-    backups.database_of(config, "`pg_restore`")
+    asked, now = get_cli_context(context), get_current_time()
+    config = asked.load_config()
+    backups.find_sqlite_file(config, "`pg_restore`")
     if not file.is_file():
         raise InputError(str(file), "there is no such file", "`auditor backup --list`")
-    with locked(config.storage.folder):
+    with lock_data_folder(config.storage.folder):
         folders = {config.backup.folder.resolve(), file.parent.resolve()}
-        files = [one.file for folder in folders for one in backups.listed(folder)]
-        here = backups.database_of(config, "`pg_restore`")
-        marks = frozenset[str]().union(*map(marks_in, (here, *files)))
-        done = backups.put_back(config, file, now)
+        files = [one.file for folder in folders for one in backups.list_backups(folder)]
+        here = backups.find_sqlite_file(config, "`pg_restore`")
+        marks = frozenset[str]().union(*map(read_erased_ids, (here, *files)))
+        done = backups.restore_backup(config, file, now)
     with App.open(config, create=False) as app:
-        there = erasure.back(app, marks)
+        there = erasure.find_restored_associations(app, marks)
     if as_json:
-        item = {"file": str(done.file), "kept": str(done.kept) if done.kept else None, "bodies": done.bodies}
-        give(
-            document(
-                [{**item, "forgotten": there, **_held(done.contents.rows), "schema": done.contents.schema}],
+        item = {
+            "file": str(done.file),
+            "kept": str(done.replaced_database) if done.replaced_database else None,
+            "bodies": done.copied_bodies,
+        }
+        print_data(
+            build_json_document(
+                [
+                    {
+                        **item,
+                        "forgotten": there,
+                        **_count_rows(done.contents.row_counts),
+                        "schema": done.contents.schema_revision,
+                    }
+                ],
                 now,
             )
         )
     elif not asked.quiet:
-        told = asked.words.say("{file} is what {backup} holds", file=str(done.file), backup=str(file))
-        facts = [_counted(done.contents.rows, asked.words)]
-        if done.kept:
-            facts.append(asked.words.say("what was there is kept as {kept}", kept=str(done.kept)))
-        say(asked.words.pair(told, asked.words.listed(facts)))
+        told = asked.translator.translate(
+            "{file} was restored from {backup}", file=str(done.file), backup=str(file)
+        )
+        facts = [_describe_row_counts(done.contents.row_counts, asked.translator)]
+        if done.replaced_database:
+            facts.append(
+                asked.translator.translate(
+                    "the previous database was kept as {kept}", kept=str(done.replaced_database)
+                )
+            )
+        print_message(asked.translator.format_pair(told, asked.translator.join_list(facts)))
     for one in there:
-        asked.tell(
-            "{association} was forgotten since and is there again: “auditor registry forget” erases it",
+        asked.print_translated(
+            "{association} was erased and is back: “auditor registry forget” erases it again",
             association=one,
         )
 
 
-def thin(
+def prune(
     context: typer.Context,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what would go; remove nothing.")] = False,
-    as_json: Json = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Tell what would go; remove nothing.")
+    ] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Remove old evidence that nothing rests on, and what people left behind whose time is over.
 
@@ -122,86 +143,129 @@ def thin(
     """
     from auditor.app import App
     from auditor.retention import backups, evidence_pruning
-    from auditor.runs.pipeline import ages
+    from auditor.runs.pipeline import compute_retention_cutoffs
 
-    asked = session(context)
+    asked = get_cli_context(context)
     with (
-        App.open(asked.config(), create=False) as app,
-        app.lock(),
-        progress(asked.words.say("looking for what may go"), quiet=asked.quiet) as step,
+        App.open(asked.load_config(), create=False) as app,
+        app.hold_run_lock(),
+        show_progress(
+            asked.translator.translate("looking for data to delete"), quiet=asked.quiet
+        ) as step,
     ):
-        told = evidence_pruning.thin(
+        told = evidence_pruning.prune_evidence(
             app.store,
-            app.archive,
+            app.body_store,
             app.config,
-            clock(),
-            copies=backups.bodies_in(app.config),
+            get_current_time(),
+            backup_bodies=backups.open_backup_bodies(app.config),
             dry_run=dry_run,
             progress=step,
         )
-        over = app.store.expire(ages(app.config.keep, clock()), dry_run=dry_run)
+        over = app.store.delete_expired_data(
+            compute_retention_cutoffs(app.config.retention, get_current_time()), dry_run=dry_run
+        )
     if as_json:
-        give(document([{**told.item(), "expired": over}], clock()))
+        print_data(build_json_document([{**told.to_dict(), "expired": over}], get_current_time()))
     elif not asked.quiet:
-        say(_thinned(told, sum(over.values()), asked.words, dry_run=dry_run))
+        print_message(
+            _describe_pruning(told, sum(over.values()), asked.translator, dry_run=dry_run)
+        )
 
 
-def _give_list(items: list[dict[str, Any]], words: Wording, zone: str, *, as_json: bool) -> None:
+def _print_backups(
+    items: list[dict[str, Any]], translator: Translator, zone: str, *, as_json: bool
+) -> None:
     if as_json:
-        give(document(items, clock()))
+        print_data(build_json_document(items, get_current_time()))
         return
     sayings = {
-        "made_at": lambda cell: words.moment(datetime.fromisoformat(cell), zone),
-        "bytes": lambda cell: words.number(int(cell)),
+        "made_at": lambda cell: translator.format_datetime(datetime.fromisoformat(cell), zone),
+        "bytes": lambda cell: translator.format_number(int(cell)),
     }
-    give_table(LISTED, ([one[name] for name in LISTED] for one in items), words, sayings)
+    print_table(
+        BACKUP_COLUMNS,
+        ([one[name] for name in BACKUP_COLUMNS] for one in items),
+        translator,
+        sayings,
+    )
 
 
-def _item(taken: Taken) -> dict[str, Any]:
-    held = {"schema": taken.contents.schema, **_held(taken.contents.rows), "bodies": taken.bodies}
-    return {**taken.backup.item(), **held, "removed": [str(file) for file in taken.removed]}
+def _build_backup_item(result: BackupResult) -> dict[str, Any]:
+    held = {
+        "schema": result.contents.schema_revision,
+        **_count_rows(result.contents.row_counts),
+        "bodies": result.copied_bodies,
+    }
+    return {
+        **result.backup.to_dict(),
+        **held,
+        "removed": [str(file) for file in result.removed_backups],
+    }
 
 
-def _held(rows: Any) -> dict[str, int]:
-    return {f"{name}s": rows.get(name, 0) for name in ("association", "account", "night", "observation")}
+def _count_rows(row_counts: Any) -> dict[str, int]:
+    return {
+        f"{name}s": row_counts.get(name, 0)
+        for name in ("association", "account", "night", "observation")
+    }
 
 
-def _counted(rows: Any, words: Wording) -> str:
-    return words.listed(
+def _describe_row_counts(row_counts: Any, translator: Translator) -> str:
+    return translator.join_list(
         [
-            words.count("{n} association", "{n} associations", rows.get("association", 0)),
-            words.count("{n} night", "{n} nights", rows.get("night", 0)),
-            words.count("{n} look", "{n} looks", rows.get("observation", 0)),
+            translator.translate_plural(
+                "{n} association", "{n} associations", row_counts.get("association", 0)
+            ),
+            translator.translate_plural("{n} check", "{n} checks", row_counts.get("night", 0)),
+            translator.translate_plural(
+                "{n} observation", "{n} observations", row_counts.get("observation", 0)
+            ),
         ]
     )
 
 
-def _taken(taken: Taken, words: Wording) -> str:
+def _describe_backup(result: BackupResult, translator: Translator) -> str:
     facts = [
-        _counted(taken.contents.rows, words),
-        words.count("{n} new page of evidence", "{n} new pages of evidence", taken.bodies),
+        _describe_row_counts(result.contents.row_counts, translator),
+        translator.translate_plural(
+            "{n} new page of evidence", "{n} new pages of evidence", result.copied_bodies
+        ),
     ]
-    if taken.removed:
-        facts.append(words.count("{n} old backup removed", "{n} old backups removed", len(taken.removed)))
-    return words.pair(words.say("backed up to {file}", file=str(taken.backup.file)), words.listed(facts))
+    if result.removed_backups:
+        facts.append(
+            translator.translate_plural(
+                "{n} old backup removed", "{n} old backups removed", len(result.removed_backups)
+            )
+        )
+    return translator.format_pair(
+        translator.translate("backed up to {file}", file=str(result.backup.file)),
+        translator.join_list(facts),
+    )
 
 
-def _thinned(told: Thinned, over: int, words: Wording, *, dry_run: bool) -> str:
+def _describe_pruning(
+    result: PruningResult, expired_count: int, translator: Translator, *, dry_run: bool
+) -> str:
     facts = [
-        words.count("{n} page", "{n} pages", told.bodies),
-        words.say("{size} MiB", size=words.number(round(told.bytes / (1 << 20), 1))),
-        words.count("the headers of {n} look", "the headers of {n} looks", told.exchanges),
-        words.count("{n} row about people", "{n} rows about people", over),
+        translator.translate_plural("{n} page", "{n} pages", result.bodies),
+        translator.translate(
+            "{size} MiB", size=translator.format_number(round(result.bytes / (1 << 20), 1))
+        ),
+        translator.translate_plural(
+            "the headers of {n} check", "the headers of {n} checks", result.stripped_observations
+        ),
+        translator.translate_plural("{n} row about people", "{n} rows about people", expired_count),
     ]
-    went = words.say("would be removed") if dry_run else words.say("removed")
-    return words.pair(went, words.listed(facts))
+    went = translator.translate("would be removed") if dry_run else translator.translate("removed")
+    return translator.format_pair(went, translator.join_list(facts))
 
 
 # ruff: noqa: PLC0415 - `--help` stays quick
 
 
-COLUMNS = ("night", "state", "accounts", "left_out", "signature", "chain", "key", "digest")
-SAID = {"state": "night", "signature": "signature", "chain": "chain"}
+RECEIPT_COLUMNS = ("night", "state", "accounts", "left_out", "signature", "chain", "key", "digest")
+RECEIPT_TERM_GROUPS = {"state": "night", "signature": "signature", "chain": "chain"}
 """In which group of words the codes of a column are."""
 
 
@@ -209,66 +273,81 @@ def receipts(
     context: typer.Context,
     digest: Annotated[
         str | None,
-        typer.Option(help="A digest that was noted elsewhere: exit 4 where no receipt has it any more."),
+        typer.Option(
+            help="A digest that was noted elsewhere: exit 4 where no receipt has it any more."
+        ),
     ] = None,
-    as_json: Json = False,
+    as_json: JsonOption = False,
 ) -> None:
     """List the receipts of the nights, and prove them.
 
     Each is signed and holds the digest of the one before: one that was changed, taken out or put elsewhere is
     told, and the command ends with 4.
     """
-    from auditor.receipts.receipt import chain
-    from auditor.receipts.signing import known
+    from auditor.receipts.receipt import verify_receipt_chain
+    from auditor.receipts.signing import read_known_public_keys
 
-    asked = session(context)
-    with asked.open() as app:
-        links = list(chain(app.store.nights(), known(app.folder)))
-    items = [_receipt_item(link) for link in links]
+    asked = get_cli_context(context)
+    with asked.open_app() as app:
+        links = list(
+            verify_receipt_chain(app.store.list_runs(), read_known_public_keys(app.data_folder))
+        )
+    items = [_build_receipt_item(link) for link in links]
     if as_json:
-        give(document(items, clock()))
+        print_data(build_json_document(items, get_current_time()))
     elif items:
-        words = asked.words
-        sayings = {name: partial(words.term, group) for name, group in SAID.items()}
-        give_table(COLUMNS, ([item[name] for name in COLUMNS] for item in items), words, sayings)
-    _refuse(links, digest, asked)
+        words = asked.translator
+        sayings = {name: partial(words.term, group) for name, group in RECEIPT_TERM_GROUPS.items()}
+        print_table(
+            RECEIPT_COLUMNS,
+            ([item[name] for name in RECEIPT_COLUMNS] for item in items),
+            words,
+            sayings,
+        )
+    _raise_if_invalid(links, digest, asked)
 
 
-def _receipt_item(link: Link) -> dict[str, Any]:
-    from auditor.receipts.receipt import left_out
-    from auditor.receipts.signing import fingerprint
+def _build_receipt_item(verification: ReceiptVerification) -> dict[str, Any]:
+    from auditor.receipts.receipt import count_not_reached
+    from auditor.receipts.signing import compute_key_fingerprint
 
-    night = link.night
+    night = verification.run
     return {
         "night": night.day.isoformat(),
         "state": night.state.value,
         "accounts": night.receipt.get("accounts"),
-        "left_out": left_out(night),
-        "signature": link.signed.value,
-        "chain": link.place.value,
-        "key": fingerprint(link.key) if link.key else None,
-        "digest": link.digest,
+        "left_out": count_not_reached(night),
+        "signature": verification.signature_status.value,
+        "chain": verification.position.value,
+        "key": compute_key_fingerprint(verification.public_key)
+        if verification.public_key
+        else None,
+        "digest": verification.digest,
         "previous": night.receipt.get("previous"),
-        "fault": link.fault.value if link.fault else None,
+        "fault": verification.fault.value if verification.fault else None,
         "receipt": dict(night.receipt),
     }
 
 
-def _refuse(links: list[Link], digest: str | None, asked: Session) -> None:
+def _raise_if_invalid(
+    verifications: list[ReceiptVerification], digest: str | None, cli_context: CliContext
+) -> None:
     """Tell each fault in a line of its own, and end with 4 where there is one."""
-    for link in links:
+    for link in verifications:
         if link.fault:
-            say(fault_of(link))
-        elif link.new_key:
-            asked.tell("The receipts from {day} on are signed with another key.", day=link.night.day)
-    if digest is not None and digest not in {link.digest for link in links}:
+            print_message(describe_receipt_fault(link))
+        elif link.is_new_key:
+            cli_context.print_translated(
+                "Run reports from {day} on are signed with a different key.", day=link.run.day
+            )
+    if digest is not None and digest not in {link.digest for link in verifications}:
         remedy = "look for a copy of that night, in a backup or a mail"
-        raise IncompleteError(f"the digest {digest}", "no receipt has it", remedy)
-    if any(link.fault for link in links):
-        raise typer.Exit(IncompleteError.code)
+        raise IncompleteRunError(f"the digest {digest}", "no receipt has it", remedy)
+    if any(link.fault for link in verifications):
+        raise typer.Exit(IncompleteRunError.exit_code)
 
 
-def fault_of(link: Link) -> str:
+def describe_receipt_fault(verification: ReceiptVerification) -> str:
     """What is wrong with a receipt, as an error is told."""
     why = {
         "changed": "its receipt is not the one that was signed",
@@ -277,7 +356,9 @@ def fault_of(link: Link) -> str:
         "elsewhere": "its receipt tells of another night, or of another end of it",
         "broken": "its receipt follows one that is not there: the nights before it were taken out",
     }
-    if link.before:
+    if verification.previous_day:
         between = "a night between them was taken out, or changed"
-        why["broken"] = f"its receipt does not follow that of {link.before}: {between}"
-    return f"error: the night of {link.night.day}: {why[link.fault or 'broken']}"
+        why["broken"] = (
+            f"its receipt does not follow that of {verification.previous_day}: {between}"
+        )
+    return f"error: the night of {verification.run.day}: {why[verification.fault or 'broken']}"

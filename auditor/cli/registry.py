@@ -11,81 +11,111 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from auditor.cli.context import Json, clock, may_ask, says_yes, session
-from auditor.cli.decisions import Who, login
-from auditor.cli.output import format_of, give, give_bytes, give_table, is_terminal, refuse_long, say, write
+from auditor.cli.context import (
+    JsonOption,
+    can_prompt,
+    get_cli_context,
+    get_current_time,
+    read_confirmation,
+)
+from auditor.cli.decisions import AuthorOption, get_login_name
+from auditor.cli.output import (
+    choose_output_format,
+    is_stdout_terminal,
+    print_bytes,
+    print_data,
+    print_message,
+    print_table,
+    validate_delimiter,
+    write_file_atomically,
+)
 from auditor.core.errors import InputError
-from auditor.core.formatting import document, stamp
+from auditor.core.formatting import build_json_document, format_timestamp
 
 if TYPE_CHECKING:
-    from auditor.cli.context import Session
+    from auditor.cli.context import CliContext
     from auditor.config.schema import Config
-    from auditor.i18n.wording import Wording
-    from auditor.registry.diff import Line, Revision
-    from auditor.registry.importer import Known, Reading
-    from auditor.registry.issues import Problem
-    from storage.models.users import By, Change
-    from storage.registry.diff import Changes
+    from auditor.i18n.wording import Translator
+    from auditor.registry.diff import ImportPreview, RegistryChangeLine
+    from auditor.registry.importer import ExistingEntries, ImportResult
+    from auditor.registry.issues import SpreadsheetProblem
+    from storage.models.users import AuditLogEntry, ChangeOrigin
+    from storage.registry.diff import ImportChanges
 
-registry = typer.Typer(no_args_is_help=True, help="The spreadsheet of associations and their links.")
-SheetFile = Annotated[Path, typer.Argument(metavar="SHEET", help="A CSV or XLSX file.")]
-PROBLEM = ("line", "column", "problem", "severity", "value")
-DIFFERENCE = ("association", "field", "change", "before", "after", "name")
-TRAIL = ("at", "who", "source", "association", "field", "change", "before", "after")
-KINDS = ("added", "changed", "withdrawn", "pruned")
-SHOWN = 200
+registry_app = typer.Typer(
+    no_args_is_help=True, help="The spreadsheet of associations and their links."
+)
+SpreadsheetArgument = Annotated[Path, typer.Argument(metavar="SHEET", help="A CSV or XLSX file.")]
+ISSUE_COLUMNS = ("line", "column", "problem", "severity", "value")
+CHANGE_COLUMNS = ("association", "field", "change", "before", "after", "name")
+HISTORY_COLUMNS = ("at", "who", "source", "association", "field", "change", "before", "after")
+CHANGE_KINDS = ("added", "changed", "withdrawn", "pruned")
+MAX_SHOWN_CHANGES = 200
 """So many changes are shown before the question."""
 
 
-@registry.command("validate")
-def validate(context: typer.Context, sheet: SheetFile, as_json: Json = False) -> None:
+@registry_app.command("validate")
+def validate_spreadsheet(
+    context: typer.Context, spreadsheet: SpreadsheetArgument, as_json: JsonOption = False
+) -> None:
     """Tell every problem of a sheet with its line and column; change nothing.
 
     It is read beside what is registered already, as an import reads it.
     """
-    asked = session(context)
-    reading = _read(sheet, asked.config())
+    asked = get_cli_context(context)
+    reading = _read_beside_registry(spreadsheet, asked.load_config())
     if as_json:
-        give(document((problem.item() for problem in reading.problems), clock()))
+        print_data(
+            build_json_document(
+                (problem.to_dict() for problem in reading.problems), get_current_time()
+            )
+        )
     elif reading.problems:
-        _give_problems(reading.problems, asked.words)
+        _print_issues(reading.problems, asked.translator)
     if not asked.quiet:
-        say(_counted(reading, asked.words))
+        print_message(_describe_import_counts(reading, asked.translator))
     if any(problem.severity == "error" for problem in reading.problems):
-        raise typer.Exit(InputError.code)
+        raise typer.Exit(InputError.exit_code)
 
 
-def _read(sheet: Path, config: Config) -> Reading:
+def _read_beside_registry(spreadsheet: Path, config: Config) -> ImportResult:
     """A sheet with its problems, beside the registry where there is one."""
     from auditor.app import App
-    from auditor.erasure import returned
-    from auditor.registry.diff import revision
-    from auditor.registry.importer import Known, read
+    from auditor.erasure import find_erased_in_import
+    from auditor.registry.diff import build_import_preview
+    from auditor.registry.importer import ExistingEntries, parse_registry_spreadsheet
     from storage.errors import MissingDatabaseError
 
     with suppress(MissingDatabaseError), App.open(config, create=False) as app:
-        known = Known.of(app.store.members(), app.store.accounts())
-        reading = read(sheet, config.network.language, known)
-        reading.problems = [*revision(app.store, reading, clock()).problems, *returned(app, reading)]
+        known = ExistingEntries.from_registry(
+            app.store.list_association_entries(), app.store.list_accounts()
+        )
+        reading = parse_registry_spreadsheet(spreadsheet, config.network.language, known)
+        reading.problems = [
+            *build_import_preview(app.store, reading, get_current_time()).problems,
+            *find_erased_in_import(app, reading),
+        ]
         return reading
-    return read(sheet, config.network.language)
+    return parse_registry_spreadsheet(spreadsheet, config.network.language)
 
 
-@registry.command("import")
-def import_(
+@registry_app.command("import")
+def import_registry(
     context: typer.Context,
-    sheet: SheetFile,
+    spreadsheet: SpreadsheetArgument,
     *,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Tell what would change; change nothing.")
     ] = False,
     prune: Annotated[
         bool,
-        typer.Option("--prune", help="Remove what the sheet no longer lists, with all that was seen of it."),
+        typer.Option(
+            "--prune", help="Remove what the sheet no longer lists, with all that was seen of it."
+        ),
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask on a terminal.")] = False,
-    who: Who = None,
-    as_json: Json = False,
+    author: AuthorOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Make the registry what a sheet says. The same sheet again changes nothing.
 
@@ -93,124 +123,152 @@ def import_(
     On a terminal it shows what would change and asks first.
     """
     from auditor.app import App
-    from auditor.erasure import returned
-    from auditor.registry.diff import revision, shared
-    from auditor.registry.importer import Known
+    from auditor.erasure import find_erased_in_import
+    from auditor.registry.diff import build_import_preview, find_shared_accounts
+    from auditor.registry.importer import ExistingEntries
 
-    asked = session(context)
-    config = asked.config()
+    asked = get_cli_context(context)
+    config = asked.load_config()
     with App.open(config) as app:
-        known = Known.of(app.store.members(), app.store.accounts())
-        reading = _filled(sheet, config.network.language, known)
-        reading.problems += returned(app, reading)
+        known = ExistingEntries.from_registry(
+            app.store.list_association_entries(), app.store.list_accounts()
+        )
+        reading = _read_nonempty_spreadsheet(spreadsheet, config.network.language, known)
+        reading.problems += find_erased_in_import(app, reading)
         if dry_run:
-            _show(revision(app.store, reading, clock(), prune=prune), asked, as_json=as_json)
+            _print_import_preview(
+                build_import_preview(app.store, reading, get_current_time(), prune=prune),
+                asked,
+                as_json=as_json,
+            )
             return
         agreed: str | None = None
-        if not (yes or as_json or asked.quiet) and may_ask():
-            draft = revision(app.store, reading, clock(), prune=prune)
-            if draft.lines and not _agreed(draft, asked):
+        if not (yes or as_json or asked.quiet) and can_prompt():
+            draft = build_import_preview(app.store, reading, get_current_time(), prune=prune)
+            if draft.lines and not _confirm_import(draft, asked):
                 return
             agreed = draft.digest
         changes = app.store.save_registry(
             reading.associations,
             reading.accounts,
-            clock(),
-            by=_by(who),
-            said=reading.said,
+            get_current_time(),
+            origin=_build_change_author(author),
+            present_columns=reading.columns,
             prune=prune,
-            agreed=agreed,
+            expected_digest=agreed,
         )
         if agreed not in {None, changes.digest}:
-            raise InputError(str(sheet), "the registry changed meanwhile, so nothing was changed", "again")
-    reading.problems += shared(reading, changes)
+            raise InputError(
+                str(spreadsheet), "the registry changed meanwhile, so nothing was changed", "again"
+            )
+    reading.problems += find_shared_accounts(reading, changes)
     if as_json:
-        give(document([_receipt(reading, changes)], clock()))
+        print_data(build_json_document([_build_import_item(reading, changes)], get_current_time()))
         return
     if agreed is None or not changes:
         for problem in reading.problems:
-            say(problem.said(asked.words))
+            print_message(problem.describe(asked.translator))
     if not asked.quiet:
-        told = _done(changes, asked.words) if agreed and changes else _outcome(reading, changes, asked.words)
+        told = (
+            _describe_result(changes, asked.translator)
+            if agreed and changes
+            else _describe_import(reading, changes, asked.translator)
+        )
         for line in told:
-            say(line)
+            print_message(line)
 
 
-def _by(who: str | None) -> By:
-    from storage.models.users import OPERATOR, By
+def _build_change_author(author: str | None) -> ChangeOrigin:
+    from storage.models.users import OPERATOR_ORIGIN, ChangeOrigin
 
-    return By((who or "").strip() or login() or OPERATOR.who, OPERATOR.source)
+    return ChangeOrigin(
+        (author or "").strip() or get_login_name() or OPERATOR_ORIGIN.author, OPERATOR_ORIGIN.source
+    )
 
 
-def _show(draft: Revision, asked: Session, *, as_json: bool) -> None:
+def _print_import_preview(
+    preview: ImportPreview, cli_context: CliContext, *, as_json: bool
+) -> None:
     """Tell what would change."""
     if as_json:
-        give(document((line.item() for line in draft.lines), clock()))
+        print_data(
+            build_json_document((line.to_dict() for line in preview.lines), get_current_time())
+        )
         return
-    for problem in draft.problems:
-        say(problem.said(asked.words))
-    _give_lines(draft.lines, asked.words)
-    if not asked.quiet:
-        for line in _outcome(draft.reading, draft.changes, asked.words):
-            say(line)
-        say(asked.words.say("this is what would be: nothing was written"))
+    for problem in preview.problems:
+        print_message(problem.describe(cli_context.translator))
+    _print_changes(preview.lines, cli_context.translator)
+    if not cli_context.quiet:
+        for line in _describe_import(
+            preview.import_result, preview.changes, cli_context.translator
+        ):
+            print_message(line)
+        print_message(cli_context.translator.translate("preview only; nothing was written"))
 
 
-def _agreed(draft: Revision, asked: Session) -> bool:
+def _confirm_import(preview: ImportPreview, cli_context: CliContext) -> bool:
     """Show what would change and ask whether it shall."""
-    words = asked.words
-    for problem in draft.problems:
-        say(problem.said(words))
-    if told := draft.unsaid(words):
-        say(told)
-    _give_lines(draft.lines[:SHOWN], words)
-    if (rest := len(draft.lines) - SHOWN) > 0:
-        say(words.count("and {n} more change", "and {n} more changes", rest))
-    if told := draft.leaving(words):
-        say(told)
-    say(words.say("Take this over into the registry? Type yes or no."))
-    if says_yes():
+    words = cli_context.translator
+    for problem in preview.problems:
+        print_message(problem.describe(words))
+    if told := preview.describe_missing_columns(words):
+        print_message(told)
+    _print_changes(preview.lines[:MAX_SHOWN_CHANGES], words)
+    if (rest := len(preview.lines) - MAX_SHOWN_CHANGES) > 0:
+        print_message(words.translate_plural("{n} more change", "{n} more changes", rest))
+    if told := preview.describe_unlisted_associations(words):
+        print_message(told)
+    print_message(words.translate("Apply these changes? Type yes or no."))
+    if read_confirmation():
         return True
-    say(words.say("nothing changed"))
+    print_message(words.translate("no changes"))
     return False
 
 
-def _give_lines(lines: list[Line], words: Wording) -> None:
-    is_told = is_terminal()
+def _print_changes(changes: list[RegistryChangeLine], translator: Translator) -> None:
+    is_told = is_stdout_terminal()
     rows = (
         (
             line.association,
-            line.what(words) if is_told else line.field,
+            line.describe_field(translator) if is_told else line.field,
             line.kind,
-            *(line.values(words) if is_told else (line.before, line.after)),
+            *(line.describe_values(translator) if is_told else (line.before, line.after)),
             line.name,
         )
-        for line in lines
+        for line in changes
     )
-    give_table(DIFFERENCE, rows, words, {"change": partial(words.term, "outcome")})
+    print_table(CHANGE_COLUMNS, rows, translator, {"change": partial(translator.term, "outcome")})
 
 
-def _filled(sheet: Path, language: str, known: Known) -> Reading:
-    from auditor.registry.importer import read
+def _read_nonempty_spreadsheet(
+    spreadsheet: Path, language: str, existing_entries: ExistingEntries
+) -> ImportResult:
+    from auditor.registry.importer import parse_registry_spreadsheet
 
-    reading = read(sheet, language, known)
+    reading = parse_registry_spreadsheet(spreadsheet, language, existing_entries)
     if not reading.associations:
         raise InputError(
-            str(sheet), "it names no association, so nothing was changed", "fill the sheet first"
+            str(spreadsheet),
+            "it names no association, so nothing was changed",
+            "fill the sheet first",
         )
     return reading
 
 
-@registry.command("export")
-def export(
+@registry_app.command("export")
+def export_registry(
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(metavar="FILE|-", help="A .csv or .xlsx file, or - for here.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE|-", help="A .csv or .xlsx file, or - for here.")
+    ],
     *,
-    form: Annotated[
+    file_format: Annotated[
         Literal["csv", "xlsx"] | None,
         typer.Option("--format", help="Otherwise as the file's name ends; here, CSV."),
     ] = None,
-    bom: Annotated[bool, typer.Option(help="Begin CSV with the mark by which Excel knows UTF-8.")] = True,
+    bom: Annotated[
+        bool, typer.Option(help="Begin CSV with the mark by which Excel knows UTF-8.")
+    ] = True,
     delimiter: Annotated[
         str, typer.Option(help="What parts the cells of CSV; French Excel wants a semicolon.")
     ] = ",",
@@ -219,51 +277,64 @@ def export(
 
     With --lang its headings and words are in that language; English keys and codes otherwise.
     """
-    from auditor.i18n.catalogs import direction
+    from auditor.i18n.catalogs import get_text_direction
     from auditor.registry import exporter, spreadsheet
 
-    asked = session(context)
-    refuse_long(delimiter)
+    asked = get_cli_context(context)
+    validate_delimiter(delimiter)
     target = None if str(file) == "-" else file
-    written = format_of(form, target, ("csv", "xlsx"))
-    words = asked.words if asked.lang else None
-    with asked.open() as app:
-        mirrored = direction(asked.lang or app.config.network.language) == "rtl"
-        lines, count = exporter.kept(app.store, words), app.store.registered()[0]
+    written = choose_output_format(file_format, target, ("csv", "xlsx"))
+    words = asked.translator if asked.requested_language else None
+    with asked.open_app() as app:
+        mirrored = (
+            get_text_direction(asked.requested_language or app.config.network.language) == "rtl"
+        )
+        lines, count = exporter.iter_export_rows(app.store, words), app.store.count_registered()[0]
         if written == "xlsx":
-            pieces = exporter.pieces(lines, words, right_to_left=mirrored)
+            pieces = exporter.iter_registry_workbook_chunks(lines, words, right_to_left=mirrored)
         else:
-            pieces = spreadsheet.csv_lines(lines, bom=bom and target is not None, delimiter=delimiter)
+            pieces = spreadsheet.iter_csv_lines(
+                lines, bom=bom and target is not None, delimiter=delimiter
+            )
         if target is None:
-            give_bytes(pieces, is_text=written == "csv")
+            print_bytes(pieces, is_text=written == "csv")
             return
-        write(pieces, target)
+        write_file_atomically(pieces, target)
     if not asked.quiet:
-        say(asked.words.pair(str(file), asked.words.count("{n} association", "{n} associations", count)))
+        print_message(
+            asked.translator.format_pair(
+                str(file),
+                asked.translator.translate_plural("{n} association", "{n} associations", count),
+            )
+        )
 
 
-@registry.command("trail")
-def trail(
+@registry_app.command("trail")
+def show_registry_history(
     context: typer.Context,
-    association: Annotated[str | None, typer.Option(help="Only this association's, by its id.")] = None,
-    most: Annotated[int, typer.Option("--most", min=1, help="So many changes, the newest.")] = 1000,
-    as_json: Json = False,
+    association: Annotated[
+        str | None, typer.Option(help="Only this association's, by its id.")
+    ] = None,
+    limit: Annotated[
+        int, typer.Option("--most", min=1, help="So many changes, the newest.")
+    ] = 1000,
+    as_json: JsonOption = False,
 ) -> None:
     """Tell who changed what in the registry, the newest first; of what was removed, too."""
-    asked = session(context)
-    with asked.open() as app:
-        changes = app.store.trail(association, limit=most)
+    asked = get_cli_context(context)
+    with asked.open_app() as app:
+        changes = app.store.list_audit_log(association, limit=limit)
     if as_json:
-        give(document(map(_entry, changes), clock()))
+        print_data(build_json_document(map(_build_change_item, changes), get_current_time()))
     else:
-        _give_trail(changes, asked.words, app.config.network.zone)
+        _print_history(changes, asked.translator, app.config.network.time_zone)
 
 
-def _entry(change: Change) -> dict[str, Any]:
+def _build_change_item(change: AuditLogEntry) -> dict[str, Any]:
     """A change as JSON has it."""
     return {
-        "at": change.at,
-        "who": change.who,
+        "at": change.changed_at,
+        "who": change.author,
         "source": change.source,
         "association": change.association,
         "field": change.field,
@@ -273,102 +344,140 @@ def _entry(change: Change) -> dict[str, Any]:
     }
 
 
-def _give_trail(changes: list[Change], words: Wording, zone: str) -> None:
-    is_told = is_terminal()
+def _print_history(changes: list[AuditLogEntry], translator: Translator, zone: str) -> None:
+    is_told = is_stdout_terminal()
     rows = (
-        {**_entry(one), "at": stamp(one.at), **(_spoken(one, words, zone) if is_told else {})}
+        {
+            **_build_change_item(one),
+            "at": format_timestamp(one.changed_at),
+            **(_translate_change(one, translator, zone) if is_told else {}),
+        }
         for one in changes
     )
-    say_as = {"change": partial(words.term, "outcome"), "source": partial(words.term, "changed_by")}
-    give_table(TRAIL, ([row[name] for name in TRAIL] for row in rows), words, say_as)
+    say_as = {
+        "change": partial(translator.term, "outcome"),
+        "source": partial(translator.term, "changed_by"),
+    }
+    print_table(
+        HISTORY_COLUMNS,
+        ([row[name] for name in HISTORY_COLUMNS] for row in rows),
+        translator,
+        say_as,
+    )
 
 
-def _spoken(change: Change, words: Wording, zone: str) -> dict[str, str]:
-    from auditor.registry.diff import Line
+def _translate_change(change: AuditLogEntry, translator: Translator, zone: str) -> dict[str, str]:
+    from auditor.registry.diff import RegistryChangeLine
 
-    line = Line.of(change, "")
-    before, after = line.values(words)
-    who = words.label("actor", change.who) if change.who == "operator" else change.who
-    at, field = words.moment(change.at, zone), line.what(words)
+    line = RegistryChangeLine.from_change(change, "")
+    before, after = line.describe_values(translator)
+    who = translator.label("actor", change.author) if change.author == "operator" else change.author
+    at, field = translator.format_datetime(change.changed_at, zone), line.describe_field(translator)
     return {"at": at, "who": who, "field": field, "before": before, "after": after}
 
 
-def _give_problems(problems: list[Problem], words: Wording) -> None:
-    lines = ([problem.item()[name] for name in PROBLEM] for problem in problems)
-    say_as = {"problem": partial(words.term, "problem"), "severity": partial(words.term, "trouble")}
-    give_table(PROBLEM, lines, words, say_as)
+def _print_issues(issues: list[SpreadsheetProblem], translator: Translator) -> None:
+    lines = ([problem.to_dict()[name] for name in ISSUE_COLUMNS] for problem in issues)
+    say_as = {
+        "problem": partial(translator.term, "problem"),
+        "severity": partial(translator.term, "trouble"),
+    }
+    print_table(ISSUE_COLUMNS, lines, translator, say_as)
 
 
-def _counted(reading: Reading, words: Wording) -> str:
-    errors = sum(problem.severity == "error" for problem in reading.problems)
-    return words.listed(
+def _describe_import_counts(import_result: ImportResult, translator: Translator) -> str:
+    errors = sum(problem.severity == "error" for problem in import_result.problems)
+    return translator.join_list(
         [
-            words.count("{n} association", "{n} associations", len(reading.associations)),
-            words.count("{n} link", "{n} links", len(reading.accounts)),
-            words.count("{n} error", "{n} errors", errors),
-            words.count("{n} warning", "{n} warnings", len(reading.problems) - errors),
+            translator.translate_plural(
+                "{n} association", "{n} associations", len(import_result.associations)
+            ),
+            translator.translate_plural("{n} link", "{n} links", len(import_result.accounts)),
+            translator.translate_plural("{n} error", "{n} errors", errors),
+            translator.translate_plural(
+                "{n} warning", "{n} warnings", len(import_result.problems) - errors
+            ),
         ]
     )
 
 
-def _receipt(reading: Reading, changes: Changes) -> dict[str, Any]:
-    told = {key: list(map(_link, rows)) for key, rows in _by_kind(changes).items()}
-    people = {f"associations_{kind}": list(_people(changes, kind)) for kind in KINDS}
+def _build_import_item(import_result: ImportResult, changes: ImportChanges) -> dict[str, Any]:
+    told = {
+        key: list(map(_build_account_item, rows))
+        for key, rows in _group_accounts_by_kind(changes).items()
+    }
+    people = {
+        f"associations_{kind}": list(_list_association_ids(changes, kind)) for kind in CHANGE_KINDS
+    }
     return {
-        "associations": len(reading.associations),
-        "accounts": len(reading.accounts),
+        "associations": len(import_result.associations),
+        "accounts": len(import_result.accounts),
         "dry_run": False,
         **told,
         **people,
-        "unsaid": list(changes.unsaid),
-        "problems": [problem.item() for problem in reading.problems],
+        "unsaid": list(changes.missing_columns),
+        "problems": [problem.to_dict() for problem in import_result.problems],
     }
 
 
-def _by_kind(changes: Changes) -> dict[str, tuple[Any, ...]]:
-    return {kind: getattr(changes, kind) for kind in KINDS}
+def _group_accounts_by_kind(changes: ImportChanges) -> dict[str, tuple[Any, ...]]:
+    return {kind: getattr(changes, kind) for kind in CHANGE_KINDS}
 
 
-def _people(changes: Changes, kind: str) -> tuple[str, ...]:
+def _list_association_ids(changes: ImportChanges, kind: str) -> tuple[str, ...]:
     found: tuple[str, ...] = getattr(changes, f"associations_{kind}")
     return found
 
 
-def _link(row: Any) -> dict[str, Any]:
-    return {"association": row.association, "column": row.column, "typed": row.typed}
+def _build_account_item(row: Any) -> dict[str, Any]:
+    return {"association": row.association, "column": row.column, "typed": row.typed_text}
 
 
-def _outcome(reading: Reading, changes: Changes, words: Wording) -> Iterator[str]:
+def _describe_import(
+    import_result: ImportResult, changes: ImportChanges, translator: Translator
+) -> Iterator[str]:
     from auditor.registry import exporter
-    from auditor.registry.columns import LINKS
-    from auditor.registry.diff import unsaid
+    from auditor.registry.columns import LINKS_COLUMN
+    from auditor.registry.diff import describe_missing_columns
 
-    yield _counted(reading, words)
-    if told := unsaid(changes, words):
+    yield _describe_import_counts(import_result, translator)
+    if told := describe_missing_columns(changes, translator):
         yield told
-    for row in changes.withdrawn:
-        what = words.listed([row.association, exporter.heading(row.column or LINKS, words), row.typed])
-        yield words.pair(words.say("No longer listed, kept"), what)
-    yield from _done(changes, words)
+    for row in changes.accounts_withdrawn:
+        what = translator.join_list(
+            [
+                row.association,
+                exporter.format_column_heading(row.column or LINKS_COLUMN, translator),
+                row.typed_text,
+            ]
+        )
+        yield translator.format_pair(translator.translate("No longer in the file, kept"), what)
+    yield from _describe_result(changes, translator)
 
 
-def _done(changes: Changes, words: Wording) -> Iterator[str]:
+def _describe_result(changes: ImportChanges, translator: Translator) -> Iterator[str]:
     """What came of it, where all else was shown before."""
-    yield from _changed(changes, words) if changes else [words.say("nothing changed")]
-    if changes.withdrawn:
-        yield words.say(
-            "what is no longer listed is kept, not audited; {option} removes it and all that was seen of it",
+    yield from (
+        _describe_change_counts(changes, translator)
+        if changes
+        else [translator.translate("no changes")]
+    )
+    if changes.accounts_withdrawn:
+        yield translator.translate(
+            "associations missing from the file are kept but not checked; {option} removes them and their results",
             option="--prune",
         )
 
 
-def _changed(changes: Changes, words: Wording) -> Iterator[str]:
+def _describe_change_counts(changes: ImportChanges, translator: Translator) -> Iterator[str]:
     """What was added, changed, left out and removed: of each how many associations and links."""
-    for name, rows in _by_kind(changes).items():
-        associations = len(_people(changes, name))
+    for name, rows in _group_accounts_by_kind(changes).items():
+        associations = len(_list_association_ids(changes, name))
         parts = [
-            words.count("{n} association", "{n} associations", associations) if associations else "",
-            words.count("{n} link", "{n} links", len(rows)) if rows else "",
+            translator.translate_plural("{n} association", "{n} associations", associations)
+            if associations
+            else "",
+            translator.translate_plural("{n} link", "{n} links", len(rows)) if rows else "",
         ]
-        if told := words.listed(filter(None, parts)):
-            yield words.pair(words.term("outcome", name), told)
+        if told := translator.join_list(filter(None, parts)):
+            yield translator.format_pair(translator.term("outcome", name), told)

@@ -11,22 +11,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from auditor.cli.context import Json, Session, clock, session
+from auditor.cli.context import CliContext, JsonOption, get_cli_context, get_current_time
 from auditor.cli.output import (
-    Format,
-    format_of,
-    give,
-    give_bytes,
-    give_table,
-    give_text,
-    is_terminal,
-    progress,
-    refuse_long,
-    write,
+    OutputFormat,
+    choose_output_format,
+    is_stdout_terminal,
+    print_bytes,
+    print_data,
+    print_table,
+    print_text,
+    show_progress,
+    validate_delimiter,
+    write_file_atomically,
 )
 from auditor.core import runtime
 from auditor.core.errors import InputError, UsageError
-from auditor.core.formatting import document
+from auditor.core.formatting import build_json_document
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,74 +34,94 @@ if TYPE_CHECKING:
 
     from auditor.app import App
     from auditor.evaluation.association_view import AssociationView
-    from auditor.i18n.wording import Wording
+    from auditor.i18n.wording import Translator
 
 
 # ruff: noqa: PLC0415 - `--help` stays quick
 
 
-GAP = ("severity", "code", "channel", "opened_at", "association", "name")
-GAP_SAID = ("severity", "code", "opened_at", "association", "name", "key")
+GAP_COLUMNS = ("severity", "code", "channel", "opened_at", "association", "name")
+TERMINAL_GAP_COLUMNS = ("severity", "code", "opened_at", "association", "name", "key")
 
 
 def gaps(
     context: typer.Context,
-    association: Annotated[str | None, typer.Option(help="Only this association's, by its id.")] = None,
+    association: Annotated[
+        str | None, typer.Option(help="Only this association's, by its id.")
+    ] = None,
     channel: Annotated[str | None, typer.Option(help="Only this channel's.")] = None,
     code: Annotated[str | None, typer.Option(help="Only those of this code.")] = None,
-    as_json: Json = False,
+    as_json: JsonOption = False,
 ) -> None:
     """List the gaps that are open, the gravest first."""
     wanted = {"association": association, "channel": channel, "code": code}
-    asked = session(context)
-    with asked.open() as app:
-        found = [item for item in _gaps(app, association) if _is_wanted(item, wanted)]
+    asked = get_cli_context(context)
+    with asked.open_app() as app:
+        found = [
+            item for item in _load_gap_items(app, association) if _matches_filters(item, wanted)
+        ]
     if as_json:
-        give(document(found, clock()))
+        print_data(build_json_document(found, get_current_time()))
     else:
-        _give_gaps(found, asked.words)
+        _print_gaps(found, asked.translator)
 
 
 def report(
     context: typer.Context,
-    association: Annotated[str | None, typer.Argument(help="Its id; every association without one.")] = None,
+    association: Annotated[
+        str | None, typer.Argument(help="Its id; every association without one.")
+    ] = None,
     *,
-    pdf: Annotated[Path | None, typer.Option(help="Write one association's report as a PDF.")] = None,
-    address: Annotated[str, typer.Option(help="Where it is found online, for a square to scan.")] = "",
-    as_json: Json = False,
+    pdf: Annotated[
+        Path | None, typer.Option(help="Write one association's report as a PDF.")
+    ] = None,
+    address: Annotated[
+        str, typer.Option(help="Where it is found online, for a square to scan.")
+    ] = "",
+    as_json: JsonOption = False,
 ) -> None:
     """Tell an association where it stands, in its own language unless --lang asks for another."""
-    from auditor.evaluation.network_view import overview
+    from auditor.evaluation.network_view import build_network_overview
     from auditor.reports import text
-    from auditor.views.json_items import report_item, report_items
+    from auditor.views.json_items import build_report_item, build_report_items
 
-    now, asked = clock(), session(context)
+    now, asked = get_current_time(), get_cli_context(context)
     if pdf and not association:
-        raise UsageError("--pdf", "is of one association's report", "`auditor report ID --pdf FILE`")
-    with asked.open() as app:
+        raise UsageError(
+            "--pdf", "is of one association's report", "`auditor report ID --pdf FILE`"
+        )
+    with asked.open_app() as app:
         if association is None:
-            seen = overview(app.store, app.config, now)
-            items, told = report_items(seen), text.told(seen, app.config, None, asked.language)
+            seen = build_network_overview(app.store, app.config, now)
+            items, told = (
+                build_report_items(seen),
+                text.format_terminal_report(seen, app.config, None, asked.language),
+            )
         else:
-            view = _listed(app, association, now)
-            items, told = [report_item(view)], text.report(view, now, asked.lang)
+            view = _load_listed_association(app, association, now)
+            items, told = (
+                [build_report_item(view)],
+                text.format_association_report(view, now, asked.requested_language),
+            )
             if pdf and not as_json:
-                _save(pdf, _written(view, app, asked.lang, address))
+                _write_pdf(pdf, _render_pdf_report(view, app, asked.requested_language, address))
                 return
-    give(document(items, now)) if as_json else give_text(told)
+    print_data(build_json_document(items, now)) if as_json else print_text(told)
 
 
 def publish(
     context: typer.Context,
-    folder: Annotated[Path | None, typer.Argument(help="Where to; [report] folder otherwise.")] = None,
+    folder: Annotated[
+        Path | None, typer.Argument(help="Where to; [report] folder otherwise.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="The same, by name.")] = None,
 ) -> None:
     """Write the network's pages to open or upload."""
-    asked = session(context)
-    with asked.open() as app:
+    asked = get_cli_context(context)
+    with asked.open_app() as app:
         target = folder or out or app.config.report.folder
-        written = _published(app, target, asked)
-    asked.tell_count("{file}: {n} page", "{file}: {n} pages", written, file=str(target))
+        written = _publish_site(app, target, asked)
+    asked.print_translated_count("{file}: {n} page", "{file}: {n} pages", written, file=str(target))
 
 
 def demo(
@@ -114,115 +134,142 @@ def demo(
     """
     from auditor.app import App
     from auditor.demo import play
-    from auditor.evaluation.network_view import overview
+    from auditor.evaluation.network_view import build_network_overview
     from auditor.reports import text
 
-    asked = session(context)
-    with progress(asked.words.say("14 nights"), quiet=asked.quiet) as step:
-        played = runtime.run(play.play(folder, progress=step, now=clock()))
+    asked = get_cli_context(context)
+    with show_progress(asked.translator.translate("14 checks"), quiet=asked.quiet) as step:
+        played = runtime.run_async(play.run_demo(folder, on_progress=step, now=get_current_time()))
     with App.open(played.config) as app:
-        written = _published(app, played.config.report.folder, asked)
-        seen = overview(app.store, app.config, clock(), since=played.nights[0].started_at)
-        give_text(text.told(seen, app.config, None, asked.language))
+        written = _publish_site(app, played.config.report.folder, asked)
+        seen = build_network_overview(
+            app.store, app.config, get_current_time(), since=played.runs[0].started_at
+        )
+        print_text(text.format_terminal_report(seen, app.config, None, asked.language))
     first = str(played.config.report.folder / "index.html")
-    asked.tell_count("{n} page to open: {file}", "{n} pages to open: {file}", written, file=first)
-    asked.tell(
-        "the database: {file}; to go on: {command}",
+    asked.print_translated_count(
+        "{n} page to open: {file}", "{n} pages to open: {file}", written, file=first
+    )
+    asked.print_translated(
+        "database: {file}; continue with: {command}",
         file=played.config.storage.url,
         command=f"auditor --config {folder}/config.toml gaps",
     )
 
 
-def _published(app: App, target: Path, asked: Session) -> int:
-    from auditor.reports import publish as write_pages
+def _publish_site(app: App, target: Path, cli_context: CliContext) -> int:
+    from auditor.reports import publish_site as write_pages
 
     try:
-        with progress(asked.words.say("the pages"), quiet=asked.quiet) as step:
-            return write_pages(app, target, clock(), progress=step)
+        with show_progress(
+            cli_context.translator.translate("web pages"), quiet=cli_context.quiet
+        ) as step:
+            return write_pages(app, target, get_current_time(), on_progress=step)
     except OSError as trouble:
         raise InputError(
             str(target), (trouble.strerror or "cannot be written").lower(), "another folder"
         ) from None
 
 
-def _written(view: AssociationView, app: App, language: str | None, address: str) -> bytes:
+def _render_pdf_report(
+    view: AssociationView, app: App, language: str | None, report_url: str
+) -> bytes:
     """An association's report as a PDF, in the language asked for or its own."""
-    from auditor.rendering.templates import Folder
+    from auditor.rendering.templates import StaticSiteLinks
     from auditor.reports import html, pdf
 
     told = language or view.association.language
-    link = Folder("report.html", (told,), home=False)
-    return pdf.pdf(html.report(view, app.config, clock(), link, told, address=address))
+    link = StaticSiteLinks("report.html", (told,), has_network_pages=False)
+    return pdf.render_pdf(
+        html.render_report(view, app.config, get_current_time(), link, told, report_url=report_url)
+    )
 
 
-def _save(file: Path, made: bytes) -> None:
+def _write_pdf(file: Path, content: bytes) -> None:
     try:
-        file.write_bytes(made)
+        file.write_bytes(content)
     except OSError as trouble:
-        raise InputError(str(file), (trouble.strerror or "cannot be written").lower(), "another") from None
+        raise InputError(
+            str(file), (trouble.strerror or "cannot be written").lower(), "another"
+        ) from None
 
 
-def _gaps(app: App, association: str | None = None) -> list[dict[str, Any]]:
-    from auditor.evaluation.network_view import association_view, views
+def _load_gap_items(app: App, association: str | None = None) -> list[dict[str, Any]]:
+    from auditor.evaluation.network_view import iter_association_views, load_association_view
     from auditor.reference.gap_catalogue import SEVERITIES
-    from auditor.views.json_items import gap_items
+    from auditor.views.json_items import build_gap_items
 
-    _refuse_unknown(app, association)
+    _validate_association(app, association)
     if association is None:
-        found = gap_items(views(app.store, app.config, clock()))
+        found = build_gap_items(iter_association_views(app.store, app.config, get_current_time()))
     else:
-        view = association_view(app.store, app.config, association, clock())
-        found = gap_items([view] if view else ())
+        view = load_association_view(app.store, app.config, association, get_current_time())
+        found = build_gap_items([view] if view else ())
     return sorted(found, key=lambda item: SEVERITIES.index(item["severity"]))
 
 
-def _give_gaps(found: Iterable[dict[str, Any]], words: Wording) -> None:
+def _print_gaps(gap_items: Iterable[dict[str, Any]], translator: Translator) -> None:
     """On a terminal what a gap is about, with its channel, and its code last: that is what one types."""
-    say_as = {"severity": lambda code: words.label("severity", code)}
-    items = map(_dated, found)
-    if is_terminal():
+    say_as = {"severity": lambda code: translator.label("severity", code)}
+    items = map(_shorten_dates, gap_items)
+    if is_stdout_terminal():
         said = (
-            {**item, "key": item["code"], "code": words.about(item["code"], item["channel"])}
+            {
+                **item,
+                "key": item["code"],
+                "code": translator.gap_title(item["code"], item["channel"]),
+            }
             for item in items
         )
-        give_table(GAP_SAID, ([item[column] for column in GAP_SAID] for item in said), words, say_as)
+        print_table(
+            TERMINAL_GAP_COLUMNS,
+            ([item[column] for column in TERMINAL_GAP_COLUMNS] for item in said),
+            translator,
+            say_as,
+        )
     else:
-        give_table(GAP, ([item[column] for column in GAP] for item in items), words)
+        print_table(
+            GAP_COLUMNS, ([item[column] for column in GAP_COLUMNS] for item in items), translator
+        )
 
 
-def _dated(item: dict[str, Any]) -> dict[str, Any]:
+def _shorten_dates(item: dict[str, Any]) -> dict[str, Any]:
     """The same item with a day for a moment: a person's list needs no seconds."""
     return {**item, "opened_at": (item["opened_at"] or "")[:10]}
 
 
-def _is_wanted(item: dict[str, Any], wanted: dict[str, str | None]) -> bool:
-    return all(value is None or item[name] == value for name, value in wanted.items())
+def _matches_filters(item: dict[str, Any], filters: dict[str, str | None]) -> bool:
+    return all(value is None or item[name] == value for name, value in filters.items())
 
 
-def _listed(app: App, association: str, now: datetime) -> AssociationView:
-    from auditor.evaluation.network_view import association_view
+def _load_listed_association(app: App, association: str, now: datetime) -> AssociationView:
+    from auditor.evaluation.network_view import load_association_view
 
-    _refuse_unknown(app, association)
-    view = association_view(app.store, app.config, association, now)
+    _validate_association(app, association)
+    view = load_association_view(app.store, app.config, association, now)
     if view is None:
-        raise InputError(association, "the registry does not list it any more", "`auditor registry import`")
+        raise InputError(
+            association, "the registry does not list it any more", "`auditor registry import`"
+        )
     return view
 
 
-def _refuse_unknown(app: App, association: str | None) -> None:
-    if association is not None and app.store.association(association) is None:
-        raise InputError(association, "no association has this id", "`auditor registry export -` lists them")
+def _validate_association(app: App, association: str | None) -> None:
+    if association is not None and app.store.get_association(association) is None:
+        raise InputError(
+            association, "no association has this id", "`auditor registry export -` lists them"
+        )
 
 
 # ruff: noqa: PLC0415 - `--help` stays quick
 
 
-KINDS = ("associations", "gaps", "accounts", "coverage", "changes", "meeting")
+EXPORT_KIND_NAMES = ("associations", "gaps", "accounts", "coverage", "changes", "meeting")
 
 
 def export(
     context: typer.Context,
-    what: Annotated[
+    kind_or_file: Annotated[
         str,
         typer.Argument(
             metavar="[KIND] FILE|-",
@@ -232,17 +279,21 @@ def export(
     ],
     file: Annotated[Path | None, typer.Argument(hidden=True)] = None,
     *,
-    form: Annotated[
-        Format | None,
+    file_format: Annotated[
+        OutputFormat | None,
         typer.Option("--format", help="Otherwise as the file's name ends; here, CSV."),
     ] = None,
-    bom: Annotated[bool, typer.Option(help="Begin CSV with the mark by which Excel knows UTF-8.")] = True,
+    bom: Annotated[
+        bool, typer.Option(help="Begin CSV with the mark by which Excel knows UTF-8.")
+    ] = True,
     delimiter: Annotated[
         str, typer.Option(help="What parts the cells of CSV; French Excel wants a semicolon.")
     ] = ",",
     since: Annotated[
         datetime | None,
-        typer.Option(formats=["%Y-%m-%d"], help="Changes since this day; since the last night otherwise."),
+        typer.Option(
+            formats=["%Y-%m-%d"], help="Changes since this day; since the last night otherwise."
+        ),
     ] = None,
     region: Annotated[str, typer.Option(help="Only associations of this region.")] = "",
     tag: Annotated[str, typer.Option(help="Only associations with this tag.")] = "",
@@ -251,37 +302,39 @@ def export(
 
     With --lang it has headings and words in that language beside the codes; English keys otherwise.
     """
-    from auditor.evaluation.summary import Chosen
-    from auditor.i18n.catalogs import direction
-    from auditor.i18n.wording import Wording
-    from auditor.views.export import Export, stream
+    from auditor.evaluation.summary import AssociationFilter
+    from auditor.i18n.catalogs import get_text_direction
+    from auditor.i18n.wording import Translator
+    from auditor.views.export import ExportRequest, stream_export
 
-    kind, target = _parted(what, file)
-    refuse_long(delimiter)
-    lang = session(context).lang
-    with session(context).open() as app:
-        asked = Export(
+    kind, target = _parse_export_arguments(kind_or_file, file)
+    validate_delimiter(delimiter)
+    lang = get_cli_context(context).requested_language
+    with get_cli_context(context).open_app() as app:
+        asked = ExportRequest(
             kind=kind,
-            format=format_of(form, target),
-            chosen=Chosen(region=region, tag=tag),
-            words=Wording(lang) if lang else None,
+            format=choose_output_format(file_format, target),
+            association_filter=AssociationFilter(region=region, tag=tag),
+            translator=Translator(lang) if lang else None,
             since=since.replace(tzinfo=UTC) if since else None,
             bom=bom and target is not None,
             delimiter=delimiter,
-            right_to_left=direction(lang or app.config.network.language) == "rtl",
+            right_to_left=get_text_direction(lang or app.config.network.language) == "rtl",
         )
-        pieces = stream(asked, app, clock())
+        pieces = stream_export(asked, app, get_current_time())
         if target is None:
-            give_bytes(pieces, is_text=asked.format != "xlsx")
+            print_bytes(pieces, is_text=asked.format != "xlsx")
             return
-        write(pieces, target)
-    session(context).tell("{file}: written", file=str(target))
+        write_file_atomically(pieces, target)
+    get_cli_context(context).print_translated("{file}: written", file=str(target))
 
 
-def _parted(what: str, file: Path | None) -> tuple[str, Path | None]:
+def _parse_export_arguments(kind_or_file: str, file: Path | None) -> tuple[str, Path | None]:
     """The kind that is asked for, and the file, None for standard output."""
-    if what in KINDS:
-        return what, None if file is None or str(file) == "-" else file
+    if kind_or_file in EXPORT_KIND_NAMES:
+        return kind_or_file, None if file is None or str(file) == "-" else file
     if file is not None:
-        raise UsageError(what, "this is no kind of export", f"one of {', '.join(KINDS)}")
-    return "gaps", None if what == "-" else Path(what)
+        raise UsageError(
+            kind_or_file, "this is no kind of export", f"one of {', '.join(EXPORT_KIND_NAMES)}"
+        )
+    return "gaps", None if kind_or_file == "-" else Path(kind_or_file)

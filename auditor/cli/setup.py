@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from auditor.cli.context import Json, clock, session
-from auditor.cli.output import give, give_table, is_terminal, say
+from auditor.cli.context import JsonOption, get_cli_context, get_current_time
+from auditor.cli.output import is_stdout_terminal, print_data, print_message, print_table
 from auditor.core.errors import ConfigError, InputError
-from auditor.core.formatting import document
+from auditor.core.formatting import build_json_document
 
 if TYPE_CHECKING:
-    from auditor.diagnostics import Examined
-    from auditor.i18n.wording import Wording
+    from auditor.diagnostics import DiagnosticResult
+    from auditor.i18n.wording import Translator
 
 
 def init(
@@ -27,31 +27,37 @@ def init(
 
     What is there already is left as it is.
     """
-    from auditor.config.schema import packaged
-    from auditor.registry.exporter import table
+    from auditor.config.schema import find_packaged_config
+    from auditor.registry.exporter import build_export_rows
     from auditor.registry.spreadsheet import to_csv
 
-    asked, sheet = session(context), folder / "registry.csv"
-    say(_put(folder / "config.toml", packaged().read_bytes(), asked.words))
-    say(_put(sheet, to_csv(table([], [])), asked.words))
-    asked.tell(
-        "next: fill {file}, then {command}", file=str(sheet), command=f"`auditor registry import {sheet}`"
+    asked, sheet = get_cli_context(context), folder / "registry.csv"
+    print_message(
+        _write_unless_exists(
+            folder / "config.toml", find_packaged_config().read_bytes(), asked.translator
+        )
+    )
+    print_message(_write_unless_exists(sheet, to_csv(build_export_rows([], [])), asked.translator))
+    asked.print_translated(
+        "next: fill {file}, then {command}",
+        file=str(sheet),
+        command=f"`auditor registry import {sheet}`",
     )
 
 
-def _put(file: Path, data: bytes, words: Wording) -> str:
+def _write_unless_exists(file: Path, data: bytes, translator: Translator) -> str:
     """Write a file unless it is there; say which it was. Raises InputError."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with file.open("xb") as new:
             new.write(data)
     except FileExistsError:
-        return words.say("{file}: already there, left as it is", file=str(file))
+        return translator.translate("{file}: already exists, not changed", file=str(file))
     except OSError as trouble:
         raise InputError(
             str(file), (trouble.strerror or "cannot be written").lower(), "another folder"
         ) from None
-    return words.say("{file}: written", file=str(file))
+    return translator.translate("{file}: written", file=str(file))
 
 
 def doctor(
@@ -59,29 +65,45 @@ def doctor(
     offline: Annotated[
         bool, typer.Option("--offline", help="Ask nobody: no canary, no name server, no proxy.")
     ] = False,
-    as_json: Json = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Tell whether everything is in order.
 
     The installation, the configuration and the data are looked at, and a canary of each channel is asked.
     """
-    from auditor.diagnostics import examine, network
+    from auditor.diagnostics import network, run_diagnostics
 
-    asked = session(context)
-    findings = list(examine(asked.config_path, clock(), None if offline else network.heard))
+    asked = get_cli_context(context)
+    findings = list(
+        run_diagnostics(
+            asked.config_path, get_current_time(), None if offline else network.check_network
+        )
+    )
     if as_json:
-        give(document((finding.item() for finding in findings), clock()))
+        print_data(
+            build_json_document((finding.to_dict() for finding in findings), get_current_time())
+        )
     else:
-        _give_findings(findings, asked.words)
+        _print_diagnostics(findings, asked.translator)
     if any(finding.state == "fail" for finding in findings):
-        raise typer.Exit(ConfigError.code)
+        raise typer.Exit(ConfigError.exit_code)
 
 
-def _give_findings(findings: Iterable[Examined], words: Wording) -> None:
-    if is_terminal():
-        lines = ([words.say(f.about, **f.facts), f.state, words.say(f.message, **f.facts)] for f in findings)
+def _print_diagnostics(results: Iterable[DiagnosticResult], translator: Translator) -> None:
+    if is_stdout_terminal():
+        lines = (
+            [
+                translator.translate(f.check_template, **f.params),
+                f.state,
+                translator.translate(f.detail_template, **f.params),
+            ]
+            for f in results
+        )
     else:
-        lines = ([f.check, f.state, f.detail] for f in findings)
-    give_table(
-        ("check", "state", "detail"), lines, words, {"state": lambda code: words.term("examined", code)}
+        lines = ([f.check, f.state, f.detail] for f in results)
+    print_table(
+        ("check", "state", "detail"),
+        lines,
+        translator,
+        {"state": lambda code: translator.term("examined", code)},
     )

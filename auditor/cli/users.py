@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from auditor.cli.context import Json, Session, clock, session
-from auditor.cli.decisions import Who, whose
-from auditor.cli.output import give, give_table
-from auditor.core.formatting import document
+from auditor.cli.context import CliContext, JsonOption, get_cli_context, get_current_time
+from auditor.cli.decisions import AuthorOption, resolve_author
+from auditor.cli.output import print_data, print_table
+from auditor.core.formatting import build_json_document
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -18,111 +18,127 @@ if TYPE_CHECKING:
     from auditor.app import App
     from storage.models.users import User
 
-COLUMNS = ("role", "state", "added_at", "added_by", "regions", "name")
+USER_COLUMNS = ("role", "state", "added_at", "added_by", "regions", "name")
 
-user = typer.Typer(no_args_is_help=True, help="Who may log in to the pages, and what each may do there.")
+user_app = typer.Typer(
+    no_args_is_help=True, help="Who may log in to the pages, and what each may do there."
+)
 
-Name = Annotated[
-    str, typer.Argument(metavar="NAME", help="As it is typed to log in, and stands beside what they sign.")
+UserNameArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME", help="As it is typed to log in, and stands beside what they sign."
+    ),
 ]
 
 
-@user.command()
+@user_app.command()
 def add(
     context: typer.Context,
-    name: Name,
+    name: UserNameArgument,
     *,
     role: Annotated[
         Literal["admin", "coordinator", "reader"],
         typer.Option(help="What they may do: docs/guides/users-and-permissions.md."),
     ],
     region: Annotated[
-        list[str] | None, typer.Option(help="A coordinator's region, as often as needed; all without one.")
+        list[str] | None,
+        typer.Option(help="A coordinator's region, as often as needed; all without one."),
     ] = None,
-    who: Who = None,
+    author: AuthorOption = None,
 ) -> None:
     """Add somebody, and print the link by which they set a password, once and within a day."""
     from auditor.users import service
     from storage.models.users import Role
 
-    by, asked = whose(who), session(context)
-    with asked.open() as app:
-        now = clock()
-        added, token = service.added(app.store, name, Role(role), region or (), by=by, now=now)
-        _give_link(asked, app, added, token, now)
+    by, asked = resolve_author(author), get_cli_context(context)
+    with asked.open_app() as app:
+        now = get_current_time()
+        added, token = service.add_user(
+            app.store, name, Role(role), region or (), author=by, now=now
+        )
+        _print_invite_link(asked, app, added, token, now)
 
 
-@user.command("list")
-def list_(context: typer.Context, as_json: Json = False) -> None:
+@user_app.command("list")
+def list_users(context: typer.Context, as_json: JsonOption = False) -> None:
     """List who may log in, and who has not set a password yet."""
-    asked = session(context)
-    with asked.open() as app:
-        items = list(map(_item, app.store.users()))
+    asked = get_cli_context(context)
+    with asked.open_app() as app:
+        items = list(map(_build_user_item, app.store.list_users()))
     if as_json:
-        give(document(items, clock()))
+        print_data(build_json_document(items, get_current_time()))
         return
-    words = asked.words
-    lines = ([_cell(name, item[name]) for name in COLUMNS] for item in items)
-    give_table(
-        COLUMNS,
+    words = asked.translator
+    lines = ([_format_cell(name, item[name]) for name in USER_COLUMNS] for item in items)
+    print_table(
+        USER_COLUMNS,
         lines,
         words,
         {
             "role": lambda code: words.term("role", code),
             "state": lambda code: words.term("user", code),
-            "regions": lambda codes: words.listed(map(words.region, codes.split(", "))) if codes else "",
+            "regions": lambda codes: (
+                words.join_list(map(words.region_name, codes.split(", "))) if codes else ""
+            ),
         },
     )
 
 
-@user.command()
-def reset(context: typer.Context, name: Name, who: Who = None) -> None:
+@user_app.command()
+def reset(context: typer.Context, name: UserNameArgument, author: AuthorOption = None) -> None:
     """Print a new link to set a password; the old one and every session end at once."""
     from auditor.users import service
 
-    by, asked = whose(who), session(context)
-    with asked.open() as app:
-        now, found = clock(), service.known(app.store, name)
-        _give_link(asked, app, found, service.invited(app.store, found, by, now), now)
+    by, asked = resolve_author(author), get_cli_context(context)
+    with asked.open_app() as app:
+        now, found = get_current_time(), service.get_user(app.store, name)
+        _print_invite_link(asked, app, found, service.create_invite(app.store, found, by, now), now)
 
 
-@user.command()
-def remove(context: typer.Context, name: Name) -> None:
+@user_app.command()
+def remove(context: typer.Context, name: UserNameArgument) -> None:
     """Let somebody in no more, from now on. What they signed keeps their name."""
     from auditor.users import service
 
-    asked = session(context)
-    with asked.open() as app:
-        found = service.known(app.store, name)
-        service.removed(app.store, found, clock())
-    asked.tell("{name} can no longer log in", name=found.name)
+    asked = get_cli_context(context)
+    with asked.open_app() as app:
+        found = service.get_user(app.store, name)
+        service.remove_user(app.store, found, get_current_time())
+    asked.print_translated("{name} can no longer log in", name=found.name)
 
 
-def _give_link(asked: Session, app: App, found: User, token: str, now: datetime) -> None:
+def _print_invite_link(
+    cli_context: CliContext, app: App, invited_user: User, token: str, now: datetime
+) -> None:
     from auditor.users import service
 
-    give(service.link(service.base(app.config), asked.language, token))
-    asked.tell(
-        "whoever opens this link first sets the password of {name}; it ends on {time}",
-        name=found.name,
-        time=asked.words.moment(now + service.HOLDS, app.config.network.zone),
+    print_data(
+        service.build_welcome_url(service.get_web_base_url(app.config), cli_context.language, token)
+    )
+    cli_context.print_translated(
+        "the first person to open this link sets the password of {name}; it expires on {time}",
+        name=invited_user.name,
+        time=cli_context.translator.format_datetime(
+            now + service.INVITE_VALIDITY, app.config.network.time_zone
+        ),
     )
 
 
-def _item(found: User) -> dict[str, Any]:
+def _build_user_item(listed_user: User) -> dict[str, Any]:
     """The item of `user list --json`."""
     return {
-        "name": found.name,
-        "role": found.role.value,
-        "regions": list(found.regions),
-        "state": "ready" if found.password_hash else "invited",
-        "added_at": found.added_at,
-        "added_by": found.added_by,
-        "password_at": found.password_at,
+        "name": listed_user.name,
+        "role": listed_user.role.value,
+        "regions": list(listed_user.regions),
+        "state": "ready" if listed_user.password_hash else "invited",
+        "added_at": listed_user.added_at,
+        "added_by": listed_user.added_by,
+        "password_at": listed_user.password_set_at,
     }
 
 
-def _cell(name: str, value: Any) -> Any:
-    if name == "added_at":
+def _format_cell(column: str, value: Any) -> Any:
+    if column == "added_at":
         return value.date().isoformat()
     return ", ".join(value) if isinstance(value, list) else value

@@ -10,59 +10,68 @@ from typing import TYPE_CHECKING
 from auditor.core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from auditor.checking.circuit_breaker import Patience
+    from auditor.checking.circuit_breaker import CircuitBreaker
     from auditor.config.schema import Config
-    from auditor.protocols import Tools
-    from auditor.runs.process import Closing
+    from auditor.protocols import RunContext
+    from auditor.runs.process import RunDeadline
     from auditor.runs.run import Coordinator
-    from probes.http.host_state import Turns
-    from probes.runner.api_batcher import Purse
-    from storage.models.audit import Night
+    from probes.http.host_state import HostLock
+    from probes.runner.api_batcher import ApiBudget
+    from storage.models.audit import AuditRun
 
-INSTALL = "pip install 'presence-auditor[cluster]'"
+CLUSTER_INSTALL_COMMAND = "pip install 'presence-auditor[cluster]'"
 """What brings the queue, an extra: one machine needs none."""
 
 
 @contextmanager
-def extra() -> Iterator[None]:
+def require_cluster_extra() -> Iterator[None]:
     """Within it, import what needs the queue. Raises ConfigError where it is not installed."""
     try:
         yield
     except ModuleNotFoundError as missing:
-        raise ConfigError("[cluster] enabled", f"{missing.name} is not installed", INSTALL) from None
+        raise ConfigError(
+            "[cluster] enabled", f"{missing.name} is not installed", CLUSTER_INSTALL_COMMAND
+        ) from None
 
 
 @dataclass(frozen=True, slots=True)
-class ClusterMachines:
-    """The machines that a run is shared with, as `auditor.runs.run.Machines` wants them."""
+class ProcrastinateCluster:
+    """The machines that a run is shared with, as `auditor.runs.run.WorkerCluster` wants them."""
 
     config: Config
 
     @asynccontextmanager
-    async def turns(self) -> AsyncIterator[Turns]:
+    async def open_host_lock(self) -> AsyncIterator[HostLock]:
         """The turns with hosts that they share. Raises ConfigError."""
-        with extra():
-            from storage.database.engine import address_of  # noqa: PLC0415 - a command of one machine needs none
-            from storage.runs.cluster import DatabaseTurns  # noqa: PLC0415 - an extra: one machine needs no turns
-        async with DatabaseTurns(address_of(self.config.storage.url)) as shared:
+        with require_cluster_extra():
+            from storage.database.engine import parse_database_url  # noqa: PLC0415 - a command of one machine needs none
+            from storage.runs.cluster import DatabaseHostLock  # noqa: PLC0415 - an extra: one machine needs no turns
+        async with DatabaseHostLock(parse_database_url(self.config.storage.url)) as shared:
             yield shared
 
-    def coordinator(
+    def create_coordinator(
         self,
-        app: Tools,
-        night: Night,
-        closing: Closing,
+        app: RunContext,
+        run: AuditRun,
+        deadline: RunDeadline,
         *,
-        platforms: Mapping[str, Patience],
-        purses: Mapping[str, Purse],
-        kept: Callable[[int], None],
+        circuit_breakers: Mapping[str, CircuitBreaker],
+        api_budgets: Mapping[str, ApiBudget],
+        on_progress: Callable[[int], None],
     ) -> Coordinator:
         """Who lets workers look. Raises ConfigError."""
-        with extra():
-            from auditor.cluster.coordinator import Leader  # noqa: PLC0415 - an extra: one machine needs no queue
-        return Leader(app, night, closing, platforms=platforms, purses=purses, kept=kept)
+        with require_cluster_extra():
+            from auditor.cluster.coordinator import ClusterCoordinator  # noqa: PLC0415 - an extra: one machine needs no queue
+        return ClusterCoordinator(
+            app,
+            run,
+            deadline,
+            circuit_breakers=circuit_breakers,
+            api_budgets=api_budgets,
+            on_progress=on_progress,
+        )
 
 
-def machines_of(config: Config) -> ClusterMachines | None:
+def get_worker_cluster(config: Config) -> ProcrastinateCluster | None:
     """The machines that runs are shared with, where the configuration says so."""
-    return ClusterMachines(config) if config.cluster.enabled else None
+    return ProcrastinateCluster(config) if config.cluster.enabled else None

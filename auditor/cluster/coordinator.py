@@ -13,32 +13,32 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from typing import Any, Self, TypeVar
 
-from auditor.checking.circuit_breaker import Patience
+from auditor.checking.circuit_breaker import CircuitBreaker
 from auditor.cluster import job_queue
-from auditor.cluster.job_queue import Job, Jobs, opened
-from auditor.cluster.worker import marked
-from auditor.protocols import Tools
-from auditor.runs.plan import AT_THE_DESK, OF_PLATFORMS
-from auditor.runs.process import Closing
-from probes.log import Events
-from probes.runner.api_batcher import Purse
+from auditor.cluster.job_queue import Job, JobQueue, open_job_queue
+from auditor.cluster.worker import ensure_folder_token
+from auditor.protocols import RunContext
+from auditor.runs.plan import API_ROUND, PLATFORM_ROUND
+from auditor.runs.process import RunDeadline
+from probes.log import EventLogger
+from probes.runner.api_batcher import ApiBudget
 from storage.errors import StoreError
-from storage.models.audit import Night
-from storage.runs.cluster import Queue
-from storage.runs.plan import Shard, spot_of
+from storage.models.audit import AuditRun
+from storage.runs.cluster import QueueSnapshot
+from storage.runs.plan import PlanBatch, compute_host_bucket
 
-events = Events(__name__)
+events = EventLogger(__name__)
 
-TICK = 0.5
+QUEUE_POLL_SECONDS = 0.5
 """Seconds between two looks at the queue."""
 
-PATIENCE = 60.0
+DATABASE_RETRY_SECONDS = 60.0
 """Seconds for which a database that went away is waited for."""
 
 T = TypeVar("T")
 
 
-class Leader:
+class ClusterCoordinator:
     """Leads one session of a night. Use it as an async context: on leaving, no job of it is left.
 
     `platforms` and `purses` are brought to where the workers left them; `told` is what they counted.
@@ -46,135 +46,156 @@ class Leader:
 
     def __init__(
         self,
-        app: Tools,
-        night: Night,
-        closing: Closing,
+        app: RunContext,
+        run: AuditRun,
+        deadline: RunDeadline,
         *,
-        platforms: Mapping[str, Patience],
-        purses: Mapping[str, Purse],
-        kept: Callable[[int], None],
+        circuit_breakers: Mapping[str, CircuitBreaker],
+        api_budgets: Mapping[str, ApiBudget],
+        on_progress: Callable[[int], None],
     ) -> None:
-        assert night.id is not None
+        assert run.id is not None
         self._app = app
-        self._night = night.id
-        self._closing = closing
-        self._platforms = platforms
-        self._purses = purses
-        self._kept = kept
-        self._stack = AsyncExitStack()
-        self._settings = app.config.cluster
-        self._jobs: Jobs
-        self._counted: int | None = None
-        self.told: dict[str, Any] = {}
+        self._run_id = run.id
+        self._deadline = deadline
+        self._circuit_breakers = circuit_breakers
+        self._api_budgets = api_budgets
+        self._on_progress = on_progress
+        self._exit_stack = AsyncExitStack()
+        self._cluster_config = app.config.cluster
+        self._job_queue: JobQueue
+        self._counted_accounts: int | None = None
+        self.worker_results: dict[str, Any] = {}
 
     async def __aenter__(self) -> Self:
         """Begin with an empty queue, whatever a session that died has left in it."""
         try:
-            await self._begun()
+            await self._start()
         except BaseException:
-            await self._stack.aclose()
+            await self._exit_stack.aclose()
             raise
         return self
 
-    async def _begun(self) -> None:
-        await self._patiently(lambda: self._app.store.close_sweep(self._night))
-        self._jobs = await self._stack.enter_async_context(opened(self._app.config.storage.url))
-        await self._jobs.make()
-        await self._emptied()
-        ends, timer = self._closing.ends, self._closing.timer
+    async def _start(self) -> None:
+        await self._retry_store_call(lambda: self._app.store.close_cluster_run(self._run_id))
+        self._job_queue = await self._exit_stack.enter_async_context(
+            open_job_queue(self._app.config.storage.url)
+        )
+        await self._job_queue.create_tables()
+        await self._drain_queue()
+        ends, timer = self._deadline.ends_at, self._deadline.timer
         left = None if ends is None else max(0.0, ends - timer())
-        mark = await asyncio.to_thread(marked, self._app.config.storage.folder)
-        await self._patiently(lambda: self._app.store.open_sweep(self._night, mark, left))
-        await self._patiently(self._listen)
+        mark = await asyncio.to_thread(ensure_folder_token, self._app.config.storage.folder)
+        await self._retry_store_call(
+            lambda: self._app.store.open_cluster_run(self._run_id, mark, left)
+        )
+        await self._retry_store_call(self._load_worker_results)
 
     async def __aexit__(self, *_: object) -> None:
         try:
             with suppress(StoreError):
-                await asyncio.to_thread(self._app.store.close_sweep, self._night)
+                await asyncio.to_thread(self._app.store.close_cluster_run, self._run_id)
                 await asyncio.to_thread(self._app.store.clear_queue)
-                await asyncio.to_thread(self._listen)
-                await asyncio.to_thread(self._app.store.drop_sweep, self._night)
+                await asyncio.to_thread(self._load_worker_results)
+                await asyncio.to_thread(self._app.store.delete_cluster_run, self._run_id)
         finally:
-            await self._stack.aclose()
+            await self._exit_stack.aclose()
 
-    async def audit(self, shards: Sequence[Shard], *, again: bool = False) -> None:
+    async def check_batches(
+        self, batches: Sequence[PlanBatch], *, second_pass: bool = False
+    ) -> None:
         """Let workers look at the accounts of the shards. Raises StoreError where one of them fails."""
-        waiting = deque(shards)
-        while not self._closing.is_closed:
-            queue = await self._looked()
-            if waiting and queue.count("todo") <= self._settings.wave // 2:
-                room = self._settings.wave - queue.count("todo")
+        waiting = deque(batches)
+        while not self._deadline.should_stop:
+            queue = await self._read_queue()
+            if waiting and queue.count_jobs("todo") <= self._cluster_config.max_queued_jobs // 2:
+                room = self._cluster_config.max_queued_jobs - queue.count_jobs("todo")
                 wave = [waiting.popleft() for _ in range(min(room, len(waiting)))]
-                await self._jobs.put(self._job(shard, again=again) for shard in wave)
-            elif not waiting and not queue.count("todo") + queue.count("doing"):
+                await self._job_queue.enqueue(
+                    self._build_job(shard, second_pass=second_pass) for shard in wave
+                )
+            elif not waiting and not queue.count_jobs("todo") + queue.count_jobs("doing"):
                 break
             else:
-                await self._closing.rest(TICK)
-        if self._closing.is_closed:
-            await self._patiently(lambda: self._app.store.close_sweep(self._night))
-            await self._emptied()
-        await self._patiently(self._listen)
+                await self._deadline.sleep(QUEUE_POLL_SECONDS)
+        if self._deadline.should_stop:
+            await self._retry_store_call(lambda: self._app.store.close_cluster_run(self._run_id))
+            await self._drain_queue()
+        await self._retry_store_call(self._load_worker_results)
 
-    def _job(self, shard: Shard, *, again: bool) -> Job:
+    def _build_job(self, batch: PlanBatch, *, second_pass: bool) -> Job:
         held: dict[str, Mapping[str, Any]] = {}
-        if shard.round == AT_THE_DESK:
-            held = {channel: job_queue.paid(purse) for channel, purse in self._purses.items()}
-        elif shard.round == OF_PLATFORMS:
+        if batch.round == API_ROUND:
             held = {
-                channel: job_queue.patient(one)
-                for channel, one in self._platforms.items()
-                if spot_of(channel) == shard.first
+                channel: job_queue.dump_api_budget(purse)
+                for channel, purse in self._api_budgets.items()
             }
-        return Job(self._night, shard, again, state=held)
+        elif batch.round == PLATFORM_ROUND:
+            held = {
+                channel: job_queue.dump_circuit_breaker(one)
+                for channel, one in self._circuit_breakers.items()
+                if compute_host_bucket(channel) == batch.first_bucket
+            }
+        return Job(self._run_id, batch, second_pass, channel_states=held)
 
-    async def _looked(self) -> Queue:
+    async def _read_queue(self) -> QueueSnapshot:
         """The queue as it is, with what stalled given back. Raises StoreError where a job failed for good."""
-        await self._given_back()
-        queue = await self._patiently(self._app.store.queue) or Queue({}, None, ())
-        await self._patiently(self._listen)
-        if queue.count("failed"):
-            why = self.told.get("failed") or "it ended its worker each time"
-            raise StoreError("a worker's job", str(why), "look at the worker's log; `auditor run` goes on")
+        await self._requeue_stalled_jobs()
+        queue = await self._retry_store_call(self._app.store.get_queue_snapshot) or QueueSnapshot(
+            {}, None, ()
+        )
+        await self._retry_store_call(self._load_worker_results)
+        if queue.count_jobs("failed"):
+            why = self.worker_results.get("failed") or "it ended its worker each time"
+            raise StoreError(
+                "a worker's job", str(why), "look at the worker's log; `auditor run` goes on"
+            )
         return queue
 
-    async def _given_back(self) -> None:
+    async def _requeue_stalled_jobs(self) -> None:
         try:
-            count = await self._jobs.give_back(self._settings.stalled_after)
-        except StoreError as trouble:  # a database that went away fails whoever reads the queue next, too
-            events.warning("jobs_not_given_back", "stalled jobs were not given back: {why}", why=str(trouble))
+            count = await self._job_queue.requeue_stalled(
+                self._cluster_config.stalled_after_seconds
+            )
+        except (
+            StoreError
+        ) as trouble:  # a database that went away fails whoever reads the queue next, too
+            events.warning(
+                "jobs_not_given_back", "stalled jobs were not given back: {why}", why=str(trouble)
+            )
             return
         if count:
             said = "{count} jobs of workers that were not heard of are given to others"
             events.warning("jobs_given_back", said, count=count)
 
-    async def _emptied(self) -> None:
+    async def _drain_queue(self) -> None:
         """Wait until nobody is at work; what is left in the queue is taken away."""
         while True:
-            await self._patiently(self._app.store.clear_queue)
-            queue = await self._patiently(self._app.store.queue)
-            if queue is None or not queue.count("doing"):
+            await self._retry_store_call(self._app.store.clear_queue)
+            queue = await self._retry_store_call(self._app.store.get_queue_snapshot)
+            if queue is None or not queue.count_jobs("doing"):
                 return
-            await self._given_back()
-            await asyncio.sleep(TICK)
+            await self._requeue_stalled_jobs()
+            await asyncio.sleep(QUEUE_POLL_SECONDS)
 
-    def _listen(self) -> None:
+    def _load_worker_results(self) -> None:
         """Take in what the workers have told."""
-        sweep = self._app.store.sweep(self._night)
+        sweep = self._app.store.get_cluster_run(self._run_id)
         if sweep is None:
             return
-        self.told = dict(sweep.told)
-        for channel, held in self.told.get("state", {}).items():
-            if channel in self._platforms:
-                job_queue.resume(self._platforms[channel], held)
-            elif channel in self._purses:
-                job_queue.pay(self._purses[channel], held)
-        before, self._counted = self._counted, self.told.get("kept", 0)
-        if before is not None and self._counted > before:
-            self._kept(self._counted - before)
+        self.worker_results = dict(sweep.worker_results)
+        for channel, held in self.worker_results.get("state", {}).items():
+            if channel in self._circuit_breakers:
+                job_queue.restore_circuit_breaker(self._circuit_breakers[channel], held)
+            elif channel in self._api_budgets:
+                job_queue.restore_api_budget(self._api_budgets[channel], held)
+        before, self._counted_accounts = self._counted_accounts, self.worker_results.get("kept", 0)
+        if before is not None and self._counted_accounts > before:
+            self._on_progress(self._counted_accounts - before)
 
-    async def _patiently(self, call: Callable[[], T]) -> T:
+    async def _retry_store_call(self, call: Callable[[], T]) -> T:
         """What a call gives, made again for a while where the database went away. Raises StoreError."""
-        until = time.monotonic() + PATIENCE
+        until = time.monotonic() + DATABASE_RETRY_SECONDS
         while True:
             try:
                 return await asyncio.to_thread(call)

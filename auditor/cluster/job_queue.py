@@ -22,18 +22,18 @@ import psycopg
 from procrastinate import exceptions, jobs
 from procrastinate.retry import BaseRetryStrategy, RetryDecision
 
-from auditor.checking.circuit_breaker import Patience
-from auditor.config.schema import Cluster, Config
-from probes.http.host_state import TurnError
+from auditor.checking.circuit_breaker import CircuitBreaker
+from auditor.config.schema import ClusterSettings, Config
+from probes.http.host_state import HostLockError
 from probes.models.finding import Reason
-from probes.runner.api_batcher import Purse
-from storage.database.engine import address_of
+from probes.runner.api_batcher import ApiBudget
+from storage.database.engine import parse_database_url
 from storage.errors import StoreError
-from storage.runs.cluster import Queue
-from storage.runs.plan import Place, Shard
+from storage.runs.cluster import QueueSnapshot
+from storage.runs.plan import PlanBatch, PlanPosition
 from storage.store import Store
 
-Told = dict[str, Any]
+JsonDict = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,153 +43,179 @@ class Job:
     `state` is what platforms and interfaces have said before, by channel.
     """
 
-    night: int
-    shard: Shard
-    again: bool = False
-    after: Place | None = None
-    state: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    run_id: int
+    batch: PlanBatch
+    second_pass: bool = False
+    after_position: PlanPosition | None = None
+    channel_states: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
-    def is_chained(self) -> bool:
+    def is_single_host(self) -> bool:
         """Whether it is of one host or platform, whose accounts are asked in several jobs."""
-        return self.shard.first == self.shard.last
+        return self.batch.first_bucket == self.batch.last_bucket
 
     @property
-    def place(self) -> str:
+    def lock_key(self) -> str:
         """Where it works: of one place there is never more than one job under way."""
-        return f"{self.shard.first}-{self.shard.last}"
+        return f"{self.batch.first_bucket}-{self.batch.last_bucket}"
 
     @property
-    def name(self) -> str:
+    def queueing_key(self) -> str:
         """By what it is known in the queue, in which it waits once at most."""
-        return f"{self.shard.round}/{self.place}"
+        return f"{self.batch.round}/{self.lock_key}"
 
-    def told(self) -> Told:
+    def to_dict(self) -> JsonDict:
         """The job as the queue keeps it."""
-        shard = self.shard
+        shard = self.batch
         return {
-            "night": self.night,
-            "shard": [shard.round, shard.first, shard.last, shard.size],
-            "again": self.again,
-            "after": list(self.after) if self.after else None,
-            "state": {channel: dict(one) for channel, one in self.state.items()},
+            "night": self.run_id,
+            "shard": [shard.round, shard.first_bucket, shard.last_bucket, shard.size],
+            "again": self.second_pass,
+            "after": list(self.after_position) if self.after_position else None,
+            "state": {channel: dict(one) for channel, one in self.channel_states.items()},
         }
 
     @classmethod
-    def of(cls, told: Mapping[str, Any]) -> Job:
+    def from_dict(cls, data: Mapping[str, Any]) -> Job:
         """The job that the queue kept."""
-        after = Place(*told["after"]) if told["after"] else None
-        return cls(told["night"], Shard(*told["shard"]), told["again"], after, told["state"])
+        after = PlanPosition(*data["after"]) if data["after"] else None
+        return cls(data["night"], PlanBatch(*data["shard"]), data["again"], after, data["state"])
 
 
-def patient(platform: Patience) -> Told:
+def dump_circuit_breaker(circuit_breaker: CircuitBreaker) -> JsonDict:
     """What is left of the patience with a platform."""
     return {
-        "refusals": platform.refusals,
-        "gave_up": platform.gave_up.value if platform.gave_up else None,
-        "begin": platform.begin,
-        "left_out": platform.left_out,
-        "first": platform.first,
+        "refusals": circuit_breaker.refusals,
+        "gave_up": circuit_breaker.opened_reason.value if circuit_breaker.opened_reason else None,
+        "begin": circuit_breaker.first_account_id,
+        "left_out": circuit_breaker.skipped_count,
+        "first": circuit_breaker.first_skipped_id,
     }
 
 
-def resume(platform: Patience, held: Mapping[str, Any]) -> None:
+def restore_circuit_breaker(
+    circuit_breaker: CircuitBreaker, saved_state: Mapping[str, Any]
+) -> None:
     """Go on with a platform where another was left."""
-    platform.refusals, platform.begin = held["refusals"], held["begin"]
-    platform.gave_up = Reason(held["gave_up"]) if held["gave_up"] else None
-    platform.left_out, platform.first = held["left_out"], held["first"]
+    circuit_breaker.refusals, circuit_breaker.first_account_id = (
+        saved_state["refusals"],
+        saved_state["begin"],
+    )
+    circuit_breaker.opened_reason = (
+        Reason(saved_state["gave_up"]) if saved_state["gave_up"] else None
+    )
+    circuit_breaker.skipped_count, circuit_breaker.first_skipped_id = (
+        saved_state["left_out"],
+        saved_state["first"],
+    )
 
 
-def paid(purse: Purse) -> Told:
+def dump_api_budget(api_budget: ApiBudget) -> JsonDict:
     """What an interface has cost, and why it is closed if it is."""
-    counts = {"cost": purse.cost, "requests": purse.requests, "left_out": purse.left_out}
-    return {**counts, "closed": purse.closed and list(purse.closed)}
+    counts = {
+        "cost": api_budget.spent,
+        "requests": api_budget.request_count,
+        "left_out": api_budget.skipped_count,
+    }
+    return {**counts, "closed": api_budget.refusal and list(api_budget.refusal)}
 
 
-def pay(purse: Purse, held: Mapping[str, Any]) -> None:
+def restore_api_budget(api_budget: ApiBudget, saved_state: Mapping[str, Any]) -> None:
     """Go on with an interface where another was left."""
-    purse.cost, purse.requests, purse.left_out = held["cost"], held["requests"], held["left_out"]
-    purse.closed = (Reason(held["closed"][0]), held["closed"][1]) if held["closed"] else None
+    api_budget.spent, api_budget.request_count, api_budget.skipped_count = (
+        saved_state["cost"],
+        saved_state["requests"],
+        saved_state["left_out"],
+    )
+    api_budget.refusal = (
+        (Reason(saved_state["closed"][0]), saved_state["closed"][1])
+        if saved_state["closed"]
+        else None
+    )
 
 
-def merged(told: Mapping[str, Any], added: Mapping[str, Any]) -> Told:
+def merge_worker_results(results: Mapping[str, Any], new_results: Mapping[str, Any]) -> JsonDict:
     """What workers have told with what one of them adds: counts are summed, a state stands for the last."""
     sums = ("requests", "retries", "kept", "hosts")
-    by_host = Counter(told.get("by_host", {}))
-    by_host.update(added.get("by_host", {}))
+    by_host = Counter(results.get("by_host", {}))
+    by_host.update(new_results.get("by_host", {}))
     return {
-        **told,
-        **{name: told.get(name, 0) + added.get(name, 0) for name in sums},
+        **results,
+        **{name: results.get(name, 0) + new_results.get(name, 0) for name in sums},
         "by_host": dict(by_host),
-        "state": {**told.get("state", {}), **added.get("state", {})},
-        "failed": told.get("failed") or added.get("failed"),
+        "state": {**results.get("state", {}), **new_results.get("state", {})},
+        "failed": results.get("failed") or new_results.get("failed"),
     }
 
 
-NAME = "night"
-TASK = "audit"
-ATTEMPTS = 5
+QUEUE_NAME = "night"
+TASK_NAME = "audit"
+MAX_ATTEMPTS = 5
 """So often a job is begun: one that ends its worker each time would end them all."""
 
-RETRY_SECONDS = 5
-Work = Callable[[Job], Awaitable[None]]
+RETRY_DELAY_SECONDS = 5
+JobHandler = Callable[[Job], Awaitable[None]]
 
 
-class ElsewhereError(Exception):
+class JobRejectedError(Exception):
     """A job cannot be done by the worker that took it; another may."""
 
 
-class Again(BaseRetryStrategy):
+class JobRetryStrategy(BaseRetryStrategy):
     """A job that was cut off is gone on with; one whose storage failed is tried again in a while."""
 
-    def get_retry_decision(self, *, exception: BaseException, job: jobs.Job) -> RetryDecision | None:
+    def get_retry_decision(
+        self, *, exception: BaseException, job: jobs.Job
+    ) -> RetryDecision | None:
         """When, or None for a bug and for what fails again and again."""
-        if isinstance(exception, (asyncio.CancelledError, exceptions.JobAborted, ElsewhereError)):
+        if isinstance(exception, (asyncio.CancelledError, exceptions.JobAborted, JobRejectedError)):
             return RetryDecision(retry_in={"seconds": 0})
-        if isinstance(exception, (StoreError, TurnError)) and job.attempts + 1 < ATTEMPTS:
-            return RetryDecision(retry_in={"seconds": RETRY_SECONDS})
+        if isinstance(exception, (StoreError, HostLockError)) and job.attempts + 1 < MAX_ATTEMPTS:
+            return RetryDecision(retry_in={"seconds": RETRY_DELAY_SECONDS})
         return None
 
 
-class Jobs:
+class JobQueue:
     """An open queue."""
 
     def __init__(self, app: procrastinate.App) -> None:
         self._app = app
 
-    async def put(self, several: Iterable[Job]) -> None:
+    async def enqueue(self, jobs_to_add: Iterable[Job]) -> None:
         """Let jobs wait to be begun, all of them or none."""
-        listed = [self._queued(job) for job in several]
+        listed = [self._to_procrastinate_job(job) for job in jobs_to_add]
         if listed:
-            with told():
+            with translate_database_errors():
                 await self._app.job_manager.batch_defer_jobs_async(jobs=listed)
 
-    async def follow(self, job: Job) -> None:
+    async def enqueue_remainder(self, job: Job) -> None:
         """Let the rest of a job wait, unless it does already: one that was begun twice has one rest."""
         with suppress(exceptions.AlreadyEnqueued):
-            await self.put([job])
+            await self.enqueue([job])
 
     @staticmethod
-    def _queued(job: Job) -> jobs.Job:
+    def _to_procrastinate_job(job: Job) -> jobs.Job:
         return jobs.Job(
-            queue=NAME,
-            task_name=TASK,
-            lock=job.place,
-            queueing_lock=job.name,
-            priority=-job.shard.round,
-            task_kwargs=job.told(),
+            queue=QUEUE_NAME,
+            task_name=TASK_NAME,
+            lock=job.lock_key,
+            queueing_lock=job.queueing_key,
+            priority=-job.batch.round,
+            task_kwargs=job.to_dict(),
         )
 
-    async def give_back(self, after: float) -> int:
+    async def requeue_stalled(self, stalled_after_seconds: float) -> int:
         """Let what stalled be begun again: jobs of workers not heard of for so many seconds.
 
         Gives how many there were. One that was begun too often fails.
         """
         manager = self._app.job_manager
-        with told():
-            stalled = list(await manager.get_stalled_jobs(seconds_since_heartbeat=after))
+        with translate_database_errors():
+            stalled = list(
+                await manager.get_stalled_jobs(seconds_since_heartbeat=stalled_after_seconds)
+            )
             for job in stalled:
-                if job.attempts + 1 >= ATTEMPTS:
+                if job.attempts + 1 >= MAX_ATTEMPTS:
                     await manager.finish_job(job, jobs.Status.FAILED, delete_job=False)
                     continue
                 try:
@@ -198,53 +224,59 @@ class Jobs:
                     await manager.finish_job(job, jobs.Status.SUCCEEDED, delete_job=True)
         return len(stalled)
 
-    async def is_there(self) -> bool:
+    async def has_tables(self) -> bool:
         """Whether the database has a queue."""
-        with told():
+        with translate_database_errors():
             return await self._app.check_connection_async()
 
-    async def make(self) -> None:
+    async def create_tables(self) -> None:
         """Make the tables of the queue where there are none."""
-        if not await self.is_there():
-            with told():
+        if not await self.has_tables():
+            with translate_database_errors():
                 await self._app.schema_manager.apply_schema_async()
 
-    async def work(self, work: Work, settings: Cluster, grace: float) -> None:
+    async def run_worker(
+        self, handle_job: JobHandler, cluster_config: ClusterSettings, grace_seconds: float
+    ) -> None:
         """Work at jobs until cancelled; then what is under way has its grace, and is given back."""
 
-        @self._app.task(queue=NAME, name=TASK, retry=Again())
+        @self._app.task(queue=QUEUE_NAME, name=TASK_NAME, retry=JobRetryStrategy())
         async def audit(**job: Any) -> None:
-            await work(Job.of(job))
+            await handle_job(Job.from_dict(job))
 
-        with told():
+        with translate_database_errors():
             await self._app.run_worker_async(
-                queues=[NAME],
-                concurrency=settings.jobs,
+                queues=[QUEUE_NAME],
+                concurrency=cluster_config.concurrent_jobs,
                 delete_jobs="successful",
                 install_signal_handlers=False,
-                shutdown_graceful_timeout=grace,
-                update_heartbeat_interval=settings.heartbeat,
-                stalled_worker_timeout=max(settings.stalled_after, 3 * settings.heartbeat),
+                shutdown_graceful_timeout=grace_seconds,
+                update_heartbeat_interval=cluster_config.heartbeat_seconds,
+                stalled_worker_timeout=max(
+                    cluster_config.stalled_after_seconds, 3 * cluster_config.heartbeat_seconds
+                ),
                 fetch_job_polling_interval=1.0,
             )
 
 
 @asynccontextmanager
-async def opened(url: str) -> AsyncIterator[Jobs]:
+async def open_job_queue(url: str) -> AsyncIterator[JobQueue]:
     """The queue at the address of a database. Raises StoreError."""
-    address = address_of(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    address = (
+        parse_database_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    )
     connector = procrastinate.PsycopgConnector(conninfo=address, min_size=1, max_size=5, timeout=10)
     app = procrastinate.App(connector=connector)
-    with told():
+    with translate_database_errors():
         await app.open_async()
     try:
-        yield Jobs(app)
+        yield JobQueue(app)
     finally:
         await app.close_async()
 
 
 @contextmanager
-def told() -> Iterator[None]:
+def translate_database_errors() -> Iterator[None]:
     """Tell a failure of the queue's database as one of the storage."""
     try:
         yield
@@ -255,57 +287,67 @@ def told() -> Iterator[None]:
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class QueueHealth:
     """The queue, with what counts as stalled."""
 
-    queue: Queue
-    after: float
+    status: QueueSnapshot
+    stalled_after_seconds: float
 
     @property
-    def waiting(self) -> int:
+    def waiting_jobs(self) -> int:
         """Jobs that wait."""
-        return self.queue.count("todo")
+        return self.status.count_jobs("todo")
 
     @property
-    def doing(self) -> int:
+    def running_jobs(self) -> int:
         """Jobs under way."""
-        return self.queue.count("doing")
+        return self.status.count_jobs("doing")
 
     @property
-    def failed(self) -> int:
+    def failed_jobs(self) -> int:
         """Jobs that failed for good."""
-        return self.queue.count("failed")
+        return self.status.count_jobs("failed")
 
     @property
-    def stalled(self) -> int:
+    def stalled_jobs(self) -> int:
         """Jobs of workers that are not heard of any more."""
-        return self.queue.stalled(self.after)
+        return self.status.count_stalled_jobs(self.stalled_after_seconds)
 
     @property
-    def alive(self) -> int:
+    def active_workers(self) -> int:
         """Workers that are."""
-        return self.queue.alive(self.after)
+        return self.status.count_active_workers(self.stalled_after_seconds)
 
     @property
-    def is_abandoned(self) -> bool:
+    def has_no_workers(self) -> bool:
         """Whether jobs wait and nobody is there to do them."""
-        return self.waiting > 0 and not self.alive
+        return self.waiting_jobs > 0 and not self.active_workers
 
-    def item(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """What `status --json` tells."""
         return {
-            "jobs": {"todo": self.waiting, "doing": self.doing, "failed": self.failed},
-            "oldest_job_seconds": None if self.queue.oldest is None else round(self.queue.oldest, 1),
-            "stalled": self.stalled,
-            "alive": self.alive,
+            "jobs": {
+                "todo": self.waiting_jobs,
+                "doing": self.running_jobs,
+                "failed": self.failed_jobs,
+            },
+            "oldest_job_seconds": None
+            if self.status.oldest_wait_seconds is None
+            else round(self.status.oldest_wait_seconds, 1),
+            "stalled": self.stalled_jobs,
+            "alive": self.active_workers,
             "workers": [
-                {"id": one.id, "heartbeat_seconds": round(one.silent, 1), "jobs": one.doing}
-                for one in self.queue.workers
+                {
+                    "id": one.id,
+                    "heartbeat_seconds": round(one.silent_seconds, 1),
+                    "jobs": one.job_count,
+                }
+                for one in self.status.workers
             ],
         }
 
 
-def figures(store: Store, config: Config) -> Figures | None:
+def load_queue_health(store: Store, config: Config) -> QueueHealth | None:
     """How the queue is; None on one machine, and before there is a queue."""
-    queue = store.queue() if config.cluster.enabled else None
-    return Figures(queue, config.cluster.stalled_after) if queue else None
+    queue = store.get_queue_snapshot() if config.cluster.enabled else None
+    return QueueHealth(queue, config.cluster.stalled_after_seconds) if queue else None

@@ -18,300 +18,358 @@ from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 
-from auditor.checking.checker import Eyes, purses
-from auditor.checking.circuit_breaker import Patience
+from auditor.checking.checker import AccountChecker, create_api_budgets
+from auditor.checking.circuit_breaker import CircuitBreaker
 from auditor.cluster import job_queue
-from auditor.cluster.job_queue import ElsewhereError, Job, Jobs, Told, opened
+from auditor.cluster.job_queue import Job, JobQueue, JobRejectedError, JsonDict, open_job_queue
 from auditor.core.errors import ConfigError
-from auditor.core.runtime import together
-from auditor.protocols import Tools
-from auditor.runs.account_worker import AT_ONCE, Watch, watching
-from auditor.runs.host_queue import Lane
-from auditor.runs.plan import AT_THE_DESK, LANES, OF_PLATFORMS, OF_SITES, WHOLE
-from auditor.runs.process import Closing, Timer
-from probes.http.host_state import TurnError, Turns
-from probes.log import Events
-from probes.runner.api_batcher import Purse
-from storage.database.engine import address_of
+from auditor.core.runtime import run_together
+from auditor.protocols import RunContext
+from auditor.runs.account_worker import API_CHUNK_SIZE, AccountWorker, open_account_worker
+from auditor.runs.host_queue import HostQueue
+from auditor.runs.plan import (
+    API_ROUND,
+    MAX_BATCH_ACCOUNTS,
+    MAX_WORKERS_PER_HOST,
+    PLATFORM_ROUND,
+    WEBSITE_ROUND,
+)
+from auditor.runs.process import RunDeadline, Timer
+from probes.http.host_state import HostLock, HostLockError
+from probes.log import EventLogger
+from probes.runner.api_batcher import ApiBudget
+from storage.database.engine import parse_database_url
 from storage.errors import StoreError
-from storage.models.audit import Night
-from storage.runs.cluster import DatabaseTurns, Sweep
+from storage.models.audit import AuditRun
+from storage.runs.cluster import ClusterRun, DatabaseHostLock
 
-events = Events(__name__)
+events = EventLogger(__name__)
 
-AGAIN = 2.0
+RECONNECT_DELAY_SECONDS = 2.0
 """Seconds until a worker whose database went away tries it again."""
 
 Clock = Callable[[], datetime]
 
 
-class Worker:
+class ClusterWorker:
     """A worker on an open app, with the clock of its machine.
 
     It works until `stop` is set, then gives what it has begun its grace.
     """
 
-    def __init__(self, app: Tools, stop: asyncio.Event, clock: Clock, timer: Timer = time.monotonic) -> None:
+    def __init__(
+        self,
+        app: RunContext,
+        stop_event: asyncio.Event,
+        clock: Clock,
+        timer: Timer = time.monotonic,
+    ) -> None:
         self._app = app
-        self._stop = stop
+        self._stop_event = stop_event
         self._clock = clock
         self._timer = timer
-        self._shift: Shift | None = None
-        self._one = asyncio.Lock()
-        self._trouble: ConfigError | None = None
+        self._session: WorkerSession | None = None
+        self._session_lock = asyncio.Lock()
+        self._fatal_error: ConfigError | None = None
 
     async def run(self) -> None:
         """Work. A database that goes away is tried again for as long as the worker is wanted.
 
         Raises ConfigError where this machine has not the leader's data folder.
         """
-        while not self._stop.is_set():
+        while not self._stop_event.is_set():
             try:
-                await self._connected()
-            except (StoreError, TurnError) as trouble:
-                events.warning("worker_waits", "the worker waits for the database: {why}", why=str(trouble))
-            if self._trouble:
-                raise self._trouble
-            await _rest(self._stop, AGAIN)
+                await self._work_on_queue()
+            except (StoreError, HostLockError) as trouble:
+                events.warning(
+                    "worker_waits", "the worker waits for the database: {why}", why=str(trouble)
+                )
+            if self._fatal_error:
+                raise self._fatal_error
+            await _sleep_until_stopped(self._stop_event, RECONNECT_DELAY_SECONDS)
 
-    async def _connected(self) -> None:
+    async def _work_on_queue(self) -> None:
         url = self._app.config.storage.url
-        async with opened(url) as jobs, DatabaseTurns(address_of(url)) as turns, AsyncExitStack() as stack:
-            stack.push_async_callback(self._end_shift)
-            while not await jobs.is_there():
-                await _rest(self._stop, AGAIN)
-                if self._stop.is_set():
+        async with (
+            open_job_queue(url) as jobs,
+            DatabaseHostLock(parse_database_url(url)) as turns,
+            AsyncExitStack() as stack,
+        ):
+            stack.push_async_callback(self._close_session)
+            while not await jobs.has_tables():
+                await _sleep_until_stopped(self._stop_event, RECONNECT_DELAY_SECONDS)
+                if self._stop_event.is_set():
                     return
-            await self._until_told(jobs, turns)
+            await self._work_until_stopped(jobs, turns)
 
-    async def _until_told(self, jobs: Jobs, turns: Turns) -> None:
-        settings, grace = self._app.config.cluster, self._app.config.schedule.drain_seconds
+    async def _work_until_stopped(self, queue: JobQueue, host_lock: HostLock) -> None:
+        settings, grace = self._app.config.cluster, self._app.config.schedule.shutdown_grace_seconds
 
         async def work(job: Job) -> None:
-            await self._work(job, jobs, turns)
+            await self._handle_job(job, queue, host_lock)
 
-        working = asyncio.create_task(jobs.work(work, settings, grace))
-        stopping = asyncio.create_task(self._stop.wait())
+        working = asyncio.create_task(queue.run_worker(work, settings, grace))
+        stopping = asyncio.create_task(self._stop_event.wait())
         await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
-        if self._shift:
-            self._shift.stop.set()
+        if self._session:
+            self._session.stop_event.set()
         working.cancel()
         (ended,) = await asyncio.gather(working, return_exceptions=True)
         if isinstance(ended, Exception):
             raise ended
 
-    async def _work(self, job: Job, jobs: Jobs, turns: Turns) -> None:
+    async def _handle_job(self, job: Job, queue: JobQueue, host_lock: HostLock) -> None:
         """Do a job; why it could not be done is told to the leader, too."""
-        if self._stop.is_set():
-            await jobs.follow(job)
+        if self._stop_event.is_set():
+            await queue.enqueue_remainder(job)
             return
-        sweep = await self._sweep(job.night)
+        sweep = await self._load_open_run(job.run_id)
         if sweep is None or sweep.is_closed:
             return
-        shift = await self._shift_of(sweep, turns)
+        shift = await self._get_session(sweep, host_lock)
         try:
-            with shift.used():
-                rest = await self._looked(job, shift, sweep)
+            with shift.keep_open():
+                rest = await self._process_job(job, shift, sweep)
         except Exception as trouble:
             with suppress(StoreError):
-                await self._tell(job.night, {"failed": f"{type(trouble).__name__}: {trouble}"})
+                await self._save_results(
+                    job.run_id, {"failed": f"{type(trouble).__name__}: {trouble}"}
+                )
             raise
-        sweep = await self._sweep(job.night) if rest else None
+        sweep = await self._load_open_run(job.run_id) if rest else None
         if rest and sweep and not sweep.is_closed:
-            await jobs.follow(rest)
+            await queue.enqueue_remainder(rest)
 
-    async def _looked(self, job: Job, shift: Shift, sweep: Sweep) -> Job | None:
+    async def _process_job(
+        self, job: Job, session: WorkerSession, cluster_run: ClusterRun
+    ) -> Job | None:
         """Look at the accounts of a job, and tell. Gives what is left of it."""
-        shift.take_turn(again=job.again)
-        platforms = self._platforms(job)
-        keyed = self._purses(job) if job.shard.round == AT_THE_DESK else {}
+        session.begin_pass(second_pass=job.second_pass)
+        platforms = self._restore_circuit_breakers(job)
+        keyed = self._restore_api_budgets(job) if job.batch.round == API_ROUND else {}
         kept: list[None] = []
-        async with watching(
+        async with open_account_worker(
             self._app,
-            shift.night,
-            replace(shift.eyes, purses=keyed),
-            platforms=platforms,
-            closing=shift.closing(sweep.left),
-            clock=shift.clock,
-            kept=lambda: kept.append(None),
+            session.audit_run,
+            replace(session.checker, api_budgets=keyed),
+            circuit_breakers=platforms,
+            deadline=session.build_deadline(cluster_run.seconds_left),
+            clock=session.get_current_time,
+            on_progress=lambda: kept.append(None),
         ) as watch:
-            rest = await _audited(watch, job)
-        left = {channel: job_queue.patient(one) for channel, one in platforms.items()}
-        left |= {channel: job_queue.paid(one) for channel, one in keyed.items()}
-        await self._tell(job.night, {**shift.told(), "kept": len(kept), "state": left})
-        return rest and replace(rest, state=left)
+            rest = await _check_job_accounts(watch, job)
+        left = {channel: job_queue.dump_circuit_breaker(one) for channel, one in platforms.items()}
+        left |= {channel: job_queue.dump_api_budget(one) for channel, one in keyed.items()}
+        await self._save_results(
+            job.run_id, {**session.take_new_results(), "kept": len(kept), "state": left}
+        )
+        return rest and replace(rest, channel_states=left)
 
-    def _platforms(self, job: Job) -> dict[str, Patience]:
-        if job.shard.round != OF_PLATFORMS:
+    def _restore_circuit_breakers(self, job: Job) -> dict[str, CircuitBreaker]:
+        if job.batch.round != PLATFORM_ROUND:
             return {}
-        limit = self._app.config.fetch.give_up_after
-        platforms = {channel: Patience(channel, limit) for channel in job.state}
+        limit = self._app.config.fetch.platform_breaker_failures
+        platforms = {channel: CircuitBreaker(channel, limit) for channel in job.channel_states}
         for channel, one in platforms.items():
-            job_queue.resume(one, job.state[channel])
+            job_queue.restore_circuit_breaker(one, job.channel_states[channel])
         return platforms
 
-    def _purses(self, job: Job) -> dict[str, Purse]:
-        held = purses(self._app.config)
+    def _restore_api_budgets(self, job: Job) -> dict[str, ApiBudget]:
+        held = create_api_budgets(self._app.config)
         for channel, purse in held.items():
-            if channel in job.state:
-                job_queue.pay(purse, job.state[channel])
+            if channel in job.channel_states:
+                job_queue.restore_api_budget(purse, job.channel_states[channel])
         return held
 
-    async def _shift_of(self, sweep: Sweep, turns: Turns) -> Shift:
+    async def _get_session(self, cluster_run: ClusterRun, host_lock: HostLock) -> WorkerSession:
         """The shift of a night. One that was closed and opened again has a new one."""
-        async with self._one:
-            shift = self._shift
-            if shift and shift.night.id == sweep.night_id and not shift.stop.is_set():
+        async with self._session_lock:
+            shift = self._session
+            if shift and shift.audit_run.id == cluster_run.run_id and not shift.stop_event.is_set():
                 return shift
-            await self._end_shift()
+            await self._close_session()
             try:
-                refuse_another(self._app.config.storage.folder, sweep.mark)
+                require_folder_token(self._app.config.storage.folder, cluster_run.folder_token)
             except ConfigError as trouble:
-                self._trouble = trouble
-                self._stop.set()
-                raise ElsewhereError from trouble
-            night = await asyncio.to_thread(self._app.store.night_of_id, sweep.night_id)
-            self._shift = await Shift.begin(self._app, night, self._clock(), turns, self._timer)
-            return self._shift
+                self._fatal_error = trouble
+                self._stop_event.set()
+                raise JobRejectedError from trouble
+            night = await asyncio.to_thread(self._app.store.get_run_by_id, cluster_run.run_id)
+            self._session = await WorkerSession.open(
+                self._app, night, self._clock(), host_lock, self._timer
+            )
+            return self._session
 
-    async def _end_shift(self) -> None:
-        if self._shift:
-            await self._shift.end()
-        self._shift = None
+    async def _close_session(self) -> None:
+        if self._session:
+            await self._session.close()
+        self._session = None
 
-    async def _sweep(self, night_id: int) -> Sweep | None:
-        sweep = await asyncio.to_thread(self._app.store.sweep, night_id)
-        return None if sweep and sweep.left is not None and sweep.left <= 0 else sweep
+    async def _load_open_run(self, run_id: int) -> ClusterRun | None:
+        sweep = await asyncio.to_thread(self._app.store.get_cluster_run, run_id)
+        return (
+            None if sweep and sweep.seconds_left is not None and sweep.seconds_left <= 0 else sweep
+        )
 
-    async def _tell(self, night_id: int, told: Told) -> None:
-        await asyncio.to_thread(self._app.store.tell, night_id, partial(job_queue.merged, added=told))
+    async def _save_results(self, run_id: int, new_results: JsonDict) -> None:
+        await asyncio.to_thread(
+            self._app.store.merge_worker_results,
+            run_id,
+            partial(job_queue.merge_worker_results, new_results=new_results),
+        )
 
 
-async def _audited(watch: Watch, job: Job) -> Job | None:
+async def _check_job_accounts(account_worker: AccountWorker, job: Job) -> Job | None:
     """Look at a job's accounts: all of a parcel, some of a large host. Gives what is left of it."""
-    if not job.is_chained:
-        await watch.audit([job.shard], again=job.again)
-        return job if watch.closing.is_stopped else None
-    lane = Lane(watch.app.store, watch.night, job.shard, again=job.again, after=job.after)
-    if job.shard.round == AT_THE_DESK:
-        await watch.call(lane, again=job.again, most=AT_ONCE)
+    if not job.is_single_host:
+        await account_worker.check_batches([job.batch], second_pass=job.second_pass)
+        return job if account_worker.deadline.is_stopped else None
+    lane = HostQueue(
+        account_worker.app.store,
+        account_worker.audit_run,
+        job.batch,
+        second_pass=job.second_pass,
+        after=job.after_position,
+    )
+    if job.batch.round == API_ROUND:
+        await account_worker.check_api_queue(
+            lane, second_pass=job.second_pass, limit=API_CHUNK_SIZE
+        )
     else:
-        workers = LANES if job.shard.round >= OF_SITES else 1
-        some = [watch.follow(lane, again=job.again, most=WHOLE // workers) for _ in range(workers)]
-        await together(*some)
-    return None if lane.is_over or watch.closing.is_over else replace(job, after=lane.cursor)
+        workers = MAX_WORKERS_PER_HOST if job.batch.round >= WEBSITE_ROUND else 1
+        some = [
+            account_worker.check_queue(
+                lane, second_pass=job.second_pass, limit=MAX_BATCH_ACCOUNTS // workers
+            )
+            for _ in range(workers)
+        ]
+        await run_together(*some)
+    return (
+        None
+        if lane.is_exhausted or account_worker.deadline.is_expired
+        else replace(job, after_position=lane.cursor)
+    )
 
 
-async def _rest(stop: asyncio.Event, seconds: float) -> None:
+async def _sleep_until_stopped(stop_event: asyncio.Event, seconds: float) -> None:
     with suppress(TimeoutError):
-        await asyncio.wait_for(stop.wait(), seconds)
+        await asyncio.wait_for(stop_event.wait(), seconds)
 
 
-LOOKED_AFTER = 1.0
+CLOSE_CHECK_SECONDS = 1.0
 """Seconds between two looks at whether the night was closed."""
 
 
 @dataclass(slots=True)
-class Shift:
+class WorkerSession:
     """One night of a worker. `stop` is set when the night is closed, or the worker is to end."""
 
-    app: Tools
-    night: Night
-    eyes: Eyes
-    now: datetime
+    app: RunContext
+    audit_run: AuditRun
+    checker: AccountChecker
+    started_at: datetime
     timer: Timer
-    began: float
-    stop: asyncio.Event = field(default_factory=asyncio.Event)
-    is_second: bool = False
-    _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
-    _users: int = 0
+    timer_started_at: float
+    stop_event: asyncio.Event = field(default_factory=asyncio.Event)
+    is_second_pass: bool = False
+    _exit_stack: AsyncExitStack = field(default_factory=AsyncExitStack)
+    _active_jobs: int = 0
     _idle: asyncio.Event = field(default_factory=asyncio.Event)
-    _requests: int = 0
-    _retries: int = 0
-    _by_host: Counter[str] = field(default_factory=Counter)
-    _others: int = 0
+    _reported_requests: int = 0
+    _reported_retries: int = 0
+    _reported_requests_by_host: Counter[str] = field(default_factory=Counter)
+    _reported_other_hosts: int = 0
 
     @classmethod
-    async def begin(
-        cls, app: Tools, night: Night, now: datetime, turns: Turns, timer: Timer = time.monotonic
-    ) -> Shift:
+    async def open(
+        cls,
+        app: RunContext,
+        run: AuditRun,
+        now: datetime,
+        host_lock: HostLock,
+        timer: Timer = time.monotonic,
+    ) -> WorkerSession:
         """Begin to look at a night, at a moment that is never before its beginning."""
-        now, stack = max(now, night.started_at), AsyncExitStack()
-        fetcher = await stack.enter_async_context(app.fetcher(now, turns))
-        readers = await stack.enter_async_context(app.readers())
-        eyes = Eyes(fetcher, readers, purses(app.config))
-        shift = cls(app, night, eyes, now, timer, timer(), _stack=stack)
-        watching = asyncio.create_task(shift._watch())
+        now, stack = max(now, run.started_at), AsyncExitStack()
+        fetcher = await stack.enter_async_context(app.create_fetcher(now, host_lock))
+        readers = await stack.enter_async_context(app.create_parser_pool())
+        eyes = AccountChecker(fetcher, readers, create_api_budgets(app.config))
+        shift = cls(app, run, eyes, now, timer, timer(), _exit_stack=stack)
+        watching = asyncio.create_task(shift._stop_when_run_closes())
         stack.callback(watching.cancel)
         return shift
 
     @contextmanager
-    def used(self) -> Iterator[None]:
+    def keep_open(self) -> Iterator[None]:
         """Look with it: it does not end meanwhile."""
-        self._users += 1
+        self._active_jobs += 1
         self._idle.clear()
         try:
             yield
         finally:
-            self._users -= 1
-            if not self._users:
+            self._active_jobs -= 1
+            if not self._active_jobs:
                 self._idle.set()
 
-    async def end(self) -> None:
+    async def close(self) -> None:
         """Let go of the web and the readers, when nobody looks any more."""
-        self.stop.set()
-        if self._users:
+        self.stop_event.set()
+        if self._active_jobs:
             await self._idle.wait()
-        await self._stack.aclose()
+        await self._exit_stack.aclose()
 
-    def clock(self) -> datetime:
+    def get_current_time(self) -> datetime:
         """The moment."""
-        return self.now + timedelta(seconds=self.timer() - self.began)
+        return self.started_at + timedelta(seconds=self.timer() - self.timer_started_at)
 
-    def closing(self, left: float | None) -> Closing:
+    def build_deadline(self, seconds_left: float | None) -> RunDeadline:
         """When no other account is begun; the window has so many seconds left."""
-        return Closing(self.timer, None if left is None else self.timer() + left, self.stop)
+        return RunDeadline(
+            self.timer,
+            None if seconds_left is None else self.timer() + seconds_left,
+            self.stop_event,
+        )
 
-    def take_turn(self, *, again: bool) -> None:
+    def begin_pass(self, *, second_pass: bool) -> None:
         """Begin the second pass, once: hosts that were down have another chance."""
-        if again and not self.is_second:
-            self.is_second = True
-            self.eyes.fetcher.new_pass()
+        if second_pass and not self.is_second_pass:
+            self.is_second_pass = True
+            self.checker.fetcher.start_new_pass()
 
-    def told(self) -> Told:
+    def take_new_results(self) -> JsonDict:
         """What was asked since this was last told: requests, and by name the hosts of platforms alone."""
-        fetcher = self.eyes.fetcher
-        by_host, others = Counter(fetcher.by_host), fetcher.others()
+        fetcher = self.checker.fetcher
+        by_host, others = Counter(fetcher.requests_by_host), fetcher.count_other_hosts()
         told = {
-            "requests": fetcher.requests - self._requests,
-            "retries": fetcher.retries - self._retries,
-            "by_host": dict(by_host - self._by_host),
-            "hosts": others - self._others,
+            "requests": fetcher.request_count - self._reported_requests,
+            "retries": fetcher.retry_count - self._reported_retries,
+            "by_host": dict(by_host - self._reported_requests_by_host),
+            "hosts": others - self._reported_other_hosts,
         }
-        self._requests, self._retries = fetcher.requests, fetcher.retries
-        self._by_host, self._others = by_host, others
+        self._reported_requests, self._reported_retries = fetcher.request_count, fetcher.retry_count
+        self._reported_requests_by_host, self._reported_other_hosts = by_host, others
         return told
 
-    async def _watch(self) -> None:
+    async def _stop_when_run_closes(self) -> None:
         """See whether the leader has closed the night, and end with it."""
-        assert self.night.id is not None
-        while not self.stop.is_set():
-            await asyncio.sleep(LOOKED_AFTER)
+        assert self.audit_run.id is not None
+        while not self.stop_event.is_set():
+            await asyncio.sleep(CLOSE_CHECK_SECONDS)
             with suppress(StoreError):  # a database that is restarted; the jobs are told of it
-                sweep = await asyncio.to_thread(self.app.store.sweep, self.night.id)
+                sweep = await asyncio.to_thread(self.app.store.get_cluster_run, self.audit_run.id)
                 if sweep is None or sweep.is_closed:
-                    self.stop.set()
+                    self.stop_event.set()
 
 
-MARK = "folder.mark"
+FOLDER_TOKEN_FILE = "folder.mark"
 
 
-def marked(folder: Path) -> str:
+def ensure_folder_token(folder: Path) -> str:
     """The mark of a folder, made where there is none. Raises ConfigError where it cannot be written."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with (folder / MARK).open("x", encoding="ascii") as file:
+        with (folder / FOLDER_TOKEN_FILE).open("x", encoding="ascii") as file:
             file.write(secrets.token_hex(16))
     except FileExistsError:
         pass
@@ -319,19 +377,21 @@ def marked(folder: Path) -> str:
         raise ConfigError(
             str(folder), (trouble.strerror or "it cannot be written").lower(), "mend it"
         ) from None
-    return mark_of(folder)
+    return read_folder_token(folder)
 
 
-def mark_of(folder: Path) -> str:
+def read_folder_token(folder: Path) -> str:
     """The mark of a folder, empty where it has none."""
     try:
-        return (folder / MARK).read_text("ascii")
+        return (folder / FOLDER_TOKEN_FILE).read_text("ascii")
     except OSError:
         return ""
 
 
-def refuse_another(folder: Path, mark: str) -> None:
+def require_folder_token(folder: Path, expected_token: str) -> None:
     """Raise ConfigError where a folder is not the one with this mark."""
-    if mark_of(folder) != mark:
+    if read_folder_token(folder) != expected_token:
         why = "it is not the data folder of the machine that leads the night"
-        raise ConfigError(f"[storage] folder: {folder}", why, "mount that one here, under the same name")
+        raise ConfigError(
+            f"[storage] folder: {folder}", why, "mount that one here, under the same name"
+        )

@@ -13,52 +13,54 @@ from storage.errors import OneLineError
 class AuditorError(OneLineError):
     """An ending that a person can mend. `code` is the exit code (DESIGN §6)."""
 
-    code = 1
+    exit_code = 1
 
 
 class UsageError(AuditorError):
     """The command was typed in a way that means nothing."""
 
-    code = 2
+    exit_code = 2
 
 
 class ConfigError(AuditorError):
     """The configuration cannot be used."""
 
-    code = 3
+    exit_code = 3
 
 
 class InputError(AuditorError):
     """A file that was handed in cannot be used; nothing was changed."""
 
-    code = 3
+    exit_code = 3
 
 
-class SpokenError(InputError):
+class TranslatableError(InputError):
     """The same where it may come from a page: `said` is the message for that, with its facts.
 
     A page has fields in place of a command's options, and translates the message.
     """
 
-    def __init__(self, what: str, why: str, remedy: str = "", *, said: str, **facts: Any) -> None:
+    def __init__(
+        self, what: str, why: str, remedy: str = "", *, message: str, **facts: Any
+    ) -> None:
         super().__init__(what, why, remedy)
-        self.said = said
+        self.message = message
         self.facts = facts
 
 
-class RoomError(AuditorError):
+class DiskSpaceError(AuditorError):
     """There is too little room to begin; nothing was begun."""
 
-    code = 3
+    exit_code = 3
 
 
-class IncompleteError(AuditorError):
+class IncompleteRunError(AuditorError):
     """The night did not end, or is too old."""
 
-    code = 4
+    exit_code = 4
 
 
-class LockedError(AuditorError):
+class RunLockedError(AuditorError):
     """Another run holds the lock."""
 
-    code = 5
+    exit_code = 5

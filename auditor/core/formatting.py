@@ -8,23 +8,25 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-SCHEMA = 1
-CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2028\u2029\u2066-\u2069]+")
+SCHEMA_VERSION = 1
+CONTROL_CHARACTERS = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2028\u2029\u2066-\u2069]+"
+)
 
 
-def document(items: Iterable[Mapping[str, Any]], now: datetime) -> str:
+def build_json_document(items: Iterable[Mapping[str, Any]], now: datetime) -> str:
     """The JSON of every reading command: `{"schema": 1, "generated_at": …, "items": […]}`, an item a line."""
-    return "".join(document_parts(items, now))
+    return "".join(iter_json_document(items, now))
 
 
-def document_parts(items: Iterable[Mapping[str, Any]], now: datetime) -> Iterator[str]:
+def iter_json_document(items: Iterable[Mapping[str, Any]], now: datetime) -> Iterator[str]:
     """The same, item by item, for items that need not be held."""
-    return document_of(map(written, items), now)
+    return iter_encoded_document(map(encode_json_item, items), now)
 
 
-def document_of(items: Iterable[str], now: datetime) -> Iterator[str]:
+def iter_encoded_document(items: Iterable[str], now: datetime) -> Iterator[str]:
     """The same of items that are `written` already."""
-    yield f'{{"schema": {SCHEMA}, "generated_at": "{stamp(now)}", "items": ['
+    yield f'{{"schema": {SCHEMA_VERSION}, "generated_at": "{format_timestamp(now)}", "items": ['
     before = "\n"
     for item in items:
         yield before + item
@@ -32,31 +34,31 @@ def document_of(items: Iterable[str], now: datetime) -> Iterator[str]:
     yield "]}" if before == "\n" else "\n]}"
 
 
-def written(item: Mapping[str, Any]) -> str:
+def encode_json_item(item: Mapping[str, Any]) -> str:
     """One item as JSON."""
-    return _JSON.encode(item)
+    return _JSON_ENCODER.encode(item)
 
 
-def stamp(moment: datetime) -> str:
+def format_timestamp(timestamp: datetime) -> str:
     """A moment in ISO 8601, UTC, to the second."""
-    return moment.astimezone(UTC).replace(microsecond=0).isoformat().replace("+00:00", "Z")
+    return timestamp.astimezone(UTC).replace(microsecond=0).isoformat().replace("+00:00", "Z")
 
 
-def _plain(value: Any) -> Any:
+def _encode_default(value: Any) -> Any:
     if isinstance(value, datetime):
-        return stamp(value)
+        return format_timestamp(value)
     return value.isoformat() if hasattr(value, "isoformat") else str(value)
 
 
-_JSON = json.JSONEncoder(ensure_ascii=False, default=_plain)
+_JSON_ENCODER = json.JSONEncoder(ensure_ascii=False, default=_encode_default)
 
 
-def one_line(value: object) -> str:
+def to_single_line(value: object) -> str:
     """A cell as text without line breaks, tabs, terminal controls or direction overrides."""
     text = "" if value is None else str(value)
-    return (text if text.isprintable() else CONTROLS.sub(" ", text)).strip()
+    return (text if text.isprintable() else CONTROL_CHARACTERS.sub(" ", text)).strip()
 
 
-def instant(moment: datetime | None) -> str | None:
+def format_exact_timestamp(timestamp: datetime | None) -> str | None:
     """A moment as ISO 8601 in UTC, with a Z."""
-    return moment.isoformat().replace("+00:00", "Z") if moment else None
+    return timestamp.isoformat().replace("+00:00", "Z") if timestamp else None

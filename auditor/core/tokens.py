@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 
-BYTES = 32
+TOKEN_BYTES = 32
 """Of chance in a token: 256 bits."""
 
 
-def digest(token: str) -> str:
+def hash_token(token: str) -> str:
     """What is kept of a token. It has 256 bits of chance, so a plain hash cannot be turned back."""
     return hashlib.sha256(token.encode()).hexdigest()

@@ -17,51 +17,57 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from auditor.config.schema import Config
-from auditor.decisions.parsing import DecisionError, grounds
-from auditor.decisions.service import Saying
-from auditor.evaluation.association_view import AssociationView, view
-from auditor.evaluation.run_results import A_FEW, NOBODY, assembled, present, refresh
-from auditor.reference.gap_catalogue import catalogue
-from auditor.rules.account_status import DISPUTED
+from auditor.decisions.parsing import DecisionError, require_reason
+from auditor.decisions.service import DecisionService
+from auditor.evaluation.association_view import AssociationView, build_association_view
+from auditor.evaluation.run_results import (
+    MAX_STALE_WHILE_READING,
+    NO_OWNERS,
+    assemble_association_states,
+    get_current_evaluation_time,
+    refresh_summaries,
+)
+from auditor.reference.gap_catalogue import load_gap_catalogue
+from auditor.rules.account_status import DISPUTE_VALIDITY
 from probes.links import identify
-from probes.models.finding import ACCOUNTS
-from storage.models.audit import AccountRow, Association, Gap, Proposal, State
-from storage.models.users import Answer, FollowUp, FollowUpKind, Reply, ReplyKind
-from storage.registry.regions import Regions
+from probes.models.finding import ACCOUNT_KINDS
+from storage.models.audit import AccountRow, AccountState, Association, Gap, Proposal
+from storage.models.users import FollowUp, FollowUpKind, Reply, ReplyKind, ReplyOutcome
+from storage.registry.regions import RegionFilter
 from storage.store import Store
 
-MOST_WAITING = 20
+MAX_WAITING_REPLIES = 20
 """Replies of one association that wait at a time: more is a slip of the finger, or worse."""
-MOST_LETTERS = 2000
-A_YEAR = timedelta(days=366)
-OPENS = frozenset({"no_website", "channel_missing"})
+MAX_TEXT_CHARACTERS = 2000
+MAX_PROMISE_PERIOD = timedelta(days=366)
+MISSING_ACCOUNT_GAPS = frozenset({"no_website", "channel_missing"})
 """The gaps to which "we have one, it is there" is an answer."""
 
-OF_ACCOUNT = frozenset(set(ReplyKind) - {ReplyKind.PROMISED})
-OF_PROPOSAL = frozenset({ReplyKind.OURS, ReplyKind.NOT_OURS})
-OF_GAP = frozenset({ReplyKind.PROMISED, ReplyKind.MISTAKEN})
-OF_OPEN_GAP = OF_GAP | {ReplyKind.MOVED, ReplyKind.CLOSED}
+ACCOUNT_REPLY_KINDS = frozenset(set(ReplyKind) - {ReplyKind.PROMISED})
+PROPOSAL_REPLY_KINDS = frozenset({ReplyKind.CLAIMED, ReplyKind.DISOWNED})
+GAP_REPLY_KINDS = frozenset({ReplyKind.PROMISED, ReplyKind.DISPUTED})
+MISSING_ACCOUNT_REPLY_KINDS = GAP_REPLY_KINDS | {ReplyKind.MOVED, ReplyKind.CLOSED}
 
 
-class Refusal(StrEnum):
+class ReplyRefusal(StrEnum):
     """Why an answer cannot be taken."""
 
-    NOTHING_THERE = "nothing_there"
-    NO_ADDRESS = "no_address"
-    NO_DAY = "no_day"
-    NO_TEXT = "no_text"
+    UNKNOWN_SUBJECT = "nothing_there"
+    INVALID_ADDRESS = "no_address"
+    INVALID_DAY = "no_day"
+    MISSING_TEXT = "no_text"
     TOO_MANY = "too_many"
 
 
-class RefusalError(Exception):
+class ReplyRefusedError(Exception):
     """An answer that cannot be taken, with why."""
 
-    def __init__(self, why: Refusal) -> None:
-        super().__init__(why.value)
-        self.why = why
+    def __init__(self, reason: ReplyRefusal) -> None:
+        super().__init__(reason.value)
+        self.reason = reason
 
 
-class Form(BaseModel):
+class ReplyForm(BaseModel):
     """An answer as it was sent: about an account, a found account (`proposal`) or a gap (`code`)."""
 
     model_config = ConfigDict(frozen=True)
@@ -76,35 +82,45 @@ class Form(BaseModel):
     text: str = Field(default="", max_length=10_000)
 
 
-def reply(form: Form, view: AssociationView, letter_id: int | None, now: datetime) -> Reply:
+def parse_reply(
+    form: ReplyForm, view: AssociationView, report_link_id: int | None, now: datetime
+) -> Reply:
     """The answer, understood. Raises RefusalError: it is about nothing there, or lacks something. Pure."""
     said = Reply(
-        view.association.id, form.kind, now, text=form.text.strip()[:MOST_LETTERS], letter_id=letter_id
+        view.association.id,
+        form.kind,
+        now,
+        text=form.text.strip()[:MAX_TEXT_CHARACTERS],
+        report_link_id=report_link_id,
     )
-    about = _of_account(form, view) or _of_proposal(form, view) or _of_gap(form, view)
+    about = _match_account(form, view) or _match_proposal(form, view) or _match_gap(form, view)
     if about is None:
-        raise RefusalError(Refusal.NOTHING_THERE)
-    return _complete(replace(said, **about), form, now)
+        raise ReplyRefusedError(ReplyRefusal.UNKNOWN_SUBJECT)
+    return _validate_reply_value(replace(said, **about), form, now)
 
 
-def _of_account(form: Form, view: AssociationView) -> dict[str, Any] | None:
+def _match_account(form: ReplyForm, view: AssociationView) -> dict[str, Any] | None:
     found = (account for account in view.accounts if account.account_id == form.account)
-    account = next(found, None) if form.kind in OF_ACCOUNT else None
+    account = next(found, None) if form.kind in ACCOUNT_REPLY_KINDS else None
     return {"channel": account.channel, "account_id": account.account_id} if account else None
 
 
-def _of_proposal(form: Form, view: AssociationView) -> dict[str, Any] | None:
-    found = (row.link for row in view.proposals if form.proposal is not None and row.id == form.proposal)
-    link = next(found, None) if form.kind in OF_PROPOSAL else None
+def _match_proposal(form: ReplyForm, view: AssociationView) -> dict[str, Any] | None:
+    found = (
+        row.link for row in view.proposals if form.proposal is not None and row.id == form.proposal
+    )
+    link = next(found, None) if form.kind in PROPOSAL_REPLY_KINDS else None
     return {"channel": link.channel, "value": link.key} if link else None
 
 
-def _of_gap(form: Form, view: AssociationView) -> dict[str, Any] | None:
+def _match_gap(form: ReplyForm, view: AssociationView) -> dict[str, Any] | None:
     sign = (form.code, form.channel, form.subject)
     gap = next((gap for gap in view.gaps if (gap.code, gap.channel, gap.subject) == sign), None)
-    if gap is None or form.kind not in (OF_OPEN_GAP if gap.code in OPENS else OF_GAP):
+    if gap is None or form.kind not in (
+        MISSING_ACCOUNT_REPLY_KINDS if gap.code in MISSING_ACCOUNT_GAPS else GAP_REPLY_KINDS
+    ):
         return None
-    account = view.account_of(gap)
+    account = view.find_account(gap)
     return {
         "channel": gap.channel,
         "code": gap.code,
@@ -112,47 +128,64 @@ def _of_gap(form: Form, view: AssociationView) -> dict[str, Any] | None:
     }
 
 
-def _complete(said: Reply, form: Form, now: datetime) -> Reply:
-    if said.kind is ReplyKind.MOVED:
-        return replace(said, value=_address(form.value, said.channel))
-    if said.kind is ReplyKind.PROMISED:
-        return replace(said, value=_day(form.value, now))
-    if said.kind is ReplyKind.MISTAKEN and not said.text:
-        raise RefusalError(Refusal.NO_TEXT)
-    return said
+def _validate_reply_value(reply: Reply, form: ReplyForm, now: datetime) -> Reply:
+    if reply.kind is ReplyKind.MOVED:
+        return replace(reply, value=_parse_account_link(form.value, reply.channel))
+    if reply.kind is ReplyKind.PROMISED:
+        return replace(reply, value=_parse_promise_day(form.value, now))
+    if reply.kind is ReplyKind.DISPUTED and not reply.text:
+        raise ReplyRefusedError(ReplyRefusal.MISSING_TEXT)
+    return reply
 
 
-def _address(typed: str, channel: str) -> str:
-    there = identify.identify(typed.strip(), channel)
+def _parse_account_link(typed: str, channel: str) -> str:
+    there = identify.identify_link(typed.strip(), channel)
     link = there.canonical or there.url
-    if there.channel != channel or there.key is None or there.kind not in ACCOUNTS or link is None:
-        raise RefusalError(Refusal.NO_ADDRESS)
+    if (
+        there.channel != channel
+        or there.key is None
+        or there.kind not in ACCOUNT_KINDS
+        or link is None
+    ):
+        raise ReplyRefusedError(ReplyRefusal.INVALID_ADDRESS)
     return link
 
 
-def _day(typed: str, now: datetime) -> str:
+def _parse_promise_day(typed: str, now: datetime) -> str:
     try:
         day = date.fromisoformat(typed.strip())
     except ValueError:
-        raise RefusalError(Refusal.NO_DAY) from None
-    if not now.date() <= day <= (now + A_YEAR).date():
-        raise RefusalError(Refusal.NO_DAY)
+        raise ReplyRefusedError(ReplyRefusal.INVALID_DAY) from None
+    if not now.date() <= day <= (now + MAX_PROMISE_PERIOD).date():
+        raise ReplyRefusedError(ReplyRefusal.INVALID_DAY)
     return day.isoformat()
 
 
-def keep(store: Store, said: Reply) -> Reply:
+def save_reply(store: Store, reply: Reply) -> Reply:
     """Keep an answer for the coordinator; one that waits already stays one. RefusalError: too many wait."""
-    waiting = [one for one in store.replies(said.association) if one.answer is None]
+    waiting = [one for one in store.list_replies(reply.association) if one.outcome is None]
     for one in waiting:
-        if replace(said, said_at=one.said_at, letter_id=one.letter_id, id=one.id) == one:
+        if (
+            replace(
+                reply, submitted_at=one.submitted_at, report_link_id=one.report_link_id, id=one.id
+            )
+            == one
+        ):
             return one
-    if len(waiting) >= MOST_WAITING:
-        raise RefusalError(Refusal.TOO_MANY)
-    return store.add_reply(said)
+    if len(waiting) >= MAX_WAITING_REPLIES:
+        raise ReplyRefusedError(ReplyRefusal.TOO_MANY)
+    return store.add_reply(reply)
 
 
-def accept(
-    store: Store, config: Config, said: Reply, *, who: str, why: str, now: datetime, because: str
+def accept_reply(
+    store: Store,
+    config: Config,
+    reply: Reply,
+    *,
+    author: str,
+    reason: str,
+    now: datetime,
+    default_reason: str,
 ) -> None:
     """Do what the association said, and keep that it was accepted.
 
@@ -160,107 +193,122 @@ def accept(
     The answer is kept first, so that of two coordinators one decides. Raises DecisionError where the decision
     cannot be taken (the reply goes on waiting), StoreError where somebody has answered already.
     """
-    assert said.id is not None
-    store.answer_reply(said.id, Answer.ACCEPTED, who, why, now)
-    grounds = " · ".join(filter(None, (why, said.text))) or because
+    assert reply.id is not None
+    store.review_reply(reply.id, ReplyOutcome.ACCEPTED, author, reason, now)
+    grounds = " · ".join(filter(None, (reason, reply.text))) or default_reason
     try:
-        if said.kind is ReplyKind.PROMISED:
-            _promised(store, said, who, now)
+        if reply.kind is ReplyKind.PROMISED:
+            _record_promise(store, reply, author, now)
         else:
-            _decided(store, config, said, who=who, why=grounds, now=now)
+            _record_decision(store, config, reply, author=author, reason=grounds, now=now)
     except DecisionError:
-        store.reopen_reply(said.id)
+        store.reopen_reply(reply.id)
         raise
 
 
-def decline(store: Store, said: Reply, *, who: str, why: str, now: datetime) -> None:
+def decline_reply(store: Store, reply: Reply, *, author: str, reason: str, now: datetime) -> None:
     """Keep that an answer was declined, and why: the association reads it.
 
     Raises DecisionError for no reason, StoreError where somebody has answered already.
     """
-    assert said.id is not None
-    store.answer_reply(said.id, Answer.DECLINED, who, grounds(why), now)
+    assert reply.id is not None
+    store.review_reply(reply.id, ReplyOutcome.DECLINED, author, require_reason(reason), now)
 
 
-def _promised(store: Store, said: Reply, who: str, now: datetime) -> None:
-    day = date.fromisoformat(said.value or now.date().isoformat())
+def _record_promise(store: Store, reply: Reply, author: str, now: datetime) -> None:
+    day = date.fromisoformat(reply.value or now.date().isoformat())
     line = FollowUp(
-        said.association, FollowUpKind.PROMISED, who, now, said.text, day, said.channel, said.code
+        reply.association,
+        FollowUpKind.PROMISED,
+        author,
+        now,
+        reply.text,
+        day,
+        reply.channel,
+        reply.code,
     )
     store.add_follow_up(line)
 
 
-def _decided(store: Store, config: Config, said: Reply, *, who: str, why: str, now: datetime) -> None:
-    row = store.account(said.account_id) if said.account_id is not None else None
-    name = (row.identity.key or row.typed) if row else None
+def _record_decision(
+    store: Store, config: Config, reply: Reply, *, author: str, reason: str, now: datetime
+) -> None:
+    row = store.get_account(reply.account_id) if reply.account_id is not None else None
+    name = (row.identity.key or row.typed_text) if row else None
 
-    def word(account: str | None) -> Saying:
-        return Saying.of(
+    def word(account: str | None) -> DecisionService:
+        return DecisionService.create(
             store,
             config.channels,
-            said.association,
-            said.channel or None,
-            who=who,
-            why=why,
+            reply.association,
+            reply.channel or None,
+            author=author,
+            reason=reason,
             now=now,
             account=account,
         )
 
-    match said.kind:
-        case ReplyKind.OURS if row:
-            _spoken_for(store, row, word(name))
-        case ReplyKind.OURS:
-            _registered(word(said.value))
-        case ReplyKind.NOT_OURS:
-            word(name or said.value).not_ours()
+    match reply.kind:
+        case ReplyKind.CLAIMED if row:
+            _confirm_registered_account(store, row, word(name))
+        case ReplyKind.CLAIMED:
+            _claim_account(word(reply.value))
+        case ReplyKind.DISOWNED:
+            word(name or reply.value).disown_account()
         case ReplyKind.MOVED if name:
-            word(name).moved(to=said.value)
+            word(name).mark_moved(new_link=reply.value)
         case ReplyKind.MOVED:
-            _registered(word(said.value))
-        case ReplyKind.MISTAKEN:
-            word(name).waive(code=said.code, until=(now + DISPUTED).date().isoformat())
+            _claim_account(word(reply.value))
+        case ReplyKind.DISPUTED:
+            word(name).waive_gaps(
+                code=reply.code, until=(now + DISPUTE_VALIDITY).date().isoformat()
+            )
         case ReplyKind.CLOSED:
-            _closed(word, name)
+            _close_channel(word, name)
         case ReplyKind.PROMISED:
-            raise AssertionError(said)
+            raise AssertionError(reply)
 
 
-def _spoken_for(store: Store, row: AccountRow, word: Saying) -> None:
+def _confirm_registered_account(
+    store: Store, row: AccountRow, decision_service: DecisionService
+) -> None:
     """A registered account is theirs, which says that it is there unless nights have found it gone."""
-    if not is_gone(store, row):
-        word.attest()
+    if not is_account_gone(store, row):
+        decision_service.confirm_account()
 
 
-def is_gone(store: Store, row: AccountRow) -> bool:
+def is_account_gone(store: Store, row: AccountRow) -> bool:
     """Whether an account is held to be gone: a word whose it is does not bring it back."""
-    held = store.standings(row.association)
-    return any(one.account_id == row.id and one.state is State.GONE for one in held)
+    held = store.list_account_statuses(row.association)
+    return any(one.account_id == row.id and one.state is AccountState.GONE for one in held)
 
 
-def _registered(word: Saying) -> None:
+def _claim_account(decision_service: DecisionService) -> None:
     """An account of theirs is registered; where it is already, they and the registry agree."""
-    named = word.there.named(word.account or "")
-    if not word.there.listed(named.key or ""):
-        word.ours()
+    named = decision_service.registered.identify_account(decision_service.account or "")
+    if not decision_service.registered.is_registered(named.key or ""):
+        decision_service.claim_account()
 
 
-def _closed(word: Callable[[str | None], Saying], name: str | None) -> None:
+def _close_channel(
+    create_service: Callable[[str | None], DecisionService], name: str | None
+) -> None:
     """A channel given up on purpose. Its only account's gaps need not be told; another account goes on."""
     if name is not None:
-        word(name).waive()
-    whole = word(None)
-    if len({row.identity.key for row in whole.there.rows}) <= 1:
-        whole.none_by_choice()
+        create_service(name).waive_gaps()
+    whole = create_service(None)
+    if len({row.identity.key for row in whole.registered.rows}) <= 1:
+        whole.mark_none_by_choice()
 
 
-AT_ONCE = 25
+PROPOSAL_BATCH_SIZE = 25
 """Proposals that are looked through together: a page of them, for most are still to be settled."""
-FARTHEST = 300
+MAX_SCANNED_PROPOSALS = 300
 """Proposals that are looked through for one page; where all of them are settled, the next page goes on."""
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class WaitingReply:
     """A reply that nobody has answered: whose it is, and the account or the gap that it is about.
 
     `is_gone` tells that the account is held to be gone.
@@ -274,64 +322,75 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class UnsettledProposal:
     """An account that nobody has called an association's own or somebody else's yet."""
 
     proposal: Proposal
     association: Association
 
 
-def waiting(store: Store, *, after: int = 0, limit: int = 20, regions: Regions = None) -> list[Waiting]:
+def load_waiting_replies(
+    store: Store, *, after: int = 0, limit: int = 20, regions: RegionFilter = None
+) -> list[WaitingReply]:
     """A page of the replies that wait, the oldest first: those after this one."""
-    rows = store.waiting_replies(after=after, limit=limit, regions=regions)
-    return [_waiting(store, reply) for reply in rows]
+    rows = store.list_pending_replies(after_id=after, limit=limit, regions=regions)
+    return [_build_waiting_reply(store, reply) for reply in rows]
 
 
-def _waiting(store: Store, reply: Reply) -> Waiting:
-    account = store.account(reply.account_id) if reply.account_id else None
-    return Waiting(
+def _build_waiting_reply(store: Store, reply: Reply) -> WaitingReply:
+    account = store.get_account(reply.account_id) if reply.account_id else None
+    return WaitingReply(
         reply=reply,
-        association=store.association(reply.association),
+        association=store.get_association(reply.association),
         account=account,
-        gap=_gap(store, reply),
-        is_gone=account is not None and is_gone(store, account),
+        gap=_find_reply_gap(store, reply),
+        is_gone=account is not None and is_account_gone(store, account),
     )
 
 
-def _gap(store: Store, reply: Reply) -> Gap | None:
-    if reply.code not in catalogue().entries:
+def _find_reply_gap(store: Store, reply: Reply) -> Gap | None:
+    if reply.code not in load_gap_catalogue().definitions:
         return None
-    rows = list(store.gaps(reply.association, channel=reply.channel, code=reply.code))
+    rows = list(store.list_gaps(reply.association, channel=reply.channel, code=reply.code))
     return rows[-1] if rows else None
 
 
-def found(
+def load_unsettled_proposals(
     store: Store,
     config: Config,
     now: datetime,
     *,
     after: int = 0,
     limit: int = 20,
-    regions: Regions = None,
-) -> tuple[list[Found], int]:
+    regions: RegionFilter = None,
+) -> tuple[list[UnsettledProposal], int]:
     """A page of the found accounts, the oldest first, and after which the next page begins (0: no more)."""
-    refresh(store, config, most=A_FEW)
-    listed: list[Found] = []
-    for _ in range(0, FARTHEST, AT_ONCE):
-        batch = store.found_accounts(after=after, limit=AT_ONCE, regions=regions)
-        listed += _unsettled(store, config, batch, now)
+    refresh_summaries(store, config, max_stale=MAX_STALE_WHILE_READING)
+    listed: list[UnsettledProposal] = []
+    for _ in range(0, MAX_SCANNED_PROPOSALS, PROPOSAL_BATCH_SIZE):
+        batch = store.list_open_proposals(
+            after_id=after, limit=PROPOSAL_BATCH_SIZE, regions=regions
+        )
+        listed += _select_unsettled_proposals(store, config, batch, now)
         if len(listed) > limit:
             return listed[:limit], listed[limit - 1].proposal.id or 0
-        if len(batch) < AT_ONCE:
+        if len(batch) < PROPOSAL_BATCH_SIZE:
             return listed, 0
         after = batch[-1].id or 0
     return listed, after
 
 
-def _unsettled(store: Store, config: Config, rows: Sequence[Proposal], now: datetime) -> list[Found]:
+def _select_unsettled_proposals(
+    store: Store, config: Config, proposals: Sequence[Proposal], now: datetime
+) -> list[UnsettledProposal]:
     """Those that an association's page would ask about, too."""
-    held = store.holdings({row.association for row in rows}, whole=False)
-    moment = present(store, now)
-    seen = [view(dossier, config, moment, NOBODY) for dossier in assembled(held.associations, held)]
+    held = store.load_association_data(
+        {row.association for row in proposals}, include_closed_gaps=False
+    )
+    moment = get_current_evaluation_time(store, now)
+    seen = [
+        build_association_view(dossier, config, moment, NO_OWNERS)
+        for dossier in assemble_association_states(held.associations, held)
+    ]
     asked = {row.id: one.association for one in seen for row in one.proposals}
-    return [Found(row, asked[row.id]) for row in rows if row.id in asked]
+    return [UnsettledProposal(row, asked[row.id]) for row in proposals if row.id in asked]

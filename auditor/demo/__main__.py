@@ -19,43 +19,47 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from auditor.demo.fake_web import PracticeWorld
-from auditor.demo.model import Tonight
-from auditor.demo.proxy import Authority, Proxy
+from auditor.demo.fake_web import FakeWeb
+from auditor.demo.model import DemoRun
+from auditor.demo.proxy import CertificateAuthority, FakeWebProxy
 
 
-def options() -> argparse.Namespace:
+def parse_arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(
         prog="python -m auditor.demo", description=(__doc__ or "").splitlines()[0]
     )
-    parser.add_argument("--port", type=int, default=0, help="the port on loopback; 0 lets the system choose")
+    parser.add_argument(
+        "--port", type=int, default=0, help="the port on loopback; 0 lets the system choose"
+    )
     parser.add_argument(
         "--ca", type=Path, required=True, help="where to write the authority's root certificate"
     )
-    parser.add_argument("--night", type=int, default=1, help="the night to play until told otherwise")
+    parser.add_argument(
+        "--night", type=int, default=1, help="the night to play until told otherwise"
+    )
     return parser.parse_args()
 
 
-async def play(port: int, ca: Path, night: int) -> None:
+async def serve_fake_web(port: int, ca_file: Path, run_number: int) -> None:
     """Serve until the input ends."""
-    authority = Authority()
-    authority.write(ca)
-    proxy = Proxy(PracticeWorld(), authority, Tonight(night, 14, datetime.now(UTC)))
+    authority = CertificateAuthority()
+    authority.write_root_certificate(ca_file)
+    proxy = FakeWebProxy(FakeWeb(), authority, DemoRun(run_number, 14, datetime.now(UTC)))
     server = await proxy.listen(port)
     gc.freeze()  # the world never goes away, so the collector need not walk it again
-    _say(str(server.sockets[0].getsockname()[1]))
-    reader = await _input()
+    _write_line(str(server.sockets[0].getsockname()[1]))
+    reader = await _open_stdin_reader()
     while line := await reader.readline():
         if line.strip() == b"asked":
-            _say(json.dumps(proxy.asked))
+            _write_line(json.dumps(proxy.request_counts))
             continue
-        proxy.tonight = Tonight.read(line.decode())
-        proxy.asked.clear()
-        _say("ready")
+        proxy.demo_run = DemoRun.from_json(line.decode())
+        proxy.request_counts.clear()
+        _write_line("ready")
 
 
-async def _input() -> asyncio.StreamReader:
+async def _open_stdin_reader() -> asyncio.StreamReader:
     """The input, line by line. A file, or nothing (/dev/null), cannot be waited for: it is read at once."""
     reader = asyncio.StreamReader()
     mode = os.fstat(sys.stdin.fileno()).st_mode
@@ -68,12 +72,12 @@ async def _input() -> asyncio.StreamReader:
     return reader
 
 
-def _say(line: str) -> None:
+def _write_line(line: str) -> None:
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 
 
 if __name__ == "__main__":
-    given = options()
+    arguments = parse_arguments()
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(play(given.port, given.ca, given.night))
+        asyncio.run(serve_fake_web(arguments.port, arguments.ca, arguments.night))

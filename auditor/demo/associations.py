@@ -16,18 +16,18 @@ from pathlib import Path
 
 from openpyxl import Workbook
 
-CHANNELS = ("website", "facebook", "twitter", "linkedin", "youtube")
-NAMELESS = {"share_button", "none_typed", "intent", "malformed"}
+DEMO_CHANNELS = ("website", "facebook", "twitter", "linkedin", "youtube")
+SCENARIOS_WITHOUT_PROFILE = {"share_button", "none_typed", "intent", "malformed"}
 """Situations of a cell that names no account."""
 
-FAMILIES = 50
+DISTINCT_NAME_COUNT = 50
 """The names of the cast come twice, for two causes: associations so far apart are sisters."""
 
-HOSTED = {"wix_active": "{}.wixsite.com", "blogger_active": "{}.blogspot.com"}
+HOSTED_SITE_DOMAINS = {"wix_active": "{}.wixsite.com", "blogger_active": "{}.blogspot.com"}
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
+class DemoAssociation:
     """One association of the cast. A channel's field names its situation there; empty: it is not there."""
 
     id: str
@@ -57,10 +57,10 @@ class Member:
     def host(self) -> str:
         """The site's host name."""
         ending = (".ma", ".org.ma", "-maroc.org")[self.number % 3]
-        return HOSTED.get(self.website, "{}" + ending).format(self.slug)
+        return HOSTED_SITE_DOMAINS.get(self.website, "{}" + ending).format(self.slug)
 
     @property
-    def site(self) -> str:
+    def site_url(self) -> str:
         """The site's address."""
         return f"{'http' if self.website == 'http_only' else 'https'}://{self.host}/"
 
@@ -75,17 +75,17 @@ class Member:
         return f"{self.handle[:10]}_{self.number}"
 
     @property
-    def channel_id(self) -> str:
+    def youtube_channel_id(self) -> str:
         """The stable id on YouTube: UC and 22 signs."""
         return "UC" + hashlib.sha256(self.slug.encode()).hexdigest()[:22]
 
     @property
-    def page_id(self) -> str:
+    def facebook_page_id(self) -> str:
         """The stable id on Facebook."""
         return f"6155{self.number:03d}00{self.number:03d}77"
 
     @property
-    def old_page(self) -> str:
+    def old_facebook_handle(self) -> str:
         """The user name of the page that an association with two of them left behind."""
         return f"{self.handle}Ancienne"
 
@@ -95,63 +95,74 @@ class Member:
         return str(1_204_000_000_000_000_000 + 7_919 * self.number)
 
     @property
-    def sister(self) -> Member:
+    def sister_association(self) -> DemoAssociation:
         """The association of the same name for another cause."""
-        return cast()[(self.number - 1 + FAMILIES) % len(cast())]
+        return load_demo_associations()[
+            (self.number - 1 + DISTINCT_NAME_COUNT) % len(load_demo_associations())
+        ]
 
-    def situation(self, channel: str) -> str:
+    def get_scenario_name(self, channel: str) -> str:
         """The name of its situation on a channel, or empty."""
         return str(getattr(self, channel))
 
-    def profiles(self) -> dict[str, str]:
+    def get_profile_urls(self) -> dict[str, str]:
         """The addresses of its registered social accounts, as its own site links them."""
-        found = {channel: self.profile(channel) for channel in CHANNELS[1:] if self.situation(channel)}
+        found = {
+            channel: self.get_profile_url(channel)
+            for channel in DEMO_CHANNELS[1:]
+            if self.get_scenario_name(channel)
+        }
         return {channel: url for channel, url in found.items() if url}
 
-    def profile(self, channel: str) -> str:
+    def get_profile_url(self, channel: str) -> str:
         """The address of its account on a channel; empty where its situation is to have none."""
-        situation = self.situation(channel)
-        if situation in NAMELESS:
+        situation = self.get_scenario_name(channel)
+        if situation in SCENARIOS_WITHOUT_PROFILE:
             return ""
         if situation == "shared":
-            return self.sister.profile(channel)
-        return self._own_profile(channel, situation)
+            return self.sister_association.get_profile_url(channel)
+        return self._build_own_profile_url(channel, situation)
 
-    def _own_profile(self, channel: str, situation: str) -> str:
+    def _build_own_profile_url(self, channel: str, scenario_name: str) -> str:
         if channel == "facebook":
-            inner = f"groups/{self.slug}" if situation == "group" else self.handle
+            inner = f"groups/{self.slug}" if scenario_name == "group" else self.handle
             return f"https://www.facebook.com/{inner}"
         if channel == "twitter":
             return f"https://x.com/{self.twitter_handle}"
         if channel == "linkedin":
-            return f"https://www.linkedin.com/{'in' if situation == 'person' else 'company'}/{self.slug}"
-        if situation == "terminated":
-            return f"https://www.youtube.com/channel/{self.channel_id}"
+            return f"https://www.linkedin.com/{'in' if scenario_name == 'person' else 'company'}/{self.slug}"
+        if scenario_name == "terminated":
+            return f"https://www.youtube.com/channel/{self.youtube_channel_id}"
         return f"https://www.youtube.com/@{self.handle}"
 
 
 @cache
-def cast() -> tuple[Member, ...]:
+def load_demo_associations() -> tuple[DemoAssociation, ...]:
     """All of them, in the order of the sheet."""
     path = Path(__file__).with_name("associations.csv")
     with path.open(encoding="utf-8", newline="") as file:
-        return tuple(Member(**row) for row in csv.DictReader(file))
+        return tuple(DemoAssociation(**row) for row in csv.DictReader(file))
 
 
-HEADERS = (
+SPREADSHEET_HEADINGS = (
     "id", "name", "الاسم بالعربية", "Nom en français", "الجهة", "Ville", "langue", "email",
     "Site web", "فيسبوك", "Twitter / X", "LinkedIn", "يوتيوب",
     "GSM", "الوسوم", "Qui anime les canaux",
 )  # fmt: skip
 """Arabic, French and English heads, as one finds them side by side in one sheet."""
 
-PHONE_WAYS = ("06 00 00 {:02} {:02}", "+212 6 00 00 {:02} {:02}", "06.00.00.{:02}.{:02}", "060000{:02}{:02}")
+PHONE_FORMATS = (
+    "06 00 00 {:02} {:02}",
+    "+212 6 00 00 {:02} {:02}",
+    "06.00.00.{:02}.{:02}",
+    "060000{:02}{:02}",
+)
 """Numbers that nobody answers, as people write them."""
-SESSIONS = {"formation Agadir": 7, "formation Rabat": 9}
+TRAINING_SESSIONS = {"formation Agadir": 7, "formation Rabat": 9}
 """Training sessions, and who was there: every seventh, every ninth of the cast."""
-OFFICERS = ("aucun", "", "bénévole", "متطوعة", "", "salariée")
+MEDIA_OFFICER_CELLS = ("aucun", "", "bénévole", "متطوعة", "", "salariée")
 
-FACEBOOK_WAYS = (
+FACEBOOK_URL_FORMATS = (
     "https://www.facebook.com/{}",
     "facebook.com/{}/",
     "http://fr-fr.facebook.com/{}?ref=ts",
@@ -161,70 +172,83 @@ FACEBOOK_WAYS = (
     "https://web.facebook.com/{}?_rdc=1&_rdr",
     "https://www.facebook.com/{}?mibextid=ZbWKwL",
 )
-SITE_WAYS = ("https://{}/", "{}", "http://www.{}", "https://{}/ ", "www.{}/", "https://{}")
+SITE_URL_FORMATS = ("https://{}/", "{}", "http://www.{}", "https://{}/ ", "www.{}/", "https://{}")
 
 
-def write(path: Path, *, corrected: bool = False) -> Path:
+def write_demo_spreadsheet(path: Path, *, is_corrected: bool = False) -> Path:
     """Write the sheet as XLSX; `corrected`: as it stands before the ninth night."""
     book = Workbook()
     sheet = book.active
     assert sheet is not None
-    sheet.append(HEADERS)
-    for member in cast():
-        sheet.append(row(member, corrected=corrected))
+    sheet.append(SPREADSHEET_HEADINGS)
+    for member in load_demo_associations():
+        sheet.append(build_spreadsheet_row(member, is_corrected=is_corrected))
     book.save(path)
     return path
 
 
-def row(member: Member, *, corrected: bool = False) -> list[str]:
+def build_spreadsheet_row(association: DemoAssociation, *, is_corrected: bool = False) -> list[str]:
     """One association's row."""
-    cells = {channel: typed(member, channel) for channel in CHANNELS}
-    if member.facebook == "in_site_column":
+    cells = {channel: build_link_cell(association, channel) for channel in DEMO_CHANNELS}
+    if association.facebook == "in_site_column":
         cells["website"], cells["facebook"] = cells["facebook"], ""
-    if corrected and member.website == "footer_unlisted":
-        cells["youtube"] = f"https://www.youtube.com/@{member.handle}"
+    if is_corrected and association.website == "footer_unlisted":
+        cells["youtube"] = f"https://www.youtube.com/@{association.handle}"
     about = [
-        member.id,
-        member.name,
-        member.name_ar,
-        member.name_fr,
-        member.region,
-        member.city,
-        member.language,
+        association.id,
+        association.name,
+        association.name_ar,
+        association.name_fr,
+        association.region,
+        association.city,
+        association.language,
     ]
-    return [*about, f"contact@{member.slug}.ma", *cells.values(), *people(member)]
+    return [
+        *about,
+        f"contact@{association.slug}.ma",
+        *cells.values(),
+        *build_contact_cells(association),
+    ]
 
 
-def people(member: Member) -> list[str]:
+def build_contact_cells(association: DemoAssociation) -> list[str]:
     """What stands in the cells of its telephone, its tags and who runs its channels: every fifth has none."""
-    number = member.number
-    phone = PHONE_WAYS[number % len(PHONE_WAYS)].format(*divmod(number, 100)) if number % 5 else ""
-    tags = ", ".join(session for session, every in SESSIONS.items() if number % every == 0)
-    return [phone, tags, OFFICERS[number % len(OFFICERS)]]
+    number = association.number
+    phone = (
+        PHONE_FORMATS[number % len(PHONE_FORMATS)].format(*divmod(number, 100))
+        if number % 5
+        else ""
+    )
+    tags = ", ".join(session for session, every in TRAINING_SESSIONS.items() if number % every == 0)
+    return [phone, tags, MEDIA_OFFICER_CELLS[number % len(MEDIA_OFFICER_CELLS)]]
 
 
-def typed(member: Member, channel: str) -> str:
+def build_link_cell(association: DemoAssociation, channel: str) -> str:
     """What stands in a channel's cell."""
-    situation = member.situation(channel)
+    situation = association.get_scenario_name(channel)
     if not situation:
         return ""
     if channel == "website":
-        return _site(member)
-    special = SPECIAL.get((channel, situation))
+        return _build_site_link(association)
+    special = SPECIAL_LINK_FORMATS.get((channel, situation))
     if special is not None:
-        return special.format(member=member, handle=member.handle, twitter=member.twitter_handle)
+        return special.format(
+            member=association, handle=association.handle, twitter=association.twitter_handle
+        )
     if channel == "facebook" and situation not in ("group", "shared"):
-        return FACEBOOK_WAYS[member.number % len(FACEBOOK_WAYS)].format(member.handle)
-    return member.profile(channel)
+        return FACEBOOK_URL_FORMATS[association.number % len(FACEBOOK_URL_FORMATS)].format(
+            association.handle
+        )
+    return association.get_profile_url(channel)
 
 
-def _site(member: Member) -> str:
-    if member.website == "http_only":
-        return member.site
-    return SITE_WAYS[member.number % len(SITE_WAYS)].format(member.host)
+def _build_site_link(association: DemoAssociation) -> str:
+    if association.website == "http_only":
+        return association.site_url
+    return SITE_URL_FORMATS[association.number % len(SITE_URL_FORMATS)].format(association.host)
 
 
-SPECIAL = {
+SPECIAL_LINK_FORMATS = {
     ("facebook", "bare"): "@{handle}",
     ("facebook", "post_link"): "https://www.facebook.com/{handle}/posts/pfbid02Tz{member.number}kQ",
     (

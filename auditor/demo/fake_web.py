@@ -6,26 +6,33 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from auditor.demo import website_scenarios
-from auditor.demo.account_scenarios import BLIND_NIGHT
-from auditor.demo.associations import Member, cast
+from auditor.demo.account_scenarios import UNRELIABLE_YOUTUBE_RUN
+from auditor.demo.associations import DemoAssociation, load_demo_associations
 from auditor.demo.model import (
-    NO_SUCH_HOST,
-    NOBODY_ANSWERS,
-    NOBODY_LISTENS,
-    Answer,
-    Request,
-    Tonight,
-    page,
-    redirect,
+    CONNECTION_REFUSED_RESPONSE,
+    CONNECTION_TIMEOUT_RESPONSE,
+    NO_SUCH_HOST_RESPONSE,
+    DemoRun,
+    FakeRequest,
+    FakeResponse,
+    html_response,
+    redirect_response,
 )
 from auditor.demo.pages import facebook, linkedin, site_engines, site_variants, twitter, youtube
 
-FOR_LONG = timedelta(days=80)
+DEFAULT_CERTIFICATE_LIFETIME = timedelta(days=80)
 CANARY_SITES = {
-    "bibliotheque-zerhouna.ma": Member(
-        "a901", "Bibliothèque Zerhouna", "خزانة زرهونة", "Fès-Meknès", "Meknès", "fr", "zerhouna", *[""] * 5
+    "bibliotheque-zerhouna.ma": DemoAssociation(
+        "a901",
+        "Bibliothèque Zerhouna",
+        "خزانة زرهونة",
+        "Fès-Meknès",
+        "Meknès",
+        "fr",
+        "zerhouna",
+        *[""] * 5,
     ),
-    "gazette-tamesna-sud.ma": Member(
+    "gazette-tamesna-sud.ma": DemoAssociation(
         "a902",
         "Gazette Tamesna Sud",
         "جريدة تامسنا الجنوب",
@@ -36,36 +43,50 @@ CANARY_SITES = {
         *[""] * 5,
     ),
 }
-CANARY_NAMES = {"gazettetamesnasud", "bibliothequezerhouna"}
+CANARY_ACCOUNT_NAMES = {"gazettetamesnasud", "bibliothequezerhouna"}
 """The accounts known to exist, lower case, on Facebook and YouTube."""
 
-CANARY_HANDLES = {"tamesna_sud": 1_203_000_000_000_000_001, "biblio_zerhouna": 1_203_000_000_000_000_002}
+CANARY_X_IDS = {
+    "tamesna_sud": 1_203_000_000_000_000_001,
+    "biblio_zerhouna": 1_203_000_000_000_000_002,
+}
 """Those on X, with their numbers."""
 
-Platform = Callable[[Request, Tonight], Answer]
+PlatformHandler = Callable[[FakeRequest, DemoRun], FakeResponse]
 
 
-class PracticeWorld:
+class FakeWeb:
     """The cast, its platforms and its sites."""
 
-    def __init__(self, members: tuple[Member, ...] | None = None) -> None:
-        members = cast() if members is None else members
-        self._sites = {member.host: member for member in members if member.website in website_scenarios.SITES}
-        self._sites |= {site_variants.new_home(m): m for m in members if m.website == "moved"}
-        self._members = members
-        self._names = {channel: _by_name(members, channel) for channel in ("facebook", "twitter", "linkedin")}
-        self._channels = {name: m for m in members for name in _channel_names(m)}
-        self._platforms: dict[str, Platform] = {
-            "www.facebook.com": self._facebook,
-            "x.com": self._twitter,
-            "www.linkedin.com": self._linkedin,
-            "www.youtube.com": self._youtube,
-            "consent.youtube.com": lambda request, _: youtube.consent(request),
-            "www.googleapis.com": self._youtube_api,
-            "api.x.com": self._twitter_api,
-            "graph.facebook.com": self._graph,
+    def __init__(self, associations: tuple[DemoAssociation, ...] | None = None) -> None:
+        associations = load_demo_associations() if associations is None else associations
+        self._associations_by_host = {
+            member.host: member
+            for member in associations
+            if member.website in website_scenarios.SITE_SCENARIOS
         }
-        self._aliases = {
+        self._associations_by_host |= {
+            site_variants.get_moved_host(m): m for m in associations if m.website == "moved"
+        }
+        self._associations = associations
+        self._associations_by_account_name = {
+            channel: _index_by_account_name(associations, channel)
+            for channel in ("facebook", "twitter", "linkedin")
+        }
+        self._associations_by_youtube_name = {
+            name: m for m in associations for name in _get_youtube_names(m)
+        }
+        self._platform_handlers: dict[str, PlatformHandler] = {
+            "www.facebook.com": self._respond_facebook,
+            "x.com": self._respond_twitter,
+            "www.linkedin.com": self._respond_linkedin,
+            "www.youtube.com": self._respond_youtube,
+            "consent.youtube.com": lambda request, _: youtube.respond_youtube_consent(request),
+            "www.googleapis.com": self._respond_youtube_api,
+            "api.x.com": self._respond_twitter_api,
+            "graph.facebook.com": self._respond_graph_api,
+        }
+        self._host_aliases = {
             "facebook.com": "www.facebook.com",
             "m.facebook.com": "www.facebook.com",
             "twitter.com": "x.com",
@@ -73,119 +94,168 @@ class PracticeWorld:
             "youtube.com": "www.youtube.com",
         }
 
-    def tunnel(self, host: str, tonight: Tonight) -> Answer | None:
+    def find_tunnel_refusal(self, host: str, demo_run: DemoRun) -> FakeResponse | None:
         """The refusal of a tunnel: the name does not exist, or nobody listens for TLS, or nobody answers."""
-        if not self._exists(host, tonight):
-            return NO_SUCH_HOST
-        script = self._script(host)
-        if script and website_scenarios.is_silent(script, tonight):
-            return NOBODY_LISTENS if host.startswith("www.") else NOBODY_ANSWERS
-        return NOBODY_LISTENS if script and not script.https else None
+        if not self._host_exists(host, demo_run):
+            return NO_SUCH_HOST_RESPONSE
+        script = self._find_scenario(host)
+        if script and website_scenarios.is_unresponsive(script, demo_run):
+            return (
+                CONNECTION_REFUSED_RESPONSE
+                if host.startswith("www.")
+                else CONNECTION_TIMEOUT_RESPONSE
+            )
+        return CONNECTION_REFUSED_RESPONSE if script and not script.has_https else None
 
-    def certificate(self, host: str, tonight: Tonight) -> datetime:
+    def get_certificate_expiry(self, host: str, demo_run: DemoRun) -> datetime:
         """Until when the host's certificate is good; an expired one ended before the first night."""
-        script = self._script(host)
-        if script and website_scenarios.during(script.expired, tonight):
-            return tonight.ago(tonight.nights + 3)
-        return tonight.last + (timedelta(days=script.days) if script else FOR_LONG)
+        script = self._find_scenario(host)
+        if script and website_scenarios.is_during(script.expired_certificate_runs, demo_run):
+            return demo_run.days_before_last_run(demo_run.total_runs + 3)
+        return demo_run.last_run_at + (
+            timedelta(days=script.certificate_days) if script else DEFAULT_CERTIFICATE_LIFETIME
+        )
 
-    def answer(self, request: Request, tonight: Tonight) -> Answer:
+    def respond(self, request: FakeRequest, demo_run: DemoRun) -> FakeResponse:
         """What the web answers to one request."""
-        if alias := self._aliases.get(request.host):
-            return redirect(f"https://{alias}{request.target}")
-        if platform := self._platforms.get(request.host):
-            return platform(request, tonight)
-        if not self._exists(request.host, tonight):
-            return NO_SUCH_HOST
+        if alias := self._host_aliases.get(request.host):
+            return redirect_response(f"https://{alias}{request.target}")
+        if platform := self._platform_handlers.get(request.host):
+            return platform(request, demo_run)
+        if not self._host_exists(request.host, demo_run):
+            return NO_SUCH_HOST_RESPONSE
         if request.host in CANARY_SITES:
-            return site_engines.wordpress()(CANARY_SITES[request.host], request, tonight)
-        return self._site(request, tonight)
+            return site_engines.make_wordpress_site()(CANARY_SITES[request.host], request, demo_run)
+        return self._respond_site(request, demo_run)
 
-    def _site(self, request: Request, tonight: Tonight) -> Answer:
+    def _respond_site(self, request: FakeRequest, demo_run: DemoRun) -> FakeResponse:
         bare = request.host.removeprefix("www.")
-        member, script = self._sites[bare], self._script(bare)
+        member, script = self._associations_by_host[bare], self._find_scenario(bare)
         if script is None or request.path == "/favicon.ico":
-            return page("", 404)
-        if website_scenarios.is_silent(script, tonight):
-            return NOBODY_LISTENS  # its port 80 is shut
-        if bare != request.host or (request.scheme == "http" and script.https):
-            return redirect(f"{'https' if script.https else 'http'}://{bare}{request.target}")
-        return script.show(member, request, tonight)
+            return html_response("", 404)
+        if website_scenarios.is_unresponsive(script, demo_run):
+            return CONNECTION_REFUSED_RESPONSE  # its port 80 is shut
+        if bare != request.host or (request.scheme == "http" and script.has_https):
+            return redirect_response(
+                f"{'https' if script.has_https else 'http'}://{bare}{request.target}"
+            )
+        return script.handler(member, request, demo_run)
 
-    def _exists(self, host: str, tonight: Tonight) -> bool:
-        if host in self._platforms or host in self._aliases or host in CANARY_SITES:
+    def _host_exists(self, host: str, demo_run: DemoRun) -> bool:
+        if host in self._platform_handlers or host in self._host_aliases or host in CANARY_SITES:
             return True
-        script = self._script(host)
-        return script is not None and not website_scenarios.during(script.missing, tonight)
+        script = self._find_scenario(host)
+        return script is not None and not website_scenarios.is_during(
+            script.unresolvable_runs, demo_run
+        )
 
-    def _script(self, host: str) -> website_scenarios.Script | None:
-        member = self._sites.get(host.removeprefix("www."))
-        return website_scenarios.SITES[member.website] if member else None
+    def _find_scenario(self, host: str) -> website_scenarios.SiteScenario | None:
+        member = self._associations_by_host.get(host.removeprefix("www."))
+        return website_scenarios.SITE_SCENARIOS[member.website] if member else None
 
-    def _facebook(self, request: Request, tonight: Tonight) -> Answer:
+    def _respond_facebook(self, request: FakeRequest, demo_run: DemoRun) -> FakeResponse:
         name = request.path.strip("/").removeprefix("groups/").lower()
-        if name in CANARY_NAMES:
-            return page(facebook.markup(facebook.always(name, tonight), request.url))
-        member = self._names["facebook"].get(name)
-        return facebook.answer(member, request, tonight) if member else facebook.other(request)
+        if name in CANARY_ACCOUNT_NAMES:
+            return html_response(
+                facebook.render_facebook_page(
+                    facebook.build_canary_page(name, demo_run), request.url
+                )
+            )
+        member = self._associations_by_account_name["facebook"].get(name)
+        return (
+            facebook.respond_facebook(member, request, demo_run)
+            if member
+            else facebook.respond_other_facebook(request)
+        )
 
-    def _twitter(self, request: Request, tonight: Tonight) -> Answer:
-        member = self._names["twitter"].get(request.path.strip("/").lower())
-        return twitter.answer(member, request, tonight) if member else twitter.other(request)
+    def _respond_twitter(self, request: FakeRequest, demo_run: DemoRun) -> FakeResponse:
+        member = self._associations_by_account_name["twitter"].get(request.path.strip("/").lower())
+        return (
+            twitter.respond_twitter(member, request, demo_run)
+            if member
+            else twitter.respond_other_twitter(request)
+        )
 
-    def _linkedin(self, request: Request, tonight: Tonight) -> Answer:
-        member = self._names["linkedin"].get(request.path.strip("/").rsplit("/", 1)[-1])
-        return linkedin.answer(member, request, tonight) if member else linkedin.other(request)
+    def _respond_linkedin(self, request: FakeRequest, demo_run: DemoRun) -> FakeResponse:
+        member = self._associations_by_account_name["linkedin"].get(
+            request.path.strip("/").rsplit("/", 1)[-1]
+        )
+        return (
+            linkedin.respond_linkedin(member, request, demo_run)
+            if member
+            else linkedin.respond_other_linkedin(request)
+        )
 
-    def _youtube(self, request: Request, tonight: Tonight) -> Answer:
-        if request.path == "/robots.txt" or tonight.number == BLIND_NIGHT:
-            return youtube.other(request)
-        name = request.path.removeprefix("/channel").strip("/").split("/", 1)[0].removeprefix("@").lower()
-        if name in CANARY_NAMES:
-            return youtube.channel_page(youtube.canary(name, tonight), request.path)
-        member = self._channels.get(name)
+    def _respond_youtube(self, request: FakeRequest, demo_run: DemoRun) -> FakeResponse:
+        if request.path == "/robots.txt" or demo_run.number == UNRELIABLE_YOUTUBE_RUN:
+            return youtube.respond_other_youtube(request)
+        name = (
+            request.path.removeprefix("/channel")
+            .strip("/")
+            .split("/", 1)[0]
+            .removeprefix("@")
+            .lower()
+        )
+        if name in CANARY_ACCOUNT_NAMES:
+            return youtube.build_channel_response(
+                youtube.build_canary_channel(name, demo_run), request.path
+            )
+        member = self._associations_by_youtube_name.get(name)
         if member is None:
-            return youtube.other(request)
-        return youtube.answer(member, request, tonight)
+            return youtube.respond_other_youtube(request)
+        return youtube.respond_youtube(member, request, demo_run)
 
-    def _youtube_api(self, request: Request, tonight: Tonight) -> Answer:
-        canaries = [youtube.canary(name, tonight) for name in CANARY_NAMES]
+    def _respond_youtube_api(self, request: FakeRequest, demo_run: DemoRun) -> FakeResponse:
+        canaries = [youtube.build_canary_channel(name, demo_run) for name in CANARY_ACCOUNT_NAMES]
         found = {name: one for one in canaries for name in (one.id, f"@{one.handle}")}
-        for name, member in self._channels.items():
-            if not youtube.is_terminated(member, tonight):
-                channel = youtube.channel(member, tonight)
+        for name, member in self._associations_by_youtube_name.items():
+            if not youtube.is_terminated(member, demo_run):
+                channel = youtube.build_youtube_channel(member, demo_run)
                 found |= {f"@{name}": channel, channel.id: channel}
-        return youtube.answer_api_request(found, request, tonight)
+        return youtube.respond_youtube_api(found, request, demo_run)
 
-    def _twitter_api(self, request: Request, tonight: Tonight) -> Answer:
-        canaries = [twitter.canary(name, number, tonight) for name, number in CANARY_HANDLES.items()]
+    def _respond_twitter_api(self, request: FakeRequest, demo_run: DemoRun) -> FakeResponse:
+        canaries = [
+            twitter.build_canary_user(name, number, demo_run)
+            for name, number in CANARY_X_IDS.items()
+        ]
         known = {key: one for one in canaries for key in (one.username, one.id)}
-        return twitter.answer_api_request(known | twitter.users(self._members, tonight), request, tonight)
+        return twitter.respond_twitter_api(
+            known | twitter.build_twitter_users(self._associations, demo_run), request, demo_run
+        )
 
-    def _graph(self, request: Request, tonight: Tonight) -> Answer:
-        canaries = {name: facebook.canary(name, tonight) for name in CANARY_NAMES}
+    def _respond_graph_api(self, request: FakeRequest, demo_run: DemoRun) -> FakeResponse:
+        canaries = {
+            name: facebook.build_canary_graph_page(name, demo_run) for name in CANARY_ACCOUNT_NAMES
+        }
         known = canaries | {one.id: one for one in canaries.values()}
-        return facebook.answer_api_request(known | facebook.pages(self._members, tonight), request, tonight)
+        return facebook.respond_graph_api(
+            known | facebook.build_graph_pages(self._associations, demo_run), request, demo_run
+        )
 
 
-def _by_name(members: tuple[Member, ...], channel: str) -> dict[str, Member]:
+def _index_by_account_name(
+    associations: tuple[DemoAssociation, ...], channel: str
+) -> dict[str, DemoAssociation]:
     """Members by the last part of their address on a channel; a renamed page also by its new name.
 
     A shared page is its owner's, whoever else registers it.
     """
-    found: dict[str, Member] = {}
-    for member in members:
-        if member.situation(channel) == "duplicate":
-            found[member.old_page.lower()] = member
-        if member.situation(channel) != "shared" and (url := member.profile(channel)):
+    found: dict[str, DemoAssociation] = {}
+    for member in associations:
+        if member.get_scenario_name(channel) == "duplicate":
+            found[member.old_facebook_handle.lower()] = member
+        if member.get_scenario_name(channel) != "shared" and (
+            url := member.get_profile_url(channel)
+        ):
             name = url.rsplit("/", 1)[-1].lower()
             found[name] = found[name + facebook.RENAMED_SUFFIX.lower()] = member
     return found
 
 
-def _channel_names(member: Member) -> tuple[str, ...]:
+def _get_youtube_names(association: DemoAssociation) -> tuple[str, ...]:
     """The names a channel answers to; the one that the footer of `footer_unlisted` shows is there too."""
-    if not member.youtube and member.website != "footer_unlisted":
+    if not association.youtube and association.website != "footer_unlisted":
         return ()
-    handle = member.handle.lower()
-    return (handle, f"{handle}officiel", member.channel_id.lower())
+    handle = association.handle.lower()
+    return (handle, f"{handle}officiel", association.youtube_channel_id.lower())

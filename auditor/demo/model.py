@@ -11,41 +11,45 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from urllib.parse import parse_qs, unquote, urlsplit
 
-HTML = "text/html; charset=utf-8"
+HTML_CONTENT_TYPE = "text/html; charset=utf-8"
 
 
 @dataclass(frozen=True, slots=True)
-class Tonight:
+class DemoRun:
     """The night being played: its number from 1, of how many, and its moment (aware UTC)."""
 
     number: int
-    nights: int
-    moment: datetime
+    total_runs: int
+    started_at: datetime
 
     @property
-    def last(self) -> datetime:
+    def last_run_at(self) -> datetime:
         """The moment of the last night; what is dated in the world is dated from it."""
-        return self.moment + timedelta(days=self.nights - self.number)
+        return self.started_at + timedelta(days=self.total_runs - self.number)
 
-    def ago(self, days: float) -> datetime:
+    def days_before_last_run(self, days: float) -> datetime:
         """A moment that many days before the last night, the same on every night."""
-        return self.last - timedelta(days=days)
+        return self.last_run_at - timedelta(days=days)
 
-    def line(self) -> str:
+    def to_json(self) -> str:
         """The night as one line of the control channel."""
         return json.dumps(
-            {"night": self.number, "nights": self.nights, "moment": self.moment.isoformat()},
+            {
+                "night": self.number,
+                "nights": self.total_runs,
+                "moment": self.started_at.isoformat(),
+            },
         )
 
     @classmethod
-    def read(cls, line: str) -> Tonight:
+    def from_json(cls, line: str) -> DemoRun:
         """Read a line of the control channel. Raises ValueError or KeyError where it is not one."""
         told = json.loads(line)
         return cls(int(told["night"]), int(told["nights"]), datetime.fromisoformat(told["moment"]))
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class FakeRequest:
     """A request as the proxy understood it; host and header names in lower case, the host without a port."""
 
     scheme: str
@@ -71,64 +75,74 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class FakeResponse:
     """What comes back. `repeats` sends the body so many times over; `delay` is seconds to the first byte."""
 
     status: int = 200
     body: bytes = b""
-    kind: str = HTML
+    content_type: str = HTML_CONTENT_TYPE
     headers: Mapping[str, str] = field(default_factory=dict)
-    delay: float = 0.0
-    repeats: int = 1
+    delay_seconds: float = 0.0
+    body_repeats: int = 1
 
 
-def page(text: str, status: int = 200, **headers: str) -> Answer:
+def html_response(text: str, status: int = 200, **headers: str) -> FakeResponse:
     """An HTML page; header names are written with underscores."""
-    return Answer(status, text.encode(), headers={k.replace("_", "-"): v for k, v in headers.items()})
+    return FakeResponse(
+        status, text.encode(), headers={k.replace("_", "-"): v for k, v in headers.items()}
+    )
 
 
-def redirect(url: str, status: int = 301) -> Answer:
+def redirect_response(url: str, status: int = 301) -> FakeResponse:
     """A redirect to an address."""
-    return Answer(status, b"", headers={"location": url})
+    return FakeResponse(status, b"", headers={"location": url})
 
 
-def xml(text: str, kind: str = "application/rss+xml; charset=utf-8") -> Answer:
+def xml_response(
+    text: str, content_type: str = "application/rss+xml; charset=utf-8"
+) -> FakeResponse:
     """A feed or a sitemap."""
-    return Answer(200, text.encode(), kind)
+    return FakeResponse(200, text.encode(), content_type)
 
 
-def as_json(value: object, status: int = 200) -> Answer:
+def json_response(value: object, status: int = 200) -> FakeResponse:
     """A JSON document."""
-    return Answer(status, json.dumps(value, ensure_ascii=False).encode(), "application/json; charset=utf-8")
+    return FakeResponse(
+        status, json.dumps(value, ensure_ascii=False).encode(), "application/json; charset=utf-8"
+    )
 
 
-def plain(text: str, status: int = 200) -> Answer:
+def text_response(text: str, status: int = 200) -> FakeResponse:
     """A text document, such as robots.txt."""
-    return Answer(status, text.encode(), "text/plain; charset=utf-8")
+    return FakeResponse(status, text.encode(), "text/plain; charset=utf-8")
 
 
-NO_SUCH_HOST = Answer(
+NO_SUCH_HOST_RESPONSE = FakeResponse(
     502, b"no such host", headers={"proxy-status": "practice; error=dns_error; rcode=NXDOMAIN"}
 )  # RFC 9209: the only way a proxy proves that a name is missing
-NOBODY_LISTENS = Answer(
+CONNECTION_REFUSED_RESPONSE = FakeResponse(
     502, b"connection refused", headers={"proxy-status": "practice; error=connection_refused"}
 )
-NOBODY_ANSWERS = Answer(504, b"", headers={"proxy-status": "practice; error=connection_timeout"}, delay=60.0)
+CONNECTION_TIMEOUT_RESPONSE = FakeResponse(
+    504, b"", headers={"proxy-status": "practice; error=connection_timeout"}, delay_seconds=60.0
+)
 """A firewall that drops what it is sent: whoever asks has gone before the proxy tells of it."""
 
 
-KEYS = {
+DEMO_API_KEYS = {
     "youtube": "practice-key-of-youtube",
     "twitter": "practice-token-of-x",
     "facebook": "practice-token-of-facebook",
 }
 
 
-def environ() -> dict[str, str]:
+def build_api_key_environ() -> dict[str, str]:
     """The settings that give the auditor all of them, as an operator gives real ones."""
-    return {f"AUDITOR_CHANNELS__{channel.upper()}__KEY": key for channel, key in KEYS.items()}
+    return {
+        f"AUDITOR_CHANNELS__{channel.upper()}__KEY": key for channel, key in DEMO_API_KEYS.items()
+    }
 
 
-def bears(request: Request, channel: str) -> bool:
+def has_bearer_key(request: FakeRequest, channel: str) -> bool:
     """Whether a request shows the key of a channel as a bearer of it."""
-    return request.headers.get("authorization", "") == f"Bearer {KEYS[channel]}"
+    return request.headers.get("authorization", "") == f"Bearer {DEMO_API_KEYS[channel]}"

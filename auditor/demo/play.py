@@ -29,31 +29,31 @@ from types import MappingProxyType, TracebackType
 from typing import Self
 
 from auditor.app import App
-from auditor.config.schema import Config, load, packaged
+from auditor.config.schema import Config, find_packaged_config, load_config
 from auditor.core.errors import InputError
 from auditor.demo import associations
 from auditor.demo.account_scenarios import (
-    FACEBOOK,
-    IMPORT_NIGHT,
-    LAST,
-    LINKEDIN,
-    TROUBLED,
-    TWITTER,
-    YOUTUBE,
-    Situation,
+    API_FAILURES,
+    DEFAULT_RUN_COUNT,
+    FACEBOOK_SCENARIOS,
+    LINKEDIN_SCENARIOS,
+    SECOND_IMPORT_RUN,
+    TWITTER_SCENARIOS,
+    YOUTUBE_SCENARIOS,
+    AccountScenario,
 )
-from auditor.demo.associations import CHANNELS, Member, cast
-from auditor.demo.model import Tonight
-from auditor.demo.website_scenarios import SITES
+from auditor.demo.associations import DEMO_CHANNELS, DemoAssociation, load_demo_associations
+from auditor.demo.model import DemoRun
+from auditor.demo.website_scenarios import SITE_SCENARIOS
 from auditor.registry import importer
 from auditor.runs import run
-from probes.runner.parser_pool import Workshop
-from storage.models.audit import Night
-from storage.models.users import By
+from probes.runner.parser_pool import ParserForkServer
+from storage.models.audit import AuditRun
+from storage.models.users import ChangeOrigin
 
-MARK = "# Written by `auditor demo`, which may write it anew."
-CONFIG = (
-    MARK
+CONFIG_MARKER = "# Written by `auditor demo`, which may write it anew."
+CONFIG_TEMPLATE = (
+    CONFIG_MARKER
     + """
 # The practice web answers only while a demo runs: `python -m auditor.demo --port {port} --ca ca.pem`.
 
@@ -100,58 +100,63 @@ folder = "pages"
 """
 )
 
-Progress = Callable[[int, int], None]
+DemoProgressCallback = Callable[[int, int], None]
 """Is told how many accounts are done, over all nights, and how many there are."""
 
 
 @dataclass(frozen=True, slots=True)
-class Played:
+class DemoResult:
     """A demo that was played: where it lies, by what configuration, and its nights."""
 
     folder: Path
     config: Config
-    nights: tuple[Night, ...]
+    runs: tuple[AuditRun, ...]
 
 
-class PracticeWeb:
+class FakeWebProcess:
     """The practice web in a process of its own, for `async with`. It plays the night it is told to."""
 
-    def __init__(self, ca: Path) -> None:
-        self._ca = ca
+    def __init__(self, ca_file: Path) -> None:
+        self._ca_file = ca_file
         self._process: asyncio.subprocess.Process | None = None
         self.port = 0
 
-    async def play(self, tonight: Tonight) -> None:
+    async def switch_to_run(self, demo_run: DemoRun) -> None:
         """Have the world be as it is on that night."""
         assert self._process is not None
         assert self._process.stdin is not None
-        self._process.stdin.write(f"{tonight.line()}\n".encode())
-        await self._said()
+        self._process.stdin.write(f"{demo_run.to_json()}\n".encode())
+        await self._read_line()
 
-    async def asked(self) -> Counter[str]:
+    async def get_request_counts(self) -> Counter[str]:
         """How often each address was asked for since the night began, without its query."""
         assert self._process is not None
         assert self._process.stdin is not None
         self._process.stdin.write(b"asked\n")
-        return Counter(json.loads(await self._said()))
+        return Counter(json.loads(await self._read_line()))
 
-    async def _said(self) -> str:
+    async def _read_line(self) -> str:
         assert self._process is not None
         assert self._process.stdout is not None
         line = await self._process.stdout.readline()
         if not line:
-            raise InputError("the practice web", "its process ended", "`python -m auditor.demo` tells why")
+            raise InputError(
+                "the practice web", "its process ended", "`python -m auditor.demo` tells why"
+            )
         return line.decode().strip()
 
     async def __aenter__(self) -> Self:
         pipe = asyncio.subprocess.PIPE
-        command = (sys.executable, "-m", "auditor.demo", "--ca", str(self._ca))
+        command = (sys.executable, "-m", "auditor.demo", "--ca", str(self._ca_file))
         self._process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe)
-        self.port = int(await self._said())
+        self.port = int(await self._read_line())
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         """It ends with its input, so that it cannot be left behind."""
         assert self._process is not None
@@ -160,204 +165,268 @@ class PracticeWeb:
         await self._process.wait()
 
 
-async def play(
-    folder: Path, *, nights: int = LAST, progress: Progress | None = None, now: datetime
-) -> Played:
+async def run_demo(
+    folder: Path,
+    *,
+    total_runs: int = DEFAULT_RUN_COUNT,
+    on_progress: DemoProgressCallback | None = None,
+    now: datetime,
+) -> DemoResult:
     """Import the network and do its nights, the last of them at `now`. Raises InputError."""
-    prepare(folder)
-    with Workshop() as workshop:
+    prepare_demo_folder(folder)
+    with ParserForkServer() as workshop:
         workshop.start()  # it loads while the practice web does, and while the database is made
-        opening = asyncio.create_task(asyncio.to_thread(App.open, configured(folder, 0)))
-        async with PracticeWeb(folder / "ca.pem") as web:
+        opening = asyncio.create_task(asyncio.to_thread(App.open, write_demo_config(folder, 0)))
+        async with FakeWebProcess(folder / "ca.pem") as web:
             with await opening as opened:
-                config = configured(folder, web.port)
-                app = replace(opened, config=config, workshop=workshop)
+                config = write_demo_config(folder, web.port)
+                app = replace(opened, config=config, fork_server=workshop)
                 gc.freeze()  # what is loaded stays: the collector need not look through it night after night
                 done = [
-                    await _night(app, web, folder, tonight, progress) for tonight in calendar(nights, now)
+                    await _play_run(app, web, folder, tonight, on_progress)
+                    for tonight in schedule_demo_runs(total_runs, now)
                 ]
-    return Played(folder, config, tuple(done))
+    return DemoResult(folder, config, tuple(done))
 
 
-def calendar(nights: int, now: datetime) -> list[Tonight]:
+def schedule_demo_runs(total_runs: int, now: datetime) -> list[DemoRun]:
     """The nights, one a day, the last of them now."""
-    moments = [now - timedelta(days=back) for back in reversed(range(nights))]
-    return [Tonight(number, nights, moment) for number, moment in enumerate(moments, 1)]
+    moments = [now - timedelta(days=back) for back in reversed(range(total_runs))]
+    return [DemoRun(number, total_runs, moment) for number, moment in enumerate(moments, 1)]
 
 
-def prepare(folder: Path) -> None:
+def prepare_demo_folder(folder: Path) -> None:
     """An empty place for a demo. What an earlier demo wrote is removed; anything else is left and refused."""
     earlier = folder / "config.toml"
-    if earlier.exists() and not earlier.read_text(encoding="utf-8").startswith(MARK):
-        raise InputError(str(folder), "there is an audit of yours in it", "an empty folder for the demo")
+    if earlier.exists() and not earlier.read_text(encoding="utf-8").startswith(CONFIG_MARKER):
+        raise InputError(
+            str(folder), "there is an audit of yours in it", "an empty folder for the demo"
+        )
     if earlier.exists():
         for name in ("data", "pages"):
             shutil.rmtree(folder / name, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
 
 
-def configured(folder: Path, port: int, environ: Mapping[str, str] = MappingProxyType({})) -> Config:
+def write_demo_config(
+    folder: Path, port: int, environ: Mapping[str, str] = MappingProxyType({})
+) -> Config:
     """Write the demo's configuration and read it back, as any other; `environ` may hold keys."""
     path = folder / "config.toml"
-    path.write_text(CONFIG.format(port=port) + rules(), encoding="utf-8")
-    return load(path, environ)
+    path.write_text(CONFIG_TEMPLATE.format(port=port) + build_demo_rules(), encoding="utf-8")
+    return load_config(path, environ)
 
 
-def rules() -> str:
+def build_demo_rules() -> str:
     """The usual rules, but for how long a site may take: nobody waits eight seconds for a demo."""
-    usual = packaged().read_text(encoding="utf-8").partition("\n[[rules]]\n")[2]
-    return "\n# The usual rules, with a shorter patience for slow sites.\n[[rules]]\n" + usual.replace(
-        "above = 8\n", "above = 1.5\n"
+    usual = find_packaged_config().read_text(encoding="utf-8").partition("\n[[rules]]\n")[2]
+    return (
+        "\n# The usual rules, with a shorter patience for slow sites.\n[[rules]]\n"
+        + usual.replace("above = 8\n", "above = 1.5\n")
     )
 
 
-def import_tonight(app: App, folder: Path, tonight: Tonight) -> None:
+def import_demo_spreadsheet(app: App, folder: Path, demo_run: DemoRun) -> None:
     """Write the sheet and import it: before the first night, and corrected before the ninth."""
-    if tonight.number in (1, IMPORT_NIGHT):
-        path = associations.write(folder / "registry.xlsx", corrected=tonight.number == IMPORT_NIGHT)
-        reading = importer.read(path, app.config.network.language)
-        by = By("coordinator", "import")
-        app.store.save_registry(reading.associations, reading.accounts, tonight.moment, by=by)
+    if demo_run.number in (1, SECOND_IMPORT_RUN):
+        path = associations.write_demo_spreadsheet(
+            folder / "registry.xlsx", is_corrected=demo_run.number == SECOND_IMPORT_RUN
+        )
+        reading = importer.parse_registry_spreadsheet(path, app.config.network.language)
+        by = ChangeOrigin("coordinator", "import")
+        app.store.save_registry(
+            reading.associations, reading.accounts, demo_run.started_at, origin=by
+        )
 
 
-async def _night(
-    app: App, web: PracticeWeb, folder: Path, tonight: Tonight, progress: Progress | None
-) -> Night:
-    import_tonight(app, folder, tonight)
-    await web.play(tonight)
-    step = _over_all(progress, tonight) if progress else None
-    return await run.run(app, tonight.moment, progress=step)
+async def _play_run(
+    app: App,
+    fake_web: FakeWebProcess,
+    folder: Path,
+    demo_run: DemoRun,
+    on_progress: DemoProgressCallback | None,
+) -> AuditRun:
+    import_demo_spreadsheet(app, folder, demo_run)
+    await fake_web.switch_to_run(demo_run)
+    step = _scale_progress(on_progress, demo_run) if on_progress else None
+    return await run.execute_run(app, demo_run.started_at, on_progress=step)
 
 
-def _over_all(progress: Progress, tonight: Tonight) -> Progress:
+def _scale_progress(on_progress: DemoProgressCallback, demo_run: DemoRun) -> DemoProgressCallback:
     """The progress of one night as progress over all of them."""
 
     def step(done: int, whole: int) -> None:
-        progress((tonight.number - 1) * whole + done, tonight.nights * whole)
+        on_progress((demo_run.number - 1) * whole + done, demo_run.total_runs * whole)
 
     return step
 
 
-PATH = Path(__file__).with_name("expected.csv")
-PATH_WITH_KEYS = Path(__file__).with_name("expected_with_keys.csv")
-LONG = 30
+EXPECTED_VALUES_PATH = Path(__file__).with_name("expected.csv")
+EXPECTED_VALUES_WITH_KEYS_PATH = Path(__file__).with_name("expected_with_keys.csv")
+WITH_KEYS_RUN_COUNT = 30
 """The table with keys is of so many nights, in which every script comes to its end."""
 
-UNASKED = ("", "unknown wrong_target", "unknown not_configured")
+FINDINGS_WITHOUT_API_REQUEST = ("", "unknown wrong_target", "unknown not_configured")
 """What is seen of links that no interface is asked about, in trouble or not."""
 
-HEAD = ("association", "channel", "what", "value", "first", "last")
-SOCIAL = {"facebook": FACEBOOK, "twitter": TWITTER, "linkedin": LINKEDIN, "youtube": YOUTUBE}
-NO_ACCOUNT = {"none_typed"}
-NAMELESS = {"share_button", "intent"}
+EXPECTED_VALUES_COLUMNS = ("association", "channel", "what", "value", "first", "last")
+SOCIAL_SCENARIOS = {
+    "facebook": FACEBOOK_SCENARIOS,
+    "twitter": TWITTER_SCENARIOS,
+    "linkedin": LINKEDIN_SCENARIOS,
+    "youtube": YOUTUBE_SCENARIOS,
+}
+SCENARIOS_WITHOUT_ACCOUNT = {"none_typed"}
+SCENARIOS_WITHOUT_OWNER = {"share_button", "intent"}
 """Links that name nobody: the channel is missing, whatever stands in the cell."""
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class ExpectedValue:
     """One cell of the table: on that night, `what` (seen, held or gap) has that value."""
 
     association: str
     channel: str
-    what: str
+    kind: str
     value: str
-    night: int
+    run_number: int
 
 
-def cells(nights: int = LAST, *, keyed: bool = False) -> set[Cell]:
+def compute_expected_values(
+    total_runs: int = DEFAULT_RUN_COUNT, *, has_api_keys: bool = False
+) -> set[ExpectedValue]:
     """Every cell of so many nights, from the scripts, for an audit without keys or with all of them."""
-    span = range(1, nights + 1)
-    return {cell for member in cast() for night in span for cell in _of(member, night, nights, keyed=keyed)}
+    span = range(1, total_runs + 1)
+    return {
+        cell
+        for member in load_demo_associations()
+        for night in span
+        for cell in _iter_expected_values(member, night, total_runs, has_api_keys=has_api_keys)
+    }
 
 
-def rows(found: Iterable[Cell]) -> Iterator[tuple[str, str, str, str, int, int]]:
+def iter_run_ranges(
+    expected_values: Iterable[ExpectedValue],
+) -> Iterator[tuple[str, str, str, str, int, int]]:
     """The cells as runs of nights, sorted."""
-    ordered = sorted(found, key=lambda c: (*astuple(c)[:4], c.night))
+    ordered = sorted(expected_values, key=lambda c: (*astuple(c)[:4], c.run_number))
     for key, cells in groupby(
-        enumerate(ordered), key=lambda pair: (*astuple(pair[1])[:4], pair[1].night - pair[0])
+        enumerate(ordered), key=lambda pair: (*astuple(pair[1])[:4], pair[1].run_number - pair[0])
     ):
-        nights = [cell.night for _, cell in cells]
+        nights = [cell.run_number for _, cell in cells]
         yield (*key[:4], nights[0], nights[-1])
 
 
-def read(path: Path = PATH) -> set[Cell]:
+def read_expected_values(path: Path = EXPECTED_VALUES_PATH) -> set[ExpectedValue]:
     """The cells of the committed file."""
     with path.open(encoding="utf-8", newline="") as file:
         return {
-            Cell(row["association"], row["channel"], row["what"], row["value"], night)
+            ExpectedValue(row["association"], row["channel"], row["what"], row["value"], night)
             for row in csv.DictReader(file)
             for night in range(int(row["first"]), int(row["last"]) + 1)
         }
 
 
-def write(path: Path, told: Iterable[Cell]) -> None:
+def write_expected_values(path: Path, expected_values: Iterable[ExpectedValue]) -> None:
     """Write a table."""
     with path.open("w", encoding="utf-8", newline="") as file:
         out = csv.writer(file, lineterminator="\n")
-        out.writerow(HEAD)
-        out.writerows(rows(told))
+        out.writerow(EXPECTED_VALUES_COLUMNS)
+        out.writerows(iter_run_ranges(expected_values))
 
 
-def situation(member: Member, channel: str) -> Situation | None:
+def find_account_scenario(association: DemoAssociation, channel: str) -> AccountScenario | None:
     """The script of a member's account on a channel, None where it has no account there."""
-    name = member.situation(channel)
+    name = association.get_scenario_name(channel)
     if channel == "website":
-        return SITES[name].truth if name else None
-    if channel == "youtube" and member.website == "footer_unlisted":
-        return YOUTUBE["added"]
-    return SOCIAL[channel][name] if name and name not in NO_ACCOUNT else None
+        return SITE_SCENARIOS[name].expected if name else None
+    if channel == "youtube" and association.website == "footer_unlisted":
+        return YOUTUBE_SCENARIOS["added"]
+    return (
+        SOCIAL_SCENARIOS[channel][name] if name and name not in SCENARIOS_WITHOUT_ACCOUNT else None
+    )
 
 
-def _of(member: Member, night: int, nights: int, *, keyed: bool) -> Iterator[Cell]:
-    for channel in CHANNELS:
-        if script := situation(member, channel):
-            true = script.with_a_key() if keyed else script
-            seen, held = true.at(night)
-            if keyed and channel in TROUBLED and seen not in UNASKED and night == TROUBLED[channel][0]:
-                seen = f"unknown {TROUBLED[channel][1]}"
+def _iter_expected_values(
+    association: DemoAssociation, run_number: int, total_runs: int, *, has_api_keys: bool
+) -> Iterator[ExpectedValue]:
+    for channel in DEMO_CHANNELS:
+        if script := find_account_scenario(association, channel):
+            true = script.select_api_scenario() if has_api_keys else script
+            seen, held = true.expected_at(run_number)
+            if (
+                has_api_keys
+                and channel in API_FAILURES
+                and seen not in FINDINGS_WITHOUT_API_REQUEST
+                and run_number == API_FAILURES[channel][0]
+            ):
+                seen = f"unknown {API_FAILURES[channel][1]}"
             if seen:
-                yield Cell(member.id, channel, "seen", seen, night)
-                yield Cell(member.id, channel, "held", held, night)
-            for code in true.open_on(night, nights):
-                yield Cell(member.id, channel, "gap", code, night)
-    for channel, code in _of_the_sheet(member, night):
-        yield Cell(member.id, channel, "gap", code, night)
-    if _leads_to_the_lost(member, night, keyed=keyed):
-        yield Cell(member.id, "website", "gap", "website_broken_links", night)
+                yield ExpectedValue(association.id, channel, "seen", seen, run_number)
+                yield ExpectedValue(association.id, channel, "held", held, run_number)
+            for code in true.iter_open_gaps(run_number, total_runs):
+                yield ExpectedValue(association.id, channel, "gap", code, run_number)
+    for channel, code in _iter_registry_gaps(association, run_number):
+        yield ExpectedValue(association.id, channel, "gap", code, run_number)
+    if _links_to_gone_account(association, run_number, has_api_keys=has_api_keys):
+        yield ExpectedValue(association.id, "website", "gap", "website_broken_links", run_number)
 
 
-def _leads_to_the_lost(member: Member, night: int, *, keyed: bool) -> bool:
+def _links_to_gone_account(
+    association: DemoAssociation, run_number: int, *, has_api_keys: bool
+) -> bool:
     """Whether the site, in good health, links an account that is held gone for the third night."""
-    site = situation(member, "website")
-    if site is None or not site.at(night)[1].startswith("present") or member.website == "not_linked":
+    site = find_account_scenario(association, "website")
+    if (
+        site is None
+        or not site.expected_at(run_number)[1].startswith("present")
+        or association.website == "not_linked"
+    ):
         return False
-    linked = (situation(member, channel) for channel in member.profiles())
-    scripts = [script.with_a_key() if keyed else script for script in linked if script]
-    return night > 2 and any(script.at(night - 2)[1].startswith("gone") for script in scripts)
+    linked = (
+        find_account_scenario(association, channel) for channel in association.get_profile_urls()
+    )
+    scripts = [
+        script.select_api_scenario() if has_api_keys else script for script in linked if script
+    ]
+    return run_number > 2 and any(
+        script.expected_at(run_number - 2)[1].startswith("gone") for script in scripts
+    )
 
 
-def _of_the_sheet(member: Member, night: int) -> Iterator[tuple[str, str]]:
+def _iter_registry_gaps(association: DemoAssociation, run_number: int) -> Iterator[tuple[str, str]]:
     """The gaps that follow from who is registered where, and from what the site says of it."""
-    if not member.website:
+    if not association.website:
         yield "website", "no_website"
-    if member.facebook == "in_site_column":
+    if association.facebook == "in_site_column":
         yield "website", "website_is_social"
-    if "shared" in (member.facebook, member.sister.facebook):
+    if "shared" in (association.facebook, association.sister_association.facebook):
         yield "facebook", "channel_shared"
-    for channel in CHANNELS[1:]:
-        name = member.situation(channel)
-        late = channel == "youtube" and member.website == "footer_unlisted" and night >= IMPORT_NIGHT
-        if not late and (not name or name in NO_ACCOUNT | NAMELESS):
+    for channel in DEMO_CHANNELS[1:]:
+        name = association.get_scenario_name(channel)
+        late = (
+            channel == "youtube"
+            and association.website == "footer_unlisted"
+            and run_number >= SECOND_IMPORT_RUN
+        )
+        if not late and (not name or name in SCENARIOS_WITHOUT_ACCOUNT | SCENARIOS_WITHOUT_OWNER):
             yield channel, "channel_missing"
-    if member.website == "footer_unlisted" and 2 <= night < IMPORT_NIGHT:
+    if association.website == "footer_unlisted" and 2 <= run_number < SECOND_IMPORT_RUN:
         yield "youtube", "channel_unlisted"
-    if member.website == "jsonld_unlisted" and night >= 2:  # it is confirmed on the second night
+    if (
+        association.website == "jsonld_unlisted" and run_number >= 2
+    ):  # it is confirmed on the second night
         yield "linkedin", "channel_unlisted"
-    if member.website == "not_linked" and night >= 2:  # it is confirmed on the second night
-        for channel in member.profiles():
+    if (
+        association.website == "not_linked" and run_number >= 2
+    ):  # it is confirmed on the second night
+        for channel in association.get_profile_urls():
             yield channel, "channel_not_linked"
 
 
 if __name__ == "__main__":
-    write(PATH, cells())
-    write(PATH_WITH_KEYS, cells(LONG, keyed=True))
+    write_expected_values(EXPECTED_VALUES_PATH, compute_expected_values())
+    write_expected_values(
+        EXPECTED_VALUES_WITH_KEYS_PATH,
+        compute_expected_values(WITH_KEYS_RUN_COUNT, has_api_keys=True),
+    )

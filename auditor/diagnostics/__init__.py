@@ -17,26 +17,35 @@ from auditor.config import schema
 from auditor.config.schema import Config
 from auditor.core.errors import ConfigError
 from auditor.diagnostics import data, environment, network
-from auditor.diagnostics.network import Heard
-from auditor.diagnostics.result import Examined, broken, fine
-from auditor.i18n.catalogs import phrase
+from auditor.diagnostics.network import NetworkAnswers
+from auditor.diagnostics.result import DiagnosticResult, failure, ok
+from auditor.i18n.catalogs import gettext_noop
 
-__all__ = ["Examined", "examine"]
+__all__ = ["DiagnosticResult", "run_diagnostics"]
 
-Listen = Callable[[Config, datetime], Heard]
-"""Asks a few on the web; `auditor.diagnostics.network.heard` is one."""
+NetworkCheck = Callable[[Config, datetime], NetworkAnswers]
+"""Asks a few on the web; `auditor.diagnostics.network.check_network` is one."""
 
 
-def examine(path: Path | None, now: datetime, listen: Listen | None = None) -> Iterator[Examined]:
+def run_diagnostics(
+    path: Path | None, now: datetime, network_check: NetworkCheck | None = None
+) -> Iterator[DiagnosticResult]:
     """Look at everything, in the order in which one thing needs another. Without `listen` nobody is asked."""
     version, python = __version__, sys.version.split()[0]
-    yield fine(phrase("auditor"), phrase("{version} on Python {python}"), version=version, python=python)
+    yield ok(
+        gettext_noop("auditor"),
+        gettext_noop("{version} on Python {python}"),
+        version=version,
+        python=python,
+    )
     try:
-        read = schema.load(path)
+        read = schema.load_config(path)
     except ConfigError as trouble:
-        yield broken(phrase("configuration"), phrase("{trouble}"), trouble=str(trouble))
+        yield failure(
+            gettext_noop("configuration"), gettext_noop("{trouble}"), trouble=str(trouble)
+        )
         return
-    yield from environment.examine_settings(path, read)
-    yield from network.examined(read, listen(read, now) if listen else None)
-    yield from environment.examined(read)
-    yield from data.examined(read, now)
+    yield from environment.diagnose_settings(path, read)
+    yield from network.diagnose_network(read, network_check(read, now) if network_check else None)
+    yield from environment.diagnose_environment(read)
+    yield from data.diagnose_data(read, now)

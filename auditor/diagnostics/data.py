@@ -10,147 +10,210 @@ from datetime import datetime
 from importlib.util import find_spec
 from pathlib import Path
 
-from auditor.cluster import INSTALL
-from auditor.cluster.job_queue import figures
-from auditor.cluster.worker import mark_of
+from auditor.cluster import CLUSTER_INSTALL_COMMAND
+from auditor.cluster.job_queue import load_queue_health
+from auditor.cluster.worker import read_folder_token
 from auditor.config.schema import Config
 from auditor.core.errors import ConfigError
-from auditor.diagnostics.result import Examined, broken, fine, found, odd
-from auditor.i18n.catalogs import phrase
-from auditor.receipts.signing import KEY, Seal, fingerprint, known
-from auditor.retention.backups import listed, naming_the_newest
-from auditor.runs.plan import forecast
-from storage.database.engine import address_of
+from auditor.diagnostics.result import DiagnosticResult, build_diagnostic, failure, ok, warning
+from auditor.i18n.catalogs import gettext_noop
+from auditor.receipts.signing import (
+    PRIVATE_KEY_FILE_NAME,
+    SigningKey,
+    compute_key_fingerprint,
+    read_known_public_keys,
+)
+from auditor.retention.backups import list_backups, suggest_newest_backup
+from auditor.runs.plan import forecast_channels
+from storage.database.engine import parse_database_url
 from storage.errors import MissingDatabaseError, StoreError
 from storage.models.users import Role
 from storage.store import Store
 
-STALE_HOURS = 26
+MAX_AGE_HOURS = 26
 
 
-def examined(read: Config, now: datetime) -> Iterator[Examined]:
+def diagnose_data(config: Config, now: datetime) -> Iterator[DiagnosticResult]:
     """The key of the receipts, the database and what is in it."""
-    yield _key(read.storage.folder)
-    about = phrase("database")
+    yield _diagnose_signing_key(config.storage.folder)
+    about = gettext_noop("database")
     try:
-        with naming_the_newest(read), Store.open(read.storage.url, create=False) as store:
-            store.check()
-            yield _database(store)
-            yield _last_night(store, now)
-            yield from _unsent(store)
-            yield _people(store)
-            yield from examine_cluster(read, store)
-            yield from _outlook(read, store, now)
+        with suggest_newest_backup(config), Store.open(config.storage.url, create=False) as store:
+            store.check_integrity()
+            yield _diagnose_database(store)
+            yield _diagnose_last_run(store, now)
+            yield from _diagnose_unsent_messages(store)
+            yield _diagnose_users(store)
+            yield from diagnose_cluster(config, store)
+            yield from _diagnose_run_forecast(config, store, now)
     except MissingDatabaseError:
-        none = phrase("none yet; {command} makes it")
-        yield odd(about, none, command="`auditor registry import`")
+        none = gettext_noop("none yet; {command} creates it")
+        yield warning(about, none, command="`auditor registry import`")
     except StoreError as trouble:
-        yield broken(about, phrase("{trouble}"), trouble=str(trouble))
-    yield from _backups(read, now)
+        yield failure(about, gettext_noop("{trouble}"), trouble=str(trouble))
+    yield from _diagnose_backups(config, now)
 
 
-def _database(store: Store) -> Examined:
-    associations, links = store.sizes()
-    held = phrase("{associations} associations, {links} links; whole, schema {schema}")
-    facts = {"associations": associations, "links": links, "schema": store.revision()}
-    return fine(phrase("database"), held, **facts)
+def _diagnose_database(store: Store) -> DiagnosticResult:
+    associations, links = store.count_associations_and_accounts()
+    held = gettext_noop(
+        "associations: {associations}, links: {links}; database intact, schema {schema}"
+    )
+    facts = {"associations": associations, "links": links, "schema": store.get_schema_revision()}
+    return ok(gettext_noop("database"), held, **facts)
 
 
-def _key(folder: Path) -> Examined:
+def _diagnose_signing_key(folder: Path) -> DiagnosticResult:
     """The key that signs receipts, as people tell it from another."""
-    about, file = phrase("key of the receipts"), folder / KEY
+    about, file = gettext_noop("run report key"), folder / PRIVATE_KEY_FILE_NAME
     try:
-        if held := Seal.read(folder):
-            return fine(about, phrase("fingerprint {print}"), print=fingerprint(held.public))
-        before = known(folder)
+        if held := SigningKey.read(folder):
+            return ok(
+                about,
+                gettext_noop("fingerprint {print}"),
+                print=compute_key_fingerprint(held.public_key),
+            )
+        before = read_known_public_keys(folder)
     except (ConfigError, OSError) as trouble:
-        return broken(about, phrase("{trouble}"), trouble=str(trouble))
+        return failure(about, gettext_noop("{trouble}"), trouble=str(trouble))
     if before:
-        lost = phrase("{file} is lost: the next night makes another, and its receipt tells of it")
-        return odd(about, lost, file=str(file))
-    return fine(about, phrase("none yet; the first night makes it"))
+        lost = gettext_noop(
+            "{file} is lost: the next run creates a new one and says so in its report"
+        )
+        return warning(about, lost, file=str(file))
+    return ok(about, gettext_noop("none yet; the first run creates it"))
 
 
-def _last_night(store: Store, now: datetime) -> Examined:
-    about, night = phrase("last night"), store.last_night()
+def _diagnose_last_run(store: Store, now: datetime) -> DiagnosticResult:
+    about, night = gettext_noop("last check"), store.get_latest_run()
     if night is None:
-        return odd(about, phrase("none yet; {command} makes one"), command="`auditor run`")
+        return warning(
+            about, gettext_noop("none yet; {command} starts one"), command="`auditor run`"
+        )
     hours = (now - (night.finished_at or night.started_at)).total_seconds() / 3600
-    state = "ok" if hours <= STALE_HOURS and night.state == "done" else "warn"
-    ago = phrase("{day} {night_state}, {hours} hours ago")
-    return found(about, state, ago, day=night.day, night_state=str(night.state), hours=f"{hours:.0f}")
+    state = "ok" if hours <= MAX_AGE_HOURS and night.state == "done" else "warn"
+    ago = gettext_noop("check of {day}: {night_state}, {hours} hours ago")
+    return build_diagnostic(
+        about, state, ago, day=night.day, night_state=str(night.state), hours=f"{hours:.0f}"
+    )
 
 
-def _backups(read: Config, now: datetime) -> Iterator[Examined]:
+def _diagnose_backups(config: Config, now: datetime) -> Iterator[DiagnosticResult]:
     """A word only where the newest backup of a SQLite database is old, or there is none."""
-    about, newest = phrase("backups"), next(iter(listed(read.backup.folder)), None)
-    if address_of(read.storage.url).get_backend_name() != "sqlite":
+    about, newest = gettext_noop("backups"), next(iter(list_backups(config.backup.folder)), None)
+    if parse_database_url(config.storage.url).get_backend_name() != "sqlite":
         return
     if newest is None:
-        yield odd(about, phrase("none: {command} makes one"), command="`auditor backup`")
+        yield warning(
+            about, gettext_noop("none; {command} creates one"), command="`auditor backup`"
+        )
         return
     hours = (now - newest.made_at).total_seconds() / 3600
-    if hours > STALE_HOURS:
-        yield odd(about, phrase("{file}, {hours} hours old"), file=newest.file.name, hours=f"{hours:.0f}")
+    if hours > MAX_AGE_HOURS:
+        yield warning(
+            about,
+            gettext_noop("{file}, {hours} hours old"),
+            file=newest.file.name,
+            hours=f"{hours:.0f}",
+        )
 
 
-def _outlook(read: Config, store: Store, now: datetime) -> Iterator[Examined]:
+def _diagnose_run_forecast(
+    config: Config, store: Store, now: datetime
+) -> Iterator[DiagnosticResult]:
     """A word only where a night cannot reach everybody: whose turn it is is then a matter of nights."""
-    for one in forecast(read, store, now):
-        if one.nights > 1:
-            long = phrase("one request in {seconds} s makes {hours} h of {accounts} accounts: {n} nights")
-            if not one.seconds:
-                long = phrase("its budget reaches {reached} of {accounts} accounts a night: {n} nights")
-            facts = {"seconds": one.seconds, "hours": one.hours, "accounts": one.busiest, "n": one.nights}
-            facts["reached"] = one.per_night or 0
-            yield odd(phrase("nights of {channel}"), long, channel=one.channel, **facts)
+    for one in forecast_channels(config, store, now):
+        if one.runs > 1:
+            long = gettext_noop(
+                "one request every {seconds} s: {hours} hours for {accounts} accounts; nights needed: {n}"
+            )
+            if not one.seconds_per_request:
+                long = gettext_noop(
+                    "its budget covers {reached} of {accounts} accounts per run; nights needed: {n}"
+                )
+            facts = {
+                "seconds": one.seconds_per_request,
+                "hours": one.hours,
+                "accounts": one.sequential_accounts,
+                "n": one.runs,
+            }
+            facts["reached"] = one.accounts_per_run or 0
+            yield warning(
+                gettext_noop("runs needed for {channel}"), long, channel=one.channel, **facts
+            )
 
 
-def _people(store: Store) -> Examined:
+def _diagnose_users(store: Store) -> DiagnosticResult:
     """Whether somebody can look after users; without one the pages are for nobody."""
-    about, users = phrase("users"), store.users()
+    about, users = gettext_noop("users"), store.list_users()
     admins = [one for one in users if one.role is Role.ADMIN and one.password_hash]
     if not admins:
         command = "`auditor user add NAME --role admin`"
-        return odd(about, phrase("no administrator can log in; try {command}"), command=command)
-    return fine(about, phrase("{n}, administrators among them: {admins}"), n=len(users), admins=len(admins))
-
-
-def _unsent(store: Store) -> Iterator[Examined]:
-    """A word only where a message did not go."""
-    night = store.last_night()
-    if night and (lost := store.unsent(night.started_at)):
-        yield odd(phrase("messages"), phrase("that did not go since the last night: {n}"), n=lost)
-
-
-NEEDED = ("procrastinate", "psycopg_pool")
-
-
-def examine_cluster(read: Config, store: Store) -> Iterator[Examined]:
-    """The queue and its workers; nothing on one machine."""
-    if not read.cluster.enabled:
-        return
-    about = phrase("many machines")
-    for missing in (name for name in NEEDED if find_spec(name) is None):
-        told = phrase("{missing} is not installed: {command}")
-        yield broken(about, told, missing=missing, command=f"`{INSTALL}`")
-    yield _folder(read)
-    seen = figures(store, read)
-    if seen is None:
-        yield odd(about, phrase("no queue yet; {command} makes it"), command="`auditor run`")
-    elif not seen.alive:
-        yield odd(about, phrase("no worker is alive; {command} begins one"), command="`auditor worker`")
-    else:
-        told = phrase(
-            "workers alive: {alive}; jobs that wait: {waiting}, under way: {doing}, stalled: {stalled}"
+        return warning(
+            about, gettext_noop("no administrator can log in; try {command}"), command=command
         )
-        facts = {"alive": seen.alive, "waiting": seen.waiting, "doing": seen.doing, "stalled": seen.stalled}
-        yield (odd if seen.stalled or seen.failed else fine)(about, told, **facts)
+    return ok(
+        about,
+        gettext_noop("{n}, including administrators: {admins}"),
+        n=len(users),
+        admins=len(admins),
+    )
 
 
-def _folder(read: Config) -> Examined:
+def _diagnose_unsent_messages(store: Store) -> Iterator[DiagnosticResult]:
+    """A word only where a message did not go."""
+    night = store.get_latest_run()
+    if night and (lost := store.count_failed_messages(night.started_at)):
+        yield warning(
+            gettext_noop("messages"), gettext_noop("not sent since the last run: {n}"), n=lost
+        )
+
+
+CLUSTER_MODULES = ("procrastinate", "psycopg_pool")
+
+
+def diagnose_cluster(config: Config, store: Store) -> Iterator[DiagnosticResult]:
+    """The queue and its workers; nothing on one machine."""
+    if not config.cluster.enabled:
+        return
+    about = gettext_noop("many machines")
+    for missing in (name for name in CLUSTER_MODULES if find_spec(name) is None):
+        told = gettext_noop("{missing} is not installed: {command}")
+        yield failure(about, told, missing=missing, command=f"`{CLUSTER_INSTALL_COMMAND}`")
+    yield _diagnose_shared_folder(config)
+    seen = load_queue_health(store, config)
+    if seen is None:
+        yield warning(
+            about, gettext_noop("no queue yet; {command} creates it"), command="`auditor run`"
+        )
+    elif not seen.active_workers:
+        yield warning(
+            about,
+            gettext_noop("no worker is running; {command} starts one"),
+            command="`auditor worker`",
+        )
+    else:
+        told = gettext_noop(
+            "active workers: {alive}; jobs queued: {waiting}, running: {doing}, stalled: {stalled}"
+        )
+        facts = {
+            "alive": seen.active_workers,
+            "waiting": seen.waiting_jobs,
+            "doing": seen.running_jobs,
+            "stalled": seen.stalled_jobs,
+        }
+        yield (warning if seen.stalled_jobs or seen.failed_jobs else ok)(about, told, **facts)
+
+
+def _diagnose_shared_folder(config: Config) -> DiagnosticResult:
     """The mark, for people to compare: a worker compares it itself."""
-    about, mark = phrase("shared data folder"), mark_of(read.storage.folder)
+    about, mark = gettext_noop("shared data folder"), read_folder_token(config.storage.folder)
     if not mark:
-        return odd(about, phrase("no mark yet; {command} makes it"), command="`auditor run`")
-    return fine(about, phrase("its mark is {mark}; it has to be the same on each machine"), mark=mark[:8])
+        return warning(
+            about, gettext_noop("no mark yet; {command} creates it"), command="`auditor run`"
+        )
+    return ok(
+        about,
+        gettext_noop("its mark is {mark}; it must be the same on every machine"),
+        mark=mark[:8],
+    )

@@ -17,182 +17,219 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from auditor.checking.checker import purses
+from auditor.checking.checker import create_api_budgets
 from auditor.config import schema
-from auditor.config.schema import Config, Storage
-from auditor.diagnostics.result import Examined, broken, fine, found, odd
-from auditor.i18n.catalogs import LOCALES, catalogue, languages, phrase
-from storage.database.engine import address_of
+from auditor.config.schema import Config, StorageSettings
+from auditor.diagnostics.result import DiagnosticResult, build_diagnostic, failure, ok, warning
+from auditor.i18n.catalogs import (
+    LOCALE_BY_LANGUAGE,
+    gettext_noop,
+    list_catalog_languages,
+    load_message_catalog,
+)
+from storage.database.engine import parse_database_url
 
-OTHERS = 0o007
+OTHER_USERS_MODE = 0o007
 """What a file lets every user of the machine do."""
 
 
-def examine_settings(path: Path | None, read: Config) -> Iterator[Examined]:
+def diagnose_settings(path: Path | None, config: Config) -> Iterator[DiagnosticResult]:
     """The file, the environment, the secrets, and who is told."""
-    yield _file(schema.find(path, os.environ), len(read.rules))
-    for name in schema.unused(os.environ):
-        nothing = phrase("{name} sets nothing; a setting is {form}")
-        yield odd(phrase("environment"), nothing, name=name, form="AUDITOR_TABLE__NAME")
-    if read.fetch.ca_file:
-        yield from _authority(Path(read.fetch.ca_file))
-    yield from _keys(read)
-    yield _secrets(read)
-    yield from _told(read)
+    yield _diagnose_config_file(schema.find_config_file(path, os.environ), len(config.rules))
+    for name in schema.find_unused_variables(os.environ):
+        nothing = gettext_noop("{name} is not a setting; settings look like {form}")
+        yield warning(gettext_noop("environment"), nothing, name=name, form="AUDITOR_TABLE__NAME")
+    if config.fetch.ca_file:
+        yield from _diagnose_ca_file(Path(config.fetch.ca_file))
+    yield from _diagnose_api_keys(config)
+    yield _diagnose_secret_files(config)
+    yield from _diagnose_notifications(config)
 
 
-def _file(file: Path | None, rules: int) -> Examined:
-    about, state = phrase("configuration"), "ok" if rules else "warn"
+def _diagnose_config_file(file: Path | None, rule_count: int) -> DiagnosticResult:
+    about, state = gettext_noop("configuration"), "ok" if rule_count else "warn"
     if file:
-        return found(about, state, phrase("{file}, {n} rules"), file=str(file), n=rules)
-    packaged = phrase("the packaged example; {command} writes your own")
-    return found(about, state, packaged, command="`auditor init`")
+        return build_diagnostic(
+            about, state, gettext_noop("{file}, rules: {n}"), file=str(file), n=rule_count
+        )
+    packaged = gettext_noop("built-in example; {command} writes your own")
+    return build_diagnostic(about, state, packaged, command="`auditor init`")
 
 
-def _authority(file: Path) -> Iterator[Examined]:
+def _diagnose_ca_file(file: Path) -> Iterator[DiagnosticResult]:
     """A word only where it cannot be used: then no page at all can be asked for."""
     if not file.is_file():
-        yield broken(phrase("authority"), phrase("there is no file {file}"), file=str(file))
+        yield failure(
+            gettext_noop("certificate authority"),
+            gettext_noop("file not found: {file}"),
+            file=str(file),
+        )
         return
     try:
         ssl.create_default_context(cafile=str(file))
     except OSError:
-        yield broken(phrase("authority"), phrase("there is no certificate in {file}"), file=str(file))
+        yield failure(
+            gettext_noop("certificate authority"),
+            gettext_noop("no certificate in {file}"),
+            file=str(file),
+        )
 
 
-def _keys(read: Config) -> Iterator[Examined]:
-    for name, purse in purses(read).items():
-        alone = phrase("its interface alone is asked, for at most {most} {unit} a night")
-        most, unit = f"{purse.budget:g}", purse.interface.unit
-        yield fine(phrase("key of {channel}"), alone, channel=name, most=most, unit=unit)
+def _diagnose_api_keys(config: Config) -> Iterator[DiagnosticResult]:
+    for name, purse in create_api_budgets(config).items():
+        alone = gettext_noop("API only, at most {most} {unit} per night")
+        most, unit = f"{purse.limit:g}", purse.api.cost_unit
+        yield ok(gettext_noop("key of {channel}"), alone, channel=name, most=most, unit=unit)
 
 
-def _secrets(read: Config) -> Examined:
+def _diagnose_secret_files(config: Config) -> DiagnosticResult:
     """Whether what nobody should read can be read by everybody. Nothing of it is shown."""
-    held = [file for file in (*secret_files(read), *_kept(read)) if file.is_file()]
-    bare = [file for file in held if file.stat().st_mode & OTHERS]
+    held = [
+        file
+        for file in (*iter_secret_files(config), *_iter_generated_secret_files(config))
+        if file.is_file()
+    ]
+    bare = [file for file in held if file.stat().st_mode & OTHER_USERS_MODE]
     if bare:
         command = f"`chmod o= {bare[0]}`"
-        open_ = phrase("every user may read {file}; try {command}")
-        return odd(phrase("secrets"), open_, file=str(bare[0]), command=command)
-    return fine(phrase("secrets"), phrase("files that no other user may read: {n}"), n=len(held))
+        open_ = gettext_noop("any user can read {file}; try {command}")
+        return warning(gettext_noop("secrets"), open_, file=str(bare[0]), command=command)
+    return ok(gettext_noop("secrets"), gettext_noop("private files: {n}"), n=len(held))
 
 
-def secret_files(table: BaseModel) -> Iterator[Path]:
+def iter_secret_files(settings: BaseModel) -> Iterator[Path]:
     """The files that settings name to hold a secret, at any depth."""
-    for name, value in table:
+    for name, value in settings:
         if name.endswith("_file") and name != "ca_file" and value:
             yield Path(value)
         for inner in (
-            value.values() if isinstance(value, dict) else value if isinstance(value, tuple) else [value]
+            value.values()
+            if isinstance(value, dict)
+            else value
+            if isinstance(value, tuple)
+            else [value]
         ):
             if isinstance(inner, BaseModel):
-                yield from secret_files(inner)
+                yield from iter_secret_files(inner)
 
 
-def _kept(read: Config) -> Iterator[Path]:
+def _iter_generated_secret_files(config: Config) -> Iterator[Path]:
     """The keys that the auditor made itself, and the database, which has people's addresses."""
-    yield from sorted(read.storage.folder.glob("*.key"))
-    address = address_of(read.storage.url)
+    yield from sorted(config.storage.folder.glob("*.key"))
+    address = parse_database_url(config.storage.url)
     if address.get_backend_name() == "sqlite" and address.database:
         yield Path(address.database)
 
 
-def _told(read: Config) -> Iterator[Examined]:
+def _diagnose_notifications(config: Config) -> Iterator[DiagnosticResult]:
     """Whether somebody is told, and can end it; whether somebody rings when no night ends."""
-    recipients, monitor = read.notify.recipients, read.monitor
-    if any(one.address for one in recipients) and not read.web.public_url:
-        unending = phrase("mails carry no link that ends them without {setting}")
-        yield odd(phrase("messages"), unending, setting="[web] public_url")
+    recipients, monitor = config.notify.recipients, config.monitor
+    if any(one.address for one in recipients) and not config.web.public_url:
+        unending = gettext_noop("emails have no unsubscribe link because {setting} is not set")
+        yield warning(gettext_noop("messages"), unending, setting="[web] public_url")
     elif recipients:
-        yield fine(phrase("messages"), phrase("recipients of the digest: {n}"), n=len(recipients))
+        yield ok(
+            gettext_noop("messages"), gettext_noop("digest recipients: {n}"), n=len(recipients)
+        )
     if monitor.ping_url is None:
-        nobody = phrase("none: nobody rings when no night ends; see {setting}")
-        yield fine(phrase("monitor"), nobody, setting="[monitor]")
+        nobody = gettext_noop("not set: no alert if a run doesn’t finish; see {setting}")
+        yield ok(gettext_noop("monitor"), nobody, setting="[monitor]")
     else:
-        yield fine(phrase("monitor"), phrase("pinged as {kind}"), kind=monitor.kind)
+        yield ok(gettext_noop("monitor"), gettext_noop("notified by {kind}"), kind=monitor.kind)
 
 
-ROOM = 1 << 30
+LOW_DISK_BYTES = 1 << 30
 """Free bytes under which the doctor warns: a night of a large register keeps some hundred megabytes."""
-TEMPORARY = 100 << 20
+LOW_TEMP_DISK_BYTES = 100 << 20
 """Free bytes for temporary files under which it warns: uploads and sheets on their way."""
-INODES = 0.05
+LOW_INODE_SHARE = 0.05
 """The free share of the inodes under which it warns: the archive has a file for each page that is kept."""
-SPARE = 200
+SPARE_FILE_DESCRIPTORS = 200
 """Files that are open beside the connections: the database, readers, what Python keeps."""
 
 
-def examined(read: Config) -> Iterator[Examined]:
+def diagnose_environment(config: Config) -> Iterator[DiagnosticResult]:
     """The disks, the limits, the languages."""
-    yield _folder(read.storage)
-    yield from _temporary()
-    yield from _files(read.fetch.concurrency)
-    yield _languages()
+    yield _diagnose_data_folder(config.storage)
+    yield from _diagnose_temporary_files()
+    yield from _diagnose_open_file_limit(config.fetch.concurrency)
+    yield _diagnose_languages()
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class DiskSpace:
     """What is free on the disk of a folder; `inodes` is a share, None where the disk counts none."""
 
-    free: int
-    inodes: float | None
+    free_bytes: int
+    free_inode_share: float | None
 
 
-def room(folder: Path) -> Room:
+def get_disk_space(folder: Path) -> DiskSpace:
     """What a process of this user may still take there. Raises OSError."""
     there = os.statvfs(folder)
     share = there.f_favail / there.f_files if there.f_files else None
-    return Room(there.f_bavail * there.f_frsize, share)
+    return DiskSpace(there.f_bavail * there.f_frsize, share)
 
 
-def _folder(storage: Storage) -> Examined:
-    about, folder = phrase("data folder"), storage.folder
+def _diagnose_data_folder(storage: StorageSettings) -> DiagnosticResult:
+    about, folder = gettext_noop("data folder"), storage.folder
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=folder):
-            left = room(folder)
+            left = get_disk_space(folder)
     except OSError as trouble:
-        return broken(about, phrase("{folder}: {trouble}"), folder=str(folder), trouble=trouble.strerror)
-    facts = {"folder": str(folder), "free": f"{left.free / ROOM:.1f}"}
-    if left.free < storage.min_free:
-        return broken(about, phrase("{folder}, {free} GiB free: too little to begin a night"), **facts)
-    if left.inodes is not None and left.inodes < INODES:
-        few = phrase("{folder}, {free} GiB free, but only {share} of its inodes")
-        return odd(about, few, **facts, share=f"{left.inodes:.0%}")
-    told = odd if left.free <= ROOM else fine
-    return told(about, phrase("{folder}, {free} GiB free"), **facts)
+        return failure(
+            about, gettext_noop("{folder}: {trouble}"), folder=str(folder), trouble=trouble.strerror
+        )
+    facts = {"folder": str(folder), "free": f"{left.free_bytes / LOW_DISK_BYTES:.1f}"}
+    if left.free_bytes < storage.min_free_bytes:
+        return failure(
+            about, gettext_noop("{folder}, {free} GiB free: too little to start a run"), **facts
+        )
+    if left.free_inode_share is not None and left.free_inode_share < LOW_INODE_SHARE:
+        few = gettext_noop("{folder}, {free} GiB free, but only {share} of inodes left")
+        return warning(about, few, **facts, share=f"{left.free_inode_share:.0%}")
+    told = warning if left.free_bytes <= LOW_DISK_BYTES else ok
+    return told(about, gettext_noop("{folder}, {free} GiB free"), **facts)
 
 
-def _temporary() -> Iterator[Examined]:
+def _diagnose_temporary_files() -> Iterator[DiagnosticResult]:
     """A word only where something is wrong: nothing of ours stays there."""
-    about = phrase("temporary files")
+    about = gettext_noop("temporary files")
     try:
         with tempfile.NamedTemporaryFile() as file:
-            left = room(Path(file.name).parent)
+            left = get_disk_space(Path(file.name).parent)
     except OSError as trouble:
-        yield broken(about, phrase("{trouble}"), trouble=str(trouble))
+        yield failure(about, gettext_noop("{trouble}"), trouble=str(trouble))
         return
-    if left.free < TEMPORARY:
-        little = phrase("{folder}, {free} MiB free")
-        yield odd(about, little, folder=tempfile.gettempdir(), free=str(left.free >> 20))
+    if left.free_bytes < LOW_TEMP_DISK_BYTES:
+        little = gettext_noop("{folder}, {free} MiB free")
+        yield warning(about, little, folder=tempfile.gettempdir(), free=str(left.free_bytes >> 20))
 
 
-def _files(concurrency: int) -> Iterator[Examined]:
+def _diagnose_open_file_limit(concurrency: int) -> Iterator[DiagnosticResult]:
     """A word only where too few may be open at once."""
-    most, needed = resource.getrlimit(resource.RLIMIT_NOFILE)[0], concurrency + SPARE
+    most, needed = (
+        resource.getrlimit(resource.RLIMIT_NOFILE)[0],
+        concurrency + SPARE_FILE_DESCRIPTORS,
+    )
     if most != resource.RLIM_INFINITY and most < needed:
-        said = phrase("{most} at once; {needed} may be needed")
-        yield odd(phrase("open files"), said, most=str(most), needed=str(needed))
+        said = gettext_noop("limit {most}; up to {needed} may be needed")
+        yield warning(gettext_noop("open files"), said, most=str(most), needed=str(needed))
 
 
-def _languages() -> Examined:
+def _diagnose_languages() -> DiagnosticResult:
     """Whether each language can be spoken, and the terminal says that it can show it."""
-    about, empty = phrase("languages"), [one for one in languages() if not len(catalogue(one))]
+    about, empty = (
+        gettext_noop("languages"),
+        [one for one in list_catalog_languages() if not len(load_message_catalog(one))],
+    )
     if empty:
-        return broken(about, phrase("no messages in {languages}"), languages=", ".join(empty))
-    spoken = ", ".join(LOCALES)
+        return failure(
+            about, gettext_noop("no translations for {languages}"), languages=", ".join(empty)
+        )
+    spoken = ", ".join(LOCALE_BY_LANGUAGE)
     if sys.stdout.isatty() and locale.getencoding().lower().replace("-", "") != "utf8":
-        blind = phrase("{languages}; the terminal does not say UTF-8: try {command}")
-        return odd(about, blind, languages=spoken, command="`LANG=C.UTF-8`")
-    return fine(about, phrase("{languages}, in UTF-8"), languages=spoken)
+        blind = gettext_noop("{languages}; the terminal doesn’t report UTF-8: try {command}")
+        return warning(about, blind, languages=spoken, command="`LANG=C.UTF-8`")
+    return ok(about, gettext_noop("{languages}, in UTF-8"), languages=spoken)

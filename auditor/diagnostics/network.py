@@ -17,171 +17,216 @@ from email.utils import parsedate_to_datetime
 from statistics import median
 from urllib.parse import urlsplit
 
-from auditor.app import fetcher
-from auditor.config.schema import ChannelConfig, Config
-from auditor.diagnostics.result import Examined, fine, found, odd
-from auditor.i18n.catalogs import phrase
+from auditor.app import create_fetcher
+from auditor.config.schema import ChannelSettings, Config
+from auditor.diagnostics.result import DiagnosticResult, build_diagnostic, ok, warning
+from auditor.i18n.catalogs import gettext_noop
 from probes.http.fetcher import Fetcher
-from probes.http.ssrf_guard import Names
+from probes.http.ssrf_guard import DnsResolver
 from probes.links import channel_registry, identify
 from probes.models.finding import Reason
-from probes.models.http import Ask, NoPage, Page
+from probes.models.http import FetchError, Page, PageRequest
 
-SKEW = timedelta(minutes=5)
+MAX_CLOCK_SKEW = timedelta(minutes=5)
 """How far a clock may be off: more, and a night has another day's date, and certificates seem expired."""
 
 
-def examined(read: Config, heard: Heard | None) -> Iterator[Examined]:
+def diagnose_network(
+    config: Config, network_answers: NetworkAnswers | None
+) -> Iterator[DiagnosticResult]:
     """The guard and the channels; and what was heard, if anybody was asked."""
-    yield _guard(read)
-    if read.fetch.proxy:
-        yield _proxy(heard.proxy if heard else None)
-    if heard:
-        if heard.looked_up:
-            yield _names(heard)
-        yield _clock(heard.skew)
-    for name, channel in read.channels.items():
-        yield _channel(name, channel, heard.answers.get(name) if heard else None)
+    yield _diagnose_ssrf_guard(config)
+    if config.fetch.proxy:
+        yield _diagnose_proxy(network_answers.is_proxy_reachable if network_answers else None)
+    if network_answers:
+        if network_answers.resolved_host_count:
+            yield _diagnose_dns(network_answers)
+        yield _diagnose_clock(network_answers.clock_skew)
+    for name, channel in config.channels.items():
+        yield _diagnose_channel(
+            name, channel, network_answers.answers_by_channel.get(name) if network_answers else None
+        )
 
 
-def _guard(read: Config) -> Examined:
-    about, networks = phrase("address guard"), ", ".join(map(str, read.fetch.allow_networks))
+def _diagnose_ssrf_guard(config: Config) -> DiagnosticResult:
+    about, networks = (
+        gettext_noop("address guard"),
+        ", ".join(map(str, config.fetch.allow_networks)),
+    )
     if networks:
-        return odd(about, phrase("these networks are exempt: {networks}"), networks=networks)
-    return fine(about, phrase("no private address may be contacted"))
+        return warning(about, gettext_noop("exempt networks: {networks}"), networks=networks)
+    return ok(about, gettext_noop("private addresses are blocked"))
 
 
-def _proxy(is_reached: bool | None) -> Examined:
-    if is_reached is False:
-        return odd(phrase("proxy"), phrase("set, and out of reach: nothing can be looked at"))
-    return odd(phrase("proxy"), phrase("set: behind it the address guard can only judge names"))
+def _diagnose_proxy(is_reachable: bool | None) -> DiagnosticResult:
+    if is_reachable is False:
+        return warning(
+            gettext_noop("proxy"), gettext_noop("set, but unreachable: nothing can be checked")
+        )
+    return warning(
+        gettext_noop("proxy"), gettext_noop("set: the address guard can check only names behind it")
+    )
 
 
-def _names(heard: Heard) -> Examined:
-    about = phrase("names")
-    if heard.is_lied_to:
-        lie = phrase("a name that nobody has is found: no lost site would be seen")
-        return odd(about, lie)
-    if heard.unknown:
-        missed = phrase("not found within 2 seconds: {n}, {host} first")
-        return odd(about, missed, n=len(heard.unknown), host=heard.unknown[0])
-    return fine(about, phrase("{n} found, and one that nobody has is not"), n=heard.looked_up)
+def _diagnose_dns(network_answers: NetworkAnswers) -> DiagnosticResult:
+    about = gettext_noop("domain names")
+    if network_answers.has_wildcard_dns:
+        lie = gettext_noop("an invented name is found: lost websites would go unnoticed")
+        return warning(about, lie)
+    if network_answers.unresolved_hosts:
+        missed = gettext_noop("not found within 2 seconds: {n}, first {host}")
+        return warning(
+            about,
+            missed,
+            n=len(network_answers.unresolved_hosts),
+            host=network_answers.unresolved_hosts[0],
+        )
+    return ok(
+        about,
+        gettext_noop("{n} found; an invented name is not found"),
+        n=network_answers.resolved_host_count,
+    )
 
 
-def _clock(skew: timedelta | None) -> Examined:
-    about = phrase("clock")
+def _diagnose_clock(skew: timedelta | None) -> DiagnosticResult:
+    about = gettext_noop("clock")
     if skew is None:
-        return odd(about, phrase("nobody told the time"))
-    if abs(skew) > SKEW:
-        off = phrase("{minutes} minutes off the web's: is it kept by NTP?")
-        return odd(about, off, minutes=f"{skew.total_seconds() / 60:+.0f}")
-    return fine(about, phrase("{seconds} seconds off the web's"), seconds=f"{skew.total_seconds():+.0f}")
+        return warning(about, gettext_noop("the time could not be checked"))
+    if abs(skew) > MAX_CLOCK_SKEW:
+        off = gettext_noop("clock is {minutes} minutes off: is NTP running?")
+        return warning(about, off, minutes=f"{skew.total_seconds() / 60:+.0f}")
+    return ok(
+        about,
+        gettext_noop("clock is {seconds} seconds off"),
+        seconds=f"{skew.total_seconds():+.0f}",
+    )
 
 
-def _channel(name: str, channel: ChannelConfig, answer: Page | NoPage | None) -> Examined:
-    about = phrase("channel {channel}")
-    if not channel.canaries:
-        blind = phrase("no canaries: a change of its pages would go unnoticed")
-        return odd(about, blind, channel=name)
+def _diagnose_channel(
+    name: str, channel_config: ChannelSettings, answer: Page | FetchError | None
+) -> DiagnosticResult:
+    about = gettext_noop("channel {channel}")
+    if not channel_config.canaries:
+        blind = gettext_noop("no test accounts: changes in its pages would go unnoticed")
+        return warning(about, blind, channel=name)
     if answer is None:
-        return fine(about, phrase("{n} canaries"), channel=name, n=len(channel.canaries))
-    if isinstance(answer, NoPage):
-        return odd(about, phrase("out of reach now: {cause}"), channel=name, cause=answer.reason.value)
+        return ok(
+            about, gettext_noop("test accounts: {n}"), channel=name, n=len(channel_config.canaries)
+        )
+    if isinstance(answer, FetchError):
+        return warning(
+            about, gettext_noop("unreachable now: {cause}"), channel=name, cause=answer.reason.value
+        )
     # A platform that turns a stranger away is no news; an ordinary website that does is.
-    is_odd = name == channel_registry.SITE and answer.status >= 400
-    said, seconds = phrase("answers {status} in {seconds} s"), f"{answer.seconds:.1f}"
+    is_odd = name == channel_registry.WEBSITE_CHANNEL and answer.status >= 400
+    said, seconds = (
+        gettext_noop("response {status} in {seconds} s"),
+        f"{answer.elapsed_seconds:.1f}",
+    )
     state = "warn" if is_odd else "ok"
-    return found(about, state, said, channel=name, status=answer.status, seconds=seconds)
+    return build_diagnostic(about, state, said, channel=name, status=answer.status, seconds=seconds)
 
 
-LONGEST = 10.0
+CANARY_TIMEOUT_SECONDS = 10.0
 """Seconds after which nobody is waited for."""
-PAGE = 8.0
-PROXY = 3.0
-LOOK_UP = 1.0
+PAGE_TIMEOUT_SECONDS = 8.0
+PROXY_TIMEOUT_SECONDS = 3.0
+DNS_TIMEOUT_SECONDS = 1.0
 """Seconds of one try; there are two."""
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class NetworkAnswers:
     """What came back. `answers` are those of the canaries by channel; `unknown` are names not found in time.
 
     `is_lied_to` says that a name that nobody has was found; `skew` is how far this clock is ahead of the
     web's; `proxy` whether it could be reached. None is what was not asked or not told.
     """
 
-    answers: Mapping[str, Page | NoPage] = field(default_factory=dict)
-    looked_up: int = 0
-    unknown: tuple[str, ...] = ()
-    is_lied_to: bool = False
-    skew: timedelta | None = None
-    proxy: bool | None = None
+    answers_by_channel: Mapping[str, Page | FetchError] = field(default_factory=dict)
+    resolved_host_count: int = 0
+    unresolved_hosts: tuple[str, ...] = ()
+    has_wildcard_dns: bool = False
+    clock_skew: timedelta | None = None
+    is_proxy_reachable: bool | None = None
 
 
-def heard(read: Config, now: datetime) -> Heard:
+def check_network(config: Config, now: datetime) -> NetworkAnswers:
     """Ask, and wait. Without the authority that is configured nobody can be asked."""
     try:
-        return asyncio.run(listen(read, now))
+        return asyncio.run(query_network(config, now))
     except OSError:
-        return Heard()
+        return NetworkAnswers()
 
 
-async def listen(read: Config, now: datetime) -> Heard:
+async def query_network(config: Config, now: datetime) -> NetworkAnswers:
     """Ask the canaries, the name server and the proxy. Raises nothing that the network does."""
-    urls = canaries(read)
-    hurried = read.fetch.model_copy(update={"retries": 0, "timeout": PAGE, "dns_timeout": LOOK_UP})
-    async with fetcher(read.model_copy(update={"fetch": hurried}), now) as asks:
+    urls = get_canary_urls(config)
+    hurried = config.fetch.model_copy(
+        update={"retries": 0, "timeout": PAGE_TIMEOUT_SECONDS, "dns_timeout": DNS_TIMEOUT_SECONDS}
+    )
+    async with create_fetcher(config.model_copy(update={"fetch": hurried}), now) as asks:
         pages, names, proxy = await asyncio.gather(
-            asyncio.gather(*(_answer(asks, url) for url in urls.values())),
-            _query_name_servers(read, urls.values()),
-            _query_proxy(read.fetch.proxy),
+            asyncio.gather(*(_fetch_canary(asks, url) for url in urls.values())),
+            _query_name_servers(config, urls.values()),
+            _query_proxy(config.fetch.proxy),
         )
     answers = dict(zip(urls, pages, strict=True))
-    return Heard(answers, *names, skew=_skew(answers.values()), proxy=proxy)
+    return NetworkAnswers(
+        answers, *names, clock_skew=_compute_clock_skew(answers.values()), is_proxy_reachable=proxy
+    )
 
 
-def canaries(read: Config) -> dict[str, str]:
+def get_canary_urls(config: Config) -> dict[str, str]:
     """The address of one canary of each channel whose pages are asked; a channel with a key has none."""
     found = {}
-    for name, channel in read.channels.items():
-        if channel.canaries and not channel.key:
+    for name, channel in config.channels.items():
+        if channel.canaries and not channel.api_key:
             typed = channel.canaries[0]
-            identity = identify.identify(typed, name)
+            identity = identify.identify_link(typed, name)
             found[name] = identity.canonical or identity.url or typed
     return found
 
 
-async def _answer(asks: Fetcher, url: str) -> Page | NoPage:
+async def _fetch_canary(fetcher: Fetcher, url: str) -> Page | FetchError:
     try:
-        async with asyncio.timeout(LONGEST):
-            return await asks.get(Ask(url, registered=True))
-    except NoPage as none:
+        async with asyncio.timeout(CANARY_TIMEOUT_SECONDS):
+            return await fetcher.get(PageRequest(url, is_registered_link=True))
+    except FetchError as none:
         return none
     except TimeoutError:
-        return NoPage(Reason.TIMEOUT, "the doctor waited no longer")
+        return FetchError(Reason.TIMEOUT, "the doctor waited no longer")
 
 
-async def _query_name_servers(read: Config, urls: Collection[str]) -> tuple[int, tuple[str, ...], bool]:
+async def _query_name_servers(
+    config: Config, urls: Collection[str]
+) -> tuple[int, tuple[str, ...], bool]:
     """How many names were looked up, which were not found, and whether one that nobody has was.
 
     Behind a proxy we look up none.
     """
-    if read.fetch.proxy:
+    if config.fetch.proxy:
         return 0, (), False
     hosts = sorted({urlsplit(url).hostname or "" for url in urls})
-    names = Names(read.fetch.nameservers, LOOK_UP)
+    names = DnsResolver(config.fetch.nameservers, DNS_TIMEOUT_SECONDS)
     try:
         nobody = f"{secrets.token_hex(12)}.com"
-        *known, lied = await asyncio.gather(*(_is_found(names, host) for host in (*hosts, nobody)))
+        *known, lied = await asyncio.gather(
+            *(_can_resolve(names, host) for host in (*hosts, nobody))
+        )
     finally:
         await names.close()
-    return len(hosts), tuple(host for host, there in zip(hosts, known, strict=True) if not there), lied
+    return (
+        len(hosts),
+        tuple(host for host, there in zip(hosts, known, strict=True) if not there),
+        lied,
+    )
 
 
-async def _is_found(names: Names, host: str) -> bool:
+async def _can_resolve(resolver: DnsResolver, host: str) -> bool:
     try:
-        return bool(await names.addresses(host))
-    except NoPage:
+        return bool(await resolver.resolve(host))
+    except FetchError:
         return False
 
 
@@ -190,7 +235,7 @@ async def _query_proxy(proxy: str | None) -> bool | None:
         return None
     where = urlsplit(proxy)
     try:
-        async with asyncio.timeout(PROXY):
+        async with asyncio.timeout(PROXY_TIMEOUT_SECONDS):
             _, writer = await asyncio.open_connection(where.hostname, where.port or 80)
             writer.close()
             await writer.wait_closed()
@@ -199,13 +244,17 @@ async def _query_proxy(proxy: str | None) -> bool | None:
     return True
 
 
-def _skew(answers: Collection[Page | NoPage]) -> timedelta | None:
+def _compute_clock_skew(answers: Collection[Page | FetchError]) -> timedelta | None:
     """How far this clock is ahead of those of the canaries, by the middle one of them."""
-    told = [ahead for one in answers if isinstance(one, Page) and (ahead := _ahead(one)) is not None]
+    told = [
+        ahead
+        for one in answers
+        if isinstance(one, Page) and (ahead := _compute_page_clock_skew(one)) is not None
+    ]
     return timedelta(seconds=median(told)) if told else None
 
 
-def _ahead(page: Page) -> float | None:
+def _compute_page_clock_skew(page: Page) -> float | None:
     """Seconds between the moment of an answer and its own date; one from a cache says how old that is."""
     try:
         date = parsedate_to_datetime(page.headers.get("date", ""))

@@ -5,51 +5,53 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from auditor.i18n.wording import Fact
+from auditor.i18n.wording import MessageValue
 
 
 @dataclass(frozen=True, slots=True)
-class Examined:
+class DiagnosticResult:
     """One thing that was looked at: `ok`, `warn` (works, but look at it) or `fail`.
 
     What it is about and what was found are messages with their facts.
     """
 
-    about: str
+    check_template: str
     state: str
-    message: str
-    facts: Mapping[str, Fact] = field(default_factory=dict)
+    detail_template: str
+    params: Mapping[str, MessageValue] = field(default_factory=dict)
 
     @property
     def check(self) -> str:
         """What was looked at, in English."""
-        return self.about.format(**self.facts)
+        return self.check_template.format(**self.params)
 
     @property
     def detail(self) -> str:
         """What was found, in English."""
-        return self.message.format(**self.facts)
+        return self.detail_template.format(**self.params)
 
-    def item(self) -> dict[str, str]:
+    def to_dict(self) -> dict[str, str]:
         """The item of `doctor --json`."""
         return {"check": self.check, "state": self.state, "detail": self.detail}
 
 
-def found(about: str, state: str, message: str, **facts: Fact) -> Examined:
+def build_diagnostic(
+    check_template: str, state: str, detail_template: str, **params: MessageValue
+) -> DiagnosticResult:
     """A finding with its facts."""
-    return Examined(about, state, message, facts)
+    return DiagnosticResult(check_template, state, detail_template, params)
 
 
-def fine(about: str, message: str, **facts: Fact) -> Examined:
+def ok(check_template: str, detail_template: str, **params: MessageValue) -> DiagnosticResult:
     """What is in order."""
-    return Examined(about, "ok", message, facts)
+    return DiagnosticResult(check_template, "ok", detail_template, params)
 
 
-def odd(about: str, message: str, **facts: Fact) -> Examined:
+def warning(check_template: str, detail_template: str, **params: MessageValue) -> DiagnosticResult:
     """What works, but should be looked at."""
-    return Examined(about, "warn", message, facts)
+    return DiagnosticResult(check_template, "warn", detail_template, params)
 
 
-def broken(about: str, message: str, **facts: Fact) -> Examined:
+def failure(check_template: str, detail_template: str, **params: MessageValue) -> DiagnosticResult:
     """What does not work."""
-    return Examined(about, "fail", message, facts)
+    return DiagnosticResult(check_template, "fail", detail_template, params)

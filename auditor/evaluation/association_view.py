@@ -7,15 +7,32 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 
 from auditor.config.schema import Config
-from auditor.reference.gap_catalogue import catalogue
+from auditor.reference.gap_catalogue import load_gap_catalogue
 from auditor.rules import engine
-from auditor.rules.account_status import Bands, in_force, weakens
-from auditor.rules.association import Dossier, Moment, Owners, case
-from auditor.rules.context import Case, Held
-from auditor.rules.link_reciprocity import rung
-from auditor.rules.score import Score, points, score
-from probes.models.finding import ACCOUNTS, Activity, Finding, Kind, Presence, Reason, Scalar
-from storage.models.audit import Association, Decision, DecisionKind, Gap, Proposal, State
+from auditor.rules.account_status import (
+    ActivityBands,
+    iter_decision_ends,
+    select_decisions_in_force,
+)
+from auditor.rules.association import (
+    AccountOwners,
+    AssociationState,
+    EvaluationTime,
+    build_rule_context,
+)
+from auditor.rules.context import EvaluatedAccount, RuleContext
+from auditor.rules.link_reciprocity import classify_link_reciprocity
+from auditor.rules.score import Score, compute_score, rate_points
+from probes.models.finding import (
+    ACCOUNT_KINDS,
+    Activity,
+    FactValue,
+    Finding,
+    LinkKind,
+    Presence,
+    Reason,
+)
+from storage.models.audit import AccountState, Association, Decision, DecisionKind, Gap, Proposal
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,32 +49,32 @@ class AccountView:
     channel: str
     column: str
     typed: str
-    kind: Kind
+    kind: LinkKind
     key: str | None
     url: str
-    state: State
+    state: AccountState
     since: datetime | None
     reason: Reason | None
     last_activity: Activity | None
-    activity: str
-    linked: str
+    activity_band: str
+    link_reciprocity: str
     checked_at: datetime | None
     decided_at: datetime | None
     latest: Presence | None
     latest_reason: Reason | None
     name: str | None = None
     followers: int | None = None
-    doubt: bool = False
+    has_doubt: bool = False
     rhythm_days: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Unchecked:
+class UncheckedItem:
     """A status, never a gap: what could not be told, or is not asked because the association chose so."""
 
     channel: str
     code: str
-    params: Mapping[str, Scalar] = field(default_factory=dict)
+    params: Mapping[str, FactValue] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,144 +90,190 @@ class AssociationView:
     gaps: tuple[Gap, ...]
     all_gaps: tuple[Gap, ...]
     proposals: tuple[Proposal, ...]
-    unchecked: tuple[Unchecked, ...]
+    unchecked: tuple[UncheckedItem, ...]
     score: Score
     none_by_choice: frozenset[str] = frozenset()
-    waived: tuple[Gap, ...] = ()
-    moved: frozenset[str] = frozenset()
-    words: tuple[Decision, ...] = ()
+    waived_gaps: tuple[Gap, ...] = ()
+    moved_channels: frozenset[str] = frozenset()
+    decisions: tuple[Decision, ...] = ()
 
-    def on(self, channel: str) -> list[AccountView]:
+    def accounts_on(self, channel: str) -> list[AccountView]:
         """Its accounts on a channel."""
         return [account for account in self.accounts if account.channel == channel]
 
-    def account_of(self, gap: Gap) -> AccountView | None:
+    def find_account(self, gap: Gap) -> AccountView | None:
         """The account that a gap is about, where it is about one."""
-        named = (one for one in self.on(gap.channel) if gap.subject and gap.subject in (one.key, one.typed))
+        named = (
+            one
+            for one in self.accounts_on(gap.channel)
+            if gap.subject and gap.subject in (one.key, one.typed)
+        )
         return next(named, None)
 
-    def which(self, gap: Gap) -> str:
+    def distinguishing_url(self, gap: Gap) -> str:
         """The address of the account that a gap is about, where its channel has several; else empty."""
-        account = self.account_of(gap) if len(self.on(gap.channel)) > 1 else None
+        account = self.find_account(gap) if len(self.accounts_on(gap.channel)) > 1 else None
         return account.url if account else ""
 
 
-def view(dossier: Dossier, config: Config, moment: Moment, owners: Owners) -> AssociationView:
+def build_association_view(
+    association_state: AssociationState,
+    config: Config,
+    evaluation_time: EvaluationTime,
+    owners: AccountOwners,
+) -> AssociationView:
     """One association as a face shows it. Pure."""
-    known = case(dossier, moment, owners)
-    words = in_force(dossier.decisions, moment.now, moment.began)
+    known = build_rule_context(association_state, evaluation_time, owners)
+    words = select_decisions_in_force(
+        association_state.decisions, evaluation_time.now, evaluation_time.run_started_at
+    )
     # a code that an older or a newer version told of has no words here
     rows = tuple(
-        gap for gap in dossier.gaps if gap.first_seen <= moment.now and gap.code in catalogue().entries
+        gap
+        for gap in association_state.gaps
+        if gap.first_seen <= evaluation_time.now and gap.code in load_gap_catalogue().definitions
     )
-    waived = tuple(gap for gap in rows if any(waives(word, gap) for word in words))
+    waived = tuple(gap for gap in rows if any(is_waiver_of(word, gap) for word in words))
     shown = [gap for gap in rows if gap not in waived]
     return AssociationView(
-        association=dossier.association,
-        accounts=tuple(_account(held, known, config, moment) for held in known.accounts if _is_link(held)),
-        gaps=tuple(engine.visible(shown, catalogue())),
+        association=association_state.association,
+        accounts=tuple(
+            _build_account_view(held, known, config, evaluation_time)
+            for held in known.accounts
+            if _has_link(held)
+        ),
+        gaps=tuple(engine.select_visible_gaps(shown, load_gap_catalogue())),
         all_gaps=rows,
-        proposals=tuple(row for row in dossier.proposals if not _is_settled(row, known)),
-        unchecked=(*_unchecked(known, config), *_given_up(known, config, words)),
-        score=score(points(known, config.activity)),
+        proposals=tuple(row for row in association_state.proposals if not _is_settled(row, known)),
+        unchecked=(
+            *_iter_unchecked_items(known, config),
+            *_iter_channels_none_by_choice(known, config, words),
+        ),
+        score=compute_score(rate_points(known, config.activity)),
         none_by_choice=known.none_by_choice,
-        waived=waived,
-        moved=known.moved,
-        words=tuple(words),
+        waived_gaps=waived,
+        moved_channels=known.moved_channels,
+        decisions=tuple(words),
     )
 
 
-def turning(view: AssociationView, bands: Bands, began: datetime) -> date | None:
+def find_next_change_date(
+    view: AssociationView, bands: ActivityBands, run_started_at: datetime
+) -> date | None:
     """The day from whose night on the same rows may give another view; None: never. Pure.
 
     An account's rhythm gets another word as days pass, and a person's word ends.
     """
     newest = [one.last_activity for one in view.accounts if one.last_activity]
-    told = [bands.turning(activity, began) for activity in newest]
-    ends = [end.date() for word in view.words for end in weakens(word) if end > began]
+    told = [bands.find_next_change_date(activity, run_started_at) for activity in newest]
+    ends = [
+        end.date()
+        for word in view.decisions
+        for end in iter_decision_ends(word)
+        if end > run_started_at
+    ]
     return min((day for day in (*told, *ends) if day not in (None, date.max)), default=None)
 
 
-def _is_link(held: Held) -> bool:
-    return held.row.identity.kind is not Kind.NONE
+def _has_link(account: EvaluatedAccount) -> bool:
+    return account.row.identity.kind is not LinkKind.NONE
 
 
-def _is_settled(proposal: Proposal, known: Case) -> bool:
+def _is_settled(proposal: Proposal, context: RuleContext) -> bool:
     """Whether nothing is to be asked about a found account: it is known, or may be one that is."""
-    return known.knows(proposal.link) is not False
+    return context.is_known_link(proposal.link) is not False
 
 
-def waives(word: Decision, gap: Gap) -> bool:
+def is_waiver_of(decision: Decision, gap: Gap) -> bool:
     """Whether a person's word says that a gap need not be told, for as long as it holds."""
     return (
-        word.kind is DecisionKind.WAIVE
-        and word.code in (None, gap.code)
-        and word.channel in ("", gap.channel)
-        and word.value in (None, "", gap.subject)
+        decision.kind is DecisionKind.WAIVE
+        and decision.code in (None, gap.code)
+        and decision.channel in ("", gap.channel)
+        and decision.value in (None, "", gap.subject)
     )
 
 
-def _account(held: Held, known: Case, config: Config, moment: Moment) -> AccountView:
-    row, standing = held.row, held.standing
+def _build_account_view(
+    account: EvaluatedAccount, context: RuleContext, config: Config, evaluation_time: EvaluationTime
+) -> AccountView:
+    row, standing = account.row, account.status
     assert row.id is not None
     return AccountView(
         account_id=row.id,
         channel=row.channel,
         column=row.column,
-        typed=row.typed,
+        typed=row.typed_text,
         kind=row.identity.kind,
         key=row.identity.key,
-        url=held.url,
+        url=account.url,
         state=standing.state,
         since=standing.since,
         reason=standing.reason,
         last_activity=standing.last_activity,
-        activity=config.activity.band(standing, moment.began),
-        linked=rung(held, known),
+        activity_band=config.activity.classify_activity(standing, evaluation_time.run_started_at),
+        link_reciprocity=classify_link_reciprocity(account, context),
         checked_at=standing.checked_at,
         decided_at=standing.decided_at,
-        latest=standing.latest,
+        latest=standing.latest_presence,
         latest_reason=standing.latest_reason,
-        name=standing.known.name if standing.known else None,
-        followers=standing.known.followers if standing.known else None,
-        doubt=standing.doubt is not None,
-        rhythm_days=rhythm(standing.known),
+        name=standing.last_known_finding.name if standing.last_known_finding else None,
+        followers=standing.last_known_finding.followers if standing.last_known_finding else None,
+        has_doubt=standing.unconfirmed_streak is not None,
+        rhythm_days=get_rhythm_days(standing.last_known_finding),
     )
 
 
-def rhythm(seen: Finding | None) -> int | None:
+def get_rhythm_days(finding: Finding | None) -> int | None:
     """How often a look says there is something new: the fact `rhythm_days`."""
-    days = seen.facts.get("rhythm_days") if seen else None
+    days = finding.facts.get("rhythm_days") if finding else None
     return days if isinstance(days, int) and not isinstance(days, bool) else None
 
 
-def _unchecked(known: Case, config: Config) -> Iterator[Unchecked]:
-    for held in known.accounts:
-        if held.row.channel in config.channels and held.row.identity.kind in ACCOUNTS | {Kind.SHORT}:
-            yield from _untold_of(held, known.began)
+def _iter_unchecked_items(context: RuleContext, config: Config) -> Iterator[UncheckedItem]:
+    for held in context.accounts:
+        if held.row.channel in config.channels and held.row.identity.kind in ACCOUNT_KINDS | {
+            LinkKind.SHORT_LINK
+        }:
+            yield from _iter_unchecked_reasons(held, context.run_started_at)
 
 
-def _given_up(known: Case, config: Config, words: Iterable[Decision]) -> Iterator[Unchecked]:
+def _iter_channels_none_by_choice(
+    context: RuleContext, config: Config, decisions: Iterable[Decision]
+) -> Iterator[UncheckedItem]:
     """The channels an association does without: who decided says why and when, a sheet only that."""
-    told = {word.channel: word for word in words if word.kind is DecisionKind.NONE_BY_CHOICE}
-    for channel in sorted(known.none_by_choice & set(config.channels)):
-        params: dict[str, Scalar] = {"cause": "none_by_choice"}
+    told = {word.channel: word for word in decisions if word.kind is DecisionKind.NONE_BY_CHOICE}
+    for channel in sorted(context.none_by_choice & set(config.channels)):
+        params: dict[str, FactValue] = {"cause": "none_by_choice"}
         if channel in told:
-            params = {"cause": told[channel].why, "last_date": told[channel].decided_at.date().isoformat()}
-        yield Unchecked(channel, "channel_waived", params)
+            params = {
+                "cause": told[channel].reason,
+                "last_date": told[channel].decided_at.date().isoformat(),
+            }
+        yield UncheckedItem(channel, "channel_waived", params)
 
 
-def _untold_of(held: Held, began: datetime) -> Iterator[Unchecked]:
-    standing, last = held.standing, held.standing.decided_at
-    params: dict[str, Scalar] = {"url": held.url, "last_date": last.date().isoformat() if last else ""}
-    if standing.checked_at is None or standing.checked_at < began:
-        yield Unchecked(held.row.channel, "not_checked", params)
-    elif standing.other is not None:
-        found = {"cause": "other_account", "found": standing.other.cause}
-        yield Unchecked(held.row.channel, "channel_unconfirmed", {**params, **found})
-    elif standing.latest is Presence.UNKNOWN and standing.latest_reason is not Reason.WRONG_TARGET:
+def _iter_unchecked_reasons(
+    account: EvaluatedAccount, run_started_at: datetime
+) -> Iterator[UncheckedItem]:
+    standing, last = account.status, account.status.decided_at
+    params: dict[str, FactValue] = {
+        "url": account.url,
+        "last_date": last.date().isoformat() if last else "",
+    }
+    if standing.checked_at is None or standing.checked_at < run_started_at:
+        yield UncheckedItem(account.row.channel, "not_checked", params)
+    elif standing.other_account_streak is not None:
+        found = {"cause": "other_account", "found": standing.other_account_streak.cause}
+        yield UncheckedItem(account.row.channel, "channel_unconfirmed", {**params, **found})
+    elif (
+        standing.latest_presence is Presence.UNKNOWN
+        and standing.latest_reason is not Reason.WRONG_TARGET
+    ):
         # a link that leads to no account was told very well, and is a gap
-        code = "website_unknown" if held.row.channel == "website" else "channel_unknown"
-        yield Unchecked(
-            held.row.channel, code, {**params, "cause": str(standing.latest_reason or "unreadable")}
+        code = "website_unknown" if account.row.channel == "website" else "channel_unknown"
+        yield UncheckedItem(
+            account.row.channel,
+            code,
+            {**params, "cause": str(standing.latest_reason or "unreadable")},
         )

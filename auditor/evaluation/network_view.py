@@ -13,18 +13,24 @@ from datetime import datetime
 from itertools import islice
 
 from auditor.config.schema import Config
-from auditor.evaluation.association_view import AssociationView, view
-from auditor.evaluation.reevaluate import History
-from auditor.evaluation.run_results import AT_ONCE, assembled, owners_at, present, refresh
-from auditor.evaluation.summary import Chosen, Coverage, coverage
-from auditor.rules.association import Moment, keys_of, owners_of
+from auditor.evaluation.association_view import AssociationView, build_association_view
+from auditor.evaluation.reevaluate import RunReplay
+from auditor.evaluation.run_results import (
+    ASSOCIATION_BATCH_SIZE,
+    assemble_association_states,
+    get_current_evaluation_time,
+    load_account_owners,
+    refresh_summaries,
+)
+from auditor.evaluation.summary import AssociationFilter, Coverage, compute_coverage
+from auditor.rules.association import EvaluationTime, collect_account_keys, find_account_owners
 from probes.models.finding import Presence, Reason
-from storage.models.audit import Gap, Night, NightState
+from storage.models.audit import AuditRun, AuditRunState, Gap
 from storage.store import Store
 
 
 @dataclass(frozen=True, slots=True)
-class Overview:
+class NetworkOverview:
     """The network as of a moment.
 
     `opened` and `closed` are the gaps that moved since `since` (the newest concluded night, unless
@@ -34,103 +40,136 @@ class Overview:
 
     as_of: datetime
     since: datetime | None
-    night: Night | None
+    run: AuditRun | None
     counts: Mapping[tuple[str, Presence], int]
     associations: tuple[AssociationView, ...]
     coverage: tuple[Coverage, ...]
-    opened: tuple[Gap, ...]
-    closed: tuple[Gap, ...]
-    untold: Mapping[tuple[str, Reason | None], int]
+    opened_gaps: tuple[Gap, ...]
+    closed_gaps: tuple[Gap, ...]
+    unknown_counts: Mapping[tuple[str, Reason | None], int]
 
-    def count(self, presence: Presence) -> int:
+    def count_accounts(self, presence: Presence) -> int:
         """How many accounts the newest night found so."""
         return sum(count for (_, found), count in self.counts.items() if found is presence)
 
-    def association(self, identifier: str) -> AssociationView | None:
+    def find_association(self, association_id: str) -> AssociationView | None:
         """The view of an association."""
-        return next((view for view in self.associations if view.association.id == identifier), None)
+        return next(
+            (view for view in self.associations if view.association.id == association_id), None
+        )
 
 
-def overview(store: Store, config: Config, as_of: datetime, *, since: datetime | None = None) -> Overview:
+def build_network_overview(
+    store: Store, config: Config, as_of: datetime, *, since: datetime | None = None
+) -> NetworkOverview:
     """Build the read model as of a moment. The past is folded anew from what was recorded until then."""
-    nights = [night for night in store.nights() if night.started_at <= as_of]
+    nights = [night for night in store.list_runs() if night.started_at <= as_of]
     last = nights[-1] if nights else None
-    concluded = [night for night in nights if night.state is NightState.DONE]
+    concluded = [night for night in nights if night.state is AuditRunState.DONE]
     since = since or (concluded[-1].started_at if concluded else None)
-    seen = tuple(views(store, config, as_of))
-    rows = [gap for view in seen for gap in view.all_gaps if gap not in view.waived]
-    return Overview(
+    seen = tuple(iter_association_views(store, config, as_of))
+    rows = [gap for view in seen for gap in view.all_gaps if gap not in view.waived_gaps]
+    return NetworkOverview(
         as_of=as_of,
         since=since,
-        night=last,
-        counts=store.counts(last.id) if last and last.id is not None else {},
+        run=last,
+        counts=store.count_by_presence(last.id) if last and last.id is not None else {},
         associations=seen,
-        coverage=tuple(coverage(seen, config)),
-        opened=tuple(gap for gap in rows if since and gap.opened_at and gap.opened_at >= since),
-        closed=tuple(
-            gap for gap in rows if since and gap.opened_at and gap.closed_at and gap.closed_at >= since
+        coverage=tuple(compute_coverage(seen, config)),
+        opened_gaps=tuple(
+            gap for gap in rows if since and gap.opened_at and gap.opened_at >= since
         ),
-        untold=_untold(seen),
+        closed_gaps=tuple(
+            gap
+            for gap in rows
+            if since and gap.opened_at and gap.closed_at and gap.closed_at >= since
+        ),
+        unknown_counts=_count_unknown(seen),
     )
 
 
-def views(
-    store: Store, config: Config, as_of: datetime, chosen: Chosen | None = None
+def iter_association_views(
+    store: Store,
+    config: Config,
+    as_of: datetime,
+    association_filter: AssociationFilter | None = None,
 ) -> Iterator[AssociationView]:
     """The associations one at a time, for faces that need not hold a whole register in memory.
 
     Of those that are `chosen` alone, if somebody chose; then no other is looked at.
     """
-    night = store.judged_night()
+    night = store.get_latest_evaluated_run()
     if night is not None and night.started_at > as_of:
-        seen = _past(store, config, as_of)
+        seen = _iter_past_views(store, config, as_of)
     else:
-        seen = _present(store, config, as_of, _ids(store, config, chosen))
-    return chosen.of(seen, config.channels) if chosen else seen
+        seen = _iter_current_views(
+            store, config, as_of, _iter_association_ids(store, config, association_filter)
+        )
+    return association_filter.select_views(seen, config.channels) if association_filter else seen
 
 
-def association_view(store: Store, config: Config, association: str, now: datetime) -> AssociationView | None:
+def load_association_view(
+    store: Store, config: Config, association: str, now: datetime
+) -> AssociationView | None:
     """One association as it stands, without a look at any other; None where the sheet does not list it."""
-    return next(_present(store, config, now, [association]), None)
+    return next(_iter_current_views(store, config, now, [association]), None)
 
 
-def _ids(store: Store, config: Config, chosen: Chosen | None) -> Iterator[str]:
-    if chosen is None or not (chosen.facets or chosen.words):
-        return (one.id for one in store.associations())
-    refresh(store, config)
-    return _found(store, chosen)
+def _iter_association_ids(
+    store: Store, config: Config, association_filter: AssociationFilter | None
+) -> Iterator[str]:
+    if association_filter is None or not (
+        association_filter.facets or association_filter.search_words
+    ):
+        return (one.id for one in store.list_associations())
+    refresh_summaries(store, config)
+    return _search_association_ids(store, association_filter)
 
 
-def _found(store: Store, chosen: Chosen) -> Iterator[str]:
+def _search_association_ids(store: Store, association_filter: AssociationFilter) -> Iterator[str]:
     last = ""
-    while ids := store.ids(chosen.facets, search=chosen.words, after=last, limit=AT_ONCE):
+    while ids := store.list_association_ids(
+        association_filter.facets,
+        search_terms=association_filter.search_words,
+        after_id=last,
+        limit=ASSOCIATION_BATCH_SIZE,
+    ):
         yield from ids
         last = ids[-1]
 
 
-def _present(store: Store, config: Config, now: datetime, ids: Iterable[str]) -> Iterator[AssociationView]:
+def _iter_current_views(
+    store: Store, config: Config, now: datetime, ids: Iterable[str]
+) -> Iterator[AssociationView]:
     """These associations as they stand, some at a time, each beside those that register the same accounts."""
-    moment, waiting = present(store, now), iter(ids)
-    while some := list(islice(waiting, AT_ONCE)):
-        held = store.holdings(some)
-        told = list(assembled(held.associations, held))
-        rows = store.named({key for dossier in told for key in keys_of(dossier)})
-        words = store.words({row.association for row in rows})
-        owners = owners_of(rows, moment.now, words, moment.began)
-        yield from (view(dossier, config, moment, owners) for dossier in told)
+    moment, waiting = get_current_evaluation_time(store, now), iter(ids)
+    while some := list(islice(waiting, ASSOCIATION_BATCH_SIZE)):
+        held = store.load_association_data(some)
+        told = list(assemble_association_states(held.associations, held))
+        rows = store.find_accounts_by_key(
+            {key for dossier in told for key in collect_account_keys(dossier)}
+        )
+        words = store.get_decisions_of({row.association for row in rows})
+        owners = find_account_owners(rows, moment.now, words, moment.run_started_at)
+        yield from (build_association_view(dossier, config, moment, owners) for dossier in told)
 
 
-def _past(store: Store, config: Config, as_of: datetime) -> Iterator[AssociationView]:
+def _iter_past_views(store: Store, config: Config, as_of: datetime) -> Iterator[AssociationView]:
     """Everybody as they stood at a moment before the newest night: folded anew from what was recorded."""
-    until = [night for night in store.judged_nights() if night.started_at <= as_of]
-    moment = Moment(until[-1].started_at if until else as_of, as_of)
-    owners, history = owners_at(store, as_of, moment.began), History(store, config, until)
-    for association in store.associations():
-        yield view(history.rebuilt(association), config, moment, owners)
+    until = [night for night in store.list_evaluated_runs() if night.started_at <= as_of]
+    moment = EvaluationTime(until[-1].started_at if until else as_of, as_of)
+    owners, history = (
+        load_account_owners(store, as_of, moment.run_started_at),
+        RunReplay(store, config, until),
+    )
+    for association in store.list_associations():
+        yield build_association_view(
+            history.rebuild_association(association), config, moment, owners
+        )
 
 
-def _untold(seen: Iterable[AssociationView]) -> dict[tuple[str, Reason | None], int]:
-    accounts = [account for view in seen for account in view.accounts]
+def _count_unknown(views: Iterable[AssociationView]) -> dict[tuple[str, Reason | None], int]:
+    accounts = [account for view in views for account in view.accounts]
     return dict(
         Counter(
             (account.channel, account.latest_reason)

@@ -18,48 +18,60 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from auditor.checking.canaries import LEAST
-from auditor.checking.checker import recalled, steps
+from auditor.checking.canaries import MIN_CHANGED_ACCOUNTS
+from auditor.checking.checker import probe_steps_for, to_probe_account
 from auditor.config.schema import Config
-from auditor.evaluation.run_results import Derived, Figures, moment, policy
-from auditor.evidence import Bodies, NotKeptError, as_read, replay
-from auditor.i18n.wording import Wording
-from auditor.protocols import Memory
-from auditor.registry.diff import Former, former, tells_arrival, then
+from auditor.evaluation.run_results import (
+    Conclusions,
+    CoverageCounter,
+    build_evaluation_policy,
+    build_evaluation_time,
+)
+from auditor.evidence import BodyStorage, ReplayError, redate_evidence, replay_answers
+from auditor.i18n.wording import Translator
+from auditor.protocols import EvaluationContext
+from auditor.registry.diff import RegistrySnapshot, has_arrival_change, iter_links_at, registry_at
 from auditor.rules import engine
-from auditor.rules.association import DISOWNING, Dossier, Owners, led_to, owners_of, settle
+from auditor.rules.association import (
+    DISOWNING_DECISION_KINDS,
+    AccountOwners,
+    AssociationState,
+    collect_linked_keys,
+    evaluate_association,
+    find_account_owners,
+)
 from probes.links import channel_registry, identify
-from probes.log import Events
-from probes.models.finding import FAR, NEVER, Account, Finding, Reason
-from probes.models.probe import drive
+from probes.log import EventLogger
+from probes.models.finding import EARLIEST_DATETIME, LATEST_DATETIME, Account, Finding, Reason
+from probes.models.probe import run_offline
 from storage.errors import DamagedEvidenceError, MissingEvidenceError
 from storage.models.audit import (
     AccountRow,
+    AccountStatus,
     Association,
+    AuditRun,
     Decision,
     Gap,
-    Night,
     Observation,
     Proposal,
-    Standing,
 )
-from storage.observations.rows import of_its_night
-from storage.sanitize import clean
+from storage.observations.rows import merge_per_run_facts
+from storage.sanitize import sanitize
 from storage.store import Store
 
-events = Events(__name__)
+events = EventLogger(__name__)
 
-Progress = Callable[[int, int], None]
+ProgressCallback = Callable[[int, int], None]
 
-OUR_ACCIDENTS = frozenset({Reason.CRASHED, Reason.UNREADABLE})
+PROBE_FAILURE_REASONS = frozenset({Reason.CRASHED, Reason.UNREADABLE})
 """Findings of a probe or reader that broke. Their pages are not played: what hung once may hang again."""
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class ConclusionChange:
     """One conclusion that a rebuild changes: `what` is standing, gap or proposal; None is not there."""
 
-    what: str
+    kind: str
     association: str
     channel: str
     subject: str
@@ -68,291 +80,358 @@ class Change:
 
 
 @dataclass(slots=True)
-class Rebuild:
+class ReevaluationResult:
     """What a rebuild did: how many looks were played again, how many stood as recorded, what changed."""
 
-    nights: int = 0
-    replayed: int = 0
-    kept: int = 0
-    changes: list[Change] = field(default_factory=list)
+    run_count: int = 0
+    replayed_count: int = 0
+    recorded_count: int = 0
+    changes: list[ConclusionChange] = field(default_factory=list)
 
 
-def rejudge(app: Memory, *, dry_run: bool = False, progress: Progress | None = None) -> Rebuild:
+def reevaluate(
+    context: EvaluationContext, *, dry_run: bool = False, progress: ProgressCallback | None = None
+) -> ReevaluationResult:
     """Rebuild every conclusion and tell what changed; with `dry_run` only tell."""
-    nights = app.store.judged_nights()
-    result = Rebuild(nights=len(nights))
-    figures = {night: Figures(app.config.channels) for night in counted(app.store, nights)}
-    history = History(app.store, app.config, nights, bodies=app.archive, result=result, figures=figures)
-    associations = list(app.store.associations(include_withdrawn=True))
-    derived = Derived()
+    nights = context.store.list_evaluated_runs()
+    result = ReevaluationResult(run_count=len(nights))
+    figures = {
+        night: CoverageCounter(context.config.channels)
+        for night in find_recountable_runs(context.store, nights)
+    }
+    history = RunReplay(
+        context.store,
+        context.config,
+        nights,
+        body_storage=context.body_store,
+        result=result,
+        coverage_counters=figures,
+    )
+    associations = list(context.store.list_associations(include_withdrawn=True))
+    derived = Conclusions()
     for at, association in enumerate(associations, start=1):
-        derived.take(Dossier(association), history.rebuilt(association))
+        derived.add_changes(AssociationState(association), history.rebuild_association(association))
         if progress:
             progress(at, len(associations))
-    result.changes = _difference(app.store, derived)
+    result.changes = _find_changes(context.store, derived)
     if not dry_run:
-        told = {number: counted.told for number, counted in figures.items()}
-        app.store.replace_derived(derived.standings, derived.gaps, derived.proposals, told)
+        told = {number: counted.counts_by_group for number, counted in figures.items()}
+        context.store.replace_conclusions(derived.statuses, derived.gaps, derived.proposals, told)
     return result
 
 
-def counted(store: Store, nights: Iterable[Night]) -> Iterator[int]:
+def find_recountable_runs(store: Store, runs: Iterable[AuditRun]) -> Iterator[int]:
     """The ids of the nights whose figures can be counted anew: those since an association was last forgotten.
 
     The figures of earlier nights count some who are not there any more, and stay as they are.
     """
-    last = store.last_forgotten()
-    return (one.id for one in nights if one.id is not None and (last is None or one.started_at > last))
+    last = store.get_last_erasure_time()
+    return (
+        one.id for one in runs if one.id is not None and (last is None or one.started_at > last)
+    )
 
 
-class History:
+class RunReplay:
     """The nights of a network, played again for one association after another."""
 
     def __init__(
         self,
         store: Store,
         config: Config,
-        nights: Sequence[Night],
+        runs: Sequence[AuditRun],
         *,
-        bodies: Bodies | None = None,
-        result: Rebuild | None = None,
-        figures: Mapping[int, Figures] | None = None,
+        body_storage: BodyStorage | None = None,
+        result: ReevaluationResult | None = None,
+        coverage_counters: Mapping[int, CoverageCounter] | None = None,
     ) -> None:
         """Without `bodies` the recorded findings are folded as they are; `figures` are filled, by night."""
         self._store = store
-        self._nights = nights
-        self._bodies = bodies
-        self._result = result or Rebuild()
-        self._figures = figures or {}
-        self._policy = policy(config)
-        self._listed = {association.id for association in store.associations()}
-        self._turned = store.turned()
-        self._disowning: dict[str, list[Decision]] = defaultdict(list)
-        for word in store.decisions():
-            if word.kind in DISOWNING:
-                self._disowning[word.association].append(word)
+        self._runs = runs
+        self._body_storage = body_storage
+        self._result = result or ReevaluationResult()
+        self._coverage_counters = coverage_counters or {}
+        self._policy = build_evaluation_policy(config)
+        self._listed_ids = {association.id for association in store.list_associations()}
+        self._registry_changes = store.group_changes_by_association()
+        self._disowning_decisions: dict[str, list[Decision]] = defaultdict(list)
+        for word in store.list_decisions():
+            if word.kind in DISOWNING_DECISION_KINDS:
+                self._disowning_decisions[word.association].append(word)
 
-    def rebuilt(self, association: Association) -> Dossier:
+    def rebuild_association(self, association: Association) -> AssociationState:
         """Everything held of an association after its nights."""
         store = self._store
-        rows = tuple(store.accounts(association.id, include_withdrawn=True))
-        dossier = Dossier(association, rows, decisions=tuple(store.decisions(association=association.id)))
-        now = Former(association, association.id in self._listed, rows)
-        lines = store.trail(association.id, limit=None)
-        first = NEVER if tells_arrival(lines) else self._arrival(association, rows)
-        looks, named = self._looks(association), Registered(store)
+        rows = tuple(store.list_accounts(association.id, include_withdrawn=True))
+        dossier = AssociationState(
+            association, rows, decisions=tuple(store.list_decisions(association=association.id))
+        )
+        now = RegistrySnapshot(association, association.id in self._listed_ids, rows)
+        lines = store.list_audit_log(association.id, limit=None)
+        first = (
+            EARLIEST_DATETIME
+            if has_arrival_change(lines)
+            else self._find_listing_start(association, rows)
+        )
+        looks, named = self._load_observations(association), RegisteredLinkCache(store)
         by_id = {row.id: row for row in rows}
-        for night in self._nights:
-            was = former(now, lines, night.started_at)
-            if was.listed and first <= night.started_at:
+        for night in self._runs:
+            was = registry_at(now, lines, night.started_at)
+            if was.is_listed and first <= night.started_at:
                 dossier = replace(dossier, association=was.association, accounts=was.accounts)
                 recorded = looks.get(night.id or 0, {})
                 seen = {
-                    at: self._again(by_id[at], look, dossier.standings.get(at))
+                    at: self._replay_observation(by_id[at], look, dossier.statuses.get(at))
                     for at, look in recorded.items()
                 }
-                tonight = moment(night, night.blind)
-                owners = self._owners(named.of(led_to(dossier, seen.values())), night.started_at)
-                dossier = settle(dossier, seen, tonight, self._policy, owners)
-                if night.id is not None and night.id in self._figures:
-                    self._figures[night.id].take(dossier, tonight)
+                tonight = build_evaluation_time(night, night.unreliable_channels)
+                owners = self._find_owners(
+                    named.find_by_keys(collect_linked_keys(dossier, seen.values())),
+                    night.started_at,
+                )
+                dossier = evaluate_association(dossier, seen, tonight, self._policy, owners)
+                if night.id is not None and night.id in self._coverage_counters:
+                    self._coverage_counters[night.id].add_association(dossier, tonight)
         return replace(dossier, association=association, accounts=rows)
 
-    def _arrival(self, association: Association, rows: Sequence[AccountRow]) -> datetime:
+    def _find_listing_start(self, association: Association, rows: Sequence[AccountRow]) -> datetime:
         """Since when an association older than the trail was on the sheet, as its links and gaps tell."""
         starts = [row.added_at for row in rows if row.added_at]
-        starts += [gap.first_seen for gap in self._store.gaps(association.id)]
-        return min(starts, default=self._nights[-1].started_at if self._nights else FAR)
+        starts += [gap.first_seen for gap in self._store.list_gaps(association.id)]
+        return min(starts, default=self._runs[-1].started_at if self._runs else LATEST_DATETIME)
 
-    def _owners(self, rows: Iterable[AccountRow], moment: datetime) -> Owners:
+    def _find_owners(self, rows: Iterable[AccountRow], timestamp: datetime) -> AccountOwners:
         """Who registered these links, as they stood at a moment."""
-        held = list(then(rows, self._turned, moment))
-        words = [word for name in {one.association for one in held} for word in self._disowning.get(name, ())]
-        return owners_of(held, moment, words)
+        held = list(iter_links_at(rows, self._registry_changes, timestamp))
+        words = [
+            word
+            for name in {one.association for one in held}
+            for word in self._disowning_decisions.get(name, ())
+        ]
+        return find_account_owners(held, timestamp, words)
 
-    def _looks(self, association: Association) -> Mapping[int, dict[int, Observation]]:
+    def _load_observations(self, association: Association) -> Mapping[int, dict[int, Observation]]:
         looks: dict[int, dict[int, Observation]] = defaultdict(dict)
-        for look in self._store.observations(association=association.id):
-            looks[look.night_id][look.account_id] = look
+        for look in self._store.list_observations(association=association.id):
+            looks[look.run_id][look.account_id] = look
         return looks
 
-    def _again(self, row: AccountRow, look: Observation, before: Standing | None) -> Observation:
-        finding = played(recalled(row, before), look, self._bodies) if self._bodies else None
+    def _replay_observation(
+        self, row: AccountRow, observation: Observation, previous_status: AccountStatus | None
+    ) -> Observation:
+        finding = (
+            replay_probe(to_probe_account(row, previous_status), observation, self._body_storage)
+            if self._body_storage
+            else None
+        )
         if finding is None:
-            self._result.kept += 1
-            return look
-        self._result.replayed += 1
-        return replace(look, finding=finding)
+            self._result.recorded_count += 1
+            return observation
+        self._result.replayed_count += 1
+        return replace(observation, finding=finding)
 
 
-class Registered:
+class RegisteredLinkCache:
     """The links that are registered under the keys which nights of one association ask about."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._rows: dict[tuple[str, str], list[AccountRow]] = {}
+        self._rows_by_key: dict[tuple[str, str], list[AccountRow]] = {}
 
-    def of(self, keys: AbstractSet[tuple[str, str]]) -> list[AccountRow]:
+    def find_by_keys(self, keys: AbstractSet[tuple[str, str]]) -> list[AccountRow]:
         """Those of some pairs of channel and key, in the order they were first listed."""
-        if unknown := keys - self._rows.keys():
-            self._rows |= {key: [] for key in unknown}
-            for row in self._store.named(unknown):
-                self._rows[row.channel, row.identity.key or ""].append(row)
-        return sorted((row for key in keys for row in self._rows[key]), key=lambda row: row.id or 0)
+        if unknown := keys - self._rows_by_key.keys():
+            self._rows_by_key |= {key: [] for key in unknown}
+            for row in self._store.find_accounts_by_key(unknown):
+                self._rows_by_key[row.channel, row.identity.key or ""].append(row)
+        return sorted(
+            (row for key in keys for row in self._rows_by_key[key]), key=lambda row: row.id or 0
+        )
 
 
-def played(account: Account, look: Observation, bodies: Bodies) -> Finding | None:
+def replay_probe(
+    account: Account, observation: Observation, body_storage: BodyStorage
+) -> Finding | None:
     """What today's probe finds in a look's evidence, or None where the recorded finding must stand."""
-    if look.finding.reason in OUR_ACCIDENTS:
+    if observation.finding.reason in PROBE_FAILURE_REASONS:
         return None
     try:
-        seen = drive(steps(account, _keyed(account, look)), replay(as_read(look), bodies))
-    except (NotKeptError, MissingEvidenceError, DamagedEvidenceError) as reason:
+        seen = run_offline(
+            probe_steps_for(account, _find_api_channels(account, observation)),
+            replay_answers(redate_evidence(observation), body_storage),
+        )
+    except (ReplayError, MissingEvidenceError, DamagedEvidenceError) as reason:
         said = "the look at account {account} in night {night} stands as recorded: {why}"
-        events.debug("look_kept", said, account=look.account_id, night=look.night_id, why=str(reason))
+        events.debug(
+            "look_kept",
+            said,
+            account=observation.account_id,
+            night=observation.run_id,
+            why=str(reason),
+        )
         return None
-    found = clean(seen.finding)
-    return of_its_night(found, look.finding) if look.as_before else found
+    found = sanitize(seen.finding)
+    return merge_per_run_facts(found, observation.finding) if observation.is_repeat else found
 
 
-def _keyed(account: Account, look: Observation) -> tuple[str, ...]:
+def _find_api_channels(account: Account, observation: Observation) -> tuple[str, ...]:
     """The channel, where that look was made by its interface."""
-    own = channel_registry.interface(account.channel)
-    asked = own is not None and any(identify.host_of(piece.url) == own.host for piece in look.evidence)
+    own = channel_registry.get_channel_api(account.channel)
+    asked = own is not None and any(
+        identify.get_link_host(piece.url) == own.host for piece in observation.evidence
+    )
     return (account.channel,) if asked else ()
 
 
-def _difference(store: Store, derived: Derived) -> list[Change]:
-    rows = {row.id: row for row in store.accounts(include_withdrawn=True)}
+def _find_changes(store: Store, derived: Conclusions) -> list[ConclusionChange]:
+    rows = {row.id: row for row in store.list_accounts(include_withdrawn=True)}
     return [
-        *_changes(
+        *_compare_conclusions(
             # an auditor of before 2026-12 kept one of who was never looked at, too; it says nothing
-            {one.account_id: one for one in store.standings() if one != Standing(one.account_id)},
-            {standing.account_id: clean(standing) for standing in derived.standings},
-            lambda standing: _standing(standing, rows),
+            {
+                one.account_id: one
+                for one in store.list_account_statuses()
+                if one != AccountStatus(one.account_id)
+            },
+            {standing.account_id: sanitize(standing) for standing in derived.statuses},
+            lambda standing: _describe_status(standing, rows),
         ),
-        *_changes(
-            {(engine.key(gap), gap.first_seen): replace(gap, id=None) for gap in store.gaps()},
-            {(engine.key(gap), gap.first_seen): clean(gap) for gap in derived.gaps},
-            _gap,
+        *_compare_conclusions(
+            {
+                (engine.get_gap_key(gap), gap.first_seen): replace(gap, id=None)
+                for gap in store.list_gaps()
+            },
+            {(engine.get_gap_key(gap), gap.first_seen): sanitize(gap) for gap in derived.gaps},
+            _describe_gap,
         ),
-        *_changes(
-            {_place(one): replace(one, id=None) for one in store.proposals()},
-            {_place(one): clean(one) for one in derived.proposals},
-            _proposal,
+        *_compare_conclusions(
+            {_proposal_key(one): replace(one, id=None) for one in store.list_proposals()},
+            {_proposal_key(one): sanitize(one) for one in derived.proposals},
+            _describe_proposal,
         ),
     ]
 
 
-def _place(proposal: Proposal) -> tuple[str, str, str]:
+def _proposal_key(proposal: Proposal) -> tuple[str, str, str]:
     return (proposal.association, proposal.link.channel, proposal.link.key)
 
 
-def _changes(
-    before: Mapping[Any, Any], after: Mapping[Any, Any], told: Callable[[Any], tuple[str, str, str, str, str]]
-) -> list[Change]:
+def _compare_conclusions(
+    before: Mapping[Any, Any],
+    after: Mapping[Any, Any],
+    describe: Callable[[Any], tuple[str, str, str, str, str]],
+) -> list[ConclusionChange]:
     changes = []
     for at in [*before, *(at for at in after if at not in before)]:
         old, new = before.get(at), after.get(at)
         if old != new:
-            what, association, channel, subject, _ = told(old or new)
-            said = [told(one)[4] if one is not None else None for one in (old, new)]
-            changes.append(Change(what, association, channel, subject, *said))
+            what, association, channel, subject, _ = describe(old or new)
+            said = [describe(one)[4] if one is not None else None for one in (old, new)]
+            changes.append(ConclusionChange(what, association, channel, subject, *said))
     return changes
 
 
-def _standing(standing: Standing, rows: Mapping[int | None, AccountRow]) -> tuple[str, str, str, str, str]:
-    row = rows[standing.account_id]
-    newest = standing.last_activity.iso() if standing.last_activity else "no date"
-    held = f"{standing.state}/{standing.reason or '-'}, {newest}"
-    return "standing", row.association, row.channel, row.identity.key or row.typed, held
+def _describe_status(
+    status: AccountStatus, rows: Mapping[int | None, AccountRow]
+) -> tuple[str, str, str, str, str]:
+    row = rows[status.account_id]
+    newest = status.last_activity.format_iso() if status.last_activity else "no date"
+    held = f"{status.state}/{status.reason or '-'}, {newest}"
+    return "standing", row.association, row.channel, row.identity.key or row.typed_text, held
 
 
-def _gap(gap: Gap) -> tuple[str, str, str, str, str]:
+def _describe_gap(gap: Gap) -> tuple[str, str, str, str, str]:
     state = "closed" if gap.closed_at else "open" if gap.opened_at else "candidate"
     return (
         "gap",
         gap.association,
         gap.channel,
         f"{gap.code} {gap.subject}".strip(),
-        f"{state}, {gap.nights} nights",
+        f"{state}, {gap.run_count} nights",
     )
 
 
-def _proposal(proposal: Proposal) -> tuple[str, str, str, str, str]:
-    return "proposal", *_place(proposal), f"{proposal.nights} nights"
+def _describe_proposal(proposal: Proposal) -> tuple[str, str, str, str, str]:
+    return "proposal", *_proposal_key(proposal), f"{proposal.run_count} nights"
 
 
-UNMOVED = "unknown/-, no date"
+INITIAL_STATUS_TEXT = "unknown/-, no date"
 """The standing of an account that was registered and that no night has told anything of."""
 
 
-def readable(changes: Iterable[Change]) -> list[Change]:
+def simplify_changes(changes: Iterable[ConclusionChange]) -> list[ConclusionChange]:
     """One change for each conclusion, and none where only its details differ, or where nothing is held yet.
 
     Under another rule the same gap may begin on another night, which to the store is another gap: the one
     that goes and the one that comes are told as one.
     """
-    places: dict[tuple[str, str, str, str], list[Change]] = defaultdict(list)
+    places: dict[tuple[str, str, str, str], list[ConclusionChange]] = defaultdict(list)
     for change in changes:
-        places[change.what, change.association, change.channel, change.subject].append(change)
-    told = [one for rows in places.values() for one in _joined(rows)]
-    return [change for change in told if _held(change, change.before) != _held(change, change.after)]
+        places[change.kind, change.association, change.channel, change.subject].append(change)
+    told = [one for rows in places.values() for one in _pair_changes(rows)]
+    return [
+        change
+        for change in told
+        if _get_effective_text(change, change.before) != _get_effective_text(change, change.after)
+    ]
 
 
-def _held(change: Change, word: str | None) -> str | None:
+def _get_effective_text(change: ConclusionChange, text: str | None) -> str | None:
     """What a conclusion says. A standing that nothing has moved says as much as none."""
-    return None if change.what == "standing" and word == UNMOVED else word
+    return None if change.kind == "standing" and text == INITIAL_STATUS_TEXT else text
 
 
-def _joined(rows: Sequence[Change]) -> list[Change]:
+def _pair_changes(changes: Sequence[ConclusionChange]) -> list[ConclusionChange]:
     """The changes of one place; what goes and what comes are paired, what runs now with what runs then."""
-    going = sorted((row for row in rows if row.after is None), key=_runs)
-    coming = sorted((row for row in rows if row.before is None), key=_runs)
+    going = sorted((row for row in changes if row.after is None), key=_is_still_open)
+    coming = sorted((row for row in changes if row.before is None), key=_is_still_open)
     pairs = min(len(going), len(coming))
     pairs_of = zip(going[len(going) - pairs :], coming[len(coming) - pairs :], strict=True)
-    both = [row for row in rows if row.before is not None and row.after is not None]
+    both = [row for row in changes if row.before is not None and row.after is not None]
     left = [*going[: len(going) - pairs], *coming[: len(coming) - pairs]]
     return [*both, *(replace(old, after=new.after) for old, new in pairs_of), *left]
 
 
-def _runs(change: Change) -> bool:
+def _is_still_open(change: ConclusionChange) -> bool:
     return not (change.before or change.after or "").startswith("closed")
 
 
-def sayings(words: Wording) -> Mapping[str, Callable[[str], str]]:
+def build_column_translators(translator: Translator) -> Mapping[str, Callable[[str], str]]:
     """How the columns of a change are said on a terminal."""
     return {
-        "what": partial(words.term, "concluded"),
-        "subject": partial(_subject, words),
-        "before": partial(_conclusion, words),
-        "after": partial(_conclusion, words),
+        "what": partial(translator.term, "concluded"),
+        "subject": partial(_translate_subject, translator),
+        "before": partial(_translate_conclusion, translator),
+        "after": partial(_translate_conclusion, translator),
     }
 
 
-def _subject(words: Wording, subject: str) -> str:
+def _translate_subject(translator: Translator, subject: str) -> str:
     """An account's key; of a gap, what it is about before that."""
     code, _, key = subject.partition(" ")
-    return words.listed(filter(None, (words.about(code), key)))
+    return translator.join_list(filter(None, (translator.gap_title(code), key)))
 
 
-def _conclusion(words: Wording, told: str) -> str:
+def _translate_conclusion(translator: Translator, conclusion: str) -> str:
     """A standing, or how a gap runs, in words: its parts are codes, days and a number of nights."""
-    return words.listed(_part(words, part) for part in re.split("/|, ", told) if part not in {"-", "no date"})
+    return translator.join_list(
+        _translate_part(translator, part)
+        for part in re.split("/|, ", conclusion)
+        if part not in {"-", "no date"}
+    )
 
 
-def _part(words: Wording, part: str) -> str:
+def _translate_part(translator: Translator, part: str) -> str:
     if nights := re.fullmatch(r"(\d+) nights", part):
-        return words.count("{n} night", "{n} nights", int(nights[1]))
+        return translator.translate_plural("{n} check", "{n} checks", int(nights[1]))
     if re.match(r"\d{4}-\d\d", part):
-        return words.date(part)
+        return translator.format_date(part)
     for group in ("standing", "course", "cause"):
-        if (said := words.term(group, part)) != part:
+        if (said := translator.term(group, part)) != part:
             return said
     return part
 
 
-def summary(changes: Iterable[Change], words: Wording) -> list[str]:
+def summarize_changes(changes: Iterable[ConclusionChange], translator: Translator) -> list[str]:
     """How many gaps of each code are open that were not, and the other way; how many of the rest change."""
     opened: Counter[str] = Counter()
     closed: Counter[str] = Counter()
@@ -360,28 +439,34 @@ def summary(changes: Iterable[Change], words: Wording) -> list[str]:
     for change in changes:
         code = change.subject.partition(" ")[0]
         before, after = ((word or "").startswith("open") for word in (change.before, change.after))
-        if change.what != "gap":
-            others[change.what] += 1
+        if change.kind != "gap":
+            others[change.kind] += 1
         elif before != after:
             (opened if after else closed)[code] += 1
     gaps = [
-        words.pair(words.about(code), words.listed(_moved(words, opened[code], closed[code])))
+        translator.format_pair(
+            translator.gap_title(code),
+            translator.join_list(_format_gap_counts(translator, opened[code], closed[code])),
+        )
         for code in sorted(opened | closed)
     ]
     rest = [
-        words.pair(words.term("conclusions", what), words.number(n)) for what, n in sorted(others.items())
+        translator.format_pair(translator.term("conclusions", what), translator.format_number(n))
+        for what, n in sorted(others.items())
     ]
     return [*gaps, *rest]
 
 
-def _moved(words: Wording, opened: int, closed: int) -> list[str]:
+def _format_gap_counts(translator: Translator, opened: int, closed: int) -> list[str]:
     return [
-        words.count("{n} more open", "{n} more open", opened),
-        words.count("{n} fewer open", "{n} fewer open", closed),
+        translator.translate_plural("{n} more problem", "{n} more problems", opened),
+        translator.translate_plural("{n} fewer problem", "{n} fewer problems", closed),
     ]
 
 
-def turned(changes: Iterable[Change], words: Wording) -> list[str]:
+def warn_about_mass_losses(
+    changes: Iterable[ConclusionChange], translator: Translator
+) -> list[str]:
     """Where so many accounts become gone at once, for one cause, that a probe may be wrong.
 
     A night has canaries for that; a rebuild plays today's probes to old pages and has none.
@@ -389,22 +474,20 @@ def turned(changes: Iterable[Change], words: Wording) -> list[str]:
     lost = Counter(
         (change.channel, (change.after or "").partition(",")[0])
         for change in changes
-        if change.what == "standing" and _gone(change.after) and not _gone(change.before)
+        if change.kind == "standing" and _is_gone(change.after) and not _is_gone(change.before)
     )
     return [
-        words.count(
-            "warning: {n} account on {channel} turns to: {finding}; "
-            "look at it: a probe that is wrong does that",
-            "warning: {n} accounts on {channel} turn to: {finding}; "
-            "look at some of them: a probe that is wrong does that",
+        translator.translate_plural(
+            "warning: {n} account on {channel} changes to: {finding}; check it, the error may be ours",
+            "warning: {n} accounts on {channel} change to: {finding}; check some of them, the error may be ours",
             count,
             channel=channel,
-            finding=_conclusion(words, told),
+            finding=_translate_conclusion(translator, told),
         )
         for (channel, told), count in sorted(lost.items())
-        if count >= LEAST
+        if count >= MIN_CHANGED_ACCOUNTS
     ]
 
 
-def _gone(word: str | None) -> bool:
-    return (word or "").startswith("gone")
+def _is_gone(status_text: str | None) -> bool:
+    return (status_text or "").startswith("gone")

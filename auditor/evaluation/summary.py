@@ -16,34 +16,45 @@ from datetime import date, datetime
 
 from auditor.config.schema import Config
 from auditor.evaluation.association_view import AssociationView
-from auditor.reference.regions import code_of
-from auditor.registry.columns import bare
-from auditor.rules.context import Case
-from probes.models.finding import Kind, Presence, Scalar
-from probes.text.language import folded
-from storage.models.audit import SEVERITIES, Association, Gap, State
-from storage.models.summaries import PASSING, Listing, OpenGap, Summary
+from auditor.reference.regions import find_region_code
+from auditor.registry.columns import normalize_label
+from auditor.rules.context import RuleContext
+from probes.models.finding import FactValue, LinkKind, Presence
+from probes.text.language import fold_text
+from storage.models.audit import SEVERITIES, AccountState, Association, Gap
+from storage.models.summaries import VOLATILE_GAP_PARAMS, AssociationSummary, OpenGap, SummaryRecord
 
-ARTICLE = "ال"
+ARABIC_ARTICLE = "ال"
 
 
-def listing(view: AssociationView, channels: Iterable[str], until: date | None = None) -> Listing:
+def build_summary_record(
+    view: AssociationView, channels: Iterable[str], valid_until: date | None = None
+) -> SummaryRecord:
     """What the store keeps of a view, for these audited channels, and until when it holds."""
-    told = summary(view, channels)
-    return Listing(
+    told = build_summary(view, channels)
+    return SummaryRecord(
         summary=told,
-        facets=facets(told),
-        urgency=urgency(told.gaps),
-        sorted=" ".join(spoken(told.name)),
-        words=tuple(sorted(words(told))),
-        told={gap.id: SEVERITIES.index(gap.severity) for gap in _told(view) if gap.id is not None},
-        shown=frozenset(gap.id for gap in view.gaps if gap.id is not None),
-        moves=Counter([*_moves(_told(view)), *(f"open:{gap.severity}" for gap in view.gaps)]),
-        until=until,
+        facets=build_facets(told),
+        urgency=compute_urgency_rank(told.gaps),
+        sort_name=" ".join(normalize_words(told.name)),
+        search_terms=tuple(sorted(extract_search_words(told))),
+        reportable_gap_ranks={
+            gap.id: SEVERITIES.index(gap.severity)
+            for gap in _select_reportable_gaps(view)
+            if gap.id is not None
+        },
+        visible_gap_ids=frozenset(gap.id for gap in view.gaps if gap.id is not None),
+        gap_change_counts=Counter(
+            [
+                *_iter_gap_change_facets(_select_reportable_gaps(view)),
+                *(f"open:{gap.severity}" for gap in view.gaps),
+            ]
+        ),
+        valid_until=valid_until,
     )
 
 
-def _moves(gaps: Iterable[Gap]) -> Iterator[str]:
+def _iter_gap_change_facets(gaps: Iterable[Gap]) -> Iterator[str]:
     """What opened and what closed, each with its day and kind."""
     for gap in gaps:
         for which, at in (("opened", gap.opened_at), ("closed", gap.closed_at)):
@@ -51,10 +62,10 @@ def _moves(gaps: Iterable[Gap]) -> Iterator[str]:
                 yield f"{which}:{at.date()}:{gap.code}@{gap.channel}"
 
 
-def summary(view: AssociationView, channels: Iterable[str]) -> Summary:
+def build_summary(view: AssociationView, channels: Iterable[str]) -> AssociationSummary:
     """The view in short."""
     about, score = view.association, view.score
-    return Summary(
+    return AssociationSummary(
         id=about.id,
         name=about.name,
         name_ar=about.name_ar,
@@ -64,76 +75,88 @@ def summary(view: AssociationView, channels: Iterable[str]) -> Summary:
         language=about.language,
         tags=about.tags,
         level=score.level,
-        percent=score.percent,
-        low=score.low,
-        high=score.high,
-        states={channel: covered(view, channel) for channel in channels},
-        gaps=tuple(map(_open, view.gaps)),
-        proposals=len(view.proposals),
-        untold=tuple(
-            (one.channel, one.latest_reason) for one in view.accounts if one.latest is Presence.UNKNOWN
+        score_percent=score.percent,
+        score_low=score.low,
+        score_high=score.high,
+        channel_states={channel: get_coverage_state(view, channel) for channel in channels},
+        gaps=tuple(map(_to_open_gap, view.gaps)),
+        proposal_count=len(view.proposals),
+        unchecked=tuple(
+            (one.channel, one.latest_reason)
+            for one in view.accounts
+            if one.latest is Presence.UNKNOWN
         ),
-        changed_at=max(_moments(_told(view)), default=None),
+        changed_at=max(_iter_gap_change_times(_select_reportable_gaps(view)), default=None),
     )
 
 
-def _open(gap: Gap) -> OpenGap:
-    return OpenGap(gap.code, gap.channel, gap.severity, gap.opened_at, gap.subject, lasting(gap.params))
+def _to_open_gap(gap: Gap) -> OpenGap:
+    return OpenGap(
+        gap.code,
+        gap.channel,
+        gap.severity,
+        gap.opened_at,
+        gap.subject,
+        select_lasting_params(gap.params),
+    )
 
 
-def lasting(params: Mapping[str, Scalar]) -> dict[str, Scalar]:
+def select_lasting_params(params: Mapping[str, FactValue]) -> dict[str, FactValue]:
     """What a gap tells that a later look alone does not change."""
-    return {name: value for name, value in params.items() if name not in PASSING}
+    return {name: value for name, value in params.items() if name not in VOLATILE_GAP_PARAMS}
 
 
-def _told(view: AssociationView) -> list[Gap]:
+def _select_reportable_gaps(view: AssociationView) -> list[Gap]:
     """The gaps that are or were open, without those a person waived."""
-    return [gap for gap in view.all_gaps if gap.opened_at and gap not in view.waived]
+    return [gap for gap in view.all_gaps if gap.opened_at and gap not in view.waived_gaps]
 
 
-def _moments(gaps: Iterable[Gap]) -> Iterator[datetime]:
+def _iter_gap_change_times(gaps: Iterable[Gap]) -> Iterator[datetime]:
     for gap in gaps:
         yield from (at for at in (gap.opened_at, gap.closed_at) if at)
 
 
-def facets(told: Summary) -> dict[str, int]:
+def build_facets(summary: AssociationSummary) -> dict[str, int]:
     """The short strings that find an association, each with how much it counts in a tally."""
-    found = Counter(_places(told))
-    found.update(f"{channel}:{state}" for channel, state in told.states.items())
-    found.update({f"any:{state}" for state in told.states.values()})
-    found.update(f"untold:{channel}:{reason or ''}" for channel, reason in told.untold)
-    found.update({facet for gap in told.gaps for facet in _gap_facets(gap)})
-    if told.proposals:
-        found["proposals"] = told.proposals
-    if told.gaps:
-        found.update({f"worst:{told.gaps[0].severity}": 1, "gaps": len(told.gaps)})
+    found = Counter(_iter_group_facets(summary))
+    found.update(f"{channel}:{state}" for channel, state in summary.channel_states.items())
+    found.update({f"any:{state}" for state in summary.channel_states.values()})
+    found.update(f"untold:{channel}:{reason or ''}" for channel, reason in summary.unchecked)
+    found.update({facet for gap in summary.gaps for facet in _build_gap_facets(gap)})
+    if summary.proposal_count:
+        found["proposals"] = summary.proposal_count
+    if summary.gaps:
+        found.update({f"worst:{summary.gaps[0].severity}": 1, "gaps": len(summary.gaps)})
     else:
         found["none"] = 1
     return dict(found)
 
 
-def _places(told: Summary) -> Iterator[str]:
-    yield f"level:{told.level}"
-    yield from cohorts(told.region, told.tags)
-    if told.city:
-        yield f"city:{told.city}"
+def _iter_group_facets(summary: AssociationSummary) -> Iterator[str]:
+    yield f"level:{summary.level}"
+    yield from find_groups(summary.region, summary.tags)
+    if summary.city:
+        yield f"city:{summary.city}"
 
 
-def cohorts(region: str | None, tags: Iterable[str]) -> set[str]:
+def find_groups(region: str | None, tags: Iterable[str]) -> set[str]:
     """The groups an association belongs to, besides the network."""
-    return {*([f"region:{place(region)}"] if region else []), *(f"tag:{tag}" for tag in tags)}
+    return {
+        *([f"region:{get_region_key(region)}"] if region else []),
+        *(f"tag:{tag}" for tag in tags),
+    }
 
 
-def place(region: str) -> str:
+def get_region_key(region: str) -> str:
     """What a region is found by: the code of one of the twelve, however it is spelt, or what was typed."""
-    return code_of(region) or region
+    return find_region_code(region) or region
 
 
-def _gap_facets(gap: OpenGap) -> tuple[str, str, str]:
+def _build_gap_facets(gap: OpenGap) -> tuple[str, str, str]:
     return f"gap:{gap.code}", f"gap:{gap.code}@{gap.channel}", f"on:{gap.channel}"
 
 
-def urgency(gaps: Iterable[Gap | OpenGap]) -> int:
+def compute_urgency_rank(gaps: Iterable[Gap | OpenGap]) -> int:
     """Less for who is to be called sooner: by the number of urgent gaps, then of high ones, and so on."""
     counts = Counter(gap.severity for gap in gaps)
     place = 0
@@ -142,35 +165,35 @@ def urgency(gaps: Iterable[Gap | OpenGap]) -> int:
     return place
 
 
-def words(told: Summary | Association) -> set[str]:
+def extract_search_words(summary: AssociationSummary | Association) -> set[str]:
     """What it is searched by: the words of its names, id and city, Arabic ones also without their article."""
-    names = (told.id, told.name, told.name_ar, told.name_fr, told.city)
-    found = {word for name in names if name for word in spoken(name)}
-    return found | {_pith(word) for word in found}
+    names = (summary.id, summary.name, summary.name_ar, summary.name_fr, summary.city)
+    found = {word for name in names if name for word in normalize_words(name)}
+    return found | {_strip_article(word) for word in found}
 
 
-def asked(text: str) -> set[str]:
+def parse_search_query(text: str) -> set[str]:
     """The words of a search: each must begin one of an association's."""
-    return {_pith(word) for word in spoken(text)}
+    return {_strip_article(word) for word in normalize_words(text)}
 
 
-def spoken(text: str) -> list[str]:
+def normalize_words(text: str) -> list[str]:
     """The words of a text as they are compared: without case, accents, vowel marks, variants of letters."""
-    return bare(folded(text)).split()
+    return normalize_label(fold_text(text)).split()
 
 
-def _pith(word: str) -> str:
-    rest = word.removeprefix(ARTICLE)
+def _strip_article(word: str) -> str:
+    rest = word.removeprefix(ARABIC_ARTICLE)
     return rest if len(rest) > 1 else word
 
 
-def is_named(told: Summary | Association, searched: Iterable[str]) -> bool:
+def is_search_match(summary: AssociationSummary | Association, search_words: Iterable[str]) -> bool:
     """Whether every word of a search begins one of the association's."""
-    own = words(told)
-    return all(any(word.startswith(one) for word in own) for one in searched)
+    own = extract_search_words(summary)
+    return all(any(word.startswith(one) for word in own) for one in search_words)
 
 
-STATES = ("confirmed", "unknown", "gone", "missing", "by_choice")
+COVERAGE_STATES = ("confirmed", "unknown", "gone", "missing", "by_choice")
 """What an association may count as on a channel."""
 
 
@@ -194,62 +217,80 @@ class Coverage:
     @property
     def low(self) -> float:
         """Percent of the associations with a confirmed account."""
-        return percent(self.confirmed, self.associations)
+        return to_percent(self.confirmed, self.associations)
 
     @property
     def high(self) -> float:
         """Percent of them if every account that could not be told were there."""
-        return percent(self.confirmed + self.unknown, self.associations)
+        return to_percent(self.confirmed + self.unknown, self.associations)
 
 
-def coverage(seen: Iterable[AssociationView], config: Config) -> Iterator[Coverage]:
+def compute_coverage(views: Iterable[AssociationView], config: Config) -> Iterator[Coverage]:
     """The network's figures, channel by channel in the config's order."""
     sums: Counter[str] = Counter()
-    for view in seen:
-        sums.update(f"{channel}:{covered(view, channel)}" for channel in config.channels)
-    return counted(sums, config)
+    for view in views:
+        sums.update(f"{channel}:{get_coverage_state(view, channel)}" for channel in config.channels)
+    return build_coverage(sums, config)
 
 
-def counted(sums: Mapping[str, int], config: Config) -> Iterator[Coverage]:
+def build_coverage(counts: Mapping[str, int], config: Config) -> Iterator[Coverage]:
     """The same figures, where it is known how many associations count as what: `channel:state`."""
     for channel in config.channels:
-        kinds = {state: sums.get(f"{channel}:{state}", 0) for state in STATES}
-        yield Coverage(channel, sum(kinds.values()), **kinds, survey=config.survey.figures.get(channel))
+        kinds = {state: counts.get(f"{channel}:{state}", 0) for state in COVERAGE_STATES}
+        yield Coverage(
+            channel, sum(kinds.values()), **kinds, survey=config.survey.figures.get(channel)
+        )
 
 
-def covered(view: AssociationView, channel: str) -> str:
+def get_coverage_state(view: AssociationView, channel: str) -> str:
     """What one association counts as: its best account decides, none at all is missing or a choice."""
-    states = {one.state for one in view.on(channel) if _counts(one.kind, one.key)}
-    return _best(states, chosen=channel in view.none_by_choice, moved=channel in view.moved)
+    states = {one.state for one in view.accounts_on(channel) if _may_be_account(one.kind, one.key)}
+    return _choose_coverage_state(
+        states,
+        is_none_by_choice=channel in view.none_by_choice,
+        has_moved=channel in view.moved_channels,
+    )
 
 
-def stands(known: Case, channel: str) -> str:
+def get_coverage_state_in_context(context: RuleContext, channel: str) -> str:
     """The same of a case: what its view would count as."""
-    links = ((held.row.identity, held.standing.state) for held in known.on(channel))
-    states = {state for link, state in links if _counts(link.kind, link.key)}
-    return _best(states, chosen=channel in known.none_by_choice, moved=channel in known.moved)
+    links = ((held.row.identity, held.status.state) for held in context.accounts_on(channel))
+    states = {state for link, state in links if _may_be_account(link.kind, link.key)}
+    return _choose_coverage_state(
+        states,
+        is_none_by_choice=channel in context.none_by_choice,
+        has_moved=channel in context.moved_channels,
+    )
 
 
-def _best(states: Collection[State], *, chosen: bool, moved: bool) -> str:
-    if State.PRESENT in states:
+def _choose_coverage_state(
+    states: Collection[AccountState], *, is_none_by_choice: bool, has_moved: bool
+) -> str:
+    if AccountState.PRESENT in states:
         return "confirmed"
-    if chosen:
+    if is_none_by_choice:
         return "by_choice"
-    return "unknown" if State.UNKNOWN in states or moved else "gone" if states else "missing"
+    return (
+        "unknown"
+        if AccountState.UNKNOWN in states or has_moved
+        else "gone"
+        if states
+        else "missing"
+    )
 
 
-def _counts(kind: Kind, key: str | None) -> bool:
+def _may_be_account(kind: LinkKind, key: str | None) -> bool:
     """Whether a cell may mean an account: what cannot be read, or only followed, is no channel missing."""
-    return kind in {Kind.SHORT, Kind.INVALID} or key is not None
+    return kind in {LinkKind.SHORT_LINK, LinkKind.INVALID} or key is not None
 
 
-def percent(part: int, whole: int) -> float:
+def to_percent(part: int, whole: int) -> float:
     """The percent that a part is, to one place after the point; 0 of nobody."""
     return round(100 * part / whole, 1) if whole else 0.0
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class AssociationFilter:
     """What is asked of an association; an empty text asks nothing.
 
     `gap` is the code of an open gap. `state` is what the association counts as on `channel`, or on any one
@@ -265,27 +306,35 @@ class Chosen:
     state: str = ""
     q: str = ""
 
-    def of(self, seen: Iterable[AssociationView], channels: Iterable[str]) -> Iterator[AssociationView]:
+    def select_views(
+        self, views: Iterable[AssociationView], channels: Iterable[str]
+    ) -> Iterator[AssociationView]:
         """Those of the associations that are asked for."""
         audited = list(channels)
-        return (view for view in seen if self.takes(summary(view, audited)))
+        return (view for view in views if self.is_match(build_summary(view, audited)))
 
-    def takes(self, told: Summary) -> bool:
+    def is_match(self, summary: AssociationSummary) -> bool:
         """Whether an association is asked for."""
-        return self.facets <= facets(told).keys() and is_named(told, self.words)
+        return self.facets <= build_facets(summary).keys() and is_search_match(
+            summary, self.search_words
+        )
 
     @property
     def facets(self) -> frozenset[str]:
         """What an association must be found by, as lists of the store ask for it."""
-        return frozenset(self._facets())
+        return frozenset(self._iter_facets())
 
     @property
-    def words(self) -> set[str]:
+    def search_words(self) -> set[str]:
         """The words of a search, folded; each must begin one of an association's."""
-        return asked(self.q)
+        return parse_search_query(self.q)
 
-    def _facets(self) -> Iterator[str]:
-        named = {"region": self.region and place(self.region), "tag": self.tag, "level": self.level}
+    def _iter_facets(self) -> Iterator[str]:
+        named = {
+            "region": self.region and get_region_key(self.region),
+            "tag": self.tag,
+            "level": self.level,
+        }
         yield from (f"{name}:{value}" for name, value in named.items() if value)
         if self.state:
             yield f"{self.channel or 'any'}:{self.state}"

@@ -18,18 +18,18 @@ from itertools import takewhile
 from auditor import report_links
 from auditor.config.schema import Config
 from auditor.notifications import transports
-from auditor.notifications.drafts import MONTHLY, Draft, Links, digests
-from auditor.notifications.monthly import monthlies
-from auditor.notifications.subscriptions import key_in, stop_token
-from auditor.notifications.transports import Fate, Message
-from auditor.protocols import Memory
-from probes.log import Events
-from storage.models.audit import Night
+from auditor.notifications.drafts import MONTHLY_KIND, DraftLinks, MessageDraft, draft_digests
+from auditor.notifications.monthly import draft_monthly_reports
+from auditor.notifications.subscriptions import ensure_unsubscribe_token, load_unsubscribe_key
+from auditor.notifications.transports import DeliveryStatus, OutgoingMessage
+from auditor.protocols import EvaluationContext
+from probes.log import EventLogger
+from storage.models.audit import AuditRun
 from storage.models.users import Subscription
 
-events = Events(__name__)
+events = EventLogger(__name__)
 
-LOST = frozenset({Fate.REFUSED, Fate.UNREACHABLE})
+UNDELIVERED_STATUSES = frozenset({DeliveryStatus.REFUSED, DeliveryStatus.UNREACHABLE})
 """What surely did not go."""
 
 
@@ -40,36 +40,49 @@ class Delivery:
     recipient: str
     kind: str
     occasion: str
-    outcome: str
+    status: str
     subject: str = ""
-    why: str = ""
+    reason: str = ""
     text: str = ""
 
     @property
-    def is_trouble(self) -> bool:
+    def is_undelivered(self) -> bool:
         """Whether a message there was did not surely arrive."""
-        return self.outcome in {Fate.REFUSED, Fate.UNREACHABLE, Fate.UNSURE}
+        return self.status in {
+            DeliveryStatus.REFUSED,
+            DeliveryStatus.UNREACHABLE,
+            DeliveryStatus.UNCERTAIN,
+        }
 
 
-def after(app: Memory, night: Night, now: datetime, is_over: Callable[[], bool]) -> None:
+def send_run_notifications(
+    app: EvaluationContext, run: AuditRun, now: datetime, is_time_over: Callable[[], bool]
+) -> None:
     """Send what a night gives to send until `is_over`. What does not arrive is told in one line each."""
-    for one in carried(app, takewhile(lambda _draft: not is_over(), waiting(app, night)), now):
-        if one.is_trouble:
+    for one in deliver_drafts(
+        app, takewhile(lambda _draft: not is_time_over(), collect_drafts(app, run)), now
+    ):
+        if one.is_undelivered:
             said = "{recipient} did not get the message {kind} of {occasion}: {outcome}, {why}"
-            events.warning("message_lost", said, **told(one))
+            events.warning("message_lost", said, **build_log_fields(one))
 
 
-def told(one: Delivery) -> dict[str, str]:
+def build_log_fields(delivery: Delivery) -> dict[str, str]:
     """A delivery as the log tells it: without the address, which a mail server likes to repeat."""
     names = ("kind", "occasion", "outcome")
-    why = re.sub(re.escape(one.recipient), masked(one.recipient), one.why, flags=re.IGNORECASE)
-    return {name: str(getattr(one, name)) for name in names} | {
-        "recipient": masked(one.recipient),
+    why = re.sub(
+        re.escape(delivery.recipient),
+        mask_address(delivery.recipient),
+        delivery.reason,
+        flags=re.IGNORECASE,
+    )
+    return {name: str(getattr(delivery, name)) for name in names} | {
+        "recipient": mask_address(delivery.recipient),
         "why": why,
     }
 
 
-def masked(recipient: str) -> str:
+def mask_address(recipient: str) -> str:
     """A mail address that the operator knows again and nobody can write to: `a…@example.org`.
 
     Another service is called by a digest already.
@@ -77,71 +90,92 @@ def masked(recipient: str) -> str:
     return re.sub(r"^(.)[^@]*@", r"\1…@", recipient)
 
 
-def waiting(app: Memory, night: Night) -> Iterator[Draft]:
+def collect_drafts(app: EvaluationContext, run: AuditRun) -> Iterator[MessageDraft]:
     """Everything that a night gives to send."""
-    yield from digests(app.store, app.config, night)
-    yield from monthlies(app.store, app.config, night)
+    yield from draft_digests(app.store, app.config, run)
+    yield from draft_monthly_reports(app.store, app.config, run)
 
 
-def carried(app: Memory, drafts: Iterable[Draft], now: datetime) -> Iterator[Delivery]:
+def deliver_drafts(
+    app: EvaluationContext, drafts: Iterable[MessageDraft], now: datetime
+) -> Iterator[Delivery]:
     """Send these messages, one after the other, and tell what became of each."""
     for draft in drafts:
-        if draft.write is None:
-            yield _left(draft)
+        if draft.build_message is None:
+            yield _build_skipped_delivery(draft)
         else:
-            yield _carried(app, draft, draft.write, now)
+            yield _deliver_draft(app, draft, draft.build_message, now)
 
 
-def _carried(app: Memory, draft: Draft, write: Callable[[Links], Message], now: datetime) -> Delivery:
+def _deliver_draft(
+    app: EvaluationContext,
+    draft: MessageDraft,
+    build_message: Callable[[DraftLinks], OutgoingMessage],
+    now: datetime,
+) -> Delivery:
     claim = (draft.recipient.key, draft.kind, draft.occasion)
     if not app.store.claim_message(*claim, now):
         return Delivery(*claim, "already_sent")
     try:
-        message = write(_links(app, draft, now))
+        message = build_message(_build_message_links(app, draft, now))
     except Exception:
         app.store.release_message(*claim)
         raise
     notify = app.config.notify
-    outcome = transports.send(
-        message, draft.recipient, notify.smtp, notify.sender, app.config.network.shown(draft.language)
+    outcome = transports.send_message(
+        message,
+        draft.recipient,
+        notify.smtp,
+        notify.sender,
+        app.config.network.display_name(draft.language),
     )
-    if outcome.fate in LOST:
+    if outcome.status in UNDELIVERED_STATUSES:
         app.store.release_message(*claim)
-        app.store.keep_unsent(*claim[:2], str(outcome.fate), now)
+        app.store.record_failed_message(*claim[:2], str(outcome.status), now)
     else:
-        app.store.drop_unsent(*claim[:2])
-    return Delivery(*claim, outcome.fate, message.subject, outcome.why, message.text)
+        app.store.clear_failed_message(*claim[:2])
+    return Delivery(*claim, outcome.status, message.subject, outcome.reason, message.text)
 
 
-def previewed(config: Config, drafts: Iterable[Draft]) -> Iterator[Delivery]:
+def preview_drafts(config: Config, drafts: Iterable[MessageDraft]) -> Iterator[Delivery]:
     """What would be sent. Links that are made for one message alone are left unmade."""
     unmade = f"{config.web.public_url}/…" if config.web.public_url else ""
     for draft in drafts:
-        if draft.write is None:
-            yield _left(draft)
+        if draft.build_message is None:
+            yield _build_skipped_delivery(draft)
         else:
-            message = draft.write(Links(stop=unmade if draft.recipient.address else "", report=unmade))
+            message = draft.build_message(
+                DraftLinks(
+                    unsubscribe_url=unmade if draft.recipient.address else "", report_url=unmade
+                )
+            )
             claim = (draft.recipient.key, draft.kind, draft.occasion)
             yield Delivery(*claim, "would_send", message.subject, text=message.text)
 
 
-def _left(draft: Draft) -> Delivery:
-    return Delivery(draft.recipient.key, draft.kind, draft.occasion, str(draft.left))
+def _build_skipped_delivery(draft: MessageDraft) -> Delivery:
+    return Delivery(draft.recipient.key, draft.kind, draft.occasion, str(draft.skip_reason))
 
 
-def _links(app: Memory, draft: Draft, now: datetime) -> Links:
+def _build_message_links(app: EvaluationContext, draft: MessageDraft, now: datetime) -> DraftLinks:
     base = app.config.web.public_url
     if not base or draft.recipient.address is None:
-        return Links()
-    key = key_in(app.config.storage.folder)
+        return DraftLinks()
+    key = load_unsubscribe_key(app.config.storage.folder)
     wish = Subscription(
-        draft.recipient.key, draft.wish, wanted=True, changed_at=now, association=draft.association
+        draft.recipient.key,
+        draft.subscription_kind,
+        is_wanted=True,
+        changed_at=now,
+        association=draft.association,
     )
-    token = stop_token(app.store, key, wish)
+    token = ensure_unsubscribe_token(app.store, key, wish)
     stop = f"{base}/{draft.language}/unsubscribe/{token}"
-    return Links(stop, _report(app, draft, now) if draft.association else "")
+    return DraftLinks(stop, _create_report_url(app, draft, now) if draft.association else "")
 
 
-def _report(app: Memory, draft: Draft, now: datetime) -> str:
+def _create_report_url(app: EvaluationContext, draft: MessageDraft, now: datetime) -> str:
     """The address of a fresh letter beside those that the association has: its telephone keeps its own."""
-    return report_links.made(app.store, app.config, draft.association, MONTHLY, now, keep=True)[1]
+    return report_links.create_report_link(
+        app.store, app.config, draft.association, MONTHLY_KIND, now, keep_older_links=True
+    )[1]

@@ -20,106 +20,120 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 import httpx
 
-from auditor.config.notifications import Monitor
-from auditor.core.formatting import one_line
-from probes.log import Events
+from auditor.config.notifications import MonitorSettings
+from auditor.core.formatting import to_single_line
+from probes.log import EventLogger
 
-events = Events(__name__)
+events = EventLogger(__name__)
 
-TIMEOUT = 10.0
-TRIES = 2
-MOST = 10_000
+PING_TIMEOUT_SECONDS = 10.0
+MAX_PING_ATTEMPTS = 2
+MAX_LOG_BYTES = 10_000
 """Bytes of the log that go with a failure."""
-SHORT = 200
+MAX_PUSH_MESSAGE_CHARS = 200
 """Characters of a push message."""
-LINES = 100
-MOMENTS = {"/start": "beginning", "": "end", "/fail": "failure"}
+MAX_LOG_LINES = 100
+PING_DESCRIPTIONS = {"/start": "beginning", "": "end", "/fail": "failure"}
 """What each ending of the address tells of."""
 
 
-class Pulse:
+class HealthcheckPing:
     """The pings of one night, paired by `rid`."""
 
-    def __init__(self, monitor: Monitor, rid: str) -> None:
+    def __init__(self, monitor: MonitorSettings, run_id: str) -> None:
         self._url = monitor.ping_url.get_secret_value() if monitor.ping_url else None
         self._proxy = monitor.proxy or None
         self._is_push = monitor.kind == "push"
-        self._rid = rid
+        self._run_id = run_id
 
-    def begin(self) -> None:
+    def report_start(self) -> None:
         """The night begins."""
         if not self._is_push:
-            self._ping("/start")
+            self._send_with_retry("/start")
 
-    def succeed(self, said: str) -> None:
+    def report_success(self, message: str) -> None:
         """The night is done."""
-        self._ping("", said, "up")
+        self._send_with_retry("", message, "up")
 
-    def fail(self, lines: list[str]) -> None:
+    def report_failure(self, log_lines: list[str]) -> None:
         """The night did not come to its end; the last lines tell why."""
-        said = "\n".join(lines).encode()[-MOST:].decode(errors="ignore")
-        self._ping("/fail", said, "down")
+        said = "\n".join(log_lines).encode()[-MAX_LOG_BYTES:].decode(errors="ignore")
+        self._send_with_retry("/fail", said, "down")
 
-    def _ping(self, ending: str, said: str = "", status: str = "") -> None:
+    def _send_with_retry(self, path_suffix: str, message: str = "", status: str = "") -> None:
         if self._url is None:
             return
-        for attempt in range(1, TRIES + 1):
+        for attempt in range(1, MAX_PING_ATTEMPTS + 1):
             try:
-                self._ask(self._url, ending, said, status)
+                self._send_request(self._url, path_suffix, message, status)
             except (httpx.HTTPError, httpx.InvalidURL, ValueError) as trouble:
-                if attempt == TRIES:
-                    said = "the monitor was not told of the {moment}: {why}"
-                    events.warning("monitor_untold", said, moment=MOMENTS[ending], why=_why(trouble))
+                if attempt == MAX_PING_ATTEMPTS:
+                    message = "the monitor was not told of the {moment}: {why}"
+                    events.warning(
+                        "monitor_untold",
+                        message,
+                        moment=PING_DESCRIPTIONS[path_suffix],
+                        why=_describe_ping_error(trouble),
+                    )
             else:
                 return
 
-    def _ask(self, url: str, ending: str, said: str, status: str) -> None:
-        with httpx.Client(timeout=TIMEOUT, trust_env=False, proxy=self._proxy) as client:
+    def _send_request(self, url: str, path_suffix: str, message: str, status: str) -> None:
+        with httpx.Client(
+            timeout=PING_TIMEOUT_SECONDS, trust_env=False, proxy=self._proxy
+        ) as client:
             if self._is_push:
-                last = said.rpartition("\n")[2][-SHORT:]
-                answer = client.get(_with(url, "", f"status={status}&msg={quote(last)}"))
+                last = message.rpartition("\n")[2][-MAX_PUSH_MESSAGE_CHARS:]
+                answer = client.get(_build_ping_url(url, "", f"status={status}&msg={quote(last)}"))
             else:
-                answer = client.post(_with(url, ending, f"rid={self._rid}"), content=said.encode())
+                answer = client.post(
+                    _build_ping_url(url, path_suffix, f"rid={self._run_id}"),
+                    content=message.encode(),
+                )
             answer.raise_for_status()
 
 
-def _why(trouble: Exception) -> str:
+def _describe_ping_error(error: Exception) -> str:
     """The cause without the address: httpx's own words would name it."""
-    if isinstance(trouble, httpx.HTTPStatusError):
-        return f"it answered {trouble.response.status_code}"
-    return "its address cannot be used" if isinstance(trouble, ValueError) else type(trouble).__name__
+    if isinstance(error, httpx.HTTPStatusError):
+        return f"it answered {error.response.status_code}"
+    return "its address cannot be used" if isinstance(error, ValueError) else type(error).__name__
 
 
-def _with(url: str, ending: str, query: str) -> str:
+def _build_ping_url(url: str, path_suffix: str, query: str) -> str:
     """The address with an ending of its path and more of a query; `status` and `msg` it has already go."""
     parts = urlsplit(url)
     kept = [
-        part for part in parts.query.split("&") if part and part.partition("=")[0] not in {"status", "msg"}
+        part
+        for part in parts.query.split("&")
+        if part and part.partition("=")[0] not in {"status", "msg"}
     ]
-    whole = parts._replace(path=parts.path.rstrip("/") + ending, query="&".join([*kept, query]), fragment="")
+    whole = parts._replace(
+        path=parts.path.rstrip("/") + path_suffix, query="&".join([*kept, query]), fragment=""
+    )
     return urlunsplit(whole)
 
 
-class LastLines(logging.Handler):
+class RecentWarningsHandler(logging.Handler):
     """The last warnings that were logged."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
-        self._kept: deque[str] = deque(maxlen=LINES)
+        self._lines: deque[str] = deque(maxlen=MAX_LOG_LINES)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keep the line."""
-        self._kept.append(one_line(f"{record.levelname}: {record.getMessage()}"))
+        self._lines.append(to_single_line(f"{record.levelname}: {record.getMessage()}"))
 
-    def lines(self) -> list[str]:
+    def get_lines(self) -> list[str]:
         """Them, the oldest first."""
-        return list(self._kept)
+        return list(self._lines)
 
 
 @contextmanager
-def listening() -> Iterator[LastLines]:
+def capture_recent_warnings() -> Iterator[RecentWarningsHandler]:
     """Keep the last warnings that are logged within."""
-    last = LastLines()
+    last = RecentWarningsHandler()
     logging.getLogger().addHandler(last)
     try:
         yield last

@@ -18,42 +18,48 @@ from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 
-from auditor.config.loader import lower
-from auditor.config.notifications import is_mail, key_of
+from auditor.config.loader import lowercase_first
+from auditor.config.notifications import is_mail_address, normalize_mail_address
 from auditor.config.schema import Config
 from auditor.core.errors import ConfigError, InputError
-from auditor.core.tokens import digest
-from auditor.notifications.drafts import DIGEST, MONTHLY
+from auditor.core.tokens import hash_token
+from auditor.notifications.drafts import DIGEST_KIND, MONTHLY_KIND
 from storage.models.users import Subscription
 from storage.store import Store
 
-MOST = 5
+MAX_SUBSCRIBERS_PER_ASSOCIATION = 5
 """Addresses that get an association's report: whoever holds its letter could name anybody's."""
 
 
-class Outcome(StrEnum):
+class SubscriptionOutcome(StrEnum):
     """What became of an association's wish."""
 
-    KEPT = "kept"
-    NO_ADDRESS = "no_address"
-    TOO_MANY = "too_many"
+    SAVED = "kept"
+    INVALID_ADDRESS = "no_address"
+    TOO_MANY_SUBSCRIBERS = "too_many"
 
 
-def monthly(store: Store, address: str, association: str, now: datetime) -> Outcome:
+def subscribe_to_monthly_report(
+    store: Store, address: str, association: str, now: datetime
+) -> SubscriptionOutcome:
     """Keep that an address wants an association's monthly report, as far as there is room."""
-    bare = key_of(address.strip().removeprefix("mailto:"))
-    if not is_mail(bare):
-        return Outcome.NO_ADDRESS
-    others = (one for one in store.subscriptions(MONTHLY, association) if one.wanted and one.address != bare)
-    if sum(1 for _ in others) >= MOST:
-        return Outcome.TOO_MANY
-    known = store.subscription(bare, MONTHLY, association)
-    if known is None or not known.wanted:
-        _keep(store, Subscription(bare, MONTHLY, True, now, association))
-    return Outcome.KEPT
+    bare = normalize_mail_address(address.strip().removeprefix("mailto:"))
+    if not is_mail_address(bare):
+        return SubscriptionOutcome.INVALID_ADDRESS
+    others = (
+        one
+        for one in store.list_subscriptions(MONTHLY_KIND, association)
+        if one.is_wanted and one.address != bare
+    )
+    if sum(1 for _ in others) >= MAX_SUBSCRIBERS_PER_ASSOCIATION:
+        return SubscriptionOutcome.TOO_MANY_SUBSCRIBERS
+    known = store.get_subscription(bare, MONTHLY_KIND, association)
+    if known is None or not known.is_wanted:
+        _store_subscription(store, Subscription(bare, MONTHLY_KIND, True, now, association))
+    return SubscriptionOutcome.SAVED
 
 
-def keep(
+def save_subscription(
     store: Store, config: Config, address: str, association: str, *, wanted: bool, now: datetime
 ) -> None:
     """Keep whether an address wants the digest, or an association's monthly report.
@@ -61,42 +67,47 @@ def keep(
     Raises InputError: no address, no such association, or a digest for somebody whom the configuration
     does not list (it alone says who gets it).
     """
-    bare = key_of(address.removeprefix("mailto:"))
-    if not is_mail(bare):
+    bare = normalize_mail_address(address.removeprefix("mailto:"))
+    if not is_mail_address(bare):
         raise InputError(address, "this is no mail address", "name@example.org")
-    if association and store.association(association) is None:
+    if association and store.get_association(association) is None:
         raise InputError(association, "no association has this id", "`auditor report` lists them")
     if wanted and not association and all(one.key != bare for one in config.notify.recipients):
         remedy = "list it in [[notify.recipients]], or name its --association"
         raise InputError(address, "the digest goes to those whom the configuration lists", remedy)
-    _keep(store, Subscription(bare, MONTHLY if association else DIGEST, wanted, now, association))
+    _store_subscription(
+        store,
+        Subscription(bare, MONTHLY_KIND if association else DIGEST_KIND, wanted, now, association),
+    )
 
 
-def _keep(store: Store, wish: Subscription) -> None:
+def _store_subscription(store: Store, subscription: Subscription) -> None:
     """Keep a wish, and the token by which it is ended where it has one."""
-    known = store.subscription(wish.address, wish.kind, wish.association)
-    store.subscribe(replace(wish, token_hash=known.token_hash if known else None))
+    known = store.get_subscription(
+        subscription.address, subscription.kind, subscription.association
+    )
+    store.save_subscription(replace(subscription, token_hash=known.token_hash if known else None))
 
 
-FILE = "unsubscribe.key"
+UNSUBSCRIBE_KEY_FILE = "unsubscribe.key"
 
 
-def key_in(folder: Path) -> bytes:
+def load_unsubscribe_key(folder: Path) -> bytes:
     """The key; made where there is none, for its owner's eyes alone. Raises ConfigError."""
-    path = folder / FILE
+    path = folder / UNSUBSCRIBE_KEY_FILE
     try:
         if not path.exists():
-            _make(path)
+            _create_key_file(path)
         return path.read_bytes()
     except OSError as trouble:
         raise ConfigError(
-            str(path), lower(trouble.strerror or str(trouble)), "mend its permissions"
+            str(path), lowercase_first(trouble.strerror or str(trouble)), "mend its permissions"
         ) from None
 
 
-def _make(path: Path) -> None:
+def _create_key_file(path: Path) -> None:
     """Make the key whole or not at all; of two who make it at once the first one's stands."""
-    fresh = path.with_name(f"{FILE}.{secrets.token_hex(4)}")
+    fresh = path.with_name(f"{UNSUBSCRIBE_KEY_FILE}.{secrets.token_hex(4)}")
     with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(secrets.token_bytes(32))
     with contextlib.suppress(FileExistsError):
@@ -104,16 +115,19 @@ def _make(path: Path) -> None:
     fresh.unlink()
 
 
-def token(key: bytes, wish: Subscription) -> str:
+def compute_unsubscribe_token(key: bytes, subscription: Subscription) -> str:
     """The token of one subscription."""
-    told = f"{wish.address}\n{wish.kind}\n{wish.association}".encode()
+    told = f"{subscription.address}\n{subscription.kind}\n{subscription.association}".encode()
     return urlsafe_b64encode(hmac.digest(key, told, "sha256")[:24]).decode()
 
 
-def stop_token(store: Store, key: bytes, wish: Subscription) -> str:
+def ensure_unsubscribe_token(store: Store, key: bytes, subscription: Subscription) -> str:
     """The token of a subscription, which the database knows from now on; `wish` is kept where it is new."""
-    made = token(key, wish)
-    kept = store.subscription(wish.address, wish.kind, wish.association) or wish
-    if kept.token_hash != digest(made):
-        store.subscribe(replace(kept, token_hash=digest(made)))
+    made = compute_unsubscribe_token(key, subscription)
+    kept = (
+        store.get_subscription(subscription.address, subscription.kind, subscription.association)
+        or subscription
+    )
+    if kept.token_hash != hash_token(made):
+        store.save_subscription(replace(kept, token_hash=hash_token(made)))
     return made

@@ -21,30 +21,30 @@ from email.policy import SMTP
 from email.utils import format_datetime
 from enum import StrEnum
 
-from auditor.config.notifications import Recipient, Smtp
+from auditor.config.notifications import Recipient, SmtpSettings
 
-TROUBLES = (smtplib.SMTPException, OSError, ValueError)
+DELIVERY_ERRORS = (smtplib.SMTPException, OSError, ValueError)
 
 
-class Fate(StrEnum):
+class DeliveryStatus(StrEnum):
     """What became of a message."""
 
     SENT = "sent"
     REFUSED = "refused"
     UNREACHABLE = "unreachable"
-    UNSURE = "unsure"
+    UNCERTAIN = "unsure"
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class DeliveryResult:
     """What became of a message, and the other side's words where there are some."""
 
-    fate: Fate
-    why: str = ""
+    status: DeliveryStatus
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class OutgoingMessage:
     """A message in words: `mark` tells it from every other (a night and a recipient), the same each time.
 
     `stop` is the address that ends the subscription with one click, empty where there is none.
@@ -54,48 +54,56 @@ class Message:
     text: str
     html: str
     language: str
-    mark: str
-    at: datetime
-    stop: str = ""
+    message_id: str
+    sent_at: datetime
+    unsubscribe_url: str = ""
 
 
-def mail(message: Message, sender: str, to: str, name: str = "") -> EmailMessage:
+def build_email(
+    message: OutgoingMessage, sender: str, recipient_address: str, sender_name: str = ""
+) -> EmailMessage:
     """The mail: plain text and HTML, the same bytes each time it is made. Raises ValueError."""
     made = EmailMessage(
         policy=SMTP.clone(max_line_length=900)
     )  # shorter ones would be broken within an address
-    made["From"] = _address(sender, name)
-    made["To"] = _address(to)
+    made["From"] = _parse_mail_address(sender, sender_name)
+    made["To"] = _parse_mail_address(recipient_address)
     made["Subject"] = message.subject
-    made["Date"] = format_datetime(message.at)
-    made["Message-ID"] = f"<{message.mark}@{sender.rpartition('@')[2]}>"
+    made["Date"] = format_datetime(message.sent_at)
+    made["Message-ID"] = f"<{message.message_id}@{sender.rpartition('@')[2]}>"
     made["Auto-Submitted"] = "auto-generated"
-    if message.stop:
-        made["List-Unsubscribe"] = f"<{message.stop}>"
-        if message.stop.startswith("https:"):  # RFC 8058 has no other
+    if message.unsubscribe_url:
+        made["List-Unsubscribe"] = f"<{message.unsubscribe_url}>"
+        if message.unsubscribe_url.startswith("https:"):  # RFC 8058 has no other
             made["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
     made.set_content(message.text, cte="base64")
     made.add_alternative(message.html, subtype="html", cte="base64")
     made["Content-Language"] = message.language  # before, it would have gone into the first part
-    made.set_boundary(f"part.{message.mark}")
+    made.set_boundary(f"part.{message.message_id}")
     return made
 
 
-def _address(text: str, name: str = "") -> Address:
+def _parse_mail_address(text: str, display_name: str = "") -> Address:
     local, _, domain = text.rpartition("@")
     try:
         ascii_domain = domain.encode("idna").decode("ascii")
-        return Address(" ".join(name.split()), local, ascii_domain)
+        return Address(" ".join(display_name.split()), local, ascii_domain)
     except (UnicodeError, HeaderParseError) as trouble:
         raise ValueError(f"{text} is no mail address") from trouble
 
 
-def by_mail(message: Message, smtp: Smtp, sender: str, to: str, name: str = "") -> Outcome:
+def send_by_mail(
+    message: OutgoingMessage,
+    smtp: SmtpSettings,
+    sender: str,
+    recipient_address: str,
+    sender_name: str = "",
+) -> DeliveryResult:
     """Hand a mail to the mail server. Raises nothing that the network or the server does."""
     handed = False
     try:
-        made = mail(message, sender, to, name)
-        with _line(smtp) as line:
+        made = build_email(message, sender, recipient_address, sender_name)
+        with _connect_smtp(smtp) as line:
             code, said = line.mail(made["From"].addresses[0].addr_spec)
             if code == 250:
                 code, said = line.rcpt(made["To"].addresses[0].addr_spec)
@@ -103,22 +111,33 @@ def by_mail(message: Message, smtp: Smtp, sender: str, to: str, name: str = "") 
                 handed = True
                 code, said = line.data(made.as_bytes())
     except (smtplib.SMTPAuthenticationError, smtplib.SMTPDataError) as refusal:
-        return Outcome(Fate.REFUSED, _said(refusal.smtp_code, refusal.smtp_error))
-    except TROUBLES as trouble:
-        return Outcome(Fate.UNSURE if handed else Fate.UNREACHABLE, f"{smtp.host}: {_cause(trouble)}")
-    return Outcome(Fate.SENT) if code == 250 else Outcome(Fate.REFUSED, _said(code, said))
+        return DeliveryResult(
+            DeliveryStatus.REFUSED, _format_smtp_reply(refusal.smtp_code, refusal.smtp_error)
+        )
+    except DELIVERY_ERRORS as trouble:
+        return DeliveryResult(
+            DeliveryStatus.UNCERTAIN if handed else DeliveryStatus.UNREACHABLE,
+            f"{smtp.host}: {_describe_delivery_error(trouble)}",
+        )
+    return (
+        DeliveryResult(DeliveryStatus.SENT)
+        if code == 250
+        else DeliveryResult(DeliveryStatus.REFUSED, _format_smtp_reply(code, said))
+    )
 
 
 @contextlib.contextmanager
-def _line(smtp: Smtp) -> Iterator[smtplib.SMTP]:
+def _connect_smtp(smtp: SmtpSettings) -> Iterator[smtplib.SMTP]:
     """A line to the mail server, secure and signed in as configured."""
     context = ssl.create_default_context()
     if smtp.ca_file:
         context.load_verify_locations(smtp.ca_file)
     if smtp.security == "tls":
-        line: smtplib.SMTP = smtplib.SMTP_SSL(smtp.host, smtp.port, timeout=smtp.timeout, context=context)
+        line: smtplib.SMTP = smtplib.SMTP_SSL(
+            smtp.host, smtp.port, timeout=smtp.timeout_seconds, context=context
+        )
     else:
-        line = smtplib.SMTP(smtp.host, smtp.port, timeout=smtp.timeout)
+        line = smtplib.SMTP(smtp.host, smtp.port, timeout=smtp.timeout_seconds)
     try:
         line.ehlo_or_helo_if_needed()
         if smtp.security == "starttls":
@@ -127,12 +146,12 @@ def _line(smtp: Smtp) -> Iterator[smtplib.SMTP]:
             line.login(smtp.user, smtp.password.get_secret_value())
         yield line
     finally:
-        with contextlib.suppress(*TROUBLES):
+        with contextlib.suppress(*DELIVERY_ERRORS):
             line.quit()
         line.close()
 
 
-def by_apprise(message: Message, recipient: Recipient) -> Outcome:
+def send_by_apprise(message: OutgoingMessage, recipient: Recipient) -> DeliveryResult:
     """Send a message by Apprise to the service that the recipient's URL names.
 
     Apprise reports only success or failure.
@@ -140,20 +159,31 @@ def by_apprise(message: Message, recipient: Recipient) -> Outcome:
     try:
         from apprise import Apprise, AppriseAsset, NotifyFormat  # noqa: PLC0415  # an extra, and slow to load
     except ImportError:
-        return Outcome(Fate.REFUSED, "Apprise is not installed; try: pip install 'presence-auditor[chat]'")
+        return DeliveryResult(
+            DeliveryStatus.REFUSED,
+            "Apprise is not installed; try: pip install 'presence-auditor[chat]'",
+        )
 
-    post = Apprise(asset=AppriseAsset(app_id="Presence auditor", app_desc="", app_url="", async_mode=False))
-    with _silent("apprise"):
+    post = Apprise(
+        asset=AppriseAsset(app_id="Presence auditor", app_desc="", app_url="", async_mode=False)
+    )
+    with _silence_logger("apprise"):
         if not post.add(recipient.to.get_secret_value()):
-            return Outcome(Fate.REFUSED, "Apprise knows no such service, or its URL is not whole")
+            return DeliveryResult(
+                DeliveryStatus.REFUSED, "Apprise knows no such service, or its URL is not whole"
+            )
         done = post.notify(body=message.text, title=message.subject, body_format=NotifyFormat.TEXT)
-    return Outcome(Fate.SENT) if done else Outcome(Fate.UNREACHABLE, "the service did not take it")
+    return (
+        DeliveryResult(DeliveryStatus.SENT)
+        if done
+        else DeliveryResult(DeliveryStatus.UNREACHABLE, "the service did not take it")
+    )
 
 
 @contextlib.contextmanager
-def _silent(name: str) -> Iterator[None]:
+def _silence_logger(logger_name: str) -> Iterator[None]:
     """Keep a library's own log lines out of ours: they name the URL, which is a secret."""
-    logger = logging.getLogger(name)
+    logger = logging.getLogger(logger_name)
     before = logger.disabled
     logger.disabled = True
     try:
@@ -162,21 +192,29 @@ def _silent(name: str) -> Iterator[None]:
         logger.disabled = before
 
 
-def send(message: Message, recipient: Recipient, smtp: Smtp, sender: str, name: str = "") -> Outcome:
+def send_message(
+    message: OutgoingMessage,
+    recipient: Recipient,
+    smtp: SmtpSettings,
+    sender: str,
+    sender_name: str = "",
+) -> DeliveryResult:
     """Send a message the way its recipient's address says. `name` is shown beside the sender's address."""
     if recipient.address is None:
-        return by_apprise(message, recipient)
+        return send_by_apprise(message, recipient)
     if not smtp.host:
-        return Outcome(Fate.REFUSED, "no mail server is configured; see [notify.smtp]")
-    return by_mail(message, smtp, sender, recipient.address, name)
+        return DeliveryResult(
+            DeliveryStatus.REFUSED, "no mail server is configured; see [notify.smtp]"
+        )
+    return send_by_mail(message, smtp, sender, recipient.address, sender_name)
 
 
-def _cause(trouble: Exception) -> str:
-    if isinstance(trouble, smtplib.SMTPResponseException):
-        return _said(trouble.smtp_code, trouble.smtp_error)
-    return str(trouble) or type(trouble).__name__
+def _describe_delivery_error(error: Exception) -> str:
+    if isinstance(error, smtplib.SMTPResponseException):
+        return _format_smtp_reply(error.smtp_code, error.smtp_error)
+    return str(error) or type(error).__name__
 
 
-def _said(code: int, words: bytes | str) -> str:
-    text = words.decode(errors="replace") if isinstance(words, bytes) else words
+def _format_smtp_reply(code: int, reply: bytes | str) -> str:
+    text = reply.decode(errors="replace") if isinstance(reply, bytes) else reply
     return f"{code} {' '.join(text.split())}"[:200]

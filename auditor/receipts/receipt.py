@@ -20,57 +20,71 @@ from typing import Any
 from auditor import __version__
 from auditor.checking.canaries import Canary
 from auditor.config.schema import Config
-from auditor.receipts.signing import SIGNATURE, canonical, fingerprint, is_genuine, key_of
+from auditor.receipts.signing import (
+    SIGNATURE_FIELD,
+    compute_key_fingerprint,
+    get_receipt_public_key,
+    has_valid_signature,
+    to_canonical_json,
+)
 from auditor.rules import engine, score
 from probes.links import channel_registry
 from probes.models.finding import Finding, Presence
-from probes.runner.api_batcher import Purse
-from storage.models.audit import Night, NightState
+from probes.runner.api_batcher import ApiBudget
+from storage.models.audit import AuditRun, AuditRunState
 from storage.store import Store
 
-KEPT = frozenset({"blind", "warned"})
+CARRIED_JUDGEMENT_KEYS = frozenset({"blind", "warned"})
 """What one session of a night leaves in the receipt for the next one to judge by."""
 
-SPENT = frozenset(
-    {"requests", "retries", "requests_by_host", "requests_elsewhere", "seconds", "interfaces", "gave_up"}
+COST_KEYS = frozenset(
+    {
+        "requests",
+        "retries",
+        "requests_by_host",
+        "requests_elsewhere",
+        "seconds",
+        "interfaces",
+        "gave_up",
+    }
 )
 """What it has cost, for the next one to add to."""
 
-SHOWN_HOSTS = 50
+MAX_HOSTS_IN_RECEIPT = 50
 """So many hosts of platforms the receipt of a night that ended names, that of an interrupted one all of them.
 
 Receipts are kept for ever, so they name nobody's own site.
 """
 
-Readings = Sequence[tuple[Canary, Finding]]
+CanaryReadings = Sequence[tuple[Canary, Finding]]
 
 
-def done(
+def build_finished_receipt(
     store: Store,
-    night: Night,
-    readings: Readings,
+    run: AuditRun,
+    canary_readings: CanaryReadings,
     config: Config,
     *,
-    blind: Mapping[str, str],
-    left_out: Mapping[str, int],
-    spent: Mapping[str, Any],
-    ended: datetime,
+    unreliable_channels: Mapping[str, str],
+    not_reached_by_channel: Mapping[str, int],
+    cost: Mapping[str, Any],
+    finished_at: datetime,
 ) -> dict[str, Any]:
     """The receipt of a night that was concluded; `left_out` counts whom it did not reach, by channel."""
-    assert night.id is not None
+    assert run.id is not None
     return {
-        **_head(store, night, readings, config),
-        **_ended(NightState.DONE, ended),
-        **counted(store.counts(night.id)),
-        **_left_out(left_out),
-        "blind": dict(blind),
-        **_moved(store, night),
-        **_shortened(spent, SHOWN_HOSTS),
+        **_build_common_fields(store, run, canary_readings, config),
+        **_build_end_fields(AuditRunState.DONE, finished_at),
+        **count_accounts_by_presence(store.count_by_presence(run.id)),
+        **_build_not_reached_fields(not_reached_by_channel),
+        "blind": dict(unreliable_channels),
+        **_count_gap_changes(store, run),
+        **_shorten_host_counts(cost, MAX_HOSTS_IN_RECEIPT),
     }
 
 
-def _moved(store: Store, night: Night) -> dict[str, Any]:
-    opened, closed = store.moved_at(night.started_at)
+def _count_gap_changes(store: Store, run: AuditRun) -> dict[str, Any]:
+    opened, closed = store.count_gap_changes_at(run.started_at)
     return {
         "opened": sum(opened.values()),
         "closed": sum(closed.values()),
@@ -79,110 +93,127 @@ def _moved(store: Store, night: Night) -> dict[str, Any]:
     }
 
 
-def skipped(
+def build_skipped_receipt(
     store: Store,
-    night: Night,
-    readings: Readings,
+    run: AuditRun,
+    canary_readings: CanaryReadings,
     config: Config,
     *,
-    spent: Mapping[str, Any],
-    ended: datetime,
+    cost: Mapping[str, Any],
+    finished_at: datetime,
 ) -> dict[str, Any]:
     """The receipt of a night without connectivity: nothing was concluded."""
     return {
-        **_head(store, night, readings, config),
-        **_ended(NightState.SKIPPED, ended),
+        **_build_common_fields(store, run, canary_readings, config),
+        **_build_end_fields(AuditRunState.SKIPPED, finished_at),
         "skipped": "no connectivity",
-        **_shortened(spent, SHOWN_HOSTS),
+        **_shorten_host_counts(cost, MAX_HOSTS_IN_RECEIPT),
     }
 
 
-def begun(store: Store, night: Night, readings: Readings, config: Config, due: int) -> dict[str, Any]:
+def build_started_receipt(
+    store: Store, run: AuditRun, canary_readings: CanaryReadings, config: Config, due_count: int
+) -> dict[str, Any]:
     """What is known before the first account is looked at: all that a night that is killed leaves to tell.
 
     `due` is how many accounts the night is to look at, those that earlier sessions saw among them.
     """
-    return {**_head(store, night, readings, config), "state": NightState.RUNNING.value, "due": due}
+    return {
+        **_build_common_fields(store, run, canary_readings, config),
+        "state": AuditRunState.RUNNING.value,
+        "due": due_count,
+    }
 
 
-def interrupted(
-    store: Store, night: Night, *, why: str, spent: Mapping[str, Any], ended: datetime
+def build_interrupted_receipt(
+    store: Store, run: AuditRun, *, reason: str, cost: Mapping[str, Any], finished_at: datetime
 ) -> dict[str, Any]:
     """The receipt of a night that did not come to its end.
 
     Nothing is concluded of what it saw, unless it died when that was done, before it could say so. Once
     another night is begun, it stands.
     """
-    assert night.id is not None
-    counts, due = counted(store.counts(night.id)), night.receipt.get("due")
+    assert run.id is not None
+    counts, due = (
+        count_accounts_by_presence(store.count_by_presence(run.id)),
+        run.receipt.get("due"),
+    )
     return {
-        **{name: value for name, value in night.receipt.items() if name != SIGNATURE},
-        "night": night.day.isoformat(),
-        "started_at": _moment(night.started_at),
-        "previous": previous(store, night),
-        **_ended(NightState.INCOMPLETE, ended),
-        "interrupted": why,
+        **{name: value for name, value in run.receipt.items() if name != SIGNATURE_FIELD},
+        "night": run.day.isoformat(),
+        "started_at": _format_exact_timestamp(run.started_at),
+        "previous": compute_previous_digest(store, run),
+        **_build_end_fields(AuditRunState.INCOMPLETE, finished_at),
+        "interrupted": reason,
         **counts,
-        **(_moved(store, night) if store.is_judged(night.id) else {}),
+        **(_count_gap_changes(store, run) if store.is_run_evaluated(run.id) else {}),
         "left_out": max(0, due - counts["accounts"]) if isinstance(due, int) else None,
-        **(_shortened(spent, None) if "requests_by_host" in spent else spent),
+        **(_shorten_host_counts(cost, None) if "requests_by_host" in cost else cost),
     }
 
 
-def left_out(night: Night) -> int | None:
+def count_not_reached(run: AuditRun) -> int | None:
     """How many accounts a night did not reach; None where nobody can tell, as of one that goes on."""
-    told = None if night.state is NightState.RUNNING else night.receipt.get("left_out", 0)
+    told = None if run.state is AuditRunState.RUNNING else run.receipt.get("left_out", 0)
     return told if isinstance(told, int) else None
 
 
-def carried(night: Night) -> dict[str, Any]:
+def select_carried_fields(run: AuditRun) -> dict[str, Any]:
     """What a session takes over from the ones before it."""
-    return {name: value for name, value in night.receipt.items() if name in KEPT | SPENT}
+    return {
+        name: value
+        for name, value in run.receipt.items()
+        if name in CARRIED_JUDGEMENT_KEYS | COST_KEYS
+    }
 
 
-def _ended(state: NightState, ended: datetime) -> dict[str, Any]:
-    return {"state": state.value, "finished_at": _moment(ended)}
+def _build_end_fields(state: AuditRunState, finished_at: datetime) -> dict[str, Any]:
+    return {"state": state.value, "finished_at": _format_exact_timestamp(finished_at)}
 
 
-def _left_out(by_channel: Mapping[str, int]) -> dict[str, Any]:
+def _build_not_reached_fields(by_channel: Mapping[str, int]) -> dict[str, Any]:
     told = {channel: count for channel, count in sorted(by_channel.items()) if count}
     return {"left_out": sum(told.values()), "left_out_by_channel": told}
 
 
-def _moment(when: datetime) -> str:
-    return when.isoformat().replace("+00:00", "Z")
+def _format_exact_timestamp(timestamp: datetime) -> str:
+    return timestamp.isoformat().replace("+00:00", "Z")
 
 
-def _head(store: Store, night: Night, readings: Readings, config: Config) -> dict[str, Any]:
+def _build_common_fields(
+    store: Store, run: AuditRun, canary_readings: CanaryReadings, config: Config
+) -> dict[str, Any]:
     return {
-        "night": night.day.isoformat(),
-        "started_at": _moment(night.started_at),
-        "canaries": [_canary(canary, finding) for canary, finding in readings]
-        or night.receipt.get("canaries", []),
+        "night": run.day.isoformat(),
+        "started_at": _format_exact_timestamp(run.started_at),
+        "canaries": [_build_canary_item(canary, finding) for canary, finding in canary_readings]
+        or run.receipt.get("canaries", []),
         "software": __version__,
         "rules": {
-            "version": engine.VERSION,
-            "digest": digest([rule.model_dump(mode="json") for rule in config.rules]),
+            "version": engine.RULES_VERSION,
+            "digest": hash_canonical_json([rule.model_dump(mode="json") for rule in config.rules]),
         },
-        "score": score.VERSION,
-        "probes": {name: channel_registry.channel(name).VERSION for name in sorted(config.channels)},
+        "score": score.SCORE_VERSION,
+        "probes": {
+            name: channel_registry.get_channel(name).VERSION for name in sorted(config.channels)
+        },
         "proxy": config.fetch.proxy is not None,
         "allow_networks": [str(network) for network in config.fetch.allow_networks],
-        "previous": previous(store, night),
+        "previous": compute_previous_digest(store, run),
     }
 
 
-def _canary(canary: Canary, finding: Finding) -> dict[str, Any]:
+def _build_canary_item(canary: Canary, finding: Finding) -> dict[str, Any]:
     return {
         "channel": canary.channel,
-        "link": canary.account.typed,
+        "link": canary.account.typed_text,
         "exists": canary.exists,
         "presence": finding.presence.value,
         "reason": finding.reason.value if finding.reason else None,
     }
 
 
-def counted(counts: Mapping[tuple[str, Presence], int]) -> dict[str, Any]:
+def count_accounts_by_presence(counts: Mapping[tuple[str, Presence], int]) -> dict[str, Any]:
     """How many accounts were found how, in all and by channel."""
     channels: dict[str, dict[str, int]] = {}
     for (channel, presence), count in counts.items():
@@ -191,136 +222,145 @@ def counted(counts: Mapping[tuple[str, Presence], int]) -> dict[str, Any]:
     return {"accounts": sum(totals.values()), **totals, "channels": channels}
 
 
-def spent(
-    before: Mapping[str, Any],
+def add_session_cost(
+    earlier_cost: Mapping[str, Any],
     requests: int,
-    hosts: Mapping[str, int],
+    requests_by_host: Mapping[str, int],
     seconds: float,
     *,
     retries: int = 0,
-    others: int = 0,
+    other_hosts: int = 0,
 ) -> dict[str, Any]:
     """What a night has cost: this session's requests and seconds on top of earlier sessions'.
 
     Every platform's host is named while it goes on, so that the next session adds to each; of the `others`
     there is their number.
     """
-    by_host = Counter(hosts)
-    by_host.update(before.get("requests_by_host") or {})
-    elsewhere = before.get("requests_elsewhere") or {}
+    by_host = Counter(requests_by_host)
+    by_host.update(earlier_cost.get("requests_by_host") or {})
+    elsewhere = earlier_cost.get("requests_elsewhere") or {}
     return {
-        **{name: value for name, value in before.items() if name in KEPT},
-        "requests": requests + int(before.get("requests") or 0),
-        "retries": retries + int(before.get("retries") or 0),
+        **{name: value for name, value in earlier_cost.items() if name in CARRIED_JUDGEMENT_KEYS},
+        "requests": requests + int(earlier_cost.get("requests") or 0),
+        "retries": retries + int(earlier_cost.get("retries") or 0),
         "requests_by_host": dict(by_host),
-        "requests_elsewhere": {**elsewhere, "hosts": int(elsewhere.get("hosts") or 0) + others},
-        "seconds": round(seconds + float(before.get("seconds") or 0), 2),
+        "requests_elsewhere": {
+            **elsewhere,
+            "hosts": int(elsewhere.get("hosts") or 0) + other_hosts,
+        },
+        "seconds": round(seconds + float(earlier_cost.get("seconds") or 0), 2),
     }
 
 
-def also(spent: Mapping[str, Any], workers: Mapping[str, Any]) -> dict[str, Any]:
+def add_worker_cost(cost: Mapping[str, Any], worker_totals: Mapping[str, Any]) -> dict[str, Any]:
     """The same with what workers on other machines have asked; of hosts they name platforms' alone."""
-    named = Counter(spent["requests_by_host"])
-    named.update(workers.get("by_host", {}))
-    others = workers.get("requests", 0) - sum(workers.get("by_host", {}).values())
-    elsewhere = spent["requests_elsewhere"] or {}
+    named = Counter(cost["requests_by_host"])
+    named.update(worker_totals.get("by_host", {}))
+    others = worker_totals.get("requests", 0) - sum(worker_totals.get("by_host", {}).values())
+    elsewhere = cost["requests_elsewhere"] or {}
     return {
-        **spent,
-        "requests": spent["requests"] + workers.get("requests", 0),
-        "retries": spent["retries"] + workers.get("retries", 0),
+        **cost,
+        "requests": cost["requests"] + worker_totals.get("requests", 0),
+        "retries": cost["retries"] + worker_totals.get("retries", 0),
         "requests_by_host": dict(named),
         "requests_elsewhere": {
-            "hosts": elsewhere.get("hosts", 0) + workers.get("hosts", 0),
+            "hosts": elsewhere.get("hosts", 0) + worker_totals.get("hosts", 0),
             "requests": elsewhere.get("requests", 0) + others,
         },
     }
 
 
-def _shortened(spent: Mapping[str, Any], most: int | None) -> dict[str, Any]:
+def _shorten_host_counts(cost: Mapping[str, Any], max_hosts: int | None) -> dict[str, Any]:
     """The same with hosts of platforms alone, the busiest of them; the others are counted together.
 
     A host that two sessions of a night asked counts twice among them.
     """
-    by_host = Counter(spent["requests_by_host"])
+    by_host = Counter(cost["requests_by_host"])
     platforms = Counter(
-        {host: count for host, count in by_host.items() if channel_registry.is_everybodys(host)}
+        {host: count for host, count in by_host.items() if channel_registry.is_platform_host(host)}
     )
-    busiest = dict(platforms.most_common(most))
+    busiest = dict(platforms.most_common(max_hosts))
     elsewhere = {
-        "hosts": len(by_host) - len(busiest) + int((spent.get("requests_elsewhere") or {}).get("hosts") or 0),
-        "requests": spent["requests"] - sum(busiest.values()),
+        "hosts": len(by_host)
+        - len(busiest)
+        + int((cost.get("requests_elsewhere") or {}).get("hosts") or 0),
+        "requests": cost["requests"] - sum(busiest.values()),
     }
-    return {**spent, "requests_by_host": busiest, "requests_elsewhere": elsewhere}
+    return {**cost, "requests_by_host": busiest, "requests_elsewhere": elsewhere}
 
 
-def calls(before: Mapping[str, Any], purses: Mapping[str, Purse]) -> dict[str, Any]:
+def add_api_cost(
+    earlier_cost: Mapping[str, Any], api_budgets: Mapping[str, ApiBudget]
+) -> dict[str, Any]:
     """What interfaces have cost, each in its unit; `closed` says why one was left alone."""
-    held = before.get("interfaces") or {}
+    held = earlier_cost.get("interfaces") or {}
     told = {
         name: {
-            "requests": purse.requests + int((held.get(name) or {}).get("requests") or 0),
-            "left_out": purse.left_out + int((held.get(name) or {}).get("left_out") or 0),
-            "cost": purse.cost,
-            "unit": purse.interface.unit,
-            "budget": purse.budget,
-            "closed": purse.closed[1] if purse.closed else None,
+            "requests": purse.request_count + int((held.get(name) or {}).get("requests") or 0),
+            "left_out": purse.skipped_count + int((held.get(name) or {}).get("left_out") or 0),
+            "cost": purse.spent,
+            "unit": purse.api.cost_unit,
+            "budget": purse.limit,
+            "closed": purse.refusal[1] if purse.refusal else None,
         }
-        for name, purse in purses.items()
+        for name, purse in api_budgets.items()
     }
     return {"interfaces": {**held, **told}} if held or told else {}
 
 
-def paid(before: Mapping[str, Any]) -> dict[str, float]:
+def read_api_cost(earlier_cost: Mapping[str, Any]) -> dict[str, float]:
     """What earlier sessions of a night have paid, by channel."""
-    held = before.get("interfaces") or {}
+    held = earlier_cost.get("interfaces") or {}
     return {name: float(told.get("cost") or 0) for name, told in held.items()}
 
 
-def is_link(night: Night) -> bool:
+def is_chain_link(run: AuditRun) -> bool:
     """Whether a night's receipt is written, for good unless it is gone on with: the next one follows it.
 
     One that was interrupted before receipts were signed is not: nothing holds its digest.
     """
-    is_over = night.state in {NightState.DONE, NightState.SKIPPED}
-    return is_over or (night.state is NightState.INCOMPLETE and key_of(night.receipt) is not None)
+    is_over = run.state in {AuditRunState.DONE, AuditRunState.SKIPPED}
+    return is_over or (
+        run.state is AuditRunState.INCOMPLETE and get_receipt_public_key(run.receipt) is not None
+    )
 
 
-def followed(store: Store, night: Night) -> Night | None:
+def find_preceding_run(store: Store, run: AuditRun) -> AuditRun | None:
     """The night whose receipt this one's follows."""
-    last = store.last_night(before=night.day)
-    if last is None or is_link(last):
+    last = store.get_latest_run(before_day=run.day)
+    if last is None or is_chain_link(last):
         return last
-    return store.last_night(NightState.DONE, NightState.SKIPPED, before=night.day)
+    return store.get_latest_run(AuditRunState.DONE, AuditRunState.SKIPPED, before_day=run.day)
 
 
-def previous(store: Store, night: Night) -> str | None:
+def compute_previous_digest(store: Store, run: AuditRun) -> str | None:
     """The digest of the receipt before: a receipt that is changed later no longer fits the next one."""
-    last = followed(store, night)
-    return digest(last.receipt) if last else None
+    last = find_preceding_run(store, run)
+    return hash_canonical_json(last.receipt) if last else None
 
 
-def former_key(store: Store, night: Night, key: str) -> dict[str, str]:
+def find_former_key(store: Store, run: AuditRun, key: str) -> dict[str, str]:
     """Which key signed the receipt before, where it was another: the break is told, not papered over."""
-    last = followed(store, night)
-    held = key_of(last.receipt) if last else None
-    return {"former_key": fingerprint(held)} if held is not None and held != key else {}
+    last = find_preceding_run(store, run)
+    held = get_receipt_public_key(last.receipt) if last else None
+    return {"former_key": compute_key_fingerprint(held)} if held is not None and held != key else {}
 
 
-def digest(value: Mapping[str, Any] | Iterable[Any]) -> str:
+def hash_canonical_json(value: Mapping[str, Any] | Iterable[Any]) -> str:
     """The SHA-256 of a value's canonical JSON."""
-    return hashlib.sha256(canonical(value)).hexdigest()
+    return hashlib.sha256(to_canonical_json(value)).hexdigest()
 
 
-class Signed(StrEnum):
+class SignatureStatus(StrEnum):
     """What a receipt's signature says."""
 
-    GENUINE = "genuine"
-    CHANGED = "changed"
-    STRANGE = "strange"
-    NONE = "none"
+    VALID = "genuine"
+    TAMPERED = "changed"
+    UNKNOWN_KEY = "strange"
+    UNSIGNED = "none"
 
 
-class Place(StrEnum):
+class ChainPosition(StrEnum):
     """How a receipt stands in the chain. `open` is a night that goes on, or whose end nobody wrote."""
 
     FIRST = "first"
@@ -329,94 +369,123 @@ class Place(StrEnum):
     OPEN = "open"
 
 
-class Fault(StrEnum):
+class ReceiptFault(StrEnum):
     """What is wrong with a receipt."""
 
-    CHANGED = "changed"
-    STRANGE = "strange"
+    TAMPERED = "changed"
+    UNKNOWN_KEY = "strange"
     UNSIGNED = "unsigned"
-    ELSEWHERE = "elsewhere"
-    BROKEN = "broken"
+    WRONG_RUN = "elsewhere"
+    BROKEN_CHAIN = "broken"
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
+class ReceiptVerification:
     """One night's receipt. `before` is the day of the one it should follow; `new_key`: another key signs."""
 
-    night: Night
+    run: AuditRun
     digest: str
-    signed: Signed
-    place: Place
-    key: str | None = None
-    before: date | None = None
-    fault: Fault | None = None
-    new_key: bool = False
+    signature_status: SignatureStatus
+    position: ChainPosition
+    public_key: str | None = None
+    previous_day: date | None = None
+    fault: ReceiptFault | None = None
+    is_new_key: bool = False
 
 
-def chain(nights: Iterable[Night], known: Collection[str], before: Night | None = None) -> Iterator[Link]:
+def verify_receipt_chain(
+    runs: Iterable[AuditRun], known_keys: Collection[str], preceding_run: AuditRun | None = None
+) -> Iterator[ReceiptVerification]:
     """The receipts of nights in their order, each judged beside the one before it.
 
     `known` are the public keys that sign here; `before` is the link that the first of these follows.
     """
-    last = _link(before, None, known) if before else None
-    for night in nights:
-        link = _link(night, last, known)
+    last = _verify_receipt(preceding_run, None, known_keys) if preceding_run else None
+    for night in runs:
+        link = _verify_receipt(night, last, known_keys)
         yield link
-        if link.place is not Place.OPEN:
+        if link.position is not ChainPosition.OPEN:
             last = link
 
 
-def _link(night: Night, last: Link | None, known: Collection[str]) -> Link:
-    told, key = dict(night.receipt), key_of(night.receipt)
-    if not is_link(night):
-        return Link(night, digest(told), Signed.NONE, Place.OPEN)
-    mark = _signed(night, known)
-    fault = _own(night, mark, last)
-    place = _place(night, last)
-    blamed = last is not None and last.fault in {Fault.CHANGED, Fault.ELSEWHERE}
-    if fault is None and place is Place.BROKEN and not blamed:
-        fault = Fault.BROKEN
-    moved = last is not None and last.key is not None and key is not None and key != last.key
-    return Link(night, digest(told), mark, place, key, last.night.day if last else None, fault, moved)
+def _verify_receipt(
+    run: AuditRun, previous: ReceiptVerification | None, known_keys: Collection[str]
+) -> ReceiptVerification:
+    told, key = dict(run.receipt), get_receipt_public_key(run.receipt)
+    if not is_chain_link(run):
+        return ReceiptVerification(
+            run, hash_canonical_json(told), SignatureStatus.UNSIGNED, ChainPosition.OPEN
+        )
+    mark = _check_signature(run, known_keys)
+    fault = _find_own_fault(run, mark, previous)
+    place = _find_chain_position(run, previous)
+    blamed = previous is not None and previous.fault in {
+        ReceiptFault.TAMPERED,
+        ReceiptFault.WRONG_RUN,
+    }
+    if fault is None and place is ChainPosition.BROKEN and not blamed:
+        fault = ReceiptFault.BROKEN_CHAIN
+    moved = (
+        previous is not None
+        and previous.public_key is not None
+        and key is not None
+        and key != previous.public_key
+    )
+    return ReceiptVerification(
+        run,
+        hash_canonical_json(told),
+        mark,
+        place,
+        key,
+        previous.run.day if previous else None,
+        fault,
+        moved,
+    )
 
 
-def _signed(night: Night, known: Collection[str]) -> Signed:
-    key = key_of(night.receipt)
+def _check_signature(run: AuditRun, known_keys: Collection[str]) -> SignatureStatus:
+    key = get_receipt_public_key(run.receipt)
     if key is None:
-        return Signed.NONE
-    if not is_genuine(night.receipt):
-        return Signed.CHANGED
-    return Signed.GENUINE if key in known else Signed.STRANGE
+        return SignatureStatus.UNSIGNED
+    if not has_valid_signature(run.receipt):
+        return SignatureStatus.TAMPERED
+    return SignatureStatus.VALID if key in known_keys else SignatureStatus.UNKNOWN_KEY
 
 
-def _own(night: Night, mark: Signed, last: Link | None) -> Fault | None:
+def _find_own_fault(
+    run: AuditRun, signature_status: SignatureStatus, previous: ReceiptVerification | None
+) -> ReceiptFault | None:
     """What is wrong with a receipt, whatever stands before it."""
-    if mark is Signed.CHANGED:
-        return Fault.CHANGED
-    if not _is_here(night):
-        return Fault.ELSEWHERE
-    if mark is Signed.STRANGE:
-        return Fault.STRANGE
-    unsigned = mark is Signed.NONE and last is not None and last.key is not None
-    return Fault.UNSIGNED if unsigned else None
+    if signature_status is SignatureStatus.TAMPERED:
+        return ReceiptFault.TAMPERED
+    if not _is_receipt_of_run(run):
+        return ReceiptFault.WRONG_RUN
+    if signature_status is SignatureStatus.UNKNOWN_KEY:
+        return ReceiptFault.UNKNOWN_KEY
+    unsigned = (
+        signature_status is SignatureStatus.UNSIGNED
+        and previous is not None
+        and previous.public_key is not None
+    )
+    return ReceiptFault.UNSIGNED if unsigned else None
 
 
-def _is_here(night: Night) -> bool:
+def _is_receipt_of_run(run: AuditRun) -> bool:
     """Whether a receipt tells of this very night as it is held: its day, its state, its blind channels."""
-    told, state = night.receipt, night.receipt.get("state")
+    told, state = run.receipt, run.receipt.get("state")
     blind = told.get("blind")
     return (
-        told.get("night") == night.day.isoformat()
-        and state in (None, night.state.value)
+        told.get("night") == run.day.isoformat()
+        and state in (None, run.state.value)
         and (
-            night.state is not NightState.DONE
-            or set(night.blind) == set(blind if isinstance(blind, dict) else ())
+            run.state is not AuditRunState.DONE
+            or set(run.unreliable_channels) == set(blind if isinstance(blind, dict) else ())
         )
     )
 
 
-def _place(night: Night, last: Link | None) -> Place:
-    told = night.receipt.get("previous")
-    if last is None:
-        return Place.FIRST if told is None else Place.BROKEN
-    return Place.FOLLOWS if told == last.digest else Place.BROKEN
+def _find_chain_position(run: AuditRun, previous: ReceiptVerification | None) -> ChainPosition:
+    told = run.receipt.get("previous")
+    if previous is None:
+        return ChainPosition.FIRST if told is None else ChainPosition.BROKEN
+    return ChainPosition.FOLLOWS if told == previous.digest else ChainPosition.BROKEN

@@ -16,12 +16,12 @@ from storage.models import audit
 
 LANGUAGES = ("ar", "fr", "en")
 SEVERITIES = audit.SEVERITIES
-EFFORTS = ("none", "10min", "30min", "supplier", "1h", "halfday", "days")
+EFFORT_LEVELS = ("none", "10min", "30min", "supplier", "1h", "halfday", "days")
 """The quickest first; a supplier is a telephone call."""
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class GapDefinition:
     """One code. `confirm_nights` counts decided nights; `hides` are codes not shown while this one is open.
 
     `words` holds, by language, the templates `title`, `definition`, `why`, `evidence` and `steps`.
@@ -36,33 +36,33 @@ class Entry:
     is_gap: bool
     actor: str
     effort: str
-    confirm_nights: int
+    confirm_runs: int
     hides: frozenset[str]
     placeholders: tuple[str, ...] = ()
     severity_by_channel: Mapping[str, str] = field(default_factory=dict)
-    words: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    texts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     steps_by_channel: Mapping[str, Mapping[str, list[str]]] = field(default_factory=dict)
 
-    def severity_on(self, channel: str) -> str:
+    def get_severity(self, channel: str) -> str:
         """How grave the gap is on one channel."""
         return self.severity_by_channel.get(channel, self.severity)
 
-    def steps(self, channel: str, language: str) -> list[str]:
+    def get_steps(self, channel: str, language: str) -> list[str]:
         """What to do, in order: the channel's own steps where there are some."""
         own = self.steps_by_channel.get(channel, {}).get(language)
-        return own or list(self.words[language]["steps"])
+        return own or list(self.texts[language]["steps"])
 
 
 @dataclass(frozen=True, slots=True)
-class Catalogue:
+class GapCatalogue:
     """Every code and every label."""
 
-    entries: Mapping[str, Entry]
+    definitions: Mapping[str, GapDefinition]
     labels: Mapping[str, Mapping[str, Mapping[str, str]]]
 
-    def __getitem__(self, code: str) -> Entry:
+    def __getitem__(self, code: str) -> GapDefinition:
         """The entry of a code. Raises KeyError."""
-        return self.entries[code]
+        return self.definitions[code]
 
     def label(self, group: str, name: str, language: str) -> str:
         """A short label such as a severity's or a channel's name; the name itself where there is none."""
@@ -70,19 +70,22 @@ class Catalogue:
 
 
 @cache
-def catalogue() -> Catalogue:
+def load_gap_catalogue() -> GapCatalogue:
     """The catalogue that ships with the package."""
-    return parse(files("auditor.reference").joinpath("gaps.toml").read_text("utf-8"))
+    return parse_gap_catalogue(files("auditor.reference").joinpath("gaps.toml").read_text("utf-8"))
 
 
-def parse(text: str) -> Catalogue:
+def parse_gap_catalogue(text: str) -> GapCatalogue:
     """Read a catalogue. Raises KeyError or TOMLDecodeError where it is not whole."""
     data = tomllib.loads(text)
-    return Catalogue({code: _entry(code, table) for code, table in data["gaps"].items()}, data["labels"])
+    return GapCatalogue(
+        {code: _parse_gap_definition(code, table) for code, table in data["gaps"].items()},
+        data["labels"],
+    )
 
 
-def _entry(code: str, table: Mapping[str, Any]) -> Entry:
-    return Entry(
+def _parse_gap_definition(code: str, table: Mapping[str, Any]) -> GapDefinition:
+    return GapDefinition(
         code=code,
         order=table["order"],
         group=table["group"],
@@ -91,10 +94,10 @@ def _entry(code: str, table: Mapping[str, Any]) -> Entry:
         is_gap=table["is_gap"],
         actor=table["actor"],
         effort=table["effort"],
-        confirm_nights=table["confirm_nights"],
+        confirm_runs=table["confirm_nights"],
         hides=frozenset(table["hides"]),
         placeholders=tuple(table["placeholders"]),
         severity_by_channel=table.get("severity_by_channel", {}),
-        words={language: table[language] for language in LANGUAGES},
+        texts={language: table[language] for language in LANGUAGES},
         steps_by_channel=table.get("steps_by_channel", {}),
     )

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from functools import cache
 
-from probes.text.language import folded
+from probes.text.language import fold_text
 
 REGIONS: Mapping[str, Mapping[str, str]] = {
     "tanger-tetouan-al-hoceima": {
@@ -34,7 +34,11 @@ REGIONS: Mapping[str, Mapping[str, str]] = {
     "marrakech-safi": {"ar": "مراكش - آسفي", "fr": "Marrakech-Safi", "en": "Marrakesh-Safi"},
     "draa-tafilalet": {"ar": "درعة - تافيلالت", "fr": "Drâa-Tafilalet", "en": "Draa-Tafilalet"},
     "souss-massa": {"ar": "سوس - ماسة", "fr": "Souss-Massa", "en": "Souss-Massa"},
-    "guelmim-oued-noun": {"ar": "كلميم - واد نون", "fr": "Guelmim-Oued Noun", "en": "Guelmim-Oued Noun"},
+    "guelmim-oued-noun": {
+        "ar": "كلميم - واد نون",
+        "fr": "Guelmim-Oued Noun",
+        "en": "Guelmim-Oued Noun",
+    },
     "laayoune-sakia-el-hamra": {
         "ar": "العيون - الساقية الحمراء",
         "fr": "Laâyoune-Sakia El Hamra",
@@ -46,7 +50,7 @@ REGIONS: Mapping[str, Mapping[str, str]] = {
         "en": "Dakhla-Oued Ed-Dahab",
     },
 }
-ALIASES: Mapping[str, str] = {
+REGION_ALIASES: Mapping[str, str] = {
     "tangier tetouan hoceima": "tanger-tetouan-al-hoceima",
     "tanger tetuan al hoceima": "tanger-tetouan-al-hoceima",
     "الجهة الشرقية": "oriental",
@@ -71,31 +75,40 @@ ALIASES: Mapping[str, str] = {
 }
 """Spellings that folding alone does not lead to an official one."""
 
-EMPTY = frozenset(["region", "de", "du", "la", "le", "el", "al", "ed", "ad", "l", "the", "of", "جهه"])
+IGNORED_REGION_WORDS = frozenset(
+    ["region", "de", "du", "la", "le", "el", "al", "ed", "ad", "l", "the", "of", "جهه"]
+)
 """Words that tell no region from another."""
-LETTERS = str.maketrans("أإآةى", "اااهي")
+ARABIC_LETTER_VARIANTS = str.maketrans("أإآةى", "اااهي")
 """Arabic letters that people write one for the other."""
-WORD = re.compile(r"\w+")
+WORD_PATTERN = re.compile(r"\w+")
 
 
-def region(typed: str | None, language: str) -> str | None:
+def get_region_name(typed: str | None, language: str) -> str | None:
     """A region's official name in a language, or what was typed where it is none of the twelve."""
-    code = code_of(typed)
+    code = find_region_code(typed)
     return REGIONS[code][language] if code else typed
 
 
-def code_of(typed: str | None) -> str | None:
+def find_region_code(typed: str | None) -> str | None:
     """Which of the twelve is meant, whatever its language, accents, hyphens and articles."""
-    return _spellings().get(_key(typed or ""))
+    return _load_spellings().get(_normalize_region_name(typed or ""))
 
 
 @cache
-def _spellings() -> Mapping[str, str]:
-    official = {_key(name): code for code, names in REGIONS.items() for name in names.values()}
-    return {**{_key(alias): code for alias, code in ALIASES.items()}, **official}
+def _load_spellings() -> Mapping[str, str]:
+    official = {
+        _normalize_region_name(name): code
+        for code, names in REGIONS.items()
+        for name in names.values()
+    }
+    return {
+        **{_normalize_region_name(alias): code for alias, code in REGION_ALIASES.items()},
+        **official,
+    }
 
 
-def _key(text: str) -> str:
+def _normalize_region_name(text: str) -> str:
     """What is left of a name when all that spellings differ in is taken away."""
-    words = WORD.findall(folded(text).translate(LETTERS))
-    return "".join(word.removeprefix("ال") for word in words if word not in EMPTY)
+    words = WORD_PATTERN.findall(fold_text(text).translate(ARABIC_LETTER_VARIANTS))
+    return "".join(word.removeprefix("ال") for word in words if word not in IGNORED_REGION_WORDS)

@@ -12,13 +12,13 @@ import unicodedata
 from collections.abc import Collection, Sequence
 from urllib.parse import quote
 
-from auditor.i18n.wording import Wording
-from probes.links.cells import nothing
+from auditor.i18n.wording import Translator
+from probes.links.cells import is_none_answer
 
-LINKS = "links"
+LINKS_COLUMN = "links"
 """A column for links of any kind, for sheets that keep "other networks" in one."""
 
-FACTS = (
+FACT_COLUMNS = (
     "id",
     "name",
     "name_ar",
@@ -30,9 +30,9 @@ FACTS = (
     "phone",
     "tags",
 )
-AFTER = ("none_by_choice", "media_officer", "note")
+TRAILING_COLUMNS = ("none_by_choice", "media_officer", "note")
 
-CALLED = {
+COLUMN_SYNONYMS = {
     "id": "id, code, ref, reference, no, num, number, numero, n, identifiant, identifier, رقم, الرقم, "
     "رقم التسجيل, المعرف, الرمز",
     "name": "name, association, association name, name of the association, organisation, organization, "
@@ -65,7 +65,7 @@ CALLED = {
     "tiktok": "tiktok, tik tok, تيك توك, تيكتوك",
     "telegram": "telegram, تيليغرام, تلغرام, تيليجرام",
     "whatsapp": "whatsapp, whats app, واتساب, واتس اب",
-    LINKS: "links, other links, other, other media, other social media, social media, social networks, "
+    LINKS_COLUMN: "links, other links, other, other media, other social media, social media, social networks, "
     "liens, "
     "autres liens, autres, reseaux sociaux, autres reseaux, "
     "روابط, روابط اخرى, "
@@ -87,22 +87,26 @@ CALLED = {
     "ملاحظة, ملاحظات",
 }
 
-LETTERS = str.maketrans("أإآٱىة_", "اااايه ", "\u0640")
+LETTER_VARIANTS = str.maketrans("أإآٱىة_", "اااايه ", "\u0640")
 
 
-def bare(text: str) -> str:
+def normalize_label(text: str) -> str:
     """A heading without case, accents, vowel marks, letter variants and punctuation."""
-    spread = unicodedata.normalize("NFKD", text.casefold().translate(LETTERS))
-    letters = "".join(c for c in spread if not unicodedata.combining(c)).translate(LETTERS)
+    spread = unicodedata.normalize("NFKD", text.casefold().translate(LETTER_VARIANTS))
+    letters = "".join(c for c in spread if not unicodedata.combining(c)).translate(LETTER_VARIANTS)
     return " ".join(re.findall(r"\w+", letters))
 
 
-NAMES = {bare(called): column for column, names in CALLED.items() for called in names.split(",")}
-NAMES |= {bare(column): column for column in CALLED}
+COLUMN_BY_LABEL = {
+    normalize_label(called): column
+    for column, names in COLUMN_SYNONYMS.items()
+    for called in names.split(",")
+}
+COLUMN_BY_LABEL |= {normalize_label(column): column for column in COLUMN_SYNONYMS}
 
 
-ABOUT = frozenset(
-    bare(
+HEADING_FILLER_WORDS = frozenset(
+    normalize_label(
         "url urls link links lien liens page pages compte account profile profil handle username address "
         "adresse official officiel officielle de du la le l of the our "
         "رابط صفحة حساب قناة عنوان على منصة الرسمية الرسمي"
@@ -111,76 +115,84 @@ ABOUT = frozenset(
 """Words that say nothing of which column a heading means: "url website", "lien de la page Facebook"."""
 
 
-def column_of(heading: str, channels: Collection[str]) -> str | None:
+def identify_column(heading: str, channels: Collection[str]) -> str | None:
     """The column a heading means, or None: what stands in brackets may be an explanation."""
-    whole = bare(heading)
-    outside = bare(re.sub(r"[(\[].*?[)\]]", " ", heading))
-    pith = " ".join(word for word in outside.split() if word not in ABOUT)
+    whole = normalize_label(heading)
+    outside = normalize_label(re.sub(r"[(\[].*?[)\]]", " ", heading))
+    pith = " ".join(word for word in outside.split() if word not in HEADING_FILLER_WORDS)
     for said in (whole, outside, pith, pith.removeprefix("ال")):
-        column = NAMES.get(said) or (said if said in channels else None)
+        column = COLUMN_BY_LABEL.get(said) or (said if said in channels else None)
         if column is not None:
-            return column if column in {*FACTS, *AFTER, LINKS} or column in channels else None
+            return (
+                column
+                if column in {*FACT_COLUMNS, *TRAILING_COLUMNS, LINKS_COLUMN} or column in channels
+                else None
+            )
     return None
 
 
-def in_order(channels: Sequence[str]) -> list[str]:
+def order_columns(channels: Sequence[str]) -> list[str]:
     """The columns of a sheet we write, in the order of DESIGN §6."""
-    return [*FACTS, *channels, *AFTER]
+    return [*FACT_COLUMNS, *channels, *TRAILING_COLUMNS]
 
 
-HOME = "212"
+HOME_COUNTRY_CODE = "212"
 """Morocco, where a number without a country belongs."""
-SEVERAL = re.compile(r"[/;,|\n]|\s(?:ou|et|or|and|أو|و)\s", re.IGNORECASE)
+PHONE_SEPARATOR_PATTERN = re.compile(r"[/;,|\n]|\s(?:ou|et|or|and|أو|و)\s", re.IGNORECASE)
 """What stands between two numbers of one cell; the first is taken."""
-TRUNK = re.compile(r"\(0\)")
+TRUNK_PREFIX_PATTERN = re.compile(r"\(0\)")
 """As in +212 (0)6 …: dialled at home only."""
-AT_HOME = re.compile(r"[5-8]\d{8}")
-ABROAD = re.compile(r"[1-9]\d{7,14}")
+MOROCCAN_NUMBER_PATTERN = re.compile(r"[5-8]\d{8}")
+E164_NUMBER_PATTERN = re.compile(r"[1-9]\d{7,14}")
 """A number with its country has 8 to 15 digits (E.164)."""
 
 
-def international(phone: str | None) -> str | None:
+def normalize_phone(phone: str | None) -> str | None:
     """The number with its country and without a sign, as `212612345678`; None where it cannot be told.
 
     Moroccan numbers are known as 06…, 07…, 05…, +212…, 00212…, 212… and without the leading zero, which
     spreadsheets drop; any other has to begin with + or 00.
     """
-    first = SEVERAL.split(_plain(phone or ""), maxsplit=1)[0]
-    bare = TRUNK.sub("", first).strip()
+    first = PHONE_SEPARATOR_PATTERN.split(_clean_phone_text(phone or ""), maxsplit=1)[0]
+    bare = TRUNK_PREFIX_PATTERN.sub("", first).strip()
     digits = "".join(re.findall(r"\d", bare))
     if bare.startswith("+"):
-        return _with_country(digits)
+        return _normalize_country_number(digits)
     if digits.startswith("00"):
-        return _with_country(digits[2:])
-    if digits.startswith(HOME) and len(digits) > 9:
-        return _with_country(digits)
+        return _normalize_country_number(digits[2:])
+    if digits.startswith(HOME_COUNTRY_CODE) and len(digits) > 9:
+        return _normalize_country_number(digits)
     national = digits.removeprefix("0")
-    return f"{HOME}{national}" if AT_HOME.fullmatch(national) else None
+    return f"{HOME_COUNTRY_CODE}{national}" if MOROCCAN_NUMBER_PATTERN.fullmatch(national) else None
 
 
-def _with_country(digits: str) -> str | None:
-    if digits.startswith(HOME):
-        national = digits.removeprefix(HOME).removeprefix("0")
-        return f"{HOME}{national}" if AT_HOME.fullmatch(national) else None
-    return digits if ABROAD.fullmatch(digits) else None
+def _normalize_country_number(digits: str) -> str | None:
+    if digits.startswith(HOME_COUNTRY_CODE):
+        national = digits.removeprefix(HOME_COUNTRY_CODE).removeprefix("0")
+        return (
+            f"{HOME_COUNTRY_CODE}{national}"
+            if MOROCCAN_NUMBER_PATTERN.fullmatch(national)
+            else None
+        )
+    return digits if E164_NUMBER_PATTERN.fullmatch(digits) else None
 
 
-def _plain(phone: str) -> str:
+def _clean_phone_text(phone: str) -> str:
     """The text with Western digits, and without the marks of direction that were copied along."""
     spelt = (str(unicodedata.digit(sign, sign)) for sign in unicodedata.normalize("NFKC", phone))
     return "".join(sign for sign in spelt if unicodedata.category(sign) != "Cf").strip()
 
 
-def whatsapp(phone: str | None, text: str) -> str | None:
+def build_whatsapp_url(phone: str | None, text: str) -> str | None:
     """The link that opens WhatsApp on a number with a text ready to send; None without such a number."""
-    number = international(phone)
+    number = normalize_phone(phone)
     return f"https://wa.me/{number}?text={quote(text, safe='')}" if number else None
 
 
-CODES = ("nobody", "volunteer", "dedicated")
+MEDIA_OFFICER_CODES = ("nobody", "volunteer", "dedicated")
 """The answers of the survey, from the weakest to the strongest."""
 
-SAID = {
+MEDIA_OFFICER_SYNONYMS = {
     "nobody": "nobody, no one, none, no, aucun, aucune, aucune personne, personne, non, pas de responsable, "
     "لا احد, لا يوجد, لا شخص, بدون مكلف, لا مكلف, لا",
     "volunteer": "volunteer, a volunteer, volunteers, benevole, un benevole, une benevole, benevoles, "
@@ -191,23 +203,30 @@ SAID = {
     "شخص متفرغ, متفرغ, متفرغة, موظف, موظفة, اجير, اجيرة, "
     "مكلف بالتواصل, مكلفة بالتواصل, المكلف بالتواصل, المكلفة بالتواصل",
 }
-SHORTEST_NAME, SHORTEST_NUMBER = 2, 6
-UNSAID = frozenset(map(bare, ("oui", "yes", "ok", "vrai", "true", "نعم", "يوجد")))
+MIN_NAME_LETTERS, MIN_PHONE_DIGITS = 2, 6
+NON_ANSWERS = frozenset(map(normalize_label, ("oui", "yes", "ok", "vrai", "true", "نعم", "يوجد")))
 """Answers that say neither who nor of what kind."""
-CODE = {bare(said): code for code, sayings in SAID.items() for said in sayings.split(",")}
+MEDIA_OFFICER_CODE_BY_LABEL = {
+    normalize_label(said): code
+    for code, sayings in MEDIA_OFFICER_SYNONYMS.items()
+    for said in sayings.split(",")
+}
 
 
-def officer_of(text: str | None) -> str | None:
+def parse_media_officer(text: str | None) -> str | None:
     """The code that a cell means. Any other text, as a name, is kept: it says that there is somebody."""
-    return CODE.get(bare(text), text) if text else None
+    return MEDIA_OFFICER_CODE_BY_LABEL.get(normalize_label(text), text) if text else None
 
 
-def officer(who: str | None, words: Wording | None) -> str | None:
+def format_media_officer(code_or_name: str | None, translator: Translator | None) -> str | None:
     """Who runs the channels, in words; a name as it is."""
-    return words.term("officer", who) if who and words else who
+    return translator.term("officer", code_or_name) if code_or_name and translator else code_or_name
 
 
-def is_somebody(text: str) -> bool:
+def can_name_person(text: str) -> bool:
     """Whether a cell that is no code can name a person: by a name, a number to call or an address."""
-    is_long = sum(map(str.isalpha, text)) >= SHORTEST_NAME or sum(map(str.isdigit, text)) >= SHORTEST_NUMBER
-    return is_long and bare(text) not in UNSAID and not nothing(text)
+    is_long = (
+        sum(map(str.isalpha, text)) >= MIN_NAME_LETTERS
+        or sum(map(str.isdigit, text)) >= MIN_PHONE_DIGITS
+    )
+    return is_long and normalize_label(text) not in NON_ANSWERS and not is_none_answer(text)

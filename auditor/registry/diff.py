@@ -16,20 +16,25 @@ from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 
-from auditor.i18n.wording import Wording
+from auditor.i18n.wording import Translator
 from auditor.registry import exporter
-from auditor.registry.columns import LINKS, officer
-from auditor.registry.importer import Reading
-from auditor.registry.issues import Problem, Trouble
-from probes.models.finding import NEVER
-from storage.models.audit import ASSOCIATION_FIELDS, REACHES, AccountRow, Association
-from storage.models.users import ASSOCIATION, FIELDS, Change, ChangeKind
-from storage.registry.diff import Changes
+from auditor.registry.columns import LINKS_COLUMN, format_media_officer
+from auditor.registry.importer import ImportResult
+from auditor.registry.issues import Issue, SpreadsheetProblem
+from probes.models.finding import EARLIEST_DATETIME
+from storage.models.audit import ASSOCIATION_FIELDS, CONTACT_METHODS, AccountRow, Association
+from storage.models.users import (
+    REGISTRY_FIELDS,
+    WHOLE_ASSOCIATION_FIELD,
+    AuditLogEntry,
+    RegistryChangeKind,
+)
+from storage.registry.diff import ImportChanges
 from storage.store import Store
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class RegistryChangeLine:
     """One change: of which association, of what of it, from what to what.
 
     `field` is a fact of the association, a link's column, or `association` where it comes or leaves whole;
@@ -44,101 +49,116 @@ class Line:
     kind: str
 
     @classmethod
-    def of(cls, change: Change, name: str) -> Line:
+    def from_change(cls, change: AuditLogEntry, name: str) -> RegistryChangeLine:
         """A line of the trail, made or to be made, of the association that has this name."""
         told = change.field, change.before, change.after, change.kind
         return cls(change.association, name, *told)
 
-    def item(self) -> dict[str, str | None]:
+    def to_dict(self) -> dict[str, str | None]:
         """The line as JSON has it."""
         return asdict(self)
 
-    def what(self, words: Wording) -> str:
+    def describe_field(self, translator: Translator) -> str:
         """What is changed, in words."""
-        return exporter.heading(self.field or LINKS, words)
+        return exporter.format_column_heading(self.field or LINKS_COLUMN, translator)
 
-    def values(self, words: Wording) -> tuple[str, str]:
+    def describe_values(self, translator: Translator) -> tuple[str, str]:
         """What stood there and what will, in words; empty for nothing."""
-        return _said(self.field, self.before, words), _said(self.field, self.after, words)
+        return _format_value(self.field, self.before, translator), _format_value(
+            self.field, self.after, translator
+        )
 
 
-def difference(changes: Changes) -> list[Line]:
+def build_change_lines(changes: ImportChanges) -> list[RegistryChangeLine]:
     """Every change, an association's together, in the order of their ids."""
-    return [Line.of(one, changes.people[one.association].name) for one in changes.lines]
+    return [
+        RegistryChangeLine.from_change(one, changes.associations[one.association].name)
+        for one in changes.log_entries
+    ]
 
 
-def _said(field: str, value: str | None, words: Wording) -> str:
+def _format_value(field: str, value: str | None, translator: Translator) -> str:
     if not value:
         return ""
     if field == "language":
-        return exporter.tongue(value, words)
+        return exporter.format_language(value, translator)
     if field == "media_officer":
-        return officer(value, words) or ""
+        return format_media_officer(value, translator) or ""
     if field == "none_by_choice":
-        return words.listed(words.channel(channel) for channel in value.split(", "))
+        return translator.join_list(
+            translator.channel_name(channel) for channel in value.split(", ")
+        )
     return value
 
 
-def shared(reading: Reading, changes: Changes) -> Iterator[Problem]:
+def find_shared_accounts(
+    import_result: ImportResult, changes: ImportChanges
+) -> Iterator[SpreadsheetProblem]:
     """Accounts of the sheet that another association has, which the sheet does not list or not with them."""
     gone = {*changes.associations_withdrawn, *changes.associations_pruned}
-    left = (row for row in (*changes.withdrawn, *changes.pruned) if row.association in gone)
+    left = (
+        row
+        for row in (*changes.accounts_withdrawn, *changes.accounts_pruned)
+        if row.association in gone
+    )
     owners: dict[tuple[str, str], set[str]] = {}
-    for row in (*left, *changes.kept):
-        owners.setdefault(_key(row), set()).add(row.association)
-    for row in reading.accounts:
-        if row.identity.key and owners.get(_key(row), set()) - {row.association}:
-            line = reading.lines.get(row.association, 0)
-            yield Problem(line, row.column, row.typed, Trouble.SHARED_ACCOUNT)
+    for row in (*left, *changes.accounts_retained):
+        owners.setdefault(_get_account_key(row), set()).add(row.association)
+    for row in import_result.accounts:
+        if row.identity.key and owners.get(_get_account_key(row), set()) - {row.association}:
+            line = import_result.line_numbers.get(row.association, 0)
+            yield SpreadsheetProblem(line, row.column, row.typed_text, Issue.SHARED_ACCOUNT)
 
 
-def unsaid(changes: Changes, words: Wording) -> str:
+def describe_missing_columns(changes: ImportChanges, translator: Translator) -> str:
     """Which columns the sheet lacks where something is known, as a sentence; empty where there are none."""
-    if not changes.unsaid:
+    if not changes.missing_columns:
         return ""
-    columns = words.listed(exporter.heading(column, words) for column in changes.unsaid)
-    return words.say(
-        "The sheet has no column for these, so they stay as they are: {columns}.", columns=columns
+    columns = translator.join_list(
+        exporter.format_column_heading(column, translator) for column in changes.missing_columns
+    )
+    return translator.translate(
+        "Your file has no column for these, so they don’t change: {columns}.", columns=columns
     )
 
 
-def leaving(changes: Changes, words: Wording) -> str:
+def describe_unlisted_associations(changes: ImportChanges, translator: Translator) -> str:
     """How many associations the sheet does not list, and what becomes of them; empty where it lists all."""
     if gone := len(changes.associations_pruned):
-        return words.count(
-            "{n} association is not in this sheet: it is removed, with all that was seen of it.",
-            "{n} associations are not in this sheet: they are removed, with all that was seen of them.",
+        return translator.translate_plural(
+            "{n} association is not in this file: it is removed with all its results.",
+            "{n} associations are not in this file: they are removed with all their results.",
             gone,
         )
     if not (gone := len(changes.associations_withdrawn)):
         return ""
-    return words.count(
-        "{n} association is not in this sheet: it is kept, but no longer looked at.",
-        "{n} associations are not in this sheet: they are kept, but no longer looked at.",
+    return translator.translate_plural(
+        "{n} association is not in this file: it is kept but no longer checked.",
+        "{n} associations are not in this file: they are kept but no longer checked.",
         gone,
     )
 
 
-def _key(row: AccountRow) -> tuple[str, str]:
+def _get_account_key(row: AccountRow) -> tuple[str, str]:
     return row.channel, row.identity.key or ""
 
 
 @dataclass(frozen=True, slots=True)
-class Revision:
+class ImportPreview:
     """What a sheet would change, and what is odd about it."""
 
-    reading: Reading
-    changes: Changes
-    lines: list[Line]
-    problems: list[Problem]
+    import_result: ImportResult
+    changes: ImportChanges
+    lines: list[RegistryChangeLine]
+    problems: list[SpreadsheetProblem]
 
-    def unsaid(self, words: Wording) -> str:
+    def describe_missing_columns(self, translator: Translator) -> str:
         """Which columns it lacks where something is known, as a sentence, or nothing."""
-        return unsaid(self.changes, words)
+        return describe_missing_columns(self.changes, translator)
 
-    def leaving(self, words: Wording) -> str:
+    def describe_unlisted_associations(self, translator: Translator) -> str:
         """How many associations it does not list, and what becomes of them, as a sentence, or nothing."""
-        return leaving(self.changes, words)
+        return describe_unlisted_associations(self.changes, translator)
 
     @property
     def digest(self) -> str:
@@ -146,90 +166,113 @@ class Revision:
         return self.changes.digest
 
 
-def revision(store: Store, reading: Reading, now: datetime, *, prune: bool = False) -> Revision:
+def build_import_preview(
+    store: Store, import_result: ImportResult, now: datetime, *, prune: bool = False
+) -> ImportPreview:
     """Compare a sheet with the registry; change nothing."""
-    people, links = reading.associations, reading.accounts
-    changes = store.save_registry(people, links, now, said=reading.said, prune=prune, dry_run=True)
-    return Revision(reading, changes, difference(changes), [*reading.problems, *shared(reading, changes)])
+    people, links = import_result.associations, import_result.accounts
+    changes = store.save_registry(
+        people, links, now, present_columns=import_result.columns, prune=prune, dry_run=True
+    )
+    return ImportPreview(
+        import_result,
+        changes,
+        build_change_lines(changes),
+        [*import_result.problems, *find_shared_accounts(import_result, changes)],
+    )
 
 
-SEVERAL = frozenset(one.name for one in fields(Association) if str(one.type).startswith("tuple"))
+MULTI_VALUE_FIELDS = frozenset(
+    one.name for one in fields(Association) if str(one.type).startswith("tuple")
+)
 """The fields that hold several words, which a line of the trail joins by commas."""
 
 
 @dataclass(frozen=True, slots=True)
-class Former:
+class RegistrySnapshot:
     """An association at a moment: its words, whether the sheet listed it, its links as they stood."""
 
     association: Association
-    listed: bool
+    is_listed: bool
     accounts: tuple[AccountRow, ...]
 
 
-def former(now: Former, lines: Iterable[Change], moment: datetime) -> Former:
+def registry_at(
+    current: RegistrySnapshot, changes: Iterable[AuditLogEntry], moment: datetime
+) -> RegistrySnapshot:
     """An association as it was at a moment, by the lines of its trail, the newest first.
 
     What was removed with all that was seen of it is not remembered: before that it was not there.
     """
-    about, listed, rows = now.association, now.listed, now.accounts
-    for line in lines:
-        if line.at <= moment:
+    about, listed, rows = current.association, current.is_listed, current.accounts
+    for line in changes:
+        if line.changed_at <= moment:
             continue
-        if line.field == ASSOCIATION:
+        if line.field == WHOLE_ASSOCIATION_FIELD:
             listed = line.before is not None
-            if line.kind is ChangeKind.PRUNED:
-                return Former(about, listed=False, accounts=rows)
-        elif line.field in FIELDS:
-            about = _as_before(about, line)
+            if line.kind is RegistryChangeKind.PRUNED:
+                return RegistrySnapshot(about, is_listed=False, accounts=rows)
+        elif line.field in REGISTRY_FIELDS:
+            about = _undo_field_change(about, line)
         else:
-            rows = tuple(_undone(row, line) for row in rows)
-    return Former(about, listed, rows)
+            rows = tuple(_undo_link_change(row, line) for row in rows)
+    return RegistrySnapshot(about, listed, rows)
 
 
-def links(rows: Sequence[AccountRow], lines: Iterable[Change], moment: datetime) -> Sequence[AccountRow]:
+def undo_link_changes(
+    rows: Sequence[AccountRow], changes: Iterable[AuditLogEntry], moment: datetime
+) -> Sequence[AccountRow]:
     """The links of one association as they stood at a moment."""
-    for line in lines:
-        if line.at > moment and line.field != ASSOCIATION and line.field not in FIELDS:
-            rows = [_undone(row, line) for row in rows]
+    for line in changes:
+        if (
+            line.changed_at > moment
+            and line.field != WHOLE_ASSOCIATION_FIELD
+            and line.field not in REGISTRY_FIELDS
+        ):
+            rows = [_undo_link_change(row, line) for row in rows]
     return rows
 
 
-def then(
-    rows: Iterable[AccountRow], lines: Mapping[str, Sequence[Change]], moment: datetime
+def iter_links_at(
+    rows: Iterable[AccountRow],
+    changes_by_association: Mapping[str, Sequence[AuditLogEntry]],
+    moment: datetime,
 ) -> Iterator[AccountRow]:
     """The links of several associations as they stood at a moment, by the lines of each."""
     for row in rows:
-        yield from links([row], lines.get(row.association, ()), moment)
+        yield from undo_link_changes([row], changes_by_association.get(row.association, ()), moment)
 
 
-def tells_arrival(lines: Iterable[Change]) -> bool:
+def has_arrival_change(changes: Iterable[AuditLogEntry]) -> bool:
     """Whether the trail knows when an association came: it was kept already by then."""
-    return any(line.field == ASSOCIATION and line.before is None for line in lines)
+    return any(line.field == WHOLE_ASSOCIATION_FIELD and line.before is None for line in changes)
 
 
-def _undone(row: AccountRow, line: Change) -> AccountRow:
+def _undo_link_change(row: AccountRow, change: AuditLogEntry) -> AccountRow:
     """A link as it was before a line of the trail, which may be about another one."""
-    said = line.before if line.after is None else line.after
-    if row.column != line.field or row.typed != said:
+    said = change.before if change.after is None else change.after
+    if row.column != change.field or row.typed_text != said:
         return row
-    if line.before is None:
-        return replace(row, withdrawn_at=NEVER)
-    if line.after is None:
+    if change.before is None:
+        return replace(row, withdrawn_at=EARLIEST_DATETIME)
+    if change.after is None:
         return replace(row, withdrawn_at=None)
-    return replace(row, typed=line.before)
+    return replace(row, typed_text=change.before)
 
 
-def _as_before(about: Association, line: Change) -> Association:
+def _undo_field_change(association: Association, change: AuditLogEntry) -> Association:
     """An association as it was before a line; of its people it only knows whether they could be reached."""
-    if line.field in ASSOCIATION_FIELDS:
-        return replace(about, **{line.field: _value(line)})
-    if line.field not in REACHES:
-        return about
-    others = about.reached - {line.field}
-    return replace(about, reached=others | {line.field} if line.before else others)
+    if change.field in ASSOCIATION_FIELDS:
+        return replace(association, **{change.field: _parse_previous_value(change)})
+    if change.field not in CONTACT_METHODS:
+        return association
+    others = association.contact_methods - {change.field}
+    return replace(
+        association, contact_methods=others | {change.field} if change.before else others
+    )
 
 
-def _value(line: Change) -> Any:
-    if line.field in SEVERAL:
-        return tuple(line.before.split(", ")) if line.before else ()
-    return line.before
+def _parse_previous_value(change: AuditLogEntry) -> Any:
+    if change.field in MULTI_VALUE_FIELDS:
+        return tuple(change.before.split(", ")) if change.before else ()
+    return change.before

@@ -6,31 +6,46 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from auditor.i18n.wording import Wording
-from auditor.registry.columns import AFTER, FACTS, LINKS, officer
-from auditor.registry.exporter import USUAL
-from auditor.registry.importer import Reading, read_entry
-from auditor.registry.issues import Trouble
-from storage.models.audit import AccountRow, Member
+from auditor.i18n.wording import Translator
+from auditor.registry.columns import (
+    FACT_COLUMNS,
+    LINKS_COLUMN,
+    TRAILING_COLUMNS,
+    format_media_officer,
+)
+from auditor.registry.exporter import DEFAULT_CHANNELS
+from auditor.registry.importer import ImportResult, parse_registry_entry
+from auditor.registry.issues import Issue
+from storage.models.audit import AccountRow, AssociationEntry
 
-BLOCKING = frozenset({Trouble.NO_NAME, Trouble.BAD_EMAIL})
+BLOCKING_ISSUES = frozenset({Issue.NO_NAME, Issue.BAD_EMAIL})
 """What has to be mended before an entry can be kept; the rest may be kept all the same."""
-TYPED = tuple(name for name in (*FACTS, *AFTER) if name != "id")
+EDITABLE_COLUMNS = tuple(name for name in (*FACT_COLUMNS, *TRAILING_COLUMNS) if name != "id")
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class RegistryEntryForm:
     """The cells of an entry by their columns: facts, and links one a line."""
 
-    association: str
+    association_id: str
     cells: Mapping[str, str]
 
-    def columns(self, audited: Iterable[str]) -> list[str]:
+    def list_visible_columns(self, audited_channels: Iterable[str]) -> list[str]:
         """The columns that are shown: those of the audited channels, and those of which something is kept."""
-        held = [name for name in self.cells if name not in {"id", *TYPED}]
-        return [*dict.fromkeys((*USUAL, *audited, *held, *self.chosen(), LINKS))]
+        held = [name for name in self.cells if name not in {"id", *EDITABLE_COLUMNS}]
+        return [
+            *dict.fromkeys(
+                (
+                    *DEFAULT_CHANNELS,
+                    *audited_channels,
+                    *held,
+                    *self.list_none_by_choice(),
+                    LINKS_COLUMN,
+                )
+            )
+        ]
 
-    def chosen(self) -> list[str]:
+    def list_none_by_choice(self) -> list[str]:
         """The channels that it does without."""
         return list(filter(None, self.cells.get("none_by_choice", "").split(", ")))
 
@@ -40,19 +55,21 @@ class Entry:
         told = sorted((name, text) for name, text in self.cells.items() if text)
         return hashlib.sha256(repr(told).encode()).hexdigest()[:32]
 
-    def read(self, language: str) -> Reading:
+    def parse(self, language: str) -> ImportResult:
         """Understand the entry as a sheet's row is."""
-        return read_entry({"id": self.association, **self.cells}, language)
+        return parse_registry_entry({"id": self.association_id, **self.cells}, language)
 
 
-def entry(about: Member, accounts: Iterable[AccountRow], words: Wording) -> Entry:
+def build_entry_form(
+    entry: AssociationEntry, accounts: Iterable[AccountRow], translator: Translator
+) -> RegistryEntryForm:
     """The entry as it is kept."""
     cells: dict[str, str] = {}
-    for name in TYPED:
-        value = about.fact(name)
+    for name in EDITABLE_COLUMNS:
+        value = entry.get_value(name)
         cells[name] = ", ".join(value) if isinstance(value, tuple) else value or ""
-    cells["media_officer"] = officer(about.contact.media_officer, words) or ""
+    cells["media_officer"] = format_media_officer(entry.contact.media_officer, translator) or ""
     for row in accounts:
-        column = row.column or LINKS
-        cells[column] = "\n".join(filter(None, (cells.get(column), row.typed)))
-    return Entry(about.id, cells)
+        column = row.column or LINKS_COLUMN
+        cells[column] = "\n".join(filter(None, (cells.get(column), row.typed_text)))
+    return RegistryEntryForm(entry.id, cells)

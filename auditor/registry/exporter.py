@@ -8,114 +8,143 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 
-from auditor.i18n.catalogs import TONGUES
-from auditor.i18n.wording import Wording
-from auditor.registry.columns import AFTER, CODES, FACTS, LINKS, in_order, officer
-from auditor.registry.spreadsheet import xlsx_pieces
-from probes.links.cells import links_in
-from storage.models.audit import AccountRow, Member
+from auditor.i18n.catalogs import LANGUAGE_NAMES
+from auditor.i18n.wording import Translator
+from auditor.registry.columns import (
+    FACT_COLUMNS,
+    LINKS_COLUMN,
+    MEDIA_OFFICER_CODES,
+    TRAILING_COLUMNS,
+    format_media_officer,
+    order_columns,
+)
+from auditor.registry.spreadsheet import iter_xlsx_chunks
+from probes.links.cells import split_links
+from storage.models.audit import AccountRow, AssociationEntry
 from storage.store import Store
 
-Line = list[object]
-Cells = Mapping[str, list[str]]
+ExportRow = list[object]
+LinksByColumn = Mapping[str, list[str]]
 """What an association lists in each column."""
-AT_ONCE = 500
+EXPORT_BATCH_SIZE = 500
 """Associations whose links are asked for together."""
-USUAL = ("website", "facebook", "twitter", "linkedin", "youtube")
+DEFAULT_CHANNELS = ("website", "facebook", "twitter", "linkedin", "youtube")
 """The channels whose columns are always there."""
 
 
-def table(
-    members: Iterable[Member], accounts: Iterable[AccountRow], words: Wording | None = None
-) -> Iterator[Line]:
+def build_export_rows(
+    registry_entries: Iterable[AssociationEntry],
+    accounts: Iterable[AccountRow],
+    translator: Translator | None = None,
+) -> Iterator[ExportRow]:
     """The headings and a row for each association; English keys and codes where no words are given."""
-    held = _held(accounts)
-    entries = ((one, held.get(one.id, {})) for one in members)
-    return _lines(entries, (cell for cells in held.values() for cell in cells.items()), words)
+    held = _group_links(accounts)
+    entries = ((one, held.get(one.id, {})) for one in registry_entries)
+    return _render_rows(
+        entries, (cell for cells in held.values() for cell in cells.items()), translator
+    )
 
 
-def kept(store: Store, words: Wording | None = None) -> Iterator[Line]:
+def iter_export_rows(store: Store, translator: Translator | None = None) -> Iterator[ExportRow]:
     """The same of everybody whom the store lists, read as it is written, never held whole."""
-    cells = ((column or LINKS, typed) for column, typed in store.cells())
-    return _lines(_entries(store), cells, words)
+    cells = ((column or LINKS_COLUMN, typed) for column, typed in store.list_account_cells())
+    return _render_rows(_load_entries(store), cells, translator)
 
 
-def _entries(store: Store) -> Iterator[tuple[Member, Cells]]:
-    waiting = store.members()
-    while some := list(islice(waiting, AT_ONCE)):
-        held = _held(store.links_of([one.id for one in some]))
+def _load_entries(store: Store) -> Iterator[tuple[AssociationEntry, LinksByColumn]]:
+    waiting = store.list_association_entries()
+    while some := list(islice(waiting, EXPORT_BATCH_SIZE)):
+        held = _group_links(store.list_accounts_of([one.id for one in some]))
         yield from ((one, held.get(one.id, {})) for one in some)
 
 
-def _held(accounts: Iterable[AccountRow]) -> dict[str, dict[str, list[str]]]:
+def _group_links(accounts: Iterable[AccountRow]) -> dict[str, dict[str, list[str]]]:
     held: dict[str, dict[str, list[str]]] = {}
     for account in accounts:
-        held.setdefault(account.association, {}).setdefault(account.column or LINKS, []).append(account.typed)
+        held.setdefault(account.association, {}).setdefault(
+            account.column or LINKS_COLUMN, []
+        ).append(account.typed_text)
     return held
 
 
-def _lines(
-    entries: Iterable[tuple[Member, Cells]],
-    cells: Iterable[tuple[str, list[str]]],
-    words: Wording | None,
-) -> Iterator[Line]:
-    widths = dict.fromkeys(USUAL, 1)
-    for column, typed in cells:
-        widths[column] = max(widths.get(column, 1), len(_parted(typed)))
-    channels = [*USUAL, *sorted(widths.keys() - {*USUAL})]
-    columns = in_order([column for column in channels for _ in range(widths[column])])
-    yield [heading(column, words) for column in columns]
+def _render_rows(
+    entries: Iterable[tuple[AssociationEntry, LinksByColumn]],
+    links_by_column: Iterable[tuple[str, list[str]]],
+    translator: Translator | None,
+) -> Iterator[ExportRow]:
+    widths = dict.fromkeys(DEFAULT_CHANNELS, 1)
+    for column, typed in links_by_column:
+        widths[column] = max(widths.get(column, 1), len(_split_into_cells(typed)))
+    channels = [*DEFAULT_CHANNELS, *sorted(widths.keys() - {*DEFAULT_CHANNELS})]
+    columns = order_columns([column for column in channels for _ in range(widths[column])])
+    yield [format_column_heading(column, translator) for column in columns]
     for member, own in entries:
-        left = {column: iter(_parted(typed)) for column, typed in own.items()}
-        yield [_cell(member, column, left, words) for column in columns]
+        left = {column: iter(_split_into_cells(typed)) for column, typed in own.items()}
+        yield [_format_cell(member, column, left, translator) for column in columns]
 
 
-def _parted(typed: list[str]) -> list[str]:
+def _split_into_cells(links: list[str]) -> list[str]:
     """Links as cells hold them: in one, a line each, unless reading that would take words for a remark."""
-    together = "\n".join(typed)
-    return [together] if len(typed) == 1 or links_in(together) == typed else typed
+    together = "\n".join(links)
+    return [together] if len(links) == 1 or split_links(together) == links else links
 
 
-def heading(column: str, words: Wording | None) -> str:
+def format_column_heading(column: str, translator: Translator | None) -> str:
     """What a column is called."""
-    if words is None:
+    if translator is None:
         return column
-    said = words.term("column", column)
-    return words.channel(column) if said == column else said
+    said = translator.term("column", column)
+    return translator.channel_name(column) if said == column else said
 
 
-def workbook(lines: Iterable[Line], words: Wording | None, *, right_to_left: bool) -> bytes:
+def build_registry_workbook(
+    rows: Iterable[ExportRow], translator: Translator | None, *, right_to_left: bool
+) -> bytes:
     """The sheet as a workbook that offers what may stand in a cell."""
-    return b"".join(pieces(lines, words, right_to_left=right_to_left))
+    return b"".join(iter_registry_workbook_chunks(rows, translator, right_to_left=right_to_left))
 
 
-def pieces(lines: Iterable[Line], words: Wording | None, *, right_to_left: bool) -> Iterator[bytes]:
+def iter_registry_workbook_chunks(
+    rows: Iterable[ExportRow], translator: Translator | None, *, right_to_left: bool
+) -> Iterator[bytes]:
     """The same, piece by piece, never held whole."""
-    title = words.say("Registry") if words else "registry"
-    return xlsx_pieces(lines, title=title, right_to_left=right_to_left, choices=_choices(words))
+    title = translator.translate("Registry") if translator else "registry"
+    return iter_xlsx_chunks(
+        rows, title=title, right_to_left=right_to_left, choices=_build_column_choices(translator)
+    )
 
 
-def _choices(words: Wording | None) -> dict[str, list[str]]:
-    officers = [officer(code, words) or code for code in CODES]
+def _build_column_choices(translator: Translator | None) -> dict[str, list[str]]:
+    officers = [format_media_officer(code, translator) or code for code in MEDIA_OFFICER_CODES]
     return {
-        heading("language", words): [tongue(code, words) for code in TONGUES],
-        heading("media_officer", words): officers,
+        format_column_heading("language", translator): [
+            format_language(code, translator) for code in LANGUAGE_NAMES
+        ],
+        format_column_heading("media_officer", translator): officers,
     }
 
 
-def tongue(code: str, words: Wording | None) -> str:
+def format_language(code: str, translator: Translator | None) -> str:
     """A language as it calls itself."""
-    return TONGUES[code] if words else code
+    return LANGUAGE_NAMES[code] if translator else code
 
 
-def _cell(member: Member, column: str, cells: Mapping[str, Iterator[str]], words: Wording | None) -> object:
-    if column not in {*FACTS, *AFTER}:
-        return next(cells.get(column, iter(())), "")
+def _format_cell(
+    entry: AssociationEntry,
+    column: str,
+    remaining_links: Mapping[str, Iterator[str]],
+    translator: Translator | None,
+) -> object:
+    if column not in {*FACT_COLUMNS, *TRAILING_COLUMNS}:
+        return next(remaining_links.get(column, iter(())), "")
     if column == "media_officer":
-        return officer(member.contact.media_officer, words)
+        return format_media_officer(entry.contact.media_officer, translator)
     if column == "language":
-        return tongue(member.association.language, words)
-    value = member.id if column == "id" else member.fact(column)
+        return format_language(entry.association.language, translator)
+    value = entry.id if column == "id" else entry.get_value(column)
     if column == "none_by_choice":
-        value = tuple(heading(channel, words) for channel in member.association.none_by_choice)
+        value = tuple(
+            format_column_heading(channel, translator)
+            for channel in entry.association.none_by_choice
+        )
     return ", ".join(value) if isinstance(value, tuple) else value

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from auditor.i18n.wording import Wording
+from auditor.i18n.wording import Translator
 
 
-class Trouble(StrEnum):
+class Issue(StrEnum):
     """What can be wrong in a sheet. A closed set."""
 
     NO_NAME = "no_name"
@@ -23,58 +23,58 @@ class Trouble(StrEnum):
     UNREADABLE_LINK = "unreadable_link"
     NOT_AN_ACCOUNT = "not_an_account"
     PERSON_OR_GROUP = "person_or_group"
-    OTHER_CHANNEL = "other_channel"
+    WRONG_COLUMN = "other_channel"
     REPEATED_ACCOUNT = "repeated_account"
     SHARED_ACCOUNT = "shared_account"
-    CHOSEN_AND_LISTED = "chosen_and_listed"
+    NONE_BY_CHOICE_BUT_LISTED = "chosen_and_listed"
     GUESSED_ENCODING = "guessed_encoding"
-    OTHER_SHEET = "other_sheet"
-    LOST_LETTERS = "lost_letters"
-    SHORTENED_NUMBER = "shortened_number"
-    OTHER_ID = "other_id"
-    FORGOTTEN = "forgotten"
+    IGNORED_SHEET = "other_sheet"
+    MOJIBAKE = "lost_letters"
+    ROUNDED_NUMBER = "shortened_number"
+    CONFLICTING_ID = "other_id"
+    ERASED_ASSOCIATION = "forgotten"
 
 
-ERRORS = frozenset({Trouble.NO_NAME, Trouble.DUPLICATE_ID, Trouble.LOST_LETTERS, Trouble.SHORTENED_NUMBER})
+ERROR_ISSUES = frozenset({Issue.NO_NAME, Issue.DUPLICATE_ID, Issue.MOJIBAKE, Issue.ROUNDED_NUMBER})
 """The troubles that need a person before the sheet says what it means. The others are warnings."""
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class SpreadsheetProblem:
     """Something wrong in a sheet: where, and what stood there."""
 
     line: int
     column: str
     value: str
-    trouble: Trouble
+    issue: Issue
 
     @property
     def severity(self) -> str:
         """`error` or `warning`."""
-        return "error" if self.trouble in ERRORS else "warning"
+        return "error" if self.issue in ERROR_ISSUES else "warning"
 
-    def said(self, words: Wording) -> str:
+    def describe(self, translator: Translator) -> str:
         """The problem as a sentence; of the whole file where it is in no column."""
         facts = {
-            "severity": words.term("trouble", self.severity),
-            "problem": words.term("problem", self.trouble),
+            "severity": translator.term("trouble", self.severity),
+            "problem": translator.term("problem", self.issue),
             "value": self.value,
         }
         if not self.column:
-            return words.say("{severity}: {problem}: {value}", **facts)
-        return words.say(
-            "{severity}: line {line}, {column}: {problem}: {value}",
+            return translator.translate("{severity}: {problem}: {value}", **facts)
+        return translator.translate(
+            "{severity}, line {line}, {column}: {problem}: {value}",
             line=self.line,
             column=self.column,
             **facts,
         )
 
-    def item(self) -> dict[str, object]:
+    def to_dict(self) -> dict[str, object]:
         """The item of `registry validate` (DESIGN §6)."""
         return {
             "line": self.line,
             "column": self.column,
             "value": self.value,
-            "problem": str(self.trouble),
+            "problem": str(self.issue),
             "severity": self.severity,
         }

@@ -28,80 +28,91 @@ from typing import IO, Any
 from zipfile import ZipFile
 
 from auditor.core.errors import InputError
-from storage.sanitize import text as fit
+from storage.sanitize import sanitize_text as fit
 
-MOST_BYTES = 64 * 1024 * 1024
-MOST_UNPACKED = 512 * 1024 * 1024
-MOST_COLUMNS = 300
-ARABIC_WORD = re.compile(r"[\u0621-\u064a]{3,}")
-FORMULA = re.compile(r"'*\s*[=+\-@＝＋－＠\t\r\n]")
+MAX_FILE_BYTES = 64 * 1024 * 1024
+MAX_UNPACKED_BYTES = 512 * 1024 * 1024
+MAX_COLUMNS = 300
+ARABIC_WORD_PATTERN = re.compile(r"[\u0621-\u064a]{3,}")
+FORMULA_PATTERN = re.compile(r"'*\s*[=+\-@＝＋－＠\t\r\n]")
 """What a spreadsheet would take for a formula, also behind spaces or in full width, and what already has
 apostrophes before it."""
-BREAKS = re.compile(r"\r\n?|_x000D_\n?|[\v\f\x85]")
+LINE_BREAK_PATTERN = re.compile(r"\r\n?|_x000D_\n?|[\v\f\x85]")
 """The line ends of other systems, as they are and as Excel writes them."""
-SAVE_AS = "save it as XLSX or as CSV"
-FEWER = "a sheet with the associations alone"
+SAVE_AS_REMEDY = "save it as XLSX or as CSV"
+SMALLER_SHEET_REMEDY = "a sheet with the associations alone"
 
 
-class SheetError(InputError):
+class SpreadsheetError(InputError):
     """A file that cannot be read as a sheet: `trouble` is the code of why (`unreadable` in the words)."""
 
-    def __init__(self, what: str, why: str, remedy: str, *, trouble: str) -> None:
+    def __init__(self, what: str, why: str, remedy: str, *, code: str) -> None:
         super().__init__(what, why, remedy)
-        self.trouble = trouble
+        self.code = code
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class SheetRow:
     """A line of a sheet that is not empty: where it begins, its cells as text, the addresses beneath them."""
 
     line: int
     cells: tuple[str, ...]
-    targets: Mapping[int, str] = field(default_factory=dict)
+    hyperlinks: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
     """A table of a file. `encoding` is the one that was guessed, where one had to be."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[SheetRow, ...]
     title: str = ""
     encoding: str | None = None
 
 
-def read(path: Path) -> Iterator[Sheet]:
+def read_sheets(path: Path) -> Iterator[Sheet]:
     """Every table of a file, the first first. Raises InputError."""
-    data = _bytes(path)
+    data = _read_bytes(path)
     if data.startswith(b"PK\x03\x04"):
-        yield from _workbook(data, path)
+        yield from _read_workbook(data, path)
     elif data.startswith(b"\xd0\xcf\x11\xe0"):
-        raise SheetError(
-            str(path), "the Excel format of before 2007 cannot be read", SAVE_AS, trouble="old_excel"
+        raise SpreadsheetError(
+            str(path),
+            "the Excel format of before 2007 cannot be read",
+            SAVE_AS_REMEDY,
+            code="old_excel",
         )
     elif b"\0" in data[:4096] and not data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise SheetError(str(path), "this is not a spreadsheet", SAVE_AS, trouble="no_sheet")
+        raise SpreadsheetError(
+            str(path), "this is not a spreadsheet", SAVE_AS_REMEDY, code="no_sheet"
+        )
     else:
-        yield _text(data, path)
+        yield _parse_csv(data, path)
 
 
-def _bytes(path: Path) -> bytes:
+def _read_bytes(path: Path) -> bytes:
     try:
-        if path.stat().st_size > MOST_BYTES:
-            raise SheetError(str(path), "larger than 64 MB", FEWER, trouble="too_large")
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise SpreadsheetError(
+                str(path), "larger than 64 MB", SMALLER_SHEET_REMEDY, code="too_large"
+            )
         return path.read_bytes()
     except OSError as trouble:
-        raise InputError(str(path), (trouble.strerror or "cannot be read").lower(), "another path") from None
+        raise InputError(
+            str(path), (trouble.strerror or "cannot be read").lower(), "another path"
+        ) from None
 
 
-def _text(data: bytes, path: Path) -> Sheet:
-    text, guessed = decoded(data)
+def _parse_csv(data: bytes, path: Path) -> Sheet:
+    text, guessed = decode_text(data)
     first, _, rest = text.partition("\n")
     if re.fullmatch(r"sep=.\r?", first):
-        return Sheet(tuple(_rows(rest, first[4], path, after=1)), encoding=guessed)
-    return Sheet(tuple(_rows(text, _delimiter(text), path)), encoding=guessed)
+        return Sheet(
+            tuple(_parse_csv_rows(rest, first[4], path, skipped_lines=1)), encoding=guessed
+        )
+    return Sheet(tuple(_parse_csv_rows(text, _detect_delimiter(text), path)), encoding=guessed)
 
 
-def decoded(data: bytes) -> tuple[str, str | None]:
+def decode_text(data: bytes) -> tuple[str, str | None]:
     """The text of a file, and the encoding where it was a guess.
 
     cp1256 has the small accented letters of French where cp1252 has them, so what tells the two apart
@@ -113,47 +124,55 @@ def decoded(data: bytes) -> tuple[str, str | None]:
         return data.decode("utf-8-sig"), None
     except UnicodeDecodeError:
         arabic = data.decode("cp1256", errors="replace")
-        if ARABIC_WORD.search(arabic):
+        if ARABIC_WORD_PATTERN.search(arabic):
             return arabic, "cp1256"
         return data.decode("cp1252", errors="replace"), "cp1252"
 
 
-def _delimiter(text: str) -> str:
+def _detect_delimiter(text: str) -> str:
     first = next((line for line in text.splitlines() if line.strip()), "")
     unquoted = re.sub(r'"[^"]*"', "", first)
     return max(",;\t", key=unquoted.count)
 
 
-def _rows(text: str, delimiter: str, path: Path, after: int = 0) -> Iterator[Row]:
+def _parse_csv_rows(
+    text: str, delimiter: str, path: Path, skipped_lines: int = 0
+) -> Iterator[SheetRow]:
     lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    line = after + 1
+    line = skipped_lines + 1
     try:
         for cells in lines:
             if any(cell.strip() for cell in cells):
-                yield Row(line, tidy(cells))
-            line = after + lines.line_num + 1
+                yield SheetRow(line, clean_cells(cells))
+            line = skipped_lines + lines.line_num + 1
     except csv.Error as trouble:
-        raise SheetError(
-            f"{path}, line {line}", str(trouble), "a closing quote is often missing", trouble="open_quote"
+        raise SpreadsheetError(
+            f"{path}, line {line}",
+            str(trouble),
+            "a closing quote is often missing",
+            code="open_quote",
         ) from None
 
 
-def tidy(cells: Iterable[str]) -> tuple[str, ...]:
+def clean_cells(cells: Iterable[str]) -> tuple[str, ...]:
     """Cells as they are kept: without what surrounds their text, and without what no text should carry.
 
     Nor with the apostrophe that keeps a formula from running.
     """
-    return tuple(_plain(fit(BREAKS.sub("\n", cell)).replace("\xa0", " ").strip()) for cell in cells)
+    return tuple(
+        _strip_formula_guard(fit(LINE_BREAK_PATTERN.sub("\n", cell)).replace("\xa0", " ").strip())
+        for cell in cells
+    )
 
 
-def _plain(cell: str) -> str:
-    return cell[1:].strip() if cell[:1] == "'" and FORMULA.match(cell) else cell
+def _strip_formula_guard(cell: str) -> str:
+    return cell[1:].strip() if cell[:1] == "'" and FORMULA_PATTERN.match(cell) else cell
 
 
-def _workbook(data: bytes, path: Path) -> Iterator[Sheet]:
+def _read_workbook(data: bytes, path: Path) -> Iterator[Sheet]:
     from openpyxl.reader.excel import ExcelReader  # noqa: PLC0415  # slow to load, and only workbooks need it
 
-    _refuse_bomb(data, path)
+    _refuse_zip_bomb(data, path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of features that reading values does not need
         try:
@@ -162,36 +181,54 @@ def _workbook(data: bytes, path: Path) -> Iterator[Sheet]:
             parts = {page.name: rel.target for page, rel in reader.parser.find_sheets()}
             for page in reader.wb.worksheets:
                 page.reset_dimensions()
-                beneath = targets(reader.archive, parts[page.title])
-                yield Sheet(tuple(_page(page, beneath)), page.title)
-        except (KeyError, ValueError, TypeError, AttributeError, SyntaxError, OSError, zipfile.BadZipFile):
-            raise SheetError(str(path), "this workbook is damaged", SAVE_AS, trouble="damaged") from None
+                beneath = read_hyperlinks(reader.archive, parts[page.title])
+                yield Sheet(tuple(_read_worksheet(page, beneath)), page.title)
+        except (
+            KeyError,
+            ValueError,
+            TypeError,
+            AttributeError,
+            SyntaxError,
+            OSError,
+            zipfile.BadZipFile,
+        ):
+            raise SpreadsheetError(
+                str(path), "this workbook is damaged", SAVE_AS_REMEDY, code="damaged"
+            ) from None
 
 
-def _refuse_bomb(data: bytes, path: Path) -> None:
+def _refuse_zip_bomb(data: bytes, path: Path) -> None:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as packed:
             names = packed.namelist()
             unpacked = sum(member.file_size for member in packed.infolist())
     except zipfile.BadZipFile:
-        raise SheetError(str(path), "this workbook is damaged", SAVE_AS, trouble="damaged") from None
+        raise SpreadsheetError(
+            str(path), "this workbook is damaged", SAVE_AS_REMEDY, code="damaged"
+        ) from None
     if "xl/workbook.xml" not in names:
-        raise SheetError(str(path), "this is not an Excel workbook", SAVE_AS, trouble="no_sheet")
-    if unpacked > MOST_UNPACKED:
-        raise SheetError(str(path), "it unpacks to more than 512 MB", FEWER, trouble="too_large")
+        raise SpreadsheetError(
+            str(path), "this is not an Excel workbook", SAVE_AS_REMEDY, code="no_sheet"
+        )
+    if unpacked > MAX_UNPACKED_BYTES:
+        raise SpreadsheetError(
+            str(path), "it unpacks to more than 512 MB", SMALLER_SHEET_REMEDY, code="too_large"
+        )
 
 
-def _page(page: Any, beneath: Mapping[tuple[int, int], str]) -> Iterator[Row]:
+def _read_worksheet(
+    worksheet: Any, hyperlinks: Mapping[tuple[int, int], str]
+) -> Iterator[SheetRow]:
     leads: dict[int, dict[int, str]] = {}
-    for (line, column), address in beneath.items():
+    for (line, column), address in hyperlinks.items():
         leads.setdefault(line, {})[column - 1] = address
-    for line, values in enumerate(page.iter_rows(values_only=True, max_col=MOST_COLUMNS), 1):
-        cells = tidy(_said(value) for value in values)
+    for line, values in enumerate(worksheet.iter_rows(values_only=True, max_col=MAX_COLUMNS), 1):
+        cells = clean_cells(_format_cell_value(value) for value in values)
         if any(cells):
-            yield Row(line, cells, leads.get(line, {}))
+            yield SheetRow(line, cells, leads.get(line, {}))
 
 
-def _said(value: object) -> str:
+def _format_cell_value(value: object) -> str:
     """What a cell shows: 20857.0 is a postcode that a spreadsheet took for a number."""
     if value is None:
         return ""
@@ -206,10 +243,10 @@ def _said(value: object) -> str:
 
 def to_csv(table: Iterable[Sequence[object]], *, bom: bool = True, delimiter: str = ",") -> bytes:
     """A table as CSV that no spreadsheet takes for formulas. The BOM lets Excel read Arabic."""
-    return b"".join(csv_lines(table, bom=bom, delimiter=delimiter))
+    return b"".join(iter_csv_lines(table, bom=bom, delimiter=delimiter))
 
 
-def csv_lines(
+def iter_csv_lines(
     table: Iterable[Sequence[object]], *, bom: bool = True, delimiter: str = ","
 ) -> Iterator[bytes]:
     """The same, line by line, for a table that need not be held."""
@@ -218,27 +255,31 @@ def csv_lines(
     if bom:
         yield codecs.BOM_UTF8
     for row in table:
-        writer.writerow([_harmless(_said(cell)) for cell in row])
+        writer.writerow([_guard_formula(_format_cell_value(cell)) for cell in row])
         yield out.getvalue().encode(errors="replace")
         out.seek(0)
         out.truncate()
 
 
-def _harmless(cell: str) -> str:
-    return f"'{cell}" if FORMULA.match(cell) else cell
+def _guard_formula(cell: str) -> str:
+    return f"'{cell}" if FORMULA_PATTERN.match(cell) else cell
 
 
-def _doubled(value: object) -> object:
+def _double_apostrophe(value: object) -> object:
     """A cell whose own apostrophe would be taken for the one that keeps a formula from running."""
-    return f"'{value}" if isinstance(value, str) and value[:1] == "'" and FORMULA.match(value) else value
+    return (
+        f"'{value}"
+        if isinstance(value, str) and value[:1] == "'" and FORMULA_PATTERN.match(value)
+        else value
+    )
 
 
 def to_xlsx(table: Iterable[Sequence[object]]) -> bytes:
     """A table as a workbook (`auditor.registry.spreadsheet`) that is read as it was."""
-    return b"".join(xlsx_pieces(table))
+    return b"".join(iter_xlsx_chunks(table))
 
 
-def xlsx_pieces(
+def iter_xlsx_chunks(
     table: Iterable[Sequence[object]],
     *,
     title: str = "registry",
@@ -246,69 +287,75 @@ def xlsx_pieces(
     choices: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> Iterator[bytes]:
     """The same, piece by piece, for a table that need not be held."""
-    rows = ([_doubled(cell) for cell in row] for row in table)
-    return pieces({title: rows}, right_to_left=right_to_left, choices=choices)
+    rows = ([_double_apostrophe(cell) for cell in row] for row in table)
+    return iter_workbook_chunks({title: rows}, right_to_left=right_to_left, choices=choices)
 
 
-MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
-OF = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
-PACKAGE = "{http://schemas.openxmlformats.org/package/2006/relationships}"
-WEB = ("http://", "https://")
-Cell = tuple[int, int]
+SPREADSHEET_NAMESPACE = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
+RELATIONSHIP_NAMESPACE = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
+PACKAGE_NAMESPACE = "{http://schemas.openxmlformats.org/package/2006/relationships}"
+WEB_SCHEMES = ("http://", "https://")
+CellPosition = tuple[int, int]
 
 
-def targets(packed: ZipFile, page: str) -> dict[Cell, str]:
+def read_hyperlinks(archive: ZipFile, part_name: str) -> dict[CellPosition, str]:
     """The web addresses beneath a page's cells, by line and column from 1. `page` is its part's name."""
-    folder, name = posixpath.split(page)
+    folder, name = posixpath.split(part_name)
     rels = f"{folder}/_rels/{name}.rels"
-    if rels not in packed.namelist():
+    if rels not in archive.namelist():
         return {}
     leads = {
         one.get("Id"): one.get("Target", "")
-        for one in _elements(packed, rels, f"{PACKAGE}Relationship")
+        for one in _iter_elements(archive, rels, f"{PACKAGE_NAMESPACE}Relationship")
         if one.get("TargetMode") == "External"
     }
-    return dict(_found(packed, page, leads)) if any(map(_is_web, leads.values())) else {}
+    return (
+        dict(_iter_hyperlinks(archive, part_name, leads))
+        if any(map(_is_web_url, leads.values()))
+        else {}
+    )
 
 
-def _found(packed: ZipFile, page: str, leads: dict[str | None, str]) -> Iterator[tuple[Cell, str]]:
+def _iter_hyperlinks(
+    archive: ZipFile, part_name: str, targets_by_id: dict[str | None, str]
+) -> Iterator[tuple[CellPosition, str]]:
     from openpyxl.utils.cell import coordinate_to_tuple  # noqa: PLC0415  # slow to load
 
-    for one in _elements(packed, page, f"{MAIN}hyperlink"):
-        address = leads.get(one.get(f"{OF}id"), "")
-        if _is_web(address):
+    for one in _iter_elements(archive, part_name, f"{SPREADSHEET_NAMESPACE}hyperlink"):
+        address = targets_by_id.get(one.get(f"{RELATIONSHIP_NAMESPACE}id"), "")
+        if _is_web_url(address):
             first, _, _ = one.get("ref", "A1").partition(":")
             yield coordinate_to_tuple(first), address
 
 
-def _elements(packed: ZipFile, part: str, tag: str) -> Iterator[dict[str, str]]:
+def _iter_elements(archive: ZipFile, part_name: str, tag: str) -> Iterator[dict[str, str]]:
     from openpyxl.xml.functions import iterparse  # noqa: PLC0415  # the parser that reads the cells
 
-    with packed.open(part) as file:
+    with archive.open(part_name) as file:
         for _, element in iterparse(file):
             if element.tag == tag:
                 yield dict(element.attrib)
             element.clear()
 
 
-def _is_web(address: str) -> bool:
-    return address.startswith(WEB)
+def _is_web_url(url: str) -> bool:
+    return url.startswith(WEB_SCHEMES)
 
 
-MEASURED = 200
+WIDTH_SAMPLE_ROWS = 200
 """Rows that tell how wide the columns are: the widths come before the rows."""
-NARROW, WIDE = 8, 60
-MOST_CELL = 32_767
+MIN_COLUMN_WIDTH, MAX_COLUMN_WIDTH = 8, 60
+MAX_CELL_CHARS = 32_767
 """Characters that Excel takes in a cell."""
-MOST_ROWS = 1_048_576
-CHUNK = 64 * 1024
-DAY = "yyyy-mm-dd"
+MAX_ROWS = 1_048_576
+CHUNK_BYTES = 64 * 1024
+DATE_NUMBER_FORMAT = "yyyy-mm-dd"
 
 CellRow = Sequence[object]
 
 
-def write(
-    out: IO[bytes],
+def write_workbook(
+    output: IO[bytes],
     tables: Mapping[str, Iterable[CellRow]],
     *,
     right_to_left: bool = False,
@@ -322,11 +369,11 @@ def write(
 
     book = Workbook(write_only=True)
     for title, table in tables.items():
-        _write(book.create_sheet(title[:31]), table, choices, right_to_left=right_to_left)
-    book.save(out)
+        _write_worksheet(book.create_sheet(title[:31]), table, choices, right_to_left=right_to_left)
+    book.save(output)
 
 
-def pieces(
+def iter_workbook_chunks(
     tables: Mapping[str, Iterable[CellRow]],
     *,
     right_to_left: bool = False,
@@ -334,77 +381,89 @@ def pieces(
 ) -> Iterator[bytes]:
     """The same as bytes, piece by piece, never held whole."""
     with TemporaryFile() as file:
-        write(file, tables, right_to_left=right_to_left, choices=choices)
+        write_workbook(file, tables, right_to_left=right_to_left, choices=choices)
         file.seek(0)
-        yield from iter(partial(file.read, CHUNK), b"")
+        yield from iter(partial(file.read, CHUNK_BYTES), b"")
 
 
-def _write(
-    page: Any, table: Iterable[CellRow], choices: Mapping[str, Sequence[str]], *, right_to_left: bool
+def _write_worksheet(
+    worksheet: Any,
+    table: Iterable[CellRow],
+    choices: Mapping[str, Sequence[str]],
+    *,
+    right_to_left: bool,
 ) -> None:
-    page.sheet_view.rightToLeft = right_to_left
-    page.freeze_panes = "A2"
+    worksheet.sheet_view.rightToLeft = right_to_left
+    worksheet.freeze_panes = "A2"
     rows = iter(table)
-    measured = list(islice(rows, MEASURED))
-    _lay_out(page, measured)
-    _offer(page, measured, choices)
+    measured = list(islice(rows, WIDTH_SAMPLE_ROWS))
+    _set_column_widths(worksheet, measured)
+    _add_choice_lists(worksheet, measured, choices)
     last = 0
     for last, row in enumerate(chain(measured, rows), 1):
-        page.append(list(_cells(page, row, heading=last == 1)))
+        worksheet.append(list(_build_cells(worksheet, row, is_heading=last == 1)))
     if measured:
-        page.auto_filter.ref = f"A1:{_letter(len(measured[0]))}{last}"
+        worksheet.auto_filter.ref = f"A1:{_get_column_letter(len(measured[0]))}{last}"
 
 
-def _lay_out(page: Any, rows: list[CellRow]) -> None:
+def _set_column_widths(worksheet: Any, rows: list[CellRow]) -> None:
     for at, column in enumerate(zip(*rows, strict=True), 1):
         lines = (line for cell in column if cell is not None for line in str(cell).split("\n"))
         longest = max(map(len, lines), default=0)
-        page.column_dimensions[_letter(at)].width = min(WIDE, max(NARROW, longest + 2))
+        worksheet.column_dimensions[_get_column_letter(at)].width = min(
+            MAX_COLUMN_WIDTH, max(MIN_COLUMN_WIDTH, longest + 2)
+        )
 
 
-def _offer(page: Any, rows: list[CellRow], choices: Mapping[str, Sequence[str]]) -> None:
+def _add_choice_lists(
+    worksheet: Any, rows: list[CellRow], choices: Mapping[str, Sequence[str]]
+) -> None:
     from openpyxl.worksheet.datavalidation import DataValidation  # noqa: PLC0415
 
     for at, heading in enumerate(rows[0] if rows else (), 1):
         if words := choices.get(str(heading)):
             offered = DataValidation(type="list", formula1=f'"{",".join(words)}"', allow_blank=True)
             offered.showErrorMessage = False
-            offered.add(f"{_letter(at)}2:{_letter(at)}{MOST_ROWS}")
-            page.data_validations.append(offered)
+            offered.add(f"{_get_column_letter(at)}2:{_get_column_letter(at)}{MAX_ROWS}")
+            worksheet.data_validations.append(offered)
 
 
-def _letter(at: int) -> str:
+def _get_column_letter(column_number: int) -> str:
     from openpyxl.utils import get_column_letter  # noqa: PLC0415
 
-    return get_column_letter(at)
+    return get_column_letter(column_number)
 
 
-def _cells(page: Any, row: CellRow, *, heading: bool) -> Iterator[Any]:
+def _build_cells(worksheet: Any, row: CellRow, *, is_heading: bool) -> Iterator[Any]:
     from openpyxl.cell.cell import WriteOnlyCell  # noqa: PLC0415
     from openpyxl.styles import Font  # noqa: PLC0415
 
     for value in row:
-        cell = WriteOnlyCell(page)
-        _fill(cell, value)
-        if heading:
+        cell = WriteOnlyCell(worksheet)
+        _fill_cell(cell, value)
+        if is_heading:
             cell.font = Font(bold=True)
         yield cell
 
 
-def _fill(cell: Any, value: object) -> None:
+def _fill_cell(cell: Any, value: object) -> None:
     if isinstance(value, date):
         cell.value = value.replace(tzinfo=None) if isinstance(value, datetime) else value
-        cell.number_format = DAY
+        cell.number_format = DATE_NUMBER_FORMAT
     elif isinstance(value, int | float) and not isinstance(value, bool):
         cell.value = value
     else:
-        cell.value = _cell_text(value)
+        cell.value = _to_cell_text(value)
         cell.number_format = "@"
         if cell.value is not None:
             cell.data_type = "s"
 
 
-def _cell_text(value: object) -> str | None:
+def _to_cell_text(value: object) -> str | None:
     from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE  # noqa: PLC0415
 
-    return ILLEGAL_CHARACTERS_RE.sub("", str(value))[:MOST_CELL] or None if value is not None else None
+    return (
+        ILLEGAL_CHARACTERS_RE.sub("", str(value))[:MAX_CELL_CHARS] or None
+        if value is not None
+        else None
+    )

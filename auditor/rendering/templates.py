@@ -22,34 +22,39 @@ from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from auditor.i18n.catalogs import LOCALES, TONGUES
-from auditor.i18n.wording import Wording, breakable, isolated
-from auditor.rendering.svg import draw, is_still
+from auditor.i18n.catalogs import LANGUAGE_NAMES, LOCALE_BY_LANGUAGE
+from auditor.i18n.wording import Translator, isolate_html, to_breakable_url
+from auditor.rendering.svg import draw_trend, is_flat_trend
 
 
-def words_of(language: str) -> Wording:
+def get_html_translator(language: str) -> Translator:
     """The words of a language for a page: what is filled in is escaped and isolated."""
-    return Wording(language, isolated)
+    return Translator(language, isolate_html)
 
 
-def render(template: str, language: str, **values: object) -> str:
+def render_template(template_name: str, language: str, **values: object) -> str:
     """A page of `templates/` in a language.
 
     A template says sentences with `_("…", name=value)` and `_n("{n} one", "{n} several", n)`; `words` has the
     rest of the language: dates, numbers, the words of codes.
     """
-    words = words_of(language)
-    speech = {"words": words, "_": words.say, "_n": words.count}
-    return _templates().get_template(template).render(**speech, **{"user": None, **values}).lstrip()
+    words = get_html_translator(language)
+    speech = {"words": words, "_": words.translate, "_n": words.translate_plural}
+    return (
+        _get_template_environment()
+        .get_template(template_name)
+        .render(**speech, **{"user": None, **values})
+        .lstrip()
+    )
 
 
-def dialled(phone: str) -> str:
+def normalize_phone_number(phone: str) -> str:
     """A number as a telephone takes it."""
     return "".join(sign for sign in phone if sign in "+0123456789")
 
 
 @cache
-def _templates() -> Environment:
+def _get_template_environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("auditor"),
         autoescape=True,
@@ -57,25 +62,25 @@ def _templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(tongues=TONGUES, draw=draw, is_still=is_still)
-    environment.filters["breakable"] = breakable
-    environment.filters["dialled"] = dialled
+    environment.globals.update(tongues=LANGUAGE_NAMES, draw=draw_trend, is_still=is_flat_trend)
+    environment.filters["breakable"] = to_breakable_url
+    environment.filters["dialled"] = normalize_phone_number
     return environment
 
 
-SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,80}")
+SAFE_FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,80}")
 
 
-class Link(Protocol):
+class PageLinks(Protocol):
     """The links of one page in one language.
 
     `live` pages can be answered to, those of a folder cannot. Without `home` it leads nowhere else.
     """
 
-    live: bool
+    is_interactive: bool
 
     @property
-    def home(self) -> bool:
+    def has_network_pages(self) -> bool:
         """Whether the reader may go to the network's pages."""
         ...
 
@@ -89,180 +94,197 @@ class Link(Protocol):
         """The page of the navigation that it belongs to."""
         ...
 
-    def page(self, name: str = "") -> str:
+    def page_url(self, name: str = "") -> str:
         """A page of the navigation; the front page without a name."""
         ...
 
-    def association(self, identifier: str) -> str:
+    def association_url(self, identifier: str) -> str:
         """An association's page."""
         ...
 
-    def tongue(self, language: str) -> str:
+    def translated_url(self, language: str) -> str:
         """The page itself in another language."""
         ...
 
-    def file(self, name: str) -> str:
+    def asset_url(self, name: str) -> str:
         """A style sheet or another file that every page shares."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class WebAppLinks:
     """Links of the web application. `path` is this page's own behind the language, with its query."""
 
     language: str
     path: str = "/"
-    home: bool = True
-    live = True
+    has_network_pages: bool = True
+    is_interactive = True
 
     @property
     def languages(self) -> tuple[str, ...]:
         """Every language we speak."""
-        return tuple(LOCALES)
+        return tuple(LOCALE_BY_LANGUAGE)
 
     @property
     def section(self) -> str:
         """The first part of the path."""
         return self.path.partition("?")[0].strip("/").partition("/")[0]
 
-    def page(self, name: str = "") -> str:
+    def page_url(self, name: str = "") -> str:
         """`/fr/gaps`."""
         return f"/{self.language}/{name}"
 
-    def association(self, identifier: str) -> str:
+    def association_url(self, identifier: str) -> str:
         """`/fr/associations/nour`."""
-        return self.page(f"associations/{quote(identifier, safe='')}")
+        return self.page_url(f"associations/{quote(identifier, safe='')}")
 
-    def tongue(self, language: str) -> str:
+    def translated_url(self, language: str) -> str:
         """The same path and query under another language."""
         return f"/{language}{self.path}"
 
-    def file(self, name: str) -> str:
+    def asset_url(self, name: str) -> str:
         """Its address with a version in it, so that it may be kept for a year and is never stale."""
-        return f"/static/{name}?v={_version(name)}"
+        return f"/static/{name}?v={_compute_asset_version(name)}"
 
 
 @dataclass(frozen=True, slots=True)
-class Folder:
+class StaticSiteLinks:
     """Links between the files of `auditor publish`: `fr/nour.html`, `fr/index.html`, `app.css`."""
 
-    name: str
+    file_name: str
     languages: tuple[str, ...]
-    home: bool = True
-    live = False
+    has_network_pages: bool = True
+    is_interactive = False
 
     @property
     def section(self) -> str:
         """Empty on the network's page, `associations` on an association's."""
-        return "" if self.name == "index.html" else "associations"
+        return "" if self.file_name == "index.html" else "associations"
 
-    def page(self, name: str = "") -> str:
+    def page_url(self, name: str = "") -> str:
         """The network's page: the folder has no other."""
         return f"index.html#{name}" if name else "index.html"
 
-    def association(self, identifier: str) -> str:
+    def association_url(self, identifier: str) -> str:
         """Its report."""
-        return file_name(identifier)
+        return build_report_file_name(identifier)
 
-    def tongue(self, language: str) -> str:
+    def translated_url(self, language: str) -> str:
         """The file of the same name in another language's folder."""
-        return f"../{language}/{self.name}"
+        return f"../{language}/{self.file_name}"
 
-    def file(self, name: str) -> str:
+    def asset_url(self, name: str) -> str:
         """A file at the top of the folder."""
         return f"../{name}"
 
 
-def file_name(identifier: str) -> str:
+def build_report_file_name(identifier: str) -> str:
     """The name of an association's file: its id where that makes a safe one, else a digest of it."""
-    safe = SAFE_NAME.fullmatch(identifier) and identifier.lower() != "index"
+    safe = SAFE_FILE_NAME.fullmatch(identifier) and identifier.lower() != "index"
     return f"{identifier if safe else hashlib.sha256(identifier.encode()).hexdigest()[:20]}.html"
 
 
 @cache
-def _version(name: str) -> str:
-    return hashlib.sha256(files("auditor.web").joinpath("static", name).read_bytes()).hexdigest()[:10]
+def _compute_asset_version(name: str) -> str:
+    return hashlib.sha256(files("auditor.web").joinpath("static", name).read_bytes()).hexdigest()[
+        :10
+    ]
 
 
-SUBJECT = 60
+MAX_SUBJECT_CHARS = 60
 """Characters of a subject that a telephone shows."""
-BREAKS = re.compile(r"[ \t\n\r\f\v\x85\u2028\u2029]+")
+LINE_BREAKS = re.compile(r"[ \t\n\r\f\v\x85\u2028\u2029]+")
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class MessageListItem:
     """An entry of a list: what it says, more beneath it, and where it leads."""
 
-    said: str
-    more: tuple[str, ...] = ()
+    text: str
+    details: tuple[str, ...] = ()
     url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class MessageSection:
     """A list with its heading."""
 
     title: str
-    lines: tuple[Line, ...]
+    items: tuple[MessageListItem, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class MessageLink:
     """A link with its words."""
 
-    said: str
+    label: str
     url: str
 
 
 @dataclass(frozen=True, slots=True)
-class Paper:
+class MessageDocument:
     """A message: its heading, what it begins with, its lists, what it ends with, and the small print."""
 
     title: str
-    begins: tuple[str, ...] = ()
-    parts: tuple[Part, ...] = ()
-    ends: tuple[str, ...] = ()
-    ways: tuple[Way, ...] = ()
-    small: tuple[str, ...] = ()
-    stop: Way | None = None
+    intro: tuple[str, ...] = ()
+    sections: tuple[MessageSection, ...] = ()
+    closing: tuple[str, ...] = ()
+    links: tuple[MessageLink, ...] = ()
+    footer: tuple[str, ...] = ()
+    unsubscribe_link: MessageLink | None = None
 
 
-Written = Callable[[Wording], Paper]
+DocumentBuilder = Callable[[Translator], MessageDocument]
 """A message, given the words to write it with."""
 
 
-def written(language: str, paper: Written) -> tuple[str, str]:
+def render_message(language: str, build_document: DocumentBuilder) -> tuple[str, str]:
     """A message as plain text and as HTML."""
-    return plain(paper(Wording(language))), html(paper(words_of(language)), language)
+    return render_plain_text(build_document(Translator(language))), render_html_message(
+        build_document(get_html_translator(language)), language
+    )
 
 
-def plain(paper: Paper) -> str:
+def render_plain_text(document: MessageDocument) -> str:
     """A message as plain text. Addresses stand on lines of their own, where no direction disturbs them."""
-    blocks = [flat(said) for said in (paper.title, *paper.begins)]
-    blocks += [f"{part.title}\n\n" + "\n".join(map(_listed, part.lines)) for part in paper.parts]
-    blocks += [*map(flat, paper.ends), *(f"{way.said}\n{way.url}" for way in paper.ways)]
-    small = [*map(flat, paper.small), *([f"{paper.stop.said}\n{paper.stop.url}"] if paper.stop else [])]
+    blocks = [collapse_line_breaks(said) for said in (document.title, *document.intro)]
+    blocks += [
+        f"{part.title}\n\n" + "\n".join(map(_format_list_item, part.items))
+        for part in document.sections
+    ]
+    blocks += [
+        *map(collapse_line_breaks, document.closing),
+        *(f"{way.label}\n{way.url}" for way in document.links),
+    ]
+    small = [
+        *map(collapse_line_breaks, document.footer),
+        *(
+            [f"{document.unsubscribe_link.label}\n{document.unsubscribe_link.url}"]
+            if document.unsubscribe_link
+            else []
+        ),
+    ]
     if small:
         blocks.append("-- \n" + "\n".join(small))
     return "\n\n".join(blocks) + "\n"
 
 
-def _listed(line: Line) -> str:
-    beneath = [*map(flat, line.more), *([line.url] if line.url else [])]
-    return "\n".join([f"- {flat(line.said)}", *(f"  {text}" for text in beneath)])
+def _format_list_item(item: MessageListItem) -> str:
+    beneath = [*map(collapse_line_breaks, item.details), *([item.url] if item.url else [])]
+    return "\n".join([f"- {collapse_line_breaks(item.text)}", *(f"  {text}" for text in beneath)])
 
 
-def flat(text: str) -> str:
+def collapse_line_breaks(text: str) -> str:
     """A sentence on one line, whatever the names in it hold; the spaces that keep French together stay."""
-    return " ".join(BREAKS.split(text.strip()))
+    return " ".join(LINE_BREAKS.split(text.strip()))
 
 
-def html(paper: Paper, language: str) -> str:
+def render_html_message(document: MessageDocument, language: str) -> str:
     """A message as HTML that mail programs show: a table, styles in place, no picture."""
-    return render("mail/message.html", language, paper=paper)
+    return render_template("mail/message.html", language, paper=document)
 
 
-def subject(text: str) -> str:
+def shorten_subject(text: str) -> str:
     """A subject that a telephone shows whole, on one line."""
-    line = flat(text)
-    return line if len(line) <= SUBJECT else f"{line[: SUBJECT - 1].rstrip()}…"
+    line = collapse_line_breaks(text)
+    return line if len(line) <= MAX_SUBJECT_CHARS else f"{line[: MAX_SUBJECT_CHARS - 1].rstrip()}…"

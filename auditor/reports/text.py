@@ -12,208 +12,261 @@ from datetime import datetime, timedelta
 
 from auditor.config.schema import Config
 from auditor.evaluation.association_view import AccountView, AssociationView
-from auditor.evaluation.network_view import Overview
+from auditor.evaluation.network_view import NetworkOverview
 from auditor.evaluation.summary import Coverage
-from auditor.i18n.wording import NOTHING, Fact, Wording
+from auditor.i18n.wording import EMPTY_VALUE, MessageValue, Translator
 from probes.models.finding import Presence, Reason
-from storage.models.audit import Gap, State
+from storage.models.audit import AccountState, Gap
 
-FULL = 5
+MAX_DETAILED_GAPS = 5
 """Gaps told whole; more than five things to do is a list nobody starts (see docs/decisions)."""
 
-LIVELY = ("active", "slow")
+PUBLISHING_BANDS = ("active", "slow")
 """Who still publishes; how often the others used to says nothing of today."""
 
 
-def told(overview: Overview, config: Config, association: str | None, language: str | None) -> str:
+def format_terminal_report(
+    overview: NetworkOverview, config: Config, association_id: str | None, language: str | None
+) -> str:
     """One association's report, or the network's summary; in the language asked for, or its own."""
-    if association is None:
-        return summary(overview, Wording(language or "en"), config)
-    view = overview.association(association)
-    assert view is not None, association
-    return report(view, overview.as_of, language)
+    if association_id is None:
+        return format_network_summary(overview, Translator(language or "en"), config)
+    view = overview.find_association(association_id)
+    assert view is not None, association_id
+    return format_association_report(view, overview.as_of, language)
 
 
-def report(view: AssociationView, as_of: datetime, language: str | None) -> str:
+def format_association_report(view: AssociationView, as_of: datetime, language: str | None) -> str:
     """One association's report, in the language asked for or its own."""
-    return "\n".join(_report(view, as_of, Wording(language or view.association.language)))
+    return "\n".join(
+        _generate_report_lines(view, as_of, Translator(language or view.association.language))
+    )
 
 
-def summary(overview: Overview, words: Wording, config: Config) -> str:
+def format_network_summary(
+    overview: NetworkOverview, translator: Translator, config: Config
+) -> str:
     """Coverage beside the survey, what opened, what closed, what could not be told."""
     parts = [
-        _headline(overview, config, words),
-        _table(_coverage(overview.coverage, words)),
-        words.say("The survey asked some 160 people; we observe associations: compare with care."),
-        _moved(words.say("Opened"), overview.opened, words),
-        _moved(words.say("Closed"), overview.closed, words),
-        _untold(overview, words),
+        _format_headline(overview, config, translator),
+        _format_table(_build_coverage_rows(overview.coverage, translator)),
+        translator.translate(
+            "The survey asked about 160 people; we check associations. Compare with caution."
+        ),
+        _format_gap_changes(translator.translate("New problems"), overview.opened_gaps, translator),
+        _format_gap_changes(
+            translator.translate("Fixed problems"), overview.closed_gaps, translator
+        ),
+        _format_unknown_counts(overview, translator),
     ]
     return "\n\n".join(part for part in parts if part)
 
 
-def _headline(overview: Overview, config: Config, words: Wording) -> str:
-    name = config.network.shown(words.language)
-    as_of = words.say("As of {date}", date=overview.as_of)
+def _format_headline(overview: NetworkOverview, config: Config, translator: Translator) -> str:
+    name = config.network.display_name(translator.language)
+    as_of = translator.translate("On {date}", date=overview.as_of)
     return f"{name} · {as_of}"
 
 
-def _coverage(figures: Iterable[Coverage], words: Wording) -> Iterator[tuple[str, ...]]:
-    yield words.say("Channel"), words.say("Seen"), words.say("Counted"), words.say("Survey")
+def _build_coverage_rows(
+    figures: Iterable[Coverage], translator: Translator
+) -> Iterator[tuple[str, ...]]:
+    yield (
+        translator.translate("Channel"),
+        translator.translate("Status"),
+        translator.translate("Number"),
+        translator.translate("Survey"),
+    )
     for one in figures:
-        survey = words.percent(one.survey / 100) if one.survey is not None else NOTHING
-        yield words.channel(one.channel), interval(one, words), f"{one.confirmed}/{one.associations}", survey
+        survey = (
+            translator.format_percent(one.survey / 100) if one.survey is not None else EMPTY_VALUE
+        )
+        yield (
+            translator.channel_name(one.channel),
+            format_coverage_interval(one, translator),
+            f"{one.confirmed}/{one.associations}",
+            survey,
+        )
 
 
-def interval(one: Coverage, words: Wording) -> str:
+def format_coverage_interval(channel_coverage: Coverage, translator: Translator) -> str:
     """The confirmed share, and how far the unknown ones could take it: "31–35 %"."""
-    low, high = words.percent(one.low / 100), words.percent(one.high / 100)
+    low, high = (
+        translator.format_percent(channel_coverage.low / 100),
+        translator.format_percent(channel_coverage.high / 100),
+    )
     return low if low == high else f"{low} – {high}"
 
 
-def _moved(title: str, rows: Iterable[Gap], words: Wording) -> str:
-    titles = Counter(words.gap(gap.code, gap.channel, gap.severity, gap.params).title for gap in rows)
+def _format_gap_changes(title: str, gaps: Iterable[Gap], translator: Translator) -> str:
+    titles = Counter(
+        translator.describe_gap(gap.code, gap.channel, gap.severity, gap.params).title
+        for gap in gaps
+    )
     if not titles:
-        return words.pair(title, words.say("Nothing"))
+        return translator.format_pair(title, translator.translate("None"))
     lines = [(str(count), said) for said, count in titles.most_common()]
-    return f"{title}\n{_table(lines, numbers=True)}"
+    return f"{title}\n{_format_table(lines, align_first_right=True)}"
 
 
-def _untold(overview: Overview, words: Wording) -> str:
-    title = words.say("Could not be told")
-    if not overview.untold:
-        return words.pair(title, words.say("Nothing"))
-    ranked = sorted(overview.untold.items(), key=lambda pair: (-pair[1], pair[0][0], str(pair[0][1])))
+def _format_unknown_counts(overview: NetworkOverview, translator: Translator) -> str:
+    title = translator.translate("Couldn’t be checked")
+    if not overview.unknown_counts:
+        return translator.format_pair(title, translator.translate("None"))
+    ranked = sorted(
+        overview.unknown_counts.items(), key=lambda pair: (-pair[1], pair[0][0], str(pair[0][1]))
+    )
     lines = [
-        (str(count), words.pair(words.channel(channel), words.term("cause", str(reason))))
+        (
+            str(count),
+            translator.format_pair(
+                translator.channel_name(channel), translator.term("cause", str(reason))
+            ),
+        )
         for (channel, reason), count in ranked
     ]
-    return f"{title}\n{_table(lines, numbers=True)}"
+    return f"{title}\n{_format_table(lines, align_first_right=True)}"
 
 
-def _table(rows: Iterable[tuple[str, ...]], *, numbers: bool = False) -> str:
+def _format_table(rows: Iterable[tuple[str, ...]], *, align_first_right: bool = False) -> str:
     listed = list(rows)
     widths = [max(map(len, column)) for column in zip(*listed, strict=True)]
-    return "\n".join(_line(row, widths, numbers=numbers) for row in listed)
+    return "\n".join(
+        _format_table_row(row, widths, align_first_right=align_first_right) for row in listed
+    )
 
 
-def _line(row: tuple[str, ...], widths: list[int], *, numbers: bool) -> str:
-    first = row[0].rjust(widths[0]) if numbers else row[0].ljust(widths[0])
+def _format_table_row(row: tuple[str, ...], widths: list[int], *, align_first_right: bool) -> str:
+    first = row[0].rjust(widths[0]) if align_first_right else row[0].ljust(widths[0])
     rest = (cell.ljust(width) for cell, width in zip(row[1:], widths[1:], strict=True))
     return "  " + "  ".join([first, *rest]).rstrip()
 
 
-def _report(view: AssociationView, as_of: datetime, words: Wording) -> Iterator[str]:
-    yield view.association.shown(words.language)
-    yield words.say("As of {date}", date=as_of)
-    yield words.label("ui", "not_judgement")
-    yield from _strong(list(spoken(strengths(view, as_of), words)), words)
-    yield from _todo(view, words)
-    yield from _account_lines(view, words)
-    yield from _unchecked(view, words)
+def _generate_report_lines(
+    view: AssociationView, as_of: datetime, translator: Translator
+) -> Iterator[str]:
+    yield view.association.display_name(translator.language)
+    yield translator.translate("On {date}", date=as_of)
+    yield translator.label("ui", "not_judgement")
+    yield from _generate_strength_lines(
+        list(describe_strengths(list_strengths(view, as_of), translator)), translator
+    )
+    yield from _generate_gap_lines(view, translator)
+    yield from _generate_account_lines(view, translator)
+    yield from _generate_unchecked_lines(view, translator)
 
 
-def _strong(sentences: list[str], words: Wording) -> Iterator[str]:
+def _generate_strength_lines(sentences: list[str], translator: Translator) -> Iterator[str]:
     if sentences:
         yield ""
-        yield words.label("ui", "strengths")
+        yield translator.label("ui", "strengths")
         yield from (f"  + {said}" for said in sentences)
 
 
-def spoken(found: Iterable[Strength], words: Wording) -> Iterator[str]:
+def describe_strengths(
+    found_strengths: Iterable[Strength], translator: Translator
+) -> Iterator[str]:
     """Strengths as sentences."""
-    for one in found:
-        facts: dict[str, Fact] = dict(one.facts)
+    for one in found_strengths:
+        facts: dict[str, MessageValue] = dict(one.facts)
         if one.code:
-            facts["title"] = words.gap(one.code, one.channel, "info", one.facts).title
-        yield words.label("strength", one.label, **facts)
+            facts["title"] = translator.describe_gap(one.code, one.channel, "info", one.facts).title
+        yield translator.label("strength", one.label, **facts)
 
 
-def _todo(view: AssociationView, words: Wording) -> Iterator[str]:
+def _generate_gap_lines(view: AssociationView, translator: Translator) -> Iterator[str]:
     if not view.gaps:
         return
     yield ""
-    yield words.label("ui", "todo")
-    for number, gap in enumerate(view.gaps[:FULL], 1):
-        told = words.gap(gap.code, gap.channel, gap.severity, gap.params)
+    yield translator.label("ui", "todo")
+    for number, gap in enumerate(view.gaps[:MAX_DETAILED_GAPS], 1):
+        told = translator.describe_gap(gap.code, gap.channel, gap.severity, gap.params)
         yield ""
         yield f"{number}. {told.title} [{told.severity}]"
-        if which := view.which(gap):
+        if which := view.distinguishing_url(gap):
             yield f"   {which}"
         yield f"   {told.why}"
         yield f"   {told.evidence}"
-        yield f"   {words.pair(words.label('ui', 'who'), told.who)}"
-        yield f"   {words.pair(words.label('ui', 'time'), told.time)}"
+        yield f"   {translator.format_pair(translator.label('ui', 'who'), told.actor)}"
+        yield f"   {translator.format_pair(translator.label('ui', 'time'), told.effort)}"
         yield from (f"   ☐ {step}" for step in told.steps)
-    yield from _further(view.gaps[FULL:], words)
+    yield from _generate_further_gap_lines(view.gaps[MAX_DETAILED_GAPS:], translator)
 
 
-def _further(rows: Iterable[Gap], words: Wording) -> Iterator[str]:
-    titles = [words.gap(gap.code, gap.channel, gap.severity, gap.params).title for gap in rows]
+def _generate_further_gap_lines(gaps: Iterable[Gap], translator: Translator) -> Iterator[str]:
+    titles = [
+        translator.describe_gap(gap.code, gap.channel, gap.severity, gap.params).title
+        for gap in gaps
+    ]
     if titles:
         yield ""
-        yield words.say("Other points")
+        yield translator.translate("More to improve")
         yield from (f"  - {title}" for title in titles)
 
 
-def _account_lines(view: AssociationView, words: Wording) -> Iterator[str]:
+def _generate_account_lines(view: AssociationView, translator: Translator) -> Iterator[str]:
     if not view.accounts:
         return
     yield ""
-    yield words.say("Accounts")
+    yield translator.translate("Accounts")
     for account in view.accounts:
-        yield f"  - {words.pair(words.channel(account.channel), state(account, words))} · {account.url}"
-        last = " · ".join([newest(account, words), *behind(account, words)])
-        yield f"    {words.pair(words.say('Last publication'), last)}"
-        if said := linked(account, words):
-            yield f"    {words.pair(words.say('Links'), said)}"
+        yield f"  - {translator.format_pair(translator.channel_name(account.channel), describe_account_state(account, translator))} · {account.url}"
+        last = " · ".join(
+            [
+                describe_latest_publication(account, translator),
+                *describe_activity_source(account, translator),
+            ]
+        )
+        yield f"    {translator.format_pair(translator.translate('Latest post'), last)}"
+        if said := describe_link_status(account, translator):
+            yield f"    {translator.format_pair(translator.translate('Links'), said)}"
 
 
-def state(account: AccountView, words: Wording) -> str:
+def describe_account_state(account: AccountView, translator: Translator) -> str:
     """Whether an account is there, and why not."""
     if account.reason is Reason.WRONG_TARGET:
-        return words.term("cause", account.reason)
-    said = words.term("standing", account.state)
-    return f"{said} ({words.term('cause', account.reason)})" if account.reason else said
+        return translator.term("cause", account.reason)
+    said = translator.term("standing", account.state)
+    return f"{said} ({translator.term('cause', account.reason)})" if account.reason else said
 
 
-def newest(account: AccountView, words: Wording) -> str:
+def describe_latest_publication(account: AccountView, translator: Translator) -> str:
     """When it last published, and what that makes of it."""
-    band = words.term("activity", account.activity)
+    band = translator.term("activity", account.activity_band)
     if account.last_activity is None:
         return band
-    told = words.published(account.last_activity)
-    return told if account.activity == "unknown" else f"{told} ({band})"
+    told = translator.format_activity_date(account.last_activity)
+    return told if account.activity_band == "unknown" else f"{told} ({band})"
 
 
-def behind(account: AccountView, words: Wording) -> list[str]:
+def describe_activity_source(account: AccountView, translator: Translator) -> list[str]:
     """What to know of that day: where it comes from, and how often there is one where it goes on."""
-    parts = [words.source(account.last_activity.source)] if account.last_activity else []
-    if account.rhythm_days and account.activity in LIVELY:
-        parts.append(words.rhythm(account.rhythm_days))
+    parts = [translator.date_source(account.last_activity.source)] if account.last_activity else []
+    if account.rhythm_days and account.activity_band in PUBLISHING_BANDS:
+        parts.append(translator.format_rhythm(account.rhythm_days))
     return parts
 
 
-def linked(account: AccountView, words: Wording) -> str:
+def describe_link_status(account: AccountView, translator: Translator) -> str:
     """How the site and an account lead to each other; empty where only the registry speaks."""
-    silent = account.channel == "website" or account.linked == "registry_only"
-    return "" if silent else words.term("linked", account.linked)
+    silent = account.channel == "website" or account.link_reciprocity == "registry_only"
+    return "" if silent else translator.term("linked", account.link_reciprocity)
 
 
-def _unchecked(view: AssociationView, words: Wording) -> Iterator[str]:
+def _generate_unchecked_lines(view: AssociationView, translator: Translator) -> Iterator[str]:
     if not view.unchecked:
         return
     yield ""
-    yield words.label("ui", "unknowns")
+    yield translator.label("ui", "unknowns")
     for one in view.unchecked:
-        told = words.gap(one.code, one.channel, "info", one.params)
+        told = translator.describe_gap(one.code, one.channel, "info", one.params)
         yield f"  ? {told.title}. {told.evidence}"
 
 
-LATELY = timedelta(days=30)
-ALWAYS = ("dedicated_person", "two_admins", "few_but_alive")
-SHOWN = 3
-GRAVE = frozenset({"urgent", "high"})
+RECENT_PERIOD = timedelta(days=30)
+GENERAL_ADVICE = ("dedicated_person", "two_admins", "few_but_alive")
+MAX_ADVICE = 3
+SERIOUS_SEVERITIES = frozenset({"urgent", "high"})
 """Of a gap on a site with which nobody would say that it works."""
 
 
@@ -222,65 +275,73 @@ class Strength:
     """A label of the catalogue and its facts; `code` names the gap that was settled, if it is one."""
 
     label: str
-    facts: Mapping[str, Fact] = field(default_factory=dict)
+    facts: Mapping[str, MessageValue] = field(default_factory=dict)
     code: str = ""
     channel: str = ""
 
 
-def strengths(view: AssociationView, as_of: datetime) -> list[Strength]:
+def list_strengths(view: AssociationView, as_of: datetime) -> list[Strength]:
     """What works well, and what was settled in the last 30 days."""
-    return [*working(view), *(_praise(gap) for gap in settled(view, as_of))]
+    return [
+        *list_current_strengths(view),
+        *(_build_fixed_gap_strength(gap) for gap in list_recently_closed_gaps(view, as_of)),
+    ]
 
 
-def working(view: AssociationView) -> list[Strength]:
+def list_current_strengths(view: AssociationView) -> list[Strength]:
     """What works well; where we looked and there is nothing to mend, that."""
-    found = list(_accounts(view))
+    found = list(_find_account_strengths(view))
     looked = any(account.decided_at for account in view.accounts)
     return found if found or view.gaps or not looked else [Strength("no_gap")]
 
 
-def _accounts(view: AssociationView) -> Iterator[Strength]:
+def _find_account_strengths(view: AssociationView) -> Iterator[Strength]:
     for account in view.accounts:
-        if account.state is not State.PRESENT:
+        if account.state is not AccountState.PRESENT:
             continue
         if account.channel == "website":
-            yield from _works(account, view)
-        elif account.activity == "active" and account.last_activity:
-            told: dict[str, Fact] = {"channel": account.channel, "last_date": account.last_activity}
+            yield from _find_website_strength(account, view)
+        elif account.activity_band == "active" and account.last_activity:
+            told: dict[str, MessageValue] = {
+                "channel": account.channel,
+                "last_date": account.last_activity,
+            }
             yield Strength("channel_active", told)
-        if account.linked == "reciprocal" and account.channel != "website":
+        if account.link_reciprocity == "reciprocal" and account.channel != "website":
             yield Strength("channel_linked", {"channel": account.channel})
 
 
-def _works(account: AccountView, view: AssociationView) -> Iterator[Strength]:
+def _find_website_strength(account: AccountView, view: AssociationView) -> Iterator[Strength]:
     """A site works where the newest look saw it, and nothing grave is told of it."""
-    grave = any(gap.channel == "website" and gap.severity in GRAVE for gap in view.gaps)
+    grave = any(
+        gap.channel == "website" and gap.severity in SERIOUS_SEVERITIES for gap in view.gaps
+    )
     if account.latest is Presence.PRESENT and not grave:
         yield Strength("website_ok")
 
 
-def settled(view: AssociationView, as_of: datetime) -> list[Gap]:
+def list_recently_closed_gaps(view: AssociationView, as_of: datetime) -> list[Gap]:
     """The gaps that were settled in the last 30 days and have not come back."""
     still = {(gap.code, gap.channel) for gap in view.gaps}
     return [
         gap
         for gap in view.all_gaps
-        if gap.opened_at and gap.closed_at and gap.closed_at >= as_of - LATELY
-        if (gap.code, gap.channel) not in still and gap not in view.waived
+        if gap.opened_at and gap.closed_at and gap.closed_at >= as_of - RECENT_PERIOD
+        if (gap.code, gap.channel) not in still and gap not in view.waived_gaps
     ]
 
 
-def appeared(view: AssociationView, as_of: datetime) -> list[Gap]:
+def list_recently_opened_gaps(view: AssociationView, as_of: datetime) -> list[Gap]:
     """The open gaps that were first told of in the last 30 days; none where all are: that is no news."""
-    new = [gap for gap in view.gaps if gap.opened_at and gap.opened_at >= as_of - LATELY]
+    new = [gap for gap in view.gaps if gap.opened_at and gap.opened_at >= as_of - RECENT_PERIOD]
     return new if len(new) < len(view.gaps) else []
 
 
-def _praise(gap: Gap) -> Strength:
+def _build_fixed_gap_strength(gap: Gap) -> Strength:
     return Strength("gap_fixed", dict(gap.params), gap.code, gap.channel)
 
 
-def advice(view: AssociationView) -> list[str]:
+def choose_advice(view: AssociationView) -> list[str]:
     """At most three standing pieces of advice, those that fit its gaps first."""
     codes = {(gap.code, gap.channel) for gap in view.gaps}
     fitting = [
@@ -291,4 +352,4 @@ def advice(view: AssociationView) -> list[str]:
         )
         if gap in codes
     ]
-    return [*fitting, *ALWAYS][:SHOWN]
+    return [*fitting, *GENERAL_ADVICE][:MAX_ADVICE]

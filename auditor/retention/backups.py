@@ -15,19 +15,19 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from auditor.config.schema import Config
-from auditor.receipts.signing import carry
+from auditor.receipts.signing import merge_public_keys
 from storage.database import sqlite_file
-from storage.database.engine import address_of, file_of
-from storage.database.sqlite_file import Contents
-from storage.errors import RESTORE, StoreError
+from storage.database.engine import get_sqlite_file, parse_database_url
+from storage.database.sqlite_file import DatabaseContents
+from storage.errors import RESTORE_REMEDY, StoreError
 from storage.files import body_store
-from storage.files.body_store import Archive
-from storage.files.spool import aside
+from storage.files.body_store import BodyStore
+from storage.files.spool import replace_atomically
 from storage.store import Store
 
-NAME = re.compile(r"auditor-(\d{8}T\d{6}Z)\.db")
-FORM = "%Y%m%dT%H%M%SZ"
-EVIDENCE, KEYS = "evidence", "keys"
+BACKUP_NAME_PATTERN = re.compile(r"auditor-(\d{8}T\d{6}Z)\.db")
+TIMESTAMP_FORMAT = "%Y%m%dT%H%M%SZ"
+EVIDENCE_FOLDER_NAME, KEYS_FOLDER_NAME = "evidence", "keys"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,134 +36,156 @@ class Backup:
 
     file: Path
     made_at: datetime
-    size: int
+    size_bytes: int
 
-    def item(self) -> dict[str, object]:
+    def to_dict(self) -> dict[str, object]:
         """The item of `backup --list --json`."""
-        return {"file": str(self.file), "made_at": self.made_at, "bytes": self.size}
+        return {"file": str(self.file), "made_at": self.made_at, "bytes": self.size_bytes}
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class BackupResult:
     """A backup that was just taken: what it holds, how many bodies were new, which old ones it displaced."""
 
     backup: Backup
-    contents: Contents
-    bodies: int
-    removed: tuple[Path, ...] = ()
+    contents: DatabaseContents
+    copied_bodies: int
+    removed_backups: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Restored:
+class RestoreResult:
     """A backup that was put back: what it held, where the one before it is kept, how many bodies came."""
 
     file: Path
-    contents: Contents
-    kept: Path | None
-    bodies: int
+    contents: DatabaseContents
+    replaced_database: Path | None
+    copied_bodies: int
 
 
-def listed(folder: Path) -> list[Backup]:
+def list_backups(folder: Path) -> list[Backup]:
     """The backups of a folder, the newest first; what is named otherwise is none of ours."""
-    found = ((NAME.fullmatch(file.name), file) for file in folder.glob("auditor-*.db"))
-    backups = (Backup(file, _moment(name[1]), file.stat().st_size) for name, file in found if name)
+    found = (
+        (BACKUP_NAME_PATTERN.fullmatch(file.name), file) for file in folder.glob("auditor-*.db")
+    )
+    backups = (
+        Backup(file, _parse_timestamp(name[1]), file.stat().st_size) for name, file in found if name
+    )
     return sorted(backups, key=lambda one: one.made_at, reverse=True)
 
 
-def take(store: Store, archive: Archive, config: Config, now: datetime, target: Path | None = None) -> Taken:
+def create_backup(
+    store: Store,
+    evidence_bodies: BodyStore,
+    config: Config,
+    now: datetime,
+    target: Path | None = None,
+) -> BackupResult:
     """Back up the database and the bodies that no backup has yet.
 
     Into a dated file of the configured folder, where older ones then make room; of a folder that is named; or
     into a file that is named, which may not be there. Raises StoreError: nothing was changed then.
     """
     own = config.backup.folder
-    file = _place(target or own, now)
-    contents = store.copy(file)
-    bodies = body_store.copy(archive, Archive(file.parent / EVIDENCE))
-    _copy_keys(config.storage.folder, file.parent / KEYS)
+    file = _choose_backup_file(target or own, now)
+    contents = store.create_backup(file)
+    bodies = body_store.copy_bodies(evidence_bodies, BodyStore(file.parent / EVIDENCE_FOLDER_NAME))
+    _copy_keys(config.storage.folder, file.parent / KEYS_FOLDER_NAME)
     taken = Backup(file, now, file.stat().st_size)
-    removed = tuple(_bound(own, config.backup.keep, config.keep.backups, now)) if target is None else ()
-    return Taken(taken, contents, bodies, removed)
+    removed = (
+        tuple(_remove_old_backups(own, config.backup.max_count, config.retention.backups, now))
+        if target is None
+        else ()
+    )
+    return BackupResult(taken, contents, bodies, removed)
 
 
-def put_back(config: Config, file: Path, now: datetime) -> Restored:
+def restore_backup(config: Config, file: Path, now: datetime) -> RestoreResult:
     """Put a backup in the place of the database, which is kept beside it. Nobody else may write meanwhile.
 
     Raises StoreError: nothing was changed then.
     """
-    place = database_of(config, "`pg_restore`")
-    kept = _free(place.with_name(f"{place.name}.before-restore-{now.astimezone(UTC):{FORM}}"))
+    place = find_sqlite_file(config, "`pg_restore`")
+    kept = _find_free_path(
+        place.with_name(f"{place.name}.before-restore-{now.astimezone(UTC):{TIMESTAMP_FORMAT}}")
+    )
     was_there = place.exists()
-    contents = sqlite_file.restore(file, place, kept)
-    archive = Archive(config.storage.folder / "archive")
-    bodies = body_store.copy(Archive(file.parent / EVIDENCE), archive)
-    _copy_keys(file.parent / KEYS, config.storage.folder)
-    return Restored(place, contents, kept if was_there else None, bodies)
+    contents = sqlite_file.restore_database(file, place, kept)
+    archive = BodyStore(config.storage.folder / "archive")
+    bodies = body_store.copy_bodies(BodyStore(file.parent / EVIDENCE_FOLDER_NAME), archive)
+    _copy_keys(file.parent / KEYS_FOLDER_NAME, config.storage.folder)
+    return RestoreResult(place, contents, kept if was_there else None, bodies)
 
 
-def bodies_in(config: Config) -> Archive:
+def open_backup_bodies(config: Config) -> BodyStore:
     """The bodies that lie beside the backups of the configured folder."""
-    return Archive(config.backup.folder / EVIDENCE)
+    return BodyStore(config.backup.folder / EVIDENCE_FOLDER_NAME)
 
 
-def database_of(config: Config, instead: str) -> Path:
+def find_sqlite_file(config: Config, alternative: str) -> Path:
     """The file of the configured database. Raises StoreError where it is no SQLite: its own tools do it."""
-    address = address_of(config.storage.url)
+    address = parse_database_url(config.storage.url)
     if address.get_backend_name() != "sqlite":
-        raise StoreError("[storage] url", "only a SQLite database is copied by the auditor", instead)
-    return file_of(address)
+        raise StoreError(
+            "[storage] url", "only a SQLite database is copied by the auditor", alternative
+        )
+    return get_sqlite_file(address)
 
 
 @contextmanager
-def naming_the_newest(config: Config) -> Iterator[None]:
+def suggest_newest_backup(config: Config) -> Iterator[None]:
     """Name the newest backup in the remedy of a database that cannot be used."""
     try:
         yield
     except StoreError as trouble:
-        newest = next(iter(listed(config.backup.folder)), None)
+        newest = next(iter(list_backups(config.backup.folder)), None)
         if newest:
-            trouble.remedy = trouble.remedy.replace(RESTORE, f"`auditor restore {newest.file}`")
+            trouble.remedy = trouble.remedy.replace(
+                RESTORE_REMEDY, f"`auditor restore {newest.file}`"
+            )
         raise
 
 
-def _copy_keys(here: Path, there: Path) -> None:
+def _copy_keys(source: Path, target: Path) -> None:
     """Copy the keys that the auditor made for itself, and note the public ones of those that it had before.
 
     One that is there is never replaced.
     """
     try:
-        for key in sorted(here.glob("*.key")):
-            if not (there / key.name).exists():
-                with aside(there / key.name) as new:
+        for key in sorted(source.glob("*.key")):
+            if not (target / key.name).exists():
+                with replace_atomically(target / key.name) as new:
                     new.write_bytes(key.read_bytes())
-        carry(here, there)
+        merge_public_keys(source, target)
     except OSError as trouble:
         why = trouble.strerror or str(trouble)
-        raise StoreError(str(there), why, "give the auditor the right to write there") from trouble
+        raise StoreError(str(target), why, "give the auditor the right to write there") from trouble
 
 
-def _place(target: Path, now: datetime) -> Path:
+def _choose_backup_file(target: Path, now: datetime) -> Path:
     if target.suffix != ".db" or target.is_dir():
-        return target / f"auditor-{now.astimezone(UTC):{FORM}}.db"
+        return target / f"auditor-{now.astimezone(UTC):{TIMESTAMP_FORMAT}}.db"
     if target.exists():
         raise StoreError(str(target), "there is a file already", "another name, or a folder")
     return target
 
 
-def _free(place: Path) -> Path:
+def _find_free_path(path: Path) -> Path:
     """A name that nothing has yet: two restores within a second keep two databases."""
-    names = [place, *(place.with_name(f"{place.name}-{number}") for number in range(2, 100))]
+    names = [path, *(path.with_name(f"{path.name}-{number}") for number in range(2, 100))]
     return next(name for name in names if not name.exists())
 
 
-def _bound(folder: Path, most: int, days: int, now: datetime) -> Iterator[Path]:
+def _remove_old_backups(
+    folder: Path, max_count: int, max_days: int, now: datetime
+) -> Iterator[Path]:
     """Remove the oldest backups beyond so many, and those that are too old; the newest always stays."""
-    limit = now - timedelta(days=days) if days else datetime.min.replace(tzinfo=UTC)
-    for number, one in enumerate(listed(folder)):
-        if number and (number >= most or one.made_at < limit):
+    limit = now - timedelta(days=max_days) if max_days else datetime.min.replace(tzinfo=UTC)
+    for number, one in enumerate(list_backups(folder)):
+        if number and (number >= max_count or one.made_at < limit):
             one.file.unlink(missing_ok=True)
             yield one.file
 
 
-def _moment(name: str) -> datetime:
-    return datetime.strptime(name, FORM).replace(tzinfo=UTC)
+def _parse_timestamp(name: str) -> datetime:
+    return datetime.strptime(name, TIMESTAMP_FORMAT).replace(tzinfo=UTC)

@@ -23,22 +23,29 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 from auditor.config.schema import Config
-from auditor.evaluation.reevaluate import History
-from auditor.evidence import thinned
-from auditor.rules.association import Dossier
-from storage.files.body_store import Archive
-from storage.models.audit import AccountRow, Association, Decision, Night, Observation, Standing
+from auditor.evaluation.reevaluate import RunReplay
+from auditor.evidence import remove_response_details
+from auditor.rules.association import AssociationState
+from storage.files.body_store import BodyStore
+from storage.models.audit import (
+    AccountRow,
+    AccountStatus,
+    Association,
+    AuditRun,
+    Decision,
+    Observation,
+)
 from storage.store import Store
 
-Progress = Callable[[int, int], None]
+PruningProgressCallback = Callable[[int, int], None]
 
-EVER = datetime.min.replace(tzinfo=UTC)
+BEGINNING_OF_TIME = datetime.min.replace(tzinfo=UTC)
 
-SUNDAY = 6
+PRUNING_WEEKDAY = 6
 
 
 @dataclass(slots=True)
-class Thinned:
+class PruningResult:
     """What went: bodies and their bytes, the looks they were of, looks whose exchanges were bared.
 
     And what did not: old looks that something rests on, and those that are read otherwise today.
@@ -46,41 +53,41 @@ class Thinned:
 
     bodies: int = 0
     bytes: int = 0
-    looks: int = 0
-    exchanges: int = 0
-    basis: int = 0
-    otherwise: int = 0
+    pruned_observations: int = 0
+    stripped_observations: int = 0
+    required_observations: int = 0
+    differing_observations: int = 0
 
-    def item(self) -> dict[str, int]:
+    def to_dict(self) -> dict[str, int]:
         """The item of `thin --json`."""
         return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class RetentionLimits:
     """The moments before which a look's page, and its exchanges, may go."""
 
     bodies: datetime
     exchanges: datetime
 
     @classmethod
-    def of(cls, config: Config, now: datetime) -> Limits:
+    def from_config(cls, config: Config, now: datetime) -> RetentionLimits:
         """As a configuration has them."""
-        days = (config.keep.bodies, config.keep.exchanges)
-        return cls(*(now - timedelta(days=count) if count else EVER for count in days))
+        days = (config.retention.bodies, config.retention.exchanges)
+        return cls(*(now - timedelta(days=count) if count else BEGINNING_OF_TIME for count in days))
 
 
-def thin(
+def prune_evidence(
     store: Store,
-    archive: Archive,
+    body_store: BodyStore,
     config: Config,
     now: datetime,
     *,
-    copies: Archive | None = None,
+    backup_bodies: BodyStore | None = None,
     dry_run: bool = False,
-    progress: Progress | None = None,
-    stopped: Callable[[], bool] = lambda: False,
-) -> Thinned:
+    progress: PruningProgressCallback | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> PruningResult:
     """Thin what is old enough; with `dry_run` only tell. Whoever calls it holds the night's lock.
 
     `copies` is where backups keep their bodies: what goes here goes there. A body goes only after all looks
@@ -88,240 +95,289 @@ def thin(
     database names goes when it is old itself: after a restore, the nights of newer backups rest on it.
     Raises StoreError.
     """
-    work = _Thinning(store, archive, Limits.of(config, now), dry_run=dry_run)
-    reader = Reader(store, config, work.nights, archive, work.limits.bodies)
-    count = sum(1 for _ in store.associations(include_withdrawn=True))
-    with closing(Named()) as named:
-        for at, association in enumerate(store.associations(include_withdrawn=True), start=1):
-            if stopped():
-                return work.told
-            work.go_through(association, reader, named)
+    work = _PruningRun(store, body_store, RetentionLimits.from_config(config, now), dry_run=dry_run)
+    reader = ReplayComparison(store, config, work.runs, body_store, work.limits.bodies)
+    count = sum(1 for _ in store.list_associations(include_withdrawn=True))
+    with closing(ReferencedDigests()) as named:
+        for at, association in enumerate(store.list_associations(include_withdrawn=True), start=1):
+            if should_stop():
+                return work.result
+            work.prune_association(association, reader, named)
             if progress:
                 progress(at, count)
-        work.sweep(named, copies)
-    return work.told
+        work.remove_unreferenced_bodies(named, backup_bodies)
+    return work.result
 
 
-def is_due(store: Store, config: Config, night: Night) -> bool:
+def is_pruning_due(store: Store, config: Config, run: AuditRun) -> bool:
     """Whether a night ends with thinning: every Sunday's does, as soon as there are nights old enough."""
-    if night.day.weekday() != SUNDAY or not config.keep.bodies:
+    if run.day.weekday() != PRUNING_WEEKDAY or not config.retention.bodies:
         return False
-    first = next(store.nights(), night)
-    return first.started_at < Limits.of(config, night.started_at).bodies
+    first = next(store.list_runs(), run)
+    return first.started_at < RetentionLimits.from_config(config, run.started_at).bodies
 
 
-class Reader(History):
+class ReplayComparison(RunReplay):
     """Plays old nights again, to see which looks today's probes read otherwise than they were read then."""
 
     def __init__(
-        self, store: Store, config: Config, nights: Sequence[Night], archive: Archive, limit: datetime
+        self,
+        store: Store,
+        config: Config,
+        runs: Sequence[AuditRun],
+        body_store: BodyStore,
+        limit: datetime,
     ) -> None:
         super().__init__(
-            store, config, [night for night in nights if night.started_at < limit], bodies=archive
+            store,
+            config,
+            [night for night in runs if night.started_at < limit],
+            body_storage=body_store,
         )
-        self._otherwise: set[At] = set()
+        self._differing: set[ObservationKey] = set()
 
-    def otherwise(self, association: Association) -> set[At]:
+    def find_differing(self, association: Association) -> set[ObservationKey]:
         """Those looks at an association."""
-        self._otherwise = set()
-        self.rebuilt(association)
-        return self._otherwise
+        self._differing = set()
+        self.rebuild_association(association)
+        return self._differing
 
-    def _again(self, row: AccountRow, look: Observation, before: Standing | None) -> Observation:
-        again = super()._again(row, look, before)
-        if again.finding != look.finding:
-            self._otherwise.add(look.at)
+    def _replay_observation(
+        self, row: AccountRow, observation: Observation, previous_status: AccountStatus | None
+    ) -> Observation:
+        again = super()._replay_observation(row, observation, previous_status)
+        if again.finding != observation.finding:
+            self._differing.add(observation.key)
         return again
 
 
-class Named:
+class ReferencedDigests:
     """The digests that looks name, and whether a look that stays does.
 
     In a temporary file, as a register has a hundred million.
     """
 
     def __init__(self) -> None:
-        self._held = sqlite3.connect("")
-        self._held.execute("CREATE TABLE named (digest BLOB PRIMARY KEY, wanted INTEGER) WITHOUT ROWID")
+        self._connection = sqlite3.connect("")
+        self._connection.execute(
+            "CREATE TABLE named (digest BLOB PRIMARY KEY, wanted INTEGER) WITHOUT ROWID"
+        )
 
-    def add(self, looks: Iterable[Observation], *, wanted: bool) -> None:
+    def add(self, observations: Iterable[Observation], *, is_required: bool) -> None:
         """Note the bodies of these looks; once wanted, a body is."""
-        digests = (piece.digest for look in looks for piece in look.evidence)
-        rows = ((bytes.fromhex(digest), wanted) for digest in digests if digest)
+        digests = (piece.digest for look in observations for piece in look.evidence)
+        rows = ((bytes.fromhex(digest), is_required) for digest in digests if digest)
         more = "ON CONFLICT DO UPDATE SET wanted = max(wanted, excluded.wanted)"
-        self._held.executemany(f"INSERT INTO named VALUES (?, ?) {more}", rows)  # noqa: S608
+        self._connection.executemany(f"INSERT INTO named VALUES (?, ?) {more}", rows)  # noqa: S608
 
-    def wanted(self, digest: str) -> bool | None:
+    def is_required(self, digest: str) -> bool | None:
         """Whether a look that stays names it; None where no look does."""
-        found = self._held.execute("SELECT wanted FROM named WHERE digest = ?", (bytes.fromhex(digest),))
+        found = self._connection.execute(
+            "SELECT wanted FROM named WHERE digest = ?", (bytes.fromhex(digest),)
+        )
         row = found.fetchone()
         return bool(row[0]) if row else None
 
     def close(self) -> None:
         """Forget them."""
-        self._held.close()
+        self._connection.close()
 
 
-class _Thinning:
+class _PruningRun:
     """One thinning: goes through the associations, then sweeps the archive."""
 
-    def __init__(self, store: Store, archive: Archive, limits: Limits, *, dry_run: bool) -> None:
+    def __init__(
+        self, store: Store, body_store: BodyStore, limits: RetentionLimits, *, dry_run: bool
+    ) -> None:
         self._store = store
-        self._archive = archive
+        self._body_store = body_store
         self._dry_run = dry_run
         self.limits = limits
-        self.told = Thinned()
-        self.nights = store.judged_nights()
+        self.result = PruningResult()
+        self.runs = store.list_evaluated_runs()
 
-    def go_through(self, association: Association, reader: Reader, named: Named) -> None:
+    def prune_association(
+        self, association: Association, comparison: ReplayComparison, referenced: ReferencedDigests
+    ) -> None:
         """Tell an association's spare looks from those whose bodies are wanted, and thin the oldest."""
-        looks = list(self._store.observations(association=association.id))
-        whole = [look for look in looks if _is_whole(look)]
-        spare = self._spare(association, looks, whole, reader)
-        going = [look for look in whole if look.at in spare]
-        named.add((look for look in whole if look.at not in spare), wanted=True)
-        named.add(going, wanted=False)
-        self.told.looks += sum(_has_body(look, self._archive) for look in going)
-        bare = _spared_by_all(going, whole, self.limits.exchanges)
-        self.told.exchanges += len(bare)
+        looks = list(self._store.list_observations(association=association.id))
+        whole = [look for look in looks if _has_full_evidence(look)]
+        spare = self._find_prunable(association, looks, whole, comparison)
+        going = [look for look in whole if look.key in spare]
+        referenced.add((look for look in whole if look.key not in spare), is_required=True)
+        referenced.add(going, is_required=False)
+        self.result.pruned_observations += sum(
+            _has_stored_body(look, self._body_store) for look in going
+        )
+        bare = _select_unshared(going, whole, self.limits.exchanges)
+        self.result.stripped_observations += len(bare)
         if not self._dry_run:
-            self._store.put_evidence({look.same_as: _bare(look) for look in bare}.values())
+            self._store.replace_evidence(
+                {look.result_id: _strip_observation(look) for look in bare}.values()
+            )
 
-    def _spare(
+    def _find_prunable(
         self,
         association: Association,
-        looks: Sequence[Observation],
-        whole: Sequence[Observation],
-        reader: Reader,
-    ) -> set[At]:
+        observations: Sequence[Observation],
+        stored_observations: Sequence[Observation],
+        comparison: ReplayComparison,
+    ) -> set[ObservationKey]:
         """The looks that nothing rests on and that are old enough."""
-        old = {look.at for look in whole if look.observed_at < self.limits.bodies}
+        old = {look.key for look in stored_observations if look.observed_at < self.limits.bodies}
         if not old:
             return old
-        kept = old & basis(_dossier(self._store, association), looks, self.nights)
-        self.told.basis += len(kept)
+        kept = old & find_required_evidence(
+            _load_association_state(self._store, association), observations, self.runs
+        )
+        self.result.required_observations += len(kept)
         if old == kept:
             return set()
-        otherwise = (old - kept) & reader.otherwise(association)
-        self.told.otherwise += len(otherwise)
+        otherwise = (old - kept) & comparison.find_differing(association)
+        self.result.differing_observations += len(otherwise)
         return old - kept - otherwise
 
-    def sweep(self, named: Named, copies: Archive | None) -> None:
+    def remove_unreferenced_bodies(
+        self, referenced: ReferencedDigests, backup_bodies: BodyStore | None
+    ) -> None:
         """Remove the bodies that nobody wants; none where there is no night, as in a database begun anew."""
-        if not self.nights:
+        if not self.runs:
             return
-        take = self._archive.size if self._dry_run else self._archive.remove
-        for digest in self._spent(self._archive, named):
-            self.told.bytes += take(digest)
-            self.told.bodies += 1
-        if copies and not self._dry_run:
-            for digest in self._spent(copies, named):
-                copies.remove(digest)
+        take = self._body_store.get_size if self._dry_run else self._body_store.remove
+        for digest in self._iter_unreferenced_bodies(self._body_store, referenced):
+            self.result.bytes += take(digest)
+            self.result.bodies += 1
+        if backup_bodies and not self._dry_run:
+            for digest in self._iter_unreferenced_bodies(backup_bodies, referenced):
+                backup_bodies.remove(digest)
 
-    def _spent(self, archive: Archive, named: Named) -> Iterator[str]:
+    def _iter_unreferenced_bodies(
+        self, body_store: BodyStore, referenced: ReferencedDigests
+    ) -> Iterator[str]:
         """The bodies that only looks name whose pages go, and those that none names and that are old."""
-        for digest in archive.digests():
-            wanted = named.wanted(digest)
+        for digest in body_store.list_digests():
+            wanted = referenced.is_required(digest)
             if wanted is None:
-                wanted = archive.put_at(digest) >= self.limits.bodies
+                wanted = body_store.get_stored_time(digest) >= self.limits.bodies
             if not wanted:
                 yield digest
 
 
-def _dossier(store: Store, association: Association) -> Dossier:
-    return Dossier(
+def _load_association_state(store: Store, association: Association) -> AssociationState:
+    return AssociationState(
         association,
-        standings={one.account_id: one for one in store.standings(association.id)},
-        proposals=tuple(store.proposals(association.id)),
-        gaps=tuple(store.gaps(association.id)),
-        decisions=tuple(store.decisions(association=association.id)),
+        statuses={one.account_id: one for one in store.list_account_statuses(association.id)},
+        proposals=tuple(store.list_proposals(association.id)),
+        gaps=tuple(store.list_gaps(association.id)),
+        decisions=tuple(store.list_decisions(association=association.id)),
     )
 
 
-def _is_whole(look: Observation) -> bool:
-    return bool(look.evidence) and not any(piece.thinned for piece in look.evidence)
+def _has_full_evidence(observation: Observation) -> bool:
+    return bool(observation.evidence) and not any(piece.is_pruned for piece in observation.evidence)
 
 
-def _spared_by_all(
-    going: Sequence[Observation], whole: Sequence[Observation], limit: datetime
+def _select_unshared(
+    candidates: Sequence[Observation], stored_observations: Sequence[Observation], limit: datetime
 ) -> list[Observation]:
     """Those of before a moment whose evidence no other rests on: it is kept once for all that repeat it."""
-    old = [look for look in going if look.observed_at < limit]
-    ats = {look.at for look in old}
-    held = {look.same_as for look in whole if look.at not in ats}
-    return [look for look in old if look.same_as not in held]
+    old = [look for look in candidates if look.observed_at < limit]
+    ats = {look.key for look in old}
+    held = {look.result_id for look in stored_observations if look.key not in ats}
+    return [look for look in old if look.result_id not in held]
 
 
-def _has_body(look: Observation, archive: Archive) -> bool:
-    return any(piece.digest in archive for piece in look.evidence if piece.digest)
+def _has_stored_body(observation: Observation, body_store: BodyStore) -> bool:
+    return any(piece.digest in body_store for piece in observation.evidence if piece.digest)
 
 
-def _bare(look: Observation) -> Observation:
-    return replace(look, evidence=tuple(map(thinned, look.evidence)))
+def _strip_observation(observation: Observation) -> Observation:
+    return replace(observation, evidence=tuple(map(remove_response_details, observation.evidence)))
 
 
-At = tuple[int, int]
+ObservationKey = tuple[int, int]
 """The night and the account of a look."""
 
 
-def basis(dossier: Dossier, looks: Iterable[Observation], nights: Iterable[Night]) -> set[At]:
+def find_required_evidence(
+    association_state: AssociationState,
+    observations: Iterable[Observation],
+    runs: Iterable[AuditRun],
+) -> set[ObservationKey]:
     """Those of an association's looks that are kept whole."""
     by_account: dict[int, list[Observation]] = defaultdict(list)
-    for look in looks:
+    for look in observations:
         by_account[look.account_id].append(look)
-    in_order = {at: sorted(seen, key=lambda look: look.observed_at) for at, seen in by_account.items()}
-    told = _nights(dossier, nights)
-    found = (row.last_seen for row in dossier.proposals), (row.first_seen for row in dossier.proposals)
+    in_order = {
+        at: sorted(seen, key=lambda look: look.observed_at) for at, seen in by_account.items()
+    }
+    told = _find_gap_runs(association_state, runs)
+    found = (
+        (row.last_seen for row in association_state.proposals),
+        (row.first_seen for row in association_state.proposals),
+    )
     proposed = {moment for moments in found for moment in moments}
-    kept: set[At] = set()
+    kept: set[ObservationKey] = set()
     for account, seen in in_order.items():
-        standing = dossier.standings.get(account) or Standing(account)
-        moments = proposed | _moments(standing)
-        kept |= {look.at for look in seen if look.night_id in told or look.observed_at in moments}
-        kept |= {look.at for look in (*_ends(seen), *_monthly(seen))}
-        words = (word for word in dossier.decisions if word.account_id in (None, account))
-        kept |= {look.at for look in _before(words, seen)}
+        standing = association_state.statuses.get(account) or AccountStatus(account)
+        moments = proposed | _collect_status_times(standing)
+        kept |= {look.key for look in seen if look.run_id in told or look.observed_at in moments}
+        kept |= {look.key for look in (*_iter_streak_ends(seen), *_iter_first_of_month(seen))}
+        words = (word for word in association_state.decisions if word.account_id in (None, account))
+        kept |= {look.key for look in _iter_around_decisions(words, seen)}
     return kept
 
 
-def _nights(dossier: Dossier, nights: Iterable[Night]) -> set[int | None]:
+def _find_gap_runs(
+    association_state: AssociationState, runs: Iterable[AuditRun]
+) -> set[int | None]:
     """The nights in which one of the gaps began, opened or closed: each is dated by its night's beginning."""
-    moments = {moment for gap in dossier.gaps for moment in (gap.first_seen, gap.opened_at, gap.closed_at)}
-    return {night.id for night in nights if night.started_at in moments}
+    moments = {
+        moment
+        for gap in association_state.gaps
+        for moment in (gap.first_seen, gap.opened_at, gap.closed_at)
+    }
+    return {night.id for night in runs if night.started_at in moments}
 
 
-def _moments(standing: Standing) -> set[datetime]:
-    streaks = [one for one in (standing.doubt, standing.trouble, standing.other) if one]
-    dated = [standing.since, standing.checked_at, standing.decided_at]
-    dated += [moment for streak in streaks for moment in (streak.since, streak.last)]
+def _collect_status_times(status: AccountStatus) -> set[datetime]:
+    streaks = [
+        one
+        for one in (status.unconfirmed_streak, status.failure_streak, status.other_account_streak)
+        if one
+    ]
+    dated = [status.since, status.checked_at, status.decided_at]
+    dated += [moment for streak in streaks for moment in (streak.since, streak.latest_at)]
     return {moment for moment in dated if moment}
 
 
-def _ends(looks: Sequence[Observation]) -> Iterator[Observation]:
+def _iter_streak_ends(observations: Sequence[Observation]) -> Iterator[Observation]:
     """The first and the last of each run of looks that found the same."""
-    yield from looks[:1]
-    for one, after in pairwise(looks):
-        if _said(one) != _said(after):
+    yield from observations[:1]
+    for one, after in pairwise(observations):
+        if _get_comparison_key(one) != _get_comparison_key(after):
             yield one
             yield after
-    yield from looks[-1:]
+    yield from observations[-1:]
 
 
-def _said(look: Observation) -> tuple[str, str | None, int]:
-    return look.finding.presence, look.finding.reason, look.probe_version
+def _get_comparison_key(observation: Observation) -> tuple[str, str | None, int]:
+    return observation.finding.presence, observation.finding.reason, observation.probe_version
 
 
-def _monthly(looks: Iterable[Observation]) -> Iterator[Observation]:
+def _iter_first_of_month(observations: Iterable[Observation]) -> Iterator[Observation]:
     """The first look of each month."""
     month = (0, 0)
-    for look in looks:
+    for look in observations:
         if (found := (look.observed_at.year, look.observed_at.month)) != month:
             month = found
             yield look
 
 
-def _before(words: Iterable[Decision], looks: Sequence[Observation]) -> Iterator[Observation]:
+def _iter_around_decisions(
+    decisions: Iterable[Decision], observations: Sequence[Observation]
+) -> Iterator[Observation]:
     """The newest look that each word knew of, and the first that could speak against it."""
-    for word in words:
-        yield from [look for look in looks if look.observed_at <= word.decided_at][-1:]
-        yield from [look for look in looks if look.observed_at > word.decided_at][:1]
+    for word in decisions:
+        yield from [look for look in observations if look.observed_at <= word.decided_at][-1:]
+        yield from [look for look in observations if look.observed_at > word.decided_at][:1]

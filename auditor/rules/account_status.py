@@ -20,13 +20,20 @@ from datetime import UTC, date, datetime, timedelta
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from probes.models.finding import Activity, Finding, Precision, Presence, Reason
-from storage.models.audit import Decision, DecisionKind, Observation, Standing, State, Streak
+from probes.models.finding import Activity, DatePrecision, Finding, Presence, Reason
+from storage.models.audit import (
+    AccountState,
+    AccountStatus,
+    Decision,
+    DecisionKind,
+    Observation,
+    Streak,
+)
 
-UNREACHED = frozenset({Reason.TIMEOUT, Reason.NETWORK, Reason.SERVER_ERROR, Reason.TLS})
+UNREACHABLE_REASONS = frozenset({Reason.TIMEOUT, Reason.NETWORK, Reason.SERVER_ERROR, Reason.TLS})
 """The unknowns that are the site's trouble, not our being refused: what a visitor would meet too."""
 
-ANSWERS = frozenset(
+ANSWERED_REASONS = frozenset(
     {
         Reason.LOGIN_WALL,
         Reason.BLOCKED,
@@ -40,81 +47,107 @@ ANSWERS = frozenset(
 )
 """The unknowns that a server's own answer may be the reason of; it is where a status came with it."""
 
-LEFT_OUT = frozenset({Reason.RATE_LIMITED, Reason.BLOCKED, Reason.LOGIN_WALL, Reason.CONSENT})
+SKIPPED_REASONS = frozenset(
+    {Reason.RATE_LIMITED, Reason.BLOCKED, Reason.LOGIN_WALL, Reason.CONSENT}
+)
 """Why an account may have been asked nothing: then there is no status."""
 
-DISPUTED = timedelta(days=180)
-ATTESTED = timedelta(days=365)
+DISPUTE_VALIDITY = timedelta(days=180)
+ATTESTATION_VALIDITY = timedelta(days=365)
 
-BY_A_PERSON = "attested"
+ATTESTED_SOURCE = "attested"
 """The source of a publication's date that a person told."""
 
 
-class Confirm(BaseModel):
+class ConfirmationThresholds(BaseModel):
     """How many nights it takes to believe a change. `[confirm]` of the config."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     failures: int = Field(default=3, ge=1)
     days: int = Field(default=6, ge=0)
-    back: int = Field(default=2, ge=1)
+    recoveries: int = Field(default=2, ge=1)
 
 
-A_CENTURY = 36_500
+MAX_BAND_DAYS = 36_500
 """Days: "never" for a network, and still a date beyond today."""
 
 
-class Bands(BaseModel):
+class ActivityBands(BaseModel):
     """How old the newest publication may be, in days, for each word. `[activity]` of the config."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     active: int = Field(default=30, ge=1)
     slow: int = Field(default=90, ge=1)
-    inactive: int = Field(default=180, ge=1, le=A_CENTURY)
+    inactive: int = Field(default=180, ge=1, le=MAX_BAND_DAYS)
 
     @model_validator(mode="after")
-    def _rise(self) -> Bands:
+    def _validate_ascending(self) -> ActivityBands:
         if not self.active < self.slow < self.inactive:
             raise ValueError("the bands must rise: active < slow < inactive")
         return self
 
-    def band(self, standing: Standing, now: datetime) -> str:
+    def classify_activity(self, status: AccountStatus, now: datetime) -> str:
         """The word for an account's rhythm: active, slow, inactive, dormant, never or unknown."""
-        known = standing.known
-        if standing.state is State.GONE:
+        known = status.last_known_finding
+        if status.state is AccountState.GONE:
             return "unknown"
-        if standing.last_activity is None:
-            empty = known is not None and known.presence is Presence.PRESENT and known.reason is Reason.EMPTY
+        if status.last_activity is None:
+            empty = (
+                known is not None
+                and known.presence is Presence.PRESENT
+                and known.reason is Reason.EMPTY
+            )
             return "never" if empty else "unknown"
-        return self._word(age(standing.last_activity, now))
+        return self._get_band_name(days_since_activity(status.last_activity, now))
 
-    def turning(self, newest: Activity, now: datetime) -> date | None:
+    def find_next_change_date(self, newest: Activity, now: datetime) -> date | None:
         """The first day on which the word for this publication is another; None: it stays dormant."""
-        limit = next((limit for limit, _ in self._limits() if age(newest, now) <= limit), None)
+        limit = next(
+            (
+                limit
+                for limit, _ in self._list_limits()
+                if days_since_activity(newest, now) <= limit
+            ),
+            None,
+        )
         if limit is None:
             return None
-        day = newest.when.toordinal() + SLACK.get(newest.precision, 0) + limit + 1
+        day = (
+            newest.published_at.toordinal()
+            + PRECISION_SLACK_DAYS.get(newest.precision, 0)
+            + limit
+            + 1
+        )
         return date.fromordinal(min(day, date.max.toordinal()))
 
-    def _word(self, days: int) -> str:
-        return next((word for limit, word in self._limits() if days <= limit), "dormant")
+    def _get_band_name(self, days: int) -> str:
+        return next((word for limit, word in self._list_limits() if days <= limit), "dormant")
 
-    def _limits(self) -> tuple[tuple[int, str], ...]:
+    def _list_limits(self) -> tuple[tuple[int, str], ...]:
         return (self.active, "active"), (self.slow, "slow"), (self.inactive, "inactive")
 
 
-SLACK = {Precision.WEEK: 7, Precision.MONTH: 31, Precision.YEAR: 366}
+PRECISION_SLACK_DAYS = {DatePrecision.WEEK: 7, DatePrecision.MONTH: 31, DatePrecision.YEAR: 366}
 
 
-def age(activity: Activity, now: datetime) -> int:
+def days_since_activity(activity: Activity, now: datetime) -> int:
     """Days since a publication, as few as its precision allows: the doubt is the association's."""
-    return max(0, (now.date() - activity.when.date()).days - SLACK.get(activity.precision, 0))
+    return max(
+        0,
+        (now.date() - activity.published_at.date()).days
+        - PRECISION_SLACK_DAYS.get(activity.precision, 0),
+    )
 
 
 def advance(
-    standing: Standing, observation: Observation, confirm: Confirm, *, blind: bool = False
-) -> Standing:
+    status: AccountStatus,
+    observation: Observation,
+    thresholds: ConfirmationThresholds,
+    *,
+    is_unreliable: bool = False,
+) -> AccountStatus:
     """The standing after one more night.
 
     On a blind night nothing moves but the memory of having looked. An observation no newer
@@ -122,157 +155,237 @@ def advance(
     one that asked nothing, for nobody looked.
     """
     finding, when = observation.finding, observation.observed_at
-    if is_unasked(finding) or (standing.checked_at is not None and when <= standing.checked_at):
-        return standing
-    looked = replace(standing, checked_at=when, latest=finding.presence, latest_reason=finding.reason)
-    if blind:
+    if was_skipped(finding) or (status.checked_at is not None and when <= status.checked_at):
+        return status
+    looked = replace(
+        status, checked_at=when, latest_presence=finding.presence, latest_reason=finding.reason
+    )
+    if is_unreliable:
         return looked
     if finding.presence is Presence.UNKNOWN:
-        return _untold(looked, finding, when)
-    if is_another(standing, finding):
-        return _taken(replace(looked, trouble=None), finding, when, confirm)
-    decided = replace(looked, known=finding, decided_at=when, trouble=None, other=None)
+        return _apply_unknown_finding(looked, finding, when)
+    if is_different_account(status, finding):
+        return _apply_different_account(
+            replace(looked, failure_streak=None), finding, when, thresholds
+        )
+    decided = replace(
+        looked,
+        last_known_finding=finding,
+        decided_at=when,
+        failure_streak=None,
+        other_account_streak=None,
+    )
     if finding.presence is Presence.PRESENT:
-        return _seen(decided, finding, when, confirm)
-    return _missed(decided, finding, when, confirm)
+        return _apply_present_finding(decided, finding, when, thresholds)
+    return _apply_absent_finding(decided, finding, when, thresholds)
 
 
-def is_unasked(finding: Finding) -> bool:
+def was_skipped(finding: Finding) -> bool:
     """Whether the night's budget, or our patience with a platform, left an account for another night.
 
     Both may end every night, each time for other accounts: of none of these is anything told.
     """
-    return finding.reason in LEFT_OUT and finding.status is None
+    return finding.reason in SKIPPED_REASONS and finding.status is None
 
 
-def _untold(standing: Standing, finding: Finding, when: datetime) -> Standing:
-    if finding.reason not in UNREACHED:
-        return replace(standing, trouble=None) if _is_over(standing.trouble, finding) else standing
+def _apply_unknown_finding(
+    status: AccountStatus, finding: Finding, observed_at: datetime
+) -> AccountStatus:
+    if finding.reason not in UNREACHABLE_REASONS:
+        return (
+            replace(status, failure_streak=None)
+            if _has_trouble_ended(status.failure_streak, finding)
+            else status
+        )
     tls = finding.facts.get("tls")
-    cause = f"{finding.reason}/{tls}" if tls and finding.reason is Reason.TLS else str(finding.reason)
-    return replace(standing, trouble=_longer(standing.trouble, cause, when))
+    cause = (
+        f"{finding.reason}/{tls}" if tls and finding.reason is Reason.TLS else str(finding.reason)
+    )
+    return replace(status, failure_streak=_extend_streak(status.failure_streak, cause, observed_at))
 
 
-def _is_over(trouble: Streak | None, finding: Finding) -> bool:
+def _has_trouble_ended(trouble: Streak | None, finding: Finding) -> bool:
     """Whether a look that told nothing ends a trouble all the same: the server answered it.
 
     A bad certificate is met on https alone, so only an answer over https with a good one ends that trouble.
     """
-    if trouble is None or finding.reason not in ANSWERS or finding.status is None:
+    if trouble is None or finding.reason not in ANSWERED_REASONS or finding.status is None:
         return False
     verified = (finding.final_url or "").startswith("https:") and "tls" not in finding.facts
     return verified or trouble.cause.partition("/")[0] != Reason.TLS
 
 
-def has_answered(standing: Standing) -> bool:
+def has_answered(status: AccountStatus) -> bool:
     """Whether the newest look was answered, though it told nothing: the site is in no trouble."""
-    told_nothing = standing.latest is Presence.UNKNOWN and standing.latest_reason in ANSWERS
-    return told_nothing and standing.trouble is None
+    told_nothing = (
+        status.latest_presence is Presence.UNKNOWN and status.latest_reason in ANSWERED_REASONS
+    )
+    return told_nothing and status.failure_streak is None
 
 
-def is_another(standing: Standing, finding: Finding) -> bool:
+def is_different_account(status: AccountStatus, finding: Finding) -> bool:
     """Whether another account than the one we knew answers under its name.
 
     The probe says so (`renamed`, and another id), or both the id and the name shown are others. An
     id alone does not say it: a Facebook page has two, and shows now one and now the other (fact sheet).
     """
-    mine, known = standing.platform_id, standing.known
-    if finding.presence is not Presence.PRESENT or not mine or finding.platform_id in (None, "", mine):
+    mine, known = status.platform_id, status.last_known_finding
+    if (
+        finding.presence is not Presence.PRESENT
+        or not mine
+        or finding.platform_id in (None, "", mine)
+    ):
         return False
-    same_name = known is not None and _same(known.name, finding.name)
+    same_name = known is not None and _is_same_name(known.name, finding.name)
     return finding.reason is Reason.RENAMED or not same_name
 
 
-def _same(one: str | None, other: str | None) -> bool:
-    return bool(one and other) and str(one).casefold().split() == str(other).casefold().split()
+def _is_same_name(first: str | None, second: str | None) -> bool:
+    return (
+        bool(first and second) and str(first).casefold().split() == str(second).casefold().split()
+    )
 
 
-def _taken(standing: Standing, finding: Finding, when: datetime, confirm: Confirm) -> Standing:
+def _apply_different_account(
+    status: AccountStatus,
+    finding: Finding,
+    observed_at: datetime,
+    thresholds: ConfirmationThresholds,
+) -> AccountStatus:
     """The standing after a night on which another account answered: doubted first, then not to be told."""
-    other = _longer(standing.other, str(finding.platform_id), when)
-    taken = replace(standing, other=other)
-    if standing.state is State.GONE:
-        sure = other.nights >= confirm.back
+    other = _extend_streak(status.other_account_streak, str(finding.platform_id), observed_at)
+    taken = replace(status, other_account_streak=other)
+    if status.state is AccountState.GONE:
+        sure = other.run_count >= thresholds.recoveries
     else:
-        sure = other.nights >= confirm.failures and days_between(other.since, other.last) >= confirm.days
-    if not sure or standing.state is State.UNKNOWN:
+        sure = (
+            other.run_count >= thresholds.failures
+            and days_between(other.since, other.latest_at) >= thresholds.days
+        )
+    if not sure or status.state is AccountState.UNKNOWN:
         return taken
     return replace(
-        taken, state=State.UNKNOWN, reason=Reason.RENAMED, since=other.since, last_activity=None, doubt=None
+        taken,
+        state=AccountState.UNKNOWN,
+        reason=Reason.RENAMED,
+        since=other.since,
+        last_activity=None,
+        unconfirmed_streak=None,
     )
 
 
-def _longer(streak: Streak | None, cause: str, when: datetime) -> Streak:
+def _extend_streak(streak: Streak | None, cause: str, observed_at: datetime) -> Streak:
     if streak is None or streak.cause.partition("/")[0] != cause.partition("/")[0]:
-        return Streak(cause, when, when)
-    return Streak(cause, streak.since, when, streak.nights + 1)
+        return Streak(cause, observed_at, observed_at)
+    return Streak(cause, streak.since, observed_at, streak.run_count + 1)
 
 
-def _seen(standing: Standing, finding: Finding, when: datetime, confirm: Confirm) -> Standing:
+def _apply_present_finding(
+    status: AccountStatus,
+    finding: Finding,
+    observed_at: datetime,
+    thresholds: ConfirmationThresholds,
+) -> AccountStatus:
     seen = replace(
-        standing,
-        last_activity=_newest(standing.last_activity, finding),
-        platform_id=standing.platform_id or finding.platform_id,
+        status,
+        last_activity=_choose_newest_activity(status.last_activity, finding),
+        platform_id=status.platform_id or finding.platform_id,
     )
-    if seen.state is State.PRESENT:
-        return replace(seen, reason=finding.reason, doubt=None)
-    good = _longer(seen.doubt if seen.state is State.GONE else None, "present", when)
-    if seen.state is State.GONE and good.nights < confirm.back:
-        return replace(seen, doubt=good)
-    return replace(seen, state=State.PRESENT, reason=finding.reason, since=good.since, doubt=None)
+    if seen.state is AccountState.PRESENT:
+        return replace(seen, reason=finding.reason, unconfirmed_streak=None)
+    good = _extend_streak(
+        seen.unconfirmed_streak if seen.state is AccountState.GONE else None, "present", observed_at
+    )
+    if seen.state is AccountState.GONE and good.run_count < thresholds.recoveries:
+        return replace(seen, unconfirmed_streak=good)
+    return replace(
+        seen,
+        state=AccountState.PRESENT,
+        reason=finding.reason,
+        since=good.since,
+        unconfirmed_streak=None,
+    )
 
 
-def _newest(before: Activity | None, finding: Finding) -> Activity | None:
+def _choose_newest_activity(previous: Activity | None, finding: Finding) -> Activity | None:
     if finding.reason is Reason.EMPTY:
         return None
     now = finding.last_activity
-    if now is None or before is None:
-        return now or before
-    if now.relative:
-        return _counted_back(before, now)
-    if before.relative and timedelta() <= before.when - now.when <= _doubt(before):
+    if now is None or previous is None:
+        return now or previous
+    if now.is_relative:
+        return _merge_relative_activity(previous, now)
+    if (
+        previous.is_relative
+        and timedelta()
+        <= previous.published_at - now.published_at
+        <= _get_relative_date_error(previous)
+    ):
         return now
-    return before if before.when > now.when else now
+    return previous if previous.published_at > now.published_at else now
 
 
-def _counted_back(before: Activity, now: Activity) -> Activity:
+def _merge_relative_activity(previous: Activity, latest: Activity) -> Activity:
     """The newest of what was held and of what a page says was so long ago: the two may be one publication.
 
     Then the earlier day is the nearer one, for platforms round down; and what was told more exactly stays.
     """
-    may_be_one = abs(now.when - before.when) <= _doubt(now)
-    coarser = _EXACTNESS.index(now.precision) - _EXACTNESS.index(before.precision)
+    may_be_one = abs(latest.published_at - previous.published_at) <= _get_relative_date_error(
+        latest
+    )
+    coarser = _PRECISION_ORDER.index(latest.precision) - _PRECISION_ORDER.index(previous.precision)
     if may_be_one and coarser > 0:
-        return before
+        return previous
     nearest = min if may_be_one and not coarser else max
-    return nearest(before, now, key=lambda told: told.when)
+    return nearest(previous, latest, key=lambda told: told.published_at)
 
 
-def _doubt(counted: Activity) -> timedelta:
+def _get_relative_date_error(activity: Activity) -> timedelta:
     """How far apart two looks may count one publication back while a page's words are of this unit."""
-    return timedelta(days=_SAID_FOR.get(counted.precision, 0))
+    return timedelta(days=_RELATIVE_DATE_ERROR_DAYS.get(activity.precision, 0))
 
 
-_EXACTNESS = tuple(Precision)
-_SAID_FOR = {Precision.WEEK: 8, Precision.MONTH: 41, Precision.YEAR: 373}
+_PRECISION_ORDER = tuple(DatePrecision)
+_RELATIVE_DATE_ERROR_DAYS = {
+    DatePrecision.WEEK: 8,
+    DatePrecision.MONTH: 41,
+    DatePrecision.YEAR: 373,
+}
 """Days. YouTube says "4 weeks", "11 months" and then years (seen 2026-10), of units of 7, 30 and 365 days as
 far as is known. Months and years are counted back by the calendar, whose are others: what is held may lie six
 days before the true one. And all is rounded to a day.
 """
 
 
-def _missed(standing: Standing, finding: Finding, when: datetime, confirm: Confirm) -> Standing:
-    if standing.state is State.GONE:
-        changed = standing.reason is not finding.reason
-        since = when if changed else standing.since
-        return replace(standing, reason=finding.reason, since=since, doubt=None)
-    before = standing.doubt
+def _apply_absent_finding(
+    status: AccountStatus,
+    finding: Finding,
+    observed_at: datetime,
+    thresholds: ConfirmationThresholds,
+) -> AccountStatus:
+    if status.state is AccountState.GONE:
+        changed = status.reason is not finding.reason
+        since = observed_at if changed else status.since
+        return replace(status, reason=finding.reason, since=since, unconfirmed_streak=None)
+    before = status.unconfirmed_streak
     doubt = Streak(
-        str(finding.reason), before.since if before else when, when, before.nights + 1 if before else 1
+        str(finding.reason),
+        before.since if before else observed_at,
+        observed_at,
+        before.run_count + 1 if before else 1,
     )
-    if doubt.nights < confirm.failures or days_between(doubt.since, doubt.last) < confirm.days:
-        return replace(standing, doubt=doubt)
-    return replace(standing, state=State.GONE, reason=finding.reason, since=doubt.since, doubt=None)
+    if (
+        doubt.run_count < thresholds.failures
+        or days_between(doubt.since, doubt.latest_at) < thresholds.days
+    ):
+        return replace(status, unconfirmed_streak=doubt)
+    return replace(
+        status,
+        state=AccountState.GONE,
+        reason=finding.reason,
+        since=doubt.since,
+        unconfirmed_streak=None,
+    )
 
 
 def days_between(first: datetime, last: datetime) -> int:
@@ -280,110 +393,134 @@ def days_between(first: datetime, last: datetime) -> int:
     return (last.astimezone(UTC).date() - first.astimezone(UTC).date()).days
 
 
-def in_force(decisions: Iterable[Decision], now: datetime, began: datetime | None = None) -> list[Decision]:
+def select_decisions_in_force(
+    decisions: Iterable[Decision], now: datetime, run_started_at: datetime | None = None
+) -> list[Decision]:
     """The decisions that hold at a moment, oldest first: made by then, not withdrawn and not yet expired.
 
     With the night as of which all is told, `began`, one expires with a night: between two, only people move
     anything.
     """
-    held = [word for word in decisions if word.decided_at <= now and not _has_ended(word, now, began or now)]
+    held = [
+        word
+        for word in decisions
+        if word.decided_at <= now and not _has_ended(word, now, run_started_at or now)
+    ]
     return sorted(held, key=lambda decision: decision.decided_at)
 
 
-def _has_ended(decision: Decision, now: datetime, began: datetime) -> bool:
-    back = decision.withdrawn
-    return _ends(decision) <= began or (back is not None and back.withdrawn_at <= now)
+def _has_ended(decision: Decision, now: datetime, run_started_at: datetime) -> bool:
+    back = decision.withdrawal
+    return _get_nominal_end(decision) <= run_started_at or (
+        back is not None and back.withdrawn_at <= now
+    )
 
 
-def _ends(decision: Decision) -> datetime:
+def _get_nominal_end(decision: Decision) -> datetime:
     far = datetime.max.replace(tzinfo=UTC)
-    longest = decision.decided_at + ATTESTED if decision.kind is DecisionKind.ATTEST else far
-    return min(decision.until or far, longest)
+    longest = (
+        decision.decided_at + ATTESTATION_VALIDITY if decision.kind is DecisionKind.CONFIRM else far
+    )
+    return min(decision.expires_at or far, longest)
 
 
-def ends_of(decision: Decision, standing: Standing) -> datetime | None:
+def get_decision_end(decision: Decision, status: AccountStatus) -> datetime | None:
     """When a decision ends as things stand, None for never: a dispute holds 180 days."""
-    end = _ends(decision)
-    if decision.kind is DecisionKind.ATTEST and is_denied(standing):
-        return min(end, decision.decided_at + DISPUTED)
+    end = _get_nominal_end(decision)
+    if decision.kind is DecisionKind.CONFIRM and is_confirmed_lost(status):
+        return min(end, decision.decided_at + DISPUTE_VALIDITY)
     return None if end == datetime.max.replace(tzinfo=UTC) else end
 
 
-def weakens(decision: Decision) -> Iterator[datetime]:
+def iter_decision_ends(decision: Decision) -> Iterator[datetime]:
     """When a decision ends, or no longer holds against what was seen, whatever that is."""
-    yield _ends(decision)
-    if decision.kind is DecisionKind.ATTEST:
-        yield decision.decided_at + DISPUTED
+    yield _get_nominal_end(decision)
+    if decision.kind is DecisionKind.CONFIRM:
+        yield decision.decided_at + DISPUTE_VALIDITY
 
 
-def is_denied(standing: Standing) -> bool:
+def is_confirmed_lost(status: AccountStatus) -> bool:
     """Whether what was seen, and confirmed, tells against the account: it is gone, or taken by another."""
-    taken = standing.state is State.UNKNOWN and standing.reason is Reason.RENAMED
-    return standing.state is State.GONE or taken
+    taken = status.state is AccountState.UNKNOWN and status.reason is Reason.RENAMED
+    return status.state is AccountState.GONE or taken
 
 
-def outweighed(decision: Decision, standing: Standing) -> bool:
+def is_overridden_by_evidence(decision: Decision, status: AccountStatus) -> bool:
     """Whether what tells against an account came, or changed its reason, after a person spoke for it."""
-    return is_denied(standing) and (standing.since is None or standing.since > decision.decided_at)
+    return is_confirmed_lost(status) and (
+        status.since is None or status.since > decision.decided_at
+    )
 
 
-def decided(
-    standing: Standing,
+def apply_decisions(
+    status: AccountStatus,
     channel: str,
     decisions: Iterable[Decision],
     now: datetime,
-    began: datetime | None = None,
-) -> Standing:
+    run_started_at: datetime | None = None,
+) -> AccountStatus:
     """The standing as people's words in force change it; nothing of it is stored, so expiry is natural.
 
     An attestation makes an account present while the evidence is unchanged: an absence that came, or changed
     its reason, after the person spoke outweighs the word, and so does another account under its name.
     Against what was confirmed already (a dispute) it holds 180 days, else 12 months.
     """
-    for decision in in_force(decisions, now, began):
-        if decision.kind is DecisionKind.ATTEST and _covers(decision, standing, channel):
-            standing = _attested(standing, decision, began or now)
-    return standing
+    for decision in select_decisions_in_force(decisions, now, run_started_at):
+        if decision.kind is DecisionKind.CONFIRM and _is_about_account(decision, status, channel):
+            status = _apply_attestation(status, decision, run_started_at or now)
+    return status
 
 
-def _covers(decision: Decision, standing: Standing, channel: str) -> bool:
+def _is_about_account(decision: Decision, status: AccountStatus, channel: str) -> bool:
     if decision.account_id is not None:
-        return decision.account_id == standing.account_id
+        return decision.account_id == status.account_id
     return decision.channel == channel
 
 
-def _attested(standing: Standing, decision: Decision, began: datetime) -> Standing:
-    ended = ends_of(decision, standing)
-    if outweighed(decision, standing) or (ended is not None and began >= ended):
-        return standing
-    said, before = _said(decision), standing.last_activity
-    newer = said is not None and (before is None or said.when > before.when)
+def _apply_attestation(
+    status: AccountStatus, decision: Decision, run_started_at: datetime
+) -> AccountStatus:
+    ended = get_decision_end(decision, status)
+    if is_overridden_by_evidence(decision, status) or (
+        ended is not None and run_started_at >= ended
+    ):
+        return status
+    said, before = _get_attested_activity(decision), status.last_activity
+    newer = said is not None and (before is None or said.published_at > before.published_at)
     heard = replace(
-        standing,
+        status,
         last_activity=said if newer else before,
-        other=_unanswered(standing.other, decision),
+        other_account_streak=_keep_unresolved_streak(status.other_account_streak, decision),
     )
-    if standing.state is State.PRESENT:
+    if status.state is AccountState.PRESENT:
         return heard
-    doubt = None if standing.state is State.GONE else standing.doubt
-    return replace(heard, state=State.PRESENT, reason=None, since=decision.decided_at, doubt=doubt)
+    doubt = None if status.state is AccountState.GONE else status.unconfirmed_streak
+    return replace(
+        heard,
+        state=AccountState.PRESENT,
+        reason=None,
+        since=decision.decided_at,
+        unconfirmed_streak=doubt,
+    )
 
 
-def _unanswered(other: Streak | None, decision: Decision) -> Streak | None:
+def _keep_unresolved_streak(streak: Streak | None, decision: Decision) -> Streak | None:
     """Another account under the name, unless the person spoke after it came: then whose it is was said."""
-    return None if other is not None and other.since <= decision.decided_at else other
+    return None if streak is not None and streak.since <= decision.decided_at else streak
 
 
-def _said(decision: Decision) -> Activity | None:
+def _get_attested_activity(decision: Decision) -> Activity | None:
     try:
         day = date.fromisoformat(decision.value or "")
     except ValueError:
         return None
-    return Activity(datetime(day.year, day.month, day.day, tzinfo=UTC), BY_A_PERSON, Precision.DAY)
+    return Activity(
+        datetime(day.year, day.month, day.day, tzinfo=UTC), ATTESTED_SOURCE, DatePrecision.DAY
+    )
 
 
 @dataclass(frozen=True, slots=True)
-class Prospect:
+class StatusOutlook:
     """One sentence about what is on its way or would be needed; `kind` names it.
 
     to_lose, losing: absences make a present account gone, or are on the way to. to_return, returning: good
@@ -394,38 +531,47 @@ class Prospect:
     """
 
     kind: str
-    nights: int = 0
-    more: int = 0
+    runs: int = 0
+    runs_needed: int = 0
     since: datetime | None = None
-    not_before: datetime | None = None
+    earliest_at: datetime | None = None
     cause: str = ""
-    days: int = 0
+    min_days: int = 0
 
 
-def prospects(standing: Standing, confirm: Confirm) -> Iterator[Prospect]:
+def iter_status_outlooks(
+    status: AccountStatus, thresholds: ConfirmationThresholds
+) -> Iterator[StatusOutlook]:
     """What is on its way, then what it would take."""
-    yield from _streak("trouble", standing.trouble)
-    yield from _streak("other", standing.other)
-    doubt = standing.doubt
+    yield from _iter_streak_outlooks("trouble", status.failure_streak)
+    yield from _iter_streak_outlooks("other", status.other_account_streak)
+    doubt = status.unconfirmed_streak
     if doubt is not None:
-        gone = standing.state is State.GONE
-        yield _doubted(
-            "returning" if gone else "losing", doubt, confirm.back if gone else confirm.failures, confirm
+        gone = status.state is AccountState.GONE
+        yield _build_pending_outlook(
+            "returning" if gone else "losing",
+            doubt,
+            thresholds.recoveries if gone else thresholds.failures,
+            thresholds,
         )
-    elif standing.state is State.GONE:
-        yield Prospect("to_return", more=confirm.back)
+    elif status.state is AccountState.GONE:
+        yield StatusOutlook("to_return", runs_needed=thresholds.recoveries)
     else:
-        kind = "to_lose" if standing.state is State.PRESENT else "to_tell"
-        yield Prospect(kind, more=confirm.failures, days=confirm.days)
+        kind = "to_lose" if status.state is AccountState.PRESENT else "to_tell"
+        yield StatusOutlook(kind, runs_needed=thresholds.failures, min_days=thresholds.days)
 
 
-def _doubted(kind: str, doubt: Streak, nights: int, confirm: Confirm) -> Prospect:
+def _build_pending_outlook(
+    kind: str, doubt: Streak, required_runs: int, thresholds: ConfirmationThresholds
+) -> StatusOutlook:
     """A change on its way: an absence must last some days besides, a return need not."""
-    soonest = doubt.since + timedelta(days=confirm.days) if kind == "losing" else None
-    return Prospect(kind, doubt.nights, max(1, nights - doubt.nights), doubt.since, soonest)
+    soonest = doubt.since + timedelta(days=thresholds.days) if kind == "losing" else None
+    return StatusOutlook(
+        kind, doubt.run_count, max(1, required_runs - doubt.run_count), doubt.since, soonest
+    )
 
 
-def _streak(kind: str, streak: Streak | None) -> Iterator[Prospect]:
+def _iter_streak_outlooks(kind: str, streak: Streak | None) -> Iterator[StatusOutlook]:
     if streak is not None:
         cause = streak.cause.partition("/")[2] or streak.cause
-        yield Prospect(kind, streak.nights, since=streak.since, cause=cause)
+        yield StatusOutlook(kind, streak.run_count, since=streak.since, cause=cause)

@@ -10,191 +10,273 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache
 
-from auditor.reference.gap_catalogue import Catalogue
+from auditor.reference.gap_catalogue import GapCatalogue
 from auditor.rules import engine
-from auditor.rules.account_status import Confirm, advance, decided, in_force
-from auditor.rules.checks.base import Check
-from auditor.rules.context import Case, Held
-from auditor.rules.engine import judge
+from auditor.rules.account_status import (
+    ConfirmationThresholds,
+    advance,
+    apply_decisions,
+    select_decisions_in_force,
+)
+from auditor.rules.checks.base import Rule
+from auditor.rules.context import EvaluatedAccount, RuleContext
+from auditor.rules.engine import apply_rules
 from probes.links import channel_registry, identify
-from probes.models.finding import ACCOUNTS, Identity, Presence
+from probes.models.finding import ACCOUNT_KINDS, Identity, Presence
 from storage.models.audit import (
     AccountRow,
+    AccountStatus,
     Association,
     Decision,
     DecisionKind,
     Gap,
     Observation,
     Proposal,
-    Standing,
 )
 
-Owners = Mapping[tuple[str, str], tuple[str, ...]]
+AccountOwners = Mapping[tuple[str, str], tuple[str, ...]]
 """Which associations register an account, by (channel, key)."""
 
-DISOWNING = frozenset({DecisionKind.NOT_OURS, DecisionKind.MOVED})
+DISOWNING_DECISION_KINDS = frozenset({DecisionKind.DISOWN, DecisionKind.MOVED})
 """The words after which an account is neither looked at nor judged: it is not theirs, or no longer."""
 
-UNWELL = frozenset({"website_down", "website_insecure"})
+UNREACHABLE_SITE_GAPS = frozenset({"website_down", "website_insecure"})
 """The gaps that tell of a site which is there, or was, and which no visitor reaches."""
 
 
 @dataclass(frozen=True, slots=True)
-class Dossier:
+class AssociationState:
     """Everything held of one association. `gaps` are all its rows, closed ones too."""
 
     association: Association
     accounts: tuple[AccountRow, ...] = ()
-    standings: Mapping[int, Standing] = field(default_factory=dict)
+    statuses: Mapping[int, AccountStatus] = field(default_factory=dict)
     proposals: tuple[Proposal, ...] = ()
     gaps: tuple[Gap, ...] = ()
     decisions: tuple[Decision, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class EvaluationPolicy:
     """By what everything is judged."""
 
-    confirm: Confirm
-    rules: tuple[Check, ...]
-    catalogue: Catalogue
+    confirmation_thresholds: ConfirmationThresholds
+    rules: tuple[Rule, ...]
+    catalogue: GapCatalogue
     channels: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class EvaluationTime:
     """One night as the judge sees it: when it began, until when people spoke, which channels were blind.
 
     Everything is told as of its beginning, and a word that ends does so with a night. What people changed
     counts up to `now`: a night's own conclusions have none later than its beginning.
     """
 
-    began: datetime
+    run_started_at: datetime
     now: datetime
-    blind: frozenset[str] = frozenset()
+    unreliable_channels: frozenset[str] = frozenset()
 
 
-def settle(
-    dossier: Dossier, seen: Mapping[int, Observation], moment: Moment, policy: Policy, owners: Owners
-) -> Dossier:
+def evaluate_association(
+    association_state: AssociationState,
+    observations: Mapping[int, Observation],
+    evaluation_time: EvaluationTime,
+    policy: EvaluationPolicy,
+    owners: AccountOwners,
+) -> AssociationState:
     """The dossier after a night in which `seen` was observed, by account."""
     standings = {
-        row.id: _advanced(dossier, row, look, moment, policy)
-        for row in dossier.accounts
-        if row.id is not None and (look := seen.get(row.id)) is not None
+        row.id: _advance_status(association_state, row, look, evaluation_time, policy)
+        for row in association_state.accounts
+        if row.id is not None and (look := observations.get(row.id)) is not None
     }
-    moved = replace(dossier, standings={**dossier.standings, **standings})
-    moved = replace(moved, proposals=_proposed(moved, seen, moment, policy, owners))
-    tonight = frozenset(account for account, one in seen.items() if _told(moved.standings.get(account), one))
-    known = case(moved, moment, owners, tonight)
-    candidates = judge(known, policy.rules, policy.catalogue)
-    ours = policy.channels | {""}  # the association itself; what is told of other channels is nobody's gap
-    told = [one for one in candidates if one.sign.channel in ours]
-    rows = engine.fold(moved.gaps, told, policy.catalogue, moment.now, blind=moment.blind)
+    moved = replace(association_state, statuses={**association_state.statuses, **standings})
+    moved = replace(
+        moved, proposals=_update_proposals(moved, observations, evaluation_time, policy, owners)
+    )
+    tonight = frozenset(
+        account
+        for account, one in observations.items()
+        if _is_decided(moved.statuses.get(account), one)
+    )
+    known = build_rule_context(moved, evaluation_time, owners, tonight)
+    candidates = apply_rules(known, policy.rules, policy.catalogue)
+    ours = policy.channels | {
+        ""
+    }  # the association itself; what is told of other channels is nobody's gap
+    told = [one for one in candidates if one.rule_match.channel in ours]
+    rows = engine.update_gaps(
+        moved.gaps,
+        told,
+        policy.catalogue,
+        evaluation_time.now,
+        unreliable_channels=evaluation_time.unreliable_channels,
+    )
     closed = tuple(row for row in moved.gaps if row.closed_at is not None)
     return replace(moved, gaps=closed + tuple(rows))
 
 
-def _told(standing: Standing | None, observation: Observation) -> bool:
+def _is_decided(status: AccountStatus | None, observation: Observation) -> bool:
     """Whether a look was decided: it is a part of the standing, as one at somebody else's account is not."""
-    return standing is not None and standing.decided_at == observation.observed_at
+    return status is not None and status.decided_at == observation.observed_at
 
 
-def _advanced(
-    dossier: Dossier, row: AccountRow, look: Observation, moment: Moment, policy: Policy
-) -> Standing:
-    before = dossier.standings.get(look.account_id) or Standing(look.account_id)
-    return advance(before, look, policy.confirm, blind=row.channel in moment.blind)
+def _advance_status(
+    association_state: AssociationState,
+    row: AccountRow,
+    observation: Observation,
+    evaluation_time: EvaluationTime,
+    policy: EvaluationPolicy,
+) -> AccountStatus:
+    before = association_state.statuses.get(observation.account_id) or AccountStatus(
+        observation.account_id
+    )
+    return advance(
+        before,
+        observation,
+        policy.confirmation_thresholds,
+        is_unreliable=row.channel in evaluation_time.unreliable_channels,
+    )
 
 
-def case(dossier: Dossier, moment: Moment, owners: Owners, tonight: Collection[int] = ()) -> Case:
+def build_rule_context(
+    association_state: AssociationState,
+    evaluation_time: EvaluationTime,
+    owners: AccountOwners,
+    decided_account_ids: Collection[int] = (),
+) -> RuleContext:
     """The association as a rule may look at it: people's words laid over, disowned accounts left out."""
-    words = in_force(dossier.decisions, moment.now, moment.began)
-    disowned = _disowned(dossier, words)
+    words = select_decisions_in_force(
+        association_state.decisions, evaluation_time.now, evaluation_time.run_started_at
+    )
+    disowned = _find_disowned_accounts(association_state, words)
     accounts = [
-        _held(dossier, row, moment, words, tonight)
-        for row in dossier.accounts
-        if live(row, moment.now) and (row.channel, row.identity.key or row.typed) not in disowned
+        _evaluate_account(association_state, row, evaluation_time, words, decided_account_ids)
+        for row in association_state.accounts
+        if is_listed_at(row, evaluation_time.now)
+        and (row.channel, row.identity.key or row.typed_text) not in disowned
     ]
     chosen = {word.channel for word in words if word.kind is DecisionKind.NONE_BY_CHOICE}
-    return Case(
-        association=dossier.association,
+    return RuleContext(
+        association=association_state.association,
         accounts=tuple(accounts),
-        now=moment.now,
-        began=moment.began,
-        proposals=dossier.proposals,
-        none_by_choice=frozenset(chosen | set(dossier.association.none_by_choice)),
-        shared=_shared(dossier, owners),
-        disowned=disowned,
-        moved=frozenset(word.channel for word in words if word.kind is DecisionKind.MOVED),
-        unwell=frozenset(
-            (gap.channel, gap.subject) for gap in dossier.gaps if gap.code in UNWELL and engine.is_open(gap)
+        now=evaluation_time.now,
+        run_started_at=evaluation_time.run_started_at,
+        proposals=association_state.proposals,
+        none_by_choice=frozenset(chosen | set(association_state.association.none_by_choice)),
+        other_owners=_find_other_owners(association_state, owners),
+        disowned_accounts=disowned,
+        moved_channels=frozenset(word.channel for word in words if word.kind is DecisionKind.MOVED),
+        unreachable_sites=frozenset(
+            (gap.channel, gap.subject)
+            for gap in association_state.gaps
+            if gap.code in UNREACHABLE_SITE_GAPS and engine.is_gap_open(gap)
         ),
     )
 
 
-def _held(
-    dossier: Dossier, row: AccountRow, moment: Moment, words: Iterable[Decision], tonight: Collection[int]
-) -> Held:
-    standing = dossier.standings.get(row.id or 0) or Standing(row.id or 0)
-    held = decided(standing, row.channel, words, moment.now, moment.began)
-    fresh = row.id in tonight and row.channel not in moment.blind
-    return Held(row, held, fresh, aliases(row, standing))
+def _evaluate_account(
+    association_state: AssociationState,
+    row: AccountRow,
+    evaluation_time: EvaluationTime,
+    decisions: Iterable[Decision],
+    decided_account_ids: Collection[int],
+) -> EvaluatedAccount:
+    standing = association_state.statuses.get(row.id or 0) or AccountStatus(row.id or 0)
+    held = apply_decisions(
+        standing, row.channel, decisions, evaluation_time.now, evaluation_time.run_started_at
+    )
+    fresh = row.id in decided_account_ids and row.channel not in evaluation_time.unreliable_channels
+    return EvaluatedAccount(row, held, fresh, collect_account_aliases(row, standing))
 
 
-def keys_of(dossier: Dossier) -> set[tuple[str, str]]:
+def collect_account_keys(association_state: AssociationState) -> set[tuple[str, str]]:
     """The accounts, by channel and key, of which it matters who else registers them."""
-    keys = {(row.channel, row.identity.key) for row in dossier.accounts if row.identity.key is not None}
-    named = [link.key for one in dossier.standings.values() if one.known for link in one.known.links]
-    return keys | {(channel_registry.SITE, key) for site in named for key in (site, site.partition("/")[0])}
-
-
-def led_to(dossier: Dossier, looks: Iterable[Observation]) -> set[tuple[str, str]]:
-    """The accounts that a night asks about, by channel and key: its own and those that its pages lead to."""
-    links_now = [link for look in looks for link in look.finding.links]
-    sites = {
-        (channel_registry.SITE, key) for link in links_now for key in (link.key, link.key.partition("/")[0])
+    keys = {
+        (row.channel, row.identity.key)
+        for row in association_state.accounts
+        if row.identity.key is not None
     }
-    return keys_of(dossier) | sites | {(link.channel, link.key) for link in links_now}
+    named = [
+        link.key
+        for one in association_state.statuses.values()
+        if one.last_known_finding
+        for link in one.last_known_finding.links
+    ]
+    return keys | {
+        (channel_registry.WEBSITE_CHANNEL, key)
+        for site in named
+        for key in (site, site.partition("/")[0])
+    }
 
 
-def _shared(dossier: Dossier, owners: Owners) -> dict[tuple[str, str], tuple[str, ...]]:
+def collect_linked_keys(
+    association_state: AssociationState, observations: Iterable[Observation]
+) -> set[tuple[str, str]]:
+    """The accounts that a night asks about, by channel and key: its own and those that its pages lead to."""
+    links_now = [link for look in observations for link in look.finding.links]
+    sites = {
+        (channel_registry.WEBSITE_CHANNEL, key)
+        for link in links_now
+        for key in (link.key, link.key.partition("/")[0])
+    }
+    return (
+        collect_account_keys(association_state)
+        | sites
+        | {(link.channel, link.key) for link in links_now}
+    )
+
+
+def _find_other_owners(
+    association_state: AssociationState, owners: AccountOwners
+) -> dict[tuple[str, str], tuple[str, ...]]:
     others = {
-        at: tuple(one for one in owners.get(at, ()) if one != dossier.association.id)
-        for at in keys_of(dossier)
+        at: tuple(one for one in owners.get(at, ()) if one != association_state.association.id)
+        for at in collect_account_keys(association_state)
         if at in owners
     }
     return {at: names for at, names in others.items() if names}
 
 
-def _disowned(dossier: Dossier, words: Iterable[Decision]) -> frozenset[tuple[str, str]]:
+def _find_disowned_accounts(
+    association_state: AssociationState, decisions: Iterable[Decision]
+) -> frozenset[tuple[str, str]]:
     """The accounts a person said are not theirs, or have moved: neither is judged.
 
     What is not theirs is so under each of its names; what has moved may have moved to one of them.
     """
-    rows = {row.id for row in dossier.accounts}
-    said = [word for word in words if word.kind in DISOWNING]
-    by_account = {at for word in said if word.account_id in rows for at in _names(dossier, word)}
+    rows = {row.id for row in association_state.accounts}
+    said = [word for word in decisions if word.kind in DISOWNING_DECISION_KINDS]
+    by_account = {
+        at
+        for word in said
+        if word.account_id in rows
+        for at in _iter_disowned_names(association_state, word)
+    }
     by_key = {
         (word.channel, word.value)
         for word in said
-        if word.kind is DecisionKind.NOT_OURS and word.account_id is None and word.value
+        if word.kind is DecisionKind.DISOWN and word.account_id is None and word.value
     }
     return frozenset(by_account | by_key)
 
 
-def _names(dossier: Dossier, word: Decision) -> Iterator[tuple[str, str]]:
+def _iter_disowned_names(
+    association_state: AssociationState, decision: Decision
+) -> Iterator[tuple[str, str]]:
     """What a word that disowns an account names: its key, and what else it was seen to be called."""
-    row = next(row for row in dossier.accounts if row.id == word.account_id)
-    yield row.channel, row.identity.key or row.typed
-    if word.kind is DecisionKind.NOT_OURS:
-        yield from ((row.channel, name) for name in _aliases(dossier, row))
+    row = next(row for row in association_state.accounts if row.id == decision.account_id)
+    yield row.channel, row.identity.key or row.typed_text
+    if decision.kind is DecisionKind.DISOWN:
+        yield from ((row.channel, name) for name in _collect_row_aliases(association_state, row))
 
 
-def aliases(row: AccountRow, standing: Standing) -> frozenset[str]:
+def collect_account_aliases(row: AccountRow, status: AccountStatus) -> frozenset[str]:
     """Every key that names the same account: the registered one, the platform's ids, where it led."""
-    known, names = standing.known, {row.identity.key} - {None}
-    for number in (standing.platform_id, known.platform_id if known else None):
+    known, names = status.last_known_finding, {row.identity.key} - {None}
+    for number in (status.platform_id, known.platform_id if known else None):
         names |= {number, f"id:{number}"} if number else set()
     if (
         known is not None
@@ -202,89 +284,122 @@ def aliases(row: AccountRow, standing: Standing) -> frozenset[str]:
         and known.final_url
         and row.channel != "website"
     ):
-        at = _account_at(known.final_url)
+        at = _identify_url(known.final_url)
         if at.channel == row.channel:
             names |= {at.key} - {None}
     return frozenset(name for name in names if name)
 
 
 @lru_cache(maxsize=4096)
-def _account_at(url: str) -> Identity:
+def _identify_url(url: str) -> Identity:
     """Whose account an address is. One night asks of each several times, one soon after the other."""
-    return identify.identify(url)
+    return identify.identify_link(url)
 
 
-def _proposed(
-    dossier: Dossier, seen: Mapping[int, Observation], moment: Moment, policy: Policy, owners: Owners
+def _update_proposals(
+    association_state: AssociationState,
+    observations: Mapping[int, Observation],
+    evaluation_time: EvaluationTime,
+    policy: EvaluationPolicy,
+    owners: AccountOwners,
 ) -> tuple[Proposal, ...]:
     """The proposals after tonight: accounts the association's own sites lead to that nobody registered."""
-    rows = {(row.link.channel, row.link.key): row for row in dossier.proposals}
-    if "website" in moment.blind:
-        return dossier.proposals
-    known = _registered(dossier, moment.now)
-    for observation in _sites(dossier, seen, moment.now):
+    rows = {(row.link.channel, row.link.key): row for row in association_state.proposals}
+    if "website" in evaluation_time.unreliable_channels:
+        return association_state.proposals
+    known = _collect_registered_names(association_state, evaluation_time.now)
+    for observation in _select_site_observations(
+        association_state, observations, evaluation_time.now
+    ):
         for link in observation.finding.links:
             at = (link.channel, link.key)
-            theirs = any(name != dossier.association.id for name in owners.get(at, ()))
-            if link.channel not in policy.channels or link.channel == "website" or at in known or theirs:
+            theirs = any(name != association_state.association.id for name in owners.get(at, ()))
+            if (
+                link.channel not in policy.channels
+                or link.channel == "website"
+                or at in known
+                or theirs
+            ):
                 continue
             before = rows.get(at)
             when = observation.observed_at
             if before is None:
-                rows[at] = Proposal(dossier.association.id, link, when, when)
-            elif before.last_seen < moment.began:
-                rows[at] = replace(before, link=link, last_seen=when, nights=before.nights + 1)
+                rows[at] = Proposal(association_state.association.id, link, when, when)
+            elif before.last_seen < evaluation_time.run_started_at:
+                rows[at] = replace(
+                    before, link=link, last_seen=when, run_count=before.run_count + 1
+                )
     return tuple(rows.values())
 
 
-def _registered(dossier: Dossier, now: datetime) -> set[tuple[str, str]]:
+def _collect_registered_names(
+    association_state: AssociationState, now: datetime
+) -> set[tuple[str, str]]:
     """Every name of the accounts on the sheet; of one that has moved, only the name it had."""
-    words = in_force(dossier.decisions, now)
+    words = select_decisions_in_force(association_state.decisions, now)
     moved = {word.account_id for word in words if word.kind is DecisionKind.MOVED}
     return {
         (row.channel, name)
-        for row in dossier.accounts
-        if live(row, now)
-        for name in ({row.identity.key} if row.id in moved else _aliases(dossier, row))
+        for row in association_state.accounts
+        if is_listed_at(row, now)
+        for name in (
+            {row.identity.key} if row.id in moved else _collect_row_aliases(association_state, row)
+        )
         if name
     }
 
 
-def _aliases(dossier: Dossier, row: AccountRow) -> frozenset[str]:
-    return aliases(row, dossier.standings.get(row.id or 0) or Standing(row.id or 0))
+def _collect_row_aliases(association_state: AssociationState, row: AccountRow) -> frozenset[str]:
+    return collect_account_aliases(
+        row, association_state.statuses.get(row.id or 0) or AccountStatus(row.id or 0)
+    )
 
 
-def _sites(dossier: Dossier, seen: Mapping[int, Observation], now: datetime) -> list[Observation]:
-    ids = [row.id for row in dossier.accounts if row.channel == "website" and live(row, now)]
-    looks = [seen[account] for account in ids if account is not None and account in seen]
+def _select_site_observations(
+    association_state: AssociationState, observations: Mapping[int, Observation], now: datetime
+) -> list[Observation]:
+    ids = [
+        row.id
+        for row in association_state.accounts
+        if row.channel == "website" and is_listed_at(row, now)
+    ]
+    looks = [
+        observations[account] for account in ids if account is not None and account in observations
+    ]
     return [look for look in looks if look.finding.presence is Presence.PRESENT]
 
 
-def live(row: AccountRow, now: datetime) -> bool:
+def is_listed_at(row: AccountRow, now: datetime) -> bool:
     """Whether the sheet listed a link at a moment."""
     added = row.added_at is None or row.added_at <= now
     return added and (row.withdrawn_at is None or row.withdrawn_at > now)
 
 
-def owners_of(
+def find_account_owners(
     accounts: Iterable[AccountRow],
     now: datetime,
     decisions: Iterable[Decision] = (),
-    began: datetime | None = None,
+    run_started_at: datetime | None = None,
 ) -> dict[tuple[str, str], tuple[str, ...]]:
     """Who registers each account at a moment.
 
     What names nobody's account (a home page, a post of somebody else's) is left out, and so is what a
     person said is not theirs.
     """
-    words = [word for word in in_force(decisions, now, began) if word.kind in DISOWNING]
+    words = [
+        word
+        for word in select_decisions_in_force(decisions, now, run_started_at)
+        if word.kind in DISOWNING_DECISION_KINDS
+    ]
     ids = {word.account_id for word in words} - {None}
-    keys = {(word.association, word.channel, word.value) for word in words if word.account_id is None}
+    keys = {
+        (word.association, word.channel, word.value) for word in words if word.account_id is None
+    }
     owners: dict[tuple[str, str], tuple[str, ...]] = {}
     for row in accounts:
         at = (row.channel, row.identity.key or "")
         theirs = row.id not in ids and (row.association, *at) not in keys
-        named = at[1] and row.identity.kind in ACCOUNTS and live(row, now)
+        named = at[1] and row.identity.kind in ACCOUNT_KINDS and is_listed_at(row, now)
         if named and theirs and row.association not in owners.get(at, ()):
             owners[at] = (*owners.get(at, ()), row.association)
     return owners

@@ -12,102 +12,110 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from auditor.reference.gap_catalogue import EFFORTS, SEVERITIES, Catalogue, Entry
-from auditor.rules.checks.base import Check
+from auditor.reference.gap_catalogue import EFFORT_LEVELS, SEVERITIES, GapCatalogue, GapDefinition
+from auditor.rules.checks.base import Rule
 from auditor.rules.checks.links import (
-    HandlesDiffer,
-    LinksToGone,
-    NameDiffers,
-    NoBacklink,
-    NotLinked,
-    NotNamed,
-    Proposed,
+    HandlesDifferRule,
+    LinksToGoneRule,
+    NameDiffersRule,
+    NoBacklinkRule,
+    NotLinkedRule,
+    NotNamedRule,
+    ProposedRule,
 )
-from auditor.rules.checks.reachability import Absent, Fact, OlderThan, PresentAs, Unreachable
+from auditor.rules.checks.reachability import (
+    AbsentRule,
+    FactRule,
+    OlderThanRule,
+    PresentAsRule,
+    UnreachableRule,
+)
 from auditor.rules.checks.registry import (
-    ColumnHoldsChannel,
-    Duplicate,
-    Incomplete,
-    KindIs,
-    Shared,
-    Undeclared,
+    ColumnHoldsChannelRule,
+    DuplicateRule,
+    IncompleteRule,
+    KindIsRule,
+    SharedRule,
+    UndeclaredRule,
 )
-from auditor.rules.context import Case, Sign
+from auditor.rules.context import RuleContext, RuleMatch
 from storage.models.audit import Gap
 
-VERSION = 4
+RULES_VERSION = 4
 """Raised when a check, or what is held of an account, is judged otherwise; each night's receipt names it."""
 
-Rule = Annotated[
-    Undeclared
-    | Absent
-    | Unreachable
-    | PresentAs
-    | OlderThan
-    | KindIs
-    | ColumnHoldsChannel
-    | Fact
-    | Proposed
-    | NotLinked
-    | LinksToGone
-    | NoBacklink
-    | NameDiffers
-    | NotNamed
-    | HandlesDiffer
-    | Duplicate
-    | Shared
-    | Incomplete,
+AnyRule = Annotated[
+    UndeclaredRule
+    | AbsentRule
+    | UnreachableRule
+    | PresentAsRule
+    | OlderThanRule
+    | KindIsRule
+    | ColumnHoldsChannelRule
+    | FactRule
+    | ProposedRule
+    | NotLinkedRule
+    | LinksToGoneRule
+    | NoBacklinkRule
+    | NameDiffersRule
+    | NotNamedRule
+    | HandlesDifferRule
+    | DuplicateRule
+    | SharedRule
+    | IncompleteRule,
     Field(discriminator="check"),
 ]
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class GapCandidate:
     """A gap that a rule sees tonight, not yet believed: `gaps.fold` believes it, or not."""
 
     association: str
     code: str
     severity: str
-    sign: Sign
+    rule_match: RuleMatch
 
     @property
     def key(self) -> tuple[str, str, str, str]:
         """What makes a gap the same gap from night to night."""
-        return (self.association, self.sign.channel, self.code, self.sign.subject)
+        return (self.association, self.rule_match.channel, self.code, self.rule_match.subject)
 
 
-def judge(case: Case, rules: Iterable[Check], words: Catalogue) -> list[Candidate]:
+def apply_rules(
+    context: RuleContext, rules: Iterable[Rule], catalogue: GapCatalogue
+) -> list[GapCandidate]:
     """What the rules see in a case: one candidate for each gap, the clearest where several rules see it."""
-    best: dict[tuple[str, str, str, str], Candidate] = {}
+    best: dict[tuple[str, str, str, str], GapCandidate] = {}
     for rule in rules:
-        for sign in rule.signs(case):
-            severity = words[rule.code].severity_on(sign.channel)
-            candidate = Candidate(case.association.id, rule.code, severity, sign)
+        for sign in rule.find_matches(context):
+            severity = catalogue[rule.code].get_severity(sign.channel)
+            candidate = GapCandidate(context.association.id, rule.code, severity, sign)
             before = best.get(candidate.key)
-            if before is None or _clearness(candidate) > _clearness(before):
+            if before is None or _get_certainty(candidate) > _get_certainty(before):
                 best[candidate.key] = candidate
     return list(best.values())
 
 
-def _clearness(candidate: Candidate) -> tuple[bool, bool]:
-    return (candidate.sign.holds is True, candidate.sign.confirmed is True)
+def _get_certainty(candidate: GapCandidate) -> tuple[bool, bool]:
+    return (candidate.rule_match.holds is True, candidate.rule_match.is_confirmed is True)
 
 
-Key = tuple[str, str, str, str]
+GapKey = tuple[str, str, str, str]
 
 
-def key(gap: Gap) -> Key:
+def get_gap_key(gap: Gap) -> GapKey:
     """What makes a gap the same gap from night to night."""
     return (gap.association, gap.channel, gap.code, gap.subject)
 
 
-def fold(
-    rows: Iterable[Gap],
-    candidates: Iterable[Candidate],
-    catalogue: Catalogue,
+def update_gaps(
+    gaps: Iterable[Gap],
+    candidates: Iterable[GapCandidate],
+    catalogue: GapCatalogue,
     now: datetime,
     *,
-    blind: Collection[str] = (),
+    unreliable_channels: Collection[str] = (),
 ) -> list[Gap]:
     """The rows of one association after a night: those still running, those that stopped, the new ones.
 
@@ -115,94 +123,111 @@ def fold(
     cannot be told keeps its row as it was; one that is not seen any more closes it.
     """
     seen = {candidate.key: candidate for candidate in candidates}
-    running = {key(row): row for row in rows if row.closed_at is None}
-    kept = [_next(row, seen.get(at), catalogue, now, blind) for at, row in running.items()]
+    running = {get_gap_key(row): row for row in gaps if row.closed_at is None}
+    kept = [
+        _update_gap(row, seen.get(at), catalogue, now, unreliable_channels)
+        for at, row in running.items()
+    ]
     return kept + [
-        _new(candidate, catalogue, now)
+        _create_gap(candidate, catalogue, now)
         for at, candidate in seen.items()
-        if at not in running and candidate.sign.channel not in blind and _is_news(candidate)
+        if at not in running
+        and candidate.rule_match.channel not in unreliable_channels
+        and _is_new_gap(candidate)
     ]
 
 
-def _is_news(candidate: Candidate) -> bool:
-    sign = candidate.sign
-    return sign.holds is True and (sign.decided or sign.confirmed is True)
+def _is_new_gap(candidate: GapCandidate) -> bool:
+    sign = candidate.rule_match
+    return sign.holds is True and (sign.is_decided or sign.is_confirmed is True)
 
 
-def _next(
-    row: Gap, candidate: Candidate | None, catalogue: Catalogue, now: datetime, blind: Collection[str]
+def _update_gap(
+    gap: Gap,
+    candidate: GapCandidate | None,
+    catalogue: GapCatalogue,
+    now: datetime,
+    unreliable_channels: Collection[str],
 ) -> Gap:
-    if row.channel in blind:
-        return row
-    if candidate is None or (candidate.sign.ended and row.opened_at is not None):
-        return replace(row, closed_at=now)
-    sign = candidate.sign
+    if gap.channel in unreliable_channels:
+        return gap
+    if candidate is None or (candidate.rule_match.has_ended and gap.opened_at is not None):
+        return replace(gap, closed_at=now)
+    sign = candidate.rule_match
     if sign.holds is None:
-        return row
-    nights = sign.nights if sign.nights is not None else row.nights + sign.decided
-    opening = _opening(row, nights, candidate, catalogue, now)
+        return gap
+    nights = sign.run_count if sign.run_count is not None else gap.run_count + sign.is_decided
+    opening = _find_opening_time(gap, nights, candidate, catalogue, now)
     changes: dict[str, Any] = {"nights": nights, "opened_at": opening}
     # What is told of an open gap was believed: a new cause or an absence is told once it is believed too.
-    if row.opened_at is None or (sign.decided and sign.confirmed is not False):
-        changes |= {"params": sign.params, "evidence": sign.evidence, "severity": candidate.severity}
-    return replace(row, **changes)
+    if gap.opened_at is None or (sign.is_decided and sign.is_confirmed is not False):
+        changes |= {
+            "params": sign.params,
+            "evidence": sign.evidence,
+            "severity": candidate.severity,
+        }
+    return replace(gap, **changes)
 
 
-def _new(candidate: Candidate, catalogue: Catalogue, now: datetime) -> Gap:
-    sign = candidate.sign
+def _create_gap(candidate: GapCandidate, catalogue: GapCatalogue, now: datetime) -> Gap:
+    sign = candidate.rule_match
     row = Gap(
         association=candidate.association,
         channel=sign.channel,
         code=candidate.code,
         severity=candidate.severity,
         first_seen=now,
-        nights=sign.nights if sign.nights is not None else int(sign.decided),
+        run_count=sign.run_count if sign.run_count is not None else int(sign.is_decided),
         subject=sign.subject,
         params=sign.params,
         evidence=sign.evidence,
     )
-    opening = _opening(row, row.nights, candidate, catalogue, now)
+    opening = _find_opening_time(row, row.run_count, candidate, catalogue, now)
     return replace(row, opened_at=opening) if opening else row
 
 
-def _opening(
-    row: Gap, nights: int, candidate: Candidate, catalogue: Catalogue, now: datetime
+def _find_opening_time(
+    gap: Gap, run_count: int, candidate: GapCandidate, catalogue: GapCatalogue, now: datetime
 ) -> datetime | None:
     """When a row that has held for so many nights was believed; None: not yet."""
-    sign = candidate.sign
-    if row.opened_at is not None or sign.confirmed is False:
-        return row.opened_at
-    is_believed = sign.confirmed or (sign.decided and nights >= catalogue[row.code].confirm_nights)
+    sign = candidate.rule_match
+    if gap.opened_at is not None or sign.is_confirmed is False:
+        return gap.opened_at
+    is_believed = sign.is_confirmed or (
+        sign.is_decided and run_count >= catalogue[gap.code].confirm_runs
+    )
     return now if is_believed else None
 
 
-def is_open(gap: Gap) -> bool:
+def is_gap_open(gap: Gap) -> bool:
     """Whether a gap is believed and still there."""
     return gap.opened_at is not None and gap.closed_at is None
 
 
-def visible(rows: Sequence[Gap], catalogue: Catalogue) -> list[Gap]:
+def select_visible_gaps(gaps: Sequence[Gap], catalogue: GapCatalogue) -> list[Gap]:
     """The open gaps of one association that no other hides: gravest first, then what is quickest to mend.
 
     A gap hides the consequences for its own account; one of the website hides them on other channels
     too (a lost domain explains why nothing is linked).
     """
-    opened = [row for row in rows if is_open(row)]
+    opened = [row for row in gaps if is_gap_open(row)]
     hiding = [row for row in opened if catalogue[row.code].hides]
-    shown = [row for row in opened if not any(_hides(other, row, catalogue) for other in hiding)]
-    return sorted(shown, key=lambda row: _place(row, catalogue[row.code]))
+    shown = [
+        row for row in opened if not any(_is_hiding_gap(other, row, catalogue) for other in hiding)
+    ]
+    return sorted(shown, key=lambda row: _get_sort_key(row, catalogue[row.code]))
 
 
-def _place(row: Gap, entry: Entry) -> tuple[int, int, int, str, str]:
-    effort = EFFORTS.index(entry.effort)
-    return SEVERITIES.index(row.severity), effort, entry.order, row.channel, row.subject
+def _get_sort_key(gap: Gap, definition: GapDefinition) -> tuple[int, int, int, str, str]:
+    effort = EFFORT_LEVELS.index(definition.effort)
+    return SEVERITIES.index(gap.severity), effort, definition.order, gap.channel, gap.subject
 
 
-def _hides(other: Gap, row: Gap, catalogue: Catalogue) -> bool:
-    entry = catalogue[other.code]
-    if row.code not in entry.hides or other is row:
+def _is_hiding_gap(hiding_gap: Gap, gap: Gap, catalogue: GapCatalogue) -> bool:
+    entry = catalogue[hiding_gap.code]
+    if gap.code not in entry.hides or hiding_gap is gap:
         return False
-    same_account = not row.subject or not other.subject or row.subject == other.subject
-    if other.channel != row.channel:
+    same_account = not gap.subject or not hiding_gap.subject or gap.subject == hiding_gap.subject
+    if hiding_gap.channel != gap.channel:
         return entry.scope == "association"
-    return same_account or other.code == "channel_unlisted"
+    return same_account or hiding_gap.code == "channel_unlisted"

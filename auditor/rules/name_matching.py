@@ -20,14 +20,14 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import cached_property, lru_cache
 
-from auditor.rules.context import Case, Held
-from auditor.rules.link_reciprocity import site_leads
-from probes.discovery.ignored_accounts import bare
-from probes.text.language import folded, replacing
+from auditor.rules.context import EvaluatedAccount, RuleContext
+from auditor.rules.link_reciprocity import is_linked_from_site
+from probes.discovery.ignored_accounts import strip_key_prefix
+from probes.text.language import build_replacer, fold_text
 from storage.models.audit import Association
 
 # They stand in the names of most associations, so sharing one says nothing.
-_GENERIC = frozenset(
+_GENERIC_WORDS = frozenset(
     """
     association associations associatif assoc asso ass amicale fondation foundation reseau network
     federation ligue union club centre center forum cooperative groupement collectif comite mouvement
@@ -40,245 +40,335 @@ _GENERIC = frozenset(
     مغرب مغربيه مغربي وطني وطنيه جهويه محليه تنميه صفحه قناه موقع رسمي رسميه رئيسيه مرحبا اجل علي
     """.split()  # noqa: SIM905
 )
-_LITTLE = frozenset("pour des les aux avec dans sur par une the and for with from علي من في".split())  # noqa: SIM905
-_LETTERS = {
+_STOP_WORDS = frozenset(
+    "pour des les aux avec dans sur par une the and for with from علي من في".split()
+)  # noqa: SIM905
+_SCRIPT_LETTERS = {
     "latin": r"[a-z0-9]+",
     "arabic": r"[\u0621-\u064a\u0671-\u06d3]+",
     "tifinagh": r"[\u2d30-\u2d6f]+",
 }
-_spelt_alike = replacing({"ى": "ي", "ة": "ه", "ؤ": "و", "ئ": "ي", "ک": "ك", "ی": "ي", "ـ": ""})
-_ARTICLE = re.compile(r"^(?:[وفبكل]?ال|لل)(?=...)")
-_DOTTED = re.compile(r"\b(?:[a-z]\.){2,}[a-z]?\b")
+_normalize_letters = build_replacer(
+    {"ى": "ي", "ة": "ه", "ؤ": "و", "ئ": "ي", "ک": "ك", "ی": "ي", "ـ": ""}
+)
+_ARABIC_ARTICLE_PATTERN = re.compile(r"^(?:[وفبكل]?ال|لل)(?=...)")
+_DOTTED_INITIALS_PATTERN = re.compile(r"\b(?:[a-z]\.){2,}[a-z]?\b")
 # How consonants are heard, whatever the spelling: vowels, gutturals and semivowels are written or left out.
-_HEARD = (("ch", "s"), ("sh", "s"), ("ph", "f"), ("dj", "j"), ("gu", "g"), ("q", "k"), ("c", "k"), ("z", "s"))
-_ARABIC_HEARD = str.maketrans("بتثجخدذرزسشصضطظغفقكلمن", "bttjkddrssssdtdgfkklmn")
-_SILENT = re.compile(r"[aeiouywh\u0621-\u064a\u0671-\u06d3]+")
-_RUN = {"latin": 3, "arabic": 2, "tifinagh": 3}
+_SOUND_REPLACEMENTS = (
+    ("ch", "s"),
+    ("sh", "s"),
+    ("ph", "f"),
+    ("dj", "j"),
+    ("gu", "g"),
+    ("q", "k"),
+    ("c", "k"),
+    ("z", "s"),
+)
+_ARABIC_SOUNDS = str.maketrans("بتثجخدذرزسشصضطظغفقكلمن", "bttjkddrssssdtdgfkklmn")
+_SILENT_LETTERS_PATTERN = re.compile(r"[aeiouywh\u0621-\u064a\u0671-\u06d3]+")
+_MIN_DISTINCTIVE_CHARACTERS = {"latin": 3, "arabic": 2, "tifinagh": 3}
 """So many letters may stand in any user name by chance; Arabic writes no short vowels."""
-LONGEST = 300
+MAX_NAME_CHARACTERS = 300
 """Characters of a name that are compared, as many as are kept of a title: their square is the time."""
-COMPARED = 8_192
+COMPARISON_CACHE_SIZE = 8_192
 """So many outcomes are kept: a night asks for each twice, for a gap and for a score, and so do pages. A
 larger register gains nothing by it. Usual names take 5 MB; the longest, in the widest letters, 45."""
-_SHORT = 6
+_MAX_INITIALS_CHARACTERS = 6
 """A single word of so many letters at most may be the initials of a name in any language."""
 
 
 @dataclass(frozen=True)
-class _Words:
+class _ScriptWords:
     """The words of a name in one script. What is asked of them is found once: most names share a word."""
 
     script: str = ""
-    told: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
 
     @cached_property
-    def telling(self) -> tuple[str, ...]:
+    def distinctive_words(self) -> tuple[str, ...]:
         """The words by which a name is known."""
-        words = self._bare
-        telling = [word for word in words if len(word) > 2 and word not in _GENERIC and not word.isdigit()]
+        words = self._words_without_article
+        telling = [
+            word
+            for word in words
+            if len(word) > 2 and word not in _GENERIC_WORDS and not word.isdigit()
+        ]
         return tuple(dict.fromkeys(telling))
 
     @cached_property
-    def joined(self) -> str:
+    def joined_words(self) -> str:
         """All of them run together."""
-        return "".join(self._bare)
+        return "".join(self._words_without_article)
 
     @cached_property
     def initials(self) -> frozenset[str]:
         """The first letters, with and without those of the little words, as names are shortened."""
-        main = [word for word in self.told if word not in _LITTLE and len(word) > 2]
-        every, without = ("".join(word[0] for word in words) for words in (self.told, main))
+        main = [word for word in self.words if word not in _STOP_WORDS and len(word) > 2]
+        every, without = ("".join(word[0] for word in words) for words in (self.words, main))
         return frozenset(short for short in (every, without) if len(short) > 2)
 
     @cached_property
-    def tongues(self) -> frozenset[str]:
+    def languages(self) -> frozenset[str]:
         """The languages that Latin letters are told to be in."""
-        return tongues(self.told) if self.script == "latin" else frozenset()
+        return detect_languages(self.words) if self.script == "latin" else frozenset()
 
     @cached_property
-    def _bare(self) -> tuple[str, ...]:
-        return tuple(_ARTICLE.sub("", word) for word in self.told) if self.script == "arabic" else self.told
+    def _words_without_article(self) -> tuple[str, ...]:
+        return (
+            tuple(_ARABIC_ARTICLE_PATTERN.sub("", word) for word in self.words)
+            if self.script == "arabic"
+            else self.words
+        )
 
     @property
     def may_be_initials(self) -> bool:
-        return len(self.telling) == 1 and len(self.telling[0]) <= _SHORT
+        return (
+            len(self.distinctive_words) == 1
+            and len(self.distinctive_words[0]) <= _MAX_INITIALS_CHARACTERS
+        )
 
 
-def resembles(shown: str, names: Iterable[str | None]) -> bool | None:
+def is_name_match(displayed_name: str, names: Iterable[str | None]) -> bool | None:
     """Whether what is shown holds one of an association's names; None where that cannot be told."""
-    return _resembles(shown[:LONGEST], tuple(name[:LONGEST] for name in names if name))
+    return _is_name_match(
+        displayed_name[:MAX_NAME_CHARACTERS],
+        tuple(name[:MAX_NAME_CHARACTERS] for name in names if name),
+    )
 
 
-@lru_cache(maxsize=COMPARED)
-def _resembles(shown: str, names: tuple[str, ...]) -> bool | None:
-    ours = [_parted(name) for name in names]
-    theirs = _parted(shown)
-    if any(_alike(words, own[script]) for script, words in theirs.items() for own in ours if script in own):
+@lru_cache(maxsize=COMPARISON_CACHE_SIZE)
+def _is_name_match(displayed_name: str, names: tuple[str, ...]) -> bool | None:
+    ours = [_split_by_script(name) for name in names]
+    theirs = _split_by_script(displayed_name)
+    if any(
+        _share_distinctive_word(words, own[script])
+        for script, words in theirs.items()
+        for own in ours
+        if script in own
+    ):
         return True
     comparable = [
-        (words, list(_comparable(script, words, ours))) for script, words in theirs.items() if words.telling
+        (words, list(_iter_comparable_names(script, words, ours)))
+        for script, words in theirs.items()
+        if words.distinctive_words
     ]
-    if not comparable or not all(own for _, own in comparable) or _heard_in_another_script(theirs, ours):
+    if (
+        not comparable
+        or not all(own for _, own in comparable)
+        or _has_same_sound_in_other_script(theirs, ours)
+    ):
         return None
-    return None if any(_unsure(words, own) for words, own in comparable) else False
+    return None if any(_may_be_initials(words, own) for words, own in comparable) else False
 
 
-def _comparable(script: str, words: _Words, ours: list[dict[str, _Words]]) -> Iterator[_Words]:
+def _iter_comparable_names(
+    script: str, words: _ScriptWords, own_names: list[dict[str, _ScriptWords]]
+) -> Iterator[_ScriptWords]:
     """The names it would have to be like: those in its script and language, or in its language's letters."""
-    for own in ours:
-        mine = own.get(script, _Words())
-        if mine.telling and may_be_one(words.tongues, mine.tongues):
+    for own in own_names:
+        mine = own.get(script, _ScriptWords())
+        if mine.distinctive_words and may_share_language(words.languages, mine.languages):
             yield mine
-        if ARABIC in words.tongues and own.get("arabic", _Words()).telling:
+        if (
+            ARABIC_LANGUAGE in words.languages
+            and own.get("arabic", _ScriptWords()).distinctive_words
+        ):
             yield own["arabic"]
 
 
-def akin_handles(one: str, other: str) -> bool | None:
+def is_similar_handle(handle: str, other_handle: str) -> bool | None:
     """Whether two user names have something in common: one within the other, or four letters on end.
 
     None where they are in two alphabets: `annour` is how one types النور.
     """
-    first, second = _letters(one), _letters(other)
-    if _scripts(first) and _scripts(second) and not _scripts(first) & _scripts(second):
+    first, second = _get_handle_letters(handle), _get_handle_letters(other_handle)
+    if (
+        _detect_scripts(first)
+        and _detect_scripts(second)
+        and not _detect_scripts(first) & _detect_scripts(second)
+    ):
         return None
     shorter = min(len(first), len(second))
     run = SequenceMatcher(None, first, second, autojunk=False).find_longest_match().size
     return shorter == 0 or run >= min(4, shorter)
 
 
-def names_it(handle: str, names: Iterable[str | None]) -> bool:
+def has_name_in_handle(handle: str, names: Iterable[str | None]) -> bool:
     """Whether a user name holds a telling word of an association's name, or its initials."""
-    letters = _letters(handle)
+    letters = _get_handle_letters(handle)
     return any(
-        any(len(word) > _RUN[script] and word in letters for word in own.telling)
+        any(
+            len(word) > _MIN_DISTINCTIVE_CHARACTERS[script] and word in letters
+            for word in own.distinctive_words
+        )
         or any(len(short) > 2 and letters.startswith(short) for short in own.initials)
         for name in names
         if name
-        for script, own in _parted(name).items()
+        for script, own in _split_by_script(name).items()
     )
 
 
-def _letters(handle: str) -> str:
+def _get_handle_letters(handle: str) -> str:
     """A user name without what only parts its words."""
-    return re.sub(r"[\W_]", "", _plain(handle))
+    return re.sub(r"[\W_]", "", _normalize_name(handle))
 
 
-def _scripts(letters: str) -> set[str]:
-    return {script for script, known in _LETTERS.items() if re.search(known, letters)}
+def _detect_scripts(letters: str) -> set[str]:
+    return {script for script, known in _SCRIPT_LETTERS.items() if re.search(known, letters)}
 
 
-def _plain(text: str) -> str:
-    return _spelt_alike(folded(text[:LONGEST]))
+def _normalize_name(text: str) -> str:
+    return _normalize_letters(fold_text(text[:MAX_NAME_CHARACTERS]))
 
 
 @lru_cache(maxsize=1024)
-def _parted(name: str) -> dict[str, _Words]:
+def _split_by_script(name: str) -> dict[str, _ScriptWords]:
     """A name's words by the script they are written in; kept, for one name is compared with many."""
-    plain = _plain(name)
-    plain = _DOTTED.sub(lambda found: found[0].replace(".", ""), plain)
-    found = {script: re.findall(letters, plain) for script, letters in _LETTERS.items()}
-    return {script: _Words(script, tuple(told)) for script, told in found.items() if told}
+    plain = _normalize_name(name)
+    plain = _DOTTED_INITIALS_PATTERN.sub(lambda found: found[0].replace(".", ""), plain)
+    found = {script: re.findall(letters, plain) for script, letters in _SCRIPT_LETTERS.items()}
+    return {script: _ScriptWords(script, tuple(told)) for script, told in found.items() if told}
 
 
-def _alike(one: _Words, other: _Words) -> bool:
+def _share_distinctive_word(first: _ScriptWords, second: _ScriptWords) -> bool:
     """Whether two names in one script share a telling word, or one is the other's initials."""
-    if not set(one.telling).isdisjoint(other.telling):
+    if not set(first.distinctive_words).isdisjoint(second.distinctive_words):
         return True
-    if any(_same(mine, yours) for mine in one.telling for yours in other.telling):
+    if any(
+        _is_same_word(mine, yours)
+        for mine in first.distinctive_words
+        for yours in second.distinctive_words
+    ):
         return True
-    if any(len(word) > 4 and word in words.joined for word, words in _crossed(one, other)):
+    if any(
+        len(word) > 4 and word in words.joined_words
+        for word, words in _list_cross_pairs(first, second)
+    ):
         return True
     return any(
         word.startswith(short)
-        for words, short in _shorts(one, other)
-        for word in (*words.telling, words.joined)
+        for words, short in _list_initials_pairs(first, second)
+        for word in (*words.distinctive_words, words.joined_words)
     )
 
 
-def _crossed(one: _Words, other: _Words) -> list[tuple[str, _Words]]:
-    return [(word, other) for word in one.telling] + [(word, one) for word in other.telling]
+def _list_cross_pairs(first: _ScriptWords, second: _ScriptWords) -> list[tuple[str, _ScriptWords]]:
+    return [(word, second) for word in first.distinctive_words] + [
+        (word, first) for word in second.distinctive_words
+    ]
 
 
-def _shorts(one: _Words, other: _Words) -> list[tuple[_Words, str]]:
-    return [(one, short) for short in other.initials] + [(other, short) for short in one.initials]
+def _list_initials_pairs(
+    first: _ScriptWords, second: _ScriptWords
+) -> list[tuple[_ScriptWords, str]]:
+    return [(first, short) for short in second.initials] + [
+        (second, short) for short in first.initials
+    ]
 
 
-def _same(one: str, other: str) -> bool:
+def _is_same_word(first: str, second: str) -> bool:
     """Whether two words are one, differently inflected or transliterated."""
-    if one == other or (min(len(one), len(other)) > 3 and (one.startswith(other) or other.startswith(one))):
+    if first == second or (
+        min(len(first), len(second)) > 3 and (first.startswith(second) or second.startswith(first))
+    ):
         return True
-    if min(len(one), len(other)) < 4:
+    if min(len(first), len(second)) < 4:
         return False
-    return SequenceMatcher(None, one, other).ratio() >= 0.75 or _sounds(one) == _sounds(other)
+    return SequenceMatcher(None, first, second).ratio() >= 0.75 or _get_consonant_sounds(
+        first
+    ) == _get_consonant_sounds(second)
 
 
-def _sounds(word: str) -> str:
+def _get_consonant_sounds(word: str) -> str:
     """The consonants of a word as they are heard, in whatever letters they were put."""
-    for written, heard in _HEARD:
+    for written, heard in _SOUND_REPLACEMENTS:
         word = word.replace(written, heard)
-    return re.sub(r"(.)\1+", r"\1", _SILENT.sub("", word.translate(_ARABIC_HEARD)))
+    return re.sub(r"(.)\1+", r"\1", _SILENT_LETTERS_PATTERN.sub("", word.translate(_ARABIC_SOUNDS)))
 
 
-def _heard_in_another_script(theirs: dict[str, _Words], ours: list[dict[str, _Words]]) -> bool:
+def _has_same_sound_in_other_script(
+    displayed_words: dict[str, _ScriptWords], own_names: list[dict[str, _ScriptWords]]
+) -> bool:
     """Whether a telling word sounds like one of the other alphabet: a French page may say an Arabic name."""
-    own = {at for name in ours for at in _heard(name)}
-    return any(mine == yours and script != other for script, mine in _heard(theirs) for other, yours in own)
+    own = {at for name in own_names for at in _collect_word_sounds(name)}
+    return any(
+        mine == yours and script != other
+        for script, mine in _collect_word_sounds(displayed_words)
+        for other, yours in own
+    )
 
 
-def _heard(name: dict[str, _Words]) -> set[tuple[str, str]]:
+def _collect_word_sounds(words_by_script: dict[str, _ScriptWords]) -> set[tuple[str, str]]:
     """The telling words of a name by their sounds, each with its script; one consonant is no word."""
-    told = {(script, _sounds(word)) for script, words in name.items() for word in words.telling}
+    told = {
+        (script, _get_consonant_sounds(word))
+        for script, words in words_by_script.items()
+        for word in words.distinctive_words
+    }
     return {(script, sounds) for script, sounds in told if len(sounds) > 1}
 
 
-def _unsure(words: _Words, ours: list[_Words]) -> bool:
+def _may_be_initials(words: _ScriptWords, own_words: list[_ScriptWords]) -> bool:
     """Whether either side may be initials of words in another language."""
-    return words.may_be_initials or all(own.may_be_initials for own in ours)
+    return words.may_be_initials or all(own.may_be_initials for own in own_words)
 
 
-def names_of(association: Association) -> tuple[str, ...]:
+def list_association_names(association: Association) -> tuple[str, ...]:
     """What an association is called, in every language that is known."""
     names = (association.name, association.name_ar, association.name_fr)
     return tuple(dict.fromkeys(name for name in names if name))
 
 
-def expected(association: Association) -> str:
+def format_expected_names(association: Association) -> str:
     """The registered names, to be shown."""
-    return " / ".join(names_of(association))
+    return " / ".join(list_association_names(association))
 
 
-def account_named(held: Held, case: Case) -> bool | None:
+def is_account_named(account: EvaluatedAccount, context: RuleContext) -> bool | None:
     """Whether an account's public name is the association's.
 
     Another name is not held against an account to which the association's own site leads, or whose user
     name holds the name: it is theirs, and may be called so in another language.
     """
-    shown, names = held.seen.name if held.seen else None, names_of(case.association)
-    told = resembles(shown, names) if shown else None
-    cleared = told is False and (names_it(bare(held.subject), names) or site_leads(held, case))
+    shown, names = (
+        account.present_finding.name if account.present_finding else None,
+        list_association_names(context.association),
+    )
+    told = is_name_match(shown, names) if shown else None
+    cleared = told is False and (
+        has_name_in_handle(strip_key_prefix(account.subject), names)
+        or is_linked_from_site(account, context)
+    )
     return None if cleared else told
 
 
-def site_named(site: Held, case: Case) -> bool | None:
+def is_site_named(site: EvaluatedAccount, context: RuleContext) -> bool | None:
     """Whether a site's own names (title, first heading, signature: the fact `says`) hold the association's.
 
     A host that holds the name is no text on the page, and yet nobody takes such a site for a stranger's.
     """
-    says, names = site.seen.facts.get("says") if site.seen else None, names_of(case.association)
-    told = resembles(str(says), names) if says else None
-    return None if told is False and names_it(site.subject.partition("/")[0], names) else told
+    says, names = (
+        site.present_finding.facts.get("says") if site.present_finding else None,
+        list_association_names(context.association),
+    )
+    told = is_name_match(str(says), names) if says else None
+    return (
+        None
+        if told is False and has_name_in_handle(site.subject.partition("/")[0], names)
+        else told
+    )
 
 
-ARABIC = "arabic"
+ARABIC_LANGUAGE = "arabic"
 """Arabic in Latin letters: its article, and the words that are most often written so."""
 
 
-def _words(text: str) -> frozenset[str]:
+def _split_words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-_TONGUES: Mapping[str, frozenset[str]] = {
-    "french": _words(
+_LANGUAGE_WORDS: Mapping[str, frozenset[str]] = {
+    "french": _split_words(
         """
         l d des du les le aux au avec dans sans chez et ou pour vers notre nos leur ses tous toutes tout
         femme femmes fille filles garcons jeune jeunes jeunesse enfant enfants enfance famille familles
@@ -295,7 +385,7 @@ _TONGUES: Mapping[str, frozenset[str]] = {
         initiatives sportive culturelle sociale
         """
     ),
-    "english": _words(
+    "english": _split_words(
         """
         the for of with from and our their to in woman women girl girls boy boys young youth child children
         kids family families mothers fathers people hand hands green blue water life light sun sunrise sea
@@ -310,14 +400,14 @@ _TONGUES: Mapping[str, frozenset[str]] = {
         forward crafts all
         """
     ),
-    "spanish": _words(
+    "spanish": _split_words(
         """
         los las para con por del una asociacion fundacion mujer mujeres joven jovenes nino ninos nina ninas
         infancia esperanza manos verde verdes agua vida luz casa corazon ayuda juntos futuro amigos paz
         derechos salud escuela mundo sociedad sonrisa norte sur lectura libros mejor
         """
     ),
-    ARABIC: _words(
+    ARABIC_LANGUAGE: _split_words(
         """
         al el jamiat jamiyat jamiya jamia jam3iya jam3iyat jam3iyyat jamaiya mouassassat moassassat
         mouassasat mountada muntada markaz nadi dar bayt bait amal nour noor salam khayr khair kheir tifl
@@ -328,12 +418,12 @@ _TONGUES: Mapping[str, frozenset[str]] = {
 }
 
 
-def tongues(words: Iterable[str]) -> frozenset[str]:
+def detect_languages(words: Iterable[str]) -> frozenset[str]:
     """The languages that words, folded, are told to be in; none where nothing tells."""
     told = frozenset(words)
-    return frozenset(tongue for tongue, known in _TONGUES.items() if told & known)
+    return frozenset(tongue for tongue, known in _LANGUAGE_WORDS.items() if told & known)
 
 
-def may_be_one(one: frozenset[str], other: frozenset[str]) -> bool:
+def may_share_language(first: frozenset[str], second: frozenset[str]) -> bool:
     """Whether two names may be in one language: of one that none of its words betrays, that is assumed."""
-    return bool(one & other) or not one or not other
+    return bool(first & second) or not first or not second

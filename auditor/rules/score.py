@@ -16,20 +16,20 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-from auditor.reference.gap_catalogue import catalogue
-from auditor.rules.account_status import BY_A_PERSON, Bands, days_between
-from auditor.rules.checks.reachability import TROUBLE_DAYS
-from auditor.rules.context import NO_ACCOUNT, Case, Held
-from auditor.rules.link_reciprocity import site_leads
-from auditor.rules.name_matching import account_named, site_named
+from auditor.reference.gap_catalogue import load_gap_catalogue
+from auditor.rules.account_status import ATTESTED_SOURCE, ActivityBands, days_between
+from auditor.rules.checks.reachability import MIN_TROUBLE_DAYS
+from auditor.rules.context import NON_ACCOUNT_KINDS, EvaluatedAccount, RuleContext
+from auditor.rules.link_reciprocity import is_linked_from_site
+from auditor.rules.name_matching import is_account_named, is_site_named
 from probes.links import identify
-from probes.models.finding import ACCOUNTS, Kind, Reason
-from storage.models.audit import State
+from probes.models.finding import ACCOUNT_KINDS, LinkKind, Reason
+from storage.models.audit import AccountState
 
-VERSION = 3
+SCORE_VERSION = 3
 
 
-class Point(StrEnum):
+class PointState(StrEnum):
     """What is known of one item."""
 
     GOOD = "good"
@@ -38,7 +38,7 @@ class Point(StrEnum):
     WAIVED = "waived"
 
 
-WEIGHTS: Mapping[str, int] = {
+POINT_WEIGHTS: Mapping[str, int] = {
     "website.responds": 14,
     "website.https": 6,
     "website.fresh": 6,
@@ -62,11 +62,11 @@ WEIGHTS: Mapping[str, int] = {
     "twitter.active": 2,
     "twitter.named": 1,
 }
-LEVELS = ((85, "complete"), (55, "good"), (25, "basic"), (0, "start"))
-MIN_KNOWN = 50
+LEVEL_THRESHOLDS = ((85, "complete"), (55, "good"), (25, "basic"), (0, "start"))
+MIN_KNOWN_POINTS = 50
 """With fewer points known than this no score is shown: it would be a guess about an association."""
 
-States = Mapping[str, Point]
+PointStates = Mapping[str, PointState]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,212 +79,267 @@ class Score:
     level: str
     low: int
     high: int
-    version: int = VERSION
+    version: int = SCORE_VERSION
 
 
-def parent(item: str) -> str:
+def get_parent_item(item: str) -> str:
     """The item without which this one cannot be: a site that is not there has no https."""
     channel = item.partition(".")[0]
     return "website.responds" if channel == "website" else f"{channel}.exists"
 
 
-def effective(states: States) -> dict[str, Point]:
+def inherit_parent_states(states: PointStates) -> dict[str, PointState]:
     """Every item's state: that of its parent where the parent is bad or waived."""
     whole = {}
-    for item in WEIGHTS:
-        above = states.get(parent(item), Point.UNKNOWN)
-        own = states.get(item, Point.UNKNOWN)
-        whole[item] = above if above in (Point.BAD, Point.WAIVED) else own
+    for item in POINT_WEIGHTS:
+        above = states.get(get_parent_item(item), PointState.UNKNOWN)
+        own = states.get(item, PointState.UNKNOWN)
+        whole[item] = above if above in (PointState.BAD, PointState.WAIVED) else own
     return whole
 
 
-def score(states: States) -> Score:
+def compute_score(states: PointStates) -> Score:
     """The score of these states."""
-    whole = effective(states)
-    points = {point: sum(w for item, w in WEIGHTS.items() if whole[item] is point) for point in Point}
-    earned, known = points[Point.GOOD], points[Point.GOOD] + points[Point.BAD]
-    total = known + points[Point.UNKNOWN]
+    whole = inherit_parent_states(states)
+    points = {
+        point: sum(w for item, w in POINT_WEIGHTS.items() if whole[item] is point)
+        for point in PointState
+    }
+    earned, known = points[PointState.GOOD], points[PointState.GOOD] + points[PointState.BAD]
+    total = known + points[PointState.UNKNOWN]
     if not total:
         return Score(0, 0, None, "no_data", 0, 0)
-    low, high = _percent(earned, total), _percent(earned + points[Point.UNKNOWN], total)
-    if known < MIN_KNOWN:
+    low, high = (
+        _round_percent(earned, total),
+        _round_percent(earned + points[PointState.UNKNOWN], total),
+    )
+    if known < MIN_KNOWN_POINTS:
         return Score(earned, known, None, "no_data", low, high)
-    percent = _percent(earned, known)
-    level = next(name for least, name in LEVELS if percent >= least)
+    percent = _round_percent(earned, known)
+    level = next(name for least, name in LEVEL_THRESHOLDS if percent >= least)
     return Score(earned, known, percent, level, low, high)
 
 
-def _percent(part: int, whole: int) -> int:
+def _round_percent(part: int, whole: int) -> int:
     return (200 * part + whole) // (2 * whole)
 
 
-def points(case: Case, bands: Bands) -> dict[str, Point]:
+def rate_points(context: RuleContext, bands: ActivityBands) -> dict[str, PointState]:
     """What is known of each item in a case."""
-    case = _as_met(case)
-    states: dict[str, Point] = {}
+    context = _adjust_context_for_visitors(context)
+    states: dict[str, PointState] = {}
     for channel in ("website", "facebook", "youtube", "linkedin", "twitter"):
         first = "responds" if channel == "website" else "exists"
-        states[f"{channel}.{first}"] = _exists(case, channel)
-    return states | _website(case, bands) | _platforms(case, bands)
+        states[f"{channel}.{first}"] = _rate_existence(context, channel)
+    return states | _rate_website(context, bands) | _rate_platforms(context, bands)
 
 
-def _exists(case: Case, channel: str) -> Point:
-    if channel in case.none_by_choice:
-        return Point.WAIVED
-    registered = [held for held in case.on(channel) if held.row.identity.kind is not Kind.NONE]
-    if not registered:
-        return Point.UNKNOWN if channel in case.moved else Point.BAD
-    return _best(map(_stands, registered))
-
-
-def _stands(held: Held) -> Point:
-    """Whether one account is there; a person's or a group's, in a page's place, is one where it was seen."""
-    unseen = Point.BAD if _is_personal(held) else Point.UNKNOWN
-    return {State.PRESENT: Point.GOOD, State.GONE: Point.BAD}.get(held.standing.state, unseen)
-
-
-def _website(case: Case, bands: Bands) -> dict[str, Point]:
-    sites = [
-        site
-        for site in case.on("website")
-        if site.standing.state is not State.GONE and site.row.identity.kind is not Kind.NONE
+def _rate_existence(context: RuleContext, channel: str) -> PointState:
+    if channel in context.none_by_choice:
+        return PointState.WAIVED
+    registered = [
+        held for held in context.accounts_on(channel) if held.row.identity.kind is not LinkKind.NONE
     ]
-    facts = {"https": "https", "contact": "contact", "mobile": "viewport"}
-    states = {
-        f"website.{item}": _best(_truth(site.seen.facts.get(fact) if site.seen else None) for site in sites)
-        for item, fact in facts.items()
-    }
-    fresh = _best(_lively(site, bands, case.began, ("active", "slow", "inactive")) for site in sites)
-    named = _best(_truth(site_named(site, case)) for site in sites)
-    return states | {
-        "website.fresh": fresh,
-        "website.identity": named,
-        "website.links_channels": _links_channels(case),
-    }
+    if not registered:
+        return PointState.UNKNOWN if channel in context.moved_channels else PointState.BAD
+    return _choose_best_state(map(_rate_account, registered))
 
 
-def _links_channels(case: Case) -> Point:
-    return _best(
-        _linked(case, held) for held in case.accounts if held.row.channel != "website" and _lives(held)
+def _rate_account(account: EvaluatedAccount) -> PointState:
+    """Whether one account is there; a person's or a group's, in a page's place, is one where it was seen."""
+    unseen = PointState.BAD if _is_person_or_group(account) else PointState.UNKNOWN
+    return {AccountState.PRESENT: PointState.GOOD, AccountState.GONE: PointState.BAD}.get(
+        account.status.state, unseen
     )
 
 
-def _lives(held: Held) -> bool:
+def _rate_website(context: RuleContext, bands: ActivityBands) -> dict[str, PointState]:
+    sites = [
+        site
+        for site in context.accounts_on("website")
+        if site.status.state is not AccountState.GONE
+        and site.row.identity.kind is not LinkKind.NONE
+    ]
+    facts = {"https": "https", "contact": "contact", "mobile": "viewport"}
+    states = {
+        f"website.{item}": _choose_best_state(
+            _to_point_state(site.present_finding.facts.get(fact) if site.present_finding else None)
+            for site in sites
+        )
+        for item, fact in facts.items()
+    }
+    fresh = _choose_best_state(
+        _rate_activity_band(site, bands, context.run_started_at, ("active", "slow", "inactive"))
+        for site in sites
+    )
+    named = _choose_best_state(_to_point_state(is_site_named(site, context)) for site in sites)
+    return states | {
+        "website.fresh": fresh,
+        "website.identity": named,
+        "website.links_channels": _rate_channel_links(context),
+    }
+
+
+def _rate_channel_links(context: RuleContext) -> PointState:
+    return _choose_best_state(
+        _rate_site_link(context, held)
+        for held in context.accounts
+        if held.row.channel != "website" and _can_earn_points(held)
+    )
+
+
+def _can_earn_points(account: EvaluatedAccount) -> bool:
     """Whether an account can have merits of its own: a lost one has none, whoever leads to it."""
-    return held.is_account and held.standing.state is not State.GONE
+    return account.is_account and account.status.state is not AccountState.GONE
 
 
-def _platforms(case: Case, bands: Bands) -> dict[str, Point]:
+def _rate_platforms(context: RuleContext, bands: ActivityBands) -> dict[str, PointState]:
     states = {}
     for channel in ("facebook", "youtube", "linkedin", "twitter"):
-        accounts = [held for held in case.on(channel) if _lives(held)]
-        states[f"{channel}.active"] = _best(_active(held, bands, case.began) for held in accounts)
-        states[f"{channel}.linked"] = _best(_linked(case, held) for held in accounts)
-        states[f"{channel}.named"] = _best(_named(held, case) for held in accounts)
+        accounts = [held for held in context.accounts_on(channel) if _can_earn_points(held)]
+        states[f"{channel}.active"] = _choose_best_state(
+            _rate_activity(held, bands, context.run_started_at) for held in accounts
+        )
+        states[f"{channel}.linked"] = _choose_best_state(
+            _rate_site_link(context, held) for held in accounts
+        )
+        states[f"{channel}.named"] = _choose_best_state(
+            _rate_name(held, context) for held in accounts
+        )
     return states
 
 
-def _active(held: Held, bands: Bands, now: datetime) -> Point:
+def _rate_activity(account: EvaluatedAccount, bands: ActivityBands, now: datetime) -> PointState:
     """Whether the public sees an account's publications; a closed or personal one's count if seen."""
-    told = _lively(held, bands, now, ("active", "slow"))
-    shut = _is_private(held) or _is_personal(held)
-    return Point.BAD if told is Point.UNKNOWN and shut else told
+    told = _rate_activity_band(account, bands, now, ("active", "slow"))
+    shut = _is_private(account) or _is_person_or_group(account)
+    return PointState.BAD if told is PointState.UNKNOWN and shut else told
 
 
-def _named(held: Held, case: Case) -> Point:
+def _rate_name(account: EvaluatedAccount, context: RuleContext) -> PointState:
     """Whether an account bears the association's name; a closed one that shows none does not."""
-    nameless = held.seen is not None and not held.seen.name
-    return Point.BAD if nameless and _is_private(held) else _truth(account_named(held, case))
+    nameless = account.present_finding is not None and not account.present_finding.name
+    return (
+        PointState.BAD
+        if nameless and _is_private(account)
+        else _to_point_state(is_account_named(account, context))
+    )
 
 
-def _is_private(held: Held) -> bool:
-    return held.seen is not None and held.seen.reason is Reason.PRIVATE
+def _is_private(account: EvaluatedAccount) -> bool:
+    return account.present_finding is not None and account.present_finding.reason is Reason.PRIVATE
 
 
-def _is_personal(held: Held) -> bool:
-    return held.row.identity.kind in {Kind.PERSON, Kind.GROUP}
+def _is_person_or_group(account: EvaluatedAccount) -> bool:
+    return account.row.identity.kind in {LinkKind.PERSON, LinkKind.GROUP}
 
 
-def _lively(held: Held, bands: Bands, now: datetime, good: tuple[str, ...]) -> Point:
-    band = bands.band(held.standing, now)
-    if band in good:
-        return Point.GOOD
-    newest = held.standing.last_activity  # an old date that a person told us is not held against them
-    told = newest is not None and newest.source == BY_A_PERSON
-    return Point.UNKNOWN if band == "unknown" or told else Point.BAD
+def _rate_activity_band(
+    account: EvaluatedAccount, bands: ActivityBands, now: datetime, good_bands: tuple[str, ...]
+) -> PointState:
+    band = bands.classify_activity(account.status, now)
+    if band in good_bands:
+        return PointState.GOOD
+    newest = (
+        account.status.last_activity
+    )  # an old date that a person told us is not held against them
+    told = newest is not None and newest.source == ATTESTED_SOURCE
+    return PointState.UNKNOWN if band == "unknown" or told else PointState.BAD
 
 
-def _linked(case: Case, held: Held) -> Point:
+def _rate_site_link(context: RuleContext, account: EvaluatedAccount) -> PointState:
     """Whether the association's site leads to an account; without a site nothing does."""
-    sites = case.on("website")
-    if all(site.standing.state is State.GONE or site.row.identity.kind is Kind.NONE for site in sites):
-        return Point.BAD
-    return _truth(site_leads(held, case))
+    sites = context.accounts_on("website")
+    if all(
+        site.status.state is AccountState.GONE or site.row.identity.kind is LinkKind.NONE
+        for site in sites
+    ):
+        return PointState.BAD
+    return _to_point_state(is_linked_from_site(account, context))
 
 
-def _as_met(case: Case) -> Case:
+def _adjust_context_for_visitors(context: RuleContext) -> RuleContext:
     """The case as its visitors meet it, and as it will be once its registry is in order.
 
     Who cannot be reached, and a link to no account, count as lost; who has moved is judged where it is
     now; and a dead link on a site tells nothing of the accounts that live.
     """
-    met = tuple(_moved(_lost(held, case)) for held in case.accounts)
-    living = [held for held in met if held.standing.state is not State.GONE]
-    gone = [held for held in met if held.standing.state is State.GONE]
-    return replace(case, accounts=tuple(_without_dead_links(held, gone, living) for held in met))
+    met = tuple(
+        _follow_rename(_mark_unreachable_as_gone(held, context)) for held in context.accounts
+    )
+    living = [held for held in met if held.status.state is not AccountState.GONE]
+    gone = [held for held in met if held.status.state is AccountState.GONE]
+    return replace(context, accounts=tuple(_remove_dead_links(held, gone, living) for held in met))
 
 
-def _lost(held: Held, case: Case) -> Held:
-    if held.row.identity.kind not in NO_ACCOUNT and not _is_shut(held, case):
-        return held
-    return replace(held, standing=replace(held.standing, state=State.GONE))
+def _mark_unreachable_as_gone(account: EvaluatedAccount, context: RuleContext) -> EvaluatedAccount:
+    if account.row.identity.kind not in NON_ACCOUNT_KINDS and not _is_site_unreachable(
+        account, context
+    ):
+        return account
+    return replace(account, status=replace(account.status, state=AccountState.GONE))
 
 
-def _is_shut(held: Held, case: Case) -> bool:
+def _is_site_unreachable(account: EvaluatedAccount, context: RuleContext) -> bool:
     """Whether a site is confirmed to be out of its visitors' reach, or to warn them off."""
-    trouble, doubt = held.standing.trouble, held.standing.doubt
-    if held.row.channel != "website" or (trouble is None and doubt is None):
+    trouble, doubt = account.status.failure_streak, account.status.unconfirmed_streak
+    if account.row.channel != "website" or (trouble is None and doubt is None):
         return False
-    if ("website", held.subject) in case.unwell:
+    if ("website", account.subject) in context.unreachable_sites:
         return True
     if trouble is None:
         return False
     is_tls = trouble.cause.partition("/")[0] == Reason.TLS
-    enough = catalogue()["website_insecure" if is_tls else "website_down"].confirm_nights
-    return trouble.nights >= enough and days_between(trouble.since, trouble.last) >= TROUBLE_DAYS
+    enough = load_gap_catalogue()["website_insecure" if is_tls else "website_down"].confirm_runs
+    return (
+        trouble.run_count >= enough
+        and days_between(trouble.since, trouble.latest_at) >= MIN_TROUBLE_DAYS
+    )
 
 
-def _moved(held: Held) -> Held:
+def _follow_rename(account: EvaluatedAccount) -> EvaluatedAccount:
     """An account under the name it has now: its old one earns nothing that the new one will not."""
-    seen = held.seen
+    seen = account.present_finding
     if seen is None or not (seen.reason is Reason.RENAMED or "moved_to" in seen.facts):
-        return held
-    named = identify.identify(seen.final_url or "")
-    if named.channel != held.row.channel or named.key is None or named.kind not in ACCOUNTS:
-        return held
-    row, old = replace(held.row, identity=named), {held.row.identity.key}
-    return replace(held, row=row, aliases=(held.aliases - old) | {named.key})
+        return account
+    named = identify.identify_link(seen.final_url or "")
+    if named.channel != account.row.channel or named.key is None or named.kind not in ACCOUNT_KINDS:
+        return account
+    row, old = replace(account.row, identity=named), {account.row.identity.key}
+    return replace(account, row=row, aliases=(account.aliases - old) | {named.key})
 
 
-def _without_dead_links(site: Held, gone: Sequence[Held], living: Sequence[Held]) -> Held:
-    known = site.standing.known
-    if site.row.channel != "website" or known is None or not gone:
+def _remove_dead_links(
+    site: EvaluatedAccount,
+    gone_accounts: Sequence[EvaluatedAccount],
+    live_accounts: Sequence[EvaluatedAccount],
+) -> EvaluatedAccount:
+    known = site.status.last_known_finding
+    if site.row.channel != "website" or known is None or not gone_accounts:
         return site
     kept = tuple(
         link
         for link in known.links
-        if any(one.names(link) for one in living) or not any(one.names(link) for one in gone)
+        if any(one.is_linked_by(link) for one in live_accounts)
+        or not any(one.is_linked_by(link) for one in gone_accounts)
     )
-    return replace(site, standing=replace(site.standing, known=replace(known, links=kept)))
+    return replace(site, status=replace(site.status, last_known_finding=replace(known, links=kept)))
 
 
-def _truth(value: object) -> Point:
+def _to_point_state(value: object) -> PointState:
     if value is None:
-        return Point.UNKNOWN
-    return Point.GOOD if value else Point.BAD
+        return PointState.UNKNOWN
+    return PointState.GOOD if value else PointState.BAD
 
 
-def _best(states: Iterable[Point]) -> Point:
+def _choose_best_state(states: Iterable[PointState]) -> PointState:
     """The best of several accounts' states: one good one is enough."""
     kinds = set(states)
-    return next((point for point in (Point.GOOD, Point.UNKNOWN, Point.BAD) if point in kinds), Point.UNKNOWN)
+    return next(
+        (
+            point
+            for point in (PointState.GOOD, PointState.UNKNOWN, PointState.BAD)
+            if point in kinds
+        ),
+        PointState.UNKNOWN,
+    )

@@ -25,193 +25,257 @@ from contextlib import suppress
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
-from auditor.config.schema import Config, Keep
-from auditor.core.errors import AuditorError, RoomError
+from auditor.config.schema import Config, RetentionSettings
+from auditor.core.errors import AuditorError, DiskSpaceError
 from auditor.notifications import delivery
-from auditor.notifications.healthcheck_ping import LastLines, Pulse, listening
-from auditor.protocols import Memory, Tools
+from auditor.notifications.healthcheck_ping import (
+    HealthcheckPing,
+    RecentWarningsHandler,
+    capture_recent_warnings,
+)
+from auditor.protocols import EvaluationContext, RunContext
 from auditor.receipts import receipt
-from auditor.retention.backups import bodies_in, listed, naming_the_newest, take
-from auditor.retention.evidence_pruning import is_due, thin
+from auditor.retention.backups import (
+    create_backup,
+    list_backups,
+    open_backup_bodies,
+    suggest_newest_backup,
+)
+from auditor.retention.evidence_pruning import is_pruning_due, prune_evidence
 from auditor.runs import run as runs_run
 from auditor.runs.process import Timer
-from auditor.runs.run import Machines, Progress
-from probes.log import Events
+from auditor.runs.run import ProgressCallback, WorkerCluster
+from probes.log import EventLogger
 from storage.errors import StoreError
-from storage.files.body_store import Archive
-from storage.models.audit import Night, NightState
-from storage.retention import Ages
+from storage.files.body_store import BodyStore
+from storage.models.audit import AuditRun, AuditRunState
+from storage.retention import RetentionCutoffs
 from storage.store import Store
 
-pipeline_events = Events(__name__)
+pipeline_events = EventLogger(__name__)
 
-Over = Callable[[], bool]
+StopCheck = Callable[[], bool]
 """Whether nothing more is to be begun."""
 
 
-async def run(
-    app: Tools,
+async def run_audit_pipeline(
+    app: RunContext,
     now: datetime,
     *,
     day: date | None = None,
-    progress: Progress | None = None,
+    on_progress: ProgressCallback | None = None,
     stop: asyncio.Event | None = None,
     timer: Timer = time.monotonic,
-    machines: Machines | None = None,
-) -> Night:
-    """Do the night of a UTC day as `auditor.runs.run.run` does, and tell those who wait for it.
+    cluster: WorkerCluster | None = None,
+) -> AuditRun:
+    """Do the night of a UTC day as `auditor.runs.run.execute_run` does, and tell those who wait for it.
 
     Raises RoomError where there is too little room to begin. An interruption ends the messages after the one
     that is on its way; the rest goes with the next night. Of a night that was told to stop the monitor alone
     hears: it is gone on with.
     """
-    pulse, quiet = Pulse(app.config.monitor, str(uuid.uuid4())), threading.Event()
+    pulse, quiet = HealthcheckPing(app.config.monitor, str(uuid.uuid4())), threading.Event()
 
     def over() -> bool:
         return quiet.is_set() or (stop is not None and stop.is_set())
 
-    with listening() as last:
-        await asyncio.to_thread(pulse.begin)
+    with capture_recent_warnings() as last:
+        await asyncio.to_thread(pulse.report_start)
         try:
-            await asyncio.to_thread(refuse_without, app.config, app.store)
-            done = await runs_run.run(
-                app, now, day=day, progress=progress, stop=stop, timer=timer, machines=machines
+            await asyncio.to_thread(check_run_preconditions, app.config, app.store)
+            done = await runs_run.execute_run(
+                app, now, day=day, on_progress=on_progress, stop=stop, timer=timer, cluster=cluster
             )
         except BaseException as trouble:
-            await asyncio.to_thread(pulse.fail, [*last.lines(), _said(trouble)])
+            await asyncio.to_thread(
+                pulse.report_failure, [*last.get_lines(), _describe_interruption(trouble)]
+            )
             if isinstance(trouble, Exception):
                 with suppress(StoreError):  # what went wrong is told, not that it went wrong again
-                    ended = await asyncio.to_thread(app.store.night, day or now.date())
-                    await asyncio.to_thread(_tell, app, ended, now, over)
+                    ended = await asyncio.to_thread(app.store.get_run, day or now.date())
+                    await asyncio.to_thread(_send_notifications, app, ended, now, over)
             raise
         try:
-            await asyncio.to_thread(_ended, pulse, done, last)
-            if done.state is NightState.INCOMPLETE:
+            await asyncio.to_thread(_ping_result, pulse, done, last)
+            if done.state is AuditRunState.INCOMPLETE:
                 return done
-            await asyncio.to_thread(_tell, app, done, done.finished_at or now, over)
+            await asyncio.to_thread(_send_notifications, app, done, done.finished_at or now, over)
         except asyncio.CancelledError:  # the night itself is done, and that is what is said of it
             quiet.set()
-        await _whole(quiet, over, app, done, now)
+        await _run_maintenance_in_thread(quiet, over, app, done, now)
     return done
 
 
-async def _whole(stop: threading.Event, over: Over, app: Tools, done: Night, now: datetime) -> None:
+async def _run_maintenance_in_thread(
+    stop_event: threading.Event,
+    should_stop: StopCheck,
+    app: RunContext,
+    finished_run: AuditRun,
+    now: datetime,
+) -> None:
     """Do the upkeep beside the loop. An interruption is told to it and waits: it works under the lock."""
-    work = asyncio.create_task(asyncio.to_thread(after, app, done, done.finished_at or now, over))
+    work = asyncio.create_task(
+        asyncio.to_thread(
+            run_maintenance, app, finished_run, finished_run.finished_at or now, should_stop
+        )
+    )
     while not work.done():
         try:
             await asyncio.shield(work)
         except asyncio.CancelledError:
-            stop.set()
+            stop_event.set()
 
 
-def _ended(pulse: Pulse, done: Night, last: LastLines) -> None:
-    if done.state is NightState.DONE:
-        left = receipt.left_out(done)
+def _ping_result(
+    ping: HealthcheckPing, finished_run: AuditRun, recent_log: RecentWarningsHandler
+) -> None:
+    if finished_run.state is AuditRunState.DONE:
+        left = receipt.count_not_reached(finished_run)
         rest = f"; its window left {left} accounts out" if left else ""
-        pulse.succeed(f"the night of {done.day} is done{rest}")
+        ping.report_success(f"the night of {finished_run.day} is done{rest}")
     else:
-        pulse.fail([*last.lines(), f"the night of {done.day} is {done.state}"])
+        ping.report_failure(
+            [*recent_log.get_lines(), f"the night of {finished_run.day} is {finished_run.state}"]
+        )
 
 
-def _said(trouble: BaseException) -> str:
-    if isinstance(trouble, asyncio.CancelledError | KeyboardInterrupt):
+def _describe_interruption(error: BaseException) -> str:
+    if isinstance(error, asyncio.CancelledError | KeyboardInterrupt):
         return "interrupted; it is gone on with at the next run"
-    return f"{type(trouble).__name__}: {trouble}"
+    return f"{type(error).__name__}: {error}"
 
 
-def _tell(app: Tools, ended: Night | None, now: datetime, over: Over) -> None:
-    if ended is None or ended.state is NightState.SKIPPED:
+def _send_notifications(
+    app: RunContext, run: AuditRun | None, now: datetime, should_stop: StopCheck
+) -> None:
+    if run is None or run.state is AuditRunState.SKIPPED:
         return
     try:
-        delivery.after(app, ended, now, over)
+        delivery.send_run_notifications(app, run, now, should_stop)
     except (AuditorError, StoreError) as trouble:
         pipeline_events.warning(
-            "messages_failed", "the messages of the night were not all sent: {why}", why=str(trouble)
+            "messages_failed",
+            "the messages of the night were not all sent: {why}",
+            why=str(trouble),
         )
     except Exception as bug:  # noqa: BLE001  # a bug in a message must not make a night that is done look failed
-        pipeline_events.bug(bug, "messages_crashed", "the messages of the night were not all sent")
+        pipeline_events.exception(
+            bug, "messages_crashed", "the messages of the night were not all sent"
+        )
 
 
-MIB = 1 << 20
+BYTES_PER_MIB = 1 << 20
 
 
-def refuse_without(config: Config, store: Store) -> None:
+def check_run_preconditions(config: Config, store: Store) -> None:
     """Raise RoomError where the disk is too full to begin, a StoreError where the database is damaged.
 
     The opening reads a small database whole; a large one is read here.
     """
-    folders = {config.storage.folder, *([store.file.parent] if store.file else [])}
+    folders = {
+        config.storage.folder,
+        *([store.database_file.parent] if store.database_file else []),
+    }
     for folder in filter(Path.exists, folders):
-        refuse_little(folder, config.storage.min_free)
+        require_free_space(folder, config.storage.min_free_bytes)
     if store.is_large:
-        with naming_the_newest(config):
-            store.check()
+        with suggest_newest_backup(config):
+            store.check_integrity()
 
 
-def refuse_little(folder: Path, least: int) -> None:
+def require_free_space(folder: Path, min_free_bytes: int) -> None:
     """Raise RoomError where fewer bytes are free on the disk that a folder lies on."""
     free = shutil.disk_usage(folder).free
-    if free < least:
-        why = f"{free // MIB} MiB are free, fewer than [storage] min_free ({least // MIB} MiB)"
-        raise RoomError(str(folder), f"{why}; the night is not begun", "make room, or `auditor thin`")
+    if free < min_free_bytes:
+        why = f"{free // BYTES_PER_MIB} MiB are free, fewer than [storage] min_free ({min_free_bytes // BYTES_PER_MIB} MiB)"
+        raise DiskSpaceError(
+            str(folder), f"{why}; the night is not begun", "make room, or `auditor thin`"
+        )
 
 
-events = Events(__name__)
+events = EventLogger(__name__)
 
 
-def after(app: Memory, done: Night, now: datetime, stopped: Callable[[], bool]) -> None:
+def run_maintenance(
+    app: EvaluationContext, finished_run: AuditRun, now: datetime, should_stop: Callable[[], bool]
+) -> None:
     """Let go what is over, back up, on Sundays thin. Whoever calls it holds the night's lock."""
-    if done.state is not NightState.DONE or not isinstance(app.archive, Archive):
+    if finished_run.state is not AuditRunState.DONE or not isinstance(app.body_store, BodyStore):
         return
-    for work in (_expire, _back_up, _thin):
+    for work in (_expire_personal_data, _create_backup, _prune_evidence_if_due):
         try:
-            if not stopped():
-                work(app, app.archive, done, now, stopped)
+            if not should_stop():
+                work(app, app.body_store, finished_run, now, should_stop)
         except (AuditorError, StoreError, OSError, sqlite3.Error) as trouble:
             events.warning("upkeep_failed", "after the night: {trouble}", trouble=trouble)
 
 
-def _expire(
-    app: Memory, _archive: Archive, _done: Night, now: datetime, _stopped: Callable[[], bool]
+def _expire_personal_data(
+    app: EvaluationContext,
+    _body_store: BodyStore,
+    _finished_run: AuditRun,
+    now: datetime,
+    _should_stop: Callable[[], bool],
 ) -> None:
     """Before the backup, which is not to hold it for longer."""
-    told = app.store.expire(ages(app.config.keep, now))
+    told = app.store.delete_expired_data(compute_retention_cutoffs(app.config.retention, now))
     if told:
         events.info("expired", "{rows} rows about people were over", rows=sum(told.values()))
 
 
-def _back_up(app: Memory, archive: Archive, done: Night, now: datetime, _stopped: Callable[[], bool]) -> None:
+def _create_backup(
+    app: EvaluationContext,
+    body_store: BodyStore,
+    finished_run: AuditRun,
+    now: datetime,
+    _should_stop: Callable[[], bool],
+) -> None:
     """Back up, unless that is done since the night's end. PostgreSQL's own tools do it there."""
     config = app.config
-    ended = done.finished_at and done.finished_at.replace(microsecond=0)
-    if ended and any(ended <= one.made_at <= now for one in listed(config.backup.folder)):
+    ended = finished_run.finished_at and finished_run.finished_at.replace(microsecond=0)
+    if ended and any(ended <= one.made_at <= now for one in list_backups(config.backup.folder)):
         return
-    if config.backup.nightly and app.store.file:
-        taken = take(app.store, archive, config, now)
+    if config.backup.after_run and app.store.database_file:
+        taken = create_backup(app.store, body_store, config, now)
         events.info("backed_up", "backed up to {file}", file=taken.backup.file)
 
 
-def _thin(app: Memory, archive: Archive, done: Night, now: datetime, stopped: Callable[[], bool]) -> None:
-    if is_due(app.store, app.config, done):
-        told = thin(app.store, archive, app.config, now, copies=bodies_in(app.config), stopped=stopped)
+def _prune_evidence_if_due(
+    app: EvaluationContext,
+    body_store: BodyStore,
+    finished_run: AuditRun,
+    now: datetime,
+    should_stop: Callable[[], bool],
+) -> None:
+    if is_pruning_due(app.store, app.config, finished_run):
+        told = prune_evidence(
+            app.store,
+            body_store,
+            app.config,
+            now,
+            backup_bodies=open_backup_bodies(app.config),
+            should_stop=should_stop,
+        )
         events.info(
-            "thinned", "thinned: {bodies} bodies, {bytes} bytes", bodies=told.bodies, bytes=told.bytes
+            "thinned",
+            "thinned: {bodies} bodies, {bytes} bytes",
+            bodies=told.bodies,
+            bytes=told.bytes,
         )
 
 
-def ages(keep: Keep, now: datetime) -> Ages:
+def compute_retention_cutoffs(retention: RetentionSettings, now: datetime) -> RetentionCutoffs:
     """The moments before which each kind goes; of a kind that is kept for ever there is none."""
 
     def before(days: int) -> datetime | None:
         return now - timedelta(days=days) if days else None
 
-    return Ages(
-        contacts=before(keep.contacts),
-        letters=before(keep.letters),
-        replies=before(keep.replies),
-        follow_ups=before(keep.follow_ups),
-        subscriptions=before(keep.subscriptions),
-        sent=before(keep.sent),
-        trail=before(keep.trail),
+    return RetentionCutoffs(
+        contacts=before(retention.contacts),
+        report_links=before(retention.report_links),
+        replies=before(retention.replies),
+        follow_ups=before(retention.follow_ups),
+        subscriptions=before(retention.subscriptions),
+        messages=before(retention.messages),
+        audit_log=before(retention.audit_log),
     )

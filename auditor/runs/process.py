@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 @contextmanager
-def terminated_by(stop: asyncio.Event) -> Iterator[None]:
+def stop_on_sigterm(stop_event: asyncio.Event) -> Iterator[None]:
     """The first SIGTERM sets the flag; the second is the system's own again and ends the process at once.
 
     SIGINT stays Python's: it cancels, and the command exits with 130.
@@ -27,7 +27,7 @@ def terminated_by(stop: asyncio.Event) -> Iterator[None]:
     loop = asyncio.get_running_loop()
 
     def told() -> None:
-        stop.set()
+        stop_event.set()
         loop.remove_signal_handler(signal.SIGTERM)
 
     loop.add_signal_handler(signal.SIGTERM, told)
@@ -37,35 +37,37 @@ def terminated_by(stop: asyncio.Event) -> Iterator[None]:
         loop.remove_signal_handler(signal.SIGTERM)
 
 
-async def ended(work: Coroutine[Any, Any, T], stop: asyncio.Event, grace: float) -> T:
+async def run_with_grace_period(
+    coroutine: Coroutine[Any, Any, T], stop_event: asyncio.Event, grace_seconds: float
+) -> T:
     """What the work gives. From `stop` on it has `grace` seconds to end by itself, then it is cancelled.
 
     Raises CancelledError where it was cut off. It is over when this returns or raises, whatever happens.
     """
-    working, stopping = asyncio.ensure_future(work), asyncio.create_task(stop.wait())
+    working, stopping = asyncio.ensure_future(coroutine), asyncio.create_task(stop_event.wait())
     try:
         await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if not working.done():
-            await asyncio.wait({working}, timeout=grace)
+            await asyncio.wait({working}, timeout=grace_seconds)
     finally:
         stopping.cancel()
         working.cancel()
-        await _over(working)
+        await _wait_until_done(working)
     return working.result()
 
 
-async def _over(working: asyncio.Future[Any]) -> None:
+async def _wait_until_done(task: asyncio.Future[Any]) -> None:
     """Wait for its end, however often somebody cancels the wait: what it keeps is kept whole."""
     cut: asyncio.CancelledError | None = None
-    while not working.done():
+    while not task.done():
         try:
-            await asyncio.wait({working})
+            await asyncio.wait({task})
         except asyncio.CancelledError as again:
             cut = again
     if cut:
         raise cut
-    if not working.cancelled():
-        working.exception()  # whoever waits is told by `result`; one that was cancelled asks no more
+    if not task.cancelled():
+        task.exception()  # whoever waits is told by `result`; one that was cancelled asks no more
 
 
 Timer = Callable[[], float]
@@ -77,62 +79,65 @@ class StoppedError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Closing:
+class RunDeadline:
     """What may end a night before it has looked at everybody. `ends` is by its timer, None for never."""
 
     timer: Timer
-    ends: float | None = None
-    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    ends_at: float | None = None
+    stop_event: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def is_stopped(self) -> bool:
         """Whether it was told to stop."""
-        return self.stop.is_set()
+        return self.stop_event.is_set()
 
     @property
-    def is_over(self) -> bool:
+    def is_expired(self) -> bool:
         """Whether its window is over."""
-        return self.ends is not None and self.timer() >= self.ends
+        return self.ends_at is not None and self.timer() >= self.ends_at
 
     @property
-    def is_closed(self) -> bool:
+    def should_stop(self) -> bool:
         """Whether no other account is begun."""
-        return self.is_stopped or self.is_over
+        return self.is_stopped or self.is_expired
 
-    async def rest(self, seconds: float) -> None:
+    async def sleep(self, seconds: float) -> None:
         """Wait so long, or until it closes."""
-        left = seconds if self.ends is None else min(seconds, self.ends - self.timer())
+        left = seconds if self.ends_at is None else min(seconds, self.ends_at - self.timer())
         with suppress(TimeoutError):
-            await asyncio.wait_for(self.stop.wait(), max(0.0, left))
+            await asyncio.wait_for(self.stop_event.wait(), max(0.0, left))
 
 
-SILENCE = 75 * 60.0
+HEARTBEAT_TIMEOUT_SECONDS = 75 * 60.0
 """Seconds without a beat after which it is dead: it looks every half hour, so two looks were missed."""
 
 
 @dataclass(slots=True)
-class Heart:
+class SchedulerHeartbeat:
     """The beats of one schedule. `clock` counts seconds, but none while a laptop sleeps."""
 
     clock: Callable[[], float] = time.monotonic
-    beaten: float | None = None
+    last_beat_at: float | None = None
     is_busy: bool = False
 
-    def beat(self) -> None:
+    def record(self) -> None:
         """Say that it lives."""
-        self.beaten = self.clock()
+        self.last_beat_at = self.clock()
 
     @contextmanager
-    def working(self) -> Iterator[None]:
+    def stay_alive(self) -> Iterator[None]:
         """Live for as long as a night takes, which may be hours."""
         self.is_busy = True
         try:
             yield
         finally:
             self.is_busy = False
-            self.beat()
+            self.record()
 
     @property
     def is_alive(self) -> bool:
         """Whether it was heard lately; it beats as soon as it begins."""
-        return self.is_busy or (self.beaten is not None and self.clock() - self.beaten < SILENCE)
+        return self.is_busy or (
+            self.last_beat_at is not None
+            and self.clock() - self.last_beat_at < HEARTBEAT_TIMEOUT_SECONDS
+        )

@@ -25,42 +25,44 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 
 from auditor.checking import circuit_breaker
-from auditor.checking.canaries import Canary, canaries, offline
-from auditor.checking.checker import Eyes, purses
-from auditor.checking.circuit_breaker import Patience
+from auditor.checking.canaries import Canary, build_canaries, is_offline
+from auditor.checking.checker import AccountChecker, create_api_budgets
+from auditor.checking.circuit_breaker import CircuitBreaker
 from auditor.core import runtime
 from auditor.evaluation import run_results
-from auditor.evaluation.run_results import refresh
-from auditor.protocols import Tools
+from auditor.evaluation.run_results import refresh_summaries
+from auditor.protocols import RunContext
 from auditor.receipts import receipt
-from auditor.receipts.signing import Seal
+from auditor.receipts.signing import SigningKey
 from auditor.runs import plan
-from auditor.runs.account_worker import Watch, watching
-from auditor.runs.plan import WHOLE, parcels, share
-from auditor.runs.process import Closing, StoppedError, Timer
-from probes.http.host_state import Turns
-from probes.log import Events
+from auditor.runs.account_worker import AccountWorker, open_account_worker
+from auditor.runs.plan import MAX_BATCH_ACCOUNTS, build_batches, compute_batch_size
+from auditor.runs.process import RunDeadline, StoppedError, Timer
+from probes.http.host_state import HostLock
+from probes.log import EventLogger
 from probes.models.finding import Finding
-from probes.runner.api_batcher import Purse
-from storage.errors import LaterNightError, NightDoneError, StoreError
-from storage.models.audit import Night, NightState
-from storage.runs.plan import Shard
+from probes.runner.api_batcher import ApiBudget
+from storage.errors import LaterRunDoneError, RunAlreadyDoneError, StoreError
+from storage.models.audit import AuditRun, AuditRunState
+from storage.runs.plan import PlanBatch
 
-events = Events(__name__)
+events = EventLogger(__name__)
 
-Readings = Sequence[tuple[Canary, Finding]]
+CanaryReadings = Sequence[tuple[Canary, Finding]]
 
-Progress = Callable[[int, int], None]
+ProgressCallback = Callable[[int, int], None]
 """Is told, after each account, how many are done and how many there are."""
 
 
 class Coordinator(Protocol):
     """Has workers check the accounts of one run. It is used as an async context."""
 
-    told: dict[str, Any]
+    worker_results: dict[str, Any]
     """What the workers counted."""
 
-    async def audit(self, shards: Sequence[Shard], *, again: bool = False) -> None:
+    async def check_batches(
+        self, batches: Sequence[PlanBatch], *, second_pass: bool = False
+    ) -> None:
         """Have them all checked."""
         ...
 
@@ -69,43 +71,46 @@ class Coordinator(Protocol):
         ...
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         """End, and leave no job."""
         ...
 
 
-class Machines(Protocol):
-    """The machines that a run is shared with; `auditor.cluster.machines_of` are those of a configuration."""
+class WorkerCluster(Protocol):
+    """The machines that a run is shared with; `auditor.cluster.get_worker_cluster` are those of a configuration."""
 
-    def turns(self) -> AbstractAsyncContextManager[Turns]:
+    def open_host_lock(self) -> AbstractAsyncContextManager[HostLock]:
         """The host locks that they share. Raises ConfigError."""
         ...
 
-    def coordinator(
+    def create_coordinator(
         self,
-        app: Tools,
-        night: Night,
-        closing: Closing,
+        app: RunContext,
+        run: AuditRun,
+        deadline: RunDeadline,
         *,
-        platforms: Mapping[str, Patience],
-        purses: Mapping[str, Purse],
-        kept: Callable[[int], None],
+        circuit_breakers: Mapping[str, CircuitBreaker],
+        api_budgets: Mapping[str, ApiBudget],
+        on_progress: Callable[[int], None],
     ) -> Coordinator:
         """What has them work. Raises ConfigError."""
         ...
 
 
-async def run(
-    app: Tools,
+async def execute_run(
+    app: RunContext,
     now: datetime,
     *,
     day: date | None = None,
-    progress: Progress | None = None,
+    on_progress: ProgressCallback | None = None,
     stop: asyncio.Event | None = None,
     timer: Timer = time.monotonic,
-    machines: Machines | None = None,
-) -> Night:
+    cluster: WorkerCluster | None = None,
+) -> AuditRun:
     """Do the night of a UTC day (today's, unless one is given), or go on with it where it was left.
 
     A night that is done is given back as it is. Once `stop` is set nothing more is begun, and the night is
@@ -115,301 +120,381 @@ async def run(
     Raises LaterNightError where a later night is held, ConfigError where its receipt cannot be signed, and
     StoreError where the storage fails: what cannot be kept must not be counted.
     """
-    assert (machines is not None) is app.config.cluster.enabled, "hand it auditor.cluster.machines_of(config)"
-    runtime.share()
+    assert (cluster is not None) is app.config.cluster.enabled, (
+        "hand it auditor.cluster.get_worker_cluster(config)"
+    )
+    runtime.limit_malloc_arenas()
     day = day or now.date()
-    seal = app.seal()
-    _refuse_the_past(app, day)
-    close(app, day, seal)
+    seal = app.open_signing_key()
+    _refuse_earlier_day(app, day)
+    close_previous_run(app, day, seal)
     try:
-        night, now = _begun(app, day, now)
-    except NightDoneError:
-        done = app.store.night(day)
+        night, now = _begin_run(app, day, now)
+    except RunAlreadyDoneError:
+        done = app.store.get_run(day)
         assert done is not None
         return done
-    closing = Closing(timer, _ends(app, night, now, timer), stop or asyncio.Event())
-    session = _Session(
-        app, night, now, progress or (lambda _done, _all: None), seal, closing, timer(), machines
+    closing = RunDeadline(timer, _compute_end_time(app, night, now, timer), stop or asyncio.Event())
+    session = _RunSession(
+        app, night, now, on_progress or (lambda _done, _all: None), seal, closing, timer(), cluster
     )
     try:
-        return await session.whole()
+        return await session.execute()
     except StoppedError:
-        return session.interrupted("told to stop")
+        return session.finish_interrupted("told to stop")
     except BaseException as trouble:
         with contextlib.suppress(StoreError):
-            session.interrupted(type(trouble).__name__)
+            session.finish_interrupted(type(trouble).__name__)
         raise
 
 
-def _refuse_the_past(app: Tools, day: date) -> None:
+def _refuse_earlier_day(app: RunContext, day: date) -> None:
     """Raise LaterNightError: receipts are a chain, and that of a later night would follow none."""
-    newest = app.store.last_night()
+    newest = app.store.get_latest_run()
     if newest is not None and newest.day > day:
-        how = "concluded" if newest.state is NightState.DONE else "begun"
-        raise LaterNightError(
+        how = "concluded" if newest.state is AuditRunState.DONE else "begun"
+        raise LaterRunDoneError(
             f"the night of {day}",
             f"that of {newest.day} is {how} already",
             f"`auditor run` from {newest.day} on, or mend the clock",
         )
 
 
-def _begun(app: Tools, day: date, now: datetime) -> tuple[Night, datetime]:
+def _begin_run(app: RunContext, day: date, now: datetime) -> tuple[AuditRun, datetime]:
     """The night, running, and the moment: never before what is held, whatever became of the clock since."""
-    before = app.store.last_night(before=day)
+    before = app.store.get_latest_run(before_day=day)
     now = max(now, (before.finished_at or before.started_at) if before else now)
-    night = app.store.begin_night(day, now)
+    night = app.store.begin_run(day, now)
     return night, max(now, night.started_at)
 
 
-def _ends(app: Tools, night: Night, now: datetime, timer: Timer) -> float | None:
+def _compute_end_time(app: RunContext, run: AuditRun, now: datetime, timer: Timer) -> float | None:
     """When its window is over, by the timer. It opens with the session that looks at the first account."""
-    window = timedelta(hours=app.config.schedule.window_hours)
+    window = timedelta(hours=app.config.schedule.time_limit_hours)
     if not window:
         return None
-    opened = app.store.first_look(night.id) if night.id is not None else None
+    opened = app.store.get_first_check_time(run.id) if run.id is not None else None
     return timer() + ((opened or now) + window - now).total_seconds()
 
 
 @dataclass(slots=True)
-class _Session:
+class _RunSession:
     """One run of one night; a night that was interrupted has several."""
 
-    app: Tools
-    night: Night
-    now: datetime
-    progress: Progress
-    seal: Seal
-    closing: Closing
-    began: float
-    machines: Machines | None
-    eyes: Eyes | None = None
-    leader: Coordinator | None = None
-    platforms: Mapping[str, Patience] = field(default_factory=dict)
-    total: int = 0
-    done: int = 0
-    left_out: Mapping[str, int] = field(default_factory=dict)
+    app: RunContext
+    audit_run: AuditRun
+    session_started_at: datetime
+    on_progress: ProgressCallback
+    signing_key: SigningKey
+    deadline: RunDeadline
+    timer_started_at: float
+    cluster: WorkerCluster | None
+    checker: AccountChecker | None = None
+    coordinator: Coordinator | None = None
+    circuit_breakers: Mapping[str, CircuitBreaker] = field(default_factory=dict)
+    account_count: int = 0
+    checked_count: int = 0
+    not_reached: Mapping[str, int] = field(default_factory=dict)
 
-    def clock(self) -> datetime:
+    def get_current_time(self) -> datetime:
         """The moment, counted from `now` by the timer: a night has no other."""
-        return self.now + timedelta(seconds=self._passed())
+        return self.session_started_at + timedelta(seconds=self._get_elapsed_seconds())
 
-    def _passed(self) -> float:
-        return self.closing.timer() - self.began
+    def _get_elapsed_seconds(self) -> float:
+        return self.deadline.timer() - self.timer_started_at
 
-    def spent(self) -> dict[str, object]:
+    def collect_costs(self) -> dict[str, object]:
         """What this session and the ones before it have cost."""
-        eyes = self.eyes
-        requests, hosts = (eyes.fetcher.requests, eyes.fetcher.by_host) if eyes else (0, {})
-        others = eyes.fetcher.others() if eyes else 0
-        calls = receipt.calls(self.night.receipt, eyes.purses if eyes else {})
-        retries = eyes.fetcher.retries if eyes else 0
-        told = receipt.spent(
-            self.night.receipt, requests, hosts, self._passed(), retries=retries, others=others
+        eyes = self.checker
+        requests, hosts = (
+            (eyes.fetcher.request_count, eyes.fetcher.requests_by_host) if eyes else (0, {})
         )
-        if self.leader:
-            told = receipt.also(told, self.leader.told)
-        return told | calls | circuit_breaker.told(self.platforms)
+        others = eyes.fetcher.count_other_hosts() if eyes else 0
+        calls = receipt.add_api_cost(self.audit_run.receipt, eyes.api_budgets if eyes else {})
+        retries = eyes.fetcher.retry_count if eyes else 0
+        told = receipt.add_session_cost(
+            self.audit_run.receipt,
+            requests,
+            hosts,
+            self._get_elapsed_seconds(),
+            retries=retries,
+            other_hosts=others,
+        )
+        if self.coordinator:
+            told = receipt.add_worker_cost(told, self.coordinator.worker_results)
+        return told | calls | circuit_breaker.build_opened_circuits_field(self.circuit_breakers)
 
-    async def whole(self) -> Night:
+    async def execute(self) -> AuditRun:
         """Canaries, accounts, conclusions."""
         config = self.app.config
         async with (
-            self._turns() as shared,
-            self.app.fetcher(self.now, shared) as fetcher,
-            self.app.readers() as readers,
+            self._open_host_lock() as shared,
+            self.app.create_fetcher(self.session_started_at, shared) as fetcher,
+            self.app.create_parser_pool() as readers,
         ):
-            eyes = self.eyes = Eyes(fetcher, readers, purses(config, receipt.paid(self.night.receipt)))
-            self.platforms = circuit_breaker.patience(config, self.app.store, self.night, eyes.purses)
-            readings = [] if self.closing.is_closed else await self._canaries(eyes)
-            if offline(readings) and not self._is_concluded():
-                return self._skipped(readings)
-            await self._accounts(eyes, readings)
-            if self.closing.is_stopped:
+            eyes = self.checker = AccountChecker(
+                fetcher,
+                readers,
+                create_api_budgets(config, receipt.read_api_cost(self.audit_run.receipt)),
+            )
+            self.circuit_breakers = circuit_breaker.load_circuit_breakers(
+                config, self.app.store, self.audit_run, eyes.api_budgets
+            )
+            readings = [] if self.deadline.should_stop else await self._check_canaries(eyes)
+            if is_offline(readings) and not self._is_concluded():
+                return self._finish_skipped(readings)
+            await self._check_accounts(eyes, readings)
+            if self.deadline.is_stopped:
                 raise StoppedError
-        return await self._to_the_end(readings)
+        return await self._conclude_in_thread(readings)
 
     @contextlib.asynccontextmanager
-    async def _turns(self) -> AsyncIterator[Turns | None]:
+    async def _open_host_lock(self) -> AsyncIterator[HostLock | None]:
         """The host locks that machines share, where there are several."""
-        if self.machines is None:
+        if self.cluster is None:
             yield None
             return
-        async with self.machines.turns() as shared:
+        async with self.cluster.open_host_lock() as shared:
             yield shared
 
-    async def _to_the_end(self, readings: Readings) -> Night:
+    async def _conclude_in_thread(self, canary_readings: CanaryReadings) -> AuditRun:
         """Conclude beside the loop. An interruption waits: conclusions are drawn whole or not at all."""
-        work = asyncio.get_running_loop().run_in_executor(None, self._concluded, readings)
+        work = asyncio.get_running_loop().run_in_executor(None, self._conclude, canary_readings)
         while not work.done():
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.shield(work)
         return work.result()
 
-    async def _canaries(self, eyes: Eyes) -> list[tuple[Canary, Finding]]:
+    async def _check_canaries(self, checker: AccountChecker) -> list[tuple[Canary, Finding]]:
         config = self.app.config
         named = [
             canary
             for name, channel in config.channels.items()
-            for canary in canaries(name, channel.canaries, channel.impossible, self.night.day)
+            for canary in build_canaries(
+                name, channel.canaries, channel.impossible_account, self.audit_run.day
+            )
         ]
-        keyed = [canary for canary in named if canary.channel in eyes.purses]
-        free = [canary for canary in named if canary.channel not in eyes.purses]
+        keyed = [canary for canary in named if canary.channel in checker.api_budgets]
+        free = [canary for canary in named if canary.channel not in checker.api_budgets]
         together, alone = await asyncio.gather(
-            eyes.together([canary.account for canary in keyed]),
-            asyncio.gather(*(eyes.look(canary.account) for canary in free)),
+            checker.check_together([canary.account for canary in keyed]),
+            asyncio.gather(*(checker.check(canary.account) for canary in free)),
         )
         for canary, seen in zip(free, alone, strict=True):
-            if canary.channel in self.platforms:
-                self.platforms[canary.channel].warned(seen.exchanges)
+            if canary.channel in self.circuit_breakers:
+                self.circuit_breakers[canary.channel].record_canary(seen.exchanges)
         looks = [*together, *alone]
         return [(canary, seen.finding) for canary, seen in zip(keyed + free, looks, strict=True)]
 
-    async def _accounts(self, eyes: Eyes, readings: Readings) -> None:
+    async def _check_accounts(
+        self, checker: AccountChecker, canary_readings: CanaryReadings
+    ) -> None:
         """Look at everybody who is due; once a night is concluded, nobody is any more."""
         store, is_concluded = self.app.store, self._is_concluded()
         async with contextlib.AsyncExitStack() as stack:
-            if self.machines is not None and not is_concluded:
-                self.leader = await stack.enter_async_context(self._coordinator(self.machines, eyes))
-            await asyncio.to_thread(plan.make, self.app, self.night, self.platforms, frozenset(eyes.purses))
-            due = await asyncio.to_thread(store.count_planned, self.night)
-            self._note(readings, due)
-            self.total = 0 if is_concluded else due
-            self.progress(0, self.total)
+            if self.cluster is not None and not is_concluded:
+                self.coordinator = await stack.enter_async_context(
+                    self._create_coordinator(self.cluster, checker)
+                )
+            await asyncio.to_thread(
+                plan.create_run_plan,
+                self.app,
+                self.audit_run,
+                self.circuit_breakers,
+                frozenset(checker.api_budgets),
+            )
+            due = await asyncio.to_thread(store.count_planned_accounts, self.audit_run)
+            self._save_run_facts(canary_readings, due)
+            self.account_count = 0 if is_concluded else due
+            self.on_progress(0, self.account_count)
             try:
-                if self.total:
-                    await self._looks(eyes)
-                self.left_out = await asyncio.to_thread(store.unreached, self.night)
+                if self.account_count:
+                    await self._run_account_worker(checker)
+                self.not_reached = await asyncio.to_thread(
+                    store.count_unreached_accounts, self.audit_run
+                )
             finally:
                 with contextlib.suppress(StoreError):
-                    await asyncio.to_thread(store.drop_plan)
+                    await asyncio.to_thread(store.delete_plan)
 
-    def _coordinator(self, machines: Machines, eyes: Eyes) -> Coordinator:
-        return machines.coordinator(
+    def _create_coordinator(self, cluster: WorkerCluster, checker: AccountChecker) -> Coordinator:
+        return cluster.create_coordinator(
             self.app,
-            self.night,
-            self.closing,
-            platforms=self.platforms,
-            purses=eyes.purses,
-            kept=self._kept,
+            self.audit_run,
+            self.deadline,
+            circuit_breakers=self.circuit_breakers,
+            api_budgets=checker.api_budgets,
+            on_progress=self._report_progress,
         )
 
-    async def _looks(self, eyes: Eyes) -> None:
-        async with watching(
+    async def _run_account_worker(self, checker: AccountChecker) -> None:
+        async with open_account_worker(
             self.app,
-            self.night,
-            eyes,
-            platforms=self.platforms,
-            closing=self.closing,
-            clock=self.clock,
-            kept=self._kept,
+            self.audit_run,
+            checker,
+            circuit_breakers=self.circuit_breakers,
+            deadline=self.deadline,
+            clock=self.get_current_time,
+            on_progress=self._report_progress,
         ) as watch:
-            await self._passes(watch)
+            await self._run_passes(watch)
 
-    async def _passes(self, watch: Watch) -> None:
+    async def _run_passes(self, worker: AccountWorker) -> None:
         """Look at everybody, then again at what failed for a passing reason.
 
         What there is no time for stays as it was seen.
         """
-        store, audit = self.app.store, self.leader.audit if self.leader else watch.audit
-        await audit(await self._shards(again=False))
-        await watch.later.flush()
-        if not await asyncio.to_thread(store.count_planned, self.night, again=True):
+        store, audit = (
+            self.app.store,
+            self.coordinator.check_batches if self.coordinator else worker.check_batches,
+        )
+        await audit(await self._load_batches(second_pass=False))
+        await worker.deferred_writer.flush()
+        if not await asyncio.to_thread(
+            store.count_planned_accounts, self.audit_run, second_pass=True
+        ):
             return
-        passed = self.closing.timer() - watch.failed_at if watch.failed_at else 0.0
-        await self.closing.rest(self.app.config.fetch.second_pass_after - passed)
-        if not self.closing.is_closed:
-            watch.eyes.fetcher.new_pass()
-            await audit(await self._shards(again=True), again=True)
-            await watch.writer.flush()
-        if not self.closing.is_stopped:
-            waiting = store.held_back(self.night)
+        passed = self.deadline.timer() - worker.last_deferred_at if worker.last_deferred_at else 0.0
+        await self.deadline.sleep(self.app.config.fetch.second_pass_delay - passed)
+        if not self.deadline.should_stop:
+            worker.checker.fetcher.start_new_pass()
+            await audit(await self._load_batches(second_pass=True), second_pass=True)
+            await worker.observation_writer.flush()
+        if not self.deadline.is_stopped:
+            waiting = store.list_first_observations(self.audit_run)
             while (seen := await asyncio.to_thread(next, waiting, None)) is not None:
-                await watch.keep(seen)
-            await watch.writer.flush()
+                await worker.save_observation(seen)
+            await worker.observation_writer.flush()
 
-    async def _shards(self, *, again: bool) -> list[Shard]:
-        store, night = self.app.store, self.night
-        most = share(self.total) if self.leader else WHOLE
-        return await asyncio.to_thread(lambda: parcels(store.spots(night, again=again), most))
+    async def _load_batches(self, *, second_pass: bool) -> list[PlanBatch]:
+        store, night = self.app.store, self.audit_run
+        most = compute_batch_size(self.account_count) if self.coordinator else MAX_BATCH_ACCOUNTS
+        return await asyncio.to_thread(
+            lambda: build_batches(store.count_by_host_bucket(night, second_pass=second_pass), most)
+        )
 
-    def _kept(self, count: int = 1) -> None:
-        if self.done // runtime.OFTEN != (self.done + count) // runtime.OFTEN:
-            runtime.give_back()
-        self.done += count
-        self.progress(self.done, self.total)
+    def _report_progress(self, count: int = 1) -> None:
+        if (
+            self.checked_count // runtime.ACCOUNTS_PER_MEMORY_RELEASE
+            != (self.checked_count + count) // runtime.ACCOUNTS_PER_MEMORY_RELEASE
+        ):
+            runtime.release_free_memory()
+        self.checked_count += count
+        self.on_progress(self.checked_count, self.account_count)
 
-    def _note(self, readings: Readings, waiting: int) -> None:
+    def _save_run_facts(self, canary_readings: CanaryReadings, waiting_count: int) -> None:
         """Write down what a night that is killed could not tell: what it is done by, and how many are due."""
-        store, night = self.app.store, self.night
-        seen = sum(store.counts(night.id).values()) if night.id is not None else 0
-        facts = receipt.begun(store, night, readings, self.app.config, waiting + seen)
-        self.night = run_results.noted(store, night, readings, facts)
+        store, night = self.app.store, self.audit_run
+        seen = sum(store.count_by_presence(night.id).values()) if night.id is not None else 0
+        facts = receipt.build_started_receipt(
+            store, night, canary_readings, self.app.config, waiting_count + seen
+        )
+        self.audit_run = run_results.save_run_facts(store, night, canary_readings, facts)
 
-    def _skipped(self, readings: Readings) -> Night:
+    def _finish_skipped(self, canary_readings: CanaryReadings) -> AuditRun:
         why = "both ordinary websites are out of reach"
         events.warning("night_skipped", "no connectivity: {why}; the night is skipped", why=why)
-        ended, config = self.clock(), self.app.config
-        told = receipt.skipped(self.app.store, self.night, readings, config, spent=self.spent(), ended=ended)
-        return self._finished(NightState.SKIPPED, told, ended, self.night.blind)
+        ended, config = self.get_current_time(), self.app.config
+        told = receipt.build_skipped_receipt(
+            self.app.store,
+            self.audit_run,
+            canary_readings,
+            config,
+            cost=self.collect_costs(),
+            finished_at=ended,
+        )
+        return self._finish_run(
+            AuditRunState.SKIPPED, told, ended, self.audit_run.unreliable_channels
+        )
 
     def _is_concluded(self) -> bool:
         """Whether an earlier session drew the conclusions: then the night only has to be ended."""
-        return self.night.id is not None and self.app.store.is_judged(self.night.id)
+        return self.audit_run.id is not None and self.app.store.is_run_evaluated(self.audit_run.id)
 
-    def _concluded(self, readings: Readings) -> Night:
+    def _conclude(self, canary_readings: CanaryReadings) -> AuditRun:
         store, config = self.app.store, self.app.config
-        runtime.give_back()
-        with runtime.seldom_collected():
-            self.night, blind = run_results.blinded(store, config, self.night, readings)
-            run_results.conclude(store, config, self.night, blind)
-            runtime.give_back()
-            refresh(store, config)
+        runtime.release_free_memory()
+        with runtime.reduce_garbage_collection():
+            self.audit_run, blind = run_results.save_unreliable_channels(
+                store, config, self.audit_run, canary_readings
+            )
+            run_results.evaluate_run(store, config, self.audit_run, blind)
+            runtime.release_free_memory()
+            refresh_summaries(store, config)
         for channel, why in blind.items():
             said = "blind on {channel} tonight: {why}; nothing on it moves"
             events.warning("channel_blind", said, channel=channel, why=why)
-        if left := sum(self.left_out.values()):
+        if left := sum(self.not_reached.values()):
             over = "the window is over: {left_out} accounts were left out; they come first tomorrow"
             events.warning("window_over", over, left_out=left)
-        ended = self.clock()
-        told = receipt.done(
+        ended = self.get_current_time()
+        told = receipt.build_finished_receipt(
             store,
-            self.night,
-            readings,
+            self.audit_run,
+            canary_readings,
             config,
-            blind=blind,
-            left_out=self.left_out,
-            spent=self.spent(),
-            ended=ended,
+            unreliable_channels=blind,
+            not_reached_by_channel=self.not_reached,
+            cost=self.collect_costs(),
+            finished_at=ended,
         )
-        return self._finished(NightState.DONE, told, ended, blind)
+        return self._finish_run(AuditRunState.DONE, told, ended, blind)
 
-    def interrupted(self, why: str) -> Night:
+    def finish_interrupted(self, reason: str) -> AuditRun:
         """Leave the night incomplete, with what its receipt can tell by now."""
-        ended, store = self.clock(), self.app.store
-        told = receipt.interrupted(store, self.night, why=why, spent=self.spent(), ended=ended)
-        return self._finished(NightState.INCOMPLETE, told, ended, self.night.blind)
+        ended, store = self.get_current_time(), self.app.store
+        told = receipt.build_interrupted_receipt(
+            store, self.audit_run, reason=reason, cost=self.collect_costs(), finished_at=ended
+        )
+        return self._finish_run(
+            AuditRunState.INCOMPLETE, told, ended, self.audit_run.unreliable_channels
+        )
 
-    def _finished(
-        self, state: NightState, told: Mapping[str, object], ended: datetime, blind: Iterable[str] = ()
-    ) -> Night:
-        former = receipt.former_key(self.app.store, self.night, self.seal.public)
-        told = self.seal.sealed({**told, **former})
-        return self.app.store.finish_night(self.night, state, ended, blind=sorted(blind), receipt=told)
+    def _finish_run(
+        self,
+        state: AuditRunState,
+        receipt_facts: Mapping[str, object],
+        ended_at: datetime,
+        unreliable_channels: Iterable[str] = (),
+    ) -> AuditRun:
+        former = receipt.find_former_key(
+            self.app.store, self.audit_run, self.signing_key.public_key
+        )
+        receipt_facts = self.signing_key.sign_receipt({**receipt_facts, **former})
+        return self.app.store.finish_run(
+            self.audit_run,
+            state,
+            ended_at,
+            unreliable_channels=sorted(unreliable_channels),
+            receipt=receipt_facts,
+        )
 
 
-def close(app: Tools, day: date, seal: Seal) -> None:
+def close_previous_run(app: RunContext, day: date, signing_key: SigningKey) -> None:
     """Close the newest night before a day, where it is still open. The caller holds the lock of nights."""
     store = app.store
-    night = store.last_night(before=day)
-    if night is None or receipt.is_link(night):
+    night = store.get_latest_run(before_day=day)
+    if night is None or receipt.is_chain_link(night):
         return
-    if night.state is not NightState.RUNNING:
-        night = store.begin_night(night.day, night.started_at)
-    ended = (store.last_look(night.id) if night.id is not None else None) or night.started_at
-    spent = receipt.carried(night)
-    told = receipt.interrupted(store, night, why="killed", spent=spent, ended=ended)
-    told |= receipt.former_key(store, night, seal.public)
+    if night.state is not AuditRunState.RUNNING:
+        night = store.begin_run(night.day, night.started_at)
+    ended = (
+        store.get_last_check_time(night.id) if night.id is not None else None
+    ) or night.started_at
+    spent = receipt.select_carried_fields(night)
+    told = receipt.build_interrupted_receipt(
+        store, night, reason="killed", cost=spent, finished_at=ended
+    )
+    told |= receipt.find_former_key(store, night, signing_key.public_key)
     # One that died when its conclusions were kept is judged by, so it is done: only the word of it is late.
-    state = NightState.DONE if store.is_judged(night.id or 0) else NightState.INCOMPLETE
+    state = (
+        AuditRunState.DONE if store.is_run_evaluated(night.id or 0) else AuditRunState.INCOMPLETE
+    )
     told["state"] = state.value
-    store.finish_night(night, state, ended, blind=sorted(night.blind), receipt=seal.sealed(told))
+    store.finish_run(
+        night,
+        state,
+        ended,
+        unreliable_channels=sorted(night.unreliable_channels),
+        receipt=signing_key.sign_receipt(told),
+    )

@@ -24,16 +24,16 @@ from anyio import CapacityLimiter, to_thread
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 
-from probes.text.language import folded
+from probes.text.language import fold_text
 
-SHORTEST, LONGEST = 12, 128
+MIN_PASSWORD_CHARACTERS, MAX_PASSWORD_CHARACTERS = 12, 128
 """Characters of a password. No rules of composition: length is what counts (NIST SP 800-63B)."""
-AT_ONCE = 2
-COST = Argon2Hasher()
+MAX_CONCURRENT_HASHES = 2
+ARGON2_HASHER = Argon2Hasher()
 """How dear a hash is: 64 MB, 3 passes, 4 lanes; some 0.1 s of a small server."""
 
 
-class Fault(StrEnum):
+class PasswordFault(StrEnum):
     """What is wrong with a password that somebody wants to have."""
 
     SHORT = "short"
@@ -41,57 +41,63 @@ class Fault(StrEnum):
     COMMON = "common"
 
 
-def fault(password: str, *names: str) -> Fault | None:
+def find_password_fault(password: str, *names: str) -> PasswordFault | None:
     """What is wrong with a password; `names` are the user's and the network's, which everybody knows."""
-    told = normal(password)
-    if len(told) > LONGEST:
-        return Fault.LONG
-    if len(told) < SHORTEST:
-        return Fault.SHORT
-    return Fault.COMMON if is_common(told, names) else None
+    told = normalize_password(password)
+    if len(told) > MAX_PASSWORD_CHARACTERS:
+        return PasswordFault.LONG
+    if len(told) < MIN_PASSWORD_CHARACTERS:
+        return PasswordFault.SHORT
+    return PasswordFault.COMMON if is_common_password(told, names) else None
 
 
-def normal(password: str) -> str:
+def normalize_password(password: str) -> str:
     """One form of what keyboards type in several (NFKC), so that another telephone writes the same."""
     return unicodedata.normalize("NFKC", password)
 
 
 @dataclass(frozen=True, slots=True)
-class Passwords:
+class PasswordService:
     """Makes and compares hashes, so many at once. One is enough for a process."""
 
-    hasher: PasswordHash = field(default_factory=lambda: PasswordHash((COST,)))
-    limiter: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(AT_ONCE))
-    dummy: list[str] = field(default_factory=list)
+    hasher: PasswordHash = field(default_factory=lambda: PasswordHash((ARGON2_HASHER,)))
+    limiter: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(MAX_CONCURRENT_HASHES))
+    dummy_hashes: list[str] = field(default_factory=list)
     """The hash that stands in for that of a user who does not exist; made once."""
 
     async def hash(self, password: str) -> str:
         """What is kept of a password."""
-        return await to_thread.run_sync(self.hasher.hash, normal(password), limiter=self.limiter)
+        return await to_thread.run_sync(
+            self.hasher.hash, normalize_password(password), limiter=self.limiter
+        )
 
-    async def agrees(self, password: str, kept: str | None) -> tuple[bool, str | None]:
+    async def verify(self, password: str, stored_hash: str | None) -> tuple[bool, str | None]:
         """Whether it is the password of which this was kept, and what to keep instead where costs changed.
 
         Without anything kept it takes as long, and never agrees.
         """
-        return await to_thread.run_sync(self._agrees, normal(password), kept, limiter=self.limiter)
+        return await to_thread.run_sync(
+            self._verify_blocking, normalize_password(password), stored_hash, limiter=self.limiter
+        )
 
-    def _agrees(self, password: str, kept: str | None) -> tuple[bool, str | None]:
-        agreed, newer = self.hasher.verify_and_update(password, kept or self._stand_in())
-        return (agreed and kept is not None, newer)
+    def _verify_blocking(self, password: str, stored_hash: str | None) -> tuple[bool, str | None]:
+        agreed, newer = self.hasher.verify_and_update(
+            password, stored_hash or self._get_dummy_hash()
+        )
+        return (agreed and stored_hash is not None, newer)
 
-    def _stand_in(self) -> str:
-        if not self.dummy:
-            self.dummy.append(self.hasher.hash(secrets.token_urlsafe()))
-        return self.dummy[0]
+    def _get_dummy_hash(self) -> str:
+        if not self.dummy_hashes:
+            self.dummy_hashes.append(self.hasher.hash(secrets.token_urlsafe()))
+        return self.dummy_hashes[0]
 
 
-FEW = 5
+MIN_DISTINCT_CHARACTERS = 5
 """Different characters below which a password is a repetition."""
-SIGNS = str.maketrans("@$!€", "asie")
-DIGITS = str.maketrans("013457", "oieast")
+SIGN_SUBSTITUTIONS = str.maketrans("@$!€", "asie")
+DIGIT_SUBSTITUTIONS = str.maketrans("013457", "oieast")
 """What people write for letters: signs, and digits, which may stand for themselves as well."""
-RUNS = (
+CHARACTER_SEQUENCES = (
     "abcdefghijklmnopqrstuvwxyz",
     "01234567890123456789",
     "qwertyuiopasdfghjklzxcvbnm",
@@ -102,9 +108,9 @@ RUNS = (
     "ضصثقفغعهخحجدشسيبلاتنمكطئءؤرلىةوزظ",
 )
 """Alphabets and rows of keys, which people go along."""
-LEAST = 4
+MIN_SEQUENCE_CHARACTERS = 4
 """Characters of a run."""
-WORDS = """
+COMMON_WORDS = """
 password passwort passe motdepasse mot de pass code secret secrete private access login user admin
 administrator administrateur root super master manager welcome bienvenue marhaba salam hello bonjour letmein
 changeme change me please default guest test testing demo example temp temporary service server system
@@ -124,44 +130,51 @@ battery staple the and my new our mon ma mes notre nouveau nouvelle مرحبا �
 """
 
 
-def is_common(password: str, names: Iterable[str] = ()) -> bool:
+def is_common_password(password: str, names: Iterable[str] = ()) -> bool:
     """Whether a password is one of those, or of these names, which everybody knows, or made of them."""
-    known = _known() | _words(names)
-    told = {_bare(password), _bare(password.translate(SIGNS))}
-    return any(len(set(one)) < FEW or _is_chain(one, known) for one in told)
+    known = _load_known_words() | _split_words(names)
+    told = {
+        _normalize_letters(password),
+        _normalize_letters(password.translate(SIGN_SUBSTITUTIONS)),
+    }
+    return any(
+        len(set(one)) < MIN_DISTINCT_CHARACTERS or _is_word_chain(one, known) for one in told
+    )
 
 
-def _is_chain(text: str, known: Collection[str]) -> bool:
+def _is_word_chain(text: str, known_words: Collection[str]) -> bool:
     """Whether a text is nothing but these words and digits, one behind the other."""
-    spelt, longest = text.translate(DIGITS), max(map(len, known))
+    spelt, longest = text.translate(DIGIT_SUBSTITUTIONS), max(map(len, known_words))
     ends = [True]
     for end in range(1, len(text) + 1):
         starts = [at for at in range(max(0, end - longest), end - 1) if ends[at]]
-        is_word = any(text[at:end] in known or spelt[at:end] in known for at in starts)
+        is_word = any(text[at:end] in known_words or spelt[at:end] in known_words for at in starts)
         ends.append(is_word or (ends[end - 1] and text[end - 1].isdigit()))
     return ends[-1]
 
 
 @cache
-def _known() -> frozenset[str]:
-    return frozenset(_words([WORDS]) | _runs())
+def _load_known_words() -> frozenset[str]:
+    return frozenset(_split_words([COMMON_WORDS]) | _build_sequence_pieces())
 
 
-def _words(texts: Iterable[str]) -> set[str]:
-    return {bare for text in texts for word in text.split() if len(bare := _bare(word)) > 1}
+def _split_words(texts: Iterable[str]) -> set[str]:
+    return {
+        bare for text in texts for word in text.split() if len(bare := _normalize_letters(word)) > 1
+    }
 
 
-def _runs() -> set[str]:
+def _build_sequence_pieces() -> set[str]:
     """The pieces of a run, forwards and backwards."""
-    both = [way for run in map(_bare, RUNS) for way in (run, run[::-1])]
+    both = [way for run in map(_normalize_letters, CHARACTER_SEQUENCES) for way in (run, run[::-1])]
     return {
         way[at : at + size]
         for way in both
-        for size in range(LEAST, LEAST + 4)
+        for size in range(MIN_SEQUENCE_CHARACTERS, MIN_SEQUENCE_CHARACTERS + 4)
         for at in range(len(way) - size + 1)
     }
 
 
-def _bare(text: str) -> str:
+def _normalize_letters(text: str) -> str:
     """Letters and digits alone, without case, accents and vowel marks."""
-    return re.sub(r"[\W_]+", "", folded(text)).replace("ة", "ه")
+    return re.sub(r"[\W_]+", "", fold_text(text)).replace("ة", "ه")

@@ -23,183 +23,222 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from auditor.config.schema import Config
-from auditor.core.errors import SpokenError
-from auditor.core.tokens import BYTES, digest
-from auditor.evaluation.summary import Chosen, place
-from auditor.i18n.catalogs import phrase
-from auditor.reference.regions import REGIONS, code_of
+from auditor.core.errors import TranslatableError
+from auditor.core.tokens import TOKEN_BYTES, hash_token
+from auditor.evaluation.summary import AssociationFilter, get_region_key
+from auditor.i18n.catalogs import gettext_noop
+from auditor.reference.regions import REGIONS, find_region_code
 from storage.errors import StoreError
 from storage.models.audit import Association
-from storage.models.summaries import Summary
-from storage.models.users import Invitation, Role, Session, User
-from storage.sanitize import clean
+from storage.models.summaries import AssociationSummary
+from storage.models.users import LoginSession, Role, User, UserInvite
+from storage.sanitize import sanitize
 from storage.store import Store
 
-HOLDS = timedelta(hours=24)
+INVITE_VALIDITY = timedelta(hours=24)
 """How long a one-time link holds."""
-LONGEST = 100
+MAX_NAME_CHARACTERS = 100
 """Characters of a name."""
 
 
-class PeopleError(SpokenError):
+class UserError(TranslatableError):
     """A user cannot be as it was typed; nothing was changed."""
 
 
-def added(
-    store: Store, name: str, role: Role, regions: Iterable[str], *, by: str, now: datetime
+def add_user(
+    store: Store, name: str, role: Role, regions: Iterable[str], *, author: str, now: datetime
 ) -> tuple[User, str]:
     """Add a user: it, and the token of the link by which it sets a password. Raises PeopleError.
 
     One of that name who was removed comes back.
     """
-    fit = " ".join(clean(name).split())
-    _refuse(store, fit)
-    user = store.add_user(User(fit, role, now, by, _places(store, role, regions)))
-    return user, invited(store, user, by, now)
+    fit = " ".join(sanitize(name).split())
+    _refuse_invalid_name(store, fit)
+    user = store.add_user(User(fit, role, now, author, _normalize_regions(store, role, regions)))
+    return user, create_invite(store, user, author, now)
 
 
-def invited(store: Store, user: User, by: str, now: datetime) -> str:
+def create_invite(store: Store, user: User, author: str, now: datetime) -> str:
     """Make a user's one-time link: its token. Password, sessions and an older link end with that."""
     assert user.id is not None
-    token = secrets.token_urlsafe(BYTES)
-    store.invite(Invitation(digest(token), user.id, now, by, now + HOLDS))
+    token = secrets.token_urlsafe(TOKEN_BYTES)
+    store.save_user_invite(
+        UserInvite(hash_token(token), user.id, now, author, now + INVITE_VALIDITY)
+    )
     return token
 
 
-def opened(store: Store, token: str, now: datetime) -> User | None:
+def find_invited_user(store: Store, token: str, now: datetime) -> User | None:
     """Whose one-time link this is; None for one that is wrong, used or has ended."""
-    found = store.invitation(digest(token))
+    found = store.get_user_invite(hash_token(token))
     if found is None or found[1].removed_at or now >= found[0].expires_at:
         return None
     return found[1]
 
 
-def known(store: Store, name: str) -> User:
+def get_user(store: Store, name: str) -> User:
     """The user of a name. Raises PeopleError."""
-    user = store.user(name)
+    user = store.get_user(name)
     if user is None or user.removed_at:
-        said = phrase("There is no user of this name.")
-        raise PeopleError(name, "there is no user of this name", "`auditor user list`", said=said)
+        said = gettext_noop("There is no user with this name.")
+        raise UserError(name, "there is no user of this name", "`auditor user list`", message=said)
     return user
 
 
-def removed(store: Store, user: User, now: datetime) -> None:
+def remove_user(store: Store, user: User, now: datetime) -> None:
     """Take a user's leave away at once. What was signed keeps the name."""
     assert user.id is not None
     store.remove_user(user.id, now)
 
 
-def link(base: str, language: str, token: str) -> str:
+def build_welcome_url(base: str, language: str, token: str) -> str:
     """The one-time link under the address of the pages."""
     return f"{base}/{language}/welcome/{token}"
 
 
-def base(config: Config) -> str:
+def get_web_base_url(config: Config) -> str:
     """Where the pages are reached: as the configuration says, else on this machine."""
     if config.notify.pages_url:
         return config.notify.pages_url
     host = config.web.host
     here = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - what listens everywhere
-    return f"http://[{here}]:{config.web.port}" if ":" in here else f"http://{here}:{config.web.port}"
+    return (
+        f"http://[{here}]:{config.web.port}" if ":" in here else f"http://{here}:{config.web.port}"
+    )
 
 
-def _refuse(store: Store, name: str) -> None:
-    if not 0 < len(name) <= LONGEST:
-        said = phrase("A name has 1 to {most} characters.")
-        raise PeopleError("NAME", f"a name has 1 to {LONGEST} characters", said=said, most=LONGEST)
-    there = store.user(name)
+def _refuse_invalid_name(store: Store, name: str) -> None:
+    if not 0 < len(name) <= MAX_NAME_CHARACTERS:
+        said = gettext_noop("Names can have at most {most} characters.")
+        raise UserError(
+            "NAME",
+            f"a name has 1 to {MAX_NAME_CHARACTERS} characters",
+            message=said,
+            most=MAX_NAME_CHARACTERS,
+        )
+    there = store.get_user(name)
     if there is not None and there.removed_at is None:
-        said = phrase("There is a user of this name already.")
+        said = gettext_noop("There is already a user with this name.")
         remedy = "another name, or `auditor user remove` first"
-        raise PeopleError(there.name, "there is a user of this name already", remedy, said=said)
+        raise UserError(there.name, "there is a user of this name already", remedy, message=said)
 
 
-def _places(store: Store, role: Role, regions: Iterable[str]) -> tuple[str, ...]:
+def _normalize_regions(store: Store, role: Role, regions: Iterable[str]) -> tuple[str, ...]:
     """A coordinator's regions as everything is found by them. Raises PeopleError for one that is none."""
     typed = [one.strip() for one in regions if one.strip()]
     if typed and role is not Role.COORDINATOR:
-        said = phrase("Regions are for coordinators: everybody else reads all of them, or does all.")
-        raise PeopleError("--region", "regions are for coordinators", "--role coordinator", said=said)
-    there = {place(one) for one in store.regions()}
+        said = gettext_noop(
+            "Regions are for coordinators only. All other users see or manage every region."
+        )
+        raise UserError(
+            "--region", "regions are for coordinators", "--role coordinator", message=said
+        )
+    there = {get_region_key(one) for one in store.list_regions()}
     for one in typed:
-        if code_of(one) is None and one not in there:
-            said = phrase("No association is in a region of this name: {region}")
+        if find_region_code(one) is None and one not in there:
+            said = gettext_noop("There is no region called {region}.")
             remedy = f"one of {', '.join(REGIONS)}, or as the registry writes it"
-            raise PeopleError(
-                one, "no association is in a region of this name", remedy, said=said, region=one
+            raise UserError(
+                one, "no association is in a region of this name", remedy, message=said, region=one
             )
-    return tuple(dict.fromkeys(map(place, typed)))
+    return tuple(dict.fromkeys(map(get_region_key, typed)))
 
 
-def coordinates(user: User | None) -> bool:
+def is_coordinator(user: User | None) -> bool:
     """Whether a user looks after associations, of all regions or of some."""
     return user is not None and user.role in {Role.COORDINATOR, Role.ADMIN}
 
 
-def acts_everywhere(user: User | None) -> bool:
+def can_edit_all_regions(user: User | None) -> bool:
     """Whether a user looks after the associations of all regions."""
-    return user is not None and coordinates(user) and not user.regions
+    return user is not None and is_coordinator(user) and not user.regions
 
 
-def acts_for(user: User | None, association: Association | Summary) -> bool:
+def can_edit_association(user: User | None, association: Association | AssociationSummary) -> bool:
     """Whether a user looks after this association."""
-    if user is None or not coordinates(user):
+    if user is None or not is_coordinator(user):
         return False
-    return not user.regions or (association.region is not None and place(association.region) in user.regions)
+    return not user.regions or (
+        association.region is not None and get_region_key(association.region) in user.regions
+    )
 
 
-def reach(user: User | None, there: Callable[[], Iterable[str]]) -> frozenset[str] | None:
+def find_editable_regions(
+    user: User | None, load_regions: Callable[[], Iterable[str]]
+) -> frozenset[str] | None:
     """Of the registry's regions, as it writes them, those that a user looks after; None is everywhere."""
-    if acts_everywhere(user):
+    if can_edit_all_regions(user):
         return None
-    own = user.regions if user is not None and coordinates(user) else ()
-    return frozenset(typed for typed in there() if place(typed) in own) if own else frozenset()
+    own = user.regions if user is not None and is_coordinator(user) else ()
+    return (
+        frozenset(typed for typed in load_regions() if get_region_key(typed) in own)
+        if own
+        else frozenset()
+    )
 
 
-def narrowed(user: User, chosen: Chosen) -> Iterator[Chosen]:
+def restrict_filter_to_regions(
+    user: User, association_filter: AssociationFilter
+) -> Iterator[AssociationFilter]:
     """What of those that are chosen a user looks after: all of it, or the part of each of their regions."""
-    if acts_everywhere(user):
-        yield chosen
-    elif coordinates(user):
-        wanted = {place(chosen.region)} if chosen.region else set(user.regions)
-        yield from (replace(chosen, region=region) for region in sorted(wanted & set(user.regions)))
+    if can_edit_all_regions(user):
+        yield association_filter
+    elif is_coordinator(user):
+        wanted = (
+            {get_region_key(association_filter.region)}
+            if association_filter.region
+            else set(user.regions)
+        )
+        yield from (
+            replace(association_filter, region=region)
+            for region in sorted(wanted & set(user.regions))
+        )
 
 
-IDLE = timedelta(hours=8)
+SESSION_IDLE_TIMEOUT = timedelta(hours=8)
 """So long nobody has to log in again who only had a meeting."""
-WHOLE = timedelta(hours=24)
+SESSION_MAX_AGE = timedelta(hours=24)
 """After so long everybody has to, whatever they do."""
-OFTEN = timedelta(minutes=1)
+SESSION_TOUCH_INTERVAL = timedelta(minutes=1)
 """How often it is written down that a session is used: reading pages writes no more than that."""
 
 
-def begin(store: Store, user: User, now: datetime, *, instead_of: str | None = None) -> str | None:
+def start_session(
+    store: Store, user: User, now: datetime, *, replaced_token: str | None = None
+) -> str | None:
     """Let a user in: the token of a new session. The one of the token `instead_of` ends, and all old ones.
 
     None where the user may not come in any more by what was proved: removed, reset, another password.
     """
     assert user.id is not None
-    token = secrets.token_urlsafe(BYTES)
-    store.end_old_sessions(begun=now - WHOLE, seen=now - IDLE)
-    older = digest(instead_of) if instead_of else None
-    begun = store.begin_session(Session(digest(token), user.id, now, now), user, instead_of=older)
+    token = secrets.token_urlsafe(TOKEN_BYTES)
+    store.end_expired_sessions(
+        started_before=now - SESSION_MAX_AGE, last_seen_before=now - SESSION_IDLE_TIMEOUT
+    )
+    older = hash_token(replaced_token) if replaced_token else None
+    begun = store.start_session(
+        LoginSession(hash_token(token), user.id, now, now), user, replaced_token_hash=older
+    )
     return token if begun else None
 
 
-def user_of(store: Store, token: str, now: datetime) -> User | None:
+def find_session_user(store: Store, token: str, now: datetime) -> User | None:
     """Whose session this token is, if it still goes on; it goes on from now."""
-    found = store.session(digest(token))
+    found = store.get_session(hash_token(token))
     if found is None:
         return None
     session, user = found
-    if now - session.begun_at >= WHOLE or now - session.seen_at >= IDLE:
+    if (
+        now - session.started_at >= SESSION_MAX_AGE
+        or now - session.last_seen_at >= SESSION_IDLE_TIMEOUT
+    ):
         return None
-    if now - session.seen_at >= OFTEN:
+    if now - session.last_seen_at >= SESSION_TOUCH_INTERVAL:
         with suppress(StoreError):  # a page is not refused because nothing can be written just now
-            store.session_seen(session.token_hash, now)
+            store.touch_session(session.token_hash, now)
     return user
 
 
-def end(store: Store, token: str) -> None:
+def end_session(store: Store, token: str) -> None:
     """Log out."""
-    store.end_session(digest(token))
+    store.end_session(hash_token(token))

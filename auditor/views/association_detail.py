@@ -10,21 +10,21 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from auditor.decisions.service import items
-from auditor.evaluation.association_view import AccountView, AssociationView, waives
-from auditor.rules.account_status import Confirm, Prospect, prospects
-from auditor.rules.engine import is_open
+from auditor.decisions.service import build_decision_items
+from auditor.evaluation.association_view import AccountView, AssociationView, is_waiver_of
+from auditor.rules.account_status import ConfirmationThresholds, StatusOutlook, iter_status_outlooks
+from auditor.rules.engine import is_gap_open
 from probes.models.finding import Reason
-from storage.models.audit import Decision, Gap, Night, NightState, Observation, Standing
+from storage.models.audit import AccountStatus, AuditRun, AuditRunState, Decision, Gap, Observation
 from storage.models.users import FollowUp, Reply
 from storage.store import Store
 
-SPAN = 30
+TIMELINE_DAYS = 30
 """Days that are shown."""
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class TimelineCell:
     """One account on one day.
 
     `sign` is present, absent or unknown; blind where the night distrusted the channel; left_out where the
@@ -32,21 +32,21 @@ class Cell:
     """
 
     day: date
-    sign: str = ""
+    state: str = ""
     reason: Reason | None = None
 
     @property
-    def has_look(self) -> bool:
+    def has_observation(self) -> bool:
         """Whether the night looked at the account, so that there is evidence to show."""
-        return self.sign in {"present", "absent", "unknown", "blind"}
+        return self.state in {"present", "absent", "unknown", "blind"}
 
 
 @dataclass(frozen=True, slots=True)
-class Strip:
+class AccountTimeline:
     """One account's days, the oldest first."""
 
     account: AccountView
-    cells: tuple[Cell, ...]
+    cells: tuple[TimelineCell, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,56 +54,65 @@ class Timeline:
     """The days, the oldest first, and every account's strip."""
 
     days: tuple[date, ...] = ()
-    strips: tuple[Strip, ...] = ()
+    rows: tuple[AccountTimeline, ...] = ()
 
 
-def timeline(
-    accounts: Iterable[AccountView], nights: Sequence[Night], looks: Iterable[Observation], span: int = SPAN
+def build_timeline(
+    accounts: Iterable[AccountView],
+    runs: Sequence[AuditRun],
+    observations: Iterable[Observation],
+    max_days: int = TIMELINE_DAYS,
 ) -> Timeline:
     """The days up to the newest night, `span` at most, none before the first."""
-    if not nights:
+    if not runs:
         return Timeline()
-    by_day = {night.day: night for night in nights}
+    by_day = {night.day: night for night in runs}
     last = max(by_day)
-    first = max(min(by_day), last - timedelta(days=span - 1))
+    first = max(min(by_day), last - timedelta(days=max_days - 1))
     days = tuple(first + timedelta(days=ahead) for ahead in range((last - first).days + 1))
-    seen = {(look.account_id, look.night_id): look for look in looks}
+    seen = {(look.account_id, look.run_id): look for look in observations}
     strips = (
-        Strip(account, tuple(_cell(account, day, by_day.get(day), seen) for day in days))
+        AccountTimeline(
+            account,
+            tuple(_build_timeline_cell(account, day, by_day.get(day), seen) for day in days),
+        )
         for account in accounts
     )
     return Timeline(days, tuple(strips))
 
 
-def _cell(
-    account: AccountView, day: date, night: Night | None, seen: Mapping[tuple[int, int], Observation]
-) -> Cell:
-    if night is None or night.id is None:
-        return Cell(day)
-    look = seen.get((account.account_id, night.id))
+def _build_timeline_cell(
+    account: AccountView,
+    day: date,
+    run: AuditRun | None,
+    observations: Mapping[tuple[int, int], Observation],
+) -> TimelineCell:
+    if run is None or run.id is None:
+        return TimelineCell(day)
+    look = observations.get((account.account_id, run.id))
     if look is None:
-        return Cell(day, "skipped" if night.state is NightState.SKIPPED else "left_out")
-    sign = "blind" if account.channel in night.blind else look.finding.presence.value
-    return Cell(day, sign, look.finding.reason)
+        return TimelineCell(day, "skipped" if run.state is AuditRunState.SKIPPED else "left_out")
+    sign = "blind" if account.channel in run.unreliable_channels else look.finding.presence.value
+    return TimelineCell(day, sign, look.finding.reason)
 
 
-LATELY = timedelta(days=30)
+RECENT_PERIOD = timedelta(days=30)
 """How long a settled gap is still told of."""
-TOLD = 60
+MAX_EVENTS = 60
 """Events that are listed."""
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class AssociationEvent:
     """What happened: opened or closed (a gap), decided or withdrawn (a decision), replied, touched."""
 
-    at: datetime
+    occurred_at: datetime
     kind: str
-    about: Gap | Decision | Reply | FollowUp
+    subject: Gap | Decision | Reply | FollowUp
 
 
 @dataclass(frozen=True, slots=True)
-class Portrait:
+class AssociationDetail:
     """One association as its coordinator sees it.
 
     `settled` are the gaps closed lately; `waived` those somebody said need not be told, each with that word.
@@ -112,80 +121,103 @@ class Portrait:
     """
 
     view: AssociationView
-    standings: Mapping[int, Standing]
+    account_statuses: Mapping[int, AccountStatus]
     timeline: Timeline
-    settled: tuple[Gap, ...]
-    waived: tuple[tuple[Gap, Decision], ...]
-    ledger: tuple[Mapping[str, Any], ...]
-    events: tuple[Event, ...]
-    log: tuple[FollowUp, ...]
-    waiting: int
-    confirm: Confirm
+    recently_closed_gaps: tuple[Gap, ...]
+    waived_gaps: tuple[tuple[Gap, Decision], ...]
+    decisions: tuple[Mapping[str, Any], ...]
+    events: tuple[AssociationEvent, ...]
+    follow_ups: tuple[FollowUp, ...]
+    pending_reply_count: int
+    confirm: ConfirmationThresholds
 
-    def prospects(self, account_id: int) -> list[Prospect]:
+    def list_outlooks(self, account_id: int) -> list[StatusOutlook]:
         """What is on its way for an account: a doubt, a trouble, another account, a return."""
-        standing = self.standings.get(account_id)
-        return [one for one in prospects(standing, self.confirm) if one.nights] if standing else []
+        standing = self.account_statuses.get(account_id)
+        return (
+            [one for one in iter_status_outlooks(standing, self.confirm) if one.runs]
+            if standing
+            else []
+        )
 
 
-def portrait(
-    store: Store, view: AssociationView, confirm: Confirm, now: datetime, *, private: bool = True
-) -> Portrait:
+def build_association_detail(
+    store: Store,
+    view: AssociationView,
+    confirm: ConfirmationThresholds,
+    now: datetime,
+    *,
+    include_private: bool = True,
+) -> AssociationDetail:
     """The page of an association whose view is at hand; what was said with its people, if `private`."""
     mine = view.association.id
-    decisions = tuple(store.decisions(association=mine))
-    standings = {standing.account_id: standing for standing in store.standings(mine)}
-    rows = {row.id: row for row in store.accounts(mine, include_withdrawn=True) if row.id}
-    told = items(decisions, rows, standings, now)
-    replies = list(store.replies(mine)) if private else []
-    log = store.follow_ups(mine) if private else []
-    return Portrait(
+    decisions = tuple(store.list_decisions(association=mine))
+    standings = {standing.account_id: standing for standing in store.list_account_statuses(mine)}
+    rows = {row.id: row for row in store.list_accounts(mine, include_withdrawn=True) if row.id}
+    told = build_decision_items(decisions, rows, standings, now)
+    replies = list(store.list_replies(mine)) if include_private else []
+    log = store.list_follow_ups(mine) if include_private else []
+    return AssociationDetail(
         view=view,
-        standings=standings,
-        timeline=_nights(store, view),
-        settled=tuple(gap for gap in _closed(view) if gap.closed_at and gap.closed_at >= now - LATELY),
-        waived=tuple(_waived(view)),
-        ledger=tuple(reversed(told)),
-        events=tuple(events(view, decisions, replies, log))[:TOLD],
-        log=tuple(log),
-        waiting=sum(reply.answer is None for reply in replies),
+        account_statuses=standings,
+        timeline=_load_timeline(store, view),
+        recently_closed_gaps=tuple(
+            gap
+            for gap in _find_closed_gaps(view)
+            if gap.closed_at and gap.closed_at >= now - RECENT_PERIOD
+        ),
+        waived_gaps=tuple(_find_waived_gaps(view)),
+        decisions=tuple(reversed(told)),
+        events=tuple(list_events(view, decisions, replies, log))[:MAX_EVENTS],
+        follow_ups=tuple(log),
+        pending_reply_count=sum(reply.outcome is None for reply in replies),
         confirm=confirm,
     )
 
 
-def _nights(store: Store, view: AssociationView) -> Timeline:
-    nights = store.newest_nights(SPAN)
+def _load_timeline(store: Store, view: AssociationView) -> Timeline:
+    nights = store.list_newest_runs(TIMELINE_DAYS)
     ids = [night.id for night in nights if night.id is not None]
-    looks: Iterable[Observation] = store.glances(view.association.id, ids)
-    return timeline(view.accounts, nights, looks)
+    looks: Iterable[Observation] = store.list_findings_of_association(view.association.id, ids)
+    return build_timeline(view.accounts, nights, looks)
 
 
-def _closed(view: AssociationView) -> Iterator[Gap]:
+def _find_closed_gaps(view: AssociationView) -> Iterator[Gap]:
     """The gaps that were told and are over, those a person waived left out."""
-    return (gap for gap in view.all_gaps if gap.opened_at and gap.closed_at and gap not in view.waived)
+    return (
+        gap
+        for gap in view.all_gaps
+        if gap.opened_at and gap.closed_at and gap not in view.waived_gaps
+    )
 
 
-def _waived(view: AssociationView) -> Iterator[tuple[Gap, Decision]]:
+def _find_waived_gaps(view: AssociationView) -> Iterator[tuple[Gap, Decision]]:
     """The open gaps that need not be told, each with the newest word that says so."""
-    for gap in filter(is_open, view.waived):
-        yield gap, next(word for word in reversed(view.words) if waives(word, gap))
+    for gap in filter(is_gap_open, view.waived_gaps):
+        yield gap, next(word for word in reversed(view.decisions) if is_waiver_of(word, gap))
 
 
-def events(
+def list_events(
     view: AssociationView,
     decisions: Iterable[Decision],
     replies: Iterable[Reply] = (),
-    log: Iterable[FollowUp] = (),
-) -> list[Event]:
+    follow_ups: Iterable[FollowUp] = (),
+) -> list[AssociationEvent]:
     """What happened, the newest first."""
-    told = [gap for gap in view.all_gaps if gap.opened_at and gap not in view.waived]
-    opened = [Event(gap.opened_at, "opened", gap) for gap in told if gap.opened_at]
-    closed = [Event(gap.closed_at, "closed", gap) for gap in told if gap.closed_at]
+    told = [gap for gap in view.all_gaps if gap.opened_at and gap not in view.waived_gaps]
+    opened = [AssociationEvent(gap.opened_at, "opened", gap) for gap in told if gap.opened_at]
+    closed = [AssociationEvent(gap.closed_at, "closed", gap) for gap in told if gap.closed_at]
     words = list(decisions)
-    said = [Event(word.decided_at, "decided", word) for word in words]
-    back = [Event(word.withdrawn.withdrawn_at, "withdrawn", word) for word in words if word.withdrawn]
-    replied = [Event(reply.said_at, "replied", reply) for reply in replies]
-    touched = [Event(line.at, "touched", line) for line in log]
+    said = [AssociationEvent(word.decided_at, "decided", word) for word in words]
+    back = [
+        AssociationEvent(word.withdrawal.withdrawn_at, "withdrawn", word)
+        for word in words
+        if word.withdrawal
+    ]
+    replied = [AssociationEvent(reply.submitted_at, "replied", reply) for reply in replies]
+    touched = [AssociationEvent(line.occurred_at, "touched", line) for line in follow_ups]
     return sorted(
-        [*opened, *closed, *said, *back, *replied, *touched], key=lambda event: event.at, reverse=True
+        [*opened, *closed, *said, *back, *replied, *touched],
+        key=lambda event: event.occurred_at,
+        reverse=True,
     )

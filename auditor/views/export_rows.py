@@ -11,34 +11,34 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from auditor.config.schema import Config
-from auditor.core.formatting import instant
+from auditor.core.formatting import format_exact_timestamp
 from auditor.evaluation.association_view import AssociationView
-from auditor.evaluation.summary import Coverage, coverage, covered
-from auditor.i18n.wording import Wording
-from auditor.views.dashboard import Call
-from auditor.views.json_items import Item, account_item, gap_item
+from auditor.evaluation.summary import Coverage, compute_coverage, get_coverage_state
+from auditor.i18n.wording import Translator
+from auditor.views.dashboard import CallEntry
+from auditor.views.json_items import JsonItem, build_account_item, build_gap_item
 from storage.models.audit import Association, Gap
 
-Cell = str | int | float | date | None
-Row = list[Cell]
+CellValue = str | int | float | date | None
+TableRow = list[CellValue]
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class ExportColumn:
     """A column: its key, its cell, and for a code the words that say it."""
 
     key: str
-    cell: Callable[[Item], Cell]
-    said: Callable[[Item, Wording], str] | None = None
+    get_value: Callable[[JsonItem], CellValue]
+    get_label: Callable[[JsonItem, Translator], str] | None = None
 
 
-def everybody(_: Association) -> bool:
+def allow_all(_association: Association) -> bool:
     """Whose people are told of to whoever keeps the registry: everybody's."""
     return True
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class ExportData:
     """What rows are made of: the associations, the configuration, since when changes are told, whom to call.
 
     `views` are read anew each time they are gone through. With `words` names and regions are in a language.
@@ -48,57 +48,65 @@ class Seen:
     views: Iterable[AssociationView]
     config: Config
     since: datetime | None = None
-    calls: Iterable[Call] = ()
-    words: Wording | None = None
-    private: Callable[[Association], bool] = everybody
+    calls: Iterable[CallEntry] = ()
+    translator: Translator | None = None
+    can_see_contact: Callable[[Association], bool] = allow_all
 
-    def named(self, association: Association) -> str:
+    def get_association_name(self, association: Association) -> str:
         """What an association is called."""
-        return association.shown(self.words.language) if self.words else association.name
+        return (
+            association.display_name(self.translator.language)
+            if self.translator
+            else association.name
+        )
 
-    def placed(self, association: Association) -> str | None:
+    def get_region_name(self, association: Association) -> str | None:
         """Its region: as it is registered, or in words."""
         region = association.region
-        return self.words.region(region) if self.words and region else region
+        return self.translator.region_name(region) if self.translator and region else region
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class ExportKind:
     """A kind of rows: its items, and the columns they have as a sheet."""
 
-    items: Callable[[Seen], Iterator[Item]]
-    columns: Callable[[Config], tuple[Column, ...]]
+    build_items: Callable[[ExportData], Iterator[JsonItem]]
+    list_columns: Callable[[Config], tuple[ExportColumn, ...]]
 
-    def table(self, items: Iterable[Item], config: Config, words: Wording | None = None) -> Iterator[Row]:
+    def build_table(
+        self, items: Iterable[JsonItem], config: Config, translator: Translator | None = None
+    ) -> Iterator[TableRow]:
         """The headings and the rows: English keys alone, or with the words of a language."""
-        columns = self.columns(config)
-        yield [heading for column in columns for heading in _headings(column, words)]
+        columns = self.list_columns(config)
+        yield [heading for column in columns for heading in _get_headings(column, translator)]
         for item in items:
-            yield [cell for column in columns for cell in _cells(column, item, words)]
+            yield [cell for column in columns for cell in _get_cells(column, item, translator)]
 
 
-def _headings(column: Column, words: Wording | None) -> list[str]:
-    if words is None:
+def _get_headings(column: ExportColumn, translator: Translator | None) -> list[str]:
+    if translator is None:
         return [column.key]
-    said = words.term("heading", column.key)
-    named = words.channel(column.key) if said == column.key else said
-    return [column.key, named] if column.said else [named]
+    said = translator.term("heading", column.key)
+    named = translator.channel_name(column.key) if said == column.key else said
+    return [column.key, named] if column.get_label else [named]
 
 
-def _cells(column: Column, item: Item, words: Wording | None) -> list[Cell]:
-    cell = column.cell(item)
-    if words is None or column.said is None:
+def _get_cells(
+    column: ExportColumn, item: JsonItem, translator: Translator | None
+) -> list[CellValue]:
+    cell = column.get_value(item)
+    if translator is None or column.get_label is None:
         return [cell]
-    return [cell, column.said(item, words)]
+    return [cell, column.get_label(item, translator)]
 
 
-def _associations(seen: Seen) -> Iterator[Item]:
-    for view in seen.views:
+def _build_association_items(export_data: ExportData) -> Iterator[JsonItem]:
+    for view in export_data.views:
         about, score = view.association, view.score
         yield {
             "association": about.id,
-            "name": seen.named(about),
-            "region": seen.placed(about),
+            "name": export_data.get_association_name(about),
+            "region": export_data.get_region_name(about),
             "city": about.city,
             "tags": list(about.tags),
             "language": about.language,
@@ -109,56 +117,68 @@ def _associations(seen: Seen) -> Iterator[Item]:
             "known": score.known,
             "gaps": len(view.gaps),
             "gravest": view.gaps[0].severity if view.gaps else None,
-            "channels": {channel: covered(view, channel) for channel in seen.config.channels},
+            "channels": {
+                channel: get_coverage_state(view, channel)
+                for channel in export_data.config.channels
+            },
         }
 
 
-def _gaps(seen: Seen) -> Iterator[Item]:
-    return (gap_item(gap, seen.named(view.association)) for view in seen.views for gap in view.gaps)
+def _build_gap_items(export_data: ExportData) -> Iterator[JsonItem]:
+    return (
+        build_gap_item(gap, export_data.get_association_name(view.association))
+        for view in export_data.views
+        for gap in view.gaps
+    )
 
 
-def _accounts(seen: Seen) -> Iterator[Item]:
-    for view in seen.views:
+def _build_account_items(export_data: ExportData) -> Iterator[JsonItem]:
+    for view in export_data.views:
         about = view.association
         yield from (
-            {"association": about.id, "name": seen.named(about), **account_item(one)} for one in view.accounts
+            {
+                "association": about.id,
+                "name": export_data.get_association_name(about),
+                **build_account_item(one),
+            }
+            for one in view.accounts
         )
 
 
-def _coverage(seen: Seen) -> Iterator[Item]:
-    return map(coverage_item, coverage(seen.views, seen.config))
+def _build_coverage_items(export_data: ExportData) -> Iterator[JsonItem]:
+    return map(build_coverage_item, compute_coverage(export_data.views, export_data.config))
 
 
-def coverage_item(one: Coverage) -> Item:
+def build_coverage_item(channel_coverage: Coverage) -> JsonItem:
     """The network's figure on one channel; shares in percent."""
     return {
-        "channel": one.channel,
-        "associations": one.associations,
-        "confirmed": one.confirmed,
-        "unknown": one.unknown,
-        "gone": one.gone,
-        "missing": one.missing,
-        "by_choice": one.by_choice,
-        "low": one.low,
-        "high": one.high,
-        "survey": one.survey,
+        "channel": channel_coverage.channel,
+        "associations": channel_coverage.associations,
+        "confirmed": channel_coverage.confirmed,
+        "unknown": channel_coverage.unknown,
+        "gone": channel_coverage.gone,
+        "missing": channel_coverage.missing,
+        "by_choice": channel_coverage.by_choice,
+        "low": channel_coverage.low,
+        "high": channel_coverage.high,
+        "survey": channel_coverage.survey,
     }
 
 
-def _changes(seen: Seen) -> Iterator[Item]:
-    for view in seen.views:
-        for change, gap in moved(view, seen.since):
+def _build_change_items(export_data: ExportData) -> Iterator[JsonItem]:
+    for view in export_data.views:
+        for change, gap in find_gap_changes(view, export_data.since):
             at = gap.opened_at if change == "opened" else gap.closed_at
-            told = gap_item(gap, seen.named(view.association))
-            yield {"change": change, "at": instant(at), **told}
+            told = build_gap_item(gap, export_data.get_association_name(view.association))
+            yield {"change": change, "at": format_exact_timestamp(at), **told}
 
 
-def moved(view: AssociationView, since: datetime | None) -> Iterator[tuple[str, Gap]]:
+def find_gap_changes(view: AssociationView, since: datetime | None) -> Iterator[tuple[str, Gap]]:
     """What opened and what closed since a moment; what a person said need not be told is no change."""
     if since is None:
         return
     for gap in view.all_gaps:
-        if gap in view.waived or gap.opened_at is None:
+        if gap in view.waived_gaps or gap.opened_at is None:
             continue
         if gap.opened_at >= since:
             yield "opened", gap
@@ -166,104 +186,125 @@ def moved(view: AssociationView, since: datetime | None) -> Iterator[tuple[str, 
             yield "closed", gap
 
 
-def fact(key: str) -> Column:
+def make_plain_column(key: str) -> ExportColumn:
     """A fact as it stands in the item."""
-    return Column(key, lambda item: item[key])
+    return ExportColumn(key, lambda item: item[key])
 
 
-def day(key: str) -> Column:
+def make_date_column(key: str) -> ExportColumn:
     """The day of a moment."""
-    return Column(key, lambda item: date.fromisoformat(item[key][:10]) if item[key] else None)
+    return ExportColumn(key, lambda item: date.fromisoformat(item[key][:10]) if item[key] else None)
 
 
-def listed(key: str) -> Column:
+def make_list_column(key: str) -> ExportColumn:
     """Several facts in one cell."""
-    return Column(key, lambda item: ", ".join(item[key]))
+    return ExportColumn(key, lambda item: ", ".join(item[key]))
 
 
-def _params(key: str) -> Column:
-    return Column(key, lambda item: "; ".join(f"{name}={value}" for name, value in item[key].items()))
+def _make_params_column(key: str) -> ExportColumn:
+    return ExportColumn(
+        key, lambda item: "; ".join(f"{name}={value}" for name, value in item[key].items())
+    )
 
 
-def term(key: str, group: str) -> Column:
+def make_term_column(key: str, group: str) -> ExportColumn:
     """A code that `terms.toml` has words for."""
-    return Column(key, lambda item: item[key], lambda item, words: _said(words.term, group, item[key]))
+    return ExportColumn(
+        key,
+        lambda item: item[key],
+        lambda item, words: _translate_code(words.term, group, item[key]),
+    )
 
 
-def label(key: str, group: str) -> Column:
+def make_label_column(key: str, group: str) -> ExportColumn:
     """A code that the catalogue has a label for."""
-    return Column(key, lambda item: item[key], lambda item, words: _said(words.label, group, item[key]))
+    return ExportColumn(
+        key,
+        lambda item: item[key],
+        lambda item, words: _translate_code(words.label, group, item[key]),
+    )
 
 
-def _said(speak: Callable[[str, str], str], group: str, code: str | None) -> str:
-    return speak(group, code) if code else ""
+def _translate_code(translate: Callable[[str, str], str], group: str, code: str | None) -> str:
+    return translate(group, code) if code else ""
 
 
-def _state_on(channel: str) -> Column:
-    return Column(
+def _make_channel_state_column(channel: str) -> ExportColumn:
+    return ExportColumn(
         channel,
         lambda item: item["channels"][channel],
         lambda item, words: words.term("counted", item["channels"][channel]),
     )
 
 
-def _title(item: Item, words: Wording) -> str:
-    return words.gap(item["code"], item["channel"], item["severity"], item["params"]).title
+def _get_gap_title(item: JsonItem, translator: Translator) -> str:
+    return translator.describe_gap(
+        item["code"], item["channel"], item["severity"], item["params"]
+    ).title
 
 
-def _evidence(item: Item, words: Wording) -> str:
-    return words.gap(item["code"], item["channel"], item["severity"], item["params"]).evidence
+def _get_gap_evidence(item: JsonItem, translator: Translator) -> str:
+    return translator.describe_gap(
+        item["code"], item["channel"], item["severity"], item["params"]
+    ).evidence
 
 
-GAP = (
-    fact("association"),
-    fact("name"),
-    label("channel", "channel"),
-    Column("code", lambda item: item["code"], _title),
-    label("severity", "severity"),
-    day("opened_at"),
-    Column("params", _params("params").cell, _evidence),
+GAP_COLUMNS = (
+    make_plain_column("association"),
+    make_plain_column("name"),
+    make_label_column("channel", "channel"),
+    ExportColumn("code", lambda item: item["code"], _get_gap_title),
+    make_label_column("severity", "severity"),
+    make_date_column("opened_at"),
+    ExportColumn("params", _make_params_column("params").get_value, _get_gap_evidence),
 )
-CHANGE = (term("change", "change"), day("at"), *GAP, day("closed_at"))
-ACCOUNT = (
-    fact("association"),
-    fact("name"),
-    label("channel", "channel"),
-    fact("url"),
-    fact("key"),
-    term("state", "standing"),
-    day("since"),
-    term("reason", "cause"),
-    day("last_activity"),
-    term("activity", "activity"),
-    fact("rhythm_days"),
-    term("linked", "linked"),
-    day("checked_at"),
+CHANGE_COLUMNS = (
+    make_term_column("change", "change"),
+    make_date_column("at"),
+    *GAP_COLUMNS,
+    make_date_column("closed_at"),
 )
-ASSOCIATION = (
-    *map(fact, ("association", "name", "region", "city")),
-    listed("tags"),
-    fact("language"),
-    label("level", "level"),
-    *map(fact, ("score", "low", "high", "known", "gaps")),
-    label("gravest", "severity"),
+ACCOUNT_COLUMNS = (
+    make_plain_column("association"),
+    make_plain_column("name"),
+    make_label_column("channel", "channel"),
+    make_plain_column("url"),
+    make_plain_column("key"),
+    make_term_column("state", "standing"),
+    make_date_column("since"),
+    make_term_column("reason", "cause"),
+    make_date_column("last_activity"),
+    make_term_column("activity", "activity"),
+    make_plain_column("rhythm_days"),
+    make_term_column("linked", "linked"),
+    make_date_column("checked_at"),
 )
-COVERAGE = (
-    label("channel", "channel"),
-    *map(fact, ("associations", "confirmed", "unknown", "gone", "missing", "by_choice")),
-    *map(fact, ("low", "high", "survey")),
+ASSOCIATION_COLUMNS = (
+    *map(make_plain_column, ("association", "name", "region", "city")),
+    make_list_column("tags"),
+    make_plain_column("language"),
+    make_label_column("level", "level"),
+    *map(make_plain_column, ("score", "low", "high", "known", "gaps")),
+    make_label_column("gravest", "severity"),
+)
+COVERAGE_COLUMNS = (
+    make_label_column("channel", "channel"),
+    *map(
+        make_plain_column, ("associations", "confirmed", "unknown", "gone", "missing", "by_choice")
+    ),
+    *map(make_plain_column, ("low", "high", "survey")),
 )
 
 
-def _of_associations(config: Config) -> tuple[Column, ...]:
-    return (*ASSOCIATION, *map(_state_on, config.channels))
+def _list_association_columns(config: Config) -> tuple[ExportColumn, ...]:
+    return (*ASSOCIATION_COLUMNS, *map(_make_channel_state_column, config.channels))
 
 
-KINDS: Mapping[str, Kind] = {
-    "associations": Kind(_associations, _of_associations),
-    "gaps": Kind(_gaps, lambda _: GAP),
-    "accounts": Kind(_accounts, lambda _: ACCOUNT),
-    "coverage": Kind(_coverage, lambda _: COVERAGE),
-    "changes": Kind(_changes, lambda _: CHANGE),
+BASE_EXPORT_KINDS: Mapping[str, ExportKind] = {
+    "associations": ExportKind(_build_association_items, _list_association_columns),
+    "gaps": ExportKind(_build_gap_items, lambda _: GAP_COLUMNS),
+    "accounts": ExportKind(_build_account_items, lambda _: ACCOUNT_COLUMNS),
+    "coverage": ExportKind(_build_coverage_items, lambda _: COVERAGE_COLUMNS),
+    "changes": ExportKind(_build_change_items, lambda _: CHANGE_COLUMNS),
 }
 """Every kind of export, by its name on the command line and in addresses."""

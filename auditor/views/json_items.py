@@ -6,67 +6,76 @@ from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from typing import Any
 
-from auditor.core.formatting import instant
+from auditor.core.formatting import format_exact_timestamp
 from auditor.evaluation.association_view import AccountView, AssociationView
-from auditor.evaluation.network_view import Overview
-from auditor.receipts.receipt import left_out
+from auditor.evaluation.network_view import NetworkOverview
+from auditor.receipts.receipt import count_not_reached
 from probes.models.finding import Presence
-from storage.models.audit import Gap, Night
+from storage.models.audit import AuditRun, Gap
 
-Item = dict[str, Any]
+JsonItem = dict[str, Any]
 
 
-def status_item(
-    night: Night | None, counts: Mapping[Presence, int], now: datetime, waits: date | None = None
-) -> Item:
+def build_status_item(
+    run: AuditRun | None,
+    counts: Mapping[Presence, int],
+    now: datetime,
+    delayed_run_day: date | None = None,
+) -> JsonItem:
     """The item of `status`. It needs a night's counts alone, so that a monitor may ask every minute.
 
     `left_out` counts whom the night did not reach, null where nobody can tell; `waiting` (`waits`) is the day
     of a night that has not begun because this one has not ended.
     """
-    ended = (night.finished_at or night.started_at) if night else None
+    ended = (run.finished_at or run.started_at) if run else None
     return {
-        "night": night.day.isoformat() if night else None,
-        "started_at": instant(night.started_at) if night else None,
-        "finished_at": instant(night.finished_at) if night else None,
-        "state": night.state.value if night else None,
+        "night": run.day.isoformat() if run else None,
+        "started_at": format_exact_timestamp(run.started_at) if run else None,
+        "finished_at": format_exact_timestamp(run.finished_at) if run else None,
+        "state": run.state.value if run else None,
         "accounts": sum(counts.values()),
         **{presence.value: counts.get(presence, 0) for presence in Presence},
-        "blind": list(night.blind) if night else [],
-        "left_out": left_out(night) if night else 0,
-        "waiting": waits.isoformat() if waits else None,
+        "blind": list(run.unreliable_channels) if run else [],
+        "left_out": count_not_reached(run) if run else 0,
+        "waiting": delayed_run_day.isoformat() if delayed_run_day else None,
         "age_hours": round(max(0.0, (now - ended).total_seconds()) / 3600, 1) if ended else None,
     }
 
 
-def gap_items(views: Iterable[AssociationView]) -> list[Item]:
+def build_gap_items(views: Iterable[AssociationView]) -> list[JsonItem]:
     """Every open gap that no other hides, association by association, gravest first."""
-    return [gap_item(gap, view.association.name) for view in views for gap in view.gaps]
+    return [build_gap_item(gap, view.association.name) for view in views for gap in view.gaps]
 
 
-def gap_item(gap: Gap, name: str) -> Item:
+def build_gap_item(gap: Gap, association_name: str) -> JsonItem:
     """One gap of the association of that name."""
-    return {"association": gap.association, "name": name, **_told(gap)}
+    return {"association": gap.association, "name": association_name, **_build_gap_fields(gap)}
 
 
-def _told(gap: Gap) -> Item:
+def _build_gap_fields(gap: Gap) -> JsonItem:
     return {
         "channel": gap.channel,
         "code": gap.code,
         "severity": gap.severity,
-        "opened_at": instant(gap.opened_at),
-        "closed_at": instant(gap.closed_at),
+        "opened_at": format_exact_timestamp(gap.opened_at),
+        "closed_at": format_exact_timestamp(gap.closed_at),
         "params": dict(gap.params),
         "evidence": dict(gap.evidence),
     }
 
 
-def report_items(overview: Overview, only: str | None = None) -> list[Item]:
+def build_report_items(
+    overview: NetworkOverview, association_id: str | None = None
+) -> list[JsonItem]:
     """One item for each association, or the one that is asked for."""
-    return [report_item(view) for view in overview.associations if only in (None, view.association.id)]
+    return [
+        build_report_item(view)
+        for view in overview.associations
+        if association_id in (None, view.association.id)
+    ]
 
 
-def report_item(view: AssociationView) -> Item:
+def build_report_item(view: AssociationView) -> JsonItem:
     """One association's report."""
     association = view.association
     return {
@@ -76,16 +85,17 @@ def report_item(view: AssociationView) -> Item:
         "language": association.language,
         "level": view.score.level,
         "score": view.score.percent,
-        "score_detail": _score(view),
-        "accounts": [account_item(account) for account in view.accounts],
-        "gaps": [_told(gap) for gap in view.gaps],
+        "score_detail": _build_score_fields(view),
+        "accounts": [build_account_item(account) for account in view.accounts],
+        "gaps": [_build_gap_fields(gap) for gap in view.gaps],
         "unchecked": [
-            {"channel": one.channel, "code": one.code, "params": dict(one.params)} for one in view.unchecked
+            {"channel": one.channel, "code": one.code, "params": dict(one.params)}
+            for one in view.unchecked
         ],
     }
 
 
-def _score(view: AssociationView) -> Mapping[str, Any]:
+def _build_score_fields(view: AssociationView) -> Mapping[str, Any]:
     told = view.score
     return {
         "earned": told.earned,
@@ -96,18 +106,18 @@ def _score(view: AssociationView) -> Mapping[str, Any]:
     }
 
 
-def account_item(account: AccountView) -> Item:
+def build_account_item(account: AccountView) -> JsonItem:
     """One account of a report."""
     return {
         "channel": account.channel,
         "url": account.url,
         "key": account.key,
         "state": account.state.value,
-        "since": instant(account.since),
+        "since": format_exact_timestamp(account.since),
         "reason": account.reason.value if account.reason else None,
-        "last_activity": account.last_activity.iso() if account.last_activity else None,
-        "activity": account.activity,
+        "last_activity": account.last_activity.format_iso() if account.last_activity else None,
+        "activity": account.activity_band,
         "rhythm_days": account.rhythm_days,
-        "linked": account.linked,
-        "checked_at": instant(account.checked_at),
+        "linked": account.link_reciprocity,
+        "checked_at": format_exact_timestamp(account.checked_at),
     }

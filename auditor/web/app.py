@@ -12,11 +12,11 @@ from starlette.exceptions import HTTPException
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from auditor.app import App
-from auditor.runs.account_worker import Checks
-from auditor.runs.process import Heart
-from auditor.web.access import StrangerError
-from auditor.web.errors import Clock, refused
-from auditor.web.middleware import Guard
+from auditor.runs.account_worker import RecheckService
+from auditor.runs.process import SchedulerHeartbeat
+from auditor.web.access import NotLoggedInError
+from auditor.web.errors import Clock, handle_http_error
+from auditor.web.middleware import SecurityMiddleware
 from auditor.web.routes import (
     associations,
     dashboard,
@@ -52,7 +52,7 @@ ROUTERS = (
 )
 
 
-def site(app: App, clock: Clock, heart: Heart | None = None) -> FastAPI:
+def create_app(app: App, clock: Clock, heartbeat: SchedulerHeartbeat | None = None) -> FastAPI:
     """The application over an open store, which reads the time by the clock; `heart` is the schedule's.
 
     What a proxy tells of who asks, and over which line, is believed of those alone that the operator trusts.
@@ -69,14 +69,18 @@ def site(app: App, clock: Clock, heart: Heart | None = None) -> FastAPI:
     )
     web.state.app = app
     web.state.clock = clock
-    web.state.heart = heart
-    web.state.checks = Checks()
-    web.state.doorman = login.Doorman()
-    web.mount("/static", StaticFiles(directory=str(files("auditor.web").joinpath("static"))), name="static")
+    web.state.heart = heartbeat
+    web.state.checks = RecheckService()
+    web.state.doorman = login.LoginService()
+    web.mount(
+        "/static",
+        StaticFiles(directory=str(files("auditor.web").joinpath("static"))),
+        name="static",
+    )
     for trouble in (HTTPException, RequestValidationError):
-        web.add_exception_handler(trouble, refused)
-    web.add_exception_handler(StrangerError, login.stranger)
-    web.add_middleware(Guard, config=app.config, clock=clock)
+        web.add_exception_handler(trouble, handle_http_error)
+    web.add_exception_handler(NotLoggedInError, login.handle_not_logged_in)
+    web.add_middleware(SecurityMiddleware, config=app.config, clock=clock)
     web.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=6)
     web.add_middleware(ProxyHeadersMiddleware, trusted_hosts=list(app.config.web.trusted_proxies))
     return web

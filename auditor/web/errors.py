@@ -13,72 +13,89 @@ from starlette.requests import cookie_parser
 from starlette.types import Scope
 
 from auditor.config.schema import Config
-from auditor.i18n.catalogs import LOCALES, negotiated
-from auditor.rendering.templates import Address, render, words_of
+from auditor.i18n.catalogs import LOCALE_BY_LANGUAGE, negotiate_language
+from auditor.rendering.templates import WebAppLinks, get_html_translator, render_template
 from auditor.users import service
-from auditor.web.access import visitor
+from auditor.web.access import get_current_user
 
 Clock = Callable[[], datetime]
 
-COOKIE = "language"
+LANGUAGE_COOKIE = "language"
 """Keeps the language that a reader chose."""
 
 
-def language_of(scope: Scope, config: Config) -> str:
+def detect_language(scope: Scope, config: Config) -> str:
     """The reader's language: that of the address, the one chosen before, the browser's, the network's."""
     headers = Headers(scope=scope)
     told = (
         scope["path"].partition("/")[2].partition("/")[0],
-        cookie_parser(headers.get("cookie", "")).get(COOKIE),
+        cookie_parser(headers.get("cookie", "")).get(LANGUAGE_COOKIE),
     )
-    spoken = next((code for code in told if code in LOCALES), None)
-    return spoken or negotiated(headers.get("accept-language"), config.network.language)
+    spoken = next((code for code in told if code in LOCALE_BY_LANGUAGE), None)
+    return spoken or negotiate_language(headers.get("accept-language"), config.network.language)
 
 
-def page(scope: Scope, config: Config, status: int, now: datetime) -> HTMLResponse:
+def render_error_page(scope: Scope, config: Config, status: int, now: datetime) -> HTMLResponse:
     """The page of an HTTP status that is no success."""
-    language = language_of(scope, config)
-    words = words_of(language)
+    language = detect_language(scope, config)
+    words = get_html_translator(language)
     title, said = {
         401: (
-            words.say("Your report opens by your own link"),
-            words.say(
-                "Please open the link you were sent once more. If you have just done so, let your browser "
-                "keep cookies for this page."
+            words.translate("Open your report with your own link"),
+            words.translate(
+                "Open the link you received again. If that doesn’t help, allow cookies for this page in your browser."
             ),
         ),
-        403: (words.say("This is not allowed"), words.say("You may not do this, or not from here.")),
+        403: (
+            words.translate("You don’t have access"),
+            words.translate("You don’t have permission to do this."),
+        ),
         404: (
-            words.say("There is no such page"),
-            words.say("The address may be mistyped, or what it led to is no longer there."),
+            words.translate("Page not found"),
+            words.translate("The address may be wrong, or the page no longer exists."),
         ),
         410: (
-            words.say("This link does not open a report any more"),
-            words.say(
-                "It may have ended or been copied in part. Please ask the network’s team for a new one."
+            words.translate("This report link no longer works"),
+            words.translate(
+                "It may have expired or been copied incompletely. Ask the coordination team for a new one."
             ),
         ),
         413: (
-            words.say("This is too large"),
-            words.say("What you sent is larger than this page takes. Please send less of it."),
+            words.translate("Too large"),
+            words.translate("What you sent is too large for this page. Send less."),
         ),
         500: (
-            words.say("Something went wrong on our side"),
-            words.say("It is not your fault, and nothing was lost. Please try again in a while."),
+            words.translate("Something went wrong on our side"),
+            words.translate("This isn’t your fault and nothing was lost. Try again later."),
         ),
-    }.get(status, (words.say("This did not work"), words.say("Please check what you typed and try again.")))
+    }.get(
+        status,
+        (
+            words.translate("Something went wrong"),
+            words.translate("Check what you entered and try again."),
+        ),
+    )
     user = scope.get("visitor")
-    link = Address(language, home=user is not None)
-    shown = {"title": title, "said": said, "config": config, "link": link, "as_of": now, "live": True}
+    link = WebAppLinks(language, has_network_pages=user is not None)
+    shown = {
+        "title": title,
+        "said": said,
+        "config": config,
+        "link": link,
+        "as_of": now,
+        "live": True,
+    }
     shown |= {"user": user, "rights": service}
-    return HTMLResponse(render("error.html", language, **shown), status)
+    return HTMLResponse(render_template("error.html", language, **shown), status)
 
 
-def refused(request: Request, error: Exception) -> HTMLResponse:
+def handle_http_error(request: Request, error: Exception) -> HTMLResponse:
     """What FastAPI shows for an HTTPException, or for a value that a form may not have (422)."""
-    status, headers = (error.status_code, error.headers) if isinstance(error, HTTPException) else (422, None)
+    status, headers = (
+        (error.status_code, error.headers) if isinstance(error, HTTPException) else (422, None)
+    )
     state = request.app.state
-    visitor(request)
-    answer = page(request.scope, state.app.config, status, state.clock())
+    get_current_user(request)
+    answer = render_error_page(request.scope, state.app.config, status, state.clock())
     answer.headers.update(headers or {})
     return answer

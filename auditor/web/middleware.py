@@ -45,12 +45,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from auditor.config.schema import Config
 from auditor.web import errors
 from auditor.web.errors import Clock
-from probes.log import Events
-from storage.models.users import User, key_of
+from probes.log import EventLogger
+from storage.models.users import User, normalize_user_name
 
-events = Events(__name__)
+events = EventLogger(__name__)
 
-FENCES = {
+SECURITY_HEADERS = {
     "content-security-policy": "default-src 'none'; style-src 'self'; img-src 'self' data:; "
     "form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
     "x-content-type-options": "nosniff",
@@ -61,26 +61,28 @@ FENCES = {
 }
 """What an answer says unless its page said otherwise. Without any referrer our own forms would come from the
 origin `null`, as those of a page that hides where it is; no address that is linked to holds a secret."""
-HSTS = "max-age=31536000"
+HSTS_HEADER_VALUE = "max-age=31536000"
 """Said over HTTPS alone: for a year, open lines are not tried any more."""
-YEAR = "public, max-age=31536000, immutable"
-OPEN = re.compile(r"/(r|badge|static)/.+|/[a-z]{2}/(report(\.pdf|/.*)?|unsubscribe/.+)")
+STATIC_CACHE_CONTROL = "public, max-age=31536000, immutable"
+PUBLIC_PATHS = re.compile(r"/(r|badge|static)/.+|/[a-z]{2}/(report(\.pdf|/.*)?|unsubscribe/.+)")
 """What a letter, a mail or a badge leads to."""
-HEALTH = "/healthz"
+HEALTH_PATH = "/healthz"
 """Says whether we live, to whoever asks and by whatever name."""
-FORWARDED = re.compile(
+PROXY_HEADERS = re.compile(
     r"forwarded|via|x-(real|client|cluster-client)-ip|(cf-connecting|true-client)-ip|x-forwarded.*"
 )
 """What a proxy adds."""
-SECRET = re.compile(r"^(/r|/[a-z]{2}/(unsubscribe|welcome))/.+")
+TOKEN_PATHS = re.compile(r"^(/r|/[a-z]{2}/(unsubscribe|welcome))/.+")
 """Addresses with a token, which no log may hold."""
-ONE_CLICK = re.compile(r"/[a-z]{2}/unsubscribe/.+")
+ONE_CLICK_UNSUBSCRIBE_PATHS = re.compile(r"/[a-z]{2}/unsubscribe/.+")
 """What a mail program on the web may send to from its own pages (RFC 8058): its token is its leave."""
-STRANGE = "This name does not lead here. Whoever runs the auditor can list it in [web] hosts.\n"
+UNKNOWN_HOST_MESSAGE = (
+    "This name does not lead here. Whoever runs the auditor can list it in [web] hosts.\n"
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Guard:
+class SecurityMiddleware:
     """An ASGI layer around the whole application."""
 
     app: ASGIApp
@@ -98,72 +100,82 @@ class Guard:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                _fence(message, scope)
+                _add_security_headers(message, scope)
             await send(message)
 
-        answer: ASGIApp = self._refusal(scope) or self.app
+        answer: ASGIApp = self._find_refusal(scope) or self.app
         # Whoever asks for the head alone is answered as all are; the server leaves the body out.
         asked = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
         try:
-            await answer(asked, bounded(receive, scope), fenced)
+            await answer(asked, limit_body(receive, scope), fenced)
         except Exception as bug:
             said = "{method} {path} crashed"
-            events.bug(bug, "request_crashed", said, method=scope["method"], path=told(scope["path"]))
+            events.exception(
+                bug,
+                "request_crashed",
+                said,
+                method=scope["method"],
+                path=redact_path(scope["path"]),
+            )
             if status:
                 raise
-            await self._page(scope, 500)(scope, receive, fenced)
+            await self._render_error_page(scope, 500)(scope, receive, fenced)
         finally:
-            facts = {"method": scope["method"], "path": told(scope["path"]), "status": status}
+            facts = {
+                "method": scope["method"],
+                "path": redact_path(scope["path"]),
+                "status": status,
+            }
             took = round(1000 * (perf_counter() - began))
             events.debug("request", "{method} {path}: {status} in {ms} ms", **facts, ms=took)
 
-    def _refusal(self, scope: Scope) -> Response | None:
+    def _find_refusal(self, scope: Scope) -> Response | None:
         headers = Headers(scope=scope)
-        host = _name(headers.get("host", ""))
-        scope["here"] = is_loopback(host) and not is_forwarded(scope, headers)
-        scope["home"] = scope["here"] or host in self._listed()
+        host = _normalize_host(headers.get("host", ""))
+        scope["here"] = is_loopback_host(host) and not is_proxied_request(scope, headers)
+        scope["home"] = scope["here"] or host in self._list_allowed_hosts()
         if not scope["home"]:
-            if scope["path"] == HEALTH:
+            if scope["path"] == HEALTH_PATH:
                 return None
-            if host != _name(urlsplit(self.config.web.public_url).netloc) or not host:
-                return PlainTextResponse(STRANGE, 403)
-            if not OPEN.fullmatch(scope["path"]):
-                return self._page(scope, 404)
+            if host != _normalize_host(urlsplit(self.config.web.public_url).netloc) or not host:
+                return PlainTextResponse(UNKNOWN_HOST_MESSAGE, 403)
+            if not PUBLIC_PATHS.fullmatch(scope["path"]):
+                return self._render_error_page(scope, 404)
         if (
             scope["method"] not in {"GET", "HEAD", "OPTIONS"}
-            and _is_foreign(headers)
-            and not ONE_CLICK.fullmatch(scope["path"])
+            and _is_cross_site_request(headers)
+            and not ONE_CLICK_UNSUBSCRIBE_PATHS.fullmatch(scope["path"])
         ):
-            return self._page(scope, 403)
-        return self._page(scope, 413) if is_too_large(scope) else None
+            return self._render_error_page(scope, 403)
+        return self._render_error_page(scope, 413) if has_too_large_body(scope) else None
 
-    def _page(self, scope: Scope, status: int) -> Response:
-        return errors.page(scope, self.config, status, self.clock())
+    def _render_error_page(self, scope: Scope, status: int) -> Response:
+        return errors.render_error_page(scope, self.config, status, self.clock())
 
-    def _listed(self) -> set[str]:
-        return {name.lower() for name in self.config.web.hosts}
+    def _list_allowed_hosts(self) -> set[str]:
+        return {name.lower() for name in self.config.web.allowed_hosts}
 
 
-def told(path: str) -> str:
+def redact_path(path: str) -> str:
     """A path as the log may tell it: on one line and without a token."""
-    return SECRET.sub(r"\1/…", quote(path))
+    return TOKEN_PATHS.sub(r"\1/…", quote(path))
 
 
-def _name(host: str) -> str:
+def _normalize_host(host: str) -> str:
     """A Host header without its port."""
     return re.sub(r":\d*$", "", host.lower()).strip("[]").rstrip(".")
 
 
-def is_forwarded(scope: Scope, headers: Headers) -> bool:
+def is_proxied_request(scope: Scope, headers: Headers) -> bool:
     """Whether a proxy passes a request on: it may call us localhost, whoever asks.
 
     One that adds nothing speaks HTTP/1.0 more often than not; one that speaks 1.1 and adds nothing stays
     unseen.
     """
-    return scope["http_version"] == "1.0" or any(map(FORWARDED.fullmatch, headers))
+    return scope["http_version"] == "1.0" or any(map(PROXY_HEADERS.fullmatch, headers))
 
 
-def is_loopback(host: str) -> bool:
+def is_loopback_host(host: str) -> bool:
     """Whether a name or an address is this machine's own, for itself alone."""
     try:
         return host == "localhost" or ip_address(host).is_loopback
@@ -171,7 +183,7 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _is_foreign(headers: Headers) -> bool:
+def _is_cross_site_request(headers: Headers) -> bool:
     """Whether another site's page sends this form. Browsers say so, over plain HTTP by the origin alone.
 
     `null` is the origin of a page that hides where it is. Without either header it is no browser.
@@ -179,50 +191,52 @@ def _is_foreign(headers: Headers) -> bool:
     site, origin = headers.get("sec-fetch-site"), headers.get("origin")
     if site is not None:
         return site not in {"same-origin", "none"}
-    return origin is not None and _request_place(origin) != _request_place(headers["host"])
+    return origin is not None and _normalize_origin(origin) != _normalize_origin(headers["host"])
 
 
-def _request_place(address: str) -> str:
+def _normalize_origin(origin: str) -> str:
     """A host with its port, of an origin or a Host header; the usual ports go without saying."""
-    return re.sub(r"^https?://|:(80|443)$", "", address.lower())
+    return re.sub(r"^https?://|:(80|443)$", "", origin.lower())
 
 
-def _fence(message: Message, scope: Scope) -> None:
+def _add_security_headers(message: Message, scope: Scope) -> None:
     headers = MutableHeaders(scope=message)
     if scope["path"].startswith("/static/") and message["status"] in {200, 304}:
-        headers["cache-control"] = YEAR
-    for name, value in FENCES.items():
+        headers["cache-control"] = STATIC_CACHE_CONTROL
+    for name, value in SECURITY_HEADERS.items():
         headers.setdefault(name, value)
     if scope["scheme"] == "https":
-        headers.setdefault("strict-transport-security", HSTS)
+        headers.setdefault("strict-transport-security", HSTS_HEADER_VALUE)
 
 
 MEGABYTE = 1024 * 1024
-FORM = MEGABYTE
-SMALL = 16 * 1024
+MAX_FORM_BYTES = MEGABYTE
+MAX_PASSWORD_FORM_BYTES = 16 * 1024
 """Names and passwords, however they are written."""
-SHEET = 11 * MEGABYTE
+MAX_UPLOAD_BYTES = 11 * MEGABYTE
 """A sheet of 10 MB and what a form wraps it in; the page itself says how large a sheet may be."""
-TAKES_A_PASSWORD = re.compile(r"/[a-z]{2}/(login|logout|welcome|account|people)(/.*)?")
-TAKES_A_SHEET = re.compile(r"/[a-z]{2}/registry")
+PASSWORD_FORM_PATHS = re.compile(r"/[a-z]{2}/(login|logout|welcome|account|people)(/.*)?")
+UPLOAD_PATHS = re.compile(r"/[a-z]{2}/registry")
 
 
-def most(scope: Scope) -> int:
+def get_max_body_bytes(scope: Scope) -> int:
     """The bytes that a request's body may have."""
-    if TAKES_A_PASSWORD.fullmatch(scope["path"]):
-        return SMALL
-    return SHEET if TAKES_A_SHEET.fullmatch(scope["path"]) else FORM
+    if PASSWORD_FORM_PATHS.fullmatch(scope["path"]):
+        return MAX_PASSWORD_FORM_BYTES
+    return MAX_UPLOAD_BYTES if UPLOAD_PATHS.fullmatch(scope["path"]) else MAX_FORM_BYTES
 
 
-def is_too_large(scope: Scope) -> bool:
+def has_too_large_body(scope: Scope) -> bool:
     """Whether a request says beforehand that it brings too much."""
     told = Headers(scope=scope).get("content-length", "")
-    return told.isdecimal() and (len(told) > len(str(SHEET)) or int(told) > most(scope))
+    return told.isdecimal() and (
+        len(told) > len(str(MAX_UPLOAD_BYTES)) or int(told) > get_max_body_bytes(scope)
+    )
 
 
-def bounded(receive: Receive, scope: Scope) -> Receive:
+def limit_body(receive: Receive, scope: Scope) -> Receive:
     """The same, raising HTTPException where more comes than may: not every body tells its length."""
-    left = most(scope)
+    left = get_max_body_bytes(scope)
 
     async def take() -> Message:
         nonlocal left
@@ -235,67 +249,78 @@ def bounded(receive: Receive, scope: Scope) -> Receive:
     return take
 
 
-FAILURES = RateLimitItemPerMinute(5, 15)
-HOUSE = 64
+LOGIN_FAILURE_LIMIT = RateLimitItemPerMinute(5, 15)
+IPV6_NETWORK_BITS = 64
 """Bits of an IPv6 address that are one household's: whoever has it has all of the others."""
 
 
 @dataclass(frozen=True, slots=True)
-class Attempts:
+class LoginAttemptLimiter:
     """Counts failures by keys. Its attempts come one behind the other, so that none slips past the count."""
 
-    window: MovingWindowRateLimiter = field(default_factory=lambda: MovingWindowRateLimiter(MemoryStorage()))
+    limiter: MovingWindowRateLimiter = field(
+        default_factory=lambda: MovingWindowRateLimiter(MemoryStorage())
+    )
     locks: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)
 
     @asynccontextmanager
-    async def turn(self, keys: Sequence[str]) -> AsyncIterator[int]:
+    async def acquire(self, keys: Sequence[str]) -> AsyncIterator[int]:
         """Wait for the turn of these keys, and tell how many seconds they have to wait yet; 0: now.
 
         Whoever has to wait is told at once, also while others of the key are tried.
         """
         async with AsyncExitStack() as stack:
-            if not self.seconds(keys):
+            if not self.get_wait_seconds(keys):
                 for key in keys:
                     await stack.enter_async_context(self.locks.setdefault(key, asyncio.Lock()))
-            yield self.seconds(keys)
+            yield self.get_wait_seconds(keys)
 
-    def seconds(self, keys: Sequence[str]) -> int:
+    def get_wait_seconds(self, keys: Sequence[str]) -> int:
         """How long until all of these keys may try again."""
-        return max((self._seconds(key) for key in keys), default=0)
+        return max((self._get_key_wait_seconds(key) for key in keys), default=0)
 
-    def failed(self, keys: Sequence[str]) -> None:
+    def record_failures(self, keys: Sequence[str]) -> None:
         """Count a failure of each."""
         for key in keys:
-            self.window.hit(FAILURES, key)
+            self.limiter.hit(LOGIN_FAILURE_LIMIT, key)
 
-    def _seconds(self, key: str) -> int:
-        if self.window.test(FAILURES, key):
+    def _get_key_wait_seconds(self, key: str) -> int:
+        if self.limiter.test(LOGIN_FAILURE_LIMIT, key):
             return 0
-        return max(1, ceil(self.window.get_window_stats(FAILURES, key).reset_time - time.time()))
+        return max(
+            1,
+            ceil(self.limiter.get_window_stats(LOGIN_FAILURE_LIMIT, key).reset_time - time.time()),
+        )
 
 
-def keys_of(address: str, name: str, user: User | None, proof: str) -> tuple[str, ...]:
+def build_attempt_keys(
+    address: str, name: str, user: User | None, browser_proof: str
+) -> tuple[str, ...]:
     """By what an attempt is counted: address and account, or that it is from a browser that is known."""
     if (
         user is not None
         and user.password_hash
-        and hmac.compare_digest(proof.encode(), proof_of(user).encode())
+        and hmac.compare_digest(browser_proof.encode(), compute_browser_proof(user).encode())
     ):
-        return (f"known {user.key}",)
-    return (f"address {_place(address)}", f"account {key_of(name)}")
+        return (f"known {user.normalized_name}",)
+    return (f"address {_normalize_client_address(address)}", f"account {normalize_user_name(name)}")
 
 
-def proof_of(user: User) -> str:
+def compute_browser_proof(user: User) -> str:
     """What a browser shows that was logged in as a user since the password was set; it lets nobody in."""
     assert user.password_hash
-    return hmac.new(user.password_hash.encode(), user.key.encode(), hashlib.sha256).hexdigest()
+    return hmac.new(
+        user.password_hash.encode(), user.normalized_name.encode(), hashlib.sha256
+    ).hexdigest()
 
 
-def _place(address: str) -> str:
+def _normalize_client_address(address: str) -> str:
     try:
         found = ip_address(address.partition("%")[0])
     except ValueError:
         return address
     if found.version == 4:
         return str(found)
-    return str(found.ipv4_mapped or f"{int(found) >> (128 - HOUSE):x}::/{HOUSE}")
+    return str(
+        found.ipv4_mapped or f"{int(found) >> (128 - IPV6_NETWORK_BITS):x}::/{IPV6_NETWORK_BITS}"
+    )

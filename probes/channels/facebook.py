@@ -13,20 +13,20 @@ from datetime import timedelta
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from probes.channels import facebook_api, public_profile
-from probes.channels.public_profile import Shown
+from probes.channels.public_profile import PublicProfile
 from probes.classify import interstitials
-from probes.models.finding import Account, Activity, Identity, Kind
+from probes.models.finding import Account, Activity, Identity, LinkKind
 from probes.models.http import Page
-from probes.models.probe import Steps
+from probes.models.probe import ProbeGenerator
 from probes.parsing import html
-from probes.text.lazy_regex import pattern
+from probes.text.lazy_regex import lazy_regex
 from probes.urls import normalize
 
 NAME = "facebook"
 VERSION = 1
-INTERFACE, probe_api = facebook_api.INTERFACE, facebook_api.probe_api
+API, probe_api = facebook_api.API, facebook_api.probe_api
 # Countries whose facebook.<c> leads to Facebook (fact sheet, ural): all but co, cm and om, one slip from com.
-_COUNTRIES = """
+_COUNTRY_TLDS = """
     ae af ag ai al am ao ar as at au aw az ba bb bd be bf bg bh bi bj bm bn bo br bs bt bw by bz ca cd cf cg
     ch ci ck cl cn cr cu cv cy cz de dj dk dm do dz ec ee eg er es et eu fi fj fm fo fr ga gb gd ge gg gh gi
     gl gm gn gq gr gt gu gw gy hk hn hr ht hu id ie il in iq ir is it je jm jo jp ke kg kh ki km kr kw ky kz
@@ -34,7 +34,7 @@ _COUNTRIES = """
     np nr nu nz pa pe pf pg ph pk pl pr ps pt pw py qa ro rs ru rw sa sb sc sd se sg si sk sl sm sn so sr ss
     st sv sy sz td tg th tj tl tm tn to tr tt tv tw tz ua ug uk us uy uz va vc ve vg vn vu ws ye za zm zw
 """
-_CO = "ae at cr hu id il in jp ke kr ma nz th tz ug uk ve za zm zw"
+_CO_COUNTRY_TLDS = "ae at cr hu id il in jp ke kr ma nz th tz ug uk ve za zm zw"
 HOSTS = frozenset(
     {
         "facebook.com",
@@ -46,12 +46,12 @@ HOSTS = frozenset(
         "facebookwkhpilnemxj7asaniu7vnjjbiltxjqhye3mhbshg7kx5tfyd.onion",
         "facebookcorewwwi.onion",
     }
-    | {f"facebook.{country}" for country in _COUNTRIES.split()}
-    | {f"facebook.co.{country}" for country in _CO.split()}
+    | {f"facebook.{country}" for country in _COUNTRY_TLDS.split()}
+    | {f"facebook.co.{country}" for country in _CO_COUNTRY_TLDS.split()}
 )
 
 # Facebook's own first segments (ytdlp, iframely, lorey, social-links 2022 to 2026).
-_RESERVED = frozenset(
+_RESERVED_SEGMENTS = frozenset(
     """
     sharer share dialog plugins groups events watch marketplace gaming messages messenger me help
     search hashtag photo photos video videos reel reels stories permalink posts media notes login
@@ -62,36 +62,38 @@ _RESERVED = frozenset(
     mobile signup saved memories onthisday offers find-friends pages_feed oculus whatsapp instagram
     """.split()  # noqa: SIM905
 )
-_POSTS = frozenset(
+_POST_SEGMENTS = frozenset(
     """
     posts videos photos permalink reels story notes events photo video media_set note activity
     """.split()  # noqa: SIM905
 )
-_TOP_POSTS = frozenset(
+_TOP_LEVEL_POST_SEGMENTS = frozenset(
     """
     watch reel reels photo photos video videos story permalink hashtag events media stories notes
     note live
     """.split()  # noqa: SIM905
 )
-_TABS = _POSTS | frozenset(
+_TAB_SEGMENTS = _POST_SEGMENTS | frozenset(
     "about timeline photos_stream reviews community shop services live mentions followers".split()  # noqa: SIM905
 )
-_LOCALE_HOST = pattern(r"(?:www|m|mbasic|touch|web|mobile|business|free|d|p|upload|[a-z]{2}(?:-[a-z]{2})?)")
+_SUBDOMAIN_PATTERN = lazy_regex(
+    r"(?:www|m|mbasic|touch|web|mobile|business|free|d|p|upload|[a-z]{2}(?:-[a-z]{2})?)"
+)
 # A-Z, digits and full stops, at most 50 (help article 105399436216001, read 2026); `_`, `-` and other
 # scripts are old slugs or slips, kept as typed and marked.
-_USERNAME = pattern(r"[A-Za-z0-9.]{1,50}")
-_SLUG = pattern(r"[\w.\-\u0300-\u036f]{1,100}")
-_NAMED_ID = pattern(r".*?-([0-9]{10,})")
-_ID = pattern(r"[0-9]{1,20}")
-_TAIL_ID = pattern(r".*-([0-9]{5,20})")
-_ROUTE = pattern(r"^(?:#|%23)?!?(/.*)$")
-_NOBODY = frozenset(
+_USERNAME_PATTERN = lazy_regex(r"[A-Za-z0-9.]{1,50}")
+_SLUG_PATTERN = lazy_regex(r"[\w.\-\u0300-\u036f]{1,100}")
+_SLUG_WITH_ID_PATTERN = lazy_regex(r".*?-([0-9]{10,})")
+_ID_PATTERN = lazy_regex(r"[0-9]{1,20}")
+_TRAILING_ID_PATTERN = lazy_regex(r".*-([0-9]{5,20})")
+_HASHBANG_ROUTE_PATTERN = lazy_regex(r"^(?:#|%23)?!?(/.*)$")
+_PLACEHOLDER_USERNAMES = frozenset(
     """
     facebook meta wix wordpress wordpresscom squarespace weebly elementor envato themeforest shopify
     jimdo your-page yourpage username example
     """.split()  # noqa: SIM905
 )
-_TO_ACCOUNT = frozenset({"posts", "videos", "photos"})
+_ACCOUNT_TAB_SEGMENTS = frozenset({"posts", "videos", "photos"})
 
 
 # --- Whose link is it? ---------------------------------------------------------------------------
@@ -99,221 +101,276 @@ _TO_ACCOUNT = frozenset({"posts", "videos", "photos"})
 
 def identify(url: str, typed: str) -> Identity:  # noqa: ARG001  # every channel is asked with both
     """Tell whose page a cleaned address on one of HOSTS is."""
-    parts = normalize.parted(url)
+    parts = normalize.parse_url(url)
     if not parts.netloc:
-        return Identity(NAME, Kind.INVALID, url=url)
-    return _on_host(_routed(parts)).at(url)
+        return Identity(NAME, LinkKind.INVALID, url=url)
+    return _identify_on_host(_resolve_hashbang_route(parts)).with_url(url)
 
 
 def identify_bare(text: str) -> Identity | None:
     """Tell a username, an id or `pages/Name/123` typed in the Facebook column without an address."""
     text = text.strip().lstrip("/").removeprefix("@").rstrip("/")
     if re.fullmatch(r"(?i)(?:pages|people|groups|p|pg)/\S+", text):
-        found = _by_path(urlsplit(f"https://www.facebook.com/{text}"))
-    elif _SLUG.fullmatch(text) and "//" not in text:
-        found = _named(text)
+        found = _identify_by_path(urlsplit(f"https://www.facebook.com/{text}"))
+    elif _SLUG_PATTERN.fullmatch(text) and "//" not in text:
+        found = _identify_username(text)
         if text.isdigit() and len(text) < 8:
-            found = Identity(NAME, Kind.INVALID)  # a count or a phone's end, hardly an id
+            found = Identity(NAME, LinkKind.INVALID)  # a count or a phone's end, hardly an id
     else:
         return None
     return found if found.key else None
 
 
-def _routed(parts: SplitResult) -> SplitResult:
+def _resolve_hashbang_route(parts: SplitResult) -> SplitResult:
     """Addresses of 2009 to 2012 carry the page behind `#!`: /home.php#!/name, /%23!/name."""
     fragment = parts.fragment or unquote(parts.path).partition("#")[2]
-    route = _ROUTE.match(unquote(fragment))
+    route = _HASHBANG_ROUTE_PATTERN.match(unquote(fragment))
     return urlsplit(f"https://www.facebook.com{route[1]}") if route and len(route[1]) > 1 else parts
 
 
-def _on_host(parts: SplitResult) -> Identity:
+def _identify_on_host(parts: SplitResult) -> Identity:
     host = (parts.hostname or "").removeprefix("www.")
-    segments = normalize.segments(parts.path)
+    segments = normalize.split_path(parts.path)
     if host == "fb.me":
-        return Identity(NAME, Kind.SHORT) if segments else Identity(NAME, Kind.HOME)
+        return Identity(NAME, LinkKind.SHORT_LINK) if segments else Identity(NAME, LinkKind.HOME)
     if host == "fb.watch":
-        return Identity(NAME, Kind.POST)
+        return Identity(NAME, LinkKind.POST)
     if host in ("m.me", "messenger.com"):
         name = segments[-1] if segments and segments[0] != "g" else ""
-        return replace(_named(name), note="derived") if name else Identity(NAME, Kind.HOME)
+        return (
+            replace(_identify_username(name), note="derived")
+            if name
+            else Identity(NAME, LinkKind.HOME)
+        )
     front, _, own = host.partition(".")
-    if host not in HOSTS and not (own in HOSTS and _LOCALE_HOST.fullmatch(front)):
-        return Identity(NAME, Kind.INVALID)  # developers., l., graph. … have no pages of people's
-    return _by_path(parts)
+    if host not in HOSTS and not (own in HOSTS and _SUBDOMAIN_PATTERN.fullmatch(front)):
+        return Identity(
+            NAME, LinkKind.INVALID
+        )  # developers., l., graph. … have no pages of people's
+    return _identify_by_path(parts)
 
 
-def _by_path(parts: SplitResult) -> Identity:
-    segments = normalize.segments(parts.path)
-    query = normalize.asked(parts.query)
+def _identify_by_path(parts: SplitResult) -> Identity:
+    segments = normalize.split_path(parts.path)
+    query = normalize.parse_query(parts.query)
     if not segments:
-        return Identity(NAME, Kind.HOME)
+        return Identity(NAME, LinkKind.HOME)
     first = segments[0].lower().removesuffix(".php")
     rest = segments[1:]
-    if first in ("profile", "people", "pages", "p", "pg", "groups", "share", "sharer", "dialog", "plugins"):
-        return _by_form(first, rest, query)
-    if first in ("ads", "permalink", "story", "photo", "media") and (owner := _owner(query)):
+    if first in (
+        "profile",
+        "people",
+        "pages",
+        "p",
+        "pg",
+        "groups",
+        "share",
+        "sharer",
+        "dialog",
+        "plugins",
+    ):
+        return _identify_by_path_form(first, rest, query)
+    if first in ("ads", "permalink", "story", "photo", "media") and (
+        owner := _identify_post_owner(query)
+    ):
         return owner
-    if first in _RESERVED or segments[0].lower().endswith(".php"):
-        return _facebooks_own(first, more=bool(rest or query))
-    found = _named(segments[0])
-    if found.key and rest and rest[0].lower() in _POSTS and len(rest) > 1:
-        return replace(found, kind=Kind.POST, note="derived")
+    if first in _RESERVED_SEGMENTS or segments[0].lower().endswith(".php"):
+        return _identify_reserved_segment(first, has_more=bool(rest or query))
+    found = _identify_username(segments[0])
+    if found.key and rest and rest[0].lower() in _POST_SEGMENTS and len(rest) > 1:
+        return replace(found, kind=LinkKind.POST, note="derived")
     return found
 
 
-def _facebooks_own(first: str, *, more: bool) -> Identity:
+def _identify_reserved_segment(segment: str, *, has_more: bool) -> Identity:
     """A first segment that is Facebook's: a post without its owner, a search, the home page, or nothing."""
-    if first in _TOP_POSTS and more:
-        return Identity(NAME, Kind.SEARCH if first == "hashtag" else Kind.POST)
-    kinds = {"search": Kind.SEARCH, "home": Kind.HOME, "login": Kind.HOME}
-    return Identity(NAME, kinds.get(first, Kind.INVALID))
+    if segment in _TOP_LEVEL_POST_SEGMENTS and has_more:
+        return Identity(NAME, LinkKind.SEARCH if segment == "hashtag" else LinkKind.POST)
+    kinds = {"search": LinkKind.SEARCH, "home": LinkKind.HOME, "login": LinkKind.HOME}
+    return Identity(NAME, kinds.get(segment, LinkKind.INVALID))
 
 
-def _by_form(first: str, rest: list[str], query: dict[str, str]) -> Identity:
-    if first in ("groups", "share"):
-        return _group(rest) if first == "groups" else _shared(rest, query)
-    if first in ("sharer", "dialog", "plugins"):
-        return Identity(NAME, Kind.POST if rest[:1] in (["video.php"], ["post.php"]) else Kind.SHARE)
-    if first == "profile":
-        return _by_id(query.get("id", "") or (rest[0] if rest else ""), Kind.PROFILE)
-    if first == "pg":
-        found = _named(rest[0]) if rest else _invalid()
-        return replace(found, kind=Kind.PAGE) if found.key else found
-    return _by_id(_placed(rest), Kind.PROFILE if first == "people" else Kind.PAGE)
+def _identify_by_path_form(path_form: str, segments: list[str], query: dict[str, str]) -> Identity:
+    if path_form in ("groups", "share"):
+        return (
+            _identify_group(segments)
+            if path_form == "groups"
+            else _identify_share_link(segments, query)
+        )
+    if path_form in ("sharer", "dialog", "plugins"):
+        return Identity(
+            NAME, LinkKind.POST if segments[:1] in (["video.php"], ["post.php"]) else LinkKind.SHARE
+        )
+    if path_form == "profile":
+        return _identify_by_id(
+            query.get("id", "") or (segments[0] if segments else ""), LinkKind.PROFILE
+        )
+    if path_form == "pg":
+        found = _identify_username(segments[0]) if segments else _build_invalid_identity()
+        return replace(found, kind=LinkKind.PAGE) if found.key else found
+    return _identify_by_id(
+        _find_id_in_segments(segments), LinkKind.PROFILE if path_form == "people" else LinkKind.PAGE
+    )
 
 
-def _placed(rest: list[str]) -> str:
+def _find_id_in_segments(segments: list[str]) -> str:
     """The id where `Name/id`, `City/Name/id`, `Name-id` and `category/Kind/Name-id` hold it, before any tab.
 
     A name may be a number itself (`people/2015/61550000000001`), and so may the post after a tab.
     """
-    if rest[:1] == ["category"]:
-        rest = rest[2:]
-    first, second, third = [*rest, "", "", ""][:3]
-    if _ID.fullmatch(second):
+    if segments[:1] == ["category"]:
+        segments = segments[2:]
+    first, second, third = [*segments, "", "", ""][:3]
+    if _ID_PATTERN.fullmatch(second):
         return second
-    if _ID.fullmatch(third) and second.lower() not in _TABS:
+    if _ID_PATTERN.fullmatch(third) and second.lower() not in _TAB_SEGMENTS:
         return third
-    tail = _TAIL_ID.fullmatch(first)
+    tail = _TRAILING_ID_PATTERN.fullmatch(first)
     return tail[1] if tail else "" if second else first
 
 
-def _shared(rest: list[str], query: dict[str, str]) -> Identity:
+def _identify_share_link(segments: list[str], query: dict[str, str]) -> Identity:
     """`/share/<code>` hides a page or a post behind a redirect; `/share.php?u=` is a button."""
-    if not rest:
-        return Identity(NAME, Kind.SHARE) if query else _invalid()
-    return Identity(NAME, Kind.POST if rest[0] in ("p", "r", "v") else Kind.SHORT)
+    if not segments:
+        return Identity(NAME, LinkKind.SHARE) if query else _build_invalid_identity()
+    return Identity(NAME, LinkKind.POST if segments[0] in ("p", "r", "v") else LinkKind.SHORT_LINK)
 
 
-def _group(rest: list[str]) -> Identity:
-    slug = rest[0].rstrip(".") if rest else ""
-    if not _SLUG.fullmatch(slug):
-        return _invalid()
-    found = Identity(NAME, Kind.GROUP, f"group:{slug.lower()}", f"https://www.facebook.com/groups/{slug}")
-    return replace(found, note="derived") if len(rest) > 2 else found
+def _identify_group(segments: list[str]) -> Identity:
+    slug = segments[0].rstrip(".") if segments else ""
+    if not _SLUG_PATTERN.fullmatch(slug):
+        return _build_invalid_identity()
+    found = Identity(
+        NAME, LinkKind.GROUP, f"group:{slug.lower()}", f"https://www.facebook.com/groups/{slug}"
+    )
+    return replace(found, note="derived") if len(segments) > 2 else found
 
 
-def _owner(query: dict[str, str]) -> Identity | None:
+def _identify_post_owner(query: dict[str, str]) -> Identity | None:
     """Who published the post that an address names by numbers."""
     told = query.get("view_all_page_id")
     if told:
-        return _by_id(told, Kind.PAGE)
+        return _identify_by_id(told, LinkKind.PAGE)
     number = query.get("id", "") if {"story_fbid", "fbid"} & query.keys() else ""
-    return replace(_by_id(number, Kind.POST), note="derived") if _ID.fullmatch(number) else None
+    return (
+        replace(_identify_by_id(number, LinkKind.POST), note="derived")
+        if _ID_PATTERN.fullmatch(number)
+        else None
+    )
 
 
-def _named(segment: str) -> Identity:
+def _identify_username(segment: str) -> Identity:
     """A first segment: digits, a slug that ends with an id, or a username."""
     segment = unquote(segment).strip().rstrip(".,;:!)\"'")
     if segment.isascii() and segment.isdigit():
-        return _by_id(segment, Kind.PROFILE)
-    slug = _NAMED_ID.fullmatch(segment)
+        return _identify_by_id(segment, LinkKind.PROFILE)
+    slug = _SLUG_WITH_ID_PATTERN.fullmatch(segment)
     if slug:
-        return _by_id(slug[1], Kind.PAGE)
-    if segment.lower() in _RESERVED or segment.lower().endswith(".php") or not segment.strip("._-"):
-        return _invalid()
-    if not _SLUG.fullmatch(segment) or (segment.isascii() and len(segment) > 50):
-        return _invalid()
+        return _identify_by_id(slug[1], LinkKind.PAGE)
+    if (
+        segment.lower() in _RESERVED_SEGMENTS
+        or segment.lower().endswith(".php")
+        or not segment.strip("._-")
+    ):
+        return _build_invalid_identity()
+    if not _SLUG_PATTERN.fullmatch(segment) or (segment.isascii() and len(segment) > 50):
+        return _build_invalid_identity()
     key = f"u:{segment.lower().replace('.', '')}"
-    note = None if _USERNAME.fullmatch(segment) else "suspicious"
-    if segment.lower() in _NOBODY:
+    note = None if _USERNAME_PATTERN.fullmatch(segment) else "suspicious"
+    if segment.lower() in _PLACEHOLDER_USERNAMES:
         note = "placeholder"
-    return Identity(NAME, Kind.PROFILE, key, f"https://www.facebook.com/{segment}", note=note)
+    return Identity(NAME, LinkKind.PROFILE, key, f"https://www.facebook.com/{segment}", note=note)
 
 
-def _by_id(number: str, kind: Kind) -> Identity:
-    if not _ID.fullmatch(number):
-        return _invalid()
-    return Identity(NAME, kind, f"id:{number}", f"https://www.facebook.com/profile.php?id={number}")
+def _identify_by_id(page_id: str, kind: LinkKind) -> Identity:
+    if not _ID_PATTERN.fullmatch(page_id):
+        return _build_invalid_identity()
+    return Identity(
+        NAME, kind, f"id:{page_id}", f"https://www.facebook.com/profile.php?id={page_id}"
+    )
 
 
-def _invalid() -> Identity:
-    return Identity(NAME, Kind.INVALID)
+def _build_invalid_identity() -> Identity:
+    return Identity(NAME, LinkKind.INVALID)
 
 
 # --- What does a page say? (pure, run where it can be stopped) -------------------------------------
 
 
-_IDS = pattern(
+_PLATFORM_ID_PATTERN = lazy_regex(
     r"\"delegate_page\":\{\"id\":\"(\d+)\"|\"userID\":\"([1-9]\d+)\"|fb://(?:page|profile|group)/(?:\?id=)?(\d+)"
 )
-_MARKS = pattern(r"\"__isProfile\"|\"delegate_page\"|\"is_business_page_active\"|\"userVanity\":\"[^\"]")
+_PROFILE_MARKER_PATTERN = lazy_regex(
+    r"\"__isProfile\"|\"delegate_page\"|\"is_business_page_active\"|\"userVanity\":\"[^\"]"
+)
 # Titles of Facebook's own pages; those of its walls stand in `walls`.
-_SHELL = pattern(
+_GENERIC_TITLE_PATTERN = lazy_regex(
     r"(?i)(?:(?:facebook|فيسبوك|erreur|error|خطأ|log ?in|se connecter|connexion|تسجيل الدخول)"
     r"(?:\s*[|–-]\s*(?:facebook|فيسبوك))?|leaving facebook.*)?"
 )
 # The same words stand on deleted, restricted and perfectly good pages (gallery-dl, facebook-scraper).
-_UNAVAILABLE = pattern(
+_UNAVAILABLE_PATTERN = lazy_regex(
     r"(?i)this (?:content|page) isn.t (?:currently )?available|the link you followed may be broken"
     r"|(?:page|content) not found|(?:ce contenu|cette page) n.est (?:pas|plus) disponible"
     r"|(?:page|contenu) introuvable"
     r"|(?:المحتوى|الصفحة) غير (?:متوفرة?|متاحة?)|(?:المحتوى|الصفحة) غير موجودة?|لم يتم العثور على الصفحة"
 )
-_FOLLOWERS = "followers|abonnes|people follow|personnes suivent|متابع"
-_TAIL = pattern(r"(?i)\s*[|–-]\s*(?:[^|]*\|\s*)?facebook$")
+_FOLLOWERS_REGEX = "followers|abonnes|people follow|personnes suivent|متابع"
+_TITLE_SUFFIX_PATTERN = lazy_regex(r"(?i)\s*[|–-]\s*(?:[^|]*\|\s*)?facebook$")
 
 
-def read_page(page: Page) -> Shown:
+def parse_profile_page(page: Page) -> PublicProfile:
     """The markers of a page that exists, and the words of one that is not shown."""
-    text = html.decoded(page)
-    head = html.parse(text, page.url)
+    text = html.decode_body(page)
+    head = html.parse_html(text, page.url)
     title = head.meta.get("og:title", "")
-    ids = _IDS.search(text)
+    ids = _PLATFORM_ID_PATTERN.search(text)
     described = f"{head.meta.get('og:description', '')} {head.meta.get('description', '')}"
-    marked = _names(title) or (bool(_MARKS.search(text)) and _names(head.title))
-    marked = marked and not _UNAVAILABLE.search(head.title)  # what says both is not understood
-    unavailable = _UNAVAILABLE.search(f"{head.title} {text[:200_000]}")
-    newest, why = _newest(text, page) if marked else (None, "")
-    return Shown(
-        name=_TAIL.sub("", title or head.title) if marked else "",
+    marked = _is_account_title(title) or (
+        bool(_PROFILE_MARKER_PATTERN.search(text)) and _is_account_title(head.title)
+    )
+    marked = marked and not _UNAVAILABLE_PATTERN.search(
+        head.title
+    )  # what says both is not understood
+    unavailable = _UNAVAILABLE_PATTERN.search(f"{head.title} {text[:200_000]}")
+    newest, why = _find_newest_post(text, page) if marked else (None, "")
+    return PublicProfile(
+        name=_TITLE_SUFFIX_PATTERN.sub("", title or head.title) if marked else "",
         platform_id=next(filter(None, ids.groups()), "") if ids and marked else "",
-        followers=public_profile.counted(described, _FOLLOWERS) if marked else None,
+        followers=public_profile.parse_localized_count(described, _FOLLOWERS_REGEX)
+        if marked
+        else None,
         last_activity=newest,
-        told=unavailable[0] if unavailable and not marked else why,
+        message=unavailable[0] if unavailable and not marked else why,
     )
 
 
-def _names(title: str) -> bool:
+def _is_account_title(title: str) -> bool:
     """Whether a title can be an account's name: it is no shell's, no wall's and no absence's."""
     title = " ".join(title.split())
-    own = _SHELL.fullmatch(title) or _UNAVAILABLE.search(title)
-    return not own and interstitials.titled(title) is None
+    own = _GENERIC_TITLE_PATTERN.fullmatch(title) or _UNAVAILABLE_PATTERN.search(title)
+    return not own and interstitials.match_wall_title(title) is None
 
 
 # A page carries one post's time as a rule, its newest's or a pinned one's (RSS-Bridge 2026-08); the plugin
 # carries several.
-_MOMENTS = pattern(r"\"creation_time\"\s*:\s*(\d{10})\b|data-utime=[\"'](\d{10})\b")
+_POST_TIMESTAMP_PATTERN = lazy_regex(
+    r"\"creation_time\"\s*:\s*(\d{10})\b|data-utime=[\"'](\d{10})\b"
+)
 
 
-_PINNED_MAY_BE_OLD = timedelta(days=30)
+_MAX_SINGLE_POST_AGE = timedelta(days=30)
 
 
-def _newest(text: str, page: Page) -> tuple[Activity | None, str]:
+def _find_newest_post(markup: str, page: Page) -> tuple[Activity | None, str]:
     """The newest post, or why none is told: one old post alone may be pinned, and proves no silence."""
-    moments = {float(found[1] or found[2]) for found in _MOMENTS.finditer(text)}
-    newest = public_profile.newest(moments, page)
-    if newest and len(moments) == 1 and newest.when < page.fetched_at - _PINNED_MAY_BE_OLD:
+    moments = {float(found[1] or found[2]) for found in _POST_TIMESTAMP_PATTERN.finditer(markup)}
+    newest = public_profile.find_newest_timestamp(moments, page)
+    if (
+        newest
+        and len(moments) == 1
+        and newest.published_at < page.fetched_at - _MAX_SINGLE_POST_AGE
+    ):
         return None, "the one post shown is old and may be a pinned one"
     return newest, ""
 
@@ -321,6 +378,8 @@ def _newest(text: str, page: Page) -> tuple[Activity | None, str]:
 # --- Is it there? --------------------------------------------------------------------------------
 
 
-def probe(account: Account) -> Steps:
+def probe(account: Account) -> ProbeGenerator:
     """Ask once for the page's own address, and believe only positive markers."""
-    return public_profile.look(account, NAME, read_page, public_profile.ENGLISH)
+    return public_profile.probe_public_profile(
+        account, NAME, parse_profile_page, public_profile.ENGLISH_HEADERS
+    )

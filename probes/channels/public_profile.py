@@ -14,23 +14,34 @@ from types import MappingProxyType
 
 from probes.classify import interstitials
 from probes.links import channel_registry, identify
-from probes.models.finding import ACCOUNTS, Account, Activity, Finding, Identity, Kind, Presence, Reason
+from probes.models.finding import (
+    ACCOUNT_KINDS,
+    Account,
+    Activity,
+    Finding,
+    Identity,
+    LinkKind,
+    Presence,
+    Reason,
+)
 from probes.models.http import Page
-from probes.models.probe import Steps, ask, present, unknown
+from probes.models.probe import ProbeGenerator, present_finding, request_page, unknown_finding
 from probes.text import language
-from probes.text.lazy_regex import pattern
+from probes.text.lazy_regex import lazy_regex
 
-ENGLISH = {"Accept-Language": "en-US,en;q=0.9"}
+ENGLISH_HEADERS = {"Accept-Language": "en-US,en;q=0.9"}
 """For platforms that say ages and counts in the reader's language: one is read more surely than all.
 
 A wish that any reader may have, and no disguise; their French and Arabic are read as well, for some choose
 by the address they are asked from (fact sheet, 0.4, 2026-10).
 """
-_SOFT = frozenset({Reason.CONSENT, Reason.SCRIPT_ONLY, Reason.LOGIN_WALL})  # their words may stand over one
+_OVERLAY_REASONS = frozenset(
+    {Reason.CONSENT, Reason.SCRIPT_ONLY, Reason.LOGIN_WALL}
+)  # their words may stand over one
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class PublicProfile:
     """What a page shows. A `name` is there only where the platform's own markers prove an account.
 
     `told` is what it says instead of showing one, or why its newest post is not told.
@@ -40,113 +51,132 @@ class Shown:
     platform_id: str = ""
     followers: int | None = None
     last_activity: Activity | None = None
-    told: str = ""
+    message: str = ""
 
 
-def look(
+def probe_public_profile(
     account: Account,
     channel: str,
-    read: Callable[[Page], Shown],
+    parser: Callable[[Page], PublicProfile],
     headers: Mapping[str, str] = MappingProxyType({}),
-) -> Steps:
+) -> ProbeGenerator:
     """Ask once for the account's own address, as a link checker does. A short link is followed first."""
-    account = yield from identify.follow(account)
+    account = yield from identify.resolve_short_link(account)
     identity = account.identity
-    if identity.channel != channel or identity.kind not in ACCOUNTS or not identity.canonical:
-        return wrong_target(identity)
-    page, shown = yield from ask(identity.canonical, read, registered=True, headers=headers)
-    return judged(identity, page, shown)
+    if identity.channel != channel or identity.kind not in ACCOUNT_KINDS or not identity.canonical:
+        return build_wrong_target_finding(identity)
+    page, shown = yield from request_page(
+        identity.canonical, parser, is_registered_link=True, headers=headers
+    )
+    return build_profile_finding(identity, page, shown)
 
 
-def wrong_target(identity: Identity) -> Finding:
+def build_wrong_target_finding(identity: Identity) -> Finding:
     """A link that names no account is asked nothing, and claims nothing."""
-    return Finding(Presence.UNKNOWN, Reason.WRONG_TARGET, detail=f"{identity.kind}: names no account")
+    return Finding(
+        Presence.UNKNOWN, Reason.WRONG_TARGET, detail=f"{identity.kind}: names no account"
+    )
 
 
-def judged(identity: Identity, page: Page, shown: Shown) -> Finding:
+def build_profile_finding(identity: Identity, page: Page, profile: PublicProfile) -> Finding:
     """Present by positive markers on the platform's own 200; else unknown, with the wall that stood there.
 
     Only the words of a wall may stand over a page; where a redirect, a status or the title told of one, the
     wall stands in the page's place, whatever else is written there.
     """
-    wall = interstitials.refusal(page)
-    if wall is not None and not (wall in _SOFT and shown.name and interstitials.instead(page) is None):
-        return unknown(page, wall, detail=shown.told)
-    if page.status != 200 or not shown.name or not _led_to(identity, page).key:
-        return unknown(page, Reason.UNREADABLE, detail=shown.told or "nothing that proves an account")
-    found = present(
+    wall = interstitials.detect_refusal(page)
+    if wall is not None and not (
+        wall in _OVERLAY_REASONS
+        and profile.name
+        and interstitials.detect_full_page_wall(page) is None
+    ):
+        return unknown_finding(page, wall, detail=profile.message)
+    if page.status != 200 or not profile.name or not _identify_final_url(identity, page).key:
+        return unknown_finding(
+            page, Reason.UNREADABLE, detail=profile.message or "nothing that proves an account"
+        )
+    found = present_finding(
         page,
-        name=shown.name,
-        platform_id=shown.platform_id or None,
-        followers=shown.followers,
-        last_activity=shown.last_activity,
-        detail=shown.told,
+        name=profile.name,
+        platform_id=profile.platform_id or None,
+        followers=profile.followers,
+        last_activity=profile.last_activity,
+        detail=profile.message,
     )
-    return replace(found, reason=Reason.RENAMED) if _renamed(identity, page) else found
+    return replace(found, reason=Reason.RENAMED) if _is_renamed(identity, page) else found
 
 
-def _renamed(identity: Identity, page: Page) -> bool:
+def _is_renamed(identity: Identity, page: Page) -> bool:
     """Whether another name answered. An id that leads to its name has not moved, nor has a country's host."""
-    key = _led_to(identity, page).key
-    if not key or not identity.key or _numeric(key) or _numeric(identity.key):
+    key = _identify_final_url(identity, page).key
+    if not key or not identity.key or _is_numeric_key(key) or _is_numeric_key(identity.key):
         return False
     return key != identity.key
 
 
-def _led_to(identity: Identity, page: Page) -> Identity:
+def _identify_final_url(identity: Identity, page: Page) -> Identity:
     """Whose account the address that answered is. A sign-in page that carries one in it is nobody's."""
-    found = channel_registry.channel(identity.channel).identify(
+    found = channel_registry.get_channel(identity.channel).identify(
         page.url, page.url
     )  # not unwrapped, as `links` would
-    ours = channel_registry.owner(identify.host_of(page.url)) == identity.channel and found.kind in ACCOUNTS
-    return found if ours else Identity(identity.channel, Kind.INVALID)
+    ours = (
+        channel_registry.find_channel_by_host(identify.get_link_host(page.url)) == identity.channel
+        and found.kind in ACCOUNT_KINDS
+    )
+    return found if ours else Identity(identity.channel, LinkKind.INVALID)
 
 
-def _numeric(key: str) -> bool:
+def _is_numeric_key(key: str) -> bool:
     return re.fullmatch(r"(?:id:|group:|[a-z]+/)?\d+", key) is not None
 
 
-def newest(seconds: Iterable[float], page: Page) -> Activity | None:
+def find_newest_timestamp(timestamps: Iterable[float], page: Page) -> Activity | None:
     """The newest of the posts' Unix times that can be true: after 2004, and not after the page came."""
     last = page.fetched_at.timestamp() + 86_400
-    told = max((moment for moment in seconds if _FIRST < moment < last), default=None)
+    told = max(
+        (moment for moment in timestamps if _EARLIEST_POST_TIMESTAMP < moment < last), default=None
+    )
     return (
-        None if told is None else Activity(datetime.fromtimestamp(told, UTC).replace(microsecond=0), "posts")
+        None
+        if told is None
+        else Activity(datetime.fromtimestamp(told, UTC).replace(microsecond=0), "posts")
     )
 
 
-_FIRST = 1_075_593_600  # 2004-02, before which none of these platforms was there
+_EARLIEST_POST_TIMESTAMP = 1_075_593_600  # 2004-02, before which none of these platforms was there
 # A number and its scale: `1,234`, `4.2K`, `1,2 million`, `3 آلاف`, as folded text has them.
-_COUNT = (
+_COUNT_REGEX = (
     r"(\d[\d.,٫٬ ]*)(?: ?(k|m|b|md|mrd|milliards?|millions?|mille|الف|الاف|مليون|ملايين|مليار)(?!\w))?"
     r" ?(?:d'|de |من )?"
 )
-_SCALES = {
+_SCALE_FACTORS = {
     **dict.fromkeys(("k", "mille", "الف", "الاف"), 10**3),
     **dict.fromkeys(("m", "million", "millions", "مليون", "ملايين"), 10**6),
     **dict.fromkeys(("b", "md", "mrd", "milliard", "milliards", "مليار"), 10**9),
 }
 
 
-def counted(text: str, words: str) -> int | None:
+def parse_localized_count(text: str, unit_regex: str) -> int | None:
     """A localised count before one of `words` (a regular expression of words as `letters.folded` gives)."""
-    said = language.folded(text[:LONGEST])
-    wanted = re.compile(f"{_COUNT}(?:{words})")
-    found = wanted.search(said) or wanted.search(_TWO.sub(r"2 \1", _ONE.sub(r"1 \1", said)))
-    return _number(found[1], found[2] or "") if found else None
+    said = language.fold_text(text[:MAX_COUNT_SEARCH_CHARS])
+    wanted = re.compile(f"{_COUNT_REGEX}(?:{unit_regex})")
+    found = wanted.search(said) or wanted.search(
+        _ARABIC_DUAL_PATTERN.sub(r"2 \1", _ARABIC_ONE_PATTERN.sub(r"1 \1", said))
+    )
+    return _parse_scaled_number(found[1], found[2] or "") if found else None
 
 
 # Arabic says one and two without a numeral: «مشترك واحد», «مشتركان».
-_ONE = pattern(r"(?<!\w)(\w{3,20}) واحد(?!\w)")
-_TWO = pattern(r"(?<!\w)(\w{3,20})ان(?!\w)")
-LONGEST = 2_000  # characters that are searched for a count
+_ARABIC_ONE_PATTERN = lazy_regex(r"(?<!\w)(\w{3,20}) واحد(?!\w)")
+_ARABIC_DUAL_PATTERN = lazy_regex(r"(?<!\w)(\w{3,20})ان(?!\w)")
+MAX_COUNT_SEARCH_CHARS = 2_000  # characters that are searched for a count
 
 
-def _number(digits: str, scale: str) -> int | None:
+def _parse_scaled_number(digits: str, scale: str) -> int | None:
     """1.23K and 1,23 k are the same; without a scale, marks between digits group thousands."""
     digits = re.sub("[ ٬]", "", digits).strip(".,٫")
     plain = re.sub("[,٫]", ".", digits) if scale else re.sub("[.,٫]", "", digits)
     try:
-        return round(float(plain) * _SCALES.get(scale, 1)) if len(plain) < 16 else None
+        return round(float(plain) * _SCALE_FACTORS.get(scale, 1)) if len(plain) < 16 else None
     except ValueError:  # 1.234.567K
         return None

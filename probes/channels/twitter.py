@@ -11,29 +11,31 @@ from dataclasses import replace
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from probes.channels import public_profile, twitter_api
-from probes.channels.public_profile import Shown
-from probes.models.finding import Account, Identity, Kind
+from probes.channels.public_profile import PublicProfile
+from probes.models.finding import Account, Identity, LinkKind
 from probes.models.http import Page
-from probes.models.probe import Steps
+from probes.models.probe import ProbeGenerator
 from probes.parsing import html
-from probes.text.lazy_regex import pattern
+from probes.text.lazy_regex import lazy_regex
 from probes.urls import normalize
 
 NAME = "twitter"
 VERSION = 1
-INTERFACE, probe_api = twitter_api.INTERFACE, twitter_api.probe_api
+API, probe_api = twitter_api.API, twitter_api.probe_api
 # Mirrors and embedders carry the same paths (yt-dlp, FxEmbed, nitter 2026-08); anybody may run a nitter.
-_MIRRORS = frozenset(
+_MIRROR_HOSTS = frozenset(
     """
     fxtwitter.com vxtwitter.com fixupx.com fixvx.com twstalker.com xcancel.com nitter.*
     """.split()  # noqa: SIM905
 )
-HOSTS = frozenset({"twitter.com", "x.com", "t.co", "twimg.com"}) | _MIRRORS
+HOSTS = frozenset({"twitter.com", "x.com", "t.co", "twimg.com"}) | _MIRROR_HOSTS
 
-_FRONT = frozenset({"", "www", "mobile", "m", "api", "0"})
-_HANDLE = pattern(r"[A-Za-z0-9_]{1,15}")  # the API's own pattern (openapi 2.167, 2026-08)
+_ALLOWED_SUBDOMAINS = frozenset({"", "www", "mobile", "m", "api", "0"})
+_HANDLE_PATTERN = lazy_regex(
+    r"[A-Za-z0-9_]{1,15}"
+)  # the API's own pattern (openapi 2.167, 2026-08)
 # X's own first segments (nitter, lorey, ural, social-links 2022 to 2026).
-_RESERVED = frozenset(
+_RESERVED_SEGMENTS = frozenset(
     """
     home explore search search-advanced notifications messages settings i intent share hashtag
     hashtags compose login logout signup account tos privacy about jobs download who_to_follow
@@ -42,11 +44,11 @@ _RESERVED = frozenset(
     invitations favorites session sessions users
     """.split()  # noqa: SIM905
 )
-_PLACEHOLDERS = frozenset(
+_PLACEHOLDER_HANDLES = frozenset(
     {"twitter", "x", "username", "yourname", "yourusername", "example", "wix", "wordpress"}
 )
-_POSTS = frozenset({"status", "statuses"})
-_ROUTE = pattern(r"^!?(/.+)$")
+_POST_SEGMENTS = frozenset({"status", "statuses"})
+_HASHBANG_ROUTE_PATTERN = lazy_regex(r"^!?(/.+)$")
 
 
 # --- Whose link is it? ---------------------------------------------------------------------------
@@ -54,10 +56,10 @@ _ROUTE = pattern(r"^!?(/.+)$")
 
 def identify(url: str, typed: str) -> Identity:  # noqa: ARG001  # every channel is asked with both
     """Tell whose account a cleaned address on one of HOSTS is."""
-    parts = normalize.parted(url)
+    parts = normalize.parse_url(url)
     if not parts.netloc:
-        return Identity(NAME, Kind.INVALID, url=url)
-    return _on_host(_routed(parts)).at(url)
+        return Identity(NAME, LinkKind.INVALID, url=url)
+    return _identify_on_host(_resolve_hashbang_route(parts)).with_url(url)
 
 
 def identify_bare(text: str) -> Identity | None:
@@ -66,121 +68,156 @@ def identify_bare(text: str) -> Identity | None:
     A number alone is a sheet's nought, a count or a telephone; of one digit it may be an early handle.
     """
     text = text.strip()
-    found = _named(text.lstrip("/").removeprefix("@").strip().rstrip("/"))
+    found = _identify_handle(text.lstrip("/").removeprefix("@").strip().rstrip("/"))
     return found if found.key and not re.fullmatch(r"0|\d{2,}", text) else None
 
 
-def _routed(parts: SplitResult) -> SplitResult:
+def _resolve_hashbang_route(parts: SplitResult) -> SplitResult:
     """Addresses of 2010 to 2012 carry the account behind `#!`."""
     fragment = parts.fragment or unquote(parts.path).partition("#")[2]
-    route = _ROUTE.match(unquote(fragment))
+    route = _HASHBANG_ROUTE_PATTERN.match(unquote(fragment))
     return urlsplit(f"https://x.com{route[1]}") if route else parts
 
 
-def _on_host(parts: SplitResult) -> Identity:
+def _identify_on_host(parts: SplitResult) -> Identity:
     host = parts.hostname or ""
     if host == "t.co":
-        return Identity(NAME, Kind.SHORT if len(parts.path) > 1 else Kind.HOME)
+        return Identity(NAME, LinkKind.SHORT_LINK if len(parts.path) > 1 else LinkKind.HOME)
     if host.endswith("twimg.com") or host.startswith("pic."):
-        return Identity(NAME, Kind.FILE)
+        return Identity(NAME, LinkKind.FILE)
     if host.startswith("platform.") and "tweet" in parts.path.lower():
-        return Identity(NAME, Kind.POST)
-    front = next((host.removesuffix(own).removesuffix(".") for own in HOSTS if host.endswith(own)), "")
-    if host not in HOSTS and front not in _FRONT and not host.startswith("nitter."):
-        return Identity(NAME, Kind.INVALID)  # help., developer., analytics. …
-    return _by_path(parts)
+        return Identity(NAME, LinkKind.POST)
+    front = next(
+        (host.removesuffix(own).removesuffix(".") for own in HOSTS if host.endswith(own)), ""
+    )
+    if host not in HOSTS and front not in _ALLOWED_SUBDOMAINS and not host.startswith("nitter."):
+        return Identity(NAME, LinkKind.INVALID)  # help., developer., analytics. …
+    return _identify_by_path(parts)
 
 
-def _by_path(parts: SplitResult) -> Identity:
-    segments = normalize.segments(parts.path)
-    query = normalize.asked(parts.query)
+def _identify_by_path(parts: SplitResult) -> Identity:
+    segments = normalize.split_path(parts.path)
+    query = normalize.parse_query(parts.query)
     if not segments:
-        return Identity(NAME, Kind.HOME)
+        return Identity(NAME, LinkKind.HOME)
     first, second = segments[0].lower(), segments[1].lower() if len(segments) > 1 else ""
     if first == "i":
-        return _inside(second, segments[2:])
+        return _identify_internal_path(second, segments[2:])
     if first == "intent" and second in ("user", "follow"):
-        return _by_query(query)
-    if first in _KINDS or (first in ("users", *_POSTS) and second.isdigit()):
-        return Identity(NAME, _KINDS.get(first, Kind.POST))
-    return _of(_named(segments[0].removeprefix("@")), second, segments[2:])
+        return _identify_by_query(query)
+    if first in _KINDS_BY_SEGMENT or (first in ("users", *_POST_SEGMENTS) and second.isdigit()):
+        return Identity(NAME, _KINDS_BY_SEGMENT.get(first, LinkKind.POST))
+    return _apply_account_path(
+        _identify_handle(segments[0].removeprefix("@")), second, segments[2:]
+    )
 
 
-_KINDS = {
-    **dict.fromkeys(("intent", "share"), Kind.SHARE),
-    **dict.fromkeys(("hashtag", "search", "explore", "search-advanced"), Kind.SEARCH),
-    "home": Kind.HOME,
+_KINDS_BY_SEGMENT = {
+    **dict.fromkeys(("intent", "share"), LinkKind.SHARE),
+    **dict.fromkeys(("hashtag", "search", "explore", "search-advanced"), LinkKind.SEARCH),
+    "home": LinkKind.HOME,
 }
 
 
-def _of(found: Identity, second: str, rest: list[str]) -> Identity:
+def _apply_account_path(
+    identity: Identity, second_segment: str, other_segments: list[str]
+) -> Identity:
     """An account's own page or one of its tabs; a post, whose handle X does not check, is its owner's."""
-    if second not in _POSTS or not found.key:
-        return found
-    number = re.match(r"\d+", rest[0]) if rest else None
-    return replace(found, kind=Kind.POST, note="derived") if number else Identity(NAME, Kind.INVALID)
+    if second_segment not in _POST_SEGMENTS or not identity.key:
+        return identity
+    number = re.match(r"\d+", other_segments[0]) if other_segments else None
+    return (
+        replace(identity, kind=LinkKind.POST, note="derived")
+        if number
+        else Identity(NAME, LinkKind.INVALID)
+    )
 
 
-def _by_query(query: dict[str, str]) -> Identity:
+def _identify_by_query(query: dict[str, str]) -> Identity:
     number = query.get("user_id", "")
     if "screen_name" in query:
-        return _named(query["screen_name"].removeprefix("@"))
-    return _by_id(number) if number.isascii() and number.isdigit() else Identity(NAME, Kind.INVALID)
+        return _identify_handle(query["screen_name"].removeprefix("@"))
+    return (
+        _identify_by_id(number)
+        if number.isascii() and number.isdigit()
+        else Identity(NAME, LinkKind.INVALID)
+    )
 
 
-def _inside(second: str, rest: list[str]) -> Identity:
+def _identify_internal_path(second_segment: str, other_segments: list[str]) -> Identity:
     """`/i/…` is X's own, but for `/i/user/<id>`."""
-    if second == "user" and rest and rest[0].isascii() and rest[0].isdigit():
-        return _by_id(rest[0])
-    posts = {"status", "web", "events", "spaces", "broadcasts", "cards", "videos", "moments", "articles"}
-    return Identity(NAME, Kind.POST if second in posts and rest else Kind.INVALID)
+    if (
+        second_segment == "user"
+        and other_segments
+        and other_segments[0].isascii()
+        and other_segments[0].isdigit()
+    ):
+        return _identify_by_id(other_segments[0])
+    posts = {
+        "status",
+        "web",
+        "events",
+        "spaces",
+        "broadcasts",
+        "cards",
+        "videos",
+        "moments",
+        "articles",
+    }
+    return Identity(
+        NAME, LinkKind.POST if second_segment in posts and other_segments else LinkKind.INVALID
+    )
 
 
-def _by_id(number: str) -> Identity:
-    return Identity(NAME, Kind.PROFILE, f"id:{number}", f"https://x.com/i/user/{number}")
+def _identify_by_id(user_id: str) -> Identity:
+    return Identity(NAME, LinkKind.PROFILE, f"id:{user_id}", f"https://x.com/i/user/{user_id}")
 
 
-def _named(handle: str) -> Identity:
+def _identify_handle(handle: str) -> Identity:
     handle = handle.strip().rstrip(".,;:)\"'")
-    if not _HANDLE.fullmatch(handle) or handle.lower() in _RESERVED:
-        return Identity(NAME, Kind.INVALID)
-    note = "placeholder" if handle.lower() in _PLACEHOLDERS else None
-    return Identity(NAME, Kind.PROFILE, handle.lower(), f"https://x.com/{handle}", note=note)
+    if not _HANDLE_PATTERN.fullmatch(handle) or handle.lower() in _RESERVED_SEGMENTS:
+        return Identity(NAME, LinkKind.INVALID)
+    note = "placeholder" if handle.lower() in _PLACEHOLDER_HANDLES else None
+    return Identity(NAME, LinkKind.PROFILE, handle.lower(), f"https://x.com/{handle}", note=note)
 
 
 # --- What does a page say? (pure, run where it can be stopped) -------------------------------------
 
 # "Amal (@amal_rabat) / X" or "… on X": the title of a page that was rendered for us.
-_TITLE = pattern(
+_TITLE_PATTERN = lazy_regex(
     r"(.{1,100}?) \(@([A-Za-z0-9_]{1,15})\)(?: (?:/|on|sur|على) (?:X|Twitter)| \| (?:X|Twitter))?"
 )
-_PERSON_ID = pattern(r"\"(?:identifier|rest_id)\"\s*:\s*\"(\d+)\"")
-_TOLD = pattern(
+_USER_ID_PATTERN = lazy_regex(r"\"(?:identifier|rest_id)\"\s*:\s*\"(\d+)\"")
+_UNAVAILABLE_PATTERN = lazy_regex(
     r"(?i)this account doesn.t exist|account suspended|ce compte n.existe pas|compte suspendu"
     r"|هذا الحساب غير موجود"
 )
-_FOLLOWERS = "followers|abonnes|متابع"
+_FOLLOWERS_REGEX = "followers|abonnes|متابع"
 
 
-def read_page(page: Page) -> Shown:
+def parse_profile_page(page: Page) -> PublicProfile:
     """The account's name and handle where the server's page says them; almost always a shell says neither."""
-    text = html.decoded(page)
-    head = html.parse(text, page.url)
-    found = next(filter(None, map(_TITLE.match, (head.meta.get("og:title", ""), head.title))), None)
-    told = _TOLD.search(text[:100_000])
+    text = html.decode_body(page)
+    head = html.parse_html(text, page.url)
+    found = next(
+        filter(None, map(_TITLE_PATTERN.match, (head.meta.get("og:title", ""), head.title))), None
+    )
+    told = _UNAVAILABLE_PATTERN.search(text[:100_000])
     if found is None:
-        return Shown(told=told[0] if told else "")
-    number = _PERSON_ID.search(text)
-    return Shown(
+        return PublicProfile(message=told[0] if told else "")
+    number = _USER_ID_PATTERN.search(text)
+    return PublicProfile(
         name=found[1].strip(),
         platform_id=number[1] if number else "",
-        followers=public_profile.counted(head.meta.get("og:description", ""), _FOLLOWERS),
+        followers=public_profile.parse_localized_count(
+            head.meta.get("og:description", ""), _FOLLOWERS_REGEX
+        ),
     )
 
 
 # --- Is it there? --------------------------------------------------------------------------------
 
 
-def probe(account: Account) -> Steps:
+def probe(account: Account) -> ProbeGenerator:
     """Ask once for the account's own address, and believe only positive markers."""
-    return public_profile.look(account, NAME, read_page)
+    return public_profile.probe_public_profile(account, NAME, parse_profile_page)

@@ -18,18 +18,18 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from probes.classify.soft_404 import SHORT
+from probes.classify.soft_404 import SHORT_PAGE_MAX_CHARS
 from probes.models.finding import Reason
-from probes.text.lazy_regex import pattern
+from probes.text.lazy_regex import lazy_regex
 
 
-def any_of(*words: str) -> re.Pattern[str]:
+def compile_alternatives(*alternatives: str) -> re.Pattern[str]:
     """Any of these, in whatever case."""
-    return pattern("|".join(words), re.IGNORECASE)
+    return lazy_regex("|".join(alternatives), re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
-class Sign:
+class NoticePattern:
     """A page that matches, where it says little else, is this.
 
     `where` is `title`, `text`, `address`, `listing` (title and heading) or `source`: what scripts and frames
@@ -37,28 +37,34 @@ class Sign:
     """
 
     reason: Reason
-    words: re.Pattern[str]
-    where: str = "text"
-    within: int = SHORT
-    beside: int | None = None
+    pattern: re.Pattern[str]
+    location: str = "text"
+    max_page_chars: int = SHORT_PAGE_MAX_CHARS
+    max_other_chars: int | None = None
 
 
-NOTICE_ABSENCES = (
+ABSENCE_NOTICES = (
     # cPanel redirects to this address and serves it with 200 (fact sheet, seen 2026-08).
-    Sign(
+    NoticePattern(
         Reason.SUSPENDED,
-        any_of(r"/cgi-sys/suspendedpage\.cgi", r"/suspended\.page/", r"/suspendu(?:\.\w{2,5}|/)?(?:\?|$)"),
+        compile_alternatives(
+            r"/cgi-sys/suspendedpage\.cgi",
+            r"/suspended\.page/",
+            r"/suspendu(?:\.\w{2,5}|/)?(?:\?|$)",
+        ),
         "address",
     ),
-    Sign(
+    NoticePattern(
         Reason.DEFAULT_PAGE,
-        any_of(r"/cgi-sys/defaultwebpage\.cgi", r"/wp-admin/(?:install|setup-config)\.php"),
+        compile_alternatives(
+            r"/cgi-sys/defaultwebpage\.cgi", r"/wp-admin/(?:install|setup-config)\.php"
+        ),
         "address",
     ),
     # A host's own sentences, which nobody writes of anything else.
-    Sign(
+    NoticePattern(
         Reason.SUSPENDED,
-        any_of(
+        compile_alternatives(
             r"this account has been suspended\W+(?:please )?(?:contact|either)",
             r"this (?:web)?site has been archived or suspended",
             r"sorry, the (?:web)?site has been stopped",
@@ -67,9 +73,9 @@ NOTICE_ABSENCES = (
             r"(?:please renew your|tilda) subscription.{0,80}(?:site|expired)",
         ),
     ),
-    Sign(
+    NoticePattern(
         Reason.PARKED,
-        any_of(
+        compile_alternatives(
             r"domain(?: name)?(?: \S+)? (?:is |may ?be |might be )?for sale",
             r"\S+\.[a-z]{2,12} (?:is|may ?be) for sale",
             r"hugedomains\.com",
@@ -102,20 +108,20 @@ NOTICE_ABSENCES = (
             r"прода[её]тся",
         ),
     ),
-    Sign(
+    NoticePattern(
         # Scripts and frames that only parking services serve.
         Reason.PARKED,
-        any_of(
+        compile_alternatives(
             r"//(?:[\w-]+\.)*(?:parkingcrew|sedoparking|bodis|parklogic|cdnpark|above|ztomy|skenzo|voodoo|"
             r"parkingpage|dsparking|afternic)\.(?:com|net)(?:[/:]|$)",
             r"adsense/domains/caf\.js|jsparkcaf|/parking-lander/|location(?:\.href)?\s*=\s*[\"']/lander",
         ),
         "source",
     ),
-    Sign(
+    NoticePattern(
         # Where a name for sale leads: a shop of names has menus of its own.
         Reason.PARKED,
-        any_of(
+        compile_alternatives(
             r"//(?:[\w-]+\.)?(?:hugedomains|dan|afternic|sedo|sedoparking|undeveloped|domainmarket|"
             r"brandbucket|"
             r"squadhelp|atom|parkingcrew|bodis|namebright)\.(?:com|net)/",
@@ -125,9 +131,9 @@ NOTICE_ABSENCES = (
         "address",
     ),
     # What servers, panels and builders put where nothing was put yet.
-    Sign(
+    NoticePattern(
         Reason.DEFAULT_PAGE,
-        any_of(
+        compile_alternatives(
             r"default (?:web ?site|web|index|server|home|landing) ?page",
             r"apache2? (?:\w+ )?default page",
             r"test page for (?:the )?(?:apache|nginx|http server)|http server test page|test page powered by",
@@ -163,26 +169,30 @@ NOTICE_ABSENCES = (
         ),
     ),
     # A CMS that says itself that nothing was ever published.
-    Sign(
+    NoticePattern(
         Reason.EMPTY,
-        any_of(
+        compile_alternatives(
             r"no front page content has been created yet",
             r"aucun contenu (?:de|en) page d.accueil n.a (?:été|encore été) créé",
             r"لم يتم إنشاء محتوى (?:ل|في )?الصفحة",
         ),
-        within=3_000,
+        max_page_chars=3_000,
     ),
-    Sign(
+    NoticePattern(
         Reason.DIRECTORY_LISTING,
-        any_of(r"^index of /(?:$|\S)", r"^directory listing (?:for|of) /", r"^index de /"),
+        compile_alternatives(
+            r"^index of /(?:$|\S)", r"^directory listing (?:for|of) /", r"^index de /"
+        ),
         "listing",
         200_000,
     ),
-    Sign(Reason.NOT_FOUND, any_of(r"//(?:[\w-]+\.)?wordpress\.com/typo/"), "address"),
+    NoticePattern(
+        Reason.NOT_FOUND, compile_alternatives(r"//(?:[\w-]+\.)?wordpress\.com/typo/"), "address"
+    ),
     # A platform's own words for a site that is no more (can-i-take-over-xyz 2025-02, WhatsMyName 2026-08).
-    Sign(
+    NoticePattern(
         Reason.NOT_FOUND,
-        any_of(
+        compile_alternatives(
             r"do you want to register \S+\.wordpress\.com",
             r"\S+\.wordpress\.com (?:is no longer available|n.est plus disponible|لم يعد متاح)",
             r"the authors have deleted this site|les auteurs ont supprimé ce site",
@@ -199,12 +209,12 @@ NOTICE_ABSENCES = (
 )
 
 
-ALONE = 24  # characters: a name, and nothing else
+MAX_CHARS_BESIDE_BARE_NOTICE = 24  # characters: a name, and nothing else
 
-CLOSURE_ABSENCES = (
-    Sign(
+SELF_STATED_ABSENCES = (
+    NoticePattern(
         Reason.SUSPENDED,
-        any_of(
+        compile_alternatives(
             r"account (?:has been )?suspended|^suspended$",
             r"(?:web)?site (?:you are trying to access )?(?:has been |is |temporarily )*(?:suspended|"
             r"disabled|"
@@ -238,11 +248,11 @@ CLOSURE_ABSENCES = (
             r"(?:akun|situs|hosting|layanan)(?: \w+)?(?: ini)? (?:telah |sedang )?(?:ditangguhkan|"
             r"dinonaktifkan)",
         ),
-        beside=80,
+        max_other_chars=80,
     ),
-    Sign(
+    NoticePattern(
         Reason.PARKED,
-        any_of(
+        compile_alternatives(
             r"(?:website|site)(?: name)?(?: \S+)? (?:is |may ?be |might be )?for sale",
             r"buy this domain(?: name)?(?: now)?",
             r"domain (?:name )?(?:\S+\.\w+ )?(?:is|was|has been) (?:recently |already )?registered"
@@ -250,17 +260,17 @@ CLOSURE_ABSENCES = (
             r"domaine (?:est )?(?:parqué|expiré|en attente de renouvellement)",
             r"dominio (?:está |è )?(?:en venta|aparcado|in vendita)",
         ),
-        beside=80,
+        max_other_chars=80,
     ),
     # Words that name no site: nothing else may be said.
-    Sign(
+    NoticePattern(
         Reason.PARKED,
-        any_of(r"parking page|parked page", r"^domaine réservé"),
-        beside=ALONE,
+        compile_alternatives(r"parking page|parked page", r"^domaine réservé"),
+        max_other_chars=MAX_CHARS_BESIDE_BARE_NOTICE,
     ),
-    Sign(
+    NoticePattern(
         Reason.DEFAULT_PAGE,
-        any_of(
+        compile_alternatives(
             r"(?:web)?site (?:is )?(?:currently )?(?:under|in) construction",
             r"under maintenance and construction",
             r"(?:web ?)?site.{0,30}(?:coming soon|opening soon|launching soon)",
@@ -302,17 +312,19 @@ CLOSURE_ABSENCES = (
             r"(?:الموقع|موقعنا|الصفحة) (?:قيد|تحت|في طور) (?:الإنشاء|الانشاء|التطوير|البناء|الإنجاز|"
             r"الانجاز|الإعداد)",
         ),
-        beside=80,
+        max_other_chars=80,
     ),
-    Sign(
+    NoticePattern(
         Reason.DEFAULT_PAGE,
-        any_of(r"^default page$|\bpage par défaut$", r"^(?:it works!?)(?: it works!?)?$"),
-        beside=60,
+        compile_alternatives(
+            r"^default page$|\bpage par défaut$", r"^(?:it works!?)(?: it works!?)?$"
+        ),
+        max_other_chars=60,
     ),
     # What is not said to be the site: it may be the march, the camp or the honey.
-    Sign(
+    NoticePattern(
         Reason.DEFAULT_PAGE,
-        any_of(
+        compile_alternatives(
             r"^iis\d*$|^(?:page )?under construction\W*$|^en construction\W*$",
             r"^(?:bientôt|prochainement)\W*$",
             r"(?:we.re )?(?:coming soon|launching soon|opening soon)\W*$",
@@ -321,11 +333,11 @@ CLOSURE_ABSENCES = (
             r"^(?:قريبا|قريباً|(?:الموقع|موقعنا) قريبا)\W*$",
             r"^(?:próximamente|em breve|prossimamente|demnächst|binnenkort|çok yakında|wkrótce)\W*$",
         ),
-        beside=ALONE,
+        max_other_chars=MAX_CHARS_BESIDE_BARE_NOTICE,
     ),
-    Sign(
+    NoticePattern(
         Reason.NOT_FOUND,
-        any_of(
+        compile_alternatives(
             r"blog (?:not found|introuvable|(?:you (?:were|are) looking for )?does not exist)|"
             r"(?:the )?blog (?:at \S+ )?has been removed",
             r"(?:ce|le) blog (?:\S+ à \S+ )?a été (?:supprimé|fermé)",
@@ -334,6 +346,6 @@ CLOSURE_ABSENCES = (
             r"ce site n.est pas (?:encore )?publié",
             r"(?:web)?site (?:does not exist|no longer exists|has been (?:deleted|removed))",
         ),
-        beside=80,
+        max_other_chars=80,
     ),
 )

@@ -10,17 +10,21 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from probes.classify.soft_404 import segments
-from probes.parsing.html import Document, host
-from probes.text.lazy_regex import may_match, pattern
+from probes.classify.soft_404 import split_title
+from probes.parsing.html import Document, get_host
+from probes.text.lazy_regex import lazy_regex, may_match
 
-TITLES = 2  # headings that may state it
-EARLY = 400  # characters of text within which a sentence states it
-BARELY = 40  # characters of others, where nothing on the page speaks of hosting
-ASIDE = 160  # characters of a sentence that tells of hosting and of nothing else
+MAX_HEADINGS = 2  # headings that may state it
+EARLY_TEXT_CHARS = 400  # characters of text within which a sentence states it
+MAX_OTHER_CHARS_WITHOUT_HOSTING = (
+    40  # characters of others, where nothing on the page speaks of hosting
+)
+MAX_HOSTING_SENTENCE_CHARS = (
+    160  # characters of a sentence that tells of hosting and of nothing else
+)
 
 # Small words that may stand beside a statement within its sentence, and change nothing of it.
-_SMALL = frozenset(
+_STOP_WORDS = frozenset(
     """
     a an and are as at be been being by currently due for from has have in into is it its just
     momentarily more moment nearing not now of on or our please presently present shortly sorry still
@@ -41,7 +45,7 @@ _SMALL = frozenset(
     """.split()  # noqa: SIM905
 )
 # Talk of hosting, and what a host or an unfinished site says besides: it tells of nobody.
-_HOSTING = pattern(
+_HOSTING_PATTERN = lazy_regex(
     r"\bhosts?\b|hosting|webhost|web ?site|web ?space|home ?page|internet|on ?line|\bdomain(?:s|"
     r"names?)?\b|server|webmaster|"
     r"administrat|provider|payment|unpaid|invoice|billing|owner|your account|contact (?:\w+ )?support|"
@@ -65,95 +69,132 @@ _HOSTING = pattern(
     re.IGNORECASE,
 )
 # Who tells where the site is now has one.
-_MOVED = pattern(
+_MOVED_SITE_PATTERN = lazy_regex(
     r"new (?:web ?)?(?:site|address|home)|has moved|moved to|nouveau site|nouvelle adresse|déménag|"
     r"neue (?:web|internet)?(?:seite|adresse|präsenz)|umgezogen|nuev[ao] (?:web|sitio|página|dirección)|"
     r"facebook|instagram|whatsapp|désormais sur|find us (?:at|on)|"
     r"nuovo (?:sito|indirizzo)|nieuwe (?:web)?site|novo (?:site|endereço)|انتقل|الموقع الجديد|موقعنا الجديد",
     re.IGNORECASE,
 )
-_REACHED = pattern(r"[\w.+-]{1,64}@[\w-]{1,63}\.\w+|(?:\+|\b0)\d(?:[\s./-]?\d){7,}")
-_ENDS = pattern(r"(?<=[.!?…؟。！])\s+|[\n]+|(?<=。)")
-_WORD = pattern(r"[^\W_]+")
-_NAME = pattern(r"\S+\.[a-z]{2,12}\b", re.IGNORECASE)
+_CONTACT_DETAILS_PATTERN = lazy_regex(
+    r"[\w.+-]{1,64}@[\w-]{1,63}\.\w+|(?:\+|\b0)\d(?:[\s./-]?\d){7,}"
+)
+_SENTENCE_END_PATTERN = lazy_regex(r"(?<=[.!?…؟。！])\s+|[\n]+|(?<=。)")
+_WORD_PATTERN = lazy_regex(r"[^\W_]+")
+_DOMAIN_NAME_PATTERN = lazy_regex(r"\S+\.[a-z]{2,12}\b", re.IGNORECASE)
 
 
-def made(words: re.Pattern[str], document: Document, beside: int) -> str | None:
+def find_self_statement(
+    statement_pattern: re.Pattern[str], document: Document, max_other_chars: int
+) -> str | None:
     """The title, heading or sentence that says it of the page, with `beside` characters of others at most."""
     if not any(
-        may_match(words, said) for said in (document.title, *document.headings[:TITLES], document.text)
+        may_match(statement_pattern, said)
+        for said in (document.title, *document.headings[:MAX_HEADINGS], document.text)
     ):
         return None
-    told = next((said for said in _said(document) if _fills(words, said, document)), None)
+    told = next(
+        (
+            said
+            for said in _iter_prominent_texts(document)
+            if _is_whole_statement(statement_pattern, said, document)
+        ),
+        None,
+    )
     if told is None:
         return None
-    limit = beside if _speaks_of_hosting(words, document) else min(beside, BARELY)
-    rest = _REACHED.sub("", " ".join(others(words, document)))
+    limit = (
+        max_other_chars
+        if _mentions_hosting(statement_pattern, document)
+        else min(max_other_chars, MAX_OTHER_CHARS_WITHOUT_HOSTING)
+    )
+    rest = _CONTACT_DETAILS_PATTERN.sub(
+        "", " ".join(find_other_sentences(statement_pattern, document))
+    )
     return told if len(rest) <= limit else None
 
 
-def _speaks_of_hosting(words: re.Pattern[str], document: Document) -> bool:
+def _mentions_hosting(statement_pattern: re.Pattern[str], document: Document) -> bool:
     """Whether a page bears its host's name or talks of hosting beside the statement itself."""
-    aside = (said for said in sentences(document) if not _fills(words, said, document))
-    return _own_name(document.title, document) or any(_HOSTING.search(said) for said in aside)
+    aside = (
+        said
+        for said in iter_sentences(document)
+        if not _is_whole_statement(statement_pattern, said, document)
+    )
+    return _is_own_host(document.title, document) or any(
+        _HOSTING_PATTERN.search(said) for said in aside
+    )
 
 
-def moved(document: Document) -> bool:
+def mentions_new_site(document: Document) -> bool:
     """Whether the page tells where its site is now."""
-    return bool(_MOVED.search(document.text))
+    return bool(_MOVED_SITE_PATTERN.search(document.text))
 
 
-def others(words: re.Pattern[str], document: Document) -> list[str]:
+def find_other_sentences(statement_pattern: re.Pattern[str], document: Document) -> list[str]:
     """What a page says beside the statement, its own name and talk of hosting."""
-    names = {part.lower() for part in (document.title, *segments(document.title))}
+    names = {part.lower() for part in (document.title, *split_title(document.title))}
     return [
         said
-        for said in sentences(document)
-        if not _fills(words, said, document)
-        and not (len(said) < ASIDE and _HOSTING.search(said))
+        for said in iter_sentences(document)
+        if not _is_whole_statement(statement_pattern, said, document)
+        and not (len(said) < MAX_HOSTING_SENTENCE_CHARS and _HOSTING_PATTERN.search(said))
         and said.lower().strip(" .!") not in names
-        and not _own_name(said, document)
+        and not _is_own_host(said, document)
     ]
 
 
-def _said(document: Document) -> Iterator[str]:
+def _iter_prominent_texts(document: Document) -> Iterator[str]:
     yield document.title
-    yield from (part for part in segments(document.title) if not _is_explained(part, document.title))
-    yield from document.headings[:TITLES]
+    yield from (
+        part
+        for part in split_title(document.title)
+        if not _continues_after_colon(part, document.title)
+    )
+    yield from document.headings[:MAX_HEADINGS]
     length = 0
-    for said in sentences(document):
-        if length > EARLY:
+    for said in iter_sentences(document):
+        if length > EARLY_TEXT_CHARS:
             return
         yield said
         length += len(said)
 
 
-def sentences(document: Document) -> Iterator[str]:
+def iter_sentences(document: Document) -> Iterator[str]:
     """What a page shows, sentence by sentence."""
-    for chunk in document.chunks:
-        yield from (said.strip() for said in _ENDS.split(chunk.text) if said.strip())
+    for chunk in document.text_nodes:
+        yield from (
+            said.strip() for said in _SENTENCE_END_PATTERN.split(chunk.text) if said.strip()
+        )
 
 
-def _is_explained(part: str, title: str) -> bool:
+def _continues_after_colon(title_part: str, title: str) -> bool:
     """Whether a title goes on to say what it speaks of: "site en construction : la future école"."""
-    return re.match(rf"{re.escape(part)} ?:", title) is not None
+    return re.match(rf"{re.escape(title_part)} ?:", title) is not None
 
 
-def _fills(words: re.Pattern[str], said: str, document: Document) -> bool:
+def _is_whole_statement(
+    statement_pattern: re.Pattern[str], sentence: str, document: Document
+) -> bool:
     """Whether the words are all that a sentence says, small ones and talk of hosting aside."""
-    found = words.search(said)
+    found = statement_pattern.search(sentence)
     if found is None:
         return False
-    rest = f"{said[: found.start()]} {said[found.end() :]}"
-    if _own_name(rest, document) or not rest.strip():
+    rest = f"{sentence[: found.start()]} {sentence[found.end() :]}"
+    if _is_own_host(rest, document) or not rest.strip():
         return True
-    return all(_is_small(word) for word in _WORD.findall(_NAME.sub(" ", rest).lower()))
+    return all(
+        _is_insignificant_word(word)
+        for word in _WORD_PATTERN.findall(_DOMAIN_NAME_PATTERN.sub(" ", rest).lower())
+    )
 
 
-def _is_small(word: str) -> bool:
-    return word in _SMALL or bool(_HOSTING.search(word))
+def _is_insignificant_word(word: str) -> bool:
+    return word in _STOP_WORDS or bool(_HOSTING_PATTERN.search(word))
 
 
-def _own_name(text: str, document: Document) -> bool:
+def _is_own_host(text: str, document: Document) -> bool:
     """Whether a text is the page's host, written out, and nothing else."""
-    return text.strip(" .:!–—|-").lower().removeprefix("www.") == host(document.url).removeprefix("www.")
+    return text.strip(" .:!–—|-").lower().removeprefix("www.") == get_host(
+        document.url
+    ).removeprefix("www.")

@@ -17,9 +17,9 @@ import re
 
 from probes.models.finding import Reason
 from probes.parsing.html import Document
-from probes.text.lazy_regex import pattern
+from probes.text.lazy_regex import lazy_regex
 
-SORRY = (
+SORRY_REGEX = (
     r"(?:(?:whoops|oops|ooops|oups|ouups|ups|opps|sorry|so sorry|we.re sorry|désolée?s?|nous sommes "
     r"désolée?s?|"
     r"uh oh|oh no|http|status|code|error|erreur|fehler|errore?|erro|hm+|ops|hoppla|entschuldigung|lo "
@@ -29,7 +29,7 @@ SORRY = (
     r"but|mais|aber|pero)\b\W*){0,3}"
 )
 # Sentences that a page says of itself, by language. Each begins and ends where the sentence does.
-SAYING = (
+PAGE_NOT_FOUND_REGEX = (
     # English
     r"(?:the |that |this |your )?(?:requested |object |url |site |document |file |web ?)?(?:page )?"
     r"(?:you requested |you(?:.re| are) looking for |you were (?:looking for|trying to reach) |"
@@ -125,123 +125,129 @@ SAYING = (
     r"(?:요청하신 |찾으시는 )?페이지를 찾을 수 없습니다"
 )
 # What else a site files under an address: there the same is said of a post, a job, an event.
-_GONE_EN = (
+_GONE_REGEX_EN = (
     r"(?:(?:was |is |were |has )?not (?:been )?found|(?:could not|can.?t|cannot|couldn.t) be found|"
     r"(?:does not|doesn.t|no longer) exists?(?: any ?more)?|is no longer available|"
     r"(?:has been |was |have been )(?:removed|deleted))"
 )
-_LOST_FR = r"(?:introuvable|inexistante?|inconnue?|non trouvée?)"
-_GONE_FR = (
-    rf"(?:(?:est |semble ){_LOST_FR}|n.existe (?:pas|plus)|"
+_MISSING_REGEX_FR = r"(?:introuvable|inexistante?|inconnue?|non trouvée?)"
+_GONE_REGEX_FR = (
+    rf"(?:(?:est |semble ){_MISSING_REGEX_FR}|n.existe (?:pas|plus)|"
     r"n.est plus (?:disponible|en ligne)|n.a pas été trouvée?|(?:a été|est) supprimée?)"
 )
-_GONE_DE = (
+_GONE_REGEX_DE = (
     r"(?:(?:wurde |konnte )?(?:leider )?nicht gefunden(?: werden)?|existiert (?:leider )?nicht(?: mehr)?|"
     r"(?:ist )?(?:leider )?nicht (?:mehr )?(?:verfügbar|vorhanden|auffindbar)|wurde (?:gelöscht|entfernt))"
 )
-_GONE_ES = (
+_GONE_REGEX_ES = (
     r"(?:(?:ya )?no existe(?: más)?|no (?:fue |ha sido |se ha |se )?(?:encontrad[oa]|encontró|encuentra)|"
     r"ya no est[áa] disponible|ha sido eliminad[oa])"
 )
-_GONE_PT = (
+_GONE_REGEX_PT = (
     r"(?:n[ãa]o (?:foi )?encontrad[oa]|n[ãa]o existe(?: mais)?|n[ãa]o est[áa] mais dispon[íi]vel|"
     r"foi (?:removid[oa]|exclu[íi]d[oa]))"
 )
-_GONE_IT = (
+_GONE_REGEX_IT = (
     r"(?:non (?:è stat[oa] |è )?trovat[oa]|non esiste(?: più)?|non è più disponibile|"
     r"è stat[oa] (?:rimoss|eliminat|cancellat)[oa])"
 )
-_GONE_NL = (
-    r"(?:(?:is |kon |werd )?niet (?:meer )?(?:gevonden|beschikbaar)(?: worden)?|bestaat niet(?: meer)?)"
-)
-_ASKED_EN = (
+_GONE_REGEX_NL = r"(?:(?:is |kon |werd )?niet (?:meer )?(?:gevonden|beschikbaar)(?: worden)?|bestaat niet(?: meer)?)"
+_REQUESTED_REGEX_EN = (
     r"(?:(?:that )?you(?:.re| are|.ve| have| were)? ?(?:looking for|requested|selected|"
     r"(?:trying|tried) to \w+) )"
 )
-_ASKED_FR = r"(?:demandée? |recherchée? |que vous (?:\w+ ){1,3})"
-_ASKED_ES = r"(?:solicitad[oa] |que (?:est[áa]s? )?busca\w* )"
-_ASKED_PT = r"(?:solicitad[oa] |que (?:voc[êe] )?(?:procur\w+|est[áa] procurando) )"
-_ASKED_IT = r"(?:richiest[oa] |cercat[oa] |che (?:stai cercando|cerchi|hai richiesto) )"
-_ASKED_NL = r"(?:(?:die|dat) (?:je|u) zoe?[ck]h?t )"
-_ASKED_DE = r"(?:gesuchte[rsn]? |gewünschte[rsn]? |angeforderte[rsn]? |aufgerufene[rsn]? )"
-_EN = (
+_REQUESTED_REGEX_FR = r"(?:demandée? |recherchée? |que vous (?:\w+ ){1,3})"
+_REQUESTED_REGEX_ES = r"(?:solicitad[oa] |que (?:est[áa]s? )?busca\w* )"
+_REQUESTED_REGEX_PT = r"(?:solicitad[oa] |que (?:voc[êe] )?(?:procur\w+|est[áa] procurando) )"
+_REQUESTED_REGEX_IT = r"(?:richiest[oa] |cercat[oa] |che (?:stai cercando|cerchi|hai richiesto) )"
+_REQUESTED_REGEX_NL = r"(?:(?:die|dat) (?:je|u) zoe?[ck]h?t )"
+_REQUESTED_REGEX_DE = (
+    r"(?:gesuchte[rsn]? |gewünschte[rsn]? |angeforderte[rsn]? |aufgerufene[rsn]? )"
+)
+_CONTENT_TYPE_REGEX_EN = (
     r"(?:topic|post|blog post|thread|product|job|job posting|vacancy|story|event|listing|ad|recipe|profile|"
     r"member|entry|news|news item|offer|record|resource|message|content|article|document|item|category)"
 )
-_FR = (
+_CONTENT_TYPE_REGEX_FR = (
     r"(?:sujet|[ée]v[éèe]nement|annonce|produit|offre(?: d.emploi)?|fiche|actualité|billet|discussion|"
     r"message|"
     r"profil|recette|rubrique|ressource|publication|article|contenu|document|catégorie)"
 )
-_DE = (
+_CONTENT_TYPE_REGEX_DE = (
     r"(?:beitrag|artikel|inhalt|eintrag|veranstaltung|produkt|thema|stelle|stellenanzeige|anzeige|nachricht|"
     r"meldung|termin|dokument|angebot|webseite|internetseite)"
 )
-_ES = (
-    r"(?:noticia|art[íi]culo|entrada|publicaci[óo]n|evento|producto|contenido|tema|anuncio|oferta|documento)"
+_CONTENT_TYPE_REGEX_ES = r"(?:noticia|art[íi]culo|entrada|publicaci[óo]n|evento|producto|contenido|tema|anuncio|oferta|documento)"
+_CONTENT_TYPE_REGEX_PT = r"(?:not[íi]cia|artigo|evento|produto|conte[úu]do|t[óo]pico|publica[çc][ãa]o|postagem|an[úu]ncio|vaga)"
+_CONTENT_TYPE_REGEX_IT = (
+    r"(?:articolo|contenuto|evento|prodotto|notizia|annuncio|argomento|documento|post)"
 )
-_PT = r"(?:not[íi]cia|artigo|evento|produto|conte[úu]do|t[óo]pico|publica[çc][ãa]o|postagem|an[úu]ncio|vaga)"
-_IT = r"(?:articolo|contenuto|evento|prodotto|notizia|annuncio|argomento|documento|post)"
-_NL = r"(?:artikel|bericht|nieuwsbericht|evenement|product|onderwerp|vacature|item|inhoud|document)"
-_AR = r"(?:المقال|المقالة|الموضوع|الخبر|المحتوى|الحدث|الإعلان|المنشور|الوظيفة|المشاركة|التدوينة|المنتج)"
-_AR_ASKED = r"(?:المطلوبة? |(?:الذي|التي) (?:تبحث عنها?|طلبته?ا?) )"
+_CONTENT_TYPE_REGEX_NL = (
+    r"(?:artikel|bericht|nieuwsbericht|evenement|product|onderwerp|vacature|item|inhoud|document)"
+)
+_CONTENT_TYPE_REGEX_AR = r"(?:المقال|المقالة|الموضوع|الخبر|المحتوى|الحدث|الإعلان|المنشور|الوظيفة|المشاركة|التدوينة|المنتج)"
+_REQUESTED_REGEX_AR = r"(?:المطلوبة? |(?:الذي|التي) (?:تبحث عنها?|طلبته?ا?) )"
 
 
-def _things(asked: str) -> str:
+def _build_content_not_found_regex(requested_quantifier: str) -> str:
     """The sentences; with `asked` empty only those that speak of what the visitor asked for."""
     return (
-        rf"(?:the |this |that |your )?(?:requested ){asked}{_EN} {_GONE_EN}|"
-        rf"(?:the |this |that |your )?{_EN} {_ASKED_EN}{asked}{_GONE_EN}|"
-        rf"(?:cet |cette |ce |le |la |l.)?{_FR} {_ASKED_FR}{asked}{_GONE_FR}|{_FR} "
-        rf"{_ASKED_FR}{asked}{_LOST_FR}|"
-        rf"(?:der |die |das |den |diese[rs]? )?{_ASKED_DE}{asked}{_DE} {_GONE_DE}|"
-        rf"(?:la |el |esta |este )?{_ES} {_ASKED_ES}{asked}{_GONE_ES}|"
-        rf"(?:a |o |esta |este )?{_PT} {_ASKED_PT}{asked}{_GONE_PT}|"
-        rf"(?:l.|il |la |lo |questo |questa |quest.)?{_IT} {_ASKED_IT}{asked}{_GONE_IT}|"
-        rf"(?:het |de |dit |deze )?{_NL} {_ASKED_NL}{asked}{_GONE_NL}|"
-        rf"{_AR} {_AR_ASKED}{asked}(?:غير موجودة?|لم يعد موجود\w*|لم تعد موجودة)"
+        rf"(?:the |this |that |your )?(?:requested ){requested_quantifier}{_CONTENT_TYPE_REGEX_EN} {_GONE_REGEX_EN}|"
+        rf"(?:the |this |that |your )?{_CONTENT_TYPE_REGEX_EN} {_REQUESTED_REGEX_EN}{requested_quantifier}{_GONE_REGEX_EN}|"
+        rf"(?:cet |cette |ce |le |la |l.)?{_CONTENT_TYPE_REGEX_FR} {_REQUESTED_REGEX_FR}{requested_quantifier}{_GONE_REGEX_FR}|{_CONTENT_TYPE_REGEX_FR} "
+        rf"{_REQUESTED_REGEX_FR}{requested_quantifier}{_MISSING_REGEX_FR}|"
+        rf"(?:der |die |das |den |diese[rs]? )?{_REQUESTED_REGEX_DE}{requested_quantifier}{_CONTENT_TYPE_REGEX_DE} {_GONE_REGEX_DE}|"
+        rf"(?:la |el |esta |este )?{_CONTENT_TYPE_REGEX_ES} {_REQUESTED_REGEX_ES}{requested_quantifier}{_GONE_REGEX_ES}|"
+        rf"(?:a |o |esta |este )?{_CONTENT_TYPE_REGEX_PT} {_REQUESTED_REGEX_PT}{requested_quantifier}{_GONE_REGEX_PT}|"
+        rf"(?:l.|il |la |lo |questo |questa |quest.)?{_CONTENT_TYPE_REGEX_IT} {_REQUESTED_REGEX_IT}{requested_quantifier}{_GONE_REGEX_IT}|"
+        rf"(?:het |de |dit |deze )?{_CONTENT_TYPE_REGEX_NL} {_REQUESTED_REGEX_NL}{requested_quantifier}{_GONE_REGEX_NL}|"
+        rf"{_CONTENT_TYPE_REGEX_AR} {_REQUESTED_REGEX_AR}{requested_quantifier}(?:غير موجودة?|لم يعد موجود\w*|لم تعد موجودة)"
     )
 
 
-ASKED_THINGS = _things("")
-THINGS = (
-    rf"{_things('?')}|"
-    rf"(?:لم يتم العثور على|تعذر العثور على|لم نعثر على|تم حذف) (?:هذا |هذه )?{_AR}|"
+REQUESTED_CONTENT_NOT_FOUND_REGEX = _build_content_not_found_regex("")
+CONTENT_NOT_FOUND_REGEX = (
+    rf"{_build_content_not_found_regex('?')}|"
+    rf"(?:لم يتم العثور على|تعذر العثور على|لم نعثر على|تم حذف) (?:هذا |هذه )?{_CONTENT_TYPE_REGEX_AR}|"
     r"không tìm thấy (?:bài viết|nội dung|sản phẩm)|(?:статья|новость|материал|тема|товар|запись) не "
     r"найден[ао]?|"
     r"(?:artikkelen|innlegget|artikeln|inlägget|artiklen) (?:finns|finnes|findes|eksisterer) (?:ikke|inte)|"
     r"artikkelia ei löytynyt|記事が見つかりません(?:でした)?|文章不存在|artikel tidak ditemukan|"
     r"(?:içerik|haber|ürün|konu) bulunamadı"
 )
-NUMBER = (
+ERROR_CODE_REGEX = (
     r"(?:404|410)(?: ?[\W_]{0,2} ?(?:(?:http )?(?:error|erreur|fehler|errore|erro)(?: page)?|page|"
     r"seite|página|pagina|"
     r"not found|الصفحة))?|خطأ 404"
 )
-NOTHING = (
+NO_RESULTS_REGEX = (
     r"nothing (?:was )?found(?: here)?|aucun (?:résultat|contenu) trouvé|"
     r"لم يتم العثور على (?:شيء|أي شيء|نتائج)|nada encontrado|nichts gefunden|nessun risultato"
 )
 
 
-SHORT = 1_200  # characters of visible text: a page this short has little else to say
-TINY = 400
+SHORT_PAGE_MAX_CHARS = 1_200  # characters of visible text: a page this short has little else to say
+TINY_PAGE_MAX_CHARS = 400
 
 # Up to the end, but for a question mark: a question states nothing.
-_TAIL = r"(?:[\s\W_]{0,4}(?:404|410|error|erreur|fehler|erro|errore|page|خطأ))*[^\w?؟]*"
-_LABEL = pattern(
-    rf"\W*{SORRY}(?:status |code )?(?:(?:{NUMBER})[\s\W_]{{0,4}}{SORRY}(?:{SAYING})"
-    rf"|{NUMBER}|{SAYING}|{NOTHING}){_TAIL}",
+_TRAILING_WORDS_REGEX = (
+    r"(?:[\s\W_]{0,4}(?:404|410|error|erreur|fehler|erro|errore|page|خطأ))*[^\w?؟]*"
+)
+_ERROR_LABEL_PATTERN = lazy_regex(
+    rf"\W*{SORRY_REGEX}(?:status |code )?(?:(?:{ERROR_CODE_REGEX})[\s\W_]{{0,4}}{SORRY_REGEX}(?:{PAGE_NOT_FOUND_REGEX})"
+    rf"|{ERROR_CODE_REGEX}|{PAGE_NOT_FOUND_REGEX}|{NO_RESULTS_REGEX}){_TRAILING_WORDS_REGEX}",
     re.IGNORECASE,
 )
-_THING = pattern(rf"\W*{SORRY}(?:{THINGS}){_TAIL}", re.IGNORECASE)
-_SENTENCE = pattern(
-    rf"(?:^|[.!?:…|–—-]\s*)\W{{0,3}}{SORRY}(?:(?:{NUMBER})[\s\W_]{{0,4}})?(?:{SAYING}|{ASKED_THINGS})"
+_CONTENT_NOT_FOUND_PATTERN = lazy_regex(
+    rf"\W*{SORRY_REGEX}(?:{CONTENT_NOT_FOUND_REGEX}){_TRAILING_WORDS_REGEX}", re.IGNORECASE
+)
+_ERROR_SENTENCE_PATTERN = lazy_regex(
+    rf"(?:^|[.!?:…|–—-]\s*)\W{{0,3}}{SORRY_REGEX}(?:(?:{ERROR_CODE_REGEX})[\s\W_]{{0,4}})?(?:{PAGE_NOT_FOUND_REGEX}|{REQUESTED_CONTENT_NOT_FOUND_REGEX})"
     r"(?=\s*(?:$|[.!,;:…|–—(،؛]|(?:or|ou|oder|o|أو) |(?:on|sur) (?:this|our|ce|notre) |404))",
     re.IGNORECASE,
 )
 # Looser: enough on a page that says nothing else, or to ask the site about an address nobody made.
-_SPEAKS = pattern(
+_MISSING_PAGE_MENTION_PATTERN = lazy_regex(
     r"(?:page|site|document|file|article|content|url|link|resource)\W+(?:\w+\W+){0,8}?"
     r"(?:doesn.?t exist|does not exist|no longer exists?|was not found|could not be found|cannot be found|"
     r"can.?t be found|has been (?:deleted|removed)|was deleted|not be found on this server)"
@@ -250,145 +256,205 @@ _SPEAKS = pattern(
     r"|page (?:demandée|recherchée|que vous (?:cherchez|recherchez|demandez)).{0,40}(?:introuvable|"
     r"n.existe|pas été trouvée)"
     r"|page not found|(?:cette )?page (?:est )?introuvable|(?:cette )?page n.existe (?:pas|plus)|"
-    rf"{SAYING}",
+    rf"{PAGE_NOT_FOUND_REGEX}",
     re.IGNORECASE,
 )
-_PATH = pattern(
+_ERROR_PATH_PATTERN = lazy_regex(
     r"(?:^|/)(?:error[_-]?)?(?:404|not-?_?found|page-introuvable|page-non-trouvee|erreur-?404|"
     r"pagenotfound|404_not_found)(?:\.\w{2,5})?/?$",
     re.IGNORECASE,
 )
-_TO_A_VISITOR = pattern(
+_VISITOR_ADDRESSED_PATTERN = lazy_regex(
     r"4(?:04|10)|\byou|requested|\berr(?:or|eur)|\bvous\b|demandée?|recherchée|المطلوب|طلبت|تبحث|solicitada|"
     r"busca|angeforderte|gesuchte|richiesta|procura",
     re.IGNORECASE,
 )
 # A film, a gallery, a song may be called so.
-_VAGUE = pattern(r"\W*(?:(?:404|410)\W*|not found\W*|nothing (?:was )?found\W*)", re.IGNORECASE)
-_NUMBER = pattern(r"(?:404|410)[ .!]*")
-_NUMBERED = pattern(rf"\W*(?:404 not found|error 404|erreur 404|{NUMBER})\W*", re.IGNORECASE)
+_VAGUE_LABEL_PATTERN = lazy_regex(
+    r"\W*(?:(?:404|410)\W*|not found\W*|nothing (?:was )?found\W*)", re.IGNORECASE
+)
+_ERROR_CODE_PATTERN = lazy_regex(r"(?:404|410)[ .!]*")
+_ERROR_CODE_LABEL_PATTERN = lazy_regex(
+    rf"\W*(?:404 not found|error 404|erreur 404|{ERROR_CODE_REGEX})\W*", re.IGNORECASE
+)
 
 
-def segments(title: str) -> list[str]:
+def split_title(title: str) -> list[str]:
     """The parts of a title between its separators, spaces folded."""
     return [
-        part.strip() for part in re.split(r"\s[|–—\-·•»›:]+\s|\s?[|»›]\s?|\s[-–]$|: ", title) if part.strip()
+        part.strip()
+        for part in re.split(r"\s[|–—\-·•»›:]+\s|\s?[|»›]\s?|\s[-–]$|: ", title)
+        if part.strip()
     ]
 
 
-def gone(document: Document, *, root: bool) -> tuple[Reason, str] | None:
+def detect_soft_404(document: Document, *, is_home_page: bool) -> tuple[Reason, str] | None:
     """A soft 404, with the words that say so: title, then address, headings, and a main part of little else.
 
     `root` tells that the address is a site's front page, where an error heading alone proves less.
     """
-    if is_article(document):
+    if is_dated_article(document):
         return None
-    words: str | None = _in_title(document, root=root) or (None if root else _in_address(document))
-    words = words or _thing(document) or _in_headings(document, root=root) or _in_words(document, root=root)
+    words: str | None = _find_in_title(document, is_home_page=is_home_page) or (
+        None if is_home_page else _find_in_url(document)
+    )
+    words = (
+        words
+        or _find_missing_content(document)
+        or _find_in_headings(document, is_home_page=is_home_page)
+        or _find_in_text(document, is_home_page=is_home_page)
+    )
     if not words:
         return None
     # A front page that lists nothing says so with the words of an empty search.
-    return (Reason.EMPTY if root and words.lower().startswith("nothing") else Reason.NOT_FOUND), words
+    return (
+        Reason.EMPTY if is_home_page and words.lower().startswith("nothing") else Reason.NOT_FOUND
+    ), words
 
 
-def speaks_of_it(text: str) -> bool:
+def mentions_missing_page(text: str) -> bool:
     """Whether a text speaks of a missing page at all."""
-    return bool(_SPEAKS.search(text))
+    return bool(_MISSING_PAGE_MENTION_PATTERN.search(text))
 
 
-def is_article(document: Document) -> bool:
+def is_dated_article(document: Document) -> bool:
     """Whether a page tells machines when it was published, and has a story: an error page does neither."""
-    headed = (schema for schema in document.schemas if "headline" in schema)
-    dated = "article:published_time" in document.meta or any("datePublished" in schema for schema in headed)
-    return bool(dated) and len(document.main) >= TINY
+    headed = (schema for schema in document.json_ld if "headline" in schema)
+    dated = "article:published_time" in document.meta or any(
+        "datePublished" in schema for schema in headed
+    )
+    return bool(dated) and len(document.main_text) >= TINY_PAGE_MAX_CHARS
 
 
-def _in_title(document: Document, *, root: bool) -> str | None:
-    title, length = document.title, len(document.main)
-    parts = (title,) if _tells(document, root=root) else (title, *segments(title))
+def _find_in_title(document: Document, *, is_home_page: bool) -> str | None:
+    title, length = document.title, len(document.main_text)
+    parts = (
+        (title,)
+        if _is_informative_home_page(document, is_home_page=is_home_page)
+        else (title, *split_title(title))
+    )
     for part in parts:
         # Who is called "Not found" has a story to tell, and never says so again.
-        named = (_VAGUE.fullmatch(part) and part != title) or _NUMBERED.fullmatch(part)
-        if _LABEL.fullmatch(part) and not (named and length > SHORT):
+        named = (
+            _VAGUE_LABEL_PATTERN.fullmatch(part) and part != title
+        ) or _ERROR_CODE_LABEL_PATTERN.fullmatch(part)
+        if _ERROR_LABEL_PATTERN.fullmatch(part) and not (named and length > SHORT_PAGE_MAX_CHARS):
             return part
-    return _sentence(title) if length < TINY else None
+    return _find_error_sentence(title) if length < TINY_PAGE_MAX_CHARS else None
 
 
-def _thing(document: Document) -> str | None:
+def _find_missing_content(document: Document) -> str | None:
     """A post or a job that is missing: title and heading say so, or one of them over next to nothing."""
-    title = [part for part in segments(document.title) if _THING.fullmatch(part)]
-    heading = [said for said in document.headings[:1] if _THING.fullmatch(said)]
+    title = [
+        part for part in split_title(document.title) if _CONTENT_NOT_FOUND_PATTERN.fullmatch(part)
+    ]
+    heading = [said for said in document.headings[:1] if _CONTENT_NOT_FOUND_PATTERN.fullmatch(said)]
     told = next(iter(title + heading), None)
-    return told if (title and heading) or len(document.main) < TINY // 2 else None
+    return (
+        told if (title and heading) or len(document.main_text) < TINY_PAGE_MAX_CHARS // 2 else None
+    )
 
 
-def _tells(document: Document, *, root: bool) -> bool:
+def _is_informative_home_page(document: Document, *, is_home_page: bool) -> bool:
     """Whether a page is a front page that tells of something."""
-    return root and len(document.main) >= TINY // 2
+    return is_home_page and len(document.main_text) >= TINY_PAGE_MAX_CHARS // 2
 
 
-def _in_address(document: Document) -> str | None:
-    path = _PATH.search(document.url.partition("?")[0])
-    said = (found[0] for found in _SPEAKS.finditer(document.text))  # a song says its number, too
-    little = len(document.main) < SHORT
-    return path[0] if path and (little or not all(map(_NUMBERED.fullmatch, said))) else None
+def _find_in_url(document: Document) -> str | None:
+    path = _ERROR_PATH_PATTERN.search(document.url.partition("?")[0])
+    said = (
+        found[0] for found in _MISSING_PAGE_MENTION_PATTERN.finditer(document.text)
+    )  # a song says its number, too
+    little = len(document.main_text) < SHORT_PAGE_MAX_CHARS
+    return (
+        path[0]
+        if path and (little or not all(map(_ERROR_CODE_LABEL_PATTERN.fullmatch, said)))
+        else None
+    )
 
 
-def _in_headings(document: Document, *, root: bool) -> str | None:
+def _find_in_headings(document: Document, *, is_home_page: bool) -> str | None:
     """A heading that says only this, over little else: a heading, or the first words of the main part."""
-    for said in () if root else document.headings[:2]:
-        if _LABEL.fullmatch(said) and not _is_name(said):
+    for said in () if is_home_page else document.headings[:2]:
+        if _ERROR_LABEL_PATTERN.fullmatch(said) and not _is_possible_name(said):
             return said  # whatever news follow
-    if len(document.main) >= SHORT or (root and len(document.text) >= 3 * SHORT):
+    if len(document.main_text) >= SHORT_PAGE_MAX_CHARS or (
+        is_home_page and len(document.text) >= 3 * SHORT_PAGE_MAX_CHARS
+    ):
         return None
-    first = [chunk.text for chunk in document.chunks if chunk.place in ("main", "article")][:1]
-    return _over_little(document, first, root=root)
+    first = [chunk.text for chunk in document.text_nodes if chunk.section in ("main", "article")][
+        :1
+    ]
+    return _find_over_short_main(document, first, is_home_page=is_home_page)
 
 
-def _is_name(said: str) -> bool:
+def _is_possible_name(label: str) -> bool:
     """Whether a label is one that a song or a list of results may bear."""
-    return _is_vague(said) or re.search(NOTHING, said, re.IGNORECASE) is not None
+    return _is_vague_label(label) or re.search(NO_RESULTS_REGEX, label, re.IGNORECASE) is not None
 
 
-def _over_little(document: Document, first: list[str], *, root: bool) -> str | None:
+def _find_over_short_main(
+    document: Document, first_main_texts: list[str], *, is_home_page: bool
+) -> str | None:
     """A label, or a sentence of a heading, where the main part is short."""
-    bare = not root and len(document.main) < TINY // 2  # a number that stands almost alone
-    tells = _tells(document, root=root)
-    for place, said in enumerate((*document.headings[:3], *first)):
-        empty = re.search(NOTHING, said, re.IGNORECASE)
-        alone = bare or not (_NUMBERED if tells else _NUMBER).fullmatch(said)
-        if _LABEL.fullmatch(said) and alone and not (empty and place):
+    bare = (
+        not is_home_page and len(document.main_text) < TINY_PAGE_MAX_CHARS // 2
+    )  # a number that stands almost alone
+    tells = _is_informative_home_page(document, is_home_page=is_home_page)
+    for place, said in enumerate((*document.headings[:3], *first_main_texts)):
+        empty = re.search(NO_RESULTS_REGEX, said, re.IGNORECASE)
+        alone = bare or not (_ERROR_CODE_LABEL_PATTERN if tells else _ERROR_CODE_PATTERN).fullmatch(
+            said
+        )
+        if _ERROR_LABEL_PATTERN.fullmatch(said) and alone and not (empty and place):
             return said
-        if place < len(document.headings[:3]) and len(document.main) < TINY and _sentence(said):
+        if (
+            place < len(document.headings[:3])
+            and len(document.main_text) < TINY_PAGE_MAX_CHARS
+            and _find_error_sentence(said)
+        ):
             return said
     return None
 
 
-def _in_words(document: Document, *, root: bool) -> str | None:
+def _find_in_text(document: Document, *, is_home_page: bool) -> str | None:
     """Words of a page, or of a main part amid menus, that is about nothing else.
 
     A front page of two sentences may tell of a lost document: there a visitor is spoken to, or all is said.
     """
-    text, main = document.text, document.main
-    if len(text) < 80 and _LABEL.fullmatch(text):
+    text, main = document.text, document.main_text
+    if len(text) < 80 and _ERROR_LABEL_PATTERN.fullmatch(text):
         return text
-    if document.inner < 3 and len(text) < TINY:
-        names = _NUMBERED if _tells(document, root=root) else _VAGUE
-        loose = [said[0] for said in _SPEAKS.finditer(text) if not names.fullmatch(said[0])]
-        words = next((said for said in loose if not root or _TO_A_VISITOR.search(said)), None)
-        if words := words or _sentence(text):
+    if document.internal_link_count < 3 and len(text) < TINY_PAGE_MAX_CHARS:
+        names = (
+            _ERROR_CODE_LABEL_PATTERN
+            if _is_informative_home_page(document, is_home_page=is_home_page)
+            else _VAGUE_LABEL_PATTERN
+        )
+        loose = [
+            said[0]
+            for said in _MISSING_PAGE_MENTION_PATTERN.finditer(text)
+            if not names.fullmatch(said[0])
+        ]
+        words = next(
+            (said for said in loose if not is_home_page or _VISITOR_ADDRESSED_PATTERN.search(said)),
+            None,
+        )
+        if words := words or _find_error_sentence(text):
             return words
-    if len(main) < TINY:
-        lines = (chunk.text for chunk in document.chunks if chunk.place in ("main", "article"))
-        return next(filter(None, map(_sentence, lines)), None)
+    if len(main) < TINY_PAGE_MAX_CHARS:
+        lines = (
+            chunk.text for chunk in document.text_nodes if chunk.section in ("main", "article")
+        )
+        return next(filter(None, map(_find_error_sentence, lines)), None)
     return None
 
 
-def _sentence(text: str) -> str | None:
+def _find_error_sentence(text: str) -> str | None:
     """The sentence of a text that says the page is missing; "Not found: the boy" says nothing of the page."""
-    found = (said[0] for said in _SENTENCE.finditer(text))
-    return next((said for said in found if not _is_vague(said.strip(" .!?:…|–—-"))), None)
+    found = (said[0] for said in _ERROR_SENTENCE_PATTERN.finditer(text))
+    return next((said for said in found if not _is_vague_label(said.strip(" .!?:…|–—-"))), None)
 
 
-def _is_vague(said: str) -> bool:
-    return bool(_VAGUE.fullmatch(said) or _NUMBERED.fullmatch(said))
+def _is_vague_label(label: str) -> bool:
+    return bool(_VAGUE_LABEL_PATTERN.fullmatch(label) or _ERROR_CODE_LABEL_PATTERN.fullmatch(label))

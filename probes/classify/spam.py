@@ -13,12 +13,12 @@ import re
 from itertools import islice
 
 from probes.models.finding import Reason
-from probes.parsing.html import Document, host
+from probes.parsing.html import Document, get_host
 from probes.text import language
-from probes.text.lazy_regex import pattern
+from probes.text.lazy_regex import lazy_regex
 from probes.urls import domains
 
-WORDS = pattern(
+SPAM_WORDS_PATTERN = lazy_regex(
     # Indonesian and Malay
     r"slot gacor|slot online|situs (?:slot|judi)|judi (?:online|bola|slot)|togel|maxwin|scatter hitam|"
     r"rtp (?:live|slot)|bandar (?:togel|judi|slot|qq|bola)|agen (?:slot|judi|togel|bola)|link alternatif|"
@@ -44,9 +44,9 @@ WORDS = pattern(
     re.IGNORECASE,
 )
 # Every Japanese shop says these; together they are one word, unless they stand on a French or Arabic site.
-_ORDINARY = dict.fromkeys(("激安", "送料無料", "最安値", "通販", "ブランド"), "激安")
+_ORDINARY_SHOP_WORDS = dict.fromkeys(("激安", "送料無料", "最安値", "通販", "ブランド"), "激安")
 # Those who fight the same things name them too.
-_AGAINST = pattern(
+_PREVENTION_PATTERN = lazy_regex(
     r"pr[ée]vent|addict|d[ée]pendan|ludop|problem gambl|gambling (?:harm|problem|help)|gamblers|sos joueurs|"
     r"aide aux joueurs|aider les joueurs|lutte contre|contre les? |stop |s.en sortir|against|"
     r"awareness|\bfaux\b|"
@@ -55,7 +55,7 @@ _AGAINST = pattern(
     re.IGNORECASE,
 )
 # Those who report on them name the police, the courts and the law; who sells them never does.
-_REPORTED = pattern(
+_NEWS_REPORT_PATTERN = lazy_regex(
     r"\bpolice\b|\bpolic[ií]a\b|\bpolizei\b|\bpolisi\b|полици|公安|警方|警察|경찰|ตำรวจ|công an|"
     r"\bemniyet|الشرطة|الدرك|"
     r"\barrest|arrêté|festgenommen|detenid|tutuklan|gözaltı|ditangkap|gerebek|bắt giữ|triệt phá|задержа|"
@@ -66,67 +66,87 @@ _REPORTED = pattern(
     re.IGNORECASE,
 )
 _SPAM_LANGUAGES = frozenset({"id", "ms", "ja", "zh", "ko", "th", "vi", "ru", "tr"})
-DENSE = 8  # spam words in the visible text of a page that sells nothing else
-MANY = 5  # links to other sites in one hidden block
+MIN_DENSE_SPAM_WORDS = 8  # spam words in the visible text of a page that sells nothing else
+MIN_HIDDEN_LINKS = 5  # links to other sites in one hidden block
 
 
-def loud(document: Document) -> frozenset[str]:
+def find_prominent_spam_words(document: Document) -> frozenset[str]:
     """The different spam words in what a page says of itself; none where it speaks against them."""
-    said = _said(document)
-    words = WORDS.findall(said)
-    if not words or _AGAINST.search(said) or _REPORTED.search(said):
+    said = _join_prominent_text(document)
+    words = SPAM_WORDS_PATTERN.findall(said)
+    if not words or _PREVENTION_PATTERN.search(said) or _NEWS_REPORT_PATTERN.search(said):
         return frozenset()
-    one = {} if _misplaced(document) else _ORDINARY
+    one = {} if _has_foreign_title(document) else _ORDINARY_SHOP_WORDS
     return frozenset(one.get(word, word.lower()) for word in words)
 
 
-def _said(document: Document) -> str:
+def _join_prominent_text(document: Document) -> str:
     return " ".join((document.title, document.meta.get("description", ""), *document.headings[:3]))
 
 
-def hijacked(document: Document, *, whole: bool) -> tuple[Reason, str] | None:
+def detect_hijacked_page(document: Document, *, has_navigation: bool) -> tuple[Reason, str] | None:
     """Spam: two different words of it in what the page says of itself, and one strong signal more.
 
     `whole` tells that the page leads to other pages of its own.
     """
-    said = loud(document)
+    said = find_prominent_spam_words(document)
     if not said:
         return None
-    linked = {word.lower() for anchor in document.anchors for word in WORDS.findall(anchor.text)}
+    linked = {
+        word.lower()
+        for anchor in document.anchors
+        for word in SPAM_WORDS_PATTERN.findall(anchor.text)
+    }
     if len(said) < 2 and len(linked) < 3:
         return None
-    if leads_away(document) or _calls_away(document) or _is_full_of_it(document, said, whole=whole):
+    if (
+        redirects_to_other_site(document)
+        or _has_outbound_spam_calls(document)
+        or _is_spam_dominated(document, said, has_navigation=has_navigation)
+    ):
         return Reason.HIJACKED, ", ".join(sorted(said | linked)[:4])
     return None
 
 
-def _is_full_of_it(document: Document, said: frozenset[str], *, whole: bool) -> bool:
+def _is_spam_dominated(
+    document: Document, spam_words: frozenset[str], *, has_navigation: bool
+) -> bool:
     """Whether a page is dense with it or in a language of it; amid a menu, also a shop or out of place."""
-    dense = len(WORDS.findall(document.text[:20_000])) >= DENSE
-    if whole:
-        return (dense or _foreign(document)) and (_misplaced(document) or _prices(document))
-    return dense or _foreign(document) or len(said) >= 3
+    dense = len(SPAM_WORDS_PATTERN.findall(document.text[:20_000])) >= MIN_DENSE_SPAM_WORDS
+    if has_navigation:
+        return (dense or _is_in_spam_language(document)) and (
+            _has_foreign_title(document) or _has_spam_price_list(document)
+        )
+    return dense or _is_in_spam_language(document) or len(spam_words) >= 3
 
 
-def _calls_away(document: Document) -> bool:
+def _has_outbound_spam_calls(document: Document) -> bool:
     """Whether two links or more call a visitor to another site, to play there or to buy."""
-    called = (anchor for anchor in document.anchors if _is_call(anchor.text))
-    return len([anchor for anchor in called if _elsewhere(document, anchor.url)]) >= CALLS
+    called = (anchor for anchor in document.anchors if _is_call_to_action(anchor.text))
+    return (
+        len([anchor for anchor in called if _is_other_site(document, anchor.url)])
+        >= MIN_OUTBOUND_CALLS
+    )
 
 
-def _is_call(text: str) -> bool:
-    return bool(_CALL.search(text) or (_TRADE.search(text) and WORDS.search(text)))
+def _is_call_to_action(text: str) -> bool:
+    return bool(
+        _CALL_TO_ACTION_PATTERN.search(text)
+        or (_TRADE_WORDS_PATTERN.search(text) and SPAM_WORDS_PATTERN.search(text))
+    )
 
 
-def _prices(document: Document) -> bool:
+def _has_spam_price_list(document: Document) -> bool:
     """Whether links carry prices, and words of spam beside them: the shelves of a counterfeiter's shop."""
-    priced = [anchor.text for anchor in document.anchors if _PRICE.search(anchor.text)]
-    return len(priced) >= SHELF and any(WORDS.search(text) for text in priced)
+    priced = [anchor.text for anchor in document.anchors if _PRICE_PATTERN.search(anchor.text)]
+    return len(priced) >= MIN_PRICED_LINKS and any(
+        SPAM_WORDS_PATTERN.search(text) for text in priced
+    )
 
 
-CALLS = 2
-SHELF = 3
-_CALL = pattern(
+MIN_OUTBOUND_CALLS = 2
+MIN_PRICED_LINKS = 3
+_CALL_TO_ACTION_PATTERN = lazy_regex(
     r"\bdaftar\b|\blog ?in\b|main sekarang|link alternatif|đăng (?:ký|nhập)|\bgiriş|kayıt ol|üye ol|"
     r"\b(?:play|bet|join) now|\bplay for real|\bclaim (?:your|the|"
     r"my)?\s?\w*\s?bonus|"
@@ -135,66 +155,75 @@ _CALL = pattern(
     re.IGNORECASE,
 )
 # These call only where they name the goods.
-_TRADE = pattern(
+_TRADE_WORDS_PATTERN = lazy_regex(
     r"\b(?:buy|order|cheap|acheter|comprar|kaufen|bestellen|bonus|visit|play)\b|купить|購入|購買",
     re.IGNORECASE,
 )
-_PRICE = pattern(r"[$€£¥₩₫]\s?\d|\d\s?(?:[円元€₩₫]|usd\b|eur\b|mad\b|dhs?\b)", re.IGNORECASE)
+_PRICE_PATTERN = lazy_regex(
+    r"[$€£¥₩₫]\s?\d|\d\s?(?:[円元€₩₫]|usd\b|eur\b|mad\b|dhs?\b)", re.IGNORECASE
+)
 
 
-def _foreign(document: Document) -> bool:
+def _is_in_spam_language(document: Document) -> bool:
     """Whether the page is in a language of spam, by its own word or by its title's."""
-    return document.language[:2] in _SPAM_LANGUAGES or _misplaced(document)
+    return document.language[:2] in _SPAM_LANGUAGES or _has_foreign_title(document)
 
 
-def _misplaced(document: Document) -> bool:
+def _has_foreign_title(document: Document) -> bool:
     """Whether a page of a language that is near has a title in one that is not."""
-    titled = language.of_title(document.title)
-    if not titled or titled in language.NEAR:
+    titled = language.detect_title_language(document.title)
+    if not titled or titled in language.NETWORK_LANGUAGES:
         return False
     return (
-        language.of_text(document.text) in language.NEAR or language.code(document.language) in language.NEAR
+        language.detect_language(document.text) in language.NETWORK_LANGUAGES
+        or language.normalize_language_code(document.language) in language.NETWORK_LANGUAGES
     )
 
 
-def leads_away(document: Document) -> bool:
+def redirects_to_other_site(document: Document) -> bool:
     """Whether the page calls another site its original, or sends its visitors to one."""
-    refresh = re.search(r"url\s*=\s*['\"]?\s*(https?://\S+)", document.meta.get("refresh", ""), re.IGNORECASE)
-    scripted = (_LEADS.search(source) for source in document.sources)
+    refresh = re.search(
+        r"url\s*=\s*['\"]?\s*(https?://\S+)", document.meta.get("refresh", ""), re.IGNORECASE
+    )
+    scripted = (_SCRIPT_REDIRECT_PATTERN.search(source) for source in document.script_sources)
     targets = (
-        document.rel("canonical"),
-        document.rel("amphtml"),
+        document.find_link_rel("canonical"),
+        document.find_link_rel("amphtml"),
         refresh and refresh[1],
         *(found[1] for found in scripted if found),
     )
-    return any(target and _elsewhere(document, target) for target in targets)
+    return any(target and _is_other_site(document, target) for target in targets)
 
 
-_LEADS = pattern(r"location(?:\.href|\.replace\()?\s*[=(]?\s*[\"'](https?://[^\"']+)")
+_SCRIPT_REDIRECT_PATTERN = lazy_regex(
+    r"location(?:\.href|\.replace\()?\s*[=(]?\s*[\"'](https?://[^\"']+)"
+)
 
 
-def _elsewhere(document: Document, url: str) -> bool:
-    name = host(url)
-    return bool(name) and not domains.same(name, host(document.url))
+def _is_other_site(document: Document, url: str) -> bool:
+    name = get_host(url)
+    return bool(name) and not domains.is_same_domain(name, get_host(document.url))
 
 
-def hides_links(markup: str, url: str) -> bool:
+def has_hidden_link_block(markup: str, url: str) -> bool:
     """Whether a block that no visitor sees is full of links to other sites."""
-    own = domains.plain(host(url))
-    for hidden in islice(_HIDDEN.finditer(markup), _BLOCKS):
-        block = markup[hidden.end() : hidden.end() + _BLOCK].partition("</div>")[0]
-        found = {domains.plain(host(link)) for link in _LINK.findall(block)}
-        if len(found - {own, ""}) >= MANY:
+    own = domains.normalize_host(get_host(url))
+    for hidden in islice(_HIDDEN_ELEMENT_PATTERN.finditer(markup), _MAX_HIDDEN_BLOCKS):
+        block = markup[hidden.end() : hidden.end() + _MAX_HIDDEN_BLOCK_CHARS].partition("</div>")[0]
+        found = {
+            domains.normalize_host(get_host(link)) for link in _EXTERNAL_LINK_PATTERN.findall(block)
+        }
+        if len(found - {own, ""}) >= MIN_HIDDEN_LINKS:
             return True
     return False
 
 
-_BLOCKS = 60
-_BLOCK = 6_000  # characters of a hidden block that are looked at
-_HIDDEN = pattern(
+_MAX_HIDDEN_BLOCKS = 60
+_MAX_HIDDEN_BLOCK_CHARS = 6_000  # characters of a hidden block that are looked at
+_HIDDEN_ELEMENT_PATTERN = lazy_regex(
     r"<(?:div|span|p|ul|marquee|section|font)\b[^<>]{0,200}?style\s*=\s*[\"'][^\"'<>]{0,200}?"
     r"(?:display\s*:\s*none|(?:left|top|text-indent)\s*:\s*-\d{3,}|font-size\s*:\s*0|"
     r"(?:height|width)\s*:\s*[01]px)",
     re.IGNORECASE,
 )
-_LINK = pattern(r"href\s*=\s*[\"']?(https?://[^\s\"'<>]{1,200})", re.IGNORECASE)
+_EXTERNAL_LINK_PATTERN = lazy_regex(r"href\s*=\s*[\"']?(https?://[^\s\"'<>]{1,200})", re.IGNORECASE)

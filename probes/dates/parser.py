@@ -17,23 +17,23 @@ from datetime import UTC, datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 
-from probes.models.finding import Precision
-from probes.text.charset import clean
-from probes.text.language import folded
-from probes.text.lazy_regex import pattern
+from probes.models.finding import DatePrecision
+from probes.text.charset import clean_text
+from probes.text.language import fold_text
+from probes.text.lazy_regex import lazy_regex
 
 
 @dataclass(frozen=True, slots=True)
-class Dated:
+class ParsedDate:
     """A date found in a text: when (aware UTC), how exact, and whether the text counted back from now.
 
     A date to the day is its midnight, to the month its first day; one counted back ("2 months ago") is
     the day that many units ago, exact to the unit.
     """
 
-    when: datetime
-    precision: Precision
-    relative: bool = False
+    moment: datetime
+    precision: DatePrecision
+    is_relative: bool = False
 
 
 # Every month in the spellings seen: Moroccan first, then Mashreqi (Egyptian and Levantine), then
@@ -63,45 +63,59 @@ _MONTH_NAMES = re.findall(
     dezembro dicembre desember grudnia prosince decembrie desembre
     """,
 )
-_HOMONYMS = {"gen": 1, "ian": 1, "marca": 3, "dubna": 4, "mag": 5, "maja": 5, "ago": 8, "set": 9, "out": 10}
+_AMBIGUOUS_MONTHS = {
+    "gen": 1,
+    "ian": 1,
+    "marca": 3,
+    "dubna": 4,
+    "mag": 5,
+    "maja": 5,
+    "ago": 8,
+    "set": 9,
+    "out": 10,
+}
 """Those that are words or names elsewhere, "3 days ago", "sold out": read only between a day and a year."""
 
-MONTHS = {
-    folded(name).replace("_", " "): number
+MONTH_NUMBERS = {
+    fold_text(name).replace("_", " "): number
     for number, names in enumerate(_MONTH_NAMES, 1)
     for name in names.split()
-} | _HOMONYMS
+} | _AMBIGUOUS_MONTHS
 
 
-def _any_of(words: Iterator[str] | dict[str, int]) -> str:
-    return "|".join(re.escape(word).replace(r"\ ", " +") for word in sorted(words, key=len, reverse=True))
+def _build_alternation(words: Iterator[str] | dict[str, int]) -> str:
+    return "|".join(
+        re.escape(word).replace(r"\ ", " +") for word in sorted(words, key=len, reverse=True)
+    )
 
 
 _YEAR = r"(?:19|20)\d\d"
-_CLOCK = (
+_TIME_OF_DAY = (
     r"(?:(?: ?t ?|,? {1,2})(?P<hour>\d\d):(?P<minute>\d\d)(?::(?P<second>\d\d)(?:[.,]\d{1,9})?)?"
     r" ?(?P<zone>z|gmt|utc|ut|[+-]\d\d:?\d\d)(?![\d:]))?"
 )
-_MONTH = rf"(?P<month>{_any_of(MONTHS)})"
-_OTHER_NAME = rf"(?: ?[/(\-–] ?(?P<again>{_any_of(MONTHS)})\)?)?"  # «آب/أغسطس», as the UN and the press write
+_MONTH = rf"(?P<month>{_build_alternation(MONTH_NUMBERS)})"
+_SECOND_MONTH_NAME = rf"(?: ?[/(\-–] ?(?P<again>{_build_alternation(MONTH_NUMBERS)})\)?)?"  # «آب/أغسطس», as the UN and the press write
 
-_ISO_IN_TEXT = pattern(
-    rf"(?<![\d./-])(?P<year>{_YEAR})(?P<mark>[-/.])(?P<month>\d\d?)(?P=mark)(?P<day>\d\d?)(?!\d|[./-]\d){_CLOCK}"
+_ISO_DATE_IN_TEXT = lazy_regex(
+    rf"(?<![\d./-])(?P<year>{_YEAR})(?P<mark>[-/.])(?P<month>\d\d?)(?P=mark)(?P<day>\d\d?)(?!\d|[./-]\d){_TIME_OF_DAY}"
 )
-_NUMERIC = pattern(
+_NUMERIC_DATE = lazy_regex(
     r"(?<![\d./:-])(?P<day>\d\d?) ?(?P<mark>[/.\-]) ?(?P<month>\d\d?) ?(?P=mark)"
     rf" ?(?P<year>{_YEAR})(?!\d|[./-]\d)"
 )
-_SIGNS = pattern(rf"(?<!\d)(?P<year>{_YEAR})[年년] ?(?P<month>\d\d?)[月월] ?(?P<day>\d\d?)[日일]{_CLOCK}")
-_WORDED = pattern(
+_CJK_DATE = lazy_regex(
+    rf"(?<!\d)(?P<year>{_YEAR})[年년] ?(?P<month>\d\d?)[月월] ?(?P<day>\d\d?)[日일]{_TIME_OF_DAY}"
+)
+_MONTH_NAME_DATE = lazy_regex(
     r"(?:(?<![\d/.:])(?P<day>\d\d?|(?:ال)?فاتح)(?:er|st|nd|rd|th)?[ .,/\-]{0,3}"
     r"(?:(?:of|de|من)? |d')?(?:شهر )?"
-    rf"|(?<![^\W\d_])){_MONTH}(?![^\W\d_]){_OTHER_NAME}"
+    rf"|(?<![^\W\d_])){_MONTH}(?![^\W\d_]){_SECOND_MONTH_NAME}"
     r"(?:[ .,]{1,3}(?P<after>\d\d?)(?:er|st|nd|rd|th)?(?=[ ,]))?"
-    rf"[ .,/\-]{{0,3}}(?:(?:من|del?) )?(?:سنة |عام |لسنة )?(?P<year>{_YEAR})(?!\d){_CLOCK}"
+    rf"[ .,/\-]{{0,3}}(?:(?:من|del?) )?(?:سنة |عام |لسنة )?(?P<year>{_YEAR})(?!\d){_TIME_OF_DAY}"
 )
 
-_UNITS = {
+_UNIT_WORDS = {
     "second": "second seconds sec secs seconde secondes s ثانية ثانيتين ثانيتان ثوان ثواني",
     "minute": "minute minutes min mins mn m دقيقة دقيقتين دقيقتان دقائق",
     "hour": "hour hours hr hrs h heure heures ساعة ساعتين ساعتان ساعات",
@@ -110,15 +124,19 @@ _UNITS = {
     "month": "month months mo mos mois شهر شهرين شهران أشهر شهور شهرا",
     "year": "year years yr yrs y an ans annee annees سنة سنتين سنتان سنوات سنين عام عامين عامان أعوام عاما",
 }
-_UNIT = {folded(word): unit for unit, words in _UNITS.items() for word in words.split()}
-_DUALS = frozenset(
-    folded(stem + end)
+_UNIT_BY_WORD = {
+    fold_text(word): unit for unit, words in _UNIT_WORDS.items() for word in words.split()
+}
+_DUAL_UNIT_WORDS = frozenset(
+    fold_text(stem + end)
     for stem in ["ثانيت", "دقيقت", "ساعت", "يوم", "أسبوع", "شهر", "سنت", "عام"]
     for end in ("ين", "ان")
 )
-_SINGLES = frozenset(folded(word) for word in ["ثانية", "دقيقة", "ساعة", "يوم", "أسبوع", "شهر", "سنة", "عام"])
-_COUNTS = {
-    folded(word): count
+_SINGULAR_UNIT_WORDS = frozenset(
+    fold_text(word) for word in ["ثانية", "دقيقة", "ساعة", "يوم", "أسبوع", "شهر", "سنة", "عام"]
+)
+_COUNT_BY_WORD = {
+    fold_text(word): count
     for count, words in enumerate(
         (
             "a an one un une واحد واحدة",
@@ -136,54 +154,62 @@ _COUNTS = {
     )
     for word in words.split()
 }
-_COUNT = rf"(?P<count>\d{{1,4}}|{_any_of(_COUNTS)})"
-_WORD = rf"(?P<unit>{_any_of(iter(_UNIT))})(?![^\W\d_])\.?"
-_AGO = (
-    pattern(rf"(?<![\w.,]){_COUNT} ?{_WORD} ago\b"),
-    pattern(rf"\bil y a (?:environ |plus de |pres de |presque )?{_COUNT} ?{_WORD}"),
+_COUNT_PATTERN = rf"(?P<count>\d{{1,4}}|{_build_alternation(_COUNT_BY_WORD)})"
+_UNIT_PATTERN = rf"(?P<unit>{_build_alternation(iter(_UNIT_BY_WORD))})(?![^\W\d_])\.?"
+_AGO_PATTERNS = (
+    lazy_regex(rf"(?<![\w.,]){_COUNT_PATTERN} ?{_UNIT_PATTERN} ago\b"),
+    lazy_regex(
+        rf"\bil y a (?:environ |plus de |pres de |presque )?{_COUNT_PATTERN} ?{_UNIT_PATTERN}"
+    ),
     # «قبل» also means "before": «قبل 3 أيام من» counts back from something else.
-    pattern(
-        rf"(?<!\w)(?:منذ|قبل) (?:حوالي |نحو |اكثر من )?(?:{_COUNT} )?{_WORD}"
+    lazy_regex(
+        rf"(?<!\w)(?:منذ|قبل) (?:حوالي |نحو |اكثر من )?(?:{_COUNT_PATTERN} )?{_UNIT_PATTERN}"
         r"(?: \(\d\)| واحد[ةه]?)?(?! من(?!\w))"
     ),
-    pattern(rf"(?<![\w.,]){_COUNT} {_WORD} (?:مضت|مضى|مضي|خلت)(?!\w)"),
+    lazy_regex(rf"(?<![\w.,]){_COUNT_PATTERN} {_UNIT_PATTERN} (?:مضت|مضى|مضي|خلت)(?!\w)"),
 )
-_SHORT_AGO = pattern(rf"{_COUNT}{_WORD}(?: ?[•·].*)?")  # "3w", "2mo": the whole text, as LinkedIn writes
-_AT = r"(?:[ ,]*(?:a|at|علي|في|-)?[ ,]*(?:الساعة )?\d\d?[:h ]+\d\d)?"
-_TODAY = pattern(rf"(?:aujourd'hui|today|اليوم|just now|a l'instant|الان){_AT}")
-_YESTERDAY = pattern(rf"(?:hier|yesterday|امس|البارحة){_AT}")
+_SHORT_AGO_PATTERN = lazy_regex(
+    rf"{_COUNT_PATTERN}{_UNIT_PATTERN}(?: ?[•·].*)?"
+)  # "3w", "2mo": the whole text, as LinkedIn writes
+_AT_TIME = r"(?:[ ,]*(?:a|at|علي|في|-)?[ ,]*(?:الساعة )?\d\d?[:h ]+\d\d)?"
+_TODAY_PATTERN = lazy_regex(rf"(?:aujourd'hui|today|اليوم|just now|a l'instant|الان){_AT_TIME}")
+_YESTERDAY_PATTERN = lazy_regex(rf"(?:hier|yesterday|امس|البارحة){_AT_TIME}")
 
 
-def parse(text: str, now: datetime) -> Dated | None:
+def parse_date(text: str, now: datetime) -> ParsedDate | None:
     """The first date a text says, or None. `now` is what "ago" counts from.
 
     Words that mean a day only when they stand alone (today, hier, أمس, "3w") are read here and not by
     `find`: «اليوم العالمي» is a World Day of something, not today.
     """
-    said = folded(text).strip(" .")
-    return _alone(said, now) or next(_dates(said, now), None)
+    said = fold_text(text).strip(" .")
+    return _parse_standalone_date(said, now) or next(_iter_dates(said, now), None)
 
 
-def find(text: str, now: datetime) -> list[Dated]:
+def find_dates(text: str, now: datetime) -> list[ParsedDate]:
     """Every date within a longer text, in the order of the text."""
-    return list(_dates(folded(text), now))
+    return list(_iter_dates(fold_text(text), now))
 
 
-def _alone(said: str, now: datetime) -> Dated | None:
-    if len(said) > 40:
+def _parse_standalone_date(folded_text: str, now: datetime) -> ParsedDate | None:
+    if len(folded_text) > 40:
         return None
-    if _TODAY.fullmatch(said):
-        return _back(now, 0, "day")
-    if _YESTERDAY.fullmatch(said):
-        return _back(now, 1, "day")
-    short = _SHORT_AGO.fullmatch(said)
-    return _from_ago(short, now) if short and short["count"].isdigit() and short["unit"].isascii() else None
+    if _TODAY_PATTERN.fullmatch(folded_text):
+        return _subtract_units(now, 0, "day")
+    if _YESTERDAY_PATTERN.fullmatch(folded_text):
+        return _subtract_units(now, 1, "day")
+    short = _SHORT_AGO_PATTERN.fullmatch(folded_text)
+    return (
+        _read_ago_date(short, now)
+        if short and short["count"].isdigit() and short["unit"].isascii()
+        else None
+    )
 
 
-def _dates(said: str, now: datetime) -> Iterator[Dated]:
-    found: list[tuple[int, Dated]] = []
+def _iter_dates(folded_text: str, now: datetime) -> Iterator[ParsedDate]:
+    found: list[tuple[int, ParsedDate]] = []
     for form, reading in _GRAMMAR:
-        for match in form.finditer(said):
+        for match in form.finditer(folded_text):
             dated = reading(match, now)
             if dated is not None:
                 found.append((match.start(), dated))
@@ -191,84 +217,88 @@ def _dates(said: str, now: datetime) -> Iterator[Dated]:
     return (dated for _, dated in found)
 
 
-def _from_iso(match: re.Match[str], _now: datetime) -> Dated | None:
-    return _dated(match, int(match["month"]), int(match["day"]))
+def _read_iso_date(match: re.Match[str], _now: datetime) -> ParsedDate | None:
+    return _build_timestamp(match, int(match["month"]), int(match["day"]))
 
 
-def _from_numbers(match: re.Match[str], _now: datetime) -> Dated | None:
+def _read_numeric_date(match: re.Match[str], _now: datetime) -> ParsedDate | None:
     """Day first, as Morocco and France write; month first only where nothing else can be meant."""
     day, month = int(match["day"]), int(match["month"])
     if month > 12 >= day:
         day, month = month, day
-    return _to_dated(int(match["year"]), month, day)
+    return _build_date(int(match["year"]), month, day)
 
 
-def _from_words(match: re.Match[str], _now: datetime) -> Dated | None:
-    month = MONTHS[_one_space(match["month"])]
-    if match["again"] and MONTHS[_one_space(match["again"])] != month:
+def _read_month_name_date(match: re.Match[str], _now: datetime) -> ParsedDate | None:
+    month = MONTH_NUMBERS[_collapse_spaces(match["month"])]
+    if match["again"] and MONTH_NUMBERS[_collapse_spaces(match["again"])] != month:
         return None
     day = match["day"] or match["after"]
-    if match["month"] in _HOMONYMS and not match["day"]:
+    if match["month"] in _AMBIGUOUS_MONTHS and not match["day"]:
         return None
     if day is None:
-        first = _to_dated(int(match["year"]), month, 1)
-        return first and Dated(first.when, Precision.MONTH)
-    return _dated(match, month, int(day) if day.isdigit() else 1)
+        first = _build_date(int(match["year"]), month, 1)
+        return first and ParsedDate(first.moment, DatePrecision.MONTH)
+    return _build_timestamp(match, month, int(day) if day.isdigit() else 1)
 
 
-def _one_space(name: str) -> str:
+def _collapse_spaces(name: str) -> str:
     return " ".join(name.split())
 
 
-def _dated(match: re.Match[str], month: int, day: int) -> Dated | None:
+def _build_timestamp(match: re.Match[str], month: int, day: int) -> ParsedDate | None:
     """A date, and its time only where the text also says the zone."""
-    dated = _to_dated(int(match["year"]), month, day)
+    dated = _build_date(int(match["year"]), month, day)
     if dated is None or match["zone"] is None:
         return dated
     clock = {name: int(match[name] or 0) for name in ("hour", "minute", "second")}
     try:
-        local = dated.when.replace(**clock, tzinfo=_zone(match["zone"]))
+        local = dated.moment.replace(**clock, tzinfo=_parse_zone(match["zone"]))
     except ValueError:
         return dated
-    return Dated(local.astimezone(UTC), Precision.SECOND)
+    return ParsedDate(local.astimezone(UTC), DatePrecision.SECOND)
 
 
-def _zone(said: str) -> timezone:
-    if said[0] not in "+-":
+def _parse_zone(text: str) -> timezone:
+    if text[0] not in "+-":
         return UTC
-    minutes = int(said[1:3]) * 60 + int(said[-2:])
-    return timezone(timedelta(minutes=-minutes if said[0] == "-" else minutes))
+    minutes = int(text[1:3]) * 60 + int(text[-2:])
+    return timezone(timedelta(minutes=-minutes if text[0] == "-" else minutes))
 
 
-def _to_dated(year: int, month: int, day: int) -> Dated | None:
+def _build_date(year: int, month: int, day: int) -> ParsedDate | None:
     try:
-        return Dated(datetime(year, month, day, tzinfo=UTC), Precision.DAY)
+        return ParsedDate(datetime(year, month, day, tzinfo=UTC), DatePrecision.DAY)
     except ValueError:
         return None
 
 
-def _from_ago(match: re.Match[str], now: datetime) -> Dated | None:
+def _read_ago_date(match: re.Match[str], now: datetime) -> ParsedDate | None:
     """Counts back; a plural without its number («منذ أيام») says nothing, but seconds are of today."""
     count, word = match["count"], match["unit"]
     if count is not None:
-        back = int(count) if count.isdigit() else _COUNTS[count]
-    elif word in _DUALS or word in _SINGLES:
-        back = 2 if word in _DUALS else 1
-    elif _UNIT[word] in ("second", "minute"):
+        back = int(count) if count.isdigit() else _COUNT_BY_WORD[count]
+    elif word in _DUAL_UNIT_WORDS or word in _SINGULAR_UNIT_WORDS:
+        back = 2 if word in _DUAL_UNIT_WORDS else 1
+    elif _UNIT_BY_WORD[word] in ("second", "minute"):
         back = 0
     else:
         return None
-    return _back(now, back, _UNIT[word])
+    return _subtract_units(now, back, _UNIT_BY_WORD[word])
 
 
-_EXACT = {"week": Precision.WEEK, "month": Precision.MONTH, "year": Precision.YEAR}
+_UNIT_PRECISION = {
+    "week": DatePrecision.WEEK,
+    "month": DatePrecision.MONTH,
+    "year": DatePrecision.YEAR,
+}
 
 
-def _back(now: datetime, count: int, unit: str) -> Dated | None:
+def _subtract_units(now: datetime, count: int, unit: str) -> ParsedDate | None:
     """The day that lies so many units before now."""
     try:
         when = (
-            _months_before(now, count * 12 if unit == "year" else count)
+            _subtract_months(now, count * 12 if unit == "year" else count)
             if unit in ("month", "year")
             else None
         )
@@ -276,84 +306,94 @@ def _back(now: datetime, count: int, unit: str) -> Dated | None:
     except (ValueError, OverflowError):
         return None
     when = when.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    return Dated(when, _EXACT.get(unit, Precision.DAY), relative=True)
+    return ParsedDate(when, _UNIT_PRECISION.get(unit, DatePrecision.DAY), is_relative=True)
 
 
-def _months_before(now: datetime, count: int) -> datetime:
+def _subtract_months(now: datetime, count: int) -> datetime:
     year, month = divmod(now.year * 12 + now.month - 1 - count, 12)
     return now.replace(year=year, month=month + 1, day=min(now.day, monthrange(year, month + 1)[1]))
 
 
-_Reading = Callable[[re.Match[str], datetime], Dated | None]
-_GRAMMAR: tuple[tuple[re.Pattern[str], _Reading], ...] = (
-    (_ISO_IN_TEXT, _from_iso),
-    (_SIGNS, _from_iso),
-    (_NUMERIC, _from_numbers),
-    (_WORDED, _from_words),
-    *((form, _from_ago) for form in _AGO),
+_DateReader = Callable[[re.Match[str], datetime], ParsedDate | None]
+_GRAMMAR: tuple[tuple[re.Pattern[str], _DateReader], ...] = (
+    (_ISO_DATE_IN_TEXT, _read_iso_date),
+    (_CJK_DATE, _read_iso_date),
+    (_NUMERIC_DATE, _read_numeric_date),
+    (_MONTH_NAME_DATE, _read_month_name_date),
+    *((form, _read_ago_date) for form in _AGO_PATTERNS),
 )
 
 
-_ANY_DAY = datetime(2026, 1, 1, tzinfo=UTC)  # what counts back from a day ("3 days ago") is no machine's date
+_REFERENCE_DAY = datetime(
+    2026, 1, 1, tzinfo=UTC
+)  # what counts back from a day ("3 days ago") is no machine's date
 
 
-def moment(text: str) -> tuple[datetime, Precision] | None:
+def parse_machine_date(text: str) -> tuple[datetime, DatePrecision] | None:
     """A machine's date: ISO 8601, RFC 822, a Unix time, else as people write it. Nonsense years give None."""
-    return _moment(clean(text, 100))
+    return _parse_machine_date(clean_text(text, 100))
 
 
 @lru_cache(maxsize=4_096)  # the same days are told by many pages
-def _moment(text: str) -> tuple[datetime, Precision] | None:
-    if _NO_YEAR.search(text):
+def _parse_machine_date(text: str) -> tuple[datetime, DatePrecision] | None:
+    if _ZERO_YEAR.search(text):
         return None  # WordPress's empty date reads as the year before the first
-    found = _iso(text) or _mail(text) or _unix(text)
+    found = _parse_iso_date(text) or _parse_mail_date(text) or _parse_unix_time(text)
     if found is None:
-        said = parse(text, _ANY_DAY)
-        found = (said.when, said.precision) if said and not said.relative else None
+        said = parse_date(text, _REFERENCE_DAY)
+        found = (said.moment, said.precision) if said and not said.is_relative else None
     return found if found and 1990 <= found[0].year <= 2100 else None
 
 
-_NO_YEAR = pattern(r"-0001|(?<![+\-\d])0000[\s-]")
-_ISO = pattern(
+_ZERO_YEAR = lazy_regex(r"-0001|(?<![+\-\d])0000[\s-]")
+_ISO_DATE = lazy_regex(
     r"(\d{4})-(\d{1,2})-(\d{1,2})"
     r"(?:[T ]+(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,]\d+)?)?\s*(Z|[+-]\d{2}:?\d{2}|[+-]\d{2})?)?"
 )
 
 
-def _iso(text: str) -> tuple[datetime, Precision] | None:
-    match = _ISO.match(text)
+def _parse_iso_date(text: str) -> tuple[datetime, DatePrecision] | None:
+    match = _ISO_DATE.match(text)
     if not match:
-        match = re.fullmatch(r"(\d{4})(\d{2})(\d{2})(?:T?(\d{2})(\d{2})(\d{2})?()?)?(?:Z|[+-]\d{4})?", text)
+        match = re.fullmatch(
+            r"(\d{4})(\d{2})(\d{2})(?:T?(\d{2})(\d{2})(\d{2})?()?)?(?:Z|[+-]\d{4})?", text
+        )
     if not match:
         return None
     year, month, day, hour, minute, second, zone = match.groups()
     try:
         if hour is None:
-            return datetime(int(year), int(month), int(day), tzinfo=UTC), Precision.DAY
+            return datetime(int(year), int(month), int(day), tzinfo=UTC), DatePrecision.DAY
         plain = f"{year}-{int(month):02}-{int(day):02}T{int(hour):02}:{minute}:{second or '00'}"
         offset = "+00:00" if zone in (None, "", "Z") else zone if len(zone) > 3 else zone + ":00"
         when = datetime.fromisoformat(plain + offset).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
-    halved = _HALF_DAY.match(text, match.end())  # "10:50 PM": the hour is not what it says
-    return (when.replace(hour=0, minute=0, second=0), Precision.DAY) if halved else (when, Precision.SECOND)
+    halved = _AM_PM.match(text, match.end())  # "10:50 PM": the hour is not what it says
+    return (
+        (when.replace(hour=0, minute=0, second=0), DatePrecision.DAY)
+        if halved
+        else (when, DatePrecision.SECOND)
+    )
 
 
-_HALF_DAY = pattern(r"\s*(?:[ap]\.?m\b|[صم](?!\w))", re.IGNORECASE)
+_AM_PM = lazy_regex(r"\s*(?:[ap]\.?m\b|[صم](?!\w))", re.IGNORECASE)
 
 
-def _mail(text: str) -> tuple[datetime, Precision] | None:
+def _parse_mail_date(text: str) -> tuple[datetime, DatePrecision] | None:
     if text.upper() == text.lower():
         return None  # it names no month
     try:
         when = parsedate_to_datetime(text)
-        return (when if when.tzinfo else when.replace(tzinfo=UTC)).astimezone(UTC), Precision.SECOND
+        return (when if when.tzinfo else when.replace(tzinfo=UTC)).astimezone(
+            UTC
+        ), DatePrecision.SECOND
     except (ValueError, TypeError, OverflowError, IndexError):
         return None
 
 
-def _unix(text: str) -> tuple[datetime, Precision] | None:
+def _parse_unix_time(text: str) -> tuple[datetime, DatePrecision] | None:
     """Seconds or milliseconds since 1970, within this century."""
     if not re.fullmatch(r"1\d{9}(?:\d{3})?", text):
         return None
-    return datetime.fromtimestamp(int(text[:10]), UTC), Precision.SECOND
+    return datetime.fromtimestamp(int(text[:10]), UTC), DatePrecision.SECOND

@@ -8,61 +8,61 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from probes.dates.parser import MONTHS
-from probes.text.language import folded
-from probes.text.lazy_regex import pattern
+from probes.dates.parser import MONTH_NUMBERS
+from probes.text.language import fold_text
+from probes.text.lazy_regex import lazy_regex
 
-_DIGIT = pattern("[0-9٠-٩۰-۹]")
+_DIGIT = lazy_regex("[0-9٠-٩۰-۹]")
 """What every date has: a fifth of the cost of looking for a year, and most of a page has none."""
 
-YEAR = pattern(r"(?:19|20)\d\d|[٠-٩۰-۹]{4}|\d{1,2}[./]\d{1,2}[./]\d{2}")
+YEAR_PATTERN = lazy_regex(r"(?:19|20)\d\d|[٠-٩۰-۹]{4}|\d{1,2}[./]\d{1,2}[./]\d{2}")
 
 
 @lru_cache(maxsize=2048)  # a page's texts are asked for each kind of clue
-def tells_year(text: str) -> bool:
+def has_year(text: str) -> bool:
     """Whether a text holds what may be the year of a date."""
-    return _DIGIT.search(text) is not None and YEAR.search(text) is not None
+    return _DIGIT.search(text) is not None and YEAR_PATTERN.search(text) is not None
 
 
-_BESIDE = pattern(
+_DATE_ELEMENT_NAME = lazy_regex(
     r"(?:^|[\s_-])(?:date|datum|fecha|dato|published?|publi\w*|pubblic\w*|posted|meta|byline|"
     r"time(?:stamp)?|info|created?|تاريخ|(?:data|tarih)(?=$|\s|[_-]?(?:pub|post|not|art|h?ora)))",
     re.IGNORECASE,
 )
 """How elements that hold a date are called, by their class or id."""
 
-_ELSEWHERE = pattern(
+_OTHER_DATE_ELEMENT_NAME = lazy_regex(
     r"event|veranstalt|(?<![a-z])termin(?:e|$|[\s_-])|agenda|deadline|expir|(?<!fa-)(?<!icon-)clock"
     r"|countdown|birth|hijri|(?<![a-z])(?:start|end)[-_]?(?:date|time)|\bdt-?(?:start|end)",
     re.IGNORECASE,
 )
 """How elements are called that hold the date of something else."""
 
-_PUBLI = r"publi(?!c(?:s|it\w*)?\b|que|cations\b)"
-_PUT_OUT = (
-    rf"{_PUBLI}|\bposté|posted|posta[dt]o|mis en ligne|veröffentlicht|pubblicat|geplaatst|zveřejněn"
+_PUBLISHED_STEM = r"publi(?!c(?:s|it\w*)?\b|que|cations\b)"
+_PUBLISHED_WORDS = (
+    rf"{_PUBLISHED_STEM}|\bposté|posted|posta[dt]o|mis en ligne|veröffentlicht|pubblicat|geplaatst|zveřejněn"
     "|опубликован|نشر"
 )
-LABEL = pattern(
-    rf"{_PUT_OUT}|(?-i:\bF)ait à .{{2,30}}\ble\b|ajoutée? le|rédigée? le|écrite? le|\bpar .{{3,40}} le\b"
+PUBLICATION_LABEL = lazy_regex(
+    rf"{_PUBLISHED_WORDS}|(?-i:\bF)ait à .{{2,30}}\ble\b|ajoutée? le|rédigée? le|écrite? le|\bpar .{{3,40}} le\b"
     r"|paru le|\bby .{2,40} on\b|written on|added on|erstellt|inserito|vloženo|fecha|تاريخ|[أا]ضيف|حرر"
     r"|كتبه? .{2,40} (?:في|يوم)|بواسطة .{2,40} (?:في|يوم)|date\s*:",
     re.IGNORECASE,
 )
 """Words that call a date the page's."""
 
-PUBLISHED = pattern(_PUT_OUT, re.IGNORECASE)
+PUBLISHED_WORD = lazy_regex(_PUBLISHED_WORDS, re.IGNORECASE)
 """Those of them that say so outright."""
 
-COLOPHON = pattern(
+PUBLICATION_SENTENCE = lazy_regex(
     r"(?:cet? (?:article|billet|texte|entrée)|this (?:entry|post|article)|dieser (?:beitrag|artikel)|posted"
-    rf"|est[ae] (?:entrada|artículo|artigo|post)|quest[oa] (?:articolo|voce)|dit bericht|{_PUBLI}|(?:تم )?نشر"
-    rf"|هذا المقال).{{0,60}}(?:{_PUT_OUT}|written|rédigé|(?:19|20)\d\d)",
+    rf"|est[ae] (?:entrada|artículo|artigo|post)|quest[oa] (?:articolo|voce)|dit bericht|{_PUBLISHED_STEM}|(?:تم )?نشر"
+    rf"|هذا المقال).{{0,60}}(?:{_PUBLISHED_WORDS}|written|rédigé|(?:19|20)\d\d)",
     re.IGNORECASE,
 )
 """The sentence in which a theme says when a page was published, in which category, and by whom."""
 
-CHANGED = pattern(
+MODIFIED_WORD = lazy_regex(
     r"updat(?:ed?|ing)\b|modif|mises? [àa] jour|\bmis [àa] jour|\brévisée?|\brevised|\breviewed"
     r"|last (?:change|edit|rev)|\bstand\s*:|letzte[rn]? (?:änderung|aktualisierung|bearbeitung)|geändert"
     # "Aktualisiert", in one language or another; then what else they say, ours and others'.
@@ -74,59 +74,61 @@ CHANGED = pattern(
 """A change, which is no publication."""
 
 
-def unchanged(text: str) -> str:
+def strip_modification_date(text: str) -> str:
     """A text without what it says of a change; nothing is left where its only date is that of one."""
-    changed = CHANGED.search(text)
+    changed = MODIFIED_WORD.search(text)
     if changed is None:
         return text
     head, tail = text[: changed.start()], text[changed.start() :]
-    labels = list(PUBLISHED.finditer(tail))
+    labels = list(PUBLISHED_WORD.finditer(tail))
     if labels:
         return tail[labels[-1].start() :]  # "mis à jour le … – publié le …"
-    written = _WRITTEN.search(text)
+    written = _CREATION_DATE.search(text)
     if written:
         return written[1]
-    return head if YEAR.search(head) and YEAR.search(tail) else ""
+    return head if YEAR_PATTERN.search(head) and YEAR_PATTERN.search(tail) else ""
 
 
 # Beside a change it is the page that was made; not in "site mis à jour le …, association créée le …", and
 # "créée le" is an association's own word.
-_WRITTEN = pattern(
+_CREATION_DATE = lazy_regex(
     r"(?:^(?!\W*erstellt)|[,;|/(–—-])\s*(?:erstellt|créé|created|creado|criado|creato|aangemaakt)\b\W*"
     r"((?:(?:am|le|on|el|em|il|op)\s+)?\d[^,;|()–—]*)",
     re.IGNORECASE,
 )
 
 
-def unvowelled(text: str) -> str:
+def strip_arabic_vowels(text: str) -> str:
     """A text without Arabic vowel signs: careful sites write «نُشِرَ»."""
-    return _VOWELS.sub("", text)
+    return _ARABIC_VOWEL_SIGNS.sub("", text)
 
 
-_VOWELS = pattern("[\u064b-\u0652\u0640\u0670]")
+_ARABIC_VOWEL_SIGNS = lazy_regex("[\u064b-\u0652\u0640\u0670]")
 
-BORN = (
+FOUNDED_WORDS = (
     r"(?:créée?|fondée?|née?|constituée?|founded|established|born|created|\bsince|depuis|ت[أا]سست|[أا]سست|"
     r"ت[أا]سيس|gegründet|geboren|fundad[oa]|nacid[oa]|nascid[oa]|fondat[oa]|opgericht)"
 )
-_FOUNDED = rf"{BORN}\b.{{0,20}}(?:19|20)\d\d|{BORN}\W+(?:le|en|on|in|am|el)?\W*$"
-_OFFICIAL = (  # a law, a receipt of the authorities, a legal deposit
+_FOUNDING_DATE = (
+    rf"{FOUNDED_WORDS}\b.{{0,20}}(?:19|20)\d\d|{FOUNDED_WORDS}\W+(?:le|en|on|in|am|el)?\W*$"
+)
+_OFFICIAL_ACT = (  # a law, a receipt of the authorities, a legal deposit
     r"récépissé|\bdahir|décrets?\b|\bloi n|\barrêtés?\b|(?:bulletin|journal) officiel|\bagré(?:ée?s?|ment)\b"
     r"|utilité publique|dépôt légal|ظهير|مرسوم|القانون|الجريدة الرسمية|وصل (?:الإيداع|نهائي|مؤقت|رقم)"
     r"|ال[إا]يداع القانوني"
 )
-_PERSON = (  # a visitor, a member, somebody's life
+_PERSON_DATE = (  # a visitor, a member, somebody's life
     r"(?:membre|mitglied|miembro|membro|lid) (?:depuis|seit|desde|dal|sinds)\b"
     r"|member since|\bjoined|inscrite?s? (?:le|depuis)\b|\bregistered"
     r"|last (?:visit|login|seen|active)|dernière (?:visite|connexion)|décédée?|\bdied\b|عضو منذ"
     r"|تاريخ (?:التسجيل|الانضمام|الازدياد|الميلاد)|انضم (?:في|منذ|بتاريخ|يوم)"
     r"|[آأا]خر (?:زيارة|ظهور|دخول)|ولد في|توفي"
 )
-_TODAY = (  # what the day, the weather and the mosque say
+_DAILY_WIDGET = (  # what the day, the weather and the mosque say
     r"météo|\bweather|الطقس|prières?\b|prayer|الصلاة|الفجر|\bfajr|visiteurs|visitors|الزوار|aujourd'hui"
     r"|اليوم\s*[:،]"
 )
-_APPOINTED = (  # what was to be, or had to be done by then
+_APPOINTMENT = (  # what was to be, or had to be done by then
     r"rendez-vous|aura lieu|se (?:tiendra|déroulera)|s'est tenue?|date limite|deadline|dernier délai|clôture"
     r"|avant le\b|jusqu'au|à partir du|prochaine? (?:séance|réunion|rencontre|date|assemblée)"
     r"|\b(?:quando?|cuándo|wann|when|lieu|lugar|luogo|local|plaats|venue)\s*:"
@@ -141,50 +143,55 @@ _APPOINTED = (  # what was to be, or had to be done by then
     r"|[آأا]خر [أا]جل|موعد|ست?نعقد|ستقام|سيقام|سينظم|ستنظم|ابتداء من|قبل يوم"
     r"|تاريخ (?:الفعالية|الحدث|التظاهرة|ال[إا]غلاق|الانتهاء|النشاط)"
 )
-_ELSE = pattern(rf"{_FOUNDED}|{_OFFICIAL}|{_PERSON}|{_TODAY}|{_APPOINTED}", re.IGNORECASE)
+_UNRELATED_DATE = lazy_regex(
+    rf"{_FOUNDING_DATE}|{_OFFICIAL_ACT}|{_PERSON_DATE}|{_DAILY_WIDGET}|{_APPOINTMENT}",
+    re.IGNORECASE,
+)
 
-_TO = r"(?:-|–|—|&|/|au|to|and|et|y|bis|till|الى|و)"
-_SPAN = pattern(
-    rf"(?<![\d:.,/h-])(?P<from>\d{{1,2}})(?:er|st|nd|rd|th)?\.?\s*(?:{_TO}|al?|ao|e|en|und|tot|t/m|och|do)\s*"
+_RANGE_SEPARATOR = r"(?:-|–|—|&|/|au|to|and|et|y|bis|till|الى|و)"
+_DATE_RANGE = lazy_regex(
+    rf"(?<![\d:.,/h-])(?P<from>\d{{1,2}})(?:er|st|nd|rd|th)?\.?\s*(?:{_RANGE_SEPARATOR}|al?|ao|e|en|und|tot|t/m|och|do)\s*"
     r"(?P<to>\d{1,2})(?:er|st|nd|rd|th)?[\s.]+(?:de )?(?!heure|uhr|horas|ore\b)[^\W\d_]{3}"
     r"|\bdu \d{1,2}\b.{2,20}\bau \d{1,2}\b|\bfrom \d{1,2}\b.{2,20}\bto \d{1,2}\b"
     r"|(?<!\w)من \d{1,2}(?!\d).{0,20}(?<!\w)الى "
     # From one whole date to another.
-    rf"|(?<=[./-])(?:19|20)\d\d\s*{_TO}\s*\d{{1,2}}[./-]\d"
-    rf"|(?:19|20)\d\d\s+{_TO}\s+(?:[^\W\d_]{{2,12}}\.?\s+)?\d{{1,2}},?\s+"
+    rf"|(?<=[./-])(?:19|20)\d\d\s*{_RANGE_SEPARATOR}\s*\d{{1,2}}[./-]\d"
+    rf"|(?:19|20)\d\d\s+{_RANGE_SEPARATOR}\s+(?:[^\W\d_]{{2,12}}\.?\s+)?\d{{1,2}},?\s+"
     r"(?:[^\W\d_]{3,}\.?,?\s+)?(?:19|20)\d\d"
-    rf"|\d{{4}}-\d\d-\d\d\s*{_TO}\s*\d{{4}}-\d\d-\d\d"
+    rf"|\d{{4}}-\d\d-\d\d\s*{_RANGE_SEPARATOR}\s*\d{{4}}-\d\d-\d\d"
 )
 
 
 @lru_cache(maxsize=512)  # the elements of a list are called alike
-def called_date(hint: str) -> bool:
+def is_date_element(hint: str) -> bool:
     """Whether an element is called a date by its class or id."""
-    return _BESIDE.search(hint) is not None
+    return _DATE_ELEMENT_NAME.search(hint) is not None
 
 
 @lru_cache(maxsize=512)
-def called_else(hint: str) -> bool:
+def is_other_date_element(hint: str) -> bool:
     """Whether it is called an event's, a visitor's or a clock's."""
-    return _ELSEWHERE.search(hint) is not None
+    return _OTHER_DATE_ELEMENT_NAME.search(hint) is not None
 
 
-def of_else(text: str) -> bool:
+def is_unrelated_date(text: str) -> bool:
     """Whether words call their date a foundation, a law, a birth, an appointment, a deadline."""
-    return bool(_ELSE.search(text))
+    return bool(_UNRELATED_DATE.search(text))
 
 
 @lru_cache(maxsize=16)  # each date is asked twice in a row, for itself and for its list
-def is_span(text: str) -> bool:
+def is_date_range(text: str) -> bool:
     """Whether a text says from one day to another, "5-7 mars 2026", as only events are dated."""
-    span = _SPAN.search(folded(text))
+    span = _DATE_RANGE.search(fold_text(text))
     return bool(span and (span["from"] is None or int(span["from"]) < int(span["to"])))
 
 
-_CALENDAR = frozenset(folded(word) for name in MONTHS for word in name.split()) | frozenset(
+_CALENDAR_WORDS = frozenset(
+    fold_text(word) for name in MONTH_NUMBERS for word in name.split()
+) | frozenset(
     re.findall(
         r"\w+",
-        folded(
+        fold_text(
             """
             lundi mardi mercredi jeudi vendredi samedi dimanche lun mar mer jeu ven sam dim
             monday tuesday wednesday thursday friday saturday sunday
@@ -201,96 +208,105 @@ _CALENDAR = frozenset(folded(word) for name in MONTHS for word in name.split()) 
     )
 )
 # In one of them the lists above find a word of their own: "date".
-_MUTE = _CALENDAR - {"بتاريخ"}
-_LONGEST = 60  # characters; "mercredi 17 septembre 2026 à 14h30" and marks between
+_NEUTRAL_CALENDAR_WORDS = _CALENDAR_WORDS - {"بتاريخ"}
+_MAX_DATE_CHARS = 60  # characters; "mercredi 17 septembre 2026 à 14h30" and marks between
 
 
-def is_alone(text: str) -> bool:
+def is_date_only(text: str) -> bool:
     """Whether a text says a day, perhaps with its weekday and an hour, and nothing else."""
-    return _says_only(_CALENDAR, text)
+    return _has_only_words(_CALENDAR_WORDS, text)
 
 
-def _says_only(words: frozenset[str], text: str) -> bool:
-    return len(text) <= _LONGEST and set(_WORD.findall(folded(text))) <= words
+def _has_only_words(allowed_words: frozenset[str], text: str) -> bool:
+    return len(text) <= _MAX_DATE_CHARS and set(_WORD.findall(fold_text(text))) <= allowed_words
 
 
-_WORD = pattern(r"[^\W\d_]+")
+_WORD = lazy_regex(r"[^\W\d_]+")
 
 
-def is_bare(text: str) -> bool:
+def is_unlabeled_date(text: str) -> bool:
     """The same, with nothing at the day in which `LABEL`, `CHANGED` and `of_else` could find a word."""
-    return "©" not in text and _says_only(_MUTE, text)
+    return "©" not in text and _has_only_words(_NEUTRAL_CALENDAR_WORDS, text)
 
 
-def holds_alone(text: str, *, announced: bool = False) -> bool:
+def has_standalone_date(text: str, *, has_event: bool = False) -> bool:
     """Whether one part of a line says a day and nothing else: "Par Salma | 3 mai 2026 | Actualités".
 
     A place may lead it, as letters are dated, "Rabat, le 3 mai 2026". Without the article gatherings are so
     dated as well: it does not hold where one is `announced`.
     """
-    return any(YEAR.search(part) and _is_dating(part, announced=announced) for part in _PARTS.split(text))
+    return any(
+        YEAR_PATTERN.search(part) and _is_dateline(part, has_event=has_event)
+        for part in _PART_SEPARATOR.split(text)
+    )
 
 
-_PARTS = pattern(
+_PART_SEPARATOR = lazy_regex(
     r"\s*[|•·–—]\s*|\s+(?:/|-)\s+|\s+(?:par|by|por|von|da|door|بواسطة|dans|in)\s+", re.IGNORECASE
 )
 
 
-def _is_dating(part: str, *, announced: bool) -> bool:
-    said = _COMMUNIQUE.sub("", _AGENCY.sub("", part), count=1)
-    if is_alone(said):
+def _is_dateline(part: str, *, has_event: bool) -> bool:
+    said = _PRESS_RELEASE_PREFIX.sub("", _NEWS_AGENCY.sub("", part), count=1)
+    if is_date_only(said):
         return True
-    opening = _LETTER.match(said) or (None if announced else _PLACE.match(said))
-    return bool(opening and not _NO_PLACE.search(opening[0]) and is_alone(said[opening.end() :]))
+    opening = _LETTER_DATELINE.match(said) or (None if has_event else _PLACE_PREFIX.match(said))
+    return bool(
+        opening and not _NOT_A_PLACE.search(opening[0]) and is_date_only(said[opening.end() :])
+    )
 
 
-def dating(text: str) -> str | None:
+def find_dateline(text: str) -> str | None:
     """The place and day that open a story, as agencies write: "Rabat, 3 mai 2026 (MAP) – Le bal …"."""
-    opening = _DATING.match(text)
-    return opening[1] if opening and is_placed(opening[1]) else None
+    opening = _DATELINE.match(text)
+    return opening[1] if opening and is_place_dateline(opening[1]) else None
 
 
-def is_placed(text: str) -> bool:
+def is_place_dateline(text: str) -> bool:
     """Whether a place and a day are the whole text."""
-    return not is_alone(text) and _is_dating(text, announced=False)
+    return not is_date_only(text) and _is_dateline(text, has_event=False)
 
 
-def is_gathering(text: str) -> bool:
+def names_event(text: str) -> bool:
     """Whether words name what people gather for on a day."""
-    return bool(_GATHERING.search(text))
+    return bool(_EVENT_WORD.search(text))
 
 
-_DATING = pattern(r"(\W{0,3}[^\W\d_][^:–—]{4,48}(?:19|20)\d\d(?: ?\([A-Z]{2,6}\))?) ?(?:[.:] ?|[–—] ?|- )\w")
-_AGENCY = pattern(r"\s*\([A-Z]{2,6}\)\W*$")
-_COMMUNIQUE = pattern(
+_DATELINE = lazy_regex(
+    r"(\W{0,3}[^\W\d_][^:–—]{4,48}(?:19|20)\d\d(?: ?\([A-Z]{2,6}\))?) ?(?:[.:] ?|[–—] ?|- )\w"
+)
+_NEWS_AGENCY = lazy_regex(r"\s*\([A-Z]{2,6}\)\W*$")
+_PRESS_RELEASE_PREFIX = lazy_regex(
     r"^\W*(?:communiqué\b[^,\d]{0,25},|(?:communiqué(?: de presse)?|article|presse(?:mitteilung|information)"
     r"|meldung|beitrag|artikel|nota de (?:prensa|imprensa)|comunicado|comunicato(?: stampa)?|persbericht"
     r"|press release|بلاغ|بيان)"
     r"(?:\s(?:n[°ºr.]+\s?)?\d+(?:/\d+)?)?(?:,|\s(?:du|vom|del?|di|van|of|بتاريخ)\b))\s*",
     re.IGNORECASE,
 )
-_CAPITAL = r"[A-ZÀ-ÖØ-ÞĆČĘŁŃŚŠŞŹŻŽĂȘȚİ][\w'’]*"
-_NAMED = (  # up to four words; two in Arabic, where no capital tells a name
-    rf"(?:{_CAPITAL}(?:[ -](?:(?:de|du|des|del|di|da|la|le|el|al|am|an|der|sur)[ -])?{_CAPITAL}){{0,3}}"
+_CAPITALIZED_WORD = r"[A-ZÀ-ÖØ-ÞĆČĘŁŃŚŠŞŹŻŽĂȘȚİ][\w'’]*"
+_PLACE_NAME = (  # up to four words; two in Arabic, where no capital tells a name
+    rf"(?:{_CAPITALIZED_WORD}(?:[ -](?:(?:de|du|des|del|di|da|la|le|el|al|am|an|der|sur)[ -])?{_CAPITALIZED_WORD}){{0,3}}"
     r"|[ء-ي]+(?: [ء-ي]+)?)"
 )
-_LETTER = pattern(rf"\W*(?:{_NAMED}\s?[,،]\s?){{0,2}}{_NAMED}\s?[,،]?\s?\b(?:le|den|a|em|في)\b\s?:?\s?")
-_PLACE = pattern(rf"\W*(?:{_NAMED}\s?[,،]\s?){{1,2}}")
+_LETTER_DATELINE = lazy_regex(
+    rf"\W*(?:{_PLACE_NAME}\s?[,،]\s?){{0,2}}{_PLACE_NAME}\s?[,،]?\s?\b(?:le|den|a|em|في)\b\s?:?\s?"
+)
+_PLACE_PREFIX = lazy_regex(rf"\W*(?:{_PLACE_NAME}\s?[,،]\s?){{1,2}}")
 
 
-_GATHERING = pattern(
+_EVENT_WORD = lazy_regex(
     r"atelier|rencontre|conf[ée]ren|colloque|séminaire|\bforums?\b|congr[èe]s|festival|journée|\bfête|soirée"
     r"|con[cz]ert|réunion|assemblée|\bstage|spectacle|concours|tournoi|sortie|\bmatch|workshop|seminar|meeting"
     r"|symposi|taller|jornada|encuentro|encontro|convegno|incontro|treffen|tagung|sitzung|webina"
     r"|ندوة|لقاء|ورشة|مؤتمر|حفل|مهرجان|ملتقى|دورة|[أا]مسية",
     re.IGNORECASE,
 )
-_NO_PLACE = pattern(  # also what the French call a deed or done; but Salé is a town
-    rf"{_GATHERING.pattern}|statuts|(?:tion|ture|ment)\b|(?<!\bsal)ée?s?\b|نعقد|نظم|افتتح|اختتم|[أا]قيم|تم ",
+_NOT_A_PLACE = lazy_regex(  # also what the French call a deed or done; but Salé is a town
+    rf"{_EVENT_WORD.pattern}|statuts|(?:tion|ture|ment)\b|(?<!\bsal)ée?s?\b|نعقد|نظم|افتتح|اختتم|[أا]قيم|تم ",
     re.IGNORECASE,
 )
 
-_SEE_ALSO = (
+_RELATED_CONTENT_HEADINGS = (
     r"(?:articles?|posts?|contenus?|news|stories) (?:similaires?|connexes?|liée?s?|associée?s?)"
     r"|(?:dans|sur) (?:la|le) même (?:rubrique|thème|sujet|catégorie)|[àa] lire (?:aussi|également)"
     r"|(?:lire|voir|lisez) aussi|vous (?:aimerez|pourriez) .{0,30}|(?:autres|derniers|plus d['’]) ?articles?"
@@ -308,17 +324,19 @@ _SEE_ALSO = (
     r"|articoli (?:correlati|recenti)|leggi anche|potrebbe(?:ro)? interessarti.{0,10}"
     r"|(?:laatste|meer|recente?|gerelateerde?|ander) (?:nieuws|berichten|artikelen)|lees (?:ook|verder|meer)"
 )
-_VISITORS = (
+_COMMENT_HEADINGS = (
     r"(?:\d+\s+)?(?:comments?|commentaires?|réponses?|responses?|replies)(?:\s*\(\d+\))?"
     r"|leave a (?:reply|comment)|laisser? un commentaire|(?:\d+\s+)?(?:ال)?تعليقات?(?:\s*\(\d+\))?"
     r"|اترك (?:تعليق[اًا]*|رد[اًا]*)ً?"
     r"|(?:\d+\s+)?(?:kommentare?|antworten|comentarios?|respuestas?|comentários?|respostas?|commenti|reacties)"
     r"(?:\s*\(\d+\))?"
 )
-OTHERS = pattern(rf"\W*(?:{_SEE_ALSO}|{_VISITORS})\W*", re.IGNORECASE)
+UNRELATED_CONTENT_HEADING = lazy_regex(
+    rf"\W*(?:{_RELATED_CONTENT_HEADINGS}|{_COMMENT_HEADINGS})\W*", re.IGNORECASE
+)
 """The heading under which a page shows other pages, or what visitors wrote."""
 
-ANSWERS = pattern(
+COMMENT_COUNT_HEADING = lazy_regex(
     r"\W*(?:\d+|one|une?|ein|uno?|um|één)\s(?:thoughts?|responses?|repl(?:y|ies)|comments?|réflexions?|réponses?"
     r"|commentaires?|gedanken?|antwort(?:en)?|kommentare?|pensamientos?|respuestas?|comentarios?|pensamentos?"
     r"|respostas?|comentários?|pensier[oi]|rispost[ea]|comment[oi]|gedachten?|reacties?)\s"

@@ -9,19 +9,17 @@ from __future__ import annotations
 
 import re
 
-from probes.text.lazy_regex import pattern
+from probes.text.lazy_regex import lazy_regex
 
 
-def _any(*words: str) -> re.Pattern[str]:
-    return pattern("|".join(words), re.IGNORECASE)
+def _compile_alternatives(*alternatives: str) -> re.Pattern[str]:
+    return lazy_regex("|".join(alternatives), re.IGNORECASE)
 
 
-_NETWORKS = (
-    r"facebook|fb|twitter|x|youtube|you tube|linkedin|linked in|instagram|insta|telegram|tiktok|whatsapp"
-)
-_NETWORKS_IN_ARABIC = r"(?:ال)?(?:فيسبوك|فايسبوك|تويتر|يوتيوب|لينكد ?[إا]ن|[إا]نستغرام)"
+_NETWORK_NAMES_REGEX = r"facebook|fb|twitter|x|youtube|you tube|linkedin|linked in|instagram|insta|telegram|tiktok|whatsapp"
+_ARABIC_NETWORK_NAMES_REGEX = r"(?:ال)?(?:فيسبوك|فايسبوك|تويتر|يوتيوب|لينكد ?[إا]ن|[إا]نستغرام)"
 
-CALLED = _any(
+FOLLOW_US_PATTERN = _compile_alternatives(
     r"follow(?! (?:her|him|them|me)\b)|(?:like|join|find|visit|watch) us|connect with|subscribe",
     r"our (?:page|channel|facebook|twitter|youtube|linkedin)",
     r"on (?:facebook|twitter|youtube|linkedin|instagram|x)\b",
@@ -32,25 +30,25 @@ CALLED = _any(
 )
 """An invitation to the owner's account."""
 
-NETWORK = pattern(
-    rf"\W*(?:(?:page|chaîne|compte|صفحة|قناة) )?(?:@?(?:{_NETWORKS})|{_NETWORKS_IN_ARABIC})"
+NETWORK_NAME_PATTERN = lazy_regex(
+    rf"\W*(?:(?:page|chaîne|compte|صفحة|قناة) )?(?:@?(?:{_NETWORK_NAMES_REGEX})|{_ARABIC_NETWORK_NAMES_REGEX})"
     r"\W*(?:page|channel|logo|icon|link|profile|-f|-in)?\W*",
     re.IGNORECASE,
 )
 """Whole words of a link that only name its network, as an icon does."""
 
 # Two letters, a number or such words are what an icon's picture is called by those who name it badly.
-ICON = _any(
+ICON_ALT_PATTERN = _compile_alternatives(
     r"(?:^|[\W_])(?:fb|insta|whatsapp)(?:[\W_\d]|$)|^x\b|\blogo x$",
     r"fa?ce?boo?k|twi?tt?er|you ?tube|link?ed ?in",
-    _NETWORKS_IN_ARABIC,
+    _ARABIC_NETWORK_NAMES_REGEX,
     r"^\W*\w{0,2}\W*$",
     r"^\W*(?:ic[oô]ne?s?|icono|bouton|button|btn|logo|image|img|picto\w*|social|r[ée]seaux?)?[\W_]*"
     r"(?:social|ic[oô]ne?|media)?[\W_\d]*(?:png|jpe?g|svg|gif|webp)?$",
 )
 """What the text of a picture says if the picture is a network's sign, and no other body's logo."""
 
-_MAKERS = (
+_MAKER_WORDS_REGEX = (
     r"design\w*|conception|création|développé|développement|hébergé|hébergement|intégration|squelette|"
     r"web ?sites?|site (?:web|internet)|build|built|made|crafted|created|hosting|hosted|maintained|"
     r"umsetzung|gestaltung|gestaltet|entwickelt|entwicklung|erstellt|programmierung|technik|webseite|"
@@ -59,17 +57,19 @@ _MAKERS = (
     r"bouw|tasarım|yazılım|kodlama|hazırlayan|projekt|wykonanie|realizacja|разработ\w*|созда\w*|дизайн|"
     r"photos?|photographies?|[إا]نجاز|تنفيذ|[إا]نشاء|استضافة|قالب|القالب|الموقع"
 )
-CREDIT = _any(
+CREDIT_PATTERN = _compile_alternatives(
     r"design(?:ed)?\b|powered|theme|template|developed|developer|créé par|réalisé|réalisation|conçu",
     r"agence|webmaster|propulsé|credits?|تصميم|برمجة|تطوير",
 )
 """A maker's signature, wherever its words stand."""
 
-_BY = r"\bby|\bpar|\bvon|\bpor|\bda|\bdoor|\bprzez|tarafından|من طرف|من قبل|بواسطة"
-MADE_BY = _any(rf"(?:^|\W)(?:{_MAKERS})\b[^.!?|©]{{0,40}}?(?:(?:{_BY})(?:\W|$)|:)")
+_BY_REGEX = r"\bby|\bpar|\bvon|\bpor|\bda|\bdoor|\bprzez|tarafından|من طرف|من قبل|بواسطة"
+MADE_BY_PATTERN = _compile_alternatives(
+    rf"(?:^|\W)(?:{_MAKER_WORDS_REGEX})\b[^.!?|©]{{0,40}}?(?:(?:{_BY_REGEX})(?:\W|$)|:)"
+)
 """A maker's signature whose words mean a maker only before a `by` or a colon."""
 
-MADE = pattern(
+MADE_PATTERN = lazy_regex(
     r"(?:design\w*|conception|création|réalisation|développement|umsetzung|gestaltung|diseño|desarrollo|"
     r"realizzazione|sviluppo|desenvolvimento|tasarım|yazılım|wykonanie|разработка|дизайн|"
     r"تصميم|برمجة|تطوير|[إا]نجاز|تنفيذ)(?: web)?\W*$",
@@ -77,15 +77,15 @@ MADE = pattern(
 )
 """The end of what stands before a maker's name where neither a `by` nor a colon does."""
 
-BY = pattern(rf"(?:{_BY}|\bde|:|و)\W*$", re.IGNORECASE)
+BY_PATTERN = lazy_regex(rf"(?:{_BY_REGEX}|\bde|:|و)\W*$", re.IGNORECASE)
 """The end of what stands before a maker's name."""
 
-BY_ALONE = pattern(rf"(?:{_BY})\W*$", re.IGNORECASE)
+AGENT_BY_PATTERN = lazy_regex(rf"(?:{_BY_REGEX})\W*$", re.IGNORECASE)
 """The end of what stands before a name that is the doer's, whatever was done."""
 
-TIMELINE = _any(r"tweets (?:by|de|from|von)|posts from|تغريدات")
+TIMELINE_PATTERN = _compile_alternatives(r"tweets (?:by|de|from|von)|posts from|تغريدات")
 
-PARTNER = _any(
+PARTNER_PATTERN = _compile_alternatives(
     r"partenaires?|partners?|partner(?:i|zy)\b|sponsor|m[ée]c[èe]nes|bailleurs|financeurs",
     r"(?:soutenu|financé|parrainé)e?s? par",
     r"avec (?:le soutien|l['’]appui|le concours|l['’]aide|la participation) d\S*\W*$",
@@ -101,14 +101,14 @@ PARTNER = _any(
 )
 """Words before a link, or in a heading above it, that make it a partner's, a donor's, an umbrella's."""
 
-NEIGHBOURS = _any(
+FRIENDLY_SITES_PATTERN = _compile_alternatives(
     r"^(?:nos )?(?:sites? |blogs? )?amis$|^nos amis|sites? amis|liens (?:utiles|amis)|^liens$|sur le web$",
     r"^our friends|useful links|friendly sites|^links$|blogroll|^enlaces|^linktipps",
     r"مواقع (?:صديقة|مفيدة|ذات صلة)|روابط (?:مفيدة|صديقة)|^روابط$",
 )
 """Headings of lists of other people's sites."""
 
-PEOPLE = _any(
+PEOPLE_HEADING_PATTERN = _compile_alternatives(
     r"^(?:le |notre |l['’])?(?:équipe|equipe|bureau|comité|conseil d['’]administration)"
     r"(?: (?:directeur|exécutif|dirigeante?|pédagogique))?\W*$",
     r"\bnotre (?:équipe|bureau)|membres du bureau|mots? d(?:u|e la|e l['’]|es) \w*"
@@ -125,7 +125,7 @@ PEOPLE = _any(
 )
 """Headings under which people stand, with accounts of their own."""
 
-MEMBERS = _any(
+MEMBERS_HEADING_PATTERN = _compile_alternatives(
     r"\b(?:nos|les) (?:\w+ )?(?:clubs|membres|adhérents|antennes|sections|délégations|filiales|ligues)\b",
     r"(?:associations?|clubs?|coopératives?|structures?) (?:membres?|adhérente?s?|affiliée?s)\b",
     r"trouve[rz] (?:un|une|votre|ton) ",
@@ -139,17 +139,19 @@ MEMBERS = _any(
 )
 """Headings under which the members of a federation stand, each with its own account."""
 
-OURS = _any(
+OWNER_HEADING_PATTERN = _compile_alternatives(
     r"contact|réseaux sociaux|social|nous (?:écrire|joindre)|coordonnées|redes|netzwerke?n?$",
     r"التواصل|اتصل|تواصل",
 )
 """Headings, beside those that call, under which the owner's accounts stand again."""
 
 # Whom associations link to beside themselves: authorities and donors, as they are called in Morocco.
-ANOTHERS = _any(
+AUTHORITY_OR_DONOR_PATTERN = _compile_alternatives(
     r"minist[eè]re|ministry|ambassade|embassy|pr[ée]fecture|wilaya|conseil (?:r[ée]gional|provincial)",
     r"union europ[ée]enne|european union|\b(?:unicef|undp|pnud|usaid|giz|indh|unesco)\b",
     r"وزارة|سفارة|ولاية|عمالة|المجلس (?:الجهوي|الإقليمي)|الاتحاد الأوروبي|المبادرة الوطنية",
 )
 
-ADDRESS = pattern(r"\s*(?:https?:?//|www\.|@|[\w.-]*(?:facebook|fb|twitter|x|youtube|linkedin)\.com/)\S*\s*")
+ACCOUNT_ADDRESS_PATTERN = lazy_regex(
+    r"\s*(?:https?:?//|www\.|@|[\w.-]*(?:facebook|fb|twitter|x|youtube|linkedin)\.com/)\S*\s*"
+)

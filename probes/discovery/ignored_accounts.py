@@ -5,23 +5,23 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from probes.models.finding import ACCOUNTS, Identity
+from probes.models.finding import ACCOUNT_KINDS, Identity
 
 
-def _names(text: str) -> frozenset[str]:
+def _split_names(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
 # Why each is here: it stood in the footer or the icons of a fresh installation (seen 2024-2026).
-NOBODYS: Mapping[str, frozenset[str]] = {
-    "the networks' own accounts": _names(
+IGNORED_NAMES_BY_REASON: Mapping[str, frozenset[str]] = {
+    "the networks' own accounts": _split_names(
         """
         facebook twitter x youtube linkedin instagram tiktok whatsapp telegram google meta
         pinterest intent share sharer home plugins dialog hashtag search embed watch explore
         login signup user company metaforbusiness fbbusiness twittersupport
         """
     ),
-    "site builders and hosts sign their templates": _names(
+    "site builders and hosts sign their templates": _split_names(
         """
         wix wixcom wixstudio wixsite wordpress wordpressdotcom wordpresscom wordpressorg squarespace
         weebly jimdo jimdofree shopify blogger drupal joomla joomlaorg spip prestashop webflow webnode
@@ -30,7 +30,7 @@ NOBODYS: Mapping[str, frozenset[str]] = {
         siteground namecheap
         """
     ),
-    "theme makers link their demo icons": _names(
+    "theme makers link their demo icons": _split_names(
         """
         themeforest envato elementor elegantthemes themegrill themeisle colorlib yoast astra
         generatepress html5up bootstrap templatemonster wpbakery avada themefusion tagdiv
@@ -43,8 +43,10 @@ NOBODYS: Mapping[str, frozenset[str]] = {
         mikadothemes cmsmasters thimpress wedevs themeum themewagon untreeco uicookies
         """
     ),
-    "widgets put their maker's name in the box": _names("mailchimp addtoany addthis sharethis elfsight"),
-    "templates leave a placeholder": _names(
+    "widgets put their maker's name in the box": _split_names(
+        "mailchimp addtoany addthis sharethis elfsight"
+    ),
+    "templates leave a placeholder": _split_names(
         """
         yourusername username yourname yourpage yourprofile yourchannel yourhandle yourcompany
         yourcompany yourbrand yoursite yourorganization companyname pagename channelname mysite
@@ -55,25 +57,29 @@ NOBODYS: Mapping[str, frozenset[str]] = {
 }
 
 
-def _joined(name: str) -> str:
+def _remove_separators(name: str) -> str:
     """A name as every network writes it: some put hyphens or dots where others allow none."""
     return re.sub(r"[-._]", "", name)
 
 
-_ALL = frozenset(_joined(name) for names in NOBODYS.values() for name in names)
+_IGNORED_NAMES = frozenset(
+    _remove_separators(name) for names in IGNORED_NAMES_BY_REASON.values() for name in names
+)
 
 
-def may_be_owners(identity: Identity) -> bool:
+def may_be_owner_account(identity: Identity) -> bool:
     """Whether a link can be the account of whoever made the page: no vendor's, no post, no share button.
 
     A LinkedIn group is a forum that only members read, not a page of an organisation.
     """
     key = identity.key
-    if key is None or identity.kind not in ACCOUNTS or identity.note == "placeholder":
+    if key is None or identity.kind not in ACCOUNT_KINDS or identity.note == "placeholder":
         return False
-    return _joined(bare(key)) not in _ALL and not key.startswith("groups/")
+    return _remove_separators(strip_key_prefix(key)) not in _IGNORED_NAMES and not key.startswith(
+        "groups/"
+    )
 
 
-def bare(key: str) -> str:
+def strip_key_prefix(key: str) -> str:
     """The name in a key, without its kind: `u:name`, `@name`, `company/name`."""
     return re.sub(r"^(?:u:|id:|@|group:|[a-z]+/)", "", key).lower()

@@ -8,10 +8,10 @@ from ssl import SSLCertVerificationError, SSLError, SSLWantReadError
 import httpx
 
 from probes.models.finding import Reason
-from probes.models.http import NoPage
+from probes.models.http import FetchError
 
 # OpenSSL's X509_V_ERR numbers, in the words of the `tls` fact.
-CERTIFICATES = {
+CERTIFICATE_ERROR_DETAILS = {
     9: "not_yet_valid",
     10: "expired",
     18: "self_signed",
@@ -32,10 +32,10 @@ NETWORK_ERRORS = (
     OSError,  # TimeoutError and ssl.SSLError among them
 )
 
-_TIMEOUTS = (httpx.TimeoutException, TimeoutError)
-_CONNECT_TIMEOUTS = (httpx.ConnectTimeout, httpx.PoolTimeout)
-_BAD_ADDRESSES = (httpx.InvalidURL, httpx.UnsupportedProtocol)
-_DETAILS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] = (
+_TIMEOUT_ERRORS = (httpx.TimeoutException, TimeoutError)
+_CONNECT_TIMEOUT_ERRORS = (httpx.ConnectTimeout, httpx.PoolTimeout)
+_INVALID_URL_ERRORS = (httpx.InvalidURL, httpx.UnsupportedProtocol)
+_NETWORK_ERROR_DETAILS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] = (
     (ConnectionRefusedError, "refused"),
     (ConnectionError, "reset"),
     (httpx.ProxyError, "proxy"),
@@ -45,44 +45,50 @@ _DETAILS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] 
 )
 
 
-def trouble(error: BaseException, url: str | None = None, status: int | None = None) -> NoPage:
+def map_network_error(
+    error: BaseException, url: str | None = None, status: int | None = None
+) -> FetchError:
     """Tell an exception of httpx, ssl or the system as the reason why no page came.
 
     A redirect loop is the server's error. Time-outs are asked for first: a stalled handshake's
     chain of causes holds an SSL error too.
     """
-    causes = list(_causes(error))
+    causes = list(_iter_causes(error))
     for cause in causes:
-        if isinstance(cause, NoPage):
+        if isinstance(cause, FetchError):
             return cause
-    reason, detail = _told(causes)
-    return NoPage(reason, detail, url=url, status=status)
+    reason, detail = _classify_causes(causes)
+    return FetchError(reason, detail, url=url, status=status)
 
 
-def _told(causes: list[BaseException]) -> tuple[Reason, str]:
+def _classify_causes(causes: list[BaseException]) -> tuple[Reason, str]:
     for cause in causes:
         if isinstance(cause, SSLCertVerificationError):
-            return Reason.TLS, CERTIFICATES.get(getattr(cause, "verify_code", 0), "untrusted")
-    if any(isinstance(cause, _TIMEOUTS) for cause in causes):
-        connecting = any(isinstance(cause, _CONNECT_TIMEOUTS) for cause in causes)
+            return Reason.TLS, CERTIFICATE_ERROR_DETAILS.get(
+                getattr(cause, "verify_code", 0), "untrusted"
+            )
+    if any(isinstance(cause, _TIMEOUT_ERRORS) for cause in causes):
+        connecting = any(isinstance(cause, _CONNECT_TIMEOUT_ERRORS) for cause in causes)
         return Reason.TIMEOUT, "connect" if connecting else "no answer in time"
-    if any(isinstance(cause, SSLError) and not isinstance(cause, SSLWantReadError) for cause in causes):
+    if any(
+        isinstance(cause, SSLError) and not isinstance(cause, SSLWantReadError) for cause in causes
+    ):
         return Reason.TLS, "handshake"
-    if any(isinstance(cause, _BAD_ADDRESSES) for cause in causes):
+    if any(isinstance(cause, _INVALID_URL_ERRORS) for cause in causes):
         return Reason.UNSAFE_ADDRESS, "not a web address"
     if any(isinstance(cause, httpx.TooManyRedirects) for cause in causes):
         return Reason.SERVER_ERROR, "redirects"
-    return Reason.NETWORK, _detail(causes)
+    return Reason.NETWORK, _describe_network_error(causes)
 
 
-def _detail(causes: list[BaseException]) -> str:
-    for kinds, word in _DETAILS:
+def _describe_network_error(causes: list[BaseException]) -> str:
+    for kinds, word in _NETWORK_ERROR_DETAILS:
         if any(isinstance(cause, kinds) for cause in causes):
             return word
     return "protocol"
 
 
-def _causes(error: BaseException) -> Iterator[BaseException]:
+def _iter_causes(error: BaseException) -> Iterator[BaseException]:
     """The exception and what it came from, at most ten deep."""
     cause: BaseException | None = error
     for _ in range(10):

@@ -18,35 +18,35 @@ from pathlib import Path
 import httpx
 
 from probes.http import dialer
-from probes.http.connection import Connection, request
-from probes.http.dialer import Direct, Tunnel, dial
-from probes.http.ssrf_guard import Guard, Names, port_of
+from probes.http.connection import HttpConnection, build_request_head
+from probes.http.dialer import DirectDialer, ProxyTunnelDialer, open_connection
+from probes.http.ssrf_guard import DnsResolver, SsrfGuard, get_port
 from probes.models.finding import Reason
-from probes.models.http import NoPage
+from probes.models.http import FetchError
 
-KEPT = 64  # idle connections kept; one with TLS costs about 0.1 MiB
+MAX_IDLE_CONNECTIONS = 64  # idle connections kept; one with TLS costs about 0.1 MiB
 IDLE_SECONDS = 20.0
-NOBODY = "192.0.2.1"  # of a block that RFC 5737 gives to documentation: nobody has it
-PROOF_SECONDS = 5.0
-Key = tuple[str, str, int, bool]
+UNASSIGNED_ADDRESS = "192.0.2.1"  # of a block that RFC 5737 gives to documentation: nobody has it
+GUARD_CHECK_TIMEOUT_SECONDS = 5.0
+ConnectionKey = tuple[str, str, int, bool]
 
 
-class Answer(httpx.AsyncByteStream):
+class HttpBody(httpx.AsyncByteStream):
     """A body still on its connection, which is given back when the body is closed."""
 
-    def __init__(self, connection: Connection, release: Callable[[], None]) -> None:
+    def __init__(self, connection: HttpConnection, release: Callable[[], None]) -> None:
         self._connection = connection
         self._release = release
 
     def __aiter__(self) -> AsyncIterator[bytes]:
-        return self._connection.chunks()
+        return self._connection.iter_body()
 
     async def aclose(self) -> None:
         """Give the connection back if the body was read to its end; else it is closed."""
         self._release()
 
 
-class Connections(httpx.AsyncBaseTransport):
+class ConnectionPool(httpx.AsyncBaseTransport):
     """An httpx transport that keeps at most 64 idle connections, one to a host and port.
 
     A request's extension `insecure` asks for a connection whose certificate is not verified. `judging` are
@@ -54,29 +54,43 @@ class Connections(httpx.AsyncBaseTransport):
     """
 
     def __init__(
-        self, guard: Guard, names: Names, proxy: str | None, ca_file: Path | None, *, judging: bool = False
+        self,
+        guard: SsrfGuard,
+        resolver: DnsResolver,
+        proxy: str | None,
+        ca_file: Path | None,
+        *,
+        check_proxied_hosts: bool = False,
     ) -> None:
         self._guard = guard
         self._proxy = httpx.URL(proxy) if proxy else None
-        self._proxy_headers = _proxy_headers(self._proxy) if self._proxy else []
-        self._direct = Direct(guard, names)
-        self._way = Tunnel(self._proxy, self._proxy_headers) if self._proxy else self._direct
-        self._judging = judging
-        self._strict = dialer.strict(ca_file)
-        self._lenient = dialer.lenient()
-        self._idle: OrderedDict[Key, Connection] = OrderedDict()
+        self._proxy_headers = _build_proxy_headers(self._proxy) if self._proxy else []
+        self._direct_dialer = DirectDialer(guard, resolver)
+        self._dialer = (
+            ProxyTunnelDialer(self._proxy, self._proxy_headers)
+            if self._proxy
+            else self._direct_dialer
+        )
+        self._check_proxied_hosts = check_proxied_hosts
+        self._verifying_context = dialer.create_verifying_context(ca_file)
+        self._unverified_context = dialer.create_unverified_context()
+        self._idle_connections: OrderedDict[ConnectionKey, HttpConnection] = OrderedDict()
 
-    async def prove(self) -> None:
+    async def verify_guard(self) -> None:
         """See before the first request that we really dial through the guard: an inward address is refused.
 
         Raises RuntimeError where we do not, which is a bug. Through a proxy, or where the operator exempts
         the address that is tried, there is nothing to see.
         """
-        if self._proxy or self._guard.admits(NOBODY, 80):
+        if self._proxy or self._guard.is_allowed(UNASSIGNED_ADDRESS, 80):
             return
         try:
-            (await self._opened(("http", NOBODY, 80, False), PROOF_SECONDS)).close()
-        except NoPage as none:
+            (
+                await self._open(
+                    ("http", UNASSIGNED_ADDRESS, 80, False), GUARD_CHECK_TIMEOUT_SECONDS
+                )
+            ).close()
+        except FetchError as none:
             if none.reason is Reason.UNSAFE_ADDRESS:
                 return
         except (OSError, httpx.TransportError):
@@ -89,76 +103,80 @@ class Connections(httpx.AsyncBaseTransport):
         Raises what `probes.http.errors` knows: NoPage, errors of httpx, OSError.
         """
         insecure = bool(request.extensions.get("insecure"))
-        key = (request.url.scheme, request.url.raw_host.decode(), port_of(request.url), insecure)
-        head, kept = self._head(request), self._taken(key)
+        key = (request.url.scheme, request.url.raw_host.decode(), get_port(request.url), insecure)
+        head, kept = self._build_head(request), self._take_idle(key)
         if kept is not None:
             with suppress(OSError, httpx.NetworkError, httpx.RemoteProtocolError):
-                return await self._sent(key, kept, head)
+                return await self._send(key, kept, head)
         seconds = request.extensions.get("timeout", {}).get("connect")
-        return await self._sent(key, await self._opened(key, seconds), head)
+        return await self._send(key, await self._open(key, seconds), head)
 
-    async def _sent(self, key: Key, connection: Connection, head: bytes) -> httpx.Response:
+    async def _send(
+        self, key: ConnectionKey, connection: HttpConnection, head: bytes
+    ) -> httpx.Response:
         try:
-            await connection.ask(head)
+            await connection.send_request(head)
             return httpx.Response(
                 connection.status,
                 headers=connection.headers,
-                stream=Answer(connection, lambda: self._release(key, connection)),
+                stream=HttpBody(connection, lambda: self._release(key, connection)),
                 extensions={"network_stream": connection},
             )
         except BaseException:
-            self._end(key, connection)
+            self._close(key, connection)
             raise
 
-    def _head(self, asked: httpx.Request) -> bytes:
-        if self._proxy and asked.url.scheme == "http":
-            target = str(asked.url.copy_with(fragment=None)).encode()
-            return request(b"GET", target, [*asked.headers.raw, *self._proxy_headers])
-        return request(b"GET", asked.url.raw_path, asked.headers.raw)
+    def _build_head(self, request: httpx.Request) -> bytes:
+        if self._proxy and request.url.scheme == "http":
+            target = str(request.url.copy_with(fragment=None)).encode()
+            return build_request_head(b"GET", target, [*request.headers.raw, *self._proxy_headers])
+        return build_request_head(b"GET", request.url.raw_path, request.headers.raw)
 
-    async def _opened(self, key: Key, seconds: float | None) -> Connection:
+    async def _open(self, key: ConnectionKey, timeout: float | None) -> HttpConnection:
         """A new connection, through the guard and, where it is to be, in TLS."""
         scheme, host, port, insecure = key
-        if self._proxy and self._judging:
-            await self._direct.judge(host, port)
+        if self._proxy and self._check_proxied_hosts:
+            await self._direct_dialer.check_host(host, port)
         if self._proxy and scheme == "http":
-            return await dial(self._proxy.host, port_of(self._proxy), seconds)
-        connection = await self._way.dial(host, port, seconds)
+            return await open_connection(self._proxy.host, get_port(self._proxy), timeout)
+        connection = await self._dialer.dial(host, port, timeout)
         if scheme == "https":
-            await connection.start_tls(self._lenient if insecure else self._strict, host, seconds)
+            await connection.start_tls(
+                self._unverified_context if insecure else self._verifying_context, host, timeout
+            )
         return connection
 
-    def _taken(self, key: Key) -> Connection | None:
-        connection = self._idle.pop(key, None)
+    def _take_idle(self, key: ConnectionKey) -> HttpConnection | None:
+        connection = self._idle_connections.pop(key, None)
         if connection is None:
             return None
         age = asyncio.get_running_loop().time() - connection.idle_since
         if connection.is_closed or age > IDLE_SECONDS:
-            self._end(key, connection)
+            self._close(key, connection)
             return None
         return connection
 
-    def _release(self, key: Key, connection: Connection) -> None:
-        if not connection.rest():
-            self._end(key, connection)
+    def _release(self, key: ConnectionKey, connection: HttpConnection) -> None:
+        if not connection.make_idle():
+            self._close(key, connection)
             return
-        self._idle[key] = connection
-        if len(self._idle) > KEPT:
-            self._end(*self._idle.popitem(last=False))
+        self._idle_connections[key] = connection
+        if len(self._idle_connections) > MAX_IDLE_CONNECTIONS:
+            self._close(*self._idle_connections.popitem(last=False))
 
-    def _end(self, key: Key, connection: Connection) -> None:
+    def _close(self, key: ConnectionKey, connection: HttpConnection) -> None:
         """Close a connection whose host may be asked for more: the next one takes up its session."""
-        self._strict.remember(key[1], None if key[3] else connection.spoken)
+        self._verifying_context.save_session(key[1], None if key[3] else connection.tls_object)
         connection.close()
 
     async def aclose(self) -> None:
         """Close every idle connection."""
-        while self._idle:
-            self._idle.popitem()[1].close()
+        while self._idle_connections:
+            self._idle_connections.popitem()[1].close()
         await asyncio.sleep(0)  # an aborted transport lets go of its socket in the loop's next turn
 
 
-def _proxy_headers(proxy: httpx.URL) -> list[tuple[bytes, bytes]]:
+def _build_proxy_headers(proxy: httpx.URL) -> list[tuple[bytes, bytes]]:
     if not proxy.username:
         return []
     pair = base64.b64encode(f"{proxy.username}:{proxy.password}".encode())

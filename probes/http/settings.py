@@ -18,10 +18,10 @@ from pydantic import (
     PositiveFloat,
 )
 
-PRODUCT = "presence-auditor"  # the name that robots.txt files can speak to
+PRODUCT_NAME = "presence-auditor"  # the name that robots.txt files can speak to
 
 
-def _proxy(text: str | None) -> str | None:
+def _validate_proxy(text: str | None) -> str | None:
     if text is None or text == "":
         return None
     url = httpx.URL(text)
@@ -30,20 +30,22 @@ def _proxy(text: str | None) -> str | None:
     return text
 
 
-def _sendable(text: str) -> str:
+def _validate_header_text(text: str) -> str:
     """A header is one line (RFC 9110 §5.5), and we send it in ASCII, as httpx does."""
     if not (text.isascii() and text.isprintable()):
-        raise ValueError("each request is sent with it: no accents, only letters and signs of ASCII")
+        raise ValueError(
+            "each request is sent with it: no accents, only letters and signs of ASCII"
+        )
     return text
 
 
-Sendable = Annotated[str, AfterValidator(_sendable)]
+HeaderText = Annotated[str, AfterValidator(_validate_header_text)]
 
 
 @cache
-def _version() -> str:
+def _get_product_version() -> str:
     try:
-        return version(PRODUCT)
+        return version(PRODUCT_NAME)
     except PackageNotFoundError:  # run from a bare checkout
         return "0"
 
@@ -63,40 +65,40 @@ class FetchOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    proxy: Annotated[str | None, AfterValidator(_proxy)] = Field(
+    proxy: Annotated[str | None, AfterValidator(_validate_proxy)] = Field(
         default=None, repr=False
     )  # may hold a password
     ca_file: Path | None = None
-    contact: Sendable = ""
-    user_agent: Sendable = ""
+    contact: HeaderText = ""
+    user_agent: HeaderText = ""
     robots: Literal["links", "strict"] = "links"
     allow_networks: tuple[IPvAnyNetwork, ...] = ()
     nameservers: tuple[str, ...] = ()
     host_delay: NonNegativeFloat = 1.0
     platform_delay: NonNegativeFloat = 5.0
-    give_up_after: int = Field(default=3, ge=1)
+    platform_breaker_failures: int = Field(default=3, ge=1)
     concurrency: int = Field(default=50, ge=1)
     timeout: PositiveFloat = 20.0
     connect_timeout: PositiveFloat = 5.0
     dns_timeout: PositiveFloat = 1.0
     max_bytes: int = Field(default=2 * 1024 * 1024, ge=1)
     max_redirects: int = Field(default=8, ge=0)
-    retries: int = Field(default=2, ge=0)
+    max_retries: int = Field(default=2, ge=0)
     retry_wait: NonNegativeFloat = 1.0
-    retry_after_limit: NonNegativeFloat = 30.0
+    max_retry_after: NonNegativeFloat = 30.0
     retry_budget: float = Field(default=0.1, ge=0, le=1)
     breaker_failures: int = Field(default=3, ge=1)
-    second_pass_after: NonNegativeFloat = 1800.0
+    second_pass_delay: NonNegativeFloat = 1800.0
 
     @property
-    def platform_rest(self) -> float:
+    def effective_platform_delay(self) -> float:
         """Seconds of rest that a platform's host has."""
         return max(self.host_delay, self.platform_delay * min(1.0, self.host_delay))
 
     @property
-    def agent(self) -> str:
+    def effective_user_agent(self) -> str:
         """The honest User-Agent: who we are, and how to reach whoever runs us."""
         if self.user_agent:
             return self.user_agent
         contact = f"+{self.contact}" if self.contact else "link audit of a network of associations"
-        return f"{PRODUCT}/{_version()} ({contact})"
+        return f"{PRODUCT_NAME}/{_get_product_version()} ({contact})"

@@ -22,14 +22,14 @@ import httpx
 from aiodns.error import ARES_ENODATA, ARES_ENOTFOUND, ARES_ETIMEOUT, DNSError
 
 from probes.models.finding import Reason
-from probes.models.http import NoPage
-from probes.text.lazy_regex import pattern
+from probes.models.http import FetchError
+from probes.text.lazy_regex import lazy_regex
 
-Network = IPv4Network | IPv6Network
-Address = IPv4Address | IPv6Address
+IpNetwork = IPv4Network | IPv6Network
+IpAddress = IPv4Address | IPv6Address
 
 # IANA's IPv4 special-purpose registry, and 168.63.129.16, Azure's host agent, which IANA calls public.
-FORBIDDEN_4 = tuple(
+FORBIDDEN_IPV4_NETWORKS = tuple(
     IPv4Network(block)
     for block in (
         "0.0.0.0/8",
@@ -52,36 +52,40 @@ FORBIDDEN_4 = tuple(
 )
 # Only 2000::/3 is global unicast today. Allowing it alone shuts out mapped, translated, local and
 # multicast addresses in one line; Teredo, documentation and 6to4 are then carved out of it.
-GLOBAL_6 = IPv6Network("2000::/3")
-FORBIDDEN_6 = tuple(IPv6Network(block) for block in ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20"))
+GLOBAL_IPV6_NETWORK = IPv6Network("2000::/3")
+FORBIDDEN_IPV6_NETWORKS = tuple(
+    IPv6Network(block) for block in ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20")
+)
 
-PORTS = frozenset({80, 443, 8080, 8443})
-LONGEST_URL = 4096
-LOCAL_NAMES = frozenset(
+ALLOWED_PORTS = frozenset({80, 443, 8080, 8443})
+MAX_URL_CHARS = 4096
+LOCAL_TLDS = frozenset(
     {"localhost", "local", "localdomain", "internal", "intranet", "lan", "home", "corp", "arpa"}
 )
-_DECEPTIVE = pattern(r"[\x00-\x20\x7f\\]")
-_AUTHORITY = pattern(r"(?i)https?://[^/?#]+")
-_NUMBER = pattern(r"(?i)[0-9]+|0x[0-9a-f]*")
+_DECEPTIVE_CHARACTER = lazy_regex(r"[\x00-\x20\x7f\\]")
+_URL_AUTHORITY = lazy_regex(r"(?i)https?://[^/?#]+")
+_NUMERIC_LABEL = lazy_regex(r"(?i)[0-9]+|0x[0-9a-f]*")
 
 
-def refuse(detail: str, url: str | None = None) -> NoReturn:
+def refuse_address(detail: str, url: str | None = None) -> NoReturn:
     """Raise the one refusal there is: `unsafe_address`, never retried."""
-    raise NoPage(Reason.UNSAFE_ADDRESS, detail, url=url)
+    raise FetchError(Reason.UNSAFE_ADDRESS, detail, url=url)
 
 
-def is_public(address: Address) -> bool:
+def is_public_address(address: IpAddress) -> bool:
     """Tell whether anyone on the internet may be found at the address."""
     if isinstance(address, IPv4Address):
-        return not any(address in block for block in FORBIDDEN_4)
-    return address in GLOBAL_6 and not any(address in block for block in FORBIDDEN_6)
+        return not any(address in block for block in FORBIDDEN_IPV4_NETWORKS)
+    return address in GLOBAL_IPV6_NETWORK and not any(
+        address in block for block in FORBIDDEN_IPV6_NETWORKS
+    )
 
 
-class Guard:
+class SsrfGuard:
     """The address policy. `allow` lists the networks an operator exempts: benches, an intranet."""
 
-    def __init__(self, allow: Iterable[Network] = ()) -> None:
-        self.allow = tuple(allow)
+    def __init__(self, allowed_networks: Iterable[IpNetwork] = ()) -> None:
+        self.allowed_networks = tuple(allowed_networks)
 
     def check_address(self, text: str, port: int) -> str:
         """Return the address to dial, or raise NoPage: it is not public, or the port is not the web's.
@@ -90,21 +94,23 @@ class Guard:
         interface of this machine.
         """
         if "%" in text:
-            refuse(f"{text} has a zone")
+            refuse_address(f"{text} has a zone")
         address = ip_address(text)
-        if any(address in block for block in self.allow if block.version == address.version):
+        if any(
+            address in block for block in self.allowed_networks if block.version == address.version
+        ):
             return str(address)
-        if not is_public(address):
-            refuse(f"{address} is not a public address")
-        if port not in PORTS:
-            refuse(f"port {port}")
+        if not is_public_address(address):
+            refuse_address(f"{address} is not a public address")
+        if port not in ALLOWED_PORTS:
+            refuse_address(f"port {port}")
         return str(address)
 
-    def admits(self, text: str, port: int) -> bool:
+    def is_allowed(self, text: str, port: int) -> bool:
         """Whether an address may be dialled."""
         try:
             self.check_address(text, port)
-        except NoPage:
+        except FetchError:
             return False
         return True
 
@@ -117,29 +123,33 @@ class Guard:
         of a path are encoded.
         """
         text = text.strip(" ")
-        authority = _AUTHORITY.match(text)
-        if authority is None or len(text) > LONGEST_URL or _DECEPTIVE.search(authority[0]):
-            refuse("not a web address", text[:LONGEST_URL])
+        authority = _URL_AUTHORITY.match(text)
+        if (
+            authority is None
+            or len(text) > MAX_URL_CHARS
+            or _DECEPTIVE_CHARACTER.search(authority[0])
+        ):
+            refuse_address("not a web address", text[:MAX_URL_CHARS])
         text = authority[0] + text[authority.end() :].replace(" ", "%20")
-        if _DECEPTIVE.search(text):
-            refuse("not a web address", text)
+        if _DECEPTIVE_CHARACTER.search(text):
+            refuse_address("not a web address", text)
         try:
-            url = _parsed(text)
+            url = _parse_url(text)
         except (httpx.InvalidURL, ValueError) as error:
-            raise NoPage(Reason.UNSAFE_ADDRESS, "not a web address", url=text) from error
+            raise FetchError(Reason.UNSAFE_ADDRESS, "not a web address", url=text) from error
         if url.userinfo:
-            refuse("credentials in the address", text)
+            refuse_address("credentials in the address", text)
         host = url.raw_host.decode("ascii")
-        self._check_host(host, port_of(url), text)
+        self._check_host(host, get_port(url), text)
         return url.copy_with(host=host[:-1]) if host.endswith(".") else url
 
     def _check_host(self, host: str, port: int, text: str) -> None:
         labels = host.removesuffix(".").split(".")
-        if ":" in host or _NUMBER.fullmatch(labels[-1]):
+        if ":" in host or _NUMERIC_LABEL.fullmatch(labels[-1]):
             self._check_literal(host, port, text)
         elif not all(0 < len(label) < 64 for label in labels) or len(host) > 253 or "%" in host:
-            refuse("not a host name", text)
-        elif not self.allow:
+            refuse_address("not a host name", text)
+        elif not self.allowed_networks:
             self._check_name(labels, port, text)
 
     def _check_literal(self, host: str, port: int, text: str) -> None:
@@ -147,42 +157,42 @@ class Guard:
         try:
             self.check_address(host, port)
         except ValueError as error:
-            raise NoPage(Reason.UNSAFE_ADDRESS, "not a plain address", url=text) from error
+            raise FetchError(Reason.UNSAFE_ADDRESS, "not a plain address", url=text) from error
 
     @staticmethod
     def _check_name(labels: list[str], port: int, text: str) -> None:
-        if len(labels) == 1 or labels[-1] in LOCAL_NAMES:
-            refuse("a name of the local network", text)
-        if port not in PORTS:
-            refuse(f"port {port}", text)
+        if len(labels) == 1 or labels[-1] in LOCAL_TLDS:
+            refuse_address("a name of the local network", text)
+        if port not in ALLOWED_PORTS:
+            refuse_address(f"port {port}", text)
 
 
 @lru_cache(maxsize=1_000)
-def _parsed(text: str) -> httpx.URL:
+def _parse_url(text: str) -> httpx.URL:
     """The parts of an address, which is asked for again soon: a tenth of a request's cost (2026-11)."""
     return httpx.URL(text)
 
 
-def port_of(url: httpx.URL) -> int:
+def get_port(url: httpx.URL) -> int:
     """The port that will be dialled. Port 0 is a port, not "none given"."""
     return url.port if url.port is not None else (443 if url.scheme == "https" else 80)
 
 
-TRIES = 2
-SURE = "com"  # a name that exists as long as the web does; it has no address of its own
+DNS_ATTEMPTS = 2
+EXISTING_NAME = "com"  # a name that exists as long as the web does; it has no address of its own
 MOST_ADDRESSES = 16  # of one kind; a real host has a handful
 
 
-class Names:
+class DnsResolver:
     """The resolver of one run. `timeout` is for one try, in seconds."""
 
     def __init__(self, nameservers: Sequence[str] = (), timeout: float = 1.0) -> None:
         self._nameservers = list(nameservers)
         self._timeout = timeout
         self._resolver: aiodns.DNSResolver | None = None
-        self._honest: bool | None = None
+        self._is_server_honest: bool | None = None
 
-    async def addresses(self, host: str) -> list[str]:
+    async def resolve(self, host: str) -> list[str]:
         """The addresses of the host, IPv4 first.
 
         Raises NoPage: `no_such_host` only where the server says that the name does not exist (to both
@@ -192,32 +202,32 @@ class Names:
             return [str(ip_address(host))]
         except ValueError:
             pass
-        four, six = await asyncio.gather(self._ask(host, "A"), self._ask(host, "AAAA"))
+        four, six = await asyncio.gather(self._query(host, "A"), self._query(host, "AAAA"))
         found = [answer for answer in (four, six) if isinstance(answer, list)]
         addresses = [address for answer in found for address in answer]
         if addresses:
             return addresses
-        trouble = _trouble([answer for answer in (four, six) if isinstance(answer, int)])
-        if trouble.reason is Reason.NO_SUCH_HOST and not await self._is_honest():
-            raise NoPage(Reason.NETWORK, "the name server knows no names at all")
+        trouble = _map_dns_errors([answer for answer in (four, six) if isinstance(answer, int)])
+        if trouble.reason is Reason.NO_SUCH_HOST and not await self._check_server_honesty():
+            raise FetchError(Reason.NETWORK, "the name server knows no names at all")
         raise trouble
 
-    async def _is_honest(self) -> bool:
+    async def _check_server_honesty(self) -> bool:
         """Whether the name server knows a name that exists: behind a closed network some deny them all."""
-        if self._honest is None:
-            known = await self._ask(SURE, "A")
-            self._honest = isinstance(known, list) or known == ARES_ENODATA
-        return self._honest
+        if self._is_server_honest is None:
+            known = await self._query(EXISTING_NAME, "A")
+            self._is_server_honest = isinstance(known, list) or known == ARES_ENODATA
+        return self._is_server_honest
 
-    async def _ask(self, host: str, kind: str) -> list[str] | int:
+    async def _query(self, host: str, record_type: str) -> list[str] | int:
         """The addresses of one kind, or c-ares' number for why there are none."""
         if self._resolver is None:
             self._resolver = aiodns.DNSResolver(
-                nameservers=self._nameservers or None, timeout=self._timeout, tries=TRIES
+                nameservers=self._nameservers or None, timeout=self._timeout, tries=DNS_ATTEMPTS
             )
         try:
-            async with asyncio.timeout(self._timeout * TRIES):
-                answer = await self._resolver.query_dns(host, kind)
+            async with asyncio.timeout(self._timeout * DNS_ATTEMPTS):
+                answer = await self._resolver.query_dns(host, record_type)
         except DNSError as error:
             return int(error.args[0])
         except TimeoutError:
@@ -232,11 +242,11 @@ class Names:
             self._resolver = None
 
 
-def _trouble(codes: list[int]) -> NoPage:
+def _map_dns_errors(codes: list[int]) -> FetchError:
     if codes == [ARES_ENOTFOUND, ARES_ENOTFOUND]:
-        return NoPage(Reason.NO_SUCH_HOST, "the name does not exist")
+        return FetchError(Reason.NO_SUCH_HOST, "the name does not exist")
     if ARES_ETIMEOUT in codes:
-        return NoPage(Reason.TIMEOUT, "dns")
+        return FetchError(Reason.TIMEOUT, "dns")
     if all(code == ARES_ENODATA for code in codes):
-        return NoPage(Reason.NETWORK, "the name has no address")
-    return NoPage(Reason.NETWORK, "dns")
+        return FetchError(Reason.NETWORK, "the name has no address")
+    return FetchError(Reason.NETWORK, "dns")

@@ -13,66 +13,67 @@ from types import MappingProxyType
 from typing import cast
 
 from probes.links import cells
-from probes.models.http import Interface
-from probes.models.probe import Channel
+from probes.models.http import PlatformApi
+from probes.models.probe import ChannelModule
 
-SITE = cells.SITE
-PACKAGE = "probes.channels"
+WEBSITE_CHANNEL = cells.WEBSITE_CHANNEL
+CHANNELS_PACKAGE = "probes.channels"
 """Loaded by its name when a channel is first asked for: the channels themselves use this module."""
 
 
-def channels() -> Mapping[str, Channel]:
+def list_channels() -> Mapping[str, ChannelModule]:
     """Every channel by name: the modules of `probes.channels` that have HOSTS."""
-    return _channels()
+    return _load_channels()
 
 
 @lru_cache(maxsize=1)
-def _channels() -> Mapping[str, Channel]:
-    package = importlib.import_module(PACKAGE)
+def _load_channels() -> Mapping[str, ChannelModule]:
+    package = importlib.import_module(CHANNELS_PACKAGE)
     modules = [
-        importlib.import_module(f"{PACKAGE}.{one.name}") for one in pkgutil.iter_modules(package.__path__)
+        importlib.import_module(f"{CHANNELS_PACKAGE}.{one.name}")
+        for one in pkgutil.iter_modules(package.__path__)
     ]
-    found = [cast("Channel", module) for module in modules if hasattr(module, "HOSTS")]
+    found = [cast("ChannelModule", module) for module in modules if hasattr(module, "HOSTS")]
     return MappingProxyType({channel.NAME: channel for channel in found})
 
 
-def channel(name: str) -> Channel:
+def get_channel(name: str) -> ChannelModule:
     """The channel of that name. Raises KeyError where there is none."""
-    return channels()[name]
+    return list_channels()[name]
 
 
 @lru_cache(maxsize=16_384)
-def owner(host: str) -> str:
+def find_channel_by_host(host: str) -> str:
     """The name of the channel that a host belongs to: the longest of the HOSTS it ends with.
 
     One that ends with `*` (`nitter.*`) stands for every host that begins so.
     """
     rest = host = host.partition(":")[0]
-    owners = _owners()
+    owners = _map_hosts_to_channels()
     while "." in rest:
         if rest in owners:
             return owners[rest]
         rest = rest.partition(".")[2]
-    return owners.get(f"{host.partition('.')[0]}.*", SITE)
+    return owners.get(f"{host.partition('.')[0]}.*", WEBSITE_CHANNEL)
 
 
-def interface(channel: str) -> Interface | None:
+def get_channel_api(channel: str) -> PlatformApi | None:
     """The official interface of a channel, if it has one."""
-    found: Interface | None = getattr(channels().get(channel), "INTERFACE", None)
+    found: PlatformApi | None = getattr(list_channels().get(channel), "INTERFACE", None)
     return found
 
 
 @lru_cache(maxsize=1)
-def interfaces() -> frozenset[str]:
+def list_api_hosts() -> frozenset[str]:
     """The hosts of the official interfaces, which say themselves how often they may be asked."""
-    return frozenset(own.host for name in channels() if (own := interface(name)))
+    return frozenset(own.host for name in list_channels() if (own := get_channel_api(name)))
 
 
-def is_everybodys(host: str) -> bool:
+def is_platform_host(host: str) -> bool:
     """Whether a host is everybody's: a platform's, or that of an official interface."""
-    return owner(host) != SITE or host in interfaces()
+    return find_channel_by_host(host) != WEBSITE_CHANNEL or host in list_api_hosts()
 
 
 @lru_cache(maxsize=1)
-def _owners() -> Mapping[str, str]:
-    return {host: name for name, module in channels().items() for host in module.HOSTS}
+def _map_hosts_to_channels() -> Mapping[str, str]:
+    return {host: name for name, module in list_channels().items() for host in module.HOSTS}

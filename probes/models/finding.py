@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 
-Scalar = str | int | float | bool
-NEVER = datetime.min.replace(tzinfo=UTC)
-FAR = datetime.max.replace(tzinfo=UTC)
+FactValue = str | int | float | bool
+EARLIEST_DATETIME = datetime.min.replace(tzinfo=UTC)
+LATEST_DATETIME = datetime.max.replace(tzinfo=UTC)
 
 
 class Presence(StrEnum):
@@ -55,7 +55,7 @@ class Reason(StrEnum):
     CRASHED = "crashed"
 
 
-class Precision(StrEnum):
+class DatePrecision(StrEnum):
     """How exact a date is: "3 weeks ago" is a date to the week."""
 
     SECOND = "second"
@@ -73,16 +73,16 @@ class Activity:
     how it was told, and makes it no other one.
     """
 
-    when: datetime
+    published_at: datetime
     source: str
-    precision: Precision = Precision.SECOND
-    relative: bool = field(default=False, compare=False)
+    precision: DatePrecision = DatePrecision.SECOND
+    is_relative: bool = field(default=False, compare=False)
 
-    def iso(self) -> str:
+    def format_iso(self) -> str:
         """The moment as ISO 8601: a date-time where it is exact, else a date."""
-        if self.precision is Precision.SECOND:
-            return self.when.isoformat().replace("+00:00", "Z")
-        return self.when.date().isoformat()
+        if self.precision is DatePrecision.SECOND:
+            return self.published_at.isoformat().replace("+00:00", "Z")
+        return self.published_at.date().isoformat()
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ class FoundLink:
     key: str
     canonical: str
     source: str
-    page: str = ""
+    page_url: str = ""
     snippet: str = ""
 
 
@@ -114,11 +114,11 @@ class Finding:
     last_activity: Activity | None = None
     followers: int | None = None
     links: tuple[FoundLink, ...] = ()
-    facts: Mapping[str, Scalar] = field(default_factory=dict)
+    facts: Mapping[str, FactValue] = field(default_factory=dict)
     detail: str = ""
 
 
-class Kind(StrEnum):
+class LinkKind(StrEnum):
     """What a typed link turns out to be. Only the first four can be an account."""
 
     PROFILE = "profile"
@@ -130,12 +130,12 @@ class Kind(StrEnum):
     SEARCH = "search"
     HOME = "home"
     FILE = "file"
-    SHORT = "short"
+    SHORT_LINK = "short"
     INVALID = "invalid"
     NONE = "none"
 
 
-ACCOUNTS = frozenset({Kind.PROFILE, Kind.PAGE, Kind.GROUP, Kind.PERSON})
+ACCOUNT_KINDS = frozenset({LinkKind.PROFILE, LinkKind.PAGE, LinkKind.GROUP, LinkKind.PERSON})
 """What a link must be to be somebody's account; a short link may turn out to be one."""
 
 
@@ -150,13 +150,13 @@ class Identity:
     """
 
     channel: str
-    kind: Kind
+    kind: LinkKind
     key: str | None = None
     canonical: str | None = None
     url: str | None = None
     note: str | None = None
 
-    def at(self, url: str) -> Identity:
+    def with_url(self, url: str) -> Identity:
         """The same with the address it was told from: `replace` takes four times as long."""
         return Identity(self.channel, self.kind, self.key, self.canonical, url, self.note)
 
@@ -170,9 +170,9 @@ class Account:
     """
 
     association: str
-    typed: str
+    typed_text: str
     identity: Identity
-    known: Finding | None = None
+    previous_finding: Finding | None = None
 
     @property
     def channel(self) -> str:

@@ -14,47 +14,47 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
-from probes.models.finding import NEVER, Reason
+from probes.models.finding import EARLIEST_DATETIME, Reason
 
 if TYPE_CHECKING:
     from probes.models.finding import Reason
 
 
 @dataclass(frozen=True, slots=True)
-class Interface:
+class PlatformApi:
     """A platform's interface: where it is, how a key is shown to it, in what its costs are counted.
 
     `budget` is what a night may cost in that `unit`, unless the configuration says otherwise.
     """
 
     host: str
-    header: str
-    unit: str
-    budget: float
-    prefix: str = ""
+    key_header: str
+    cost_unit: str
+    default_budget: float
+    key_prefix: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class ApiCall:
     """What makes an ask a call to an interface.
 
     `join` is the query parameter whose values may be listed, separated by commas, up to `most` in one
     request. A request costs `base`, and `each` for every value asked with it.
     """
 
-    interface: Interface
-    join: str = ""
-    most: int = 1
-    base: float = 0.0
-    each: float = 0.0
+    api: PlatformApi
+    joined_parameter: str = ""
+    max_values: int = 1
+    base_cost: float = 0.0
+    cost_per_value: float = 0.0
 
-    def cost(self, values: int) -> float:
+    def estimate_cost(self, value_count: int) -> float:
         """What a request for so many values may cost at most, in the interface's unit."""
-        return self.base + self.each * values
+        return self.base_cost + self.cost_per_value * value_count
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ApiResponse:
     """What an interface's answer says, the same for every platform.
 
     `items` and `faults` are by the lower-case value that was asked for (an id, a name): what the platform
@@ -66,17 +66,19 @@ class Answer:
     """
 
     items: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    faults: Mapping[str, str] = field(default_factory=dict)
+    item_errors: Mapping[str, str] = field(default_factory=dict)
     refusal: tuple[Reason, str] | None = None
-    of_one: bool = False
-    whole: bool = False
-    trouble: tuple[Reason, str] | None = None
+    is_single_item_error: bool = False
+    is_well_formed: bool = False
+    no_items_error: tuple[Reason, str] | None = None
 
 
-TELLING = frozenset({"content-type", "link", "x-robots-tag", "x-datadome", "x-sucuri-block"})
+COMPARED_HEADERS = frozenset(
+    {"content-type", "link", "x-robots-tag", "x-datadome", "x-sucuri-block"}
+)
 """The headers of a page whose values a probe reads; others may have others each night."""
 
-NOTED = frozenset({"cf-mitigated", "x-wix-request-id"})
+PRESENCE_ONLY_HEADERS = frozenset({"cf-mitigated", "x-wix-request-id"})
 """Those of which a probe only reads that they are there."""
 
 
@@ -104,17 +106,17 @@ class Page:
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
-    fetched_at: datetime = NEVER
+    fetched_at: datetime = EARLIEST_DATETIME
     hops: tuple[Hop, ...] = ()
     truncated: bool = False
-    seconds: float = 0.0
+    elapsed_seconds: float = 0.0
     certificate_expires: date | None = None
     insecure: bool = False
     digest: str = ""
-    reading: object = None
+    parsed: object = None
 
 
-class NoPage(Exception):  # noqa: N818  # it is an answer thrown into a probe, not an error of ours
+class FetchError(Exception):  # noqa: N818  # it is an answer thrown into a probe, not an error of ours
     """No page could be had, and why. Thrown into the probe; uncaught, the finding is unknown.
 
     `status` is the last HTTP status seen, if any; `retry_after` what the server asked for, in seconds.
@@ -139,11 +141,11 @@ class NoPage(Exception):  # noqa: N818  # it is an answer thrown into a probe, n
         self.retry_after = retry_after
 
 
-Reader = Callable[[Page], object]
+PageParser = Callable[[Page], object]
 
 
 @dataclass(frozen=True, slots=True)
-class Validators:
+class CacheValidators:
     """By what a server is asked whether an answer is still what it was (RFC 9110 §8.8). Told to `url` alone.
 
     Where it is, the page has status 304 and no body.
@@ -151,11 +153,11 @@ class Validators:
 
     url: str
     etag: str = ""
-    modified: str = ""
+    last_modified: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class PageRequest:
     """A page a probe wants.
 
     `read` turns the page into plain data; it is a module-level pure function, because it runs
@@ -167,9 +169,9 @@ class Ask:
     """
 
     url: str
-    read: Reader | None = None
-    registered: bool = False
+    parser: PageParser | None = None
+    is_registered_link: bool = False
     insecure: bool = False
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)  # may hold a key
-    call: Call | None = None
-    validators: Validators | None = None
+    api_call: ApiCall | None = None
+    validators: CacheValidators | None = None

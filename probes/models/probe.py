@@ -2,7 +2,7 @@
 
 A probe is a generator: it yields an `Ask`, is sent the `Page` that answered it (or is thrown
 `NoPage`), and returns a `Finding`. So a test drives it with pages from a dict, `rejudge` with
-archived ones, and `probes.runner.run.look` with the real web.
+archived ones, and `probes.runner.run.run_probe` with the real web.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar, cast
 
 from probes.models.finding import Account, Finding, Identity, Presence, Reason
-from probes.models.http import Ask, Call, NoPage, Page
+from probes.models.http import ApiCall, FetchError, Page, PageRequest
 
-R = TypeVar("R")
-
-
-Steps = Generator[Ask, Page, Finding]
+ParsedT = TypeVar("ParsedT")
 
 
-class Channel(Protocol):
+ProbeGenerator = Generator[PageRequest, Page, Finding]
+
+
+class ChannelModule(Protocol):
     """What a channel module offers. mypy checks every module against it.
 
     One with an official interface has `INTERFACE` and `probe_api(account) -> Steps` as well.
@@ -38,114 +38,125 @@ class Channel(Protocol):
         """Tell a bare handle typed in this channel's own column, or None if it cannot be one."""
         ...
 
-    def probe(self, account: Account) -> Steps:
+    def probe(self, account: Account) -> ProbeGenerator:
         """Look at the account."""
         ...
 
 
-def present(page: Page, **facts: Any) -> Finding:
+def present_finding(page: Page, **fields: Any) -> Finding:
     """A positive finding from a page."""
-    return Finding(Presence.PRESENT, status=page.status, final_url=page.url, **facts)
+    return Finding(Presence.PRESENT, status=page.status, final_url=page.url, **fields)
 
 
-def absent(page: Page, reason: Reason, **facts: Any) -> Finding:
+def absent_finding(page: Page, reason: Reason, **fields: Any) -> Finding:
     """An absence proved by a page."""
-    return Finding(Presence.ABSENT, reason, status=page.status, final_url=page.url, **facts)
+    return Finding(Presence.ABSENT, reason, status=page.status, final_url=page.url, **fields)
 
 
-def unknown(page: Page, reason: Reason, **facts: Any) -> Finding:
+def unknown_finding(page: Page, reason: Reason, **fields: Any) -> Finding:
     """A page that lets nothing be concluded."""
-    return Finding(Presence.UNKNOWN, reason, status=page.status, final_url=page.url, **facts)
+    return Finding(Presence.UNKNOWN, reason, status=page.status, final_url=page.url, **fields)
 
 
-def untold(trouble: NoPage) -> Finding:
+def unknown_from_error(error: FetchError) -> Finding:
     """No page came: nothing can be said, and this is why."""
     return Finding(
-        Presence.UNKNOWN, trouble.reason, status=trouble.status, final_url=trouble.url, detail=trouble.detail
+        Presence.UNKNOWN,
+        error.reason,
+        status=error.status,
+        final_url=error.url,
+        detail=error.detail,
     )
 
 
-def ask(
+def request_page(
     url: str,
-    read: Callable[[Page], R],
+    parser: Callable[[Page], ParsedT],
     *,
-    registered: bool = False,
+    is_registered_link: bool = False,
     insecure: bool = False,
     headers: Mapping[str, str] | None = None,
-    call: Call | None = None,
-) -> Generator[Ask, Page, tuple[Page, R]]:
+    api_call: ApiCall | None = None,
+) -> Generator[PageRequest, Page, tuple[Page, ParsedT]]:
     """Yield the ask, give back the page and what the reader made of it.
 
     In a probe: `page, reading = yield from ask(url, read)`.
     """
-    page = yield Ask(url, read, registered=registered, insecure=insecure, headers=headers or {}, call=call)
-    return page, cast("R", page.reading)
+    page = yield PageRequest(
+        url,
+        parser,
+        is_registered_link=is_registered_link,
+        insecure=insecure,
+        headers=headers or {},
+        api_call=api_call,
+    )
+    return page, cast("ParsedT", page.parsed)
 
 
 @dataclass(frozen=True, slots=True)
-class Exchange:
+class HttpExchange:
     """One ask of a look and what came of it: the evidence."""
 
-    ask: Ask
-    answer: Page | NoPage
+    request: PageRequest
+    outcome: Page | FetchError
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class ProbeResult:
     """One look at one account: what was found, and everything that was asked for it.
 
     One that is `as_before` repeated an earlier one: every answer was what it had been, and so is the finding.
     """
 
     finding: Finding
-    exchanges: tuple[Exchange, ...] = ()
-    as_before: bool = False
+    exchanges: tuple[HttpExchange, ...] = ()
+    is_unchanged: bool = False
 
 
-class Visit:
+class ProbeRun:
     """A probe on its way: what it `wants` next (None at its end), and everything asked so far."""
 
-    def __init__(self, steps: Steps) -> None:
-        self._steps = steps
-        self._exchanges: list[Exchange] = []
+    def __init__(self, generator: ProbeGenerator) -> None:
+        self._generator = generator
+        self._exchanges: list[HttpExchange] = []
         self._finding: Finding | None = None
-        self.wants: Ask | None = None
-        self._advance(lambda: next(steps))
+        self.pending_request: PageRequest | None = None
+        self._advance(lambda: next(generator))
 
-    def tell(self, answer: Page | NoPage) -> None:
+    def resume(self, outcome: Page | FetchError) -> None:
         """Give the probe what it wanted. A bug of the probe comes through."""
-        assert self.wants is not None
-        self._exchanges.append(Exchange(self.wants, answer))
-        if isinstance(answer, NoPage):
-            self._advance(lambda: self._steps.throw(answer))
+        assert self.pending_request is not None
+        self._exchanges.append(HttpExchange(self.pending_request, outcome))
+        if isinstance(outcome, FetchError):
+            self._advance(lambda: self._generator.throw(outcome))
         else:
-            self._advance(lambda: self._steps.send(answer))
+            self._advance(lambda: self._generator.send(outcome))
 
-    def _advance(self, step: Callable[[], Ask]) -> None:
-        self.wants = None
+    def _advance(self, step: Callable[[], PageRequest]) -> None:
+        self.pending_request = None
         try:
-            self.wants = step()
+            self.pending_request = step()
         except StopIteration as end:
             self._finding = end.value
-        except NoPage as trouble:
-            self._finding = untold(trouble)
+        except FetchError as trouble:
+            self._finding = unknown_from_error(trouble)
 
     @property
-    def look(self) -> Look:
+    def result(self) -> ProbeResult:
         """What came of it, once it wants nothing more."""
         assert self._finding is not None
-        return Look(self._finding, tuple(self._exchanges))
+        return ProbeResult(self._finding, tuple(self._exchanges))
 
 
-Answers = Callable[[Ask], Page | NoPage]
+Responder = Callable[[PageRequest], Page | FetchError]
 
 
-def drive(steps: Steps, answers: Answers) -> Look:
+def run_offline(generator: ProbeGenerator, respond: Responder) -> ProbeResult:
     """Play a probe's steps with answers already there (a test's, an archive's): no I/O, no waiting."""
-    visit = Visit(steps)
-    while (wanted := visit.wants) is not None:
-        answer = answers(wanted)
-        if isinstance(answer, Page) and wanted.read is not None:
-            answer = replace(answer, reading=wanted.read(answer))
-        visit.tell(answer)
-    return visit.look
+    visit = ProbeRun(generator)
+    while (wanted := visit.pending_request) is not None:
+        answer = respond(wanted)
+        if isinstance(answer, Page) and wanted.parser is not None:
+            answer = replace(answer, parsed=wanted.parser(answer))
+        visit.resume(answer)
+    return visit.result

@@ -24,24 +24,35 @@ from xml.etree.ElementTree import Element, ParseError
 from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
-from probes.dates.parser import moment
-from probes.models.finding import NEVER, Precision
+from probes.dates.parser import parse_machine_date
+from probes.models.finding import EARLIEST_DATETIME, DatePrecision
 from probes.models.http import Page
-from probes.text.charset import PARSED, clean, decoded
-from probes.text.lazy_regex import pattern
+from probes.text.charset import MAX_PARSED_BYTES, clean_text, decode_body
+from probes.text.lazy_regex import lazy_regex
 
-ENTRIES = 500
-_PUBLISHED = ("published", "pubdate", "date", "issued", "created", "date_published", "updated", "modified")
-_COMMENTS = pattern(r"\bcomment(?:s|aires?|arios)?\b|\bkommentare?\b|تعليقات", re.IGNORECASE)
+MAX_ENTRIES = 500
+_DATE_FIELDS = (
+    "published",
+    "pubdate",
+    "date",
+    "issued",
+    "created",
+    "date_published",
+    "updated",
+    "modified",
+)
+_COMMENT_FEED_TITLE = lazy_regex(
+    r"\bcomment(?:s|aires?|arios)?\b|\bkommentare?\b|تعليقات", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class FeedEntry:
     """One publication: its title, when it was published (None if it does not say), how its text begins."""
 
     title: str
-    when: datetime | None
-    precision: Precision = Precision.SECOND
+    published_at: datetime | None
+    precision: DatePrecision = DatePrecision.SECOND
     text: str = ""
 
 
@@ -50,25 +61,27 @@ class Feed:
     """A feed: its title, whether it is one of comments, its entries as listed."""
 
     title: str
-    comments: bool
-    entries: tuple[Entry, ...]
+    is_comment_feed: bool
+    entries: tuple[FeedEntry, ...]
 
 
-def feed(page: Page) -> Feed | None:
+def parse_feed(page: Page) -> Feed | None:
     """Read RSS, Atom, RDF or JSON Feed; None for anything else (an HTML page of a soft 404, say)."""
-    text = decoded(page)
+    text = decode_body(page)
     start = text[:2_000].lstrip().lower()
     if start.startswith("{"):
-        return _json_feed(text)
-    if not re.search(r"<(?:rss|feed|rdf:rdf|channel|atom:feed)[\s>]", start) or _PAGE.match(start):
+        return _parse_json_feed(text)
+    if not re.search(
+        r"<(?:rss|feed|rdf:rdf|channel|atom:feed)[\s>]", start
+    ) or _HTML_PAGE_START.match(start):
         return None
     try:
-        return _from_tree(_tree(text))
+        return _build_feed_from_xml(_parse_xml(text))
     except (ParseError, DefusedXmlException, ValueError):
-        return _from_text(text)
+        return _build_feed_from_broken_xml(text)
 
 
-def _tree(text: str) -> Element:
+def _parse_xml(text: str) -> Element:
     """The XML tree. A plain DOCTYPE line is cut out first; one with declarations is refused."""
     text = re.sub(r"^\s*<\?xml[^>]*\?>", "", text, count=1)
     text = re.sub(r"<!DOCTYPE[^>\[]*>", "", text, count=1)
@@ -76,72 +89,86 @@ def _tree(text: str) -> Element:
     return tree
 
 
-def _name(element: Element) -> str:
+def _get_local_name(element: Element) -> str:
     return str(element.tag).rpartition("}")[2].lower()
 
 
-def _from_tree(root: Element) -> Feed:
-    entries: list[Entry] = []
+def _build_feed_from_xml(root: Element) -> Feed:
+    entries: list[FeedEntry] = []
     title = about = ""
     for element in root.iter():
-        name = _name(element)
-        if name in ("item", "entry") and len(entries) < ENTRIES:
+        name = _get_local_name(element)
+        if name in ("item", "entry") and len(entries) < MAX_ENTRIES:
             told: dict[str, str] = {}
             for child in element:
                 value = child.text or child.get("href") or ""
-                told.setdefault(_name(child), value)
-            entries.append(entry(told))
+                told.setdefault(_get_local_name(child), value)
+            entries.append(build_entry(told))
         elif name == "title" and not title:
-            title = clean(element.text or "")
+            title = clean_text(element.text or "")
         elif name == "link" and not about and element.get("rel") == "self":
             about = element.get("href", "")
-    return Feed(title, _of_comments(title, about), tuple(entries))
+    return Feed(title, _is_comment_feed(title, about), tuple(entries))
 
 
-def entry(told: Mapping[str, str]) -> Entry:
+def build_entry(fields: Mapping[str, str]) -> FeedEntry:
     """An entry from its fields; `updated` stands in only where nothing says when it was published."""
-    title = clean(html.unescape(told.get("title", "")))
-    text = next((_TAGS.sub(" ", html.unescape(told[name][:2_000])) for name in _TEXT if told.get(name)), "")
-    for name in _PUBLISHED:
-        found = moment(told[name]) if told.get(name, "").strip() else None
+    title = clean_text(html.unescape(fields.get("title", "")))
+    text = next(
+        (
+            _HTML_TAG.sub(" ", html.unescape(fields[name][:2_000]))
+            for name in _TEXT_FIELDS
+            if fields.get(name)
+        ),
+        "",
+    )
+    for name in _DATE_FIELDS:
+        found = parse_machine_date(fields[name]) if fields.get(name, "").strip() else None
         if found:
-            return Entry(title, *found, clean(text))
-    return Entry(title, None, text=clean(text))
+            return FeedEntry(title, *found, clean_text(text))
+    return FeedEntry(title, None, text=clean_text(text))
 
 
-_TAGS = pattern(r"<[^>]{0,500}>")
-_TEXT = ("description", "summary", "content", "encoded", "content_text", "content_html")
-_FIELD = pattern(
+_HTML_TAG = lazy_regex(r"<[^>]{0,500}>")
+_TEXT_FIELDS = ("description", "summary", "content", "encoded", "content_text", "content_html")
+_ENTRY_FIELD = lazy_regex(
     r"<(?:\w+:)?(title|description|summary|pubDate|published|updated|date|issued|created)\b[^>]*>\s*(?:<!\[CDATA\[)?([^<\]]{0,500})",
     re.IGNORECASE,
 )
 
 
-def _from_text(text: str) -> Feed:
+def _build_feed_from_broken_xml(text: str) -> Feed:
     """The same fields from broken XML."""
-    first, *items = re.split(r"<(?:item|entry)\b", text, maxsplit=ENTRIES, flags=re.IGNORECASE)
+    first, *items = re.split(r"<(?:item|entry)\b", text, maxsplit=MAX_ENTRIES, flags=re.IGNORECASE)
     title = next(
-        (html.unescape(value) for name, value in _FIELD.findall(first) if name.lower() == "title"), ""
+        (
+            html.unescape(value)
+            for name, value in _ENTRY_FIELD.findall(first)
+            if name.lower() == "title"
+        ),
+        "",
     )
     entries = []
     for item in items:
         told: dict[str, str] = {}
-        for name, value in _FIELD.findall(item):
+        for name, value in _ENTRY_FIELD.findall(item):
             told.setdefault(name.lower(), html.unescape(value))
-        entries.append(entry(told))
-    return Feed(clean(title), _of_comments(title, ""), tuple(entries))
+        entries.append(build_entry(told))
+    return Feed(clean_text(title), _is_comment_feed(title, ""), tuple(entries))
 
 
-def _of_comments(title: str, about: str) -> bool:
+def _is_comment_feed(title: str, self_url: str) -> bool:
     return bool(
-        _COMMENTS.match(clean(title)) or "/comments/" in about or _COMMENTS.search(clean(title)[-20:])
+        _COMMENT_FEED_TITLE.match(clean_text(title))
+        or "/comments/" in self_url
+        or _COMMENT_FEED_TITLE.search(clean_text(title)[-20:])
     )
 
 
-_PAGE = pattern(r"<!doctype html|<html[\s>]")
+_HTML_PAGE_START = lazy_regex(r"<!doctype html|<html[\s>]")
 
 
-def _json_feed(text: str) -> Feed | None:
+def _parse_json_feed(text: str) -> Feed | None:
     """JSON Feed 1.1, or Blogger's `alt=json`."""
     try:
         told: Any = json.loads(text)
@@ -157,58 +184,60 @@ def _json_feed(text: str) -> Feed | None:
     )
     if not isinstance(rows, list):
         return None
-    title = clean(_plain(name))
-    entries = tuple(entry(fields(row)) for row in rows[:ENTRIES] if isinstance(row, dict))
-    return Feed(title, _of_comments(title, ""), entries)
+    title = clean_text(_unwrap_text(name))
+    entries = tuple(
+        build_entry(flatten_fields(row)) for row in rows[:MAX_ENTRIES] if isinstance(row, dict)
+    )
+    return Feed(title, _is_comment_feed(title, ""), entries)
 
 
-def fields(row: Mapping[str, Any]) -> dict[str, str]:
+def flatten_fields(row: Mapping[str, Any]) -> dict[str, str]:
     """The fields of a JSON object as texts; Blogger wraps each in `$t`, WordPress in `rendered`."""
-    return {str(name): _plain(value) for name, value in row.items()}
+    return {str(name): _unwrap_text(value) for name, value in row.items()}
 
 
-def _plain(value: Any) -> str:
+def _unwrap_text(value: Any) -> str:
     if isinstance(value, dict):
         value = value.get("$t", value.get("rendered", ""))
     return str(value) if isinstance(value, str | int) else ""
 
 
-def posts(page: Page) -> Feed | None:
+def parse_wordpress_posts(page: Page) -> Feed | None:
     """WordPress's REST list (`date_gmt`, `title.rendered`), or that of WordPress.com's own interface."""
-    told = _json(page)
+    told = _load_json(page)
     rows = told.get("posts") if isinstance(told, dict) else told
-    return _feed(rows) if isinstance(rows, list) else None
+    return _build_feed_from_rows(rows) if isinstance(rows, list) else None
 
 
-def nodes(page: Page) -> Feed | None:
+def parse_drupal_articles(page: Page) -> Feed | None:
     """Drupal's JSON:API list of articles: `data`, each with `attributes`."""
-    told = _json(page)
+    told = _load_json(page)
     rows = told.get("data") if isinstance(told, dict) else None
     if not isinstance(rows, list):
         return None
-    return _feed([row.get("attributes") for row in rows if isinstance(row, dict)])
+    return _build_feed_from_rows([row.get("attributes") for row in rows if isinstance(row, dict)])
 
 
-def _json(page: Page) -> Any:
+def _load_json(page: Page) -> Any:
     try:
-        return json.loads(decoded(page))
+        return json.loads(decode_body(page))
     except (ValueError, RecursionError):
         return None
 
 
-def _feed(rows: Iterable[Any]) -> Feed:
-    told = [_entry(row) for row in rows if isinstance(row, dict)]
-    return Feed("", comments=False, entries=tuple(told[:ENTRIES]))
+def _build_feed_from_rows(rows: Iterable[Any]) -> Feed:
+    told = [_build_entry_from_row(row) for row in rows if isinstance(row, dict)]
+    return Feed("", is_comment_feed=False, entries=tuple(told[:MAX_ENTRIES]))
 
 
-def _entry(row: Mapping[str, Any]) -> Entry:
+def _build_entry_from_row(row: Mapping[str, Any]) -> FeedEntry:
     """A row as an entry; an empty `date_gmt` (0000-00-00) of a draft gives way to `date`."""
-    named = fields(row)
+    named = flatten_fields(row)
     first = {"published": named.get("date_gmt", ""), "description": named.get("excerpt", "")}
-    return entry({**named, **first, "updated": "", "modified": ""})
+    return build_entry({**named, **first, "updated": "", "modified": ""})
 
 
-LOCATIONS = 5_000
+MAX_SITEMAP_URLS = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,59 +245,65 @@ class Sitemap:
     """A sitemap: pages with their `lastmod` (None if absent), or the addresses of other sitemaps."""
 
     pages: tuple[tuple[str, datetime | None], ...] = ()
-    maps: tuple[tuple[str, datetime | None], ...] = ()
+    child_sitemaps: tuple[tuple[str, datetime | None], ...] = ()
 
 
-def sitemap(page: Page) -> Sitemap | None:
+def parse_sitemap(page: Page) -> Sitemap | None:
     """Read a sitemap, an index of sitemaps, or a robots.txt that names some; None for anything else.
 
     Three tags need no XML parser.
     """
-    text = decoded(_unzipped(page))
+    text = decode_body(_decompress_page(page))
     if not re.search(r"<(?:\w+:)?(?:urlset|sitemapindex)[\s>]", text[:3_000]):
-        return _in_robots(text)
+        return _parse_robots_sitemaps(text)
     pages: list[tuple[str, datetime | None]] = []
     maps: list[tuple[str, datetime | None]] = []
-    _, *parts = re.split(r"<(?:\w+:)?(url|sitemap)>", text, maxsplit=LOCATIONS)
+    _, *parts = re.split(r"<(?:\w+:)?(url|sitemap)>", text, maxsplit=MAX_SITEMAP_URLS)
     for kind, block in zip(parts[::2], parts[1::2], strict=True):
-        (pages if kind == "url" else maps).append(_row(block[:4_000]))
+        (pages if kind == "url" else maps).append(_parse_sitemap_row(block[:4_000]))
     return Sitemap(tuple(pages), tuple(maps))
 
 
-_LOCATION = pattern(r"<(?:\w+:)?loc>\s*(?:<!\[CDATA\[)?([^<\]]+)")
-_LASTMOD = pattern(r"<(?:\w+:)?lastmod>\s*(?:<!\[CDATA\[)?([^<\]]+)")
-_NAMED = pattern(r"^[ \t]*sitemap[ \t]*:[ \t]*(https?://\S{1,500})", re.IGNORECASE | re.MULTILINE)
+_LOC_TAG = lazy_regex(r"<(?:\w+:)?loc>\s*(?:<!\[CDATA\[)?([^<\]]+)")
+_LASTMOD_TAG = lazy_regex(r"<(?:\w+:)?lastmod>\s*(?:<!\[CDATA\[)?([^<\]]+)")
+_ROBOTS_SITEMAP_LINE = lazy_regex(
+    r"^[ \t]*sitemap[ \t]*:[ \t]*(https?://\S{1,500})", re.IGNORECASE | re.MULTILINE
+)
 
 
-def _row(block: str) -> tuple[str, datetime | None]:
-    place, changed = _LOCATION.search(block), _LASTMOD.search(block)
-    found = moment(changed[1]) if changed else None
+def _parse_sitemap_row(block: str) -> tuple[str, datetime | None]:
+    place, changed = _LOC_TAG.search(block), _LASTMOD_TAG.search(block)
+    found = parse_machine_date(changed[1]) if changed else None
     return html.unescape(place[1]).strip() if place else "", found[0] if found else None
 
 
-def _unzipped(page: Page) -> Page:
+def _decompress_page(page: Page) -> Page:
     """The page with a gzipped body opened, as far as it is read; one that is cut or broken stays short."""
     if not page.body.startswith(b"\x1f\x8b"):
         return page
     try:
-        return replace(page, body=zlib.decompressobj(31).decompress(page.body, PARSED))
+        return replace(page, body=zlib.decompressobj(31).decompress(page.body, MAX_PARSED_BYTES))
     except zlib.error:
         return replace(page, body=b"")
 
 
-def _in_robots(text: str) -> Sitemap | None:
+def _parse_robots_sitemaps(text: str) -> Sitemap | None:
     """The sitemaps a robots.txt names; a page of HTML that speaks of sitemaps is none."""
-    named = [] if text.lstrip().startswith("<") else _NAMED.findall(text)
-    return Sitemap(maps=tuple((url, None) for url in named)) if named else None
+    named = [] if text.lstrip().startswith("<") else _ROBOTS_SITEMAP_LINE.findall(text)
+    return Sitemap(child_sitemaps=tuple((url, None) for url in named)) if named else None
 
 
-def of_posts(index: Sitemap) -> str:
+def choose_posts_sitemap(index: Sitemap) -> str:
     """Of the sitemaps in an index, that of posts changed last; else the one changed last, or the first."""
-    posts = [row for row in index.maps if _POSTS.search(row[0]) and not _NOT_POSTS.search(row[0])]
-    return max(posts or index.maps, key=lambda row: row[1] or NEVER)[0]
+    posts = [
+        row
+        for row in index.child_sitemaps
+        if _POSTS_SITEMAP_NAME.search(row[0]) and not _OTHER_SITEMAP_NAME.search(row[0])
+    ]
+    return max(posts or index.child_sitemaps, key=lambda row: row[1] or EARLIEST_DATETIME)[0]
 
 
-_POSTS = pattern(r"post|article|news|actu|blog", re.IGNORECASE)
-_NOT_POSTS = pattern(
+_POSTS_SITEMAP_NAME = lazy_regex(r"post|article|news|actu|blog", re.IGNORECASE)
+_OTHER_SITEMAP_NAME = lazy_regex(
     r"post_tag|post_format|categor|taxonom|tag-|author|image|video|posts-page", re.IGNORECASE
 )

@@ -12,34 +12,34 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from probes.models.http import Page
-from probes.parsing.html_walker import TEXT, Chunk, Kept, Walk
-from probes.parsing.json_data import schemas
-from probes.parsing.tree_backends import quickly
-from probes.text.charset import PARSED, TITLE, clean, decoded
-from probes.text.lazy_regex import pattern
-from probes.urls.normalize import absolute, host, leading_inside
+from probes.parsing.html_walker import MAX_TEXT_CHARS, HtmlWalker, KeptElement, TextNode
+from probes.parsing.json_data import parse_json_ld
+from probes.parsing.tree_backends import walk_with_lxml
+from probes.text.charset import MAX_PARSED_BYTES, MAX_TITLE_CHARS, clean_text, decode_body
+from probes.text.lazy_regex import lazy_regex
+from probes.urls.normalize import count_internal_links, get_host, make_absolute
 
 __all__ = [
-    "PARSED",
-    "TITLE",
+    "MAX_PARSED_BYTES",
+    "MAX_TITLE_CHARS",
     "Anchor",
-    "Chunk",
+    "DateStamp",
     "Document",
-    "Stamp",
-    "absolute",
-    "clean",
-    "decoded",
-    "document",
-    "head",
-    "host",
+    "TextNode",
+    "clean_text",
+    "decode_body",
+    "get_host",
     "looks_like_html",
-    "parse",
+    "make_absolute",
+    "parse_document",
+    "parse_head",
+    "parse_html",
 ]
 
-ANCHORS = 3_000
-HEADINGS = 40
-SOURCES = 40
-LEADS = 300  # characters of a script that does nothing but lead elsewhere
+MAX_ANCHORS = 3_000
+MAX_HEADINGS = 40
+MAX_SCRIPT_SOURCES = 40
+MAX_REDIRECT_SCRIPT_CHARS = 300  # characters of a script that does nothing but lead elsewhere
 
 
 class Anchor(NamedTuple):
@@ -50,22 +50,22 @@ class Anchor(NamedTuple):
 
     url: str
     text: str
-    place: str
+    section: str
     rel: str = ""
     label: str = ""
-    before: str = ""  # the last words before it
-    alt: str = ""  # what its picture shows
-    heads: tuple[str, ...] = ()  # the headings it stands under, the widest first
+    preceding_text: str = ""  # the last words before it
+    image_alt: str = ""  # what its picture shows
+    headings: tuple[str, ...] = ()  # the headings it stands under, the widest first
 
 
 @dataclass(frozen=True, slots=True)
-class Stamp:
+class DateStamp:
     """A machine-readable date on the page: `<time datetime>`, `itemprop`, `abbr title`."""
 
     value: str
     hint: str
-    place: str
-    titled: bool = False  # whether the page's first <h1> stood before it
+    section: str
+    is_after_title: bool = False  # whether the page's first <h1> stood before it
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,30 +76,32 @@ class Document:
     title: str = ""
     language: str = ""
     meta: Mapping[str, str] = field(default_factory=dict)
-    rels: tuple[tuple[str, str, str, str], ...] = ()  # rel, type, href, title
+    link_tags: tuple[tuple[str, str, str, str], ...] = ()  # rel, type, href, title
     anchors: tuple[Anchor, ...] = ()
-    chunks: tuple[Chunk, ...] = ()
-    stamps: tuple[Stamp, ...] = ()
+    text_nodes: tuple[TextNode, ...] = ()
+    date_stamps: tuple[DateStamp, ...] = ()
     headings: tuple[str, ...] = ()
-    schemas: tuple[Mapping[str, Any], ...] = ()
+    json_ld: tuple[Mapping[str, Any], ...] = ()
     embeds: tuple[str, ...] = ()
     frames: tuple[str, ...] = ()
-    sources: tuple[str, ...] = ()  # addresses of scripts and frames, and scripts that only lead away
-    scripts: int = 0
-    images: int = 0
-    forms: int = 0
+    script_sources: tuple[
+        str, ...
+    ] = ()  # addresses of scripts and frames, and scripts that only lead away
+    script_count: int = 0
+    image_count: int = 0
+    form_count: int = 0
     text: str = ""  # the visible text, spaces folded
-    main: str = ""  # the same without menus, footers, asides and links
-    inner: int = 0  # how many other pages of this site it links to
+    main_text: str = ""  # the same without menus, footers, asides and links
+    internal_link_count: int = 0  # how many other pages of this site it links to
 
-    def rel(self, name: str) -> str | None:
+    def find_link_rel(self, rel_name: str) -> str | None:
         """The first `<link rel=name>` address."""
-        return next((href for rel, _, href, _ in self.rels if name in rel.split()), None)
+        return next((href for rel, _, href, _ in self.link_tags if rel_name in rel.split()), None)
 
 
-def document(page: Page) -> Document:
+def parse_document(page: Page) -> Document:
     """Read an HTML page. Anything that is no HTML gives an empty document."""
-    return parse(decoded(page), page.url) if looks_like_html(page) else Document(page.url)
+    return parse_html(decode_body(page), page.url) if looks_like_html(page) else Document(page.url)
 
 
 def looks_like_html(page: Page) -> bool:
@@ -109,196 +111,241 @@ def looks_like_html(page: Page) -> bool:
         return False
     kind = page.headers.get("content-type", "text/html").partition(";")[0].strip().lower()
     return (
-        not kind or "html" in kind or kind in ("text/plain", "application/xml", "text/xml") or b"<" in start
+        not kind
+        or "html" in kind
+        or kind in ("text/plain", "application/xml", "text/xml")
+        or b"<" in start
     )
 
 
-def parse(markup: str, url: str, *, of_record: bool = False) -> Document:
+def parse_html(markup: str, url: str, *, use_bs4: bool = False) -> Document:
     """Read HTML text found at `url`; `of_record` by BeautifulSoup, whatever that costs."""
     body = markup.encode("utf-8", "replace").replace(b"\0", b"").lstrip()
-    body = _DECLARED.sub(b"", body, count=1)  # XHTML's declaration is a lie about the parser and the charset
+    body = _XML_DECLARATION.sub(
+        b"", body, count=1
+    )  # XHTML's declaration is a lie about the parser and the charset
     if b"<" not in body:
-        words = clean(body.decode(), TEXT)
-        return Document(url, chunks=(Chunk(words, "", "", "main"),) if words else (), text=words, main=words)
-    return _gather((None if of_record else quickly(body)) or _wholly(body), url)
+        words = clean_text(body.decode(), MAX_TEXT_CHARS)
+        return Document(
+            url,
+            text_nodes=(TextNode(words, "", "", "main"),) if words else (),
+            text=words,
+            main_text=words,
+        )
+    return _build_document((None if use_bs4 else walk_with_lxml(body)) or _walk_with_bs4(body), url)
 
 
 # Possessive, so that a page of nothing else costs neither time nor memory.
-_DECLARED = re.compile(rb"\A(?:<\?xml[^<>]*+>?\s*+)++", re.IGNORECASE)
+_XML_DECLARATION = re.compile(rb"\A(?:<\?xml[^<>]*+>?\s*+)++", re.IGNORECASE)
 
 
-def _wholly(body: bytes) -> Walk:
+def _walk_with_bs4(body: bytes) -> HtmlWalker:
     from probes.parsing import tree_backends  # noqa: PLC0415  # a tenth of a second to load, and few pages need it
 
-    return tree_backends.wholly(body)
+    return tree_backends.walk_with_bs4(body)
 
 
-class _Gatherer:
+class _DocumentBuilder:
     """One walk over the kept tags, each handed to the method of its name."""
 
     def __init__(self, url: str) -> None:
         self.url = self.base = url
         self.title = ""
         self.meta: dict[str, str] = {}
-        self.rels: list[tuple[str, str, str, str]] = []
+        self.link_tags: list[tuple[str, str, str, str]] = []
         self.anchors: list[Anchor] = []
-        self.stamps: list[Stamp] = []
+        self.date_stamps: list[DateStamp] = []
         self.headings: list[str] = []
-        self.schemas: list[Mapping[str, Any]] = []
+        self.json_ld: list[Mapping[str, Any]] = []
         self.embeds: list[str] = []
         self.frames: list[str] = []
-        self.sources: list[str] = []
-        self.scripts = self.forms = 0
-        self.titled = False
-        self.by_name = {
-            "a": self.a,
-            "area": self.a,
-            "meta": self.metadata,
-            "link": self.link,
-            "title": self.heading,
-            "h1": self.heading,
-            "h2": self.heading,
-            "script": self.script,
-            "iframe": self.frame,
-            "frame": self.frame,
-            "base": self.rebase,
-            "form": self.form,
+        self.script_sources: list[str] = []
+        self.script_count = self.form_count = 0
+        self.is_after_title = False
+        self.handlers = {
+            "a": self.add_anchor,
+            "area": self.add_anchor,
+            "meta": self.add_meta,
+            "link": self.add_link_tag,
+            "title": self.add_heading,
+            "h1": self.add_heading,
+            "h2": self.add_heading,
+            "script": self.add_script,
+            "iframe": self.add_frame,
+            "frame": self.add_frame,
+            "base": self.set_base,
+            "form": self.count_form,
         }
 
-    def walk(self, tags: Iterable[Kept]) -> None:
+    def add_elements(self, elements: Iterable[KeptElement]) -> None:
         """Take every kept tag, in the order of the page."""
-        for tag in tags:
+        for tag in elements:
             attrs = tag.attrs
-            handle = self.by_name.get(tag.name)
+            handle = self.handlers.get(tag.name)
             if handle:
                 handle(tag, attrs)
             if "data-href" in attrs:
-                self.embeds.append(absolute(self.base, attrs["data-href"]))
+                self.embeds.append(make_absolute(self.base, attrs["data-href"]))
             if "datetime" in attrs or "itemprop" in attrs or tag.name in ("time", "abbr"):
-                self.stamps.extend(_stamp(tag, attrs, titled=self.titled))
+                self.date_stamps.extend(
+                    _read_date_stamp(tag, attrs, is_after_title=self.is_after_title)
+                )
 
-    def a(self, tag: Kept, attrs: Mapping[str, str]) -> None:
+    def add_anchor(self, element: KeptElement, attrs: Mapping[str, str]) -> None:
         """A link."""
         href = attrs.get("href", "")
-        if href and len(self.anchors) < ANCHORS:
-            words = clean(tag.words(), 120)
+        if href and len(self.anchors) < MAX_ANCHORS:
+            words = clean_text(element.get_text(), 120)
             label = attrs.get("title", "") or attrs.get("aria-label", "")
             self.anchors.append(
                 Anchor(
-                    absolute(self.base, href),
+                    make_absolute(self.base, href),
                     words,
-                    tag.place,
+                    element.section,
                     attrs.get("rel", ""),
-                    clean(label, 80) if label else "",
-                    tag.before,
-                    clean(tag.alt, 80) if tag.alt else "",
-                    tag.heads,
+                    clean_text(label, 80) if label else "",
+                    element.preceding_text,
+                    clean_text(element.image_alt, 80) if element.image_alt else "",
+                    element.headings,
                 )
             )
 
-    def metadata(self, _: Kept, attrs: Mapping[str, str]) -> None:
+    def add_meta(self, _: KeptElement, attrs: Mapping[str, str]) -> None:
         """A `<meta>`, the first of its name."""
         key = next(
-            (attrs[name] for name in ("property", "name", "itemprop", "http-equiv") if attrs.get(name)), ""
+            (
+                attrs[name]
+                for name in ("property", "name", "itemprop", "http-equiv")
+                if attrs.get(name)
+            ),
+            "",
         )
         if key and "content" in attrs:
-            self.meta.setdefault(key.strip().lower(), clean(attrs["content"], 1_000))
+            self.meta.setdefault(key.strip().lower(), clean_text(attrs["content"], 1_000))
 
-    def link(self, _: Kept, attrs: Mapping[str, str]) -> None:
+    def add_link_tag(self, _: KeptElement, attrs: Mapping[str, str]) -> None:
         """A `<link>`."""
-        href, title = absolute(self.base, attrs.get("href", "")), clean(attrs.get("title", ""), 120)
-        self.rels.append((attrs.get("rel", "").lower(), attrs.get("type", "").lower(), href, title))
+        href, title = (
+            make_absolute(self.base, attrs.get("href", "")),
+            clean_text(attrs.get("title", ""), 120),
+        )
+        self.link_tags.append(
+            (attrs.get("rel", "").lower(), attrs.get("type", "").lower(), href, title)
+        )
 
-    def heading(self, tag: Kept, _: Mapping[str, str]) -> None:
+    def add_heading(self, element: KeptElement, _: Mapping[str, str]) -> None:
         """A title or one of the larger headings."""
-        if tag.name == "title":
-            self.title = self.title or clean(tag.words())
+        if element.name == "title":
+            self.title = self.title or clean_text(element.get_text())
             return
-        self.titled = self.titled or (tag.name == "h1" and tag.place != "header")
-        if len(self.headings) < HEADINGS:
-            self.headings.append(clean(tag.words(), 200))
+        self.is_after_title = self.is_after_title or (
+            element.name == "h1" and element.section != "header"
+        )
+        if len(self.headings) < MAX_HEADINGS:
+            self.headings.append(clean_text(element.get_text(), 200))
 
-    def script(self, tag: Kept, attrs: Mapping[str, str]) -> None:
+    def add_script(self, element: KeptElement, attrs: Mapping[str, str]) -> None:
         """A script: counted, and read if it is JSON-LD."""
-        self.scripts += 1
+        self.script_count += 1
         if attrs.get("type", "").lower().strip() == "application/ld+json":
-            self.schemas.extend(schemas(tag.code()))
+            self.json_ld.extend(parse_json_ld(element.get_script()))
         elif "src" in attrs:
-            self.sources.append(attrs["src"])
-        elif len(self.sources) < SOURCES and len(code := tag.code()) < LEADS:
-            self.sources.append(code)
+            self.script_sources.append(attrs["src"])
+        elif (
+            len(self.script_sources) < MAX_SCRIPT_SOURCES
+            and len(code := element.get_script()) < MAX_REDIRECT_SCRIPT_CHARS
+        ):
+            self.script_sources.append(code)
 
-    def frame(self, tag: Kept, attrs: Mapping[str, str]) -> None:
+    def add_frame(self, element: KeptElement, attrs: Mapping[str, str]) -> None:
         """A frame within the page, or a page of frames."""
-        told = (attrs.get(name, "") for name in _SOURCES)
-        source = absolute(self.base, next((one for one in told if one and one[:6] not in _NOTHING), ""))
-        (self.embeds if tag.name == "iframe" else self.frames).append(source)
-        self.sources.append(source)
+        told = (attrs.get(name, "") for name in _FRAME_SOURCE_ATTRIBUTES)
+        source = make_absolute(
+            self.base,
+            next((one for one in told if one and one[:6] not in _EMPTY_FRAME_PREFIXES), ""),
+        )
+        (self.embeds if element.name == "iframe" else self.frames).append(source)
+        self.script_sources.append(source)
 
-    def rebase(self, _: Kept, attrs: Mapping[str, str]) -> None:
+    def set_base(self, _: KeptElement, attrs: Mapping[str, str]) -> None:
         """`<base>` changes what relative addresses mean."""
-        self.base = absolute(self.url, attrs.get("href", "")) or self.base
+        self.base = make_absolute(self.url, attrs.get("href", "")) or self.base
 
-    def form(self, _: Kept, __: Mapping[str, str]) -> None:
+    def count_form(self, _: KeptElement, __: Mapping[str, str]) -> None:
         """A form is counted."""
-        self.forms += 1
+        self.form_count += 1
 
 
-def _gather(walk: Walk, url: str) -> Document:
+def _build_document(walker: HtmlWalker, url: str) -> Document:
     """The document that a walk through the page gives."""
-    seen = _Gatherer(url)
-    seen.walk(walk.kept)
+    seen = _DocumentBuilder(url)
+    seen.add_elements(walker.kept_elements)
     return Document(
         url,
         title=seen.title,
-        language=clean(walk.language, 20).lower(),
+        language=clean_text(walker.language, 20).lower(),
         meta=seen.meta,
-        rels=tuple(seen.rels),
+        link_tags=tuple(seen.link_tags),
         anchors=tuple(seen.anchors),
-        chunks=tuple(walk.chunks),
-        stamps=tuple(seen.stamps),
+        text_nodes=tuple(walker.text_nodes),
+        date_stamps=tuple(seen.date_stamps),
         headings=tuple(seen.headings),
-        schemas=tuple(seen.schemas),
+        json_ld=tuple(seen.json_ld),
         embeds=tuple(seen.embeds),
         frames=tuple(seen.frames),
-        sources=tuple(seen.sources),
-        scripts=seen.scripts,
-        images=walk.images,
-        forms=seen.forms,
-        text=" ".join([chunk.text for chunk in walk.chunks]),
-        main=" ".join([c.text for c in walk.chunks if c.place in _MAIN and c.tag not in _PRESSED]),
-        inner=leading_inside(url, (anchor.url for anchor in seen.anchors)),
+        script_sources=tuple(seen.script_sources),
+        script_count=seen.script_count,
+        image_count=walker.image_count,
+        form_count=seen.form_count,
+        text=" ".join([chunk.text for chunk in walker.text_nodes]),
+        main_text=" ".join(
+            [
+                c.text
+                for c in walker.text_nodes
+                if c.section in _MAIN_SECTIONS and c.tag not in _CLICKABLE_TAGS
+            ]
+        ),
+        internal_link_count=count_internal_links(url, (anchor.url for anchor in seen.anchors)),
     )
 
 
-_SOURCES = ("src", "data-src", "data-lazy-src", "data-litespeed-src")  # frames that load late, by plugins
-_NOTHING = frozenset({"about:", "data:t"})
-_MAIN = frozenset({"main", "article", "events", "others"})
-_PRESSED = frozenset({"a", "button", "label"})
+_FRAME_SOURCE_ATTRIBUTES = (
+    "src",
+    "data-src",
+    "data-lazy-src",
+    "data-litespeed-src",
+)  # frames that load late, by plugins
+_EMPTY_FRAME_PREFIXES = frozenset({"about:", "data:t"})
+_MAIN_SECTIONS = frozenset({"main", "article", "events", "others"})
+_CLICKABLE_TAGS = frozenset({"a", "button", "label"})
 
 
-def _stamp(tag: Kept, attrs: Mapping[str, str], *, titled: bool) -> Iterator[Stamp]:
+def _read_date_stamp(
+    element: KeptElement, attrs: Mapping[str, str], *, is_after_title: bool
+) -> Iterator[DateStamp]:
     """The date an element carries, in an attribute or else in its words."""
     mark = attrs.get("itemprop", "")
-    if mark and "date" not in mark.lower() and tag.name != "time":
+    if mark and "date" not in mark.lower() and element.name != "time":
         return
-    words = clean(tag.words(), 80)
+    words = clean_text(element.get_text(), 80)
     value = attrs.get("datetime") or attrs.get("content") or attrs.get("title") or words
-    if _SAID_PUBLISHED.search(words):
+    if _PUBLISHED_WITH_YEAR.search(words):
         value = words  # SPIP puts the moment of the last change into the attribute
     hint = " ".join(
         (mark, attrs.get("class", ""), attrs.get("id", ""), "pubdate" if "pubdate" in attrs else "")
     )
     if _DIGIT.search(value):
-        yield Stamp(clean(value, 80), f"{tag.name} {hint}".strip(), tag.place, titled)
+        yield DateStamp(
+            clean_text(value, 80), f"{element.name} {hint}".strip(), element.section, is_after_title
+        )
 
 
-_DIGIT = pattern(r"\d")
-_SAID_PUBLISHED = pattern(r"(?:publi|posted|نشر).*(?:19|20)\d\d", re.IGNORECASE)
+_DIGIT = lazy_regex(r"\d")
+_PUBLISHED_WITH_YEAR = lazy_regex(r"(?:publi|posted|نشر).*(?:19|20)\d\d", re.IGNORECASE)
 
 
-def head(page: Page) -> Document:
+def parse_head(page: Page) -> Document:
     """Only what stands before `<body>`: enough for platforms, and cheap whatever the size."""
-    text = decoded(page)
+    text = decode_body(page)
     cut = re.search(r"</head\s*>|<body[\s>]", text, re.IGNORECASE)
-    return parse(text[: cut.start()] if cut else text, page.url)
+    return parse_html(text[: cut.start()] if cut else text, page.url)

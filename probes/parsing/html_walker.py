@@ -13,29 +13,31 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
-from probes.text.charset import clean
-from probes.text.lazy_regex import pattern
+from probes.text.charset import clean_text
+from probes.text.lazy_regex import lazy_regex
 
-TEXT = 200_000
+MAX_TEXT_CHARS = 200_000
 """Characters of visible text that are kept."""
 
-HEAD = 80
+MAX_HEADING_CHARS = 80
 """Characters of a heading that the links below it are told."""
 
-_KEPT = frozenset(
+_KEPT_TAGS = frozenset(
     "title meta link base a area time h1 h2 iframe frame abbr form script".split()  # noqa: SIM905
 )
-_NOTED = frozenset({"img", "html"})
-_MUTE = frozenset({"script", "style", "noscript", "template", "textarea", "option", "svg"})
-_WHOLE = frozenset({"html", "body"})
-_HEADS = frozenset("h1 h2 h3 h4 h5 h6".split())  # noqa: SIM905
-_REGIONS = frozenset({"header", "footer", "nav"})
-_INLINE = frozenset("span strong b em i a time font small u bdi bdo".split())  # noqa: SIM905
-_PLAIN = frozenset("span strong b em i font small u bdi bdo".split())  # noqa: SIM905
-_LAYOUT = _PLAIN.union("div p br ul ol li table tbody tr td section figure".split())  # noqa: SIM905
+_COUNTED_TAGS = frozenset({"img", "html"})
+_HIDDEN_TEXT_TAGS = frozenset(
+    {"script", "style", "noscript", "template", "textarea", "option", "svg"}
+)
+_ROOT_TAGS = frozenset({"html", "body"})
+_HEADING_TAGS = frozenset("h1 h2 h3 h4 h5 h6".split())  # noqa: SIM905
+_LANDMARK_SECTIONS = frozenset({"header", "footer", "nav"})
+_INLINE_TAGS = frozenset("span strong b em i a time font small u bdi bdo".split())  # noqa: SIM905
+_FORMATTING_TAGS = frozenset("span strong b em i font small u bdi bdo".split())  # noqa: SIM905
+_LAYOUT_TAGS = _FORMATTING_TAGS.union("div p br ul ol li table tbody tr td section figure".split())  # noqa: SIM905
 
 
-class Chunk(NamedTuple):
+class TextNode(NamedTuple):
     """A piece of visible text with its tag, class and id (as one hint) and the place it stood in.
 
     A tuple, for a page has a thousand of them and a frozen dataclass takes three times as long to make.
@@ -44,182 +46,199 @@ class Chunk(NamedTuple):
     text: str
     tag: str
     hint: str
-    place: str
+    section: str
 
 
 @dataclass(slots=True)
-class _Head:
+class _ActiveHeading:
     """A heading in force: what it says, how deep its holder lies, what had been passed when it closed."""
 
-    words: str
-    depth: int
-    passed: int
+    text: str
+    container_depth: int
+    items_at_close: int
 
 
-class Kept:
+class KeptElement:
     """A tag that is read: its name and attributes, where it stood and amid what; its tree has its words."""
 
-    __slots__ = ("alt", "attrs", "before", "heads", "name", "place")
+    __slots__ = ("attrs", "headings", "image_alt", "name", "preceding_text", "section")
 
-    def __init__(self, name: str, attrs: Mapping[str, str], place: str) -> None:
+    def __init__(self, name: str, attrs: Mapping[str, str], section: str) -> None:
         self.name = name
         self.attrs = attrs
-        self.place = place
-        self.before = ""  # of a link: the last words before it
-        self.heads: tuple[str, ...] = ()  # of a link: the headings it stands under, the widest first
-        self.alt = ""  # of a link: what its picture is said to show
+        self.section = section
+        self.preceding_text = ""  # of a link: the last words before it
+        self.headings: tuple[
+            str, ...
+        ] = ()  # of a link: the headings it stands under, the widest first
+        self.image_alt = ""  # of a link: what its picture is said to show
 
-    def words(self) -> str:
+    def get_text(self) -> str:
         """The text within it, without scripts; what stands in other kept tags is parted by spaces."""
         raise NotImplementedError
 
-    def code(self) -> str:
+    def get_script(self) -> str:
         """The text of a script, as it is."""
         raise NotImplementedError
 
 
-Around = tuple[str, str, str, bool]
+ElementContext = tuple[str, str, str, bool]
 """What a text is in: the tag it is said of, the hint of class and id, the place; whether that is mute.
 
 A plain tuple, for there is one for each element.
 """
 
-OUTSIDE: Around = ("", "", "main", False)
+ROOT_CONTEXT: ElementContext = ("", "", "main", False)
 """Where a page begins."""
 
 
-class Walk:
+class HtmlWalker:
     """Told of elements and texts in their order, passes on those that are read, and knows where each stood.
 
     `depth` is how many elements are open where one begins or ended.
     """
 
     def __init__(self) -> None:
-        self.keeping = 0  # how many of the open ones were passed on
-        self.kept: list[Kept] = []  # all that were
-        self.chunks: list[Chunk] = []
-        self.room = TEXT
-        self.images = 0
+        self.open_kept_count = 0  # how many of the open ones were passed on
+        self.kept_elements: list[KeptElement] = []  # all that were
+        self.text_nodes: list[TextNode] = []
+        self.remaining_chars = MAX_TEXT_CHARS
+        self.image_count = 0
         self.language = ""
-        self.link: Kept | None = None  # the one that is open
-        self.links = 0
-        self.heads: dict[str, _Head] = {}  # by their tags
-        self.head = ""  # the tag of the one that is open
-        self.floor = 0  # the depth of the deepest one's holder
+        self.open_link: KeptElement | None = None  # the one that is open
+        self.link_count = 0
+        self.active_headings: dict[str, _ActiveHeading] = {}  # by their tags
+        self.open_heading = ""  # the tag of the one that is open
+        self.deepest_heading_depth = 0  # the depth of the deepest one's holder
 
-    def begin(self, tag: str, attrs: Mapping[str, str], around: Around, depth: int) -> tuple[Around, bool]:
+    def start_element(
+        self, tag: str, attrs: Mapping[str, str], context: ElementContext, depth: int
+    ) -> tuple[ElementContext, bool]:
         """An element begins: what is in it, and whether it was passed on."""
-        outer, hint, place, mute = around
-        if not attrs and tag in _LAYOUT:  # nothing turns, and nothing is kept
-            inline = tag in _PLAIN
-            return ("a" if inline and outer == "a" else tag, hint if inline else "", place, mute), False
-        kept = tag in _KEPT
+        outer, hint, place, mute = context
+        if not attrs and tag in _LAYOUT_TAGS:  # nothing turns, and nothing is kept
+            inline = tag in _FORMATTING_TAGS
+            return (
+                "a" if inline and outer == "a" else tag,
+                hint if inline else "",
+                place,
+                mute,
+            ), False
+        kept = tag in _KEPT_TAGS
         if attrs:
             kind, name = attrs.get("class"), attrs.get("id")
             hint = f"{kind} {name}" if kind and name else kind or name or ""
-            if tag not in _WHOLE:
-                place = _place(tag, hint, attrs.get("role", ""), place)
+            if tag not in _ROOT_TAGS:
+                place = _find_section(tag, hint, attrs.get("role", ""), place)
             kept = kept or "itemprop" in attrs or "datetime" in attrs or "data-href" in attrs
-        elif tag in _BY_TAG:
-            hint, place = "", _place(tag, "", "", place)
-        elif tag not in _INLINE:
+        elif tag in _SECTION_BY_TAG:
+            hint, place = "", _find_section(tag, "", "", place)
+        elif tag not in _INLINE_TAGS:
             hint = ""
-        if tag in _HEADS or place != around[2]:
-            self._turn(tag, place, around[2], depth)
+        if tag in _HEADING_TAGS or place != context[2]:
+            self._update_headings(tag, place, context[2], depth)
         if kept:
-            self.keeping += 1
-            self._pass_on(tag, attrs, place)
-        elif tag in _NOTED:
-            self._note(tag, attrs)
+            self.open_kept_count += 1
+            self._keep_element(tag, attrs, place)
+        elif tag in _COUNTED_TAGS:
+            self._handle_counted_tag(tag, attrs)
         # A link's words are a link's, if in a <span>.
-        said = "a" if outer == "a" and tag in _PLAIN else tag
-        return (said, hint, place, mute or tag in _MUTE), kept
+        said = "a" if outer == "a" and tag in _FORMATTING_TAGS else tag
+        return (said, hint, place, mute or tag in _HIDDEN_TEXT_TAGS), kept
 
-    def _note(self, tag: str, attrs: Mapping[str, str]) -> None:
+    def _handle_counted_tag(self, tag: str, attrs: Mapping[str, str]) -> None:
         """A picture is counted, and says what a link without words is; the page says its language."""
         if tag == "html":
             self.language = attrs.get("lang", "") or attrs.get("xml:lang", "")
             return
-        self.images += 1
-        if self.link is not None:
-            self.link.alt = self.link.alt or attrs.get("alt", "")  # the first picture's
+        self.image_count += 1
+        if self.open_link is not None:
+            self.open_link.image_alt = self.open_link.image_alt or attrs.get(
+                "alt", ""
+            )  # the first picture's
 
-    def _turn(self, tag: str, place: str, around: str, depth: int) -> None:
+    def _update_headings(self, tag: str, section: str, parent_section: str, depth: int) -> None:
         """A heading ends those of its rank and below; a region of the page ends those of the one before."""
-        if tag in _HEADS:
-            self.heads = {rank: head for rank, head in self.heads.items() if rank < tag}
-            self.heads[tag] = _Head("", depth, self._passed())
-            self.head, self.floor = tag, depth
-        elif place in _REGIONS or around in _REGIONS:
-            self.heads, self.head, self.floor = {}, "", 0
+        if tag in _HEADING_TAGS:
+            self.active_headings = {
+                rank: head for rank, head in self.active_headings.items() if rank < tag
+            }
+            self.active_headings[tag] = _ActiveHeading("", depth, self._count_items())
+            self.open_heading, self.deepest_heading_depth = tag, depth
+        elif section in _LANDMARK_SECTIONS or parent_section in _LANDMARK_SECTIONS:
+            self.active_headings, self.open_heading, self.deepest_heading_depth = {}, "", 0
 
-    def _passed(self) -> int:
-        return len(self.chunks) + self.links
+    def _count_items(self) -> int:
+        return len(self.text_nodes) + self.link_count
 
-    def _shut(self, depth: int) -> None:
+    def _close_headings(self, depth: int) -> None:
         """A heading ends with the box that holds it and something more; a box of its own is its dress."""
-        for rank, head in list(self.heads.items()):
-            if head.depth > depth and head.passed < self._passed():
-                del self.heads[rank]
-            head.depth = min(head.depth, depth)
-        self.floor = max((head.depth for head in self.heads.values()), default=0)
+        for rank, head in list(self.active_headings.items()):
+            if head.container_depth > depth and head.items_at_close < self._count_items():
+                del self.active_headings[rank]
+            head.container_depth = min(head.container_depth, depth)
+        self.deepest_heading_depth = max(
+            (head.container_depth for head in self.active_headings.values()), default=0
+        )
 
-    def _pass_on(self, tag: str, attrs: Mapping[str, str], place: str) -> None:
+    def _keep_element(self, tag: str, attrs: Mapping[str, str], section: str) -> None:
         """Into the tree; a link with what is known of it before its words are read."""
-        passed = self.opened(tag, attrs, place)
-        self.kept.append(passed)
+        passed = self.open_kept_element(tag, attrs, section)
+        self.kept_elements.append(passed)
         if tag == "a":
-            if self.chunks:
-                passed.before = self.chunks[-1].text[-30:]
-            if self.heads:
-                passed.heads = tuple([head.words for head in self.heads.values() if head.words])
-            self.links += 1
-            self.link = passed
+            if self.text_nodes:
+                passed.preceding_text = self.text_nodes[-1].text[-30:]
+            if self.active_headings:
+                passed.headings = tuple(
+                    [head.text for head in self.active_headings.values() if head.text]
+                )
+            self.link_count += 1
+            self.open_link = passed
 
-    def end(self, tag: str, depth: int, *, kept: bool) -> None:
+    def end_element(self, tag: str, depth: int, *, is_kept: bool) -> None:
         """An element ends."""
         if tag == "a":
-            self.link = None
-        elif tag == self.head:
-            self.head, self.heads[tag].passed = "", self._passed()
-        if kept:
-            self.keeping -= 1
-            self.closed(tag)
-        if depth < self.floor:
-            self._shut(depth)
+            self.open_link = None
+        elif tag == self.open_heading:
+            self.open_heading, self.active_headings[tag].items_at_close = "", self._count_items()
+        if is_kept:
+            self.open_kept_count -= 1
+            self.close_kept_element(tag)
+        if depth < self.deepest_heading_depth:
+            self._close_headings(depth)
 
-    def say(self, data: str, around: Around) -> None:
+    def handle_text(self, data: str, context: ElementContext) -> None:
         """The text between two tags, whole."""
         blank = data.isspace()
-        if blank and not self.keeping:
+        if blank and not self.open_kept_count:
             return
-        tag, hint, place, mute = around
-        if self.keeping and (not mute or tag == "script"):
-            self.written(data)
-        if blank or mute or tag == "title" or self.room <= 0:
+        tag, hint, place, mute = context
+        if self.open_kept_count and (not mute or tag == "script"):
+            self.append_text(data)
+        if blank or mute or tag == "title" or self.remaining_chars <= 0:
             return
-        if text := clean(data, 2_000):
-            self.room -= len(text)
-            if self.head:
-                head = self.heads[self.head]
-                head.words = f"{head.words} {text}".strip()[:HEAD]
-            self.chunks.append(Chunk(text, tag, hint, place))
+        if text := clean_text(data, 2_000):
+            self.remaining_chars -= len(text)
+            if self.open_heading:
+                head = self.active_headings[self.open_heading]
+                head.text = f"{head.text} {text}".strip()[:MAX_HEADING_CHARS]
+            self.text_nodes.append(TextNode(text, tag, hint, place))
 
-    def opened(self, tag: str, attrs: Mapping[str, str], place: str) -> Kept:
+    def open_kept_element(self, tag: str, attrs: Mapping[str, str], section: str) -> KeptElement:
         """A tag that is kept opens in the tree."""
         raise NotImplementedError
 
-    def closed(self, tag: str) -> None:
+    def close_kept_element(self, tag: str) -> None:
         """The innermost tag that was kept closes."""
         raise NotImplementedError
 
-    def written(self, data: str) -> None:
+    def append_text(self, data: str) -> None:
         """Text within a tag that was kept."""
         raise NotImplementedError
 
 
-_STICKY = frozenset({"share", "comments", "embed", "others"})
-_BY_TAG = {
+_STICKY_SECTIONS = frozenset({"share", "comments", "embed", "others"})
+_SECTION_BY_TAG = {
     "header": "header",
     "footer": "footer",
     "nav": "nav",
@@ -227,9 +246,9 @@ _BY_TAG = {
     "article": "article",
     "blockquote": "embed",
 }
-_BY_ROLE = {"banner": "header", "contentinfo": "footer", "navigation": "nav"}
-_BY_HINT = tuple(
-    (place, pattern(words, re.IGNORECASE))
+_SECTION_BY_ROLE = {"banner": "header", "contentinfo": "footer", "navigation": "nav"}
+_SECTION_BY_HINT = tuple(
+    (place, lazy_regex(words, re.IGNORECASE))
     for place, words in (
         (
             "comments",
@@ -263,24 +282,32 @@ _BY_HINT = tuple(
         ),
         ("header", r"(?:^|[\s_-])(?:site-?)?header|masthead|top-?bar|head(?:bar|line-?bar)"),
         ("nav", r"(?:^|[\s_-])(?:nav|menu|navbar)"),
-        ("aside", r"side-?bar|widget|related|similar|recent|(?:^|[\s_-])aside|popular|trending|teaser|more-"),
+        (
+            "aside",
+            r"side-?bar|widget|related|similar|recent|(?:^|[\s_-])aside|popular|trending|teaser|more-",
+        ),
     )
 )
 
 
 @lru_cache(maxsize=8_192)
-def _place(tag: str, hint: str, role: str, around: str) -> str:
+def _find_section(tag: str, hint: str, role: str, parent_section: str) -> str:
     """The place a tag opens, or the one it stands in: a share box stays one, a footer's menu is footer."""
-    if around in _STICKY:
-        return around
-    place = _BY_TAG.get(tag) or _BY_ROLE.get(role) or _by_hint(tag, hint) or around
-    if around == "footer" and place in ("aside", "nav", "header", "article"):
-        return around
-    return "article" if place == "header" and around == "article" else place
+    if parent_section in _STICKY_SECTIONS:
+        return parent_section
+    place = (
+        _SECTION_BY_TAG.get(tag)
+        or _SECTION_BY_ROLE.get(role)
+        or _find_section_by_hint(tag, hint)
+        or parent_section
+    )
+    if parent_section == "footer" and place in ("aside", "nav", "header", "article"):
+        return parent_section
+    return "article" if place == "header" and parent_section == "article" else place
 
 
-def _by_hint(tag: str, hint: str) -> str | None:
+def _find_section_by_hint(tag: str, hint: str) -> str | None:
     """The place that a tag's class and id name."""
     if not hint or len(hint) > 400 or tag == "main":
         return None
-    return next((place for place, words in _BY_HINT if words.search(hint)), None)
+    return next((place for place, words in _SECTION_BY_HINT if words.search(hint)), None)

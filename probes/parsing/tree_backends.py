@@ -16,16 +16,16 @@ from bs4.builder._lxml import LXMLTreeBuilder
 from bs4.element import AttributeDict, NavigableString
 from lxml import etree
 
-from probes.parsing.html_walker import OUTSIDE, Around, Kept, Walk
+from probes.parsing.html_walker import ROOT_CONTEXT, ElementContext, HtmlWalker, KeptElement
 
 ASCII_SPACES = "\x20\x0a\x09\x0c\x0d"
 """What BeautifulSoup folds where a tag holds nothing else."""
 
-DEEP = 200
+MAX_LXML_DEPTH = 200
 """Tags within each other from which on lxml's tree is not trusted: it drops what is deeper than 256."""
 
 
-def quickly(body: bytes) -> Walk | None:
+def walk_with_lxml(body: bytes) -> HtmlWalker | None:
     """A walk through lxml's tree of a page, in UTF-8; None where only BeautifulSoup reads it whole."""
     parser = etree.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True)
     try:
@@ -35,10 +35,10 @@ def quickly(body: bytes) -> Walk | None:
         return None
     if root is None:
         return None
-    walk = _Quick()
+    walk = _LxmlWalker()
     try:
         for element in (root, *root.itersiblings()):  # what follows </html> stands beside it
-            walk.through(element, OUTSIDE, 1)
+            walk.walk_element(element, ROOT_CONTEXT, 1)
     except (_TooDeepError, ValueError):  # names that lxml gives and does not take
         return None
     return walk
@@ -48,125 +48,133 @@ class _TooDeepError(Exception):
     """A page is nested too deeply."""
 
 
-class _Part(Kept):
+class _LxmlElement(KeptElement):
     """A kept tag of the quick walk: which of the page's texts are within it."""
 
     __slots__ = ("first", "last", "script", "texts")
 
-    def __init__(self, name: str, attrs: Mapping[str, str], place: str, texts: list[str]) -> None:
-        super().__init__(name, attrs, place)
+    def __init__(self, name: str, attrs: Mapping[str, str], section: str, texts: list[str]) -> None:
+        super().__init__(name, attrs, section)
         self.texts = texts
         self.first = self.last = len(texts)
         self.script = ""
 
-    def words(self) -> str:
+    def get_text(self) -> str:
         """The text within it, without scripts; what stands in other kept tags is parted by spaces."""
         return self.script or " ".join(self.texts[self.first : self.last])
 
-    def code(self) -> str:
+    def get_script(self) -> str:
         """The text of a script, as it is."""
         return self.script
 
 
-class _Quick(Walk):
+class _LxmlWalker(HtmlWalker):
     """The walk through lxml's tree."""
 
     def __init__(self) -> None:
         super().__init__()
         self.texts: list[str] = []
-        self.within: list[_Part] = []
-        self.pieces: list[str] = []
+        self.open_elements: list[_LxmlElement] = []
+        self.pending_text: list[str] = []
 
-    def through(self, element: Any, around: Around, depth: int) -> None:
+    def walk_element(self, element: Any, context: ElementContext, depth: int) -> None:
         """An element and what is in it."""
-        if depth > DEEP:
+        if depth > MAX_LXML_DEPTH:
             raise _TooDeepError
         tag = element.tag
-        within, kept = self.begin(tag, dict(element.items()), around, depth)
+        within, kept = self.start_element(tag, dict(element.items()), context, depth)
         if text := element.text:
-            self.say(text, within)
+            self.handle_text(text, within)
         for child in element:
-            self.through(child, within, depth + 1)
+            self.walk_element(child, within, depth + 1)
             if text := child.tail:
-                self.say(text, within)
-        if kept or depth < self.floor or tag == self.head:  # else its end tells nothing
-            self.end(tag, depth, kept=kept)
+                self.handle_text(text, within)
+        if (
+            kept or depth < self.deepest_heading_depth or tag == self.open_heading
+        ):  # else its end tells nothing
+            self.end_element(tag, depth, is_kept=kept)
 
-    def opened(self, tag: str, attrs: Mapping[str, str], place: str) -> Kept:
+    def open_kept_element(self, tag: str, attrs: Mapping[str, str], section: str) -> KeptElement:
         """A tag that is kept opens."""
-        if self.pieces:
-            self._put_down()
-        part = _Part(tag, attrs, place, self.texts)
-        self.within.append(part)
+        if self.pending_text:
+            self._flush_text()
+        part = _LxmlElement(tag, attrs, section, self.texts)
+        self.open_elements.append(part)
         return part
 
-    def closed(self, tag: str) -> None:  # noqa: ARG002  # it is the innermost
+    def close_kept_element(self, tag: str) -> None:  # noqa: ARG002  # it is the innermost
         """It closes."""
-        if self.pieces:
-            self._put_down()
-        part = self.within.pop()
+        if self.pending_text:
+            self._flush_text()
+        part = self.open_elements.pop()
         part.last = len(self.texts)
 
-    def written(self, data: str) -> None:
+    def append_text(self, data: str) -> None:
         """Text within it."""
-        self.pieces.append(data)
+        self.pending_text.append(data)
 
-    def _put_down(self) -> None:
-        text = "".join(self.pieces)
-        self.pieces.clear()
-        if self.within[-1].name == "script":
-            self.within[-1].script += text if text.strip(ASCII_SPACES) else "\n" if "\n" in text else " "
+    def _flush_text(self) -> None:
+        text = "".join(self.pending_text)
+        self.pending_text.clear()
+        if self.open_elements[-1].name == "script":
+            self.open_elements[-1].script += (
+                text if text.strip(ASCII_SPACES) else "\n" if "\n" in text else " "
+            )
         else:
             self.texts.append(text)
 
 
-def wholly(body: bytes) -> Walk:
+def walk_with_bs4(body: bytes) -> HtmlWalker:
     """BeautifulSoup's walk through a page, in UTF-8."""
-    builder = _Builder()
+    builder = _WalkingTreeBuilder()
     BeautifulSoup(body, builder=builder, from_encoding="utf-8")
-    return builder.walk
+    return builder.walker
 
 
-class _Tagged(Kept):
+class _SoupElement(KeptElement):
     """A kept tag of BeautifulSoup's."""
 
     __slots__ = ("tag",)
 
-    def __init__(self, tag: Tag, place: str) -> None:
-        super().__init__(tag.name, tag.attrs, place)  # type: ignore[arg-type]  # all values are texts here
+    def __init__(self, tag: Tag, section: str) -> None:
+        super().__init__(tag.name, tag.attrs, section)  # type: ignore[arg-type]  # all values are texts here
         self.tag = tag
 
-    def words(self) -> str:
+    def get_text(self) -> str:
         """The text within it; most hold one text, and asking bs4 for it takes ten times as long."""
         within = self.tag.contents
         return (
-            within[0] if len(within) == 1 and type(within[0]) is NavigableString else self.tag.get_text(" ")
+            within[0]
+            if len(within) == 1 and type(within[0]) is NavigableString
+            else self.tag.get_text(" ")
         )
 
-    def code(self) -> str:
+    def get_script(self) -> str:
         """The text of a script."""
         return self.tag.get_text()
 
 
-class _Builder(LXMLTreeBuilder):
+class _WalkingTreeBuilder(LXMLTreeBuilder):
     """Tells a walk of what the parser finds, and BeautifulSoup of what the walk passes on."""
 
     def __init__(self) -> None:
         super().__init__(multi_valued_attributes=None)
-        self.attribute_dict_class = AttributeDict  # bs4's own looks at each value; lxml's are all texts
-        self.walk = _OfSoup(self)
+        self.attribute_dict_class = (
+            AttributeDict  # bs4's own looks at each value; lxml's are all texts
+        )
+        self.walker = _SoupWalker(self)
 
     def start(self, tag: Any, attrib: Any, nsmap: Any = None) -> None:  # noqa: ARG002  # lxml passes it
         """A tag opens."""
-        self.walk.tag_begins(tag, attrib)
+        self.walker.handle_start_tag(tag, attrib)
 
     def end(self, name: Any) -> None:
         """A tag closes."""
-        self.walk.tag_ends(name)
+        self.walker.handle_end_tag(name)
 
     def data(self, data: Any) -> None:
         """Text."""
-        self.walk.text(data)
+        self.walker.buffer_text(data)
 
     def comment(self, text: Any) -> None:
         """A comment is nobody's word."""
@@ -178,47 +186,51 @@ class _Builder(LXMLTreeBuilder):
         """Nor the doctype."""
 
 
-class _OfSoup(Walk):
+class _SoupWalker(HtmlWalker):
     """The walk that BeautifulSoup's tree is made of."""
 
-    def __init__(self, builder: _Builder) -> None:
+    def __init__(self, builder: _WalkingTreeBuilder) -> None:
         super().__init__()
         self._builder = builder
-        self._open: list[tuple[Around, bool]] = [(OUTSIDE, False)]
-        self._said: list[str] = []  # text since the last tag: each `&eacute;` comes as a piece of its own
+        self._open_contexts: list[tuple[ElementContext, bool]] = [(ROOT_CONTEXT, False)]
+        self._pending_text: list[
+            str
+        ] = []  # text since the last tag: each `&eacute;` comes as a piece of its own
 
     @property
     def _soup(self) -> Any:
         return self._builder.soup
 
-    def tag_begins(self, tag: str, attrs: Mapping[str, str]) -> None:
+    def handle_start_tag(self, tag: str, attrs: Mapping[str, str]) -> None:
         """A tag opens."""
-        self._speak()
-        self._open.append(self.begin(tag, attrs, self._open[-1][0], len(self._open)))
+        self._flush_text()
+        self._open_contexts.append(
+            self.start_element(tag, attrs, self._open_contexts[-1][0], len(self._open_contexts))
+        )
 
-    def tag_ends(self, tag: str) -> None:
+    def handle_end_tag(self, tag: str) -> None:
         """A tag closes."""
-        self._speak()
-        kept = len(self._open) > 1 and self._open.pop()[1]
-        self.end(tag, len(self._open), kept=kept)
+        self._flush_text()
+        kept = len(self._open_contexts) > 1 and self._open_contexts.pop()[1]
+        self.end_element(tag, len(self._open_contexts), is_kept=kept)
 
-    def text(self, data: str) -> None:
+    def buffer_text(self, data: str) -> None:
         """Text."""
-        self._said.append(data)
+        self._pending_text.append(data)
 
-    def _speak(self) -> None:
-        if self._said:
-            self.say("".join(self._said), self._open[-1][0])
-            self._said.clear()
+    def _flush_text(self) -> None:
+        if self._pending_text:
+            self.handle_text("".join(self._pending_text), self._open_contexts[-1][0])
+            self._pending_text.clear()
 
-    def opened(self, tag: str, attrs: Mapping[str, str], place: str) -> Kept:
+    def open_kept_element(self, tag: str, attrs: Mapping[str, str], section: str) -> KeptElement:
         """Into the tree."""
-        return _Tagged(self._soup.handle_starttag(tag, None, None, dict(attrs)), place)
+        return _SoupElement(self._soup.handle_starttag(tag, None, None, dict(attrs)), section)
 
-    def closed(self, tag: str) -> None:
+    def close_kept_element(self, tag: str) -> None:
         """It closes."""
         self._soup.handle_endtag(tag)
 
-    def written(self, data: str) -> None:
+    def append_text(self, data: str) -> None:
         """Text within it."""
         self._soup.handle_data(data)

@@ -8,266 +8,331 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from probes.dates.vocabulary import (
-    ANSWERS,
-    CHANGED,
-    COLOPHON,
-    LABEL,
-    OTHERS,
-    PUBLISHED,
-    called_date,
-    called_else,
-    dating,
-    holds_alone,
-    is_alone,
-    is_bare,
-    is_gathering,
-    is_placed,
-    is_span,
-    of_else,
-    tells_year,
-    unchanged,
-    unvowelled,
+    COMMENT_COUNT_HEADING,
+    MODIFIED_WORD,
+    PUBLICATION_LABEL,
+    PUBLICATION_SENTENCE,
+    PUBLISHED_WORD,
+    UNRELATED_CONTENT_HEADING,
+    find_dateline,
+    has_standalone_date,
+    has_year,
+    is_date_element,
+    is_date_only,
+    is_date_range,
+    is_other_date_element,
+    is_place_dateline,
+    is_unlabeled_date,
+    is_unrelated_date,
+    names_event,
+    strip_arabic_vowels,
+    strip_modification_date,
 )
-from probes.parsing.html import Chunk, Document
-from probes.publication.metadata import ASIDE, LIST, of_changes
-from probes.text.lazy_regex import pattern
+from probes.parsing.html import Document, TextNode
+from probes.publication.metadata import MIN_LIST_DATES, SECONDARY_PLACES, find_modification_dates
+from probes.text.lazy_regex import lazy_regex
 
-CHUNKS = 4_000
-_NEAR = 12  # pieces of text after a title within which a date is that title's
-_AFTER, _BEFORE = 14, 4  # pieces of text in which a dateline stands
-_STORY = 200  # characters: here the story itself has begun
-_SHORT, _HEADING, _LEAD = 80, 40, 30  # characters
-_TITLES = frozenset({"h1", "h2", "h3", "h4", "a"})
-_KNOWN = pattern(r"$|(?:ar|fr|en|de|es|pt|it|nl|sv|da|no|nb|nn|pl|cs|sk|ro|ca)(?:$|[-_])")
+MAX_TEXT_NODES = 4_000
+_MAX_NODES_AFTER_TITLE = 12  # pieces of text after a title within which a date is that title's
+_DATELINE_NODES_BELOW_TITLE, _DATELINE_NODES_ABOVE_TITLE = (
+    14,
+    4,
+)  # pieces of text in which a dateline stands
+_STORY_MIN_CHARS = 200  # characters: here the story itself has begun
+_DATE_TEXT_MAX_CHARS, _HEADING_MAX_CHARS, _LEAD_MAX_CHARS = 80, 40, 30  # characters
+_TITLE_TAGS = frozenset({"h1", "h2", "h3", "h4", "a"})
+_KNOWN_LANGUAGES_PATTERN = lazy_regex(
+    r"$|(?:ar|fr|en|de|es|pt|it|nl|sv|da|no|nb|nn|pl|cs|sk|ro|ca)(?:$|[-_])"
+)
 
 
-class Said(NamedTuple):
+class DatedText(NamedTuple):
     """A short text that holds a date: where it stood, and whether words call it published, or a date."""
 
-    chunk: Chunk
+    node: TextNode
     text: str
-    published: bool
-    called: bool
+    is_publication_date: bool
+    is_labelled: bool
 
 
-def in_dateline(document: Document) -> Iterator[tuple[str, str]]:
+def iter_dateline_dates(document: Document) -> Iterator[tuple[str, str]]:
     """What stands right below the page's title, or right above it, in whatever element: its dateline.
 
     Sidebars and footers count where the title itself is taken for one: some themes call the whole page so.
     """
-    chunks = _pieces(document)
-    title, changes = _title(document, chunks), of_changes(document)
+    chunks = _merge_date_boxes(document)
+    title, changes = _find_title_index(document, chunks), find_modification_dates(document)
     if title is None:
         return
-    announced = _announces(document)
-    for n in _beside(chunks, title):
-        if chunks[n].text in changes or (chunks[n].place in ASIDE and chunks[n].place != chunks[title].place):
+    announced = _is_event_page(document)
+    for n in _iter_nodes_around_title(chunks, title):
+        if chunks[n].text in changes or (
+            chunks[n].section in SECONDARY_PLACES and chunks[n].section != chunks[title].section
+        ):
             continue
-        said = _said(document, chunks[n], chunks[n - 1] if n else None)
+        said = _parse_dated_text(document, chunks[n], chunks[n - 1] if n else None)
         if said is None:
             continue
-        if said.called or _is_date(said.chunk) or holds_alone(said.text, announced=announced):
+        if (
+            said.is_labelled
+            or _is_date_element(said.node)
+            or has_standalone_date(said.text, has_event=announced)
+        ):
             yield said.text, "text"
 
 
-def _announces(document: Document) -> bool:
+def _is_event_page(document: Document) -> bool:
     """Whether the page seems to be that of an event, past or to come."""
-    return is_gathering(" ".join([document.title, *document.headings[:3]]))
+    return names_event(" ".join([document.title, *document.headings[:3]]))
 
 
-def _pieces(document: Document) -> list[Chunk]:
+def _merge_date_boxes(document: Document) -> list[TextNode]:
     """The text of a page, days that are written in boxes, 03 | Mai | 2026, put together.
 
     Not a number before "mai 2026": an archive counts its months so.
     """
-    pieces: list[Chunk] = []
-    for chunk in document.chunks[:CHUNKS]:
+    pieces: list[TextNode] = []
+    for chunk in document.text_nodes[:MAX_TEXT_NODES]:
         pieces.append(chunk)
-        if len(chunk.text) == _YEARS_LENGTH and _JUST_YEAR.fullmatch(chunk.text):
+        if len(chunk.text) == _YEAR_DIGITS and _YEAR_PATTERN.fullmatch(chunk.text):
             for count in (2, 3):
                 box = " ".join(piece.text for piece in pieces[-count:])
-                if _BOX.fullmatch(box) and is_alone(box):
+                if _DATE_BOX_PATTERN.fullmatch(box) and is_date_only(box):
                     pieces[-count:] = [pieces[-count]._replace(text=box)]
                     break
     return pieces
 
 
-_YEARS_LENGTH = 4
-_JUST_YEAR = pattern(r"(?:19|20)\d\d|[٠-٩۰-۹]{4}")
-_BOX = pattern(r"(?:[^\W\d_]{3,10}\.?,?\s+)?\d{1,2}\s+[^\W\d_]{3,10}\.?,?\s+\d{4}")
+_YEAR_DIGITS = 4
+_YEAR_PATTERN = lazy_regex(r"(?:19|20)\d\d|[٠-٩۰-۹]{4}")
+_DATE_BOX_PATTERN = lazy_regex(r"(?:[^\W\d_]{3,10}\.?,?\s+)?\d{1,2}\s+[^\W\d_]{3,10}\.?,?\s+\d{4}")
 
 
-def _beside(chunks: list[Chunk], title: int) -> Iterator[int]:
+def _iter_nodes_around_title(nodes: list[TextNode], title_index: int) -> Iterator[int]:
     """The pieces of text below the title to the story's first words, then those above; no banner's."""
-    for n in range(title + 1, min(title + _AFTER, len(chunks))):
+    for n in range(title_index + 1, min(title_index + _DATELINE_NODES_BELOW_TITLE, len(nodes))):
         yield n
-        if len(chunks[n].text) > _STORY:
+        if len(nodes[n].text) > _STORY_MIN_CHARS:
             break
-    for n in range(title - 1, max(-1, title - 1 - _BEFORE), -1):
-        if chunks[n].place != "header" or chunks[title].place == "header":
+    for n in range(title_index - 1, max(-1, title_index - 1 - _DATELINE_NODES_ABOVE_TITLE), -1):
+        if nodes[n].section != "header" or nodes[title_index].section == "header":
             yield n
 
 
-def in_words(document: Document) -> Iterator[tuple[str, str]]:
+def iter_labelled_dates(document: Document) -> Iterator[tuple[str, str]]:
     """Every short text with a date that is called one, by its element or by words at it."""
-    yield from ((said.text, "text") for said in _called(_after_title(document), document))
+    yield from (
+        (said.text, "text")
+        for said in _find_labelled_dates(_get_nodes_from_title(document), document)
+    )
 
 
-def in_own_words(document: Document) -> Iterator[tuple[str, str]]:
+def iter_own_labelled_dates(document: Document) -> Iterator[tuple[str, str]]:
     """The same of one page: no lists of other pages, nothing under "see also" or among comments."""
-    chunks = _own_part(document)
-    near = set(chunks[:_NEAR])
-    called = _called(chunks, document)
-    kinds = Counter(hint for hint, _ in {(said.chunk.hint, said.text) for said in called})
+    chunks = _get_own_nodes(document)
+    near = set(chunks[:_MAX_NODES_AFTER_TITLE])
+    called = _find_labelled_dates(chunks, document)
+    kinds = Counter(hint for hint, _ in {(said.node.hint, said.text) for said in called})
     for said in called:
-        if said.chunk in near or not said.chunk.hint or kinds[said.chunk.hint] < LIST:
+        if said.node in near or not said.node.hint or kinds[said.node.hint] < MIN_LIST_DATES:
             yield said.text, "text"
 
 
-def in_loose_words(document: Document) -> Iterator[tuple[str, str]]:
+def iter_standalone_dates(document: Document) -> Iterator[tuple[str, str]]:
     """Every date that stands alone, unnamed: a weak clue."""
-    yield from ((said.text, "text") for said in _alone(_pieces(document), document))
+    yield from (
+        (said.text, "text")
+        for said in _find_standalone_dates(_merge_date_boxes(document), document)
+    )
 
 
-def in_own_loose_words(document: Document) -> Iterator[tuple[str, str]]:
+def iter_own_standalone_dates(document: Document) -> Iterator[tuple[str, str]]:
     """The same of one page, the weakest clue: no banner's date, and nothing where three stand alike."""
-    alone = [said for said in _alone(_own_part(document), document) if said.chunk.place != "header"]
-    kinds = Counter(kind for kind, _ in {(said.chunk[1:], said.text) for said in alone})
-    yield from ((said.text, "text") for said in alone if kinds[said.chunk[1:]] < LIST)
+    alone = [
+        said
+        for said in _find_standalone_dates(_get_own_nodes(document), document)
+        if said.node.section != "header"
+    ]
+    kinds = Counter(kind for kind, _ in {(said.node[1:], said.text) for said in alone})
+    yield from ((said.text, "text") for said in alone if kinds[said.node[1:]] < MIN_LIST_DATES)
 
 
-def _called(chunks: Iterable[Chunk], document: Document) -> list[Said]:
+def _find_labelled_dates(nodes: Iterable[TextNode], document: Document) -> list[DatedText]:
     """Those in elements called so first, then those that words call so."""
-    found = [said for said in _all(chunks, document) if said.called or _is_date(said.chunk)]
-    return sorted(found, key=lambda said: not _is_date(said.chunk))
+    found = [
+        said
+        for said in _find_dated_texts(nodes, document)
+        if said.is_labelled or _is_date_element(said.node)
+    ]
+    return sorted(found, key=lambda said: not _is_date_element(said.node))
 
 
-def _is_date(chunk: Chunk) -> bool:
-    return chunk.tag == "time" or called_date(chunk.hint)
+def _is_date_element(node: TextNode) -> bool:
+    return node.tag == "time" or is_date_element(node.hint)
 
 
-def _alone(chunks: Iterable[Chunk], document: Document) -> list[Said]:
-    return [said for said in _all(chunks, document) if is_alone(said.text)]
+def _find_standalone_dates(nodes: Iterable[TextNode], document: Document) -> list[DatedText]:
+    return [said for said in _find_dated_texts(nodes, document) if is_date_only(said.text)]
 
 
-def _all(chunks: Iterable[Chunk], document: Document) -> list[Said]:
+def _find_dated_texts(nodes: Iterable[TextNode], document: Document) -> list[DatedText]:
     """The short texts with a date outside sidebars, none that look like an event of the page's."""
-    found: list[Said] = []
+    found: list[DatedText] = []
     events: set[tuple[str, ...]] = set()
-    before: Chunk | None = None
-    changes = of_changes(document)
-    for chunk in chunks:
+    before: TextNode | None = None
+    changes = find_modification_dates(document)
+    for chunk in nodes:
         earlier, before = before, chunk
-        if chunk.place in ASIDE or not tells_year(chunk.text):
+        if chunk.section in SECONDARY_PLACES or not has_year(chunk.text):
             continue  # most of a page ends here
         if chunk.text in changes:
             continue
-        if len(chunk.text) <= _SHORT and is_span(chunk.text):
+        if len(chunk.text) <= _DATE_TEXT_MAX_CHARS and is_date_range(chunk.text):
             events.add(chunk[1:])
-        said = _said(document, chunk, earlier)
+        said = _parse_dated_text(document, chunk, earlier)
         if said is not None:
             found.append(said)
-    return [said for said in found if said.published or said.chunk[1:] not in events]
+    return [said for said in found if said.is_publication_date or said.node[1:] not in events]
 
 
-def _said(document: Document, chunk: Chunk, before: Chunk | None) -> Said | None:
+def _parse_dated_text(
+    document: Document, node: TextNode, previous_node: TextNode | None
+) -> DatedText | None:
     """What one chunk says as a publication's date; None if it holds none, or one of something else."""
-    leading = _LEADING.match(chunk.text)
-    text = unvowelled(leading[1] if leading else dating(chunk.text) or chunk.text)
-    if not tells_year(text) or not _ours(document, text) or called_else(chunk.hint):
+    leading = _LEADING_DATE_PATTERN.match(node.text)
+    text = strip_arabic_vowels(leading[1] if leading else find_dateline(node.text) or node.text)
+    if (
+        not has_year(text)
+        or not _is_known_language(document, text)
+        or is_other_date_element(node.hint)
+    ):
         return None
-    lead = _lead(before)
-    if not lead and is_bare(text):  # most dates of a list: no words to be weighed, which costs the most
-        return None if is_span(chunk.text[:_SHORT]) else Said(chunk, text, False, leading is not None)
-    if len(text) > (_SHORT if not COLOPHON.match(text) else 2 * _SHORT):
+    lead = _get_lead_text(previous_node)
+    if not lead and is_unlabeled_date(
+        text
+    ):  # most dates of a list: no words to be weighed, which costs the most
+        return (
+            None
+            if is_date_range(node.text[:_DATE_TEXT_MAX_CHARS])
+            else DatedText(node, text, False, leading is not None)
+        )
+    if len(text) > (
+        _DATE_TEXT_MAX_CHARS if not PUBLICATION_SENTENCE.match(text) else 2 * _DATE_TEXT_MAX_CHARS
+    ):
         return None
-    kept = unchanged(text)
-    if not kept or (CHANGED.search(lead) and not PUBLISHED.search(kept)):
+    kept = strip_modification_date(text)
+    if not kept or (MODIFIED_WORD.search(lead) and not PUBLISHED_WORD.search(kept)):
         return None
     around = f"{lead if text.startswith(kept) else ''} {kept}"
-    published = PUBLISHED.search(around) is not None
-    if of_else(around) or (is_span(chunk.text[:_SHORT]) and not published):
+    published = PUBLISHED_WORD.search(around) is not None
+    if is_unrelated_date(around) or (
+        is_date_range(node.text[:_DATE_TEXT_MAX_CHARS]) and not published
+    ):
         return None
-    return Said(chunk, kept, published, leading is not None or LABEL.search(around) is not None)
+    return DatedText(
+        node, kept, published, leading is not None or PUBLICATION_LABEL.search(around) is not None
+    )
 
 
-def _lead(before: Chunk | None) -> str:
+def _get_lead_text(previous_node: TextNode | None) -> str:
     """The last words before a text, which may be its label; a title is none."""
-    return unvowelled(before.text[-_LEAD:]) if before is not None and before.tag not in _TITLES else ""
+    return (
+        strip_arabic_vowels(previous_node.text[-_LEAD_MAX_CHARS:])
+        if previous_node is not None and previous_node.tag not in _TITLE_TAGS
+        else ""
+    )
 
 
-_LEADING = pattern(r"\W{0,3}([^:–—]{2,20}(?:20\d\d|[٠-٩]{4})) ?(?::|–|—| - ) ?\S")  # a list of news
+_LEADING_DATE_PATTERN = lazy_regex(
+    r"\W{0,3}([^:–—]{2,20}(?:20\d\d|[٠-٩]{4})) ?(?::|–|—| - ) ?\S"
+)  # a list of news
 
 
-def _ours(document: Document, text: str) -> bool:
+def _is_known_language(document: Document, text: str) -> bool:
     """Whether the page's language is one whose months we know; elsewhere "Mai" may be ours and "Juli" not.
 
     A day in numbers needs no language.
     """
-    known = _KNOWN.match(document.language) or _IN_NUMBERS.search(text)
+    known = _KNOWN_LANGUAGES_PATTERN.match(document.language) or _NUMERIC_DATE_PATTERN.search(text)
     return known is not None or not re.search(r"[^\W\d_]{3}", text)
 
 
-_IN_NUMBERS = pattern(
+_NUMERIC_DATE_PATTERN = lazy_regex(
     r"(?<!\d)(?:\d{1,2}[./-]\d{1,2}[./-](?:19|20)\d\d"
     r"|(?:19|20)\d\d(?:[./-]\d{1,2}[./-]|[年년] ?\d{1,2}[月월] ?)\d)"
 )
 
 
-def _title(document: Document, chunks: list[Chunk]) -> int | None:
+def _find_title_index(document: Document, nodes: list[TextNode]) -> int | None:
     """Where the page's title stands in its text: what the head repeats of the body, at its fullest.
 
     Else the first `<h1>` outside the banner, which may be only the logo.
     """
     named = f"{document.title} {document.meta.get('og:title', '')}"
-    said = [n for n, chunk in enumerate(chunks) if len(chunk.text) > 15 and chunk.text in named]
-    headed = [n for n, chunk in enumerate(chunks) if chunk.tag == "h1" and chunk.place != "header"]
+    said = [n for n, chunk in enumerate(nodes) if len(chunk.text) > 15 and chunk.text in named]
+    headed = [n for n, chunk in enumerate(nodes) if chunk.tag == "h1" and chunk.section != "header"]
     both = [n for n in headed if n in said]
     if said:
-        return max(both or said, key=lambda n: (len(chunks[n].text), -n))
+        return max(both or said, key=lambda n: (len(nodes[n].text), -n))
     return headed[0] if headed else None
 
 
-def _after_title(document: Document) -> list[Chunk]:
+def _get_nodes_from_title(document: Document) -> list[TextNode]:
     """The text from the page's title on, then what stands before it."""
-    chunks = _pieces(document)
-    start = _title(document, chunks) or 0
+    chunks = _merge_date_boxes(document)
+    start = _find_title_index(document, chunks) or 0
     return [*chunks[start:], *chunks[:start]]
 
 
-def _own_part(document: Document) -> list[Chunk]:
+def _get_own_nodes(document: Document) -> list[TextNode]:
     """The same, as far as the heading under which other pages or visitors' words follow."""
-    chunks = _pieces(document)
-    start = _title(document, chunks) or 0
-    end = next((n for n in range(start + 1, len(chunks)) if _opens_others(chunks[n])), len(chunks))
+    chunks = _merge_date_boxes(document)
+    start = _find_title_index(document, chunks) or 0
+    end = next(
+        (n for n in range(start + 1, len(chunks)) if _starts_other_content(chunks[n])), len(chunks)
+    )
     return [*chunks[start:end], *chunks[:start]]
 
 
-def own_texts(document: Document) -> Iterator[str]:
+def iter_own_dated_texts(document: Document) -> Iterator[str]:
     """How the texts of the page's own part begin, without changes, appointments and what visitors wrote.
 
     A sidebar that holds a list of dates is left out: they are other pages'.
     """
-    chunks, changes = _own_part(document), of_changes(document)
-    dated = {(chunk.place, chunk.tag, chunk.text) for chunk in chunks if tells_year(chunk.text)}
-    kinds = Counter((place, tag) for place, tag, _ in dated if place in ASIDE)
-    announced = _announces(document)
-    before: Chunk | None = None
+    chunks, changes = _get_own_nodes(document), find_modification_dates(document)
+    dated = {(chunk.section, chunk.tag, chunk.text) for chunk in chunks if has_year(chunk.text)}
+    kinds = Counter((place, tag) for place, tag, _ in dated if place in SECONDARY_PLACES)
+    announced = _is_event_page(document)
+    before: TextNode | None = None
     for chunk in chunks:
         earlier, before = before, chunk
-        if not tells_year(chunk.text) or chunk.place == "comments" or chunk.text in changes:
+        if not has_year(chunk.text) or chunk.section == "comments" or chunk.text in changes:
             continue
-        if kinds[chunk.place, chunk.tag] >= LIST or called_else(chunk.hint):
+        if kinds[chunk.section, chunk.tag] >= MIN_LIST_DATES or is_other_date_element(chunk.hint):
             continue
-        kept = unchanged(chunk.text[:_STORY])
-        if not kept or of_else(f"{_lead(earlier)} {kept}") or is_span(kept):
+        kept = strip_modification_date(chunk.text[:_STORY_MIN_CHARS])
+        if (
+            not kept
+            or is_unrelated_date(f"{_get_lead_text(earlier)} {kept}")
+            or is_date_range(kept)
+        ):
             continue
-        if not announced or not is_placed(kept) or holds_alone(kept, announced=True):
+        if (
+            not announced
+            or not is_place_dateline(kept)
+            or has_standalone_date(kept, has_event=True)
+        ):
             yield kept
 
 
-def _opens_others(chunk: Chunk) -> bool:
-    if chunk.tag == "a":
+def _starts_other_content(node: TextNode) -> bool:
+    if node.tag == "a":
         return False
-    said = OTHERS.fullmatch(chunk.text) if len(chunk.text) <= _HEADING else None
-    return said is not None or (len(chunk.text) <= _STORY and ANSWERS.match(chunk.text) is not None)
+    said = (
+        UNRELATED_CONTENT_HEADING.fullmatch(node.text)
+        if len(node.text) <= _HEADING_MAX_CHARS
+        else None
+    )
+    return said is not None or (
+        len(node.text) <= _STORY_MIN_CHARS and COMMENT_COUNT_HEADING.match(node.text) is not None
+    )

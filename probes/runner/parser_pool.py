@@ -20,18 +20,18 @@ from types import TracebackType
 from typing import Any, Self, TypeVar, cast
 
 from probes.models.finding import Reason
-from probes.models.http import NoPage, Page
-from probes.runner.parser_worker import LENGTH
+from probes.models.http import FetchError, Page
+from probes.runner.parser_worker import LENGTH_PREFIX
 
-R = TypeVar("R")
-DEADLINE = 5.0  # seconds for one body
-MEMORY = 1 << 30  # bytes of address space for one worker
+ParsedT = TypeVar("ParsedT")
+PARSE_TIMEOUT_SECONDS = 5.0  # seconds for one body
+WORKER_MEMORY_BYTES = 1 << 30  # bytes of address space for one worker
 MOST_WORKERS = 8
-AHEAD = 2  # pages that a worker has at once: the next one waits where it is read
-MOST_FAILED = 3  # workers in a row that end before they come: then none ever will
+MAX_TASKS_PER_WORKER = 2  # pages that a worker has at once: the next one waits where it is read
+MAX_FAILED_STARTS = 3  # workers in a row that end before they come: then none ever will
 
 
-class ReaderPool:
+class ParserPool:
     """Readers at work. Use it as an async context; the workers start with it and end with it.
 
     `workers=0` reads in this process, for tests: nothing is stopped then. `deadline` is for one body,
@@ -40,186 +40,199 @@ class ReaderPool:
 
     def __init__(
         self,
-        workers: int | None = None,
+        worker_count: int | None = None,
         *,
-        deadline: float = DEADLINE,
-        memory: int = MEMORY,
-        workshop: Workshop | None = None,
+        timeout: float = PARSE_TIMEOUT_SECONDS,
+        memory_bytes: int = WORKER_MEMORY_BYTES,
+        fork_server: ParserForkServer | None = None,
     ) -> None:
-        self._wanted = min(os.cpu_count() or 1, MOST_WORKERS) if workers is None else workers
-        self._deadline = deadline
-        self._workshop = workshop or Workshop(memory)
-        self._stays = workshop is not None
-        self._workers: list[_Worker] = []
-        self._waiting: deque[_Task] = deque()
-        self._hiring: set[asyncio.Task[None]] = set()  # in place of those that were lost
-        self._failed = 0  # so many in a row ended before they came
-        self._trouble: BaseException | None = None  # why no worker comes any more
+        self._worker_count = (
+            min(os.cpu_count() or 1, MOST_WORKERS) if worker_count is None else worker_count
+        )
+        self._timeout = timeout
+        self._fork_server = fork_server or ParserForkServer(memory_bytes)
+        self._keeps_fork_server = fork_server is not None
+        self._workers: list[_ParserWorker] = []
+        self._queue: deque[_ParseTask] = deque()
+        self._starting: set[asyncio.Task[None]] = set()  # in place of those that were lost
+        self._failed_starts = 0  # so many in a row ended before they came
+        self._start_error: BaseException | None = None  # why no worker comes any more
 
     async def __aenter__(self) -> Self:
         """Start the workers; they come while the first pages are on their way."""
         try:
-            for _ in range(self._wanted):
-                await self._hire()
+            for _ in range(self._worker_count):
+                await self._start_worker()
         except BaseException:
-            await self._dismiss()
+            await self._stop_workers()
             raise
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
-        await self._dismiss()
+        await self._stop_workers()
 
-    async def _dismiss(self) -> None:
-        while self._hiring:
-            await asyncio.wait(self._hiring)
+    async def _stop_workers(self) -> None:
+        while self._starting:
+            await asyncio.wait(self._starting)
         workers, self._workers = self._workers, []
         for worker in workers:
-            worker.dismiss()
-        if self._stays:
+            worker.stop()
+        if self._keeps_fork_server:
             return
-        came = any(worker.came for worker in workers)
-        await asyncio.to_thread(self._workshop.close, loading=bool(workers) and not came)
+        came = any(worker.has_started for worker in workers)
+        await asyncio.to_thread(self._fork_server.close, is_loading=bool(workers) and not came)
 
-    async def _hire(self) -> None:
+    async def _start_worker(self) -> None:
         ours, theirs = socket.socketpair()
         with theirs:
-            self._workshop.send(theirs)
-        worker = _Worker(self._deadline, self._give, self._lost)
+            self._fork_server.fork_worker(theirs)
+        worker = _ParserWorker(self._timeout, self._dispatch_tasks, self._replace_worker)
         self._workers.append(worker)
         await asyncio.get_running_loop().create_unix_connection(lambda: worker, sock=ours)
 
-    async def read(self, read: Callable[[Page], R], page: Page) -> R:
+    async def parse(self, parser: Callable[[Page], ParsedT], page: Page) -> ParsedT:
         """What the reader makes of the page.
 
         Raises NoPage `unreadable`, with the page's status, where the reader took too long, too much
         memory, or its process with it. A reader's own exception is a bug and comes through.
         """
         try:
-            if not self._wanted:
-                return read(page)
-            if self._trouble is not None:
-                raise self._trouble
-            message = pickle.dumps((read, page, self._deadline), pickle.HIGHEST_PROTOCOL)
-            task = _Task(message, asyncio.get_running_loop().create_future())
-            self._waiting.append(task)
-            self._give()
-            return cast("R", await task.reading)
-        except (_Stopped, MemoryError, RecursionError) as error:
-            why = str(error) if isinstance(error, _Stopped) else "reading took too much memory"
-            raise NoPage(Reason.UNREADABLE, why, status=page.status, url=page.url, hops=page.hops) from error
+            if not self._worker_count:
+                return parser(page)
+            if self._start_error is not None:
+                raise self._start_error
+            message = pickle.dumps((parser, page, self._timeout), pickle.HIGHEST_PROTOCOL)
+            task = _ParseTask(message, asyncio.get_running_loop().create_future())
+            self._queue.append(task)
+            self._dispatch_tasks()
+            return cast("ParsedT", await task.result)
+        except (_ParserStopped, MemoryError, RecursionError) as error:
+            why = (
+                str(error) if isinstance(error, _ParserStopped) else "reading took too much memory"
+            )
+            raise FetchError(
+                Reason.UNREADABLE, why, status=page.status, url=page.url, hops=page.hops
+            ) from error
 
-    def _give(self) -> None:
+    def _dispatch_tasks(self) -> None:
         """What waits, and is still waited for, to whoever has the least to do."""
-        while self._waiting:
-            if self._waiting[0].reading.cancelled():
-                self._waiting.popleft()
+        while self._queue:
+            if self._queue[0].result.cancelled():
+                self._queue.popleft()
                 continue
             free = [worker for worker in self._workers if worker.is_free]
             if not free:
                 return
-            min(free, key=_Worker.has).take(self._waiting.popleft())
+            min(free, key=_ParserWorker.count_tasks).submit(self._queue.popleft())
 
-    def _lost(self, worker: _Worker, left: list[_Task]) -> None:
+    def _replace_worker(self, worker: _ParserWorker, unstarted_tasks: list[_ParseTask]) -> None:
         """A worker has ended: what it had not begun waits again, and another one comes."""
         if worker not in self._workers:
             return
         self._workers.remove(worker)
-        self._waiting.extendleft(reversed(left))
-        self._failed = 0 if worker.came else self._failed + 1
-        if self._failed >= MOST_FAILED:
-            self._give_up(
+        self._queue.extendleft(reversed(unstarted_tasks))
+        self._failed_starts = 0 if worker.has_started else self._failed_starts + 1
+        if self._failed_starts >= MAX_FAILED_STARTS:
+            self._fail_waiting_tasks(
                 RuntimeError("readers cannot be started; see what they wrote to the standard error")
             )
             return
-        self._give()
-        hiring = asyncio.ensure_future(self._hire())
-        self._hiring.add(hiring)
-        hiring.add_done_callback(self._hired)
+        self._dispatch_tasks()
+        hiring = asyncio.ensure_future(self._start_worker())
+        self._starting.add(hiring)
+        hiring.add_done_callback(self._finish_start)
 
-    def _hired(self, hiring: asyncio.Task[None]) -> None:
-        self._hiring.discard(hiring)
-        if not hiring.cancelled() and (error := hiring.exception()):
-            self._give_up(error)
+    def _finish_start(self, start_task: asyncio.Task[None]) -> None:
+        self._starting.discard(start_task)
+        if not start_task.cancelled() and (error := start_task.exception()):
+            self._fail_waiting_tasks(error)
 
-    def _give_up(self, trouble: BaseException) -> None:
+    def _fail_waiting_tasks(self, error: BaseException) -> None:
         """No worker will come: whoever waits, and whoever asks from now on, is told why."""
-        self._trouble = trouble
-        while self._waiting:
-            if not (reading := self._waiting.popleft().reading).done():
-                reading.set_exception(trouble)
+        self._start_error = error
+        while self._queue:
+            if not (reading := self._queue.popleft().result).done():
+                reading.set_exception(error)
 
 
 @dataclass(slots=True)
-class _Task:
+class _ParseTask:
     """A page that is read: the message for the worker, and what will be known of it."""
 
     message: bytes
-    reading: asyncio.Future[Any]
+    result: asyncio.Future[Any]
 
 
-class _Stopped(Exception):  # noqa: N818  # told as NoPage, never as an error
+class _ParserStopped(Exception):  # noqa: N818  # told as NoPage, never as an error
     """A reader whose process was ended, or ended by itself."""
 
 
-class _Worker(asyncio.Protocol):
+class _ParserWorker(asyncio.Protocol):
     """A worker as it is seen from here: what it has to read, and how long it has been at it."""
 
     def __init__(
         self,
-        deadline: float,
-        answered: Callable[[], None],
-        lost: Callable[[_Worker, list[_Task]], None],
+        timeout: float,
+        on_response: Callable[[], None],
+        on_lost: Callable[[_ParserWorker, list[_ParseTask]], None],
     ) -> None:
-        self._deadline, self._answered, self._lost = deadline, answered, lost
+        self._deadline, self._answered, self._lost = timeout, on_response, on_lost
         self._loop = asyncio.get_running_loop()
-        self._tasks: deque[_Task] = deque()
+        self._tasks: deque[_ParseTask] = deque()
         self._buffer = bytearray()
         self._pid = 0
-        self._since = 0.0  # when it began what it is reading
-        self._watch: asyncio.TimerHandle | None = None
-        self._late = False
+        self._started_at = 0.0  # when it began what it is reading
+        self._timeout_handle: asyncio.TimerHandle | None = None
+        self._has_timed_out = False
         self._transport: asyncio.Transport | None = None
 
     @property
-    def came(self) -> bool:
+    def has_started(self) -> bool:
         """Whether it has told that it is there."""
         return bool(self._pid)
 
     @property
     def is_free(self) -> bool:
         """Whether it is there, and has room for another page."""
-        return self.came and not self._late and len(self._tasks) < AHEAD
+        return (
+            self.has_started and not self._has_timed_out and len(self._tasks) < MAX_TASKS_PER_WORKER
+        )
 
-    def has(self) -> int:
+    def count_tasks(self) -> int:
         """How many pages it has."""
         return len(self._tasks)
 
-    def take(self, task: _Task) -> None:
+    def submit(self, task: _ParseTask) -> None:
         """Read this page next."""
         if not self._tasks:
-            self._since = self._loop.time()
+            self._started_at = self._loop.time()
         self._tasks.append(task)
         assert self._transport is not None
-        self._transport.writelines((LENGTH.pack(len(task.message)), task.message))
-        if self._watch is None:
-            self._watch = self._loop.call_at(self._since + self._deadline, self._look)
+        self._transport.writelines((LENGTH_PREFIX.pack(len(task.message)), task.message))
+        if self._timeout_handle is None:
+            self._timeout_handle = self._loop.call_at(
+                self._started_at + self._deadline, self._check_timeout
+            )
 
-    def _look(self) -> None:
+    def _check_timeout(self) -> None:
         """Whether it is too long at one page. Set once a deadline, not once a page: most are never late."""
-        self._watch = None
-        due = self._since + self._deadline
+        self._timeout_handle = None
+        due = self._started_at + self._deadline
         if self._tasks and self._loop.time() >= due:
-            self._late = True
+            self._has_timed_out = True
             self._kill()
         elif self._tasks:
-            self._watch = self._loop.call_at(due, self._look)
+            self._timeout_handle = self._loop.call_at(due, self._check_timeout)
 
-    def dismiss(self) -> None:
+    def stop(self) -> None:
         """Let it end: at once where it is reading, for then it does not listen."""
-        if self._watch is not None:
-            self._watch.cancel()
+        if self._timeout_handle is not None:
+            self._timeout_handle.cancel()
         if self._tasks:
             self._kill()
         if self._transport is not None:
@@ -237,92 +250,101 @@ class _Worker(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Something of its answers."""
         self._buffer += data
-        while len(self._buffer) >= LENGTH.size:
-            (length,) = LENGTH.unpack_from(self._buffer)
-            end = LENGTH.size + length
+        while len(self._buffer) >= LENGTH_PREFIX.size:
+            (length,) = LENGTH_PREFIX.unpack_from(self._buffer)
+            end = LENGTH_PREFIX.size + length
             if len(self._buffer) < end:
                 return
-            told = pickle.loads(memoryview(self._buffer)[LENGTH.size : end])  # noqa: S301  # see workshop
+            told = pickle.loads(memoryview(self._buffer)[LENGTH_PREFIX.size : end])  # noqa: S301  # see workshop
             del self._buffer[:end]
-            self._told(told)
+            self._handle_message(told)
 
-    def _told(self, told: Any) -> None:
+    def _handle_message(self, message: Any) -> None:
         """That it is there, first of all; then what it read, page by page."""
         if not self._pid:
-            self._pid = told
+            self._pid = message
         else:
-            good, result = told
-            reading = self._tasks.popleft().reading
-            self._since = self._loop.time()
+            good, result = message
+            reading = self._tasks.popleft().result
+            self._started_at = self._loop.time()
             if not reading.done():
                 reading.set_result(result) if good else reading.set_exception(result)
         self._answered()
 
     def connection_lost(self, _: Exception | None) -> None:
         """It has ended, and with it what it was reading."""
-        if self._watch is not None:
-            self._watch.cancel()
-        why = "reading took too long" if self._late else "the reader's process ended"
-        begun = self._tasks.popleft().reading if self._tasks else None
+        if self._timeout_handle is not None:
+            self._timeout_handle.cancel()
+        why = "reading took too long" if self._has_timed_out else "the reader's process ended"
+        begun = self._tasks.popleft().result if self._tasks else None
         if begun is not None and not begun.done():
-            begun.set_exception(_Stopped(why))
+            begun.set_exception(_ParserStopped(why))
         self._lost(self, list(self._tasks))
 
 
-class Workshop:
+class ParserForkServer:
     """The process that workers are forked from, started when the first one is wanted.
 
     It loads for a second or two. Whoever uses several pools, one after another, keeps it as a context.
     """
 
-    def __init__(self, memory: int = MEMORY) -> None:
-        self._memory = memory
+    def __init__(self, memory_bytes: int = WORKER_MEMORY_BYTES) -> None:
+        self._memory_bytes = memory_bytes
         self._process: subprocess.Popen[bytes] | None = None
-        self._door: socket.socket | None = None
+        self._control_socket: socket.socket | None = None
 
     def start(self) -> None:
         """Have it load, if it does not yet; that is waited for by the first worker alone."""
         if self._process is None or self._process.poll() is not None:
             self.close()
-            self._start()
+            self._start_process()
 
-    def send(self, worker: socket.socket) -> None:
+    def fork_worker(self, worker_socket: socket.socket) -> None:
         """Have a worker forked that reads what comes by this socket, by a new process if need be."""
         self.start()
-        assert self._door is not None
+        assert self._control_socket is not None
         try:
-            socket.send_fds(self._door, [b"+"], [worker.fileno()])
+            socket.send_fds(self._control_socket, [b"+"], [worker_socket.fileno()])
         except ConnectionError:  # it ended meanwhile
             self.close()
-            self._start()
-            socket.send_fds(self._door, [b"+"], [worker.fileno()])
+            self._start_process()
+            socket.send_fds(self._control_socket, [b"+"], [worker_socket.fileno()])
 
-    def _start(self) -> None:
+    def _start_process(self) -> None:
         """In a session of its own: Ctrl-C is the auditor's to answer."""
-        self._door, theirs = socket.socketpair()
+        self._control_socket, theirs = socket.socketpair()
         with theirs:
-            code = f"import sys; sys.path[:] = {sys.path!r}; from probes.runner import parser_worker;"
+            code = (
+                f"import sys; sys.path[:] = {sys.path!r}; from probes.runner import parser_worker;"
+            )
             self._process = subprocess.Popen(  # noqa: S603  # this very program
-                [sys.executable, "-c", f"{code} parser_worker.main({theirs.fileno()}, {self._memory})"],
+                [
+                    sys.executable,
+                    "-c",
+                    f"{code} parser_worker.main({theirs.fileno()}, {self._memory_bytes})",
+                ],
                 stdin=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
             )
 
-    def close(self, *, loading: bool = False) -> None:
+    def close(self, *, is_loading: bool = False) -> None:
         """End it, and all workers with it; at once while it is still `loading` and has none."""
-        if self._door is not None:
-            self._door.close()
+        if self._control_socket is not None:
+            self._control_socket.close()
         if self._process is not None:
-            if loading:
+            if is_loading:
                 self._process.kill()
             self._process.wait()
-        self._door = self._process = None
+        self._control_socket = self._process = None
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.close()

@@ -6,9 +6,9 @@ import htmldate  # noqa: F401  # half a second to load, which every worker would
 
 from probes.links import channel_registry
 from probes.parsing import feeds, html, tree_backends  # noqa: F401
-from probes.text.lazy_regex import prepare
+from probes.text.lazy_regex import prepare_patterns
 from probes.urls.domains import load_suffix_list
 
-channel_registry.channels()
+channel_registry.list_channels()
 load_suffix_list()
-prepare()
+prepare_patterns()

@@ -15,25 +15,27 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from string import ascii_letters
 
-from probes.text.lazy_regex import pattern
+from probes.text.lazy_regex import lazy_regex
 
-LOOKED_AT = 6_000  # characters: a page shows its language at once
-ENOUGH = 12  # letters of a script, or small words of a language, that tell something of a text
-FEW = 2  # small words that tell something of a title
+MAX_ANALYZED_CHARS = 6_000  # characters: a page shows its language at once
+MIN_TEXT_MATCHES = (
+    12  # letters of a script, or small words of a language, that tell something of a text
+)
+MIN_TITLE_MATCHES = 2  # small words that tell something of a title
 
-NEAR = frozenset({"ar", "fr", "en", "es", "ca", "tzm", "de", "it", "nl", "pt"})
+NETWORK_LANGUAGES = frozenset({"ar", "fr", "en", "es", "ca", "tzm", "de", "it", "nl", "pt"})
 """The languages of this network's associations and of their partners: a site that takes one up is at home."""
 
 # Where each script begins; what lies between is no script that is told.
-_BEGINNINGS = (
+_SCRIPT_RANGES = (
     (0x0041, "latin"), (0x0250, ""), (0x0370, "el"), (0x0400, "ru"), (0x0530, ""), (0x0590, "he"),
     (0x0600, "ar"), (0x0780, ""), (0x08A0, "ar"), (0x0900, "hi"), (0x0980, "bn"), (0x0A00, ""),
     (0x0E00, "th"), (0x0E80, ""), (0x1100, "ko"), (0x1200, ""), (0x1E00, "latin"), (0x1F00, "el"),
     (0x2000, ""), (0x2D30, "tzm"), (0x2D80, ""), (0x3040, "ja"), (0x3100, ""), (0x3400, "han"),
     (0xA000, ""), (0xAC00, "ko"), (0xD7B0, ""), (0xFB50, "ar"), (0xFE00, ""), (0xFE70, "ar"), (0xFEFF, ""),
 )  # fmt: skip
-_STARTS = [start for start, _ in _BEGINNINGS]
-_SMALL_WORDS = {
+_SCRIPT_RANGE_STARTS = [start for start, _ in _SCRIPT_RANGES]
+_STOP_WORDS = {
     "fr": "le la les des une est et du pour dans que qui sur au aux avec nous vous notre nos par plus ce "
     "cette sont",
     "en": "the and of to in is for with our we you are this that on from your by as at be have it or",
@@ -48,99 +50,111 @@ _SMALL_WORDS = {
     "vi": "và của là có các cho với không được một những trong người tại này để khi đến cược",
     "tr": "ve bir bu için ile olarak en da de çok gibi daha sitesi olan veya kadar sonra mi",
 }  # fmt: skip
-_KNOWN = {word: [] for words in _SMALL_WORDS.values() for word in words.split()}  # type: dict[str, list[str]]
-for _language, _words in _SMALL_WORDS.items():
+_LANGUAGES_BY_STOP_WORD = {word: [] for words in _STOP_WORDS.values() for word in words.split()}  # type: dict[str, list[str]]
+for _language, _words in _STOP_WORDS.items():
     for _word in _words.split():
-        _KNOWN[_word].append(_language)
+        _LANGUAGES_BY_STOP_WORD[_word].append(_language)
 # Persian and Urdu share the Arabic script, Malay most of Indonesian's words, the Balkans Russia's letters.
-_PERSIAN = frozenset(["است", "برای", "این", "که", "های", "را", "از", "با", "می", "شما"])
-_URDU = frozenset(["ہے", "کے", "میں", "کی", "اور", "سے", "کا", "ہیں"])
-_SAME = {"ms": "id", "in": "id", "zgh": "tzm", "ber": "tzm", "shi": "tzm", "rif": "tzm"}
+_PERSIAN_STOP_WORDS = frozenset(["است", "برای", "این", "که", "های", "را", "از", "با", "می", "شما"])
+_URDU_STOP_WORDS = frozenset(["ہے", "کے", "میں", "کی", "اور", "سے", "کا", "ہیں"])
+_LANGUAGE_ALIASES = {"ms": "id", "in": "id", "zgh": "tzm", "ber": "tzm", "shi": "tzm", "rif": "tzm"}
 
 
 @lru_cache(maxsize=4)
-def of_text(text: str) -> str:
+def detect_language(text: str) -> str:
     """The language of a text, as a code of ISO 639, or nothing where the text does not tell."""
-    return _told(text, ENOUGH)
+    return _detect_language(text, MIN_TEXT_MATCHES)
 
 
-def of_title(title: str) -> str:
+def detect_title_language(title: str) -> str:
     """The language of a few words, told only by a script or by small words of one language alone."""
-    return _told(title, FEW)
+    return _detect_language(title, MIN_TITLE_MATCHES)
 
 
-def code(declared: str) -> str:
+def normalize_language_code(declared: str) -> str:
     """The language that a page declares, without its country: of `fr-FR`, `fr`."""
     first = re.split(r"[-_,; ]", declared.strip().lower())[0]
-    return _SAME.get(first, first) if first.isalpha() and len(first) < 4 else ""
+    return _LANGUAGE_ALIASES.get(first, first) if first.isalpha() and len(first) < 4 else ""
 
 
-def _told(text: str, least: int) -> str:
-    text = text[:LOOKED_AT].lower()
-    scripts = _scripts(text)
+def _detect_language(text: str, min_matches: int) -> str:
+    text = text[:MAX_ANALYZED_CHARS].lower()
+    scripts = _count_letters_by_script(text)
     script, letters = max(scripts.items(), key=lambda item: item[1], default=("", 0))
-    if letters < least:
+    if letters < min_matches:
         return ""
     if script in ("han", "ja"):
         return "ja" if scripts["ja"] * 10 > letters else "zh"
     words = re.findall(r"\w+", text)
     if script == "ar":
-        return _of_the_arabic_script(words, least)
-    return script if script != "latin" else _by_small_words(words, least)
+        return _detect_arabic_script_language(words, min_matches)
+    return script if script != "latin" else _detect_by_stop_words(words, min_matches)
 
 
-def _scripts(text: str) -> Counter[str]:
+def _count_letters_by_script(text: str) -> Counter[str]:
     """How many letters of each script a text has: kana is `ja`, what China and Japan share is `han`."""
     coded = text.encode("utf-8", "replace")
-    plain = len(coded) - len(coded.translate(None, _PLAIN))
-    begins = next(filter(str.isalpha, text), "").isascii()  # of two that are alike often the first counts
+    plain = len(coded) - len(coded.translate(None, _ASCII_LETTERS))
+    begins = next(
+        filter(str.isalpha, text), ""
+    ).isascii()  # of two that are alike often the first counts
     counts = Counter(latin=plain if begins else 0)
-    for character, times in Counter(coded.translate(None, _ASCII).decode()).items():
+    for character, times in Counter(coded.translate(None, _ASCII_BYTES).decode()).items():
         if character.isalpha():
-            counts[_BEGINNINGS[bisect_right(_STARTS, ord(character)) - 1][1]] += times
+            counts[_SCRIPT_RANGES[bisect_right(_SCRIPT_RANGE_STARTS, ord(character)) - 1][1]] += (
+                times
+            )
     counts.pop("", None)
     return +(counts if begins else counts + Counter(latin=plain))
 
 
-_PLAIN = ascii_letters.encode()
-_ASCII = bytes(range(128))
+_ASCII_LETTERS = ascii_letters.encode()
+_ASCII_BYTES = bytes(range(128))
 """Most letters are of these, and counted without a look at each."""
 
 
-def _of_the_arabic_script(words: list[str], least: int) -> str:
-    persian, urdu = (sum(word in known for word in words) for known in (_PERSIAN, _URDU))
-    if max(persian, urdu) * 10 < len(words) or max(persian, urdu) < min(least, 3):
+def _detect_arabic_script_language(words: list[str], min_matches: int) -> str:
+    persian, urdu = (
+        sum(word in known for word in words) for known in (_PERSIAN_STOP_WORDS, _URDU_STOP_WORDS)
+    )
+    if max(persian, urdu) * 10 < len(words) or max(persian, urdu) < min(min_matches, 3):
         return "ar"
     return "fa" if persian >= urdu else "ur"
 
 
-def _by_small_words(words: list[str], least: int) -> str:
+def _detect_by_stop_words(words: list[str], min_matches: int) -> str:
     """The language whose small words are commonest, where it stands out from the next."""
     said, votes = Counter(words), Counter[str]()
-    for word in _KNOWN.keys() & said.keys():
-        for language in _KNOWN[word]:
+    for word in _LANGUAGES_BY_STOP_WORD.keys() & said.keys():
+        for language in _LANGUAGES_BY_STOP_WORD[word]:
             votes[language] += said[word]
     (best, most), (_, next_most) = (*votes.most_common(2), ("", 0), ("", 0))[:2]
-    return best if most >= min(least, 6) and most * 3 >= next_most * 4 and most * 25 >= len(words) else ""
+    return (
+        best
+        if most >= min(min_matches, 6) and most * 3 >= next_most * 4 and most * 25 >= len(words)
+        else ""
+    )
 
 
-LONGEST = 200_000
+MAX_FOLDED_CHARS = 200_000
 """Characters of a text that are looked at; a longer one is a page, not a sentence."""
 
-_DIGITS = {ord(digit): str(value % 10) for value, digit in enumerate("٠١٢٣٤٥٦٧٨٩۰۱۲۳۴۵۶۷۸۹")}
-_LETTERS = str.maketrans(
+_DIGIT_MAP = {ord(digit): str(value % 10) for value, digit in enumerate("٠١٢٣٤٥٦٧٨٩۰۱۲۳۴۵۶۷۸۹")}
+_LETTER_MAP = str.maketrans(
     "أإآٱىیکéèêëÉÈÊËàâäÀÂÄîïÎÏİôöÔÖûùüÛÙÜçÇ’ʼ،áãåíóõúñčěřšśýžźÁÃÅÍÓÕÚÑČĚŘŠŚÝŽŹ",
     "ااااييكeeeeeeeeaaaaaaiiiiioooouuuuuucc'',aaaioouncerssyzzaaaioouncerssyzz",
 )
-_SPACES = dict.fromkeys([0xA0, 0x202F, 0x2009, 0x2007, 0x3000, 0x9, 0xA, 0xD], " ")
-_DROPPED = dict.fromkeys(
+_SPACE_MAP = dict.fromkeys([0xA0, 0x202F, 0x2009, 0x2007, 0x3000, 0x9, 0xA, 0xD], " ")
+_DROPPED_CHARACTERS = dict.fromkeys(
     [
         *range(0x300, 0x370),  # accents written apart
         *range(0x64B, 0x660),  # Arabic vowel signs, and hamza written apart
         0x670,
         0x640,  # the stretching stroke
         0x61C,
-        *range(0x200B, 0x2010),  # bidi marks and joiners, which sites paste between digits and month
+        *range(
+            0x200B, 0x2010
+        ),  # bidi marks and joiners, which sites paste between digits and month
         *range(0x202A, 0x202F),
         *range(0x2066, 0x206A),
         0xFEFF,
@@ -148,23 +162,28 @@ _DROPPED = dict.fromkeys(
 )
 
 
-def replacing(letters: Mapping[str, str]) -> Callable[[str], str]:
+def build_replacer(replacements: Mapping[str, str]) -> Callable[[str], str]:
     """What puts others, or nothing, in the place of these letters of a text.
 
     Where few are of them it takes a fifth of `str.translate`, which looks each letter up; in Arabic half.
     """
-    sought = pattern(f"[{re.escape(''.join(letters))}]")
-    return lambda text: sought.sub(lambda found: letters[found[0]], text)
+    sought = lazy_regex(f"[{re.escape(''.join(replacements))}]")
+    return lambda text: sought.sub(lambda found: replacements[found[0]], text)
 
 
-_folded = replacing(
+_replace_letters = build_replacer(
     {
         chr(letter): chr(told) if isinstance(told, int) else told or ""
-        for letter, told in {**_LETTERS, **_DIGITS, **_SPACES, **_DROPPED}.items()
+        for letter, told in {
+            **_LETTER_MAP,
+            **_DIGIT_MAP,
+            **_SPACE_MAP,
+            **_DROPPED_CHARACTERS,
+        }.items()
     }
 )
 
 
-def folded(text: str) -> str:
+def fold_text(text: str) -> str:
     """Lower case, Western digits, plain spaces; no accents, vowel signs or marks of direction."""
-    return _folded(text[:LONGEST]).lower()
+    return _replace_letters(text[:MAX_FOLDED_CHARS]).lower()

@@ -9,20 +9,20 @@ from functools import lru_cache
 
 from publicsuffixlist import PublicSuffixList
 
-from probes.text.lazy_regex import pattern
+from probes.text.lazy_regex import lazy_regex
 
 # Blogger sent each country's readers to a host of their own until 2018; registries still hold those.
-_BLOGGER = pattern(r"\.blogspot\.(?:com?\.)?[a-z]{2,3}$")
+_BLOGSPOT_COUNTRY_SUFFIX = lazy_regex(r"\.blogspot\.(?:com?\.)?[a-z]{2,3}$")
 
 
 @lru_cache(maxsize=4_096)
-def plain(host: str) -> str:
+def normalize_host(host: str) -> str:
     """The host in Unicode and lower case, without a final dot and a leading `www.`."""
     name = host.lower().rstrip(".").removeprefix("www.")
-    return _BLOGGER.sub(".blogspot.com", _unicode(name))
+    return _BLOGSPOT_COUNTRY_SUFFIX.sub(".blogspot.com", _decode_punycode(name))
 
 
-def _unicode(name: str) -> str:
+def _decode_punycode(name: str) -> str:
     """`xn--…` labels as they are read; what cannot be decoded stays as it is."""
     try:
         return name.encode("ascii").decode("idna") if "xn--" in name else name
@@ -31,18 +31,22 @@ def _unicode(name: str) -> str:
 
 
 @lru_cache(maxsize=4_096)
-def registrable(host: str) -> str:
+def get_registrable_domain(host: str) -> str:
     """The part of a host's name that somebody registered: `annour.org.ma`, `annour.blogspot.com`."""
-    name = plain(host)
-    return registrable_suffix(name) or name
+    name = normalize_host(host)
+    return match_registrable_domain(name) or name
 
 
-def same(one: str, other: str) -> bool:
+def is_same_domain(first_host: str, second_host: str) -> bool:
     """Whether two hosts are of one domain, `www.`, languages' hosts and ways of writing aside."""
-    return plain(one) == plain(other) or registrable(one) == registrable(other)
+    return normalize_host(first_host) == normalize_host(second_host) or get_registrable_domain(
+        first_host
+    ) == get_registrable_domain(second_host)
 
 
-_RESERVED = frozenset({"example", "test", "invalid", "localhost", "onion", "local", "internal"})
+_RESERVED_TLDS = frozenset(
+    {"example", "test", "invalid", "localhost", "onion", "local", "internal"}
+)
 
 
 @lru_cache(maxsize=1)
@@ -53,9 +57,9 @@ def load_suffix_list() -> PublicSuffixList:
 
 def is_top_level_domain(label: str) -> bool:
     """Return True if a lower-case Unicode label is a listed or a reserved (RFC 6761) top-level domain."""
-    return label in _RESERVED or load_suffix_list().publicsuffix(label) is not None
+    return label in _RESERVED_TLDS or load_suffix_list().publicsuffix(label) is not None
 
 
-def registrable_suffix(name: str) -> str:
+def match_registrable_domain(name: str) -> str:
     """Return the registrable domain of a lower-case Unicode name, or an empty string if it has none."""
     return load_suffix_list().privatesuffix(name) or ""

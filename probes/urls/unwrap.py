@@ -10,11 +10,17 @@ from collections.abc import Iterator
 from functools import lru_cache
 from urllib.parse import parse_qsl, unquote
 
-from probes.text.lazy_regex import pattern
-from probes.urls.normalize import address, joined, split, trimmed, visible
+from probes.text.lazy_regex import lazy_regex
+from probes.urls.normalize import (
+    extract_url,
+    join_url,
+    split_url,
+    strip_invisible,
+    trim_punctuation,
+)
 
 # The host's end, what its path begins with, and the query names that may hold the other address.
-_WRAPPERS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
+_REDIRECTORS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     (
         "facebook.com",
         r"/l\.php|/flx/warn|/login|/plugins/(?:page|like|follow|likebox|fan|post|video)",
@@ -45,54 +51,56 @@ _WRAPPERS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("webcache.googleusercontent.com", r"/search", ("q",)),
     ("href.li", r"/", ("",)),
 )
-_GOOGLE = pattern(r"(?:www\.)?google(?:\.[a-z]{2,3}){1,2}")
-_ARCHIVE = pattern(r"(?i)^/web/[0-9a-z_*]+/(.+)$")
+_GOOGLE_HOST = lazy_regex(r"(?:www\.)?google(?:\.[a-z]{2,3}){1,2}")
+_ARCHIVE_PATH = lazy_regex(r"(?i)^/web/[0-9a-z_*]+/(.+)$")
 # Google's cache: perhaps a code, the address, the words that were sought.
-_CACHED = pattern(r"(?i)^cache:(?:[\w-]{12}:)?(\S+).*$")
-_DEPTH = 5
+_GOOGLE_CACHE_QUERY = lazy_regex(r"(?i)^cache:(?:[\w-]{12}:)?(\S+).*$")
+_MAX_DEPTH = 5
 
 
-def unwrapped(url: str) -> str:
+def unwrap_url(url: str) -> str:
     """The address that a redirector, sign-in, consent or archive address carries, to any depth of five."""
-    for _ in range(_DEPTH):
+    for _ in range(_MAX_DEPTH):
         if "?" not in url and "archive.org" not in url:
             break
-        inner = next(_carried(url), None)
+        inner = next(_iter_inner_urls(url), None)
         if inner is None:
             break
         url = inner
     return url
 
 
-def _carried(url: str) -> Iterator[str]:
-    host, path, query, fragment = split(url)
+def _iter_inner_urls(url: str) -> Iterator[str]:
+    host, path, query, fragment = split_url(url)
     if host in ("web.archive.org", "archive.org"):
-        found = _ARCHIVE.match("".join((path, "?" * bool(query), query, "#" * bool(fragment), fragment)))
-        yield from _inner(url, found[1] if found else "")
+        found = _ARCHIVE_PATH.match(
+            "".join((path, "?" * bool(query), query, "#" * bool(fragment), fragment))
+        )
+        yield from _extract_inner_url(url, found[1] if found else "")
     if not query:
         return
-    for end, start, names in _wrappers(host):
+    for end, start, names in _find_redirectors(host):
         if start.match(path):
             pairs = dict(parse_qsl(query))
             for name in names:
-                yield from _inner(url, pairs.get(name, "") if name else unquote(query))
+                yield from _extract_inner_url(url, pairs.get(name, "") if name else unquote(query))
             if end == "urldefense":
                 return
 
 
 @lru_cache(maxsize=4_096)
-def _wrappers(host: str) -> tuple[tuple[str, re.Pattern[str], tuple[str, ...]], ...]:
-    rows = [row for row in _WRAPPERS if host == row[0] or host.endswith("." + row[0])]
-    if _GOOGLE.fullmatch(host):
+def _find_redirectors(host: str) -> tuple[tuple[str, re.Pattern[str], tuple[str, ...]], ...]:
+    rows = [row for row in _REDIRECTORS if host == row[0] or host.endswith("." + row[0])]
+    if _GOOGLE_HOST.fullmatch(host):
         rows = [("google", r"/url|/imgres|/amp/", ("q", "url", "imgrefurl"))]
     return tuple((end, re.compile(start), names) for end, start, names in rows)
 
 
-def _inner(url: str, value: str) -> Iterator[str]:
-    value = _CACHED.sub(r"\1", trimmed(visible(value)))
+def _extract_inner_url(url: str, value: str) -> Iterator[str]:
+    value = _GOOGLE_CACHE_QUERY.sub(r"\1", trim_punctuation(strip_invisible(value)))
     if not value:
         return
-    whole = joined(url, value) if value.startswith("/") and not value.startswith("//") else value
-    found = address(unquote(whole) if "%3A%2F%2F" in whole[:16] else whole)
+    whole = join_url(url, value) if value.startswith("/") and not value.startswith("//") else value
+    found = extract_url(unquote(whole) if "%3A%2F%2F" in whole[:16] else whole)
     if found is not None and found != url:
         yield found

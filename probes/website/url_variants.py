@@ -18,111 +18,137 @@ from dataclasses import replace
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from probes.discovery import accounts as discovery_accounts
-from probes.discovery.ignored_accounts import may_be_owners
-from probes.discovery.site_names import akin, words_in
+from probes.discovery.ignored_accounts import may_be_owner_account
+from probes.discovery.site_names import contains_distinctive_word, share_distinctive_word
 from probes.links import identify
-from probes.models.finding import FoundLink, Reason, Scalar
-from probes.models.http import Ask, NoPage, Page
-from probes.models.probe import ask
+from probes.models.finding import FactValue, FoundLink, Reason
+from probes.models.http import FetchError, Page, PageRequest
+from probes.models.probe import request_page
 from probes.parsing import html
-from probes.parsing.json_data import object_of
+from probes.parsing.json_data import as_object
 from probes.urls import domains
-from probes.website.page_analysis import Site, is_home, read_site
+from probes.website.page_analysis import SiteAnalysis, analyze_site_page, is_home_page_url
 
-Opened = Generator[Ask, Page, tuple[Page, Site, dict[str, Scalar]]]
+OpenSiteGenerator = Generator[PageRequest, Page, tuple[Page, SiteAnalysis, dict[str, FactValue]]]
 
 
-def open_site(url: str) -> Opened:
+def open_site(url: str) -> OpenSiteGenerator:
     """The page behind the registered address, or behind its other scheme or its name with or without www."""
     try:
-        page, site = yield from ask(url, read_site, registered=True)
-    except NoPage as trouble:
+        page, site = yield from request_page(url, analyze_site_page, is_registered_link=True)
+    except FetchError as trouble:
         if trouble.reason is Reason.TLS:
-            return (yield from _past_certificate(url, trouble))
-        return (yield from _other_door(url, trouble))
+            return (yield from _open_despite_certificate(url, trouble))
+        return (yield from _open_alternative_url(url, trouble))
     return page, site, {}
 
 
-def _other_door(url: str, trouble: NoPage) -> Opened:
+def _open_alternative_url(url: str, error: FetchError) -> OpenSiteGenerator:
     """A missing name is tried with or without www, a shut port by the other scheme; else trouble stands.
 
     `https` is False among the facts where it was shut and plain http is open.
     """
-    if trouble.reason is Reason.NO_SUCH_HOST:
-        doors = [_with_or_without_www(url)]
-    elif trouble.reason in (Reason.NETWORK, Reason.TIMEOUT):
-        doors = [_other_scheme(url), twin(url)]
+    if error.reason is Reason.NO_SUCH_HOST:
+        doors = [_toggle_www(url)]
+    elif error.reason in (Reason.NETWORK, Reason.TIMEOUT):
+        doors = [_toggle_scheme(url), build_www_twin_url(url)]
     else:
         doors = []
     for door in filter(None, doors):
         try:
-            page, site = yield from ask(door, read_site, registered=True)
-        except NoPage as second:
-            trouble = second if _says_more(second, trouble) else trouble
+            page, site = yield from request_page(door, analyze_site_page, is_registered_link=True)
+        except FetchError as second:
+            error = second if _is_more_informative(second, error) else error
             continue
-        if door == twin(url) and trouble.reason is not Reason.NO_SUCH_HOST and not _stands(page, site):
+        if (
+            door == build_www_twin_url(url)
+            and error.reason is not Reason.NO_SUCH_HOST
+            and not _is_working_site(page, site)
+        ):
             continue
-        shut = url.startswith("https:") and page.url.startswith("http:") and door == _other_scheme(url)
+        shut = (
+            url.startswith("https:")
+            and page.url.startswith("http:")
+            and door == _toggle_scheme(url)
+        )
         return page, site, {"https": False} if shut else {}
-    raise trouble
+    raise error
 
 
-def _stands(page: Page, site: Site) -> bool:
+def _is_working_site(page: Page, site: SiteAnalysis) -> bool:
     """Whether a site is there. That none is under its other name says nothing of one that did not answer."""
     return page.status < 400 and site.absence is None
 
 
-def _says_more(second: NoPage, first: NoPage) -> bool:
+def _is_more_informative(new_error: FetchError, previous_error: FetchError) -> bool:
     """A name that exists with www but does not answer is no missing name."""
-    return first.reason is Reason.NO_SUCH_HOST and second.reason is not Reason.NO_SUCH_HOST
+    return (
+        previous_error.reason is Reason.NO_SUCH_HOST and new_error.reason is not Reason.NO_SUCH_HOST
+    )
 
 
-def _past_certificate(url: str, trouble: NoPage) -> Opened:
+def _open_despite_certificate(url: str, error: FetchError) -> OpenSiteGenerator:
     """A certificate of a stranger's may be a good one at the other name; else it is looked past."""
-    door = twin(url) if trouble.detail in _STRANGERS else None
+    door = build_www_twin_url(url) if error.detail in _FOREIGN_CERTIFICATE_ERRORS else None
     if door is not None:
-        with suppress(NoPage):
-            page, site = yield from ask(door, read_site, registered=True)
-            if _stands(page, site):
-                return page, site, {"tls": trouble.detail}
-    return (yield from _unverified(url, trouble))
+        with suppress(FetchError):
+            page, site = yield from request_page(door, analyze_site_page, is_registered_link=True)
+            if _is_working_site(page, site):
+                return page, site, {"tls": error.detail}
+    return (yield from _open_unverified(url, error))
 
 
-_STRANGERS = frozenset({"wrong_host", "self_signed", "untrusted", "handshake"})  # those of a host's own page
+_FOREIGN_CERTIFICATE_ERRORS = frozenset(
+    {"wrong_host", "self_signed", "untrusted", "handshake"}
+)  # those of a host's own page
 
 
-def _unverified(url: str, trouble: NoPage) -> Opened:
+def _open_unverified(url: str, error: FetchError) -> OpenSiteGenerator:
     """A second, marked look past a bad certificate: only to learn whether anything answers.
 
     A parking service or a suspended host has rarely a certificate; what it says is then asked again
     by plain http, where nothing was promised, and believed only from there.
     """
-    facts: dict[str, Scalar] = {"tls": trouble.detail or "handshake"}
+    facts: dict[str, FactValue] = {"tls": error.detail or "handshake"}
     try:
-        page, site = yield from ask(url, read_site, registered=True, insecure=True)
-        if site.absence and _other_scheme(url):
-            page, site = yield from ask(_other_scheme(url) or url, read_site, registered=True)
+        page, site = yield from request_page(
+            url, analyze_site_page, is_registered_link=True, insecure=True
+        )
+        if site.absence and _toggle_scheme(url):
+            page, site = yield from request_page(
+                _toggle_scheme(url) or url, analyze_site_page, is_registered_link=True
+            )
             if site.absence:
                 return page, site, facts
-    except NoPage:
-        raise trouble from None
+    except FetchError:
+        raise error from None
     return replace(page, insecure=True), site, facts
 
 
-def twin(url: str) -> str | None:
+def build_www_twin_url(url: str) -> str | None:
     """The address under the same domain's other name, with or without www; None for a name below a domain."""
-    name = html.host(url)
-    own = name.startswith("www.") or domains.registrable(name) == domains.plain(name)
-    return _with_or_without_www(url) if own else None
+    name = html.get_host(url)
+    own = name.startswith("www.") or domains.get_registrable_domain(name) == domains.normalize_host(
+        name
+    )
+    return _toggle_www(url) if own else None
 
 
-def _with_or_without_www(url: str) -> str | None:
+def _toggle_www(url: str) -> str | None:
     parts = urlsplit(url)
-    name = parts.netloc.removeprefix("www.") if parts.netloc.startswith("www.") else f"www.{parts.netloc}"
-    return urlunsplit(parts._replace(netloc=name)) if "." in parts.netloc.removeprefix("www.") else None
+    name = (
+        parts.netloc.removeprefix("www.")
+        if parts.netloc.startswith("www.")
+        else f"www.{parts.netloc}"
+    )
+    return (
+        urlunsplit(parts._replace(netloc=name))
+        if "." in parts.netloc.removeprefix("www.")
+        else None
+    )
 
 
-def _other_scheme(url: str) -> str | None:
+def _toggle_scheme(url: str) -> str | None:
     """Http for https and the reverse, where no port was written."""
     parts = urlsplit(url)
     if parts.port:
@@ -130,111 +156,121 @@ def _other_scheme(url: str) -> str | None:
     return urlunsplit(parts._replace(scheme="http" if parts.scheme == "https" else "https"))
 
 
-def transport(url: str, page: Page, known: Mapping[str, Scalar]) -> Generator[Ask, Page, dict[str, Scalar]]:
+def check_transport(
+    url: str, page: Page, known_facts: Mapping[str, FactValue]
+) -> Generator[PageRequest, Page, dict[str, FactValue]]:
     """How the page came: https or not (if not `known`), its certificate's last day, seconds, another domain.
 
     What differs every night though nothing changed is left out: seconds are whole ones, and the days that a
     certificate has left are counted by who asks.
     """
-    facts: dict[str, Scalar] = {"seconds": round(page.seconds)}
+    facts: dict[str, FactValue] = {"seconds": round(page.elapsed_seconds)}
     if page.certificate_expires:
         facts["certificate_until"] = page.certificate_expires.isoformat()
-    asked, reached = html.host(url), html.host(page.url)
-    if not domains.same(asked, reached):
-        facts["moved_to"] = domains.registrable(reached)
-    if "https" in known:
+    asked, reached = html.get_host(url), html.get_host(page.url)
+    if not domains.is_same_domain(asked, reached):
+        facts["moved_to"] = domains.get_registrable_domain(reached)
+    if "https" in known_facts:
         return facts
-    secure = True if page.url.startswith("https:") else (yield from _answers_https(page.url))
+    secure = True if page.url.startswith("https:") else (yield from _supports_https(page.url))
     if secure is not None:
         facts["https"] = secure
     return facts
 
 
-def _answers_https(url: str) -> Generator[Ask, Page, bool | None]:
+def _supports_https(url: str) -> Generator[PageRequest, Page, bool | None]:
     """Whether a site that came by http can be had by https; None if it may not be asked."""
-    door = _other_scheme(url)
+    door = _toggle_scheme(url)
     if door is None:
         return None
     try:
-        page, _ = yield from ask(door, read_nothing, registered=True)
-    except NoPage as trouble:
+        page, _ = yield from request_page(door, get_page_status, is_registered_link=True)
+    except FetchError as trouble:
         return False if trouble.reason in (Reason.NETWORK, Reason.TIMEOUT, Reason.TLS) else None
     return page.url.startswith("https:") and page.status < 400
 
 
-def read_nothing(page: Page) -> int:
+def get_page_status(page: Page) -> int:
     """Only whether it answers."""
     return page.status
 
 
-CHANNELS = frozenset({"facebook", "twitter", "linkedin", "youtube"})
+REQUIRED_CHANNELS = frozenset({"facebook", "twitter", "linkedin", "youtube"})
 """The networks an association is asked about: another page is worth a request for these alone."""
 
-UNREAD = "unread"
+UNREAD_CONTACT_FACT = "unread"
 """The fact that names a page of contacts which could not be read: it may name what was not seen."""
 
-Found = Generator[Ask, Page, tuple[tuple[FoundLink, ...], Mapping[str, Scalar]]]
+AccountDiscoveryGenerator = Generator[
+    PageRequest, Page, tuple[tuple[FoundLink, ...], Mapping[str, FactValue]]
+]
 
 
-def accounts(page: Page, site: Site) -> Found:
+def discover_site_accounts(page: Page, site: SiteAnalysis) -> AccountDiscoveryGenerator:
     """The accounts that a site names, and the fact `unread` where a page that may name more was withheld."""
-    if not is_home(page.url):
+    if not is_home_page_url(page.url):
         return site.links, {}
-    more, facts = yield from _on_contacts(site)
+    more, facts = yield from _discover_on_contact_page(site)
     known = (*site.links, *more)
-    return (*known, *(yield from _of_the_video(page, site, known))), facts
+    return (*known, *(yield from _discover_video_channel(page, site, known))), facts
 
 
-def _open(known: tuple[FoundLink, ...]) -> frozenset[str]:
-    return CHANNELS - {link.channel for link in known}
+def _get_open_channels(known_links: tuple[FoundLink, ...]) -> frozenset[str]:
+    return REQUIRED_CHANNELS - {link.channel for link in known_links}
 
 
-def _on_contacts(site: Site) -> Found:
+def _discover_on_contact_page(site: SiteAnalysis) -> AccountDiscoveryGenerator:
     """What the page of contacts adds, on the channels that the home page leaves open."""
-    wanted, address = _open(site.links), site.hints.contact
+    wanted, address = _get_open_channels(site.links), site.owner_hints.contact_url
     if not wanted or not address:
         return (), {}
     try:
-        answer, found = yield from ask(address, read_contacts)
-    except NoPage:
-        return (), {UNREAD: address}
+        answer, found = yield from request_page(address, parse_contact_page)
+    except FetchError:
+        return (), {UNREAD_CONTACT_FACT: address}
     if answer.status != 200:
-        return (), {} if answer.status in (404, 410) else {UNREAD: address}
+        return (), {} if answer.status in (404, 410) else {UNREAD_CONTACT_FACT: address}
     return tuple(link for link in found if link.channel in wanted), {}
 
 
-def read_contacts(page: Page) -> tuple[FoundLink, ...]:
+def parse_contact_page(page: Page) -> tuple[FoundLink, ...]:
     """The owner's accounts on a page that is there to tell of him."""
-    return discovery_accounts.channels(html.document(page), contact=True)
+    return discovery_accounts.find_owner_accounts(html.parse_document(page), is_contact_page=True)
 
 
-def _of_the_video(
-    page: Page, site: Site, known: tuple[FoundLink, ...]
-) -> Generator[Ask, Page, tuple[FoundLink, ...]]:
+def _discover_video_channel(
+    page: Page, site: SiteAnalysis, known_links: tuple[FoundLink, ...]
+) -> Generator[PageRequest, Page, tuple[FoundLink, ...]]:
     """The channel of the first video shown, if its name is the site's: a video may be anybody's."""
-    if "youtube" not in _open(known) or not site.hints.video:
+    if "youtube" not in _get_open_channels(known_links) or not site.owner_hints.video_url:
         return ()
     try:
-        answer, (name, address) = yield from ask(_OEMBED.format(quote(site.hints.video, safe="")), read_maker)
-    except NoPage:
+        answer, (name, address) = yield from request_page(
+            _YOUTUBE_OEMBED_URL.format(quote(site.owner_hints.video_url, safe="")),
+            parse_oembed_author,
+        )
+    except FetchError:
         return ()
-    maker = identify.identify(address)
-    if answer.status != 200 or maker.channel != "youtube" or not may_be_owners(maker):
+    maker = identify.identify_link(address)
+    if answer.status != 200 or maker.channel != "youtube" or not may_be_owner_account(maker):
         return ()
     key = maker.key or ""
-    if not (akin(key, site.hints.words) or words_in(name, site.hints.words)):
+    if not (
+        share_distinctive_word(key, site.owner_hints.site_name_words)
+        or contains_distinctive_word(name, site.owner_hints.site_name_words)
+    ):
         return ()
     return (FoundLink("youtube", key, maker.canonical or "", "embed", page.url, name),)
 
 
 # Allowed by robots.txt and without a key (fact sheet 2026-10); `author_url` is the channel's address.
-_OEMBED = "https://www.youtube.com/oembed?url={}&format=json"
+_YOUTUBE_OEMBED_URL = "https://www.youtube.com/oembed?url={}&format=json"
 
 
-def read_maker(page: Page) -> tuple[str, str]:
+def parse_oembed_author(page: Page) -> tuple[str, str]:
     """The name and the address of a video's maker."""
     try:
-        told = object_of(json.loads(page.body))
+        told = as_object(json.loads(page.body))
     except (ValueError, RecursionError):
         return "", ""
-    return html.clean(str(told.get("author_name", "")), 120), str(told.get("author_url", ""))
+    return html.clean_text(str(told.get("author_name", "")), 120), str(told.get("author_url", ""))

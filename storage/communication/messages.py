@@ -11,15 +11,15 @@ from sqlalchemy import delete, func, select, update
 
 from storage.database.connection import Database
 from storage.models.users import Subscription
-from storage.sanitize import clean, instant
-from storage.tables.communication import SENT, SUBSCRIPTION, UNSENT
+from storage.sanitize import sanitize, to_utc
+from storage.tables.communication import FAILED_MESSAGE, SENT_MESSAGE, SUBSCRIPTION
 
-SUBSCRIBED = ("address", "kind", "association")
-FORGOTTEN = timedelta(days=30)
+SUBSCRIPTION_KEY = ("address", "kind", "association")
+FAILED_MESSAGE_RETENTION = timedelta(days=30)
 """So long it is remembered that a message did not go: whom it was for may be gone himself."""
 
 
-class Messages:
+class MessageQueries:
     """The queries of messages and subscriptions. A part of `Store`."""
 
     _database: Database
@@ -29,77 +29,99 @@ class Messages:
 
         A claim stands as sent unless it is released, so of two senders one sends.
         """
-        row = {"recipient": recipient, "kind": kind, "occasion": occasion, "sent_at": instant(now)}
-        claim = self._database.insert(SENT).values(clean(row)).on_conflict_do_nothing()
-        with self._database.writing() as connection:
+        row = {"recipient": recipient, "kind": kind, "occasion": occasion, "sent_at": to_utc(now)}
+        claim = (
+            self._database.build_insert(SENT_MESSAGE).values(sanitize(row)).on_conflict_do_nothing()
+        )
+        with self._database.begin_write() as connection:
             return connection.execute(claim).rowcount == 1
 
     def release_message(self, recipient: str, kind: str, occasion: str) -> None:
         """Give a claim back: the message did not go, and may be sent later."""
-        where = (SENT.c.recipient == recipient, SENT.c.kind == kind, SENT.c.occasion == occasion)
-        with self._database.writing() as connection:
-            connection.execute(delete(SENT).where(*where))
-
-    def last_occasion(self, recipient: str, kind: str) -> str | None:
-        """The newest occasion of which a recipient was told."""
-        query = select(SENT.c.occasion).where(SENT.c.recipient == recipient, SENT.c.kind == kind)
-        with self._database.reading() as connection:
-            return connection.execute(query.order_by(SENT.c.occasion.desc()).limit(1)).scalar()
-
-    def was_sent(self, recipient: str, kind: str, occasion: str) -> bool:
-        """Whether this message was sent, or is being sent."""
-        query = select(SENT.c.sent_at).where(
-            SENT.c.recipient == recipient, SENT.c.kind == kind, SENT.c.occasion == occasion
+        where = (
+            SENT_MESSAGE.c.recipient == recipient,
+            SENT_MESSAGE.c.kind == kind,
+            SENT_MESSAGE.c.occasion == occasion,
         )
-        with self._database.reading() as connection:
+        with self._database.begin_write() as connection:
+            connection.execute(delete(SENT_MESSAGE).where(*where))
+
+    def get_last_occasion(self, recipient: str, kind: str) -> str | None:
+        """The newest occasion of which a recipient was told."""
+        query = select(SENT_MESSAGE.c.occasion).where(
+            SENT_MESSAGE.c.recipient == recipient, SENT_MESSAGE.c.kind == kind
+        )
+        with self._database.begin_read() as connection:
+            return connection.execute(
+                query.order_by(SENT_MESSAGE.c.occasion.desc()).limit(1)
+            ).scalar()
+
+    def is_message_sent(self, recipient: str, kind: str, occasion: str) -> bool:
+        """Whether this message was sent, or is being sent."""
+        query = select(SENT_MESSAGE.c.sent_at).where(
+            SENT_MESSAGE.c.recipient == recipient,
+            SENT_MESSAGE.c.kind == kind,
+            SENT_MESSAGE.c.occasion == occasion,
+        )
+        with self._database.begin_read() as connection:
             return connection.execute(query).first() is not None
 
-    def keep_unsent(self, recipient: str, kind: str, outcome: str, now: datetime) -> None:
+    def record_failed_message(self, recipient: str, kind: str, outcome: str, now: datetime) -> None:
         """Remember that a message of this kind did not go; what is a month old is forgotten with it."""
-        row = {"recipient": recipient, "kind": kind, "outcome": outcome, "tried_at": instant(now)}
-        with self._database.writing() as connection:
-            connection.execute(delete(UNSENT).where(UNSENT.c.tried_at < instant(now) - FORGOTTEN))
-            self._database.upsert(connection, UNSENT, [clean(row)], ("recipient", "kind"))
+        row = {"recipient": recipient, "kind": kind, "outcome": outcome, "tried_at": to_utc(now)}
+        with self._database.begin_write() as connection:
+            connection.execute(
+                delete(FAILED_MESSAGE).where(
+                    FAILED_MESSAGE.c.attempted_at < to_utc(now) - FAILED_MESSAGE_RETENTION
+                )
+            )
+            self._database.upsert(
+                connection, FAILED_MESSAGE, [sanitize(row)], ("recipient", "kind")
+            )
 
-    def drop_unsent(self, recipient: str, kind: str) -> None:
+    def clear_failed_message(self, recipient: str, kind: str) -> None:
         """Forget it again: a message of this kind went, and told of everything since."""
-        where = (UNSENT.c.recipient == recipient, UNSENT.c.kind == kind)
-        with self._database.reading() as connection:
-            if connection.execute(select(UNSENT.c.kind).where(*where)).first() is None:
+        where = (FAILED_MESSAGE.c.recipient == recipient, FAILED_MESSAGE.c.kind == kind)
+        with self._database.begin_read() as connection:
+            if connection.execute(select(FAILED_MESSAGE.c.kind).where(*where)).first() is None:
                 return
-        with self._database.writing() as connection:
-            connection.execute(delete(UNSENT).where(*where))
+        with self._database.begin_write() as connection:
+            connection.execute(delete(FAILED_MESSAGE).where(*where))
 
-    def unsent(self, since: datetime) -> int:
+    def count_failed_messages(self, since: datetime) -> int:
         """How many messages were tried since a moment and have not gone."""
-        query = select(func.count()).where(UNSENT.c.tried_at >= instant(since))
-        with self._database.reading() as connection:
+        query = select(func.count()).where(FAILED_MESSAGE.c.attempted_at >= to_utc(since))
+        with self._database.begin_read() as connection:
             return connection.execute(query).scalar_one()
 
-    def subscribe(self, subscription: Subscription) -> None:
+    def save_subscription(self, subscription: Subscription) -> None:
         """Keep the newest word on a subscription."""
-        with self._database.writing() as connection:
-            self._database.upsert(connection, SUBSCRIPTION, [asdict(clean(subscription))], SUBSCRIBED)
+        with self._database.begin_write() as connection:
+            self._database.upsert(
+                connection, SUBSCRIPTION, [asdict(sanitize(subscription))], SUBSCRIPTION_KEY
+            )
 
     def unsubscribe(self, token_hash: str, now: datetime) -> bool:
         """End the subscription that this token's hash belongs to; False where there is none."""
         ended = update(SUBSCRIPTION).where(SUBSCRIPTION.c.token_hash == token_hash)
-        with self._database.writing() as connection:
-            values = {"wanted": False, "changed_at": instant(now)}
+        with self._database.begin_write() as connection:
+            values = {"wanted": False, "changed_at": to_utc(now)}
             return connection.execute(ended.values(values)).rowcount == 1
 
-    def subscription(self, address: str, kind: str, association: str = "") -> Subscription | None:
+    def get_subscription(
+        self, address: str, kind: str, association: str = ""
+    ) -> Subscription | None:
         """The word on one subscription, if there is one."""
         query = select(SUBSCRIPTION).where(
             SUBSCRIPTION.c.address == address,
             SUBSCRIPTION.c.kind == kind,
             SUBSCRIPTION.c.association == association,
         )
-        with self._database.reading() as connection:
+        with self._database.begin_read() as connection:
             row = connection.execute(query).first()
-        return _subscription(row) if row else None
+        return _to_subscription(row) if row else None
 
-    def subscriptions(
+    def list_subscriptions(
         self, kind: str | None = None, association: str | None = None
     ) -> Iterator[Subscription]:
         """The words on subscriptions, by address; those that ended too."""
@@ -109,8 +131,8 @@ class Messages:
         if kind is not None:
             query = query.where(SUBSCRIPTION.c.kind == kind)
         key = (SUBSCRIPTION.c.address, SUBSCRIPTION.c.kind, SUBSCRIPTION.c.association)
-        return map(_subscription, self._database.rows(query, *key))
+        return map(_to_subscription, self._database.stream_rows(query, *key))
 
 
-def _subscription(row: Any) -> Subscription:
+def _to_subscription(row: Any) -> Subscription:
     return Subscription(**row._mapping)  # noqa: SLF001  # public, named so to leave columns their names

@@ -14,115 +14,144 @@ from sqlalchemy import func, insert, select, update
 
 from storage.database.connection import Database
 from storage.errors import StoreError
-from storage.models.users import Answer, FollowUp, FollowUpKind, Reply, ReplyKind
-from storage.registry.regions import Regions, within
-from storage.sanitize import clean, instant
+from storage.models.users import FollowUp, FollowUpKind, Reply, ReplyKind, ReplyOutcome
+from storage.registry.regions import RegionFilter, build_region_filter
+from storage.sanitize import sanitize, to_utc
 from storage.tables.communication import FOLLOW_UP, REPLY
 
 
-class Replies:
+class ReplyQueries:
     """The queries of replies. A part of `Store`."""
 
     _database: Database
 
     def add_reply(self, reply: Reply) -> Reply:
         """Keep an association's word and give it back with its id."""
-        fit = clean(reply)
+        fit = sanitize(reply)
         values = {name: value for name, value in asdict(fit).items() if name != "id"}
-        with self._database.writing() as connection:
+        with self._database.begin_write() as connection:
             key = connection.execute(insert(REPLY).values(values)).inserted_primary_key
         return replace(fit, id=key[0] if key else None)
 
-    def reply(self, reply_id: int) -> Reply | None:
+    def get_reply(self, reply_id: int) -> Reply | None:
         """The reply of this id."""
-        with self._database.reading() as connection:
+        with self._database.begin_read() as connection:
             row = connection.execute(select(REPLY).where(REPLY.c.id == reply_id)).first()
-        return _reply(row) if row else None
+        return _to_reply(row) if row else None
 
-    def replies(self, association: str) -> Iterator[Reply]:
+    def list_replies(self, association: str) -> Iterator[Reply]:
         """An association's replies, in the order they were said."""
         return map(
-            _reply, self._database.rows(select(REPLY).where(REPLY.c.association == association), REPLY.c.id)
+            _to_reply,
+            self._database.stream_rows(
+                select(REPLY).where(REPLY.c.association == association), REPLY.c.id
+            ),
         )
 
-    def waiting_replies(self, *, after: int = 0, limit: int = 50, regions: Regions = None) -> list[Reply]:
+    def list_pending_replies(
+        self, *, after_id: int = 0, limit: int = 50, regions: RegionFilter = None
+    ) -> list[Reply]:
         """The replies nobody has answered, the oldest first, a page of them: those after this id."""
-        query = select(REPLY).where(REPLY.c.answer.is_(None), REPLY.c.id > after)
-        query = query.where(*within(REPLY.c.association, regions))
-        with self._database.reading() as connection:
-            return [_reply(row) for row in connection.execute(query.order_by(REPLY.c.id).limit(limit))]
+        query = select(REPLY).where(REPLY.c.outcome.is_(None), REPLY.c.id > after_id)
+        query = query.where(*build_region_filter(REPLY.c.association, regions))
+        with self._database.begin_read() as connection:
+            return [
+                _to_reply(row)
+                for row in connection.execute(query.order_by(REPLY.c.id).limit(limit))
+            ]
 
-    def count_waiting(self, association: str | None = None, *, regions: Regions = None) -> int:
+    def count_pending_replies(
+        self, association: str | None = None, *, regions: RegionFilter = None
+    ) -> int:
         """How many replies wait: an association's, those of regions, or all."""
-        query = select(func.count()).select_from(REPLY).where(REPLY.c.answer.is_(None))
-        query = query.where(*within(REPLY.c.association, regions))
+        query = select(func.count()).select_from(REPLY).where(REPLY.c.outcome.is_(None))
+        query = query.where(*build_region_filter(REPLY.c.association, regions))
         if association is not None:
             query = query.where(REPLY.c.association == association)
-        with self._database.reading() as connection:
+        with self._database.begin_read() as connection:
             return connection.execute(query).scalar() or 0
 
-    def answer_reply(self, reply_id: int, answer: Answer, who: str, why: str, now: datetime) -> None:
+    def review_reply(
+        self, reply_id: int, outcome: ReplyOutcome, author: str, reason: str, now: datetime
+    ) -> None:
         """Keep what was made of a reply. Raises StoreError where somebody has answered it already."""
-        waiting = update(REPLY).where(REPLY.c.id == reply_id, REPLY.c.answer.is_(None))
-        fit = clean({"answer": answer.value, "answered_by": who, "answered_why": why})
-        with self._database.writing() as connection:
-            done = connection.execute(waiting.values(**fit, answered_at=instant(now))).rowcount
+        waiting = update(REPLY).where(REPLY.c.id == reply_id, REPLY.c.outcome.is_(None))
+        fit = sanitize({"answer": outcome.value, "answered_by": author, "answered_why": reason})
+        with self._database.begin_write() as connection:
+            done = connection.execute(waiting.values(**fit, answered_at=to_utc(now))).rowcount
         if done != 1:
-            raise StoreError("this reply", "somebody has answered it already", "look at the queue again")
+            raise StoreError(
+                "this reply", "somebody has answered it already", "look at the queue again"
+            )
 
     def reopen_reply(self, reply_id: int) -> None:
         """Let a reply wait again: what its answer was to do could not be done."""
         nothing = {"answer": None, "answered_by": None, "answered_why": None, "answered_at": None}
-        with self._database.writing() as connection:
+        with self._database.begin_write() as connection:
             connection.execute(update(REPLY).where(REPLY.c.id == reply_id).values(nothing))
 
 
-def _reply(row: Any) -> Reply:
+def _to_reply(row: Any) -> Reply:
     reply = Reply(**row._mapping)  # noqa: SLF001  # public, named so to leave columns their names
-    answer = Answer(reply.answer) if reply.answer else None
-    return replace(reply, kind=ReplyKind(reply.kind), answer=answer)
+    answer = ReplyOutcome(reply.outcome) if reply.outcome else None
+    return replace(reply, kind=ReplyKind(reply.kind), outcome=answer)
 
 
-class FollowUps:
+class FollowUpQueries:
     """The queries of the follow-up log. A part of `Store`."""
 
     _database: Database
 
-    def add_follow_up(self, line: FollowUp) -> FollowUp:
+    def add_follow_up(self, follow_up: FollowUp) -> FollowUp:
         """Keep a line of the log and give it back with its id."""
-        fit = clean(line)
+        fit = sanitize(follow_up)
         values = {name: value for name, value in asdict(fit).items() if name != "id"}
-        with self._database.writing() as connection:
+        with self._database.begin_write() as connection:
             key = connection.execute(insert(FOLLOW_UP).values(values)).inserted_primary_key
         return replace(fit, id=key[0] if key else None)
 
-    def follow_ups(self, association: str, *, limit: int = 100) -> list[FollowUp]:
+    def list_follow_ups(self, association: str, *, limit: int = 100) -> list[FollowUp]:
         """An association's log, the newest line first."""
         query = select(FOLLOW_UP).where(FOLLOW_UP.c.association == association)
-        return self._lines(query.order_by(FOLLOW_UP.c.at.desc(), FOLLOW_UP.c.id.desc()).limit(limit))
+        return self._fetch_follow_ups(
+            query.order_by(FOLLOW_UP.c.occurred_at.desc(), FOLLOW_UP.c.id.desc()).limit(limit)
+        )
 
-    def logs(self, associations: Collection[str]) -> dict[str, tuple[FollowUp, ...]]:
+    def group_follow_ups_by_association(
+        self, associations: Collection[str]
+    ) -> dict[str, tuple[FollowUp, ...]]:
         """The logs of some associations, the newest line of each first; none of those that have none."""
         query = select(FOLLOW_UP).where(FOLLOW_UP.c.association.in_(associations))
         logs: dict[str, list[FollowUp]] = {}
-        for line in self._lines(query.order_by(FOLLOW_UP.c.at.desc(), FOLLOW_UP.c.id.desc())):
+        for line in self._fetch_follow_ups(
+            query.order_by(FOLLOW_UP.c.occurred_at.desc(), FOLLOW_UP.c.id.desc())
+        ):
             logs.setdefault(line.association, []).append(line)
         return {association: tuple(log) for association, log in logs.items()}
 
-    def promises(
-        self, until: date, *, since: date | None = None, limit: int = 50, regions: Regions = None
+    def list_promises(
+        self,
+        due_by: date,
+        *,
+        due_from: date | None = None,
+        limit: int = 50,
+        regions: RegionFilter = None,
     ) -> list[FollowUp]:
         """What was promised for a day up to this one (and not before `since`), the earliest first."""
-        query = select(FOLLOW_UP).where(FOLLOW_UP.c.due <= until, *within(FOLLOW_UP.c.association, regions))
-        if since is not None:
-            query = query.where(FOLLOW_UP.c.due >= since)
-        return self._lines(query.order_by(FOLLOW_UP.c.due, FOLLOW_UP.c.id).limit(limit))
+        query = select(FOLLOW_UP).where(
+            FOLLOW_UP.c.due_date <= due_by, *build_region_filter(FOLLOW_UP.c.association, regions)
+        )
+        if due_from is not None:
+            query = query.where(FOLLOW_UP.c.due_date >= due_from)
+        return self._fetch_follow_ups(
+            query.order_by(FOLLOW_UP.c.due_date, FOLLOW_UP.c.id).limit(limit)
+        )
 
-    def _lines(self, query: Any) -> list[FollowUp]:
-        with self._database.reading() as connection:
-            return [_follow_up(row) for row in connection.execute(query)]
+    def _fetch_follow_ups(self, query: Any) -> list[FollowUp]:
+        with self._database.begin_read() as connection:
+            return [_to_follow_up(row) for row in connection.execute(query)]
 
 
-def _follow_up(row: Any) -> FollowUp:
+def _to_follow_up(row: Any) -> FollowUp:
     line = FollowUp(**row._mapping)  # noqa: SLF001  # public, named so to leave columns their names
     return replace(line, kind=FollowUpKind(line.kind))

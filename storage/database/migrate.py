@@ -18,38 +18,45 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, create_engine, inspect
 
-from storage.errors import RESTORE, DamagedDatabaseError, NewerDatabaseError
+from storage.errors import RESTORE_REMEDY, DamagedDatabaseError, NewerDatabaseError
 
 if TYPE_CHECKING:
     from alembic.config import Config
 
-FOLDER = Path(__file__).parents[1] / "migrations"
-ONE_AT_A_TIME = Lock()  # Alembic keeps what it is doing in a global
+MIGRATIONS_FOLDER = Path(__file__).parents[1] / "migrations"
+ALEMBIC_LOCK = Lock()  # Alembic keeps what it is doing in a global
 
 
-def head() -> str:
+def get_head_revision() -> str:
     """The newest revision this auditor knows."""
-    return known()[-1]
+    return list_known_revisions()[-1]
 
 
 @cache
-def known() -> tuple[str, ...]:
+def list_known_revisions() -> tuple[str, ...]:
     """The revisions this auditor knows, the oldest first."""
-    return tuple(sorted(file.stem.partition("_")[0] for file in (FOLDER / "versions").glob("[0-9]*.py")))
+    return tuple(
+        sorted(
+            file.stem.partition("_")[0]
+            for file in (MIGRATIONS_FOLDER / "versions").glob("[0-9]*.py")
+        )
+    )
 
 
-def current(connection: Connection) -> str | None:
+def get_current_revision(connection: Connection) -> str | None:
     """The revision of the database, None where it has none. Raises NewerDatabaseError for an unknown one."""
     if not inspect(connection).has_table("alembic_version"):
         return None
     found = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
-    if found is not None and found not in known():
-        why = f"a newer auditor wrote it (schema {found}, this one knows {head()})"
-        raise NewerDatabaseError("the database", why, f"install the newer auditor, or {RESTORE}")
+    if found is not None and found not in list_known_revisions():
+        why = f"a newer auditor wrote it (schema {found}, this one knows {get_head_revision()})"
+        raise NewerDatabaseError(
+            "the database", why, f"install the newer auditor, or {RESTORE_REMEDY}"
+        )
     return found
 
 
-def upgrade(connection: Connection) -> None:
+def upgrade_schema(connection: Connection) -> None:
     """Run the missing revisions in one transaction: all of them, or none.
 
     Foreign keys are off meanwhile: rebuilding a table with them on deletes every child row (tried on
@@ -59,35 +66,37 @@ def upgrade(connection: Connection) -> None:
 
     sqlite = connection.dialect.name == "sqlite"
     if sqlite:
-        _foreign_keys(connection, "OFF")
+        _set_foreign_keys(connection, "OFF")
     try:
-        with ONE_AT_A_TIME, connection.begin():
-            command.upgrade(config(connection), "head")
+        with ALEMBIC_LOCK, connection.begin():
+            command.upgrade(build_alembic_config(connection), "head")
             if sqlite and (broken := connection.exec_driver_sql("PRAGMA foreign_key_check").all()):
-                raise DamagedDatabaseError("the database", f"{len(broken)} rows point nowhere", RESTORE)
+                raise DamagedDatabaseError(
+                    "the database", f"{len(broken)} rows point nowhere", RESTORE_REMEDY
+                )
     finally:
         if sqlite:
-            _foreign_keys(connection, "ON")
+            _set_foreign_keys(connection, "ON")
 
 
-def config(connection: Connection) -> Config:
+def build_alembic_config(connection: Connection) -> Config:
     """Alembic's configuration for an open connection."""
     from alembic.config import Config  # noqa: PLC0415
 
     made = Config()
-    made.set_main_option("script_location", str(FOLDER).replace("%", "%%"))
+    made.set_main_option("script_location", str(MIGRATIONS_FOLDER).replace("%", "%%"))
     made.attributes["connection"] = connection
     return made
 
 
-def _foreign_keys(connection: Connection, value: str) -> None:
+def _set_foreign_keys(connection: Connection, value: str) -> None:
     # The pragma is ignored inside a transaction, so it goes to the driver, which is in none here.
     driver: Any = connection.connection.driver_connection
     driver.execute(f"PRAGMA foreign_keys={value}")
 
 
-def _next() -> str:
-    return f"{int(head()) + 1:04}"
+def _next_revision_id() -> str:
+    return f"{int(get_head_revision()) + 1:04}"
 
 
 def main(message: str) -> None:
@@ -97,8 +106,13 @@ def main(message: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         engine = create_engine(f"sqlite:///{folder}/scratch.db")
         with engine.connect() as connection:
-            command.upgrade(config(connection), "head")
-            command.revision(config(connection), message, autogenerate=True, rev_id=_next())
+            command.upgrade(build_alembic_config(connection), "head")
+            command.revision(
+                build_alembic_config(connection),
+                message,
+                autogenerate=True,
+                rev_id=_next_revision_id(),
+            )
         engine.dispose()
 
 

@@ -19,18 +19,23 @@ from pathlib import Path
 from sqlalchemy.engine import URL
 
 from storage.database import migrate
-from storage.database.engine import BUSY_SECONDS, WRITES, engine_of, told
-from storage.errors import RESTORE, DamagedDatabaseError, ForeignDatabaseError, StoreError
-from storage.files.spool import aside
+from storage.database.engine import (
+    BUSY_TIMEOUT_SECONDS,
+    WRITE_OPTIONS,
+    convert_driver_errors,
+    create_database_engine,
+)
+from storage.errors import RESTORE_REMEDY, DamagedDatabaseError, ForeignDatabaseError, StoreError
+from storage.files.spool import replace_atomically
 
 APPLICATION_ID = 0x50524155
 """`PRAU` in the header of the file: how we know our own."""
 
-CHECKED_AT_OPENING = 64 << 20
+MAX_OPEN_CHECK_BYTES = 64 << 20
 """Bytes up to which a database is checked whole whenever it is opened; beyond, `check` is for the night."""
 
 
-def make(file: Path) -> None:
+def create_database_file(file: Path) -> None:
     """Make the database beside its place and put it there whole: a death half-way leaves nothing behind.
 
     Where another process was faster, its database stands. It holds people's addresses, so only its owner
@@ -40,39 +45,42 @@ def make(file: Path) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(prefix=f".{file.name}.", suffix=".new", dir=file.parent)
         os.close(descriptor)
-        _make_by(Path(name), file)
+        _create_beside(Path(name), file)
     except OSError as problem:
         remedy = "give the auditor the right to write in that folder"
         raise StoreError(str(file), problem.strerror or str(problem), remedy) from problem
 
 
-def _make_by(new: Path, file: Path) -> None:
-    engine = engine_of(URL.create("sqlite", database=str(new)))
+def _create_beside(temporary_file: Path, file: Path) -> None:
+    engine = create_database_engine(URL.create("sqlite", database=str(temporary_file)))
     try:
-        with told(new), engine.execution_options(**WRITES).connect() as connection:
-            migrate.upgrade(connection)
+        with (
+            convert_driver_errors(temporary_file),
+            engine.execution_options(**WRITE_OPTIONS).connect() as connection,
+        ):
+            migrate.upgrade_schema(connection)
             connection.exec_driver_sql(f"PRAGMA application_id={APPLICATION_ID}")
             connection.commit()
         engine.dispose()
-        keep_ahead(new)
+        enable_write_ahead_log(temporary_file)
         with suppress(FileExistsError):
-            os.link(new, file)
+            os.link(temporary_file, file)
     finally:
         engine.dispose()
-        new.unlink(missing_ok=True)
+        temporary_file.unlink(missing_ok=True)
 
 
-def keep_ahead(file: Path) -> None:
+def enable_write_ahead_log(file: Path) -> None:
     """Turn write-ahead logging on where it is not (a restored copy): readers then never hold up a writer.
 
     Only once, before anything else: two processes that do it together fail, whatever their timeout.
     """
-    with told(file), closing(sqlite3.connect(file, isolation_level=None)) as raw:
+    with convert_driver_errors(file), closing(sqlite3.connect(file, isolation_level=None)) as raw:
         if raw.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
             raw.execute("PRAGMA journal_mode=WAL")
 
 
-def refuse_read_only(file: Path) -> None:
+def reject_read_only(file: Path) -> None:
     """Raise StoreError where the database, or the folder its log lies in, cannot be written."""
     for place in (file, file.parent):
         if not os.access(place, os.W_OK):
@@ -80,62 +88,71 @@ def refuse_read_only(file: Path) -> None:
             raise StoreError(str(place), "it cannot be written", remedy)
 
 
-def inspect(file: Path, *, whole: bool = False) -> None:
+def verify_database_file(file: Path, *, full_check: bool = False) -> None:
     """Refuse what is not our database, or no longer whole; nothing is written.
 
     A large one is read whole only where that is asked for. Raises ForeignDatabaseError, DamagedDatabaseError.
     """
     size = file.stat().st_size
-    remedy = f"point [storage] url elsewhere, or {RESTORE}"
+    remedy = f"point [storage] url elsewhere, or {RESTORE_REMEDY}"
     if size == 0:
         raise ForeignDatabaseError(str(file), "the file is empty", remedy)
-    with told(file), closing(sqlite3.connect(f"file:{quoted(file)}?mode=rw", uri=True)) as raw:
+    with (
+        convert_driver_errors(file),
+        closing(sqlite3.connect(f"file:{quote_sqlite_path(file)}?mode=rw", uri=True)) as raw,
+    ):
         if raw.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
             raise ForeignDatabaseError(str(file), "it is not a database of the auditor", remedy)
-    if whole or size <= CHECKED_AT_OPENING:
+    if full_check or size <= MAX_OPEN_CHECK_BYTES:
         quick_check(file)
 
 
 def quick_check(file: Path) -> None:
     """Read the whole file for damage; seconds for a large one. Raises DamagedDatabaseError."""
-    with told(file), closing(sqlite3.connect(f"file:{quoted(file)}?mode=rw", uri=True)) as raw:
+    with (
+        convert_driver_errors(file),
+        closing(sqlite3.connect(f"file:{quote_sqlite_path(file)}?mode=rw", uri=True)) as raw,
+    ):
         found = raw.execute("PRAGMA quick_check(1)").fetchone()[0]
     if found != "ok":
-        raise DamagedDatabaseError(str(file), f"it is damaged ({found})", RESTORE)
+        raise DamagedDatabaseError(str(file), f"it is damaged ({found})", RESTORE_REMEDY)
 
 
-def scrub(file: Path) -> bool:
+def vacuum_file(file: Path) -> bool:
     """Write the file anew and empty its log, so that neither holds what was deleted.
 
     False where a reader still looks at an older moment: the log can be emptied when it is done. Raises
     StoreError, for example where there is no room for a second copy.
     """
-    with told(file), closing(sqlite3.connect(file, timeout=BUSY_SECONDS, isolation_level=None)) as raw:
+    with (
+        convert_driver_errors(file),
+        closing(sqlite3.connect(file, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None)) as raw,
+    ):
         raw.execute("VACUUM")
         is_busy, _, _ = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     return not is_busy
 
 
-def quoted(file: Path) -> str:
+def quote_sqlite_path(file: Path) -> str:
     """A path as it stands in SQLite's `file:` addresses."""
     return str(file).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
 
 
-PASSING = ("session", "invitation")
+ACCESS_TABLES = ("session", "invitation")
 """The tables of what a person holds for a while and may have given back since."""
 
-MAKE_ROOM = "make room and give the auditor the right to write there"
+DISK_SPACE_REMEDY = "make room and give the auditor the right to write there"
 
 
 @dataclass(frozen=True, slots=True)
-class Contents:
+class DatabaseContents:
     """What a database holds: its schema, and how many rows by table."""
 
-    schema: str
-    rows: Mapping[str, int]
+    schema_revision: str
+    row_counts: Mapping[str, int]
 
 
-def copy(source: Path, target: Path) -> Contents:
+def copy_database(source: Path, target: Path) -> DatabaseContents:
     """Write one moment of a database to a file, readers and writers going on, in place of an older copy.
 
     Every row committed before the call is in it. It is written beside its place, read again whole and
@@ -143,103 +160,123 @@ def copy(source: Path, target: Path) -> Contents:
     then.
     """
     quick_check(source)
-    with _written(target) as new:
-        meant = _copied(source, new, target)
-        if (found := held(new)) != meant:
-            raise DamagedDatabaseError(str(target), f"the copy is not the database ({found})", "another disk")
+    with _replace_atomically(target) as new:
+        meant = _copy_snapshot(source, new, target)
+        if (found := read_contents(new)) != meant:
+            raise DamagedDatabaseError(
+                str(target), f"the copy is not the database ({found})", "another disk"
+            )
     return meant
 
 
-def restore(backup: Path, file: Path, kept: Path) -> Contents:
+def restore_database(backup: Path, file: Path, previous_copy: Path) -> DatabaseContents:
     """Put a backup in a database's place; what is there is kept under another name, never deleted.
 
     The backup is read whole and brought to the newest schema first; until then nothing is touched. There is a
     whole database at the place at every moment. Nobody is logged in afterwards. Raises StoreError: the backup
     is none, or damaged, or a newer auditor's, or another program has the database open.
     """
-    inspect(backup, whole=True)
-    with _written(file) as new:
-        _copied(backup, new, file)
-        _bring_up(new)
-        _sign_out(new)
-        put_back = held(new)
-        _keep(file, kept)
+    verify_database_file(backup, full_check=True)
+    with _replace_atomically(file) as new:
+        _copy_snapshot(backup, new, file)
+        _upgrade_file(new)
+        _end_all_sessions(new)
+        put_back = read_contents(new)
+        _set_aside(file, previous_copy)
     return put_back
 
 
-def held(file: Path) -> Contents:
+def read_contents(file: Path) -> DatabaseContents:
     """What a copy holds, which is read whole for it. Raises StoreError where it is damaged or not ours."""
-    inspect(file, whole=True)
-    with told(file), closing(sqlite3.connect(f"file:{quoted(file)}?mode=ro", uri=True)) as raw:
-        return _held(raw)
+    verify_database_file(file, full_check=True)
+    with (
+        convert_driver_errors(file),
+        closing(sqlite3.connect(f"file:{quote_sqlite_path(file)}?mode=ro", uri=True)) as raw,
+    ):
+        return _count_contents(raw)
 
 
-def _held(raw: sqlite3.Connection) -> Contents:
-    named = raw.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
+def _count_contents(raw: sqlite3.Connection) -> DatabaseContents:
+    named = raw.execute(
+        "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+    )
     tables = sorted(name for (name,) in named)
     schema = raw.execute("SELECT version_num FROM alembic_version").fetchone()
     rows = {name: raw.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0] for name in tables}  # noqa: S608 - names of ours
-    return Contents(schema[0] if schema else "", rows)
+    return DatabaseContents(schema[0] if schema else "", rows)
 
 
-def _copied(source: Path, new: Path, target: Path) -> Contents:
+def _copy_snapshot(source: Path, temporary_file: Path, target: Path) -> DatabaseContents:
     """Copy what one transaction sees, so that it can be counted: a backup begins none where there is one."""
     with (
-        told(target),
-        closing(sqlite3.connect(f"file:{quoted(source)}?mode=rw", uri=True, isolation_level=None)) as raw,
-        closing(sqlite3.connect(new, isolation_level=None)) as copied,
+        convert_driver_errors(target),
+        closing(
+            sqlite3.connect(
+                f"file:{quote_sqlite_path(source)}?mode=rw", uri=True, isolation_level=None
+            )
+        ) as raw,
+        closing(sqlite3.connect(temporary_file, isolation_level=None)) as copied,
     ):
         raw.execute("BEGIN")
-        meant = _held(raw)
+        meant = _count_contents(raw)
         raw.backup(copied)
         copied.execute("PRAGMA journal_mode=DELETE")  # one file, without a log beside it
     return meant
 
 
-def _bring_up(file: Path) -> None:
-    engine = engine_of(URL.create("sqlite", database=str(file)))
+def _upgrade_file(file: Path) -> None:
+    engine = create_database_engine(URL.create("sqlite", database=str(file)))
     try:
-        with told(file), engine.execution_options(**WRITES).connect() as connection:
-            if migrate.current(connection) != migrate.head():
+        with (
+            convert_driver_errors(file),
+            engine.execution_options(**WRITE_OPTIONS).connect() as connection,
+        ):
+            if migrate.get_current_revision(connection) != migrate.get_head_revision():
                 connection.rollback()
-                migrate.upgrade(connection)
+                migrate.upgrade_schema(connection)
     finally:
         engine.dispose()
 
 
-def _sign_out(file: Path) -> None:
+def _end_all_sessions(file: Path) -> None:
     """End every session and open invitation: some were ended or used since, and would live again."""
-    with told(file), closing(sqlite3.connect(file)) as raw, raw:
-        for table in PASSING:
+    with convert_driver_errors(file), closing(sqlite3.connect(file)) as raw, raw:
+        for table in ACCESS_TABLES:
             raw.execute(f'DELETE FROM "{table}"')  # noqa: S608 - names of ours
 
 
-def _keep(file: Path, kept: Path) -> None:
+def _set_aside(file: Path, previous_copy: Path) -> None:
     """Give the database that is there another name beside its own, its log with it.
 
     A log goes aside also where its database is gone: SQLite would lay it over whatever takes the name.
     """
     if file.exists():
-        _let_go(file)
+        _merge_log(file)
     for end in ("-journal", "-wal", "-shm"):
         with suppress(FileNotFoundError):
-            file.with_name(file.name + end).rename(kept.with_name(kept.name + end))
+            file.with_name(file.name + end).rename(
+                previous_copy.with_name(previous_copy.name + end)
+            )
     if not file.exists():
         return
     try:
-        os.link(file, kept)
+        os.link(file, previous_copy)
     except OSError:  # a file system without links: for a moment there is none under the name
-        file.rename(kept)
+        file.rename(previous_copy)
 
 
-def _let_go(file: Path) -> None:
+def _merge_log(file: Path) -> None:
     """Take the log into the database, which only the last one who has it open can. Raises StoreError.
 
     A database that is damaged cannot be asked: it is kept as it is.
     """
-    in_use = StoreError(str(file), "another program has it open", "stop `auditor serve`, then the same again")
+    in_use = StoreError(
+        str(file), "another program has it open", "stop `auditor serve`, then the same again"
+    )
     try:
-        with closing(sqlite3.connect(f"file:{quoted(file)}?mode=rw", uri=True, timeout=0)) as raw:
+        with closing(
+            sqlite3.connect(f"file:{quote_sqlite_path(file)}?mode=rw", uri=True, timeout=0)
+        ) as raw:
             if raw.execute("PRAGMA journal_mode=DELETE").fetchone()[0] == "wal":
                 raise in_use
     except sqlite3.Error as problem:
@@ -248,14 +285,16 @@ def _let_go(file: Path) -> None:
 
 
 @contextmanager
-def _written(target: Path) -> Iterator[Path]:
+def _replace_atomically(target: Path) -> Iterator[Path]:
     """A file beside a place that takes it at the end. Raises StoreError."""
     try:
-        with aside(target, f".{target.name}.") as new:
+        with replace_atomically(target, f".{target.name}.") as new:
             try:
                 yield new
             finally:
                 for end in ("-journal", "-wal", "-shm"):
                     new.with_name(new.name + end).unlink(missing_ok=True)
     except OSError as problem:
-        raise StoreError(str(target), problem.strerror or str(problem), MAKE_ROOM) from problem
+        raise StoreError(
+            str(target), problem.strerror or str(problem), DISK_SPACE_REMEDY
+        ) from problem

@@ -15,10 +15,10 @@ from typing import Generic, Self, TypeVar
 
 T = TypeVar("T")
 
-IN_MEMORY = 8_000_000
+MAX_MEMORY_BYTES = 8_000_000
 """So many bytes are no file yet."""
 
-TOGETHER = 500
+SPOOL_BATCH_SIZE = 500
 """So many are written at once, which costs less than half of one by one."""
 
 
@@ -26,23 +26,23 @@ class Spool(Generic[T]):
     """A list that is only added to, and read from its beginning once it is whole."""
 
     def __init__(self) -> None:
-        self._file = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115  # closed by `close`
-        self._newest: list[T] = []
+        self._file = tempfile.SpooledTemporaryFile(MAX_MEMORY_BYTES)  # noqa: SIM115  # closed by `close`
+        self._buffer: list[T] = []
 
-    def extend(self, some: Iterable[T]) -> None:
+    def extend(self, batch: Iterable[T]) -> None:
         """Add these, if they are any."""
-        self._newest.extend(some)
-        if len(self._newest) >= TOGETHER:
-            self._write()
+        self._buffer.extend(batch)
+        if len(self._buffer) >= SPOOL_BATCH_SIZE:
+            self._write_buffer()
 
-    def _write(self) -> None:
-        if self._newest:
-            pickle.dump(self._newest, self._file, pickle.HIGHEST_PROTOCOL)
-        self._newest = []
+    def _write_buffer(self) -> None:
+        if self._buffer:
+            pickle.dump(self._buffer, self._file, pickle.HIGHEST_PROTOCOL)
+        self._buffer = []
 
     def __iter__(self) -> Iterator[T]:
         """All of them, in their order."""
-        self._write()
+        self._write_buffer()
         end = self._file.tell()
         self._file.seek(0)
         while self._file.tell() < end:
@@ -61,7 +61,7 @@ class Spool(Generic[T]):
 
 
 @contextmanager
-def aside(target: Path, prefix: str = ".new-") -> Iterator[Path]:
+def replace_atomically(target: Path, prefix: str = ".new-") -> Iterator[Path]:
     """An empty file beside a place, for its owner alone, which takes that place at the end.
 
     Where the work in between fails, nothing is left of it and what was there stands. Raises OSError.
@@ -72,17 +72,17 @@ def aside(target: Path, prefix: str = ".new-") -> Iterator[Path]:
     new = Path(name)
     try:
         yield new
-        sync(new)
+        fsync_path(new)
         new.replace(target)
     except BaseException:
         new.unlink(missing_ok=True)
         raise
-    sync(target.parent)
+    fsync_path(target.parent)
 
 
-def sync(place: Path) -> None:
+def fsync_path(path: Path) -> None:
     """Wait until a file, or a folder's names, are safe on the disk: a rename lives in its folder."""
-    descriptor = os.open(place, os.O_RDONLY)
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

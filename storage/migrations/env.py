@@ -8,14 +8,14 @@ from alembic import context
 from sqlmodel.sql.sqltypes import AutoString, UTCDateTime
 
 from storage.tables import communication, runs, summaries  # noqa: F401  # their tables belong to the metadata
-from storage.tables.core import METADATA, Noun
-from storage.tables.runs import Micros
+from storage.tables.core import METADATA, JsonModelType
+from storage.tables.runs import MicrosecondTimestamp
 
 PLAIN = {
     AutoString: "sa.String()",
     UTCDateTime: "sa.DateTime(timezone=True)",
-    Noun: "sa.Text()",
-    Micros: "sa.BigInteger()",
+    JsonModelType: "sa.Text()",
+    MicrosecondTimestamp: "sa.BigInteger()",
 }
 
 

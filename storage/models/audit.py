@@ -8,7 +8,15 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from probes.models.finding import Activity, Finding, FoundLink, Identity, Presence, Reason, Scalar
+from probes.models.finding import (
+    Activity,
+    FactValue,
+    Finding,
+    FoundLink,
+    Identity,
+    Presence,
+    Reason,
+)
 
 SEVERITIES = ("urgent", "high", "medium", "low", "info")
 """How grave a gap may be, the gravest first."""
@@ -23,7 +31,7 @@ class AccountRow:
     """
 
     association: str
-    typed: str
+    typed_text: str
     identity: Identity
     column: str = ""
     id: int | None = None
@@ -54,14 +62,14 @@ class Association:
     language: str = "ar"
     tags: tuple[str, ...] = ()
     none_by_choice: tuple[str, ...] = ()
-    reached: frozenset[str] = field(default=frozenset(), compare=False)
+    contact_methods: frozenset[str] = field(default=frozenset(), compare=False)
 
-    def shown(self, language: str) -> str:
+    def display_name(self, language: str) -> str:
         """The name in a language, or the one we have."""
         return {"ar": self.name_ar, "fr": self.name_fr}.get(language) or self.name
 
 
-REACHES = ("email", "phone")
+CONTACT_METHODS = ("email", "phone")
 """The ways of a contact by which somebody is reached."""
 
 
@@ -81,18 +89,20 @@ class Contact:
         return any(getattr(self, one.name) for one in fields(self))
 
 
-NO_CONTACT = Contact()
+EMPTY_CONTACT = Contact()
 CONTACT_FIELDS = tuple(one.name for one in fields(Contact))
-ASSOCIATION_FIELDS = tuple(one.name for one in fields(Association) if one.name not in {"id", "reached"})
-Fact = str | tuple[str, ...] | None
+ASSOCIATION_FIELDS = tuple(
+    one.name for one in fields(Association) if one.name not in {"id", "reached"}
+)
+RegistryValue = str | tuple[str, ...] | None
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
+class AssociationEntry:
     """An association with its contact: its whole entry in the registry, as a sheet has it."""
 
     association: Association
-    contact: Contact = NO_CONTACT
+    contact: Contact = EMPTY_CONTACT
 
     @property
     def id(self) -> str:
@@ -104,19 +114,27 @@ class Member:
         """The association's."""
         return self.association.name
 
-    def fact(self, name: str) -> Fact:
+    def get_value(self, field_name: str) -> RegistryValue:
         """What stands in a column of its entry."""
-        fact: Fact = getattr(self.contact if name in CONTACT_FIELDS else self.association, name)
+        fact: RegistryValue = getattr(
+            self.contact if field_name in CONTACT_FIELDS else self.association, field_name
+        )
         return fact
 
-    def having(self, facts: Mapping[str, Fact]) -> Member:
+    def replace_values(self, values: Mapping[str, RegistryValue]) -> AssociationEntry:
         """The same entry with other facts, by their columns."""
-        of_people: dict[str, Any] = {name: fact for name, fact in facts.items() if name in CONTACT_FIELDS}
-        others: dict[str, Any] = {name: fact for name, fact in facts.items() if name not in of_people}
-        return Member(replace(self.association, **others), replace(self.contact, **of_people))
+        of_people: dict[str, Any] = {
+            name: fact for name, fact in values.items() if name in CONTACT_FIELDS
+        }
+        others: dict[str, Any] = {
+            name: fact for name, fact in values.items() if name not in of_people
+        }
+        return AssociationEntry(
+            replace(self.association, **others), replace(self.contact, **of_people)
+        )
 
 
-class NightState(StrEnum):
+class AuditRunState(StrEnum):
     """Where a night stands. `skipped`: we had no connectivity, nothing was concluded."""
 
     RUNNING = "running"
@@ -126,14 +144,14 @@ class NightState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Night:
+class AuditRun:
     """One look at every account. `day` (UTC) is its name and unique; `blind` lists distrusted channels."""
 
     day: date
-    state: NightState
+    state: AuditRunState
     started_at: datetime
     finished_at: datetime | None = None
-    blind: tuple[str, ...] = ()
+    unreliable_channels: tuple[str, ...] = ()
     receipt: Mapping[str, object] = field(default_factory=dict)
     id: int | None = None
 
@@ -159,14 +177,14 @@ class Evidence:
     detail: str = ""
     truncated: bool = False
     insecure: bool = False
-    seconds: float = 0.0
+    elapsed_seconds: float = 0.0
     certificate_expires: date | None = None
     fetched_at: datetime | None = None
-    withheld: bool = False
-    thinned: bool = False
-    registered: bool = False
-    came: str | None = None
-    fleeting: bool = False
+    is_withheld: bool = False
+    is_pruned: bool = False
+    is_registered_link: bool = False
+    received_digest: str | None = None
+    is_volatile: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,38 +205,38 @@ class Observation:
     """
 
     account_id: int
-    night_id: int
+    run_id: int
     observed_at: datetime
     finding: Finding
     evidence: tuple[Evidence, ...] = ()
     probe_version: int = 1
-    same_as: int | None = field(default=None, compare=False)
-    since: datetime | None = field(default=None, compare=False)
-    as_before: bool = field(default=False, compare=False)
-    times: str | None = field(default=None, compare=False)
+    result_id: int | None = field(default=None, compare=False)
+    first_observed_at: datetime | None = field(default=None, compare=False)
+    is_repeat: bool = field(default=False, compare=False)
+    per_run_values: str | None = field(default=None, compare=False)
 
     @property
-    def at(self) -> tuple[int, int]:
+    def key(self) -> tuple[int, int]:
         """What tells it from every other: its night and its account."""
-        return self.night_id, self.account_id
+        return self.run_id, self.account_id
 
 
-class Earlier(NamedTuple):
+class PreviousObservation(NamedTuple):
     """An earlier look that a night may repeat: its number, when it was first seen, its pages' digests."""
 
-    id: int
-    since: datetime
-    digests: tuple[str, ...]
+    result_id: int
+    first_observed_at: datetime
+    body_digests: tuple[str, ...]
 
 
-class LastLook(NamedTuple):
+class LastObservation(NamedTuple):
     """An earlier look, and the day of the night that it belongs to: it may have come after midnight."""
 
-    day: date
-    look: Observation
+    run_day: date
+    observation: Observation
 
 
-class State(StrEnum):
+class AccountState(StrEnum):
     """What we hold true of an account, folded from observations and decisions."""
 
     UNKNOWN = "unknown"
@@ -232,11 +250,11 @@ class Streak:
 
     cause: str
     since: datetime
-    last: datetime
-    nights: int = 1
+    latest_at: datetime
+    run_count: int = 1
 
 
-class Moments(NamedTuple):
+class CheckTimes(NamedTuple):
     """When an account was last looked at, and when that last decided: what each night moves in a standing."""
 
     account_id: int
@@ -245,7 +263,7 @@ class Moments(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class AccountStatus:
     """What is held true of one account.
 
     `state` moves only as `[confirm]` says. `reason` and `since` belong to `state`. `known` is the last
@@ -256,43 +274,43 @@ class Standing:
     """
 
     account_id: int
-    state: State = State.UNKNOWN
+    state: AccountState = AccountState.UNKNOWN
     reason: Reason | None = None
     since: datetime | None = None
     checked_at: datetime | None = None
     decided_at: datetime | None = None
-    latest: Presence | None = None
+    latest_presence: Presence | None = None
     latest_reason: Reason | None = None
-    known: Finding | None = None
+    last_known_finding: Finding | None = None
     last_activity: Activity | None = None
     platform_id: str | None = None
-    doubt: Streak | None = None
-    trouble: Streak | None = None
-    other: Streak | None = None
+    unconfirmed_streak: Streak | None = None
+    failure_streak: Streak | None = None
+    other_account_streak: Streak | None = None
 
     @property
-    def moments(self) -> Moments:
+    def check_times(self) -> CheckTimes:
         """What each night moves in it."""
-        return Moments(self.account_id, self.checked_at, self.decided_at)
+        return CheckTimes(self.account_id, self.checked_at, self.decided_at)
 
 
 class DecisionKind(StrEnum):
     """What a person may decide of an account or channel."""
 
-    ATTEST = "attest"
+    CONFIRM = "attest"
     NONE_BY_CHOICE = "none_by_choice"
-    OURS = "ours"
-    NOT_OURS = "not_ours"
+    CLAIM = "ours"
+    DISOWN = "not_ours"
     MOVED = "moved"
     WAIVE = "waive"
 
 
 @dataclass(frozen=True, slots=True)
-class Withdrawal:
+class DecisionWithdrawal:
     """The end of a decision before its time: who took it back, why, and when."""
 
-    who: str
-    why: str
+    author: str
+    reason: str
     withdrawn_at: datetime
 
 
@@ -309,14 +327,14 @@ class Decision:
     association: str
     channel: str
     kind: DecisionKind
-    who: str
-    why: str
+    author: str
+    reason: str
     decided_at: datetime
-    until: datetime | None = None
+    expires_at: datetime | None = None
     account_id: int | None = None
     code: str | None = None
     value: str | None = None
-    withdrawn: Withdrawal | None = None
+    withdrawal: DecisionWithdrawal | None = None
     id: int | None = None
 
 
@@ -328,7 +346,7 @@ class Proposal:
     link: FoundLink
     first_seen: datetime
     last_seen: datetime
-    nights: int = 1
+    run_count: int = 1
     id: int | None = None
 
 
@@ -347,10 +365,10 @@ class Gap:
     code: str
     severity: str
     first_seen: datetime
-    nights: int = 1
+    run_count: int = 1
     opened_at: datetime | None = None
     closed_at: datetime | None = None
     subject: str = ""
-    params: Mapping[str, Scalar] = field(default_factory=dict)
-    evidence: Mapping[str, Scalar] = field(default_factory=dict)
+    params: Mapping[str, FactValue] = field(default_factory=dict)
+    evidence: Mapping[str, FactValue] = field(default_factory=dict)
     id: int | None = None

@@ -7,33 +7,33 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Literal
 
-from probes.models.finding import Reason, Scalar
+from probes.models.finding import FactValue, Reason
 from storage.models.audit import Gap
 
-Sort = Literal["urgency", "name", "changed"]
+SummarySort = Literal["urgency", "name", "changed"]
 GapSort = Literal["severity", "newest"]
 """Who is to be called first; by name; whose gaps opened or closed last first."""
 
-NETWORK = ""
+NETWORK_GROUP = ""
 """The cohort of everybody; the others are called as their facet is: `region:…` and `tag:…`."""
 
-MOVES = "moved:"
+CHANGE_GROUP_PREFIX = "moved:"
 """Before a cohort's name: the sums of what opened and closed in it, day by day."""
 
-EVERYBODY = "all"
+ALL_FACET = "all"
 """The facet of which a tally is the size of the cohort."""
 
 
-PASSING = frozenset({"checked_at", "age"})
+VOLATILE_GAP_PARAMS = frozenset({"checked_at", "age"})
 """What a gap tells of the newest look and of no change: no title speaks of it, so a summary leaves it out."""
 
 
 @dataclass(frozen=True, slots=True)
-class Basis:
+class SummaryVersion:
     """By what summaries are made: `judged` names the configuration and the auditor, `began` the night."""
 
-    judged: str
-    began: datetime | None = None
+    evaluation_version: str
+    run_started_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +45,11 @@ class OpenGap:
     severity: str
     opened_at: datetime | None = None
     subject: str = ""
-    params: Mapping[str, Scalar] = field(default_factory=dict)
+    params: Mapping[str, FactValue] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
+class AssociationSummary:
     """One association as a list shows it: what its view says, and nothing that is judged anew.
 
     `states` tells by channel confirmed, unknown, gone, missing or by_choice; `gaps` are the visible ones, the
@@ -66,22 +66,22 @@ class Summary:
     language: str = "ar"
     tags: tuple[str, ...] = ()
     level: str = "no_data"
-    percent: int | None = None
-    low: int = 0
-    high: int = 0
-    states: Mapping[str, str] = field(default_factory=dict)
+    score_percent: int | None = None
+    score_low: int = 0
+    score_high: int = 0
+    channel_states: Mapping[str, str] = field(default_factory=dict)
     gaps: tuple[OpenGap, ...] = ()
-    proposals: int = 0
-    untold: tuple[tuple[str, Reason | None], ...] = ()
+    proposal_count: int = 0
+    unchecked: tuple[tuple[str, Reason | None], ...] = ()
     changed_at: datetime | None = None
 
-    def shown(self, language: str) -> str:
+    def display_name(self, language: str) -> str:
         """The name in a language, or the one we have."""
         return {"ar": self.name_ar, "fr": self.name_fr}.get(language) or self.name
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
+class SummaryRecord:
     """A summary on its way into the store, with all by which it is found, sorted and counted.
 
     `facets` are the short strings that find it, each with how much it counts in the tallies. `urgency` is
@@ -92,15 +92,15 @@ class Listing:
     `until` is the day from whose night on the same rows may tell otherwise; None: never.
     """
 
-    summary: Summary
+    summary: AssociationSummary
     facets: Mapping[str, int]
     urgency: int
-    sorted: str
-    words: tuple[str, ...]
-    told: Mapping[int, int] = field(default_factory=dict)
-    shown: frozenset[int] = frozenset()
-    moves: Mapping[str, int] = field(default_factory=dict)
-    until: date | None = None
+    sort_name: str
+    search_terms: tuple[str, ...]
+    reportable_gap_ranks: Mapping[int, int] = field(default_factory=dict)
+    visible_gap_ids: frozenset[int] = frozenset()
+    gap_change_counts: Mapping[str, int] = field(default_factory=dict)
+    valid_until: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +110,10 @@ class SummaryPage:
     There are `count` of them in all, or more than that where it is not `exact`.
     """
 
-    rows: tuple[Summary, ...]
-    next: str | None
+    rows: tuple[AssociationSummary, ...]
+    next_cursor: str | None
     count: int
-    exact: bool = True
+    is_exact: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ class ListedGap:
     """A gap with the association it is told of."""
 
     gap: Gap
-    association: Summary
+    association: AssociationSummary
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +129,6 @@ class GapPage:
     """A page of gaps, as `SummaryPage` is one of associations."""
 
     rows: tuple[ListedGap, ...]
-    next: str | None
+    next_cursor: str | None
     count: int
-    exact: bool = True
+    is_exact: bool = True

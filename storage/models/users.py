@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
 
-from storage.sanitize import text
+from storage.sanitize import sanitize_text
 
 
 class Role(StrEnum):
@@ -29,7 +29,7 @@ class Role(StrEnum):
 class User:
     """Somebody who may log in.
 
-    `regions` are a coordinator's, as `auditor.evaluation.summary.place`; none are all.
+    `regions` are a coordinator's, as `auditor.evaluation.summary.get_region_key`; none are all.
     One who was removed stays as a name beside what was signed, and cannot log in. Without `password_hash`
     nobody can either: the one-time link is still to be opened.
     """
@@ -40,52 +40,52 @@ class User:
     added_by: str
     regions: tuple[str, ...] = ()
     password_hash: str | None = field(default=None, repr=False)
-    password_at: datetime | None = None
+    password_set_at: datetime | None = None
     removed_at: datetime | None = None
     id: int | None = None
 
     @property
-    def key(self) -> str:
+    def normalized_name(self) -> str:
         """The name as it is compared."""
-        return key_of(self.name)
+        return normalize_user_name(self.name)
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class LoginSession:
     """A browser that is logged in. `token_hash` is the SHA-256 of its cookie, which is kept nowhere."""
 
     token_hash: str
     user_id: int
-    begun_at: datetime
-    seen_at: datetime
+    started_at: datetime
+    last_seen_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
-class Invitation:
+class UserInvite:
     """A one-time link by which a user sets a password. `token_hash` is the SHA-256 of what is in it."""
 
     token_hash: str
     user_id: int
-    made_at: datetime
-    made_by: str
+    created_at: datetime
+    created_by: str
     expires_at: datetime
 
 
-def key_of(name: str) -> str:
+def normalize_user_name(name: str) -> str:
     """A user's name as it is compared: whatever its capitals, spaces and forms of letters."""
-    return " ".join(unicodedata.normalize("NFKC", text(name)).casefold().split())
+    return " ".join(unicodedata.normalize("NFKC", sanitize_text(name)).casefold().split())
 
 
-class LetterState(StrEnum):
+class ReportLinkState(StrEnum):
     """Where a letter stands."""
 
-    HOLDS = "holds"
+    ACTIVE = "holds"
     EXPIRED = "expired"
     REVOKED = "revoked"
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class ReportLink:
     """An association's own way to its report: a link that expires and can be revoked.
 
     `token_hash` is the SHA-256 of the token in hexadecimal; the token itself is shown once and never kept.
@@ -94,37 +94,37 @@ class Letter:
 
     association: str
     token_hash: str
-    made_at: datetime
-    made_by: str
+    created_at: datetime
+    created_by: str
     expires_at: datetime
     revoked_at: datetime | None = None
     revoked_by: str | None = None
-    opened_at: datetime | None = None
+    last_opened_at: datetime | None = None
     id: int | None = None
 
-    def holds(self, now: datetime) -> bool:
+    def is_active(self, now: datetime) -> bool:
         """Whether the link leads to the report."""
-        return self.state(now) is LetterState.HOLDS
+        return self.get_state(now) is ReportLinkState.ACTIVE
 
-    def state(self, now: datetime) -> LetterState:
+    def get_state(self, now: datetime) -> ReportLinkState:
         """Whether it holds, or why no longer."""
         if self.revoked_at is not None:
-            return LetterState.REVOKED
-        return LetterState.HOLDS if now < self.expires_at else LetterState.EXPIRED
+            return ReportLinkState.REVOKED
+        return ReportLinkState.ACTIVE if now < self.expires_at else ReportLinkState.EXPIRED
 
 
 class ReplyKind(StrEnum):
     """What an association may answer to its report."""
 
-    OURS = "ours"
-    NOT_OURS = "not_ours"
+    CLAIMED = "ours"
+    DISOWNED = "not_ours"
     CLOSED = "closed"
     MOVED = "moved"
-    MISTAKEN = "mistaken"
+    DISPUTED = "mistaken"
     PROMISED = "promised"
 
 
-class Answer(StrEnum):
+class ReplyOutcome(StrEnum):
     """What a coordinator made of a reply."""
 
     ACCEPTED = "accepted"
@@ -141,17 +141,17 @@ class Reply:
 
     association: str
     kind: ReplyKind
-    said_at: datetime
+    submitted_at: datetime
     channel: str = ""
     account_id: int | None = None
     code: str | None = None
     value: str | None = None
     text: str = ""
-    letter_id: int | None = None
-    answer: Answer | None = None
-    answered_by: str | None = None
-    answered_why: str | None = None
-    answered_at: datetime | None = None
+    report_link_id: int | None = None
+    outcome: ReplyOutcome | None = None
+    reviewed_by: str | None = None
+    review_reason: str | None = None
+    reviewed_at: datetime | None = None
     id: int | None = None
 
 
@@ -174,10 +174,10 @@ class FollowUp:
 
     association: str
     kind: FollowUpKind
-    who: str
-    at: datetime
+    author: str
+    occurred_at: datetime
     text: str = ""
-    due: date | None = None
+    due_date: date | None = None
     channel: str = ""
     code: str | None = None
     id: int | None = None
@@ -192,19 +192,19 @@ class Subscription:
 
     address: str
     kind: str
-    wanted: bool
+    is_wanted: bool
     changed_at: datetime
     association: str = ""
     token_hash: str | None = None
 
 
-ASSOCIATION = "association"
+WHOLE_ASSOCIATION_FIELD = "association"
 """What a line of the trail is about where the association itself came or left."""
-PRUNE = "prune"
+PRUNE_SOURCE = "prune"
 """The source of what was removed with all that was seen of it."""
-FORGET = "forget"
+ERASE_SOURCE = "forget"
 """The source of what was erased: its association is no id any more, but a digest of one."""
-FIELDS = (
+REGISTRY_FIELDS = (
     "name",
     "name_ar",
     "name_fr",
@@ -221,7 +221,7 @@ FIELDS = (
 """What of an association's entry may change, its contact among it, in the order of a sheet."""
 
 
-class ChangeKind(StrEnum):
+class RegistryChangeKind(StrEnum):
     """How something of the registry changed: `withdrawn` is kept, not audited; `pruned` is removed.
 
     `forgotten` is erased, together with every other line about it.
@@ -231,19 +231,19 @@ class ChangeKind(StrEnum):
     CHANGED = "changed"
     WITHDRAWN = "withdrawn"
     PRUNED = "pruned"
-    FORGOTTEN = "forgotten"
+    ERASED = "forgotten"
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class AuditLogEntry:
     """A line of the registry's audit trail: who changed which field of an association, from what to what.
 
     `source` is where it was changed: `import`, `web`, `decision`, `prune` for what was removed, `forget` for
     what was erased. An association that came or left has the field `association`, a link its column's name.
     """
 
-    at: datetime
-    who: str
+    changed_at: datetime
+    author: str
     source: str
     association: str
     field: str
@@ -252,30 +252,41 @@ class Change:
     id: int | None = None
 
     @property
-    def kind(self) -> ChangeKind:
+    def kind(self) -> RegistryChangeKind:
         """What became of it."""
-        if self.source == FORGET:
-            return ChangeKind.FORGOTTEN
-        if self.field in FIELDS or (self.before is not None and self.after is not None):
-            return ChangeKind.CHANGED
+        if self.source == ERASE_SOURCE:
+            return RegistryChangeKind.ERASED
+        if self.field in REGISTRY_FIELDS or (self.before is not None and self.after is not None):
+            return RegistryChangeKind.CHANGED
         if self.before is None:
-            return ChangeKind.ADDED
-        return ChangeKind.PRUNED if self.source == PRUNE else ChangeKind.WITHDRAWN
+            return RegistryChangeKind.ADDED
+        return (
+            RegistryChangeKind.PRUNED
+            if self.source == PRUNE_SOURCE
+            else RegistryChangeKind.WITHDRAWN
+        )
 
 
 @dataclass(frozen=True, slots=True)
-class By:
+class ChangeOrigin:
     """Who changes the registry, and where."""
 
-    who: str
+    author: str
     source: str
 
-    def change(
-        self, at: datetime, association: str, field: str, before: str | None, after: str | None
-    ) -> Change:
+    def build_log_entry(
+        self,
+        changed_at: datetime,
+        association: str,
+        field: str,
+        before: str | None,
+        after: str | None,
+    ) -> AuditLogEntry:
         """A line of the trail."""
-        return Change(at, self.who, self.source, association, field, before, after)
+        return AuditLogEntry(
+            changed_at, self.author, self.source, association, field, before, after
+        )
 
 
-OPERATOR = By("operator", "import")
+OPERATOR_ORIGIN = ChangeOrigin("operator", "import")
 """Whoever runs the auditor, where nobody is named."""

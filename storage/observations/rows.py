@@ -29,377 +29,486 @@ from typing import Any
 from pydantic import TypeAdapter
 from sqlalchemy import Connection, Text, bindparam, delete, select, tuple_, type_coerce, update
 
-from probes.models.finding import Activity, Finding, Precision, Presence, Scalar
-from probes.models.http import NOTED, TELLING
-from storage.batching import parts
+from probes.models.finding import Activity, DatePrecision, FactValue, Finding, Presence
+from probes.models.http import COMPARED_HEADERS, PRESENCE_ONLY_HEADERS
+from storage.batching import split_into_batches
 from storage.database.connection import Database
-from storage.models.audit import Earlier, Evidence, Observation
-from storage.sanitize import clean, instant
-from storage.tables.core import ACCOUNT, NIGHT
-from storage.tables.runs import LOOK, OBSERVATION
+from storage.models.audit import Evidence, Observation, PreviousObservation
+from storage.sanitize import sanitize, to_utc
+from storage.tables.core import ACCOUNT, AUDIT_RUN
+from storage.tables.runs import OBSERVATION, PROBE_RESULT
 
-PRESENCES = (Presence.UNKNOWN, Presence.ABSENT, Presence.PRESENT)
+PRESENCE_BY_CODE = (Presence.UNKNOWN, Presence.ABSENT, Presence.PRESENT)
 """What stands for each of them in a narrow row: its place here, for ever."""
 
-CODES = {presence: code for code, presence in enumerate(PRESENCES)}
+PRESENCE_CODES = {presence: code for code, presence in enumerate(PRESENCE_BY_CODE)}
 
-Meant = tuple[int, str]
+ResultKey = tuple[int, str]
 """An account and what was seen of it, by its digest."""
 
-OF_NIGHTS = OBSERVATION.c.night_id.in_(select(NIGHT.c.id))
+IN_ANY_RUN = OBSERVATION.c.run_id.in_(select(AUDIT_RUN.c.id))
 """Of any night. Rows lie by night and account, so whoever asks for an account names the nights, too."""
 
 
-def record(database: Database, connection: Connection, observations: Iterable[Observation]) -> int:
+def insert_observations(
+    database: Database, connection: Connection, observations: Iterable[Observation]
+) -> int:
     """Keep the observations and tell how many were new; the first word on an account and night stands."""
     first: dict[tuple[int, int], Observation] = {}
     for one in observations:
-        first.setdefault(one.at, one)
-    there, listed = _there(connection, first), _listed(connection, {account for _, account in first})
+        first.setdefault(one.key, one)
+    there, listed = (
+        _find_existing_keys(connection, first),
+        _lock_existing_accounts(connection, {account for _, account in first}),
+    )
     new = [
-        replace(one, observed_at=instant(one.observed_at))
+        replace(one, observed_at=to_utc(one.observed_at))
         for at, one in sorted(first.items())
         if at not in there and one.account_id in listed
     ]
-    told = {one.at: _fit(one) for one in new if one.same_as is None}
-    meant = {at: (one.account_id, digest_of(text)) for at, (one, text) in told.items()}
-    looks = _looks(database, connection, {meant[at]: told[at][0] for at in reversed(told)})
-    before = _before(connection, {one.same_as for one in new if one.same_as is not None})
+    told = {one.key: _prepare_for_comparison(one) for one in new if one.result_id is None}
+    meant = {at: (one.account_id, hash_comparison_key(text)) for at, (one, text) in told.items()}
+    looks = _store_results(database, connection, {meant[at]: told[at][0] for at in reversed(told)})
+    before = _load_repeated_results(
+        connection, {one.result_id for one in new if one.result_id is not None}
+    )
     rows = [
-        _repeated(one, before[one.same_as])
-        if one.same_as is not None
-        else _row(told[one.at][0], *looks[meant[one.at]])
+        _build_repeat_values(one, before[one.result_id])
+        if one.result_id is not None
+        else _build_row_values(told[one.key][0], *looks[meant[one.key]])
         for one in new
     ]
-    return database.put(connection, OBSERVATION, rows)
+    return database.insert_missing(connection, OBSERVATION, rows)
 
 
-_SAME = select(LOOK.c.id, LOOK.c.observed_at, type_coerce(LOOK.c.evidence, Text).label("evidence")).where(
-    LOOK.c.account_id == bindparam("account"), LOOK.c.meaning == bindparam("meaning")
+_SELECT_EQUAL_RESULT = select(
+    PROBE_RESULT.c.id,
+    PROBE_RESULT.c.observed_at,
+    type_coerce(PROBE_RESULT.c.evidence, Text).label("evidence"),
+).where(
+    PROBE_RESULT.c.account_id == bindparam("account"),
+    PROBE_RESULT.c.fingerprint == bindparam("meaning"),
 )
 """Made once, and nothing is made of the evidence: a night asks it of each account of a platform."""
 
 
-def same_look(connection: Connection, one: Observation) -> Earlier | None:
+def find_equal_result(
+    connection: Connection, observation: Observation
+) -> PreviousObservation | None:
     """The look at the same account that says the same as this one."""
-    asked = {"account": one.account_id, "meaning": digest_of(_fit(one)[1])}
-    row = connection.execute(_SAME, asked).one_or_none()
+    asked = {
+        "account": observation.account_id,
+        "meaning": hash_comparison_key(_prepare_for_comparison(observation)[1]),
+    }
+    row = connection.execute(_SELECT_EQUAL_RESULT, asked).one_or_none()
     if row is None:
         return None
     digests = (piece.get("digest") for piece in json.loads(row.evidence))
-    return Earlier(row.id, row.observed_at, tuple(filter(None, digests)))
+    return PreviousObservation(row.id, row.observed_at, tuple(filter(None, digests)))
 
 
-def _listed(connection: Connection, wanted: Collection[int]) -> set[int]:
+def _lock_existing_accounts(connection: Connection, account_ids: Collection[int]) -> set[int]:
     """Those of the accounts that are still there, until the commit: others were pruned during the night."""
     query = select(ACCOUNT.c.id).with_for_update(read=True, key_share=True)
     return {
-        row.id for some in parts(wanted) for row in connection.execute(query.where(ACCOUNT.c.id.in_(some)))
+        row.id
+        for some in split_into_batches(account_ids)
+        for row in connection.execute(query.where(ACCOUNT.c.id.in_(some)))
     }
 
 
-def _fit(one: Observation) -> tuple[Observation, bytes]:
+def _prepare_for_comparison(observation: Observation) -> tuple[Observation, bytes]:
     """An observation fit to be compared, and what it says: it is cleaned whole only where it has to be.
 
     What is told of the headers' values is not looked at: it is cleaned with the look that keeps them.
     """
     with suppress(ValueError):
-        text = said(one)
-        if _is_fit(one, text):
-            return one, text
-    cleaned = clean(one)
-    return cleaned, said(cleaned)
+        text = build_comparison_key(observation)
+        if _is_clean(observation, text):
+            return observation, text
+    cleaned = sanitize(observation)
+    return cleaned, build_comparison_key(cleaned)
 
 
-UNFIT = (b"\\u00", b"\\b", b"\\f")
+UNSAFE_JSON_ESCAPES = (b"\\u00", b"\\b", b"\\f")
 """How JSON writes what is cleaned away; so it writes a backslash before such a letter, too."""
 
 
-def _is_fit(one: Observation, text: bytes) -> bool:
+def _is_clean(observation: Observation, comparison_key: bytes) -> bool:
     """Whether nothing in what is said would be cleaned: JSON has numbers for what is not printed so."""
-    seen, facts = one.finding.last_activity, one.finding.facts.values()
-    dated = seen is None or seen.when.utcoffset() == timedelta(0)
+    seen, facts = observation.finding.last_activity, observation.finding.facts.values()
+    dated = seen is None or seen.published_at.utcoffset() == timedelta(0)
     finite = all(math.isfinite(fact) for fact in facts if isinstance(fact, float))
-    return dated and finite and not any(mark in text for mark in UNFIT) and text.decode().isprintable()
+    return (
+        dated
+        and finite
+        and not any(mark in comparison_key for mark in UNSAFE_JSON_ESCAPES)
+        and comparison_key.decode().isprintable()
+    )
 
 
-def _there(connection: Connection, wanted: Collection[tuple[int, int]]) -> set[tuple[int, int]]:
+def _find_existing_keys(
+    connection: Connection, keys: Collection[tuple[int, int]]
+) -> set[tuple[int, int]]:
     """Those nights and accounts of which there is an observation."""
-    key = (OBSERVATION.c.night_id, OBSERVATION.c.account_id)
+    key = (OBSERVATION.c.run_id, OBSERVATION.c.account_id)
     return {
-        (row.night_id, row.account_id)
-        for some in parts(wanted)
+        (row.run_id, row.account_id)
+        for some in split_into_batches(keys)
         for row in connection.execute(select(*key).where(tuple_(*key).in_(some)))
     }
 
 
-def _looks(
-    database: Database, connection: Connection, wanted: Mapping[Meant, Observation]
-) -> dict[Meant, tuple[int, bool]]:
+def _store_results(
+    database: Database, connection: Connection, observations: Mapping[ResultKey, Observation]
+) -> dict[ResultKey, tuple[int, bool]]:
     """For each of these the id of its look, and whether that was made of it: it is, where there was none.
 
     And where its evidence is fleeting, for then its own page is to be kept: the old look is repeated no more.
     A batch is of one night, so none of it repeats another.
     """
-    there = _found(connection, wanted)
-    anew = {at for at in there if is_fleeting(wanted[at])}
-    _leave(connection, [there[at].id for at in anew])
-    missing = {at: one for at, one in wanted.items() if at not in there or at in anew}
-    database.put(connection, LOOK, [_content(at, clean(one)) for at, one in sorted(missing.items())])
-    made = _found(connection, missing)
-    return {at: (row.id, row.observed_at == wanted[at].observed_at) for at, row in (there | made).items()}
-
-
-def _leave(connection: Connection, ids: Sequence[int]) -> None:
-    """Let looks be repeated no more."""
-    for some in parts(ids):
-        connection.execute(update(LOOK).where(LOOK.c.id.in_(some)).values(meaning=None))
-
-
-def _found(connection: Connection, wanted: Collection[Meant]) -> dict[Meant, Any]:
-    key = (LOOK.c.account_id, LOOK.c.meaning)
+    there = _find_results(connection, observations)
+    anew = {at for at in there if has_volatile_evidence(observations[at])}
+    _retire_results(connection, [there[at].id for at in anew])
+    missing = {at: one for at, one in observations.items() if at not in there or at in anew}
+    database.insert_missing(
+        connection,
+        PROBE_RESULT,
+        [_build_result_values(at, sanitize(one)) for at, one in sorted(missing.items())],
+    )
+    made = _find_results(connection, missing)
     return {
-        (row.account_id, row.meaning): row
-        for some in parts(wanted)
+        at: (row.id, row.observed_at == observations[at].observed_at)
+        for at, row in (there | made).items()
+    }
+
+
+def _retire_results(connection: Connection, result_ids: Sequence[int]) -> None:
+    """Let looks be repeated no more."""
+    for some in split_into_batches(result_ids):
+        connection.execute(
+            update(PROBE_RESULT).where(PROBE_RESULT.c.id.in_(some)).values(meaning=None)
+        )
+
+
+def _find_results(connection: Connection, keys: Collection[ResultKey]) -> dict[ResultKey, Any]:
+    key = (PROBE_RESULT.c.account_id, PROBE_RESULT.c.fingerprint)
+    return {
+        (row.account_id, row.fingerprint): row
+        for some in split_into_batches(keys)
         for row in connection.execute(
-            select(LOOK.c.id, LOOK.c.observed_at, *key).where(tuple_(*key).in_(some))
+            select(PROBE_RESULT.c.id, PROBE_RESULT.c.observed_at, *key).where(
+                tuple_(*key).in_(some)
+            )
         )
     }
 
 
-def _before(connection: Connection, ids: Collection[int]) -> dict[int, Any]:
+def _load_repeated_results(connection: Connection, result_ids: Collection[int]) -> dict[int, Any]:
     """Whose the looks are that are repeated, and what they found."""
-    columns = (LOOK.c.id, LOOK.c.account_id, LOOK.c.presence)
+    columns = (PROBE_RESULT.c.id, PROBE_RESULT.c.account_id, PROBE_RESULT.c.presence)
     return {
         row.id: row
-        for some in parts(ids)
-        for row in connection.execute(select(*columns).where(LOOK.c.id.in_(some)))
+        for some in split_into_batches(result_ids)
+        for row in connection.execute(select(*columns).where(PROBE_RESULT.c.id.in_(some)))
     }
 
 
-def looks(connection: Connection, ids: Collection[int], *, evidence: bool) -> dict[int, Observation]:
+def load_results(
+    connection: Connection, result_ids: Collection[int], *, include_evidence: bool
+) -> dict[int, Observation]:
     """Looks as they were first seen, of no night; their evidence only where it is wanted."""
-    columns = [column for column in LOOK.c if evidence or column is not LOOK.c.evidence]
-    rows = connection.execute(select(*columns).where(LOOK.c.id.in_(ids))).all()
+    columns = [
+        column
+        for column in PROBE_RESULT.c
+        if include_evidence or column is not PROBE_RESULT.c.evidence
+    ]
+    rows = connection.execute(select(*columns).where(PROBE_RESULT.c.id.in_(result_ids))).all()
     return {
         row.id: Observation(
             row.account_id,
             0,
             row.observed_at,
             row.finding,
-            row.evidence if evidence else (),
-            same_as=row.id,
-            since=row.observed_at,
+            row.evidence if include_evidence else (),
+            result_id=row.id,
+            first_observed_at=row.observed_at,
         )
         for row in rows
     }
 
 
-def _content(at: Meant, one: Observation) -> dict[str, Any]:
+def _build_result_values(key: ResultKey, observation: Observation) -> dict[str, Any]:
     return {
-        "account_id": one.account_id,
-        "observed_at": one.observed_at,
-        "presence": one.finding.presence.value,
-        "meaning": at[1],
-        "finding": one.finding,
-        "evidence": one.evidence,
+        "account_id": observation.account_id,
+        "observed_at": observation.observed_at,
+        "presence": observation.finding.presence.value,
+        "meaning": key[1],
+        "finding": observation.finding,
+        "evidence": observation.evidence,
     }
 
 
-def _repeated(one: Observation, look: Any) -> dict[str, Any]:
+def _build_repeat_values(observation: Observation, result: Any) -> dict[str, Any]:
     """The row of an observation that says "as before". Raises ValueError: it repeats another account's."""
-    if look.account_id != one.account_id:
-        raise ValueError(f"account {one.account_id} repeats a look at account {look.account_id}")
-    return _columns(one, look.id, Presence(look.presence), one.times)
+    if result.account_id != observation.account_id:
+        raise ValueError(
+            f"account {observation.account_id} repeats a look at account {result.account_id}"
+        )
+    return _build_observation_values(
+        observation, result.id, Presence(result.presence), observation.per_run_values
+    )
 
 
-def _row(one: Observation, look_id: int, is_made: bool) -> dict[str, Any]:  # unpacked
-    return _columns(one, look_id, one.finding.presence, None if is_made else times(one))
+def _build_row_values(
+    observation: Observation, result_id: int, is_new_result: bool
+) -> dict[str, Any]:  # unpacked
+    return _build_observation_values(
+        observation,
+        result_id,
+        observation.finding.presence,
+        None if is_new_result else build_per_run_values(observation),
+    )
 
 
-def _columns(one: Observation, look_id: int, presence: Presence, told: str | None) -> dict[str, Any]:
+def _build_observation_values(
+    observation: Observation, result_id: int, presence: Presence, per_run_values: str | None
+) -> dict[str, Any]:
     return {
-        "night_id": one.night_id,
-        "account_id": one.account_id,
-        "observed_at": one.observed_at,
-        "look_id": look_id,
-        "presence": CODES[presence],
-        "probe_version": one.probe_version,
-        "times": told,
+        "night_id": observation.run_id,
+        "account_id": observation.account_id,
+        "observed_at": observation.observed_at,
+        "look_id": result_id,
+        "presence": PRESENCE_CODES[presence],
+        "probe_version": observation.probe_version,
+        "times": per_run_values,
     }
 
 
-def erase(connection: Connection, account_ids: Iterable[int]) -> None:
+def delete_observations(connection: Connection, account_ids: Iterable[int]) -> None:
     """Remove every observation of these accounts, which are about to go themselves with all their looks."""
-    for some in parts(account_ids):
-        connection.execute(delete(OBSERVATION).where(OF_NIGHTS, OBSERVATION.c.account_id.in_(some)))
+    for some in split_into_batches(account_ids):
+        connection.execute(
+            delete(OBSERVATION).where(IN_ANY_RUN, OBSERVATION.c.account_id.in_(some))
+        )
 
 
-DIFFERING = ("seconds", "certificate_days")
+PER_RUN_FACTS = ("seconds", "certificate_days")
 """The facts that may differ each night, though nothing has changed; the days were one until 2026-12."""
 
-SIZE = 12
+FINGERPRINT_BYTES = 12
 """Bytes of a digest that tells the looks at one account apart."""
 
-BETWEEN = "/"
+VALUE_SEPARATOR = "/"
 MICROSECOND = timedelta(microseconds=1)
 
-_FINDING = TypeAdapter(Finding)
-_FIELDS = [one for one in fields(Evidence) if one.name not in {"headers", "seconds", "fetched_at"}]
-_NAMES = [one.name for one in _FIELDS]
-_USUAL = [one.default for one in _FIELDS]
-_VALUES = attrgetter(*_NAMES)
+_FINDING_ADAPTER = TypeAdapter(Finding)
+_EVIDENCE_FIELDS = [
+    one for one in fields(Evidence) if one.name not in {"headers", "seconds", "fetched_at"}
+]
+_EVIDENCE_FIELD_NAMES = [one.name for one in _EVIDENCE_FIELDS]
+_EVIDENCE_DEFAULTS = [one.default for one in _EVIDENCE_FIELDS]
+_get_evidence_values = attrgetter(*_EVIDENCE_FIELD_NAMES)
 
 
-def meaning(look: Observation) -> str:
+def compute_fingerprint(observation: Observation) -> str:
     """A digest of what a look says, the same for looks that say the same."""
-    return digest_of(said(look))
+    return hash_comparison_key(build_comparison_key(observation))
 
 
-def digest_of(told: bytes) -> str:
+def hash_comparison_key(comparison_key: bytes) -> str:
     """The digest of what a look says."""
-    return blake2b(told, digest_size=SIZE).hexdigest()
+    return blake2b(comparison_key, digest_size=FINGERPRINT_BYTES).hexdigest()
 
 
-def said(look: Observation) -> bytes:
+def build_comparison_key(observation: Observation) -> bytes:
     """All that a look says, the same for looks that say the same. Raises ValueError: no JSON can say it."""
-    finding = look.finding
-    facts = {**finding.facts, **dict.fromkeys(_differing(finding), 0)}
-    shown = [facts, *map(_shown, look.evidence)]
-    if is_fleeting(look):
-        finding = replace(finding, last_activity=_coarsely(finding.last_activity))
-        shown.append({"version": look.probe_version, "ago": _ago(look)})
+    finding = observation.finding
+    facts = {**finding.facts, **dict.fromkeys(_list_per_run_facts(finding), 0)}
+    shown = [facts, *map(_build_evidence_key, observation.evidence)]
+    if has_volatile_evidence(observation):
+        finding = replace(finding, last_activity=_round_relative_activity(finding.last_activity))
+        shown.append({"version": observation.probe_version, "ago": _count_units_ago(observation)})
     text = json.dumps(shown, default=str, ensure_ascii=False, sort_keys=True).encode()
-    return _FINDING.dump_json(finding, exclude_defaults=True, exclude={"facts"}) + text
+    return _FINDING_ADAPTER.dump_json(finding, exclude_defaults=True, exclude={"facts"}) + text
 
 
-def is_fleeting(look: Observation) -> bool:
+def has_volatile_evidence(observation: Observation) -> bool:
     """Whether it rests on what was written anew for us."""
-    return any(piece.fleeting for piece in look.evidence)
+    return any(piece.is_volatile for piece in observation.evidence)
 
 
-def _shown(piece: Evidence) -> dict[str, Any]:
+def _build_evidence_key(evidence: Evidence) -> dict[str, Any]:
     """What a piece of evidence says: without its defaults, so that a new field changes no old meaning."""
     told: dict[str, Any] = {
         name: value
-        for name, value, usual in zip(_NAMES, _VALUES(piece), _USUAL, strict=True)
-        if value != usual and not (piece.fleeting and name in _FLEETING)
+        for name, value, usual in zip(
+            _EVIDENCE_FIELD_NAMES, _get_evidence_values(evidence), _EVIDENCE_DEFAULTS, strict=True
+        )
+        if value != usual and not (evidence.is_volatile and name in _VOLATILE_EVIDENCE_FIELDS)
     }
-    headers = piece.headers.items()
+    headers = evidence.headers.items()
     told["headers"] = {
-        name: value if name in TELLING else ""
+        name: value if name in COMPARED_HEADERS else ""
         for name, value in headers
-        if not piece.fleeting or name in _READ
+        if not evidence.is_volatile or name in _COMPARED_HEADERS
     }
-    told["fetched_at"] = piece.fetched_at is not None
+    told["fetched_at"] = evidence.fetched_at is not None
     return told
 
 
-_READ = TELLING | NOTED
+_COMPARED_HEADERS = COMPARED_HEADERS | PRESENCE_ONLY_HEADERS
 
-_FLEETING = frozenset({"digest", "came", "truncated", "certificate_expires"})
+_VOLATILE_EVIDENCE_FIELDS = frozenset({"digest", "came", "truncated", "certificate_expires"})
 """What of fleeting evidence has no meaning: its bytes, and whose of a platform's many servers answered."""
 
-_LENGTHS = {Precision.WEEK: 7.0, Precision.MONTH: 30.44, Precision.YEAR: 365.25}
+_DAYS_BY_PRECISION = {
+    DatePrecision.WEEK: 7.0,
+    DatePrecision.MONTH: 30.44,
+    DatePrecision.YEAR: 365.25,
+}
 """Days in what a publication is counted back by. By days it is told to the day, and needs no count."""
 
 
-def _coarsely(told: Activity | None) -> Activity | None:
+def _round_relative_activity(activity: Activity | None) -> Activity | None:
     """A publication that was counted back, by the beginning of what it was counted in."""
-    if told is None or not told.relative:
-        return told
-    day = told.when.replace(hour=0, minute=0, second=0, microsecond=0)
-    match told.precision:
-        case Precision.WEEK:
+    if activity is None or not activity.is_relative:
+        return activity
+    day = activity.published_at.replace(hour=0, minute=0, second=0, microsecond=0)
+    match activity.precision:
+        case DatePrecision.WEEK:
             day -= timedelta(days=day.weekday())
-        case Precision.MONTH:
+        case DatePrecision.MONTH:
             day = day.replace(day=1)
-        case Precision.YEAR:
+        case DatePrecision.YEAR:
             day = day.replace(month=1, day=1)
-    return replace(told, when=day)
+    return replace(activity, published_at=day)
 
 
-def _ago(look: Observation) -> int | None:
+def _count_units_ago(observation: Observation) -> int | None:
     """How many weeks, months or years were counted back."""
-    told = look.finding.last_activity
-    if told is None or not told.relative or told.precision not in _LENGTHS:
+    told = observation.finding.last_activity
+    if told is None or not told.is_relative or told.precision not in _DAYS_BY_PRECISION:
         return None
-    return round((look.observed_at.date() - told.when.date()).days / _LENGTHS[told.precision])
+    return round(
+        (observation.observed_at.date() - told.published_at.date()).days
+        / _DAYS_BY_PRECISION[told.precision]
+    )
 
 
-def times(look: Observation) -> str:
+def build_per_run_values(observation: Observation) -> str:
     """What of a look is no part of its meaning.
 
     That is, for each page, the microseconds from it to the look, and its seconds; then the facts that differ
     each night, in their order.
     """
-    when = look.observed_at
-    pages = ((piece.fetched_at, piece.seconds) for piece in look.evidence)
-    came = " ".join(f"{(when - at) // MICROSECOND} {seconds!r}" for at, seconds in pages if at is not None)
-    return BETWEEN.join([came, *(repr(look.finding.facts[name]) for name in _differing(look.finding))])
+    when = observation.observed_at
+    pages = ((piece.fetched_at, piece.elapsed_seconds) for piece in observation.evidence)
+    came = " ".join(
+        f"{(when - at) // MICROSECOND} {seconds!r}" for at, seconds in pages if at is not None
+    )
+    return VALUE_SEPARATOR.join(
+        [
+            came,
+            *(
+                repr(observation.finding.facts[name])
+                for name in _list_per_run_facts(observation.finding)
+            ),
+        ]
+    )
 
 
-def again(look: Observation, observed_at: datetime, told: str | None) -> Observation:
+def restore_observation(
+    result: Observation, observed_at: datetime, per_run_values: str | None
+) -> Observation:
     """A look as it was at another moment, by the `times` of then; with its evidence, if it has it.
 
     Where there are none, all that came was the word that everything is as before: its pages are dated as far
     apart as they were. Whoever repeats this one tells its times again only where a fact is another.
     """
-    if told is None:
-        return look if look.observed_at == observed_at else _moved(look, observed_at)
-    came, *facts = told.split(BETWEEN)
-    before = look.finding.facts
-    named = {**before, **dict(zip(_differing(look.finding), map(_number, facts), strict=True))}
-    finding = _with(look.finding, named) if facts else look.finding
-    left = BETWEEN.join(["", *facts]) if named != before else None
-    if look.evidence and not came:  # it only repeats a night with other facts: it has no page of its own
-        return replace(_moved(look, observed_at), finding=finding, times=left)
+    if per_run_values is None:
+        return (
+            result if result.observed_at == observed_at else _shift_observation(result, observed_at)
+        )
+    came, *facts = per_run_values.split(VALUE_SEPARATOR)
+    before = result.finding.facts
+    named = {
+        **before,
+        **dict(zip(_list_per_run_facts(result.finding), map(_parse_number, facts), strict=True)),
+    }
+    finding = _replace_facts(result.finding, named) if facts else result.finding
+    left = VALUE_SEPARATOR.join(["", *facts]) if named != before else None
+    if (
+        result.evidence and not came
+    ):  # it only repeats a night with other facts: it has no page of its own
+        return replace(
+            _shift_observation(result, observed_at), finding=finding, per_run_values=left
+        )
     waiting = iter(came.split())
     pages = tuple(
-        piece if piece.fetched_at is None else _dated(piece, observed_at, waiting) for piece in look.evidence
+        piece if piece.fetched_at is None else _apply_timing(piece, observed_at, waiting)
+        for piece in result.evidence
     )
-    return replace(look, observed_at=observed_at, finding=finding, evidence=pages, times=left)
+    return replace(
+        result, observed_at=observed_at, finding=finding, evidence=pages, per_run_values=left
+    )
 
 
-def repetition(look: Observation, before: Earlier) -> Observation:
+def duplicate_of(observation: Observation, previous: PreviousObservation) -> Observation:
     """A look as it is kept where an earlier one says the same: as that, with its own moment and facts."""
-    own = [repr(look.finding.facts[name]) for name in _differing(look.finding)]
-    return replace(look, evidence=(), same_as=before.id, times=BETWEEN.join(["", *own]) if own else None)
+    own = [
+        repr(observation.finding.facts[name]) for name in _list_per_run_facts(observation.finding)
+    ]
+    return replace(
+        observation,
+        evidence=(),
+        result_id=previous.result_id,
+        per_run_values=VALUE_SEPARATOR.join(["", *own]) if own else None,
+    )
 
 
-def of_its_night(found: Finding, told: Finding) -> Finding:
+def merge_per_run_facts(stored_finding: Finding, current_finding: Finding) -> Finding:
     """What is found in pages of an earlier night, with the facts that differ each night as this one told."""
-    own = {name: told.facts[name] for name in _differing(found) if name in told.facts}
-    return _with(found, {**found.facts, **own})
+    own = {
+        name: current_finding.facts[name]
+        for name in _list_per_run_facts(stored_finding)
+        if name in current_finding.facts
+    }
+    return _replace_facts(stored_finding, {**stored_finding.facts, **own})
 
 
-def _differing(finding: Finding) -> list[str]:
+def _list_per_run_facts(finding: Finding) -> list[str]:
     facts = finding.facts
-    return [name for name in DIFFERING if type(facts.get(name)) in (int, float)]
+    return [name for name in PER_RUN_FACTS if type(facts.get(name)) in (int, float)]
 
 
-def _number(told: str) -> Scalar:
-    return float(told) if "." in told or "e" in told else int(told)
+def _parse_number(text: str) -> FactValue:
+    return float(text) if "." in text or "e" in text else int(text)
 
 
-def _with(finding: Finding, facts: Mapping[str, Scalar]) -> Finding:
+def _replace_facts(finding: Finding, facts: Mapping[str, FactValue]) -> Finding:
     return replace(finding, facts=facts)
 
 
-def _dated(piece: Evidence, observed_at: datetime, waiting: Iterator[str]) -> Evidence:
-    came = observed_at - int(next(waiting)) * MICROSECOND
-    return replace(piece, fetched_at=came, seconds=float(next(waiting)))
+def _apply_timing(evidence: Evidence, observed_at: datetime, timings: Iterator[str]) -> Evidence:
+    came = observed_at - int(next(timings)) * MICROSECOND
+    return replace(evidence, fetched_at=came, elapsed_seconds=float(next(timings)))
 
 
-def _moved(look: Observation, observed_at: datetime) -> Observation:
+def _shift_observation(observation: Observation, observed_at: datetime) -> Observation:
     """A look that was repeated at a moment, its pages dated as far from it as they came."""
-    later = observed_at - look.observed_at
-    return replace(look, observed_at=observed_at, evidence=dated(look.evidence, later), as_before=True)
+    later = observed_at - observation.observed_at
+    return replace(
+        observation,
+        observed_at=observed_at,
+        evidence=shift_evidence_dates(observation.evidence, later),
+        is_repeat=True,
+    )
 
 
-def dated(evidence: Iterable[Evidence], later: timedelta) -> tuple[Evidence, ...]:
+def shift_evidence_dates(evidence: Iterable[Evidence], offset: timedelta) -> tuple[Evidence, ...]:
     """The same evidence, its pages dated so much later."""
     return tuple(
-        piece if piece.fetched_at is None else replace(piece, fetched_at=piece.fetched_at + later)
+        piece if piece.fetched_at is None else replace(piece, fetched_at=piece.fetched_at + offset)
         for piece in evidence
     )

@@ -14,45 +14,59 @@ from typing import Any
 from sqlalchemy import Connection, Select, Table, delete, func, insert, select, update
 
 from storage import consistency
-from storage.batching import AT_ONCE, parts
-from storage.database.connection import BATCH, Database
+from storage.batching import QUERY_BATCH_SIZE, split_into_batches
+from storage.database.connection import BATCH_SIZE, Database
 from storage.models.audit import (
     ASSOCIATION_FIELDS,
     CONTACT_FIELDS,
-    NO_CONTACT,
+    EMPTY_CONTACT,
     AccountRow,
     Association,
+    AssociationEntry,
     Contact,
     DecisionKind,
-    Member,
 )
-from storage.models.users import OPERATOR, By
+from storage.models.users import OPERATOR_ORIGIN, ChangeOrigin
 from storage.observations import rows
 from storage.registry import audit_log
-from storage.registry.diff import Changes, Comparison, Difference, Mark, Silence, unrepeated
-from storage.sanitize import clean
-from storage.tables.core import ACCOUNT, ASSOCIATION, CONTACT, DECISION, WITHDRAWAL
-from storage.tables.mappers import ASSOCIATIONS, MEMBERS, account_of, association_of, contact_of, member_of
+from storage.registry.diff import (
+    Difference,
+    ImportChanges,
+    ImportKey,
+    PartialSheet,
+    RegistryComparison,
+    drop_duplicate_accounts,
+)
+from storage.sanitize import sanitize
+from storage.tables.core import ACCOUNT, ASSOCIATION, CONTACT, DECISION, DECISION_WITHDRAWAL
+from storage.tables.mappers import (
+    SELECT_ASSOCIATION_ENTRIES,
+    SELECT_ASSOCIATIONS,
+    to_account_row,
+    to_association,
+    to_association_entry,
+    to_contact,
+)
 
 
-class Registry:
+class RegistryQueries:
     """The queries of the registry. A part of `Store`."""
 
     _database: Database
 
     def save_registry(
         self,
-        associations: Iterable[Association | Member],
+        associations: Iterable[Association | AssociationEntry],
         accounts: Iterable[AccountRow],
         now: datetime,
         *,
-        by: By = OPERATOR,
-        whole: bool = True,
-        said: Collection[str] | None = None,
+        origin: ChangeOrigin = OPERATOR_ORIGIN,
+        is_complete: bool = True,
+        present_columns: Collection[str] | None = None,
         prune: bool = False,
         dry_run: bool = False,
-        agreed: str | None = None,
-    ) -> Changes:
+        expected_digest: str | None = None,
+    ) -> ImportChanges:
         """Make the registry what the sheet says, in one transaction; the same sheet again changes nothing.
 
         A link is the same one as long as its association, column, channel and key (or typed text, where it
@@ -64,72 +78,96 @@ class Registry:
         New links in the answer have no id yet. `dry_run` tells the changes and makes none; nor are any made
         where they are not those that were `agreed` to, by their digest.
         """
-        people = [clean(a if isinstance(a, Member) else Member(a)) for a in associations]
-        links = [clean(a) for a in accounts]
-        sheet = _Sheet(people, links, said=said, whole=whole)
-        with self._database.reading() if dry_run else self._database.writing() as connection:
-            compared = sheet.compared(connection, prune=prune)
-            at = consistency.after_nights(connection, now)
-            changes = compared.changes(clean(by), at)
-            if dry_run or (agreed is not None and agreed != changes.digest):
+        people = [
+            sanitize(a if isinstance(a, AssociationEntry) else AssociationEntry(a))
+            for a in associations
+        ]
+        links = [sanitize(a) for a in accounts]
+        sheet = _ImportedSheet(
+            people, links, present_columns=present_columns, is_complete=is_complete
+        )
+        with self._database.begin_read() if dry_run else self._database.begin_write() as connection:
+            compared = sheet.compare(connection, prune=prune)
+            at = consistency.compute_effective_time(connection, now)
+            changes = compared.build_changes(sanitize(origin), at)
+            if dry_run or (expected_digest is not None and expected_digest != changes.digest):
                 return changes
-            _save(connection, compared, at)
-            audit_log.write(connection, changes.lines)
-            consistency.mark(self._database, connection, changes.touched)
+            _apply_comparison(connection, compared, at)
+            audit_log.append_audit_log(connection, changes.log_entries)
+            consistency.mark_stale(self._database, connection, changes.affected_associations)
         return changes
 
-    def register(self, account: AccountRow, now: datetime, *, by: By = OPERATOR) -> AccountRow:
+    def register_account(
+        self, account: AccountRow, now: datetime, *, origin: ChangeOrigin = OPERATOR_ORIGIN
+    ) -> AccountRow:
         """List one link beside those of the sheet, and give it back with its id; a listed one stays."""
-        fit = clean(account)
+        fit = sanitize(account)
         columns = ("association", "column", "channel", "mark")
-        where = [ACCOUNT.c[name] == _columns(fit)[name] for name in columns]
-        with self._database.writing() as connection:
-            at = consistency.after_nights(connection, now)
-            listed = self._database.insert(ACCOUNT).values({**_columns(fit), "added_at": at})
+        where = [ACCOUNT.c[name] == _build_registry_values(fit)[name] for name in columns]
+        with self._database.begin_write() as connection:
+            at = consistency.compute_effective_time(connection, now)
+            listed = self._database.build_insert(ACCOUNT).values(
+                {**_build_registry_values(fit), "added_at": at}
+            )
             there = connection.execute(select(ACCOUNT.c.withdrawn_at).where(*where)).first()
             if there is None or there.withdrawn_at:
-                line = clean(by).change(at, fit.association, fit.column, None, fit.typed)
-                audit_log.write(connection, [line])
+                line = sanitize(origin).build_log_entry(
+                    at, fit.association, fit.column, None, fit.typed_text
+                )
+                audit_log.append_audit_log(connection, [line])
             connection.execute(listed.on_conflict_do_nothing(index_elements=columns))
             connection.execute(update(ACCOUNT).where(*where).values(withdrawn_at=None))
-            consistency.mark(self._database, connection, [fit.association])
-            return account_of(connection.execute(select(ACCOUNT).where(*where)).one())
+            consistency.mark_stale(self._database, connection, [fit.association])
+            return to_account_row(connection.execute(select(ACCOUNT).where(*where)).one())
 
-    def unlist(self, account_ids: Iterable[int], now: datetime, *, by: By = OPERATOR) -> None:
+    def withdraw_accounts(
+        self, account_ids: Iterable[int], now: datetime, *, origin: ChangeOrigin = OPERATOR_ORIGIN
+    ) -> None:
         """Withdraw links as a sheet does that no longer lists them."""
         ids = list(account_ids)
         where = ACCOUNT.c.id.in_(ids) & ACCOUNT.c.withdrawn_at.is_(None)
-        with self._database.writing() as connection:
-            at = consistency.after_nights(connection, now)
-            rows = [account_of(row) for row in connection.execute(select(ACCOUNT).where(where))]
-            lines = (clean(by).change(at, row.association, row.column, row.typed, None) for row in rows)
-            audit_log.write(connection, lines)
-            consistency.mark_owners(self._database, connection, ids)
+        with self._database.begin_write() as connection:
+            at = consistency.compute_effective_time(connection, now)
+            rows = [to_account_row(row) for row in connection.execute(select(ACCOUNT).where(where))]
+            lines = (
+                sanitize(origin).build_log_entry(
+                    at, row.association, row.column, row.typed_text, None
+                )
+                for row in rows
+            )
+            audit_log.append_audit_log(connection, lines)
+            consistency.mark_stale_by_account(self._database, connection, ids)
             connection.execute(update(ACCOUNT).where(where).values(withdrawn_at=at))
 
-    def registered(self) -> tuple[int, int]:
+    def count_registered(self) -> tuple[int, int]:
         """How many associations and how many links are listed."""
-        with self._database.reading() as connection:
+        with self._database.begin_read() as connection:
             people, links = (
-                connection.execute(select(func.count()).where(table.c.withdrawn_at.is_(None))).scalar_one()
+                connection.execute(
+                    select(func.count()).where(table.c.withdrawn_at.is_(None))
+                ).scalar_one()
                 for table in (ASSOCIATION, ACCOUNT)
             )
         return people, links
 
-    def associations(self, *, include_withdrawn: bool = False) -> Iterator[Association]:
+    def list_associations(self, *, include_withdrawn: bool = False) -> Iterator[Association]:
         """The associations, in the order of their ids."""
         query = (
-            ASSOCIATIONS if include_withdrawn else ASSOCIATIONS.where(ASSOCIATION.c.withdrawn_at.is_(None))
+            SELECT_ASSOCIATIONS
+            if include_withdrawn
+            else SELECT_ASSOCIATIONS.where(ASSOCIATION.c.withdrawn_at.is_(None))
         )
-        return map(association_of, self._database.rows(query, ASSOCIATION.c.id))
+        return map(to_association, self._database.stream_rows(query, ASSOCIATION.c.id))
 
-    def association(self, association: str) -> Association | None:
+    def get_association(self, association_id: str) -> Association | None:
         """The association of this id, also a withdrawn one."""
-        with self._database.reading() as connection:
-            row = connection.execute(ASSOCIATIONS.where(ASSOCIATION.c.id == association)).first()
-        return association_of(row) if row else None
+        with self._database.begin_read() as connection:
+            row = connection.execute(
+                SELECT_ASSOCIATIONS.where(ASSOCIATION.c.id == association_id)
+            ).first()
+        return to_association(row) if row else None
 
-    def accounts(
+    def list_accounts(
         self, association: str | None = None, *, include_withdrawn: bool = False
     ) -> Iterator[AccountRow]:
         """The registered links, in the order they were first listed."""
@@ -138,33 +176,35 @@ class Registry:
             query = query.where(ACCOUNT.c.association == association)
         if not include_withdrawn:
             query = query.where(ACCOUNT.c.withdrawn_at.is_(None))
-        return map(account_of, self._database.rows(query, ACCOUNT.c.id))
+        return map(to_account_row, self._database.stream_rows(query, ACCOUNT.c.id))
 
-    def links_of(self, associations: Collection[str]) -> list[AccountRow]:
+    def list_accounts_of(self, associations: Collection[str]) -> list[AccountRow]:
         """The links that these associations list, in the order they were first listed."""
         here = ACCOUNT.c.association.in_(list(associations))
-        with self._database.reading() as connection:
-            rows = connection.execute(select(ACCOUNT).where(here, ACCOUNT.c.withdrawn_at.is_(None))).all()
-        return sorted(map(account_of, rows), key=lambda row: row.id or 0)
+        with self._database.begin_read() as connection:
+            rows = connection.execute(
+                select(ACCOUNT).where(here, ACCOUNT.c.withdrawn_at.is_(None))
+            ).all()
+        return sorted(map(to_account_row, rows), key=lambda row: row.id or 0)
 
-    def cells(self) -> Iterator[tuple[str, list[str]]]:
+    def list_account_cells(self) -> Iterator[tuple[str, list[str]]]:
         """The column and the typed links of each cell of the registry, cell by cell."""
         place = (ACCOUNT.c.association, ACCOUNT.c.column)
-        query = select(*place, ACCOUNT.c.typed).where(ACCOUNT.c.withdrawn_at.is_(None))
-        with self._database.reading() as connection:
-            streamed = connection.execution_options(yield_per=BATCH)
+        query = select(*place, ACCOUNT.c.typed_text).where(ACCOUNT.c.withdrawn_at.is_(None))
+        with self._database.begin_read() as connection:
+            streamed = connection.execution_options(yield_per=BATCH_SIZE)
             rows = streamed.execute(query.order_by(*place, ACCOUNT.c.id))
             for (_, column), cell in groupby(rows, lambda row: (row.association, row.column)):
-                yield column, [row.typed for row in cell]
+                yield column, [row.typed_text for row in cell]
 
-    def account(self, account_id: int) -> AccountRow | None:
+    def get_account(self, account_id: int) -> AccountRow | None:
         """The link of this id, also a withdrawn one."""
-        with self._database.reading() as connection:
+        with self._database.begin_read() as connection:
             row = connection.execute(select(ACCOUNT).where(ACCOUNT.c.id == account_id)).first()
-        return account_of(row) if row else None
+        return to_account_row(row) if row else None
 
 
-class _Sheet:
+class _ImportedSheet:
     """A sheet on its way into the store. Of a link listed twice in one column, the first counts.
 
     One that is not `whole` speaks of its associations alone; `said` are the columns it has, if not all.
@@ -172,158 +212,216 @@ class _Sheet:
 
     def __init__(
         self,
-        associations: Iterable[Member],
+        associations: Iterable[AssociationEntry],
         accounts: Iterable[AccountRow],
         *,
-        said: Collection[str] | None,
-        whole: bool,
+        present_columns: Collection[str] | None,
+        is_complete: bool,
     ) -> None:
         self._associations = {association.id: association for association in associations}
-        self._accounts: dict[Mark, AccountRow] = {}
-        self._silence = Silence(said)
-        self._whole = whole
+        self._accounts: dict[ImportKey, AccountRow] = {}
+        self._partial_sheet = PartialSheet(present_columns)
+        self._is_complete = is_complete
         for account in accounts:
-            self._accounts.setdefault(_mark(account), _bare(account))
+            self._accounts.setdefault(_build_import_key(account), _strip_stored_fields(account))
 
-    def compared(self, connection: Connection, *, prune: bool) -> Comparison:
+    def compare(self, connection: Connection, *, prune: bool) -> RegistryComparison:
         """The sheet beside what is stored."""
-        rows = connection.execute(self._those(MEMBERS, ASSOCIATION.c.id)).all()
-        was = {row.id: member_of(row) for row in rows}
+        rows = connection.execute(
+            self._restrict_query(SELECT_ASSOCIATION_ENTRIES, ASSOCIATION.c.id)
+        ).all()
+        was = {row.id: to_association_entry(row) for row in rows}
         closed = {row.id for row in rows if row.withdrawn_at}
-        links = connection.execute(self._those(select(ACCOUNT), ACCOUNT.c.association))
-        stored = {_mark(row): row for row in map(account_of, links)}
+        links = connection.execute(self._restrict_query(select(ACCOUNT), ACCOUNT.c.association))
+        stored = {_build_import_key(row): row for row in map(to_account_row, links)}
         gone = {mark for mark, row in stored.items() if row.withdrawn_at}
-        bare = {mark: _bare(row) for mark, row in stored.items()}
-        unsaid = self._silence.links(stored, self._associations)
+        bare = {mark: _strip_stored_fields(row) for mark, row in stored.items()}
+        unsaid = self._partial_sheet.find_unaddressed_accounts(stored, self._associations)
         silent = {mark: stored[mark] for mark in unsaid if mark not in gone}
-        listed = unrepeated(self._accounts, silent)
-        kept = self._vouched(stored, connection).union(unsaid)
-        return Comparison(
-            Difference.between(was, closed, self._silence.people(was, self._associations), prune=prune),
-            Difference.between(bare, gone, listed, prune=prune).keeping(kept),
+        listed = drop_duplicate_accounts(self._accounts, silent)
+        kept = self._find_claimed_accounts(stored, connection).union(unsaid)
+        return RegistryComparison(
+            Difference.compare(
+                was,
+                closed,
+                self._partial_sheet.complete_entries(was, self._associations),
+                prune=prune,
+            ),
+            Difference.compare(bare, gone, listed, prune=prune).retain_unlisted(kept),
             was,
             stored,
-            unsaid=tuple(self._silence.columns(was, self._associations, silent)),
-            kept=tuple(stored[mark] for mark in kept if mark not in listed and mark not in gone),
+            missing_columns=tuple(
+                self._partial_sheet.list_missing_columns(was, self._associations, silent)
+            ),
+            retained_accounts=tuple(
+                stored[mark] for mark in kept if mark not in listed and mark not in gone
+            ),
             prune=prune,
         )
 
-    def _those(self, query: Select[Any], association: Any) -> Select[Any]:
-        return query if self._whole else query.where(association.in_(list(self._associations)))
+    def _restrict_query(self, query: Select[Any], association_column: Any) -> Select[Any]:
+        return (
+            query
+            if self._is_complete
+            else query.where(association_column.in_(list(self._associations)))
+        )
 
-    def _vouched(self, stored: Mapping[Mark, AccountRow], connection: Connection) -> set[Mark]:
+    def _find_claimed_accounts(
+        self, stored_accounts: Mapping[ImportKey, AccountRow], connection: Connection
+    ) -> set[ImportKey]:
         """The links that a person called their own, of associations that the sheet lists."""
         said = (
             select(DECISION.c.account_id)
-            .outerjoin(WITHDRAWAL, WITHDRAWAL.c.decision_id == DECISION.c.id)
-            .where(DECISION.c.kind == DecisionKind.OURS.value, WITHDRAWAL.c.decision_id.is_(None))
+            .outerjoin(DECISION_WITHDRAWAL, DECISION_WITHDRAWAL.c.decision_id == DECISION.c.id)
+            .where(
+                DECISION.c.kind == DecisionKind.CLAIM.value,
+                DECISION_WITHDRAWAL.c.decision_id.is_(None),
+            )
         )
         theirs = set(connection.execute(said).scalars())
-        return {mark for mark, row in stored.items() if row.id in theirs and mark[0] in self._associations}
+        return {
+            mark
+            for mark, row in stored_accounts.items()
+            if row.id in theirs and mark[0] in self._associations
+        }
 
 
-def _save(connection: Connection, made: Comparison, now: datetime) -> None:
+def _apply_comparison(
+    connection: Connection, comparison: RegistryComparison, now: datetime
+) -> None:
     """Write what the comparison says."""
-    ids = {mark: row.id for mark, row in made.stored.items()}
-    people = {i: i for i in made.was}
-    _write(connection, ASSOCIATION, made.people, people, {})
-    write(connection, (made.people.new | made.people.back | made.people.changed).values())
-    _write(connection, ACCOUNT, made.links, ids, {"added_at": now})
-    _leave(connection, ACCOUNT, [ids[mark] for mark in made.links.left], now, prune=made.prune)
-    _leave(connection, ASSOCIATION, list(made.people.left), now, prune=made.prune)
+    ids = {mark: row.id for mark, row in comparison.stored_accounts.items()}
+    people = {i: i for i in comparison.stored_entries}
+    _write_changed_rows(connection, ASSOCIATION, comparison.entries, people, {})
+    replace_contacts(
+        connection,
+        (
+            comparison.entries.new | comparison.entries.relisted | comparison.entries.changed
+        ).values(),
+    )
+    _write_changed_rows(connection, ACCOUNT, comparison.accounts, ids, {"added_at": now})
+    _remove_unlisted(
+        connection,
+        ACCOUNT,
+        [ids[mark] for mark in comparison.accounts.unlisted],
+        now,
+        prune=comparison.prune,
+    )
+    _remove_unlisted(
+        connection, ASSOCIATION, list(comparison.entries.unlisted), now, prune=comparison.prune
+    )
 
 
-def _write(
+def _write_changed_rows(
     connection: Connection,
     table: Table,
     difference: Difference[Any, Any],
     ids: Mapping[Any, Any],
-    born: Mapping[str, Any],
+    new_row_values: Mapping[str, Any],
 ) -> None:
-    fresh = [{**_columns(noun), **born} for noun in difference.new.values()]
+    fresh = [{**_build_registry_values(noun), **new_row_values} for noun in difference.new.values()]
     if fresh:
         connection.execute(insert(table), fresh)
-    for mark, noun in (difference.back | difference.changed).items():
-        values = {**_columns(noun), "withdrawn_at": None}
+    for mark, noun in (difference.relisted | difference.changed).items():
+        values = {**_build_registry_values(noun), "withdrawn_at": None}
         connection.execute(update(table).where(table.c.id == ids[mark]).values(values))
 
 
-def _leave(connection: Connection, table: Table, ids: list[Any], now: datetime, *, prune: bool) -> None:
+def _remove_unlisted(
+    connection: Connection, table: Table, ids: list[Any], now: datetime, *, prune: bool
+) -> None:
     if prune:
         own = ACCOUNT.c.id if table is ACCOUNT else ACCOUNT.c.association
-        rows.erase(
+        rows.delete_observations(
             connection,
             [
                 i
-                for some in parts(ids)
+                for some in split_into_batches(ids)
                 for i in connection.execute(select(ACCOUNT.c.id).where(own.in_(some))).scalars()
             ],
         )
     for i in ids:
         where = table.c.id == i
         connection.execute(
-            delete(table).where(where) if prune else update(table).where(where).values(withdrawn_at=now)
+            delete(table).where(where)
+            if prune
+            else update(table).where(where).values(withdrawn_at=now)
         )
 
 
-def _mark(account: AccountRow) -> Mark:
-    return account.association, account.column, account.channel, account.identity.key or account.typed
+def _build_import_key(account: AccountRow) -> ImportKey:
+    return (
+        account.association,
+        account.column,
+        account.channel,
+        account.identity.key or account.typed_text,
+    )
 
 
-def _bare(account: AccountRow) -> AccountRow:
+def _strip_stored_fields(account: AccountRow) -> AccountRow:
     """The link as a sheet says it, without what only the store knows."""
     return replace(account, id=None, added_at=None, withdrawn_at=None)
 
 
-def _columns(noun: Member | AccountRow) -> dict[str, Any]:
-    if isinstance(noun, Member):
-        return {"id": noun.id, **{name: noun.fact(name) for name in ASSOCIATION_FIELDS}}
-    identity = asdict(noun.identity)
-    mark = _mark(noun)[-1]
+def _build_registry_values(item: AssociationEntry | AccountRow) -> dict[str, Any]:
+    if isinstance(item, AssociationEntry):
+        return {"id": item.id, **{name: item.get_value(name) for name in ASSOCIATION_FIELDS}}
+    identity = asdict(item.identity)
+    mark = _build_import_key(item)[-1]
     return {
-        "association": noun.association,
-        "typed": noun.typed,
-        "column": noun.column,
+        "association": item.association,
+        "typed": item.typed_text,
+        "column": item.column,
         "mark": mark,
         **identity,
     }
 
 
-class Contacts:
+class AssociationEntryQueries:
     """The queries of contacts. A part of `Store`."""
 
     _database: Database
 
-    def members(self, *, include_withdrawn: bool = False) -> Iterator[Member]:
+    def list_association_entries(
+        self, *, include_withdrawn: bool = False
+    ) -> Iterator[AssociationEntry]:
         """The entries of the registry, in the order of their ids."""
-        query = MEMBERS if include_withdrawn else MEMBERS.where(ASSOCIATION.c.withdrawn_at.is_(None))
-        return map(member_of, self._database.rows(query, ASSOCIATION.c.id))
+        query = (
+            SELECT_ASSOCIATION_ENTRIES
+            if include_withdrawn
+            else SELECT_ASSOCIATION_ENTRIES.where(ASSOCIATION.c.withdrawn_at.is_(None))
+        )
+        return map(to_association_entry, self._database.stream_rows(query, ASSOCIATION.c.id))
 
-    def member(self, association: str) -> Member | None:
+    def get_association_entry(self, association: str) -> AssociationEntry | None:
         """The entry of this id, also a withdrawn one."""
-        with self._database.reading() as connection:
-            row = connection.execute(MEMBERS.where(ASSOCIATION.c.id == association)).first()
-        return member_of(row) if row else None
+        with self._database.begin_read() as connection:
+            row = connection.execute(
+                SELECT_ASSOCIATION_ENTRIES.where(ASSOCIATION.c.id == association)
+            ).first()
+        return to_association_entry(row) if row else None
 
-    def contact(self, association: str) -> Contact:
+    def get_contact(self, association: str) -> Contact:
         """An association's contact, with nothing in it where nothing is known."""
-        return self.contacts([association]).get(association, NO_CONTACT)
+        return self.get_contacts([association]).get(association, EMPTY_CONTACT)
 
-    def contacts(self, associations: Collection[str]) -> dict[str, Contact]:
+    def get_contacts(self, associations: Collection[str]) -> dict[str, Contact]:
         """The contacts of these associations, of whom something is known."""
         query = select(CONTACT).where(CONTACT.c.association.in_(list(associations)))
-        with self._database.reading() as connection:
-            return {row.association: contact_of(row) for row in connection.execute(query)}
+        with self._database.begin_read() as connection:
+            return {row.association: to_contact(row) for row in connection.execute(query)}
 
 
-def write(connection: Connection, members: Iterable[Member]) -> None:
+def replace_contacts(connection: Connection, entries: Iterable[AssociationEntry]) -> None:
     """Keep these contacts in place of what was known; one without anything in it leaves no row."""
-    listed = list(members)
-    for start in range(0, len(listed), AT_ONCE):
-        some = listed[start : start + AT_ONCE]
-        connection.execute(delete(CONTACT).where(CONTACT.c.association.in_([one.id for one in some])))
+    listed = list(entries)
+    for start in range(0, len(listed), QUERY_BATCH_SIZE):
+        some = listed[start : start + QUERY_BATCH_SIZE]
+        connection.execute(
+            delete(CONTACT).where(CONTACT.c.association.in_([one.id for one in some]))
+        )
         rows = [
-            {"association": one.id, **{name: one.fact(name) for name in CONTACT_FIELDS}}
+            {"association": one.id, **{name: one.get_value(name) for name in CONTACT_FIELDS}}
             for one in some
             if one.contact
         ]

@@ -12,10 +12,16 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from typing import Generic, TypeVar
 
-from storage.models.audit import AccountRow, Association, Fact, Member
-from storage.models.users import ASSOCIATION, FIELDS, PRUNE, By, Change
+from storage.models.audit import AccountRow, Association, AssociationEntry, RegistryValue
+from storage.models.users import (
+    PRUNE_SOURCE,
+    REGISTRY_FIELDS,
+    WHOLE_ASSOCIATION_FIELD,
+    AuditLogEntry,
+    ChangeOrigin,
+)
 
-Mark = tuple[str, str, str, str]
+ImportKey = tuple[str, str, str, str]
 K = TypeVar("K")
 V = TypeVar("V")
 
@@ -25,12 +31,12 @@ class Difference(Generic[K, V]):
     """What is listed beside what is stored: `back` was withdrawn before, `left` is not listed any more."""
 
     new: dict[K, V]
-    back: dict[K, V]
+    relisted: dict[K, V]
     changed: dict[K, V]
-    left: dict[K, V]
+    unlisted: dict[K, V]
 
     @classmethod
-    def between(
+    def compare(
         cls, stored: Mapping[K, V], withdrawn: Collection[K], listed: Mapping[K, V], *, prune: bool
     ) -> Difference[K, V]:
         """Compare by key, then by value. What was withdrawn before leaves again only with `prune`."""
@@ -38,44 +44,55 @@ class Difference(Generic[K, V]):
         missing = {key: value for key, value in stored.items() if key not in listed}
         return cls(
             new={key: value for key, value in listed.items() if key not in stored},
-            back={key: value for key, value in known.items() if key in withdrawn},
+            relisted={key: value for key, value in known.items() if key in withdrawn},
             changed={k: v for k, v in known.items() if k not in withdrawn and stored[k] != v},
-            left={key: value for key, value in missing.items() if prune or key not in withdrawn},
+            unlisted={
+                key: value for key, value in missing.items() if prune or key not in withdrawn
+            },
         )
 
-    def keeping(self, kept: Collection[K]) -> Difference[K, V]:
+    def retain_unlisted(self, keys: Collection[K]) -> Difference[K, V]:
         """The same, but of what is not listed these stay."""
-        return replace(self, left={key: value for key, value in self.left.items() if key not in kept})
+        return replace(
+            self, unlisted={key: value for key, value in self.unlisted.items() if key not in keys}
+        )
 
 
 @dataclass(frozen=True, slots=True)
-class Changes:
+class ImportChanges:
     """What an import changed. `added` holds also the links that are listed again after a withdrawal.
 
     `lines` tells every change as the trail keeps it, `people` the associations they are about. `kept` are
     the links that stay without being listed; `unsaid` are columns that the sheet lacks, not empty.
     """
 
-    added: tuple[AccountRow, ...] = ()
-    changed: tuple[AccountRow, ...] = ()
-    withdrawn: tuple[AccountRow, ...] = ()
-    pruned: tuple[AccountRow, ...] = ()
+    accounts_added: tuple[AccountRow, ...] = ()
+    accounts_changed: tuple[AccountRow, ...] = ()
+    accounts_withdrawn: tuple[AccountRow, ...] = ()
+    accounts_pruned: tuple[AccountRow, ...] = ()
     associations_added: tuple[str, ...] = ()
     associations_changed: tuple[str, ...] = ()
     associations_withdrawn: tuple[str, ...] = ()
     associations_pruned: tuple[str, ...] = ()
-    lines: tuple[Change, ...] = ()
-    people: Mapping[str, Association] = field(default_factory=dict)
-    kept: tuple[AccountRow, ...] = ()
-    unsaid: tuple[str, ...] = ()
+    log_entries: tuple[AuditLogEntry, ...] = ()
+    associations: Mapping[str, Association] = field(default_factory=dict)
+    accounts_retained: tuple[AccountRow, ...] = ()
+    missing_columns: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
-        return any(getattr(self, told.name) for told in fields(self) if told.name not in {"kept", "unsaid"})
+        return any(
+            getattr(self, told.name) for told in fields(self) if told.name not in {"kept", "unsaid"}
+        )
 
     @property
-    def touched(self) -> set[str]:
+    def affected_associations(self) -> set[str]:
         """The associations of which anything changed."""
-        links = (*self.added, *self.changed, *self.withdrawn, *self.pruned)
+        links = (
+            *self.accounts_added,
+            *self.accounts_changed,
+            *self.accounts_withdrawn,
+            *self.accounts_pruned,
+        )
         return {
             *(link.association for link in links),
             *self.associations_added,
@@ -88,131 +105,168 @@ class Changes:
     def digest(self) -> str:
         """What changes, in short: two imports with the same digest change the same."""
         said = hashlib.sha256()
-        for line in self.lines:
+        for line in self.log_entries:
             told = (line.association, line.field, line.before, line.after, line.kind)
             said.update(json.dumps(told).encode())
         return said.hexdigest()[:32]
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class RegistryComparison:
     """A sheet compared with what is stored: its people by id and its links by their marks.
 
     `was` are the stored people and `stored` the stored links, with what only the store knows.
     """
 
-    people: Difference[str, Member]
-    links: Difference[Mark, AccountRow]
-    was: Mapping[str, Member]
-    stored: Mapping[Mark, AccountRow]
-    kept: tuple[AccountRow, ...] = ()
-    unsaid: tuple[str, ...] = ()
+    entries: Difference[str, AssociationEntry]
+    accounts: Difference[ImportKey, AccountRow]
+    stored_entries: Mapping[str, AssociationEntry]
+    stored_accounts: Mapping[ImportKey, AccountRow]
+    retained_accounts: tuple[AccountRow, ...] = ()
+    missing_columns: tuple[str, ...] = ()
     prune: bool = False
 
-    def changes(self, by: By, now: datetime) -> Changes:
+    def build_changes(self, origin: ChangeOrigin, now: datetime) -> ImportChanges:
         """What the comparison makes of the registry."""
-        people, links, prune = self.people, self.links, self.prune
-        left = tuple(self.stored[mark] for mark in links.left)
-        lines = sorted(self._lines(by, now), key=lambda line: line.association)
-        changes = Changes(
-            added=self._numbered(links.new | links.back),
-            changed=self._numbered(links.changed),
-            withdrawn=() if prune else left,
-            pruned=left if prune else (),
-            associations_added=tuple(people.new | people.back),
+        people, links, prune = self.entries, self.accounts, self.prune
+        left = tuple(self.stored_accounts[mark] for mark in links.unlisted)
+        lines = sorted(self._build_log_entries(origin, now), key=lambda line: line.association)
+        changes = ImportChanges(
+            accounts_added=self._add_stored_ids(links.new | links.relisted),
+            accounts_changed=self._add_stored_ids(links.changed),
+            accounts_withdrawn=() if prune else left,
+            accounts_pruned=left if prune else (),
+            associations_added=tuple(people.new | people.relisted),
             associations_changed=tuple(people.changed),
-            associations_withdrawn=() if prune else tuple(people.left),
-            associations_pruned=tuple(people.left) if prune else (),
-            lines=tuple(lines),
-            kept=self.kept,
-            unsaid=self.unsaid,
+            associations_withdrawn=() if prune else tuple(people.unlisted),
+            associations_pruned=tuple(people.unlisted) if prune else (),
+            log_entries=tuple(lines),
+            accounts_retained=self.retained_accounts,
+            missing_columns=self.missing_columns,
         )
-        known = {**self.was, **people.new, **people.back, **people.changed}
-        return replace(changes, people={i: known[i].association for i in changes.touched if i in known})
+        known = {**self.stored_entries, **people.new, **people.relisted, **people.changed}
+        return replace(
+            changes,
+            associations={
+                i: known[i].association for i in changes.affected_associations if i in known
+            },
+        )
 
-    def _numbered(self, rows: Mapping[Mark, AccountRow]) -> tuple[AccountRow, ...]:
-        stored = self.stored
+    def _add_stored_ids(self, rows: Mapping[ImportKey, AccountRow]) -> tuple[AccountRow, ...]:
+        stored = self.stored_accounts
         return tuple(
-            replace(row, id=stored[mark].id, added_at=stored[mark].added_at) if mark in stored else row
+            replace(row, id=stored[mark].id, added_at=stored[mark].added_at)
+            if mark in stored
+            else row
             for mark, row in rows.items()
         )
 
-    def _lines(self, by: By, now: datetime) -> Iterator[Change]:
-        parted = replace(by, source=PRUNE) if self.prune else by
-        people, links = self.people, self.links
-        for one in (people.new | people.back).values():
-            yield by.change(now, one.id, ASSOCIATION, None, one.name)
-        for one in (people.back | people.changed).values():
-            for name, before, after in altered(self.was[one.id], one):
-                yield by.change(now, one.id, name, before, after)
-        for one in people.left.values():
-            yield parted.change(now, one.id, ASSOCIATION, one.name, None)
-        for row in (links.new | links.back).values():
-            yield by.change(now, row.association, row.column, None, row.typed)
+    def _build_log_entries(self, origin: ChangeOrigin, now: datetime) -> Iterator[AuditLogEntry]:
+        parted = replace(origin, source=PRUNE_SOURCE) if self.prune else origin
+        people, links = self.entries, self.accounts
+        for one in (people.new | people.relisted).values():
+            yield origin.build_log_entry(now, one.id, WHOLE_ASSOCIATION_FIELD, None, one.name)
+        for one in (people.relisted | people.changed).values():
+            for name, before, after in list_changed_fields(self.stored_entries[one.id], one):
+                yield origin.build_log_entry(now, one.id, name, before, after)
+        for one in people.unlisted.values():
+            yield parted.build_log_entry(now, one.id, WHOLE_ASSOCIATION_FIELD, one.name, None)
+        for row in (links.new | links.relisted).values():
+            yield origin.build_log_entry(now, row.association, row.column, None, row.typed_text)
         for mark, row in links.changed.items():
-            if row.typed != self.stored[mark].typed:
-                yield by.change(now, row.association, row.column, self.stored[mark].typed, row.typed)
-        for row in links.left.values():
-            yield parted.change(now, row.association, row.column, row.typed, None)
+            if row.typed_text != self.stored_accounts[mark].typed_text:
+                yield origin.build_log_entry(
+                    now,
+                    row.association,
+                    row.column,
+                    self.stored_accounts[mark].typed_text,
+                    row.typed_text,
+                )
+        for row in links.unlisted.values():
+            yield parted.build_log_entry(now, row.association, row.column, row.typed_text, None)
 
 
-def altered(before: Member, after: Member) -> Iterator[tuple[str, str | None, str | None]]:
+def list_changed_fields(
+    before: AssociationEntry, after: AssociationEntry
+) -> Iterator[tuple[str, str | None, str | None]]:
     """The fields that differ between two entries of the registry, each with both its texts."""
-    for name in FIELDS:
-        if (old := before.fact(name)) != (new := after.fact(name)):
-            yield name, _text(old), _text(new)
+    for name in REGISTRY_FIELDS:
+        if (old := before.get_value(name)) != (new := after.get_value(name)):
+            yield name, _format_value(old), _format_value(new)
 
 
-def _text(value: Fact) -> str | None:
+def _format_value(value: RegistryValue) -> str | None:
     return ", ".join(value) or None if isinstance(value, tuple) else value
 
 
-BORROWED = ("name_ar", "name_fr")
+NAME_SOURCE_FIELDS = ("name_ar", "name_fr")
 """Where the name to show comes from in a sheet that has no column for it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Silence:
+class PartialSheet:
     """What a sheet says with the columns `said`, beside what is known; None are all columns.
 
     An empty cell says that there is nothing. A column that is not there says nothing.
     """
 
-    said: Collection[str] | None = None
+    present_columns: Collection[str] | None = None
 
-    def people(self, was: Mapping[str, Member], listed: Mapping[str, Member]) -> dict[str, Member]:
+    def complete_entries(
+        self, stored_entries: Mapping[str, AssociationEntry], listed: Mapping[str, AssociationEntry]
+    ) -> dict[str, AssociationEntry]:
         """The associations as the sheet has them, and as they are known in the columns that it lacks."""
-        return {i: self._entry(was[i], one) if i in was else one for i, one in listed.items()}
+        return {
+            i: self._complete_entry(stored_entries[i], one) if i in stored_entries else one
+            for i, one in listed.items()
+        }
 
-    def _entry(self, was: Member, now: Member) -> Member:
-        left = {name: was.fact(name) for name in FIELDS if not self._speaks_of(name)}
+    def _complete_entry(
+        self, stored: AssociationEntry, listed: AssociationEntry
+    ) -> AssociationEntry:
+        left = {
+            name: stored.get_value(name) for name in REGISTRY_FIELDS if not self._has_column(name)
+        }
         if "name" in left:
-            left["name"] = self._name(was, now)
-        return now.having(left)
+            left["name"] = self._choose_name(stored, listed)
+        return listed.replace_values(left)
 
-    def _name(self, was: Member, now: Member) -> Fact:
+    def _choose_name(self, stored: AssociationEntry, listed: AssociationEntry) -> RegistryValue:
         """The name that is known, or the corrected one that it was borrowed from."""
-        source = next((name for name in BORROWED if was.fact(name) == was.name), "name")
-        return now.fact(source) or now.name if self._speaks_of(source) else was.name
+        source = next(
+            (name for name in NAME_SOURCE_FIELDS if stored.get_value(name) == stored.name), "name"
+        )
+        return listed.get_value(source) or listed.name if self._has_column(source) else stored.name
 
-    def links(self, stored: Mapping[Mark, AccountRow], people: Collection[str]) -> dict[Mark, AccountRow]:
+    def find_unaddressed_accounts(
+        self, stored_accounts: Mapping[ImportKey, AccountRow], association_ids: Collection[str]
+    ) -> dict[ImportKey, AccountRow]:
         """The links that stay, whatever the sheet lists: those in columns that it lacks, of these people."""
-        return {m: row for m, row in stored.items() if m[0] in people and not self._speaks_of(row.column)}
+        return {
+            m: row
+            for m, row in stored_accounts.items()
+            if m[0] in association_ids and not self._has_column(row.column)
+        }
 
-    def columns(
-        self, was: Mapping[str, Member], people: Collection[str], kept: Mapping[Mark, AccountRow]
+    def list_missing_columns(
+        self,
+        stored_entries: Mapping[str, AssociationEntry],
+        association_ids: Collection[str],
+        retained_accounts: Mapping[ImportKey, AccountRow],
     ) -> Iterator[str]:
         """The columns that the sheet lacks and where something is known of these people."""
-        known = [one for i, one in was.items() if i in people]
-        silent = [name for name in FIELDS if not self._speaks_of(name) and name != "name"]
-        yield from (name for name in silent if any(one.fact(name) for one in known))
-        yield from sorted({row.column for row in kept.values()})
+        known = [one for i, one in stored_entries.items() if i in association_ids]
+        silent = [name for name in REGISTRY_FIELDS if not self._has_column(name) and name != "name"]
+        yield from (name for name in silent if any(one.get_value(name) for one in known))
+        yield from sorted({row.column for row in retained_accounts.values()})
 
-    def _speaks_of(self, column: str) -> bool:
-        return self.said is None or column in self.said
+    def _has_column(self, column: str) -> bool:
+        return self.present_columns is None or column in self.present_columns
 
 
-def unrepeated(listed: Mapping[Mark, AccountRow], kept: Mapping[Mark, AccountRow]) -> dict[Mark, AccountRow]:
+def drop_duplicate_accounts(
+    listed: Mapping[ImportKey, AccountRow], retained_accounts: Mapping[ImportKey, AccountRow]
+) -> dict[ImportKey, AccountRow]:
     """What is listed, but for the accounts that are already kept under another column."""
-    there = {(m[0], m[2], m[3]) for m in kept}
+    there = {(m[0], m[2], m[3]) for m in retained_accounts}
     return {m: row for m, row in listed.items() if (m[0], m[2], m[3]) not in there}

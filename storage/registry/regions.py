@@ -8,28 +8,30 @@ from typing import Any
 from sqlalchemy import ColumnElement, select
 
 from storage.database.connection import Database
-from storage.sanitize import clean
+from storage.sanitize import sanitize
 from storage.tables.core import ASSOCIATION
 
-Regions = Collection[str] | None
+RegionFilter = Collection[str] | None
 """Regions as the registry writes them; None is everywhere, also where no region is known."""
 
 
-class Reach:
+class RegionQueries:
     """The query of regions. A part of `Store`."""
 
     _database: Database
 
-    def regions(self) -> set[str]:
+    def list_regions(self) -> set[str]:
         """The regions of associations, each spelling that the registry has."""
         query = select(ASSOCIATION.c.region).distinct().where(ASSOCIATION.c.region.is_not(None))
-        with self._database.reading() as connection:
+        with self._database.begin_read() as connection:
             return set(connection.execute(query).scalars())
 
 
-def within(association: Any, regions: Regions) -> tuple[ColumnElement[bool], ...]:
+def build_region_filter(
+    association_column: Any, regions: RegionFilter
+) -> tuple[ColumnElement[bool], ...]:
     """What makes the association of a column one of these regions."""
     if regions is None:
         return ()
-    here = select(ASSOCIATION.c.id).where(ASSOCIATION.c.region.in_(clean(sorted(regions))))
-    return (association.in_(here),)
+    here = select(ASSOCIATION.c.id).where(ASSOCIATION.c.region.in_(sanitize(sorted(regions))))
+    return (association_column.in_(here),)

@@ -23,153 +23,178 @@ from sqlalchemy import Connection, delete, func, literal, select, text, update
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 
-from probes.http.host_state import TurnError
-from probes.log import Events
+from probes.http.host_state import HostLockError
+from probes.log import EventLogger
 from storage.database.connection import Database
-from storage.runs.plan import spot_of
-from storage.tables.runs import SWEEP, TURN
+from storage.runs.plan import compute_host_bucket
+from storage.tables.runs import CLUSTER_RUN, HOST_LOCK
 
-LEADER = 0x617564_69746F72
+LEADER_LOCK_KEY = 0x617564_69746F72
 """The advisory lock of whoever leads the night."""
 
-STATES = text("SELECT status::text, count(*) FROM procrastinate_jobs GROUP BY status")
-OLDEST = text(
+JOB_COUNTS_QUERY = text("SELECT status::text, count(*) FROM procrastinate_jobs GROUP BY status")
+OLDEST_JOB_QUERY = text(
     "SELECT extract(epoch FROM now() - min(event.at)) FROM procrastinate_jobs job"
     " JOIN procrastinate_events event ON event.job_id = job.id WHERE job.status = 'todo'"
 )
-WORKERS = text(
+WORKERS_QUERY = text(
     "SELECT worker.id, extract(epoch FROM now() - worker.last_heartbeat),"
     " (SELECT count(*) FROM procrastinate_jobs job WHERE job.worker_id = worker.id AND job.status = 'doing')"
     " FROM procrastinate_workers worker ORDER BY worker.id"
 )
-ORPHANS = text("SELECT count(*) FROM procrastinate_jobs WHERE status = 'doing' AND worker_id IS NULL")
-TABLE = text("SELECT to_regclass('procrastinate_jobs') IS NOT NULL")
-CLEAR = text("DELETE FROM procrastinate_jobs WHERE status <> 'doing'")
+ORPHANED_JOBS_QUERY = text(
+    "SELECT count(*) FROM procrastinate_jobs WHERE status = 'doing' AND worker_id IS NULL"
+)
+QUEUE_EXISTS_QUERY = text("SELECT to_regclass('procrastinate_jobs') IS NOT NULL")
+CLEAR_QUEUE_STATEMENT = text("DELETE FROM procrastinate_jobs WHERE status <> 'doing'")
 
-Told = dict[str, Any]
+WorkerResults = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Sweep:
+class ClusterRun:
     """The night that workers are at. `left` are the seconds until its window ends, None for no end."""
 
-    night_id: int
-    left: float | None
+    run_id: int
+    seconds_left: float | None
     is_closed: bool
-    mark: str
-    told: Mapping[str, Any]
+    folder_token: str
+    worker_results: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class AtWork:
+class WorkerStatus:
     """A worker: seconds since it was heard of, and how many jobs it is at."""
 
     id: int
-    silent: float
-    doing: int
+    silent_seconds: float
+    job_count: int
 
 
 @dataclass(frozen=True, slots=True)
-class Queue:
+class QueueSnapshot:
     """The jobs by their state, for how many seconds the oldest has waited, and the workers."""
 
-    states: Mapping[str, int]
-    oldest: float | None
-    workers: tuple[AtWork, ...]
-    orphans: int = 0
+    job_counts: Mapping[str, int]
+    oldest_wait_seconds: float | None
+    workers: tuple[WorkerStatus, ...]
+    orphaned_jobs: int = 0
 
-    def count(self, state: str) -> int:
+    def count_jobs(self, state: str) -> int:
         """How many jobs are in a state."""
-        return self.states.get(state, 0)
+        return self.job_counts.get(state, 0)
 
-    def stalled(self, after: float) -> int:
+    def count_stalled_jobs(self, after_seconds: float) -> int:
         """How many jobs are held by workers that were not heard of for so many seconds."""
-        return self.orphans + sum(worker.doing for worker in self.workers if worker.silent > after)
+        return self.orphaned_jobs + sum(
+            worker.job_count for worker in self.workers if worker.silent_seconds > after_seconds
+        )
 
-    def alive(self, after: float) -> int:
+    def count_active_workers(self, after_seconds: float) -> int:
         """How many workers were heard of since."""
-        return sum(worker.silent <= after for worker in self.workers)
+        return sum(worker.silent_seconds <= after_seconds for worker in self.workers)
 
 
-class Sweeps:
+class ClusterRunQueries:
     """The queries of nights on many machines. A part of `Store`."""
 
     _database: Database
 
-    def open_sweep(self, night_id: int, mark: str, seconds: float | None) -> None:
+    def open_cluster_run(
+        self, run_id: int, folder_token: str, time_limit_seconds: float | None
+    ) -> None:
         """Let workers work at a night, for so many seconds. What they have told already is kept."""
-        ends = None if seconds is None else func.now() + timedelta(seconds=seconds)
-        values = {"ends_at": ends, "is_closed": False, "mark": mark}
-        fresh = self._database.insert(SWEEP).values(night_id=night_id, told={}, **values)
-        with self._database.writing() as connection:
-            connection.execute(fresh.on_conflict_do_update(index_elements=["night_id"], set_=values))
+        ends = (
+            None
+            if time_limit_seconds is None
+            else func.now() + timedelta(seconds=time_limit_seconds)
+        )
+        values = {"ends_at": ends, "is_closed": False, "mark": folder_token}
+        fresh = self._database.build_insert(CLUSTER_RUN).values(night_id=run_id, told={}, **values)
+        with self._database.begin_write() as connection:
+            connection.execute(
+                fresh.on_conflict_do_update(index_elements=["night_id"], set_=values)
+            )
 
-    def sweep(self, night_id: int) -> Sweep | None:
+    def get_cluster_run(self, run_id: int) -> ClusterRun | None:
         """The night as workers have to know it."""
-        left = func.extract("epoch", SWEEP.c.ends_at - func.clock_timestamp()).label("left")
-        with self._database.reading() as connection:
-            row = connection.execute(select(SWEEP, left).where(SWEEP.c.night_id == night_id)).first()
+        left = func.extract("epoch", CLUSTER_RUN.c.ends_at - func.clock_timestamp()).label("left")
+        with self._database.begin_read() as connection:
+            row = connection.execute(
+                select(CLUSTER_RUN, left).where(CLUSTER_RUN.c.run_id == run_id)
+            ).first()
         if row is None:
             return None
-        left_over = None if row.left is None else float(row.left)
-        return Sweep(night_id, left_over, row.is_closed, row.mark, row.told)
+        left_over = None if row.seconds_left is None else float(row.seconds_left)
+        return ClusterRun(run_id, left_over, row.is_closed, row.folder_token, row.worker_results)
 
-    def close_sweep(self, night_id: int) -> None:
+    def close_cluster_run(self, run_id: int) -> None:
         """Tell the workers to begin no other account."""
-        with self._database.writing() as connection:
-            connection.execute(update(SWEEP).where(SWEEP.c.night_id == night_id).values(is_closed=True))
+        with self._database.begin_write() as connection:
+            connection.execute(
+                update(CLUSTER_RUN).where(CLUSTER_RUN.c.run_id == run_id).values(is_closed=True)
+            )
 
-    def tell(self, night_id: int, added: Callable[[Told], Told]) -> None:
+    def merge_worker_results(
+        self, run_id: int, merge: Callable[[WorkerResults], WorkerResults]
+    ) -> None:
         """Add to what workers have told, one after the other."""
-        row = select(SWEEP.c.told).where(SWEEP.c.night_id == night_id).with_for_update()
-        with self._database.writing() as connection:
+        row = (
+            select(CLUSTER_RUN.c.worker_results)
+            .where(CLUSTER_RUN.c.run_id == run_id)
+            .with_for_update()
+        )
+        with self._database.begin_write() as connection:
             told = connection.execute(row).scalar()
             if told is not None:
-                change = update(SWEEP).where(SWEEP.c.night_id == night_id)
-                connection.execute(change.values(told=added(told)))
+                change = update(CLUSTER_RUN).where(CLUSTER_RUN.c.run_id == run_id)
+                connection.execute(change.values(told=merge(told)))
 
-    def drop_sweep(self, night_id: int) -> None:
+    def delete_cluster_run(self, run_id: int) -> None:
         """Take away what workers shared of a night, and when hosts may be asked again."""
-        with self._database.writing() as connection:
-            connection.execute(delete(SWEEP).where(SWEEP.c.night_id == night_id))
-            connection.execute(delete(TURN))
+        with self._database.begin_write() as connection:
+            connection.execute(delete(CLUSTER_RUN).where(CLUSTER_RUN.c.run_id == run_id))
+            connection.execute(delete(HOST_LOCK))
 
-    def queue(self) -> Queue | None:
+    def get_queue_snapshot(self) -> QueueSnapshot | None:
         """The queue; None where there is none."""
         if self._database.file is not None:
             return None
-        with self._database.reading() as connection:
-            if not connection.execute(TABLE).scalar_one():
+        with self._database.begin_read() as connection:
+            if not connection.execute(QUEUE_EXISTS_QUERY).scalar_one():
                 return None
-            states = {row[0]: row[1] for row in connection.execute(STATES)}
-            oldest = connection.execute(OLDEST).scalar()
-            workers = tuple(AtWork(row[0], float(row[1]), row[2]) for row in connection.execute(WORKERS))
-            orphans = connection.execute(ORPHANS).scalar_one()
-        return Queue(states, None if oldest is None else float(oldest), workers, orphans)
+            states = {row[0]: row[1] for row in connection.execute(JOB_COUNTS_QUERY)}
+            oldest = connection.execute(OLDEST_JOB_QUERY).scalar()
+            workers = tuple(
+                WorkerStatus(row[0], float(row[1]), row[2])
+                for row in connection.execute(WORKERS_QUERY)
+            )
+            orphans = connection.execute(ORPHANED_JOBS_QUERY).scalar_one()
+        return QueueSnapshot(states, None if oldest is None else float(oldest), workers, orphans)
 
     def clear_queue(self) -> None:
         """Take away every job that nobody is at."""
-        with self._database.writing() as connection:
-            connection.execute(CLEAR)
+        with self._database.begin_write() as connection:
+            connection.execute(CLEAR_QUEUE_STATEMENT)
 
     @contextmanager
-    def leading(self) -> Iterator[bool]:
+    def try_leader_lock(self) -> Iterator[bool]:
         """Whether nobody else leads a night on this database, for as long as this goes on."""
         if self._database.file is not None:
             yield True
             return
-        with self._database.reading() as connection:
-            key = literal(LEADER)
+        with self._database.begin_read() as connection:
+            key = literal(LEADER_LOCK_KEY)
             leads = bool(connection.execute(select(func.pg_try_advisory_lock(key))).scalar_one())
             connection.commit()
             try:
                 yield leads
             finally:
                 if leads:
-                    _unlock(connection, key)
+                    _release_leader_lock(connection, key)
 
 
-def _unlock(connection: Connection, key: Any) -> None:
+def _release_leader_lock(connection: Connection, key: Any) -> None:
     try:
         connection.execute(select(func.pg_advisory_unlock(key)))
         connection.commit()
@@ -177,123 +202,133 @@ def _unlock(connection: Connection, key: Any) -> None:
         connection.invalidate()
 
 
-events = Events(__name__)
+events = EventLogger(__name__)
 
-FIRST_WAIT, LONGEST_WAIT = 0.01, 0.25
+FIRST_RETRY_SECONDS, MAX_RETRY_SECONDS = 0.01, 0.25
 """Seconds between two tries at a host that another worker asks."""
 
-PATIENCE = 60
+RECONNECT_ATTEMPTS = 60
 """Seconds for which a database that went away is tried again."""
 
-TAKE = "SELECT pg_try_advisory_lock(%s)"
-BEGIN = (
+TRY_LOCK_QUERY = "SELECT pg_try_advisory_lock(%s)"
+MARK_BUSY_QUERY = (
     "WITH before AS (SELECT is_asked, extract(epoch FROM free_at - clock_timestamp()) AS rest"
     " FROM turn WHERE host = %s),"
     " mark AS (INSERT INTO turn (host, free_at, is_asked) VALUES (%s, clock_timestamp(), true)"
     " ON CONFLICT (host) DO UPDATE SET is_asked = true)"
     " SELECT CASE WHEN is_asked THEN greatest(rest, 0) + %s ELSE rest END FROM before"
 )
-LEAVE = "SELECT pg_advisory_unlock(%s)"
-REST = (
+UNLOCK_QUERY = "SELECT pg_advisory_unlock(%s)"
+EXTEND_DELAY_QUERY = (
     "INSERT INTO turn (host, free_at) VALUES (%s, clock_timestamp() + make_interval(secs => %s))"
     " ON CONFLICT (host) DO UPDATE SET free_at = greatest(turn.free_at, excluded.free_at)"
 )
-END = f"{REST}, is_asked = false"
+RELEASE_HOST_QUERY = f"{EXTEND_DELAY_QUERY}, is_asked = false"
 
-LEFT_ASKED = 5.0
+ORPHANED_LOCK_DELAY_SECONDS = 5.0
 """Seconds that a host is left alone whose asker died, or lost its turn where the database did: so long may it
 still be at the answer."""
 
 
-class DatabaseTurns:
+class DatabaseHostLock:
     """The turns of one worker. Use it as an async context."""
 
     def __init__(self, address: URL) -> None:
         self._address = address.set(drivername="postgresql").render_as_string(hide_password=False)
         self._connection: psycopg.AsyncConnection[Any] | None = None
-        self._one = asyncio.Lock()
-        self._held: set[int] = set()
+        self._connection_lock = asyncio.Lock()
+        self._held_keys: set[int] = set()
         self._unsure_until = float("-inf")
 
     async def __aenter__(self) -> Self:
-        await self._asked("SELECT 1")
+        await self._execute_scalar("SELECT 1")
         return self
 
     async def __aexit__(self, *_: object) -> None:
         if self._connection:
             await self._connection.close()
 
-    async def take(self, host: str) -> float:
+    async def acquire(self, host: str) -> float:
         """Wait until no other worker asks the host; give the seconds that it is still to rest."""
-        key, left = spot_of(host), None
-        while key not in self._held:  # the connection may break in between, and another worker be quicker
-            await self._lock(key)
+        key, left = compute_host_bucket(host), None
+        while (
+            key not in self._held_keys
+        ):  # the connection may break in between, and another worker be quicker
+            await self._wait_for_lock(key)
             try:
-                left = await self._asked(BEGIN, key, key, LEFT_ASKED)
+                left = await self._execute_scalar(
+                    MARK_BUSY_QUERY, key, key, ORPHANED_LOCK_DELAY_SECONDS
+                )
             except BaseException:  # whoever wanted the turn is not there to give it back
-                await asyncio.shield(self._leave(key))
+                await asyncio.shield(self._unlock_host(key))
                 raise
         return max(0.0, float(left or 0), self._unsure_until - asyncio.get_running_loop().time())
 
-    async def _lock(self, key: int) -> None:
-        wait = FIRST_WAIT
-        while not await self._asked(TAKE, key):
+    async def _wait_for_lock(self, key: int) -> None:
+        wait = FIRST_RETRY_SECONDS
+        while not await self._execute_scalar(TRY_LOCK_QUERY, key):
             await asyncio.sleep(wait)
-            wait = min(2 * wait, LONGEST_WAIT)
-        self._held.add(key)
+            wait = min(2 * wait, MAX_RETRY_SECONDS)
+        self._held_keys.add(key)
 
-    async def give(self, host: str, rest: float) -> None:
+    async def release(self, host: str, crawl_delay: float) -> None:
         """End the turn. The rest is committed before the lock is free, so that the next one sees it.
 
         One that was lost has another asker by now: it is none of ours to end.
         """
-        key = spot_of(host)
-        await self._asked(lambda: END if key in self._held else REST, key, rest)
-        if key in self._held:
-            await self._leave(key)
+        key = compute_host_bucket(host)
+        await self._execute_scalar(
+            lambda: RELEASE_HOST_QUERY if key in self._held_keys else EXTEND_DELAY_QUERY,
+            key,
+            crawl_delay,
+        )
+        if key in self._held_keys:
+            await self._unlock_host(key)
 
-    async def _leave(self, key: int) -> None:
-        self._held.discard(key)
-        await self._asked(LEAVE, key)
+    async def _unlock_host(self, key: int) -> None:
+        self._held_keys.discard(key)
+        await self._execute_scalar(UNLOCK_QUERY, key)
 
-    async def rest(self, host: str, seconds: float) -> None:
+    async def extend_delay(self, host: str, seconds: float) -> None:
         """Let the host rest longer."""
         if seconds > 0:
-            await self._asked(REST, spot_of(host), seconds)
+            await self._execute_scalar(EXTEND_DELAY_QUERY, compute_host_bucket(host), seconds)
 
-    async def _asked(self, query: str | Callable[[], str], *values: object) -> Any:
+    async def _execute_scalar(self, query: str | Callable[[], str], *values: object) -> Any:
         """The first value of the answer. One that broke is made anew, with the turns that are still free.
 
         A query that depends on the turns we hold is told once there is a connection.
         """
         trouble: Exception | None = None
-        async with self._one:
-            for _ in range(PATIENCE):
+        async with self._connection_lock:
+            for _ in range(RECONNECT_ATTEMPTS):
                 try:
-                    connection = self._connection or await self._connected()
+                    connection = self._connection or await self._reconnect()
                     said = query() if callable(query) else query
                     cursor = await connection.execute(said, values)
                     row = await cursor.fetchone() if cursor.description else None
                     return row[0] if row else None
                 except psycopg.OperationalError as gone:
                     trouble = gone
-                    await self._broken()
+                    await self._drop_connection()
                     await asyncio.sleep(1)
-        raise TurnError(f"the database went away: {trouble}")
+        raise HostLockError(f"the database went away: {trouble}")
 
-    async def _connected(self) -> psycopg.AsyncConnection[Any]:
+    async def _reconnect(self) -> psycopg.AsyncConnection[Any]:
         made = await psycopg.AsyncConnection.connect(self._address, autocommit=True)
-        for key in tuple(self._held):
-            taken = await (await made.execute(TAKE, (key,))).fetchone()
+        for key in tuple(self._held_keys):
+            taken = await (await made.execute(TRY_LOCK_QUERY, (key,))).fetchone()
             if not (taken and taken[0]):
-                self._held.discard(key)
-                events.warning("turn_lost", "another worker has the turn of a host that was asked meanwhile")
+                self._held_keys.discard(key)
+                events.warning(
+                    "turn_lost", "another worker has the turn of a host that was asked meanwhile"
+                )
         self._connection = made
         return made
 
-    async def _broken(self) -> None:
+    async def _drop_connection(self) -> None:
         """Forget the connection. A database that restarts has forgotten who asks which host."""
-        self._unsure_until = asyncio.get_running_loop().time() + LEFT_ASKED
+        self._unsure_until = asyncio.get_running_loop().time() + ORPHANED_LOCK_DELAY_SECONDS
         events.warning("turns_lost", "the database of the turns went away; it is tried again")
         if self._connection:
             with suppress(psycopg.Error):

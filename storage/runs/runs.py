@@ -9,119 +9,145 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, and_, func, select, update
 
-from storage.consistency import after_nights
+from storage.consistency import compute_effective_time
 from storage.database.connection import Database
-from storage.errors import LaterNightError, NightDoneError, StoreError
-from storage.models.audit import Night, NightState
-from storage.sanitize import clean, instant
-from storage.tables.core import NIGHT
-from storage.tables.mappers import night_of
-from storage.tables.summaries import FIGURE
+from storage.errors import LaterRunDoneError, RunAlreadyDoneError, StoreError
+from storage.models.audit import AuditRun, AuditRunState
+from storage.sanitize import sanitize, to_utc
+from storage.tables.core import AUDIT_RUN
+from storage.tables.mappers import to_audit_run
+from storage.tables.summaries import RUN_FACET_COUNT
 
 
-class Nights:
+class AuditRunQueries:
     """The queries of nights. A part of `Store`."""
 
     _database: Database
 
-    def begin_night(self, day: date, now: datetime, *, again: bool = False) -> Night:
+    def begin_run(self, day: date, now: datetime, *, reopen_done: bool = False) -> AuditRun:
         """Begin the night of this UTC day, or go on with it where it was left; it is then running.
 
         Raises NightDoneError where it is done, unless `again` asks to look at the accounts registered since,
         and LaterNightError where a later day's is concluded: conclusions follow one another, and a clock that
         was set back must not draw them in another order than a rebuild would.
         """
-        with self._database.writing() as connection:
-            _refuse_earlier(connection, day)
-            fresh = _night_columns(Night(day, NightState.RUNNING, instant(now)))
-            connection.execute(self._database.insert(NIGHT).values(fresh).on_conflict_do_nothing())
-            night = night_of(connection.execute(select(NIGHT).where(NIGHT.c.day == day)).one())
-            if night.state is NightState.DONE and not again:
-                raise NightDoneError(f"the night of {day}", "it is done already", "wait for tomorrow's")
-            running = replace(night, state=NightState.RUNNING, finished_at=None)
-            connection.execute(update(NIGHT).where(NIGHT.c.id == night.id).values(_night_columns(running)))
+        with self._database.begin_write() as connection:
+            _reject_earlier_run(connection, day)
+            fresh = _build_run_values(AuditRun(day, AuditRunState.RUNNING, to_utc(now)))
+            connection.execute(
+                self._database.build_insert(AUDIT_RUN).values(fresh).on_conflict_do_nothing()
+            )
+            night = to_audit_run(
+                connection.execute(select(AUDIT_RUN).where(AUDIT_RUN.c.day == day)).one()
+            )
+            if night.state is AuditRunState.DONE and not reopen_done:
+                raise RunAlreadyDoneError(
+                    f"the night of {day}", "it is done already", "wait for tomorrow's"
+                )
+            running = replace(night, state=AuditRunState.RUNNING, finished_at=None)
+            connection.execute(
+                update(AUDIT_RUN)
+                .where(AUDIT_RUN.c.id == night.id)
+                .values(_build_run_values(running))
+            )
         return running
 
-    def finish_night(
+    def finish_run(
         self,
-        night: Night,
-        state: NightState,
+        run: AuditRun,
+        state: AuditRunState,
         now: datetime,
         *,
-        blind: Iterable[str] = (),
+        unreliable_channels: Iterable[str] = (),
         receipt: Mapping[str, object] | None = None,
-    ) -> Night:
+    ) -> AuditRun:
         """Close the night with its outcome, never before its beginning.
 
         Raises StoreError where it is not running.
         """
-        ended = max(instant(now), night.started_at)
+        ended = max(to_utc(now), run.started_at)
         done = replace(
-            night, state=state, finished_at=ended, blind=tuple(blind), receipt=clean(receipt or {})
+            run,
+            state=state,
+            finished_at=ended,
+            unreliable_channels=tuple(unreliable_channels),
+            receipt=sanitize(receipt or {}),
         )
-        running = and_(NIGHT.c.id == night.id, NIGHT.c.state == NightState.RUNNING.value)
-        with self._database.writing() as connection:
-            moved = connection.execute(update(NIGHT).where(running).values(_night_columns(done))).rowcount
+        running = and_(AUDIT_RUN.c.id == run.id, AUDIT_RUN.c.state == AuditRunState.RUNNING.value)
+        with self._database.begin_write() as connection:
+            moved = connection.execute(
+                update(AUDIT_RUN).where(running).values(_build_run_values(done))
+            ).rowcount
             if moved != 1:
-                raise StoreError(f"the night of {night.day}", "it is not running, so it cannot end")
+                raise StoreError(f"the night of {run.day}", "it is not running, so it cannot end")
         return done
 
-    def nights(self) -> Iterator[Night]:
+    def list_runs(self) -> Iterator[AuditRun]:
         """Every night, the oldest first."""
-        return map(night_of, self._database.rows(select(NIGHT), NIGHT.c.day))
+        return map(to_audit_run, self._database.stream_rows(select(AUDIT_RUN), AUDIT_RUN.c.day))
 
-    def newest_nights(self, count: int, *, before: date | None = None) -> list[Night]:
+    def list_newest_runs(self, limit: int, *, before_day: date | None = None) -> list[AuditRun]:
         """The newest nights (before a day, if one is given), at most so many, the oldest of them first."""
-        query = select(NIGHT).order_by(NIGHT.c.day.desc()).limit(count)
-        if before is not None:
-            query = query.where(NIGHT.c.day < before)
-        with self._database.reading() as connection:
+        query = select(AUDIT_RUN).order_by(AUDIT_RUN.c.day.desc()).limit(limit)
+        if before_day is not None:
+            query = query.where(AUDIT_RUN.c.day < before_day)
+        with self._database.begin_read() as connection:
             rows = connection.execute(query).all()
-        return [night_of(row) for row in reversed(rows)]
+        return [to_audit_run(row) for row in reversed(rows)]
 
-    def night(self, day: date) -> Night | None:
+    def get_run(self, day: date) -> AuditRun | None:
         """The night of this UTC day."""
-        return self._one_night(select(NIGHT).where(NIGHT.c.day == day))
+        return self._fetch_run(select(AUDIT_RUN).where(AUDIT_RUN.c.day == day))
 
-    def night_of_id(self, night_id: int) -> Night:
+    def get_run_by_id(self, run_id: int) -> AuditRun:
         """The night of this id. Raises StoreError where there is none."""
-        found = self._one_night(select(NIGHT).where(NIGHT.c.id == night_id))
+        found = self._fetch_run(select(AUDIT_RUN).where(AUDIT_RUN.c.id == run_id))
         if found is None:
-            raise StoreError(f"the night {night_id}", "there is none", "look at the database's address")
+            raise StoreError(
+                f"the night {run_id}", "there is none", "look at the database's address"
+            )
         return found
 
-    def last_night(self, *states: NightState, before: date | None = None) -> Night | None:
+    def get_latest_run(
+        self, *states: AuditRunState, before_day: date | None = None
+    ) -> AuditRun | None:
         """The newest night, or the newest in one of these states; of those before a day, if one is given."""
-        query = select(NIGHT).order_by(NIGHT.c.day.desc()).limit(1)
-        if before is not None:
-            query = query.where(NIGHT.c.day < before)
-        return self._one_night(query.where(NIGHT.c.state.in_(states)) if states else query)
+        query = select(AUDIT_RUN).order_by(AUDIT_RUN.c.day.desc()).limit(1)
+        if before_day is not None:
+            query = query.where(AUDIT_RUN.c.day < before_day)
+        return self._fetch_run(query.where(AUDIT_RUN.c.state.in_(states)) if states else query)
 
-    def after_nights(self, now: datetime) -> datetime:
+    def get_effective_time(self, now: datetime) -> datetime:
         """The moment, or the first after every night's beginning: from then on a change of now counts."""
-        with self._database.reading() as connection:
-            return after_nights(connection, now)
+        with self._database.begin_read() as connection:
+            return compute_effective_time(connection, now)
 
-    def _one_night(self, query: Select[Any]) -> Night | None:
-        with self._database.reading() as connection:
+    def _fetch_run(self, query: Select[Any]) -> AuditRun | None:
+        with self._database.begin_read() as connection:
             row = connection.execute(query).first()
-        return night_of(row) if row else None
+        return to_audit_run(row) if row else None
 
 
-def _refuse_earlier(connection: Connection, day: date) -> None:
-    judged = (NIGHT.c.state == NightState.DONE.value) | (NIGHT.c.id.in_(select(FIGURE.c.night_id)))
-    later = connection.execute(select(func.max(NIGHT.c.day)).where(NIGHT.c.day > day, judged)).scalar()
+def _reject_earlier_run(connection: Connection, day: date) -> None:
+    judged = (AUDIT_RUN.c.state == AuditRunState.DONE.value) | (
+        AUDIT_RUN.c.id.in_(select(RUN_FACET_COUNT.c.run_id))
+    )
+    later = connection.execute(
+        select(func.max(AUDIT_RUN.c.day)).where(AUDIT_RUN.c.day > day, judged)
+    ).scalar()
     if later is not None:
         why = f"the night of {later} is concluded already"
-        raise LaterNightError(f"the night of {day}", why, f"`auditor run` from {later} on, or mend the clock")
+        raise LaterRunDoneError(
+            f"the night of {day}", why, f"`auditor run` from {later} on, or mend the clock"
+        )
 
 
-def _night_columns(night: Night) -> dict[str, Any]:
+def _build_run_values(run: AuditRun) -> dict[str, Any]:
     return {
-        "day": night.day,
-        "state": night.state.value,
-        "started_at": night.started_at,
-        "finished_at": night.finished_at,
-        "blind": list(night.blind),
-        "receipt": dict(night.receipt),
+        "day": run.day,
+        "state": run.state.value,
+        "started_at": run.started_at,
+        "finished_at": run.finished_at,
+        "blind": list(run.unreliable_channels),
+        "receipt": dict(run.receipt),
     }

@@ -9,24 +9,31 @@ from sqlalchemy import Column, Index, Integer, Text
 from sqlmodel import Field, SQLModel
 from sqlmodel.sql.sqltypes import UTCDateTime
 
-from storage.tables.core import instant_column, moment_column, reference, table_of
+from storage.tables.core import (
+    cascading_foreign_key,
+    datetime_column,
+    get_table,
+    optional_datetime_column,
+)
 
 
-class LetterTable(SQLModel, table=True):
+class ReportLinkTable(SQLModel, table=True):
     """An association's link to its report, known by its token's hash alone."""
 
     __tablename__: ClassVar[Any] = "letter"
     __table_args__ = (Index(None, "revoked_at", "expires_at", "id"),)
 
     id: int | None = Field(default=None, primary_key=True)
-    association: str = Field(sa_column=Column(Text, reference("association.id"), nullable=False, index=True))
+    association: str = Field(
+        sa_column=Column(Text, cascading_foreign_key("association.id"), nullable=False, index=True)
+    )
     token_hash: str = Field(unique=True)
-    made_at: datetime = moment_column()
-    made_by: str
-    expires_at: datetime = moment_column()
-    revoked_at: datetime | None = instant_column()
+    created_at: datetime = datetime_column()
+    created_by: str
+    expires_at: datetime = datetime_column()
+    revoked_at: datetime | None = optional_datetime_column()
     revoked_by: str | None = None
-    opened_at: datetime | None = instant_column()
+    last_opened_at: datetime | None = optional_datetime_column()
 
 
 class ReplyTable(SQLModel, table=True):
@@ -36,23 +43,25 @@ class ReplyTable(SQLModel, table=True):
     __table_args__ = (Index(None, "answer", "id"),)
 
     id: int | None = Field(default=None, primary_key=True)
-    association: str = Field(sa_column=Column(Text, reference("association.id"), nullable=False, index=True))
+    association: str = Field(
+        sa_column=Column(Text, cascading_foreign_key("association.id"), nullable=False, index=True)
+    )
     kind: str
-    said_at: datetime = moment_column()
+    submitted_at: datetime = datetime_column()
     channel: str
     account_id: int | None = Field(
-        default=None, sa_column=Column(Integer, reference("account.id"), nullable=True)
+        default=None, sa_column=Column(Integer, cascading_foreign_key("account.id"), nullable=True)
     )
     code: str | None = None
     value: str | None = None
     text: str
-    letter_id: int | None = Field(
-        default=None, sa_column=Column(Integer, reference("letter.id"), nullable=True)
+    report_link_id: int | None = Field(
+        default=None, sa_column=Column(Integer, cascading_foreign_key("letter.id"), nullable=True)
     )
-    answer: str | None = None
-    answered_by: str | None = None
-    answered_why: str | None = None
-    answered_at: datetime | None = instant_column()
+    outcome: str | None = None
+    reviewed_by: str | None = None
+    review_reason: str | None = None
+    reviewed_at: datetime | None = optional_datetime_column()
 
 
 class FollowUpTable(SQLModel, table=True):
@@ -61,12 +70,14 @@ class FollowUpTable(SQLModel, table=True):
     __tablename__: ClassVar[Any] = "follow_up"
 
     id: int | None = Field(default=None, primary_key=True)
-    association: str = Field(sa_column=Column(Text, reference("association.id"), nullable=False, index=True))
+    association: str = Field(
+        sa_column=Column(Text, cascading_foreign_key("association.id"), nullable=False, index=True)
+    )
     kind: str
-    who: str
-    at: datetime = moment_column()
+    author: str
+    occurred_at: datetime = datetime_column()
     text: str
-    due: date | None = Field(default=None, index=True)
+    due_date: date | None = Field(default=None, index=True)
     channel: str
     code: str | None = None
 
@@ -79,12 +90,12 @@ class SubscriptionTable(SQLModel, table=True):
     address: str = Field(primary_key=True)
     kind: str = Field(primary_key=True)
     association: str = Field(primary_key=True)
-    wanted: bool
-    changed_at: datetime = moment_column()
+    is_wanted: bool
+    changed_at: datetime = datetime_column()
     token_hash: str | None = Field(default=None, unique=True)
 
 
-class SentTable(SQLModel, table=True):
+class SentMessageTable(SQLModel, table=True):
     """A message that was sent: `occasion` (a night, a month) of a kind goes to a recipient once."""
 
     __tablename__: ClassVar[Any] = "sent"
@@ -92,10 +103,10 @@ class SentTable(SQLModel, table=True):
     recipient: str = Field(primary_key=True)
     kind: str = Field(primary_key=True)
     occasion: str = Field(primary_key=True)
-    sent_at: datetime = moment_column()
+    sent_at: datetime = datetime_column()
 
 
-class UnsentTable(SQLModel, table=True):
+class FailedMessageTable(SQLModel, table=True):
     """A message that did not go when it was last tried, and how that ended."""
 
     __tablename__: ClassVar[Any] = "unsent"
@@ -103,17 +114,19 @@ class UnsentTable(SQLModel, table=True):
     recipient: str = Field(primary_key=True)
     kind: str = Field(primary_key=True)
     outcome: str
-    tried_at: datetime = Field(sa_column=Column(cast("Any", UTCDateTime), nullable=False, index=True))
+    attempted_at: datetime = Field(
+        sa_column=Column(cast("Any", UTCDateTime), nullable=False, index=True)
+    )
 
 
-class TrailTable(SQLModel, table=True):
+class AuditLogTable(SQLModel, table=True):
     """A line of the registry's audit trail. Only ever added to, and kept when an association is pruned."""
 
     __tablename__: ClassVar[Any] = "trail"
 
     id: int | None = Field(default=None, primary_key=True)
-    at: datetime = moment_column()
-    who: str
+    changed_at: datetime = datetime_column()
+    author: str
     source: str
     association: str = Field(index=True)
     field: str
@@ -121,10 +134,10 @@ class TrailTable(SQLModel, table=True):
     after: str | None = None
 
 
-LETTER = table_of(LetterTable)
-REPLY = table_of(ReplyTable)
-FOLLOW_UP = table_of(FollowUpTable)
-SUBSCRIPTION = table_of(SubscriptionTable)
-SENT = table_of(SentTable)
-UNSENT = table_of(UnsentTable)
-TRAIL = table_of(TrailTable)
+REPORT_LINK = get_table(ReportLinkTable)
+REPLY = get_table(ReplyTable)
+FOLLOW_UP = get_table(FollowUpTable)
+SUBSCRIPTION = get_table(SubscriptionTable)
+SENT_MESSAGE = get_table(SentMessageTable)
+FAILED_MESSAGE = get_table(FailedMessageTable)
+AUDIT_LOG = get_table(AuditLogTable)

@@ -31,8 +31,8 @@ from sqlalchemy import UniqueConstraint as Unique
 from sqlmodel import Field, SQLModel
 from sqlmodel.sql.sqltypes import UTCDateTime
 
-from probes.models.finding import FoundLink, Scalar
-from storage.models.audit import Standing
+from probes.models.finding import FactValue, FoundLink
+from storage.models.audit import AccountStatus
 
 METADATA = SQLModel.metadata
 METADATA.naming_convention = {
@@ -44,47 +44,51 @@ METADATA.naming_convention = {
 """Every constraint has a name, so that a later revision can drop it on SQLite too."""
 
 
-class Noun(TypeDecorator[Any]):
+class JsonModelType(TypeDecorator[Any]):
     """A column that holds a whole noun as JSON text."""
 
     impl = Text
     cache_ok = True
 
-    def __init__(self, shape: Any) -> None:
+    def __init__(self, model_type: Any) -> None:
         super().__init__()
-        self.shape = shape
-        self._adapter: TypeAdapter[Any] = TypeAdapter(shape)
+        self.model_type = model_type
+        self._adapter: TypeAdapter[Any] = TypeAdapter(model_type)
 
     def __repr__(self) -> str:
         return "Text()"
 
     def process_bind_param(self, value: Any, dialect: Dialect | None) -> str | None:  # noqa: ARG002  # SQLAlchemy's
         """Write the noun, without its defaults."""
-        return None if value is None else self._adapter.dump_json(value, exclude_defaults=True).decode()
+        return (
+            None
+            if value is None
+            else self._adapter.dump_json(value, exclude_defaults=True).decode()
+        )
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Any:  # noqa: ARG002  # SQLAlchemy's
         """Read the noun again. Raises pydantic's ValidationError where it is none (a damaged row)."""
         return None if value is None else self._adapter.validate_json(value)
 
 
-def reference(place: str) -> Any:
+def cascading_foreign_key(target: str) -> Any:
     """A reference to another table's row, which takes this one with it when it goes."""
-    return ForeignKey(place, ondelete="CASCADE")
+    return ForeignKey(target, ondelete="CASCADE")
 
 
-def instant_column(*, index: bool = False) -> Any:
+def optional_datetime_column(*, index: bool = False) -> Any:
     """A moment that may be missing."""
     return Field(default=None, sa_type=cast("Any", UTCDateTime), nullable=True, index=index)
 
 
-def moment_column() -> Any:
+def datetime_column() -> Any:
     """A moment."""
     return Field(sa_type=cast("Any", UTCDateTime), nullable=False)
 
 
-def noun_column(shape: Any) -> Any:
+def json_model_column(model_type: Any) -> Any:
     """A whole noun."""
-    return Field(sa_column=Column(Noun(shape), nullable=False))
+    return Field(sa_column=Column(JsonModelType(model_type), nullable=False))
 
 
 def json_column() -> Any:
@@ -92,7 +96,7 @@ def json_column() -> Any:
     return Field(sa_column=Column(JSON(none_as_null=True), nullable=False))
 
 
-def flag_column() -> Any:
+def boolean_column() -> Any:
     """Yes or no; no until it is said."""
     return Field(sa_column=Column(Boolean, server_default=false(), nullable=False))
 
@@ -111,7 +115,7 @@ class AssociationTable(SQLModel, table=True):
     language: str
     tags: list[str] = json_column()
     none_by_choice: list[str] = json_column()
-    withdrawn_at: datetime | None = instant_column()
+    withdrawn_at: datetime | None = optional_datetime_column()
 
 
 class ContactTable(SQLModel, table=True):
@@ -119,7 +123,9 @@ class ContactTable(SQLModel, table=True):
 
     __tablename__: ClassVar[Any] = "contact"
 
-    association: str = Field(sa_column=Column(Text, reference("association.id"), primary_key=True))
+    association: str = Field(
+        sa_column=Column(Text, cascading_foreign_key("association.id"), primary_key=True)
+    )
     email: str | None = None
     phone: str | None = None
     media_officer: str | None = None
@@ -130,24 +136,29 @@ class AccountTable(SQLModel, table=True):
     """One registered link. `mark` is its key, or the typed text where it has none: a re-import's handle."""
 
     __tablename__: ClassVar[Any] = "account"
-    __table_args__ = (Unique("association", "column", "channel", "mark"), Index(None, "channel", "key"))
+    __table_args__ = (
+        Unique("association", "column", "channel", "mark"),
+        Index(None, "channel", "key"),
+    )
 
     id: int | None = Field(default=None, primary_key=True)
-    association: str = Field(sa_column=Column(Text, reference("association.id"), nullable=False))
+    association: str = Field(
+        sa_column=Column(Text, cascading_foreign_key("association.id"), nullable=False)
+    )
     column: str
     channel: str
-    mark: str
-    typed: str
+    import_key: str
+    typed_text: str
     kind: str
     key: str | None = None
     canonical: str | None = None
     url: str | None = None
     note: str | None = None
-    added_at: datetime = moment_column()
-    withdrawn_at: datetime | None = instant_column()
+    added_at: datetime = datetime_column()
+    withdrawn_at: datetime | None = optional_datetime_column()
 
 
-class NightTable(SQLModel, table=True):
+class AuditRunTable(SQLModel, table=True):
     """One night. `day` is unique: the second belt beside the run's lock."""
 
     __tablename__: ClassVar[Any] = "night"
@@ -155,21 +166,23 @@ class NightTable(SQLModel, table=True):
     id: int | None = Field(default=None, primary_key=True)
     day: date = Field(unique=True)
     state: str
-    started_at: datetime = moment_column()
-    finished_at: datetime | None = instant_column()
-    blind: list[str] = json_column()
+    started_at: datetime = datetime_column()
+    finished_at: datetime | None = optional_datetime_column()
+    unreliable_channels: list[str] = json_column()
     receipt: dict[str, Any] = json_column()
 
 
-class StandingTable(SQLModel, table=True):
+class AccountStatusTable(SQLModel, table=True):
     """What is held true of an account, without the moments of its last look (`checked`). Derived."""
 
     __tablename__: ClassVar[Any] = "standing"
 
     account_id: int = Field(
-        sa_column=Column(Integer, reference("account.id"), primary_key=True, autoincrement=False)
+        sa_column=Column(
+            Integer, cascading_foreign_key("account.id"), primary_key=True, autoincrement=False
+        )
     )
-    standing: Standing = noun_column(Standing)
+    status: AccountStatus = json_model_column(AccountStatus)
 
 
 class GapTable(SQLModel, table=True):
@@ -192,20 +205,22 @@ class GapTable(SQLModel, table=True):
     )
 
     id: int | None = Field(default=None, primary_key=True)
-    association: str = Field(sa_column=Column(Text, reference("association.id"), nullable=False))
+    association: str = Field(
+        sa_column=Column(Text, cascading_foreign_key("association.id"), nullable=False)
+    )
     channel: str
     subject: str
     code: str
     severity: str
-    first_seen: datetime = moment_column()
-    nights: int
-    opened_at: datetime | None = instant_column()
-    closed_at: datetime | None = instant_column(index=True)
-    params: dict[str, Scalar] = json_column()
-    evidence: dict[str, Scalar] = json_column()
-    shown: bool = flag_column()
-    told: bool = flag_column()
-    rank: int = Field(sa_column=Column(Integer, server_default=text("0"), nullable=False))
+    first_seen: datetime = datetime_column()
+    run_count: int
+    opened_at: datetime | None = optional_datetime_column()
+    closed_at: datetime | None = optional_datetime_column(index=True)
+    params: dict[str, FactValue] = json_column()
+    evidence: dict[str, FactValue] = json_column()
+    is_visible: bool = boolean_column()
+    is_reportable: bool = boolean_column()
+    severity_rank: int = Field(sa_column=Column(Integer, server_default=text("0"), nullable=False))
 
 
 class ProposalTable(SQLModel, table=True):
@@ -215,13 +230,15 @@ class ProposalTable(SQLModel, table=True):
     __table_args__ = (Unique("association", "channel", "key"),)
 
     id: int | None = Field(default=None, primary_key=True)
-    association: str = Field(sa_column=Column(Text, reference("association.id"), nullable=False))
+    association: str = Field(
+        sa_column=Column(Text, cascading_foreign_key("association.id"), nullable=False)
+    )
     channel: str
     key: str
-    link: FoundLink = noun_column(FoundLink)
-    first_seen: datetime = moment_column()
-    last_seen: datetime = moment_column()
-    nights: int
+    link: FoundLink = json_model_column(FoundLink)
+    first_seen: datetime = datetime_column()
+    last_seen: datetime = datetime_column()
+    run_count: int
 
 
 class DecisionTable(SQLModel, table=True):
@@ -230,52 +247,62 @@ class DecisionTable(SQLModel, table=True):
     __tablename__: ClassVar[Any] = "decision"
 
     id: int | None = Field(default=None, primary_key=True)
-    association: str = Field(sa_column=Column(Text, reference("association.id"), nullable=False, index=True))
+    association: str = Field(
+        sa_column=Column(Text, cascading_foreign_key("association.id"), nullable=False, index=True)
+    )
     channel: str
     kind: str
-    who: str
-    why: str
-    decided_at: datetime = moment_column()
-    until: datetime | None = instant_column()
+    author: str
+    reason: str
+    decided_at: datetime = datetime_column()
+    expires_at: datetime | None = optional_datetime_column()
     account_id: int | None = Field(
-        default=None, sa_column=Column(Integer, reference("account.id"), nullable=True)
+        default=None, sa_column=Column(Integer, cascading_foreign_key("account.id"), nullable=True)
     )
     code: str | None = None
     value: str | None = None
 
 
-class WithdrawalTable(SQLModel, table=True):
+class DecisionWithdrawalTable(SQLModel, table=True):
     """The end of a person's word before its time. Only ever added to."""
 
     __tablename__: ClassVar[Any] = "withdrawal"
 
     decision_id: int = Field(
-        sa_column=Column(Integer, reference("decision.id"), primary_key=True, autoincrement=False)
+        sa_column=Column(
+            Integer, cascading_foreign_key("decision.id"), primary_key=True, autoincrement=False
+        )
     )
-    who: str
-    why: str
-    withdrawn_at: datetime = moment_column()
+    author: str
+    reason: str
+    withdrawn_at: datetime = datetime_column()
 
 
-def table_of(model: type[SQLModel]) -> Table:
+def get_table(model: type[SQLModel]) -> Table:
     """The SQLAlchemy table of a model."""
     return cast("Table", cast("Any", model).__table__)
 
 
-ASSOCIATION = table_of(AssociationTable)
-CONTACT = table_of(ContactTable)
-ACCOUNT = table_of(AccountTable)
-NIGHT = table_of(NightTable)
-STANDING = table_of(StandingTable)
-GAP = table_of(GapTable)
-PROPOSAL = table_of(ProposalTable)
-DECISION = table_of(DecisionTable)
-WITHDRAWAL = table_of(WithdrawalTable)
+ASSOCIATION = get_table(AssociationTable)
+CONTACT = get_table(ContactTable)
+ACCOUNT = get_table(AccountTable)
+AUDIT_RUN = get_table(AuditRunTable)
+ACCOUNT_STATUS = get_table(AccountStatusTable)
+GAP = get_table(GapTable)
+PROPOSAL = get_table(ProposalTable)
+DECISION = get_table(DecisionTable)
+DECISION_WITHDRAWAL = get_table(DecisionWithdrawalTable)
 
 
-def _owner(*, unique: bool = False) -> Any:
+def _user_id_column(*, unique: bool = False) -> Any:
     return Field(
-        sa_column=Column(Integer, reference("user.id"), nullable=False, index=not unique, unique=unique)
+        sa_column=Column(
+            Integer,
+            cascading_foreign_key("user.id"),
+            nullable=False,
+            index=not unique,
+            unique=unique,
+        )
     )
 
 
@@ -285,40 +312,40 @@ class UserTable(SQLModel, table=True):
     __tablename__: ClassVar[Any] = "user"
 
     id: int | None = Field(default=None, primary_key=True)
-    key: str = Field(unique=True)
+    normalized_name: str = Field(unique=True)
     name: str
     role: str
     regions: list[str] = json_column()
-    added_at: datetime = moment_column()
+    added_at: datetime = datetime_column()
     added_by: str
     password_hash: str | None = None
-    password_at: datetime | None = instant_column()
-    removed_at: datetime | None = instant_column()
+    password_set_at: datetime | None = optional_datetime_column()
+    removed_at: datetime | None = optional_datetime_column()
 
 
-class SessionTable(SQLModel, table=True):
+class LoginSessionTable(SQLModel, table=True):
     """A browser that is logged in, known by its token's hash alone."""
 
     __tablename__: ClassVar[Any] = "session"
 
     token_hash: str = Field(primary_key=True)
-    user_id: int = _owner()
-    begun_at: datetime = moment_column()
-    seen_at: datetime = moment_column()
+    user_id: int = _user_id_column()
+    started_at: datetime = datetime_column()
+    last_seen_at: datetime = datetime_column()
 
 
-class InvitationTable(SQLModel, table=True):
+class UserInviteTable(SQLModel, table=True):
     """A user's one-time link, known by its token's hash alone. Each has one at most."""
 
     __tablename__: ClassVar[Any] = "invitation"
 
     token_hash: str = Field(primary_key=True)
-    user_id: int = _owner(unique=True)
-    made_at: datetime = moment_column()
-    made_by: str
-    expires_at: datetime = moment_column()
+    user_id: int = _user_id_column(unique=True)
+    created_at: datetime = datetime_column()
+    created_by: str
+    expires_at: datetime = datetime_column()
 
 
-USER = table_of(UserTable)
-SESSION = table_of(SessionTable)
-INVITATION = table_of(InvitationTable)
+USER = get_table(UserTable)
+LOGIN_SESSION = get_table(LoginSessionTable)
+USER_INVITE = get_table(UserInviteTable)

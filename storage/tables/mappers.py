@@ -7,35 +7,43 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from probes.models.finding import Identity, Kind
+from probes.models.finding import Identity, LinkKind
 from storage.models.audit import (
     ASSOCIATION_FIELDS,
     CONTACT_FIELDS,
-    REACHES,
+    CONTACT_METHODS,
     AccountRow,
+    AccountStatus,
     Association,
+    AssociationEntry,
+    AuditRun,
+    AuditRunState,
     Contact,
     Decision,
     DecisionKind,
+    DecisionWithdrawal,
     Gap,
-    Member,
-    Night,
-    NightState,
     Proposal,
-    Standing,
-    Withdrawal,
 )
 from storage.models.users import Role, User
-from storage.tables.core import ASSOCIATION, CONTACT, DECISION, GAP, STANDING, USER, WITHDRAWAL
-from storage.tables.runs import CHECKED
+from storage.tables.core import (
+    ACCOUNT_STATUS,
+    ASSOCIATION,
+    CONTACT,
+    DECISION,
+    DECISION_WITHDRAWAL,
+    GAP,
+    USER,
+)
+from storage.tables.runs import CHECK_TIMES
 
 
-def account_of(row: Any) -> AccountRow:
+def to_account_row(row: Any) -> AccountRow:
     """The link that a row of the account table holds."""
-    identity = Identity(row.channel, Kind(row.kind), row.key, row.canonical, row.url, row.note)
+    identity = Identity(row.channel, LinkKind(row.kind), row.key, row.canonical, row.url, row.note)
     return AccountRow(
         association=row.association,
-        typed=row.typed,
+        typed_text=row.typed_text,
         identity=identity,
         column=row.column,
         id=row.id,
@@ -44,105 +52,119 @@ def account_of(row: Any) -> AccountRow:
     )
 
 
-TOLD = tuple(field.name for field in fields(Gap))
-KEPT = tuple(name for name in TOLD if name != "id")
-GAP_COLUMNS = [GAP.c[name] for name in TOLD]
+GAP_FIELDS = tuple(field.name for field in fields(Gap))
+GAP_VALUE_FIELDS = tuple(name for name in GAP_FIELDS if name != "id")
+GAP_COLUMNS = [GAP.c[name] for name in GAP_FIELDS]
 """Those of the noun."""
-WITHDRAWN = (
-    WITHDRAWAL.c.who.label("withdrawn_by"),
-    WITHDRAWAL.c.why.label("withdrawn_why"),
-    WITHDRAWAL.c.withdrawn_at.label("withdrawn_at"),
+WITHDRAWAL_COLUMNS = (
+    DECISION_WITHDRAWAL.c.author.label("withdrawn_by"),
+    DECISION_WITHDRAWAL.c.reason.label("withdrawn_why"),
+    DECISION_WITHDRAWAL.c.withdrawn_at.label("withdrawn_at"),
 )
-DECIDED = select(*DECISION.c, *WITHDRAWN).outerjoin(WITHDRAWAL, WITHDRAWAL.c.decision_id == DECISION.c.id)
+SELECT_DECISIONS = select(*DECISION.c, *WITHDRAWAL_COLUMNS).outerjoin(
+    DECISION_WITHDRAWAL, DECISION_WITHDRAWAL.c.decision_id == DECISION.c.id
+)
 """Every decision, beside its withdrawal if there is one."""
 
 
-def gap_of(row: Any) -> Gap:
+def to_gap(row: Any) -> Gap:
     """The gap that a row begins with, whatever else it holds."""
-    return Gap(*row[: len(TOLD)])
+    return Gap(*row[: len(GAP_FIELDS)])
 
 
-def proposal_of(row: Any) -> Proposal:
+def to_proposal(row: Any) -> Proposal:
     """The proposal that a row holds."""
     return Proposal(
         association=row.association,
         link=row.link,
         first_seen=row.first_seen,
         last_seen=row.last_seen,
-        nights=row.nights,
+        run_count=row.run_count,
         id=row.id,
     )
 
 
-def decision_of(row: Any) -> Decision:
+def to_decision(row: Any) -> Decision:
     """The decision that a row of DECIDED holds, with its end."""
     values = dict(row._mapping)  # noqa: SLF001  # public, named so to leave columns their names
-    who, why, withdrawn_at = (values.pop(column.name) for column in WITHDRAWN)
+    who, why, withdrawn_at = (values.pop(column.name) for column in WITHDRAWAL_COLUMNS)
     decision = Decision(**{**values, "kind": DecisionKind(row.kind)})
     if withdrawn_at is None:
         return decision
-    until = min(decision.until or withdrawn_at, withdrawn_at)
-    return replace(decision, until=until, withdrawn=Withdrawal(who, why, withdrawn_at))
+    until = min(decision.expires_at or withdrawn_at, withdrawn_at)
+    return replace(
+        decision, expires_at=until, withdrawal=DecisionWithdrawal(who, why, withdrawn_at)
+    )
 
 
-COLUMNS = [column.label(f"their_{column.name}") for column in USER.columns if column.name != "key"]
+USER_COLUMNS = [
+    column.label(f"their_{column.name}") for column in USER.columns if column.name != "key"
+]
 """A user's columns, beside which another table's can be read."""
 
 
-def user_of(row: Any) -> User:
+def to_user(row: Any) -> User:
     """The user of a row that has `COLUMNS`."""
-    told = {label.name.removeprefix("their_"): getattr(row, label.name) for label in COLUMNS}
+    told = {label.name.removeprefix("their_"): getattr(row, label.name) for label in USER_COLUMNS}
     return User(**{**told, "role": Role(told["role"]), "regions": tuple(told["regions"])})
 
 
-def night_of(row: Any) -> Night:
+def to_audit_run(row: Any) -> AuditRun:
     """The night that a row holds."""
-    return Night(
+    return AuditRun(
         day=row.day,
-        state=NightState(row.state),
+        state=AuditRunState(row.state),
         started_at=row.started_at,
         finished_at=row.finished_at,
-        blind=tuple(row.blind),
+        unreliable_channels=tuple(row.unreliable_channels),
         receipt=row.receipt,
         id=row.id,
     )
 
 
-_REACHED = [(func.coalesce(CONTACT.c[name], "") != "").label(f"reached_{name}") for name in REACHES]
-_PEOPLE = [CONTACT.c[name] for name in CONTACT_FIELDS]
-_OWN = CONTACT.c.association == ASSOCIATION.c.id
-ASSOCIATIONS = select(ASSOCIATION, *_REACHED).outerjoin(CONTACT, _OWN)
+_HAS_CONTACT_COLUMNS = [
+    (func.coalesce(CONTACT.c[name], "") != "").label(f"reached_{name}") for name in CONTACT_METHODS
+]
+_CONTACT_COLUMNS = [CONTACT.c[name] for name in CONTACT_FIELDS]
+_CONTACT_JOIN = CONTACT.c.association == ASSOCIATION.c.id
+SELECT_ASSOCIATIONS = select(ASSOCIATION, *_HAS_CONTACT_COLUMNS).outerjoin(CONTACT, _CONTACT_JOIN)
 """Every association with the ways by which it can be reached; the addresses and numbers are left out."""
-MEMBERS = select(ASSOCIATION, *_REACHED, *_PEOPLE).outerjoin(CONTACT, _OWN)
+SELECT_ASSOCIATION_ENTRIES = select(
+    ASSOCIATION, *_HAS_CONTACT_COLUMNS, *_CONTACT_COLUMNS
+).outerjoin(CONTACT, _CONTACT_JOIN)
 """Every association with its contact."""
 
 
-def association_of(row: Any) -> Association:
+def to_association(row: Any) -> Association:
     """The association that a row of `ASSOCIATIONS` or `MEMBERS` holds."""
     told = row._mapping  # noqa: SLF001  # public, named so to leave columns their names
     facts = {name: told[name] for name in ASSOCIATION_FIELDS}
     facts |= {"tags": tuple(row.tags), "none_by_choice": tuple(row.none_by_choice)}
-    reached = frozenset(name for name in REACHES if told[f"reached_{name}"])
-    return Association(id=row.id, reached=reached, **facts)
+    reached = frozenset(name for name in CONTACT_METHODS if told[f"reached_{name}"])
+    return Association(id=row.id, contact_methods=reached, **facts)
 
 
-def contact_of(row: Any) -> Contact:
+def to_contact(row: Any) -> Contact:
     """The contact that a row holds."""
     return Contact(**{name: getattr(row, name) for name in CONTACT_FIELDS})
 
 
-def member_of(row: Any) -> Member:
+def to_association_entry(row: Any) -> AssociationEntry:
     """The entry that a row of `MEMBERS` holds."""
-    return Member(association_of(row), contact_of(row))
+    return AssociationEntry(to_association(row), to_contact(row))
 
 
-MOMENTS = (CHECKED.c.checked_at, CHECKED.c.decided_at)
-STOOD = STANDING.outerjoin(CHECKED, CHECKED.c.account_id == STANDING.c.account_id)
+CHECK_TIME_COLUMNS = (CHECK_TIMES.c.checked_at, CHECK_TIMES.c.decided_at)
+STATUS_WITH_CHECK_TIMES = ACCOUNT_STATUS.outerjoin(
+    CHECK_TIMES, CHECK_TIMES.c.account_id == ACCOUNT_STATUS.c.account_id
+)
 """Every standing, beside its moments."""
-STANDINGS = select(STANDING, *MOMENTS).select_from(STOOD)
+SELECT_ACCOUNT_STATUSES = select(ACCOUNT_STATUS, *CHECK_TIME_COLUMNS).select_from(
+    STATUS_WITH_CHECK_TIMES
+)
 
 
-def standing_of(row: Any) -> Standing:
+def to_account_status(row: Any) -> AccountStatus:
     """The standing that a row of STANDINGS holds."""
-    standing: Standing = row.standing
+    standing: AccountStatus = row.status
     return replace(standing, checked_at=row.checked_at, decided_at=row.decided_at)

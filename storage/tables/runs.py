@@ -15,7 +15,16 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
-from sqlalchemy import BigInteger, Column, Dialect, Index, Integer, SmallInteger, Text, TypeDecorator
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Dialect,
+    Index,
+    Integer,
+    SmallInteger,
+    Text,
+    TypeDecorator,
+)
 from sqlalchemy import UniqueConstraint as Unique
 from sqlmodel import Field, SQLModel
 
@@ -23,32 +32,34 @@ from probes.models.finding import Finding
 from storage.models.audit import Evidence, Observation
 from storage.tables.core import (
     ACCOUNT,
-    Noun,
-    flag_column,
-    instant_column,
+    JsonModelType,
+    boolean_column,
+    cascading_foreign_key,
+    datetime_column,
+    get_table,
     json_column,
-    moment_column,
-    noun_column,
-    reference,
-    table_of,
+    json_model_column,
+    optional_datetime_column,
 )
 
 
-class SweepTable(SQLModel, table=True):
+class ClusterRunTable(SQLModel, table=True):
     """The night that workers are at: until when, what they have told, and by what they know the folder."""
 
     __tablename__: ClassVar[Any] = "sweep"
 
-    night_id: int = Field(
-        sa_column=Column(Integer, reference("night.id"), primary_key=True, autoincrement=False)
+    run_id: int = Field(
+        sa_column=Column(
+            Integer, cascading_foreign_key("night.id"), primary_key=True, autoincrement=False
+        )
     )
-    ends_at: datetime | None = instant_column()
-    is_closed: bool = flag_column()
-    mark: str
-    told: dict[str, Any] = json_column()
+    ends_at: datetime | None = optional_datetime_column()
+    is_closed: bool = boolean_column()
+    folder_token: str
+    worker_results: dict[str, Any] = json_column()
 
 
-class TurnTable(SQLModel, table=True):
+class HostLockTable(SQLModel, table=True):
     """When a host may be asked again, by the number of its name, and whether somebody asks it.
 
     On PostgreSQL it is not logged.
@@ -57,15 +68,15 @@ class TurnTable(SQLModel, table=True):
     __tablename__: ClassVar[Any] = "turn"
 
     host: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
-    free_at: datetime = moment_column()
-    is_asked: bool = flag_column()
+    available_at: datetime = datetime_column()
+    is_busy: bool = boolean_column()
 
 
-SWEEP = table_of(SweepTable)
-TURN = table_of(TurnTable)
+CLUSTER_RUN = get_table(ClusterRunTable)
+HOST_LOCK = get_table(HostLockTable)
 
 
-class PlanTable(SQLModel, table=True):
+class RunPlanTable(SQLModel, table=True):
     """One account that the night is to look at, and when: by round, by place, by rank.
 
     A place is a host or a platform, as a number. `look` is a first look after which a second is to be made.
@@ -75,25 +86,29 @@ class PlanTable(SQLModel, table=True):
     __table_args__ = (Index("ix_plan_order", "round", "spot", "rank", "account_id"),)
 
     account_id: int = Field(
-        sa_column=Column(Integer, reference("account.id"), primary_key=True, autoincrement=False)
+        sa_column=Column(
+            Integer, cascading_foreign_key("account.id"), primary_key=True, autoincrement=False
+        )
     )
     round: int
-    spot: int = Field(sa_column=Column(BigInteger, nullable=False))
+    host_bucket: int = Field(sa_column=Column(BigInteger, nullable=False))
     rank: int = Field(sa_column=Column(BigInteger, nullable=False))
-    look: Observation | None = Field(default=None, sa_column=Column(Noun(Observation), nullable=True))
+    first_observation: Observation | None = Field(
+        default=None, sa_column=Column(JsonModelType(Observation), nullable=True)
+    )
 
 
-PLAN = table_of(PlanTable)
-(ORDER,) = PLAN.indexes
+RUN_PLAN = get_table(RunPlanTable)
+(RUN_PLAN_INDEX,) = RUN_PLAN.indexes
 """By which the plan is read; it is made when the plan is written, for then it is sorted once."""
 
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
-WIDE = BigInteger().with_variant(Integer, "sqlite")
+BIG_INTEGER_KEY = BigInteger().with_variant(Integer, "sqlite")
 
 
-class Micros(TypeDecorator[datetime]):
+class MicrosecondTimestamp(TypeDecorator[datetime]):
     """A moment as microseconds since 1970: eight bytes instead of twenty-six."""
 
     impl = BigInteger
@@ -111,12 +126,12 @@ class Micros(TypeDecorator[datetime]):
         return None if value is None else EPOCH + value * MICROSECOND
 
 
-def micros_column(*, optional: bool = False) -> Any:
+def microsecond_column(*, optional: bool = False) -> Any:
     """A moment in a narrow row."""
-    return Field(default=None, sa_column=Column(Micros, nullable=optional))
+    return Field(default=None, sa_column=Column(MicrosecondTimestamp, nullable=optional))
 
 
-class LookTable(SQLModel, table=True):
+class ProbeResultTable(SQLModel, table=True):
     """What an account said, and what shows it: kept when it was first seen so, at `observed_at`.
 
     `meaning` is a digest of all of it that matters; NULL where nothing may be told to be the same any more.
@@ -125,13 +140,15 @@ class LookTable(SQLModel, table=True):
     __tablename__: ClassVar[Any] = "look"
     __table_args__ = (Unique("account_id", "meaning"),)
 
-    id: int | None = Field(default=None, sa_column=Column(WIDE, primary_key=True))
-    account_id: int = Field(sa_column=Column(Integer, reference("account.id"), nullable=False))
-    observed_at: datetime = micros_column()
+    id: int | None = Field(default=None, sa_column=Column(BIG_INTEGER_KEY, primary_key=True))
+    account_id: int = Field(
+        sa_column=Column(Integer, cascading_foreign_key("account.id"), nullable=False)
+    )
+    observed_at: datetime = microsecond_column()
     presence: str
-    meaning: str | None = None
-    finding: Finding = noun_column(Finding)
-    evidence: tuple[Evidence, ...] = noun_column(tuple[Evidence, ...])
+    fingerprint: str | None = None
+    finding: Finding = json_model_column(Finding)
+    evidence: tuple[Evidence, ...] = json_model_column(tuple[Evidence, ...])
 
 
 class ObservationTable(SQLModel, table=True):
@@ -145,32 +162,36 @@ class ObservationTable(SQLModel, table=True):
     __tablename__: ClassVar[Any] = "observation"
     __table_args__: ClassVar[Any] = {"sqlite_with_rowid": False}
 
-    night_id: int = Field(
-        sa_column=Column(Integer, reference("night.id"), primary_key=True, autoincrement=False)
+    run_id: int = Field(
+        sa_column=Column(
+            Integer, cascading_foreign_key("night.id"), primary_key=True, autoincrement=False
+        )
     )
     account_id: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
-    observed_at: datetime = micros_column()
-    look_id: int = Field(sa_column=Column(BigInteger, nullable=False))
+    observed_at: datetime = microsecond_column()
+    result_id: int = Field(sa_column=Column(BigInteger, nullable=False))
     presence: int = Field(sa_column=Column(SmallInteger, nullable=False))
     probe_version: int = Field(sa_column=Column(SmallInteger, nullable=False))
-    times: str | None = Field(default=None, sa_column=Column(Text, nullable=True))
+    per_run_values: str | None = Field(default=None, sa_column=Column(Text, nullable=True))
 
 
-class CheckedTable(SQLModel, table=True):
+class CheckTimesTable(SQLModel, table=True):
     """When an account was last looked at, and last told: the moments of its standing. Derived."""
 
     __tablename__: ClassVar[Any] = "checked"
 
     account_id: int = Field(
-        sa_column=Column(Integer, reference("account.id"), primary_key=True, autoincrement=False)
+        sa_column=Column(
+            Integer, cascading_foreign_key("account.id"), primary_key=True, autoincrement=False
+        )
     )
-    checked_at: datetime | None = micros_column(optional=True)
-    decided_at: datetime | None = micros_column(optional=True)
+    checked_at: datetime | None = microsecond_column(optional=True)
+    decided_at: datetime | None = microsecond_column(optional=True)
 
 
-LOOK = table_of(LookTable)
-OBSERVATION = table_of(ObservationTable)
+PROBE_RESULT = get_table(ProbeResultTable)
+OBSERVATION = get_table(ObservationTable)
 OBSERVATION.add_is_dependent_on(
     ACCOUNT
 )  # it refers to none, to stay narrow; erased before it, for it is found by it
-CHECKED = table_of(CheckedTable)
+CHECK_TIMES = get_table(CheckTimesTable)

@@ -12,14 +12,20 @@ from typing import Any, ClassVar
 from sqlalchemy import BigInteger, Column, Index, Integer, Text
 from sqlmodel import Field, SQLModel
 
-from storage.models.summaries import Summary
-from storage.tables.core import instant_column, json_column, noun_column, reference, table_of
+from storage.models.summaries import AssociationSummary
+from storage.tables.core import (
+    cascading_foreign_key,
+    get_table,
+    json_column,
+    json_model_column,
+    optional_datetime_column,
+)
 
-BYTEWISE = Text().with_variant(Text(collation="C"), "postgresql")
+BYTEWISE_TEXT = Text().with_variant(Text(collation="C"), "postgresql")
 """Text compared byte by byte, so that all that begins alike stands together on PostgreSQL too."""
 
 
-class SummaryTable(SQLModel, table=True):
+class AssociationSummaryTable(SQLModel, table=True):
     """One association as a list shows it, with its place in each order; `words` as " word word "."""
 
     __tablename__: ClassVar[Any] = "summary"
@@ -31,72 +37,74 @@ class SummaryTable(SQLModel, table=True):
     )
 
     association: str = Field(primary_key=True)
-    summary: Summary = noun_column(Summary)
+    summary: AssociationSummary = json_model_column(AssociationSummary)
     facets: dict[str, int] = json_column()
-    words: str
+    search_terms: str
     urgency: int = Field(sa_column=Column(BigInteger, nullable=False))
-    sorted: str = Field(sa_column=Column(BYTEWISE, nullable=False))
-    changed: int = Field(sa_column=Column(BigInteger, nullable=False))
-    until: date | None = None
+    sort_name: str = Field(sa_column=Column(BYTEWISE_TEXT, nullable=False))
+    change_order: int = Field(sa_column=Column(BigInteger, nullable=False))
+    valid_until: date | None = None
 
 
-class FacetTable(SQLModel, table=True):
+class AssociationFacetTable(SQLModel, table=True):
     """What an association is found by. With its urgency in the key, who is found comes in that order."""
 
     __tablename__: ClassVar[Any] = "facet"
     __table_args__ = ({"sqlite_with_rowid": False},)
 
-    facet: str = Field(sa_column=Column(BYTEWISE, primary_key=True))
+    facet: str = Field(sa_column=Column(BYTEWISE_TEXT, primary_key=True))
     urgency: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
     association: str = Field(primary_key=True)
 
 
-class TallyTable(SQLModel, table=True):
+class FacetCountTable(SQLModel, table=True):
     """How often a facet is met in a cohort."""
 
     __tablename__: ClassVar[Any] = "tally"
     __table_args__ = ({"sqlite_with_rowid": False},)
 
-    cohort: str = Field(primary_key=True)
-    facet: str = Field(sa_column=Column(BYTEWISE, primary_key=True))
+    group_name: str = Field(primary_key=True)
+    facet: str = Field(sa_column=Column(BYTEWISE_TEXT, primary_key=True))
     count: int
 
 
-class FigureTable(SQLModel, table=True):
+class RunFacetCountTable(SQLModel, table=True):
     """How often a facet of the coverage was met in a cohort on a concluded night."""
 
     __tablename__: ClassVar[Any] = "figure"
 
-    night_id: int = Field(
-        sa_column=Column(Integer, reference("night.id"), primary_key=True, autoincrement=False)
+    run_id: int = Field(
+        sa_column=Column(
+            Integer, cascading_foreign_key("night.id"), primary_key=True, autoincrement=False
+        )
     )
-    cohort: str = Field(primary_key=True)
+    group_name: str = Field(primary_key=True)
     facet: str = Field(primary_key=True)
     count: int
 
 
-class StaleTable(SQLModel, table=True):
+class StaleSummaryTable(SQLModel, table=True):
     """An association whose summary must be made anew; `mark` is another with each change."""
 
     __tablename__: ClassVar[Any] = "stale"
 
     association: str = Field(primary_key=True)
-    mark: str
+    change_token: str
 
 
-class BasisTable(SQLModel, table=True):
+class SummaryVersionTable(SQLModel, table=True):
     """By what the summaries were made; one row."""
 
     __tablename__: ClassVar[Any] = "basis"
 
     id: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
-    basis: str
-    began: datetime | None = instant_column()
+    evaluation_version: str
+    run_started_at: datetime | None = optional_datetime_column()
 
 
-SUMMARY = table_of(SummaryTable)
-FACET = table_of(FacetTable)
-TALLY = table_of(TallyTable)
-FIGURE = table_of(FigureTable)
-STALE = table_of(StaleTable)
-BASIS = table_of(BasisTable)
+ASSOCIATION_SUMMARY = get_table(AssociationSummaryTable)
+ASSOCIATION_FACET = get_table(AssociationFacetTable)
+FACET_COUNT = get_table(FacetCountTable)
+RUN_FACET_COUNT = get_table(RunFacetCountTable)
+STALE_SUMMARY = get_table(StaleSummaryTable)
+SUMMARY_VERSION = get_table(SummaryVersionTable)

@@ -49,7 +49,14 @@ SAID = {
         "Tous droits réservés",
         "Page introuvable",
     ),
-    "ar": ("الرئيسية", "من نحن", "اتصل بنا", "اقرأ المزيد", "جميع الحقوق محفوظة", "الصفحة غير موجودة"),
+    "ar": (
+        "الرئيسية",
+        "من نحن",
+        "اتصل بنا",
+        "اقرأ المزيد",
+        "جميع الحقوق محفوظة",
+        "الصفحة غير موجودة",
+    ),
     "en": ("Home", "About us", "Contact", "Read more", "All rights reserved", "Page not found"),
 }
 THEME = (
@@ -86,7 +93,9 @@ class Author:
 
     def published(self, post: int) -> datetime:
         """When one of its posts came out: the first is the newest, the sites' rhythms differ."""
-        return TODAY - timedelta(days=self.number % 97 + post * (3 + self.number % 9), hours=self.number % 11)
+        return TODAY - timedelta(
+            days=self.number % 97 + post * (3 + self.number % 9), hours=self.number % 11
+        )
 
 
 def page(author: Author, path: str, size: int = SMALL) -> bytes:
@@ -104,7 +113,9 @@ def missing(author: Author) -> bytes:
     """What the site says where there is nothing."""
     said = SAID[author.language]
     body = f"<h1 class='page-title'>{said[5]}</h1><p>{author.sentence(author.dice('404'), 20)}</p>"
-    return (_head(author, "/404", title=said[5]) + f"<main>{body}</main>" + _foot(author, said)).encode()
+    return (
+        _head(author, "/404", title=said[5]) + f"<main>{body}</main>" + _foot(author, said)
+    ).encode()
 
 
 def _head(author: Author, path: str, title: str = "") -> str:
@@ -117,7 +128,12 @@ def _head(author: Author, path: str, title: str = "") -> str:
         )
     )
     known = json.dumps(
-        {"@context": "https://schema.org", "@type": "Organization", "name": author.name, "url": "/"},
+        {
+            "@context": "https://schema.org",
+            "@type": "Organization",
+            "name": author.name,
+            "url": "/",
+        },
         ensure_ascii=False,
     )
     shown = title or (said[0] if path == "/" else author.sentence(author.dice(path), 4))

@@ -30,7 +30,9 @@ import trustme
 from tests.bench import bodies
 
 HOSTS = 1_000
-PLAIN, SECURE = (int(port) for port in os.environ.get("AUDITOR_BENCH_PORTS", "18080,18443").split(","))
+PLAIN, SECURE = (
+    int(port) for port in os.environ.get("AUDITOR_BENCH_PORTS", "18080,18443").split(",")
+)
 FIRST, FIRST_SPREAD = IPv4Address("127.1.0.1"), IPv4Address("127.16.0.1")
 LISTS = "127.8.0.1"
 WRITTEN = datetime(2026, 11, 20, 9, tzinfo=UTC).timestamp()
@@ -147,7 +149,9 @@ def _certificates(folder: Path, hosts: int) -> None:
     for number in range(hosts):
         names = (address(number), *spread_of(number))
         leaf = middle.issue_cert(*names, key_type=trustme.KeyType.ECDSA)
-        leaf.private_key_and_cert_chain_pem.write_to_path(str(folder / "tls" / f"{address(number)}.pem"))
+        leaf.private_key_and_cert_chain_pem.write_to_path(
+            str(folder / "tls" / f"{address(number)}.pem")
+        )
 
 
 # How it is served
@@ -181,7 +185,9 @@ def configured(farm: Farm, log: str = "off") -> Path:
     A socket for each address left no room for the peers' connections.
     """
     (farm.folder / "site.conf").write_text(SITE.format(folder=farm.folder))
-    sites = {address(number): spread_of(number) for number in range(farm.hosts)} if farm.secure else {}
+    sites = (
+        {address(number): spread_of(number) for number in range(farm.hosts)} if farm.secure else {}
+    )
     secure = "\n  ".join(
         f"server {{ {' '.join(f'listen {one}:{SECURE} ssl;' for one in (host, *links))}"
         f" ssl_certificate {farm.folder}/tls/{host}.pem; ssl_certificate_key {farm.folder}/tls/{host}.pem;"
@@ -189,7 +195,9 @@ def configured(farm: Farm, log: str = "off") -> Path:
         for host, links in sites.items()
     )
     if sites:
-        secure = f"server {{ listen *:{SECURE} ssl backlog=4096; ssl_reject_handshake on; }}\n  {secure}"
+        secure = (
+            f"server {{ listen *:{SECURE} ssl backlog=4096; ssl_reject_handshake on; }}\n  {secure}"
+        )
     user = "user root;" if os.getuid() == 0 else ""
     told = NGINX.format(folder=farm.folder, plain=PLAIN, secure=secure, log=log, user=user)
     (farm.folder / "nginx.conf").write_text(told)
@@ -213,7 +221,12 @@ def serving(farm: Farm, *, core: int = 0, log: str = "off") -> Iterator[str]:
         ]
     else:
         ports = (PLAIN, SECURE if farm.secure else 0, farm.hosts)
-        command = [sys.executable, str(HERE / "small_server.py"), str(farm.folder), *map(str, ports)]
+        command = [
+            sys.executable,
+            str(HERE / "small_server.py"),
+            str(farm.folder),
+            *map(str, ports),
+        ]
     process = subprocess.Popen([*on(core), *command])
     try:
         _answering(farm, process)

@@ -59,7 +59,11 @@ def cost(
 
 @contextmanager
 def running(
-    command: Sequence[str], *, core: int = 1, folder: Path | None = None, env: Mapping[str, str] | None = None
+    command: Sequence[str],
+    *,
+    core: int = 1,
+    folder: Path | None = None,
+    env: Mapping[str, str] | None = None,
 ) -> Iterator[Callable[[float, str], Cost]]:
     """Run a server on one core while others ask it; what is given tells its cost, once it has ended."""
     with _Run(command, core, folder, env) as run:

@@ -18,7 +18,9 @@ def main() -> None:
     """Set the clock, then be `auditor`."""
     moment = datetime.fromisoformat(sys.argv[1]).replace(tzinfo=UTC)
     began = monotonic()
-    audit.clock = registry.clock = lambda: moment + timedelta(seconds=monotonic() - began)
+    audit.get_current_time = registry.get_current_time = lambda: (
+        moment + timedelta(seconds=monotonic() - began)
+    )
     os.chdir(sys.argv[2])
     sys.argv = ["auditor", *sys.argv[3:]]
     cli_main.main()

@@ -54,7 +54,9 @@ class Peer:
 
     def version(self) -> str:
         """What it calls itself."""
-        said = subprocess.run([self.program, "--version"], capture_output=True, text=True, check=False)
+        said = subprocess.run(
+            [self.program, "--version"], capture_output=True, text=True, check=False
+        )
         words = f"{said.stdout} {said.stderr}".replace(",", " ").split()
         return next((word for word in words if word.strip("v")[:1].isdigit()), "?")
 
@@ -86,7 +88,11 @@ def _lychee_told(_: Cost, folder: Path) -> Told:
 
 def _linkinator(peer: Peer, farm: Farm, folder: Path) -> Cost:
     words = ["--concurrency", "100", "--timeout", "15000", "--format", "json"]
-    return cost([str(peer.program), farm.listed(peer.links(farm)), *words], folder=folder, env=trusting(farm))
+    return cost(
+        [str(peer.program), farm.listed(peer.links(farm)), *words],
+        folder=folder,
+        env=trusting(farm),
+    )
 
 
 def _linkinator_told(done: Cost, _: Path) -> Told:
@@ -95,21 +101,46 @@ def _linkinator_told(done: Cost, _: Path) -> Told:
 
 
 def _linkchecker(peer: Peer, farm: Farm, folder: Path) -> Cost:
-    (folder / "rc").write_text(f"[checking]\nmaxrequestspersecond=1000000\nsslverify={farm.ca_file}\n")
-    words = ["-f", "rc", "-t", "10", "-r", "1", "--check-extern", "--no-robots", "--no-status", "-o", "csv"]
-    return cost([str(peer.program), *words, farm.listed(peer.links(farm))], folder=folder, env=trusting(farm))
+    (folder / "rc").write_text(
+        f"[checking]\nmaxrequestspersecond=1000000\nsslverify={farm.ca_file}\n"
+    )
+    words = [
+        "-f",
+        "rc",
+        "-t",
+        "10",
+        "-r",
+        "1",
+        "--check-extern",
+        "--no-robots",
+        "--no-status",
+        "-o",
+        "csv",
+    ]
+    return cost(
+        [str(peer.program), *words, farm.listed(peer.links(farm))],
+        folder=folder,
+        env=trusting(farm),
+    )
 
 
 def _linkchecker_told(done: Cost, _: Path) -> Told:
-    rows = list(csv.DictReader((line for line in done.out.splitlines() if line[:1] != "#"), delimiter=";"))
+    rows = list(
+        csv.DictReader((line for line in done.out.splitlines() if line[:1] != "#"), delimiter=";")
+    )
     return 0, sum(row["valid"] != "True" for row in rows)  # it lists what is broken alone
 
 
 def _blackbox(peer: Peer, farm: Farm, folder: Path) -> Cost:
-    module = {"prober": "http", "timeout": "15s", "http": {"tls_config": {"ca_file": str(farm.ca_file)}}}
+    module = {
+        "prober": "http",
+        "timeout": "15s",
+        "http": {"tls_config": {"ca_file": str(farm.ca_file)}},
+    }
     (folder / "blackbox.yml").write_text(json.dumps({"modules": {"web": module}}))
     asks = "\n".join(
-        f'url = "http://{EXPORTER}/probe?module=web&target={link}"\noutput = "-"' for link in peer.links(farm)
+        f'url = "http://{EXPORTER}/probe?module=web&target={link}"\noutput = "-"'
+        for link in peer.links(farm)
     )
     (folder / "asks").write_text(asks)
     server = [
@@ -142,9 +173,19 @@ def _answers(url: str) -> None:
 
 PEERS = (
     Peer("lychee", FOLDER / "python/bin/lychee", _lychee, _lychee_told, note="GET, reads no page"),
-    Peer("blackbox_exporter", FOLDER / f"debian/usr/bin/{BLACKBOX}", _blackbox, _blackbox_told, note="GET"),
     Peer(
-        "linkinator", FOLDER / "npm/node_modules/.bin/linkinator", _linkinator, _linkinator_told, note="HEAD"
+        "blackbox_exporter",
+        FOLDER / f"debian/usr/bin/{BLACKBOX}",
+        _blackbox,
+        _blackbox_told,
+        note="GET",
+    ),
+    Peer(
+        "linkinator",
+        FOLDER / "npm/node_modules/.bin/linkinator",
+        _linkinator,
+        _linkinator_told,
+        note="HEAD",
     ),
     Peer(
         "LinkChecker",

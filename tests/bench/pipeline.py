@@ -57,9 +57,7 @@ class Night:
     size: float
 
     def __str__(self) -> str:
-        return (
-            f"{self.cost}  {1000 * self.cost.cpu / self.receipt['accounts']:.2f} ms CPU a link, {self.told()}"
-        )
+        return f"{self.cost}  {1000 * self.cost.cpu / self.receipt['accounts']:.2f} ms CPU a link, {self.told()}"
 
     def told(self) -> str:
         """What was done."""
@@ -86,7 +84,14 @@ class Register:
 
     def _auditor(self, moment: str, *words: str, profile: str = "") -> Cost:
         watched = [*SPY, "-o", profile, "--"] if profile else []
-        command = [*watched, sys.executable, str(HERE / "ours.py"), moment, str(self._folder), *words]
+        command = [
+            *watched,
+            sys.executable,
+            str(HERE / "ours.py"),
+            moment,
+            str(self._folder),
+            *words,
+        ]
         env = {"PYTHONPATH": str(HERE.parent.parent), "AUDITOR_CONFIG": "config.toml"}
         done = cost(command, env=env)
         if done.code:
@@ -97,7 +102,9 @@ class Register:
         """Run one night, 0 the first."""
         done = self._auditor(NIGHTS[number], "run", "--json", profile=profile)
         receipt = json.JSONDecoder().raw_decode(done.out[done.out.index("{") :])[0]["items"][0]
-        size = sum(file.stat().st_size for file in self._folder.rglob("data/**/*") if file.is_file())
+        size = sum(
+            file.stat().st_size for file in self._folder.rglob("data/**/*") if file.is_file()
+        )
         return Night(done, receipt, size / 1e6)
 
     def published(self) -> Cost:
@@ -110,7 +117,9 @@ SPY = (os.environ.get("PY_SPY", "py-spy"), "record", "-s", "-g", "-r", "200", "-
 
 def main() -> None:
     """Tell what each night costs."""
-    asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    asked = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     asked.add_argument("farm", type=Path, help="where the farm lies, or is written")
     asked.add_argument("--secure", action="store_true", help="by TLS")
     asked.add_argument("--spread", action="store_true", help="each link on a host of its own")
@@ -119,7 +128,7 @@ def main() -> None:
     asked.add_argument("--profile", help="a file for py-spy's raw samples of the first night")
     asked.add_argument("--keep", type=Path, help="a folder that keeps the register")
     how = asked.parse_args()
-    farm = Farm(written(how.farm.absolute(), how.hosts), how.secure, how.hosts)
+    farm = Farm(written(how.farm.absolute(), how.allowed_hosts), how.secure, how.allowed_hosts)
     sites = [[link] for link in farm.spread()] if how.spread else farm.sites()
     folder = how.keep or Path(tempfile.mkdtemp())
     folder.mkdir(exist_ok=True)
@@ -128,7 +137,8 @@ def main() -> None:
         print(f"served by {by}")
         for number in range(how.nights):
             print(
-                f"night {number + 1}: {register.night(number, how.profile if not number else '')}", flush=True
+                f"night {number + 1}: {register.night(number, how.get_profile_url if not number else '')}",
+                flush=True,
             )
     if not how.keep:
         shutil.rmtree(folder)

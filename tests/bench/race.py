@@ -37,11 +37,15 @@ class Line:
     @classmethod
     def of(cls, runs: Sequence[tuple[Cost, str]]) -> Line:
         costs = [cost for cost, _ in runs]
-        walls, cpus, peaks = ([getattr(one, name) for one in costs] for name in ("wall", "cpu", "peak"))
+        walls, cpus, peaks = (
+            [getattr(one, name) for one in costs] for name in ("wall", "cpu", "peak")
+        )
         return cls(median(walls), median(cpus), median(peaks), runs[-1][1])
 
 
-def race(farm: Farm, rounds: int, only: Collection[str] = (), *, spread: bool = True) -> dict[str, Line]:
+def race(
+    farm: Farm, rounds: int, only: Collection[str] = (), *, spread: bool = True
+) -> dict[str, Line]:
     """Run all, round by round. Links with a host each are asked where a peer wants them so."""
     peers = [peer for peer in installed() if not only or peer.name in only]
     both = [False, *([True] if spread and any(peer.spread for peer in peers) else [])]
@@ -98,7 +102,9 @@ def ratios(lines: Mapping[str, Line]) -> str:
 
 def main() -> None:
     """Tell the table and the ratios."""
-    asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    asked = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     asked.add_argument("farm", type=Path, help="where the farm lies, or is written")
     asked.add_argument("--rounds", type=int, default=3)
     asked.add_argument("--hosts", type=int, default=1000, help="five links each")
@@ -106,10 +112,10 @@ def main() -> None:
     asked.add_argument("--one-list", action="store_true", help="no list with a host for each link")
     asked.add_argument("--only", default="", help="as us,lychee,linkinator")
     how = asked.parse_args()
-    farm = Farm(written(how.farm.absolute(), how.hosts), how.secure, how.hosts)
+    farm = Farm(written(how.farm.absolute(), how.allowed_hosts), how.secure, how.allowed_hosts)
     only = [name for name in how.only.split(",") if name]
     lines = race(farm, how.rounds, only, spread=not how.one_list)
-    print(table(lines, 5 * how.hosts), ratios(lines), sep="\n\n")
+    print(table(lines, 5 * how.allowed_hosts), ratios(lines), sep="\n\n")
 
 
 if __name__ == "__main__":

@@ -15,30 +15,30 @@ from itertools import islice
 from pathlib import Path
 
 from auditor.app import App
-from auditor.config.schema import Storage, load, packaged
-from auditor.evaluation.run_results import refresh
-from auditor.evaluation.summary import STATES
-from auditor.reference.gap_catalogue import catalogue
+from auditor.config.schema import StorageSettings, find_packaged_config, load_config
+from auditor.evaluation.run_results import refresh_summaries
+from auditor.evaluation.summary import COVERAGE_STATES
+from auditor.reference.gap_catalogue import load_gap_catalogue
 from auditor.reference.regions import REGIONS
 from probes.links import identify
 from probes.models.finding import Activity, Finding, FoundLink, Presence, Reason
 from storage.models.audit import (
     AccountRow,
+    AccountState,
+    AccountStatus,
     Association,
+    AssociationEntry,
+    AuditRunState,
     Contact,
     Decision,
     DecisionKind,
     Evidence,
     Gap,
-    Member,
-    NightState,
     Observation,
     Proposal,
-    Standing,
-    State,
 )
-from storage.models.summaries import EVERYBODY, NETWORK
-from storage.models.users import By, FollowUp, FollowUpKind, Letter, Reply, ReplyKind
+from storage.models.summaries import ALL_FACET, NETWORK_GROUP
+from storage.models.users import ChangeOrigin, FollowUp, FollowUpKind, Reply, ReplyKind, ReportLink
 
 MANY = int(os.environ.get("AUDITOR_BENCH_ASSOCIATIONS", "250000"))
 NOW = datetime(2026, 11, 25, 9, tzinfo=UTC)
@@ -74,14 +74,14 @@ def register(folder):
     """The register, filled unless it was kept, its summaries fresh."""
     kept = Path(os.environ.get("AUDITOR_BENCH_FOLDER", folder))
     at = {"folder": kept, "url": os.environ.get("AUDITOR_BENCH_DATABASE", "")}
-    config = load(packaged(), {})
+    config = load_config(find_packaged_config(), {})
     web = config.web.model_copy(update={"public_url": "https://reports.example.org"})
-    changed = {"storage": Storage.model_validate(at), "web": web}
+    changed = {"storage": StorageSettings.model_validate(at), "web": web}
     with App.open(config.model_copy(update=changed)) as app:
-        if app.store.association(named(MANY - 1)) is None:
+        if app.store.get_association(named(MANY - 1)) is None:
             timed("put in", lambda: fill(app))
-        if app.store.stale(1) or not app.store.tally():
-            timed("summed up", lambda: refresh(app.store, app.config))
+        if app.store.list_stale_summaries(1) or not app.store.get_facet_counts():
+            timed("summed up", lambda: refresh_summaries(app.store, app.config))
         yield app
 
 
@@ -113,14 +113,20 @@ def fill(app):
     """Everybody, in parts."""
     dice, store = random.Random(7), app.store
     nights = [_night(store, FIRST + timedelta(days=day)) for day in range(NIGHTS)]
-    body = app.archive.put(PAGE.encode())
+    body = app.body_store.put(PAGE.encode())
     people = (person(dice, number) for number in range(MANY))
     while some := list(islice(people, PART)):
         told = {about.id: states for about, states in some}
         rows = [row for about, states in some for row in _rows(about.id, states)]
-        by = By("Amina", "import")
-        store.save_registry([about for about, _ in some], rows, FIRST - timedelta(days=1), by=by, whole=False)
-        held = store.holdings(told)
+        by = ChangeOrigin("Amina", "import")
+        store.save_registry(
+            [about for about, _ in some],
+            rows,
+            FIRST - timedelta(days=1),
+            origin=by,
+            is_complete=False,
+        )
+        held = store.load_association_data(told)
         _conclude(store, held, told, dice)
         _look(store, held.accounts, told, nights, body)
         _talk(store, held.associations, dice)
@@ -128,14 +134,14 @@ def fill(app):
 
 
 def _night(store, began):
-    night = store.begin_night(began.date(), began)
+    night = store.begin_run(began.date(), began)
     counts = {"present": 3 * MANY // 2, "absent": MANY // 3, "unknown": MANY, "accounts": 3 * MANY}
-    return store.finish_night(night, NightState.DONE, began + timedelta(hours=5), receipt=counts)
+    return store.finish_run(night, AuditRunState.DONE, began + timedelta(hours=5), receipt=counts)
 
 
 def person(dice, number):
     """One association, and what it has on each channel."""
-    states = dict(zip(CHANNELS, dice.choices(STATES, WEIGHTS, k=5), strict=True))
+    states = dict(zip(CHANNELS, dice.choices(COVERAGE_STATES, WEIGHTS, k=5), strict=True))
     about = Association(
         id=named(number),
         name=f"Association {dice.choice(NAMES)} {dice.choice(NAMES)} {number}",
@@ -146,20 +152,22 @@ def person(dice, number):
         tags=tuple(dice.sample(TAGS, dice.randint(0, 3))),
         none_by_choice=tuple(channel for channel in CHANNELS if states[channel] == "by_choice"),
     )
-    return Member(about, Contact(f"ma{number:06}@example.org", "+212 600 00 00 00")), states
+    return AssociationEntry(
+        about, Contact(f"ma{number:06}@example.org", "+212 600 00 00 00")
+    ), states
 
 
 def _rows(association, states):
     for channel, state in states.items():
         if state in {"confirmed", "unknown", "gone"}:
             url = ADDRESSES[channel].format(association.replace("-", "").lower())
-            yield AccountRow(association, url, identify.identify(url, channel), channel)
+            yield AccountRow(association, url, identify.identify_link(url, channel), channel)
 
 
 def _conclude(store, held, told, dice):
     """What the nights made of these."""
-    store.put_derived(
-        standings=[_standing(row, told[row.association][row.channel]) for row in held.accounts],
+    store.save_conclusions(
+        statuses=[_standing(row, told[row.association][row.channel]) for row in held.accounts],
         gaps=[gap for name, states in told.items() for gap in _gaps(name, states, dice)],
         proposals=[_found(name) for name in told if dice.random() < 0.05],
     )
@@ -170,7 +178,9 @@ def _finding(row, state):
         seen = Activity(NOW - timedelta(days=len(row.typed)), "feed")
         facts = {"https": True, "viewport": True, "rhythm_days": 7}
         name, url = f"Association {row.association}", row.identity.canonical
-        return Finding(Presence.PRESENT, None, 200, url, name, last_activity=seen, followers=120, facts=facts)
+        return Finding(
+            Presence.PRESENT, None, 200, url, name, last_activity=seen, followers=120, facts=facts
+        )
     if state == "gone":
         return Finding(Presence.ABSENT, Reason.NOT_FOUND, 404)
     return Finding(Presence.UNKNOWN, Reason.LOGIN_WALL, 200)
@@ -179,16 +189,18 @@ def _finding(row, state):
 def _standing(row, state):
     seen = _finding(row, state)
     decided = seen.presence is not Presence.UNKNOWN
-    return Standing(
+    return AccountStatus(
         row.id,
-        state={"confirmed": State.PRESENT, "gone": State.GONE}.get(state, State.UNKNOWN),
+        state={"confirmed": AccountState.PRESENT, "gone": AccountState.GONE}.get(
+            state, AccountState.UNKNOWN
+        ),
         reason=seen.reason if decided else None,
         since=FIRST if decided else None,
         checked_at=LAST,
         decided_at=LAST if decided else None,
-        latest=seen.presence,
+        latest_presence=seen.presence,
         latest_reason=seen.reason,
-        known=seen if decided else None,
+        last_known_finding=seen if decided else None,
         last_activity=seen.last_activity,
     )
 
@@ -210,12 +222,14 @@ def _gaps(name, states, dice):
 
 
 def _severity(code, channel="website"):
-    return catalogue()[code].severity_on(channel)
+    return load_gap_catalogue()[code].get_severity(channel)
 
 
 def _found(name):
     key = f"{name.lower()}-found"
-    link = FoundLink("instagram", key, f"https://www.instagram.com/{key}/", "anchor", "https://example.org/")
+    link = FoundLink(
+        "instagram", key, f"https://www.instagram.com/{key}/", "anchor", "https://example.org/"
+    )
     return Proposal(name, link, FIRST, LAST, 9)
 
 
@@ -224,13 +238,17 @@ def _look(store, rows, told, nights, body):
     few = [row for row in rows if int(row.association.removeprefix("MA-")) < WATCHED]
     for night in nights[-30:]:
         some = rows if night is nights[-1] else few
-        store.record([_observation(row, told[row.association][row.channel], night, body) for row in some])
+        store.record_observations(
+            [_observation(row, told[row.association][row.channel], night, body) for row in some]
+        )
 
 
 def _observation(row, state, night, body):
     seen, at = _finding(row, state), night.started_at + timedelta(minutes=9)
     url, html = row.identity.canonical, {"content-type": "text/html; charset=utf-8"}
-    piece = Evidence(url, seen.status, url, seen.reason, body, html, seconds=0.4, fetched_at=at)
+    piece = Evidence(
+        url, seen.status, url, seen.reason, body, html, elapsed_seconds=0.4, fetched_at=at
+    )
     return Observation(row.id, night.id, at, seen, (piece,))
 
 
@@ -239,8 +257,9 @@ def _talk(store, people, dice):
     names = [one.id for one in people]
     for years in (2, 1, 0):
         made = NOW - timedelta(days=90 + 365 * years)
-        store.add_letters(
-            Letter(name, _hash(name, years), made, "Amina", made + timedelta(days=365)) for name in names
+        store.add_report_links(
+            ReportLink(name, _hash(name, years), made, "Amina", made + timedelta(days=365))
+            for name in names
         )
     for name in names:
         if dice.random() < 0.02:
@@ -260,18 +279,18 @@ def _hash(name, years):
 
 def _figures(store, nights):
     """What was counted of each cohort, as if it had grown by and by."""
-    kinds = [f"{channel}:{state}" for channel in CHANNELS for state in STATES]
+    kinds = [f"{channel}:{state}" for channel in CHANNELS for state in COVERAGE_STATES]
     places = [f"region:{code}" for code in REGIONS]
-    sizes = {NETWORK: MANY, **dict.fromkeys(places, MANY // 12)}
+    sizes = {NETWORK_GROUP: MANY, **dict.fromkeys(places, MANY // 12)}
     sizes |= {f"tag:{tag}": 3 * MANY // 800 for tag in TAGS}
     parts = [weight / 100 for _ in CHANNELS for weight in WEIGHTS]
     for number, night in enumerate(nights):
         grown = 0.8 + 0.2 * number / len(nights)
         told = {
             cohort: {
-                EVERYBODY: size,
+                ALL_FACET: size,
                 **{kind: int(size * part * grown) for kind, part in zip(kinds, parts, strict=True)},
             }
             for cohort, size in sizes.items()
         }
-        store.put_derived(figures={night.id: told})
+        store.save_conclusions(facet_counts={night.id: told})

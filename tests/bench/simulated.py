@@ -20,7 +20,7 @@ from typing import Any, Self
 from auditor.demo.pages import facebook, linkedin, twitter, youtube
 from probes.http.fetcher import Fetcher
 from probes.models.finding import Reason
-from probes.models.http import Ask, Hop, NoPage, Page
+from probes.models.http import FetchError, Hop, Page, PageRequest
 from tests.bench import bodies
 
 FIRST = datetime(2026, 11, 24, 0, 30, tzinfo=UTC)
@@ -70,11 +70,12 @@ class World:
         """The site of an association tonight."""
         (state,) = self._dice(number).choices(STATES, WEIGHTS)
         published = (
-            self._dice(number, night).random() < self._changing for night in range(1, self.night + 1)
+            self._dice(number, night).random() < self._changing
+            for night in range(1, self.night + 1)
         )
         return Site(number, state, sum(published))
 
-    def page(self, ask: Ask, now: datetime) -> Page:
+    def page(self, ask: PageRequest, now: datetime) -> Page:
         """The page that answers an ask. Raises NoPage."""
         host, path = re.fullmatch(r"https?://([^/]+)(/[^?#]*)?.*", ask.url).groups()  # type: ignore[union-attr]
         found = _NUMBER.search(ask.url)
@@ -87,28 +88,36 @@ class World:
         if host == "www.facebook.com":
             return 200, self._facebook(number), html
         if host == "x.com":
-            return 200, twitter.SHELL.encode(), html
+            return 200, twitter.SHELL_HTML.encode(), html
         if host == "www.linkedin.com":
-            return 999, linkedin.DENIED.encode(), html
+            return 999, linkedin.DENIED_HTML.encode(), html
         if host == "www.youtube.com":
             return 200, self._youtube(number, path), html
         return self._website(host, path, number)
 
     def _website(self, host: str, path: str, number: int) -> tuple[int, bytes, str]:
         if not number and f"https://{host}/" not in CANARIES:
-            raise NoPage(Reason.NO_SUCH_HOST, "the name does not exist")
+            raise FetchError(Reason.NO_SUCH_HOST, "the name does not exist")
         site = self.site(number) if number else Site(0, "there", 0)
         if site.state == "no_host":
-            raise NoPage(Reason.NO_SUCH_HOST, "the name does not exist")
+            raise FetchError(Reason.NO_SUCH_HOST, "the name does not exist")
         if site.state == "slow":
-            raise NoPage(Reason.TIMEOUT, "read")
+            raise FetchError(Reason.TIMEOUT, "read")
         if site.state == "failing":
-            return 503, b"<html><title>503</title><body>Service unavailable</body></html>", "text/html"
+            return (
+                503,
+                b"<html><title>503</title><body>Service unavailable</body></html>",
+                "text/html",
+            )
         if path == "/feed/" and site.state == "there":
             return 200, self._feed(site), "application/rss+xml; charset=utf-8"
         if path == "/" and site.state == "there":
             return 200, self._home(site), "text/html; charset=utf-8"
-        return 404, b"<html><title>404</title><body><h1>Page introuvable</h1></body></html>", "text/html"
+        return (
+            404,
+            b"<html><title>404</title><body><h1>Page introuvable</h1></body></html>",
+            "text/html",
+        )
 
     def _home(self, site: Site) -> bytes:
         handle, day = f"assoc{site.number:07}", self._published(site)
@@ -138,22 +147,28 @@ class World:
 
     def _facebook(self, number: int) -> bytes:
         if self._dice(number, "facebook").random() >= SHOWN_ON_FACEBOOK:
-            return facebook.LOGIN.encode()
-        shown = facebook.Shown(str(61_000_000_000_000 + number), f"Association {number}")
-        return facebook.markup(shown, ADDRESSES["facebook"].format(number)).encode()
+            return facebook.LOGIN_HTML.encode()
+        shown = facebook.FakePage(str(61_000_000_000_000 + number), f"Association {number}")
+        return facebook.render_facebook_page(shown, ADDRESSES["facebook"].format(number)).encode()
 
     def _youtube(self, number: int, path: str) -> bytes:
         site, handle = self.site(number), f"assoc{number:07}"
         uploads = tuple(self._published(site) - timedelta(days=20 * n) for n in range(5))
         # "3 weeks ago" is counted from tonight: what is shown of an old video seldom changes
         now = FIRST + timedelta(days=self.night)
-        told = youtube.Channel(f"Association {number}", f"UC{number:022}", handle, now, uploads, "fr")
-        return youtube.channel_page(told, path).body
+        told = youtube.FakeYoutubeChannel(
+            f"Association {number}", f"UC{number:022}", handle, now, uploads, "fr"
+        )
+        return youtube.build_channel_response(told, path).body
 
 
-def _page(ask: Ask, status: int, body: bytes, kind: str, now: datetime) -> Page:
+def _page(ask: PageRequest, status: int, body: bytes, kind: str, now: datetime) -> Page:
     digest = sha256(body).hexdigest()
-    headers: Mapping[str, str] = {"content-type": kind, "server": "simulated", "etag": f'"{digest[:16]}"'}
+    headers: Mapping[str, str] = {
+        "content-type": kind,
+        "server": "simulated",
+        "etag": f'"{digest[:16]}"',
+    }
     told: dict[str, Any] = {"url": ask.url, "headers": headers, "fetched_at": now, "seconds": 0.1}
     if ask.validators is not None and ask.validators.etag == headers["etag"]:
         return Page(status=304, hops=(Hop(ask.url, 304),), **told)
@@ -168,17 +183,17 @@ class SimulatedFetcher(Fetcher):
     async def __aenter__(self) -> Self:
         return self
 
-    async def get(self, ask: Ask) -> Page:
+    async def get(self, ask: PageRequest) -> Page:
         """The world's answer, in its host's turn."""
         self.asks += 1
         url = self._guard.check_url(ask.url)
-        host = self._host(url)
-        self._count(host)
-        async with host.turn:
-            host.asked(0.0)  # long ago: nobody has to rest
-            return self.world.page(ask, self._time())
+        host = self._get_host(url)
+        self._count_request(host)
+        async with host.lock:
+            host.record_request(0.0)  # long ago: nobody has to rest
+            return self.world.page(ask, self._get_current_time())
 
-    async def may_repeat(self, ask: Ask, got: Page | NoPage) -> bool:
+    async def may_repeat(self, ask: PageRequest, got: Page | FetchError) -> bool:
         """No site's robots.txt says no."""
         return True
 

@@ -29,15 +29,21 @@ from typing import Any
 import auditor.cli.audit  # what `auditor run` loads, so that the memory is its
 import auditor.runs.run
 from auditor.app import App
-from auditor.config.schema import ChannelConfig, Schedule, Storage, load, packaged
+from auditor.config.schema import (
+    ChannelSettings,
+    ScheduleSettings,
+    StorageSettings,
+    find_packaged_config,
+    load_config,
+)
 from auditor.core import runtime
 from auditor.evaluation import run_results
 from auditor.reference.regions import REGIONS
 from auditor.runs import plan
 from probes.http.fetcher import Fetcher
 from probes.links import identify
-from storage.models.audit import AccountRow, Association, Contact, Member, Night
-from storage.models.users import By
+from storage.models.audit import AccountRow, Association, AssociationEntry, AuditRun, Contact
+from storage.models.users import ChangeOrigin
 from tests.bench.measure import busy, tree
 from tests.bench.simulated import CANARIES, CHANNELS, FIRST, SimulatedFetcher, World, line
 
@@ -105,66 +111,76 @@ class Simulated:
 
 def configured(folder: Path) -> Any:
     """The configuration of a night that waits for nobody and gives no platform up."""
-    config = load(packaged(), {})
+    config = load_config(find_packaged_config(), {})
     fetch = config.fetch.model_copy(
         update={"host_delay": 0.0, "second_pass_after": 0.0, "give_up_after": 10**9, "retries": 0}
     )
-    channels = {name: ChannelConfig() for name in CHANNELS} | {"website": ChannelConfig(canaries=CANARIES)}
+    channels = {name: ChannelSettings() for name in CHANNELS} | {
+        "website": ChannelSettings(canaries=CANARIES)
+    }
     return config.model_copy(
         update={
-            "storage": Storage.model_validate({"folder": folder / "data"}),
+            "storage": StorageSettings.model_validate({"folder": folder / "data"}),
             "fetch": fetch,
             "channels": channels,
-            "schedule": Schedule(window_hours=0),
+            "schedule": ScheduleSettings(time_limit_hours=0),
         }
     )
 
 
 def register(app: App, associations: int) -> None:
     """Put the register in, a part at a time, unless it is there."""
-    if app.store.association("MA-0000001"):
+    if app.store.get_association("MA-0000001"):
         return
     began = time.perf_counter()
     regions = [names["fr"] for names in REGIONS.values()]
     numbers = iter(range(1, associations + 1))
     while some := list(islice(numbers, PART)):
         people = [
-            Member(
-                Association(id=f"MA-{n:07}", name=f"Association {n}", region=regions[n % 12], language="fr"),
+            AssociationEntry(
+                Association(
+                    id=f"MA-{n:07}", name=f"Association {n}", region=regions[n % 12], language="fr"
+                ),
                 Contact(f"a{n}@example.org"),
             )
             for n in some
         ]
         rows = [row for n in some for row in _rows(n)]
         app.store.save_registry(
-            people, rows, FIRST - timedelta(days=1), by=By("bench", "import"), whole=False
+            people,
+            rows,
+            FIRST - timedelta(days=1),
+            origin=ChangeOrigin("bench", "import"),
+            is_complete=False,
         )
-    print(f"{associations} associations registered in {time.perf_counter() - began:.0f} s", flush=True)
+    print(
+        f"{associations} associations registered in {time.perf_counter() - began:.0f} s", flush=True
+    )
 
 
 def _rows(number: int) -> Iterator[AccountRow]:
     for channel, url in line(number).items():
-        yield AccountRow(f"MA-{number:07}", url, identify.identify(url, channel), channel)
+        yield AccountRow(f"MA-{number:07}", url, identify.identify_link(url, channel), channel)
 
 
-def night(app: Simulated, number: int) -> tuple[Night, Gauge]:
+def night(app: Simulated, number: int) -> tuple[AuditRun, Gauge]:
     """One night, measured."""
     gauge, app.world.night = Gauge(), number
     kept = [(module, name, getattr(module, name)) for _, module, name in STAGES]
     for stage, module, name in STAGES:
         setattr(module, name, gauge.during(stage, getattr(module, name)))
     try:
-        done = runtime.run(_night(app, FIRST + timedelta(days=number), gauge))
+        done = runtime.run_async(_night(app, FIRST + timedelta(days=number), gauge))
     finally:
         for module, name, work in kept:
             setattr(module, name, work)
     return done, gauge
 
 
-async def _night(app: Simulated, now: datetime, gauge: Gauge) -> Night:
+async def _night(app: Simulated, now: datetime, gauge: Gauge) -> AuditRun:
     watching = asyncio.create_task(gauge.watch())
     began, before = time.perf_counter(), busy(os.getpid())
-    done = await auditor.runs.run.run(app, now)
+    done = await auditor.runs.run.execute_run(app, now)
     watching.cancel()
     gauge.wall["look"] = time.perf_counter() - began - sum(gauge.wall.values())
     gauge.cpu["look"] = busy(os.getpid()) - before - sum(gauge.cpu.values())
@@ -184,14 +200,18 @@ def size(folder: Path) -> tuple[float, float]:
     return held / 1e6, evidence / 1e6
 
 
-def told(done: Night, gauge: Gauge, grown: tuple[float, float]) -> str:
+def told(done: AuditRun, gauge: Gauge, grown: tuple[float, float]) -> str:
     """A night in a few lines."""
     receipt = done.receipt
     accounts = int(str(receipt["accounts"]))
     whole, busy = sum(gauge.wall.values()), sum(gauge.cpu.values())
-    found = f"{receipt['present']} present, {receipt['absent']} absent, {receipt['unknown']} unknown"
+    found = (
+        f"{receipt['present']} present, {receipt['absent']} absent, {receipt['unknown']} unknown"
+    )
     cost = f"{whole:.0f} s, {busy:.0f} s CPU, {1000 * busy / accounts:.2f} ms an account"
-    lines = [f"night of {done.day}: {accounts} accounts ({found}), {receipt['requests']} requests in {cost}"]
+    lines = [
+        f"night of {done.day}: {accounts} accounts ({found}), {receipt['requests']} requests in {cost}"
+    ]
     for stage in ("plan", "look", "blindness", "judge", "sum up"):
         rate = 1000 * gauge.cpu[stage] / accounts
         lines.append(
@@ -208,7 +228,9 @@ def told(done: Night, gauge: Gauge, grown: tuple[float, float]) -> str:
 
 def main() -> None:
     """Tell each night's cost."""
-    asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    asked = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     asked.add_argument("associations", type=int)
     asked.add_argument("folder", type=Path, help="kept; nights are added to those that are there")
     asked.add_argument("--nights", type=int, default=3, help="0 only registers them")
@@ -235,12 +257,14 @@ def main() -> None:
 
 def registered(folder: Path, associations: int) -> None:
     """Put the register in by a process of its own: whoever imports a sheet does no night."""
-    subprocess.run([sys.executable, __file__, str(associations), str(folder), "--nights", "0"], check=True)
+    subprocess.run(
+        [sys.executable, __file__, str(associations), str(folder), "--nights", "0"], check=True
+    )
 
 
 def nights_done(app: App) -> int:
     """How many nights were there before."""
-    last = app.store.last_night()
+    last = app.store.get_latest_run()
     return (last.day - FIRST.date()).days + 1 if last else 0
 
 
@@ -260,7 +284,9 @@ def pages(app: App) -> None:
     more = (f"gaps?{region}", "changes", "cohorts?by=region", "nights", f"associations/{one}")
     with browsing(app, FIRST + timedelta(days=nights_done(app) - 1, hours=9)) as client:
         took = {}
-        for address in [f"/{language}/{page}" for language in ("ar", "fr", "en") for page in (*asked, *more)]:
+        for address in [
+            f"/{language}/{page}" for language in ("ar", "fr", "en") for page in (*asked, *more)
+        ]:
             answers = [client.get(address) for _ in range(4)]
             seconds = sorted(answer.elapsed.total_seconds() for answer in answers[1:])
             took[address] = (seconds[1], answers[0].elapsed.total_seconds(), answers[0].status_code)

@@ -44,7 +44,8 @@ def _found(site: Path, path: str) -> Path | None:
     where = site / path.strip("/")
     names = (where, where / "index.html", where / "index.xml")
     return next(
-        (one for one in names if one.is_file() and one.resolve().is_relative_to(site.resolve())), None
+        (one for one in names if one.is_file() and one.resolve().is_relative_to(site.resolve())),
+        None,
     )
 
 

@@ -25,17 +25,17 @@ from typing import TypeVar
 
 from auditor.app import App
 from auditor.checking import checker
-from auditor.checking.checker import recalled
-from auditor.config.schema import Config, load
+from auditor.checking.checker import to_probe_account
+from auditor.config.schema import Config, load_config
 from auditor.core import runtime
 from auditor.evaluation import network_view, run_results
-from auditor.evaluation.run_results import refresh
+from auditor.evaluation.run_results import refresh_summaries
 from probes.http.fetcher import Fetcher
-from probes.models.http import Ask, NoPage, Page
-from probes.models.probe import drive
+from probes.models.http import FetchError, Page, PageRequest
+from probes.models.probe import run_offline
 from probes.runner import parser_worker
-from probes.text.lazy_regex import prepare
-from storage.files.body_store import Laying
+from probes.text.lazy_regex import prepare_patterns
+from storage.files.body_store import BodyWriter
 from storage.models.audit import Observation
 from tests.bench.farm import Farm, serving, written
 from tests.bench.pipeline import NIGHTS, Register
@@ -43,7 +43,7 @@ from tests.bench.pipeline import NIGHTS, Register
 NIGHT = datetime.fromisoformat(NIGHTS[0]).replace(tzinfo=UTC)
 UNAVOIDABLE = ("fetch", "parse", "write")
 T = TypeVar("T")
-Pages = Mapping[str, Page | NoPage]
+Pages = Mapping[str, Page | FetchError]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,17 +92,21 @@ def stages(farm: Farm, place: Path) -> Stages:
 def _alone(seen: Path, empty: Path) -> dict[str, float]:
     """Seconds of CPU of the stages, from a register that had its night to one that has had none."""
     with App.open(_config(seen)) as app:
-        (night,) = app.store.nights()
+        (night,) = app.store.list_runs()
         assert night.id is not None
-        looks = list(app.store.observations(night_id=night.id))
-        rows = {row.id: row for row in app.store.accounts()}
+        looks = list(app.store.list_observations(run_id=night.id))
+        rows = {row.id: row for row in app.store.list_accounts()}
         spent = {}
-        spent["fetch"], pages = _measured(lambda: runtime.run(_fetched(app.config, looks)))
-        accounts = [recalled(rows[look.account_id], None) for look in looks]
-        prepare()  # as in the processes that read pages
-        parser_worker.tidy()
-        spent["parse"], _ = _measured(lambda: [drive(checker.steps(one), _from(pages)) for one in accounts])
-        spent["overview"], _ = _measured(lambda: network_view.overview(app.store, app.config, NIGHT))
+        spent["fetch"], pages = _measured(lambda: runtime.run_async(_fetched(app.config, looks)))
+        accounts = [to_probe_account(rows[look.account_id], None) for look in looks]
+        prepare_patterns()  # as in the processes that read pages
+        parser_worker.tune_garbage_collector()
+        spent["parse"], _ = _measured(
+            lambda: [run_offline(checker.probe_steps_for(one), _from(pages)) for one in accounts]
+        )
+        spent["overview"], _ = _measured(
+            lambda: network_view.build_network_overview(app.store, app.config, NIGHT)
+        )
     bodies = [page.body for page in pages.values() if isinstance(page, Page) and page.body]
     with App.open(_config(empty)) as app:
         spent |= _written(app, looks, bodies)
@@ -111,45 +115,49 @@ def _alone(seen: Path, empty: Path) -> dict[str, float]:
 
 def _written(app: App, looks: Sequence[Observation], bodies: Sequence[bytes]) -> dict[str, float]:
     """The looks and bodies put into an empty register, and what is concluded of them."""
-    night = app.store.begin_night(NIGHT.date(), NIGHT)
+    night = app.store.begin_run(NIGHT.date(), NIGHT)
     assert night.id is not None
-    new = [replace(look, night_id=night.id, same_as=None) for look in looks]
+    new = [replace(look, run_id=night.id, result_id=None) for look in looks]
 
     async def write() -> None:
-        with Laying(app.archive) as laying:
-            async with app.store.writer(before=laying.settle) as writer:
+        with BodyWriter(app.body_store) as laying:
+            async with app.store.open_observation_writer(before_commit=laying.commit) as writer:
                 for body in bodies:
                     laying.put(body)
-                    if laying.is_heavy:
-                        await asyncio.to_thread(laying.settle)
+                    if laying.is_full:
+                        await asyncio.to_thread(laying.commit)
                 for look in new:
                     await writer.add(look)
 
-    spent = {"write": _measured(lambda: runtime.run(write()))[0]}
-    spent["judge"], _ = _measured(lambda: run_results.conclude(app.store, app.config, night, ()))
-    spent["sum up"], _ = _measured(lambda: refresh(app.store, app.config))
+    spent = {"write": _measured(lambda: runtime.run_async(write()))[0]}
+    spent["judge"], _ = _measured(
+        lambda: run_results.evaluate_run(app.store, app.config, night, ())
+    )
+    spent["sum up"], _ = _measured(lambda: refresh_summaries(app.store, app.config))
     return spent
 
 
-async def _fetched(config: Config, looks: Sequence[Observation]) -> dict[str, Page | NoPage]:
+async def _fetched(config: Config, looks: Sequence[Observation]) -> dict[str, Page | FetchError]:
     """Every page of the looks, asked for again by as many at once as a night does."""
     waiting: Iterator[Observation] = iter(looks)
-    pages: dict[str, Page | NoPage] = {}
+    pages: dict[str, Page | FetchError] = {}
     async with Fetcher(config.fetch, NIGHT) as fetcher:
 
         async def work() -> None:
             for look in waiting:
                 for piece in look.evidence:
                     try:
-                        pages[piece.url] = await fetcher.get(Ask(piece.url, registered=piece.registered))
-                    except NoPage as none:
+                        pages[piece.url] = await fetcher.get(
+                            PageRequest(piece.url, is_registered_link=piece.is_registered_link)
+                        )
+                    except FetchError as none:
                         pages[piece.url] = none
 
         await asyncio.gather(*(work() for _ in range(config.fetch.concurrency)))
     return pages
 
 
-def _from(pages: Pages) -> Callable[[Ask], Page | NoPage]:
+def _from(pages: Pages) -> Callable[[PageRequest], Page | FetchError]:
     return lambda ask: pages[ask.url]
 
 
@@ -160,7 +168,7 @@ def _measured(work: Callable[[], T]) -> tuple[float, T]:
 
 
 def _config(folder: Path) -> Config:
-    return load(folder / "config.toml", {})
+    return load_config(folder / "config.toml", {})
 
 
 @contextmanager
@@ -176,13 +184,15 @@ def _on(core: int) -> Iterator[None]:
 
 def main() -> None:
     """Tell what each stage costs."""
-    asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    asked = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     asked.add_argument("farm", type=Path, help="where the farm lies, or is written")
     asked.add_argument("--hosts", type=int, default=1000, help="five links each")
     asked.add_argument("--secure", action="store_true", help="by TLS")
     asked.add_argument("--rounds", type=int, default=1)
     how = asked.parse_args()
-    farm = Farm(written(how.farm.absolute(), how.hosts), how.secure, how.hosts)
+    farm = Farm(written(how.farm.absolute(), how.allowed_hosts), how.secure, how.allowed_hosts)
     print(told(several(farm, how.rounds)))
 
 

@@ -26,7 +26,8 @@ def seconds(folder, *words, text=None):
 def test_how_long_one_waits_for_commands(tmp_path):
     helped = [seconds(tmp_path, "--help") for _ in range(ROUNDS)]
     typed = "".join(
-        f"https://www.facebook.com/association.{number}\nannour{number}.ma\n" for number in range(LINES // 2)
+        f"https://www.facebook.com/association.{number}\nannour{number}.ma\n"
+        for number in range(LINES // 2)
     )
     told = seconds(tmp_path, "identify", "-", text=typed)
     played = seconds(tmp_path, "--quiet", "demo")

@@ -10,8 +10,8 @@ import pytest
 from probes.channels import website
 from probes.links import channel_registry, identify
 from probes.models.finding import Account, Presence
-from probes.models.http import Ask, NoPage, Page, Validators
-from probes.models.probe import drive
+from probes.models.http import CacheValidators, FetchError, Page, PageRequest
+from probes.models.probe import run_offline
 from tests.bench import bodies
 from tests.bench.farm import FORM, Farm, address, paths, serving, written
 from tests.bench.measure import cost
@@ -72,13 +72,15 @@ def test_a_probe_finds_a_site_its_feed_and_what_is_missing(number):
         "/feed/": (bodies.rss if number % 2 else bodies.atom)(author),
     }
 
-    def answer(asked: Ask) -> Page:
+    def answer(asked: PageRequest) -> Page:
         body = answers.get(asked.url.removeprefix(url))
         status, body = (200, body) if body else (404, bodies.missing(author))
         return Page(asked.url, status, {"content-type": "text/html; charset=utf-8"}, body, NOW)
 
     def look(path):
-        return drive(website.probe(Account("a", url + path, identify.identify(url + path))), answer).finding
+        return run_offline(
+            website.probe(Account("a", url + path, identify.identify_link(url + path))), answer
+        ).finding
 
     there = look("/")
     assert (there.presence, there.last_activity.source) == (Presence.PRESENT, "feed")
@@ -90,11 +92,18 @@ def test_every_host_has_its_five_links_and_the_mix_is_that_of_a_thousand():
     several = [paths(number) for number in range(1000)]
     assert sum(map(len, map(set, several))) == 5000
     flat = [path for each in several for path in each]
-    assert [flat.count(one) for one in ("/accueil", "/feed/", "/ancienne-page/")] == [200, 1000, 400]
+    assert [flat.count(one) for one in ("/accueil", "/feed/", "/ancienne-page/")] == [
+        200,
+        1000,
+        400,
+    ]
 
 
 def test_a_simulated_web_says_that_it_did_not_change_and_changes_a_part_of_itself_each_night():
-    world, ask = World(changing=0.2), [Ask(line(number)["website"]) for number in range(1, 200)]
+    world, ask = (
+        World(changing=0.2),
+        [PageRequest(line(number)["website"]) for number in range(1, 200)],
+    )
 
     def seen(night):
         world.night = night
@@ -105,15 +114,15 @@ def test_a_simulated_web_says_that_it_did_not_change_and_changes_a_part_of_itsel
     changed = sum(one != other for one, other in zip(first, second, strict=True))
     assert 0 < changed < 60
     page = next(page for page in first if isinstance(page, Page) and page.status == 200)
-    told = Validators(page.url, page.headers["etag"], "")
+    told = CacheValidators(page.url, page.headers["etag"], "")
     world.night = 0
-    assert world.page(Ask(page.url, validators=told), FIRST).status == 304
+    assert world.page(PageRequest(page.url, validators=told), FIRST).status == 304
 
 
 def _page(world, asked):
     try:
         return world.page(asked, FIRST)
-    except NoPage as none:
+    except FetchError as none:
         return none.reason
 
 
@@ -122,10 +131,17 @@ def test_platforms_of_a_simulated_web_are_read_as_the_real_ones_are(channel):
     world, found = World(), set()
     for number in Random(3).sample(range(1, 10_000), 12):
         url = line(number)[channel]
-        account = Account("a", url, identify.identify(url, channel))
-        probe = channel_registry.channel(channel).probe
-        found.add(drive(probe(account), lambda asked: world.page(asked, FIRST)).finding.presence)
-    assert found == {"facebook": {Presence.PRESENT, Presence.UNKNOWN}, "youtube": {Presence.PRESENT}}[channel]
+        account = Account("a", url, identify.identify_link(url, channel))
+        probe = channel_registry.get_channel(channel).probe
+        found.add(
+            run_offline(probe(account), lambda asked: world.page(asked, FIRST)).finding.presence
+        )
+    assert (
+        found
+        == {"facebook": {Presence.PRESENT, Presence.UNKNOWN}, "youtube": {Presence.PRESENT}}[
+            channel
+        ]
+    )
 
 
 def test_a_cost_counts_those_that_outlive_who_started_them():

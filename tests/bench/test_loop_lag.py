@@ -24,15 +24,15 @@ async def watch(lags: list[float]) -> None:
 @pytest.mark.bench
 async def test_how_late_the_loop_is_in_a_night(tmp_path):
     lags: list[float] = []
-    play.prepare(tmp_path)
-    async with play.PracticeWeb(tmp_path / "ca.pem") as web:
-        with App.open(play.configured(tmp_path, web.port)) as app:
-            (tonight,) = play.calendar(1, datetime.now(UTC))
-            play.import_tonight(app, tmp_path, tonight)
-            await web.play(tonight)
+    play.prepare_demo_folder(tmp_path)
+    async with play.FakeWebProcess(tmp_path / "ca.pem") as web:
+        with App.open(play.write_demo_config(tmp_path, web.port)) as app:
+            (tonight,) = play.schedule_demo_runs(1, datetime.now(UTC))
+            play.import_demo_spreadsheet(app, tmp_path, tonight)
+            await web.switch_to_run(tonight)
             watching = asyncio.create_task(watch(lags))
             began, spent = time.monotonic(), time.process_time()
-            done = await run.run(app, tonight.moment)
+            done = await run.execute_run(app, tonight.started_at)
             seconds, cpu = time.monotonic() - began, time.process_time() - spent
             await asyncio.sleep(2 * PAUSE)  # what was late at the very end is noted too
             watching.cancel()

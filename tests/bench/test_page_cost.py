@@ -10,15 +10,13 @@ from lxml import html
 from probes.channels import website
 from probes.links import identify
 from probes.models.finding import Account, Reason
-from probes.models.http import Ask, NoPage, Page
-from probes.models.probe import drive
-from probes.text.lazy_regex import prepare
+from probes.models.http import FetchError, Page, PageRequest
+from probes.models.probe import run_offline
+from probes.text.lazy_regex import prepare_patterns
 
 NOW = datetime(2026, 11, 20, 3, tzinfo=UTC)
 URL = "https://annour.example/"
-PARAGRAPH = (
-    "<p class='text'>L'association organise des ateliers, des caravanes et du <b>soutien</b> scolaire.</p>"
-)
+PARAGRAPH = "<p class='text'>L'association organise des ateliers, des caravanes et du <b>soutien</b> scolaire.</p>"
 ARTICLE = (
     "<article class='post'><div class='inner'><h2><a href='/actualites/{n}' title='Lire'>Action {n}</a></h2>"
     "<div class='meta'><span class='date'>{day} octobre 2026</span></div><div class='body'>{text}"
@@ -29,9 +27,13 @@ ARTICLE = (
 
 def sixty_kilobytes() -> bytes:
     """A home page of ordinary build: menus, some sixty articles, a footer with icons."""
-    menu = "".join(f"<li class='item'><a href='/rubrique/{n}'>Rubrique {n}</a></li>" for n in range(60))
+    menu = "".join(
+        f"<li class='item'><a href='/rubrique/{n}'>Rubrique {n}</a></li>" for n in range(60)
+    )
     posts = "".join(ARTICLE.format(n=n, day=1 + n % 28, text=PARAGRAPH * 4) for n in range(82))
-    icons = "".join(f"<a href='https://{site}/annour'><i></i></a>" for site in ("www.facebook.com", "x.com"))
+    icons = "".join(
+        f"<a href='https://{site}/annour'><i></i></a>" for site in ("www.facebook.com", "x.com")
+    )
     page = (
         f"<!doctype html><html lang='fr'><head><meta charset='utf-8'><title>Association Annour</title></head>"
         f"<body><header><nav><ul>{menu}</ul></nav></header><main>{posts}</main><footer>{icons}</footer></body></html>"
@@ -51,14 +53,14 @@ def cost(work: Callable[[], object]) -> float:
 
 @pytest.mark.bench
 def test_what_a_page_of_sixty_kilobytes_costs() -> None:
-    prepare()  # as in the processes that read pages
+    prepare_patterns()  # as in the processes that read pages
     body = sixty_kilobytes()
-    account = Account("bench", URL, identify.identify(URL))
+    account = Account("bench", URL, identify.identify_link(URL))
 
-    def answer(asked: Ask) -> Page | NoPage:
-        return Page(URL, 200, {}, body, NOW) if asked.url == URL else NoPage(Reason.NETWORK)
+    def answer(asked: PageRequest) -> Page | FetchError:
+        return Page(URL, 200, {}, body, NOW) if asked.url == URL else FetchError(Reason.NETWORK)
 
-    whole = cost(lambda: drive(website.probe(account), answer))
+    whole = cost(lambda: run_offline(website.probe(account), answer))
     bare = cost(lambda: html.fromstring(body))
     print(  # a bench tells its figure
         f"\n{len(body) / 1024:.0f} KB: {whole:.1f} ms from bytes to finding,"

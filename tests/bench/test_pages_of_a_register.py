@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import pytest
 
-from auditor.web.request_context import LETTER
+from auditor.web.request_context import REPORT_LINK_COOKIE
 from tests.bench.register import FIRST, NOW, TOKEN, memory, named, register, tell
 from tests.support.all_routes import routes, ways
 from tests.support.web_server import browsing
@@ -27,7 +27,11 @@ WHOLE = ("/fr/registry.csv", "/ar/registry.xlsx", "/fr/exports/associations.csv"
 OF = {"region": "souss-massa", "tag": "tag-7"}
 HEAVY = {
     "associations": (
-        *(f"{facet}={value}&sort={sort}" for facet, value in OF.items() for sort in ("", "name", "changed")),
+        *(
+            f"{facet}={value}&sort={sort}"
+            for facet, value in OF.items()
+            for sort in ("", "name", "changed")
+        ),
         *(
             f"sort={sort}&q={quote(words)}"
             for sort in ("urgency", "name")
@@ -56,7 +60,14 @@ HEAVY = {
         "region=souss-massa&tag=tag-7",
         "q=a&region=souss-massa",
     ),
-    "letters": ("q=association", "q=a", "state=revoked", "state=expired", "state=holds", "before=100"),
+    "letters": (
+        "q=association",
+        "q=a",
+        "state=revoked",
+        "state=expired",
+        "state=holds",
+        "before=100",
+    ),
     "trail": (f"association={named(77)}", "before=100000"),
     "replies": ("after=100", "beyond=5000"),
 }
@@ -92,9 +103,11 @@ def app(tmp_path_factory):
 @pytest.fixture(scope="module")
 def client(app):
     """A browser at the coordinator's desk that came by an association's link, too."""
-    tell(f"\n{app.store.registered()} are registered; first, usual and slowest of {AGAIN}, CPU:")
+    tell(
+        f"\n{app.store.count_registered()} are registered; first, usual and slowest of {AGAIN}, CPU:"
+    )
     with browsing(app, NOW) as opened:
-        opened.cookies.set(LETTER, TOKEN)
+        opened.cookies.set(REPORT_LINK_COOKIE, TOKEN)
         opened.timeout = 3600
         yield opened
 
@@ -102,7 +115,7 @@ def client(app):
 def addresses(route, app):
     """The ways to ask for a page: those that any test asks, those that are heavy, those that go on deep."""
     one = named(77)
-    account = next(row.id for row in app.store.accounts(one))
+    account = next(row.id for row in app.store.list_accounts(one))
     given = {"association": (one,), "account_id": (account,), "number": (1,), "token": (TOKEN,)}
     spoken = LANGUAGES[:1] if is_sheet(route.path) else LANGUAGES
     told = {way for language in spoken for way in ways(route, language=(language,), **given)}
@@ -110,7 +123,8 @@ def addresses(route, app):
     for way in [way for way in told if "?" not in way]:
         told |= {f"{way}?{query}" for query in (*HEAVY.get(last, ()), *deep(app.store, last))}
     return sorted(
-        f"{way}{'&' if '?' in way else '?'}tag={OF['tag']}" if is_sheet(way) else way for way in told
+        f"{way}{'&' if '?' in way else '?'}tag={OF['tag']}" if is_sheet(way) else way
+        for way in told
     )
 
 
@@ -132,7 +146,7 @@ def deep(store, page):
     if page == "gaps":
         after = None
         for _ in range(100):
-            after = store.told_gaps(after=after).next or after
+            after = store.list_visible_gaps(cursor=after).next or after
         yield f"after={after}"
         yield f"region=souss-massa&after={after}"
 
@@ -140,7 +154,7 @@ def deep(store, page):
 def hundredth(store, sort):
     after = None
     for _ in range(100):
-        after = store.summaries(after=after, sort=sort).next or after
+        after = store.list_summaries(cursor=after, sort=sort).next or after
     return after
 
 
@@ -162,7 +176,9 @@ def cost(client, address):
     "route", [one for one in routes("GET") if not is_whole(one)], ids=lambda one: one.path
 )
 def test_a_page_is_there_in_a_moment(app, client, route):
-    told = sorted((cost(client, address) for address in addresses(route, app)), key=lambda one: -one.cpu)
+    told = sorted(
+        (cost(client, address) for address in addresses(route, app)), key=lambda one: -one.cpu
+    )
     tell(f"{max(told, key=lambda one: one.usual)}   of {len(told)} ways")
     for one in told[:20]:
         if one.cpu > SLOW or one.usual > SLOW:

@@ -10,8 +10,8 @@ import pytest
 
 from auditor.cluster import job_queue
 from auditor.cluster.job_queue import Job
-from auditor.runs.plan import WHOLE
-from storage.runs.plan import Shard
+from auditor.runs.plan import MAX_BATCH_ACCOUNTS
+from storage.runs.plan import PlanBatch
 from tests.support import cluster
 
 pytestmark = pytest.mark.bench
@@ -20,20 +20,23 @@ FIND = "SELECT id FROM procrastinate_fetch_job_v2(NULL, %s)"
 
 
 def parcels(count):
-    return [Job(1, Shard(2, 2 * number, 2 * number + 1, WHOLE)) for number in range(count)]
+    return [
+        Job(1, PlanBatch(2, 2 * number, 2 * number + 1, MAX_BATCH_ACCOUNTS))
+        for number in range(count)
+    ]
 
 
 def chain(links):
     """The one job of a large host that waits or is under way."""
-    return [Job(1, Shard(1, 7, 7, links))]
+    return [Job(1, PlanBatch(1, 7, 7, links))]
 
 
 async def filled(url, several):
     """Milliseconds a job, to put it into the queue."""
-    async with job_queue.opened(url) as jobs:
-        await jobs.make()
+    async with job_queue.open_job_queue(url) as jobs:
+        await jobs.create_tables()
         began = time.monotonic()
-        await jobs.put(several)
+        await jobs.enqueue(several)
         return (time.monotonic() - began) / len(several) * 1000
 
 
@@ -42,7 +45,9 @@ def found(url, held=False):
     address = url.replace("postgresql+psycopg://", "postgresql://")
     with psycopg.connect(address, autocommit=True) as there:
         there.execute("ANALYZE procrastinate_jobs")
-        worker = there.execute("INSERT INTO procrastinate_workers DEFAULT VALUES RETURNING id").fetchone()[0]
+        worker = there.execute(
+            "INSERT INTO procrastinate_workers DEFAULT VALUES RETURNING id"
+        ).fetchone()[0]
         if held:
             there.execute(FIND, (worker,))
         began = time.monotonic()
@@ -59,13 +64,13 @@ class Same(Job):
 
     @property
     def name(self):
-        return str(self.shard.first)
+        return str(self.batch.first_bucket)
 
 
 def line(count):
     """Jobs of one host that wait behind each other, which is what a chain avoids."""
 
-    return [Same(1, Shard(1, number, number, WHOLE)) for number in range(count)]
+    return [Same(1, PlanBatch(1, number, number, MAX_BATCH_ACCOUNTS)) for number in range(count)]
 
 
 async def test_what_a_job_costs():

@@ -10,7 +10,7 @@ from datetime import timedelta
 
 import pytest
 
-from auditor.evaluation.summary import STATES, asked
+from auditor.evaluation.summary import COVERAGE_STATES, parse_search_query
 from tests.bench.register import CHANNELS, NOW, register, tell
 
 
@@ -18,7 +18,7 @@ def deep(store, **how):
     """Where the twentieth page of a list begins."""
     after = None
     for _ in range(20):
-        after = store.summaries(after=after, **how).next
+        after = store.list_summaries(cursor=after, **how).next
     return after
 
 
@@ -33,20 +33,23 @@ def queries(store):
         "two facets that exclude each other": {"facets": ["level:complete", "worst:urgent"]},
         "a rare gap in a region": {"facets": ["gap:channel_dead@youtube", "region:souss-massa"]},
         "a city": {"facets": ["city:City 77"]},
-        "a word most have": {"search": asked("جمعية")},
-        "a beginning most have": {"search": asked("a")},
-        "three words": {"search": asked("association نور espoir")},
-        "one's number": {"search": asked("123456")},
-        "a word and a facet": {"search": asked("امل"), "facets": ["youtube:missing"]},
-        "nobody": {"facets": ["tag:nobody's"], "search": asked("zz")},
+        "a word most have": {"search": parse_search_query("جمعية")},
+        "a beginning most have": {"search": parse_search_query("a")},
+        "three words": {"search": parse_search_query("association نور espoir")},
+        "one's number": {"search": parse_search_query("123456")},
+        "a word and a facet": {"search": parse_search_query("امل"), "facets": ["youtube:missing"]},
+        "nobody": {"facets": ["tag:nobody's"], "search": parse_search_query("zz")},
     }
     for name, how in lists.items():
         for sort in ("urgency", "name", "changed"):
-            yield f"list of {name} by {sort}", lambda how=how, sort=sort: store.summaries(sort=sort, **how)
+            yield (
+                f"list of {name} by {sort}",
+                lambda how=how, sort=sort: store.list_summaries(sort=sort, **how),
+            )
     for sort in ("urgency", "name", "changed"):
         after = deep(store, facets=["region:souss-massa"], sort=sort)
         how = {"facets": ["region:souss-massa"], "sort": sort, "after": after}
-        yield f"page 21 of a region by {sort}", lambda how=how: store.summaries(**how)
+        yield f"page 21 of a region by {sort}", lambda how=how: store.list_summaries(**how)
     chosen = {
         "all": {}, "of a code": {"code": "channel_missing"}, "of a channel": {"channel": "youtube"},
         "of both": {"code": "channel_dead", "channel": "youtube"}, "urgent": {"severity": "urgent"},
@@ -56,17 +59,23 @@ def queries(store):
         "low in a region": {"severity": "low", "region": "souss-massa"},
     }  # fmt: skip
     for name, how in chosen.items():
-        yield f"gaps {name}", lambda how=how: store.told_gaps(**how)
+        yield f"gaps {name}", lambda how=how: store.list_visible_gaps(**how)
     for which in ("opened", "closed"):
         for days in (1, 30, 500):
             since = NOW - timedelta(days=days)
-            yield f"{which} for {days} days", lambda which=which, since=since: store.changes(since, which)
-    yield "the network's tally", store.tally
-    yield "a region's tally", lambda: store.tally("region:souss-massa")
-    kinds = [f"{channel}:{state}" for channel in CHANNELS for state in STATES]
-    yield "the tags", lambda: store.tallies(store.cohorts("tag"), [*kinds, "all"])
-    yield "nothing stale", lambda: store.stale(500)
-    yield "one association", lambda: store.holdings(["MA-000077"])
+            yield (
+                f"{which} for {days} days",
+                lambda which=which, since=since: store.list_gap_changes(since, which),
+            )
+    yield "the network's tally", store.get_facet_counts
+    yield "a region's tally", lambda: store.get_facet_counts("region:souss-massa")
+    kinds = [f"{channel}:{state}" for channel in CHANNELS for state in COVERAGE_STATES]
+    yield (
+        "the tags",
+        lambda: store.get_facet_counts_by_group(store.get_group_sizes("tag"), [*kinds, "all"]),
+    )
+    yield "nothing stale", lambda: store.list_stale_summaries(500)
+    yield "one association", lambda: store.load_association_data(["MA-000077"])
 
 
 def milliseconds(ask):

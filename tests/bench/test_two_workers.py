@@ -11,7 +11,7 @@ import statistics
 import pytest
 
 from auditor.app import App
-from auditor.config.schema import load
+from auditor.config.schema import load_config
 from tests.support import cluster
 
 pytestmark = pytest.mark.bench
@@ -32,8 +32,8 @@ def seconds_of_a_night(server, folder, count):
             stack.callback(one.send_signal, signal.SIGTERM)
         _, err = leader.communicate(timeout=600)
         assert leader.returncode == 0, err
-        with App.open(load(folder / "config.toml", {})) as app:
-            assert app.store.last_night().receipt["present"] == SITES
+        with App.open(load_config(folder / "config.toml", {})) as app:
+            assert app.store.get_latest_run().receipt["present"] == SITES
         asked = [one for one in web.asked if one[0].startswith("site")]
     return max(one[3] for one in asked) - min(one[2] for one in asked), len(asked)
 
@@ -47,5 +47,9 @@ def test_two_workers_are_done_nearly_twice_as_soon_as_one(tmp_path):
         ]
     one, two = (statistics.median(one[1] for one in told if one[0] == count) for count in (1, 2))
     rate = statistics.median(asked / seconds for count, seconds, asked in told if count == 1)
-    print(f"\n{SITES} sites, {SECONDS} s a request, {AT_ONCE} at once: {rate:.0f} requests/s by one worker")
-    print(f"one worker {one:.1f} s, two {two:.1f} s: {one / two:.2f} times as fast (medians of {ROUNDS})")
+    print(
+        f"\n{SITES} sites, {SECONDS} s a request, {AT_ONCE} at once: {rate:.0f} requests/s by one worker"
+    )
+    print(
+        f"one worker {one:.1f} s, two {two:.1f} s: {one / two:.2f} times as fast (medians of {ROUNDS})"
+    )

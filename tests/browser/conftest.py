@@ -9,11 +9,11 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from auditor import report_links
-from auditor.config.notifications import Notify
-from auditor.reports import publish
+from auditor.config.notifications import NotifySettings
+from auditor.reports import publish_site
 from auditor.users import service
-from auditor.web.access import INVITED, SESSION
-from auditor.web.request_context import LETTER
+from auditor.web.access import INVITE_COOKIE, SESSION_COOKIE
+from auditor.web.request_context import REPORT_LINK_COOKIE
 from tests.browser import debian
 from tests.browser.pages import PAGES, PUBLISHED
 from tests.support import sample_network
@@ -25,7 +25,7 @@ def app(tmp_path_factory):
     """The network, its nights behind it, which can send mail."""
     played = sample_network.played(tmp_path_factory.mktemp("network"))
     mail = {"from": "auditor@example.org", "smtp": {"host": "mail.example.org"}}
-    played.config = played.config.model_copy(update={"notify": Notify.model_validate(mail)})
+    played.config = played.config.model_copy(update={"notify": NotifySettings.model_validate(mail)})
     with contextlib.closing(played.store):
         yield played
 
@@ -41,7 +41,7 @@ def address(app):
 def folder(app, tmp_path_factory):
     """Where the pages of `auditor publish` are served, as any web server would."""
     written = tmp_path_factory.mktemp("pages")
-    publish(app, written, sample_network.NOW)
+    publish_site(app, written, sample_network.NOW)
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=written)) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
@@ -71,9 +71,17 @@ def way(address, folder):
 @pytest.fixture(scope="session")
 def cookies(app, address):
     """What a browser keeps that a letter, a login and another user's link have let in."""
-    _, link = report_links.made(app.store, app.config, "nour", "Amina", sample_network.NOW, keep=True)
-    invited = service.invited(app.store, known(app.store, "Salma"), "Amina", sample_network.NOW)
-    kept = {LETTER: link.rpartition("/")[2], SESSION: logged_in(app.store), INVITED: invited}
+    _, link = report_links.create_report_link(
+        app.store, app.config, "nour", "Amina", sample_network.NOW, keep_older_links=True
+    )
+    invited = service.create_invite(
+        app.store, known(app.store, "Salma"), "Amina", sample_network.NOW
+    )
+    kept = {
+        REPORT_LINK_COOKIE: link.rpartition("/")[2],
+        SESSION_COOKIE: logged_in(app.store),
+        INVITE_COOKIE: invited,
+    }
     return [{"name": name, "value": value, "url": address} for name, value in kept.items()]
 
 
@@ -120,8 +128,8 @@ def complaints(tab):
     def miss(request):
         told.append(f"request: {request.url} {request.failure}")
 
-    tab.on("console", hear)
-    tab.on("requestfailed", miss)
+    tab.accounts_on("console", hear)
+    tab.accounts_on("requestfailed", miss)
     yield told
     tab.remove_listener("console", hear)
     tab.remove_listener("requestfailed", miss)

@@ -48,7 +48,16 @@ PUBLISHED = {
 }
 """The files of `auditor publish`, behind the language's folder."""
 OFTEN = {
-    *("front", "association", "associations", "gaps", "meeting", "its own report", "the login", "users"),
+    *(
+        "front",
+        "association",
+        "associations",
+        "gaps",
+        "meeting",
+        "its own report",
+        "the login",
+        "users",
+    ),
     *("published report", "an entry that is odd", "a login that failed"),
 }
 """What is tried in a browser with every run; the others where there is time (`make test-slow`, and CI)."""

@@ -88,7 +88,9 @@ def test_no_page_of_the_site_is_left_out():
 
 
 @pytest.mark.parametrize(("name", "language"), [*in_turn([*PAGES, *PUBLISHED])])
-def test_a_page_is_accessible_and_fits_at_every_width_in_light_and_dark(name, language, tab, complaints, way):
+def test_a_page_is_accessible_and_fits_at_every_width_in_light_and_dark(
+    name, language, tab, complaints, way
+):
     status = tab.goto(way(name, language)).status
     assert status == ERRORS.get(name, 200)
     found = troubles(tab)

@@ -11,7 +11,7 @@ import pytest
 from auditor.app import App
 from auditor.demo import associations, play
 from auditor.runs import run
-from auditor.web.access import SESSION
+from auditor.web.access import SESSION_COOKIE
 from storage.models.users import Role
 from tests.support.web_server import logged_in, served
 
@@ -35,12 +35,12 @@ class World:
 
     def __enter__(self):
         self.thread.start()
-        play.prepare(self.folder)
-        self.web = play.PracticeWeb(self.folder / "ca.pem")
+        play.prepare_demo_folder(self.folder)
+        self.web = play.FakeWebProcess(self.folder / "ca.pem")
         self.wait(self.web.__aenter__())
         with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as free:
             self.port = free.getsockname()[1]
-        config = play.configured(self.folder, self.web.port)
+        config = play.write_demo_config(self.folder, self.web.port)
         public = config.web.model_copy(update={"public_url": f"http://127.0.0.1:{self.port}"})
         self.app = App.open(config.model_copy(update={"web": public}))
         return self
@@ -58,8 +58,8 @@ class World:
     def night(self, number):
         """Do a night; afterwards it is morning."""
         moment = FIRST + timedelta(days=number - 1)
-        self.wait(self.web.play(play.Tonight(number, 14, moment)))
-        self.wait(run.run(self.app, moment))
+        self.wait(self.web.switch_to_run(play.DemoRun(number, 14, moment)))
+        self.wait(run.execute_run(self.app, moment))
         self.now = moment + MORNING
 
 
@@ -73,9 +73,11 @@ def world(tmp_path):
 def desk(chromium, world):
     """The coordinator's browser."""
     size, home = {"width": 1280, "height": 900}, f"http://127.0.0.1:{world.port}"
-    with contextlib.closing(chromium.new_context(base_url=home, viewport=size, locale="fr-MA")) as context:
+    with contextlib.closing(
+        chromium.new_context(base_url=home, viewport=size, locale="fr-MA")
+    ) as context:
         cookie = logged_in(world.app.store, "La coordination", Role.COORDINATOR)
-        context.add_cookies([{"name": SESSION, "value": cookie, "url": home}])
+        context.add_cookies([{"name": SESSION_COOKIE, "value": cookie, "url": home}])
         yield context.new_page()
 
 
@@ -84,13 +86,17 @@ def phone(chromium):
     """The volunteer's: small, and without JavaScript."""
     size = {"width": 360, "height": 740}
     with contextlib.closing(
-        chromium.new_context(viewport=size, java_script_enabled=False, locale="ar-MA", has_touch=True)
+        chromium.new_context(
+            viewport=size, java_script_enabled=False, locale="ar-MA", has_touch=True
+        )
     ) as context:
         yield context.new_page()
 
 
 @pytest.mark.slow
-def test_a_volunteer_s_answer_closes_a_gap_the_night_after_the_coordinator_accepts_it(world, desk, phone):
+def test_a_volunteer_s_answer_closes_a_gap_the_night_after_the_coordinator_accepts_it(
+    world, desk, phone
+):
     bring_in_the_sheet(world, desk)
     world.night(1)
     desk.goto("/fr/")
@@ -110,7 +116,7 @@ def test_a_volunteer_s_answer_closes_a_gap_the_night_after_the_coordinator_accep
 
 def bring_in_the_sheet(world, desk):
     """Upload the coordinator's workbook, look at what it changes, and take it over."""
-    path = associations.write(world.folder / "registry.xlsx")
+    path = associations.write_demo_spreadsheet(world.folder / "registry.xlsx")
     desk.goto("/fr/registry")
     desk.set_input_files("input[type=file]", path)
     desk.locator("form[enctype] button").click()

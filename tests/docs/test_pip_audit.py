@@ -38,10 +38,28 @@ def audited(folder, output, errors, code):
 @pytest.mark.parametrize(
     ("output", "errors", "code", "ends", "says"),
     [
-        (report(SOUND, SOUND), CLEAN, 0, 0, "pip-audit: no known vulnerability in 2 packages, of 2"),
+        (
+            report(SOUND, SOUND),
+            CLEAN,
+            0,
+            0,
+            "pip-audit: no known vulnerability in 2 packages, of 2",
+        ),
         (report(SOUND, HURT), "Found 1", 1, 1, "pip-audit: h11 0.14: GHSA-vqfr, mended in 0.16\n"),
-        ("", "ERROR: Failed to connect\n", 1, 0, "pip-audit: not run: its service cannot be reached (ERROR"),
-        (report(SKIPPED, SKIPPED), CLEAN, 0, 0, "pip-audit: not run: its service cannot be reached"),
+        (
+            "",
+            "ERROR: Failed to connect\n",
+            1,
+            0,
+            "pip-audit: not run: its service cannot be reached (ERROR",
+        ),
+        (
+            report(SKIPPED, SKIPPED),
+            CLEAN,
+            0,
+            0,
+            "pip-audit: not run: its service cannot be reached",
+        ),
         (report(), CLEAN, 0, 0, "pip-audit: not run: its service cannot be reached"),
     ],
     ids=["sound", "vulnerable", "no service", "a false green", "nothing asked"],
@@ -56,8 +74,13 @@ def test_an_audit_ends_in_one_of_three_ways(tmp_path, output, errors, code, ends
 def test_an_audit_without_pip_audit_fails_plainly(tmp_path):
     (tmp_path / "requirements.lock").write_text("h11==0.16.0\n")
     script = [sys.executable, str(HERE / ".ci" / "audit.py"), str(tmp_path / "requirements.lock")]
-    ended = subprocess.run(script, env={"PATH": str(tmp_path)}, capture_output=True, text=True, check=False)
-    assert (ended.returncode, ended.stdout) == (2, "pip-audit: pip-audit is not installed; try: make audit\n")
+    ended = subprocess.run(
+        script, env={"PATH": str(tmp_path)}, capture_output=True, text=True, check=False
+    )
+    assert (ended.returncode, ended.stdout) == (
+        2,
+        "pip-audit: pip-audit is not installed; try: make audit\n",
+    )
 
 
 def test_ci_and_make_know_the_audit():

@@ -42,17 +42,19 @@ CRON = re.search(r"^30 0 \* \* \*.*?(auditor --quiet run)$", README, re.MULTILIN
 def network(tmp_path_factory):
     """A folder, and the settings by which the practice web stands for the whole web."""
     folder = tmp_path_factory.mktemp("network")
-    (folder / "links.txt").write_text("https://gazette-tamesna-sud.ma/\nfacebook\tGazetteTamesnaSud\n")
+    (folder / "links.txt").write_text(
+        "https://gazette-tamesna-sud.ma/\nfacebook\tGazetteTamesnaSud\n"
+    )
     with asyncio.Runner() as runner:
-        web = play.PracticeWeb(folder / "ca.pem")
+        web = play.FakeWebProcess(folder / "ca.pem")
         runner.run(web.__aenter__())
-        runner.run(web.play(play.calendar(1, datetime.now(UTC))[0]))
+        runner.run(web.switch_to_run(play.schedule_demo_runs(1, datetime.now(UTC))[0]))
         yield folder, _settings(folder, web.port)
         runner.run(web.__aexit__(None, None, None))
 
 
 def _settings(folder, port):
-    told = tomllib.loads(play.CONFIG.format(port=port))
+    told = tomllib.loads(play.CONFIG_TEMPLATE.format(port=port))
     settings = {
         f"AUDITOR_CHANNELS__{channel.upper()}__{key.upper()}": str(value).replace("'", '"')
         for channel, table in told["channels"].items()
@@ -72,7 +74,13 @@ def typed(command, network):
     assert name == "auditor"
     words = [WORDS.get(word, word) for word in words]
     return subprocess.run(
-        [AUDITOR, *words], cwd=folder, env=settings, capture_output=True, text=True, timeout=60, check=False
+        [AUDITOR, *words],
+        cwd=folder,
+        env=settings,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
 
 
@@ -162,7 +170,9 @@ def test_every_make_target_that_readme_names_is_there():
 
 
 def test_every_page_that_readme_names_is_there():
-    assert [path for path in re.findall(r"\]\(([^)]+)\)", README) if not (ROOT / path).exists()] == []
+    assert [
+        path for path in re.findall(r"\]\(([^)]+)\)", README) if not (ROOT / path).exists()
+    ] == []
 
 
 def test_what_comes_before_the_details_fits_one_screen():

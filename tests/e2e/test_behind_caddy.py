@@ -16,11 +16,11 @@ import pytest
 
 from auditor import report_links
 from auditor.app import App
-from auditor.config.schema import load
-from auditor.evaluation.run_results import refresh
+from auditor.config.schema import load_config
+from auditor.evaluation.run_results import refresh_summaries
 from auditor.users import service
 from tests.support import sample_network
-from tests.support.web_server import SESSION, known
+from tests.support.web_server import SESSION_COOKIE, known
 
 pytestmark = pytest.mark.slow
 
@@ -69,10 +69,12 @@ def folder(tmp_path_factory):
     sample_network.played(made).store.close()
     (made / "config.toml").write_text(CONFIG)
     with App.open(
-        load(made / "config.toml", {"AUDITOR_STORAGE__URL": f"sqlite:///{made}/auditor.db"})
+        load_config(made / "config.toml", {"AUDITOR_STORAGE__URL": f"sqlite:///{made}/auditor.db"})
     ) as app:
-        refresh(app.store, app.config)
-        _, link = report_links.made(app.store, app.config, "nour", "Amina", datetime.now(UTC))
+        refresh_summaries(app.store, app.config)
+        _, link = report_links.create_report_link(
+            app.store, app.config, "nour", "Amina", datetime.now(UTC)
+        )
     return made, link
 
 
@@ -82,10 +84,16 @@ def served(folder):
     port = free_port()
     env = {**os.environ, "AUDITOR_WEB__PORT": str(port)}
     with subprocess.Popen(
-        [AUDITOR, "serve", "--no-schedule"], cwd=folder[0], env=env, stderr=subprocess.PIPE, text=True
+        [AUDITOR, "serve", "--no-schedule"],
+        cwd=folder[0],
+        env=env,
+        stderr=subprocess.PIPE,
+        text=True,
     ) as process:
         until_there(port, process)
-        httpx.get(f"http://127.0.0.1:{port}/healthz", timeout=60)  # it listens before it hears SIGTERM
+        httpx.get(
+            f"http://127.0.0.1:{port}/healthz", timeout=60
+        )  # it listens before it hears SIGTERM
         yield port
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=30)
@@ -126,8 +134,8 @@ def proxied(served, tmp_path_factory):
 def user(folder):
     """The cookie of somebody who has logged in."""
     url = f"sqlite:///{folder[0]}/auditor.db"
-    with App.open(load(folder[0] / "config.toml", {"AUDITOR_STORAGE__URL": url})) as app:
-        return f"__Host-{SESSION}={service.begin(app.store, known(app.store), datetime.now(UTC))}"
+    with App.open(load_config(folder[0] / "config.toml", {"AUDITOR_STORAGE__URL": url})) as app:
+        return f"__Host-{SESSION_COOKIE}={service.start_session(app.store, known(app.store), datetime.now(UTC))}"
 
 
 @pytest.fixture
@@ -153,7 +161,15 @@ def test_the_public_name_shows_reports_and_nothing_else(ask, folder):
     report = ask(PUBLIC, opened.headers["location"], cookie=letter)
     assert report.status_code == 200
     assert "جمعية النور" in report.text
-    for path in ("/", "/en/", "/en/associations", "/en/letters", "/metrics", "/en/registry", "/login"):
+    for path in (
+        "/",
+        "/en/",
+        "/en/associations",
+        "/en/letters",
+        "/metrics",
+        "/en/registry",
+        "/login",
+    ):
         assert ask(PUBLIC, path).status_code == 404, path
 
 

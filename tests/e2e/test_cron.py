@@ -22,7 +22,9 @@ def web(tmp_path_factory):
     """The practice web: the file of its authority, and its port."""
     ca = tmp_path_factory.mktemp("web") / "ca.pem"
     command = [sys.executable, "-m", "auditor.demo", "--ca", str(ca)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
         yield ca, int(process.stdout.readline())
         process.stdin.close()
 
@@ -32,7 +34,7 @@ def cron(web, tmp_path):
     """Runs a command as cron would: in `/proc`, where nobody can make a file."""
     ca, port = web
     (tmp_path / "ca.pem").write_bytes(ca.read_bytes())
-    play.configured(tmp_path, port)
+    play.write_demo_config(tmp_path, port)
     (tmp_path / "registry.csv").write_text(SHEET, encoding="utf-8")
     kept = {name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ}
     env = {**kept, "PATH": "/usr/bin:/bin", "AUDITOR_CONFIG": str(tmp_path / "config.toml")}
@@ -54,7 +56,10 @@ def cron(web, tmp_path):
 
 
 def test_a_good_night_from_cron_prints_nothing_and_is_done(cron, tmp_path):
-    assert cron("--quiet", "registry", "import", "--yes", str(tmp_path / "registry.csv")).returncode == 0
+    assert (
+        cron("--quiet", "registry", "import", "--yes", str(tmp_path / "registry.csv")).returncode
+        == 0
+    )
     ended = cron("--quiet", "run")
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, b"", b"")
     told = cron("status", "--json", "--max-age", "26")
@@ -67,7 +72,11 @@ def test_a_good_night_from_cron_prints_nothing_and_is_done(cron, tmp_path):
 
 @pytest.mark.slow
 def test_a_night_that_went_wrong_is_one_line_to_mail(cron, tmp_path):
-    broken = (tmp_path / "config.toml").read_text().replace('proxy = "', 'proxy = "http://127.0.0.1:1" # ')
+    broken = (
+        (tmp_path / "config.toml")
+        .read_text()
+        .replace('proxy = "', 'proxy = "http://127.0.0.1:1" # ')
+    )
     (tmp_path / "config.toml").write_text(broken)
     cron("--quiet", "registry", "import", "--yes", str(tmp_path / "registry.csv"))
     ended = cron("--quiet", "run")

@@ -14,9 +14,13 @@ import pytest
 import yaml
 
 from auditor.cli import main
-from auditor.config.schema import load, packaged
+from auditor.config.schema import find_packaged_config, load_config
 from auditor.core.errors import ConfigError
-from probes.http.ssrf_guard import FORBIDDEN_4, FORBIDDEN_6, GLOBAL_6
+from probes.http.ssrf_guard import (
+    FORBIDDEN_IPV4_NETWORKS,
+    FORBIDDEN_IPV6_NETWORKS,
+    GLOBAL_IPV6_NETWORK,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
@@ -75,21 +79,23 @@ def test_a_command_that_there_is_not_would_be_noticed(capsys):
 def test_what_a_unit_sets_is_a_setting(name):
     lines = settings(name)["Service", "Environment"]
     told = dict(pair.split("=", 1) for line in lines for pair in shlex.split(line))
-    read = load(packaged(), told)
+    read = load_config(find_packaged_config(), told)
     written = (read.storage.folder, read.backup.folder, read.report.folder)
     assert all(one.is_relative_to("/var/lib/auditor") for one in written)
     assert set(told) <= set(re.findall(r"AUDITOR_\w+", (DEPLOY / "auditor").read_text()))
     assert settings(name)["Service", "StateDirectory"] == ["auditor"]
     with pytest.raises(ConfigError):
-        load(packaged(), {"AUDITOR_STORAGE__FLODER": "/var/lib/auditor"})
+        load_config(find_packaged_config(), {"AUDITOR_STORAGE__FLODER": "/var/lib/auditor"})
 
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_the_second_belt_of_a_unit_denies_what_the_guard_denies(name):
     told = settings(name)
-    denied = {ip_network(text) for line in told["Service", "IPAddressDeny"] for text in line.split()}
-    assert denied >= set(FORBIDDEN_4) - {ip_network("127.0.0.0/8")}
-    assert denied >= set(FORBIDDEN_6)
+    denied = {
+        ip_network(text) for line in told["Service", "IPAddressDeny"] for text in line.split()
+    }
+    assert denied >= set(FORBIDDEN_IPV4_NETWORKS) - {ip_network("127.0.0.0/8")}
+    assert denied >= set(FORBIDDEN_IPV6_NETWORKS)
     assert all(one in denied for one in elsewhere())
     assert told["Service", "IPAddressAllow"] == ["localhost"]
 
@@ -97,7 +103,7 @@ def test_the_second_belt_of_a_unit_denies_what_the_guard_denies(name):
 def elsewhere():
     """IPv6 but for what is public."""
     everything = ip_network("::/0")
-    return list(everything.address_exclude(GLOBAL_6))
+    return list(everything.address_exclude(GLOBAL_IPV6_NETWORK))
 
 
 def test_the_rule_of_the_packet_filter_rejects_what_the_guard_refuses():
@@ -108,7 +114,7 @@ def test_the_rule_of_the_packet_filter_rejects_what_the_guard_refuses():
         for text in re.split(r"[,\s]+", group)
         if text
     }
-    assert listed == {*FORBIDDEN_4, *FORBIDDEN_6, *elsewhere()}
+    assert listed == {*FORBIDDEN_IPV4_NETWORKS, *FORBIDDEN_IPV6_NETWORKS, *elsewhere()}
 
 
 @pytest.fixture
@@ -116,7 +122,9 @@ def units(tmp_path):
     """The units beside each other, beginning the auditor that is here."""
     for name in UNITS:
         text = (DEPLOY / name).read_text().replace(INSTALLED, str(AUDITOR))
-        (tmp_path / name).write_text(text.replace("User=auditor\nGroup=auditor", "User=daemon\nGroup=daemon"))
+        (tmp_path / name).write_text(
+            text.replace("User=auditor\nGroup=auditor", "User=daemon\nGroup=daemon")
+        )
     return tmp_path
 
 
@@ -132,14 +140,21 @@ def test_systemd_understands_every_unit(units):
 @pytest.mark.parametrize("name", SERVICES)
 def test_systemd_finds_little_that_a_unit_could_still_touch(units, name):
     analyze = needs("systemd-analyze")
-    command = [analyze, "security", "--offline=true", f"--threshold={EXPOSED}", "--no-pager", units / name]
+    command = [
+        analyze,
+        "security",
+        "--offline=true",
+        f"--threshold={EXPOSED}",
+        "--no-pager",
+        units / name,
+    ]
     told = subprocess.run(command, capture_output=True, text=True, check=False)
     assert told.returncode == 0, told.stdout[-600:]
 
 
 def test_the_timer_is_the_hour_of_the_configuration_in_utc():
     (when,) = settings("auditor-night.timer")["Timer", "OnCalendar"]
-    assert when == f"*-*-* {load(packaged(), {}).schedule.at} UTC"
+    assert when == f"*-*-* {load_config(find_packaged_config(), {}).schedule.start_time} UTC"
     analyze = needs("systemd-analyze")
     told = subprocess.run([analyze, "calendar", when], capture_output=True, text=True, check=True)
     assert "00:30:00 UTC" in told.stdout
@@ -166,7 +181,11 @@ def test_the_packet_filter_understands_the_rule():
     if subprocess.run([unshare, "-rn", "true"], check=False, capture_output=True).returncode:
         pytest.skip("no network of one's own may be made here")
     told = subprocess.run(
-        [unshare, "-rn", nft, "-c", "-f", "-"], input=rule, capture_output=True, text=True, check=False
+        [unshare, "-rn", nft, "-c", "-f", "-"],
+        input=rule,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if "Operation not permitted" in told.stderr or "not supported" in told.stderr:
         pytest.skip(f"the packet filter is not to be had here: {told.stderr.splitlines()[0]}")
@@ -268,7 +287,10 @@ def test_what_the_container_copies_is_there_and_is_let_in():
         if line.startswith("!")
     }
     copied = [
-        one for name, rest in steps() if name == "COPY" and "--from" not in rest for one in rest.split()[:-1]
+        one
+        for name, rest in steps()
+        if name == "COPY" and "--from" not in rest
+        for one in rest.split()[:-1]
     ]
     assert set(copied) == let_in
     assert [one for one in copied if not (ROOT / one).exists()] == []
@@ -291,7 +313,7 @@ def test_the_settings_of_the_container_are_settings():
         for pair in shlex.split(rest)
         if pair.startswith("AUDITOR_")
     )
-    read = load(packaged(), told)
+    read = load_config(find_packaged_config(), told)
     assert (str(read.storage.folder), read.web.host) == ("/data", "0.0.0.0")
     assert all(one.is_relative_to("/data") for one in (read.backup.folder, read.report.folder))
 
@@ -306,7 +328,9 @@ def test_the_containers_beside_each_other_are_fenced():
     assert "ports" not in auditor, "only the proxy is reached from outside"
     assert "no-new-privileges:true" in auditor["security_opt"]
     assert (DEPLOY / auditor["build"]["context"] / auditor["build"]["dockerfile"]).exists()
-    mounted = [volume.partition(":")[0] for one in told["services"].values() for volume in one["volumes"]]
+    mounted = [
+        volume.partition(":")[0] for one in told["services"].values() for volume in one["volumes"]
+    ]
     assert {one for one in mounted if not one.startswith("./")} == set(told["volumes"])
 
 
@@ -335,6 +359,8 @@ def test_the_usual_way_fits_two_screens():
 
 
 def test_what_make_installs_is_what_the_page_says():
-    helped = subprocess.run(["make", "-C", ROOT, "help"], capture_output=True, text=True, check=True).stdout
+    helped = subprocess.run(
+        ["make", "-C", ROOT, "help"], capture_output=True, text=True, check=True
+    ).stdout
     assert re.search(r"^install +", helped, re.MULTILINE)
     assert "make -C /opt/auditor install" in OPERATE

@@ -20,16 +20,18 @@ from pathlib import Path
 import pytest
 
 from auditor.app import App
-from auditor.config.schema import load
+from auditor.config.schema import load_config
 from auditor.demo import associations, play
-from auditor.demo.model import Tonight
-from auditor.receipts.receipt import digest
+from auditor.demo.model import DemoRun
+from auditor.receipts.receipt import hash_canonical_json
 from auditor.runs import run
-from storage.models.audit import NightState
+from storage.models.audit import AuditRunState
 
 AUDITOR = Path(sys.executable).with_name("auditor")
 BARE = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
-SLOWLY = {"AUDITOR_FETCH__HOST_DELAY": "0.1"}  # eighty links of one platform then take eight seconds
+SLOWLY = {
+    "AUDITOR_FETCH__HOST_DELAY": "0.1"
+}  # eighty links of one platform then take eight seconds
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +39,9 @@ def web(tmp_path_factory):
     """The practice web in a process of its own: the file of its authority, and its port."""
     ca = tmp_path_factory.mktemp("web") / "ca.pem"
     command = [sys.executable, "-m", "auditor.demo", "--ca", str(ca), "--night", "5"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
         yield ca, int(process.stdout.readline())
         process.stdin.close()
 
@@ -47,8 +51,8 @@ def folder(web, tmp_path):
     """A folder with a configuration and the coordinator's sheet, which was imported."""
     ca, port = web
     shutil.copy(ca, tmp_path / "ca.pem")
-    play.configured(tmp_path, port)
-    associations.write(tmp_path / "registry.xlsx")
+    play.write_demo_config(tmp_path, port)
+    associations.write_demo_spreadsheet(tmp_path / "registry.xlsx")
     return tmp_path
 
 
@@ -98,23 +102,23 @@ def items(out):
 
 
 def opened(folder):
-    return App.open(load(folder / "config.toml", {}))
+    return App.open(load_config(folder / "config.toml", {}))
 
 
 def looks(app, day):
     """The night's observations by account; an account that was looked at twice would fail here."""
-    held = app.store.night(day)
-    told = list(app.store.observations(night_id=held.id)) if held else []
+    held = app.store.get_run(day)
+    told = list(app.store.list_observations(run_id=held.id)) if held else []
     assert len({look.account_id for look in told}) == len(told)
     return {look.account_id: look for look in told}
 
 
 def derived(app):
     return [
-        list(app.store.observations()),
+        list(app.store.list_observations()),
         list(app.store.standings()),
-        list(app.store.gaps()),
-        list(app.store.proposals()),
+        list(app.store.list_gaps()),
+        list(app.store.list_proposals()),
     ]
 
 
@@ -125,10 +129,10 @@ async def test_a_night_that_is_killed_is_gone_on_with_and_is_one_night(folder):
     now = datetime.now(UTC)
     yesterday = now - timedelta(days=1)
     with opened(folder) as app:
-        play.import_tonight(app, folder, Tonight(1, 14, yesterday))
-        first = await run.run(app, yesterday)
-        assert first.state is NightState.DONE
-        assert "nothing changed" in auditor(folder, "registry", "import", "registry.xlsx").stderr
+        play.import_demo_spreadsheet(app, folder, DemoRun(1, 14, yesterday))
+        first = await run.execute_run(app, yesterday)
+        assert first.state is AuditRunState.DONE
+        assert "no changes" in auditor(folder, "registry", "import", "registry.xlsx").stderr
 
         killed = started(folder, "run", **SLOWLY)
         until(lambda: looks(app, now.date()))
@@ -139,7 +143,7 @@ async def test_a_night_that_is_killed_is_gone_on_with_and_is_one_night(folder):
         before = looks(app, now.date())
         whole = looks(app, yesterday.date())
         assert 0 < len(before) < len(whole)
-        assert app.store.night(now.date()).state is NightState.RUNNING
+        assert app.store.get_run(now.date()).state is AuditRunState.RUNNING
 
         ended = auditor(folder, "run", "--json")
         assert ended.returncode == 0, ended.stderr
@@ -148,9 +152,9 @@ async def test_a_night_that_is_killed_is_gone_on_with_and_is_one_night(folder):
         assert after.keys() == whole.keys()
         assert {account: after[account] for account in before} == before
         assert receipt["accounts"] == len(whole)
-        assert receipt["previous"] == digest(first.receipt)
-        assert [held.state for held in app.store.nights()] == [NightState.DONE] * 2
-        app.store.check()
+        assert receipt["previous"] == hash_canonical_json(first.receipt)
+        assert [held.state for held in app.store.list_runs()] == [AuditRunState.DONE] * 2
+        app.store.check_integrity()
         until(lambda: alone(killed.pid))
 
         kept = derived(app)
@@ -178,16 +182,20 @@ def the_second_is_refused_and_asks_nobody(folder):
 def test_an_interruption_keeps_what_was_seen(folder, number):
     """Ctrl-C reaches every process of a terminal, SIGTERM the one that a service manager knows."""
     assert auditor(folder, "registry", "import", "registry.xlsx").returncode == 0
-    process = started(folder, "run", AUDITOR_FETCH__HOST_DELAY="0.3")  # it is far from its end by then
+    process = started(
+        folder, "run", AUDITOR_FETCH__HOST_DELAY="0.3"
+    )  # it is far from its end by then
     until(lambda: len(list((folder / "data" / "archive").rglob("*.*"))) > 20)
     (os.killpg if number == signal.SIGINT else os.kill)(process.pid, number)
-    out, err = process.communicate(timeout=90)  # a busy machine takes long to make pages safe on its disk
-    assert (process.returncode, out, err) == (130, "", "interrupted; what was done is kept\n")
+    out, err = process.communicate(
+        timeout=90
+    )  # a busy machine takes long to make pages safe on its disk
+    assert (process.returncode, out, err) == (130, "", "interrupted; finished work is kept\n")
     with opened(folder) as app:
-        held = app.store.last_night()
-        assert held.state is NightState.INCOMPLETE
+        held = app.store.get_latest_run()
+        assert held.state is AuditRunState.INCOMPLETE
         assert looks(app, held.day)
-        app.store.check()
+        app.store.check_integrity()
     until(lambda: alone(process.pid))
 
 
@@ -229,8 +237,8 @@ def test_a_full_disk_stops_the_run_with_one_line_and_the_rest_is_done_later(fold
     assert ended.stderr.startswith("error: "), ended.stderr
     assert ended.stderr.count("\n") == 1, ended.stderr
     with opened(folder) as app:
-        app.store.check()
-        assert app.store.last_night().state in {NightState.RUNNING, NightState.INCOMPLETE}
+        app.store.check_integrity()
+        assert app.store.get_latest_run().state in {AuditRunState.RUNNING, AuditRunState.INCOMPLETE}
     again = auditor(folder, "run", "--json")
     assert again.returncode == 0, again.stderr
     assert items(again.stdout)[0]["accounts"] > 150
@@ -253,7 +261,9 @@ def test_an_archive_that_cannot_be_written_stops_the_run_with_one_line(folder):
 def test_a_database_that_is_held_stops_the_run_with_one_line(folder):
     """After ten seconds of waiting; reading goes on meanwhile."""
     assert auditor(folder, "registry", "import", "registry.xlsx").returncode == 0
-    with contextlib.closing(sqlite3.connect(folder / "data" / "auditor.db", isolation_level=None)) as holder:
+    with contextlib.closing(
+        sqlite3.connect(folder / "data" / "auditor.db", isolation_level=None)
+    ) as holder:
         holder.execute("BEGIN IMMEDIATE")
         ended, status = auditor(folder, "run"), auditor(folder, "status")
     assert (ended.returncode, status.returncode) == (3, 0)
@@ -277,14 +287,21 @@ def test_check_needs_no_configuration_at_all(tmp_path):
     ended = auditor(tmp_path, "check", "--json", "http://127.0.0.1:9/")
     assert ended.returncode == 0, ended.stderr
     (item,) = items(ended.stdout)
-    assert (item["presence"], item["reason"], item["key"]) == ("unknown", "unsafe_address", "127.0.0.1:9")
+    assert (item["presence"], item["reason"], item["key"]) == (
+        "unknown",
+        "unsafe_address",
+        "127.0.0.1:9",
+    )
     assert list(tmp_path.iterdir()) == []
 
 
 def test_check_tells_what_is_there(web, tmp_path):
     """The same without a configuration file, through a proxy that the environment names."""
     ca, port = web
-    settings = {"AUDITOR_FETCH__PROXY": f"http://127.0.0.1:{port}", "AUDITOR_FETCH__CA_FILE": str(ca)}
+    settings = {
+        "AUDITOR_FETCH__PROXY": f"http://127.0.0.1:{port}",
+        "AUDITOR_FETCH__CA_FILE": str(ca),
+    }
     links = ["https://bibliotheque-zerhouna.ma/", "https://personne-c4b1a7e0.ma/"]
     links += ["https://www.youtube.com/@GazetteTamesnaSud", "https://www.facebook.com/"]
     ended = auditor(tmp_path, "check", "--json", *links, AUDITOR_FETCH__HOST_DELAY="0", **settings)
@@ -309,5 +326,5 @@ def test_without_a_line_of_our_own_the_night_is_skipped_and_nothing_moves(folder
     assert (ended.returncode, ended.stdout) == (4, "")
     assert "no connectivity" in ended.stderr
     with opened(folder) as app:
-        assert app.store.last_night().state is NightState.SKIPPED
+        assert app.store.get_latest_run().state is AuditRunState.SKIPPED
         assert derived(app) == [[], [], [], []]

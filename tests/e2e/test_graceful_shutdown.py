@@ -16,11 +16,11 @@ from urllib.parse import urlsplit
 import pytest
 
 from auditor.app import App
-from auditor.config.schema import load
-from auditor.receipts.receipt import chain
-from auditor.receipts.signing import known
+from auditor.config.schema import load_config
+from auditor.receipts.receipt import verify_receipt_chain
+from auditor.receipts.signing import read_known_public_keys
 from probes.links import identify
-from storage.models.audit import AccountRow, Association, NightState
+from storage.models.audit import AccountRow, Association, AuditRunState
 
 AUDITOR = Path(sys.executable).with_name("auditor")
 BARE = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
@@ -101,13 +101,17 @@ def registered(folder, port, count):
     told = CONFIG.format(port=port, canaries=json.dumps(CANARIES))
     (folder / "config.toml").write_text(told)
     typed = [f"http://site{number:02}.ma/" for number in range(count)]
-    rows = [AccountRow("amal", one, identify.identify(one, "website"), "website") for one in typed]
+    rows = [
+        AccountRow("amal", one, identify.identify_link(one, "website"), "website") for one in typed
+    ]
     with opened(folder) as app:
-        app.store.save_registry([Association("amal", "Amal")], rows, datetime.now(UTC) - timedelta(days=1))
+        app.store.save_registry(
+            [Association("amal", "Amal")], rows, datetime.now(UTC) - timedelta(days=1)
+        )
 
 
 def opened(folder):
-    return App.open(load(folder / "config.toml", {}))
+    return App.open(load_config(folder / "config.toml", {}))
 
 
 def begun(folder, *words, **settings):
@@ -143,8 +147,12 @@ def until(true, seconds=60):
 
 
 def looks(app):
-    night = app.store.last_night()
-    return {look.account_id for look in app.store.observations(night_id=night.id)} if night else set()
+    night = app.store.get_latest_run()
+    return (
+        {look.account_id for look in app.store.list_observations(run_id=night.id)}
+        if night
+        else set()
+    )
 
 
 @pytest.mark.fault("F36")
@@ -166,11 +174,11 @@ def test_twenty_requests_in_flight_of_which_three_hang(tmp_path, words, code):
         assert GRACE <= took < GRACE + 3, took  # three seconds: other tests may hold both cores
         assert {host for host in web.asked if host.startswith("site")} == web.held
         with opened(tmp_path) as app:
-            night = app.store.last_night()
-            assert (night.state, len(looks(app))) == (NightState.INCOMPLETE, 17)
+            night = app.store.get_latest_run()
+            assert (night.state, len(looks(app))) == (AuditRunState.INCOMPLETE, 17)
             assert (night.receipt["accounts"], night.receipt["left_out"]) == (17, 23)
-            assert len(list(app.store.pending(night))) == 23
-            app.store.check()
+            assert len(list(app.store.list_pending_accounts(night))) == 23
+            app.store.check_integrity()
         until(lambda: alone(process.pid))
         web.over.set()
         again = ended(begun(tmp_path, "run", "--json"))
@@ -199,7 +207,7 @@ def test_a_second_sigterm_ends_it_at_once(tmp_path):
         assert process.wait(5) == -signal.SIGTERM
         process.communicate()
         with opened(tmp_path) as app:
-            app.store.check()
+            app.store.check_integrity()
         until(lambda: alone(process.pid))
         web.go_on.set()
         web.over.set()
@@ -217,14 +225,21 @@ def test_cron_and_the_service_do_one_night_whichever_comes_first(tmp_path):
         codes = [ended(one)[0] for one in cron]
         assert set(codes) <= {0, 5}
         with opened(tmp_path) as app:
-            until(lambda: app.store.last_night() and app.store.last_night().state is NightState.DONE)
+            until(
+                lambda: (
+                    app.store.get_latest_run()
+                    and app.store.get_latest_run().state is AuditRunState.DONE
+                )
+            )
             service.send_signal(signal.SIGTERM)
             assert ended(service)[0] == 0
-            (night,) = app.store.nights()
+            (night,) = app.store.list_runs()
             assert len(looks(app)) == 20
-            (receipt,) = chain(app.store.nights(), known(app.folder))
+            (receipt,) = verify_receipt_chain(
+                app.store.list_runs(), read_known_public_keys(app.data_folder)
+            )
             assert receipt.fault is None
-            assert night.state is NightState.DONE
+            assert night.state is AuditRunState.DONE
         homes = [host for host, path in zip(web.asked, web.paths, strict=True) if path == "/"]
         assert sorted(host for host in homes if host.startswith("site")) == [
             f"site{n:02}.ma" for n in range(20)
@@ -246,7 +261,7 @@ def test_a_run_beside_the_service_asks_nobody(tmp_path):
         web.go_on.set()
         web.over.set()
         with opened(tmp_path) as app:
-            until(lambda: app.store.last_night().state is NightState.DONE)
+            until(lambda: app.store.get_latest_run().state is AuditRunState.DONE)
         again = ended(begun(tmp_path, "run", "--json"))
         asked = len(web.asked)
         assert (again[0], json.loads(again[1])["items"][0]["accounts"]) == (0, 20)
@@ -262,7 +277,9 @@ def test_a_run_whose_window_ends_says_so_and_ends_with_4(tmp_path):
         registered(tmp_path, web.server_port, 30)
         code, out, err = ended(begun(tmp_path, "run", AUDITOR_SCHEDULE__WINDOW_HOURS="0.0000001"))
         assert (code, out) == (4, "")
-        assert "its window was over before 30 accounts were looked at; they come first tomorrow" in err
+        assert (
+            "its window was over before 30 accounts were looked at; they come first tomorrow" in err
+        )
         status = ended(begun(tmp_path, "status", "--json"))
         (item,) = json.loads(status[1])["items"]
         assert (status[0], item["state"], item["accounts"], item["left_out"]) == (0, "done", 0, 30)

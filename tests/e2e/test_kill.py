@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from probes.models.finding import Finding, Identity, Kind, Presence
-from storage.models.audit import AccountRow, Association, Evidence, NightState, Observation
+from probes.models.finding import Finding, Identity, LinkKind, Presence
+from storage.models.audit import AccountRow, Association, AuditRunState, Evidence, Observation
 from storage.store import Store
 
 NOW = datetime(2026, 11, 25, 0, 30, tzinfo=UTC)
@@ -23,18 +23,18 @@ def tell(count):
 async def write(url):
     """Go on with the night, telling after each commit how many observations it made safe."""
     with Store.open(url, create=False) as store:
-        night = store.begin_night(NOW.date(), NOW)
-        async with store.writer(size=20, committed=tell) as writer:
-            for account in store.pending(night):
-                finding = Finding(Presence.PRESENT, name=account.typed, detail="x" * 200)
-                evidence = (Evidence(account.typed, 200, account.typed),)
+        night = store.begin_run(NOW.date(), NOW)
+        async with store.open_observation_writer(batch_size=20, on_commit=tell) as writer:
+            for account in store.list_pending_accounts(night):
+                finding = Finding(Presence.PRESENT, name=account.typed_text, detail="x" * 200)
+                evidence = (Evidence(account.typed_text, 200, account.typed_text),)
                 await writer.add(Observation(account.id, night.id, NOW, finding, evidence))
-        store.finish_night(night, NightState.DONE, NOW)
+        store.finish_run(night, AuditRunState.DONE, NOW)
 
 
 def registered(url, count):
     with Store.open(url) as store:
-        pages = (Identity("website", Kind.PAGE, f"{n}.example") for n in range(count))
+        pages = (Identity("website", LinkKind.PAGE, f"{n}.example") for n in range(count))
         links = [AccountRow("amal", f"https://{page.key}/", page, "website") for page in pages]
         store.save_registry([Association("amal", "Amal")], links, NOW)
 
@@ -60,12 +60,12 @@ def killed_again_and_again(url, count, kills):
         safe += acknowledged
         assert code == (-signal.SIGKILL if after else 0)
         with Store.open(url, create=False) as store:
-            store.check()
-            seen = [o.account_id for o in store.observations()]
-            (night,) = store.nights()
+            store.check_integrity()
+            seen = [o.account_id for o in store.list_observations()]
+            (night,) = store.list_runs()
         assert len(seen) == len(set(seen)) >= safe
     assert len(seen) == count
-    assert night.state is NightState.DONE
+    assert night.state is AuditRunState.DONE
 
 
 @pytest.mark.fault("F35")

@@ -28,7 +28,9 @@ def write_python(path, *, venv_works=True, version="3.12.1"):
         if venv_works
         else 'mkdir -p "$3/bin"; echo "no ensurepip"; exit 1'
     )
-    path.write_text(f'#!/bin/sh\ncase "$1" in\n-c) echo {path} {version} ;;\n-m) {create} ;;\nesac\n')
+    path.write_text(
+        f'#!/bin/sh\ncase "$1" in\n-c) echo {path} {version} ;;\n-m) {create} ;;\nesac\n'
+    )
     path.chmod(0o755)
     return path
 

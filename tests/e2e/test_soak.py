@@ -24,21 +24,32 @@ from sqlalchemy import event
 
 from auditor import scheduling
 from auditor.app import App
-from auditor.config.schema import Backup, ChannelConfig, Schedule, Storage, Web, load, packaged
-from auditor.core.errors import LockedError
-from auditor.evaluation.reevaluate import rejudge
-from auditor.web.access import SESSION
+from auditor.config.schema import (
+    BackupSettings,
+    ChannelSettings,
+    ScheduleSettings,
+    StorageSettings,
+    WebSettings,
+    find_packaged_config,
+    load_config,
+)
+from auditor.core.errors import RunLockedError
+from auditor.evaluation.reevaluate import reevaluate
+from auditor.web.access import SESSION_COOKIE
 from probes.http.settings import FetchOptions
 from probes.links import identify
-from probes.runner.parser_pool import ReaderPool
-from storage.models.audit import AccountRow, Association, NightState
+from probes.runner.parser_pool import ParserPool
+from storage.models.audit import AccountRow, Association, AuditRunState
 from tests.support.hostile_server.names import NameServer
 from tests.support.hostile_server.server import Hostile, answer, moved
 from tests.support.web_server import logged_in
 
 START = datetime(2026, 11, 24, 23, 0, tzinfo=UTC)
 DAYS = 3
-WORDS = b"<p>L'association organise des ateliers de soutien scolaire pour les enfants du quartier.</p>" * 5
+WORDS = (
+    b"<p>L'association organise des ateliers de soutien scolaire pour les enfants du quartier.</p>"
+    * 5
+)
 FAULTS = (
     *(
         "gone",
@@ -52,8 +63,27 @@ FAULTS = (
         "short",
         "badchunk",
     ),
-    *("garbage", "silence", "reset", "resetbody", "hang", "slowheaders", "slowbyte", "earlyhints", "endless"),
-    *("headerflood", "loop", "redirect/1", "bracketlocation", "charset/rot13", "empty", "pdf", "setcookie"),
+    *(
+        "garbage",
+        "silence",
+        "reset",
+        "resetbody",
+        "hang",
+        "slowheaders",
+        "slowbyte",
+        "earlyhints",
+        "endless",
+    ),
+    *(
+        "headerflood",
+        "loop",
+        "redirect/1",
+        "bracketlocation",
+        "charset/rot13",
+        "empty",
+        "pdf",
+        "setcookie",
+    ),
 )
 PAGES = (
     *(
@@ -105,7 +135,7 @@ def site(number):
 def rows(port):
     for number in range(60):
         url = f"http://n{number}.example:{port}/{site(number)}"
-        yield AccountRow(f"n{number}", url, identify.identify(url, "website"), "website")
+        yield AccountRow(f"n{number}", url, identify.identify_link(url, "website"), "website")
 
 
 def script(path, asked):
@@ -119,22 +149,22 @@ def configured(folder, port, names):
         allow_networks=("127.0.0.0/8",),
         nameservers=(names,),
         host_delay=0,
-        second_pass_after=0,
-        retries=1,
+        second_pass_delay=0,
+        max_retries=1,
         retry_wait=0.01,
         timeout=0.6,
         dns_timeout=0.3,
         concurrency=20,
     )
     known = tuple(f"http://n{number}.example:{port}/" for number in (0, 2))
-    return load(packaged(), {}).model_copy(
+    return load_config(find_packaged_config(), {}).model_copy(
         update={
             "fetch": own,
-            "channels": {"website": ChannelConfig(canaries=known), "facebook": ChannelConfig()},
-            "storage": Storage.model_validate({"folder": folder / "data"}),
-            "schedule": Schedule(at=hour(0, 30), grace_hours=8),
-            "web": Web(port=0),
-            "backup": Backup(folder=folder / "backups"),
+            "channels": {"website": ChannelSettings(canaries=known), "facebook": ChannelSettings()},
+            "storage": StorageSettings.model_validate({"folder": folder / "data"}),
+            "schedule": ScheduleSettings(start_time=hour(0, 30), catch_up_hours=8),
+            "web": WebSettings(port=0),
+            "backup": BackupSettings(folder=folder / "backups"),
         }
     )
 
@@ -144,32 +174,36 @@ class Ledger:
 
     def __init__(self):
         self.kept = Counter()
-        self.answered = Counter()
+        self.record_response = Counter()
         self.sent = 0
         self.decided = 0
         self.full = False
 
     def watch(self, app):
-        record, engine = app.store.record, app.store._database._engine
+        record, engine = app.store.record_observations, app.store._database._engine
 
         def recorded(looks):
             known = list(looks)
             done = record(known)
-            self.kept.update((look.account_id, look.night_id) for look in known)
+            self.kept.update((look.account_id, look.run_id) for look in known)
             return done
 
-        app.store.record = recorded
+        app.store.record_observations = recorded
 
         @event.listens_for(engine, "checkout")
         def filled(connection, *_):
-            pages = connection.execute("PRAGMA page_count").fetchone()[0] if self.full else 1_073_741_823
+            pages = (
+                connection.execute("PRAGMA page_count").fetchone()[0]
+                if self.full
+                else 1_073_741_823
+            )
             connection.execute(f"PRAGMA max_page_count={pages}")
 
 
 async def reading(home, cookie, ledger, stop):
     """Somebody who reads one page after another, and sometimes decides, for as long as somebody answers."""
     async with httpx.AsyncClient(base_url=home, trust_env=False, timeout=20) as client:
-        client.cookies.set(SESSION, cookie)
+        client.cookies.set(SESSION_COOKIE, cookie)
         for turn in itertools.count():
             try:
                 await read(client, turn, ledger)
@@ -180,15 +214,20 @@ async def reading(home, cookie, ledger, stop):
 
 
 async def read(client, turn, ledger):
-    full = ledger.full
+    full = ledger.is_full
     got = await client.get(PAGES[turn % len(PAGES)])
-    ledger.answered[got.status_code, full or ledger.full] += 1
+    ledger.record_response[got.status_code, full or ledger.is_full] += 1
     if turn % 5 == 4 and not full:
-        said = {"kind": "none_by_choice", "channel": "facebook", "who": "Amina", "why": f"call {turn}"}
-        ledger.sent += 1
+        said = {
+            "kind": "none_by_choice",
+            "channel": "facebook",
+            "who": "Amina",
+            "why": f"call {turn}",
+        }
+        ledger.messages += 1
         kept = await client.post(f"/en/associations/n{turn % 60}/decide", data=said)
-        ledger.decided += kept.status_code == 303
-        ledger.answered[kept.status_code, full or ledger.full] += 1
+        ledger.is_decided += kept.status_code == 303
+        ledger.record_response[kept.status_code, full or ledger.is_full] += 1
 
 
 def busy(app, seconds):
@@ -228,11 +267,11 @@ def _parent(pid):
 
 async def served(config, clock, ledger, story):
     """The service until a story has ended with its stop."""
-    with App.open(config) as app, scheduling.listening(config.web) as at:
+    with App.open(config) as app, scheduling.open_web_socket(config.web) as at:
         ledger.watch(app)
         stop = asyncio.Event()
-        service = asyncio.create_task(scheduling.run_server(app, clock, at=at, stop=stop))
-        home, cookie = scheduling.address(at).rstrip("/"), logged_in(app.store)
+        service = asyncio.create_task(scheduling.run_server(app, clock, sock=at, stop=stop))
+        home, cookie = scheduling.format_server_url(at).rstrip("/"), logged_in(app.store)
         reader = asyncio.create_task(reading(home, cookie, ledger, stop))
         try:
             telling = asyncio.create_task(story(app, stop))
@@ -251,8 +290,8 @@ async def served(config, clock, ledger, story):
 
 @pytest.mark.slow
 async def test_days_of_load_and_faults_lose_nothing_and_leak_nothing(tmp_path, monkeypatch):  # noqa: PLR0915  # one story
-    monkeypatch.setattr(scheduling, "LOOK_AGAIN", timedelta(seconds=1))
-    async with ReaderPool(1):
+    monkeypatch.setattr(scheduling, "CATCH_UP_INTERVAL", timedelta(seconds=1))
+    async with ParserPool(1):
         pass  # the process that starts readers stays for the life of this one
     zone = {f"n{number}.example": ["127.0.0.1"] for number in range(60)}
     async with Hostile(script) as web, NameServer(zone) as names:
@@ -264,14 +303,14 @@ async def test_days_of_load_and_faults_lose_nothing_and_leak_nothing(tmp_path, m
         clock, ledger, memory = Clock(), Ledger(), []
 
         def is_done(app, day):
-            night = app.store.night(START.date() + timedelta(days=day))
-            return night is not None and night.state is NightState.DONE
+            night = app.store.get_run(START.date() + timedelta(days=day))
+            return night is not None and night.state is AuditRunState.DONE
 
         async def first_day(app, stop):
             """The lock is another's when the night is due; then the night is stopped in the middle."""
-            with App.open(config) as other, other.lock():
+            with App.open(config) as other, other.hold_run_lock():
                 await clock.until(hours=3)
-                with pytest.raises(LockedError), app.lock():
+                with pytest.raises(RunLockedError), app.hold_run_lock():
                     pass
             await clock.wait(lambda: ledger.kept)
             os.kill(os.getpid(), signal.SIGTERM)
@@ -282,7 +321,7 @@ async def test_days_of_load_and_faults_lose_nothing_and_leak_nothing(tmp_path, m
             await clock.wait(lambda: is_done(app, 1))
             memory.append(resident())
             await clock.until(days=1, hours=2)
-            await clock.wait(lambda: app.store.night(START.date() + timedelta(days=2)))
+            await clock.wait(lambda: app.store.get_run(START.date() + timedelta(days=2)))
             await asyncio.to_thread(busy, app, 1.5)
             await clock.wait(lambda: is_done(app, 2))
             memory.append(resident())
@@ -298,19 +337,19 @@ async def test_days_of_load_and_faults_lose_nothing_and_leak_nothing(tmp_path, m
         await served(config, clock, ledger, first_day)
         await served(config, clock, ledger, the_rest)
         with App.open(config) as app:
-            nights = list(app.store.nights())
-            seen = Counter((look.account_id, look.night_id) for look in app.store.observations())
-            words = len(list(app.store.decisions()))
-            app.store.check()
-            assert rejudge(app, dry_run=True).changes == []
+            nights = list(app.store.list_runs())
+            seen = Counter((look.account_id, look.run_id) for look in app.store.list_observations())
+            words = len(list(app.store.list_decisions()))
+            app.store.check_integrity()
+            assert reevaluate(app, dry_run=True).changes == []
     assert [(night.day - START.date()).days for night in nights] == list(range(1, DAYS + 1))
-    assert {night.state for night in nights} == {NightState.DONE}
+    assert {night.state for night in nights} == {AuditRunState.DONE}
     assert set(seen.values()) == {1}
     assert len(seen) == 60 * DAYS
     assert set(ledger.kept) <= set(seen)
     assert ledger.sent >= words >= ledger.decided > 10
-    assert not [status for (status, full) in ledger.answered if status >= 500 and not full]
-    assert ledger.answered[200, False] > 100
+    assert not [status for (status, full) in ledger.record_response if status >= 500 and not full]
+    assert ledger.record_response[200, False] > 100
     assert memory[-1] - memory[0] < MOST_GROWTH
     await asyncio.sleep(0.1)
     assert asyncio.all_tasks() == before[0]

@@ -8,8 +8,8 @@ from collections import Counter
 import pytest
 
 from auditor.app import App
-from auditor.config.schema import load
-from storage.models.audit import NightState
+from auditor.config.schema import load_config
+from storage.models.audit import AuditRunState
 from tests.support import cluster
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("postgresql")]
@@ -46,12 +46,14 @@ def until(true, seconds=90):
 
 
 def opened(folder):
-    return App.open(load(folder / "config.toml", {}))
+    return App.open(load_config(folder / "config.toml", {}))
 
 
 def seen(app):
-    night = app.store.last_night()
-    return [look.account_id for look in app.store.observations(night_id=night.id)] if night else []
+    night = app.store.get_latest_run()
+    return (
+        [look.account_id for look in app.store.list_observations(run_id=night.id)] if night else []
+    )
 
 
 NAMES = [
@@ -62,7 +64,9 @@ NAMES = [
 
 
 @pytest.mark.fault("F49", "F50")
-def test_a_worker_that_is_killed_costs_nobody_a_look_and_no_host_is_asked_twice_at_once(database, tmp_path):
+def test_a_worker_that_is_killed_costs_nobody_a_look_and_no_host_is_asked_twice_at_once(
+    database, tmp_path
+):
     """Twenty sites lead to one host, from whatever worker has them; one at a time asks it, and it rests."""
     with sites() as web:
         cluster.registered(tmp_path, database, web, NAMES, rest=REST)
@@ -72,18 +76,20 @@ def test_a_worker_that_is_killed_costs_nobody_a_look_and_no_host_is_asked_twice_
             cluster.killed(workers[0])
             _, err = leader.communicate(timeout=120)
             assert leader.returncode == 0, err
-            night = app.store.last_night()
-            assert night.state is NightState.DONE
-            assert sorted(seen(app)) == sorted(row.id for row in app.store.accounts())
+            night = app.store.get_latest_run()
+            assert night.state is AuditRunState.DONE
+            assert sorted(seen(app)) == sorted(row.id for row in app.store.list_accounts())
             assert night.receipt["present"] == len(NAMES)
-            assert app.store.queue().states == {}
+            assert app.store.get_queue_snapshot().job_counts == {}
     assert len(web.hosts()["shared.ma"]) >= 20
     for host in web.hosts():
         assert min(web.rests(host), default=REST) >= REST * 0.9, host
 
 
 @pytest.mark.fault("F51")
-def test_a_restart_of_the_database_in_the_middle_of_a_night_is_waited_for(postgresql, database, tmp_path):
+def test_a_restart_of_the_database_in_the_middle_of_a_night_is_waited_for(
+    postgresql, database, tmp_path
+):
     """All connect anew; what was under way is given back, and the night ends as if nothing was."""
     with sites() as web:
         cluster.registered(tmp_path, database, web, NAMES[:60])
@@ -94,8 +100,8 @@ def test_a_restart_of_the_database_in_the_middle_of_a_night_is_waited_for(postgr
             _, err = leader.communicate(timeout=120)
             assert leader.returncode == 0, err
             with opened(tmp_path) as app:
-                assert app.store.last_night().state is NightState.DONE
-                assert sorted(seen(app)) == sorted(row.id for row in app.store.accounts())
+                assert app.store.get_latest_run().state is AuditRunState.DONE
+                assert sorted(seen(app)) == sorted(row.id for row in app.store.list_accounts())
 
 
 def test_a_leader_that_dies_is_run_again_and_goes_on_with_whom_nobody_has_seen(database, tmp_path):
@@ -109,10 +115,12 @@ def test_a_leader_that_dies_is_run_again_and_goes_on_with_whom_nobody_has_seen(d
             workers[0].communicate(timeout=60)
             assert workers[0].returncode == 0
             cluster.killed(leader)
-            assert app.store.last_night().state is NightState.RUNNING
+            assert app.store.get_latest_run().state is AuditRunState.RUNNING
             again = cluster.begun(tmp_path, "run", "--json")
             _, err = again.communicate(timeout=120)
             assert again.returncode == 0, err
-            assert sorted(seen(app)) == sorted(row.id for row in app.store.accounts())
-            fronts = Counter(host for host, path, *_ in web.asked if path == "/" and host.startswith("site"))
+            assert sorted(seen(app)) == sorted(row.id for row in app.store.list_accounts())
+            fronts = Counter(
+                host for host, path, *_ in web.asked if path == "/" and host.startswith("site")
+            )
             assert max(fronts.values()) <= 2

@@ -9,15 +9,27 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from auditor.checking.canaries import Turn, swung
-from auditor.evaluation.reevaluate import rejudge
-from auditor.evaluation.run_results import conclude
-from auditor.rules.account_status import UNREACHED, Confirm
-from auditor.rules.association import Dossier, Moment, case, settle
-from auditor.rules.engine import is_open
+from auditor.checking.canaries import RunChange, find_mass_changes
+from auditor.evaluation.reevaluate import reevaluate
+from auditor.evaluation.run_results import evaluate_run
+from auditor.rules.account_status import UNREACHABLE_REASONS, ConfirmationThresholds
+from auditor.rules.association import (
+    AssociationState,
+    EvaluationTime,
+    build_rule_context,
+    evaluate_association,
+)
+from auditor.rules.engine import is_gap_open
 from probes.models.finding import Finding, Presence, Reason
-from storage.files.body_store import Archive
-from storage.models.audit import Decision, DecisionKind, NightState, Observation, Standing, State
+from storage.files.body_store import BodyStore
+from storage.models.audit import (
+    AccountState,
+    AccountStatus,
+    AuditRunState,
+    Decision,
+    DecisionKind,
+    Observation,
+)
 from storage.store import Store
 from tests.support.histories import (
     ANSWERED,
@@ -52,7 +64,7 @@ def accusations(gaps):
 
 
 def standings(dossier):
-    return {number: one for number, one in dossier.standings.items() if one != Standing(number)}
+    return {number: one for number, one in dossier.statuses.items() if one != AccountStatus(number)}
 
 
 # --- who cannot be seen is not accused
@@ -61,7 +73,7 @@ def standings(dossier):
 @given(st.lists(hidden(st.one_of(UNKNOWN, SEEN)), max_size=30))
 def test_no_history_without_a_seen_absence_makes_anybody_gone_or_accused(nights):
     for dossier in play(nights):
-        assert State.GONE not in {one.state for one in dossier.standings.values()}
+        assert AccountState.GONE not in {one.state for one in dossier.statuses.values()}
         assert not accusations(dossier.gaps)
 
 
@@ -70,18 +82,22 @@ def test_of_whom_nothing_was_ever_seen_the_registry_alone_tells(nights):
     """Not even that a site is down: every gap that opens would have opened without a single look."""
     unlooked = play([replace(one, findings={}) for one in nights])
     for dossier, alone in zip(play(nights), unlooked, strict=True):
-        opened, of_registry = ([gap for gap in one.gaps if is_open(gap)] for one in (dossier, alone))
-        assert {(gap.code, gap.subject) for gap in opened} <= {(gap.code, gap.subject) for gap in of_registry}
+        opened, of_registry = (
+            [gap for gap in one.gaps if is_gap_open(gap)] for one in (dossier, alone)
+        )
+        assert {(gap.code, gap.subject) for gap in opened} <= {
+            (gap.code, gap.subject) for gap in of_registry
+        }
 
 
 @given(history(ANY, 15), st.lists(hidden(UNKNOWN), max_size=15))
 def test_what_was_believed_before_the_walls_went_up_is_believed_after(before, walled):
     first, after = last(before), last([*before, *walled])
-    for number, standing in first.standings.items():
-        later = after.standings[number]
-        assert (later.state, later.reason, later.since, later.doubt) == (
+    for number, standing in first.statuses.items():
+        later = after.statuses[number]
+        assert (later.state, later.reason, later.since, later.unconfirmed_streak) == (
             *(standing.state, standing.reason, standing.since),
-            standing.doubt,
+            standing.unconfirmed_streak,
         )
     assert accusations(first.gaps) == accusations(after.gaps)
 
@@ -105,7 +121,7 @@ OF_A_SITE = st.lists(
 def ailing(dossier):
     """The open gaps that tell of a site nobody can reach, and not of one that is gone."""
     health = ("website_down", "website_insecure")
-    opened = [gap for gap in dossier.gaps if is_open(gap) and gap.code in health]
+    opened = [gap for gap in dossier.gaps if is_gap_open(gap) and gap.code in health]
     return [gap for gap in opened if (gap.code, gap.params["cause"]) not in CAUSES]
 
 
@@ -136,7 +152,9 @@ def test_a_trouble_to_reach_a_site_is_told_while_no_night_had_its_answer(looks, 
 
 
 @given(OF_A_SITE, ANSWERED)
-def test_a_night_on_which_a_site_answered_closes_what_told_that_it_cannot_be_reached(nights, answer):
+def test_a_night_on_which_a_site_answered_closes_what_told_that_it_cannot_be_reached(
+    nights, answer
+):
     tonight = replace(QUIET, findings={SITE: answer})
     assert not ailing(last([*nights, tonight]))
 
@@ -151,8 +169,11 @@ def strings(nights):
     run, cause = [], None
     for began, seen, blind in dated(nights):
         look = seen[SITE].finding if SITE in seen and "website" not in blind else None
-        if look and look.reason in UNREACHED and look.presence is Presence.UNKNOWN:
-            run, cause = ([*run, began.date()] if look.reason is cause else [began.date()]), look.reason
+        if look and look.reason in UNREACHABLE_REASONS and look.presence is Presence.UNKNOWN:
+            run, cause = (
+                ([*run, began.date()] if look.reason is cause else [began.date()]),
+                look.reason,
+            )
         elif look and (look.presence is not Presence.UNKNOWN or look.status):
             run, cause = [], None
         yield run, cause
@@ -164,7 +185,7 @@ def test_no_gap_of_health_opens_but_for_one_cause_on_nights_without_an_answer_be
     for dossier, (run, cause) in zip(play(nights), strings(nights), strict=True):
         for gap in ailing(dossier):
             if (gap.code, gap.opened_at) not in known:
-                assert len(run) >= POLICY.catalogue[gap.code].confirm_nights
+                assert len(run) >= POLICY.catalogue[gap.code].confirm_runs
                 assert (run[-1] - run[0]).days >= 3
                 assert fits(gap.code, cause)
             known.add((gap.code, gap.opened_at))
@@ -177,7 +198,12 @@ def test_a_site_that_never_failed_to_answer_is_in_no_trouble(nights):
 
 # --- how much it takes
 
-CONFIRM = st.builds(Confirm, failures=st.integers(1, 5), days=st.integers(0, 12), back=st.integers(1, 3))
+CONFIRM = st.builds(
+    ConfirmationThresholds,
+    failures=st.integers(1, 5),
+    days=st.integers(0, 12),
+    back=st.integers(1, 3),
+)
 GONE = [Finding(Presence.ABSENT, reason) for reason in (Reason.NOT_FOUND, Reason.CLOSED)]
 PLAIN = st.sampled_from([Finding(Presence.PRESENT), *GONE])
 
@@ -187,7 +213,11 @@ def believed(nights, number, confirm):
     run, good, gone = [], 0, False
     for began, seen, blind in dated(nights):
         look = seen.get(number)
-        if look is None or ROWS[number - 1].channel in blind or look.finding.presence is Presence.UNKNOWN:
+        if (
+            look is None
+            or ROWS[number - 1].channel in blind
+            or look.finding.presence is Presence.UNKNOWN
+        ):
             continue
         there = look.finding.presence is Presence.PRESENT
         run, good = ([] if there else [*run, began.date()]), (good + 1 if there else 0)
@@ -199,29 +229,45 @@ def believed(nights, number, confirm):
 
 
 @given(history(st.one_of(UNKNOWN, PLAIN), 30), CONFIRM)
-def test_an_account_is_gone_after_so_many_absences_over_so_many_days_and_never_before(nights, confirm):
-    told = last(nights, rules=replace(POLICY, confirm=confirm))
+def test_an_account_is_gone_after_so_many_absences_over_so_many_days_and_never_before(
+    nights, confirm
+):
+    told = last(nights, rules=replace(POLICY, confirmation_thresholds=confirm))
     for row in ROWS:
-        gone = row.id in told.standings and told.standings[row.id].state is State.GONE
+        gone = row.id in told.statuses and told.statuses[row.id].state is AccountState.GONE
         assert gone is believed(nights, row.id, confirm)
 
 
 @given(history(ANY), CONFIRM)
 def test_nights_that_told_nothing_leave_no_trace_in_what_is_held_true(nights, confirm):
     """As if they had not been: their looks are taken out, and every standing is the same."""
-    rules = replace(POLICY, confirm=confirm)
+    rules = replace(POLICY, confirmation_thresholds=confirm)
 
     def told(at, one, blind):
         return one.presence is not Presence.UNKNOWN and ROWS[at - 1].channel not in blind
 
     bare = [
-        replace(one, findings={at: found for at, found in one.findings.items() if told(at, found, one.blind)})
+        replace(
+            one,
+            findings={
+                at: found for at, found in one.findings.items() if told(at, found, one.blind)
+            },
+        )
         for one in nights
     ]
     whole, without = last(nights, rules=rules), last(bare, rules=rules)
-    for number, standing in whole.standings.items():
-        other = without.standings.get(number) or Standing(number)
-        for field in ("state", "reason", "since", "doubt", "known", "decided_at", "platform_id", "other"):
+    for number, standing in whole.statuses.items():
+        other = without.statuses.get(number) or AccountStatus(number)
+        for field in (
+            "state",
+            "reason",
+            "since",
+            "doubt",
+            "known",
+            "decided_at",
+            "platform_id",
+            "other",
+        ):
             assert getattr(standing, field) == getattr(other, field)
 
 
@@ -234,7 +280,10 @@ def test_the_order_of_accounts_changes_nothing(nights, rows):
     assert standings(one) == standings(other)
 
     def told(dossier):
-        return {(gap.code, gap.channel, gap.subject, gap.opened_at, gap.closed_at) for gap in dossier.gaps}
+        return {
+            (gap.code, gap.channel, gap.subject, gap.opened_at, gap.closed_at)
+            for gap in dossier.gaps
+        }
 
     assert told(one) == told(other)
 
@@ -242,8 +291,8 @@ def test_the_order_of_accounts_changes_nothing(nights, rows):
 @given(history(ANY, 15))
 def test_a_night_that_is_folded_again_changes_nothing_that_is_held_true(nights):
     for (began, seen, blind), after in zip(dated(nights), play(nights), strict=True):
-        again = settle(after, seen, Moment(began, began, blind), POLICY, {})
-        assert again.standings == after.standings
+        again = evaluate_association(after, seen, EvaluationTime(began, began, blind), POLICY, {})
+        assert again.statuses == after.statuses
         assert again.proposals == after.proposals
         assert {(gap.subject, gap.opened_at) for gap in accusations(again.gaps)} == {
             (gap.subject, gap.opened_at) for gap in accusations(after.gaps)
@@ -253,21 +302,30 @@ def test_a_night_that_is_folded_again_changes_nothing_that_is_held_true(nights):
 def kept(folder, nights):
     """The same history in a database, concluded night by night."""
     store = Store.open(f"sqlite:///{folder}/auditor.db")
-    app = Small(CONFIG, store, Archive(Path(folder) / "archive"), Web())
+    app = Small(CONFIG, store, BodyStore(Path(folder) / "archive"), Web())
     store.save_registry([NOUR], ROWS, BEFORE)
     for began, seen, blind in dated(nights):
-        begun = store.begin_night(began.date(), began)
-        store.record(replace(look, night_id=begun.id) for look in seen.values())
-        for _ in range(2 if seen else 1):  # as after a death between the conclusions and the night's end
-            conclude(store, CONFIG, begun, blind)
-        store.finish_night(begun, NightState.DONE, began + timedelta(hours=22), blind=sorted(blind))
+        begun = store.begin_run(began.date(), began)
+        store.record_observations(replace(look, run_id=begun.id) for look in seen.values())
+        for _ in range(
+            2 if seen else 1
+        ):  # as after a death between the conclusions and the night's end
+            evaluate_run(store, CONFIG, begun, blind)
+        store.finish_run(
+            begun,
+            AuditRunState.DONE,
+            began + timedelta(hours=22),
+            unreliable_channels=sorted(blind),
+        )
     return app
 
 
 def slow(examples):
     """Settings for a property of whole databases: few examples, and no hours spent on making one smaller."""
     phases = (Phase.explicit, Phase.reuse, Phase.generate)
-    return settings(max_examples=examples, phases=phases, suppress_health_check=[HealthCheck.too_slow])
+    return settings(
+        max_examples=examples, phases=phases, suppress_health_check=[HealthCheck.too_slow]
+    )
 
 
 @pytest.mark.slow
@@ -276,10 +334,10 @@ def slow(examples):
 def test_a_rebuild_is_what_was_concluded_night_by_night(nights):
     with tempfile.TemporaryDirectory() as folder:
         app = kept(folder, nights)
-        changes, after = rejudge(app).changes, list(app.store.standings())
+        changes, after = reevaluate(app).changes, list(app.store.list_account_statuses())
         app.store.close()
     assert changes == []
-    assert after == ([told for _, told in sorted(last(nights).standings.items())] if nights else [])
+    assert after == ([told for _, told in sorted(last(nights).statuses.items())] if nights else [])
 
 
 @pytest.mark.slow
@@ -288,11 +346,14 @@ def test_a_rebuild_is_what_was_concluded_night_by_night(nights):
 def test_no_rebuild_accuses_anybody_of_what_was_not_seen(nights):
     with tempfile.TemporaryDirectory() as folder:
         app = kept(folder, nights)
-        rejudge(app)
-        gaps, states = list(app.store.gaps()), {one.state for one in app.store.standings()}
+        reevaluate(app)
+        gaps, states = (
+            list(app.store.list_gaps()),
+            {one.state for one in app.store.list_account_statuses()},
+        )
         app.store.close()
     assert not accusations(gaps)
-    assert State.GONE not in states
+    assert AccountState.GONE not in states
 
 
 # --- people's words
@@ -306,7 +367,7 @@ WORDS = st.builds(
         "Amina",
         "she called",
         START + timedelta(days=day),
-        until=START + timedelta(days=day + days),
+        expires_at=START + timedelta(days=day + days),
         account_id=None if channel_wide else row.id,
         value=value,
     ),
@@ -321,15 +382,19 @@ WORDS = st.builds(
 
 def judged(dossier, now):
     """What any face and rule would see at a moment."""
-    told = case(dossier, Moment(now, now), {})
-    return [(held.row.id, held.standing) for held in told.accounts], told.none_by_choice, told.moved
+    told = build_rule_context(dossier, EvaluationTime(now, now), {})
+    return (
+        [(held.row.id, held.status) for held in told.accounts],
+        told.none_by_choice,
+        told.moved_channels,
+    )
 
 
 @given(history(ANY), st.lists(WORDS, max_size=4))
 def test_a_word_that_has_ended_leaves_what_observations_alone_give(nights, words):
     """Whether it expired or was withdrawn: to the fold both are an end."""
     with_words, without = last(nights, decisions=tuple(words)), last(nights)
-    assert with_words.standings == without.standings
+    assert with_words.statuses == without.statuses
     ended = max([START, *(word.until for word in words)])
     assert judged(with_words, ended) == judged(without, ended)
 
@@ -341,13 +406,17 @@ def test_a_word_that_has_ended_leaves_what_observations_alone_give(nights, words
 def test_the_blindness_of_one_channel_moves_nothing_on_another(nights, tonight, blind):
     """Elsewhere everything is as it would have been with open eyes, or as it was before."""
     before = last(nights)
-    seeing, unseeing = (last([*nights, replace(tonight, blind=frozenset(eyes))]) for eyes in ((), (blind,)))
+    seeing, unseeing = (
+        last([*nights, replace(tonight, blind=frozenset(eyes))]) for eyes in ((), (blind,))
+    )
     for row in ROWS:
-        one, other = (seen.standings.get(row.id) or Standing(row.id) for seen in (unseeing, seeing))
+        one, other = (
+            seen.statuses.get(row.id) or AccountStatus(row.id) for seen in (unseeing, seeing)
+        )
         if row.channel != blind:
             assert one == other
         else:
-            assert one.state is before.standings.get(row.id, Standing(row.id)).state
+            assert one.state is before.statuses.get(row.id, AccountStatus(row.id)).state
     for gap in unseeing.gaps:
         if gap not in before.gaps:
             assert gap.channel != blind
@@ -357,7 +426,9 @@ def test_the_blindness_of_one_channel_moves_nothing_on_another(nights, tonight, 
 def _moved(gap, dossier):
     """What has happened to a gap in a dossier: opened, closed."""
     at = (gap.code, gap.channel, gap.subject, gap.first_seen)
-    rows = [row for row in dossier.gaps if (row.code, row.channel, row.subject, row.first_seen) == at]
+    rows = [
+        row for row in dossier.gaps if (row.code, row.channel, row.subject, row.first_seen) == at
+    ]
     return {name for row in rows for name in ("opened_at", "closed_at") if getattr(row, name)}
 
 
@@ -380,12 +451,14 @@ def walled(day, walls):
 
 @given(st.lists(WALLS, min_size=5, max_size=len(MANY)), st.integers(2, 20))
 def test_a_wall_that_stays_blinds_its_channel_on_its_first_night_at_most(walls, nights):
-    dossier, blind = Dossier(NOUR, tuple(MANY[: len(walls)])), []
+    dossier, blind = AssociationState(NOUR, tuple(MANY[: len(walls)])), []
     for day in range(nights):
         seen, began = walled(day, walls), START + timedelta(days=day)
-        held = [dossier.standings.get(at) or Standing(at) for at in seen]
-        turns = (Turn("twitter", one, seen[one.account_id].finding) for one in held)
-        blind.append(frozenset(swung(turns)))
-        dossier = settle(dossier, seen, Moment(began, began, blind[-1]), POLICY, {})
+        held = [dossier.statuses.get(at) or AccountStatus(at) for at in seen]
+        turns = (RunChange("twitter", one, seen[one.account_id].finding) for one in held)
+        blind.append(frozenset(find_mass_changes(turns)))
+        dossier = evaluate_association(
+            dossier, seen, EvaluationTime(began, began, blind[-1]), POLICY, {}
+        )
     assert not any(blind[2:])
-    assert {one.state for one in dossier.standings.values()} == {State.PRESENT}
+    assert {one.state for one in dossier.statuses.values()} == {AccountState.PRESENT}

@@ -29,27 +29,38 @@ from hypothesis.stateful import (
 from sqlalchemy import select
 
 from auditor.checking import checker
-from auditor.config.schema import ChannelConfig, Keep, load, packaged
+from auditor.config.schema import (
+    ChannelSettings,
+    RetentionSettings,
+    find_packaged_config,
+    load_config,
+)
 from auditor.decisions.parsing import DecisionError
-from auditor.decisions.replies import accept
-from auditor.decisions.service import Saying, withdrawn
+from auditor.decisions.replies import accept_reply
+from auditor.decisions.service import DecisionService, withdraw_decision
 from auditor.evaluation import reevaluate
-from auditor.receipts.receipt import chain
-from auditor.receipts.signing import known
-from auditor.retention.evidence_pruning import thin
-from auditor.rules.engine import key
-from auditor.runs.run import run
+from auditor.receipts.receipt import verify_receipt_chain
+from auditor.receipts.signing import read_known_public_keys
+from auditor.retention.evidence_pruning import prune_evidence
+from auditor.rules.engine import get_gap_key
+from auditor.runs.run import execute_run
 from probes.links import identify
 from probes.models.finding import Activity, Finding, FoundLink, Presence, Reason
-from probes.models.http import Ask, NoPage
-from storage.database.sqlite_file import restore
-from storage.errors import LaterNightError, StoreError
-from storage.files.body_store import Archive
-from storage.models.audit import AccountRow, Association, DecisionKind, Member, NightState
+from probes.models.http import FetchError, PageRequest
+from storage.database.sqlite_file import restore_database
+from storage.errors import LaterRunDoneError, StoreError
+from storage.files.body_store import BodyStore
+from storage.models.audit import (
+    AccountRow,
+    Association,
+    AssociationEntry,
+    AuditRunState,
+    DecisionKind,
+)
 from storage.models.users import Reply, ReplyKind
 from storage.store import Store
 from storage.tables.runs import OBSERVATION
-from storage.tables.summaries import FIGURE
+from storage.tables.summaries import RUN_FACET_COUNT
 from tests.support.mini_network import Small, Web
 from tests.support.read_model_consistency import recounted, tabled
 
@@ -59,13 +70,13 @@ CHANNELS = ("website", "facebook", "twitter", "youtube")
 KNOWN = ("https://known.example/", "https://other.example/")
 NOWHERE = "https://nobody.example/"
 CANARY = "https://www.facebook.com/known.canary"
-CONFIG = load(packaged(), {})
+CONFIG = load_config(find_packaged_config(), {})
 CONFIG = CONFIG.model_copy(
     update={
         "channels": {
-            name: ChannelConfig(
+            name: ChannelSettings(
                 canaries={"website": KNOWN, "facebook": (CANARY,)}.get(name, ()),
-                impossible=NOWHERE if name == "website" else None,
+                impossible_account=NOWHERE if name == "website" else None,
             )
             for name in CHANNELS
         },
@@ -73,7 +84,7 @@ CONFIG = CONFIG.model_copy(
     }
 )
 
-SHORT = CONFIG.model_copy(update={"keep": Keep(bodies=2, exchanges=4)})
+SHORT = CONFIG.model_copy(update={"keep": RetentionSettings(bodies=2, exchanges=4)})
 """By what evidence is thinned."""
 
 # --- what there is to list, to see and to say
@@ -92,7 +103,9 @@ LINKS = (
 FIELDS = st.one_of(
     st.tuples(st.just("region"), st.sampled_from([None, "Souss-Massa", "Oriental"])),
     st.tuples(st.just("tags"), st.sampled_from([(), ("youth",), ("youth", "rural")])),
-    st.tuples(st.just("none_by_choice"), st.sampled_from([(), ("youtube",), ("twitter", "facebook")])),
+    st.tuples(
+        st.just("none_by_choice"), st.sampled_from([(), ("youtube",), ("twitter", "facebook")])
+    ),
     st.tuples(st.just("email"), st.sampled_from([None, "amina@example.org"])),
     st.tuples(st.just("media_officer"), st.sampled_from([None, "Amina", "none"])),
 )
@@ -128,7 +141,17 @@ READS = {
     "blocked": Finding(UNTOLD, Reason.BLOCKED),
 }
 WORDS = st.sampled_from(
-    [*READS, "gone", "gone", "alive", "bug", Reason.TIMEOUT, Reason.NETWORK, Reason.NETWORK, Reason.TLS]
+    [
+        *READS,
+        "gone",
+        "gone",
+        "alive",
+        "bug",
+        Reason.TIMEOUT,
+        Reason.NETWORK,
+        Reason.NETWORK,
+        Reason.TLS,
+    ]
 )
 ANSWERS = st.dictionaries(st.sampled_from([typed for _, typed in LINKS]), WORDS)
 EYES = st.sampled_from(["well"] * 6 + ["offline", "blind"])
@@ -141,7 +164,9 @@ BY = {"who": "Amina", "why": "she called"}
 
 def steps(account, keyed=()):
     """A probe whose page says in one word what is to be found."""
-    page = yield Ask(account.identity.canonical or account.identity.url or account.typed, registered=True)
+    page = yield PageRequest(
+        account.identity.canonical or account.identity.url or account.typed, is_registered_link=True
+    )
     word = page.body.decode()
     if word == "bug":
         raise ZeroDivisionError("a bug in a probe")
@@ -172,7 +197,9 @@ class Dying:
 
     def __enter__(self):
         for name in self.WRITES:
-            setattr(self.app.store, name, self._counted(name, getattr(self.app.store, name)))
+            setattr(
+                self.app.store, name, self._counted_accounts(name, getattr(self.app.store, name))
+            )
         return self
 
     def __exit__(self, *_):
@@ -191,7 +218,7 @@ class Dying:
             if last:
                 self._die()
             if self.cut is None:
-                self.safe |= {(row.account_id, row.night_id) for row in rows}
+                self.safe |= {(row.account_id, row.run_id) for row in rows}
             return done
 
         return written
@@ -220,7 +247,9 @@ class Histories(RuleBasedStateMachine):
     def __init__(self):
         super().__init__()
         self.folder = Path(tempfile.mkdtemp(dir=MEMORY if MEMORY.is_dir() else None))
-        self.patches = [patch.object(module, "steps", steps) for module in (checker, reevaluate)]
+        self.patches = [
+            patch.object(module, "probe_steps_for", steps) for module in (checker, reevaluate)
+        ]
         for one in self.patches:
             one.start()
         self.now = START - timedelta(days=1)
@@ -233,7 +262,9 @@ class Histories(RuleBasedStateMachine):
 
     def open(self):
         store = Store.open(f"sqlite:///{self.folder}/auditor.db")
-        self.app = Small(CONFIG, store, Archive(self.folder / "archive"), Web(), folder=self.folder)
+        self.app = Small(
+            CONFIG, store, BodyStore(self.folder / "archive"), Web(), folder=self.folder
+        )
 
     def teardown(self):
         self.app.store.close()
@@ -250,14 +281,22 @@ class Histories(RuleBasedStateMachine):
     def imported(self, *, prune=False, people=None):
         told = {one: self.sheet[one] for one in people or self.sheet if one in self.sheet}
         associations = [
-            Member(Association(one, one.title())).having(fields) for one, (fields, _) in told.items()
+            AssociationEntry(Association(one, one.title())).replace_values(fields)
+            for one, (fields, _) in told.items()
         ]
         rows = [
-            AccountRow(one, typed, identify.identify(typed, None if column == "links" else column), column)
+            AccountRow(
+                one,
+                typed,
+                identify.identify_link(typed, None if column == "links" else column),
+                column,
+            )
             for one, (_, listed) in told.items()
             for column, typed in (LINKS[at] for at in sorted(listed))
         ]
-        self.app.store.save_registry(associations, rows, self.now, prune=prune, whole=people is None)
+        self.app.store.save_registry(
+            associations, rows, self.now, prune=prune, is_complete=people is None
+        )
 
     @rule(edits=EDITS, some=st.booleans())
     def a_sheet_comes(self, edits, some):
@@ -276,37 +315,39 @@ class Histories(RuleBasedStateMachine):
     def a_sheet_comes_and_the_rest_is_pruned(self):
         """What is pruned takes its history with it: the rest has to be told anew."""
         self.imported(prune=True)
-        reevaluate.rejudge(self.app)
+        reevaluate.reevaluate(self.app)
         self.pass_time()
 
     # --- nights
 
     def night(self, answers, seeing, dying):
         web = self.app.web = Web()
-        web.answers = {typed: self._answer(word) for typed, word in answers.items()} | {NOWHERE: "gone"}
+        web.answers = {typed: self._fetch(word) for typed, word in answers.items()} | {
+            NOWHERE: "gone"
+        }
         if seeing == "offline":
-            web.answers |= {url: NoPage(Reason.NETWORK) for url in KNOWN}
+            web.answers |= {url: FetchError(Reason.NETWORK) for url in KNOWN}
         if seeing == "blind":
             web.answers[CANARY] = "gone"
         with dying:
             try:
-                return asyncio.run(run(self.app, self.now))
+                return asyncio.run(execute_run(self.app, self.now))
             finally:
                 self.safe |= dying.safe
 
     @staticmethod
     def _answer(word):
-        return NoPage(word) if isinstance(word, Reason) else word
+        return FetchError(word) if isinstance(word, Reason) else word
 
     @rule(answers=ANSWERS, seeing=EYES, days=st.sampled_from([0, 1, 1, 1, 1, 2, 5]))
     def a_night(self, answers, seeing, days):
         self.pass_time(days=days)
         try:
             done = self.night(answers, seeing, Dying(self.app))
-        except LaterNightError:
-            assert self.app.store.judged_night().day > self.now.date()
+        except LaterRunDoneError:
+            assert self.app.store.get_latest_evaluated_run().day > self.now.date()
         else:
-            assert done.state in {NightState.DONE, NightState.SKIPPED}
+            assert done.state in {AuditRunState.DONE, AuditRunState.SKIPPED}
         self.pass_time()
 
     @rule(
@@ -351,22 +392,24 @@ class Histories(RuleBasedStateMachine):
     def somebody_decides(self, one, channel, kind, account, days, code):  # noqa: PLR0917
         until = None if days is None else (self.now + timedelta(days=days)).date().isoformat()
         more = {
-            DecisionKind.OURS: {},
+            DecisionKind.CLAIM: {},
             DecisionKind.MOVED: {"to": LINKS[code is None][1], "until": until},
             DecisionKind.WAIVE: {"code": code, "until": until},
         }.get(kind, {"until": until})
         with suppress(DecisionError):
-            word = Saying.of(self.app.store, CHANNELS, one, channel, now=self.now, account=account, **BY)
+            word = DecisionService.create(
+                self.app.store, CHANNELS, one, channel, now=self.now, account=account, **BY
+            )
             getattr(word, kind.value)(**more)
         self.pass_time()
 
     @rule(data=st.data())
     def somebody_takes_a_word_back(self, data):
-        words = [str(word.id) for word in self.app.store.decisions()]
+        words = [str(word.id) for word in self.app.store.list_decisions()]
         if words:
             number = data.draw(st.sampled_from(words))
             with suppress(DecisionError):
-                withdrawn(self.app.store, number, now=self.now, **BY)
+                withdraw_decision(self.app.store, number, now=self.now, **BY)
             self.pass_time()
 
     @rule(
@@ -375,12 +418,14 @@ class Histories(RuleBasedStateMachine):
         value=st.sampled_from(["@nour", LINKS[3][1], LINKS[6][1]]),
     )
     def an_association_answers_and_is_believed(self, kind, data, value):
-        rows = [row for row in self.app.store.accounts() if row.channel in CHANNELS]
+        rows = [row for row in self.app.store.list_accounts() if row.channel in CHANNELS]
         if not rows:
             return
         row = data.draw(st.sampled_from(rows))
         account = (
-            None if data.draw(st.booleans()) and kind in {ReplyKind.OURS, ReplyKind.NOT_OURS} else row.id
+            None
+            if data.draw(st.booleans()) and kind in {ReplyKind.CLAIMED, ReplyKind.DISOWNED}
+            else row.id
         )
         day = (self.now + timedelta(days=9)).date().isoformat()
         said = Reply(
@@ -395,7 +440,15 @@ class Histories(RuleBasedStateMachine):
         )
         said = self.app.store.add_reply(said)
         with suppress(DecisionError):
-            accept(self.app.store, CONFIG, said, who="Amina", why="", now=self.now, because="so it was said")
+            accept_reply(
+                self.app.store,
+                CONFIG,
+                said,
+                author="Amina",
+                reason="",
+                now=self.now,
+                default_reason="so it was said",
+            )
         self.pass_time()
 
     # --- keeping, rebuilding and reading
@@ -404,7 +457,7 @@ class Histories(RuleBasedStateMachine):
     def a_backup_is_made(self):
         place = self.folder / f"backup-{len(self.backups)}"
         place.mkdir()
-        self.app.store.copy(place / "auditor.db")
+        self.app.store.create_backup(place / "auditor.db")
         self.backups.append((place, set(self.safe), deepcopy(self.sheet)))
 
     @precondition(lambda self: self.backups)
@@ -414,26 +467,28 @@ class Histories(RuleBasedStateMachine):
         self.safe, self.sheet = set(safe), deepcopy(sheet)
         self.app.store.close()
         database = self.folder / "auditor.db"
-        restore(place / "auditor.db", database, self.folder / "kept.db")
+        restore_database(place / "auditor.db", database, self.folder / "kept.db")
         (self.folder / "kept.db").unlink()
         self.open()
         self.stirred = True
 
     @rule()
     def old_evidence_is_thinned(self):
-        thin(self.app.store, self.app.archive, SHORT, self.now)
+        prune_evidence(self.app.store, self.app.archive, SHORT, self.now)
         self.stirred = True
 
     @rule()
     def everything_is_rebuilt(self):
         before = held(self.app.store)
-        assert reevaluate.rejudge(self.app).changes == []
+        assert reevaluate.reevaluate(self.app).changes == []
         assert held(self.app.store) == before
 
     @rule()
     def the_lists_are_read(self):
         """The summaries and their sums are those that the views give when they are made anew."""
-        now = self.app.store.after_nights(self.now)  # what is before the newest night is told as it was then
+        now = self.app.store.get_effective_time(
+            self.now
+        )  # what is before the newest night is told as it was then
         assert tabled(self.app, now) == recounted(self.app, now)
 
     # --- what always holds
@@ -441,18 +496,18 @@ class Histories(RuleBasedStateMachine):
     @invariant()
     def no_account_is_seen_twice_in_a_night_and_nothing_that_was_kept_is_lost(self):
         store = self.app.store
-        with store._database.reading() as connection:
-            query = select(OBSERVATION.c.account_id, OBSERVATION.c.night_id)
+        with store._database.begin_read() as connection:
+            query = select(OBSERVATION.c.account_id, OBSERVATION.c.run_id)
             seen = Counter(tuple(row) for row in connection.execute(query))
         assert set(seen.values()) <= {1}
-        there = {row.id for row in store.accounts(include_withdrawn=True)}
+        there = {row.id for row in store.list_accounts(include_withdrawn=True)}
         assert {at for at in self.safe if at[0] in there} <= set(seen)
 
     @invariant()
     def there_is_one_night_a_day_and_their_receipts_are_chained(self):
-        nights = list(self.app.store.nights())
+        nights = list(self.app.store.list_runs())
         assert len({night.day for night in nights}) == len(nights)
-        links = list(chain(nights, known(self.folder)))
+        links = list(verify_receipt_chain(nights, read_known_public_keys(self.folder)))
         assert {link.fault for link in links} <= {None}
         for night in nights:
             json.dumps(night.receipt, allow_nan=False)
@@ -460,29 +515,29 @@ class Histories(RuleBasedStateMachine):
     @invariant()
     def a_gap_is_open_once(self):
         running, ended = Counter(), {}
-        for gap in sorted(self.app.store.gaps(), key=lambda gap: gap.first_seen):
-            running[key(gap)] += gap.closed_at is None
-            assert ended.get(key(gap), gap.first_seen) <= gap.first_seen
+        for gap in sorted(self.app.store.list_gaps(), key=lambda gap: gap.first_seen):
+            running[get_gap_key(gap)] += gap.closed_at is None
+            assert ended.get(get_gap_key(gap), gap.first_seen) <= gap.first_seen
             if gap.closed_at:
                 assert gap.closed_at >= (gap.opened_at or gap.first_seen)
-                ended[key(gap)] = gap.closed_at
+                ended[get_gap_key(gap)] = gap.closed_at
         assert set(running.values()) <= {0, 1}
 
     @precondition(lambda self: self.stirred)
     @invariant()
     def a_rebuild_finds_nothing_to_change(self):
         self.stirred = False
-        assert reevaluate.rejudge(self.app, dry_run=True).changes == []
+        assert reevaluate.reevaluate(self.app, dry_run=True).changes == []
 
 
 def held(store):
     """Every conclusion, without the numbers of its rows, and the figures of every night."""
     with store._database.reading() as connection:
-        figures = {tuple(row) for row in connection.execute(select(FIGURE)) if row.count}
+        figures = {tuple(row) for row in connection.execute(select(RUN_FACET_COUNT)) if row.count}
     return (
         list(store.standings()),
-        sorted((replace(gap, id=None) for gap in store.gaps()), key=repr),
-        sorted((replace(one, id=None) for one in store.proposals()), key=repr),
+        sorted((replace(gap, id=None) for gap in store.list_gaps()), key=repr),
+        sorted((replace(one, id=None) for one in store.list_proposals()), key=repr),
         figures,
     )
 

@@ -3,28 +3,33 @@
 from itertools import groupby
 from pathlib import Path
 
-from auditor.web.access import Access, Gate
+from auditor.web.access import Access, RequireAccess
 from tests.support.all_commands import commands
 from tests.support.all_routes import every_route
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "guides" / "users-and-permissions.md"
 BEGIN, END = "<!-- access: written from the routes by `make people` -->\n", "<!-- access ends -->\n"
-TYPED, LAST = "<!-- commands: written from the command line by `make people` -->\n", "<!-- commands end -->\n"
+TYPED, LAST = (
+    "<!-- commands: written from the command line by `make people` -->\n",
+    "<!-- commands end -->\n",
+)
 WHO = {
-    Access.OPEN: "anybody; where the address has a token, that lets in",
-    Access.LETTER: "an association, by its letter",
-    Access.MACHINE: "this machine, or whoever shows its token",
-    Access.READER: "everybody who is logged in",
+    Access.PUBLIC: "anybody; where the address has a token, that lets in",
+    Access.REPORT_LINK: "an association, by its letter",
+    Access.MONITORING: "this machine, or whoever shows its token",
+    Access.LOGGED_IN: "everybody who is logged in",
     Access.COORDINATOR: "coordinators; those of some regions are shown what is theirs",
-    Access.OWN: "coordinators of all regions, or of the association's",
-    Access.EVERYWHERE: "coordinators of all regions",
+    Access.OWN_REGION: "coordinators of all regions, or of the association's",
+    Access.ALL_REGIONS: "coordinators of all regions",
     Access.ADMIN: "administrators",
 }
 
 
 def gates(route):
     """What a route declares of who may use it."""
-    return [one.dependency for one in route.dependencies if isinstance(one.dependency, Gate)]
+    return [
+        one.dependency for one in route.dependencies if isinstance(one.dependency, RequireAccess)
+    ]
 
 
 def table():

@@ -11,7 +11,7 @@ import pytest
 from _pytest.mark import ParameterSet
 from fastapi.routing import APIRoute
 
-from auditor.views.export import FORMATS, KINDS
+from auditor.views.export import EXPORT_FORMATS, EXPORT_KINDS
 from auditor.web.app import ROUTERS
 from tests.support.sample_network import WAITING
 
@@ -19,8 +19,8 @@ FILLED = {
     "language": ("en",),
     "association": ("nour", "bare"),
     "account_id": range(1, 6),
-    "kind": tuple(KINDS),
-    "form": FORMATS,
+    "kind": tuple(EXPORT_KINDS),
+    "form": EXPORT_FORMATS,
     "number": ("1",),
     "day": ("2026-11-02",),
     "name": (WAITING, "none"),
@@ -39,7 +39,15 @@ ASKED = {
     "cohorts": ("by=tag", "since=2026-11-02"),
     "decide": tuple(
         f"kind={kind}&channel=facebook"
-        for kind in ("attest", "none_by_choice", "ours", "not_ours", "moved", "waive", "withdraw&number=1")
+        for kind in (
+            "attest",
+            "none_by_choice",
+            "ours",
+            "not_ours",
+            "moved",
+            "waive",
+            "withdraw&number=1",
+        )
     ),
     "{account_id:int}": ("night=2026-11-02",),
     "{association:path}": (
@@ -80,7 +88,9 @@ def every_route() -> list[APIRoute]:
 def ways(route: APIRoute, **given: Iterable[object]) -> Iterator[str]:
     """The addresses of a page: of each association, or of these, and with each thing it may be asked."""
     queries = ["", *ASKED.get(route.path.rpartition("/")[2], ()), *_closed(route)]
-    yield from (f"{path}?{query}" if query else path for path in paths(route, **given) for query in queries)
+    yield from (
+        f"{path}?{query}" if query else path for path in paths(route, **given) for query in queries
+    )
 
 
 def paths(route: APIRoute, **given: Iterable[object]) -> Iterator[str]:
@@ -131,7 +141,13 @@ SENT = {
     "follow-up": ({}, {"kind": "promised"}, {"kind": "note"}, {"kind": "called"}),
     "check": ({}, {}),
     "meeting": ({}, {"tag": "rabat"}),
-    "registry": ({}, {"sheet": b"id;x"}, {"sheet": b"name\n"}, {"sheet": b"PK"}, {"sheet": b"name\nNour\n"}),
+    "registry": (
+        {},
+        {"sheet": b"id;x"},
+        {"sheet": b"name\n"},
+        {"sheet": b"PK"},
+        {"sheet": b"name\nNour\n"},
+    ),
     "{name}": ({"act": "take"}, {"act": "take"}, {"act": "drop"}),
     "{association:path}": (
         {},

@@ -10,8 +10,8 @@ from urllib.parse import parse_qs, urlsplit
 from hypothesis import strategies as st
 
 from probes.models.finding import Account, Finding, Presence
-from probes.models.http import Ask, NoPage, Page
-from probes.models.probe import Look, Steps, drive
+from probes.models.http import FetchError, Page, PageRequest
+from probes.models.probe import ProbeGenerator, ProbeResult, run_offline
 
 NOW = datetime(2026, 11, 20, 3, 0, tzinfo=UTC)
 
@@ -22,7 +22,9 @@ JSON = st.recursive(
     | st.integers(10**18, 10**30)
     | st.floats()
     | st.text(max_size=12),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=12), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=12), inner, max_size=4)
+    ),
     max_leaves=12,
 )
 """Anything at all that JSON can hold, and a little more."""
@@ -41,23 +43,23 @@ def page(data: object, status: int = 200) -> Page:
 
 def remembered(account: Account, own: str | None, name: str | None = None) -> Account:
     """The account, with the platform's own id and its name as they were last seen."""
-    return replace(account, known=Finding(Presence.PRESENT, platform_id=own, name=name))
+    return replace(account, previous_finding=Finding(Presence.PRESENT, platform_id=own, name=name))
 
 
-def played(steps: Steps, *answers: Page | NoPage) -> Look:
+def played(steps: ProbeGenerator, *answers: Page | FetchError) -> ProbeResult:
     """The probe's look, given these answers one after the other; it must want exactly so many."""
     waiting = list(answers)
 
-    def answer(ask: Ask) -> Page | NoPage:
+    def answer(ask: PageRequest) -> Page | FetchError:
         given = waiting.pop(0)
-        return given if isinstance(given, NoPage) or given.url else replace(given, url=ask.url)
+        return given if isinstance(given, FetchError) or given.url else replace(given, url=ask.url)
 
-    look = drive(steps, answer)
+    look = run_offline(steps, answer)
     assert not waiting, "the probe asked for less"
     return look
 
 
-def queries(look: Look) -> list[dict[str, str]]:
+def queries(look: ProbeResult) -> list[dict[str, str]]:
     """The query of every ask."""
-    asked = [parse_qs(urlsplit(exchange.ask.url).query) for exchange in look.exchanges]
+    asked = [parse_qs(urlsplit(exchange.request.url).query) for exchange in look.exchanges]
     return [{name: values[0] for name, values in query.items()} for query in asked]

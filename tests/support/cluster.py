@@ -18,10 +18,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from auditor.app import App
-from auditor.cluster.worker import Worker
-from auditor.config.schema import Cluster, load
+from auditor.cluster.worker import ClusterWorker
+from auditor.config.schema import ClusterSettings, load_config
 from probes.links import identify
-from storage.files.body_store import Archive
+from storage.files.body_store import BodyStore
 from storage.models.audit import AccountRow, Association
 from storage.store import Store
 from tests.support.mini_network import Small, Web, configured
@@ -56,7 +56,12 @@ def database(server):
 
 def restarted(server):
     """End every connection as a crash does, and start again."""
-    pg_ctl(["-w", "-m", "immediate", "restart"], pgdata=server.pgdata, user=server.system_user, timeout=30)
+    pg_ctl(
+        ["-w", "-m", "immediate", "restart"],
+        pgdata=server.pgdata,
+        user=server.system_user,
+        timeout=30,
+    )
 
 
 @dataclass
@@ -93,17 +98,17 @@ def far(folder, url, config=None, **settings):
     """An auditor on PostgreSQL whose nights workers do."""
     config = config or configured()
     storage = config.storage.model_copy(update={"url": url, "folder": folder})
-    shared = {"storage": storage, "cluster": Cluster(**(QUICK | settings))}
+    shared = {"storage": storage, "cluster": ClusterSettings(**(QUICK | settings))}
     app = config.model_copy(update=shared)
     web = Frozen()
-    return Far(app, Store.open(url), Archive(folder / "archive"), web, folder=folder)
+    return Far(app, Store.open(url), BodyStore(folder / "archive"), web, folder=folder)
 
 
 @contextlib.asynccontextmanager
 async def at_work(app, count=1, **given):
     """So many workers in this process."""
     stop = asyncio.Event()
-    workers = [asyncio.create_task(Worker(app, stop, **given).run()) for _ in range(count)]
+    workers = [asyncio.create_task(ClusterWorker(app, stop, **given).run()) for _ in range(count)]
     try:
         yield workers
     finally:
@@ -126,7 +131,7 @@ class Sites:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._thread.start()
-        start = asyncio.start_server(self._serve, "127.0.0.1", 0, limit=1 << 16, backlog=500)
+        start = asyncio.start_server(self._serve_client, "127.0.0.1", 0, limit=1 << 16, backlog=500)
         self._server = asyncio.run_coroutine_threadsafe(start, self._loop).result()
         self.port = self._server.sockets[0].getsockname()[1]
         return self
@@ -180,7 +185,9 @@ def answer(url):
     if url.path.count("/") > 1 or "." in url.path:
         return b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
     page = f"<!doctype html><title>{url.hostname}</title><p>Des ateliers du quartier {url.path}.".encode()
-    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: %d\r\n\r\n"
+    head = (
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: %d\r\n\r\n"
+    )
     return head % len(page) + page
 
 
@@ -213,9 +220,13 @@ def registered(folder, url, sites, names, *, rest=0.0, jobs=2, at_once=50):
     config = CONFIG.format(url=url, port=sites.port, rest=rest, jobs=jobs, at_once=at_once)
     (folder / "config.toml").write_text(config)
     typed = [f"http://{name}" for name in names]
-    rows = [AccountRow("amal", one, identify.identify(one, "website"), "website") for one in typed]
-    with App.open(load(folder / "config.toml", {})) as app:
-        app.store.save_registry([Association("amal", "Amal")], rows, datetime.now(UTC) - timedelta(days=1))
+    rows = [
+        AccountRow("amal", one, identify.identify_link(one, "website"), "website") for one in typed
+    ]
+    with App.open(load_config(folder / "config.toml", {})) as app:
+        app.store.save_registry(
+            [Association("amal", "Amal")], rows, datetime.now(UTC) - timedelta(days=1)
+        )
 
 
 def begun(folder, *words):

@@ -13,12 +13,12 @@ from pathlib import Path
 import storage.database.engine
 import storage.database.sqlite_file
 
-MADE = storage.database.sqlite_file._make_by
+MADE = storage.database.sqlite_file._create_beside
 
 
 def copies_of(template: Path) -> None:
     """From now on a new database is a copy of this one, which is made first."""
-    storage.database.sqlite_file.make(template)
+    storage.database.sqlite_file.create_database_file(template)
 
     def copied(new: Path, file: Path) -> None:
         try:
@@ -28,7 +28,7 @@ def copies_of(template: Path) -> None:
         finally:
             new.unlink(missing_ok=True)
 
-    storage.database.sqlite_file._make_by = copied
+    storage.database.sqlite_file._create_beside = copied
 
 
 def statements_shared() -> None:

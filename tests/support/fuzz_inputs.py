@@ -16,18 +16,20 @@ from pathlib import Path
 import httpx
 from hypothesis import strategies as st
 
-from auditor.i18n.catalogs import LOCALES
+from auditor.i18n.catalogs import LOCALE_BY_LANGUAGE
 from probes.links import channel_registry, identify
 from probes.models import finding, probe
 from probes.models.finding import Identity, Reason
-from probes.models.http import Hop, NoPage, Page
+from probes.models.http import FetchError, Hop, Page
 from probes.parsing import html
-from probes.website.page_analysis import Site, read_site
+from probes.website.page_analysis import SiteAnalysis, analyze_site_page
 from tests.support.api_responses import JSON
 
 NOW = datetime(2026, 11, 20, 3, tzinfo=UTC)
 PAGES = Path(__file__).parents[1] / "fixtures" / "pages"
-RECORDED = [path.read_bytes() for path in sorted(PAGES.rglob("*")) if path.suffix not in {".toml", ""}]
+RECORDED = [
+    path.read_bytes() for path in sorted(PAGES.rglob("*")) if path.suffix not in {".toml", ""}
+]
 
 
 def pieces(text: str, between: str | None = None) -> tuple[str, ...]:
@@ -48,7 +50,18 @@ LINKED = HOSTS + pieces(
 )
 ODD = (
     *("\x00", "\x1b[2J", "\x7f", "\x85", "\u202e", "\u2066", "\u200f", "\u200b", "\ufeff"),
-    *("\xa0", "\t", "\r\n", "\u2028", "e\u0301", "9" * 5000, "a" * 3000, "(" * 300, "[" * 300, " " * 3000),
+    *(
+        "\xa0",
+        "\t",
+        "\r\n",
+        "\u2028",
+        "e\u0301",
+        "9" * 5000,
+        "a" * 3000,
+        "(" * 300,
+        "[" * 300,
+        " " * 3000,
+    ),
     *pieces("' \" ` < > & ; = + - | ، ـ ９ ٣ 1e999 -0 NaN İ ß ﷺ 👩‍👩‍👧"),
 )
 LONE = ("\ud800", "\udfff")
@@ -110,7 +123,9 @@ TEXTS = spliced(DATED, SAID, ODD) | spliced(LINKED, SAID, ODD)
 BOMBS = ("<div>" * 300, "<b " + "x=1 " * 200 + ">")
 MARKUP = spliced(TAGS, BOMBS, SAID, DATED, LINKED, ODD, most=40)
 PLACES = st.builds(
-    "https://{}/{}".format, one_of_many([host for host in HOSTS if "[" not in host]), spliced(LINKED, most=3)
+    "https://{}/{}".format,
+    one_of_many([host for host in HOSTS if "[" not in host]),
+    spliced(LINKED, most=3),
 )
 URLS = spliced(LINKED, ODD) | PLACES
 
@@ -122,7 +137,9 @@ def mutated(draw) -> bytes:
     for _ in range(draw(st.integers(0, 4))):
         at, to = sorted(draw(st.tuples(*[st.integers(0, len(body))] * 2)))
         put = draw(
-            st.one_of(st.binary(max_size=6), st.just(body[at:to]), spliced(TAGS, ODD, most=2).map(written))
+            st.one_of(
+                st.binary(max_size=6), st.just(body[at:to]), spliced(TAGS, ODD, most=2).map(written)
+            )
         )
         body = body[:at] + put + draw(st.sampled_from([body[at:], body[to:]]))
     return body[:200_000]
@@ -162,7 +179,11 @@ BODIES = st.one_of(
     spliced(XML, DATED, ODD, most=30).map(written),
     JSON.map(lambda data: json.dumps(data).encode()),
     st.binary(max_size=200),
-    st.builds(lambda text, code: text.encode(code, "replace"), MARKUP, st.sampled_from(["cp1256", "utf-16"])),
+    st.builds(
+        lambda text, code: text.encode(code, "replace"),
+        MARKUP,
+        st.sampled_from(["cp1256", "utf-16"]),
+    ),
 )
 TYPES = pieces(
     "text/html text/html;charset= text/html;charset=idna text/xml;charset=rot13 text/plain application/json ;"
@@ -189,20 +210,25 @@ ANY_PAGE = st.builds(
     truncated=st.booleans(),
     insecure=st.booleans(),
 )
-CHANNELS = sorted(channel_registry.channels())
+CHANNELS = sorted(channel_registry.list_channels())
 COLUMNS = st.none() | st.sampled_from(CHANNELS)
-IDENTITIES = st.builds(identify.identify, URLS | TEXTS, COLUMNS)
+IDENTITIES = st.builds(identify.identify_link, URLS | TEXTS, COLUMNS)
 HANDLES = pieces("nour @nour_ma 1234567 company/nour https://nour.example/a?b UC" + "x" * 22)
-ON = {one: [who for text in HANDLES if (who := identify.identify(text, one)).key] for one in CHANNELS}
+ON = {
+    one: [who for text in HANDLES if (who := identify.identify_link(text, one)).key]
+    for one in CHANNELS
+}
 """Accounts of each channel."""
-REFUSED = st.builds(NoPage, st.sampled_from(Reason), status=st.none() | STATUS, url=st.none() | URLS)
+REFUSED = st.builds(
+    FetchError, st.sampled_from(Reason), status=st.none() | STATUS, url=st.none() | URLS
+)
 
 
 # --- the arguments of a parser
 
 CLOSED = {
     **dict.fromkeys(("column", "channel"), st.sampled_from(CHANNELS)),
-    **dict.fromkeys(("language", "default"), st.sampled_from(sorted(LOCALES))),
+    **dict.fromkeys(("language", "default"), st.sampled_from(sorted(LOCALE_BY_LANGUAGE))),
     **dict.fromkeys(("node", "root"), JSON),
 }
 """Arguments of these names are never anything else."""
@@ -216,7 +242,7 @@ NAMED = {
     ),
 }
 """Arguments of which the name says more than the kind."""
-NAMEABLE = {str, typing.Any, Mapping[str, finding.Scalar]}
+NAMEABLE = {str, typing.Any, Mapping[str, finding.FactValue]}
 KINDS = {
     str: TEXTS,
     bytes: BODIES,
@@ -227,11 +253,15 @@ KINDS = {
     date: st.just(NOW.date()),
     timedelta: st.just(timedelta(days=180)),
     Page: ANY_PAGE,
-    html.Document: st.builds(html.parse, MARKUP | mutated().map(partial(str, errors="replace")), PLACES),
-    Site: st.builds(read_site, ANY_PAGE),
+    html.Document: st.builds(
+        html.parse_html, MARKUP | mutated().map(partial(str, errors="replace")), PLACES
+    ),
+    SiteAnalysis: st.builds(analyze_site_page, ANY_PAGE),
     Identity: IDENTITIES,
-    NoPage: REFUSED,
-    httpx.Headers: HEADERS.map(lambda told: httpx.Headers([(at, written(one)) for at, one in told.items()])),
+    FetchError: REFUSED,
+    httpx.Headers: HEADERS.map(
+        lambda told: httpx.Headers([(at, written(one)) for at, one in told.items()])
+    ),
     types.NoneType: st.none(),
 }
 
@@ -255,7 +285,9 @@ def made(kind, name=""):
         return st.sampled_from(kind)
     if dataclasses.is_dataclass(kind) and kind.__module__.startswith("probes."):
         told = typing.get_type_hints(kind, localns=vars(probe))
-        return st.builds(kind, **{at.name: made(told[at.name], at.name) for at in dataclasses.fields(kind)})
+        return st.builds(
+            kind, **{at.name: made(told[at.name], at.name) for at in dataclasses.fields(kind)}
+        )
     raise UnmakeableError(kind)
 
 
@@ -290,6 +322,10 @@ def arguments(function):
 def vocabulary(module: types.ModuleType) -> tuple[str, ...]:
     """The words that a module itself knows: what it looks for is what it may stumble over."""
     tree = ast.walk(ast.parse(inspect.getsource(module)))
-    told = {node.value for node in tree if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    told = {
+        node.value
+        for node in tree
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
     own = LONE if module.__name__.startswith("probes.") else ()
     return (*sorted(word for word in told if 0 < len(word) < 40), *own)

@@ -8,19 +8,19 @@ from datetime import UTC, datetime, timedelta
 
 from hypothesis import strategies as st
 
-from auditor.config.schema import load, packaged
-from auditor.evaluation.run_results import policy
-from auditor.rules.account_status import ANSWERS, UNREACHED
-from auditor.rules.association import Dossier, Moment, settle
-from auditor.rules.checks.reachability import Absent
+from auditor.config.schema import find_packaged_config, load_config
+from auditor.evaluation.run_results import build_evaluation_policy
+from auditor.rules.account_status import ANSWERED_REASONS, UNREACHABLE_REASONS
+from auditor.rules.association import AssociationState, EvaluationTime, evaluate_association
+from auditor.rules.checks.reachability import AbsentRule
 from probes.links import identify
 from probes.models.finding import Activity, Finding, FoundLink, Presence, Reason
 from storage.models.audit import AccountRow, Association, Observation
 
 START = datetime(2026, 3, 1, 0, 30, tzinfo=UTC)
 BEFORE = START - timedelta(days=1)
-CONFIG = load(packaged(), {})
-POLICY = policy(CONFIG)
+CONFIG = load_config(find_packaged_config(), {})
+POLICY = build_evaluation_policy(CONFIG)
 NOUR = Association("nour", "Nour")
 LINKS = (
     ("website", "https://nour.example/"),
@@ -31,11 +31,13 @@ LINKS = (
     ("youtube", "https://www.youtube.com/@nour"),
 )
 ROWS = tuple(
-    AccountRow("nour", link, identify.identify(link, channel), channel, id=number, added_at=BEFORE)
+    AccountRow(
+        "nour", link, identify.identify_link(link, channel), channel, id=number, added_at=BEFORE
+    )
     for number, (channel, link) in enumerate(LINKS, start=1)
 )
 CHANNELS = sorted({row.channel for row in ROWS})
-ABSENT = [rule for rule in POLICY.rules if isinstance(rule, Absent)]
+ABSENT = [rule for rule in POLICY.rules if isinstance(rule, AbsentRule)]
 CAUSES = {(rule.code, str(reason)) for rule in ABSENT for reason in rule.reasons}
 LOSSES = sorted({reason for rule in ABSENT for reason in rule.reasons})
 
@@ -56,11 +58,11 @@ UNKNOWN = st.builds(
     st.sampled_from(Reason),
     facts=st.sampled_from([{}, {"tls": "expired"}]),
 )
-REFUSED = UNKNOWN.filter(lambda finding: finding.reason not in UNREACHED)
+REFUSED = UNKNOWN.filter(lambda finding: finding.reason not in UNREACHABLE_REASONS)
 ANSWERED = st.builds(
     Finding,
     st.just(Presence.UNKNOWN),
-    st.sampled_from(sorted(ANSWERS)),
+    st.sampled_from(sorted(ANSWERED_REASONS)),
     status=st.sampled_from([200, 401, 403, 429]),
     final_url=st.just("https://nour.example/"),
 )
@@ -68,7 +70,7 @@ ANSWERED = st.builds(
 TROUBLED = st.builds(
     Finding,
     st.just(Presence.UNKNOWN),
-    st.sampled_from(sorted(UNREACHED)),
+    st.sampled_from(sorted(UNREACHABLE_REASONS)),
     facts=st.sampled_from([{}, {"tls": "expired"}]),
 )
 LOST = st.builds(
@@ -80,17 +82,18 @@ DATED = st.builds(
 LEADS = st.lists(
     st.sampled_from(
         [
-            FoundLink(row.channel, row.identity.key, row.typed, "anchor", ROWS[0].typed)
+            FoundLink(row.channel, row.identity.key, row.typed_text, "anchor", ROWS[0].typed_text)
             for row in (
                 *ROWS[1:],
-                replace(ROWS[5], identity=identify.identify("https://www.youtube.com/@amal")),
+                replace(ROWS[5], identity=identify.identify_link("https://www.youtube.com/@amal")),
             )
         ]
     ),
     max_size=3,
 ).map(tuple)
 FACTS = st.fixed_dictionaries(
-    {}, optional={name: st.booleans() for name in ("https", "viewport", "contact", "feed", "noindex")}
+    {},
+    optional={name: st.booleans() for name in ("https", "viewport", "contact", "feed", "noindex")},
 )
 SEEN = st.builds(
     Finding,
@@ -139,7 +142,9 @@ def dated(nights):
     began = START
     for number, tonight in enumerate(nights, start=1):
         seen = {
-            at: Observation(at, number, began + timedelta(hours=tonight.hours[at], minutes=1), finding)
+            at: Observation(
+                at, number, began + timedelta(hours=tonight.hours[at], minutes=1), finding
+            )
             for at, finding in tonight.findings.items()
         }
         yield began, seen, tonight.blind
@@ -148,11 +153,13 @@ def dated(nights):
 
 def play(nights, rows=ROWS, decisions=(), rules=POLICY):
     """The dossier after each night."""
-    dossier = Dossier(NOUR, rows, decisions=decisions)
+    dossier = AssociationState(NOUR, rows, decisions=decisions)
     for began, seen, blind in dated(nights):
-        dossier = settle(dossier, seen, Moment(began, began, blind), rules, {})
+        dossier = evaluate_association(
+            dossier, seen, EvaluationTime(began, began, blind), rules, {}
+        )
         yield dossier
 
 
 def last(nights, **how):
-    return [Dossier(NOUR, ROWS), *play(nights, **how)][-1]
+    return [AssociationState(NOUR, ROWS), *play(nights, **how)][-1]

@@ -14,24 +14,43 @@ import pytest
 from pydantic import TypeAdapter
 
 from auditor.checking import checker
-from auditor.config.schema import Backup, ChannelConfig, Config
-from auditor.core.errors import LockedError
-from auditor.receipts.signing import Seal
-from auditor.rules.engine import Rule
+from auditor.config.schema import BackupSettings, ChannelSettings, Config
+from auditor.core.errors import RunLockedError
+from auditor.receipts.signing import SigningKey
+from auditor.rules.engine import AnyRule
 from probes.http.fetcher import FetchOptions
-from probes.models.finding import Activity, Finding, FoundLink, Identity, Kind, Precision, Presence, Reason
-from probes.models.http import Ask, Page
-from probes.models.probe import absent, present
-from storage.files.body_store import Archive
+from probes.models.finding import (
+    Activity,
+    DatePrecision,
+    Finding,
+    FoundLink,
+    Identity,
+    LinkKind,
+    Presence,
+    Reason,
+)
+from probes.models.http import Page, PageRequest
+from probes.models.probe import absent_finding, present_finding
+from storage.files.body_store import BodyStore
 from storage.models.audit import AccountRow, Association
 from storage.store import Store
 
 START = datetime(2026, 3, 1, 0, 30, tzinfo=UTC)
-RULES = TypeAdapter(tuple[Rule, ...]).validate_python(
+RULES = TypeAdapter(tuple[AnyRule, ...]).validate_python(
     [
         {"code": "channel_missing", "check": "undeclared", "channels": ["facebook", "youtube"]},
-        {"code": "channel_dead", "check": "absent", "channels": ["facebook"], "reasons": ["not_found"]},
-        {"code": "website_down", "check": "unreachable", "channels": ["website"], "reasons": ["network"]},
+        {
+            "code": "channel_dead",
+            "check": "absent",
+            "channels": ["facebook"],
+            "reasons": ["not_found"],
+        },
+        {
+            "code": "website_down",
+            "check": "unreachable",
+            "channels": ["website"],
+            "reasons": ["network"],
+        },
         {"code": "channel_unlisted", "check": "proposed"},
         {
             "code": "mobile_unfriendly",
@@ -42,7 +61,9 @@ RULES = TypeAdapter(tuple[Rule, ...]).validate_python(
         },
     ]
 )
-PROFILE = FoundLink("youtube", "@nour", "https://www.youtube.com/@nour", "anchor", "https://nour.example/")
+PROFILE = FoundLink(
+    "youtube", "@nour", "https://www.youtube.com/@nour", "anchor", "https://nour.example/"
+)
 
 
 def night_of(day):
@@ -51,30 +72,34 @@ def night_of(day):
 
 def steps(account, keyed=()):
     """A probe for tests: the page's one word says what it is."""
-    page = yield Ask(account.identity.canonical, registered=True)
+    page = yield PageRequest(account.identity.canonical, is_registered_link=True)
     word = page.body.decode()
     if word == "bug":
         raise ZeroDivisionError("a bug in a probe")
     if word == "gone":
-        return absent(page, Reason.NOT_FOUND)
+        return absent_finding(page, Reason.NOT_FOUND)
     if word == "fresh":
-        return present(page, last_activity=Activity(START, "feed"))
+        return present_finding(page, last_activity=Activity(START, "feed"))
     if word in AGO:  # as YouTube says it, which is another day each night
         when = page.fetched_at - timedelta(days=AGO[word])
-        return present(page, last_activity=Activity(when, "videos", Precision.MONTH, relative=True))
+        return present_finding(
+            page, last_activity=Activity(when, "videos", DatePrecision.MONTH, is_relative=True)
+        )
     if word == "wall":
         return Finding(Presence.UNKNOWN, Reason.LOGIN_WALL, status=page.status)
     links = (PROFILE,) if word == "linked" else ()
-    return present(page, links=links, facts={"viewport": word != "wide"})
+    return present_finding(page, links=links, fields={"viewport": word != "wide"})
 
 
 AGO = {"a month ago": 31, "two months ago": 62}
 
 
 def link(association, channel, name):
-    url = f"https://{channel}.example/{name}" if channel != "website" else f"https://{name}.example/"
+    url = (
+        f"https://{channel}.example/{name}" if channel != "website" else f"https://{name}.example/"
+    )
     identity = Identity(
-        channel, Kind.PAGE, f"u:{name}" if channel != "website" else f"{name}.example", url, url
+        channel, LinkKind.PAGE, f"u:{name}" if channel != "website" else f"{name}.example", url, url
     )
     return AccountRow(association, url, identity, channel)
 
@@ -121,7 +146,9 @@ class Web:
         self.now += timedelta(seconds=1)
         if isinstance(answer, Page):
             return replace(answer, url=answer.url or ask.url, fetched_at=self.now)
-        return Page(ask.url, 200, {"set-cookie": "a=b", "server": "x"}, str(answer).encode(), self.now)
+        return Page(
+            ask.url, 200, {"set-cookie": "a=b", "server": "x"}, str(answer).encode(), self.now
+        )
 
 
 class Readers:
@@ -143,36 +170,36 @@ class Small:
 
     config: Config
     store: Store
-    archive: Archive
+    archive: BodyStore
     web: Web
     locked: bool = False
     folder: Path | None = None
 
     def fetcher(self, now, turns=None):  # nobody else asks
-        self.web.now, self.web.requests, self.web.by_host = now, 0, Counter()
+        self.web.now, self.web.requests, self.web.requests_by_host = now, 0, Counter()
         return self.web
 
     def seal(self):
-        return Seal.open(self.folder)
+        return SigningKey.open(self.folder)
 
     def readers(self):
         return Readers()
 
     def lock(self):
         if self.locked:
-            raise LockedError("another run is going on")
+            raise RunLockedError("another run is going on")
         return nullcontext()
 
 
 def configured(channels=("website", "facebook", "youtube"), **canaries):
-    named = {name: ChannelConfig(canaries=canaries.get(name, ())) for name in channels}
-    fetch = FetchOptions(second_pass_after=0, concurrency=4)
-    return Config(channels=named, rules=RULES, fetch=fetch, backup=Backup(nightly=False))
+    named = {name: ChannelSettings(canaries=canaries.get(name, ())) for name in channels}
+    fetch = FetchOptions(second_pass_delay=0, concurrency=4)
+    return Config(channels=named, rules=RULES, fetch=fetch, backup=BackupSettings(after_run=False))
 
 
 def opened(folder, config=None, store=None):
     store = store or Store.open(f"sqlite:///{folder}/auditor.db")
-    return Small(config or configured(), store, Archive(folder / "archive"), Web(), folder=folder)
+    return Small(config or configured(), store, BodyStore(folder / "archive"), Web(), folder=folder)
 
 
 def lived(live):
@@ -182,7 +209,7 @@ def lived(live):
     def first(folder):
         small = opened(folder)
         with pytest.MonkeyPatch.context() as patched, ThreadPoolExecutor(1) as aside:
-            patched.setattr(checker, "steps", steps)
+            patched.setattr(checker, "probe_steps_for", steps)
             aside.submit(asyncio.run, live(small)).result()  # this thread's loop is the test's
         small.store.close()
         return small
@@ -192,7 +219,7 @@ def lived(live):
         if not made:
             made.append(first(tmp_path_factory.mktemp("lived")))
         shutil.copytree(made[0].folder, tmp_path, dirs_exist_ok=True)
-        monkeypatch.setattr(checker, "steps", steps)
+        monkeypatch.setattr(checker, "probe_steps_for", steps)
         small = opened(tmp_path)
         small.web.answers = dict(made[0].web.answers)
         yield small

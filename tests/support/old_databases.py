@@ -10,7 +10,7 @@ from alembic import command
 from sqlalchemy.engine import URL
 
 from storage.database import migrate
-from storage.database.engine import WRITES, engine_of
+from storage.database.engine import WRITE_OPTIONS, create_database_engine
 from storage.database.sqlite_file import APPLICATION_ID
 
 ROWS = 3
@@ -19,7 +19,10 @@ NOUNS = {
     ("observation", "finding"): '{"presence":"present"}',
     ("observation", "evidence"): "[]",
     ("standing", "standing"): '{"account_id":1}',
-    ("proposal", "link"): '{"channel":"youtube","key":"k","canonical":"c","source":"anchor","page":"p"}',
+    (
+        "proposal",
+        "link",
+    ): '{"channel":"youtube","key":"k","canonical":"c","source":"anchor","page":"p"}',
     ("night", "receipt"): "{}",
     ("gap", "params"): "{}",
     ("gap", "evidence"): "{}",
@@ -44,19 +47,24 @@ MOVED |= {("observation", name): "look" for name in ("finding", "evidence")}
 """Columns that stand in another table since."""
 GONE = {("observation", "id"): "0010"}
 """Columns that told nothing, and are not there since a revision."""
-KINDS = {"DATETIME": "2026-11-{:02} 00:30:00.000000", "DATE": "2026-11-{:02}", "JSON": "[]", "BOOLEAN": 0}
+KINDS = {
+    "DATETIME": "2026-11-{:02} 00:30:00.000000",
+    "DATE": "2026-11-{:02}",
+    "JSON": "[]",
+    "BOOLEAN": 0,
+}
 
 
 def revisions() -> list[str]:
     """Every revision but the newest, the oldest first."""
-    return list(migrate.known()[:-1])
+    return list(migrate.list_known_revisions()[:-1])
 
 
 def make(file: Path, revision: str) -> None:
     """Make the database of an older auditor: its schema, and in every table rows that refer to others."""
-    engine = engine_of(URL.create("sqlite", database=str(file)))
-    with engine.execution_options(**WRITES).connect() as connection, connection.begin():
-        command.upgrade(migrate.config(connection), revision)
+    engine = create_database_engine(URL.create("sqlite", database=str(file)))
+    with engine.execution_options(**WRITE_OPTIONS).connect() as connection, connection.begin():
+        command.upgrade(migrate.build_alembic_config(connection), revision)
     engine.dispose()
     with closing(sqlite3.connect(file, isolation_level=None)) as raw:
         raw.execute("BEGIN")
@@ -71,7 +79,10 @@ def _fill(raw: sqlite3.Connection, table: str) -> None:
     columns = raw.execute(f'PRAGMA table_info("{table}")').fetchall()
     referring = {row[3] for row in raw.execute(f'PRAGMA foreign_key_list("{table}")')}
     for number in range(1, ROWS + 1):
-        row = [_value(table, name, kind, number, refers=name in referring) for _, name, kind, *_ in columns]
+        row = [
+            _value(table, name, kind, number, refers=name in referring)
+            for _, name, kind, *_ in columns
+        ]
         marks = ", ".join("?" * len(row))
         raw.execute(f'INSERT INTO "{table}" VALUES ({marks})', row)
 
@@ -113,7 +124,9 @@ def _rows(raw: sqlite3.Connection, name: str) -> list[tuple[tuple[str, object], 
     )
 
 
-def refuse_loss(before: tuple[str, dict[str, list]], after: tuple[str, dict[str, list]], head: str) -> bool:
+def refuse_loss(
+    before: tuple[str, dict[str, list]], after: tuple[str, dict[str, list]], head: str
+) -> bool:
     """Whether the upgrade was done; fails where it is neither the old database nor the whole new one."""
     if after[0] == before[0]:
         assert after == before
@@ -129,11 +142,16 @@ def refuse_loss(before: tuple[str, dict[str, list]], after: tuple[str, dict[str,
     return True
 
 
-def _at(table: str, row: tuple[tuple[str, object], ...], made: str) -> Iterator[tuple[str, set[object]]]:
+def _at(
+    table: str, row: tuple[tuple[str, object], ...], made: str
+) -> Iterator[tuple[str, set[object]]]:
     """The parts of a row, made by a revision, as they are since, by the table in which they stand."""
     for at in {table, *(to for (of, _), to in MOVED.items() if of == table)}:
         own = [cell for cell in row if MOVED.get((table, cell[0]), table) == at]
-        yield at, {_since(table, cell, made) for cell in own if made >= GONE.get((table, cell[0]), made)}
+        yield (
+            at,
+            {_since(table, cell, made) for cell in own if made >= GONE.get((table, cell[0]), made)},
+        )
 
 
 def _since(table: str, cell: tuple[str, object], made: str) -> tuple[str, object]:

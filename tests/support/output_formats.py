@@ -12,11 +12,11 @@ from urllib.parse import unquote
 from bs4 import BeautifulSoup
 
 from auditor.cli.main import main
-from auditor.evaluation.network_view import overview
-from auditor.i18n.wording import Wording
+from auditor.evaluation.network_view import build_network_overview
+from auditor.i18n.wording import Translator
 from tests.support.web_server import browsing
 
-WORDS = Wording("en")
+WORDS = Translator("en")
 
 
 @dataclass
@@ -35,7 +35,7 @@ class Said:
 
 
 def title(code, channel, params):
-    return WORDS.gap(code, channel, "info", params).title
+    return WORDS.describe_gap(code, channel, "info", params).title
 
 
 def titled(gaps):
@@ -43,18 +43,18 @@ def titled(gaps):
 
 
 def counted(channel, confirmed, associations):
-    return WORDS.channel(channel), f"{confirmed} of {associations}"
+    return WORDS.channel_name(channel), f"{confirmed} of {associations}"
 
 
 def by_overview(app, now):
-    seen = overview(app.store, app.config, now)
+    seen = build_network_overview(app.store, app.config, now)
     return Said(
         dict(counted(one.channel, one.confirmed, one.associations) for one in seen.coverage),
         {one.association.id: WORDS.label("level", one.score.level) for one in seen.associations},
         titled(gap for one in seen.associations for gap in one.gaps),
-        titled(seen.opened),
-        titled(seen.closed),
-        (len(seen.opened), len(seen.closed)),
+        titled(seen.opened_gaps),
+        titled(seen.closed_gaps),
+        (len(seen.opened_gaps), len(seen.closed_gaps)),
     )
 
 
@@ -91,11 +91,15 @@ def moved(changes, read):
 
 
 def told(rows):
-    return Counter((one["association"], title(one["code"], one["channel"], one["params"])) for one in rows)
+    return Counter(
+        (one["association"], title(one["code"], one["channel"], one["params"])) for one in rows
+    )
 
 
 def sheet(config, kind):
-    return list(csv.DictReader(io.StringIO(terminal(config, "export", kind, "-").removeprefix("\ufeff"))))
+    return list(
+        csv.DictReader(io.StringIO(terminal(config, "export", kind, "-").removeprefix("\ufeff")))
+    )
 
 
 def by_sheet(config):
@@ -106,7 +110,10 @@ def by_sheet(config):
             for one in sheet(config, "coverage")
             for name, said in [counted(one["channel"], one["confirmed"], one["associations"])]
         },
-        {one["association"]: WORDS.label("level", one["level"]) for one in sheet(config, "associations")},
+        {
+            one["association"]: WORDS.label("level", one["level"])
+            for one in sheet(config, "associations")
+        },
         plain(sheet(config, "gaps")),
         *moved(changes, plain),
     )
@@ -163,7 +170,7 @@ def changed(client, caption):
 
 
 def of(row):
-    return unquote(row.a["href"].split("?")[0].rpartition("/")[2])
+    return unquote(row.add_anchor["href"].split("?")[0].rpartition("/")[2])
 
 
 def covered(row):

@@ -15,7 +15,7 @@ from unittest import mock
 from lxml import html
 
 from auditor.i18n import catalogs, wording
-from auditor.i18n.catalogs import SOURCE, TONGUES
+from auditor.i18n.catalogs import LANGUAGE_NAMES, SOURCE_LANGUAGE
 
 OPEN, CLOSE = "⟦⟧"
 ATTRIBUTES = ("aria-label", "title", "alt", "placeholder", "data-name")
@@ -63,21 +63,25 @@ def english(table):
 
 def pseudo(language):
     """The texts of a language; of English, every one between brackets."""
-    real = catalogs.speech(language)
-    if language != SOURCE:
+    real = catalogs.load_language_pack(language)
+    if language != SOURCE_LANGUAGE:
         return real
     entries = {
-        code: replace(entry, words=english(entry.words), steps_by_channel=english(entry.steps_by_channel))
-        for code, entry in real.book.entries.items()
+        code: replace(
+            entry, texts=english(entry.texts), steps_by_channel=english(entry.steps_by_channel)
+        )
+        for code, entry in real.gap_catalogue.definitions.items()
     }
-    book = replace(real.book, entries=entries, labels=english(real.book.labels))
-    return replace(real, messages=Messages(), terms=english(real.terms), book=book)
+    book = replace(
+        real.gap_catalogue, definitions=entries, labels=english(real.gap_catalogue.labels)
+    )
+    return replace(real, translations=Messages(), terms=english(real.terms), gap_catalogue=book)
 
 
 @contextlib.contextmanager
 def pseudo_locale() -> Iterator[None]:
     """While it lasts, whatever is said in English stands between brackets."""
-    with mock.patch.object(wording, "speech", pseudo):
+    with mock.patch.object(wording, "load_language_pack", pseudo):
         yield
 
 
@@ -93,26 +97,28 @@ class Refusing(NullTranslations):
 
 def refusing(language):
     """The texts of a language; a message that its catalogue lacks is an error, not English."""
-    real = catalogs.speech(language)
-    if language == SOURCE:
+    real = catalogs.load_language_pack(language)
+    if language == SOURCE_LANGUAGE:
         return real
-    messages = copy(real.messages)
+    messages = copy(real.translations)
     messages.add_fallback(Refusing())
-    return replace(real, messages=messages)
+    return replace(real, translations=messages)
 
 
 @contextlib.contextmanager
 def strict_locale() -> Iterator[None]:
     """While it lasts, what was never translated cannot be said."""
-    with mock.patch.object(wording, "speech", refusing):
+    with mock.patch.object(wording, "load_language_pack", refusing):
         yield
 
 
 def outside(page: str, data: Iterable[str] = ()) -> list[str]:
     """What a page shows or reads out that is no word of ours, in order. `data` are names that it may show."""
-    known = sorted({*TONGUES.values(), *data}, key=len, reverse=True)
+    known = sorted({*LANGUAGE_NAMES.values(), *data}, key=len, reverse=True)
     reading = Reading()
-    found = [text for text in reading.of(html.fromstring(page)) if LETTER.search(_stripped(text, known))]
+    found = [
+        text for text in reading.of(html.fromstring(page)) if LETTER.search(_stripped(text, known))
+    ]
     assert reading.depth == 0, "a bracket is open at the end of the page"
     return found
 
@@ -138,8 +144,14 @@ class Reading:
 
     def of(self, element: html.HtmlElement) -> Iterator[str]:
         """What stands outside in an element and behind each of those in it."""
-        if isinstance(element.tag, str) and element.get("translate") != "no" and element.tag not in UNSEEN:
-            yield from (Reading().left(element.get(name)) for name in ATTRIBUTES if element.get(name))
+        if (
+            isinstance(element.tag, str)
+            and element.get("translate") != "no"
+            and element.tag not in UNSEEN
+        ):
+            yield from (
+                Reading().left(element.get(name)) for name in ATTRIBUTES if element.get(name)
+            )
             if element.tag == "input" and element.get("type") in {"submit", "button", "reset"}:
                 yield Reading().left(element.get("value", ""))
             yield self.left(element.text)

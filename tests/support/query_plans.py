@@ -41,4 +41,8 @@ def plans(store):
 
 def whole(told):
     """The steps that read a whole table."""
-    return [plan for plan in told if (WHOLE.search(plan) and not ENDS.search(plan)) or FLAGGED.search(plan)]
+    return [
+        plan
+        for plan in told
+        if (WHOLE.search(plan) and not ENDS.search(plan)) or FLAGGED.search(plan)
+    ]

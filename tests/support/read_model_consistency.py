@@ -3,10 +3,10 @@
 from collections import Counter
 from dataclasses import replace
 
-from auditor.evaluation.network_view import overview, views
-from auditor.evaluation.run_results import refresh
-from auditor.evaluation.summary import facets, summary
-from auditor.views.dashboard import front
+from auditor.evaluation.network_view import build_network_overview, iter_association_views
+from auditor.evaluation.run_results import refresh_summaries
+from auditor.evaluation.summary import build_facets, build_summary
+from auditor.views.dashboard import load_network_figures
 from probes.models.finding import Presence
 
 
@@ -14,7 +14,7 @@ def everything(app, **asked):
     """Every page of a list, one after another."""
     after, rows = None, []
     while True:
-        page = app.store.summaries(after=after, limit=7, **asked)
+        page = app.store.list_summaries(cursor=after, limit=7, **asked)
         rows += page.rows
         after = page.next
         if after is None:
@@ -23,23 +23,27 @@ def everything(app, **asked):
 
 def tabled(app, now):
     """What the tables say: the summaries, the sums by cohort, and the gaps that faces show."""
-    refresh(app.store, app.config)
-    cohorts = ["", *app.store.tally("", "region:"), *app.store.tally("", "tag:")]
-    gaps = app.store.told_gaps(limit=100_000).rows
+    refresh_summaries(app.store, app.config)
+    cohorts = [
+        "",
+        *app.store.get_facet_counts("", "region:"),
+        *app.store.get_facet_counts("", "tag:"),
+    ]
+    gaps = app.store.list_visible_gaps(limit=100_000).rows
     return (
         {row.id: row for row in everything(app)},
-        {cohort: app.store.tally(cohort) for cohort in cohorts},
+        {cohort: app.store.get_facet_counts(cohort) for cohort in cohorts},
         sorted((replace(row.gap, id=None) for row in gaps), key=repr),
     )
 
 
 def recounted(app, now):
     """The same, told from the views alone."""
-    seen = list(views(app.store, app.config, now))
-    told = {view.association.id: summary(view, app.config.channels) for view in seen}
+    seen = list(iter_association_views(app.store, app.config, now))
+    told = {view.association.id: build_summary(view, app.config.channels) for view in seen}
     sums = {"": Counter()}
     for one in told.values():
-        found = {**facets(one), "all": 1}
+        found = {**build_facets(one), "all": 1}
         within = {f: n for f, n in found.items() if not f.startswith(("region:", "city:", "tag:"))}
         sums[""].update(found)
         for cohort in found:
@@ -51,16 +55,22 @@ def recounted(app, now):
 
 def apart(app, now):
     """What the first page says otherwise than the Overview, by name."""
-    page, seen = front(app.store, app.config, now), overview(app.store, app.config, now)
+    page, seen = (
+        load_network_figures(app.store, app.config, now),
+        build_network_overview(app.store, app.config, now),
+    )
     pairs = {
-        "night": (page.night, seen.night),
+        "night": (page.latest_run, seen.run),
         "since": (page.since, seen.since),
-        "associations": (page.associations, len(seen.associations)),
+        "associations": (page.association_count, len(seen.associations)),
         "coverage": (page.coverage, seen.coverage),
-        "untold": (dict(page.untold), dict(seen.untold)),
-        "opened": (page.opened.count, len(seen.opened)),
-        "closed": (page.closed.count, len(seen.closed)),
-        "unknown": (page.looks(Presence.UNKNOWN), seen.count(Presence.UNKNOWN)),
-        "looks": (page.looks(), sum(seen.counts.values())),
+        "untold": (dict(page.unknown_counts), dict(seen.unknown_counts)),
+        "opened": (page.opened.count, len(seen.opened_gaps)),
+        "closed": (page.closed.count, len(seen.closed_gaps)),
+        "unknown": (
+            page.count_observations(Presence.UNKNOWN),
+            seen.count_accounts(Presence.UNKNOWN),
+        ),
+        "looks": (page.count_observations(), sum(seen.counts.values())),
     }
     return [name for name, (one, other) in pairs.items() if one != other]

@@ -14,16 +14,24 @@ from pathlib import Path
 
 from auditor import report_links
 from auditor.checking import checker
-from auditor.config.schema import ChannelConfig, load, packaged
+from auditor.config.schema import ChannelSettings, find_packaged_config, load_config
 from auditor.registry.spreadsheet import to_csv
-from auditor.runs.run import run
+from auditor.runs.run import execute_run
 from probes.http.fetcher import FetchOptions
 from probes.links import identify
 from probes.models.finding import Activity, Finding, FoundLink, Presence, Reason
-from probes.models.http import Ask
-from probes.models.probe import absent, present, unknown
-from storage.files.body_store import Archive
-from storage.models.audit import AccountRow, Association, Contact, Decision, DecisionKind, Member, Proposal
+from probes.models.http import PageRequest
+from probes.models.probe import absent_finding, present_finding, unknown_finding
+from storage.files.body_store import BodyStore
+from storage.models.audit import (
+    AccountRow,
+    Association,
+    AssociationEntry,
+    Contact,
+    Decision,
+    DecisionKind,
+    Proposal,
+)
 from storage.models.users import Reply, ReplyKind, Role, User
 from storage.store import Store
 from tests.support.mini_network import Small, Web
@@ -35,7 +43,7 @@ LONG = "جمعية " + "النور للتنمية البشرية والعمل ا
 MARKUP = '<b>Association</b> "Al & Amal" <script>x</script>'
 
 PEOPLE = (
-    Member(
+    AssociationEntry(
         Association(
             "nour",
             "جمعية النور",
@@ -46,14 +54,18 @@ PEOPLE = (
         ),
         Contact("nour@nour.example", "06 12 34 56 78"),
     ),
-    Member(Association("amal", MARKUP, region="L’Oriental", city="Oujda", language="fr", tags=("rabat",))),
-    Member(
+    AssociationEntry(
+        Association(
+            "amal", MARKUP, region="L’Oriental", city="Oujda", language="fr", tags=("rabat",)
+        )
+    ),
+    AssociationEntry(
         Association("long", LONG, region="Rabat-Salé-Kénitra"),
         Contact(f"{'contact.' * 7}nour@{'association-' * 4}nour.example", "+212 537 00 00 00"),
     ),
-    Member(Association("bare", "جمعية بلا حساب", region="Souss-Massa", city="Tiznit")),
+    AssociationEntry(Association("bare", "جمعية بلا حساب", region="Souss-Massa", city="Tiznit")),
     *(
-        Member(
+        AssociationEntry(
             Association(
                 f"x{number}",
                 f"Association numéro {number}",
@@ -82,7 +94,15 @@ ACCOUNTS = (
 )  # fmt: skip
 SHEET = (
     ("id", "name", "city", "media_officer", "facebook", "youtube", "none_by_choice"),
-    ("nour", "جمعية النور", "Tiznit", "bénévole", "https://www.facebook.com/nour.agadir", "", "twitter"),
+    (
+        "nour",
+        "جمعية النور",
+        "Tiznit",
+        "bénévole",
+        "https://www.facebook.com/nour.agadir",
+        "",
+        "twitter",
+    ),
     ("amal", MARKUP, "", MARKUP, "https://www.facebook.com/nour.agadir", "", "fax"),
     ("long", LONG, "Rabat", "لا أحد", f"https://www.facebook.com/{'a' * 50}", "", ""),
 )
@@ -90,37 +110,43 @@ WAITING = f"{NOW:%Y%m%d%H%M%S}-{'a' * 22}"
 """A corrected sheet that waits to be taken over."""
 NOTE = "nothing that proves an account"
 """What a reader notes in its own words; what it quotes is what the page says."""
-FOUND = FoundLink("instagram", "nour", "https://www.instagram.com/nour/", "anchor", "https://nour.example/")
+FOUND = FoundLink(
+    "instagram", "nour", "https://www.instagram.com/nour/", "anchor", "https://nour.example/"
+)
 
 
 SAID = [
-    (ReplyKind.OURS, None),
-    (ReplyKind.NOT_OURS, None),
+    (ReplyKind.CLAIMED, None),
+    (ReplyKind.DISOWNED, None),
     (ReplyKind.CLOSED, None),
     (ReplyKind.MOVED, "https://www.facebook.com/nour.agadir.new"),
-    (ReplyKind.MISTAKEN, None),
+    (ReplyKind.DISPUTED, None),
 ]
 
 
 def steps(account, keyed=()):
     """A probe by words: how the account is, and the day it last published."""
-    page = yield Ask(account.identity.canonical or account.typed, registered=True)
+    page = yield PageRequest(account.identity.canonical or account.typed, is_registered_link=True)
     word, _, day = page.body.decode().partition(" ")
     last = Activity(datetime.fromisoformat(day).replace(tzinfo=UTC), "feed") if day else None
     if word == "gone":
-        return absent(page, Reason.NOT_FOUND, detail=word)
+        return absent_finding(page, Reason.NOT_FOUND, detail=word)
     if word in ("wall", "down"):
-        return unknown(page, Reason.LOGIN_WALL if word == "wall" else Reason.TIMEOUT, detail=NOTE)
+        return unknown_finding(
+            page, Reason.LOGIN_WALL if word == "wall" else Reason.TIMEOUT, detail=NOTE
+        )
     if word in ("private", "empty"):
         return Finding(Presence.PRESENT, Reason(word), status=200, final_url=page.url)
     found = (FOUND,) if word == "linked" else ()
-    return present(page, last_activity=last, links=found, facts={"viewport": word != "wide", "https": True})
+    return present_finding(
+        page, last_activity=last, links=found, fields={"viewport": word != "wide", "https": True}
+    )
 
 
 def rows():
     """The accounts that the sheet lists."""
     return [
-        AccountRow(who, typed, identify.identify(typed, channel), channel)
+        AccountRow(who, typed, identify.identify_link(typed, channel), channel)
         for who, channel, typed, _ in ACCOUNTS
     ]
 
@@ -149,15 +175,15 @@ def _kept():
 
 
 def _opened(folder, url=None):
-    config = load(packaged(), {})
-    channels = {name: ChannelConfig() for name in config.channels}
-    fetch = FetchOptions(second_pass_after=0, host_delay=0)
+    config = load_config(find_packaged_config(), {})
+    channels = {name: ChannelSettings() for name in config.channels}
+    fetch = FetchOptions(second_pass_delay=0, host_delay=0)
     web = config.web.model_copy(update={"public_url": "https://reports.example.org"})
     config = config.model_copy(update={"channels": channels, "fetch": fetch, "web": web})
     return Small(
         config,
         Store.open(url or f"sqlite:///{folder}/auditor.db"),
-        Archive(folder / "archive"),
+        BodyStore(folder / "archive"),
         Web(),
         folder=folder,
     )
@@ -170,13 +196,13 @@ def _play(app):
         app.store.add_decision(decision)
     _talk(app)
     app.store.add_user(User("Amina", Role.ADMIN, NOW, "operator"))
-    (app.folder / "uploads").mkdir()
-    (app.folder / "uploads" / WAITING).write_bytes(to_csv(SHEET))
+    (app.data_folder / "uploads").mkdir()
+    (app.data_folder / "uploads" / WAITING).write_bytes(to_csv(SHEET))
 
 
 async def _nights(app):
-    rows = {row.typed: row.identity.canonical or row.typed for row in app.store.accounts()}
-    usual, checker.steps = checker.steps, steps
+    rows = {row.typed: row.identity.canonical or row.typed for row in app.store.list_accounts()}
+    usual, checker.probe_steps_for = checker.probe_steps_for, steps
     try:
         for night in range(NIGHTS):
             told = {rows[typed]: word for _, _, typed, word in ACCOUNTS}
@@ -184,15 +210,15 @@ async def _nights(app):
                 told[rows["https://www.youtube.com/@nour"]] = "alive 2026-10-20"
             app.web.answers = told
             if night != 6:  # a night that was missed: a gap in every line over the nights
-                await run(app, FIRST + timedelta(days=night))
+                await execute_run(app, FIRST + timedelta(days=night))
     finally:
-        checker.steps = usual
+        checker.probe_steps_for = usual
 
 
 def _talk(app):
     """Replies of every kind, accounts that were found, and letters in every state."""
     store = app.store
-    account = next(row.id for row in store.accounts("nour") if row.channel == "facebook")
+    account = next(row.id for row in store.list_accounts("nour") if row.channel == "facebook")
     for kind, value in SAID:
         about = {"channel": "facebook", "account_id": account, "value": value}
         store.add_reply(Reply("nour", kind, NOW, text="نعم، ومن قبل", **about))
@@ -201,14 +227,21 @@ def _talk(app):
     rows = [("long", "company/long"), ("amal", "company/a-very-long-name-" * 6)]
     for who, key in rows:
         seen = FoundLink(
-            "linkedin", key, f"https://www.linkedin.com/{key}", "anchor", "https://x.example/", snippet=MARKUP
+            "linkedin",
+            key,
+            f"https://www.linkedin.com/{key}",
+            "anchor",
+            "https://x.example/",
+            snippet=MARKUP,
         )
-        store.put_derived(proposals=[Proposal(who, seen, NOW, NOW)])
+        store.save_conclusions(proposals=[Proposal(who, seen, NOW, NOW)])
     for who in ("nour", "nour", "amal", "long"):
-        report_links.made(store, app.config, who, "Amina", NOW)
-    report_links.made(store, app.config, "bare", "Amina", FIRST, days=2)
+        report_links.create_report_link(store, app.config, who, "Amina", NOW)
+    report_links.create_report_link(store, app.config, "bare", "Amina", FIRST, valid_days=2)
 
 
 def _decisions():
     yield Decision("bare", "twitter", DecisionKind.NONE_BY_CHOICE, "Amina", "لا نحتاجه", NOW)
-    yield Decision("long", "website", DecisionKind.WAIVE, "Amina", MARKUP, NOW, code="channel_missing")
+    yield Decision(
+        "long", "website", DecisionKind.WAIVE, "Amina", MARKUP, NOW, code="channel_missing"
+    )

@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 import httpx
 import uvicorn
 
-from auditor.config.schema import Web
-from auditor.scheduling import address, listening
+from auditor.config.schema import WebSettings
+from auditor.scheduling import format_server_url, open_web_socket
 from auditor.users import service
-from auditor.web.access import SESSION
-from auditor.web.app import site
+from auditor.web.access import SESSION_COOKIE
+from auditor.web.app import create_app
 from storage.models.users import Role, User
 
 ALWAYS = datetime(2100, 1, 1, tzinfo=UTC)
@@ -55,13 +55,13 @@ class Server(uvicorn.Server):
 def served(app, now=NOW, port=0):
     """The address of the application's pages, served for the length of the context. `now` may be a clock."""
     clock = now if callable(now) else lambda: now
-    with listening(Web(port=port)) as at:
-        server = Server(uvicorn.Config(site(app, clock), **HOW))
+    with open_web_socket(WebSettings(port=port)) as at:
+        server = Server(uvicorn.Config(create_app(app, clock), **HOW))
         thread = threading.Thread(target=server.run, args=([at],))
         thread.start()
         server.is_up.wait()
         try:
-            yield address(at).rstrip("/")
+            yield format_server_url(at).rstrip("/")
         finally:
             server.end()
             thread.join()
@@ -69,13 +69,15 @@ def served(app, now=NOW, port=0):
 
 def known(store, name="Amina", role=Role.ADMIN, regions=(), password_hash=None):
     """The user of a name, made where there is none; without a hash of a password nobody can log in as it."""
-    found = store.user(name)
-    return found or store.add_user(User(name, role, NOW, "a test", tuple(regions), password_hash, id=None))
+    found = store.get_user(name)
+    return found or store.add_user(
+        User(name, role, NOW, "a test", tuple(regions), password_hash, id=None)
+    )
 
 
 def logged_in(store, name="Amina", role=Role.ADMIN, regions=()):
     """The cookie of a session, as if its user had logged in."""
-    return service.begin(store, known(store, name, role, regions), ALWAYS)
+    return service.start_session(store, known(store, name, role, regions), ALWAYS)
 
 
 @contextlib.contextmanager
@@ -85,7 +87,7 @@ def browsing(app, now=NOW, **user):
     It is logged in: as Amina, an administrator, or as another `name`, `role` and `regions`.
     """
     with visiting(app, now) as client:
-        client.cookies.set(SESSION, logged_in(app.store, **user))
+        client.cookies.set(SESSION_COOKIE, logged_in(app.store, **user))
         yield client
 
 

@@ -18,46 +18,59 @@ from datetime import datetime, timedelta
 from html import escape
 from urllib.parse import quote
 
-from auditor.demo.account_scenarios import TROUBLED
-from auditor.demo.associations import Member
-from auditor.demo.model import Answer, Request, Tonight, as_json, bears, page, plain, redirect
-from auditor.demo.pages.site import Habit
+from auditor.demo.account_scenarios import API_FAILURES
+from auditor.demo.associations import DemoAssociation
+from auditor.demo.model import (
+    DemoRun,
+    FakeRequest,
+    FakeResponse,
+    has_bearer_key,
+    html_response,
+    json_response,
+    redirect_response,
+    text_response,
+)
+from auditor.demo.pages.site import PublishingHabit
 
-ROBOTS = (
+ROBOTS_TXT = (
     "# Notice: Collection of data on Facebook through automated means is prohibited unless you have express\n"
     "# written permission from Facebook and may only be conducted for the limited purpose contained in it.\n"
     "User-agent: *\nDisallow: /\n"
 )
-LOGIN = (
+LOGIN_HTML = (
     '<html lang="fr"><head><title>Se connecter à Facebook</title></head><body><form '
     'id="login_form" action="/login/">'
     '<input name="email" placeholder="Adresse e-mail ou numéro de téléphone"><input '
     'type="password" name="pass">'
     "</form></body></html>"
 )
-SHELL = (
+SHELL_HTML = (
     '<html lang="en"><head><title>Facebook</title></head><body><div id="mount"></div>'
     '<script>requireLazy(["CometRoot"])</script></body></html>'
 )
-RESTRICTED = (
+RESTRICTED_HTML = (
     '<html lang="ar" dir="rtl"><head><title>فيسبوك</title></head><body><h2>هذا المحتوى غير متوفر حاليًا</h2>'
     "<p>عادةً ما يحدث هذا عندما يقوم المالك بمشاركة المحتوى مع مجموعة صغيرة من الأشخاص أو يغيّر من يمكنه رؤيته "
     "أو يحذفه.</p></body></html>"
 )
-CHALLENGE = (
+CHALLENGE_HTML = (
     "<html><head><title>Client challenge</title></head><body><script>"
     'location.href="/__rd_verify_7f?challenge=1"</script></body></html>'
 )
 RENAMED_SUFFIX = "Maroc"
-HABITS = {"slow": Habit(9, ended=60), "dormant": Habit(20, ended=400), "shell": Habit(20, ended=500)}
-USUAL = Habit(5, posts=20)
-LEFT_BEHIND = Habit(30, ended=1100)
-WITHOUT_POSTS = {"plain", "bare", "in_site_column", "renamed"}
+PUBLISHING_HABITS = {
+    "slow": PublishingHabit(9, ended_days_ago=60),
+    "dormant": PublishingHabit(20, ended_days_ago=400),
+    "shell": PublishingHabit(20, ended_days_ago=500),
+}
+DEFAULT_HABIT = PublishingHabit(5, post_count=20)
+OLD_PAGE_HABIT = PublishingHabit(30, ended_days_ago=1100)
+SCENARIOS_WITHOUT_POSTS = {"plain", "bare", "in_site_column", "renamed"}
 """Situations whose page shows strangers no post."""
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class FakePage:
     """A page as of a night: its number, its name, its posts newest first."""
 
     id: str
@@ -65,64 +78,92 @@ class Shown:
     posts: Sequence[datetime] = ()
 
 
-def answer(member: Member, request: Request, tonight: Tonight) -> Answer:
+def respond_facebook(
+    association: DemoAssociation, request: FakeRequest, demo_run: DemoRun
+) -> FakeResponse:
     """What the member's page answers tonight."""
-    situation = member.facebook
+    situation = association.facebook
     if situation == "walled_later":
-        situation = "login_wall" if tonight.number >= 8 else "plain"  # the script's night
+        situation = "login_wall" if demo_run.number >= 8 else "plain"  # the script's night
     elif situation == "challenged_later":
-        situation = "challenge" if tonight.number >= 10 else "plain"  # the script's night
+        situation = "challenge" if demo_run.number >= 10 else "plain"  # the script's night
     if situation == "login_wall":
-        return redirect(f"https://www.facebook.com/login/?next={quote(request.url, safe='')}", 302)
-    if situation in WALLS:
-        return page(WALLS[situation], 403 if situation == "challenge" else 200)
+        return redirect_response(
+            f"https://www.facebook.com/login/?next={quote(request.url, safe='')}", 302
+        )
+    if situation in WALL_HTML_BY_SCENARIO:
+        return html_response(
+            WALL_HTML_BY_SCENARIO[situation], 403 if situation == "challenge" else 200
+        )
     if situation == "renamed" and not request.path.strip("/").endswith(RENAMED_SUFFIX):
-        return redirect(f"https://www.facebook.com/{member.handle}{RENAMED_SUFFIX}")
-    if situation == "duplicate" and request.path.strip("/").lower() == member.old_page.lower():
-        return page(markup(old_page(member, tonight), request.url))
-    shown = page_of(member, tonight)
-    return page(markup(replace(shown, posts=()) if situation in WITHOUT_POSTS else shown, request.url))
+        return redirect_response(f"https://www.facebook.com/{association.handle}{RENAMED_SUFFIX}")
+    if (
+        situation == "duplicate"
+        and request.path.strip("/").lower() == association.old_facebook_handle.lower()
+    ):
+        return html_response(
+            render_facebook_page(build_old_facebook_page(association, demo_run), request.url)
+        )
+    shown = build_facebook_page(association, demo_run)
+    return html_response(
+        render_facebook_page(
+            replace(shown, posts=()) if situation in SCENARIOS_WITHOUT_POSTS else shown, request.url
+        )
+    )
 
 
-def page_of(member: Member, tonight: Tonight) -> Shown:
+def build_facebook_page(association: DemoAssociation, demo_run: DemoRun) -> FakePage:
     """The member's page as of tonight, whoever may see it."""
-    return Shown(member.page_id, member.name, HABITS.get(member.facebook, USUAL).dates(tonight))
+    return FakePage(
+        association.facebook_page_id,
+        association.name,
+        PUBLISHING_HABITS.get(association.facebook, DEFAULT_HABIT).list_post_dates(demo_run),
+    )
 
 
-def old_page(member: Member, tonight: Tonight) -> Shown:
+def build_old_facebook_page(association: DemoAssociation, demo_run: DemoRun) -> FakePage:
     """The page that a member with two of them left behind."""
-    return Shown(f"{member.page_id}9", member.name, LEFT_BEHIND.dates(tonight))
+    return FakePage(
+        f"{association.facebook_page_id}9",
+        association.name,
+        OLD_PAGE_HABIT.list_post_dates(demo_run),
+    )
 
 
-def always(name: str, tonight: Tonight) -> Shown:
+def build_canary_page(name: str, demo_run: DemoRun) -> FakePage:
     """A page that has always been there."""
     number = "6155000000007" + ("78" if name.startswith("Biblio") else "77")
-    return Shown(number, name, [tonight.moment - timedelta(days=age) for age in (1, 10, 32)])
+    return FakePage(
+        number, name, [demo_run.started_at - timedelta(days=age) for age in (1, 10, 32)]
+    )
 
 
-WALLS = {
-    "shell": SHELL,
-    "group": SHELL,
-    "challenge": CHALLENGE,
-    **dict.fromkeys(("restricted", "hidden", "deleted"), RESTRICTED),
+WALL_HTML_BY_SCENARIO = {
+    "shell": SHELL_HTML,
+    "group": SHELL_HTML,
+    "challenge": CHALLENGE_HTML,
+    **dict.fromkeys(("restricted", "hidden", "deleted"), RESTRICTED_HTML),
 }
 
 
-def other(request: Request) -> Answer:
+def respond_other_facebook(request: FakeRequest) -> FakeResponse:
     """What Facebook answers where no page of the cast is asked for."""
     if request.path == "/robots.txt":
-        return plain(ROBOTS)
+        return text_response(ROBOTS_TXT)
     if request.path.startswith("/login"):
-        return page(LOGIN)
-    return page(RESTRICTED)
+        return html_response(LOGIN_HTML)
+    return html_response(RESTRICTED_HTML)
 
 
-def markup(shown: Shown, url: str) -> str:
+def render_facebook_page(fake_page: FakePage, url: str) -> str:
     """The HTML of a page that is shown to strangers."""
-    name, page_id, story = shown.name, shown.id, ""
-    if shown.posts:
-        moments = [int(when.timestamp()) for when in shown.posts[:3]]
-        nodes = [{"__typename": "Story", "post_id": str(one * 7), "creation_time": one} for one in moments]
+    name, page_id, story = fake_page.name, fake_page.id, ""
+    if fake_page.posts:
+        moments = [int(when.timestamp()) for when in fake_page.posts[:3]]
+        nodes = [
+            {"__typename": "Story", "post_id": str(one * 7), "creation_time": one}
+            for one in moments
+        ]
         data = {"timeline_list_feed_units": {"edges": [{"node": node} for node in nodes]}}
         story = f'<script type="application/json">{json.dumps(data)}</script>'
     profile = {
@@ -141,105 +182,148 @@ def markup(shown: Shown, url: str) -> str:
     )
 
 
-MOST = 50
-NO_PAGES = {"group", "shared", "share_button", "none_typed"}
+MAX_IDS_PER_REQUEST = 50
+SCENARIOS_WITHOUT_PAGE = {"group", "shared", "share_button", "none_typed"}
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class FakeGraphPage:
     """A page as of a night, its posts newest first."""
 
     id: str
     username: str
     name: str
     posts: Sequence[datetime] = ()
-    hidden: bool = False
+    is_hidden: bool = False
 
 
-def pages(members: Iterable[Member], tonight: Tonight) -> dict[str, Page]:
+def build_graph_pages(
+    associations: Iterable[DemoAssociation], demo_run: DemoRun
+) -> dict[str, FakeGraphPage]:
     """Tonight's pages by number and by lower-case name, an old name too."""
-    there = [m for m in members if m.facebook and m.facebook not in NO_PAGES and not _deleted(m, tonight)]
-    found = {name: _page(member, tonight) for member in there for name in (_name(member), member.page_id)}
-    old = [(m, old_page(m, tonight)) for m in there if m.facebook == "duplicate"]
+    there = [
+        m
+        for m in associations
+        if m.facebook and m.facebook not in SCENARIOS_WITHOUT_PAGE and not _is_deleted(m, demo_run)
+    ]
+    found = {
+        name: _build_graph_page(member, demo_run)
+        for member in there
+        for name in (_get_page_key(member), member.facebook_page_id)
+    }
+    old = [(m, build_old_facebook_page(m, demo_run)) for m in there if m.facebook == "duplicate"]
     left_behind = {
-        name: Page(shown.id, member.old_page, shown.name, shown.posts)
+        name: FakeGraphPage(shown.id, member.old_facebook_handle, shown.name, shown.posts)
         for member, shown in old
-        for name in (member.old_page.lower(), shown.id)
+        for name in (member.old_facebook_handle.lower(), shown.id)
     }
     return found | left_behind
 
 
-def canary(name: str, tonight: Tonight) -> Page:
+def build_canary_graph_page(name: str, demo_run: DemoRun) -> FakeGraphPage:
     """A page that has always been there."""
-    shown = always(name, tonight)
-    return Page(shown.id, name, shown.name, shown.posts)
+    shown = build_canary_page(name, demo_run)
+    return FakeGraphPage(shown.id, name, shown.name, shown.posts)
 
 
-def _deleted(member: Member, tonight: Tonight) -> bool:
-    return member.facebook == "deleted" or (member.facebook == "restricted" and tonight.number >= 16)
-
-
-def _name(member: Member) -> str:
-    return member.handle.lower()
-
-
-def _page(member: Member, tonight: Tonight) -> Page:
-    renamed = RENAMED_SUFFIX if member.facebook == "renamed" else ""
-    shown = page_of(member, tonight)
-    return Page(shown.id, member.handle + renamed, shown.name, shown.posts, member.facebook == "hidden")
-
-
-def answer_api_request(found: Mapping[str, Page], request: Request, tonight: Tonight) -> Answer:
-    """What the interface answers tonight."""
-    if not bears(request, "facebook"):
-        return error(190, "Invalid OAuth access token - Cannot parse access token")
-    if tonight.number == TROUBLED["facebook"][0]:
-        return error(2, "An unexpected error has occurred. Please retry your request later.", status=500)
-    asked = [one for one in request.query.get("ids", "").split(",") if one]
-    if not asked or len(asked) > MOST:
-        return error(100, f"(#100) Between 1 and {MOST} ids are expected. Provided: {len(asked)}.")
-    return _spoilt(found, asked) or as_json(
-        {one: _node(found[_key(one)], request.query.get("fields", "")) for one in asked}
+def _is_deleted(association: DemoAssociation, demo_run: DemoRun) -> bool:
+    return association.facebook == "deleted" or (
+        association.facebook == "restricted" and demo_run.number >= 16
     )
 
 
-def error(code: int, message: str, subcode: int | None = None, status: int = 400) -> Answer:
+def _get_page_key(association: DemoAssociation) -> str:
+    return association.handle.lower()
+
+
+def _build_graph_page(association: DemoAssociation, demo_run: DemoRun) -> FakeGraphPage:
+    renamed = RENAMED_SUFFIX if association.facebook == "renamed" else ""
+    shown = build_facebook_page(association, demo_run)
+    return FakeGraphPage(
+        shown.id,
+        association.handle + renamed,
+        shown.name,
+        shown.posts,
+        association.facebook == "hidden",
+    )
+
+
+def respond_graph_api(
+    pages_by_key: Mapping[str, FakeGraphPage], request: FakeRequest, demo_run: DemoRun
+) -> FakeResponse:
+    """What the interface answers tonight."""
+    if not has_bearer_key(request, "facebook"):
+        return build_graph_error(190, "Invalid OAuth access token - Cannot parse access token")
+    if demo_run.number == API_FAILURES["facebook"][0]:
+        return build_graph_error(
+            2, "An unexpected error has occurred. Please retry your request later.", status=500
+        )
+    asked = [one for one in request.query.get("ids", "").split(",") if one]
+    if not asked or len(asked) > MAX_IDS_PER_REQUEST:
+        return build_graph_error(
+            100,
+            f"(#100) Between 1 and {MAX_IDS_PER_REQUEST} ids are expected. Provided: {len(asked)}.",
+        )
+    return _find_graph_error(pages_by_key, asked) or json_response(
+        {
+            one: _build_graph_node(
+                pages_by_key[_normalize_page_key(one)], request.query.get("fields", "")
+            )
+            for one in asked
+        }
+    )
+
+
+def build_graph_error(
+    code: int, message: str, error_subcode: int | None = None, status: int = 400
+) -> FakeResponse:
     """An error of the whole call."""
     told: dict[str, object] = {"message": message, "type": "OAuthException", "code": code}
-    if subcode:
-        told["error_subcode"] = subcode
-    return as_json({"error": {**told, "fbtrace_id": "Apractice"}}, status)
+    if error_subcode:
+        told["error_subcode"] = error_subcode
+    return json_response({"error": {**told, "fbtrace_id": "Apractice"}}, status)
 
 
-def _spoilt(found: Mapping[str, Page], asked: Sequence[str]) -> Answer | None:
+def _find_graph_error(
+    pages_by_key: Mapping[str, FakeGraphPage], requested_ids: Sequence[str]
+) -> FakeResponse | None:
     """The error for what cannot be shown: all names that are nobody's, else the first page that is hidden."""
-    if nobody := [one for one in asked if not one.isdigit() and _key(one) not in found]:
-        return error(803, f"(#803) Some of the aliases you requested do not exist: {','.join(nobody)}")
-    for one in asked:
-        if _key(one) not in found or found[_key(one)].hidden:
+    if nobody := [
+        one
+        for one in requested_ids
+        if not one.isdigit() and _normalize_page_key(one) not in pages_by_key
+    ]:
+        return build_graph_error(
+            803, f"(#803) Some of the aliases you requested do not exist: {','.join(nobody)}"
+        )
+    for one in requested_ids:
+        if (
+            _normalize_page_key(one) not in pages_by_key
+            or pages_by_key[_normalize_page_key(one)].is_hidden
+        ):
             told = (
                 f"Unsupported get request. Object with ID '{one}' does not exist, cannot be loaded due to "
                 "missing permissions, or does not support this operation."
             )
-            return error(100, told, 33)
+            return build_graph_error(100, told, 33)
     return None
 
 
-def _key(asked: str) -> str:
-    return asked.lower().replace(".", "")
+def _normalize_page_key(requested_id: str) -> str:
+    return requested_id.lower().replace(".", "")
 
 
-def _node(page: Page, fields: str) -> dict[str, object]:
+def _build_graph_node(graph_page: FakeGraphPage, fields: str) -> dict[str, object]:
     """A page with the fields that were asked for; its id comes always."""
-    link = f"https://www.facebook.com/{page.username}"
+    link = f"https://www.facebook.com/{graph_page.username}"
     limit = re.search(r"published_posts(?:\.limit\((\d+)\))?", fields)
     posts = [
-        {"created_time": f"{when:%Y-%m-%dT%H:%M:%S}+0000", "id": f"{page.id}_{at}"}
-        for at, when in enumerate(page.posts)
+        {"created_time": f"{when:%Y-%m-%dT%H:%M:%S}+0000", "id": f"{graph_page.id}_{at}"}
+        for at, when in enumerate(graph_page.posts)
     ]
     node: dict[str, object] = {
-        "name": page.name,
-        "username": page.username,
+        "name": graph_page.name,
+        "username": graph_page.username,
         "link": link,
         "fan_count": 1284,
         "followers_count": 1310,
@@ -247,4 +331,4 @@ def _node(page: Page, fields: str) -> dict[str, object]:
         "published_posts": {"data": posts[: int(limit[1]) if limit and limit[1] else 25]},
     }
     wanted = set(re.findall(r"[a-z_]+", re.sub(r"\.limit\(\d+\)|\{[^}]*\}", "", fields)))
-    return {"id": page.id, **{name: value for name, value in node.items() if name in wanted}}
+    return {"id": graph_page.id, **{name: value for name, value in node.items() if name in wanted}}

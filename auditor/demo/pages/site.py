@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 from html import escape
 from urllib.parse import quote
 
-from auditor.demo.associations import Member
-from auditor.demo.model import Tonight
+from auditor.demo.associations import DemoAssociation
+from auditor.demo.model import DemoRun
 
-MONTHS = [
+ARABIC_MONTHS = [
     "يناير",
     "فبراير",
     "مارس",
@@ -25,7 +25,7 @@ MONTHS = [
     "نونبر",
     "دجنبر",
 ]  # as Morocco names them
-MOIS = [
+FRENCH_MONTHS = [
     "janvier",
     "février",
     "mars",
@@ -39,7 +39,7 @@ MOIS = [
     "novembre",
     "décembre",
 ]
-WORDS = {
+SITE_TEXTS = {
     "ar": {
         "news": "آخر الأخبار",
         "contact": "اتصلوا بنا",
@@ -64,145 +64,173 @@ WORDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Habit:
+class PublishingHabit:
     """When a site publishes: every so many days until that many days before the last night."""
 
-    every: int = 6
-    ended: int = 0
-    posts: int = 8
+    interval_days: int = 6
+    ended_days_ago: int = 0
+    post_count: int = 8
 
-    def dates(self, tonight: Tonight) -> list[datetime]:
+    def list_post_dates(self, demo_run: DemoRun) -> list[datetime]:
         """The moments of its newest posts as of tonight, newest first."""
-        all_of_them = [tonight.ago(self.ended + self.every * step + 0.4) for step in range(self.posts)]
-        return [moment for moment in all_of_them if moment <= tonight.moment]
+        all_of_them = [
+            demo_run.days_before_last_run(self.ended_days_ago + self.interval_days * step + 0.4)
+            for step in range(self.post_count)
+        ]
+        return [moment for moment in all_of_them if moment <= demo_run.started_at]
 
 
 @dataclass(frozen=True, slots=True)
-class Post:
+class SitePost:
     """One article of a site."""
 
     number: int
     title: str
     text: str
-    when: datetime
+    published_at: datetime
     path: str
 
 
-def posts(member: Member, habit: Habit, tonight: Tonight) -> list[Post]:
+def build_site_posts(
+    association: DemoAssociation, habit: PublishingHabit, demo_run: DemoRun
+) -> list[SitePost]:
     """The articles a site shows tonight, newest first."""
-    words = WORDS[member.language]
+    words = SITE_TEXTS[association.language]
     found = []
-    for when in habit.dates(tonight):
-        number = 1 + (tonight.last - when + timedelta(hours=1)).days
+    for when in habit.list_post_dates(demo_run):
+        number = 1 + (demo_run.last_run_at - when + timedelta(hours=1)).days
         found.append(
-            Post(number, words["post"].format(number), words["text"], when, f"/{when:%Y/%m}/r-{number}/")
+            SitePost(
+                number,
+                words["post"].format(number),
+                words["text"],
+                when,
+                f"/{when:%Y/%m}/r-{number}/",
+            )
         )
     return found
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class PageFrame:
     """What a page has besides its text. All true for a site in good health."""
 
     generator: str = ""
-    feed: str = ""
-    head: str = ""
-    footer: str = ""
-    viewport: bool = True
-    contact: bool = True
-    preview: bool = True
-    profiles: Mapping[str, str] = field(default_factory=dict)
+    feed_url: str = ""
+    head_html: str = ""
+    footer_html: str = ""
+    has_viewport: bool = True
+    has_contact: bool = True
+    has_share_preview: bool = True
+    profile_urls: Mapping[str, str] = field(default_factory=dict)
 
 
-def document(member: Member, body: str, frame: Frame, title: str = "") -> str:
+def render_page(
+    association: DemoAssociation, body_html: str, frame: PageFrame, title: str = ""
+) -> str:
     """A whole page of the site."""
-    direction = "rtl" if member.language == "ar" else "ltr"
+    direction = "rtl" if association.language == "ar" else "ltr"
     return (
-        f'<!doctype html>\n<html lang="{member.language}" dir="{direction}">\n<head>\n<meta '
+        f'<!doctype html>\n<html lang="{association.language}" dir="{direction}">\n<head>\n<meta '
         'charset="utf-8">\n'
-        f"<title>{escape(title or member.name)}</title>\n{_head(member, frame)}</head>\n<body>\n"
-        f'<header><h1><a href="/">{escape(member.name)}</a></h1>\n<nav><a href="/about">'
-        f"{WORDS[member.language]['about']}</a></nav></header>\n<main>{body}</main>\n"
+        f"<title>{escape(title or association.name)}</title>\n{_render_head(association, frame)}</head>\n<body>\n"
+        f'<header><h1><a href="/">{escape(association.name)}</a></h1>\n<nav><a href="/about">'
+        f"{SITE_TEXTS[association.language]['about']}</a></nav></header>\n<main>{body_html}</main>\n"
         "<footer>"
-        f"{_contact(member, frame)}{_social(frame)}{_share(member)}{frame.footer}</footer>\n</body></html>\n"
+        f"{_render_contact(association, frame)}{_render_social_links(frame)}{_render_share_buttons(association)}{frame.footer_html}</footer>\n</body></html>\n"
     )
 
 
-def home(member: Member, news: list[Post], frame: Frame, *, dated: bool = True) -> str:
+def render_home_page(
+    association: DemoAssociation,
+    site_posts: list[SitePost],
+    frame: PageFrame,
+    *,
+    show_dates: bool = True,
+) -> str:
     """The home page with its newest articles."""
-    return document(member, _intro(member) + _list(member, news, dated=dated), frame)
+    return render_page(
+        association,
+        _render_intro(association)
+        + _render_post_list(association, site_posts, show_dates=show_dates),
+        frame,
+    )
 
 
-def article(member: Member, post: Post, frame: Frame) -> str:
+def render_article_page(association: DemoAssociation, post: SitePost, frame: PageFrame) -> str:
     """One article's page."""
-    head = f'{frame.head}<meta property="article:published_time" content="{post.when.isoformat()}">\n'
+    head = f'{frame.head_html}<meta property="article:published_time" content="{post.published_at.isoformat()}">\n'
     inner = f"<article><h2>{post.title}</h2><p>{post.text}</p></article>"
-    return document(member, inner, Frame(frame.generator, frame.feed, head), post.title)
+    return render_page(
+        association, inner, PageFrame(frame.generator, frame.feed_url, head), post.title
+    )
 
 
-def day(moment: datetime, language: str) -> str:
+def format_site_date(moment: datetime, language: str) -> str:
     """A date as a site writes it."""
-    month = (MONTHS if language == "ar" else MOIS)[moment.month - 1]
+    month = (ARABIC_MONTHS if language == "ar" else FRENCH_MONTHS)[moment.month - 1]
     return f"{moment.day} {month} {moment.year}"
 
 
-def _intro(member: Member) -> str:
-    words = WORDS[member.language]
-    return (
-        f"<section><p>{words['intro']}</p><p>{escape(member.city)} – {escape(member.region)}</p></section>\n"
-    )
+def _render_intro(association: DemoAssociation) -> str:
+    words = SITE_TEXTS[association.language]
+    return f"<section><p>{words['intro']}</p><p>{escape(association.city)} – {escape(association.region)}</p></section>\n"
 
 
-def _list(member: Member, news: list[Post], *, dated: bool) -> str:
-    def entry(post: Post) -> str:
+def _render_post_list(
+    association: DemoAssociation, site_posts: list[SitePost], *, show_dates: bool
+) -> str:
+    def entry(post: SitePost) -> str:
         stamp = (
-            f'<time datetime="{post.when.isoformat()}">{day(post.when, member.language)}</time>'
-            if dated
+            f'<time datetime="{post.published_at.isoformat()}">{format_site_date(post.published_at, association.language)}</time>'
+            if show_dates
             else ""
         )
-        return (
-            f'<article><h3><a href="{post.path}">{post.title}</a></h3>{stamp}<p>{post.text}</p></article>\n'
-        )
+        return f'<article><h3><a href="{post.path}">{post.title}</a></h3>{stamp}<p>{post.text}</p></article>\n'
 
-    return f"<section><h2>{WORDS[member.language]['news']}</h2>\n{''.join(map(entry, news))}</section>\n"
+    return f"<section><h2>{SITE_TEXTS[association.language]['news']}</h2>\n{''.join(map(entry, site_posts))}</section>\n"
 
 
-def _head(member: Member, frame: Frame) -> str:
+def _render_head(association: DemoAssociation, frame: PageFrame) -> str:
     lines = []
-    if frame.viewport:
+    if frame.has_viewport:
         lines.append('<meta name="viewport" content="width=device-width, initial-scale=1">')
     if frame.generator:
         lines.append(f'<meta name="generator" content="{frame.generator}">')
-    if frame.preview:
-        lines.append(f'<meta property="og:title" content="{escape(member.name)}">')
-        lines.append(f'<meta property="og:image" content="https://{member.host}/logo.png">')
-        lines.append(f'<meta name="description" content="{escape(member.name)} – {escape(member.city)}">')
-    if frame.feed:
-        lines.append(f'<link rel="alternate" type="application/rss+xml" href="{frame.feed}">')
-    return "\n".join(lines) + f"\n{frame.head}"
+    if frame.has_share_preview:
+        lines.append(f'<meta property="og:title" content="{escape(association.name)}">')
+        lines.append(f'<meta property="og:image" content="https://{association.host}/logo.png">')
+        lines.append(
+            f'<meta name="description" content="{escape(association.name)} – {escape(association.city)}">'
+        )
+    if frame.feed_url:
+        lines.append(f'<link rel="alternate" type="application/rss+xml" href="{frame.feed_url}">')
+    return "\n".join(lines) + f"\n{frame.head_html}"
 
 
-def _contact(member: Member, frame: Frame) -> str:
-    if not frame.contact:
+def _render_contact(association: DemoAssociation, frame: PageFrame) -> str:
+    if not frame.has_contact:
         return ""
     words, number = (
-        WORDS[member.language],
-        f"+212 5 00 00 {member.number // 100:02d} {member.number % 100:02d}",
+        SITE_TEXTS[association.language],
+        f"+212 5 00 00 {association.number // 100:02d} {association.number % 100:02d}",
     )
     return (
-        f'<p>{words["contact"]}: <a href="mailto:contact@{member.host}">contact@{member.host}</a> – '
+        f'<p>{words["contact"]}: <a href="mailto:contact@{association.host}">contact@{association.host}</a> – '
         f'<a href="tel:{number.replace(" ", "")}">{number}</a></p>\n'
     )
 
 
-def _social(frame: Frame) -> str:
-    links = "".join(f'<li><a href="{url}">{channel}</a></li>' for channel, url in frame.profiles.items())
+def _render_social_links(frame: PageFrame) -> str:
+    links = "".join(
+        f'<li><a href="{url}">{channel}</a></li>' for channel, url in frame.profile_urls.items()
+    )
     return f'<ul class="social">{links}</ul>\n' if links else ""
 
 
-def _share(member: Member) -> str:
+def _render_share_buttons(association: DemoAssociation) -> str:
     """The share buttons every theme has: they name nobody's account."""
-    here = quote(f"https://{member.host}/", safe="")
+    here = quote(f"https://{association.host}/", safe="")
     return (
         f'<div class="share"><a href="https://www.facebook.com/sharer/sharer.php?u={here}">Partager</a> '
         f'<a href="https://twitter.com/intent/tweet?url={here}">Tweeter</a></div>\n'

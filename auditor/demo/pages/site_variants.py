@@ -8,29 +8,36 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from auditor.demo.associations import Member
-from auditor.demo.model import Answer, Request, Tonight, page, plain, redirect
+from auditor.demo.associations import DemoAssociation
+from auditor.demo.model import (
+    DemoRun,
+    FakeRequest,
+    FakeResponse,
+    html_response,
+    redirect_response,
+    text_response,
+)
 from auditor.demo.pages import site_engines
-from auditor.demo.pages.site import Frame
+from auditor.demo.pages.site import PageFrame
 
-CPANEL_SUSPENDED = (
+CPANEL_SUSPENDED_HTML = (
     "<!DOCTYPE html><html><head><title>Account Suspended</title></head><body><h1>Account Suspended</h1>"
     "<p>This Account has been suspended.</p><p>Contact your hosting provider for more "
     "information.</p></body></html>"
 )
-CPANEL_DEFAULT = (
+CPANEL_DEFAULT_HTML = (
     "<html><head><title>Default Web Site Page</title></head><body><h1>SORRY!</h1>"
     "<p>If you are the owner of this website, please contact your hosting provider: webmaster@{host}</p>"
     "<p>It is possible you have reached this page because the IP address has changed.</p></body></html>"
 )
-PARKED = (
+PARKED_HTML = (
     "<html><head><title>{host} is for sale</title>"
     '<script src="https://www.google.com/adsense/domains/caf.js"></script></head><body>'
     "<h1>{host}</h1><p>This domain is for sale. Buy this domain.</p><p>The Sponsored "
     "Listings displayed above are "
     "served automatically by a third party.</p></body></html>"
 )
-GAMBLING = (
+GAMBLING_HTML = (
     '<html lang="id"><head><title>SLOT GACOR MAXWIN: Situs Slot Online Resmi, Daftar Slot88</title>'
     '<meta name="description" content="Daftar situs judi online slot gacor maxwin, rtp '
     'live, deposit pulsa, qris.">'
@@ -38,184 +45,244 @@ GAMBLING = (
     '<p>Daftar slot88, togel, bandar, bonus new member, deposit dana.</p><a href="https://amp-slot.example/">LOGIN</a>'
     '<a href="https://amp-slot.example/daftar">DAFTAR</a></body></html>'
 )
-CHALLENGE = (
+CLOUDFLARE_CHALLENGE_HTML = (
     "<!DOCTYPE html><html><head><title>Just a moment...</title></head><body>"
     '<script src="/cdn-cgi/challenge-platform/h/b/orchestrate/chl_page/v1"></script></body></html>'
 )
 
 
-def nothing(_member: Member, request: Request, _tonight: Tonight) -> Answer | None:
+def respond_404_except_home(
+    _association: DemoAssociation, request: FakeRequest, _demo_run: DemoRun
+) -> FakeResponse | None:
     """A bare server's 404, for the paths that a trouble page does not answer; None for its home page."""
     if request.path == "/":
         return None
-    return page("<html><head><title>404 Not Found</title></head><body><h1>Not Found</h1></body></html>", 404)
+    return html_response(
+        "<html><head><title>404 Not Found</title></head><body><h1>Not Found</h1></body></html>", 404
+    )
 
 
-def parked(member: Member, request: Request, tonight: Tonight) -> Answer:
+def serve_parked_page(
+    association: DemoAssociation, request: FakeRequest, demo_run: DemoRun
+) -> FakeResponse:
     """A seller's page, on every path but robots.txt."""
     if request.path == "/robots.txt":
-        return nothing(member, request, tonight) or page("")
-    return page(PARKED.format(host=member.host))
+        return respond_404_except_home(association, request, demo_run) or html_response("")
+    return html_response(PARKED_HTML.format(host=association.host))
 
 
-def suspended(_member: Member, request: Request, _tonight: Tonight) -> Answer:
+def serve_suspended_page(
+    _association: DemoAssociation, request: FakeRequest, _demo_run: DemoRun
+) -> FakeResponse:
     """CPanel's notice, which it serves with status 200 behind a redirect."""
     if request.path == "/cgi-sys/suspendedpage.cgi":
-        return page(CPANEL_SUSPENDED)
-    return redirect("/cgi-sys/suspendedpage.cgi", 302)
+        return html_response(CPANEL_SUSPENDED_HTML)
+    return redirect_response("/cgi-sys/suspendedpage.cgi", 302)
 
 
-def default_page(member: Member, request: Request, tonight: Tonight) -> Answer:
+def serve_default_page(
+    association: DemoAssociation, request: FakeRequest, demo_run: DemoRun
+) -> FakeResponse:
     """A hosting's own first page, before anything was uploaded."""
-    return nothing(member, request, tonight) or page(CPANEL_DEFAULT.format(host=member.host))
+    return respond_404_except_home(association, request, demo_run) or html_response(
+        CPANEL_DEFAULT_HTML.format(host=association.host)
+    )
 
 
-def under_construction(member: Member, request: Request, tonight: Tonight) -> Answer:
+def serve_under_construction_page(
+    association: DemoAssociation, request: FakeRequest, demo_run: DemoRun
+) -> FakeResponse:
     """A page that promises a site."""
     words = (
-        ("قريبا", "الموقع قيد الإنشاء") if member.language == "ar" else ("Bientôt", "Site en construction")
+        ("قريبا", "الموقع قيد الإنشاء")
+        if association.language == "ar"
+        else ("Bientôt", "Site en construction")
     )
     text = (
         f"<html><head><title>{words[1]}</title></head><body><h1>{words[1]}</h1><p>"
         f"{words[0]}</p></body></html>"
     )
-    return nothing(member, request, tonight) or page(text)
+    return respond_404_except_home(association, request, demo_run) or html_response(text)
 
 
-def gambling(member: Member, request: Request, tonight: Tonight) -> Answer:
+def serve_gambling_page(
+    association: DemoAssociation, request: FakeRequest, demo_run: DemoRun
+) -> FakeResponse:
     """Somebody else's advertising at the association's address."""
-    return nothing(member, request, tonight) or page(GAMBLING)
+    return respond_404_except_home(association, request, demo_run) or html_response(GAMBLING_HTML)
 
 
-def soft_404(member: Member, request: Request, _tonight: Tonight) -> Answer:
+def serve_soft_404(
+    association: DemoAssociation, request: FakeRequest, _demo_run: DemoRun
+) -> FakeResponse:
     """Every path answers 200 and says that it is not there."""
     if request.path == "/robots.txt":
-        return plain("User-agent: *\nDisallow:\n")
-    title = "الصفحة غير موجودة" if member.language == "ar" else "Page introuvable"
-    hint = "لم يتم العثور على الصفحة" if member.language == "ar" else "Erreur 404 : cette page n’existe pas."
-    return page(f"<html><head><title>{title}</title></head><body><h1>{title}</h1><p>{hint}</p></body></html>")
+        return text_response("User-agent: *\nDisallow:\n")
+    title = "الصفحة غير موجودة" if association.language == "ar" else "Page introuvable"
+    hint = (
+        "لم يتم العثور على الصفحة"
+        if association.language == "ar"
+        else "Erreur 404 : cette page n’existe pas."
+    )
+    return html_response(
+        f"<html><head><title>{title}</title></head><body><h1>{title}</h1><p>{hint}</p></body></html>"
+    )
 
 
-def loop(_member: Member, request: Request, _tonight: Tonight) -> Answer:
+def serve_redirect_loop(
+    _association: DemoAssociation, request: FakeRequest, _demo_run: DemoRun
+) -> FakeResponse:
     """Two redirects that lead to each other."""
     if request.path == "/robots.txt":
-        return plain("", 404)
-    return redirect("/ar/" if request.path == "/" else "/", 302)
+        return text_response("", 404)
+    return redirect_response("/ar/" if request.path == "/" else "/", 302)
 
 
-def unavailable(_member: Member, request: Request, _tonight: Tonight) -> Answer:
+def serve_503_error(
+    _association: DemoAssociation, request: FakeRequest, _demo_run: DemoRun
+) -> FakeResponse:
     """A server that is up and cannot answer."""
     status = 404 if request.path == "/robots.txt" else 503
-    return page("<html><head><title>503 Service Unavailable</title></head><body>Erreur</body></html>", status)
+    return html_response(
+        "<html><head><title>503 Service Unavailable</title></head><body>Erreur</body></html>",
+        status,
+    )
 
 
-def broken(_member: Member, request: Request, _tonight: Tonight) -> Answer:
+def serve_database_error(
+    _association: DemoAssociation, request: FakeRequest, _demo_run: DemoRun
+) -> FakeResponse:
     """A site whose database is gone, as WordPress says it."""
     if request.path == "/robots.txt":
-        return plain("", 404)
+        return text_response("", 404)
     title = "Erreur lors de la connexion à la base de données"
-    return page(f"<html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>", 500)
+    return html_response(
+        f"<html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>", 500
+    )
 
 
-def too_many(_member: Member, request: Request, _tonight: Tonight) -> Answer:
+def serve_429_error(
+    _association: DemoAssociation, request: FakeRequest, _demo_run: DemoRun
+) -> FakeResponse:
     """A host that counts, and names its hour."""
     if request.path == "/robots.txt":
-        return plain("", 404)
-    return page("<html><head><title>429 Too Many Requests</title></head></html>", 429, retry_after="3600")
+        return text_response("", 404)
+    return html_response(
+        "<html><head><title>429 Too Many Requests</title></head></html>", 429, retry_after="3600"
+    )
 
 
-def captcha(_member: Member, request: Request, _tonight: Tonight) -> Answer:
+def serve_captcha(
+    _association: DemoAssociation, request: FakeRequest, _demo_run: DemoRun
+) -> FakeResponse:
     """A wall of Cloudflare's, which lets browsers think."""
     if request.path == "/robots.txt":
-        return plain("", 404)
-    return page(CHALLENGE, 403, server="cloudflare", cf_mitigated="challenge")
+        return text_response("", 404)
+    return html_response(
+        CLOUDFLARE_CHALLENGE_HTML, 403, server="cloudflare", cf_mitigated="challenge"
+    )
 
 
-Site = Callable[[Member, Request, Tonight], Answer]
+SiteHandler = Callable[[DemoAssociation, FakeRequest, DemoRun], FakeResponse]
 
-USUAL = site_engines.wordpress()
+DEFAULT_SITE = site_engines.make_wordpress_site()
 
-SLOW = 1.52
+SLOW_SITE_DELAY_SECONDS = 1.52
 """Seconds that a slow site thinks; the demo calls 1.5 slow, so that nobody waits eight (see `demo`)."""
 
-CACHED = b"<!-- from the cache of its new hosting -->"
+CACHE_MARKER = b"<!-- from the cache of its new hosting -->"
 
 
-def slow(member: Member, request: Request, tonight: Tonight) -> Answer:
+def serve_slow_site(
+    association: DemoAssociation, request: FakeRequest, demo_run: DemoRun
+) -> FakeResponse:
     """A site that thinks before its home page, until its hosting is changed on the sixth night."""
-    answer = USUAL(member, request, tonight)
+    answer = DEFAULT_SITE(association, request, demo_run)
     if request.path != "/":
         return answer
-    if tonight.number <= 5:
-        return replace(answer, delay=SLOW)
-    return replace(answer, body=answer.body + CACHED)
+    if demo_run.number <= 5:
+        return replace(answer, delay_seconds=SLOW_SITE_DELAY_SECONDS)
+    return replace(answer, body=answer.body + CACHE_MARKER)
 
 
-def huge(member: Member, request: Request, tonight: Tonight) -> Answer:
+def serve_huge_page(
+    association: DemoAssociation, request: FakeRequest, demo_run: DemoRun
+) -> FakeResponse:
     """A home page of 20 MB: the whole archive on one page, the newest first."""
-    answer = USUAL(member, request, tonight)
+    answer = DEFAULT_SITE(association, request, demo_run)
     if request.path != "/":
         return answer
-    filler = b"<p>" + b"archive " * 5_000 + b"</p>\n"  # little enough for a client that leaves to be noticed
+    filler = (
+        b"<p>" + b"archive " * 5_000 + b"</p>\n"
+    )  # little enough for a client that leaves to be noticed
     whole = answer.body + filler
-    return replace(answer, body=whole, repeats=1 + 20_000_000 // len(whole))
+    return replace(answer, body=whole, body_repeats=1 + 20_000_000 // len(whole))
 
 
-def closed_to_robots(member: Member, request: Request, tonight: Tonight) -> Answer:
+def serve_robots_forbidden_site(
+    association: DemoAssociation, request: FakeRequest, demo_run: DemoRun
+) -> FakeResponse:
     """A site whose robots.txt forbids everything: its registered link alone is asked for."""
     if request.path == "/robots.txt":
-        return plain("User-agent: *\nDisallow: /\n")
+        return text_response("User-agent: *\nDisallow: /\n")
     if request.path == "/":
-        return USUAL(member, request, tonight)
-    return page("<title>403 Forbidden</title>", 403)
+        return DEFAULT_SITE(association, request, demo_run)
+    return html_response("<title>403 Forbidden</title>", 403)
 
 
-def with_footer(footer: Callable[[Member], str], head: Callable[[Member], str] = lambda _: "") -> Site:
+def make_site_with_footer(
+    render_footer: Callable[[DemoAssociation], str],
+    render_head: Callable[[DemoAssociation], str] = lambda _: "",
+) -> SiteHandler:
     """A WordPress with something more in its footer or its head."""
 
-    def show(member: Member, request: Request, tonight: Tonight) -> Answer:
-        frame = Frame(footer=footer(member), head=head(member))
-        return site_engines.wordpress(frame=frame)(member, request, tonight)
+    def show(member: DemoAssociation, request: FakeRequest, tonight: DemoRun) -> FakeResponse:
+        frame = PageFrame(footer_html=render_footer(member), head_html=render_head(member))
+        return site_engines.make_wordpress_site(frame=frame)(member, request, tonight)
 
     return show
 
 
-def unlinked(member: Member, request: Request, tonight: Tonight) -> Answer:
+def serve_site_without_social_links(
+    association: DemoAssociation, request: FakeRequest, demo_run: DemoRun
+) -> FakeResponse:
     """A site that leads to nobody's account but to one of its own articles."""
-    nowhere = Frame(profiles={"articles": f"https://{member.host}/about"})
-    return site_engines.wordpress(frame=nowhere)(member, request, tonight)
+    nowhere = PageFrame(profile_urls={"articles": f"https://{association.host}/about"})
+    return site_engines.make_wordpress_site(frame=nowhere)(association, request, demo_run)
 
 
-def moved(member: Member, request: Request, tonight: Tonight) -> Answer:
+def serve_moved_site(
+    association: DemoAssociation, request: FakeRequest, demo_run: DemoRun
+) -> FakeResponse:
     """An address that leads to the site's new one."""
-    if request.host == member.host:
-        return redirect(f"https://{new_home(member)}{request.target}")
-    return USUAL(member, request, tonight)
+    if request.host == association.host:
+        return redirect_response(f"https://{get_moved_host(association)}{request.target}")
+    return DEFAULT_SITE(association, request, demo_run)
 
 
-def new_home(member: Member) -> str:
+def get_moved_host(association: DemoAssociation) -> str:
     """The host to which a moved site moved."""
-    return f"espace-{member.slug}.org"
+    return f"espace-{association.slug}.org"
 
 
-def youtube_icon(member: Member) -> str:
+def render_youtube_icon(association: DemoAssociation) -> str:
     """An icon in the footer, which leads to the member's channel."""
     return (
-        f'<p><a class="yt" href="https://www.youtube.com/@{member.handle}"><img alt="YouTube" '
+        f'<p><a class="yt" href="https://www.youtube.com/@{association.handle}"><img alt="YouTube" '
         'src="/yt.png"></a></p>'
     )
 
 
-def same_as(member: Member) -> str:
+def render_same_as_json_ld(association: DemoAssociation) -> str:
     """Data in the head, which name the member's page on LinkedIn."""
     return (
         '<script type="application/ld+json">{"@context": "https://schema.org", "@type": "NGO", '
-        f'"name": "{member.name_fr}", "url": "{member.site}", '
-        f'"sameAs": ["https://www.linkedin.com/company/{member.slug}"]}}</script>\n'
+        f'"name": "{association.name_fr}", "url": "{association.site_url}", '
+        f'"sameAs": ["https://www.linkedin.com/company/{association.slug}"]}}</script>\n'
     )
 
 
-def credit(_member: Member) -> str:
+def render_theme_credit(_association: DemoAssociation) -> str:
     """The names of those who made the theme: nobody's channel here."""
     return (
         '<p class="site-info">Fièrement propulsé par <a '

@@ -13,13 +13,21 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from auditor.demo.account_scenarios import TROUBLED
-from auditor.demo.associations import Member
-from auditor.demo.model import Answer, Request, Tonight, as_json, bears, page, plain
-from auditor.demo.pages.site import Habit
-from auditor.demo.pages.site_variants import CHALLENGE
+from auditor.demo.account_scenarios import API_FAILURES
+from auditor.demo.associations import DemoAssociation
+from auditor.demo.model import (
+    DemoRun,
+    FakeRequest,
+    FakeResponse,
+    has_bearer_key,
+    html_response,
+    json_response,
+    text_response,
+)
+from auditor.demo.pages.site import PublishingHabit
+from auditor.demo.pages.site_variants import CLOUDFLARE_CHALLENGE_HTML
 
-SHELL = (
+SHELL_HTML = (
     '<!DOCTYPE html><html dir="ltr" lang="en"><head><meta charset="utf-8"><title></title></head><body>'
     "<noscript><div><h1>JavaScript is not available.</h1><p>We’ve detected that "
     "JavaScript is disabled in this "
@@ -31,125 +39,159 @@ SHELL = (
 )
 
 
-def answer(member: Member, _request: Request, _tonight: Tonight) -> Answer:
+def respond_twitter(
+    association: DemoAssociation, _request: FakeRequest, _demo_run: DemoRun
+) -> FakeResponse:
     """What the member's profile answers: nothing that tells."""
-    if member.twitter == "blocked":
-        return page(CHALLENGE, 403, server="cloudflare", cf_mitigated="challenge")
-    return page(SHELL)
+    if association.twitter == "blocked":
+        return html_response(
+            CLOUDFLARE_CHALLENGE_HTML, 403, server="cloudflare", cf_mitigated="challenge"
+        )
+    return html_response(SHELL_HTML)
 
 
-def other(request: Request) -> Answer:
+def respond_other_twitter(request: FakeRequest) -> FakeResponse:
     """The same shell for everybody else."""
     if request.path == "/robots.txt":
-        return plain("User-agent: *\nDisallow: /\n")
-    return page(SHELL)
+        return text_response("User-agent: *\nDisallow: /\n")
+    return html_response(SHELL_HTML)
 
 
-MOST = 100
-EPOCH = 1_288_834_974_657  # ms: the beginning of the numbers that hold a time
-NAME = re.compile(r"[A-Za-z0-9_]{1,15}")
-NAMELESS = {"intent", "malformed"}
-HABITS = {"active": Habit(2, posts=60), "dormant": Habit(90, ended=4 * 365), "empty": Habit(posts=0)}
-USUAL = Habit(11, posts=20)
+MAX_USERS_PER_REQUEST = 100
+SNOWFLAKE_EPOCH_MS = 1_288_834_974_657  # ms: the beginning of the numbers that hold a time
+USERNAME_PATTERN = re.compile(r"[A-Za-z0-9_]{1,15}")
+SCENARIOS_WITHOUT_USER = {"intent", "malformed"}
+PUBLISHING_HABITS = {
+    "active": PublishingHabit(2, post_count=60),
+    "dormant": PublishingHabit(90, ended_days_ago=4 * 365),
+    "empty": PublishingHabit(post_count=0),
+}
+DEFAULT_HABIT = PublishingHabit(11, post_count=20)
 
 
 @dataclass(frozen=True, slots=True)
-class User:
+class FakeTwitterUser:
     """An account as of a night. `state` is empty, or `protected` or `suspended`; `site` is where it leads."""
 
     id: str
     username: str
     name: str
-    newest: datetime | None = None
-    posts: int = 0
+    newest_post_at: datetime | None = None
+    post_count: int = 0
     state: str = ""
-    site: str = ""
+    site_url: str = ""
 
 
-def users(members: Iterable[Member], tonight: Tonight) -> dict[str, User]:
+def build_twitter_users(
+    associations: Iterable[DemoAssociation], demo_run: DemoRun
+) -> dict[str, FakeTwitterUser]:
     """Tonight's accounts by lower-case name and by number; a deleted one is nobody."""
-    found = [_user(m, tonight) for m in members if m.twitter and m.twitter not in NAMELESS | {"deleted"}]
+    found = [
+        _build_user(m, demo_run)
+        for m in associations
+        if m.twitter and m.twitter not in SCENARIOS_WITHOUT_USER | {"deleted"}
+    ]
     return {key: user for user in found for key in (user.username.lower(), user.id)}
 
 
-def canary(name: str, number: int, tonight: Tonight) -> User:
+def build_canary_user(name: str, user_id: int, demo_run: DemoRun) -> FakeTwitterUser:
     """An account that has always been there."""
-    return User(str(number), name, name, tonight.moment - timedelta(hours=20), 1284)
+    return FakeTwitterUser(
+        str(user_id), name, name, demo_run.started_at - timedelta(hours=20), 1284
+    )
 
 
-def _user(member: Member, tonight: Tonight) -> User:
-    situation = member.twitter
-    username, state = member.twitter_handle, ""
-    if situation == "renamed" and tonight.number >= 5:  # the script's night
-        username = f"{member.handle[:9]}_x{member.number}"
-    if situation == "suspended" and 5 <= tonight.number < 20:  # the script's nights
+def _build_user(association: DemoAssociation, demo_run: DemoRun) -> FakeTwitterUser:
+    situation = association.twitter
+    username, state = association.twitter_handle, ""
+    if situation == "renamed" and demo_run.number >= 5:  # the script's night
+        username = f"{association.handle[:9]}_x{association.number}"
+    if situation == "suspended" and 5 <= demo_run.number < 20:  # the script's nights
         state = "suspended"
     elif situation == "protected":
         state = "protected"
-    posts = HABITS.get(situation, USUAL).dates(tonight)
+    posts = PUBLISHING_HABITS.get(situation, DEFAULT_HABIT).list_post_dates(demo_run)
     newest = posts[0] if posts and not state else None
-    site = member.site if member.website and situation != "dormant" else ""
-    return User(member.twitter_id, username, member.name, newest, len(posts), state, site)
+    site = association.site_url if association.website and situation != "dormant" else ""
+    return FakeTwitterUser(
+        association.twitter_id, username, association.name, newest, len(posts), state, site
+    )
 
 
-def answer_api_request(accounts: Mapping[str, User], request: Request, tonight: Tonight) -> Answer:
+def respond_twitter_api(
+    users_by_key: Mapping[str, FakeTwitterUser], request: FakeRequest, demo_run: DemoRun
+) -> FakeResponse:
     """What the interface answers tonight."""
-    if not bears(request, "twitter"):
-        return problem(401, "Unauthorized", "Unauthorized")
-    if tonight.number == TROUBLED["twitter"][0]:
-        return problem(503, "Service Unavailable", "Service Unavailable")
+    if not has_bearer_key(request, "twitter"):
+        return build_twitter_error(401, "Unauthorized", "Unauthorized")
+    if demo_run.number == API_FAILURES["twitter"][0]:
+        return build_twitter_error(503, "Service Unavailable", "Service Unavailable")
     parameter = {"/2/users/by": "usernames", "/2/users": "ids"}.get(request.path, "")
     asked = request.query.get(parameter, "").split(",")
-    usual = NAME if parameter == "usernames" else re.compile(r"[0-9]{1,19}")
-    if not parameter or len(asked) > MOST or not all(map(usual.fullmatch, asked)):
-        return problem(400, "Invalid Request", "One or more parameters to your request was invalid.")
-    return _told(accounts, asked, parameter)
+    usual = USERNAME_PATTERN if parameter == "usernames" else re.compile(r"[0-9]{1,19}")
+    if not parameter or len(asked) > MAX_USERS_PER_REQUEST or not all(map(usual.fullmatch, asked)):
+        return build_twitter_error(
+            400, "Invalid Request", "One or more parameters to your request was invalid."
+        )
+    return _respond_user_lookup(users_by_key, asked, parameter)
 
 
-def problem(status: int, title: str, detail: str) -> Answer:
+def build_twitter_error(status: int, title: str, detail: str) -> FakeResponse:
     """An error about the whole request."""
-    return as_json({"title": title, "detail": detail, "type": "about:blank", "status": status}, status)
+    return json_response(
+        {"title": title, "detail": detail, "type": "about:blank", "status": status}, status
+    )
 
 
-def _told(accounts: Mapping[str, User], asked: list[str], parameter: str) -> Answer:
-    found = {one: accounts.get(one.lower()) for one in asked}
-    data = [_item(user) for user in found.values() if user and user.state != "suspended"]
+def _respond_user_lookup(
+    users_by_key: Mapping[str, FakeTwitterUser], requested_users: list[str], parameter: str
+) -> FakeResponse:
+    found = {one: users_by_key.get(one.lower()) for one in requested_users}
+    data = [_build_user_item(user) for user in found.values() if user and user.state != "suspended"]
     errors = [
-        _error(one, parameter, suspended=user is not None)
+        _build_lookup_error(one, parameter, is_suspended=user is not None)
         for one, user in found.items()
         if user is None or user.state == "suspended"
     ]
-    return as_json({**({"data": data} if data else {}), **({"errors": errors} if errors else {})})
+    return json_response(
+        {**({"data": data} if data else {}), **({"errors": errors} if errors else {})}
+    )
 
 
-def _item(user: User) -> dict[str, object]:
-    newest = {"most_recent_post_id": post_id(user.newest)} if user.newest else {}
-    link = {"url": f"https://t.co/p{user.id[-6:]}", "expanded_url": user.site}
-    site = {"url": link["url"], "entities": {"url": {"urls": [link]}}} if user.site else {}
+def _build_user_item(user: FakeTwitterUser) -> dict[str, object]:
+    newest = (
+        {"most_recent_post_id": make_post_id(user.newest_post_at)} if user.newest_post_at else {}
+    )
+    link = {"url": f"https://t.co/p{user.id[-6:]}", "expanded_url": user.site_url}
+    site = {"url": link["url"], "entities": {"url": {"urls": [link]}}} if user.site_url else {}
     return {
         "id": user.id,
         "username": user.username,
         "name": user.name,
         "protected": user.state == "protected",
-        "public_metrics": {"followers_count": 96, "following_count": 41, "tweet_count": user.posts},
+        "public_metrics": {
+            "followers_count": 96,
+            "following_count": 41,
+            "tweet_count": user.post_count,
+        },
         **site,
         **newest,
     }
 
 
-def post_id(when: datetime) -> str:
+def make_post_id(posted_at: datetime) -> str:
     """The number of a post written at a moment."""
-    return str((int(when.timestamp() * 1000) - EPOCH) << 22)
+    return str((int(posted_at.timestamp() * 1000) - SNOWFLAKE_EPOCH_MS) << 22)
 
 
-def _error(value: str, parameter: str, *, suspended: bool) -> dict[str, str]:
+def _build_lookup_error(value: str, parameter: str, *, is_suspended: bool) -> dict[str, str]:
     missing = f"Could not find user with {parameter}: [{value}]."
     return {
         "value": value,
         "resource_id": value,
         "resource_type": "user",
         "parameter": parameter,
-        "title": "Forbidden" if suspended else "Not Found Error",
-        "detail": f"User has been suspended: [{value}]." if suspended else missing,
+        "title": "Forbidden" if is_suspended else "Not Found Error",
+        "detail": f"User has been suspended: [{value}]." if is_suspended else missing,
         "type": "https://api.twitter.com/2/problems/resource-not-found",
     }

@@ -11,13 +11,13 @@ from datetime import UTC, datetime
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from auditor.reference.gap_catalogue import Catalogue, catalogue
-from auditor.rules.context import Case, Held, Sign
-from probes.models.finding import Identity, Kind, Presence, Scalar
-from storage.models.audit import AccountRow, Association, Standing
+from auditor.reference.gap_catalogue import GapCatalogue, load_gap_catalogue
+from auditor.rules.context import EvaluatedAccount, RuleContext, RuleMatch
+from probes.models.finding import FactValue, Identity, LinkKind, Presence
+from storage.models.audit import AccountRow, AccountStatus, Association
 
 
-class Check(BaseModel):
+class Rule(BaseModel):
     """What every rule has: the code of the gap it tells of, and the channels it looks at (none: all)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -26,79 +26,92 @@ class Check(BaseModel):
     channels: tuple[str, ...] = ()
 
     @model_validator(mode="after")
-    def _can_be_judged(self) -> Check:
-        if self.code in catalogue().entries:  # else the configuration refuses it, and says which was meant
-            self.rehearse(catalogue())
+    def _validate_rule(self) -> Rule:
+        if (
+            self.code in load_gap_catalogue().definitions
+        ):  # else the configuration refuses it, and says which was meant
+            self.try_on_sample(load_gap_catalogue())
         return self
 
-    def rehearse(self, words: Catalogue) -> None:
+    def try_on_sample(self, catalogue: GapCatalogue) -> None:
         """Try the rule on a small case, as every rule is when it is loaded. Raises ValueError, one line."""
-        entry = words.entries.get(self.code)
+        entry = catalogue.definitions.get(self.code)
         if entry is None:
-            raise ValueError(f"rule {self.code!r}: there is no such gap in auditor/reference/gaps.toml")
+            raise ValueError(
+                f"rule {self.code!r}: there is no such gap in auditor/reference/gaps.toml"
+            )
         if not entry.is_gap:
-            raise ValueError(f"rule {self.code!r}: this is a status, not a gap; no rule may raise it")
-        for _ in self.signs(_rehearsal()):
+            raise ValueError(
+                f"rule {self.code!r}: this is a status, not a gap; no rule may raise it"
+            )
+        for _ in self.find_matches(_build_sample_context()):
             pass
 
-    def signs(self, case: Case) -> Iterator[Sign]:
+    def find_matches(self, context: RuleContext) -> Iterator[RuleMatch]:
         """What this rule sees in a case."""
-        for held in case.accounts:
+        for held in context.accounts:
             if not self.channels or held.row.channel in self.channels:
-                yield from self.of(held, case)
+                yield from self.match_account(held, context)
 
-    def of(self, held: Held, case: Case) -> Iterator[Sign]:
+    def match_account(self, account: EvaluatedAccount, context: RuleContext) -> Iterator[RuleMatch]:
         """What this rule sees in one account."""
         raise NotImplementedError
 
 
-def sign_of(held: Held, params: Mapping[str, Scalar], *, confirmed: bool | None = None) -> Sign:
+def build_account_match(
+    account: EvaluatedAccount, params: Mapping[str, FactValue], *, confirmed: bool | None = None
+) -> RuleMatch:
     """A sign of an account, with its evidence; it counts where tonight's look was decided."""
-    return Sign(
-        held.row.channel,
-        held.subject,
-        decided=held.tonight,
-        confirmed=confirmed,
+    return RuleMatch(
+        account.row.channel,
+        account.subject,
+        is_decided=account.was_decided_in_run,
+        is_confirmed=confirmed,
         params=params,
-        evidence=proof(held),
+        evidence=build_evidence_params(account),
     )
 
 
-def untold(held: Held) -> Sign:
+def build_unknown_match(account: EvaluatedAccount) -> RuleMatch:
     """The sign of an account of which nothing can be told: its gap stays as it was."""
-    return Sign(held.row.channel, held.subject, holds=None, decided=False)
+    return RuleMatch(account.row.channel, account.subject, holds=None, is_decided=False)
 
 
-def shown(held: Held, case: Case) -> dict[str, Scalar]:
+def build_common_params(account: EvaluatedAccount, context: RuleContext) -> dict[str, FactValue]:
     """What every sentence shows: the address, and the day of the look."""
-    return {"url": held.url, "checked_at": day(held.standing.checked_at or case.now)}
+    return {
+        "url": account.url,
+        "checked_at": format_iso_day(account.status.checked_at or context.now),
+    }
 
 
-def titles(held: Held) -> dict[str, Scalar]:
+def build_title_params(account: EvaluatedAccount) -> dict[str, FactValue]:
     """What the page called itself, and the words that gave it away."""
-    known = held.standing.known
+    known = account.status.last_known_finding
     if known is None:
         return {}
-    title = known.facts.get("title") or known.name or held.url
+    title = known.facts.get("title") or known.name or account.url
     return {"page_title": title, "marker": known.detail or title, "markers": known.detail or title}
 
 
-def proof(held: Held) -> dict[str, Scalar]:
+def build_evidence_params(account: EvaluatedAccount) -> dict[str, FactValue]:
     """The evidence beside a gap: what was answered, where it led, what was seen."""
-    known = held.standing.known
+    known = account.status.last_known_finding
     if known is None:
         return {}
     proof = {"status": known.status, "final_url": known.final_url, "detail": known.detail or None}
     return {name: value for name, value in proof.items() if value is not None}
 
 
-def day(moment: datetime | None) -> str:
+def format_iso_day(timestamp: datetime | None) -> str:
     """An ISO date, empty where there is none."""
-    return moment.date().isoformat() if moment else ""
+    return timestamp.date().isoformat() if timestamp else ""
 
 
-def _rehearsal() -> Case:
+def _build_sample_context() -> RuleContext:
     moment = datetime(2026, 1, 1, tzinfo=UTC)
-    row = AccountRow("a", "site.example", Identity("website", Kind.PAGE, "site.example"), "website", id=1)
-    standing = Standing(1, latest=Presence.UNKNOWN)
-    return Case(Association("a", "A"), (Held(row, standing),), moment, moment)
+    row = AccountRow(
+        "a", "site.example", Identity("website", LinkKind.PAGE, "site.example"), "website", id=1
+    )
+    standing = AccountStatus(1, latest_presence=Presence.UNKNOWN)
+    return RuleContext(Association("a", "A"), (EvaluatedAccount(row, standing),), moment, moment)

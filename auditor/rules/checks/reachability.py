@@ -9,88 +9,117 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from auditor.rules.account_status import age, days_between, has_answered
-from auditor.rules.checks.base import Check, day, proof, shown, sign_of, titles, untold
-from auditor.rules.context import Case, Held, Sign
-from probes.models.finding import Reason, Scalar
-from storage.models.audit import State
+from auditor.rules.account_status import days_between, days_since_activity, has_answered
+from auditor.rules.checks.base import (
+    Rule,
+    build_account_match,
+    build_common_params,
+    build_evidence_params,
+    build_title_params,
+    build_unknown_match,
+    format_iso_day,
+)
+from auditor.rules.context import EvaluatedAccount, RuleContext, RuleMatch
+from probes.models.finding import FactValue, Reason
+from storage.models.audit import AccountState
 
-TROUBLE_DAYS = 3
+MIN_TROUBLE_DAYS = 3
 """From the first night of a trouble to the one that tells of it: shorter ones are a hoster's bad weekend."""
 
 
-class Absent(Check):
+class AbsentRule(Rule):
     """An account whose loss is doubted or confirmed, for one of these reasons. `[confirm]` alone opens it."""
 
     check: Literal["absent"]
     reasons: tuple[Reason, ...] = Field(min_length=1)
 
-    def of(self, held: Held, case: Case) -> Iterator[Sign]:
+    def match_account(self, account: EvaluatedAccount, context: RuleContext) -> Iterator[RuleMatch]:
         """A sign from the first night of doubt."""
-        standing, named = held.standing, {str(reason) for reason in self.reasons}
-        if standing.state is State.GONE:
+        standing, named = account.status, {str(reason) for reason in self.reasons}
+        if standing.state is AccountState.GONE:
             reason, since, gone = str(standing.reason), standing.since, True
-        elif standing.doubt is not None:
-            reason, since, gone = standing.doubt.cause, standing.doubt.since, False
+        elif standing.unconfirmed_streak is not None:
+            reason, since, gone = (
+                standing.unconfirmed_streak.cause,
+                standing.unconfirmed_streak.since,
+                False,
+            )
         else:
             return
         if reason in named:
-            facts = {**shown(held, case), "since": day(since), "cause": reason, **titles(held)}
-            ended = not gone and _answers_tonight(held, case)
-            yield replace(sign_of(held, facts, confirmed=gone), ended=ended)
+            facts = {
+                **build_common_params(account, context),
+                "since": format_iso_day(since),
+                "cause": reason,
+                **build_title_params(account),
+            }
+            ended = not gone and _has_answered_in_run(account, context)
+            yield replace(build_account_match(account, facts, confirmed=gone), has_ended=ended)
 
 
-class Unreachable(Check):
+class UnreachableRule(Rule):
     """A site that visitors cannot reach, for the same cause night after night: health, not absence."""
 
     check: Literal["unreachable"]
     reasons: tuple[Reason, ...] = Field(min_length=1)
-    days: int = Field(default=TROUBLE_DAYS, ge=0)
+    days: int = Field(default=MIN_TROUBLE_DAYS, ge=0)
 
-    def of(self, held: Held, case: Case) -> Iterator[Sign]:
+    def match_account(self, account: EvaluatedAccount, context: RuleContext) -> Iterator[RuleMatch]:
         """A sign while the trouble lasts; none can be told while an absence is doubted unless it answers."""
-        standing, trouble = held.standing, held.standing.trouble
+        standing, trouble = account.status, account.status.failure_streak
         if trouble is None:
-            doubted = standing.state is not State.GONE and standing.doubt is not None
-            if doubted and not _answers_tonight(held, case):
-                yield Sign(held.row.channel, held.subject, holds=None)
+            doubted = (
+                standing.state is not AccountState.GONE and standing.unconfirmed_streak is not None
+            )
+            if doubted and not _has_answered_in_run(account, context):
+                yield RuleMatch(account.row.channel, account.subject, holds=None)
             return
         reason, _, detail = trouble.cause.partition("/")
         if reason not in {str(known) for known in self.reasons}:
             return
-        facts: dict[str, Scalar] = {"since": day(trouble.since), "cause": detail or reason}
-        yield Sign(
-            held.row.channel,
-            held.subject,
-            decided=trouble.last >= case.began,
-            confirmed=None if days_between(trouble.since, trouble.last) >= self.days else False,
-            nights=trouble.nights,
-            params={**shown(held, case), **facts},
-            evidence=proof(held),
+        facts: dict[str, FactValue] = {
+            "since": format_iso_day(trouble.since),
+            "cause": detail or reason,
+        }
+        yield RuleMatch(
+            account.row.channel,
+            account.subject,
+            is_decided=trouble.latest_at >= context.run_started_at,
+            is_confirmed=None
+            if days_between(trouble.since, trouble.latest_at) >= self.days
+            else False,
+            run_count=trouble.run_count,
+            params={**build_common_params(account, context), **facts},
+            evidence=build_evidence_params(account),
         )
 
 
-def _answers_tonight(held: Held, case: Case) -> bool:
-    looked = held.standing.checked_at
-    return looked is not None and looked >= case.began and has_answered(held.standing)
+def _has_answered_in_run(account: EvaluatedAccount, context: RuleContext) -> bool:
+    looked = account.status.checked_at
+    return looked is not None and looked >= context.run_started_at and has_answered(account.status)
 
 
-class PresentAs(Check):
+class PresentAsRule(Rule):
     """A present account with something to say of it: empty, private, renamed."""
 
     check: Literal["present_as"]
     reasons: tuple[Reason, ...] = Field(min_length=1)
 
-    def of(self, held: Held, case: Case) -> Iterator[Sign]:
+    def match_account(self, account: EvaluatedAccount, context: RuleContext) -> Iterator[RuleMatch]:
         """A sign where the last decided look said so."""
-        if held.seen is None:
-            yield untold(held)
-        elif held.seen.reason in self.reasons:
-            facts = {**shown(held, case), "cause": str(held.seen.reason)}
-            yield sign_of(held, {**facts, "new_url": held.seen.final_url or held.url})
+        if account.present_finding is None:
+            yield build_unknown_match(account)
+        elif account.present_finding.reason in self.reasons:
+            facts = {
+                **build_common_params(account, context),
+                "cause": str(account.present_finding.reason),
+            }
+            yield build_account_match(
+                account, {**facts, "new_url": account.present_finding.final_url or account.url}
+            )
 
 
-class OlderThan(Check):
+class OlderThanRule(Rule):
     """A present account whose newest publication is older than so many days.
 
     Only a look that saw a date tonight counts: a page that has stopped showing dates has not fallen silent.
@@ -99,23 +128,30 @@ class OlderThan(Check):
     check: Literal["older_than"]
     days: int = Field(ge=1)
 
-    def of(self, held: Held, case: Case) -> Iterator[Sign]:
+    def match_account(self, account: EvaluatedAccount, context: RuleContext) -> Iterator[RuleMatch]:
         """A sign where the date is known and old."""
-        newest = held.standing.last_activity
-        if held.seen is None or newest is None or held.seen.last_activity is None:
-            if not _never_published(held):
-                yield untold(held)
-        elif (old := age(newest, case.now)) > self.days:
-            day = newest.when.date().isoformat()
-            facts: dict[str, Scalar] = {"last_date": day, "age": old, "limit": self.days}
-            yield sign_of(held, {**shown(held, case), **facts, "date_source": newest.source})
+        newest = account.status.last_activity
+        if (
+            account.present_finding is None
+            or newest is None
+            or account.present_finding.last_activity is None
+        ):
+            if not _has_never_published(account):
+                yield build_unknown_match(account)
+        elif (old := days_since_activity(newest, context.now)) > self.days:
+            day = newest.published_at.date().isoformat()
+            facts: dict[str, FactValue] = {"last_date": day, "age": old, "limit": self.days}
+            yield build_account_match(
+                account,
+                {**build_common_params(account, context), **facts, "date_source": newest.source},
+            )
 
 
-def _never_published(held: Held) -> bool:
-    return held.seen is not None and held.seen.reason is Reason.EMPTY
+def _has_never_published(account: EvaluatedAccount) -> bool:
+    return account.present_finding is not None and account.present_finding.reason is Reason.EMPTY
 
 
-class Fact(Check):
+class FactRule(Rule):
     """A small fact of a present account: below or above a number, true or false, or simply there."""
 
     check: Literal["fact"]
@@ -126,22 +162,28 @@ class Fact(Check):
     present: Literal[True] | None = None
 
     @model_validator(mode="after")
-    def _one_test(self) -> Fact:
+    def _validate_single_test(self) -> FactRule:
         given = [self.below, self.above, self.equals, self.present]
         if sum(test is not None for test in given) != 1:
             raise ValueError("a fact rule needs exactly one of below, above, is, present")
         return self
 
-    def of(self, held: Held, case: Case) -> Iterator[Sign]:
+    def match_account(self, account: EvaluatedAccount, context: RuleContext) -> Iterator[RuleMatch]:
         """A sign where the fact says so; where it was not measured, nothing can be told."""
-        value = _measured(held.seen.facts, self.fact, case.now) if held.seen is not None else None
-        if held.seen is None or (value is None and self.present is None):
-            yield untold(held)
-        elif value is not None and self._says(value):
-            words = _fact_words(self.fact, value, case.now)
-            yield sign_of(held, {**shown(held, case), "pages": held.url, **words})
+        value = (
+            _get_fact_value(account.present_finding.facts, self.fact, context.now)
+            if account.present_finding is not None
+            else None
+        )
+        if account.present_finding is None or (value is None and self.present is None):
+            yield build_unknown_match(account)
+        elif value is not None and self._is_fulfilled(value):
+            words = _build_fact_params(self.fact, value, context.now)
+            yield build_account_match(
+                account, {**build_common_params(account, context), "pages": account.url, **words}
+            )
 
-    def _says(self, value: Scalar) -> bool:
+    def _is_fulfilled(self, value: FactValue) -> bool:
         if self.present:
             return True
         if self.equals is not None:
@@ -151,13 +193,13 @@ class Fact(Check):
         return value < self.below if self.below is not None else value > (self.above or 0)
 
 
-def _measured(facts: Mapping[str, Scalar], fact: str, now: datetime) -> Scalar | None:
+def _get_fact_value(facts: Mapping[str, FactValue], fact: str, now: datetime) -> FactValue | None:
     """The fact as of now: of a certificate the day is known, and the rule asks for the days until then."""
     until = facts.get("certificate_until") if fact == "certificate_days" else None
     return facts.get(fact) if until is None else (date.fromisoformat(str(until)) - now.date()).days
 
 
-def _fact_words(fact: str, value: Scalar, now: datetime) -> dict[str, Scalar]:
+def _build_fact_params(fact: str, value: FactValue, now: datetime) -> dict[str, FactValue]:
     if fact == "certificate_days" and not isinstance(value, str):
         ends = datetime.fromtimestamp(now.timestamp() + 86_400 * value, UTC)
         return {"expires_on": ends.date().isoformat()}

@@ -8,14 +8,14 @@ from typing import Literal
 
 from pydantic import Field
 
-from auditor.reference.gap_catalogue import Catalogue
-from auditor.rules.checks.base import Check, day, shown
-from auditor.rules.context import Case, Held, Sign, may_be_one
-from probes.models.finding import Kind
-from storage.models.audit import REACHES, Association, State
+from auditor.reference.gap_catalogue import GapCatalogue
+from auditor.rules.checks.base import Rule, build_common_params, format_iso_day
+from auditor.rules.context import EvaluatedAccount, RuleContext, RuleMatch, may_be_same_account
+from probes.models.finding import LinkKind
+from storage.models.audit import CONTACT_METHODS, AccountState, Association
 
 
-class Undeclared(Check):
+class UndeclaredRule(Rule):
     """No account of a channel is registered, and nobody decided so.
 
     A cell that says "none" registers nothing; one that cannot be read may mean an account, and so may
@@ -24,54 +24,70 @@ class Undeclared(Check):
 
     check: Literal["undeclared"]
 
-    def signs(self, case: Case) -> Iterator[Sign]:
+    def find_matches(self, context: RuleContext) -> Iterator[RuleMatch]:
         """One sign for each channel without an account."""
         for channel in self.channels:
-            if channel not in case.none_by_choice | case.moved and not any(
-                map(_may_be_one, case.on(channel))
+            if channel not in context.none_by_choice | context.moved_channels and not any(
+                map(_may_be_account, context.accounts_on(channel))
             ):
-                yield Sign(channel, params={"checked_at": day(case.now)})
+                yield RuleMatch(channel, params={"checked_at": format_iso_day(context.now)})
 
-    def rehearse(self, words: Catalogue) -> None:
+    def try_on_sample(self, catalogue: GapCatalogue) -> None:
         """Refuse a rule that names no channels, too."""
-        super().rehearse(words)
+        super().try_on_sample(catalogue)
         if not self.channels:
             raise ValueError(f"rule {self.code!r}: say which channels an association should have")
 
 
-def _may_be_one(held: Held) -> bool:
-    return held.row.identity.key is not None or held.row.identity.kind in {Kind.INVALID, Kind.SHORT}
+def _may_be_account(account: EvaluatedAccount) -> bool:
+    return account.row.identity.key is not None or account.row.identity.kind in {
+        LinkKind.INVALID,
+        LinkKind.SHORT_LINK,
+    }
 
 
-class KindIs(Check):
+class KindIsRule(Rule):
     """A registered link that is of one of these kinds. Only the registry is looked at."""
 
     check: Literal["kind_is"]
-    kinds: tuple[Kind, ...] = Field(min_length=1)
+    kinds: tuple[LinkKind, ...] = Field(min_length=1)
 
-    def of(self, held: Held, case: Case) -> Iterator[Sign]:
+    def match_account(self, account: EvaluatedAccount, context: RuleContext) -> Iterator[RuleMatch]:
         """A sign for each such link."""
-        if held.row.identity.kind in self.kinds:
-            facts = {**shown(held, case), "kind": str(held.row.identity.kind), "found_on": "registry"}
-            yield Sign(
-                held.row.channel or held.row.column, held.subject, params={**facts, "typed": held.row.typed}
+        if account.row.identity.kind in self.kinds:
+            facts = {
+                **build_common_params(account, context),
+                "kind": str(account.row.identity.kind),
+                "found_on": "registry",
+            }
+            yield RuleMatch(
+                account.row.channel or account.row.column,
+                account.subject,
+                params={**facts, "typed": account.row.typed_text},
             )
 
 
-class ColumnHoldsChannel(Check):
+class ColumnHoldsChannelRule(Rule):
     """A platform's link typed in the website column. It counts as that platform's account."""
 
     check: Literal["column_holds_channel"]
     column: str = "website"
 
-    def of(self, held: Held, case: Case) -> Iterator[Sign]:
+    def match_account(self, account: EvaluatedAccount, context: RuleContext) -> Iterator[RuleMatch]:
         """A sign for each such cell."""
-        row = held.row
-        if row.column == self.column != row.channel and row.identity.kind not in {Kind.INVALID, Kind.NONE}:
-            yield Sign(self.column, held.subject, params={**shown(held, case), "channel": row.channel})
+        row = account.row
+        if row.column == self.column != row.channel and row.identity.kind not in {
+            LinkKind.INVALID,
+            LinkKind.NONE,
+        }:
+            yield RuleMatch(
+                self.column,
+                account.subject,
+                params={**build_common_params(account, context), "channel": row.channel},
+            )
 
 
-class Duplicate(Check):
+class DuplicateRule(Rule):
     """Several accounts of one association on one channel, none of them lost.
 
     Two names that cannot be compared, a number and a handle, may be one account: that cannot be told.
@@ -79,22 +95,30 @@ class Duplicate(Check):
 
     check: Literal["duplicate"]
 
-    def signs(self, case: Case) -> Iterator[Sign]:
+    def find_matches(self, context: RuleContext) -> Iterator[RuleMatch]:
         """One sign for each channel with more than one account."""
-        for channel in self.channels or sorted({held.row.channel for held in case.accounts}):
+        for channel in self.channels or sorted({held.row.channel for held in context.accounts}):
             kept = [
-                held for held in case.on(channel) if held.is_account and held.standing.state is not State.GONE
+                held
+                for held in context.accounts_on(channel)
+                if held.is_account and held.status.state is not AccountState.GONE
             ]
             distinct = [
-                held for at, held in enumerate(kept) if not any(_same(held, other) for other in kept[:at])
+                held
+                for at, held in enumerate(kept)
+                if not any(_is_same_account(held, other) for other in kept[:at])
             ]
-            if any(not may_be_one(one.keys, other.keys) for one, other in combinations(distinct, 2)):
-                yield Sign(
-                    channel, params={"url": distinct[0].url, "urls": " ".join(one.url for one in distinct)}
+            if any(
+                not may_be_same_account(one.all_keys, other.all_keys)
+                for one, other in combinations(distinct, 2)
+            ):
+                yield RuleMatch(
+                    channel,
+                    params={"url": distinct[0].url, "urls": " ".join(one.url for one in distinct)},
                 )
 
 
-class Incomplete(Check):
+class IncompleteRule(Rule):
     """An entry of the registry that lacks what is needed to write to an association and to know it again.
 
     A telephone will do for an address, and a name in Arabic letters is one in Arabic, wherever it stands.
@@ -105,32 +129,38 @@ class Incomplete(Check):
         min_length=1
     )
 
-    def signs(self, case: Case) -> Iterator[Sign]:
+    def find_matches(self, context: RuleContext) -> Iterator[RuleMatch]:
         """One sign for the association, with every field that it lacks."""
-        lacking = [field for field in self.fields if not _given(case.association, field)]
+        lacking = [field for field in self.fields if not _has_field(context.association, field)]
         if lacking:
-            yield Sign("", params={"fields": " ".join(lacking)})
+            yield RuleMatch("", params={"fields": " ".join(lacking)})
 
 
-def _given(association: Association, field: str) -> bool:
-    if field in REACHES:
-        return field in association.reached or (field == "email" and bool(association.reached))
+def _has_field(association: Association, field: str) -> bool:
+    if field in CONTACT_METHODS:
+        return field in association.contact_methods or (
+            field == "email" and bool(association.contact_methods)
+        )
     arabic = any("\u0621" <= letter <= "\u064a" for letter in association.name)
     in_name = {"name_ar": arabic, "name_fr": not arabic}.get(field, False)
     return in_name or bool(getattr(association, field))
 
 
-def _same(held: Held, other: Held) -> bool:
-    return bool(held.keys & other.keys)
+def _is_same_account(account: EvaluatedAccount, other_account: EvaluatedAccount) -> bool:
+    return bool(account.all_keys & other_account.all_keys)
 
 
-class Shared(Check):
+class SharedRule(Rule):
     """One account that two associations register."""
 
     check: Literal["shared"]
 
-    def of(self, held: Held, case: Case) -> Iterator[Sign]:
+    def match_account(self, account: EvaluatedAccount, context: RuleContext) -> Iterator[RuleMatch]:
         """A sign for each account another association registers too."""
-        others = case.shared.get((held.row.channel, held.subject), ())
-        if held.is_account and others:
-            yield Sign(held.row.channel, held.subject, params={**shown(held, case), "other": others[0]})
+        others = context.other_owners.get((account.row.channel, account.subject), ())
+        if account.is_account and others:
+            yield RuleMatch(
+                account.row.channel,
+                account.subject,
+                params={**build_common_params(account, context), "other": others[0]},
+            )

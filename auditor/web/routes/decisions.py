@@ -10,22 +10,22 @@ from fastapi import APIRouter, Form, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from auditor.decisions.parsing import DecisionError, unwaived
-from auditor.decisions.service import Saying, items, withdrawn
+from auditor.decisions.parsing import DecisionError, build_waiver_target_error
+from auditor.decisions.service import DecisionService, build_decision_items, withdraw_decision
 from auditor.evaluation.association_view import AssociationView
-from auditor.rendering.templates import words_of
+from auditor.rendering.templates import get_html_translator
 from auditor.web import access, request_context
-from auditor.web.request_context import Asked, Page
-from auditor.web.routes.associations import found
+from auditor.web.request_context import PageContext, RequestContext
+from auditor.web.routes.associations import require_association_view
 
 router = APIRouter()
 
-ASKED = ("kind", "channel", "account", "code", "number")
+PREFILLED_FIELDS = ("kind", "channel", "account", "code", "number")
 """What the address of a form asks; the rest is typed."""
-A_MOMENT = timedelta(minutes=1)
+DUPLICATE_SUBMIT_PERIOD = timedelta(minutes=1)
 
 
-class Wish(BaseModel):
+class DecisionForm(BaseModel):
     """What the form holds, as it was typed; an empty text is nothing.
 
     `account` is a key or a link; `seen` the day of a publication; `to` where it moved; `number` the decision
@@ -45,96 +45,125 @@ class Wish(BaseModel):
     number: str = Field(default="", max_length=20)
 
 
-@router.get("/{language}/associations/{association:path}/decide", dependencies=[access.OWN])
-def form(asked: Page, association: str, wish: Annotated[Wish, Query()]) -> HTMLResponse:
+@router.get(
+    "/{language}/associations/{association:path}/decide", dependencies=[access.OWN_REGION_ACCESS]
+)
+def show_decision_form(
+    context: PageContext, association: str, form: Annotated[DecisionForm, Query()]
+) -> HTMLResponse:
     """The form of one kind of decision."""
-    return _form(asked, found(asked, association), wish)
+    return _render_decision_form(context, require_association_view(context, association), form)
 
 
-@router.post("/{language}/associations/{association:path}/decide", dependencies=[access.OWN])
-def keep(request: Request, asked: Page, association: str, wish: Annotated[Wish, Form()]) -> Response:
+@router.post(
+    "/{language}/associations/{association:path}/decide", dependencies=[access.OWN_REGION_ACCESS]
+)
+def submit_decision(
+    request: Request, context: PageContext, association: str, form: Annotated[DecisionForm, Form()]
+) -> Response:
     """Keep the decision, or show what is wrong with it beside the form."""
-    view = found(asked, association)
+    view = require_association_view(context, association)
     try:
-        if not _is_twice(request, (association, wish, asked.signature), asked.now):
-            _kept(asked, association, wish)
-            request.app.state.decided = (association, wish, asked.signature), asked.now
+        if not _is_duplicate_submission(request, (association, form, context.author), context.now):
+            _save_decision(context, association, form)
+            request.app.state.decided = (association, form, context.author), context.now
     except DecisionError as trouble:
-        return _form(asked, view, wish, trouble)
-    return RedirectResponse(f"{asked.link.association(association)}?kept={wish.kind}#decisions", 303)
+        return _render_decision_form(context, view, form, trouble)
+    return RedirectResponse(
+        f"{context.links.association_url(association)}?kept={form.kind}#decisions", 303
+    )
 
 
-def _is_twice(request: Request, told: tuple[str, Wish, str], now: datetime) -> bool:
+def _is_duplicate_submission(
+    request: Request, submission: tuple[str, DecisionForm, str], now: datetime
+) -> bool:
     """Whether the very same form of the same person came a moment ago: an impatient finger decides once."""
     last, when = getattr(request.app.state, "decided", (None, now))
-    return last == told and now - when < A_MOMENT
+    return last == submission and now - when < DUPLICATE_SUBMIT_PERIOD
 
 
-def _kept(asked: Asked, association: str, wish: Wish) -> None:
+def _save_decision(context: RequestContext, association: str, form: DecisionForm) -> None:
     """Keep what was decided. Raises DecisionError."""
-    if wish.kind == "withdraw":
-        _withdrawn(asked, association, wish)
+    if form.kind == "withdraw":
+        _withdraw_decision(context, association, form)
         return
-    saying = Saying.of(
-        asked.app.store,
-        asked.app.config.channels,
+    saying = DecisionService.create(
+        context.app.store,
+        context.app.config.channels,
         association,
-        wish.channel or None,
-        who=asked.signature,
-        why=wish.why,
-        now=asked.now,
-        account=wish.account or None,
+        form.channel or None,
+        author=context.author,
+        reason=form.why,
+        now=context.now,
+        account=form.account or None,
     )
-    _said(saying, wish)
+    _apply_decision(saying, form)
 
 
-def _said(saying: Saying, wish: Wish) -> None:
-    until = wish.until or None
-    match wish.kind:
+def _apply_decision(decision_service: DecisionService, form: DecisionForm) -> None:
+    until = form.until or None
+    match form.kind:
         case "attest":
-            saying.attest(seen=wish.seen or None, until=until)
+            decision_service.confirm_account(publication_day=form.seen or None, until=until)
         case "none_by_choice":
-            saying.none_by_choice(until=until)
+            decision_service.mark_none_by_choice(until=until)
         case "ours":
-            saying.ours()
+            decision_service.claim_account()
         case "not_ours":
-            saying.not_ours(until=until)
+            decision_service.disown_account(until=until)
         case "moved":
-            saying.moved(to=wish.to.strip() or None, until=until)
-        case _ if not (wish.channel or wish.code):
-            raise unwaived(saying.there.association, "what is waived is not said")
+            decision_service.mark_moved(new_link=form.to.strip() or None, until=until)
+        case _ if not (form.channel or form.code):
+            raise build_waiver_target_error(
+                decision_service.registered.association, "what is waived is not said"
+            )
         case _:
-            saying.waive(code=wish.code or None, until=until)
+            decision_service.waive_gaps(code=form.code or None, until=until)
 
 
-def _withdrawn(asked: Asked, association: str, wish: Wish) -> None:
+def _withdraw_decision(context: RequestContext, association: str, form: DecisionForm) -> None:
     """Take a decision back, if it is this association's. Raises DecisionError."""
-    _numbered(asked, association, wish.number)
-    withdrawn(asked.app.store, wish.number, who=asked.signature, why=wish.why, now=asked.now)
+    _load_decision_item(context, association, form.number)
+    withdraw_decision(
+        context.app.store, form.number, author=context.author, reason=form.why, now=context.now
+    )
 
 
-def _numbered(asked: Asked, association: str, number: str) -> Mapping[str, Any]:
+def _load_decision_item(
+    context: RequestContext, association: str, number: str
+) -> Mapping[str, Any]:
     """The association's decision of a number, as `decide list` tells it; not found, if it is not theirs."""
-    store = asked.app.store
-    for word in store.decisions(association=association):
+    store = context.app.store
+    for word in store.list_decisions(association=association):
         if str(word.id) == number:
-            accounts = {row.id: row for row in store.accounts(association) if row.id is not None}
-            return items([word], accounts, {}, asked.now)[0]
+            accounts = {
+                row.id: row for row in store.list_accounts(association) if row.id is not None
+            }
+            return build_decision_items([word], accounts, {}, context.now)[0]
     raise HTTPException(404)
 
 
-def _form(
-    asked: Asked, view: AssociationView, wish: Wish, trouble: DecisionError | None = None
+def _render_decision_form(
+    context: RequestContext,
+    view: AssociationView,
+    form: DecisionForm,
+    error: DecisionError | None = None,
 ) -> HTMLResponse:
-    told = {name: value for name, value in wish.model_dump().items() if name in ASKED}
-    here = request_context.way(f"{asked.link.association(view.association.id)}/decide", told)
-    return asked.at(here).page(
+    told = {name: value for name, value in form.model_dump().items() if name in PREFILLED_FIELDS}
+    here = request_context.build_url(
+        f"{context.links.association_url(view.association.id)}/decide", told
+    )
+    return context.with_path(here).render_page(
         "decision_form.html",
-        status=422 if trouble else 200,
+        status=422 if error else 200,
         view=view,
-        it=wish,
-        trouble=words_of(asked.language).say(trouble.said, **trouble.facts) if trouble else "",
-        today=asked.now.date(),
-        codes=request_context.codes(asked.words),
-        word=_numbered(asked, view.association.id, wish.number) if wish.kind == "withdraw" else None,
+        it=form,
+        trouble=get_html_translator(context.language).translate(error.message, **error.facts)
+        if error
+        else "",
+        today=context.now.date(),
+        codes=request_context.list_gap_choices(context.translator),
+        word=_load_decision_item(context, view.association.id, form.number)
+        if form.kind == "withdraw"
+        else None,
     )

@@ -15,186 +15,218 @@ from pydantic import BaseModel, ConfigDict
 from starlette.datastructures import FormData
 
 from auditor import erasure
-from auditor.core.errors import InputError, LockedError
-from auditor.i18n.catalogs import LOCALES
+from auditor.core.errors import InputError, RunLockedError
+from auditor.i18n.catalogs import LOCALE_BY_LANGUAGE
 from auditor.registry import exporter
-from auditor.registry.columns import CODES, LINKS
-from auditor.registry.entry_form import BLOCKING, TYPED, Entry, entry
-from auditor.registry.importer import Reading
-from auditor.registry.issues import Problem, Trouble
+from auditor.registry.columns import LINKS_COLUMN, MEDIA_OFFICER_CODES
+from auditor.registry.entry_form import (
+    BLOCKING_ISSUES,
+    EDITABLE_COLUMNS,
+    RegistryEntryForm,
+    build_entry_form,
+)
+from auditor.registry.importer import ImportResult
+from auditor.registry.issues import Issue, SpreadsheetProblem
 from auditor.web import access
-from auditor.web.request_context import Asked, Page
+from auditor.web.request_context import PageContext, RequestContext
 from probes.links import channel_registry
-from storage.models.audit import Member
-from storage.models.users import By
-from storage.retention import Kept
+from storage.models.audit import AssociationEntry
+from storage.models.users import ChangeOrigin
+from storage.retention import ErasureSummary
 
 router = APIRouter()
 
-LONGEST = 20_000
+MAX_FIELD_CHARS = 20_000
 """Characters of a field that are read."""
 
 
-async def _typed(request: Request) -> FormData:
+async def _read_form(request: Request) -> FormData:
     return await request.form()
 
 
-Typed = Annotated[FormData, Depends(_typed)]
+EntryFormData = Annotated[FormData, Depends(_read_form)]
 
 
-@router.get("/{language}/registry/entry/{association:path}", dependencies=[access.OWN])
-def form(asked: Page, association: str) -> HTMLResponse:
+@router.get(
+    "/{language}/registry/entry/{association:path}", dependencies=[access.OWN_REGION_ACCESS]
+)
+def show_entry_form(context: PageContext, association: str) -> HTMLResponse:
     """The entry as it is kept, to be changed."""
-    about = _found(asked, association)
-    it = _saved_entry(asked, about)
-    return _entry_page(asked, about, it, version=it.version)
+    about = _load_member(context, association)
+    it = _load_saved_entry(context, about)
+    return _render_entry_form(context, about, it, version=it.version)
 
 
-@router.post("/{language}/registry/entry/{association:path}", dependencies=[access.OWN])
-def keep(asked: Page, association: str, typed: Typed) -> Response:
+@router.post(
+    "/{language}/registry/entry/{association:path}", dependencies=[access.OWN_REGION_ACCESS]
+)
+def save_entry(context: PageContext, association: str, form: EntryFormData) -> Response:
     """Keep what was typed, or show beside it what is odd; what is only odd may be kept all the same.
 
     Nor is it kept at once where the entry is not the one any more that was shown.
     """
-    about = _found(asked, association)
-    told = _entry(about.id, typed)
-    version = _saved_entry(asked, about).version
-    if _text(typed, "version") != version:
-        return _entry_page(asked, about, told, version=version, status=409)
-    reading = told.read(asked.app.config.network.language)
-    problems = [*reading.problems, *_elsewhere(asked, about.id, reading)]
-    if any(one.trouble in BLOCKING for one in problems) or (problems and "anyway" not in typed):
-        return _entry_page(asked, about, told, version=version, status=422, problems=problems)
-    by = By(asked.signature, "web")
+    about = _load_member(context, association)
+    told = _parse_entry(about.id, form)
+    version = _load_saved_entry(context, about).version
+    if _get_form_text(form, "version") != version:
+        return _render_entry_form(context, about, told, version=version, status=409)
+    reading = told.parse(context.app.config.network.language)
+    problems = [*reading.problems, *_find_shared_accounts(context, about.id, reading)]
+    if any(one.issue in BLOCKING_ISSUES for one in problems) or (problems and "anyway" not in form):
+        return _render_entry_form(
+            context, about, told, version=version, status=422, issues=problems
+        )
+    by = ChangeOrigin(context.author, "web")
     people, listed = reading.associations, reading.accounts
-    asked.app.store.save_registry(people, listed, asked.now, by=by, whole=False, said=reading.said)
-    return RedirectResponse(asked.link.association(about.id), 303)
+    context.app.store.save_registry(
+        people, listed, context.now, origin=by, is_complete=False, present_columns=reading.columns
+    )
+    return RedirectResponse(context.links.association_url(about.id), 303)
 
 
-def _saved_entry(asked: Asked, about: Member) -> Entry:
-    return entry(about, asked.app.store.accounts(about.id), asked.words)
+def _load_saved_entry(context: RequestContext, member: AssociationEntry) -> RegistryEntryForm:
+    return build_entry_form(member, context.app.store.list_accounts(member.id), context.translator)
 
 
-def _found(asked: Asked, association: str) -> Member:
-    about = asked.app.store.member(association)
+def _load_member(context: RequestContext, association: str) -> AssociationEntry:
+    about = context.app.store.get_association_entry(association)
     if about is None:
         raise HTTPException(404)
     return about
 
 
-def _entry(association: str, typed: FormData) -> Entry:
+def _parse_entry(association: str, form: FormData) -> RegistryEntryForm:
     cells = {
-        name: _text(typed, name) for name in (*TYPED, *channel_registry.channels(), LINKS) if name in typed
+        name: _get_form_text(form, name)
+        for name in (*EDITABLE_COLUMNS, *channel_registry.list_channels(), LINKS_COLUMN)
+        if name in form
     }
-    cells["none_by_choice"] = ", ".join(str(one) for one in typed.getlist("none_by_choice"))
-    return Entry(association, cells)
+    cells["none_by_choice"] = ", ".join(str(one) for one in form.getlist("none_by_choice"))
+    return RegistryEntryForm(association, cells)
 
 
-def _text(typed: FormData, name: str) -> str:
-    return str(typed.get(name, ""))[:LONGEST].replace("\r\n", "\n")
+def _get_form_text(form: FormData, name: str) -> str:
+    return str(form.get(name, ""))[:MAX_FIELD_CHARS].replace("\r\n", "\n")
 
 
-def _elsewhere(asked: Asked, association: str, reading: Reading) -> list[Problem]:
+def _find_shared_accounts(
+    context: RequestContext, association: str, import_result: ImportResult
+) -> list[SpreadsheetProblem]:
     """The accounts that another association lists, too."""
-    keys = {(row.channel, row.identity.key): row for row in reading.accounts if row.identity.key}
-    others = asked.app.store.named((channel, key) for channel, key in keys if key)
+    keys = {
+        (row.channel, row.identity.key): row for row in import_result.accounts if row.identity.key
+    }
+    others = context.app.store.find_accounts_by_key((channel, key) for channel, key in keys if key)
     theirs = {
         (row.channel, row.identity.key)
         for row in others
         if row.association != association and row.withdrawn_at is None
     }
     return [
-        Problem(2, row.column, row.typed, Trouble.SHARED_ACCOUNT)
+        SpreadsheetProblem(2, row.column, row.typed_text, Issue.SHARED_ACCOUNT)
         for key, row in keys.items()
         if key in theirs
     ]
 
 
-def _entry_page(
-    asked: Asked,
-    about: Member,
-    it: Entry,
+def _render_entry_form(
+    context: RequestContext,
+    member: AssociationEntry,
+    entry_values: RegistryEntryForm,
     *,
     version: str,
     status: int = 200,
-    problems: list[Problem] | None = None,
+    issues: list[SpreadsheetProblem] | None = None,
 ) -> HTMLResponse:
-    words, told = asked.words, problems or []
-    return asked.page(
+    words, told = context.translator, issues or []
+    return context.render_page(
         "registry_entry.html",
         status=status,
-        about=about.association,
-        it=it,
+        about=member.association,
+        it=entry_values,
         problems=told,
-        may_keep=not any(one.trouble in BLOCKING for one in told),
+        may_keep=not any(one.issue in BLOCKING_ISSUES for one in told),
         version=version,
         is_refused=status == 422,
         is_stale=status == 409,
-        columns=it.columns(asked.app.config.channels),
-        heading=lambda name: exporter.heading(name, words),
-        tongues_known=tuple(LOCALES),
-        officers=[words.term("officer", code) for code in CODES],
+        columns=entry_values.list_visible_columns(context.app.config.channels),
+        heading=lambda name: exporter.format_column_heading(name, words),
+        tongues_known=tuple(LOCALE_BY_LANGUAGE),
+        officers=[words.term("officer", code) for code in MEDIA_OFFICER_CODES],
     )
 
 
-class What(StrEnum):
+class ErasureScope(StrEnum):
     """What is to be erased."""
 
     CONTACT = "contact"
     ALL = "all"
 
 
-class Wish(BaseModel):
+class ErasureForm(BaseModel):
     """What was asked for. `typed` has to be the association's id: nothing is erased by a slip."""
 
     model_config = ConfigDict(str_strip_whitespace=True)
 
-    what: What = What.CONTACT
+    what: ErasureScope = ErasureScope.CONTACT
     typed: str = ""
 
 
-@router.get("/{language}/registry/forget/{association:path}", dependencies=[access.EVERYWHERE])
-def page(asked: Page, association: str) -> HTMLResponse:
+@router.get(
+    "/{language}/registry/forget/{association:path}", dependencies=[access.ALL_REGIONS_ACCESS]
+)
+def show_erasure_form(context: PageContext, association: str) -> HTMLResponse:
     """What is kept of it, as far as that is told at a glance, and the question."""
-    return _shown(asked, association)
+    return _render_erasure_form(context, association)
 
 
-@router.post("/{language}/registry/forget/{association:path}", dependencies=[access.EVERYWHERE])
-def forget(asked: Page, association: str, wish: Annotated[Wish, Form()]) -> Response:
+@router.post(
+    "/{language}/registry/forget/{association:path}", dependencies=[access.ALL_REGIONS_ACCESS]
+)
+def erase_association(
+    context: PageContext, association: str, form: Annotated[ErasureForm, Form()]
+) -> Response:
     """Erase it, where its id was typed and no night is going on."""
-    words = asked.words
-    if wish.typed != association:
-        said = words.say("Nothing was erased: what you typed is not its code.")
-        return _shown(asked, association, wish, trouble=said, status=422)
-    only = wish.what is What.CONTACT
+    words = context.translator
+    if form.typed != association:
+        said = words.translate("Nothing was erased: that isn’t the association’s code.")
+        return _render_erasure_form(context, association, form, error_message=said, status=422)
+    only = form.what is ErasureScope.CONTACT
     try:
-        done = erasure.forget(asked.app, association, asked.signature, asked.now, contact=only)
-    except LockedError:
-        said = words.say("A night is going on. Please try again when it is over.")
-        return _shown(asked, association, wish, trouble=said, status=409)
+        done = erasure.erase_association(
+            context.app, association, context.author, context.now, contact_only=only
+        )
+    except RunLockedError:
+        said = words.translate("A check is running. Try again when it has finished.")
+        return _render_erasure_form(context, association, form, error_message=said, status=409)
     except InputError:
         raise HTTPException(404) from None
-    outcome = wish.what if done.is_clean else "traces"
-    return RedirectResponse(f"{asked.link.page('registry')}?forgotten={quote(outcome)}", 303)
+    outcome = form.what if done.is_clean else "traces"
+    return RedirectResponse(f"{context.links.page_url('registry')}?forgotten={quote(outcome)}", 303)
 
 
-def _shown(
-    asked: Asked, association: str, wish: Wish | None = None, *, trouble: str = "", status: int = 200
+def _render_erasure_form(
+    context: RequestContext,
+    association: str,
+    form: ErasureForm | None = None,
+    *,
+    error_message: str = "",
+    status: int = 200,
 ) -> HTMLResponse:
-    about = asked.app.store.association(association)
-    return asked.page(
+    about = context.app.store.get_association(association)
+    return context.render_page(
         "erasure_form.html",
         status=status,
         id=association,
         about=about,
-        kept=list(_kept(asked, association).told()),
-        wish=wish or Wish(),
-        trouble=trouble,
+        kept=list(_summarize_stored_data(context, association).list_counts()),
+        wish=form or ErasureForm(),
+        trouble=error_message,
     )
 
 
-def _kept(asked: Asked, association: str) -> Kept:
+def _summarize_stored_data(context: RequestContext, association: str) -> ErasureSummary:
     try:
-        return erasure.kept(asked.app, association, at_a_glance=True)
+        return erasure.summarize_stored_data(context.app, association, quick=True)
     except InputError:
         raise HTTPException(404) from None

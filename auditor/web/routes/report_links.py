@@ -13,26 +13,36 @@ from fastapi import APIRouter, Form, HTTPException, Query
 from fastapi.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 from pydantic import BaseModel, ConfigDict
 
-from auditor.evaluation.summary import Chosen, spoken
-from auditor.registry.columns import whatsapp
-from auditor.report_links import TITLE, Invitation, Link, Mailing, can_be_made, chosen, end, invitation, made
-from auditor.views.export import MEDIA
+from auditor.evaluation.summary import AssociationFilter, normalize_words
+from auditor.registry.columns import build_whatsapp_url
+from auditor.report_links import (
+    SHEET_TITLE,
+    BulkInvitations,
+    InvitationText,
+    ReportLinkAddress,
+    build_invitation_text,
+    can_create_report_links,
+    compute_report_link_expiry,
+    create_report_link,
+    select_associations,
+)
+from auditor.views.export import MEDIA_TYPES
 from auditor.web import access, request_context
-from auditor.web.request_context import Asked, Number, Page, way
-from auditor.web.routes.associations import found
+from auditor.web.request_context import PageContext, RequestContext, RowId, build_url
+from auditor.web.routes.associations import require_association_view
 from storage.models.audit import Association
-from storage.models.summaries import Summary
-from storage.models.users import Letter, LetterState
+from storage.models.summaries import AssociationSummary
+from storage.models.users import ReportLink, ReportLinkState
 from storage.store import Store
 
 router = APIRouter()
 
-LISTED = 50
-SOUGHT = 20
+REPORT_LINKS_PAGE_SIZE = 50
+MAX_SEARCH_RESULTS = 20
 """Associations that a search shows."""
 
 
-class Many(BaseModel):
+class BulkReportLinksForm(BaseModel):
     """What is wanted for many: of which associations, whether only those without a link, in which format."""
 
     model_config = ConfigDict(frozen=True, str_strip_whitespace=True)
@@ -44,159 +54,218 @@ class Many(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ReportLinkRow:
     """A letter in a list, with whose it is and where it stands."""
 
-    letter: Letter
-    state: LetterState
+    report_link: ReportLink
+    state: ReportLinkState
     association: Association | None
 
 
 @dataclass(frozen=True, slots=True)
-class Fresh:
+class NewReportLink:
     """A link that was made just now, and the texts to send it with: they are shown this once."""
 
     url: str
-    until: datetime
-    texts: Invitation
-    chat: str | None
+    expires_at: datetime
+    texts: InvitationText
+    whatsapp_url: str | None
 
 
-@router.get("/{language}/letters", dependencies=[access.COORDINATOR])
-def page(
-    asked: Page,
+@router.get("/{language}/letters", dependencies=[access.COORDINATOR_ACCESS])
+def list_report_links(
+    context: PageContext,
     *,
     q: Annotated[str, Query(max_length=200)] = "",
-    state: LetterState | None = None,
-    before: Number | None = None,
+    state: ReportLinkState | None = None,
+    before: RowId | None = None,
 ) -> HTMLResponse:
     """The newest letters, those of a state, or the associations of a name."""
-    store, here = asked.read, asked.link.page("letters")
-    sought = _sought(asked, store, q) if q.strip() else []
-    regions = asked.regions
-    listed = store.recent_letters(asked.now, state=state, before=before, limit=LISTED + 1, regions=regions)
+    store, here = context.fresh_store, context.links.page_url("letters")
+    sought = _search_associations(context, store, q) if q.strip() else []
+    regions = context.regions
+    listed = store.list_recent_report_links(
+        context.now,
+        state=state,
+        before_id=before,
+        limit=REPORT_LINKS_PAGE_SIZE + 1,
+        regions=regions,
+    )
     told = {
         "state": state.value if state else "",
-        "before": str(listed[LISTED - 1].id) if listed[LISTED:] else "",
+        "before": str(listed[REPORT_LINKS_PAGE_SIZE - 1].id)
+        if listed[REPORT_LINKS_PAGE_SIZE:]
+        else "",
     }
-    return asked.page(
+    return context.render_page(
         "report_links.html",
         q=q,
         sought=sought,
-        rows=list(_rows(asked, listed[:LISTED])),
+        rows=list(_build_report_link_rows(context, listed[:REPORT_LINKS_PAGE_SIZE])),
         state=state,
-        states=tuple(LetterState),
-        first=way(here, {**told, "before": ""}) if before else "",
-        next=way(here, told) if told["before"] else "",
-        regions=_regions(asked),
-        tags=request_context.groups(asked, "tag"),
-        can_be_made=can_be_made(asked.app.config),
+        states=tuple(ReportLinkState),
+        first=build_url(here, {**told, "before": ""}) if before else "",
+        next=build_url(here, told) if told["before"] else "",
+        regions=_list_region_choices(context),
+        tags=request_context.list_group_choices(context, "tag"),
+        can_be_made=can_create_report_links(context.app.config),
     )
 
 
-@router.post("/{language}/letters", dependencies=[access.COORDINATOR])
-def many(asked: Page, wanted: Annotated[Many, Form()]) -> Response:
+@router.post("/{language}/letters", dependencies=[access.COORDINATOR_ACCESS])
+def create_report_links(
+    context: PageContext, form: Annotated[BulkReportLinksForm, Form()]
+) -> Response:
     """Make links for many, as a sheet with the texts to send: the only place where they stand."""
-    _refuse_without_address(asked)
-    mailing = Mailing(asked.app, asked.signature, asked.now)
-    parts = asked.narrowed(Chosen(region=wanted.region, tag=wanted.tag))
+    _require_public_url(context)
+    mailing = BulkInvitations(context.app, context.author, context.now)
+    parts = context.limit_to_own_regions(AssociationFilter(region=form.region, tag=form.tag))
     seen = chain.from_iterable(
-        chosen(asked.app, asked.now, wanted=part, missing=wanted.missing) for part in parts
+        select_associations(
+            context.app, context.now, association_filter=part, without_link_only=form.missing
+        )
+        for part in parts
     )
-    name = f"{TITLE}-{asked.now.date().isoformat()}.{wanted.form}"
+    name = f"{SHEET_TITLE}-{context.now.date().isoformat()}.{form.form}"
     return StreamingResponse(
-        _kept_at_the_end(mailing, mailing.pieces(seen, wanted.form, words=asked.words)),
-        media_type=MEDIA[wanted.form],
+        _commit_after_stream(
+            mailing, mailing.iter_file_parts(seen, form.form, translator=context.translator)
+        ),
+        media_type=MEDIA_TYPES[form.form],
         headers={"content-disposition": f'attachment; filename="{name}"'},
     )
 
 
-@router.get("/{language}/letters/{association:path}", dependencies=[access.OWN])
-def one(asked: Page, association: str, done: str = "") -> HTMLResponse:
+@router.get("/{language}/letters/{association:path}", dependencies=[access.OWN_REGION_ACCESS])
+def show_association_report_links(
+    context: PageContext, association: str, done: str = ""
+) -> HTMLResponse:
     """An association's letters, and what can be done with them."""
-    return _one(asked, association, done=done)
+    return _render_association_report_links(context, association, done=done)
 
 
-@router.post("/{language}/letters/{association:path}/make", dependencies=[access.OWN])
-def make(asked: Page, association: str) -> Response:
+@router.post("/{language}/letters/{association:path}/make", dependencies=[access.OWN_REGION_ACCESS])
+def renew_or_create(context: PageContext, association: str) -> Response:
     """Make its link. It is shown this once, so the answer itself has it."""
-    _refuse_without_address(asked)
-    app, view = asked.app, found(asked, association)
-    letter, url = made(app.store, app.config, association, asked.signature, asked.now)
-    link = Link(url, letter.expires_at)
-    texts = invitation(view, app.config, link, asked.now, view.association.language)
-    fresh = Fresh(url, letter.expires_at, texts, whatsapp(app.store.contact(association).phone, texts.short))
-    return _one(asked, association, fresh=fresh)
+    _require_public_url(context)
+    app, view = context.app, require_association_view(context, association)
+    letter, url = create_report_link(
+        app.store, app.config, association, context.author, context.now
+    )
+    link = ReportLinkAddress(url, letter.expires_at)
+    texts = build_invitation_text(view, app.config, link, context.now, view.association.language)
+    fresh = NewReportLink(
+        url,
+        letter.expires_at,
+        texts,
+        build_whatsapp_url(app.store.get_contact(association).phone, texts.short_text),
+    )
+    return _render_association_report_links(context, association, new_link=fresh)
 
 
-@router.post("/{language}/letters/{association:path}/renew", dependencies=[access.OWN])
-def renew(asked: Page, association: str) -> RedirectResponse:
+@router.post(
+    "/{language}/letters/{association:path}/renew", dependencies=[access.OWN_REGION_ACCESS]
+)
+def renew_report_link(context: PageContext, association: str) -> RedirectResponse:
     """Let its link hold for longer."""
-    found(asked, association)
-    asked.app.store.renew_letters(association, end(asked.app.config, asked.now), asked.now)
-    return _back(asked, association, "renewed")
+    require_association_view(context, association)
+    context.app.store.extend_report_links(
+        association, compute_report_link_expiry(context.app.config, context.now), context.now
+    )
+    return _redirect_after_action(context, association, "renewed")
 
 
-@router.post("/{language}/letters/{association:path}/revoke", dependencies=[access.OWN])
-def revoke(asked: Page, association: str) -> Response:
+@router.post(
+    "/{language}/letters/{association:path}/revoke", dependencies=[access.OWN_REGION_ACCESS]
+)
+def revoke_report_links(context: PageContext, association: str) -> Response:
     """End its links at once."""
-    found(asked, association)
-    asked.app.store.revoke_letters(association, asked.signature, asked.now)
-    return _back(asked, association, "revoked")
+    require_association_view(context, association)
+    context.app.store.revoke_report_links(association, context.author, context.now)
+    return _redirect_after_action(context, association, "revoked")
 
 
-def _one(asked: Asked, association: str, *, done: str = "", fresh: Fresh | None = None) -> HTMLResponse:
-    view = found(asked, association)
-    rows = list(_rows(asked, asked.app.store.recent_letters(asked.now, association=association)))
-    return asked.at(_way(asked, association)).page(
+def _render_association_report_links(
+    context: RequestContext,
+    association: str,
+    *,
+    done: str = "",
+    new_link: NewReportLink | None = None,
+) -> HTMLResponse:
+    view = require_association_view(context, association)
+    rows = list(
+        _build_report_link_rows(
+            context,
+            context.app.store.list_recent_report_links(context.now, association=association),
+        )
+    )
+    return context.with_path(_build_association_path(context, association)).render_page(
         "report_link.html",
         it=view.association,
-        email=asked.app.store.contact(association).email,
+        email=context.app.store.get_contact(association).email,
         rows=rows,
-        holds=any(row.state is LetterState.HOLDS for row in rows),
-        until=end(asked.app.config, asked.now),
-        can_be_made=can_be_made(asked.app.config),
+        holds=any(row.state is ReportLinkState.ACTIVE for row in rows),
+        until=compute_report_link_expiry(context.app.config, context.now),
+        can_be_made=can_create_report_links(context.app.config),
         done=done,
-        fresh=fresh,
+        fresh=new_link,
     )
 
 
-def _sought(asked: Asked, store: Store, q: str) -> list[Summary]:
+def _search_associations(
+    context: RequestContext, store: Store, search_text: str
+) -> list[AssociationSummary]:
     """The associations of a name that the user looks after, by their names."""
     found = (
         row
-        for part in asked.narrowed(Chosen(q=q))
-        for row in store.summaries(part.facets, search=part.words, sort="name", limit=SOUGHT).rows
+        for part in context.limit_to_own_regions(AssociationFilter(q=search_text))
+        for row in store.list_summaries(
+            part.facets, search_terms=part.search_words, sort="name", limit=MAX_SEARCH_RESULTS
+        ).rows
     )
-    return sorted(found, key=lambda row: spoken(row.name))[:SOUGHT]
+    return sorted(found, key=lambda row: normalize_words(row.name))[:MAX_SEARCH_RESULTS]
 
 
-def _regions(asked: Asked) -> request_context.Choices:
+def _list_region_choices(context: RequestContext) -> request_context.FieldChoices:
     """The regions to choose from: those that the user looks after."""
-    own = asked.user.regions if asked.user else ()
-    return [(name, said) for name, said in request_context.groups(asked, "region") if not own or name in own]
+    own = context.user.regions if context.user else ()
+    return [
+        (name, said)
+        for name, said in request_context.list_group_choices(context, "region")
+        if not own or name in own
+    ]
 
 
-def _rows(asked: Asked, listed: list[Letter]) -> Iterator[Row]:
-    for letter in listed:
-        yield Row(letter, letter.state(asked.now), asked.app.store.association(letter.association))
+def _build_report_link_rows(
+    context: RequestContext, report_links: list[ReportLink]
+) -> Iterator[ReportLinkRow]:
+    for letter in report_links:
+        yield ReportLinkRow(
+            letter,
+            letter.get_state(context.now),
+            context.app.store.get_association(letter.association),
+        )
 
 
-def _kept_at_the_end(mailing: Mailing, pieces: Iterator[bytes]) -> Iterator[bytes]:
+def _commit_after_stream(invitations: BulkInvitations, chunks: Iterator[bytes]) -> Iterator[bytes]:
     """The sheet; its links open when all of it has gone out, so that one that breaks off changes nothing."""
-    yield from pieces
-    mailing.commit()
+    yield from chunks
+    invitations.commit()
 
 
-def _refuse_without_address(asked: Asked) -> None:
+def _require_public_url(context: RequestContext) -> None:
     """409 where no public address is set; the page says so before anybody asks."""
-    if not can_be_made(asked.app.config):
+    if not can_create_report_links(context.app.config):
         raise HTTPException(409)
 
 
-def _back(asked: Asked, association: str, done: str) -> RedirectResponse:
-    return RedirectResponse(f"{_way(asked, association)}?done={done}#said", 303)
+def _redirect_after_action(
+    context: RequestContext, association: str, done: str
+) -> RedirectResponse:
+    return RedirectResponse(
+        f"{_build_association_path(context, association)}?done={done}#said", 303
+    )
 
 
-def _way(asked: Asked, association: str) -> str:
-    return f"{asked.link.page('letters')}/{quote(association, safe='')}"
+def _build_association_path(context: RequestContext, association: str) -> str:
+    return f"{context.links.page_url('letters')}/{quote(association, safe='')}"

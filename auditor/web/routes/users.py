@@ -14,23 +14,35 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
-from auditor.core.errors import SpokenError
-from auditor.core.tokens import digest
-from auditor.evaluation.summary import place
-from auditor.i18n.wording import Wording
+from auditor.core.errors import TranslatableError
+from auditor.core.tokens import hash_token
+from auditor.evaluation.summary import get_region_key
+from auditor.i18n.wording import Translator
 from auditor.reference.regions import REGIONS
-from auditor.rendering.templates import words_of
+from auditor.rendering.templates import get_html_translator
 from auditor.users import service
-from auditor.users.passwords import LONGEST, SHORTEST, Fault, fault, normal
+from auditor.users.passwords import (
+    MAX_PASSWORD_CHARACTERS,
+    MIN_PASSWORD_CHARACTERS,
+    PasswordFault,
+    find_password_fault,
+    normalize_password,
+)
 from auditor.web import access
-from auditor.web.request_context import Asked, Number, Page
-from auditor.web.routes.login import Doorman, doorman_of, led_in, minutes, too_long
+from auditor.web.request_context import PageContext, RequestContext, RowId
+from auditor.web.routes.login import (
+    LoginService,
+    format_password_too_long,
+    format_retry_delay,
+    get_login_service,
+    start_session_and_redirect,
+)
 from storage.models.users import Role, User
 
 router = APIRouter()
 
 
-class Added(BaseModel):
+class NewUserForm(BaseModel):
     """The form of a new user. No region is all of them."""
 
     model_config = ConfigDict(frozen=True, str_strip_whitespace=True)
@@ -41,93 +53,101 @@ class Added(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Fresh:
+class NewInviteLink:
     """A one-time link that was made just now: it is shown this once."""
 
-    name: str
+    user_name: str
     url: str
-    until: datetime
+    expires_at: datetime
 
 
-@router.get("/{language}/people", dependencies=[access.ADMIN])
-def users_page(asked: Page, done: str = "") -> HTMLResponse:
+@router.get("/{language}/people", dependencies=[access.ADMIN_ACCESS])
+def list_users(context: PageContext, done: str = "") -> HTMLResponse:
     """Who may log in."""
-    return _page(asked, done=done)
+    return _render_users(context, done=done)
 
 
-@router.post("/{language}/people", dependencies=[access.ADMIN])
-def add(request: Request, asked: Page, typed: Annotated[Added, Form()]) -> HTMLResponse:
+@router.post("/{language}/people", dependencies=[access.ADMIN_ACCESS])
+def create_user(
+    request: Request, context: PageContext, form: Annotated[NewUserForm, Form()]
+) -> HTMLResponse:
     """Add somebody. The link is shown this once, so the answer itself has it."""
-    store, regions = asked.app.store, typed.region if typed.role is Role.COORDINATOR else ()
+    store, regions = context.app.store, form.region if form.role is Role.COORDINATOR else ()
     try:
-        user, token = service.added(store, typed.name, typed.role, regions, by=asked.signature, now=asked.now)
-    except SpokenError as trouble:
-        return _page(asked, status=422, typed=typed, trouble=trouble)
-    return _page(asked, fresh=_fresh(request, asked, user, token))
+        user, token = service.add_user(
+            store, form.name, form.role, regions, author=context.author, now=context.now
+        )
+    except TranslatableError as trouble:
+        return _render_users(context, status=422, form=form, error=trouble)
+    return _render_users(context, new_link=_build_invite_link(request, context, user, token))
 
 
-@router.post("/{language}/people/{number}/reset", dependencies=[access.ADMIN])
-def reset(request: Request, asked: Page, number: Number) -> HTMLResponse:
+@router.post("/{language}/people/{number}/reset", dependencies=[access.ADMIN_ACCESS])
+def reset_user(request: Request, context: PageContext, number: RowId) -> HTMLResponse:
     """Make a user's new one-time link; password and sessions end."""
-    user = _other(asked, number)
-    token = service.invited(asked.app.store, user, asked.signature, asked.now)
-    return _page(asked, fresh=_fresh(request, asked, user, token))
+    user = _load_other_user(context, number)
+    token = service.create_invite(context.app.store, user, context.author, context.now)
+    return _render_users(context, new_link=_build_invite_link(request, context, user, token))
 
 
-@router.post("/{language}/people/{number}/remove", dependencies=[access.ADMIN])
-def remove(asked: Page, number: Number) -> Response:
+@router.post("/{language}/people/{number}/remove", dependencies=[access.ADMIN_ACCESS])
+def remove_user(context: PageContext, number: RowId) -> Response:
     """Let a user in no more."""
-    service.removed(asked.app.store, _other(asked, number), asked.now)
-    return RedirectResponse(f"{asked.link.page('people')}?done=removed#said", 303)
+    service.remove_user(context.app.store, _load_other_user(context, number), context.now)
+    return RedirectResponse(f"{context.links.page_url('people')}?done=removed#said", 303)
 
 
-def _other(asked: Asked, number: int) -> User:
+def _load_other_user(context: RequestContext, user_id: int) -> User:
     """The user of a number. 409 for who asks: nobody locks themselves out, so that somebody is left."""
-    user = next((one for one in asked.app.store.users() if one.id == number), None)
+    user = next((one for one in context.app.store.list_users() if one.id == user_id), None)
     if user is None:
         raise HTTPException(404)
-    if asked.user and user.id == asked.user.id:
+    if context.user and user.id == context.user.id:
         raise HTTPException(409)
     return user
 
 
-def _fresh(request: Request, asked: Asked, user: User, token: str) -> Fresh:
-    config = asked.app.config
+def _build_invite_link(
+    request: Request, context: RequestContext, user: User, token: str
+) -> NewInviteLink:
+    config = context.app.config
     here = f"{request.scope['scheme']}://{request.headers['host']}"
-    url = service.link(config.notify.pages_url or here, asked.language, token)
-    return Fresh(user.name, url, asked.now + service.HOLDS)
+    url = service.build_welcome_url(config.notify.pages_url or here, context.language, token)
+    return NewInviteLink(user.name, url, context.now + service.INVITE_VALIDITY)
 
 
-def _page(
-    asked: Asked,
+def _render_users(
+    context: RequestContext,
     *,
     status: int = 200,
-    typed: Added | None = None,
-    fresh: Fresh | None = None,
-    trouble: SpokenError | None = None,
+    form: NewUserForm | None = None,
+    new_link: NewInviteLink | None = None,
+    error: TranslatableError | None = None,
     done: str = "",
 ) -> HTMLResponse:
-    store, words = asked.app.store, asked.words
-    places = {*REGIONS, *map(place, store.regions())}
-    return asked.at(asked.link.page("people")).page(
+    store, words = context.app.store, context.translator
+    places = {*REGIONS, *map(get_region_key, store.list_regions())}
+    return context.with_path(context.links.page_url("people")).render_page(
         "users.html",
         status=status,
-        users=store.users(),
+        users=store.list_users(),
         roles=list(Role),
-        regions=sorted(((one, words.region(one)) for one in places), key=lambda pair: pair[1]),
-        typed=typed or Added(),
-        fresh=fresh,
-        trouble=words_of(asked.language).say(trouble.said, **trouble.facts) if trouble else "",
+        regions=sorted(((one, words.region_name(one)) for one in places), key=lambda pair: pair[1]),
+        typed=form or NewUserForm(),
+        fresh=new_link,
+        trouble=get_html_translator(context.language).translate(error.message, **error.facts)
+        if error
+        else "",
         done=done,
-        zone=asked.app.config.network.zone,
+        zone=context.app.config.network.time_zone,
     )
 
 
-AN_HOUR = 3600
+INVITE_COOKIE_SECONDS = 3600
 """How long the browser keeps a one-time link's token, after the address has shown it."""
 
 
-class Chosen(BaseModel):
+class NewPasswordForm(BaseModel):
     """A new password, typed twice, and the one of until now where there is one."""
 
     model_config = ConfigDict(frozen=True)
@@ -137,110 +157,160 @@ class Chosen(BaseModel):
     now: str = Field(default="", repr=False)
 
 
-@router.get("/{language}/account", dependencies=[access.READER])
-def page(asked: Page, *, done: bool = False) -> HTMLResponse:
+@router.get("/{language}/account", dependencies=[access.LOGGED_IN_ACCESS])
+def show_own_account(context: PageContext, *, done: bool = False) -> HTMLResponse:
     """Who is logged in, and the form of another password."""
-    return _own(asked, done=done)
+    return _render_own_account(context, done=done)
 
 
-@router.post("/{language}/account", dependencies=[access.READER])
-async def change(request: Request, asked: Page, chosen: Annotated[Chosen, Form()]) -> Response:
+@router.post("/{language}/account", dependencies=[access.LOGGED_IN_ACCESS])
+async def change_password(
+    request: Request, context: PageContext, form: Annotated[NewPasswordForm, Form()]
+) -> Response:
     """Take another password; every session ends, and this browser begins a new one."""
-    user = asked.user
+    user = context.user
     assert user is not None
-    doorman, keys = doorman_of(request), (f"account page {user.key}",)
-    if trouble := _trouble(asked, user, chosen):
-        return _own(asked, status=422, trouble=trouble)
-    async with doorman.attempts.turn(keys) as seconds:
+    doorman, keys = get_login_service(request), (f"account page {user.normalized_name}",)
+    if trouble := _find_password_error(context, user, form):
+        return _render_own_account(context, status=422, error_message=trouble)
+    async with doorman.attempts.acquire(keys) as seconds:
         if seconds:
-            answer = _own(asked, status=429, trouble=minutes(asked, seconds))
+            answer = _render_own_account(
+                context, status=429, error_message=format_retry_delay(context, seconds)
+            )
             answer.headers["retry-after"] = str(seconds)
             return answer
-        if not await _agrees(doorman, chosen.now, user):
-            doorman.attempts.failed(keys)
-            return _own(asked, status=422, trouble=asked.words.say("This is not your password of until now."))
-    kept = await doorman.passwords.hash(chosen.password)
-    if not await run_in_threadpool(asked.app.store.change_password, user, kept, asked.now):
-        raise access.StrangerError
-    changed = replace(user, password_hash=kept)
-    return await run_in_threadpool(led_in, request, changed, asked.link.page("account?done=true"))
-
-
-@router.get("/{language}/welcome/{token}", dependencies=[access.OPEN])
-def enter(request: Request, asked: Page, token: str) -> Response:
-    """Exchange a one-time link for a cookie. That uses nothing up: programs in the mail open it."""
-    if not access.can_log_in(request) or service.opened(asked.app.store, token, asked.now) is None:
-        return _ended(asked)
-    answer = RedirectResponse(asked.link.page("welcome"), 303)
-    access.keep(request, answer, access.INVITED, token, AN_HOUR)
-    return answer
-
-
-@router.get("/{language}/welcome", dependencies=[access.OPEN])
-def welcome(request: Request, asked: Page) -> HTMLResponse:
-    """Ask for a password."""
-    user = service.opened(asked.app.store, access.read(request, access.INVITED), asked.now)
-    return _welcome(asked, user) if user else _ended(asked)
-
-
-@router.post("/{language}/welcome", dependencies=[access.OPEN])
-async def begin(request: Request, asked: Page, chosen: Annotated[Chosen, Form()]) -> Response:
-    """Set the password, once, and let the user in."""
-    store, token = asked.app.store, access.read(request, access.INVITED)
-    user = await run_in_threadpool(service.opened, store, token, asked.now)
-    if user is None:
-        return _ended(asked)
-    if trouble := _trouble(asked, user, chosen):
-        return _welcome(asked, user, status=422, trouble=trouble)
-    kept = await doorman_of(request).passwords.hash(chosen.password)
-    if not await run_in_threadpool(store.accept, digest(token), kept, asked.now):
-        return _ended(asked)
-    answer = await run_in_threadpool(led_in, request, replace(user, password_hash=kept), asked.link.page())
-    access.forget(request, answer, access.INVITED)
-    return answer
-
-
-async def _agrees(doorman: Doorman, password: str, user: User) -> bool:
-    if len(normal(password)) > LONGEST:
-        return False
-    agreed, _ = await doorman.passwords.agrees(password, user.password_hash)
-    return agreed
-
-
-def _trouble(asked: Asked, user: User, chosen: Chosen) -> str:
-    """What is wrong with a new password, in the page's language; empty where it may be taken."""
-    network = asked.app.config.network
-    found = fault(chosen.password, user.name, network.name, network.name_ar or "", network.name_fr or "")
-    if found:
-        return said(found, asked.words)
-    return "" if chosen.password == chosen.again else asked.words.say("The two do not read the same.")
-
-
-def said(found: Fault, words: Wording) -> str:
-    """What is wrong with a password, in words."""
-    match found:
-        case Fault.SHORT:
-            return words.count(
-                "A password has at least {n} character.", "A password has at least {n} characters.", SHORTEST
+        if not await _is_current_password(doorman, form.now, user):
+            doorman.attempts.record_failures(keys)
+            return _render_own_account(
+                context,
+                status=422,
+                error_message=context.translator.translate("That’s not your current password."),
             )
-        case Fault.LONG:
-            return too_long(words)
-        case _:
-            return words.say("This password is among the first that a stranger tries. Please choose another.")
-
-
-def _own(asked: Asked, *, status: int = 200, done: bool = False, trouble: str = "") -> HTMLResponse:
-    return asked.page("account.html", status=status, done=done, trouble=trouble, least=SHORTEST, most=LONGEST)
-
-
-def _welcome(asked: Asked, user: User, *, status: int = 200, trouble: str = "") -> HTMLResponse:
-    return asked.page(
-        "set_password.html", status=status, invited=user, trouble=trouble, least=SHORTEST, most=LONGEST
+    kept = await doorman.passwords.hash(form.password)
+    if not await run_in_threadpool(context.app.store.change_password, user, kept, context.now):
+        raise access.NotLoggedInError
+    changed = replace(user, password_hash=kept)
+    return await run_in_threadpool(
+        start_session_and_redirect, request, changed, context.links.page_url("account?done=true")
     )
 
 
-def _ended(asked: Asked) -> HTMLResponse:
+@router.get("/{language}/welcome/{token}", dependencies=[access.PUBLIC_ACCESS])
+def open_invite_link(request: Request, context: PageContext, token: str) -> Response:
+    """Exchange a one-time link for a cookie. That uses nothing up: programs in the mail open it."""
+    if (
+        not access.is_login_allowed(request)
+        or service.find_invited_user(context.app.store, token, context.now) is None
+    ):
+        return _render_expired_invite(context)
+    answer = RedirectResponse(context.links.page_url("welcome"), 303)
+    access.set_cookie(request, answer, access.INVITE_COOKIE, token, INVITE_COOKIE_SECONDS)
+    return answer
+
+
+@router.get("/{language}/welcome", dependencies=[access.PUBLIC_ACCESS])
+def show_set_password_form(request: Request, context: PageContext) -> HTMLResponse:
+    """Ask for a password."""
+    user = service.find_invited_user(
+        context.app.store, access.read_cookie(request, access.INVITE_COOKIE), context.now
+    )
+    return _render_set_password_form(context, user) if user else _render_expired_invite(context)
+
+
+@router.post("/{language}/welcome", dependencies=[access.PUBLIC_ACCESS])
+async def set_password(
+    request: Request, context: PageContext, form: Annotated[NewPasswordForm, Form()]
+) -> Response:
+    """Set the password, once, and let the user in."""
+    store, token = context.app.store, access.read_cookie(request, access.INVITE_COOKIE)
+    user = await run_in_threadpool(service.find_invited_user, store, token, context.now)
+    if user is None:
+        return _render_expired_invite(context)
+    if trouble := _find_password_error(context, user, form):
+        return _render_set_password_form(context, user, status=422, error_message=trouble)
+    kept = await get_login_service(request).passwords.hash(form.password)
+    if not await run_in_threadpool(store.accept_user_invite, hash_token(token), kept, context.now):
+        return _render_expired_invite(context)
+    answer = await run_in_threadpool(
+        start_session_and_redirect,
+        request,
+        replace(user, password_hash=kept),
+        context.links.page_url(),
+    )
+    access.delete_cookie(request, answer, access.INVITE_COOKIE)
+    return answer
+
+
+async def _is_current_password(login_service: LoginService, password: str, user: User) -> bool:
+    if len(normalize_password(password)) > MAX_PASSWORD_CHARACTERS:
+        return False
+    agreed, _ = await login_service.passwords.verify(password, user.password_hash)
+    return agreed
+
+
+def _find_password_error(context: RequestContext, user: User, form: NewPasswordForm) -> str:
+    """What is wrong with a new password, in the page's language; empty where it may be taken."""
+    network = context.app.config.network
+    found = find_password_fault(
+        form.password, user.name, network.name, network.name_ar or "", network.name_fr or ""
+    )
+    if found:
+        return describe_password_fault(found, context.translator)
+    return (
+        ""
+        if form.password == form.again
+        else context.translator.translate("The passwords don’t match.")
+    )
+
+
+def describe_password_fault(fault_kind: PasswordFault, translator: Translator) -> str:
+    """What is wrong with a password, in words."""
+    match fault_kind:
+        case PasswordFault.SHORT:
+            return translator.translate_plural(
+                "Passwords need at least {n} character.",
+                "Passwords need at least {n} characters.",
+                MIN_PASSWORD_CHARACTERS,
+            )
+        case PasswordFault.LONG:
+            return format_password_too_long(translator)
+        case _:
+            return translator.translate("This password is too common. Choose another.")
+
+
+def _render_own_account(
+    context: RequestContext, *, status: int = 200, done: bool = False, error_message: str = ""
+) -> HTMLResponse:
+    return context.render_page(
+        "account.html",
+        status=status,
+        done=done,
+        trouble=error_message,
+        least=MIN_PASSWORD_CHARACTERS,
+        most=MAX_PASSWORD_CHARACTERS,
+    )
+
+
+def _render_set_password_form(
+    context: RequestContext, user: User, *, status: int = 200, error_message: str = ""
+) -> HTMLResponse:
+    return context.render_page(
+        "set_password.html",
+        status=status,
+        invited=user,
+        trouble=error_message,
+        least=MIN_PASSWORD_CHARACTERS,
+        most=MAX_PASSWORD_CHARACTERS,
+    )
+
+
+def _render_expired_invite(context: RequestContext) -> HTMLResponse:
     """The same for a link that is wrong, used, replaced or too old."""
-    words = asked.words
-    told = words.say("It holds for a day and for one time. Please ask whoever sent it for a new one.")
-    return asked.page("error.html", status=410, title=words.say("This link has ended"), said=told)
+    words = context.translator
+    told = words.translate(
+        "This link works once, for one day. Ask the person who sent it for a new one."
+    )
+    return context.render_page(
+        "error.html", status=410, title=words.translate("This link has expired"), said=told
+    )

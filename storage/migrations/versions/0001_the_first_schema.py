@@ -58,7 +58,10 @@ def upgrade() -> None:
         sa.Column("added_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("withdrawn_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(
-            ["association"], ["association.id"], name=op.f("fk_account_association"), ondelete="CASCADE"
+            ["association"],
+            ["association.id"],
+            name=op.f("fk_account_association"),
+            ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_account")),
         sa.UniqueConstraint(
@@ -110,7 +113,10 @@ def upgrade() -> None:
         sa.Column("last_seen", sa.DateTime(timezone=True), nullable=False),
         sa.Column("nights", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(
-            ["association"], ["association.id"], name=op.f("fk_proposal_association"), ondelete="CASCADE"
+            ["association"],
+            ["association.id"],
+            name=op.f("fk_proposal_association"),
+            ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_proposal")),
         sa.UniqueConstraint(
@@ -134,7 +140,10 @@ def upgrade() -> None:
             ["account_id"], ["account.id"], name=op.f("fk_decision_account_id"), ondelete="CASCADE"
         ),
         sa.ForeignKeyConstraint(
-            ["association"], ["association.id"], name=op.f("fk_decision_association"), ondelete="CASCADE"
+            ["association"],
+            ["association.id"],
+            name=op.f("fk_decision_association"),
+            ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_decision")),
     )
@@ -152,13 +161,18 @@ def upgrade() -> None:
         sa.Column("evidence", sa.Text(), nullable=False),
         sa.Column("probe_version", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(
-            ["account_id"], ["account.id"], name=op.f("fk_observation_account_id"), ondelete="CASCADE"
+            ["account_id"],
+            ["account.id"],
+            name=op.f("fk_observation_account_id"),
+            ondelete="CASCADE",
         ),
         sa.ForeignKeyConstraint(
             ["night_id"], ["night.id"], name=op.f("fk_observation_night_id"), ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_observation")),
-        sa.UniqueConstraint("account_id", "night_id", name=op.f("uq_observation_account_id_night_id")),
+        sa.UniqueConstraint(
+            "account_id", "night_id", name=op.f("uq_observation_account_id_night_id")
+        ),
     )
     with op.batch_alter_table("observation", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_observation_night_id"), ["night_id"], unique=False)

@@ -58,7 +58,10 @@ def upgrade() -> None:
         sa.Column("channel", sa.String(), nullable=False),
         sa.Column("code", sa.String(), nullable=True),
         sa.ForeignKeyConstraint(
-            ["association"], ["association.id"], name=op.f("fk_follow_up_association"), ondelete="CASCADE"
+            ["association"],
+            ["association.id"],
+            name=op.f("fk_follow_up_association"),
+            ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_follow_up")),
     )
@@ -78,7 +81,10 @@ def upgrade() -> None:
         sa.Column("revoked_by", sa.String(), nullable=True),
         sa.Column("opened_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(
-            ["association"], ["association.id"], name=op.f("fk_letter_association"), ondelete="CASCADE"
+            ["association"],
+            ["association.id"],
+            name=op.f("fk_letter_association"),
+            ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_letter")),
         sa.UniqueConstraint("token_hash", name=op.f("uq_letter_token_hash")),
@@ -106,7 +112,10 @@ def upgrade() -> None:
             ["account_id"], ["account.id"], name=op.f("fk_reply_account_id"), ondelete="CASCADE"
         ),
         sa.ForeignKeyConstraint(
-            ["association"], ["association.id"], name=op.f("fk_reply_association"), ondelete="CASCADE"
+            ["association"],
+            ["association.id"],
+            name=op.f("fk_reply_association"),
+            ondelete="CASCADE",
         ),
         sa.ForeignKeyConstraint(
             ["letter_id"], ["letter.id"], name=op.f("fk_reply_letter_id"), ondelete="CASCADE"

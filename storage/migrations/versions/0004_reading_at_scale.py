@@ -20,7 +20,9 @@ def upgrade() -> None:
     )
     op.create_table(
         "facet",
-        sa.Column("facet", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+        sa.Column(
+            "facet", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
         sa.Column("urgency", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("association", sa.String(), nullable=False),
         sa.PrimaryKeyConstraint("facet", "urgency", "association", name=op.f("pk_facet")),
@@ -39,7 +41,9 @@ def upgrade() -> None:
         sa.Column("facets", sa.JSON(none_as_null=True), nullable=False),
         sa.Column("words", sa.String(), nullable=False),
         sa.Column("urgency", sa.BigInteger(), nullable=False),
-        sa.Column("sorted", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+        sa.Column(
+            "sorted", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
         sa.Column("changed", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("association", name=op.f("pk_summary")),
     )
@@ -57,7 +61,9 @@ def upgrade() -> None:
     op.create_table(
         "tally",
         sa.Column("cohort", sa.String(), nullable=False),
-        sa.Column("facet", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+        sa.Column(
+            "facet", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
         sa.Column("count", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("cohort", "facet", name=op.f("pk_tally")),
         sqlite_with_rowid=False,
@@ -74,12 +80,20 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("night_id", "cohort", "facet", name=op.f("pk_figure")),
     )
     with op.batch_alter_table("account", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_account_channel_key"), ["channel", "key"], unique=False)
+        batch_op.create_index(
+            batch_op.f("ix_account_channel_key"), ["channel", "key"], unique=False
+        )
 
     with op.batch_alter_table("gap", schema=None) as batch_op:
-        batch_op.add_column(sa.Column("shown", sa.Boolean(), server_default=sa.false(), nullable=False))
-        batch_op.add_column(sa.Column("told", sa.Boolean(), server_default=sa.false(), nullable=False))
-        batch_op.add_column(sa.Column("rank", sa.Integer(), server_default=sa.text("0"), nullable=False))
+        batch_op.add_column(
+            sa.Column("shown", sa.Boolean(), server_default=sa.false(), nullable=False)
+        )
+        batch_op.add_column(
+            sa.Column("told", sa.Boolean(), server_default=sa.false(), nullable=False)
+        )
+        batch_op.add_column(
+            sa.Column("rank", sa.Integer(), server_default=sa.text("0"), nullable=False)
+        )
         batch_op.create_index(
             batch_op.f("ix_gap_shown_channel_rank_association_id"),
             ["shown", "channel", "rank", "association", "id"],
@@ -104,10 +118,14 @@ def upgrade() -> None:
             batch_op.f("ix_gap_shown_opened_at_id"), ["shown", "opened_at", "id"], unique=False
         )
         batch_op.create_index(
-            batch_op.f("ix_gap_told_rank_closed_at_id"), ["told", "rank", "closed_at", "id"], unique=False
+            batch_op.f("ix_gap_told_rank_closed_at_id"),
+            ["told", "rank", "closed_at", "id"],
+            unique=False,
         )
         batch_op.create_index(
-            batch_op.f("ix_gap_told_rank_opened_at_id"), ["told", "rank", "opened_at", "id"], unique=False
+            batch_op.f("ix_gap_told_rank_opened_at_id"),
+            ["told", "rank", "opened_at", "id"],
+            unique=False,
         )
 
 

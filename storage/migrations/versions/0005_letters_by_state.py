@@ -13,7 +13,9 @@ depends_on = None
 def upgrade() -> None:
     with op.batch_alter_table("letter", schema=None) as batch_op:
         batch_op.create_index(
-            batch_op.f("ix_letter_revoked_at_expires_at_id"), ["revoked_at", "expires_at", "id"], unique=False
+            batch_op.f("ix_letter_revoked_at_expires_at_id"),
+            ["revoked_at", "expires_at", "id"],
+            unique=False,
         )
 
 

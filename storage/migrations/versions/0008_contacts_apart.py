@@ -26,7 +26,10 @@ def upgrade() -> None:
         sa.Column("media_officer", sa.String(), nullable=True),
         sa.Column("note", sa.String(), nullable=True),
         sa.ForeignKeyConstraint(
-            ["association"], ["association.id"], name=op.f("fk_contact_association"), ondelete="CASCADE"
+            ["association"],
+            ["association.id"],
+            name=op.f("fk_contact_association"),
+            ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("association", name=op.f("pk_contact")),
     )

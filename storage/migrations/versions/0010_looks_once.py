@@ -36,7 +36,9 @@ FORMER = sa.table(
 )
 LOOK = sa.table(
     "look",
-    *map(sa.column, ("id", "account_id", "observed_at", "presence", "meaning", "finding", "evidence")),
+    *map(
+        sa.column, ("id", "account_id", "observed_at", "presence", "meaning", "finding", "evidence")
+    ),
 )
 OBSERVATION = sa.table(
     "observation",
@@ -74,13 +76,18 @@ def downgrade() -> None:
         sa.Column("evidence", sa.Text(), nullable=False),
         sa.Column("probe_version", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(
-            ["account_id"], ["account.id"], name=op.f("fk_observation_account_id"), ondelete="CASCADE"
+            ["account_id"],
+            ["account.id"],
+            name=op.f("fk_observation_account_id"),
+            ondelete="CASCADE",
         ),
         sa.ForeignKeyConstraint(
             ["night_id"], ["night.id"], name=op.f("fk_observation_night_id"), ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_observation_before")),
-        sa.UniqueConstraint("account_id", "night_id", name=op.f("uq_observation_account_id_night_id")),
+        sa.UniqueConstraint(
+            "account_id", "night_id", name=op.f("uq_observation_account_id_night_id")
+        ),
     )
     _widen(connection)
     op.drop_table("observation")
@@ -210,7 +217,9 @@ def _pages(connection: sa.Connection) -> typing.Iterator[typing.Sequence[typing.
     while rows:
         yield rows
         last = rows[-1]
-        beyond = (key[0] > last.account_id) | ((key[0] == last.account_id) & (key[1] > last.night_id))
+        beyond = (key[0] > last.account_id) | (
+            (key[0] == last.account_id) & (key[1] > last.night_id)
+        )
         rows = connection.execute(query.where(beyond)).all()
 
 
@@ -247,7 +256,10 @@ def _take_moments(connection: sa.Connection) -> None:
             moments.append(
                 {
                     "account_id": account,
-                    **{name: at and _micros(dt.datetime.fromisoformat(at)) for name, at in taken.items()},
+                    **{
+                        name: at and _micros(dt.datetime.fromisoformat(at))
+                        for name, at in taken.items()
+                    },
                 }
             )
             bare.append({"at": account, "left": _text(held)})
@@ -288,9 +300,9 @@ def _put_standings(connection: sa.Connection, rows: list[dict[str, object]]) -> 
 def _widen(connection: sa.Connection) -> None:
     """Give every observation its own finding and evidence again, in the order of its night."""
     key, number = (OBSERVATION.c.night_id, OBSERVATION.c.account_id), 0
-    joined = sa.select(OBSERVATION, LOOK.c.observed_at.label("seen"), LOOK.c.finding, LOOK.c.evidence).join(
-        LOOK, LOOK.c.id == OBSERVATION.c.look_id
-    )
+    joined = sa.select(
+        OBSERVATION, LOOK.c.observed_at.label("seen"), LOOK.c.finding, LOOK.c.evidence
+    ).join(LOOK, LOOK.c.id == OBSERVATION.c.look_id)
     query = joined.order_by(*key).limit(BATCH)
     rows = connection.execute(query).all()
     while rows:

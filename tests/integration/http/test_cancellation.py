@@ -9,11 +9,11 @@ import pytest
 
 from probes.http import dialer
 from probes.http.fetcher import Fetcher, FetchOptions
-from probes.models.http import Ask
+from probes.models.http import PageRequest
 from tests.support.hostile_server.server import Hostile, answer
 
 NOW = datetime(2026, 11, 25, 3, tzinfo=UTC)
-OPTIONS = FetchOptions(allow_networks=("127.0.0.0/8",), host_delay=0, retries=0)
+OPTIONS = FetchOptions(allow_networks=("127.0.0.0/8",), host_delay=0, max_retries=0)
 
 
 @types.coroutine
@@ -22,7 +22,9 @@ def cancelled_at(place, work):
     steps = work.__await__()
     for turn in itertools.count():
         try:
-            waits_for = steps.throw(asyncio.CancelledError()) if turn == place + 1 else steps.send(None)
+            waits_for = (
+                steps.throw(asyncio.CancelledError()) if turn == place + 1 else steps.send(None)
+            )
         except StopIteration:
             return False
         except asyncio.CancelledError:
@@ -36,21 +38,25 @@ def cancelled_at(place, work):
 
 @pytest.mark.parametrize("before", [0, 1], ids=["a new connection", "a kept connection"])
 @pytest.mark.parametrize("path", ["page", "empty"])
-async def test_a_fetch_that_is_cancelled_anywhere_leaves_no_connection_open(monkeypatch, before, path):
-    dialled, dial = [], dialer.dial
+async def test_a_fetch_that_is_cancelled_anywhere_leaves_no_connection_open(
+    monkeypatch, before, path
+):
+    dialled, dial = [], dialer.open_connection
 
     async def watched(*where):
         dialled.append(await dial(*where))
         return dialled[-1]
 
-    monkeypatch.setattr(dialer, "dial", watched)
+    monkeypatch.setattr(dialer, "open_connection", watched)
     page = answer(b"<title>Amal</title>" * 5000)
     async with Hostile(lambda path, _: page if path == "page" else None) as web:
         for place in itertools.count():
             async with Fetcher(OPTIONS, NOW) as fetcher:
                 for _ in range(before):
-                    await fetcher.get(Ask(web.url(path), registered=True))
-                was_cancelled = await cancelled_at(place, fetcher.get(Ask(web.url(path), registered=True)))
+                    await fetcher.get(PageRequest(web.url(path), is_registered_link=True))
+                was_cancelled = await cancelled_at(
+                    place, fetcher.get(PageRequest(web.url(path), is_registered_link=True))
+                )
                 kept = {id(stream) for stream in _idle(fetcher)}
                 assert all(id(one) in kept or one.is_closed for one in dialled)
             if not was_cancelled:
@@ -60,4 +66,4 @@ async def test_a_fetch_that_is_cancelled_anywhere_leaves_no_connection_open(monk
 
 def _idle(fetcher):
     """The connections that are kept for the next request."""
-    return fetcher._connections._idle.values()
+    return fetcher._pool._idle.values()

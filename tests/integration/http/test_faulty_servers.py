@@ -14,15 +14,18 @@ from auditor.runs import run
 from probes.http.fetcher import Fetcher, FetchOptions
 from probes.links import identify
 from probes.models.finding import Presence, Reason
-from probes.models.probe import ask, present
-from probes.runner.parser_pool import ReaderPool
-from storage.models.audit import AccountRow, NightState
+from probes.models.probe import present_finding, request_page
+from probes.runner.parser_pool import ParserPool
+from storage.models.audit import AccountRow, AuditRunState
 from tests.support.hostile_server.names import NameServer
 from tests.support.hostile_server.readers import die, hang, swell, title
 from tests.support.hostile_server.server import Hostile, answer, moved
 from tests.support.mini_network import START, configured, link, opened, register
 
-WORDS = b"<p>L'association organise des ateliers de soutien scolaire pour les enfants du quartier.</p>" * 5
+WORDS = (
+    b"<p>L'association organise des ateliers de soutien scolaire pour les enfants du quartier.</p>"
+    * 5
+)
 FEED = b'<link rel="alternate" type="application/rss+xml" href="/%s">'
 LAUGHS = (
     b'<?xml version="1.0"?><!DOCTYPE rss [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]>'
@@ -74,7 +77,17 @@ TOLD = {
     "robot": (Presence.UNKNOWN, Reason.BLOCKED),
     "inward": UNSAFE,
     **dict.fromkeys(
-        ["reset", "resetbody", "silence", "garbage", "short", "badchunk", "headerflood", "earlyhints"], BROKEN
+        [
+            "reset",
+            "resetbody",
+            "silence",
+            "garbage",
+            "short",
+            "badchunk",
+            "headerflood",
+            "earlyhints",
+        ],
+        BROKEN,
     ),
     **dict.fromkeys(["slowheaders", "hang"], LATE),
     **dict.fromkeys(["loop", "redirect/1"], ERROR),
@@ -112,24 +125,31 @@ async def evil(tmp_path, monkeypatch):
             allow_networks=("127.0.0.0/8",),
             nameservers=(names.address,),
             host_delay=0,
-            second_pass_after=0,
-            retries=0,
+            second_pass_delay=0,
+            max_retries=0,
             timeout=2,
             dns_timeout=1,
         )
         app = opened(tmp_path, configured(("website",)).model_copy(update={"fetch": fetch}))
-        monkeypatch.setattr(app, "fetcher", lambda now, _turns=None: Fetcher(fetch, now), raising=False)
-        monkeypatch.setattr(app, "readers", lambda: ReaderPool(1, deadline=2), raising=False)
+        monkeypatch.setattr(
+            app, "create_fetcher", lambda now, _turns=None: Fetcher(fetch, now), raising=False
+        )
+        monkeypatch.setattr(
+            app, "create_parser_pool", lambda: ParserPool(1, timeout=2), raising=False
+        )
         urls = {name: addressed(name, server.port) for name in TOLD}
-        named = {name: identify.identify(url, "website") for name, url in urls.items()}
+        named = {name: identify.identify_link(url, "website") for name, url in urls.items()}
         register(
             app,
-            *(AccountRow(name, urls[name], identity, "website") for name, identity in named.items()),
+            *(
+                AccountRow(name, urls[name], identity, "website")
+                for name, identity in named.items()
+            ),
         )
-        done = await run.run(app, START)
-    assert done.state is NightState.DONE
-    names_of = {row.id: row.association for row in app.store.accounts()}
-    yield {names_of[look.account_id]: look for look in app.store.observations(night_id=done.id)}
+        done = await run.execute_run(app, START)
+    assert done.state is AuditRunState.DONE
+    names_of = {row.id: row.association for row in app.store.list_accounts()}
+    yield {names_of[look.account_id]: look for look in app.store.list_observations(run_id=done.id)}
     app.store.close()
 
 
@@ -137,8 +157,12 @@ async def evil(tmp_path, monkeypatch):
 async def test_every_fault_ends_in_one_typed_reason_and_the_night_goes_on(evil):
     seen = {name: (look.finding.presence, look.finding.reason) for name, look in evil.items()}
     assert seen == TOLD
-    assert {evil[name].finding.name for name in ("laughing", "resetting", "bombing")} == {"Association Amal"}
-    assert all(len(evil[name].evidence) > 1 for name in ("laughing", "including", "resetting", "bombing"))
+    assert {evil[name].finding.name for name in ("laughing", "resetting", "bombing")} == {
+        "Association Amal"
+    }
+    assert all(
+        len(evil[name].evidence) > 1 for name in ("laughing", "including", "resetting", "bombing")
+    )
     assert "root:" not in repr(evil["including"])
     title = evil["titled"].finding.name
     assert title.startswith("Amal")
@@ -152,16 +176,23 @@ READ = {"hanging": hang, "swelling": swell, "dying": die}
 def reading(account, keyed=()):
     """A probe whose readers are as bad as the host's name says."""
     url = account.identity.canonical
-    page, name = yield from ask(url, READ.get(url.split("/")[2].split(".")[0], title), registered=True)
-    return present(page, name=name)
+    page, name = yield from request_page(
+        url, READ.get(url.split("/")[2].split(".")[0], title), is_registered_link=True
+    )
+    return present_finding(page, name=name)
 
 
 @pytest.mark.fault("F22")
 async def test_a_reader_that_hangs_swells_or_dies_does_so_alone(tmp_path, monkeypatch):
     """The loop goes on beside it, the others are read, and the night tells whose page could not be."""
-    monkeypatch.setattr(checker, "steps", reading)
+    monkeypatch.setattr(checker, "probe_steps_for", reading)
     app = opened(tmp_path, configured(("website",)))
-    monkeypatch.setattr(app, "readers", lambda: ReaderPool(1, deadline=1, memory=400 << 20), raising=False)
+    monkeypatch.setattr(
+        app,
+        "create_parser_pool",
+        lambda: ParserPool(1, timeout=1, memory_bytes=400 << 20),
+        raising=False,
+    )
     names = [*READ, *(f"good{number}" for number in range(8))]
     register(app, *(link(name, "website", name) for name in names))
     lags = []
@@ -173,12 +204,12 @@ async def test_a_reader_that_hangs_swells_or_dies_does_so_alone(tmp_path, monkey
             lags.append(time.monotonic() - before - 0.005)
 
     watching = asyncio.create_task(watch())
-    done = await run.run(app, START)
+    done = await run.execute_run(app, START)
     watching.cancel()
-    rows = {row.id: row.association for row in app.store.accounts()}
-    seen = {rows[look.account_id]: look for look in app.store.observations(night_id=done.id)}
+    rows = {row.id: row.association for row in app.store.list_accounts()}
+    seen = {rows[look.account_id]: look for look in app.store.list_observations(run_id=done.id)}
     app.store.close()
-    assert done.state is NightState.DONE
+    assert done.state is AuditRunState.DONE
     told = {name: (look.finding.presence, look.finding.reason) for name, look in seen.items()}
     assert told == {name: UNREADABLE if name in READ else HERE for name in names}
     assert {seen[name].evidence[0].status for name in READ} == {200}
@@ -187,7 +218,7 @@ async def test_a_reader_that_hangs_swells_or_dies_does_so_alone(tmp_path, monkey
 
 
 async def test_a_pool_that_is_given_up_while_it_starts_leaves_no_worker():
-    pool = ReaderPool(1)
+    pool = ParserPool(1)
     starting = asyncio.create_task(pool.__aenter__())
     await asyncio.sleep(0)
     starting.cancel()

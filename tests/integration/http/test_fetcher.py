@@ -16,15 +16,15 @@ import httpx
 import pytest
 
 from probes.http import dialer
-from probes.http.connection import Connection
-from probes.http.errors import NETWORK_ERRORS, trouble
+from probes.http.connection import HttpConnection
+from probes.http.errors import NETWORK_ERRORS, map_network_error
 from probes.http.fetcher import Fetcher, FetchOptions
 from probes.links import channel_registry
 from probes.models.finding import Presence, Reason
-from probes.models.http import Ask, Call, Interface, NoPage, Page, Validators
-from probes.models.probe import Steps, ask, present
-from probes.runner.parser_pool import ReaderPool
-from probes.runner.run import look
+from probes.models.http import ApiCall, CacheValidators, FetchError, Page, PageRequest, PlatformApi
+from probes.models.probe import ProbeGenerator, present_finding, request_page
+from probes.runner.parser_pool import ParserPool
+from probes.runner.run import run_probe
 from tests.support.hostile_server.fetching import NOW, Clock, fetcher, link, options, outcome, told
 from tests.support.hostile_server.server import Hostile, answer, moved
 
@@ -42,10 +42,12 @@ async def test_a_page_comes_with_its_headers_its_hops_and_its_time(server: Hosti
     assert page.headers["content-type"] == "text/html"
     assert [hop.status for hop in page.hops] == [302, 200]
     assert page.fetched_at == NOW
-    assert (fetch.requests, fetch.by_host, fetch.others()) == (2, {}, 1)
+    assert (fetch.request_count, fetch.requests_by_host, fetch.count_other_hosts()) == (2, {}, 1)
 
 
-async def test_the_user_agent_says_who_asks_and_how_to_reach_whoever_runs_it(server: Hostile) -> None:
+async def test_the_user_agent_says_who_asks_and_how_to_reach_whoever_runs_it(
+    server: Hostile,
+) -> None:
     async with fetcher(contact="mailto:it@network.example") as fetch:
         page = await fetch.get(link(server.url("echo")))
     assert b"User-Agent: presence-auditor/" in page.body
@@ -101,7 +103,9 @@ async def test_a_connection_that_is_reset_as_soon_as_it_is_taken_is_a_reset() ->
     with socket.create_server(("127.0.0.1", 0)) as listening:
         taking = asyncio.create_task(asyncio.to_thread(listening.accept))
         async with fetcher() as fetch:
-            asking = asyncio.create_task(outcome(fetch, "http://{}:{}/".format(*listening.getsockname())))
+            asking = asyncio.create_task(
+                outcome(fetch, "http://{}:{}/".format(*listening.getsockname()))
+            )
             connection, _ = await taking
             reset(connection)
             assert told(await asking) == "network/reset"
@@ -112,7 +116,7 @@ async def test_a_connection_that_is_reset_as_soon_as_it_is_taken_is_a_reset() ->
 async def test_a_body_cut_short_keeps_the_status_that_was_seen(server: Hostile, path: str) -> None:
     async with fetcher(timeout=0.4) as fetch:
         none = await outcome(fetch, server.url(path))
-    assert isinstance(none, NoPage)
+    assert isinstance(none, FetchError)
     assert none.status == 200
     assert none.hops[0].status == 200
 
@@ -135,10 +139,12 @@ async def test_the_body_of_a_redirect_is_never_read(server: Hostile) -> None:
 
 @pytest.mark.fault("F10")
 @pytest.mark.parametrize("path", ["gzipgzip", "codings", "brotli", "zstd", "notgzip"])
-async def test_a_coding_we_cannot_unpack_in_bounds_is_unreadable(server: Hostile, path: str) -> None:
+async def test_a_coding_we_cannot_unpack_in_bounds_is_unreadable(
+    server: Hostile, path: str
+) -> None:
     async with fetcher() as fetch:
         none = await outcome(fetch, server.url(path))
-    assert isinstance(none, NoPage)
+    assert isinstance(none, FetchError)
     assert (none.reason, none.status) == (Reason.UNREADABLE, 200)
 
 
@@ -174,11 +180,13 @@ async def test_what_browsers_open_is_opened(server: Hostile, path: str) -> None:
 
 @pytest.mark.fault("F13")
 @pytest.mark.parametrize("path", ["loop", "redirect/1"])
-async def test_redirects_that_lead_nowhere_end_within_eight_hops(server: Hostile, path: str) -> None:
+async def test_redirects_that_lead_nowhere_end_within_eight_hops(
+    server: Hostile, path: str
+) -> None:
     async with fetcher() as fetch:
         none = await outcome(fetch, server.url(path))
     assert told(none) == "server_error/redirects"
-    assert isinstance(none, NoPage)
+    assert isinstance(none, FetchError)
     assert len(none.hops) <= 9
 
 
@@ -223,10 +231,10 @@ async def test_a_redirect_out_of_the_web_is_an_unsafe_address(server: Hostile, p
     """The hop that was made is kept."""
     async with fetcher() as fetch:
         none = await outcome(fetch, server.url(path))
-    assert isinstance(none, NoPage)
+    assert isinstance(none, FetchError)
     assert none.reason is Reason.UNSAFE_ADDRESS
     assert [hop.status for hop in none.hops] == [302]
-    assert (server.connections, fetch.requests) == (1, 1)
+    assert (server.connections, fetch.request_count) == (1, 1)
 
 
 @pytest.mark.fault("F19")
@@ -278,7 +286,9 @@ async def test_a_header_of_an_ask_stands_in_place_of_ours(server: Hostile) -> No
 async def test_headers_of_an_ask_do_not_follow_it_to_another_host() -> None:
     """A key of a channel's API must not be sent wherever a redirect points."""
     hosts = ("127.0.0.1", "127.0.0.2")
-    away = lambda path, _: moved(f"http://127.0.0.2:{server.port}/echo".encode()) if path == "away" else None  # noqa: E731
+    away = lambda path, _: (
+        moved(f"http://127.0.0.2:{server.port}/echo".encode()) if path == "away" else None
+    )  # noqa: E731
     async with Hostile(away, hosts) as server, fetcher() as fetch:
         kept = await fetch.get(link(server.url("echo"), headers={"Authorization": "Bearer key"}))
         sent = await fetch.get(link(server.url("away"), headers={"Authorization": "Bearer key"}))
@@ -286,18 +296,22 @@ async def test_headers_of_an_ask_do_not_follow_it_to_another_host() -> None:
     assert b"Bearer key" not in sent.body
 
 
-HELD = Call(Interface("127.0.0.2", "X-Key", "units", budget=1), base=1)
+HELD = ApiCall(PlatformApi("127.0.0.2", "X-Key", "units", default_budget=1), base_cost=1)
 
 
-async def test_the_pages_of_a_platform_whose_key_we_hold_are_never_asked_not_even_by_a_redirect() -> None:
+async def test_the_pages_of_a_platform_whose_key_we_hold_are_never_asked_not_even_by_a_redirect() -> (
+    None
+):
     hosts = ("127.0.0.1", "127.0.0.2")
-    away = lambda path, _: moved(f"http://127.0.0.2:{server.port}/ok".encode()) if path == "away" else None  # noqa: E731
+    away = lambda path, _: (
+        moved(f"http://127.0.0.2:{server.port}/ok".encode()) if path == "away" else None
+    )  # noqa: E731
     async with Hostile(away, hosts) as server, fetcher(shut=frozenset({"127.0.0.2"})) as fetch:
         straight = await outcome(fetch, server.url("ok", "127.0.0.2"))
         led = await outcome(fetch, server.url("away"))
-        called = await fetch.get(Ask(server.url("ok", "127.0.0.2"), call=HELD))
-    assert isinstance(straight, NoPage)
-    assert isinstance(led, NoPage)
+        called = await fetch.get(PageRequest(server.url("ok", "127.0.0.2"), api_call=HELD))
+    assert isinstance(straight, FetchError)
+    assert isinstance(led, FetchError)
     assert straight.reason is led.reason is Reason.WRONG_TARGET
     assert led.url == server.url("ok", "127.0.0.2")
     assert called.status == 200
@@ -305,8 +319,11 @@ async def test_the_pages_of_a_platform_whose_key_we_hold_are_never_asked_not_eve
 
 
 async def test_a_call_to_an_interface_asks_no_robots_txt() -> None:
-    async with with_robots(b"User-agent: *\nDisallow: /\n") as server, fetcher(robots="strict") as fetch:
-        assert (await fetch.get(Ask(server.url("users"), call=HELD))).status == 200
+    async with (
+        with_robots(b"User-agent: *\nDisallow: /\n") as server,
+        fetcher(robots="strict") as fetch,
+    ):
+        assert (await fetch.get(PageRequest(server.url("users"), api_call=HELD))).status == 200
     assert server.seen == {"users": 1}
 
 
@@ -319,7 +336,10 @@ async def test_one_connection_serves_a_host_again(server: Hostile) -> None:
 
 async def test_a_kept_connection_that_died_is_replaced_without_a_word() -> None:
     """The server promises to keep the connection and closes it at the second request."""
-    async with Hostile(lambda _, times: b"" if times == 2 else None) as server, fetcher(timeout=1) as fetch:
+    async with (
+        Hostile(lambda _, times: b"" if times == 2 else None) as server,
+        fetcher(timeout=1) as fetch,
+    ):
         server.script = None
         await fetch.get(link(server.url("ok")))
         for writer in tuple(server._writers):
@@ -333,17 +353,19 @@ async def test_a_request_given_up_at_any_moment_leaves_no_connection_open(
     server: Hostile, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
     """As by its deadline: after one turn of the loop, after two, and so on until it is done before that."""
-    made: list[Connection] = []
-    real = dialer.dial
+    made: list[HttpConnection] = []
+    real = dialer.open_connection
 
-    async def dial(*there: Any) -> Connection:
+    async def dial(*there: Any) -> HttpConnection:
         made.append(await real(*there))
         return made[-1]
 
-    monkeypatch.setattr(dialer, "dial", dial)
+    monkeypatch.setattr(dialer, "open_connection", dial)
     for turns in count(1):
         async with fetcher() as fetch:
-            await outcome(fetch, server.url("ok"))  # the next request finds a connection that was kept
+            await outcome(
+                fetch, server.url("ok")
+            )  # the next request finds a connection that was kept
             asking = asyncio.create_task(outcome(fetch, server.url(path)))
             for _ in range(turns):
                 await asyncio.sleep(0)
@@ -363,10 +385,14 @@ async def test_a_host_is_asked_one_request_at_a_time_and_rests_between_them() ->
     assert server.connections == 1
 
 
-async def rests(monkeypatch: pytest.MonkeyPatch, requests: int = 4, **changes: float) -> list[float]:
+async def rests(
+    monkeypatch: pytest.MonkeyPatch, requests: int = 4, **changes: float
+) -> list[float]:
     """The rests between requests to a platform's host, which is played on loopback."""
     monkeypatch.setattr(
-        channel_registry, "owner", lambda host: "facebook" if host == "127.0.0.1" else "website"
+        channel_registry,
+        "find_channel_by_host",
+        lambda host: "facebook" if host == "127.0.0.1" else "website",
     )
     clock = Clock()
     async with Hostile() as server, fetcher(clock, **changes) as fetch:
@@ -397,13 +423,18 @@ async def test_how_long_a_platform_rests_can_be_set(
     assert least <= seconds <= 1.5 * least
 
 
-async def test_a_bench_without_a_delay_has_none_for_platforms_either(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_bench_without_a_delay_has_none_for_platforms_either(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     assert await rests(monkeypatch, host_delay=0) == []
 
 
 def test_an_interface_is_no_platform_s_page() -> None:
     fetch = fetcher(host_delay=1)
-    delays = {name: fetch._new_host(name).delay for name in ("graph.facebook.com", "www.facebook.com")}
+    delays = {
+        name: fetch._create_host(name).crawl_delay
+        for name in ("graph.facebook.com", "www.facebook.com")
+    }
     assert delays == {"graph.facebook.com": 1, "www.facebook.com": 5}
 
 
@@ -446,10 +477,10 @@ async def test_robots_txt_is_asked_once_and_obeyed_for_all_but_the_registered_li
     async with with_robots(ROBOTS) as server, fetcher(clock, host_delay=1) as fetch:
         assert (await fetch.get(link(server.url("private")))).status == 200
         assert "robots.txt" not in server.seen
-        with pytest.raises(NoPage) as caught:
-            await fetch.get(Ask(server.url("private")))
+        with pytest.raises(FetchError) as caught:
+            await fetch.get(PageRequest(server.url("private")))
         assert caught.value.reason is Reason.ROBOTS
-        assert (await fetch.get(Ask(server.url("feed")))).status == 200
+        assert (await fetch.get(PageRequest(server.url("feed")))).status == 200
         assert server.seen == {"private": 1, "robots.txt": 1, "feed": 1}
     assert clock.sleeps == [1, 7]
 
@@ -470,24 +501,42 @@ async def test_a_robots_txt_that_fails_once_is_asked_again() -> None:
 
 @pytest.mark.parametrize(
     ("status", "allowed"),
-    [("404 Not Found", True), ("403 Forbidden", True), ("503 Unavailable", False), ("429 Slow", False)],
+    [
+        ("404 Not Found", True),
+        ("403 Forbidden", True),
+        ("503 Unavailable", False),
+        ("429 Slow", False),
+    ],
 )
-async def test_a_missing_robots_txt_allows_all_and_a_broken_one_nothing(status: str, allowed: bool) -> None:
+async def test_a_missing_robots_txt_allows_all_and_a_broken_one_nothing(
+    status: str, allowed: bool
+) -> None:
     """RFC 9309, 2.3.1."""
     async with with_robots(b"", status) as server, fetcher(robots="strict") as fetch:
         assert (told(await outcome(fetch, server.url("page"))) == "200") is allowed
 
 
 def exceptions_of(module: object) -> list[type[BaseException]]:
-    found = [kind for _, kind in inspect.getmembers(module, inspect.isclass) if issubclass(kind, Exception)]
-    return [*found, OSError, TimeoutError, ConnectionResetError, ssl.SSLError, ssl.SSLCertVerificationError]
+    found = [
+        kind
+        for _, kind in inspect.getmembers(module, inspect.isclass)
+        if issubclass(kind, Exception)
+    ]
+    return [
+        *found,
+        OSError,
+        TimeoutError,
+        ConnectionResetError,
+        ssl.SSLError,
+        ssl.SSLCertVerificationError,
+    ]
 
 
 @pytest.mark.parametrize("kind", exceptions_of(httpx), ids=lambda kind: kind.__name__)
 def test_every_exception_of_the_stack_is_told_as_one_reason(kind: type[BaseException]) -> None:
     error = kind.__new__(kind)
     assert isinstance(error, NETWORK_ERRORS)
-    assert isinstance(trouble(error), NoPage)
+    assert isinstance(map_network_error(error), FetchError)
 
 
 def test_an_unknown_setting_is_refused() -> None:
@@ -499,28 +548,31 @@ def size(page: Page) -> int:
     return len(page.body)
 
 
-def steps(url: str) -> Steps:
-    page, length = yield from ask(url, size, registered=True)
-    return present(page, facts={"length": length})
+def steps(url: str) -> ProbeGenerator:
+    page, length = yield from request_page(url, size, is_registered_link=True)
+    return present_finding(page, fields={"length": length})
 
 
 async def test_a_look_reads_what_was_fetched_and_keeps_every_exchange(server: Hostile) -> None:
-    async with fetcher() as fetch, ReaderPool(0) as readers:
-        seen = await look(steps(server.url("ok")), fetch, readers)
-        lost = await look(steps(server.url("reset")), fetch, readers)
+    async with fetcher() as fetch, ParserPool(0) as readers:
+        seen = await run_probe(steps(server.url("ok")), fetch, readers)
+        lost = await run_probe(steps(server.url("reset")), fetch, readers)
     assert (seen.finding.presence, seen.finding.facts) == (Presence.PRESENT, {"length": 2})
-    assert [exchange.answer.url for exchange in seen.exchanges] == [server.url("ok")]
+    assert [exchange.outcome.url for exchange in seen.exchanges] == [server.url("ok")]
     assert (lost.finding.presence, lost.finding.reason) == (Presence.UNKNOWN, Reason.NETWORK)
-    assert isinstance(lost.exchanges[0].answer, NoPage)
+    assert isinstance(lost.exchanges[0].outcome, FetchError)
 
 
 async def test_hosts_that_are_rested_are_forgotten_and_what_was_down_stays_down_for_the_pass(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("probes.http.fetcher.MOST_HOSTS", 4)
+    monkeypatch.setattr("probes.http.fetcher.MAX_REMEMBERED_HOSTS", 4)
     clock = Clock()
     hosts = tuple(f"127.0.0.{number}" for number in range(1, 31))
-    async with Hostile(hosts=hosts) as server, fetcher(clock, host_delay=2, breaker_failures=1) as fetch:
+    async with (
+        Hostile(hosts=hosts) as server,
+        fetcher(clock, host_delay=2, breaker_failures=1) as fetch,
+    ):
         await outcome(fetch, server.url("reset", hosts[0]))
         for host in hosts[1:]:
             await fetch.get(link(server.url("ok", host)))
@@ -529,15 +581,22 @@ async def test_hosts_that_are_rested_are_forgotten_and_what_was_down_stays_down_
         assert len(fetch._hosts) < 12
         assert hosts[0] not in fetch._hosts
         assert told(await outcome(fetch, server.url("ok", hosts[0]))) == "network/host down"
-        fetch.new_pass()
+        fetch.start_new_pass()
         assert told(await outcome(fetch, server.url("ok", hosts[0]))) == "200"
     assert clock.sleeps == []
 
 
 @pytest.mark.fault("F09")
-async def test_a_connection_with_a_large_body_that_nobody_took_is_not_kept_for_the_next_request() -> None:
-    large = b"HTTP/1.1 302 Found\r\nLocation: /ok\r\nContent-Length: 200000\r\n\r\n" + b"x" * 200_000
-    async with Hostile(lambda path, _: large if path == "away" else None) as server, fetcher() as fetch:
+async def test_a_connection_with_a_large_body_that_nobody_took_is_not_kept_for_the_next_request() -> (
+    None
+):
+    large = (
+        b"HTTP/1.1 302 Found\r\nLocation: /ok\r\nContent-Length: 200000\r\n\r\n" + b"x" * 200_000
+    )
+    async with (
+        Hostile(lambda path, _: large if path == "away" else None) as server,
+        fetcher() as fetch,
+    ):
         for _ in range(3):
             assert (await fetch.get(link(server.url("away")))).body == b"ok"
             assert (await fetch.get(link(server.url("ok")))).body == b"ok"
@@ -546,7 +605,10 @@ async def test_a_connection_with_a_large_body_that_nobody_took_is_not_kept_for_t
 @pytest.mark.fault("F12")
 async def test_what_follows_a_whole_answer_is_none_of_it() -> None:
     both = answer(b"first") + answer(b"second", "408 Request Timeout")
-    async with Hostile(lambda path, _: both if path == "both" else None) as server, fetcher() as fetch:
+    async with (
+        Hostile(lambda path, _: both if path == "both" else None) as server,
+        fetcher() as fetch,
+    ):
         page = await fetch.get(link(server.url("both")))
         assert (page.status, page.body) == (200, b"first")
         assert (await fetch.get(link(server.url("ok")))).body == b"ok"
@@ -555,15 +617,21 @@ async def test_what_follows_a_whole_answer_is_none_of_it() -> None:
 @pytest.mark.parametrize("tag", ["lun., 05 févr. 2026", "x" * 5_000, "a\tb"])
 async def test_validators_that_cannot_be_sent_back_are_left_out(server: Hostile, tag: str) -> None:
     async with fetcher() as fetch:
-        known = Validators(server.url("echo"), etag=tag, modified=tag)
+        known = CacheValidators(server.url("echo"), etag=tag, last_modified=tag)
         page = await fetch.get(link(server.url("echo"), validators=known))
     assert (page.status, b"if-none-match" in page.body.lower()) == (200, False)
 
 
 async def test_of_hosts_that_are_nobodys_only_their_number_is_remembered(monkeypatch) -> None:
-    monkeypatch.setattr("probes.http.fetcher.MOST_HOSTS", 1)  # so that hosts are forgotten, and known anew
+    monkeypatch.setattr(
+        "probes.http.fetcher.MAX_REMEMBERED_HOSTS", 1
+    )  # so that hosts are forgotten, and known anew
     hosts = ("127.0.0.1", "127.0.0.2", "127.0.0.3")
     async with Hostile(hosts=hosts) as server, fetcher() as fetch:
         for name in (*hosts, *hosts[:2]):
             await fetch.get(link(server.url("utf8").replace(hosts[0], name)))
-    assert (fetch.requests, dict(fetch.by_host), fetch.others()) == (5, {}, 3)
+    assert (fetch.request_count, dict(fetch.requests_by_host), fetch.count_other_hosts()) == (
+        5,
+        {},
+        3,
+    )

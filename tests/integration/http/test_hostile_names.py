@@ -15,32 +15,42 @@ from openpyxl import load_workbook
 
 from auditor import report_links
 from auditor.cli import main
-from auditor.cli.context import Session
-from auditor.config.notifications import Notify
-from auditor.core.formatting import CONTROLS
-from auditor.evaluation.network_view import association_view
-from auditor.evaluation.summary import Chosen
-from auditor.i18n.catalogs import LOCALES
-from auditor.i18n.wording import Wording
+from auditor.cli.context import CliContext
+from auditor.config.notifications import NotifySettings
+from auditor.core.formatting import CONTROL_CHARACTERS
+from auditor.evaluation.network_view import load_association_view
+from auditor.evaluation.summary import AssociationFilter
+from auditor.i18n.catalogs import LOCALE_BY_LANGUAGE
+from auditor.i18n.wording import Translator
 from auditor.notifications import delivery, subscriptions, transports
-from auditor.notifications.drafts import Links, digests
-from auditor.registry.columns import whatsapp
+from auditor.notifications.drafts import DraftLinks, draft_digests
+from auditor.registry.columns import build_whatsapp_url
 from auditor.registry.spreadsheet import to_csv
-from auditor.report_links import Link, chosen, invitation
-from auditor.reports.html import badge
-from auditor.views.export import KINDS, Export, stream
+from auditor.report_links import ReportLinkAddress, build_invitation_text, select_associations
+from auditor.reports.html import render_badge
+from auditor.views.export import EXPORT_KINDS, ExportRequest, stream_export
 from storage.models.audit import CONTACT_FIELDS, Decision, DecisionKind
 from storage.models.users import Reply, ReplyKind
-from storage.sanitize import text
+from storage.sanitize import sanitize_text
 from tests.support import sample_network
 from tests.support.all_routes import SENT, in_time, paths, routes, ways
 from tests.support.web_server import browsing
 
 READING = (
-    *(("gaps",), ("status",), ("decide", "list"), ("registry", "trail"), ("letters", "list"), ("identify",)),
+    *(
+        ("gaps",),
+        ("status",),
+        ("decide", "list"),
+        ("registry", "trail"),
+        ("letters", "list"),
+        ("identify",),
+    ),
     *(
         ("report",),
-        *(("report", who) for who in ("nour", "amal", "long", "bare", "x0", "x1", "x2", "x3", "x4", "x5")),
+        *(
+            ("report", who)
+            for who in ("nour", "amal", "long", "bare", "x0", "x1", "x2", "x3", "x4", "x5")
+        ),
     ),
     *(
         ("digest", "--dry-run"),
@@ -73,14 +83,17 @@ def hostile(person):
     if said is None:
         return person
     named = dict.fromkeys(("name", "name_ar", "name_fr", "region", "city", *CONTACT_FIELDS), said)
-    return person.having({**named, "tags": ("rabat", "badge", said)})
+    return person.replace_values({**named, "tags": ("rabat", "badge", said)})
 
 
 def steps(account, keyed=()):
     """The probe of the network; what it found is called as hostile as can be."""
     found = yield from STEPS(account, keyed)
     return replace(
-        found, name=HOSTILE["nour"], detail=HOSTILE["x4"], facts={**found.facts, "title": HOSTILE["amal"]}
+        found,
+        name=HOSTILE["nour"],
+        detail=HOSTILE["x4"],
+        facts={**found.facts, "title": HOSTILE["amal"]},
     )
 
 
@@ -91,30 +104,41 @@ STEPS = sample_network.steps
 def app(tmp_path_factory):
     """The network, whose associations are called what nobody should be."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sample_network, "PEOPLE", tuple(map(hostile, sample_network.PEOPLE)))
-        patch.setattr(sample_network, "steps", steps)
+        patch.setattr(
+            sample_network, "PEOPLE_HEADING_PATTERN", tuple(map(hostile, sample_network.PEOPLE))
+        )
+        patch.setattr(sample_network, "probe_steps_for", steps)
         patch.setattr(sample_network, "MARKUP", HOSTILE["nour"])
         patch.setattr(
             sample_network,
             "ACCOUNTS",
             (
                 *sample_network.ACCOUNTS,
-                *((who, "facebook", text(said), "alive") for who, said in HOSTILE.items()),
+                *((who, "facebook", sanitize_text(said), "alive") for who, said in HOSTILE.items()),
             ),
         )
         played = sample_network.played(tmp_path_factory.mktemp("network"))
     mail = {
         "from": "auditor@example.org",
         "smtp": {"host": "mail.example.org"},
-        "recipients": [{"to": f"{language}@example.org", "language": language} for language in LOCALES],
+        "recipients": [
+            {"to": f"{language}@example.org", "language": language}
+            for language in LOCALE_BY_LANGUAGE
+        ],
     }
     named = played.config.network.model_copy(update={"name": HOSTILE["nour"]})
-    played.config = played.config.model_copy(update={"notify": Notify.model_validate(mail), "network": named})
+    played.config = played.config.model_copy(
+        update={"notify": NotifySettings.model_validate(mail), "network": named}
+    )
     for who, said in HOSTILE.items():
         channel = "linkedin"
-        played.store.add_decision(Decision(who, channel, DecisionKind.WAIVE, said, said, sample_network.NOW))
+        played.store.add_decision(
+            Decision(who, channel, DecisionKind.WAIVE, said, said, sample_network.NOW)
+        )
         played.store.add_reply(
-            Reply(who, ReplyKind.MOVED, sample_network.NOW, text=said, channel="youtube", value=said)
+            Reply(
+                who, ReplyKind.MOVED, sample_network.NOW, text=said, channel="youtube", value=said
+            )
         )
     yield played
     played.store.close()
@@ -122,8 +146,8 @@ def app(tmp_path_factory):
 
 def letter(app, association):
     """The way that an association's link leads."""
-    _, link = report_links.made(
-        app.store, app.config, association, HOSTILE["x4"], sample_network.NOW, keep=True
+    _, link = report_links.create_report_link(
+        app.store, app.config, association, HOSTILE["x4"], sample_network.NOW, keep_older_links=True
     )
     return f"/r/{link.rpartition('/')[2]}"
 
@@ -155,7 +179,9 @@ def escaped(root):
 
 def isolated(element):
     while element is not None:
-        if isinstance(element.tag, str) and (etree.QName(element).localname in ALONE or element.get("dir")):
+        if isinstance(element.tag, str) and (
+            etree.QName(element).localname in ALONE or element.get("dir")
+        ):
             return element.getparent() is not None
         element = element.getparent()
     return False
@@ -170,7 +196,11 @@ def test_a_hostile_name_is_only_text_on_every_page(app, route):
         for who in HOSTILE if "/report" in route.path else ("nour",):
             client.cookies.clear()
             client.get(letter(app, who))
-            asked = paths(route, **given) if "association" in route.param_convertors else ways(route, **given)
+            asked = (
+                paths(route, **given)
+                if "association" in route.param_convertors
+                else ways(route, **given)
+            )
             answers |= {f"{who} {way}": client.get(way) for way in asked}
     assert {way: said for way, answer in answers.items() if (said := broken(answer))} == {}
 
@@ -180,7 +210,11 @@ def test_a_hostile_name_is_only_text_on_every_page(app, route):
 def test_a_form_full_of_hostile_text_breaks_no_page(app, route):
     with browsing(app, sample_network.NOW) as client:
         client.get(letter(app, "nour"))
-        answers = [answer for said in HOSTILE.values() for answer in sent(client, route, text(said))]
+        answers = [
+            answer
+            for said in HOSTILE.values()
+            for answer in sent(client, route, sanitize_text(said))
+        ]
     assert [said for answer in answers if (said := broken(answer))] == []
 
 
@@ -190,7 +224,7 @@ def sent(client, route, said):
         for form in SENT[route.path.rpartition("/")[2]]:
             if "sheet" in form:
                 sheet = to_csv([["id", "name", "facebook", said], ["x6", said, said, said]])
-                yield client.post(path, files={"sheet": (text(said), sheet)})
+                yield client.post(path, files={"sheet": (sanitize_text(said), sheet)})
             else:
                 yield client.post(
                     path, data={name: told if name in KEPT else said for name, told in form.items()}
@@ -207,74 +241,100 @@ def test_what_is_hostile_is_found_where_it_does_harm():
 
 
 @pytest.mark.parametrize("who", HOSTILE)
-@pytest.mark.parametrize("language", LOCALES)
+@pytest.mark.parametrize("language", LOCALE_BY_LANGUAGE)
 def test_an_invitation_holds_a_hostile_name_on_its_lines(app, who, language):
-    [view] = chosen(app, sample_network.NOW, [who])
+    [view] = select_associations(app, sample_network.NOW, [who])
     link = "https://reports.example.org/r/x"
-    told = invitation(view, app.config, Link(link, sample_network.NOW), sample_network.NOW, language)
+    told = build_invitation_text(
+        view, app.config, ReportLinkAddress(link, sample_network.NOW), sample_network.NOW, language
+    )
     assert "\n" not in told.subject
-    for line in (told.subject, *told.body.splitlines(), *told.short.splitlines()):
-        assert not CONTROLS.search(line)
-    assert link in told.short
-    assert not re.search("^Bcc", f"{told.subject}\n{told.body}\n{told.short}", re.MULTILINE)
-    opened = whatsapp("0612345678", told.short)
+    for line in (told.subject, *told.body.splitlines(), *told.short_text.splitlines()):
+        assert not CONTROL_CHARACTERS.search(line)
+    assert link in told.short_text
+    assert not re.search("^Bcc", f"{told.subject}\n{told.body}\n{told.short_text}", re.MULTILINE)
+    opened = build_whatsapp_url("0612345678", told.short_text)
     assert re.fullmatch(r"https://wa\.me/212612345678\?text=[\w.~%-]+", opened)
 
 
 def test_mails_that_tell_of_hostile_names_are_whole(app):
     for who in HOSTILE:
-        subscriptions.keep(
+        subscriptions.save_subscription(
             app.store, app.config, f"{who}@example.org", who, wanted=True, now=sample_network.FIRST
         )
-    night = app.store.last_night()
-    since = digests(app.store, app.config, night, since=sample_network.FIRST.date())
-    drafts = [draft for draft in (*delivery.waiting(app, night), *since) if draft.write]
-    told = [draft.write(Links("https://a.example/s", "https://a.example/r")) for draft in drafts]
+    night = app.store.get_latest_run()
+    since = draft_digests(app.store, app.config, night, since=sample_network.FIRST.date())
+    drafts = [
+        draft for draft in (*delivery.collect_drafts(app, night), *since) if draft.build_message
+    ]
+    told = [
+        draft.build_message(DraftLinks("https://a.example/s", "https://a.example/r"))
+        for draft in drafts
+    ]
     assert len(told) > len(HOSTILE)
     for one in told:
-        mail = transports.mail(one, "auditor@example.org", "amina@example.org", HOSTILE["x1"])
+        mail = transports.build_email(
+            one, "auditor@example.org", "amina@example.org", HOSTILE["x1"]
+        )
         read = BytesParser(policy=default).parsebytes(mail.as_bytes())
         assert (read["Bcc"], read["To"], read.defects) == (None, "amina@example.org", [])
         plain, rich = (part.get_content() for part in read.iter_parts())
-        assert not any(CONTROLS.search(line) for line in plain.splitlines())
+        assert not any(CONTROL_CHARACTERS.search(line) for line in plain.splitlines())
         assert "\nBcc" not in plain
         assert list(escaped(html.fromstring(rich))) == []
 
 
 @pytest.mark.parametrize("who", HOSTILE)
 def test_a_badge_of_a_hostile_name_is_a_picture(app, who):
-    view = association_view(app.store, app.config, who, sample_network.NOW)
-    for language in LOCALES:
-        assert list(escaped(etree.fromstring(badge(view, sample_network.NOW, language).encode()))) == []
+    view = load_association_view(app.store, app.config, who, sample_network.NOW)
+    for language in LOCALE_BY_LANGUAGE:
+        assert (
+            list(
+                escaped(etree.fromstring(render_badge(view, sample_network.NOW, language).encode()))
+            )
+            == []
+        )
 
 
-@pytest.mark.parametrize("language", [None, *LOCALES])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("language", [None, *LOCALE_BY_LANGUAGE])
+@pytest.mark.parametrize("kind", EXPORT_KINDS)
 def test_no_cell_of_an_export_is_a_formula_and_each_is_what_was_typed(app, kind, language):
-    words = Wording(language) if language else None
+    words = Translator(language) if language else None
 
     def exported(form):
-        asked = Export(kind=kind, format=form, chosen=Chosen(), words=words)
-        return b"".join(stream(asked, app, sample_network.NOW))
+        asked = ExportRequest(
+            kind=kind, format=form, association_filter=AssociationFilter(), translator=words
+        )
+        return b"".join(stream_export(asked, app, sample_network.NOW))
 
     lines = list(csv.reader(io.StringIO(exported("csv").decode("utf-8-sig"))))
     assert {len(line) for line in lines} == {len(lines[0])}
-    assert [cell for line in lines for cell in line if cell[:1] in {"=", "@"} or cell[:2] == f"-{MARK}"] == []
+    assert [
+        cell for line in lines for cell in line if cell[:1] in {"=", "@"} or cell[:2] == f"-{MARK}"
+    ] == []
     pages = load_workbook(io.BytesIO(exported("xlsx"))).worksheets
     assert [
-        cell.value for page in pages for row in page.iter_rows() for cell in row if cell.data_type == "f"
+        cell.value
+        for page in pages
+        for row in page.iter_rows()
+        for cell in row
+        if cell.data_type == "f"
     ] == []
     items = json.loads(exported("json"))["items"]
     names = {item["name"] for item in items if "name" in item}
-    assert names <= {text(said) for said in HOSTILE.values()} | {one.name for one in sample_network.PEOPLE}
+    assert names <= {sanitize_text(said) for said in HOSTILE.values()} | {
+        one.name for one in sample_network.PEOPLE
+    }
 
 
 @pytest.mark.parametrize("command", READING, ids=" ".join)
 def test_a_command_tells_of_hostile_names_line_by_line(app, monkeypatch, capsys, command):
-    monkeypatch.setattr(Session, "open", lambda _: contextlib.nullcontext(app))
-    monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(text(said) for said in HOSTILE.values())))
+    monkeypatch.setattr(CliContext, "open_app", lambda _: contextlib.nullcontext(app))
+    monkeypatch.setattr(
+        "sys.stdin", io.StringIO("\n".join(sanitize_text(said) for said in HOSTILE.values()))
+    )
     assert main.main([*command]) == 0
     told = capsys.readouterr().out
-    assert not CONTROLS.search(told.replace("\t", "").replace("\n", ""))
+    assert not CONTROL_CHARACTERS.search(told.replace("\t", "").replace("\n", ""))
     if command[0] not in {"report", "letters", "digest"} or command[1:2] == ["list"]:
         assert len({line.count("\t") for line in told.splitlines()}) == 1

@@ -39,7 +39,9 @@ def costs() -> dict[str, dict[str, Any]]:
 
 @pytest.mark.fault("F09", "F10", "F11")
 @pytest.mark.parametrize("name", MOST)
-def test_a_hostile_answer_costs_little_memory_and_time(costs: dict[str, dict[str, Any]], name: str) -> None:
+def test_a_hostile_answer_costs_little_memory_and_time(
+    costs: dict[str, dict[str, Any]], name: str
+) -> None:
     """A quarter of a gigabyte is unpacked in well under a second; the bound is for a machine that is busy."""
     cost = costs[name]
     assert cost["mib"] < MOST[name], cost

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from probes.http.ssrf_guard import PORTS, is_public
+from probes.http.ssrf_guard import ALLOWED_PORTS, is_public_address
 from tests.support.hostile_server.tricks import Case, made, recorded, zone
 
 BED = Path(__file__).parents[2] / "support" / "hostile_server" / "bed.py"
@@ -74,7 +74,7 @@ def inward(played: list[Case]) -> list[tuple[str, str, int]]:
         (case["id"], address, port)
         for case in played
         for address, port in case["reached"]
-        if not is_public(ip_address(address)) or port not in PORTS
+        if not is_public_address(ip_address(address)) or port not in ALLOWED_PORTS
     ]
 
 
@@ -98,7 +98,9 @@ def judge(played: list[Case]) -> None:
 
 
 @pytest.mark.fault("F01", "F02", "F03")
-def test_no_recorded_trick_opens_a_socket_inward_and_no_good_site_is_refused(play: Any, shared: Path) -> None:
+def test_no_recorded_trick_opens_a_socket_inward_and_no_good_site_is_refused(
+    play: Any, shared: Path
+) -> None:
     judge(play("ours", recorded(shared)))
 
 
@@ -127,7 +129,8 @@ def lie_inward(names: set[str], known: dict[str, object]) -> list[str]:
         name
         for name in names
         if not all(
-            is_public(ip_address(one)) for one in ([name] if literal(name) else first(known.get(name)))
+            is_public_address(ip_address(one))
+            for one in ([name] if literal(name) else first(known.get(name)))
         )
     ]
 
@@ -155,7 +158,9 @@ def test_a_proxy_never_hears_of_an_inward_address(play: Any, cases: list[Case], 
     known = zone(cases) if who == "judged" else {}
     assert {tuple(one) for case in played for one in case["reached"]} == {("11.11.11.11", 3128)}
     assert [(case["id"], told) for case in played if (told := lie_inward(hosts(case), known))] == []
-    assert [case["id"] for case in of(played, "allow") if not (answered(case) and case["heard"])] == []
+    assert [
+        case["id"] for case in of(played, "allow") if not (answered(case) and case["heard"])
+    ] == []
     inside = {case["id"] for case in played if lie_inward(hosts(case), zone(cases))}
     assert bool(inside) == (who == "proxied")
 

@@ -8,14 +8,14 @@ import pytest
 
 from auditor import diagnostics
 from auditor.checking import checker
-from auditor.checking.checker import check
-from auditor.config.schema import ChannelConfig, load
+from auditor.checking.checker import check_links
+from auditor.config.schema import ChannelSettings, load_config
 from auditor.core.errors import ConfigError
 from auditor.evaluation import reevaluate
 from auditor.runs import run
 from probes.links import channel_registry, identify
 from probes.models.http import Page
-from storage.models.audit import AccountRow, Association, NightState, Standing, State
+from storage.models.audit import AccountRow, AccountState, AccountStatus, Association, AuditRunState
 from tests.support.mini_network import START, configured, night_of, opened
 
 OURS = "UCAnnour0000000000000001"
@@ -38,13 +38,15 @@ class Interface:
         if parts.path.endswith("playlistItems"):
             items = [{"contentDetails": {"videoPublishedAt": NEWEST.isoformat()}}]
             return {"kind": "youtube#playlistItemListResponse", "items": items}
-        found = [self.item(own) for own in self.wanted(query) if own in self.channels]
+        found = [self.to_dict(own) for own in self.wanted(query) if own in self.channels]
         told = {"kind": "youtube#channelListResponse", "pageInfo": {"totalResults": len(found)}}
         return {**told, "items": found} if found else told
 
     def wanted(self, query):
         by_handle = {handle: own for own, handle in self.channels.items()}
-        return query["id"].split(",") if "id" in query else [by_handle.get(query.get("forHandle"), "")]
+        return (
+            query["id"].split(",") if "id" in query else [by_handle.get(query.get("forHandle"), "")]
+        )
 
     def item(self, own):
         return {
@@ -67,7 +69,7 @@ def app(tmp_path, api, monkeypatch):
 
     async def get(ask):
         app.web.requests += 1
-        app.web.by_host[urlsplit(ask.url).hostname] += 1
+        app.web.requests_by_host[urlsplit(ask.url).hostname] += 1
         app.web.now += timedelta(seconds=1)
         body = json.dumps(api(ask)).encode()
         return Page(ask.url, 200, {"content-type": "application/json"}, body, app.web.now)
@@ -81,38 +83,38 @@ def app(tmp_path, api, monkeypatch):
 
 def keyed(**changes):
     config = configured(("youtube",))
-    channel = ChannelConfig(key="secret", **changes)
+    channel = ChannelSettings(api_key="secret", **changes)
     return config.model_copy(update={"channels": {"youtube": channel}})
 
 
 def register(app, association, typed):
-    known = [*app.store.associations(), Association(association, association.title())]
-    row = AccountRow(association, typed, identify.identify(typed), "youtube")
-    app.store.save_registry(known, [*app.store.accounts(), row], START - timedelta(hours=1))
+    known = [*app.store.list_associations(), Association(association, association.title())]
+    row = AccountRow(association, typed, identify.identify_link(typed), "youtube")
+    app.store.save_registry(known, [*app.store.list_accounts(), row], START - timedelta(hours=1))
 
 
 def held(app):
-    return {row.association: app.store.standing(row.id) for row in app.store.accounts()}
+    return {row.association: app.store.standing(row.id) for row in app.store.list_accounts()}
 
 
 async def test_a_night_with_a_key_asks_the_interface_alone_and_knows_more(app):
-    await run.run(app, night_of(0))
+    await run.execute_run(app, night_of(0))
     standing = held(app)["annour"]
-    assert (standing.state, standing.platform_id) == (State.PRESENT, OURS)
+    assert (standing.state, standing.platform_id) == (AccountState.PRESENT, OURS)
     assert standing.last_activity.when == NEWEST
-    assert set(app.web.by_host) == {"www.googleapis.com"}
+    assert set(app.web.requests_by_host) == {"www.googleapis.com"}
 
 
 async def test_once_an_id_is_known_all_channels_are_one_call(app, api):
-    await run.run(app, night_of(0))
+    await run.execute_run(app, night_of(0))
     api.asked.clear()
-    await run.run(app, night_of(1))
+    await run.execute_run(app, night_of(1))
     assert [query["id"] for query in api.asked if "id" in query] == [f"{OURS},{OTHER}"]
     assert not [query for query in api.asked if "forHandle" in query]
 
 
 async def test_the_receipt_tells_what_the_interface_has_cost(app):
-    done = await run.run(app, night_of(0))
+    done = await run.execute_run(app, night_of(0))
     assert done.receipt["interfaces"] == {
         "youtube": {
             "requests": 4,
@@ -127,38 +129,50 @@ async def test_the_receipt_tells_what_the_interface_has_cost(app):
 
 
 async def test_the_key_is_in_nothing_that_is_kept(app, tmp_path):
-    await run.run(app, night_of(0))
-    kept = [piece for look in app.store.observations() for piece in look.evidence]
+    await run.execute_run(app, night_of(0))
+    kept = [piece for look in app.store.list_observations() for piece in look.evidence]
     assert len(kept) == 4
     assert "secret" not in repr(kept)
-    assert b"secret" not in b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    assert b"secret" not in b"".join(
+        path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()
+    )
 
 
-async def test_a_renamed_channel_is_told_by_its_id_and_a_lost_one_only_after_the_confirmed_nights(app, api):
-    await run.run(app, night_of(0))
+async def test_a_renamed_channel_is_told_by_its_id_and_a_lost_one_only_after_the_confirmed_nights(
+    app, api
+):
+    await run.execute_run(app, night_of(0))
     api.channels = {OTHER: "@salam-rabat"}
     for day in (1, 4, 7):
-        await run.run(app, night_of(day))
-    assert (held(app)["salam"].state, str(held(app)["salam"].reason)) == (State.PRESENT, "renamed")
-    assert (held(app)["annour"].state, str(held(app)["annour"].reason)) == (State.GONE, "not_found")
+        await run.execute_run(app, night_of(day))
+    assert (held(app)["salam"].state, str(held(app)["salam"].reason)) == (
+        AccountState.PRESENT,
+        "renamed",
+    )
+    assert (held(app)["annour"].state, str(held(app)["annour"].reason)) == (
+        AccountState.GONE,
+        "not_found",
+    )
 
 
 async def test_a_rebuild_plays_the_interface_s_answers_again_and_changes_nothing(app, api):
-    await run.run(app, night_of(0))
+    await run.execute_run(app, night_of(0))
     api.channels = {OTHER: "@salam-rabat"}
     for day in (1, 4, 7):
-        await run.run(app, night_of(day))
-    rebuilt = reevaluate.rejudge(app)
+        await run.execute_run(app, night_of(day))
+    rebuilt = reevaluate.reevaluate(app)
     assert rebuilt.changes == []
-    assert (rebuilt.replayed, rebuilt.kept) == (8, 0)
+    assert (rebuilt.replayed_count, rebuilt.recorded_count) == (8, 0)
 
 
 async def test_what_the_budget_does_not_cover_is_unknown_and_comes_first_the_next_night(app):
     app.config = keyed(budget=1)
-    await run.run(app, night_of(0))
+    await run.execute_run(app, night_of(0))
     first = {name for name, standing in held(app).items() if standing.known}
-    untold = [look.finding for look in app.store.observations() if look.finding.presence == "unknown"]
-    await run.run(app, night_of(1))
+    untold = [
+        look.finding for look in app.store.list_observations() if look.finding.presence == "unknown"
+    ]
+    await run.execute_run(app, night_of(1))
     assert (len(first), len(untold)) == (1, 1)
     assert str(untold[0].reason) == "rate_limited"
     assert "budget of 1 units" in untold[0].detail
@@ -167,40 +181,40 @@ async def test_what_the_budget_does_not_cover_is_unknown_and_comes_first_the_nex
 
 async def test_who_was_left_out_is_asked_before_who_is_undecided_for_longer(app, api):
     """Last night nobody came to `salam`; `annour` was asked, and is undecided since a month."""
-    last = app.store.begin_night(night_of(0).date(), night_of(0))
-    app.store.finish_night(last, NightState.DONE, night_of(0))
-    of = {row.typed.rpartition("/")[2]: row.id for row in app.store.accounts()}
+    last = app.store.begin_run(night_of(0).date(), night_of(0))
+    app.store.finish_run(last, AuditRunState.DONE, night_of(0))
+    of = {row.typed.rpartition("/")[2]: row.id for row in app.store.list_accounts()}
     told = {OURS: (0, -30), "@salam": (-2, -2)}
-    app.store.put_derived(
+    app.store.save_conclusions(
         [
-            Standing(of[name], checked_at=night_of(checked), decided_at=night_of(decided))
+            AccountStatus(of[name], checked_at=night_of(checked), decided_at=night_of(decided))
             for name, (checked, decided) in told.items()
         ]
     )
     app.config = keyed(budget=1)
-    await run.run(app, night_of(1))
+    await run.execute_run(app, night_of(1))
     assert [query.get("forHandle") for query in api.asked] == ["@salam"]
 
 
 async def test_a_link_is_checked_by_the_interface_too(app):
-    purses = checker.purses(app.config)
-    seen = await check(
-        [("@salam", identify.identify("https://www.youtube.com/@salam"))],
-        checker.Eyes(app.web, app.readers(), purses),
+    purses = checker.create_api_budgets(app.config)
+    seen = await check_links(
+        [("@salam", identify.identify_link("https://www.youtube.com/@salam"))],
+        checker.AccountChecker(app.web, app.create_parser_pool(), purses),
     )
-    assert seen[0].look.finding.platform_id == OTHER
-    assert purses["youtube"].cost == 2
+    assert seen[0].result.finding.platform_id == OTHER
+    assert purses["youtube"].spent == 2
 
 
 def test_the_hosts_of_a_keyed_platform_are_shut_and_no_others():
-    assert checker.shut(keyed()) == channel_registry.channel("youtube").HOSTS
-    assert checker.shut(configured()) == frozenset()
+    assert checker.find_api_only_hosts(keyed()) == channel_registry.get_channel("youtube").HOSTS
+    assert checker.find_api_only_hosts(configured()) == frozenset()
 
 
 def test_the_doctor_tells_what_a_key_may_cost(tmp_path, monkeypatch):
     monkeypatch.setenv("AUDITOR_CHANNELS__YOUTUBE__KEY", "hush-7f3c")
     monkeypatch.setenv("AUDITOR_STORAGE__FOLDER", str(tmp_path / "data"))
-    told = {one.check: one for one in diagnostics.examine(None, START)}
+    told = {one.check: one for one in diagnostics.run_diagnostics(None, START)}
     assert told["key of youtube"].state == "ok"
     assert "10000 units a night" in told["key of youtube"].detail
     assert "hush-7f3c" not in repr(told)
@@ -208,4 +222,4 @@ def test_the_doctor_tells_what_a_key_may_cost(tmp_path, monkeypatch):
 
 def test_a_key_that_no_interface_takes_is_refused_and_not_ignored():
     with pytest.raises(ConfigError, match="no official interface"):
-        load(None, {"AUDITOR_CHANNELS__LINKEDIN__KEY": "secret"})
+        load_config(None, {"AUDITOR_CHANNELS__LINKEDIN__KEY": "secret"})

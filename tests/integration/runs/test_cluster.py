@@ -11,22 +11,22 @@ import pytest
 
 from auditor.checking import checker
 from auditor.cli import main
-from auditor.cluster import job_queue, machines_of
-from auditor.cluster.job_queue import Job, figures
-from auditor.cluster.worker import Worker
-from auditor.config.schema import Cluster, Schedule
+from auditor.cluster import get_worker_cluster, job_queue
+from auditor.cluster.job_queue import Job, load_queue_health
+from auditor.cluster.worker import ClusterWorker
+from auditor.config.schema import ClusterSettings, ScheduleSettings
 from auditor.core.errors import ConfigError
 from auditor.diagnostics import metrics
 from auditor.evaluation import reevaluate
-from auditor.evaluation.network_view import overview
-from auditor.reports.html import pages
+from auditor.evaluation.network_view import build_network_overview
+from auditor.reports.html import render_site_pages
 from auditor.runs import run as runs_run
 from probes.models.finding import Reason
-from probes.models.http import NoPage, Page
+from probes.models.http import FetchError, Page
 from storage.errors import StoreError
-from storage.models.audit import NightState
+from storage.models.audit import AuditRunState
 from storage.models.users import Role
-from storage.runs.plan import Place, Shard
+from storage.runs.plan import PlanBatch, PlanPosition
 from tests.support import cluster
 from tests.support.mini_network import START, configured, link, night_of, opened, register, steps
 from tests.support.web_server import browsing
@@ -38,7 +38,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("postgresql")]
 @pytest.fixture(autouse=True)
 def simple_probe(monkeypatch):
     for module in (checker, reevaluate):
-        monkeypatch.setattr(module, "steps", steps)
+        monkeypatch.setattr(module, "probe_steps_for", steps)
 
 
 def network(app):
@@ -46,27 +46,27 @@ def network(app):
     rows += [link(f"a{number:02}", "facebook", f"a{number:02}") for number in range(30)]
     register(app, *rows)
     app.web.answers = {
-        rows[1].typed: "gone",
-        rows[2].typed: NoPage(Reason.TIMEOUT, "silence"),
-        rows[3].typed: [NoPage(Reason.TIMEOUT, "silence"), "alive"],
-        rows[31].typed: "gone",
-        rows[32].typed: "wall",
-        rows[4].typed: "linked",
+        rows[1].typed_text: "gone",
+        rows[2].typed_text: FetchError(Reason.TIMEOUT, "silence"),
+        rows[3].typed_text: [FetchError(Reason.TIMEOUT, "silence"), "alive"],
+        rows[31].typed_text: "gone",
+        rows[32].typed_text: "wall",
+        rows[4].typed_text: "linked",
     }
 
 
 def looks(app):
-    rows = {row.id: row.typed for row in app.store.accounts()}
-    days = {night.id: night.day for night in app.store.nights()}
+    rows = {row.id: row.typed for row in app.store.list_accounts()}
+    days = {night.id: night.day for night in app.store.list_runs()}
     return sorted(
-        (days[look.night_id], rows[look.account_id], look.observed_at, str(look.finding))
-        for look in app.store.observations()
+        (days[look.run_id], rows[look.account_id], look.observed_at, str(look.finding))
+        for look in app.store.list_observations()
     )
 
 
 def run(app, now, **options):
     """A run on the machines of its configuration."""
-    return runs_run.run(app, now, machines=machines_of(app.config), **options)
+    return runs_run.execute_run(app, now, cluster=get_worker_cluster(app.config), **options)
 
 
 async def nights(app, count=3):
@@ -87,28 +87,37 @@ async def test_many_machines_tell_in_the_same_bytes_what_one_tells(database, tmp
         shutil.copy(key, there)
     async with cluster.at_work(many, 2, clock=lambda: START, timer=lambda: 0.0):
         together = await nights(many)
-    assert [night.state for night in together] == [NightState.DONE] * 3
+    assert [night.state for night in together] == [AuditRunState.DONE] * 3
     assert looks(many) == looks(one)
     assert [night.receipt for night in together] == [night.receipt for night in alone]
-    told = [dict(pages(overview(app.store, app.config, night_of(3)), app.config)) for app in (one, many)]
+    told = [
+        dict(
+            render_site_pages(
+                build_network_overview(app.store, app.config, night_of(3)), app.config
+            )
+        )
+        for app in (one, many)
+    ]
     assert told[0] == told[1]
-    assert reevaluate.rejudge(many, dry_run=True).changes == []
+    assert reevaluate.reevaluate(many, dry_run=True).changes == []
     one.store.close()
     many.store.close()
 
 
-async def test_a_worker_without_the_leaders_folder_ends_and_what_it_took_goes_to_another(database, tmp_path):
+async def test_a_worker_without_the_leaders_folder_ends_and_what_it_took_goes_to_another(
+    database, tmp_path
+):
     here, there = tmp_path / "here", tmp_path / "there"
     here.mkdir()
     there.mkdir()
     many, stranger = cluster.far(here, database), cluster.far(there, database)
     network(many)
-    lost = asyncio.create_task(Worker(stranger, asyncio.Event(), lambda: START).run())
+    lost = asyncio.create_task(ClusterWorker(stranger, asyncio.Event(), lambda: START).run())
     night = asyncio.create_task(run(many, START))
     with pytest.raises(ConfigError, match="not the data folder of the machine that leads"):
         await lost
     async with cluster.at_work(many, clock=lambda: START):
-        assert (await night).state is NightState.DONE
+        assert (await night).state is AuditRunState.DONE
     assert len(looks(many)) == 60
     many.store.close()
     stranger.store.close()
@@ -116,17 +125,19 @@ async def test_a_worker_without_the_leaders_folder_ends_and_what_it_took_goes_to
 
 async def test_a_window_that_is_over_closes_the_night_for_all_workers(database, tmp_path):
     """Of a platform's thirty accounts some are asked for; the others come first tomorrow."""
-    config = configured().model_copy(update={"schedule": Schedule(window_hours=1 / 3600)})
+    config = configured().model_copy(
+        update={"schedule": ScheduleSettings(time_limit_hours=1 / 3600)}
+    )
     many = cluster.far(tmp_path, database, config)
     network(many)
     many.slow = 0.2
     async with cluster.at_work(many, clock=lambda: START):
         first = await run(many, START)
     left = first.receipt["left_out"]
-    assert first.state is NightState.DONE
+    assert first.state is AuditRunState.DONE
     assert 0 < left == 60 - len(looks(many))
-    assert many.store.queue().states == {}
-    assert many.store.sweep(first.id) is None
+    assert many.store.get_queue_snapshot().job_counts == {}
+    assert many.store.get_cluster_run(first.id) is None
     many.store.close()
 
 
@@ -135,11 +146,11 @@ async def test_a_platform_that_turns_workers_away_is_left_alone_by_the_next_job_
 ):
     """The jobs of a platform take along what it has said: three refusals end its night, whoever asks."""
     monkeypatch.setattr("auditor.cluster.worker.WHOLE", 2)
-    monkeypatch.setattr(checker, "steps", test_circuit_breaker.steps)
+    monkeypatch.setattr(checker, "probe_steps_for", test_circuit_breaker.steps)
     many = cluster.far(tmp_path, database, configured(("linkedin",)))
     rows = test_circuit_breaker.pages(20)
     register(many, *rows)
-    many.web.answers = {row.typed: Page("", 999, {"server": "x"}, b"x") for row in rows}
+    many.web.answers = {row.typed_text: Page("", 999, {"server": "x"}, b"x") for row in rows}
     async with cluster.at_work(many, 2, clock=lambda: START):
         done = await run(many, START)
     assert done.receipt["gave_up"]["linkedin"]["left_out"] == 17
@@ -148,39 +159,43 @@ async def test_a_platform_that_turns_workers_away_is_left_alone_by_the_next_job_
     many.store.close()
 
 
-async def test_a_job_whose_storage_fails_ends_the_night_with_its_reason(database, tmp_path, monkeypatch):
-    monkeypatch.setattr("auditor.cluster.job_queue.RETRY_SECONDS", 0)
+async def test_a_job_whose_storage_fails_ends_the_night_with_its_reason(
+    database, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("auditor.cluster.job_queue.RETRY_DELAY_SECONDS", 0)
     many = cluster.far(tmp_path, database)
     network(many)
 
     def full(*_):
         raise StoreError("the archive", "no space left on device")
 
-    monkeypatch.setattr("storage.files.body_store.Laying.lay", full)
+    monkeypatch.setattr("storage.files.body_store.BodyWriter.stage", full)
     async with cluster.at_work(many, clock=lambda: START):
         with pytest.raises(StoreError, match="no space left on device"):
             await run(many, START)
-    assert many.store.last_night().state is NightState.INCOMPLETE
+    assert many.store.get_latest_run().state is AuditRunState.INCOMPLETE
     many.store.close()
 
 
 async def seconds_of_a_job(database, links):
     """What a job of a small host waits for the queue, with so many links on one large host beside them."""
-    parcels = [Job(1, Shard(2, number, number + 1, 200)) for number in range(0, 800, 2)]
+    parcels = [Job(1, PlanBatch(2, number, number + 1, 200)) for number in range(0, 800, 2)]
     done, asked, over = [], itertools.count(200, 200), asyncio.Event()
-    async with job_queue.opened(database) as jobs:
-        await jobs.make()
-        await jobs.put([*parcels, Job(1, Shard(1, 9999, 9999, links))] if links else parcels)
+    async with job_queue.open_job_queue(database) as jobs:
+        await jobs.create_tables()
+        await jobs.enqueue(
+            [*parcels, Job(1, PlanBatch(1, 9999, 9999, links))] if links else parcels
+        )
 
         async def work(job):
             done.append(job)
-            if job.is_chained and next(asked) < links:
-                await jobs.follow(job)
-            if sum(not one.is_chained for one in done) == len(parcels):
+            if job.is_single_host and next(asked) < links:
+                await jobs.enqueue_remainder(job)
+            if sum(not one.is_single_host for one in done) == len(parcels):
                 over.set()
 
         began = time.monotonic()
-        working = asyncio.create_task(jobs.work(work, Cluster(jobs=4), 1))
+        working = asyncio.create_task(jobs.run_worker(work, ClusterSettings(concurrent_jobs=4), 1))
         await over.wait()
         spent = time.monotonic() - began
         working.cancel()
@@ -191,26 +206,38 @@ async def seconds_of_a_job(database, links):
 @pytest.mark.fault("F52")
 async def test_twenty_thousand_links_on_one_host_do_not_slow_the_queue_down(postgresql):
     """One job of the host waits at a time: the next one is found as quickly as without it."""
-    alone, beside = [await seconds_of_a_job(cluster.database(postgresql), links) for links in (0, 20_000)]
+    alone, beside = [
+        await seconds_of_a_job(cluster.database(postgresql), links) for links in (0, 20_000)
+    ]
     assert beside < 4 * alone
 
 
 @pytest.mark.fault("F49")
 async def test_a_worker_that_dies_after_it_put_the_rest_of_its_job_holds_nobody_up(database):
     """The rest holds all that is left: the job that stalled is done with, the others are given back."""
-    first, rest = (Job(1, Shard(2, 7, 7, 500), after=after) for after in (None, Place(2, 7, 0, 9)))
-    async with job_queue.opened(database) as jobs:
-        await jobs.make()
-        await jobs.put([first, Job(1, Shard(2, 8, 8, 1))])
+    first, rest = (
+        Job(1, PlanBatch(2, 7, 7, 500), after_position=after)
+        for after in (None, PlanPosition(2, 7, 0, 9))
+    )
+    async with job_queue.open_job_queue(database) as jobs:
+        await jobs.create_tables()
+        await jobs.enqueue([first, Job(1, PlanBatch(2, 8, 8, 1))])
         manager = jobs._app.job_manager
         dead = await manager.register_worker()
-        taken = [await manager.fetch_job(queues=[job_queue.NAME], worker_id=dead) for _ in range(2)]
+        taken = [
+            await manager.fetch_job(queues=[job_queue.QUEUE_NAME], worker_id=dead) for _ in range(2)
+        ]
         assert all(taken)
-        await jobs.follow(rest)
-        assert await jobs.give_back(0) == 2
-        waiting = [await manager.fetch_job(queues=[job_queue.NAME], worker_id=dead) for _ in range(3)]
-    left = sorted((Job.of(one.task_kwargs) for one in waiting if one), key=lambda job: job.shard.first)
-    assert left == [rest, Job(1, Shard(2, 8, 8, 1))]
+        await jobs.enqueue_remainder(rest)
+        assert await jobs.requeue_stalled(0) == 2
+        waiting = [
+            await manager.fetch_job(queues=[job_queue.QUEUE_NAME], worker_id=dead) for _ in range(3)
+        ]
+    left = sorted(
+        (Job.from_dict(one.task_kwargs) for one in waiting if one),
+        key=lambda job: job.batch.first_bucket,
+    )
+    assert left == [rest, Job(1, PlanBatch(2, 8, 8, 1))]
 
 
 def told(client, language):
@@ -219,40 +246,50 @@ def told(client, language):
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", answer.text))
 
 
-async def test_whoever_watches_is_told_what_waits_and_who_works(database, tmp_path, capsys, monkeypatch):
+async def test_whoever_watches_is_told_what_waits_and_who_works(
+    database, tmp_path, capsys, monkeypatch
+):
     """On the page of nights, to a monitor, on a terminal: what waits, and that nobody is there to do it."""
     many = cluster.far(tmp_path, database)
-    assert figures(many.store, many.config) is None
-    async with job_queue.opened(database) as jobs:
-        await jobs.make()
-        await jobs.put(Job(1, Shard(2, number, number, 1)) for number in range(3))
-    seen = figures(many.store, many.config)
-    assert (seen.waiting, seen.doing, seen.stalled, seen.alive, seen.is_abandoned) == (3, 0, 0, 0, True)
-    written = metrics.written(metrics.Gauges(many, START)).decode()
+    assert load_queue_health(many.store, many.config) is None
+    async with job_queue.open_job_queue(database) as jobs:
+        await jobs.create_tables()
+        await jobs.enqueue(Job(1, PlanBatch(2, number, number, 1)) for number in range(3))
+    seen = load_queue_health(many.store, many.config)
+    assert (
+        seen.waiting_jobs,
+        seen.running_jobs,
+        seen.stalled_jobs,
+        seen.active_workers,
+        seen.has_no_workers,
+    ) == (3, 0, 0, 0, True)
+    written = metrics.render_metrics(metrics.MetricsCollector(many, START)).decode()
     assert 'auditor_cluster_jobs{state="todo"} 3.0' in written
     assert "auditor_cluster_workers 0.0" in written
     with browsing(many, START, name="Reader", role=Role.READER) as client:
         shown = told(client, "en")
-    assert "Jobs wait, and no worker is alive." in shown
-    assert "Jobs that wait 3" in shown
+    assert "Jobs are queued and no worker is running." in shown
+    assert "Queued jobs 3" in shown
     done = asyncio.Event()
 
     async def work(_):
         await done.wait()
 
-    async with job_queue.opened(database) as jobs:
-        working = asyncio.create_task(jobs.work(work, Cluster(jobs=2), 0))
-        while figures(many.store, many.config).doing < 2:  # noqa: ASYNC110 - what another process would see
+    async with job_queue.open_job_queue(database) as jobs:
+        working = asyncio.create_task(jobs.run_worker(work, ClusterSettings(concurrent_jobs=2), 0))
+        while load_queue_health(many.store, many.config).running_jobs < 2:  # noqa: ASYNC110 - what another process would see
             await asyncio.sleep(0.05)
         with browsing(many, START, name="Other", role=Role.READER) as client:
             shown = [told(client, language) for language in ("en", "fr", "ar")]
         done.set()
         working.cancel()
         await asyncio.wait([working])
-    assert "Workers alive 1" in shown[0]
+    assert "Active workers 1" in shown[0]
     assert "jobs: 2" in shown[0]
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "config.toml").write_text(f'[storage]\nurl = "{database}"\n[cluster]\nenabled = true\n')
+    (tmp_path / "config.toml").write_text(
+        f'[storage]\nurl = "{database}"\n[cluster]\nenabled = true\n'
+    )
     assert main.main(["status", "--json"]) == 0
     (item,) = json.loads(capsys.readouterr().out)["items"]
     assert item["cluster"]["jobs"]["failed"] == 0

@@ -19,15 +19,15 @@ import pytest_asyncio
 from auditor.app import App
 from auditor.demo import model
 from auditor.demo import play as demo_play
-from auditor.demo.account_scenarios import BLIND_NIGHT, TROUBLED
-from auditor.demo.model import Tonight
-from auditor.demo.play import LONG, Cell
-from auditor.rules.account_status import SLACK
-from auditor.rules.engine import is_open
+from auditor.demo.account_scenarios import API_FAILURES, UNRELIABLE_YOUTUBE_RUN
+from auditor.demo.model import DemoRun
+from auditor.demo.play import WITH_KEYS_RUN_COUNT, ExpectedValue
+from auditor.rules.account_status import PRECISION_SLACK_DAYS
+from auditor.rules.engine import is_gap_open
 from auditor.runs import run
 from probes.links import channel_registry
-from probes.models.finding import Activity, Finding, Kind, Presence
-from storage.models.audit import AccountRow, Night, Standing, State
+from probes.models.finding import Activity, Finding, LinkKind, Presence
+from storage.models.audit import AccountRow, AccountState, AccountStatus, AuditRun
 from tests.integration.runs.test_demo_14_runs import after
 
 pytestmark = [
@@ -36,7 +36,7 @@ pytestmark = [
     pytest.mark.xdist_group("thirty nights"),
 ]
 
-ACCOUNTS = {Kind.PROFILE, Kind.PAGE, Kind.GROUP, Kind.PERSON}
+ACCOUNTS = {LinkKind.PROFILE, LinkKind.PAGE, LinkKind.GROUP, LinkKind.PERSON}
 CANARIES = 3  # of a social channel of the demo: two that exist and one that cannot
 Named = tuple[str, str, str]
 """An account in both audits: its association, its channel, its key."""
@@ -46,16 +46,20 @@ Named = tuple[str, str, str]
 class Told:
     """What one audit held after one night, and what it asked for it."""
 
-    night: Night
+    night: AuditRun
     rows: Mapping[Named, AccountRow]
-    standings: Mapping[Named, Standing]
+    standings: Mapping[Named, AccountStatus]
     findings: Mapping[Named, Finding]
     gaps: frozenset[tuple[str, Named]]
     asked: Counter[str]
 
     @property
     def decided(self) -> set[Named]:
-        return {name for name, standing in self.standings.items() if standing.state is not State.UNKNOWN}
+        return {
+            name
+            for name, standing in self.standings.items()
+            if standing.state is not AccountState.UNKNOWN
+        }
 
     def hosts(self) -> Counter[str]:
         """What was asked for, by host."""
@@ -66,7 +70,11 @@ class Told:
 
     def on(self, channel: str) -> list[AccountRow]:
         """The accounts of a channel that somebody can be asked about."""
-        return [row for row in self.rows.values() if row.channel == channel and row.identity.kind in ACCOUNTS]
+        return [
+            row
+            for row in self.rows.values()
+            if row.channel == channel and row.identity.kind in ACCOUNTS
+        ]
 
 
 @dataclass
@@ -74,7 +82,7 @@ class Audit:
     """One of the two audits, night after night."""
 
     absences: frozenset[str] = frozenset()
-    cells: set[Cell] = field(default_factory=set)
+    cells: set[ExpectedValue] = field(default_factory=set)
     nights: dict[int, Told] = field(default_factory=dict)
 
 
@@ -87,7 +95,9 @@ class Month:
 
     def pairs(self):
         """The two audits of each night."""
-        return [(at, self.without.nights[at], self.with_keys.nights[at]) for at in self.without.nights]
+        return [
+            (at, self.without.nights[at], self.with_keys.nights[at]) for at in self.without.nights
+        ]
 
     def accounts(self):
         """Each account on each night, in both."""
@@ -100,46 +110,56 @@ class Month:
 async def month(tmp_path_factory):
     """Both audits at once; their last night is today, as OpenSSL judges certificates by today."""
     now = datetime.combine(datetime.now(UTC).date(), time(0, 30), UTC)
-    nights = demo_play.calendar(LONG, now)
+    nights = demo_play.schedule_demo_runs(WITH_KEYS_RUN_COUNT, now)
     folders = tmp_path_factory.mktemp("without"), tmp_path_factory.mktemp("with")
-    told = await asyncio.gather(play(folders[0], nights, {}), play(folders[1], nights, model.environ()))
+    told = await asyncio.gather(
+        play(folders[0], nights, {}), play(folders[1], nights, model.build_api_key_environ())
+    )
     return Month(*told)
 
 
-async def play(folder, nights: list[Tonight], environ: Mapping[str, str]) -> Audit:
-    demo_play.prepare(folder)
-    async with demo_play.PracticeWeb(folder / "ca.pem") as web:
-        with App.open(demo_play.configured(folder, web.port, environ)) as app:
-            audit = Audit(frozenset(rule.code for rule in app.config.rules if rule.check == "absent"))
+async def play(folder, nights: list[DemoRun], environ: Mapping[str, str]) -> Audit:
+    demo_play.prepare_demo_folder(folder)
+    async with demo_play.FakeWebProcess(folder / "ca.pem") as web:
+        with App.open(demo_play.write_demo_config(folder, web.port, environ)) as app:
+            audit = Audit(
+                frozenset(rule.code for rule in app.config.rules if rule.check == "absent")
+            )
             for tonight in nights:
-                demo_play.import_tonight(app, folder, tonight)
-                await web.play(tonight)
-                done = await run.run(app, tonight.moment)
+                demo_play.import_demo_spreadsheet(app, folder, tonight)
+                await web.switch_to_run(tonight)
+                done = await run.execute_run(app, tonight.started_at)
                 audit.cells |= after(app, tonight.number)
-                audit.nights[tonight.number] = told(app, done, await web.asked())
+                audit.nights[tonight.number] = told(app, done, await web.get_request_counts())
     return audit
 
 
-def told(app: App, done: Night, asked: Counter[str]) -> Told:
-    rows = {row.id: row for row in app.store.accounts()}
-    names = {at: (row.association, row.channel, row.identity.key or row.typed) for at, row in rows.items()}
+def told(app: App, done: AuditRun, asked: Counter[str]) -> Told:
+    rows = {row.id: row for row in app.store.list_accounts()}
+    names = {
+        at: (row.association, row.channel, row.identity.key or row.typed_text)
+        for at, row in rows.items()
+    }
     return Told(
         done,
         {names[at]: row for at, row in rows.items()},
-        {names[one.account_id]: one for one in app.store.standings() if one.checked_at},
-        {names[look.account_id]: look.finding for look in app.store.observations(night_id=done.id)},
+        {names[one.account_id]: one for one in app.store.list_account_statuses() if one.checked_at},
+        {
+            names[look.account_id]: look.finding
+            for look in app.store.list_observations(run_id=done.id)
+        },
         frozenset(
             (gap.code, (gap.association, gap.channel, gap.subject))
-            for gap in app.store.gaps()
-            if is_open(gap)
+            for gap in app.store.list_gaps()
+            if is_gap_open(gap)
         ),
         asked,
     )
 
 
-def different(expected: set[Cell], cells: set[Cell]) -> str:
-    missed = [f"- {row}" for row in demo_play.rows(expected - cells)]
-    invented = [f"+ {row}" for row in demo_play.rows(cells - expected)]
+def different(expected: set[ExpectedValue], cells: set[ExpectedValue]) -> str:
+    missed = [f"- {row}" for row in demo_play.iter_run_ranges(expected - cells)]
+    invented = [f"+ {row}" for row in demo_play.iter_run_ranges(cells - expected)]
     return "\n".join(sorted(missed + invented, key=lambda line: line[2:]))
 
 
@@ -147,18 +167,29 @@ def different(expected: set[Cell], cells: set[Cell]) -> str:
 
 
 async def test_without_keys_every_standing_and_gap_is_the_careful_reader_s(month):
-    assert different(demo_play.cells(LONG), month.without.cells) == ""
+    assert (
+        different(
+            demo_play.compute_expected_values(WITH_KEYS_RUN_COUNT), month.url_without_filter.cells
+        )
+        == ""
+    )
 
 
 async def test_with_keys_every_standing_and_gap_is_the_careful_reader_s(month):
-    assert different(demo_play.read(demo_play.PATH_WITH_KEYS), month.with_keys.cells) == ""
+    assert (
+        different(
+            demo_play.read_expected_values(demo_play.EXPECTED_VALUES_WITH_KEYS_PATH),
+            month.with_keys.cells,
+        )
+        == ""
+    )
 
 
 # --- They never contradict each other ------------------------------------------------------------
 
 
 async def test_what_one_holds_present_the_other_never_holds_gone(month):
-    against = {State.PRESENT, State.GONE}
+    against = {AccountState.PRESENT, AccountState.GONE}
     contradicted = [
         (at, name)
         for at, name, one, other in month.accounts()
@@ -198,8 +229,8 @@ async def test_where_both_tell_when_something_was_published_they_agree(month):
 
 def agree(one: Activity, other: Activity) -> bool:
     """Whether two dates may be the same: a coarse one is up to its unit too late or a day too early."""
-    slack = max(SLACK.get(date.precision, 1) for date in (one, other))
-    return abs(one.when - other.when) <= timedelta(days=slack + 1)
+    slack = max(PRECISION_SLACK_DAYS.get(date.precision, 1) for date in (one, other))
+    return abs(one.published_at - other.published_at) <= timedelta(days=slack + 1)
 
 
 async def test_no_absence_is_told_by_one_of_what_the_other_holds_present(month):
@@ -208,12 +239,13 @@ async def test_no_absence_is_told_by_one_of_what_the_other_holds_present(month):
         for at, one, other in month.pairs()
         for told, against in ((one, other), (other, one))
         for code, name in told.gaps
-        if code in month.without.absences
-        and (code, name) not in against.gaps  # a site that is there and does not answer is down for both
+        if code in month.url_without_filter.absences
+        and (code, name)
+        not in against.gaps  # a site that is there and does not answer is down for both
         and name in against.standings
-        and against.standings[name].state is State.PRESENT
+        and against.standings[name].state is AccountState.PRESENT
     ]
-    assert month.without.absences
+    assert month.url_without_filter.absences
     assert not wrong
 
 
@@ -222,20 +254,28 @@ async def test_no_absence_is_told_by_one_of_what_the_other_holds_present(month):
 
 async def test_with_keys_every_night_knows_more(month):
     for at, one, other in month.pairs():
-        assert one.decided < other.decided, at
+        assert one.is_decided < other.is_decided, at
 
 
 async def test_a_channel_with_a_key_is_blind_only_when_its_interface_is_in_trouble(month):
     for at, one, other in month.pairs():
-        assert set(other.night.blind) <= {channel for channel, (bad, _) in TROUBLED.items() if bad == at}
-        assert set(one.night.blind) == ({"youtube"} if at == BLIND_NIGHT else set())
+        assert set(other.night.blind) <= {
+            channel for channel, (bad, _) in API_FAILURES.items() if bad == at
+        }
+        assert set(one.night.blind) == ({"youtube"} if at == UNRELIABLE_YOUTUBE_RUN else set())
 
 
 async def test_in_a_night_of_trouble_every_account_is_unknown_and_nothing_moves(month):
-    for channel, (bad, reason) in TROUBLED.items():
+    for channel, (bad, reason) in API_FAILURES.items():
         before, told = month.with_keys.nights[bad - 1], month.with_keys.nights[bad]
-        asked = [name for name in told.findings if name[1] == channel and told.rows[name] in told.on(channel)]
-        looked = [told.findings[name] for name in asked if told.findings[name].reason != "not_configured"]
+        asked = [
+            name
+            for name in told.findings
+            if name[1] == channel and told.rows[name] in told.accounts_on(channel)
+        ]
+        looked = [
+            told.findings[name] for name in asked if told.findings[name].reason != "not_configured"
+        ]
         assert {(look.presence, look.reason) for look in looked} == {(Presence.UNKNOWN, reason)}
         known = [name for name in asked if name in before.standings]
         assert all(told.standings[name].state == before.standings[name].state for name in known)
@@ -248,45 +288,55 @@ async def test_in_a_night_of_trouble_every_account_is_unknown_and_nothing_moves(
 
 
 async def test_the_receipt_counts_what_the_proxy_counted(month):
-    for audit in (month.without, month.with_keys):
+    for audit in (month.url_without_filter, month.with_keys):
         for at, told in audit.nights.items():
-            receipt, counted = told.night.receipt, told.hosts()
+            receipt, counted = told.night.receipt, told.allowed_hosts()
             assert receipt["requests"] == counted.total(), at
             assert receipt["requests_by_host"].items() <= counted.items(), at
             elsewhere = receipt["requests_elsewhere"]
             assert len(receipt["requests_by_host"]) + elsewhere["hosts"] == len(counted), at
-            assert sum(receipt["requests_by_host"].values()) + elsewhere["requests"] == counted.total(), at
+            assert (
+                sum(receipt["requests_by_host"].values()) + elsewhere["requests"] == counted.total()
+            ), at
 
 
 async def test_without_keys_each_account_is_asked_for_once_and_a_channel_s_tabs_at_most(month):
-    for told in month.without.nights.values():
+    for told in month.url_without_filter.nights.values():
         for channel in ("facebook", "twitter", "linkedin"):
-            registered = Counter(row.identity.canonical for row in told.on(channel))
+            registered = Counter(row.identity.canonical for row in told.accounts_on(channel))
             assert all(told.asked[url] == times for url, times in registered.items())
-        for row in told.on("youtube"):
+        for row in told.accounts_on("youtube"):
             own = str(row.identity.canonical)
             assert sum(told.asked[url] for url in (own, f"{own}/videos", f"{own}/streams")) <= 3
             assert told.asked[own] == 1
-        assert not told.hosts().keys() & {channel_registry.interface(channel).host for channel in TROUBLED}
+        assert not told.allowed_hosts().keys() & {
+            channel_registry.get_channel_api(channel).host for channel in API_FAILURES
+        }
 
 
 async def test_with_a_key_no_page_of_the_platform_is_ever_asked_for(month):
-    interfaces = {channel_registry.interface(channel).host for channel in TROUBLED}
+    interfaces = {channel_registry.get_channel_api(channel).host for channel in API_FAILURES}
     for told in month.with_keys.nights.values():
-        pages = told.hosts().keys() - interfaces
-        assert {channel_registry.owner(host) for host in pages}.isdisjoint(TROUBLED)
-        assert interfaces <= told.hosts().keys()
+        pages = told.allowed_hosts().keys() - interfaces
+        assert {channel_registry.find_channel_by_host(host) for host in pages}.isdisjoint(
+            API_FAILURES
+        )
+        assert interfaces <= told.allowed_hosts().keys()
 
 
 async def test_interfaces_are_asked_in_as_few_calls_as_they_allow(month):
     for at, told in month.with_keys.nights.items():
-        hosts, spoilt = told.hosts(), len(troubled(told, "facebook"))
-        youtube, twitter, facebook = (len(told.on(name)) for name in ("youtube", "twitter", "facebook"))
+        hosts, spoilt = told.allowed_hosts(), len(troubled(told, "facebook"))
+        youtube, twitter, facebook = (
+            len(told.accounts_on(name)) for name in ("youtube", "twitter", "facebook")
+        )
         assert hosts["www.googleapis.com"] <= math.ceil(youtube / 50) + 2 * (youtube + CANARIES), at
-        if at != TROUBLED["twitter"][0]:  # then it is asked again at the end of the night
+        if at != API_FAILURES["twitter"][0]:  # then it is asked again at the end of the night
             assert hosts["api.x.com"] <= 2 * math.ceil(twitter / 100) + 1, at
-        if at != TROUBLED["facebook"][0]:
-            assert hosts["graph.facebook.com"] <= 2 * math.ceil(facebook / 50) + 2 * spoilt + CANARIES, at
+        if at != API_FAILURES["facebook"][0]:
+            assert (
+                hosts["graph.facebook.com"] <= 2 * math.ceil(facebook / 50) + 2 * spoilt + CANARIES
+            ), at
 
 
 def troubled(told: Told, channel: str) -> list[Named]:

@@ -17,17 +17,17 @@ from pathlib import Path
 import pytest
 
 from auditor.checking import checker
-from auditor.config.schema import ChannelConfig
+from auditor.config.schema import ChannelSettings
 from auditor.runs import run
 from probes.http import dialer
-from probes.http.connection import Connection
+from probes.http.connection import HttpConnection
 from probes.http.fetcher import Fetcher, FetchOptions
 from probes.links import identify
 from probes.models.finding import Account, Finding, Presence
-from probes.models.http import Ask, NoPage, Page
-from probes.models.probe import Steps
-from probes.runner.parser_pool import ReaderPool
-from storage.models.audit import AccountRow, Night, NightState, Observation
+from probes.models.http import FetchError, Page, PageRequest
+from probes.models.probe import ProbeGenerator
+from probes.runner.parser_pool import ParserPool
+from storage.models.audit import AccountRow, AuditRun, AuditRunState, Observation
 from tests.support.hostile_server.names import NameServer
 from tests.support.hostile_server.server import Hostile, answer, moved
 from tests.support.mini_network import START, Small, configured, opened, register
@@ -81,7 +81,7 @@ class Failing(Fetcher):
 
     fault: Fault
 
-    async def get(self, ask: Ask) -> Page:
+    async def get(self, ask: PageRequest) -> Page:
         if self.fault.now("stray cancellation"):
             raise asyncio.CancelledError
         if self.fault.now("bug of the fetcher"):
@@ -89,11 +89,11 @@ class Failing(Fetcher):
         return await super().get(ask)
 
 
-def buggy(fault: Fault) -> Callable[..., Steps]:
+def buggy(fault: Fault) -> Callable[..., ProbeGenerator]:
     """The real steps; after the n-th page that comes to any probe, that probe crashes."""
-    real = checker.steps
+    real = checker.probe_steps_for
 
-    def steps(account: Account, keyed: Iterable[str] = ()) -> Steps:
+    def steps(account: Account, keyed: Iterable[str] = ()) -> ProbeGenerator:
         inner = real(account, keyed)
         try:
             wanted = next(inner)
@@ -103,7 +103,7 @@ def buggy(fault: Fault) -> Callable[..., Steps]:
                     if fault.now("bug of a probe"):
                         raise ZeroDivisionError
                     wanted = inner.send(got)
-                except NoPage as none:
+                except FetchError as none:
                     wanted = inner.throw(none)
         except StopIteration as end:
             finding: Finding = end.value
@@ -114,7 +114,7 @@ def buggy(fault: Fault) -> Callable[..., Steps]:
 
 async def looked(folder: Path, fault: Fault, monkeypatch: pytest.MonkeyPatch) -> list[Observation]:
     """What a night with the fault has recorded, gone on with where it was interrupted."""
-    ending: list[asyncio.Task[Night]] = []
+    ending: list[asyncio.Task[AuditRun]] = []
 
     def script(path: str, _: int) -> bytes | str | None:
         if fault.kind in SAID and fault.now(fault.kind):
@@ -123,27 +123,27 @@ async def looked(folder: Path, fault: Fault, monkeypatch: pytest.MonkeyPatch) ->
             ending[0].cancel()
         return answer(PAGES[path]) if path in PAGES else None
 
-    real = dialer.dial
+    real = dialer.open_connection
 
-    async def dial(address: str, port: int, seconds: float | None) -> Connection:
+    async def dial(address: str, port: int, seconds: float | None) -> HttpConnection:
         return await real(address, 1 if fault.now("refused") else port, seconds)
 
     zone: dict[str, object] = {f"{name}.example": ["127.0.0.1"] for name in (*HOSTS, *CANARIES)}
     with monkeypatch.context() as patched:
-        patched.setattr(dialer, "dial", dial)
-        patched.setattr(checker, "steps", buggy(fault))
+        patched.setattr(dialer, "open_connection", dial)
+        patched.setattr(checker, "probe_steps_for", buggy(fault))
         async with Hostile(script) as server, NameServer(zone) as names:
             app = prepared(folder, server.port, names.address, fault)
-            ending.append(asyncio.create_task(run.run(app, START)))
+            ending.append(asyncio.create_task(run.execute_run(app, START)))
             try:
                 done = await ending[0]
             except asyncio.CancelledError:
-                left = app.store.last_night()
+                left = app.store.get_latest_run()
                 assert left
-                assert left.state is NightState.INCOMPLETE
-                done = await run.run(app, START)
-    assert done.state is NightState.DONE
-    told = list(app.store.observations(night_id=done.id))
+                assert left.state is AuditRunState.INCOMPLETE
+                done = await run.execute_run(app, START)
+    assert done.state is AuditRunState.DONE
+    told = list(app.store.list_observations(run_id=done.id))
     app.store.close()
     return told
 
@@ -154,23 +154,28 @@ def prepared(folder: Path, port: int, nameserver: str, fault: Fault) -> Small:
         allow_networks=("127.0.0.0/8",),
         nameservers=(nameserver,),
         host_delay=0,
-        second_pass_after=0,
-        retries=0,
+        second_pass_delay=0,
+        max_retries=0,
         timeout=0.5 if fault.kind == "timeout" else 5,
     )
     urls = {name: f"http://{name}.example:{port}/" for name in (*HOSTS, *CANARIES, "impossible")}
-    watched = ChannelConfig(canaries=tuple(urls[name] for name in CANARIES), impossible=urls["impossible"])
-    app = opened(folder, configured().model_copy(update={"fetch": options, "channels": {"website": watched}}))
+    watched = ChannelSettings(
+        canaries=tuple(urls[name] for name in CANARIES), impossible_account=urls["impossible"]
+    )
+    app = opened(
+        folder, configured().model_copy(update={"fetch": options, "channels": {"website": watched}})
+    )
 
     def fetcher(now: datetime, _turns: None = None) -> Fetcher:
         failing = Failing(options, now)
         failing.fault = fault
         return failing
 
-    app.fetcher = fetcher
-    app.readers = lambda: ReaderPool(1 if fault.kind in WITH_WORKERS else 0)
+    app.create_fetcher = fetcher
+    app.readers = lambda: ParserPool(1 if fault.kind in WITH_WORKERS else 0)
     rows = (
-        AccountRow(name, urls[name], identify.identify(urls[name], "website"), "website") for name in HOSTS
+        AccountRow(name, urls[name], identify.identify_link(urls[name], "website"), "website")
+        for name in HOSTS
     )
     register(app, *rows)
     return app
@@ -180,7 +185,14 @@ def left_open() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
-KINDS = ("refused", *SAID, "interruption", "stray cancellation", "bug of the fetcher", "bug of a probe")
+KINDS = (
+    "refused",
+    *SAID,
+    "interruption",
+    "stray cancellation",
+    "bug of the fetcher",
+    "bug of a probe",
+)
 
 
 @pytest.mark.fault("F36")
@@ -195,7 +207,9 @@ async def test_a_failure_at_the_nth_request_costs_nobody_a_look(
         told = await looked(tmp_path / str(at), fault, monkeypatch)
         assert sorted(look.account_id for look in told) == [1, 2]
         presences = {look.finding.presence for look in told}
-        assert presences <= ({Presence.PRESENT, Presence.UNKNOWN} if fault.came else {Presence.PRESENT})
+        assert presences <= (
+            {Presence.PRESENT, Presence.UNKNOWN} if fault.came else {Presence.PRESENT}
+        )
         assert asyncio.all_tasks() == {asyncio.current_task()}
         assert not multiprocessing.active_children()
         opened_before = opened_before or left_open()

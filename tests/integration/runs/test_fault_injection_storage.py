@@ -20,11 +20,11 @@ from sqlalchemy.exc import OperationalError
 
 from auditor.checking import checker
 from auditor.evaluation import reevaluate
-from auditor.receipts.receipt import digest
-from auditor.runs.run import run
+from auditor.receipts.receipt import hash_canonical_json
+from auditor.runs.run import execute_run
 from storage.errors import StoreError
-from storage.files.body_store import Laying
-from storage.models.audit import NightState
+from storage.files.body_store import BodyWriter
+from storage.models.audit import AuditRunState
 from tests.support.mini_network import link, night_of, opened, register, steps
 from tests.support.process_kills import dies_at, in_a_child
 
@@ -35,20 +35,20 @@ LINKS = (
     link("hana", "website", "hana"),
     link("rim", "youtube", "rim"),
 )
-TONIGHT = {LINKS[0].typed: "gone", LINKS[1].typed: "linked", LINKS[3].typed: "wide"}
+TONIGHT = {LINKS[0].typed_text: "gone", LINKS[1].typed_text: "linked", LINKS[3].typed_text: "wide"}
 FIRST, SECOND = 0, 1
 
 
 @pytest.fixture(autouse=True)
 def simple_probe(monkeypatch):
-    monkeypatch.setattr(checker, "steps", steps)
-    monkeypatch.setattr(reevaluate, "steps", steps)
+    monkeypatch.setattr(checker, "probe_steps_for", steps)
+    monkeypatch.setattr(reevaluate, "probe_steps_for", steps)
 
 
 def world(folder, store=None):
     """The small network of five links; a batch is committed every other look."""
     app = opened(folder, store=store)
-    app.store.writer = partial(app.store.writer, size=2)
+    app.store.open_observation_writer = partial(app.store.open_observation_writer, batch_size=2)
     app.web.answers = dict(TONIGHT)
     return app
 
@@ -58,8 +58,8 @@ def begun(folder):
     folder.mkdir()
     app = world(folder)
     register(app, *LINKS)
-    app.web.answers = {row.typed: f"alive at first, {row.channel}" for row in LINKS}
-    asyncio.run(run(app, night_of(FIRST)))
+    app.web.answers = {row.typed_text: f"alive at first, {row.channel}" for row in LINKS}
+    asyncio.run(execute_run(app, night_of(FIRST)))
     app.store.close()
     return folder
 
@@ -74,25 +74,28 @@ def failing(app, what, number, *, lasting):
         return at == number or (lasting and at > number)
 
     if what == "page":
-        usual = Laying._laid
+        usual = BodyWriter._write_staged
 
         def laid(self, digest, data):
             if strikes():
                 raise OSError(28, "No space left on device")
             return usual(self, digest, data)
 
-        Laying._laid = laid
+        BodyWriter._write_staged = laid
         try:
             yield
         finally:
-            Laying._laid = usual
+            BodyWriter._write_staged = usual
         return
 
     def strike(*_):
         if strikes():
             raise OperationalError("", {}, sqlite3.OperationalError("disk I/O error"))
 
-    engine, name = app.store._database._engine, {"write": "before_cursor_execute", "commit": "commit"}[what]
+    engine, name = (
+        app.store._database._engine,
+        {"write": "before_cursor_execute", "commit": "commit"}[what],
+    )
     event.listen(engine, name, strike)
     try:
         yield
@@ -101,28 +104,28 @@ def failing(app, what, number, *, lasting):
 
 
 def looks(app):
-    return {(look.night_id, look.account_id): look for look in app.store.observations()}
+    return {(look.run_id, look.account_id): look for look in app.store.list_observations()}
 
 
 def is_one_night(app, before):
     """The invariants, after a night that was gone on with; `before` are the looks that were committed."""
-    told = list(app.store.observations())
+    told = list(app.store.list_observations())
     assert len(told) == len(looks(app)) == 2 * len(LINKS)
     assert {at: look for at, look in looks(app).items() if at in before} == before
-    first, second = app.store.nights()
-    assert [night.state for night in (first, second)] == [NightState.DONE] * 2
-    assert second.receipt["previous"] == digest(first.receipt)
+    first, second = app.store.list_runs()
+    assert [night.state for night in (first, second)] == [AuditRunState.DONE] * 2
+    assert second.receipt["previous"] == hash_canonical_json(first.receipt)
     assert second.receipt["accounts"] == len(LINKS)
     gaps = [
         (gap.association, gap.channel, gap.subject, gap.code)
-        for gap in app.store.gaps()
+        for gap in app.store.list_gaps()
         if gap.closed_at is None
     ]
     assert len(gaps) == len(set(gaps))
-    rebuilt = reevaluate.rejudge(app)
+    rebuilt = reevaluate.reevaluate(app)
     assert rebuilt.changes == []
-    assert rebuilt.replayed == 2 * len(LINKS)
-    app.store.check()
+    assert rebuilt.replayed_count == 2 * len(LINKS)
+    app.store.check_integrity()
 
 
 def tried(template, folder, what, number, *, lasting=False):
@@ -131,7 +134,7 @@ def tried(template, folder, what, number, *, lasting=False):
     app = world(folder)
     with failing(app, what, number, lasting=lasting):
         try:
-            asyncio.run(run(app, night_of(SECOND)))
+            asyncio.run(execute_run(app, night_of(SECOND)))
             failed = False
         except StoreError:
             failed = True
@@ -139,8 +142,8 @@ def tried(template, folder, what, number, *, lasting=False):
     app.store.close()
     app = world(folder)
     if not failed:
-        assert app.store.last_night().state is NightState.DONE
-    asyncio.run(run(app, night_of(SECOND)))
+        assert app.store.get_latest_run().state is AuditRunState.DONE
+    asyncio.run(execute_run(app, night_of(SECOND)))
     is_one_night(app, before)
     app.store.close()
     shutil.rmtree(folder)
@@ -173,7 +176,11 @@ def test_a_failure_at_any_step_of_a_night_loses_nothing_and_doubles_nothing(
 @pytest.mark.fault("F35", "F43")
 def test_a_death_at_any_commit_of_a_night_loses_nothing_and_doubles_nothing(tmp_path):
     ended = subprocess.run(
-        [sys.executable, __file__, str(tmp_path)], capture_output=True, text=True, timeout=300, check=False
+        [sys.executable, __file__, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
     )
     assert ended.returncode == 0, ended.stderr
     assert int(ended.stdout) > 6
@@ -181,7 +188,7 @@ def test_a_death_at_any_commit_of_a_night_loses_nothing_and_doubles_nothing(tmp_
 
 def deaths(folder):
     """Kill a night at its n-th commit, for every n until one lives; gives how many died."""
-    checker.steps = reevaluate.steps = steps
+    checker.probe_steps_for = reevaluate.probe_steps_for = steps
     template = begun(folder / "begun")
     for number in itertools.count(1):
         place = folder / str(number)
@@ -190,12 +197,12 @@ def deaths(folder):
         def night(place=place, at=number):
             app = world(place)
             dies_at("commit", at)
-            asyncio.run(run(app, night_of(SECOND)))
+            asyncio.run(execute_run(app, night_of(SECOND)))
 
         lived = in_a_child(night)
         app = world(place)
         before = looks(app)
-        asyncio.run(run(app, night_of(SECOND)))
+        asyncio.run(execute_run(app, night_of(SECOND)))
         is_one_night(app, before)
         app.store.close()
         if lived:

@@ -7,12 +7,12 @@ import re
 import pytest
 
 from auditor.cli import main
-from auditor.config.schema import ChannelConfig, Schedule
+from auditor.config.schema import ChannelSettings, ScheduleSettings
 from auditor.diagnostics import data
 from auditor.runs import plan
-from auditor.runs.plan import forecast
+from auditor.runs.plan import forecast_channels
 from probes.http.fetcher import FetchOptions
-from storage.models.audit import Night, NightState
+from storage.models.audit import AuditRun, AuditRunState
 from tests.support.mini_network import START, configured, link, opened, register
 
 
@@ -20,13 +20,17 @@ from tests.support.mini_network import START, configured, link, opened, register
 def app(tmp_path):
     small = opened(tmp_path, configured())
     fetch = FetchOptions(host_delay=1, platform_delay=0.8)
-    small.config = small.config.model_copy(update={"fetch": fetch, "schedule": Schedule(window_hours=5)})
+    small.config = small.config.model_copy(
+        update={"fetch": fetch, "schedule": ScheduleSettings(time_limit_hours=5)}
+    )
     yield small
     small.store.close()
 
 
 def outlook(app, channel):
-    return next(one for one in forecast(app.config, app.store, START) if one.channel == channel)
+    return next(
+        one for one in forecast_channels(app.config, app.store, START) if one.channel == channel
+    )
 
 
 def many(count, channel="facebook"):
@@ -36,69 +40,85 @@ def many(count, channel="facebook"):
 def test_a_platform_of_many_accounts_takes_several_nights(app, monkeypatch):
     """At a request in 1.25 s, by and large, 250,000 accounts are 87 hours: 18 nights of five."""
     register(app, *many(250))
-    monkeypatch.setattr(app.store, "accounts", lambda: [row for row in many(250) for _ in range(1000)])
+    monkeypatch.setattr(
+        app.store, "list_accounts", lambda: [row for row in many(250) for _ in range(1000)]
+    )
     told = outlook(app, "facebook")
-    assert (told.accounts, told.seconds, told.hours, told.nights) == (250_000, 1.25, 86.8, 18)
-    assert told.per_night == 14_400
+    assert (told.accounts, told.seconds_per_request, told.hours, told.runs) == (
+        250_000,
+        1.25,
+        86.8,
+        18,
+    )
+    assert told.accounts_per_run == 14_400
 
 
 def test_of_sites_the_busiest_host_counts(app):
     sites = [link(f"b{number}", "website", f"b{number}") for number in range(40)]
     register(app, *sites)
     told = outlook(app, "website")
-    assert (told.accounts, told.busiest, told.nights) == (40, 1, 1)
+    assert (told.accounts, told.sequential_accounts, told.runs) == (40, 1, 1)
 
 
 def test_of_very_many_sites_only_so_many_are_looked_at_side_by_side(app, monkeypatch):
     """Six requests a site, a second before each, 250 sites at a time: 150,000 in an hour."""
     sites = many(250, "website")
     register(app, *sites)
-    monkeypatch.setattr(app.store, "accounts", lambda: [row for row in sites for _ in range(1000)])
+    monkeypatch.setattr(
+        app.store, "list_accounts", lambda: [row for row in sites for _ in range(1000)]
+    )
     numbers = itertools.count()
-    monkeypatch.setattr(plan, "host_of", lambda _: f"s{next(numbers)}.example")
+    monkeypatch.setattr(plan, "get_account_host", lambda _: f"s{next(numbers)}.example")
     told = outlook(app, "website")
-    assert (told.busiest, told.seconds, told.requests) == (250_000, 0.004, 6)
-    assert (told.hours, told.nights) == (1.7, 1)
+    assert (told.sequential_accounts, told.seconds_per_request, told.requests_per_account) == (
+        250_000,
+        0.004,
+        6,
+    )
+    assert (told.hours, told.runs) == (1.7, 1)
 
 
 def test_what_a_spent_budget_left_out_cost_nothing(app, monkeypatch):
-    keyed = {"youtube": ChannelConfig(key="k" * 20, budget=10)}
+    keyed = {"youtube": ChannelSettings(api_key="k" * 20, api_budget=10)}
     app.config = app.config.model_copy(update={"channels": {**app.config.channels, **keyed}})
     register(app, *many(30, "youtube"))
     counts = {"channels": {"youtube": {"present": 10, "absent": 0, "unknown": 20}}}
     spent = {"interfaces": {"youtube": {"cost": 10, "left_out": 20}}}
-    last = Night(START.date(), NightState.DONE, START, receipt={**counts, **spent})
-    monkeypatch.setattr(app.store, "last_night", lambda *_: last)
-    assert (outlook(app, "youtube").nights, outlook(app, "youtube").per_night) == (3, 10)
+    last = AuditRun(START.date(), AuditRunState.DONE, START, receipt={**counts, **spent})
+    monkeypatch.setattr(app.store, "get_latest_run", lambda *_: last)
+    assert (outlook(app, "youtube").runs, outlook(app, "youtube").accounts_per_run) == (3, 10)
 
 
 def test_without_a_window_one_night_has_room_for_all(app):
-    app.config = app.config.model_copy(update={"schedule": Schedule(window_hours=0)})
+    app.config = app.config.model_copy(update={"schedule": ScheduleSettings(time_limit_hours=0)})
     register(app, *many(30))
     told = outlook(app, "facebook")
-    assert (told.nights, told.per_night) == (1, None)
+    assert (told.runs, told.accounts_per_run) == (1, None)
 
 
 def test_how_many_requests_an_account_takes_is_what_it_took_last(app, monkeypatch):
     register(app, *many(30))
     counts = {"channels": {"facebook": {"present": 10, "absent": 0, "unknown": 0}}}
     spent = {"requests_by_host": {"www.facebook.com": 25, "m.facebook.com": 5, "x.com": 9}}
-    last = Night(START.date(), NightState.DONE, START, receipt=counts | spent)
-    monkeypatch.setattr(app.store, "last_night", lambda *_: last)
-    assert outlook(app, "facebook").requests == 3
+    last = AuditRun(START.date(), AuditRunState.DONE, START, receipt=counts | spent)
+    monkeypatch.setattr(app.store, "get_latest_run", lambda *_: last)
+    assert outlook(app, "facebook").requests_per_account == 3
 
 
 def test_an_interface_is_limited_by_its_budget(app, monkeypatch):
-    keyed = {"youtube": ChannelConfig(key="k" * 20, budget=10)}
+    keyed = {"youtube": ChannelSettings(api_key="k" * 20, api_budget=10)}
     app.config = app.config.model_copy(update={"channels": {**app.config.channels, **keyed}})
     register(app, *many(30, "youtube"))
-    assert (outlook(app, "youtube").nights, outlook(app, "youtube").per_night) == (1, None)
+    assert (outlook(app, "youtube").runs, outlook(app, "youtube").accounts_per_run) == (1, None)
     counts = {"channels": {"youtube": {"present": 10, "absent": 0, "unknown": 0}}}
-    last = Night(
-        START.date(), NightState.DONE, START, receipt={**counts, "interfaces": {"youtube": {"cost": 10}}}
+    last = AuditRun(
+        START.date(),
+        AuditRunState.DONE,
+        START,
+        receipt={**counts, "interfaces": {"youtube": {"cost": 10}}},
     )
-    monkeypatch.setattr(app.store, "last_night", lambda *_: last)
-    assert (outlook(app, "youtube").nights, outlook(app, "youtube").per_night) == (3, 10)
+    monkeypatch.setattr(app.store, "get_latest_run", lambda *_: last)
+    assert (outlook(app, "youtube").runs, outlook(app, "youtube").accounts_per_run) == (3, 10)
 
 
 def test_the_command_asks_nobody_and_tells_both_people_and_programs(tmp_path, monkeypatch, capsys):
@@ -119,13 +139,16 @@ def test_the_command_asks_nobody_and_tells_both_people_and_programs(tmp_path, mo
 
 
 def test_where_a_budget_is_the_limit_no_pace_is_told(app, monkeypatch):
-    keyed = {"youtube": ChannelConfig(key="k" * 20, budget=10)}
+    keyed = {"youtube": ChannelSettings(api_key="k" * 20, api_budget=10)}
     app.config = app.config.model_copy(update={"channels": {**app.config.channels, **keyed}})
     register(app, *many(30, "youtube"))
     counts = {"channels": {"youtube": {"present": 10, "absent": 0, "unknown": 0}}}
     receipt = {**counts, "interfaces": {"youtube": {"cost": 10}}}
-    last = Night(START.date(), NightState.DONE, START, receipt=receipt)
-    monkeypatch.setattr(app.store, "last_night", lambda *_: last)
-    (told,) = data._outlook(app.config, app.store, START)
-    assert told.message == "its budget reaches {reached} of {accounts} accounts a night: {n} nights"
-    assert (told.facts["reached"], told.facts["n"]) == (10, 3)
+    last = AuditRun(START.date(), AuditRunState.DONE, START, receipt=receipt)
+    monkeypatch.setattr(app.store, "get_latest_run", lambda *_: last)
+    (told,) = data._diagnose_run_forecast(app.config, app.store, START)
+    assert (
+        told.detail_template
+        == "its budget reaches {reached} of {accounts} accounts a night: {n} nights"
+    )
+    assert (told.params["reached"], told.params["n"]) == (10, 3)

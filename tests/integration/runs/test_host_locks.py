@@ -5,9 +5,9 @@ import asyncio
 import psycopg
 import pytest
 
-from storage.database.engine import address_of
+from storage.database.engine import parse_database_url
 from storage.runs import cluster as runs_cluster
-from storage.runs.cluster import LEFT_ASKED, DatabaseTurns
+from storage.runs.cluster import ORPHANED_LOCK_DELAY_SECONDS, DatabaseHostLock
 from storage.store import Store
 from tests.support import cluster
 
@@ -31,49 +31,60 @@ async def cut(database):
 
 
 async def test_a_turn_that_is_given_back_leaves_the_rest_to_the_next_one(database):
-    async with DatabaseTurns(address_of(database)) as one, DatabaseTurns(address_of(database)) as other:
-        assert await one.take(HOST) == 0
-        await one.give(HOST, 60)
-        assert 50 < await other.take(HOST) <= 60
+    async with (
+        DatabaseHostLock(parse_database_url(database)) as one,
+        DatabaseHostLock(parse_database_url(database)) as other,
+    ):
+        assert await one.acquire(HOST) == 0
+        await one.release(HOST, 60)
+        assert 50 < await other.acquire(HOST) <= 60
 
 
 async def test_after_a_restart_of_the_database_a_host_that_may_still_be_asked_is_left_alone(
     postgresql, database
 ):
-    async with DatabaseTurns(address_of(database)) as one, DatabaseTurns(address_of(database)) as other:
-        await one.take(HOST)
-        waiting = asyncio.create_task(other.take(HOST))
+    async with (
+        DatabaseHostLock(parse_database_url(database)) as one,
+        DatabaseHostLock(parse_database_url(database)) as other,
+    ):
+        await one.acquire(HOST)
+        waiting = asyncio.create_task(other.acquire(HOST))
         await asyncio.sleep(0)
         await asyncio.to_thread(cluster.restarted, postgresql)
         held = await waiting
-        assert LEFT_ASKED - 4 < held <= LEFT_ASKED
+        assert ORPHANED_LOCK_DELAY_SECONDS - 4 < held <= ORPHANED_LOCK_DELAY_SECONDS
 
 
 async def test_a_turn_that_is_lost_while_it_begins_is_waited_for_again(database, monkeypatch):
     """The connection breaks between the lock and the mark, and another worker is quicker."""
-    async with DatabaseTurns(address_of(database)) as late, DatabaseTurns(address_of(database)) as quick:
-        asked, cuts = late._asked, []
+    async with (
+        DatabaseHostLock(parse_database_url(database)) as late,
+        DatabaseHostLock(parse_database_url(database)) as quick,
+    ):
+        asked, cuts = late._execute_scalar, []
 
         async def cut_before_the_mark(query, *values):
-            if query == runs_cluster.BEGIN and not cuts:
+            if query == runs_cluster.MARK_BUSY_QUERY and not cuts:
                 cuts.append(await cut(database))
-                await quick.take(HOST)
+                await quick.acquire(HOST)
             return await asked(query, *values)
 
         monkeypatch.setattr(late, "_asked", cut_before_the_mark)
-        waiting = asyncio.create_task(late.take(HOST))
+        waiting = asyncio.create_task(late.acquire(HOST))
         done, _ = await asyncio.wait([waiting], timeout=3)
         assert not done
-        await quick.give(HOST, 0)
-        assert await waiting <= LEFT_ASKED
+        await quick.release(HOST, 0)
+        assert await waiting <= ORPHANED_LOCK_DELAY_SECONDS
 
 
 async def test_whose_turn_was_lost_does_not_end_that_of_the_one_who_has_it_now(database):
-    async with DatabaseTurns(address_of(database)) as lost:
-        await lost.take(HOST)
+    async with DatabaseHostLock(parse_database_url(database)) as lost:
+        await lost.acquire(HOST)
         await cut(database)
-        async with DatabaseTurns(address_of(database)) as mine:
-            await mine.take(HOST)
-            await lost.give(HOST, 0)
-        async with DatabaseTurns(address_of(database)) as third:  # `mine` died asking: its mark still says so
-            assert 0 < await third.take(HOST) <= LEFT_ASKED
+        async with DatabaseHostLock(parse_database_url(database)) as mine:
+            await mine.acquire(HOST)
+            await lost.release(HOST, 0)
+        async with DatabaseHostLock(
+            parse_database_url(database)
+        ) as third:  # `mine` died asking: its mark still says so
+            assert 0 < await third.acquire(HOST) <= ORPHANED_LOCK_DELAY_SECONDS

@@ -6,12 +6,12 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from auditor.config.notifications import Monitor, Notify
-from auditor.config.schema import Storage
+from auditor.config.notifications import MonitorSettings, NotifySettings
+from auditor.config.schema import StorageSettings
 from auditor.notifications import delivery
-from auditor.runs.pipeline import run
+from auditor.runs.pipeline import run_audit_pipeline
 from storage.errors import StoreError
-from storage.models.audit import NightState
+from storage.models.audit import AuditRunState
 from tests.support.mini_network import START, configured, link, night_of, opened, register
 from tests.support.smtp_and_http_servers import free_port, mail_server, web_server
 
@@ -21,7 +21,9 @@ PAGE = link("nour", "facebook", "nour")
 
 @pytest.fixture
 def app(tmp_path):
-    small = opened(tmp_path, configured().model_copy(update={"storage": Storage(folder=tmp_path)}))
+    small = opened(
+        tmp_path, configured().model_copy(update={"storage": StorageSettings(folder=tmp_path)})
+    )
     register(small, PAGE)
     yield small
     small.store.close()
@@ -33,7 +35,9 @@ def told(app, **tables):
 
 def mailed(port):
     smtp = {"host": "127.0.0.1", "port": port, "security": "none"}
-    return Notify.model_validate({"from": "a@rabat.example", "smtp": smtp, "recipients": [{"to": AMAL}]})
+    return NotifySettings.model_validate(
+        {"from": "a@rabat.example", "smtp": smtp, "recipients": [{"to": AMAL}]}
+    )
 
 
 def paths(asked):
@@ -42,10 +46,10 @@ def paths(asked):
 
 async def test_a_night_is_announced_reported_and_told(app):
     with web_server() as (host, asked), mail_server() as box:
-        told(app, monitor=Monitor(ping_url=f"http://{host}/p"), notify=mailed(box.port))
-        done = await run(app, START)
-        assert (await run(app, START)).state is NightState.DONE
-    assert done.state is NightState.DONE
+        told(app, monitor=MonitorSettings(ping_url=f"http://{host}/p"), notify=mailed(box.port))
+        done = await run_audit_pipeline(app, START)
+        assert (await run_audit_pipeline(app, START)).state is AuditRunState.DONE
+    assert done.state is AuditRunState.DONE
     assert paths(asked) == ["/p/start", "/p", "/p/start", "/p"]
     runs = [path.partition("rid=")[2] for _, path, _ in asked]
     assert runs[0] == runs[1] != runs[2] == runs[3]
@@ -56,11 +60,11 @@ async def test_a_night_that_fails_is_reported_with_its_last_lines_and_told(app, 
     def broken(*_, **__):
         raise StoreError("the disk", "it is full")
 
-    monkeypatch.setattr(app.store, "record", broken)
+    monkeypatch.setattr(app.store, "record_observations", broken)
     with web_server() as (host, asked), mail_server() as box:
-        told(app, monitor=Monitor(ping_url=f"http://{host}/p"), notify=mailed(box.port))
+        told(app, monitor=MonitorSettings(ping_url=f"http://{host}/p"), notify=mailed(box.port))
         with pytest.raises(StoreError):
-            await run(app, START)
+            await run_audit_pipeline(app, START)
     assert paths(asked) == ["/p/start", "/p/fail"]
     assert "the disk: it is full" in asked[1][2]
     assert len(box.to(AMAL)) == 1
@@ -75,8 +79,8 @@ async def test_an_interrupted_night_is_reported_and_nobody_is_written_to(app):
 
     app.web.get = hang
     with web_server() as (host, asked), mail_server() as box:
-        told(app, monitor=Monitor(ping_url=f"http://{host}/p"), notify=mailed(box.port))
-        going = asyncio.create_task(run(app, START))
+        told(app, monitor=MonitorSettings(ping_url=f"http://{host}/p"), notify=mailed(box.port))
+        going = asyncio.create_task(run_audit_pipeline(app, START))
         await asyncio.wait_for(reached.wait(), 10)
         going.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -87,8 +91,12 @@ async def test_an_interrupted_night_is_reported_and_nobody_is_written_to(app):
 
 
 async def test_neither_a_silent_monitor_nor_a_silent_mail_server_fails_a_night(app, caplog):
-    told(app, monitor=Monitor(ping_url=f"http://127.0.0.1:{free_port()}/p"), notify=mailed(free_port()))
-    assert (await run(app, START)).state is NightState.DONE
+    told(
+        app,
+        monitor=MonitorSettings(ping_url=f"http://127.0.0.1:{free_port()}/p"),
+        notify=mailed(free_port()),
+    )
+    assert (await run_audit_pipeline(app, START)).state is AuditRunState.DONE
     assert caplog.text.count("the monitor was not told") == 2
     assert caplog.text.count("a…@rabat.example did not get the message") == 1
 
@@ -97,8 +105,8 @@ async def test_a_bug_in_a_message_fails_no_night(app, caplog, monkeypatch):
     def buggy(*_):
         raise ZeroDivisionError
 
-    monkeypatch.setattr(delivery, "waiting", buggy)
-    assert (await run(app, night_of(1))).state is NightState.DONE
+    monkeypatch.setattr(delivery, "collect_drafts", buggy)
+    assert (await run_audit_pipeline(app, night_of(1))).state is AuditRunState.DONE
     assert "the messages of the night were not all sent" in caplog.text
 
 
@@ -110,11 +118,11 @@ async def test_a_night_that_is_interrupted_among_its_messages_is_done(app, monke
         go_on.wait(10)
         over.append(is_over())
 
-    monkeypatch.setattr(delivery, "after", slow)
-    going = asyncio.create_task(run(app, START))
+    monkeypatch.setattr(delivery, "send_run_notifications", slow)
+    going = asyncio.create_task(run_audit_pipeline(app, START))
     assert await asyncio.to_thread(reached.wait, 10)
     going.cancel()
-    assert (await going).state is NightState.DONE
+    assert (await going).state is AuditRunState.DONE
     go_on.set()
     await asyncio.get_running_loop().shutdown_default_executor()
     assert over == [True]

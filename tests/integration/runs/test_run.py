@@ -10,33 +10,42 @@ import pytest
 from auditor.checking import checker
 from auditor.checking.canaries import Canary
 from auditor.evaluation import reevaluate, run_results
-from auditor.evaluation.network_view import overview
-from auditor.receipts.receipt import digest
-from auditor.rules.association import owners_of
-from auditor.rules.checks.registry import Shared
-from auditor.rules.engine import is_open
+from auditor.evaluation.network_view import build_network_overview
+from auditor.receipts.receipt import hash_canonical_json
+from auditor.rules.association import find_account_owners
+from auditor.rules.checks.registry import SharedRule
+from auditor.rules.engine import is_gap_open
 from auditor.runs import plan
 from auditor.runs import run as runs_run
-from auditor.runs.host_queue import Lane, lanes
-from auditor.runs.plan import parcels, share
-from auditor.runs.run import run
+from auditor.runs.host_queue import HostQueue, iter_host_queues
+from auditor.runs.plan import build_batches, compute_batch_size
+from auditor.runs.run import execute_run
 from probes.http.fetcher import Fetcher, FetchOptions
 from probes.links import channel_registry
-from probes.models.finding import Account, Identity, Kind, Presence, Reason
-from probes.models.http import NoPage
-from probes.runner.parser_pool import ReaderPool
+from probes.models.finding import Account, Identity, LinkKind, Presence, Reason
+from probes.models.http import FetchError
+from probes.runner.parser_pool import ParserPool
 from storage import batching
 from storage.errors import StoreError
 from storage.files import spool
-from storage.files.body_store import Laying
-from storage.models.audit import AccountRow, Decision, DecisionKind, NightState, State
-from storage.runs.plan import Place
-from tests.support.mini_network import PROFILE, START, configured, link, night_of, opened, register, steps
+from storage.files.body_store import BodyWriter
+from storage.models.audit import AccountRow, AccountState, AuditRunState, Decision, DecisionKind
+from storage.runs.plan import PlanPosition
+from tests.support.mini_network import (
+    PROFILE,
+    START,
+    configured,
+    link,
+    night_of,
+    opened,
+    register,
+    steps,
+)
 
 
 @pytest.fixture(autouse=True)
 def simple_probe(monkeypatch):
-    monkeypatch.setattr(checker, "steps", steps)
+    monkeypatch.setattr(checker, "probe_steps_for", steps)
 
 
 @pytest.fixture
@@ -47,13 +56,13 @@ def app(tmp_path):
 
 
 def seen(app, done):
-    rows = {row.id: row.typed for row in app.store.accounts(include_withdrawn=True)}
-    looks = app.store.observations(night_id=done.id)
+    rows = {row.id: row.typed for row in app.store.list_accounts(include_withdrawn=True)}
+    looks = app.store.list_observations(run_id=done.id)
     return {rows[look.account_id]: (look.finding.presence, look.finding.reason) for look in looks}
 
 
 def standing(app, typed):
-    row = next(row for row in app.store.accounts() if row.typed == typed)
+    row = next(row for row in app.store.list_accounts() if row.typed == typed)
     return app.store.standing(row.id)
 
 
@@ -63,27 +72,29 @@ SITE = link("nour", "website", "nour")
 
 async def test_a_night_looks_at_every_account_once_and_says_what_it_found(app):
     register(app, NOUR, AMAL, SITE)
-    app.web.answers = {NOUR.typed: "gone", SITE.typed: "wall"}
-    done = await run(app, START)
-    assert done.state is NightState.DONE
+    app.web.answers = {NOUR.typed_text: "gone", SITE.typed_text: "wall"}
+    done = await execute_run(app, START)
+    assert done.state is AuditRunState.DONE
     assert seen(app, done) == {
-        NOUR.typed: (Presence.ABSENT, Reason.NOT_FOUND),
-        AMAL.typed: (Presence.PRESENT, None),
-        SITE.typed: (Presence.UNKNOWN, Reason.LOGIN_WALL),
+        NOUR.typed_text: (Presence.ABSENT, Reason.NOT_FOUND),
+        AMAL.typed_text: (Presence.PRESENT, None),
+        SITE.typed_text: (Presence.UNKNOWN, Reason.LOGIN_WALL),
     }
     assert (done.receipt["present"], done.receipt["absent"], done.receipt["unknown"]) == (1, 1, 1)
     assert done.receipt["channels"]["facebook"] == {"present": 1, "absent": 1, "unknown": 0}
     assert done.receipt["requests"] == 3
-    assert sorted(app.web.asked) == sorted([NOUR.typed, AMAL.typed, SITE.typed])
+    assert sorted(app.web.asked) == sorted([NOUR.typed_text, AMAL.typed_text, SITE.typed_text])
 
 
 async def test_pages_that_are_heavy_are_kept_before_the_night_takes_more(app, monkeypatch):
-    monkeypatch.setattr("storage.files.body_store.HEAVY", 0)
-    settled, usual = [], Laying.settle
-    monkeypatch.setattr(Laying, "settle", lambda laying: settled.append(usual(laying)))
+    monkeypatch.setattr("storage.files.body_store.MAX_PENDING_BYTES", 0)
+    settled, usual = [], BodyWriter.commit
+    monkeypatch.setattr(BodyWriter, "commit", lambda laying: settled.append(usual(laying)))
     register(app, NOUR, AMAL, SITE)
-    app.web.answers = {row.typed: f"a page of its own, {row.typed}" for row in (NOUR, AMAL, SITE)}
-    done = await run(app, START)
+    app.web.answers = {
+        row.typed_text: f"a page of its own, {row.typed_text}" for row in (NOUR, AMAL, SITE)
+    }
+    done = await execute_run(app, START)
     assert len(seen(app, done)) == 3
     assert sum(settled) == 3
     assert max(settled) < 3
@@ -91,55 +102,59 @@ async def test_pages_that_are_heavy_are_kept_before_the_night_takes_more(app, mo
 
 async def test_a_night_that_is_done_is_not_done_again(app):
     register(app, NOUR)
-    first = await run(app, START)
-    assert await run(app, START + timedelta(hours=1)) == first
-    assert app.web.asked == [NOUR.typed]
+    first = await execute_run(app, START)
+    assert await execute_run(app, START + timedelta(hours=1)) == first
+    assert app.web.asked == [NOUR.typed_text]
 
 
 async def test_a_probe_that_crashes_is_recorded_and_the_night_goes_on(app, caplog):
     register(app, NOUR, AMAL)
-    app.web.answers = {NOUR.typed: "bug"}
+    app.web.answers = {NOUR.typed_text: "bug"}
     with caplog.at_level(logging.CRITICAL):
-        done = await run(app, START)
-    assert done.state is NightState.DONE
-    assert seen(app, done)[NOUR.typed] == (Presence.UNKNOWN, Reason.CRASHED)
-    assert seen(app, done)[AMAL.typed] == (Presence.PRESENT, None)
-    assert standing(app, NOUR.typed).state is State.UNKNOWN
+        done = await execute_run(app, START)
+    assert done.state is AuditRunState.DONE
+    assert seen(app, done)[NOUR.typed_text] == (Presence.UNKNOWN, Reason.CRASHED)
+    assert seen(app, done)[AMAL.typed_text] == (Presence.PRESENT, None)
+    assert standing(app, NOUR.typed_text).state is AccountState.UNKNOWN
 
 
 async def test_a_storage_failure_stops_the_night_and_is_told_as_it_is(app, monkeypatch):
     register(app, NOUR, AMAL)
-    record = app.store.record
+    record = app.store.record_observations
     monkeypatch.setattr(
-        app.store, "record", lambda _: (_ for _ in ()).throw(StoreError("the disk", "is full"))
+        app.store,
+        "record_observations",
+        lambda _: (_ for _ in ()).throw(StoreError("the disk", "is full")),
     )
     with pytest.raises(StoreError, match="is full"):
-        await run(app, START)
-    left = app.store.night(START.date())
-    assert left.state is NightState.INCOMPLETE
-    monkeypatch.setattr(app.store, "record", record)
-    done = await run(app, START + timedelta(minutes=1))
-    assert done.state is NightState.DONE
+        await execute_run(app, START)
+    left = app.store.get_run(START.date())
+    assert left.state is AuditRunState.INCOMPLETE
+    monkeypatch.setattr(app.store, "record_observations", record)
+    done = await execute_run(app, START + timedelta(minutes=1))
+    assert done.state is AuditRunState.DONE
     assert len(seen(app, done)) == 2
 
 
 async def test_an_interrupted_night_is_gone_on_with_where_it_was_left(app):
     rows = [link(name, "website", name) for name in (f"a{number}" for number in range(9))]
     register(app, *rows)
-    app.web.answers = {row.typed: "hang" for row in rows[7:]}
+    app.web.answers = {row.typed_text: "hang" for row in rows[7:]}
     seven = asyncio.Event()
-    going = asyncio.create_task(run(app, START, progress=lambda done, _: seven.set() if done == 7 else None))
+    going = asyncio.create_task(
+        execute_run(app, START, on_progress=lambda done, _: seven.set() if done == 7 else None)
+    )
     await seven.wait()
     going.cancel()
     with pytest.raises(asyncio.CancelledError):
         await going
-    left = app.store.night(START.date())
+    left = app.store.get_run(START.date())
     before = set(seen(app, left))
-    assert left.state is NightState.INCOMPLETE
-    assert before == {row.typed for row in rows[:7]}
+    assert left.state is AuditRunState.INCOMPLETE
+    assert before == {row.typed_text for row in rows[:7]}
     app.web.answers, app.web.asked = {}, []
-    done = await run(app, START + timedelta(minutes=5))
-    assert done.state is NightState.DONE
+    done = await execute_run(app, START + timedelta(minutes=5))
+    assert done.state is AuditRunState.DONE
     assert done.started_at == START
     assert before.isdisjoint(app.web.asked)
     assert len(seen(app, done)) == 9
@@ -149,7 +164,7 @@ async def test_an_interrupted_night_is_gone_on_with_where_it_was_left(app):
 @pytest.mark.parametrize("stage", ["put_derived", "finish"])
 async def test_a_night_that_dies_while_concluding_concludes_the_same(app, monkeypatch, stage):
     register(app, SITE, NOUR)
-    app.web.answers = {SITE.typed: "linked"}
+    app.web.answers = {SITE.typed_text: "linked"}
     target = (app.store, "put_derived") if stage == "put_derived" else (runs_run.receipt, "done")
     whole = getattr(*target)
 
@@ -160,92 +175,102 @@ async def test_a_night_that_dies_while_concluding_concludes_the_same(app, monkey
 
     monkeypatch.setattr(*target, die)
     with pytest.raises(KeyboardInterrupt):
-        await run(app, START)
+        await execute_run(app, START)
     monkeypatch.setattr(*target, whole)
-    done = await run(app, START + timedelta(minutes=5))
-    assert done.state is NightState.DONE
-    assert [(gap.code, gap.nights) for gap in app.store.gaps()] == [
+    done = await execute_run(app, START + timedelta(minutes=5))
+    assert done.state is AuditRunState.DONE
+    assert [(gap.code, gap.nights) for gap in app.store.list_gaps()] == [
         ("channel_missing", 1),
         ("channel_unlisted", 1),
     ]
-    assert [proposal.nights for proposal in app.store.proposals()] == [1]
+    assert [proposal.nights for proposal in app.store.list_proposals()] == [1]
 
 
 async def test_a_passing_trouble_gets_a_second_look(app):
     register(app, NOUR, AMAL)
     app.web.answers = {
-        NOUR.typed: [NoPage(Reason.TIMEOUT), "alive"],
-        AMAL.typed: NoPage(Reason.NETWORK, "host down"),
+        NOUR.typed_text: [FetchError(Reason.TIMEOUT), "alive"],
+        AMAL.typed_text: FetchError(Reason.NETWORK, "host down"),
     }
-    done = await run(app, START)
-    assert seen(app, done)[NOUR.typed] == (Presence.PRESENT, None)
-    assert seen(app, done)[AMAL.typed] == (Presence.UNKNOWN, Reason.NETWORK)
+    done = await execute_run(app, START)
+    assert seen(app, done)[NOUR.typed_text] == (Presence.PRESENT, None)
+    assert seen(app, done)[AMAL.typed_text] == (Presence.UNKNOWN, Reason.NETWORK)
     assert app.web.passes == 2
-    assert app.web.asked.count(AMAL.typed) == 2
+    assert app.web.asked.count(AMAL.typed_text) == 2
 
 
 async def test_what_may_be_asked_for_once_a_night_gets_no_second_look(app):
     register(app, NOUR, AMAL)
-    app.web.answers = {one.typed: [NoPage(Reason.SERVER_ERROR), "alive"] for one in (NOUR, AMAL)}
-    app.web.once = {NOUR.typed}
-    done = await run(app, START)
-    assert seen(app, done)[NOUR.typed] == (Presence.UNKNOWN, Reason.SERVER_ERROR)
-    assert seen(app, done)[AMAL.typed] == (Presence.PRESENT, None)
-    assert (app.web.asked.count(NOUR.typed), app.web.asked.count(AMAL.typed)) == (1, 2)
+    app.web.answers = {
+        one.typed_text: [FetchError(Reason.SERVER_ERROR), "alive"] for one in (NOUR, AMAL)
+    }
+    app.web.once = {NOUR.typed_text}
+    done = await execute_run(app, START)
+    assert seen(app, done)[NOUR.typed_text] == (Presence.UNKNOWN, Reason.SERVER_ERROR)
+    assert seen(app, done)[AMAL.typed_text] == (Presence.PRESENT, None)
+    assert (app.web.asked.count(NOUR.typed_text), app.web.asked.count(AMAL.typed_text)) == (1, 2)
 
 
 async def test_what_is_final_gets_one_look(app):
     register(app, NOUR, AMAL)
-    app.web.answers = {NOUR.typed: "gone", AMAL.typed: NoPage(Reason.BLOCKED)}
-    await run(app, START)
-    assert (app.web.asked.count(NOUR.typed), app.web.asked.count(AMAL.typed)) == (1, 1)
+    app.web.answers = {NOUR.typed_text: "gone", AMAL.typed_text: FetchError(Reason.BLOCKED)}
+    await execute_run(app, START)
+    assert (app.web.asked.count(NOUR.typed_text), app.web.asked.count(AMAL.typed_text)) == (1, 1)
 
 
 async def test_cells_that_name_nobody_and_channels_not_audited_are_not_looked_at(app):
-    nothing = AccountRow("nour", "لا يوجد", Identity("facebook", Kind.NONE), "facebook")
+    nothing = AccountRow("nour", "لا يوجد", Identity("facebook", LinkKind.NONE), "facebook")
     register(app, NOUR, nothing, link("nour", "telegram", "nour"))
-    await run(app, START)
-    assert app.web.asked == [NOUR.typed]
+    await execute_run(app, START)
+    assert app.web.asked == [NOUR.typed_text]
 
 
 async def test_an_account_that_is_not_theirs_is_neither_looked_at_nor_judged(app):
     register(app, NOUR)
-    row = next(app.store.accounts())
+    row = next(app.store.list_accounts())
     app.store.add_decision(
-        Decision("nour", "facebook", DecisionKind.NOT_OURS, "Amina", "a namesake", START, account_id=row.id)
+        Decision(
+            "nour", "facebook", DecisionKind.DISOWN, "Amina", "a namesake", START, account_id=row.id
+        )
     )
-    await run(app, START)
+    await execute_run(app, START)
     assert app.web.asked == []
-    assert ("channel_missing", "facebook") in {(gap.code, gap.channel) for gap in app.store.gaps()}
+    assert ("channel_missing", "facebook") in {
+        (gap.code, gap.channel) for gap in app.store.list_gaps()
+    }
 
 
 async def test_a_gone_account_opens_its_gap_after_three_nights_over_six_days(app):
     register(app, NOUR)
-    app.web.answers = {NOUR.typed: "gone"}
+    app.web.answers = {NOUR.typed_text: "gone"}
     opened_after = []
     for day in (0, 3, 6):
-        await run(app, night_of(day))
-        opened_after.append({gap.code for gap in app.store.gaps() if is_open(gap)} - {"channel_missing"})
+        await execute_run(app, night_of(day))
+        opened_after.append(
+            {gap.code for gap in app.store.list_gaps() if is_gap_open(gap)} - {"channel_missing"}
+        )
     assert opened_after == [set(), set(), {"channel_dead"}]
     app.web.answers = {}
     for day in (7, 8):
-        await run(app, night_of(day))
-    dead = next(gap for gap in app.store.gaps() if gap.code == "channel_dead")
+        await execute_run(app, night_of(day))
+    dead = next(gap for gap in app.store.list_gaps() if gap.code == "channel_dead")
     assert (dead.opened_at, dead.closed_at) == (night_of(6), night_of(8))
 
 
 async def test_an_unlisted_account_is_proposed_and_its_registration_closes_the_gap(app):
     register(app, SITE)
-    app.web.answers = {SITE.typed: "linked"}
+    app.web.answers = {SITE.typed_text: "linked"}
     for day in (0, 1):
-        await run(app, night_of(day))
-    unlisted = next(gap for gap in app.store.gaps() if gap.code == "channel_unlisted")
+        await execute_run(app, night_of(day))
+    unlisted = next(gap for gap in app.store.list_gaps() if gap.code == "channel_unlisted")
     assert (unlisted.subject, unlisted.opened_at) == ("@nour", night_of(1))
-    assert [proposal.nights for proposal in app.store.proposals()] == [2]
-    taken = AccountRow("nour", "@nour", Identity("youtube", Kind.PAGE, "@nour", PROFILE.canonical), "youtube")
+    assert [proposal.nights for proposal in app.store.list_proposals()] == [2]
+    taken = AccountRow(
+        "nour", "@nour", Identity("youtube", LinkKind.PAGE, "@nour", PROFILE.canonical), "youtube"
+    )
     register(app, SITE, taken, now=night_of(1) + timedelta(hours=5))
-    await run(app, night_of(2))
-    unlisted = next(gap for gap in app.store.gaps() if gap.code == "channel_unlisted")
+    await execute_run(app, night_of(2))
+    unlisted = next(gap for gap in app.store.list_gaps() if gap.code == "channel_unlisted")
     assert unlisted.closed_at == night_of(2)
 
 
@@ -253,38 +278,46 @@ def many(count):
     return [link(f"a{number}", "facebook", f"a{number}") for number in range(count)]
 
 
-async def test_when_five_accounts_turn_in_one_night_the_channel_is_blind_and_nothing_moves(app, caplog):
+async def test_when_five_accounts_turn_in_one_night_the_channel_is_blind_and_nothing_moves(
+    app, caplog
+):
     rows = many(9)
     register(app, *rows)
-    await run(app, START)
-    app.web.answers = {row.typed: "gone" for row in rows[:6]}
+    await execute_run(app, START)
+    app.web.answers = {row.typed_text: "gone" for row in rows[:6]}
     with caplog.at_level(logging.CRITICAL):
-        done = await run(app, night_of(1))
-    assert done.blind == ("facebook",)
+        done = await execute_run(app, night_of(1))
+    assert done.unreliable_channels == ("facebook",)
     assert "not_found" in done.receipt["blind"]["facebook"]
-    assert all(one.doubt is None and one.state is State.PRESENT for one in app.store.standings())
+    assert all(
+        one.doubt is None and one.state is AccountState.PRESENT for one in app.store.standings()
+    )
 
 
 async def test_a_blind_night_that_is_gone_on_with_stays_blind(app, monkeypatch, caplog):
     rows = many(9)
     register(app, *rows)
-    await run(app, START)
-    app.web.answers = {row.typed: "gone" for row in rows}
-    monkeypatch.setattr(runs_run.receipt, "done", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+    await execute_run(app, START)
+    app.web.answers = {row.typed_text: "gone" for row in rows}
+    monkeypatch.setattr(
+        runs_run.receipt,
+        "build_finished_receipt",
+        lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt),
+    )
     with caplog.at_level(logging.CRITICAL):
         with pytest.raises(KeyboardInterrupt):
-            await run(app, night_of(1))
+            await execute_run(app, night_of(1))
         monkeypatch.undo()
-        monkeypatch.setattr(checker, "steps", steps)
-        done = await run(app, night_of(1) + timedelta(hours=1))
-    assert done.blind == ("facebook",)
+        monkeypatch.setattr(checker, "probe_steps_for", steps)
+        done = await execute_run(app, night_of(1) + timedelta(hours=1))
+    assert done.unreliable_channels == ("facebook",)
     assert all(one.doubt is None for one in app.store.standings())
 
 
 def watched(monkeypatch, *canaries):
     """Use these canaries: (channel, url, exists)."""
     told = [
-        Canary(Account("", url, Identity(channel, Kind.PAGE, url, url, url)), exists)
+        Canary(Account("", url, Identity(channel, LinkKind.PAGE, url, url, url)), exists)
         for channel, url, exists in canaries
     ]
     monkeypatch.setattr(
@@ -293,50 +326,60 @@ def watched(monkeypatch, *canaries):
 
 
 @pytest.mark.fault("F31")
-async def test_without_connectivity_the_night_is_skipped_and_can_be_done_later(app, monkeypatch, caplog):
+async def test_without_connectivity_the_night_is_skipped_and_can_be_done_later(
+    app, monkeypatch, caplog
+):
     register(app, NOUR)
     sites = ["https://one.example/", "https://two.example/"]
     watched(monkeypatch, *(("website", url, True) for url in sites))
-    app.web.answers = dict.fromkeys(sites, NoPage(Reason.NETWORK))
+    app.web.answers = dict.fromkeys(sites, FetchError(Reason.NETWORK))
     with caplog.at_level(logging.CRITICAL):
-        skipped = await run(app, START)
-    assert (skipped.state, seen(app, skipped), list(app.store.gaps())) == (NightState.SKIPPED, {}, [])
+        skipped = await execute_run(app, START)
+    assert (skipped.state, seen(app, skipped), list(app.store.list_gaps())) == (
+        AuditRunState.SKIPPED,
+        {},
+        [],
+    )
     app.web.answers = {}
-    assert (await run(app, START + timedelta(hours=1))).state is NightState.DONE
+    assert (await execute_run(app, START + timedelta(hours=1))).state is AuditRunState.DONE
 
 
 async def test_a_canary_that_reads_wrong_blinds_its_channel(app, monkeypatch, caplog):
     register(app, NOUR, SITE)
     watched(monkeypatch, ("facebook", "https://facebook.example/known", True))
-    app.web.answers = {"https://facebook.example/known": "gone", NOUR.typed: "gone"}
+    app.web.answers = {"https://facebook.example/known": "gone", NOUR.typed_text: "gone"}
     with caplog.at_level(logging.CRITICAL):
-        done = await run(app, START)
-    assert done.blind == ("facebook",)
+        done = await execute_run(app, START)
+    assert done.unreliable_channels == ("facebook",)
     assert done.receipt["canaries"][0]["presence"] == "absent"
-    assert standing(app, NOUR.typed).doubt is None
-    assert standing(app, SITE.typed).state is State.PRESENT
+    assert standing(app, NOUR.typed_text).doubt is None
+    assert standing(app, SITE.typed_text).state is AccountState.PRESENT
 
 
 async def test_receipts_are_chained(app):
     register(app, NOUR)
-    first, second = await run(app, START), await run(app, night_of(1))
+    first, second = await execute_run(app, START), await execute_run(app, night_of(1))
     assert first.receipt["previous"] is None
-    assert second.receipt["previous"] == digest(first.receipt)
+    assert second.receipt["previous"] == hash_canonical_json(first.receipt)
 
 
 async def test_the_receipt_counts_what_opened_and_closed(app):
     register(app, NOUR)
-    first = await run(app, START)
+    first = await execute_run(app, START)
     assert (first.receipt["opened_by_code"], first.receipt["closed"]) == ({"channel_missing": 1}, 0)
     register(app, NOUR, link("nour", "youtube", "nour"), now=START + timedelta(hours=5))
-    second = await run(app, night_of(1))
+    second = await execute_run(app, night_of(1))
     assert second.receipt["closed_by_code"] == {"channel_missing": 1}
 
 
-async def test_the_receipt_names_busy_platforms_and_counts_other_hosts_over_all_sessions(app, monkeypatch):
-    monkeypatch.setattr(runs_run.receipt, "SHOWN_HOSTS", 2)
+async def test_the_receipt_names_busy_platforms_and_counts_other_hosts_over_all_sessions(
+    app, monkeypatch
+):
+    monkeypatch.setattr(runs_run.receipt, "MAX_HOSTS_IN_RECEIPT", 2)
     monkeypatch.setattr(
-        channel_registry, "owner", lambda host: host if host < "a3" else channel_registry.SITE
+        channel_registry,
+        "find_channel_by_host",
+        lambda host: host if host < "a3" else channel_registry.WEBSITE_CHANNEL,
     )
     rows = [link(name, "website", name) for name in ("a0", "a1", "a2", "a3", "a4")]
     register(app, *rows)
@@ -344,22 +387,24 @@ async def test_the_receipt_names_busy_platforms_and_counts_other_hosts_over_all_
 
     async def counted(ask):
         host = ask.url.split("/")[2]
-        app.web.by_host[host] += 1
+        app.web.requests_by_host[host] += 1
         if host == "a0.example":
             hangs.set()
         return await get(ask)
 
     monkeypatch.setattr(app.web, "get", counted)
-    app.web.answers = {rows[0].typed: "hang"}
+    app.web.answers = {rows[0].typed_text: "hang"}
     four = asyncio.Event()
-    going = asyncio.create_task(run(app, START, progress=lambda done, _: four.set() if done == 4 else None))
+    going = asyncio.create_task(
+        execute_run(app, START, on_progress=lambda done, _: four.set() if done == 4 else None)
+    )
     await four.wait()
     await hangs.wait()
     going.cancel()
     with pytest.raises(asyncio.CancelledError):
         await going
     app.web.answers = {}
-    done = await run(app, START + timedelta(minutes=5))
+    done = await execute_run(app, START + timedelta(minutes=5))
     shown, elsewhere = done.receipt["requests_by_host"], done.receipt["requests_elsewhere"]
     assert (shown["a0.example"], len(shown)) == (2, 2)
     assert elsewhere == {"hosts": 3, "requests": 3}
@@ -369,75 +414,100 @@ async def test_the_receipt_names_busy_platforms_and_counts_other_hosts_over_all_
 @pytest.mark.fault("F19")
 async def test_evidence_is_kept_without_cookies(app):
     register(app, NOUR)
-    done = await run(app, START)
-    look = next(app.store.observations(night_id=done.id))
+    done = await execute_run(app, START)
+    look = next(app.store.list_observations(run_id=done.id))
     assert dict(look.evidence[0].headers) == {"server": "x"}
-    assert app.archive.get(look.evidence[0].digest) == b"alive"
+    assert app.body_store.get(look.evidence[0].digest) == b"alive"
 
 
 async def test_progress_counts_to_the_end(app):
     register(app, *many(5))
     told = []
-    await run(app, START, progress=lambda done, whole: told.append((done, whole)))
+    await execute_run(app, START, on_progress=lambda done, whole: told.append((done, whole)))
     assert told == [(number, 5) for number in range(6)]
 
 
 async def lanes_of(app, *rows):
     """The lanes of a night by their sizes, each as often as it is given to a worker."""
     register(app, *rows)
-    tonight = app.store.begin_night(START.date(), START)
-    plan.make(app, tonight, {}, ())
-    shards = parcels(app.store.spots(tonight))
-    return [lane.shard.size async for lane in lanes(app.store, tonight, shards)]
+    tonight = app.store.begin_run(START.date(), START)
+    plan.create_run_plan(app, tonight, {}, ())
+    shards = build_batches(app.store.count_by_host_bucket(tonight))
+    return [lane.batch.size async for lane in iter_host_queues(app.store, tonight, shards)]
 
 
 async def test_the_busiest_host_is_begun_with_and_holds_a_few_workers(app):
-    pages = [replace(SITE, typed=f"{SITE.typed}{page}", identity=site_of(page)) for page in range(10)]
+    pages = [
+        replace(SITE, typed_text=f"{SITE.typed_text}{page}", identity=site_of(page))
+        for page in range(10)
+    ]
     assert await lanes_of(app, *pages, link("amal", "website", "amal")) == [10, 10, 10, 1]
 
 
 def site_of(page):
-    return replace(SITE.identity, key=f"nour.example/{page}", url=f"{SITE.typed}{page}")
+    return replace(SITE.identity, key=f"nour.example/{page}", url=f"{SITE.typed_text}{page}")
 
 
 async def test_a_platform_holds_one_worker_with_all_its_hosts_and_is_begun_first(app):
-    short = AccountRow("amal", "fb.me/x", Identity("facebook", Kind.SHORT, url="https://fb.me/x"), "facebook")
+    short = AccountRow(
+        "amal",
+        "fb.me/x",
+        Identity("facebook", LinkKind.SHORT_LINK, url="https://fb.me/x"),
+        "facebook",
+    )
     assert await lanes_of(app, *many(10), short, SITE) == [11, 1]
 
 
 async def test_a_lane_is_read_as_it_is_taken_and_each_account_once(app, monkeypatch):
-    monkeypatch.setattr("auditor.runs.host_queue.PAGE", 3)
+    monkeypatch.setattr("auditor.runs.host_queue.HOST_PAGE_SIZE", 3)
     register(app, *many(10))
-    tonight = app.store.begin_night(START.date(), START)
-    plan.make(app, tonight, {}, ())
-    (shard,) = parcels(app.store.spots(tonight))
-    lane = Lane(app.store, tonight, shard)
+    tonight = app.store.begin_run(START.date(), START)
+    plan.create_run_plan(app, tonight, {}, ())
+    (shard,) = build_batches(app.store.count_by_host_bucket(tonight))
+    lane = HostQueue(app.store, tonight, shard)
     taken = [one for _ in range(4) for one in await lane.take(2)]
-    rest = Lane(app.store, tonight, shard, after=lane.cursor)
+    rest = HostQueue(app.store, tonight, shard, after=lane.cursor)
     assert [one.account.id for one in taken + await rest.take(5)] == list(range(1, 11))
     assert await rest.take() == []
 
 
 async def test_small_hosts_are_taken_in_parcels_and_a_large_one_by_itself(app):
-    spots = [(0, 1, 300), (1, 2, 9), (1, 5, 9), (2, 1, 1), (2, 3, 2), (2, 4, 5), (2, 6, 1), (3, 1, 1)]
-    told = [(one.round, one.first, one.last, one.size) for one in parcels(spots, 4)]
+    spots = [
+        (0, 1, 300),
+        (1, 2, 9),
+        (1, 5, 9),
+        (2, 1, 1),
+        (2, 3, 2),
+        (2, 4, 5),
+        (2, 6, 1),
+        (3, 1, 1),
+    ]
+    told = [
+        (one.round, one.first_bucket, one.last_bucket, one.size) for one in build_batches(spots, 4)
+    ]
     assert told == [
         (0, 1, 1, 300), (1, 2, 2, 9), (1, 5, 5, 9), (2, 4, 4, 5), (2, 1, 3, 3), (2, 6, 6, 1), (3, 1, 1, 1)
     ]  # fmt: skip
 
 
 def test_a_small_register_has_something_for_each_worker():
-    assert [share(accounts) for accounts in (1, 30, 90, 6000, 1_250_000)] == [1, 1, 3, 200, 200]
+    assert [compute_batch_size(accounts) for accounts in (1, 30, 90, 6000, 1_250_000)] == [
+        1,
+        1,
+        3,
+        200,
+        200,
+    ]
 
 
 def test_a_large_host_has_one_round_though_some_of_its_accounts_are_late(app):
     register(app, *many(4))
-    places = [Place(round_, 7, 0, number) for number, round_ in enumerate((3, 2, 3, 9), 1)]
-    tonight = app.store.begin_night(START.date(), START)
-    app.store.make_plan(places, 4)
-    assert list(app.store.spots(tonight)) == [(2, 7, 1), (3, 7, 2), (9, 7, 1)]
-    app.store.make_plan(places, 3)
-    assert list(app.store.spots(tonight)) == [(2, 7, 4)]
+    places = [PlanPosition(round_, 7, 0, number) for number, round_ in enumerate((3, 2, 3, 9), 1)]
+    tonight = app.store.begin_run(START.date(), START)
+    app.store.replace_plan(places, 4)
+    assert list(app.store.count_by_host_bucket(tonight)) == [(2, 7, 1), (3, 7, 2), (9, 7, 1)]
+    app.store.replace_plan(places, 3)
+    assert list(app.store.count_by_host_bucket(tonight)) == [(2, 7, 4)]
 
 
 async def test_a_night_over_real_sockets(tmp_path, monkeypatch):
@@ -446,26 +516,31 @@ async def test_a_night_over_real_sockets(tmp_path, monkeypatch):
     async def answer(reader, writer):
         path = (await reader.readuntil(b"\r\n\r\n")).split()[1]
         word = {b"/gone": b"gone", b"/robots.txt": b""}.get(path, b"alive")
-        head = (
-            b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
-        )
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
         writer.write(head % len(word) + word)
         await writer.drain()
         writer.close()
 
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    fetch = FetchOptions(allow_networks=("127.0.0.0/8",), host_delay=0, second_pass_after=0, retries=0)
+    fetch = FetchOptions(
+        allow_networks=("127.0.0.0/8",), host_delay=0, second_pass_delay=0, max_retries=0
+    )
     app = opened(tmp_path, configured().model_copy(update={"fetch": fetch}))
-    monkeypatch.setattr(app, "fetcher", lambda now, _turns=None: Fetcher(fetch, now), raising=False)
-    monkeypatch.setattr(app, "readers", lambda: ReaderPool(1), raising=False)
+    monkeypatch.setattr(
+        app, "create_fetcher", lambda now, _turns=None: Fetcher(fetch, now), raising=False
+    )
+    monkeypatch.setattr(app, "create_parser_pool", lambda: ParserPool(1), raising=False)
     urls = [f"http://127.0.0.1:{port}/{name}" for name in ("gone", "here")]
     register(
         app,
-        *(AccountRow("nour", url, Identity("website", Kind.PAGE, url, url, url), "website") for url in urls),
+        *(
+            AccountRow("nour", url, Identity("website", LinkKind.PAGE, url, url, url), "website")
+            for url in urls
+        ),
     )
     async with server:
-        done = await run(app, START)
+        done = await execute_run(app, START)
     app.store.close()
     assert done.receipt["requests"] >= 2
     assert (done.receipt["present"], done.receipt["absent"]) == (1, 1)
@@ -473,17 +548,17 @@ async def test_a_night_over_real_sockets(tmp_path, monkeypatch):
 
 async def test_conclusions_are_kept_only_where_something_changed(app):
     register(app, NOUR)
-    await run(app, START)
-    held = app.store.holdings(["nour"], whole=False)
-    (before,) = run_results.assembled(held.associations, held)
-    derived = run_results.Derived()
-    derived.take(before, before)
-    assert derived == run_results.Derived()
+    await execute_run(app, START)
+    held = app.store.load_association_data(["nour"], include_closed_gaps=False)
+    (before,) = run_results.assemble_association_states(held.associations, held)
+    derived = run_results.Conclusions()
+    derived.add_changes(before, before)
+    assert derived == run_results.Conclusions()
 
 
 async def test_a_site_that_rests_keeps_no_other_waiting(tmp_path, monkeypatch):
     """One request at a time, and five sites are looked at: each comes while the others rest."""
-    fetch = FetchOptions(second_pass_after=0, concurrency=1, host_delay=1)
+    fetch = FetchOptions(second_pass_delay=0, concurrency=1, host_delay=1)
     app = opened(tmp_path, configured().model_copy(update={"fetch": fetch}))
     sites = [link(f"s{number}", "website", f"s{number}") for number in range(5)]
     register(app, *sites)
@@ -494,7 +569,7 @@ async def test_a_site_that_rests_keeps_no_other_waiting(tmp_path, monkeypatch):
         return await get(ask)
 
     monkeypatch.setattr(app.web, "get", rested)
-    done = await run(app, START)
+    done = await execute_run(app, START)
     app.store.close()
     assert done.receipt["present"] == len(sites)
 
@@ -502,22 +577,27 @@ async def test_a_site_that_rests_keeps_no_other_waiting(tmp_path, monkeypatch):
 async def test_a_register_is_concluded_in_parts_like_a_network(tmp_path, monkeypatch):
     """Each association by itself, and what is concluded in files: the same standings, gaps and proposals."""
     fetch = FetchOptions(
-        second_pass_after=0, concurrency=1, host_delay=0
+        second_pass_delay=0, concurrency=1, host_delay=0
     )  # so that both look in the same order
     config = configured().model_copy(update={"fetch": fetch})
     app, network = (opened(tmp_path / name, config) for name in ("register", "network"))
-    for each, at_once, in_memory in ((app, 1, 10), (network, batching.AT_ONCE, spool.IN_MEMORY)):
-        monkeypatch.setattr(batching, "AT_ONCE", at_once)
-        monkeypatch.setattr(spool, "IN_MEMORY", in_memory)
+    for each, at_once, in_memory in (
+        (app, 1, 10),
+        (network, batching.QUERY_BATCH_SIZE, spool.MAX_MEMORY_BYTES),
+    ):
+        monkeypatch.setattr(batching, "QUERY_BATCH_SIZE", at_once)
+        monkeypatch.setattr(spool, "MAX_MEMORY_BYTES", in_memory)
         register(each, NOUR, AMAL, SITE)
-        each.web.answers = {SITE.typed: "linked"}
+        each.web.answers = {SITE.typed_text: "linked"}
         for day in (0, 1):
-            await run(each, night_of(day))
+            await execute_run(each, night_of(day))
     for part in ("standings", "gaps", "proposals"):
         told = [list(getattr(each.store, part)()) for each in (app, network)]
         assert told[0] == told[1], part
         assert told[0], part
-    assert [gap.nights for gap in app.store.gaps("nour") if gap.code == "channel_unlisted"] == [2]
+    assert [
+        gap.run_count for gap in app.store.list_gaps("nour") if gap.code == "channel_unlisted"
+    ] == [2]
     app.store.close()
     network.store.close()
 
@@ -526,71 +606,80 @@ async def test_a_blind_night_whose_conclusions_cannot_be_kept_stays_blind(app, m
     known = "https://facebook.example/known"
     watched(monkeypatch, ("facebook", known, True))
     register(app, NOUR)
-    app.web.answers = {known: "gone", NOUR.typed: "gone"}
+    app.web.answers = {known: "gone", NOUR.typed_text: "gone"}
 
     def full(*_, **__):
         raise StoreError("the database", "the disk is full", "make room")
 
     with caplog.at_level(logging.CRITICAL):
-        with monkeypatch.context() as patch:
-            patch.setattr(app.store, "put_derived", full)
+        with monkeypatch.get_tls_context() as patch:
+            patch.setattr(app.store, "save_conclusions", full)
             with pytest.raises(StoreError):
-                await run(app, START)
+                await execute_run(app, START)
         app.web.answers[known] = "alive"
-        done = await run(app, START + timedelta(minutes=5))
-    assert done.blind == ("facebook",)
+        done = await execute_run(app, START + timedelta(minutes=5))
+    assert done.unreliable_channels == ("facebook",)
     assert done.receipt["blind"] == {"facebook": "a known account reads not_found"}
     assert all(one.doubt is None for one in app.store.standings())
 
 
 async def test_what_a_person_disowned_is_not_shared_with_its_owner(app, monkeypatch):
-    monkeypatch.setattr(reevaluate, "steps", steps)
-    shared = Shared(code="channel_shared", check="shared")
+    monkeypatch.setattr(reevaluate, "probe_steps_for", steps)
+    shared = SharedRule(code="channel_shared", check="shared")
     app.config = app.config.model_copy(update={"rules": (*app.config.rules, shared)})
     both = link("amal", "facebook", "nour")
     register(app, NOUR, both)
-    wrong = next(row for row in app.store.accounts() if row.association == "amal")
-    word = Decision("amal", "facebook", DecisionKind.NOT_OURS, "Amina", "", night_of(2), account_id=wrong.id)
+    wrong = next(row for row in app.store.list_accounts() if row.association == "amal")
+    word = Decision(
+        "amal", "facebook", DecisionKind.DISOWN, "Amina", "", night_of(2), account_id=wrong.id
+    )
     for day in range(2):
-        await run(app, night_of(day))
-    assert {gap.association for gap in app.store.gaps() if gap.code == "channel_shared"} == {"nour", "amal"}
+        await execute_run(app, night_of(day))
+    assert {gap.association for gap in app.store.list_gaps() if gap.code == "channel_shared"} == {
+        "nour",
+        "amal",
+    }
     app.store.add_decision(word)
-    await run(app, night_of(2))
-    assert not [gap for gap in app.store.gaps(unclosed_only=True) if gap.code == "channel_shared"]
-    assert reevaluate.rejudge(app).changes == []
+    await execute_run(app, night_of(2))
+    assert not [
+        gap for gap in app.store.list_gaps(unclosed_only=True) if gap.code == "channel_shared"
+    ]
+    assert reevaluate.reevaluate(app).changes == []
 
 
 def test_a_post_of_somebody_s_page_does_not_share_the_page():
     page = link("nour", "facebook", "nour")
-    post = replace(page, association="amal", identity=replace(page.identity, kind=Kind.POST))
-    assert owners_of([page, post], START) == {("facebook", "u:nour"): ("nour",)}
+    post = replace(page, association="amal", identity=replace(page.identity, kind=LinkKind.POST))
+    assert find_account_owners([page, post], START) == {("facebook", "u:nour"): ("nour",)}
 
 
 async def test_what_a_canary_said_holds_for_a_night_that_is_gone_on_with(app, monkeypatch, caplog):
     known = "https://facebook.example/known"
     watched(monkeypatch, ("facebook", known, True))
     register(app, NOUR, AMAL)
-    app.web.answers = {known: "gone", NOUR.typed: "gone", AMAL.typed: "hang"}
+    app.web.answers = {known: "gone", NOUR.typed_text: "gone", AMAL.typed_text: "hang"}
     one_done = asyncio.Event()
-    begun = asyncio.create_task(run(app, START, progress=lambda done, _all: done and one_done.set()))
+    begun = asyncio.create_task(
+        execute_run(app, START, on_progress=lambda done, _all: done and one_done.set())
+    )
     await one_done.wait()
     begun.cancel()
     with pytest.raises(asyncio.CancelledError):
         await begun
-    app.web.answers = {NOUR.typed: "gone"}
+    app.web.answers = {NOUR.typed_text: "gone"}
     with caplog.at_level(logging.CRITICAL):
-        done = await run(app, START + timedelta(hours=1))
-    assert done.blind == ("facebook",)
+        done = await execute_run(app, START + timedelta(hours=1))
+    assert done.unreliable_channels == ("facebook",)
     assert all(one.doubt is None for one in app.store.standings())
 
 
 async def test_an_account_that_moved_is_not_looked_at_and_its_channel_is_not_missing(app):
     register(app, NOUR)
-    row = next(app.store.accounts())
+    row = next(app.store.list_accounts())
     word = Decision("nour", "facebook", DecisionKind.MOVED, "Amina", "", START, account_id=row.id)
     app.store.add_decision(word)
-    await run(app, night_of(0))
-    assert {gap.channel for gap in app.store.gaps()} == {"youtube"}
-    seen = overview(app.store, app.config, night_of(1))
+    await execute_run(app, night_of(0))
+    assert {gap.channel for gap in app.store.list_gaps()} == {"youtube"}
+    seen = build_network_overview(app.store, app.config, night_of(1))
     facebook = next(one for one in seen.coverage if one.channel == "facebook")
     assert (facebook.unknown, facebook.missing) == (1, 0)

@@ -10,17 +10,17 @@ from unittest.mock import Mock
 import pytest
 
 from auditor.checking import checker
-from auditor.config.schema import Schedule
+from auditor.config.schema import ScheduleSettings
 from auditor.evaluation import reevaluate
 from auditor.receipts import receipt
-from auditor.receipts.receipt import left_out
-from auditor.runs.plan import Order, waited
-from auditor.runs.run import run
+from auditor.receipts.receipt import count_not_reached
+from auditor.runs.plan import CheckPriority, compute_overdue_seconds
+from auditor.runs.run import execute_run
 from probes.http.fetcher import FetchOptions
 from probes.models.finding import Activity, Presence, Reason
-from probes.models.http import NoPage
-from storage.errors import LaterNightError
-from storage.models.audit import NightState, Standing, State, Streak
+from probes.models.http import FetchError
+from storage.errors import LaterRunDoneError
+from storage.models.audit import AccountState, AccountStatus, AuditRunState, Streak
 from tests.support.mini_network import START, configured, link, night_of, opened, register, steps
 
 HOUR = 3600.0
@@ -29,7 +29,7 @@ HOUR = 3600.0
 @pytest.fixture(autouse=True)
 def simple_probe(monkeypatch):
     for module in (checker, reevaluate):
-        monkeypatch.setattr(module, "steps", steps)
+        monkeypatch.setattr(module, "probe_steps_for", steps)
 
 
 class Slow:
@@ -50,8 +50,10 @@ class Slow:
 
 
 def settled(app, **schedule):
-    fetch = FetchOptions(second_pass_after=0, concurrency=1)
-    app.config = app.config.model_copy(update={"fetch": fetch, "schedule": Schedule(**schedule)})
+    fetch = FetchOptions(second_pass_delay=0, concurrency=1)
+    app.config = app.config.model_copy(
+        update={"fetch": fetch, "schedule": ScheduleSettings(**schedule)}
+    )
 
 
 @pytest.fixture
@@ -67,15 +69,15 @@ def pages(count, channel="website"):
 
 
 def seen(app, night):
-    rows = {row.id: row.typed for row in app.store.accounts()}
-    return [rows[look.account_id] for look in app.store.observations(night_id=night.id)]
+    rows = {row.id: row.typed for row in app.store.list_accounts()}
+    return [rows[look.account_id] for look in app.store.list_observations(run_id=night.id)]
 
 
 async def broken_off(app, now, timer, looks):
     """Begin a night, or go on with it, and cancel it when so many looks are kept."""
     kept = asyncio.Event()
     told = {"timer": timer, "progress": lambda done, _: kept.set() if done == looks else None}
-    going = asyncio.create_task(run(app, now, **told))
+    going = asyncio.create_task(execute_run(app, now, **told))
     await kept.wait()
     going.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -85,8 +87,8 @@ async def broken_off(app, now, timer, looks):
 async def test_a_night_ends_in_its_window_and_tells_whom_it_left_out(app, caplog):
     rows = pages(10)
     register(app, *rows)
-    done = await run(app, START, timer=Slow(app.web))
-    assert (done.state, len(seen(app, done)), left_out(done)) == (NightState.DONE, 6, 4)
+    done = await execute_run(app, START, timer=Slow(app.web))
+    assert (done.state, len(seen(app, done)), count_not_reached(done)) == (AuditRunState.DONE, 6, 4)
     assert done.receipt["left_out_by_channel"] == {"website": 4}
     assert (done.receipt["accounts"], done.receipt["seconds"]) == (6, HOUR)
     assert done.finished_at == START + timedelta(hours=1)
@@ -96,53 +98,60 @@ async def test_a_night_ends_in_its_window_and_tells_whom_it_left_out(app, caplog
 async def test_a_window_of_none_ends_never(app):
     settled(app, window_hours=0)
     register(app, *pages(10))
-    done = await run(app, START, timer=Slow(app.web))
-    assert (len(seen(app, done)), left_out(done), done.receipt["left_out_by_channel"]) == (10, 0, {})
+    done = await execute_run(app, START, timer=Slow(app.web))
+    assert (len(seen(app, done)), count_not_reached(done), done.receipt["left_out_by_channel"]) == (
+        10,
+        0,
+        {},
+    )
 
 
 async def test_who_was_left_out_comes_first_in_the_next_night(app):
     rows = pages(10)
     register(app, *rows)
     timer = Slow(app.web)
-    first = await run(app, START, timer=timer)
+    first = await execute_run(app, START, timer=timer)
     reached = seen(app, first)
     app.web.asked.clear()
-    second = await run(app, night_of(1), timer=timer)
-    missed = {row.typed for row in rows} - set(reached)
+    second = await execute_run(app, night_of(1), timer=timer)
+    missed = {row.typed_text for row in rows} - set(reached)
     assert set(app.web.asked[:4]) == missed
     assert set(seen(app, second)) == missed | set(app.web.asked[4:6])
-    third = await run(app, night_of(2), timer=timer)
-    assert set(seen(app, second)) | set(seen(app, third)) == {row.typed for row in rows}
+    third = await execute_run(app, night_of(2), timer=timer)
+    assert set(seen(app, second)) | set(seen(app, third)) == {row.typed_text for row in rows}
 
 
 async def test_what_was_not_looked_at_does_not_move(app):
     """Of two accounts that are gone only the one that is looked at counts a failure."""
     looked, left = pages(2, "facebook")
     register(app, looked, left)
-    app.web.answers = {looked.typed: "gone", left.typed: "gone"}
+    app.web.answers = {looked.typed_text: "gone", left.typed_text: "gone"}
     settled(app, window_hours=0)
     timer = Slow(app.web)
-    await run(app, START, timer=timer)
+    await execute_run(app, START, timer=timer)
     settled(app, window_hours=0.1)
     for night in (4, 8, 9):  # each reaches one: they take turns
-        await run(app, night_of(night), timer=timer)
-    states = {row.typed: app.store.standing(row.id) for row in app.store.accounts()}
+        await execute_run(app, night_of(night), timer=timer)
+    states = {row.typed: app.store.standing(row.id) for row in app.store.list_accounts()}
     assert {typed: held.doubt and held.doubt.nights for typed, held in states.items()} in (
-        {looked.typed: None, left.typed: 2},
-        {looked.typed: 2, left.typed: None},
+        {looked.typed_text: None, left.typed_text: 2},
+        {looked.typed_text: 2, left.typed_text: None},
     )
-    assert sorted(held.state for held in states.values()) == [State.GONE, State.UNKNOWN]
-    dead = [gap for gap in app.store.gaps() if gap.code == "channel_dead" and gap.opened_at]
+    assert sorted(held.state for held in states.values()) == [
+        AccountState.GONE,
+        AccountState.UNKNOWN,
+    ]
+    dead = [gap for gap in app.store.list_gaps() if gap.code == "channel_dead" and gap.opened_at]
     assert len(dead) == 1
 
 
 async def test_a_rebuild_of_nights_that_left_some_out_changes_nothing(app):
     register(app, *pages(10), *pages(3, "facebook"))
-    app.web.answers = {row.typed: "gone" for row in pages(3, "facebook")}
+    app.web.answers = {row.typed_text: "gone" for row in pages(3, "facebook")}
     timer = Slow(app.web)
     for night in range(6):
-        await run(app, night_of(night), timer=timer)
-    assert reevaluate.rejudge(app).changes == []
+        await execute_run(app, night_of(night), timer=timer)
+    assert reevaluate.reevaluate(app).changes == []
 
 
 async def test_a_night_with_a_passed_window_is_concluded_and_not_gone_on_with(app):
@@ -151,67 +160,75 @@ async def test_a_night_with_a_passed_window_is_concluded_and_not_gone_on_with(ap
     timer = Slow(app.web)
     await broken_off(app, START, timer, looks=3)
     app.web.asked.clear()
-    done = await run(app, START + timedelta(hours=5), timer=timer)
-    assert (done.state, left_out(done), app.web.asked) == (NightState.DONE, 8 - len(seen(app, done)), [])
+    done = await execute_run(app, START + timedelta(hours=5), timer=timer)
+    assert (done.state, count_not_reached(done), app.web.asked) == (
+        AuditRunState.DONE,
+        8 - len(seen(app, done)),
+        [],
+    )
     assert len(seen(app, done)) >= 3
-    assert (await run(app, START + timedelta(hours=6), timer=timer)) == done
+    assert (await execute_run(app, START + timedelta(hours=6), timer=timer)) == done
     assert app.web.asked == []
 
 
 async def test_a_window_opens_with_the_first_look_so_that_a_skipped_night_can_be_done_later(app):
     register(app, *pages(3))
-    night = app.store.begin_night(START.date(), START)
-    app.store.finish_night(night, NightState.SKIPPED, START)
-    done = await run(app, START + timedelta(hours=12), timer=Slow(app.web))
-    assert (done.state, left_out(done)) == (NightState.DONE, 0)
+    night = app.store.begin_run(START.date(), START)
+    app.store.finish_run(night, AuditRunState.SKIPPED, START)
+    done = await execute_run(app, START + timedelta(hours=12), timer=Slow(app.web))
+    assert (done.state, count_not_reached(done)) == (AuditRunState.DONE, 0)
 
 
 async def test_a_try_that_was_skipped_takes_nothing_from_the_window_of_who_goes_on_later(app):
     """Skipped at 00:30, begun at 05:30 and broken off: there are fifty minutes left, not none."""
     register(app, *pages(3))
-    app.store.finish_night(app.store.begin_night(START.date(), START), NightState.SKIPPED, START)
+    app.store.finish_run(app.store.begin_run(START.date(), START), AuditRunState.SKIPPED, START)
     timer, late = Slow(app.web), START + timedelta(hours=5)
     await broken_off(app, late, timer, looks=1)
-    done = await run(app, late + timedelta(minutes=10), timer=timer)
-    assert (done.started_at, left_out(done), len(seen(app, done))) == (START, 0, 3)
+    done = await execute_run(app, late + timedelta(minutes=10), timer=timer)
+    assert (done.started_at, count_not_reached(done), len(seen(app, done))) == (START, 0, 3)
 
 
 async def test_whom_a_night_left_out_is_told_though_it_died_before_it_could(app, monkeypatch):
     """It died between conclusions and receipt; who was listed since was nobody it left out."""
     register(app, *pages(10))
-    with monkeypatch.context() as patched:
-        patched.setattr(receipt, "done", Mock(side_effect=KeyboardInterrupt))
+    with monkeypatch.get_tls_context() as patched:
+        patched.setattr(receipt, "build_finished_receipt", Mock(side_effect=KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
-            await run(app, START, timer=Slow(app.web))
+            await execute_run(app, START, timer=Slow(app.web))
     register(app, *pages(12), now=START + timedelta(hours=2))
-    done = await run(app, START + timedelta(hours=3), timer=Slow(app.web))
-    assert (done.state, len(seen(app, done))) == (NightState.DONE, 6)
-    assert (left_out(done), done.receipt["left_out_by_channel"]) == (4, {"website": 4})
+    done = await execute_run(app, START + timedelta(hours=3), timer=Slow(app.web))
+    assert (done.state, len(seen(app, done))) == (AuditRunState.DONE, 6)
+    assert (count_not_reached(done), done.receipt["left_out_by_channel"]) == (4, {"website": 4})
 
 
 async def test_what_there_is_no_time_for_a_second_look_at_stays_as_it_was_first_seen(app):
     failing, *others = pages(6)
     register(app, failing, *others)
-    app.web.answers = {failing.typed: NoPage(Reason.TIMEOUT, "silence")}
-    done = await run(app, START, timer=Slow(app.web))
-    assert left_out(done) == 0
+    app.web.answers = {failing.typed_text: FetchError(Reason.TIMEOUT, "silence")}
+    done = await execute_run(app, START, timer=Slow(app.web))
+    assert count_not_reached(done) == 0
     (look,) = [
-        one for one in app.store.observations(night_id=done.id) if one.finding.presence is Presence.UNKNOWN
+        one
+        for one in app.store.list_observations(run_id=done.id)
+        if one.finding.presence is Presence.UNKNOWN
     ]
     assert look.finding.reason is Reason.TIMEOUT
-    assert app.web.asked.count(failing.typed) == 1
-    assert reevaluate.rejudge(app).changes == []
+    assert app.web.asked.count(failing.typed_text) == 1
+    assert reevaluate.reevaluate(app).changes == []
 
 
 async def test_the_wait_for_the_second_pass_ends_with_the_window(app):
-    fetch = FetchOptions(second_pass_after=3600, concurrency=1)
-    app.config = app.config.model_copy(update={"fetch": fetch, "schedule": Schedule(window_hours=0.2)})
+    fetch = FetchOptions(second_pass_delay=3600, concurrency=1)
+    app.config = app.config.model_copy(
+        update={"fetch": fetch, "schedule": ScheduleSettings(time_limit_hours=0.2)}
+    )
     (failing,) = pages(1)
     register(app, failing)
-    app.web.answers = {failing.typed: NoPage(Reason.TIMEOUT, "silence")}
+    app.web.answers = {failing.typed_text: FetchError(Reason.TIMEOUT, "silence")}
     async with asyncio.timeout(10):
-        done = await run(app, START, timer=Slow(app.web, seconds=719.9))
-    assert (done.receipt["unknown"], left_out(done)) == (1, 0)
+        done = await execute_run(app, START, timer=Slow(app.web, seconds=719.9))
+    assert (done.receipt["unknown"], count_not_reached(done)) == (1, 0)
 
 
 @pytest.mark.fault("F33")
@@ -219,10 +236,16 @@ async def test_a_storm_of_errors_does_not_carry_a_night_beyond_its_window(app):
     """Ten of twenty are to be looked at again after fifty minutes; for four of them there is time."""
     rows = pages(20)
     register(app, *rows)
-    app.web.answers = {row.typed: NoPage(Reason.SERVER_ERROR, "503", status=503) for row in rows[::2]}
-    done = await run(app, START, timer=Slow(app.web, seconds=150.0))
+    app.web.answers = {
+        row.typed_text: FetchError(Reason.SERVER_ERROR, "503", status=503) for row in rows[::2]
+    }
+    done = await execute_run(app, START, timer=Slow(app.web, seconds=150.0))
     assert (done.receipt["seconds"], len(app.web.asked)) == (HOUR, 24)
-    assert (done.receipt["accounts"], done.receipt["unknown"], left_out(done)) == (20, 10, 0)
+    assert (done.receipt["accounts"], done.receipt["unknown"], count_not_reached(done)) == (
+        20,
+        10,
+        0,
+    )
 
 
 @pytest.mark.fault("F41")
@@ -230,12 +253,12 @@ async def test_no_moment_of_a_night_is_before_its_beginning_though_the_clock_jum
     register(app, *pages(4))
     timer = Slow(app.web)
     await broken_off(app, START, timer, looks=2)
-    left = app.store.night(START.date())
+    left = app.store.get_run(START.date())
     assert left.finished_at >= left.started_at
-    done = await run(app, START - timedelta(minutes=20), timer=timer)
+    done = await execute_run(app, START - timedelta(minutes=20), timer=timer)
     assert done.started_at == START <= done.finished_at
     assert done.receipt["seconds"] > 0
-    assert all(look.observed_at >= START for look in app.store.observations(night_id=done.id))
+    assert all(look.observed_at >= START for look in app.store.list_observations(run_id=done.id))
 
 
 @pytest.mark.fault("F41")
@@ -243,8 +266,10 @@ async def test_a_night_never_begins_before_the_end_of_the_one_before(app):
     """The night before ended at 00:50; by the clock of the next one it is 00:35."""
     register(app, *pages(2))
     timer = Slow(app.web)
-    first = await run(app, START, timer=timer)
-    second = await run(app, START + timedelta(minutes=5), day=night_of(1).date(), timer=timer)
+    first = await execute_run(app, START, timer=timer)
+    second = await execute_run(
+        app, START + timedelta(minutes=5), day=night_of(1).date(), timer=timer
+    )
     assert second.started_at == first.finished_at
     assert second.finished_at > second.started_at
     assert app.store.standing(1).checked_at > first.finished_at
@@ -254,32 +279,44 @@ async def test_a_night_never_begins_before_the_end_of_the_one_before(app):
 async def test_no_night_is_done_before_one_that_is_held(app):
     register(app, *pages(2))
     timer = Slow(app.web)
-    await run(app, night_of(1), timer=timer)
+    await execute_run(app, night_of(1), timer=timer)
     app.web.asked.clear()
-    with pytest.raises(LaterNightError, match="mend the clock"):
-        await run(app, START, timer=timer)
-    assert (app.web.asked, app.store.night(START.date())) == ([], None)
+    with pytest.raises(LaterRunDoneError, match="mend the clock"):
+        await execute_run(app, START, timer=timer)
+    assert (app.web.asked, app.store.get_run(START.date())) == ([], None)
 
 
 def order(**named):
-    return Order(Mock(started_at=night_of(9)), fresh=night_of(-21), **named)
+    return CheckPriority(Mock(started_at=night_of(9)), active_since=night_of(-21), **named)
 
 
 def test_platforms_are_begun_first_and_of_sites_those_that_have_waited_longest():
     site, page = link("a", "website", "a"), link("b", "facebook", "b")
-    never, late, known = None, Standing(1, checked_at=night_of(7)), Standing(1, checked_at=night_of(9))
-    rounds = [order().place(site, standing).round for standing in (never, late, known)]
-    assert order().place(page, known).round < rounds[0] < rounds[1] < rounds[2]
+    never, late, known = (
+        None,
+        AccountStatus(1, checked_at=night_of(7)),
+        AccountStatus(1, checked_at=night_of(9)),
+    )
+    rounds = [order().compute_position(site, standing).round for standing in (never, late, known)]
+    assert order().compute_position(page, known).round < rounds[0] < rounds[1] < rounds[2]
 
 
 def test_of_a_platform_the_most_overdue_come_first_and_then_who_is_likely_to_have_changed():
     """One that waited two days and has something to be confirmed is asked before one of five days."""
     page = link("b", "facebook", "b")
-    doubted = Standing(1, checked_at=night_of(7), doubt=Streak("not_found", night_of(6), night_of(7)))
-    active = Standing(2, checked_at=night_of(7), last_activity=Activity(night_of(5), "feed"))
-    asleep = Standing(3, checked_at=night_of(7), last_activity=Activity(night_of(-90), "feed"))
-    longer, on_time = Standing(4, checked_at=night_of(4)), Standing(5, checked_at=night_of(9))
-    ranks = [order().place(page, one).rank for one in (None, doubted, longer, active, asleep, on_time)]
+    doubted = AccountStatus(
+        1, checked_at=night_of(7), unconfirmed_streak=Streak("not_found", night_of(6), night_of(7))
+    )
+    active = AccountStatus(2, checked_at=night_of(7), last_activity=Activity(night_of(5), "feed"))
+    asleep = AccountStatus(3, checked_at=night_of(7), last_activity=Activity(night_of(-90), "feed"))
+    longer, on_time = (
+        AccountStatus(4, checked_at=night_of(4)),
+        AccountStatus(5, checked_at=night_of(9)),
+    )
+    ranks = [
+        order().compute_position(page, one).rank
+        for one in (None, doubted, longer, active, asleep, on_time)
+    ]
     assert ranks == sorted(ranks)
     assert len(set(ranks)) == len(ranks)
 
@@ -288,11 +325,13 @@ def test_whom_nights_cannot_reach_all_at_once_is_reached_in_turn():
     """A platform of which a night reaches a tenth: nobody waits for ever, whoever else changes."""
     rows = [replace(link(f"a{at}", "facebook", f"a{at}"), id=at) for at in range(1, 101)]
     busy = Activity(night_of(1000), "feed")
-    held = {row.id: Standing(row.id, last_activity=busy if row.id <= 20 else None) for row in rows}
+    held = {
+        row.id: AccountStatus(row.id, last_activity=busy if row.id <= 20 else None) for row in rows
+    }
     asked = {row.id: [] for row in rows}
     for night in range(1, 120):
-        made = Order(Mock(started_at=night_of(night - 1)), fresh=night_of(0))
-        for row in sorted(rows, key=lambda row: made.place(row, held[row.id]).rank)[:10]:
+        made = CheckPriority(Mock(started_at=night_of(night - 1)), active_since=night_of(0))
+        for row in sorted(rows, key=lambda row: made.compute_position(row, held[row.id]).rank)[:10]:
             held[row.id] = replace(held[row.id], checked_at=night_of(night))
             asked[row.id].append(night)
     waits = [later - before for nights in asked.values() for before, later in pairwise(nights)]
@@ -304,8 +343,11 @@ def test_waiting_is_counted_from_the_night_before():
     class Last:
         started_at = night_of(3)
 
-    assert waited(None, None) == 0
-    assert waited(None, Last) == inf
-    assert waited(Standing(1), Last) == inf
-    assert waited(Standing(1, checked_at=night_of(3) + timedelta(hours=1)), Last) == 0
-    assert waited(Standing(1, checked_at=night_of(1)), Last) == 2 * 86400
+    assert compute_overdue_seconds(None, None) == 0
+    assert compute_overdue_seconds(None, Last) == inf
+    assert compute_overdue_seconds(AccountStatus(1), Last) == inf
+    assert (
+        compute_overdue_seconds(AccountStatus(1, checked_at=night_of(3) + timedelta(hours=1)), Last)
+        == 0
+    )
+    assert compute_overdue_seconds(AccountStatus(1, checked_at=night_of(1)), Last) == 2 * 86400

@@ -14,24 +14,24 @@ import pytest
 from apscheduler.triggers.cron import CronTrigger
 
 from auditor.app import App
-from auditor.config.schema import Config, Schedule, Storage
-from auditor.core.errors import LockedError
-from auditor.i18n.wording import Wording
-from auditor.schedule_times import due, waiting
-from auditor.scheduling import Watch, scheduler_of, serve
-from probes.models.finding import Finding, Identity, Kind, Presence
+from auditor.config.schema import Config, ScheduleSettings, StorageSettings
+from auditor.core.errors import RunLockedError
+from auditor.i18n.wording import Translator
+from auditor.schedule_times import find_delayed_day, find_due_day
+from auditor.scheduling import SchedulerJob, build_scheduler, serve_schedule
+from probes.models.finding import Finding, Identity, LinkKind, Presence
 from storage.errors import StoreError
-from storage.models.audit import AccountRow, Association, Night, NightState, Observation
+from storage.models.audit import AccountRow, Association, AuditRun, AuditRunState, Observation
 
 TESTS = Path(__file__).parents[2]
 DAY = date(2026, 11, 25)
 NOW = datetime(2026, 11, 25, 0, 30, tzinfo=UTC)
-AT_NIGHT = Schedule(at=time(0, 30), grace_hours=6, drain_seconds=0.1)
+AT_NIGHT = ScheduleSettings(start_time=time(0, 30), catch_up_hours=6, shutdown_grace_seconds=0.1)
 
 
 @pytest.fixture
 def app(tmp_path):
-    storage = Storage.model_validate({"folder": tmp_path / "data"})
+    storage = StorageSettings.model_validate({"folder": tmp_path / "data"})
     with App.open(Config(storage=storage, schedule=AT_NIGHT)) as opened:
         yield opened
 
@@ -49,7 +49,7 @@ class Clock:
 class Nights:
     """Does nights without looking at anything; `hold` keeps one going, `ends` says how they end."""
 
-    def __init__(self, ends=NightState.DONE):
+    def __init__(self, ends=AuditRunState.DONE):
         self.begun = []
         self.stop = None
         self.ends = ends
@@ -60,12 +60,12 @@ class Nights:
         self.begun.append((day, now))
         self.stop = stop
         self.started.set()
-        night = app.store.begin_night(day, now)
+        night = app.store.begin_run(day, now)
         if self.hold:
             await self.hold.wait()
         if isinstance(self.ends, Exception):
             raise self.ends
-        return app.store.finish_night(night, self.ends, now)
+        return app.store.finish_run(night, self.ends, now)
 
 
 @pytest.mark.parametrize(
@@ -83,8 +83,8 @@ class Nights:
     ],
 )
 def test_a_night_is_due_from_its_hour_until_its_grace_is_over(at, now, day):
-    schedule = Schedule(at=time.fromisoformat(at), grace_hours=6)
-    found = due(schedule, datetime.fromisoformat(now).replace(tzinfo=UTC))
+    schedule = ScheduleSettings(start_time=time.fromisoformat(at), catch_up_hours=6)
+    found = find_due_day(schedule, datetime.fromisoformat(now).replace(tzinfo=UTC))
     assert found == (date.fromisoformat(day) if day else None)
 
 
@@ -100,7 +100,9 @@ def fires(trigger, start, count):
 
 @pytest.mark.fault("F39")
 def test_the_hour_comes_once_a_day_also_when_ramadan_turns_the_clocks(app):
-    scheduler = scheduler_of(Watch(app, Nights(), Clock()), Schedule(at=time(2, 30)))
+    scheduler = build_scheduler(
+        SchedulerJob(app, Nights(), Clock()), ScheduleSettings(start_time=time(2, 30))
+    )
     trigger = scheduler._pending_jobs[0][0].trigger
     assert isinstance(trigger, CronTrigger)
     moments = fires(trigger, datetime(2027, 2, 5, 12, tzinfo=UTC), 60)
@@ -109,7 +111,7 @@ def test_the_hour_comes_once_a_day_also_when_ramadan_turns_the_clocks(app):
 
 
 async def test_the_timers_have_hours_of_grace(app):
-    scheduler = scheduler_of(Watch(app, Nights(), Clock()), app.config.schedule)
+    scheduler = build_scheduler(SchedulerJob(app, Nights(), Clock()), app.config.schedule)
     scheduler.start(paused=True)
     for job in scheduler.get_jobs():
         assert (job.misfire_grace_time, job.coalesce) == (6 * 3600, True)
@@ -119,63 +121,67 @@ async def test_the_timers_have_hours_of_grace(app):
 
 async def test_a_night_that_is_due_is_done_once(app):
     nights, clock = Nights(), Clock()
-    watch = Watch(app, nights, clock)
-    await watch.look()
-    await watch.look()
+    watch = SchedulerJob(app, nights, clock)
+    await watch.run_if_due()
+    await watch.run_if_due()
     assert nights.begun == [(DAY, NOW)]
-    assert app.store.night(DAY).state is NightState.DONE
+    assert app.store.get_run(DAY).state is AuditRunState.DONE
     clock.now += timedelta(days=1)
-    await watch.look()
+    await watch.run_if_due()
     assert [day for day, _ in nights.begun] == [DAY, DAY + timedelta(days=1)]
 
 
 @pytest.mark.fault("F38")
 async def test_no_night_is_begun_outside_its_window(app):
     nights = Nights()
-    await Watch(app, nights, Clock(NOW - timedelta(minutes=1))).look()
-    await Watch(app, nights, Clock(NOW + timedelta(hours=7))).look()
+    await SchedulerJob(app, nights, Clock(NOW - timedelta(minutes=1))).run_if_due()
+    await SchedulerJob(app, nights, Clock(NOW + timedelta(hours=7))).run_if_due()
     assert not nights.begun
 
 
 async def test_a_night_after_midnight_belongs_to_the_day_it_was_due(app):
     app = App(
-        app.config.model_copy(update={"schedule": Schedule(at=time(23), grace_hours=6)}),
+        app.config.model_copy(
+            update={"schedule": ScheduleSettings(start_time=time(23), catch_up_hours=6)}
+        ),
         app.store,
-        app.archive,
+        app.body_store,
     )
     nights = Nights()
-    await Watch(app, nights, Clock(datetime(2026, 11, 26, 1, tzinfo=UTC))).look()
+    await SchedulerJob(app, nights, Clock(datetime(2026, 11, 26, 1, tzinfo=UTC))).run_if_due()
     assert [day for day, _ in nights.begun] == [DAY]
 
 
-@pytest.mark.parametrize("state", [NightState.INCOMPLETE, NightState.SKIPPED])
+@pytest.mark.parametrize("state", [AuditRunState.INCOMPLETE, AuditRunState.SKIPPED])
 async def test_an_interrupted_or_skipped_night_is_tried_again_within_its_window(app, state):
     nights = Nights(ends=state)
-    watch = Watch(app, nights, Clock())
-    await watch.look()
-    nights.ends = NightState.DONE
-    await watch.look()
+    watch = SchedulerJob(app, nights, Clock())
+    await watch.run_if_due()
+    nights.ends = AuditRunState.DONE
+    await watch.run_if_due()
     assert len(nights.begun) == 2
-    assert app.store.night(DAY).state is NightState.DONE
+    assert app.store.get_run(DAY).state is AuditRunState.DONE
 
 
-@pytest.mark.parametrize("state", [NightState.INCOMPLETE, NightState.RUNNING])
-async def test_a_night_that_was_broken_off_is_gone_on_with_after_its_grace_until_the_next_hour(app, state):
-    night = app.store.begin_night(DAY, NOW)
-    if state is not NightState.RUNNING:
-        app.store.finish_night(night, state, NOW)
+@pytest.mark.parametrize("state", [AuditRunState.INCOMPLETE, AuditRunState.RUNNING])
+async def test_a_night_that_was_broken_off_is_gone_on_with_after_its_grace_until_the_next_hour(
+    app, state
+):
+    night = app.store.begin_run(DAY, NOW)
+    if state is not AuditRunState.RUNNING:
+        app.store.finish_run(night, state, NOW)
     nights = Nights()
-    next_hour = datetime.combine(DAY + timedelta(days=1), AT_NIGHT.at, UTC)
+    next_hour = datetime.combine(DAY + timedelta(days=1), AT_NIGHT.start_time, UTC)
     for late in (next_hour + timedelta(hours=7), next_hour - timedelta(minutes=1)):
-        await Watch(app, nights, Clock(late)).look()
+        await SchedulerJob(app, nights, Clock(late)).run_if_due()
     assert nights.begun == [(DAY, next_hour - timedelta(minutes=1))]
-    assert app.store.night(DAY).state is NightState.DONE
+    assert app.store.get_run(DAY).state is AuditRunState.DONE
 
 
 async def test_a_night_that_was_skipped_is_not_tried_again_after_its_grace(app):
-    app.store.finish_night(app.store.begin_night(DAY, NOW), NightState.SKIPPED, NOW)
+    app.store.finish_run(app.store.begin_run(DAY, NOW), AuditRunState.SKIPPED, NOW)
     nights = Nights()
-    await Watch(app, nights, Clock(NOW + timedelta(hours=7))).look()
+    await SchedulerJob(app, nights, Clock(NOW + timedelta(hours=7))).run_if_due()
     assert nights.begun == []
 
 
@@ -183,10 +189,10 @@ async def test_a_night_that_was_skipped_is_not_tried_again_after_its_grace(app):
 async def test_a_second_look_does_not_begin_the_night_that_is_going_on(app):
     nights = Nights()
     nights.hold = asyncio.Event()
-    watch = Watch(app, nights, Clock())
-    first = asyncio.create_task(watch.look())
+    watch = SchedulerJob(app, nights, Clock())
+    first = asyncio.create_task(watch.run_if_due())
     await nights.started.wait()
-    await watch.look()
+    await watch.run_if_due()
     nights.hold.set()
     await first
     assert len(nights.begun) == 1
@@ -195,27 +201,27 @@ async def test_a_second_look_does_not_begin_the_night_that_is_going_on(app):
 @pytest.mark.fault("F34")
 async def test_a_night_that_another_process_runs_is_left_to_it(app, caplog):
     nights = Nights()
-    with app.lock():
-        await Watch(app, nights, Clock()).look()
+    with app.hold_run_lock():
+        await SchedulerJob(app, nights, Clock()).run_if_due()
     assert not nights.begun
     assert "another run holds the lock" in caplog.text
 
 
 @pytest.mark.fault("F34")
 def test_the_lock_has_one_holder_and_its_file_stays(app):
-    with app.lock():
+    with app.hold_run_lock():
         assert refused(app)
-    with app.lock():
+    with app.hold_run_lock():
         assert refused(app)
-    assert (app.folder / "night.lock").exists()
+    assert (app.data_folder / "night.lock").exists()
 
 
 def refused(app):
     try:
-        with app.lock():
+        with app.hold_run_lock():
             return False
-    except LockedError as problem:
-        return problem.code == 5
+    except RunLockedError as problem:
+        return problem.exit_code == 5
 
 
 @pytest.mark.parametrize(
@@ -227,20 +233,22 @@ def refused(app):
 )
 async def test_a_night_that_fails_is_told_and_the_service_lives(app, caplog, trouble, said, traced):
     nights = Nights(ends=trouble)
-    watch = Watch(app, nights, Clock())
-    await watch.look()
+    watch = SchedulerJob(app, nights, Clock())
+    await watch.run_if_due()
     (record,) = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert said in record.getMessage()
     assert bool(record.exc_info) is traced
-    nights.ends = NightState.DONE
-    await watch.look()
-    assert app.store.night(DAY).state is NightState.DONE
+    nights.ends = AuditRunState.DONE
+    await watch.run_if_due()
+    assert app.store.get_run(DAY).state is AuditRunState.DONE
 
 
 @pytest.mark.fault("F38")
 async def test_a_missed_night_is_caught_up_at_start(app):
     nights, stop = Nights(), asyncio.Event()
-    serving = asyncio.create_task(serve(app, night=nights, clock=Clock(NOW + timedelta(hours=5)), stop=stop))
+    serving = asyncio.create_task(
+        serve_schedule(app, audit_runner=nights, clock=Clock(NOW + timedelta(hours=5)), stop=stop)
+    )
     async with asyncio.timeout(5):
         await nights.started.wait()
         stop.set()
@@ -250,50 +258,50 @@ async def test_a_missed_night_is_caught_up_at_start(app):
 
 @pytest.mark.fault("F36")
 async def test_sigterm_commits_what_was_seen_and_the_next_start_goes_on(app):
-    page = Identity("website", Kind.PAGE, "amal.example", "https://amal.example/")
+    page = Identity("website", LinkKind.PAGE, "amal.example", "https://amal.example/")
     links = [AccountRow("amal", f"{n}", page, column=f"{n}") for n in range(3)]
     app.store.save_registry([Association("amal", "Amal")], links, NOW)
     seen = asyncio.Event()
 
     async def endless(app, now, *, day, stop):
-        night = app.store.begin_night(day, now)
-        async with app.store.writer(seconds=60) as writer:
+        night = app.store.begin_run(day, now)
+        async with app.store.open_observation_writer(max_wait_seconds=60) as writer:
             await writer.add(Observation(1, night.id, now, Finding(Presence.PRESENT)))
             seen.set()
             await asyncio.Event().wait()
 
-    serving = asyncio.create_task(serve(app, night=endless, clock=Clock()))
+    serving = asyncio.create_task(serve_schedule(app, audit_runner=endless, clock=Clock()))
     async with asyncio.timeout(5):
         await seen.wait()
         os.kill(os.getpid(), signal.SIGTERM)
         await serving
-    assert [o.account_id for o in app.store.observations()] == [1]
-    with app.lock():
-        assert len(list(app.store.pending(app.store.night(DAY)))) == 2
+    assert [o.account_id for o in app.store.list_observations()] == [1]
+    with app.hold_run_lock():
+        assert len(list(app.store.list_pending_accounts(app.store.get_run(DAY)))) == 2
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
 async def test_an_interrupt_drains_too(app):
     nights = Nights()
     nights.hold = asyncio.Event()
-    serving = asyncio.create_task(serve(app, night=nights, clock=Clock()))
+    serving = asyncio.create_task(serve_schedule(app, audit_runner=nights, clock=Clock()))
     async with asyncio.timeout(5):
         await nights.started.wait()
         serving.cancel()
         with pytest.raises(asyncio.CancelledError):
             await serving
-    with app.lock():
-        assert app.store.night(DAY).state is NightState.RUNNING
+    with app.hold_run_lock():
+        assert app.store.get_run(DAY).state is AuditRunState.RUNNING
 
 
 async def looked_at(app, moments, nights=None):
     """The days whose nights a watch begins that looks at these moments, one after the other."""
     nights = nights or Nights()
     clock = Clock()
-    watch = Watch(app, nights, clock)
+    watch = SchedulerJob(app, nights, clock)
     for moment in moments:
         clock.now = moment
-        await watch.look()
+        await watch.run_if_due()
     return [day for day, _ in nights.begun]
 
 
@@ -308,10 +316,16 @@ def every_half_hour(first, last):
 @pytest.mark.parametrize("turn", [date(2027, 2, 7), date(2027, 3, 14)])
 async def test_there_is_one_night_a_day_when_casablanca_turns_its_clocks(app, at, turn):
     """On the first day its clocks show 02:30 twice, on the second not at all."""
-    app = App(app.config.model_copy(update={"schedule": Schedule(at=at)}), app.store, app.archive)
+    app = App(
+        app.config.model_copy(update={"schedule": ScheduleSettings(start_time=at)}),
+        app.store,
+        app.body_store,
+    )
     first = datetime.combine(turn - timedelta(days=2), time(12), UTC)
     days = await looked_at(app, every_half_hour(first, first + timedelta(days=4)))
-    assert days == [first.date() + timedelta(days=n) for n in range(1 if at < time(12) else 0, 5)][:4]
+    assert (
+        days == [first.date() + timedelta(days=n) for n in range(1 if at < time(12) else 0, 5)][:4]
+    )
 
 
 @pytest.fixture
@@ -337,34 +351,46 @@ def clocks_of_2026():
 )
 def test_times_are_shown_by_the_clocks_of_the_network(clocks_of_2026, moment, shown):
     when = datetime.fromisoformat(moment).replace(tzinfo=UTC)
-    assert Wording("en").moment(when, "Africa/Casablanca") == shown
+    assert Translator("en").format_datetime(when, "Africa/Casablanca") == shown
 
 
 @pytest.mark.fault("F40")
-async def test_a_night_that_is_not_over_keeps_the_next_one_waiting_and_that_is_told_once(app, caplog):
+async def test_a_night_that_is_not_over_keeps_the_next_one_waiting_and_that_is_told_once(
+    app, caplog
+):
     nights, clock = Nights(), Clock()
     nights.hold = asyncio.Event()
-    watch = Watch(app, nights, clock)
-    first = asyncio.create_task(watch.look())
+    watch = SchedulerJob(app, nights, clock)
+    first = asyncio.create_task(watch.run_if_due())
     await nights.started.wait()
     for hours in (23, 24, 24.5):
         clock.now = NOW + timedelta(hours=hours)
-        await watch.look()
+        await watch.run_if_due()
     told = f"the night of {DAY + timedelta(days=1)} is not begun: that of {DAY} is still going on"
-    assert [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING] == [told]
-    assert waiting(app.store.last_night(), app.config.schedule, clock.now) == DAY + timedelta(days=1)
+    assert [
+        record.getMessage() for record in caplog.records if record.levelno == logging.WARNING
+    ] == [told]
+    assert find_delayed_day(
+        app.store.get_latest_run(), app.config.schedule, clock.now
+    ) == DAY + timedelta(days=1)
     nights.hold.set()
     await first
-    await watch.look()
+    await watch.run_if_due()
     assert [day for day, _ in nights.begun] == [DAY, DAY + timedelta(days=1)]
-    assert waiting(app.store.last_night(), app.config.schedule, clock.now) is None
+    assert find_delayed_day(app.store.get_latest_run(), app.config.schedule, clock.now) is None
 
 
 def test_nothing_waits_for_a_night_that_has_ended_or_goes_on_in_its_own_day():
-    schedule, running = Schedule(at=time(0, 30)), Night(DAY, NightState.RUNNING, NOW)
-    assert waiting(None, schedule, NOW) is None
-    assert waiting(running, schedule, NOW + timedelta(hours=23)) is None
-    assert waiting(Night(DAY, NightState.DONE, NOW), schedule, NOW + timedelta(days=2)) is None
+    schedule, running = (
+        ScheduleSettings(start_time=time(0, 30)),
+        AuditRun(DAY, AuditRunState.RUNNING, NOW),
+    )
+    assert find_delayed_day(None, schedule, NOW) is None
+    assert find_delayed_day(running, schedule, NOW + timedelta(hours=23)) is None
+    assert (
+        find_delayed_day(AuditRun(DAY, AuditRunState.DONE, NOW), schedule, NOW + timedelta(days=2))
+        is None
+    )
 
 
 @pytest.mark.fault("F41")
@@ -408,12 +434,14 @@ async def test_a_loop_that_is_held_up_at_the_hour_begins_the_night_once(app):
     """APScheduler's own grace is a second: then it would skip the night. Real timers, so a few seconds."""
     hour = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=2)
     app = App(
-        app.config.model_copy(update={"schedule": Schedule(at=hour.time(), drain_seconds=0)}),
+        app.config.model_copy(
+            update={"schedule": ScheduleSettings(start_time=hour.time(), shutdown_grace_seconds=0)}
+        ),
         app.store,
-        app.archive,
+        app.body_store,
     )
     nights, stop = Nights(), asyncio.Event()
-    serving = asyncio.create_task(serve(app, night=nights, stop=stop))
+    serving = asyncio.create_task(serve_schedule(app, audit_runner=nights, stop=stop))
     await asyncio.sleep(0.5)
     hold_up(max(0.0, (hour - datetime.now(UTC)).total_seconds()) + 2.2)
     async with asyncio.timeout(5):
@@ -429,13 +457,13 @@ async def test_a_loop_that_is_held_up_at_the_hour_begins_the_night_once(app):
 async def test_a_night_has_its_grace_to_end(app):
     nights = Nights()
     nights.hold = asyncio.Event()
-    watch = Watch(app, nights, Clock())
-    looking = asyncio.create_task(watch.look())
+    watch = SchedulerJob(app, nights, Clock())
+    looking = asyncio.create_task(watch.run_if_due())
     await nights.started.wait()
     draining = asyncio.create_task(watch.drain())
     await nights.stop.wait()
     nights.hold.set()
     await asyncio.gather(looking, draining)
-    assert app.store.night(DAY).state is NightState.DONE
-    await watch.look()
+    assert app.store.get_run(DAY).state is AuditRunState.DONE
+    await watch.run_if_due()
     assert len(nights.begun) == 1

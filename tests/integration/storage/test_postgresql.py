@@ -8,15 +8,21 @@ import pytest
 
 from auditor.checking import checker
 from auditor.evaluation import reevaluate
-from auditor.evaluation.network_view import overview
-from auditor.reports.html import pages
-from auditor.reports.text import told
-from auditor.runs.run import run
+from auditor.evaluation.network_view import build_network_overview
+from auditor.reports.html import render_site_pages
+from auditor.reports.text import format_terminal_report
+from auditor.runs.run import execute_run
 from probes.models.finding import Finding, Presence
 from storage.errors import StoreError
-from storage.models.audit import NightState, Observation
+from storage.models.audit import AuditRunState, Observation
 from storage.store import Store
-from tests.integration.runs.test_fault_injection_storage import LINKS, TONIGHT, is_one_night, looks, world
+from tests.integration.runs.test_fault_injection_storage import (
+    LINKS,
+    TONIGHT,
+    is_one_night,
+    looks,
+    world,
+)
 from tests.support import cluster, sample_network
 from tests.support.mini_network import night_of, register, steps
 from tests.unit.storage.test_store import hands_rows_over_as_one_text
@@ -27,11 +33,12 @@ FOUL = "\x00Amal\ud800 \u202egnihton\u2066\x1b[2J"
 
 def said(app):
     """All that is told of the network: every page, and the texts of the terminal."""
-    seen = overview(app.store, app.config, sample_network.NOW)
+    seen = build_network_overview(app.store, app.config, sample_network.NOW)
     texts = [
-        told(seen, app.config, one, "fr") for one in (None, *(person.id for person in sample_network.PEOPLE))
+        format_terminal_report(seen, app.config, one, "fr")
+        for one in (None, *(person.id for person in sample_network.PEOPLE))
     ]
-    return dict(pages(seen, app.config)), texts
+    return dict(render_site_pages(seen, app.config)), texts
 
 
 @pytest.mark.fault("F48")
@@ -42,8 +49,10 @@ def test_the_same_history_is_told_in_the_same_words(database, tmp_path):
     sqlite, postgresql = sample_network.played(here), sample_network.played(there, database)
     assert said(postgresql) == said(sqlite)
     for part in ("standings", "gaps", "proposals"):
-        assert len(list(getattr(postgresql.store, part)())) == len(list(getattr(sqlite.store, part)())), part
-    again = [set(reevaluate.rejudge(app, dry_run=True).changes) for app in (postgresql, sqlite)]
+        assert len(list(getattr(postgresql.store, part)())) == len(
+            list(getattr(sqlite.store, part)())
+        ), part
+    again = [set(reevaluate.reevaluate(app, dry_run=True).changes) for app in (postgresql, sqlite)]
     assert again[0] == again[1]
     sqlite.store.close()
     postgresql.store.close()
@@ -56,11 +65,11 @@ def test_foul_text_is_kept_clean_and_alike(database, tmp_path):
         with Store.open(address) as store:
             app = world(tmp_path, store=store)
             register(app, *LINKS)
-            night = store.begin_night(night_of(0).date(), night_of(0))
+            night = store.begin_run(night_of(0).date(), night_of(0))
             finding = Finding(Presence.PRESENT, name=FOUL, facts={FOUL: FOUL}, detail=FOUL)
             seen = Observation(1, night.id, night_of(0), finding)
-            assert [store.record([seen]), store.record([seen])] == [1, 0]
-            kept += [one.finding for one in store.observations()]
+            assert [store.record_observations([seen]), store.record_observations([seen])] == [1, 0]
+            kept += [one.finding for one in store.list_observations()]
     assert kept[0] == kept[1]
     assert kept[0].name == "Amal gnihton[2J"
 
@@ -71,8 +80,8 @@ def test_rows_that_are_read_from_one_text_are_what_was_handed_over(database):
 
 @pytest.fixture
 def simple_probe(monkeypatch):
-    monkeypatch.setattr(checker, "steps", steps)
-    monkeypatch.setattr(reevaluate, "steps", steps)
+    monkeypatch.setattr(checker, "probe_steps_for", steps)
+    monkeypatch.setattr(reevaluate, "probe_steps_for", steps)
 
 
 @pytest.mark.fault("F51")
@@ -84,8 +93,8 @@ async def test_a_restart_in_the_middle_of_a_night_loses_nothing_and_doubles_noth
     """The night stops with one line, or does not notice; it is gone on with by the same process."""
     app = world(tmp_path, store=Store.open(database))
     register(app, *LINKS)
-    app.web.answers = {row.typed: f"alive at first, {row.channel}" for row in LINKS}
-    await run(app, night_of(0))
+    app.web.answers = {row.typed_text: f"alive at first, {row.channel}" for row in LINKS}
+    await execute_run(app, night_of(0))
     app.web.answers, usual, asked = dict(TONIGHT), app.web.get, itertools.count(1)
     restarts = []
 
@@ -97,9 +106,9 @@ async def test_a_restart_in_the_middle_of_a_night_loses_nothing_and_doubles_noth
 
     monkeypatch.setattr(app.web, "get", get)
     with contextlib.suppress(StoreError):
-        await run(app, night_of(1))
+        await execute_run(app, night_of(1))
     await restarts[0]
     before = looks(app)
-    assert (await run(app, night_of(1))).state is NightState.DONE
+    assert (await execute_run(app, night_of(1))).state is AuditRunState.DONE
     is_one_night(app, before)
     app.store.close()

@@ -12,8 +12,8 @@ import pytest
 
 from auditor.app import App
 from auditor.cli.main import main
-from auditor.config.schema import Storage
-from auditor.core.errors import RoomError
+from auditor.config.schema import StorageSettings
+from auditor.core.errors import DiskSpaceError
 from auditor.runs import pipeline
 from storage.errors import MissingDatabaseError, StoreError
 from tests.support.mini_network import START, link, night_of, opened, register
@@ -39,7 +39,9 @@ def truncated(file):
 
 
 @pytest.mark.fault("F45")
-@pytest.mark.parametrize("hurt", [lambda file: file.write_bytes(b""), overwritten, truncated, Path.unlink])
+@pytest.mark.parametrize(
+    "hurt", [lambda file: file.write_bytes(b""), overwritten, truncated, Path.unlink]
+)
 def test_a_database_that_is_lost_is_refused_with_the_newest_backup_named(app, tmp_path, hurt):
     for hour in range(2):
         newest = taken(app, START + timedelta(hours=hour)).backup.file
@@ -87,7 +89,7 @@ def test_a_database_that_cannot_be_written_is_refused_in_one_line(app, file, fol
     app.store.close()
     with tempfile.TemporaryDirectory() as place:
         database = Path(place) / "auditor.db"
-        shutil.copy(app.store.file, database)
+        shutil.copy(app.store.database_file, database)
         database.chmod(file)
         Path(place).chmod(folder)
         words = [sys.executable, "-c", OPEN_AS_NOBODY, str(database)]
@@ -101,7 +103,11 @@ def test_a_database_that_cannot_be_written_is_refused_in_one_line(app, file, fol
 
 def mounted(folder):
     """Commands that run in a mount namespace of their own, in which a folder is read-only; None without."""
-    words = ["unshare", "--mount", "--map-root-user", "--user"] if os.getuid() else ["unshare", "--mount"]
+    words = (
+        ["unshare", "--mount", "--map-root-user", "--user"]
+        if os.getuid()
+        else ["unshare", "--mount"]
+    )
     mount = f"mount --bind {folder} {folder} && mount -o remount,ro,bind {folder}"
     tried = subprocess.run([*words, "sh", "-c", mount], capture_output=True, text=True, check=False)
     if tried.returncode:
@@ -111,7 +117,8 @@ def mounted(folder):
 
 @pytest.mark.fault("F44")
 @pytest.mark.parametrize(
-    "command", ["run", *(pytest.param(one, marks=pytest.mark.slow) for one in ("status", "backup", "doctor"))]
+    "command",
+    ["run", *(pytest.param(one, marks=pytest.mark.slow) for one in ("status", "backup", "doctor"))],
 )
 def test_on_a_disk_mounted_read_only_every_command_ends_in_one_line(app, tmp_path, command):
     app.store.close()
@@ -137,12 +144,12 @@ def test_on_a_disk_mounted_read_only_every_command_ends_in_one_line(app, tmp_pat
 @pytest.mark.fault("F43")
 async def test_no_night_is_begun_where_there_is_too_little_room(app, tmp_path):
     free = shutil.disk_usage(tmp_path).free
-    app.config = placed(tmp_path, storage=Storage(folder=tmp_path, min_free=free * 2))
+    app.config = placed(tmp_path, storage=StorageSettings(folder=tmp_path, min_free_bytes=free * 2))
     with pytest.raises(
-        RoomError, match=r"MiB are free, fewer than .* the night is not begun; try: make room"
+        DiskSpaceError, match=r"MiB are free, fewer than .* the night is not begun; try: make room"
     ):
-        await pipeline.run(app, night_of(0))
-    assert app.store.last_night() is None
+        await pipeline.run_audit_pipeline(app, night_of(0))
+    assert app.store.get_latest_run() is None
     assert app.web.asked == []
 
 
@@ -164,4 +171,4 @@ async def test_a_large_database_is_read_whole_before_each_night(app, monkeypatch
         type(app.store), "check", lambda _: (_ for _ in ()).throw(StoreError("it is damaged"))
     )
     with pytest.raises(StoreError, match="damaged"):
-        pipeline.refuse_without(app.config, app.store)
+        pipeline.check_run_preconditions(app.config, app.store)

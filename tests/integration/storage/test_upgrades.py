@@ -16,7 +16,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import OperationalError
 
 from storage.database import migrate
-from storage.database.engine import WRITES, engine_of
+from storage.database.engine import WRITE_OPTIONS, create_database_engine
 from storage.errors import StoreError
 from storage.store import Store
 from tests.support import old_databases
@@ -64,11 +64,15 @@ def tried_at_every_point(folder, revision, points=None):
             try:
                 opened(file)
             except StoreError:
-                assert not old_databases.refuse_loss(before, old_databases.contents(file), migrate.head())
+                assert not old_databases.refuse_loss(
+                    before, old_databases.contents(file), migrate.get_head_revision()
+                )
             else:
                 return number
         opened(file)
-        assert old_databases.refuse_loss(before, old_databases.contents(file), migrate.head())
+        assert old_databases.refuse_loss(
+            before, old_databases.contents(file), migrate.get_head_revision()
+        )
     return 0
 
 
@@ -83,7 +87,9 @@ def test_an_upgrade_takes_contacts_out_of_summaries_and_nothing_else(tmp_path):
     before = old_databases.contents(file)
     assert all('"phone":"06' in dict(row)["summary"] for row in before[1]["summary"])
     opened(file)
-    assert old_databases.refuse_loss(before, old_databases.contents(file), migrate.head())
+    assert old_databases.refuse_loss(
+        before, old_databases.contents(file), migrate.get_head_revision()
+    )
 
 
 def test_an_upgrade_keeps_once_what_nights_saw_alike_and_a_downgrade_gives_it_back(tmp_path):
@@ -109,18 +115,20 @@ def test_an_upgrade_keeps_once_what_nights_saw_alike_and_a_downgrade_gives_it_ba
     before = wide(file)
     opened(file)
     with Store.open(f"sqlite:///{file}") as store:
-        looks = list(store.observations())
-        standings = list(store.standings())
-    assert [look.same_as for look in looks] == [1, 1, 2]
+        looks = list(store.list_observations())
+        standings = list(store.list_account_statuses())
+    assert [look.result_id for look in looks] == [1, 1, 2]
     assert [look.finding.facts["certificate_days"] for look in looks] == [39, 38, 37]
     assert [look.evidence[0].fetched_at for look in looks] == [look.observed_at for look in looks]
     assert len(standings) == old_databases.ROWS
-    engine = engine_of(URL.create("sqlite", database=str(file)))
-    with engine.execution_options(**WRITES).connect() as connection, connection.begin():
-        command.downgrade(migrate.config(connection), "0009")
+    engine = create_database_engine(URL.create("sqlite", database=str(file)))
+    with engine.execution_options(**WRITE_OPTIONS).connect() as connection, connection.begin():
+        command.downgrade(migrate.build_alembic_config(connection), "0009")
     engine.dispose()
     after = wide(file)
-    assert [(look[0], look[1], look[2]) for look in after] == [(look[0], look[1], look[2]) for look in before]
+    assert [(look[0], look[1], look[2]) for look in after] == [
+        (look[0], look[1], look[2]) for look in before
+    ]
     for one, other in zip(after, before, strict=True):
         pieces = [json.loads(look[3])[0] | {"headers": {}} for look in (one, other)]
         assert pieces[0] == pieces[1]
@@ -149,7 +157,11 @@ def test_an_upgrade_that_fails_at_any_step_is_done_again_and_keeps_every_row(tmp
 @pytest.mark.fault("F47")
 def test_an_upgrade_killed_in_the_middle_is_done_again_and_keeps_every_row(tmp_path):
     ended = subprocess.run(
-        [sys.executable, __file__, str(tmp_path)], capture_output=True, text=True, timeout=300, check=False
+        [sys.executable, __file__, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
     )
     assert ended.returncode == 0, ended.stderr
     kills = dict(line.split() for line in ended.stdout.splitlines())
@@ -166,7 +178,7 @@ def test_the_copy_from_before_an_upgrade_is_whole_private_and_not_the_hundredth(
     before = old_databases.contents(file)
     opened(file)
     kept = sorted(path.name for path in tmp_path.glob("auditor.db.before-*"))
-    assert kept == ["auditor.db.before-0004", f"auditor.db.before-{migrate.head()}"]
+    assert kept == ["auditor.db.before-0004", f"auditor.db.before-{migrate.get_head_revision()}"]
     assert old_databases.contents(tmp_path / kept[-1]) == before
     assert (tmp_path / kept[-1]).stat().st_mode & 0o077 == 0
 
@@ -180,7 +192,7 @@ def test_without_room_for_the_copy_there_is_no_upgrade(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("storage.files.spool.sync", full)
+    monkeypatch.setattr("storage.files.spool.fsync_path", full)
     with pytest.raises(StoreError, match="make room"):
         opened(file)
     assert old_databases.contents(file) == before
@@ -203,9 +215,11 @@ def killed_in_the_middle(folder, revision):
 
         if in_a_child(upgrade):
             break
-        old_databases.refuse_loss(before, old_databases.contents(file), migrate.head())
+        old_databases.refuse_loss(before, old_databases.contents(file), migrate.get_head_revision())
         assert in_a_child(lambda: opened(file))
-        assert old_databases.refuse_loss(before, old_databases.contents(file), migrate.head())
+        assert old_databases.refuse_loss(
+            before, old_databases.contents(file), migrate.get_head_revision()
+        )
     return number - 1
 
 

@@ -11,10 +11,10 @@ from fastapi import APIRouter
 from auditor import report_links
 from auditor.app import App
 from auditor.config.schema import Config
-from auditor.web.access import Access, Gate
-from auditor.web.app import site
-from auditor.web.request_context import reader
-from auditor.web.routes.health import METRICS
+from auditor.web.access import Access, RequireAccess
+from auditor.web.app import create_app
+from auditor.web.request_context import get_report_request
+from auditor.web.routes.health import METRICS_PATH
 from storage.models.audit import Proposal
 from storage.models.users import Reply, ReplyKind, Role
 from tests.support import sample_network
@@ -37,17 +37,19 @@ class Person:
     may: frozenset[Access] = frozenset()
 
 
-ANYBODY = frozenset({Access.OPEN, Access.MACHINE})
+ANYBODY = frozenset({Access.PUBLIC, Access.MONITORING})
 """From this machine, as everybody asks here; elsewhere: test_health.py."""
-READS = ANYBODY | {Access.READER}
+READS = ANYBODY | {Access.LOGGED_IN}
 LOOKS_AFTER = READS | {Access.COORDINATOR}
 PEOPLE = {
     "nobody": Person(None, may=ANYBODY),
     "reader": Person(Role.READER, may=READS),
     "elsewhere": Person(Role.COORDINATOR, (ELSEWHERE,), LOOKS_AFTER),
-    "here": Person(Role.COORDINATOR, (HERE,), LOOKS_AFTER | {Access.OWN}),
-    "everywhere": Person(Role.COORDINATOR, (), LOOKS_AFTER | {Access.OWN, Access.EVERYWHERE}),
-    "admin": Person(Role.ADMIN, (), frozenset(Access) - {Access.LETTER}),
+    "here": Person(Role.COORDINATOR, (HERE,), LOOKS_AFTER | {Access.OWN_REGION}),
+    "everywhere": Person(
+        Role.COORDINATOR, (), LOOKS_AFTER | {Access.OWN_REGION, Access.ALL_REGIONS}
+    ),
+    "admin": Person(Role.ADMIN, (), frozenset(Access) - {Access.REPORT_LINK}),
 }
 
 
@@ -60,12 +62,18 @@ def app(tmp_path_factory):
     channels = {name: {} for name in ("website", "facebook", "twitter", "linkedin", "youtube")}
     told = {"storage": storage, "web": public, "channels": channels}
     with App.open(Config.model_validate(told)) as opened:
-        opened.store.save_registry(sample_network.PEOPLE, sample_network.rows(), sample_network.FIRST)
-        opened.store.put_derived(
-            proposals=[Proposal("nour", sample_network.FOUND, sample_network.NOW, sample_network.NOW)]
+        opened.store.save_registry(
+            sample_network.PEOPLE, sample_network.rows(), sample_network.FIRST
+        )
+        opened.store.save_conclusions(
+            proposals=[
+                Proposal("nour", sample_network.FOUND, sample_network.NOW, sample_network.NOW)
+            ]
         )
         opened.store.add_reply(Reply("nour", ReplyKind.CLOSED, sample_network.NOW, "facebook"))
-        report_links.made(opened.store, opened.config, "nour", "Amina", sample_network.NOW)
+        report_links.create_report_link(
+            opened.store, opened.config, "nour", "Amina", sample_network.NOW
+        )
         yield opened
 
 
@@ -90,7 +98,7 @@ def asking(app, name, person):
 
 def answer(client, method, path):
     """How a request ends: `stranger`, `letter`, `refused` or `through`."""
-    said = client.request(method, path)
+    said = client.read_request(method, path)
     if said.status_code == 401 and "www-authenticate" in said.headers:
         return {"Session": "stranger", "Letter": "letter"}[said.headers["www-authenticate"]]
     if said.status_code >= 500:
@@ -99,7 +107,7 @@ def answer(client, method, path):
 
 
 def expected(name, access):
-    if access is Access.LETTER:
+    if access is Access.REPORT_LINK:
         return "letter"
     if access in PEOPLE[name].may:
         return "through"
@@ -109,30 +117,38 @@ def expected(name, access):
 def of(app, route):
     """The numbers in a route's address that lead to something of the association that is asked for."""
     if route.path.endswith("/found/{number}"):
-        return {"number": [one.id for one in app.store.proposals() if one.association == "nour"]}
+        return {
+            "number": [one.id for one in app.store.list_proposals() if one.association == "nour"]
+        }
     return {"number": ["1"]}
 
 
 def state(app):
     """All that is kept but who has a session."""
-    with closing(sqlite3.connect(app.folder / "auditor.db")) as database:
-        return [line for line in database.iterdump() if not line.startswith('INSERT INTO "session"')]
+    with closing(sqlite3.connect(app.data_folder / "auditor.db")) as database:
+        return [
+            line for line in database.iterdump() if not line.startswith('INSERT INTO "session"')
+        ]
 
 
-@pytest.mark.parametrize("route", every_route(), ids=lambda route: f"{min(route.methods)} {route.path}")
+@pytest.mark.parametrize(
+    "route", every_route(), ids=lambda route: f"{min(route.methods)} {route.path}"
+)
 def test_a_route_declares_once_who_may_use_it(route):
     assert len(gates(route)) == 1
-    if gates(route)[0].access is Access.LETTER:
-        assert reader in {one.call for one in route.dependant.dependencies}
-    if gates(route)[0].access is Access.MACHINE:
-        assert route.path == METRICS  # it looks for itself who asks: test_health.py
-    if gates(route)[0] == Gate(Access.OWN):
+    if gates(route)[0].access is Access.REPORT_LINK:
+        assert get_report_request in {one.call for one in route.dependant.dependencies}
+    if gates(route)[0].access is Access.MONITORING:
+        assert route.path == METRICS_PATH  # it looks for itself who asks: test_health.py
+    if gates(route)[0] == RequireAccess(Access.OWN_REGION):
         assert "association" in route.param_convertors
 
 
 def test_there_is_no_route_beside_those_that_are_walked(app):
     walked = {route.path for route in every_route()}
-    served = {getattr(route, "path", "") for route in site(app, lambda: sample_network.NOW).routes}
+    served = {
+        getattr(route, "path", "") for route in create_app(app, lambda: sample_network.NOW).routes
+    }
     assert served - walked <= {"/static", ""}
 
 

@@ -9,10 +9,10 @@ from lxml import html
 from openpyxl import load_workbook
 
 from auditor import report_links
-from auditor.config.notifications import Notify
-from auditor.config.schema import load, packaged
+from auditor.config.notifications import NotifySettings
+from auditor.config.schema import find_packaged_config, load_config
 from auditor.reference.regions import REGIONS
-from auditor.views.export import KINDS, MEDIA
+from auditor.views.export import EXPORT_KINDS, MEDIA_TYPES
 from tests.support import sample_network
 from tests.support.all_routes import SENT, in_time, paths, routes, ways
 from tests.support.pseudo_locale import outside, outside_text, pseudo_locale, strict_locale
@@ -20,7 +20,7 @@ from tests.support.web_server import browsing
 
 DATA = (
     "Our network",
-    *(one.association.shown("en") for one in sample_network.PEOPLE),
+    *(one.association.display_name("en") for one in sample_network.PEOPLE),
     *(typed for _, _, typed, _ in sample_network.ACCOUNTS),
     *(names["en"] for names in REGIONS.values()),
     *("rabat", "badge", "fax", "no link"),
@@ -28,7 +28,10 @@ DATA = (
 )
 """What people typed, and the official names of regions."""
 CODES = [
-    column.key for kind in KINDS.values() for column in kind.columns(load(packaged(), {})) if column.said
+    column.key
+    for kind in EXPORT_KINDS.values()
+    for column in kind.list_columns(load_config(find_packaged_config(), {}))
+    if column.get_label
 ]
 """The headings of the columns that scripts go by: beside each stands one with words."""
 
@@ -41,7 +44,7 @@ def app(tmp_path_factory):
     """A network in every state there is, which can send mail."""
     played = sample_network.played(tmp_path_factory.mktemp("network"))
     mail = {"from": "auditor@example.org", "smtp": {"host": "mail.example.org"}}
-    played.config = played.config.model_copy(update={"notify": Notify.model_validate(mail)})
+    played.config = played.config.model_copy(update={"notify": NotifySettings.model_validate(mail)})
     yield played
     played.store.close()
 
@@ -49,7 +52,9 @@ def app(tmp_path_factory):
 @contextlib.contextmanager
 def reading(app, association="nour"):
     """A client that came by an association's link."""
-    _, link = report_links.made(app.store, app.config, association, "Amina", sample_network.NOW, keep=True)
+    _, link = report_links.create_report_link(
+        app.store, app.config, association, "Amina", sample_network.NOW, keep_older_links=True
+    )
     with browsing(app, sample_network.NOW) as client:
         client.headers["accept-language"] = "en"
         client.timeout = 60  # to draw a PDF takes a while
@@ -69,7 +74,7 @@ def headings(kind, data):
     """The headings of a sheet, and the names of a workbook's."""
     if kind == "text/csv":
         return next(csv.reader(io.StringIO(data.decode("utf-8-sig"))))
-    if kind == MEDIA["xlsx"]:
+    if kind == MEDIA_TYPES["xlsx"]:
         sheets = load_workbook(io.BytesIO(data)).worksheets
         return [said for one in sheets for said in (one.title, *(cell.value for cell in one[1]))]
     return []
@@ -85,12 +90,16 @@ def test_a_page_says_nothing_of_its_own(app, route):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("route", in_time("GET"))
-def test_a_page_shows_what_a_reader_noted_as_technical_english_and_quotes_nobody_with_it(app, route):
+def test_a_page_shows_what_a_reader_noted_as_technical_english_and_quotes_nobody_with_it(
+    app, route
+):
     with reading(app) as client:
         told = [client.get(way).text for way in ways(route)]
     pages = [html.fromstring(text) for text in told if sample_network.NOTE in text]
     noted = [
-        one for page in pages for one in page.xpath("//*[contains(text(), $note)]", note=sample_network.NOTE)
+        one
+        for page in pages
+        for one in page.xpath("//*[contains(text(), $note)]", note=sample_network.NOTE)
     ]
     assert all(one.tag == "code" and one.get("lang") == "en" for one in noted)
     assert noted or "{account_id" not in route.path
@@ -109,7 +118,9 @@ def test_an_answer_to_what_is_sent_says_nothing_of_its_own(app, route):
 def test_an_answer_to_what_is_sent_is_found_in_the_other_languages(app, route):
     with reading(app) as client:
         for answer in sent(client, route):
-            if answer.status_code not in {404, 410} and "text/html" in answer.headers.get("content-type", ""):
+            if answer.status_code not in {404, 410} and "text/html" in answer.headers.get(
+                "content-type", ""
+            ):
                 ways = html.fromstring(answer.content).xpath("//a[@hreflang='fr']/@href")
                 assert [way for way in ways if client.get(way).status_code >= 400] == []
 
@@ -130,6 +141,7 @@ def sent(client, route):
 def test_a_page_is_said_without_falling_back_to_english(app, route, language):
     with strict_locale(), reading(app) as client:
         told = [
-            client.get(way).status_code for way in ways(route, language=(language,), association=("nour",))
+            client.get(way).status_code
+            for way in ways(route, language=(language,), association=("nour",))
         ]
     assert max(told) < 500

@@ -74,10 +74,12 @@ def test_what_is_not_there_is_told_in_the_readers_language_with_a_way_back(clien
     assert answer.status_code == 404
     assert "Cette page n’existe pas" in answer.text
     assert 'href="/fr/"' in answer.text
-    assert "There is no such page" in client.get("/nowhere/", headers={"accept-language": "en"}).text
+    assert "Page not found" in client.get("/nowhere/", headers={"accept-language": "en"}).text
 
 
-@pytest.mark.parametrize("path", ["/fr/", "/", "/fr/nowhere", "/static/app.css", "/static/nothing.css"])
+@pytest.mark.parametrize(
+    "path", ["/fr/", "/", "/fr/nowhere", "/static/app.css", "/static/nothing.css"]
+)
 def test_every_answer_is_fenced(client, path):
     headers = client.get(path).headers
     assert "default-src 'none'" in headers["content-security-policy"]
@@ -93,7 +95,9 @@ def test_what_is_long_goes_out_compressed(client, path):
     assert int(answer.headers["content-length"]) < len(answer.content) / 2
 
 
-def test_a_language_without_a_slash_leads_to_its_first_page_whatever_the_scheme_before_a_proxy(client):
+def test_a_language_without_a_slash_leads_to_its_first_page_whatever_the_scheme_before_a_proxy(
+    client,
+):
     answer = client.get("/ar")
     assert (answer.status_code, answer.headers["location"]) == (303, "/ar/")
     assert client.get("/fr/associations/").status_code == 404

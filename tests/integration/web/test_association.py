@@ -5,11 +5,11 @@ from datetime import timedelta
 import pytest
 
 from auditor.checking import checker
-from auditor.runs.run import run
+from auditor.runs.run import execute_run
 from probes.models.finding import Reason
-from probes.models.http import Ask
-from probes.models.probe import absent
-from storage.models.audit import Association, Contact, Decision, DecisionKind, Gap, Member
+from probes.models.http import PageRequest
+from probes.models.probe import absent_finding
+from storage.models.audit import Association, AssociationEntry, Contact, Decision, DecisionKind, Gap
 from tests.support.mini_network import START, link, lived, night_of, register, steps
 from tests.support.web_server import browsing
 
@@ -20,7 +20,7 @@ HOSTILE = "<b>Nour</b> \u202e & " + "جمعية" * 40
 
 @pytest.fixture(autouse=True)
 def simple_probe(monkeypatch):
-    monkeypatch.setattr(checker, "steps", steps)
+    monkeypatch.setattr(checker, "probe_steps_for", steps)
 
 
 @lived
@@ -29,10 +29,10 @@ async def app(small):
     register(small, NOUR, SITE, link("amal", "facebook", "amal"))
     for day in range(4):
         small.web.answers = {
-            NOUR.typed: "gone" if day > 1 else "alive",
-            SITE.typed: "wall" if day == 3 else "<title>Nour of Agadir</title><p>Our news</p>",
+            NOUR.typed_text: "gone" if day > 1 else "alive",
+            SITE.typed_text: "wall" if day == 3 else "<title>Nour of Agadir</title><p>Our news</p>",
         }
-        await run(small, night_of(day))
+        await execute_run(small, night_of(day))
 
 
 def page(client, path):
@@ -42,7 +42,7 @@ def page(client, path):
 
 
 def number(app, typed):
-    return next(row.id for row in app.store.accounts() if row.typed == typed)
+    return next(row.id for row in app.store.list_accounts() if row.typed == typed)
 
 
 @pytest.mark.parametrize("language", ["ar", "fr", "en"])
@@ -50,16 +50,18 @@ async def test_each_account_has_its_standing_and_the_way_to_its_evidence(app, la
     with browsing(app, NOW) as client:
         told = page(client, f"/{language}/associations/nour")
     for row in (NOUR, SITE):
-        assert f'href="/{language}/associations/nour/accounts/{number(app, row.typed)}"' in told
+        assert (
+            f'href="/{language}/associations/nour/accounts/{number(app, row.typed_text)}"' in told
+        )
 
 
 @pytest.mark.parametrize(
     "path", ["/fr/", "/fr/gaps", "/fr/associations", "/fr/associations/nour", "/fr/meeting"]
 )
 async def test_a_gap_of_which_this_version_knows_nothing_breaks_no_page(app, path):
-    await run(app, night_of(4))
+    await execute_run(app, night_of(4))
     old = Gap("nour", "facebook", "retired_rule", "high", START, 3, START)
-    app.store.put_derived(gaps=[old])
+    app.store.save_conclusions(gaps=[old])
     with browsing(app, NOW + timedelta(days=1)) as client:
         assert client.get(path).status_code == 200
 
@@ -82,7 +84,7 @@ async def test_a_doubt_a_night_that_told_nothing_and_what_is_held_are_said_apart
 async def test_every_night_is_a_mark_that_leads_to_what_it_rests_on(app):
     with browsing(app, NOW) as client:
         told = page(client, "/en/associations/nour")
-        assert f'accounts/{number(app, NOUR.typed)}?night=2026-03-04"' in told
+        assert f'accounts/{number(app, NOUR.typed_text)}?night=2026-03-04"' in told
         assert told.count('class="present"') == 5
         assert told.count('class="absent"') == 2
         assert told.count('class="unknown"') == 1
@@ -99,7 +101,10 @@ async def test_what_need_not_be_told_is_said_with_who_why_and_until_when(app):
 
 async def test_the_evidence_says_what_was_asked_what_came_and_what_stood_there(app):
     with browsing(app, NOW) as client:
-        told = page(client, f"/en/associations/nour/accounts/{number(app, SITE.typed)}?night=2026-03-02")
+        told = page(
+            client,
+            f"/en/associations/nour/accounts/{number(app, SITE.typed_text)}?night=2026-03-02",
+        )
     assert "nour.example" in told
     assert "Nour of Agadir" in told
     assert "Our news" in told
@@ -107,7 +112,7 @@ async def test_the_evidence_says_what_was_asked_what_came_and_what_stood_there(a
 
 
 async def test_without_a_night_the_newest_look_is_shown_and_the_earlier_ones_are_a_click_away(app):
-    account = number(app, NOUR.typed)
+    account = number(app, NOUR.typed_text)
     with browsing(app, NOW) as client:
         told = page(client, f"/en/associations/nour/accounts/{account}")
     assert "The night of <bdi>4 March 2026</bdi>" in told
@@ -120,12 +125,12 @@ async def test_a_body_that_was_thinned_away_is_said_to_be(app, tmp_path):
     for file in (tmp_path / "archive").rglob("*.gz"):
         file.unlink()
     with browsing(app, NOW) as client:
-        told = page(client, f"/en/associations/nour/accounts/{number(app, SITE.typed)}")
+        told = page(client, f"/en/associations/nour/accounts/{number(app, SITE.typed_text)}")
     assert "no longer kept" in told
 
 
 async def test_what_is_not_there_is_not_found(app):
-    nour = number(app, NOUR.typed)
+    nour = number(app, NOUR.typed_text)
     with browsing(app, NOW) as client:
         for path in (
             "/en/associations/nobody",
@@ -138,7 +143,7 @@ async def test_what_is_not_there_is_not_found(app):
 
 async def test_a_hostile_name_stays_text(app):
     contact = Contact("a@b.ma?bcc=x", "<u>+212 5</u>", note="<script>1</script>")
-    hostile = Member(Association("n/o <i>", HOSTILE), contact)
+    hostile = AssociationEntry(Association("n/o <i>", HOSTILE), contact)
     app.store.save_registry([hostile], [link(hostile.id, "facebook", "nour")], NOW)
     with browsing(app, NOW) as client:
         told = page(client, "/ar/associations/n%2Fo%20%3Ci%3E")
@@ -159,27 +164,27 @@ async def test_words_of_the_page_are_quoted_and_a_note_of_a_reader_is_a_technica
     app, monkeypatch, detail, shown
 ):
     def noting(account, keyed=()):
-        page = yield Ask(account.identity.canonical, registered=True)
-        return absent(page, Reason.NOT_FOUND, detail=detail)
+        page = yield PageRequest(account.identity.canonical, is_registered_link=True)
+        return absent_finding(page, Reason.NOT_FOUND, detail=detail)
 
-    app.web.answers = {SITE.typed: "<title>Oups</title><p>Page introuvable</p>"}
-    monkeypatch.setattr(checker, "steps", noting)
-    await run(app, night_of(4))
+    app.web.answers = {SITE.typed_text: "<title>Oups</title><p>Page introuvable</p>"}
+    monkeypatch.setattr(checker, "probe_steps_for", noting)
+    await execute_run(app, night_of(4))
     later = night_of(4) + timedelta(hours=8)
     with browsing(app, later) as client:
         client.post("/fr/associations/nour/check")
         dossier = page(client, "/fr/associations/nour")
-        told = page(client, f"/fr/associations/nour/accounts/{number(app, SITE.typed)}")
+        told = page(client, f"/fr/associations/nour/accounts/{number(app, SITE.typed_text)}")
     assert shown in told
     assert shown in dossier
 
 
 async def test_a_hostile_page_is_quoted_as_text(app):
     title, text = "&lt;script&gt;alert(1)&lt;/script&gt;", "&lt;b&gt;bold&lt;/b&gt;"
-    app.web.answers = {SITE.typed: f"<title>{title}</title><p>{text}</p>"}
-    await run(app, night_of(4))
+    app.web.answers = {SITE.typed_text: f"<title>{title}</title><p>{text}</p>"}
+    await execute_run(app, night_of(4))
     with browsing(app, night_of(4) + timedelta(hours=8)) as client:
-        told = page(client, f"/fr/associations/nour/accounts/{number(app, SITE.typed)}")
+        told = page(client, f"/fr/associations/nour/accounts/{number(app, SITE.typed_text)}")
     assert "&lt;script&gt;alert(1)" in told
     assert "<script" not in told
     assert "<b>bold" not in told

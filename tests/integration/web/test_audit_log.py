@@ -1,25 +1,25 @@
-"""Who changed what in the registry is read in the browser, on a real server."""
+"""Change log in the registry is read in the browser, on a real server."""
 
 import re
 from dataclasses import replace
 
 import pytest
 
-from storage.models.audit import Association, Contact, Member
-from storage.models.users import By
+from storage.models.audit import Association, AssociationEntry, Contact
+from storage.models.users import ChangeOrigin
 from tests.support.mini_network import opened
 from tests.support.web_server import NOW, browsing
 
-NOUR = Member(Association("nour/1", "<b>Nour</b>"), Contact(media_officer="nobody"))
+NOUR = AssociationEntry(Association("nour/1", "<b>Nour</b>"), Contact(media_officer="nobody"))
 AMAL = Association("amal", "Amal")
 
 
 @pytest.fixture
 def app(tmp_path):
     small = opened(tmp_path)
-    small.store.save_registry([NOUR, AMAL], [], NOW, by=By("<i>Salma</i>", "import"))
+    small.store.save_registry([NOUR, AMAL], [], NOW, origin=ChangeOrigin("<i>Salma</i>", "import"))
     changed = replace(NOUR, contact=Contact(media_officer="volunteer"))
-    small.store.save_registry([changed], [], NOW, by=By("Amina", "web"), prune=True)
+    small.store.save_registry([changed], [], NOW, origin=ChangeOrigin("Amina", "web"), prune=True)
     yield small
     small.store.close()
 
@@ -42,12 +42,12 @@ def test_the_trail_of_one_association_leaves_the_others_out_and_outlives_it(app)
         assert "Salma" in shown
         assert "removed" in shown
         assert "Nour" not in shown
-        assert "Nothing was changed yet." in client.get("/en/registry/trail?association=nobody").text
+        assert "No changes yet." in client.get("/en/registry/trail?association=nobody").text
 
 
 def test_the_trail_is_read_page_by_page_without_a_gap(app):
     people = [Association(f"n{n:03}", f"Name {n:03}") for n in range(120)]
-    app.store.save_registry(people, [], NOW, whole=False)
+    app.store.save_registry(people, [], NOW, is_complete=False)
     seen, address = [], "/en/registry/trail"
     with browsing(app) as client:
         while address:

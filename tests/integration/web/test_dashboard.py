@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 
 from auditor.checking import checker
-from auditor.runs.run import run
-from storage.models.audit import Decision, DecisionKind, NightState
+from auditor.runs.run import execute_run
+from storage.models.audit import AuditRunState, Decision, DecisionKind
 from tests.support.mini_network import START, link, night_of, opened, register, steps
 from tests.support.web_server import browsing
 
@@ -15,7 +15,7 @@ NOUR, AMAL = link("nour", "facebook", "nour"), link("amal", "facebook", "amal")
 
 @pytest.fixture(autouse=True)
 def simple_probe(monkeypatch):
-    monkeypatch.setattr(checker, "steps", steps)
+    monkeypatch.setattr(checker, "probe_steps_for", steps)
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ async def nights(app, days, **answers):
     register(app, NOUR, AMAL)
     app.web.answers = answers
     for day in range(days):
-        await run(app, night_of(day))
+        await execute_run(app, night_of(day))
 
 
 @pytest.mark.parametrize("language", ["ar", "fr", "en"])
@@ -51,7 +51,7 @@ def test_a_registry_without_a_night_is_told_how_one_is_done(app):
 
 
 async def test_the_night_is_told_in_a_sentence_with_what_could_not_be_told(app):
-    await nights(app, 1, **{NOUR.typed: "wall"})
+    await nights(app, 1, **{NOUR.typed_text: "wall"})
     with browsing(app, night_of(0) + timedelta(hours=8)) as client:
         page = told(client)
     assert "The night of 1 March 2026 looked at 2 accounts." in page
@@ -63,8 +63,10 @@ async def test_an_old_a_blind_and_an_interrupted_night_are_said_plainly(app):
     await nights(app, 1)
     with browsing(app, night_of(5)) as client:
         assert "No night has been done for 5 days." in told(client)
-    tonight = app.store.begin_night(night_of(5).date(), night_of(5))
-    app.store.finish_night(tonight, NightState.INCOMPLETE, night_of(5), blind=["facebook"])
+    tonight = app.store.begin_run(night_of(5).date(), night_of(5))
+    app.store.finish_run(
+        tonight, AuditRunState.INCOMPLETE, night_of(5), unreliable_channels=["facebook"]
+    )
     with browsing(app, night_of(5)) as client:
         page = told(client)
     assert "was interrupted and is not complete" in page
@@ -72,7 +74,7 @@ async def test_an_old_a_blind_and_an_interrupted_night_are_said_plainly(app):
 
 
 async def test_the_most_pressing_association_is_called_first_with_its_reason_and_the_way_to_it(app):
-    await nights(app, 8, **{NOUR.typed: "gone"})
+    await nights(app, 8, **{NOUR.typed_text: "gone"})
     with browsing(app, night_of(7) + timedelta(hours=8)) as client:
         page = told(client)
     assert page.index('href="/en/associations/nour"') < page.index('href="/en/associations/amal"')
@@ -82,28 +84,28 @@ async def test_the_most_pressing_association_is_called_first_with_its_reason_and
 async def test_the_line_of_the_nights_ends_with_the_last_of_them_whatever_was_decided_since(app):
     await nights(app, 2)
     now = night_of(1) + timedelta(hours=8)
-    account = next(row.id for row in app.store.accounts() if row.typed == NOUR.typed)
-    word = Decision("nour", "facebook", DecisionKind.NOT_OURS, "Amina", "no", now, account_id=account)
+    account = next(row.id for row in app.store.list_accounts() if row.typed == NOUR.typed_text)
+    word = Decision("nour", "facebook", DecisionKind.DISOWN, "Amina", "no", now, account_id=account)
     app.store.add_decision(word)
     with browsing(app, now) as client:
         page = told(client)
     assert "Unchanged from 1 March 2026 to 2 March 2026: 2 of 2 confirmed." in page
     assert "2 of 2 confirmed on 1 March 2026, 1 of 2 now" in page
     for day in range(2, 10):
-        app.web.answers = {NOUR.typed: "gone", AMAL.typed: "gone"}
-        await run(app, night_of(day))
+        app.web.answers = {NOUR.typed_text: "gone", AMAL.typed_text: "gone"}
+        await execute_run(app, night_of(day))
     with browsing(app, night_of(9) + timedelta(hours=8)) as client:
         assert "2 of 2 confirmed on 1 March 2026, 0 of 2 on 10 March 2026." in told(client)
 
 
 async def test_changes_are_told_since_the_day_that_is_asked_for(app):
-    await nights(app, 8, **{NOUR.typed: "gone"})
+    await nights(app, 8, **{NOUR.typed_text: "gone"})
     with browsing(app, night_of(7) + timedelta(hours=8)) as client:
         since = told(client, "/en/changes?since=2026-03-05")
-        assert "Changes since 5 March 2026" in since
+        assert "What’s new since 5 March 2026" in since
         assert "no longer leads anywhere" in since
         assert "no longer leads anywhere" not in told(client, "/en/changes?since=2026-03-08")
-        assert "Changes since 8 March 2026" in told(client, "/en/changes?since=no+day")
+        assert "What’s new since 8 March 2026" in told(client, "/en/changes?since=no+day")
 
 
 async def test_the_day_of_the_last_meeting_is_kept_and_a_click_away(app):

@@ -1,4 +1,4 @@
-"""Decisions on a real server: taken down as on the command line, shown at once, taken back."""
+"""Decisions on a real server: taken down as on the command line, shown immediately, taken back."""
 
 from datetime import timedelta
 from urllib.parse import urlencode
@@ -7,7 +7,7 @@ import pytest
 from lxml import html
 
 from auditor.checking import checker
-from auditor.runs.run import run
+from auditor.runs.run import execute_run
 from storage.models.audit import DecisionKind
 from tests.support.mini_network import PROFILE, link, night_of, opened, register, steps
 from tests.support.web_server import browsing
@@ -19,15 +19,15 @@ WHO = {"why": "called <b>them</b>"}
 
 @pytest.fixture(autouse=True)
 def simple_probe(monkeypatch):
-    monkeypatch.setattr(checker, "steps", steps)
+    monkeypatch.setattr(checker, "probe_steps_for", steps)
 
 
 @pytest.fixture
 async def app(tmp_path):
     small = opened(tmp_path)
     register(small, NOUR, SITE)
-    small.web.answers = {NOUR.typed: "wall", SITE.typed: "linked"}
-    await run(small, night_of(0))
+    small.web.answers = {NOUR.typed_text: "wall", SITE.typed_text: "linked"}
+    await execute_run(small, night_of(0))
     yield small
     small.store.close()
 
@@ -49,7 +49,7 @@ def page(client, **told):
 
 
 def decisions(app):
-    return [(word.kind, word.channel, word.value) for word in app.store.decisions()]
+    return [(word.kind, word.channel, word.value) for word in app.store.list_decisions()]
 
 
 def test_what_a_person_saw_shows_at_once_with_who_and_why(app, client):
@@ -58,7 +58,7 @@ def test_what_a_person_saw_shows_at_once_with_who_and_why(app, client):
         303,
         "/en/associations/nour?kept=attest#decisions",
     )
-    assert decisions(app) == [(DecisionKind.ATTEST, "facebook", "2026-02-27")]
+    assert decisions(app) == [(DecisionKind.CONFIRM, "facebook", "2026-02-27")]
     told = page(client)
     assert "Amina ا" in told
     assert "called &lt;b&gt;them&lt;/b&gt;" in told
@@ -68,16 +68,31 @@ def test_what_a_person_saw_shows_at_once_with_who_and_why(app, client):
 @pytest.mark.parametrize(
     ("wish", "said"),
     [
-        ({"kind": "attest", "channel": "facebook", "seen": "2027-01-01"}, "This day is still to come."),
-        ({"kind": "attest", "channel": "youtube"}, "It has no account there."),
-        ({"kind": "attest", "channel": "facebook", "until": "soon"}, "This is no date."),
-        ({"kind": "attest", "channel": "facebook", "until": "2036-01-01"}, "Such a word holds until"),
-        ({"kind": "moved", "channel": "facebook", "to": "https://example.org/"}, "names no account"),
-        ({"kind": "ours", "channel": "facebook", "account": "https://www.facebook.com/"}, "names no account"),
-        ({"kind": "none_by_choice", "channel": "nowhere"}, "This channel is not looked at."),
-        ({"kind": "none_by_choice", "channel": "youtube", "why": " "}, "Please say what it rests on."),
-        ({"kind": "waive"}, "Please say what need not be told."),
-        ({"kind": "waive", "channel": "youtube", "code": "nothing"}, "There is no such point to settle."),
+        (
+            {"kind": "attest", "channel": "facebook", "seen": "2027-01-01"},
+            "The date is in the future.",
+        ),
+        ({"kind": "attest", "channel": "youtube"}, "It has no account on this channel."),
+        (
+            {"kind": "attest", "channel": "facebook", "until": "soon"},
+            "Enter a date, for example 28/11/2026.",
+        ),
+        (
+            {"kind": "attest", "channel": "facebook", "until": "2036-01-01"},
+            "Such a word holds until",
+        ),
+        (
+            {"kind": "moved", "channel": "facebook", "to": "https://example.org/"},
+            "names no account",
+        ),
+        (
+            {"kind": "ours", "channel": "facebook", "account": "https://www.facebook.com/"},
+            "names no account",
+        ),
+        ({"kind": "none_by_choice", "channel": "nowhere"}, "This channel is not checked."),
+        ({"kind": "none_by_choice", "channel": "youtube", "why": " "}, "Enter a reason."),
+        ({"kind": "waive"}, "Choose the problem to ignore."),
+        ({"kind": "waive", "channel": "youtube", "code": "nothing"}, "This problem doesn’t exist."),
     ],
 )
 def test_what_is_wrong_is_said_beside_the_form_which_keeps_what_was_typed(app, client, wish, said):
@@ -91,17 +106,19 @@ def test_what_is_wrong_is_said_beside_the_form_which_keeps_what_was_typed(app, c
 
 def test_an_account_found_on_the_site_is_accepted_or_declined_where_it_is_shown(app, client):
     told = page(client)
-    assert "Found on its site" in told
+    assert "Found on its website" in told
     assert "kind=ours&amp;channel=youtube&amp;account=https%3A//www.youtube.com/%40nour" in told
     decide(client, kind="ours", channel="youtube", account=PROFILE.canonical)
-    assert [row.identity.key for row in app.store.accounts() if row.channel == "youtube"] == ["@nour"]
-    assert "Found on its site" not in page(client)
+    assert [row.identity.key for row in app.store.list_accounts() if row.channel == "youtube"] == [
+        "@nour"
+    ]
+    assert "Found on its website" not in page(client)
 
 
 def test_a_found_account_that_is_not_theirs_is_asked_about_no_more(app, client):
     decide(client, kind="not_ours", channel="youtube", account=PROFILE.canonical)
-    assert decisions(app) == [(DecisionKind.NOT_OURS, "youtube", "@nour")]
-    assert "Found on its site" not in page(client)
+    assert decisions(app) == [(DecisionKind.DISOWN, "youtube", "@nour")]
+    assert "Found on its website" not in page(client)
 
 
 def test_a_gap_that_need_not_be_told_is_said_with_why_and_no_longer_open(client):
@@ -115,22 +132,28 @@ def test_a_gap_that_need_not_be_told_is_said_with_why_and_no_longer_open(client)
 
 def test_a_decision_is_taken_back_with_a_reason_and_by_this_association_alone(app, client):
     decide(client, kind="none_by_choice", channel="youtube")
-    (word,) = app.store.decisions()
+    (word,) = app.store.list_decisions()
     assert f"kind=withdraw&amp;number={word.id}" in page(client)
     assert decide(client, kind="withdraw", number="999").status_code == 404
     assert decide(client, kind="withdraw", number=str(word.id)).status_code == 303
     told = page(client)
-    assert "Taken back: No account, by choice" in told
+    assert "Taken back: Not used, by choice" in told
     assert f"kind=withdraw&amp;number={word.id}" not in told
 
 
 def test_the_form_that_takes_a_decision_back_shows_which_and_there_is_none_for_a_number_that_is_not_theirs(
     app, client
 ):
-    decide(client, kind="moved", channel="facebook", account="u:nour", to="https://www.facebook.com/other")
-    first = next(app.store.decisions())
+    decide(
+        client,
+        kind="moved",
+        channel="facebook",
+        account="u:nour",
+        to="https://www.facebook.com/other",
+    )
+    first = next(app.store.list_decisions())
     shown = page(client, kind="withdraw", number=first.id)
-    assert "The account is elsewhere now" in shown
+    assert "The account has a new address" in shown
     assert "Amina ا: called &lt;b&gt;them&lt;/b&gt;" in shown
     assert "https://www.facebook.com/other" in shown
     for number in ("", "999", "x"):
@@ -140,25 +163,27 @@ def test_the_form_that_takes_a_decision_back_shows_which_and_there_is_none_for_a
 
 def test_an_address_that_was_mistyped_can_be_corrected_in_the_form_that_comes_back(app, client):
     wrong = decide(client, kind="ours", channel="youtube", account="https://www.youtube.com/")
-    typed = html.fromstring(wrong.text).forms[-1].inputs["account"]
+    typed = html.fromstring(wrong.text).form_count[-1].inputs["account"]
     assert (typed.type, typed.value) == ("text", "https://www.youtube.com/")
-    assert html.fromstring(wrong.text).forms[-1].inputs["channel"].value == "youtube"
+    assert html.fromstring(wrong.text).form_count[-1].inputs["channel"].value == "youtube"
     assert decide(client, kind="ours", channel="youtube", account="@nour.agadir").status_code == 303
 
 
 @pytest.mark.parametrize("language", ["ar", "fr", "en"])
 @pytest.mark.parametrize("kind", ["attest", "none_by_choice", "ours", "not_ours", "moved", "waive"])
 def test_each_form_is_there_in_each_language(client, language, kind):
-    answer = client.get(f"/{language}/associations/nour/decide?kind={kind}&channel=facebook&account=u:nour")
+    answer = client.get(
+        f"/{language}/associations/nour/decide?kind={kind}&channel=facebook&account=u:nour"
+    )
     assert answer.status_code == 200
     assert f'name="kind" value="{kind}"' in answer.text
 
 
 def test_a_persons_word_stands_beside_what_was_seen(app, client):
     decide(client, kind="attest", channel="facebook", account="u:nour")
-    row = next(row for row in app.store.accounts() if row.typed == NOUR.typed)
+    row = next(row for row in app.store.list_accounts() if row.typed == NOUR.typed_text)
     told = client.get(f"/en/associations/nour/accounts/{row.id}").text.replace("<bdi>", "")
-    assert "Somebody saw that the account is there" in told
+    assert "Someone has seen that the account exists" in told
     assert "called &lt;b&gt;them" in told
 
 
@@ -172,6 +197,8 @@ def test_a_form_that_is_sent_twice_in_a_moment_decides_once(app, client):
 
 def test_an_account_that_moved_is_registered_where_it_is_and_the_sheet_is_asked_for(app, client):
     link_ = "https://www.facebook.com/nour.agadir"
-    way = decide(client, kind="moved", channel="facebook", account="u:nour", to=link_).headers["location"]
+    way = decide(client, kind="moved", channel="facebook", account="u:nour", to=link_).headers[
+        "location"
+    ]
     assert "put the new address in the sheet" in client.get(way).text
-    assert "u:nouragadir" in [row.identity.key for row in app.store.accounts()]
+    assert "u:nouragadir" in [row.identity.key for row in app.store.list_accounts()]

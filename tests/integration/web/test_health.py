@@ -10,13 +10,13 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from auditor.app import App
-from auditor.config.schema import Web, load, packaged
+from auditor.config.schema import WebSettings, find_packaged_config, load_config
 from auditor.core.errors import ConfigError
-from auditor.diagnostics.metrics import Gauges, written
-from auditor.evaluation.run_results import refresh
-from auditor.runs.process import SILENCE, Heart
-from auditor.scheduling import address, listening, run_server
-from auditor.web.app import site
+from auditor.diagnostics.metrics import MetricsCollector, render_metrics
+from auditor.evaluation.run_results import refresh_summaries
+from auditor.runs.process import HEARTBEAT_TIMEOUT_SECONDS, SchedulerHeartbeat
+from auditor.scheduling import format_server_url, open_web_socket, run_server
+from auditor.web.app import create_app
 from storage.errors import StoreError
 from tests.support import sample_network
 from tests.support.web_server import browsing
@@ -30,7 +30,7 @@ INSIDE = {"host": "presence.intern.example", "x-forwarded-for": "203.0.113.9"}
 def played(tmp_path_factory):
     """The network in every state there is."""
     app = sample_network.played(tmp_path_factory.mktemp("network"))
-    refresh(app.store, app.config)
+    refresh_summaries(app.store, app.config)
     yield app
     app.store.close()
 
@@ -39,8 +39,8 @@ def played(tmp_path_factory):
 def app(played):
     """The same, reached under two names and with a token."""
     told = {"public_url": "https://reports.example.org", "hosts": ["presence.intern.example"]}
-    web = Web.model_validate({**told, "metrics_token": TOKEN})
-    return App(played.config.model_copy(update={"web": web}), played.store, played.archive)
+    web = WebSettings.model_validate({**told, "metrics_token": TOKEN})
+    return App(played.config.model_copy(update={"web": web}), played.store, played.body_store)
 
 
 def figures(text):
@@ -64,7 +64,7 @@ def test_an_unreadable_database_is_no_health(app, monkeypatch):
     def unreadable():
         raise StoreError("auditor.db", "disk I/O error")
 
-    monkeypatch.setattr(app.store, "last_night", unreadable)
+    monkeypatch.setattr(app.store, "get_latest_run", unreadable)
     with browsing(app, sample_network.NOW) as client:
         answer = client.get("/healthz")
     assert (answer.status_code, answer.text) == (503, "database\n")
@@ -82,21 +82,21 @@ class Watch:
 
 def test_a_schedule_is_dead_when_it_was_not_heard_for_long_unless_it_is_at_work():
     clock = Watch()
-    heart = Heart(clock)
+    heart = SchedulerHeartbeat(clock)
     assert not heart.is_alive
-    heart.beat()
-    clock.seconds += SILENCE - 1
+    heart.record()
+    clock.seconds += HEARTBEAT_TIMEOUT_SECONDS - 1
     assert heart.is_alive
     clock.seconds += 1
     assert not heart.is_alive
-    with heart.working():
+    with heart.stay_alive():
         clock.seconds += 9 * 3600
         assert heart.is_alive
     assert heart.is_alive
 
 
 async def test_a_service_whose_schedule_died_is_no_health(app):
-    heart = Heart(Watch())
+    heart = SchedulerHeartbeat(Watch())
     told = []
 
     async def send(message):
@@ -113,33 +113,39 @@ async def test_a_service_whose_schedule_died_is_no_health(app):
         "scheme": "http",
         "query_string": b"",
     }
-    scope = {**head, "headers": [(b"host", b"localhost")], "client": ("127.0.0.1", 1), "root_path": ""}
-    await site(app, lambda: sample_network.NOW, heart)(scope, receive, send)
+    scope = {
+        **head,
+        "headers": [(b"host", b"localhost")],
+        "client": ("127.0.0.1", 1),
+        "root_path": "",
+    }
+    await create_app(app, lambda: sample_network.NOW, heart)(scope, receive, send)
     assert (told[0]["status"], told[1]["body"]) == (503, b"schedule\n")
 
 
 async def test_the_service_beats(app):
     stop = asyncio.Event()
-    with listening(Web(port=0)) as at:
+    with open_web_socket(WebSettings(port=0)) as at:
         serving = asyncio.create_task(
-            run_server(app, lambda: sample_network.NOW + timedelta(hours=9), at=at, stop=stop)
+            run_server(app, lambda: sample_network.NOW + timedelta(hours=9), sock=at, stop=stop)
         )
         async with httpx.AsyncClient(trust_env=False) as client:
-            assert (await client.get(f"{address(at)}healthz")).text == "ok\n"
-            told = figures((await client.get(f"{address(at)}metrics")).text)
+            assert (await client.get(f"{format_server_url(at)}healthz")).text == "ok\n"
+            told = figures((await client.get(f"{format_server_url(at)}metrics")).text)
         assert told[("auditor_schedule_alive",)] == 1
         stop.set()
         await asyncio.wait_for(serving, 10)
 
 
 def test_the_figures_are_those_of_the_receipt_and_of_the_network(app):
-    told = figures(written(Gauges(app, sample_network.NOW)).decode())
-    done = app.store.last_night()
+    told = figures(render_metrics(MetricsCollector(app, sample_network.NOW)).decode())
+    done = app.store.get_latest_run()
     assert told[("auditor_night_state", ("state", "done"))] == 1
     assert told[("auditor_night_state", ("state", "skipped"))] == 0
     assert told[("auditor_night_done_info", ("night", done.day.isoformat()))] == 1
     assert (
-        told[("auditor_night_done_age_seconds",)] == (sample_network.NOW - done.finished_at).total_seconds()
+        told[("auditor_night_done_age_seconds",)]
+        == (sample_network.NOW - done.finished_at).total_seconds()
     )
     counted = {
         (dict(key[1:])["channel"], dict(key[1:])["presence"]): n
@@ -149,10 +155,12 @@ def test_the_figures_are_those_of_the_receipt_and_of_the_network(app):
     assert sum(counted.values()) == done.receipt["accounts"]
     assert counted["facebook", "present"] == done.receipt["channels"]["facebook"]["present"]
     assert told[("auditor_associations",)] == len(sample_network.PEOPLE)
-    open_gaps = {dict(key[1:])["severity"]: n for key, n in told.items() if key[0] == "auditor_gaps_open"}
-    assert sum(open_gaps.values()) == app.store.told_gaps().count
+    open_gaps = {
+        dict(key[1:])["severity"]: n for key, n in told.items() if key[0] == "auditor_gaps_open"
+    }
+    assert sum(open_gaps.values()) == app.store.list_visible_gaps().count
     for severity, count in open_gaps.items():
-        assert count == app.store.told_gaps(severity=severity).count
+        assert count == app.store.list_visible_gaps(severity=severity).count
     assert told[("auditor_night_gaps_opened",)] == done.receipt["opened"]
     assert told[("auditor_night_requests",)] == done.receipt["requests"]
     assert told[("auditor_night_retries",)] == 0
@@ -165,15 +173,19 @@ def test_the_figures_are_those_of_the_receipt_and_of_the_network(app):
 
 
 def test_every_figure_says_what_it_is_and_has_its_unit(app):
-    families = list(text_string_to_metric_families(written(Gauges(app, sample_network.NOW)).decode()))
+    families = list(
+        text_string_to_metric_families(
+            render_metrics(MetricsCollector(app, sample_network.NOW)).decode()
+        )
+    )
     assert all(family.documentation and family.type != "unknown" for family in families)
     assert all(re.fullmatch(r"(auditor|process)_[a-z_]+", family.name) for family in families)
 
 
 def test_before_the_first_night_there_are_figures_all_the_same(tmp_path):
-    config = load(packaged(), {"AUDITOR_STORAGE__FOLDER": str(tmp_path)})
+    config = load_config(find_packaged_config(), {"AUDITOR_STORAGE__FOLDER": str(tmp_path)})
     with App.open(config) as empty:
-        told = figures(written(Gauges(empty, sample_network.NOW)).decode())
+        told = figures(render_metrics(MetricsCollector(empty, sample_network.NOW)).decode())
         assert told[("auditor_disk_free_bytes",)] > 0
     assert told[("auditor_associations",)] == 0
     assert not any(name[0] == "auditor_night_done_age_seconds" for name in told)
@@ -207,33 +219,40 @@ def test_the_figures_are_for_this_machine_or_by_the_token_and_never_under_the_pu
 
 def test_without_a_token_no_other_machine_reads_the_figures(app):
     web = app.config.web.model_copy(update={"metrics_token": None})
-    closed = App(app.config.model_copy(update={"web": web}), app.store, app.archive)
+    closed = App(app.config.model_copy(update={"web": web}), app.store, app.body_store)
     with browsing(closed, sample_network.NOW) as client:
         for shown in ("Bearer", "Bearer None", ""):
-            assert client.get("/metrics", headers={**INSIDE, "authorization": shown}).status_code == 401
+            assert (
+                client.get("/metrics", headers={**INSIDE, "authorization": shown}).status_code
+                == 401
+            )
 
 
 def test_a_token_stands_in_a_file_and_is_long_enough(tmp_path):
     (tmp_path / "token").write_text(f"{TOKEN}\n")
     file = tmp_path / "config.toml"
     file.write_text('[web]\nmetrics_token_file = "token"\n')
-    assert load(file, {}).web.metrics_token.get_secret_value() == TOKEN
+    assert load_config(file, {}).web.metrics_token.get_secret_value() == TOKEN
     (tmp_path / "token").write_text("short\n")
     with pytest.raises(ConfigError, match="16 characters at least"):
-        load(file, {})
+        load_config(file, {})
 
 
 def test_a_message_that_did_not_go_is_counted_until_one_goes(tmp_path):
-    config = load(packaged(), {"AUDITOR_STORAGE__FOLDER": str(tmp_path)})
+    config = load_config(find_packaged_config(), {"AUDITOR_STORAGE__FOLDER": str(tmp_path)})
     with closing(App.open(config)) as app:
         now = datetime.fromisoformat("2026-11-25T05:00:00Z")
-        app.store.keep_unsent("amina@example.org", "digest", "refused", now)
-        app.store.keep_unsent("amina@example.org", "digest", "refused", now + timedelta(days=1))
-        app.store.keep_unsent("salma@example.org", "digest", "refused", now)
-        assert app.store.unsent(now) == 2
-        assert app.store.unsent(now + timedelta(hours=1)) == 1
-        app.store.drop_unsent("amina@example.org", "digest")
-        app.store.drop_unsent("amina@example.org", "digest")
-        assert app.store.unsent(now) == 1
-        app.store.keep_unsent("amina@example.org", "digest", "refused", now + timedelta(days=31))
-        assert app.store.unsent(now) == 1
+        app.store.record_failed_message("amina@example.org", "digest", "refused", now)
+        app.store.record_failed_message(
+            "amina@example.org", "digest", "refused", now + timedelta(days=1)
+        )
+        app.store.record_failed_message("salma@example.org", "digest", "refused", now)
+        assert app.store.count_failed_messages(now) == 2
+        assert app.store.count_failed_messages(now + timedelta(hours=1)) == 1
+        app.store.clear_failed_message("amina@example.org", "digest")
+        app.store.clear_failed_message("amina@example.org", "digest")
+        assert app.store.count_failed_messages(now) == 1
+        app.store.record_failed_message(
+            "amina@example.org", "digest", "refused", now + timedelta(days=31)
+        )
+        assert app.store.count_failed_messages(now) == 1

@@ -7,7 +7,7 @@ import pytest
 from lxml import html
 
 from auditor.checking import checker
-from auditor.runs.run import run
+from auditor.runs.run import execute_run
 from storage.models.audit import Association
 from tests.support.mini_network import START, link, lived, night_of, opened, steps
 from tests.support.web_server import browsing
@@ -18,7 +18,7 @@ NAMES = [f"a{number:03}" for number in range(60)]
 
 @pytest.fixture(autouse=True)
 def simple_probe(monkeypatch):
-    monkeypatch.setattr(checker, "steps", steps)
+    monkeypatch.setattr(checker, "probe_steps_for", steps)
 
 
 def person(number, name):
@@ -34,8 +34,11 @@ async def app(small):
     people = [person(number, name) for number, name in enumerate(NAMES)]
     small.store.save_registry(people, rows, START - timedelta(hours=1))
     for day in (0, 1, 3, 7):
-        small.web.answers = {rows[0].typed: "gone" if day else "alive", rows[1].typed: "wall"}
-        await run(small, night_of(day))
+        small.web.answers = {
+            rows[0].typed_text: "gone" if day else "alive",
+            rows[1].typed_text: "wall",
+        }
+        await execute_run(small, night_of(day))
 
 
 def told(client, path):
@@ -53,11 +56,13 @@ async def test_the_list_begins_with_the_most_pressing_and_goes_on_page_by_page(a
         first = told(client, "/en/associations")
         assert "60 associations" in first
         assert first.index("/en/associations/a000") < first.index("/en/associations/a001")
-        way = first.split('rel="next"')[0].rsplit('href="', 1)[1].split('"')[0].replace("&amp;", "&")
+        way = (
+            first.split('rel="next"')[0].rsplit('href="', 1)[1].split('"')[0].replace("&amp;", "&")
+        )
         second = told(client, way)
     assert (len(listed(first)), len(listed(second))) == (50, 10)
     assert sorted(listed(first) + listed(second)) == NAMES
-    assert "To the beginning" in second
+    assert "First page" in second
 
 
 async def test_each_filter_narrows_the_list_and_is_a_chip_that_can_be_taken_away(app):
@@ -135,5 +140,5 @@ async def test_a_channel_alone_asks_for_a_point_there_and_the_chip_says_so(app, 
         plain = html.fromstring(client.get("/en/gaps?channel=facebook").text)
     said = [one.text_content() for one in page.xpath("//p[@class='chips']/a/bdi")]
     assert [one for one in said if one in chips or "Facebook" in one] == chips
-    assert page.xpath("//select[@name='state']/option")[0].text == "any; on a channel: a point to settle"
+    assert page.xpath("//select[@name='state']/option")[0].text == "any status"
     assert plain.xpath("//p[@class='chips']/a/bdi")[0].text_content() == "Facebook"

@@ -18,8 +18,8 @@ from pwdlib.hashers.argon2 import Argon2Hasher
 
 from auditor.app import App
 from auditor.cli.main import main
-from auditor.config.schema import Config, Web
-from auditor.scheduling import address, listening, run_server
+from auditor.config.schema import Config, WebSettings
+from auditor.scheduling import format_server_url, open_web_socket, run_server
 from auditor.users import passwords, service
 from auditor.web.routes import login
 from storage.models.users import Role
@@ -53,7 +53,7 @@ def clock():
 def cheap(monkeypatch, request):
     """Hashes cost nothing, unless a test is about what they cost."""
     if "dear" not in request.fixturenames:
-        monkeypatch.setattr(passwords, "COST", CHEAP)
+        monkeypatch.setattr(passwords, "ARGON2_HASHER", CHEAP)
 
 
 @pytest.fixture
@@ -74,9 +74,11 @@ def app(tmp_path):
 
 def with_password(store, name, role=Role.READER, password=PASSWORD):
     """A user who can log in."""
-    user, _ = service.added(store, name, role, (), by="a test", now=NOW)
-    store.change_password(store.user(user.name), PasswordHash((passwords.COST,)).hash(password), NOW)
-    return store.user(name)
+    user, _ = service.add_user(store, name, role, (), author="a test", now=NOW)
+    store.change_password(
+        store.get_user(user.name), PasswordHash((passwords.ARGON2_HASHER,)).hash(password), NOW
+    )
+    return store.get_user(name)
 
 
 @pytest.fixture
@@ -94,7 +96,9 @@ def browser(home):
 
 def log_in(client, name="Amina", password=PASSWORD, **more):
     headers = more.pop("headers", {})
-    return client.post("/en/login", data={"name": name, "password": password, **more}, headers=headers)
+    return client.post(
+        "/en/login", data={"name": name, "password": password, **more}, headers=headers
+    )
 
 
 def reads(client, **headers):
@@ -159,9 +163,11 @@ def test_over_an_open_line_nobody_logs_in_but_on_this_machine(browser, app):
 @pytest.mark.slow
 def test_a_proxy_that_is_not_listed_is_not_believed(app, clock):
     app = App(
-        app.config.model_copy(update={"web": app.config.web.model_copy(update={"trusted_proxies": ()})}),
+        app.config.model_copy(
+            update={"web": app.config.web.model_copy(update={"trusted_proxies": ()})}
+        ),
         app.store,
-        app.archive,
+        app.body_store,
     )
     with served(app, clock) as there, httpx.Client(base_url=there, trust_env=False) as client:
         assert log_in(client, headers=HTTPS).status_code == 403
@@ -205,10 +211,12 @@ def test_a_copied_cookie_opens_nothing_after_a_logout(browser):
         ({"hours": 12}, 1, 401),
     ],
 )
-def test_a_session_ends_after_eight_idle_hours_and_after_a_day_in_any_case(browser, clock, idle, times, ends):
+def test_a_session_ends_after_eight_idle_hours_and_after_a_day_in_any_case(
+    browser, clock, idle, times, ends
+):
     log_in(browser)
     for _ in range(times):
-        clock.on(**idle)
+        clock.accounts_on(**idle)
         last = reads(browser)
     assert last == ends
 
@@ -221,7 +229,7 @@ def test_every_session_ends_with_the_password_a_reset_or_the_user(app, browser, 
     tokens = [log_in(browser).cookies["session"]]
     browser.cookies.clear()
     tokens.append(log_in(browser).cookies["session"])
-    user = app.store.user("Amina")
+    user = app.store.get_user("Amina")
     if how == "password":
         form = {"now": PASSWORD, "password": OTHER, "again": OTHER}
         answer = browser.post("/en/account", data=form)
@@ -229,9 +237,9 @@ def test_every_session_ends_with_the_password_a_reset_or_the_user(app, browser, 
         assert reads(browser) == 200
         assert answer.cookies["session"] not in tokens
     elif how == "reset":
-        service.invited(app.store, user, "a test", NOW)
+        service.create_invite(app.store, user, "a test", NOW)
     else:
-        service.removed(app.store, user, NOW)
+        service.remove_user(app.store, user, NOW)
     assert [reads(browser, cookie=f"session={token}") for token in tokens] == [401, 401]
     browser.cookies.clear()
     assert log_in(browser).status_code == 401
@@ -240,34 +248,38 @@ def test_every_session_ends_with_the_password_a_reset_or_the_user(app, browser, 
 @pytest.fixture
 def reset_meanwhile(app, monkeypatch):
     """An administrator resets Amina while the password that she typed is compared."""
-    agrees = passwords.Passwords._agrees
+    agrees = passwords.PasswordService._verify_blocking
 
     def slow(self, *told):
         agreed = agrees(self, *told)
-        service.invited(app.store, app.store.user("Amina"), "a test", NOW)
+        service.create_invite(app.store, app.store.get_user("Amina"), "a test", NOW)
         return agreed
 
-    return lambda: monkeypatch.setattr(passwords.Passwords, "_agrees", slow)
+    return lambda: monkeypatch.setattr(passwords.PasswordService, "_verify_blocking", slow)
 
 
 @pytest.mark.fault("F57")
-def test_no_session_outlives_a_reset_that_came_while_its_user_logged_in(app, browser, reset_meanwhile):
+def test_no_session_outlives_a_reset_that_came_while_its_user_logged_in(
+    app, browser, reset_meanwhile
+):
     reset_meanwhile()
     log_in(browser)
     assert dict(browser.cookies) == {}
     assert reads(browser) == 401
-    with closing(sqlite3.connect(app.folder / "auditor.db")) as raw:
+    with closing(sqlite3.connect(app.data_folder / "auditor.db")) as raw:
         assert raw.execute("SELECT count(*) FROM session").fetchone() == (0,)
 
 
 @pytest.mark.fault("F57")
-def test_a_reset_that_comes_while_its_user_changes_the_password_holds(app, browser, reset_meanwhile):
+def test_a_reset_that_comes_while_its_user_changes_the_password_holds(
+    app, browser, reset_meanwhile
+):
     log_in(browser)
     reset_meanwhile()
     answer = browser.post("/en/account", data={"now": PASSWORD, "password": OTHER, "again": OTHER})
     assert answer.status_code == 401
     assert reads(browser) == 401
-    assert app.store.user("Amina").password_hash is None
+    assert app.store.get_user("Amina").password_hash is None
 
 
 @pytest.mark.slow
@@ -282,17 +294,21 @@ def test_another_login_takes_the_place_of_the_session_that_was_there(browser):
 @pytest.mark.slow
 def test_of_a_session_only_the_hash_is_kept(app, browser):
     token = log_in(browser).cookies["session"]
-    raw = (app.folder / "auditor.db").read_bytes() + (app.folder / "auditor.db-wal").read_bytes()
+    raw = (app.data_folder / "auditor.db").read_bytes() + (
+        app.data_folder / "auditor.db-wal"
+    ).read_bytes()
     assert token.encode() not in raw
 
 
 @pytest.mark.slow
 def test_reading_pages_writes_once_a_minute(app, browser, clock, monkeypatch):
-    written, real = [], type(app.store).session_seen
-    monkeypatch.setattr(type(app.store), "session_seen", lambda *told: written.append(told) or real(*told))
+    written, real = [], type(app.store).touch_session
+    monkeypatch.setattr(
+        type(app.store), "touch_session", lambda *told: written.append(told) or real(*told)
+    )
     log_in(browser)
     for _ in range(10):
-        clock.on(seconds=20)
+        clock.accounts_on(seconds=20)
         assert reads(browser) == 200
     assert len(written) == 3
 
@@ -327,8 +343,10 @@ def test_a_wrong_name_and_a_wrong_password_are_answered_alike(browser):
 
 
 @pytest.mark.fault("F56")
-def test_a_password_that_is_too_long_is_refused_by_its_length_and_never_hashed(browser, monkeypatch):
-    monkeypatch.setattr(passwords.Passwords, "_agrees", None)
+def test_a_password_that_is_too_long_is_refused_by_its_length_and_never_hashed(
+    browser, monkeypatch
+):
+    monkeypatch.setattr(passwords.PasswordService, "_verify_blocking", None)
     long = log_in(browser, password="x" * 129)
     assert long.status_code == 422
     assert "at most 128 characters" in long.text
@@ -372,8 +390,13 @@ def test_addresses_of_one_household_are_one(browser):
     for number in range(5):
         told = {**HTTPS, "x-forwarded-for": f"2001:db8:1:2::{number}"}
         assert log_in(browser, f"nobody {number}", headers=told).status_code == 401
-    assert log_in(browser, headers={**HTTPS, "x-forwarded-for": "2001:db8:1:2:ffff::1"}).status_code == 429
-    assert log_in(browser, headers={**HTTPS, "x-forwarded-for": "2001:db8:1:3::1"}).status_code == 303
+    assert (
+        log_in(browser, headers={**HTTPS, "x-forwarded-for": "2001:db8:1:2:ffff::1"}).status_code
+        == 429
+    )
+    assert (
+        log_in(browser, headers={**HTTPS, "x-forwarded-for": "2001:db8:1:3::1"}).status_code == 303
+    )
 
 
 @pytest.mark.slow
@@ -427,11 +450,13 @@ def test_the_password_of_until_now_is_not_guessed_on_the_page_that_changes_it(br
     ],
 )  # fmt: skip
 def test_whoever_logs_in_is_led_on_within_this_site_alone(asked, led):
-    assert login.own_way(asked) == led
+    assert login.get_safe_redirect_url(asked) == led
 
 
 @pytest.mark.fault("F59")
-@pytest.mark.parametrize("asked", ["//evil.example", "/\\evil.example", "/%09/evil", "https:evil.example"])
+@pytest.mark.parametrize(
+    "asked", ["//evil.example", "/\\evil.example", "/%09/evil", "https:evil.example"]
+)
 def test_an_address_to_go_on_to_that_leads_elsewhere_leads_to_the_front_page(browser, asked):
     form = browser.get(f"/en/login?next={asked}").text
     assert re.search(r'name="next" value="([^"]*)"', form)[1] == "/"
@@ -457,16 +482,21 @@ def test_a_form_from_another_site_changes_nothing(app, browser, method, headers,
     log_in(browser)
     home = str(browser.base_url).rstrip("/")
     told = {name: value.format(home=home) for name, value in headers.items()}
-    way = "/en/people" if method == "GET" else f"/en/people/{with_password(app.store, 'Salma').id}/remove"
-    assert browser.request(method, way, headers=told).status_code == status
-    assert len(app.store.users()) == {200: 1, 303: 1, 403: 2}[status]
+    way = (
+        "/en/people"
+        if method == "GET"
+        else f"/en/people/{with_password(app.store, 'Salma').id}/remove"
+    )
+    assert browser.read_request(method, way, headers=told).status_code == status
+    assert len(app.store.list_users()) == {200: 1, 303: 1, 403: 2}[status]
 
 
 def test_pages_say_how_they_are_to_be_held(browser):
     log_in(browser)
     page = browser.get("/en/people")
     policy = dict(
-        one.strip().partition(" ")[::2] for one in page.headers["content-security-policy"].split(";")
+        one.strip().partition(" ")[::2]
+        for one in page.headers["content-security-policy"].split(";")
     )
     assert policy == {
         "default-src": "'none'",
@@ -481,11 +511,14 @@ def test_pages_say_how_they_are_to_be_held(browser):
     assert page.headers["cross-origin-opener-policy"] == "same-origin"
     assert "camera=()" in page.headers["permissions-policy"]
     assert "strict-transport-security" not in page.headers
-    assert browser.get("/en/login", headers=HTTPS).headers["strict-transport-security"] == "max-age=31536000"
+    assert (
+        browser.get("/en/login", headers=HTTPS).headers["strict-transport-security"]
+        == "max-age=31536000"
+    )
 
 
 def link(app, name="Salma", role=Role.READER):
-    _, token = service.added(app.store, name, role, (), by="Amina", now=NOW)
+    _, token = service.add_user(app.store, name, role, (), author="Amina", now=NOW)
     return f"/en/welcome/{token}", token
 
 
@@ -518,7 +551,9 @@ def test_a_one_time_link_sets_the_password_and_lets_in(app, browser, caplog):
         (OTHER, "something else entirely", "do not read the same"),
     ],
 )
-def test_a_password_that_may_not_be_is_told_why_and_the_link_holds_on(app, browser, password, again, said):
+def test_a_password_that_may_not_be_is_told_why_and_the_link_holds_on(
+    app, browser, password, again, said
+):
     browser.get(link(app)[0])
     answer = browser.post("/en/welcome", data={"password": password, "again": again})
     assert answer.status_code == 422
@@ -532,16 +567,16 @@ def test_a_password_that_may_not_be_is_told_why_and_the_link_holds_on(app, brows
 def test_a_link_that_has_ended_is_answered_alike_whatever_ended_it(app, browser, clock, fate):
     way, _ = link(app)
     browser.get(way)
-    salma = app.store.user("Salma")
+    salma = app.store.get_user("Salma")
     if fate == "wrong":
         way = way[:-1] + ("x" if way[-1] != "x" else "y")
         browser.cookies.clear()
     elif fate == "late":
-        clock.on(hours=24)
+        clock.accounts_on(hours=24)
     elif fate == "replaced":
-        service.invited(app.store, salma, "Amina", NOW)
+        service.create_invite(app.store, salma, "Amina", NOW)
     elif fate == "removed":
-        service.removed(app.store, salma, NOW)
+        service.remove_user(app.store, salma, NOW)
     else:
         browser.cookies.clear()
         way = "/en/welcome"
@@ -550,7 +585,7 @@ def test_a_link_that_has_ended_is_answered_alike_whatever_ended_it(app, browser,
     assert {answer.status_code for answer in answers} == {410}
     told = {re.sub(r"As of .*|/welcome[^\"]*", "", answer.text) for answer in answers}
     assert len(told) == 1
-    assert app.store.user("Salma").password_hash is None
+    assert app.store.get_user("Salma").password_hash is None
 
 
 @pytest.mark.slow
@@ -559,41 +594,57 @@ def test_of_two_who_hold_one_link_the_first_sets_the_password(app, browser, home
     with httpx.Client(base_url=home, trust_env=False) as other:
         other.get(way)
         browser.get(way)
-        assert browser.post("/en/welcome", data={"password": OTHER, "again": OTHER}).status_code == 303
-        assert other.post("/en/welcome", data={"password": PASSWORD, "again": PASSWORD}).status_code == 410
+        assert (
+            browser.post("/en/welcome", data={"password": OTHER, "again": OTHER}).status_code == 303
+        )
+        assert (
+            other.post("/en/welcome", data={"password": PASSWORD, "again": PASSWORD}).status_code
+            == 410
+        )
     assert log_in(browser, "Salma", PASSWORD).status_code == 401
 
 
 @pytest.mark.slow
 def test_an_administrator_adds_resets_and_removes_on_a_page(app, browser):
     log_in(browser)
-    shown = browser.post("/en/people", data={"name": "Salma", "role": "coordinator", "region": "souss-massa"})
+    shown = browser.post(
+        "/en/people", data={"name": "Salma", "role": "coordinator", "region": "souss-massa"}
+    )
     way = re.search(r'value="http://127\.0\.0\.1:\d+(/en/welcome/[\w-]{43})"', shown.text)[1]
-    salma = app.store.user("Salma")
-    assert (salma.role, salma.regions, salma.added_by) == (Role.COORDINATOR, ("souss-massa",), "Amina")
+    salma = app.store.get_user("Salma")
+    assert (salma.role, salma.regions, salma.added_by) == (
+        Role.COORDINATOR,
+        ("souss-massa",),
+        "Amina",
+    )
     again = browser.post(f"/en/people/{salma.id}/reset")
     assert way not in again.text
     assert browser.get(way).status_code == 410
-    assert browser.post(f"/en/people/{salma.id}/remove").headers["location"] == "/en/people?done=removed#said"
-    assert [user.name for user in app.store.users()] == ["Amina"]
+    assert (
+        browser.post(f"/en/people/{salma.id}/remove").headers["location"]
+        == "/en/people?done=removed#said"
+    )
+    assert [user.name for user in app.store.list_users()] == ["Amina"]
     for act in ("reset", "remove"):
-        assert browser.post(f"/en/people/{app.store.user('Amina').id}/{act}").status_code == 409
+        assert browser.post(f"/en/people/{app.store.get_user('Amina').id}/{act}").status_code == 409
         assert browser.post(f"/en/people/999/{act}").status_code == 404
 
 
 @pytest.mark.slow
 def test_where_there_is_no_user_yet_the_login_says_how_to_add_one(app, browser):
     assert "auditor user add" not in browser.get("/en/login").text
-    service.removed(app.store, app.store.user("Amina"), NOW)
+    service.remove_user(app.store, app.store.get_user("Amina"), NOW)
     assert "auditor user add NAME --role admin" in browser.get("/en/login").text
 
 
 @pytest.mark.slow
 def test_the_link_of_the_command_opens_in_the_browser(app, browser, capsys, monkeypatch):
-    monkeypatch.setenv("AUDITOR_STORAGE__FOLDER", str(app.folder))
+    monkeypatch.setenv("AUDITOR_STORAGE__FOLDER", str(app.data_folder))
     monkeypatch.setattr("auditor.cli.users.clock", lambda: NOW)
     assert main(["user", "add", "Idris", "--role", "reader", "--who", "Amina"]) == 0
-    way = re.fullmatch(r"http://127\.0\.0\.1:8321(/en/welcome/[\w-]{43})\n", capsys.readouterr().out)[1]
+    way = re.fullmatch(
+        r"http://127\.0\.0\.1:8321(/en/welcome/[\w-]{43})\n", capsys.readouterr().out
+    )[1]
     browser.get(way)
     assert browser.post("/en/welcome", data={"password": OTHER, "again": OTHER}).status_code == 303
     assert main(["user", "reset", "idris", "--who", "Amina"]) == 0
@@ -613,14 +664,18 @@ def dear():
 @pytest.mark.usefixtures("dear")
 async def test_fifty_at_the_login_do_not_hold_the_loop_up(app, clock):
     before = time.perf_counter()
-    passwords.COST.hash(PASSWORD)
+    passwords.ARGON2_HASHER.hash(PASSWORD)
     alone = time.perf_counter() - before
-    with listening(Web(port=0)) as at:
-        stop, lags, where = asyncio.Event(), [], address(at).rstrip("/")
-        serving = asyncio.create_task(run_server(app, clock, at=at, nights=False, stop=stop))
+    with open_web_socket(WebSettings(port=0)) as at:
+        stop, lags, where = asyncio.Event(), [], format_server_url(at).rstrip("/")
+        serving = asyncio.create_task(
+            run_server(app, clock, sock=at, with_schedule=False, stop=stop)
+        )
         watch = asyncio.create_task(watching(lags))
         limits = httpx.Limits(max_connections=50)
-        async with httpx.AsyncClient(base_url=where, trust_env=False, timeout=None, limits=limits) as crowd:
+        async with httpx.AsyncClient(
+            base_url=where, trust_env=False, timeout=None, limits=limits
+        ) as crowd:
             form = {"name": "Amina", "password": PASSWORD}
             sent = [{**HTTPS, "x-forwarded-for": f"203.0.113.{number}"} for number in range(50)]
             logins = [crowd.post("/en/login", data=form, headers=told) for told in sent]
@@ -629,7 +684,9 @@ async def test_fifty_at_the_login_do_not_hold_the_loop_up(app, clock):
         stop.set()
         await serving
     assert [answer.status_code for answer in answers] == [303] * 50
-    assert median(lags) < alone / 4  # were hashes made in the loop, it would be late by a whole one each time
+    assert (
+        median(lags) < alone / 4
+    )  # were hashes made in the loop, it would be late by a whole one each time
 
 
 async def watching(lags):

@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from schemathesis import GenerationMode
 
-from auditor.config.schema import load, packaged
-from auditor.views.export import MEDIA
-from auditor.web.access import SESSION
-from auditor.web.app import site
+from auditor.config.schema import find_packaged_config, load_config
+from auditor.views.export import MEDIA_TYPES
+from auditor.web.access import SESSION_COOKIE
+from auditor.web.app import create_app
 from tests.support.sample_network import NOW, WAITING, played
 from tests.support.web_server import logged_in, visiting
 
@@ -28,14 +28,14 @@ KNOWN = {
 }
 """What may stand in an address and is there: what is made up is almost never found."""
 DECLARED = {"text/html", "text/plain", "image/svg+xml", "application/pdf"} | {
-    kind.partition(";")[0] for kind in MEDIA.values()
+    kind.partition(";")[0] for kind in MEDIA_TYPES.values()
 }
 MODES = (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
 
 
 def operations():
     """Every operation of the site, from a schema that it shows to nobody."""
-    web = site(SimpleNamespace(config=load(packaged(), {})), lambda: NOW)
+    web = create_app(SimpleNamespace(config=load_config(find_packaged_config(), {})), lambda: NOW)
     told = get_openapi(title="auditor", version="1", routes=web.routes)
     found = schemathesis.openapi.from_dict(told).get_all_operations()
     return {one.ok().label: one.ok() for one in found}
@@ -54,7 +54,7 @@ def site_of_a_network(tmp_path_factory):
         def client_of(is_let_in):
             client.cookies.clear()
             if is_let_in:
-                client.cookies.set(SESSION, logged_in(app.store))
+                client.cookies.set(SESSION_COOKIE, logged_in(app.store))
             return client
 
         yield client_of
@@ -72,8 +72,14 @@ def sent(client, case):
         told = "; ".join(f"{name}={value}" for name, value in cookies.items())
         known["headers"] = {**known.get("headers", {}), "cookie": told}
     try:
-        return client.request(**known)
-    except (httpx.InvalidURL, httpx.LocalProtocolError, UnicodeEncodeError, TypeError, AttributeError):
+        return client.read_request(**known)
+    except (
+        httpx.InvalidURL,
+        httpx.LocalProtocolError,
+        UnicodeEncodeError,
+        TypeError,
+        AttributeError,
+    ):
         return None
 
 
@@ -94,7 +100,9 @@ def test_nothing_that_is_sent_makes_a_page_crash(site_of_a_network, operation, c
     @given(cases, there, st.booleans(), st.sampled_from([True, True, True, False]))
     def property_of_it(case, known, is_there, is_let_in):
         if is_there:
-            case.path_parameters.update({name: known[name] for name in case.path_parameters if name in known})
+            case.path_parameters.update(
+                {name: known[name] for name in case.path_parameters if name in known}
+            )
         answer = sent(site_of_a_network(is_let_in), case)
         if answer is not None:
             assert answer.status_code < 500, answer.text

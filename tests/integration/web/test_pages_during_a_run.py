@@ -6,9 +6,9 @@ import threading
 import pytest
 
 from auditor.checking import checker
-from auditor.evaluation.run_results import refresh
-from auditor.runs.run import run
-from storage.models.audit import NightState
+from auditor.evaluation.run_results import refresh_summaries
+from auditor.runs.run import execute_run
+from storage.models.audit import AuditRunState
 from tests.support import sample_network
 from tests.support.all_routes import routes, ways
 from tests.support.mini_network import configured, link, night_of, opened, register, steps
@@ -26,7 +26,7 @@ def pages(**filled):
 @pytest.fixture(scope="module")
 def app(tmp_path_factory):
     played = sample_network.played(tmp_path_factory.mktemp("network"))
-    refresh(played.store, played.config)
+    refresh_summaries(played.store, played.config)
     yield played
     played.store.close()
 
@@ -37,7 +37,7 @@ def test_no_page_waits_for_whoever_writes(app):
     """A transaction that writes is open all the while."""
     with browsing(app, sample_network.NOW) as client:
         client.timeout = PATIENCE
-        with app.store._database.writing() as connection:
+        with app.store._database.begin_write() as connection:
             connection.exec_driver_sql("UPDATE night SET state = state")
             told = {path: client.get(path).status_code for path in pages(association=("nour",))}
     assert max(told.values()) < 500, told
@@ -55,7 +55,7 @@ def test_every_page_of_an_empty_database_is_answered(tmp_path):
 @pytest.mark.fault("F61")
 def test_a_night_goes_on_while_its_pages_are_read(tmp_path, monkeypatch):
     """A reader keeps its view of the database open from before the first look until after the last."""
-    monkeypatch.setattr(checker, "steps", steps)
+    monkeypatch.setattr(checker, "probe_steps_for", steps)
     small = opened(tmp_path, configured(("website",)))
     register(small, *(link(f"a{number}", "website", f"a{number}") for number in range(60)))
     over, told = threading.Event(), []
@@ -67,15 +67,17 @@ def test_a_night_goes_on_while_its_pages_are_read(tmp_path, monkeypatch):
                 told.append(client.get("/en/").status_code)
 
     reading = threading.Thread(target=read)
-    with small.store._database.reading() as connection:
+    with small.store._database.begin_read() as connection:
         before = connection.exec_driver_sql("SELECT count(*) FROM observation").scalar()
         reading.start()
-        done = asyncio.run(run(small, night_of(0)))
-        assert connection.exec_driver_sql("SELECT count(*) FROM observation").scalar() == before == 0
+        done = asyncio.run(execute_run(small, night_of(0)))
+        assert (
+            connection.exec_driver_sql("SELECT count(*) FROM observation").scalar() == before == 0
+        )
     over.set()
     reading.join()
-    looks = [look.account_id for look in small.store.observations(night_id=done.id)]
+    looks = [look.account_id for look in small.store.list_observations(run_id=done.id)]
     small.store.close()
-    assert done.state is NightState.DONE
+    assert done.state is AuditRunState.DONE
     assert len(looks) == len(set(looks)) == 60
     assert set(told) == {200}

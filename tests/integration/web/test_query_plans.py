@@ -4,29 +4,33 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from auditor.config.schema import load, packaged
-from auditor.evaluation.run_results import refresh
+from auditor.config.schema import find_packaged_config, load_config
+from auditor.evaluation.run_results import refresh_summaries
 from probes.links import identify
 from storage.models.audit import AccountRow, Association
-from storage.models.users import Letter, LetterState
+from storage.models.users import ReportLink, ReportLinkState
 from storage.store import Store
 from tests.support.query_plans import plans, whole
 
 NOW = datetime(2026, 11, 25, 0, 30, tzinfo=UTC)
-CONFIG = load(packaged(), {})
+CONFIG = load_config(find_packaged_config(), {})
 
 
 @pytest.fixture
 def store(tmp_path):
     with Store.open(f"sqlite:///{tmp_path}/auditor.db") as opened:
-        people = [Association(f"a-{n:03}", f"Nom {n}", region="Souss", tags=("x",)) for n in range(50)]
+        people = [
+            Association(f"a-{n:03}", f"Nom {n}", region="Souss", tags=("x",)) for n in range(50)
+        ]
         url = "https://www.facebook.com/nour"
         rows = [
-            AccountRow(one.id, f"{url}{one.id}", identify.identify(f"{url}{one.id}"), "facebook")
+            AccountRow(
+                one.id, f"{url}{one.id}", identify.identify_link(f"{url}{one.id}"), "facebook"
+            )
             for one in people
         ]
         opened.save_registry(people, rows, NOW)
-        refresh(opened, CONFIG)
+        refresh_summaries(opened, CONFIG)
         yield opened
 
 
@@ -45,11 +49,11 @@ ASKED = [
 @pytest.mark.parametrize("sort", ["urgency", "name", "changed"])
 @pytest.mark.parametrize("how", ASKED, ids=str)
 def test_no_list_reads_a_whole_table(store, monkeypatch, cap, sort, how):
-    monkeypatch.setattr("storage.read_model.association_search.CAP", cap)
-    after = store.summaries(sort=sort, limit=2, **how).next
+    monkeypatch.setattr("storage.read_model.association_search.MAX_COUNT", cap)
+    after = store.list_summaries(sort=sort, limit=2, **how).next
     with plans(store) as told:
-        assert store.summaries(sort=sort, **how).rows
-        assert store.summaries(sort=sort, after=after, **how).rows
+        assert store.list_summaries(sort=sort, **how).rows
+        assert store.list_summaries(sort=sort, cursor=after, **how).rows
     assert len(told) > 2
     assert whole(told) == []
 
@@ -69,19 +73,19 @@ def test_no_list_reads_a_whole_table(store, monkeypatch, cap, sort, how):
 def test_no_list_of_gaps_reads_a_whole_table(store, monkeypatch, cap, how):
     monkeypatch.setattr("storage.read_model.gap_search.CAP", cap)
     with plans(store) as told:
-        store.told_gaps(**how)
-        store.told_gaps(sort="newest", **how)
-        store.changes(NOW)
-        store.changes(NOW, "closed")
+        store.list_visible_gaps(**how)
+        store.list_visible_gaps(sort="newest", **how)
+        store.list_gap_changes(NOW)
+        store.list_gap_changes(NOW, "closed")
     assert whole(told) == []
 
 
 def test_what_moved_among_a_few_is_counted_from_their_own_rows(store):
     people = [Association(f"b-{n:03}", f"Nom {n}", region="Souss", tags=("y",)) for n in range(150)]
-    store.save_registry(people, [], NOW, whole=False)
-    refresh(store, CONFIG)
+    store.save_registry(people, [], NOW, is_complete=False)
+    refresh_summaries(store, CONFIG)
     with plans(store) as told:
-        assert store.few(NOW, ["region:Souss", "tag:y"]).facets["all"] == 150
+        assert store.counts_for_small_selection(NOW, ["region:Souss", "tag:y"]).facets["all"] == 150
     assert whole(told) == []
 
 
@@ -89,14 +93,18 @@ def test_what_moved_among_a_few_is_counted_from_their_own_rows(store):
 def test_what_is_held_of_some_is_read_from_their_own_rows(store, many):
     ids = [f"a-{n:03}" for n in range(many)]
     with plans(store) as told:
-        store.holdings(ids)
-        store.holdings(ids, whole=False)
-        list(store.gaps(ids[0], unclosed_only=True))
-        list(store.gaps(ids[0], open_only=True))
+        store.load_association_data(ids)
+        store.load_association_data(ids, include_closed_gaps=False)
+        list(store.list_gaps(ids[0], unclosed_only=True))
+        list(store.list_gaps(ids[0], open_only=True))
     assert whole(told) == []
 
 
-ENDS = {LetterState.HOLDS: "expires_at", LetterState.EXPIRED: "expires_at", LetterState.REVOKED: "revoked_at"}
+ENDS = {
+    ReportLinkState.ACTIVE: "expires_at",
+    ReportLinkState.EXPIRED: "expires_at",
+    ReportLinkState.REVOKED: "revoked_at",
+}
 
 
 @pytest.fixture
@@ -104,20 +112,22 @@ def letters(store):
     """Twenty letters in every state, made in an order that is not the one in which they end."""
     days = [timedelta(days=days) for days in (9, -2, 30, -7, 1)]
     made = [
-        Letter(f"a-{n:03}", f"{n:064}", NOW - timedelta(days=40), "Amina", NOW + days[n % 5])
+        ReportLink(f"a-{n:03}", f"{n:064}", NOW - timedelta(days=40), "Amina", NOW + days[n % 5])
         for n in range(20)
     ]
-    store.add_letters(made)
+    store.add_report_links(made)
     for n in (0, 2, 9):
-        store.revoke_letters(f"a-{n:03}", "Amina", NOW - timedelta(hours=n))
-    return list(store.letters())
+        store.revoke_report_links(f"a-{n:03}", "Amina", NOW - timedelta(hours=n))
+    return list(store.list_report_links())
 
 
-@pytest.mark.parametrize("state", LetterState)
-def test_letters_of_a_state_are_paged_by_when_they_end_without_a_look_at_the_others(store, letters, state):
+@pytest.mark.parametrize("state", ReportLinkState)
+def test_letters_of_a_state_are_paged_by_when_they_end_without_a_look_at_the_others(
+    store, letters, state
+):
     before, seen = None, []
     with plans(store) as told:
-        while rows := store.recent_letters(NOW, state=state, before=before, limit=2):
+        while rows := store.list_recent_report_links(NOW, state=state, before_id=before, limit=2):
             seen += rows
             before = rows[-1].id
     assert whole(told) == []
@@ -128,16 +138,18 @@ def test_letters_of_a_state_are_paged_by_when_they_end_without_a_look_at_the_oth
 
 
 def test_letters_of_no_state_are_paged_by_their_age(store, letters):
-    assert store.recent_letters(NOW, limit=3) == letters[:-4:-1]
-    assert store.recent_letters(NOW, before=letters[5].id, limit=3) == letters[4:1:-1]
-    assert store.recent_letters(NOW, before=10**9, limit=3) == letters[:-4:-1]
+    assert store.list_recent_report_links(NOW, limit=3) == letters[:-4:-1]
+    assert store.list_recent_report_links(NOW, before_id=letters[5].id, limit=3) == letters[4:1:-1]
+    assert store.list_recent_report_links(NOW, before_id=10**9, limit=3) == letters[:-4:-1]
 
 
 def test_the_letters_of_an_association_are_found_by_its_name(store):
     with plans(store) as told:
-        store.recent_letters(NOW, state=LetterState.HOLDS, association="a-001", limit=1)
-        store.renew_letters("a-001", NOW + timedelta(days=60), NOW)
-        store.revoke_letters("a-001", "Amina", NOW)
-        store.add_letters([Letter("a-001", "0", NOW, "Amina", NOW)])
+        store.list_recent_report_links(
+            NOW, state=ReportLinkState.ACTIVE, association="a-001", limit=1
+        )
+        store.extend_report_links("a-001", NOW + timedelta(days=60), NOW)
+        store.revoke_report_links("a-001", "Amina", NOW)
+        store.add_report_links([ReportLink("a-001", "0", NOW, "Amina", NOW)])
     assert len(told) == 4
     assert all("USING INDEX ix_letter_association" in plan for plan in told)

@@ -3,7 +3,7 @@
 import pytest
 
 from auditor import report_links
-from auditor.evaluation.run_results import A_FEW, refresh
+from auditor.evaluation.run_results import MAX_STALE_WHILE_READING, refresh_summaries
 from storage import consistency
 from storage.read_model import association_search, counts, gap_search
 from tests.support import sample_network
@@ -24,7 +24,7 @@ DOWNLOADS = ("/exports/", "/meeting.xlsx")
 @pytest.fixture(scope="module")
 def app(tmp_path_factory):
     played = sample_network.played(tmp_path_factory.mktemp("network"))
-    refresh(played.store, played.config)
+    refresh_summaries(played.store, played.config)
     yield played
     played.store.close()
 
@@ -32,7 +32,9 @@ def app(tmp_path_factory):
 @pytest.fixture(scope="module")
 def reader(app):
     """A browser at the coordinator's desk that came by an association's link, too."""
-    _, link = report_links.made(app.store, app.config, "nour", "Amina", sample_network.NOW, keep=True)
+    _, link = report_links.create_report_link(
+        app.store, app.config, "nour", "Amina", sample_network.NOW, keep_older_links=True
+    )
     with browsing(app, sample_network.NOW) as client:
         client.timeout = 60
         client.get(f"/r/{link.rpartition('/')[2]}")
@@ -51,9 +53,9 @@ def size(request, monkeypatch):
     """How a list is found: of a few, all that fit; of a register, as far as a page reaches."""
     if request.param == "many":
         for module in (association_search, gap_search):
-            monkeypatch.setattr(module, "CAP", 3)
-            monkeypatch.setattr(module, "WALKED", 3)
-        monkeypatch.setattr(counts, "FEW", 3)
+            monkeypatch.setattr(module, "MAX_COUNT", 3)
+            monkeypatch.setattr(module, "MAX_SCANNED_ROWS", 3)
+        monkeypatch.setattr(counts, "MAX_SMALL_SELECTION", 3)
 
 
 @pytest.mark.fault("F61")
@@ -70,10 +72,14 @@ def test_no_page_reads_a_whole_table(app, reader, size, route):
 @pytest.fixture
 def night(app):
     """A night has made so much stale that no reader can wait for it; nothing of it is of anybody."""
-    with app.store._database.writing() as connection:
-        consistency.mark(app.store._database, connection, [f"gone-{n}" for n in range(A_FEW + 1)])
+    with app.store._database.begin_write() as connection:
+        consistency.mark_stale(
+            app.store._database,
+            connection,
+            [f"gone-{n}" for n in range(MAX_STALE_WHILE_READING + 1)],
+        )
     yield
-    refresh(app.store, app.config)
+    refresh_summaries(app.store, app.config)
 
 
 PAGES = [route for route in ROUTES if not any(part in route.path for part in DOWNLOADS)]
@@ -83,14 +89,17 @@ def test_no_page_waits_for_what_a_night_made_stale(app, reader, night):
     for route in PAGES:
         path = next(ways(route, association=("nour",)))
         assert reader.get(path).status_code < 500
-        assert len(app.store.stale(A_FEW + 1)) == A_FEW + 1, path
+        assert (
+            len(app.store.list_stale_summaries(MAX_STALE_WHILE_READING + 1))
+            == MAX_STALE_WHILE_READING + 1
+        ), path
 
 
 def test_a_page_that_reads_a_whole_table_is_noticed(app):
     with plans(app.store) as told:
-        list(app.store.associations())
-        app.store.trail(limit=2)
-        app.store.recent_letters(sample_network.NOW, limit=2)
+        list(app.store.list_associations())
+        app.store.list_audit_log(limit=2)
+        app.store.list_recent_report_links(sample_network.NOW, limit=2)
     assert [plan.partition("    ")[0] for plan in whole(told)] == [
         "SCAN association USING INDEX sqlite_autoindex_association_1"
     ]

@@ -5,21 +5,22 @@ from datetime import timedelta
 
 import pytest
 
-from auditor.i18n.wording import Wording
+from auditor.i18n.wording import Translator
 from auditor.registry import exporter
-from auditor.registry.importer import read
+from auditor.registry.importer import parse_registry_spreadsheet
 from auditor.registry.spreadsheet import to_csv
 from probes.links import identify
-from storage.models.audit import AccountRow, Association, Contact, Member
+from storage.models.audit import AccountRow, Association, AssociationEntry, Contact
 from tests.support.mini_network import opened
 from tests.support.web_server import NOW, browsing
 
-NOUR = Member(
-    Association("nour", "جمعية النور", city="=1+1", language="ar"), Contact(media_officer="volunteer")
+NOUR = AssociationEntry(
+    Association("nour", "جمعية النور", city="=1+1", language="ar"),
+    Contact(media_officer="volunteer"),
 )
 AMAL = Association("amal", "<b>Amal</b>", language="fr", none_by_choice=("twitter",))
 LINKS = [
-    AccountRow(who, typed, identify.identify(typed, channel), channel)
+    AccountRow(who, typed, identify.identify_link(typed, channel), channel)
     for who, channel, typed in [
         ("nour", "facebook", "https://www.facebook.com/nour.agadir"),
         ("amal", "website", "https://amal.ma/"),
@@ -37,7 +38,9 @@ def app(tmp_path):
 
 @pytest.mark.parametrize("language", ["ar", "fr", "en"])
 @pytest.mark.parametrize("form", ["csv", "xlsx", "csv?delimiter=%3B"])
-def test_the_sheet_that_a_page_leads_to_is_in_its_language_and_changes_nothing(app, tmp_path, language, form):
+def test_the_sheet_that_a_page_leads_to_is_in_its_language_and_changes_nothing(
+    app, tmp_path, language, form
+):
     with browsing(app) as client:
         page = client.get(f"/{language}/registry").text
         assert f'href="/{language}/registry.{form}"' in page
@@ -45,10 +48,12 @@ def test_the_sheet_that_a_page_leads_to_is_in_its_language_and_changes_nothing(a
     assert f"registry-{NOW.date()}" in answer.headers["content-disposition"]
     path = tmp_path / f"sheet.{form[:4].strip('?')}"
     path.write_bytes(answer.content)
-    reading = read(path)
+    reading = parse_registry_spreadsheet(path)
     assert not app.store.save_registry(reading.associations, reading.accounts, NOW)
     if form == "csv":
-        assert answer.text.lstrip("\ufeff").startswith(exporter.heading("id", Wording(language)) + ",")
+        assert answer.text.lstrip("\ufeff").startswith(
+            exporter.format_column_heading("id", Translator(language)) + ","
+        )
 
 
 def test_a_page_tells_how_many_are_registered(app):
@@ -70,7 +75,7 @@ SAME = [
 
 
 def waiting(app):
-    folder = app.folder / "uploads"
+    folder = app.data_folder / "uploads"
     return list(folder.iterdir()) if folder.exists() else []
 
 
@@ -87,16 +92,20 @@ def test_a_sheet_is_shown_before_it_changes_anything_and_taken_over_when_agreed(
         shown = client.get(answer.headers["location"]).text
         assert "&lt;b&gt;Amal&lt;/b&gt;" in shown
         assert "<b>Amal" not in shown
-        assert Wording(language).term("problem", "shared_account") in shown
-        assert [row.association for row in app.store.accounts()] == ["nour", "amal"]
-        done = client.post(answer.headers["location"], data=agreed(client, answer.headers["location"]))
+        assert Translator(language).term("problem", "shared_account") in shown
+        assert [row.association for row in app.store.list_accounts()] == ["nour", "amal"]
+        done = client.post(
+            answer.headers["location"], data=agreed(client, answer.headers["location"])
+        )
         assert done.status_code == 303
         assert done.headers["location"].startswith(f"/{language}/registry?taken=")
         assert client.get(done.headers["location"]).status_code == 200
         assert client.get(answer.headers["location"]).status_code == 404
-    facebook = {row.typed for row in app.store.accounts() if row.channel == "facebook"}
+    facebook = {row.typed for row in app.store.list_accounts() if row.channel == "facebook"}
     assert facebook == {"https://www.facebook.com/nour.agadir"}
-    assert {(one.who, one.source) for one in app.store.trail(limit=1)} == {("Amina", "web")}
+    assert {(one.who, one.source) for one in app.store.list_audit_log(limit=1)} == {
+        ("Amina", "web")
+    }
     assert not waiting(app)
 
 
@@ -109,10 +118,13 @@ def test_a_sheet_of_some_says_first_how_many_would_leave_and_is_taken_only_with_
         refused = client.post(address, data=agreed(client, address))
         assert refused.status_code == 422
         assert "confirm that the sheet is the whole list" in refused.text
-        assert [one.id for one in app.store.associations()] == ["amal", "nour"]
-        assert client.post(address, data={**agreed(client, address), "whole": "true"}).status_code == 303
+        assert [one.id for one in app.store.list_associations()] == ["amal", "nour"]
+        assert (
+            client.post(address, data={**agreed(client, address), "whole": "true"}).status_code
+            == 303
+        )
         whole = client.get(brought(client, rows=SAME).headers["location"]).text
-    assert [one.id for one in app.store.associations()] == ["nour"]
+    assert [one.id for one in app.store.list_associations()] == ["nour"]
     assert 'name="whole"' not in whole
 
 
@@ -121,20 +133,20 @@ def test_a_sheet_that_is_dropped_changes_nothing_and_is_forgotten(app):
         address = brought(client, rows=SAME[:1]).headers["location"]
         assert client.post(address, data={"act": "drop"}).headers["location"] == "/en/registry"
     assert not waiting(app)
-    assert [one.id for one in app.store.associations()] == ["amal", "nour"]
+    assert [one.id for one in app.store.list_associations()] == ["amal", "nour"]
 
 
 def test_what_was_agreed_to_is_shown_anew_where_the_registry_changed_meanwhile(app):
     with browsing(app) as client:
         address = brought(client, rows=SAME).headers["location"]
         form = agreed(client, address)
-        app.store.save_registry([NOUR.having({"city": "Tiznit"}), AMAL], LINKS, NOW)
+        app.store.save_registry([NOUR.replace_values({"city": "Tiznit"}), AMAL], LINKS, NOW)
         again = client.post(address, data=form)
         assert again.headers["location"] == f"{address}?anew=1"
         assert "changed meanwhile" in client.get(again.headers["location"]).text
-        assert app.store.association("nour").city == "Tiznit"
+        assert app.store.get_association("nour").city == "Tiznit"
         assert client.post(address, data=agreed(client, address)).status_code == 303
-    assert app.store.association("nour").city == "=1+1"
+    assert app.store.get_association("nour").city == "=1+1"
 
 
 def test_a_sheet_that_changes_nothing_cannot_be_taken_over(app):
@@ -183,7 +195,7 @@ def test_a_name_that_was_not_given_out_leads_to_no_file(app, name):
     with browsing(app) as client:
         assert client.get(f"/en/registry/diff/{name}").status_code == 404
         client.post(f"/en/registry/diff/{name}", data={"act": "drop"})
-    assert [one.id for one in app.store.associations()] == ["amal", "nour"]
+    assert [one.id for one in app.store.list_associations()] == ["amal", "nour"]
 
 
 def test_of_thousands_of_changes_the_first_are_shown(app):

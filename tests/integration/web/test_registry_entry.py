@@ -5,19 +5,23 @@ import re
 import pytest
 
 from probes.links import identify
-from storage.models.audit import AccountRow, Association, Contact, Member
+from storage.models.audit import AccountRow, Association, AssociationEntry, Contact
 from tests.support.mini_network import opened
 from tests.support.web_server import NOW, browsing
 
-NOUR = Member(
-    Association("nour/1", "جمعية النور", city="Agadir", tags=("a", "b")), Contact(media_officer="volunteer")
+NOUR = AssociationEntry(
+    Association("nour/1", "جمعية النور", city="Agadir", tags=("a", "b")),
+    Contact(media_officer="volunteer"),
 )
 AMAL = Association("amal", "<b>Amal</b>", language="fr")
 TYPED = ("https://www.facebook.com/nour.agadir", "https://www.facebook.com/nour.two")
 THEIRS = "https://www.facebook.com/amal.oujda"
 LINKS = [
-    *(AccountRow("nour/1", typed, identify.identify(typed, "facebook"), "facebook") for typed in TYPED),
-    AccountRow("amal", THEIRS, identify.identify(THEIRS, "facebook"), "facebook"),
+    *(
+        AccountRow("nour/1", typed, identify.identify_link(typed, "facebook"), "facebook")
+        for typed in TYPED
+    ),
+    AccountRow("amal", THEIRS, identify.identify_link(THEIRS, "facebook"), "facebook"),
 ]
 ADDRESS = "/registry/entry/nour%2F1"
 
@@ -36,7 +40,8 @@ def kept(app, language="en", **changed):
     fields |= {"media_officer": "volunteer", "facebook": "\r\n".join(TYPED)}
     with browsing(app) as client:
         return client.post(
-            f"/{language}{ADDRESS}", data={"version": version(client, language), **fields, **changed}
+            f"/{language}{ADDRESS}",
+            data={"version": version(client, language), **fields, **changed},
         )
 
 
@@ -47,7 +52,9 @@ def version(client, language="en"):
 @pytest.mark.parametrize("language", ["ar", "fr", "en"])
 def test_the_page_of_an_association_leads_to_its_entry_as_it_is_kept(app, language):
     with browsing(app) as client:
-        assert f'href="/{language}{ADDRESS}"' in client.get(f"/{language}/associations/nour%2F1").text
+        assert (
+            f'href="/{language}{ADDRESS}"' in client.get(f"/{language}/associations/nour%2F1").text
+        )
         shown = client.get(f"/{language}{ADDRESS}").text
         assert "\n".join(TYPED) in shown
         assert 'value="a, b"' in shown
@@ -56,10 +63,10 @@ def test_the_page_of_an_association_leads_to_its_entry_as_it_is_kept(app, langua
 
 
 def test_an_entry_kept_as_it_is_changes_nothing(app):
-    before = len(app.store.trail())
+    before = len(app.store.list_audit_log())
     answer = kept(app)
     assert (answer.status_code, answer.headers["location"]) == (303, "/en/associations/nour%2F1")
-    assert len(app.store.trail()) == before
+    assert len(app.store.list_audit_log()) == before
 
 
 def test_a_change_is_kept_with_whose_word_it_was_and_leaves_the_others_alone(app):
@@ -70,10 +77,13 @@ def test_a_change_is_kept_with_whose_word_it_was_and_leaves_the_others_alone(app
         "none_by_choice": ["twitter"],
     }
     assert kept(app, **changed).status_code == 303
-    about, officer = app.store.association("nour/1"), app.store.contact("nour/1").media_officer
+    about, officer = (
+        app.store.get_association("nour/1"),
+        app.store.get_contact("nour/1").media_officer,
+    )
     assert (about.city, officer, about.none_by_choice) == ("Tiznit", "nobody", ("twitter",))
-    assert [row.typed for row in app.store.accounts()] == [TYPED[0], THEIRS]
-    told = {(one.who, one.source, one.field) for one in app.store.trail("nour/1", limit=4)}
+    assert [row.typed for row in app.store.list_accounts()] == [TYPED[0], THEIRS]
+    told = {(one.who, one.source, one.field) for one in app.store.list_audit_log("nour/1", limit=4)}
     assert told == {
         ("Amina", "web", field) for field in ("city", "media_officer", "none_by_choice", "facebook")
     }
@@ -91,7 +101,7 @@ def test_what_has_to_be_mended_is_told_and_nothing_is_kept(app, changed, said):
         answer = kept(app, city="Tiznit", **changed, **more)
         assert answer.status_code == 422
         assert said in answer.text
-    assert app.store.association("nour/1").city == "Agadir"
+    assert app.store.get_association("nour/1").city == "Agadir"
 
 
 @pytest.mark.parametrize(
@@ -106,9 +116,9 @@ def test_what_is_only_odd_is_told_and_may_be_kept_all_the_same(app, address, pro
     answer = kept(app, facebook=address)
     assert answer.status_code == 422
     assert problem in answer.text
-    assert [row.typed for row in app.store.accounts("nour/1")] == [*TYPED]
+    assert [row.typed for row in app.store.list_accounts("nour/1")] == [*TYPED]
     assert kept(app, facebook=address, anyway="1").status_code == 303
-    assert [row.typed for row in app.store.accounts("nour/1")] == [address]
+    assert [row.typed for row in app.store.list_accounts("nour/1")] == [address]
 
 
 def test_what_is_wrong_is_told_in_the_readers_language(app):
@@ -119,20 +129,22 @@ def test_what_is_wrong_is_told_in_the_readers_language(app):
 def test_an_entry_that_changed_meanwhile_is_shown_again_before_it_is_kept(app):
     with browsing(app) as client:
         shown = version(client)
-        app.store.save_registry([NOUR.having({"city": "Taza"})], LINKS[:2], NOW, whole=False)
+        app.store.save_registry(
+            [NOUR.replace_values({"city": "Taza"})], LINKS[:2], NOW, is_complete=False
+        )
         refused = kept(app, city="Tiznit", version=shown)
         assert refused.status_code == 409
         assert "Somebody changed this entry meanwhile" in refused.text
         assert 'value="Tiznit"' in refused.text
-        assert app.store.association("nour/1").city == "Taza"
+        assert app.store.get_association("nour/1").city == "Taza"
         assert version(client) in refused.text
     assert kept(app, city="Tiznit").status_code == 303
-    assert app.store.association("nour/1").city == "Tiznit"
+    assert app.store.get_association("nour/1").city == "Tiznit"
 
 
 def test_a_channel_that_nobody_audits_stays_given_up(app):
-    chosen = NOUR.having({"none_by_choice": ("tiktok",)})
-    app.store.save_registry([chosen], LINKS[:2], NOW, whole=False)
+    chosen = NOUR.replace_values({"none_by_choice": ("tiktok",)})
+    app.store.save_registry([chosen], LINKS[:2], NOW, is_complete=False)
     with browsing(app) as client:
         page = client.get(f"/en{ADDRESS}").text
     assert re.search(r'name="none_by_choice" value="tiktok" checked', page)
@@ -140,7 +152,7 @@ def test_a_channel_that_nobody_audits_stays_given_up(app):
 
 @pytest.mark.parametrize("taken", ["trail", "diff/x", "entry"])
 def test_an_association_whose_id_is_a_pages_name_can_be_changed(app, taken):
-    app.store.save_registry([Association(taken, "Taken")], [], NOW, whole=False)
+    app.store.save_registry([Association(taken, "Taken")], [], NOW, is_complete=False)
     with browsing(app) as client:
         shown = client.get(f"/en/associations/{taken}").text
         address = re.search(r'href="(/en/registry/entry/[^"]+)"', shown)[1]

@@ -7,12 +7,12 @@ import pytest
 
 from auditor.core.errors import InputError
 from auditor.decisions import replies
-from auditor.evaluation.network_view import association_view
-from auditor.runs.run import run
+from auditor.evaluation.network_view import load_association_view
+from auditor.runs.run import execute_run
 from probes.models.finding import FoundLink
 from storage.errors import StoreError
 from storage.models.audit import Decision, DecisionKind, Proposal
-from storage.models.users import Answer, Reply, ReplyKind
+from storage.models.users import Reply, ReplyKind, ReplyOutcome
 from tests.support.mini_network import link, lived, night_of, register
 from tests.support.web_server import browsing
 
@@ -24,9 +24,9 @@ NOUR, SITE = link("nour", "facebook", "nour"), link("nour", "website", "nour")
 async def app(small):
     """Nour's site leads to a video channel that nobody registered."""
     register(small, NOUR, SITE, names=["amal"])
-    small.web.answers = {SITE.typed: "linked"}
+    small.web.answers = {SITE.typed_text: "linked"}
     for day in range(4):
-        await run(small, night_of(day - 3))
+        await execute_run(small, night_of(day - 3))
 
 
 @pytest.fixture
@@ -50,40 +50,52 @@ def answered(client, way, answer, **more):
 
 
 def number(app):
-    return next(row.id for row in app.store.accounts("nour") if row.channel == "facebook")
+    return next(row.id for row in app.store.list_accounts("nour") if row.channel == "facebook")
 
 
 def kinds(app):
-    return [decision.kind for decision in app.store.decisions()]
+    return [decision.kind for decision in app.store.list_decisions()]
 
 
 async def test_a_reply_is_told_with_whose_it_is_and_what_it_is_about(app, client):
-    said(app, ReplyKind.NOT_OURS, channel="facebook", account_id=number(app), text="<b>a shop</b>")
-    said(app, ReplyKind.PROMISED, "amal", channel="youtube", code="channel_missing", value="2026-04-01")
+    said(app, ReplyKind.DISOWNED, channel="facebook", account_id=number(app), text="<b>a shop</b>")
+    said(
+        app,
+        ReplyKind.PROMISED,
+        "amal",
+        channel="youtube",
+        code="channel_missing",
+        value="2026-04-01",
+    )
     page = told(client)
     assert "2 replies wait for an answer" in page
     assert 'href="/en/associations/nour">Nour</a>' in page
-    assert "They say: this is not ours" in page
+    assert "Reply: this isn’t ours" in page
     assert "&lt;b&gt;a shop&lt;/b&gt;" in page
     assert "No YouTube account is known for your association" in page
     assert "1 April 2026" in page
 
 
 async def test_an_accepted_reply_becomes_the_decision_and_leaves_the_queue(app, client):
-    reply = said(app, ReplyKind.NOT_OURS, channel="facebook", account_id=number(app))
+    reply = said(app, ReplyKind.DISOWNED, channel="facebook", account_id=number(app))
     answer = answered(client, reply.id, "accepted")
-    assert (answer.status_code, answer.headers["location"]) == (303, "/en/replies?done=accepted#said")
-    [word] = app.store.decisions()
-    assert (word.kind, word.who, word.association) == (DecisionKind.NOT_OURS, "Amina", "nour")
+    assert (answer.status_code, answer.headers["location"]) == (
+        303,
+        "/en/replies?done=accepted#said",
+    )
+    [word] = app.store.list_decisions()
+    assert (word.kind, word.who, word.association) == (DecisionKind.DISOWN, "Amina", "nour")
     page = told(client, answer.headers["location"])
     assert "Accepted and kept" in page
     assert "They say" not in page
 
 
 async def test_a_promise_becomes_a_line_of_the_follow_up_log(app, client):
-    reply = said(app, ReplyKind.PROMISED, channel="youtube", code="channel_missing", value="2026-04-01")
+    reply = said(
+        app, ReplyKind.PROMISED, channel="youtube", code="channel_missing", value="2026-04-01"
+    )
     answered(client, reply.id, "accepted")
-    [line] = app.store.follow_ups("nour")
+    [line] = app.store.list_follow_ups("nour")
     assert (line.who, line.due.isoformat()) == ("Amina", "2026-04-01")
     assert not kinds(app)
     page = told(client, "/fr/associations/nour")
@@ -92,66 +104,88 @@ async def test_a_promise_becomes_a_line_of_the_follow_up_log(app, client):
 
 
 async def test_whose_an_account_is_does_not_bring_back_one_that_nights_found_gone(app, client):
-    app.web.answers[NOUR.typed] = "gone"
+    app.web.answers[NOUR.typed_text] = "gone"
     for day in range(1, 8):
-        await run(app, night_of(day))
-    reply = said(app, ReplyKind.OURS, channel="facebook", account_id=number(app))
+        await execute_run(app, night_of(day))
+    reply = said(app, ReplyKind.CLAIMED, channel="facebook", account_id=number(app))
     assert "only nights can tell" in told(client)
     assert answered(client, reply.id, "accepted").status_code == 303
     assert not kinds(app)
 
 
-async def test_a_decision_for_which_nobody_gave_a_reason_has_one_in_the_coordinators_language(app, client):
-    reply = said(app, ReplyKind.NOT_OURS, channel="facebook", account_id=number(app))
+async def test_a_decision_for_which_nobody_gave_a_reason_has_one_in_the_coordinators_language(
+    app, client
+):
+    reply = said(app, ReplyKind.DISOWNED, channel="facebook", account_id=number(app))
     client.post(f"/fr/replies/{reply.id}", data={"answer": "accepted"})
-    [word] = app.store.decisions()
+    [word] = app.store.list_decisions()
     assert word.why == "L’association le dit en réponse à son rapport."
 
 
 async def test_an_account_that_a_missing_one_is_answered_with_has_not_moved(app, client):
-    said(app, ReplyKind.MOVED, channel="youtube", code="channel_missing", value="https://youtube.com/@nour")
-    assert "They say: we have one" in told(client)
+    said(
+        app,
+        ReplyKind.MOVED,
+        channel="youtube",
+        code="channel_missing",
+        value="https://youtube.com/@nour",
+    )
+    assert "Reply: we have an account" in told(client)
 
 
 async def test_declining_needs_a_reason_and_keeps_it(app, client):
-    reply = said(app, ReplyKind.OURS, channel="facebook", account_id=number(app))
+    reply = said(app, ReplyKind.CLAIMED, channel="facebook", account_id=number(app))
     answer = answered(client, reply.id, "declined")
     assert answer.status_code == 422
-    assert "Please say what it rests on." in answer.text
+    assert "Enter a reason." in answer.text
     assert answered(client, reply.id, "declined", why="it is a shop").status_code == 303
-    kept = app.store.reply(reply.id)
-    assert (kept.answer, kept.answered_by, kept.answered_why) == (Answer.DECLINED, "Amina", "it is a shop")
+    kept = app.store.get_reply(reply.id)
+    assert (kept.answer, kept.reviewed_by, kept.review_reason) == (
+        ReplyOutcome.DECLINED,
+        "Amina",
+        "it is a shop",
+    )
     assert not kinds(app)
 
 
 async def test_of_two_who_answer_one_decides(app, client):
-    reply = said(app, ReplyKind.NOT_OURS, channel="facebook", account_id=number(app))
+    reply = said(app, ReplyKind.DISOWNED, channel="facebook", account_id=number(app))
     answered(client, reply.id, "accepted")
     late = answered(client, reply.id, "accepted")
     assert late.headers["location"] == "/en/replies?late=true#said"
     assert "has answered this already" in told(client, late.headers["location"])
     with pytest.raises(StoreError, match="already"):
-        replies.decline(app.store, reply, who="Sara", why="no", now=NOW)
-    assert kinds(app) == [DecisionKind.NOT_OURS]
+        replies.decline_reply(app.store, reply, author="Sara", reason="no", now=NOW)
+    assert kinds(app) == [DecisionKind.DISOWN]
 
 
 async def test_a_reply_that_cannot_be_done_goes_on_waiting_and_says_why(app, client):
     answered(client, f"found/{found(app).id}", "declined", why="the festival's")
-    theirs = said(app, ReplyKind.OURS, channel="youtube", value="@nour")
+    theirs = said(app, ReplyKind.CLAIMED, channel="youtube", value="@nour")
     answer = answered(client, theirs.id, "accepted", why="they called")
     assert answer.status_code == 422
     assert "<bdi>Amina</bdi> decided otherwise before: please take that back first." in answer.text
     assert 'value="they called"' in answer.text
     with pytest.raises(InputError):
-        replies.accept(app.store, app.config, theirs, who="Amina", why="", now=NOW, because="so they say")
-    assert app.store.reply(theirs.id).answer is None
+        replies.accept_reply(
+            app.store,
+            app.config,
+            theirs,
+            author="Amina",
+            reason="",
+            now=NOW,
+            default_reason="so they say",
+        )
+    assert app.store.get_reply(theirs.id).answer is None
 
 
-async def test_a_reply_that_the_registry_has_overtaken_is_accepted_without_another_decision(app, client):
-    reply = said(app, ReplyKind.OURS, channel="youtube", value="@nour")
+async def test_a_reply_that_the_registry_has_overtaken_is_accepted_without_another_decision(
+    app, client
+):
+    reply = said(app, ReplyKind.CLAIMED, channel="youtube", value="@nour")
     answered(client, f"found/{found(app).id}", "accepted")
     assert answered(client, reply.id, "accepted").status_code == 303
-    assert kinds(app) == [DecisionKind.OURS]
+    assert kinds(app) == [DecisionKind.CLAIM]
 
 
 async def test_nobody_answers_a_reply_that_is_not_there(client):
@@ -160,7 +194,7 @@ async def test_nobody_answers_a_reply_that_is_not_there(client):
 
 async def test_a_long_queue_goes_on_after_the_last_one_shown(app, client):
     for at in range(21):
-        said(app, ReplyKind.OURS, channel="facebook", account_id=number(app), text=f"word {at}.")
+        said(app, ReplyKind.CLAIMED, channel="facebook", account_id=number(app), text=f"word {at}.")
     page = told(client)
     assert "word 19." in page
     assert "word 20." not in page
@@ -169,24 +203,28 @@ async def test_a_long_queue_goes_on_after_the_last_one_shown(app, client):
 
 
 def found(app):
-    [proposal] = app.store.proposals()
+    [proposal] = app.store.list_proposals()
     return proposal
 
 
 async def test_a_found_account_is_registered_or_called_somebody_elses(app, client):
     assert f'id="found-{found(app).id}"' in told(client)
     assert answered(client, f"found/{found(app).id}", "accepted").status_code == 303
-    assert kinds(app) == [DecisionKind.OURS]
-    assert [row.channel for row in app.store.accounts("nour")] == ["facebook", "website", "youtube"]
-    assert "None waits for a decision." in told(client)
+    assert kinds(app) == [DecisionKind.CLAIM]
+    assert [row.channel for row in app.store.list_accounts("nour")] == [
+        "facebook",
+        "website",
+        "youtube",
+    ]
+    assert "Nothing to decide." in told(client)
 
 
 async def test_a_found_account_that_is_somebody_elses_is_asked_about_no_more(app, client):
     answered(client, f"found/{found(app).id}", "declined", why="the festival's")
-    [word] = app.store.decisions()
-    assert (word.kind, word.value, word.why) == (DecisionKind.NOT_OURS, "@nour", "the festival's")
-    assert "None waits for a decision." in told(client)
-    assert not association_view(app.store, app.config, "nour", NOW).proposals
+    [word] = app.store.list_decisions()
+    assert (word.kind, word.value, word.why) == (DecisionKind.DISOWN, "@nour", "the festival's")
+    assert "Nothing to decide." in told(client)
+    assert not load_association_view(app.store, app.config, "nour", NOW).proposals
 
 
 def settled(app, number):
@@ -195,18 +233,22 @@ def settled(app, number):
         seen = FoundLink(
             "facebook", f"u:x{one}", f"https://facebook.com/x{one}", "anchor", "https://x.example/"
         )
-        app.store.put_derived(proposals=[Proposal("amal", seen, NOW, NOW)])
-        word = ("facebook", DecisionKind.NOT_OURS, "Amina", "a theme's", NOW)
+        app.store.save_conclusions(proposals=[Proposal("amal", seen, NOW, NOW)])
+        word = ("facebook", DecisionKind.DISOWN, "Amina", "a theme's", NOW)
         app.store.add_decision(Decision("amal", *word, value=seen.key))
 
 
-async def test_found_accounts_that_are_settled_are_not_looked_through_again(app, client, monkeypatch):
+async def test_found_accounts_that_are_settled_are_not_looked_through_again(
+    app, client, monkeypatch
+):
     waits = found(app)
     settled(app, 12)
-    monkeypatch.setattr(replies, "AT_ONCE", 5)
-    monkeypatch.setattr(replies, "FARTHEST", 5)
-    assert replies.found(app.store, app.config, NOW, after=waits.id) == ([], 0)
-    assert [one.proposal for one in replies.found(app.store, app.config, NOW)[0]] == [waits]
+    monkeypatch.setattr(replies, "PROPOSAL_BATCH_SIZE", 5)
+    monkeypatch.setattr(replies, "MAX_SCANNED_PROPOSALS", 5)
+    assert replies.load_unsettled_proposals(app.store, app.config, NOW, after=waits.id) == ([], 0)
+    assert [
+        one.proposal for one in replies.load_unsettled_proposals(app.store, app.config, NOW)[0]
+    ] == [waits]
 
 
 async def test_a_found_account_that_is_not_there_is_not_found(client):

@@ -8,9 +8,9 @@ from datetime import timedelta
 import pytest
 
 from auditor import report_links
-from auditor.config.schema import Web
-from storage.models.audit import Association, Contact, Member
-from storage.models.users import LetterState
+from auditor.config.schema import WebSettings
+from storage.models.audit import Association, AssociationEntry, Contact
+from storage.models.users import ReportLinkState
 from tests.support.mini_network import START, configured, link, opened
 from tests.support.web_server import browsing
 
@@ -19,9 +19,11 @@ PUBLIC = "https://reports.example.org"
 
 @pytest.fixture
 def app(tmp_path):
-    small = opened(tmp_path, configured().model_copy(update={"web": Web(public_url=PUBLIC)}))
+    small = opened(
+        tmp_path, configured().model_copy(update={"web": WebSettings(public_url=PUBLIC)})
+    )
     people = [
-        Member(
+        AssociationEntry(
             Association("nour", "جمعية النور", name_fr="Association <b>Nour", language="fr"),
             Contact(phone="06 12 34 56 78"),
         ),
@@ -44,7 +46,9 @@ def told(answer, status=200):
 
 
 def states(app, now=START):
-    return [(letter.association, letter.state(now).value) for letter in app.store.letters()]
+    return [
+        (letter.association, letter.state(now).value) for letter in app.store.list_report_links()
+    ]
 
 
 def link_in(page):
@@ -53,7 +57,9 @@ def link_in(page):
 
 def test_a_new_link_is_shown_once_with_the_texts_to_send(app, client):
     page = told(client.post("/en/letters/nour/make"))
-    assert report_links.opened(app.store, link_in(page), START).association == "nour"
+    assert (
+        report_links.find_active_report_link(app.store, link_in(page), START).association == "nour"
+    )
     assert 'href="https://wa.me/212612345678?text=Bonjour' in page
     assert "Votre rapport\u00a0: Association &lt;b&gt;Nour" in page
     again = told(client.get("/en/letters/nour"))
@@ -67,10 +73,13 @@ def test_an_answer_with_a_link_is_kept_by_no_browser_on_the_way(client):
 def test_a_new_link_ends_the_older_one_and_a_revoked_one_opens_nothing(app, client):
     first = link_in(told(client.post("/fr/letters/nour/make")))
     second = link_in(told(client.post("/fr/letters/nour/make")))
-    assert report_links.opened(app.store, first, START) is None
+    assert report_links.find_active_report_link(app.store, first, START) is None
     answer = client.post("/fr/letters/nour/revoke")
-    assert (answer.status_code, answer.headers["location"]) == (303, "/fr/letters/nour?done=revoked#said")
-    assert report_links.opened(app.store, second, START) is None
+    assert (answer.status_code, answer.headers["location"]) == (
+        303,
+        "/fr/letters/nour?done=revoked#said",
+    )
+    assert report_links.find_active_report_link(app.store, second, START) is None
     assert "n’ouvre plus rien" in told(client.get(answer.headers["location"]))
 
 
@@ -80,14 +89,22 @@ def test_a_link_that_holds_goes_on_for_longer(app):
         token = link_in(told(client.post("/en/letters/nour/make")))
         now = START + timedelta(days=80)
         assert client.post("/en/letters/nour/renew").status_code == 303
-    assert report_links.opened(app.store, token, START + timedelta(days=169)) is not None
-    assert report_links.opened(app.store, token, START + timedelta(days=170)) is None
+    assert (
+        report_links.find_active_report_link(app.store, token, START + timedelta(days=169))
+        is not None
+    )
+    assert (
+        report_links.find_active_report_link(app.store, token, START + timedelta(days=170)) is None
+    )
 
 
 def test_an_id_with_a_slash_has_its_page_and_its_link(app, client):
     assert "Amal" in told(client.get("/en/letters/amal%2F1"))
     page = told(client.post("/en/letters/amal%2F1/make"))
-    assert report_links.opened(app.store, link_in(page), START).association == "amal/1"
+    assert (
+        report_links.find_active_report_link(app.store, link_in(page), START).association
+        == "amal/1"
+    )
     assert "no telephone number" in page
 
 
@@ -96,10 +113,14 @@ def test_many_get_a_sheet_whose_links_open_when_it_has_come_whole(app, client):
     assert answer.headers["content-disposition"] == 'attachment; filename="letters-2026-03-01.csv"'
     rows = list(csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig"))))
     assert [row["Name"] for row in rows] == ["Amal", "Association <b>Nour"]
-    assert all(report_links.opened(app.store, link_in(row["Link"]), START) for row in rows)
+    assert all(
+        report_links.find_active_report_link(app.store, link_in(row["Link"]), START) for row in rows
+    )
     again = client.post("/en/letters", data={"form": "csv", "missing": "true"})
     assert len(list(csv.DictReader(io.StringIO(again.content.decode("utf-8-sig"))))) == 0
-    assert client.post("/en/letters", data={"form": "xlsx", "region": "Oriental"}).content[:2] == b"PK"
+    assert (
+        client.post("/en/letters", data={"form": "xlsx", "region": "Oriental"}).content[:2] == b"PK"
+    )
     assert states(app) == [("amal/1", "revoked"), ("nour", "holds"), ("amal/1", "holds")]
 
 
@@ -109,14 +130,14 @@ def test_the_list_tells_where_each_link_stands_and_is_narrowed_by_it(app, client
     page = told(client.get("/en/letters"))
     assert page.count('href="/en/letters/nour"') == 1
     assert page.count('href="/en/letters/amal/1"') == 1
-    revoked = told(client.get(f"/en/letters?state={LetterState.REVOKED}"))
+    revoked = told(client.get(f"/en/letters?state={ReportLinkState.REVOKED}"))
     assert 'href="/en/letters/nour"' in revoked
     assert 'href="/en/letters/amal/1"' not in revoked
 
 
 def test_more_links_than_a_page_holds_go_on_on_the_next(app, client):
     for _ in range(51):
-        report_links.made(app.store, app.config, "nour", "Amina", START)
+        report_links.create_report_link(app.store, app.config, "nour", "Amina", START)
     page = told(client.get("/en/letters"))
     assert page.count('href="/en/letters/nour"') == 50
     following = re.search(r'href="(/en/letters\?before=\d+)"', page)[1]
@@ -137,7 +158,9 @@ def test_without_a_public_address_the_page_says_what_to_set_and_makes_nothing(ap
     assert states(app) == []
 
 
-@pytest.mark.parametrize("path", ["/en/letters/nour/make", "/en/letters/nour/revoke", "/en/letters"])
+@pytest.mark.parametrize(
+    "path", ["/en/letters/nour/make", "/en/letters/nour/revoke", "/en/letters"]
+)
 def test_nobody_makes_or_ends_a_link_from_another_site(app, client, path):
     assert client.post(path, headers={"sec-fetch-site": "cross-site"}).status_code == 403
     assert states(app) == []

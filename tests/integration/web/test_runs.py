@@ -9,11 +9,11 @@ from datetime import timedelta
 import pytest
 
 from auditor.checking import checker
-from auditor.receipts.receipt import digest
-from auditor.receipts.signing import is_genuine
-from auditor.runs.run import run
+from auditor.receipts.receipt import hash_canonical_json
+from auditor.receipts.signing import has_valid_signature
+from auditor.runs.run import execute_run
 from auditor.web.routes import runs
-from storage.models.audit import NightState
+from storage.models.audit import AuditRunState
 from storage.models.users import Role
 from tests.support.mini_network import START, link, lived, night_of, register, steps
 from tests.support.web_server import browsing
@@ -21,14 +21,14 @@ from tests.support.web_server import browsing
 
 @pytest.fixture(autouse=True)
 def simple_probe(monkeypatch):
-    monkeypatch.setattr(checker, "steps", steps)
+    monkeypatch.setattr(checker, "probe_steps_for", steps)
 
 
 @lived
 async def app(small):
     register(small, link("nour", "facebook", "nour"), link("amal", "website", "amal"))
     for night in (0, 1, 3):
-        await run(small, night_of(night))
+        await execute_run(small, night_of(night))
 
 
 NOW = night_of(4)
@@ -46,25 +46,29 @@ def test_each_night_is_shown_with_what_it_did_and_left(app):
     assert text.index("The night of 4 March 2026") < text.index("The night of 1 March 2026")
     assert text.count("genuine signature") == 3
     assert (text.count("first of the chain"), text.count("follows the one before")) == (1, 2)
-    assert "There was no night on the day before." in text
+    assert "There was no check the day before." in text
     assert "Accounts 2" in text
-    assert digest(app.store.last_night().receipt) in text
+    assert hash_canonical_json(app.store.get_latest_run().receipt) in text
 
 
 def test_a_receipt_is_taken_along_as_it_is_kept(app):
-    night = app.store.last_night()
+    night = app.store.get_latest_run()
     with browsing(app, NOW) as client:
         answer = client.get(f"/en/nights/{night.day}.json")
         assert client.get("/en/nights/2026-03-03.json").status_code == 404
         assert client.get("/en/nights/yesterday.json").status_code == 404
-    assert answer.headers["content-disposition"] == f'attachment; filename="receipt-{night.day}.json"'
+    assert (
+        answer.headers["content-disposition"] == f'attachment; filename="receipt-{night.day}.json"'
+    )
     assert json.loads(answer.text) == night.receipt
-    assert is_genuine(json.loads(answer.text))
+    assert has_valid_signature(json.loads(answer.text))
 
 
 def test_what_was_changed_is_told_there_too(app):
-    with closing(sqlite3.connect(app.folder / "auditor.db")) as raw:
-        raw.execute("UPDATE night SET receipt = json_set(receipt, '$.present', 99) WHERE day = '2026-03-02'")
+    with closing(sqlite3.connect(app.data_folder / "auditor.db")) as raw:
+        raw.execute(
+            "UPDATE night SET receipt = json_set(receipt, '$.present', 99) WHERE day = '2026-03-02'"
+        )
         raw.commit()
     with browsing(app, NOW) as client:
         text = told(client)
@@ -72,7 +76,7 @@ def test_what_was_changed_is_told_there_too(app):
 
 
 def test_older_nights_are_a_page_further_and_follow_the_ones_before_them(app, monkeypatch):
-    monkeypatch.setattr(runs, "SHOWN", 2)
+    monkeypatch.setattr(runs, "RUNS_PAGE_SIZE", 2)
     with browsing(app, NOW) as client:
         first = client.get("/en/nights").text
         (further,) = re.findall(r'href="(/en/nights\?before=[^"]+)" rel="next"', first)
@@ -84,19 +88,23 @@ def test_older_nights_are_a_page_further_and_follow_the_ones_before_them(app, mo
 
 @pytest.mark.fault("F40")
 def test_a_night_that_keeps_the_next_one_waiting_is_told_on_the_first_page(app):
-    app.store.begin_night(NOW.date(), NOW)
+    app.store.begin_run(NOW.date(), NOW)
     with browsing(app, NOW + timedelta(hours=25)) as client:
         text = told(client, "/en/")
     assert "The night of 6 March 2026 has not begun: that of 5 March 2026 has not ended." in text
-    assert app.store.last_night().state is NightState.RUNNING
+    assert app.store.get_latest_run().state is AuditRunState.RUNNING
 
 
 async def test_whom_a_night_did_not_reach_is_told_on_the_first_page(app):
-    receipt = {**app.store.last_night().receipt, "left_out": 7}
-    night = app.store.begin_night(NOW.date(), NOW)
-    app.store.finish_night(night, NightState.DONE, NOW, receipt=app.seal().sealed(receipt))
+    receipt = {**app.store.get_latest_run().receipt, "left_out": 7}
+    night = app.store.begin_run(NOW.date(), NOW)
+    app.store.finish_run(
+        night, AuditRunState.DONE, NOW, receipt=app.open_signing_key().sign_receipt(receipt)
+    )
     with browsing(app, NOW + timedelta(hours=1)) as client:
-        assert "7 accounts were not reached; they come first in the next night." in told(client, "/en/")
+        assert "7 accounts were not reached; they come first in the next night." in told(
+            client, "/en/"
+        )
 
 
 def test_nobody_sees_it_without_a_login(app):

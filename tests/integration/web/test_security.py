@@ -8,7 +8,7 @@ import pytest
 
 from auditor.app import App
 from auditor.config.schema import Config
-from auditor.registry.importer import read
+from auditor.registry.importer import parse_registry_spreadsheet
 from tests.support.web_server import NOW, browsing
 from tests.unit.auditor.report_links.test_links import PUBLIC, SHEET, made
 
@@ -25,7 +25,7 @@ def app(tmp_path):
     }
     (tmp_path / "sheet.csv").write_text(SHEET, "utf-8")
     with App.open(Config.model_validate(told)) as opened:
-        listed = read(tmp_path / "sheet.csv")
+        listed = parse_registry_spreadsheet(tmp_path / "sheet.csv")
         opened.store.save_registry(listed.associations, listed.accounts, NOW)
         yield opened
 
@@ -101,7 +101,9 @@ def test_an_answer_to_what_no_database_counts_is_refused_on_a_page(client, what,
 
 
 @pytest.mark.parametrize("path", ["report/reply", "report/monthly"])
-def test_a_body_of_more_than_a_megabyte_is_refused_whether_or_not_it_tells_its_length(app, client, path):
+def test_a_body_of_more_than_a_megabyte_is_refused_whether_or_not_it_tells_its_length(
+    app, client, path
+):
     letter = {"cookie": f"letter={made(app).removeprefix('/r/')}"}
     for body in ({"content": b"x" * 1_100_000}, {"content": iter([b"x" * 100_000] * 11)}):
         answer = client.post(
@@ -123,12 +125,20 @@ def test_a_sheet_may_be_larger_than_a_form_and_not_without_end(client):
 
 def test_a_page_that_hides_its_origin_decides_nothing_over_plain_http(app, client):
     form = {"kind": "none_by_choice", "channel": "youtube", "why": "x"}
-    way, ours = "/fr/associations/nour/decide", {"host": "localhost:8321", "origin": "http://localhost:8321"}
-    for origin in ("null", "http://localhost:9", "https://evil.example", "http://localhost.evil.example"):
+    way, ours = (
+        "/fr/associations/nour/decide",
+        {"host": "localhost:8321", "origin": "http://localhost:8321"},
+    )
+    for origin in (
+        "null",
+        "http://localhost:9",
+        "https://evil.example",
+        "http://localhost.evil.example",
+    ):
         assert client.post(way, data=form, headers=ours | {"origin": origin}).status_code == 403
-    assert list(app.store.decisions()) == []
+    assert list(app.store.list_decisions()) == []
     assert client.post(way, data=form, headers=ours).status_code == 303
-    assert len(list(app.store.decisions())) == 1
+    assert len(list(app.store.list_decisions())) == 1
 
 
 SCRIPT = "<script>document.title = 1</script>"
@@ -136,12 +146,10 @@ SCRIPT = "<script>document.title = 1</script>"
 
 @pytest.mark.fault("F54")
 def test_markup_in_a_name_and_a_script_as_a_link_are_text(app, client):
-    sheet = (
-        f"id,name,name_fr,city,website,facebook\nx,{SCRIPT},{SCRIPT},{SCRIPT},javascript:alert(1),{SCRIPT}\n"
-    )
-    (app.folder / "hostile.csv").write_text(sheet, "utf-8")
-    listed = read(app.folder / "hostile.csv")
-    app.store.save_registry(listed.associations, listed.accounts, NOW, whole=False)
+    sheet = f"id,name,name_fr,city,website,facebook\nx,{SCRIPT},{SCRIPT},{SCRIPT},javascript:alert(1),{SCRIPT}\n"
+    (app.data_folder / "hostile.csv").write_text(sheet, "utf-8")
+    listed = parse_registry_spreadsheet(app.data_folder / "hostile.csv")
+    app.store.save_registry(listed.associations, listed.accounts, NOW, is_complete=False)
     for path in (
         "",
         "associations",
@@ -171,7 +179,7 @@ def test_a_line_of_the_log_is_one_line_and_has_no_token(app, client, caplog, mon
     def broken(*_):
         raise ZeroDivisionError
 
-    monkeypatch.setattr(type(app.store), "letter", broken)
+    monkeypatch.setattr(type(app.store), "get_report_link", broken)
     with caplog.at_level(logging.ERROR, "auditor.web.middleware"):
         assert client.get("/r/secret%0Asecret").status_code == 500
-    assert caplog.messages == ["GET /r/… crashed"]
+    assert caplog.translations == ["GET /r/… crashed"]

@@ -6,7 +6,7 @@ from importlib.resources.abc import Traversable
 
 import pytest
 
-from auditor.i18n.wording import breakable
+from auditor.i18n.wording import to_breakable_url
 
 STYLES = ("app.css", "pico-rtl.css")
 PHYSICAL = re.compile(
@@ -14,18 +14,24 @@ PHYSICAL = re.compile(
     r"|text-align:\s*(left|right)|float:\s*(left|right)|clear:\s*(left|right)"
     r"|border-(top|bottom)-(left|right)-radius|(?<![-\w])(min-|max-)?(width|height)\s*:"
 )
-MARRING = re.compile(r"letter-spacing|text-transform:\s*uppercase|font-style:\s*italic|text-align:\s*justify")
+MARRING = re.compile(
+    r"letter-spacing|text-transform:\s*uppercase|font-style:\s*italic|text-align:\s*justify"
+)
 """What breaks joined letters or sets Arabic as no one writes it."""
 
 
 def sheets():
     """Our own style sheets and those inside templates, by name."""
-    static, templates = (files("auditor").joinpath(*place) for place in (("web", "static"), ("templates",)))
+    static, templates = (
+        files("auditor").joinpath(*place) for place in (("web", "static"), ("templates",))
+    )
     yield from ((name, static.joinpath(name).read_text("utf-8")) for name in STYLES)
     for template in filter(Traversable.is_file, templates.iterdir()):
         if template.name.endswith(".css"):
             yield template.name, template.read_text("utf-8")
-        for sheet in re.findall(r"<style[^>]*>(.*?)</style>", template.read_text("utf-8"), re.DOTALL):
+        for sheet in re.findall(
+            r"<style[^>]*>(.*?)</style>", template.read_text("utf-8"), re.DOTALL
+        ):
             yield template.name, sheet
 
 
@@ -33,7 +39,10 @@ def templates():
     """Every template by name, without its comments."""
     for template in files("auditor").joinpath("templates").iterdir():
         if template.name.endswith((".html", ".svg")):
-            yield template.name, re.sub(r"{#.*?#}", "", template.read_text("utf-8"), flags=re.DOTALL)
+            yield (
+                template.name,
+                re.sub(r"{#.*?#}", "", template.read_text("utf-8"), flags=re.DOTALL),
+            )
 
 
 def rules(sheet):
@@ -99,7 +108,12 @@ def test_ink_stands_out_from_its_ground_in_light_and_dark(scheme):
         for ink in ("ink", "soft", "accent", "well", "warn", "bad")
         for ground in ("paper", "tint")
     ]
-    pairs += [("accent-ink", "accent"), ("ink", "well-tint"), ("ink", "warn-tint"), ("ink", "bad-tint")]
+    pairs += [
+        ("accent-ink", "accent"),
+        ("ink", "well-tint"),
+        ("ink", "warn-tint"),
+        ("ink", "bad-tint"),
+    ]
     for ink, ground in pairs:
         assert contrast(known[ink], known[ground]) >= 4.5, (ink, ground)
     for drawn in ("bar", "survey", "pico-form-element-border-color"):
@@ -112,9 +126,12 @@ def test_ink_stands_out_from_its_ground_in_light_and_dark(scheme):
     [
         ("https://www.facebook.com/nour.agadir", "www.facebook.com/<wbr>nour.<wbr>agadir"),
         ("http://nour.example/", "http://nour.example"),
-        ("https://association-nour-agadir.example", "association-<wbr>nour-<wbr>agadir.<wbr>example"),
+        (
+            "https://association-nour-agadir.example",
+            "association-<wbr>nour-<wbr>agadir.<wbr>example",
+        ),
         ("https://x.example/?a=<b>&c", "x.example/?<wbr>a=<wbr>&lt;b&gt;&amp;<wbr>c"),
     ],
 )
 def test_an_address_breaks_between_its_parts_and_stays_text(address, shown):
-    assert breakable(address) == shown
+    assert to_breakable_url(address) == shown

@@ -6,12 +6,12 @@ import pytest
 
 from auditor.app import App
 from auditor.config.schema import Config
-from auditor.notifications.subscriptions import key_in, stop_token
+from auditor.notifications.subscriptions import ensure_unsubscribe_token, load_unsubscribe_key
 from storage.models.users import Subscription
 from tests.support.web_server import visiting
 
 NOW = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
-AMAL = Subscription("amal@rabat.example", "digest", wanted=True, changed_at=NOW)
+AMAL = Subscription("amal@rabat.example", "digest", is_wanted=True, changed_at=NOW)
 
 
 @pytest.fixture
@@ -26,11 +26,11 @@ def app(tmp_path):
 
 @pytest.fixture
 def token(app):
-    return stop_token(app.store, key_in(app.folder), AMAL)
+    return ensure_unsubscribe_token(app.store, load_unsubscribe_key(app.data_folder), AMAL)
 
 
 def is_wanted(app):
-    return app.store.subscription(AMAL.address, AMAL.kind).wanted
+    return app.store.get_subscription(AMAL.address, AMAL.kind).wanted
 
 
 def test_opening_the_link_shows_a_button_and_ends_nothing(app, token):
@@ -68,7 +68,10 @@ def test_a_mail_program_in_a_browser_ends_it_from_its_own_pages(app, token):
 
 def test_a_wrong_token_is_answered_like_a_right_one_and_ends_nothing(app, token):
     with visiting(app, NOW) as client:
-        asked = [client.get(f"/en/unsubscribe/{word}").text.replace(word, "") for word in ("wrong", token)]
+        asked = [
+            client.get(f"/en/unsubscribe/{word}").text.replace(word, "")
+            for word in ("wrong", token)
+        ]
         wrong = client.post("/en/unsubscribe/wrong")
         assert is_wanted(app)
         right = client.post(f"/en/unsubscribe/{token}")
@@ -79,12 +82,19 @@ def test_a_wrong_token_is_answered_like_a_right_one_and_ends_nothing(app, token)
 
 
 def test_the_same_subscription_has_the_same_token_and_another_has_another(app, token):
-    key = key_in(app.folder)
-    assert stop_token(app.store, key, AMAL) == token
-    assert stop_token(app.store, key, Subscription(AMAL.address, "monthly", True, NOW, "nour")) != token
+    key = load_unsubscribe_key(app.data_folder)
+    assert ensure_unsubscribe_token(app.store, key, AMAL) == token
+    assert (
+        ensure_unsubscribe_token(
+            app.store, key, Subscription(AMAL.address, "monthly", True, NOW, "nour")
+        )
+        != token
+    )
 
 
 def test_a_token_made_anew_leaves_what_was_wanted_as_it_is(app, token):
-    app.store.subscribe(Subscription(AMAL.address, "digest", wanted=False, changed_at=NOW))
-    stop_token(app.store, key_in(app.folder), AMAL)
+    app.store.save_subscription(
+        Subscription(AMAL.address, "digest", is_wanted=False, changed_at=NOW)
+    )
+    ensure_unsubscribe_token(app.store, load_unsubscribe_key(app.data_folder), AMAL)
     assert not is_wanted(app)

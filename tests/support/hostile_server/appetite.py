@@ -37,14 +37,20 @@ async def one(fetch: Fetcher, url: str) -> dict[str, object]:
     forget_the_peak()
     before, started = resident("VmRSS"), time.monotonic()
     got = told(await outcome(fetch, url))
-    return {"outcome": got, "seconds": time.monotonic() - started, "mib": resident("VmHWM") - before}
+    return {
+        "outcome": got,
+        "seconds": time.monotonic() - started,
+        "mib": resident("VmHWM") - before,
+    }
 
 
 async def main(port: int, names: list[str]) -> None:
     """All in turn, after one that is decent."""
     async with fetcher(timeout=10) as fetch:
         await outcome(fetch, f"http://127.0.0.1:{port}/gzip")
-        costs = [{"name": name} | await one(fetch, f"http://127.0.0.1:{port}/{name}") for name in names]
+        costs = [
+            {"name": name} | await one(fetch, f"http://127.0.0.1:{port}/{name}") for name in names
+        ]
     sys.stdout.write(json.dumps(costs))
 
 

@@ -43,13 +43,17 @@ def certificate(
         .not_valid_before(NOW + timedelta(days=days[0]))
         .not_valid_after(NOW + timedelta(days=days[1]))
         .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(private.public_key()), critical=False)
+        .add_extension(
+            x509.SubjectKeyIdentifier.from_public_key(private.public_key()), critical=False
+        )
         .add_extension(
             x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False
         )
     )
     if host and not authority:
-        builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
+        builder = builder.add_extension(
+            x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False
+        )
     return builder.sign(signer, hashes.SHA256()), private
 
 
@@ -79,7 +83,9 @@ class Authority:
         if wrong == "weak_key":
             small = rsa.generate_private_key(public_exponent=65537, key_size=1024)
             chains["weak_key"] = [certificate(HOST, self.root, private=small)]
-        return self._server(chains.get(wrong) or [certificate(HOST, self.root)], weak=wrong == "weak_key")
+        return self._server(
+            chains.get(wrong) or [certificate(HOST, self.root)], weak=wrong == "weak_key"
+        )
 
     def _server(self, chain: list[Pair], *, weak: bool = False) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

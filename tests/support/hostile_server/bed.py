@@ -28,7 +28,7 @@ sys.path.insert(0, str(TESTS.parent))
 
 from probes.http import dialer  # noqa: E402
 from probes.http.fetcher import Fetcher, FetchOptions  # noqa: E402
-from probes.models.http import Ask, NoPage  # noqa: E402
+from probes.models.http import FetchError, PageRequest  # noqa: E402
 from tests.support.hostile_server.names import NameServer  # noqa: E402  # after the path
 from tests.support.hostile_server.tricks import Case, Site, zone  # noqa: E402
 
@@ -41,7 +41,11 @@ Asking = Callable[[str], Awaitable[str]]
 
 def everywhere() -> None:
     """Let every address be this machine's own."""
-    for words in ("link set lo up", "route add local 0.0.0.0/0 dev lo", "-6 route add local ::/0 dev lo"):
+    for words in (
+        "link set lo up",
+        "route add local 0.0.0.0/0 dev lo",
+        "-6 route add local ::/0 dev lo",
+    ):
         subprocess.run(["ip", *words.split()], check=True)
 
 
@@ -62,7 +66,10 @@ class Everywhere:
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         for server in self._servers:
             server.close()
@@ -95,8 +102,8 @@ async def fetching(options: FetchOptions) -> AsyncIterator[Asking]:
     async def ask(url: str) -> str:
         async with Fetcher(options, NOW) as fetch:
             try:
-                return str((await fetch.get(Ask(url, registered=True))).status)
-            except NoPage as none:
+                return str((await fetch.get(PageRequest(url, is_registered_link=True))).status)
+            except FetchError as none:
                 return str(none.reason)
 
     yield ask
@@ -117,7 +124,13 @@ async def asking(who: str, nameserver: str) -> AsyncIterator[Asking]:
         async with opinion(nameserver) as ask:
             yield ask
         return
-    plain = {"nameservers": (nameserver,), "host_delay": 0, "retries": 2, "retry_wait": 0, "timeout": 3}
+    plain = {
+        "nameservers": (nameserver,),
+        "host_delay": 0,
+        "retries": 2,
+        "retry_wait": 0,
+        "timeout": 3,
+    }
     async with fetching(FetchOptions(**plain | changes[who])) as ask:
         yield ask
 

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from probes.http.fetcher import Fetcher, FetchOptions
-from probes.http.host_state import Turns
-from probes.models.http import Ask, NoPage, Page
+from probes.http.host_state import HostLock
+from probes.models.http import FetchError, Page, PageRequest
 
 NOW = datetime(2026, 11, 24, 3, tzinfo=UTC)
 
@@ -45,26 +45,33 @@ def fetcher(
     clock: Clock | None = None,
     *,
     shut: frozenset[str] = frozenset(),
-    turns: Turns | None = None,
+    turns: HostLock | None = None,
     **changes: Any,
 ) -> Fetcher:
     clock = clock or Clock()
-    return Fetcher(options(**changes), NOW, shut=shut, turns=turns, sleep=clock.sleep, clock=clock)
+    return Fetcher(
+        options(**changes),
+        NOW,
+        api_only_hosts=shut,
+        host_lock=turns,
+        sleep=clock.sleep,
+        clock=clock,
+    )
 
 
-def link(url: str, **changes: Any) -> Ask:
-    return Ask(url, registered=True, **changes)
+def link(url: str, **changes: Any) -> PageRequest:
+    return PageRequest(url, is_registered_link=True, **changes)
 
 
-async def outcome(fetch: Fetcher, url: str, **changes: Any) -> Page | NoPage:
+async def outcome(fetch: Fetcher, url: str, **changes: Any) -> Page | FetchError:
     """The page, or why there is none."""
     try:
         return await fetch.get(link(url, **changes))
-    except NoPage as none:
+    except FetchError as none:
         return none
 
 
-def told(result: Page | NoPage) -> str:
+def told(result: Page | FetchError) -> str:
     """`200`, or `network/reset`."""
     if isinstance(result, Page):
         return str(result.status)

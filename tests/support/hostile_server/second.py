@@ -10,7 +10,7 @@ from ssrfguard import Policy, SSRFGuardError
 from ssrfguard.httpx import AsyncClient
 from ssrfguard.resolvers import UdpResolver
 
-from probes.http.ssrf_guard import PORTS
+from probes.http.ssrf_guard import ALLOWED_PORTS
 
 
 @asynccontextmanager
@@ -21,7 +21,7 @@ async def opinion(nameserver: str) -> AsyncIterator[Callable[[str], Awaitable[st
     context = httpx.create_ssl_context(trust_env=False)
 
     async def ask(url: str) -> str:
-        policy = Policy(allowed_ports=PORTS)
+        policy = Policy(allowed_ports=ALLOWED_PORTS)
         options = {"follow_redirects": True, "trust_env": False, "verify": context}
         async with AsyncClient(policy=policy, resolver=resolver, **options) as client:
             try:

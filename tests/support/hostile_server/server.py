@@ -59,7 +59,9 @@ ONCE: dict[str, bytes] = {
     "brotli": answer(headers=b"Content-Encoding: br\r\n"),
     "zstd": answer(headers=b"Content-Encoding: zstd\r\n"),
     "notgzip": answer(b"hello", headers=b"Content-Encoding: gzip\r\n"),
-    "cutgzip": answer(gzip.compress(bytes(range(256)) * 400)[:300], headers=b"Content-Encoding: gzip\r\n"),
+    "cutgzip": answer(
+        gzip.compress(bytes(range(256)) * 400)[:300], headers=b"Content-Encoding: gzip\r\n"
+    ),
     "bigheader": answer(headers=b"X-Policy: " + b"y" * 120_000 + b"\r\n"),
     "hugeheader": answer(headers=b"X-Policy: " + b"y" * MEGABYTE + b"\r\n"),
     "manyheaders": answer(headers=b"".join(b"X-%d: y\r\n" % number for number in range(200))),
@@ -85,15 +87,21 @@ ONCE: dict[str, bytes] = {
     "filelocation": moved(b"file:///etc/passwd"),
     "backslashlocation": moved(b"http://a.example\\@b.example/"),
     "short": b"HTTP/1.1 200 OK\r\n" + HTML + b"Content-Length: 100\r\n\r\nten bytes.",
-    "badchunk": b"HTTP/1.1 200 OK\r\n" + HTML + b"Transfer-Encoding: chunked\r\n\r\nZZ\r\nok\r\n0\r\n\r\n",
+    "badchunk": b"HTTP/1.1 200 OK\r\n"
+    + HTML
+    + b"Transfer-Encoding: chunked\r\n\r\nZZ\r\nok\r\n0\r\n\r\n",
     "garbage": bytes(range(256)) * 4,
     "silence": b"",
-    "setcookie": answer(headers=b"".join(b"Set-Cookie: c%d=v; Path=/\r\n" % number for number in range(90))),
+    "setcookie": answer(
+        headers=b"".join(b"Set-Cookie: c%d=v; Path=/\r\n" % number for number in range(90))
+    ),
     "empty": answer(b""),
     "pdf": b"HTTP/1.1 200 OK\r\nContent-Type: application/pdf\r\nContent-Length: 5\r\n\r\n%PDF-",
     "robotsdown": answer(b"", "503 Service Unavailable"),
 }
-ENDLESS: dict[str, tuple[bytes, bytes, float]] = {  # first bytes, what follows for ever, seconds between
+ENDLESS: dict[
+    str, tuple[bytes, bytes, float]
+] = {  # first bytes, what follows for ever, seconds between
     "slowheaders": (b"HTTP/1.1 200 OK\r\n", b"X: y\r\n", 0.05),
     "slowbyte": (b"", b"H", 0.05),
     "slowbody": (b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n", b"x", 0.05),
@@ -124,7 +132,9 @@ class Hostile:
     `sent` counts the bytes written to each path.
     """
 
-    def __init__(self, script: Script | None = None, hosts: tuple[str, ...] = ("127.0.0.1",)) -> None:
+    def __init__(
+        self, script: Script | None = None, hosts: tuple[str, ...] = ("127.0.0.1",)
+    ) -> None:
         self.script = script
         self.hosts = hosts
         self.seen: Counter[str] = Counter()
@@ -137,11 +147,16 @@ class Hostile:
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._serve, self.hosts[0], 0)
         self.port: int = self._server.sockets[0].getsockname()[1]
-        self._others = [await asyncio.start_server(self._serve, host, self.port) for host in self.hosts[1:]]
+        self._others = [
+            await asyncio.start_server(self._serve, host, self.port) for host in self.hosts[1:]
+        ]
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         for server in (self._server, *self._others):
             server.close()
@@ -180,7 +195,9 @@ class Hostile:
             return await self._write(writer, path, scripted)
         path = scripted or path
         if path.startswith("redirect/"):
-            return await self._write(writer, path, moved(b"/redirect/%d" % (int(path.split("/")[1]) + 1)))
+            return await self._write(
+                writer, path, moved(b"/redirect/%d" % (int(path.split("/")[1]) + 1))
+            )
         if path.startswith("charset/"):
             kind = path.split("/")[1].encode()
             body = (

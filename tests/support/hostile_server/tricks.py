@@ -36,8 +36,16 @@ def recorded(shared: Path) -> list[Case]:
 
 def made() -> list[Case]:
     """Each inward address as a literal, behind a name, half a name, a second answer, and a redirect."""
-    good = {"id": "good", "url": "http://good.example/", "expected": "allow", "dns": {"A": [PUBLIC]}}
-    return [good, *(case for number, address in enumerate(INWARD.split()) for case in _of(number, address))]
+    good = {
+        "id": "good",
+        "url": "http://good.example/",
+        "expected": "allow",
+        "dns": {"A": [PUBLIC]},
+    }
+    return [
+        good,
+        *(case for number, address in enumerate(INWARD.split()) for case in _of(number, address)),
+    ]
 
 
 def _of(number: int, address: str) -> Iterator[Case]:
@@ -54,7 +62,11 @@ def _of(number: int, address: str) -> Iterator[Case]:
     for way, says in dns.items():
         case = {"id": f"{way} {address}", "url": f"http://{way}{number}.example/", "dns": says}
         expected = "allow" if way == "second" else "deny"
-        yield case | {"expected": expected} | ({"redirect": f"http://{literal}/"} if way == "moved" else {})
+        yield (
+            case
+            | {"expected": expected}
+            | ({"redirect": f"http://{literal}/"} if way == "moved" else {})
+        )
 
 
 def zone(cases: Iterable[Case]) -> dict[str, object]:

@@ -10,10 +10,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from probes.links.identify import identify
+from probes.links.identify import identify_link
 from probes.models.finding import Finding, Presence
 from storage.errors import DamagedEvidenceError, MissingEvidenceError, StoreError
-from storage.files.body_store import HEAVY, Archive, Laying, clear, copy
+from storage.files.body_store import (
+    MAX_PENDING_BYTES,
+    BodyStore,
+    BodyWriter,
+    copy_bodies,
+    remove_staged_bodies,
+)
 from storage.models.audit import AccountRow, Association, Evidence, Observation
 from storage.store import Store
 
@@ -22,14 +28,16 @@ NOW = datetime(2026, 11, 25, 0, 30, tzinfo=UTC)
 
 @pytest.fixture
 def archive(tmp_path):
-    return Archive(tmp_path / "archive")
+    return BodyStore(tmp_path / "archive")
 
 
 def files(folder):
     return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(st.binary(max_size=4096))
 def test_a_body_comes_back_as_it_was(archive, body):
     digest = archive.put(body)
@@ -108,45 +116,45 @@ def test_a_body_appears_whole_or_not_at_all(archive, tmp_path, monkeypatch):
 @pytest.mark.parametrize("many", [2, 40])
 def test_laid_bodies_are_in_the_archive_once_they_are_settled(archive, tmp_path, many):
     bodies = [b"page %d " % number * 20 for number in range(many)]
-    with Laying(archive) as laying:
+    with BodyWriter(archive) as laying:
         digests = [laying.put(body) for body in (*bodies, *bodies)]
         assert not any(digest in archive for digest in digests)
         assert files(tmp_path) == []
-        laying.settle()
+        laying.commit()
         assert [archive.get(digest) for digest in digests] == bodies * 2
         assert len(files(tmp_path)) == many
         assert laying.put(bodies[0]) == digests[0]
-        assert laying.settle() == 0
-    assert sorted(archive.digests()) == sorted(set(digests))
+        assert laying.commit() == 0
+    assert sorted(archive.list_digests()) == sorted(set(digests))
     assert all(file.stat().st_mode & 0o077 == 0 for file in files(tmp_path))
 
 
 def test_what_was_laid_and_never_settled_is_nowhere(archive, tmp_path):
-    with Laying(archive) as laying:
+    with BodyWriter(archive) as laying:
         laying.put(b"of a look that was never committed")
         lay(laying, b"of another one")
         assert len(files(tmp_path)) == 1
     assert files(tmp_path) == []
-    assert laying.settle() == 0
+    assert laying.commit() == 0
 
 
 def lay(laying, body):
-    laying.lay(Archive.digest_of(body), gzip.compress(body))
+    laying.stage(BodyStore.compute_digest(body), gzip.compress(body))
 
 
 def test_what_waits_to_be_laid_is_heavy_until_it_is_settled(archive):
-    with Laying(archive) as laying:
+    with BodyWriter(archive) as laying:
         for number in (0, 1, 1, 2):
-            laying.put(b"%d" % number * (HEAVY // 3))
-        assert not laying.is_heavy
+            laying.put(b"%d" % number * (MAX_PENDING_BYTES // 3))
+        assert not laying.is_full
         laying.put(b"another page")
-        assert laying.is_heavy
-        laying.settle()
-        assert not laying.is_heavy
+        assert laying.is_full
+        laying.commit()
+        assert not laying.is_full
 
 
 def test_what_threads_lay_while_a_night_fails_is_let_go_of(archive, monkeypatch):
-    with Laying(archive) as laying:
+    with BodyWriter(archive) as laying:
         lay(laying, b"one")
         lay(laying, b"two")
         unlink = Path.unlink
@@ -159,97 +167,101 @@ def test_what_threads_lay_while_a_night_fails_is_let_go_of(archive, monkeypatch)
         monkeypatch.setattr(Path, "unlink", meanwhile)
     lay(laying, b"four")
     laying.put(b"five")
-    assert laying.settle() == 0
+    assert laying.commit() == 0
     assert not list((archive.folder / ".laid").iterdir())
-    assert not list(archive.digests())
+    assert not list(archive.list_digests())
 
 
 def test_what_a_process_that_died_has_left_goes_a_day_later(archive, tmp_path):
-    dead = Laying(archive)
+    dead = BodyWriter(archive)
     lay(dead, b"laid before the death")
     (left,) = files(tmp_path)
-    with Laying(archive):
+    with BodyWriter(archive):
         assert files(tmp_path) == [left]
     os.utime(left, times=(0, 0))
-    with Laying(archive):
+    with BodyWriter(archive):
         assert files(tmp_path) == []
 
 
-def test_what_another_archive_lacks_is_copied_as_it_is_kept_but_for_what_is_damaged(archive, tmp_path):
+def test_what_another_archive_lacks_is_copied_as_it_is_kept_but_for_what_is_damaged(
+    archive, tmp_path
+):
     digests = [archive.put(b"page %d " % number * 50) for number in range(600)]
-    archive.place_of(digests[0]).write_bytes(gzip.compress(b"another body"))
-    other = Archive(tmp_path / "other")
+    archive.get_path(digests[0]).write_bytes(gzip.compress(b"another body"))
+    other = BodyStore(tmp_path / "other")
     other.put(b"page 1 " * 50)
-    assert copy(archive, other) == 598
-    assert copy(archive, other) == 0
+    assert copy_bodies(archive, other) == 598
+    assert copy_bodies(archive, other) == 0
     assert digests[0] not in other
     for digest in digests[1:]:
-        assert other.place_of(digest).read_bytes() == archive.place_of(digest).read_bytes()
+        assert other.get_path(digest).read_bytes() == archive.get_path(digest).read_bytes()
 
 
 def test_a_body_that_is_forgotten_while_it_is_copied_is_in_no_copy(archive, tmp_path, monkeypatch):
-    digest, other = archive.put(b"somebody's page"), Archive(tmp_path / "other")
+    digest, other = archive.put(b"somebody's page"), BodyStore(tmp_path / "other")
     archive.put(b"another page")
-    usual = Laying.lay
+    usual = BodyWriter.stage
 
     def forgotten(laying, *laid):
         usual(laying, *laid)
         archive.remove(digest)
 
-    monkeypatch.setattr(Laying, "lay", forgotten)
-    assert copy(archive, other) == 1
+    monkeypatch.setattr(BodyWriter, "stage", forgotten)
+    assert copy_bodies(archive, other) == 1
     assert digest not in other
     assert len(files(tmp_path / "other")) == 1
 
 
 def test_what_is_laid_of_one_body_is_cleared_and_nothing_else(archive, tmp_path):
-    with Laying(archive) as laying:
+    with BodyWriter(archive) as laying:
         lay(laying, b"somebody's page")
         lay(laying, b"another page")
-        digest = Archive.digest_of(b"somebody's page")
-        clear(archive, {digest})
+        digest = BodyStore.compute_digest(b"somebody's page")
+        remove_staged_bodies(archive, {digest})
         (left,) = files(tmp_path)
         assert digest not in left.name
 
 
 def test_a_body_that_is_laid_twice_is_kept_once(archive, tmp_path):
-    with Laying(archive) as laying:
+    with BodyWriter(archive) as laying:
         for _ in range(2):
             lay(laying, b"page")
-        assert laying.settle() == len(files(tmp_path)) == 1
+        assert laying.commit() == len(files(tmp_path)) == 1
 
 
 def test_a_copy_that_fails_leaves_no_body_by_half(archive, tmp_path, monkeypatch):
     archive.put(b"body")
-    other = Archive(tmp_path / "other")
+    other = BodyStore(tmp_path / "other")
     monkeypatch.setattr("storage.files.body_store.sync", _no_disk)
     with pytest.raises(StoreError, match="No space left"):
-        copy(archive, other)
+        copy_bodies(archive, other)
     assert files(tmp_path / "other") == []
 
 
 def test_a_disk_that_takes_no_body_is_one_line(archive, monkeypatch):
-    with Laying(archive) as laying:
+    with BodyWriter(archive) as laying:
         laying.put(b"body")
         monkeypatch.setattr("storage.files.body_store.sync", _no_disk)
         with pytest.raises(StoreError, match=r"make room"):
-            laying.settle()
-    assert list(archive.digests()) == []
+            laying.commit()
+    assert list(archive.list_digests()) == []
 
 
 def test_bodies_that_the_disk_did_not_take_are_brought_in_once_it_does(archive, monkeypatch):
-    bodies, usual = [b"page %d " % number for number in range(3)], Laying._laid
-    with Laying(archive) as laying:
+    bodies, usual = [b"page %d " % number for number in range(3)], BodyWriter._write_staged
+    with BodyWriter(archive) as laying:
         digests = [laying.put(body) for body in bodies]
         monkeypatch.setattr(
-            Laying, "_laid", lambda *asked: usual(*asked) if digests[0] in asked else _no_disk(asked)
+            BodyWriter,
+            "_write_staged",
+            lambda *asked: usual(*asked) if digests[0] in asked else _no_disk(asked),
         )
         with pytest.raises(StoreError, match="No space left"):
-            laying.settle()
-        assert list(archive.digests()) == []
-        monkeypatch.setattr(Laying, "_laid", usual)
-        assert laying.settle() == 3
-    assert sorted(archive.digests()) == sorted(digests)
+            laying.commit()
+        assert list(archive.list_digests()) == []
+        monkeypatch.setattr(BodyWriter, "_write_staged", usual)
+        assert laying.commit() == 3
+    assert sorted(archive.list_digests()) == sorted(digests)
 
 
 def _no_disk(_):
@@ -257,22 +269,22 @@ def _no_disk(_):
 
 
 async def test_a_body_is_in_the_archive_before_its_observation_is_committed(archive, tmp_path):
-    with Store.open(f"sqlite:///{tmp_path}/auditor.db") as store, Laying(archive) as laying:
-        site = AccountRow("amal", "amal.example", identify("https://amal.example/"), "website")
+    with Store.open(f"sqlite:///{tmp_path}/auditor.db") as store, BodyWriter(archive) as laying:
+        site = AccountRow("amal", "amal.example", identify_link("https://amal.example/"), "website")
         store.save_registry([Association("amal", "Amal")], [site], NOW)
-        night = store.begin_night(NOW.date(), NOW)
+        night = store.begin_run(NOW.date(), NOW)
         digest = laying.put(b"<p>Amal</p>")
         seen = Observation(
             1, night.id, NOW, Finding(Presence.PRESENT), (Evidence("u", 200, "u", digest=digest),)
         )
-        usual = store.record
+        usual = store.record_observations
 
         def record(batch):
             assert digest in archive
             return usual(batch)
 
-        store.record = record
-        async with store.writer(before=laying.settle) as writer:
+        store.record_observations = record
+        async with store.open_observation_writer(before_commit=laying.commit) as writer:
             await writer.add(seen)
             assert digest not in archive
-        assert list(store.observations()) == [seen]
+        assert list(store.list_observations()) == [seen]

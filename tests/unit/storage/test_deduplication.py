@@ -13,26 +13,37 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import probes
-from probes.models.finding import Activity, Finding, Precision, Presence, Reason
-from probes.models.http import TELLING
+from probes.models.finding import Activity, DatePrecision, Finding, Presence, Reason
+from probes.models.http import COMPARED_HEADERS
 from storage.models.audit import Evidence, Observation
-from storage.observations.rows import again, meaning, repetition, times
+from storage.observations.rows import (
+    build_per_run_values,
+    compute_fingerprint,
+    duplicate_of,
+    restore_observation,
+)
 from storage.store import Store
 from tests.unit.storage.test_store import AMAL, DAY, EVIDENCE, FINDINGS, INSTANTS, LINKS, NOUR, NOW
 
-QUICK = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+QUICK = settings(
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 PAGE = Evidence(
     "https://amal.example/",
     200,
     "https://amal.example/",
     digest="ab" * 32,
-    headers={"content-type": "text/html", "date": "Wed, 25 Nov 2026 00:30:00 GMT", "server": "nginx"},
+    headers={
+        "content-type": "text/html",
+        "date": "Wed, 25 Nov 2026 00:30:00 GMT",
+        "server": "nginx",
+    },
     hops=(("https://amal.example/", 200),),
-    seconds=0.412,
+    elapsed_seconds=0.412,
     certificate_expires=date(2027, 1, 9),
     fetched_at=NOW - timedelta(seconds=4),
 )
-FEED = replace(PAGE, url="https://amal.example/feed", seconds=0.1234567, fetched_at=NOW)
+FEED = replace(PAGE, url="https://amal.example/feed", elapsed_seconds=0.1234567, fetched_at=NOW)
 FACTS = {"seconds": 0, "certificate_until": "2027-01-09", "https": True}
 SEEN = Finding(Presence.PRESENT, status=200, name="Amal", facts=FACTS)
 
@@ -51,18 +62,20 @@ def look(night, later=timedelta(0), finding=SEEN, evidence=(PAGE, FEED)):
 
 
 def nights(store, count):
-    return [store.begin_night(DAY + timedelta(days=number), NOW).id for number in range(count)]
+    return [store.begin_run(DAY + timedelta(days=number), NOW).id for number in range(count)]
 
 
 def looks(store):
-    with closing(sqlite3.connect(store.file)) as raw:
+    with closing(sqlite3.connect(store.database_file)) as raw:
         return raw.execute("SELECT id FROM look ORDER BY id").fetchall()
 
 
 def unlike(one):
     """The same look on another night: other seconds, another date, another way of the headers."""
     first, second = one.evidence
-    headers = dict(reversed({**first.headers, "date": "Thu, 26 Nov 2026", "server": "nginx/1.26"}.items()))
+    headers = dict(
+        reversed({**first.headers, "date": "Thu, 26 Nov 2026", "server": "nginx/1.26"}.items())
+    )
     facts = {**one.finding.facts, "seconds": 1}
     slower = replace(
         first, headers=headers, seconds=1.0712, fetched_at=first.fetched_at - timedelta(seconds=9)
@@ -73,11 +86,11 @@ def unlike(one):
 def test_a_night_that_saw_the_same_adds_no_look_and_tells_its_own_moments(store):
     one, two, three = nights(store, 3)
     first, second = look(one), unlike(look(two, timedelta(days=1, seconds=3)))
-    store.record([first])
-    store.record([second])
-    store.record([look(three, timedelta(days=2))])
+    store.record_observations([first])
+    store.record_observations([second])
+    store.record_observations([look(three, timedelta(days=2))])
     assert len(looks(store)) == 1
-    kept = list(store.observations())
+    kept = list(store.list_observations())
     assert kept[0] == first
     assert kept[1].evidence[0].headers == first.evidence[0].headers
     bare = replace(second.evidence[0], headers=first.evidence[0].headers)
@@ -88,13 +101,17 @@ def test_a_night_that_saw_the_same_adds_no_look_and_tells_its_own_moments(store)
 @pytest.mark.parametrize("facts", [FACTS, {**FACTS, "seconds": 1}], ids=["as ever", "slower"])
 def test_a_night_that_is_as_the_one_before_has_its_facts_and_not_those_of_the_first(store, facts):
     one, two, three = nights(store, 3)
-    store.record([look(one)])
-    store.record([look(two, timedelta(days=1), finding=replace(SEEN, facts=facts))])
-    last = store.observation(two, 1)
-    store.record([replace(last, night_id=three, observed_at=last.observed_at + timedelta(days=1))])
-    assert store.observation(three, 1).finding.facts == facts
-    with closing(sqlite3.connect(store.file)) as raw:
-        (times,) = raw.execute("SELECT times FROM observation WHERE night_id = ?", [three]).fetchone()
+    store.record_observations([look(one)])
+    store.record_observations([look(two, timedelta(days=1), finding=replace(SEEN, facts=facts))])
+    last = store.get_observation(two, 1)
+    store.record_observations(
+        [replace(last, night_id=three, observed_at=last.observed_at + timedelta(days=1))]
+    )
+    assert store.get_observation(three, 1).finding.facts == facts
+    with closing(sqlite3.connect(store.database_file)) as raw:
+        (times,) = raw.execute(
+            "SELECT times FROM observation WHERE night_id = ?", [three]
+        ).fetchone()
     assert (times is None) is (facts == FACTS), "a row is as narrow as it can be"
 
 
@@ -106,7 +123,12 @@ def test_a_night_that_is_as_the_one_before_has_its_facts_and_not_those_of_the_fi
         {"finding": replace(SEEN, facts={"seconds": 0, "https": True})},
         {"evidence": (replace(PAGE, digest="cd" * 32), FEED)},
         {"evidence": (replace(PAGE, status=404), FEED)},
-        {"evidence": (replace(PAGE, headers={"content-type": "text/plain", "date": "", "server": ""}), FEED)},
+        {
+            "evidence": (
+                replace(PAGE, headers={"content-type": "text/plain", "date": "", "server": ""}),
+                FEED,
+            )
+        },
         {"evidence": (replace(PAGE, headers={**PAGE.headers, "cf-mitigated": "challenge"}), FEED)},
         {"evidence": (replace(PAGE, certificate_expires=date(2027, 4, 9)), FEED)},
         {"evidence": (PAGE,)},
@@ -116,20 +138,20 @@ def test_a_night_that_is_as_the_one_before_has_its_facts_and_not_those_of_the_fi
 def test_what_has_a_meaning_makes_a_new_look(store, other):
     one, two, three = nights(store, 3)
     changed = look(two, timedelta(days=1), **other)
-    store.record([look(one)])
-    store.record([changed])
+    store.record_observations([look(one)])
+    store.record_observations([changed])
     assert len(looks(store)) == 2
-    assert store.observation(two, 1) == changed
-    store.record([look(three, timedelta(days=2))])
+    assert store.get_observation(two, 1) == changed
+    store.record_observations([look(three, timedelta(days=2))])
     assert len(looks(store)) == 2
-    assert store.observation(three, 1) == look(three, timedelta(days=2))
+    assert store.get_observation(three, 1) == look(three, timedelta(days=2))
 
 
 def platform(night, later=timedelta(0), ago=None, **other):
     """What a night saw on a platform, which writes each answer anew; a publication was so many days ago."""
-    page = replace(PAGE, fleeting=True, digest=f"{night:02}" * 32, seconds=night / 7)
+    page = replace(PAGE, is_volatile=True, digest=f"{night:02}" * 32, elapsed_seconds=night / 7)
     when = NOW + later - timedelta(days=ago or 0)
-    told = Activity(when, "videos", Precision.MONTH, relative=True) if ago else None
+    told = Activity(when, "videos", DatePrecision.MONTH, is_relative=True) if ago else None
     finding = replace(SEEN, last_activity=told, facts={"seconds": night, "verified": True})
     return replace(look(night, later, finding, (page,)), **other)
 
@@ -151,8 +173,10 @@ def test_what_a_platform_writes_anew_each_time_has_no_meaning(store, other):
     one, two = nights(store, 2)
     fleeting = platform(one).evidence[0]
     changed = platform(two, timedelta(days=1), evidence=(replace(fleeting, **other),))
-    assert meaning(changed) == meaning(platform(one))
-    assert meaning(look(two, evidence=(replace(PAGE, **other),))) != meaning(look(one, evidence=(PAGE,)))
+    assert compute_fingerprint(changed) == compute_fingerprint(platform(one))
+    assert compute_fingerprint(
+        look(two, evidence=(replace(PAGE, **other),))
+    ) != compute_fingerprint(look(one, evidence=(PAGE,)))
 
 
 @pytest.mark.parametrize(
@@ -169,14 +193,22 @@ def test_what_a_platform_writes_anew_each_time_has_no_meaning(store, other):
 def test_how_a_platform_answered_has_a_meaning(store, other):
     (one,) = nights(store, 1)
     fleeting = platform(one).evidence[0]
-    assert meaning(platform(one, evidence=(replace(fleeting, **other),))) != meaning(platform(one))
+    assert compute_fingerprint(
+        platform(one, evidence=(replace(fleeting, **other),))
+    ) != compute_fingerprint(platform(one))
 
 
 def test_what_is_found_on_a_platform_and_by_which_probe_has_a_meaning(store):
     (one,) = nights(store, 1)
-    told = {meaning(platform(one)), meaning(platform(one, probe_version=8)), meaning(platform(one, ago=31))}
+    told = {
+        compute_fingerprint(platform(one)),
+        compute_fingerprint(platform(one, probe_version=8)),
+        compute_fingerprint(platform(one, ago=31)),
+    }
     assert len(told) == 3
-    assert meaning(look(one)) == meaning(replace(look(one), probe_version=8)), "its pages are kept"
+    assert compute_fingerprint(look(one)) == compute_fingerprint(
+        replace(look(one), probe_version=8)
+    ), "its pages are kept"
 
 
 @pytest.mark.parametrize(
@@ -187,20 +219,22 @@ def test_what_is_found_on_a_platform_and_by_which_probe_has_a_meaning(store):
 def test_what_was_counted_back_is_told_by_its_word_and_its_month(store, days, ago, is_the_same):
     one, two = nights(store, 2)
     assert NOW.date() == date(2026, 11, 25)
-    same = meaning(platform(two, timedelta(days=days), ago=ago)) == meaning(platform(one, ago=31))
+    same = compute_fingerprint(platform(two, timedelta(days=days), ago=ago)) == compute_fingerprint(
+        platform(one, ago=31)
+    )
     assert same is is_the_same
 
 
-@pytest.mark.parametrize("precision", [Precision.DAY, Precision.WEEK, Precision.YEAR])
+@pytest.mark.parametrize("precision", [DatePrecision.DAY, DatePrecision.WEEK, DatePrecision.YEAR])
 def test_what_was_counted_back_is_as_exact_as_its_word(store, precision):
     one, two = nights(store, 2)
 
     def told(night, when):
-        activity = Activity(when, "videos", precision, relative=True)
-        return meaning(platform(night, finding=replace(SEEN, last_activity=activity)))
+        activity = Activity(when, "videos", precision, is_relative=True)
+        return compute_fingerprint(platform(night, finding=replace(SEEN, last_activity=activity)))
 
     wednesday = datetime(2026, 11, 25, 8, tzinfo=UTC)
-    apart = {Precision.DAY: 1, Precision.WEEK: 5, Precision.YEAR: 37}[precision]
+    apart = {DatePrecision.DAY: 1, DatePrecision.WEEK: 5, DatePrecision.YEAR: 37}[precision]
     assert told(one, wednesday) == told(two, wednesday + timedelta(hours=4))
     assert told(one, wednesday) != told(two, wednesday + timedelta(days=apart))
 
@@ -209,15 +243,15 @@ def test_a_look_at_a_platform_that_found_the_same_is_as_before_with_facts_of_its
     one, two, three = nights(store, 3)
     first, second = platform(one, ago=31), platform(two, timedelta(days=1), ago=31)
     third = platform(three, timedelta(days=2), ago=31)
-    assert store.same_look(first) is None
-    store.record([first])
-    before = store.same_look(second)
+    assert store.find_equal_result(first) is None
+    store.record_observations([first])
+    before = store.find_equal_result(second)
     assert (before.since, before.digests) == (first.observed_at, ("01" * 32,))
-    store.record([repetition(second, before), replace(second, account_id=2)])
-    store.record([repetition(third, store.same_look(third))])
+    store.record_observations([duplicate_of(second, before), replace(second, account_id=2)])
+    store.record_observations([duplicate_of(third, store.find_equal_result(third))])
     assert len(looks(store)) == 2
     for night, later in ((two, 1), (three, 2)):
-        seen = store.observation(night, 1)
+        seen = store.get_observation(night, 1)
         assert seen.as_before
         assert seen.observed_at == NOW + timedelta(days=later)
         assert seen.finding == replace(first.finding, facts={"seconds": night, "verified": True})
@@ -227,98 +261,115 @@ def test_a_look_at_a_platform_that_found_the_same_is_as_before_with_facts_of_its
 
 def test_a_look_that_was_bared_is_repeated_by_no_platform(store):
     one, two = nights(store, 2)
-    store.record([platform(one)])
-    store.put_evidence([store.observation(one, 1)])
-    assert store.same_look(platform(two)) is None
+    store.record_observations([platform(one)])
+    store.replace_evidence([store.get_observation(one, 1)])
+    assert store.find_equal_result(platform(two)) is None
 
 
 def test_a_look_at_a_platform_that_is_kept_whole_is_the_one_that_is_repeated_from_then_on(store):
     one, two, three = nights(store, 3)
-    store.record([platform(one)])
-    store.record([platform(two, timedelta(days=1))])
+    store.record_observations([platform(one)])
+    store.record_observations([platform(two, timedelta(days=1))])
     assert len(looks(store)) == 2
-    assert [seen.evidence[0].digest[:2] for seen in store.observations()] == ["01", "02"]
-    assert not any(seen.as_before for seen in store.observations())
-    assert store.same_look(platform(three)).since == NOW + timedelta(days=1)
+    assert [seen.evidence[0].digest[:2] for seen in store.list_observations()] == ["01", "02"]
+    assert not any(seen.as_before for seen in store.list_observations())
+    assert store.find_equal_result(platform(three)).since == NOW + timedelta(days=1)
 
 
 def test_two_accounts_never_share_a_look(store):
     (one,) = nights(store, 1)
-    store.record([look(one), replace(look(one), account_id=2)])
+    store.record_observations([look(one), replace(look(one), account_id=2)])
     assert len(looks(store)) == 2
 
 
 def test_as_before_is_a_narrow_row_whose_pages_are_dated_as_far_apart(store):
     one, two = nights(store, 2)
-    store.record([look(one)])
-    before = store.last_looks([1, 2], before=DAY + timedelta(days=1))[1].look
+    store.record_observations([look(one)])
+    before = store.find_last_observations([1, 2], before_day=DAY + timedelta(days=1))[1].look
     assert before == look(one)
     later = NOW + timedelta(days=30, minutes=2)
-    said = Observation(1, two, later, Finding(Presence.UNKNOWN), probe_version=8, same_as=before.same_as)
-    assert store.record([said]) == 1
+    said = Observation(
+        1, two, later, Finding(Presence.UNKNOWN), probe_version=8, result_id=before.result_id
+    )
+    assert store.record_observations([said]) == 1
     assert len(looks(store)) == 1
-    kept = store.observation(two, 1)
+    kept = store.get_observation(two, 1)
     assert kept.finding == SEEN
     assert [page.fetched_at for page in kept.evidence] == [later - timedelta(seconds=4), later]
-    assert (kept.probe_version, kept.same_as) == (8, before.same_as)
-    assert [one.finding for one in store.glances("amal", [two])] == [kept.finding]
-    assert store.counts(two) == {("facebook", Presence.PRESENT): 1}
+    assert (kept.probe_version, kept.result_id) == (8, before.result_id)
+    assert [one.finding for one in store.list_findings_of_association("amal", [two])] == [
+        kept.finding
+    ]
+    assert store.count_by_presence(two) == {("facebook", Presence.PRESENT): 1}
 
 
 def test_an_account_repeats_its_own_looks_alone(store):
     one, two = nights(store, 2)
-    store.record([look(one)])
-    (kept,) = store.observations()
+    store.record_observations([look(one)])
+    (kept,) = store.list_observations()
     with pytest.raises(ValueError, match="account 2 repeats a look at account 1"):
-        store.record([replace(kept, night_id=two, account_id=2)])
+        store.record_observations([replace(kept, night_id=two, account_id=2)])
     with pytest.raises(KeyError):
-        store.record([replace(kept, night_id=two, same_as=99)])
-    assert [seen.night_id for seen in store.observations()] == [one]
+        store.record_observations([replace(kept, night_id=two, same_as=99)])
+    assert [seen.run_id for seen in store.list_observations()] == [one]
 
 
 def test_the_last_look_is_the_newest_that_told_something(store):
     one, two, three, four = nights(store, 4)
     wall = look(three, finding=Finding(Presence.UNKNOWN, Reason.LOGIN_WALL), evidence=())
-    store.record([look(one), look(two, finding=Finding(Presence.ABSENT, Reason.NOT_FOUND)), wall])
-    store.record([replace(look(one), account_id=3), replace(wall, account_id=2), look(four)])
-    found = store.last_looks([1, 2, 3], before=DAY + timedelta(days=3))
-    assert {account: seen.look.night_id for account, seen in found.items()} == {1: two, 3: one}
-    assert {account: seen.day for account, seen in found.items()} == {1: DAY + timedelta(days=1), 3: DAY}
-    assert store.last_looks([1], before=DAY) == {}
+    store.record_observations(
+        [look(one), look(two, finding=Finding(Presence.ABSENT, Reason.NOT_FOUND)), wall]
+    )
+    store.record_observations(
+        [replace(look(one), account_id=3), replace(wall, account_id=2), look(four)]
+    )
+    found = store.find_last_observations([1, 2, 3], before_day=DAY + timedelta(days=3))
+    assert {account: seen.look.run_id for account, seen in found.items()} == {1: two, 3: one}
+    assert {account: seen.day for account, seen in found.items()} == {
+        1: DAY + timedelta(days=1),
+        3: DAY,
+    }
+    assert store.find_last_observations([1], before_day=DAY) == {}
 
 
 def test_a_look_that_was_bared_is_not_repeated(store):
     one, two = nights(store, 2)
-    store.record([look(one)])
-    (kept,) = store.observations()
-    store.put_evidence([replace(kept, evidence=(Evidence(PAGE.url, 200, PAGE.url, thinned=True),))])
-    store.record([look(two, timedelta(days=1))])
+    store.record_observations([look(one)])
+    (kept,) = store.list_observations()
+    store.replace_evidence(
+        [replace(kept, evidence=(Evidence(PAGE.url, 200, PAGE.url, is_pruned=True),))]
+    )
+    store.record_observations([look(two, timedelta(days=1))])
     assert len(looks(store)) == 2
-    assert store.observation(two, 1) == look(two, timedelta(days=1))
-    assert all(piece.thinned for piece in store.observation(one, 1).evidence)
+    assert store.get_observation(two, 1) == look(two, timedelta(days=1))
+    assert all(piece.is_pruned for piece in store.get_observation(one, 1).evidence)
 
 
 def test_an_unchanged_night_costs_less_than_eighty_bytes_an_account(store):
     many = [
-        replace(LINKS[0], typed=str(n), identity=replace(LINKS[0].identity, key=str(n))) for n in range(3000)
+        replace(LINKS[0], typed=str(n), identity=replace(LINKS[0].identity, key=str(n)))
+        for n in range(3000)
     ]
     store.save_registry([AMAL, NOUR], many, NOW)
-    ids = [row.id for row in store.accounts()]
+    ids = [row.id for row in store.list_accounts()]
     first, *others = nights(store, 5)
 
     def every(night, later):
         return (
-            replace(unlike(look(night, later)), account_id=number) for number in ids[:: 1 if later else -1]
+            replace(unlike(look(night, later)), account_id=number)
+            for number in ids[:: 1 if later else -1]
         )
 
     for night, later in zip((first, *others), range(5), strict=True):
         seen = list(every(night, timedelta(days=later)))
         for start in range(0, len(seen), 200):
-            store.record(seen[start::15] if later == 4 else seen[start : start + 200])
-    with closing(sqlite3.connect(store.file)) as raw:
+            store.record_observations(seen[start::15] if later == 4 else seen[start : start + 200])
+    with closing(sqlite3.connect(store.database_file)) as raw:
         rows = raw.execute("SELECT count(*) FROM observation").fetchone()[0]
         try:
-            size = raw.execute("SELECT sum(pgsize) FROM dbstat WHERE name = 'observation'").fetchone()[0]
+            size = raw.execute(
+                "SELECT sum(pgsize) FROM dbstat WHERE name = 'observation'"
+            ).fetchone()[0]
         except sqlite3.OperationalError:
             pytest.skip("this SQLite tells no table's size")
         assert raw.execute("SELECT count(*) FROM look").fetchone() == (len(ids),)
@@ -332,13 +383,17 @@ def test_what_differs_each_night_comes_back_whatever_it_is(finding, evidence, wh
     told = Observation(1, 1, when, finding, evidence)
     differing = {"seconds": 1.5, "certificate_days": 3}
     moved = tuple(
-        one if one.fetched_at is None else replace(one, fetched_at=then, seconds=0.25) for one in evidence
+        one if one.fetched_at is None else replace(one, fetched_at=then, seconds=0.25)
+        for one in evidence
     )
-    facts = {**finding.facts, **{name: fact for name, fact in differing.items() if name in finding.facts}}
+    facts = {
+        **finding.facts,
+        **{name: fact for name, fact in differing.items() if name in finding.facts},
+    }
     other = Observation(1, 2, then, replace(finding, facts=facts), moved)
     if [type(fact) for fact in facts.values()] == [type(fact) for fact in finding.facts.values()]:
-        assert meaning(other) == meaning(told)
-    back = again(replace(told, night_id=2), then, times(other))
+        assert compute_fingerprint(other) == compute_fingerprint(told)
+    back = restore_observation(replace(told, run_id=2), then, build_per_run_values(other))
     assert back.evidence == other.evidence
 
 
@@ -352,27 +407,35 @@ def test_every_header_whose_value_a_probe_reads_tells_looks_apart():
         for node in calls:
             if isinstance(node, ast.Call) and re.search(r"\bheaders\.get$", ast.unparse(node.func)):
                 read.add(ast.literal_eval(node.args[0]))
-    assert read - {"set-cookie", "etag", "last-modified"} == TELLING
+    assert read - {"set-cookie", "etag", "last-modified"} == COMPARED_HEADERS
 
 
 def test_bared_evidence_keeps_the_moments_of_the_night_that_saw_it_first(store):
     one, two, three = nights(store, 3)
-    store.record([look(one)])
+    store.record_observations([look(one)])
     for night, days in ((two, 1), (three, 2)):
-        last = store.observation(one, 1)
-        store.record([replace(last, night_id=night, observed_at=last.observed_at + timedelta(days=days))])
-    store.put_evidence([store.observation(three, 1)])
+        last = store.get_observation(one, 1)
+        store.record_observations(
+            [replace(last, night_id=night, observed_at=last.observed_at + timedelta(days=days))]
+        )
+    store.replace_evidence([store.get_observation(three, 1)])
     for night, days in ((one, 0), (two, 1), (three, 2)):
-        came = store.observation(night, 1).evidence[0].fetched_at
+        came = store.get_observation(night, 1).evidence[0].fetched_at
         assert came == PAGE.fetched_at + timedelta(days=days)
 
 
 def test_an_account_that_was_pruned_during_the_night_is_left_out_of_what_is_kept(store):
     one, two = nights(store, 2)
-    store.record([look(one)])
-    last = store.observation(one, 1)
-    store.save_registry([NOUR], [row for row in LINKS if row.association == NOUR.id], NOW, prune=True)
-    there = {row.id for row in store.accounts(include_withdrawn=True)}
+    store.record_observations([look(one)])
+    last = store.get_observation(one, 1)
+    store.save_registry(
+        [NOUR], [row for row in LINKS if row.association == NOUR.id], NOW, prune=True
+    )
+    there = {row.id for row in store.list_accounts(include_withdrawn=True)}
     assert 1 not in there
-    kept = [replace(last, night_id=two), look(two), *(replace(look(two), account_id=at) for at in there)]
-    assert store.record(kept) == len(there)
+    kept = [
+        replace(last, night_id=two),
+        look(two),
+        *(replace(look(two), account_id=at) for at in there),
+    ]
+    assert store.record_observations(kept) == len(there)

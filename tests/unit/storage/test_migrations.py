@@ -11,7 +11,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, inspect
 
-from probes.models.finding import Finding, Identity, Kind, Presence
+from probes.models.finding import Finding, Identity, LinkKind, Presence
 from storage.database import migrate
 from storage.models.audit import AccountRow, Association, Observation
 from storage.store import Store
@@ -46,12 +46,12 @@ def url(tmp_path):
 def filled(url):
     """A database of today's schema with one account that was seen once."""
     with Store.open(url) as store:
-        page = Identity("facebook", Kind.PAGE, "u:amal", "https://facebook.example/amal")
+        page = Identity("facebook", LinkKind.PAGE, "u:amal", "https://facebook.example/amal")
         store.save_registry(
             [Association("amal", "Amal")], [AccountRow("amal", "amal", page, "facebook")], NOW
         )
-        night = store.begin_night(NOW.date(), NOW)
-        store.record([Observation(1, night.id, NOW, Finding(Presence.PRESENT))])
+        night = store.begin_run(NOW.date(), NOW)
+        store.record_observations([Observation(1, night.id, NOW, Finding(Presence.PRESENT))])
     return url
 
 
@@ -61,13 +61,15 @@ def later(tmp_path, monkeypatch):
 
     def write(last="pass"):
         folder = tmp_path / "migrations"
-        shutil.copytree(migrate.FOLDER, folder)
-        (folder / "versions" / "9000_next.py").write_text(NEXT.format(head=migrate.head(), last=last))
-        monkeypatch.setattr(migrate, "FOLDER", folder)
-        migrate.known.cache_clear()
+        shutil.copytree(migrate.MIGRATIONS_FOLDER, folder)
+        (folder / "versions" / "9000_next.py").write_text(
+            NEXT.format(head=migrate.get_head_revision(), last=last)
+        )
+        monkeypatch.setattr(migrate, "MIGRATIONS_FOLDER", folder)
+        migrate.list_known_revisions.cache_clear()
 
     yield write
-    migrate.known.cache_clear()
+    migrate.list_known_revisions.cache_clear()
 
 
 def shape(engine):
@@ -75,7 +77,8 @@ def shape(engine):
     return {
         table: {
             "columns": [
-                (c["name"], str(c["type"]), c["nullable"], c["default"]) for c in seen.get_columns(table)
+                (c["name"], str(c["type"]), c["nullable"], c["default"])
+                for c in seen.get_columns(table)
             ],
             "key": seen.get_pk_constraint(table),
             "foreign": sorted(map(str, seen.get_foreign_keys(table))),
@@ -109,22 +112,29 @@ def test_every_table_keeps_what_the_models_have():
 
 
 def test_a_revision_depends_on_no_class_of_today():
-    for path in (migrate.FOLDER / "versions").glob("*.py"):
-        imports = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom)]
+    for path in (migrate.MIGRATIONS_FOLDER / "versions").glob("*.py"):
+        imports = [
+            node
+            for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, ast.ImportFrom)
+        ]
         assert {node.module for node in imports} <= {"__future__", "alembic"}
 
 
 def test_revisions_are_one_line_numbered_in_order():
-    script = ScriptDirectory(str(migrate.FOLDER))
-    assert tuple(reversed([r.revision for r in script.walk_revisions()])) == migrate.known()
-    assert script.get_heads() == [migrate.head()]
+    script = ScriptDirectory(str(migrate.MIGRATIONS_FOLDER))
+    assert (
+        tuple(reversed([r.revision for r in script.walk_revisions()]))
+        == migrate.list_known_revisions()
+    )
+    assert script.get_heads() == [migrate.get_head_revision()]
 
 
 def test_an_upgrade_keeps_the_children_of_a_table_it_rebuilds(filled, later):
     later()
     with Store.open(filled) as store:
-        assert len(list(store.observations())) == 1
-        with store._database.reading() as connection:
+        assert len(list(store.list_observations())) == 1
+        with store._database.begin_read() as connection:
             assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
             assert connection.exec_driver_sql("SELECT extra FROM account").scalar() is None
 
@@ -138,16 +148,20 @@ def test_a_copy_is_kept_from_before_an_upgrade(filled, later, tmp_path):
     copy.close()
 
 
-@pytest.mark.parametrize("last", ['raise RuntimeError("power cut")', 'op.execute("DELETE FROM association")'])
+@pytest.mark.parametrize(
+    "last", ['raise RuntimeError("power cut")', 'op.execute("DELETE FROM association")']
+)
 def test_an_upgrade_that_fails_half_way_changes_nothing(filled, later, last):
-    before = migrate.head()
+    before = migrate.get_head_revision()
     later(last)
     with pytest.raises(Exception, match=r"power cut|point nowhere"):  # a bug's error, or ours
         Store.open(filled)
-    migrate.known.cache_clear()
+    migrate.list_known_revisions.cache_clear()
     engine = create_engine(filled)
     with engine.connect() as connection:
-        assert connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() == before
+        assert (
+            connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() == before
+        )
         assert connection.exec_driver_sql("SELECT count(*) FROM association").scalar() == 1
     assert "extra" not in inspect(engine).get_table_names()
     engine.dispose()

@@ -11,19 +11,33 @@ import pytest
 from auditor.checking import checker
 from auditor.config.schema import Config
 from auditor.evaluation import reevaluate
-from auditor.evaluation.network_view import overview, views
-from auditor.evaluation.run_results import basis_of, refresh
-from auditor.evaluation.summary import asked, facets, is_named, listing, spoken, urgency, words
-from auditor.notifications.digest import news
-from auditor.reference.gap_catalogue import catalogue
-from auditor.rules.account_status import A_CENTURY, Bands
+from auditor.evaluation.network_view import build_network_overview, iter_association_views
+from auditor.evaluation.run_results import compute_summary_version, refresh_summaries
+from auditor.evaluation.summary import (
+    build_facets,
+    build_summary_record,
+    compute_urgency_rank,
+    extract_search_words,
+    is_search_match,
+    normalize_words,
+    parse_search_query,
+)
+from auditor.notifications.digest import collect_network_changes
+from auditor.reference.gap_catalogue import load_gap_catalogue
+from auditor.rules.account_status import MAX_BAND_DAYS, ActivityBands
 from auditor.runs import run as runs_run
-from auditor.runs.run import run
+from auditor.runs.run import execute_run
 from probes.models.finding import Reason
-from probes.models.http import NoPage
-from storage.models.audit import Association, Decision, DecisionKind, Withdrawal
-from storage.models.summaries import PASSING, Basis, Listing, OpenGap, Summary
-from storage.read_model.association_search import written
+from probes.models.http import FetchError
+from storage.models.audit import Association, Decision, DecisionKind, DecisionWithdrawal
+from storage.models.summaries import (
+    VOLATILE_GAP_PARAMS,
+    AssociationSummary,
+    OpenGap,
+    SummaryRecord,
+    SummaryVersion,
+)
+from storage.read_model.association_search import encode_cursor
 from tests.support.mini_network import AGO, START, configured, link, night_of, opened, steps
 from tests.support.read_model_consistency import everything, recounted, tabled
 
@@ -34,8 +48,8 @@ LATER = night_of(0) + timedelta(hours=9)
 
 @pytest.fixture(autouse=True)
 def simple_probe(monkeypatch):
-    monkeypatch.setattr(checker, "steps", steps)
-    monkeypatch.setattr(reevaluate, "steps", steps)
+    monkeypatch.setattr(checker, "probe_steps_for", steps)
+    monkeypatch.setattr(reevaluate, "probe_steps_for", steps)
 
 
 @pytest.fixture
@@ -57,17 +71,23 @@ def peopled(app, *rows, now=START - timedelta(hours=1), **more):
 async def nights(app, *answers):
     for day, tonight in enumerate(answers):
         app.web.answers = dict(tonight)
-        await run(app, night_of(day))
+        await execute_run(app, night_of(day))
 
 
 async def test_the_lists_say_what_the_views_say_after_every_night(app):
     peopled(app)
     assert tabled(app, START) == recounted(app, START)
-    bad = {NOUR.typed: "gone", WALL.typed: "wall", SITE.typed: NoPage(Reason.NETWORK)}
-    for day, tonight in enumerate([{SITE.typed: "linked"}, {SITE.typed: "wide"}, *[bad] * 7, {}]):
+    bad = {
+        NOUR.typed_text: "gone",
+        WALL.typed_text: "wall",
+        SITE.typed_text: FetchError(Reason.NETWORK),
+    }
+    for day, tonight in enumerate(
+        [{SITE.typed_text: "linked"}, {SITE.typed_text: "wide"}, *[bad] * 7, {}]
+    ):
         app.web.answers = dict(tonight)
-        await run(app, night_of(day))
-        assert app.store.stale(9) == {}
+        await execute_run(app, night_of(day))
+        assert app.store.list_stale_summaries(9) == {}
         now = night_of(day) + timedelta(hours=9)
         assert tabled(app, now) == recounted(app, now)
 
@@ -76,40 +96,46 @@ async def test_the_lists_say_what_the_views_say_after_every_night(app):
 def made(monkeypatch):
     """How many summaries each night made."""
     counts = []
-    monkeypatch.setattr(runs_run, "refresh", lambda *given: counts.append(refresh(*given)))
+    monkeypatch.setattr(
+        runs_run, "refresh_summaries", lambda *given: counts.append(refresh_summaries(*given))
+    )
     return counts
 
 
 async def test_a_night_makes_only_the_summaries_that_it_changed(app, made):
     peopled(app)
-    await nights(app, *[{}] * 4, {WALL.typed: "wall"})
+    await nights(app, *[{}] * 4, {WALL.typed_text: "wall"})
     assert made == [4, 0, 0, 0, 1]
     assert tabled(app, night_of(4)) == recounted(app, night_of(4))
 
 
 async def test_what_grows_old_is_told_so_on_its_day_though_nothing_changed(app, made):
     peopled(app)
-    app.web.answers = {NOUR.typed: "fresh"}
+    app.web.answers = {NOUR.typed_text: "fresh"}
     for day in (0, 1, 29, 30, 31, 90, 91, 92, 180, 181, 182, 183):
-        await run(app, night_of(day))
+        await execute_run(app, night_of(day))
         assert tabled(app, night_of(day)) == recounted(app, night_of(day))
     assert made == [4, 0, 0, 0, 1, 0, 1, 0, 0, 1, 0, 0]
 
 
-async def test_a_page_says_a_month_ago_on_another_day_each_night_and_lists_tell_the_first(app, made):
+async def test_a_page_says_a_month_ago_on_another_day_each_night_and_lists_tell_the_first(
+    app, made
+):
     peopled(app)
     told = [*["a month ago"] * 4, *["two months ago"] * 3]
     for day, word in enumerate(told):
-        app.web.answers = {NOUR.typed: word}
-        await run(app, night_of(day))
+        app.web.answers = {NOUR.typed_text: word}
+        await execute_run(app, night_of(day))
         assert tabled(app, night_of(day)) == recounted(app, night_of(day))
     assert made == [4, 0, 0, 0, 1, 0, 0], "another word tells an earlier day"
     newest = app.store.standings("nour")
     assert max(one.last_activity.when.date() for one in newest if one.last_activity) == (
         night_of(4).date() - timedelta(days=62)
     )
-    app.store.add_decision(Decision("nour", "facebook", DecisionKind.ATTEST, "Amina", "seen", night_of(6)))
-    await run(app, night_of(7))
+    app.store.add_decision(
+        Decision("nour", "facebook", DecisionKind.CONFIRM, "Amina", "seen", night_of(6))
+    )
+    await execute_run(app, night_of(7))
     assert made[-1] == 1
     assert tabled(app, night_of(7)) == recounted(app, night_of(7))
 
@@ -118,25 +144,33 @@ async def test_a_word_that_comes_while_a_night_is_concluded_is_in_the_lists(app,
     """It tells an exact day between the two that the page tells on two nights."""
     monkeypatch.setitem(AGO, "four months ago", 115)
     peopled(app)
-    await nights(app, {NOUR.typed: "four months ago"})
-    keep = app.store.put_derived
+    await nights(app, {NOUR.typed_text: "four months ago"})
+    keep = app.store.save_conclusions
     day = (START - timedelta(days=114)).date().isoformat()
 
     def meanwhile(*given, **named):
-        word = Decision("nour", "facebook", DecisionKind.ATTEST, "Amina", "seen", night_of(2), value=day)
+        word = Decision(
+            "nour", "facebook", DecisionKind.CONFIRM, "Amina", "seen", night_of(2), value=day
+        )
         app.store.add_decision(word)
-        refresh(app.store, app.config)
+        refresh_summaries(app.store, app.config)
         keep(*given, **named)
 
-    monkeypatch.setattr(app.store, "put_derived", meanwhile)
-    app.web.answers = {NOUR.typed: "four months ago"}
-    await run(app, night_of(2))
+    monkeypatch.setattr(app.store, "save_conclusions", meanwhile)
+    app.web.answers = {NOUR.typed_text: "four months ago"}
+    await execute_run(app, night_of(2))
     assert tabled(app, night_of(3)) == recounted(app, night_of(3))
 
 
 def test_no_title_speaks_of_what_a_summary_leaves_out():
-    titles = [words["title"] for entry in catalogue().entries.values() for words in entry.words.values()]
-    assert not [title for title in titles if any(f"{{{name}}}" in title for name in PASSING)]
+    titles = [
+        words["title"]
+        for entry in load_gap_catalogue().definitions.values()
+        for words in entry.texts.values()
+    ]
+    assert not [
+        title for title in titles if any(f"{{{name}}}" in title for name in VOLATILE_GAP_PARAMS)
+    ]
 
 
 async def test_a_word_shows_in_the_next_list_and_its_withdrawal_too(app):
@@ -144,11 +178,15 @@ async def test_a_word_shows_in_the_next_list_and_its_withdrawal_too(app):
     await nights(app, {})
     word = Decision("bare", "facebook", DecisionKind.WAIVE, "Amina", "next year", LATER)
     kept = app.store.add_decision(word)
-    refresh(app.store, app.config)
-    assert {row.association.id for row in app.store.told_gaps(channel="facebook").rows} == set()
-    app.store.withdraw([kept.id], Withdrawal("Amina", "she was wrong", LATER))
-    refresh(app.store, app.config)
-    assert [row.association.id for row in app.store.told_gaps(channel="facebook").rows] == ["bare"]
+    refresh_summaries(app.store, app.config)
+    assert {
+        row.association.id for row in app.store.list_visible_gaps(channel="facebook").rows
+    } == set()
+    app.store.withdraw_decisions([kept.id], DecisionWithdrawal("Amina", "she was wrong", LATER))
+    refresh_summaries(app.store, app.config)
+    assert [row.association.id for row in app.store.list_visible_gaps(channel="facebook").rows] == [
+        "bare"
+    ]
     assert tabled(app, LATER) == recounted(app, LATER)
 
 
@@ -156,8 +194,10 @@ async def test_a_word_is_in_the_lists_whoever_makes_them_as_of_whenever(app):
     peopled(app)
     await nights(app, {})
     app.store.add_decision(Decision("bare", "", DecisionKind.WAIVE, "Amina", "next year", LATER))
-    news(app.store, app.config, app.store.last_night())  # the bulletin of the night that is over
-    await run(app, night_of(1))
+    collect_network_changes(
+        app.store, app.config, app.store.get_latest_run()
+    )  # the bulletin of the night that is over
+    await execute_run(app, night_of(1))
     assert tabled(app, night_of(2)) == recounted(app, night_of(2))
     assert tabled(app, night_of(2))[0]["bare"].gaps == ()
 
@@ -165,17 +205,17 @@ async def test_a_word_is_in_the_lists_whoever_makes_them_as_of_whenever(app):
 async def test_who_comes_late_makes_no_summary_as_of_the_night_before(app):
     peopled(app)
     await nights(app, {}, {})
-    first, _ = app.store.nights()
-    app.store.rebase(basis_of(app.config, first))
-    assert app.store.stale(9) == {}
-    assert refresh(app.store, app.config) == 0
+    first, _ = app.store.list_runs()
+    app.store.update_summary_version(compute_summary_version(app.config, first))
+    assert app.store.list_stale_summaries(9) == {}
+    assert refresh_summaries(app.store, app.config) == 0
 
 
 async def test_who_is_never_to_be_called_dormant_is_not(app):
     peopled(app)
-    bands = Bands(active=A_CENTURY - 2, slow=A_CENTURY - 1, inactive=A_CENTURY)
+    bands = ActivityBands(active=MAX_BAND_DAYS - 2, slow=MAX_BAND_DAYS - 1, inactive=MAX_BAND_DAYS)
     app = replace(app, config=app.config.model_copy(update={"activity": bands}))
-    await nights(app, {NOUR.typed: "fresh"})
+    await nights(app, {NOUR.typed_text: "fresh"})
     assert tabled(app, night_of(1)) == recounted(app, night_of(1))
 
 
@@ -183,11 +223,13 @@ async def test_a_word_that_ends_counts_until_the_next_night_for_every_face(app):
     peopled(app)
     await nights(app, {})
     ends = night_of(2)
-    app.store.add_decision(Decision("bare", "", DecisionKind.WAIVE, "Amina", "next year", LATER, until=ends))
+    app.store.add_decision(
+        Decision("bare", "", DecisionKind.WAIVE, "Amina", "next year", LATER, expires_at=ends)
+    )
     for now in (night_of(1), night_of(3)):
         assert tabled(app, now) == recounted(app, now)
         assert tabled(app, now)[0]["bare"].gaps == ()
-    await run(app, night_of(3))
+    await execute_run(app, night_of(3))
     assert tabled(app, night_of(3)) == recounted(app, night_of(3))
     assert len(tabled(app, night_of(3))[0]["bare"].gaps) == 2
 
@@ -197,14 +239,22 @@ async def test_a_word_shows_at_once_also_under_a_clock_that_was_set_back(app):
     await nights(app, {})
     early = night_of(-1)
     app.store.add_decision(Decision("bare", "", DecisionKind.WAIVE, "Amina", "next year", early))
-    refresh(app.store, app.config)
+    refresh_summaries(app.store, app.config)
     assert {row.id: row.gaps for row in everything(app)}["bare"] == ()
     assert tabled(app, LATER) == recounted(app, LATER)
 
 
 def test_a_word_that_ends_holds_until_the_first_night_for_every_face(app):
     peopled(app)
-    word = Decision("bare", "facebook", DecisionKind.NONE_BY_CHOICE, "Amina", "no", START, until=night_of(2))
+    word = Decision(
+        "bare",
+        "facebook",
+        DecisionKind.NONE_BY_CHOICE,
+        "Amina",
+        "no",
+        START,
+        expires_at=night_of(2),
+    )
     app.store.add_decision(word)
     for now in (night_of(1), night_of(3)):
         assert tabled(app, now) == recounted(app, now)
@@ -215,9 +265,9 @@ async def test_a_registry_that_changes_changes_the_lists(app):
     await nights(app, {})
     peopled(app, NOUR, AMAL, now=LATER, amal={"region": "Sud"}, nour={"region": "Nord"})
     assert tabled(app, LATER) == recounted(app, LATER)
-    assert app.store.tally("", "region:") == {"region:Nord": 1, "region:Sud": 1}
-    app.store.register(WALL, LATER)
-    app.store.unlist([row.id for row in app.store.accounts("amal")], LATER)
+    assert app.store.get_facet_counts("", "region:") == {"region:Nord": 1, "region:Sud": 1}
+    app.store.register_account(WALL, LATER)
+    app.store.withdraw_accounts([row.id for row in app.store.list_accounts("amal")], LATER)
     assert tabled(app, LATER) == recounted(app, LATER)
 
 
@@ -228,26 +278,26 @@ async def test_who_is_on_the_sheet_no_more_is_in_no_list_and_no_sum(app, prune):
     app.store.save_registry([Association("wall", "Wall")], [WALL], LATER, prune=prune)
     assert tabled(app, LATER) == recounted(app, LATER)
     assert [row.id for row in everything(app)] == ["wall"]
-    assert app.store.tally("", "region:") == {}
+    assert app.store.get_facet_counts("", "region:") == {}
 
 
 async def test_a_sheet_that_is_only_tried_leaves_nothing_stale(app):
     peopled(app)
-    refresh(app.store, app.config)
+    refresh_summaries(app.store, app.config)
     app.store.save_registry([], [], START, dry_run=True)
-    assert app.store.stale(9) == {}
+    assert app.store.list_stale_summaries(9) == {}
 
 
 async def test_a_rebuild_makes_every_summary_and_every_figure_again(app):
     peopled(app)
-    bad = {NOUR.typed: "gone", WALL.typed: "wall"}
+    bad = {NOUR.typed_text: "gone", WALL.typed_text: "wall"}
     await nights(app, {}, *[bad] * 7)
     cohorts = ("", "region:Nord", "tag:training")
     now = night_of(8)
-    ids = [night.id for night in app.store.nights()]
-    before = tabled(app, now), app.store.figures(ids, cohorts)
-    reevaluate.rejudge(app)
-    assert (tabled(app, now), app.store.figures(ids, cohorts)) == before
+    ids = [night.id for night in app.store.list_runs()]
+    before = tabled(app, now), app.store.get_run_facet_counts(ids, cohorts)
+    reevaluate.reevaluate(app)
+    assert (tabled(app, now), app.store.get_run_facet_counts(ids, cohorts)) == before
     assert {night for night, _ in before[1]} == set(ids)
 
 
@@ -259,15 +309,15 @@ def test_what_summaries_are_made_by_is_the_same_in_every_process(seed):
     told = subprocess.run(
         [sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=True
     )
-    assert told.stdout.strip() == basis_of(Config(), None).judged
+    assert told.stdout.strip() == compute_summary_version(Config(), None).evaluation_version
 
 
 async def test_another_configuration_makes_them_all_anew(app):
     peopled(app)
     await nights(app, {})
     fewer = app.config.model_copy(update={"channels": {"website": app.config.channels["website"]}})
-    assert refresh(app.store, fewer) == 4
-    assert refresh(app.store, fewer) == 0
+    assert refresh_summaries(app.store, fewer) == 4
+    assert refresh_summaries(app.store, fewer) == 0
     assert set(everything(app)[0].states) == {"website"}
 
 
@@ -278,56 +328,73 @@ async def test_what_was_left_stale_by_a_kill_is_made_by_whoever_reads_next(app, 
     def killed(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(type(app.store), "put_summaries", killed)
-    app.web.answers = {NOUR.typed: "wall"}
+    monkeypatch.setattr(type(app.store), "save_summaries", killed)
+    app.web.answers = {NOUR.typed_text: "wall"}
     with pytest.raises(KeyboardInterrupt):
-        await run(app, night_of(1))
+        await execute_run(app, night_of(1))
     monkeypatch.undo()
-    monkeypatch.setattr(checker, "steps", steps)
+    monkeypatch.setattr(checker, "probe_steps_for", steps)
     now = night_of(1) + timedelta(hours=1)
     assert tabled(app, now) == recounted(app, now)
     assert ("facebook", Reason.LOGIN_WALL) in tabled(app, now)[0]["nour"].untold
-    await run(app, night_of(1))
+    await execute_run(app, night_of(1))
     assert tabled(app, now) == recounted(app, now)
 
 
 def test_what_changes_while_a_summary_is_made_stays_stale(app):
     peopled(app)
-    refresh(app.store, app.config)
+    refresh_summaries(app.store, app.config)
     app.store.add_decision(Decision("bare", "", DecisionKind.WAIVE, "Amina", "why", START))
-    marks = app.store.stale(9)
-    view = next(view for view in views(app.store, app.config, START) if view.association.id == "bare")
+    marks = app.store.list_stale_summaries(9)
+    view = next(
+        view
+        for view in iter_association_views(app.store, app.config, START)
+        if view.association.id == "bare"
+    )
     app.store.add_decision(Decision("bare", "", DecisionKind.WAIVE, "Salma", "why", START))
-    basis = basis_of(app.config, None)
-    assert app.store.put_summaries([listing(view, app.config.channels)], marks, basis)
-    assert list(app.store.stale(9)) == ["bare"]
-    assert not app.store.put_summaries([], app.store.stale(9), Basis("another"))
-    assert list(app.store.stale(9)) == ["bare"]
+    basis = compute_summary_version(app.config, None)
+    assert app.store.save_summaries([build_summary_record(view, app.config.channels)], marks, basis)
+    assert list(app.store.list_stale_summaries(9)) == ["bare"]
+    assert not app.store.save_summaries(
+        [], app.store.list_stale_summaries(9), SummaryVersion("another")
+    )
+    assert list(app.store.list_stale_summaries(9)) == ["bare"]
 
 
 def put(app, *summaries):
     """Summaries of a network that no night has seen: straight into the tables."""
     people = [Association(one.id, one.name) for one in summaries]
     app.store.save_registry(people, [], START)
-    app.store.rebase(Basis("test"))
-    made = [replace(_plain(one), facets={**facets(one)}) for one in summaries]
-    assert app.store.put_summaries(made, app.store.stale(len(people)), Basis("test"))
+    app.store.update_summary_version(SummaryVersion("test"))
+    made = [replace(_plain(one), facets={**build_facets(one)}) for one in summaries]
+    assert app.store.save_summaries(
+        made, app.store.list_stale_summaries(len(people)), SummaryVersion("test")
+    )
 
 
 def _plain(one):
-    return Listing(one, {}, urgency(one.gaps), " ".join(spoken(one.name)), tuple(sorted(words(one))))
+    return SummaryRecord(
+        one,
+        {},
+        compute_urgency_rank(one.gaps),
+        " ".join(normalize_words(one.name)),
+        tuple(sorted(extract_search_words(one))),
+    )
 
 
 def found(app, text, **more):
-    return {row.id for row in app.store.summaries(search=asked(text), **more).rows}
+    return {
+        row.id
+        for row in app.store.list_summaries(search_terms=parse_search_query(text), **more).rows
+    }
 
 
 def test_a_name_is_found_however_it_was_typed(app):
     put(
         app,
-        Summary("a-1", "جمعية النُّور للتنمية", city="أكادير"),
-        Summary("a-2", "Association Lumière d’Été", name_ar="جمعيّة الأمل"),
-        Summary("a-3", "100% _Femmes_"),
+        AssociationSummary("a-1", "جمعية النُّور للتنمية", city="أكادير"),
+        AssociationSummary("a-2", "Association Lumière d’Été", name_ar="جمعيّة الأمل"),
+        AssociationSummary("a-3", "100% _Femmes_"),
     )
     assert found(app, "نور") == found(app, "النور") == found(app, "جمعية اكاد") == {"a-1"}
     assert found(app, "LUMIERE ete") == found(app, "الامل") == found(app, "lumi") == {"a-2"}
@@ -338,20 +405,22 @@ def test_a_name_is_found_however_it_was_typed(app):
     assert found(app, "") == {"a-1", "a-2", "a-3"}
 
 
-@pytest.mark.parametrize("limits", [(5000, 10_000, 12), (3, 10_000, 12), (5000, 5, 12), (5000, 5, 1)])
+@pytest.mark.parametrize(
+    "limits", [(5000, 10_000, 12), (3, 10_000, 12), (5000, 5, 12), (5000, 5, 1)]
+)
 @pytest.mark.parametrize("sort", ["urgency", "name", "changed"])
 def test_pages_visit_everybody_once_in_order(app, monkeypatch, sort, limits):
     for name, value in zip(("CAP", "WALKED", "VARIANTS"), limits, strict=True):
         monkeypatch.setattr(f"storage.read_model.association_search.{name}", value)
-    monkeypatch.setattr("storage.read_model.association_search.ENOUGH", 1)
+    monkeypatch.setattr("storage.read_model.association_search.MIN_SAMPLE_MATCHES", 1)
     many = [
-        Summary(
+        AssociationSummary(
             f"a-{n:02}",
             f"Nom {n % 5}",
             region="Nord" if n % 2 else "Sud",
             gaps=(OpenGap("channel_missing", "youtube", "high"),) * (n % 3),
             changed_at=START + timedelta(days=n % 4) if n % 4 else None,
-            states={"youtube": "missing" if n % 3 else "confirmed"},
+            channel_states={"youtube": "missing" if n % 3 else "confirmed"},
         )
         for n in range(40)
     ]
@@ -367,17 +436,22 @@ def test_pages_visit_everybody_once_in_order(app, monkeypatch, sort, limits):
         (("region:Nord",), "nom"),
         ((), "no a 3"),
     ):
-        rows = everything(app, facets=wanted, search=asked(search), sort=sort)
-        expected = [one for one in many if set(wanted) <= set(facets(one)) and is_named(one, asked(search))]
+        rows = everything(app, facets=wanted, search=parse_search_query(search), sort=sort)
+        expected = [
+            one
+            for one in many
+            if set(wanted) <= set(build_facets(one))
+            and is_search_match(one, parse_search_query(search))
+        ]
         assert [row.id for row in rows] == [one.id for one in sorted(expected, key=order)]
 
 
 def test_a_count_stops_at_its_cap(app, monkeypatch):
-    put(app, *(Summary(f"a-{n}", f"Nom {n}") for n in range(9)))
-    assert (app.store.summaries().count, app.store.summaries().exact) == (9, True)
-    monkeypatch.setattr("storage.read_model.association_search.CAP", 8)
-    page = app.store.summaries(search=["nom"], limit=3)
-    assert (page.count, page.exact, len(page.rows)) == (8, False, 3)
+    put(app, *(AssociationSummary(f"a-{n}", f"Nom {n}") for n in range(9)))
+    assert (app.store.list_summaries().count, app.store.list_summaries().is_exact) == (9, True)
+    monkeypatch.setattr("storage.read_model.association_search.MAX_COUNT", 8)
+    page = app.store.list_summaries(search_terms=["nom"], limit=3)
+    assert (page.count, page.is_exact, len(page.rows)) == (8, False, 3)
 
 
 @pytest.mark.parametrize(
@@ -389,26 +463,29 @@ def test_a_count_stops_at_its_cap(app, monkeypatch):
         "bm90aGluZw",
         "WzEsMl0",
         "W10",
-        *map(written, [(-(2**70), "a"), (-1, "\0")]),
+        *map(encode_cursor, [(-(2**70), "a"), (-1, "\0")]),
     ],
 )
 def test_a_cursor_that_is_none_begins_at_the_beginning(app, cursor):
-    put(app, Summary("a", "A"), Summary("b", "B"))
+    put(app, AssociationSummary("a", "A"), AssociationSummary("b", "B"))
     for sort in ("urgency", "name", "changed"):
-        assert [row.id for row in app.store.summaries(sort=sort, after=cursor).rows] == ["a", "b"]
-    for far in (cursor, written((2**40, "\0", 2**40)), written((0, "x", 2**40))):
-        assert app.store.told_gaps(after=far, code="a\0", region="\0").rows == ()
-        assert app.store.changes(START, after=far).rows == ()
-    assert app.store.summaries(after=written((2**70, "a"))).rows == ()
-    assert app.store.summaries(["a\0"], search=["\0"]).rows == ()
+        assert [row.id for row in app.store.list_summaries(sort=sort, cursor=cursor).rows] == [
+            "a",
+            "b",
+        ]
+    for far in (cursor, encode_cursor((2**40, "\0", 2**40)), encode_cursor((0, "x", 2**40))):
+        assert app.store.list_visible_gaps(cursor=far, code="a\0", region="\0").rows == ()
+        assert app.store.list_gap_changes(START, cursor=far).rows == ()
+    assert app.store.list_summaries(cursor=encode_cursor((2**70, "a"))).rows == ()
+    assert app.store.list_summaries(["a\0"], search_terms=["\0"]).rows == ()
 
 
 async def test_gaps_are_listed_the_gravest_first_and_by_what_is_asked(app):
     peopled(app)
-    await nights(app, {SITE.typed: "wide"})
-    refresh(app.store, app.config)
-    every = app.store.told_gaps()
-    assert [row.gap.association for row in app.store.told_gaps(channel="youtube").rows] == [
+    await nights(app, {SITE.typed_text: "wide"})
+    refresh_summaries(app.store, app.config)
+    every = app.store.list_visible_gaps()
+    assert [row.gap.association for row in app.store.list_visible_gaps(channel="youtube").rows] == [
         "amal",
         "bare",
         "nour",
@@ -416,18 +493,21 @@ async def test_gaps_are_listed_the_gravest_first_and_by_what_is_asked(app):
     ]
     one_by_one, after = [], None
     while True:
-        page = app.store.told_gaps(after=after, limit=1)
+        page = app.store.list_visible_gaps(cursor=after, limit=1)
         one_by_one += page.rows
         after = page.next
         if after is None:
             break
     assert tuple(one_by_one) == every.rows
     assert every.count == len(every.rows)
-    souss = app.store.told_gaps(code="channel_missing", region="Nord")
+    souss = app.store.list_visible_gaps(code="channel_missing", region="Nord")
     assert {row.gap.association for row in souss.rows} == {"amal", "nour"}
-    by_severity = [app.store.told_gaps(severity=one).rows for one in ("urgent", "high", "medium", "low")]
+    by_severity = [
+        app.store.list_visible_gaps(severity=one).rows
+        for one in ("urgent", "high", "medium", "low")
+    ]
     assert sum(by_severity, ()) == every.rows
-    assert app.store.told_gaps(severity="no such").rows == ()
+    assert app.store.list_visible_gaps(severity="no such").rows == ()
 
 
 @pytest.mark.parametrize("cap", [0, 5000])
@@ -435,19 +515,19 @@ async def test_gaps_are_listed_the_gravest_first_and_by_what_is_asked(app):
 async def test_gaps_are_listed_the_newest_first_page_by_page(app, monkeypatch, cap, how):
     monkeypatch.setattr("storage.read_model.gap_search.CAP", cap)
     peopled(app)
-    await nights(app, {}, {SITE.typed: "wide"}, {SITE.typed: "wide"})
-    refresh(app.store, app.config)
+    await nights(app, {}, {SITE.typed_text: "wide"}, {SITE.typed_text: "wide"})
+    refresh_summaries(app.store, app.config)
     told, after = [], None
     while after is not None or not told:
-        page = app.store.told_gaps(sort="newest", after=after, limit=2, **how)
+        page = app.store.list_visible_gaps(sort="newest", cursor=after, limit=2, **how)
         told += [(row.gap.opened_at, row.gap.id) for row in page.rows]
         after = page.next
         if after is None:
             break
-    every = app.store.told_gaps(limit=1000, **how).rows
+    every = app.store.list_visible_gaps(limit=1000, **how).rows
     assert told == sorted(((row.gap.opened_at, row.gap.id) for row in every), reverse=True)
     assert len({day for day, _ in told}) > 1 or "channel" in how
-    assert app.store.told_gaps(sort="newest", after="nonsense", **how).rows
+    assert app.store.list_visible_gaps(sort="newest", cursor="nonsense", **how).rows
 
 
 def by_id(gaps):
@@ -456,20 +536,24 @@ def by_id(gaps):
 
 async def test_changes_are_those_of_the_nights_since_the_gravest_first(app):
     peopled(app)
-    await nights(app, {}, {SITE.typed: "linked"})
-    app.store.register(link("bare", "facebook", "bare"), night_of(1) + timedelta(hours=9))
-    await run(app, night_of(2))
-    refresh(app.store, app.config)
-    opened = app.store.changes(night_of(0), "opened", limit=100)
-    seen = overview(app.store, app.config, night_of(3), since=night_of(0))
-    assert by_id(row.gap for row in opened.rows) == by_id(seen.opened)
+    await nights(app, {}, {SITE.typed_text: "linked"})
+    app.store.register_account(link("bare", "facebook", "bare"), night_of(1) + timedelta(hours=9))
+    await execute_run(app, night_of(2))
+    refresh_summaries(app.store, app.config)
+    opened = app.store.list_gap_changes(night_of(0), "opened", limit=100)
+    seen = build_network_overview(app.store, app.config, night_of(3), since=night_of(0))
+    assert by_id(row.gap for row in opened.rows) == by_id(seen.opened_gaps)
     assert opened.count == len(opened.rows) == 6
-    assert [row.gap.code for row in app.store.changes(night_of(2), "closed").rows] == ["channel_missing"]
-    assert [row.gap.code for row in app.store.changes(night_of(2)).rows] == ["channel_unlisted"]
-    assert app.store.changes(night_of(3)).rows == ()
+    assert [row.gap.code for row in app.store.list_gap_changes(night_of(2), "closed").rows] == [
+        "channel_missing"
+    ]
+    assert [row.gap.code for row in app.store.list_gap_changes(night_of(2)).rows] == [
+        "channel_unlisted"
+    ]
+    assert app.store.list_gap_changes(night_of(3)).rows == ()
     one_by_one, after = [], None
     while True:
-        page = app.store.changes(night_of(0), after=after, limit=1)
+        page = app.store.list_gap_changes(night_of(0), cursor=after, limit=1)
         one_by_one += page.rows
         after = page.next
         if after is None:

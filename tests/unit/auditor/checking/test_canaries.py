@@ -4,9 +4,18 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from auditor.checking.canaries import Canary, Turn, blindness, canaries, contradicted, offline, swung, vouched
-from probes.models.finding import Account, Finding, Identity, Kind, Presence, Reason
-from storage.models.audit import Standing, State
+from auditor.checking.canaries import (
+    Canary,
+    RunChange,
+    build_canaries,
+    find_failed_canaries,
+    find_mass_changes,
+    find_trusted_channels,
+    find_unreliable_channels,
+    is_offline,
+)
+from probes.models.finding import Account, Finding, Identity, LinkKind, Presence, Reason
+from storage.models.audit import AccountState, AccountStatus
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 SEEN = Finding(Presence.PRESENT)
@@ -17,7 +26,7 @@ NO_HOST = Finding(Presence.ABSENT, Reason.NO_SUCH_HOST)
 
 
 def canary(channel="facebook", *, exists=True):
-    return Canary(Account("", "x", Identity(channel, Kind.PAGE, "x")), exists)
+    return Canary(Account("", "x", Identity(channel, LinkKind.PAGE, "x")), exists)
 
 
 KNOWN, IMPOSSIBLE = canary(), canary(exists=False)
@@ -25,46 +34,58 @@ SITE = canary("website")
 
 
 def before(latest=Presence.PRESENT, reason=None, known=SEEN):
-    return Standing(1, State.PRESENT, known=known, latest=latest, latest_reason=reason)
+    return AccountStatus(
+        1,
+        AccountState.PRESENT,
+        last_known_finding=known,
+        latest_presence=latest,
+        latest_reason=reason,
+    )
 
 
 def turns(*findings, channel="facebook", held=None):
-    return [Turn(channel, held or before(), finding) for finding in findings]
+    return [RunChange(channel, held or before(), finding) for finding in findings]
 
 
 def test_a_known_account_that_reads_absent_blinds_its_channel():
-    assert "facebook" in contradicted([(KNOWN, LOST)])
-    assert contradicted([(KNOWN, SEEN), (IMPOSSIBLE, LOST)]) == {}
+    assert "facebook" in find_failed_canaries([(KNOWN, LOST)])
+    assert find_failed_canaries([(KNOWN, SEEN), (IMPOSSIBLE, LOST)]) == {}
 
 
 def test_an_impossible_account_that_reads_present_blinds_its_channel():
-    assert "facebook" in contradicted([(IMPOSSIBLE, SEEN)])
+    assert "facebook" in find_failed_canaries([(IMPOSSIBLE, SEEN)])
 
 
 def test_a_canary_that_cannot_be_told_says_nothing():
-    assert contradicted([(KNOWN, WALL), (IMPOSSIBLE, WALL)]) == {}
+    assert find_failed_canaries([(KNOWN, WALL), (IMPOSSIBLE, WALL)]) == {}
 
 
 def test_a_probe_that_breaks_on_a_canary_blinds_its_channel():
     broken = Finding(Presence.UNKNOWN, Reason.CRASHED, detail="KeyError: 'title'")
-    assert contradicted([(KNOWN, broken)]) == {"facebook": "the probe breaks: KeyError: 'title'"}
+    assert find_failed_canaries([(KNOWN, broken)]) == {
+        "facebook": "the probe breaks: KeyError: 'title'"
+    }
 
 
 def test_five_accounts_and_more_than_a_tenth_turning_alike_blind_a_channel():
-    assert swung(turns(*[LOST] * 5, *[SEEN] * 44)) == {"facebook": "5 of 49 turned to not_found in one night"}
-    assert swung(turns(*[LOST] * 5, *[SEEN] * 45)) == {}
-    assert swung(turns(*[LOST] * 4, SEEN)) == {}
+    assert find_mass_changes(turns(*[LOST] * 5, *[SEEN] * 44)) == {
+        "facebook": "5 of 49 turned to not_found in one night"
+    }
+    assert find_mass_changes(turns(*[LOST] * 5, *[SEEN] * 45)) == {}
+    assert find_mass_changes(turns(*[LOST] * 4, SEEN)) == {}
 
 
 def test_what_a_spent_budget_left_unasked_is_no_swing():
     """Budgets are spent every night, on other accounts each time: nothing of that is our eyes' fault."""
-    unasked = Finding(Presence.UNKNOWN, Reason.RATE_LIMITED, detail="tonight's budget of 200 is spent")
-    assert swung(turns(*[unasked] * 40, *[SEEN] * 40)) == {}
-    assert swung(turns(*[unasked] * 40, *[LOST] * 5, *[SEEN] * 35)) == {
+    unasked = Finding(
+        Presence.UNKNOWN, Reason.RATE_LIMITED, detail="tonight's budget of 200 is spent"
+    )
+    assert find_mass_changes(turns(*[unasked] * 40, *[SEEN] * 40)) == {}
+    assert find_mass_changes(turns(*[unasked] * 40, *[LOST] * 5, *[SEEN] * 35)) == {
         "facebook": "5 of 40 turned to not_found in one night"
     }
     limited = Finding(Presence.UNKNOWN, Reason.RATE_LIMITED, status=429)
-    assert swung(turns(*[limited] * 40, *[SEEN] * 40)) == {
+    assert find_mass_changes(turns(*[limited] * 40, *[SEEN] * 40)) == {
         "facebook": "40 of 80 turned to rate_limited in one night"
     }
 
@@ -74,59 +95,70 @@ def test_whom_a_platform_that_was_left_alone_left_out_is_no_swing():
         Presence.UNKNOWN, Reason.BLOCKED, detail="left alone tonight: blocked, 3 times in a row"
     )
     refused = Finding(Presence.UNKNOWN, Reason.BLOCKED, status=999)
-    assert swung(turns(*[refused] * 3, *[left_out] * 40)) == {}
-    assert swung(turns(*[refused] * 40)) == {"facebook": "40 of 40 turned to blocked in one night"}
+    assert find_mass_changes(turns(*[refused] * 3, *[left_out] * 40)) == {}
+    assert find_mass_changes(turns(*[refused] * 40)) == {
+        "facebook": "40 of 40 turned to blocked in one night"
+    }
 
 
 def test_different_troubles_are_no_swing():
     ended = Finding(Presence.ABSENT, Reason.SUSPENDED)
-    assert swung(turns(*[LOST] * 4, *[ended] * 4)) == {}
+    assert find_mass_changes(turns(*[LOST] * 4, *[ended] * 4)) == {}
 
 
 def test_a_new_wall_is_a_swing_and_a_steady_one_is_not():
-    assert swung(turns(*[WALL] * 5))
-    assert swung(turns(*[WALL] * 5, held=before(Presence.UNKNOWN, Reason.LOGIN_WALL))) == {}
+    assert find_mass_changes(turns(*[WALL] * 5))
+    assert (
+        find_mass_changes(turns(*[WALL] * 5, held=before(Presence.UNKNOWN, Reason.LOGIN_WALL)))
+        == {}
+    )
 
 
 def test_accounts_never_seen_present_do_not_swing():
-    assert swung(turns(*[LOST] * 9, held=Standing(1))) == {}
-    assert swung(turns(*[LOST] * 9, held=before(known=LOST))) == {}
+    assert find_mass_changes(turns(*[LOST] * 9, held=AccountStatus(1))) == {}
+    assert find_mass_changes(turns(*[LOST] * 9, held=before(known=LOST))) == {}
 
 
 def test_an_absence_swings_every_night_until_canaries_vouch_for_our_eyes():
     steady = turns(*[LOST] * 9, held=before(Presence.ABSENT, Reason.NOT_FOUND))
-    assert swung(steady)
-    assert swung(steady, frozenset({"facebook"})) == {}
+    assert find_mass_changes(steady)
+    assert find_mass_changes(steady, frozenset({"facebook"})) == {}
 
 
 def test_canaries_vouch_only_when_all_read_right_and_both_kinds_did():
-    assert vouched([(KNOWN, SEEN), (IMPOSSIBLE, LOST)]) == {"facebook"}
-    assert vouched([(KNOWN, SEEN)]) == set()
-    assert vouched([(KNOWN, SEEN), (KNOWN, WALL), (IMPOSSIBLE, LOST)]) == set()
+    assert find_trusted_channels([(KNOWN, SEEN), (IMPOSSIBLE, LOST)]) == {"facebook"}
+    assert find_trusted_channels([(KNOWN, SEEN)]) == set()
+    assert find_trusted_channels([(KNOWN, SEEN), (KNOWN, WALL), (IMPOSSIBLE, LOST)]) == set()
 
 
 @pytest.mark.parametrize(
     ("findings", "out"),
-    [([DOWN, NO_HOST], True), ([DOWN, SEEN], False), ([DOWN], False), ([DOWN, WALL], False), ([], False)],
+    [
+        ([DOWN, NO_HOST], True),
+        ([DOWN, SEEN], False),
+        ([DOWN], False),
+        ([DOWN, WALL], False),
+        ([], False),
+    ],
 )
 def test_we_are_offline_when_both_ordinary_sites_are_out_of_reach(findings, out):
-    assert offline([(SITE, finding) for finding in findings]) is out
+    assert is_offline([(SITE, finding) for finding in findings]) is out
 
 
 def test_the_impossible_site_says_nothing_of_our_line():
-    assert not offline([(canary("website", exists=False), NO_HOST), (SITE, DOWN)])
+    assert not is_offline([(canary("website", exists=False), NO_HOST), (SITE, DOWN)])
 
 
 def test_a_channel_that_is_not_audited_is_not_blind():
-    assert blindness([(KNOWN, LOST)], [], {"website": None}) == {}
-    assert "facebook" in blindness([(KNOWN, LOST)], [], {"facebook": None})
+    assert find_unreliable_channels([(KNOWN, LOST)], [], {"website": None}) == {}
+    assert "facebook" in find_unreliable_channels([(KNOWN, LOST)], [], {"facebook": None})
 
 
 def test_the_impossible_site_is_a_new_name_each_night():
     links = pytest.importorskip("probes.links.identify")
-    first = canaries("website", ["https://one.example/"], None, date(2026, 3, 1))
-    second = canaries("website", ["https://one.example/"], None, date(2026, 3, 2))
+    first = build_canaries("website", ["https://one.example/"], None, date(2026, 3, 1))
+    second = build_canaries("website", ["https://one.example/"], None, date(2026, 3, 2))
     assert [one.exists for one in first] == [True, False]
-    assert first[1].account.typed != second[1].account.typed
+    assert first[1].account.typed_text != second[1].account.typed_text
     assert first[0].account.identity == links.identify("https://one.example/", "website")
-    assert canaries("website", [], None, date(2026, 3, 1)) == []
+    assert build_canaries("website", [], None, date(2026, 3, 1)) == []

@@ -8,15 +8,15 @@ import pytest
 
 from auditor.checking import checker
 from auditor.checking.canaries import Canary
-from auditor.checking.circuit_breaker import Patience
+from auditor.checking.circuit_breaker import CircuitBreaker
 from auditor.evaluation import reevaluate
 from auditor.runs import run as runs_run
-from auditor.runs.run import run
+from auditor.runs.run import execute_run
 from probes.links import identify
-from probes.models.finding import Account, Finding, Identity, Kind, Presence, Reason
-from probes.models.http import Ask, NoPage, Page
-from probes.models.probe import Exchange, present
-from storage.models.audit import AccountRow, State
+from probes.models.finding import Account, Finding, Identity, LinkKind, Presence, Reason
+from probes.models.http import FetchError, Page, PageRequest
+from probes.models.probe import HttpExchange, present_finding
+from storage.models.audit import AccountRow, AccountState
 from tests.support.mini_network import START, configured, night_of, opened, register
 
 DENIED = Page("", 999, {"server": "x"}, b"x")
@@ -28,8 +28,8 @@ AUTHWALL = Page("https://www.linkedin.com/authwall", 200, {}, b"x")
 
 @pytest.fixture
 def app(tmp_path, monkeypatch):
-    monkeypatch.setattr(checker, "steps", steps)
-    monkeypatch.setattr(reevaluate, "steps", steps)
+    monkeypatch.setattr(checker, "probe_steps_for", steps)
+    monkeypatch.setattr(reevaluate, "probe_steps_for", steps)
     small = opened(tmp_path, configured(("website", "linkedin", "facebook")))
     yield small
     small.store.close()
@@ -37,17 +37,17 @@ def app(tmp_path, monkeypatch):
 
 def steps(account, keyed=()):
     """A probe for tests, to which only a plain page says something."""
-    page = yield Ask(account.identity.canonical, registered=True)
+    page = yield PageRequest(account.identity.canonical, is_registered_link=True)
     if page.status != 200 or page.url != account.identity.canonical or b"<title>" in page.body:
         reason = Reason.RATE_LIMITED if page.status == 429 else Reason.BLOCKED
         return Finding(Presence.UNKNOWN, reason, status=page.status)
-    return present(page)
+    return present_finding(page)
 
 
 def pages(count, host="www.linkedin.com/company"):
     """The accounts of as many associations on one platform, in the order of their numbers."""
     typed = [f"https://{host}/amal-{number:02}" for number in range(count)]
-    found = [identify.identify(one) for one in typed]
+    found = [identify.identify_link(one) for one in typed]
     return [
         AccountRow(f"a{number:02}", one, identity, identity.channel)
         for number, (one, identity) in enumerate(zip(typed, found, strict=True))
@@ -61,11 +61,11 @@ def asked(app):
 async def tonight(app, day, caplog):
     app.web.asked = []
     with caplog.at_level(logging.CRITICAL):
-        return await run(app, night_of(day))
+        return await execute_run(app, night_of(day))
 
 
 def seen(app, done):
-    looks = app.store.observations(night_id=done.id)
+    looks = app.store.list_observations(run_id=done.id)
     return [(look.finding.presence, look.finding.reason) for look in looks]
 
 
@@ -78,20 +78,22 @@ def seen(app, done):
         (Page("", 401, {}, b"x"), Reason.LOGIN_WALL),
         (AUTHWALL, Reason.LOGIN_WALL),
         (Page("", 200, {}, b"<title>Security check</title>wall"), Reason.BLOCKED),
-        (NoPage(Reason.LOGIN_WALL, "redirects", status=302), Reason.LOGIN_WALL),
+        (FetchError(Reason.LOGIN_WALL, "redirects", status=302), Reason.LOGIN_WALL),
     ],
 )
 async def test_three_refusals_in_a_row_end_a_platform_s_night(app, caplog, answer, reason):
     rows = pages(20)
     register(app, *rows)
-    app.web.answers = {row.typed: answer for row in rows}
+    app.web.answers = {row.typed_text: answer for row in rows}
     app.web.once = set(app.web.answers)
     done = await tonight(app, 0, caplog)
-    assert app.web.asked == [row.typed for row in rows[:3]]
+    assert app.web.asked == [row.typed_text for row in rows[:3]]
     assert seen(app, done)[3:] == [(Presence.UNKNOWN, reason)] * 17
     assert done.receipt["unknown"] == 20
-    third = next(row.id for row in app.store.accounts() if row.typed == rows[3].typed)
-    assert done.receipt["gave_up"] == {"linkedin": {"reason": reason, "left_out": 17, "begin_with": third}}
+    third = next(row.id for row in app.store.list_accounts() if row.typed == rows[3].typed_text)
+    assert done.receipt["gave_up"] == {
+        "linkedin": {"reason": reason, "left_out": 17, "begin_with": third}
+    }
 
 
 async def test_how_many_refusals_are_borne_can_be_set(app, caplog):
@@ -99,7 +101,7 @@ async def test_how_many_refusals_are_borne_can_be_set(app, caplog):
     app.config = app.config.model_copy(update={"fetch": fetch})
     rows = pages(20)
     register(app, *rows)
-    app.web.answers = {row.typed: DENIED for row in rows}
+    app.web.answers = {row.typed_text: DENIED for row in rows}
     await tonight(app, 0, caplog)
     assert len(app.web.asked) == 7
 
@@ -108,7 +110,7 @@ async def test_what_a_platform_shows_of_a_page_is_no_refusal_of_us(app, caplog):
     rows = pages(12, "www.facebook.com")
     register(app, *rows)
     kinds = [SHELL, WALL, Page("", 404, {}, b"x"), Page("", 500, {}, b"x")]
-    app.web.answers = {row.typed: kinds[at % 4] for at, row in enumerate(rows)}
+    app.web.answers = {row.typed_text: kinds[at % 4] for at, row in enumerate(rows)}
     done = await tonight(app, 0, caplog)
     assert len(asked(app)) == 12
     assert "gave_up" not in done.receipt
@@ -117,7 +119,7 @@ async def test_what_a_platform_shows_of_a_page_is_no_refusal_of_us(app, caplog):
 async def test_any_page_begins_the_count_anew(app, caplog):
     rows = pages(12)
     register(app, *rows)
-    app.web.answers = {row.typed: DENIED for at, row in enumerate(rows) if at % 3}
+    app.web.answers = {row.typed_text: DENIED for at, row in enumerate(rows) if at % 3}
     done = await tonight(app, 0, caplog)
     assert len(app.web.asked) == 12
     assert "gave_up" not in done.receipt
@@ -127,7 +129,7 @@ async def test_one_platform_s_refusals_are_nothing_to_another_nor_to_sites(app, 
     linked, others = pages(9), pages(9, "www.facebook.com")
     sites = pages(9, "amal.example")
     register(app, *linked, *others, *sites)
-    app.web.answers = {row.typed: DENIED for row in [*linked, *sites]}
+    app.web.answers = {row.typed_text: DENIED for row in [*linked, *sites]}
     await tonight(app, 0, caplog)
     assert len(app.web.asked) == 3 + 9 + 9
 
@@ -135,25 +137,25 @@ async def test_one_platform_s_refusals_are_nothing_to_another_nor_to_sites(app, 
 async def test_whom_it_left_out_comes_first_on_the_next_night(app, caplog):
     rows = pages(8)
     register(app, *rows)
-    app.web.answers = {row.typed: DENIED for row in rows}
+    app.web.answers = {row.typed_text: DENIED for row in rows}
     order = []
     for day in range(4):
         await tonight(app, day, caplog)
         order += app.web.asked
-    expected = [row.typed for row in rows]
+    expected = [row.typed_text for row in rows]
     assert order == (expected * 2)[:12]
 
 
 async def test_after_a_night_without_refusals_the_order_is_the_usual_one(app, caplog):
     rows = pages(8)
     register(app, *rows)
-    app.web.answers = {row.typed: DENIED for row in rows}
+    app.web.answers = {row.typed_text: DENIED for row in rows}
     await tonight(app, 0, caplog)
     app.web.answers = {}
     await tonight(app, 1, caplog)
-    assert app.web.asked == [row.typed for row in [*rows[3:], *rows[:3]]]
+    assert app.web.asked == [row.typed_text for row in [*rows[3:], *rows[:3]]]
     await tonight(app, 2, caplog)
-    assert app.web.asked == [row.typed for row in rows]
+    assert app.web.asked == [row.typed_text for row in rows]
 
 
 async def test_nothing_moves_and_nobody_is_blind_while_a_platform_is_left_alone(app, caplog):
@@ -161,37 +163,40 @@ async def test_nothing_moves_and_nobody_is_blind_while_a_platform_is_left_alone(
     register(app, *rows)
     await tonight(app, 0, caplog)
     before = {one.account_id: (one.state, one.decided_at) for one in app.store.standings()}
-    opened_before = {(gap.code, gap.opened_at) for gap in app.store.gaps()}
-    app.web.answers = {row.typed: DENIED for row in rows}
+    opened_before = {(gap.code, gap.opened_at) for gap in app.store.list_gaps()}
+    app.web.answers = {row.typed_text: DENIED for row in rows}
     for day in range(1, 9):
         done = await tonight(app, day, caplog)
-        assert done.blind == ()
+        assert done.unreliable_channels == ()
         assert done.receipt["gave_up"]["linkedin"]["left_out"] == 37
     assert {one.account_id: (one.state, one.decided_at) for one in app.store.standings()} == before
-    assert all(one.state is State.PRESENT for one in app.store.standings())
-    assert {(gap.code, gap.opened_at) for gap in app.store.gaps()} == opened_before
-    assert reevaluate.rejudge(app).changes == []
+    assert all(one.state is AccountState.PRESENT for one in app.store.standings())
+    assert {(gap.code, gap.opened_at) for gap in app.store.list_gaps()} == opened_before
+    assert reevaluate.reevaluate(app).changes == []
 
 
 async def test_a_platform_that_was_left_alone_gets_no_second_pass(app, caplog):
     rows = pages(6)
     register(app, *rows)
-    app.web.answers = {row.typed: LIMITED for row in rows}
+    app.web.answers = {row.typed_text: LIMITED for row in rows}
     done = await tonight(app, 0, caplog)
-    assert app.web.asked == [row.typed for row in rows[:3]]
+    assert app.web.asked == [row.typed_text for row in rows[:3]]
     assert seen(app, done) == [(Presence.UNKNOWN, Reason.RATE_LIMITED)] * 6
 
 
 async def test_a_link_that_names_nobody_is_told_as_such_all_the_same(app, caplog):
     rows = pages(4)
     button = "https://www.linkedin.com/shareArticle?url=x"
-    row = AccountRow("share", button, identify.identify(button), "linkedin")
-    assert Patience("linkedin", 3, gave_up=Reason.BLOCKED).leaves_out(row) is None
-    assert Patience("linkedin", 3, gave_up=Reason.BLOCKED).leaves_out(rows[0]) is not None
+    row = AccountRow("share", button, identify.identify_link(button), "linkedin")
+    assert CircuitBreaker("linkedin", 3, opened_reason=Reason.BLOCKED).skip_if_open(row) is None
+    assert (
+        CircuitBreaker("linkedin", 3, opened_reason=Reason.BLOCKED).skip_if_open(rows[0])
+        is not None
+    )
 
 
 def canaried(monkeypatch, *typed):
-    told = [Canary(Account("", one, identify.identify(one)), exists=True) for one in typed]
+    told = [Canary(Account("", one, identify.identify_link(one)), exists=True) for one in typed]
     monkeypatch.setattr(
         runs_run, "canaries", lambda channel, *_: [one for one in told if one.channel == channel]
     )
@@ -202,9 +207,9 @@ async def test_refused_canaries_leave_a_chance_to_one_account(app, monkeypatch, 
     canaried(monkeypatch, *known)
     rows = pages(9)
     register(app, *rows)
-    app.web.answers = dict.fromkeys([*known, *(row.typed for row in rows)], DENIED)
+    app.web.answers = dict.fromkeys([*known, *(row.typed_text for row in rows)], DENIED)
     await tonight(app, 0, caplog)
-    assert [typed for typed in app.web.asked if typed not in known] == [rows[0].typed]
+    assert [typed for typed in app.web.asked if typed not in known] == [rows[0].typed_text]
     app.web.answers = dict.fromkeys(known, DENIED)
     await tonight(app, 1, caplog)
     assert len(app.web.asked) == 5 + 9
@@ -213,10 +218,14 @@ async def test_refused_canaries_leave_a_chance_to_one_account(app, monkeypatch, 
 async def test_a_night_that_is_gone_on_with_leaves_the_platform_alone_still(app, caplog):
     rows, slow = pages(9), pages(3, "amal.example")
     register(app, *rows, *slow)
-    app.web.answers = {row.typed: DENIED for row in rows} | {row.typed: "hang" for row in slow}
+    app.web.answers = {row.typed_text: DENIED for row in rows} | {
+        row.typed_text: "hang" for row in slow
+    }
     nine = asyncio.Event()
     with caplog.at_level(logging.CRITICAL):
-        going = asyncio.create_task(run(app, START, progress=lambda done, _: done == 9 and nine.set()))
+        going = asyncio.create_task(
+            execute_run(app, START, on_progress=lambda done, _: done == 9 and nine.set())
+        )
         await nine.wait()
         going.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -226,28 +235,34 @@ async def test_a_night_that_is_gone_on_with_leaves_the_platform_alone_still(app,
     register(app, *rows, *slow, *late, now=START - timedelta(minutes=1))
     done = await tonight(app, 0, caplog)
     assert [typed for typed in app.web.asked if "linkedin" in typed] == []
-    fourth = next(row.id for row in app.store.accounts() if row.typed == rows[3].typed)
-    assert done.receipt["gave_up"]["linkedin"] == {"reason": "blocked", "left_out": 8, "begin_with": fourth}
+    fourth = next(row.id for row in app.store.list_accounts() if row.typed == rows[3].typed_text)
+    assert done.receipt["gave_up"]["linkedin"] == {
+        "reason": "blocked",
+        "left_out": 8,
+        "begin_with": fourth,
+    }
 
 
-@pytest.mark.parametrize("answer", [NoPage(Reason.TIMEOUT), NoPage(Reason.NETWORK, "host down")])
+@pytest.mark.parametrize(
+    "answer", [FetchError(Reason.TIMEOUT), FetchError(Reason.NETWORK, "host down")]
+)
 def test_silence_is_neither_a_refusal_nor_an_answer(answer):
-    refused = Exchange(Ask("https://www.linkedin.com/company/amal"), DENIED)
-    silent = Exchange(Ask("https://www.linkedin.com/company/amal"), answer)
-    patience = Patience("linkedin", 3)
-    patience.heard([refused, silent, refused, silent])
-    assert (patience.refusals, patience.gave_up) == (2, None)
+    refused = HttpExchange(PageRequest("https://www.linkedin.com/company/amal"), DENIED)
+    silent = HttpExchange(PageRequest("https://www.linkedin.com/company/amal"), answer)
+    patience = CircuitBreaker("linkedin", 3)
+    patience.record_exchanges([refused, silent, refused, silent])
+    assert (patience.refusals, patience.opened_reason) == (2, None)
 
 
 def test_a_short_link_s_own_host_says_nothing_of_the_platform_it_leads_to():
-    short = Exchange(Ask("https://bit.ly/x"), Page("https://bit.ly/x", 403))
-    patience = Patience("linkedin", 3)
-    patience.heard([short] * 5)
+    short = HttpExchange(PageRequest("https://bit.ly/x"), Page("https://bit.ly/x", 403))
+    patience = CircuitBreaker("linkedin", 3)
+    patience.record_exchanges([short] * 5)
     assert patience.refusals == 0
 
 
 def test_an_identity_without_a_number_is_no_trouble():
-    row = AccountRow("amal", "x", Identity("linkedin", Kind.PAGE, "company/x"), "linkedin")
-    patience = Patience("linkedin", 1, gave_up=Reason.BLOCKED)
-    assert patience.leaves_out(row) is not None
-    assert patience.told()["left_out"] == 1
+    row = AccountRow("amal", "x", Identity("linkedin", LinkKind.PAGE, "company/x"), "linkedin")
+    patience = CircuitBreaker("linkedin", 1, opened_reason=Reason.BLOCKED)
+    assert patience.skip_if_open(row) is not None
+    assert patience.to_dict()["left_out"] == 1

@@ -5,10 +5,10 @@ from datetime import timedelta
 import pytest
 
 from auditor.checking import checker
-from auditor.checking.checker import EVERY
-from auditor.config.schema import ChannelConfig
+from auditor.checking.checker import FULL_CHECK_EVERY_DAYS
+from auditor.config.schema import ChannelSettings
 from auditor.evaluation import reevaluate
-from auditor.runs.run import run
+from auditor.runs.run import execute_run
 from probes.models.finding import Presence
 from tests.support.mini_network import link, lived, night_of, register, steps
 from tests.support.web_server import browsing
@@ -18,8 +18,8 @@ NOUR, SITE = link("nour", "facebook", "nour"), link("nour", "website", "nour")
 
 @pytest.fixture(autouse=True)
 def simple_probe(monkeypatch):
-    monkeypatch.setattr(checker, "steps", steps)
-    monkeypatch.setattr(reevaluate, "steps", steps)
+    monkeypatch.setattr(checker, "probe_steps_for", steps)
+    monkeypatch.setattr(reevaluate, "probe_steps_for", steps)
 
 
 @lived
@@ -28,25 +28,25 @@ async def app(small):
     register(small, NOUR, SITE)
     for day in range(5):
         small.web.answers = {
-            NOUR.typed: "gone" if day == 4 else f"hello, visitor {day}",
-            SITE.typed: f"<p>Our news of {day}</p>",
+            NOUR.typed_text: "gone" if day == 4 else f"hello, visitor {day}",
+            SITE.typed_text: f"<p>Our news of {day}</p>",
         }
-        await run(small, night_of(day))
+        await execute_run(small, night_of(day))
 
 
 def seen(app, row):
-    account = next(held.id for held in app.store.accounts() if held.typed == row.typed)
-    return list(app.store.observations(account_id=account))
+    account = next(held.id for held in app.store.list_accounts() if held.typed == row.typed)
+    return list(app.store.list_observations(account_id=account))
 
 
 async def test_a_platforms_page_is_kept_where_it_tells_something_new(app):
     looks = seen(app, NOUR)
     assert [look.as_before for look in looks] == [False, True, True, True, False]
     assert [look.observed_at.date() for look in looks] == [night_of(day).date() for day in range(5)]
-    bodies = [app.archive.get(look.evidence[0].digest) for look in looks]
+    bodies = [app.body_store.get(look.evidence[0].digest) for look in looks]
     assert bodies == [b"hello, visitor 0"] * 4 + [b"gone"]
     assert looks[-1].finding.presence is Presence.ABSENT
-    assert len(list(app.archive.digests())) == 2 + 5
+    assert len(list(app.body_store.list_digests())) == 2 + 5
 
 
 async def test_a_sites_page_is_kept_each_night_that_it_changed(app):
@@ -56,14 +56,14 @@ async def test_a_sites_page_is_kept_each_night_that_it_changed(app):
 
 
 async def test_a_rebuild_finds_what_the_nights_found(app):
-    done = reevaluate.rejudge(app)
+    done = reevaluate.reevaluate(app)
     assert not done.changes
-    assert done.replayed == 10
+    assert done.replayed_count == 10
 
 
 async def test_what_is_found_again_after_something_else_is_the_look_that_it_was(app):
-    app.web.answers = {NOUR.typed: "hello again"}
-    await run(app, night_of(5))
+    app.web.answers = {NOUR.typed_text: "hello again"}
+    await execute_run(app, night_of(5))
     last = seen(app, NOUR)[-1]
     assert last.as_before
     assert last.since == seen(app, NOUR)[0].observed_at
@@ -71,32 +71,32 @@ async def test_what_is_found_again_after_something_else_is_the_look_that_it_was(
 
 async def more(app, *days, answer="hello once more"):
     for day in days:
-        app.web.answers = {NOUR.typed: answer}
-        await run(app, night_of(day))
+        app.web.answers = {NOUR.typed_text: answer}
+        await execute_run(app, night_of(day))
     return seen(app, NOUR)[-len(days) :]
 
 
 async def test_a_page_that_the_archive_lost_is_kept_anew(app):
-    app.archive.remove(seen(app, NOUR)[0].evidence[0].digest)
+    app.body_store.remove(seen(app, NOUR)[0].evidence[0].digest)
     first, second = await more(app, 5, 6)
     assert (first.as_before, second.as_before) == (False, True)
-    assert app.archive.get(second.evidence[0].digest) == b"hello once more"
+    assert app.body_store.get(second.evidence[0].digest) == b"hello once more"
 
 
 async def test_a_page_is_kept_anew_after_four_weeks(app):
-    looks = await more(app, *range(5, 5 + 2 * EVERY))
+    looks = await more(app, *range(5, 5 + 2 * FULL_CHECK_EVERY_DAYS))
     anew = [look.observed_at.date() for look in looks if not look.as_before]
     assert len(anew) == 2
-    assert anew[1] - anew[0] == timedelta(days=EVERY)
-    assert not reevaluate.rejudge(app).changes
+    assert anew[1] - anew[0] == timedelta(days=FULL_CHECK_EVERY_DAYS)
+    assert not reevaluate.reevaluate(app).changes
 
 
 async def test_what_an_interface_answers_is_kept_as_it_is(app):
-    keyed = app.config.channels | {"facebook": ChannelConfig(key="a key")}
+    keyed = app.config.channels | {"facebook": ChannelSettings(api_key="a key")}
     app.config = app.config.model_copy(update={"channels": keyed})
     (look,) = await more(app, 5)
     assert look.finding.presence is Presence.PRESENT
-    assert not look.evidence[0].fleeting
+    assert not look.evidence[0].is_volatile
     assert not look.as_before
 
 
@@ -120,6 +120,8 @@ async def test_the_evidence_is_dated_as_it_came_and_the_look_as_it_was(app):
     account = seen(app, NOUR)[0].account_id
     with browsing(app, night_of(4) + timedelta(hours=8)) as client:
         told = client.get(f"/en/associations/nour/accounts/{account}?night=2026-03-03").text
-    looked, came = (told.split(f"<dt>{name}</dt>")[1].split("</dd>")[0] for name in ("Looked at", "Time"))
+    looked, came = (
+        told.split(f"<dt>{name}</dt>")[1].split("</dd>")[0] for name in ("Looked at", "Time")
+    )
     assert "3 March 2026" in looked
     assert "1 March 2026" in came

@@ -7,14 +7,14 @@ from datetime import UTC, datetime
 
 import pytest
 
-from auditor.evaluation.reevaluate import rejudge
-from auditor.evidence import exhibits
-from auditor.runs.run import run
+from auditor.evaluation.reevaluate import reevaluate
+from auditor.evidence import build_evidence_views
+from auditor.runs.run import execute_run
 from probes.links import identify
 from probes.models.finding import Presence
 from probes.models.http import Page
 from probes.parsing import visitor_content
-from probes.parsing.visitor_content import cut
+from probes.parsing.visitor_content import strip_visitor_content
 from storage.models.audit import AccountRow, Association
 from tests.support.mini_network import START, opened
 
@@ -49,22 +49,22 @@ UNTOUCHED = [
 @pytest.mark.parametrize("page", COMMENTED)
 def test_what_visitors_left_is_cut_out_and_the_page_stays(page):
     whole = f"<!doctype html><title>Nour</title><p>Before</p>{page}".encode()
-    left = cut(whole).decode()
+    left = strip_visitor_content(whole).decode()
     assert WHO not in left
     assert "<p>Before</p>" in left
-    assert cut(left.encode()) == left.encode()
+    assert strip_visitor_content(left.encode()) == left.encode()
 
 
 @pytest.mark.parametrize("page", UNTOUCHED)
 def test_a_page_without_visitors_stays_the_same_to_the_byte(page):
     body = page.encode("latin-1")
-    assert cut(body) is body
+    assert strip_visitor_content(body) is body
 
 
 def test_a_page_that_never_closes_an_element_holds_nothing_up():
     body = b"<" + b"a" * 200_000
     began = time.process_time()
-    assert cut(body) == body
+    assert strip_visitor_content(body) == body
     assert time.process_time() - began < 5  # it took minutes when each way to part it was tried
 
 
@@ -74,7 +74,7 @@ def test_data_stays_data():
         "comments": [{"by": WHO, "replies": {"a": [1]}}],
         "posts": [{"comments": {"n": WHO}}, 2],
     }
-    bare = json.loads(cut(json.dumps(told).encode()))
+    bare = json.loads(strip_visitor_content(json.dumps(told).encode()))
     assert bare == {"name": "Nour", "comments": [], "posts": [{"comments": {}}, 2]}
 
 
@@ -93,7 +93,7 @@ HOSTILE = [
 @pytest.mark.parametrize("page", HOSTILE)
 def test_no_page_is_too_hostile_to_be_cut(page):
     began = time.process_time()
-    cut(page.encode())
+    strip_visitor_content(page.encode())
     assert time.process_time() - began < 5
 
 
@@ -103,11 +103,17 @@ def test_a_page_is_left_alone_only_where_nothing_would_be_cut():
     for _ in range(2_000):
         page = "".join(chance.choice(COMMENTED + UNTOUCHED) for _ in range(2))
         at = chance.randrange(len(page) + 1)
-        body = (page[:at] + chance.choice("<>\"' {[") + page[at + chance.randrange(4) :]).encode("utf-8")
+        body = (page[:at] + chance.choice("<>\"' {[") + page[at + chance.randrange(4) :]).encode(
+            "utf-8"
+        )
         text = body.decode("latin-1")
-        lists = visitor_content._without(text, visitor_content._lists(text), empty=True)
-        whole = visitor_content._without(lists, visitor_content._elements(lists), empty=False)
-        assert cut(body) == whole.encode("latin-1")
+        lists = visitor_content._remove_spans(
+            text, visitor_content._find_visitor_lists(text), keep_brackets=True
+        )
+        whole = visitor_content._remove_spans(
+            lists, visitor_content._find_visitor_elements(lists), keep_brackets=False
+        )
+        assert strip_visitor_content(body) == whole.encode("latin-1")
 
 
 PERSON = "https://www.linkedin.com/in/zineb-zzcomment"
@@ -137,7 +143,7 @@ async def app(tmp_path):
     channels = {**small.config.channels, "linkedin": small.config.channels["facebook"]}
     small.config = small.config.model_copy(update={"channels": channels})
     rows = [
-        AccountRow("nour", typed, identify.identify(typed, channel), channel)
+        AccountRow("nour", typed, identify.identify_link(typed, channel), channel)
         for typed, channel in (
             (SITE, "website"),
             (PAGE, "facebook"),
@@ -158,31 +164,33 @@ def _page(url, body):
 
 def looks(app):
     """The newest look at each link."""
-    rows = {row.id: row.typed for row in app.store.accounts()}
-    return {rows[look.account_id]: look for look in app.store.observations()}
+    rows = {row.id: row.typed for row in app.store.list_accounts()}
+    return {rows[look.account_id]: look for look in app.store.list_observations()}
 
 
 async def test_a_night_keeps_nothing_of_those_who_comment_follow_or_have_a_profile(app, tmp_path):
-    await run(app, START)
+    await execute_run(app, START)
     app.store.close()
     held = b"".join(file.read_bytes() for file in tmp_path.glob("auditor.db*"))
     assert b"Zzcomment" not in held
     for file in (tmp_path / "archive").rglob("*.gz"):
-        assert b"Zzcomment" not in app.archive.get(file.stem), file
+        assert b"Zzcomment" not in app.body_store.get(file.stem), file
 
 
 async def test_of_a_person_only_presence_and_date_are_kept(app):
-    await run(app, START)
+    await execute_run(app, START)
     look = looks(app)[PERSON]
     assert look.finding.presence is Presence.PRESENT
     assert look.finding.last_activity is not None
     assert (look.finding.name, look.finding.followers, look.finding.detail) == (None, None, "")
-    assert [(piece.digest, piece.withheld) for piece in look.evidence] == [(None, True)]
-    assert [one.body for one in exhibits(look.evidence, app.archive)] == ["withheld"]
+    assert [(piece.digest, piece.is_withheld) for piece in look.evidence] == [(None, True)]
+    assert [one.body_state for one in build_evidence_views(look.evidence, app.body_store)] == [
+        "withheld"
+    ]
 
 
 async def test_of_a_page_the_rest_is_kept_and_says_the_same(app):
-    await run(app, START)
+    await execute_run(app, START)
     told = looks(app)
     page, site = told[PAGE], told[SITE]
     assert (page.finding.name, page.finding.followers, page.finding.platform_id) == (
@@ -190,31 +198,35 @@ async def test_of_a_page_the_rest_is_kept_and_says_the_same(app):
         1234,
         "123456",
     )
-    assert b"Nour Agadir" in app.archive.get(page.evidence[0].digest)
+    assert b"Nour Agadir" in app.body_store.get(page.evidence[0].digest)
     first = next(piece for piece in site.evidence if piece.url == SITE)
-    assert b"Atelier" in app.archive.get(first.digest)
-    assert PAGE.encode() in app.archive.get(first.digest)
-    assert told[GROUP].evidence[0].withheld
-    assert rejudge(app).changes == []
+    assert b"Atelier" in app.body_store.get(first.digest)
+    assert PAGE.encode() in app.body_store.get(first.digest)
+    assert told[GROUP].evidence[0].is_withheld
+    assert reevaluate(app).changes == []
 
 
 async def test_a_page_on_which_less_would_be_found_is_not_kept(app, monkeypatch):
-    body = BLOG.replace('<div id="comments">', '<div id="comments"><a href="https://x.com/nour_agadir">X</a>')
+    body = BLOG.replace(
+        '<div id="comments">', '<div id="comments"><a href="https://x.com/nour_agadir">X</a>'
+    )
     app.web.answers[SITE] = _page(SITE, body)
-    await run(app, START)
+    await execute_run(app, START)
     site = looks(app)[SITE]
     assert any(link.channel == "twitter" for link in site.finding.links)
-    assert all(piece.withheld for piece in site.evidence if piece.status == 200 and piece.url == SITE)
-    rejudge(app)
+    assert all(
+        piece.is_withheld for piece in site.evidence if piece.status == 200 and piece.url == SITE
+    )
+    reevaluate(app)
     assert any(link.channel == "twitter" for link in looks(app)[SITE].finding.links)
 
 
 async def test_a_short_link_to_a_person_is_a_persons(app, monkeypatch):
     short = "https://lnkd.in/abc"
-    row = AccountRow("nour", short, identify.identify(short, "linkedin"), "linkedin")
-    app.store.register(row, START)
+    row = AccountRow("nour", short, identify.identify_link(short, "linkedin"), "linkedin")
+    app.store.register_account(row, START)
     moved = Page(PERSON, 200, {"content-type": "text/html"}, PROFILE.encode(), WHEN)
     app.web.answers[short] = moved
-    await run(app, START)
+    await execute_run(app, START)
     assert not looks(app)[short].finding.name
     assert all(piece.digest is None for piece in looks(app)[short].evidence)

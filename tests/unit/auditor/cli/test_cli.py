@@ -13,15 +13,24 @@ from pathlib import Path
 import pytest
 
 from auditor.app import App
-from auditor.checking.checker import Checked
+from auditor.checking.checker import LinkCheck
 from auditor.cli import check, main
-from auditor.config.schema import load
+from auditor.config.schema import load_config
 from auditor.core import formatting
 from auditor.views import json_items
-from probes.models.finding import Activity, Finding, FoundLink, Identity, Kind, Precision, Presence, Reason
-from probes.models.http import Ask, Hop, NoPage, Page
-from probes.models.probe import Exchange, Look
-from storage.models.audit import NightState
+from probes.models.finding import (
+    Activity,
+    DatePrecision,
+    Finding,
+    FoundLink,
+    Identity,
+    LinkKind,
+    Presence,
+    Reason,
+)
+from probes.models.http import FetchError, Hop, Page, PageRequest
+from probes.models.probe import HttpExchange, ProbeResult
+from storage.models.audit import AuditRunState
 
 SHEETS = Path(__file__).parents[3] / "fixtures" / "data" / "registry"
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
@@ -100,7 +109,9 @@ def test_a_pipe_gets_tab_separated_values(auditor):
 
 
 def test_links_that_name_no_account_are_answered_without_asking_anyone(auditor):
-    code, out, _ = auditor("check", "--json", "aucun", "https://www.facebook.com/sharer.php?u=x", "http://")
+    code, out, _ = auditor(
+        "check", "--json", "aucun", "https://www.facebook.com/sharer.php?u=x", "http://"
+    )
     told = items(out)
     assert code == 0
     assert [list(item) for item in told] == [IDENTITY + FOUND] * 3
@@ -118,19 +129,29 @@ def test_a_private_address_is_never_contacted(auditor):
 
 
 def test_a_checked_item_has_every_field_of_the_contract():
-    page = Page("https://harbour.example/", 200, hops=(Hop("http://harbour.example/", 301), Hop("x", 200)))
+    page = Page(
+        "https://harbour.example/", 200, hops=(Hop("http://harbour.example/", 301), Hop("x", 200))
+    )
     found = Finding(
         Presence.PRESENT,
         status=200,
         final_url=page.url,
         name="Harbour",
-        last_activity=Activity(NOW, "feed", Precision.DAY),
+        last_activity=Activity(NOW, "feed", DatePrecision.DAY),
         facts={"rhythm_days": 9},
-        links=(FoundLink("youtube", "@harbour", "https://www.youtube.com/@harbour", "anchor", "page"),),
+        links=(
+            FoundLink("youtube", "@harbour", "https://www.youtube.com/@harbour", "anchor", "page"),
+        ),
     )
-    identity = Identity("website", Kind.PAGE, "harbour.example", page.url)
-    seen = Look(found, (Exchange(Ask(page.url), page), Exchange(Ask(page.url), NoPage(Reason.ROBOTS))))
-    item = check.seen(Checked("harbour.example", identity, seen))
+    identity = Identity("website", LinkKind.PAGE, "harbour.example", page.url)
+    seen = ProbeResult(
+        found,
+        (
+            HttpExchange(PageRequest(page.url), page),
+            HttpExchange(PageRequest(page.url), FetchError(Reason.ROBOTS)),
+        ),
+    )
+    item = check.build_check_item(LinkCheck("harbour.example", identity, seen))
     assert list(item) == IDENTITY + FOUND
     assert (item["last_activity"], item["rhythm_days"]) == ("2026-11-01", 9)
     assert item["links"] == [
@@ -165,7 +186,7 @@ def test_a_newcomer_goes_from_nothing_to_a_registry(auditor, tmp_path):
     code, _, err = auditor("registry", "import", "registry.csv")
     assert code == 0
     assert "added: 1 association, 2 links" in err
-    assert "nothing changed" in auditor("registry", "import", "registry.csv")[2]
+    assert "no changes" in auditor("registry", "import", "registry.csv")[2]
     code, out, _ = auditor("registry", "export", "-")
     assert code == 0
     assert "harbour.example" in out
@@ -175,7 +196,9 @@ def test_a_newcomer_goes_from_nothing_to_a_registry(auditor, tmp_path):
 def test_validate_gives_the_items_of_the_contract_and_the_exit_code_of_bad_input(auditor):
     code, out, _ = auditor("registry", "validate", "--json", str(SHEETS / "troubled.csv"))
     assert code == 3
-    assert [list(item) for item in items(out)][:1] == [["line", "column", "value", "problem", "severity"]]
+    assert [list(item) for item in items(out)][:1] == [
+        ["line", "column", "value", "problem", "severity"]
+    ]
     assert {item["severity"] for item in items(out)} == {"error", "warning"}
 
 
@@ -207,7 +230,7 @@ def test_export_refuses_a_name_it_cannot_serve(auditor):
 
 def test_a_second_run_is_told_that_the_first_holds_the_lock(auditor):
     auditor("registry", "import", str(SHEETS / "arabic.csv"))
-    with App.open(load(None, {})) as app, app.lock():
+    with App.open(load_config(None, {})) as app, app.hold_run_lock():
         code, _, err = auditor("run")
     assert code == 5
     assert "another run is going on" in err
@@ -237,10 +260,10 @@ def test_status_before_the_first_night_has_nulls_and_is_too_old_for_a_monitor(au
 
 def test_a_night_that_was_skipped_ends_with_its_own_code(auditor, monkeypatch):
     async def skipped(app, now, **_):
-        begun = app.store.begin_night(now.date(), now)
-        return app.store.finish_night(begun, NightState.SKIPPED, now, receipt={"state": "skipped"})
+        begun = app.store.begin_run(now.date(), now)
+        return app.store.finish_run(begun, AuditRunState.SKIPPED, now, receipt={"state": "skipped"})
 
-    monkeypatch.setattr("auditor.runs.run.run", skipped)
+    monkeypatch.setattr("auditor.runs.run.execute_run", skipped)
     code, out, err = auditor("run", "--json", "--quiet")
     assert code == 4
     assert items(out) == [{"state": "skipped"}]
@@ -249,19 +272,24 @@ def test_a_night_that_was_skipped_ends_with_its_own_code(auditor, monkeypatch):
 
 def test_cron_hears_nothing_of_a_good_night(auditor, monkeypatch):
     async def done(app, now, **_):
-        begun = app.store.begin_night(now.date(), now)
-        return app.store.finish_night(begun, NightState.DONE, now)
+        begun = app.store.begin_run(now.date(), now)
+        return app.store.finish_run(begun, AuditRunState.DONE, now)
 
-    monkeypatch.setattr("auditor.runs.run.run", done)
+    monkeypatch.setattr("auditor.runs.run.execute_run", done)
     assert auditor("run", "-q") == (0, "", "")
     assert auditor("status", "--json")[0] == 0
 
 
 def test_an_age_is_counted_from_the_end_of_the_night(tmp_path):
-    with App.open(load(None, {"AUDITOR_STORAGE__FOLDER": str(tmp_path)})) as app:
-        begun = app.store.begin_night(NOW.date(), NOW)
-        ended = app.store.finish_night(begun, NightState.DONE, NOW)
-    assert json_items.status_item(ended, {Presence.PRESENT: 2}, NOW.replace(hour=15))["age_hours"] == 3.0
+    with App.open(load_config(None, {"AUDITOR_STORAGE__FOLDER": str(tmp_path)})) as app:
+        begun = app.store.begin_run(NOW.date(), NOW)
+        ended = app.store.finish_run(begun, AuditRunState.DONE, NOW)
+    assert (
+        json_items.build_status_item(ended, {Presence.PRESENT: 2}, NOW.replace(hour=15))[
+            "age_hours"
+        ]
+        == 3.0
+    )
 
 
 def test_gaps_of_an_unknown_association_are_a_mistake(auditor):
@@ -296,7 +324,7 @@ def test_each_ending_has_its_exit_code(auditor, words, code):
 def test_common_options_stand_anywhere(auditor):
     for words in (["--config", "none.toml", "status"], ["status", "--config", "none.toml"]):
         assert "none.toml: there is no such file" in auditor(*words)[2]
-    assert main.common_first(["run", "--", "-q"]) == ["run", "--", "-q"]
+    assert main.move_common_options_first(["run", "--", "-q"]) == ["run", "--", "-q"]
 
 
 def test_a_traceback_is_shown_only_with_debug(auditor):
@@ -314,14 +342,14 @@ def test_a_database_of_another_program_is_refused_and_left_alone(auditor, tmp_pa
 
 
 def test_a_name_cannot_steer_the_terminal():
-    assert formatting.one_line("Har\x1b[2Jbour\u202e\tReaders\n") == "Har [2Jbour Readers"
+    assert formatting.to_single_line("Har\x1b[2Jbour\u202e\tReaders\n") == "Har [2Jbour Readers"
 
 
 def test_an_interruption_says_that_what_was_done_is_kept(auditor, monkeypatch):
     async def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("auditor.runs.run.run", interrupted)
+    monkeypatch.setattr("auditor.runs.run.execute_run", interrupted)
     code, _, err = auditor("run")
     assert code == 130
     assert "kept" in err
@@ -338,16 +366,14 @@ def test_a_night_that_is_terminated_keeps_what_was_done(auditor, monkeypatch):
             ended.append("in order")
             raise
 
-    monkeypatch.setattr("auditor.runs.run.run", night)
+    monkeypatch.setattr("auditor.runs.run.execute_run", night)
     assert auditor("run")[0] == 130
     assert ended == ["in order"]
 
 
 def test_every_command_of_the_contract_is_there(auditor):
     _, out, _ = auditor("--help")
-    wanted = (
-        "demo init check identify registry run serve status gaps report export publish rejudge doctor digest"
-    )
+    wanted = "demo init check identify registry run serve status gaps report export publish rejudge doctor digest"
     assert set(wanted.split()) <= set(out.split())
 
 
@@ -359,21 +385,28 @@ def started(*words, typed=b"", **environ):
         *words,
     ]
     return subprocess.run(
-        command, input=typed, capture_output=True, check=False, timeout=60, env={"LC_ALL": "C", **environ}
+        command,
+        input=typed,
+        capture_output=True,
+        check=False,
+        timeout=60,
+        env={"LC_ALL": "C", **environ},
     )
 
 
 def test_json_is_utf_8_whatever_the_locale():
-    ended = started("identify", "--json", typed="جمعية\n".encode(), PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
+    ended = started(
+        "identify", "--json", typed="جمعية\n".encode(), PYTHONUTF8="0", PYTHONCOERCECLOCALE="0"
+    )
     assert ended.returncode == 0
     assert items(ended.stdout.decode())[0]["input"] == "جمعية"
 
 
 def test_a_bug_is_one_line_unless_debugging():
-    spoilt = (
-        "import sys; from auditor.cli import main; main.common_first = 1; sys.exit(main.main(['status']))"
+    spoilt = "import sys; from auditor.cli import main; main.common_first = 1; sys.exit(main.main(['status']))"
+    ended = subprocess.run(
+        [sys.executable, "-c", spoilt], capture_output=True, check=False, timeout=60
     )
-    ended = subprocess.run([sys.executable, "-c", spoilt], capture_output=True, check=False, timeout=60)
     assert ended.returncode == 1
     assert ended.stderr.startswith(b"error: unexpected TypeError")
     assert ended.stderr.count(b"\n") == 1
@@ -385,15 +418,18 @@ def test_help_needs_neither_the_database_nor_the_fetcher_nor_a_loop():
         "heavy = {'asyncio', 'sqlalchemy', 'httpx', 'lxml', 'openpyxl', 'pydantic', 'rich'}; "
         "sys.exit(bool(heavy & set(sys.modules)))"
     )
-    assert subprocess.run([sys.executable, "-c", spy], capture_output=True, check=False).returncode == 0
+    assert (
+        subprocess.run([sys.executable, "-c", spy], capture_output=True, check=False).returncode
+        == 0
+    )
 
 
 def test_a_monitor_hears_of_nights_that_are_begun_and_never_done(auditor, tmp_path):
-    with App.open(load(None, {})) as app:
+    with App.open(load_config(None, {})) as app:
         now = datetime.now(UTC)
         before = now - timedelta(days=2)
-        app.store.finish_night(app.store.begin_night(before.date(), before), NightState.DONE, before)
-        app.store.finish_night(app.store.begin_night(now.date(), now), NightState.SKIPPED, now)
+        app.store.finish_run(app.store.begin_run(before.date(), before), AuditRunState.DONE, before)
+        app.store.finish_run(app.store.begin_run(now.date(), now), AuditRunState.SKIPPED, now)
     code, out, err = auditor("status", "--max-age", "26", "--json")
     assert code == 4
     assert items(out)[0]["state"] == "skipped"

@@ -7,8 +7,8 @@ import pytest
 
 from auditor.app import App
 from auditor.cli import main
-from auditor.config.schema import load
-from storage.models.audit import Association, Gap, NightState
+from auditor.config.schema import load_config
+from storage.models.audit import Association, AuditRunState, Gap
 from tests.support.smtp_and_http_servers import mail_server
 
 AT = datetime(2026, 11, 25, 0, 30, tzinfo=UTC)
@@ -28,11 +28,11 @@ def auditor(tmp_path, capsys, box):
         f'[notify.smtp]\nhost = "127.0.0.1"\nport = {box.port}\nsecurity = "none"\n'
         f'[[notify.recipients]]\nto = "amal@rabat.example"\nlanguage = "en"\n'
     )
-    with App.open(load(path, {})) as app:
+    with App.open(load_config(path, {})) as app:
         app.store.save_registry([Association("nour", "Nour")], [], AT)
-        night = app.store.begin_night(AT.date(), AT)
-        app.store.put_derived(gaps=[Gap("nour", "website", "website_down", "high", AT, 1, AT)])
-        app.store.finish_night(night, NightState.DONE, AT + timedelta(hours=1))
+        night = app.store.begin_run(AT.date(), AT)
+        app.store.save_conclusions(gaps=[Gap("nour", "website", "website_down", "high", AT, 1, AT)])
+        app.store.finish_run(night, AuditRunState.DONE, AT + timedelta(hours=1))
 
     def run(*words):
         code = main.main(["--config", str(path), *words])
@@ -71,7 +71,7 @@ def test_a_day_and_an_address_may_be_named(auditor, box):
 
 
 def test_a_message_that_did_not_arrive_ends_with_4_and_says_why(auditor, box):
-    box.refused["amal@rabat.example"] = "550 no such person"
+    box.build_refusal["amal@rabat.example"] = "550 no such person"
     code, _, said = auditor("digest")
     assert code == 4
     assert "amal@rabat.example refused, 550 no such person" in said
@@ -82,8 +82,13 @@ def test_who_wants_what_is_kept_and_listed(auditor):
     assert auditor("digest")[1].splitlines()[1].startswith("unsubscribed\t")
     assert auditor("digest", "subscribe", "omar@rabat.example", "--association", "nour")[0] == 0
     _, shown, _ = auditor("digest", "subscriptions", "--json")
-    wishes = [(item["address"], item["kind"], item["wanted"]) for item in json.loads(shown)["items"]]
-    assert wishes == [("amal@rabat.example", "digest", False), ("omar@rabat.example", "monthly", True)]
+    wishes = [
+        (item["address"], item["kind"], item["wanted"]) for item in json.loads(shown)["items"]
+    ]
+    assert wishes == [
+        ("amal@rabat.example", "digest", False),
+        ("omar@rabat.example", "monthly", True),
+    ]
     assert "token" not in shown
 
 

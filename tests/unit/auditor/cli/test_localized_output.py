@@ -16,22 +16,22 @@ import pytest
 
 from auditor import cli, scheduling
 from auditor.checking import checker
-from auditor.checking.checker import Checked
+from auditor.checking.checker import LinkCheck
 from auditor.cli import main
-from auditor.config.schema import load
+from auditor.config.schema import load_config
 from auditor.demo import play
 from auditor.diagnostics import network
-from auditor.i18n.catalogs import TONGUES, languages
+from auditor.i18n.catalogs import LANGUAGE_NAMES, list_catalog_languages
 from auditor.notifications import transports
-from auditor.reference.gap_catalogue import catalogue
+from auditor.reference.gap_catalogue import load_gap_catalogue
 from auditor.reference.regions import REGIONS
 from auditor.registry.spreadsheet import to_csv
 from auditor.runs import pipeline
 from probes.links import identify
-from probes.models.finding import Activity, Finding, Precision, Presence, Reason
-from probes.models.http import NoPage, Page
-from probes.models.probe import Look
-from storage.models.audit import NightState
+from probes.models.finding import Activity, DatePrecision, Finding, Presence, Reason
+from probes.models.http import FetchError, Page
+from probes.models.probe import ProbeResult
+from storage.models.audit import AuditRunState
 from tests.support import sample_network
 from tests.support.all_commands import LINKS, TYPED, commands
 from tests.support.pseudo_locale import outside_text, pseudo_locale, strict_locale
@@ -77,18 +77,18 @@ KNOWN = (
     *(
         fact or ""
         for one in sample_network.PEOPLE
-        for fact in (one.id, *map(one.fact, ("name", "name_fr", "region", "city", "email")))
+        for fact in (one.id, *map(one.get_value, ("name", "name_fr", "region", "city", "email")))
     ),
-    *(one.association.shown("en") for one in sample_network.PEOPLE),
+    *(one.association.display_name("en") for one in sample_network.PEOPLE),
     *(f"company/{'a-very-long-name-' * 6}", "company/a-very-long-name-" * 6, "company/long"),
     *(typed for _, _, typed, _ in sample_network.ACCOUNTS),
     *(names["en"] for names in REGIONS.values()),
     *(cell for row in sample_network.SHEET for cell in row),
     *(row.identity.key or "" for row in sample_network.rows()),
     *(cell for line in LINKS.splitlines() for cell in line.split("\t")),
-    *(identity.key or "" for identity in map(identify.identify, LINKS.split())),
-    *TONGUES.values(),
-    *catalogue().entries,
+    *(identity.key or "" for identity in map(identify.identify_link, LINKS.split())),
+    *LANGUAGE_NAMES.values(),
+    *load_gap_catalogue().definitions,
     *("Our network", "Amina", "amina@example.org", "salma@example.org", "operator", "لا نحتاجه"),
     *("Salma", "Idris"),
     *("registry.csv", "rabat", "badge"),
@@ -110,9 +110,9 @@ def played(tmp_path_factory):
     """A folder with the network in every state there is, and what is handed in beside it."""
     folder = tmp_path_factory.mktemp("network")
     played = sample_network.played(folder)
-    played.store.copy(folder / "saved.db")
+    played.store.create_backup(folder / "saved.db")
     played.store.close()
-    (folder / "config.toml").write_text(CONFIG + play.rules())
+    (folder / "config.toml").write_text(CONFIG + play.build_demo_rules())
     (folder / "other.toml").write_text(OTHER)
     (folder / "sheet.csv").write_bytes(to_csv(sample_network.SHEET))
     return folder
@@ -128,7 +128,7 @@ def desk(played, tmp_path, monkeypatch):
     monkeypatch.setenv("COLUMNS", "2000")
     for module in pkgutil.iter_modules(cli.__path__):
         there = import_module(f"{cli.__name__}.{module.name}")
-        monkeypatch.setattr(there, "clock", lambda: sample_network.NOW, raising=False)
+        monkeypatch.setattr(there, "get_current_time", lambda: sample_network.NOW, raising=False)
     _alone(monkeypatch)
 
     def run(*words):
@@ -146,40 +146,48 @@ def _alone(monkeypatch):
     """What would ask the network, or last, ends at once."""
 
     async def ran(app, *_, **__):
-        night = app.store.last_night(NightState.DONE)
+        night = app.store.get_latest_run(AuditRunState.DONE)
         spent = {"twitter": {"cost": 12, "budget": 100, "unit": "lookups"}}
         return replace(night, blind=("facebook",), receipt={**night.receipt, "interfaces": spent})
 
     async def checked(known, *_):
-        when = Activity(datetime(2026, 10, 30, tzinfo=UTC), "feed", Precision.DAY)
+        when = Activity(datetime(2026, 10, 30, tzinfo=UTC), "feed", DatePrecision.DAY)
         there = Finding(Presence.PRESENT, status=200, last_activity=when)
         walled = Finding(Presence.UNKNOWN, Reason.LOGIN_WALL, status=302)
         return [
-            Checked(typed, one, Look(found))
+            LinkCheck(typed, one, ProbeResult(found))
             for (typed, one), found in zip(known, (there, walled), strict=False)
         ]
 
     async def played(folder, **_):
-        config = load(Path("config.toml"))
+        config = load_config(Path("config.toml"))
         with contextlib.closing(sample_network.Store.open(config.storage.url)) as store:
-            return play.Played(folder, config, tuple(store.nights()))
+            return play.DemoResult(folder, config, tuple(store.list_runs()))
 
     async def served(*_, **__):
         return None
 
     def heard(read, _):
         page = Page("https://nour.example/", 200)
-        answers = {"website": NoPage(Reason.TIMEOUT), "facebook": page}
-        return network.Heard(answers, 2, ("nour.example",), skew=timedelta(minutes=9))
+        answers = {"website": FetchError(Reason.TIMEOUT), "facebook": page}
+        return network.NetworkAnswers(
+            answers, 2, ("nour.example",), clock_skew=timedelta(minutes=9)
+        )
 
-    monkeypatch.setattr(network, "heard", heard)
-    monkeypatch.setattr(pipeline, "run", ran)
-    monkeypatch.setattr(checker, "check", checked)
-    monkeypatch.setattr(play, "play", played)
+    monkeypatch.setattr(network, "check_network", heard)
+    monkeypatch.setattr(pipeline, "run_audit_pipeline", ran)
+    monkeypatch.setattr(checker, "check_links", checked)
+    monkeypatch.setattr(play, "run_demo", played)
     monkeypatch.setattr(scheduling, "run_server", served)
-    monkeypatch.setattr(scheduling, "listening", lambda *_, **__: contextlib.nullcontext(object()))
-    monkeypatch.setattr(scheduling, "address", lambda _: "http://127.0.0.1:8321/")
-    monkeypatch.setattr(transports, "send", lambda *_: transports.Outcome(transports.Fate.SENT))
+    monkeypatch.setattr(
+        scheduling, "open_web_socket", lambda *_, **__: contextlib.nullcontext(object())
+    )
+    monkeypatch.setattr(scheduling, "format_server_url", lambda _: "http://127.0.0.1:8321/")
+    monkeypatch.setattr(
+        transports,
+        "send_message",
+        lambda *_: transports.DeliveryResult(transports.DeliveryStatus.SENT),
+    )
 
 
 def test_what_is_typed_to_each_command_is_known():
@@ -200,7 +208,11 @@ def test_a_command_says_nothing_of_its_own(desk, command):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "language", [pytest.param(one, marks=[pytest.mark.slow] * (one == "fr")) for one in languages()]
+    "language",
+    [
+        pytest.param(one, marks=[pytest.mark.slow] * (one == "fr"))
+        for one in list_catalog_languages()
+    ],
 )
 @pytest.mark.parametrize("command", commands())
 def test_a_command_speaks_the_language_of_the_terminal_or_the_one_that_is_asked_for(
@@ -219,6 +231,10 @@ COMMANDS = [file for file in sorted(Path(str(files(cli))).glob("*.py")) if file.
 
 @pytest.mark.parametrize("file", COMMANDS, ids=lambda file: file.stem)
 def test_what_a_command_tells_is_never_typed_into_the_code(file):
-    calls = [call for call in ast.walk(ast.parse(file.read_text("utf-8"))) if isinstance(call, ast.Call)]
+    calls = [
+        call for call in ast.walk(ast.parse(file.read_text("utf-8"))) if isinstance(call, ast.Call)
+    ]
     told = [call for call in calls if getattr(call.func, "id", "") in {"say", "progress"}]
-    assert [call.lineno for call in told if isinstance(call.args[0], (ast.Constant, ast.JoinedStr))] == []
+    assert [
+        call.lineno for call in told if isinstance(call.args[0], (ast.Constant, ast.JoinedStr))
+    ] == []

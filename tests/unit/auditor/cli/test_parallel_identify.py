@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from auditor.cli.check import worked
+from auditor.cli.check import map_in_processes
 
 # a test's process has threads, those of the command line have none
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
@@ -20,14 +20,18 @@ def where(numbers):
 
 @pytest.mark.parametrize("count", [0, 1, 9, 10, 11, 95])
 def test_what_is_made_comes_in_the_order_of_the_items(count):
-    assert list(worked(doubled, range(count), together=10)) == [2 * number for number in range(count)]
+    assert list(map_in_processes(doubled, range(count), batch_size=10)) == [
+        2 * number for number in range(count)
+    ]
 
 
 def test_few_items_need_no_other_process():
-    assert set(worked(where, range(10), together=10)) == {os.getpid()}
+    assert set(map_in_processes(where, range(10), batch_size=10)) == {os.getpid()}
 
 
 def test_many_items_have_others_where_there_are_cores(monkeypatch):
-    assert (set(worked(where, range(30), together=10)) - {os.getpid()}) or len(os.sched_getaffinity(0)) == 1
+    assert (set(map_in_processes(where, range(30), batch_size=10)) - {os.getpid()}) or len(
+        os.sched_getaffinity(0)
+    ) == 1
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})
-    assert set(worked(where, range(30), together=10)) == {os.getpid()}
+    assert set(map_in_processes(where, range(30), batch_size=10)) == {os.getpid()}

@@ -18,7 +18,12 @@ WAYS = {
     "bytes": f"from auditor.cli.output import give_bytes; give_bytes([b'x' * {LONG}], is_text=True)",
     "a word": f"from auditor.cli.output import say; say('x' * {LONG})",
 }
-LENGTHS = {"data": 2 * LONG + 1, "parts": 2 * LONG + LONG // 50 + 1, "bytes": LONG, "a word": LONG + 1}
+LENGTHS = {
+    "data": 2 * LONG + 1,
+    "parts": 2 * LONG + LONG // 50 + 1,
+    "bytes": LONG,
+    "a word": LONG + 1,
+}
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
@@ -26,5 +31,7 @@ LENGTHS = {"data": 2 * LONG + 1, "parts": 2 * LONG + LONG // 50 + 1, "bytes": LO
 def test_what_is_longer_than_a_pipe_arrives_whole(way, unbuffered):
     environ = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
     code = f"{INTERRUPTED}{WAYS[way]}\nsignal.setitimer(signal.ITIMER_REAL, 0)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=environ, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, env=environ, check=True
+    )
     assert len(done.stdout or done.stderr) == LENGTHS[way]

@@ -13,9 +13,9 @@ from openpyxl import load_workbook
 from auditor import report_links as auditor_report_links
 from auditor.app import App
 from auditor.cli import main, report_links
-from auditor.config.schema import Web
-from auditor.report_links import COLUMNS, Mailing, chosen
-from storage.models.audit import Association, Contact, Member
+from auditor.config.schema import WebSettings
+from auditor.report_links import EXPORT_COLUMNS, BulkInvitations, select_associations
+from storage.models.audit import Association, AssociationEntry, Contact
 from storage.store import Store
 from tests.support.mini_network import START, configured, link, opened
 
@@ -43,12 +43,13 @@ class Desk:
 
     def states(self):
         return [
-            (one["association"], one["state"]) for one in json.loads(self.done("list", "--json"))["items"]
+            (one["association"], one["state"])
+            for one in json.loads(self.done("list", "--json"))["items"]
         ]
 
     def opens(self, url):
         token = url.removeprefix(f"{PUBLIC}/r/")
-        letter = auditor_report_links.opened(self.app.store, token, self.now)
+        letter = auditor_report_links.find_active_report_link(self.app.store, token, self.now)
         return letter.association if letter else None
 
 
@@ -56,22 +57,27 @@ class Desk:
 def desk(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LOGNAME", "Amina")
-    config = configured().model_copy(update={"web": Web(public_url=PUBLIC)})
+    config = configured().model_copy(update={"web": WebSettings(public_url=PUBLIC)})
     app = opened(tmp_path, config)
     people = [
-        Member(
-            Association("nour", "Nour", region="Oriental", language="fr"), Contact(phone="06 12 34 56 78")
+        AssociationEntry(
+            Association("nour", "Nour", region="Oriental", language="fr"),
+            Contact(phone="06 12 34 56 78"),
         ),
-        Member(Association("amal", "أمل", region="Oriental"), Contact("amal@amal.example")),
+        AssociationEntry(
+            Association("amal", "أمل", region="Oriental"), Contact("amal@amal.example")
+        ),
         Association("sana", "Sana", language="en"),
     ]
     app.store.save_registry(people, [link("nour", "facebook", "nour")], START)
     url = f"sqlite:///{tmp_path}/auditor.db"
     made = Desk(app, capsys.readouterr)
     monkeypatch.setattr(
-        App, "open", staticmethod(lambda _config: App(made.app.config, Store.open(url), app.archive))
+        App,
+        "open",
+        staticmethod(lambda _config: App(made.app.config, Store.open(url), app.archive)),
     )
-    monkeypatch.setattr(report_links, "clock", lambda: made.now)
+    monkeypatch.setattr(report_links, "get_current_time", lambda: made.now)
     yield made
     app.store.close()
 
@@ -79,7 +85,7 @@ def desk(tmp_path, monkeypatch, capsys):
 def test_a_sheet_has_for_each_association_its_link_and_the_texts_in_its_language(desk):
     rows = {row["association"]: row for row in desk.sheet("--all")}
     assert list(rows) == ["amal", "nour", "sana"]
-    assert list(rows["nour"]) == list(COLUMNS)
+    assert list(rows["nour"]) == list(EXPORT_COLUMNS)
     assert rows["nour"]["text"].startswith("Bonjour Nour")
     assert rows["nour"]["link"] in rows["nour"]["text"]
     assert rows["nour"]["whatsapp"].startswith("https://wa.me/212612345678?text=Bonjour")
@@ -88,7 +94,9 @@ def test_a_sheet_has_for_each_association_its_link_and_the_texts_in_its_language
     assert rows["amal"]["email"] == "amal@amal.example"
     assert rows["sana"]["subject"] == "Your report: Sana"
     assert rows["sana"]["expires_at"] == "2026-05-30"
-    assert {name: desk.opens(row["link"]) for name, row in rows.items()} == {name: name for name in rows}
+    assert {name: desk.opens(row["link"]) for name, row in rows.items()} == {
+        name: name for name in rows
+    }
 
 
 def test_links_are_guessed_by_nobody_and_stand_in_the_sheet_alone(desk, tmp_path):
@@ -121,9 +129,9 @@ def test_a_workbook_in_a_language_has_its_headings_and_opens_the_reports(desk, t
 
 def test_some_are_chosen_by_id_by_region_or_because_they_have_none(desk):
     assert [row["association"] for row in desk.sheet("nour")] == ["nour"]
-    assert [row["association"] for row in desk.sheet("--all", "--region", "Oriental", "--missing")] == [
-        "amal"
-    ]
+    assert [
+        row["association"] for row in desk.sheet("--all", "--region", "Oriental", "--missing")
+    ] == ["amal"]
     assert [row["association"] for row in desk.sheet("--all", "--missing")] == ["sana"]
 
 
@@ -139,12 +147,12 @@ def test_a_new_link_ends_the_older_one_unless_it_is_kept(desk):
 
 def test_a_run_that_breaks_off_changes_nothing(desk):
     first = desk.sheet("nour")[0]["link"]
-    mailing = Mailing(desk.app, "Amina", desk.now)
-    pieces = mailing.pieces(chosen(desk.app, desk.now))
+    mailing = BulkInvitations(desk.app, "Amina", desk.now)
+    pieces = mailing.iter_file_parts(select_associations(desk.app, desk.now))
     next(pieces), next(pieces), next(pieces)
-    assert mailing.letters
+    assert mailing.report_links
     assert desk.opens(first) == "nour"
-    assert [letter.association for letter in desk.app.store.letters()] == ["nour"]
+    assert [letter.association for letter in desk.app.store.list_report_links()] == ["nour"]
 
 
 def test_a_file_that_cannot_be_written_leaves_the_links_as_they_are(desk):
@@ -205,8 +213,8 @@ def test_a_revoked_link_opens_nothing_and_everybodys_can_be_revoked(desk):
 
 def test_the_list_tells_when_a_link_was_made_ends_and_was_read(desk):
     desk.sheet("--all")
-    [letter] = desk.app.store.letters("nour")
-    desk.app.store.letter_opened(letter.id, START + timedelta(days=1))
+    [letter] = desk.app.store.list_report_links("nour")
+    desk.app.store.mark_report_link_opened(letter.id, START + timedelta(days=1))
     desk.now += timedelta(days=100)
     [item] = json.loads(desk.done("list", "--association", "nour", "--json"))["items"]
     assert item == {

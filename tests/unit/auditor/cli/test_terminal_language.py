@@ -11,11 +11,11 @@ import sys
 import pytest
 
 from auditor.cli import audit, check, decisions, digest, main, registry, reports
-from auditor.i18n.catalogs import terms
-from auditor.i18n.wording import Wording
+from auditor.i18n.catalogs import load_terms
+from auditor.i18n.wording import Translator
 from auditor.reference.gap_catalogue import LANGUAGES
-from auditor.registry.issues import ERRORS, Problem, Trouble
-from storage.models.audit import DecisionKind, NightState
+from auditor.registry.issues import ERROR_ISSUES, Issue, SpreadsheetProblem
+from storage.models.audit import AuditRunState, DecisionKind
 
 SHEET = "id,name,facebook,email\r\nnour,Nour,https://www.facebook.com/nour,nobody\r\n"
 MAIN = "import sys; from auditor.cli.main import main; sys.exit(main())"
@@ -80,7 +80,9 @@ def test_a_language_that_is_not_spoken_is_a_mistake_of_usage(auditor, capsys):
         ({"LANG": "de_DE.UTF-8"}, "no night yet; `auditor run` makes one\n"),
     ],
 )
-def test_without_one_the_terminals_own_language_is_spoken_or_english(auditor, monkeypatch, environ, said):
+def test_without_one_the_terminals_own_language_is_spoken_or_english(
+    auditor, monkeypatch, environ, said
+):
     auditor("registry", "import", "sheet.csv")
     monkeypatch.delenv("LC_ALL")
     for name, value in environ.items():
@@ -119,7 +121,9 @@ def test_a_pipe_and_json_keep_their_english_keys_whatever_the_language(auditor, 
         pytest.param("C", "Detail", "ok", marks=pytest.mark.slow),
     ],
 )
-def test_a_table_on_a_terminal_has_its_headings_and_states_in_words(tmp_path, language, heading, state):
+def test_a_table_on_a_terminal_has_its_headings_and_states_in_words(
+    tmp_path, language, heading, state
+):
     told = on_a_terminal(tmp_path, "doctor", "--offline", LANG=language)
     assert heading in told
     assert state in told.split()
@@ -137,28 +141,30 @@ def test_a_terminal_without_utf8_is_told_all_the_same(tmp_path, language):
 
 def test_every_heading_and_code_of_a_table_has_a_word():
     columns = {
-        *digest.DELIVERY,
-        *digest.WISH,
-        *reports.GAP,
-        *audit.CHANGE,
-        *registry.PROBLEM,
-        *registry.TRAIL,
-        *decisions.COLUMNS,
-        *check.IDENTITY,
-        *check.FOUND,
+        *digest.DELIVERY_COLUMNS,
+        *digest.SUBSCRIPTION_COLUMNS,
+        *reports.GAP_COLUMNS,
+        *audit.CHANGE_COLUMNS,
+        *registry.ISSUE_COLUMNS,
+        *registry.HISTORY_COLUMNS,
+        *decisions.DECISION_COLUMNS,
+        *check.IDENTITY_COLUMNS,
+        *check.FINDING_COLUMNS,
     }
-    words = terms()
+    words = load_terms()
     assert {name for name in columns if name not in words["heading"]} == set()
-    assert set(words["problem"]) == set(Trouble)
+    assert set(words["problem"]) == set(Issue)
     assert set(words["decision"]) == set(DecisionKind)
-    assert set(words["night"]) == set(NightState)
+    assert set(words["night"]) == set(AuditRunState)
     assert all(set(word) == set(LANGUAGES) for group in words.values() for word in group.values())
 
 
-@pytest.mark.parametrize("trouble", Trouble)
+@pytest.mark.parametrize("trouble", Issue)
 def test_a_problem_of_a_sheet_is_a_sentence(trouble):
-    told = Problem(3, "email", "nobody", trouble).said(Wording("en"))
-    assert told.startswith("error: line 3, email: " if trouble in ERRORS else "warning: line 3, email: ")
+    told = SpreadsheetProblem(3, "email", "nobody", trouble).describe(Translator("en"))
+    assert told.startswith(
+        "error: line 3, email: " if trouble in ERROR_ISSUES else "warning: line 3, email: "
+    )
     assert str(trouble) not in told
 
 

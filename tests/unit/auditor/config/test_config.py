@@ -6,9 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from auditor.config.schema import Config, find, load, packaged, unused
+from auditor.config.schema import (
+    Config,
+    find_config_file,
+    find_packaged_config,
+    find_unused_variables,
+    load_config,
+)
 from auditor.core.errors import ConfigError
-from auditor.reference.gap_catalogue import catalogue
+from auditor.reference.gap_catalogue import load_gap_catalogue
 
 MUSEUM = sorted((Path(__file__).parents[3] / "fixtures" / "data" / "config").glob("bad-*.toml"))
 
@@ -17,9 +23,11 @@ MUSEUM = sorted((Path(__file__).parents[3] / "fixtures" / "data" / "config").glo
 def test_each_bad_config_is_refused_with_the_message_of_its_first_line(bad):
     expected = bad.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
     with pytest.raises(ConfigError) as refusal:
-        load(bad, {})
-    assert str(refusal.value).replace(str(bad), bad.name) == expected.replace("{here}", str(bad.parent))
-    assert refusal.value.code == 3
+        load_config(bad, {})
+    assert str(refusal.value).replace(str(bad), bad.name) == expected.replace(
+        "{here}", str(bad.parent)
+    )
+    assert refusal.value.exit_code == 3
 
 
 def test_the_museum_is_not_empty():
@@ -27,14 +35,14 @@ def test_the_museum_is_not_empty():
 
 
 def test_the_packaged_example_loads_and_names_every_channel_of_the_survey():
-    config = load(packaged(), {})
+    config = load_config(find_packaged_config(), {})
     assert {"website", *config.survey.figures} == set(config.channels)
     assert config.survey.figures == {"facebook": 83, "twitter": 12.5, "linkedin": 18, "youtube": 4}
     assert len(config.rules) >= 30
 
 
 def test_what_the_example_has_in_comments_loads_without_the_marks(tmp_path):
-    text = packaged().read_text("utf-8")
+    text = find_packaged_config().read_text("utf-8")
     bare, count = re.subn(r"^# (?=\[|[a-z_]+ = )", "", text, flags=re.MULTILINE)
     assert count > 30
     (tmp_path / "secrets").mkdir()
@@ -42,7 +50,7 @@ def test_what_the_example_has_in_comments_loads_without_the_marks(tmp_path):
         (tmp_path / name).write_text("https://chat.example/0123456789")
     path = tmp_path / "config.toml"
     path.write_text(bare, "utf-8")
-    config = load(path, {})
+    config = load_config(path, {})
     assert len(config.channels) == 8
     assert [len(one.regions) for one in config.notify.recipients] == [1, 0]
     assert config.notify.smtp.password.get_secret_value() == "https://chat.example/0123456789"
@@ -50,14 +58,14 @@ def test_what_the_example_has_in_comments_loads_without_the_marks(tmp_path):
 
 
 def test_what_the_example_shows_is_the_default():
-    example, default = load(packaged(), {}), Config()
+    example, default = load_config(find_packaged_config(), {}), Config()
     for part in ("fetch", "confirm", "activity", "schedule", "network", "log"):
         assert getattr(example, part) == getattr(default, part), part
 
 
 def test_without_any_file_the_packaged_example_serves(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    config = load(None, {})
+    config = load_config(None, {})
     assert config.rules
     assert config.storage.url == "sqlite:///data/auditor.db"
 
@@ -65,7 +73,7 @@ def test_without_any_file_the_packaged_example_serves(tmp_path, monkeypatch):
 def test_a_table_of_ones_own_stands_in_place_of_the_examples(tmp_path):
     path = tmp_path / "config.toml"
     path.write_text('[channels.website]\n[report]\nlanguages = ["fr"]\n')
-    config = load(path, {})
+    config = load_config(path, {})
     assert list(config.channels) == ["website"]
     assert config.report.languages == ("fr",)
     assert config.rules
@@ -75,14 +83,14 @@ def test_paths_are_taken_from_the_folder_of_the_file(tmp_path):
     (tmp_path / "key").write_text("hidden\n")
     path = tmp_path / "config.toml"
     path.write_text('[channels.youtube]\nkey_file = "key"\n[storage]\nfolder = "here"\n')
-    config = load(path, {})
+    config = load_config(path, {})
     assert config.storage.url == f"sqlite:///{tmp_path}/here/auditor.db"
-    assert config.channels["youtube"].key.get_secret_value() == "hidden"
+    assert config.channels["youtube"].api_key.get_secret_value() == "hidden"
 
 
 def test_a_secret_is_never_printed():
-    config = load(packaged(), {"AUDITOR_CHANNELS__YOUTUBE__KEY": "hidden"})
-    assert config.channels["youtube"].key.get_secret_value() == "hidden"
+    config = load_config(find_packaged_config(), {"AUDITOR_CHANNELS__YOUTUBE__KEY": "hidden"})
+    assert config.channels["youtube"].api_key.get_secret_value() == "hidden"
     assert "hidden" not in repr(config.channels)
 
 
@@ -98,42 +106,48 @@ def test_a_secret_is_never_printed():
     ],
 )
 def test_the_environment_overrides_a_setting_at_any_depth(name, text, place, value):
-    found = load(packaged(), {name: text})
+    found = load_config(find_packaged_config(), {name: text})
     for part in place:
         found = found[part] if hasattr(found, "keys") else getattr(found, part)
     assert found == value
 
 
 def test_a_variable_set_to_nothing_sets_nothing():
-    assert load(packaged(), {"AUDITOR_FETCH__PROXY": ""}).fetch.proxy is None
+    assert load_config(find_packaged_config(), {"AUDITOR_FETCH__PROXY": ""}).fetch.proxy is None
 
 
 def test_a_bad_variable_is_named_in_place_of_the_file():
     with pytest.raises(ConfigError, match=r"^AUDITOR_FETCH__HOST_DELAY: "):
-        load(packaged(), {"AUDITOR_FETCH__HOST_DELAY": "slowly"})
+        load_config(find_packaged_config(), {"AUDITOR_FETCH__HOST_DELAY": "slowly"})
     with pytest.raises(ConfigError, match=r"^AUDITOR_FECTH__PROXY: .*; try: fetch$"):
-        load(packaged(), {"AUDITOR_FECTH__PROXY": "http://localhost:1"})
+        load_config(find_packaged_config(), {"AUDITOR_FECTH__PROXY": "http://localhost:1"})
 
 
 def test_a_file_that_is_not_there_is_told(tmp_path):
     with pytest.raises(ConfigError, match="there is no such file"):
-        load(tmp_path / "none.toml", {})
+        load_config(tmp_path / "none.toml", {})
 
 
-def test_the_option_goes_before_the_variable_and_the_variable_before_the_folder(tmp_path, monkeypatch):
+def test_the_option_goes_before_the_variable_and_the_variable_before_the_folder(
+    tmp_path, monkeypatch
+):
     monkeypatch.chdir(tmp_path)
     names = [tmp_path / name for name in ("option.toml", "variable.toml", "config.toml")]
     for name in names:
         name.write_text("")
     environ = {"AUDITOR_CONFIG": str(names[1])}
-    assert find(names[0], environ) == names[0]
-    assert find(None, environ) == names[1]
-    assert find(None, {}).resolve() == names[2]
+    assert find_config_file(names[0], environ) == names[0]
+    assert find_config_file(None, environ) == names[1]
+    assert find_config_file(None, {}).resolve() == names[2]
 
 
 def test_a_misspelt_variable_is_told_of():
-    assert unused({"AUDITOR_PROXY": "x", "AUDITOR_CONFIG": "y", "HOME": "z"}) == ["AUDITOR_PROXY"]
+    assert find_unused_variables({"AUDITOR_PROXY": "x", "AUDITOR_CONFIG": "y", "HOME": "z"}) == [
+        "AUDITOR_PROXY"
+    ]
 
 
 def test_every_rule_of_the_example_has_words():
-    assert {rule.code for rule in load(packaged(), {}).rules} <= set(catalogue().entries)
+    assert {rule.code for rule in load_config(find_packaged_config(), {}).rules} <= set(
+        load_gap_catalogue().definitions
+    )

@@ -12,11 +12,11 @@ import pytest
 from htmldate import find_date
 
 from auditor.cli import main
-from auditor.config.notifications import Monitor
+from auditor.config.notifications import MonitorSettings
 from auditor.core import log_setup
-from auditor.notifications.delivery import Delivery, masked, told
-from auditor.notifications.healthcheck_ping import Pulse
-from probes.log import RESERVED, Events
+from auditor.notifications.delivery import Delivery, build_log_fields, mask_address
+from auditor.notifications.healthcheck_ping import HealthcheckPing
+from probes.log import RESERVED_FIELDS, EventLogger
 from tests.support.smtp_and_http_servers import web_server
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -24,7 +24,7 @@ PACKAGES = ("auditor", "storage", "probes")
 METHODS = {"debug": 0, "info": 0, "warning": 0, "error": 0, "bug": 1}
 """How an event is told, and at which place its name stands."""
 MODULES = [file for package in PACKAGES for file in sorted((ROOT / package).rglob("*.py"))]
-events = Events("auditor.tests")
+events = EventLogger("auditor.tests")
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def written(capsys):
 
 
 def test_an_event_is_one_line_for_a_person(written):
-    log_setup.keep()
+    log_setup.configure_logging()
     events.warning(
         "channel_blind", "blind on {channel} tonight: {why}", channel="x\nERROR: no", why="\x1b[2J"
     )
@@ -47,8 +47,10 @@ def test_an_event_is_one_line_for_a_person(written):
 
 
 def test_an_event_in_json_has_its_name_its_facts_and_its_moment(written):
-    log_setup.keep("json", "info")
-    events.info("night_ended", "the night of {night} is {state}", night="2026-11-25", state="done\n")
+    log_setup.configure_logging("json", "info")
+    events.info(
+        "night_ended", "the night of {night} is {state}", night="2026-11-25", state="done\n"
+    )
     (line,) = map(json.loads, written())
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line.pop("time"))
     assert line == {
@@ -65,32 +67,36 @@ def failed():
     try:
         {}["by\nnought"]
     except KeyError as bug:
-        events.bug(bug, "probe_crashed", "the probe crashed")
+        events.exception(bug, "probe_crashed", "the probe crashed")
 
 
 def test_a_bug_is_one_line_and_its_trace_is_in_json_or_asked_for(written):
-    log_setup.keep()
+    log_setup.configure_logging()
     failed()
     assert written() == ["ERROR: the probe crashed KeyError: 'by\\nnought'"]
-    log_setup.keep("json")
+    log_setup.configure_logging("json")
     failed()
     line = json.loads(written()[-1])
     assert line["error"] == "KeyError: 'by\\nnought'"
     assert "test_log_setup.py" in line["trace"]
-    log_setup.keep(debug=True)
+    log_setup.configure_logging(debug=True)
     failed()
     assert "Traceback (most recent call last):" in written()
 
 
 def test_what_a_library_warns_of_is_an_event_too(written):
-    log_setup.keep("json")
+    log_setup.configure_logging("json")
     logging.getLogger("somebody.else").warning("%s is odd", "this")
     line = json.loads(written()[0])
-    assert (line["event"], line["logger"], line["message"]) == ("log", "somebody.else", "this is odd")
+    assert (line["event"], line["logger"], line["message"]) == (
+        "log",
+        "somebody.else",
+        "this is odd",
+    )
 
 
 def test_an_empty_page_of_a_strangers_is_no_error(written):
-    log_setup.keep()
+    log_setup.configure_logging()
     assert find_date("<p></p>") is None
     with suppress(ValueError):
         find_date("")
@@ -110,7 +116,7 @@ def test_an_empty_page_of_a_strangers_is_no_error(written):
     ],
 )
 def test_what_is_heard_is_what_was_asked_for(written, options, heard):
-    log_setup.keep("json", **options)
+    log_setup.configure_logging("json", **options)
     for level in ("debug", "info", "warning", "error"):
         getattr(events, level)("something", "something")
     assert [json.loads(line)["level"] for line in written()] == heard
@@ -123,9 +129,9 @@ def test_journald_gets_a_priority_before_each_line_and_nobody_else_does(tmp_path
         for device in (there.st_dev, there.st_dev + 1):
             monkeypatch.setenv("JOURNAL_STREAM", f"{device}:{there.st_ino}")
             for form in ("line", "json"):
-                log_setup.keep(form)
+                log_setup.configure_logging(form)
                 events.warning("something", "something")
-        log_setup.keep(debug=True)
+        log_setup.configure_logging(debug=True)
         stream.seek(0)
         told = stream.read().splitlines()
     assert [line[:4] for line in told] == ["<4>W", "<4>{", "WARN", '{"ti']
@@ -136,33 +142,35 @@ def test_journald_gets_a_priority_before_each_line_and_nobody_else_does(tmp_path
 def test_every_line_of_a_trace_has_its_priority():
     bug = KeyError("x")
     record = logging.LogRecord("x", logging.ERROR, "", 1, "failed", None, (KeyError, bug, None))
-    made = log_setup.formatter("line", traces=True, journal=True).format(record)
+    made = log_setup.create_formatter("line", show_tracebacks=True, is_journald=True).format(record)
     assert made.splitlines() == ["<3>ERROR: failed", "<3>KeyError: 'x'"]
     record.exc_info = (ExceptionGroup, ExceptionGroup("two", [bug, bug]), None)
-    made = log_setup.formatter("line", traces=True, journal=True).format(record)
+    made = log_setup.create_formatter("line", show_tracebacks=True, is_journald=True).format(record)
     assert len(made.splitlines()) > 3
     assert all(line.startswith("<3>") for line in made.splitlines())
 
 
 def test_the_address_of_a_monitor_is_in_no_line_however_much_is_asked_for(written):
     """httpx names every address that it asks."""
-    log_setup.keep(debug=True)
+    log_setup.configure_logging(debug=True)
     with web_server([500, 500]) as (host, asked):
-        Pulse(Monitor(ping_url=f"http://{host}/secret"), "7f3c").begin()
+        HealthcheckPing(MonitorSettings(ping_url=f"http://{host}/secret"), "7f3c").report_start()
     assert len(asked) == 2
     assert written() == ["WARNING: the monitor was not told of the beginning: it answered 500"]
 
 
 def test_a_recipient_is_known_again_but_cannot_be_written_to():
-    lost = Delivery("amina@example.org", "digest", "2026-11-25", "refused", why="550 <Amina@Example.org>?")
-    assert told(lost) == {
+    lost = Delivery(
+        "amina@example.org", "digest", "2026-11-25", "refused", reason="550 <Amina@Example.org>?"
+    )
+    assert build_log_fields(lost) == {
         "recipient": "a…@example.org",
         "kind": "digest",
         "occasion": "2026-11-25",
         "outcome": "refused",
         "why": "550 <a…@example.org>?",
     }
-    assert masked("slack:3f9a12cc01234567") == "slack:3f9a12cc01234567"
+    assert mask_address("slack:3f9a12cc01234567") == "slack:3f9a12cc01234567"
 
 
 def test_a_command_that_fails_is_an_event_where_events_are_json(tmp_path, monkeypatch, capsys):
@@ -214,11 +222,15 @@ def test_every_event_has_a_fixed_name_and_a_sentence_that_its_facts_fill():
         named = {keyword.arg for keyword in call.keywords}
         if None not in named:
             assert set(re.findall(r"{(\w+)}", text.value)) <= named, name.value
-        assert not named & RESERVED, name.value
+        assert not named & RESERVED_FIELDS, name.value
 
 
 def test_nobody_logs_but_by_events():
-    allowed = {"probes/log.py", "auditor/core/log_setup.py", "auditor/notifications/healthcheck_ping.py"}
+    allowed = {
+        "probes/log.py",
+        "auditor/core/log_setup.py",
+        "auditor/notifications/healthcheck_ping.py",
+    }
     # these silence a library's logger
     others = {
         "auditor/notifications/transports.py",

@@ -10,7 +10,7 @@ import pytest
 from auditor.app import App
 from auditor.checking import checker
 from auditor.cli import decisions, main, reports
-from auditor.runs.run import run
+from auditor.runs.run import execute_run
 from storage.models.audit import Streak
 from storage.store import Store
 from tests.support.mini_network import START, link, night_of, opened, register, steps
@@ -69,10 +69,13 @@ class Desk:
         return {one["key"]: one["state"] for one in self.report(association)["accounts"]}
 
     def gaps(self, association):
-        return {(one["channel"], one["code"]) for one in self.items("gaps", "--association", association)}
+        return {
+            (one["channel"], one["code"])
+            for one in self.items("gaps", "--association", association)
+        }
 
     async def night(self, day):
-        await run(self.app, night_of(day))
+        await execute_run(self.app, night_of(day))
         self.now = night_of(day) + timedelta(hours=6)
 
 
@@ -80,8 +83,8 @@ class Desk:
 def desk(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("AUDITOR_CONFIG", raising=False)
-    monkeypatch.setattr(checker, "steps", steps)
-    for name in decisions.LOGIN:
+    monkeypatch.setattr(checker, "probe_steps_for", steps)
+    for name in decisions.LOGIN_VARIABLES:
         monkeypatch.delenv(name, raising=False)
     app = opened(tmp_path)
     url = f"sqlite:///{tmp_path}/auditor.db"
@@ -96,19 +99,20 @@ def desk(tmp_path, monkeypatch, capsys):
 
     made = Desk(app, read)
     for module in (decisions, decisions, reports):
-        monkeypatch.setattr(module, "clock", lambda: made.now)
+        monkeypatch.setattr(module, "get_current_time", lambda: made.now)
     register(app, NOUR, AMAL, SITE, names=["bare"])
     yield made
     app.store.close()
 
 
 async def test_an_attested_account_is_present_in_the_report_for_twelve_months(desk):
-    desk.app.web.answers = {NOUR.typed: "wall"}
+    desk.app.web.answers = {NOUR.typed_text: "wall"}
     await desk.night(0)
     assert desk.states("nour")["u:nour"] == "unknown"
     told = desk.decide("attest", "nour", "facebook")
     assert (
-        told == "attested: nour on Facebook, said by Amina, until 1 March 2027, shown at once, decision 1\n"
+        told
+        == "attested: nour on Facebook, said by Amina, until 1 March 2027, shown immediately, decision 1\n"
     )
     assert desk.states("nour")["u:nour"] == "present"
     desk.now += timedelta(days=365)
@@ -118,7 +122,7 @@ async def test_an_attested_account_is_present_in_the_report_for_twelve_months(de
 
 
 async def test_against_a_confirmed_absence_an_attestation_holds_180_days(desk):
-    desk.app.web.answers = {NOUR.typed: "gone"}
+    desk.app.web.answers = {NOUR.typed_text: "gone"}
     for day in (0, 3, 6):
         await desk.night(day)
     assert desk.states("nour")["u:nour"] == "gone"
@@ -153,19 +157,19 @@ async def test_a_channel_given_up_by_choice_is_no_gap_after_the_next_night(desk)
 
 def test_a_choice_that_the_sheet_contradicts_is_kept_with_a_warning(desk):
     told = desk.decide("none-by-choice", "nour", "facebook")
-    assert f"warning: the sheet lists an account of nour on Facebook: {NOUR.typed}" in told
+    assert f"warning: the sheet lists an account of nour on Facebook: {NOUR.typed_text}" in told
 
 
 async def test_what_is_not_theirs_is_neither_judged_nor_shown(desk):
-    desk.decide("not-ours", "nour", "facebook", "--account", NOUR.typed)
+    desk.decide("not-ours", "nour", "facebook", "--account", NOUR.typed_text)
     await desk.night(0)
     assert "u:nour" not in desk.states("nour")
-    assert NOUR.typed not in desk.app.web.asked
+    assert NOUR.typed_text not in desk.app.web.asked
     assert ("facebook", "channel_missing") in desk.gaps("nour")
 
 
 async def test_a_proposal_that_is_not_theirs_is_no_longer_told(desk):
-    desk.app.web.answers = {SITE.typed: "linked"}
+    desk.app.web.answers = {SITE.typed_text: "linked"}
     for day in range(2):
         await desk.night(day)
     assert ("youtube", "channel_unlisted") in desk.gaps("nour")
@@ -180,10 +184,10 @@ NEW = "https://www.facebook.com/NourAgadir"
 
 async def test_an_account_that_moved_is_looked_at_where_it_is_now(desk):
     told = desk.decide("moved", "nour", "facebook", "--to", NEW)
-    assert f"to do: put {NEW} in the sheet in place of {NOUR.typed}" in told
+    assert f"to do: put {NEW} in the sheet in place of {NOUR.typed_text}" in told
     await desk.night(0)
     assert desk.states("nour") == {"u:nouragadir": "present", "nour.example": "present"}
-    assert NOUR.typed not in desk.app.web.asked
+    assert NOUR.typed_text not in desk.app.web.asked
     assert ("facebook", "channel_missing") not in desk.gaps("nour")
     kept = [(one["kind"], one["account"], one["value"]) for one in desk.items("decide", "list")]
     assert kept == [("moved", "u:nour", NEW), ("ours", "u:nouragadir", None)]
@@ -191,9 +195,13 @@ async def test_an_account_that_moved_is_looked_at_where_it_is_now(desk):
     assert said[1:] == ["still in force: ours (decision 2), which was taken with it"]
 
 
-async def test_of_an_account_that_moved_nobody_knows_where_somebody_hears_before_it_counts_again(desk):
+async def test_of_an_account_that_moved_nobody_knows_where_somebody_hears_before_it_counts_again(
+    desk,
+):
     told = desk.decide("moved", "nour", "facebook")
-    assert f"to do: find where it is, and put that in the sheet in place of {NOUR.typed}" in told
+    assert (
+        f"to do: find where it is, and put that in the sheet in place of {NOUR.typed_text}" in told
+    )
     await desk.night(0)
     assert ("facebook", "channel_missing") not in desk.gaps("nour")
     assert desk.items("decide", "list", "--ending") == []
@@ -206,12 +214,16 @@ async def test_of_an_account_that_moved_nobody_knows_where_somebody_hears_before
 
 def test_an_account_that_moved_to_one_that_is_listed_is_not_registered_twice(desk):
     register(desk.app, NOUR, OTHER)
-    desk.decide("moved", "nour", "facebook", "--account", "u:nour", "--to", "https://www.facebook.com/other")
+    desk.decide(
+        "moved", "nour", "facebook", "--account", "u:nour", "--to", "https://www.facebook.com/other"
+    )
     assert [one["kind"] for one in desk.items("decide", "list")] == ["moved"]
 
 
-async def test_a_proposal_that_is_theirs_is_registered_and_stays_when_the_old_sheet_is_read_again(desk):
-    desk.app.web.answers = {SITE.typed: "linked"}
+async def test_a_proposal_that_is_theirs_is_registered_and_stays_when_the_old_sheet_is_read_again(
+    desk,
+):
+    desk.app.web.answers = {SITE.typed_text: "linked"}
     for day in range(2):
         await desk.night(day)
     desk.decide("ours", "nour", "youtube", "--account", "@nour")
@@ -236,9 +248,12 @@ def test_an_account_is_named_by_its_link_alone(desk):
 def test_two_words_may_not_contradict_each_other(desk):
     desk.decide("not-ours", "nour", "facebook")
     code, _, err = desk.type(
-        "decide", "ours", "nour", NOUR.typed.replace("facebook.example", "fb.com"), *BECAUSE
+        "decide", "ours", "nour", NOUR.typed_text.replace("facebook.example", "fb.com"), *BECAUSE
     )
-    assert (code, "Amina called it not_ours; try: `auditor decide withdraw 1` first" in err) == (3, True)
+    assert (code, "Amina called it not_ours; try: `auditor decide withdraw 1` first" in err) == (
+        3,
+        True,
+    )
 
 
 async def test_a_decision_that_is_withdrawn_is_kept_and_holds_no_more(desk):
@@ -260,7 +275,7 @@ async def test_a_decision_that_is_withdrawn_is_kept_and_holds_no_more(desk):
     )
     await desk.night(1)
     assert desk.states("nour")["u:nour"] == "present"
-    gaps = [gap for gap in desk.app.store.gaps("nour") if gap.channel == "facebook"]
+    gaps = [gap for gap in desk.app.store.list_gaps("nour") if gap.channel == "facebook"]
     assert [(gap.code, gap.opened_at, gap.closed_at) for gap in gaps] == [
         ("channel_missing", night_of(0), night_of(1))
     ]
@@ -274,7 +289,7 @@ def test_a_word_on_an_account_in_two_columns_is_withdrawn_whole(desk):
 
 
 async def test_the_last_publication_a_person_saw_is_told_as_attested(desk):
-    desk.app.web.answers = {NOUR.typed: "wall"}
+    desk.app.web.answers = {NOUR.typed_text: "wall"}
     await desk.night(0)
     desk.decide("attest", "nour", "facebook", "--last-activity", "2026-02-20")
     told = next(one for one in desk.report("nour")["accounts"] if one["key"] == "u:nour")
@@ -283,9 +298,9 @@ async def test_the_last_publication_a_person_saw_is_told_as_attested(desk):
 
 async def test_a_person_is_asked_whose_an_account_is_once_another_answers_under_its_name(desk):
     await desk.night(0)
-    row = next(row for row in desk.app.store.accounts("nour") if row.channel == "facebook")
+    row = next(row for row in desk.app.store.list_accounts("nour") if row.channel == "facebook")
     standing = desk.app.store.standing(row.id)
-    desk.app.store.put_derived([replace(standing, other=Streak("99", START, START))])
+    desk.app.store.save_conclusions([replace(standing, other=Streak("99", START, START))])
     told = [(one["code"], one["params"]["cause"]) for one in desk.report("nour")["unchecked"]]
     assert told == [("channel_unconfirmed", "other_account")]
     desk.decide("attest", "nour", "facebook")
@@ -294,7 +309,7 @@ async def test_a_person_is_asked_whose_an_account_is_once_another_answers_under_
 
 async def test_the_list_tells_a_word_that_newer_evidence_outweighs(desk):
     desk.decide("attest", "nour", "facebook")
-    desk.app.web.answers = {NOUR.typed: "gone"}
+    desk.app.web.answers = {NOUR.typed_text: "gone"}
     for day in (1, 4, 7):
         await desk.night(day)
     assert desk.states("nour")["u:nour"] == "gone"
@@ -306,7 +321,7 @@ async def test_the_list_tells_a_word_that_newer_evidence_outweighs(desk):
 async def test_one_gap_is_waived_on_every_channel_at_once(desk):
     await desk.night(0)
     told = desk.decide("waive", "bare", "--code", "channel_missing", "--until", "2026-03-05")
-    assert "waived: bare, said by Amina, until 5 March 2026, shown at once" in told
+    assert "waived: bare, said by Amina, until 5 March 2026, shown immediately" in told
     assert desk.gaps("bare") == set()
     assert desk.gaps("amal") == {("youtube", "channel_missing")}
 
@@ -324,12 +339,14 @@ async def test_a_waived_gap_is_hidden_through_its_last_day(desk):
 
 async def test_a_waiver_of_one_account_leaves_the_other_s_gap(desk):
     register(desk.app, NOUR, OTHER)
-    desk.app.web.answers = dict.fromkeys((NOUR.typed, OTHER.typed), "gone")
+    desk.app.web.answers = dict.fromkeys((NOUR.typed_text, OTHER.typed_text), "gone")
     for day in (0, 3, 6):
         await desk.night(day)
     desk.decide("waive", "nour", "facebook", "--account", "u:other")
-    told = [one for one in desk.items("gaps", "--association", "nour") if one["code"] == "channel_dead"]
-    assert [one["params"]["url"] for one in told] == [NOUR.typed]
+    told = [
+        one for one in desk.items("gaps", "--association", "nour") if one["code"] == "channel_dead"
+    ]
+    assert [one["params"]["url"] for one in told] == [NOUR.typed_text]
 
 
 def test_the_list_tells_those_in_force_and_those_expired(desk):
@@ -342,9 +359,11 @@ def test_the_list_tells_those_in_force_and_those_expired(desk):
     assert [(one["id"], one["state"]) for one in told] == [(1, "expired"), (2, "in_force")]
     assert (told[1]["who"], told[1]["why"], told[1]["account"]) == ("Amina", "she called", "u:nour")
     assert told[1]["decided_at"] == "2026-03-01T00:30:00Z"
-    assert [one["association"] for one in desk.items("decide", "list", "--association", "bare")] == ["bare"]
+    assert [
+        one["association"] for one in desk.items("decide", "list", "--association", "bare")
+    ] == ["bare"]
     heading, first, _ = desk.type("decide", "list")[1].rstrip("\n").split("\n")
-    assert heading.split("\t") == list(decisions.COLUMNS)
+    assert heading.split("\t") == list(decisions.DECISION_COLUMNS)
     assert first.split("\t") == [
         *("1", "waive", "facebook", "", "", "2026-03-02", "expired"),
         *("Amina", "bare", "she called"),
@@ -360,23 +379,44 @@ def test_the_list_tells_those_in_force_and_those_expired(desk):
         ("attest nour facebook --account u:else", "try: --account u:nour"),
         ("attest nour facebook --until 2026-02-28", "this day is past; try: --until 2026-05-30"),
         ("attest nour facebook --until tomorrow", "this is no date; try: --until"),
-        ("attest nour facebook --until 2027-03-02", "holds 365 days at most; try: --until 2027-03-01"),
-        ("moved nour facebook --to https://www.youtube.com/@nour", "this names no facebook account"),
+        (
+            "attest nour facebook --until 2027-03-02",
+            "holds 365 days at most; try: --until 2027-03-01",
+        ),
+        (
+            "moved nour facebook --to https://www.youtube.com/@nour",
+            "this names no facebook account",
+        ),
         ("moved nour facebook --to https://www.facebook.com/nour", "the account it moved from"),
         ("not-ours nour youtube --account @nour", "try: list it in the sheet first"),
         ("waive nour facebook --code channel_odd", "no gap has this code; try: `auditor gaps`"),
         ("waive nour facebook --code channel_waived", "this is a status, not a gap"),
         ("list --association nowhere", "no association has this id"),
-        ("attest nour facebook --last-activity 2026-03-02", "this day is to come; try: --last-activity"),
-        ("attest nour facebook --last-activity 1926-02-01", "nothing was published that long ago; try:"),
-        ("attest nour facebook --last-activity May", "this is no date; try: --last-activity 2026-03-01"),
+        (
+            "attest nour facebook --last-activity 2026-03-02",
+            "this day is to come; try: --last-activity",
+        ),
+        (
+            "attest nour facebook --last-activity 1926-02-01",
+            "nothing was published that long ago; try:",
+        ),
+        (
+            "attest nour facebook --last-activity May",
+            "this is no date; try: --last-activity 2026-03-01",
+        ),
         ("attest nour https://www.youtube.com/@nour", "it has no account there"),
         ("none-by-choice nour facebook.com/nour", "not an account; try: facebook"),
         ("ours nour youtube", "which account is not said; try: --account"),
         ("ours nour https://www.facebook.com/nour", "it is registered already"),
-        ("ours nour facebook --account https://www.facebook.com/", "this names no facebook account"),
+        (
+            "ours nour facebook --account https://www.facebook.com/",
+            "this names no facebook account",
+        ),
         ("ours nour myspace --account x", "this channel is not audited"),
-        ("moved nour facebook --until 2026-09-30", "holds 180 days at most; try: --until 2026-08-28"),
+        (
+            "moved nour facebook --until 2026-09-30",
+            "holds 180 days at most; try: --until 2026-08-28",
+        ),
         ("waive nour", "what is waived is not said; try: CHANNEL, or --code CODE"),
         ("waive nour --account u:nour", "a channel has to be said"),
         ("withdraw 7", "no decision has this number; try: `auditor decide list`"),
@@ -388,7 +428,7 @@ def test_what_nobody_could_mean_is_refused_in_one_line_and_not_kept(desk, words,
     assert (code, out, err.count("\n")) == (3, "", 1)
     assert err.startswith("error: ")
     assert complaint in err
-    assert not list(desk.app.store.decisions())
+    assert not list(desk.app.store.list_decisions())
 
 
 def test_what_has_ended_cannot_be_withdrawn(desk):
@@ -396,7 +436,10 @@ def test_what_has_ended_cannot_be_withdrawn(desk):
     desk.decide("waive", "bare", "youtube")
     assert desk.type("decide", "withdraw", "2", *BECAUSE)[0] == 0
     desk.now = night_of(10)
-    for number, complaint in (("1", "it ended on 2026-03-02"), ("2", "Amina withdrew it on 2026-03-01")):
+    for number, complaint in (
+        ("1", "it ended on 2026-03-02"),
+        ("2", "Amina withdrew it on 2026-03-01"),
+    ):
         code, _, err = desk.type("decide", "withdraw", number, *BECAUSE)
         assert (code, complaint in err) == (3, True)
 

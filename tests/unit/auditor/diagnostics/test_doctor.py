@@ -11,24 +11,26 @@ from rich.cells import cell_len
 
 from auditor import diagnostics
 from auditor.cli import main
-from auditor.config.schema import load
+from auditor.config.schema import load_config
 from auditor.demo import play
-from auditor.demo.proxy import Authority
+from auditor.demo.proxy import CertificateAuthority
 from auditor.diagnostics import environment, network
-from auditor.diagnostics.network import Heard
+from auditor.diagnostics.network import NetworkAnswers
 from auditor.reference.gap_catalogue import LANGUAGES
-from probes.http.ssrf_guard import Names
+from probes.http.ssrf_guard import DnsResolver
 from probes.models.finding import Reason
-from probes.models.http import NoPage, Page
-from storage.models.audit import NightState
+from probes.models.http import FetchError, Page
+from storage.models.audit import AuditRunState
 from storage.models.users import Role
 from storage.store import Store
 from tests.support.smtp_and_http_servers import free_port
 from tests.support.web_server import known
 
 NOW = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
-ANSWER = Page("https://www.un.org/", 200, seconds=0.42)
-FINE = Heard(dict.fromkeys(("website", "facebook"), ANSWER), 5, skew=timedelta(seconds=2))
+ANSWER = Page("https://www.un.org/", 200, elapsed_seconds=0.42)
+FINE = NetworkAnswers(
+    dict.fromkeys(("website", "facebook"), ANSWER), 5, clock_skew=timedelta(seconds=2)
+)
 
 
 @pytest.fixture
@@ -40,7 +42,7 @@ def here(tmp_path, monkeypatch):
         for name, value in settings.items():
             monkeypatch.setenv(name, value)
         listen = None if heard is None else lambda *_: heard
-        return {one.check: one for one in diagnostics.examine(None, NOW, listen)}
+        return {one.check: one for one in diagnostics.run_diagnostics(None, NOW, listen)}
 
     return examined
 
@@ -49,15 +51,17 @@ def test_without_being_allowed_to_it_asks_nobody(here, monkeypatch):
     def asked(*_, **__):
         raise AssertionError("somebody was asked")
 
-    monkeypatch.setattr(network, "heard", asked)
-    monkeypatch.setattr(network, "fetcher", asked)
+    monkeypatch.setattr(network, "check_network", asked)
+    monkeypatch.setattr(network, "create_fetcher", asked)
     assert main.main(["doctor", "--offline"]) == 0
     assert {"names", "clock"} & set(here()) == set()
 
 
 def test_the_network_never_fails_it(here):
-    gone = NoPage(Reason.NETWORK, "dns")
-    silent = Heard(dict.fromkeys(("website", "facebook"), gone), 2, ("www.un.org", "x.com"))
+    gone = FetchError(Reason.NETWORK, "dns")
+    silent = NetworkAnswers(
+        dict.fromkeys(("website", "facebook"), gone), 2, ("www.un.org", "x.com")
+    )
     told = here(silent)
     assert {one.state for one in told.values()} == {"ok", "warn"}
     assert told["channel facebook"].detail == "out of reach now: network"
@@ -66,8 +70,12 @@ def test_the_network_never_fails_it(here):
 
 
 def test_what_answers_is_in_order_whatever_it_answers_but_an_ordinary_site(here):
-    wall = Page("https://www.linkedin.com/", 999, seconds=0.1)
-    told = here(Heard({"linkedin": wall, "website": wall, "facebook": ANSWER}, 1, skew=timedelta()))
+    wall = Page("https://www.linkedin.com/", 999, elapsed_seconds=0.1)
+    told = here(
+        NetworkAnswers(
+            {"linkedin": wall, "website": wall, "facebook": ANSWER}, 1, clock_skew=timedelta()
+        )
+    )
     assert (told["channel linkedin"].state, told["channel website"].state) == ("ok", "warn")
     assert told["channel facebook"].detail == "answers 200 in 0.4 s"
 
@@ -81,12 +89,15 @@ def test_what_answers_is_in_order_whatever_it_answers_but_an_ordinary_site(here)
     ],
 )
 def test_a_clock_that_is_far_off_is_told(here, skew, state, said):
-    clock = here(Heard({}, skew=skew))["clock"]
+    clock = here(NetworkAnswers({}, clock_skew=skew))["clock"]
     assert (clock.state, clock.detail) == (state, said)
 
 
 def test_a_name_server_that_knows_every_name_is_told(here):
-    assert "no lost site would be seen" in here(Heard({}, 5, is_lied_to=True))["names"].detail
+    assert (
+        "no lost site would be seen"
+        in here(NetworkAnswers({}, 5, has_wildcard_dns=True))["names"].detail
+    )
 
 
 def dated(seconds, age=None):
@@ -96,11 +107,16 @@ def dated(seconds, age=None):
 
 def test_the_clock_is_compared_with_the_middle_of_what_the_web_says():
     said = [dated(0), dated(-600, age=590), dated(86400), Page("", 200, {"date": "soon"}, b"", NOW)]
-    assert network._skew([*said, NoPage(Reason.TIMEOUT)]) == timedelta(seconds=0)
-    assert network._skew([NoPage(Reason.TIMEOUT), Page("", 200, {}, b"", NOW)]) is None
+    assert network._compute_clock_skew([*said, FetchError(Reason.TIMEOUT)]) == timedelta(seconds=0)
+    assert (
+        network._compute_clock_skew([FetchError(Reason.TIMEOUT), Page("", 200, {}, b"", NOW)])
+        is None
+    )
 
 
-@pytest.mark.parametrize(("mode", "state"), [(0o600, "ok"), (0o640, "ok"), (0o644, "warn"), (0o602, "warn")])
+@pytest.mark.parametrize(
+    ("mode", "state"), [(0o600, "ok"), (0o640, "ok"), (0o644, "warn"), (0o602, "warn")]
+)
 def test_a_secret_that_every_user_may_read_is_told_and_never_shown(here, tmp_path, mode, state):
     (tmp_path / "key").write_text("hush-7f3c")
     (tmp_path / "key").chmod(mode)
@@ -113,7 +129,12 @@ def test_a_secret_that_every_user_may_read_is_told_and_never_shown(here, tmp_pat
 
 def test_every_setting_that_names_a_secret_is_looked_at(tmp_path):
     files = {name: tmp_path / name for name in ("youtube", "smtp", "to", "ping", "metrics", "url")}
-    texts = {"to": "json://x", "ping": "https://x.example/", "url": "sqlite:///x.db", "metrics": "m" * 32}
+    texts = {
+        "to": "json://x",
+        "ping": "https://x.example/",
+        "url": "sqlite:///x.db",
+        "metrics": "m" * 32,
+    }
     for name, file in files.items():
         file.write_text(texts.get(name, "hush"))
     config = tmp_path / "config.toml"
@@ -124,16 +145,22 @@ def test_every_setting_that_names_a_secret_is_looked_at(tmp_path):
         'password_file = "smtp"\n'
         '[[notify.recipients]]\nto_file = "to"\n'
     )
-    assert set(environment.secret_files(load(config, {}))) == set(files.values())
+    assert set(environment.iter_secret_files(load_config(config, {}))) == set(files.values())
 
 
 def test_a_disk_without_room_or_inodes_is_told(here, monkeypatch):
-    monkeypatch.setattr(environment, "room", lambda _: environment.Room(5 << 30, 0.02))
+    monkeypatch.setattr(
+        environment, "get_disk_space", lambda _: environment.DiskSpace(5 << 30, 0.02)
+    )
     assert here()["data folder"].detail == "data, 5.0 GiB free, but only 2% of its inodes"
-    monkeypatch.setattr(environment, "room", lambda _: environment.Room(50 << 20, None))
+    monkeypatch.setattr(
+        environment, "get_disk_space", lambda _: environment.DiskSpace(50 << 20, None)
+    )
     told = here()
     assert (told["data folder"].state, told["temporary files"].state) == ("fail", "warn")
-    monkeypatch.setattr(environment, "room", lambda _: environment.Room(500 << 20, None))
+    monkeypatch.setattr(
+        environment, "get_disk_space", lambda _: environment.DiskSpace(500 << 20, None)
+    )
     assert here()["data folder"].state == "warn"
 
 
@@ -151,8 +178,8 @@ def test_too_few_open_files_are_told(here, monkeypatch):
 
 def test_a_message_that_did_not_go_is_told(here, tmp_path):
     with Store.open(f"sqlite:///{tmp_path}/auditor.db") as store:
-        store.finish_night(store.begin_night(NOW.date(), NOW), NightState.DONE, NOW)
-        store.keep_unsent("amina@example.org", "digest", "refused", NOW)
+        store.finish_run(store.begin_run(NOW.date(), NOW), AuditRunState.DONE, NOW)
+        store.record_failed_message("amina@example.org", "digest", "refused", NOW)
     told = here(AUDITOR_STORAGE__URL=f"sqlite:///{tmp_path}/auditor.db")["messages"]
     assert (told.state, told.detail) == ("warn", "that did not go since the last night: 1")
 
@@ -174,11 +201,11 @@ def test_a_healthy_installation_fits_one_screen(tmp_path, monkeypatch, language)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setattr("sys.stdout", screen)
-    monkeypatch.setattr(network, "heard", lambda *_: FINE)
+    monkeypatch.setattr(network, "check_network", lambda *_: FINE)
     with Store.open("sqlite:///auditor.db") as store:
-        store.finish_night(store.begin_night(NOW.date(), NOW), NightState.DONE, NOW)
+        store.finish_run(store.begin_run(NOW.date(), NOW), AuditRunState.DONE, NOW)
         known(store, "Salma", Role.ADMIN, password_hash="x")
-        store.copy(tmp_path / "backups" / f"auditor-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.db")
+        store.create_backup(tmp_path / "backups" / f"auditor-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.db")
     Path("config.toml").write_text('[storage]\nfolder = "."\nurl = "sqlite:///auditor.db"\n')
     assert main.main(["--lang", language, "doctor"]) == 0
     lines = CONTROL.sub("", screen.getvalue()).strip("\n").splitlines()
@@ -188,23 +215,27 @@ def test_a_healthy_installation_fits_one_screen(tmp_path, monkeypatch, language)
 
 async def test_the_canaries_are_asked_once_each_with_the_guard_and_the_proxy_is_tried(tmp_path):
     """Against the practice web, through its proxy: one request to each canary, and no name is looked up."""
-    async with play.PracticeWeb(tmp_path / "ca.pem") as web:
-        await web.play(play.calendar(1, NOW)[0])
-        read = play.configured(tmp_path, web.port)
-        heard = await network.listen(read, datetime.now(UTC))
-        asked = await web.asked()
-    assert {name: page.status for name, page in heard.answers.items()}["website"] == 200
-    assert set(heard.answers) == set(read.channels)
+    async with play.FakeWebProcess(tmp_path / "ca.pem") as web:
+        await web.switch_to_run(play.schedule_demo_runs(1, NOW)[0])
+        read = play.write_demo_config(tmp_path, web.port)
+        heard = await network.query_network(read, datetime.now(UTC))
+        asked = await web.get_request_counts()
+    assert {name: page.status for name, page in heard.answers_by_channel.items()}["website"] == 200
+    assert set(heard.answers_by_channel) == set(read.channels)
     assert sum(asked.values()) == len(read.channels)
-    assert (heard.proxy, heard.looked_up, heard.is_lied_to) == (True, 0, False)
+    assert (heard.is_proxy_reachable, heard.resolved_host_count, heard.has_wildcard_dns) == (
+        True,
+        0,
+        False,
+    )
 
 
 async def test_a_proxy_that_is_not_there_is_told_and_nothing_waits_long(tmp_path):
-    Authority().write(tmp_path / "ca.pem")
-    read = play.configured(tmp_path, free_port())
-    heard = await network.listen(read, NOW)
-    assert heard.proxy is False
-    assert {page.reason for page in heard.answers.values()} == {Reason.NETWORK}
+    CertificateAuthority().write_root_certificate(tmp_path / "ca.pem")
+    read = play.write_demo_config(tmp_path, free_port())
+    heard = await network.query_network(read, NOW)
+    assert heard.is_proxy_reachable is False
+    assert {page.reason for page in heard.answers_by_channel.values()} == {Reason.NETWORK}
 
 
 @pytest.mark.parametrize("text", [None, "no certificate"])
@@ -213,7 +244,7 @@ def test_an_authority_that_cannot_be_used_fails_it_and_nobody_is_asked(here, tmp
         (tmp_path / "ca.pem").write_text(text)
     told = here(AUDITOR_FETCH__CA_FILE="ca.pem")
     assert (told["authority"].state, "ca.pem" in told["authority"].detail) == ("fail", True)
-    assert network.heard(load(None), NOW) == Heard()
+    assert network.check_network(load_config(None), NOW) == NetworkAnswers()
 
 
 async def test_names_are_looked_up_and_one_that_nobody_has(tmp_path, monkeypatch):
@@ -223,28 +254,30 @@ async def test_names_are_looked_up_and_one_that_nobody_has(tmp_path, monkeypatch
     async def addresses(self, host):
         asked.append(host)
         if host == "x.com":
-            raise NoPage(Reason.TIMEOUT, "dns")
+            raise FetchError(Reason.TIMEOUT, "dns")
         return ["192.0.2.1"]
 
-    monkeypatch.setattr(Names, "addresses", addresses)
+    monkeypatch.setattr(DnsResolver, "resolve", addresses)
     urls = ["https://www.un.org/", "https://x.com/X", "https://www.un.org/en"]
-    count, unknown, lied = await network._query_name_servers(load(None, {}), urls)
+    count, unknown, lied = await network._query_name_servers(load_config(None, {}), urls)
     assert (count, unknown, lied) == (2, ("x.com",), True)
     assert sorted(asked)[-2:] == ["www.un.org", "x.com"]
 
 
 def test_a_channel_with_a_key_is_not_asked_for_its_pages(monkeypatch):
-    read = load(None, {"AUDITOR_CHANNELS__YOUTUBE__KEY": "hush-7f3c"})
-    assert "youtube" not in network.canaries(read)
-    assert network.canaries(read)["website"] == "https://www.iana.org/"
+    read = load_config(None, {"AUDITOR_CHANNELS__YOUTUBE__KEY": "hush-7f3c"})
+    assert "youtube" not in network.get_canary_urls(read)
+    assert network.get_canary_urls(read)["website"] == "https://www.iana.org/"
 
 
-def test_that_nobody_looks_after_users_is_told_until_an_administrator_has_a_password(tmp_path, monkeypatch):
+def test_that_nobody_looks_after_users_is_told_until_an_administrator_has_a_password(
+    tmp_path, monkeypatch
+):
     monkeypatch.setenv("AUDITOR_STORAGE__URL", f"sqlite:///{tmp_path}/auditor.db")
     monkeypatch.chdir(tmp_path)
 
     def told():
-        return next(one for one in diagnostics.examine(None, NOW) if one.check == "users")
+        return next(one for one in diagnostics.run_diagnostics(None, NOW) if one.check == "users")
 
     with Store.open(f"sqlite:///{tmp_path}/auditor.db") as store:
         assert "auditor user add" in told().detail

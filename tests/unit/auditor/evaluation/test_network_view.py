@@ -6,27 +6,27 @@ from datetime import timedelta
 import pytest
 
 from auditor.checking import checker
-from auditor.config.schema import Survey
+from auditor.config.schema import SurveySettings
 from auditor.core import formatting
-from auditor.core.formatting import document
-from auditor.evaluation.network_view import association_view, overview
-from auditor.runs.run import run
+from auditor.core.formatting import build_json_document
+from auditor.evaluation.network_view import build_network_overview, load_association_view
+from auditor.runs.run import execute_run
 from auditor.views import json_items
-from probes.models.finding import Activity, Identity, Kind, Presence, Reason
-from probes.models.http import Ask, NoPage
-from probes.models.probe import present
+from probes.models.finding import Activity, Identity, LinkKind, Presence, Reason
+from probes.models.http import FetchError, PageRequest
+from probes.models.probe import present_finding
 from storage.models.audit import AccountRow, Decision, DecisionKind
 from tests.support.mini_network import START, configured, link, night_of, opened, register, steps
 
 
 @pytest.fixture(autouse=True)
 def simple_probe(monkeypatch):
-    monkeypatch.setattr(checker, "steps", steps)
+    monkeypatch.setattr(checker, "probe_steps_for", steps)
 
 
 @pytest.fixture
 def app(tmp_path):
-    survey = Survey(figures={"facebook": 83.0})
+    survey = SurveySettings(figures={"facebook": 83.0})
     small = opened(tmp_path, configured().model_copy(update={"survey": survey}))
     yield small
     small.store.close()
@@ -38,10 +38,10 @@ SITE = link("nour", "website", "nour")
 
 async def network(app, days=1, **answers):
     register(app, NOUR, AMAL, WALL, SITE, names=["bare"])
-    app.web.answers = {WALL.typed: "wall", SITE.typed: "linked"} | answers
+    app.web.answers = {WALL.typed_text: "wall", SITE.typed_text: "linked"} | answers
     for day in range(days):
-        await run(app, night_of(day))
-    return overview(app.store, app.config, night_of(days - 1) + timedelta(hours=6))
+        await execute_run(app, night_of(day))
+    return build_network_overview(app.store, app.config, night_of(days - 1) + timedelta(hours=6))
 
 
 async def test_coverage_is_what_is_confirmed_and_how_far_the_unknown_could_take_it(app):
@@ -56,11 +56,11 @@ async def test_a_channel_given_up_by_choice_is_neither_missing_nor_asked_for(app
     app.store.add_decision(
         Decision("bare", "facebook", DecisionKind.NONE_BY_CHOICE, "Amina", "no need", night_of(0))
     )
-    await run(app, night_of(1))
-    seen = overview(app.store, app.config, night_of(1))
+    await execute_run(app, night_of(1))
+    seen = build_network_overview(app.store, app.config, night_of(1))
     facebook = next(one for one in seen.coverage if one.channel == "facebook")
     assert (facebook.missing, facebook.by_choice) == (0, 1)
-    bare = seen.association("bare")
+    bare = seen.find_association("bare")
     assert [(one.channel, one.code, one.params["cause"]) for one in bare.unchecked] == [
         ("facebook", "channel_waived", "no need")
     ]
@@ -69,36 +69,52 @@ async def test_a_channel_given_up_by_choice_is_neither_missing_nor_asked_for(app
 
 async def test_what_opened_and_closed_since_the_last_night_is_told(app):
     first = await network(app)
-    assert {gap.code for gap in first.opened} == {"channel_missing"}
+    assert {gap.code for gap in first.opened_gaps} == {"channel_missing"}
     later = await network(app, days=2)
-    assert {(gap.association, gap.code) for gap in later.opened} == {("nour", "channel_unlisted")}
+    assert {(gap.association, gap.code) for gap in later.opened_gaps} == {
+        ("nour", "channel_unlisted")
+    }
 
 
 async def test_the_past_is_folded_anew_as_of_its_moment(app):
     first = await network(app)
-    register(app, NOUR, AMAL, WALL, SITE, link("bare", "facebook", "bare"), now=START + timedelta(hours=9))
-    await run(app, night_of(1))
-    now = overview(app.store, app.config, night_of(1))
-    assert {gap.code for gap in now.closed} == {"channel_missing"}
-    past = overview(app.store, app.config, first.as_of)
+    register(
+        app,
+        NOUR,
+        AMAL,
+        WALL,
+        SITE,
+        link("bare", "facebook", "bare"),
+        now=START + timedelta(hours=9),
+    )
+    await execute_run(app, night_of(1))
+    now = build_network_overview(app.store, app.config, night_of(1))
+    assert {gap.code for gap in now.closed_gaps} == {"channel_missing"}
+    past = build_network_overview(app.store, app.config, first.as_of)
     assert past.coverage == first.coverage
     assert [view.gaps for view in past.associations] != [view.gaps for view in now.associations]
-    assert json_items.gap_items(past.associations) == json_items.gap_items(first.associations)
+    assert json_items.build_gap_items(past.associations) == json_items.build_gap_items(
+        first.associations
+    )
 
 
 async def test_what_could_not_be_told_is_a_status_and_never_a_gap(app):
     seen = await network(app)
-    wall = seen.association("wall")
-    assert [(one.code, one.params["cause"]) for one in wall.unchecked] == [("channel_unknown", "login_wall")]
+    wall = seen.find_association("wall")
+    assert [(one.code, one.params["cause"]) for one in wall.unchecked] == [
+        ("channel_unknown", "login_wall")
+    ]
     assert {gap.code for gap in wall.gaps} == {"channel_missing"}
-    assert seen.untold == {("facebook", Reason.LOGIN_WALL): 1}
+    assert seen.unknown_counts == {("facebook", Reason.LOGIN_WALL): 1}
 
 
 async def test_an_account_that_no_night_has_seen_yet_is_not_checked(app):
     await network(app)
-    register(app, NOUR, AMAL, WALL, SITE, link("bare", "youtube", "bare"), now=START + timedelta(hours=5))
-    seen = overview(app.store, app.config, START + timedelta(hours=6))
-    assert [one.code for one in seen.association("bare").unchecked] == ["not_checked"]
+    register(
+        app, NOUR, AMAL, WALL, SITE, link("bare", "youtube", "bare"), now=START + timedelta(hours=5)
+    )
+    seen = build_network_overview(app.store, app.config, START + timedelta(hours=6))
+    assert [one.code for one in seen.find_association("bare").unchecked] == ["not_checked"]
 
 
 async def test_a_waived_gap_is_not_shown_until_the_first_night_after_the_waiver_ends(app):
@@ -110,31 +126,31 @@ async def test_a_waived_gap_is_not_shown_until_the_first_night_after_the_waiver_
         "Amina",
         "next year",
         night_of(0),
-        until=night_of(5),
+        expires_at=night_of(5),
         code="channel_missing",
     )
     app.store.add_decision(word)
-    during = overview(app.store, app.config, night_of(6)).association("bare")
-    await run(app, night_of(6))
-    after = overview(app.store, app.config, night_of(6)).association("bare")
+    during = build_network_overview(app.store, app.config, night_of(6)).find_association("bare")
+    await execute_run(app, night_of(6))
+    after = build_network_overview(app.store, app.config, night_of(6)).find_association("bare")
     assert [gap.channel for gap in during.gaps] == ["youtube"]
     assert {gap.channel for gap in after.gaps} == {"facebook", "youtube"}
 
 
 async def test_a_proposal_hides_the_missing_channel_and_is_shown_until_it_is_settled(app):
     seen = await network(app, days=2)
-    nour = seen.association("nour")
+    nour = seen.find_association("nour")
     assert [gap.code for gap in nour.gaps] == ["channel_unlisted"]
     assert [one.link.key for one in nour.proposals] == ["@nour"]
 
 
 async def test_status_is_one_item_to_the_letter(app):
     seen = await network(app)
-    counts = {presence: seen.count(presence) for presence in Presence}
-    assert json_items.status_item(seen.night, counts, seen.as_of) == {
+    counts = {presence: seen.count_accounts(presence) for presence in Presence}
+    assert json_items.build_status_item(seen.run, counts, seen.as_of) == {
         "night": "2026-03-01",
         "started_at": "2026-03-01T00:30:00Z",
-        "finished_at": formatting.instant(seen.night.finished_at),
+        "finished_at": formatting.format_exact_timestamp(seen.run.finished_at),
         "state": "done",
         "accounts": 4,
         "present": 3,
@@ -148,11 +164,31 @@ async def test_status_is_one_item_to_the_letter(app):
 
 
 def test_before_the_first_night_the_status_is_empty():
-    assert json_items.status_item(None, {}, START)["night"] is None
+    assert json_items.build_status_item(None, {}, START)["night"] is None
 
 
-GAP = {"association", "name", "channel", "code", "severity", "opened_at", "closed_at", "params", "evidence"}
-REPORT = {"association", "name", "region", "language", "level", "score", "accounts", "gaps", "unchecked"}
+GAP = {
+    "association",
+    "name",
+    "channel",
+    "code",
+    "severity",
+    "opened_at",
+    "closed_at",
+    "params",
+    "evidence",
+}
+REPORT = {
+    "association",
+    "name",
+    "region",
+    "language",
+    "level",
+    "score",
+    "accounts",
+    "gaps",
+    "unchecked",
+}
 ACCOUNT = {
     "channel",
     "url",
@@ -170,73 +206,89 @@ ACCOUNT = {
 
 async def test_gaps_and_reports_are_items_to_the_letter(app):
     seen = await network(app, days=2)
-    items = json_items.report_items(seen)
-    assert all(set(item) == GAP for item in json_items.gap_items(seen.associations))
+    items = json_items.build_report_items(seen)
+    assert all(set(item) == GAP for item in json_items.build_gap_items(seen.associations))
     assert all(set(item) >= REPORT for item in items)
     assert all(set(account) == ACCOUNT for item in items for account in item["accounts"])
-    assert [item["association"] for item in json_items.report_items(seen, "nour")] == ["nour"]
-    whole = document(items + json_items.gap_items(seen.associations), seen.as_of)
+    assert [item["association"] for item in json_items.build_report_items(seen, "nour")] == ["nour"]
+    whole = build_json_document(items + json_items.build_gap_items(seen.associations), seen.as_of)
     assert json.loads(whole)["schema"] == 1
 
 
 async def test_how_often_an_account_publishes_is_told_where_it_could_be_counted(app, monkeypatch):
     def counting(account, _keyed=()):
-        page = yield Ask(account.identity.canonical, registered=True)
-        often = {NOUR.typed: 9, AMAL.typed: True}.get(account.typed)
-        return present(page, facts={"rhythm_days": often} if often else {})
+        page = yield PageRequest(account.identity.canonical, is_registered_link=True)
+        often = {NOUR.typed_text: 9, AMAL.typed_text: True}.get(account.typed)
+        return present_finding(page, fields={"rhythm_days": often} if often else {})
 
-    monkeypatch.setattr(checker, "steps", counting)
+    monkeypatch.setattr(checker, "probe_steps_for", counting)
     seen = await network(app)
     told = {
-        one["url"]: one["rhythm_days"] for item in json_items.report_items(seen) for one in item["accounts"]
+        one["url"]: one["rhythm_days"]
+        for item in json_items.build_report_items(seen)
+        for one in item["accounts"]
     }
-    assert told == {NOUR.typed: 9, AMAL.typed: None, WALL.typed: None, SITE.typed: None}
+    assert told == {
+        NOUR.typed_text: 9,
+        AMAL.typed_text: None,
+        WALL.typed_text: None,
+        SITE.typed_text: None,
+    }
 
 
 async def test_a_bad_night_moves_no_score(app):
     before = await network(app)
-    app.web.answers = dict.fromkeys((row.typed for row in (NOUR, SITE, AMAL, WALL)), NoPage(Reason.BLOCKED))
-    await run(app, night_of(1))
-    after = overview(app.store, app.config, night_of(1))
-    assert [view.score for view in after.associations] == [view.score for view in before.associations]
+    app.web.answers = dict.fromkeys(
+        (row.typed_text for row in (NOUR, SITE, AMAL, WALL)), FetchError(Reason.BLOCKED)
+    )
+    await execute_run(app, night_of(1))
+    after = build_network_overview(app.store, app.config, night_of(1))
+    assert [view.score for view in after.associations] == [
+        view.score for view in before.associations
+    ]
     assert after.coverage == before.coverage
 
 
 async def test_one_association_alone_is_seen_as_among_all(app):
     seen = await network(app, days=2)
     now = seen.as_of
-    assert [association_view(app.store, app.config, name, now) for name in ("nour", "amal", "bare")] == [
-        seen.association(name) for name in ("nour", "amal", "bare")
-    ]
-    assert association_view(app.store, app.config, "nobody", now) is None
+    assert [
+        load_association_view(app.store, app.config, name, now) for name in ("nour", "amal", "bare")
+    ] == [seen.find_association(name) for name in ("nour", "amal", "bare")]
+    assert load_association_view(app.store, app.config, "nobody", now) is None
 
 
 async def test_nothing_drifts_between_two_nights(app, monkeypatch):
     def dated(account, _keyed=()):
-        page = yield Ask(account.identity.canonical, registered=True)
-        return present(page, last_activity=Activity(START - timedelta(days=30), "feed"))
+        page = yield PageRequest(account.identity.canonical, is_registered_link=True)
+        return present_finding(page, last_activity=Activity(START - timedelta(days=30), "feed"))
 
-    monkeypatch.setattr(checker, "steps", dated)
+    monkeypatch.setattr(checker, "probe_steps_for", dated)
     await network(app)
     late = START + timedelta(days=400)
-    (first, later) = (overview(app.store, app.config, now).associations for now in (START, late))
+    (first, later) = (
+        build_network_overview(app.store, app.config, now).associations for now in (START, late)
+    )
     assert first == later
-    assert {account.activity for view in first for account in view.accounts} == {"active"}
+    assert {account.activity_band for view in first for account in view.accounts} == {"active"}
 
 
 async def test_a_waived_gap_is_no_news(app):
     register(app, NOUR, names=["bare"])
     word = Decision("bare", "", DecisionKind.WAIVE, "Amina", "next year", START - timedelta(days=1))
     app.store.add_decision(word)
-    await run(app, night_of(0))
-    seen = overview(app.store, app.config, night_of(1))
-    assert {gap.association for gap in seen.opened} == {"nour"}
+    await execute_run(app, night_of(0))
+    seen = build_network_overview(app.store, app.config, night_of(1))
+    assert {gap.association for gap in seen.opened_gaps} == {"nour"}
 
 
-@pytest.mark.parametrize(("kind", "key"), [(Kind.INVALID, None), (Kind.SHORT, None), (Kind.POST, "u:bare")])
+@pytest.mark.parametrize(
+    ("kind", "key"),
+    [(LinkKind.INVALID, None), (LinkKind.SHORT_LINK, None), (LinkKind.POST, "u:bare")],
+)
 def test_a_cell_that_may_mean_an_account_is_no_missing_channel(app, kind, key):
     row = AccountRow("bare", "typed", Identity("facebook", kind, key), "facebook")
     register(app, NOUR, row)
-    seen = overview(app.store, app.config, START)
+    seen = build_network_overview(app.store, app.config, START)
     facebook = next(one for one in seen.coverage if one.channel == "facebook")
     assert (facebook.unknown, facebook.missing) == (2, 0)

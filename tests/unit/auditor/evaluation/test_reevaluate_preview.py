@@ -7,18 +7,23 @@ import pytest
 
 from auditor.app import App
 from auditor.cli import main
-from auditor.cli.audit import CHANGE
-from auditor.config.schema import load
-from auditor.evaluation.network_view import overview
-from auditor.evaluation.reevaluate import Change, readable, summary, turned
-from auditor.evaluation.run_results import conclude
-from auditor.i18n.wording import Wording
+from auditor.cli.audit import CHANGE_COLUMNS
+from auditor.config.schema import load_config
+from auditor.evaluation.network_view import build_network_overview
+from auditor.evaluation.reevaluate import (
+    ConclusionChange,
+    simplify_changes,
+    summarize_changes,
+    warn_about_mass_losses,
+)
+from auditor.evaluation.run_results import evaluate_run
+from auditor.i18n.wording import Translator
 from probes.models.finding import Activity, Finding, Presence, Reason
-from storage.models.audit import NightState, Observation
+from storage.models.audit import AuditRunState, Observation
 from tests.support.mini_network import link, night_of, register
 
 NOUR, AMAL = link("nour", "facebook", "nour"), link("amal", "facebook", "amal")
-ENGLISH = Wording("en")
+ENGLISH = Translator("en")
 OWN = """
 [channels.website]
 [channels.facebook]
@@ -67,7 +72,9 @@ class Desk:
         self.config("new.toml", failures=failures, rules=rules)
         code, out, err = self.type("rejudge", "--config", "new.toml", "--dry-run")
         assert code == 0, err
-        items = json.loads(self.type("--config", "new.toml", "rejudge", "--dry-run", "--json")[1])["items"]
+        items = json.loads(self.type("--config", "new.toml", "rejudge", "--dry-run", "--json")[1])[
+            "items"
+        ]
         return [line.split("\t") for line in out.splitlines()[1:]], err.splitlines(), items
 
 
@@ -78,12 +85,15 @@ def desk(tmp_path, monkeypatch, capsys):
     monkeypatch.delenv("AUDITOR_CONFIG", raising=False)
     made = Desk(tmp_path, capsys.readouterr)
     made.config("config.toml", rules=STALE.format(days=90) + CHANNEL_MISSING)
-    config = load(tmp_path / "config.toml", {})
+    config = load_config(tmp_path / "config.toml", {})
     with App.open(config) as app:
         register(app, NOUR, AMAL)
         old = Activity(night_of(-70), "feed")
         for day in range(8):
-            found = {1: LOST if day in (0, 7) else WALL, 2: Finding(Presence.PRESENT, last_activity=old)}
+            found = {
+                1: LOST if day in (0, 7) else WALL,
+                2: Finding(Presence.PRESENT, last_activity=old),
+            }
             concluded(app, day, found)
     return made
 
@@ -93,10 +103,12 @@ LOST, WALL = Finding(Presence.ABSENT, Reason.NOT_FOUND), Finding(Presence.UNKNOW
 
 def concluded(app, day, found):
     """One night whose findings are given."""
-    begun = app.store.begin_night(night_of(day).date(), night_of(day))
-    app.store.record(Observation(at, begun.id, night_of(day), one) for at, one in found.items())
-    conclude(app.store, app.config, begun, ())
-    app.store.finish_night(begun, NightState.DONE, night_of(day))
+    begun = app.store.begin_run(night_of(day).date(), night_of(day))
+    app.store.record_observations(
+        Observation(at, begun.id, night_of(day), one) for at, one in found.items()
+    )
+    evaluate_run(app.store, app.config, begun, ())
+    app.store.finish_run(begun, AuditRunState.DONE, night_of(day))
 
 
 def everything(folder):
@@ -104,7 +116,7 @@ def everything(folder):
 
 
 def test_the_same_configuration_would_change_nothing(desk):
-    lines, said, items = desk.preview(rules=STALE.format(days=90) + CHANNEL_MISSING)
+    lines, said, items = desk.has_share_preview(rules=STALE.format(days=90) + CHANNEL_MISSING)
     assert (lines, items) == ([], [])
     assert said == [
         "judged by new.toml: 8 nights, 0 looks played again, 16 looks as recorded",
@@ -114,7 +126,9 @@ def test_the_same_configuration_would_change_nothing(desk):
 
 def test_a_shorter_confirmation_tells_whom_it_would_call_gone(desk):
     before = everything(desk.folder)
-    lines, said, items = desk.preview(failures=2, rules=STALE.format(days=90) + CHANNEL_MISSING)
+    lines, said, items = desk.has_share_preview(
+        failures=2, rules=STALE.format(days=90) + CHANNEL_MISSING
+    )
     assert lines == [
         ["standing", "nour", "facebook", "u:nour", "unknown/-, no date", "gone/not_found, no date"],
         ["gap", "nour", "facebook", "channel_dead u:nour", "candidate, 2 nights", "open, 2 nights"],
@@ -131,7 +145,7 @@ def test_a_shorter_confirmation_tells_whom_it_would_call_gone(desk):
 
 
 def test_other_days_of_a_rule_tell_who_would_be_called_silent(desk):
-    lines, said, _ = desk.preview(rules=STALE.format(days=60) + CHANNEL_MISSING)
+    lines, said, _ = desk.has_share_preview(rules=STALE.format(days=60) + CHANNEL_MISSING)
     assert lines == [["gap", "amal", "facebook", "channel_stale u:amal", "", "open, 8 nights"]]
     assert said[2:] == ["Your … account has been silent for a long time: 1 more open, 0 fewer open"]
 
@@ -141,23 +155,25 @@ def test_what_is_counted_listed_and_given_to_a_script_is_the_same(desk):
     desk.config("config.toml", rules=STALE.format(days=60) + CHANNEL_MISSING)
     assert desk.type("rejudge")[0] == 0
     for failures, days, count in ((3, 60, 0), (3, 65, 0), (3, 72, 1), (2, 65, 2)):
-        lines, said, items = desk.preview(failures=failures, rules=STALE.format(days=days) + CHANNEL_MISSING)
+        lines, said, items = desk.has_share_preview(
+            failures=failures, rules=STALE.format(days=days) + CHANNEL_MISSING
+        )
         assert len(lines) == count
         assert said[1].startswith(f"{count} conclusion")
-        assert [[one[name] or "" for name in CHANGE] for one in items] == lines
+        assert [[one[name] or "" for name in CHANGE_COLUMNS] for one in items] == lines
 
 
 def test_an_account_that_nobody_has_seen_yet_is_no_change(desk):
     desk.config("config.toml", rules=STALE.format(days=90) + CHANNEL_MISSING)
     link = "https://www.facebook.com/amal.tanger"
     assert desk.type("decide", "ours", "amal", link, "--why", "a call", "--who", "Amina")[0] == 0
-    lines, said, items = desk.preview(rules=STALE.format(days=90) + CHANNEL_MISSING)
+    lines, said, items = desk.has_share_preview(rules=STALE.format(days=90) + CHANNEL_MISSING)
     assert (lines, items) == ([], [])
     assert said[1].startswith("0 conclusions would change; ")
 
 
 def test_a_rule_that_is_taken_away_takes_its_gaps(desk):
-    lines, said, _ = desk.preview(rules=STALE.format(days=90))
+    lines, said, _ = desk.has_share_preview(rules=STALE.format(days=90))
     gone = ["gap", "amal", "youtube", "channel_missing", "open, 8 nights", ""]
     assert gone in lines
     assert said[2:] == ["No … account is known for your association: 0 more open, 2 fewer open"]
@@ -174,35 +190,52 @@ def test_a_preview_for_a_place_without_a_database_makes_none(desk, tmp_path):
 
 def test_a_gap_that_begins_on_another_night_is_told_as_one_change():
     def change(before, after, subject="channel_stale u:nour"):
-        return Change("gap", "nour", "facebook", subject, before, after)
+        return ConclusionChange("gap", "nour", "facebook", subject, before, after)
 
-    rows = [change("open, 2 nights", None), change("closed, 4 nights", None), change(None, "open, 9 nights")]
-    assert readable(rows) == [change("open, 2 nights", "open, 9 nights"), change("closed, 4 nights", None)]
-    assert readable([change("open, 2 nights", "open, 2 nights")]) == []
-    assert summary(readable(rows), ENGLISH) == []
+    rows = [
+        change("open, 2 nights", None),
+        change("closed, 4 nights", None),
+        change(None, "open, 9 nights"),
+    ]
+    assert simplify_changes(rows) == [
+        change("open, 2 nights", "open, 9 nights"),
+        change("closed, 4 nights", None),
+    ]
+    assert simplify_changes([change("open, 2 nights", "open, 2 nights")]) == []
+    assert summarize_changes(simplify_changes(rows), ENGLISH) == []
 
 
 def test_gaps_of_a_rebuild_are_opened_in_their_own_time_and_are_no_news_of_today(desk):
     """What sees more in old nights alarms nobody today: only the last night's gaps are news."""
     desk.config("config.toml", failures=1, rules=STALE.format(days=60) + CHANNEL_MISSING)
     assert desk.type("rejudge")[0] == 0
-    config = load(desk.folder / "config.toml", {})
+    config = load_config(desk.folder / "config.toml", {})
     with App.open(config) as app:
-        seen = overview(app.store, config, night_of(7) + timedelta(hours=9))
-        stale = [gap for gap in app.store.gaps() if gap.code == "channel_stale"]
+        seen = build_network_overview(app.store, config, night_of(7) + timedelta(hours=9))
+        stale = [gap for gap in app.store.list_gaps() if gap.code == "channel_stale"]
     assert [gap.opened_at for gap in stale] == [night_of(2)]
-    assert "channel_stale" not in {gap.code for gap in seen.opened}
+    assert "channel_stale" not in {gap.code for gap in seen.opened_gaps}
 
 
 def test_many_accounts_that_turn_at_once_are_told_as_a_doubt_of_the_probe():
     """A rebuild has no canaries of its own: a probe that is wrong looks like a catastrophe, here too."""
 
     def standing(number, before, after="gone/not_found, no date", channel="facebook"):
-        return Change("standing", "nour", channel, f"u:{number}", before, after)
+        return ConclusionChange("standing", "nour", channel, f"u:{number}", before, after)
 
     lost = [standing(number, "present/-, no date") for number in range(5)]
-    more = [standing(9, "present/-, no date", "unknown/-, no date"), standing(8, "gone/closed, no date")]
-    assert turned([*lost[:4], *more], ENGLISH) == []
-    assert turned([*lost[:4], standing(7, "present/-, no date", channel="youtube")], ENGLISH) == []
+    more = [
+        standing(9, "present/-, no date", "unknown/-, no date"),
+        standing(8, "gone/closed, no date"),
+    ]
+    assert warn_about_mass_losses([*lost[:4], *more], ENGLISH) == []
+    assert (
+        warn_about_mass_losses(
+            [*lost[:4], standing(7, "present/-, no date", channel="youtube")], ENGLISH
+        )
+        == []
+    )
     told = "warning: 5 accounts on Facebook turn to: gone, page not found; look at some of them: "
-    assert turned([*lost, *more], ENGLISH) == [f"{told}a probe that is wrong does that"]
+    assert warn_about_mass_losses([*lost, *more], ENGLISH) == [
+        f"{told}a probe that is wrong does that"
+    ]

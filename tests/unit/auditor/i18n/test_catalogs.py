@@ -11,9 +11,16 @@ from pathlib import Path
 import pytest
 from babel.messages.pofile import read_po
 
-from auditor.i18n.catalogs import catalogue, languages, translations
-from auditor.i18n.extract import gathered, in_python, in_template, texts, used, written
-from auditor.i18n.wording import Wording
+from auditor.i18n.catalogs import list_catalog_languages, load_message_catalog, load_translations
+from auditor.i18n.extract import (
+    collect_messages,
+    extract_from_python,
+    extract_from_template,
+    get_translated_forms,
+    serialize_catalog,
+    update_catalog,
+)
+from auditor.i18n.wording import Translator
 
 PACKAGE = Path(str(files("auditor")))
 PLACEHOLDER = re.compile(r"{(\w+)}")
@@ -21,14 +28,16 @@ PLACEHOLDER = re.compile(r"{(\w+)}")
 
 def ids(words):
     return {
-        message.id if isinstance(message.id, str) else tuple(message.id) for message in words if message.id
+        message.id if isinstance(message.id, str) else tuple(message.id)
+        for message in words
+        if message.id
     }
 
 
 @cache
 def spoken():
     """What is said anywhere, sought once."""
-    return used(PACKAGE)
+    return collect_messages(PACKAGE)
 
 
 def single(phrase):
@@ -39,21 +48,29 @@ def listed(found):
     return sorted(found, key=single)
 
 
-@pytest.mark.parametrize("language", languages())
+@pytest.mark.parametrize("language", list_catalog_languages())
 def test_every_message_that_is_said_is_in_the_catalogue_and_no_other(language):
-    kept = ids(catalogue(language))
-    assert listed(spoken() - kept) == [], "said, and not in the catalogue: run `make words` and translate"
+    kept = ids(load_message_catalog(language))
+    assert listed(spoken() - kept) == [], (
+        "said, and not in the catalogue: run `make words` and translate"
+    )
     assert listed(kept - spoken()) == [], "in the catalogue, and never said: run `make words`"
 
 
-@pytest.mark.parametrize("language", languages())
+@pytest.mark.parametrize("language", list_catalog_languages())
 def test_no_message_is_empty_or_fuzzy(language):
-    poor = [message.id for message in catalogue(language) if message.id and not all(texts(message))]
+    poor = [
+        message.id
+        for message in load_message_catalog(language)
+        if message.id and not all(get_translated_forms(message))
+    ]
     assert poor == []
-    assert [message.id for message in catalogue(language) if message.fuzzy and message.id] == []
+    assert [
+        message.id for message in load_message_catalog(language) if message.fuzzy and message.id
+    ] == []
 
 
-@pytest.mark.parametrize("language", languages())
+@pytest.mark.parametrize("language", list_catalog_languages())
 def test_no_message_stands_twice(language):
     lines = [
         line
@@ -65,7 +82,10 @@ def test_no_message_stands_twice(language):
 
 
 NUMBER = {"n"}
-FORMS = {"ar": ("none", "one", "several", "several", "several", "several"), "fr": ("one", "several")}
+FORMS = {
+    "ar": ("none", "one", "several", "several", "several", "several"),
+    "fr": ("one", "several"),
+}
 """Which English form each of a language's own stands for; English has none for nothing."""
 WORDLESS = {"ar": 3, "fr": 1}
 """How many of a language's first forms may leave the number out: zero, one and two are words in Arabic."""
@@ -87,26 +107,26 @@ def is_whole(form, number, phrase, language):
     return facts(form) | may == english[meant] | may
 
 
-@pytest.mark.parametrize("language", languages())
+@pytest.mark.parametrize("language", list_catalog_languages())
 def test_every_form_of_a_message_has_the_facts_of_the_english_one(language):
     forms = [
         (message.id, *pair)
-        for message in catalogue(language)
+        for message in load_message_catalog(language)
         if message.id
-        for pair in enumerate(texts(message))
+        for pair in enumerate(get_translated_forms(message))
     ]
     assert [one for one in forms if not is_whole(one[2], one[1], one[0], language)] == []
 
 
 def test_the_english_form_for_one_has_no_fact_that_the_other_has_not():
     pairs = [phrase for phrase in spoken() if not isinstance(phrase, str)]
-    assert [pair for pair in pairs if not facts(pair[0]) <= facts(pair[1]) or "n" not in facts(pair[1])] == []
+    assert [
+        pair for pair in pairs if not facts(pair[0]) <= facts(pair[1]) or "n" not in facts(pair[1])
+    ] == []
 
 
 def test_arabic_counts_in_six_forms_in_the_order_of_gnu():
-    rule = (
-        "nplurals=6; plural=(n==0 ? 0 : n==1 ? 1 : n==2 ? 2 : n%100>=3 && n%100<=10 ? 3 : n%100>=11 ? 4 : 5);"
-    )
+    rule = "nplurals=6; plural=(n==0 ? 0 : n==1 ? 1 : n==2 ? 2 : n%100>=3 && n%100<=10 ? 3 : n%100>=11 ? 4 : 5);"
     for file in (PACKAGE / "i18n" / "locales" / "ar").glob("*.po"):
         stated = read_po(io.BytesIO(file.read_bytes())).mime_headers
         assert dict(stated)["Plural-Forms"] == rule
@@ -129,21 +149,35 @@ def test_arabic_counts_in_six_forms_in_the_order_of_gnu():
     ],
 )
 def test_associations_are_counted_as_arabic_counts(n, said):
-    assert Wording("ar").count("{n} association", "{n} associations", n) == said
+    assert Translator("ar").translate_plural("{n} association", "{n} associations", n) == said
 
 
 @pytest.mark.parametrize(
     ("n", "form"),
-    [(0, 0), (1, 1), (2, 2), (3, 3), (10, 3), (11, 4), (99, 4), (100, 5), (101, 5), (102, 5), (103, 3)],
+    [
+        (0, 0),
+        (1, 1),
+        (2, 2),
+        (3, 3),
+        (10, 3),
+        (11, 4),
+        (99, 4),
+        (100, 5),
+        (101, 5),
+        (102, 5),
+        (103, 3),
+    ],
 )
 def test_a_number_takes_its_form_of_the_six(n, form):
-    assert translations("ar").plural(n) == form
+    assert load_translations("ar").plural(n) == form
 
 
 def leaves(value):
     if isinstance(value, str):
         yield value
-    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+    for inner in (
+        value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    ):
         yield from leaves(inner)
 
 
@@ -155,7 +189,12 @@ def spoken_in(value, language):
 
 def everything(language):
     """Every text of a language, wherever it is kept."""
-    yield from (form for message in catalogue(language) if message.id for form in texts(message))
+    yield from (
+        form
+        for message in load_message_catalog(language)
+        if message.id
+        for form in get_translated_forms(message)
+    )
     for name in ("i18n/terms.toml", "reference/gaps.toml"):
         yield from spoken_in(tomllib.loads((PACKAGE / name).read_text("utf-8")), language)
 
@@ -197,16 +236,21 @@ OTHERWISE = {
 def test_a_thing_has_one_name(language):
     said = list(everything(language))
     assert [
-        text for text in said for word in OTHERWISE[language] if word in text.lower() or word in text
+        text
+        for text in said
+        for word in OTHERWISE[language]
+        if word in text.lower() or word in text
     ] == []
 
 
 def test_arabic_counts_in_words_of_the_right_number():
     """Three to ten of many, eleven to ninety-nine of one in the accusative, a hundred of one."""
     counted = re.compile(r"{n} ([^\s،؛.:]+)")
-    for message in catalogue("ar"):
+    for message in load_message_catalog("ar"):
         if message.id and message.pluralizable:
-            few, many, hundred = (counted.search(form) for form in texts(message)[3:])
+            few, many, hundred = (
+                counted.search(form) for form in get_translated_forms(message)[3:]
+            )
             if few and many and hundred:
                 assert few[1] not in {many[1], hundred[1]}, message.id
                 assert re.search("(ة|ًا|ًّا|ً)$", many[1]), message.id
@@ -214,7 +258,20 @@ def test_arabic_counts_in_words_of_the_right_number():
 
 
 LATIN = {
-    *("Atom", "RSS", "SSL", "http", "https", "Python", "noindex", "responsive", "www", "Let", "s", "Encrypt"),
+    *(
+        "Atom",
+        "RSS",
+        "SSL",
+        "http",
+        "https",
+        "Python",
+        "noindex",
+        "responsive",
+        "www",
+        "Let",
+        "s",
+        "Encrypt",
+    ),
     *(
         "youtube.com",
         "your-site/feed",
@@ -228,7 +285,16 @@ LATIN = {
         "UTF-8",
         "NTP",
     ),
-    *("auditor", "init", "registry", "import", "forget", "run", "serve", "cron"),  # what an operator types
+    *(
+        "auditor",
+        "init",
+        "registry",
+        "import",
+        "forget",
+        "run",
+        "serve",
+        "cron",
+    ),  # what an operator types
 }
 """What Arabic texts say in Latin letters: names of things that have no other."""
 
@@ -249,32 +315,38 @@ def test_arabic_says_nothing_in_latin_letters_that_has_an_arabic_word():
 
 
 def test_messages_are_found_in_f_strings_conditions_and_beside_facts():
-    code = (
-        'f"{words.say(\'Inside\', day=1)}"; w.say("Yes" if x else "No"); w.count("{n} a", "{n} b", n, day=2)'
+    code = 'f"{words.say(\'Inside\', day=1)}"; w.say("Yes" if x else "No"); w.count("{n} a", "{n} b", n, day=2)'
+    assert set(extract_from_python(code)) == {"Inside", "Yes", "No", ("{n} a", "{n} b")}
+    page = (
+        '{{ _("As of {date}", date=day) }}{{ _n("{n} a", "{n} b", n, x=1) }}{{ words.say("Said") }}'
     )
-    assert set(in_python(code)) == {"Inside", "Yes", "No", ("{n} a", "{n} b")}
-    page = '{{ _("As of {date}", date=day) }}{{ _n("{n} a", "{n} b", n, x=1) }}{{ words.say("Said") }}'
-    assert set(in_template(page)) == {"As of {date}", ("{n} a", "{n} b"), "Said"}
+    assert set(extract_from_template(page)) == {"As of {date}", ("{n} a", "{n} b"), "Said"}
 
 
 def test_a_message_of_a_table_is_found_and_what_the_operator_is_told_is_not():
-    assert set(in_python('HEADS = {"x": phrase("Head")}; say("interrupted"); "a b".count("a")')) == {"Head"}
+    assert set(
+        extract_from_python('HEADS = {"x": phrase("Head")}; say("interrupted"); "a b".count("a")')
+    ) == {"Head"}
 
 
 def test_a_text_that_is_not_known_when_the_program_is_read_is_no_message():
-    assert set(in_python("words.say(heading); words.count(one, several, n)")) == set()
+    assert set(extract_from_python("words.say(heading); words.count(one, several, n)")) == set()
 
 
 def test_a_new_message_is_added_empty_and_one_that_vanished_is_removed():
-    words = gathered(catalogue("ar"), {"Accounts", "A new one", ("{n} new", "{n} newer")})
+    words = update_catalog(
+        load_message_catalog("ar"), {"Accounts", "A new one", ("{n} new", "{n} newer")}
+    )
     assert ids(words) == {"Accounts", "A new one", ("{n} new", "{n} newer")}
     assert words["Accounts"].string == "الحسابات"
-    assert not any(texts(words["A new one"])) | any(texts(words["{n} new"]))
+    assert not any(get_translated_forms(words["A new one"])) | any(
+        get_translated_forms(words["{n} new"])
+    )
 
 
 def test_a_catalogue_is_written_the_same_again_and_reads_as_it_was():
-    text = written(catalogue("ar"), "ar")
+    text = serialize_catalog(load_message_catalog("ar"), "ar")
     again = read_po(io.BytesIO(text))
-    assert written(again, "ar") == text
-    assert ids(again) == ids(catalogue("ar"))
+    assert serialize_catalog(again, "ar") == text
+    assert ids(again) == ids(load_message_catalog("ar"))
     assert dict(again.mime_headers)["Plural-Forms"].startswith("nplurals=6;")

@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from auditor.i18n.catalogs import direction, negotiated, spoken_by
-from auditor.i18n.wording import Wording
+from auditor.i18n.catalogs import detect_terminal_language, get_text_direction, negotiate_language
+from auditor.i18n.wording import Translator
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ from auditor.i18n.wording import Wording
     ],
 )
 def test_a_browser_is_answered_in_the_language_it_wants_most(wanted, spoken):
-    assert negotiated(wanted, "ar") == spoken
+    assert negotiate_language(wanted, "ar") == spoken
 
 
 @pytest.mark.parametrize(
@@ -40,11 +40,11 @@ def test_a_browser_is_answered_in_the_language_it_wants_most(wanted, spoken):
     ],
 )
 def test_a_terminal_is_answered_in_its_own_language_or_in_english(environ, spoken):
-    assert spoken_by(environ) == spoken
+    assert detect_terminal_language(environ) == spoken
 
 
 def test_only_arabic_runs_from_right_to_left():
-    assert [direction(code) for code in ("ar", "fr", "en")] == ["rtl", "ltr", "ltr"]
+    assert [get_text_direction(code) for code in ("ar", "fr", "en")] == ["rtl", "ltr", "ltr"]
 
 
 AT = datetime(2026, 8, 20, 1, 35, tzinfo=UTC)
@@ -55,32 +55,36 @@ AT = datetime(2026, 8, 20, 1, 35, tzinfo=UTC)
     [("ar", "20 غشت 2026، 02:35"), ("fr", "20 août 2026 à 02:35"), ("en", "20 August 2026, 02:35")],
 )
 def test_a_moment_is_told_by_the_clocks_of_the_network(language, said):
-    assert Wording(language).moment(AT, "Africa/Casablanca") == said
+    assert Translator(language).format_datetime(AT, "Africa/Casablanca") == said
 
 
 def test_a_moment_before_midnight_elsewhere_is_the_next_day_here():
     late = AT.replace(hour=23, minute=30)
-    assert Wording("ar").moment(late, "Africa/Casablanca") == "21 غشت 2026، 00:30"
+    assert Translator("ar").format_datetime(late, "Africa/Casablanca") == "21 غشت 2026، 00:30"
 
 
-@pytest.mark.parametrize(("language", "month"), [("ar", "شتنبر"), ("fr", "septembre"), ("en", "September")])
+@pytest.mark.parametrize(
+    ("language", "month"), [("ar", "شتنبر"), ("fr", "septembre"), ("en", "September")]
+)
 def test_months_have_their_moroccan_names_and_digits_are_western(language, month):
-    assert Wording(language).date("2026-09-02") == f"2 {month} 2026"
+    assert Translator(language).format_date("2026-09-02") == f"2 {month} 2026"
 
 
-@pytest.mark.parametrize(("language", "said"), [("ar", "250.000"), ("fr", "250\u202f000"), ("en", "250,000")])
+@pytest.mark.parametrize(
+    ("language", "said"), [("ar", "250.000"), ("fr", "250\u202f000"), ("en", "250,000")]
+)
 def test_thousands_are_set_apart_as_the_language_does(language, said):
-    assert Wording(language).number(250_000) == said
+    assert Translator(language).format_number(250_000) == said
 
 
 @pytest.mark.parametrize("language", ["ar", "fr", "en"])
 def test_no_form_has_a_mark_of_direction(language):
-    words = Wording(language)
+    words = Translator(language)
     said = [
-        words.date(AT),
-        words.moment(AT, "UTC"),
-        words.percent(0.125),
-        words.number(1234.5),
-        words.days(400),
+        words.format_date(AT),
+        words.format_datetime(AT, "UTC"),
+        words.format_percent(0.125),
+        words.format_number(1234.5),
+        words.format_days(400),
     ]
     assert not set("\u200e\u200f\u061c") & set("".join(said))

@@ -5,11 +5,11 @@ from datetime import timedelta
 import pytest
 
 from auditor.checking import checker
-from auditor.evaluation.network_view import overview
-from auditor.i18n.catalogs import languages
-from auditor.i18n.wording import Wording
-from auditor.reports import publish, text
-from auditor.runs.run import run
+from auditor.evaluation.network_view import build_network_overview
+from auditor.i18n.catalogs import list_catalog_languages
+from auditor.i18n.wording import Translator
+from auditor.reports import publish_site, text
+from auditor.runs.run import execute_run
 from tests.support.mini_network import link, night_of, opened, register, steps
 from tests.support.pseudo_locale import outside, outside_text, pseudo_locale, strict_locale
 
@@ -20,26 +20,26 @@ ROWS = [
     link("nour", "website", "nour"),
 ]
 LATER = night_of(7) + timedelta(hours=6)
-DATA = ("Our network", "Nour", "Amal", "Wall", "Bare", *(row.typed for row in ROWS))
+DATA = ("Our network", "Nour", "Amal", "Wall", "Bare", *(row.typed_text for row in ROWS))
 
 
 @pytest.fixture
 async def app(tmp_path, monkeypatch):
     """Three nights of a network: something is there, something is gone, something cannot be told."""
-    monkeypatch.setattr(checker, "steps", steps)
+    monkeypatch.setattr(checker, "probe_steps_for", steps)
     small = opened(tmp_path)
     register(small, *ROWS, names=["bare"])
     answers = {"amal": "gone", "wall": "wall"}
-    small.web.answers = {row.typed: answers.get(row.association, "linked") for row in ROWS}
+    small.web.answers = {row.typed_text: answers.get(row.association, "linked") for row in ROWS}
     for day in (0, 3, 7):
-        await run(small, night_of(day))
+        await execute_run(small, night_of(day))
     yield small
     small.store.close()
 
 
 async def test_published_pages_say_nothing_of_their_own(app, tmp_path):
     with pseudo_locale():
-        publish(app, tmp_path / "pages", LATER)
+        publish_site(app, tmp_path / "pages", LATER)
     written = [tmp_path / "pages" / "index.html", *(tmp_path / "pages" / "en").glob("*.html")]
     assert len(written) == 6
     assert [one for page in written for one in outside(page.read_text("utf-8"), DATA)] == []
@@ -47,23 +47,23 @@ async def test_published_pages_say_nothing_of_their_own(app, tmp_path):
 
 @pytest.mark.parametrize("association", [None, "nour", "amal", "wall", "bare"])
 async def test_a_report_on_a_terminal_says_nothing_of_its_own(app, association):
-    seen = overview(app.store, app.config, LATER)
+    seen = build_network_overview(app.store, app.config, LATER)
     with pseudo_locale():
-        told = text.told(seen, app.config, association, "en")
+        told = text.format_terminal_report(seen, app.config, association, "en")
     assert outside_text(told, DATA) == []
 
 
-@pytest.mark.parametrize("language", languages())
+@pytest.mark.parametrize("language", list_catalog_languages())
 async def test_published_pages_are_said_without_falling_back_to_english(app, language, tmp_path):
     with strict_locale():
-        publish(app, tmp_path / "pages", LATER)
+        publish_site(app, tmp_path / "pages", LATER)
     assert (tmp_path / "pages" / language / "nour.html").is_file()
 
 
 def test_what_was_never_translated_cannot_be_said_in_a_strict_language():
     with strict_locale(), pytest.raises(LookupError, match="Nobody said this"):
-        Wording("fr").say("Nobody said this")
-    assert Wording("fr").say("Nobody said this") == "Nobody said this"
+        Translator("fr").translate("Nobody said this")
+    assert Translator("fr").translate("Nobody said this") == "Nobody said this"
 
 
 def test_what_is_hard_coded_stands_outside_wherever_it_hides():
@@ -76,5 +76,5 @@ def test_what_is_hard_coded_stands_outside_wherever_it_hides():
 
 def test_other_languages_are_left_as_they_are():
     with pseudo_locale():
-        assert Wording("fr").say("Accounts") == "Comptes"
-        assert Wording("en").say("Accounts") == "⟦Accounts⟧"
+        assert Translator("fr").translate("Accounts") == "Comptes"
+        assert Translator("en").translate("Accounts") == "⟦Accounts⟧"

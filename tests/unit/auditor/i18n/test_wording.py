@@ -5,23 +5,23 @@ from datetime import UTC, datetime
 
 import pytest
 
-from auditor.i18n.catalogs import terms
-from auditor.i18n.wording import SOURCES, Wording, isolated
-from auditor.reference.gap_catalogue import LANGUAGES, catalogue
-from auditor.registry.columns import CODES
-from auditor.rules.account_status import Bands
-from probes.models.finding import Activity, Kind, Precision, Reason
-from storage.models.audit import State
+from auditor.i18n.catalogs import load_terms
+from auditor.i18n.wording import DATE_SOURCE_TERMS, Translator, isolate_html
+from auditor.reference.gap_catalogue import LANGUAGES, load_gap_catalogue
+from auditor.registry.columns import MEDIA_OFFICER_CODES
+from auditor.rules.account_status import ActivityBands
+from probes.models.finding import Activity, DatePrecision, LinkKind, Reason
+from storage.models.audit import AccountState
 
 GROUPS = {
     "cause": [str(reason) for reason in Reason],
-    "kind": [str(kind) for kind in Kind],
-    "standing": [str(state) for state in State],
-    "activity": [*Bands.model_fields, "dormant", "never", "unknown"],
-    "officer": [*CODES],
+    "kind": [str(kind) for kind in LinkKind],
+    "standing": [str(state) for state in AccountState],
+    "activity": [*ActivityBands.model_fields, "dormant", "never", "unknown"],
+    "officer": [*MEDIA_OFFICER_CODES],
     "linked": ["reciprocal", "site_only", "profile_only", "registry_only", "contradicted"],
     "precision": ["week", "month", "year"],
-    "source": ["page", *SOURCES.values()],
+    "source": ["page", *DATE_SOURCE_TERMS.values()],
 }
 FACTS = {
     "url": "https://nour.example/",
@@ -41,71 +41,79 @@ FACTS = {
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("group", GROUPS)
 def test_every_code_has_a_word_in_every_language(group, language):
-    missing = [code for code in GROUPS[group] if not terms()[group].get(code, {}).get(language)]
+    missing = [
+        code for code in GROUPS[group] if not load_terms()[group].get(code, {}).get(language)
+    ]
     assert missing == []
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("code", catalogue().entries)
+@pytest.mark.parametrize("code", load_gap_catalogue().definitions)
 def test_no_placeholder_is_left_in_a_sentence(code, language):
-    told = Wording(language).gap(code, "facebook", "low", FACTS)
+    told = Translator(language).describe_gap(code, "facebook", "low", FACTS)
     said = " ".join([told.title, told.definition, told.why, told.evidence, *told.steps])
     assert not re.search(r"[{}]", said)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_fact_that_is_missing_shows_as_a_dash(language):
-    assert "—" in Wording(language).gap("website_down", "website", "high", {}).evidence
+    assert "—" in Translator(language).describe_gap("website_down", "website", "high", {}).evidence
 
 
 def test_dates_are_written_as_morocco_writes_them():
-    assert Wording("ar").date("2024-08-20") == "20 غشت 2024"
-    assert Wording("fr").date("2024-08-20") == "20 août 2024"
-    assert Wording("en").date("2024-08-20") == "20 August 2024"
+    assert Translator("ar").format_date("2024-08-20") == "20 غشت 2024"
+    assert Translator("fr").format_date("2024-08-20") == "20 août 2024"
+    assert Translator("en").format_date("2024-08-20") == "20 August 2024"
 
 
 def test_french_has_a_word_for_the_first_of_a_month():
-    french = Wording("fr")
-    assert [french.date(f"2026-03-{day}") for day in ("01", "11", "21")] == [
+    french = Translator("fr")
+    assert [french.format_date(f"2026-03-{day}") for day in ("01", "11", "21")] == [
         "1er mars 2026",
         "11 mars 2026",
         "21 mars 2026",
     ]
-    assert french.day(datetime(2026, 3, 1, tzinfo=UTC)) == "1er mars"
-    assert french.moment(datetime(2026, 3, 1, 12, tzinfo=UTC), "Africa/Casablanca").startswith(
-        "1er mars 2026 à "
-    )
+    assert french.format_short_date(datetime(2026, 3, 1, tzinfo=UTC)) == "1er mars"
+    assert french.format_datetime(
+        datetime(2026, 3, 1, 12, tzinfo=UTC), "Africa/Casablanca"
+    ).startswith("1er mars 2026 à ")
 
 
 def test_a_share_has_at_most_one_decimal_and_french_its_space():
-    assert Wording("fr").percent(0.125) == "12,5\u00a0%"
-    assert Wording("ar").percent(0.125) == "12,5%"
-    assert Wording("en").percent(1) == "100%"
+    assert Translator("fr").format_percent(0.125) == "12,5\u00a0%"
+    assert Translator("ar").format_percent(0.125) == "12,5%"
+    assert Translator("en").format_percent(1) == "100%"
 
 
 def test_a_label_and_its_value_are_parted_as_the_language_parts_them():
-    assert Wording("fr").pair("Qui agit", "vous") == "Qui agit\u00a0: vous"
-    assert Wording("en").pair("Who", "you") == "Who: you"
+    assert Translator("fr").format_pair("Qui agit", "vous") == "Qui agit\u00a0: vous"
+    assert Translator("en").format_pair("Who", "you") == "Who: you"
 
 
 def test_a_name_with_markup_is_only_text_in_html():
-    told = Wording("en", isolated).gap("website_moved", "website", "low", {"url": "<b>x</b>"})
+    told = Translator("en", isolate_html).describe_gap(
+        "website_moved", "website", "low", {"url": "<b>x</b>"}
+    )
     assert "<b>" not in told.evidence + told.definition
     assert "&lt;b&gt;" in told.evidence + told.definition
 
 
 def test_an_address_is_kept_left_to_right_inside_arabic():
-    told = Wording("ar", isolated).gap("channel_dead", "facebook", "high", FACTS)
+    told = Translator("ar", isolate_html).describe_gap("channel_dead", "facebook", "high", FACTS)
     assert '<bdi dir="ltr">nour.example</bdi>' in told.evidence
 
 
 def test_the_whole_catalogue_is_in_arabic_french_and_english():
     assert tuple(sorted(LANGUAGES)) == ("ar", "en", "fr")
-    assert all(set(entry.words) == set(LANGUAGES) for entry in catalogue().entries.values())
+    assert all(
+        set(entry.texts) == set(LANGUAGES) for entry in load_gap_catalogue().definitions.values()
+    )
 
 
 def test_french_keeps_its_spaces_before_double_signs():
-    said = [text for group in terms().values() for word in group.values() for text in [word["fr"]]]
+    said = [
+        text for group in load_terms().values() for word in group.values() for text in [word["fr"]]
+    ]
     assert [text for text in said if re.search(r"(?<![\u00a0\u202f])[;!?:»]", text)] == []
 
 
@@ -118,7 +126,9 @@ def test_french_keeps_its_spaces_before_double_signs():
     ],
 )
 def test_several_codes_of_one_fact_are_said_as_a_list(language, said):
-    told = Wording(language).gap("registry_incomplete", "", "low", {"fields": "name_ar email"})
+    told = Translator(language).describe_gap(
+        "registry_incomplete", "", "low", {"fields": "name_ar email"}
+    )
     assert said in told.evidence
 
 
@@ -128,16 +138,22 @@ WHEN = datetime(2026, 8, 20, 9, 30, tzinfo=UTC)
 @pytest.mark.parametrize(
     ("precision", "arabic", "french", "english"),
     [
-        (Precision.SECOND, "20 غشت 2026", "20 août 2026", "20 August 2026"),
-        (Precision.DAY, "20 غشت 2026", "20 août 2026", "20 August 2026"),
-        (Precision.WEEK, "حوالي 20 غشت 2026", "vers le 20 août 2026", "about 20 August 2026"),
-        (Precision.MONTH, "حوالي غشت 2026", "vers août 2026", "about August 2026"),
-        (Precision.YEAR, "حوالي سنة 2026", "vers 2026", "about 2026"),
+        (DatePrecision.SECOND, "20 غشت 2026", "20 août 2026", "20 August 2026"),
+        (DatePrecision.DAY, "20 غشت 2026", "20 août 2026", "20 August 2026"),
+        (DatePrecision.WEEK, "حوالي 20 غشت 2026", "vers le 20 août 2026", "about 20 August 2026"),
+        (DatePrecision.MONTH, "حوالي غشت 2026", "vers août 2026", "about August 2026"),
+        (DatePrecision.YEAR, "حوالي سنة 2026", "vers 2026", "about 2026"),
     ],
 )
-def test_a_publication_is_dated_no_more_exactly_than_it_is_known(precision, arabic, french, english):
+def test_a_publication_is_dated_no_more_exactly_than_it_is_known(
+    precision, arabic, french, english
+):
     told = Activity(WHEN, "videos", precision)
-    assert [Wording(code).published(told) for code in ("ar", "fr", "en")] == [arabic, french, english]
+    assert [Translator(code).format_activity_date(told) for code in ("ar", "fr", "en")] == [
+        arabic,
+        french,
+        english,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -153,13 +169,13 @@ def test_a_publication_is_dated_no_more_exactly_than_it_is_known(precision, arab
     ],
 )
 def test_where_a_date_comes_from_is_said_in_words(source, said):
-    assert Wording("en").source(source) == said
+    assert Translator("en").date_source(source) == said
 
 
 @pytest.mark.parametrize(
     ("days", "arabic", "french", "english"),
     [
-        (1, "ينشر كل يوم تقريبًا", "publie presque chaque jour", "publishes about every day"),
+        (1, "ينشر كل يوم تقريبًا", "publie presque chaque jour", "posts about every day"),
         (
             2,
             "يومان تقريبًا بين منشور وآخر",
@@ -193,7 +209,11 @@ def test_where_a_date_comes_from_is_said_in_words(source, said):
     ],
 )
 def test_a_rhythm_is_said_in_the_number_the_language_wants(days, arabic, french, english):
-    assert [Wording(code).rhythm(days) for code in ("ar", "fr", "en")] == [arabic, french, english]
+    assert [Translator(code).format_rhythm(days) for code in ("ar", "fr", "en")] == [
+        arabic,
+        french,
+        english,
+    ]
 
 
 UNLISTED = {"url": "https://www.youtube.com/@nour", "found_on": "https://nour.example/"}
@@ -208,7 +228,7 @@ UNLISTED = {"url": "https://www.youtube.com/@nour", "found_on": "https://nour.ex
     ],
 )
 def test_a_found_account_shows_the_words_around_its_link(language, said):
-    told = Wording(language).gap(
+    told = Translator(language).describe_gap(
         "channel_unlisted", "youtube", "low", {**UNLISTED, "snippet": "Notre chaîne"}
     )
     assert said in told.evidence
@@ -217,20 +237,30 @@ def test_a_found_account_shows_the_words_around_its_link(language, said):
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("missing", [{}, {"snippet": ""}, {"snippet": None}])
 def test_where_no_words_were_kept_around_a_link_nothing_is_said_of_them(language, missing):
-    told = Wording(language).gap("channel_unlisted", "youtube", "low", {**UNLISTED, **missing})
+    told = Translator(language).describe_gap(
+        "channel_unlisted", "youtube", "low", {**UNLISTED, **missing}
+    )
     assert told.evidence.endswith("https://nour.example/).")
     assert "—" not in told.evidence
 
 
 def test_the_words_around_a_link_are_only_text_and_cannot_turn_the_line():
     hostile = {**UNLISTED, "snippet": "<b>{url}</b> ]] [[x"}
-    told = Wording("ar", isolated).gap("channel_unlisted", "youtube", "low", hostile)
+    told = Translator("ar", isolate_html).describe_gap(
+        "channel_unlisted", "youtube", "low", hostile
+    )
     assert "<bdi>&lt;b&gt;{url}&lt;/b&gt; ]] [[x</bdi>" in told.evidence
 
 
 def test_an_amount_is_told_in_its_unit_and_several_addresses_are_each_told_whole():
-    slow = Wording("fr").gap("website_slow", "website", "low", {"url": "https://nour.ma/", "seconds": 12.92})
+    slow = Translator("fr").describe_gap(
+        "website_slow", "website", "low", {"url": "https://nour.ma/", "seconds": 12.92}
+    )
     assert "12,9\u00a0secondes" in slow.evidence
     several = {"urls": "https://a.example/ https://b.example/<b>"}
-    found = Wording("ar", isolated).gap("channel_duplicate", "facebook", "low", several).evidence
+    found = (
+        Translator("ar", isolate_html)
+        .describe_gap("channel_duplicate", "facebook", "low", several)
+        .evidence
+    )
     assert '<bdi dir="ltr">a.example</bdi>، <bdi dir="ltr">b.example/<wbr>&lt;b&gt;</bdi>' in found

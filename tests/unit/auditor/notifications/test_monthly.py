@@ -7,8 +7,8 @@ import pytest
 from auditor import report_links
 from auditor.app import App
 from auditor.config.schema import Config
-from auditor.notifications.delivery import carried, waiting
-from storage.models.audit import Association, Contact, Gap, Member, NightState
+from auditor.notifications.delivery import collect_drafts, deliver_drafts
+from storage.models.audit import Association, AssociationEntry, AuditRunState, Contact, Gap
 from tests.support.smtp_and_http_servers import mail_server
 from tests.support.web_server import NOW, visiting
 
@@ -30,14 +30,14 @@ def app(tmp_path, box):
         "notify": {"from": "auditor@rabat.example", "smtp": smtp},
     }
     with App.open(Config.model_validate(told)) as opened:
-        nour = Member(Association("nour", "Nour", language="fr"), Contact(AMAL))
+        nour = AssociationEntry(Association("nour", "Nour", language="fr"), Contact(AMAL))
         opened.store.save_registry([nour], [], NOW)
         yield opened
 
 
 @pytest.fixture
 def client(app):
-    way = report_links.made(app.store, app.config, "nour", "Omar", NOW)[1]
+    way = report_links.create_report_link(app.store, app.config, "nour", "Omar", NOW)[1]
     with visiting(app) as reader:
         reader.get(way.removeprefix("https://out.example"))
         yield reader
@@ -51,12 +51,17 @@ def wished(client, address):
 
 
 def wishes(app):
-    return [(one.address, one.association, one.wanted) for one in app.store.subscriptions("monthly")]
+    return [
+        (one.address, one.association, one.wanted)
+        for one in app.store.list_subscriptions("monthly")
+    ]
 
 
 def test_the_report_leads_to_a_form_that_keeps_an_address(app, client):
     assert 'href="/fr/report/monthly"' in client.get("/fr/report").text
-    assert AMAL not in client.get("/fr/report/monthly").text  # the link alone tells nobody's address
+    assert (
+        AMAL not in client.get("/fr/report/monthly").text
+    )  # the link alone tells nobody's address
     assert 'role="status"' in wished(client, "Amal@rabat.example")
     assert wishes(app) == [(AMAL, "nour", True)]
 
@@ -89,7 +94,7 @@ def test_where_no_mail_can_be_sent_nothing_is_promised(tmp_path):
     }
     with App.open(Config.model_validate(told)) as app:
         app.store.save_registry([Association("nour", "Nour")], [], NOW)
-        way = report_links.made(app.store, app.config, "nour", "Omar", NOW)[1]
+        way = report_links.create_report_link(app.store, app.config, "nour", "Omar", NOW)[1]
         with visiting(app) as client:
             client.get(way.removeprefix("https://out.example"))
             assert "report/monthly" not in client.get("/fr/report").text
@@ -99,13 +104,18 @@ def test_where_no_mail_can_be_sent_nothing_is_promised(tmp_path):
 def test_the_mail_leads_to_the_report_and_leaves_the_older_letter_as_it_is(app, box, client):
     wished(client, AMAL)
     at = NOW + timedelta(days=10)
-    running = app.store.begin_night(at.date(), at)
-    app.store.put_derived(gaps=[Gap("nour", "website", "website_down", "high", at, 1, at)])
-    done = app.store.finish_night(running, NightState.DONE, at)
-    assert [one.outcome for one in carried(app, waiting(app, done), at)] == ["sent"]
+    running = app.store.begin_run(at.date(), at)
+    app.store.save_conclusions(gaps=[Gap("nour", "website", "website_down", "high", at, 1, at)])
+    done = app.store.finish_run(running, AuditRunState.DONE, at)
+    assert [one.status for one in deliver_drafts(app, collect_drafts(app, done), at)] == ["sent"]
     [mail] = box.to(AMAL)
     text = mail.get_body(("plain",)).get_content()
     assert "Votre site web ne s’ouvre pas" in text
     [way] = [line for line in text.splitlines() if line.startswith("https://out.example/r/")]
-    assert report_links.opened(app.store, way.removeprefix("https://out.example/r/"), at) is not None
+    assert (
+        report_links.find_active_report_link(
+            app.store, way.removeprefix("https://out.example/r/"), at
+        )
+        is not None
+    )
     assert client.get("/fr/report").status_code == 200

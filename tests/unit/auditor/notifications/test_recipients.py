@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from auditor.config.schema import load
+from auditor.config.schema import load_config
 from storage.models.users import Subscription
 from storage.store import Store
 
@@ -27,7 +27,7 @@ def test_an_address_stands_in_the_file_and_a_services_url_beside_it(tmp_path):
         '[[notify.recipients]]\nto_file = "chat"\nregions = ["Fès-Meknès"]\n'
         '[monitor]\nping_url_file = "ping"\n'
     )
-    config = load(path, {"AUDITOR_NOTIFY__SMTP__PASSWORD": "hidden"})
+    config = load_config(path, {"AUDITOR_NOTIFY__SMTP__PASSWORD": "hidden"})
     amal, chat = config.notify.recipients
     assert (amal.address, amal.key) == ("Amal@rabat.example", "amal@rabat.example")
     assert chat.address is None
@@ -39,7 +39,7 @@ def test_an_address_stands_in_the_file_and_a_services_url_beside_it(tmp_path):
 
 
 def test_the_environment_may_name_the_recipients_too():
-    config = load(None, {"AUDITOR_NOTIFY__RECIPIENTS": '[{to = "json://localhost/hook"}]'})
+    config = load_config(None, {"AUDITOR_NOTIFY__RECIPIENTS": '[{to = "json://localhost/hook"}]'})
     assert [recipient.address for recipient in config.notify.recipients] == [None]
 
 
@@ -47,9 +47,9 @@ def test_of_two_senders_one_may_send_and_a_message_that_did_not_go_may_be_sent_l
     message = ("amal@rabat.example", "digest", "2026-11-25")
     assert store.claim_message(*message, NOW)
     assert not store.claim_message(*message, NOW)
-    assert store.was_sent(*message)
+    assert store.is_message_sent(*message)
     store.release_message(*message)
-    assert not store.was_sent(*message)
+    assert not store.is_message_sent(*message)
     assert store.claim_message(*message, NOW)
 
 
@@ -57,15 +57,15 @@ def test_the_newest_occasion_of_a_recipient_is_known(store):
     for day in ("2026-11-24", "2026-11-25", "2026-11-23"):
         store.claim_message("amal@rabat.example", "digest", day, NOW)
     store.claim_message("amal@rabat.example", "digest since 2026-11-01", "2026-11-26", NOW)
-    assert store.last_occasion("amal@rabat.example", "digest") == "2026-11-25"
-    assert store.last_occasion("nour@rabat.example", "digest") is None
+    assert store.get_last_occasion("amal@rabat.example", "digest") == "2026-11-25"
+    assert store.get_last_occasion("nour@rabat.example", "digest") is None
 
 
 def test_the_newest_word_on_a_subscription_counts(store):
     wanted = Subscription("amal@rabat.example", "monthly", True, NOW, "amal", "0f3a")
-    store.subscribe(wanted)
-    assert list(store.subscriptions("monthly")) == [wanted]
+    store.save_subscription(wanted)
+    assert list(store.list_subscriptions("monthly")) == [wanted]
     assert store.unsubscribe("0f3a", NOW)
     assert not store.unsubscribe("another", NOW)
-    assert not store.subscription("amal@rabat.example", "monthly", "amal").wanted
-    assert store.subscription("amal@rabat.example", "digest") is None
+    assert not store.get_subscription("amal@rabat.example", "monthly", "amal").wanted
+    assert store.get_subscription("amal@rabat.example", "digest") is None

@@ -18,10 +18,25 @@ from auditor.checking import checker
 from auditor.cli.main import main
 from auditor.core.errors import ConfigError
 from auditor.evaluation import reevaluate
-from auditor.receipts.receipt import Fault, Place, Signed, chain, digest, left_out
-from auditor.receipts.signing import KEY, PUBLIC, Seal, fingerprint, is_genuine, key_of, known
-from auditor.runs.run import run
-from storage.models.audit import NightState
+from auditor.receipts.receipt import (
+    ChainPosition,
+    ReceiptFault,
+    SignatureStatus,
+    count_not_reached,
+    hash_canonical_json,
+    verify_receipt_chain,
+)
+from auditor.receipts.signing import (
+    PRIVATE_KEY_FILE_NAME,
+    PUBLIC_KEYS_FILE_NAME,
+    SigningKey,
+    compute_key_fingerprint,
+    get_receipt_public_key,
+    has_valid_signature,
+    read_known_public_keys,
+)
+from auditor.runs.run import execute_run
+from storage.models.audit import AuditRunState
 from tests.support.mini_network import link, night_of, opened, register, steps
 
 DOCS = Path(__file__).parents[4] / "docs"
@@ -31,7 +46,7 @@ NOUR, AMAL = link("nour", "facebook", "nour"), link("amal", "website", "amal")
 @pytest.fixture(autouse=True)
 def simple_probe(monkeypatch):
     for module in (checker, reevaluate):
-        monkeypatch.setattr(module, "steps", steps)
+        monkeypatch.setattr(module, "probe_steps_for", steps)
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +54,7 @@ def played(tmp_path_factory):
     """A folder with three nights, whose fourth was interrupted."""
     folder = tmp_path_factory.mktemp("nights")
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(checker, "steps", steps)
+        patched.setattr(checker, "probe_steps_for", steps)
         asyncio.run(_play(folder))
     return folder
 
@@ -48,10 +63,12 @@ async def _play(folder):
     app = opened(folder)
     register(app, NOUR, AMAL)
     for night in range(3):
-        await run(app, night_of(night))
-    app.web.answers = {AMAL.typed: "hang"}
+        await execute_run(app, night_of(night))
+    app.web.answers = {AMAL.typed_text: "hang"}
     one = asyncio.Event()
-    going = asyncio.create_task(run(app, night_of(3), progress=lambda done, _: one.set() if done else None))
+    going = asyncio.create_task(
+        execute_run(app, night_of(3), on_progress=lambda done, _: one.set() if done else None)
+    )
     await one.wait()
     going.cancel()
     await asyncio.wait([going])
@@ -72,11 +89,13 @@ def app(folder):
 
 
 def links(app):
-    return list(chain(app.store.nights(), known(app.folder)))
+    return list(
+        verify_receipt_chain(app.store.list_runs(), read_known_public_keys(app.data_folder))
+    )
 
 
 def faults(app):
-    return {link.night.day.day: link.fault for link in links(app) if link.fault}
+    return {link.run.day.day: link.fault for link in links(app) if link.fault}
 
 
 def change(folder, statement, *values):
@@ -86,7 +105,7 @@ def change(folder, statement, *values):
 
 
 def told(app, day):
-    return dict(app.store.night(night_of(day).date()).receipt)
+    return dict(app.store.get_run(night_of(day).date()).receipt)
 
 
 def rewritten(folder, day, receipt):
@@ -96,10 +115,10 @@ def rewritten(folder, day, receipt):
 
 def test_every_receipt_is_signed_and_follows_the_one_before(app):
     seen = links(app)
-    assert [link.signed for link in seen] == [Signed.GENUINE] * 4
-    assert [link.place for link in seen] == [Place.FIRST] + [Place.FOLLOWS] * 3
+    assert [link.signature_status for link in seen] == [SignatureStatus.VALID] * 4
+    assert [link.position for link in seen] == [ChainPosition.FIRST] + [ChainPosition.FOLLOWS] * 3
     assert faults(app) == {}
-    assert {link.key for link in seen} == {app.seal().public}
+    assert {link.public_key for link in seen} == {app.open_signing_key().public_key}
 
 
 def test_an_interrupted_night_has_a_receipt_that_says_so(app):
@@ -107,19 +126,19 @@ def test_an_interrupted_night_has_a_receipt_that_says_so(app):
     assert (receipt["state"], receipt["interrupted"]) == ("incomplete", "CancelledError")
     assert (receipt["accounts"], receipt["due"], receipt["left_out"]) == (1, 2, 1)
     assert "opened" not in receipt
-    assert is_genuine(receipt)
+    assert has_valid_signature(receipt)
 
 
 async def test_a_night_that_is_gone_on_with_leaves_nothing_of_its_interruption(app):
-    done = await run(app, night_of(3) + timedelta(hours=1))
+    done = await execute_run(app, night_of(3) + timedelta(hours=1))
     assert done.receipt.keys().isdisjoint({"interrupted", "due"})
-    assert (done.receipt["state"], left_out(done), faults(app)) == ("done", 0, {})
+    assert (done.receipt["state"], count_not_reached(done), faults(app)) == ("done", 0, {})
 
 
 async def test_a_night_that_nobody_goes_on_with_keeps_its_place_in_the_chain(app):
     before = told(app, 3)
-    done = await run(app, night_of(4))
-    assert (told(app, 3), done.receipt["previous"]) == (before, digest(before))
+    done = await execute_run(app, night_of(4))
+    assert (told(app, 3), done.receipt["previous"]) == (before, hash_canonical_json(before))
     assert faults(app) == {}
 
 
@@ -127,41 +146,41 @@ async def test_a_night_that_nobody_goes_on_with_keeps_its_place_in_the_chain(app
 async def test_a_night_that_was_killed_is_closed_with_what_it_can_tell(app, first):
     """It left no word of its end; the next night writes one, and concludes nothing of it."""
     if first:
-        await run(app, night_of(4))
+        await execute_run(app, night_of(4))
     day = night_of(5 if first else 3).date()
-    night = app.store.begin_night(day, night_of(5 if first else 3))
+    night = app.store.begin_run(day, night_of(5 if first else 3))
     held = list(app.store.standings())
     app.web.answers = {}
-    done = await run(app, night_of(6), day=night_of(6).date())
-    killed = app.store.night(day)
-    assert (killed.state, killed.receipt["interrupted"]) == (NightState.INCOMPLETE, "killed")
+    done = await execute_run(app, night_of(6), day=night_of(6).date())
+    killed = app.store.get_run(day)
+    assert (killed.state, killed.receipt["interrupted"]) == (AuditRunState.INCOMPLETE, "killed")
     assert killed.receipt["accounts"] == (0 if first else 1)
     assert killed.finished_at >= night.started_at
-    assert done.receipt["previous"] == digest(killed.receipt)
+    assert done.receipt["previous"] == hash_canonical_json(killed.receipt)
     assert len(held) == 2
     assert faults(app) == {}
 
 
 def test_a_changed_receipt_is_told_as_one_fault(folder, app):
     rewritten(folder, 1, {**told(app, 1), "present": 99})
-    assert faults(app) == {2: Fault.CHANGED}
+    assert faults(app) == {2: ReceiptFault.TAMPERED}
 
 
 def test_a_night_that_was_taken_out_is_told(folder, app):
     change(folder, "DELETE FROM night WHERE day = ?", night_of(1).date().isoformat())
-    assert faults(app) == {3: Fault.BROKEN}
+    assert faults(app) == {3: ReceiptFault.BROKEN_CHAIN}
 
 
 def test_the_first_night_taken_out_is_told(folder, app):
     change(folder, "DELETE FROM night WHERE day = ?", night_of(0).date().isoformat())
-    assert faults(app) == {2: Fault.BROKEN}
+    assert faults(app) == {2: ReceiptFault.BROKEN_CHAIN}
 
 
 def test_receipts_in_another_order_are_told(folder, app):
     one, two = told(app, 0), told(app, 1)
     rewritten(folder, 0, two)
     rewritten(folder, 1, one)
-    assert faults(app) == {1: Fault.ELSEWHERE, 2: Fault.ELSEWHERE}
+    assert faults(app) == {1: ReceiptFault.WRONG_RUN, 2: ReceiptFault.WRONG_RUN}
 
 
 @pytest.mark.parametrize(
@@ -169,27 +188,27 @@ def test_receipts_in_another_order_are_told(folder, app):
 )
 def test_a_night_that_is_held_otherwise_than_its_receipt_says_is_told(folder, app, statement):
     change(folder, f"{statement} WHERE day = ?", night_of(1).date().isoformat())
-    assert faults(app) == {2: Fault.ELSEWHERE}
+    assert faults(app) == {2: ReceiptFault.WRONG_RUN}
 
 
 def test_a_receipt_without_its_signature_is_told(folder, app):
     receipt = told(app, 1)
     receipt.pop("signature")
     rewritten(folder, 1, receipt)
-    assert faults(app) == {2: Fault.UNSIGNED, 3: Fault.BROKEN}
+    assert faults(app) == {2: ReceiptFault.UNSIGNED, 3: ReceiptFault.BROKEN_CHAIN}
 
 
 def test_who_signs_anew_with_a_key_of_his_own_is_told(folder, app, tmp_path_factory):
-    forged = Seal.open(tmp_path_factory.mktemp("elsewhere"))
-    rewritten(folder, 1, forged.sealed({**told(app, 1), "present": 99}))
-    assert faults(app) == {2: Fault.STRANGE, 3: Fault.BROKEN}
+    forged = SigningKey.open(tmp_path_factory.mktemp("elsewhere"))
+    rewritten(folder, 1, forged.sign_receipt({**told(app, 1), "present": 99}))
+    assert faults(app) == {2: ReceiptFault.UNKNOWN_KEY, 3: ReceiptFault.BROKEN_CHAIN}
 
 
 @pytest.mark.parametrize(
     "signature", [None, {}, "x", {"key": 1}, {"key": "ä", "value": "ä"}, {"key": "AAAA"}]
 )
 def test_a_signature_that_is_none_is_no_signature(app, signature):
-    assert not is_genuine({**told(app, 1), "signature": signature})
+    assert not has_valid_signature({**told(app, 1), "signature": signature})
 
 
 def test_receipts_from_before_they_were_signed_are_no_fault(folder, app):
@@ -199,10 +218,15 @@ def test_receipts_from_before_they_were_signed_are_no_fault(folder, app):
         for name in ("signature", "state", "finished_at"):
             receipt.pop(name)
         rewritten(folder, day, receipt)
-        last = digest(receipt)
+        last = hash_canonical_json(receipt)
     change(folder, "UPDATE night SET receipt = '{}' WHERE day = ?", night_of(3).date().isoformat())
     assert faults(app) == {}
-    assert [link.place for link in links(app)] == [Place.FIRST, Place.FOLLOWS, Place.FOLLOWS, Place.OPEN]
+    assert [link.position for link in links(app)] == [
+        ChainPosition.FIRST,
+        ChainPosition.FOLLOWS,
+        ChainPosition.FOLLOWS,
+        ChainPosition.OPEN,
+    ]
 
 
 async def test_the_first_signed_receipt_follows_the_last_unsigned_one(folder, app):
@@ -211,48 +235,51 @@ async def test_the_first_signed_receipt_follows_the_last_unsigned_one(folder, ap
     for day in (0, 1, 3):
         change(folder, "DELETE FROM night WHERE day = ?", night_of(day).date().isoformat())
     rewritten(folder, 2, {**receipt, "previous": None})
-    await run(app, night_of(4))
+    await execute_run(app, night_of(4))
     assert faults(app) == {}
 
 
 def test_the_key_is_its_owners_alone_and_is_made_once(app):
-    assert stat.S_IMODE((app.folder / KEY).stat().st_mode) == 0o600
-    assert app.seal().public == Seal.open(app.folder).public
-    assert known(app.folder) == (app.seal().public,)
-    assert sorted(one.name for one in app.folder.iterdir() if "receipts" in one.name) == [KEY, PUBLIC]
+    assert stat.S_IMODE((app.data_folder / PRIVATE_KEY_FILE_NAME).stat().st_mode) == 0o600
+    assert app.open_signing_key().public_key == SigningKey.open(app.data_folder).public_key
+    assert read_known_public_keys(app.data_folder) == (app.open_signing_key().public_key,)
+    assert sorted(one.name for one in app.data_folder.iterdir() if "receipts" in one.name) == [
+        PRIVATE_KEY_FILE_NAME,
+        PUBLIC_KEYS_FILE_NAME,
+    ]
 
 
 async def test_a_lost_key_is_followed_by_another_and_the_break_is_told(app, caplog):
-    former = app.seal().public
-    (app.folder / KEY).unlink()
-    done = await run(app, night_of(4))
+    former = app.open_signing_key().public_key
+    (app.data_folder / PRIVATE_KEY_FILE_NAME).unlink()
+    done = await execute_run(app, night_of(4))
     assert "a new one signs from now on" in caplog.text
-    assert done.receipt["former_key"] == fingerprint(former)
-    assert key_of(done.receipt) != former
-    assert known(app.folder) == (former, key_of(done.receipt))
+    assert done.receipt["former_key"] == compute_key_fingerprint(former)
+    assert get_receipt_public_key(done.receipt) != former
+    assert read_known_public_keys(app.data_folder) == (former, get_receipt_public_key(done.receipt))
     assert faults(app) == {}
-    assert [link.new_key for link in links(app)] == [False] * 4 + [True]
+    assert [link.is_new_key for link in links(app)] == [False] * 4 + [True]
 
 
 async def test_where_the_public_keys_are_lost_too_the_old_receipts_are_strange(app):
-    for name in (KEY, PUBLIC):
-        (app.folder / name).unlink()
-    await run(app, night_of(4))
-    assert faults(app) == dict.fromkeys((1, 2, 3, 4), Fault.STRANGE)
+    for name in (PRIVATE_KEY_FILE_NAME, PUBLIC_KEYS_FILE_NAME):
+        (app.data_folder / name).unlink()
+    await execute_run(app, night_of(4))
+    assert faults(app) == dict.fromkeys((1, 2, 3, 4), ReceiptFault.UNKNOWN_KEY)
 
 
 async def test_a_key_that_cannot_be_read_ends_the_night_before_anything_is_asked(app):
-    (app.folder / KEY).write_text("no key")
+    (app.data_folder / PRIVATE_KEY_FILE_NAME).write_text("no key")
     app.web.asked.clear()
     with pytest.raises(ConfigError, match="it is no key that signs receipts"):
-        await run(app, night_of(4))
-    assert (app.web.asked, app.store.night(night_of(4).date())) == ([], None)
+        await execute_run(app, night_of(4))
+    assert (app.web.asked, app.store.get_run(night_of(4).date())) == ([], None)
 
 
 def test_a_rebuild_changes_no_receipt(app):
-    before = [night.receipt for night in app.store.nights()]
-    reevaluate.rejudge(app)
-    assert [night.receipt for night in app.store.nights()] == before
+    before = [night.receipt for night in app.store.list_runs()]
+    reevaluate.reevaluate(app)
+    assert [night.receipt for night in app.store.list_runs()] == before
 
 
 async def test_a_restored_backup_goes_on_with_its_chain(folder, app):
@@ -261,15 +288,15 @@ async def test_a_restored_backup_goes_on_with_its_chain(folder, app):
         closing(sqlite3.connect(folder / "copy.db")) as copy,
     ):
         live.backup(copy)
-    await run(app, night_of(4))
+    await execute_run(app, night_of(4))
     app.store.close()
     for name in ("auditor.db", "auditor.db-wal", "auditor.db-shm"):
         (folder / name).unlink(missing_ok=True)
     (folder / "copy.db").rename(folder / "auditor.db")
     again = opened(folder)
-    await run(again, night_of(5))
+    await execute_run(again, night_of(5))
     assert faults(again) == {}
-    assert [night.day.day for night in again.store.nights()] == [1, 2, 3, 4, 6]
+    assert [night.day.day for night in again.store.list_runs()] == [1, 2, 3, 4, 6]
     again.store.close()
 
 
@@ -293,8 +320,10 @@ def test_the_command_lists_the_receipts_with_their_digests(desk, app):
     assert (code, err, lines[0][0], len(lines)) == (0, "", "night", 5)
     assert lines[1][4:6] == ["genuine", "first"]
     items = json.loads(desk("receipts", "--json")[1])["items"]
-    assert [item["digest"] for item in items] == [digest(told(app, day)) for day in range(4)]
-    assert items[1]["previous"] == items[0]["digest"] == digest(items[0]["receipt"])
+    assert [item["digest"] for item in items] == [
+        hash_canonical_json(told(app, day)) for day in range(4)
+    ]
+    assert items[1]["previous"] == items[0]["digest"] == hash_canonical_json(items[0]["receipt"])
 
 
 def test_each_fault_is_one_line_and_exit_code_4(desk, folder, app):
@@ -311,7 +340,7 @@ def test_each_fault_is_one_line_and_exit_code_4(desk, folder, app):
 
 
 def test_a_digest_that_was_noted_elsewhere_tells_of_nights_that_were_cut_off(desk, folder, app):
-    newest = digest(told(app, 3))
+    newest = hash_canonical_json(told(app, 3))
     assert desk("receipts", "--digest", newest)[0] == 0
     change(folder, "DELETE FROM night WHERE day = ?", night_of(3).date().isoformat())
     assert desk("receipts")[0] == 0
@@ -330,13 +359,13 @@ def test_a_receipt_is_proved_without_us_as_the_page_on_nights_tells(app):
         (receipt, nullcontext()),
         ({**receipt, "present": 99}, pytest.raises(InvalidSignature)),
     ):
-        (app.folder / "receipt.json").write_text(json.dumps(tried), "utf-8")
+        (app.data_folder / "receipt.json").write_text(json.dumps(tried), "utf-8")
         with proves:
-            exec(code.replace("receipt.json", str(app.folder / "receipt.json")), {})
+            exec(code.replace("receipt.json", str(app.data_folder / "receipt.json")), {})
 
 
 def test_nothing_is_wrong_with_a_night_that_goes_on(app):
-    app.store.begin_night(night_of(4).date(), night_of(4))
-    assert (links(app)[-1].place, faults(app)) == (Place.OPEN, {})
-    running = replace(app.store.last_night(), state=NightState.RUNNING)
-    assert left_out(running) is None
+    app.store.begin_run(night_of(4).date(), night_of(4))
+    assert (links(app)[-1].position, faults(app)) == (ChainPosition.OPEN, {})
+    running = replace(app.store.get_latest_run(), state=AuditRunState.RUNNING)
+    assert count_not_reached(running) is None

@@ -4,7 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auditor.registry.corrupted_cells import Guises, is_guise, is_lost
+from auditor.registry.corrupted_cells import (
+    CorruptedValueIndex,
+    is_mojibake,
+    may_be_corrupted_form_of,
+)
 
 TAKEN = [
     ("612345678", "0612345678"),
@@ -49,8 +53,8 @@ CORRECTED = [
 
 @pytest.mark.parametrize(("cell", "text"), TAKEN)
 def test_what_a_program_shows_in_its_place_is_known_again(cell, text):
-    assert is_guise(cell, text)
-    assert Guises(["nour", text, "7"]).of(cell) == [text]
+    assert may_be_corrupted_form_of(cell, text)
+    assert CorruptedValueIndex(["nour", text, "7"]).find_originals(cell) == [text]
 
 
 @pytest.mark.parametrize(
@@ -65,27 +69,27 @@ def test_what_a_program_shows_in_its_place_is_known_again(cell, text):
     ],
 )
 def test_question_marks_stand_for_the_letters_that_an_encoding_lacks(cell, text, same):
-    assert is_guise(cell, text) is same
+    assert may_be_corrupted_form_of(cell, text) is same
 
 
 @pytest.mark.parametrize(("cell", "text"), CORRECTED)
 def test_what_no_program_makes_of_it_is_a_correction(cell, text):
-    assert not is_guise(cell, text)
-    assert Guises([text]).of(cell) == []
+    assert not may_be_corrupted_form_of(cell, text)
+    assert CorruptedValueIndex([text]).find_originals(cell) == []
 
 
 @given(cell=st.text("01E+-.,/% 2TRUE", max_size=12), text=st.text("01e+-.,/% 2true", max_size=12))
 def test_many_texts_are_searched_as_one_is(cell, text):
-    assert Guises([text]).of(cell) in ([], [text])
-    if Guises([text]).of(cell):
-        assert is_guise(cell, text)
+    assert CorruptedValueIndex([text]).find_originals(cell) in ([], [text])
+    if CorruptedValueIndex([text]).find_originals(cell):
+        assert may_be_corrupted_form_of(cell, text)
 
 
 @pytest.mark.parametrize("words", ["????? ?????", "???", "?? 2026", "Ø¬Ù…Ø¹ÙŠØ© Ø§Ù„Ù†ÙˆØ±"])
 def test_words_whose_letters_did_not_outlive_being_saved_are_lost(words):
-    assert is_lost(words)
+    assert is_mojibake(words)
 
 
 @pytest.mark.parametrize("words", ["Qui sommes-nous ??", "?", "Ødegård", "جمعية؟؟", "2026", ""])
 def test_other_words_are_not(words):
-    assert not is_lost(words)
+    assert not is_mojibake(words)

@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 import pytest
 
 from auditor.cli.main import main
-from auditor.i18n.wording import Wording
+from auditor.i18n.wording import Translator
 from auditor.registry import spreadsheet
-from auditor.registry.diff import revision
-from auditor.registry.importer import read
-from auditor.registry.issues import Trouble
+from auditor.registry.diff import build_import_preview
+from auditor.registry.importer import parse_registry_spreadsheet
+from auditor.registry.issues import Issue
 from storage.store import Store
 
 NOW = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
@@ -47,13 +47,15 @@ def lines(told):
 
 
 def test_comparing_holds_up_nobody_who_writes(store, folder, monkeypatch):
-    monkeypatch.setattr("storage.database.engine.BUSY_SECONDS", 0)
-    with Store.open(f"sqlite:///{folder}/auditor.db") as other, store._database.writing():
-        assert revision(other, read(folder / "second.csv"), NOW).lines
+    monkeypatch.setattr("storage.database.engine.BUSY_TIMEOUT_SECONDS", 0)
+    with Store.open(f"sqlite:///{folder}/auditor.db") as other, store._database.begin_write():
+        assert build_import_preview(
+            other, parse_registry_spreadsheet(folder / "second.csv"), NOW
+        ).lines
 
 
 def test_every_change_is_told_with_what_stood_there_and_what_will(store, folder):
-    told = revision(store, read(folder / "second.csv"), NOW).lines
+    told = build_import_preview(store, parse_registry_spreadsheet(folder / "second.csv"), NOW).lines
     assert lines(told) == [
         ("amal", "association", "Amal", None, "withdrawn"),
         ("amal", "facebook", "https://www.facebook.com/amal.oujda", None, "withdrawn"),
@@ -71,27 +73,41 @@ def test_every_change_is_told_with_what_stood_there_and_what_will(store, folder)
             "changed",
         ),
     ]
-    pruned = revision(store, read(folder / "second.csv"), NOW, prune=True)
+    pruned = build_import_preview(
+        store, parse_registry_spreadsheet(folder / "second.csv"), NOW, prune=True
+    )
     assert {one.kind for one in pruned.lines if one.association == "amal"} == {"pruned"}
-    assert [one.id for one in store.associations()] == ["amal", "nour"]
+    assert [one.id for one in store.list_associations()] == ["amal", "nour"]
 
 
 def test_the_same_sheet_again_has_nothing_to_tell(store, folder):
-    assert revision(store, read(folder / "first.csv"), NOW).lines == []
+    assert (
+        build_import_preview(store, parse_registry_spreadsheet(folder / "first.csv"), NOW).lines
+        == []
+    )
 
 
 def test_an_association_that_comes_back_is_told_with_what_changed_meanwhile(store, folder):
-    reading = read(folder / "second.csv")
+    reading = parse_registry_spreadsheet(folder / "second.csv")
     store.save_registry(reading.associations, reading.accounts, NOW)
     back = [
-        one for one in revision(store, read(folder / "first.csv"), NOW).lines if one.association == "amal"
+        one
+        for one in build_import_preview(
+            store, parse_registry_spreadsheet(folder / "first.csv"), NOW
+        ).lines
+        if one.association == "amal"
     ]
-    assert [(one.field, one.kind) for one in back] == [("association", "added"), ("facebook", "added")]
+    assert [(one.field, one.kind) for one in back] == [
+        ("association", "added"),
+        ("facebook", "added"),
+    ]
 
 
 def test_an_account_of_an_association_that_the_sheet_leaves_out_is_warned_of(store, folder):
-    told = revision(store, read(folder / "second.csv"), NOW).problems
-    assert [(one.line, one.trouble) for one in told] == [(3, Trouble.SHARED_ACCOUNT)]
+    told = build_import_preview(
+        store, parse_registry_spreadsheet(folder / "second.csv"), NOW
+    ).problems
+    assert [(one.line, one.issue) for one in told] == [(3, Issue.SHARED_ACCOUNT)]
 
 
 @pytest.mark.parametrize(
@@ -103,14 +119,19 @@ def test_an_account_of_an_association_that_the_sheet_leaves_out_is_warned_of(sto
     ],
 )
 def test_a_change_is_told_in_the_readers_words(store, folder, language, said):
-    words = Wording(language)
-    by_field = {one.field: one for one in revision(store, read(folder / "second.csv"), NOW).lines}
+    words = Translator(language)
+    by_field = {
+        one.field: one
+        for one in build_import_preview(
+            store, parse_registry_spreadsheet(folder / "second.csv"), NOW
+        ).lines
+    }
     chosen, who = by_field["none_by_choice"], by_field["media_officer"]
     assert (
-        chosen.what(words),
-        chosen.values(words)[1],
-        *who.values(words),
-        by_field["language"].values(words)[1],
+        chosen.describe_field(words),
+        chosen.describe_values(words)[1],
+        *who.describe_values(words),
+        by_field["language"].describe_values(words)[1],
     ) == said
 
 
@@ -144,18 +165,23 @@ class Terminal(io.StringIO):
     ],
 )
 @pytest.mark.usefixtures("folder")
-def test_on_a_terminal_it_is_asked_before_anything_changes(store, monkeypatch, typed, options, taken):
+def test_on_a_terminal_it_is_asked_before_anything_changes(
+    store, monkeypatch, typed, options, taken
+):
     monkeypatch.setattr("sys.stdin", Terminal(typed))
     monkeypatch.setattr("sys.stderr", Terminal())
     assert main(["registry", "import", "second.csv", *options]) == 0
-    assert (store.association("nour").city == "Tiznit") is taken
+    assert (store.get_association("nour").city == "Tiznit") is taken
 
 
 @pytest.mark.parametrize(
     ("options", "told"),
     [
         ([], "1 association is not in this sheet: it is kept, but no longer looked at."),
-        (["--prune"], "1 association is not in this sheet: it is removed, with all that was seen of it."),
+        (
+            ["--prune"],
+            "1 association is not in this sheet: it is removed, with all that was seen of it.",
+        ),
     ],
 )
 @pytest.mark.usefixtures("folder")
@@ -191,7 +217,7 @@ def test_a_sheet_that_changes_nothing_is_not_asked_about(monkeypatch):
     monkeypatch.setattr("sys.stderr", said)
     assert main(["registry", "import", "first.csv"]) == 0
     assert "yes or no" not in said.getvalue()
-    assert "nothing changed" in said.getvalue()
+    assert "no changes" in said.getvalue()
 
 
 def problems(capsys, path):
@@ -201,7 +227,11 @@ def problems(capsys, path):
 
 
 def test_a_sheet_is_validated_beside_what_is_registered(folder, capsys):
-    rows = [["id", "name", "facebook"], ["new", "New", "facebook.com/amal.oujda"], ["n0ur", "Nour", ""]]
+    rows = [
+        ["id", "name", "facebook"],
+        ["new", "New", "facebook.com/amal.oujda"],
+        ["n0ur", "Nour", ""],
+    ]
     (folder / "third.csv").write_bytes(spreadsheet.to_csv(rows))
     assert problems(capsys, folder / "third.csv") == (
         0,
@@ -212,7 +242,9 @@ def test_a_sheet_is_validated_beside_what_is_registered(folder, capsys):
 def test_a_sheet_is_validated_alone_where_nothing_is_registered(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "config.toml").write_text('[storage]\nfolder = "none"\n')
-    (tmp_path / "sheet.csv").write_bytes(spreadsheet.to_csv([["name", "phone"], ["Nour", "6.1E+08"]]))
+    (tmp_path / "sheet.csv").write_bytes(
+        spreadsheet.to_csv([["name", "phone"], ["Nour", "6.1E+08"]])
+    )
     assert problems(capsys, "sheet.csv") == (3, [(2, "shortened_number", "6.1E+08")])
     assert not (tmp_path / "none").exists()
 

@@ -8,8 +8,8 @@ import re
 
 import pytest
 
-from probes.links.identify import identify
-from probes.models.finding import Kind
+from probes.links.identify import identify_link
+from probes.models.finding import LinkKind
 
 # Number of the row, what is typed (`column<TAB>value` for a name in its column), kind, key; for a key that
 # belongs to another channel, `channel:key`.
@@ -29,7 +29,12 @@ FACEBOOK: tuple[Row, ...] = (
     ),
     ("7", "http://www.facebook.com/profile.php?id=398000", "profile", "id:398000"),
     ("8", "https://facebook.com/profile.php", "invalid", None),
-    ("9", "https://www.facebook.com/people/Salma-Annour/100099635420000", "profile", "id:100099635420000"),
+    (
+        "9",
+        "https://www.facebook.com/people/Salma-Annour/100099635420000",
+        "profile",
+        "id:100099635420000",
+    ),
     (
         "10",
         "https://www.facebook.com/pages/Cercle-Annour-de-Tiznit/199296000000281",
@@ -37,7 +42,12 @@ FACEBOOK: tuple[Row, ...] = (
         "id:199296000000281",
     ),
     ("11", "https://www.facebook.com/pg/AnnourTiznit/about/", "page", "u:annourtiznit"),
-    ("12", "https://www.facebook.com/p/Association-Annour-61550000000001/", "page", "id:61550000000001"),
+    (
+        "12",
+        "https://www.facebook.com/p/Association-Annour-61550000000001/",
+        "page",
+        "id:61550000000001",
+    ),
     (
         "13",
         "https://www.facebook.com/pages/category/Nonprofit-Organization/Annour-123456789012345/",
@@ -45,7 +55,12 @@ FACEBOOK: tuple[Row, ...] = (
         "id:123456789012345",
     ),
     ("14", "https://www.facebook.com/annourtiznit/posts/428202000004823", "post", "u:annourtiznit"),
-    ("15", "https://www.facebook.com/108082000004530/posts/195887000007434", "post", "id:108082000004530"),
+    (
+        "15",
+        "https://www.facebook.com/108082000004530/posts/195887000007434",
+        "post",
+        "id:108082000004530",
+    ),
     (
         "16",
         "https://www.facebook.com/permalink.php?story_fbid=1354970000282622&id=598330000946671",
@@ -92,7 +107,12 @@ FACEBOOK: tuple[Row, ...] = (
         "profile",
         "u:annour",
     ),
-    ("27", "https://www.facebook.com/home.php#!/pages/Annour/123456789012", "page", "id:123456789012"),
+    (
+        "27",
+        "https://www.facebook.com/home.php#!/pages/Annour/123456789012",
+        "page",
+        "id:123456789012",
+    ),
     ("28", "https://www.facebook.com/%23!/annourtiznit", "profile", "u:annourtiznit"),
     ("29", "https://web.facebook.com/annourtiznit?_rdc=1&_rdr", "profile", "u:annourtiznit"),
     (
@@ -110,7 +130,12 @@ FACEBOOK: tuple[Row, ...] = (
     ("34", "https://facebook.com/gaming", "invalid", None),
     ("34", "https://facebook.com/groups", "invalid", None),
     ("35", "http://facebook.com/annour[tiznit", "invalid", None),
-    ("36", "https://www.facebook.com/Association-Annour-1234567890123456/", "page", "id:1234567890123456"),
+    (
+        "36",
+        "https://www.facebook.com/Association-Annour-1234567890123456/",
+        "page",
+        "id:1234567890123456",
+    ),
 )
 
 TWITTER: tuple[Row, ...] = (
@@ -132,10 +157,20 @@ TWITTER: tuple[Row, ...] = (
         "profile",
         "salmaannour",
     ),
-    ("14", "https://twitter.com/intent/tweet?url=https%3A%2F%2Fannour.ma&via=salmaannour", "share", None),
+    (
+        "14",
+        "https://twitter.com/intent/tweet?url=https%3A%2F%2Fannour.ma&via=salmaannour",
+        "share",
+        None,
+    ),
     ("15", "https://twitter.com/share?url=https%3A%2F%2Fannour.ma", "share", None),
     ("16", "https://twitter.com/i/user/2244990000", "profile", "id:2244990000"),
-    ("17", "https://x.com/i/flow/login?redirect_after_login=%2Fsalmaannour", "profile", "salmaannour"),
+    (
+        "17",
+        "https://x.com/i/flow/login?redirect_after_login=%2Fsalmaannour",
+        "profile",
+        "salmaannour",
+    ),
     ("18", "https://twitter.com/hashtag/Annour?src=hashtag_click", "search", None),
     ("19", "https://twitter.com/i/lists/1551265120000157826", "invalid", None),
     ("20", "https://twitter.com/home", "home", None),
@@ -212,7 +247,12 @@ YOUTUBE: tuple[Row, ...] = (
         "profile",
         "@annourtiznit",
     ),
-    ("32", "http://www.youtube.com/subscription_center?add_user=AnnourTV", "profile", "user/annourtv"),
+    (
+        "32",
+        "http://www.youtube.com/subscription_center?add_user=AnnourTV",
+        "profile",
+        "user/annourtv",
+    ),
     ("33", f"https://www.youtube.com/embed/live_stream?channel={UC}", "profile", UC),
     ("34", f"https://www.youtube.com/playlist?list=UU{UC[2:]}", "post", UC),
     ("35", "https://www.youtube.com/@%D8%AC%D9%85%D8%B9%D9%8A%D8%A9", "profile", "@جمعية"),
@@ -265,15 +305,30 @@ LINKEDIN: tuple[Row, ...] = (
     ("17", "https://linkedin.com/in/", "invalid", None),
     ("17", "https://linkedin.com/", "home", None),
     ("18", "https://www.linkedin.com/company/unavailable/", "invalid", None),
-    ("19", "https://www.linkedin.com/shareArticle?mini=true&url=https%3A%2F%2Fannour.ma", "share", None),
-    ("20", "https://www.linkedin.com/sharing/share-offsite/?url=https%3A%2F%2Fannour.ma", "share", None),
+    (
+        "19",
+        "https://www.linkedin.com/shareArticle?mini=true&url=https%3A%2F%2Fannour.ma",
+        "share",
+        None,
+    ),
+    (
+        "20",
+        "https://www.linkedin.com/sharing/share-offsite/?url=https%3A%2F%2Fannour.ma",
+        "share",
+        None,
+    ),
     (
         "21",
         "https://www.linkedin.com/posts/some-annour_ong-maroc-activity-7163147460000744384-SyL3",
         "post",
         "company/some-annour",
     ),
-    ("22", "https://www.linkedin.com/feed/update/urn:li:activity:7163147460000744384", "post", None),
+    (
+        "22",
+        "https://www.linkedin.com/feed/update/urn:li:activity:7163147460000744384",
+        "post",
+        None,
+    ),
     ("23", "https://lnkd.in/abc123", "short", None),
     (
         "24",
@@ -365,16 +420,20 @@ def test_every_example_of_the_fact_sheet_is_read_as_it_says(
     channel: str, number: str, typed: str, kind: str, key: str | None
 ) -> None:
     wanted = re.fullmatch(r"(website):(.+)", key or "")
-    found = identify(*_cell(typed))
-    expected = (wanted[1], Kind(kind), wanted[2]) if wanted else (channel, Kind(kind), key)
+    found = identify_link(*_cell(typed))
+    expected = (wanted[1], LinkKind(kind), wanted[2]) if wanted else (channel, LinkKind(kind), key)
     assert (found.channel, found.kind, found.key) == expected, number
 
 
 @pytest.mark.parametrize("typed", CANONICAL)
 def test_a_key_of_the_fact_sheet_has_the_designs_canonical_address(typed: str) -> None:
-    assert identify(typed).canonical == CANONICAL[typed]
+    assert identify_link(typed).canonical == CANONICAL[typed]
 
 
-@pytest.mark.parametrize(("rows", "last"), [(FACEBOOK, 36), (TWITTER, 28), (YOUTUBE, 38), (LINKEDIN, 27)])
+@pytest.mark.parametrize(
+    ("rows", "last"), [(FACEBOOK, 36), (TWITTER, 28), (YOUTUBE, 38), (LINKEDIN, 27)]
+)
 def test_no_row_of_the_fact_sheets_tables_is_left_out(rows: tuple[Row, ...], last: int) -> None:
-    assert [int(number) for number in dict.fromkeys(row[0] for row in rows)] == list(range(1, last + 1))
+    assert [int(number) for number in dict.fromkeys(row[0] for row in rows)] == list(
+        range(1, last + 1)
+    )

@@ -9,12 +9,12 @@ import pytest
 from openpyxl import Workbook, load_workbook
 
 from auditor.core.errors import InputError
-from auditor.i18n.wording import Wording
+from auditor.i18n.wording import Translator
 from auditor.registry import spreadsheet
-from auditor.registry.columns import column_of
-from auditor.registry.exporter import table
-from auditor.registry.importer import identifier, read
-from auditor.registry.issues import Trouble
+from auditor.registry.columns import identify_column
+from auditor.registry.exporter import build_export_rows
+from auditor.registry.importer import make_association_id, parse_registry_spreadsheet
+from auditor.registry.issues import Issue
 from storage.store import Store
 
 SHEETS = Path(__file__).parents[3] / "fixtures" / "data" / "registry"
@@ -44,8 +44,11 @@ def troubles(reading):
 
 @pytest.mark.parametrize("name", ["arabic.csv", "arabic-cp1256.csv"])
 def test_an_arabic_sheet_is_read_in_either_encoding(name):
-    reading = read(SHEETS / name)
-    assert [one.name for one in reading.associations] == ["جمعية الغيمة الزرقاء", "جمعية نبع الحكاية"]
+    reading = parse_registry_spreadsheet(SHEETS / name)
+    assert [one.name for one in reading.associations] == [
+        "جمعية الغيمة الزرقاء",
+        "جمعية نبع الحكاية",
+    ]
     assert {one.association.language for one in reading.associations} == {"ar"}
     assert reading.associations[0].association.region == "جهة الأطلس"
     assert keys(reading, "facebook") == ["u:alghaymazarqae", "u:nab3hikaya"]
@@ -54,69 +57,82 @@ def test_an_arabic_sheet_is_read_in_either_encoding(name):
 
 
 def test_a_french_sheet_from_an_old_excel_is_read():
-    reading = read(SHEETS / "french-cp1252.csv")
+    reading = parse_registry_spreadsheet(SHEETS / "french-cp1252.csv")
     first, second = reading.associations
-    assert (first.id, first.name, first.association.language) == ("1", "Les Amis du Théâtre d'Ombres", "fr")
+    assert (first.id, first.name, first.association.language) == (
+        "1",
+        "Les Amis du Théâtre d'Ombres",
+        "fr",
+    )
     assert first.association.tags == ("culture", "théâtre")
     assert first.association.none_by_choice == ("twitter", "linkedin")
     assert first.contact.phone == "+212 5 00 00 00 01"
     assert first.contact.media_officer == "volunteer"
     assert second.name == "Club Lumière Éclair"
     assert troubles(reading) == [
-        (1, "", Trouble.GUESSED_ENCODING),
-        (3, "Courriel", Trouble.BAD_EMAIL),
+        (1, "", Issue.GUESSED_ENCODING),
+        (3, "Courriel", Issue.BAD_EMAIL),
     ]
 
 
 def test_every_problem_is_told_with_its_line_and_column():
-    reading = read(SHEETS / "troubled.csv")
+    reading = parse_registry_spreadsheet(SHEETS / "troubled.csv")
     assert troubles(reading) == [
-        (3, "Shoe size", Trouble.UNKNOWN_COLUMN),
-        (5, "ID", Trouble.DUPLICATE_ID),
-        (5, "Website", Trouble.OTHER_CHANNEL),
-        (6, "Name", Trouble.DUPLICATE_NAME),
-        (6, "Facebook", Trouble.SHARED_ACCOUNT),
-        (6, "YouTube", Trouble.NOT_AN_ACCOUNT),
-        (7, "Name", Trouble.NO_NAME),
-        (8, "Facebook", Trouble.UNREADABLE_LINK),
+        (3, "Shoe size", Issue.UNKNOWN_COLUMN),
+        (5, "ID", Issue.DUPLICATE_ID),
+        (5, "Website", Issue.WRONG_COLUMN),
+        (6, "Name", Issue.DUPLICATE_NAME),
+        (6, "Facebook", Issue.SHARED_ACCOUNT),
+        (6, "YouTube", Issue.NOT_AN_ACCOUNT),
+        (7, "Name", Issue.NO_NAME),
+        (8, "Facebook", Issue.UNREADABLE_LINK),
     ]
-    severities = {problem.trouble: problem.severity for problem in reading.problems}
-    assert severities[Trouble.DUPLICATE_ID] == severities[Trouble.NO_NAME] == "error"
-    assert severities[Trouble.SHARED_ACCOUNT] == "warning"
+    severities = {problem.issue: problem.severity for problem in reading.problems}
+    assert severities[Issue.DUPLICATE_ID] == severities[Issue.NO_NAME] == "error"
+    assert severities[Issue.SHARED_ACCOUNT] == "warning"
 
 
 def test_a_repeated_id_loses_neither_association():
-    reading = read(SHEETS / "troubled.csv")
+    reading = parse_registry_spreadsheet(SHEETS / "troubled.csv")
     assert [one.id for one in reading.associations] == ["a1", "a1-2", "a3", "a5"]
 
 
 def test_several_links_in_a_cell_are_several_accounts():
-    reading = read(SHEETS / "troubled.csv")
-    sites = [a.identity.key for a in reading.accounts if a.association == "a5" and a.channel == "website"]
+    reading = parse_registry_spreadsheet(SHEETS / "troubled.csv")
+    sites = [
+        a.identity.key for a in reading.accounts if a.association == "a5" and a.channel == "website"
+    ]
     assert sites == ["hill-singers.example", "songs.hill-singers.example"]
 
 
 def test_a_cell_that_says_none_registers_nothing():
-    reading = read(SHEETS / "troubled.csv")
+    reading = parse_registry_spreadsheet(SHEETS / "troubled.csv")
     assert not [a for a in reading.accounts if a.association == "a1" and a.column == "youtube"]
 
 
 def test_a_cell_of_invisible_marks_is_an_empty_cell(tmp_path):
-    reading = read(written(tmp_path, "name,facebook\nAnnour,\u200f\u200e\n"))
+    reading = parse_registry_spreadsheet(written(tmp_path, "name,facebook\nAnnour,\u200f\u200e\n"))
     assert (reading.accounts, troubles(reading)) == ([], [])
 
 
 @pytest.mark.parametrize("cell", ["????? ?????", "\ufffd\ufffd", "✔"])
 def test_a_cell_whose_words_were_destroyed_is_told_and_not_taken_for_none(tmp_path, cell):
     assert [
-        column for _, column, _ in troubles(read(written(tmp_path, f"name,facebook\nAnnour,{cell}\n")))
+        column
+        for _, column, _ in troubles(
+            parse_registry_spreadsheet(written(tmp_path, f"name,facebook\nAnnour,{cell}\n"))
+        )
     ] == ["facebook"]
 
 
 def test_the_order_of_columns_is_free(tmp_path):
-    one = read(written(tmp_path, "name,facebook,website\nX Y,https://www.facebook.com/xyclub,xy.example\n"))
-    other = read(
-        written(tmp_path, "website\tfacebook\tname\nxy.example\thttps://www.facebook.com/xyclub\tX Y\n")
+    one = parse_registry_spreadsheet(
+        written(tmp_path, "name,facebook,website\nX Y,https://www.facebook.com/xyclub,xy.example\n")
+    )
+    other = parse_registry_spreadsheet(
+        written(
+            tmp_path, "website\tfacebook\tname\nxy.example\thttps://www.facebook.com/xyclub\tX Y\n"
+        )
     )
     assert one.associations == other.associations
     assert {a.identity for a in one.accounts} == {a.identity for a in other.accounts}
@@ -145,19 +161,19 @@ def test_the_order_of_columns_is_free(tmp_path):
     ],
 )
 def test_headings_are_known_in_three_languages(heading, column):
-    assert column_of(heading, CHANNELS) == column
+    assert identify_column(heading, CHANNELS) == column
 
 
 def test_a_channel_nobody_probes_is_an_unknown_column():
-    assert column_of("Instagram", CHANNELS) is None
-    assert column_of("Instagram", CHANNELS | {"instagram"}) == "instagram"
+    assert identify_column("Instagram", CHANNELS) is None
+    assert identify_column("Instagram", CHANNELS | {"instagram"}) == "instagram"
 
 
 def test_an_id_is_made_stably_from_the_name():
-    assert identifier("Les Amis du  Théâtre") == identifier("les amis du théâtre")
-    assert identifier("Harbour Readers") == "harbour-readers"
-    assert identifier("جمعية نبع الحكاية") == identifier("جمعيّة نبع الحكاية")
-    assert identifier("جمعية نبع الحكاية") != identifier("جمعية نبع الرواية")
+    assert make_association_id("Les Amis du  Théâtre") == make_association_id("les amis du théâtre")
+    assert make_association_id("Harbour Readers") == "harbour-readers"
+    assert make_association_id("جمعية نبع الحكاية") == make_association_id("جمعيّة نبع الحكاية")
+    assert make_association_id("جمعية نبع الحكاية") != make_association_id("جمعية نبع الرواية")
 
 
 def test_a_workbook_is_read_as_a_spreadsheet_shows_it(tmp_path):
@@ -168,8 +184,10 @@ def test_a_workbook_is_read_as_a_spreadsheet_shows_it(tmp_path):
     page.append(["id", "name", "website", "phone"])
     page.append([20857.0, "Harbour Readers", "harbour-readers.example", "+212600000000"])
     book.save(tmp_path / "sheet.xlsx")
-    reading = read(tmp_path / "sheet.xlsx")
-    assert [(one.id, one.contact.phone) for one in reading.associations] == [("20857", "+212600000000")]
+    reading = parse_registry_spreadsheet(tmp_path / "sheet.xlsx")
+    assert [(one.id, one.contact.phone) for one in reading.associations] == [
+        ("20857", "+212600000000")
+    ]
     assert keys(reading, "website") == ["harbour-readers.example"]
 
 
@@ -181,7 +199,9 @@ def test_the_sheet_that_names_the_most_columns_is_the_registry(tmp_path):
     page.append(["name", "website", "city"])
     page.append(["Harbour Readers", "harbour-readers.example", "Mersa"])
     book.save(tmp_path / "sheet.xlsx")
-    assert [one.name for one in read(tmp_path / "sheet.xlsx").associations] == ["Harbour Readers"]
+    assert [
+        one.name for one in parse_registry_spreadsheet(tmp_path / "sheet.xlsx").associations
+    ] == ["Harbour Readers"]
 
 
 def workbook(path, *pages):
@@ -213,15 +233,17 @@ HARBOUR = "https://www.facebook.com/harbourreaders"
         ("harbour", None, "harbour"),
     ],
 )
-def test_words_over_a_link_mean_where_it_leads_and_an_address_means_itself(tmp_path, shown, leads, typed):
+def test_words_over_a_link_mean_where_it_leads_and_an_address_means_itself(
+    tmp_path, shown, leads, typed
+):
     rows = [["name", "facebook"], ["Harbour Readers", (shown, leads)]]
-    reading = read(workbook(tmp_path / "sheet.xlsx", ("all", rows)))
-    assert [row.typed for row in reading.accounts] == [typed]
+    reading = parse_registry_spreadsheet(workbook(tmp_path / "sheet.xlsx", ("all", rows)))
+    assert [row.typed_text for row in reading.accounts] == [typed]
 
 
 def test_a_name_that_leads_somewhere_stays_a_name(tmp_path):
     rows = [["name", "website"], [("Harbour", HARBOUR), ""]]
-    reading = read(workbook(tmp_path / "sheet.xlsx", ("all", rows)))
+    reading = parse_registry_spreadsheet(workbook(tmp_path / "sheet.xlsx", ("all", rows)))
     assert [one.name for one in reading.associations] == ["Harbour"]
     assert not reading.accounts
 
@@ -229,16 +251,18 @@ def test_a_name_that_leads_somewhere_stays_a_name(tmp_path):
 def test_a_second_sheet_with_associations_is_told_of(tmp_path):
     rows = [["name", "city"], ["Harbour Readers", "Mersa"]]
     pages = ("Rabat", rows), ("Agadir", rows), ("Notes", [["what to do"]]), ("Empty", rows[:1])
-    reading = read(workbook(tmp_path / "sheet.xlsx", *pages))
+    reading = parse_registry_spreadsheet(workbook(tmp_path / "sheet.xlsx", *pages))
     assert len(reading.associations) == 1
-    assert [(one.trouble, one.value) for one in reading.problems] == [(Trouble.OTHER_SHEET, "Agadir")]
-    assert reading.problems[0].said(Wording("en")).endswith("was not read: Agadir")
-    assert "line" not in reading.problems[0].said(Wording("en"))
+    assert [(one.issue, one.value) for one in reading.problems] == [(Issue.IGNORED_SHEET, "Agadir")]
+    assert reading.problems[0].describe(Translator("en")).endswith("was not read: Agadir")
+    assert "line" not in reading.problems[0].describe(Translator("en"))
 
 
 def test_a_cell_over_two_lines_does_not_shift_the_lines_after_it(tmp_path):
     text = 'name,note,facebook\n"Two\nlines",x,\nNext,y,not a link at all\n'
-    assert troubles(read(written(tmp_path, text))) == [(4, "facebook", Trouble.UNREADABLE_LINK)]
+    assert troubles(parse_registry_spreadsheet(written(tmp_path, text))) == [
+        (4, "facebook", Issue.UNREADABLE_LINK)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -254,7 +278,7 @@ def test_a_cell_over_two_lines_does_not_shift_the_lines_after_it(tmp_path):
 )
 def test_what_is_no_registry_is_refused_in_one_line(tmp_path, content, why):
     with pytest.raises(InputError, match=why) as refusal:
-        read(written(tmp_path, content))
+        parse_registry_spreadsheet(written(tmp_path, content))
     assert "\n" not in str(refusal.value)
 
 
@@ -263,16 +287,16 @@ def test_an_archive_that_is_no_workbook_is_refused(tmp_path):
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr("mimetype", "application/vnd.oasis.opendocument.spreadsheet")
     with pytest.raises(InputError, match="not an Excel workbook"):
-        read(written(tmp_path, packed.getvalue(), "sheet.ods"))
+        parse_registry_spreadsheet(written(tmp_path, packed.getvalue(), "sheet.ods"))
 
 
 def test_a_sheet_that_is_not_there_is_told(tmp_path):
     with pytest.raises(InputError, match="no such file"):
-        read(tmp_path / "none.csv")
+        parse_registry_spreadsheet(tmp_path / "none.csv")
 
 
 def saved(store, path, now=NOW, **options):
-    reading = read(path)
+    reading = parse_registry_spreadsheet(path)
     return store.save_registry(reading.associations, reading.accounts, now, **options)
 
 
@@ -286,7 +310,7 @@ def test_the_same_sheet_again_changes_nothing(store, name):
 @pytest.mark.parametrize("suffix", ["csv", "xlsx"])
 def test_what_is_exported_changes_nothing_when_imported(store, tmp_path, name, suffix):
     saved(store, SHEETS / name)
-    lines = table(store.members(), store.accounts())
+    lines = build_export_rows(store.list_association_entries(), store.list_accounts())
     data = spreadsheet.to_csv(lines) if suffix == "csv" else spreadsheet.to_xlsx(lines)
     changes = saved(store, written(tmp_path, data, f"out.{suffix}"), NOW + timedelta(days=1))
     assert not changes, changes
@@ -296,15 +320,17 @@ def test_a_link_that_is_no_longer_listed_is_kept_until_it_is_pruned(store, tmp_p
     full = "name,facebook\nHarbour Readers,https://www.facebook.com/harbourreaders\n"
     saved(store, written(tmp_path, full))
     less = written(tmp_path, "name,facebook\nHarbour Readers,\n")
-    assert [row.typed for row in saved(store, less).withdrawn] == ["https://www.facebook.com/harbourreaders"]
-    assert len(list(store.accounts(include_withdrawn=True))) == 1
-    assert saved(store, less, prune=True).pruned
-    assert not list(store.accounts(include_withdrawn=True))
+    assert [row.typed for row in saved(store, less).withdrawn] == [
+        "https://www.facebook.com/harbourreaders"
+    ]
+    assert len(list(store.list_accounts(include_withdrawn=True))) == 1
+    assert saved(store, less, prune=True).accounts_pruned
+    assert not list(store.list_accounts(include_withdrawn=True))
 
 
 def test_a_dry_run_changes_nothing(store):
     assert saved(store, SHEETS / "arabic.csv", dry_run=True)
-    assert not list(store.associations())
+    assert not list(store.list_associations())
 
 
 HOSTILE = ["=1+1", "+cmd|' /C calc'!A0", "-2", "@SUM(A1)", "\t=1"]
@@ -319,7 +345,7 @@ def test_no_exported_cell_is_taken_for_a_formula():
 
 def test_a_hostile_cell_comes_back_as_it_was(tmp_path):
     path = written(tmp_path, spreadsheet.to_csv([["name", "note"], ["Harbour", "=1+1"]]))
-    assert read(path).associations[0].contact.note == "=1+1"
+    assert parse_registry_spreadsheet(path).associations[0].contact.note == "=1+1"
 
 
 def test_csv_begins_with_the_mark_that_excel_wants_unless_told_otherwise():
@@ -337,8 +363,8 @@ def test_csv_begins_with_the_mark_that_excel_wants_unless_told_otherwise():
 )
 def test_real_registries_are_read_without_losing_a_row(shared, name):
     path = shared / "data" / "registries" / name
-    reading = read(path)
-    rows = len(next(iter(spreadsheet.read(path))).rows) - 1
-    nameless = sum(problem.trouble is Trouble.NO_NAME for problem in reading.problems)
+    reading = parse_registry_spreadsheet(path)
+    rows = len(next(iter(spreadsheet.read_sheets(path))).rows) - 1
+    nameless = sum(problem.issue is Issue.NO_NAME for problem in reading.problems)
     assert len(reading.associations) + nameless == rows
     assert reading.accounts

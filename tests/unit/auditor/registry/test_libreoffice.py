@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from auditor.i18n.wording import Wording
+from auditor.i18n.wording import Translator
 from auditor.registry import exporter, spreadsheet
-from auditor.registry.diff import revision
-from auditor.registry.importer import Known, read
+from auditor.registry.diff import build_import_preview
+from auditor.registry.importer import ExistingEntries, parse_registry_spreadsheet
 from storage.store import Store
 
 NOW = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
@@ -48,7 +48,7 @@ pytestmark = pytest.mark.skipif(OFFICE is None, reason="apt-get install libreoff
 def store(tmp_path_factory):
     folder = tmp_path_factory.mktemp("registry")
     (folder / "first.csv").write_bytes(spreadsheet.to_csv([HEADING, *ROWS]))
-    first = read(folder / "first.csv")
+    first = parse_registry_spreadsheet(folder / "first.csv")
     with Store.open(f"sqlite:///{folder}/auditor.db") as opened:
         opened.save_registry(first.associations, first.accounts, NOW)
         yield opened
@@ -69,17 +69,21 @@ def saved(path, form, profile, opened_as=None):
 
 
 def changed(store, path):
-    known = Known.of(store.members(), store.accounts())
-    draft = revision(store, read(path, "ar", known), NOW)
+    known = ExistingEntries.from_registry(store.list_association_entries(), store.list_accounts())
+    draft = build_import_preview(store, parse_registry_spreadsheet(path, "ar", known), NOW)
     return [(one.association, one.field, one.before, one.after) for one in draft.lines]
 
 
 @pytest.mark.parametrize("language", ["ar", "fr", "en", None])
-def test_a_workbook_comes_back_the_same_as_a_workbook_and_as_csv(store, profile, tmp_path, language):
-    words = Wording(language) if language else None
-    lines = exporter.table(store.members(), store.accounts(), words)
+def test_a_workbook_comes_back_the_same_as_a_workbook_and_as_csv(
+    store, profile, tmp_path, language
+):
+    words = Translator(language) if language else None
+    lines = exporter.build_export_rows(
+        store.list_association_entries(), store.list_accounts(), words
+    )
     path = tmp_path / "sheet.xlsx"
-    path.write_bytes(exporter.workbook(lines, words, right_to_left=language == "ar"))
+    path.write_bytes(exporter.build_registry_workbook(lines, words, right_to_left=language == "ar"))
     assert changed(store, saved(path, "xlsx", profile)) == []
     assert changed(store, saved(path, CSV + UTF8.format(59), profile)) == []
 
@@ -90,8 +94,10 @@ def test_csv_comes_back_the_same_although_its_numbers_were_taken_for_such(
     store, profile, tmp_path, language, delimiter
 ):
     code = ord(delimiter)
-    words = Wording(language) if language else None
-    lines = exporter.table(store.members(), store.accounts(), words)
+    words = Translator(language) if language else None
+    lines = exporter.build_export_rows(
+        store.list_association_entries(), store.list_accounts(), words
+    )
     path = tmp_path / "sheet.csv"
     path.write_bytes(spreadsheet.to_csv(lines, delimiter=delimiter))
     usual = f"Text - txt - csv (StarCalc){UTF8.format(code)},1"
@@ -101,8 +107,10 @@ def test_csv_comes_back_the_same_although_its_numbers_were_taken_for_such(
 
 @pytest.mark.parametrize("charset", [38, 1, 65535], ids=["windows-1256", "windows-1252", "utf-16"])
 def test_csv_of_another_encoding_comes_back_the_same(store, profile, tmp_path, charset):
-    words = Wording("fr")
-    lines = exporter.table(store.members(), store.accounts(), words)
+    words = Translator("fr")
+    lines = exporter.build_export_rows(
+        store.list_association_entries(), store.list_accounts(), words
+    )
     path = tmp_path / "sheet.xlsx"
-    path.write_bytes(exporter.workbook(lines, words, right_to_left=False))
+    path.write_bytes(exporter.build_registry_workbook(lines, words, right_to_left=False))
     assert changed(store, saved(path, f"{CSV}:59,34,{charset}", profile)) == []

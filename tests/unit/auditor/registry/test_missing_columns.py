@@ -9,16 +9,36 @@ import pytest
 
 from auditor.cli.main import main
 from auditor.registry import spreadsheet
-from auditor.registry.diff import revision
-from auditor.registry.importer import Known, read
-from auditor.registry.issues import Trouble
+from auditor.registry.diff import build_import_preview
+from auditor.registry.importer import ExistingEntries, parse_registry_spreadsheet
+from auditor.registry.issues import Issue
 from storage.store import Store
 from tests.support.mini_network import opened
 from tests.support.web_server import browsing
 
 NOW = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
-HEADING = ("id", "name", "name_ar", "city", "phone", "language", "none_by_choice", "facebook", "youtube")
-NOUR = ("A-7", "Nour", "النور", "Agadir", "0612345678", "fr", "twitter", "facebook.com/nour", "@nour")
+HEADING = (
+    "id",
+    "name",
+    "name_ar",
+    "city",
+    "phone",
+    "language",
+    "none_by_choice",
+    "facebook",
+    "youtube",
+)
+NOUR = (
+    "A-7",
+    "Nour",
+    "النور",
+    "Agadir",
+    "0612345678",
+    "fr",
+    "twitter",
+    "facebook.com/nour",
+    "@nour",
+)
 AMAL = ("A-8", "Amal", "", "Oujda", "", "ar", "", "facebook.com/amal", "")
 
 
@@ -46,9 +66,13 @@ def brought(*rows, options=()):
 
 
 def differing(store, folder, *rows, **options):
-    draft = revision(
+    draft = build_import_preview(
         store,
-        read(folder / written(*rows), "ar", Known.of(store.members(), store.accounts())),
+        parse_registry_spreadsheet(
+            folder / written(*rows),
+            "ar",
+            ExistingEntries.from_registry(store.list_association_entries(), store.list_accounts()),
+        ),
         NOW,
         **options,
     )
@@ -56,9 +80,9 @@ def differing(store, folder, *rows, **options):
 
 
 def test_a_sheet_of_names_and_towns_leaves_all_else_as_it_was(store):
-    before = [*store.associations()], [*store.accounts()]
+    before = [*store.list_associations()], [*store.list_accounts()]
     assert brought(("id", "name", "city"), ("A-7", "Nour", "Agadir"), ("A-8", "Amal", "Oujda")) == 0
-    assert ([*store.associations()], [*store.accounts()]) == before
+    assert ([*store.list_associations()], [*store.list_accounts()]) == before
 
 
 def test_what_such_a_sheet_does_say_is_taken_over(store, folder):
@@ -84,15 +108,17 @@ def test_an_empty_cell_clears_and_is_shown(store, folder):
 
 def test_pruning_removes_nothing_of_a_column_that_is_not_there(store):
     assert brought(("id", "name"), ("A-7", "Nour"), ("A-8", "Amal"), options=["--prune"]) == 0
-    assert len([*store.accounts()]) == 3
+    assert len([*store.list_accounts()]) == 3
     assert brought(("id", "name"), ("A-7", "Nour"), options=["--prune"]) == 0
-    assert {row.association for row in store.accounts()} == {"A-7"}
+    assert {row.association for row in store.list_accounts()} == {"A-7"}
 
 
 def test_a_sheet_without_ids_is_matched_by_names(store, folder):
     rows = ("Nom", "Ville"), ("NOUR", "Agadir"), ("Amal", "Oujda")
     assert differing(store, folder, *rows) == [("A-7", "name", "Nour", "NOUR")]
-    assert differing(store, folder, ("الاسم بالعربية", "الجهة"), ("النور", "سوس"), ("Amal", "")) == [
+    assert differing(
+        store, folder, ("الاسم بالعربية", "الجهة"), ("النور", "سوس"), ("Amal", "")
+    ) == [
         ("A-7", "region", None, "سوس"),
         ("A-8", "name_ar", None, "Amal"),
     ]
@@ -115,8 +141,14 @@ def test_namesakes_without_ids_are_the_known_ones_in_their_order_and_stay_so(sto
     rows = ("name", "city"), ("Nour", "Agadir"), ("Nour", "Taza"), ("Amal", "Oujda")
     first = [("nour", "association", None, "Nour")]
     assert differing(store, folder, *rows) == first
-    reading = read(folder / "sheet.csv", "ar", Known.of(store.members(), store.accounts()))
-    store.save_registry(reading.associations, reading.accounts, NOW, said=reading.said)
+    reading = parse_registry_spreadsheet(
+        folder / "sheet.csv",
+        "ar",
+        ExistingEntries.from_registry(store.list_association_entries(), store.list_accounts()),
+    )
+    store.save_registry(
+        reading.associations, reading.accounts, NOW, present_columns=reading.columns
+    )
     assert differing(store, folder, *rows) == []
 
 
@@ -124,20 +156,28 @@ def test_the_name_to_show_follows_the_one_it_was_taken_from(folder):
     assert brought(("id", "name_ar"), ("A-9", "الأمل")) == 0
     assert brought(("id", "name_ar"), ("A-9", "جمعية الأمل")) == 0
     with Store.open(f"sqlite:///{folder}/auditor.db") as store:
-        assert store.association("A-9").name == "جمعية الأمل"
+        assert store.get_association("A-9").name == "جمعية الأمل"
 
 
 def test_an_account_known_under_a_column_that_is_not_there_is_not_listed_twice(store, folder):
-    rows = ("id", "name", "links"), ("A-7", "Nour", "https://www.facebook.com/Nour"), ("A-8", "Amal", "")
+    rows = (
+        ("id", "name", "links"),
+        ("A-7", "Nour", "https://www.facebook.com/Nour"),
+        ("A-8", "Amal", ""),
+    )
     assert differing(store, folder, *rows) == []
 
 
 def test_an_account_of_a_column_that_is_not_there_is_still_shared(store, folder):
     path = written(
-        ("id", "name", "links"), ("A-7", "Nour", ""), ("A-8", "Amal", "https://www.youtube.com/@nour")
+        ("id", "name", "links"),
+        ("A-7", "Nour", ""),
+        ("A-8", "Amal", "https://www.youtube.com/@nour"),
     )
-    told = revision(store, read(folder / path), NOW).problems
-    assert [(one.line, one.column, one.trouble) for one in told] == [(3, "links", Trouble.SHARED_ACCOUNT)]
+    told = build_import_preview(store, parse_registry_spreadsheet(folder / path), NOW).problems
+    assert [(one.line, one.column, one.issue) for one in told] == [
+        (3, "links", Issue.SHARED_ACCOUNT)
+    ]
 
 
 @pytest.mark.usefixtures("folder")
@@ -165,31 +205,37 @@ def test_an_import_warns_of_an_account_that_somebody_left_out_has(capsys):
 
 @pytest.mark.parametrize(
     ("language", "said"),
-    [("en", "has no column for these"), ("fr", "n’a pas de colonne"), ("ar", "لا توجد في الجدول أعمدة")],
+    [
+        ("en", "has no column for these"),
+        ("fr", "n’a pas de colonne"),
+        ("ar", "لا توجد في الجدول أعمدة"),
+    ],
 )
 def test_the_page_tells_which_columns_are_not_there_and_leaves_them(tmp_path, language, said):
     app = opened(tmp_path)
     (tmp_path / "first.csv").write_bytes(spreadsheet.to_csv([HEADING, NOUR, AMAL]))
-    first = read(tmp_path / "first.csv")
+    first = parse_registry_spreadsheet(tmp_path / "first.csv")
     app.store.save_registry(first.associations, first.accounts, NOW)
     data = spreadsheet.to_csv([("name", "city"), ("Nour", "Tiznit"), ("Amal", "")])
     with browsing(app) as client:
-        address = client.post(f"/{language}/registry", files={"sheet": ("a.csv", data)}).headers["location"]
+        address = client.post(f"/{language}/registry", files={"sheet": ("a.csv", data)}).headers[
+            "location"
+        ]
         shown = client.get(address).text
         digest = re.search(r'name="digest" value="(\w+)"', shown)[1]
         client.post(address, data={"act": "take", "digest": digest, "who": "Amina"})
     assert said in shown
-    kept = app.store.member("A-7")
+    kept = app.store.get_association_entry("A-7")
     assert (
         kept.association.city,
         kept.contact.phone,
         kept.association.language,
-        app.store.association("A-8").city,
+        app.store.get_association("A-8").city,
     ) == (
         "Tiznit",
         "0612345678",
         "fr",
         None,
     )
-    assert len([*app.store.accounts()]) == 3
+    assert len([*app.store.list_accounts()]) == 3
     app.store.close()

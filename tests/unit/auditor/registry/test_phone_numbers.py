@@ -4,7 +4,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from auditor.registry.columns import international, whatsapp
+from auditor.registry.columns import build_whatsapp_url, normalize_phone
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ from auditor.registry.columns import international, whatsapp
     ],
 )
 def test_a_moroccan_number_is_known_however_it_was_typed(phone):
-    assert international(phone) == "212612345678"
+    assert normalize_phone(phone) == "212612345678"
 
 
 @pytest.mark.parametrize(
@@ -45,19 +45,31 @@ def test_a_moroccan_number_is_known_however_it_was_typed(phone):
     ],
 )
 def test_other_lines_and_countries_are_known_by_how_they_begin(phone, known):
-    assert international(phone) == known
+    assert normalize_phone(phone) == known
 
 
 @pytest.mark.parametrize(
-    "phone", [None, "", "none", "06 12", "0112345678", "33612345678", "+212 12", "+0612345678", "1" * 30, "@"]
+    "phone",
+    [
+        None,
+        "",
+        "none",
+        "06 12",
+        "0112345678",
+        "33612345678",
+        "+212 12",
+        "+0612345678",
+        "1" * 30,
+        "@",
+    ],
 )
 def test_what_is_no_whole_number_is_none(phone):
-    assert international(phone) is None
+    assert normalize_phone(phone) is None
 
 
 def test_a_link_opens_whatsapp_on_the_number_with_the_text_whole():
     text = "السلام عليكم، & bienvenue?\nhttps://reports.example.org/r/x"
-    link = urlsplit(whatsapp("0612345678", text))
+    link = urlsplit(build_whatsapp_url("0612345678", text))
     assert (link.scheme, link.netloc, link.path) == ("https", "wa.me", "/212612345678")
     assert parse_qs(link.query) == {"text": [text]}
-    assert whatsapp("", text) is None
+    assert build_whatsapp_url("", text) is None

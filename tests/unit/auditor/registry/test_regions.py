@@ -2,19 +2,19 @@
 
 import pytest
 
-from auditor.i18n.catalogs import LOCALES
-from auditor.reference.regions import ALIASES, REGIONS, code_of, region
+from auditor.i18n.catalogs import LOCALE_BY_LANGUAGE
+from auditor.reference.regions import REGION_ALIASES, REGIONS, find_region_code, get_region_name
 
 
 def test_there_are_twelve_with_a_name_in_each_language():
     assert len(REGIONS) == 12
-    assert all(set(names) == set(LOCALES) for names in REGIONS.values())
-    assert set(ALIASES.values()) <= set(REGIONS)
+    assert all(set(names) == set(LOCALE_BY_LANGUAGE) for names in REGIONS.values())
+    assert set(REGION_ALIASES.values()) <= set(REGIONS)
 
 
 def test_every_official_name_leads_to_itself():
     for code, names in REGIONS.items():
-        assert {code_of(name) for name in names.values()} == {code}
+        assert {find_region_code(name) for name in names.values()} == {code}
 
 
 @pytest.mark.parametrize(
@@ -32,9 +32,9 @@ def test_every_official_name_leads_to_itself():
     ],
 )
 def test_a_spelling_leads_to_the_official_name(typed, french):
-    assert region(typed, "fr") == french
+    assert get_region_name(typed, "fr") == french
 
 
 @pytest.mark.parametrize("typed", ["Atlantis", "Souss-Massa-Drâa", "جهة", "", None, "<b>"])
 def test_what_is_none_of_the_twelve_stays_as_it_was_typed(typed):
-    assert region(typed, "ar") == typed
+    assert get_region_name(typed, "ar") == typed

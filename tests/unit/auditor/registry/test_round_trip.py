@@ -11,15 +11,22 @@ from hypothesis import strategies as st
 from openpyxl import Workbook, load_workbook
 
 from auditor.cli.main import main
-from auditor.i18n.wording import Wording
+from auditor.i18n.wording import Translator
 from auditor.registry import exporter, spreadsheet
-from auditor.registry.columns import AFTER, CODES, FACTS, LINKS, column_of, officer_of
-from auditor.registry.diff import revision
-from auditor.registry.importer import Known, read
-from auditor.registry.issues import Trouble
-from auditor.registry.spreadsheet import SheetError
+from auditor.registry.columns import (
+    FACT_COLUMNS,
+    LINKS_COLUMN,
+    MEDIA_OFFICER_CODES,
+    TRAILING_COLUMNS,
+    identify_column,
+    parse_media_officer,
+)
+from auditor.registry.diff import build_import_preview
+from auditor.registry.importer import ExistingEntries, parse_registry_spreadsheet
+from auditor.registry.issues import Issue
+from auditor.registry.spreadsheet import SpreadsheetError
 from probes.links import channel_registry
-from storage.models.audit import Association, Contact, Member
+from storage.models.audit import Association, AssociationEntry, Contact
 from storage.store import Store
 
 NOW = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
@@ -62,7 +69,7 @@ SHEET = [
     *(
         [
             *(f"h{n}", f"Association {cell}", "fr", cell, cell, "a; b", "twitter; linkedin"),
-            (*CODES, "Mme =Amal, bureau")[n % 4],
+            (*MEDIA_OFFICER_CODES, "Mme =Amal, bureau")[n % 4],
             ("https://www.facebook.com/nour", "")[n % 2],
             cell,
         ]
@@ -79,15 +86,15 @@ def store(tmp_path):
 
 def taken(store, data, path, now=NOW, **options):
     path.write_bytes(data)
-    reading = read(path)
+    reading = parse_registry_spreadsheet(path)
     return store.save_registry(reading.associations, reading.accounts, now, **options)
 
 
 def exported(store, language, form, delimiter=","):
-    words = Wording(language) if language else None
-    lines = exporter.kept(store, words)
+    words = Translator(language) if language else None
+    lines = exporter.iter_export_rows(store, words)
     if form == "xlsx":
-        return exporter.workbook(lines, words, right_to_left=language == "ar")
+        return exporter.build_registry_workbook(lines, words, right_to_left=language == "ar")
     return spreadsheet.to_csv(lines, delimiter=delimiter)
 
 
@@ -106,14 +113,18 @@ def saved_by_another_program(data, encoding, delimiter):
     """CSV as LibreOffice writes it with "quote all text cells", and other programs in other encodings."""
     rows = csv.reader(io.StringIO(data.decode("utf-8-sig"), newline=""))
     out = io.StringIO()
-    csv.writer(out, delimiter=delimiter, quoting=csv.QUOTE_ALL, lineterminator="\r\n").writerows(rows)
+    csv.writer(out, delimiter=delimiter, quoting=csv.QUOTE_ALL, lineterminator="\r\n").writerows(
+        rows
+    )
     return out.getvalue().encode(encoding)
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 @pytest.mark.parametrize("language", ["ar", "fr", "en", None])
-def test_a_sheet_that_another_program_saved_changes_nothing(store, tmp_path, language, encoding, delimiter):
+def test_a_sheet_that_another_program_saved_changes_nothing(
+    store, tmp_path, language, encoding, delimiter
+):
     assert taken(store, spreadsheet.to_csv(SHEET), tmp_path / "first.csv")
     back = saved_by_another_program(exported(store, language, "csv"), encoding, delimiter)
     assert not taken(store, back, tmp_path / "again.csv", NOW + timedelta(days=1))
@@ -142,7 +153,9 @@ def test_a_workbook_that_another_program_saved_changes_nothing(store, tmp_path):
     assert not taken(store, saved.getvalue(), tmp_path / "again.xlsx", NOW + timedelta(days=1))
 
 
-CELL = st.text("aé=+-@'\"\t\r\n\x0b;,|/ #.:1_xD\u200f\u202e\u00a0ن،", max_size=25) | st.sampled_from(
+CELL = st.text(
+    "aé=+-@'\"\t\r\n\x0b;,|/ #.:1_xD\u200f\u202e\u00a0ن،", max_size=25
+) | st.sampled_from(
     [
         "https://www.facebook.com/nour",
         "facebook.com/a.b ; and words",
@@ -160,25 +173,31 @@ ROW = st.fixed_dictionaries(dict.fromkeys(TYPED, CELL))
 
 
 @given(
-    rows=st.lists(st.tuples(ROW, CELL), min_size=1, max_size=3), language=st.sampled_from(["ar", "fr", None])
+    rows=st.lists(st.tuples(ROW, CELL), min_size=1, max_size=3),
+    language=st.sampled_from(["ar", "fr", None]),
 )
 @settings(max_examples=15, deadline=None, derandomize=True)
 @pytest.mark.parametrize("form", ["csv", "xlsx"])
 def test_whatever_people_type_reads_the_same_once_it_went_out_and_came_back(
     tmp_path_factory, form, rows, language
 ):
-    folder, words = tmp_path_factory.mktemp("sheets"), Wording(language) if language else None
+    folder, words = tmp_path_factory.mktemp("sheets"), Translator(language) if language else None
     typed = [
-        [f"h{n}", f"Name {n}", *(row[name] for name in TYPED), more] for n, (row, more) in enumerate(rows)
+        [f"h{n}", f"Name {n}", *(row[name] for name in TYPED), more]
+        for n, (row, more) in enumerate(rows)
     ]
-    (folder / "first.csv").write_bytes(spreadsheet.to_csv([["id", "name", *TYPED, "facebook"], *typed]))
-    first = read(folder / "first.csv")
-    lines = exporter.table(first.associations, first.accounts, words)
+    (folder / "first.csv").write_bytes(
+        spreadsheet.to_csv([["id", "name", *TYPED, "facebook"], *typed])
+    )
+    first = parse_registry_spreadsheet(folder / "first.csv")
+    lines = exporter.build_export_rows(first.associations, first.accounts, words)
     data = (
-        exporter.workbook(lines, words, right_to_left=False) if form == "xlsx" else spreadsheet.to_csv(lines)
+        exporter.build_registry_workbook(lines, words, right_to_left=False)
+        if form == "xlsx"
+        else spreadsheet.to_csv(lines)
     )
     (folder / f"back.{form}").write_bytes(data)
-    again = read(folder / f"back.{form}")
+    again = parse_registry_spreadsheet(folder / f"back.{form}")
     assert again.associations == first.associations
     assert again.accounts == first.accounts
 
@@ -186,24 +205,32 @@ def test_whatever_people_type_reads_the_same_once_it_went_out_and_came_back(
 @pytest.mark.parametrize("form", ["csv", "xlsx"])
 def test_a_note_as_long_as_a_cell_may_be_comes_back_whole(store, tmp_path, form):
     note = "n" * 32_767
-    assert taken(store, spreadsheet.to_csv([["name", "note"], ["Nour", note]]), tmp_path / "first.csv")
+    assert taken(
+        store, spreadsheet.to_csv([["name", "note"], ["Nour", note]]), tmp_path / "first.csv"
+    )
     assert not taken(store, exported(store, "ar", form), tmp_path / f"again.{form}")
-    assert next(store.members()).contact.note == note
+    assert next(store.list_association_entries()).contact.note == note
 
 
 @pytest.mark.parametrize("language", ["ar", "fr", "en", None])
 def test_a_sheet_names_its_columns_so_that_we_know_them_again(language):
-    words = Wording(language) if language else None
-    columns = [*FACTS, LINKS, *AFTER, *channel_registry.channels()]
+    words = Translator(language) if language else None
+    columns = [*FACT_COLUMNS, LINKS_COLUMN, *TRAILING_COLUMNS, *channel_registry.list_channels()]
     assert [
-        column_of(exporter.heading(name, words), channel_registry.channels()) for name in columns
+        identify_column(
+            exporter.format_column_heading(name, words), channel_registry.list_channels()
+        )
+        for name in columns
     ] == columns
 
 
 @pytest.mark.parametrize("language", ["ar", "fr"])
 def test_no_heading_of_a_language_is_left_in_english(language):
-    said = [exporter.heading(name, Wording(language)) for name in (*FACTS, *AFTER)]
-    assert not {*said} & {*FACTS, *AFTER}
+    said = [
+        exporter.format_column_heading(name, Translator(language))
+        for name in (*FACT_COLUMNS, *TRAILING_COLUMNS)
+    ]
+    assert not {*said} & {*FACT_COLUMNS, *TRAILING_COLUMNS}
 
 
 @pytest.mark.parametrize(
@@ -226,7 +253,7 @@ def test_no_heading_of_a_language_is_left_in_english(language):
     ],
 )
 def test_who_runs_the_channels_is_known_in_three_languages_and_a_name_stays(said, kept):
-    assert officer_of(said) == kept
+    assert parse_media_officer(said) == kept
 
 
 @pytest.mark.parametrize(
@@ -249,32 +276,43 @@ def test_who_runs_the_channels_is_known_in_three_languages_and_a_name_stays(said
 def test_only_what_can_be_nobodys_name_is_asked_about_and_kept_all_the_same(tmp_path, said, is_odd):
     path = tmp_path / "sheet.csv"
     path.write_bytes(spreadsheet.to_csv([["name", "Qui tient les canaux"], ["Nour", said]]))
-    reading = read(path)
-    assert [one.trouble for one in reading.problems] == [Trouble.UNKNOWN_OFFICER] * is_odd
-    assert reading.associations[0].contact.media_officer == (said if is_odd else officer_of(said))
+    reading = parse_registry_spreadsheet(path)
+    assert [one.issue for one in reading.problems] == [Issue.UNKNOWN_OFFICER] * is_odd
+    assert reading.associations[0].contact.media_officer == (
+        said if is_odd else parse_media_officer(said)
+    )
 
 
 @pytest.mark.parametrize("language", ["ar", "fr", "en"])
 def test_an_arabic_workbook_runs_right_to_left_and_every_one_offers_its_words(language):
-    words = Wording(language)
-    lines = exporter.table(
-        [Member(Association("nour", "Nour"), Contact(media_officer="volunteer"))], [], words
+    words = Translator(language)
+    lines = exporter.build_export_rows(
+        [AssociationEntry(Association("nour", "Nour"), Contact(media_officer="volunteer"))],
+        [],
+        words,
     )
-    page = load_workbook(BytesIO(exporter.workbook(lines, words, right_to_left=language == "ar"))).active
+    page = load_workbook(
+        BytesIO(exporter.build_registry_workbook(lines, words, right_to_left=language == "ar"))
+    ).active
     offered = {
         page.cell(1, min(area.min_col for area in one.sqref.ranges)).value: one.formula1
         for one in page.data_validations.dataValidation
     }
-    assert [*offered] == [exporter.heading(name, words) for name in ("language", "media_officer")]
-    assert words.term("officer", "volunteer") in offered[exporter.heading("media_officer", words)]
+    assert [*offered] == [
+        exporter.format_column_heading(name, words) for name in ("language", "media_officer")
+    ]
+    assert (
+        words.term("officer", "volunteer")
+        in offered[exporter.format_column_heading("media_officer", words)]
+    )
     assert (page.sheet_view.rightToLeft or False, page.freeze_panes) == (language == "ar", "A2")
     assert page.auto_filter.ref
 
 
 def test_what_a_workbook_offers_is_read_again():
     for language in ("ar", "fr", "en"):
-        said = [Wording(language).term("officer", code) for code in CODES]
-        assert [officer_of(word) for word in said] == [*CODES]
+        said = [Translator(language).term("officer", code) for code in MEDIA_OFFICER_CODES]
+        assert [parse_media_officer(word) for word in said] == [*MEDIA_OFFICER_CODES]
 
 
 def test_the_command_writes_the_language_and_the_format_that_are_asked_for(
@@ -286,7 +324,10 @@ def test_the_command_writes_the_language_and_the_format_that_are_asked_for(
     assert main(["--lang", "ar", "registry", "export", "-", "--delimiter", ";"]) == 0
     assert capfd.readouterr().out.startswith("الرمز;اسم الجمعية;")
     assert main(["--lang", "fr", "registry", "export", "a.out", "--format", "xlsx"]) == 0
-    assert load_workbook(BytesIO((tmp_path / "a.out").read_bytes())).active["A1"].value == "Identifiant"
+    assert (
+        load_workbook(BytesIO((tmp_path / "a.out").read_bytes())).active["A1"].value
+        == "Identifiant"
+    )
     assert main(["registry", "export", "out.txt"]) == 3
     assert main(["registry", "export", "-", "--delimiter", "ab"]) == 2
 
@@ -294,8 +335,12 @@ def test_the_command_writes_the_language_and_the_format_that_are_asked_for(
 def returned(store, tmp_path, *rows):
     """A sheet that comes back beside what is registered: its reading, and what it would change."""
     (tmp_path / "back.csv").write_bytes(spreadsheet.to_csv(rows))
-    reading = read(tmp_path / "back.csv", "ar", Known.of(store.members(), store.accounts()))
-    draft = revision(store, reading, NOW)
+    reading = parse_registry_spreadsheet(
+        tmp_path / "back.csv",
+        "ar",
+        ExistingEntries.from_registry(store.list_association_entries(), store.list_accounts()),
+    )
+    draft = build_import_preview(store, reading, NOW)
     return reading, [(one.association, one.field, one.before, one.after) for one in draft.lines]
 
 
@@ -303,7 +348,11 @@ NUMBERS = ("id", "name", "phone", "facebook")
 
 
 def test_numbers_that_excel_shortened_are_what_they_were(store, tmp_path):
-    first = [NUMBERS, ("007", "Nour", "0612345678", "100064512345678"), ("8", "Amal", "+212612345678", "")]
+    first = [
+        NUMBERS,
+        ("007", "Nour", "0612345678", "100064512345678"),
+        ("8", "Amal", "+212612345678", ""),
+    ]
     taken(store, spreadsheet.to_csv(first), tmp_path / "first.csv")
     rows = ("7", "Nour", "612345678", "1.00065E+14"), ("8", "Amal", "2.12612E+11", "")
     reading, changes = returned(store, tmp_path, NUMBERS, *rows)
@@ -313,7 +362,7 @@ def test_numbers_that_excel_shortened_are_what_they_were(store, tmp_path):
 def test_a_shortened_number_of_which_nothing_is_known_is_an_error_that_is_told(store, tmp_path):
     rows = [NUMBERS, ("1.23457E+17", "Nour", "6,12346E+08", "1.00065E+14")]
     told = returned(store, tmp_path, *rows)[0].problems
-    assert [(one.column, one.severity) for one in told if one.trouble is Trouble.SHORTENED_NUMBER] == [
+    assert [(one.column, one.severity) for one in told if one.issue is Issue.ROUNDED_NUMBER] == [
         ("id", "error"),
         ("phone", "error"),
         ("facebook", "error"),
@@ -323,8 +372,8 @@ def test_a_shortened_number_of_which_nothing_is_known_is_an_error_that_is_told(s
 def test_an_id_that_changed_is_warned_of_as_it_makes_another_association(store, tmp_path):
     taken(store, spreadsheet.to_csv([NUMBERS, ("3/2", "Nour", "", "")]), tmp_path / "first.csv")
     reading, changes = returned(store, tmp_path, NUMBERS, ("03-févr", "Nour", "", ""))
-    assert [(one.trouble, one.value, one.severity) for one in reading.problems] == [
-        (Trouble.OTHER_ID, "03-févr", "warning")
+    assert [(one.issue, one.value, one.severity) for one in reading.problems] == [
+        (Issue.CONFLICTING_ID, "03-févr", "warning")
     ]
     assert [line[0] for line in changes] == ["03-févr", "3/2"]
 
@@ -340,31 +389,33 @@ def test_an_id_that_two_may_have_been_is_left_as_it_stands(store, tmp_path):
 
 @pytest.mark.parametrize("name", ["????? ?????", "Ø¬Ù…Ø¹ÙŠØ© Ø§Ù„Ù†ÙˆØ±"])
 def test_a_sheet_whose_names_lost_their_letters_is_refused(store, tmp_path, name):
-    with pytest.raises(SheetError, match=r"line 2.*letters.*UTF-8") as refusal:
+    with pytest.raises(SpreadsheetError, match=r"line 2.*letters.*UTF-8") as refusal:
         returned(store, tmp_path, ("id", "name"), ("7", name))
-    assert refusal.value.trouble == "lost_letters"
+    assert refusal.value.code == "lost_letters"
 
 
 def test_letters_that_were_lost_are_what_they_were_where_the_line_has_its_id(store, tmp_path):
     first = [("id", "name", "Ville", "phone"), ("7", "جمعية النور", "أكادير", "٠٦١٢٣٤٥٦٧٨")]
     taken(store, spreadsheet.to_csv(first), tmp_path / "first.csv")
-    reading, changes = returned(store, tmp_path, first[0], ("7", "????? ?????", "??????", "??????????"))
+    reading, changes = returned(
+        store, tmp_path, first[0], ("7", "????? ?????", "??????", "??????????")
+    )
     assert (changes, reading.problems) == ([], [])
 
 
 def test_another_word_that_lost_its_letters_is_an_error_that_is_told(store, tmp_path):
     rows = ("id", "name", "Ville", "phone"), ("7", "Nour", "??????", "??????????")
     reading, _ = returned(store, tmp_path, *rows)
-    assert [(one.column, one.trouble) for one in reading.problems] == [
-        ("Ville", Trouble.LOST_LETTERS),
-        ("phone", Trouble.LOST_LETTERS),
+    assert [(one.column, one.issue) for one in reading.problems] == [
+        ("Ville", Issue.MOJIBAKE),
+        ("phone", Issue.MOJIBAKE),
     ]
 
 
 def test_a_sheet_whose_headings_lost_their_letters_is_refused_for_that(store, tmp_path):
-    with pytest.raises(SheetError, match=r"line 1.*letters") as refusal:
+    with pytest.raises(SpreadsheetError, match=r"line 1.*letters") as refusal:
         returned(store, tmp_path, ("?????", "??? ???????"), ("7", "????? ?????"))
-    assert refusal.value.trouble == "lost_letters"
+    assert refusal.value.code == "lost_letters"
 
 
 def test_a_truth_of_a_workbook_stands_as_the_program_shows_it(tmp_path):
@@ -372,14 +423,18 @@ def test_a_truth_of_a_workbook_stands_as_the_program_shows_it(tmp_path):
     book.active.append(["name", "note"])
     book.active.append(["Nour", True])
     book.save(tmp_path / "sheet.xlsx")
-    assert read(tmp_path / "sheet.xlsx").associations[0].contact.note == "TRUE"
+    assert (
+        parse_registry_spreadsheet(tmp_path / "sheet.xlsx").associations[0].contact.note == "TRUE"
+    )
 
 
 def test_a_register_is_written_a_few_at_a_time(store, tmp_path, monkeypatch):
     taken(store, spreadsheet.to_csv(SHEET), tmp_path / "sheet.csv")
-    asked, links_of = [], store.links_of
-    monkeypatch.setattr(exporter, "AT_ONCE", 2)
-    monkeypatch.setattr(store, "links_of", lambda ids: asked.append(ids) or links_of(ids))
-    assert list(exporter.kept(store)) == list(exporter.table(store.members(), store.accounts()))
+    asked, links_of = [], store.list_accounts_of
+    monkeypatch.setattr(exporter, "EXPORT_BATCH_SIZE", 2)
+    monkeypatch.setattr(store, "list_accounts_of", lambda ids: asked.append(ids) or links_of(ids))
+    assert list(exporter.iter_export_rows(store)) == list(
+        exporter.build_export_rows(store.list_association_entries(), store.list_accounts())
+    )
     assert len(asked) > 2
     assert max(map(len, asked)) == 2

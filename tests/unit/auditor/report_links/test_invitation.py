@@ -4,9 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from auditor.evaluation.network_view import association_view
-from auditor.report_links import MOST, Link, invitation
-from auditor.runs.run import run
+from auditor.evaluation.network_view import load_association_view
+from auditor.report_links import MAX_TEXT_CHARACTERS, ReportLinkAddress, build_invitation_text
+from auditor.runs.run import execute_run
 from storage.models.audit import Association
 from tests.support.mini_network import START, link, lived, night_of, register
 
@@ -26,32 +26,32 @@ async def app(small):
         link("amal", "facebook", "amal"),
     ]
     register(small, *rows, names=["sana"])
-    small.web.answers = {rows[2].typed: "gone"}
+    small.web.answers = {rows[2].typed_text: "gone"}
     for day in (0, 3, 6):
-        await run(small, night_of(day))
+        await execute_run(small, night_of(day))
 
 
 def texts(app, association, language, url=URL):
-    view = association_view(app.store, app.config, association, NOW)
-    return invitation(view, app.config, Link(url, UNTIL), NOW, language)
+    view = load_association_view(app.store, app.config, association, NOW)
+    return build_invitation_text(view, app.config, ReportLinkAddress(url, UNTIL), NOW, language)
 
 
 @pytest.mark.parametrize("language", ["ar", "fr", "en"])
 @pytest.mark.parametrize("association", ["nour", "amal", "sana"])
 def test_a_short_text_names_the_association_and_ends_with_its_link(app, association, language):
     told = texts(app, association, language)
-    first, *_, last = told.short.split("\n")
+    first, *_, last = told.short_text.split("\n")
     assert association.title() in first
     assert last == URL
-    assert len(told.short) <= MOST
-    assert not [word for word in BLAME if word in told.short]
+    assert len(told.short_text) <= MAX_TEXT_CHARACTERS
+    assert not [word for word in BLAME if word in told.short_text]
 
 
 async def test_it_tells_one_thing_that_goes_well_and_one_step(app):
-    told = texts(app, "nour", "en").short.split("\n")
+    told = texts(app, "nour", "en").short_text.split("\n")
     assert len(told) == 5
     assert told[1].startswith("Going well: Your website works.")
-    assert told[2].startswith("A first step (")
+    assert told[2].startswith("First step (")
     assert "30 May 2026" in told[3]
 
 
@@ -60,12 +60,16 @@ async def test_it_tells_one_thing_that_goes_well_and_one_step(app):
     [
         ("fr", "Un premier pas (YouTube)\u00a0: "),
         ("ar", "خطوة أولى (يوتيوب): "),
-        ("en", "A first step (YouTube): "),
+        ("en", "First step (YouTube): "),
     ],
 )
 async def test_a_step_names_its_channel_and_ends_with_a_clause(app, language, step):
     register(app, link("nour", "facebook", "nour"), link("nour", "website", "nour"))
-    told = next(line for line in texts(app, "nour", language).short.split("\n") if line.startswith(step))
+    told = next(
+        line
+        for line in texts(app, "nour", language).short_text.split("\n")
+        if line.startswith(step)
+    )
     assert told.endswith(".")
     assert "…" not in told
 
@@ -75,8 +79,8 @@ def test_a_long_name_and_a_long_address_leave_the_link_whole(app, language):
     app.store.save_registry([Association("nour", LONG, name_fr="<b>" + "Nour " * 90)], [], NOW)
     url = "https://" + "reports." * 25 + "example.org/r/" + "x" * 43
     told = texts(app, "nour", language, url)
-    assert len(told.short) <= MOST
-    assert told.short.endswith(f"\n{url}")
+    assert len(told.short_text) <= MAX_TEXT_CHARACTERS
+    assert told.short_text.endswith(f"\n{url}")
     assert len(told.subject) <= 60
 
 

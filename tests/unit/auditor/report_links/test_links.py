@@ -11,9 +11,9 @@ from auditor.config.schema import Config
 from auditor.core import tokens
 from auditor.core.errors import ConfigError
 from auditor.decisions import replies
-from auditor.registry.importer import read
+from auditor.registry.importer import parse_registry_spreadsheet
 from storage.models.audit import DecisionKind
-from storage.models.users import Answer, ReplyKind
+from storage.models.users import ReplyKind, ReplyOutcome
 from tests.support.requirements import needs_pango
 from tests.support.web_server import NOW, visiting
 
@@ -33,13 +33,15 @@ def app(tmp_path):
     }
     (tmp_path / "sheet.csv").write_text(SHEET, "utf-8")
     with App.open(Config.model_validate(told)) as opened:
-        listed = read(tmp_path / "sheet.csv")
+        listed = parse_registry_spreadsheet(tmp_path / "sheet.csv")
         opened.store.save_registry(listed.associations, listed.accounts, NOW)
         yield opened
 
 
 def made(app, association="nour", **ways):
-    _, address = report_links.made(app.store, app.config, association, "a coordinator", NOW, **ways)
+    _, address = report_links.create_report_link(
+        app.store, app.config, association, "a coordinator", NOW, **ways
+    )
     return address.removeprefix(PUBLIC)
 
 
@@ -66,16 +68,16 @@ def test_a_report_on_paper_leads_back_to_the_page_and_is_a_pdf_too(app):
 
 def test_only_the_hash_of_a_token_is_kept(app):
     token = made(app).removeprefix("/r/")
-    [letter] = app.store.letters("nour")
+    [letter] = app.store.list_report_links("nour")
     assert token not in repr(letter)
-    assert letter.token_hash == tokens.digest(token)
+    assert letter.token_hash == tokens.hash_token(token)
 
 
 @pytest.mark.fault("F60")
 def test_a_wrong_an_expired_and_a_revoked_letter_get_the_same_answer(app):
     wrong, expired = "/r/" + "x" * 43, made(app, days=1)
     revoked = made(app, "amal")
-    app.store.revoke_letters("amal", "a coordinator", NOW)
+    app.store.revoke_report_links("amal", "a coordinator", NOW)
     with visiting(app, NOW + timedelta(days=2)) as client:
         answers = [client.get(way) for way in (wrong, expired, revoked)]
     assert [answer.status_code for answer in answers] == [410, 410, 410]
@@ -85,7 +87,7 @@ def test_a_wrong_an_expired_and_a_revoked_letter_get_the_same_answer(app):
 @pytest.mark.fault("F60")
 def test_a_token_stands_in_no_log_whatever_breaks(app, monkeypatch, caplog):
     way = made(app)
-    monkeypatch.setattr(app.store, "letter", lambda _: 1 / 0)
+    monkeypatch.setattr(app.store, "get_report_link", lambda _: 1 / 0)
     with visiting(app) as client:
         assert client.get(way).status_code == 500
     assert "GET /r/… crashed" in caplog.text
@@ -98,7 +100,9 @@ def is_ours(record):
 
 
 @pytest.mark.fault("F60")
-def test_a_letter_opens_the_report_of_its_association_alone_and_its_token_stands_in_no_copy(app, caplog):
+def test_a_letter_opens_the_report_of_its_association_alone_and_its_token_stands_in_no_copy(
+    app, caplog
+):
     way, other = made(app), made(app, "amal")
     with caplog.at_level(logging.DEBUG), visiting(app) as client:
         entered = client.get(way)
@@ -108,12 +112,12 @@ def test_a_letter_opens_the_report_of_its_association_alone_and_its_token_stands
         assert "Amal" not in report.text
         for path in ("/fr/associations/amal", "/fr/associations/nour", "/fr/"):
             assert client.get(path).status_code == 401
-    app.store.copy(app.folder / "copy.db")
-    kept = (app.folder / "copy.db").read_bytes()
+    app.store.create_backup(app.data_folder / "copy.db")
+    kept = (app.data_folder / "copy.db").read_bytes()
     for token in (way.removeprefix("/r/"), other.removeprefix("/r/")):
         assert token.encode() not in kept
         assert not [one for one in caplog.records if token in one.getMessage() and is_ours(one)]
-    assert tokens.digest(other.removeprefix("/r/")).encode() in kept
+    assert tokens.hash_token(other.removeprefix("/r/")).encode() in kept
 
 
 def test_without_a_cookie_a_report_says_how_it_opens_and_not_that_it_ended(app):
@@ -128,7 +132,7 @@ def test_a_browser_keeps_its_cookie_for_as_long_as_the_letter_was_renewed(app):
     with visiting(app, lambda: moment[0]) as client:
         client.get(made(app, days=2))
         moment[0] = NOW + timedelta(days=1)
-        app.store.renew_letters("nour", NOW + timedelta(days=9), moment[0])
+        app.store.extend_report_links("nour", NOW + timedelta(days=9), moment[0])
         kept = client.get("/fr/report").headers["set-cookie"]
     assert f"Max-Age={8 * 86400}" in kept
 
@@ -138,16 +142,18 @@ def test_a_new_letter_ends_the_older_ones_unless_they_are_kept(app):
     second = made(app, keep=True)
     third = made(app)
     opens = [
-        report_links.opened(app.store, way.removeprefix("/r/"), NOW) is not None
+        report_links.find_active_report_link(app.store, way.removeprefix("/r/"), NOW) is not None
         for way in (first, second, third)
     ]
     assert opens == [False, False, True]
 
 
 def test_no_letter_is_made_without_a_public_address(app):
-    bare = app.config.model_copy(update={"web": app.config.web.model_copy(update={"public_url": ""})})
+    bare = app.config.model_copy(
+        update={"web": app.config.web.model_copy(update={"public_url": ""})}
+    )
     with pytest.raises(ConfigError, match="public_url"):
-        report_links.made(app.store, bare, "nour", "a coordinator", NOW)
+        report_links.create_report_link(app.store, bare, "nour", "a coordinator", NOW)
 
 
 @pytest.fixture
@@ -160,49 +166,77 @@ def client(app):
 def answered(app, client, **form):
     sent = client.post("/fr/report/reply", data=form)
     assert sent.status_code == 303
-    return sent.headers["location"], app.store.waiting_replies()
+    return sent.headers["location"], app.store.list_pending_replies()
 
 
 def account(app):
-    [row] = app.store.accounts("nour")
+    [row] = app.store.list_accounts("nour")
     return str(row.id)
 
 
 def test_an_answer_waits_for_the_coordinator_and_changes_nothing_by_itself(app, client):
-    way, waiting = answered(app, client, kind="not_ours", account=account(app), text="page of a shop")
+    way, waiting = answered(
+        app, client, kind="not_ours", account=account(app), text="page of a shop"
+    )
     assert way == "/fr/report?said=true#said"
     assert [(reply.kind, reply.channel, reply.text) for reply in waiting] == [
-        (ReplyKind.NOT_OURS, "facebook", "page of a shop")
+        (ReplyKind.DISOWNED, "facebook", "page of a shop")
     ]
-    assert not list(app.store.decisions())
+    assert not list(app.store.list_decisions())
     assert "Merci" in client.get(way).text
 
 
 def test_declining_keeps_why_and_accepting_takes_the_decision(app, client):
-    _, [first] = answered(app, client, kind="moved", account=account(app), value="facebook.com/NourRabat")
-    replies.decline(app.store, first, who="a coordinator", why="it opens nothing", now=NOW)
+    _, [first] = answered(
+        app, client, kind="moved", account=account(app), value="facebook.com/NourRabat"
+    )
+    replies.decline_reply(
+        app.store, first, author="a coordinator", reason="it opens nothing", now=NOW
+    )
     assert "it opens nothing" in client.get("/fr/report").text
     _, [second] = answered(app, client, kind="not_ours", account=account(app))
-    replies.accept(app.store, app.config, second, who="a coordinator", why="", now=NOW, because="so they say")
-    [decision] = app.store.decisions()
-    assert (decision.kind, decision.who) == (DecisionKind.NOT_OURS, "a coordinator")
-    assert [said.answer for said in app.store.replies("nour")] == [Answer.DECLINED, Answer.ACCEPTED]
+    replies.accept_reply(
+        app.store,
+        app.config,
+        second,
+        author="a coordinator",
+        reason="",
+        now=NOW,
+        default_reason="so they say",
+    )
+    [decision] = app.store.list_decisions()
+    assert (decision.kind, decision.who) == (DecisionKind.DISOWN, "a coordinator")
+    assert [said.answer for said in app.store.list_replies("nour")] == [
+        ReplyOutcome.DECLINED,
+        ReplyOutcome.ACCEPTED,
+    ]
 
 
 @pytest.mark.parametrize(
     ("form", "kinds"),
     [
-        ({"kind": "ours"}, [DecisionKind.ATTEST]),
-        ({"kind": "not_ours"}, [DecisionKind.NOT_OURS]),
+        ({"kind": "ours"}, [DecisionKind.CONFIRM]),
+        ({"kind": "not_ours"}, [DecisionKind.DISOWN]),
         ({"kind": "closed"}, [DecisionKind.WAIVE, DecisionKind.NONE_BY_CHOICE]),
-        ({"kind": "moved", "value": "facebook.com/NourRabat"}, [DecisionKind.MOVED, DecisionKind.OURS]),
+        (
+            {"kind": "moved", "value": "facebook.com/NourRabat"},
+            [DecisionKind.MOVED, DecisionKind.CLAIM],
+        ),
         ({"kind": "mistaken", "text": "it is alive"}, [DecisionKind.WAIVE]),
     ],
 )
 def test_each_answer_about_an_account_becomes_the_decision_it_means(app, client, form, kinds):
     _, [reply] = answered(app, client, account=account(app), **form)
-    replies.accept(app.store, app.config, reply, who="a coordinator", why="", now=NOW, because="so they say")
-    assert [decision.kind for decision in app.store.decisions()] == kinds
+    replies.accept_reply(
+        app.store,
+        app.config,
+        reply,
+        author="a coordinator",
+        reason="",
+        now=NOW,
+        default_reason="so they say",
+    )
+    assert [decision.kind for decision in app.store.list_decisions()] == kinds
 
 
 @pytest.mark.parametrize(
@@ -229,11 +263,11 @@ def test_an_association_answers_for_no_other(app, client):
 
 
 def test_at_most_twenty_answers_of_an_association_wait(app, client):
-    for number in range(replies.MOST_WAITING):
+    for number in range(replies.MAX_WAITING_REPLIES):
         answered(app, client, kind="ours", account=account(app), text=str(number))
     way, waiting = answered(app, client, kind="ours", account=account(app))
     assert "refused=too_many" in way
-    assert len(waiting) == replies.MOST_WAITING
+    assert len(waiting) == replies.MAX_WAITING_REPLIES
 
 
 def test_an_impatient_finger_answers_once(app, client):
@@ -247,4 +281,4 @@ def test_an_answer_sent_by_another_site_s_page_is_refused(app, client):
     form = {"kind": "not_ours", "account": account(app)}
     sent = client.post("/fr/report/reply", data=form, headers={"sec-fetch-site": "cross-site"})
     assert sent.status_code == 403
-    assert not app.store.waiting_replies()
+    assert not app.store.list_pending_replies()

@@ -8,9 +8,9 @@ from lxml import html
 
 from auditor import report_links
 from auditor.checking import checker
-from auditor.config.schema import Web
-from auditor.reports import publish
-from auditor.runs.run import run
+from auditor.config.schema import WebSettings
+from auditor.reports import publish_site
+from auditor.runs.run import execute_run
 from storage.models.audit import Association
 from tests.support.mini_network import START, configured, link, night_of, opened, steps
 from tests.support.web_server import browsing, visiting
@@ -21,11 +21,13 @@ HOSTILE = '<script>alert("1")</script>&'
 
 @pytest.fixture
 async def app(tmp_path, monkeypatch):
-    monkeypatch.setattr(checker, "steps", steps)
+    monkeypatch.setattr(checker, "probe_steps_for", steps)
     small = opened(tmp_path, configured())
     people = [Association("nour/1", HOSTILE, tags=("badge",)), Association("shy", "Shy")]
-    small.store.save_registry(people, [link("nour/1", "website", "nour")], START - timedelta(hours=1))
-    await run(small, night_of(1))
+    small.store.save_registry(
+        people, [link("nour/1", "website", "nour")], START - timedelta(hours=1)
+    )
+    await execute_run(small, night_of(1))
     yield small
     small.store.close()
 
@@ -47,7 +49,7 @@ def test_a_badge_tells_level_and_day_and_escapes_every_name(app, language, direc
 
 
 def test_the_folder_of_pages_has_the_same_badges(app, tmp_path):
-    publish(app, tmp_path / "pages", LATER)
+    publish_site(app, tmp_path / "pages", LATER)
     [folder] = (tmp_path / "pages" / "badge").iterdir()
     with visiting(app, LATER) as client:
         assert (folder / "ar.svg").read_text("utf-8") == client.get("/badge/nour%2F1/ar.svg").text
@@ -63,17 +65,21 @@ def test_nobody_has_a_badge_that_did_not_ask_for_one(app):
 def test_a_badge_is_kept_for_a_day_and_sent_again_only_when_it_changed(app):
     with visiting(app, LATER) as client:
         first = client.get("/badge/nour%2F1/fr.svg")
-        again = client.get("/badge/nour%2F1/fr.svg", headers={"if-none-match": first.headers["etag"]})
+        again = client.get(
+            "/badge/nour%2F1/fr.svg", headers={"if-none-match": first.headers["etag"]}
+        )
     assert first.headers["cache-control"] == "public, max-age=86400"
     assert (again.status_code, again.content) == (304, b"")
 
 
 def told(app, path, association="nour/1", url="https://reports.example.org"):
     """The code that a page shows, of an association's page or, by its letter, of its own report."""
-    app.config = app.config.model_copy(update={"web": Web(public_url=url)})
+    app.config = app.config.model_copy(update={"web": WebSettings(public_url=url)})
     with (visiting if path.endswith("/report") else browsing)(app, LATER) as client:
         if path.endswith("/report"):
-            _, link = report_links.made(app.store, app.config, association, "Amina", LATER)
+            _, link = report_links.create_report_link(
+                app.store, app.config, association, "Amina", LATER
+            )
             client.get(f"/r/{link.rpartition('/')[2]}")
         return [one.text_content() for one in html.fromstring(client.get(path).text).iter("code")]
 
@@ -85,7 +91,10 @@ def test_whoever_wants_a_badge_finds_the_line_to_put_into_a_site(app, path):
     assert french.get("src") == "https://reports.example.org/badge/nour%2F1/fr.svg"
     assert french.get("alt") == f"Présence sur les réseaux, vérifiée par {app.config.network.name}"
     with visiting(app, LATER) as client:
-        assert client.get(french.get("src").removeprefix("https://reports.example.org")).status_code == 200
+        assert (
+            client.get(french.get("src").removeprefix("https://reports.example.org")).status_code
+            == 200
+        )
 
 
 @pytest.mark.parametrize("path", ["/fr/associations/shy", "/fr/report"])

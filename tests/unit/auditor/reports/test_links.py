@@ -3,16 +3,19 @@
 import re
 from posixpath import join, normpath
 
-from auditor.i18n.catalogs import LOCALES
-from auditor.rendering.templates import Address, Folder
-from auditor.reports.html import STYLES
+from auditor.i18n.catalogs import LOCALE_BY_LANGUAGE
+from auditor.rendering.templates import StaticSiteLinks, WebAppLinks
+from auditor.reports.html import STYLE_SHEETS
 from tests.unit.auditor.reports.test_report import CODES, account, gap, view, written
 
-EVERY = tuple(LOCALES)
+EVERY = tuple(LOCALE_BY_LANGUAGE)
 
 
 def test_a_published_page_leads_only_to_files_that_are_published():
-    folder = {**written(view(gaps=map(gap, CODES), accounts=[account()])), **dict.fromkeys(STYLES)}
+    folder = {
+        **written(view(gaps=map(gap, CODES), accounts=[account()])),
+        **dict.fromkeys(STYLE_SHEETS),
+    }
     for name, page in folder.items():
         for href in re.findall(r'href="([^"#]+)["#]', page or ""):
             if ":" not in href:
@@ -20,23 +23,26 @@ def test_a_published_page_leads_only_to_files_that_are_published():
 
 
 def test_an_address_keeps_its_path_and_query_in_another_language():
-    link = Address("ar", "/gaps?channel=facebook&page=2")
-    assert link.tongue("fr") == "/fr/gaps?channel=facebook&page=2"
-    assert (link.section, link.page("gaps"), link.page()) == ("gaps", "/ar/gaps", "/ar/")
-    assert link.association("a/b ?") == "/ar/associations/a%2Fb%20%3F"
+    link = WebAppLinks("ar", "/gaps?channel=facebook&page=2")
+    assert link.translated_url("fr") == "/fr/gaps?channel=facebook&page=2"
+    assert (link.section, link.page_url("gaps"), link.page_url()) == ("gaps", "/ar/gaps", "/ar/")
+    assert link.association_url("a/b ?") == "/ar/associations/a%2Fb%20%3F"
 
 
 def test_a_file_keeps_its_name_in_another_language():
-    link = Folder("nour.html", EVERY)
-    assert (link.tongue("fr"), link.page(), link.file("app.css")) == (
+    link = StaticSiteLinks("nour.html", EVERY)
+    assert (link.translated_url("fr"), link.page_url(), link.asset_url("app.css")) == (
         "../fr/nour.html",
         "index.html",
         "../app.css",
     )
-    assert link.association("nour") == "nour.html"
+    assert link.association_url("nour") == "nour.html"
 
 
 def test_the_version_in_an_address_is_that_of_the_files_contents():
-    link = Address("ar")
-    assert link.file("app.css") == Address("fr").file("app.css")
-    assert link.file("app.css").partition("?")[2] != link.file("pico-rtl.css").partition("?")[2]
+    link = WebAppLinks("ar")
+    assert link.asset_url("app.css") == WebAppLinks("fr").asset_url("app.css")
+    assert (
+        link.asset_url("app.css").partition("?")[2]
+        != link.asset_url("pico-rtl.css").partition("?")[2]
+    )

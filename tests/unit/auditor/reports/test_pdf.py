@@ -10,9 +10,9 @@ from fastapi import APIRouter
 from auditor.app import App
 from auditor.cli.main import main
 from auditor.config.schema import Config
-from auditor.reports.pdf import HERE, NoPaperError, _ours, pdf
+from auditor.reports.pdf import STATIC_BASE_URL, PdfUnavailableError, _fetch_static_file, render_pdf
 from auditor.web import app as module
-from auditor.web.request_context import Page
+from auditor.web.request_context import PageContext
 from tests.support.mini_network import link, opened, register
 from tests.support.requirements import needs_pango
 from tests.support.web_server import browsing
@@ -27,7 +27,7 @@ def read(made):
 
 @pytest.fixture(scope="module")
 def arabic():
-    return read(pdf(report(FULL, "ar", live=False, address="https://reports.example/r/abc")))
+    return read(render_pdf(report(FULL, "ar", live=False, address="https://reports.example/r/abc")))
 
 
 @needs_pango
@@ -44,10 +44,14 @@ def test_it_has_its_letters_its_language_and_its_tags_with_it(arabic):
         for page in arabic.pages
         for font in page["/Resources"]["/Font"].values()
     }
-    assert {name.partition("+")[2] for name in fonts} >= {"Plex-Arabic", "Plex-Arabic-Bold", "Plex-Latin"}
+    assert {name.partition("+")[2] for name in fonts} >= {
+        "Plex-Arabic",
+        "Plex-Arabic-Bold",
+        "Plex-Latin",
+    }
     assert arabic.trailer["/Root"]["/Lang"] == "ar-MA"
     assert arabic.trailer["/Root"]["/MarkInfo"]["/Marked"]
-    assert "جمعية النور" in arabic.metadata.title
+    assert "جمعية النور" in arabic.add_meta.title
 
 
 @needs_pango
@@ -57,25 +61,31 @@ def test_it_fits_a_few_pages_and_has_nothing_to_press(arabic):
 
 
 @pytest.mark.parametrize(
-    "address", ["http://127.0.0.1:1/x.png", "file:///etc/passwd", f"{HERE}../config.py", f"{HERE}/../../x"]
+    "address",
+    [
+        "http://127.0.0.1:1/x.png",
+        "file:///etc/passwd",
+        f"{STATIC_BASE_URL}../config.py",
+        f"{STATIC_BASE_URL}/../../x",
+    ],
 )
 def test_nothing_but_our_own_files_is_fetched(address):
     with pytest.raises(ValueError, match="not one of ours"):
-        _ours(address)
+        _fetch_static_file(address)
 
 
 def test_without_its_library_one_line_says_what_to_do(monkeypatch):
     monkeypatch.setitem(sys.modules, "weasyprint", None)
-    with pytest.raises(NoPaperError, match="print the page from a browser"):
-        pdf(report(FULL))
+    with pytest.raises(PdfUnavailableError, match="print the page from a browser"):
+        render_pdf(report(FULL))
 
 
 def served_paper(monkeypatch):
     router = APIRouter()
 
     @router.get("/{language}/report.pdf")
-    def paper(asked: Page):
-        return asked.paper(FULL)
+    def paper(asked: PageContext):
+        return asked.render_report_pdf(FULL)
 
     monkeypatch.setattr(module, "ROUTERS", (router,))
 
@@ -119,13 +129,13 @@ def test_the_command_writes_one_in_the_associations_language_and_only_of_one(tmp
     assert read((tmp_path / "nour.pdf").read_bytes()).trailer["/Root"]["/Lang"] == "ar-MA"
 
 
-def test_missing_system_library_gives_one_line_and_nothing_on_standard_output(monkeypatch, tmp_path, capfd):
-    broken = (
-        "print('could not import some external libraries')\nraise OSError('cannot load libpango-1.0-0')\n"
-    )
+def test_missing_system_library_gives_one_line_and_nothing_on_standard_output(
+    monkeypatch, tmp_path, capfd
+):
+    broken = "print('could not import some external libraries')\nraise OSError('cannot load libpango-1.0-0')\n"
     (tmp_path / "weasyprint.py").write_text(broken)
     monkeypatch.delitem(sys.modules, "weasyprint", raising=False)
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(NoPaperError, match=r"apt-get install libpango-1\.0-0"):
-        pdf(report(FULL))
+    with pytest.raises(PdfUnavailableError, match=r"apt-get install libpango-1\.0-0"):
+        render_pdf(report(FULL))
     assert capfd.readouterr().out == ""

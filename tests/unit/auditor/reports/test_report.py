@@ -8,56 +8,70 @@ from html.parser import HTMLParser
 
 import pytest
 
-from auditor.config.schema import Config, Survey
-from auditor.evaluation.association_view import AccountView, AssociationView, Unchecked
-from auditor.evaluation.network_view import Overview
+from auditor.config.schema import Config, SurveySettings
+from auditor.evaluation.association_view import AccountView, AssociationView, UncheckedItem
+from auditor.evaluation.network_view import NetworkOverview
 from auditor.evaluation.summary import Coverage
-from auditor.i18n.wording import Wording
+from auditor.i18n.wording import Translator
 from auditor.reference.gap_catalogue import LANGUAGES
-from auditor.rendering.templates import Address, file_name
+from auditor.rendering.templates import WebAppLinks, build_report_file_name
 from auditor.reports import html, text
-from auditor.reports.html import policy
-from auditor.reports.text import advice, strengths, working
-from auditor.rules.score import score
-from probes.models.finding import Activity, FoundLink, Kind, Precision, Presence, Reason
-from storage.models.audit import Association, Gap, Proposal, State
-from storage.models.users import Answer, Reply, ReplyKind
+from auditor.reports.html import build_report_csp
+from auditor.reports.text import choose_advice, list_current_strengths, list_strengths
+from auditor.rules.score import compute_score
+from probes.models.finding import Activity, DatePrecision, FoundLink, LinkKind, Presence, Reason
+from storage.models.audit import AccountState, Association, Gap, Proposal
+from storage.models.users import Reply, ReplyKind, ReplyOutcome
 
 NOW = datetime(2026, 11, 25, 6, tzinfo=UTC)
-CONFIG = Config(survey=Survey(figures={"facebook": 83.0}))
+CONFIG = Config(survey=SurveySettings(figures={"facebook": 83.0}))
 CHANNELS = ("website", "facebook", "twitter", "linkedin", "youtube")
 PROPOSAL = Proposal(
     "nour",
     FoundLink(
-        "youtube", "@amal", "https://www.youtube.com/@amal", "anchor", "https://nour.example/", "our videos"
+        "youtube",
+        "@amal",
+        "https://www.youtube.com/@amal",
+        "anchor",
+        "https://nour.example/",
+        "our videos",
     ),
     NOW,
     NOW,
     id=7,
 )
-CODES = ("website_down", "channel_stale", "channel_dead", "no_contact", "feed_missing", "website_slow")
+CODES = (
+    "website_down",
+    "channel_stale",
+    "channel_dead",
+    "no_contact",
+    "feed_missing",
+    "website_slow",
+)
 
 
 def gap(code, channel="facebook", severity="high", **more):
     params = {"url": "https://nour.example/", "cause": "timeout", "since": "2026-11-20", **more}
-    return Gap("nour", channel, code, severity, NOW - timedelta(days=9), opened_at=NOW, params=params)
+    return Gap(
+        "nour", channel, code, severity, NOW - timedelta(days=9), opened_at=NOW, params=params
+    )
 
 
-def account(channel="facebook", state=State.PRESENT, **more):
+def account(channel="facebook", state=AccountState.PRESENT, **more):
     base = AccountView(
         account_id=1,
         channel=channel,
         column=channel,
         typed="nour",
-        kind=Kind.PROFILE,
+        kind=LinkKind.PROFILE,
         key="u:nour",
         url="https://www.facebook.com/nour",
         state=state,
         since=NOW,
         reason=None,
-        last_activity=Activity(NOW - timedelta(days=3), "feed", Precision.DAY),
-        activity="active",
-        linked="reciprocal",
+        last_activity=Activity(NOW - timedelta(days=3), "feed", DatePrecision.DAY),
+        activity_band="active",
+        link_reciprocity="reciprocal",
         checked_at=NOW,
         decided_at=NOW,
         latest=Presence.PRESENT,
@@ -74,22 +88,22 @@ def view(name="Nour", gaps=(), accounts=(), **more):
         all_gaps=tuple(gaps),
         proposals=(),
         unchecked=(),
-        score=score({}),
+        score=compute_score({}),
     )
     return replace(base, **more)
 
 
 def seen(*views):
-    return Overview(
+    return NetworkOverview(
         as_of=NOW,
         since=None,
-        night=None,
+        run=None,
         counts={},
         associations=views,
         coverage=(Coverage("facebook", 4, 2, 1, 0, 1, 0, 83.0),),
-        opened=tuple(row for one in views for row in one.gaps),
-        closed=(),
-        untold={("facebook", Reason.LOGIN_WALL): 1},
+        opened_gaps=tuple(row for one in views for row in one.gaps),
+        closed_gaps=(),
+        unknown_counts={("facebook", Reason.LOGIN_WALL): 1},
     )
 
 
@@ -114,7 +128,7 @@ class Balance(HTMLParser):
 
 
 def written(*views, config=CONFIG):
-    return dict(html.pages(seen(*views), config))
+    return dict(html.render_site_pages(seen(*views), config))
 
 
 def test_there_is_a_page_for_each_association_in_each_language():
@@ -142,7 +156,10 @@ def test_pages_run_nothing_and_ask_for_nothing_but_their_style_sheets_beside_the
         sheets = (
             {"data:,"}
             if "nour" in name
-            else {"data:,", *(f"{'../' if '/' in name else ''}{sheet}" for sheet in html.STYLES)}
+            else {
+                "data:,",
+                *(f"{'../' if '/' in name else ''}{sheet}" for sheet in html.STYLE_SHEETS),
+            }
         )
         assert set(asked) <= sheets, name
 
@@ -154,12 +171,16 @@ def test_at_most_five_gaps_are_told_whole_and_the_rest_are_named():
 
 
 def test_a_last_publication_says_where_its_date_comes_from_and_how_often_there_is_one():
-    told = Activity(NOW - timedelta(days=21), "videos", Precision.WEEK)
+    told = Activity(NOW - timedelta(days=21), "videos", DatePrecision.WEEK)
     shown = written(view(accounts=[account(last_activity=told, rhythm_days=9)]))
     assert "about <bdi>4 November 2026</bdi> (active)" in shown["en/nour.html"]
-    assert "from the videos shown · publishes about every <bdi>9 days</bdi>" in shown["en/nour.html"]
+    assert (
+        "from the videos shown · publishes about every <bdi>9 days</bdi>" in shown["en/nour.html"]
+    )
     assert "<bdi>9\u00a0jours</bdi> environ entre deux publications" in shown["fr/nour.html"]
-    assert "حسب الفيديوهات المعروضة · <bdi>9 أيام</bdi> تقريبًا بين منشور وآخر" in shown["ar/nour.html"]
+    assert (
+        "حسب الفيديوهات المعروضة · <bdi>9 أيام</bdi> تقريبًا بين منشور وآخر" in shown["ar/nour.html"]
+    )
 
 
 @pytest.mark.parametrize("activity", ["inactive", "dormant", "unknown"])
@@ -169,8 +190,12 @@ def test_who_has_fallen_silent_is_not_said_to_publish(activity):
 
 
 def test_an_active_account_is_praised_with_no_more_exact_a_day_than_is_known():
-    told = Activity(NOW - timedelta(days=21), "videos", Precision.MONTH)
-    said = "\n".join(text.spoken(strengths(view(accounts=[account(last_activity=told)]), NOW), Wording("en")))
+    told = Activity(NOW - timedelta(days=21), "videos", DatePrecision.MONTH)
+    said = "\n".join(
+        text.describe_strengths(
+            list_strengths(view(accounts=[account(last_activity=told)]), NOW), Translator("en")
+        )
+    )
     assert "last publication: about November 2026" in said
 
 
@@ -186,49 +211,60 @@ def test_an_active_account_is_praised_with_no_more_exact_a_day_than_is_known():
 def test_how_site_and_account_lead_to_each_other_is_told_beside_the_address(linked, said):
     one = view(accounts=[account(linked=linked)])
     assert f"Links: {said}" in written(one)["en/nour.html"]
-    assert f"Links: {said}" in text.told(seen(one), CONFIG, "nour", "en")
+    assert f"Links: {said}" in text.format_terminal_report(seen(one), CONFIG, "nour", "en")
 
 
 def test_links_are_not_told_of_a_website_or_where_only_the_registry_speaks():
     one = view(accounts=[account("website"), account(linked="registry_only")])
     assert "Links:" not in written(one)["en/nour.html"]
-    assert "Links:" not in text.told(seen(one), CONFIG, "nour", "en")
+    assert "Links:" not in text.format_terminal_report(seen(one), CONFIG, "nour", "en")
 
 
 def test_a_report_in_plain_text_lists_the_accounts():
-    gone = account(state=State.GONE, reason=Reason.NOT_FOUND, last_activity=None, activity="unknown")
-    said = text.told(seen(view(accounts=[account(rhythm_days=1), gone])), CONFIG, "nour", "en")
+    gone = account(
+        state=AccountState.GONE, reason=Reason.NOT_FOUND, last_activity=None, activity="unknown"
+    )
+    said = text.format_terminal_report(
+        seen(view(accounts=[account(rhythm_days=1), gone])), CONFIG, "nour", "en"
+    )
     assert "  - Facebook: present · https://www.facebook.com/nour\n" in said
-    day = "22 November 2026 (active) · from its news feed · publishes about every day"
-    assert f"    Last publication: {day}\n" in said
+    day = "22 November 2026 (active) · from its news feed · posts about every day"
+    assert f"    Latest post: {day}\n" in said
     assert "  - Facebook: gone (page not found) · https://www.facebook.com/nour\n" in said
-    assert "    Last publication: not known\n" in said
+    assert "    Latest post: not known\n" in said
 
 
 def report(one, language="en", **more):
     """An association's report as the web shows it."""
-    link = Address(language, "/report", home=False)
-    return html.report(one, CONFIG, NOW, link, language, **{"live": True, **more})
+    link = WebAppLinks(language, "/report", has_network_pages=False)
+    return html.render_report(one, CONFIG, NOW, link, language, **{"live": True, **more})
 
 
 def test_a_full_report_is_one_file_of_less_than_ten_kilobytes_on_the_line():
-    said = [Reply("nour", ReplyKind.MISTAKEN, NOW, channel="facebook", code=code) for code in CODES]
+    said = [Reply("nour", ReplyKind.DISPUTED, NOW, channel="facebook", code=code) for code in CODES]
     full = view(
         gaps=map(gap, CODES),
         accounts=[account(channel, account_id=number) for number, channel in enumerate(CHANNELS)],
         proposals=(PROPOSAL,),
-        unchecked=[Unchecked(channel, "channel_unknown", {"cause": "login_wall"}) for channel in CHANNELS],
+        unchecked=[
+            UncheckedItem(channel, "channel_unknown", {"cause": "login_wall"})
+            for channel in CHANNELS
+        ],
     )
     for language in LANGUAGES:
-        told = report(full, language, replies=said, thanked=True, address="https://r.example/r/" + "x" * 43)
+        told = report(
+            full, language, replies=said, thanked=True, address="https://r.example/r/" + "x" * 43
+        )
         assert len(gzip.compress(told.encode())) < 10_000
         assert not re.search(r'(src|rel="stylesheet")=|url\(', told)
 
 
 def test_the_policy_lets_a_reports_own_style_and_nothing_else():
     told = report(view())
-    assert policy(told).startswith("default-src 'none'; style-src 'sha256-")
-    assert policy(told) == policy(report(view("Another", accounts=[account()]), "ar"))
+    assert build_report_csp(told).startswith("default-src 'none'; style-src 'sha256-")
+    assert build_report_csp(told) == build_report_csp(
+        report(view("Another", accounts=[account()]), "ar")
+    )
 
 
 def test_a_report_can_be_answered_only_where_somebody_listens():
@@ -238,36 +274,51 @@ def test_a_report_can_be_answered_only_where_somebody_listens():
     assert told.count('action="/fr/report/reply"') == told.count("<form")
     kinds = set(re.findall(r'name="kind" value="(\w+)"', told))
     assert kinds == {kind.value for kind in ReplyKind}
-    for name, value in (("account", 1), ("code", "channel_stale"), ("proposal", 7), ("value", "@amal")):
+    for name, value in (
+        ("account", 1),
+        ("code", "channel_stale"),
+        ("proposal", 7),
+        ("value", "@amal"),
+    ):
         assert f'<input type="hidden" name="{name}" value="{value}">' in told
 
 
 def test_of_an_account_that_is_missing_one_can_say_that_there_is_one_or_that_there_shall_be_none():
     told = report(view(gaps=[gap("channel_missing", "youtube")]))
-    assert "We do without it on purpose" in told
-    assert "We have one; its address" in told
-    assert "We do without it on purpose" not in report(view(gaps=[gap("channel_stale")]))
+    assert "We choose not to use it" in told
+    assert "We have an account at this address" in told
+    assert "We choose not to use it" not in report(view(gaps=[gap("channel_stale")]))
 
 
 def test_what_was_answered_stands_where_it_belongs_with_what_became_of_it():
     one = view(gaps=[gap("channel_stale")], accounts=[account()], proposals=(PROPOSAL,))
     said = [
-        Reply("nour", ReplyKind.PROMISED, NOW, "facebook", code="channel_stale", value="2026-12-24"),
         Reply(
-            "nour", ReplyKind.MOVED, NOW, account_id=1, value="https://x.example/<b>", answer=Answer.ACCEPTED
+            "nour", ReplyKind.PROMISED, NOW, "facebook", code="channel_stale", value="2026-12-24"
         ),
         Reply(
             "nour",
-            ReplyKind.NOT_OURS,
+            ReplyKind.MOVED,
+            NOW,
+            account_id=1,
+            value="https://x.example/<b>",
+            outcome=ReplyOutcome.ACCEPTED,
+        ),
+        Reply(
+            "nour",
+            ReplyKind.DISOWNED,
             NOW,
             "youtube",
             value="@amal",
-            answer=Answer.DECLINED,
-            answered_why="It is.",
+            outcome=ReplyOutcome.DECLINED,
+            review_reason="It is.",
         ),
     ]
     told = re.sub(r"</?bdi[^>]*>|<wbr>", "", report(one, replies=said))
-    assert "you told us: we will do it by 24 December 2026.\nThe coordination team will look." in told
+    assert (
+        "you told us: we will do it by 24 December 2026.\nThe coordination team will look at it."
+        in told
+    )
     assert "its address is x.example/&lt;b&gt;.\nThe coordination team agrees." in told
     assert "this is not ours.\nThe coordination team sees it differently: It is." in told
     assert report(one).count('class="sent"') == 0
@@ -315,15 +366,15 @@ def test_an_address_that_is_no_web_address_is_never_a_link():
 
 
 def test_an_odd_id_gets_a_safe_file_name():
-    assert file_name("nour") == "nour.html"
+    assert build_report_file_name("nour") == "nour.html"
     for identifier in ("../etc", "index", "جمعية", "a/b", ""):
-        name = file_name(identifier)
+        name = build_report_file_name(identifier)
         assert name.replace(".html", "").isalnum()
         assert name != "index.html"
 
 
 def test_what_could_not_be_told_is_said_and_asks_nothing():
-    one = Unchecked("facebook", "channel_unknown", {"cause": "login_wall", "last_date": ""})
+    one = UncheckedItem("facebook", "channel_unknown", {"cause": "login_wall", "last_date": ""})
     page = written(view(unchecked=(one,)))["en/nour.html"]
     assert "could not check your <bdi>Facebook</bdi> account" in page
     assert "never yet" in page
@@ -342,18 +393,21 @@ def test_what_could_not_be_told_is_said_and_asks_nothing():
 def test_a_site_works_where_the_last_look_saw_it_and_nothing_grave_is_told(seen, codes, works):
     gravity = {"website_down": "high", "feed_missing": "low"}
     gaps = [gap(code, "website", gravity[code]) for code in codes]
-    told = working(view(accounts=[account("website", latest=seen)], gaps=gaps))
+    told = list_current_strengths(view(accounts=[account("website", latest=seen)], gaps=gaps))
     assert ("website_ok" in [one.label for one in told]) is works
 
 
 def test_a_link_that_leads_to_no_account_is_called_that():
-    lost = account(state=State.UNKNOWN, reason=Reason.WRONG_TARGET)
-    assert text.state(lost, Wording("en")) == "the link does not lead to an account"
+    lost = account(state=AccountState.UNKNOWN, reason=Reason.WRONG_TARGET)
+    assert (
+        text.describe_account_state(lost, Translator("en"))
+        == "the link does not lead to an account"
+    )
 
 
 def test_a_day_that_is_known_is_never_called_unknown():
-    gone = account(state=State.GONE, activity="unknown")
-    told = text.newest(gone, Wording("en"))
+    gone = account(state=AccountState.GONE, activity="unknown")
+    told = text.describe_latest_publication(gone, Translator("en"))
     assert "22 November 2026" in told
     assert "not known" not in told
 
@@ -362,53 +416,60 @@ def test_a_point_names_its_account_where_the_channel_has_several():
     old = account(account_id=2, key="u:old", url="https://www.facebook.com/old")
     stale = replace(gap("channel_stale"), subject="u:old")
     both, one = view(accounts=[account(), old], gaps=[stale]), view(accounts=[old], gaps=[stale])
-    assert both.which(stale) == "https://www.facebook.com/old"
-    assert one.which(stale) == ""
-    assert both.which(gap("channel_missing")) == ""
-    told = html.report(both, CONFIG, NOW, Address("en"), "en")
-    assert 'href="https://www.facebook.com/old"' in told.partition("<article")[2].partition("</article>")[0]
+    assert both.distinguishing_url(stale) == "https://www.facebook.com/old"
+    assert one.distinguishing_url(stale) == ""
+    assert both.distinguishing_url(gap("channel_missing")) == ""
+    told = html.render_report(both, CONFIG, NOW, WebAppLinks("en"), "en")
+    assert (
+        'href="https://www.facebook.com/old"'
+        in told.partition("<article")[2].partition("</article>")[0]
+    )
 
 
 def test_strengths_come_first_and_name_what_was_settled_lately():
     fixed = replace(gap("channel_stale"), closed_at=NOW - timedelta(days=2))
-    told = strengths(view(accounts=[account()], all_gaps=(fixed,)), NOW)
+    told = list_strengths(view(accounts=[account()], all_gaps=(fixed,)), NOW)
     assert [one.label for one in told] == ["channel_active", "channel_linked", "gap_fixed"]
-    said = "\n".join(text.spoken(told, Wording("en")))
+    said = "\n".join(text.describe_strengths(told, Translator("en")))
     assert "Well done" in said
 
 
 def test_a_gap_that_opened_again_is_not_praised_as_settled():
     fixed = replace(gap("channel_stale"), closed_at=NOW - timedelta(days=2))
-    assert strengths(view(gaps=[gap("channel_stale")], all_gaps=(fixed,)), NOW) == []
+    assert list_strengths(view(gaps=[gap("channel_stale")], all_gaps=(fixed,)), NOW) == []
 
 
 def test_an_association_without_gaps_hears_that():
     quiet = account(activity="slow", linked="site_only")
-    assert [one.label for one in strengths(view(accounts=[quiet]), NOW)] == ["no_gap"]
+    assert [one.label for one in list_strengths(view(accounts=[quiet]), NOW)] == ["no_gap"]
 
 
-@pytest.mark.parametrize("accounts", [[], [account(state=State.UNKNOWN, decided_at=None)]])
+@pytest.mark.parametrize("accounts", [[], [account(state=AccountState.UNKNOWN, decided_at=None)]])
 def test_an_association_of_which_nothing_is_known_yet_is_not_told_that_it_has_no_gaps(accounts):
-    assert strengths(view(accounts=accounts), NOW) == []
+    assert list_strengths(view(accounts=accounts), NOW) == []
 
 
 def test_advice_is_short_and_fits():
-    assert advice(view(gaps=[gap("no_website", "website")]))[0] == "own_website"
-    assert len(advice(view())) == 3
+    assert choose_advice(view(gaps=[gap("no_website", "website")]))[0] == "own_website"
+    assert len(choose_advice(view())) == 3
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_summary_sets_coverage_beside_the_survey(language):
-    said = text.told(seen(view(gaps=[gap("website_down")])), CONFIG, None, language)
-    words = Wording(language)
-    assert text.interval(seen().coverage[0], words) in said
-    assert words.percent(0.83) in said
+    said = text.format_terminal_report(
+        seen(view(gaps=[gap("website_down")])), CONFIG, None, language
+    )
+    words = Translator(language)
+    assert text.format_coverage_interval(seen().coverage[0], words) in said
+    assert words.format_percent(0.83) in said
     assert words.term("cause", "login_wall") in said
 
 
 @pytest.mark.parametrize("language", [None, *LANGUAGES])
 def test_a_report_in_plain_text_has_steps_and_no_markup(language):
-    said = text.told(seen(view(gaps=map(gap, CODES), accounts=[account()])), CONFIG, "nour", language)
+    said = text.format_terminal_report(
+        seen(view(gaps=map(gap, CODES), accounts=[account()])), CONFIG, "nour", language
+    )
     assert said.count("☐") > 10
     assert "<bdi" not in said
     assert "&" not in said

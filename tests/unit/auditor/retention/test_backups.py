@@ -14,15 +14,20 @@ import pytest
 from auditor.app import App
 from auditor.checking import checker
 from auditor.cli.main import main
-from auditor.config.schema import Backup, Keep, Storage, load
+from auditor.config.schema import BackupSettings, RetentionSettings, StorageSettings, load_config
 from auditor.evaluation import reevaluate
 from auditor.retention import backups
 from auditor.runs import pipeline
-from auditor.runs.run import run
+from auditor.runs.run import execute_run
 from storage.database import migrate
-from storage.database.sqlite_file import PASSING
-from storage.errors import DamagedDatabaseError, ForeignDatabaseError, NewerDatabaseError, StoreError
-from storage.models.audit import NightState
+from storage.database.sqlite_file import ACCESS_TABLES
+from storage.errors import (
+    DamagedDatabaseError,
+    ForeignDatabaseError,
+    NewerDatabaseError,
+    StoreError,
+)
+from storage.models.audit import AuditRunState
 from storage.store import Store
 from tests.support.mini_network import START, configured, link, night_of, opened, register, steps
 
@@ -31,13 +36,16 @@ LINKS = [link(f"a{number:02}", "website", f"site{number:02}") for number in rang
 
 @pytest.fixture(autouse=True)
 def simple_probe(monkeypatch):
-    monkeypatch.setattr(checker, "steps", steps)
-    monkeypatch.setattr(reevaluate, "steps", steps)
+    monkeypatch.setattr(checker, "probe_steps_for", steps)
+    monkeypatch.setattr(reevaluate, "probe_steps_for", steps)
 
 
 def placed(folder, **tables):
     """A configuration whose data lie in a folder, and its backups beside them."""
-    own = {"storage": Storage(folder=folder), "backup": Backup(folder=folder / "backups", nightly=False)}
+    own = {
+        "storage": StorageSettings(folder=folder),
+        "backup": BackupSettings(folder=folder / "backups", after_run=False),
+    }
     return configured().model_copy(update={**own, **tables})
 
 
@@ -50,72 +58,90 @@ def app(tmp_path):
 
 
 def taken(app, now=START, target=None):
-    return backups.take(app.store, app.archive, app.config, now, target)
+    return backups.create_backup(app.store, app.body_store, app.config, now, target)
 
 
 def restored(folder, file, now=START):
     """The auditor over a backup that was put back into a folder of its own."""
     config = placed(folder)
     folder.mkdir(exist_ok=True)
-    backups.put_back(config, file, now)
+    backups.restore_backup(config, file, now)
     return opened(folder, config)
 
 
 def conclusions(app):
     store = app.store
-    return [list(part) for part in (store.standings(), store.gaps(), store.proposals(), store.nights())]
+    return [
+        list(part)
+        for part in (
+            store.standings(),
+            store.list_gaps(),
+            store.list_proposals(),
+            store.list_runs(),
+        )
+    ]
 
 
 @pytest.mark.fault("F46")
-async def test_a_backup_taken_while_a_night_writes_is_restored_and_gone_on_with(app, tmp_path, monkeypatch):
+async def test_a_backup_taken_while_a_night_writes_is_restored_and_gone_on_with(
+    app, tmp_path, monkeypatch
+):
     """The rehearsal: backups during a night, one of them put into a fresh folder, the night ended there."""
-    await run(app, night_of(0))
-    monkeypatch.setattr(app.store, "writer", partial(app.store.writer, size=3))
-    going, kept = asyncio.create_task(run(app, night_of(1))), []
+    await execute_run(app, night_of(0))
+    monkeypatch.setattr(
+        app.store,
+        "open_observation_writer",
+        partial(app.store.open_observation_writer, batch_size=3),
+    )
+    going, kept = asyncio.create_task(execute_run(app, night_of(1))), []
     while not going.done():
-        committed = {look.at for look in app.store.observations()}
-        made = await asyncio.to_thread(taken, app, START + timedelta(seconds=len(kept)), tmp_path / "usb")
+        committed = {look.at for look in app.store.list_observations()}
+        made = await asyncio.to_thread(
+            taken, app, START + timedelta(seconds=len(kept)), tmp_path / "usb"
+        )
         kept.append((committed, made))
         await asyncio.sleep(0)
     await going
-    assert len({len(committed) for committed, _ in kept}) > 2, "the backups were not taken during the night"
+    assert len({len(committed) for committed, _ in kept}) > 2, (
+        "the backups were not taken during the night"
+    )
     for committed, made in kept:
         with closing(sqlite3.connect(made.backup.file)) as raw:
             assert committed <= set(raw.execute("SELECT night_id, account_id FROM observation"))
             assert raw.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     committed, made = next(one for one in kept if 40 < len(one[0]) < 80)
     there = restored(tmp_path / "there", made.backup.file)
-    before = {look.at: look for look in there.store.observations()}
-    assert (await run(there, night_of(1))).state is NightState.DONE
-    after = list(there.store.observations())
-    assert {look.at: look for look in after if look.at in before} == before
-    assert len({(look.night_id, look.account_id) for look in after}) == len(after) == 80
-    rebuilt = reevaluate.rejudge(there)
+    before = {look.key: look for look in there.store.list_observations()}
+    assert (await execute_run(there, night_of(1))).state is AuditRunState.DONE
+    after = list(there.store.list_observations())
+    assert {look.key: look for look in after if look.key in before} == before
+    assert len({(look.run_id, look.account_id) for look in after}) == len(after) == 80
+    rebuilt = reevaluate.reevaluate(there)
     assert rebuilt.changes == []
-    assert rebuilt.replayed == 80
+    assert rebuilt.replayed_count == 80
     there.store.close()
 
 
 @pytest.mark.fault("F46")
 async def test_a_restored_auditor_holds_what_the_other_held_with_its_evidence(app, tmp_path):
-    await run(app, night_of(0))
+    await execute_run(app, night_of(0))
     made = taken(app)
-    assert made.contents.rows["observation"] == 40
+    assert made.contents.row_counts["observation"] == 40
     there = restored(tmp_path / "there", made.backup.file)
     assert conclusions(there) == conclusions(app)
-    assert sorted(there.archive.digests()) == sorted(app.archive.digests())
-    assert reevaluate.rejudge(there).changes == []
+    assert sorted(there.archive.list_digests()) == sorted(app.body_store.list_digests())
+    assert reevaluate.reevaluate(there).changes == []
     there.store.close()
 
 
 @pytest.mark.fault("F46")
 def test_a_plain_copy_of_the_file_lacks_what_was_committed_last(app, tmp_path):
     """Why there is a command for it."""
-    assert len(list(app.store.accounts())) == 40
+    assert len(list(app.store.list_accounts())) == 40
     shutil.copy(tmp_path / "auditor.db", tmp_path / "plain.db")
     with closing(sqlite3.connect(tmp_path / "plain.db")) as plain:
         assert plain.execute("SELECT count(*) FROM account").fetchone() == (0,)
-    assert taken(app).contents.rows["account"] == 40
+    assert taken(app).contents.row_counts["account"] == 40
 
 
 def test_a_backup_is_one_file_for_its_owner_alone(app, tmp_path):
@@ -126,24 +152,24 @@ def test_a_backup_is_one_file_for_its_owner_alone(app, tmp_path):
 
 
 def test_older_backups_make_room_and_nothing_else_does(app, tmp_path):
-    app.config = placed(tmp_path, backup=Backup(folder=tmp_path / "backups", keep=3))
+    app.config = placed(tmp_path, backup=BackupSettings(folder=tmp_path / "backups", max_count=3))
     (tmp_path / "backups").mkdir()
     for name in ("auditor-of-old.db", "auditor-20200101T000000Z.db.txt", "notes.txt"):
         (tmp_path / "backups" / name).write_text("somebody's")
     for hour in range(5):
         made = taken(app, START + timedelta(hours=hour))
-    assert [one.made_at.hour for one in backups.listed(tmp_path / "backups")] == [4, 3, 2]
-    assert len(made.removed) == 1
+    assert [one.made_at.hour for one in backups.list_backups(tmp_path / "backups")] == [4, 3, 2]
+    assert len(made.removed_backups) == 1
     assert len(list((tmp_path / "backups").iterdir())) == 6
 
 
 def test_a_backup_that_is_too_old_goes_and_the_newest_never(app, tmp_path):
-    app.config = placed(tmp_path, keep=Keep(backups=30))
+    app.config = placed(tmp_path, keep=RetentionSettings(backups=30))
     taken(app, START)
     taken(app, START + timedelta(days=20))
-    assert len(taken(app, START + timedelta(days=40)).removed) == 1
-    assert len(taken(app, START + timedelta(days=400)).removed) == 2
-    assert len(backups.listed(tmp_path / "backups")) == 1
+    assert len(taken(app, START + timedelta(days=40)).removed_backups) == 1
+    assert len(taken(app, START + timedelta(days=400)).removed_backups) == 2
+    assert len(backups.list_backups(tmp_path / "backups")) == 1
 
 
 def test_a_file_that_is_there_is_not_written_over(app, tmp_path):
@@ -159,19 +185,19 @@ def test_what_is_there_is_kept_aside_and_an_open_service_is_not_robbed_of_it(app
     file = taken(app).backup.file
     register(app, *LINKS[:1], now=START)
     with pytest.raises(StoreError, match="another program has it open"):
-        backups.put_back(app.config, file, START)
+        backups.restore_backup(app.config, file, START)
     app.store.close()
-    done = backups.put_back(app.config, file, START)
-    again = backups.put_back(app.config, file, START)
-    assert (done.kept.name, again.kept.name) == (
+    done = backups.restore_backup(app.config, file, START)
+    again = backups.restore_backup(app.config, file, START)
+    assert (done.replaced_database.name, again.replaced_database.name) == (
         "auditor.db.before-restore-20260301T003000Z",
         "auditor.db.before-restore-20260301T003000Z-2",
     )
     with (
-        Store.open(f"sqlite:///{done.kept}", create=False) as old,
+        Store.open(f"sqlite:///{done.replaced_database}", create=False) as old,
         Store.open(f"sqlite:///{done.file}") as new,
     ):
-        assert (len(list(old.accounts())), len(list(new.accounts()))) == (1, 40)
+        assert (len(list(old.list_accounts())), len(list(new.list_accounts()))) == (1, 40)
 
 
 @pytest.mark.fault("F45", "F46")
@@ -186,10 +212,10 @@ def test_the_log_of_a_database_that_is_gone_is_not_laid_over_the_restored_one(ap
         held = log.read_bytes()
     place.unlink()
     log.write_bytes(held)
-    backups.put_back(app.config, file, START)
+    backups.restore_backup(app.config, file, START)
     with Store.open(app.config.storage.url, create=False) as store:
-        store.check()
-        assert "of the lost one" not in {row.typed for row in store.accounts()}
+        store.check_integrity()
+        assert "of the lost one" not in {row.typed_text for row in store.list_accounts()}
 
 
 @pytest.mark.fault("F45", "F46")
@@ -203,25 +229,26 @@ def test_a_database_that_cannot_be_opened_is_replaced_and_kept(app, tmp_path, hu
     place.write_bytes(place.read_bytes()[:-9000] if hurt is None else hurt)
     (tmp_path / "auditor.db-wal").write_bytes(b"a log of nobody")
     left = place.read_bytes()
-    done = backups.put_back(app.config, file, START)
-    assert done.kept.read_bytes() == left
+    done = backups.restore_backup(app.config, file, START)
+    assert done.replaced_database.read_bytes() == left
     with Store.open(app.config.storage.url, create=False) as store:
-        assert len(list(store.accounts())) == 40
+        assert len(list(store.list_accounts())) == 40
 
 
 def test_nobody_is_logged_in_to_what_was_restored(app):
     """Who logged out since, or was removed, would be let in again."""
     now = START.isoformat(" ")
-    with closing(sqlite3.connect(app.store.file)) as raw, raw:
-        for table in PASSING:
+    with closing(sqlite3.connect(app.store.database_file)) as raw, raw:
+        for table in ACCESS_TABLES:
             columns = [name for _, name, *_ in raw.execute(f'PRAGMA table_info("{table}")')]
             row = [1 if name == "user_id" else now for name in columns]
             raw.execute(f'INSERT INTO "{table}" VALUES ({", ".join("?" * len(row))})', row)
     made = taken(app)
-    assert [made.contents.rows[table] for table in PASSING] == [1, 1]
+    assert [made.contents.row_counts[table] for table in ACCESS_TABLES] == [1, 1]
     app.store.close()
     assert [
-        backups.put_back(app.config, made.backup.file, START).contents.rows[table] for table in PASSING
+        backups.restore_backup(app.config, made.backup.file, START).contents.row_counts[table]
+        for table in ACCESS_TABLES
     ] == [0, 0]
 
 
@@ -251,7 +278,7 @@ def test_a_backup_that_is_none_is_refused_and_nothing_changes(app, tmp_path, hur
     app.store.close()
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(refusal):
-        backups.put_back(app.config, file, START)
+        backups.restore_backup(app.config, file, START)
     assert sorted(tmp_path.rglob("*")) == before
     Store.open(app.config.storage.url, create=False).close()
 
@@ -262,9 +289,13 @@ def test_a_backup_of_an_older_schema_is_brought_up_and_left_as_it_is(app, tmp_pa
     before = file.read_bytes()
     app.store.close()
     told = []
-    monkeypatch.setattr(migrate, "head", lambda: "later")
-    monkeypatch.setattr(migrate, "upgrade", lambda connection: told.append(migrate.current(connection)))
-    backups.put_back(app.config, file, START)
+    monkeypatch.setattr(migrate, "get_head_revision", lambda: "later")
+    monkeypatch.setattr(
+        migrate,
+        "upgrade_schema",
+        lambda connection: told.append(migrate.get_current_revision(connection)),
+    )
+    backups.restore_backup(app.config, file, START)
     assert len(told) == 1
     assert file.read_bytes() == before
 
@@ -274,7 +305,7 @@ def test_a_backup_that_finds_no_room_leaves_nothing(app, tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("storage.files.spool.sync", full)
+    monkeypatch.setattr("storage.files.spool.fsync_path", full)
     with pytest.raises(StoreError, match="make room"):
         taken(app)
     assert list((tmp_path / "backups").iterdir()) == []
@@ -289,42 +320,42 @@ def test_the_keys_of_the_auditor_come_back_and_replace_none(app, tmp_path):
     there.store.close()
     assert (tmp_path / "there" / "receipts.key").read_bytes() == b"mine"
     (tmp_path / "there" / "receipts.key").write_bytes(b"another")
-    backups.put_back(there.config, file, START)
+    backups.restore_backup(there.config, file, START)
     assert (tmp_path / "there" / "receipts.key").read_bytes() == b"another"
 
 
 def test_a_damaged_body_is_not_taken_for_a_copy(app, tmp_path):
-    digest = app.archive.put(b"<p>Amal</p>")
+    digest = app.body_store.put(b"<p>Amal</p>")
     next((tmp_path / "archive").rglob(f"{digest}.gz")).write_bytes(b"torn")
-    assert taken(app).bodies == 0
+    assert taken(app).copied_bodies == 0
 
 
 # --- after each night
 
 
 async def test_each_night_ends_with_one_backup(app, tmp_path):
-    app.config = placed(tmp_path, backup=Backup(folder=tmp_path / "backups"))
+    app.config = placed(tmp_path, backup=BackupSettings(folder=tmp_path / "backups"))
     for _ in range(2):
-        await pipeline.run(app, night_of(0))
-    (one,) = backups.listed(tmp_path / "backups")
+        await pipeline.run_audit_pipeline(app, night_of(0))
+    (one,) = backups.list_backups(tmp_path / "backups")
     with Store.open(f"sqlite:///{one.file}", create=False) as kept:
-        assert kept.last_night().state is NightState.DONE
-    await pipeline.run(app, night_of(1))
-    assert len(backups.listed(tmp_path / "backups")) == 2
+        assert kept.get_latest_run().state is AuditRunState.DONE
+    await pipeline.run_audit_pipeline(app, night_of(1))
+    assert len(backups.list_backups(tmp_path / "backups")) == 2
 
 
 async def test_a_backup_dated_in_the_future_keeps_no_night_from_its_own(app, tmp_path):
-    app.config = placed(tmp_path, backup=Backup(folder=tmp_path / "backups"))
+    app.config = placed(tmp_path, backup=BackupSettings(folder=tmp_path / "backups"))
     taken(app, now=night_of(400))
-    await pipeline.run(app, night_of(0))
-    made = [one.made_at.date() for one in backups.listed(tmp_path / "backups")]
+    await pipeline.run_audit_pipeline(app, night_of(0))
+    made = [one.made_at.date() for one in backups.list_backups(tmp_path / "backups")]
     assert made == [night_of(400).date(), night_of(0).date()]
 
 
 async def test_a_backup_that_fails_does_not_trouble_the_night(app, tmp_path, caplog):
-    app.config = placed(tmp_path, backup=Backup(folder=tmp_path / "backups"))
+    app.config = placed(tmp_path, backup=BackupSettings(folder=tmp_path / "backups"))
     (tmp_path / "backups").write_text("a file stands where the folder should")
-    assert (await pipeline.run(app, night_of(0))).state is NightState.DONE
+    assert (await pipeline.run_audit_pipeline(app, night_of(0))).state is AuditRunState.DONE
     assert [line.getMessage().partition(":")[0] for line in caplog.records] == ["after the night"]
 
 
@@ -336,7 +367,7 @@ def place(tmp_path, monkeypatch):
     """A folder with a configuration and an association, in which commands are typed."""
     (tmp_path / "config.toml").write_text('[network]\nlanguage = "en"\n')
     monkeypatch.chdir(tmp_path)
-    with App.open(load(tmp_path / "config.toml", {})) as app:
+    with App.open(load_config(tmp_path / "config.toml", {})) as app:
         register(app, *LINKS[:2])
     return tmp_path
 
@@ -366,7 +397,11 @@ def test_backup_and_restore_tell_in_one_line_what_they_did(place, capsys):
 def test_the_json_of_backup_and_restore(place, capsys):
     assert main(["backup", "there.db", "--json"]) == 0
     (item,) = items(capsys.readouterr().out)
-    assert (item["file"], item["associations"], item["schema"]) == ("there.db", 2, migrate.head())
+    assert (item["file"], item["associations"], item["schema"]) == (
+        "there.db",
+        2,
+        migrate.get_head_revision(),
+    )
     assert main(["restore", "there.db", "--json"]) == 0
     (item,) = items(capsys.readouterr().out)
     assert Path(item["kept"]).exists()
@@ -376,14 +411,18 @@ def test_the_json_of_backup_and_restore(place, capsys):
 def test_restore_waits_for_no_run_that_is_going_on(place, capsys):
     main(["backup"])
     (file,) = Path("backups").glob("*.db")
-    with App.open(load(place / "config.toml", {})) as app, app.lock():
+    with App.open(load_config(place / "config.toml", {})) as app, app.hold_run_lock():
         assert main(["restore", str(file)]) == 5
     assert capsys.readouterr().err.splitlines()[-1].startswith("error: another run is going on")
 
 
 @pytest.mark.parametrize(
     ("words", "named"),
-    [(["backup"], "pg_dump"), (["restore", "x.db"], "pg_restore"), (["backup", "--list"], "pg_dump")],
+    [
+        (["backup"], "pg_dump"),
+        (["restore", "x.db"], "pg_restore"),
+        (["backup", "--list"], "pg_dump"),
+    ],
 )
 def test_postgresql_has_tools_of_its_own(place, capsys, monkeypatch, words, named):
     monkeypatch.setenv("AUDITOR_STORAGE__URL", "postgresql://nobody@127.0.0.1:1/none")

@@ -18,28 +18,36 @@ from auditor.app import App
 from auditor.checking import checker
 from auditor.cli import main
 from auditor.config import schema
-from auditor.erasure import mark_of
-from auditor.evaluation.reevaluate import rejudge
-from auditor.receipts.receipt import Signed, chain
-from auditor.receipts.signing import known as known_keys
+from auditor.erasure import compute_erasure_mark
+from auditor.evaluation.reevaluate import reevaluate
+from auditor.receipts.receipt import SignatureStatus, verify_receipt_chain
+from auditor.receipts.signing import read_known_public_keys as known_keys
 from auditor.runs import run as runs_run
 from probes.models.finding import FoundLink, Reason
-from probes.models.http import Ask
-from probes.models.probe import absent, present
-from probes.runner.parser_pool import ReaderPool
-from storage.files.body_store import Archive, Laying
+from probes.models.http import PageRequest
+from probes.models.probe import absent_finding, present_finding
+from probes.runner.parser_pool import ParserPool
+from storage.files.body_store import BodyStore, BodyWriter
 from storage.models.audit import (
     Association,
+    AssociationEntry,
+    AuditRunState,
     Contact,
     Decision,
     DecisionKind,
+    DecisionWithdrawal,
     Gap,
-    Member,
-    NightState,
     Proposal,
-    Withdrawal,
 )
-from storage.models.users import By, FollowUp, FollowUpKind, Reply, ReplyKind, Role, Subscription
+from storage.models.users import (
+    ChangeOrigin,
+    FollowUp,
+    FollowUpKind,
+    Reply,
+    ReplyKind,
+    Role,
+    Subscription,
+)
 from storage.store import Store
 from tests.support.mini_network import START, Web, configured, link, night_of
 from tests.support.web_server import browsing
@@ -61,14 +69,18 @@ public_url = "https://reports.example.org"
 
 def steps(account, keyed=()):
     """A probe that finds on every page the account that it names, and keeps what it says."""
-    page = yield Ask(account.identity.canonical, registered=True)
+    page = yield PageRequest(account.identity.canonical, is_registered_link=True)
     if page.body == b"gone":
-        return absent(page, Reason.NOT_FOUND)
+        return absent_finding(page, Reason.NOT_FOUND)
     name = page.body.decode()[:40]
     url = f"https://www.youtube.com/@{name}"
     found = FoundLink("youtube", f"@{name}", url, "anchor", page.url, name)
-    return present(
-        page, name=name, platform_id=name if MARK in name else None, links=(found,), facts={"title": name}
+    return present_finding(
+        page,
+        name=name,
+        platform_id=name if MARK in name else None,
+        links=(found,),
+        fields={"title": name},
     )
 
 
@@ -76,7 +88,7 @@ class Seen(App):
     """The app that a command opens, with a web of the test's, read in this process."""
 
     def readers(self):
-        return ReaderPool(0)
+        return ParserPool(0)
 
     def fetcher(self, now, turns=None):  # nobody else asks
         web = Web(now=now)
@@ -92,16 +104,16 @@ def known(tmp_path_factory):
     """A network whose one association is known in every way there is."""
     folder = tmp_path_factory.mktemp("known")
     (folder / "config.toml").write_text(CONFIG)
-    usual, checker.steps = checker.steps, steps
+    usual, checker.probe_steps_for = checker.probe_steps_for, steps
     try:
         with _opened(folder) as app:
             _register(app)
             for day in range(3):
-                asyncio.run(runs_run.run(app, night_of(day)))
+                asyncio.run(runs_run.execute_run(app, night_of(day)))
             _talk(app)
             _break_off(app)
     finally:
-        checker.steps = usual
+        checker.probe_steps_for = usual
     (folder / "uploads").mkdir(exist_ok=True)
     (folder / "uploads" / f"{NOW:%Y%m%d%H%M%S}-{'a' * 22}").write_text(f"id,name\n{ID},{MARK}\n")
     return folder
@@ -112,30 +124,37 @@ def folder(known, tmp_path, monkeypatch):
     """Such a network, to be changed."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LOGNAME", "Salma")
-    monkeypatch.setattr(checker, "steps", steps)
+    monkeypatch.setattr(checker, "probe_steps_for", steps)
     shutil.copytree(known, tmp_path, dirs_exist_ok=True)
     return tmp_path
 
 
 def _break_off(app):
     """A night that was never concluded: its receipt names every host."""
-    running = app.store.begin_night(night_of(3).date(), night_of(3))
+    running = app.store.begin_run(night_of(3).date(), night_of(3))
     told = {"requests_by_host": {f"{MARK}.example": 2}, "requests": 2}
-    app.store.finish_night(running, NightState.INCOMPLETE, night_of(3), receipt=told)
+    app.store.finish_run(running, AuditRunState.INCOMPLETE, night_of(3), receipt=told)
 
 
 def _opened(folder):
     config = configured()
-    storage = config.storage.model_copy(update={"folder": folder, "url": f"sqlite:///{folder}/auditor.db"})
-    update = {"storage": storage, "web": schema.Web(public_url="https://reports.example.org")}
+    storage = config.storage.model_copy(
+        update={"folder": folder, "url": f"sqlite:///{folder}/auditor.db"}
+    )
+    update = {
+        "storage": storage,
+        "web": schema.WebSettings(public_url="https://reports.example.org"),
+    }
     config = config.model_copy(update=update)
-    return Seen(config, Store.open(storage.url), Archive(folder / "archive"))
+    return Seen(config, Store.open(storage.url), BodyStore(folder / "archive"))
 
 
 def _register(app):
     people = [
-        Member(
-            Association(ID, f"Name {MARK}", region=f"Region {MARK}", city=f"City {MARK}", tags=(MARK, "all")),
+        AssociationEntry(
+            Association(
+                ID, f"Name {MARK}", region=f"Region {MARK}", city=f"City {MARK}", tags=(MARK, "all")
+            ),
             Contact(f"{MARK}@example.org", f"06 {MARK}", f"Officer {MARK}", f"Note {MARK}"),
         ),
         Association("nour", "Nour", region="Rabat", tags=("all",)),
@@ -148,29 +167,37 @@ def _register(app):
         link("nour", "facebook", "nour"),
     ]
     app.store.save_registry(people, rows, START - timedelta(hours=2))
-    changed = people[0].having({"phone": f"07 {MARK}"})
-    app.store.save_registry([changed, people[1]], rows, START - timedelta(hours=1), by=By("Amina", "web"))
+    changed = people[0].replace_values({"phone": f"07 {MARK}"})
+    app.store.save_registry(
+        [changed, people[1]], rows, START - timedelta(hours=1), origin=ChangeOrigin("Amina", "web")
+    )
 
 
 def _talk(app):
     store = app.store
-    account = next(row.id for row in store.accounts(ID))
+    account = next(row.id for row in store.list_accounts(ID))
     said = store.add_decision(
-        Decision(ID, "facebook", DecisionKind.ATTEST, "Amina", f"why {MARK}", NOW, account_id=account)
+        Decision(
+            ID, "facebook", DecisionKind.CONFIRM, "Amina", f"why {MARK}", NOW, account_id=account
+        )
     )
-    store.withdraw([said.id], Withdrawal("Amina", f"back {MARK}", NOW))
-    report_links.made(store, app.config, ID, f"Amina {MARK}", NOW)
-    store.add_reply(Reply(ID, ReplyKind.MISTAKEN, NOW, text=f"said {MARK}"))
+    store.withdraw_decisions([said.id], DecisionWithdrawal("Amina", f"back {MARK}", NOW))
+    report_links.create_report_link(store, app.config, ID, f"Amina {MARK}", NOW)
+    store.add_reply(Reply(ID, ReplyKind.DISPUTED, NOW, text=f"said {MARK}"))
     store.add_follow_up(FollowUp(ID, FollowUpKind.CALLED, "Amina", NOW, f"talked {MARK}"))
-    store.subscribe(Subscription(f"{MARK}@example.org", "monthly", True, NOW, ID, "hash"))
+    store.save_subscription(Subscription(f"{MARK}@example.org", "monthly", True, NOW, ID, "hash"))
     store.claim_message(f"{MARK}@example.org", "monthly", f"2026-03 {ID}", NOW)
-    store.keep_unsent(f"{MARK}@example.org", "monthly", "refused", NOW)
+    store.record_failed_message(f"{MARK}@example.org", "monthly", "refused", NOW)
     store.claim_message(f"{MARK}@example.org", "digest", "2026-03-01", NOW)
-    store.put_derived(
+    store.save_conclusions(
         gaps=[
-            Gap("nour", "youtube", "account_shared", "low", NOW, opened_at=NOW, params={"other": ID}),
+            Gap(
+                "nour", "youtube", "account_shared", "low", NOW, opened_at=NOW, params={"other": ID}
+            ),
         ],
-        proposals=[Proposal(ID, FoundLink("linkedin", MARK, f"https://l.example/{MARK}", "a"), NOW, NOW)],
+        proposals=[
+            Proposal(ID, FoundLink("linkedin", MARK, f"https://l.example/{MARK}", "a"), NOW, NOW)
+        ],
     )
 
 
@@ -197,9 +224,9 @@ def traces(folder):
 
 def figures(folder):
     with _opened(folder) as app:
-        nights = [one.id for one in app.store.nights()]
-        receipts = [one.receipt for one in app.store.nights() if one.state is NightState.DONE]
-        return app.store.figures(nights, ["", "tag:all", "region:Rabat"]), receipts
+        nights = [one.id for one in app.store.list_runs()]
+        receipts = [one.receipt for one in app.store.list_runs() if one.state is AuditRunState.DONE]
+        return app.store.get_run_facet_counts(nights, ["", "tag:all", "region:Rabat"]), receipts
 
 
 def test_nothing_anywhere_tells_of_a_forgotten_association(folder, capsys):
@@ -215,51 +242,60 @@ def test_nothing_anywhere_tells_of_a_forgotten_association(folder, capsys):
     assert traces(folder) == []
     assert figures(folder) == before
     with _opened(folder) as app:
-        app.store.copy(folder / "after.db")
-        [line] = app.store.trail(limit=1)
-    assert (line.who, line.source, line.kind) == ("Salma", "forget", "forgotten")
+        app.store.create_backup(folder / "after.db")
+        [line] = app.store.list_audit_log(limit=1)
+    assert (line.author, line.source, line.kind) == ("Salma", "forget", "forgotten")
     assert traces(folder) == []
 
 
 def test_what_a_backup_that_is_under_way_has_laid_of_it_goes_too(folder):
-    archive, copies = Archive(folder / "archive"), Archive(folder / "backups" / "evidence")
-    with Laying(copies) as laying:
-        for digest in archive.digests():
-            laying.lay(digest, archive.packed(digest))
-        before = set(archive.digests())
+    archive, copies = BodyStore(folder / "archive"), BodyStore(folder / "backups" / "evidence")
+    with BodyWriter(copies) as laying:
+        for digest in archive.list_digests():
+            laying.stage(digest, archive.read_compressed(digest))
+        before = set(archive.list_digests())
         assert run("registry", "forget", ID, "--yes") == 0
         left = {file.name.rpartition("-")[2] for file in (copies.folder / ".laid").iterdir()}
-    assert left == set(archive.digests()) < before
+    assert left == set(archive.list_digests()) < before
 
 
 def test_the_signed_receipt_of_a_night_that_was_broken_off_still_holds(folder, monkeypatch):
     """It may name hosts: those of platforms, which are nobody's, and so it is let be."""
     asked = Counter({"www.facebook.com": 2, f"{MARK}.example": 2})
-    monkeypatch.setattr(Seen, "fetcher", lambda _, now, turns=None: Web(now=now, by_host=asked))
+    monkeypatch.setattr(
+        Seen, "create_fetcher", lambda _, now, turns=None: Web(now=now, by_host=asked)
+    )
     stop = asyncio.Event()
     stop.set()
     with _opened(folder) as app:
-        broken = asyncio.run(runs_run.run(app, night_of(4), stop=stop))
-    assert broken.state is NightState.INCOMPLETE
+        broken = asyncio.run(runs_run.execute_run(app, night_of(4), stop=stop))
+    assert broken.state is AuditRunState.INCOMPLETE
     assert broken.receipt["requests_by_host"] == {"www.facebook.com": 2}
     assert run("registry", "forget", ID, "--yes") == 0
     with _opened(folder) as app:
-        links = list(chain(app.store.nights(), known_keys(folder)))
-    assert [(one.signed, one.fault) for one in links] == [(Signed.GENUINE, None)] * 5
+        links = list(verify_receipt_chain(app.store.list_runs(), known_keys(folder)))
+    assert [(one.signature_status, one.fault) for one in links] == [
+        (SignatureStatus.VALID, None)
+    ] * 5
     assert traces(folder) == []
 
 
 def test_what_is_left_is_the_others_whole(folder):
     with _opened(folder) as app:
-        before = list(app.store.observations(association="nour"))
+        before = list(app.store.list_observations(association="nour"))
     assert run("registry", "forget", ID, "--yes") == 0
     with _opened(folder) as app:
-        assert list(app.store.observations(association="nour")) == before
-        assert all(piece.digest in app.archive for look in before for piece in look.evidence if piece.digest)
-        assert [row.id for row in app.store.summaries().rows] == ["nour"]
-        assert app.store.tally()["all"] == 1
-        assert not [gap for gap in app.store.gaps("nour") if gap.params.get("other")]
-        with app.store._database.reading() as connection:
+        assert list(app.store.list_observations(association="nour")) == before
+        assert all(
+            piece.digest in app.body_store
+            for look in before
+            for piece in look.evidence
+            if piece.digest
+        )
+        assert [row.id for row in app.store.list_summaries().rows] == ["nour"]
+        assert app.store.get_facet_counts()["all"] == 1
+        assert not [gap for gap in app.store.list_gaps("nour") if gap.params.get("other")]
+        with app.store._database.begin_read() as connection:
             assert connection.exec_driver_sql("PRAGMA foreign_key_check").all() == []
 
 
@@ -267,7 +303,7 @@ def test_a_rebuild_after_it_leaves_the_figures_of_the_nights_before(folder):
     assert run("registry", "forget", ID, "--yes") == 0
     before = figures(folder)
     with _opened(folder) as app:
-        rejudge(app)
+        reevaluate(app)
     assert figures(folder) == before
 
 
@@ -276,7 +312,12 @@ def test_it_asks_where_somebody_is_and_refuses_where_nobody_is(folder, capsys, m
     assert "--yes" in capsys.readouterr().err
     assert run("registry", "forget", ID, "--dry-run") == 0
     told = dict(line.split("\t") for line in capsys.readouterr().out.splitlines()[1:])
-    assert (told["contact"], told["account"], told["observation"], told["body"]) == ("1", "3", "9", "2")
+    assert (told["contact"], told["account"], told["observation"], told["body"]) == (
+        "1",
+        "3",
+        "9",
+        "2",
+    )
     monkeypatch.setattr("auditor.cli.erasure.may_ask", lambda: True)
     for line, is_left in (("no\n", True), ("", True), ("نعم\n", False)):
         monkeypatch.setattr("sys.stdin", io.StringIO(line))
@@ -299,11 +340,13 @@ def test_an_id_that_nobody_has_is_one_line(tmp_path, monkeypatch, capsys):
 def test_the_contact_alone_can_go(folder, capsys):
     assert run("registry", "forget", ID, "--contacts", "--yes") == 0
     with _opened(folder) as app:
-        assert not app.store.contact(ID)
-        assert app.store.association(ID).reached == frozenset()
-        assert list(app.store.subscriptions()) == []
-        assert {change.field for change in app.store.trail(ID)}.isdisjoint({"phone", "email"})
-        assert app.store.trail(ID, limit=1)[0].field == "contact"
+        assert not app.store.get_contact(ID)
+        assert app.store.get_association(ID).contact_methods == frozenset()
+        assert list(app.store.list_subscriptions()) == []
+        assert {change.field for change in app.store.list_audit_log(ID)}.isdisjoint(
+            {"phone", "email"}
+        )
+        assert app.store.list_audit_log(ID, limit=1)[0].field == "contact"
     for word in (f"{MARK}@example", f"06 {MARK}", f"07 {MARK}", f"Officer {MARK}", f"Note {MARK}"):
         assert word not in dump(folder)
         assert word.encode() not in (folder / "auditor.db").read_bytes()
@@ -320,7 +363,9 @@ def test_all_that_is_kept_can_be_shown_to_whom_it_is_about(folder, capsys):
         "association", "contact", "account", "observation", "decision", "withdrawal", "letter", "reply",
         "follow_up", "subscription", "sent", "trail", "proposal", "summary", "look", "checked",
     }  # fmt: skip
-    assert next(item for item in items if item["kept"] == "contact")["email"] == f"{MARK}@example.org"
+    assert (
+        next(item for item in items if item["kept"] == "contact")["email"] == f"{MARK}@example.org"
+    )
     assert not any("token_hash" in item for item in items)
 
 
@@ -336,8 +381,8 @@ def test_a_sheet_that_lists_it_again_is_warned_of_and_may_be_taken(folder, capsy
 
 
 def test_it_is_told_again_after_a_death_half_way(folder, monkeypatch, capsys):
-    with monkeypatch.context() as patch:
-        patch.setattr(Store, "scrub", lambda _: False)
+    with monkeypatch.get_tls_context() as patch:
+        patch.setattr(Store, "vacuum_database", lambda _: False)
         assert run("registry", "forget", ID, "--yes") == 3
     assert "still holds traces" in capsys.readouterr().err
     assert run("registry", "forget", ID, "--yes") == 0
@@ -373,7 +418,9 @@ def test_a_contact_is_told_again_where_a_reader_held_the_log(folder, capsys):
 
 
 @pytest.mark.parametrize("place", ["backups", "stick"])
-def test_a_restore_over_a_lost_database_knows_who_was_forgotten_from_the_newer_backups(folder, capsys, place):
+def test_a_restore_over_a_lost_database_knows_who_was_forgotten_from_the_newer_backups(
+    folder, capsys, place
+):
     assert run("backup") == 0
     [older] = (folder / "backups").glob("auditor-*.db")
     (folder / "stick").mkdir()
@@ -400,8 +447,8 @@ def test_who_was_pruned_before_can_be_forgotten_too(folder):
 def test_a_mark_is_of_this_folder_alone(tmp_path):
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
-    one, other = (mark_of(tmp_path / name, "nour") for name in ("a", "b"))
-    assert one == mark_of(tmp_path / "a", "nour")
+    one, other = (compute_erasure_mark(tmp_path / name, "nour") for name in ("a", "b"))
+    assert one == compute_erasure_mark(tmp_path / "a", "nour")
     assert one != other
     assert re.fullmatch(r"forgotten-[0-9a-f]{16}", one)
 
@@ -420,7 +467,10 @@ def test_the_page_shows_how_much_it_is_and_erases_by_the_typed_code_alone(folder
         assert refused.status_code == 422
         assert MARK in dump(folder)
         done = client.post(f"/{language}{ADDRESS}", data={"what": "all", "typed": ID})
-        assert (done.status_code, done.headers["location"]) == (303, f"/{language}/registry?forgotten=all")
+        assert (done.status_code, done.headers["location"]) == (
+            303,
+            f"/{language}/registry?forgotten=all",
+        )
         assert 'role="status"' in client.get(done.headers["location"]).text
         assert client.get(f"/{language}{ADDRESS}").status_code == 404
     assert traces(folder) == []
@@ -429,8 +479,8 @@ def test_the_page_shows_how_much_it_is_and_erases_by_the_typed_code_alone(folder
 def test_the_page_erases_the_contact_alone_unless_all_is_chosen(folder):
     with _opened(folder) as app, browsing(app, NOW) as client:
         assert client.post(f"/en{ADDRESS}", data={"typed": ID}).status_code == 303
-        assert app.store.association(ID)
-        assert not app.store.contact(ID)
+        assert app.store.get_association(ID)
+        assert not app.store.get_contact(ID)
 
 
 def test_a_coordinator_of_some_regions_and_a_reader_erase_nothing(folder):
@@ -438,8 +488,11 @@ def test_a_coordinator_of_some_regions_and_a_reader_erase_nothing(folder):
         for role, regions in ((Role.READER, ()), (Role.COORDINATOR, (f"Region {MARK}",))):
             with browsing(app, NOW, name=role, role=role, regions=regions) as client:
                 assert client.get(f"/en{ADDRESS}").status_code == 403
-                assert client.post(f"/en{ADDRESS}", data={"what": "all", "typed": ID}).status_code == 403
-        assert app.store.association(ID)
+                assert (
+                    client.post(f"/en{ADDRESS}", data={"what": "all", "typed": ID}).status_code
+                    == 403
+                )
+        assert app.store.get_association(ID)
 
 
 def test_backups_of_before_are_named_and_a_restored_one_tells_who_is_back(folder, capsys):

@@ -15,15 +15,15 @@ from hypothesis import strategies as st
 
 from auditor.checking import checker
 from auditor.cli.main import main
-from auditor.config.schema import Keep
+from auditor.config.schema import RetentionSettings
 from auditor.evaluation import reevaluate
 from auditor.retention import backups
-from auditor.retention.evidence_pruning import Limits, is_due, thin
+from auditor.retention.evidence_pruning import RetentionLimits, is_pruning_due, prune_evidence
 from auditor.runs import pipeline
-from auditor.runs.run import run
+from auditor.runs.run import execute_run
 from probes.models.finding import Reason
-from probes.models.http import Ask, NoPage
-from probes.models.probe import present
+from probes.models.http import FetchError, PageRequest
+from probes.models.probe import present_finding
 from storage.errors import StoreError
 from storage.models.audit import Decision, DecisionKind
 from tests.support.mini_network import link, night_of, opened, register, steps
@@ -48,13 +48,13 @@ def counting(account, keyed=()):
 
 @pytest.fixture(autouse=True)
 def simple_probe(monkeypatch):
-    monkeypatch.setattr(checker, "steps", counting)
-    monkeypatch.setattr(reevaluate, "steps", counting)
+    monkeypatch.setattr(checker, "probe_steps_for", counting)
+    monkeypatch.setattr(reevaluate, "probe_steps_for", counting)
 
 
 @pytest.fixture
 def app(tmp_path):
-    small = opened(tmp_path, placed(tmp_path, keep=Keep(bodies=30, exchanges=60)))
+    small = opened(tmp_path, placed(tmp_path, keep=RetentionSettings(bodies=30, exchanges=60)))
     register(small, *LINKS)
     yield small
     small.store.close()
@@ -62,30 +62,30 @@ def app(tmp_path):
 
 async def played(app, *words, first=0):
     for day, tonight in enumerate(words, first):
-        app.web.answers = {row.typed: f"alive {day}" for row in LINKS} | dict(tonight)
-        await run(app, night_of(day))
+        app.web.answers = {row.typed_text: f"alive {day}" for row in LINKS} | dict(tonight)
+        await execute_run(app, night_of(day))
 
 
 def thinned(app, now=LATER, **more):
-    return thin(app.store, app.archive, app.config, now, **more)
+    return prune_evidence(app.store, app.body_store, app.config, now, **more)
 
 
 def everything(app):
     """All that is remembered but the evidence."""
-    looks = [replace(look, evidence=()) for look in app.store.observations()]
-    return looks, list(app.store.nights()), conclusions(app)
+    looks = [replace(look, evidence=()) for look in app.store.list_observations()]
+    return looks, list(app.store.list_runs()), conclusions(app)
 
 
 def conclusions(app):
     return (
         list(app.store.standings()),
-        sorted((replace(gap, id=None) for gap in app.store.gaps()), key=repr),
-        sorted((replace(one, id=None) for one in app.store.proposals()), key=repr),
+        sorted((replace(gap, id=None) for gap in app.store.list_gaps()), key=repr),
+        sorted((replace(one, id=None) for one in app.store.list_proposals()), key=repr),
     )
 
 
 def bodies(app):
-    return set(app.archive.digests())
+    return set(app.body_store.list_digests())
 
 
 async def test_old_pages_go_and_nothing_else_changes(app):
@@ -94,8 +94,8 @@ async def test_old_pages_go_and_nothing_else_changes(app):
     told = thinned(app)
     assert everything(app) == before
     assert told.bodies == len(kept) - len(bodies(app)) > 15
-    assert told.otherwise == 0
-    assert reevaluate.rejudge(app).changes == []
+    assert told.differing_observations == 0
+    assert reevaluate.reevaluate(app).changes == []
     assert everything(app) == before
     assert thinned(app).bodies == 0
 
@@ -106,19 +106,19 @@ async def test_what_is_young_stays(app):
     assert thinned(app, night_of(29)).bodies == 0
     assert bodies(app) == kept
     assert thinned(app, night_of(45)).bodies > 0
-    whole = [look for look in app.store.observations() if look.observed_at >= night_of(15)]
-    assert all(piece.digest in app.archive for look in whole for piece in look.evidence)
+    whole = [look for look in app.store.list_observations() if look.observed_at >= night_of(15)]
+    assert all(piece.digest in app.body_store for look in whole for piece in look.evidence)
 
 
 @pytest.mark.slow
 async def test_the_ends_of_each_run_and_the_first_of_each_month_stay(app):
-    gone = {NOUR.typed: "gone"}
+    gone = {NOUR.typed_text: "gone"}
     await played(app, *[{}] * 10, *[gone] * 10, *[{}] * 30)
     thinned(app)
     whole = {
         look.observed_at.date()
-        for look in app.store.observations(account_id=next(app.store.accounts("nour")).id)
-        if all(piece.digest in app.archive for piece in look.evidence)
+        for look in app.store.list_observations(account_id=next(app.store.list_accounts("nour")).id)
+        if all(piece.digest in app.body_store for piece in look.evidence)
     }
     assert {night_of(day).date() for day in (0, 9, 10, 19, 20, 49)} <= whole
     assert datetime(2026, 4, 1, tzinfo=UTC).date() in whole
@@ -126,31 +126,37 @@ async def test_the_ends_of_each_run_and_the_first_of_each_month_stay(app):
 
 
 async def test_what_gaps_proposals_and_words_rest_on_stays(app):
-    await played(app, *[{}] * 4, *[{SITE.typed: "linked"}] * 4, *[{SITE.typed: "wide"}] * 6)
-    account = next(row for row in app.store.accounts("amal"))
+    await played(
+        app, *[{}] * 4, *[{SITE.typed_text: "linked"}] * 4, *[{SITE.typed_text: "wide"}] * 6
+    )
+    account = next(row for row in app.store.list_accounts("amal"))
     when = night_of(13) + timedelta(hours=9)
-    said = Decision("amal", "facebook", DecisionKind.ATTEST, "Amina", "seen", when, account_id=account.id)
+    said = Decision(
+        "amal", "facebook", DecisionKind.CONFIRM, "Amina", "seen", when, account_id=account.id
+    )
     app.store.add_decision(said)
-    await played(app, *[{SITE.typed: "wide"}] * 2, first=14)
+    await played(app, *[{SITE.typed_text: "wide"}] * 2, first=14)
     thinned(app)
     whole = {
         (look.account_id, look.observed_at)
-        for look in app.store.observations()
-        if all(piece.digest in app.archive for piece in look.evidence)
+        for look in app.store.list_observations()
+        if all(piece.digest in app.body_store for piece in look.evidence)
     }
     sites = {
         at
         for number, at in whole
-        if number == next(r.id for r in app.store.accounts() if r.channel == "website")
+        if number == next(r.id for r in app.store.list_accounts() if r.channel == "website")
     }
-    found = next(app.store.proposals())
+    found = next(app.store.list_proposals())
     assert {found.first_seen, found.last_seen} <= sites
-    by_start = {night.started_at: night.id for night in app.store.nights()}
-    for gap in app.store.gaps():
+    by_start = {night.started_at: night.id for night in app.store.list_runs()}
+    for gap in app.store.list_gaps():
         for moment in filter(None, (gap.first_seen, gap.opened_at, gap.closed_at)):
-            for look in app.store.observations(night_id=by_start[moment], association=None):
+            for look in app.store.list_observations(run_id=by_start[moment], association=None):
                 if (
-                    next(r for r in app.store.accounts() if r.id == look.account_id).association
+                    next(
+                        r for r in app.store.list_accounts() if r.id == look.account_id
+                    ).association
                     == gap.association
                 ):
                     assert (look.account_id, look.observed_at) in whole
@@ -163,32 +169,39 @@ async def test_what_gaps_proposals_and_words_rest_on_stays(app):
 @pytest.mark.slow
 async def test_exchanges_are_bared_later_than_bodies_go(app):
     await played(app, *[{}] * 20)
-    assert thinned(app, night_of(52)).exchanges == 0
+    assert thinned(app, night_of(52)).stripped_observations == 0
     told = thinned(app, night_of(90))
-    assert told.exchanges > 30
-    bare = [piece for look in app.store.observations() for piece in look.evidence if piece.thinned]
-    assert len(bare) == told.exchanges
-    assert all(piece.url and piece.status == 200 and piece.digest and not piece.headers for piece in bare)
-    assert reevaluate.rejudge(app).changes == []
-    assert thinned(app, night_of(90)).exchanges == 0
+    assert told.stripped_observations > 30
+    bare = [
+        piece
+        for look in app.store.list_observations()
+        for piece in look.evidence
+        if piece.is_pruned
+    ]
+    assert len(bare) == told.stripped_observations
+    assert all(
+        piece.url and piece.status == 200 and piece.digest and not piece.headers for piece in bare
+    )
+    assert reevaluate.reevaluate(app).changes == []
+    assert thinned(app, night_of(90)).stripped_observations == 0
 
 
 @pytest.mark.slow
 async def test_what_today_s_probe_reads_otherwise_stays(app, monkeypatch):
     """Else a rebuild after thinning would take back what a better probe has found."""
-    await played(app, *[{NOUR.typed: f"gone {day}"} for day in range(20)])
+    await played(app, *[{NOUR.typed_text: f"gone {day}"} for day in range(20)])
 
     def better(account, _keyed):
-        page = yield Ask(account.identity.canonical, registered=True)
-        return present(page, name=page.body.decode())
+        page = yield PageRequest(account.identity.canonical, is_registered_link=True)
+        return present_finding(page, name=page.body.decode())
 
-    monkeypatch.setattr(reevaluate, "steps", better)
-    reevaluate.rejudge(app)
+    monkeypatch.setattr(reevaluate, "probe_steps_for", better)
+    reevaluate.reevaluate(app)
     before = conclusions(app)
     told = thinned(app)
-    assert (told.bodies, told.otherwise) == (0, told.otherwise)
-    assert told.otherwise > 30
-    reevaluate.rejudge(app)
+    assert (told.bodies, told.differing_observations) == (0, told.differing_observations)
+    assert told.differing_observations > 30
+    reevaluate.reevaluate(app)
     assert conclusions(app) == before
 
 
@@ -203,14 +216,16 @@ async def test_a_dry_run_tells_the_same_and_removes_nothing(app):
 async def test_what_is_removed_here_is_removed_beside_the_backups(app):
     await played(app, *[{}] * 20)
     taken(app)
-    copies = backups.bodies_in(app.config)
-    assert set(copies.digests()) == bodies(app)
+    copies = backups.open_backup_bodies(app.config)
+    assert set(copies.list_digests()) == bodies(app)
     thinned(app, copies=copies)
-    assert set(copies.digests()) == bodies(app)
+    assert set(copies.list_digests()) == bodies(app)
 
 
-async def test_bodies_that_nothing_refers_to_go_and_those_of_a_database_begun_anew_stay(app, tmp_path):
-    digest = app.archive.put(b"of a look that was never committed")
+async def test_bodies_that_nothing_refers_to_go_and_those_of_a_database_begun_anew_stay(
+    app, tmp_path
+):
+    digest = app.body_store.put(b"of a look that was never committed")
     os.utime(next(tmp_path.rglob(f"{digest}.gz")), times=(night_of(0).timestamp(),) * 2)
     assert thinned(app).bodies == 0
     await played(app, {})
@@ -223,18 +238,24 @@ async def test_after_a_restore_thinning_leaves_the_pages_of_newer_backups(app, t
     older = taken(app, night_of(20)).backup
     await played(app, *[{}] * 20, first=40)
     newer = taken(app, night_of(60)).backup
-    for look in app.store.observations():
+    for look in app.store.list_observations():
         for piece in look.evidence:
             for file in tmp_path.rglob(f"{piece.digest}.gz"):
                 os.utime(file, times=(look.observed_at.timestamp(),) * 2)
     app.store.close()
-    backups.put_back(app.config, older.file, night_of(61))
+    backups.restore_backup(app.config, older.file, night_of(61))
     with closing(opened(tmp_path, app.config).store) as store:
-        thin(store, app.archive, app.config, night_of(61), copies=backups.bodies_in(app.config))
-    backups.put_back(app.config, newer.file, night_of(61))
+        prune_evidence(
+            store,
+            app.body_store,
+            app.config,
+            night_of(61),
+            backup_bodies=backups.open_backup_bodies(app.config),
+        )
+    backups.restore_backup(app.config, newer.file, night_of(61))
     with closing(opened(tmp_path, app.config).store) as store:
-        young = [look for look in store.observations() if look.observed_at >= night_of(40)]
-        assert all(piece.digest in app.archive for look in young for piece in look.evidence)
+        young = [look for look in store.list_observations() if look.observed_at >= night_of(40)]
+        assert all(piece.digest in app.body_store for look in young for piece in look.evidence)
 
 
 async def test_thinning_that_is_interrupted_is_gone_on_with(app):
@@ -242,7 +263,7 @@ async def test_thinning_that_is_interrupted_is_gone_on_with(app):
     kept = bodies(app)
     assert thinned(app, stopped=lambda: True).bodies == 0
     assert bodies(app) == kept
-    assert reevaluate.rejudge(app).changes == []
+    assert reevaluate.reevaluate(app).changes == []
     assert thinned(app).bodies > 0
 
 
@@ -250,7 +271,7 @@ async def test_thinning_that_is_interrupted_is_gone_on_with(app):
 @pytest.mark.fault("F43")
 async def test_thinning_that_fails_at_any_write_loses_nothing(app, monkeypatch):
     await played(app, *[{}] * 20)
-    before, usual = everything(app), app.store.put_evidence
+    before, usual = everything(app), app.store.replace_evidence
     calls = []
 
     def failing(looks):
@@ -259,13 +280,13 @@ async def test_thinning_that_fails_at_any_write_loses_nothing(app, monkeypatch):
             raise StoreError("the disk", "it is full")
         usual(looks)
 
-    monkeypatch.setattr(app.store, "put_evidence", failing)
+    monkeypatch.setattr(app.store, "replace_evidence", failing)
     with pytest.raises(StoreError):
         thinned(app)
     assert everything(app) == before
-    assert reevaluate.rejudge(app).changes == []
+    assert reevaluate.reevaluate(app).changes == []
     assert thinned(app).bodies > 15
-    assert reevaluate.rejudge(app).changes == []
+    assert reevaluate.reevaluate(app).changes == []
 
 
 @pytest.mark.slow
@@ -275,24 +296,26 @@ async def test_a_sunday_s_night_ends_with_thinning_once_there_is_something_old(a
     due = [
         day
         for day in days
-        if is_due(
+        if is_pruning_due(
             app.store,
             app.config,
-            replace(next(app.store.nights()), day=night_of(day).date(), started_at=night_of(day)),
+            replace(
+                next(app.store.list_runs()), day=night_of(day).date(), started_at=night_of(day)
+            ),
         )
     ]
     assert [night_of(day).strftime("%a") for day in due] == ["Sun"] * 4
     assert min(due) > 30
     kept = len(bodies(app))
     app.web.answers = {}
-    await pipeline.run(app, night_of(42))
+    await pipeline.run_audit_pipeline(app, night_of(42))
     assert night_of(42).strftime("%a") == "Sun"
     assert len(bodies(app)) < kept
 
 
 def test_for_ever_is_for_ever():
-    config = placed(Path(), keep=Keep(bodies=0, exchanges=0))
-    limits = Limits.of(config, LATER)
+    config = placed(Path(), keep=RetentionSettings(bodies=0, exchanges=0))
+    limits = RetentionLimits.from_config(config, LATER)
     assert limits.bodies < datetime(2, 1, 1, tzinfo=UTC)
     assert limits.exchanges < datetime(2, 1, 1, tzinfo=UTC)
 
@@ -313,9 +336,20 @@ def test_the_command_tells_what_went(tmp_path, monkeypatch, capsys):
 
 
 WORDS = st.sampled_from(
-    ["alive", "gone", "wall", "linked", "wide", "bug", NoPage(Reason.NETWORK), NoPage(Reason.TLS)]
+    [
+        "alive",
+        "gone",
+        "wall",
+        "linked",
+        "wide",
+        "bug",
+        FetchError(Reason.NETWORK),
+        FetchError(Reason.TLS),
+    ]
 )
-HISTORY = st.lists(st.fixed_dictionaries({row.typed: WORDS for row in LINKS}), min_size=4, max_size=14)
+HISTORY = st.lists(
+    st.fixed_dictionaries({row.typed_text: WORDS for row in LINKS}), min_size=4, max_size=14
+)
 QUIET = [HealthCheck.function_scoped_fixture]
 
 
@@ -324,13 +358,15 @@ QUIET = [HealthCheck.function_scoped_fixture]
 @given(HISTORY, st.lists(st.integers(1, 30), min_size=1, max_size=3), st.integers(0, 20))
 def test_any_history_is_rebuilt_after_thinning_to_what_it_was(history, days, later):
     with tempfile.TemporaryDirectory() as folder:
-        app = opened(Path(folder), placed(Path(folder), keep=Keep(bodies=1, exchanges=3)))
+        app = opened(
+            Path(folder), placed(Path(folder), keep=RetentionSettings(bodies=1, exchanges=3))
+        )
         register(app, *LINKS)
         asyncio.run(nights_played(app, history))
         before = everything(app)
         for day in days:
             thinned(app, night_of(day))
-            assert reevaluate.rejudge(app).changes == []
+            assert reevaluate.reevaluate(app).changes == []
         after = everything(app)
         app.store.close()
     assert after == before
@@ -339,4 +375,4 @@ def test_any_history_is_rebuilt_after_thinning_to_what_it_was(history, days, lat
 async def nights_played(app, history):
     for day, tonight in enumerate(history):
         app.web.answers = dict(tonight)
-        await run(app, night_of(day))
+        await execute_run(app, night_of(day))

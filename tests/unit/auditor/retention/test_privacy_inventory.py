@@ -8,9 +8,9 @@ import pytest
 
 from auditor import report_links
 from auditor.checking import checker
-from auditor.notifications.subscriptions import monthly
-from auditor.runs.pipeline import run
-from storage.models.audit import Association, Contact, Member
+from auditor.notifications.subscriptions import subscribe_to_monthly_report
+from auditor.runs.pipeline import run_audit_pipeline
+from storage.models.audit import Association, AssociationEntry, Contact
 from storage.tables import communication, runs, summaries  # noqa: F401  # their tables belong to the metadata
 from storage.tables.core import METADATA
 from tests.support.mini_network import START, opened, register, steps
@@ -44,24 +44,40 @@ def test_every_kind_of_data_says_why_how_long_who_sees_it_and_how_it_goes():
 
 
 @pytest.mark.fault("F60")
-async def test_the_log_of_a_night_with_mails_and_letters_names_nobody(tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr(checker, "steps", steps)
+async def test_the_log_of_a_night_with_mails_and_letters_names_nobody(
+    tmp_path, monkeypatch, caplog
+):
+    monkeypatch.setattr(checker, "probe_steps_for", steps)
     caplog.set_level(logging.INFO)
     with mail_server() as box:
         app = opened(
             tmp_path,
-            config_for(tmp_path, box.port, {"to": "omar@rabat.example"}, {"to": "gone@rabat.example"}),
+            config_for(
+                tmp_path, box.port, {"to": "omar@rabat.example"}, {"to": "gone@rabat.example"}
+            ),
         )
         register(app)
-        contact = Contact("contact@nour.example", "06 12 34 56 78", "Zineb Officer", "Note of Zineb")
-        app.store.save_registry([Member(Association("nour", "Nour"), contact)], [], START)
-        _, link = report_links.made(app.store, app.config, "nour", "Amina", START)
-        monthly(app.store, "zineb@nour.example", "nour", START)
-        box.refused["gone@rabat.example"] = "550 <gone@rabat.example>: nobody here"
-        box.refused["zineb@nour.example"] = "451 try zineb@nour.example later"
-        await run(app, START)
+        contact = Contact(
+            "contact@nour.example", "06 12 34 56 78", "Zineb Officer", "Note of Zineb"
+        )
+        app.store.save_registry([AssociationEntry(Association("nour", "Nour"), contact)], [], START)
+        _, link = report_links.create_report_link(app.store, app.config, "nour", "Amina", START)
+        subscribe_to_monthly_report(app.store, "zineb@nour.example", "nour", START)
+        box.build_refusal["gone@rabat.example"] = "550 <gone@rabat.example>: nobody here"
+        box.build_refusal["zineb@nour.example"] = "451 try zineb@nour.example later"
+        await run_audit_pipeline(app, START)
         app.store.close()
-    told = "\n".join(one.getMessage() for one in caplog.records if one.name != "mail.log")  # its server's
+    told = "\n".join(
+        one.getMessage() for one in caplog.records if one.name != "mail.log"
+    )  # its server's
     assert told.count("did not get the message") == 2
-    for secret in ("gone@", "zineb@", "contact@", "omar@", "06 12", "Zineb", link.rpartition("/")[2]):
+    for secret in (
+        "gone@",
+        "zineb@",
+        "contact@",
+        "omar@",
+        "06 12",
+        "Zineb",
+        link.rpartition("/")[2],
+    ):
         assert secret not in told, secret

@@ -9,14 +9,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from auditor.demo.pages.youtube import ago as in_words
-from auditor.rules.account_status import Bands, Confirm, advance, age, decided
-from probes.dates.parser import parse
-from probes.models.finding import Activity, Finding, Precision, Presence, Reason
-from storage.models.audit import Decision, DecisionKind, Observation, Standing, State
+from auditor.demo.pages.youtube import format_age as in_words
+from auditor.rules.account_status import (
+    ActivityBands,
+    ConfirmationThresholds,
+    advance,
+    apply_decisions,
+    days_since_activity,
+)
+from probes.dates.parser import parse_date
+from probes.models.finding import Activity, DatePrecision, Finding, Presence, Reason
+from storage.models.audit import AccountState, AccountStatus, Decision, DecisionKind, Observation
 
 START = datetime(2026, 3, 1, 1, tzinfo=UTC)
-CONFIRM = Confirm()
+CONFIRM = ConfirmationThresholds()
 
 SEEN = Finding(Presence.PRESENT)
 LOST = Finding(Presence.ABSENT, Reason.NOT_FOUND)
@@ -28,58 +34,64 @@ EXPIRED = Finding(Presence.UNKNOWN, Reason.TLS, facts={"tls": "expired"})
 
 def nights(*findings, blind=()):
     """The standing after one finding a night; None is a night without a look."""
-    standing = Standing(1)
+    standing = AccountStatus(1)
     for at, finding in enumerate(findings):
         if finding is not None:
             seen = Observation(1, at, START + timedelta(days=at), finding)
-            standing = advance(standing, seen, CONFIRM, blind=at in blind)
+            standing = advance(standing, seen, CONFIRM, is_unreliable=at in blind)
     return standing
 
 
 def test_one_good_look_makes_an_account_present():
     standing = nights(SEEN)
-    assert (standing.state, standing.since) == (State.PRESENT, START)
+    assert (standing.state, standing.since) == (AccountState.PRESENT, START)
 
 
 @pytest.mark.fault("F32")
 def test_one_bad_night_changes_nothing():
     standing = nights(SEEN, LOST)
-    assert standing.state is State.PRESENT
-    assert (standing.doubt.nights, standing.doubt.cause) == (1, "not_found")
-    assert nights(SEEN, LOST, SEEN).doubt is None
+    assert standing.state is AccountState.PRESENT
+    assert (standing.unconfirmed_streak.run_count, standing.unconfirmed_streak.cause) == (
+        1,
+        "not_found",
+    )
+    assert nights(SEEN, LOST, SEEN).unconfirmed_streak is None
 
 
 @pytest.mark.fault("F32")
 def test_three_absences_over_six_days_are_believed_and_date_from_the_first():
-    assert nights(SEEN, *[LOST] * 6).state is State.PRESENT
+    assert nights(SEEN, *[LOST] * 6).state is AccountState.PRESENT
     standing = nights(SEEN, *[LOST] * 7)
-    assert (standing.state, standing.reason) == (State.GONE, Reason.NOT_FOUND)
+    assert (standing.state, standing.reason) == (AccountState.GONE, Reason.NOT_FOUND)
     assert standing.since == START + timedelta(days=1)
 
 
 def test_three_absences_far_apart_are_enough():
-    assert nights(LOST, None, None, LOST, None, None, LOST).state is State.GONE
+    assert nights(LOST, None, None, LOST, None, None, LOST).state is AccountState.GONE
 
 
 def test_six_days_are_counted_in_dates_not_in_hours():
-    standing = Standing(1)
+    standing = AccountStatus(1)
     for day, hour in ((0, 2), (3, 1), (6, 1)):
         seen = Observation(1, day, START.replace(hour=hour) + timedelta(days=day), LOST)
         standing = advance(standing, seen, CONFIRM)
-    assert standing.state is State.GONE
+    assert standing.state is AccountState.GONE
 
 
 def test_an_unknown_night_neither_counts_nor_resets():
-    assert nights(LOST, WALL, WALL, LOST, WALL, WALL, WALL).doubt.nights == 2
-    assert nights(LOST, WALL, WALL, LOST, WALL, WALL, LOST).state is State.GONE
+    assert nights(LOST, WALL, WALL, LOST, WALL, WALL, WALL).unconfirmed_streak.run_count == 2
+    assert nights(LOST, WALL, WALL, LOST, WALL, WALL, LOST).state is AccountState.GONE
 
 
 def test_an_unknown_night_keeps_the_last_decided_word_with_its_date():
     standing = nights(SEEN, WALL)
-    assert standing.known is SEEN
+    assert standing.last_known_finding is SEEN
     assert standing.decided_at == START
     assert standing.checked_at == START + timedelta(days=1)
-    assert (standing.latest, standing.latest_reason) == (Presence.UNKNOWN, Reason.LOGIN_WALL)
+    assert (standing.latest_presence, standing.latest_reason) == (
+        Presence.UNKNOWN,
+        Reason.LOGIN_WALL,
+    )
 
 
 def test_a_night_that_asked_nothing_of_an_account_is_no_look_at_it():
@@ -90,10 +102,10 @@ def test_a_night_that_asked_nothing_of_an_account_is_no_look_at_it():
 @pytest.mark.fault("F32")
 def test_a_lost_account_is_back_after_two_good_nights():
     gone = [LOST] * 7
-    assert nights(*gone, SEEN).state is State.GONE
+    assert nights(*gone, SEEN).state is AccountState.GONE
     back = nights(*gone, SEEN, SEEN)
-    assert (back.state, back.since) == (State.PRESENT, START + timedelta(days=7))
-    assert nights(*gone, SEEN, LOST, SEEN).state is State.GONE
+    assert (back.state, back.since) == (AccountState.PRESENT, START + timedelta(days=7))
+    assert nights(*gone, SEEN, LOST, SEEN).state is AccountState.GONE
 
 
 def test_another_reason_for_being_gone_is_another_date():
@@ -106,7 +118,10 @@ def test_a_blind_night_moves_nothing_but_the_memory_of_having_looked():
     before = nights(SEEN, LOST)
     after = nights(SEEN, LOST, LOST, blind={2})
     assert after == replace(
-        before, checked_at=START + timedelta(days=2), latest=Presence.ABSENT, latest_reason=Reason.NOT_FOUND
+        before,
+        checked_at=START + timedelta(days=2),
+        latest_presence=Presence.ABSENT,
+        latest_reason=Reason.NOT_FOUND,
     )
 
 
@@ -117,11 +132,11 @@ def test_a_night_folded_twice_counts_once():
 
 
 def test_trouble_is_the_run_of_one_cause():
-    assert nights(SLOW, SLOW, SLOW).trouble.nights == 3
-    assert nights(SLOW, EXPIRED).trouble.cause == "tls/expired"
-    assert nights(SLOW, EXPIRED).trouble.nights == 1
-    assert nights(SLOW, LEFT_OUT, SLOW).trouble.nights == 2
-    assert nights(SLOW, SEEN).trouble is None
+    assert nights(SLOW, SLOW, SLOW).failure_streak.run_count == 3
+    assert nights(SLOW, EXPIRED).failure_streak.cause == "tls/expired"
+    assert nights(SLOW, EXPIRED).failure_streak.run_count == 1
+    assert nights(SLOW, LEFT_OUT, SLOW).failure_streak.run_count == 2
+    assert nights(SLOW, SEEN).failure_streak is None
 
 
 def answer(reason=Reason.BLOCKED, status=403, url="https://nour.example/", **facts):
@@ -141,8 +156,8 @@ def answer(reason=Reason.BLOCKED, status=403, url="https://nour.example/", **fac
     ],
 )
 def test_a_night_on_which_the_server_answered_ends_the_trouble_to_reach_it(reason, status):
-    assert nights(SLOW, SLOW, answer(reason, status)).trouble is None
-    assert nights(SLOW, SLOW, answer(reason, status), SLOW).trouble.nights == 1
+    assert nights(SLOW, SLOW, answer(reason, status)).failure_streak is None
+    assert nights(SLOW, SLOW, answer(reason, status), SLOW).failure_streak.run_count == 1
 
 
 @pytest.mark.parametrize(
@@ -157,46 +172,53 @@ def test_a_night_on_which_the_server_answered_ends_the_trouble_to_reach_it(reaso
     ],
 )
 def test_what_is_no_answer_of_the_server_neither_counts_for_its_trouble_nor_ends_it(silent):
-    assert nights(SLOW, silent, SLOW, silent).trouble.nights == 2
+    assert nights(SLOW, silent, SLOW, silent).failure_streak.run_count == 2
 
 
 def test_a_bad_certificate_is_over_with_an_answer_over_https_that_was_verified_only():
-    assert nights(EXPIRED, EXPIRED, answer()).trouble is None
-    for unproved in (answer(url="http://nour.example/"), answer(tls="wrong_host"), answer(url=None)):
-        assert nights(EXPIRED, unproved, EXPIRED).trouble.nights == 2
+    assert nights(EXPIRED, EXPIRED, answer()).failure_streak is None
+    for unproved in (
+        answer(url="http://nour.example/"),
+        answer(tls="wrong_host"),
+        answer(url=None),
+    ):
+        assert nights(EXPIRED, unproved, EXPIRED).failure_streak.run_count == 2
 
 
 def test_an_error_of_the_server_is_its_trouble_whatever_its_status():
-    assert nights(SLOW, answer(Reason.SERVER_ERROR, 503)).trouble.cause == "server_error"
-    assert nights(SLOW, answer(Reason.TIMEOUT, 200)).trouble.nights == 2
+    assert nights(SLOW, answer(Reason.SERVER_ERROR, 503)).failure_streak.cause == "server_error"
+    assert nights(SLOW, answer(Reason.TIMEOUT, 200)).failure_streak.run_count == 2
 
 
 def test_the_newest_publication_is_kept_when_a_page_shows_an_older_one():
     new = Activity(START, "feed")
     old = Activity(START - timedelta(days=50), "sitemap")
     standing = nights(
-        Finding(Presence.PRESENT, last_activity=new), Finding(Presence.PRESENT, last_activity=old), SEEN
+        Finding(Presence.PRESENT, last_activity=new),
+        Finding(Presence.PRESENT, last_activity=old),
+        SEEN,
     )
     assert standing.last_activity == new
 
 
 def ago(published, seen, source="videos"):
     """What YouTube says on a day of when something was published."""
-    said = parse(in_words(published, seen, "en"), seen)
-    activity = Activity(said.when, source, said.precision, relative=said.relative)
+    said = parse_date(in_words(published, seen, "en"), seen)
+    activity = Activity(said.moment, source, said.precision, is_relative=said.is_relative)
     return Finding(Presence.PRESENT, last_activity=activity)
 
 
 def held(looks):
     """The newest publication held after each look."""
-    standing = Standing(1)
+    standing = AccountStatus(1)
     for at, (seen, finding) in enumerate(looks):
         standing = advance(standing, Observation(1, at, seen, finding), CONFIRM)
         yield standing.last_activity
 
 
 NIGHTS = [
-    datetime(2026, 11, 1, 1, tzinfo=UTC) + timedelta(days=day, minutes=37 * day % 60) for day in range(900)
+    datetime(2026, 11, 1, 1, tzinfo=UTC) + timedelta(days=day, minutes=37 * day % 60)
+    for day in range(900)
 ]
 """Across two Februaries; a night's hour moves."""
 
@@ -206,9 +228,9 @@ def test_a_publication_that_was_seen_in_its_days_stays_there_whatever_is_said_of
     """To the day: "1 day ago" is said until the second is over."""
     published = NIGHTS[day] - timedelta(hours=3)
     told = list(held((seen, ago(published, seen)) for seen in NIGHTS[day:]))
-    assert {one.precision for one in told} == {Precision.DAY}
-    assert all(0 <= (one.when.date() - published.date()).days <= 1 for one in told)
-    assert len({one.when for one in told[7:]}) == 1
+    assert {one.precision for one in told} == {DatePrecision.DAY}
+    assert all(0 <= (one.published_at.date() - published.date()).days <= 1 for one in told)
+    assert len({one.published_at for one in told[7:]}) == 1
 
 
 @pytest.mark.parametrize("age_then", [8, 20, 29, 40, 100, 180, 210, 290, 362, 400])
@@ -216,8 +238,10 @@ def test_a_publication_that_is_counted_back_comes_no_nearer_night_by_night(age_t
     for start in (0, 60, 100, 130, 200):
         published = NIGHTS[start] - timedelta(days=age_then, hours=5)
         told = list(held((seen, ago(published, seen)) for seen in NIGHTS[start : start + 450]))
-        assert all(later.when <= sooner.when for sooner, later in itertools.pairwise(told))
-        assert (told[-1].when.date() - published.date()).days >= -6
+        assert all(
+            later.published_at <= sooner.published_at for sooner, later in itertools.pairwise(told)
+        )
+        assert (told[-1].published_at.date() - published.date()).days >= -6
 
 
 def test_a_tab_that_fails_for_a_night_brings_no_publication_nearer():
@@ -226,13 +250,13 @@ def test_a_tab_that_fails_for_a_night_brings_no_publication_nearer():
         (seen, ago(published, seen, "streams" if at == 5 else "videos"))
         for at, seen in enumerate(NIGHTS[:15])
     ]
-    assert len({one.when for one in held(looks)}) == 1
+    assert len({one.published_at for one in held(looks)}) == 1
 
 
 def test_a_new_publication_is_told_though_both_are_counted_back():
     first, second = NIGHTS[0] - timedelta(days=70), NIGHTS[3] - timedelta(hours=1)
     told = list(held((seen, ago(second if seen > second else first, seen)) for seen in NIGHTS[:60]))
-    assert [one.when.date() == second.date() for one in told] == [False] * 3 + [True] * 57
+    assert [one.published_at.date() == second.date() for one in told] == [False] * 3 + [True] * 57
 
 
 def test_an_exact_day_takes_the_place_of_what_was_counted_back_and_keeps_it():
@@ -240,29 +264,32 @@ def test_an_exact_day_takes_the_place_of_what_was_counted_back_and_keeps_it():
     exact = Finding(Presence.PRESENT, last_activity=Activity(published, "feed"))
     looks = [ago(published, NIGHTS[0]), exact, *(ago(published, seen) for seen in NIGHTS[2:20])]
     first, *others = held(zip(NIGHTS, looks, strict=False))
-    assert first.when > published
-    assert {one.when for one in others} == {published}
+    assert first.published_at > published
+    assert {one.published_at for one in others} == {published}
 
 
 def test_an_older_exact_day_is_another_publication():
     counted = ago(NIGHTS[0] - timedelta(days=70), NIGHTS[0])
-    older = Finding(Presence.PRESENT, last_activity=Activity(NIGHTS[0] - timedelta(days=200), "feed"))
+    older = Finding(
+        Presence.PRESENT, last_activity=Activity(NIGHTS[0] - timedelta(days=200), "feed")
+    )
     assert nights(counted, older).last_activity == counted.last_activity
 
 
 def test_two_months_that_a_page_names_are_two_publications():
     april, may = (datetime(2026, month, 1, tzinfo=UTC) for month in (4, 5))
     looks = [
-        Finding(Presence.PRESENT, last_activity=Activity(at, "text", Precision.MONTH)) for at in (april, may)
+        Finding(Presence.PRESENT, last_activity=Activity(at, "text", DatePrecision.MONTH))
+        for at in (april, may)
     ]
-    assert nights(*looks).last_activity.when == may
+    assert nights(*looks).last_activity.published_at == may
 
 
 def test_an_account_without_posts_has_no_publication():
     dated = Finding(Presence.PRESENT, last_activity=Activity(START, "feed"))
     standing = nights(dated, Finding(Presence.PRESENT, Reason.EMPTY))
     assert standing.last_activity is None
-    assert Bands().band(standing, START) == "never"
+    assert ActivityBands().classify_activity(standing, START) == "never"
 
 
 @pytest.mark.parametrize(
@@ -270,20 +297,27 @@ def test_an_account_without_posts_has_no_publication():
     [(0, "active"), (30, "active"), (31, "slow"), (90, "slow"), (91, "inactive"), (181, "dormant")],
 )
 def test_bands_follow_the_age_of_the_newest_publication(days, word):
-    standing = nights(Finding(Presence.PRESENT, last_activity=Activity(START - timedelta(days=days), "feed")))
-    assert Bands().band(standing, START) == word
+    standing = nights(
+        Finding(Presence.PRESENT, last_activity=Activity(START - timedelta(days=days), "feed"))
+    )
+    assert ActivityBands().classify_activity(standing, START) == word
 
 
 def test_a_date_to_the_month_is_read_in_the_association_s_favour():
-    assert age(Activity(START - timedelta(days=40), "page", Precision.MONTH), START) == 9
+    assert (
+        days_since_activity(
+            Activity(START - timedelta(days=40), "page", DatePrecision.MONTH), START
+        )
+        == 9
+    )
 
 
 def test_bands_that_do_not_rise_are_refused():
     with pytest.raises(ValidationError, match="must rise"):
-        Bands(active=90, slow=30)
+        ActivityBands(active=90, slow=30)
 
 
-def word(kind=DecisionKind.ATTEST, at=8, **more):
+def word(kind=DecisionKind.CONFIRM, at=8, **more):
     return Decision(
         "a", "facebook", kind, "Amina", "I see it", START + timedelta(days=at), account_id=1, **more
     )
@@ -291,99 +325,145 @@ def word(kind=DecisionKind.ATTEST, at=8, **more):
 
 def test_a_person_outweighs_an_unchanged_absence_for_180_days():
     gone = nights(*[LOST] * 7)
-    held = decided(gone, "facebook", [word()], START + timedelta(days=9))
-    assert held.state is State.PRESENT
-    late = decided(gone, "facebook", [word()], START + timedelta(days=8 + 180))
-    assert late.state is State.GONE
+    held = apply_decisions(gone, "facebook", [word()], START + timedelta(days=9))
+    assert held.state is AccountState.PRESENT
+    late = apply_decisions(gone, "facebook", [word()], START + timedelta(days=8 + 180))
+    assert late.state is AccountState.GONE
 
 
 def test_an_absence_that_changes_after_the_word_outweighs_it():
     gone = nights(*[LOST] * 10, Finding(Presence.ABSENT, Reason.SUSPENDED))
-    assert decided(gone, "facebook", [word()], START + timedelta(days=11)).state is State.GONE
+    assert (
+        apply_decisions(gone, "facebook", [word()], START + timedelta(days=11)).state
+        is AccountState.GONE
+    )
 
 
 def test_what_people_attest_of_a_walled_account_holds_a_year():
     walled = nights(*[WALL] * 3)
     said = word(value="2026-02-20")
-    held = decided(walled, "facebook", [said], START + timedelta(days=9))
-    assert held.state is State.PRESENT
-    assert held.last_activity.when.date().isoformat() == "2026-02-20"
+    held = apply_decisions(walled, "facebook", [said], START + timedelta(days=9))
+    assert held.state is AccountState.PRESENT
+    assert held.last_activity.published_at.date().isoformat() == "2026-02-20"
     assert held.last_activity.source == "attested"
-    assert decided(walled, "facebook", [said], START + timedelta(days=8 + 365)).state is State.UNKNOWN
+    assert (
+        apply_decisions(walled, "facebook", [said], START + timedelta(days=8 + 365)).state
+        is AccountState.UNKNOWN
+    )
 
 
 def test_a_word_speaks_of_its_own_account_and_moment_only():
     walled = nights(WALL)
-    assert decided(walled, "facebook", [word()], START).state is State.UNKNOWN
+    assert apply_decisions(walled, "facebook", [word()], START).state is AccountState.UNKNOWN
     other = replace(word(), account_id=2)
-    assert decided(walled, "facebook", [other], START + timedelta(days=9)).state is State.UNKNOWN
+    assert (
+        apply_decisions(walled, "facebook", [other], START + timedelta(days=9)).state
+        is AccountState.UNKNOWN
+    )
 
 
 def named(number, name="Jamiat Nour", reason=None, **more):
     return Finding(Presence.PRESENT, reason, platform_id=number, name=name, **more)
 
 
-OURS, THEIRS = named("11"), named("99", "Casino", Reason.RENAMED, last_activity=Activity(START, "feed"))
+OURS, THEIRS = (
+    named("11"),
+    named("99", "Casino", Reason.RENAMED, last_activity=Activity(START, "feed")),
+)
 
 
 def test_another_account_under_the_name_counts_neither_for_nor_against():
     standing = nights(OURS, THEIRS)
-    assert (standing.state, standing.known, standing.platform_id) == (State.PRESENT, OURS, "11")
+    assert (standing.state, standing.last_known_finding, standing.platform_id) == (
+        AccountState.PRESENT,
+        OURS,
+        "11",
+    )
     assert (standing.decided_at, standing.checked_at) == (START, START + timedelta(days=1))
-    assert (standing.last_activity, standing.doubt, standing.other.cause) == (None, None, "99")
-    assert nights(OURS, LOST, THEIRS, LOST).doubt.nights == 2
+    assert (
+        standing.last_activity,
+        standing.unconfirmed_streak,
+        standing.other_account_streak.cause,
+    ) == (
+        None,
+        None,
+        "99",
+    )
+    assert nights(OURS, LOST, THEIRS, LOST).unconfirmed_streak.run_count == 2
 
 
 def test_a_name_that_another_account_keeps_is_one_of_which_we_cannot_tell():
-    assert nights(OURS, *[THEIRS] * 6).state is State.PRESENT
+    assert nights(OURS, *[THEIRS] * 6).state is AccountState.PRESENT
     standing = nights(OURS, *[THEIRS] * 7)
-    assert (standing.state, standing.reason) == (State.UNKNOWN, Reason.RENAMED)
+    assert (standing.state, standing.reason) == (AccountState.UNKNOWN, Reason.RENAMED)
     assert (standing.since, standing.platform_id) == (START + timedelta(days=1), "11")
     assert nights(*[THEIRS] * 9, OURS).platform_id == "99"
 
 
 def test_a_lost_account_does_not_come_back_as_another_one():
     gone = [OURS, *[LOST] * 7]
-    assert nights(*gone, THEIRS).state is State.GONE
-    assert nights(*gone, THEIRS, THEIRS).state is State.UNKNOWN
-    assert nights(*gone, *[THEIRS] * 20).known is LOST
+    assert nights(*gone, THEIRS).state is AccountState.GONE
+    assert nights(*gone, THEIRS, THEIRS).state is AccountState.UNKNOWN
+    assert nights(*gone, *[THEIRS] * 20).last_known_finding is LOST
 
 
 def test_our_own_account_is_itself_again_at_once():
     standing = nights(OURS, *[THEIRS] * 7, OURS)
-    assert (standing.state, standing.other, standing.platform_id) == (State.PRESENT, None, "11")
+    assert (standing.state, standing.other_account_streak, standing.platform_id) == (
+        AccountState.PRESENT,
+        None,
+        "11",
+    )
 
 
 def test_the_same_account_under_another_name_or_another_of_its_ids_is_ours():
     renamed = named("11", "Association Nour", Reason.RENAMED)
-    assert nights(OURS, renamed).known is renamed
+    assert nights(OURS, renamed).last_known_finding is renamed
     second_id = named("10011")
     standing = nights(OURS, second_id)
-    assert (standing.known, standing.other, standing.platform_id) == (second_id, None, "11")
+    assert (standing.last_known_finding, standing.other_account_streak, standing.platform_id) == (
+        second_id,
+        None,
+        "11",
+    )
     nameless = named("99", None)
-    assert nights(OURS, nameless).other.cause == "99"
+    assert nights(OURS, nameless).other_account_streak.cause == "99"
 
 
 def test_a_person_who_looked_after_the_change_says_whose_the_name_is():
     taken = nights(OURS, *[THEIRS] * 8)
     late = START + timedelta(days=10)
-    before = decided(taken, "facebook", [word(at=0)], late)
-    assert (before.state, before.other.cause) == (State.UNKNOWN, "99")
-    after = decided(taken, "facebook", [word(at=9)], late)
-    assert (after.state, after.other, after.platform_id) == (State.PRESENT, None, "11")
-    assert decided(taken, "facebook", [word(at=9)], late + timedelta(days=180)).state is State.UNKNOWN
+    before = apply_decisions(taken, "facebook", [word(at=0)], late)
+    assert (before.state, before.other_account_streak.cause) == (AccountState.UNKNOWN, "99")
+    after = apply_decisions(taken, "facebook", [word(at=9)], late)
+    assert (after.state, after.other_account_streak, after.platform_id) == (
+        AccountState.PRESENT,
+        None,
+        "11",
+    )
+    assert (
+        apply_decisions(taken, "facebook", [word(at=9)], late + timedelta(days=180)).state
+        is AccountState.UNKNOWN
+    )
 
 
 def test_a_publication_that_a_person_saw_is_told_where_a_machine_saw_none():
     empty = nights(Finding(Presence.PRESENT, Reason.EMPTY))
     said = word(at=1, value="2026-03-01")
-    assert Bands().band(decided(empty, "facebook", [said], START + timedelta(days=2)), START) == "active"
+    assert (
+        ActivityBands().classify_activity(
+            apply_decisions(empty, "facebook", [said], START + timedelta(days=2)), START
+        )
+        == "active"
+    )
 
 
 UNKNOWNS = st.builds(
     Finding,
     st.just(Presence.UNKNOWN),
-    st.sampled_from([reason for reason in Reason if reason not in {Reason.NOT_FOUND, Reason.EMPTY}]),
+    st.sampled_from(
+        [reason for reason in Reason if reason not in {Reason.NOT_FOUND, Reason.EMPTY}]
+    ),
 )
 ANY = st.one_of(UNKNOWNS, st.sampled_from([SEEN, LOST]))
 
@@ -393,15 +473,21 @@ def test_no_run_of_unknowns_moves_a_standing(before, after):
     start = nights(*before)
     for at, finding in enumerate(after, start=len(before)):
         if finding is not None:
-            standing = advance(start, Observation(1, at, START + timedelta(days=at), finding), CONFIRM)
+            standing = advance(
+                start, Observation(1, at, START + timedelta(days=at), finding), CONFIRM
+            )
             assert (standing.state, standing.reason, standing.since) == (
                 start.state,
                 start.reason,
                 start.since,
             )
-            assert (standing.known, standing.doubt, standing.decided_at) == (
-                start.known,
-                start.doubt,
+            assert (
+                standing.last_known_finding,
+                standing.unconfirmed_streak,
+                standing.decided_at,
+            ) == (
+                start.last_known_finding,
+                start.unconfirmed_streak,
                 start.decided_at,
             )
             start = standing
@@ -409,30 +495,35 @@ def test_no_run_of_unknowns_moves_a_standing(before, after):
 
 @given(st.lists(st.tuples(ANY, st.booleans()), max_size=30))
 def test_blind_nights_move_no_state(nightly):
-    standing = Standing(1)
+    standing = AccountStatus(1)
     for at, (finding, blind) in enumerate(nightly):
         after = advance(
-            standing, Observation(1, at, START + timedelta(days=at), finding), CONFIRM, blind=blind
+            standing,
+            Observation(1, at, START + timedelta(days=at), finding),
+            CONFIRM,
+            is_unreliable=blind,
         )
         if blind:
-            assert (after.state, after.doubt, after.trouble) == (
+            assert (after.state, after.unconfirmed_streak, after.failure_streak) == (
                 standing.state,
-                standing.doubt,
-                standing.trouble,
+                standing.unconfirmed_streak,
+                standing.failure_streak,
             )
         standing = after
 
 
 @given(st.lists(ANY, max_size=40))
 def test_nothing_is_gone_before_three_absences_over_six_days(findings):
-    standing, absences = Standing(1), []
+    standing, absences = AccountStatus(1), []
     for at, finding in enumerate(findings):
-        standing = advance(standing, Observation(1, at, START + timedelta(days=at), finding), CONFIRM)
+        standing = advance(
+            standing, Observation(1, at, START + timedelta(days=at), finding), CONFIRM
+        )
         absences = (
             []
-            if finding is SEEN and standing.state is not State.GONE
+            if finding is SEEN and standing.state is not AccountState.GONE
             else absences + [at] * (finding is LOST)
         )
-        if standing.state is State.GONE:
+        if standing.state is AccountState.GONE:
             assert len(absences) >= 3
             assert absences[-1] - absences[0] >= 6

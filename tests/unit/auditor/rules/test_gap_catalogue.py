@@ -5,33 +5,39 @@ from itertools import chain
 
 import pytest
 
-from auditor.config.schema import load
-from auditor.i18n.wording import OPTIONAL
-from auditor.reference.gap_catalogue import LANGUAGES, SEVERITIES, catalogue
+from auditor.config.schema import load_config
+from auditor.i18n.wording import OPTIONAL_PART_PATTERN
+from auditor.reference.gap_catalogue import LANGUAGES, SEVERITIES, load_gap_catalogue
 
-WORDS = catalogue()
+WORDS = load_gap_catalogue()
 PLACEHOLDER = re.compile(r"{(\w+)}")
 
 
-@pytest.mark.parametrize("code", sorted(WORDS.entries))
+@pytest.mark.parametrize("code", sorted(WORDS.definitions))
 def test_every_code_speaks_three_languages_with_the_same_facts(code):
     entry = WORDS[code]
     told = {}
     for language in LANGUAGES:
-        words = entry.words[language]
-        texts = [words["title"], words["definition"], words["why"], words["evidence"], *words["steps"]]
+        words = entry.texts[language]
+        texts = [
+            words["title"],
+            words["definition"],
+            words["why"],
+            words["evidence"],
+            *words["steps"],
+        ]
         told[language] = set(chain.from_iterable(map(PLACEHOLDER.findall, texts)))
         assert all(texts)
     assert told["ar"] == told["fr"] == told["en"]
     assert told["en"] <= set(entry.placeholders)
-    assert {len(entry.words[language]["steps"]) for language in LANGUAGES} == {
-        len(entry.words["en"]["steps"])
+    assert {len(entry.texts[language]["steps"]) for language in LANGUAGES} == {
+        len(entry.texts["en"]["steps"])
     }
 
 
 def test_a_part_that_may_be_left_out_is_closed_and_has_a_fact():
-    for entry in WORDS.entries.values():
-        for words in entry.words.values():
+    for entry in WORDS.definitions.values():
+        for words in entry.texts.values():
             for text in (
                 words["title"],
                 words["definition"],
@@ -39,25 +45,27 @@ def test_a_part_that_may_be_left_out_is_closed_and_has_a_fact():
                 words["evidence"],
                 *words["steps"],
             ):
-                assert text.count("[[") == text.count("]]") == len(OPTIONAL.findall(text))
-                assert all(PLACEHOLDER.search(part) for part in OPTIONAL.findall(text))
+                assert (
+                    text.count("[[") == text.count("]]") == len(OPTIONAL_PART_PATTERN.findall(text))
+                )
+                assert all(PLACEHOLDER.search(part) for part in OPTIONAL_PART_PATTERN.findall(text))
 
 
 def test_what_a_gap_hides_exists():
-    for entry in WORDS.entries.values():
-        assert entry.hides <= set(WORDS.entries)
+    for entry in WORDS.definitions.values():
+        assert entry.hides <= set(WORDS.definitions)
         assert {entry.severity, *entry.severity_by_channel.values()} <= set(SEVERITIES)
 
 
 def test_a_channel_may_have_its_own_steps_and_severity():
     missing = WORDS["channel_missing"]
-    assert (missing.severity_on("facebook"), missing.severity_on("twitter")) == ("high", "low")
-    assert missing.steps("youtube", "fr") != missing.steps("facebook", "fr")
+    assert (missing.get_severity("facebook"), missing.get_severity("twitter")) == ("high", "low")
+    assert missing.get_steps("youtube", "fr") != missing.get_steps("facebook", "fr")
 
 
 def test_the_packaged_rules_can_all_be_judged():
-    for rule in load(None, {}).rules:
-        rule.rehearse(WORDS)
+    for rule in load_config(None, {}).rules:
+        rule.try_on_sample(WORDS)
 
 
 def test_a_label_without_words_is_shown_as_it_is():

@@ -6,32 +6,48 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from auditor.reference.gap_catalogue import catalogue
-from auditor.rules.account_status import Confirm, advance
-from auditor.rules.context import Case, Held, Sign
-from auditor.rules.engine import Candidate, Rule, fold, is_open, judge, visible
-from probes.models.finding import Finding, Identity, Kind, Presence, Reason
-from storage.models.audit import AccountRow, Association, Gap, Observation, Standing, State
+from auditor.reference.gap_catalogue import load_gap_catalogue
+from auditor.rules.account_status import ConfirmationThresholds, advance
+from auditor.rules.context import EvaluatedAccount, RuleContext, RuleMatch
+from auditor.rules.engine import (
+    AnyRule,
+    GapCandidate,
+    apply_rules,
+    is_gap_open,
+    select_visible_gaps,
+    update_gaps,
+)
+from probes.models.finding import Finding, Identity, LinkKind, Presence, Reason
+from storage.models.audit import (
+    AccountRow,
+    AccountState,
+    AccountStatus,
+    Association,
+    Gap,
+    Observation,
+)
 
 START = datetime(2026, 3, 1, 1, tzinfo=UTC)
-WORDS = catalogue()
+WORDS = load_gap_catalogue()
 
 
 def night(rows, at, *candidates, blind=()):
-    return fold(rows, candidates, WORDS, START + timedelta(days=at), blind=blind)
+    return update_gaps(
+        rows, candidates, WORDS, START + timedelta(days=at), unreliable_channels=blind
+    )
 
 
 def candidate(code="mobile_unfriendly", channel="website", subject="nour.example", **sign):
-    return Candidate("nour", code, "medium", Sign(channel, subject, **sign))
+    return GapCandidate("nour", code, "medium", RuleMatch(channel, subject, **sign))
 
 
 def test_a_gap_opens_after_the_catalogue_s_decided_nights():
     rows = night([], 0, candidate())
-    assert (rows[0].nights, rows[0].opened_at) == (1, None)
+    assert (rows[0].run_count, rows[0].opened_at) == (1, None)
     rows = night(rows, 1, candidate(decided=False))
-    assert (rows[0].nights, rows[0].opened_at) == (1, None)
+    assert (rows[0].run_count, rows[0].opened_at) == (1, None)
     rows = night(rows, 2, candidate())
-    assert (rows[0].nights, rows[0].opened_at) == (2, START + timedelta(days=2))
+    assert (rows[0].run_count, rows[0].opened_at) == (2, START + timedelta(days=2))
     assert rows[0].first_seen == START
 
 
@@ -86,7 +102,7 @@ def test_an_absence_opens_by_the_standing_alone():
     rows = []
     for at, one in enumerate(seen):
         rows = night(rows, at, one)
-    assert (rows[0].nights, rows[0].opened_at) == (9, None)
+    assert (rows[0].run_count, rows[0].opened_at) == (9, None)
     rows = night(rows, 9, candidate("channel_dead", "facebook", "u:nour", confirmed=True))
     assert rows[0].opened_at == START + timedelta(days=9)
 
@@ -97,13 +113,19 @@ def gap(code, channel="website", subject="nour.example", **more):
 
 
 def test_a_grave_gap_hides_its_consequences():
-    rows = [gap("website_slow"), gap("website_domain_lost"), gap("channel_not_linked", "facebook", "u:nour")]
-    assert [row.code for row in visible(rows, WORDS)] == ["website_domain_lost"]
+    rows = [
+        gap("website_slow"),
+        gap("website_domain_lost"),
+        gap("channel_not_linked", "facebook", "u:nour"),
+    ]
+    assert [row.code for row in select_visible_gaps(rows, WORDS)] == ["website_domain_lost"]
 
 
 def test_a_gap_that_is_not_open_hides_nothing():
     closed = gap("website_domain_lost", closed_at=START)
-    assert [row.code for row in visible([closed, gap("website_slow")], WORDS)] == ["website_slow"]
+    assert [row.code for row in select_visible_gaps([closed, gap("website_slow")], WORDS)] == [
+        "website_slow"
+    ]
 
 
 def test_a_dead_account_hides_only_its_own_silence():
@@ -113,7 +135,7 @@ def test_a_dead_account_hides_only_its_own_silence():
         gap("channel_stale", "facebook", "u:other"),
         gap("channel_stale", "youtube", "@nour"),
     ]
-    shown = {(row.code, row.channel, row.subject) for row in visible(rows, WORDS)}
+    shown = {(row.code, row.channel, row.subject) for row in select_visible_gaps(rows, WORDS)}
     assert shown == {
         ("channel_dead", "facebook", "u:nour"),
         ("channel_stale", "facebook", "u:other"),
@@ -123,42 +145,61 @@ def test_a_dead_account_hides_only_its_own_silence():
 
 def test_an_unlisted_account_hides_that_none_is_known():
     rows = [gap("channel_unlisted", "youtube", "@nour"), gap("channel_missing", "youtube", "")]
-    assert [row.code for row in visible(rows, WORDS)] == ["channel_unlisted"]
+    assert [row.code for row in select_visible_gaps(rows, WORDS)] == ["channel_unlisted"]
 
 
 def test_gaps_are_shown_gravest_first():
     rows = [gap("website_slow"), gap("no_contact"), gap("website_suspect_content")]
-    assert [row.severity for row in visible(rows, WORDS)] == ["urgent", "medium", "low"]
+    assert [row.severity for row in select_visible_gaps(rows, WORDS)] == ["urgent", "medium", "low"]
 
 
 RULES = [
-    TypeAdapter(Rule).validate_python(table)
+    TypeAdapter(AnyRule).validate_python(table)
     for table in (
-        {"code": "channel_dead", "check": "absent", "reasons": ["not_found", "closed", "no_such_host"]},
+        {
+            "code": "channel_dead",
+            "check": "absent",
+            "reasons": ["not_found", "closed", "no_such_host"],
+        },
         {"code": "channel_suspended", "check": "absent", "reasons": ["suspended"]},
         {"code": "channel_empty", "check": "present_as", "reasons": ["empty"]},
         {"code": "channel_stale", "check": "older_than", "days": 90},
     )
 ]
-ROW = AccountRow("nour", "nour", Identity("facebook", Kind.PAGE, "u:nour"), "facebook", id=1)
+ROW = AccountRow("nour", "nour", Identity("facebook", LinkKind.PAGE, "u:nour"), "facebook", id=1)
 UNKNOWNS = st.builds(Finding, st.just(Presence.UNKNOWN), st.sampled_from(Reason))
 ANY = st.one_of(
     UNKNOWNS,
     st.just(Finding(Presence.PRESENT)),
     st.just(Finding(Presence.PRESENT, Reason.EMPTY)),
-    st.builds(Finding, st.just(Presence.ABSENT), st.sampled_from([Reason.NOT_FOUND, Reason.SUSPENDED])),
+    st.builds(
+        Finding, st.just(Presence.ABSENT), st.sampled_from([Reason.NOT_FOUND, Reason.SUSPENDED])
+    ),
 )
 
 
-def play(nightly, standing=Standing(1), rows=(), start=0):  # noqa: B008  # a frozen noun is no trap
+def play(nightly, standing=AccountStatus(1), rows=(), start=0):  # noqa: B008  # a frozen noun is no trap
     """Fold nights of one account as the night does: standings, then gaps."""
     rows, history = list(rows), []
     for at, (finding, blind) in enumerate(nightly, start=start):
         when = START + timedelta(days=at)
-        standing = advance(standing, Observation(1, at, when, finding), Confirm(), blind=blind)
+        standing = advance(
+            standing,
+            Observation(1, at, when, finding),
+            ConfirmationThresholds(),
+            is_unreliable=blind,
+        )
         told = finding.presence is not Presence.UNKNOWN and not blind
-        case = Case(Association("nour", "Nour"), (Held(ROW, standing, told),), when, when)
-        after = fold(rows, judge(case, RULES, WORDS), WORDS, when, blind={"facebook"} if blind else set())
+        case = RuleContext(
+            Association("nour", "Nour"), (EvaluatedAccount(ROW, standing, told),), when, when
+        )
+        after = update_gaps(
+            rows,
+            apply_rules(case, RULES, WORDS),
+            WORDS,
+            when,
+            unreliable_channels={"facebook"} if blind else set(),
+        )
         history += [row for row in after if row.closed_at is not None]
         rows = [row for row in after if row.closed_at is None]
     return standing, rows, history
@@ -171,8 +212,8 @@ TELLING_NOTHING = st.one_of(st.tuples(UNKNOWNS, st.booleans()), st.tuples(ANY, s
 @given(st.lists(TELLING_NOTHING, max_size=30))
 def test_unknowns_refusals_and_blind_nights_accuse_nobody(nightly):
     standing, rows, history = play(nightly)
-    assert standing.state is State.UNKNOWN
-    assert not [row for row in rows + history if is_open(row)]
+    assert standing.state is AccountState.UNKNOWN
+    assert not [row for row in rows + history if is_gap_open(row)]
 
 
 @given(st.lists(NIGHTS, max_size=15), st.lists(TELLING_NOTHING, max_size=15))
@@ -181,13 +222,17 @@ def test_unknowns_and_blind_nights_move_no_gap_either_way(before, after):
     later, kept, closed = play(after, standing, rows, start=len(before))
     assert later.state is standing.state
     assert not closed
-    assert {(row.code, row.opened_at, row.nights) for row in kept} == {
-        (row.code, row.opened_at, row.nights) for row in rows
+    assert {(row.code, row.opened_at, row.run_count) for row in kept} == {
+        (row.code, row.opened_at, row.run_count) for row in rows
     }
 
 
 @given(st.lists(NIGHTS, max_size=30))
 def test_an_absence_gap_is_open_exactly_while_the_account_is_gone(nightly):
     standing, rows, _ = play(nightly)
-    opened = [row for row in rows if is_open(row) and row.code in {"channel_dead", "channel_suspended"}]
-    assert bool(opened) is (standing.state is State.GONE)
+    opened = [
+        row
+        for row in rows
+        if is_gap_open(row) and row.code in {"channel_dead", "channel_suspended"}
+    ]
+    assert bool(opened) is (standing.state is AccountState.GONE)

@@ -4,11 +4,15 @@ from datetime import UTC, datetime
 
 import pytest
 
-from auditor.rules.association import Dossier, Moment, case
-from auditor.rules.link_reciprocity import profile_leads, rung, site_leads
-from probes.models.finding import Finding, FoundLink, Identity, Kind, Presence
-from probes.website.url_variants import UNREAD
-from storage.models.audit import AccountRow, Association, Standing, State
+from auditor.rules.association import AssociationState, EvaluationTime, build_rule_context
+from auditor.rules.link_reciprocity import (
+    classify_link_reciprocity,
+    has_link_to_site,
+    is_linked_from_site,
+)
+from probes.models.finding import Finding, FoundLink, Identity, LinkKind, Presence
+from probes.website.url_variants import UNREAD_CONTACT_FACT
+from storage.models.audit import AccountRow, AccountState, AccountStatus, Association
 
 NOW = datetime(2026, 3, 1, 0, 30, tzinfo=UTC)
 NOUR = Association("nour", "Nour")
@@ -26,7 +30,7 @@ STRANGE = link("website", "elsewhere.example/page")
 
 
 def row(number, channel, key):
-    return AccountRow("nour", "typed", Identity(channel, Kind.PAGE, key), channel, id=number)
+    return AccountRow("nour", "typed", Identity(channel, LinkKind.PAGE, key), channel, id=number)
 
 
 def read(links=(), **facts):
@@ -34,7 +38,11 @@ def read(links=(), **facts):
 
 
 def standing(number, known, state=None):
-    return Standing(number, state or (State.PRESENT if known else State.UNKNOWN), known=known)
+    return AccountStatus(
+        number,
+        state or (AccountState.PRESENT if known else AccountState.UNKNOWN),
+        last_known_finding=known,
+    )
 
 
 def placed(site, profile, *, owners=None, more=()):
@@ -44,12 +52,14 @@ def placed(site, profile, *, owners=None, more=()):
     if site is not None:
         rows.append(row(1, "website", "nour.example"))
         standings[1] = standing(1, site or None)
-    known = case(Dossier(NOUR, tuple(rows), standings), Moment(NOW, NOW), owners or {})
+    known = build_rule_context(
+        AssociationState(NOUR, tuple(rows), standings), EvaluationTime(NOW, NOW), owners or {}
+    )
     return known.accounts[0], known
 
 
 def stands(*placing, **more):
-    return rung(*placed(*placing, **more))
+    return classify_link_reciprocity(*placed(*placing, **more))
 
 
 @pytest.mark.parametrize(
@@ -90,18 +100,24 @@ def test_a_site_that_leads_to_another_registered_account_contradicts_none_of_the
 
 def test_a_link_by_number_may_be_the_account_that_is_registered_by_its_name():
     assert stands(read([BY_ID]), read()) == "registry_only"
-    assert site_leads(*placed(read([BY_ID]), read())) is None
+    assert is_linked_from_site(*placed(read([BY_ID]), read())) is None
 
 
 def test_a_profile_that_leads_to_the_sites_new_address_leads_to_the_site():
-    moved = Finding(Presence.PRESENT, final_url="https://www.nouveau.example/", facts={"viewport": True})
+    moved = Finding(
+        Presence.PRESENT, final_url="https://www.nouveau.example/", facts={"viewport": True}
+    )
     assert stands(moved, read([link("website", "nouveau.example")])) == "profile_only"
 
 
 def test_a_website_stands_where_the_best_of_its_accounts_does():
     held, known = placed(read([OURS]), read([HOME]))
-    site = next(known.on("website"))
-    assert rung(site, known) == rung(held, known) == "reciprocal"
+    site = next(known.accounts_on("website"))
+    assert (
+        classify_link_reciprocity(site, known)
+        == classify_link_reciprocity(held, known)
+        == "reciprocal"
+    )
 
 
 @pytest.mark.parametrize(
@@ -113,23 +129,24 @@ def test_a_website_stands_where_the_best_of_its_accounts_does():
         (Finding(Presence.PRESENT), None),  # behind a wall: nothing was read
         (False, None),  # never seen
         (None, None),  # no site at all
-        (read(**{UNREAD: "https://nour.example/contact"}), None),
-        (read([OURS], **{UNREAD: "https://nour.example/contact"}), True),
+        (read(**{UNREAD_CONTACT_FACT: "https://nour.example/contact"}), None),
+        (read([OURS], **{UNREAD_CONTACT_FACT: "https://nour.example/contact"}), True),
     ],
 )
 def test_whether_a_site_leads_to_an_account_is_told_only_where_it_was_read(site, leads):
-    assert site_leads(*placed(site, read())) is leads
+    assert is_linked_from_site(*placed(site, read())) is leads
 
 
 def test_a_second_site_that_was_not_read_may_lead_there():
     second = (row(3, "website", "nour2.example"), standing(3, None))
-    assert site_leads(*placed(read(), read(), more=[second])) is None
-    gone = (row(3, "website", "nour2.example"), standing(3, None, State.GONE))
-    assert site_leads(*placed(read(), read(), more=[gone])) is False
+    assert is_linked_from_site(*placed(read(), read(), more=[second])) is None
+    gone = (row(3, "website", "nour2.example"), standing(3, None, AccountState.GONE))
+    assert is_linked_from_site(*placed(read(), read(), more=[gone])) is False
 
 
 @pytest.mark.parametrize(
-    ("profile", "leads"), [(read([HOME]), True), (read([STRANGE]), False), (read(), None), (None, None)]
+    ("profile", "leads"),
+    [(read([HOME]), True), (read([STRANGE]), False), (read(), None), (None, None)],
 )
 def test_whether_a_profile_leads_to_the_site_is_told_only_where_it_names_one(profile, leads):
-    assert profile_leads(*placed(read(), profile)) is leads
+    assert has_link_to_site(*placed(read(), profile)) is leads

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auditor.rules.checks.links import HandlesDiffer
-from auditor.rules.context import Case, Held
-from auditor.rules.name_matching import akin_handles, names_it, resembles
-from probes.models.finding import Identity, Kind
-from storage.models.audit import AccountRow, Association, Standing
+from auditor.rules.checks.links import HandlesDifferRule
+from auditor.rules.context import EvaluatedAccount, RuleContext
+from auditor.rules.name_matching import has_name_in_handle, is_name_match, is_similar_handle
+from probes.models.finding import Identity, LinkKind
+from storage.models.audit import AccountRow, AccountStatus, Association
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
 
@@ -36,14 +36,14 @@ ARABIC = "جمعية تافسوتين للقراءة"
     ],
 )
 def test_a_name_is_known_by_a_telling_word_or_its_initials(shown):
-    assert resembles(shown, [FRENCH, ARABIC]) is True
+    assert is_name_match(shown, [FRENCH, ARABIC]) is True
 
 
 @pytest.mark.parametrize(
     "shown", ["Karim Benomar", "كريم بنعمر", "Radio Soleil du Sud", "Karim Benomar – كريم بنعمر"]
 )
 def test_another_name_in_the_same_letters_differs(shown):
-    assert resembles(shown, [FRENCH, ARABIC]) is False
+    assert is_name_match(shown, [FRENCH, ARABIC]) is False
 
 
 @pytest.mark.parametrize(
@@ -58,22 +58,30 @@ def test_another_name_in_the_same_letters_differs(shown):
         ("", [FRENCH]),
         ("AMRK", [FRENCH]),  # initials, of a name in whatever language
         ("Reading Club of Tangier", ["AMSAT"]),
-        ("Dar Taliba", ["دار الطالبة", "Foyer de la jeune fille"]),  # the Arabic name in French letters
+        (
+            "Dar Taliba",
+            ["دار الطالبة", "Foyer de la jeune fille"],
+        ),  # the Arabic name in French letters
         ("دار الطالبة", ["Dar Taliba", "بيت الفتاة"]),
         ("Karim Benomar", []),
         ("Karim Benomar", [None, ""]),
     ],
 )
 def test_what_cannot_be_compared_is_not_told(shown, names):
-    assert resembles(shown, names) is None
+    assert is_name_match(shown, names) is None
 
 
 @pytest.mark.parametrize(
     ("one", "other"),
-    [("Choukri", "Shukri"), ("Al Mostaqbal", "Moustakbal"), ("Annour", "Ennour"), ("Jeunes", "Jeune")],
+    [
+        ("Choukri", "Shukri"),
+        ("Al Mostaqbal", "Moustakbal"),
+        ("Annour", "Ennour"),
+        ("Jeunes", "Jeune"),
+    ],
 )
 def test_one_word_spelt_in_two_ways_is_one(one, other):
-    assert resembles(one, [other]) is True
+    assert is_name_match(one, [other]) is True
 
 
 @pytest.mark.parametrize(
@@ -89,7 +97,7 @@ def test_one_word_spelt_in_two_ways_is_one(one, other):
     ],
 )
 def test_names_in_two_languages_cannot_be_compared(shown, names):
-    assert resembles(shown, names) is None
+    assert is_name_match(shown, names) is None
 
 
 @pytest.mark.parametrize(
@@ -97,37 +105,51 @@ def test_names_in_two_languages_cannot_be_compared(shown, names):
     [
         ("Soleil du Sud", ["Les mains vertes"]),
         ("Sunrise Youth Village", ["Hope for Children"]),
-        ("Soleil du Sud", ["Green Hands", "Les mains vertes"]),  # one of the two is in French as well
+        (
+            "Soleil du Sud",
+            ["Green Hands", "Les mains vertes"],
+        ),  # one of the two is in French as well
         ("Karim Benomar", ["Les mains vertes"]),  # a person's name is in no language
-        ("Al Wahda Tanger", ["Les mains vertes", "جمعية الأيادي الخضراء"]),  # heard, and not the Arabic name
+        (
+            "Al Wahda Tanger",
+            ["Les mains vertes", "جمعية الأيادي الخضراء"],
+        ),  # heard, and not the Arabic name
         ("نادي الشطرنج الملكي", ["جمعية الأيادي الخضراء"]),
     ],
 )
 def test_another_name_in_one_of_the_languages_differs(shown, names):
-    assert resembles(shown, names) is False
+    assert is_name_match(shown, names) is False
 
 
 def test_an_arabic_name_in_french_letters_is_heard_in_the_arabic_one():
-    assert resembles("Jam3iyat Al Mostaqbal", ["Les mains vertes", "جمعية المستقبل"]) is None
+    assert is_name_match("Jam3iyat Al Mostaqbal", ["Les mains vertes", "جمعية المستقبل"]) is None
 
 
 @given(st.text(max_size=60), st.lists(st.text(max_size=60), max_size=3))
 def test_no_name_is_beyond_comparing(shown, names):
-    assert resembles(shown, names) in (True, False, None)
+    assert is_name_match(shown, names) in (True, False, None)
 
 
-@pytest.mark.parametrize("long", ["a" * 30_000, " ".join(f"word{number}" for number in range(3_000))])
+@pytest.mark.parametrize(
+    "long", ["a" * 30_000, " ".join(f"word{number}" for number in range(3_000))]
+)
 def test_a_name_without_end_costs_no_more_than_a_title(long):
     began = process_time()
-    resembles(long, [f"{long}b"])
-    akin_handles(long, f"{long}b")
-    names_it(long, [long])
+    is_name_match(long, [f"{long}b"])
+    is_similar_handle(long, f"{long}b")
+    has_name_in_handle(long, [long])
     assert process_time() - began < 1
 
 
-@given(st.text(alphabet=st.characters(categories=["Ll", "Lu"], max_codepoint=0x6FF), min_size=1, max_size=40))
+@given(
+    st.text(
+        alphabet=st.characters(categories=["Ll", "Lu"], max_codepoint=0x6FF),
+        min_size=1,
+        max_size=40,
+    )
+)
 def test_a_name_never_differs_from_itself(name):
-    assert resembles(name, [name]) is not False
+    assert is_name_match(name, [name]) is not False
 
 
 @pytest.mark.parametrize(
@@ -145,14 +167,14 @@ def test_a_name_never_differs_from_itself(name):
     ],
 )
 def test_user_names_in_one_alphabet_are_akin_where_they_share_a_run_of_letters(one, other, akin):
-    assert akin_handles(one, other) is akin
+    assert is_similar_handle(one, other) is akin
 
 
 @pytest.mark.parametrize(
     ("handle", "named"), [("tafsoutine_ma", True), ("atl.tanger", True), ("radiosoleil", False)]
 )
 def test_a_user_name_may_hold_the_name(handle, named):
-    assert names_it(handle, [FRENCH, ARABIC]) is named
+    assert has_name_in_handle(handle, [FRENCH, ARABIC]) is named
 
 
 @pytest.mark.parametrize(
@@ -166,20 +188,29 @@ def test_a_user_name_may_hold_the_name(handle, named):
     ],
 )
 def test_a_user_name_may_be_the_initials_or_in_arabic_letters(handle, names, named):
-    assert names_it(handle, names) is named
+    assert has_name_in_handle(handle, names) is named
 
 
-HUMAN_RIGHTS = Association("amdh", "Association marocaine des droits humains", name_ar="جمعية حقوق الإنسان")
+HUMAN_RIGHTS = Association(
+    "amdh", "Association marocaine des droits humains", name_ar="جمعية حقوق الإنسان"
+)
 
 
 def mixed(*handles):
     """Whether accounts on as many channels are told to have nothing in common in their user names."""
     rows = [
-        Held(AccountRow("amdh", name, Identity(channel, Kind.PAGE, name), channel, id=at), Standing(at))
-        for at, (channel, name) in enumerate(zip(("facebook", "twitter", "instagram"), handles, strict=False))
+        EvaluatedAccount(
+            AccountRow("amdh", name, Identity(channel, LinkKind.PAGE, name), channel, id=at),
+            AccountStatus(at),
+        )
+        for at, (channel, name) in enumerate(
+            zip(("facebook", "twitter", "instagram"), handles, strict=False)
+        )
     ]
-    case = Case(HUMAN_RIGHTS, tuple(rows), NOW, NOW)
-    return bool(list(HandlesDiffer(code="handles_mixed", check="handles_differ").signs(case)))
+    case = RuleContext(HUMAN_RIGHTS, tuple(rows), NOW, NOW)
+    return bool(
+        list(HandlesDifferRule(code="handles_mixed", check="handles_differ").find_matches(case))
+    )
 
 
 @pytest.mark.parametrize(

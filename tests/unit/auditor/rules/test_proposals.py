@@ -4,58 +4,82 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from auditor.config.schema import load
-from auditor.evaluation.association_view import view
-from auditor.reference.gap_catalogue import catalogue
-from auditor.rules.association import Dossier, Moment, Policy, settle
-from auditor.rules.engine import is_open
-from probes.models.finding import Finding, FoundLink, Identity, Kind, Presence, Reason
+from auditor.config.schema import load_config
+from auditor.evaluation.association_view import build_association_view
+from auditor.reference.gap_catalogue import load_gap_catalogue
+from auditor.rules.association import (
+    AssociationState,
+    EvaluationPolicy,
+    EvaluationTime,
+    evaluate_association,
+)
+from auditor.rules.engine import is_gap_open
+from probes.models.finding import Finding, FoundLink, Identity, LinkKind, Presence, Reason
 from storage.models.audit import AccountRow, Association, Decision, DecisionKind, Observation
 
-CONFIG = load(None, {})
-POLICY = Policy(CONFIG.confirm, CONFIG.rules, catalogue(), frozenset(CONFIG.channels))
+CONFIG = load_config(None, {})
+POLICY = EvaluationPolicy(
+    CONFIG.confirm, CONFIG.rules, load_gap_catalogue(), frozenset(CONFIG.channels)
+)
 START = datetime(2026, 3, 1, 0, 30, tzinfo=UTC)
-NOUR = Association("nour", "Nour", name_ar="جمعية نور", reached=frozenset({"email"}))
-SITE = AccountRow("nour", "nour.example", Identity("website", Kind.PAGE, "nour.example"), "website", id=1)
+NOUR = Association("nour", "Nour", name_ar="جمعية نور", contact_methods=frozenset({"email"}))
+SITE = AccountRow(
+    "nour", "nour.example", Identity("website", LinkKind.PAGE, "nour.example"), "website", id=1
+)
 CHANNEL = "UC" + "a" * 22
 
 
 def link(key):
     return FoundLink(
-        "youtube", key, f"https://www.youtube.com/{key}", "footer", "https://nour.example/contact", "YouTube"
+        "youtube",
+        key,
+        f"https://www.youtube.com/{key}",
+        "footer",
+        "https://nour.example/contact",
+        "YouTube",
     )
 
 
 def account(key):
-    return AccountRow("nour", key, Identity("youtube", Kind.PROFILE, key), "youtube", id=2)
+    return AccountRow("nour", key, Identity("youtube", LinkKind.PROFILE, key), "youtube", id=2)
 
 
 def nights(key, *, registered=None, profile=None, decisions=(), count=3):
     """The dossier after nights on which the site linked `key`, and how it is shown."""
     rows = (SITE,) if registered is None else (SITE, account(registered))
-    dossier = Dossier(NOUR, rows, decisions=tuple(decisions))
+    dossier = AssociationState(NOUR, rows, decisions=tuple(decisions))
     for at in range(count):
         when = START + timedelta(days=at)
-        findings = {1: Finding(Presence.PRESENT, links=(link(key),), facts={"viewport": True}), 2: profile}
-        seen = {
-            number: Observation(number, at, when, finding) for number, finding in findings.items() if finding
+        findings = {
+            1: Finding(Presence.PRESENT, links=(link(key),), facts={"viewport": True}),
+            2: profile,
         }
-        dossier = settle(dossier, seen, Moment(when, when), POLICY, {})
-    return dossier, view(dossier, CONFIG, Moment(when, when), {})
+        seen = {
+            number: Observation(number, at, when, finding)
+            for number, finding in findings.items()
+            if finding
+        }
+        dossier = evaluate_association(dossier, seen, EvaluationTime(when, when), POLICY, {})
+    return dossier, build_association_view(dossier, CONFIG, EvaluationTime(when, when), {})
 
 
 def unlisted(dossier):
-    return [gap.subject for gap in dossier.gaps if gap.code == "channel_unlisted" and is_open(gap)]
+    return [
+        gap.subject for gap in dossier.gaps if gap.code == "channel_unlisted" and is_gap_open(gap)
+    ]
 
 
 def test_a_proposal_keeps_where_it_was_found_and_in_which_words():
     dossier, shown = nights("@nour")
     [proposal] = shown.proposals
-    assert (proposal.link.page, proposal.link.snippet) == ("https://nour.example/contact", "YouTube")
-    assert (proposal.nights, unlisted(dossier)) == (3, ["@nour"])
+    assert (proposal.link.page_url, proposal.link.snippet) == (
+        "https://nour.example/contact",
+        "YouTube",
+    )
+    assert (proposal.run_count, unlisted(dossier)) == (3, ["@nour"])
 
 
-def no(kind=DecisionKind.NOT_OURS, **of):
+def no(kind=DecisionKind.DISOWN, **of):
     return Decision("nour", "youtube", kind, "Amina", "a namesake", START - timedelta(days=1), **of)
 
 
@@ -66,7 +90,9 @@ def test_what_a_person_said_is_not_theirs_is_never_proposed_again():
 
 def test_a_disowned_account_is_not_proposed_under_its_other_name_either():
     profile = Finding(Presence.PRESENT, platform_id=CHANNEL)
-    dossier, shown = nights(CHANNEL, registered="@nour", profile=profile, decisions=[no(account_id=2)])
+    dossier, shown = nights(
+        CHANNEL, registered="@nour", profile=profile, decisions=[no(account_id=2)]
+    )
     assert (list(shown.proposals), unlisted(dossier)) == ([], [])
 
 
@@ -89,7 +115,9 @@ def test_a_registered_account_is_not_proposed_under_another_name(linked, profile
 
 
 def test_an_account_that_moved_is_proposed_where_it_moved_to():
-    profile = Finding(Presence.PRESENT, Reason.RENAMED, final_url="https://www.youtube.com/@nouveau")
+    profile = Finding(
+        Presence.PRESENT, Reason.RENAMED, final_url="https://www.youtube.com/@nouveau"
+    )
     moved = no(DecisionKind.MOVED, account_id=2)
     _, shown = nights("@nouveau", registered="@nour", profile=profile, decisions=[moved])
     assert [proposal.link.key for proposal in shown.proposals] == ["@nouveau"]

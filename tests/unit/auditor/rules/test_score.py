@@ -7,57 +7,81 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from auditor.rules.account_status import Bands
-from auditor.rules.context import Case, Held
-from auditor.rules.score import MIN_KNOWN, WEIGHTS, Point, effective, points, score
-from probes.models.finding import Activity, Finding, FoundLink, Identity, Kind, Presence
-from storage.models.audit import AccountRow, Association, Standing, State
+from auditor.rules.account_status import ActivityBands
+from auditor.rules.context import EvaluatedAccount, RuleContext
+from auditor.rules.score import (
+    MIN_KNOWN_POINTS,
+    POINT_WEIGHTS,
+    PointState,
+    compute_score,
+    inherit_parent_states,
+    rate_points,
+)
+from probes.models.finding import Activity, Finding, FoundLink, Identity, LinkKind, Presence
+from storage.models.audit import AccountRow, AccountState, AccountStatus, Association
 
-STATES = st.fixed_dictionaries({item: st.sampled_from(Point) for item in WEIGHTS})
+STATES = st.fixed_dictionaries({item: st.sampled_from(PointState) for item in POINT_WEIGHTS})
 
 
 def whole(point):
-    return dict.fromkeys(WEIGHTS, point)
+    return dict.fromkeys(POINT_WEIGHTS, point)
 
 
 def test_the_points_are_a_hundred():
-    assert sum(WEIGHTS.values()) == 100
+    assert sum(POINT_WEIGHTS.values()) == 100
 
 
 def test_all_good_is_complete_and_all_bad_is_the_start():
-    assert (score(whole(Point.GOOD)).percent, score(whole(Point.GOOD)).level) == (100, "complete")
-    assert (score(whole(Point.BAD)).percent, score(whole(Point.BAD)).level) == (0, "start")
+    assert (
+        compute_score(whole(PointState.GOOD)).percent,
+        compute_score(whole(PointState.GOOD)).level,
+    ) == (
+        100,
+        "complete",
+    )
+    assert (
+        compute_score(whole(PointState.BAD)).percent,
+        compute_score(whole(PointState.BAD)).level,
+    ) == (
+        0,
+        "start",
+    )
 
 
 def test_where_too_little_is_known_there_is_no_score():
-    result = score(whole(Point.UNKNOWN))
+    result = compute_score(whole(PointState.UNKNOWN))
     assert (result.percent, result.level, result.low, result.high) == (None, "no_data", 0, 100)
 
 
 def test_a_channel_given_up_by_choice_leaves_the_fraction():
-    states = whole(Point.GOOD) | {item: Point.BAD for item in WEIGHTS if item.startswith("twitter")}
-    waived = states | {"twitter.exists": Point.WAIVED}
-    assert score(states).percent == 94
-    assert score(waived).percent == 100
+    states = whole(PointState.GOOD) | {
+        item: PointState.BAD for item in POINT_WEIGHTS if item.startswith("twitter")
+    }
+    waived = states | {"twitter.exists": PointState.WAIVED}
+    assert compute_score(states).percent == 94
+    assert compute_score(waived).percent == 100
 
 
 def test_a_site_that_is_not_there_has_no_children():
-    states = whole(Point.GOOD) | {"website.responds": Point.BAD}
-    assert effective(states)["website.https"] is Point.BAD
-    assert score(states).percent == 60
+    states = whole(PointState.GOOD) | {"website.responds": PointState.BAD}
+    assert inherit_parent_states(states)["website.https"] is PointState.BAD
+    assert compute_score(states).percent == 60
 
 
 def test_a_bare_new_site_is_worth_something():
-    before = whole(Point.BAD) | {"facebook.exists": Point.GOOD, "facebook.active": Point.GOOD}
-    after = before | {"website.responds": Point.GOOD}
-    assert score(after).percent > score(before).percent
+    before = whole(PointState.BAD) | {
+        "facebook.exists": PointState.GOOD,
+        "facebook.active": PointState.GOOD,
+    }
+    after = before | {"website.responds": PointState.GOOD}
+    assert compute_score(after).percent > compute_score(before).percent
 
 
-@given(STATES, st.sampled_from(sorted(WEIGHTS)))
+@given(STATES, st.sampled_from(sorted(POINT_WEIGHTS)))
 def test_mending_never_lowers_the_score(states, item):
     """What was given up by choice is not mended but begun: it counts from then on, with all its items."""
-    assume(states[item] is not Point.WAIVED)
-    before, after = score(states), score(states | {item: Point.GOOD})
+    assume(states[item] is not PointState.WAIVED)
+    before, after = compute_score(states), compute_score(states | {item: PointState.GOOD})
     assert after.low >= before.low
     if before.percent is not None and after.percent is not None:
         assert after.percent >= before.percent
@@ -65,11 +89,11 @@ def test_mending_never_lowers_the_score(states, item):
 
 @given(STATES)
 def test_the_score_lies_in_its_interval(states):
-    result = score(states)
+    result = compute_score(states)
     assert 0 <= result.low <= result.high <= 100
     if result.percent is not None:
         assert result.low <= result.percent <= result.high
-        assert result.known >= MIN_KNOWN
+        assert result.known >= MIN_KNOWN_POINTS
 
 
 # --- What a case tells of each point, and what mending one thing does to it --------------------------
@@ -95,63 +119,73 @@ class World:
 
 
 def case_of(world):
-    return Case(NOUR, (*_site(world), *_page(world)), NOW, NOW)
+    return RuleContext(NOUR, (*_site(world), *_page(world)), NOW, NOW)
 
 
 def _held(number, channel, key, standing):
-    identity = Identity(channel, Kind.PAGE, key, f"https://{channel}.example/")
-    return Held(AccountRow("taf", key, identity, channel, id=number), standing, True)
+    identity = Identity(channel, LinkKind.PAGE, key, f"https://{channel}.example/")
+    return EvaluatedAccount(AccountRow("taf", key, identity, channel, id=number), standing, True)
 
 
 def _site(world):
-    facts = {"viewport": True, "contact": True, "https": world.https, "says": world.says}
-    if world.withheld:
+    facts = {"viewport": True, "contact": True, "https": world.has_https, "says": world.says}
+    if world.is_withheld:
         facts["unread"] = "https://bienvenue.example/contact"
     links = (
-        (FoundLink("facebook", "u:page12", "https://facebook.example/", "footer"),) if world.linked else ()
+        (FoundLink("facebook", "u:page12", "https://facebook.example/", "footer"),)
+        if world.link_reciprocity
+        else ()
     )
     told = {name: value for name, value in facts.items() if value is not None}
     known = Finding(Presence.PRESENT, links=links, facts=told)
     standings = {
-        "walled": Standing(1),
-        "gone": Standing(1, State.GONE),
-        "read": Standing(1, State.PRESENT, known=known),
+        "walled": AccountStatus(1),
+        "gone": AccountStatus(1, AccountState.GONE),
+        "read": AccountStatus(1, AccountState.PRESENT, last_known_finding=known),
     }
-    return [_held(1, "website", HOST, standings[world.site])] if world.site in standings else []
+    return (
+        [_held(1, "website", HOST, standings[world.site_url])]
+        if world.site_url in standings
+        else []
+    )
 
 
 def _page(world):
     newest = Activity(NOW - timedelta(days=world.days), "posts") if world.days is not None else None
     known = Finding(Presence.PRESENT, name=world.name, last_activity=newest)
     standings = {
-        "walled": Standing(2),
-        "gone": Standing(2, State.GONE),
-        "seen": Standing(2, State.PRESENT, known=known, last_activity=newest),
+        "walled": AccountStatus(2),
+        "gone": AccountStatus(2, AccountState.GONE),
+        "seen": AccountStatus(
+            2, AccountState.PRESENT, last_known_finding=known, last_activity=newest
+        ),
     }
-    return [_held(2, "facebook", "u:page12", standings[world.page])] if world.page in standings else []
+    return (
+        [_held(2, "facebook", "u:page12", standings[world.page])] if world.page in standings else []
+    )
 
 
 def known_of(world):
-    return points(case_of(world), Bands())
+    return rate_points(case_of(world), ActivityBands())
 
 
 @pytest.mark.parametrize(
     ("world", "item", "point"),
     [
-        (World(), "website.identity", Point.GOOD),
-        (World(says="Agir ici"), "website.identity", Point.BAD),
-        (World(says="Accueil"), "website.identity", Point.UNKNOWN),
-        (World(says=None), "website.identity", Point.UNKNOWN),
-        (World(site="walled"), "website.identity", Point.UNKNOWN),
-        (World(), "facebook.named", Point.GOOD),
-        (World(name="Radio Soleil", linked=False), "facebook.named", Point.BAD),
-        (World(name="Radio Soleil"), "facebook.named", Point.UNKNOWN),
-        (World(name="ⵜⴰⴼⵙⵓⵜⵉⵏ"), "facebook.named", Point.UNKNOWN),
-        (World(name=None), "facebook.named", Point.UNKNOWN),
-        (World(page="walled"), "facebook.named", Point.UNKNOWN),
-        (World(linked=False), "facebook.linked", Point.BAD),
-        (World(linked=False, withheld=True), "facebook.linked", Point.UNKNOWN),
-        (World(site="none"), "facebook.linked", Point.BAD),
+        (World(), "website.identity", PointState.GOOD),
+        (World(says="Agir ici"), "website.identity", PointState.BAD),
+        (World(says="Accueil"), "website.identity", PointState.UNKNOWN),
+        (World(says=None), "website.identity", PointState.UNKNOWN),
+        (World(site="walled"), "website.identity", PointState.UNKNOWN),
+        (World(), "facebook.named", PointState.GOOD),
+        (World(name="Radio Soleil", linked=False), "facebook.named", PointState.BAD),
+        (World(name="Radio Soleil"), "facebook.named", PointState.UNKNOWN),
+        (World(name="ⵜⴰⴼⵙⵓⵜⵉⵏ"), "facebook.named", PointState.UNKNOWN),
+        (World(name=None), "facebook.named", PointState.UNKNOWN),
+        (World(page="walled"), "facebook.named", PointState.UNKNOWN),
+        (World(linked=False), "facebook.linked", PointState.BAD),
+        (World(linked=False, withheld=True), "facebook.linked", PointState.UNKNOWN),
+        (World(site="none"), "facebook.linked", PointState.BAD),
     ],
 )
 def test_a_point_is_bad_only_where_it_was_seen_to_be(world, item, point):
@@ -180,7 +214,9 @@ MENDED = {
 
 @given(WORLDS, st.sampled_from(sorted(MENDED)))
 def test_mending_one_thing_of_an_association_never_lowers_its_score(world, what):
-    before, after = (score(known_of(one)) for one in (world, replace(world, **{what: MENDED[what]})))
+    before, after = (
+        compute_score(known_of(one)) for one in (world, replace(world, **{what: MENDED[what]}))
+    )
     assert after.low >= before.low
     if before.percent is not None and after.percent is not None:
         assert after.percent >= before.percent
@@ -190,4 +226,6 @@ def test_mending_one_thing_of_an_association_never_lowers_its_score(world, what)
 def test_a_wall_punishes_nobody(world):
     """What stood is kept as it stood: a look that tells nothing changes no standing, so no point."""
     seen, walled = known_of(world), known_of(replace(world, site="walled", page="walled"))
-    assert all(walled[item] in (Point.UNKNOWN, seen[item]) for item in WEIGHTS if item in walled)
+    assert all(
+        walled[item] in (PointState.UNKNOWN, seen[item]) for item in POINT_WEIGHTS if item in walled
+    )

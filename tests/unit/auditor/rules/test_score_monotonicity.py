@@ -11,19 +11,33 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from auditor.evaluation.association_view import view
-from auditor.reference.gap_catalogue import catalogue
-from auditor.rules.account_status import UNREACHED
-from auditor.rules.association import Dossier, Moment, case, owners_of
-from auditor.rules.engine import judge
-from auditor.rules.score import LEVELS
+from auditor.evaluation.association_view import build_association_view
+from auditor.reference.gap_catalogue import load_gap_catalogue
+from auditor.rules.account_status import UNREACHABLE_REASONS
+from auditor.rules.association import (
+    AssociationState,
+    EvaluationTime,
+    build_rule_context,
+    find_account_owners,
+)
+from auditor.rules.engine import apply_rules
+from auditor.rules.score import LEVEL_THRESHOLDS
 from probes.links import identify
 from probes.models.finding import Activity, Finding, FoundLink, Presence, Reason
-from storage.models.audit import AccountRow, Decision, DecisionKind, Gap, Proposal, Standing, State, Streak
+from storage.models.audit import (
+    AccountRow,
+    AccountState,
+    AccountStatus,
+    Decision,
+    DecisionKind,
+    Gap,
+    Proposal,
+    Streak,
+)
 from tests.support.histories import CONFIG, LINKS, NOUR, ROWS, START
 
 NOW = START + timedelta(days=30)
-RANKS = {name: rank for rank, (_, name) in enumerate(reversed(LEVELS))}
+RANKS = {name: rank for rank, (_, name) in enumerate(reversed(LEVEL_THRESHOLDS))}
 HEALTH = ("https", "contact", "viewport", "feed")
 LEADS = [
     FoundLink(row.channel, row.identity.key, row.identity.canonical, "anchor", LINKS[0][1])
@@ -31,27 +45,40 @@ LEADS = [
 ]
 FOREIGN = FoundLink("youtube", "@amal", "https://www.youtube.com/@amal", "anchor", LINKS[0][1])
 
-DATES = st.none() | st.integers(0, 900).map(lambda days: Activity(NOW - timedelta(days=days), "feed"))
+DATES = st.none() | st.integers(0, 900).map(
+    lambda days: Activity(NOW - timedelta(days=days), "feed")
+)
 
 
 @st.composite
 def held(draw, row):
     """What is held true of one account: never looked at, walled, present in any health, doubted, gone."""
-    state = draw(st.sampled_from(State))
+    state = draw(st.sampled_from(AccountState))
     seen = Finding(
         Presence.PRESENT,
         draw(st.sampled_from([None, None, Reason.EMPTY, Reason.PRIVATE, Reason.RENAMED])),
         last_activity=draw(DATES),
-        links=tuple(draw(st.lists(st.sampled_from([*LEADS, FOREIGN]), max_size=4))) if row.id == 1 else (),
+        links=tuple(draw(st.lists(st.sampled_from([*LEADS, FOREIGN]), max_size=4)))
+        if row.id == 1
+        else (),
         facts=draw(st.fixed_dictionaries({}, optional={fact: st.booleans() for fact in HEALTH})),
     )
-    if state is State.GONE:
+    if state is AccountState.GONE:
         lost = Finding(Presence.ABSENT, Reason.NOT_FOUND)
-        return Standing(row.id, state, Reason.NOT_FOUND, START, NOW, NOW, known=lost)
-    if state is State.UNKNOWN:
-        return Standing(row.id, checked_at=NOW, latest=Presence.UNKNOWN, latest_reason=Reason.LOGIN_WALL)
+        return AccountStatus(
+            row.id, state, Reason.NOT_FOUND, START, NOW, NOW, last_known_finding=lost
+        )
+    if state is AccountState.UNKNOWN:
+        return AccountStatus(
+            row.id,
+            checked_at=NOW,
+            latest_presence=Presence.UNKNOWN,
+            latest_reason=Reason.LOGIN_WALL,
+        )
     newest = None if seen.reason is Reason.EMPTY else seen.last_activity
-    return Standing(row.id, state, seen.reason, START, NOW, NOW, known=seen, last_activity=newest)
+    return AccountStatus(
+        row.id, state, seen.reason, START, NOW, NOW, last_known_finding=seen, last_activity=newest
+    )
 
 
 @st.composite
@@ -60,12 +87,14 @@ def association(draw):
     rows = tuple(row for row in ROWS if draw(st.booleans()))
     found = draw(st.sets(st.sampled_from([*LEADS, FOREIGN]), max_size=2)) if ROWS[0] in rows else ()
     proposals = tuple(Proposal("nour", one, START, NOW, 3) for one in sorted(found, key=str))
-    return Dossier(NOUR, rows, {row.id: draw(held(row)) for row in rows}, proposals)
+    return AssociationState(NOUR, rows, {row.id: draw(held(row)) for row in rows}, proposals)
 
 
 def told(dossier):
     """The score of a report."""
-    return view(dossier, CONFIG, Moment(NOW, NOW), owners_of(dossier.accounts, NOW)).score
+    return build_association_view(
+        dossier, CONFIG, EvaluationTime(NOW, NOW), find_account_owners(dossier.accounts, NOW)
+    ).score
 
 
 def no_lower(before, after):
@@ -77,11 +106,11 @@ def no_lower(before, after):
 
 
 def standing(dossier, row):
-    return dossier.standings[row.id]
+    return dossier.statuses[row.id]
 
 
 def put(dossier, changed):
-    return replace(dossier, standings={**dossier.standings, changed.account_id: changed})
+    return replace(dossier, standings={**dossier.statuses, changed.account_id: changed})
 
 
 def seen_as(dossier, row, **more):
@@ -100,8 +129,8 @@ def one_of(data, dossier, *states):
 
 @given(association(), st.data())
 def test_an_account_that_is_there_again_lowers_nothing(dossier, data):
-    row = one_of(data, dossier, State.GONE)
-    back = data.draw(held(row).filter(lambda one: one.state is State.PRESENT))
+    row = one_of(data, dossier, AccountState.GONE)
+    back = data.draw(held(row).filter(lambda one: one.state is AccountState.PRESENT))
     links_kept = replace(back, known=replace(back.known, links=()))
     for after in (back, links_kept):
         no_lower(dossier, put(dossier, after))
@@ -111,7 +140,9 @@ def with_a_site(dossier, *found):
     """The same with a site that was read and leads to these accounts."""
     rows = dossier.accounts if ROWS[0] in dossier.accounts else (ROWS[0], *dossier.accounts)
     known = Finding(Presence.PRESENT, links=found, facts={"viewport": True})
-    site = Standing(1, State.PRESENT, None, START, NOW, NOW, Presence.PRESENT, known=known)
+    site = AccountStatus(
+        1, AccountState.PRESENT, None, START, NOW, NOW, Presence.PRESENT, last_known_finding=known
+    )
     return put(replace(dossier, accounts=rows), site)
 
 
@@ -127,14 +158,14 @@ def test_a_link_from_the_site_lowers_nothing(dossier, found, added):
 
 @given(association(), st.sampled_from(HEALTH), st.data())
 def test_a_healthy_site_lowers_nothing(dossier, fact, data):
-    row = one_of(data, dossier, State.PRESENT)
+    row = one_of(data, dossier, AccountState.PRESENT)
     known = standing(dossier, row).known
     no_lower(dossier, seen_as(dossier, row, facts={**known.facts, fact: True}))
 
 
 @given(association(), st.data())
 def test_a_new_publication_lowers_nothing(dossier, data):
-    row = one_of(data, dossier, State.PRESENT)
+    row = one_of(data, dossier, AccountState.PRESENT)
     reason = standing(dossier, row).known.reason
     fresh = Activity(NOW - timedelta(days=1), "feed")
     reason = None if reason is Reason.EMPTY else reason
@@ -147,18 +178,23 @@ def test_an_account_on_a_channel_that_had_none_lowers_nothing(dossier, data):
     assume(missing)
     row, dossier = data.draw(st.sampled_from(missing)), replace(dossier, proposals=())
     rows = replace(dossier, accounts=(*dossier.accounts, row))
-    for one in (Standing(row.id), data.draw(held(row).filter(lambda one: one.state is State.PRESENT))):
+    for one in (
+        AccountStatus(row.id),
+        data.draw(held(row).filter(lambda one: one.state is AccountState.PRESENT)),
+    ):
         no_lower(dossier, put(rows, one))
 
 
 @given(association(), LED, st.sampled_from([*LEADS, FOREIGN]))
 def test_a_proposal_that_is_accepted_lowers_nothing(dossier, found, link):
     assume(link.key not in {row.identity.key for row in dossier.accounts})
-    named = identify.identify(link.canonical)
+    named = identify.identify_link(link.canonical)
     row = AccountRow("nour", link.canonical, named, link.channel, id=99, added_at=START)
     site = with_a_site(dossier, *found, link)
     proposed = replace(site, proposals=(Proposal("nour", link, START, NOW, 3),))
-    no_lower(proposed, put(replace(proposed, accounts=(*proposed.accounts, row)), Standing(99)))
+    no_lower(
+        proposed, put(replace(proposed, accounts=(*proposed.accounts, row)), AccountStatus(99))
+    )
 
 
 # --- every gap, mended: before, its rule sees it; after, it does not
@@ -219,9 +255,15 @@ TROUBLES = {"website_down": Reason.TIMEOUT, "website_insecure": Reason.TLS}
 
 def judged(dossier):
     """The gaps that the rules see in a dossier."""
-    now = Moment(NOW, NOW)
-    told = case(dossier, now, {("facebook", "u:nour"): ("nour", "amal")}, dossier.standings)
-    return {one.code for one in judge(told, CONFIG.rules, catalogue()) if one.sign.holds}
+    now = EvaluationTime(NOW, NOW)
+    told = build_rule_context(
+        dossier, now, {("facebook", "u:nour"): ("nour", "amal")}, dossier.statuses
+    )
+    return {
+        one.code
+        for one in apply_rules(told, CONFIG.rules, load_gap_catalogue())
+        if one.rule_match.holds
+    }
 
 
 def put_row(dossier, row, one):
@@ -235,40 +277,54 @@ def leading(dossier, old, new):
     at = new.identity
     link = FoundLink(new.channel, at.key, at.canonical, "anchor", LINKS[0][1])
     standings = {
-        number: replace(one, known=replace(one.known, links=tuple(_led(one.known.links, old, link))))
+        number: replace(
+            one, known=replace(one.known, links=tuple(_led(one.known.links, old, link)))
+        )
         if one.known
         else one
-        for number, one in dossier.standings.items()
+        for number, one in dossier.statuses.items()
     }
     return replace(dossier, standings=standings)
 
 
 def _led(found, old, link):
-    return (link if (one.channel, one.key) == (old.channel, old.identity.key) else one for one in found)
+    return (
+        link if (one.channel, one.key) == (old.channel, old.identity.key) else one for one in found
+    )
 
 
 def typed(row, link):
-    return replace(row, typed=link, identity=identify.identify(link, row.channel))
+    return replace(row, typed=link, identity=identify.identify_link(link, row.channel))
 
 
 @st.composite
 def seen(draw, row, **given):
     """An account that is there, in any health."""
     facts = st.fixed_dictionaries(
-        {"viewport": st.booleans()}, optional={at: st.booleans() for at in ("https", "contact", "feed")}
+        {"viewport": st.booleans()},
+        optional={at: st.booleans() for at in ("https", "contact", "feed")},
     )
     told = {
         "reason": draw(st.sampled_from([None, None, Reason.EMPTY])),
         "name": draw(NAMES),
         "last_activity": draw(DATES),
-        "links": tuple(draw(st.lists(st.sampled_from([*LEADS, FOREIGN]), max_size=4))) if row.id == 1 else (),
+        "links": tuple(draw(st.lists(st.sampled_from([*LEADS, FOREIGN]), max_size=4)))
+        if row.id == 1
+        else (),
         "facts": {**draw(facts), **draw(SAYS)} if row.channel == "website" else {},
     } | given
     if told["reason"] is Reason.EMPTY:
         told["last_activity"] = None
     known = Finding(Presence.PRESENT, **told)
-    return Standing(
-        row.id, State.PRESENT, known.reason, START, NOW, NOW, known=known, last_activity=known.last_activity
+    return AccountStatus(
+        row.id,
+        AccountState.PRESENT,
+        known.reason,
+        START,
+        NOW,
+        NOW,
+        last_known_finding=known,
+        last_activity=known.last_activity,
     )
 
 
@@ -277,7 +333,7 @@ def presence(draw):
     """An association with at least one account, its accounts named and dated in any way."""
     rows = tuple(row for row in ROWS if draw(st.booleans())) or ROWS[:1]
     standings = {row.id: draw(st.one_of(held(row), seen(row))) for row in rows}
-    return Dossier(draw(st.sampled_from(CALLED)), rows, standings)
+    return AssociationState(draw(st.sampled_from(CALLED)), rows, standings)
 
 
 def a_row(draw, *channels):
@@ -287,22 +343,26 @@ def a_row(draw, *channels):
 def _lost(draw, dossier, code):
     row = a_row(draw, "website") if code.startswith("website") else draw(st.sampled_from(ACCOUNTS))
     lost = Finding(Presence.ABSENT, LOSSES[code])
-    gone = Standing(row.id, State.GONE, LOSSES[code], START, NOW, NOW, known=lost)
+    gone = AccountStatus(
+        row.id, AccountState.GONE, LOSSES[code], START, NOW, NOW, last_known_finding=lost
+    )
     return put_row(dossier, row, gone), put_row(dossier, row, draw(seen(row)))
 
 
 def _out_of_reach(draw, dossier, code):
     row, reason = ROWS[0], TROUBLES[code]
     trouble = Streak(str(reason), NOW - timedelta(days=9), NOW, 9)
-    before = draw(st.one_of(st.just(Standing(1)), seen(row)))
-    tonight = replace(before, trouble=trouble, checked_at=NOW, latest=Presence.UNKNOWN, latest_reason=reason)
+    before = draw(st.one_of(st.just(AccountStatus(1)), seen(row)))
+    tonight = replace(
+        before, trouble=trouble, checked_at=NOW, latest=Presence.UNKNOWN, latest_reason=reason
+    )
     return put_row(dossier, row, tonight), put_row(dossier, row, draw(seen(row)))
 
 
 def _out_of_reach_by_another_cause(draw, dossier, code):
     """The gap is open, and the trouble has just changed its cause, or an absence is doubted."""
     before, after = _out_of_reach(draw, dossier, code)
-    new = Streak(str(draw(st.sampled_from(sorted(UNREACHED)))), NOW, NOW)
+    new = Streak(str(draw(st.sampled_from(sorted(UNREACHABLE_REASONS)))), NOW, NOW)
     doubt = {"trouble": None, "doubt": replace(new, cause="parked")}
     one = replace(before.standings[1], **draw(st.sampled_from([{"trouble": new}, doubt])))
     row = Gap("nour", "website", code, "high", START, 9, START, subject="nour.example")
@@ -330,7 +390,9 @@ def _flawed(draw, dossier, code):
 
 def _silent(draw, dossier, code):
     row = a_row(draw, "website") if code == "website_stale" else draw(st.sampled_from(ACCOUNTS))
-    old, new = (Activity(NOW - timedelta(days=days), "feed") for days in (draw(st.integers(400, 900)), 1))
+    old, new = (
+        Activity(NOW - timedelta(days=days), "feed") for days in (draw(st.integers(400, 900)), 1)
+    )
     before = draw(seen(row, last_activity=old, reason=None))
     after = replace(before, known=replace(before.known, last_activity=new), last_activity=new)
     return put_row(dossier, row, before), put_row(dossier, row, after)
@@ -370,7 +432,7 @@ def _personal(draw, dossier, _):
     """A page that takes over what the person's or the group's account had: its name, its date, its links."""
     row = a_row(draw, *PERSONAL)
     personal = typed(row, PERSONAL[row.channel])
-    before = draw(st.one_of(st.just(Standing(row.id)), seen(personal)))
+    before = draw(st.one_of(st.just(AccountStatus(row.id)), seen(personal)))
     had = before.known
     named = {"name": draw(st.sampled_from([None, dossier.association.name]))}
     kept = {"name": had.name, "reason": had.reason} if had else named
@@ -385,7 +447,7 @@ def _wrong(draw, dossier, code):
     row = a_row(draw, channel)
     wrong = typed(row, WRONG[code][channel])
     after = draw(st.one_of(held(row), seen(row)))
-    return put_row(dossier, wrong, Standing(row.id)), put_row(dossier, row, after)
+    return put_row(dossier, wrong, AccountStatus(row.id)), put_row(dossier, row, after)
 
 
 def _in_the_wrong_column(draw, dossier, _):
@@ -400,7 +462,7 @@ def _unlisted(draw, dossier, _):
     link = next(one for one in LEADS if one.key == row.identity.key)
     before = replace(dossier, accounts=rows, proposals=(Proposal("nour", link, START, NOW, 3),))
     refused = Decision(
-        "nour", row.channel, DecisionKind.NOT_OURS, "Amina", "no", START, value=row.identity.key
+        "nour", row.channel, DecisionKind.DISOWN, "Amina", "no", START, value=row.identity.key
     )
     if draw(st.booleans()):
         return before, replace(before, decisions=(refused,))
@@ -423,9 +485,17 @@ def _dead_links(draw, dossier, _):
         "youtube": "https://www.youtube.com/channel/UCabcdefghijklmnopqrstuv",
     }
     lost = typed(replace(row, id=98), numbers[row.channel])
-    dead = FoundLink(lost.channel, lost.identity.key, lost.identity.canonical, "anchor", LINKS[0][1])
+    dead = FoundLink(
+        lost.channel, lost.identity.key, lost.identity.canonical, "anchor", LINKS[0][1]
+    )
     gone = Finding(Presence.ABSENT, Reason.NOT_FOUND)
-    after = put_row(dossier, lost, Standing(98, State.GONE, Reason.NOT_FOUND, START, NOW, NOW, known=gone))
+    after = put_row(
+        dossier,
+        lost,
+        AccountStatus(
+            98, AccountState.GONE, Reason.NOT_FOUND, START, NOW, NOW, last_known_finding=gone
+        ),
+    )
     after = put_row(put_row(after, ROWS[0], site), row, draw(seen(row)))
     return seen_as(after, ROWS[0], links=(*site.known.links, dead)), after
 
@@ -441,7 +511,9 @@ def _misnamed(draw, dossier, _):
 def _mixed(draw, dossier, _):
     row = draw(st.sampled_from(ACCOUNTS))
     mixed, one = typed(row, OTHER[row.channel]), draw(seen(row))
-    rest = replace(dossier, accounts=tuple(each for each in dossier.accounts if each.channel != row.channel))
+    rest = replace(
+        dossier, accounts=tuple(each for each in dossier.accounts if each.channel != row.channel)
+    )
     other = next(each for each in ACCOUNTS if each.channel != row.channel)
     rest = put_row(rest, other, draw(seen(other)))
     before = put_row(leading(rest, row, mixed), mixed, one)
@@ -451,7 +523,7 @@ def _mixed(draw, dossier, _):
 def _no_way_back(draw, dossier, _):
     row, site = ROWS[3], draw(seen(ROWS[0]))
     told = draw(seen(row, facts={"links_read": True}))
-    home = FoundLink("website", "nour.example", LINKS[0][1], "bio", row.typed)
+    home = FoundLink("website", "nour.example", LINKS[0][1], "bio", row.typed_text)
     before = put_row(put_row(dossier, ROWS[0], site), row, told)
     return before, seen_as(before, row, links=(home,))
 
@@ -460,8 +532,8 @@ def _incomplete(_, dossier, __):
     """The name that is added is the one they show: another would bring to light that theirs differ."""
     mine = dossier.association
     whole = replace(mine, name_ar=IN_ARABIC[mine.name], reached=frozenset({"email"}))
-    theirs = [one.known.name for one in dossier.standings.values() if one.known]
-    says = [one.known.facts.get("says") for one in dossier.standings.values() if one.known]
+    theirs = [one.known.name for one in dossier.statuses.values() if one.known]
+    says = [one.known.facts.get("says") for one in dossier.statuses.values() if one.known]
     assume(not {*theirs, *says} & {*IN_ARABIC.values()} - {whole.name_ar})
     return dossier, replace(dossier, association=whole)
 
@@ -473,7 +545,9 @@ def _duplicate(draw, dossier, _):
     less = draw(seen(given_up, reason=None, last_activity=long_ago, name=main.known.name))
     before = put_row(put_row(dossier, kept, main), given_up, less)
     before = leading(before, given_up, typed(given_up, OTHER["twitter"]))
-    return before, replace(before, accounts=tuple(row for row in before.accounts if row != given_up))
+    return before, replace(
+        before, accounts=tuple(row for row in before.accounts if row != given_up)
+    )
 
 
 MENDS = {
@@ -529,11 +603,11 @@ def test_no_gap_s_mending_lowers_anything(code, mend, data):
     no_lower(before, after)
 
 
-@given(presence(), st.sampled_from(sorted(UNREACHED)), st.integers(1, 2))
+@given(presence(), st.sampled_from(sorted(UNREACHABLE_REASONS)), st.integers(1, 2))
 def test_a_trouble_that_is_not_confirmed_takes_nothing_away(dossier, reason, nights):
-    site = dossier.standings.get(1) or Standing(1)
+    site = dossier.statuses.get(1) or AccountStatus(1)
     trouble = Streak(str(reason), NOW - timedelta(days=nights - 1), NOW, nights)
-    assert told(put_row(dossier, ROWS[0], replace(site, trouble=trouble))) == told(
+    assert told(put_row(dossier, ROWS[0], replace(site, failure_streak=trouble))) == told(
         put_row(dossier, ROWS[0], site)
     )
 
@@ -541,9 +615,17 @@ def test_a_trouble_that_is_not_confirmed_takes_nothing_away(dossier, reason, nig
 @given(presence(), st.sampled_from(ACCOUNTS))
 def test_a_wall_before_an_account_earns_nothing_and_costs_nothing(dossier, row):
     """What is unknown for our want of sight stays out of the fraction, on any channel, however long."""
-    alone = replace(dossier, accounts=tuple(one for one in dossier.accounts if one.channel != row.channel))
+    alone = replace(
+        dossier, accounts=tuple(one for one in dossier.accounts if one.channel != row.channel)
+    )
     trouble = Streak(str(Reason.TIMEOUT), START, NOW, 30)
-    walled = put_row(alone, row, Standing(row.id, checked_at=NOW, latest=Presence.UNKNOWN, trouble=trouble))
+    walled = put_row(
+        alone,
+        row,
+        AccountStatus(
+            row.id, checked_at=NOW, latest_presence=Presence.UNKNOWN, failure_streak=trouble
+        ),
+    )
     assert told(walled).known <= told(alone).known
     assert told(walled).earned >= told(alone).earned
 
@@ -555,14 +637,17 @@ def word(kind, channel, row=None, **more):
 
 @given(association(), st.none() | st.integers(1, 2000), st.data())
 def test_what_a_person_attests_lowers_nothing(dossier, days, data):
-    row = one_of(data, dossier, State.GONE, State.UNKNOWN)
+    row = one_of(data, dossier, AccountState.GONE, AccountState.UNKNOWN)
     seen = None if days is None else (START - timedelta(days=days)).date().isoformat()
-    no_lower(dossier, replace(dossier, decisions=(word(DecisionKind.ATTEST, row.channel, row, value=seen),)))
+    no_lower(
+        dossier,
+        replace(dossier, decisions=(word(DecisionKind.CONFIRM, row.channel, row, value=seen),)),
+    )
 
 
-@given(association(), st.sampled_from([DecisionKind.NOT_OURS, DecisionKind.MOVED]), st.data())
+@given(association(), st.sampled_from([DecisionKind.DISOWN, DecisionKind.MOVED]), st.data())
 def test_a_lost_account_that_is_not_theirs_or_elsewhere_lowers_nothing(dossier, kind, data):
-    row = one_of(data, dossier, State.GONE)
+    row = one_of(data, dossier, AccountState.GONE)
     no_lower(dossier, replace(dossier, decisions=(word(kind, row.channel, row),)))
 
 

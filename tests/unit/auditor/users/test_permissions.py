@@ -11,11 +11,11 @@ from openpyxl import load_workbook
 
 from auditor import report_links
 from auditor.checking import checker
-from auditor.config.schema import Web
-from auditor.evaluation.summary import Chosen
-from auditor.runs.run import run
+from auditor.config.schema import WebSettings
+from auditor.evaluation.summary import AssociationFilter
+from auditor.runs.run import execute_run
 from auditor.users import service
-from storage.models.audit import Association, Contact, Member
+from storage.models.audit import Association, AssociationEntry, Contact
 from storage.models.users import FollowUp, FollowUpKind, Reply, ReplyKind, Role, User
 from tests.support.mini_network import START, configured, link, night_of, opened, steps
 from tests.support.web_server import browsing
@@ -42,21 +42,23 @@ PRIVATE = (
 def app(tmp_path_factory):
     """Three associations, one without a region, of each of which the network knows persons."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(checker, "steps", steps)
-        web = Web(public_url="https://reports.example.org")
+        patch.setattr(checker, "probe_steps_for", steps)
+        web = WebSettings(public_url="https://reports.example.org")
         config = configured().model_copy(update={"web": web})
         small = opened(tmp_path_factory.mktemp("rights"), config)
-        members = map(Member, (NOUR, BARE, LOST), CONTACTS)
+        members = map(AssociationEntry, (NOUR, BARE, LOST), CONTACTS)
         small.store.save_registry(members, [link("nour", "facebook", "nour")], START)
         for day in range(2):
-            asyncio.run(run(small, night_of(day)))
+            asyncio.run(execute_run(small, night_of(day)))
     for one in (NOUR, BARE, LOST):
         said = f"{one.name} promised on the phone"
-        small.store.add_follow_up(FollowUp(one.id, FollowUpKind.PROMISED, "Amina", LATER, said, LATER.date()))
+        small.store.add_follow_up(
+            FollowUp(one.id, FollowUpKind.PROMISED, "Amina", LATER, said, LATER.date())
+        )
         small.store.add_reply(
             Reply(one.id, ReplyKind.CLOSED, LATER, "youtube", text=f"{one.name}: we do without")
         )
-        report_links.made(small.store, small.config, one.id, "Amina", LATER)
+        report_links.create_report_link(small.store, small.config, one.id, "Amina", LATER)
     yield small
     small.store.close()
 
@@ -69,7 +71,13 @@ def told(app, path, **user):
 
 
 PAGES = (
-    *("/en/", "/en/meeting?since=2026-01-01", "/en/associations", "/en/associations/nour", "/en/gaps"),
+    *(
+        "/en/",
+        "/en/meeting?since=2026-01-01",
+        "/en/associations",
+        "/en/associations/nour",
+        "/en/gaps",
+    ),
     *("/en/changes", "/en/cohorts", "/en/associations/nour/accounts/1"),
 )
 SHEETS = tuple(
@@ -79,7 +87,10 @@ SHEETS = tuple(
 
 @pytest.mark.parametrize(
     "user",
-    [pytest.param(READER, id="reader"), pytest.param(ELSEWHERE, id="elsewhere", marks=pytest.mark.slow)],
+    [
+        pytest.param(READER, id="reader"),
+        pytest.param(ELSEWHERE, id="elsewhere", marks=pytest.mark.slow),
+    ],
 )
 def test_who_does_not_look_after_an_association_is_told_of_nobody_there(app, user):
     with browsing(app, LATER, **user) as client:
@@ -98,7 +109,9 @@ def test_whoever_looks_after_it_is_told(app):
     assert "0612345678" in told(app, "/en/", **HERE).text
     assert "0612345678" in told(app, "/en/meeting", **HERE).text
     sheet = told(app, "/en/exports/meeting.csv", **HERE).text.lstrip("\ufeff")
-    phones = {row["Association’s id"]: row["Telephone"] for row in csv.DictReader(io.StringIO(sheet))}
+    phones = {
+        row["Association’s id"]: row["Telephone"] for row in csv.DictReader(io.StringIO(sheet))
+    }
     assert phones == {"nour": "0612345678", "bare": "", "lost": ""}
 
 
@@ -114,7 +127,9 @@ def test_the_pack_as_a_workbook_has_no_contacts_either(app, user):
 @pytest.mark.slow
 def test_an_association_without_a_region_is_for_those_of_all_regions(app):
     assert "0688888888" not in told(app, "/en/associations/lost", **HERE).text
-    assert "0688888888" in told(app, "/en/associations/lost", name="Zahra", role=Role.COORDINATOR).text
+    assert (
+        "0688888888" in told(app, "/en/associations/lost", name="Zahra", role=Role.COORDINATOR).text
+    )
 
 
 LISTS = {
@@ -137,7 +152,9 @@ def test_a_list_has_what_its_coordinator_looks_after_and_nothing_else(app, user,
     with browsing(app, LATER, **user) as client:
         for path, sign in LISTS.items():
             shown = client.get(path).text
-            assert {one for one in ("nour", "bare", "lost") if sign.format(one) in shown} == theirs, path
+            assert {
+                one for one in ("nour", "bare", "lost") if sign.format(one) in shown
+            } == theirs, path
 
 
 @pytest.mark.slow
@@ -151,7 +168,10 @@ def test_what_waits_is_counted_for_each(app):
     assert "1 reply waits" in plain(told(app, "/en/", **HERE))
     assert "1 reply waits" in plain(told(app, "/en/replies", **HERE))
     assert "3 replies wait" in plain(told(app, "/en/", name="Amina"))
-    assert "repl" not in plain(told(app, "/en/", **READER)).partition("<main")[2].partition("</main>")[0]
+    assert (
+        "repl"
+        not in plain(told(app, "/en/", **READER)).partition("<main")[2].partition("</main>")[0]
+    )
 
 
 def plain(answer):
@@ -162,7 +182,7 @@ def plain(answer):
 def test_a_page_of_a_list_is_whole_although_others_stand_between(app):
     for number in range(60):
         app.store.add_reply(
-            Reply("bare" if number % 2 else "nour", ReplyKind.MISTAKEN, LATER, text=f"nr {number}.")
+            Reply("bare" if number % 2 else "nour", ReplyKind.DISPUTED, LATER, text=f"nr {number}.")
         )
     numbers = re.findall(r"nr (\d+)\.", told(app, "/en/replies", **ELSEWHERE).text)
     assert len(numbers) == 19  # and the one that was there before
@@ -174,17 +194,22 @@ def test_letters_for_many_are_made_for_those_that_one_looks_after(app):
     with browsing(app, LATER, **ELSEWHERE) as client:
         sheet = client.post("/en/letters", data={"form": "csv"}).content.decode("utf-8-sig")
         assert [row[0] for row in csv.reader(io.StringIO(sheet))][1:] == ["bare"]
-        assert client.post("/en/letters", data={"form": "csv", "region": "souss-massa"}).status_code == 403
+        assert (
+            client.post("/en/letters", data={"form": "csv", "region": "souss-massa"}).status_code
+            == 403
+        )
         assert '<option value="souss-massa">' not in client.get("/en/letters").text
 
 
 @pytest.mark.slow
 def test_codes_are_made_for_those_that_one_looks_after(app):
-    before = {letter.id for letter in app.store.letters()}
+    before = {letter.id for letter in app.store.list_report_links()}
     with browsing(app, LATER, **HERE) as client:
         page = client.post("/en/meeting", data={})
     assert page.text.count('class="qr"') == 1
-    assert {letter.association for letter in app.store.letters() if letter.id not in before} == {"nour"}
+    assert {
+        letter.association for letter in app.store.list_report_links() if letter.id not in before
+    } == {"nour"}
 
 
 @pytest.mark.slow
@@ -220,14 +245,16 @@ def test_a_reader_is_offered_nothing_that_would_be_refused(app):
 )
 def test_a_region_is_the_same_however_the_sheet_spells_it(role, regions, region, acts):
     user = User("x", role, START, "y", regions)
-    assert service.acts_for(user, Association("a", "A", region=region)) is acts
+    assert service.can_edit_association(user, Association("a", "A", region=region)) is acts
     there = {"Souss Massa", "سوس - ماسة", "Oriental", "Vallée"}
-    reach = service.reach(user, lambda: there)
+    reach = service.find_editable_regions(user, lambda: there)
     assert reach is None or (region in reach) is acts or region is None
-    assert bool(list(service.narrowed(user, Chosen()))) is (role is not Role.READER)
+    assert bool(list(service.restrict_filter_to_regions(user, AssociationFilter()))) is (
+        role is not Role.READER
+    )
 
 
 def test_nobody_looks_after_anything():
-    assert not service.acts_for(None, NOUR)
-    assert not service.acts_everywhere(None)
-    assert service.reach(None, lambda: {"x"}) == frozenset()
+    assert not service.can_edit_association(None, NOUR)
+    assert not service.can_edit_all_regions(None)
+    assert service.find_editable_regions(None, lambda: {"x"}) == frozenset()

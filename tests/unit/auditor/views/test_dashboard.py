@@ -6,13 +6,13 @@ from datetime import timedelta
 import pytest
 
 from auditor.checking import checker
-from auditor.config.schema import ChannelConfig, Config
-from auditor.evaluation.network_view import overview
-from auditor.evaluation.run_results import refresh
-from auditor.runs.run import run
-from auditor.views.dashboard import cohorts, morning
+from auditor.config.schema import ChannelSettings, Config
+from auditor.evaluation.network_view import build_network_overview
+from auditor.evaluation.run_results import refresh_summaries
+from auditor.runs.run import execute_run
+from auditor.views.dashboard import build_dashboard, build_groups
 from storage.models.audit import Association
-from storage.models.summaries import EVERYBODY
+from storage.models.summaries import ALL_FACET
 from tests.support.mini_network import START, link, lived, night_of, steps
 
 NIGHTS = (0, 1, 3, 7)
@@ -22,7 +22,7 @@ NAMES = [f"a{number}" for number in range(12)]
 
 @pytest.fixture(autouse=True)
 def simple_probe(monkeypatch):
-    monkeypatch.setattr(checker, "steps", steps)
+    monkeypatch.setattr(checker, "probe_steps_for", steps)
 
 
 @lived
@@ -35,56 +35,67 @@ async def app(small):
     rows = [link(name, "facebook", name) for name in NAMES]
     small.store.save_registry(people, rows, START - timedelta(hours=1))
     for day in NIGHTS:
-        small.web.answers = {rows[0].typed: "gone" if day else "alive", rows[7].typed: "wall"}
-        await run(small, night_of(day))
-    refresh(small.store, small.config)
+        small.web.answers = {
+            rows[0].typed_text: "gone" if day else "alive",
+            rows[7].typed_text: "wall",
+        }
+        await execute_run(small, night_of(day))
+    refresh_summaries(small.store, small.config)
 
 
 async def test_the_front_page_tells_what_the_read_model_tells(app):
-    told, seen = morning(app.store, app.config, NOW), overview(app.store, app.config, NOW)
-    assert told.told.coverage == seen.coverage
-    assert (told.told.opened.count, told.told.closed.count) == (len(seen.opened), len(seen.closed))
-    assert all(row.gap in seen.opened for row in told.told.opened.rows)
-    assert Counter({(channel, reason): n for channel, reason, n in told.untold}) == Counter(seen.untold)
-    assert told.told.associations == len(seen.associations)
-    assert told.looks == sum(seen.counts.values())
+    told, seen = (
+        build_dashboard(app.store, app.config, NOW),
+        build_network_overview(app.store, app.config, NOW),
+    )
+    assert told.figures.coverage == seen.coverage
+    assert (told.figures.opened.count, told.figures.closed.count) == (
+        len(seen.opened_gaps),
+        len(seen.closed_gaps),
+    )
+    assert all(row.gap in seen.opened_gaps for row in told.figures.opened.rows)
+    assert Counter(
+        {(channel, reason): n for channel, reason, n in told.unknown_by_reason}
+    ) == Counter(seen.unknown_counts)
+    assert told.figures.association_count == len(seen.associations)
+    assert told.checked_account_count == sum(seen.counts.values())
 
 
 async def test_the_line_of_a_channel_has_a_figure_for_each_night(app):
-    facebook = morning(app.store, app.config, NOW).told.trends["facebook"]
+    facebook = build_dashboard(app.store, app.config, NOW).figures.trends["facebook"]
     told = [(day, figure.confirmed) for day, figure in facebook if figure]
     days = [START.date() + timedelta(days=day) for day in NIGHTS]
     assert told == list(zip(days, (11, 11, 11, 10), strict=True))
 
 
 async def test_a_group_that_moved_is_told_with_how_far(app):
-    told = morning(app.store, app.config, NOW)
-    ((kind, group),) = told.movers
+    told = build_dashboard(app.store, app.config, NOW)
+    ((kind, group),) = told.changed_groups
     assert (kind, group.name) == ("region", "South")
-    (move,) = group.moves
-    assert (move.before.confirmed, move.now.confirmed, move.now.associations) == (6, 5, 6)
-    assert [one.channel for one in told.moves] == ["facebook"]
+    (move,) = group.coverage_changes
+    assert (move.before.confirmed, move.current.confirmed, move.current.associations) == (6, 5, 6)
+    assert [one.channel for one in told.coverage_changes] == ["facebook"]
 
 
 async def test_who_is_called_first_has_the_gravest_gap(app):
-    assert morning(app.store, app.config, NOW).told.calls[0].row.id == "a0"
+    assert build_dashboard(app.store, app.config, NOW).figures.call_candidates[0].summary.id == "a0"
 
 
-CONFIG = Config(channels={"facebook": ChannelConfig()})
+CONFIG = Config(channels={"facebook": ChannelSettings()})
 
 
 def facets(size, confirmed):
-    return {EVERYBODY: size, "facebook:confirmed": confirmed, "facebook:missing": size - confirmed}
+    return {ALL_FACET: size, "facebook:confirmed": confirmed, "facebook:missing": size - confirmed}
 
 
 def test_groups_come_by_how_far_they_moved_and_never_by_how_well_they_do():
     now = {"tag:best": facets(10, 10), "tag:fell": facets(10, 2), "tag:rose": facets(10, 4)}
     before = {"tag:best": facets(10, 10), "tag:fell": facets(10, 5), "tag:rose": facets(10, 3)}
-    told = cohorts(now, before, START.date(), CONFIG)
+    told = build_groups(now, before, START.date(), CONFIG)
     assert [group.name for group in told] == ["fell", "rose", "best"]
-    assert [move.points for move in told[0].moves] == [-30.0]
+    assert [move.percentage_points for move in told[0].coverage_changes] == [-30.0]
 
 
 def test_a_group_of_which_nothing_was_kept_has_not_moved():
-    (group,) = cohorts({"tag:new": facets(5, 5)}, {}, START.date(), CONFIG)
-    assert group.moves == ()
+    (group,) = build_groups({"tag:new": facets(5, 5)}, {}, START.date(), CONFIG)
+    assert group.coverage_changes == ()

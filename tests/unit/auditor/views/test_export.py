@@ -8,15 +8,15 @@ from datetime import date, datetime, timedelta
 import pytest
 from openpyxl import load_workbook
 
-from auditor.evaluation.network_view import overview
-from auditor.evaluation.summary import Chosen
-from auditor.i18n.catalogs import terms
-from auditor.i18n.wording import Wording
+from auditor.evaluation.network_view import build_network_overview
+from auditor.evaluation.summary import AssociationFilter
+from auditor.i18n.catalogs import load_terms
+from auditor.i18n.wording import Translator
 from auditor.registry import spreadsheet
-from auditor.runs.run import run
+from auditor.runs.run import execute_run
 from auditor.views import export
-from auditor.views.export import FORMATS, KINDS, Export
-from auditor.views.json_items import gap_items
+from auditor.views.export import EXPORT_FORMATS, EXPORT_KINDS, ExportRequest
+from auditor.views.json_items import build_gap_items
 from storage.models.audit import Association
 from tests.support.mini_network import START, configured, link, lived, night_of, opened
 from tests.support.web_server import browsing
@@ -44,26 +44,28 @@ LATER = night_of(1) + timedelta(hours=6)
 @lived
 async def app(small):
     people = [
-        Association("nour", HOSTILE[0], region="Souss-Massa", city="Agadir", tags=("rabat", "2026")),
+        Association(
+            "nour", HOSTILE[0], region="Souss-Massa", city="Agadir", tags=("rabat", "2026")
+        ),
         Association("amal", "أمل", region="Oriental"),
         Association("wall", "Mur"),
         Association("bare", "Nu", region="Souss-Massa"),
     ]
     small.store.save_registry(people, [NOUR, AMAL, WALL], START - timedelta(hours=1))
-    small.web.answers = {WALL.typed: "wall"}
+    small.web.answers = {WALL.typed_text: "wall"}
     for day in range(2):
-        await run(small, night_of(day))
+        await execute_run(small, night_of(day))
 
 
 def told(app, kind, form="csv", **asked):
-    return b"".join(export.stream(Export(kind, form, **asked), app, LATER))
+    return b"".join(export.stream_export(ExportRequest(kind, form, **asked), app, LATER))
 
 
 def lines(data, delimiter=","):
     return list(csv.reader(io.StringIO(data.decode("utf-8-sig"), newline=""), delimiter=delimiter))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", EXPORT_KINDS)
 def test_csv_workbook_and_json_have_the_same_rows(app, kind):
     items = json.loads(told(app, kind, "json"))["items"]
     sheet = lines(told(app, kind))
@@ -78,25 +80,27 @@ def plain(cell):
 
 
 def test_gaps_are_those_of_the_overview(app):
-    seen = overview(app.store, app.config, LATER)
-    assert json.loads(told(app, "gaps", "json"))["items"] == gap_items(seen.associations)
-    assert gap_items(seen.associations)
+    seen = build_network_overview(app.store, app.config, LATER)
+    assert json.loads(told(app, "gaps", "json"))["items"] == build_gap_items(seen.associations)
+    assert build_gap_items(seen.associations)
 
 
 def test_changes_are_those_of_the_overview(app):
-    seen = overview(app.store, app.config, LATER, since=START)
+    seen = build_network_overview(app.store, app.config, LATER, since=START)
     items = json.loads(told(app, "changes", "json", since=START))["items"]
-    assert len(items) == len(seen.opened) + len(seen.closed) > 0
+    assert len(items) == len(seen.opened_gaps) + len(seen.closed_gaps) > 0
     assert {item["change"] for item in items} == {"opened"}
 
 
 def test_coverage_is_that_of_the_overview_and_of_the_associations_asked_for(app):
-    seen = overview(app.store, app.config, LATER)
+    seen = build_network_overview(app.store, app.config, LATER)
     items = json.loads(told(app, "coverage", "json"))["items"]
     assert [(one["channel"], one["low"], one["high"]) for one in items] == [
         (one.channel, one.low, one.high) for one in seen.coverage
     ]
-    fewer = json.loads(told(app, "coverage", "json", chosen=Chosen(region="Souss-Massa")))["items"]
+    fewer = json.loads(
+        told(app, "coverage", "json", chosen=AssociationFilter(region="Souss-Massa"))
+    )["items"]
     assert {one["associations"] for one in fewer} == {2}
 
 
@@ -115,10 +119,10 @@ def test_english_keys_stand_alone_unless_a_language_is_asked_for(app):
 @pytest.mark.parametrize(
     "language", ["ar", *(pytest.param(one, marks=pytest.mark.slow) for one in ("fr", "en"))]
 )
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", EXPORT_KINDS)
 def test_in_a_language_each_code_keeps_its_own_column_beside_its_words(app, kind, language):
     keys, *bare = lines(told(app, kind))
-    headings, *spoken = lines(told(app, kind, words=Wording(language)))
+    headings, *spoken = lines(told(app, kind, words=Translator(language)))
     codes = [key for key in keys if key in headings]
     for key in codes:
         at, beside = keys.index(key), headings.index(key)
@@ -127,10 +131,14 @@ def test_in_a_language_each_code_keeps_its_own_column_beside_its_words(app, kind
     assert len(headings) == len(keys) + len(codes)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", EXPORT_KINDS)
 def test_every_column_has_a_heading_in_words(kind):
-    keys = [column.key for column in KINDS[kind].columns(configured())]
-    assert [key for key in keys if key not in terms()["heading"] and key not in configured().channels] == []
+    keys = [column.key for column in EXPORT_KINDS[kind].list_columns(configured())]
+    assert [
+        key
+        for key in keys
+        if key not in load_terms()["heading"] and key not in configured().channels
+    ] == []
 
 
 def test_a_semicolon_and_the_mark_serve_french_excel(app):
@@ -142,9 +150,12 @@ def test_a_semicolon_and_the_mark_serve_french_excel(app):
 @pytest.mark.fault("F55")
 @pytest.mark.parametrize("text", FORMULAS)
 def test_what_a_spreadsheet_would_run_is_text_in_each_kind_of_sheet(text):
-    assert next(csv.reader(io.StringIO(spreadsheet.to_csv([[text]]).decode("utf-8-sig"))))[0][:1] == "'"
+    assert (
+        next(csv.reader(io.StringIO(spreadsheet.to_csv([[text]]).decode("utf-8-sig"))))[0][:1]
+        == "'"
+    )
     out = io.BytesIO()
-    spreadsheet.write(out, {"x": [[text]]})
+    spreadsheet.write_workbook(out, {"x": [[text]]})
     assert load_workbook(out).active["A1"].data_type in {"s", "n", "inlineStr"}
 
 
@@ -159,13 +170,17 @@ def test_a_hostile_name_is_harmless_in_every_sheet(app):
 def test_a_workbook_has_text_dates_and_numbers_and_nothing_else():
     out = io.BytesIO()
     table = [["name", "day", "n"], *([text, date(2026, 11, 25), 3.5] for text in HOSTILE)]
-    spreadsheet.write(out, {"x": table}, right_to_left=True)
+    spreadsheet.write_workbook(out, {"x": table}, right_to_left=True)
     page = load_workbook(out).active
     assert [cell.value for cell in page["A"]][1:] == [text.replace("\x00", "") for text in HOSTILE]
     assert {cell.data_type for cell in page["A"]} == {"s"}
     assert {(cell.is_date, cell.number_format) for cell in page["B"][1:]} == {(True, "yyyy-mm-dd")}
     assert {cell.value for cell in page["C"][1:]} == {3.5}
-    assert (page.sheet_view.rightToLeft, page.freeze_panes, page.auto_filter.ref) == (True, "A2", "A1:C7")
+    assert (page.sheet_view.rightToLeft, page.freeze_panes, page.auto_filter.ref) == (
+        True,
+        "A2",
+        "A1:C7",
+    )
     assert page.column_dimensions["A"].width > page.column_dimensions["C"].width
 
 
@@ -184,26 +199,34 @@ def test_a_workbook_has_text_dates_and_numbers_and_nothing_else():
     ],
 )
 def test_an_export_has_the_associations_that_its_list_would_have(app, asked, found):
-    items = json.loads(told(app, "associations", "json", chosen=Chosen(**asked)))["items"]
+    items = json.loads(told(app, "associations", "json", chosen=AssociationFilter(**asked)))[
+        "items"
+    ]
     assert sorted(item["association"] for item in items) == found.split()
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("form", FORMATS)
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("form", EXPORT_FORMATS)
+@pytest.mark.parametrize("kind", EXPORT_KINDS)
 def test_the_web_sends_a_dated_file_in_the_words_of_its_language(app, kind, form):
     with browsing(app, LATER) as client:
         answer = client.get(f"/ar/exports/{kind}.{form}", params={"region": "Souss-Massa"})
     assert answer.status_code == 200
     assert f'filename="{kind}-2026-03-02.{form}"' in answer.headers["content-disposition"]
     assert "filename*=UTF-8''%D" in answer.headers["content-disposition"]
-    asked = Export(kind, form, Chosen(region="Souss-Massa"), Wording("ar"), right_to_left=True)
-    assert form == "xlsx" or answer.content == b"".join(export.stream(asked, app, LATER))
+    asked = ExportRequest(
+        kind, form, AssociationFilter(region="Souss-Massa"), Translator("ar"), right_to_left=True
+    )
+    assert form == "xlsx" or answer.content == b"".join(export.stream_export(asked, app, LATER))
 
 
 @pytest.mark.parametrize(
     ("path", "status"),
-    [("/fr/exports/secrets.csv", 404), ("/de/exports/gaps.csv", 404), ("/fr/exports/gaps.exe", 422)],
+    [
+        ("/fr/exports/secrets.csv", 404),
+        ("/de/exports/gaps.csv", 404),
+        ("/fr/exports/gaps.exe", 422),
+    ],
 )
 def test_what_there_is_no_export_of_is_not_sent(app, path, status):
     with browsing(app, LATER) as client:
@@ -213,29 +236,34 @@ def test_what_there_is_no_export_of_is_not_sent(app, path, status):
 def test_a_long_arabic_name_and_controls_break_no_format(tmp_path):
     small = opened(tmp_path, configured())
     name = "جمعية النور " * 20 + "\x0b\ud800"
-    small.store.save_registry([Association("x", name.encode("utf-8", "replace").decode())], [], START)
-    for form in FORMATS:
-        assert told(small, "associations", form, words=Wording("ar"))
+    small.store.save_registry(
+        [Association("x", name.encode("utf-8", "replace").decode())], [], START
+    )
+    for form in EXPORT_FORMATS:
+        assert told(small, "associations", form, words=Translator("ar"))
     small.store.close()
 
 
 @pytest.mark.parametrize("kind", ["associations", "meeting"])
 def test_in_a_language_regions_are_those_that_its_pages_show(app, kind):
-    arabic = told(app, kind, words=Wording("ar")).decode()
-    assert Wording("ar").region("Souss-Massa") in arabic
+    arabic = told(app, kind, words=Translator("ar")).decode()
+    assert Translator("ar").region_name("Souss-Massa") in arabic
     assert "Souss" not in arabic
     assert "Souss-Massa" in told(app, kind).decode()
-    assert "Souss-Massa" in told(app, kind, "json", words=Wording("ar")).decode()
+    assert "Souss-Massa" in told(app, kind, "json", words=Translator("ar")).decode()
 
 
 @pytest.mark.parametrize("kind", ["associations", "gaps", "accounts", "changes", "meeting"])
 def test_in_a_language_an_association_has_the_name_that_its_pages_show_in_it(app, kind):
     named = Association("amal", "Amal", name_ar="جمعية الأمل", name_fr="Association Amal")
-    app.store.save_registry([named], [AMAL], LATER, whole=False)
+    app.store.save_registry([named], [AMAL], LATER, is_complete=False)
     since = START - timedelta(days=1)
     french, plain_keys = (
-        told(app, kind, words=words, since=since).decode() for words in (Wording("fr"), None)
+        told(app, kind, words=words, since=since).decode() for words in (Translator("fr"), None)
     )
     assert ",Association Amal," in french
     assert ",Amal," in plain_keys
-    assert "Association Amal" not in told(app, kind, "json", words=Wording("fr"), since=since).decode()
+    assert (
+        "Association Amal"
+        not in told(app, kind, "json", words=Translator("fr"), since=since).decode()
+    )

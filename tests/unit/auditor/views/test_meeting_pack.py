@@ -11,15 +11,15 @@ import segno
 from openpyxl import load_workbook
 
 from auditor import report_links
-from auditor.config.schema import Web
-from auditor.evaluation.network_view import overview
-from auditor.evaluation.run_results import refresh
-from auditor.evaluation.summary import Chosen, coverage, urgency
+from auditor.config.schema import WebSettings
+from auditor.evaluation.network_view import build_network_overview
+from auditor.evaluation.run_results import refresh_summaries
+from auditor.evaluation.summary import AssociationFilter, compute_coverage, compute_urgency_rank
 from auditor.rendering import svg
-from auditor.runs.run import run
+from auditor.runs.run import execute_run
 from auditor.views import dashboard, meeting_pack
-from auditor.views.export_rows import moved
-from storage.models.audit import Association, Contact, Decision, DecisionKind, Member
+from auditor.views.export_rows import find_gap_changes
+from storage.models.audit import Association, AssociationEntry, Contact, Decision, DecisionKind
 from storage.models.users import FollowUp, FollowUpKind
 from tests.support.mini_network import START, link, lived, night_of
 from tests.support.web_server import browsing
@@ -32,14 +32,17 @@ NAME = "<b>جمعية</b> " + "النور " * 40
 @lived
 async def app(small):
     people = [
-        Member(
-            Association("nour", NAME, region="Souss-Massa", tags=("rabat",)), Contact(phone="06 12-34 56 78")
+        AssociationEntry(
+            Association("nour", NAME, region="Souss-Massa", tags=("rabat",)),
+            Contact(phone="06 12-34 56 78"),
         ),
-        Member(Association("bare", "Nu", region="L’Oriental & co"), Contact("nu@nu.example")),
+        AssociationEntry(
+            Association("bare", "Nu", region="L’Oriental & co"), Contact("nu@nu.example")
+        ),
     ]
     small.store.save_registry(people, [NOUR, SITE], START - timedelta(hours=1))
     for day in range(2):
-        await run(small, night_of(day))
+        await execute_run(small, night_of(day))
 
 
 def got(app, path):
@@ -72,34 +75,46 @@ CHOICES = [
 
 @pytest.mark.parametrize("chosen", CHOICES, ids=str)
 def test_the_pack_has_the_figures_and_the_changes_of_the_overview(app, chosen):
-    since, wanted = START.replace(hour=0, minute=0), Chosen(**chosen)
-    seen = list(wanted.of(overview(app.store, app.config, LATER).associations, app.config.channels))
-    pack = meeting_pack.pack(app.store, app.config, wanted, since, LATER)
-    assert pack.figures == tuple(coverage(seen, app.config))
-    moves = [change for view in seen for change in moved(view, since)]
-    assert kinds(gap for which, gap in moves if which == "opened") == pack.told.opened
-    assert kinds(gap for which, gap in moves if which == "closed") == pack.told.closed
-    assert (pack.associations, pack.waiting) == (len(seen), sum(bool(view.gaps) for view in seen))
-    assert pack.told.opened
+    since, wanted = START.replace(hour=0, minute=0), AssociationFilter(**chosen)
+    seen = list(
+        wanted.select_views(
+            build_network_overview(app.store, app.config, LATER).associations, app.config.channels
+        )
+    )
+    pack = meeting_pack.build_meeting_pack(app.store, app.config, wanted, since, LATER)
+    assert pack.coverage == tuple(compute_coverage(seen, app.config))
+    moves = [change for view in seen for change in find_gap_changes(view, since)]
+    assert kinds(gap for which, gap in moves if which == "opened") == pack.counts.opened
+    assert kinds(gap for which, gap in moves if which == "closed") == pack.counts.closed
+    assert (pack.association_count, pack.association_with_gaps_count) == (
+        len(seen),
+        sum(bool(view.gaps) for view in seen),
+    )
+    assert pack.counts.opened
 
 
 def test_many_that_are_no_cohort_are_not_counted_and_the_page_says_so(app, monkeypatch):
-    monkeypatch.setattr("storage.read_model.counts.FEW", 0)
+    monkeypatch.setattr("storage.read_model.counts.MAX_SMALL_SELECTION", 0)
     page = got(app, "/en/meeting?region=Souss-Massa&tag=rabat").text
     assert "Choose one region or one tag alone" in page
     assert "/en/associations/nour" in page
-    assert "Where the network stands" in got(app, "/en/meeting?region=Souss-Massa").text
+    assert "Network overview" in got(app, "/en/meeting?region=Souss-Massa").text
 
 
 def test_a_gap_that_is_waived_or_gone_is_no_longer_counted_among_what_opened(app):
-    before = app.store.moves(START.date())
-    word = Decision("nour", "youtube", DecisionKind.WAIVE, "Amina", "no", LATER, code="channel_missing")
+    before = app.store.count_gap_changes(START.date())
+    word = Decision(
+        "nour", "youtube", DecisionKind.WAIVE, "Amina", "no", LATER, code="channel_missing"
+    )
     app.store.add_decision(word)
-    refresh(app.store, app.config)
-    after = app.store.moves(START.date())
+    refresh_summaries(app.store, app.config)
+    after = app.store.count_gap_changes(START.date())
     kind = ("channel_missing", "youtube")
     assert (before["opened"][kind], after["opened"][kind]) == (2, 1)
-    assert app.store.moves(LATER.date() + timedelta(days=1)) == {"opened": {}, "closed": {}}
+    assert app.store.count_gap_changes(LATER.date() + timedelta(days=1)) == {
+        "opened": {},
+        "closed": {},
+    }
 
 
 @pytest.mark.parametrize(
@@ -117,15 +132,17 @@ def test_a_region_or_a_tag_narrows_the_pack(app, query, named):
 
 
 def test_the_most_pressing_come_first_and_no_pack_is_endless(app):
-    seen = overview(app.store, app.config, LATER).associations
-    pressing = sorted(seen, key=lambda view: urgency(view.gaps))
-    called = list(dashboard.calls(app.store, app.config, Chosen(), LATER))
+    seen = build_network_overview(app.store, app.config, LATER).associations
+    pressing = sorted(seen, key=lambda view: compute_urgency_rank(view.gaps))
+    called = list(dashboard.list_calls(app.store, app.config, AssociationFilter(), LATER))
     assert [call.association.id for call in called] == [view.association.id for view in pressing]
     assert [[gap.code for gap in call.reasons] for call in called] == [
-        [gap.code for gap in view.gaps[: dashboard.REASONS]] for view in pressing
+        [gap.code for gap in view.gaps[: dashboard.MAX_CALL_REASONS]] for view in pressing
     ]
-    pack = meeting_pack.pack(app.store, app.config, Chosen(), START, LATER, most=1)
-    assert (len(pack.calls), pack.waiting) == (1, 2)
+    pack = meeting_pack.build_meeting_pack(
+        app.store, app.config, AssociationFilter(), START, LATER, limit=1
+    )
+    assert (len(pack.calls), pack.association_with_gaps_count) == (1, 2)
 
 
 def test_the_workbook_has_calls_coverage_and_changes_from_right_to_left(app):
@@ -141,46 +158,56 @@ def codes(page):
 
 
 def test_codes_are_made_only_when_asked_for_and_end_the_older_links(app):
-    app.config = app.config.model_copy(update={"web": Web(public_url="https://reports.example.org")})
-    _, older = report_links.made(app.store, app.config, "nour", "Amina", START)
+    app.config = app.config.model_copy(
+        update={"web": WebSettings(public_url="https://reports.example.org")}
+    )
+    _, older = report_links.create_report_link(app.store, app.config, "nour", "Amina", START)
     with browsing(app, LATER) as client:
         assert codes(client.get("/fr/meeting").text) == 0
         answer = client.post("/fr/meeting", data={"since": "", "region": "Souss-Massa"})
-    assert (answer.status_code, answer.headers["cache-control"], codes(answer.text)) == (200, "no-store", 1)
-    assert report_links.opened(app.store, older.rpartition("/")[2], LATER) is None
-    held = [letter for letter in app.store.letters() if letter.holds(LATER)]
-    assert [(letter.association, letter.made_by) for letter in held] == [("nour", "Amina")]
+    assert (answer.status_code, answer.headers["cache-control"], codes(answer.text)) == (
+        200,
+        "no-store",
+        1,
+    )
+    assert report_links.find_active_report_link(app.store, older.rpartition("/")[2], LATER) is None
+    held = [letter for letter in app.store.list_report_links() if letter.holds(LATER)]
+    assert [(letter.association, letter.created_by) for letter in held] == [("nour", "Amina")]
 
 
 def test_nobody_makes_links_without_an_address(app):
     with browsing(app, LATER) as client:
         assert client.post("/fr/meeting", data={}).status_code == 409
         assert 'method="post" action="/fr/meeting">' not in client.get("/fr/meeting").text
-    assert not list(app.store.letters())
+    assert not list(app.store.list_report_links())
 
 
 def test_a_code_holds_the_address_and_its_quiet_zone():
     address = "https://reports.example.org/r/" + "x" * 43
     modules = segno.make(address, error="m").symbol_size(border=4)[0]
-    drawn = svg.code(address)
+    drawn = svg.render_qr_code(address)
     assert f'viewBox="0 0 {modules} {modules}"' in drawn
     assert drawn.startswith("<svg ")
 
 
 def test_what_was_promised_and_for_when_stands_beside_the_call(app):
-    line = FollowUp("nour", FollowUpKind.PROMISED, "Amina", LATER, "<i>une chaîne</i>", date(2026, 4, 1))
+    line = FollowUp(
+        "nour", FollowUpKind.PROMISED, "Amina", LATER, "<i>une chaîne</i>", date(2026, 4, 1)
+    )
     app.store.add_follow_up(line)
     page = got(app, "/fr/meeting").text
     assert "&lt;i&gt;une chaîne" in page
     assert "1er avril 2026" in page
     book = load_workbook(io.BytesIO(got(app, "/fr/meeting.xlsx").content))
-    assert any(cell.value == datetime(2026, 4, 1) for row in book.worksheets[0].rows for cell in row)  # noqa: DTZ001 - Excel has no zones
+    assert any(
+        cell.value == datetime(2026, 4, 1) for row in book.worksheets[0].rows for cell in row
+    )  # noqa: DTZ001 - Excel has no zones
 
 
 def test_a_pack_has_ten_calls_unless_more_are_asked_for_and_its_workbook_has_all(app):
     more = [Association(f"more{number}", f"More {number}") for number in range(12)]
-    app.store.save_registry([*app.store.associations(), *more], [NOUR, SITE], LATER)
-    asyncio.run(run(app, night_of(2)))
+    app.store.save_registry([*app.store.list_associations(), *more], [NOUR, SITE], LATER)
+    asyncio.run(execute_run(app, night_of(2)))
     with browsing(app, night_of(2) + timedelta(hours=6)) as client:
         pages = [client.get(f"/en/meeting{query}").text for query in ("", "?calls=25", "?calls=51")]
         book = load_workbook(io.BytesIO(client.get("/en/meeting.xlsx").content))
@@ -211,14 +238,24 @@ def test_a_pack_begins_at_the_day_that_was_kept_as_the_last_meeting(app):
         ("promised", 1, None, True),
     ],
 )
-def test_whoever_was_spoken_to_lately_or_has_promised_comes_after_the_others(app, kind, ago, due, in_hand):
-    first, second = (call.association.id for call in dashboard.calls(app.store, app.config, Chosen(), LATER))
+def test_whoever_was_spoken_to_lately_or_has_promised_comes_after_the_others(
+    app, kind, ago, due, in_hand
+):
+    first, second = (
+        call.association.id
+        for call in dashboard.list_calls(app.store, app.config, AssociationFilter(), LATER)
+    )
     day = LATER.date() + timedelta(days=due) if due is not None else None
     app.store.add_follow_up(
-        FollowUp(first, FollowUpKind(kind), "Amina", LATER - timedelta(days=ago), due=day)
+        FollowUp(first, FollowUpKind(kind), "Amina", LATER - timedelta(days=ago), due_date=day)
     )
-    app.store.add_follow_up(FollowUp(second, FollowUpKind.CALLED, "Amina", START - timedelta(days=90)))
-    now = [call.association.id for call in dashboard.calls(app.store, app.config, Chosen(), LATER)]
+    app.store.add_follow_up(
+        FollowUp(second, FollowUpKind.CALLED, "Amina", START - timedelta(days=90))
+    )
+    now = [
+        call.association.id
+        for call in dashboard.list_calls(app.store, app.config, AssociationFilter(), LATER)
+    ]
     assert now == ([second, first] if in_hand else [first, second])
 
 

@@ -26,17 +26,37 @@ from hypothesis import strategies as st
 
 from probes import channels
 from probes.links import channel_registry
-from probes.models.finding import Account, Finding, Kind, Presence, Reason
-from probes.models.http import Ask, NoPage, Page
-from probes.models.probe import Channel, drive
+from probes.models.finding import Account, Finding, LinkKind, Presence, Reason
+from probes.models.http import FetchError, Page, PageRequest
+from probes.models.probe import ChannelModule, run_offline
 
 ROOT = Path(__file__).parents[4]
 PAGES = Path(__file__).parents[3] / "fixtures" / "pages"
 NOW = datetime(2026, 11, 20, 3, 0, tzinfo=UTC)
 
 PURE = {
-    *("__future__", "base64", "binascii", "bisect", "collections", "contextlib", "dataclasses", "datetime"),
-    *("enum", "functools", "hashlib", "html", "itertools", "json", "math", "operator", "re", "string"),
+    *(
+        "__future__",
+        "base64",
+        "binascii",
+        "bisect",
+        "collections",
+        "contextlib",
+        "dataclasses",
+        "datetime",
+    ),
+    *(
+        "enum",
+        "functools",
+        "hashlib",
+        "html",
+        "itertools",
+        "json",
+        "math",
+        "operator",
+        "re",
+        "string",
+    ),
     *("types", "typing", "unicodedata", "urllib.parse", "bs4"),
     "publicsuffixlist",  # with the suffix list it brings along; it never fetches one
 }
@@ -45,17 +65,29 @@ PURE = {
 
 REACHING = {
     *("aiodns", "asyncio", "httptools", "httpx", "multiprocessing", "os", "pathlib", "random"),
-    *("socket", "sqlmodel", "sqlalchemy", "ssl", "subprocess", "tempfile", "tenacity", "threading", "time"),
+    *(
+        "socket",
+        "sqlmodel",
+        "sqlalchemy",
+        "ssl",
+        "subprocess",
+        "tempfile",
+        "tenacity",
+        "threading",
+        "time",
+    ),
 }
 """What nothing that a channel leans on may import either."""
 
 
-def _channels() -> dict[str, Channel]:
+def _channels() -> dict[str, ChannelModule]:
     found = {}
     for module in pkgutil.iter_modules(channels.__path__):
         source = Path(channels.__path__[0], f"{module.name}.py")
         if "HOSTS" in _assigned(source):
-            found[module.name] = cast("Channel", importlib.import_module(f"probes.channels.{module.name}"))
+            found[module.name] = cast(
+                "ChannelModule", importlib.import_module(f"probes.channels.{module.name}")
+            )
     return found
 
 
@@ -69,7 +101,9 @@ def _assigned(source: Path) -> set[str]:
 CHANNELS = _channels()
 EVERY_CHANNEL_FUNCTION = ("identify", "identify_bare", "probe")
 EVERY_CHANNEL = pytest.mark.parametrize("name", sorted(CHANNELS))
-EVERY_PLATFORM = pytest.mark.parametrize("name", [name for name in sorted(CHANNELS) if CHANNELS[name].HOSTS])
+EVERY_PLATFORM = pytest.mark.parametrize(
+    "name", [name for name in sorted(CHANNELS) if CHANNELS[name].HOSTS]
+)
 """Not websites: any host may be one, and a hosting company's suspension page does come with 403 or 503."""
 
 
@@ -79,14 +113,21 @@ EVERY_INTERFACE = pytest.mark.parametrize(
 
 
 def _recorded(name: str) -> list[dict[str, object]]:
-    return [tomllib.loads(path.read_text(encoding="utf-8")) for path in sorted((PAGES / name).glob("*.toml"))]
+    return [
+        tomllib.loads(path.read_text(encoding="utf-8"))
+        for path in sorted((PAGES / name).glob("*.toml"))
+    ]
 
 
 def _accounts(name: str) -> list[Account]:
     """An account for every recorded link that names one, each key once."""
     links = [str(case["link"]) for case in _recorded(name)]
     named = {link: CHANNELS[name].identify(link, link) for link in links}
-    once = {identity.key: Account("test", link, identity) for link, identity in named.items() if identity.key}
+    once = {
+        identity.key: Account("test", link, identity)
+        for link, identity in named.items()
+        if identity.key
+    }
     return list(once.values())
 
 
@@ -98,7 +139,7 @@ def test_a_channel_offers_what_a_channel_must(name: str) -> None:
     assert isinstance(channel.HOSTS, frozenset)
     assert all(host == host.lower().strip(".") and "/" not in host for host in channel.HOSTS)
     for function in EVERY_CHANNEL_FUNCTION:
-        wanted = list(inspect.signature(getattr(Channel, function)).parameters)[1:]
+        wanted = list(inspect.signature(getattr(ChannelModule, function)).parameters)[1:]
         assert list(inspect.signature(getattr(channel, function)).parameters) == wanted
 
 
@@ -123,16 +164,16 @@ def test_a_canonical_address_names_the_account_it_came_from(name: str) -> None:
 
 
 def test_links_find_the_same_channels() -> None:
-    assert {"website", *channel_registry.channels()} == {"website", *CHANNELS}
+    assert {"website", *channel_registry.list_channels()} == {"website", *CHANNELS}
 
 
 # --- A refusal is never an absence ---
 
-CHALLENGE = (
-    b"<html><head><title>Just a moment...</title></head><body>Enable JavaScript and cookies</body></html>"
-)
+CHALLENGE = b"<html><head><title>Just a moment...</title></head><body>Enable JavaScript and cookies</body></html>"
 LOGIN = b"<html><head><title>Log in</title></head><body><form><input type='password'></form></body></html>"
-NOT_FOUND = b"<html><head><title>404 Not Found</title></head><body>This page does not exist.</body></html>"
+NOT_FOUND = (
+    b"<html><head><title>404 Not Found</title></head><body>This page does not exist.</body></html>"
+)
 BODIES = {"bare": b"", "challenge": CHALLENGE, "login": LOGIN, "claims-404": NOT_FOUND}
 
 REFUSALS = {
@@ -142,7 +183,14 @@ REFUSALS = {
 } | {"200-bare": (200, b""), "200-challenge": (200, CHALLENGE)}
 
 TROUBLES = sorted(
-    {Reason.TIMEOUT, Reason.NETWORK, Reason.TLS, Reason.SERVER_ERROR, Reason.TOO_LARGE, Reason.UNREADABLE}
+    {
+        Reason.TIMEOUT,
+        Reason.NETWORK,
+        Reason.TLS,
+        Reason.SERVER_ERROR,
+        Reason.TOO_LARGE,
+        Reason.UNREADABLE,
+    }
     | {Reason.ROBOTS, Reason.RATE_LIMITED, Reason.BLOCKED, Reason.UNSAFE_ADDRESS}
 )
 WALLS = (
@@ -152,15 +200,15 @@ WALLS = (
 )
 
 
-def _look(name: str, account: Account, answer: Page | NoPage) -> Finding:
+def _look(name: str, account: Account, answer: Page | FetchError) -> Finding:
     """Every ask gets the same answer, from the address asked for unless the answer says another."""
 
-    def same(asked: Ask) -> Page | NoPage:
-        if isinstance(answer, NoPage) or answer.url:
+    def same(asked: PageRequest) -> Page | FetchError:
+        if isinstance(answer, FetchError) or answer.url:
             return answer
         return Page(asked.url, answer.status, answer.headers, answer.body, fetched_at=NOW)
 
-    return drive(CHANNELS[name].probe(account), same).finding
+    return run_offline(CHANNELS[name].probe(account), same).finding
 
 
 def _page(status: int, body: bytes = b"", url: str = "") -> Page:
@@ -181,23 +229,28 @@ def test_an_interface_is_asked_by_calls_alone_and_its_refusal_is_never_an_absenc
     name: str, refusal: str
 ) -> None:
     channel, answer = cast("Any", CHANNELS[name]), _page(*REFUSALS[refusal])
-    for account, own in itertools.product(_accounts(name), (None, "1234567", "UCAnnour0000000000000001")):
+    for account, own in itertools.product(
+        _accounts(name), (None, "1234567", "UCAnnour0000000000000001")
+    ):
         known = Finding(Presence.PRESENT, platform_id=own)
-        look = drive(
-            channel.probe_api(replace(account, known=known)), lambda ask: replace(answer, url=ask.url)
+        look = run_offline(
+            channel.probe_api(replace(account, previous_finding=known)),
+            lambda ask: replace(answer, url=ask.url),
         )
         assert look.finding.presence is Presence.UNKNOWN
-        for ask in (exchange.ask for exchange in look.exchanges):
-            assert ask.call is not None
-            assert ask.call.interface is channel.INTERFACE
+        for ask in (exchange.request for exchange in look.exchanges):
+            assert ask.api_call is not None
+            assert ask.api_call.api is channel.INTERFACE
             assert urlsplit(ask.url).hostname == channel.INTERFACE.host
-            assert not ask.registered
+            assert not ask.is_registered_link
             assert not ask.headers
 
 
 @pytest.mark.parametrize("status", [401, 403, 429, 503, 999])
 @EVERY_PLATFORM
-def test_a_platforms_own_words_of_absence_count_for_nothing_in_a_refusal(name: str, status: int) -> None:
+def test_a_platforms_own_words_of_absence_count_for_nothing_in_a_refusal(
+    name: str, status: int
+) -> None:
     for case in _recorded(name):
         expected, link = cast("dict[str, str]", case["expect"]), str(case["link"])
         if expected["presence"] != "absent":
@@ -212,7 +265,7 @@ def test_a_platforms_own_words_of_absence_count_for_nothing_in_a_refusal(name: s
 @EVERY_CHANNEL
 def test_trouble_on_the_way_is_never_an_absence(name: str, reason: Reason) -> None:
     for account in _accounts(name):
-        assert _look(name, account, NoPage(reason)).presence is Presence.UNKNOWN
+        assert _look(name, account, FetchError(reason)).presence is Presence.UNKNOWN
 
 
 @pytest.mark.parametrize("wall", WALLS)
@@ -235,7 +288,12 @@ def _home(name: str) -> Account:
 def test_a_link_that_names_no_account_claims_nothing(name: str) -> None:
     home = _home(name)
     assert home.identity.key is None
-    assert home.identity.kind not in {Kind.PROFILE, Kind.PAGE, Kind.GROUP, Kind.PERSON}
+    assert home.identity.kind not in {
+        LinkKind.PROFILE,
+        LinkKind.PAGE,
+        LinkKind.GROUP,
+        LinkKind.PERSON,
+    }
     finding = _look(name, home, _page(404, NOT_FOUND))
     assert (finding.presence, finding.reason) == (Presence.UNKNOWN, Reason.WRONG_TARGET)
 
@@ -246,7 +304,9 @@ def test_a_link_that_names_no_account_claims_nothing(name: str) -> None:
 def _mutated(name: str) -> st.SearchStrategy[bytes]:
     bodies = [path.read_bytes() for path in sorted((PAGES / name).glob("*.html"))] or [b""]
     return st.builds(
-        lambda body, cut, junk, at: body[: at % (len(body) + 1)] + junk + body[cut % (len(body) + 1) :],
+        lambda body, cut, junk, at: (
+            body[: at % (len(body) + 1)] + junk + body[cut % (len(body) + 1) :]
+        ),
         st.sampled_from(bodies),
         st.integers(0, 10**6),
         st.binary(max_size=40)
@@ -261,17 +321,19 @@ def _mutated(name: str) -> st.SearchStrategy[bytes]:
 def test_no_body_makes_a_channel_raise(name: str, data: st.DataObject) -> None:
     body = data.draw(st.binary(max_size=300) | _mutated(name))
     status = data.draw(st.sampled_from([200, 200, 200, 301, 404, 410, 418, 503]))
-    kind = data.draw(st.sampled_from(["text/html", "text/html; charset=x-none", "application/json", "", "x"]))
+    kind = data.draw(
+        st.sampled_from(["text/html", "text/html; charset=x-none", "application/json", "", "x"])
+    )
     headers = {"content-type": kind}
     account = data.draw(st.sampled_from(_accounts(name) or [_home(name)]))
-    look = drive(
+    look = run_offline(
         CHANNELS[name].probe(account),
         lambda asked: Page(asked.url, status, headers, body, fetched_at=NOW),
     )
     assert len(look.exchanges) <= 40
     for exchange in look.exchanges:
-        if isinstance(exchange.answer, Page):
-            pickle.dumps(exchange.answer.reading)
+        if isinstance(exchange.outcome, Page):
+            pickle.dumps(exchange.outcome.parsed)
 
 
 @EVERY_CHANNEL
@@ -309,7 +371,9 @@ def imports_of(source: str) -> Iterator[str]:
             module = f"probes.{module}".strip(".") if node.level else module
             yield from (module,) if module != "probes" else ()
             yield from (
-                f"{module}.{alias.name}" for alias in node.names if module.partition(".")[0] == "probes"
+                f"{module}.{alias.name}"
+                for alias in node.names
+                if module.partition(".")[0] == "probes"
             )
 
 
@@ -345,7 +409,9 @@ def test_a_channel_knows_neither_network_disk_clock_nor_sibling(name: str) -> No
 
 
 CLOCKS = {("datetime", "now"), ("datetime", "utcnow"), ("datetime", "today"), ("date", "today")}
-CLOCKS |= {("time", name) for name in ("time", "time_ns", "localtime", "gmtime", "ctime", "asctime")}
+CLOCKS |= {
+    ("time", name) for name in ("time", "time_ns", "localtime", "gmtime", "ctime", "asctime")
+}
 FACES = ("cli", "web", "scheduling")
 
 
@@ -362,22 +428,30 @@ def _clock_reads(tree: ast.AST) -> Iterator[int]:
 
 def _is_a_face(path: Path) -> bool:
     layer, inside = path.relative_to(ROOT).parts[:2]
-    return path.name == "__main__.py" or (layer == "auditor" and inside.removesuffix(".py").startswith(FACES))
+    return path.name == "__main__.py" or (
+        layer == "auditor" and inside.removesuffix(".py").startswith(FACES)
+    )
 
 
 def test_nobody_below_the_faces_reads_the_wall_clock() -> None:
     sources = [
-        path for layer in ("probes", "storage", "auditor") for path in sorted(ROOT.glob(f"{layer}/**/*.py"))
+        path
+        for layer in ("probes", "storage", "auditor")
+        for path in sorted(ROOT.glob(f"{layer}/**/*.py"))
     ]
-    trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in sources if not _is_a_face(path)}
+    trees = {
+        path: ast.parse(path.read_text(encoding="utf-8"))
+        for path in sources
+        if not _is_a_face(path)
+    }
     reads = [
-        f"{path.relative_to(ROOT)}:{line}" for path, tree in trees.items() for line in _clock_reads(tree)
+        f"{path.relative_to(ROOT)}:{line}"
+        for path, tree in trees.items()
+        for line in _clock_reads(tree)
     ]
     assert not reads, "pass `now` as an argument"
 
 
 def test_the_clock_is_found_where_it_is_read() -> None:
-    code = (
-        "import time\nfrom datetime import datetime\na = datetime.now()\nb = time.time\nc = time.monotonic()"
-    )
+    code = "import time\nfrom datetime import datetime\na = datetime.now()\nb = time.time\nc = time.monotonic()"
     assert sorted(_clock_reads(ast.parse(code))) == [3, 4]

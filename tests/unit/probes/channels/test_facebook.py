@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 import pytest
 
 from probes.channels import facebook
-from probes.links.identify import identify
-from probes.models.finding import Account, Kind, Presence, Reason
-from probes.models.http import NoPage, Page
-from probes.models.probe import drive
+from probes.links.identify import identify_link
+from probes.models.finding import Account, LinkKind, Presence, Reason
+from probes.models.http import FetchError, Page
+from probes.models.probe import run_offline
 
 FB = "https://www.facebook.com"
 ACCOUNTS = {
@@ -52,49 +52,52 @@ POSTS = {
     "https://fb.watch/1AbCdEfGhI/": None,
 }
 NOBODY = {
-    f"{FB}/": Kind.HOME,
-    "https://facebook.com/#": Kind.HOME,
-    f"{FB}/home.php": Kind.HOME,
-    f"{FB}/sharer/sharer.php?u=https%3A%2F%2Fannour.example": Kind.SHARE,
-    f"{FB}/sharer.php?u=https%3A%2F%2Fannour.example": Kind.SHARE,
-    f"{FB}/dialog/share?app_id=1": Kind.SHARE,
-    f"{FB}/search/top?q=amal": Kind.SEARCH,
-    f"{FB}/share/1AbCdEfGhI/": Kind.SHORT,
-    "https://fb.me/47574": Kind.SHORT,
-    f"{FB}/profile.php": Kind.INVALID,
-    f"{FB}/marketplace": Kind.INVALID,
-    f"{FB}/groups": Kind.INVALID,
-    f"{FB}/pages/Amal-Rabat": Kind.INVALID,
-    "http://facebook.com/amal[rabat": Kind.INVALID,
-    f"{FB}/Amal Rabat": Kind.INVALID,
-    f"{FB}/{'a' * 51}": Kind.INVALID,
-    "https://developers.facebook.com/docs": Kind.INVALID,
+    f"{FB}/": LinkKind.HOME,
+    "https://facebook.com/#": LinkKind.HOME,
+    f"{FB}/home.php": LinkKind.HOME,
+    f"{FB}/sharer/sharer.php?u=https%3A%2F%2Fannour.example": LinkKind.SHARE,
+    f"{FB}/sharer.php?u=https%3A%2F%2Fannour.example": LinkKind.SHARE,
+    f"{FB}/dialog/share?app_id=1": LinkKind.SHARE,
+    f"{FB}/search/top?q=amal": LinkKind.SEARCH,
+    f"{FB}/share/1AbCdEfGhI/": LinkKind.SHORT_LINK,
+    "https://fb.me/47574": LinkKind.SHORT_LINK,
+    f"{FB}/profile.php": LinkKind.INVALID,
+    f"{FB}/marketplace": LinkKind.INVALID,
+    f"{FB}/groups": LinkKind.INVALID,
+    f"{FB}/pages/Amal-Rabat": LinkKind.INVALID,
+    "http://facebook.com/amal[rabat": LinkKind.INVALID,
+    f"{FB}/Amal Rabat": LinkKind.INVALID,
+    f"{FB}/{'a' * 51}": LinkKind.INVALID,
+    "https://developers.facebook.com/docs": LinkKind.INVALID,
 }
-ACCOUNT = Account("amal", "", identify(f"{FB}/Amal.Rabat"))
+ACCOUNT = Account("amal", "", identify_link(f"{FB}/Amal.Rabat"))
 
 
 @pytest.mark.parametrize("typed", ACCOUNTS)
 def test_a_link_names_its_account(typed: str) -> None:
-    identity = identify(typed)
+    identity = identify_link(typed)
     assert (identity.channel, identity.key) == ("facebook", ACCOUNTS[typed])
-    assert identity.kind in {Kind.PROFILE, Kind.PAGE, Kind.GROUP}
+    assert identity.kind in {LinkKind.PROFILE, LinkKind.PAGE, LinkKind.GROUP}
 
 
 @pytest.mark.parametrize("typed", POSTS)
 def test_a_post_is_no_account_but_may_name_its_owner(typed: str) -> None:
-    assert (identify(typed).kind, identify(typed).key) == (Kind.POST, POSTS[typed])
+    assert (identify_link(typed).kind, identify_link(typed).key) == (LinkKind.POST, POSTS[typed])
 
 
 @pytest.mark.parametrize("typed", NOBODY)
 def test_a_link_to_nobody_claims_nobody(typed: str) -> None:
-    identity = identify(typed)
+    identity = identify_link(typed)
     assert (identity.channel, identity.kind, identity.key) == ("facebook", NOBODY[typed], None)
 
 
 def test_the_canonical_address_keeps_the_name_as_typed() -> None:
-    assert identify("facebook.com/Amal.Rabat?ref=x").canonical == f"{FB}/Amal.Rabat"
-    assert identify(f"{FB}/pages/Amal/190000000000001").canonical == f"{FB}/profile.php?id=190000000000001"
-    assert identify("m.facebook.com/groups/AmalRabat/").canonical == f"{FB}/groups/AmalRabat"
+    assert identify_link("facebook.com/Amal.Rabat?ref=x").canonical == f"{FB}/Amal.Rabat"
+    assert (
+        identify_link(f"{FB}/pages/Amal/190000000000001").canonical
+        == f"{FB}/profile.php?id=190000000000001"
+    )
+    assert identify_link("m.facebook.com/groups/AmalRabat/").canonical == f"{FB}/groups/AmalRabat"
 
 
 @pytest.mark.parametrize(
@@ -107,12 +110,14 @@ def test_the_canonical_address_keeps_the_name_as_typed() -> None:
     ],
 )
 def test_a_bare_name_in_the_facebook_column(text: str, key: str) -> None:
-    assert identify(text, "facebook").key == key
+    assert identify_link(text, "facebook").key == key
 
 
-@pytest.mark.parametrize("text", ["Association Amal", "amal!", "a/b", "notifications", "facebook", "#a"])
+@pytest.mark.parametrize(
+    "text", ["Association Amal", "amal!", "a/b", "notifications", "facebook", "#a"]
+)
 def test_what_can_be_no_name_is_none(text: str) -> None:
-    assert identify(text, "facebook").key is None
+    assert identify_link(text, "facebook").key is None
 
 
 @pytest.mark.parametrize("status", [200, 404, 410, 500])
@@ -127,7 +132,7 @@ def test_what_can_be_no_name_is_none(text: str) -> None:
     ],
 )
 def test_no_words_of_facebooks_prove_an_absence(status: int, body: str) -> None:
-    finding = drive(
+    finding = run_offline(
         facebook.probe(ACCOUNT), lambda asked: Page(asked.url, status, body=body.encode())
     ).finding
     assert finding.presence is Presence.UNKNOWN
@@ -135,14 +140,16 @@ def test_no_words_of_facebooks_prove_an_absence(status: int, body: str) -> None:
 
 
 def test_the_registered_page_is_asked_for_once_by_its_own_address() -> None:
-    look = drive(facebook.probe(ACCOUNT), lambda asked: NoPage(Reason.TIMEOUT))
-    assert [(e.ask.url, e.ask.registered) for e in look.exchanges] == [(f"{FB}/Amal.Rabat", True)]
+    look = run_offline(facebook.probe(ACCOUNT), lambda asked: FetchError(Reason.TIMEOUT))
+    assert [(e.request.url, e.request.is_registered_link) for e in look.exchanges] == [
+        (f"{FB}/Amal.Rabat", True)
+    ]
     assert look.finding.reason is Reason.TIMEOUT
 
 
 def test_a_page_on_another_host_proves_nothing() -> None:
     body = b'<meta property="og:title" content="Amal Rabat">'
-    finding = drive(
+    finding = run_offline(
         facebook.probe(ACCOUNT), lambda asked: Page("https://portal.example/", 200, body=body)
     ).finding
     assert (finding.presence, finding.reason) == (Presence.UNKNOWN, Reason.UNREADABLE)
@@ -165,11 +172,12 @@ def test_one_old_post_alone_is_no_proof_of_silence(posted: list[str], last: str 
         f'<script>{{"creation_time":{moment}}}</script>' for moment in moments
     )
     came = datetime(2026, 11, 20, 3, tzinfo=UTC)
-    finding = drive(
-        facebook.probe(ACCOUNT), lambda asked: Page(asked.url, 200, body=body.encode(), fetched_at=came)
+    finding = run_offline(
+        facebook.probe(ACCOUNT),
+        lambda asked: Page(asked.url, 200, body=body.encode(), fetched_at=came),
     ).finding
     assert finding.presence is Presence.PRESENT
-    assert (finding.last_activity.iso() if finding.last_activity else None) == last
+    assert (finding.last_activity.format_iso() if finding.last_activity else None) == last
     assert ("pinned" in finding.detail) is (last is None)
 
 
@@ -179,7 +187,7 @@ NAMED = '<meta property="og:title" content="Amal Rabat">'
 
 def found_of(url: str, body: str) -> tuple[Presence, Reason | None]:
     page = Page(url, 200, {"content-type": "text/html; charset=utf-8"}, body.encode())
-    finding = drive(facebook.probe(ACCOUNT), lambda asked: page).finding
+    finding = run_offline(facebook.probe(ACCOUNT), lambda asked: page).finding
     return finding.presence, finding.reason
 
 
@@ -195,7 +203,9 @@ def found_of(url: str, body: str) -> tuple[Presence, Reason | None]:
         ("recover/initiate", Reason.UNREADABLE),
     ],
 )
-def test_where_a_redirect_led_to_a_wall_no_marker_on_it_proves_the_page(path: str, reason: Reason) -> None:
+def test_where_a_redirect_led_to_a_wall_no_marker_on_it_proves_the_page(
+    path: str, reason: Reason
+) -> None:
     found = found_of(f"{FB}/{path}", f"<title>Amal Rabat</title>{NAMED}{MARKED}")
     assert found == (Presence.UNKNOWN, reason)
 
@@ -234,12 +244,17 @@ def test_the_title_of_a_wall_or_of_an_absence_is_nobody_s_name(title: str) -> No
 
 @pytest.mark.parametrize("name", ["Connexion Citoyenne", "Error 404 Théâtre", "جمعية تسجيل"])
 def test_a_name_that_begins_like_a_wall_s_title_is_a_name(name: str) -> None:
-    assert found_of(f"{FB}/Amal.Rabat", f'<meta property="og:title" content="{name}">')[0] == "present"
+    assert (
+        found_of(f"{FB}/Amal.Rabat", f'<meta property="og:title" content="{name}">')[0] == "present"
+    )
 
 
 def test_a_title_of_absence_over_a_page_s_markers_says_nothing() -> None:
     title = "<title>This page isn't available | Facebook</title>"
-    assert found_of(f"{FB}/Amal.Rabat", title + NAMED + MARKED) == (Presence.UNKNOWN, Reason.UNREADABLE)
+    assert found_of(f"{FB}/Amal.Rabat", title + NAMED + MARKED) == (
+        Presence.UNKNOWN,
+        Reason.UNREADABLE,
+    )
 
 
 def test_a_form_to_sign_in_may_stand_over_a_page_that_is_shown() -> None:
@@ -248,5 +263,5 @@ def test_a_form_to_sign_in_may_stand_over_a_page_that_is_shown() -> None:
 
 
 def test_facebook_is_asked_to_speak_english() -> None:
-    look = drive(facebook.probe(ACCOUNT), lambda asked: NoPage(Reason.TIMEOUT))
-    assert look.exchanges[0].ask.headers["Accept-Language"] == "en-US,en;q=0.9"
+    look = run_offline(facebook.probe(ACCOUNT), lambda asked: FetchError(Reason.TIMEOUT))
+    assert look.exchanges[0].request.headers["Accept-Language"] == "en-US,en;q=0.9"

@@ -10,16 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from probes.channels import facebook, facebook_api
-from probes.models.finding import Account, Kind, Presence, Reason
-from probes.models.http import NoPage, Page
-from probes.models.probe import Look, drive
+from probes.models.finding import Account, LinkKind, Presence, Reason
+from probes.models.http import FetchError, Page
+from probes.models.probe import ProbeResult, run_offline
 from tests.support.api_responses import JSON, ago, page, played, queries, remembered
 
 LINK = "https://www.facebook.com/Jamiya.Annour"
 NUMBER = "104000000000001"
 OTHER = "104000000000002"
 BY_ID = f"https://www.facebook.com/profile.php?id={NUMBER}"
-SPENT = NoPage(Reason.RATE_LIMITED, "tonight's budget of 200 lookups is spent")
+SPENT = FetchError(Reason.RATE_LIMITED, "tonight's budget of 200 lookups is spent")
 
 
 def _node(own: str = NUMBER, **changes: object) -> dict[str, object]:
@@ -44,8 +44,12 @@ def _numbered(asked: str = NUMBER, own: str | None = None, **changes: object) ->
 
 
 def _posts(own: str, *whens: datetime | str) -> Page:
-    told = [when if isinstance(when, str) else when.strftime("%Y-%m-%dT%H:%M:%S+0000") for when in whens]
-    return page({own: {"id": own, "published_posts": {"data": [{"created_time": when} for when in told]}}})
+    told = [
+        when if isinstance(when, str) else when.strftime("%Y-%m-%dT%H:%M:%S+0000") for when in whens
+    ]
+    return page(
+        {own: {"id": own, "published_posts": {"data": [{"created_time": when} for when in told]}}}
+    )
 
 
 NO_POST = _posts(NUMBER)
@@ -53,7 +57,9 @@ NO_POST = _posts(NUMBER)
 
 def _error(code: int, message: str = "No.", sub: int | None = None, status: int = 400) -> Page:
     more = {} if sub is None else {"error_subcode": sub}
-    return page({"error": {"message": message, "type": "OAuthException", "code": code, **more}}, status)
+    return page(
+        {"error": {"message": message, "type": "OAuthException", "code": code, **more}}, status
+    )
 
 
 def _gone(*names: str) -> Page:
@@ -63,14 +69,14 @@ def _gone(*names: str) -> Page:
 
 
 def _hidden(own: str) -> Page:
-    message = (
-        f"Unsupported get request. Object with ID '{own}' does not exist, cannot be loaded due to missing"
-    )
+    message = f"Unsupported get request. Object with ID '{own}' does not exist, cannot be loaded due to missing"
     return _error(100, f"{message} permissions, or does not support this operation", 33)
 
 
 def _migrated(old: str, new: str) -> Page:
-    return _error(21, f"(#21) Page ID {old} was migrated to page ID {new}.  Please update your API calls.")
+    return _error(
+        21, f"(#21) Page ID {old} was migrated to page ID {new}.  Please update your API calls."
+    )
 
 
 def _account(link: str = LINK, known: str | None = None, name: str = "Nadi Chabab") -> Account:
@@ -78,8 +84,11 @@ def _account(link: str = LINK, known: str | None = None, name: str = "Nadi Chaba
 
 
 def _look(
-    *answers: Page | NoPage, link: str = LINK, known: str | None = None, name: str = "Nadi Chabab"
-) -> Look:
+    *answers: Page | FetchError,
+    link: str = LINK,
+    known: str | None = None,
+    name: str = "Nadi Chabab",
+) -> ProbeResult:
     return played(facebook_api.probe_api(_account(link, known, name)), *answers)
 
 
@@ -88,14 +97,14 @@ def _look(
 
 def test_a_page_is_asked_for_by_its_name_as_typed_with_up_to_fifty_others() -> None:
     first, second = _look(_named(), NO_POST).exchanges
-    assert first.ask.url == (
+    assert first.request.url == (
         "https://graph.facebook.com/v25.0/?ids=Jamiya.Annour"
         "&fields=id,name,username,link,fan_count,followers_count,is_published,website"
     )
-    for call in (first.ask.call, second.ask.call):
+    for call in (first.request.api_call, second.request.api_call):
         assert call is not None
-        assert (call.join, call.most, call.cost(50)) == ("ids", 50, 50)
-    assert first.ask.read is not second.ask.read
+        assert (call.joined_parameter, call.max_values, call.estimate_cost(50)) == ("ids", 50, 50)
+    assert first.request.parser is not second.request.parser
 
 
 def test_a_page_known_by_its_number_is_asked_for_by_it() -> None:
@@ -110,7 +119,7 @@ def test_a_group_and_a_person_are_asked_nothing() -> None:
     assert (group.exchanges, group.finding.reason) == ((), Reason.NOT_CONFIGURED)
     assert group.finding.detail == "Facebook's interface tells of pages alone, not of a group"
     person = _account()
-    person = replace(person, identity=replace(person.identity, kind=Kind.PERSON))
+    person = replace(person, identity=replace(person.identity, kind=LinkKind.PERSON))
     look = played(facebook_api.probe_api(person))
     assert (look.exchanges, look.finding.presence, look.finding.reason) == (
         (),
@@ -121,7 +130,11 @@ def test_a_group_and_a_person_are_asked_nothing() -> None:
 
 @pytest.mark.parametrize(
     "link",
-    ["https://www.facebook.com/sharer.php?u=x", "https://fb.watch/abc/", f"{LINK}/posts/123456789012"],
+    [
+        "https://www.facebook.com/sharer.php?u=x",
+        "https://fb.watch/abc/",
+        f"{LINK}/posts/123456789012",
+    ],
 )
 def test_a_link_that_names_no_page_is_asked_nothing(link: str) -> None:
     look = _look(link=link, known=NUMBER)
@@ -133,12 +146,23 @@ def test_a_link_that_names_no_page_is_asked_nothing(link: str) -> None:
 
 def test_a_page_tells_its_figures_its_site_and_its_newest_post() -> None:
     finding = _look(_named(), _posts(NUMBER, ago(days=20), ago(days=6), ago(days=13))).finding
-    assert (finding.presence, finding.reason, finding.name) == (Presence.PRESENT, None, "Jamiya Annour")
-    assert (finding.platform_id, finding.followers, finding.facts) == (NUMBER, 1200, {"rhythm_days": 7})
+    assert (finding.presence, finding.reason, finding.name) == (
+        Presence.PRESENT,
+        None,
+        "Jamiya Annour",
+    )
+    assert (finding.platform_id, finding.followers, finding.facts) == (
+        NUMBER,
+        1200,
+        {"rhythm_days": 7},
+    )
     assert finding.final_url == "https://www.facebook.com/jamiyaannour"
     assert [(link.channel, link.key) for link in finding.links] == [("website", "annour.example")]
     assert finding.last_activity is not None
-    assert (finding.last_activity.when, finding.last_activity.source) == (ago(days=6), "posts")
+    assert (finding.last_activity.published_at, finding.last_activity.source) == (
+        ago(days=6),
+        "posts",
+    )
 
 
 def test_fans_are_counted_where_followers_are_not_told() -> None:
@@ -172,14 +196,19 @@ def test_another_username_is_renamed() -> None:
 def test_of_several_pages_asked_together_each_is_its_own() -> None:
     both = page({"Jamiya.Annour": _node(), "NadiChabab": _node(OTHER, username="nadichabab")})
     assert _look(both, NO_POST).finding.platform_id == NUMBER
-    assert _look(both, _posts(OTHER), link="https://www.facebook.com/nadichabab").finding.platform_id == OTHER
+    assert (
+        _look(both, _posts(OTHER), link="https://www.facebook.com/nadichabab").finding.platform_id
+        == OTHER
+    )
     left_out = _look(both, link="https://www.facebook.com/left.out").finding
     assert (left_out.presence, left_out.reason) == (Presence.UNKNOWN, Reason.UNREADABLE)
 
 
 def test_a_page_called_error_is_no_error() -> None:
     found = page({"error": _node(username="error")})
-    identity = replace(_account().identity, key="u:error", canonical="https://www.facebook.com/error")
+    identity = replace(
+        _account().identity, key="u:error", canonical="https://www.facebook.com/error"
+    )
     look = played(facebook_api.probe_api(Account("annour", "error", identity)), found, NO_POST)
     assert look.finding.presence is Presence.PRESENT
 
@@ -188,7 +217,9 @@ def test_a_page_called_error_is_no_error() -> None:
 
 
 def test_a_name_that_now_leads_to_another_page_is_renamed_to_where_the_known_page_is() -> None:
-    finding = _look(_named(OTHER), _numbered(username="annour.maroc"), NO_POST, known=NUMBER).finding
+    finding = _look(
+        _named(OTHER), _numbered(username="annour.maroc"), NO_POST, known=NUMBER
+    ).finding
     assert (finding.presence, finding.reason, finding.platform_id) == (
         Presence.PRESENT,
         Reason.RENAMED,
@@ -202,7 +233,9 @@ UNANSWERED = [_hidden(NUMBER), _error(4), page({}), SPENT]
 
 
 @pytest.mark.parametrize("number", UNANSWERED)
-def test_a_name_with_another_number_and_another_display_name_is_another_pages(number: Page | NoPage) -> None:
+def test_a_name_with_another_number_and_another_display_name_is_another_pages(
+    number: Page | FetchError,
+) -> None:
     finding = _look(_named(OTHER), number, _posts(OTHER), known=NUMBER).finding
     assert (finding.presence, finding.reason) == (Presence.PRESENT, Reason.RENAMED)
     assert (finding.detail, finding.platform_id) == ("another page answers under this name", OTHER)
@@ -210,15 +243,25 @@ def test_a_name_with_another_number_and_another_display_name_is_another_pages(nu
 
 @pytest.mark.parametrize("number", UNANSWERED)
 def test_a_page_that_shows_its_second_number_under_the_same_display_name_is_itself(
-    number: Page | NoPage,
+    number: Page | FetchError,
 ) -> None:
-    finding = _look(_named(OTHER), number, _posts(OTHER), known=NUMBER, name="JAMIYA  Annour").finding
-    assert (finding.presence, finding.reason, finding.platform_id) == (Presence.PRESENT, None, OTHER)
+    finding = _look(
+        _named(OTHER), number, _posts(OTHER), known=NUMBER, name="JAMIYA  Annour"
+    ).finding
+    assert (finding.presence, finding.reason, finding.platform_id) == (
+        Presence.PRESENT,
+        None,
+        OTHER,
+    )
 
 
 def test_two_numbers_that_lead_to_one_page_are_no_renaming() -> None:
     finding = _look(_named(OTHER), _numbered(NUMBER, OTHER), _posts(OTHER), known=NUMBER).finding
-    assert (finding.presence, finding.reason, finding.platform_id) == (Presence.PRESENT, None, NUMBER)
+    assert (finding.presence, finding.reason, finding.platform_id) == (
+        Presence.PRESENT,
+        None,
+        NUMBER,
+    )
 
 
 def test_a_registered_number_that_answers_with_another_is_no_renaming() -> None:
@@ -232,7 +275,11 @@ def test_a_page_that_was_merged_into_another_is_renamed_and_known_by_its_number(
     known: str | None, told: str
 ) -> None:
     finding = _look(_migrated(NUMBER, OTHER), link=BY_ID, known=known).finding
-    assert (finding.presence, finding.reason, finding.platform_id) == (Presence.PRESENT, Reason.RENAMED, told)
+    assert (finding.presence, finding.reason, finding.platform_id) == (
+        Presence.PRESENT,
+        Reason.RENAMED,
+        told,
+    )
     assert finding.final_url == f"https://www.facebook.com/profile.php?id={OTHER}"
     assert f"was migrated to page ID {OTHER}" in finding.detail
 
@@ -243,13 +290,20 @@ def test_a_page_that_was_merged_into_another_is_renamed_and_known_by_its_number(
 @pytest.mark.parametrize("named", ["Jamiya.Annour", "jamiyaannour", "someone, JAMIYA.ANNOUR."])
 def test_a_name_that_leads_nowhere_is_not_found(named: str) -> None:
     finding = _look(_gone(named)).finding
-    assert (finding.presence, finding.reason, finding.status) == (Presence.ABSENT, Reason.NOT_FOUND, 404)
+    assert (finding.presence, finding.reason, finding.status) == (
+        Presence.ABSENT,
+        Reason.NOT_FOUND,
+        404,
+    )
     assert finding.final_url == LINK
 
 
 def test_only_the_names_that_are_listed_lead_nowhere() -> None:
     answer = _gone("other.one", "other.two")
-    assert facebook_api.read_pages(answer).faults.keys() == {"other.one", "other.two"}
+    assert facebook_api.parse_pages_response(answer).item_errors.keys() == {
+        "other.one",
+        "other.two",
+    }
     finding = _look(answer).finding
     assert (finding.presence, finding.reason) == (Presence.UNKNOWN, Reason.UNREADABLE)
     assert (
@@ -259,7 +313,9 @@ def test_only_the_names_that_are_listed_lead_nowhere() -> None:
 
 
 def test_a_name_given_up_while_the_page_lives_on_is_renamed() -> None:
-    finding = _look(_gone("Jamiya.Annour"), _numbered(username="annour.maroc"), NO_POST, known=NUMBER).finding
+    finding = _look(
+        _gone("Jamiya.Annour"), _numbered(username="annour.maroc"), NO_POST, known=NUMBER
+    ).finding
     assert (finding.presence, finding.reason, finding.platform_id) == (
         Presence.PRESENT,
         Reason.RENAMED,
@@ -267,7 +323,11 @@ def test_a_name_given_up_while_the_page_lives_on_is_renamed() -> None:
     )
     assert finding.final_url == "https://www.facebook.com/annour.maroc"
     moved = _look(_gone("Jamiya.Annour"), _migrated(NUMBER, OTHER), known=NUMBER).finding
-    assert (moved.presence, moved.reason, moved.platform_id) == (Presence.PRESENT, Reason.RENAMED, NUMBER)
+    assert (moved.presence, moved.reason, moved.platform_id) == (
+        Presence.PRESENT,
+        Reason.RENAMED,
+        NUMBER,
+    )
     assert moved.final_url == f"https://www.facebook.com/profile.php?id={OTHER}"
 
 
@@ -298,7 +358,7 @@ def test_a_name_and_a_number_that_lead_nowhere_are_gone() -> None:
     ],
 )
 def test_a_name_that_leads_nowhere_says_nothing_while_its_number_cannot_be_asked(
-    number: Page | NoPage, reason: Reason
+    number: Page | FetchError, reason: Reason
 ) -> None:
     finding = _look(_gone("Jamiya.Annour"), number, known=NUMBER).finding
     assert (finding.presence, finding.reason) == (Presence.UNKNOWN, reason)
@@ -307,8 +367,8 @@ def test_a_name_that_leads_nowhere_says_nothing_while_its_number_cannot_be_asked
 @pytest.mark.parametrize("link", [LINK, BY_ID])
 def test_a_page_that_cannot_be_shown_is_not_gone(link: str) -> None:
     answer = _hidden("Jamiya.Annour" if link == LINK else NUMBER)
-    said = facebook_api.read_pages(answer)
-    assert (said.of_one, len(said.faults), said.refusal) == (True, 1, None)
+    said = facebook_api.parse_pages_response(answer)
+    assert (said.is_single_item_error, len(said.item_errors), said.refusal) == (True, 1, None)
     finding = _look(answer, link=link).finding
     assert (finding.presence, finding.reason) == (Presence.UNKNOWN, Reason.UNREADABLE)
 
@@ -317,8 +377,12 @@ def test_a_name_of_a_person_is_not_gone() -> None:
     answer = _error(803, "(#803) Cannot query users by their username (Jamiya.Annour)")
     finding = _look(answer).finding
     assert (finding.presence, finding.reason) == (Presence.UNKNOWN, Reason.NOT_CONFIGURED)
-    said = facebook_api.read_pages(answer)
-    assert (said.refusal, said.of_one, set(said.faults)) == (None, True, {"jamiya.annour"})
+    said = facebook_api.parse_pages_response(answer)
+    assert (said.refusal, said.is_single_item_error, set(said.item_errors)) == (
+        None,
+        True,
+        {"jamiya.annour"},
+    )
 
 
 # --- Errors ---
@@ -330,7 +394,7 @@ _REFUSALS = [(code, Reason.NOT_CONFIGURED) for code in (10, 102, 190, 200)] + [
 
 @pytest.mark.parametrize(("code", "reason"), _REFUSALS)
 def test_a_key_or_limit_that_is_refused_closes_the_interface(code: int, reason: Reason) -> None:
-    refusal = facebook_api.read_pages(_error(code, "Not today")).refusal
+    refusal = facebook_api.parse_pages_response(_error(code, "Not today")).refusal
     assert refusal == (reason, "Not today")
     finding = _look(_error(code, status=403)).finding
     assert (finding.presence, finding.reason) == (Presence.UNKNOWN, reason)
@@ -348,7 +412,12 @@ def test_a_key_or_limit_that_is_refused_closes_the_interface(code: int, reason: 
         (_error(9, status=403), Reason.BLOCKED),
         (
             page(
-                {"error": {"message": "Some of the aliases you requested do not exist: Jamiya.Annour"}}, 404
+                {
+                    "error": {
+                        "message": "Some of the aliases you requested do not exist: Jamiya.Annour"
+                    }
+                },
+                404,
             ),
             None,
         ),
@@ -356,13 +425,20 @@ def test_a_key_or_limit_that_is_refused_closes_the_interface(code: int, reason: 
         (page({"id": NUMBER, "name": "x"}), None),
         (page({"Jamiya.Annour": [NUMBER]}), None),
         (page([_node()]), None),
-        (page(b"<html><title>Hello</title><body>A long welcome from a captive portal</body></html>"), None),
+        (
+            page(
+                b"<html><title>Hello</title><body>A long welcome from a captive portal</body></html>"
+            ),
+            None,
+        ),
         (replace(_gone("Jamiya.Annour"), truncated=True), None),
     ],
 )
-def test_other_answers_say_nothing_of_a_page_and_close_nothing(error: Page, reason: Reason | None) -> None:
-    said = facebook_api.read_pages(error)
-    assert (said.refusal, said.of_one) == (None, False)
+def test_other_answers_say_nothing_of_a_page_and_close_nothing(
+    error: Page, reason: Reason | None
+) -> None:
+    said = facebook_api.parse_pages_response(error)
+    assert (said.refusal, said.is_single_item_error) == (None, False)
     finding = _look(error).finding
     assert (finding.presence, finding.reason) == (Presence.UNKNOWN, reason or Reason.UNREADABLE)
 
@@ -373,7 +449,10 @@ def test_other_answers_say_nothing_of_a_page_and_close_nothing(error: Page, reas
 @pytest.mark.parametrize(
     "trouble",
     [
-        _error(10, "(#10) To use 'Page Public Content Access', your use of this endpoint must be reviewed."),
+        _error(
+            10,
+            "(#10) To use 'Page Public Content Access', your use of this endpoint must be reviewed.",
+        ),
         _error(200, "(#200) Permissions error"),
         _error(4, "(#4) Application request limit reached"),
         _hidden(NUMBER),
@@ -384,25 +463,37 @@ def test_other_answers_say_nothing_of_a_page_and_close_nothing(error: Page, reas
         SPENT,
     ],
 )
-def test_trouble_with_the_posts_costs_the_date_and_never_the_page(trouble: Page | NoPage) -> None:
+def test_trouble_with_the_posts_costs_the_date_and_never_the_page(
+    trouble: Page | FetchError,
+) -> None:
     finding = _look(_named(), trouble).finding
-    assert (finding.presence, finding.reason, finding.last_activity) == (Presence.PRESENT, None, None)
+    assert (finding.presence, finding.reason, finding.last_activity) == (
+        Presence.PRESENT,
+        None,
+        None,
+    )
     assert finding.detail
 
 
 def test_posts_that_we_may_not_see_do_not_close_the_interface_and_a_limit_does() -> None:
-    assert facebook_api.read_posts(_error(10)).refusal is None
-    assert facebook_api.read_posts(_error(10)).of_one is False
-    assert facebook_api.read_posts(_error(4)).refusal is not None
+    assert facebook_api.parse_posts_response(_error(10)).refusal is None
+    assert facebook_api.parse_posts_response(_error(10)).is_single_item_error is False
+    assert facebook_api.parse_posts_response(_error(4)).refusal is not None
 
 
 def test_posts_planned_ahead_and_dates_that_are_none_are_not_told() -> None:
     answer = _posts(
-        NUMBER, ago(days=-30), ago(days=3), "yesterday", "", "2026-11-19", "1999-01-01T00:00:00+0000"
+        NUMBER,
+        ago(days=-30),
+        ago(days=3),
+        "yesterday",
+        "",
+        "2026-11-19",
+        "1999-01-01T00:00:00+0000",
     )
     newest = _look(_named(), answer).finding.last_activity
     assert newest is not None
-    assert newest.when == ago(days=3)
+    assert newest.published_at == ago(days=3)
 
 
 def test_a_page_without_posts_is_not_called_empty() -> None:
@@ -415,7 +506,15 @@ def test_a_page_without_posts_is_not_called_empty() -> None:
 _NODE = st.fixed_dictionaries(
     {"id": st.sampled_from([NUMBER, OTHER]) | JSON},
     optional=dict.fromkeys(
-        ("name", "username", "fan_count", "followers_count", "is_published", "website", "published_posts"),
+        (
+            "name",
+            "username",
+            "fan_count",
+            "followers_count",
+            "is_published",
+            "website",
+            "published_posts",
+        ),
         JSON,
     ),
 )
@@ -433,7 +532,13 @@ _ERROR = st.fixed_dictionaries(
     },
 )
 _SHAPED = st.fixed_dictionaries(
-    {}, optional={"Jamiya.Annour": _NODE | JSON, NUMBER: _NODE | JSON, OTHER: _NODE | JSON, "error": _ERROR}
+    {},
+    optional={
+        "Jamiya.Annour": _NODE | JSON,
+        NUMBER: _NODE | JSON,
+        OTHER: _NODE | JSON,
+        "error": _ERROR,
+    },
 )
 
 
@@ -443,11 +548,15 @@ _SHAPED = st.fixed_dictionaries(
     link=st.sampled_from([LINK, BY_ID]),
     known=st.sampled_from([None, NUMBER, OTHER, ""]),
 )
-def test_no_answer_makes_the_probe_raise(data: object, status: int, link: str, known: str | None) -> None:
+def test_no_answer_makes_the_probe_raise(
+    data: object, status: int, link: str, known: str | None
+) -> None:
     answer = page(data, status)
-    look = drive(facebook_api.probe_api(_account(link, known)), lambda ask: replace(answer, url=ask.url))
+    look = run_offline(
+        facebook_api.probe_api(_account(link, known)), lambda ask: replace(answer, url=ask.url)
+    )
     assert len(look.exchanges) <= 3
     if look.finding.presence is Presence.ABSENT:
         assert data["error"]["code"] == 803
     if look.finding.last_activity:
-        assert look.finding.last_activity.when <= ago(days=-1)
+        assert look.finding.last_activity.published_at <= ago(days=-1)

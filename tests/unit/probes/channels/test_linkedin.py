@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 import pytest
 
 from probes.channels import linkedin
-from probes.links.identify import identify
-from probes.models.finding import Account, Kind, Presence, Reason
+from probes.links.identify import identify_link
+from probes.models.finding import Account, LinkKind, Presence, Reason
 from probes.models.http import Page
-from probes.models.probe import drive
+from probes.models.probe import run_offline
 
 LI = "https://www.linkedin.com"
 PAGES = {
@@ -37,51 +37,59 @@ PEOPLE = {
     f"{LI}/mwlite/in/salma-amal": "in/salma-amal",
 }
 NOBODY = {
-    f"{LI}/": Kind.HOME,
-    f"{LI}/feed": Kind.HOME,
-    f"{LI}/company/": Kind.INVALID,
-    f"{LI}/in/": Kind.INVALID,
-    f"{LI}/jobs/view/123": Kind.INVALID,
-    f"{LI}/company/unavailable/": Kind.INVALID,
-    "linkedin.com/company/amal rabat": Kind.INVALID,
-    f"{LI}/shareArticle?mini=true&url=https%3A%2F%2Fannour.example": Kind.SHARE,
-    f"{LI}/sharing/share-offsite/?url=https%3A%2F%2Fannour.example": Kind.SHARE,
-    f"{LI}/search/results/all/?keywords=amal": Kind.SEARCH,
-    f"{LI}/feed/update/urn:li:activity:7160000000000000001": Kind.POST,
-    f"{LI}/pulse/une-annee-salma-amal": Kind.POST,
-    "https://lnkd.in/abc123": Kind.SHORT,
-    "https://business.linkedin.com/marketing": Kind.INVALID,
+    f"{LI}/": LinkKind.HOME,
+    f"{LI}/feed": LinkKind.HOME,
+    f"{LI}/company/": LinkKind.INVALID,
+    f"{LI}/in/": LinkKind.INVALID,
+    f"{LI}/jobs/view/123": LinkKind.INVALID,
+    f"{LI}/company/unavailable/": LinkKind.INVALID,
+    "linkedin.com/company/amal rabat": LinkKind.INVALID,
+    f"{LI}/shareArticle?mini=true&url=https%3A%2F%2Fannour.example": LinkKind.SHARE,
+    f"{LI}/sharing/share-offsite/?url=https%3A%2F%2Fannour.example": LinkKind.SHARE,
+    f"{LI}/search/results/all/?keywords=amal": LinkKind.SEARCH,
+    f"{LI}/feed/update/urn:li:activity:7160000000000000001": LinkKind.POST,
+    f"{LI}/pulse/une-annee-salma-amal": LinkKind.POST,
+    "https://lnkd.in/abc123": LinkKind.SHORT_LINK,
+    "https://business.linkedin.com/marketing": LinkKind.INVALID,
 }
-ACCOUNT = Account("amal", "", identify(f"{LI}/company/amal-rabat"))
+ACCOUNT = Account("amal", "", identify_link(f"{LI}/company/amal-rabat"))
 
 
 @pytest.mark.parametrize("typed", PAGES)
 def test_a_link_names_its_page(typed: str) -> None:
-    identity = identify(typed)
-    assert (identity.channel, identity.kind, identity.key) == ("linkedin", Kind.PAGE, PAGES[typed])
+    identity = identify_link(typed)
+    assert (identity.channel, identity.kind, identity.key) == (
+        "linkedin",
+        LinkKind.PAGE,
+        PAGES[typed],
+    )
     assert identity.canonical == f"{LI}/{PAGES[typed]}"
 
 
 @pytest.mark.parametrize("typed", PEOPLE)
 def test_a_person_is_no_organisation(typed: str) -> None:
-    identity = identify(typed)
-    assert (identity.channel, identity.kind, identity.key) == ("linkedin", Kind.PERSON, PEOPLE[typed])
+    identity = identify_link(typed)
+    assert (identity.channel, identity.kind, identity.key) == (
+        "linkedin",
+        LinkKind.PERSON,
+        PEOPLE[typed],
+    )
 
 
 @pytest.mark.parametrize("typed", NOBODY)
 def test_a_link_to_nobody_claims_nobody(typed: str) -> None:
-    identity = identify(typed)
+    identity = identify_link(typed)
     assert (identity.channel, identity.kind, identity.key) == ("linkedin", NOBODY[typed], None)
 
 
 def test_a_group_is_a_group() -> None:
-    assert identify(f"{LI}/groups/1234567/").kind is Kind.GROUP
-    assert identify(f"{LI}/groups?gid=1234567").key == "groups/1234567"
+    assert identify_link(f"{LI}/groups/1234567/").kind is LinkKind.GROUP
+    assert identify_link(f"{LI}/groups?gid=1234567").key == "groups/1234567"
 
 
 def test_an_authwall_address_says_that_it_was_one() -> None:
     wall = f"{LI}/authwall?sessionRedirect=https%3A%2F%2Fwww.linkedin.com%2Fcompany%2Famal-rabat"
-    assert identify(wall).note == "wrapped"
+    assert identify_link(wall).note == "wrapped"
 
 
 @pytest.mark.parametrize(
@@ -89,7 +97,7 @@ def test_an_authwall_address_says_that_it_was_one() -> None:
     [("company/amal-rabat", "company/amal-rabat"), ("salma-amal", "in/salma-amal"), ("jo", None)],
 )
 def test_a_bare_name_in_the_linkedin_column(text: str, key: str | None) -> None:
-    assert identify(text, "linkedin").key == key
+    assert identify_link(text, "linkedin").key == key
 
 
 @pytest.mark.parametrize(
@@ -98,15 +106,27 @@ def test_a_bare_name_in_the_linkedin_column(text: str, key: str | None) -> None:
         (Page(f"{LI}/company/amal-rabat", 999), Reason.BLOCKED),
         (Page(f"{LI}/authwall?trk=x", 200, body=b"<title>LinkedIn</title>"), Reason.LOGIN_WALL),
         (Page(f"{LI}/uas/login", 200, body=b"<title>LinkedIn</title>"), Reason.LOGIN_WALL),
-        (Page(f"{LI}/checkpoint/challenge/1", 200, body=b"<title>LinkedIn</title>"), Reason.BLOCKED),
-        (Page(f"{LI}/company/amal-rabat", 200, body=b"<title>Sign Up | LinkedIn</title>"), Reason.LOGIN_WALL),
-        (Page(f"{LI}/company/amal-rabat", 404, body=b"<title>Page not found</title>"), Reason.UNREADABLE),
+        (
+            Page(f"{LI}/checkpoint/challenge/1", 200, body=b"<title>LinkedIn</title>"),
+            Reason.BLOCKED,
+        ),
+        (
+            Page(f"{LI}/company/amal-rabat", 200, body=b"<title>Sign Up | LinkedIn</title>"),
+            Reason.LOGIN_WALL,
+        ),
+        (
+            Page(f"{LI}/company/amal-rabat", 404, body=b"<title>Page not found</title>"),
+            Reason.UNREADABLE,
+        ),
         (Page(f"{LI}/404/", 200, body=b"<title>Page not found</title>"), Reason.UNREADABLE),
-        (Page(f"{LI}/company/unavailable/", 200, body=b"<title>LinkedIn</title>"), Reason.UNREADABLE),
+        (
+            Page(f"{LI}/company/unavailable/", 200, body=b"<title>LinkedIn</title>"),
+            Reason.UNREADABLE,
+        ),
     ],
 )
 def test_nothing_linkedin_answers_proves_an_absence(page: Page, reason: Reason) -> None:
-    finding = drive(linkedin.probe(ACCOUNT), lambda asked: page).finding
+    finding = run_offline(linkedin.probe(ACCOUNT), lambda asked: page).finding
     assert (finding.presence, finding.reason) == (Presence.UNKNOWN, reason)
 
 
@@ -120,7 +140,10 @@ GUEST = (
 @pytest.mark.parametrize(
     ("path", "reason"),
     [
-        ("authwall?sessionRedirect=https%3A%2F%2Fwww.linkedin.com%2Fcompany%2Famal-rabat", Reason.LOGIN_WALL),
+        (
+            "authwall?sessionRedirect=https%3A%2F%2Fwww.linkedin.com%2Fcompany%2Famal-rabat",
+            Reason.LOGIN_WALL,
+        ),
         ("uas/login?session_redirect=%2Fcompany%2Famal-rabat", Reason.LOGIN_WALL),
         ("login?session_redirect=%2Fcompany%2Famal-rabat", Reason.LOGIN_WALL),
         ("signup/cold-join?session_redirect=%2Fcompany%2Famal-rabat", Reason.LOGIN_WALL),
@@ -133,21 +156,23 @@ GUEST = (
 def test_where_a_redirect_led_away_no_organisation_named_there_proves_the_page(
     path: str, reason: Reason
 ) -> None:
-    finding = drive(linkedin.probe(ACCOUNT), lambda _: Page(f"{LI}/{path}", 200, body=GUEST.encode())).finding
+    finding = run_offline(
+        linkedin.probe(ACCOUNT), lambda _: Page(f"{LI}/{path}", 200, body=GUEST.encode())
+    ).finding
     assert (finding.presence, finding.reason) == (Presence.UNKNOWN, reason)
 
 
 def test_an_organisation_under_the_title_of_a_sign_up_page_says_nothing() -> None:
     body = GUEST.replace("<title>Amal Rabat", "<title>Sign Up").encode()
     page = Page(f"{LI}/company/amal-rabat", 200, body=body)
-    finding = drive(linkedin.probe(ACCOUNT), lambda _: page).finding
+    finding = run_offline(linkedin.probe(ACCOUNT), lambda _: page).finding
     assert (finding.presence, finding.reason) == (Presence.UNKNOWN, Reason.LOGIN_WALL)
 
 
 @pytest.mark.parametrize("host", ["www.linkedin.com", "ma.linkedin.com", "fr.linkedin.com"])
 def test_a_guest_page_proves_the_page_on_any_host_of_linkedin_s(host: str) -> None:
     page = Page(f"https://{host}/company/amal-rabat?trk=x", 200, body=GUEST.encode())
-    finding = drive(linkedin.probe(ACCOUNT), lambda _: page).finding
+    finding = run_offline(linkedin.probe(ACCOUNT), lambda _: page).finding
     assert (finding.presence, finding.reason) == (Presence.PRESENT, None)
 
 
@@ -160,6 +185,6 @@ def test_the_age_beside_the_newest_post_is_read_in_three_languages(said: str, da
     came = datetime(2026, 11, 20, 3, tzinfo=UTC)
     head = {"content-type": "text/html; charset=utf-8"}
     page = Page(f"{LI}/company/amal-rabat", 200, head, (GUEST + post).encode(), came)
-    finding = drive(linkedin.probe(ACCOUNT), lambda _: page).finding
+    finding = run_offline(linkedin.probe(ACCOUNT), lambda _: page).finding
     assert finding.last_activity is not None
-    assert finding.last_activity.iso() == day
+    assert finding.last_activity.format_iso() == day

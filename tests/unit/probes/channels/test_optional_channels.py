@@ -7,17 +7,17 @@ import pytest
 from pydantic import TypeAdapter
 
 from auditor.checking import checker
-from auditor.checking.checker import Checked
-from auditor.cli.check import audited
-from auditor.config.schema import load, packaged
-from auditor.evaluation.network_view import overview
-from auditor.reference.gap_catalogue import catalogue
-from auditor.rules.engine import Rule
-from auditor.runs.run import run
+from auditor.checking.checker import LinkCheck
+from auditor.cli.check import keep_audited_channels
+from auditor.config.schema import find_packaged_config, load_config
+from auditor.evaluation.network_view import build_network_overview
+from auditor.reference.gap_catalogue import load_gap_catalogue
+from auditor.rules.engine import AnyRule
+from auditor.runs.run import execute_run
 from probes.links import channel_registry, identify
-from probes.models.finding import Account, FoundLink, Kind, Presence
+from probes.models.finding import Account, FoundLink, LinkKind, Presence
 from probes.models.http import Page
-from probes.models.probe import Look, ask, drive, present
+from probes.models.probe import ProbeResult, present_finding, request_page, run_offline
 from storage.models.audit import AccountRow
 from tests.support.mini_network import START, configured, night_of, opened, register
 from tests.support.mini_network import link as registered
@@ -44,7 +44,10 @@ ACCOUNTS = {
 }
 POSTS = {
     "https://www.instagram.com/annour_rabat/p/BxKRx5CHn5i/": ("instagram", "annour_rabat"),
-    "https://www.instagram.com/annour_rabat/reel/BxKRx5CHn5i/?igsh=x": ("instagram", "annour_rabat"),
+    "https://www.instagram.com/annour_rabat/reel/BxKRx5CHn5i/?igsh=x": (
+        "instagram",
+        "annour_rabat",
+    ),
     "https://www.instagram.com/stories/annour_rabat/3456/": ("instagram", "annour_rabat"),
     "https://www.instagram.com/p/BxKRx5CHn5i/?igshid=x": ("instagram", None),
     "https://www.instagram.com/reels/videos/": ("instagram", None),
@@ -55,68 +58,73 @@ POSTS = {
     "https://t.me/jamiya_annour/s/3": ("telegram", "jamiya_annour"),
     "https://t.me/c/1234567890/12": ("telegram", None),
     "https://www.tiktok.com/@Jamiya.Annour/video/7300000000000000001": ("tiktok", "jamiya.annour"),
-    "https://www.tiktok.com/@jamiya.annour/photo/7300000000000000001?lang=fr": ("tiktok", "jamiya.annour"),
+    "https://www.tiktok.com/@jamiya.annour/photo/7300000000000000001?lang=fr": (
+        "tiktok",
+        "jamiya.annour",
+    ),
     "https://m.tiktok.com/v/7300000000000000001.html": ("tiktok", None),
 }
 NOBODY = {
-    "https://t.me/": ("telegram", Kind.HOME),
-    "https://t.me/share/url?text=annour": ("telegram", Kind.SHARE),
-    "https://t.me/addstickers/annour": ("telegram", Kind.INVALID),
-    "https://t.me/proxy?server=annour.example": ("telegram", Kind.INVALID),
-    "https://t.me/iv?rhash=1": ("telegram", Kind.INVALID),
-    "https://t.me/joinchat": ("telegram", Kind.INVALID),
-    "https://t.me/s/": ("telegram", Kind.INVALID),
-    "https://t.me/1annour": ("telegram", Kind.INVALID),
-    "https://t.me/annour_": ("telegram", Kind.INVALID),
-    "https://t.me/an-nour": ("telegram", Kind.INVALID),
-    "https://t.me/a23456789012345678901234567890123": ("telegram", Kind.INVALID),
-    "https://t.me/+212600000000": ("telegram", Kind.INVALID),
-    "https://www.tiktok.com/": ("tiktok", Kind.HOME),
-    "https://www.tiktok.com/foryou": ("tiktok", Kind.HOME),
-    "https://www.tiktok.com/tag/annour": ("tiktok", Kind.SEARCH),
-    "https://www.tiktok.com/jamiya.annour": ("tiktok", Kind.INVALID),
-    "https://www.tiktok.com/@annour./live": ("tiktok", Kind.INVALID),
-    "https://www.tiktok.com/@a": ("tiktok", Kind.INVALID),
-    "https://www.tiktok.com/@an-nour": ("tiktok", Kind.INVALID),
-    "https://www.tiktok.com/login": ("tiktok", Kind.INVALID),
-    "https://ads.tiktok.com/@annour": ("tiktok", Kind.INVALID),
-    "https://vm.tiktok.com/ZMabc/": ("tiktok", Kind.SHORT),
-    "https://vt.tiktok.com/ZMabc/": ("tiktok", Kind.SHORT),
-    "https://www.tiktok.com/t/ZMabc/": ("tiktok", Kind.SHORT),
-    "https://www.instagram.com/": ("instagram", Kind.HOME),
-    "https://www.instagram.com/an-nour": ("instagram", Kind.INVALID),
-    "https://www.instagram.com/annour..rabat/": ("instagram", Kind.INVALID),
-    "https://www.instagram.com/annour./": ("instagram", Kind.INVALID),
-    "https://www.instagram.com/p/": ("instagram", Kind.INVALID),
-    "https://www.instagram.com/your_activity/interactions/likes/": ("instagram", Kind.INVALID),
-    "https://www.instagram.com/share/annour": ("instagram", Kind.INVALID),
-    "https://www.instagram.com/explore/locations/96519118/": ("instagram", Kind.SEARCH),
-    "https://help.instagram.com/annour": ("instagram", Kind.INVALID),
+    "https://t.me/": ("telegram", LinkKind.HOME),
+    "https://t.me/share/url?text=annour": ("telegram", LinkKind.SHARE),
+    "https://t.me/addstickers/annour": ("telegram", LinkKind.INVALID),
+    "https://t.me/proxy?server=annour.example": ("telegram", LinkKind.INVALID),
+    "https://t.me/iv?rhash=1": ("telegram", LinkKind.INVALID),
+    "https://t.me/joinchat": ("telegram", LinkKind.INVALID),
+    "https://t.me/s/": ("telegram", LinkKind.INVALID),
+    "https://t.me/1annour": ("telegram", LinkKind.INVALID),
+    "https://t.me/annour_": ("telegram", LinkKind.INVALID),
+    "https://t.me/an-nour": ("telegram", LinkKind.INVALID),
+    "https://t.me/a23456789012345678901234567890123": ("telegram", LinkKind.INVALID),
+    "https://t.me/+212600000000": ("telegram", LinkKind.INVALID),
+    "https://www.tiktok.com/": ("tiktok", LinkKind.HOME),
+    "https://www.tiktok.com/foryou": ("tiktok", LinkKind.HOME),
+    "https://www.tiktok.com/tag/annour": ("tiktok", LinkKind.SEARCH),
+    "https://www.tiktok.com/jamiya.annour": ("tiktok", LinkKind.INVALID),
+    "https://www.tiktok.com/@annour./live": ("tiktok", LinkKind.INVALID),
+    "https://www.tiktok.com/@a": ("tiktok", LinkKind.INVALID),
+    "https://www.tiktok.com/@an-nour": ("tiktok", LinkKind.INVALID),
+    "https://www.tiktok.com/login": ("tiktok", LinkKind.INVALID),
+    "https://ads.tiktok.com/@annour": ("tiktok", LinkKind.INVALID),
+    "https://vm.tiktok.com/ZMabc/": ("tiktok", LinkKind.SHORT_LINK),
+    "https://vt.tiktok.com/ZMabc/": ("tiktok", LinkKind.SHORT_LINK),
+    "https://www.tiktok.com/t/ZMabc/": ("tiktok", LinkKind.SHORT_LINK),
+    "https://www.instagram.com/": ("instagram", LinkKind.HOME),
+    "https://www.instagram.com/an-nour": ("instagram", LinkKind.INVALID),
+    "https://www.instagram.com/annour..rabat/": ("instagram", LinkKind.INVALID),
+    "https://www.instagram.com/annour./": ("instagram", LinkKind.INVALID),
+    "https://www.instagram.com/p/": ("instagram", LinkKind.INVALID),
+    "https://www.instagram.com/your_activity/interactions/likes/": ("instagram", LinkKind.INVALID),
+    "https://www.instagram.com/share/annour": ("instagram", LinkKind.INVALID),
+    "https://www.instagram.com/explore/locations/96519118/": ("instagram", LinkKind.SEARCH),
+    "https://help.instagram.com/annour": ("instagram", LinkKind.INVALID),
 }
 
 
 @pytest.mark.parametrize("typed", ACCOUNTS)
 def test_a_link_names_its_account(typed):
-    identity = identify.identify(typed)
-    assert (identity.kind, (identity.channel, identity.key)) == (Kind.PROFILE, ACCOUNTS[typed])
+    identity = identify.identify_link(typed)
+    assert (identity.kind, (identity.channel, identity.key)) == (LinkKind.PROFILE, ACCOUNTS[typed])
 
 
 @pytest.mark.parametrize("typed", POSTS)
 def test_a_post_is_its_owner_s_where_the_link_names_one(typed):
-    identity = identify.identify(typed)
-    assert (identity.kind, (identity.channel, identity.key)) == (Kind.POST, POSTS[typed])
+    identity = identify.identify_link(typed)
+    assert (identity.kind, (identity.channel, identity.key)) == (LinkKind.POST, POSTS[typed])
 
 
 @pytest.mark.parametrize("typed", NOBODY)
 def test_a_link_to_nobody_claims_nobody(typed):
-    identity = identify.identify(typed)
+    identity = identify.identify_link(typed)
     assert ((identity.channel, identity.kind), identity.key) == (NOBODY[typed], None)
 
 
-@pytest.mark.parametrize("typed", ["https://t.me/+AbCdEfGhIjKlMnOp", "t.me/joinchat/AbCdEfGhIjKlMnOp"])
+@pytest.mark.parametrize(
+    "typed", ["https://t.me/+AbCdEfGhIjKlMnOp", "t.me/joinchat/AbCdEfGhIjKlMnOp"]
+)
 def test_both_forms_of_an_invite_are_one_group_whose_case_counts(typed):
-    identity = identify.identify(typed)
-    assert (identity.kind, identity.key) == (Kind.GROUP, "+AbCdEfGhIjKlMnOp")
+    identity = identify.identify_link(typed)
+    assert (identity.kind, identity.key) == (LinkKind.GROUP, "+AbCdEfGhIjKlMnOp")
 
 
 @pytest.mark.parametrize(
@@ -136,7 +144,7 @@ def test_both_forms_of_an_invite_are_one_group_whose_case_counts(typed):
     ],
 )
 def test_a_name_alone_means_something_in_its_column_or_behind_its_label(typed, column, key):
-    assert identify.identify(typed, column).key == key
+    assert identify.identify_link(typed, column).key == key
 
 
 def test_a_short_link_is_followed_to_its_account():
@@ -147,17 +155,17 @@ def test_a_short_link_is_followed_to_its_account():
         return Page(asked.url, 200, {"content-type": "application/json"}, named, START)
 
     typed = "https://vm.tiktok.com/ZMabc/"
-    account = Account("annour", typed, identify.identify(typed))
-    finding = drive(channel_registry.channel("tiktok").probe(account), answer).finding
+    account = Account("annour", typed, identify.identify_link(typed))
+    finding = run_offline(channel_registry.get_channel("tiktok").probe(account), answer).finding
     assert (finding.presence, finding.name) == (Presence.PRESENT, "Annour")
 
 
 def test_an_embed_service_that_names_another_account_proves_nothing():
     other = b'{"author_url": "https://www.tiktok.com/@somebody.else", "author_name": "Somebody"}'
     typed = "https://www.tiktok.com/@jamiya.annour"
-    account = Account("annour", typed, identify.identify(typed))
-    look = drive(
-        channel_registry.channel("tiktok").probe(account),
+    account = Account("annour", typed, identify.identify_link(typed))
+    look = run_offline(
+        channel_registry.get_channel("tiktok").probe(account),
         lambda asked: Page(asked.url, 200, {}, other, START),
     )
     assert look.finding.presence is Presence.UNKNOWN
@@ -168,9 +176,9 @@ def test_a_post_dated_after_the_page_is_no_activity():
         "https://t.me/annour": b'<div class="tgme_page_title"><span>Annour</span></div>',
         "https://t.me/s/annour": b'<time datetime="2031-01-01T00:00:00+00:00"></time><time datetime="x">',
     }
-    account = Account("annour", "", identify.identify("https://t.me/annour"))
-    look = drive(
-        channel_registry.channel("telegram").probe(account),
+    account = Account("annour", "", identify.identify_link("https://t.me/annour"))
+    look = run_offline(
+        channel_registry.get_channel("telegram").probe(account),
         lambda asked: Page(asked.url, 200, {"content-type": "text/html"}, bodies[asked.url], START),
     )
     assert (look.finding.presence, look.finding.last_activity) == (Presence.PRESENT, None)
@@ -181,31 +189,35 @@ def test_a_post_dated_after_the_page_is_no_activity():
 
 @pytest.mark.parametrize("channel", OPTIONAL)
 def test_an_optional_channel_is_known_and_not_audited(channel):
-    assert channel in channel_registry.channels()
-    assert channel not in load(None, {}).channels
-    assert not any(channel in rule.channels for rule in load(None, {}).rules)
-    assert {catalogue().label("channel", channel, language) for language in ("ar", "fr", "en")}
+    assert channel in channel_registry.list_channels()
+    assert channel not in load_config(None, {}).channels
+    assert not any(channel in rule.channels for rule in load_config(None, {}).rules)
+    assert {
+        load_gap_catalogue().label("channel", channel, language) for language in ("ar", "fr", "en")
+    }
 
 
 def test_the_example_s_canaries_name_accounts():
     for channel in OPTIONAL:
-        assert all(identify.identify(url).channel == channel for url in _canaries(channel))
+        assert all(identify.identify_link(url).channel == channel for url in _canaries(channel))
 
 
 def _canaries(channel):
-    written = packaged().read_text(encoding="utf-8").splitlines()
+    written = find_packaged_config().read_text(encoding="utf-8").splitlines()
     start = written.index(f"# [channels.{channel}]") + 1
     quoted = " ".join(written[start : start + 2]).split('"')[1::2]
     assert len(quoted) == 3
-    assert all(identify.identify(url).kind is Kind.PROFILE for url in quoted)
+    assert all(identify.identify_link(url).kind is LinkKind.PROFILE for url in quoted)
     return quoted
 
 
 FOUND = (
     FoundLink("telegram", "jamiya", "https://t.me/jamiya", "anchor", "https://nour.example/"),
-    FoundLink("tiktok", "jamiya", "https://www.tiktok.com/@jamiya", "anchor", "https://nour.example/"),
+    FoundLink(
+        "tiktok", "jamiya", "https://www.tiktok.com/@jamiya", "anchor", "https://nour.example/"
+    ),
 )
-EVERYWHERE = TypeAdapter(tuple[Rule, ...]).validate_python(
+EVERYWHERE = TypeAdapter(tuple[AnyRule, ...]).validate_python(
     [
         {"code": "channel_unlisted", "check": "proposed"},
         {"code": "channel_not_linked", "check": "not_linked"},
@@ -219,15 +231,15 @@ EVERYWHERE = TypeAdapter(tuple[Rule, ...]).validate_python(
 """Rules that name no channels, so look at all that are audited; the last names one that is not."""
 SITE = registered("nour", "website", "nour")
 TELEGRAM = [
-    AccountRow("nour", typed, identify.identify(typed), "telegram")
+    AccountRow("nour", typed, identify.identify_link(typed), "telegram")
     for typed in ("https://t.me/annour_rabat", "https://t.me/annour_amis")
 ]
 
 
 def leading(account):
     """A probe for tests: every site leads to two accounts on channels that may not be audited."""
-    page, _ = yield from ask(account.identity.canonical, _length, registered=True)
-    return present(page, links=FOUND)
+    page, _ = yield from request_page(account.identity.canonical, _length, is_registered_link=True)
+    return present_finding(page, links=FOUND)
 
 
 def _length(page):
@@ -236,16 +248,16 @@ def _length(page):
 
 @pytest.fixture
 def audit(tmp_path, monkeypatch):
-    monkeypatch.setattr(checker, "steps", leading)
+    monkeypatch.setattr(checker, "probe_steps_for", leading)
 
     async def nights(*channels):
         config = configured(("website", *channels)).model_copy(update={"rules": EVERYWHERE})
         app = opened(tmp_path, config)
         register(app, SITE, *TELEGRAM, replace(TELEGRAM[0], association="amal"))
         for day in range(8):
-            await run(app, night_of(day))
-        seen = overview(app.store, app.config, night_of(7) + timedelta(hours=1))
-        gaps = {(gap.code, gap.channel) for gap in app.store.gaps()}
+            await execute_run(app, night_of(day))
+        seen = build_network_overview(app.store, app.config, night_of(7) + timedelta(hours=1))
+        gaps = {(gap.code, gap.channel) for gap in app.store.list_gaps()}
         app.store.close()
         return app, seen, gaps
 
@@ -255,15 +267,15 @@ def audit(tmp_path, monkeypatch):
 @pytest.mark.parametrize("channels", [("website",), ("website", "tiktok")])
 def test_a_look_tells_of_no_account_on_a_channel_that_is_off(channels):
     page = Page("https://nour.example/", 200, fetched_at=START)
-    looked = Look(present(page, links=FOUND))
-    checked = Checked("nour.example", identify.identify("nour.example"), looked)
-    told = audited(checked, channels).look.finding.links
+    looked = ProbeResult(present_finding(page, links=FOUND))
+    checked = LinkCheck("nour.example", identify.identify_link("nour.example"), looked)
+    told = keep_audited_channels(checked, channels).result.finding.links
     assert {link.channel for link in told} == {*channels} - {"website"}
 
 
 async def test_what_is_not_audited_is_neither_asked_nor_proposed_nor_counted_nor_a_gap(audit):
     app, seen, gaps = await audit()
-    assert set(app.web.asked) == {SITE.typed}
+    assert set(app.web.asked) == {SITE.typed_text}
     assert seen.association("nour").proposals == ()
     assert seen.association("nour").unchecked == ()
     assert [one.channel for one in seen.coverage] == ["website"]
@@ -272,7 +284,7 @@ async def test_what_is_not_audited_is_neither_asked_nor_proposed_nor_counted_nor
 
 async def test_the_same_network_with_telegram_audited_tells_of_it(audit):
     app, seen, gaps = await audit("telegram")
-    assert {row.typed for row in TELEGRAM} <= set(app.web.asked)
+    assert {row.typed_text for row in TELEGRAM} <= set(app.web.asked)
     assert {row.link.channel for row in seen.association("nour").proposals} == {"telegram"}
     assert [one.channel for one in seen.coverage] == ["website", "telegram"]
     assert {"channel_unlisted", "channel_not_linked", "channel_duplicate", "channel_shared"} <= {

@@ -37,30 +37,32 @@ from typing import Any, cast
 import pytest
 
 from probes.models.finding import Account, Finding, Reason
-from probes.models.http import Ask, Hop, NoPage, Page
-from probes.models.probe import Answers, Channel, drive
+from probes.models.http import FetchError, Hop, Page, PageRequest
+from probes.models.probe import ChannelModule, Responder, run_offline
 
 PAGES = Path(__file__).parents[3] / "fixtures" / "pages"
 SITUATIONS = sorted(PAGES.glob("*/*.toml"))
 
 
-def answers(recorded: Mapping[str, Any], folder: Path) -> Answers:
+def answers(recorded: Mapping[str, Any], folder: Path) -> Responder:
     """What the recorded web says to an ask."""
     exchanges = {exchange["url"]: exchange for exchange in recorded["exchanges"]}
 
-    def answer(asked: Ask) -> Page | NoPage:
+    def answer(asked: PageRequest) -> Page | FetchError:
         exchange = exchanges.get(asked.url)
         if exchange is None:
             assert "default" in recorded, f"the probe asked for {asked.url}, which is not recorded"
             exchange = {"status": recorded["default"]}
         if "trouble" in exchange:
-            return NoPage(Reason(exchange["trouble"]), url=asked.url)
+            return FetchError(Reason(exchange["trouble"]), url=asked.url)
         return _page(asked, exchange, recorded, folder)
 
     return answer
 
 
-def _page(asked: Ask, exchange: Mapping[str, Any], recorded: Mapping[str, Any], folder: Path) -> Page:
+def _page(
+    asked: PageRequest, exchange: Mapping[str, Any], recorded: Mapping[str, Any], folder: Path
+) -> Page:
     body = exchange.get("text", "").encode()
     if "body" in exchange:
         body = (folder / exchange["body"]).read_bytes()
@@ -68,7 +70,12 @@ def _page(asked: Ask, exchange: Mapping[str, Any], recorded: Mapping[str, Any], 
     moved = (Hop(asked.url, 302),) if final != asked.url else ()
     headers = {"content-type": "text/html; charset=utf-8", **exchange.get("headers", {})}
     return Page(
-        final, status, headers, body, fetched_at=recorded["fetched_at"], hops=(*moved, Hop(final, status))
+        final,
+        status,
+        headers,
+        body,
+        fetched_at=recorded["fetched_at"],
+        hops=(*moved, Hop(final, status)),
     )
 
 
@@ -76,9 +83,12 @@ def told(finding: Finding, expected: Mapping[str, Any]) -> dict[str, Any]:
     """The finding, in the words of the TOML and as far as the TOML asks."""
     activity = finding.last_activity
     words: dict[str, Any] = {
-        **{name: getattr(finding, name) for name in ("presence", "reason", "name", "status", "final_url")},
+        **{
+            name: getattr(finding, name)
+            for name in ("presence", "reason", "name", "status", "final_url")
+        },
         **{name: getattr(finding, name) for name in ("platform_id", "followers", "detail")},
-        "last_activity": activity.iso() if activity else False,
+        "last_activity": activity.format_iso() if activity else False,
         "activity_source": activity.source if activity else None,
         "links": sorted(f"{link.channel} {link.key}" for link in finding.links),
         "facts": {name: finding.facts.get(name) for name in expected.get("facts", {})},
@@ -89,9 +99,11 @@ def told(finding: Finding, expected: Mapping[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize("path", SITUATIONS, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_a_recorded_page_is_read_as_a_careful_person_would(path: Path) -> None:
     recorded = tomllib.loads(path.read_text(encoding="utf-8"))
-    channel = cast("Channel", importlib.import_module(f"probes.channels.{path.parent.name}"))
-    account = Account("test", recorded["link"], channel.identify(recorded["link"], recorded["link"]))
-    finding = drive(channel.probe(account), answers(recorded, path.parent)).finding
+    channel = cast("ChannelModule", importlib.import_module(f"probes.channels.{path.parent.name}"))
+    account = Account(
+        "test", recorded["link"], channel.identify(recorded["link"], recorded["link"])
+    )
+    finding = run_offline(channel.probe(account), answers(recorded, path.parent)).finding
     expected = dict(recorded["expect"])
     if expected["presence"] == "present":
         expected.setdefault("reason", None)

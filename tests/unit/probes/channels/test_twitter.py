@@ -3,10 +3,10 @@
 import pytest
 
 from probes.channels import twitter
-from probes.links.identify import identify
-from probes.models.finding import Account, Kind, Presence, Reason
+from probes.links.identify import identify_link
+from probes.models.finding import Account, LinkKind, Presence, Reason
 from probes.models.http import Page
-from probes.models.probe import drive
+from probes.models.probe import run_offline
 
 ACCOUNTS = {
     "https://twitter.com/Amal_Rabat": "amal_rabat",
@@ -28,66 +28,78 @@ ACCOUNTS = {
     "https://fxtwitter.com/amal_rabat": "amal_rabat",
 }
 NOBODY = {
-    "https://twitter.com/": Kind.HOME,
-    "https://x.com": Kind.HOME,
-    "https://twitter.com/#": Kind.HOME,
-    "https://twitter.com/home": Kind.HOME,
-    "https://twitter.com/intent/tweet?url=https%3A%2F%2Fannour.example&via=amal_rabat": Kind.SHARE,
-    "https://twitter.com/share?url=https%3A%2F%2Fannour.example": Kind.SHARE,
-    "https://twitter.com/hashtag/Amal?src=hashtag_click": Kind.SEARCH,
-    "https://twitter.com/search?q=amal&src=typed_query": Kind.SEARCH,
-    "https://twitter.com/i/lists/1550000000000000001": Kind.INVALID,
-    "https://twitter.com/settings": Kind.INVALID,
-    "https://twitter.com/association.amal": Kind.INVALID,
-    "https://twitter.com/a_handle_longer_than_fifteen": Kind.INVALID,
-    "https://twitter.com/amal_rabat/status/abc": Kind.INVALID,
-    "https://developer.x.com/en": Kind.INVALID,
-    "https://t.co/AbC123": Kind.SHORT,
-    "https://pic.twitter.com/AbC123": Kind.FILE,
-    "https://twitter.com/i/events/1910000000000000001": Kind.POST,
+    "https://twitter.com/": LinkKind.HOME,
+    "https://x.com": LinkKind.HOME,
+    "https://twitter.com/#": LinkKind.HOME,
+    "https://twitter.com/home": LinkKind.HOME,
+    "https://twitter.com/intent/tweet?url=https%3A%2F%2Fannour.example&via=amal_rabat": LinkKind.SHARE,
+    "https://twitter.com/share?url=https%3A%2F%2Fannour.example": LinkKind.SHARE,
+    "https://twitter.com/hashtag/Amal?src=hashtag_click": LinkKind.SEARCH,
+    "https://twitter.com/search?q=amal&src=typed_query": LinkKind.SEARCH,
+    "https://twitter.com/i/lists/1550000000000000001": LinkKind.INVALID,
+    "https://twitter.com/settings": LinkKind.INVALID,
+    "https://twitter.com/association.amal": LinkKind.INVALID,
+    "https://twitter.com/a_handle_longer_than_fifteen": LinkKind.INVALID,
+    "https://twitter.com/amal_rabat/status/abc": LinkKind.INVALID,
+    "https://developer.x.com/en": LinkKind.INVALID,
+    "https://t.co/AbC123": LinkKind.SHORT_LINK,
+    "https://pic.twitter.com/AbC123": LinkKind.FILE,
+    "https://twitter.com/i/events/1910000000000000001": LinkKind.POST,
 }
-ACCOUNT = Account("amal", "", identify("https://twitter.com/Amal_Rabat"))
+ACCOUNT = Account("amal", "", identify_link("https://twitter.com/Amal_Rabat"))
 
 
 @pytest.mark.parametrize("typed", ACCOUNTS)
 def test_a_link_names_its_account(typed: str) -> None:
-    identity = identify(typed)
-    assert (identity.channel, identity.kind, identity.key) == ("twitter", Kind.PROFILE, ACCOUNTS[typed])
+    identity = identify_link(typed)
+    assert (identity.channel, identity.kind, identity.key) == (
+        "twitter",
+        LinkKind.PROFILE,
+        ACCOUNTS[typed],
+    )
 
 
 @pytest.mark.parametrize("typed", NOBODY)
 def test_a_link_to_nobody_claims_nobody(typed: str) -> None:
-    identity = identify(typed)
+    identity = identify_link(typed)
     assert (identity.channel, identity.kind, identity.key) == ("twitter", NOBODY[typed], None)
 
 
 def test_a_post_names_its_owner_and_is_no_account() -> None:
-    identity = identify("https://twitter.com/Amal_Rabat/status/1284000000000000001?s=20")
-    assert (identity.kind, identity.key, identity.note) == (Kind.POST, "amal_rabat", "derived")
+    identity = identify_link("https://twitter.com/Amal_Rabat/status/1284000000000000001?s=20")
+    assert (identity.kind, identity.key, identity.note) == (LinkKind.POST, "amal_rabat", "derived")
 
 
 def test_the_canonical_address_is_on_x_with_the_name_as_typed() -> None:
-    assert identify("mobile.twitter.com/Amal_Rabat/media").canonical == "https://x.com/Amal_Rabat"
+    assert (
+        identify_link("mobile.twitter.com/Amal_Rabat/media").canonical == "https://x.com/Amal_Rabat"
+    )
 
 
 @pytest.mark.parametrize("text", ["@Amal_Rabat", "Amal_Rabat", "/amal_rabat"])
 def test_a_bare_handle_in_the_x_column(text: str) -> None:
-    assert identify(text, "twitter").key == "amal_rabat"
+    assert identify_link(text, "twitter").key == "amal_rabat"
 
 
 @pytest.mark.parametrize(
     "text", ["Amal Rabat", "amal@rabat", "a_handle_longer_than_fifteen", "#amal", "home"]
 )
 def test_what_can_be_no_handle_is_none(text: str) -> None:
-    assert identify(text, "twitter").key is None
+    assert identify_link(text, "twitter").key is None
 
 
 @pytest.mark.parametrize(
     ("page", "reason"),
     [
         (Page("https://x.com/Amal_Rabat", 404), Reason.UNREADABLE),
-        (Page("https://x.com/Amal_Rabat", 200, body=b"<p>This account doesn't exist</p>"), Reason.UNREADABLE),
-        (Page("https://x.com/Amal_Rabat", 200, body=b"<p>Account suspended</p>"), Reason.UNREADABLE),
+        (
+            Page("https://x.com/Amal_Rabat", 200, body=b"<p>This account doesn't exist</p>"),
+            Reason.UNREADABLE,
+        ),
+        (
+            Page("https://x.com/Amal_Rabat", 200, body=b"<p>Account suspended</p>"),
+            Reason.UNREADABLE,
+        ),
         (Page("https://x.com/i/flow/login", 200, body=b"<title>X</title>"), Reason.LOGIN_WALL),
         (Page("https://x.com/account/access", 200, body=b"<title>X</title>"), Reason.BLOCKED),
         (Page("https://x.com/Amal_Rabat", 403, {"cf-mitigated": "challenge"}), Reason.BLOCKED),
@@ -100,5 +112,5 @@ def test_what_can_be_no_handle_is_none(text: str) -> None:
     ],
 )
 def test_nothing_x_answers_proves_an_absence(page: Page, reason: Reason) -> None:
-    finding = drive(twitter.probe(ACCOUNT), lambda asked: page).finding
+    finding = run_offline(twitter.probe(ACCOUNT), lambda asked: page).finding
     assert (finding.presence, finding.reason) == (Presence.UNKNOWN, reason)

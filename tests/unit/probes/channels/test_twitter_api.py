@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from probes.channels import twitter, twitter_api
 from probes.models.finding import Account, Presence, Reason
-from probes.models.http import NoPage, Page
-from probes.models.probe import Look, drive
+from probes.models.http import FetchError, Page
+from probes.models.probe import ProbeResult, run_offline
 from tests.support.api_responses import JSON, ago, page, played, queries, remembered
 
 LINK = "https://twitter.com/JamiyaAnnour"
@@ -39,12 +39,19 @@ def _user(**changes: object) -> dict[str, object]:
 
 
 def _fault(value: str, title: str, detail: str, **changes: object) -> dict[str, object]:
-    named = {"value": value, "resource_id": value, "resource_type": "user", "parameter": "usernames"}
+    named = {
+        "value": value,
+        "resource_id": value,
+        "resource_type": "user",
+        "parameter": "usernames",
+    }
     return {**named, "title": title, "detail": detail, "type": NOT_FOUND, **changes}
 
 
 def _missing(value: str, **changes: object) -> dict[str, object]:
-    return _fault(value, "Not Found Error", f"Could not find user with usernames: [{value}].", **changes)
+    return _fault(
+        value, "Not Found Error", f"Could not find user with usernames: [{value}].", **changes
+    )
 
 
 def _suspended(value: str, **changes: object) -> dict[str, object]:
@@ -57,14 +64,16 @@ def _users(*users: object, **more: object) -> Page:
 
 def _problem(status: int, problem: str, **more: object) -> Page:
     kind = f"https://api.twitter.com/2/problems/{problem}" if problem else "about:blank"
-    return page({"title": "No", "detail": "Not today.", "type": kind, "status": status, **more}, status)
+    return page(
+        {"title": "No", "detail": "Not today.", "type": kind, "status": status, **more}, status
+    )
 
 
 def _account(link: str = LINK, known: str | None = None) -> Account:
     return remembered(Account("annour", link, twitter.identify(link, link)), known)
 
 
-def _look(*answers: Page | NoPage, link: str = LINK, known: str | None = None) -> Look:
+def _look(*answers: Page | FetchError, link: str = LINK, known: str | None = None) -> ProbeResult:
     return played(twitter_api.probe_api(_account(link, known)), *answers)
 
 
@@ -76,21 +85,21 @@ BY_ID = "https://x.com/i/user/1234567890"
 
 def test_a_name_is_asked_for_with_up_to_a_hundred_others_for_a_cent_and_a_half_each() -> None:
     (only,) = _look(_users(_user())).exchanges
-    call = only.ask.call
+    call = only.request.api_call
     assert call is not None
-    assert only.ask.url.startswith(
+    assert only.request.url.startswith(
         "https://api.x.com/2/users/by?usernames=jamiyaannour&user.fields=created_at,"
     )
-    assert only.ask.url.endswith("&expansions=most_recent_post_id")
-    assert (call.join, call.most) == ("usernames", 100)
-    assert call.cost(100) == pytest.approx(1.5)
+    assert only.request.url.endswith("&expansions=most_recent_post_id")
+    assert (call.joined_parameter, call.max_values) == ("usernames", 100)
+    assert call.estimate_cost(100) == pytest.approx(1.5)
 
 
 @pytest.mark.parametrize(("link", "known"), [(LINK, NUMBER), (BY_ID, None), (BY_ID, "77")])
 def test_a_number_that_is_known_is_asked_for_instead(link: str, known: str | None) -> None:
     look = _look(_users(_user()), link=link, known=known)
     assert queries(look)[0]["ids"] == NUMBER
-    assert look.exchanges[0].ask.call.join == "ids"
+    assert look.exchanges[0].request.api_call.joined_parameter == "ids"
     assert (look.finding.presence, look.finding.reason) == (Presence.PRESENT, None)
 
 
@@ -107,13 +116,17 @@ def test_a_link_that_names_no_account_is_asked_nothing(link: str) -> None:
 
 def test_an_account_tells_its_figures_its_site_and_its_newest_post() -> None:
     finding = _look(_users(_user())).finding
-    assert (finding.presence, finding.reason, finding.name) == (Presence.PRESENT, None, "Jamiya Annour")
+    assert (finding.presence, finding.reason, finding.name) == (
+        Presence.PRESENT,
+        None,
+        "Jamiya Annour",
+    )
     assert (finding.platform_id, finding.followers, finding.facts["posts"]) == (NUMBER, 310, 55)
     assert finding.final_url == "https://x.com/JamiyaAnnour"
     assert [(link.channel, link.key) for link in finding.links] == [("website", "annour.example")]
     assert finding.last_activity is not None
     assert finding.last_activity.source == "post_id"
-    assert abs((finding.last_activity.when - ago(days=4)).total_seconds()) < 2
+    assert abs((finding.last_activity.published_at - ago(days=4)).total_seconds()) < 2
 
 
 @pytest.mark.parametrize(
@@ -126,7 +139,12 @@ def test_an_account_tells_its_figures_its_site_and_its_newest_post() -> None:
             True,
         ),
         ({"url": {"urls": [{"expanded_url": "https://bit.ly/3xYz"}]}}, "https://t.co/a", [], False),
-        ({"url": {"urls": [{"expanded_url": "https://linktr.ee/annour"}]}}, "", ["linktr.ee/annour"], False),
+        (
+            {"url": {"urls": [{"expanded_url": "https://linktr.ee/annour"}]}},
+            "",
+            ["linktr.ee/annour"],
+            False,
+        ),
         ({}, "https://t.co/a", [], False),
         ({}, "", [], True),
         (None, None, [], True),
@@ -161,19 +179,28 @@ def test_a_protected_account_is_private() -> None:
 def test_an_account_that_never_posted_is_empty() -> None:
     figures = {"followers_count": 3, "tweet_count": 0}
     finding = _look(_users(_user(public_metrics=figures, most_recent_post_id=None))).finding
-    assert (finding.presence, finding.reason, finding.facts["posts"]) == (Presence.PRESENT, Reason.EMPTY, 0)
+    assert (finding.presence, finding.reason, finding.facts["posts"]) == (
+        Presence.PRESENT,
+        Reason.EMPTY,
+        0,
+    )
     assert _look(_users(_user(public_metrics=None))).finding.reason is None
 
 
 def test_an_account_withheld_in_a_country_is_there_and_says_so() -> None:
-    finding = _look(_users(_user(withheld={"country_codes": ["DE", "FR"], "scope": "user"}))).finding
+    finding = _look(
+        _users(_user(withheld={"country_codes": ["DE", "FR"], "scope": "user"}))
+    ).finding
     assert (finding.presence, finding.detail) == (Presence.PRESENT, "withheld in DE, FR")
 
 
 def test_another_name_under_the_known_number_is_renamed() -> None:
     finding = _look(_users(_user(username="AnnourMaroc")), known=NUMBER).finding
     assert (finding.presence, finding.reason) == (Presence.PRESENT, Reason.RENAMED)
-    assert (finding.detail, finding.final_url) == ("answers as @AnnourMaroc", "https://x.com/AnnourMaroc")
+    assert (finding.detail, finding.final_url) == (
+        "answers as @AnnourMaroc",
+        "https://x.com/AnnourMaroc",
+    )
 
 
 def test_a_number_that_leads_to_its_name_is_no_renaming() -> None:
@@ -198,7 +225,8 @@ def test_a_name_of_another_account_is_renamed_and_nothing_of_the_stranger_is_tol
 def test_an_answer_of_nothing_but_errors_tells_missing_and_suspended_apart() -> None:
     answer = page({"errors": [_missing("jamiyaannour"), _suspended("NadiChabab")]})
     missing, suspended = (
-        _look(answer, link=f"https://x.com/{name}").finding for name in ("JamiyaAnnour", "nadichabab")
+        _look(answer, link=f"https://x.com/{name}").finding
+        for name in ("JamiyaAnnour", "nadichabab")
     )
     assert (missing.presence, missing.reason) == (Presence.ABSENT, Reason.NOT_FOUND)
     assert (suspended.presence, suspended.reason) == (Presence.ABSENT, Reason.SUSPENDED)
@@ -222,7 +250,7 @@ def test_a_known_number_that_is_gone_is_asked_for_by_name_before_it_is_missing()
         Reason.NOT_FOUND,
         NUMBER,
     )
-    spent = NoPage(Reason.RATE_LIMITED, "tonight's budget of 2 USD is spent")
+    spent = FetchError(Reason.RATE_LIMITED, "tonight's budget of 2 USD is spent")
     assert _look(lost, spent, known=NUMBER).finding.presence is Presence.UNKNOWN
 
 
@@ -232,20 +260,27 @@ def test_a_suspended_number_needs_no_second_look() -> None:
 
 
 def test_an_account_we_may_not_see_is_not_gone() -> None:
-    fault = _fault("jamiyaannour", "Authorization Error", "Sorry, you are not authorized to see the user.")
+    fault = _fault(
+        "jamiyaannour", "Authorization Error", "Sorry, you are not authorized to see the user."
+    )
     finding = _look(page({"errors": [fault]})).finding
     assert (finding.presence, finding.reason) == (Presence.UNKNOWN, Reason.BLOCKED)
 
 
 def test_an_error_about_a_post_is_none_about_an_account() -> None:
     about_post = _missing(NUMBER, resource_type="tweet", parameter="most_recent_post_id")
-    assert _look(_users(_user(), errors=[about_post]), known=NUMBER).finding.presence is Presence.PRESENT
+    assert (
+        _look(_users(_user(), errors=[about_post]), known=NUMBER).finding.presence
+        is Presence.PRESENT
+    )
     finding = _look(page({"errors": [about_post]}), link=BY_ID).finding
     assert (finding.presence, finding.reason) == (Presence.UNKNOWN, Reason.UNREADABLE)
 
 
 def test_a_name_with_the_words_of_a_verdict_is_no_verdict() -> None:
-    finding = _look(page({"errors": [_missing("suspended")]}), link="https://x.com/suspended").finding
+    finding = _look(
+        page({"errors": [_missing("suspended")]}), link="https://x.com/suspended"
+    ).finding
     assert finding.reason is Reason.NOT_FOUND
     barred = _fault("not_found", "Authorization Error", "You may not see [not_found].")
     finding = _look(page({"errors": [barred]}), link="https://x.com/not_found").finding
@@ -253,7 +288,10 @@ def test_a_name_with_the_words_of_a_verdict_is_no_verdict() -> None:
 
 
 def test_an_account_in_the_data_is_there_whatever_the_errors_say() -> None:
-    assert _look(_users(_user(), errors=[_suspended("jamiyaannour")])).finding.presence is Presence.PRESENT
+    assert (
+        _look(_users(_user(), errors=[_suspended("jamiyaannour")])).finding.presence
+        is Presence.PRESENT
+    )
 
 
 @pytest.mark.parametrize(
@@ -263,10 +301,20 @@ def test_an_account_in_the_data_is_there_whatever_the_errors_say() -> None:
         page({"data": {}}),
         page({"data": [], "errors": []}),
         page({"data": [{"id": 3, "username": "jamiyaannour"}, {"id": "3"}, None]}),
-        page({"errors": [{"value": 7}, "x", {"resource_id": "jamiyaannour", "resource_type": "tweet"}]}),
+        page(
+            {
+                "errors": [
+                    {"value": 7},
+                    "x",
+                    {"resource_id": "jamiyaannour", "resource_type": "tweet"},
+                ]
+            }
+        ),
         page([]),
         page(b"{" * 5_000),
-        page(b"<html><title>X</title><body>Hello, and welcome to this network of ours.</body></html>"),
+        page(
+            b"<html><title>X</title><body>Hello, and welcome to this network of ours.</body></html>"
+        ),
         replace(page({"errors": [_missing("jamiyaannour")]}), truncated=True),
     ],
 )
@@ -292,11 +340,16 @@ def test_an_answer_that_tells_of_nobody_proves_nothing(answer: Page) -> None:
         (page(b"", 429), Reason.RATE_LIMITED),
     ],
 )
-def test_a_key_a_cap_or_a_purse_that_is_refused_closes_the_interface(error: Page, reason: Reason) -> None:
-    refusal = twitter_api.read_users(error).refusal
+def test_a_key_a_cap_or_a_purse_that_is_refused_closes_the_interface(
+    error: Page, reason: Reason
+) -> None:
+    refusal = twitter_api.parse_users_response(error).refusal
     assert refusal is not None
     assert refusal[0] is reason
-    assert (_look(error).finding.presence, _look(error).finding.reason) == (Presence.UNKNOWN, reason)
+    assert (_look(error).finding.presence, _look(error).finding.reason) == (
+        Presence.UNKNOWN,
+        reason,
+    )
 
 
 @pytest.mark.parametrize(
@@ -313,14 +366,17 @@ def test_a_key_a_cap_or_a_purse_that_is_refused_closes_the_interface(error: Page
 def test_other_errors_say_nothing_of_an_account_and_close_nothing(
     error: Page, reason: Reason, of_one: bool
 ) -> None:
-    said = twitter_api.read_users(error)
-    assert (said.of_one, said.refusal) == (of_one, None)
-    assert (_look(error).finding.presence, _look(error).finding.reason) == (Presence.UNKNOWN, reason)
+    said = twitter_api.parse_users_response(error)
+    assert (said.is_single_item_error, said.refusal) == (of_one, None)
+    assert (_look(error).finding.presence, _look(error).finding.reason) == (
+        Presence.UNKNOWN,
+        reason,
+    )
 
 
 def test_a_404_that_names_the_account_is_as_good_as_a_200() -> None:
     error = page({"errors": [_missing("jamiyaannour", parameter="username")]}, 404)
-    assert twitter_api.read_users(error).faults.keys() == {"jamiyaannour"}
+    assert twitter_api.parse_users_response(error).item_errors.keys() == {"jamiyaannour"}
     assert _look(error).finding.reason is Reason.NOT_FOUND
 
 
@@ -333,14 +389,31 @@ def test_words_of_absence_in_a_refusal_prove_nothing(status: int) -> None:
 # --- No answer is too strange ---
 
 _USER = st.fixed_dictionaries(
-    {"id": st.sampled_from([NUMBER, "9"]) | JSON, "username": st.sampled_from(["JamiyaAnnour", "x"]) | JSON},
+    {
+        "id": st.sampled_from([NUMBER, "9"]) | JSON,
+        "username": st.sampled_from(["JamiyaAnnour", "x"]) | JSON,
+    },
     optional=dict.fromkeys(
-        ("name", "public_metrics", "most_recent_post_id", "withheld", "entities", "url", "protected"), JSON
+        (
+            "name",
+            "public_metrics",
+            "most_recent_post_id",
+            "withheld",
+            "entities",
+            "url",
+            "protected",
+        ),
+        JSON,
     ),
 )
 _FAULT = st.fixed_dictionaries(
     {"value": st.sampled_from([NUMBER, "jamiyaannour"]) | JSON},
-    optional={"title": JSON, "detail": JSON, "resource_type": st.just("user") | JSON, "parameter": JSON},
+    optional={
+        "title": JSON,
+        "detail": JSON,
+        "resource_type": st.just("user") | JSON,
+        "parameter": JSON,
+    },
 )
 _SHAPED = st.fixed_dictionaries(
     {},
@@ -359,11 +432,15 @@ _SHAPED = st.fixed_dictionaries(
     link=st.sampled_from([LINK, BY_ID]),
     known=st.sampled_from([None, NUMBER, "9", ""]),
 )
-def test_no_answer_makes_the_probe_raise(data: object, status: int, link: str, known: str | None) -> None:
+def test_no_answer_makes_the_probe_raise(
+    data: object, status: int, link: str, known: str | None
+) -> None:
     answer = page(data, status)
-    look = drive(twitter_api.probe_api(_account(link, known)), lambda ask: replace(answer, url=ask.url))
+    look = run_offline(
+        twitter_api.probe_api(_account(link, known)), lambda ask: replace(answer, url=ask.url)
+    )
     assert len(look.exchanges) <= 2
     if status in (403, 500):
         assert look.finding.presence is not Presence.ABSENT
     if look.finding.last_activity:
-        assert look.finding.last_activity.when <= ago(days=-1)
+        assert look.finding.last_activity.published_at <= ago(days=-1)

@@ -13,20 +13,20 @@ import pytest
 from probes.channels import website
 from probes.links import identify
 from probes.models.finding import Account, Finding, Presence, Reason
-from probes.models.http import Ask, Hop, NoPage, Page
-from probes.models.probe import Exchange, drive
-from probes.website.page_analysis import is_home
+from probes.models.http import FetchError, Hop, Page, PageRequest
+from probes.models.probe import HttpExchange, run_offline
+from probes.website.page_analysis import is_home_page_url
 
 NOW = datetime(2026, 11, 20, 3, tzinfo=UTC)
 URL = "https://annour.example/"
 TEXT = "L'association accompagne les familles du quartier depuis des années. " * 4
 HOME = f"<html lang='fr'><head><title>Annour</title></head><body><h1>Annour</h1><p>{TEXT}</p></body></html>"
 
-Web = Callable[[Ask], Page | NoPage]
+Web = Callable[[PageRequest], Page | FetchError]
 
 
-def look(web: Web, link: str = URL) -> tuple[Finding, tuple[Exchange, ...]]:
-    found = drive(website.probe(Account("a", link, identify.identify(link))), web)
+def look(web: Web, link: str = URL) -> tuple[Finding, tuple[HttpExchange, ...]]:
+    found = run_offline(website.probe(Account("a", link, identify.identify_link(link))), web)
     return found.finding, found.exchanges
 
 
@@ -34,13 +34,17 @@ def page(url: str, body: str = HOME, status: int = 200, **more: object) -> Page:
     return Page(url, status, {"content-type": "text/html"}, body.encode(), NOW, **more)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("generator", ["", "WordPress 6.8", "SPIP 4.3", "Joomla!", "Drupal 10", "Hugo 0.140"])
+@pytest.mark.parametrize(
+    "generator", ["", "WordPress 6.8", "SPIP 4.3", "Joomla!", "Drupal 10", "Hugo 0.140"]
+)
 def test_a_site_without_any_feed_costs_six_requests_at_most(generator: str) -> None:
     head = f'<meta name="generator" content="{generator}"></head>'
 
-    def web(asked: Ask) -> Page:
+    def web(asked: PageRequest) -> Page:
         known = asked.url.rstrip("/") == "http://annour.example"
-        return page(asked.url, HOME.replace("</head>", head) if known else "", 200 if known else 404)
+        return page(
+            asked.url, HOME.replace("</head>", head) if known else "", 200 if known else 404
+        )
 
     finding, exchanges = look(web, "http://annour.example/")
     assert finding.presence is Presence.PRESENT
@@ -49,40 +53,48 @@ def test_a_site_without_any_feed_costs_six_requests_at_most(generator: str) -> N
 
 def test_a_page_whose_text_begins_after_what_is_read_is_too_large_and_no_shell() -> None:
     styled = HOME.replace("<h1>", f"<script>go()</script><style>{' ' * 600_000}</style><h1>")
-    finding, _ = look(lambda asked: page(asked.url, styled) if asked.url == URL else NoPage(Reason.ROBOTS))
+    finding, _ = look(
+        lambda asked: page(asked.url, styled) if asked.url == URL else FetchError(Reason.ROBOTS)
+    )
     assert (finding.presence, finding.reason) == (Presence.UNKNOWN, Reason.TOO_LARGE)
 
 
 def test_only_the_registered_link_and_its_other_doors_are_marked_registered() -> None:
-    _, exchanges = look(lambda asked: page(asked.url) if asked.url == URL else NoPage(Reason.ROBOTS))
-    assert [exchange.ask.url for exchange in exchanges if exchange.ask.registered] == [URL]
+    _, exchanges = look(
+        lambda asked: page(asked.url) if asked.url == URL else FetchError(Reason.ROBOTS)
+    )
+    assert [
+        exchange.request.url for exchange in exchanges if exchange.request.is_registered_link
+    ] == [URL]
     assert len(exchanges) > 1
 
 
 def test_a_feed_that_robots_forbid_is_not_called_missing() -> None:
-    finding, _ = look(lambda asked: page(asked.url) if asked.url == URL else NoPage(Reason.ROBOTS))
+    finding, _ = look(
+        lambda asked: page(asked.url) if asked.url == URL else FetchError(Reason.ROBOTS)
+    )
     assert "feed" not in finding.facts
 
 
 def test_a_bad_certificate_is_looked_past_once_and_only_marked() -> None:
-    def web(asked: Ask) -> Page | NoPage:
+    def web(asked: PageRequest) -> Page | FetchError:
         if not asked.insecure:
-            return NoPage(Reason.TLS, "expired", url=asked.url)
+            return FetchError(Reason.TLS, "expired", url=asked.url)
         return page(asked.url, insecure=True)
 
     finding, exchanges = look(web)
     assert (finding.presence, finding.reason) == (Presence.UNKNOWN, Reason.TLS)
     assert finding.facts == {"tls": "expired"}
     assert finding.links == ()
-    assert [exchange.ask.insecure for exchange in exchanges] == [False, True]
+    assert [exchange.request.insecure for exchange in exchanges] == [False, True]
 
 
 def test_what_an_unverified_page_says_is_believed_only_from_plain_http() -> None:
     parked = "<title>annour.example is for sale</title>"
 
-    def web(asked: Ask) -> Page | NoPage:
+    def web(asked: PageRequest) -> Page | FetchError:
         if asked.url.startswith("https:") and not asked.insecure:
-            return NoPage(Reason.TLS, "wrong_host", url=asked.url)
+            return FetchError(Reason.TLS, "wrong_host", url=asked.url)
         return page(asked.url, parked, insecure=asked.insecure)
 
     finding, exchanges = look(web)
@@ -94,38 +106,54 @@ def test_what_an_unverified_page_says_is_believed_only_from_plain_http() -> None
 def test_a_site_that_only_spoke_insecurely_is_never_absent_on_that_word_alone() -> None:
     parked = "<title>annour.example is for sale</title>"
 
-    def web(asked: Ask) -> Page | NoPage:
-        return page(asked.url, parked, insecure=True) if asked.insecure else NoPage(Reason.TLS, "self_signed")
+    def web(asked: PageRequest) -> Page | FetchError:
+        return (
+            page(asked.url, parked, insecure=True)
+            if asked.insecure
+            else FetchError(Reason.TLS, "self_signed")
+        )
 
     assert look(web)[0].reason is Reason.TLS
 
 
 def test_a_redirect_to_a_missing_name_is_no_lost_domain() -> None:
-    trouble = NoPage(Reason.NO_SUCH_HOST, url="https://ailleurs.example/", hops=(Hop(URL, 301),))
+    trouble = FetchError(
+        Reason.NO_SUCH_HOST, url="https://ailleurs.example/", hops=(Hop(URL, 301),)
+    )
     assert look(lambda _: trouble)[0].presence is Presence.UNKNOWN
 
 
 def test_what_passes_by_itself_makes_no_other_finding() -> None:
-    first, _ = look(lambda asked: page(asked.url, certificate_expires=date(2026, 11, 30), seconds=0.31))
-    later, _ = look(lambda asked: page(asked.url, certificate_expires=date(2026, 11, 30), seconds=0.44))
+    first, _ = look(
+        lambda asked: page(asked.url, certificate_expires=date(2026, 11, 30), seconds=0.31)
+    )
+    later, _ = look(
+        lambda asked: page(asked.url, certificate_expires=date(2026, 11, 30), seconds=0.44)
+    )
     assert first == later
     assert (first.facts["certificate_until"], first.facts["seconds"]) == ("2026-11-30", 0)
 
 
-@pytest.mark.parametrize("trouble", [r for r in Reason if r not in (Reason.NO_SUCH_HOST, Reason.TLS)])
+@pytest.mark.parametrize(
+    "trouble", [r for r in Reason if r not in (Reason.NO_SUCH_HOST, Reason.TLS)]
+)
 def test_trouble_on_the_way_is_never_an_absence(trouble: Reason) -> None:
-    finding, _ = look(lambda _: NoPage(trouble))
+    finding, _ = look(lambda _: FetchError(trouble))
     assert (finding.presence, finding.reason) == (Presence.UNKNOWN, trouble)
 
 
-@pytest.mark.parametrize("status", [401, 403, 405, 406, 418, 429, 451, 500, 502, 503, 508, 520, 999])
+@pytest.mark.parametrize(
+    "status", [401, 403, 405, 406, 418, 429, 451, 500, 502, 503, 508, 520, 999]
+)
 def test_a_refusal_is_never_an_absence(status: int) -> None:
     assert look(lambda asked: page(asked.url, "<p>no</p>", status))[0].presence is Presence.UNKNOWN
 
 
 def test_a_broken_front_page_amid_a_site_that_stands_is_no_lost_site() -> None:
     menu = "".join(f"<a href=/rubrique-{n}>Rubrique {n}</a>" for n in range(4))
-    broken = f"<html><head><title>Page non trouvée – Annour</title></head><body>{menu}</body></html>"
+    broken = (
+        f"<html><head><title>Page non trouvée – Annour</title></head><body>{menu}</body></html>"
+    )
     finding, _ = look(lambda asked: page(asked.url, broken, 404))
     assert (finding.presence, finding.reason) == (Presence.UNKNOWN, Reason.SERVER_ERROR)
     finding, _ = look(lambda asked: page(asked.url, broken, 404), f"{URL}projets/ecole")
@@ -145,7 +173,7 @@ def test_a_broken_front_page_amid_a_site_that_stands_is_no_lost_site() -> None:
     ],
 )
 def test_a_front_page_is_told_from_one_page(url: str, home: bool) -> None:
-    assert is_home(url) is home
+    assert is_home_page_url(url) is home
 
 
 @pytest.mark.slow
@@ -156,7 +184,7 @@ def test_recorded_sites_are_read_as_a_careful_reader_reads_them(shared: Path) ->
 
     book, totals = Book([shared / "corpus"]), Counter()
 
-    def web(asked: Ask) -> Page:
+    def web(asked: PageRequest) -> Page:
         url, hops = asked.url, []
         for _ in range(8):
             told = book.find(url)
@@ -170,12 +198,12 @@ def test_recorded_sites_are_read_as_a_careful_reader_reads_them(shared: Path) ->
         return Page(url, hops[-1].status, headers, body, NOW, tuple(hops))
 
     for case in json.loads((shared / "corpus" / "cases.json").read_text(encoding="utf-8")):
-        identity = identify.identify(case["link"])
+        identity = identify.identify_link(case["link"])
         if identity.channel != website.NAME:
             continue
         finding, expect = look(web, case["link"])[0], case["expect"]
         totals[judge(expect["verdict"], finding.presence, finding.reason)] += 1
-        given = finding.last_activity.iso() if finding.last_activity else None
+        given = finding.last_activity.format_iso() if finding.last_activity else None
         if expect.get("last_activity") and (given or not expect.get("or_null")):
             totals["date " + dated(expect["last_activity"], given)] += 1
     assert totals["accused"] == 0

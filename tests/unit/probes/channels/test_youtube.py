@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 import pytest
 
 from probes.channels import youtube
-from probes.models.finding import Account, Finding, Kind, Presence, Reason
-from probes.models.http import Ask, NoPage, Page
-from probes.models.probe import drive
+from probes.models.finding import Account, Finding, LinkKind, Presence, Reason
+from probes.models.http import FetchError, Page, PageRequest
+from probes.models.probe import run_offline
 
 UC = "UCAnnour0000000000000001"
 TAIL = UC.removeprefix("UC")
@@ -47,49 +47,49 @@ CHANNELS = {
 }
 
 NOT_CHANNELS = {
-    "https://www.youtube.com/": Kind.HOME,
-    "https://www.youtube.com/#": Kind.HOME,
-    "https://www.youtube.com/watch?v=00000000000&t=10": Kind.POST,
-    "https://www.youtube.com/?v=00000000000": Kind.POST,
-    "https://youtu.be/00000000000%5D": Kind.POST,
-    "https://www.youtube.com/shorts/00000000000/more": Kind.POST,
-    "https://www.youtube.com/attribution_link?a=x&u=%2Fwatch%3Fv%3D00000000000": Kind.POST,
-    "https://m.youtube.com/?hl=fr&gl=FR#%2Fwatch%3Fv%3D00000000000": Kind.POST,
-    "https://www.youtube.com/playlist?list=PL0000000000000000": Kind.POST,
-    "https://www.youtube.com/results?search_query=annour": Kind.SEARCH,
-    "https://www.youtube.com/hashtag/annour": Kind.SEARCH,
-    "https://www.youtube.com/channel/": Kind.INVALID,
-    "https://www.youtube.com/c/": Kind.INVALID,
-    "https://www.youtube.com/user/jamiya@annour": Kind.INVALID,
-    "https://www.youtube.com/premium": Kind.INVALID,
-    "https://www.youtube.com/this/is/too/long": Kind.INVALID,
-    "https://www.youtube.com/@ab": Kind.INVALID,
-    "https://www.youtube.com/@jamiya..annour": Kind.INVALID,
-    "https://www.youtube.com/profile_redirector/100000000000000000000": Kind.INVALID,
-    "https://accounts.youtube.com/signin?next=https%3A%2F%2Fother.example%2F%40x": Kind.INVALID,
+    "https://www.youtube.com/": LinkKind.HOME,
+    "https://www.youtube.com/#": LinkKind.HOME,
+    "https://www.youtube.com/watch?v=00000000000&t=10": LinkKind.POST,
+    "https://www.youtube.com/?v=00000000000": LinkKind.POST,
+    "https://youtu.be/00000000000%5D": LinkKind.POST,
+    "https://www.youtube.com/shorts/00000000000/more": LinkKind.POST,
+    "https://www.youtube.com/attribution_link?a=x&u=%2Fwatch%3Fv%3D00000000000": LinkKind.POST,
+    "https://m.youtube.com/?hl=fr&gl=FR#%2Fwatch%3Fv%3D00000000000": LinkKind.POST,
+    "https://www.youtube.com/playlist?list=PL0000000000000000": LinkKind.POST,
+    "https://www.youtube.com/results?search_query=annour": LinkKind.SEARCH,
+    "https://www.youtube.com/hashtag/annour": LinkKind.SEARCH,
+    "https://www.youtube.com/channel/": LinkKind.INVALID,
+    "https://www.youtube.com/c/": LinkKind.INVALID,
+    "https://www.youtube.com/user/jamiya@annour": LinkKind.INVALID,
+    "https://www.youtube.com/premium": LinkKind.INVALID,
+    "https://www.youtube.com/this/is/too/long": LinkKind.INVALID,
+    "https://www.youtube.com/@ab": LinkKind.INVALID,
+    "https://www.youtube.com/@jamiya..annour": LinkKind.INVALID,
+    "https://www.youtube.com/profile_redirector/100000000000000000000": LinkKind.INVALID,
+    "https://accounts.youtube.com/signin?next=https%3A%2F%2Fother.example%2F%40x": LinkKind.INVALID,
 }
 
 
 @pytest.mark.parametrize(("link", "key"), CHANNELS.items())
 def test_a_channel_is_told_whatever_way_its_link_is_written(link: str, key: str) -> None:
     identity = youtube.identify(link, link)
-    assert (identity.kind, identity.key) == (Kind.PROFILE, key)
+    assert (identity.kind, identity.key) == (LinkKind.PROFILE, key)
 
 
 @pytest.mark.parametrize(("link", "kind"), NOT_CHANNELS.items())
-def test_what_names_no_channel_is_not_taken_for_one(link: str, kind: Kind) -> None:
+def test_what_names_no_channel_is_not_taken_for_one(link: str, kind: LinkKind) -> None:
     identity = youtube.identify(link, link)
     assert (identity.kind, identity.key) == (kind, None)
 
 
 def test_a_list_of_uploads_names_its_owner_and_stays_a_list() -> None:
     identity = youtube.identify(f"https://www.youtube.com/playlist?list=UU{TAIL}", "")
-    assert (identity.kind, identity.key) == (Kind.POST, UC)
+    assert (identity.kind, identity.key) == (LinkKind.POST, UC)
 
 
 def test_an_id_in_small_letters_is_damaged_not_guessed() -> None:
     identity = youtube.identify(f"https://www.youtube.com/channel/{UC.lower()}", "")
-    assert (identity.kind, identity.key, identity.note) == (Kind.INVALID, None, "case_damaged")
+    assert (identity.kind, identity.key, identity.note) == (LinkKind.INVALID, None, "case_damaged")
 
 
 def test_a_themes_placeholder_is_marked() -> None:
@@ -146,40 +146,49 @@ def test_what_cannot_be_a_handle_is_none(typed: str) -> None:
     ],
 )
 def test_followers_are_read_in_three_languages(said: str, followers: int | None) -> None:
-    assert _seen({"header": {"pageHeaderRenderer": {"row": {"content": said}}}}).followers == followers
+    assert (
+        _seen({"header": {"pageHeaderRenderer": {"row": {"content": said}}}}).followers == followers
+    )
 
 
 def test_only_the_first_page_is_the_registered_link() -> None:
-    asked: list[Ask] = []
+    asked: list[PageRequest] = []
     tab = {"endpoint": {"commandMetadata": {"webCommandMetadata": {"url": "/@a/videos"}}}}
     data = {
         "contents": {"twoColumnBrowseResultsRenderer": {"tabs": [{"tabRenderer": tab}]}},
         "metadata": {"channelMetadataRenderer": {"externalId": UC}},
     }
 
-    def answer(ask: Ask) -> Page:
+    def answer(ask: PageRequest) -> Page:
         asked.append(ask)
         return _page(ask.url, data)
 
-    drive(youtube.probe(_account(f"https://www.youtube.com/channel/{UC}")), answer)
-    assert [(ask.url.rpartition("/")[2], ask.registered) for ask in asked] == [(UC, True), ("videos", False)]
+    run_offline(youtube.probe(_account(f"https://www.youtube.com/channel/{UC}")), answer)
+    assert [(ask.url.rpartition("/")[2], ask.is_registered_link) for ask in asked] == [
+        (UC, True),
+        ("videos", False),
+    ]
 
 
 def test_the_data_is_found_in_the_second_half_of_a_large_page() -> None:
     page = _page(
-        "https://www.youtube.com/@annour", {"metadata": {"channelMetadataRenderer": {"title": "Annour"}}}
+        "https://www.youtube.com/@annour",
+        {"metadata": {"channelMetadataRenderer": {"title": "Annour"}}},
     )
     large = replace(
-        page, body=page.body.replace(b"<script>", b"<style>" + b"a{}" * 250_000 + b"</style><script>")
+        page,
+        body=page.body.replace(b"<script>", b"<style>" + b"a{}" * 250_000 + b"</style><script>"),
     )
-    assert youtube.read_channel(large).name == "Annour"
+    assert youtube.parse_channel_page(large).name == "Annour"
 
 
 def test_two_alerts_of_warning_are_no_absence() -> None:
-    alert = {"alertRenderer": {"type": "WARNING", "text": {"simpleText": "This channel does not exist."}}}
+    alert = {
+        "alertRenderer": {"type": "WARNING", "text": {"simpleText": "This channel does not exist."}}
+    }
     data = {"alerts": [alert, alert]}
     account = _account("https://www.youtube.com/@annour")
-    finding = drive(youtube.probe(account), lambda ask: _page(ask.url, data)).finding
+    finding = run_offline(youtube.probe(account), lambda ask: _page(ask.url, data)).finding
     assert finding.presence == "unknown"
 
 
@@ -187,15 +196,18 @@ def test_an_upload_dated_ahead_is_not_activity() -> None:
     tab = {
         "selected": True,
         "endpoint": {"commandMetadata": {"webCommandMetadata": {"url": "/@a/videos"}}},
-        "content": [{"videoRenderer": {"publishedTimeText": {"simpleText": "Premieres 3/12/2027, 19:00"}}}],
+        "content": [
+            {"videoRenderer": {"publishedTimeText": {"simpleText": "Premieres 3/12/2027, 19:00"}}}
+        ],
     }
     data = {"contents": {"twoColumnBrowseResultsRenderer": {"tabs": [{"tabRenderer": tab}]}}}
-    assert _seen(data).newest is None
+    assert _seen(data).newest_upload is None
 
 
 def test_a_link_that_names_no_channel_asks_for_nothing() -> None:
-    look = drive(
-        youtube.probe(_account("https://www.youtube.com/watch?v=00000000000")), lambda ask: _page(ask.url, {})
+    look = run_offline(
+        youtube.probe(_account("https://www.youtube.com/watch?v=00000000000")),
+        lambda ask: _page(ask.url, {}),
     )
     assert look.exchanges == ()
     assert look.finding.reason is Reason.WRONG_TARGET
@@ -205,7 +217,11 @@ MISSING = {"alerts": [{"alertRenderer": {"type": "ERROR", "text": "This channel 
 
 
 def channel(uc: str, handle: str) -> dict[str, object]:
-    data = {"externalId": uc, "title": "Annour", "vanityChannelUrl": f"http://www.youtube.com/@{handle}"}
+    data = {
+        "externalId": uc,
+        "title": "Annour",
+        "vanityChannelUrl": f"http://www.youtube.com/@{handle}",
+    }
     return {"metadata": {"channelMetadataRenderer": data}}
 
 
@@ -218,35 +234,37 @@ def test_a_handle_that_is_gone_is_renamed_where_its_channel_still_answers_by_its
         "https://www.youtube.com/@annour": MISSING,
         f"https://www.youtube.com/channel/{UC}": channel(UC, "annour-rabat"),
     }
-    look = drive(
+    look = run_offline(
         youtube.probe(remembered("https://www.youtube.com/@annour", UC)),
         lambda ask: _page(ask.url, answers[ask.url]),
     )
     assert (look.finding.presence, look.finding.reason) == (Presence.PRESENT, Reason.RENAMED)
     assert (look.finding.platform_id, "@annour-rabat" in look.finding.detail) == (UC, True)
-    assert [exchange.ask.registered for exchange in look.exchanges] == [True, False]
+    assert [exchange.request.is_registered_link for exchange in look.exchanges] == [True, False]
 
 
 def test_a_handle_whose_channel_is_gone_by_its_id_too_is_absent() -> None:
-    look = drive(
-        youtube.probe(remembered("https://www.youtube.com/@annour", UC)), lambda ask: _page(ask.url, MISSING)
+    look = run_offline(
+        youtube.probe(remembered("https://www.youtube.com/@annour", UC)),
+        lambda ask: _page(ask.url, MISSING),
     )
     assert (look.finding.presence, look.finding.reason) == (Presence.ABSENT, Reason.NOT_FOUND)
     assert len(look.exchanges) == 2
 
 
 def test_where_the_id_is_walled_nothing_can_be_told_of_a_handle_that_is_gone() -> None:
-    def answer(ask: Ask) -> Page | NoPage:
-        return NoPage(Reason.CONSENT) if "/channel/" in ask.url else _page(ask.url, MISSING)
+    def answer(ask: PageRequest) -> Page | FetchError:
+        return FetchError(Reason.CONSENT) if "/channel/" in ask.url else _page(ask.url, MISSING)
 
-    look = drive(youtube.probe(remembered("https://www.youtube.com/@annour", UC)), answer)
+    look = run_offline(youtube.probe(remembered("https://www.youtube.com/@annour", UC)), answer)
     assert (look.finding.presence, look.finding.reason) == (Presence.UNKNOWN, Reason.CONSENT)
 
 
 def test_a_handle_that_somebody_else_took_is_renamed_and_not_silently_theirs() -> None:
     other = channel("UCSomebody00000000000002", "annour")
-    look = drive(
-        youtube.probe(remembered("https://www.youtube.com/@annour", UC)), lambda ask: _page(ask.url, other)
+    look = run_offline(
+        youtube.probe(remembered("https://www.youtube.com/@annour", UC)),
+        lambda ask: _page(ask.url, other),
     )
     assert (look.finding.presence, look.finding.reason) == (Presence.PRESENT, Reason.RENAMED)
 
@@ -259,7 +277,10 @@ NOT_FOUND = b"<html><head><title>404 Not Found</title></head><body></body></html
 @pytest.mark.parametrize(
     ("url", "reason"),
     [
-        ("https://consent.youtube.com/m?continue=https%3A%2F%2Fwww.youtube.com%2F%40annour", Reason.CONSENT),
+        (
+            "https://consent.youtube.com/m?continue=https%3A%2F%2Fwww.youtube.com%2F%40annour",
+            Reason.CONSENT,
+        ),
         ("https://accounts.google.com/v3/signin", Reason.LOGIN_WALL),
         ("https://www.google.com/sorry/index", Reason.RATE_LIMITED),
         ("https://portal.example/@annour", None),
@@ -273,14 +294,14 @@ def test_words_of_absence_count_only_where_the_channel_was_asked_for(
     url: str, reason: Reason | None, title: bool
 ) -> None:
     page = Page(url, 404, body=NOT_FOUND, fetched_at=NOW) if title else _page(url, MISSING)
-    finding = drive(youtube.probe(_account(ANNOUR)), lambda ask: page).finding
+    finding = run_offline(youtube.probe(_account(ANNOUR)), lambda ask: page).finding
     assert (finding.presence, finding.reason) == (Presence.UNKNOWN, reason or Reason.UNREADABLE)
 
 
 @pytest.mark.parametrize("url", [ANNOUR, "https://m.youtube.com/@Annour", f"{ANNOUR}?hl=fr"])
 def test_words_of_absence_are_believed_on_any_host_of_youtubes(url: str) -> None:
     for page in (Page(url, 404, body=NOT_FOUND, fetched_at=NOW), _page(url, MISSING)):
-        finding = drive(youtube.probe(_account(ANNOUR)), lambda ask, page=page: page).finding
+        finding = run_offline(youtube.probe(_account(ANNOUR)), lambda ask, page=page: page).finding
         assert (finding.presence, finding.reason) == (Presence.ABSENT, Reason.NOT_FOUND)
 
 
@@ -290,20 +311,20 @@ def test_a_page_that_says_both_that_a_channel_is_there_and_that_it_is_not_says_n
     title = _page(ANNOUR, here)
     title = replace(title, status=404, body=NOT_FOUND.replace(b"<body>", b"<body>" + title.body))
     for page in (both, title):
-        finding = drive(youtube.probe(_account(ANNOUR)), lambda ask, page=page: page).finding
+        finding = run_offline(youtube.probe(_account(ANNOUR)), lambda ask, page=page: page).finding
         assert (finding.presence, finding.reason) == (Presence.UNKNOWN, Reason.UNREADABLE)
 
 
 def test_words_of_absence_under_a_wall_are_the_walls() -> None:
     page = replace(_page(ANNOUR, MISSING), headers={"cf-mitigated": "challenge"})
-    finding = drive(youtube.probe(_account(ANNOUR)), lambda ask: page).finding
+    finding = run_offline(youtube.probe(_account(ANNOUR)), lambda ask: page).finding
     assert (finding.presence, finding.reason) == (Presence.UNKNOWN, Reason.BLOCKED)
 
 
 def test_youtube_is_asked_to_speak_english() -> None:
     """Its ages are words, and one language is read more surely than all (fact sheet, 0.4)."""
-    look = drive(youtube.probe(_account(ANNOUR)), lambda ask: _page(ask.url, {}))
-    assert [dict(exchange.ask.headers) for exchange in look.exchanges] == [
+    look = run_offline(youtube.probe(_account(ANNOUR)), lambda ask: _page(ask.url, {}))
+    assert [dict(exchange.request.headers) for exchange in look.exchanges] == [
         {"Accept-Language": "en-US,en;q=0.9"}
     ]
 
@@ -314,8 +335,10 @@ def _account(link: str) -> Account:
 
 def _page(url: str, data: object) -> Page:
     body = f"<html><head></head><body><script>var ytInitialData = {json.dumps(data)};</script></body></html>"
-    return Page(url, 200, {"content-type": "text/html; charset=utf-8"}, body.encode(), fetched_at=NOW)
+    return Page(
+        url, 200, {"content-type": "text/html; charset=utf-8"}, body.encode(), fetched_at=NOW
+    )
 
 
-def _seen(data: object) -> youtube.Read:
-    return youtube.read_channel(_page("https://www.youtube.com/@annour", data))
+def _seen(data: object) -> youtube.ChannelPage:
+    return youtube.parse_channel_page(_page("https://www.youtube.com/@annour", data))

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from probes.channels import youtube, youtube_api
-from probes.models.finding import Account, Activity, Finding, Precision, Presence, Reason
-from probes.models.http import NoPage, Page
-from probes.models.probe import Look, drive
+from probes.models.finding import Account, Activity, DatePrecision, Finding, Presence, Reason
+from probes.models.http import FetchError, Page
+from probes.models.probe import ProbeResult, run_offline
 from tests.support.api_responses import JSON, NOW, ago, page, played, queries, remembered
 
 UC = "UCAnnourRabat00000000001"
@@ -31,14 +31,20 @@ def _channel(own: str = UC, **changes: object) -> dict[str, object]:
             "customUrl": "@jamiyaannour",
             "description": "Visit https://www.annour.example/ or https://www.youtube.com/@elsewhere",
         },
-        "statistics": {"subscriberCount": "1230", "videoCount": "42", "hiddenSubscriberCount": False},
+        "statistics": {
+            "subscriberCount": "1230",
+            "videoCount": "42",
+            "hiddenSubscriberCount": False,
+        },
         "status": {"privacyStatus": "public"},
         "contentDetails": {"relatedPlaylists": {"uploads": f"UU{own[2:]}"}},
     } | changes
 
 
 def _channels(*channels: object, **more: object) -> Page:
-    return page({**KIND, "pageInfo": {"totalResults": len(channels)}, "items": list(channels), **more})
+    return page(
+        {**KIND, "pageInfo": {"totalResults": len(channels)}, "items": list(channels), **more}
+    )
 
 
 def _uploads(*whens: datetime | str) -> Page:
@@ -48,17 +54,26 @@ def _uploads(*whens: datetime | str) -> Page:
 
 
 def _error(code: int, reason: str, **more: object) -> Page:
-    words = {"code": code, "message": f"No: <b>{reason}</b>.", "errors": [{"reason": reason}], **more}
+    words = {
+        "code": code,
+        "message": f"No: <b>{reason}</b>.",
+        "errors": [{"reason": reason}],
+        **more,
+    }
     return page({"error": words}, code)
 
 
-def _account(link: str = f"https://www.youtube.com/channel/{UC}", known: str | None = None) -> Account:
+def _account(
+    link: str = f"https://www.youtube.com/channel/{UC}", known: str | None = None
+) -> Account:
     return remembered(Account("annour", link, youtube.identify(link, link)), known)
 
 
 def _look(
-    *answers: Page | NoPage, link: str = f"https://www.youtube.com/channel/{UC}", known: str = ""
-) -> Look:
+    *answers: Page | FetchError,
+    link: str = f"https://www.youtube.com/channel/{UC}",
+    known: str = "",
+) -> ProbeResult:
     return played(youtube_api.probe_api(_account(link, known or None)), *answers)
 
 
@@ -70,13 +85,22 @@ HANDLE = "https://www.youtube.com/@JamiyaAnnour"
 
 def test_a_channel_is_asked_for_by_its_id_with_up_to_fifty_others() -> None:
     first, second = _look(_channels(_channel()), NO_VIDEO).exchanges
-    assert first.ask.url == (
+    assert first.request.url == (
         "https://www.googleapis.com/youtube/v3/channels"
         f"?part=snippet,contentDetails,statistics,status&id={UC}&maxResults=50"
     )
-    assert (first.ask.call.join, first.ask.call.most, first.ask.call.cost(50)) == ("id", 50, 1)
-    assert (second.ask.call.join, second.ask.call.cost(1)) == ("", 1)
-    assert second.ask.url.endswith(f"playlistItems?part=contentDetails&playlistId=UU{UC[2:]}&maxResults=5")
+    assert (
+        first.request.api_call.joined_parameter,
+        first.request.api_call.max_values,
+        first.request.api_call.estimate_cost(50),
+    ) == ("id", 50, 1)
+    assert (second.request.api_call.joined_parameter, second.request.api_call.estimate_cost(1)) == (
+        "",
+        1,
+    )
+    assert second.request.url.endswith(
+        f"playlistItems?part=contentDetails&playlistId=UU{UC[2:]}&maxResults=5"
+    )
 
 
 @pytest.mark.parametrize(
@@ -90,7 +114,7 @@ def test_a_channel_is_asked_for_by_its_id_with_up_to_fifty_others() -> None:
 def test_a_name_is_asked_for_alone(link: str, asked: dict[str, str]) -> None:
     look = _look(_channels(_channel()), NO_VIDEO, link=link)
     assert asked.items() <= queries(look)[0].items()
-    assert look.exchanges[0].ask.call.join == ""
+    assert look.exchanges[0].request.api_call.joined_parameter == ""
     assert look.finding.presence is Presence.PRESENT
     assert look.finding.platform_id == UC
 
@@ -125,21 +149,31 @@ def test_an_id_remembered_from_elsewhere_is_no_channels() -> None:
 
 def test_a_channel_tells_its_figures_its_site_and_its_newest_video() -> None:
     finding = _look(_channels(_channel()), _uploads(ago(days=9), ago(days=2), ago(days=30))).finding
-    assert (finding.presence, finding.reason, finding.name) == (Presence.PRESENT, None, "Jamiya Annour")
+    assert (finding.presence, finding.reason, finding.name) == (
+        Presence.PRESENT,
+        None,
+        "Jamiya Annour",
+    )
     assert (finding.platform_id, finding.followers) == (UC, 1230)
     assert finding.facts == {"videos": 42, "rhythm_days": 14}
     assert finding.final_url == "https://www.youtube.com/@jamiyaannour"
     assert [(link.channel, link.key) for link in finding.links] == [("website", "annour.example")]
     assert finding.last_activity is not None
-    assert (finding.last_activity.when, finding.last_activity.source) == (ago(days=2), "uploads")
-    assert finding.last_activity.precision is Precision.SECOND
+    assert (finding.last_activity.published_at, finding.last_activity.source) == (
+        ago(days=2),
+        "uploads",
+    )
+    assert finding.last_activity.precision is DatePrecision.SECOND
 
 
 def _days_old(weekday: int, videos: int = 42) -> int:
     """How old the newest video is said to be, on a weekday; 40 days by what was known, 1 by the interface."""
     facts = {"videos": 42, "rhythm_days": 9}
     known = Finding(
-        Presence.PRESENT, platform_id=UC, last_activity=Activity(ago(days=40), "uploads"), facts=facts
+        Presence.PRESENT,
+        platform_id=UC,
+        last_activity=Activity(ago(days=40), "uploads"),
+        facts=facts,
     )
     tonight = NOW + timedelta(days=weekday - NOW.weekday())
     channels = _channels(_channel(statistics={"videoCount": str(videos)}))
@@ -148,11 +182,11 @@ def _days_old(weekday: int, videos: int = 42) -> int:
         "playlistItems": replace(_uploads(ago(days=1)), fetched_at=tonight + timedelta(days=7)),
     }
     steps = youtube_api.probe_api(replace(_account(), known=known))
-    newest = drive(
+    newest = run_offline(
         steps, lambda ask: answers[urlsplit(ask.url).path.rpartition("/")[2]]
     ).finding.last_activity
     assert newest is not None
-    return (NOW - newest.when).days
+    return (NOW - newest.published_at).days
 
 
 def test_as_many_videos_as_were_known_are_not_asked_for_again_but_once_a_week() -> None:
@@ -185,7 +219,10 @@ def test_a_channel_that_does_not_count_its_videos_is_not_called_empty() -> None:
     ("status", "reason"), [("private", Reason.PRIVATE), ("unlisted", None), ("public", None)]
 )
 def test_only_a_private_channel_is_private(status: str, reason: Reason | None) -> None:
-    answers = [_channels(_channel(status={"privacyStatus": status})), *([] if reason else [NO_VIDEO])]
+    answers = [
+        _channels(_channel(status={"privacyStatus": status})),
+        *([] if reason else [NO_VIDEO]),
+    ]
     finding = _look(*answers).finding
     assert (finding.presence, finding.reason) == (Presence.PRESENT, reason)
 
@@ -199,12 +236,16 @@ def test_a_handle_that_the_known_channel_has_no_more_is_renamed() -> None:
 
 
 @pytest.mark.parametrize("custom", ["@JamiyaAnnour", "@jamiyaannour", "jamiyatv", None, 7])
-def test_a_handle_in_other_letters_and_a_name_of_before_handles_are_no_renaming(custom: object) -> None:
+def test_a_handle_in_other_letters_and_a_name_of_before_handles_are_no_renaming(
+    custom: object,
+) -> None:
     channel = _channel(snippet={"title": "Annour", "customUrl": custom})
     assert _look(_channels(channel), NO_VIDEO, link=HANDLE, known=UC).finding.reason is None
 
 
-def test_a_handle_of_another_channel_is_renamed_and_nothing_of_the_stranger_is_told_as_ours() -> None:
+def test_a_handle_of_another_channel_is_renamed_and_nothing_of_the_stranger_is_told_as_ours() -> (
+    None
+):
     look = _look(NOBODY, _channels(_channel(OTHER)), link=HANDLE, known=UC)
     finding = look.finding
     assert (finding.presence, finding.reason, finding.platform_id) == (
@@ -225,10 +266,16 @@ def test_a_channel_that_its_name_still_finds_is_there() -> None:
 # --- What is not there ---
 
 
-@pytest.mark.parametrize("answer", [NOBODY, _channels(), page({**KIND}), _channels(_channel(OTHER))])
+@pytest.mark.parametrize(
+    "answer", [NOBODY, _channels(), page({**KIND}), _channels(_channel(OTHER))]
+)
 def test_an_id_that_a_whole_answer_leaves_out_is_not_found(answer: Page) -> None:
     finding = _look(answer).finding
-    assert (finding.presence, finding.reason, finding.platform_id) == (Presence.ABSENT, Reason.NOT_FOUND, UC)
+    assert (finding.presence, finding.reason, finding.platform_id) == (
+        Presence.ABSENT,
+        Reason.NOT_FOUND,
+        UC,
+    )
     assert finding.final_url == f"https://www.youtube.com/channel/{UC}"
 
 
@@ -242,11 +289,15 @@ def test_of_several_channels_asked_together_only_the_one_left_out_is_not_found()
 def test_a_name_that_leads_nowhere_is_not_found() -> None:
     assert _look(NOBODY, link=HANDLE).finding.reason is Reason.NOT_FOUND
     finding = _look(NOBODY, NOBODY, link=HANDLE, known=UC).finding
-    assert (finding.presence, finding.reason, finding.platform_id) == (Presence.ABSENT, Reason.NOT_FOUND, UC)
+    assert (finding.presence, finding.reason, finding.platform_id) == (
+        Presence.ABSENT,
+        Reason.NOT_FOUND,
+        UC,
+    )
 
 
 def test_an_id_that_is_gone_says_nothing_while_its_name_cannot_be_asked() -> None:
-    spent = NoPage(Reason.RATE_LIMITED, "tonight's budget of 100 units is spent")
+    spent = FetchError(Reason.RATE_LIMITED, "tonight's budget of 100 units is spent")
     finding = _look(NOBODY, spent, link=HANDLE, known=UC).finding
     assert (finding.presence, finding.reason) == (Presence.UNKNOWN, Reason.RATE_LIMITED)
 
@@ -258,7 +309,9 @@ CUT = {
     "no-list": page({**KIND, "items": {"0": _channel()}}),
     "other-case": _channels(_channel(UC.swapcase().replace("uc", "UC", 1))),
     "other-kind": page({"kind": "youtube#videoListResponse", "items": []}),
-    "no-json": page(b"<html><title>Hello</title><body>A captive portal's long welcome</body></html>"),
+    "no-json": page(
+        b"<html><title>Hello</title><body>A captive portal's long welcome</body></html>"
+    ),
     "no-object": page([]),
     "empty": page(b""),
     "deep": page(b"[" * 100_000),
@@ -301,11 +354,15 @@ def test_several_channels_for_one_name_are_none_to_believe() -> None:
     ],
 )
 def test_a_key_or_quota_that_is_refused_closes_the_interface(error: Page, reason: Reason) -> None:
-    refusal = youtube_api.read_channels(error).refusal
+    refusal = youtube_api.parse_channels_response(error).refusal
     assert refusal is not None
     assert refusal[0] is reason
     finding = _look(error).finding
-    assert (finding.presence, finding.reason, finding.status) == (Presence.UNKNOWN, reason, error.status)
+    assert (finding.presence, finding.reason, finding.status) == (
+        Presence.UNKNOWN,
+        reason,
+        error.status,
+    )
 
 
 @pytest.mark.parametrize(
@@ -321,8 +378,8 @@ def test_a_key_or_quota_that_is_refused_closes_the_interface(error: Page, reason
 def test_an_error_of_one_channel_is_its_own_and_nobody_elses(
     error: Page, presence: Presence, reason: Reason
 ) -> None:
-    said = youtube_api.read_channels(error)
-    assert (said.of_one, said.refusal) == (True, None)
+    said = youtube_api.parse_channels_response(error)
+    assert (said.is_single_item_error, said.refusal) == (True, None)
     assert (_look(error).finding.presence, _look(error).finding.reason) == (presence, reason)
     assert "<b>" not in _look(error).finding.detail
     joined = replace(error, url=f"https://www.googleapis.com/youtube/v3/channels?id={UC},{OTHER}")
@@ -342,10 +399,15 @@ def test_an_error_of_one_channel_is_its_own_and_nobody_elses(
         (page({"error": {"errors": {"reason": "channelSuspended"}}}, 404), Reason.UNREADABLE),
     ],
 )
-def test_other_errors_say_nothing_of_a_channel_and_close_nothing(error: Page, reason: Reason) -> None:
-    said = youtube_api.read_channels(error)
-    assert (said.of_one, said.refusal, said.whole) == (False, None, False)
-    assert (_look(error).finding.presence, _look(error).finding.reason) == (Presence.UNKNOWN, reason)
+def test_other_errors_say_nothing_of_a_channel_and_close_nothing(
+    error: Page, reason: Reason
+) -> None:
+    said = youtube_api.parse_channels_response(error)
+    assert (said.is_single_item_error, said.refusal, said.is_well_formed) == (False, None, False)
+    assert (_look(error).finding.presence, _look(error).finding.reason) == (
+        Presence.UNKNOWN,
+        reason,
+    )
 
 
 # --- The newest video ---
@@ -360,18 +422,27 @@ def test_other_errors_say_nothing_of_a_channel_and_close_nothing(error: Page, re
         page(b"", 500),
         page({"kind": "youtube#channelListResponse"}),
         page({"kind": "youtube#playlistItemListResponse", "items": 3}),
-        NoPage(Reason.RATE_LIMITED, "tonight's budget of 100 units is spent"),
+        FetchError(Reason.RATE_LIMITED, "tonight's budget of 100 units is spent"),
     ],
 )
-def test_trouble_with_the_videos_costs_the_date_and_never_the_channel(trouble: Page | NoPage) -> None:
+def test_trouble_with_the_videos_costs_the_date_and_never_the_channel(
+    trouble: Page | FetchError,
+) -> None:
     finding = _look(_channels(_channel()), trouble).finding
-    assert (finding.presence, finding.reason, finding.last_activity) == (Presence.PRESENT, None, None)
+    assert (finding.presence, finding.reason, finding.last_activity) == (
+        Presence.PRESENT,
+        None,
+        None,
+    )
     assert finding.facts == {"videos": 42}
 
 
 def test_why_there_is_no_date_is_told() -> None:
-    spent = NoPage(Reason.RATE_LIMITED, "tonight's budget of 100 units is spent")
-    assert _look(_channels(_channel()), spent).finding.detail == "tonight's budget of 100 units is spent"
+    spent = FetchError(Reason.RATE_LIMITED, "tonight's budget of 100 units is spent")
+    assert (
+        _look(_channels(_channel()), spent).finding.detail
+        == "tonight's budget of 100 units is spent"
+    )
     assert (
         _look(_channels(_channel()), _error(404, "playlistNotFound")).finding.detail
         == "No: playlistNotFound."
@@ -379,15 +450,17 @@ def test_why_there_is_no_date_is_told() -> None:
 
 
 def test_one_closed_list_of_videos_does_not_close_the_interface() -> None:
-    assert youtube_api.read_uploads(_error(403, "forbidden")).refusal is None
-    assert youtube_api.read_uploads(_error(403, "quotaExceeded")).refusal is not None
+    assert youtube_api.parse_uploads_response(_error(403, "forbidden")).refusal is None
+    assert youtube_api.parse_uploads_response(_error(403, "quotaExceeded")).refusal is not None
 
 
 def test_premieres_and_wrong_clocks_are_no_videos_of_today() -> None:
-    answer = _uploads(ago(days=-3), ago(days=-400), "1970-01-01T00:00:00Z", ago(days=5), "soon", "2026-11-01")
+    answer = _uploads(
+        ago(days=-3), ago(days=-400), "1970-01-01T00:00:00Z", ago(days=5), "soon", "2026-11-01"
+    )
     newest = _look(_channels(_channel()), answer).finding.last_activity
     assert newest is not None
-    assert newest.when == ago(days=5)
+    assert newest.published_at == ago(days=5)
 
 
 def test_a_clock_that_runs_a_little_fast_is_believed() -> None:
@@ -399,7 +472,9 @@ def test_a_list_of_videos_under_another_name_is_asked_for_by_it() -> None:
     lists = {"relatedPlaylists": {"uploads": "UUOther000000000000000009"[:24]}}
     look = _look(_channels(_channel(contentDetails=lists)), NO_VIDEO)
     assert queries(look)[1]["playlistId"] == "UUOther00000000000000000"
-    look = _look(_channels(_channel(contentDetails={"relatedPlaylists": {"uploads": "../x?y"}})), NO_VIDEO)
+    look = _look(
+        _channels(_channel(contentDetails={"relatedPlaylists": {"uploads": "../x?y"}})), NO_VIDEO
+    )
     assert queries(look)[1]["playlistId"] == f"UU{UC[2:]}"
 
 
@@ -421,11 +496,15 @@ _SHAPED = st.fixed_dictionaries(
     link=st.sampled_from([HANDLE, f"https://www.youtube.com/channel/{UC}"]),
     known=st.sampled_from([None, UC, OTHER, ""]),
 )
-def test_no_answer_makes_the_probe_raise(data: object, status: int, link: str, known: str | None) -> None:
+def test_no_answer_makes_the_probe_raise(
+    data: object, status: int, link: str, known: str | None
+) -> None:
     answer = page(data, status)
-    look = drive(youtube_api.probe_api(_account(link, known)), lambda ask: replace(answer, url=ask.url))
+    look = run_offline(
+        youtube_api.probe_api(_account(link, known)), lambda ask: replace(answer, url=ask.url)
+    )
     assert len(look.exchanges) <= 3
     if status >= 500:
         assert look.finding.presence is Presence.UNKNOWN
     if look.finding.last_activity:
-        assert look.finding.last_activity.when <= ago(days=-1)
+        assert look.finding.last_activity.published_at <= ago(days=-1)

@@ -7,8 +7,8 @@ import pytest
 from probes.channels import website
 from probes.links import identify
 from probes.models.finding import Account, Finding, Presence
-from probes.models.http import Ask, NoPage, Page
-from probes.models.probe import drive
+from probes.models.http import FetchError, Page, PageRequest
+from probes.models.probe import run_offline
 
 NOW = datetime(2026, 11, 20, 3, tzinfo=UTC)
 HOME = "https://annour.example/"
@@ -51,19 +51,26 @@ def page(lang: str, title: str, body: str, head: str = "") -> str:
 
 def bare(title: str, body: str, lang: str = "fr", head: str = "") -> str:
     """A page with neither menu nor footer."""
-    return f'<html lang="{lang}"><head><title>{title}</title>{head}</head><body>{body}</body></html>'
+    return (
+        f'<html lang="{lang}"><head><title>{title}</title>{head}</head><body>{body}</body></html>'
+    )
 
 
 def look(body: str | bytes, url: str = HOME, **headers: str) -> Finding:
-    told = {"content-type": "text/html", **{name.replace("_", "-"): value for name, value in headers.items()}}
+    told = {
+        "content-type": "text/html",
+        **{name.replace("_", "-"): value for name, value in headers.items()},
+    }
     raw = body if isinstance(body, bytes) else body.encode()
 
-    def web(asked: Ask) -> Page | NoPage:
+    def web(asked: PageRequest) -> Page | FetchError:
         return (
-            Page(asked.url, 200, told, raw, NOW) if asked.url == url else Page(asked.url, 404, {}, b"", NOW)
+            Page(asked.url, 200, told, raw, NOW)
+            if asked.url == url
+            else Page(asked.url, 404, {}, b"", NOW)
         )
 
-    return drive(website.probe(Account("a", url, identify.identify(url))), web).finding
+    return run_offline(website.probe(Account("a", url, identify.identify_link(url))), web).finding
 
 
 # name: (address, page). Each must be present.
@@ -111,7 +118,9 @@ PRESENT: dict[str, tuple[str, str]] = {
     "an event soon in Arabic": (
         HOME,
         page(
-            "ar", "جمعية النور", f"<h1>جمعية النور</h1><h2>قريبا</h2><p>الملتقى السنوي للجمعية. {ARABIC}</p>"
+            "ar",
+            "جمعية النور",
+            f"<h1>جمعية النور</h1><h2>قريبا</h2><p>الملتقى السنوي للجمعية. {ARABIC}</p>",
         ),
     ),
     "a small event soon in Arabic": (
@@ -153,7 +162,9 @@ PRESENT: dict[str, tuple[str, str]] = {
     "maintenance of the site, announced": (
         HOME,
         page(
-            "fr", "Annour", f"<h1>Annour</h1><h2>Le site sera en maintenance dimanche</h2><p>{FRENCH * 3}</p>"
+            "fr",
+            "Annour",
+            f"<h1>Annour</h1><h2>Le site sera en maintenance dimanche</h2><p>{FRENCH * 3}</p>",
         ),
     ),
     "against gambling": (
@@ -261,7 +272,11 @@ PRESENT: dict[str, tuple[str, str]] = {
     ),
     "news of a site suspended in Arabic": (
         NEWS,
-        page("ar", "تم تعليق الحساب البنكي للجمعية", f"<h1>تم تعليق الحساب البنكي</h1><p>{ARABIC}</p>"),
+        page(
+            "ar",
+            "تم تعليق الحساب البنكي للجمعية",
+            f"<h1>تم تعليق الحساب البنكي</h1><p>{ARABIC}</p>",
+        ),
     ),
     "hello world beside real posts": (
         HOME,
@@ -308,7 +323,9 @@ PRESENT: dict[str, tuple[str, str]] = {
     "a section under construction": (
         HOME,
         page(
-            "fr", "Annour", f"<h1>Annour</h1><p>{FRENCH * 4}</p><h2>Galerie</h2><p>Page en construction.</p>"
+            "fr",
+            "Annour",
+            f"<h1>Annour</h1><p>{FRENCH * 4}</p><h2>Galerie</h2><p>Page en construction.</p>",
         ),
     ),
     "a small section under construction": (
@@ -353,7 +370,11 @@ PRESENT: dict[str, tuple[str, str]] = {
     ),
     "index of an encyclopaedia": (
         HOME,
-        page("en", "Index of the Encyclopaedia of the Rif", f"<h1>Index of plants</h1><p>{ENGLISH}</p>"),
+        page(
+            "en",
+            "Index of the Encyclopaedia of the Rif",
+            f"<h1>Index of plants</h1><p>{ENGLISH}</p>",
+        ),
     ),
     "Apache in an association of programmers": (
         HOME,
@@ -467,7 +488,12 @@ PRESENT: dict[str, tuple[str, str]] = {
     ),
     "noindex": (
         HOME,
-        page("fr", "Annour", f"<h1>Annour</h1><p>{FRENCH}</p>", '<meta name="robots" content="noindex">'),
+        page(
+            "fr",
+            "Annour",
+            f"<h1>Annour</h1><p>{FRENCH}</p>",
+            '<meta name="robots" content="noindex">',
+        ),
     ),
     "a theme's demo": (
         HOME,
@@ -501,12 +527,18 @@ PRESENT: dict[str, tuple[str, str]] = {
     ),
     "nothing was found at sea": (
         NEWS,
-        page("en", "Nothing was found at sea – Annour", f"<h1>Nothing was found at sea</h1><p>{ENGLISH}</p>"),
+        page(
+            "en",
+            "Nothing was found at sea – Annour",
+            f"<h1>Nothing was found at sea</h1><p>{ENGLISH}</p>",
+        ),
     ),
     "missing child": (
         NEWS,
         page(
-            "en", "Child not found yet – Annour", f"<h1>Not found: the boy of the mill</h1><p>{ENGLISH}</p>"
+            "en",
+            "Child not found yet – Annour",
+            f"<h1>Not found: the boy of the mill</h1><p>{ENGLISH}</p>",
         ),
     ),
     "a page removed from a book": (
@@ -540,7 +572,9 @@ PRESENT: dict[str, tuple[str, str]] = {
     "a home that greets": (
         HOME,
         page(
-            "fr", "Bienvenue sur notre site", f"<h1>Bienvenue sur votre site de quartier</h1><p>{FRENCH}</p>"
+            "fr",
+            "Bienvenue sur notre site",
+            f"<h1>Bienvenue sur votre site de quartier</h1><p>{FRENCH}</p>",
         ),
     ),
     "a home that greets in English": (
@@ -698,7 +732,9 @@ PRESENT: dict[str, tuple[str, str]] = {
     "a list of results": (
         "https://annour.example/projets",
         page(
-            "fr", "Nos projets – Annour", f"<h1>Nos projets</h1><p>{FRENCH}</p><h2>Aucun résultat trouvé</h2>"
+            "fr",
+            "Nos projets – Annour",
+            f"<h1>Nos projets</h1><p>{FRENCH}</p><h2>Aucun résultat trouvé</h2>",
         ),
     ),
     "a search box that found nothing": (
@@ -736,18 +772,31 @@ PRESENT: dict[str, tuple[str, str]] = {
     "a lost dog": (
         NEWS,
         page(
-            "fr", "Chien introuvable", "<h1>Chien introuvable</h1><p>Le chien du gardien est introuvable.</p>"
+            "fr",
+            "Chien introuvable",
+            "<h1>Chien introuvable</h1><p>Le chien du gardien est introuvable.</p>",
         ),
     ),
     "a lost paper": (
         NEWS,
-        page("fr", "Le document introuvable", f"<h1>Le document introuvable du notaire</h1><p>{FRENCH}</p>"),
+        page(
+            "fr",
+            "Le document introuvable",
+            f"<h1>Le document introuvable du notaire</h1><p>{FRENCH}</p>",
+        ),
     ),
-    "an index with a slash": (HOME, page("en", "Index of / Rif plants", f"<h1>Plants</h1><p>{ENGLISH}</p>")),
+    "an index with a slash": (
+        HOME,
+        page("en", "Index of / Rif plants", f"<h1>Plants</h1><p>{ENGLISH}</p>"),
+    ),
     "thanks": (NEWS, page("fr", "Merci", "<h1>Merci</h1><p>Votre message est envoyé.</p>")),
     "an Arabic event soon without a menu": (
         HOME,
-        bare("جمعية النور", f"<h1>جمعية النور</h1><p>{ARABIC}</p><h2>قريبا</h2><p>ملتقى الشباب</p>", "ar"),
+        bare(
+            "جمعية النور",
+            f"<h1>جمعية النور</h1><p>{ARABIC}</p><h2>قريبا</h2><p>ملتقى الشباب</p>",
+            "ar",
+        ),
     ),
     "a part under construction without a menu": (
         HOME,
@@ -766,7 +815,11 @@ PRESENT: dict[str, tuple[str, str]] = {
 
 # name: (address, page, headers). Little can be read there: unknown or present, never absent.
 NEVER_ABSENT: dict[str, tuple[str, str | bytes, dict[str, str]]] = {
-    "one image": (HOME, bare("Annour", '<a href="/accueil"><img src="logo.png" alt="Entrer"></a>'), {}),
+    "one image": (
+        HOME,
+        bare("Annour", '<a href="/accueil"><img src="logo.png" alt="Entrer"></a>'),
+        {},
+    ),
     "one image without words": (HOME, bare("Annour", '<img src="affiche.jpg">'), {}),
     "a frameset": (
         HOME,
@@ -861,6 +914,7 @@ def test_an_arabic_page_without_a_label_is_read(charset: str) -> None:
 
 def test_a_page_with_a_wrong_label_is_no_absence() -> None:
     finding = look(
-        bare("Société", f"<p>{FRENCH}</p>").encode("cp1252"), content_type="text/html; charset=utf-8"
+        bare("Société", f"<p>{FRENCH}</p>").encode("cp1252"),
+        content_type="text/html; charset=utf-8",
     )
     assert (finding.presence, finding.facts["title"]) == (Presence.PRESENT, "Société")

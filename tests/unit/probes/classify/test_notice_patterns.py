@@ -10,23 +10,28 @@ import pytest
 from probes.channels import website
 from probes.links import identify
 from probes.models.finding import Account, Finding, Presence, Reason
-from probes.models.http import Ask, Hop, NoPage, Page
-from probes.models.probe import drive
+from probes.models.http import FetchError, Hop, Page, PageRequest
+from probes.models.probe import run_offline
 
 NOW = datetime(2026, 11, 20, 3, tzinfo=UTC)
 HOME = "https://annour.example/"
 
 
-def look(body: str, status: int = 200, landed: str = HOME, link: str = HOME, **headers: str) -> Finding:
-    told = {"content-type": "text/html", **{name.replace("_", "-"): value for name, value in headers.items()}}
+def look(
+    body: str, status: int = 200, landed: str = HOME, link: str = HOME, **headers: str
+) -> Finding:
+    told = {
+        "content-type": "text/html",
+        **{name.replace("_", "-"): value for name, value in headers.items()},
+    }
     hops = (Hop(link, status),) if landed == link else (Hop(link, 302), Hop(landed, status))
 
-    def web(asked: Ask) -> Page | NoPage:
+    def web(asked: PageRequest) -> Page | FetchError:
         if asked.url != link:
-            return NoPage(Reason.NO_SUCH_HOST)
+            return FetchError(Reason.NO_SUCH_HOST)
         return Page(landed, status, told, body.encode(), NOW, hops)
 
-    return drive(website.probe(Account("a", link, identify.identify(link))), web).finding
+    return run_offline(website.probe(Account("a", link, identify.identify_link(link))), web).finding
 
 
 def notice(title: str, body: str = "", head: str = "") -> str:
@@ -47,7 +52,11 @@ ABSENT: dict[str, tuple[Reason, str, int]] = {
     ),
     "disabled": (Reason.SUSPENDED, notice("annour.example", "<p>Website disabled</p>"), 200),
     "Squarespace": (Reason.SUSPENDED, notice("Website Expired", "<h1>Website Expired</h1>"), 402),
-    "French account": (Reason.SUSPENDED, notice("Compte suspendu", "<p>Votre compte est suspendu.</p>"), 200),
+    "French account": (
+        Reason.SUSPENDED,
+        notice("Compte suspendu", "<p>Votre compte est suspendu.</p>"),
+        200,
+    ),
     "French hosting": (
         Reason.SUSPENDED,
         notice("Annour", "<h1>Hébergement suspendu</h1><p>Impayé.</p>"),
@@ -62,7 +71,8 @@ ABSENT: dict[str, tuple[Reason, str, int]] = {
     "WordPress.com's terms": (
         Reason.SUSPENDED,
         notice(
-            "WordPress.com", "<p>This site has been archived or suspended in accordance with our Terms</p>"
+            "WordPress.com",
+            "<p>This site has been archived or suspended in accordance with our Terms</p>",
         ),
         410,
     ),
@@ -71,10 +81,22 @@ ABSENT: dict[str, tuple[Reason, str, int]] = {
         notice("Annour", "<h1>Sorry, this store is currently unavailable.</h1>"),
         200,
     ),
-    "French hosting lapsed": (Reason.SUSPENDED, notice("Annour", "<p>Votre hébergement a expiré.</p>"), 200),
-    "Arabic hosting": (Reason.SUSPENDED, notice("annour.example", "<p>تم تعليق حساب الاستضافة</p>"), 200),
+    "French hosting lapsed": (
+        Reason.SUSPENDED,
+        notice("Annour", "<p>Votre hébergement a expiré.</p>"),
+        200,
+    ),
+    "Arabic hosting": (
+        Reason.SUSPENDED,
+        notice("annour.example", "<p>تم تعليق حساب الاستضافة</p>"),
+        200,
+    ),
     # Default pages
-    "Plesk": (Reason.DEFAULT_PAGE, notice("Domain Default page", "<h1>Domain Default page</h1>"), 200),
+    "Plesk": (
+        Reason.DEFAULT_PAGE,
+        notice("Domain Default page", "<h1>Domain Default page</h1>"),
+        200,
+    ),
     "LiteSpeed": (
         Reason.DEFAULT_PAGE,
         notice("Welcome to LiteSpeed Web Server", "<p>Congratulation!</p>"),
@@ -94,8 +116,16 @@ ABSENT: dict[str, tuple[Reason, str, int]] = {
         notice("Site non installé", "<h1>Site non installé</h1>"),
         200,
     ),
-    "OVH in English": (Reason.DEFAULT_PAGE, notice("Site not installed", "<h1>Site not installed</h1>"), 200),
-    "Hostinger": (Reason.DEFAULT_PAGE, notice("Default page", "<h1>You Are All Set to Go!</h1>"), 200),
+    "OVH in English": (
+        Reason.DEFAULT_PAGE,
+        notice("Site not installed", "<h1>Site not installed</h1>"),
+        200,
+    ),
+    "Hostinger": (
+        Reason.DEFAULT_PAGE,
+        notice("Default page", "<h1>You Are All Set to Go!</h1>"),
+        200,
+    ),
     "a host's welcome": (
         Reason.DEFAULT_PAGE,
         notice("Bienvenue", "<h1>Félicitations, votre hébergement est actif !</h1>"),
@@ -111,14 +141,22 @@ ABSENT: dict[str, tuple[Reason, str, int]] = {
         notice("جمعية النور", "<h1>الموقع في طور الإنجاز</h1>"),
         200,
     ),
-    "in progress in Arabic": (Reason.DEFAULT_PAGE, notice("جمعية النور", "<p>الموقع قيد الإنجاز</p>"), 200),
+    "in progress in Arabic": (
+        Reason.DEFAULT_PAGE,
+        notice("جمعية النور", "<p>الموقع قيد الإنجاز</p>"),
+        200,
+    ),
     "soon in Arabic": (Reason.DEFAULT_PAGE, notice("جمعية النور", "<h1>موقعنا قريبا</h1>"), 200),
     "under construction in Tamazight's company": (
         Reason.DEFAULT_PAGE,
         notice("Site en construction", "<p>ⴰⵣⵓⵍ</p><h1>Site en construction</h1>"),
         200,
     ),
-    "WordPress asks to be set up": (Reason.DEFAULT_PAGE, notice("WordPress › Setup Configuration File"), 200),
+    "WordPress asks to be set up": (
+        Reason.DEFAULT_PAGE,
+        notice("WordPress › Setup Configuration File"),
+        200,
+    ),
     "Drupal without content": (
         Reason.EMPTY,
         notice("Welcome to Annour", "<p>No front page content has been created yet.</p>"),
@@ -144,14 +182,28 @@ ABSENT: dict[str, tuple[Reason, str, int]] = {
         notice("HTTP Server Test Page powered by CentOS", "<h1>Testing 123..</h1>"),
         200,
     ),
-    "Apache on cPanel": (Reason.DEFAULT_PAGE, notice("", "<p>Apache is functioning normally</p>"), 200),
-    "Tomcat": (
+    "Apache on cPanel": (
         Reason.DEFAULT_PAGE,
-        notice("Apache Tomcat", "<h2>If you're seeing this, you've successfully installed Tomcat.</h2>"),
+        notice("", "<p>Apache is functioning normally</p>"),
         200,
     ),
-    "XAMPP": (Reason.DEFAULT_PAGE, notice("Welcome to XAMPP", "<h1>Welcome to XAMPP for Linux</h1>"), 200),
-    "Wamp": (Reason.DEFAULT_PAGE, notice("WAMPSERVER Homepage", "<p>Configuration serveur</p>"), 200),
+    "Tomcat": (
+        Reason.DEFAULT_PAGE,
+        notice(
+            "Apache Tomcat", "<h2>If you're seeing this, you've successfully installed Tomcat.</h2>"
+        ),
+        200,
+    ),
+    "XAMPP": (
+        Reason.DEFAULT_PAGE,
+        notice("Welcome to XAMPP", "<h1>Welcome to XAMPP for Linux</h1>"),
+        200,
+    ),
+    "Wamp": (
+        Reason.DEFAULT_PAGE,
+        notice("WAMPSERVER Homepage", "<p>Configuration serveur</p>"),
+        200,
+    ),
     "Caddy": (
         Reason.DEFAULT_PAGE,
         notice("Caddy works!", "<h1>Congratulations! Your web server is working.</h1>"),
@@ -159,7 +211,10 @@ ABSENT: dict[str, tuple[Reason, str, int]] = {
     ),
     "Plesk, no site": (
         Reason.DEFAULT_PAGE,
-        notice("annour.example", "<p>You see this page because there is no Web site at this address.</p>"),
+        notice(
+            "annour.example",
+            "<p>You see this page because there is no Web site at this address.</p>",
+        ),
         200,
     ),
     "being built": (
@@ -173,7 +228,11 @@ ABSENT: dict[str, tuple[Reason, str, int]] = {
         200,
     ),
     "soon in French": (Reason.DEFAULT_PAGE, notice("Annour", "<h1>Prochainement…</h1>"), 200),
-    "being made in Arabic": (Reason.DEFAULT_PAGE, notice("جمعية النور", "<h1>جاري إنشاء الموقع</h1>"), 200),
+    "being made in Arabic": (
+        Reason.DEFAULT_PAGE,
+        notice("جمعية النور", "<h1>جاري إنشاء الموقع</h1>"),
+        200,
+    ),
     # Parked, for sale, lapsed
     "GoDaddy's lander": (
         Reason.PARKED,
@@ -182,10 +241,17 @@ ABSENT: dict[str, tuple[Reason, str, int]] = {
     ),
     "Afternic": (
         Reason.PARKED,
-        notice("annour.example", '<iframe src="https://www.afternic.com/forsale/annour.example"></iframe>'),
+        notice(
+            "annour.example",
+            '<iframe src="https://www.afternic.com/forsale/annour.example"></iframe>',
+        ),
         200,
     ),
-    "Skenzo": (Reason.PARKED, notice("annour.example", '<script src="//c.skenzo.com/a.js"></script>'), 200),
+    "Skenzo": (
+        Reason.PARKED,
+        notice("annour.example", '<script src="//c.skenzo.com/a.js"></script>'),
+        200,
+    ),
     "Ztomy": (
         Reason.PARKED,
         notice("annour.example", '<iframe src="http://www5.ztomy.com/x"></iframe>'),
@@ -196,10 +262,16 @@ ABSENT: dict[str, tuple[Reason, str, int]] = {
         notice("annour.example", '<script src="https://parking.bodis.com/p.js"></script>'),
         200,
     ),
-    "a registrar's template": (Reason.PARKED, notice("annour.example", "<p>FOOTER_DOMAIN_PARKING</p>"), 200),
+    "a registrar's template": (
+        Reason.PARKED,
+        notice("annour.example", "<p>FOOTER_DOMAIN_PARKING</p>"),
+        200,
+    ),
     "French, registered": (
         Reason.PARKED,
-        notice("annour.example", "<p>Ce nom de domaine est enregistré et n'est pas encore utilisé.</p>"),
+        notice(
+            "annour.example", "<p>Ce nom de domaine est enregistré et n'est pas encore utilisé.</p>"
+        ),
         200,
     ),
     "French, for sale": (
@@ -207,11 +279,22 @@ ABSENT: dict[str, tuple[Reason, str, int]] = {
         notice("annour.example est à vendre", "<p>Faites une offre</p>"),
         200,
     ),
-    "Arabic, lapsed": (Reason.PARKED, notice("annour.example", "<p>انتهت صلاحية هذا النطاق</p>"), 200),
-    "lapsed": (Reason.PARKED, notice("annour.example has expired", "<p>This domain name expired.</p>"), 200),
+    "Arabic, lapsed": (
+        Reason.PARKED,
+        notice("annour.example", "<p>انتهت صلاحية هذا النطاق</p>"),
+        200,
+    ),
+    "lapsed": (
+        Reason.PARKED,
+        notice("annour.example has expired", "<p>This domain name expired.</p>"),
+        200,
+    ),
     "Sedo's offer": (
         Reason.PARKED,
-        notice("annour.example", "<p>The owner of annour.example is offering it for sale for 999 EUR!</p>"),
+        notice(
+            "annour.example",
+            "<p>The owner of annour.example is offering it for sale for 999 EUR!</p>",
+        ),
         200,
     ),
     "a premium name": (
@@ -219,19 +302,31 @@ ABSENT: dict[str, tuple[Reason, str, int]] = {
         notice("annour.example", "<h1>This premium domain is available</h1>"),
         200,
     ),
-    "an offer": (Reason.PARKED, notice("annour.example", "<h1>Make an offer on this domain</h1>"), 200),
+    "an offer": (
+        Reason.PARKED,
+        notice("annour.example", "<h1>Make an offer on this domain</h1>"),
+        200,
+    ),
     "GoDaddy's courtesy": (
         Reason.PARKED,
         notice("annour.example", "<p>This page is provided courtesy of GoDaddy.example, LLC</p>"),
         200,
     ),
-    "not renewed": (Reason.PARKED, notice("annour.example", "<p>This domain is pending renewal.</p>"), 200),
+    "not renewed": (
+        Reason.PARKED,
+        notice("annour.example", "<p>This domain is pending renewal.</p>"),
+        200,
+    ),
     "not renewed, in French": (
         Reason.PARKED,
         notice("annour.example", "<p>Ce domaine est en attente de renouvellement.</p>"),
         200,
     ),
-    "Arabic, for sale": (Reason.PARKED, notice("annour.example", "<p>اسم النطاق هذا معروض للبيع</p>"), 200),
+    "Arabic, for sale": (
+        Reason.PARKED,
+        notice("annour.example", "<p>اسم النطاق هذا معروض للبيع</p>"),
+        200,
+    ),
     "Arabic, reserved": (Reason.PARKED, notice("annour.example", "<p>هذا النطاق محجوز</p>"), 200),
     # Platforms' words for a site that is no more
     "WordPress.com, never made": (
@@ -257,13 +352,17 @@ ABSENT: dict[str, tuple[Reason, str, int]] = {
     ),
     "Blogger, removed": (
         Reason.NOT_FOUND,
-        notice("Blog has been removed", "<p>Sorry, the blog at annour.blogspot.com has been removed.</p>"),
+        notice(
+            "Blog has been removed",
+            "<p>Sorry, the blog at annour.blogspot.com has been removed.</p>",
+        ),
         200,
     ),
     "Blogger, removed, in French": (
         Reason.NOT_FOUND,
         notice(
-            "Le blog a été supprimé", "<p>Désolé, le blog situé à annour.blogspot.com a été supprimé.</p>"
+            "Le blog a été supprimé",
+            "<p>Désolé, le blog situé à annour.blogspot.com a été supprimé.</p>",
         ),
         200,
     ),
@@ -286,16 +385,23 @@ ABSENT: dict[str, tuple[Reason, str, int]] = {
     "Wix": (
         Reason.NOT_FOUND,
         notice(
-            "Annour", '<script src="https://static.parastorage.com/services/wixErrorPagesApp/x.js"></script>'
+            "Annour",
+            '<script src="https://static.parastorage.com/services/wixErrorPagesApp/x.js"></script>',
         ),
         404,
     ),
     "Wix, not connected": (
         Reason.NOT_FOUND,
-        notice("ConnectYourDomain", "<h1>Looks Like This Domain Isn't Connected To A Website Yet!</h1>"),
+        notice(
+            "ConnectYourDomain", "<h1>Looks Like This Domain Isn't Connected To A Website Yet!</h1>"
+        ),
         200,
     ),
-    "not published": (Reason.NOT_FOUND, notice("Annour", "<h1>This site is not published</h1>"), 200),
+    "not published": (
+        Reason.NOT_FOUND,
+        notice("Annour", "<h1>This site is not published</h1>"),
+        200,
+    ),
     "Jimdo": (Reason.NOT_FOUND, notice("Jimdo", "<h1>This website does not exist</h1>"), 200),
     "e-monsite": (
         Reason.NOT_FOUND,
@@ -313,8 +419,16 @@ ABSENT: dict[str, tuple[Reason, str, int]] = {
         404,
     ),
     "Netlify": (Reason.NOT_FOUND, notice("", "<p>Not Found - Request ID: 01ABCDEF</p>"), 404),
-    "Netlify, in colour": (Reason.NOT_FOUND, notice("Site not found", "<h1>Site not found</h1>"), 200),
-    "Vercel": (Reason.NOT_FOUND, notice("", "<p>404: NOT_FOUND Code: DEPLOYMENT_NOT_FOUND ID: x</p>"), 200),
+    "Netlify, in colour": (
+        Reason.NOT_FOUND,
+        notice("Site not found", "<h1>Site not found</h1>"),
+        200,
+    ),
+    "Vercel": (
+        Reason.NOT_FOUND,
+        notice("", "<p>404: NOT_FOUND Code: DEPLOYMENT_NOT_FOUND ID: x</p>"),
+        200,
+    ),
     "Firebase": (
         Reason.NOT_FOUND,
         notice("Site Not Found", "<h1>Site Not Found</h1><p>Why am I seeing this?</p>"),
@@ -348,7 +462,11 @@ ABSENT: dict[str, tuple[Reason, str, int]] = {
         404,
     ),
     "Surge": (Reason.NOT_FOUND, notice("project not found", "<p>project not found</p>"), 404),
-    "Pantheon": (Reason.NOT_FOUND, notice("404 - Unknown site", "<h1>404 error unknown site!</h1>"), 404),
+    "Pantheon": (
+        Reason.NOT_FOUND,
+        notice("404 - Unknown site", "<h1>404 error unknown site!</h1>"),
+        404,
+    ),
     "Kinsta": (Reason.NOT_FOUND, notice("Kinsta", "<h1>No Site For Domain</h1>"), 200),
     "Fastly": (
         Reason.NOT_FOUND,
@@ -376,7 +494,11 @@ UNKNOWN: dict[str, tuple[str, int, str]] = {
         200,
         HOME,
     ),
-    "the same in Arabic": (notice("Blogger", "<p>هذه المدونة مفتوحة للقراء المدعوين فقط</p>"), 200, HOME),
+    "the same in Arabic": (
+        notice("Blogger", "<p>هذه المدونة مفتوحة للقراء المدعوين فقط</p>"),
+        200,
+        HOME,
+    ),
     "Blogger's way to it": (
         notice("Blogger", "<p>x</p>"),
         200,
@@ -390,12 +512,32 @@ UNKNOWN: dict[str, tuple[str, int, str]] = {
         200,
         HOME,
     ),
-    "the same, marked": (notice("Annour", "<p>This site is marked private by its owner.</p>"), 200, HOME),
-    "the same in French, too": (notice("Site privé", "<p>Ce site est actuellement privé.</p>"), 200, HOME),
-    "a traffic limit": (notice("509", "<h1>Bandwidth Limit Exceeded</h1><p>Come back later.</p>"), 509, HOME),
+    "the same, marked": (
+        notice("Annour", "<p>This site is marked private by its owner.</p>"),
+        200,
+        HOME,
+    ),
+    "the same in French, too": (
+        notice("Site privé", "<p>Ce site est actuellement privé.</p>"),
+        200,
+        HOME,
+    ),
+    "a traffic limit": (
+        notice("509", "<h1>Bandwidth Limit Exceeded</h1><p>Come back later.</p>"),
+        509,
+        HOME,
+    ),
     "a traffic limit with 200": (notice("508", "<h1>Bandwidth Limit Exceeded</h1>"), 200, HOME),
-    "a traffic limit in French": (notice("Annour", "<p>Limite de bande passante atteinte</p>"), 200, HOME),
-    "a redesign at work": (notice("Annour", "<h1>Notre site est en cours de refonte</h1>"), 200, HOME),
+    "a traffic limit in French": (
+        notice("Annour", "<p>Limite de bande passante atteinte</p>"),
+        200,
+        HOME,
+    ),
+    "a redesign at work": (
+        notice("Annour", "<h1>Notre site est en cours de refonte</h1>"),
+        200,
+        HOME,
+    ),
     "maintenance": (
         notice("Maintenance", "<p>Briefly unavailable for scheduled maintenance.</p>"),
         503,
@@ -407,7 +549,11 @@ UNKNOWN: dict[str, tuple[str, int, str]] = {
         HOME,
     ),
     "maintenance in Arabic": (notice("صيانة", "<p>الموقع مغلق مؤقتا للصيانة</p>"), 200, HOME),
-    "no database": (notice("Database Error", "<h1>Error establishing a database connection</h1>"), 500, HOME),
+    "no database": (
+        notice("Database Error", "<h1>Error establishing a database connection</h1>"),
+        500,
+        HOME,
+    ),
     "no database, in French": (
         notice("Annour", "<p>Erreur lors de la connexion à la base de données</p>"),
         200,
@@ -424,8 +570,16 @@ UNKNOWN: dict[str, tuple[str, int, str]] = {
         200,
         HOME,
     ),
-    "Drupal's error": (notice("Error", "<p>The website encountered an unexpected error.</p>"), 200, HOME),
-    "Heroku's error": (notice("Application error", "<p>An error occurred in the application</p>"), 200, HOME),
+    "Drupal's error": (
+        notice("Error", "<p>The website encountered an unexpected error.</p>"),
+        200,
+        HOME,
+    ),
+    "Heroku's error": (
+        notice("Application error", "<p>An error occurred in the application</p>"),
+        200,
+        HOME,
+    ),
 }
 
 
@@ -455,7 +609,11 @@ HONEST = {
         "Annour",
         f"Le blog a été supprimé par l'hébergeur, voici le nouveau. {FRENCH}",
     ),
-    "a private school": (HOME, "École privée", f"Ce site est réservé aux élèves du quartier. {FRENCH}"),
+    "a private school": (
+        HOME,
+        "École privée",
+        f"Ce site est réservé aux élèves du quartier. {FRENCH}",
+    ),
     "a site of works": (HOME, "Annour", f"Le centre est en cours de refonte : {FRENCH}"),
     "an application for help": (
         HOME,
@@ -465,8 +623,16 @@ HONEST = {
     "a garden in progress": (HOME, "جمعية النور", f"الحديقة في طور الإنجاز. {ARABIC}"),
     "a bucket": (HOME, "Puits", f"No such bucket was ever drawn from the well. {FRENCH}"),
     "casino": (HOME, "Annour", f"Le quartier du casino municipal de Casablanca. {FRENCH}"),
-    "an empty list": (HOME, "Annour", f"Nothing is here yet for August; the camp is in May. {FRENCH}"),
-    "a domain of ours": (HOME, "Annour", f"Le domaine est enregistré au cadastre depuis mai. {FRENCH}"),
+    "an empty list": (
+        HOME,
+        "Annour",
+        f"Nothing is here yet for August; the camp is in May. {FRENCH}",
+    ),
+    "a domain of ours": (
+        HOME,
+        "Annour",
+        f"Le domaine est enregistré au cadastre depuis mai. {FRENCH}",
+    ),
     "a courtesy": (HOME, "Annour", f"Tea by courtesy of the members, parked at the mill. {FRENCH}"),
     "a premium": (
         HOME,
@@ -474,12 +640,24 @@ HONEST = {
         f"Own this domain of knowledge: sewing. Tickets available for purchase. {FRENCH}",
     ),
     "a placeholder": (HOME, "Annour", f"The placeholder page of our book is a leaf. {FRENCH}"),
-    "a hold": (HOME, "Annour", f"Le domaine agricole est mis en attente de renouvellement du bail. {FRENCH}"),
+    "a hold": (
+        HOME,
+        "Annour",
+        f"Le domaine agricole est mis en attente de renouvellement du bail. {FRENCH}",
+    ),
     "a garden reserved": (HOME, "جمعية النور", f"هذا المقعد محجوز لكم. {ARABIC}"),
     "a building in Arabic": (HOME, "جمعية النور", f"جاري بناء الموقع الأثري مع الجمعية. {ARABIC}"),
-    "a well being built": (HOME, "Annour", f"The site is being built with stones of the hill. {FRENCH}"),
+    "a well being built": (
+        HOME,
+        "Annour",
+        f"The site is being built with stones of the hill. {FRENCH}",
+    ),
     "a dance of soon": (HOME, "Annour", f"Prochainement : la fête du puits. {FRENCH}"),
-    "an escort": (HOME, "Annour", f"An escort for girls on the way to school, with bet and jokes. {FRENCH}"),
+    "an escort": (
+        HOME,
+        "Annour",
+        f"An escort for girls on the way to school, with bet and jokes. {FRENCH}",
+    ),
 }
 
 
@@ -497,7 +675,9 @@ SHORT = {
 
 @pytest.mark.parametrize("name", SHORT)
 def test_a_home_of_one_sentence_is_no_missing_page(name: str) -> None:
-    finding = look(f"<html><head><title>Annour</title></head><body><p>{SHORT[name]}</p></body></html>")
+    finding = look(
+        f"<html><head><title>Annour</title></head><body><p>{SHORT[name]}</p></body></html>"
+    )
     assert finding.presence is Presence.PRESENT, finding
 
 

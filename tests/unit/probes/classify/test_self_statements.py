@@ -7,8 +7,8 @@ import pytest
 from probes.channels import website
 from probes.links import identify
 from probes.models.finding import Account, Finding, Presence, Reason
-from probes.models.http import Ask, NoPage, Page
-from probes.models.probe import drive
+from probes.models.http import FetchError, Page, PageRequest
+from probes.models.probe import run_offline
 
 NOW = datetime(2026, 11, 20, 3, tzinfo=UTC)
 HOME = "https://annour.example/"
@@ -21,14 +21,17 @@ ARABIC = "تعمل الجمعية منذ سنوات إلى جانب أسر ال�
 
 
 def look(body: str, url: str = HOME, status: int = 200, **headers: str) -> Finding:
-    told = {"content-type": "text/html", **{name.replace("_", "-"): value for name, value in headers.items()}}
+    told = {
+        "content-type": "text/html",
+        **{name.replace("_", "-"): value for name, value in headers.items()},
+    }
 
-    def web(asked: Ask) -> Page | NoPage:
+    def web(asked: PageRequest) -> Page | FetchError:
         if asked.url != url:
-            return NoPage(Reason.NO_SUCH_HOST)
+            return FetchError(Reason.NO_SUCH_HOST)
         return Page(url, status, told, body.encode(), NOW)
 
-    return drive(website.probe(Account("a", url, identify.identify(url))), web).finding
+    return run_offline(website.probe(Account("a", url, identify.identify_link(url))), web).finding
 
 
 def page(title: str, body: str, head: str = "") -> str:
@@ -40,7 +43,8 @@ ONE_SCREEN = {
         "Toit pour tous", f"<h1>Hébergement suspendu pour 40 familles</h1><p>{TEXT * 5}</p>"
     ),
     "lodgings stopped, in one sentence": page(
-        "Toit pour tous", "<h1>Hébergement suspendu pour 40 familles</h1><p>Venez nous aider samedi.</p>"
+        "Toit pour tous",
+        "<h1>Hébergement suspendu pour 40 familles</h1><p>Venez nous aider samedi.</p>",
     ),
     "an old site": page(
         "Old mill",
@@ -113,28 +117,38 @@ ONE_SCREEN = {
     "a region": page(
         "Annour", f"<p>Our honey is not sold elsewhere; it is at home in your region. {TEXT}</p>"
     ),
-    "a bank account": page("Annour", f"<p>Le compte est suspendu à la décision du juge. {TEXT}</p>"),
-    "a concert": page("Chorale", "<h1>Prochainement</h1><p>Concert de Noël à l'église, entrée libre.</p>"),
-    "a contest": page("جمعية", "<h1>قريبا</h1><p>مسابقة تجويد القرآن الكريم بدار الشباب، التسجيل مفتوح.</p>"),
+    "a bank account": page(
+        "Annour", f"<p>Le compte est suspendu à la décision du juge. {TEXT}</p>"
+    ),
+    "a concert": page(
+        "Chorale", "<h1>Prochainement</h1><p>Concert de Noël à l'église, entrée libre.</p>"
+    ),
+    "a contest": page(
+        "جمعية", "<h1>قريبا</h1><p>مسابقة تجويد القرآن الكريم بدار الشباب، التسجيل مفتوح.</p>"
+    ),
     "a fair": page(
         "Coming soon", "<h1>Coming soon</h1><p>Our spring fair: stalls and cakes at the green.</p>"
     ),
     "a mosque": page(
-        "Site en construction : la future mosquée", "<p>Le chantier avance, merci aux donateurs.</p>"
+        "Site en construction : la future mosquée",
+        "<p>Le chantier avance, merci aux donateurs.</p>",
     ),
     "builders": page(
-        "Builders", "<h1>Under construction</h1><p>We build wells, schools and roads since 1998.</p>"
+        "Builders",
+        "<h1>Under construction</h1><p>We build wells, schools and roads since 1998.</p>",
     ),
     "another's account": page(
         "Annour",
         "<h1>Compte suspendu</h1><p>Notre page Facebook a été suspendue : suivez nos actions ici.</p>",
     ),
     "a pump": page(
-        "It works", "<h1>It works!</h1><p>Solar pump of the village: water for forty families, each day.</p>"
+        "It works",
+        "<h1>It works!</h1><p>Solar pump of the village: water for forty families, each day.</p>",
     ),
     "golf": page("Welcome", "<h1>Welcome to Caddy</h1><p>Caddies of the bay meet on Mondays.</p>"),
     "parking": page(
-        "Parking page", "<h1>Parking</h1><p>Where to leave your car for the fair, and your mule.</p>"
+        "Parking page",
+        "<h1>Parking</h1><p>Where to leave your car for the fair, and your mule.</p>",
     ),
     "honey": page("Annour", "<h1>Bientôt disponible</h1><p>Notre miel de thym, 80 dh le pot.</p>"),
     "a frozen account": page(
@@ -146,19 +160,23 @@ ONE_SCREEN = {
         "<h1>Site suspendu</h1><p>Jardin au flanc de la montagne : venez marcher avec nous.</p>",
     ),
     "a dam": page(
-        "الموقع متوقف", "<h1>الموقع متوقف</h1><p>أشغال السد متوقفة منذ شهر والسكان يطالبون باستئنافها.</p>"
+        "الموقع متوقف",
+        "<h1>الموقع متوقف</h1><p>أشغال السد متوقفة منذ شهر والسكان يطالبون باستئنافها.</p>",
     ),
     "a nursery of stone": page(
         "Le site est en construction",
         "<h1>Le site est en construction</h1><p>Douze maçons bâtissent la crèche.</p>"
         "<p>Donnez une brique.</p>",
     ),
-    "poets": page("annour.example", "<p>annour.example is the domain of registered poets of Salé.</p>"),
+    "poets": page(
+        "annour.example", "<p>annour.example is the domain of registered poets of Salé.</p>"
+    ),
     "a program that failed": page(
         "Annour", "<p>Fatal error: no file in /home/annour/public_html/index.php on line 3</p>"
     ),
     "a job": page(
-        "Annour", f"<h1>Annour</h1><p>The job is no longer available to women, says our report. {TEXT}</p>"
+        "Annour",
+        f"<h1>Annour</h1><p>The job is no longer available to women, says our report. {TEXT}</p>",
     ),
 }
 
@@ -186,7 +204,10 @@ STATED: dict[str, tuple[Reason, str]] = {
         page("annour.example", "<h1>Сайт временно приостановлен</h1><p>Хостинг.</p>"),
     ),
     "Polish": (Reason.SUSPENDED, page("Strona zablokowana", "<h1>Strona została zablokowana</h1>")),
-    "Indonesian": (Reason.SUSPENDED, page("annour.example", "<h1>Situs ini telah ditangguhkan</h1>")),
+    "Indonesian": (
+        Reason.SUSPENDED,
+        page("annour.example", "<h1>Situs ini telah ditangguhkan</h1>"),
+    ),
     "German": (Reason.SUSPENDED, page("Gesperrt", "<h1>Diese Internetpräsenz ist gesperrt</h1>")),
     "a sentence with small words": (
         Reason.SUSPENDED,
@@ -199,8 +220,14 @@ STATED: dict[str, tuple[Reason, str]] = {
         Reason.SUSPENDED,
         page("", "", '<meta http-equiv="refresh" content="0;url=/cgi-sys/suspendedpage.cgi">'),
     ),
-    "unfinished, in Japanese": (Reason.DEFAULT_PAGE, page("あさひ会", "<h1>ホームページは準備中です</h1>")),
-    "unfinished, in Polish": (Reason.DEFAULT_PAGE, page("Strona w budowie", "<p>Zapraszamy wkrótce.</p>")),
+    "unfinished, in Japanese": (
+        Reason.DEFAULT_PAGE,
+        page("あさひ会", "<h1>ホームページは準備中です</h1>"),
+    ),
+    "unfinished, in Polish": (
+        Reason.DEFAULT_PAGE,
+        page("Strona w budowie", "<p>Zapraszamy wkrótce.</p>"),
+    ),
     "unfinished, with the name": (
         Reason.DEFAULT_PAGE,
         page(
@@ -210,7 +237,9 @@ STATED: dict[str, tuple[Reason, str]] = {
     ),
     "unfinished, with a date": (
         Reason.DEFAULT_PAGE,
-        page("Annour | Coming soon", "<h1>Coming soon</h1><p>Our new website launches in spring.</p>"),
+        page(
+            "Annour | Coming soon", "<h1>Coming soon</h1><p>Our new website launches in spring.</p>"
+        ),
     ),
     "unfinished, in Danish": (
         Reason.DEFAULT_PAGE,
@@ -232,7 +261,10 @@ STATED: dict[str, tuple[Reason, str]] = {
         Reason.DEFAULT_PAGE,
         page("annour.example", "<p>Upload your files to the folder public_html to begin.</p>"),
     ),
-    "a listing": (Reason.DIRECTORY_LISTING, page("Index of /old", "<h1>Index of /old</h1><a href=a/>a/</a>")),
+    "a listing": (
+        Reason.DIRECTORY_LISTING,
+        page("Index of /old", "<h1>Index of /old</h1><a href=a/>a/</a>"),
+    ),
 }
 
 
@@ -245,30 +277,48 @@ def test_a_page_that_says_it_of_itself_and_little_else_is_believed(name: str) ->
 
 REGISTRARS = {
     "German": page(
-        "annour.example", "<h1>Diese Domain ist bereits registriert</h1><p>Jetzt Wunschdomain sichern</p>"
+        "annour.example",
+        "<h1>Diese Domain ist bereits registriert</h1><p>Jetzt Wunschdomain sichern</p>",
     ),
     "Swedish": page(
-        "annour.example - Parkerad hos Webbo", "<p>Denna domän har köpts och parkerats av en kund.</p>"
+        "annour.example - Parkerad hos Webbo",
+        "<p>Denna domän har köpts och parkerats av en kund.</p>",
     ),
-    "Danish": page("Domænet er reserveret", "<p>annour.example er registreret af en kunde hos Netto.</p>"),
-    "Norwegian": page("annour.example", "<p>Domenet annour.example er registrert hos Navnebutikken.</p>"),
+    "Danish": page(
+        "Domænet er reserveret", "<p>annour.example er registreret af en kunde hos Netto.</p>"
+    ),
+    "Norwegian": page(
+        "annour.example", "<p>Domenet annour.example er registrert hos Navnebutikken.</p>"
+    ),
     "Finnish": page("annour.example", "<p>Verkkotunnus annour.example on rekisteröity.</p>"),
-    "Dutch": page("annour.example", "<p>Deze domeinnaam is gereserveerd door een klant van Naamhuis.</p>"),
+    "Dutch": page(
+        "annour.example", "<p>Deze domeinnaam is gereserveerd door een klant van Naamhuis.</p>"
+    ),
     "Spanish": page(
         "annour.example", "<p>El dominio annour.example está registrado y aparcado en Nombres.</p>"
     ),
     "Portuguese": page("annour.example", "<p>Este domínio está estacionado na Casa dos Nomes.</p>"),
-    "Italian": page("annour.example", "<p>Il dominio annour.example è stato registrato da un cliente.</p>"),
-    "Polish": page("annour.example", "<p>Domena annour.example jest utrzymywana na serwerach Nazwisko.</p>"),
-    "Czech": page("annour.example", "<p>Doména annour.example je zaregistrována u společnosti Jméno.</p>"),
+    "Italian": page(
+        "annour.example", "<p>Il dominio annour.example è stato registrato da un cliente.</p>"
+    ),
+    "Polish": page(
+        "annour.example", "<p>Domena annour.example jest utrzymywana na serwerach Nazwisko.</p>"
+    ),
+    "Czech": page(
+        "annour.example", "<p>Doména annour.example je zaregistrována u společnosti Jméno.</p>"
+    ),
     "Ukrainian": page(
         "annour.example", "<p>Домен annour.example зареєстровано.</p><p>Сайт ще не створено.</p>"
     ),
     "Turkish": page("annour.example", "<p>Bu alan adı Adcı tarafından kayıt edilmiştir.</p>"),
     "Japanese": page("annour.example", "<p>このドメインは名前屋で取得されています。</p>"),
     "Vietnamese": page("annour.example", "<p>Tên miền annour.example đã được đăng ký.</p>"),
-    "Arabic": page("annour.example", "<p>تم تسجيل اسم النطاق annour.example من طرف أحد زبنائنا.</p>"),
-    "hosted": page("annour.example is hosted by webhaus.example", "<p>Log in to your control panel</p>"),
+    "Arabic": page(
+        "annour.example", "<p>تم تسجيل اسم النطاق annour.example من طرف أحد زبنائنا.</p>"
+    ),
+    "hosted": page(
+        "annour.example is hosted by webhaus.example", "<p>Log in to your control panel</p>"
+    ),
     "signed by its host": page(
         "Domain reserved",
         '<p>This domain is reserved for a Webhaus customer.</p><a href="https://webhaus.example">W</a>',
@@ -286,13 +336,15 @@ def test_a_page_that_speaks_of_its_own_name_alone_is_a_registrars(name: str) -> 
 
 OWNERS = {
     "with an address to write to": page(
-        "annour.example", "<p>Ce domaine annour.example est réservé aux membres. bureau@annour.example</p>"
+        "annour.example",
+        "<p>Ce domaine annour.example est réservé aux membres. bureau@annour.example</p>",
     ),
     "with a telephone": page(
         "annour.example", "<p>Domaine réservé aux chasses, annour.example. Tél. 05 22 00 00 00</p>"
     ),
     "with a page of its own": page(
-        "annour.example", '<p>annour.example : domaine réservé à la chorale.</p><a href="/chants">Chants</a>'
+        "annour.example",
+        '<p>annour.example : domaine réservé à la chorale.</p><a href="/chants">Chants</a>',
     ),
     "with something to tell": page(
         "annour.example",
@@ -310,13 +362,23 @@ def test_an_owner_who_speaks_of_a_domain_is_no_registrar(name: str) -> None:
     assert finding.presence is not Presence.ABSENT, finding.detail
 
 
-ADVICE = "<p>If you are the site owner, please whitelist your address, or upload your website again.</p>"
+ADVICE = (
+    "<p>If you are the site owner, please whitelist your address, or upload your website again.</p>"
+)
 UNKNOWN: dict[str, tuple[str, int, dict[str, str]]] = {
-    "a firewall's header": (page("annour.example", f"<h1>Stop</h1>{ADVICE}"), 403, {"x_sucuri_block": "BOT"}),
+    "a firewall's header": (
+        page("annour.example", f"<h1>Stop</h1>{ADVICE}"),
+        403,
+        {"x_sucuri_block": "BOT"},
+    ),
     "a firewall's title": (page("Access Denied - Firewall", f"<h1>Stop</h1>{ADVICE}"), 200, {}),
     "a broken server": (page("502 Bad Gateway", ADVICE), 502, {}),
     "a broken server, as a default page": (page("Web Server's Default Page", ADVICE), 500, {}),
-    "a country": (page("Sorry", "<p>Sorry, this content is not available in your region.</p>"), 200, {}),
+    "a country": (
+        page("Sorry", "<p>Sorry, this content is not available in your region.</p>"),
+        200,
+        {},
+    ),
     "a country, in French": (
         page("Désolé", "<p>Ce contenu n'est pas disponible dans votre pays.</p>"),
         200,
@@ -327,7 +389,11 @@ UNKNOWN: dict[str, tuple[str, int, dict[str, str]]] = {
         200,
         {},
     ),
-    "a country, in Spanish": (page("Aviso", "<p>Este contenido no está disponible en su país.</p>"), 200, {}),
+    "a country, in Spanish": (
+        page("Aviso", "<p>Este contenido no está disponible en su país.</p>"),
+        200,
+        {},
+    ),
     "a country, in Arabic": (page("عذرا", "<p>هذا المحتوى غير متاح في بلدك.</p>"), 200, {}),
     "consent, or money": (
         page(
@@ -357,11 +423,18 @@ UNKNOWN: dict[str, tuple[str, int, dict[str, str]]] = {
         {},
     ),
     "consent, in English": (
-        page("Portal", "<h1>Before you continue</h1><p>We use cookies.</p><button>Accept all</button>"),
+        page(
+            "Portal",
+            "<h1>Before you continue</h1><p>We use cookies.</p><button>Accept all</button>",
+        ),
         200,
         {},
     ),
-    "money": (page("Daily", "<h1>Subscribe to continue reading</h1><p>Two a week are free.</p>"), 200, {}),
+    "money": (
+        page("Daily", "<h1>Subscribe to continue reading</h1><p>Two a week are free.</p>"),
+        200,
+        {},
+    ),
     "a sign-in": (
         page(
             "Connexion",
@@ -372,7 +445,8 @@ UNKNOWN: dict[str, tuple[str, int, dict[str, str]]] = {
     ),
     "a page under a password": (
         page(
-            "Protégé", "<form action=/p><p>Saisissez le mot de passe</p><input name=p type=password></form>"
+            "Protégé",
+            "<form action=/p><p>Saisissez le mot de passe</p><input name=p type=password></form>",
         ),
         200,
         {},
@@ -388,7 +462,9 @@ def test_a_wall_comes_before_what_its_page_advises(name: str) -> None:
 
 
 def test_a_host_may_suspend_with_an_error() -> None:
-    finding = look(page("Account Suspended", "<h1>This Account has been suspended.</h1>"), status=503)
+    finding = look(
+        page("Account Suspended", "<h1>This Account has been suspended.</h1>"), status=503
+    )
     assert finding.reason is Reason.SUSPENDED
 
 
@@ -398,10 +474,12 @@ OPEN = {
         f"<div>Nous utilisons des cookies. <button>Accepter</button></div><h1>Annour</h1><p>{TEXT}</p>",
     ),
     "members may sign in": page(
-        "Annour", f"<h1>Annour</h1><p>{TEXT * 3}</p><form><input name=a><input type=password name=b></form>"
+        "Annour",
+        f"<h1>Annour</h1><p>{TEXT * 3}</p><form><input name=a><input type=password name=b></form>",
     ),
     "two forms": page(
-        "Annour", f"<p>{TEXT}</p><form><input name=s></form><form><input name=a><input type=password></form>"
+        "Annour",
+        f"<p>{TEXT}</p><form><input name=s></form><form><input name=a><input type=password></form>",
     ),
     "a banner with a heading": page(
         "Annour",

@@ -8,8 +8,8 @@ from probes.channels import website
 from probes.classify import spam
 from probes.links import identify
 from probes.models.finding import Account, Finding, Presence, Reason
-from probes.models.http import Ask, NoPage, Page
-from probes.models.probe import drive
+from probes.models.http import FetchError, Page, PageRequest
+from probes.models.probe import run_offline
 
 NOW = datetime(2026, 11, 20, 3, tzinfo=UTC)
 HOME = "https://annour.example/"
@@ -18,17 +18,19 @@ FRENCH = (
     "aident les enfants à faire leurs devoirs et les mères à apprendre à lire. "
 )
 ARABIC = "تعمل الجمعية منذ سنوات إلى جانب أسر الحي في مجال محو الأمية ودعم التلاميذ بدار الشباب كل يوم سبت. "
-ENGLISH = "Our volunteers help the children of the old town with homework, and the mothers with reading. "
+ENGLISH = (
+    "Our volunteers help the children of the old town with homework, and the mothers with reading. "
+)
 MENU = "".join(f'<a href="/rubrique-{n}">Rubrique {n}</a>' for n in range(5))
 
 
 def look(body: str) -> Finding:
-    def web(asked: Ask) -> Page | NoPage:
+    def web(asked: PageRequest) -> Page | FetchError:
         if asked.url != HOME:
             return Page(asked.url, 404, {}, b"", NOW)
         return Page(HOME, 200, {"content-type": "text/html"}, body.encode(), NOW)
 
-    return drive(website.probe(Account("a", HOME, identify.identify(HOME))), web).finding
+    return run_offline(website.probe(Account("a", HOME, identify.identify_link(HOME))), web).finding
 
 
 def page(lang: str, title: str, text: str, head: str = "") -> str:
@@ -50,7 +52,9 @@ STOLEN = {
     "kana on a French site": page("fr", "激安 送料無料 ブランド通販", FRENCH * 3),
     "kana on an Arabic site": page("ar", "激安ブランド 最安値 専門店", ARABIC * 3),
     "Thai on a French site": page("fr-FR", "สล็อต บาคาร่า เว็บตรง", FRENCH * 3),
-    "Indonesian on a French site": page("fr", "Situs slot gacor dan togel yang resmi ini", FRENCH * 3),
+    "Indonesian on a French site": page(
+        "fr", "Situs slot gacor dan togel yang resmi ini", FRENCH * 3
+    ),
     "Vietnamese": trade("vi", "Nhà cái cá cược tài xỉu", "Nhà cái và cá cược. " * 9),
     "Turkish": trade("tr", "Deneme bonusu veren bahis siteleri", "Casino siteleri. " * 9),
     "Brazilian": trade(
@@ -61,20 +65,34 @@ STOLEN = {
     "essays": trade(
         "en", "Buy cheap essays – essay writing service", "Write my essay, buy an essay here. " * 9
     ),
-    "pills": trade("en", "Buy viagra and cialis", "Kamagra, levitra and viagra without prescription. " * 9),
-    "casinos": trade("en", "Online casino and bitcoin casino", "Free spins at an online casino. " * 9),
+    "pills": trade(
+        "en", "Buy viagra and cialis", "Kamagra, levitra and viagra without prescription. " * 9
+    ),
+    "casinos": trade(
+        "en", "Online casino and bitcoin casino", "Free spins at an online casino. " * 9
+    ),
     "French casinos": trade(
-        "fr", "Casino en ligne, machines à sous", "Paris sportifs en ligne et bonus sans dépôt. " * 9
+        "fr",
+        "Casino en ligne, machines à sous",
+        "Paris sportifs en ligne et bonus sans dépôt. " * 9,
     ),
     "Arabic casinos": trade("ar", "كازينو و1xbet", "كازينو ومراهنات وسلوتس بلا حدود. " * 9),
     "a canonical elsewhere": page(
-        "en", "Sbobet and togel", ENGLISH * 3, '<link rel="canonical" href="https://toto-asli.example/">'
+        "en",
+        "Sbobet and togel",
+        ENGLISH * 3,
+        '<link rel="canonical" href="https://toto-asli.example/">',
     ),
     "an amphtml elsewhere": page(
-        "en", "Sbobet and togel", ENGLISH * 3, '<link rel="amphtml" href="https://amp.toto-asli.example/">'
+        "en",
+        "Sbobet and togel",
+        ENGLISH * 3,
+        '<link rel="amphtml" href="https://amp.toto-asli.example/">',
     ),
     "a script that leads away": page(
-        "en", "Sbobet and togel", f"{ENGLISH * 3}<script>location.href='https://toto-asli.example/'</script>"
+        "en",
+        "Sbobet and togel",
+        f"{ENGLISH * 3}<script>location.href='https://toto-asli.example/'</script>",
     ),
     "a refresh that leads away": page(
         "en",
@@ -93,16 +111,24 @@ def test_two_words_of_spam_and_a_strong_signal_are_a_stolen_site(name: str) -> N
 
 HONEST = {
     "a French study of games of chance": page(
-        "fr", "Casino en ligne et machines à sous : une enquête", f"{FRENCH * 4} Le casino en ligne attire."
+        "fr",
+        "Casino en ligne et machines à sous : une enquête",
+        f"{FRENCH * 4} Le casino en ligne attire.",
     ),
     "a Moroccan quarter": page("fr", "Les amis du casino de Tanger", FRENCH * 3),
     "an evening of Japan": page("fr", "日本の夜 – soirée japonaise", FRENCH * 3),
-    "a French shop of Japanese things": page("fr", "Boutique 激安 : vide-grenier japonais", FRENCH * 3),
+    "a French shop of Japanese things": page(
+        "fr", "Boutique 激安 : vide-grenier japonais", FRENCH * 3
+    ),
     "against betting, in Arabic": page("ar", "مخاطر المراهنات و1xbet", ARABIC * 4),
-    "against betting, in Turkish": page("tr", "Kumar ve bahis siteleri bağımlılığı", "Casino siteleri. " * 9),
+    "against betting, in Turkish": page(
+        "tr", "Kumar ve bahis siteleri bağımlılığı", "Casino siteleri. " * 9
+    ),
     "against violence": page("fr", "Contre le porno et les escort girls : dire non", FRENCH * 4),
     "a doctor's page": page("fr", "Viagra et cialis : questions aux patients", FRENCH * 4),
-    "a club of poker": page("fr", "Club de poker de Salé", f"Poker sans argent, le samedi. {FRENCH * 3}"),
+    "a club of poker": page(
+        "fr", "Club de poker de Salé", f"Poker sans argent, le samedi. {FRENCH * 3}"
+    ),
     "a page moved to its language's host": page(
         "fr",
         "Casino en ligne : enquête",
@@ -116,12 +142,16 @@ HONEST = {
 }
 
 
-NEWS_MENU = "".join(f'<a href="/{part}">{part}</a> ' for part in ("home", "economy", "sport", "culture"))
+NEWS_MENU = "".join(
+    f'<a href="/{part}">{part}</a> ' for part in ("home", "economy", "sport", "culture")
+)
 
 
 def news(lang: str, title: str, text: str, rest: str = "") -> str:
     """A page with a newspaper around it."""
-    body = f"<header><nav>{NEWS_MENU}</nav></header><main><h1>{title}</h1><p>{text}</p>{rest}</main>"
+    body = (
+        f"<header><nav>{NEWS_MENU}</nav></header><main><h1>{title}</h1><p>{text}</p>{rest}</main>"
+    )
     return f'<html lang="{lang}"><head><title>{title} – Annour</title></head><body>{body}</body></html>'
 
 
@@ -172,7 +202,9 @@ REPORTS = {
         '<a href="https://x.com/a">Follow us</a>',
     ),
     "a raid on a page without a menu": page(
-        "id", "Polisi gerebek judi online, situs slot dan togel", "Polisi menutup situs judi dan togel. " * 6
+        "id",
+        "Polisi gerebek judi online, situs slot dan togel",
+        "Polisi menutup situs judi dan togel. " * 6,
     ),
     "pills at the border": page(
         "de", "Zoll findet Viagra, Cialis und Kamagra", "Viagra, Cialis und Kamagra. " * 6
@@ -200,7 +232,10 @@ TRADES = {
         CALLS.format("Play now", "Bet now"),
     ),
     "slots amid a stolen menu": news(
-        "id", "Situs slot gacor dan togel", "Slot gacor maxwin. " * 8, CALLS.format("DAFTAR", "LOGIN")
+        "id",
+        "Situs slot gacor dan togel",
+        "Slot gacor maxwin. " * 8,
+        CALLS.format("DAFTAR", "LOGIN"),
     ),
     "pills amid a stolen menu": news(
         "en",
@@ -245,10 +280,17 @@ def hidden(style: str, links_: int, host: str = "jeux-{n}.example") -> str:
 
 
 @pytest.mark.parametrize(
-    "style", ["display:none", "display: none;", "position:absolute;left:-9999px", "font-size:0", "height:0px"]
+    "style",
+    [
+        "display:none",
+        "display: none;",
+        "position:absolute;left:-9999px",
+        "font-size:0",
+        "height:0px",
+    ],
 )
 def test_a_block_that_nobody_sees_and_that_links_to_many_sites_is_seen(style: str) -> None:
-    assert spam.hides_links(hidden(style, 9), HOME)
+    assert spam.has_hidden_link_block(hidden(style, 9), HOME)
 
 
 @pytest.mark.parametrize(
@@ -263,9 +305,9 @@ def test_a_block_that_nobody_sees_and_that_links_to_many_sites_is_seen(style: st
     ids=["few", "shown", "its own menu", "one network", "after it"],
 )
 def test_a_hidden_menu_or_a_few_hidden_links_are_none(block: str) -> None:
-    assert not spam.hides_links(block, HOME)
+    assert not spam.has_hidden_link_block(block, HOME)
 
 
 def test_no_markup_can_hold_the_search_for_hidden_links_up() -> None:
     for again in ("<div style='", "<div ", "<div style='display:none'>", "display:none "):
-        assert not spam.hides_links(again * (400_000 // len(again)), HOME)
+        assert not spam.has_hidden_link_block(again * (400_000 // len(again)), HOME)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from probes.dates import parser, vocabulary
-from probes.models.finding import Precision
+from probes.models.finding import DatePrecision
 
 NOW = datetime(2026, 11, 25, 3, 0, tzinfo=UTC)
 
@@ -103,35 +103,35 @@ ABSOLUTE = {
 }
 
 RELATIVE = {
-    "3 weeks ago": ("2026-11-04", Precision.WEEK),
-    "Streamed 2 months ago": ("2026-09-25", Precision.MONTH),
-    "a year ago": ("2025-11-25", Precision.YEAR),
-    "5 hours ago": ("2026-11-24", Precision.DAY),
-    "il y a 3 semaines": ("2026-11-04", Precision.WEEK),
-    "Il y a environ un mois": ("2026-10-25", Precision.MONTH),
-    "il y a 1 an": ("2025-11-25", Precision.YEAR),
-    "Diffusé il y a deux jours": ("2026-11-23", Precision.DAY),
-    "قبل أسبوعين (2)": ("2026-11-11", Precision.WEEK),
-    "قبل أسبوع واحد": ("2026-11-18", Precision.WEEK),
-    "منذ ٣ أسابيع": ("2026-11-04", Precision.WEEK),
-    "منذ ثلاثة أشهر": ("2026-08-25", Precision.MONTH),
-    "منذ 11 يومًا": ("2026-11-14", Precision.DAY),
-    "قبل سنتين": ("2024-11-25", Precision.YEAR),
-    "5 أيام مضت": ("2026-11-20", Precision.DAY),
-    "hier à 14:30": ("2026-11-24", Precision.DAY),
-    "اليوم": ("2026-11-25", Precision.DAY),
-    "منذ يومين": ("2026-11-23", Precision.DAY),
-    "قبل شهران": ("2026-09-25", Precision.MONTH),
-    "منذ أسبوعان": ("2026-11-11", Precision.WEEK),
-    "قبل ثوانٍ": ("2026-11-25", Precision.DAY),
-    "منذ دقائق": ("2026-11-25", Precision.DAY),
-    "قبل ٥ ساعات": ("2026-11-24", Precision.DAY),
-    "منذ حوالي شهر": ("2026-10-25", Precision.MONTH),
-    "il y a une semaine": ("2026-11-18", Precision.WEEK),
-    "Il y a près de 2 ans": ("2024-11-25", Precision.YEAR),
-    "البارحة على الساعة 20:15": ("2026-11-24", Precision.DAY),
-    "3w": ("2026-11-04", Precision.WEEK),
-    "2mo": ("2026-09-25", Precision.MONTH),
+    "3 weeks ago": ("2026-11-04", DatePrecision.WEEK),
+    "Streamed 2 months ago": ("2026-09-25", DatePrecision.MONTH),
+    "a year ago": ("2025-11-25", DatePrecision.YEAR),
+    "5 hours ago": ("2026-11-24", DatePrecision.DAY),
+    "il y a 3 semaines": ("2026-11-04", DatePrecision.WEEK),
+    "Il y a environ un mois": ("2026-10-25", DatePrecision.MONTH),
+    "il y a 1 an": ("2025-11-25", DatePrecision.YEAR),
+    "Diffusé il y a deux jours": ("2026-11-23", DatePrecision.DAY),
+    "قبل أسبوعين (2)": ("2026-11-11", DatePrecision.WEEK),
+    "قبل أسبوع واحد": ("2026-11-18", DatePrecision.WEEK),
+    "منذ ٣ أسابيع": ("2026-11-04", DatePrecision.WEEK),
+    "منذ ثلاثة أشهر": ("2026-08-25", DatePrecision.MONTH),
+    "منذ 11 يومًا": ("2026-11-14", DatePrecision.DAY),
+    "قبل سنتين": ("2024-11-25", DatePrecision.YEAR),
+    "5 أيام مضت": ("2026-11-20", DatePrecision.DAY),
+    "hier à 14:30": ("2026-11-24", DatePrecision.DAY),
+    "اليوم": ("2026-11-25", DatePrecision.DAY),
+    "منذ يومين": ("2026-11-23", DatePrecision.DAY),
+    "قبل شهران": ("2026-09-25", DatePrecision.MONTH),
+    "منذ أسبوعان": ("2026-11-11", DatePrecision.WEEK),
+    "قبل ثوانٍ": ("2026-11-25", DatePrecision.DAY),
+    "منذ دقائق": ("2026-11-25", DatePrecision.DAY),
+    "قبل ٥ ساعات": ("2026-11-24", DatePrecision.DAY),
+    "منذ حوالي شهر": ("2026-10-25", DatePrecision.MONTH),
+    "il y a une semaine": ("2026-11-18", DatePrecision.WEEK),
+    "Il y a près de 2 ans": ("2024-11-25", DatePrecision.YEAR),
+    "البارحة على الساعة 20:15": ("2026-11-24", DatePrecision.DAY),
+    "3w": ("2026-11-04", DatePrecision.WEEK),
+    "2mo": ("2026-09-25", DatePrecision.MONTH),
 }
 
 NOTHING = [
@@ -179,63 +179,69 @@ NOTHING = [
 ]
 
 
-def said(dated: parser.Dated | None) -> str | None:
+def said(dated: parser.ParsedDate | None) -> str | None:
     if dated is None:
         return None
-    moment = dated.when.strftime("%Y-%m-%dT%H:%M:%S")
-    return moment[: {Precision.SECOND: 19, Precision.MONTH: 7}.get(dated.precision, 10)]
+    moment = dated.moment.strftime("%Y-%m-%dT%H:%M:%S")
+    return moment[: {DatePrecision.SECOND: 19, DatePrecision.MONTH: 7}.get(dated.precision, 10)]
 
 
 @pytest.mark.parametrize(("text", "date"), ABSOLUTE.items())
 def test_a_date_is_read_as_it_is_written(text: str, date: str) -> None:
-    assert said(parser.parse(text, NOW)) == date
+    assert said(parser.parse_date(text, NOW)) == date
 
 
 @pytest.mark.parametrize(("text", "date"), RELATIVE.items())
-def test_ago_counts_back_from_now_and_is_exact_to_its_unit(text: str, date: tuple[str, Precision]) -> None:
-    dated = parser.parse(text, NOW)
+def test_ago_counts_back_from_now_and_is_exact_to_its_unit(
+    text: str, date: tuple[str, DatePrecision]
+) -> None:
+    dated = parser.parse_date(text, NOW)
     assert dated is not None
-    assert (dated.when.date().isoformat(), dated.precision) == date
-    assert dated.relative
+    assert (dated.moment.date().isoformat(), dated.precision) == date
+    assert dated.is_relative
 
 
 @pytest.mark.parametrize("text", NOTHING)
 def test_a_text_that_does_not_say_a_date_gives_none(text: str) -> None:
-    assert parser.parse(text, NOW) is None
+    assert parser.parse_date(text, NOW) is None
 
 
 def test_every_recorded_case_is_right(shared: Path) -> None:
-    cases = [json.loads(line) for line in (shared / "data" / "date_cases.jsonl").read_text().splitlines()]
+    cases = [
+        json.loads(line) for line in (shared / "data" / "date_cases.jsonl").read_text().splitlines()
+    ]
     wrong = [case for case in cases if not _right(case)]
     assert not wrong
 
 
 def _right(case: dict[str, str]) -> bool:
-    dated = parser.parse(case["text"], datetime.fromisoformat(case["now"]))
-    return dated is not None and dated.when.date().isoformat().startswith(case["date"])
+    dated = parser.parse_date(case["text"], datetime.fromisoformat(case["now"]))
+    return dated is not None and dated.moment.date().isoformat().startswith(case["date"])
 
 
 def test_a_longer_text_gives_all_its_dates_in_order() -> None:
-    text = "Assemblée du 3 mars 2025, puis 12 أبريل 2025 ; mis en ligne il y a 2 jours (2026-11-23)."
-    found = parser.find(text, NOW)
-    assert [dated.when.date().isoformat() for dated in found] == [
+    text = (
+        "Assemblée du 3 mars 2025, puis 12 أبريل 2025 ; mis en ligne il y a 2 jours (2026-11-23)."
+    )
+    found = parser.find_dates(text, NOW)
+    assert [dated.moment.date().isoformat() for dated in found] == [
         "2025-03-03",
         "2025-04-12",
         "2026-11-23",
         "2026-11-23",
     ]
-    assert [dated.relative for dated in found] == [False, False, True, False]
+    assert [dated.is_relative for dated in found] == [False, False, True, False]
 
 
 def test_a_day_of_remembrance_is_not_today() -> None:
-    assert parser.find("Today we met; hier encore; اليوم العالمي", NOW) == []
+    assert parser.find_dates("Today we met; hier encore; اليوم العالمي", NOW) == []
 
 
 @given(st.text(max_size=200), st.datetimes(timezones=st.just(UTC)))
 def test_no_text_makes_it_raise(text: str, now: datetime) -> None:
-    for dated in parser.find(text, now):
-        assert dated.when.tzinfo is not None
-    parser.parse(text, now)
+    for dated in parser.find_dates(text, now):
+        assert dated.moment.tzinfo is not None
+    parser.parse_date(text, now)
 
 
 WORDS = st.sampled_from(
@@ -249,21 +255,21 @@ WORDS = st.sampled_from(
 @given(st.lists(WORDS, max_size=8), st.sampled_from(["", " "]))
 def test_what_counts_back_never_lies_ahead(words: list[str], between: str) -> None:
     text = between.join(words)
-    alone = parser.parse(text, NOW)
-    for dated in [*parser.find(text, NOW), *([alone] if alone else [])]:
-        if dated.relative:
-            assert dated.when <= NOW + timedelta(days=2)
+    alone = parser.parse_date(text, NOW)
+    for dated in [*parser.find_dates(text, NOW), *([alone] if alone else [])]:
+        if dated.is_relative:
+            assert dated.moment <= NOW + timedelta(days=2)
 
 
-@pytest.mark.parametrize("word", sorted(vocabulary._CALENDAR))
+@pytest.mark.parametrize("word", sorted(vocabulary._CALENDAR_WORDS))
 def test_no_word_of_a_bare_day_says_what_it_is_the_day_of(word: str) -> None:
-    lists = (vocabulary.LABEL, vocabulary.CHANGED)
+    lists = (vocabulary.PUBLICATION_LABEL, vocabulary.MODIFIED_WORD)
     for said in (f"{word} :", f"3 {word} 2026", f"3 {word.upper()} 2026, {word}: 4"):
-        if vocabulary.is_bare(said):
+        if vocabulary.is_unlabeled_date(said):
             assert not any(words.search(said) for words in lists)
-            assert not vocabulary.of_else(said)
+            assert not vocabulary.is_unrelated_date(said)
 
 
 @pytest.mark.parametrize("said", ["© 3 mai 2026", "بتاريخ 3 مايو 2026", "publié le 3 mai 2026"])
 def test_a_day_with_a_telling_word_or_mark_is_not_bare(said: str) -> None:
-    assert not vocabulary.is_bare(said)
+    assert not vocabulary.is_unlabeled_date(said)

@@ -14,7 +14,10 @@ from probes.parsing import html
 
 def found(body: str, head: str = "", url: str = "https://annour.example/") -> dict[str, str]:
     markup = f"<html><head><title>Association Annour</title>{head}</head><body>{body}</body></html>"
-    return {f"{link.channel} {link.key}": link.source for link in accounts.channels(html.parse(markup, url))}
+    return {
+        f"{link.channel} {link.key}": link.source
+        for link in accounts.find_owner_accounts(html.parse_html(markup, url))
+    }
 
 
 FACEBOOK = '<a href="https://www.facebook.com/ateliers.du.lac">{}</a>'
@@ -88,8 +91,8 @@ def test_a_tweet_box_in_a_post_with_the_sites_own_name_is_its_own() -> None:
 
 def test_a_proposal_carries_its_page_and_words() -> None:
     markup = f"<footer>{FACEBOOK.format('Facebook')}</footer>"
-    [link] = accounts.channels(html.parse(markup, "https://annour.example/contact"))
-    assert (link.page, link.snippet, link.canonical) == (
+    [link] = accounts.find_owner_accounts(html.parse_html(markup, "https://annour.example/contact"))
+    assert (link.page_url, link.snippet, link.canonical) == (
         "https://annour.example/contact",
         "Facebook",
         "https://www.facebook.com/ateliers.du.lac",
@@ -97,7 +100,10 @@ def test_a_proposal_carries_its_page_and_words() -> None:
 
 
 def test_every_list_of_nobodys_names_has_its_reason() -> None:
-    assert all(len(reason.split()) > 3 and names for reason, names in ignored_accounts.NOBODYS.items())
+    assert all(
+        len(reason.split()) > 3 and names
+        for reason, names in ignored_accounts.IGNORED_NAMES_BY_REASON.items()
+    )
 
 
 STRANGERS: dict[str, str] = {
@@ -152,7 +158,10 @@ STRANGERS: dict[str, str] = {
     ' href="https://twitter.com/autre_x">@autre_x</a></aside>',
 }
 OWN: dict[str, tuple[str, int]] = {
-    "annour in body": ('<main><a href="https://www.facebook.com/annour.sale">Facebook</a></main>', 1),
+    "annour in body": (
+        '<main><a href="https://www.facebook.com/annour.sale">Facebook</a></main>',
+        1,
+    ),
     "two langs": (
         (
             '<footer><a href="https://www.facebook.com/annour.ar"><i></i></a><a'
@@ -168,7 +177,10 @@ OWN: dict[str, tuple[str, int]] = {
         ),
         4,
     ),
-    "page plugin": ('<div class="fb-page" data-href="https://www.facebook.com/atelierdulac"></div>', 1),
+    "page plugin": (
+        '<div class="fb-page" data-href="https://www.facebook.com/atelierdulac"></div>',
+        1,
+    ),
     "iframe plugin": (
         (
             "<iframe"
@@ -188,7 +200,10 @@ OWN: dict[str, tuple[str, int]] = {
         1,
     ),
     "arabic": ('<p>تابعونا على <a href="https://www.facebook.com/atelierdulac">فيسبوك</a></p>', 1),
-    "spip's foot": ('<div id="pied"><a href="https://www.facebook.com/atelierdulac">Lac</a></div>', 1),
+    "spip's foot": (
+        '<div id="pied"><a href="https://www.facebook.com/atelierdulac">Lac</a></div>',
+        1,
+    ),
     "a social box in Turkish": (
         '<ul class="sosyal"><a href="https://www.facebook.com/atelierdulac">Lac</a></ul>',
         1,
@@ -213,7 +228,9 @@ def test_accounts_in_the_owners_places_are_proposed(name: str) -> None:
 
 def link_of(body: str, head: str = "", *, contact: bool = False) -> FoundLink:
     markup = f"<html><head><title>Association Annour</title>{head}</head><body>{body}</body></html>"
-    [link] = accounts.channels(html.parse(markup, "https://annour.example/"), contact=contact)
+    [link] = accounts.find_owner_accounts(
+        html.parse_html(markup, "https://annour.example/"), is_contact_page=contact
+    )
     return link
 
 
@@ -306,7 +323,9 @@ PAIRS: dict[str, tuple[str, str, str]] = {
     ),
     "one icon in the text and a wall of friends' logos": (
         '<div><a href="https://www.facebook.com/atelierdulac"><img></a></div>',
-        "".join(f'<div><a href="https://www.facebook.com/ami.numero{n}"><img></a></div>' for n in "abcd"),
+        "".join(
+            f'<div><a href="https://www.facebook.com/ami.numero{n}"><img></a></div>' for n in "abcd"
+        ),
         "facebook u:atelierdulac",
     ),
     "an invitation and a mention": (
@@ -413,7 +432,14 @@ def test_under_a_heading_of_others_an_icon_is_theirs(heading: str, beside: str) 
 
 @pytest.mark.parametrize(
     "heading",
-    ["Annour", "Actualités", "Contacter le bureau", "Nous suivre", "روابط التواصل", "Mitglied werden"],
+    [
+        "Annour",
+        "Actualités",
+        "Contacter le bureau",
+        "Nous suivre",
+        "روابط التواصل",
+        "Mitglied werden",
+    ],
 )
 def test_under_any_other_heading_an_icon_is_the_owners(heading: str) -> None:
     assert list(found(TEXT.format(heading, "", SIGN))) == ["twitter quelque_part"]
@@ -424,10 +450,14 @@ def test_an_officers_account_may_bear_the_sites_name_and_is_still_the_officers()
     assert found(own.format("Notre bureau", officers, SIGN)) == {}
     assert list(found(own.format("Nouvelles", "", SIGN))) == ["twitter salma_annour"]
     whole = own.replace("salma_annour", "annour_ma")
-    assert list(found(whole.format("Notre bureau", "<p>Dix salariés</p>", SIGN))) == ["twitter annour_ma"]
+    assert list(found(whole.format("Notre bureau", "<p>Dix salariés</p>", SIGN))) == [
+        "twitter annour_ma"
+    ]
 
 
-@pytest.mark.parametrize("after", ["</div><div>", "</div><h2>Autre chose</h2><div>", "</div></main><footer>"])
+@pytest.mark.parametrize(
+    "after", ["</div><div>", "</div><h2>Autre chose</h2><div>", "</div></main><footer>"]
+)
 def test_a_heading_holds_as_far_as_its_box_its_rank_and_its_region(after: str) -> None:
     inside = "<main><div><div><h3>Le bureau</h3></div><p>Salma, trésorière</p>{}" + ICON_IN_TEXT
     assert found(inside.format("")) == {}
@@ -455,7 +485,9 @@ ICON_IN_TEXT = '<a href="https://x.com/quelque_part"><i></i></a>'
     ],
 )
 def test_a_picture_that_says_nothing_else_is_an_icon(alt: str) -> None:
-    assert list(found(TEXT.format("Bienvenue", "", PICTURE.format(alt)))) == ["twitter quelque_part"]
+    assert list(found(TEXT.format("Bienvenue", "", PICTURE.format(alt)))) == [
+        "twitter quelque_part"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -477,7 +509,9 @@ def test_beside_the_account_in_its_place_namesakes_in_the_text_are_members() -> 
     assert len(found(f"<ul>{MEMBERS}</ul>")) == 2
 
 
-def test_beside_an_account_of_another_name_one_namesake_in_the_text_is_kept_and_several_are_a_list() -> None:
+def test_beside_an_account_of_another_name_one_namesake_in_the_text_is_kept_and_several_are_a_list() -> (
+    None
+):
     footer = ICON.format("www.facebook.com/ateliers.du.lac")
     one = '<p><a href="https://www.facebook.com/annour.sale">Facebook</a></p>'
     assert len(found(one + footer)) == 2
@@ -523,7 +557,12 @@ def test_an_address_within_another_is_not_taken_for_an_account(href: str) -> Non
 
 @pytest.mark.parametrize(
     "address",
-    ["www.linkedin.com/company/wix-com", "x.com/wix_com", "www.facebook.com/your.page", "x.com/votre_page"],
+    [
+        "www.linkedin.com/company/wix-com",
+        "x.com/wix_com",
+        "www.facebook.com/your.page",
+        "x.com/votre_page",
+    ],
 )
 def test_a_vendors_name_is_known_however_a_network_writes_it(address: str) -> None:
     assert found(ICON.format(address)) == {}
@@ -531,7 +570,10 @@ def test_a_vendors_name_is_known_however_a_network_writes_it(address: str) -> No
 
 def test_a_name_and_an_account_are_akin_whatever_the_accents() -> None:
     page = '<title>Lumière</title><p>Lire <a href="https://x.com/lumiere_ma">le fil</a></p>'
-    assert [link.key for link in accounts.channels(html.parse(page, "https://l.example/"))] == ["lumiere_ma"]
+    assert [
+        link.key
+        for link in accounts.find_owner_accounts(html.parse_html(page, "https://l.example/"))
+    ] == ["lumiere_ma"]
 
 
 def test_what_visitors_see_outweighs_what_the_head_states() -> None:
@@ -582,7 +624,7 @@ def test_on_a_page_of_contacts_an_address_written_out_is_the_owners() -> None:
 )
 def test_every_clue_says_where_it_stood_and_in_which_words(body: str, head: str) -> None:
     link = link_of(body, head)
-    assert link.page == "https://annour.example/"
+    assert link.page_url == "https://annour.example/"
     assert "annour" in link.snippet
 
 
@@ -592,7 +634,12 @@ def test_two_frequent_words_name_an_account_as_one_telling_word_does() -> None:
         '<a href="https://twitter.com/voisin">un autre</a></p>'
     )
     seen = [
-        [link.key for link in accounts.channels(html.parse(page.format(name), "https://ffb.example/"))]
+        [
+            link.key
+            for link in accounts.find_owner_accounts(
+                html.parse_html(page.format(name), "https://ffb.example/")
+            )
+        ]
         for name in ("forumfemmes", "femmes_mag")
     ]
     assert seen == [["forumfemmes"], []]
@@ -615,13 +662,21 @@ def test_two_frequent_words_name_an_account_as_one_telling_word_does() -> None:
     ],
 )
 def test_the_page_of_contacts_is_the_sites_own_page_so_called(body: str, address: str) -> None:
-    assert accounts.hints(html.parse(f"<body>{body}</body>", "https://annour.example/")).contact == address
+    assert (
+        accounts.find_owner_hints(
+            html.parse_html(f"<body>{body}</body>", "https://annour.example/")
+        ).contact_url
+        == address
+    )
 
 
 @pytest.mark.parametrize(
     ("source", "video"),
     [
-        ("https://www.youtube.com/embed/abcdefghijk?rel=0", "https://www.youtube.com/watch?v=abcdefghijk"),
+        (
+            "https://www.youtube.com/embed/abcdefghijk?rel=0",
+            "https://www.youtube.com/watch?v=abcdefghijk",
+        ),
         (
             "https://www.youtube-nocookie.com/embed/abcdefghijk",
             "https://www.youtube.com/watch?v=abcdefghijk",
@@ -633,9 +688,11 @@ def test_the_page_of_contacts_is_the_sites_own_page_so_called(body: str, address
         ("https://player.vimeo.com/video/1", ""),
     ],
 )
-def test_a_video_shown_is_known_by_the_address_a_visitor_would_open(source: str, video: str) -> None:
-    document = html.parse(f'<iframe src="{source}"></iframe>', "https://annour.example/")
-    assert accounts.hints(document).video == video
+def test_a_video_shown_is_known_by_the_address_a_visitor_would_open(
+    source: str, video: str
+) -> None:
+    document = html.parse_html(f'<iframe src="{source}"></iframe>', "https://annour.example/")
+    assert accounts.find_owner_hints(document).video_url == video
 
 
 JSON = st.recursive(
@@ -665,13 +722,15 @@ ADDRESSES = st.sampled_from(
 
 
 @given(JSON, ADDRESSES, st.text(max_size=30))
-def test_nothing_that_a_page_states_makes_its_reader_raise(stated: object, address: str, text: str) -> None:
+def test_nothing_that_a_page_states_makes_its_reader_raise(
+    stated: object, address: str, text: str
+) -> None:
     body = (
         f'<script type="application/ld+json">{json.dumps(stated)}</script>'
         f'<iframe src="{address}{text}"></iframe>'
         f'<meta name="twitter:site" content="{address}"><div data-href="{address}"></div>'
         f'<footer><a href="{address}{text}">{text}</a></footer>'
     )
-    document = html.parse(body, "https://annour.example/")
-    assert all(link.key for link in accounts.channels(document))
-    assert accounts.hints(document).words.own
+    document = html.parse_html(body, "https://annour.example/")
+    assert all(link.key for link in accounts.find_owner_accounts(document))
+    assert accounts.find_owner_hints(document).site_name_words.distinctive

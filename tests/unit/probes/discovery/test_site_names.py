@@ -9,7 +9,9 @@ URL = "https://annour.example/"
 
 
 def says(head: str, body: str = "") -> str:
-    return site_names.says(html.parse(f"<html><head>{head}</head><body>{body}</body></html>", URL))
+    return site_names.join_site_names(
+        html.parse_html(f"<html><head>{head}</head><body>{body}</body></html>", URL)
+    )
 
 
 @pytest.mark.parametrize(
@@ -39,7 +41,10 @@ def test_a_name_given_twice_is_said_once_and_an_authors_name_never() -> None:
 
 
 def test_the_names_are_short_whatever_a_page_says() -> None:
-    assert len(says(f"<title>{'Annour ' * 90}</title>", "<h1>" + "x" * 900 + "</h1>")) <= site_names.LONGEST
+    assert (
+        len(says(f"<title>{'Annour ' * 90}</title>", "<h1>" + "x" * 900 + "</h1>"))
+        <= site_names.MAX_NAMES_CHARS
+    )
 
 
 def test_names_of_no_certain_shape_are_read_without_complaint() -> None:

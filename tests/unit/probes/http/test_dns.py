@@ -10,9 +10,9 @@ from contextlib import asynccontextmanager
 import pytest
 
 from probes.http.fetcher import FetchOptions
-from probes.http.ssrf_guard import TRIES, Names
+from probes.http.ssrf_guard import DNS_ATTEMPTS, DnsResolver
 from probes.models.finding import Reason
-from probes.models.http import NoPage
+from probes.models.http import FetchError
 from tests.support.hostile_server.fetching import fetcher, link, outcome, told
 from tests.support.hostile_server.names import NameServer
 from tests.support.hostile_server.server import Hostile, answer
@@ -52,16 +52,19 @@ async def test_a_name_server_that_denies_every_name_proves_nothing(says: str) ->
 
 @pytest.mark.fault("F05")
 @pytest.mark.parametrize(
-    ("says", "requests"), [("NXDOMAIN", 1), ({"A": "SERVFAIL", "AAAA": "SERVFAIL"}, 3), ("silent", 3)]
+    ("says", "requests"),
+    [("NXDOMAIN", 1), ({"A": "SERVFAIL", "AAAA": "SERVFAIL"}, 3), ("silent", 3)],
 )
-async def test_a_name_that_does_not_exist_is_not_asked_for_again(says: object, requests: int) -> None:
+async def test_a_name_that_does_not_exist_is_not_asked_for_again(
+    says: object, requests: int
+) -> None:
     """The failures of a name server are."""
     async with (
         NameServer({"site.example": says}) as names,
         fetcher(nameservers=(names.address,), dns_timeout=0.05, retries=2) as fetch,
     ):
         await outcome(fetch, "http://site.example/")
-        assert fetch.requests == requests
+        assert fetch.request_count == requests
 
 
 async def test_half_a_name_server_is_enough() -> None:
@@ -81,7 +84,9 @@ async def test_one_forbidden_address_refuses_the_whole_name() -> None:
         NameServer({"site.example": ["127.0.0.1", "10.0.0.5"]}) as names,
         fetcher(nameservers=(names.address,)) as fetch,
     ):
-        assert told(await outcome(fetch, "http://site.example/")).startswith("unsafe_address/10.0.0.5")
+        assert told(await outcome(fetch, "http://site.example/")).startswith(
+            "unsafe_address/10.0.0.5"
+        )
 
 
 @pytest.mark.fault("F02")
@@ -112,11 +117,11 @@ async def test_fifty_silent_names_delay_no_other() -> None:
     zone: dict[str, object] = {f"dead{number}.example": "silent" for number in range(50)}
     zone["alive.example"] = ["93.184.215.14"]
     async with NameServer(zone) as server:
-        names = Names((server.address,), timeout=0.3)
-        dead = [asyncio.create_task(names.addresses(f"dead{number}.example")) for number in range(50)]
+        names = DnsResolver((server.address,), timeout=0.3)
+        dead = [asyncio.create_task(names.resolve(f"dead{number}.example")) for number in range(50)]
         await asyncio.sleep(0)
         started = time.monotonic()
-        assert await names.addresses("alive.example") == ["93.184.215.14"]
+        assert await names.resolve("alive.example") == ["93.184.215.14"]
         assert time.monotonic() - started < 0.3  # before the first of the silent ones is given up
         results = await asyncio.gather(*dead, return_exceptions=True)
         assert time.monotonic() - started < 2
@@ -126,7 +131,7 @@ async def test_fifty_silent_names_delay_no_other() -> None:
 
 @pytest.mark.fault("F04")
 def test_a_name_server_has_two_seconds_in_all() -> None:
-    assert TRIES * FetchOptions().dns_timeout <= 2
+    assert DNS_ATTEMPTS * FetchOptions().dns_timeout <= 2
 
 
 @asynccontextmanager
@@ -170,12 +175,15 @@ async def test_only_the_proxys_own_word_proves_that_a_name_does_not_exist(
     """RFC 9209 through a tunnel and through plain forwarding."""
     async with proxy(lambda _: refusal(said=said)) as (address, _), fetcher(proxy=address) as fetch:
         none = await outcome(fetch, f"{scheme}://site.example/")
-    assert isinstance(none, NoPage)
+    assert isinstance(none, FetchError)
     assert none.reason is expected
 
 
 async def test_a_proxy_that_refuses_a_tunnel_without_a_word_is_trouble_of_the_network() -> None:
-    async with proxy(lambda _: refusal("403 Forbidden")) as (address, _), fetcher(proxy=address) as fetch:
+    async with (
+        proxy(lambda _: refusal("403 Forbidden")) as (address, _),
+        fetcher(proxy=address) as fetch,
+    ):
         assert told(await outcome(fetch, "https://site.example/")) == "network/proxy"
 
 
@@ -201,10 +209,18 @@ async def test_a_site_that_claims_not_to_exist_is_not_believed_without_a_proxy()
 async def test_names_and_literals_are_judged_before_a_proxy_hears_of_them() -> None:
     """The proxy resolves, so the guard can only judge what is written."""
     options = {"allow_networks": ()}
-    async with proxy(lambda _: answer()) as (address, lines), fetcher(proxy=address, **options) as fetch:
-        for url in ("http://169.254.169.254/", "https://localhost/", "http://2130706433/", "http://printer/"):
+    async with (
+        proxy(lambda _: answer()) as (address, lines),
+        fetcher(proxy=address, **options) as fetch,
+    ):
+        for url in (
+            "http://169.254.169.254/",
+            "https://localhost/",
+            "http://2130706433/",
+            "http://printer/",
+        ):
             none = await outcome(fetch, url)
-            assert isinstance(none, NoPage)
+            assert isinstance(none, FetchError)
             assert none.reason is Reason.UNSAFE_ADDRESS
         assert lines == []
         page = await fetch.get(link("http://site.example/a?b"))
@@ -214,7 +230,11 @@ async def test_names_and_literals_are_judged_before_a_proxy_hears_of_them() -> N
 @pytest.mark.fault("F01")
 async def test_a_name_that_our_own_name_servers_place_inward_is_kept_from_a_proxy() -> None:
     """Where they are named; what they do not know, or not in time, is the proxy's to find."""
-    zone = {"inward.example": ["10.0.0.5"], "dumb.example": "silent", "good.example": ["93.184.215.14"]}
+    zone = {
+        "inward.example": ["10.0.0.5"],
+        "dumb.example": "silent",
+        "good.example": ["93.184.215.14"],
+    }
     async with NameServer(zone) as names, proxy(lambda _: answer()) as (address, lines):
         asked = {"allow_networks": (), "nameservers": (names.address,), "dns_timeout": 0.05}
         async with fetcher(proxy=address, **asked) as fetch:

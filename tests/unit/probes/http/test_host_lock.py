@@ -2,8 +2,8 @@
 
 import pytest
 
-from auditor.checking.checker import Eyes
-from probes.http.host_state import TurnError
+from auditor.checking.checker import AccountChecker
+from probes.http.host_state import HostLockError
 from probes.links import identify
 from probes.models.finding import Account
 from tests.support.hostile_server.fetching import Clock, fetcher, outcome, told
@@ -20,7 +20,7 @@ class Shared:
 
     async def take(self, host):
         if self.broken:
-            raise TurnError("the database went away")
+            raise HostLockError("the database went away")
         self.told.append(("take", host))
         return self.left
 
@@ -56,7 +56,10 @@ async def test_a_request_that_fails_gives_its_turn_back(clock):
 async def test_the_others_hear_of_a_retry_after(clock):
     turns = Shared()
     busy = answer(b"", "429 Too Many Requests", b"Retry-After: 30\r\n")
-    async with Hostile(lambda *_: busy) as server, fetcher(clock, turns=turns, host_delay=1) as fetch:
+    async with (
+        Hostile(lambda *_: busy) as server,
+        fetcher(clock, turns=turns, host_delay=1) as fetch,
+    ):
         await outcome(fetch, server.url("ok"))
     rests = [step for step in turns.told if step[0] == "rest"]
     assert rests[0][1] == server.hosts[0]
@@ -65,7 +68,7 @@ async def test_the_others_hear_of_a_retry_after(clock):
 
 async def test_without_a_turn_nothing_is_asked_and_no_account_is_told_to_have_crashed():
     async with Hostile() as server, fetcher(turns=Shared(broken=True)) as fetch:
-        site = identify.identify(server.url("ok"))
-        with pytest.raises(TurnError):
-            await Eyes(fetch, None).look(Account("amal", server.url("ok"), site))
+        site = identify.identify_link(server.url("ok"))
+        with pytest.raises(HostLockError):
+            await AccountChecker(fetch, None).check(Account("amal", server.url("ok"), site))
         assert not server.seen

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from probes.http.host_state import retry_after
-from probes.models.http import Ask, NoPage
+from probes.http.host_state import parse_retry_after
+from probes.models.http import FetchError, PageRequest
 from tests.support.hostile_server.fetching import Clock, fetcher, link, outcome, told
 from tests.support.hostile_server.names import NameServer
 from tests.support.hostile_server.server import Hostile, answer
@@ -50,7 +50,16 @@ async def test_a_connection_that_breaks_is_tried_again(server: Hostile) -> None:
 @pytest.mark.fault("F28", "F29")
 @pytest.mark.parametrize(
     "path",
-    ["missing", "gone", "members", "refused", "unacceptable", "linkedin", "notgzip", "scriptlocation"],
+    [
+        "missing",
+        "gone",
+        "members",
+        "refused",
+        "unacceptable",
+        "linkedin",
+        "notgzip",
+        "scriptlocation",
+    ],
 )
 async def test_what_will_not_change_is_asked_once(server: Hostile, path: str) -> None:
     async with fetcher(retries=2) as fetch:
@@ -63,7 +72,7 @@ async def test_a_refused_address_is_asked_not_even_once() -> None:
     clock = Clock()
     async with fetcher(clock, retries=2) as fetch:
         assert told(await outcome(fetch, "http://10.0.0.1/")).startswith("unsafe_address")
-        assert (fetch.requests, clock.sleeps) == (0, [])
+        assert (fetch.request_count, clock.sleeps) == (0, [])
 
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -95,7 +104,7 @@ NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 def test_retry_after_is_read_in_both_forms_and_garbage_is_ignored(
     text: str | None, seconds: float | None
 ) -> None:
-    assert retry_after(text, NOON) == seconds
+    assert parse_retry_after(text, NOON) == seconds
 
 
 def slow_down(value: str) -> bytes:
@@ -106,7 +115,9 @@ def slow_down(value: str) -> bytes:
 async def test_retry_after_is_the_least_that_is_waited() -> None:
     clock = Clock()
     async with (
-        Hostile(lambda path, times: slow_down("20") if (path, times) == ("ok", 1) else None) as server,
+        Hostile(
+            lambda path, times: slow_down("20") if (path, times) == ("ok", 1) else None
+        ) as server,
         fetcher(clock, retries=2, retry_wait=1) as fetch,
     ):
         assert told(await outcome(fetch, server.url("ok"))) == "200"
@@ -160,7 +171,7 @@ async def test_a_host_that_is_down_is_left_alone_by_five_hundred_links(server: H
         assert server.seen["reset"] <= 5
         assert told_by.count("network/host down") >= 495
         assert set(told_by) <= {"network/host down", "network/reset"}
-        fetch.new_pass()
+        fetch.start_new_pass()
         assert told(await outcome(fetch, server.url("ok"))) == "200"
 
 
@@ -189,10 +200,10 @@ async def test_a_storm_of_errors_is_met_with_a_tenth_of_retries_at_most() -> Non
     ):
         results = await asyncio.gather(*(outcome(fetch, server.url("ok", host)) for host in hosts))
         robots = server.seen["robots.txt"]
-        assert 0 < fetch.retries <= len(hosts) / 10
-        assert server.seen["ok"] == len(hosts) + fetch.retries == fetch.requests - robots
+        assert 0 < fetch.retry_count <= len(hosts) / 10
+        assert server.seen["ok"] == len(hosts) + fetch.retry_count == fetch.request_count - robots
     assert [told(result) for result in results] == ["200", "503"] * (len(hosts) // 2)
-    assert sum(clock.sleeps) < 30 * fetch.retries
+    assert sum(clock.sleeps) < 30 * fetch.retry_count
 
 
 async def test_a_run_of_one_link_may_still_try_again() -> None:
@@ -215,12 +226,14 @@ async def test_giving_up_leaves_nothing_behind(server: Hostile) -> None:
 
 
 @pytest.mark.fault("F31")
-async def test_a_robots_txt_out_of_reach_forbids_and_a_missing_host_is_told_as_such(server: Hostile) -> None:
+async def test_a_robots_txt_out_of_reach_forbids_and_a_missing_host_is_told_as_such(
+    server: Hostile,
+) -> None:
     """The host's part: with no network, nothing that proves an absence is ever said."""
     server.script = lambda path, _: b"" if path == "robots.txt" else None
     async with fetcher(timeout=0.2) as fetch:
-        with pytest.raises(NoPage) as caught:
-            await fetch.get(Ask(server.url("ok")))
+        with pytest.raises(FetchError) as caught:
+            await fetch.get(PageRequest(server.url("ok")))
         assert caught.value.reason == "robots"
         assert "ok" not in server.seen
 
@@ -232,26 +245,28 @@ async def test_a_shut_https_says_nothing_of_the_http_beside_it(server: Hostile) 
         for _ in range(3):
             shut = await outcome(fetch, secure)
         assert told(shut) == "network/host down"
-        page = await fetch.get(Ask(server.url("ok")))
+        page = await fetch.get(PageRequest(server.url("ok")))
         assert page.status == 200
 
 
 async def test_a_host_that_is_down_is_told_as_down_and_not_as_forbidding(server: Hostile) -> None:
     async with fetcher(breaker_failures=1) as fetch:
         assert told(await outcome(fetch, server.url("reset"))) == "network/reset"
-        with pytest.raises(NoPage) as caught:
-            await fetch.get(Ask(server.url("ok")))
+        with pytest.raises(FetchError) as caught:
+            await fetch.get(PageRequest(server.url("ok")))
         assert told(caught.value) == "network/host down"
 
 
-async def test_a_new_pass_asks_again_for_a_robots_txt_that_was_out_of_reach(server: Hostile) -> None:
+async def test_a_new_pass_asks_again_for_a_robots_txt_that_was_out_of_reach(
+    server: Hostile,
+) -> None:
     server.script = lambda path, times: b"" if path == "robots.txt" and times == 1 else None
     async with fetcher() as fetch:
-        with pytest.raises(NoPage) as caught:
-            await fetch.get(Ask(server.url("ok")))
+        with pytest.raises(FetchError) as caught:
+            await fetch.get(PageRequest(server.url("ok")))
         assert caught.value.reason == "robots"
-        fetch.new_pass()
-        assert (await fetch.get(Ask(server.url("ok")))).status == 200
+        fetch.start_new_pass()
+        assert (await fetch.get(PageRequest(server.url("ok")))).status == 200
 
 
 ALL = b"User-agent: *\nDisallow: /\n"
@@ -267,7 +282,7 @@ async def test_a_link_that_robots_txt_forbids_is_sent_once(busy: bytes) -> None:
     async with with_robots(ALL, busy) as server, fetcher(retries=2) as fetch:
         page = await fetch.get(link(server.url("page")))
         assert server.seen == {"page": 1, "robots.txt": 1}
-        assert not await fetch.may_repeat(link(server.url("page")), page)
+        assert not await fetch.can_request_again(link(server.url("page")), page)
 
 
 async def test_a_link_that_robots_txt_allows_is_tried_again() -> None:
@@ -277,8 +292,8 @@ async def test_a_link_that_robots_txt_allows_is_tried_again() -> None:
     ):
         page = await fetch.get(link(server.url("page")))
         assert server.seen["page"] == 3
-        assert await fetch.may_repeat(link(server.url("page")), page)
-        assert not await fetch.may_repeat(link(server.url("private")), page)
+        assert await fetch.can_request_again(link(server.url("page")), page)
+        assert not await fetch.can_request_again(link(server.url("private")), page)
 
 
 async def test_a_link_that_leads_where_robots_txt_forbids_is_sent_once() -> None:
@@ -295,7 +310,7 @@ async def test_a_link_that_leads_where_robots_txt_forbids_is_sent_once() -> None
 async def test_a_site_that_does_not_answer_is_not_asked_for_its_robots_txt(server: Hostile) -> None:
     async with fetcher(retries=2) as fetch:
         none = await outcome(fetch, server.url("reset"))
-        assert await fetch.may_repeat(link(server.url("reset")), none)
+        assert await fetch.can_request_again(link(server.url("reset")), none)
     assert server.seen == {"reset": 3}
 
 

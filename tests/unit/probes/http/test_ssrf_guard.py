@@ -13,12 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from probes.http import dialer
-from probes.http.connection import Connection
+from probes.http.connection import HttpConnection
 from probes.http.fetcher import Fetcher, FetchOptions
-from probes.http.request_chain import Chain
-from probes.http.ssrf_guard import Guard, is_public
+from probes.http.request_chain import RedirectChain
+from probes.http.ssrf_guard import SsrfGuard, is_public_address
 from probes.models.finding import Reason
-from probes.models.http import Ask, NoPage, Page
+from probes.models.http import FetchError, Page, PageRequest
 from tests.support.hostile_server.names import NameServer
 from tests.support.hostile_server.server import Hostile
 from tests.support.hostile_server.tricks import Site, recorded, zone
@@ -38,7 +38,7 @@ NOW = datetime(2026, 11, 24, 3, tzinfo=UTC)
     ],
 )
 def test_an_ordinary_address_passes(text: str) -> None:
-    Guard().check_url(text)
+    SsrfGuard().check_url(text)
 
 
 @pytest.mark.fault("F01")
@@ -75,8 +75,8 @@ def test_an_ordinary_address_passes(text: str) -> None:
     ],
 )
 def test_an_address_that_could_deceive_is_refused_before_any_look_up(text: str) -> None:
-    with pytest.raises(NoPage) as caught:
-        Guard().check_url(text)
+    with pytest.raises(FetchError) as caught:
+        SsrfGuard().check_url(text)
     assert caught.value.reason is Reason.UNSAFE_ADDRESS
 
 
@@ -102,26 +102,29 @@ def test_an_address_that_could_deceive_is_refused_before_any_look_up(text: str) 
 )
 def test_what_is_not_public_is_listed_here_and_not_asked_of_the_interpreter(text: str) -> None:
     """`is_global` of some Python releases calls most of these public."""
-    assert not is_public(ip_address(text))
+    assert not is_public_address(ip_address(text))
 
 
 def test_an_exempt_network_may_be_dialled_on_any_port_and_nothing_else_is_exempt() -> None:
-    guard = Guard([ip_network("127.0.0.0/8")])
+    guard = SsrfGuard([ip_network("127.0.0.0/8")])
     assert guard.check_address("127.0.0.1", 12345) == "127.0.0.1"
     guard.check_url("http://127.0.0.1:12345/")
     for text, port in (("10.0.0.1", 80), ("93.184.215.14", 25), ("::1", 80)):
-        with pytest.raises(NoPage):
+        with pytest.raises(FetchError):
             guard.check_address(text, port)
 
 
 def test_the_dot_that_ends_a_full_name_is_dropped() -> None:
-    assert str(Guard().check_url("http://association.example./a")) == "http://association.example/a"
+    assert (
+        str(SsrfGuard().check_url("http://association.example./a"))
+        == "http://association.example/a"
+    )
 
 
 @given(st.text(max_size=80) | st.from_regex(r"https?://[^\x00]{0,60}", fullmatch=True))
 def test_no_text_makes_the_guard_stumble(text: str) -> None:
-    with suppress(NoPage):
-        url = Guard().check_url(text)
+    with suppress(FetchError):
+        url = SsrfGuard().check_url(text)
         assert url.scheme in {"http", "https"}
         assert url.raw_host
 
@@ -129,9 +132,11 @@ def test_no_text_makes_the_guard_stumble(text: str) -> None:
 @given(st.text(max_size=60))
 def test_no_redirect_makes_the_fetcher_stumble(location: str) -> None:
     fetch = Fetcher(FetchOptions(), NOW)
-    chain = Chain(httpx.URL("https://association.example/a"), {}, insecure=False, cap=1)
-    with suppress(NoPage):
-        fetch._courier.redirect(chain, location)
+    chain = RedirectChain(
+        httpx.URL("https://association.example/a"), {}, insecure=False, max_bytes=1
+    )
+    with suppress(FetchError):
+        fetch._sender.move_to_redirect(chain, location)
 
 
 async def test_a_run_begins_only_when_its_connections_go_through_the_guard(
@@ -141,16 +146,18 @@ async def test_a_run_begins_only_when_its_connections_go_through_the_guard(
     async with Fetcher(FetchOptions(), NOW):
         pass
 
-    async def unguarded(_: object, address: str, port: int, seconds: float | None) -> Connection:
+    async def unguarded(
+        _: object, address: str, port: int, seconds: float | None
+    ) -> HttpConnection:
         raise ConnectionRefusedError
 
-    monkeypatch.setattr(dialer.Direct, "dial", unguarded)
+    monkeypatch.setattr(dialer.DirectDialer, "dial", unguarded)
     with pytest.raises(RuntimeError, match="guard"):
         await Fetcher(FetchOptions(), NOW).__aenter__()
 
 
 def test_spaces_of_a_path_are_encoded_and_those_of_a_host_refused() -> None:
-    url = Guard().check_url(" http://association.example/a b ")
+    url = SsrfGuard().check_url(" http://association.example/a b ")
     assert str(url) == "http://association.example/a%20b"
 
 
@@ -163,24 +170,31 @@ async def test_no_recorded_trick_reaches_a_forbidden_address(
     dialled: list[str] = []
     cases = recorded(shared)
     site = Site(cases)
-    real = dialer.dial
+    real = dialer.open_connection
 
-    async def dial(address: str, port: int, seconds: float | None) -> Connection:
+    async def dial(address: str, port: int, seconds: float | None) -> HttpConnection:
         dialled.append(address)
         return await real("127.0.0.1", server.port, seconds)
 
-    monkeypatch.setattr(dialer, "dial", dial)
+    monkeypatch.setattr(dialer, "open_connection", dial)
     wrong: list[tuple[str, object]] = []
-    async with Hostile(lambda *_: site(server.heads[-1])) as server, NameServer(zone(cases)) as names:
-        options = FetchOptions(nameservers=(names.address,), host_delay=0, retries=0, breaker_failures=99)
+    async with (
+        Hostile(lambda *_: site(server.heads[-1])) as server,
+        NameServer(zone(cases)) as names,
+    ):
+        options = FetchOptions(
+            nameservers=(names.address,), host_delay=0, max_retries=0, breaker_failures=99
+        )
         for case in cases:
             dialled.clear()
             async with Fetcher(options, NOW) as fetcher:
                 try:
-                    outcome: Page | NoPage = await fetcher.get(Ask(case["url"], registered=True))
-                except NoPage as none:
+                    outcome: Page | FetchError = await fetcher.get(
+                        PageRequest(case["url"], is_registered_link=True)
+                    )
+                except FetchError as none:
                     outcome = none
-            reached = [address for address in dialled if not is_public(ip_address(address))]
+            reached = [address for address in dialled if not is_public_address(ip_address(address))]
             allowed = isinstance(outcome, Page)
             soft = case["expected"] == "deny" and "soft" in case
             if reached or (allowed != (case["expected"] == "allow") and not soft):

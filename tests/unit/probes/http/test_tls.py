@@ -62,7 +62,9 @@ async def trusting(authority: Authority, **changes: Any) -> AsyncIterator[Fetche
 
 
 @asynccontextmanager
-async def refusing(authority: Authority, context: ssl.SSLContext) -> AsyncIterator[tuple[Fetcher, str]]:
+async def refusing(
+    authority: Authority, context: ssl.SSLContext
+) -> AsyncIterator[tuple[Fetcher, str]]:
     """As `site`, by a server in a thread: asyncio's own closes without the alert that others send."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         listening.settimeout(0.05)
@@ -101,7 +103,7 @@ async def test_each_bad_certificate_has_its_own_word(authority: Authority, wrong
     """And it is asked once."""
     async with site(authority, authority.context(wrong), retries=2) as (fetch, url):
         assert told(await outcome(fetch, url)) == f"tls/{wrong}"
-        assert fetch.requests == 1
+        assert fetch.request_count == 1
 
 
 @pytest.mark.fault("F17")
@@ -159,7 +161,9 @@ async def test_a_handshake_that_is_refused_is_no_dead_site(authority: Authority)
 
 
 @pytest.mark.fault("F18")
-async def test_a_server_that_demands_a_certificate_of_us_is_no_dead_site(authority: Authority) -> None:
+async def test_a_server_that_demands_a_certificate_of_us_is_no_dead_site(
+    authority: Authority,
+) -> None:
     """In TLS 1.3 it says so after the handshake, and its reset may overtake the word."""
     async with refusing(authority, wants_certificate(authority)) as (fetch, url):
         assert told(await outcome(fetch, url)) in {"tls/handshake", "network/reset"}
@@ -167,7 +171,9 @@ async def test_a_server_that_demands_a_certificate_of_us_is_no_dead_site(authori
 
 @pytest.mark.fault("F18")
 @pytest.mark.filterwarnings("ignore:ssl.OP_NO_:DeprecationWarning")
-async def test_a_server_of_old_protocols_is_told_so_and_answers_a_second_look(authority: Authority) -> None:
+async def test_a_server_of_old_protocols_is_told_so_and_answers_a_second_look(
+    authority: Authority,
+) -> None:
     async with refusing(authority, old_protocol(authority)) as (fetch, url):
         assert told(await outcome(fetch, url)) == "tls/handshake"
         assert told(await outcome(fetch, url, insecure=True)) == "200"
@@ -221,7 +227,7 @@ async def test_a_host_that_closed_its_connection_is_spoken_to_again_in_the_sessi
 
     async with site(authority, authority.context("good"), once) as (fetch, url):
         first = await fetch.get(link(url))
-        while not all(idle.is_closed for idle in fetch._connections._idle.values()):  # noqa: ASYNC110  # nobody tells
+        while not all(idle.is_closed for idle in fetch._pool._idle_connections.values()):  # noqa: ASYNC110  # nobody tells
             await asyncio.sleep(0)
         second = await fetch.get(link(url))
     assert resumed == [False, True]
@@ -256,7 +262,9 @@ async def ports(authority: Authority, count: int, resumed: list[bool]) -> AsyncI
                 await serve_ok(reader, writer)
         writer.transport.abort()
 
-    servers = [await asyncio.start_server(handle, "127.0.0.1", 0, ssl=context) for _ in range(count)]
+    servers = [
+        await asyncio.start_server(handle, "127.0.0.1", 0, ssl=context) for _ in range(count)
+    ]
     yield [f"https://{HOST}:{server.sockets[0].getsockname()[1]}/" for server in servers]
     for server in servers:
         server.close()
@@ -268,7 +276,7 @@ async def test_a_host_whose_connection_made_room_for_others_is_spoken_to_in_its_
     authority: Authority, monkeypatch: pytest.MonkeyPatch, insecure: bool
 ) -> None:
     """More hosts rest at once than connections are kept."""
-    monkeypatch.setattr("probes.http.pool.KEPT", 1)
+    monkeypatch.setattr("probes.http.pool.MAX_IDLE_CONNECTIONS", 1)
     resumed: list[bool] = []
     async with trusting(authority) as fetch, ports(authority, 2, resumed) as (one, other):
         for url, blindly in ((one, insecure), (other, insecure), (one, False)):
@@ -276,8 +284,10 @@ async def test_a_host_whose_connection_made_room_for_others_is_spoken_to_in_its_
     assert resumed == [False, False, not insecure]
 
 
-async def test_what_is_looked_at_without_trust_is_never_trusted_for_it(authority: Authority) -> None:
+async def test_what_is_looked_at_without_trust_is_never_trusted_for_it(
+    authority: Authority,
+) -> None:
     async with site(authority, authority.context("expired")) as (fetch, url):
         assert told(await outcome(fetch, url, insecure=True)) == "200"
-        await fetch._connections.aclose()
+        await fetch._pool.aclose()
         assert told(await outcome(fetch, url)) == "tls/expired"

@@ -9,8 +9,8 @@ import pytest
 
 from probes.models.http import Page
 from probes.parsing import html, tree_backends
-from probes.runner.parser_pool import ReaderPool
-from probes.website.page_analysis import read_site
+from probes.runner.parser_pool import ParserPool
+from probes.website.page_analysis import analyze_site_page
 
 NOW = datetime(2026, 11, 20, 3, tzinfo=UTC)
 HOME, INNER = "https://annour.example/", "https://annour.example/2026/11/une-page/"
@@ -36,31 +36,36 @@ def of_corpus(folder):
 
 def plain(read_page, page, monkeypatch):
     """What a reader makes of a page where BeautifulSoup alone parses and every pattern is tried."""
-    with monkeypatch.context() as slow:
-        slow.setattr(html, "quickly", lambda body: None)
+    with monkeypatch.get_tls_context() as slow:
+        slow.setattr(html, "walk_with_lxml", lambda body: None)
         return read_page(page)
 
 
 async def apart(pages, monkeypatch, *reads):
     """The pages of which readers at work say otherwise than a plain reading."""
-    async with ReaderPool(1, deadline=60) as readers:
+    async with ParserPool(1, timeout=60) as readers:
         return [
             (page.url, one.__name__)
             for page in pages
             for one in reads
-            if await readers.read(one, page) != plain(one, page, monkeypatch)
+            if await readers.parse(one, page) != plain(one, page, monkeypatch)
         ]
 
 
 @pytest.mark.slow
 async def test_the_pages_of_the_tests_are_read_alike(monkeypatch):
     assert RECORDED
-    assert await apart(of_tests(), monkeypatch, read_site) == []
+    assert await apart(of_tests(), monkeypatch, analyze_site_page) == []
 
 
 @pytest.mark.slow
 async def test_every_page_of_the_corpus_is_read_alike(shared, monkeypatch):
-    assert await apart(of_corpus(shared / "corpus"), monkeypatch, read_site, html.document) == []
+    assert (
+        await apart(
+            of_corpus(shared / "corpus"), monkeypatch, analyze_site_page, html.parse_document
+        )
+        == []
+    )
 
 
 ODD = [
@@ -87,7 +92,7 @@ ODD = [
 
 @pytest.mark.parametrize("markup", ODD)
 def test_what_browsers_mend_is_mended_alike(markup):
-    assert html.parse(markup, HOME) == html.parse(markup, HOME, of_record=True)
+    assert html.parse_html(markup, HOME) == html.parse_html(markup, HOME, use_bs4=True)
 
 
 def test_pages_that_are_spoilt_are_mended_alike():
@@ -101,23 +106,33 @@ def test_pages_that_are_spoilt_are_mended_alike():
                 ["<", ">", "</", "<b>", "</div>", "<!--", '"', "<p>", "</html>", "<a href=/j>", " "]
             )
             markup = markup[:at] + junk + markup[at + chance.randrange(3) :]
-        assert html.parse(markup, INNER) == html.parse(markup, INNER, of_record=True), markup[:300]
+        assert html.parse_html(markup, INNER) == html.parse_html(markup, INNER, use_bs4=True), (
+            markup[:300]
+        )
 
 
 def test_what_is_nested_deeper_than_lxml_keeps_is_read_by_beautifulsoup():
     deep = "<div>" * 400 + "<a href=/deeper>deeper</a>"
-    assert tree_backends.quickly(deep.encode()) is None
-    assert [anchor.text for anchor in html.parse(deep, HOME).anchors] == ["deeper"]
+    assert tree_backends.walk_with_lxml(deep.encode()) is None
+    assert [anchor.text for anchor in html.parse_html(deep, HOME).anchors] == ["deeper"]
 
 
 def test_nobody_is_accused_on_the_word_of_a_quick_reading(monkeypatch):
     asked = []
-    really = tree_backends.wholly
-    monkeypatch.setattr(tree_backends, "wholly", lambda body: asked.append(body) or really(body))
-    parked = b"<title>annour.example</title><p>This domain is for sale. <a href=/buy>Buy this domain</a>"
+    really = tree_backends.walk_with_bs4
+    monkeypatch.setattr(
+        tree_backends, "walk_with_bs4", lambda body: asked.append(body) or really(body)
+    )
+    parked = (
+        b"<title>annour.example</title><p>This domain is for sale. <a href=/buy>Buy this domain</a>"
+    )
     page = Page(HOME, 200, {"content-type": "text/html"}, parked, NOW)
-    assert read_site(page).absence
+    assert analyze_site_page(page).absence
     assert len(asked) == 1
-    stands = b"<title>Annour</title>" + b"<p>Des ateliers, des caravanes et du soutien scolaire.</p>" * 9
-    assert not read_site(Page(HOME, 200, {"content-type": "text/html"}, stands, NOW)).absence
+    stands = (
+        b"<title>Annour</title>" + b"<p>Des ateliers, des caravanes et du soutien scolaire.</p>" * 9
+    )
+    assert not analyze_site_page(
+        Page(HOME, 200, {"content-type": "text/html"}, stands, NOW)
+    ).absence
     assert len(asked) == 1

@@ -25,18 +25,18 @@ from hypothesis import strategies as st
 import auditor
 import probes
 import storage
-from auditor.checking.checker import steps
+from auditor.checking.checker import probe_steps_for
 from auditor.config import schema
 from auditor.registry import columns, importer, spreadsheet
 from probes.dates import vocabulary
 from probes.http import host_state
 from probes.http.fetcher import FetchOptions
-from probes.http.request_chain import Chain, Courier
-from probes.http.ssrf_guard import Guard
+from probes.http.request_chain import RedirectChain, RequestSender
+from probes.http.ssrf_guard import SsrfGuard
 from probes.links import channel_registry, identify
 from probes.models.finding import Account, Finding
-from probes.models.http import NoPage
-from probes.models.probe import drive
+from probes.models.http import FetchError
+from probes.models.probe import run_offline
 from probes.text import charset, language
 from probes.urls import normalize
 from storage import sanitize
@@ -76,12 +76,14 @@ MOST_ASKED = 40
 
 def tries(examples):
     """How a property is tried: with so many examples, and more where they are explored."""
-    return settings(max_examples=MORE * examples, deadline=None, suppress_health_check=list(HealthCheck))
+    return settings(
+        max_examples=MORE * examples, deadline=None, suppress_health_check=list(HealthCheck)
+    )
 
 
 def unfit(*told):
     """Whether a text in these is one that no terminal, page or database should be given."""
-    return sanitize.clean(told) is not told
+    return sanitize.sanitize(told) is not told
 
 
 # --- which they are
@@ -94,22 +96,22 @@ NOT_COMMANDS = ("auditor.cli.main", "auditor.cli.output")
 """Modules that read nothing of strangers': the practice web, the command line, makers of words and paper, and
 what workers begin with."""
 EXCUSED = {
-    "is given what we wrote": "auditor.reference.gap_catalogue.parse auditor.reports.html.policy",
-    "is given our templates": "auditor.rendering.templates.render",
-    "is given our own words": "auditor.rendering.svg.code probes.http.ssrf_guard.refuse",
+    "is given what we wrote": "auditor.reference.gap_catalogue.parse_gap_catalogue auditor.reports.html.build_report_csp",
+    "is given our templates": "auditor.rendering.templates.render_template",
+    "is given our own words": "auditor.rendering.svg.render_qr_code probes.http.ssrf_guard.refuse_address",
     "runs commands": "auditor.cli.main.main",
-    "is given the operator's file": "probes.http.dialer.strict",
-    "is asked for what is known": "probes.links.channel_registry.channel probes.parsing.feeds.of_posts",
-    "is asked for what is usual": "probes.website.page_analysis.usual_feeds",
-    "takes a pattern": "probes.classify.self_statements.made probes.classify.self_statements.others",
-    "takes one, too": "probes.channels.public_profile.counted probes.text.lazy_regex.may_match",
-    "takes one as text": "probes.text.lazy_regex.needed probes.text.lazy_regex.is_anchored",
-    "sends what was judged": "probes.http.connection.request",
-    "takes an exception": "probes.runner.run.crashed probes.http.errors.trouble",
-    "takes a state of tenacity's": "probes.http.request_chain.outcome_of",
-    "takes an address that was read": "probes.http.ssrf_guard.is_public probes.http.ssrf_guard.port_of",
-    "is tried by driving probes": "probes.channels.api_common.complaint probes.models.probe.drive",
-    "is tried by reading sites and lists": "probes.parsing.feeds.fields",
+    "is given the operator's file": "probes.http.dialer.create_verifying_context",
+    "is asked for what is known": "probes.links.channel_registry.get_channel probes.parsing.feeds.choose_posts_sitemap",
+    "is asked for what is usual": "probes.website.page_analysis.build_usual_feed_urls",
+    "takes a pattern": "probes.classify.self_statements.find_self_statement probes.classify.self_statements.find_other_sentences",
+    "takes one, too": "probes.channels.public_profile.parse_localized_count probes.text.lazy_regex.may_match",
+    "takes one as text": "probes.text.lazy_regex.required_literals probes.text.lazy_regex.is_anchored_at_start",
+    "sends what was judged": "probes.http.connection.build_request_head",
+    "takes an exception": "probes.runner.run.build_crashed_result probes.http.errors.map_network_error",
+    "takes a state of tenacity's": "probes.http.request_chain.get_attempt_outcome",
+    "takes an address that was read": "probes.http.ssrf_guard.is_public_address probes.http.ssrf_guard.get_port",
+    "is tried by driving probes": "probes.channels.api_common.explain_missing_account probes.models.probe.run_offline",
+    "is tried by reading sites and lists": "probes.parsing.feeds.flatten_fields",
 }
 """What is not tried by itself, and why."""
 UNTRIED = {name for names in EXCUSED.values() for name in pieces(names)}
@@ -125,7 +127,11 @@ def functions():
             if is_read and "migrations" not in one.name:
                 module = importlib.import_module(one.name)
                 for name, function in inspect.getmembers(module, inspect.isfunction):
-                    if function.__module__ == one.name and not name.startswith("_") and is_asked(function):
+                    if (
+                        function.__module__ == one.name
+                        and not name.startswith("_")
+                        and is_asked(function)
+                    ):
                         found[f"{one.name}.{name}"] = function
     return found
 
@@ -136,7 +142,11 @@ def is_asked(function):
     with suppress(NameError):
         gives = typing.get_type_hints(function).get("return")
     waits = inspect.iscoroutinefunction(function) or typing.get_origin(gives) is Generator
-    return gives not in {None, types.NoneType} and not waits and bool(inspect.signature(function).parameters)
+    return (
+        gives not in {None, types.NoneType}
+        and not waits
+        and bool(inspect.signature(function).parameters)
+    )
 
 
 @cache
@@ -178,7 +188,9 @@ def soon():
     try:
         yield
     except LateError as where:
-        raise AssertionError(f"still at work after {MOST_SECONDS} s of the processor, at {where}") from None
+        raise AssertionError(
+            f"still at work after {MOST_SECONDS} s of the processor, at {where}"
+        ) from None
     finally:
         signal.setitimer(signal.ITIMER_VIRTUAL, 0)
 
@@ -189,7 +201,7 @@ def answered(call):
         with soon():
             answer = call()
             return list(answer) if isinstance(answer, Iterator) else answer
-    except (OneLineError, NoPage) as meant:
+    except (OneLineError, FetchError) as meant:
         assert "\n" not in str(meant)  # noqa: PT017  # most give something
 
 
@@ -209,7 +221,7 @@ def test_a_parser_answers_whatever_it_is_given(module):
 
 
 LOOKS = [(name, ()) for name in CHANNELS] + [
-    (name, (name,)) for name in CHANNELS if channel_registry.interface(name)
+    (name, (name,)) for name in CHANNELS if channel_registry.get_channel_api(name)
 ]
 
 
@@ -218,7 +230,7 @@ LOOKS = [(name, ()) for name in CHANNELS] + [
 @pytest.mark.parametrize(("channel", "keyed"), LOOKS)
 def test_a_look_finds_something_whatever_it_is_answered(channel, keyed):
     """And what it finds is fit to be shown and stored, by the pages and by the interface of a channel."""
-    whose = st.sampled_from([*ON[channel], identify.identify("https://bit.ly/nour", channel)])
+    whose = st.sampled_from([*ON[channel], identify.identify_link("https://bit.ly/nour", channel)])
     accounts = st.builds(Account, st.just("nour"), URLS, whose, st.none() | made(Finding))
 
     @tries(25)
@@ -231,9 +243,9 @@ def test_a_look_finds_something_whatever_it_is_answered(channel, keyed):
             asked.append(ask)
             return waiting[(len(asked) - 1) % len(waiting)]
 
-        found = answered(lambda: drive(steps(account, keyed), answer)).finding
+        found = answered(lambda: run_offline(probe_steps_for(account, keyed), answer)).finding
         assert not unfit(found.name, found.detail, found.links)
-        assert len(found.name or "") <= charset.TITLE
+        assert len(found.name or "") <= charset.MAX_TITLE_CHARS
 
     property_of_it()
 
@@ -241,14 +253,14 @@ def test_a_look_finds_something_whatever_it_is_answered(channel, keyed):
 # --- what is the same when it is done again
 
 AGAIN = [
-    charset.clean,
-    normalize.trimmed,
-    normalize.untracked,
-    columns.bare,
-    vocabulary.unvowelled,
-    sanitize.text,
+    charset.clean_text,
+    normalize.trim_punctuation,
+    normalize.strip_tracking,
+    columns.normalize_label,
+    vocabulary.strip_arabic_vowels,
+    sanitize.sanitize_text,
 ]
-AGAIN += [language.folded, lambda text: spreadsheet.tidy([text])[0]]
+AGAIN += [language.fold_text, lambda text: spreadsheet.clean_cells([text])[0]]
 
 
 @tries(30)
@@ -264,12 +276,16 @@ def test_what_was_made_plain_is_plain(text):
 @tries(40)
 @given(spliced(LINKED, ODD, LONE) | URLS | TEXTS, COLUMNS)
 def test_a_canonical_address_names_the_same_account_and_is_its_own(typed, column):
-    told = identify.identify(typed, column)
+    told = identify.identify_link(typed, column)
     assert not unfit(told)
     assert told.key != ""
     if told.key and told.canonical:
-        again = identify.identify(told.canonical, told.channel)
-        assert (again.channel, again.key, again.canonical) == (told.channel, told.key, told.canonical)
+        again = identify.identify_link(told.canonical, told.channel)
+        assert (again.channel, again.key, again.canonical) == (
+            told.channel,
+            told.key,
+            told.canonical,
+        )
 
 
 # --- what comes over the network
@@ -278,19 +294,23 @@ def test_a_canonical_address_names_the_same_account_and_is_its_own(typed, column
 @tries(40)
 @given(URLS, st.sampled_from(["https://nour.example/a?b", "http://nour.example:80/"]))
 def test_a_redirect_leads_to_a_web_address_or_nowhere(location, at):
-    chain = Chain(httpx.URL(at), {}, insecure=False, cap=1)
-    with suppress(NoPage):
-        Courier(FetchOptions(), Guard(), None, lambda: NOW).redirect(chain, location)
-        assert str(Guard().check_url(str(chain.url))) == str(chain.url)
+    chain = RedirectChain(httpx.URL(at), {}, insecure=False, max_bytes=1)
+    with suppress(FetchError):
+        RequestSender(FetchOptions(), SsrfGuard(), None, lambda: NOW).move_to_redirect(
+            chain, location
+        )
+        assert str(SsrfGuard().check_url(str(chain.url))) == str(chain.url)
 
 
 @tries(40)
-@given(st.none() | spliced(DATED, ODD, ("120", "GMT", "Fri, "), most=3), st.integers(200, 999), BODIES)
+@given(
+    st.none() | spliced(DATED, ODD, ("120", "GMT", "Fri, "), most=3), st.integers(200, 999), BODIES
+)
 def test_a_wait_is_no_longer_than_may_be_and_any_robots_txt_says_something(value, status, body):
-    wait = host_state.retry_after(value, NOW)
-    assert wait is None or 0 <= wait <= host_state.LONGEST_WAIT
-    robots = host_state.robots_of(status, b"User-agent: *\nDisallow: " + body, "auditor")
-    assert robots.allows("https://nour.example/") in {True, False}
+    wait = host_state.parse_retry_after(value, NOW)
+    assert wait is None or 0 <= wait <= host_state.MAX_RETRY_AFTER_SECONDS
+    robots = host_state.parse_robots(status, b"User-agent: *\nDisallow: " + body, "auditor")
+    assert robots.is_allowed("https://nour.example/") in {True, False}
     assert robots.crawl_delay is None or robots.crawl_delay >= 0
 
 
@@ -298,11 +318,11 @@ def test_a_wait_is_no_longer_than_may_be_and_any_robots_txt_says_something(value
 @given(
     st.none()
     | TEXTS
-    | JSON.map(lambda data: association_search.written([data]))
-    | st.lists(JSON).map(association_search.written)
+    | JSON.map(lambda data: association_search.encode_cursor([data]))
+    | st.lists(JSON).map(association_search.encode_cursor)
 )
 def test_any_cursor_is_a_place_in_the_list(given):
-    place = association_search.read(given, ("", 0))
+    place = association_search.decode_cursor(given, ("", 0))
     assert [type(part) for part in place] == [str, int]
     assert not unfit(place)
 
@@ -332,7 +352,9 @@ def spoilt_workbook(draw):
             data = packed.read(name)
             if name == spoilt:
                 at, to = sorted(draw(st.tuples(*[st.integers(0, len(data))] * 2)))
-                put = draw(st.sampled_from([b"", b"<", b"&x;", b"\xff", b"<r t='9'/>", b"<!DOCTYPE a>"]))
+                put = draw(
+                    st.sampled_from([b"", b"<", b"&x;", b"\xff", b"<r t='9'/>", b"<!DOCTYPE a>"])
+                )
                 data = data[:at] + put + data[draw(st.sampled_from([at, at + 3, to])) :]
             made.writestr(name, data)
     return out.getvalue()
@@ -340,7 +362,11 @@ def spoilt_workbook(draw):
 
 SHEETS = st.one_of(
     TABLE.map(written),
-    st.builds(lambda text, code: text.encode(code, "replace"), TABLE, st.sampled_from(["cp1256", "utf-16"])),
+    st.builds(
+        lambda text, code: text.encode(code, "replace"),
+        TABLE,
+        st.sampled_from(["cp1256", "utf-16"]),
+    ),
     spoilt_workbook(),
     st.binary(max_size=60),
     st.sampled_from([b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"sep=;\nname;x\n", b"\xff\xfe"]),
@@ -360,13 +386,16 @@ def laid(tmp_path_factory, name, data):
 @given(SHEETS)
 def test_any_file_is_a_sheet_or_an_error_of_one_line(tmp_path_factory, data):
     with laid(tmp_path_factory, "sheet", data) as path:
-        reading = answered(lambda: importer.read(path))
+        reading = answered(lambda: importer.parse_registry_spreadsheet(path))
         assert not reading or not unfit(reading.accounts, reading.associations)
 
 
 SETTINGS = spliced(
     pieces("[network] [fetch] [channels.facebook] [[rules]] [schedule] [web] [storage] [notify]"),
-    pieces("\n|name = |timeout = |at = |code = |canaries = |port = |folder = |= |0 = 1\n|[a]\nb.c = ", "|"),
+    pieces(
+        "\n|name = |timeout = |at = |code = |canaries = |port = |folder = |= |0 = 1\n|[a]\nb.c = ",
+        "|",
+    ),
     pieces('1 -1 1e400 "x" [] {} nan true 99999999 "\\u0000" 2026-11-25 00:30:00'),
     ("\n", "\n", *ODD),
 )
@@ -375,8 +404,10 @@ SETTINGS = spliced(
 @tries(25)
 @given(
     SETTINGS,
-    st.dictionaries(st.sampled_from(pieces("AUDITOR_FETCH__TIMEOUT AUDITOR_X__Y AUDITOR_WEB")), TYPED),
+    st.dictionaries(
+        st.sampled_from(pieces("AUDITOR_FETCH__TIMEOUT AUDITOR_X__Y AUDITOR_WEB")), TYPED
+    ),
 )
 def test_any_file_is_a_configuration_or_an_error_of_one_line(tmp_path_factory, text, environ):
     with laid(tmp_path_factory, "config.toml", written(text)) as path:
-        answered(lambda: schema.load(path, environ))
+        answered(lambda: schema.load_config(path, environ))

@@ -12,11 +12,11 @@ from datetime import UTC, datetime
 import pytest
 
 from probes.dates import parser
-from probes.models.finding import Precision
+from probes.models.finding import DatePrecision
 from probes.models.http import Page
 from probes.parsing import feeds, html
 from probes.publication import latest
-from probes.website.page_analysis import read_site
+from probes.website.page_analysis import analyze_site_page
 
 NOW = datetime(2026, 11, 20, 3, tzinfo=UTC)
 
@@ -26,7 +26,14 @@ def page(body: bytes | str, url: str = "https://annour.example/", **headers: str
     return Page(url, 200, sent, body.encode() if isinstance(body, str) else body, NOW)
 
 
-ODD = ("http://[x", "//[x", "https://annour℀.ma/", "https://annour﹕x.ma/", "http://[::1", "https://@:@/[")
+ODD = (
+    "http://[x",
+    "//[x",
+    "https://annour℀.ma/",
+    "https://annour﹕x.ma/",
+    "http://[::1",
+    "https://@:@/[",
+)
 
 
 @pytest.mark.parametrize("href", ODD)
@@ -38,7 +45,10 @@ ODD = ("http://[x", "//[x", "https://annour℀.ma/", "https://annour﹕x.ma/", "
             '<base href="{}"><a href="/contact">contact</a>',
             '<iframe src="{}"></iframe>',
         ),
-        *('<link rel="alternate" type="application/rss+xml" href="{}">', '<link rel="canonical" href="{}">'),
+        *(
+            '<link rel="alternate" type="application/rss+xml" href="{}">',
+            '<link rel="canonical" href="{}">',
+        ),
         *('<meta property="og:url" content="{}">', '<div data-href="{}"></div>'),
     ],
 )
@@ -46,9 +56,9 @@ def test_an_address_that_cannot_be_read_costs_a_page_nothing_else(tag: str, href
     link = '<a href="/agenda">agenda</a>' if "<base" not in tag else ""
     text = "<p>Association Annour, des ateliers et du soutien scolaire pour les enfants.</p>" * 5
     body = f"<html><head><title>Annour</title></head><body>{tag.format(href)}{link}{text}</body>"
-    seen = read_site(page(body))
+    seen = analyze_site_page(page(body))
     assert seen.title == "Annour"
-    assert seen.inside == ("https://annour.example/agenda" if link else "")
+    assert seen.inner_page_url == ("https://annour.example/agenda" if link else "")
 
 
 @pytest.mark.parametrize(
@@ -56,7 +66,10 @@ def test_an_address_that_cannot_be_read_costs_a_page_nothing_else(tag: str, href
     [
         ("utf-8", ""),
         ("windows-1256", '<meta charset="windows-1256">'),
-        ("windows-1256", '<meta http-equiv="Content-Type" content="text/html; charset=windows-1256">'),
+        (
+            "windows-1256",
+            '<meta http-equiv="Content-Type" content="text/html; charset=windows-1256">',
+        ),
         ("iso-8859-6", '<meta charset="iso-8859-6">'),
         ("utf-8-sig", '<meta charset="iso-8859-1">'),
         ("utf-8", '<meta charset="windows-1256">'),
@@ -64,34 +77,46 @@ def test_an_address_that_cannot_be_read_costs_a_page_nothing_else(tag: str, href
 )
 def test_an_arabic_title_survives_its_charset(charset: str, declared: str) -> None:
     body = f"<html><head>{declared}<title>جمعية النور للتنمية</title></head><body></body></html>"
-    assert html.document(page(body.encode(charset))).title == "جمعية النور للتنمية"
+    assert html.parse_document(page(body.encode(charset))).title == "جمعية النور للتنمية"
 
 
 def test_arabic_without_any_label_is_guessed() -> None:
-    words = "تنظم الجمعية قافلة طبية لفائدة ساكنة الدواوير المجاورة وتدعو الجميع إلى الحضور والمشاركة. " * 8
+    words = (
+        "تنظم الجمعية قافلة طبية لفائدة ساكنة الدواوير المجاورة وتدعو الجميع إلى الحضور والمشاركة. "
+        * 8
+    )
     body = f"<html><head><title>جمعية النور</title></head><body><p>{words}</p></body></html>"
-    assert html.document(page(body.encode("windows-1256"))).title == "جمعية النور"
+    assert html.parse_document(page(body.encode("windows-1256"))).title == "جمعية النور"
 
 
 def test_french_without_any_label_keeps_its_accents() -> None:
     words = "L'association organise à l'été des activités d'éducation, où chacun a été invité. " * 8
     body = f"<title>Fédération des œuvres</title><p>{words}</p>".encode("cp1252")
-    assert html.document(page(body)).title == "Fédération des œuvres"
+    assert html.parse_document(page(body)).title == "Fédération des œuvres"
 
 
 @pytest.mark.fault("F20")
-@pytest.mark.parametrize("label", ["idna", "rot13", "hex", "punycode", "undefined", "no-such", "utf-16", ""])
+@pytest.mark.parametrize(
+    "label", ["idna", "rot13", "hex", "punycode", "undefined", "no-such", "utf-16", ""]
+)
 def test_an_absurd_charset_is_not_believed(label: str) -> None:
     body = b"<title>Fr\xe9quence</title><p>caf\xe9</p>"
-    assert "quence" in html.document(page(body, content_type=f"text/html; charset={label}")).title
+    assert (
+        "quence"
+        in html.parse_document(page(body, content_type=f"text/html; charset={label}")).title
+    )
 
 
 @pytest.mark.fault("F23")
 def test_a_title_is_stored_clean_and_short() -> None:
-    body = "<title>Good\0 \u202eevil\u202c\u0007 &lt;/script&gt; &#xD800; " + "x" * (1 << 20) + "</title>"
-    title = html.document(page(body)).title
+    body = (
+        "<title>Good\0 \u202eevil\u202c\u0007 &lt;/script&gt; &#xD800; "
+        + "x" * (1 << 20)
+        + "</title>"
+    )
+    title = html.parse_document(page(body)).title
     assert title.startswith("Good evil </script> ")
-    assert len(title) <= html.TITLE == 300
+    assert len(title) <= html.MAX_TITLE_CHARS == 300
     assert not {unicodedata.category(letter) for letter in title} & {"Cc", "Cf", "Cs"}
 
 
@@ -99,7 +124,9 @@ def test_a_title_is_stored_clean_and_short() -> None:
 def test_a_name_told_in_json_is_as_clean() -> None:
     """JSON can say half of a surrogate pair, which no database takes."""
     said = r'{"@type": "NGO", "name": "Amal\ud800 \u202e\u0000nour"}'
-    found = read_site(page(f'<script type="application/ld+json">{said}</script><p>Association</p>'))
+    found = analyze_site_page(
+        page(f'<script type="application/ld+json">{said}</script><p>Association</p>')
+    )
     assert not {unicodedata.category(letter) for letter in repr(found)} & {"Cc", "Cs"}
     assert not re.search(r"\\u(d8|dc|202e)|\\x00", repr(found))
 
@@ -110,7 +137,7 @@ def test_a_name_told_in_json_is_as_clean() -> None:
 def test_a_body_without_a_tag_is_only_its_words(body: bytes) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        found = html.document(page(body))
+        found = html.parse_document(page(body))
     assert found.text == body.decode().strip()
 
 
@@ -120,18 +147,21 @@ def test_a_body_without_a_tag_is_only_its_words(body: bytes) -> None:
 @pytest.mark.parametrize("of_record", [False, True])
 def test_xml_declarations_are_no_words_of_a_page(declared: str, of_record: bool) -> None:
     url = "https://annour.example/"
-    assert html.parse(f"{declared}<p>Bonjour</p>", url, of_record=of_record).text == "Bonjour"
+    assert html.parse_html(f"{declared}<p>Bonjour</p>", url, use_bs4=of_record).text == "Bonjour"
 
 
 def test_nor_are_they_of_a_text_without_a_tag() -> None:
-    assert html.parse('<?xml version="1.0"?> Bonjour', "https://annour.example/").text == "Bonjour"
+    assert (
+        html.parse_html('<?xml version="1.0"?> Bonjour', "https://annour.example/").text
+        == "Bonjour"
+    )
 
 
 def test_an_xml_declaration_changes_nothing() -> None:
     body = '<?xml version="1.0" encoding="iso-8859-1"?><html xmlns="http://www.w3.org/1999/xhtml"><title>Été</title></html>'
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert html.document(page(body)).title == "Été"
+        assert html.parse_document(page(body)).title == "Été"
 
 
 @pytest.mark.fault("F25")
@@ -141,11 +171,16 @@ def test_an_xml_declaration_changes_nothing() -> None:
     ids=["pdf", "jpeg", "zip", "png"],
 )
 def test_what_is_no_page_is_not_parsed(start: bytes) -> None:
-    assert html.document(page(start + b"<title>no</title>", content_type="text/html")).title == ""
+    assert (
+        html.parse_document(page(start + b"<title>no</title>", content_type="text/html")).title
+        == ""
+    )
 
 
 def test_a_document_crosses_to_another_process() -> None:
-    found = html.document(page('<title>A</title><a href="/b">b</a><time datetime="2026-01-02">2</time>'))
+    found = html.parse_document(
+        page('<title>A</title><a href="/b">b</a><time datetime="2026-01-02">2</time>')
+    )
     assert pickle.loads(pickle.dumps(found)) == found
 
 
@@ -154,7 +189,7 @@ def test_a_link_knows_where_it_stood() -> None:
       <div class="share-buttons"><ul class="social"><a href="/c">c</a></ul></div></div>
       <section id="comments"><a href="/d">d</a></section>
       <footer><nav><a href="/e">e</a></nav></footer></body>"""
-    places = {anchor.text: anchor.place for anchor in html.document(page(body)).anchors}
+    places = {anchor.text: anchor.section for anchor in html.parse_document(page(body)).anchors}
     assert places == {"a": "header", "b": "main", "c": "share", "d": "comments", "e": "footer"}
 
 
@@ -166,29 +201,49 @@ def test_a_link_knows_where_it_stood() -> None:
             ("Un", "Deux trois"),
             "Lune",
         ),
-        ('<h3>Un</h3><h2>Deux</h2><a href="/x"><img><img alt="b"><img alt="c"></a>', ("Deux",), "b"),
+        (
+            '<h3>Un</h3><h2>Deux</h2><a href="/x"><img><img alt="b"><img alt="c"></a>',
+            ("Deux",),
+            "b",
+        ),
         ('<div><h2>Un</h2></div><a href="/x">x</a><img alt="dehors">', ("Un",), ""),
         ('<div><h2>Un</h2><p>mot</p></div><a href="/x">x</a>', (), ""),
         ('<div><h2>Un</h2><a href="/y"><img></a></div><a href="/x">x</a>', (), ""),
         ('<h2>Un</h2><footer><a href="/x">x</a></footer>', (), ""),
         ('<h2><a href="/x">Un</a></h2>', (), ""),
     ],
-    ids=["ranks", "a higher one", "in its dress", "in its box", "in its box of links", "region", "itself"],
+    ids=[
+        "ranks",
+        "a higher one",
+        "in its dress",
+        "in its box",
+        "in its box of links",
+        "region",
+        "itself",
+    ],
 )
-def test_a_link_knows_its_headings_and_its_picture(body: str, heads: tuple[str, ...], alt: str) -> None:
-    [link] = [one for one in html.parse(body, "https://annour.example/").anchors if one.url.endswith("/x")]
-    assert (link.heads, link.alt) == (heads, alt)
+def test_a_link_knows_its_headings_and_its_picture(
+    body: str, heads: tuple[str, ...], alt: str
+) -> None:
+    [link] = [
+        one
+        for one in html.parse_html(body, "https://annour.example/").anchors
+        if one.url.endswith("/x")
+    ]
+    assert (link.headings, link.image_alt) == (heads, alt)
 
 
 def test_an_inline_pictures_title_is_not_the_pages() -> None:
     body = "<body><svg><title>icon</title></svg></body><title>Annour</title>"
-    assert html.document(page(body)).title == "Annour"
+    assert html.parse_document(page(body)).title == "Annour"
 
 
 def test_broken_json_ld_costs_only_itself() -> None:
     body = """<script type="application/ld+json">{broken</script>
       <script type="application/ld+json">{"@graph": [{"@type": "NGO", "name": "Annour"}]}</script>"""
-    assert {"NGO"} == {schema["@type"] for schema in html.document(page(body)).schemas if "@type" in schema}
+    assert {"NGO"} == {
+        schema["@type"] for schema in html.parse_document(page(body)).json_ld if "@type" in schema
+    }
 
 
 @pytest.mark.fault("F22")
@@ -208,8 +263,10 @@ def test_broken_json_ld_costs_only_itself() -> None:
 )
 def test_hostile_markup_stays_within_its_cpu(body: bytes) -> None:
     before = time.process_time()
-    read_site(page(body, "https://annour.example/page"))
-    assert time.process_time() - before < 6  # 2 s by itself; the worker's deadline is the real bound
+    analyze_site_page(page(body, "https://annour.example/page"))
+    assert (
+        time.process_time() - before < 6
+    )  # 2 s by itself; the worker's deadline is the real bound
 
 
 RSS = """<rss version="2.0"><channel><title>Annour</title><pubDate>Thu, 19 Nov 2026 08:00:00 +0000</pubDate>
@@ -218,8 +275,8 @@ RSS = """<rss version="2.0"><channel><title>Annour</title><pubDate>Thu, 19 Nov 2
 
 
 def newest(body: str) -> str | None:
-    told = latest.in_feed(feeds.feed(page(body)), NOW)
-    return told.newest.iso() if told else None
+    told = latest.find_latest_in_feed(feeds.parse_feed(page(body)), NOW)
+    return told.newest.format_iso() if told else None
 
 
 def test_the_newest_item_counts_and_not_the_feeds_own_date() -> None:
@@ -248,13 +305,15 @@ def test_atom_prefers_publication_to_change() -> None:
 )
 def test_nonsense_and_future_dates_are_no_activity(date: str) -> None:
     assert (
-        newest(f"<rss><channel><title>A</title><item><pubDate>{date}</pubDate></item></channel></rss>")
+        newest(
+            f"<rss><channel><title>A</title><item><pubDate>{date}</pubDate></item></channel></rss>"
+        )
         is None
     )
 
 
 def test_a_page_served_for_a_feed_is_none() -> None:
-    assert feeds.feed(page("<!doctype html><title>404</title><p>2026-11-01")) is None
+    assert feeds.parse_feed(page("<!doctype html><title>404</title><p>2026-11-01")) is None
 
 
 LAUGHS = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 10))
@@ -267,8 +326,8 @@ DECLARED = {
     "parameter": '<!DOCTYPE r [<!ENTITY % p SYSTEM "{url}"> %p;]>',
 }
 DOCUMENTS = {
-    feeds.feed: "<rss><channel><title>{}</title><item><title>{}</title></item></channel></rss>",
-    feeds.sitemap: "<urlset><url><loc>https://annour.example/{}{}</loc></url></urlset>",
+    feeds.parse_feed: "<rss><channel><title>{}</title><item><title>{}</title></item></channel></rss>",
+    feeds.parse_sitemap: "<urlset><url><loc>https://annour.example/{}{}</loc></url></urlset>",
 }
 
 
@@ -296,13 +355,16 @@ def test_entities_of_a_documents_own_are_never_expanded_and_nothing_is_opened(
 
 def test_a_sitemap_index_names_its_sitemaps() -> None:
     body = "<sitemapindex><sitemap><loc>https://a.example/post-sitemap.xml</loc></sitemap></sitemapindex>"
-    found = feeds.sitemap(page(body))
+    found = feeds.parse_sitemap(page(body))
     assert found is not None
-    assert found.maps == (("https://a.example/post-sitemap.xml", None),)
+    assert found.child_sitemaps == (("https://a.example/post-sitemap.xml", None),)
 
 
 def test_a_compact_date_is_a_date() -> None:
-    assert parser.moment("20260314") == (datetime(2026, 3, 14, tzinfo=UTC), Precision.DAY)
+    assert parser.parse_machine_date("20260314") == (
+        datetime(2026, 3, 14, tzinfo=UTC),
+        DatePrecision.DAY,
+    )
 
 
 @pytest.mark.parametrize(
@@ -319,17 +381,24 @@ def test_a_compact_date_is_a_date() -> None:
     ],
 )
 def test_a_machines_moment_is_read_in_its_own_zone(text: str, moment: str) -> None:
-    found = parser.moment(text)
+    found = parser.parse_machine_date(text)
     assert found is not None
     assert found[0].strftime("%Y-%m-%dT%H:%M:%S") == moment
 
 
 @pytest.mark.parametrize(
     "text",
-    ["0000-00-00 00:00:00", "-0001-11-30T00:00:00+00:00", "1970-01-01", "0", "il y a 3 jours", "demain"],
+    [
+        "0000-00-00 00:00:00",
+        "-0001-11-30T00:00:00+00:00",
+        "1970-01-01",
+        "0",
+        "il y a 3 jours",
+        "demain",
+    ],
 )
 def test_an_empty_date_is_none(text: str) -> None:
-    assert parser.moment(text) is None
+    assert parser.parse_machine_date(text) is None
 
 
 def test_json_ld_with_two_days_and_a_fault_is_no_page() -> None:
@@ -337,4 +406,4 @@ def test_json_ld_with_two_days_and_a_fault_is_no_page() -> None:
         '<script type="application/ld+json">[{"@type": "NewsArticle", "datePublished": "2026-10-01",},'
         '{"@type": "NewsArticle", "datePublished": "2026-10-02"}]</script>'
     )
-    assert html.document(page(body)).schemas == ()
+    assert html.parse_document(page(body)).json_ld == ()

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probes.publication.latest import median_gap
+from probes.publication.latest import compute_median_gap_days
 
 START = datetime(2026, 3, 2, 21, 0, tzinfo=UTC)
 
@@ -30,20 +30,20 @@ def _after(*days: float) -> list[datetime]:
 def test_the_rhythm_is_the_median_gap_in_whole_days_whatever_the_order(
     days: tuple[int, ...], gap: int
 ) -> None:
-    assert median_gap(_after(*days)) == gap
+    assert compute_median_gap_days(_after(*days)) == gap
 
 
 @pytest.mark.parametrize("days", [(), (0,), (0, 9)])
 def test_fewer_than_three_days_make_no_rhythm(days: tuple[int, ...]) -> None:
-    assert median_gap(_after(*days)) is None
+    assert compute_median_gap_days(_after(*days)) is None
 
 
 def test_many_entries_of_one_evening_are_one_publication() -> None:
-    assert median_gap(_after(0, 0.01, 0.02, 0.03, 0.04)) is None
-    assert median_gap(_after(0, 0.01, 0.02, 10, 20)) == 10
+    assert compute_median_gap_days(_after(0, 0.01, 0.02, 0.03, 0.04)) is None
+    assert compute_median_gap_days(_after(0, 0.01, 0.02, 10, 20)) == 10
 
 
 @given(st.lists(st.datetimes(timezones=st.just(UTC)), max_size=8))
 def test_any_moments_have_a_rhythm_of_a_day_or_more_or_none(whens: list[datetime]) -> None:
-    gap = median_gap(whens)
+    gap = compute_median_gap_days(whens)
     assert gap is None or gap >= 1

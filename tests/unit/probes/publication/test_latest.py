@@ -9,7 +9,7 @@ import pytest
 from probes.models.http import Page
 from probes.parsing import html
 from probes.publication import latest
-from probes.publication.htmldate_fallback import guesses
+from probes.publication.htmldate_fallback import guess_dates
 
 NOW = datetime(2026, 11, 20, 3, tzinfo=UTC)
 STORY = (
@@ -18,7 +18,8 @@ STORY = (
     " et à tous, sans inscription et sans frais, et le thé est offert après chaque atelier."
 )
 HISTORY = (
-    "تعمل الجمعية منذ سنوات إلى جانب أسر الحي في مجال محو الأمية ودعم التلاميذ كل يوم سبت بدار الشباب. " * 3
+    "تعمل الجمعية منذ سنوات إلى جانب أسر الحي في مجال محو الأمية ودعم التلاميذ كل يوم سبت بدار الشباب. "
+    * 3
 )
 
 
@@ -28,17 +29,15 @@ def of_page(
     title = "حصيلة الموسم" if "حصيلة" in body else "Le bilan de la saison"
     markup = f'<html lang="{lang}"><head><title>{title} – Annour</title></head><body>{body}</body></html>'
     page = Page(url, 200, {}, markup.encode(), now)
-    found = latest.Dating(html.document(page), now).of_page(lambda: markup)
-    return found.iso()[:10] if found else None
+    found = latest.PageDateFinder(html.parse_document(page), now).find_page_date(lambda: markup)
+    return found.format_iso()[:10] if found else None
 
 
 def of_home(body: str, now: datetime = NOW, lang: str = "fr") -> str | None:
-    markup = (
-        f'<html lang="{lang}"><head><title>Annour</title></head><body><h1>Annour</h1>{body}</body></html>'
-    )
+    markup = f'<html lang="{lang}"><head><title>Annour</title></head><body><h1>Annour</h1>{body}</body></html>'
     page = Page("https://annour.example/", 200, {}, markup.encode(), now)
-    told = latest.Dating(html.document(page), now).newest()
-    return told.newest.iso()[:10] if told else None
+    told = latest.PageDateFinder(html.parse_document(page), now).find_newest_publication()
+    return told.newest.format_iso()[:10] if told else None
 
 
 H = "<h1>Le bilan de la saison</h1>"
@@ -69,7 +68,10 @@ DATELINES = {
         "2026-05-03",
     ),
     "in a line with the author after": (f"{H}<p>3 mai 2026 par Salma B.</p>{P}", "2026-05-03"),
-    "said by whom, in English": (f"{H}<p>By Salma B. on May 3, 2026 in the news of all</p>{P}", "2026-05-03"),
+    "said by whom, in English": (
+        f"{H}<p>By Salma B. on May 3, 2026 in the news of all</p>{P}",
+        "2026-05-03",
+    ),
     "said by whom, in Arabic": (
         f"{AR}<p>بواسطة سلمى في 3 ماي 2026</p><p>{HISTORY}</p>",
         "2026-05-03",
@@ -90,7 +92,10 @@ DATELINES = {
         "2026-05-03",
     ),
     "Czech": (f"{H}<p>3. prosince 2025</p>{P}", "2025-12-03"),
-    "German": (f"{H}<p>Dieser Beitrag wurde am Sonntag, 3. Mai 2026 veröffentlicht</p>{P}", "2026-05-03"),
+    "German": (
+        f"{H}<p>Dieser Beitrag wurde am Sonntag, 3. Mai 2026 veröffentlicht</p>{P}",
+        "2026-05-03",
+    ),
     "a place and the day": (f"{H}<p>Rabat, le 3 mai 2026</p>{P}", "2026-05-03"),
     "a place and the day, without a comma": (f"{H}<p>Salé le 3 mai 2026</p>{P}", "2026-05-03"),
     "a place, a land and the day": (f"{H}<p>Sidi Kacem, Maroc, le 3 mai 2026</p>{P}", "2026-05-03"),
@@ -99,10 +104,16 @@ DATELINES = {
         f"{AR}<p>الدار البيضاء في 3 ماي 2026</p><p>{HISTORY}</p>",
         "2026-05-03",
     ),
-    "a place and the day, with a colon": (f"{AR}<p>فاس، في: 3 ماي 2026</p><p>{HISTORY}</p>", "2026-05-03"),
+    "a place and the day, with a colon": (
+        f"{AR}<p>فاس، في: 3 ماي 2026</p><p>{HISTORY}</p>",
+        "2026-05-03",
+    ),
     "a place and the day, in Spanish": (f"{H}<p>Tetuán, a 3 de mayo de 2026</p>{P}", "2026-05-03"),
     "a place and the day, in German": (f"{H}<p>Neustadt, den 3. Mai 2026</p>{P}", "2026-05-03"),
-    "a place, the day and the agency": (f"{H}<b>Rabat, 3 mai 2026 (ANP)</b> – Le bal{P}", "2026-05-03"),
+    "a place, the day and the agency": (
+        f"{H}<b>Rabat, 3 mai 2026 (ANP)</b> – Le bal{P}",
+        "2026-05-03",
+    ),
     "a place and the day before the first words": (
         f"{H}<p>Neustadt, 03.05.2026. Die Tür steht wieder offen, und der Tee ist heiß.</p>{P}",
         "2026-05-03",
@@ -113,11 +124,17 @@ DATELINES = {
         "2026-05-03",
     ),
     "a press release of the day": (f"{H}<p>Pressemitteilung vom 03.05.2026</p>{P}", "2026-05-03"),
-    "a numbered press release": (f"{H}<p>Pressemitteilung 7/2026, 3. Mai 2026</p>{P}", "2026-05-03"),
+    "a numbered press release": (
+        f"{H}<p>Pressemitteilung 7/2026, 3. Mai 2026</p>{P}",
+        "2026-05-03",
+    ),
     "at the foot of a communiqué": (f"{H}{P}<p>Fait à Rabat, le 3 mai 2026.</p>", "2026-05-03"),
     "a label with its vowels": (f"{AR}<p>{HISTORY}</p><p>نُشِرَ فِي ٣ ماي ٢٠٢٦</p>", "2026-05-03"),
     "an hour of America": (f"{H}<p>Posted 03/04/2026 5:30 PM EST</p>{P}", "2026-03-04"),
-    "an hour of America, with dots": (f"{H}<p>Published: 01/09/2026 at 9:15 a.m. CDT</p>{P}", "2026-01-09"),
+    "an hour of America, with dots": (
+        f"{H}<p>Published: 01/09/2026 at 9:15 a.m. CDT</p>{P}",
+        "2026-01-09",
+    ),
     "posted on a day that else lay ahead": (f"{H}<p>Posted: 05/12/2026</p>{P}", "2026-05-12"),
     "an hour of Europe": (f"{H}<p>Posted 03/04/2026 5:30 PM CET</p>{P}", "2026-04-03"),
     "Chinese": (f"{H}<p class=date>2026年5月3日</p>{P}", "2026-05-03"),
@@ -154,34 +171,53 @@ TONGUES = {
         "es",
         "<p>Esta entrada fue publicada el domingo 3 de mayo de 2026 en la categoría de las actividades</p>",
     ),
-    "French, changed and written": ("fr", "<p>Mis à jour le 06/06/2026 à 12:00 – Créé le 03/05/2026</p>"),
+    "French, changed and written": (
+        "fr",
+        "<p>Mis à jour le 06/06/2026 à 12:00 – Créé le 03/05/2026</p>",
+    ),
 }
 
-LATEST = "".join(f"<a>Bal {n}</a><span class=post-date>{n} novembre 2026</span>" for n in (9, 12, 17))
+LATEST = "".join(
+    f"<a>Bal {n}</a><span class=post-date>{n} novembre 2026</span>" for n in (9, 12, 17)
+)
 NOT_ITS_OWN = {
     "latest posts in a sidebar": ("fr", f"<aside>{LATEST}</aside>"),
     "the same, each of its own kind": (
         "fr",
-        "<aside>" + "".join(f"<i class=p{n}>{n} novembre 2026</i>" for n in (9, 12, 17)) + "</aside>",
+        "<aside>"
+        + "".join(f"<i class=p{n}>{n} novembre 2026</i>" for n in (9, 12, 17))
+        + "</aside>",
     ),
     "latest posts, in German": ("de", "<h3>Aktuelle Beiträge</h3><p class=date>3. Mai 2026</p>"),
-    "latest posts, in Spanish": ("es", "<h3>Últimas noticias</h3><p class=date>3 de mayo de 2026</p>"),
+    "latest posts, in Spanish": (
+        "es",
+        "<h3>Últimas noticias</h3><p class=date>3 de mayo de 2026</p>",
+    ),
     "most read, in Portuguese": ("pt", "<h2>Mais lidas</h2><p class=data>24/10/2026</p>"),
     "latest news, in Italian": ("it", "<h3>Ultime notizie</h3><p class=data>3 maggio 2026</p>"),
-    "latest news, in Dutch": ("nl", "<aside><h3>Laatste nieuws</h3><p>Bal – 3 mei 2026</p></aside>"),
+    "latest news, in Dutch": (
+        "nl",
+        "<aside><h3>Laatste nieuws</h3><p>Bal – 3 mei 2026</p></aside>",
+    ),
     "thoughts on it": (
         "en",
         "<h2>2 thoughts on “The whole long title of this page”</h2><p class=date>3 May 2026</p>",
     ),
     "answers to it": ("de", "<h2>2 Antworten zu „Bilanz“</h2><p class=date>3. Mai 2026</p>"),
-    "reflections on it": ("fr", "<h2>3 réflexions sur « Le bilan »</h2><p class=date>3 mai 2026</p>"),
+    "reflections on it": (
+        "fr",
+        "<h2>3 réflexions sur « Le bilan »</h2><p class=date>3 mai 2026</p>",
+    ),
     "a change, in Portuguese": ("pt", "<p class=date>Atualizado em 3 de maio de 2026</p>"),
     "a change, in Italian": ("it", "<p class=date>Ultimo aggiornamento: 3 maggio 2026</p>"),
     "a change, in Polish": ("pl", "<p class=date>Zaktualizowano: 3 maja 2026</p>"),
     "a span of days, in Spanish": ("es", "<p class=date>del 5 al 7 de marzo de 2026</p>"),
     "a span of days, in Portuguese": ("pt", "<p class=date>5 a 7 de março de 2026</p>"),
     "a change, in German": ("de", "<p class=date>Stand: 3. Mai 2026</p>"),
-    "the day of an event, in Portuguese": ("pt", "<p class=data>Data do evento: 3 de maio de 2026</p>"),
+    "the day of an event, in Portuguese": (
+        "pt",
+        "<p class=data>Data do evento: 3 de maio de 2026</p>",
+    ),
     "a deadline, in Spanish": ("es", "<p>Fecha límite: 3 de mayo de 2026</p>"),
     "a deadline, in German": ("de", "<p class=date>Anmeldeschluss: 3. Mai 2026</p>"),
     "a member since, in German": ("de", "<p class=info>Mitglied seit 3. Mai 2016</p>"),
@@ -216,7 +252,9 @@ PUBLISHED_NEVER = {
     "a foundation in Arabic": f"{AR}<p>تأسست الجمعية في</p><p>5 مارس 2012</p><p>{HISTORY}</p>",
     "a change": f"{H}<p class=date>Mis à jour le 5 mars 2026</p>{P}",
     "a change without hamza": f"{AR}<p class=date>اخر تعديل: 5 مارس 2026</p><p>{HISTORY}</p>",
-    "a change marked for machines": (f'{H}<span itemprop="dateModified">2026-03-05 15:18:01</span>{P}'),
+    "a change marked for machines": (
+        f'{H}<span itemprop="dateModified">2026-03-05 15:18:01</span>{P}'
+    ),
     "a day of prayer": f"{H}<p class=info>Fajr, 19 novembre 2026 : 5h42</p>{P}",
     "a Hijri day": f"{AR}<p class=date>15 محرم 1446</p><p>{HISTORY}</p>",
     "a comment": f"{H}{P}<h3>2 commentaires</h3><p>Hamid</p><p class=date>5 mars 2026</p><p>Bravo !</p>",
@@ -257,7 +295,10 @@ PUBLISHED_ALL_THE_SAME = {
         f"{H}<p>Publié le 3 mai 2026, mis à jour le 5 octobre 2026</p>{P}",
         "2026-05-03",
     ),
-    "a date, then changed": (f"{H}<p class=date>3 mai 2026 (modifié le 5 octobre 2026)</p>{P}", "2026-05-03"),
+    "a date, then changed": (
+        f"{H}<p class=date>3 mai 2026 (modifié le 5 octobre 2026)</p>{P}",
+        "2026-05-03",
+    ),
     "comments announced above": (
         f"<nav><p>Commentaires</p></nav>{H}<p>{STORY}</p><p class=date>3 mai 2026</p>",
         "2026-05-03",
@@ -283,7 +324,10 @@ PUBLISHED_ALL_THE_SAME = {
         f"{H}<p>Date de la publication : 3 mai 2026</p>{P}",
         "2026-05-03",
     ),
-    "an invitation to join above": (f"{AR}<p>انضم إلينا</p><p>3 ماي 2026</p><p>{HISTORY}</p>", "2026-05-03"),
+    "an invitation to join above": (
+        f"{AR}<p>انضم إلينا</p><p>3 ماي 2026</p><p>{HISTORY}</p>",
+        "2026-05-03",
+    ),
     "a trend": (f"{H}<div class=trend-date>3 mai 2026</div>{P}", "2026-05-03"),
     "broken JSON-LD": (
         '<script type="application/ld+json">{"@type": "NewsArticle", "headline": "Le "bilan"",'
@@ -291,7 +335,8 @@ PUBLISHED_ALL_THE_SAME = {
         "2026-05-03",
     ),
     "JSON-LD that names no address": (
-        LD % '{"@type": "NewsArticle", "mainEntityOfPage": "http://[x", "datePublished": "2026-05-03"}'
+        LD
+        % '{"@type": "NewsArticle", "mainEntityOfPage": "http://[x", "datePublished": "2026-05-03"}'
         + H
         + P,
         "2026-05-03",
@@ -350,7 +395,9 @@ def test_the_day_in_the_address_of_an_event_is_the_events() -> None:
 
 
 def test_a_list_of_news_has_the_newest_of_it_and_an_article_beside_one_has_none() -> None:
-    news = "".join(f'<li><time datetime="2026-0{n}-05">5.{n}.</time> Bal {n}</li>' for n in (5, 6, 7))
+    news = "".join(
+        f'<li><time datetime="2026-0{n}-05">5.{n}.</time> Bal {n}</li>' for n in (5, 6, 7)
+    )
     assert of_page(f"{H}<ul>{news}</ul>", "https://annour.example/fr/actualites/") == "2026-07-05"
     assert of_page(f"{H}{P}<ul>{news}</ul>", "https://annour.example/fr/le-bilan") is None
 
@@ -373,12 +420,18 @@ HOMES = {
     ),
     "a ticket": ("<em>18 & 19 mars 2026</em>", None),
     "a clock": ("<div class=date>Vendredi 20 novembre 2026</div>", None),
-    "a clock for machines": ('<header><time datetime="2026-11-20">20 novembre</time></header>', None),
+    "a clock for machines": (
+        '<header><time datetime="2026-11-20">20 novembre</time></header>',
+        None,
+    ),
     "news of today for machines": (
         '<article><time datetime="2026-11-20">20 novembre</time>Bal</article>',
         "2026-11-20",
     ),
-    "two languages of one day": ("<p class=date>3 mai 2026</p><p class=date>03/05/2026</p>", "2026-05-03"),
+    "two languages of one day": (
+        "<p class=date>3 mai 2026</p><p class=date>03/05/2026</p>",
+        "2026-05-03",
+    ),
     "the month first": ("<p class=date>02/17/2026</p><p class=date>02/10/2026</p>", "2026-02-17"),
     "the day first": ("<p class=date>17/02/2026</p><p class=date>10/02/2026</p>", "2026-02-17"),
     "a default post": ("<h2>Bonjour tout le monde !</h2><p class=date>3 mai 2026</p>", None),
@@ -393,7 +446,10 @@ HOMES = {
     ),
     "a law": ("<p class=info>Loi n° 75 du 3 mai 2026</p>", None),
     "an archive that counts": ("<a>novembre 2026</a> <b>12</b> <a>octobre 2026</a> <b>7</b>", None),
-    "news in boxes": ("<b>3</b><b>mai</b><b>2026</b> Bal <b>5</b><b>mai</b><b>2026</b> Fête", "2026-05-05"),
+    "news in boxes": (
+        "<b>3</b><b>mai</b><b>2026</b> Bal <b>5</b><b>mai</b><b>2026</b> Fête",
+        "2026-05-05",
+    ),
     "an archive of months": ("<ul><li>novembre 2026</li><li>octobre 2026</li></ul>", None),
     "a cookie banner": ("<div class=info>Politique mise à jour le 3 mai 2026</div>", None),
     "two-digit years": ("<p class=date>03/05/26</p>", None),
@@ -423,38 +479,43 @@ def test_the_last_ten_publications_shown_tell_the_rhythm() -> None:
     body = "".join(f"<p class=date>{day:%d/%m/%Y}</p>" for day in days)
     markup = f'<html lang="fr"><title>Annour</title>{body}'
     page = Page("https://annour.example/", 200, {}, markup.encode(), NOW)
-    told = latest.Dating(html.document(page), NOW).newest()
+    told = latest.PageDateFinder(html.parse_document(page), NOW).find_newest_publication()
     assert told is not None
-    assert told.rhythm == 7
+    assert told.rhythm_days == 7
 
 
 def test_a_page_that_is_hardly_one_is_no_error_to_tell_of(caplog) -> None:
-    assert guesses("https://annour.example/a", (), [NOW], "<p>") == [None]
+    assert guess_dates("https://annour.example/a", (), [NOW], "<p>") == [None]
     assert not caplog.records
 
 
 @pytest.mark.parametrize(
     "ahead",
-    ['<script>var x = {"datePublished": "2026-06-02"}</script>', "<aside><p>Rabat, 2 June 2026</p></aside>"],
+    [
+        '<script>var x = {"datePublished": "2026-06-02"}</script>',
+        "<aside><p>Rabat, 2 June 2026</p></aside>",
+    ],
     ids=["for machines", "in words"],
 )
 def test_a_page_is_read_anew_each_night_until_a_day_came_that_a_guess_would_find(ahead):
     now = datetime(2026, 5, 26, tzinfo=UTC)
     markup = f"<html><head><title>Camp</title></head><body><h1>Camp</h1><p>{STORY}</p>{ahead}</body></html>"
     page = Page("https://annour.example/camp-story-of-us", 200, {}, markup.encode(), now)
-    dating = latest.Dating(html.document(page), now)
-    assert dating.of_page(lambda: markup) is None
-    assert dating.until == latest.ON_NO_NIGHT
+    dating = latest.PageDateFinder(html.parse_document(page), now)
+    assert dating.find_page_date(lambda: markup) is None
+    assert dating.valid_until == latest.NEVER_VALID
 
 
 def test_a_page_is_not_trusted_where_a_day_that_htmldate_weighs_comes_within_weeks():
     now = datetime(2026, 11, 25, 1, tzinfo=UTC)
     ahead = "<p>Date limite : 15/12/2026</p>"
-    markup = f"<html lang=fr><title>Camp</title><p>Rabat, le 3 mai 2026</p><p>{STORY}</p>{ahead}</html>"
+    markup = (
+        f"<html lang=fr><title>Camp</title><p>Rabat, le 3 mai 2026</p><p>{STORY}</p>{ahead}</html>"
+    )
     page = Page("https://annour.example/projets/camp-de-la-mer", 200, {}, markup.encode(), now)
-    dating = latest.Dating(html.document(page), now)
-    dating.of_page(lambda: markup)
-    assert dating.until == latest.ON_NO_NIGHT
+    dating = latest.PageDateFinder(html.parse_document(page), now)
+    dating.find_page_date(lambda: markup)
+    assert dating.valid_until == latest.NEVER_VALID
 
 
 @pytest.mark.parametrize(
@@ -468,4 +529,4 @@ def test_a_page_is_not_trusted_where_a_day_that_htmldate_weighs_comes_within_wee
 def test_a_page_is_not_trusted_where_its_days_may_be_american_only_for_weeks(now, posted):
     markup = f"<html lang=en><title>Camp</title><p>{STORY}</p><aside>{posted}</aside></html>"
     page = Page("https://annour.example/", 200, {}, markup.encode(), now)
-    assert latest.Dating(html.document(page), now).until == latest.ON_NO_NIGHT
+    assert latest.PageDateFinder(html.parse_document(page), now).valid_until == latest.NEVER_VALID

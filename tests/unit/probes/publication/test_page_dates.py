@@ -8,8 +8,8 @@ import pytest
 from probes.channels import website
 from probes.links import identify
 from probes.models.finding import Account
-from probes.models.http import Ask, NoPage, Page
-from probes.models.probe import drive
+from probes.models.http import FetchError, Page, PageRequest
+from probes.models.probe import run_offline
 
 NOW = datetime(2026, 11, 20, 3, tzinfo=UTC)
 F = (
@@ -97,8 +97,18 @@ PAGES: dict[str, tuple[str, str, str, str | None]] = {
         " juillet 2026</span></div>",
         "2020-05-03",
     ),
-    "copyright": ("https://a.example/n/x", "", "<h1>Bilan</h1><p>" + F + "</p><p>Copyright 2024</p>", None),
-    "url": ("https://a.example/2020/03/31/bilan", "", "<h1>Bilan</h1><p>" + F + "</p>", "2020-03-31"),
+    "copyright": (
+        "https://a.example/n/x",
+        "",
+        "<h1>Bilan</h1><p>" + F + "</p><p>Copyright 2024</p>",
+        None,
+    ),
+    "url": (
+        "https://a.example/2020/03/31/bilan",
+        "",
+        "<h1>Bilan</h1><p>" + F + "</p>",
+        "2020-03-31",
+    ),
     "url month": (
         "https://a.example/2020/03/bilan",
         "",
@@ -154,7 +164,9 @@ PAGES: dict[str, tuple[str, str, str, str | None]] = {
     "home sidebar clock": (
         "https://a.example/",
         "",
-        '<header><div class="date">Vendredi 20 novembre 2026</div></header><h1>Annour</h1><p>' + F + "</p>",
+        '<header><div class="date">Vendredi 20 novembre 2026</div></header><h1>Annour</h1><p>'
+        + F
+        + "</p>",
         None,
     ),
     "home event": (
@@ -220,8 +232,10 @@ def test_the_date_of_a_page_is_its_own_publication(name: str) -> None:
     title = "Annour" if url.endswith("example/") else "Le bilan – Annour"
     markup = f"<html><head><title>{title}</title>{head}</head><body>{body}</body></html>"
 
-    def web(asked: Ask) -> Page | NoPage:
+    def web(asked: PageRequest) -> Page | FetchError:
         return Page(asked.url, 200 if asked.url == url else 404, {}, markup.encode(), NOW)
 
-    found = drive(website.probe(Account("a", url, identify.identify(url))), web).finding.last_activity
-    assert (found.iso()[:10] if found else None) == day
+    found = run_offline(
+        website.probe(Account("a", url, identify.identify_link(url))), web
+    ).finding.last_activity
+    assert (found.format_iso()[:10] if found else None) == day

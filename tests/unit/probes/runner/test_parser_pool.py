@@ -14,10 +14,20 @@ from statistics import median
 import pytest
 
 from probes.models.finding import Reason
-from probes.models.http import Hop, NoPage, Page
-from probes.runner.parser_pool import ReaderPool, Workshop
-from probes.website.page_analysis import read_site
-from tests.support.broken_parsers import die, for_ever, hoard, nest, pid, stall, stumble, swell, title
+from probes.models.http import FetchError, Hop, Page
+from probes.runner.parser_pool import ParserForkServer, ParserPool
+from probes.website.page_analysis import analyze_site_page
+from tests.support.broken_parsers import (
+    die,
+    for_ever,
+    hoard,
+    nest,
+    pid,
+    stall,
+    stumble,
+    swell,
+    title,
+)
 
 MEMORY = 400 << 20  # enough for a reader's own modules
 PAGE = Page(
@@ -29,24 +39,26 @@ PAGE = Page(
 
 
 @pytest.fixture(scope="module")
-def workshop() -> Iterator[Workshop]:
+def workshop() -> Iterator[ParserForkServer]:
     """For all these tests: it loads for longer than most of them take."""
-    with Workshop(MEMORY) as kept:
+    with ParserForkServer(MEMORY) as kept:
         yield kept
 
 
-async def read_twice(bad: object, workshop: Workshop) -> NoPage:
+async def read_twice(bad: object, workshop: ParserForkServer) -> FetchError:
     """The trouble of a bad reader; a good one must do its work after it, in the same pool."""
-    async with ReaderPool(1, deadline=0.5 if bad in {for_ever, stall} else 5, workshop=workshop) as readers:
-        with pytest.raises(NoPage) as caught:
-            await readers.read(bad, PAGE)  # type: ignore[arg-type]
-        assert await readers.read(title, PAGE) == "Association"
+    async with ParserPool(
+        1, timeout=0.5 if bad in {for_ever, stall} else 5, fork_server=workshop
+    ) as readers:
+        with pytest.raises(FetchError) as caught:
+            await readers.parse(bad, PAGE)  # type: ignore[arg-type]
+        assert await readers.parse(title, PAGE) == "Association"
     return caught.value
 
 
-async def test_a_reader_gives_back_plain_data(workshop: Workshop) -> None:
-    async with ReaderPool(1, workshop=workshop) as readers:
-        assert await readers.read(title, PAGE) == "Association"
+async def test_a_reader_gives_back_plain_data(workshop: ParserForkServer) -> None:
+    async with ParserPool(1, fork_server=workshop) as readers:
+        assert await readers.parse(title, PAGE) == "Association"
 
 
 @pytest.mark.fault("F22", "F53")
@@ -62,7 +74,7 @@ async def test_a_reader_gives_back_plain_data(workshop: Workshop) -> None:
     ],
 )
 async def test_a_bad_reader_is_stopped_and_the_pool_reads_on(
-    bad: object, detail: str, workshop: Workshop
+    bad: object, detail: str, workshop: ParserForkServer
 ) -> None:
     """The page's status and hops stay with the trouble."""
     none = await read_twice(bad, workshop)
@@ -70,10 +82,10 @@ async def test_a_bad_reader_is_stopped_and_the_pool_reads_on(
     assert (none.status, none.url, none.hops) == (200, PAGE.url, PAGE.hops)
 
 
-async def test_a_bug_of_a_reader_is_not_hidden(workshop: Workshop) -> None:
-    async with ReaderPool(1, workshop=workshop) as readers:
+async def test_a_bug_of_a_reader_is_not_hidden(workshop: ParserForkServer) -> None:
+    async with ParserPool(1, fork_server=workshop) as readers:
         with pytest.raises(KeyError):
-            await readers.read(stumble, PAGE)
+            await readers.parse(stumble, PAGE)
 
 
 BOMBS = {
@@ -86,7 +98,9 @@ BOMBS = {
 
 @pytest.mark.fault("F22")
 @pytest.mark.parametrize("name", BOMBS)
-async def test_a_page_made_to_hurt_a_parser_holds_nothing_up(name: str, workshop: Workshop) -> None:
+async def test_a_page_made_to_hurt_a_parser_holds_nothing_up(
+    name: str, workshop: ParserForkServer
+) -> None:
     """Within two seconds, read or unreadable, while the loop keeps answering within 0.1 s."""
     page = Page("https://site.example/", 200, body=BOMBS[name])
     lags: list[float] = []
@@ -97,13 +111,13 @@ async def test_a_page_made_to_hurt_a_parser_holds_nothing_up(name: str, workshop
             await asyncio.sleep(0.01)
             lags.append(time.monotonic() - before - 0.01)
 
-    async with ReaderPool(1, deadline=1.5, workshop=workshop) as readers:
-        await readers.read(title, PAGE)
+    async with ParserPool(1, timeout=1.5, fork_server=workshop) as readers:
+        await readers.parse(title, PAGE)
         watching = asyncio.create_task(watch())
         started = time.monotonic()
         try:
-            await readers.read(read_site, page)
-        except NoPage as none:
+            await readers.parse(analyze_site_page, page)
+        except FetchError as none:
             assert (none.reason, none.status) == (Reason.UNREADABLE, 200)  # noqa: PT017
         assert time.monotonic() - started < 3
         watching.cancel()
@@ -151,16 +165,16 @@ def until(true: Callable[[], bool], seconds: float = 30) -> None:
         time.sleep(0.05)
 
 
-async def test_a_worker_killed_while_idle_is_replaced(workshop: Workshop) -> None:
-    async with ReaderPool(1, deadline=2, workshop=workshop) as readers:
-        first = await readers.read(pid, PAGE)
+async def test_a_worker_killed_while_idle_is_replaced(workshop: ParserForkServer) -> None:
+    async with ParserPool(1, timeout=2, fork_server=workshop) as readers:
+        first = await readers.parse(pid, PAGE)
         os.kill(first, 9)
         second = first
         for _ in range(5):
             try:
-                second = await readers.read(pid, PAGE)
+                second = await readers.parse(pid, PAGE)
                 break
-            except NoPage:
+            except FetchError:
                 continue
     assert second != first
 
@@ -171,20 +185,22 @@ def children() -> set[str]:
 
 async def test_no_worker_outlives_its_pool() -> None:
     before = children()
-    async with ReaderPool(2) as readers:
-        worker = await readers.read(pid, PAGE)
+    async with ParserPool(2) as readers:
+        worker = await readers.parse(pid, PAGE)
     with pytest.raises(ProcessLookupError):
         os.kill(worker, 0)
     assert children() <= before
 
 
-async def test_a_workshop_that_is_kept_serves_pool_after_pool_and_no_worker_outlives_its_own() -> None:
+async def test_a_workshop_that_is_kept_serves_pool_after_pool_and_no_worker_outlives_its_own() -> (
+    None
+):
     before, workers = children(), []
-    with Workshop(MEMORY) as kept:
+    with ParserForkServer(MEMORY) as kept:
         for _ in range(2):
-            async with ReaderPool(1, deadline=60, workshop=kept) as readers:
-                workers.append(await readers.read(pid, PAGE))
-                reading = asyncio.create_task(readers.read(stall, PAGE))
+            async with ParserPool(1, timeout=60, fork_server=kept) as readers:
+                workers.append(await readers.parse(pid, PAGE))
+                reading = asyncio.create_task(readers.parse(stall, PAGE))
                 await readers_busy()
             until(lambda: has_ended(workers[-1]))
             reading.cancel()
@@ -198,9 +214,11 @@ def has_ended(process: int) -> bool:
     return not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] == "Z"
 
 
-async def test_a_cancelled_read_does_not_keep_the_pool_from_ending(workshop: Workshop) -> None:
-    async with ReaderPool(1, deadline=0.3, workshop=workshop) as readers:
-        reading = asyncio.create_task(readers.read(for_ever, PAGE))
+async def test_a_cancelled_read_does_not_keep_the_pool_from_ending(
+    workshop: ParserForkServer,
+) -> None:
+    async with ParserPool(1, timeout=0.3, fork_server=workshop) as readers:
+        reading = asyncio.create_task(readers.parse(for_ever, PAGE))
         await readers_busy()
         reading.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -213,36 +231,38 @@ async def readers_busy() -> None:
 
 
 async def test_without_workers_reading_happens_here() -> None:
-    async with ReaderPool(0) as readers:
-        assert await readers.read(pid, PAGE) == os.getpid()
-        with pytest.raises(NoPage):
-            await readers.read(nest, PAGE)
+    async with ParserPool(0) as readers:
+        assert await readers.parse(pid, PAGE) == os.getpid()
+        with pytest.raises(FetchError):
+            await readers.parse(nest, PAGE)
 
 
 async def test_a_pool_that_is_left_at_once_does_not_wait_for_its_readers_to_load() -> None:
     before = children()
-    async with ReaderPool(2):
+    async with ParserPool(2):
         pass
     assert children() <= before
 
 
 async def test_workers_come_though_what_they_are_forked_from_was_killed() -> None:
     before = children()
-    async with ReaderPool(1, deadline=0.5) as readers:
-        first = await readers.read(pid, PAGE)
+    async with ParserPool(1, timeout=0.5) as readers:
+        first = await readers.parse(pid, PAGE)
         (workshop,) = children() - before
         os.kill(int(workshop), 9)
-        with pytest.raises(NoPage):
-            await readers.read(for_ever, PAGE)
-        assert await readers.read(pid, PAGE) != first
+        with pytest.raises(FetchError):
+            await readers.parse(for_ever, PAGE)
+        assert await readers.parse(pid, PAGE) != first
 
 
-async def test_what_a_lost_worker_had_not_begun_is_read_by_the_next(workshop: Workshop) -> None:
-    async with ReaderPool(1, deadline=0.5, workshop=workshop) as readers:
-        await readers.read(title, PAGE)
+async def test_what_a_lost_worker_had_not_begun_is_read_by_the_next(
+    workshop: ParserForkServer,
+) -> None:
+    async with ParserPool(1, timeout=0.5, fork_server=workshop) as readers:
+        await readers.parse(title, PAGE)
         told = await asyncio.gather(
-            *(readers.read(read, PAGE) for read in (die, title, for_ever, title, stumble)),
+            *(readers.parse(read, PAGE) for read in (die, title, for_ever, title, stumble)),
             return_exceptions=True,
         )
     assert [told[1], told[3]] == ["Association", "Association"]
-    assert [type(told[n]) for n in (0, 2, 4)] == [NoPage, NoPage, KeyError]
+    assert [type(told[n]) for n in (0, 2, 4)] == [FetchError, FetchError, KeyError]

@@ -3,35 +3,39 @@
 import pytest
 
 from auditor.checking import checker
-from auditor.runs.run import run
+from auditor.runs.run import execute_run
 from probes.models.finding import Presence, Reason
-from probes.models.http import Ask
-from probes.models.probe import present
-from probes.runner.parser_pool import ReaderPool
-from storage.models.audit import NightState
+from probes.models.http import PageRequest
+from probes.models.probe import present_finding
+from probes.runner.parser_pool import ParserPool
+from storage.models.audit import AuditRunState
 from tests.support.killer_page import read
 from tests.support.mini_network import link, night_of, opened, register
 
 
 def steps(account, keyed=()):
-    page = yield Ask(account.identity.canonical, read=read)
-    return present(page, name=page.reading)
+    page = yield PageRequest(account.identity.canonical, parser=read)
+    return present_finding(page, name=page.reading)
 
 
 @pytest.mark.fault("F53")
 async def test_a_page_that_kills_its_reader_is_told_and_the_others_are_read(tmp_path, monkeypatch):
-    monkeypatch.setattr(checker, "steps", steps)
+    monkeypatch.setattr(checker, "probe_steps_for", steps)
     app = opened(tmp_path)
     rows = [link(f"a{number}", "website", f"a{number}") for number in range(6)]
     register(app, *rows)
-    app.web.answers = {rows[2].typed: "poison"}
-    app.readers = lambda: ReaderPool(1)
+    app.web.answers = {rows[2].typed_text: "poison"}
+    app.readers = lambda: ParserPool(1)
     for night in range(2):
         app.web.asked.clear()
-        done = await run(app, night_of(night))
-        looks = {look.account_id: look.finding for look in app.store.observations(night_id=done.id)}
+        done = await execute_run(app, night_of(night))
+        looks = {
+            look.account_id: look.finding for look in app.store.list_observations(run_id=done.id)
+        }
         troubled = [look for look in looks.values() if look.presence is not Presence.PRESENT]
-        assert (done.state, len(looks)) == (NightState.DONE, 6)
-        assert [(one.presence, one.reason) for one in troubled] == [(Presence.UNKNOWN, Reason.UNREADABLE)]
-        assert app.web.asked.count(rows[2].typed) == 1
+        assert (done.state, len(looks)) == (AuditRunState.DONE, 6)
+        assert [(one.presence, one.reason) for one in troubled] == [
+            (Presence.UNKNOWN, Reason.UNREADABLE)
+        ]
+        assert app.web.asked.count(rows[2].typed_text) == 1
     app.store.close()

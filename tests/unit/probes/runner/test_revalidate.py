@@ -10,20 +10,20 @@ from pathlib import Path
 
 import pytest
 
-from auditor.checking.checker import EVERY, is_possible, past
-from auditor.evaluation.reevaluate import rejudge
-from auditor.evidence import kept
-from auditor.runs.run import run
+from auditor.checking.checker import FULL_CHECK_EVERY_DAYS, can_be_revalidated, find_previous_result
+from auditor.evaluation.reevaluate import reevaluate
+from auditor.evidence import build_evidence
+from auditor.runs.run import execute_run
 from probes.channels import website
 from probes.http.fetcher import Fetcher, FetchOptions
 from probes.links import identify
 from probes.models.finding import Account, Activity, Presence, Reason
-from probes.models.http import Ask, Hop, NoPage, Page, Validators
-from probes.models.probe import Look
+from probes.models.http import CacheValidators, FetchError, Hop, Page, PageRequest
+from probes.models.probe import ProbeResult
 from probes.publication import latest
-from probes.runner.parser_pool import ReaderPool
-from probes.runner.run import look, repeated
-from storage.models.audit import AccountRow, LastLook, NightState, Observation
+from probes.runner.parser_pool import ParserPool
+from probes.runner.run import revalidate, run_probe
+from storage.models.audit import AccountRow, AuditRunState, LastObservation, Observation
 from tests.support.hostile_server.fetching import fetcher, link
 from tests.support.hostile_server.server import Hostile, answer, moved
 from tests.support.mini_network import START, Small, configured, opened, register
@@ -33,13 +33,14 @@ LATER = NIGHT + timedelta(days=1)
 URL = "https://annour.example/"
 FEED = "https://annour.example/feed/"
 WORDS = (
-    "Nous aidons les enfants du quartier à apprendre à lire, chaque samedi à la maison de la jeunesse. " * 9
+    "Nous aidons les enfants du quartier à apprendre à lire, chaque samedi à la maison de la jeunesse. "
+    * 9
 )
 HEAD = "<title>Annour</title><link rel=alternate type=application/rss+xml href=/feed/>"
 HOME = f"<html lang=fr><head>{HEAD}</head><body><h1>Annour</h1><p>{WORDS}</p></body></html>"
 ITEM = "<item><title>Une rentrée</title><pubDate>Mon, 16 Nov 2026 10:00:00 +0000</pubDate></item>"
 RSS = f"<rss version='2.0'><channel><title>Annour</title>{ITEM}</channel></rss>"
-ACCOUNT = Account("a", URL, identify.identify(URL))
+ACCOUNT = Account("a", URL, identify.identify_link(URL))
 
 
 class Site:
@@ -52,21 +53,23 @@ class Site:
         self.more: dict[str, object] = {}
         self.gone = ""
         self.fault = ""
-        self.asked: list[Ask] = []
+        self.asked: list[PageRequest] = []
         self.sent = 0
 
-    async def get(self, ask: Ask) -> Page:
+    async def get(self, ask: PageRequest) -> Page:
         self.asked.append(ask)
         if self.fault and not ask.insecure:
-            raise NoPage(Reason.TLS, self.fault)
+            raise FetchError(Reason.TLS, self.fault)
         if self.gone == "its name":
-            raise NoPage(Reason.NO_SUCH_HOST, "no such name")
+            raise FetchError(Reason.NO_SUCH_HOST, "no such name")
         if self.gone == "its page":
             body = b"<title>404</title><h1>Page introuvable</h1>"
-            page = Page(ask.url, 404, {"content-type": "text/html"}, body, self.now, (Hop(ask.url, 404),))
+            page = Page(
+                ask.url, 404, {"content-type": "text/html"}, body, self.now, (Hop(ask.url, 404),)
+            )
             return replace(page, digest=sha256(body).hexdigest())
         if ask.url not in self.pages:
-            raise NoPage(Reason.NETWORK, "refused")
+            raise FetchError(Reason.NETWORK, "refused")
         body, kind = (part.encode() for part in self.pages[ask.url])
         tag = sha256(body).hexdigest()[:8]
         known = ask.validators and ask.validators.etag == tag and not self.mute
@@ -89,39 +92,46 @@ class Bodies(dict[str, bytes]):
 
 
 DAY = LATER.date()
-ROW = AccountRow("a", URL, identify.identify(URL), id=EVERY + (2 - DAY.toordinal()) % EVERY)
+ROW = AccountRow(
+    "a",
+    URL,
+    identify.identify_link(URL),
+    id=FULL_CHECK_EVERY_DAYS + (2 - DAY.toordinal()) % FULL_CHECK_EVERY_DAYS,
+)
 """Its night to be read anew was that before the first look."""
 
 
-def observed(seen: Look, bodies: Bodies, at: datetime = NIGHT) -> Observation:
-    pieces = tuple(kept(exchange, bodies) for exchange in seen.exchanges)
+def observed(seen: ProbeResult, bodies: Bodies, at: datetime = NIGHT) -> Observation:
+    pieces = tuple(build_evidence(exchange, bodies) for exchange in seen.exchanges)
     return Observation(ROW.id or 0, 1, at, seen.finding, pieces, website.VERSION)
 
 
 async def first(site: Site, bodies: Bodies) -> Observation:
-    async with ReaderPool(0) as readers:
-        return observed(await look(website.probe(ACCOUNT), site, readers), bodies)
+    async with ParserPool(0) as readers:
+        return observed(await run_probe(website.probe(ACCOUNT), site, readers), bodies)
 
 
-def of_last_night(last: Observation, day: date = DAY) -> LastLook:
-    return LastLook(day - timedelta(days=1), last)
+def of_last_night(last: Observation, day: date = DAY) -> LastObservation:
+    return LastObservation(day - timedelta(days=1), last)
 
 
-async def again(last: Observation, site: Site, bodies: Bodies, day: date = DAY) -> Look:
-    before = past(ROW, of_last_night(last), website.VERSION, day, bodies.get)
+async def again(last: Observation, site: Site, bodies: Bodies, day: date = DAY) -> ProbeResult:
+    before = find_previous_result(ROW, of_last_night(last), website.VERSION, day, bodies.get)
     assert before is not None
-    async with ReaderPool(0) as readers:
-        return await repeated(before, website.probe(ACCOUNT), site, readers)
+    async with ParserPool(0) as readers:
+        return await revalidate(before, website.probe(ACCOUNT), site, readers)
 
 
 @pytest.mark.parametrize("mute", [False, True])
-async def test_an_unchanged_site_is_as_it_was_and_no_page_of_it_is_read(mute: bool, monkeypatch) -> None:
+async def test_an_unchanged_site_is_as_it_was_and_no_page_of_it_is_read(
+    mute: bool, monkeypatch
+) -> None:
     bodies = Bodies()
     last = await first(Site(mute=mute), bodies)
-    monkeypatch.setattr(ReaderPool, "read", None)
+    monkeypatch.setattr(ParserPool, "parse", None)
     site = Site(LATER, mute=mute)
     seen = await again(last, site, bodies)
-    assert seen.as_before
+    assert seen.is_unchanged
     assert seen.finding == last.finding
     assert [ask.url for ask in site.asked] == [URL, FEED]
     assert bool(site.sent) is mute
@@ -134,12 +144,14 @@ def tokened(site: Site, token: str) -> Site:
     return site
 
 
-async def test_a_page_whose_tokens_alone_are_others_is_as_it_was_and_is_not_read(monkeypatch) -> None:
+async def test_a_page_whose_tokens_alone_are_others_is_as_it_was_and_is_not_read(
+    monkeypatch,
+) -> None:
     bodies = Bodies()
     last = await first(tokened(Site(), "8yJbVD5xohi"), bodies)
-    monkeypatch.setattr(ReaderPool, "read", None)
+    monkeypatch.setattr(ParserPool, "parse", None)
     seen = await again(last, tokened(Site(LATER), "x0hiEzPQdci"), bodies)
-    assert seen.as_before
+    assert seen.is_unchanged
     assert seen.finding == last.finding
 
 
@@ -148,7 +160,7 @@ async def test_a_page_whose_earlier_body_is_lost_is_read_whatever_its_tokens_are
     last = await first(tokened(Site(), "8yJbVD5xohi"), bodies)
     bodies.clear()
     seen = await again(last, tokened(Site(LATER), "x0hiEzPQdci"), bodies)
-    assert not seen.as_before
+    assert not seen.is_unchanged
     assert seen.finding == last.finding
 
 
@@ -158,12 +170,14 @@ async def test_a_page_that_changed_beside_its_tokens_is_read_as_it_came() -> Non
     site = tokened(Site(LATER), "x0hiEzPQdci")
     site.pages[URL] = (site.pages[URL][0].replace("samedi", "dimanche"), "text/html")
     seen = await again(last, site, bodies)
-    assert not seen.as_before
-    assert b"dimanche" in seen.exchanges[0].answer.body  # type: ignore[union-attr]
+    assert not seen.is_unchanged
+    assert b"dimanche" in seen.exchanges[0].outcome.body  # type: ignore[union-attr]
 
 
 CHANGES: dict[str, Callable[[Site], object]] = {
-    "the page": lambda site: site.pages.update({URL: (HOME.replace("samedi", "dimanche"), "text/html")}),
+    "the page": lambda site: site.pages.update(
+        {URL: (HOME.replace("samedi", "dimanche"), "text/html")}
+    ),
     "the feed": lambda site: site.pages.update(
         {FEED: (RSS.replace("16 Nov", "23 Nov"), "application/rss+xml")}
     ),
@@ -177,18 +191,28 @@ CHANGES: dict[str, Callable[[Site], object]] = {
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 @pytest.mark.parametrize("mute", [False, True])
-async def test_what_changed_is_seen_as_by_one_who_looks_for_the_first_time(change, mute: bool) -> None:
+async def test_what_changed_is_seen_as_by_one_who_looks_for_the_first_time(
+    change, mute: bool
+) -> None:
     bodies = Bodies()
     last = await first(Site(mute=mute), bodies)
     site, fresh = Site(LATER, mute=mute), Site(LATER, mute=mute)
     change(site)
     change(fresh)
     seen = await again(last, site, bodies)
-    assert not seen.as_before
+    assert not seen.is_unchanged
     assert seen.finding == (await first(fresh, Bodies())).finding
-    assert [ask.url for ask in site.asked] == [ask.url for ask in fresh.asked], "nothing is asked twice"
-    shown = [(one.ask.url, one.answer.body) for one in seen.exchanges if isinstance(one.answer, Page)]
-    assert all(body for _, body in shown), "a page that the server did not send comes from the archive"
+    assert [ask.url for ask in site.asked] == [ask.url for ask in fresh.asked], (
+        "nothing is asked twice"
+    )
+    shown = [
+        (one.request.url, one.outcome.body)
+        for one in seen.exchanges
+        if isinstance(one.outcome, Page)
+    ]
+    assert all(body for _, body in shown), (
+        "a page that the server did not send comes from the archive"
+    )
 
 
 async def test_a_site_that_was_slow_once_is_not_called_slow_for_ever() -> None:
@@ -214,14 +238,14 @@ async def test_a_page_that_is_lost_from_the_archive_is_asked_for_whole() -> None
 async def test_a_page_kept_without_its_visitors_is_known_by_what_came() -> None:
     bodies = Bodies()
     site = Site()
-    async with ReaderPool(0) as readers:
-        seen = await look(website.probe(ACCOUNT), site, readers)
+    async with ParserPool(0) as readers:
+        seen = await run_probe(website.probe(ACCOUNT), site, readers)
     cut = tuple(
-        replace(one, answer=replace(one.answer, body=one.answer.body[:-1]))  # type: ignore[union-attr,arg-type]
+        replace(one, outcome=replace(one.outcome, body=one.outcome.body[:-1]))  # type: ignore[union-attr,arg-type]
         for one in seen.exchanges
     )
     seen = await again(observed(replace(seen, exchanges=cut), bodies), Site(LATER), bodies)
-    assert seen.as_before
+    assert seen.is_unchanged
 
 
 def unrepeatable() -> dict[str, Callable[[Observation], Observation]]:
@@ -229,7 +253,9 @@ def unrepeatable() -> dict[str, Callable[[Observation], Observation]]:
         return lambda last: replace(last, finding=replace(last.finding, **how))  # type: ignore[arg-type]
 
     def shown(**how: object) -> Callable[[Observation], Observation]:
-        return lambda last: replace(last, evidence=tuple(replace(piece, **how) for piece in last.evidence))  # type: ignore[arg-type]
+        return lambda last: replace(
+            last, evidence=tuple(replace(piece, **how) for piece in last.evidence)
+        )  # type: ignore[arg-type]
 
     return {
         "an unknown": found(presence=Presence.UNKNOWN, reason=Reason.TIMEOUT),
@@ -244,8 +270,14 @@ def unrepeatable() -> dict[str, Callable[[Observation], Observation]]:
 @pytest.mark.parametrize("how", unrepeatable().values(), ids=unrepeatable())
 async def test_what_may_tell_another_thing_tomorrow_is_read_anew(how) -> None:
     last = await first(Site(), Bodies())
-    assert past(ROW, of_last_night(last), website.VERSION, DAY, Bodies().get) is not None
-    assert past(ROW, of_last_night(how(last)), website.VERSION, DAY, Bodies().get) is None
+    assert (
+        find_previous_result(ROW, of_last_night(last), website.VERSION, DAY, Bodies().get)
+        is not None
+    )
+    assert (
+        find_previous_result(ROW, of_last_night(how(last)), website.VERSION, DAY, Bodies().get)
+        is None
+    )
 
 
 def dated(day: date) -> str:
@@ -256,83 +288,116 @@ def dated(day: date) -> str:
 
 UNFED = HOME.replace(HEAD, "<title>Annour</title>")
 NEWS: dict[str, tuple[dict[str, tuple[str, str]], int]] = {
-    "of last month": ({URL: (dated(NIGHT.date() - timedelta(days=30)), "text/html")}, EVERY - 1),
-    "of yesterday": ({URL: (dated(NIGHT.date() - timedelta(days=1)), "text/html")}, EVERY - 1),
+    "of last month": (
+        {URL: (dated(NIGHT.date() - timedelta(days=30)), "text/html")},
+        FULL_CHECK_EVERY_DAYS - 1,
+    ),
+    "of yesterday": (
+        {URL: (dated(NIGHT.date() - timedelta(days=1)), "text/html")},
+        FULL_CHECK_EVERY_DAYS - 1,
+    ),
     "of ten minutes ago, in a feed whose clock may be the server's": (
         {FEED: (RSS.replace("16 Nov 2026 10:00:00", "25 Nov 2026 00:50:00"), "text/xml")},
         1,
     ),
     "of this very day": ({URL: (dated(NIGHT.date()), "text/html")}, 1),
     "that comes in five days": ({URL: (dated(NIGHT.date() + timedelta(days=5)), "text/html")}, 2),
-    "that comes in three weeks": ({URL: (dated(NIGHT.date() + timedelta(days=21)), "text/html")}, 18),
-    "that comes next year": ({URL: (dated(NIGHT.date() + timedelta(days=300)), "text/html")}, EVERY - 1),
-    "without a day": ({URL: (UNFED, "text/html")}, EVERY - 1),
+    "that comes in three weeks": (
+        {URL: (dated(NIGHT.date() + timedelta(days=21)), "text/html")},
+        18,
+    ),
+    "that comes next year": (
+        {URL: (dated(NIGHT.date() + timedelta(days=300)), "text/html")},
+        FULL_CHECK_EVERY_DAYS - 1,
+    ),
+    "without a day": ({URL: (UNFED, "text/html")}, FULL_CHECK_EVERY_DAYS - 1),
     "in a feed, of this very day": ({FEED: (RSS.replace("16 Nov", "25 Nov"), "text/xml")}, 1),
 }
 
 
 @pytest.mark.parametrize(("pages", "nights"), NEWS.values(), ids=NEWS)
-async def test_news_is_read_anew_from_the_night_on_that_may_tell_another_day(pages, nights: int) -> None:
+async def test_news_is_read_anew_from_the_night_on_that_may_tell_another_day(
+    pages, nights: int
+) -> None:
     bodies, site = Bodies(), Site()
     site.pages.update(pages)
     last = await first(site, bodies)
     assert last.finding.presence is Presence.PRESENT
-    days = [NIGHT.date() + timedelta(days=ahead) for ahead in range(1, EVERY + 2)]
-    kept = LastLook(NIGHT.date(), last)
-    anew = [past(ROW, kept, website.VERSION, day, bodies.get) is None for day in days]
+    days = [NIGHT.date() + timedelta(days=ahead) for ahead in range(1, FULL_CHECK_EVERY_DAYS + 2)]
+    kept = LastObservation(NIGHT.date(), last)
+    anew = [
+        find_previous_result(ROW, kept, website.VERSION, day, bodies.get) is None for day in days
+    ]
     assert anew.index(True) + 1 == nights
     assert all(anew[nights - 1 :])
 
 
 @pytest.mark.parametrize("gone", ["its page", "its name"])
-async def test_an_absence_is_not_read_again_while_the_same_is_answered(gone: str, monkeypatch) -> None:
+async def test_an_absence_is_not_read_again_while_the_same_is_answered(
+    gone: str, monkeypatch
+) -> None:
     bodies, sites = Bodies(), (Site(), Site(LATER), Site(LATER))
     for site in sites:
         site.gone = gone
     last = await first(sites[0], bodies)
     assert last.finding.presence is Presence.ABSENT
     anew = await first(sites[1], Bodies())
-    monkeypatch.setattr(ReaderPool, "read", None)
+    monkeypatch.setattr(ParserPool, "parse", None)
     seen = await again(last, sites[2], bodies)
-    assert seen.as_before
+    assert seen.is_unchanged
     assert seen.finding == anew.finding
     asked = [[ask.url for ask in site.asked] for site in sites[1:]]
     assert asked[0] == asked[1], "it is asked for all the same"
 
 
 @pytest.mark.parametrize("after_midnight", [False, True])
-async def test_each_site_is_read_anew_in_its_night_of_four_weeks_alone(after_midnight: bool) -> None:
+async def test_each_site_is_read_anew_in_its_night_of_four_weeks_alone(
+    after_midnight: bool,
+) -> None:
     """A look of the night before may have come on the day of its night, after midnight."""
     last = await first(Site(), Bodies())
-    nights = [DAY + timedelta(days=n) for n in range(2 * EVERY)]
+    nights = [DAY + timedelta(days=n) for n in range(2 * FULL_CHECK_EVERY_DAYS)]
     late = timedelta(days=int(after_midnight))
     looks = [
-        LastLook(day - timedelta(days=1), replace(last, observed_at=NIGHT + (day - DAY) + late))
+        LastObservation(
+            day - timedelta(days=1), replace(last, observed_at=NIGHT + (day - DAY) + late)
+        )
         for day in nights
     ]
     anew = [
-        past(ROW, look, website.VERSION, day, Bodies().get) is None
+        find_previous_result(ROW, look, website.VERSION, day, Bodies().get) is None
         for look, day in zip(looks, nights, strict=True)
     ]
     assert sum(anew) == 2
 
 
 def test_what_is_told_of_coming_days_reaches_as_far_as_a_look_is_trusted() -> None:
-    assert timedelta(days=EVERY) < latest.HORIZON
+    assert timedelta(days=FULL_CHECK_EVERY_DAYS) < latest.MAX_RESULT_AGE
 
 
 async def test_whose_turn_came_while_nobody_looked_is_read_anew_at_the_next_look() -> None:
-    days = [NIGHT.date() + timedelta(days=n) for n in range(4, 5 + EVERY)]
-    turn = next(day for day in days if not is_possible(ROW, day))
+    days = [NIGHT.date() + timedelta(days=n) for n in range(4, 5 + FULL_CHECK_EVERY_DAYS)]
+    turn = next(day for day in days if not can_be_revalidated(ROW, day))
     look = await first(Site(), Bodies())
 
     def may_be_repeated(last: int, after: int) -> bool:
-        kept = LastLook(turn + timedelta(days=last), look)
-        return past(ROW, kept, website.VERSION, turn + timedelta(days=after), Bodies().get) is not None
+        kept = LastObservation(turn + timedelta(days=last), look)
+        return (
+            find_previous_result(
+                ROW, kept, website.VERSION, turn + timedelta(days=after), Bodies().get
+            )
+            is not None
+        )
 
-    assert [may_be_repeated(-2, after) for after in (-1, 0, 1, 2, 5)] == [True, False, False, False, False]
+    assert [may_be_repeated(-2, after) for after in (-1, 0, 1, 2, 5)] == [
+        True,
+        False,
+        False,
+        False,
+        False,
+    ]
     assert [may_be_repeated(0, after) for after in (1, 2, 5)] == [True, True, True]
-    assert not may_be_repeated(0, EVERY)
+    assert not may_be_repeated(0, FULL_CHECK_EVERY_DAYS)
 
 
 CORRECTED = {
@@ -345,28 +410,39 @@ CORRECTED = {
 
 @pytest.mark.parametrize(("now", "then"), CORRECTED.values(), ids=CORRECTED)
 @pytest.mark.parametrize("gone", ["", "its page"])
-async def test_a_link_that_was_corrected_is_looked_at_though_it_names_the_same_site(now, then, gone) -> None:
+async def test_a_link_that_was_corrected_is_looked_at_though_it_names_the_same_site(
+    now, then, gone
+) -> None:
     site = Site()
     site.gone = gone
     site.pages[then] = site.pages[URL]
-    account = Account("a", then, identify.identify(then))
-    async with ReaderPool(0) as readers:
-        last = observed(await look(website.probe(account), site, readers), Bodies())
-    rows = [replace(ROW, typed=typed, identity=identify.identify(typed)) for typed in (then, now)]
+    account = Account("a", then, identify.identify_link(then))
+    async with ParserPool(0) as readers:
+        last = observed(await run_probe(website.probe(account), site, readers), Bodies())
+    rows = [
+        replace(ROW, typed_text=typed, identity=identify.identify_link(typed))
+        for typed in (then, now)
+    ]
     assert rows[0].identity.key == rows[1].identity.key
     repeatable = [
-        past(row, of_last_night(last), website.VERSION, DAY, Bodies().get) is not None for row in rows
+        find_previous_result(row, of_last_night(last), website.VERSION, DAY, Bodies().get)
+        is not None
+        for row in rows
     ]
     assert repeatable == [True, False]
 
 
-async def test_a_link_to_the_letter_that_was_never_asked_is_asked_before_its_page_stays_gone() -> None:
+async def test_a_link_to_the_letter_that_was_never_asked_is_asked_before_its_page_stays_gone() -> (
+    None
+):
     site = Site()
     site.gone = "its page"
     last = await first(site, Bodies())
-    typed = replace(ROW, typed=f"{URL}?utm_source=sheet")
+    typed = replace(ROW, typed_text=f"{URL}?utm_source=sheet")
     assert typed.identity.url == ROW.identity.url
-    assert past(typed, of_last_night(last), website.VERSION, DAY, Bodies().get) is None
+    assert (
+        find_previous_result(typed, of_last_night(last), website.VERSION, DAY, Bodies().get) is None
+    )
 
 
 async def test_another_fault_of_a_certificate_is_another_answer() -> None:
@@ -375,9 +451,11 @@ async def test_another_fault_of_a_certificate_is_another_answer() -> None:
     for site, fault in zip(sites, ("expired", "wrong_host", "expired"), strict=True):
         site.fault = fault
     last = await first(sites[0], bodies)
-    last = replace(last, finding=replace(last.finding, presence=Presence.ABSENT, reason=Reason.PARKED))
-    assert not (await again(last, sites[1], bodies)).as_before
-    assert (await again(last, sites[2], bodies)).as_before
+    last = replace(
+        last, finding=replace(last.finding, presence=Presence.ABSENT, reason=Reason.PARKED)
+    )
+    assert not (await again(last, sites[1], bodies)).is_unchanged
+    assert (await again(last, sites[2], bodies)).is_unchanged
 
 
 async def test_a_server_is_not_asked_whether_a_page_that_was_missing_is_still_the_same() -> None:
@@ -392,8 +470,10 @@ async def test_a_server_is_not_asked_whether_a_page_that_was_missing_is_still_th
 
 async def test_platforms_are_always_read() -> None:
     last = await first(Site(), Bodies())
-    row = AccountRow("a", "annour", identify.identify("https://www.facebook.com/annour"), id=3)
-    assert past(row, of_last_night(last), website.VERSION, DAY, Bodies().get) is None
+    row = AccountRow("a", "annour", identify.identify_link("https://www.facebook.com/annour"), id=3)
+    assert (
+        find_previous_result(row, of_last_night(last), website.VERSION, DAY, Bodies().get) is None
+    )
 
 
 NOTHING_NEW = b'HTTP/1.1 304 Not Modified\r\nETag: "one"\r\n\r\n'
@@ -409,7 +489,7 @@ async def test_a_server_is_asked_by_its_own_validators_at_the_address_that_gave_
     async with Hostile(script) as server, fetcher() as fetch:
         here, elsewhere = server.url("here"), server.url("elsewhere")
         page = await fetch.get(link(here))
-        known = Validators(page.url, etag=page.headers["etag"])
+        known = CacheValidators(page.url, etag=page.headers["etag"])
         again = await fetch.get(link(here, validators=known))
         assert (again.status, again.body) == (304, b"")
         led = await fetch.get(link(server.url("moved"), validators=known))
@@ -436,22 +516,32 @@ class Served:
         return answer(body, headers=f"ETag: {tag}\r\n".encode())
 
 
-async def nights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *days: Callable[[Served], object]) -> Small:
+async def nights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *days: Callable[[Served], object]
+) -> Small:
     """Nights over real sockets; before each something may change. The site is not yet to be read anew."""
-    fetch = FetchOptions(allow_networks=("127.0.0.0/8",), host_delay=0, second_pass_after=0, retries=0)
+    fetch = FetchOptions(
+        allow_networks=("127.0.0.0/8",), host_delay=0, second_pass_delay=0, max_retries=0
+    )
     app = opened(tmp_path, configured().model_copy(update={"fetch": fetch}))
-    monkeypatch.setattr(app, "fetcher", lambda now, _turns=None: Fetcher(fetch, now), raising=False)
-    monkeypatch.setattr(app, "readers", lambda: ReaderPool(0), raising=False)
+    monkeypatch.setattr(
+        app, "create_fetcher", lambda now, _turns=None: Fetcher(fetch, now), raising=False
+    )
+    monkeypatch.setattr(app, "create_parser_pool", lambda: ParserPool(0), raising=False)
     site = Served()
     async with Hostile(lambda path, _: site(path, server.heads[-1])) as server:
         url = server.url("")
-        first = next(n for n in range(EVERY) if (1 + (START + timedelta(n)).toordinal()) % EVERY == 1)
-        register(app, AccountRow("nour", url, identify.identify(url), "website"), now=START)
+        first = next(
+            n
+            for n in range(FULL_CHECK_EVERY_DAYS)
+            if (1 + (START + timedelta(n)).toordinal()) % FULL_CHECK_EVERY_DAYS == 1
+        )
+        register(app, AccountRow("nour", url, identify.identify_link(url), "website"), now=START)
         for number, change in enumerate(days):
             change(site)
             site.told.append(("night", number))
-            done = await run(app, START + timedelta(days=first + number))
-            assert done.state is NightState.DONE
+            done = await execute_run(app, START + timedelta(days=first + number))
+            assert done.state is AuditRunState.DONE
         app.web.asked = site.told  # type: ignore[assignment]
     return app
 
@@ -468,14 +558,16 @@ async def test_an_unchanged_night_transfers_reads_and_keeps_nothing_and_a_rebuil
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app = await nights(tmp_path, monkeypatch, news, nothing, nothing)
-    one, two, three = list(app.store.observations())
-    assert (two.as_before, three.as_before, one.as_before) == (True, True, False)
+    one, two, three = list(app.store.list_observations())
+    assert (two.is_repeat, three.is_repeat, one.is_repeat) == (True, True, False)
     assert two.finding == one.finding
-    assert (two.same_as, three.same_as) == (one.same_as, one.same_as)
+    assert (two.result_id, three.result_id) == (one.result_id, one.result_id)
     assert two.observed_at.date() == one.observed_at.date() + timedelta(days=1)
     asked = app.web.asked
-    assert {status for path, status in asked[asked.index(("night", 1)) :] if path != "night"} == {304}
-    assert not rejudge(app).changes
+    assert {status for path, status in asked[asked.index(("night", 1)) :] if path != "night"} == {
+        304
+    }
+    assert not reevaluate(app).changes
     app.store.close()
 
 
@@ -486,12 +578,16 @@ async def test_a_night_keeps_nothing_of_a_page_with_another_token_and_a_rebuild_
         comment = f"<!-- cached on {day} --></body>"
         return lambda site: site.pages.update({"": HOME.replace("</body>", comment)})
 
-    app = await nights(tmp_path, monkeypatch, signed("Monday"), signed("Tuesday"), signed("Wednesday"))
-    one, two, three = list(app.store.observations())
-    assert (one.as_before, two.as_before, three.as_before) == (False, True, True)
-    assert (two.same_as, three.same_as) == (one.same_as, one.same_as)
-    assert set(app.archive.digests()) == {piece.digest for piece in one.evidence if piece.digest}
-    assert not rejudge(app).changes
+    app = await nights(
+        tmp_path, monkeypatch, signed("Monday"), signed("Tuesday"), signed("Wednesday")
+    )
+    one, two, three = list(app.store.list_observations())
+    assert (one.is_repeat, two.is_repeat, three.is_repeat) == (False, True, True)
+    assert (two.result_id, three.result_id) == (one.result_id, one.result_id)
+    assert set(app.archive.list_digests()) == {
+        piece.digest for piece in one.evidence if piece.digest
+    }
+    assert not reevaluate(app).changes
     app.store.close()
 
 
@@ -500,7 +596,7 @@ async def test_a_rebuild_knows_how_long_each_night_took_though_it_has_the_page_o
 ) -> None:
     pace, get = [0.2], Fetcher.get
 
-    async def timed(self: Fetcher, ask: Ask) -> Page:
+    async def timed(self: Fetcher, ask: PageRequest) -> Page:
         return replace(await get(self, ask), seconds=pace[0])
 
     def slowly(_: Served) -> None:
@@ -512,10 +608,10 @@ async def test_a_rebuild_knows_how_long_each_night_took_though_it_has_the_page_o
         pace[0] = 0.3
 
     app = await nights(tmp_path, monkeypatch, news, slowly, nothing, quickly)
-    one, two, three, four = list(app.store.observations())
-    assert (one.same_as, two.as_before, three.as_before) == (three.same_as, False, True)
+    one, two, three, four = list(app.store.list_observations())
+    assert (one.result_id, two.is_repeat, three.is_repeat) == (three.result_id, False, True)
     assert [look.finding.facts["seconds"] for look in (one, two, three, four)] == [0, 2, 2, 0]
-    assert not rejudge(app).changes
+    assert not reevaluate(app).changes
     app.store.close()
 
 
@@ -526,12 +622,12 @@ async def test_a_page_that_changed_amid_unchanged_ones_is_seen_and_kept(
         site.pages["feed/"] = RSS.replace("16 Nov 2026", "01 Mar 2026")
 
     app = await nights(tmp_path, monkeypatch, news, later)
-    one, two = list(app.store.observations())
-    assert not two.as_before
+    one, two = list(app.store.list_observations())
+    assert not two.is_repeat
     assert two.finding.last_activity != one.finding.last_activity
     assert [piece.status for piece in two.evidence] == [200, 200]
     assert all(app.archive.get(piece.digest) for piece in two.evidence if piece.digest)
-    assert not rejudge(app).changes
+    assert not reevaluate(app).changes
     app.store.close()
 
 
@@ -541,8 +637,8 @@ async def test_a_server_that_says_unasked_that_nothing_changed_is_not_believed()
     site = Site(LATER, mute=True)
     real = site.get
 
-    async def unasked(ask: Ask) -> Page:
+    async def unasked(ask: PageRequest) -> Page:
         return replace(await real(ask), status=304, body=b"")
 
     site.get = unasked  # type: ignore[method-assign]
-    assert not (await again(last, site, bodies)).as_before
+    assert not (await again(last, site, bodies)).is_unchanged

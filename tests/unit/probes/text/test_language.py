@@ -38,7 +38,7 @@ TEXTS = {
 
 @pytest.mark.parametrize("language", TEXTS)
 def test_a_language_is_told_by_its_letters_and_small_words(language: str) -> None:
-    assert text_language.of_text(TEXTS[language]) == language
+    assert text_language.detect_language(TEXTS[language]) == language
 
 
 @pytest.mark.parametrize(
@@ -53,19 +53,20 @@ def test_a_language_is_told_by_its_letters_and_small_words(language: str) -> Non
     ],
 )
 def test_a_text_that_does_not_tell_has_no_language(text: str) -> None:
-    assert text_language.of_text(text) == ""
+    assert text_language.detect_language(text) == ""
 
 
 def test_names_in_another_script_do_not_make_a_language() -> None:
-    assert text_language.of_text(TEXTS["fr"] + " جمعية النور") == "fr"
-    assert text_language.of_text(TEXTS["ar"] + " Association Annour, Salé") == "ar"
+    assert text_language.detect_language(TEXTS["fr"] + " جمعية النور") == "fr"
+    assert text_language.detect_language(TEXTS["ar"] + " Association Annour, Salé") == "ar"
 
 
 @pytest.mark.parametrize(
-    ("declared", "code"), [("fr-FR", "fr"), ("AR", "ar"), ("ms_MY", "id"), ("", ""), ("français", "")]
+    ("declared", "code"),
+    [("fr-FR", "fr"), ("AR", "ar"), ("ms_MY", "id"), ("", ""), ("français", "")],
 )
 def test_a_declared_language_is_read_without_its_country(declared: str, code: str) -> None:
-    assert text_language.code(declared) == code
+    assert text_language.normalize_language_code(declared) == code
 
 
 @pytest.mark.parametrize(
@@ -78,4 +79,4 @@ def test_a_declared_language_is_read_without_its_country(declared: str, code: st
     ],
 )
 def test_a_title_is_told_by_few_words(title: str, language: str) -> None:
-    assert text_language.of_title(title) == language
+    assert text_language.detect_title_language(title) == language

@@ -15,8 +15,8 @@ from probes.text import lazy_regex
 
 
 def test_a_pattern_is_what_re_makes_of_it_once_it_is_asked(monkeypatch):
-    monkeypatch.setattr(lazy_regex, "MADE", [])
-    made = lazy_regex.pattern(r"(a)\w", re.IGNORECASE)
+    monkeypatch.setattr(lazy_regex, "LAZY_PATTERNS", [])
+    made = lazy_regex.lazy_regex(r"(a)\w", re.IGNORECASE)
     assert "compiled" not in vars(made)
     assert made.pattern == r"(a)\w"
     assert made.fullmatch("AB")[1] == "A"
@@ -27,8 +27,8 @@ def test_a_pattern_is_what_re_makes_of_it_once_it_is_asked(monkeypatch):
 def test_every_pattern_is_one():
     for module in pkgutil.walk_packages(probes.__path__, "probes."):
         importlib.import_module(module.name)
-    assert len(lazy_regex.MADE) > 200
-    for made in lazy_regex.MADE:
+    assert len(lazy_regex.LAZY_PATTERNS) > 200
+    for made in lazy_regex.LAZY_PATTERNS:
         assert made.compiled  # raises what is wrong; what is odd warns, and warnings are errors
 
 
@@ -66,14 +66,17 @@ def test_a_command_that_reads_no_page_compiles_next_to_none_and_a_reader_finds_a
     ],
 )  # fmt: skip
 def test_of_a_pattern_the_words_are_told_without_which_it_cannot_match(source, words):
-    assert lazy_regex.needed(source, re.IGNORECASE) == words
+    assert lazy_regex.required_literals(source, re.IGNORECASE) == words
 
 
 def test_letters_that_are_equal_without_regard_to_case_are_folded_alike():
     for letter, others in _casefix._EXTRA_CASES.items():
         for other in others:
-            assert lazy_regex.folded(chr(letter)) == lazy_regex.folded(chr(other)), (letter, other)
-    assert lazy_regex.folded("İSTANBUL Σ ΟΔΟΣ") == lazy_regex.folded("istanbul σ οδοσ")
+            assert lazy_regex.fold_case(chr(letter)) == lazy_regex.fold_case(chr(other)), (
+                letter,
+                other,
+            )
+    assert lazy_regex.fold_case("İSTANBUL Σ ΟΔΟΣ") == lazy_regex.fold_case("istanbul σ οδοσ")
     assert re.fullmatch("istanbul", "İSTANBUL", re.IGNORECASE)
 
 
@@ -82,10 +85,10 @@ def prepared(monkeypatch):
     """Patterns of our own, ready for reading."""
 
     def made(*sources):
-        monkeypatch.setattr(lazy_regex, "MADE", [])
-        monkeypatch.setattr(lazy_regex, "LARGE", 0)
-        ours = [lazy_regex.pattern(source, re.IGNORECASE) for source in sources]
-        lazy_regex.prepare()
+        monkeypatch.setattr(lazy_regex, "LAZY_PATTERNS", [])
+        monkeypatch.setattr(lazy_regex, "MIN_PREFILTERED_CHARS", 0)
+        ours = [lazy_regex.lazy_regex(source, re.IGNORECASE) for source in sources]
+        lazy_regex.prepare_patterns()
         return ours
 
     return made
@@ -143,11 +146,18 @@ def test_whatever_a_pattern_of_ours_matches_holds_one_of_its_words():
     for module in pkgutil.walk_packages(probes.__path__, "probes."):
         importlib.import_module(module.name)
     chance, matched = random.Random(6), 0
-    for made in lazy_regex.MADE:
-        pieces = _parser.parse(made.pattern, made._flags) if (words := made.words()) else []
+    for made in lazy_regex.LAZY_PATTERNS:
+        pieces = (
+            _parser.parse(made.pattern, made._flags)
+            if (words := made.find_required_literals())
+            else []
+        )
         for _ in range(5 if words else 0):
             text = written(pieces, chance)
             for said in filter(made.compiled.search, (text, text.upper(), text.translate(SPOILT))):
                 matched += 1
-                assert any(word in lazy_regex.folded(said) for word in words), (made.pattern[:60], said)
+                assert any(word in lazy_regex.fold_case(said) for word in words), (
+                    made.pattern[:60],
+                    said,
+                )
     assert matched > 500

@@ -20,8 +20,8 @@ from probes.urls import domains
     ],
 )
 def test_ways_of_writing_one_sites_host_are_the_same(one: str, other: str) -> None:
-    assert domains.same(one, other)
-    assert domains.same(other, one)
+    assert domains.is_same_domain(one, other)
+    assert domains.is_same_domain(other, one)
 
 
 @pytest.mark.parametrize(
@@ -35,9 +35,11 @@ def test_ways_of_writing_one_sites_host_are_the_same(one: str, other: str) -> No
     ],
 )
 def test_hosts_that_two_people_own_are_not(one: str, other: str) -> None:
-    assert not domains.same(one, other)
+    assert not domains.is_same_domain(one, other)
 
 
-@pytest.mark.parametrize("name", ["", ".", "localhost", "127.0.0.1", "xn--zz--.x", "xn--", "a" * 300, "é..x"])
+@pytest.mark.parametrize(
+    "name", ["", ".", "localhost", "127.0.0.1", "xn--zz--.x", "xn--", "a" * 300, "é..x"]
+)
 def test_no_name_is_too_odd_to_compare(name: str) -> None:
-    assert domains.same(name, name)
+    assert domains.is_same_domain(name, name)

@@ -32,4 +32,4 @@ def test_other_labels_are_no_top_level_domains(label):
     ],
 )
 def test_registrable_domain_of_a_name(name, own):
-    assert domains.registrable_suffix(name) == own
+    assert domains.match_registrable_domain(name) == own

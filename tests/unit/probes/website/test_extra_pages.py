@@ -7,13 +7,13 @@ import pytest
 
 from probes.channels import website
 from probes.discovery import accounts
-from probes.links.identify import identify
+from probes.links.identify import identify_link
 from probes.models.finding import Account, FoundLink, Presence, Reason
-from probes.models.http import NoPage, Page
-from probes.models.probe import drive, present
+from probes.models.http import FetchError, Page
+from probes.models.probe import present_finding, run_offline
 from probes.parsing import html as parsing_html
 from probes.website import url_variants
-from probes.website.page_analysis import Site
+from probes.website.page_analysis import SiteAnalysis
 
 NOW = datetime(2026, 3, 20, 1, tzinfo=UTC)
 HOME = "https://annour.example/"
@@ -34,22 +34,25 @@ ALL = "".join(
 
 def looked(body, answers=None, url=HOME):
     """What is found on and beyond a home page, and what was asked: (links, facts, addresses)."""
-    document = parsing_html.parse(f"<title>Association Annour</title>{body}", url)
-    site = Site(links=accounts.channels(document), hints=accounts.hints(document))
+    document = parsing_html.parse_html(f"<title>Association Annour</title>{body}", url)
+    site = SiteAnalysis(
+        links=accounts.find_owner_accounts(document),
+        owner_hints=accounts.find_owner_hints(document),
+    )
     page, told, asked = Page(url, 200), {}, []
 
     def steps():
-        links, facts = yield from url_variants.accounts(page, site)
+        links, facts = yield from url_variants.discover_site_accounts(page, site)
         told.update(facts)
-        return present(page, links=links)
+        return present_finding(page, links=links)
 
     def answer(wanted):
         assert not wanted.registered  # robots.txt is obeyed
         asked.append(wanted.url.partition("?")[0])
-        found = (answers or {}).get(asked[-1], NoPage(Reason.NOT_FOUND))
-        return found if isinstance(found, NoPage) else Page(wanted.url, *found)
+        found = (answers or {}).get(asked[-1], FetchError(Reason.NOT_FOUND))
+        return found if isinstance(found, FetchError) else Page(wanted.url, *found)
 
-    finding = drive(steps(), answer).finding
+    finding = run_offline(steps(), answer).finding
     return {f"{link.channel} {link.key}": link for link in finding.links}, told, asked
 
 
@@ -75,18 +78,20 @@ def test_the_page_of_contacts_fills_the_channels_that_the_home_page_leaves_open(
     contacts = html(ICON.format("www.facebook.com/annour.sale") + ICON.format("x.com/annour_ma"))
     links, facts, asked = looked(home, {CONTACT: contacts})
     assert list(links) == ["facebook u:annour", "twitter annour_ma"]
-    assert links["twitter annour_ma"].page == CONTACT
+    assert links["twitter annour_ma"].page_url == CONTACT
     assert links["twitter annour_ma"].snippet == "https://x.com/annour_ma"
     assert (facts, asked) == ({}, [CONTACT])
 
 
 @pytest.mark.parametrize("reason", [Reason.ROBOTS, Reason.TIMEOUT, Reason.BLOCKED])
 def test_a_page_of_contacts_that_is_withheld_says_only_that_it_was(reason):
-    links, facts, _ = looked(MENU, {CONTACT: NoPage(reason)})
-    assert (links, facts) == ({}, {url_variants.UNREAD: CONTACT})
+    links, facts, _ = looked(MENU, {CONTACT: FetchError(reason)})
+    assert (links, facts) == ({}, {url_variants.UNREAD_CONTACT_FACT: CONTACT})
 
 
-@pytest.mark.parametrize(("status", "withheld"), [(404, False), (410, False), (403, True), (503, True)])
+@pytest.mark.parametrize(
+    ("status", "withheld"), [(404, False), (410, False), (403, True), (503, True)]
+)
 def test_a_page_of_contacts_that_is_not_there_names_nobody(status, withheld):
     links, facts, _ = looked(MENU, {CONTACT: html(ICON.format("x.com/annour_ma"), status)})
     assert (links, bool(facts)) == ({}, withheld)
@@ -98,7 +103,9 @@ def test_only_a_front_page_is_looked_beyond():
 
 
 def test_a_videos_maker_who_bears_the_sites_name_is_its_channel():
-    links, _, asked = looked(VIDEO, {OEMBED: made_by("Annour Salé", "https://www.youtube.com/@AtelierM")})
+    links, _, asked = looked(
+        VIDEO, {OEMBED: made_by("Annour Salé", "https://www.youtube.com/@AtelierM")}
+    )
     assert links["youtube @atelierm"] == FoundLink(
         "youtube", "@atelierm", "https://www.youtube.com/@AtelierM", "embed", HOME, "Annour Salé"
     )
@@ -113,8 +120,8 @@ def test_a_videos_maker_who_bears_the_sites_name_is_its_channel():
         (200, {}, b"[]"),
         (200, {}, b"no JSON"),
         (401, {}, made_by("Annour", "https://www.youtube.com/@annour")[2]),
-        NoPage(Reason.ROBOTS),
-        NoPage(Reason.WRONG_TARGET),
+        FetchError(Reason.ROBOTS),
+        FetchError(Reason.WRONG_TARGET),
     ],
     ids=["another's", "no channel", "a list", "no json", "refused", "robots", "a key is there"],
 )
@@ -151,10 +158,10 @@ def test_a_healthy_site_is_looked_at_with_four_pages():
         def answer(wanted):
             seen.append(wanted.url.partition("?")[0])
             told = found.get(seen[-1])
-            return Page(wanted.url, *told, fetched_at=NOW) if told else NoPage(Reason.NOT_FOUND)
+            return Page(wanted.url, *told, fetched_at=NOW) if told else FetchError(Reason.NOT_FOUND)
 
-        account = Account("annour", HOME, identify(HOME))
-        assert drive(website.probe(account), answer).finding.presence is Presence.PRESENT
+        account = Account("annour", HOME, identify_link(HOME))
+        assert run_offline(website.probe(account), answer).finding.presence is Presence.PRESENT
         return seen
 
     home = [HOME, "https://annour.example/feed/"]

@@ -12,39 +12,40 @@ import pytest
 from probes.channels import website
 from probes.links import identify
 from probes.models.finding import Account, Reason
-from probes.models.http import Ask, NoPage, Page
-from probes.models.probe import Look, drive
+from probes.models.http import FetchError, Page, PageRequest
+from probes.models.probe import ProbeResult, run_offline
 from probes.website import latest_post
 
 NOW = datetime(2026, 11, 20, 3, tzinfo=UTC)
 HOME = "https://annour.example/"
-WORDS = "<p>L'association accompagne les familles du quartier, enfants et mères, depuis vingt ans.</p>" * 8
-Answers = dict[str, bytes | str | NoPage]
+WORDS = (
+    "<p>L'association accompagne les familles du quartier, enfants et mères, depuis vingt ans.</p>"
+    * 8
+)
+Answers = dict[str, bytes | str | FetchError]
 
 
-def look(answers: Answers, home: str = "", url: str = HOME) -> Look:
+def look(answers: Answers, home: str = "", url: str = HOME) -> ProbeResult:
     """A look at a site whose front page holds this, and whose other addresses answer these; 404 else."""
-    front = (
-        f'<html lang="fr"><head><title>Annour</title></head><body><h1>Annour</h1>{home}{WORDS}</body></html>'
-    )
+    front = f'<html lang="fr"><head><title>Annour</title></head><body><h1>Annour</h1>{home}{WORDS}</body></html>'
 
-    def web(asked: Ask) -> Page | NoPage:
+    def web(asked: PageRequest) -> Page | FetchError:
         body = front if asked.url == url else answers.get(asked.url)
-        if isinstance(body, NoPage):
+        if isinstance(body, FetchError):
             return body
         sent = body.encode() if isinstance(body, str) else body or b""
         return Page(asked.url, 200 if body is not None else 404, {}, sent, NOW)
 
-    return drive(website.probe(Account("annour", url, identify.identify(url))), web)
+    return run_offline(website.probe(Account("annour", url, identify.identify_link(url))), web)
 
 
-def asked(seen: Look) -> list[str]:
-    return [exchange.ask.url for exchange in seen.exchanges[1:]]
+def asked(seen: ProbeResult) -> list[str]:
+    return [exchange.request.url for exchange in seen.exchanges[1:]]
 
 
-def told(seen: Look) -> tuple[str | None, str | None]:
+def told(seen: ProbeResult) -> tuple[str | None, str | None]:
     last = seen.finding.last_activity
-    return (last.iso()[:10], last.source) if last else (None, None)
+    return (last.format_iso()[:10], last.source) if last else (None, None)
 
 
 def rss(*days: datetime | str, title: str = "Fête du quartier") -> str:
@@ -66,7 +67,13 @@ POSTS = json.dumps(
 NODES = json.dumps(
     {
         "data": [
-            {"attributes": {"title": "Bal", "created": "2026-10-25T09:30:00+01:00", "changed": "2026-11-10"}}
+            {
+                "attributes": {
+                    "title": "Bal",
+                    "created": "2026-10-25T09:30:00+01:00",
+                    "changed": "2026-11-10",
+                }
+            }
         ]
     }
 )
@@ -103,7 +110,12 @@ PLACES: dict[str, tuple[str, str, str, str]] = {
     "WordPress by REST": (WP, REST, POSTS, "wp-json"),
     "WordPress by plain addresses": (WP, ROUTE, POSTS, "wp-json"),
     "Wix": ('<img src="https://static.wixstatic.com/a.png">', f"{HOME}blog-feed.xml", FEED, "feed"),
-    "Blogger": ("<script>_WidgetManager._Init('x')</script>", f"{HOME}feeds/posts/default", ATOM, "feed"),
+    "Blogger": (
+        "<script>_WidgetManager._Init('x')</script>",
+        f"{HOME}feeds/posts/default",
+        ATOM,
+        "feed",
+    ),
     "Blogger in JSON": (
         '<link rel="alternate" type="application/rss+xml" href="/feeds/posts/default?alt=json">',
         f"{HOME}feeds/posts/default?alt=json",
@@ -111,7 +123,12 @@ PLACES: dict[str, tuple[str, str, str, str]] = {
         "feed",
     ),
     "SPIP": ('<a href="/spip.php?article3">Bal</a>', f"{HOME}spip.php?page=backend", FEED, "feed"),
-    "Joomla": ('<script src="/media/jui/js/a.js"></script>', f"{HOME}?format=feed&type=rss", FEED, "feed"),
+    "Joomla": (
+        '<script src="/media/jui/js/a.js"></script>',
+        f"{HOME}?format=feed&type=rss",
+        FEED,
+        "feed",
+    ),
     "Joomla by its front page's view": (
         '<script src="/media/jui/js/a.js"></script>',
         f"{HOME}index.php?option=com_content&view=featured&format=feed&type=rss",
@@ -154,12 +171,14 @@ def test_each_system_is_asked_where_it_keeps_its_news_in_at_most_three_requests(
     mark, url, body, clue = PLACES[name]
     seen = look({url: body}, mark)
     assert told(seen) == ("2026-10-25", clue)
-    assert asked(seen).index(url) < latest_post.TRUSTED
+    assert asked(seen).index(url) < latest_post.MAX_FEED_REQUESTS
 
 
 def test_a_blog_at_wordpress_com_is_asked_there() -> None:
     url = "https://annour.wordpress.com/"
-    listed = json.dumps({"found": 1, "posts": [{"date": "2026-10-25T09:30:00+01:00", "title": "Bal"}]})
+    listed = json.dumps(
+        {"found": 1, "posts": [{"date": "2026-10-25T09:30:00+01:00", "title": "Bal"}]}
+    )
     place = "https://public-api.wordpress.com/rest/v1.1/sites/annour.wordpress.com/posts/"
     place += "?number=10&fields=date,title,excerpt"
     seen = look({place: listed}, WP, url)
@@ -174,11 +193,14 @@ def test_a_site_whose_feed_tells_costs_two_requests() -> None:
 
 @pytest.mark.parametrize("mark", [mark for mark, *_ in PLACES.values()])
 def test_a_site_that_tells_nothing_costs_four_requests_of_news_at_most(mark: str) -> None:
-    assert len([url for url in asked(look({}, mark)) if "contact" not in url]) <= latest_post.MOST
+    assert (
+        len([url for url in asked(look({}, mark)) if "contact" not in url])
+        <= latest_post.MAX_REQUESTS
+    )
 
 
 def test_a_site_that_does_not_answer_is_not_asked_again() -> None:
-    seen = look({f"{HOME}feed/": NoPage(Reason.TIMEOUT)}, WP)
+    seen = look({f"{HOME}feed/": FetchError(Reason.TIMEOUT)}, WP)
     assert [url for url in asked(seen) if "wp-json" in url] == []
 
 
@@ -194,7 +216,9 @@ TELLING_NOTHING = {
     "the future": rss("Fri, 25 Dec 2026 09:30:00 +0000"),
     "an empty date": rss("Mon, 30 Nov -0001 00:00:00 +0000"),
     "the first second": rss("Thu, 01 Jan 1970 00:00:00 GMT"),
-    "every entry as we asked": rss("Fri, 20 Nov 2026 02:59:58 GMT", "Fri, 20 Nov 2026 02:59:59 GMT"),
+    "every entry as we asked": rss(
+        "Fri, 20 Nov 2026 02:59:58 GMT", "Fri, 20 Nov 2026 02:59:59 GMT"
+    ),
     "comments": FEED.replace("<title>Annour", "<title>Commentaires pour Annour", 1),
 }
 
@@ -205,7 +229,10 @@ def test_a_feed_that_tells_nothing_is_not_believed(name: str) -> None:
 
 
 def test_one_entry_put_up_as_we_asked_is_news() -> None:
-    assert told(look({f"{HOME}feed/": rss(NOW - timedelta(minutes=1))}, WP)) == ("2026-11-20", "feed")
+    assert told(look({f"{HOME}feed/": rss(NOW - timedelta(minutes=1))}, WP)) == (
+        "2026-11-20",
+        "feed",
+    )
 
 
 @pytest.mark.parametrize(
@@ -267,7 +294,8 @@ def test_usual_places_come_after_the_announced_one() -> None:
 def test_one_feed_written_two_ways_is_asked_once() -> None:
     ways = ("http://www.annour.example/feed", "https://annour.example/feed/")
     seen = look(
-        {}, "".join(f'<link rel="alternate" type="application/rss+xml" href="{url}">' for url in ways)
+        {},
+        "".join(f'<link rel="alternate" type="application/rss+xml" href="{url}">' for url in ways),
     )
     assert asked(seen)[0] == ways[0]
     assert ways[1] not in asked(seen)
@@ -311,7 +339,10 @@ CHANGED = sitemap("2026-10-25", "2026-01-02")
         ({MAP: gzip.compress(CHANGED.encode())[:40]}, None),
         ({MAP: sitemap("2026-10-25", "2026-10-25", "2026-10-26")}, None),
         ({MAP: sitemap("2026-11-20", "2026-10-25", "2026-01-02")}, "2026-10-25"),
-        ({ROBOTS: f"User-agent: *\nSitemap: {HOME}plan.xml\n", f"{HOME}plan.xml": CHANGED}, "2026-10-25"),
+        (
+            {ROBOTS: f"User-agent: *\nSitemap: {HOME}plan.xml\n", f"{HOME}plan.xml": CHANGED},
+            "2026-10-25",
+        ),
         ({ROBOTS: f"<p>Sitemap: {HOME}plan.xml</p>", f"{HOME}plan.xml": CHANGED}, None),
         ({ROBOTS: f"Sitemap: {MAP}"}, None),
         ({MAP: "<sitemapindex><sitemap><loc>http://[post</loc></sitemap></sitemapindex>"}, None),
@@ -338,12 +369,21 @@ def test_an_index_leads_to_the_posts_changed_last() -> None:
     [
         ({f"{HOME}feed/": rss(*weekly())}, 7),
         ({f"{HOME}feed/": rss(*weekly(2))}, None),
-        ({f"{HOME}feed/": rss(*weekly(10), *[NOW - timedelta(days=3_000 + 400 * n) for n in range(20)])}, 7),
+        (
+            {
+                f"{HOME}feed/": rss(
+                    *weekly(10), *[NOW - timedelta(days=3_000 + 400 * n) for n in range(20)]
+                )
+            },
+            7,
+        ),
         ({REST: POSTS}, 7),
         ({MAP: sitemap("2026-10-25", "2026-10-18", "2026-10-11", "2026-01-02")}, None),
     ],
 )
-def test_the_rhythm_is_the_median_gap_of_what_told_the_date(answers: Answers, days: int | None) -> None:
+def test_the_rhythm_is_the_median_gap_of_what_told_the_date(
+    answers: Answers, days: int | None
+) -> None:
     assert look(answers, WP).finding.facts.get("rhythm_days") == days
 
 

@@ -8,8 +8,8 @@ import pytest
 from probes.channels import website
 from probes.links import identify
 from probes.models.finding import Account, Finding, Presence, Reason
-from probes.models.http import Ask, NoPage, Page
-from probes.models.probe import drive
+from probes.models.http import FetchError, Page, PageRequest
+from probes.models.probe import run_offline
 
 NOW = datetime(2026, 11, 20, 3, tzinfo=UTC)
 HOME = "https://annour.example/"
@@ -51,12 +51,16 @@ def page(lang: str, title: str, body: str, head: str = "") -> str:
 def look(
     body: str, known: Finding | None = None, landed: str = HOME, link: str = HOME, day: int = 0
 ) -> Finding:
-    def web(asked: Ask) -> Page | NoPage:
+    def web(asked: PageRequest) -> Page | FetchError:
         if asked.url != link:
             return Page(asked.url, 404, {}, b"", NOW)
-        return Page(landed, 200, {"content-type": "text/html"}, body.encode(), NOW + timedelta(days=day))
+        return Page(
+            landed, 200, {"content-type": "text/html"}, body.encode(), NOW + timedelta(days=day)
+        )
 
-    return drive(website.probe(Account("a", link, identify.identify(link), known)), web).finding
+    return run_offline(
+        website.probe(Account("a", link, identify.identify_link(link), known)), web
+    ).finding
 
 
 def seen(*before: str, link: str = HOME) -> Finding:
@@ -69,7 +73,11 @@ def seen(*before: str, link: str = HOME) -> Finding:
 def test_a_good_look_keeps_what_later_ones_are_compared_with() -> None:
     facts = look(page(*BEFORE[:3], WORDPRESS + COUNTER)).facts
     assert facts["title"] == "Association Annour – Salé"
-    assert (facts["language"], facts["platform"], facts["sitekey"]) == ("fr", "wordpress", "G-AB12CD34EF")
+    assert (facts["language"], facts["platform"], facts["sitekey"]) == (
+        "fr",
+        "wordpress",
+        "G-AB12CD34EF",
+    )
 
 
 STOLEN = {
@@ -79,8 +87,18 @@ STOLEN = {
         f"<h1>Halaman utama</h1><p>{INDONESIAN * 2}</p>",
         WORDPRESS,
     ),
-    "another system": ("en", "Panduan rumah dan kebun", f"<h1>Panduan</h1><p>{INDONESIAN * 3}</p>", ""),
-    "a shop in Japanese": ("ja", "時計と財布の専門店", f"<h1>専門店</h1><p>{JAPANESE * 4}</p>", JOOMLA),
+    "another system": (
+        "en",
+        "Panduan rumah dan kebun",
+        f"<h1>Panduan</h1><p>{INDONESIAN * 3}</p>",
+        "",
+    ),
+    "a shop in Japanese": (
+        "ja",
+        "時計と財布の専門店",
+        f"<h1>専門店</h1><p>{JAPANESE * 4}</p>",
+        JOOMLA,
+    ),
     "a canonical elsewhere": (
         "en",
         "Panduan rumah dan kebun",
@@ -105,7 +123,9 @@ STOLEN = {
 
 
 @pytest.mark.parametrize("name", STOLEN)
-def test_a_site_of_another_language_another_name_and_one_sign_more_has_changed_hands(name: str) -> None:
+def test_a_site_of_another_language_another_name_and_one_sign_more_has_changed_hands(
+    name: str,
+) -> None:
     found = look(page(*STOLEN[name]), seen(*BEFORE))
     assert (found.presence, found.reason) == (Presence.ABSENT, Reason.HIJACKED), found
     assert "Association Annour" in found.detail
@@ -123,8 +143,18 @@ def test_without_a_past_the_same_pages_accuse_nobody_but_by_their_words(name: st
 
 HONEST = {
     "a redesign": ("fr", "Annour, ensemble", f"<h1>Ensemble</h1><p>{FRENCH * 2}</p>", JOOMLA),
-    "a new name": ("fr", "Fédération Amal", f"<h1>Amal</h1><p>Annour devient Amal. {FRENCH * 2}</p>", JOOMLA),
-    "an English version": ("en", "Light for the children", f"<h1>Light</h1><p>{ENGLISH * 2}</p>", ""),
+    "a new name": (
+        "fr",
+        "Fédération Amal",
+        f"<h1>Amal</h1><p>Annour devient Amal. {FRENCH * 2}</p>",
+        JOOMLA,
+    ),
+    "an English version": (
+        "en",
+        "Light for the children",
+        f"<h1>Light</h1><p>{ENGLISH * 2}</p>",
+        "",
+    ),
     "an Arabic version": ("ar", "جمعية النور بسلا", f"<h1>النور</h1><p>{ARABIC * 2}</p>", JOOMLA),
     "a Turkish version by the visitor's country": (
         "tr",
@@ -209,9 +239,9 @@ def test_a_stolen_site_is_compared_with_its_past_every_night_and_found_again() -
 def test_the_past_outlives_a_night_that_the_site_was_suspended_or_its_name_lost() -> None:
     gone = look(page("en", "Account Suspended", "").replace(MENU, ""), seen(*BEFORE))
     assert (gone.reason, gone.facts["past_language"]) == (Reason.SUSPENDED, "fr")
-    lost = drive(
-        website.probe(Account("a", HOME, identify.identify(HOME), gone)),
-        lambda _: NoPage(Reason.NO_SUCH_HOST),
+    lost = run_offline(
+        website.probe(Account("a", HOME, identify.identify_link(HOME), gone)),
+        lambda _: FetchError(Reason.NO_SUCH_HOST),
     ).finding
     assert (lost.presence, lost.facts["past_language"]) == (Presence.ABSENT, "fr")
     assert look(page(*STOLEN["another system"]), lost).reason is Reason.HIJACKED
@@ -228,5 +258,6 @@ def test_a_site_first_seen_parked_has_no_past_to_be_compared_with() -> None:
     parked = look("<title>annour.example is for sale</title>")
     assert parked.reason is Reason.PARKED
     assert (
-        look(page(*HONEST["a Turkish version by the visitor's country"]), parked).presence is Presence.PRESENT
+        look(page(*HONEST["a Turkish version by the visitor's country"]), parked).presence
+        is Presence.PRESENT
     )

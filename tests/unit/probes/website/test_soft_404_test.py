@@ -8,10 +8,10 @@ import pytest
 from probes.channels import website
 from probes.links import identify
 from probes.models.finding import Account, Finding, Presence, Reason
-from probes.models.http import Ask, Hop, NoPage, Page
-from probes.models.probe import Exchange, drive
-from probes.website.page_analysis import read_site
-from probes.website.soft_404_test import leads_home
+from probes.models.http import FetchError, Hop, Page, PageRequest
+from probes.models.probe import HttpExchange, run_offline
+from probes.website.page_analysis import analyze_site_page
+from probes.website.soft_404_test import redirects_to_home_page
 
 NOW = datetime(2026, 11, 20, 3, tzinfo=UTC)
 PORTAL = "https://portail.example/"
@@ -23,7 +23,7 @@ TEXT = (
 MENU = '<nav><a href="/agenda">Agenda</a><a href="/annuaire">Annuaire</a><a href="/presse">Presse</a></nav>'
 FRONT = f"<html lang=fr><head><title>Portail des quartiers</title></head><body>{MENU}{TEXT}</body></html>"
 
-Web = Callable[[Ask], Page | NoPage]
+Web = Callable[[PageRequest], Page | FetchError]
 
 
 def page(asked: str, landed: str = "", body: str = FRONT, status: int = 200, day: int = 0) -> Page:
@@ -33,26 +33,30 @@ def page(asked: str, landed: str = "", body: str = FRONT, status: int = 200, day
     return Page(landed, status, kind, body.encode(), NOW + timedelta(days=day), hops)
 
 
-def look(web: Web, link: str = LINK, known: Finding | None = None) -> tuple[Finding, tuple[Exchange, ...]]:
-    found = drive(website.probe(Account("a", link, identify.identify(link), known)), web)
+def look(
+    web: Web, link: str = LINK, known: Finding | None = None
+) -> tuple[Finding, tuple[HttpExchange, ...]]:
+    found = run_offline(website.probe(Account("a", link, identify.identify_link(link), known)), web)
     return found.finding, found.exchanges
 
 
-def asked_of(exchanges: tuple[Exchange, ...]) -> list[str]:
-    return [exchange.ask.url for exchange in exchanges]
+def asked_of(exchanges: tuple[HttpExchange, ...]) -> list[str]:
+    return [exchange.request.url for exchange in exchanges]
 
 
-def home_for_all(asked: Ask, day: int = 0) -> Page:
+def home_for_all(asked: PageRequest, day: int = 0) -> Page:
     """A portal that sends every address it does not know to its front page."""
     known = asked.url in (PORTAL, f"{PORTAL}agenda")
     return page(asked.url, asked.url if known else PORTAL, day=day)
 
 
-def home_for_one(asked: Ask) -> Page:
+def home_for_one(asked: PageRequest) -> Page:
     """A portal that redirects this one address, and answers 404 to what it does not know."""
     known = asked.url in (PORTAL, f"{PORTAL}agenda")
     return page(
-        asked.url, PORTAL if asked.url == LINK else "", status=200 if known or asked.url == LINK else 404
+        asked.url,
+        PORTAL if asked.url == LINK else "",
+        status=200 if known or asked.url == LINK else 404,
     )
 
 
@@ -64,12 +68,18 @@ def test_a_link_that_leads_home_as_any_address_does_is_gone() -> None:
 
 @pytest.mark.parametrize(
     "inside",
-    ["https://www.portail.example/agenda", "/spip.php?rubrique3", "agenda.html", "/a?s=x", "/agenda"],
+    [
+        "https://www.portail.example/agenda",
+        "/spip.php?rubrique3",
+        "agenda.html",
+        "/a?s=x",
+        "/agenda",
+    ],
 )
 def test_a_page_of_the_site_is_found_whatever_way_its_front_page_links(inside: str) -> None:
     front = FRONT.replace("/agenda", inside).replace("/annuaire", "/agenda")
 
-    def web(asked: Ask) -> Page:
+    def web(asked: PageRequest) -> Page:
         known = "agenda" in asked.url or "spip.php" in asked.url or asked.url == PORTAL
         return page(asked.url, asked.url if known else PORTAL, front)
 
@@ -83,8 +93,8 @@ def test_a_link_that_alone_leads_home_is_there_and_said_to() -> None:
 
 def test_a_link_that_was_cleaned_is_not_called_gone_for_leading_home() -> None:
     typed = "https://portail.example/annour%2520sale/"
-    identity = identify.identify(LINK)
-    finding = drive(website.probe(Account("a", typed, identity)), home_for_all).finding
+    identity = identify.identify_link(LINK)
+    finding = run_offline(website.probe(Account("a", typed, identity)), home_for_all).finding
     assert (finding.presence, finding.facts["redirected_home"]) == (Presence.PRESENT, True)
 
 
@@ -96,7 +106,9 @@ def test_a_site_that_sends_every_visitor_home_proves_nothing() -> None:
 
 @pytest.mark.parametrize("trouble", [Reason.ROBOTS, Reason.TIMEOUT, Reason.BLOCKED, Reason.NETWORK])
 def test_a_decoy_that_cannot_be_asked_proves_nothing_and_is_not_remembered(trouble: Reason) -> None:
-    finding, _ = look(lambda asked: page(LINK, PORTAL) if asked.url == LINK else NoPage(trouble))
+    finding, _ = look(
+        lambda asked: page(LINK, PORTAL) if asked.url == LINK else FetchError(trouble)
+    )
     assert (finding.presence, "decoy_on" in finding.facts) == (Presence.PRESENT, False)
 
 
@@ -128,11 +140,11 @@ ARRIVED = {
 @pytest.mark.parametrize("name", ARRIVED)
 def test_whoever_lands_on_the_page_that_was_meant_has_arrived(name: str) -> None:
     link, title = ARRIVED[name]
-    identity = identify.identify(link)
+    identity = identify.identify_link(link)
     front = f"https://{identity.key.partition('/')[0]}/" if identity.key else link
     body = FRONT.replace("Portail des quartiers", title)
 
-    def web(asked: Ask) -> Page:
+    def web(asked: PageRequest) -> Page:
         own = asked.url in (front, f"{front}agenda")
         return page(asked.url, asked.url if own else front, body)
 
@@ -141,9 +153,11 @@ def test_whoever_lands_on_the_page_that_was_meant_has_arrived(name: str) -> None
     assert "redirected_home" not in finding.facts
 
 
-@pytest.mark.parametrize("landed", ["https://federation-amal.example/", "https://www.amal.example/fr/"])
+@pytest.mark.parametrize(
+    "landed", ["https://federation-amal.example/", "https://www.amal.example/fr/"]
+)
 def test_another_domains_front_page_is_a_move_and_perhaps_a_merger(landed: str) -> None:
-    def web(asked: Ask) -> Page:
+    def web(asked: PageRequest) -> Page:
         own = asked.url in (landed, "https://federation-amal.example/agenda")
         return page(asked.url, asked.url if own else landed)
 
@@ -158,12 +172,12 @@ SOFT = (
 )
 
 
-def softly(asked: Ask, day: int = 0) -> Page:
+def softly(asked: PageRequest, day: int = 0) -> Page:
     return page(asked.url, body=SOFT, day=day)
 
 
 @pytest.mark.parametrize(("web", "tries"), [(softly, 1), (home_for_all, 2)])
-def test_a_decoy_is_asked_once_a_month(web: Callable[[Ask, int], Page], tries: int) -> None:
+def test_a_decoy_is_asked_once_a_month(web: Callable[[PageRequest, int], Page], tries: int) -> None:
     first, exchanges = look(lambda asked: web(asked, 0))
     assert (first.reason, len(exchanges)) == (Reason.NOT_FOUND, 1 + tries)
     second, exchanges = look(lambda asked: web(asked, 1), known=first)
@@ -175,14 +189,16 @@ def test_a_decoy_is_asked_once_a_month(web: Callable[[Ask, int], Page], tries: i
 
 
 def test_an_outcome_that_cleared_a_page_is_remembered_too() -> None:
-    def web(asked: Ask) -> Page:
+    def web(asked: PageRequest) -> Page:
         return softly(asked) if asked.url == LINK else page(asked.url, status=404)
 
     first, _ = look(web)
     assert (first.presence, first.facts["decoy_same"]) == (Presence.PRESENT, False)
     _, exchanges = look(web, known=first)
     assert not [
-        url for url in asked_of(exchanges) if url.startswith(LINK[:-1].rpartition("/")[0]) and len(url) > 50
+        url
+        for url in asked_of(exchanges)
+        if url.startswith(LINK[:-1].rpartition("/")[0]) and len(url) > 50
     ]
 
 
@@ -203,4 +219,4 @@ def test_a_memory_of_no_certain_shape_is_no_memory() -> None:
 @pytest.mark.parametrize("url", ["https://[::1/annour", "https://annour\ufe55ma/annour"])
 def test_what_is_no_address_leads_nowhere(url: str) -> None:
     home = Page("https://annour.ma/", 200, body=b"<title>Annour</title>")
-    assert not leads_home(url, home, read_site(home))
+    assert not redirects_to_home_page(url, home, analyze_site_page(home))

@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 import pytest
 
 from probes.channels import website
-from probes.http.errors import CERTIFICATES
+from probes.http.errors import CERTIFICATE_ERROR_DETAILS
 from probes.links import identify
 from probes.models.finding import Account, Finding, Presence, Reason
-from probes.models.http import Ask, Hop, NoPage, Page
-from probes.models.probe import Exchange, drive
+from probes.models.http import FetchError, Hop, Page, PageRequest
+from probes.models.probe import HttpExchange, run_offline
 
 NOW = datetime(2026, 11, 20, 3, tzinfo=UTC)
 URL = "https://annour.example/"
@@ -19,11 +19,11 @@ TEXT = "L'association accompagne les familles du quartier depuis des années. " 
 SITE = f"<html lang='fr'><head><title>Annour</title></head><body><h1>Annour</h1><p>{TEXT}</p></body></html>"
 PARKED = "<title>annour.example is for sale</title><p>Buy this domain.</p>"
 
-Web = Callable[[Ask], Page | NoPage]
+Web = Callable[[PageRequest], Page | FetchError]
 
 
-def look(web: Web, link: str = URL) -> tuple[Finding, tuple[Exchange, ...]]:
-    found = drive(website.probe(Account("a", link, identify.identify(link))), web)
+def look(web: Web, link: str = URL) -> tuple[Finding, tuple[HttpExchange, ...]]:
+    found = run_offline(website.probe(Account("a", link, identify.identify_link(link))), web)
     return found.finding, found.exchanges
 
 
@@ -32,10 +32,12 @@ def page(asked: str, landed: str = "", body: str = SITE, status: int = 200) -> P
     return Page(landed or asked, status, {"content-type": "text/html"}, body.encode(), NOW, hops)
 
 
-def only(*open_: str, trouble: NoPage | None = None, body: str = SITE) -> Web:
+def only(*open_: str, trouble: FetchError | None = None, body: str = SITE) -> Web:
     """A web of these addresses, where all else is shut."""
     return lambda asked: (
-        page(asked.url, body=body) if asked.url in open_ else trouble or NoPage(Reason.NETWORK, "refused")
+        page(asked.url, body=body)
+        if asked.url in open_
+        else trouble or FetchError(Reason.NETWORK, "refused")
     )
 
 
@@ -43,9 +45,9 @@ def only(*open_: str, trouble: NoPage | None = None, body: str = SITE) -> Web:
 @pytest.mark.parametrize("reason", [Reason.NETWORK, Reason.TIMEOUT])
 def test_a_shut_door_is_no_missing_site_while_another_is_open(way: str, reason: Reason) -> None:
     if way == "http://www.annour.example/":  # the other name is asked as the link was typed
-        finding, _ = look(only(way, trouble=NoPage(reason)), "http://annour.example/")
+        finding, _ = look(only(way, trouble=FetchError(reason)), "http://annour.example/")
     else:
-        finding, _ = look(only(way, trouble=NoPage(reason)))
+        finding, _ = look(only(way, trouble=FetchError(reason)))
     assert finding.presence is Presence.PRESENT
     assert "moved_to" not in finding.facts
 
@@ -53,17 +55,21 @@ def test_a_shut_door_is_no_missing_site_while_another_is_open(way: str, reason: 
 def test_a_site_by_http_alone_is_told_so_without_asking_https_again() -> None:
     finding, exchanges = look(only("http://annour.example/"))
     assert finding.facts["https"] is False
-    assert [exchange.ask.url for exchange in exchanges].count(URL) == 1
+    assert [exchange.request.url for exchange in exchanges].count(URL) == 1
 
 
 def test_a_shut_site_costs_three_requests_and_is_no_lost_name() -> None:
     finding, exchanges = look(only())
-    assert (finding.presence, finding.reason, len(exchanges)) == (Presence.UNKNOWN, Reason.NETWORK, 3)
+    assert (finding.presence, finding.reason, len(exchanges)) == (
+        Presence.UNKNOWN,
+        Reason.NETWORK,
+        3,
+    )
 
 
 def test_a_name_below_a_domain_has_no_www() -> None:
     _, exchanges = look(only(), "https://annour.portail.ma/")
-    assert not [exchange for exchange in exchanges if "www." in exchange.ask.url]
+    assert not [exchange for exchange in exchanges if "www." in exchange.request.url]
 
 
 @pytest.mark.parametrize(
@@ -106,13 +112,15 @@ def test_another_domain_is_a_move(typed: str, landed: str, domain: str) -> None:
     assert (finding.presence, finding.facts["moved_to"]) == (Presence.PRESENT, domain)
 
 
-@pytest.mark.parametrize("body", [PARKED, "<title>Account Suspended</title>", "<h1>It works!</h1>", ""])
+@pytest.mark.parametrize(
+    "body", [PARKED, "<title>Account Suspended</title>", "<h1>It works!</h1>", ""]
+)
 @pytest.mark.parametrize("status", [200, 404])
 def test_a_site_in_use_under_its_other_name_is_not_gone(body: str, status: int) -> None:
     finding, _ = look(lambda asked: page(asked.url, body="" if asked.url == URL else SITE))
     assert finding.presence is not Presence.ABSENT
 
-    def web(asked: Ask) -> Page:
+    def web(asked: PageRequest) -> Page:
         return page(asked.url) if asked.url == WWW else page(asked.url, body=body, status=status)
 
     finding, _ = look(web)
@@ -120,13 +128,15 @@ def test_a_site_in_use_under_its_other_name_is_not_gone(body: str, status: int) 
 
 
 @pytest.mark.parametrize("trouble", [Reason.TIMEOUT, Reason.NETWORK, Reason.TLS])
-@pytest.mark.parametrize(("body", "status"), [("", 404), (PARKED, 200), (PARKED, 404), ("<p>no</p>", 500)])
+@pytest.mark.parametrize(
+    ("body", "status"), [("", 404), (PARKED, 200), (PARKED, 404), ("<p>no</p>", 500)]
+)
 def test_a_site_that_did_not_answer_is_not_gone_for_what_its_other_name_says(
     trouble: Reason, body: str, status: int
 ) -> None:
-    failed = NoPage(trouble, "wrong_host" if trouble is Reason.TLS else "")
+    failed = FetchError(trouble, "wrong_host" if trouble is Reason.TLS else "")
 
-    def web(asked: Ask) -> Page | NoPage:
+    def web(asked: PageRequest) -> Page | FetchError:
         return page(asked.url, body=body, status=status) if "//www." in asked.url else failed
 
     finding, _ = look(web)
@@ -134,24 +144,30 @@ def test_a_site_that_did_not_answer_is_not_gone_for_what_its_other_name_says(
 
 
 def test_a_name_whose_other_name_is_walled_cannot_be_called_gone() -> None:
-    def web(asked: Ask) -> Page:
+    def web(asked: PageRequest) -> Page:
         return page(asked.url, body=PARKED) if asked.url == URL else page(asked.url, status=403)
 
     assert look(web)[0].presence is Presence.UNKNOWN
 
 
 @pytest.mark.parametrize(
-    "other", [page(WWW, body=PARKED), page(WWW, status=404), NoPage(Reason.NO_SUCH_HOST)]
+    "other", [page(WWW, body=PARKED), page(WWW, status=404), FetchError(Reason.NO_SUCH_HOST)]
 )
-def test_a_name_that_is_parked_and_whose_other_name_is_no_better_is_parked(other: Page | NoPage) -> None:
-    finding, exchanges = look(lambda asked: page(asked.url, body=PARKED) if asked.url == URL else other)
+def test_a_name_that_is_parked_and_whose_other_name_is_no_better_is_parked(
+    other: Page | FetchError,
+) -> None:
+    finding, exchanges = look(
+        lambda asked: page(asked.url, body=PARKED) if asked.url == URL else other
+    )
     assert (finding.reason, finding.final_url, len(exchanges)) == (Reason.PARKED, URL, 2)
 
 
-@pytest.mark.parametrize("detail", [*sorted(set(CERTIFICATES.values())), "handshake"])
-def test_every_fault_of_a_certificate_is_named_and_looked_past_only_to_see_an_answer(detail: str) -> None:
-    def web(asked: Ask) -> Page | NoPage:
-        return page(asked.url) if asked.insecure else NoPage(Reason.TLS, detail)
+@pytest.mark.parametrize("detail", [*sorted(set(CERTIFICATE_ERROR_DETAILS.values())), "handshake"])
+def test_every_fault_of_a_certificate_is_named_and_looked_past_only_to_see_an_answer(
+    detail: str,
+) -> None:
+    def web(asked: PageRequest) -> Page | FetchError:
+        return page(asked.url) if asked.insecure else FetchError(Reason.TLS, detail)
 
     finding, exchanges = look(web)
     assert (finding.presence, finding.reason, finding.facts) == (
@@ -159,17 +175,18 @@ def test_every_fault_of_a_certificate_is_named_and_looked_past_only_to_see_an_an
         Reason.TLS,
         {"tls": detail},
     )
-    assert finding.detail == "answers 200 without a valid certificate" or not finding.detail.startswith(
-        "answers"
+    assert (
+        finding.detail == "answers 200 without a valid certificate"
+        or not finding.detail.startswith("answers")
     )
-    assert exchanges[-1].ask.insecure
-    assert not [exchange for exchange in exchanges[:-1] if exchange.ask.insecure]
+    assert exchanges[-1].request.insecure
+    assert not [exchange for exchange in exchanges[:-1] if exchange.request.insecure]
 
 
 @pytest.mark.parametrize("detail", ["wrong_host", "self_signed", "untrusted", "handshake"])
 def test_a_certificate_that_is_good_at_the_other_name_opens_the_site(detail: str) -> None:
-    def web(asked: Ask) -> Page | NoPage:
-        return page(asked.url) if asked.url.startswith(WWW) else NoPage(Reason.TLS, detail)
+    def web(asked: PageRequest) -> Page | FetchError:
+        return page(asked.url) if asked.url.startswith(WWW) else FetchError(Reason.TLS, detail)
 
     finding, _ = look(web)
     assert (finding.presence, finding.facts["tls"]) == (Presence.PRESENT, detail)
@@ -177,9 +194,9 @@ def test_a_certificate_that_is_good_at_the_other_name_opens_the_site(detail: str
 
 
 def test_a_certificate_that_fails_behind_a_redirect_is_the_same_trouble() -> None:
-    failed = NoPage(Reason.TLS, "expired", url=WWW, hops=(Hop("http://annour.example/", 301),))
+    failed = FetchError(Reason.TLS, "expired", url=WWW, hops=(Hop("http://annour.example/", 301),))
 
-    def web(asked: Ask) -> Page | NoPage:
+    def web(asked: PageRequest) -> Page | FetchError:
         return page(asked.url, WWW) if asked.insecure else failed
 
     finding, _ = look(web, "http://annour.example/")
