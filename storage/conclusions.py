@@ -51,7 +51,7 @@ from storage.tables.summaries import RUN_FACET_COUNT
 FacetCountsByGroup = Mapping[str, Mapping[str, int]]
 """How often each facet of the coverage is met, by cohort."""
 
-RUN_FACET_COUNT_KEY = ("night_id", "cohort", "facet")
+RUN_FACET_COUNT_KEY = ("run_id", "group_name", "facet")
 GAP_KEY = ("association", "channel", "subject", "code", "first_seen")
 GAP_IDENTITY_FIELDS = ("id", *GAP_KEY)
 _get_gap_values, _get_gap_identity = attrgetter(*GAP_VALUE_FIELDS), attrgetter(*GAP_IDENTITY_FIELDS)
@@ -59,7 +59,7 @@ SELECT_GAP_IDENTITIES = select(
     *(GAP.c[name] for name in GAP_IDENTITY_FIELDS), GAP.c.opened_at, GAP.c.closed_at
 )
 """Which row is a gap's, and when that opened and closed."""
-CONTINUED_GAP_FIELDS = ("severity", "nights", "params", "evidence")
+CONTINUED_GAP_FIELDS = ("severity", "run_count", "params", "evidence")
 """What of a gap a night changes that neither opens nor closes it."""
 CHANGED_GAP_FIELDS = (*CONTINUED_GAP_FIELDS, "opened_at", "closed_at")
 """What it changes of one that it opens or closes."""
@@ -186,7 +186,7 @@ class ConclusionQueries:
             values = {
                 name: value
                 for name, value in asdict(fit).items()
-                if name not in {"id", "withdrawn"}
+                if name not in {"id", "withdrawal"}
             }
             key = connection.execute(insert(DECISION).values(values)).inserted_primary_key
             consistency.mark_stale(self._database, connection, [fit.association])
@@ -275,7 +275,7 @@ def _build_facet_count_values(
     run_id: int, facet_counts: FacetCountsByGroup
 ) -> list[dict[str, Any]]:
     return [
-        {"night_id": run_id, "cohort": cohort, "facet": facet, "count": count}
+        {"run_id": run_id, "group_name": cohort, "facet": facet, "count": count}
         for cohort, facets in facet_counts.items()
         for facet, count in facets.items()
     ]
@@ -290,7 +290,7 @@ def _build_proposal_values(proposal: Proposal) -> dict[str, Any]:
         "link": fit.link,
         "first_seen": fit.first_seen,
         "last_seen": fit.last_seen,
-        "nights": fit.run_count,
+        "run_count": fit.run_count,
     }
 
 
@@ -341,7 +341,7 @@ def save_account_statuses(
     for some in split_into_batches(statuses):
         fit = sanitize(tuple(some))
         rows = [
-            {"account_id": one.account_id, "standing": replace(one, **EMPTY_CHECK_TIMES)}
+            {"account_id": one.account_id, "status": replace(one, **EMPTY_CHECK_TIMES)}
             for one in fit
         ]
         database.upsert(connection, ACCOUNT_STATUS, rows, ("account_id",))

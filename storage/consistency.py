@@ -24,7 +24,7 @@ from storage.tables.summaries import ASSOCIATION_SUMMARY, STALE_SUMMARY
 def mark_stale(database: Database, connection: Connection, associations: Iterable[str]) -> None:
     """Mark these associations."""
     token = uuid4().hex
-    rows = [{"association": one, "mark": token} for one in sorted(set(associations))]
+    rows = [{"association": one, "change_token": token} for one in sorted(set(associations))]
     database.upsert(connection, STALE_SUMMARY, rows, ("association",))
 
 
@@ -70,13 +70,13 @@ def has_stale_summaries(connection: Connection) -> bool:
 
 
 def _mark_selected(database: Database, connection: Connection, query: Select[tuple[str]]) -> None:
-    names = ["association", "mark"]
+    names = ["association", "change_token"]
     insert = database.build_insert(STALE_SUMMARY).from_select(
         names, query.add_columns(literal(uuid4().hex))
     )
     connection.execute(
         insert.on_conflict_do_update(
-            index_elements=["association"], set_={"mark": insert.excluded.change_token}
+            index_elements=["association"], set_={"change_token": insert.excluded.change_token}
         )
     )
 

@@ -41,6 +41,10 @@ class NewerDatabaseError(StoreError):
     """A newer auditor wrote the database; this one would misread it."""
 
 
+class PrereleaseDatabaseError(StoreError):
+    """A pre-release version created the database. Its schema has no upgrade path."""
+
+
 class RunAlreadyDoneError(StoreError):
     """The day's night is done already."""
 

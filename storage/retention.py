@@ -126,7 +126,7 @@ class AssociationErasure:
                 for table, where in places
             }
             rows = {name: count for name, count in counts.items() if count}
-            is_seen = not contact_only and not indexed_only and "look" in rows
+            is_seen = not contact_only and not indexed_only and "probe_result" in rows
             own, shared = (
                 _find_bodies(connection, association) if is_seen else (frozenset(), frozenset())
             )
@@ -211,7 +211,7 @@ class AssociationErasure:
 
 def read_erased_ids(file: Path) -> frozenset[str]:
     """The marks of whom a SQLite database's associations were forgotten; none where it cannot be read."""
-    query = "SELECT association FROM trail WHERE source = ? AND field = ?"
+    query = "SELECT association FROM audit_log WHERE source = ? AND field = ?"
     with (
         suppress(sqlite3.Error),
         closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as raw,
@@ -426,7 +426,7 @@ def _detach_replies(connection: Connection, link_condition: ColumnElement[bool])
     """Let replies stay whose letter goes."""
     letters = select(REPORT_LINK.c.id).where(link_condition)
     connection.execute(
-        update(REPLY).where(REPLY.c.report_link_id.in_(letters)).values(letter_id=None)
+        update(REPLY).where(REPLY.c.report_link_id.in_(letters)).values(report_link_id=None)
     )
 
 

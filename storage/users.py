@@ -30,7 +30,7 @@ class UserQueries:
         Raises StoreError where somebody of that name is there.
         """
         fit = sanitize(user)
-        values = {**_build_user_values(fit), "key": fit.normalized_name}
+        values = {**_build_user_values(fit), "normalized_name": fit.normalized_name}
         with self._database.begin_write() as connection:
             row = connection.execute(
                 select(USER.c.id, USER.c.name, USER.c.removed_at).where(
@@ -128,7 +128,7 @@ class UserQueries:
 
 def _set_password(connection: Connection, user_id: int, password_hash: str, now: datetime) -> None:
     _revoke_access(connection, user_id)
-    values = {"password_hash": password_hash, "password_at": to_utc(now)}
+    values = {"password_hash": password_hash, "password_set_at": to_utc(now)}
     connection.execute(update(USER).where(USER.c.id == user_id).values(values))
 
 
@@ -137,7 +137,7 @@ def _revoke_access(connection: Connection, user_id: int) -> None:
     for table in (LOGIN_SESSION, USER_INVITE):
         connection.execute(delete(table).where(table.c.user_id == user_id))
     connection.execute(
-        update(USER).where(USER.c.id == user_id).values(password_hash=None, password_at=None)
+        update(USER).where(USER.c.id == user_id).values(password_hash=None, password_set_at=None)
     )
 
 
@@ -188,7 +188,7 @@ class SessionQueries:
         """Keep that a session was used."""
         with self._database.begin_write() as connection:
             mine = update(LOGIN_SESSION).where(LOGIN_SESSION.c.token_hash == token_hash)
-            connection.execute(mine.values(seen_at=to_utc(now)))
+            connection.execute(mine.values(last_seen_at=to_utc(now)))
 
     def end_session(self, token_hash: str) -> None:
         """End a session."""

@@ -68,7 +68,12 @@ class MessageQueries:
 
     def record_failed_message(self, recipient: str, kind: str, outcome: str, now: datetime) -> None:
         """Remember that a message of this kind did not go; what is a month old is forgotten with it."""
-        row = {"recipient": recipient, "kind": kind, "outcome": outcome, "tried_at": to_utc(now)}
+        row = {
+            "recipient": recipient,
+            "kind": kind,
+            "outcome": outcome,
+            "attempted_at": to_utc(now),
+        }
         with self._database.begin_write() as connection:
             connection.execute(
                 delete(FAILED_MESSAGE).where(
@@ -105,7 +110,7 @@ class MessageQueries:
         """End the subscription that this token's hash belongs to; False where there is none."""
         ended = update(SUBSCRIPTION).where(SUBSCRIPTION.c.token_hash == token_hash)
         with self._database.begin_write() as connection:
-            values = {"wanted": False, "changed_at": to_utc(now)}
+            values = {"is_wanted": False, "changed_at": to_utc(now)}
             return connection.execute(ended.values(values)).rowcount == 1
 
     def get_subscription(

@@ -76,9 +76,9 @@ class ReplyQueries:
     ) -> None:
         """Keep what was made of a reply. Raises StoreError where somebody has answered it already."""
         waiting = update(REPLY).where(REPLY.c.id == reply_id, REPLY.c.outcome.is_(None))
-        fit = sanitize({"answer": outcome.value, "answered_by": author, "answered_why": reason})
+        fit = sanitize({"outcome": outcome.value, "reviewed_by": author, "review_reason": reason})
         with self._database.begin_write() as connection:
-            done = connection.execute(waiting.values(**fit, answered_at=to_utc(now))).rowcount
+            done = connection.execute(waiting.values(**fit, reviewed_at=to_utc(now))).rowcount
         if done != 1:
             raise StoreError(
                 "this reply", "somebody has answered it already", "look at the queue again"
@@ -86,7 +86,7 @@ class ReplyQueries:
 
     def reopen_reply(self, reply_id: int) -> None:
         """Let a reply wait again: what its answer was to do could not be done."""
-        nothing = {"answer": None, "answered_by": None, "answered_why": None, "answered_at": None}
+        nothing = {"outcome": None, "reviewed_by": None, "review_reason": None, "reviewed_at": None}
         with self._database.begin_write() as connection:
             connection.execute(update(REPLY).where(REPLY.c.id == reply_id).values(nothing))
 

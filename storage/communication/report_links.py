@@ -126,7 +126,9 @@ class ReportLinkQueries:
         """Keep that a report was read through this letter."""
         with self._database.begin_write() as connection:
             connection.execute(
-                update(REPORT_LINK).where(REPORT_LINK.c.id == link_id).values(opened_at=to_utc(now))
+                update(REPORT_LINK)
+                .where(REPORT_LINK.c.id == link_id)
+                .values(last_opened_at=to_utc(now))
             )
 
 

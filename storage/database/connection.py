@@ -88,7 +88,7 @@ class Database:
 
     def _upgrade_schema(self, *, create: bool) -> None:
         with convert_driver_errors(self.file), self._engine.connect() as connection:
-            found = migrate.get_current_revision(connection)
+            found = migrate.get_current_revision(connection, str(self.file or ""))
         if found == migrate.get_head_revision():
             return
         if found is None and not create:

@@ -18,12 +18,20 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, create_engine, inspect
 
-from storage.errors import RESTORE_REMEDY, DamagedDatabaseError, NewerDatabaseError
+from storage.errors import (
+    RESTORE_REMEDY,
+    DamagedDatabaseError,
+    NewerDatabaseError,
+    PrereleaseDatabaseError,
+)
 
 if TYPE_CHECKING:
     from alembic.config import Config
 
 MIGRATIONS_FOLDER = Path(__file__).parents[1] / "migrations"
+PRERELEASE_TABLE = "night"
+"""A table that every pre-release schema has and no released one. Revision numbers began again at the release."""
+PRERELEASE_REMEDY = "move it away and import your spreadsheet again with `auditor registry import`"
 ALEMBIC_LOCK = Lock()  # Alembic keeps what it is doing in a global
 
 
@@ -43,17 +51,30 @@ def list_known_revisions() -> tuple[str, ...]:
     )
 
 
-def get_current_revision(connection: Connection) -> str | None:
-    """The revision of the database, None where it has none. Raises NewerDatabaseError for an unknown one."""
-    if not inspect(connection).has_table("alembic_version"):
+def get_current_revision(connection: Connection, database_name: str = "") -> str | None:
+    """Return the revision of the database, or None if it has none.
+
+    `database_name` names the database in error messages. Raises PrereleaseDatabaseError if a pre-release
+    version created it, and NewerDatabaseError if its revision is unknown.
+    """
+    inspector = inspect(connection)
+    if not inspector.has_table("alembic_version"):
         return None
-    found = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
-    if found is not None and found not in list_known_revisions():
-        why = f"a newer auditor wrote it (schema {found}, this one knows {get_head_revision()})"
-        raise NewerDatabaseError(
-            "the database", why, f"install the newer auditor, or {RESTORE_REMEDY}"
+    if inspector.has_table(PRERELEASE_TABLE):
+        raise PrereleaseDatabaseError(
+            f"cannot open the database {database_name}".rstrip(),
+            "it was created by a pre-release version",
+            PRERELEASE_REMEDY,
         )
-    return found
+    revision = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+    if revision is not None and revision not in list_known_revisions():
+        raise NewerDatabaseError(
+            f"cannot open the database {database_name}".rstrip(),
+            f"a newer version wrote it (schema {revision}, this version knows up to"
+            f" {get_head_revision()})",
+            f"install the newer version, or {RESTORE_REMEDY}",
+        )
+    return revision
 
 
 def upgrade_schema(connection: Connection) -> None:

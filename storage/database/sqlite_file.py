@@ -138,7 +138,7 @@ def quote_sqlite_path(file: Path) -> str:
     return str(file).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
 
 
-ACCESS_TABLES = ("session", "invitation")
+ACCESS_TABLES = ("login_session", "user_invite")
 """The tables of what a person holds for a while and may have given back since."""
 
 DISK_SPACE_REMEDY = "make room and give the auditor the right to write there"

@@ -92,7 +92,7 @@ class Contact:
 EMPTY_CONTACT = Contact()
 CONTACT_FIELDS = tuple(one.name for one in fields(Contact))
 ASSOCIATION_FIELDS = tuple(
-    one.name for one in fields(Association) if one.name not in {"id", "reached"}
+    one.name for one in fields(Association) if one.name not in {"id", "contact_methods"}
 )
 RegistryValue = str | tuple[str, ...] | None
 
@@ -297,10 +297,10 @@ class AccountStatus:
 class DecisionKind(StrEnum):
     """What a person may decide of an account or channel."""
 
-    CONFIRM = "attest"
+    CONFIRM = "confirm"
     NONE_BY_CHOICE = "none_by_choice"
-    CLAIM = "ours"
-    DISOWN = "not_ours"
+    CLAIM = "claim"
+    DISOWN = "disown"
     MOVED = "moved"
     WAIVE = "waive"
 

@@ -175,13 +175,15 @@ class ObservationQueries:
         No finding changes. What is seen so again is kept as a new look.
         """
         rows = [
-            {"at": look.result_id, "left": sanitize(_date_as_first_observed(look))}
+            {"result_key": look.result_id, "new_evidence": sanitize(_date_as_first_observed(look))}
             for look in observations
         ]
-        change = update(PROBE_RESULT).where(PROBE_RESULT.c.id == bindparam("at"))
+        change = update(PROBE_RESULT).where(PROBE_RESULT.c.id == bindparam("result_key"))
         if rows:
             with self._database.begin_write() as connection:
-                connection.execute(change.values(evidence=bindparam("left"), meaning=None), rows)
+                connection.execute(
+                    change.values(evidence=bindparam("new_evidence"), fingerprint=None), rows
+                )
 
     def count_by_presence(self, run_id: int) -> Mapping[tuple[str, Presence], int]:
         """How many accounts a night found in each presence, by channel."""
@@ -289,7 +291,7 @@ class ObservationWriter:
         self._on_commit = on_commit
         self._batch: list[Observation] = []
         self._failure: BaseException | None = None
-        self._executor = ThreadPoolExecutor(1, "writer")
+        self._executor = ThreadPoolExecutor(1, "observation_writer")
         self._lock = asyncio.Lock()
         self._flush_task: asyncio.Task[None] | None = None
         self._commit_future: asyncio.Future[int] | None = None

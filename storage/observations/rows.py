@@ -87,7 +87,7 @@ _SELECT_EQUAL_RESULT = select(
     type_coerce(PROBE_RESULT.c.evidence, Text).label("evidence"),
 ).where(
     PROBE_RESULT.c.account_id == bindparam("account"),
-    PROBE_RESULT.c.fingerprint == bindparam("meaning"),
+    PROBE_RESULT.c.fingerprint == bindparam("fingerprint"),
 )
 """Made once, and nothing is made of the evidence: a night asks it of each account of a platform."""
 
@@ -98,7 +98,7 @@ def find_equal_result(
     """The look at the same account that says the same as this one."""
     asked = {
         "account": observation.account_id,
-        "meaning": hash_comparison_key(_prepare_for_comparison(observation)[1]),
+        "fingerprint": hash_comparison_key(_prepare_for_comparison(observation)[1]),
     }
     row = connection.execute(_SELECT_EQUAL_RESULT, asked).one_or_none()
     if row is None:
@@ -187,7 +187,7 @@ def _retire_results(connection: Connection, result_ids: Sequence[int]) -> None:
     """Let looks be repeated no more."""
     for some in split_into_batches(result_ids):
         connection.execute(
-            update(PROBE_RESULT).where(PROBE_RESULT.c.id.in_(some)).values(meaning=None)
+            update(PROBE_RESULT).where(PROBE_RESULT.c.id.in_(some)).values(fingerprint=None)
         )
 
 
@@ -243,7 +243,7 @@ def _build_result_values(key: ResultKey, observation: Observation) -> dict[str, 
         "account_id": observation.account_id,
         "observed_at": observation.observed_at,
         "presence": observation.finding.presence.value,
-        "meaning": key[1],
+        "fingerprint": key[1],
         "finding": observation.finding,
         "evidence": observation.evidence,
     }
@@ -275,13 +275,13 @@ def _build_observation_values(
     observation: Observation, result_id: int, presence: Presence, per_run_values: str | None
 ) -> dict[str, Any]:
     return {
-        "night_id": observation.run_id,
+        "run_id": observation.run_id,
         "account_id": observation.account_id,
         "observed_at": observation.observed_at,
-        "look_id": result_id,
+        "result_id": result_id,
         "presence": PRESENCE_CODES[presence],
         "probe_version": observation.probe_version,
-        "times": per_run_values,
+        "per_run_values": per_run_values,
     }
 
 
@@ -304,7 +304,7 @@ MICROSECOND = timedelta(microseconds=1)
 
 _FINDING_ADAPTER = TypeAdapter(Finding)
 _EVIDENCE_FIELDS = [
-    one for one in fields(Evidence) if one.name not in {"headers", "seconds", "fetched_at"}
+    one for one in fields(Evidence) if one.name not in {"headers", "elapsed_seconds", "fetched_at"}
 ]
 _EVIDENCE_FIELD_NAMES = [one.name for one in _EVIDENCE_FIELDS]
 _EVIDENCE_DEFAULTS = [one.default for one in _EVIDENCE_FIELDS]
@@ -328,7 +328,9 @@ def build_comparison_key(observation: Observation) -> bytes:
     shown = [facts, *map(_build_evidence_key, observation.evidence)]
     if has_volatile_evidence(observation):
         finding = replace(finding, last_activity=_round_relative_activity(finding.last_activity))
-        shown.append({"version": observation.probe_version, "ago": _count_units_ago(observation)})
+        shown.append(
+            {"probe_version": observation.probe_version, "units_ago": _count_units_ago(observation)}
+        )
     text = json.dumps(shown, default=str, ensure_ascii=False, sort_keys=True).encode()
     return _FINDING_ADAPTER.dump_json(finding, exclude_defaults=True, exclude={"facts"}) + text
 
@@ -359,7 +361,9 @@ def _build_evidence_key(evidence: Evidence) -> dict[str, Any]:
 
 _COMPARED_HEADERS = COMPARED_HEADERS | PRESENCE_ONLY_HEADERS
 
-_VOLATILE_EVIDENCE_FIELDS = frozenset({"digest", "came", "truncated", "certificate_expires"})
+_VOLATILE_EVIDENCE_FIELDS = frozenset(
+    {"digest", "received_digest", "truncated", "certificate_expires"}
+)
 """What of fleeting evidence has no meaning: its bytes, and whose of a platform's many servers answered."""
 
 _DAYS_BY_PRECISION = {

@@ -197,7 +197,7 @@ class SmallSelectionCounts:
                     ASSOCIATION_SUMMARY.c.association.in_(ids)
                 )
             ).scalars()
-            sums = sum((Counter(held) for held in told), Counter(all=len(ids)))
+            sums = sum((Counter(held) for held in told), Counter({ALL_FACET: len(ids)}))
             opened, closed = (
                 {
                     (row.code, row.channel): row.number

@@ -63,7 +63,7 @@ CHANGE_FACET_PREFIXES = ("opened:", "closed:", "open:")
 """What begins so finds nobody: it is counted alone, in cohorts of its own."""
 
 FACET_KEY = ("facet", "urgency", "association")
-GAP_FLAG_COLUMNS = ("told", "shown", "rank")
+GAP_FLAG_COLUMNS = ("is_reportable", "is_visible", "severity_rank")
 
 _FacetRow = tuple[str, int, str]
 """By which facet who is found: in which place, by urgency."""
@@ -94,7 +94,11 @@ class SummaryQueries:
             before = _load_summary_version(connection, lock_row=True)
             if _is_current_version(before, version):
                 return
-            row = {"id": 1, "basis": version.evaluation_version, "began": version.run_started_at}
+            row = {
+                "id": 1,
+                "evaluation_version": version.evaluation_version,
+                "run_started_at": version.run_started_at,
+            }
             self._database.upsert(connection, SUMMARY_VERSION, [row], ("id",))
             if (
                 before
@@ -219,13 +223,13 @@ class _SummaryBatch:
 
     def _add_facet_counts(self, count_changes: Mapping[tuple[str, str], int]) -> None:
         rows = [
-            {"cohort": at[0], "facet": at[1], "count": count}
+            {"group_name": at[0], "facet": at[1], "count": count}
             for at, count in sorted(count_changes.items())
         ]
         if rows:
             insert = self._database.build_insert(FACET_COUNT)
             sums = {"count": FACET_COUNT.c.count + insert.excluded.count}
-            key = ["cohort", "facet"]
+            key = ["group_name", "facet"]
             self._connection.execute(
                 insert.on_conflict_do_update(index_elements=key, set_=sums), rows
             )
@@ -364,9 +368,9 @@ def _build_summary_values(record: SummaryRecord) -> dict[str, Any]:
         "association": record.summary.id,
         "summary": record.summary,
         "facets": _build_facet_weights(record),
-        "words": f" {' '.join(record.search_terms)} ",
+        "search_terms": f" {' '.join(record.search_terms)} ",
         "urgency": record.urgency,
-        "sorted": record.sort_name,
-        "changed": -int(changed.timestamp()) if changed else 0,
-        "until": record.valid_until,
+        "sort_name": record.sort_name,
+        "change_order": -int(changed.timestamp()) if changed else 0,
+        "valid_until": record.valid_until,
     }

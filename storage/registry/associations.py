@@ -102,7 +102,7 @@ class RegistryQueries:
     ) -> AccountRow:
         """List one link beside those of the sheet, and give it back with its id; a listed one stays."""
         fit = sanitize(account)
-        columns = ("association", "column", "channel", "mark")
+        columns = ("association", "column", "channel", "import_key")
         where = [ACCOUNT.c[name] == _build_registry_values(fit)[name] for name in columns]
         with self._database.begin_write() as connection:
             at = consistency.compute_effective_time(connection, now)
@@ -370,9 +370,9 @@ def _build_registry_values(item: AssociationEntry | AccountRow) -> dict[str, Any
     mark = _build_import_key(item)[-1]
     return {
         "association": item.association,
-        "typed": item.typed_text,
+        "typed_text": item.typed_text,
         "column": item.column,
-        "mark": mark,
+        "import_key": mark,
         **identity,
     }
 

@@ -67,8 +67,8 @@ def append_audit_log(connection: Connection, log_entries: Iterable[AuditLogEntry
     """Add lines, in the transaction that makes the changes."""
     rows = [
         {
-            "at": line.changed_at,
-            "who": line.author,
+            "changed_at": line.changed_at,
+            "author": line.author,
             "source": line.source,
             "association": line.association,
             "field": line.field,

@@ -81,7 +81,9 @@ class ImportChanges:
 
     def __bool__(self) -> bool:
         return any(
-            getattr(self, told.name) for told in fields(self) if told.name not in {"kept", "unsaid"}
+            getattr(self, told.name)
+            for told in fields(self)
+            if told.name not in {"accounts_retained", "missing_columns"}
         )
 
     @property

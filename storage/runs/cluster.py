@@ -109,16 +109,18 @@ class ClusterRunQueries:
             if time_limit_seconds is None
             else func.now() + timedelta(seconds=time_limit_seconds)
         )
-        values = {"ends_at": ends, "is_closed": False, "mark": folder_token}
-        fresh = self._database.build_insert(CLUSTER_RUN).values(night_id=run_id, told={}, **values)
+        values = {"ends_at": ends, "is_closed": False, "folder_token": folder_token}
+        fresh = self._database.build_insert(CLUSTER_RUN).values(
+            run_id=run_id, worker_results={}, **values
+        )
         with self._database.begin_write() as connection:
-            connection.execute(
-                fresh.on_conflict_do_update(index_elements=["night_id"], set_=values)
-            )
+            connection.execute(fresh.on_conflict_do_update(index_elements=["run_id"], set_=values))
 
     def get_cluster_run(self, run_id: int) -> ClusterRun | None:
         """The night as workers have to know it."""
-        left = func.extract("epoch", CLUSTER_RUN.c.ends_at - func.clock_timestamp()).label("left")
+        left = func.extract("epoch", CLUSTER_RUN.c.ends_at - func.clock_timestamp()).label(
+            "seconds_left"
+        )
         with self._database.begin_read() as connection:
             row = connection.execute(
                 select(CLUSTER_RUN, left).where(CLUSTER_RUN.c.run_id == run_id)
@@ -148,7 +150,7 @@ class ClusterRunQueries:
             told = connection.execute(row).scalar()
             if told is not None:
                 change = update(CLUSTER_RUN).where(CLUSTER_RUN.c.run_id == run_id)
-                connection.execute(change.values(told=merge(told)))
+                connection.execute(change.values(worker_results=merge(told)))
 
     def delete_cluster_run(self, run_id: int) -> None:
         """Take away what workers shared of a night, and when hosts may be asked again."""
@@ -212,18 +214,19 @@ RECONNECT_ATTEMPTS = 60
 
 TRY_LOCK_QUERY = "SELECT pg_try_advisory_lock(%s)"
 MARK_BUSY_QUERY = (
-    "WITH before AS (SELECT is_asked, extract(epoch FROM free_at - clock_timestamp()) AS rest"
-    " FROM turn WHERE host = %s),"
-    " mark AS (INSERT INTO turn (host, free_at, is_asked) VALUES (%s, clock_timestamp(), true)"
-    " ON CONFLICT (host) DO UPDATE SET is_asked = true)"
-    " SELECT CASE WHEN is_asked THEN greatest(rest, 0) + %s ELSE rest END FROM before"
+    "WITH before AS (SELECT is_busy, extract(epoch FROM available_at - clock_timestamp()) AS delay"
+    " FROM host_lock WHERE host = %s),"
+    " marked AS (INSERT INTO host_lock (host, available_at, is_busy) VALUES (%s, clock_timestamp(), true)"
+    " ON CONFLICT (host) DO UPDATE SET is_busy = true)"
+    " SELECT CASE WHEN is_busy THEN greatest(delay, 0) + %s ELSE delay END FROM before"
 )
 UNLOCK_QUERY = "SELECT pg_advisory_unlock(%s)"
 EXTEND_DELAY_QUERY = (
-    "INSERT INTO turn (host, free_at) VALUES (%s, clock_timestamp() + make_interval(secs => %s))"
-    " ON CONFLICT (host) DO UPDATE SET free_at = greatest(turn.free_at, excluded.free_at)"
+    "INSERT INTO host_lock (host, available_at)"
+    " VALUES (%s, clock_timestamp() + make_interval(secs => %s))"
+    " ON CONFLICT (host) DO UPDATE SET available_at = greatest(host_lock.available_at, excluded.available_at)"
 )
-RELEASE_HOST_QUERY = f"{EXTEND_DELAY_QUERY}, is_asked = false"
+RELEASE_HOST_QUERY = f"{EXTEND_DELAY_QUERY}, is_busy = false"
 
 ORPHANED_LOCK_DELAY_SECONDS = 5.0
 """Seconds that a host is left alone whose asker died, or lost its turn where the database did: so long may it
@@ -321,7 +324,8 @@ class DatabaseHostLock:
             if not (taken and taken[0]):
                 self._held_keys.discard(key)
                 events.warning(
-                    "turn_lost", "another worker has the turn of a host that was asked meanwhile"
+                    "host_lock_lost",
+                    "another worker has the turn of a host that was asked meanwhile",
                 )
         self._connection = made
         return made
@@ -329,7 +333,9 @@ class DatabaseHostLock:
     async def _drop_connection(self) -> None:
         """Forget the connection. A database that restarts has forgotten who asks which host."""
         self._unsure_until = asyncio.get_running_loop().time() + ORPHANED_LOCK_DELAY_SECONDS
-        events.warning("turns_lost", "the database of the turns went away; it is tried again")
+        events.warning(
+            "host_lock_connection_lost", "the database of the turns went away; it is tried again"
+        )
         if self._connection:
             with suppress(psycopg.Error):
                 await self._connection.close()

@@ -136,11 +136,13 @@ class RunPlanQueries:
 
     def save_first_observations(self, observations: Iterable[Observation]) -> int:
         """Keep first looks until the second pass, in one transaction; a later one of an account stands."""
-        rows = [{"account": look.account_id, "held": sanitize(look)} for look in observations]
+        rows = [
+            {"account": look.account_id, "observation": sanitize(look)} for look in observations
+        ]
         change = update(RUN_PLAN).where(RUN_PLAN.c.account_id == bindparam("account"))
         if rows:
             with self._database.begin_write() as connection:
-                connection.execute(change.values(look=bindparam("held")), rows)
+                connection.execute(change.values(first_observation=bindparam("observation")), rows)
         return len(rows)
 
     def list_first_observations(self, run: AuditRun) -> Iterator[Observation]:

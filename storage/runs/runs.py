@@ -148,6 +148,6 @@ def _build_run_values(run: AuditRun) -> dict[str, Any]:
         "state": run.state.value,
         "started_at": run.started_at,
         "finished_at": run.finished_at,
-        "blind": list(run.unreliable_channels),
+        "unreliable_channels": list(run.unreliable_channels),
         "receipt": dict(run.receipt),
     }

@@ -20,7 +20,7 @@ from storage.tables.core import (
 class ReportLinkTable(SQLModel, table=True):
     """An association's link to its report, known by its token's hash alone."""
 
-    __tablename__: ClassVar[Any] = "letter"
+    __tablename__: ClassVar[Any] = "report_link"
     __table_args__ = (Index(None, "revoked_at", "expires_at", "id"),)
 
     id: int | None = Field(default=None, primary_key=True)
@@ -40,7 +40,7 @@ class ReplyTable(SQLModel, table=True):
     """An association's word on its report. `answer` is NULL while it waits."""
 
     __tablename__: ClassVar[Any] = "reply"
-    __table_args__ = (Index(None, "answer", "id"),)
+    __table_args__ = (Index(None, "outcome", "id"),)
 
     id: int | None = Field(default=None, primary_key=True)
     association: str = Field(
@@ -56,7 +56,8 @@ class ReplyTable(SQLModel, table=True):
     value: str | None = None
     text: str
     report_link_id: int | None = Field(
-        default=None, sa_column=Column(Integer, cascading_foreign_key("letter.id"), nullable=True)
+        default=None,
+        sa_column=Column(Integer, cascading_foreign_key("report_link.id"), nullable=True),
     )
     outcome: str | None = None
     reviewed_by: str | None = None
@@ -98,7 +99,7 @@ class SubscriptionTable(SQLModel, table=True):
 class SentMessageTable(SQLModel, table=True):
     """A message that was sent: `occasion` (a night, a month) of a kind goes to a recipient once."""
 
-    __tablename__: ClassVar[Any] = "sent"
+    __tablename__: ClassVar[Any] = "sent_message"
 
     recipient: str = Field(primary_key=True)
     kind: str = Field(primary_key=True)
@@ -109,7 +110,7 @@ class SentMessageTable(SQLModel, table=True):
 class FailedMessageTable(SQLModel, table=True):
     """A message that did not go when it was last tried, and how that ended."""
 
-    __tablename__: ClassVar[Any] = "unsent"
+    __tablename__: ClassVar[Any] = "failed_message"
 
     recipient: str = Field(primary_key=True)
     kind: str = Field(primary_key=True)
@@ -122,7 +123,7 @@ class FailedMessageTable(SQLModel, table=True):
 class AuditLogTable(SQLModel, table=True):
     """A line of the registry's audit trail. Only ever added to, and kept when an association is pruned."""
 
-    __tablename__: ClassVar[Any] = "trail"
+    __tablename__: ClassVar[Any] = "audit_log"
 
     id: int | None = Field(default=None, primary_key=True)
     changed_at: datetime = datetime_column()

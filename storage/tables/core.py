@@ -137,7 +137,7 @@ class AccountTable(SQLModel, table=True):
 
     __tablename__: ClassVar[Any] = "account"
     __table_args__ = (
-        Unique("association", "column", "channel", "mark"),
+        Unique("association", "column", "channel", "import_key"),
         Index(None, "channel", "key"),
     )
 
@@ -161,7 +161,7 @@ class AccountTable(SQLModel, table=True):
 class AuditRunTable(SQLModel, table=True):
     """One night. `day` is unique: the second belt beside the run's lock."""
 
-    __tablename__: ClassVar[Any] = "night"
+    __tablename__: ClassVar[Any] = "audit_run"
 
     id: int | None = Field(default=None, primary_key=True)
     day: date = Field(unique=True)
@@ -175,7 +175,7 @@ class AuditRunTable(SQLModel, table=True):
 class AccountStatusTable(SQLModel, table=True):
     """What is held true of an account, without the moments of its last look (`checked`). Derived."""
 
-    __tablename__: ClassVar[Any] = "standing"
+    __tablename__: ClassVar[Any] = "account_status"
 
     account_id: int = Field(
         sa_column=Column(
@@ -195,13 +195,13 @@ class GapTable(SQLModel, table=True):
     __tablename__: ClassVar[Any] = "gap"
     __table_args__ = (
         Unique("association", "channel", "subject", "code", "first_seen"),
-        Index(None, "shown", "rank", "association", "id"),
-        Index(None, "shown", "code", "rank", "association", "id"),
-        Index(None, "shown", "channel", "rank", "association", "id"),
-        Index(None, "shown", "code", "channel", "rank", "association", "id"),
-        Index(None, "shown", "opened_at", "id"),
-        Index(None, "told", "rank", "opened_at", "id"),
-        Index(None, "told", "rank", "closed_at", "id"),
+        Index(None, "is_visible", "severity_rank", "association", "id"),
+        Index(None, "is_visible", "code", "severity_rank", "association", "id"),
+        Index(None, "is_visible", "channel", "severity_rank", "association", "id"),
+        Index(None, "is_visible", "code", "channel", "severity_rank", "association", "id"),
+        Index(None, "is_visible", "opened_at", "id"),
+        Index(None, "is_reportable", "severity_rank", "opened_at", "id"),
+        Index(None, "is_reportable", "severity_rank", "closed_at", "id"),
     )
 
     id: int | None = Field(default=None, primary_key=True)
@@ -266,7 +266,7 @@ class DecisionTable(SQLModel, table=True):
 class DecisionWithdrawalTable(SQLModel, table=True):
     """The end of a person's word before its time. Only ever added to."""
 
-    __tablename__: ClassVar[Any] = "withdrawal"
+    __tablename__: ClassVar[Any] = "decision_withdrawal"
 
     decision_id: int = Field(
         sa_column=Column(
@@ -326,7 +326,7 @@ class UserTable(SQLModel, table=True):
 class LoginSessionTable(SQLModel, table=True):
     """A browser that is logged in, known by its token's hash alone."""
 
-    __tablename__: ClassVar[Any] = "session"
+    __tablename__: ClassVar[Any] = "login_session"
 
     token_hash: str = Field(primary_key=True)
     user_id: int = _user_id_column()
@@ -337,7 +337,7 @@ class LoginSessionTable(SQLModel, table=True):
 class UserInviteTable(SQLModel, table=True):
     """A user's one-time link, known by its token's hash alone. Each has one at most."""
 
-    __tablename__: ClassVar[Any] = "invitation"
+    __tablename__: ClassVar[Any] = "user_invite"
 
     token_hash: str = Field(primary_key=True)
     user_id: int = _user_id_column(unique=True)

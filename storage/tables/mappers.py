@@ -57,8 +57,8 @@ GAP_VALUE_FIELDS = tuple(name for name in GAP_FIELDS if name != "id")
 GAP_COLUMNS = [GAP.c[name] for name in GAP_FIELDS]
 """Those of the noun."""
 WITHDRAWAL_COLUMNS = (
-    DECISION_WITHDRAWAL.c.author.label("withdrawn_by"),
-    DECISION_WITHDRAWAL.c.reason.label("withdrawn_why"),
+    DECISION_WITHDRAWAL.c.author.label("withdrawal_author"),
+    DECISION_WITHDRAWAL.c.reason.label("withdrawal_reason"),
     DECISION_WITHDRAWAL.c.withdrawn_at.label("withdrawn_at"),
 )
 SELECT_DECISIONS = select(*DECISION.c, *WITHDRAWAL_COLUMNS).outerjoin(
@@ -98,14 +98,16 @@ def to_decision(row: Any) -> Decision:
 
 
 USER_COLUMNS = [
-    column.label(f"their_{column.name}") for column in USER.columns if column.name != "key"
+    column.label(f"owner_{column.name}")
+    for column in USER.columns
+    if column.name != "normalized_name"
 ]
 """A user's columns, beside which another table's can be read."""
 
 
 def to_user(row: Any) -> User:
     """The user of a row that has `COLUMNS`."""
-    told = {label.name.removeprefix("their_"): getattr(row, label.name) for label in USER_COLUMNS}
+    told = {label.name.removeprefix("owner_"): getattr(row, label.name) for label in USER_COLUMNS}
     return User(**{**told, "role": Role(told["role"]), "regions": tuple(told["regions"])})
 
 
@@ -123,7 +125,7 @@ def to_audit_run(row: Any) -> AuditRun:
 
 
 _HAS_CONTACT_COLUMNS = [
-    (func.coalesce(CONTACT.c[name], "") != "").label(f"reached_{name}") for name in CONTACT_METHODS
+    (func.coalesce(CONTACT.c[name], "") != "").label(f"has_{name}") for name in CONTACT_METHODS
 ]
 _CONTACT_COLUMNS = [CONTACT.c[name] for name in CONTACT_FIELDS]
 _CONTACT_JOIN = CONTACT.c.association == ASSOCIATION.c.id
@@ -140,7 +142,7 @@ def to_association(row: Any) -> Association:
     told = row._mapping  # noqa: SLF001  # public, named so to leave columns their names
     facts = {name: told[name] for name in ASSOCIATION_FIELDS}
     facts |= {"tags": tuple(row.tags), "none_by_choice": tuple(row.none_by_choice)}
-    reached = frozenset(name for name in CONTACT_METHODS if told[f"reached_{name}"])
+    reached = frozenset(name for name in CONTACT_METHODS if told[f"has_{name}"])
     return Association(id=row.id, contact_methods=reached, **facts)
 
 

@@ -46,11 +46,11 @@ from storage.tables.core import (
 class ClusterRunTable(SQLModel, table=True):
     """The night that workers are at: until when, what they have told, and by what they know the folder."""
 
-    __tablename__: ClassVar[Any] = "sweep"
+    __tablename__: ClassVar[Any] = "cluster_run"
 
     run_id: int = Field(
         sa_column=Column(
-            Integer, cascading_foreign_key("night.id"), primary_key=True, autoincrement=False
+            Integer, cascading_foreign_key("audit_run.id"), primary_key=True, autoincrement=False
         )
     )
     ends_at: datetime | None = optional_datetime_column()
@@ -65,7 +65,7 @@ class HostLockTable(SQLModel, table=True):
     On PostgreSQL it is not logged.
     """
 
-    __tablename__: ClassVar[Any] = "turn"
+    __tablename__: ClassVar[Any] = "host_lock"
 
     host: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
     available_at: datetime = datetime_column()
@@ -82,8 +82,8 @@ class RunPlanTable(SQLModel, table=True):
     A place is a host or a platform, as a number. `look` is a first look after which a second is to be made.
     """
 
-    __tablename__: ClassVar[Any] = "plan"
-    __table_args__ = (Index("ix_plan_order", "round", "spot", "rank", "account_id"),)
+    __tablename__: ClassVar[Any] = "run_plan"
+    __table_args__ = (Index("ix_run_plan_order", "round", "host_bucket", "rank", "account_id"),)
 
     account_id: int = Field(
         sa_column=Column(
@@ -137,8 +137,8 @@ class ProbeResultTable(SQLModel, table=True):
     `meaning` is a digest of all of it that matters; NULL where nothing may be told to be the same any more.
     """
 
-    __tablename__: ClassVar[Any] = "look"
-    __table_args__ = (Unique("account_id", "meaning"),)
+    __tablename__: ClassVar[Any] = "probe_result"
+    __table_args__ = (Unique("account_id", "fingerprint"),)
 
     id: int | None = Field(default=None, sa_column=Column(BIG_INTEGER_KEY, primary_key=True))
     account_id: int = Field(
@@ -164,7 +164,7 @@ class ObservationTable(SQLModel, table=True):
 
     run_id: int = Field(
         sa_column=Column(
-            Integer, cascading_foreign_key("night.id"), primary_key=True, autoincrement=False
+            Integer, cascading_foreign_key("audit_run.id"), primary_key=True, autoincrement=False
         )
     )
     account_id: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
@@ -178,7 +178,7 @@ class ObservationTable(SQLModel, table=True):
 class CheckTimesTable(SQLModel, table=True):
     """When an account was last looked at, and last told: the moments of its standing. Derived."""
 
-    __tablename__: ClassVar[Any] = "checked"
+    __tablename__: ClassVar[Any] = "account_check_times"
 
     account_id: int = Field(
         sa_column=Column(

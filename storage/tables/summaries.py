@@ -28,12 +28,12 @@ BYTEWISE_TEXT = Text().with_variant(Text(collation="C"), "postgresql")
 class AssociationSummaryTable(SQLModel, table=True):
     """One association as a list shows it, with its place in each order; `words` as " word word "."""
 
-    __tablename__: ClassVar[Any] = "summary"
+    __tablename__: ClassVar[Any] = "association_summary"
     __table_args__ = (
         Index(None, "urgency", "association"),
-        Index(None, "sorted", "association"),
-        Index(None, "changed", "association"),
-        Index(None, "until"),
+        Index(None, "sort_name", "association"),
+        Index(None, "change_order", "association"),
+        Index(None, "valid_until"),
     )
 
     association: str = Field(primary_key=True)
@@ -49,7 +49,7 @@ class AssociationSummaryTable(SQLModel, table=True):
 class AssociationFacetTable(SQLModel, table=True):
     """What an association is found by. With its urgency in the key, who is found comes in that order."""
 
-    __tablename__: ClassVar[Any] = "facet"
+    __tablename__: ClassVar[Any] = "association_facet"
     __table_args__ = ({"sqlite_with_rowid": False},)
 
     facet: str = Field(sa_column=Column(BYTEWISE_TEXT, primary_key=True))
@@ -60,7 +60,7 @@ class AssociationFacetTable(SQLModel, table=True):
 class FacetCountTable(SQLModel, table=True):
     """How often a facet is met in a cohort."""
 
-    __tablename__: ClassVar[Any] = "tally"
+    __tablename__: ClassVar[Any] = "facet_count"
     __table_args__ = ({"sqlite_with_rowid": False},)
 
     group_name: str = Field(primary_key=True)
@@ -71,11 +71,11 @@ class FacetCountTable(SQLModel, table=True):
 class RunFacetCountTable(SQLModel, table=True):
     """How often a facet of the coverage was met in a cohort on a concluded night."""
 
-    __tablename__: ClassVar[Any] = "figure"
+    __tablename__: ClassVar[Any] = "run_facet_count"
 
     run_id: int = Field(
         sa_column=Column(
-            Integer, cascading_foreign_key("night.id"), primary_key=True, autoincrement=False
+            Integer, cascading_foreign_key("audit_run.id"), primary_key=True, autoincrement=False
         )
     )
     group_name: str = Field(primary_key=True)
@@ -86,7 +86,7 @@ class RunFacetCountTable(SQLModel, table=True):
 class StaleSummaryTable(SQLModel, table=True):
     """An association whose summary must be made anew; `mark` is another with each change."""
 
-    __tablename__: ClassVar[Any] = "stale"
+    __tablename__: ClassVar[Any] = "stale_summary"
 
     association: str = Field(primary_key=True)
     change_token: str
@@ -95,7 +95,7 @@ class StaleSummaryTable(SQLModel, table=True):
 class SummaryVersionTable(SQLModel, table=True):
     """By what the summaries were made; one row."""
 
-    __tablename__: ClassVar[Any] = "basis"
+    __tablename__: ClassVar[Any] = "summary_version"
 
     id: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
     evaluation_version: str
